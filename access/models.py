@@ -1,0 +1,43 @@
+"""Tokens that callers show, and answers kept for requests that may come twice."""
+from django.conf import settings
+from django.db import models
+
+
+class Token(models.Model):
+    """What a pipeline or a script shows instead of a password. Only a hash is kept: the token itself is shown once."""
+
+    user = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="api_tokens")
+    name = models.CharField(max_length=64)
+    digest = models.CharField(max_length=64, unique=True, help_text="SHA-256 of the token")
+    hint = models.CharField(max_length=8, help_text="The token's first characters, to tell tokens apart")
+    scopes = models.JSONField(default=list)  # of read, publish, deploy, admin
+    services = models.JSONField(default=list, blank=True)  # service ids; empty: every service
+    expires = models.DateTimeField(null=True, blank=True)
+    revoked = models.DateTimeField(null=True, blank=True)
+    last_used = models.DateTimeField(null=True, blank=True)
+    created = models.DateTimeField(auto_now_add=True)
+    created_by = models.CharField(max_length=150, blank=True)
+
+    class Meta:
+        db_table = "token"
+        ordering = ["-id"]
+
+    def __str__(self):
+        return self.name
+
+
+class IdempotencyKey(models.Model):
+    """The answer to a POST, kept for 24 hours, so that the same request gets the same bytes and is done once."""
+
+    caller = models.CharField(max_length=160)
+    key = models.CharField(max_length=255)
+    fingerprint = models.CharField(max_length=64, help_text="SHA-256 of method, path and body")
+    status = models.PositiveIntegerField(null=True)  # null: still being answered
+    headers = models.JSONField(default=dict)
+    body = models.BinaryField(default=bytes)
+    lease = models.DateTimeField(help_text="Still being answered: until when that is believed")
+    created = models.DateTimeField(auto_now_add=True, db_index=True)
+
+    class Meta:
+        db_table = "idempotency_key"
+        constraints = [models.UniqueConstraint(fields=["caller", "key"], name="one_answer_for_a_key")]

@@ -1,0 +1,58 @@
+"""Secrets at rest: one cipher for every encrypted field, with key rotation.
+
+`FIELD_KEYS` holds Fernet keys, newest first: the first encrypts, all decrypt. `manage.py rotate_keys` writes every
+secret again under the first, after which the old ones can be taken away.
+"""
+from functools import lru_cache
+
+from cryptography.fernet import Fernet, InvalidToken, MultiFernet
+from django.conf import settings
+from django.db import models
+
+
+class Secret(str):
+    """A text whose printed form is redacted. `reveal()` gives the text itself; nothing else does so by accident."""
+
+    def __repr__(self):
+        return "Secret(…)"
+
+    def __str__(self):
+        return "[secret]"
+
+    def __format__(self, spec):
+        return "[secret]"
+
+    def reveal(self) -> str:
+        return str.__str__(self)
+
+
+class Undecryptable(Exception):
+    """A stored secret cannot be read with any of FIELD_KEYS. Was a key taken away too early?"""
+
+
+@lru_cache(maxsize=4)
+def _cipher(keys: tuple[str, ...]) -> MultiFernet:
+    return MultiFernet([Fernet(key) for key in keys])
+
+
+def encrypt(text: str) -> str:
+    return _cipher(tuple(settings.FIELD_KEYS)).encrypt(text.encode()).decode()
+
+
+def decrypt(token: str) -> Secret:
+    try:
+        return Secret(_cipher(tuple(settings.FIELD_KEYS)).decrypt(token.encode()).decode())
+    except InvalidToken as error:
+        raise Undecryptable(Undecryptable.__doc__) from error
+
+
+class EncryptedField(models.TextField):
+    """A text that is encrypted in the database and a `Secret` in memory. Empty stays empty. It cannot be searched."""
+
+    def from_db_value(self, value, expression, connection):
+        return value if value in (None, "") else decrypt(value)
+
+    def get_prep_value(self, value):
+        if value in (None, ""):
+            return value
+        return encrypt(value.reveal() if isinstance(value, Secret) else value)

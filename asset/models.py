@@ -1,0 +1,63 @@
+"""Hosts, and what it takes to reach them over SSH."""
+from django.core.validators import MaxValueValidator, MinValueValidator
+from django.db import models
+
+from access.secrets import EncryptedField
+
+
+class Credential(models.Model):
+    """What a worker proves its right with: a private key, or a password. Encrypted at rest, never given out again."""
+
+    class Kind(models.TextChoices):
+        KEY = "key", "private key"
+        PASSWORD = "password", "password"
+
+    name = models.CharField(max_length=64, unique=True)
+    kind = models.CharField(max_length=8, choices=Kind.choices, default=Kind.KEY)
+    secret = EncryptedField(help_text="A private key's text, or the password")
+    passphrase = EncryptedField(blank=True, default="", help_text="Opens the private key, where it is locked")
+    created = models.DateTimeField(auto_now_add=True)
+    created_by = models.CharField(max_length=150, blank=True)
+    updated = models.DateTimeField(auto_now=True)
+    updated_by = models.CharField(max_length=150, blank=True)
+
+    class Meta:
+        db_table = "credential"
+        ordering = ["name"]
+
+    def __str__(self):
+        return self.name
+
+
+class Asset(models.Model):
+    """A host: a machine reached over SSH."""
+
+    hostname = models.CharField(max_length=253, unique=True)
+    ip = models.GenericIPAddressField(unpack_ipv4=True)
+    port = models.PositiveIntegerField(default=22, validators=[MinValueValidator(1), MaxValueValidator(65535)])
+    username = models.CharField(max_length=64, default="root")
+    credential = models.ForeignKey(Credential, null=True, blank=True, on_delete=models.PROTECT, related_name="hosts")
+    host_key = models.TextField(blank=True, default="", help_text='The pinned key, as "ssh-ed25519 AAAA…"')
+    base_path = models.CharField(max_length=512, default="/srv/services", help_text="Absolute; services live below it")
+    sudo = models.BooleanField(default=False, help_text="Run the program under sudo -n")
+    jump_host = models.ForeignKey("self", null=True, blank=True, on_delete=models.PROTECT, related_name="behind")
+    labels = models.JSONField(default=dict, blank=True)
+    description = models.CharField(max_length=256, blank=True)
+    # What the last contact showed; written by the host check and by operations, read by people only.
+    reachable = models.BooleanField(null=True, default=None)
+    last_contact = models.DateTimeField(null=True, blank=True)
+    last_error = models.CharField(max_length=500, blank=True)
+    offered_key = models.TextField(blank=True, default="", help_text="A key the host offered that is not the pinned one")
+    created = models.DateTimeField(auto_now_add=True)
+    created_by = models.CharField(max_length=150, blank=True)
+    updated = models.DateTimeField(auto_now=True)
+    updated_by = models.CharField(max_length=150, blank=True)
+
+    class Meta:
+        db_table = "asset"
+        ordering = ["hostname"]
+
+    def __str__(self):
+        return f"{self.hostname}:{self.ip}"
+
+

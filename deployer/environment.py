@@ -1,0 +1,68 @@
+"""Reads settings from environment variables and says in one line what is wrong with them."""
+import os
+from urllib.parse import parse_qsl, unquote, urlsplit
+
+
+class BadSetting(SystemExit):
+    """A setting that the process cannot start with. Its text is the one line that is printed."""
+
+    def __init__(self, name: str, reason: str):
+        super().__init__(f"deployer cannot start: {name} {reason}")
+
+
+def text(name: str, default: str = "") -> str:
+    return os.environ.get(name, "").strip() or default
+
+
+def flag(name: str, default: bool = False) -> bool:
+    value = text(name).lower()
+    if value in ("", "1", "true", "yes", "on", "0", "false", "no", "off"):
+        return value in ("1", "true", "yes", "on") if value else default
+    raise BadSetting(name, f"must be 1 or 0, not {value!r}")
+
+
+def number(name: str, default: int, least: int, most: int) -> int:
+    value = text(name)
+    if not value:
+        return default
+    if not value.isascii() or not value.isdigit() or not least <= int(value) <= most:
+        raise BadSetting(name, f"must be a whole number from {least} to {most}, not {value!r}")
+    return int(value)
+
+
+def words(name: str, default: str = "") -> list[str]:
+    """A list: values with commas or spaces between them."""
+    return text(name, default).replace(",", " ").split()
+
+
+def database(name: str, default: str, pool_size: int) -> dict:
+    """`sqlite:///path` or `postgresql://user:password@host:port/name?option=value` as Django's DATABASES entry."""
+    parts = urlsplit(text(name, default))
+    if parts.scheme == "sqlite":
+        path = unquote(parts.path)
+        # Four slashes or three: both mean the absolute path, as everybody who writes such URLs expects.
+        return {
+            "ENGINE": "django.db.backends.sqlite3",
+            "NAME": "/" + path.lstrip("/"),
+            "OPTIONS": {
+                "transaction_mode": "IMMEDIATE",
+                "timeout": 20,
+                "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL; PRAGMA cache_size=-16000; "
+                "PRAGMA temp_store=MEMORY; PRAGMA foreign_keys=ON;",
+            },
+        }
+    if parts.scheme in ("postgresql", "postgres"):
+        if not parts.path.strip("/"):
+            raise BadSetting(name, "names no database")
+        options = dict(parse_qsl(parts.query))
+        return {
+            "ENGINE": "django.db.backends.postgresql",
+            "NAME": unquote(parts.path.strip("/")),
+            "USER": unquote(parts.username or ""),
+            "PASSWORD": unquote(parts.password or ""),
+            "HOST": options.pop("host", parts.hostname or ""),
+            "PORT": str(parts.port or ""),
+            "CONN_MAX_AGE": 0,  # the pool keeps the connections
+            "OPTIONS": {**options, "pool": {"min_size": 1, "max_size": pool_size, "timeout": 20, "max_idle": 60}},
+        }
+    raise BadSetting(name, "must start with sqlite:// or postgresql://")

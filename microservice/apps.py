@@ -1,0 +1,6 @@
+from django.apps import AppConfig
+
+
+class MicroserviceConfig(AppConfig):
+    name = "microservice"
+    default_auto_field = "django.db.models.BigAutoField"
