@@ -1,0 +1,97 @@
+"""A real OpenSSH server of our own: its keys, its configuration and the command that starts it. Needs no root.
+
+Used by the demo for its hosts and by the tests for theirs.
+"""
+import getpass
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
+
+SEARCHED = os.pathsep.join(["/usr/sbin", "/usr/local/sbin", "/sbin", "/opt/homebrew/sbin"])
+
+
+def find_sshd() -> str | None:
+    """The absolute path of sshd (it insists on one), or None where the machine has none."""
+    found = shutil.which("sshd") or shutil.which("sshd", path=SEARCHED)
+    return str(Path(found).resolve()) if found else None
+
+
+def make_key(path: Path) -> str:
+    """Makes an ed25519 key at `path` unless there is one. Returns its public half as "ssh-ed25519 AAAA…"."""
+    public = path.with_name(path.name + ".pub")
+    if path.exists() and public.exists():
+        return public.read_text().strip()
+    key = Ed25519PrivateKey.generate()
+    line = key.public_key().public_bytes(Encoding.OpenSSH, PublicFormat.OpenSSH).decode()
+    write_private(path, key.private_bytes(Encoding.PEM, PrivateFormat.OpenSSH, NoEncryption()).decode())
+    public.write_text(line + "\n")
+    return line
+
+
+def write_private(path: Path, text: str) -> None:
+    """Writes a file that only its owner may read, from its first moment on."""
+    path.unlink(missing_ok=True)
+    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+        file.write(text)
+
+
+def configuration(folder: Path, address: str, port: int, user: str, *, pam: bool = False, extra: str = "") -> str:
+    """The text of sshd_config. `folder` holds host_key and authorized_keys; `extra` are lines that go before all others."""
+    return f"""{extra}
+ListenAddress {address}
+Port {port}
+HostKey "{folder}/host_key"
+AuthorizedKeysFile "{folder}/authorized_keys"
+AllowUsers {user}
+PidFile none
+StrictModes no
+UsePAM {"yes" if pam else "no"}
+PermitRootLogin yes
+PubkeyAuthentication yes
+PasswordAuthentication no
+KbdInteractiveAuthentication no
+AllowTcpForwarding yes
+X11Forwarding no
+PrintMotd no
+PrintLastLog no
+UseDNS no
+LoginGraceTime 30
+MaxStartups 1000
+MaxSessions 1000
+MaxAuthTries 20
+LogLevel VERBOSE
+"""
+
+
+def prepare(folder: Path, address: str, port: int, authorized: str, *, extra: str = "") -> list[str]:
+    """Writes what one server needs into `folder` and returns the command that runs it in the foreground."""
+    sshd = find_sshd()
+    if sshd is None:
+        raise FileNotFoundError("this machine has no sshd (Debian: openssh-server)")
+    folder.mkdir(parents=True, exist_ok=True)
+    make_key(folder / "host_key")
+    (folder / "authorized_keys").write_text(authorized + "\n")
+    user = getpass.getuser()
+    if os.geteuid() == 0:
+        Path("/run/sshd").mkdir(mode=0o755, exist_ok=True)  # sshd started by root wants this empty folder
+    # From OpenSSH 9.8 on, a server punishes addresses whose logins fail; tests fail some on purpose.
+    for lines in ("PerSourcePenalties no\n" + extra, extra):
+        text = configuration(folder, address, port, user, pam=_locked_account(user), extra=lines)
+        (folder / "sshd_config").write_text(text)
+        tried = subprocess.run([sshd, "-t", "-f", str(folder / "sshd_config")], capture_output=True, text=True)
+        if tried.returncode == 0:
+            return [sshd, "-D", "-f", str(folder / "sshd_config"), "-E", str(folder / "sshd.log")]
+    raise RuntimeError(f"sshd does not take its configuration: {tried.stderr.strip()}")
+
+
+def _locked_account(user: str) -> bool:
+    """Whether sshd, run by root, would refuse `user` without PAM because the account has no usable password."""
+    try:
+        lines = Path("/etc/shadow").read_text().splitlines()
+    except OSError:
+        return False
+    return any(line.startswith(f"{user}:!") for line in lines)

@@ -1,0 +1,41 @@
+"""Addresses and ports of the tests' servers: loopback only, free ones only."""
+import random
+import socket
+import time
+
+_random = random.SystemRandom()
+
+
+def loopback_address() -> str:
+    """Some address in 127.0.0.0/8 other than 127.0.0.1; each host of a test has its own."""
+    return f"127.{_random.randint(1, 250)}.{_random.randint(0, 255)}.{_random.randint(2, 254)}"
+
+
+def free_port(address: str = "127.0.0.1") -> int:
+    with socket.socket() as probe:
+        probe.bind((address, 0))
+        return probe.getsockname()[1]
+
+
+def wait_for_port(address: str, port: int, seconds: float = 10) -> None:
+    """Returns once something accepts connections there; TimeoutError if nothing does in time."""
+    deadline = time.monotonic() + seconds
+    while True:
+        try:
+            socket.create_connection((address, port), timeout=1).close()
+            return
+        except OSError:
+            if time.monotonic() > deadline:
+                raise TimeoutError(f"nothing listens at {address}:{port} after {seconds} s") from None
+            time.sleep(0.01)
+
+
+def wait_until(condition, seconds: float = 10, what: str = "the condition"):
+    """Returns the first true value of `condition()`; TimeoutError if there is none in time."""
+    deadline = time.monotonic() + seconds
+    while True:
+        if value := condition():
+            return value
+        if time.monotonic() > deadline:
+            raise TimeoutError(f"{what} did not come true within {seconds} s")
+        time.sleep(0.02)
