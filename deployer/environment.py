@@ -1,5 +1,7 @@
 """Reads settings from environment variables and says in one line what is wrong with them."""
 import os
+import tempfile
+from pathlib import Path
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 
@@ -66,3 +68,28 @@ def database(name: str, default: str, pool_size: int) -> dict:
             "OPTIONS": {**options, "pool": {"min_size": 1, "max_size": pool_size, "timeout": 20, "max_idle": 60}},
         }
     raise BadSetting(name, "must start with sqlite:// or postgresql://")
+
+
+LONGEST_SOCKET = 100  # bytes; the kernel takes 107, and servers need a few for temporary names
+
+
+def socket_path(wanted: Path) -> Path:
+    """`wanted`, or where that is too long for a unix socket a short path that is made once and recorded beside it."""
+    if len(os.fsencode(wanted)) <= LONGEST_SOCKET:
+        return wanted
+    record = wanted.with_name(wanted.name + ".path")
+    if not record.exists():
+        wanted.parent.mkdir(parents=True, exist_ok=True)
+        folder = tempfile.mkdtemp(prefix="deployer-", dir=os.environ.get("XDG_RUNTIME_DIR") or None)
+        with tempfile.NamedTemporaryFile("w", dir=wanted.parent, prefix=".broker-") as file:
+            file.write(str(Path(folder) / wanted.name))
+            file.flush()
+            try:
+                os.link(file.name, record)  # of two processes that start at once, one records and both read it
+            except FileExistsError:
+                Path(folder).rmdir()
+    path = Path(record.read_text())
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)  # /tmp is emptied now and then
+    if path.parent.stat().st_uid != os.geteuid():
+        raise BadSetting("VAR", f"is too long for a socket, and the folder recorded in {record} belongs to somebody else")
+    return path

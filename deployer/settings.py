@@ -3,6 +3,7 @@
 README.md, "Settings", lists them for people.
 """
 from pathlib import Path
+from urllib.parse import quote
 
 from cryptography.fernet import Fernet
 
@@ -50,9 +51,10 @@ SWEEP_EVERY = env.number("SWEEP_EVERY", 3, 1, 600)
 WEB_THREADS = env.number("WEB_THREADS", 32, 2, 1000)
 STREAM_SLOTS = env.number("STREAM_SLOTS", max(1, WEB_THREADS - 8), 1, 1000)  # live streams in one web process
 
-DATABASES = {"default": env.database("DATABASE_URL", f"sqlite://{VAR / 'deployer.sqlite3'}", env.number("DATABASE_POOL", 16, 2, 500))}
+DATABASES = {"default": env.database("DATABASE_URL", f"sqlite://{quote(str(VAR / 'deployer.sqlite3'))}", env.number("DATABASE_POOL", 16, 2, 500))}
 
-CELERY_BROKER_URL = env.text("BROKER_URL", f"redis+socket://{VAR / 'broker.sock'}")
+BROKER_SOCKET = "" if env.text("BROKER_URL") else env.socket_path(VAR / "broker.sock")  # of the embedded broker
+CELERY_BROKER_URL = env.text("BROKER_URL") or f"redis+socket://{quote(str(BROKER_SOCKET))}"
 CELERY_RESULT_BACKEND = "django-db"
 CELERY_TASK_TRACK_STARTED = True
 CELERY_RESULT_EXTENDED = True

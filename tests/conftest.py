@@ -1,0 +1,169 @@
+"""Fixtures for every test: which database, a broker, hosts, and the environment for real child processes."""
+import os
+import shutil
+import tempfile
+from pathlib import Path
+
+import pytest
+
+from tests.lab import surroundings
+from tests.lab.broker import Broker
+from tests.lab.postgres import Postgres
+from tests.lab.sshd import Sshd
+from tests.lab.worker import Worker
+
+DATABASE_FIXTURES = {"db", "transactional_db", "django_db_setup", "live_server"}
+
+
+def pytest_configure(config):
+    from django.conf import settings
+
+    settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]  # quick; nothing here is secret
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items):
+    """Marks with `rows` what touches rows: the run on PostgreSQL takes exactly those."""
+    for item in items:
+        if item.get_closest_marker("django_db") or DATABASE_FIXTURES & set(getattr(item, "fixturenames", ())):
+            item.add_marker(pytest.mark.rows)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item, call):
+    """A skip says why. NO_SKIPS=1, as on the project's CI, allows none at all."""
+    report = yield
+    if report.skipped and not hasattr(report, "wasxfail"):
+        reason = report.longrepr[2].removeprefix("Skipped: ").strip() if isinstance(report.longrepr, tuple) else ""
+        if reason in ("", "unconditional skip", "Skipped") or os.environ.get("NO_SKIPS") == "1":
+            report.outcome = "failed"
+            report.longrepr = f"{item.nodeid} was skipped: {reason or 'no reason given'}"
+    return report
+
+
+# --- the database -----------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="session")
+def postgres():
+    """A PostgreSQL server of this test run. Tests of rows need not ask for it."""
+    with Postgres(surroundings.POSTGRESQL_PORT) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def django_db_modify_db_settings(request):
+    """SQLite in a file, so that threads and child processes see the same rows; or PostgreSQL, started now."""
+    from django.db import connections
+
+    if surroundings.ON_POSTGRESQL:
+        request.getfixturevalue("postgres")
+    else:
+        connections["default"].settings_dict["TEST"]["NAME"] = str(surroundings.VAR / "test.sqlite3")
+
+
+@pytest.fixture
+def database_url(transactional_db) -> str:
+    """DATABASE_URL of the database that the test itself uses, for child processes."""
+    from django.db import connection
+
+    name = connection.settings_dict["NAME"]
+    if connection.vendor == "sqlite":
+        return f"sqlite://{name}"
+    return f"postgresql://postgres@127.0.0.1:{surroundings.POSTGRESQL_PORT}/{name}"
+
+
+# --- real processes ---------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="session")
+def _broker():
+    from django.conf import settings
+
+    with Broker(settings.BROKER_SOCKET) as server:
+        yield server
+
+
+@pytest.fixture
+def broker(_broker):
+    """The broker that the test's own settings name, with nothing in it. A test may kill it."""
+    if _broker.process is None or _broker.process.poll() is not None:
+        _broker.start()
+    _broker.empty()
+    return _broker
+
+
+@pytest.fixture
+def short_tmp():
+    """A folder whose path is short enough for unix sockets, outside pytest's long ones."""
+    folder = Path(tempfile.mkdtemp(prefix="dp-", dir="/tmp"))
+    yield folder
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture
+def environment(database_url, broker, settings) -> dict[str, str]:
+    """The environment of a child process that works on the test's own rows, broker and packages."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(("PYTEST_", "DJANGO_"))}
+    return kept | {
+        "DATABASE_URL": database_url,
+        "BROKER_URL": broker.url,
+        "PACKAGE_ROOT": str(settings.PACKAGE_ROOT),
+        "DATABASE_POOL": "40",
+        "LEASE": "3",
+        "SWEEP_EVERY": "1",
+    }
+
+
+@pytest.fixture
+def sshd(tmp_path):
+    """One host."""
+    with Sshd(tmp_path / "host") as host:
+        yield host
+
+
+@pytest.fixture(scope="session")
+def _hosts(tmp_path_factory):
+    started: list[Sshd] = []
+    yield started, tmp_path_factory.mktemp("hosts")
+    for host in started:
+        host.__exit__()
+
+
+@pytest.fixture
+def sshds(_hosts):
+    """`sshds(3)`: that many hosts, each with its own address and key and an empty root. Servers are kept between tests."""
+    started, folder = _hosts
+    used: list[Sshd] = []
+
+    def some(count: int) -> list[Sshd]:
+        while len(started) < count:
+            host = Sshd(folder / f"host{len(started) + 1}")
+            host.start()
+            started.append(host)
+        used[:] = started[:count]
+        return list(used)
+
+    yield some
+    from tests.lab import processes
+
+    for host in used:
+        processes.end_using(host.root)
+        shutil.rmtree(host.root, ignore_errors=True)
+        host.root.mkdir()
+
+
+@pytest.fixture
+def worker(environment, tmp_path):
+    """`worker()` starts a worker process, `worker(slots=1, LEASE="2")` one with other settings; all end with the test."""
+    started: list[Worker] = []
+
+    def start(slots: int = 8, **more: str) -> Worker:
+        one = Worker({**environment, **more}, tmp_path / f"worker{len(started) + 1}.log", slots=slots)
+        started.append(one)
+        one.start()
+        return one
+
+    yield start
+    for one in started:
+        one.stop()

@@ -1,0 +1,40 @@
+"""What the settings read, for a test run: set before Django's settings are imported (pytest loads this with -p).
+
+`TEST_DATABASE=postgresql` runs on PostgreSQL instead of SQLite.
+"""
+import atexit
+import os
+import shutil
+import tempfile
+from pathlib import Path
+
+from cryptography.fernet import Fernet
+
+from tests.lab.network import free_port
+
+READ_BY_SETTINGS = (
+    "BROKER_URL", "PACKAGE_ROOT", "ALLOWED_HOSTS", "TRUSTED_PROXIES", "PUBLIC_URL", "WORKER_SLOTS", "WEB_THREADS",
+    "STREAM_SLOTS", "DATABASE_POOL", "LEASE", "SWEEP_EVERY", "LOG_LEVEL", "PORT",
+)
+ON_POSTGRESQL = os.environ.get("TEST_DATABASE") == "postgresql"
+POSTGRESQL_PORT = free_port()
+VAR = Path(tempfile.mkdtemp(prefix="deployer-test-", dir="/tmp"))
+
+
+def _set() -> None:
+    for name in READ_BY_SETTINGS:
+        os.environ.pop(name, None)
+    database = f"postgresql://postgres@127.0.0.1:{POSTGRESQL_PORT}/deployer" if ON_POSTGRESQL else f"sqlite://{VAR}/db"
+    os.environ |= {
+        "DEBUG": "1",  # no collectstatic before a test; pytest-django turns Django's own DEBUG off again
+        "SECRET_KEY": "only-for-this-test-run-" + Fernet.generate_key().decode(),
+        "FIELD_KEYS": Fernet.generate_key().decode(),
+        "VAR": str(VAR),
+        "DATABASE_URL": database,
+        "LOG_LEVEL": "WARNING",
+    }
+    owner = os.getpid()
+    atexit.register(lambda: shutil.rmtree(VAR, ignore_errors=True) if os.getpid() == owner else None)
+
+
+_set()

@@ -1,0 +1,51 @@
+"""The lab itself: what the tests stand on is what it says it is."""
+import subprocess
+import sys
+
+import pytest
+from django.db import connection
+
+from tests.lab import processes, surroundings
+
+
+def run(host, command: str, **options) -> subprocess.CompletedProcess:
+    known = host.folder / "known_hosts"
+    known.write_text(f"[{host.address}]:{host.port} {host.host_key}\n")
+    ssh = ["ssh", "-F", "none", "-i", host.client_key_path, "-p", str(host.port), "-o", f"UserKnownHostsFile={known}"]
+    return subprocess.run([*ssh, f"{host.username}@{host.address}", command], capture_output=True, text=True, **options)
+
+
+def test_a_host_is_a_real_openssh_server_with_its_own_key(sshd):
+    done = run(sshd, "echo here", stdin=subprocess.DEVNULL)
+    assert (done.returncode, done.stdout) == (0, "here\n"), done.stderr
+
+
+def test_a_command_left_running_on_a_host_is_found_by_its_folder_and_ended(sshd):
+    run(sshd, f"cd {sshd.root}; sleep 60 >/dev/null 2>&1 &", stdin=subprocess.DEVNULL)
+    assert processes.using(sshd.root)
+    processes.end_using(sshd.root)
+    assert not processes.using(sshd.root)
+
+
+def test_the_run_uses_the_database_that_it_says(db):
+    assert connection.vendor == ("postgresql" if surroundings.ON_POSTGRESQL else "sqlite")
+
+
+def test_several_hosts_have_addresses_and_keys_of_their_own(sshds):
+    hosts = sshds(3)
+    assert len({host.address for host in hosts}) == len({host.host_key for host in hosts}) == 3
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_worker_process_sees_the_rows_of_the_test(worker, environment):
+    from django.contrib.auth import get_user_model
+
+    get_user_model().objects.create_user("somebody")
+    asked = "from django.contrib.auth import get_user_model as u; print(u().objects.get().username)"
+    command = [sys.executable, "manage.py", "shell", "-v0", "-c", asked]
+    seen = subprocess.run(command, env=environment, capture_output=True, text=True)
+    assert seen.stdout.strip() == "somebody", seen.stderr
+    one = worker()
+    assert one.running()
+    one.kill()
+    assert not one.running()
