@@ -48,6 +48,13 @@ STORAGES = {
 WORKER_SLOTS = env.number("WORKER_SLOTS", 32, 1, 1000)  # operations in flight in one worker process
 LEASE = env.number("LEASE", 15, 2, 600)  # how long a claim is believed without a sign of life
 SWEEP_EVERY = env.number("SWEEP_EVERY", 3, 1, 600)
+# How much may be in flight at once across all workers and deployments; 0: no limit.
+MAX_IN_FLIGHT = env.number("MAX_IN_FLIGHT", 0, 0, 100_000)
+MAX_IN_FLIGHT_SERVICE = env.number("MAX_IN_FLIGHT_SERVICE", 0, 0, 100_000)
+MAX_IN_FLIGHT_HOST = env.number("MAX_IN_FLIGHT_HOST", 4, 0, 100_000)
+MAX_IN_FLIGHT_JUMP = env.number("MAX_IN_FLIGHT_JUMP", 10, 0, 100_000)
+# How long a host that cannot be asked is asked again, before its operation is given up as failed.
+UNKNOWN_DEADLINE = env.number("UNKNOWN_DEADLINE", 3600, 10, 7 * 86400)
 WEB_THREADS = env.number("WEB_THREADS", 32, 2, 1000)
 STREAM_SLOTS = env.number("STREAM_SLOTS", max(1, WEB_THREADS - 8), 1, 1000)  # live streams in one web process
 

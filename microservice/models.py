@@ -165,6 +165,8 @@ class Deployment(models.Model):
     strategy = models.JSONField(default=dict)
     # [{"instance_id", "host_id", "host", "reason", "code"}]: targets that were asked for and left out
     skipped = models.JSONField(default=list)
+    # How the service is deployed, as it stood at the request (atoms.spec_of): later edits do not reach what was asked.
+    spec = models.JSONField(default=dict)
     # The deployment that this one retries or reverts.
     origin = models.ForeignKey("self", null=True, blank=True, on_delete=models.PROTECT, related_name="followers")
     requested_by = models.CharField(max_length=150, blank=True)
@@ -215,8 +217,8 @@ class Operation(models.Model):
     asked = models.PositiveIntegerField(default=0, help_text="UNKNOWN: how often the host was asked")
     takeovers = models.PositiveIntegerField(default=0)
     cancel_requested = models.BooleanField(default=False)
-    # The atom as data, fixed at the first claim, so that whoever takes over means the same steps.
-    plan = models.JSONField(null=True, blank=True)
+    # What the instance's status goes back to where the operation never starts or is cancelled.
+    status_before = models.IntegerField(choices=InstanceStatus.choices, default=InstanceStatus.RUNNING)
     output_size = models.BigIntegerField(default=0)
     bytes_sent = models.BigIntegerField(default=0, help_text="Package bytes put on the wire")
     celery_task_id = models.CharField(max_length=64, blank=True)

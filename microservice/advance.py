@@ -1,0 +1,129 @@
+"""Carries out what rollout.py decides, inside the transaction of whatever made it necessary."""
+from collections.abc import Iterable
+
+from django.db.models import Count, Min, OuterRef, Q, Subquery
+from django.utils import timezone
+
+from . import events
+from .models import Deployment, Event, MicroServiceInstance, Operation
+from .rollout import NOTHING, Move, Snapshot, Strategy, decide
+from .status import (
+    DEPLOYMENT_ENDED,
+    DEPLOYMENT_TRANSITIONS,
+    DeploymentStatus,
+    OperationStatus,
+    UndoStatus,
+    may_become,
+)
+
+_NOT_BEGUN = (OperationStatus.PENDING, OperationStatus.QUEUED)
+
+
+def advance(ids: Iterable[int], resumed: bool = False) -> list[Event]:
+    """Moves these deployments on as far as their rows allow. Returns the events to write last, and wakes the workers.
+
+    Two workers may end the last two operations of a deployment at the same time; the row lock puts one behind the
+    other, so that the second one sees what the first one did. (On SQLite there is one writer anyway.)
+    """
+    wanted = sorted(set(ids))
+    if not wanted:
+        return []
+    deployments = list(Deployment.objects.select_for_update().filter(pk__in=wanted).order_by("pk"))
+    rows = _counted(wanted)
+    told: list[Event] = []
+    for deployment in deployments:
+        told += _move(deployment, rows.get(deployment.pk, []), resumed)
+    return told
+
+
+def _counted(ids: list[int]) -> dict[int, list[dict]]:
+    rows: dict[int, list[dict]] = {}
+    grouped = Operation.objects.filter(deployment_id__in=ids).order_by().values("deployment_id", "status")
+    for row in grouped.annotate(
+        n=Count("pk"), first=Min("batch"), stuck=Count("pk", filter=Q(undo_status=UndoStatus.FAILED))
+    ):
+        rows.setdefault(row["deployment_id"], []).append(row)
+    return rows
+
+
+def snapshot(deployment: Deployment, rows: list[dict]) -> Snapshot:
+    """A deployment's rows in short, from the grouped counts of its operations."""
+    return Snapshot(
+        status=DeploymentStatus(deployment.status),
+        strategy=Strategy.parse(deployment.strategy or None),
+        counts={OperationStatus(row["status"]): row["n"] for row in rows},
+        next_batch=next((row["first"] for row in rows if row["status"] == OperationStatus.PENDING), None),
+        undo_failed=any(row["stuck"] for row in rows),
+    )
+
+
+def _move(deployment: Deployment, rows: list[dict], resumed: bool) -> list[Event]:
+    told: list[Event] = []
+    while True:
+        now = snapshot(deployment, rows)
+        move = decide(now, resumed)
+        if move == NOTHING:
+            return told
+        told += _carry_out(deployment, move)
+        if move.release is not None:
+            _wake(now.waiting)
+            resumed = False
+        rows = _counted([deployment.pk]).get(deployment.pk, [])
+
+
+def _wake(due: int) -> None:
+    from . import wake  # imports Celery: only where it is needed
+
+    wake.workers(due)
+
+
+def _carry_out(deployment: Deployment, move: Move) -> list[Event]:
+    told: list[Event] = []
+    if move.release is not None:
+        Operation.objects.filter(
+            deployment=deployment, batch=move.release, status=OperationStatus.PENDING
+        ).update(status=OperationStatus.QUEUED)
+    if move.drop:
+        drop(deployment)
+    if move.become is not None:
+        told.append(become(deployment, move.become, move.reason))
+    if move.revert is not None:
+        from . import deployments  # the follow-up is a request like any other; it imports this module
+
+        deployments.fleet_revert(deployment, move.revert)
+    return told
+
+
+def become(deployment: Deployment, status: DeploymentStatus, reason: str = "") -> Event:
+    """Changes a deployment's status along the table, and answers with the event that tells of it."""
+    if not may_become(DEPLOYMENT_TRANSITIONS, deployment.status, status):
+        raise ValueError(f"deployment {deployment.pk} cannot go from {deployment.status} to {status}")
+    deployment.status, deployment.status_reason = status, reason
+    if status in DEPLOYMENT_ENDED:
+        deployment.finished = timezone.now()
+    if status == DeploymentStatus.RUNNING and deployment.started is None:
+        deployment.started = timezone.now()
+    deployment.save(update_fields=["status", "status_reason", "finished", "started"])
+    return events.of_deployment(deployment)
+
+
+def drop(deployment: Deployment) -> None:
+    """What has not begun never will: its instances are what they were before, and free."""
+    cancelling = deployment.status == DeploymentStatus.CANCELLING
+    begun = Operation.objects.filter(deployment=deployment, status__in=_NOT_BEGUN)
+    dropped = Operation.objects.filter(deployment=deployment, instance_id=OuterRef("pk"), status__in=_NOT_BEGUN)
+    # Instances first: the second statement takes away what the first one looks for.
+    release_locks(
+        MicroServiceInstance.objects.filter(
+            lock_deployment=deployment, locked=True, pk__in=begun.values("instance_id")
+        ),
+        status=Subquery(dropped.values("status_before")[:1]),
+    )
+    begun.update(
+        status=OperationStatus.CANCELLED if cancelling else OperationStatus.NOT_STARTED, finished=timezone.now()
+    )
+
+
+def release_locks(instances, **changes) -> int:
+    """Unlocks instances, together with what else changes in them. The one place that sets `locked` to false."""
+    return instances.update(locked=False, lock_deployment=None, locked_since=None, **changes)

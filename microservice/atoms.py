@@ -1,0 +1,59 @@
+"""From rows to what the engine knows: the service's definition, the target, the atom. Pure but for the rows it reads."""
+from deployer.engine.atom import Atom, ServiceSpec, Target
+from deployer.engine.plans import plan
+
+from .models import MicroService, MicroServiceInstance, MicroServiceVersion
+
+_FIELDS = (
+    "name", "check_timeout", "environment", "keep_releases", "limits", "steps",
+)  # fmt: skip
+_COMMANDS = {
+    "start": "start_command",
+    "stop": "stop_command",
+    "check": "check_command",
+    "pre": "pre_command",
+    "pre_undo": "pre_undo_command",
+    "post": "post_command",
+    "post_undo": "post_undo_command",
+}
+
+
+def spec_of(service: MicroService) -> dict:
+    """How the service is deployed right now, as JSON: what a deployment keeps, whatever is edited later."""
+    return {
+        **{name: getattr(service, name) for name in _FIELDS},
+        **{short: getattr(service, field) for short, field in _COMMANDS.items()},
+    }
+
+
+def target_of(instance: MicroServiceInstance) -> Target:
+    """Where the instance lives. Its host must be loaded with it."""
+    return Target(
+        host=instance.host.hostname,
+        ip=instance.host.ip,
+        port=instance.port,
+        tag=instance.tag,
+        weight=instance.weight,
+        base_path=instance.host.base_path,
+    )
+
+
+def atom_of(
+    spec: dict,
+    instance: MicroServiceInstance,
+    action: str,
+    old: MicroServiceVersion | None,
+    new: MicroServiceVersion | None,
+    adopt: bool = False,
+) -> Atom:
+    """The steps that carry the instance from `old` to `new`; the same for a preview and for the real thing."""
+    return plan(
+        ServiceSpec(**spec),
+        target_of(instance),
+        str(action),
+        old.version if old else None,
+        new.version if new else None,
+        sha256=new.sha256 if new else "",
+        size=(new.unpacked_size or new.size or 0) if new else 0,
+        adopt=adopt,
+    )

@@ -1,0 +1,57 @@
+"""What changed, as rows that every live view reads in one order.
+
+A reader asks for what came after the last id it saw. That is only right if ids become visible in their order, which a
+sequence does not promise: of two transactions the later id may commit first. So whoever writes events takes one lock,
+writes them last in its transaction, and lets go with the commit. On SQLite there is one writer anyway.
+"""
+from collections.abc import Iterable
+
+from django.db import connection
+
+from .models import Event
+
+_LOCK = 0x6465706C  # any number, as long as nobody else in this database uses it
+
+
+def write(events: Iterable[Event]) -> None:
+    """Adds events, as the last statement of the caller's transaction."""
+    rows = list(events)
+    if not rows:
+        return
+    if connection.vendor == "postgresql":
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT pg_advisory_xact_lock(%s)", [_LOCK])
+    Event.objects.bulk_create(rows)
+
+
+def after(last_id: int, deployment_id: int | None = None, limit: int = 500) -> list[Event]:
+    """The next events, oldest first; of one deployment, or of all."""
+    rows = Event.objects.filter(id__gt=last_id).order_by("id")
+    if deployment_id is not None:
+        rows = rows.filter(deployment_id=deployment_id)
+    return list(rows[:limit])
+
+
+def of_deployment(deployment, **more) -> Event:
+    return Event(
+        deployment_id=deployment.pk,
+        kind="deployment",
+        data={"status": str(deployment.status), "reason": deployment.status_reason, **more},
+    )
+
+
+def of_operation(operation) -> Event:
+    return Event(
+        deployment_id=operation.deployment_id,
+        operation_id=operation.pk,
+        kind="operation",
+        data={
+            "id": operation.pk,
+            "instance_id": operation.instance_number,
+            "host_id": operation.host_id,
+            "status": str(operation.status),
+            "undo_status": str(operation.undo_status),
+            "error": operation.error,
+            "error_step": operation.error_step,
+        },
+    )
