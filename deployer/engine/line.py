@@ -1,0 +1,85 @@
+"""What an SSH connection runs over. No SSH in here: sockets, their limits, and words for what is wrong with them."""
+import errno
+import socket
+import time
+
+from .endpoint import Endpoint
+from .errors import Unreachable
+
+
+class Line:
+    """What an SSH connection runs over: a TCP socket, or a channel through a jump host.
+
+    It ends itself when the peer has been silent for too long. It is the one place that sees both a blocked read and a
+    blocked write, so nobody has to watch over it."""
+
+    def __init__(self, sock, silence: float):
+        self._sock = sock
+        self._silence = silence
+        self._tcp = isinstance(sock, socket.socket)
+        self._closed = False
+        self.heard = time.monotonic()
+
+    def recv(self, size: int) -> bytes:
+        try:
+            data = self._sock.recv(size)
+        except TimeoutError:
+            self._check_silence()
+            raise
+        self.heard = time.monotonic()
+        if self._tcp:
+            # Acknowledge at once: else the first channel waits 40 ms, the peer's Nagle for our delayed ACK.
+            self._sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_QUICKACK, 1)
+        return data
+
+    def send(self, data: bytes) -> int:
+        try:
+            sent = self._sock.send(data)
+        except TimeoutError:
+            self._check_silence()
+            raise
+        if sent > 1024:  # a long upload that moves is a sign of life; our own small keepalive questions are not
+            self.heard = time.monotonic()
+        return sent
+
+    def _check_silence(self) -> None:
+        if time.monotonic() - self.heard > self._silence:
+            # Not ETIMEDOUT: that would be a TimeoutError, after which paramiko tries again.
+            raise ConnectionAbortedError(errno.ECONNABORTED, f"it said nothing for {self._silence:g} s")
+
+    def settimeout(self, seconds: float) -> None:
+        self._sock.settimeout(seconds)
+
+    def close(self) -> None:
+        self._closed = True
+        if self._tcp:
+            try:
+                self._sock.shutdown(socket.SHUT_RDWR)  # wakes the thread that reads
+            except OSError:
+                pass
+        self._sock.close()
+
+
+def dial(endpoint: Endpoint, seconds: float) -> socket.socket:
+    """A TCP connection to the endpoint, without Nagle's delay. Raises Unreachable."""
+    try:
+        sock = socket.create_connection((endpoint.address, endpoint.port), seconds)
+    except (OSError, UnicodeError) as error:
+        raise Unreachable(where=endpoint.where, reason=why(error)) from None
+    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    return sock
+
+
+def why(error: BaseException | None) -> str:
+    """A reason in words of ours or of the operating system, never of the peer."""
+    if isinstance(error, socket.gaierror):
+        return "its name is not known"
+    if isinstance(error, TimeoutError):
+        return "it did not answer in time"
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror[:1].lower() + error.strerror[1:]
+    if error is None or isinstance(error, (EOFError, OSError)):
+        return "it closed the connection"
+    if isinstance(error, UnicodeError):
+        return "its name is not valid"
+    return "it broke the rules of SSH, or the line did"

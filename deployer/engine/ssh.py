@@ -1,0 +1,352 @@
+"""SSH as the engine needs it: a pinned host key, one connection, channels with both streams drained at once.
+
+The only file that imports paramiko. Every wait in here ends: connecting, key exchange and log-in by their own limits,
+and afterwards by `silence`: the peer is asked whether it lives, and a peer that says nothing is given up, also where
+TCP alone would notice nothing for hours. What fails is told in the words of errors.py.
+"""
+import hashlib
+import hmac
+import io
+import logging
+import threading
+import weakref
+
+import paramiko
+from paramiko.common import MSG_CHANNEL_WINDOW_ADJUST, cMSG_CHANNEL_REQUEST, cMSG_GLOBAL_REQUEST
+
+from .endpoint import Endpoint, Limits, fingerprint, host_key_blob, host_key_text, reveal
+from .errors import AuthRefused, BadCredential, ConnectionLost, KeyChanged, NotTrusted, Refused, Unreachable
+from .jumps import SharedConnections
+from .line import Line, dial, why
+
+__all__ = ["Channel", "Connection", "Endpoint", "Limits", "connect", "fetch_host_key", "fingerprint"]
+
+WINDOW = 1 << 21  # bytes a host may send that nobody has read yet; both streams share it, so it bounds our memory
+PACKET = 1 << 15
+READ = 1 << 18
+USUAL = Limits()
+
+# What goes wrong is raised, in our words. paramiko's own log lines would repeat it, with text that the peer chose.
+logging.getLogger("paramiko").setLevel(logging.CRITICAL)
+
+
+class _Packets(paramiko.Packetizer):
+    def start_handshake(self, timeout: float) -> None:
+        """start_client has a limit of its own; a timer thread for each connection is not needed."""
+
+
+class _Bell(threading.Event):
+    """Rung when anything arrives on either stream. paramiko clears the event of a pipe that was emptied, although the
+    other pipe may be full; so only the reader itself silences it."""
+
+    def clear(self) -> None:
+        pass
+
+    def silence(self) -> None:
+        super().clear()
+
+
+def _window_opened(channel, message) -> None:
+    channel._window_adjust(message)
+    bell = getattr(channel, "bell", None)
+    if bell is not None:
+        bell.set()
+
+
+class _Transport(paramiko.Transport):
+    """Fast and sound algorithms first, then what sane older servers have; nothing with SHA-1, CBC or 3DES."""
+
+    _active_check_timeout = 0.5
+    _preferred_kex = ("curve25519-sha256@libssh.org", "ecdh-sha2-nistp256", "ecdh-sha2-nistp384", "ecdh-sha2-nistp521",
+                      "diffie-hellman-group16-sha512", "diffie-hellman-group-exchange-sha256",
+                      "diffie-hellman-group14-sha256")
+    _preferred_ciphers = ("aes128-gcm@openssh.com", "aes256-gcm@openssh.com", "aes128-ctr", "aes192-ctr", "aes256-ctr")
+    _preferred_macs = ("hmac-sha2-256-etm@openssh.com", "hmac-sha2-512-etm@openssh.com", "hmac-sha2-256",
+                       "hmac-sha2-512")
+    _channel_handler_table = {**paramiko.Transport._channel_handler_table, MSG_CHANNEL_WINDOW_ADJUST: _window_opened}
+
+    def __init__(self, line: Line, pinned: bytes | None, limits: Limits):
+        super().__init__(line, default_window_size=WINDOW, default_max_packet_size=PACKET, packetizer_class=_Packets)
+        self.pinned = pinned
+        self.offered: bytes | None = None
+        self.banner_timeout = limits.handshake
+        self.auth_timeout = limits.auth
+        me = weakref.ref(self)
+        self.packetizer.set_keepalive(limits.keepalive, lambda: me() and me()._ask_for_life())
+
+    @property
+    def preferred_keys(self) -> tuple[str, ...]:
+        """Only the pinned key's type: a host with several keys then shows the right one."""
+        if self.pinned is None:
+            return self._preferred_keys
+        name = host_key_text(self.pinned).split()[0]
+        return ("rsa-sha2-512", "rsa-sha2-256") if name == "ssh-rsa" else (name,)
+
+    def _verify_key(self, host_key: bytes, sig: bytes) -> None:
+        """Ends the connection inside the key exchange where the key is not the pinned one: no byte follows it."""
+        super()._verify_key(host_key, sig)
+        self.offered = host_key
+        if self.pinned is None or not hmac.compare_digest(self.pinned, host_key):
+            raise paramiko.SSHException("not the pinned host key")
+
+    def _ask_for_life(self) -> None:
+        """A question that the peer must answer. Called by the thread that reads, which must not wait for new keys."""
+        if self.in_kex or not self.clear_to_send.is_set():
+            return
+        question = paramiko.Message()
+        question.add_byte(cMSG_GLOBAL_REQUEST)
+        question.add_string("keepalive@openssh.com")
+        question.add_boolean(True)
+        self._send_user_message(question)
+
+
+class Channel:
+    """One command on the host, from `Connection.run`. One thread uses it; nothing waits longer than it is told."""
+
+    def __init__(self, connection: "Connection", raw: paramiko.Channel):
+        self._connection = connection
+        self._raw = raw
+        self._bell = raw.bell = _Bell()
+        raw.in_buffer.set_event(self._bell)
+        raw.in_stderr_buffer.set_event(self._bell)
+        raw.settimeout(0.0)
+
+    def send(self, data: bytes | memoryview) -> int:
+        """Gives input to the command: how many bytes were taken, 0 when the host has no room for more at the moment or
+        the command reads no more. `read` wakes up when there is room again."""
+        try:
+            taken = self._raw.send(data)
+        except TimeoutError:
+            return 0
+        except OSError:  # "Socket is closed": the command has ended, or the connection has; `read` tells which
+            return 0
+        except (EOFError, paramiko.SSHException) as error:
+            raise self._connection.lost(error) from None
+        if not self._connection.alive:
+            raise self._connection.lost()
+        return taken
+
+    def finish_input(self) -> None:
+        try:
+            self._raw.shutdown_write()
+        except (EOFError, OSError, paramiko.SSHException) as error:
+            raise self._connection.lost(error) from None
+
+    def read(self, timeout: float) -> tuple[bytes, bytes]:
+        """What has arrived on standard output and standard error, at most 256 KB of each; waits up to `timeout` seconds
+        for something to happen, which may also be room for input or the end. Both empty is no end: ask `ended`."""
+        self._bell.silence()
+        taken = self._take()
+        if any(taken) or self.ended:
+            return taken
+        if self._raw.closed:
+            raise self._connection.lost()
+        self._bell.wait(timeout)
+        return self._take()
+
+    def _take(self) -> tuple[bytes, bytes]:
+        raw = self._raw
+        try:
+            return (raw.recv(READ) if raw.recv_ready() else b"",
+                    raw.recv_stderr(READ) if raw.recv_stderr_ready() else b"")
+        except (EOFError, OSError, paramiko.SSHException) as error:
+            raise self._connection.lost(error) from None
+
+    @property
+    def exit_status(self) -> int | None:
+        """None until the host has told it. Output may still follow; see `ended`."""
+        return self._raw.exit_status if self._raw.exit_status >= 0 else None
+
+    @property
+    def ended(self) -> bool:
+        """The command has ended, its exit status is known, and all of its output was read."""
+        raw = self._raw
+        return bool(raw.exit_status >= 0 and raw.eof_received and not raw.recv_ready() and not raw.recv_stderr_ready())
+
+    def close(self) -> None:
+        try:
+            self._raw.close()
+        except (EOFError, OSError, paramiko.SSHException):
+            pass  # the connection is gone, and with it the channel
+
+
+class Connection:
+    """A connection that is logged in. Use it as a context manager; channels may be used by different threads."""
+
+    def __init__(self, endpoint: Endpoint, limits: Limits, pinned: bytes | None):
+        self.endpoint = endpoint
+        self._limits = limits
+        self._give_back = None
+        if endpoint.jump is None:
+            below = dial(endpoint, limits.connect)
+        else:
+            jump, self._give_back = _jumps.borrow(endpoint.jump, limits)
+            try:
+                below = jump.tunnel(endpoint.address, endpoint.port)
+            except BaseException:
+                self._give_back()
+                raise
+        self._transport = _Transport(Line(below, limits.silence), pinned, limits)
+
+    def __enter__(self) -> "Connection":
+        return self
+
+    def __exit__(self, *_) -> None:
+        self.close()
+
+    @property
+    def alive(self) -> bool:
+        return self._transport.is_active()
+
+    def run(self, command: str) -> Channel:
+        """Starts the command and returns at once: the host is not asked to confirm it, so input can follow in the same
+        flight."""
+        raw = self._open("session")
+        channel = Channel(self, raw)
+        request = paramiko.Message()
+        request.add_byte(cMSG_CHANNEL_REQUEST)
+        request.add_int(raw.remote_chanid)
+        request.add_string("exec")
+        request.add_boolean(False)
+        request.add_string(command)
+        try:
+            self._transport._send_user_message(request)
+        except (EOFError, OSError, paramiko.SSHException) as error:
+            raise self.lost(error) from None
+        return channel
+
+    def tunnel(self, address: str, port: int) -> paramiko.Channel:
+        """A channel to another server, as seen from this one."""
+        return self._open("direct-tcpip", (address, port), ("127.0.0.1", 0))
+
+    def _open(self, kind: str, target=None, origin=None) -> paramiko.Channel:
+        try:
+            return self._transport.open_channel(kind, target, origin, timeout=self._limits.connect)
+        except paramiko.ChannelException as error:
+            if target and error.code == 2:  # "connect failed"
+                raise Unreachable(where=f"{target[0]}:{target[1]}",
+                                  reason=f"the jump host {self.endpoint.where} cannot connect to it") from None
+            raise Refused(where=self.endpoint.where, what="a tunnel" if target else "a session") from None
+        except (EOFError, OSError, paramiko.SSHException) as error:
+            raise self.lost(error) from None
+
+    def lost(self, error: BaseException | None = None) -> ConnectionLost:
+        """The error to raise when this connection turned out to be dead; says why as well as it is known."""
+        cause = self._transport.saved_exception or error
+        self.close()
+        return ConnectionLost(where=self.endpoint.where, reason=why(cause))
+
+    def close(self) -> None:
+        self._transport.close()
+        self._transport.sock.close()  # also where the handshake never began, or failed
+        give_back, self._give_back = self._give_back, None
+        if give_back is not None:
+            give_back()
+
+    def shake_hands(self) -> None:
+        """The key exchange. Raises KeyChanged from inside it, before a byte that means anything was sent."""
+        transport, where = self._transport, self.endpoint.where
+        try:
+            transport.start_client(timeout=self._limits.handshake)
+        except paramiko.IncompatiblePeer as error:
+            if transport.pinned is not None and "host key" in str(error):
+                raise self._key_changed("a key of another type", "") from None
+            raise Unreachable(where=where, reason="it offers no algorithm that we use") from None
+        except (EOFError, OSError, paramiko.SSHException) as error:
+            if transport.offered is not None and transport.offered != transport.pinned:
+                key = host_key_text(transport.offered)
+                raise self._key_changed(fingerprint(key), key) from None
+            raise Unreachable(where=where, reason=why(error)) from None
+        if not transport.initial_kex_done:
+            raise Unreachable(where=where, reason="it did not answer in time")
+
+    def _key_changed(self, offered: str, key: str) -> KeyChanged:
+        pinned = fingerprint(self.endpoint.host_key) if self.endpoint.host_key else "none"
+        return KeyChanged(where=self.endpoint.where, pinned=pinned, offered=offered, key=key)
+
+    def log_in(self, key: paramiko.PKey | None) -> None:
+        transport, user = self._transport, self.endpoint.username
+        try:
+            if key is not None:
+                more = transport.auth_publickey(user, key)
+            else:
+                more = transport.auth_password(user, reveal(self.endpoint.password))
+        except paramiko.BadAuthenticationType as error:
+            ways = [way for way in ("publickey", "password", "keyboard-interactive") if way in error.allowed_types]
+            raise self._refused(f"it accepts only {' or '.join(ways) or 'other ways'}") from None
+        except paramiko.AuthenticationException as error:
+            if "saw EOF" in str(error) or "timeout" in str(error):  # a cut line is no refusal: another try may help
+                raise self.lost(error if "timeout" not in str(error) else TimeoutError()) from None
+            raise self._refused("the credential was not accepted") from None
+        except (EOFError, OSError, paramiko.SSHException) as error:
+            raise self.lost(error) from None
+        if more:
+            raise self._refused("it asks for a second proof")
+
+    def _refused(self, reason: str) -> AuthRefused:
+        return AuthRefused(where=self.endpoint.where, username=self.endpoint.username, reason=reason)
+
+
+def connect(endpoint: Endpoint, limits: Limits = USUAL) -> Connection:
+    """Connects, compares the host key with the pinned one, then logs in. Raises what errors.py lists; `passing` of the
+    error says whether to try again."""
+    try:
+        pinned = host_key_blob(endpoint.host_key)
+    except ValueError:
+        raise NotTrusted(where=endpoint.where) from None
+    key = _key_of(endpoint)  # before anything is sent: a bad credential disturbs no host
+    connection = Connection(endpoint, limits, pinned)
+    try:
+        connection.shake_hands()
+        connection.log_in(key)
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+def fetch_host_key(address: str, port: int, timeout: float = 10.0, jump: Endpoint | None = None) -> str:
+    """The key that the host proves to have, as `ssh-ed25519 AAAA…`, for a person to compare. Sends nothing after the
+    key exchange, and trusts nothing. Raises Unreachable."""
+    limits = Limits(connect=timeout, handshake=timeout)
+    connection = Connection(Endpoint(address, port, jump=jump), limits, None)
+    try:
+        connection.shake_hands()
+    except KeyChanged as found:
+        return found.offered
+    finally:
+        connection.close()
+    raise Unreachable(where=connection.endpoint.where, reason="it showed no host key")
+
+
+def _key_of(endpoint: Endpoint) -> paramiko.PKey | None:
+    """The private key to log in with; None where there is a password instead. Raises BadCredential."""
+    if not endpoint.key:
+        if not endpoint.password:
+            raise BadCredential(reason="it has neither a private key nor a password")
+        return None
+    text, passphrase = reveal(endpoint.key), reveal(endpoint.passphrase)
+    digest = hashlib.sha256(f"{len(text)} {text}{passphrase}".encode("utf-8", "replace")).digest()
+    key = _keys.get(digest)
+    if key is None:
+        key = _parse(text, passphrase)
+        if len(_keys) >= 256:
+            _keys.clear()
+        _keys[digest] = key
+    return key
+
+
+def _parse(text: str, passphrase: str) -> paramiko.PKey:
+    for kind in (paramiko.Ed25519Key, paramiko.ECDSAKey, paramiko.RSAKey):
+        try:
+            return kind.from_private_key(io.StringIO(text.strip() + "\n"), passphrase or None)
+        except paramiko.PasswordRequiredException:
+            raise BadCredential(reason="the private key has a passphrase, which is missing") from None
+        except Exception:  # noqa: BLE001, S112 - for a text that is no key the parsers raise anything, asserts included
+            continue
+    raise BadCredential(reason="the private key cannot be read, or its passphrase is wrong")
+
+
+# Parsed once a process, found by digest: opening a key with a passphrase costs most of a second, by design.
+_keys: dict[bytes, paramiko.PKey] = {}
+_jumps = SharedConnections(connect)
