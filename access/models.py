@@ -41,3 +41,14 @@ class IdempotencyKey(models.Model):
     class Meta:
         db_table = "idempotency_key"
         constraints = [models.UniqueConstraint(fields=["caller", "key"], name="one_answer_for_a_key")]
+
+
+class Throttle(models.Model):
+    """How often something was tried lately: see throttle.py."""
+
+    key = models.CharField(max_length=80, primary_key=True)
+    count = models.PositiveIntegerField(default=0)
+    since = models.DateTimeField(db_index=True)
+
+    class Meta:
+        db_table = "throttle"

@@ -2,4 +2,10 @@
 from django.contrib import admin
 from django.urls import path
 
-urlpatterns = [path("admin/", admin.site.urls)]
+from microservice.api import answers, api
+
+urlpatterns = [
+    path("api/v1/", api.urls),
+    path("api/<path:rest>", answers.no_such_path),
+    path("admin/", admin.site.urls),
+]

@@ -1,0 +1,43 @@
+"""Where a request comes from. Only TRUSTED_PROXIES are believed about somebody else's address."""
+from functools import lru_cache
+from ipaddress import IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
+
+from django.conf import settings
+from django.http import HttpRequest
+
+
+@lru_cache(maxsize=8)
+def _networks(trusted: tuple[str, ...]) -> tuple[IPv4Network | IPv6Network, ...]:
+    return tuple(ip_network(entry, strict=False) for entry in trusted if entry != "unix")
+
+
+def _is_proxy(address: str) -> bool:
+    if not address:  # a unix socket has no address: its name in TRUSTED_PROXIES is "unix"
+        return "unix" in settings.TRUSTED_PROXIES
+    try:
+        parsed = ip_address(address)
+    except ValueError:
+        return False
+    return any(parsed in network for network in _networks(tuple(settings.TRUSTED_PROXIES)))
+
+
+def client_address(request: HttpRequest) -> str:
+    """The nearest address that is no trusted proxy's: read from the right, because the left end can be made up."""
+    address = str(request.META.get("REMOTE_ADDR", ""))
+    forwarded = [part.strip() for part in request.META.get("HTTP_X_FORWARDED_FOR", "").split(",")]
+    while forwarded and _is_proxy(address):
+        nearer = forwarded.pop()
+        try:
+            address = str(ip_address(nearer))
+        except ValueError:
+            break
+    return address
+
+
+def neighbourhood(address: str) -> str:
+    """What one stranger can use at will: an IPv4 address, or an IPv6 /64."""
+    try:
+        parsed = ip_address(address)
+    except ValueError:
+        return address
+    return str(IPv6Network((int(parsed), 64), strict=False)) if isinstance(parsed, IPv6Address) else address

@@ -1,0 +1,90 @@
+"""Who is asking: a bearer token, or a browser session with CSRF. The one place that knows what each may do."""
+from datetime import datetime, timedelta
+
+from django.contrib.auth.models import AbstractBaseUser
+from django.db.models import Q
+from django.http import HttpRequest
+from django.middleware.csrf import CsrfViewMiddleware
+from django.utils import timezone
+
+from access import throttle
+from access.address import client_address
+from access.callers import SCOPES, Caller
+from access.models import Token
+from access.problems import Problem, forbidden
+from access.request_id import request_id_of
+from access.tokens import digest_of
+
+SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS", "TRACE"})
+LAST_USED_EVERY = timedelta(minutes=1)
+CHALLENGE = {"WWW-Authenticate": 'Bearer realm="deployer"'}
+
+
+def scopes_of(user: AbstractBaseUser) -> frozenset[str]:
+    """What a person may do, by what the admin site says about them."""
+    if not user.is_active:
+        return frozenset()
+    if getattr(user, "is_superuser", False):
+        return frozenset(SCOPES)
+    if getattr(user, "is_staff", False):
+        return frozenset({"read", "publish", "deploy"})
+    return frozenset({"read", "deploy"})
+
+
+def caller_of(request: HttpRequest) -> Caller | None:
+    """The caller, or None where nobody is named.
+
+    Raises a Problem: 401 for a token that is wrong, expired or revoked, 429 after too many of those,
+    403 for a session without its CSRF token on an unsafe method. At most two queries, and one write a minute.
+    """
+    scheme, _, value = request.headers.get("Authorization", "").partition(" ")
+    if scheme.lower() == "bearer":
+        return _by_token(request, value.strip())
+    user = getattr(request, "user", None)
+    if user is None or not user.is_authenticated:
+        return None
+    if request.method not in SAFE_METHODS:
+        _check_csrf(request)
+    return Caller(
+        name=user.get_username(), user_id=user.pk, scopes=scopes_of(user),
+        address=client_address(request), request_id=request_id_of(request),
+    )
+
+
+def _by_token(request: HttpRequest, value: str) -> Caller:
+    now, address = timezone.now(), client_address(request)
+    token = Token.objects.select_related("user").filter(digest=digest_of(value)).first()
+    if token is None or token.revoked or not token.user.is_active or (token.expires and token.expires <= now):
+        throttle.wrong_token(address)
+        raise unauthorized("The token is wrong, has expired or was taken back.")
+    _mark_used(token, now)
+    return Caller(
+        name=token.user.get_username(), user_id=token.user_id, token_id=token.pk,
+        scopes=frozenset(token.scopes) & scopes_of(token.user), services=frozenset(token.services),
+        address=address, request_id=request_id_of(request),
+    )
+
+
+def _mark_used(token: Token, now: datetime) -> None:
+    before = now - LAST_USED_EVERY
+    if token.last_used is None or token.last_used < before:
+        unmarked = Q(last_used=None) | Q(last_used__lt=before)
+        Token.objects.filter(unmarked, pk=token.pk).update(last_used=now)
+
+
+def _check_csrf(request: HttpRequest) -> None:
+    check = CsrfViewMiddleware(lambda _: None)  # type: ignore[arg-type, return-value]
+    check.process_request(request)
+    if check.process_view(request, _unexempted, (), {}) is not None:
+        raise forbidden(
+            "The request carries a session but no valid CSRF token.",
+            "Send the csrftoken cookie's value as X-CSRFToken, or use a bearer token.",
+        )
+
+
+def _unexempted() -> None:
+    """Stands for the view: the API's own views are exempt from the middleware because they are checked here."""
+
+
+def unauthorized(detail: str = "Nobody is signed in.") -> Problem:
+    return Problem(401, "unauthorized", detail, "Send Authorization: Bearer <token>, or sign in.", headers=CHALLENGE)

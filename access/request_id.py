@@ -1,0 +1,32 @@
+"""One id for each request, in its answer, in the rows it writes and in every log line about it."""
+import re
+import uuid
+from collections.abc import Callable
+
+from django.http import HttpRequest
+from django.http.response import HttpResponseBase
+
+WELL_FORMED = re.compile(r"[A-Za-z0-9._-]{8,64}")
+
+
+def request_id_of(request: HttpRequest) -> str:
+    """The caller's own X-Request-ID where it is well formed (8 to 64 of letters, digits, . _ -), else a new one."""
+    known: str | None = getattr(request, "request_id", None)
+    if known is None:
+        given = request.headers.get("X-Request-ID", "")
+        known = given if WELL_FORMED.fullmatch(given) else uuid.uuid4().hex
+        request.request_id = known  # type: ignore[attr-defined]
+    return known
+
+
+class RequestIdMiddleware:
+    """Gives every request its id and says it in the answer."""
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponseBase]):
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponseBase:
+        request_id = request_id_of(request)
+        response = self.get_response(request)
+        response["X-Request-ID"] = request_id
+        return response

@@ -1,0 +1,70 @@
+"""What an endpoint says about itself: the right a caller needs, and how the gate has to treat it."""
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from django.core.exceptions import ImproperlyConfigured
+from django.http import HttpRequest
+from ninja.security import HttpBearer
+from ninja.security.apikey import APIKeyCookie
+
+from access.callers import SCOPES, Caller
+
+
+@dataclass(frozen=True, slots=True)
+class Needs:
+    """`scope`: the right. `outside`: waits for something outside, so no transaction is held around it.
+    `streams`: reads its body itself, piece by piece, whatever its content type."""
+
+    scope: str
+    outside: bool = False
+    streams: bool = False
+
+
+def needs(scope: str, *, outside: bool = False, streams: bool = False) -> Callable[[Callable], Callable]:
+    """Says of an endpoint which scope its caller must have. Every endpoint has to say it; a test lists them."""
+    if scope not in SCOPES:
+        raise ImproperlyConfigured(f"{scope} is no scope")
+
+    def mark(view: Callable) -> Callable:
+        view.needs = Needs(scope, outside, streams)  # type: ignore[attr-defined]
+        return view
+
+    return mark
+
+
+def needs_of(view: Callable) -> Needs:
+    found: Needs | None = getattr(view, "needs", None)
+    if found is None:
+        raise ImproperlyConfigured(f"{view.__module__}.{view.__name__} does not say which scope it needs")
+    return found
+
+
+def caller(request: HttpRequest) -> Caller:
+    """Who is asking. The gate has put it there before any endpoint runs."""
+    known: Caller = request.caller  # type: ignore[attr-defined]
+    return known
+
+
+class BearerToken(HttpBearer):
+    """Names the token in the API's description; the gate has recognised the caller already."""
+
+    def __call__(self, request: HttpRequest) -> Caller:
+        return caller(request)
+
+    def authenticate(self, request: HttpRequest, token: str) -> Caller:
+        return caller(request)
+
+
+class Session(APIKeyCookie):
+    """Names the browser session in the API's description."""
+
+    param_name = "sessionid"
+
+    def __call__(self, request: HttpRequest) -> Caller:
+        return caller(request)
+
+    def authenticate(self, request: HttpRequest, key: str | None) -> Caller:
+        return caller(request)
+
+
+AUTH = [BearerToken(), Session()]
