@@ -90,14 +90,17 @@ INSTALLED_APPS = [
     "django.contrib.staticfiles",
     "django_celery_results",
     "django_htmx",
+    "ninja",  # the files of /api/v1/docs, so that no other server is asked for them
     "access",
     "asset",
     "microservice",
 ]
 MIDDLEWARE = [
+    "access.request_id.RequestIdMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "django.middleware.gzip.GZipMiddleware",
+    "microservice.api.answers.ProblemsOnlyMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
