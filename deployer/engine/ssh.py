@@ -8,11 +8,12 @@ import hashlib
 import hmac
 import io
 import logging
+import signal
 import threading
 import weakref
 
 import paramiko
-from paramiko.common import MSG_CHANNEL_WINDOW_ADJUST, cMSG_CHANNEL_REQUEST, cMSG_GLOBAL_REQUEST
+from paramiko.common import MSG_CHANNEL_REQUEST, MSG_CHANNEL_WINDOW_ADJUST, cMSG_CHANNEL_REQUEST, cMSG_GLOBAL_REQUEST
 
 from .endpoint import Endpoint, Limits, fingerprint, host_key_blob, host_key_text, reveal
 from .errors import AuthRefused, BadCredential, ConnectionLost, KeyChanged, NotTrusted, Refused, Unreachable
@@ -53,6 +54,17 @@ def _window_opened(channel, message) -> None:
         bell.set()
 
 
+def _told(channel, message) -> None:
+    """A command that a signal ended has a status too, 128 and more as in the shell; paramiko drops it."""
+    start = message.packet.tell()
+    if message.get_text() != "exit-signal":
+        message.packet.seek(start)
+        channel._handle_request(message)
+        return
+    message.get_boolean()
+    channel.exit_status = 128 + signal.Signals.__members__.get(f"SIG{message.get_text()}", 0)
+
+
 class _Transport(paramiko.Transport):
     """Fast and sound algorithms first, then what sane older servers have; nothing with SHA-1, CBC or 3DES."""
 
@@ -63,7 +75,8 @@ class _Transport(paramiko.Transport):
     _preferred_ciphers = ("aes128-gcm@openssh.com", "aes256-gcm@openssh.com", "aes128-ctr", "aes192-ctr", "aes256-ctr")
     _preferred_macs = ("hmac-sha2-256-etm@openssh.com", "hmac-sha2-512-etm@openssh.com", "hmac-sha2-256",
                        "hmac-sha2-512")
-    _channel_handler_table = {**paramiko.Transport._channel_handler_table, MSG_CHANNEL_WINDOW_ADJUST: _window_opened}
+    _channel_handler_table = paramiko.Transport._channel_handler_table | {
+        MSG_CHANNEL_WINDOW_ADJUST: _window_opened, MSG_CHANNEL_REQUEST: _told}
 
     def __init__(self, line: Line, pinned: bytes | None, limits: Limits):
         super().__init__(line, default_window_size=WINDOW, default_max_packet_size=PACKET, packetizer_class=_Packets)
@@ -334,6 +347,11 @@ def _key_of(endpoint: Endpoint) -> paramiko.PKey | None:
             _keys.clear()
         _keys[digest] = key
     return key
+
+
+def check_key(text: str, passphrase: str = "") -> None:
+    """Raises BadCredential where a private key cannot be read with that passphrase. For forms, before a key is kept."""
+    _parse(text, passphrase)
 
 
 def _parse(text: str, passphrase: str) -> paramiko.PKey:

@@ -1,0 +1,136 @@
+"""What a run on a host says about itself.
+
+A line of the journal file, fields of the head parted by one space, then three texts, each after a tab:
+
+    SEQ TIME KIND POSITION STEP STATUS<tab>OLD<tab>NEW<tab>DETAIL
+
+- SEQ counts from 1 and never goes back, also over a second start or a recovery of the same run.
+- TIME is hundredths of a second since 1970: the time the program was given, plus what /proc/uptime grew by since.
+- POSITION counts the atom's steps from 0; it is `-` where the event is about the run, and so is STEP.
+- STATUS is a command's exit status, or `-`.
+- OLD and NEW are the step's states; for `end` they are the result and the size of the whole output in bytes.
+
+On standard error the same line follows `@NONCE `, so that nothing a login shell prints can be taken for it.
+"""
+import re
+from dataclasses import dataclass
+from enum import StrEnum
+
+LONGEST_LINE = 8192
+LONGEST_TEXT = 1000
+_HEAD = re.compile(rb"(\d{1,12}) (\d{1,18}) ([a-z_]{1,16}) (-|\d{1,4}) (-|[A-Za-z0-9._-]{1,64}) (-|\d{1,3})\Z")
+_CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029]+")
+
+
+class Kind(StrEnum):
+    """What happened."""
+
+    BEGUN = "begun"  # a process on the host took the run up: at its start, and again when it is recovered
+    NEED = "need"  # the package is awaited on standard input
+    HAVE = "have"  # the release is on the host already: no byte will be read
+    STARTED = "started"
+    DONE = "done"
+    FAILED = "failed"
+    UNDOING = "undoing"
+    UNDONE = "undone"
+    UNDO_FAILED = "undo_failed"
+    END = "end"  # nothing of the run lives any more
+
+
+class Result(StrEnum):
+    """How a run ended."""
+
+    DONE = "done"  # every step was done
+    UNDONE = "undone"  # a step failed, or the run died; what had been done was undone
+    CANCELLED = "cancelled"  # the same, on request
+    FAILED = "failed"  # something is left that could not be undone: `detail` names it
+    CUT = "cut"  # the package did not come whole, and nothing was touched: start the same operation again
+
+
+@dataclass(frozen=True)
+class JournalEvent:
+    """One line. `at` is in seconds since 1970; `position` and `step` are None and "" where it is about the whole run."""
+
+    seq: int
+    at: float
+    kind: Kind
+    position: int | None = None
+    step: str = ""
+    old_state: str = ""
+    new_state: str = ""
+    exit_status: int | None = None
+    detail: str = ""
+    result: Result | None = None  # END only
+    output_size: int | None = None  # END only: bytes of output there are in all
+
+
+def parse(line: bytes) -> JournalEvent | None:
+    """The event of one journal line (without nonce and newline), or None for anything that is not one."""
+    head, *texts = line[:LONGEST_LINE].split(b"\t", 3)
+    match = _HEAD.match(head)
+    if match is None or len(texts) != 3:
+        return None
+    seq, at, kind, position, step, status = (part.decode("ascii") for part in match.groups())
+    if kind not in Kind.__members__.values():
+        return None
+    old, new, detail = (_clean(text) for text in texts)
+    event = JournalEvent(
+        seq=int(seq),
+        at=int(at) / 100,
+        kind=Kind(kind),
+        position=None if position == "-" else int(position),
+        step="" if step == "-" else step,
+        old_state=old,
+        new_state=new,
+        exit_status=None if status == "-" else int(status),
+        detail=detail,
+    )
+    return _end(event) if event.kind is Kind.END else event
+
+
+class Reader:
+    """Takes a channel's standard error as it comes, and gives back the events in it.
+
+    What is no event of this nonce is `noise`: its last 2,000 bytes are kept, for the words of an error.
+    """
+
+    def __init__(self, nonce: str):
+        self._mark = b"@" + nonce.encode("ascii") + b" "
+        self._rest = b""
+        self._skipping = False
+        self.noise = b""
+
+    def feed(self, data: bytes) -> list[JournalEvent]:
+        """Events whose lines were completed by `data`."""
+        *lines, rest = (self._rest + data).split(b"\n")
+        if self._skipping and lines:
+            lines, self._skipping = lines[1:], False
+        events = [event for event in map(self._take, lines) if event]
+        if self._skipping or len(rest) > LONGEST_LINE:
+            # A line without an end must not fill the memory.
+            self._hear(rest)
+            rest, self._skipping = b"", True
+        self._rest = rest
+        return events
+
+    def _take(self, line: bytes) -> JournalEvent | None:
+        event = parse(line[len(self._mark):]) if line.startswith(self._mark) else None
+        if event is None:
+            self._hear(line + b"\n")
+        return event
+
+    def _hear(self, noise: bytes) -> None:
+        self.noise = (self.noise + noise)[-2000:]
+
+
+def _end(event: JournalEvent) -> JournalEvent | None:
+    if event.old_state not in Result.__members__.values() or not re.fullmatch(r"\d{1,15}", event.new_state, re.ASCII):
+        return None
+    return JournalEvent(
+        seq=event.seq, at=event.at, kind=event.kind, detail=event.detail,
+        result=Result(event.old_state), output_size=int(event.new_state),
+    )
+
+
+def _clean(text: bytes) -> str:
+    return _CONTROL.sub(" ", text.decode("utf-8", "replace"))[:LONGEST_TEXT].strip()
