@@ -1,0 +1,139 @@
+"""Hosts: created, changed and deleted by rule; asked what they are, and trusted by name of their key."""
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from django.db import IntegrityError, transaction
+from django.db.models import ProtectedError
+
+from access.callers import Caller
+from access.problems import Problem, conflict, invalid
+from microservice import history
+
+from . import rules
+from .models import Asset, Credential
+from .way import MOST_JUMPS, WAY, endpoint_from, endpoint_of
+
+__all__ = ["change", "create", "delete", "endpoint_from", "endpoint_of", "shown"]
+
+
+def create(caller: Caller, values: Mapping[str, Any]) -> Asset:
+    """A new host from the fields of `rules.FIELDS`. 422 names every field that is wrong, 409 a host name that is taken."""
+    clean, wrong = rules.check(values, rules.REQUIRED)
+    _refuse({f"/{name}": reason for name, reason in (wrong | missing_references([clean])[0]).items()})
+    check_jumps(None, clean.get("jump_host_id"))
+    host = Asset(**clean, created_by=caller.name, updated_by=caller.name)
+    with transaction.atomic():
+        _save(host, force_insert=True)
+        history.record(caller, "create", "host", host, after=shown(host))
+    return host
+
+
+def change(caller: Caller, host: Asset, values: Mapping[str, Any]) -> Asset:
+    """Changes the fields that are named and leaves the others. A base path stays while something lives below it."""
+    clean, wrong = rules.check(values)
+    _refuse({f"/{name}": reason for name, reason in (wrong | missing_references([clean])[0]).items()})
+    if clean.get("base_path", host.base_path) != host.base_path and host.instances.exists():
+        raise conflict(
+            "host_in_use",
+            f"Services run below {host.base_path} on {host.hostname}; its base path cannot change while they do.",
+            "Delete the host's instances first, or add the machine as another host.",
+        )
+    if "jump_host_id" in clean:
+        check_jumps(host, clean["jump_host_id"])
+    before = shown(host)
+    for name, value in clean.items():
+        setattr(host, name, value)
+    if host.host_key != before["host_key"]:
+        host.offered_key = ""
+    host.updated_by = caller.name
+    with transaction.atomic():
+        _save(host, update_fields=[*clean, "offered_key", "updated", "updated_by"])
+        after = shown(host)
+        changed = [name for name in rules.FIELDS if before[name] != after[name]]
+        if changed:
+            history.record(
+                caller, "change", "host", host,
+                before={name: before[name] for name in changed}, after={name: after[name] for name in changed},
+            )
+    return host
+
+
+def delete(caller: Caller, host: Asset) -> None:
+    """409, naming what is in the way, while instances, operations or other hosts refer to it."""
+    try:
+        with transaction.atomic():
+            history.record(caller, "delete", "host", host, before=shown(host))
+            host.delete()
+    except ProtectedError as error:
+        raise _in_use(host, sorted({_described(row) for row in error.protected_objects})[:5]) from error
+    except IntegrityError as error:  # somebody referred to it between our look and our delete
+        raise _in_use(host, []) from error
+
+
+def shown(host: Asset) -> dict[str, Any]:
+    """The fields that people set, as they are now."""
+    return {name: getattr(host, name) for name in rules.FIELDS}
+
+
+def check_jumps(host: Asset | None, jump_id: int | None) -> None:
+    """422 where the jump host would make a circle, or a way of more than MOST_JUMPS, for it or for those behind it."""
+    above, at = 0, jump_id
+    while at is not None:
+        if host is not None and at == host.pk:
+            raise invalid("/jump_host_id", "would make a circle: that host is reached through this one")
+        above += 1
+        if above > MOST_JUMPS:
+            raise invalid("/jump_host_id", f"would put more than {MOST_JUMPS} jump hosts in the way")
+        at = Asset.objects.values_list("jump_host_id", flat=True).get(pk=at)
+    behind, below = ([host.pk] if host else []), 0
+    while above and (behind := list(Asset.objects.filter(jump_host__in=behind).values_list("pk", flat=True))):
+        below += 1
+        if above + below > MOST_JUMPS:
+            raise invalid("/jump_host_id", f"would put more than {MOST_JUMPS} jump hosts before a host behind this one")
+
+
+def missing_references(rows: Iterable[Mapping[str, Any]]) -> list[dict[str, str]]:
+    """For each row, which of its references point at nothing. Two queries, however many rows."""
+    rows = list(rows)
+    wanted = {name: {row[name] for row in rows if row.get(name)} for name in ("credential_id", "jump_host_id")}
+    there = {
+        "credential_id": set(Credential.objects.filter(pk__in=wanted["credential_id"]).values_list("pk", flat=True)),
+        "jump_host_id": set(Asset.objects.filter(pk__in=wanted["jump_host_id"]).values_list("pk", flat=True)),
+    }
+    what = {"credential_id": "there is no such credential", "jump_host_id": "there is no such host"}
+    return [
+        {name: what[name] for name in there if row.get(name) and row[name] not in there[name]} for row in rows
+    ]
+
+
+def _save(host: Asset, **how: Any) -> None:
+    try:
+        with transaction.atomic():
+            host.save(**how)
+    except IntegrityError as error:
+        if Asset.objects.filter(hostname=host.hostname).exclude(pk=host.pk).exists():
+            raise name_taken(host.hostname) from error
+        raise
+
+
+def name_taken(hostname: str) -> Problem:
+    return conflict("already_there", f"There is a host named {hostname} already.", "Change that one, or choose another name.")
+
+
+def _refuse(errors: dict[str, str]) -> None:
+    """422 with every reason at once; keys are JSON pointers."""
+    if errors:
+        first = next(iter(errors))
+        problem = invalid(first, errors[first])
+        problem.errors = [{"pointer": pointer, "reason": reason} for pointer, reason in errors.items()]
+        raise problem
+
+
+def _in_use(host: Asset, what: list[str]) -> Problem:
+    names = f": {', '.join(what)}" if what else ""
+    return conflict("host_in_use", f"{host.hostname} cannot be deleted while something refers to it{names}.",
+                    "Delete its instances first. A host that has a history of operations stays.")
+
+
+def _described(row: Any) -> str:
+    return f"{row._meta.verbose_name} {row}"

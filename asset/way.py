@@ -1,0 +1,52 @@
+"""The way to a host, through its jump hosts, as the engine wants it."""
+from access.problems import conflict
+from deployer.engine.endpoint import Endpoint
+
+from .models import Asset, Credential
+
+MOST_JUMPS = 3  # hosts between us and the last one
+# What `select_related` has to load so that `endpoint_from` asks nothing.
+WAY = (
+    "credential",
+    "jump_host__credential",
+    "jump_host__jump_host__credential",
+    "jump_host__jump_host__jump_host__credential",
+)
+
+
+def endpoint_of(host: Asset) -> Endpoint:
+    """The way to a host, jump hosts included: one query. Raises Problem (409) where the way is not complete."""
+    return endpoint_from(Asset.objects.select_related(*WAY).get(pk=host.pk))
+
+
+def endpoint_from(host: Asset) -> Endpoint:
+    """The same without a query, for a host that came with `select_related(*WAY)`."""
+    way: Endpoint | None = None
+    for hop in reversed(_hops(host)):
+        way = _endpoint(hop, way)
+    assert way is not None
+    return way
+
+
+def _hops(host: Asset) -> list[Asset]:
+    """The host, its jump host, that one's …: at most MOST_JUMPS of them."""
+    hops = [host]
+    while hops[-1].jump_host_id is not None:
+        # Two changes at the same moment can close a circle that neither saw, so the length is checked here again.
+        if len(hops) > MOST_JUMPS:
+            raise conflict("too_many_jumps", f"{host.hostname} lies behind more than {MOST_JUMPS} jump hosts.")
+        hops.append(hops[-1].jump_host)
+    return hops
+
+
+def _endpoint(hop: Asset, jump: Endpoint | None) -> Endpoint:
+    credential = hop.credential
+    if credential is None:
+        raise conflict(
+            "no_credential", f"{hop.hostname} has no credential, so nobody can log in.", "Choose one in the host's form."
+        )
+    locked_by = {"key": credential.secret, "passphrase": credential.passphrase}
+    proof = locked_by if credential.kind == Credential.Kind.KEY else {"password": credential.secret}
+    return Endpoint(
+        address=hop.ip, port=hop.port, username=hop.username, host_key=hop.host_key, jump=jump, **proof
+    )

@@ -1,0 +1,180 @@
+"""Live events for everybody who watches: one thread a process reads the rows, and hands each to whom it concerns.
+
+A hundred watchers cost the database as much as one. Nobody is waited for: who reads too slowly is let go, and comes
+back with the id of the last event that it saw. Nothing is read while nobody watches.
+"""
+import logging
+import queue
+import threading
+from collections import OrderedDict
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+from django.conf import settings
+from django.db import DatabaseError
+from django.db.models import Max
+
+from deployer.connections import give_back
+
+from . import events
+from .models import Deployment, Event
+
+log = logging.getLogger(__name__)
+
+POLL = 0.25  # seconds between two looks at the rows
+BATCH = 500  # rows in one look
+ROOM = 2000  # events that may wait for one watcher
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """An event, with the service that it is about: what a watcher needs to know whether it may see it."""
+
+    id: int
+    deployment_id: int
+    service_id: int
+    kind: str
+    data: dict
+    created: str
+
+
+class NoRoom(Exception):
+    """Every slot for live streams in this process is taken."""
+
+
+class Services:
+    """Which service a deployment is of. Never changes, so it is remembered, for the newest few thousand."""
+
+    def __init__(self, room: int = 5000):
+        self._known: OrderedDict[int, int] = OrderedDict()
+        self._room = room
+        self._lock = threading.Lock()
+
+    def of(self, deployment_ids: Iterable[int]) -> dict[int, int]:
+        wanted = set(deployment_ids)
+        with self._lock:
+            known = {pk: self._known[pk] for pk in wanted if pk in self._known}
+        missing = wanted - set(known)
+        if missing:
+            known |= dict(Deployment.objects.filter(pk__in=missing).values_list("pk", "microservice_id"))
+            with self._lock:
+                self._known.update((pk, known[pk]) for pk in missing if pk in known)
+                while len(self._known) > self._room:
+                    self._known.popitem(last=False)
+        return known
+
+
+_services = Services()
+
+
+def read(last_id: int, deployment_id: int | None = None) -> list[Item]:
+    """The next events after an id, from the rows."""
+    rows = events.after(last_id, deployment_id, BATCH)
+    services = _services.of(row.deployment_id for row in rows)
+    return [
+        Item(row.pk, row.deployment_id, services.get(row.deployment_id, 0), row.kind, row.data, row.created.isoformat())
+        for row in rows
+    ]
+
+
+def newest() -> int:
+    """The id of the newest event there is; 0 for none."""
+    return Event.objects.aggregate(newest=Max("id"))["newest"] or 0
+
+
+class Watcher:
+    """Somebody's place at the hub. `close()` gives it up, as often as one likes, from any thread."""
+
+    def __init__(self, hub: "Hub", wants: Callable[[Item], bool], slot: bool):
+        self.dropped = False  # read too slowly: what came since is in the rows
+        self._hub, self._wants, self.slot = hub, wants, slot
+        self._queue: queue.Queue[Item] = queue.Queue(ROOM)
+
+    def next(self, seconds: float) -> Item | None:
+        """The next event, or None when none came for so long (or, at once, when this watcher was dropped)."""
+        try:
+            return self._queue.get(timeout=0 if self.dropped else max(0, seconds))
+        except queue.Empty:
+            return None
+
+    def hand(self, item: Item) -> None:
+        if self.dropped or not self._wants(item):
+            return
+        try:
+            self._queue.put_nowait(item)
+        except queue.Full:
+            self.dropped = True
+
+    def close(self) -> None:
+        self._hub.leave(self)
+
+
+class Hub:
+    """The watchers of one process and the thread that reads for them; the thread lives while there are any."""
+
+    def __init__(self, slots: int, poll: float = POLL):
+        self.slots, self.poll = slots, poll
+        self._watchers: set[Watcher] = set()
+        self._lock = threading.Lock()
+        self._thread: threading.Thread | None = None
+        self._last_id = 0
+
+    def join(self, wants: Callable[[Item], bool] = lambda item: True, slot: bool = True) -> Watcher:
+        """A place: every event that becomes visible from now on and is wanted comes to it. NoRoom beyond the slots."""
+        start = newest()  # before the lock: nobody waits for the database with it in his hand
+        with self._lock:
+            if slot and sum(watcher.slot for watcher in self._watchers) >= self.slots:
+                raise NoRoom(NoRoom.__doc__)
+            watcher = Watcher(self, wants, slot)
+            self._watchers.add(watcher)
+            if self._thread is None:
+                self._last_id = start
+                self._thread = threading.Thread(target=self._run, name="event-hub", daemon=True)
+                self._thread.start()
+            return watcher
+
+    def leave(self, watcher: Watcher) -> None:
+        with self._lock:
+            self._watchers.discard(watcher)
+
+    @property
+    def watching(self) -> int:
+        return len(self._watchers)
+
+    def _run(self) -> None:
+        pause = threading.Event()
+        try:
+            while self._anybody():
+                if not self._look():
+                    pause.wait(self.poll)
+        finally:
+            give_back()
+
+    def _anybody(self) -> bool:
+        """Whether to go on. With the lock, so that nobody joins a thread that has just decided to end."""
+        with self._lock:
+            if not self._watchers:
+                self._thread = None
+            return self._thread is not None
+
+    def _look(self) -> bool:
+        """Hands out what is new; whether there may be more at once."""
+        try:
+            items = read(self._last_id)
+        except DatabaseError:
+            # The database may be restarting. The rows are still there when it is back, and so are the watchers.
+            log.warning("the event hub could not read, and tries again", exc_info=True)
+            give_back()
+            return False
+        if not items:
+            return False
+        with self._lock:
+            watchers = list(self._watchers)
+        for item in items:
+            for watcher in watchers:
+                watcher.hand(item)
+        self._last_id = items[-1].id
+        return len(items) == BATCH
+
+
+hub = Hub(settings.STREAM_SLOTS)

@@ -1,0 +1,130 @@
+"""Reading what an operation's commands printed: any stretch of bytes, and every place where a text occurs.
+
+Output is rows of bytes, each with its offset in the whole. No reader ever holds more than a few of them: a log of
+gigabytes passes through in pieces, and between two pieces no database connection is kept.
+"""
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from django.db.models import BigIntegerField, F
+from django.db.models.functions import Length
+
+from deployer.connections import give_back
+
+from .models import Output
+
+AT_ONCE = 8  # rows fetched by one query
+LINE_PIECE = 64 * 1024  # a line without an end is searched in pieces of this many bytes
+LINE_SHOWN = 2000  # bytes of a found line that are shown
+MOST_LINES = 1000  # found lines in one answer
+
+
+def size(operation_id: int) -> int:
+    """How many bytes there are by now."""
+    last = (
+        Output.objects.filter(operation_id=operation_id)
+        .order_by("-start")
+        .annotate(end=F("start") + Length("data", output_field=BigIntegerField()))
+        .values_list("end", flat=True)
+        .first()
+    )
+    return last or 0
+
+
+def read(operation_id: int, start: int, end: int) -> Iterator[bytes]:
+    """The bytes from `start` up to (not including) `end`, in pieces; exactly `end - start` of them.
+
+    Bytes that were never received are given as spaces, so that every offset stays true.
+    """
+    at = start
+    while at < end:
+        rows = _rows(operation_id, at, end)
+        give_back()
+        if not rows:
+            break
+        for row_start, data in rows:
+            if row_start > at:
+                yield b" " * (min(row_start, end) - at)
+                at = min(row_start, end)
+            if piece := bytes(data[at - row_start : end - row_start]):
+                at += len(piece)
+                yield piece
+    if at < end:
+        yield b" " * (end - at)
+
+
+def _rows(operation_id: int, at: int, end: int) -> list[tuple[int, bytes]]:
+    """The next few rows that hold bytes of at … end, oldest first."""
+    output = Output.objects.filter(operation_id=operation_id)
+    first = output.filter(start__lte=at).order_by("-start").values_list("start", flat=True).first()
+    rows = output.filter(start__gte=at if first is None else first, start__lt=end)
+    found = [(start, data) for start, data in rows.order_by("start").values_list("start", "data")[:AT_ONCE]]
+    return [(start, data) for start, data in found if start + len(data) > at]
+
+
+@dataclass
+class Found:
+    """What a search met: `hits` counts every occurrence, `lines` holds the first of the lines they are in."""
+
+    hits: int = 0
+    lines: list[tuple[int, bytes]] = field(default_factory=list)  # (offset of the line, its bytes)
+    next_offset: int | None = None  # the first matching line that had no room
+
+
+def search(operation_id: int, text: str, start: int, end: int, most: int = MOST_LINES) -> Found:
+    """Every occurrence of `text` between two offsets, literally, whatever its case."""
+    pattern = pattern_of(text)
+    longest = max(len(text.encode()), sum(max(map(len, _forms(character))) for character in text))
+    found = Found()
+    for offset, stretch in _stretches(read(operation_id, start, end), start, pattern, longest):
+        _collect(found, pattern, offset, stretch, most)
+    return found
+
+
+def pattern_of(text: str) -> re.Pattern[bytes]:
+    """Matches the UTF-8 bytes of `text` in either case. Every character stands for itself."""
+    return re.compile(b"".join(b"(?:" + b"|".join(map(re.escape, _forms(character))) + b")" for character in text))
+
+
+def _forms(character: str) -> list[bytes]:
+    return sorted({form.encode("utf-8", "replace") for form in (character, character.lower(), character.upper())})
+
+
+def _stretches(
+    pieces: Iterator[bytes], start: int, pattern: re.Pattern[bytes], longest: int
+) -> Iterator[tuple[int, bytes]]:
+    """Cuts a stream, with each part's offset, so that every occurrence lies whole in exactly one part.
+
+    That is after a line's end; a line longer than LINE_PIECE is cut inside, and what may be the beginning of an
+    occurrence (fewer than `longest` bytes) comes again with the next part.
+    """
+    held, offset = b"", start
+    for piece in pieces:
+        held += piece
+        cut = held.rfind(b"\n") + 1
+        if cut:
+            yield offset, held[:cut]
+            held, offset = held[cut:], offset + cut
+        if len(held) > LINE_PIECE:
+            last = max((match.end() for match in pattern.finditer(held)), default=0)
+            cut = max(last, len(held) - longest + 1)
+            yield offset, held
+            held, offset = held[cut:], offset + cut
+    if held:
+        yield offset, held
+
+
+def _collect(found: Found, pattern: re.Pattern[bytes], offset: int, stretch: bytes, most: int) -> None:
+    end = -1  # of the line that was met last: what else is in it costs one comparison
+    for match in pattern.finditer(stretch):
+        found.hits += 1
+        if match.start() < end:
+            continue
+        line = stretch.rfind(b"\n", max(0, end), match.start()) + 1
+        end = stretch.find(b"\n", match.end())
+        end = len(stretch) if end < 0 else end
+        if len(found.lines) < most:
+            found.lines.append((offset + line, stretch[line:end][:LINE_SHOWN]))
+        elif found.next_offset is None:
+            found.next_offset = offset + line

@@ -1,0 +1,80 @@
+"""Rows for tests: a service with versions, hosts that run it, and a deployment with its operations."""
+from asset.models import Asset
+from microservice.models import (
+    Deployment,
+    Event,
+    MicroService,
+    MicroServiceInstance,
+    MicroServiceVersion,
+    Operation,
+    Output,
+)
+from microservice.status import Action, BuildStatus, DeploymentStatus, InstanceStatus, OperationStatus
+
+
+def service(name: str = "shop", **more) -> MicroService:
+    return MicroService.objects.create(name=name, **more)
+
+
+def versions(of: MicroService, count: int = 3, status: BuildStatus = BuildStatus.SUCCESS) -> list[MicroServiceVersion]:
+    """Oldest first."""
+    first = of.versions.count() + 1
+    return [
+        MicroServiceVersion.objects.create(
+            microservice=of, version=f"{first + number}.0", status=status, file_path=f"{of.name}/{first + number}.tar.gz"
+        )
+        for number in range(count)
+    ]
+
+
+def hosts(count: int = 1, prefix: str = "host") -> list[Asset]:
+    first = Asset.objects.count() + 1
+    return [
+        Asset.objects.create(hostname=f"{prefix}{first + number}", ip=f"10.0.{(first + number) // 250}.{(first + number) % 250 + 1}")
+        for number in range(count)
+    ]
+
+
+def instances(version: MicroServiceVersion, on: list[Asset], **more) -> list[MicroServiceInstance]:
+    more.setdefault("status", InstanceStatus.RUNNING)
+    return [
+        MicroServiceInstance.objects.create(microservice=version.microservice, version=version, host=host, **more)
+        for host in on
+    ]
+
+
+def deployment(
+    of: list[MicroServiceInstance],
+    to: MicroServiceVersion,
+    status: DeploymentStatus = DeploymentStatus.RUNNING,
+    operations: OperationStatus = OperationStatus.RUNNING,
+    action: Action = Action.UPGRADE,
+) -> Deployment:
+    made = Deployment.objects.create(
+        microservice=to.microservice, action=action, from_version=of[0].version, dest_version=to, status=status,
+        requested_by="somebody",
+    )
+    for instance in of:
+        Operation.objects.create(
+            deployment=made, instance=instance, instance_number=instance.pk, host=instance.host, action=action,
+            from_version=instance.version, dest_version=to, status=operations,
+        )
+    return made
+
+
+def running(count: int = 1, name: str = "shop") -> Deployment:
+    """A deployment that upgrades `count` instances of a new service, and has started."""
+    old, new = versions(service(name), 2)
+    return deployment(instances(old, hosts(count, prefix=f"{name}-")), new)
+
+
+def output(operation: Operation, *pieces: bytes, start: int = 0) -> bytes:
+    """Output rows, one for each piece. Returns the whole."""
+    for piece in pieces:
+        Output.objects.create(operation=operation, start=start, data=piece)
+        start += len(piece)
+    return b"".join(pieces)
+
+
+def event(of: Deployment, kind: str = "step", **data) -> Event:
+    return Event.objects.create(deployment=of, kind=kind, data=data)

@@ -1,0 +1,158 @@
+"""The hub: every event once and in order, one reader for all, nobody waited for, nothing read while nobody watches."""
+import threading
+import time
+
+import pytest
+from django.db import connection
+
+from microservice import events, hub
+from microservice.models import Event
+from tests.lab.network import wait_until
+from tests.microservice import fleet
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+@pytest.fixture
+def one():
+    made = hub.Hub(slots=3, poll=0.02)
+    yield made
+    made._watchers.clear()
+    wait_until(lambda: made._thread is None, what="the hub's thread ends")
+
+
+def ids(watcher, count, seconds=5):
+    found, deadline = [], time.monotonic() + seconds
+    while len(found) < count and time.monotonic() < deadline:
+        if item := watcher.next(0.1):
+            found.append(item.id)
+    return found
+
+
+def test_each_watcher_gets_what_it_wants_once_and_in_order(one):
+    mine, other = fleet.running(), fleet.running(name="other")
+    everything = one.join()
+    only_mine = one.join(lambda item: item.deployment_id == mine.pk)
+    made = [fleet.event(deployment, number=n) for n in range(50) for deployment in (mine, other)]
+    assert ids(everything, 100) == [event.pk for event in made]
+    assert ids(only_mine, 50) == [event.pk for event in made if event.deployment_id == mine.pk]
+    assert only_mine.next(0.1) is None
+
+
+def test_an_item_says_which_service_it_is_about(one):
+    deployment = fleet.running()
+    watcher = one.join()
+    fleet.event(deployment, "operation", status="running")
+    item = watcher.next(5)
+    assert (item.service_id, item.kind, item.data) == (deployment.microservice_id, "operation", {"status": "running"})
+
+
+def test_what_happened_before_somebody_joined_is_not_handed_out(one):
+    deployment = fleet.running()
+    fleet.event(deployment)
+    watcher = one.join()
+    later = fleet.event(deployment)
+    assert ids(watcher, 1) == [later.pk]
+
+
+def test_who_reads_too_slowly_is_let_go_and_the_others_are_not(one, monkeypatch):
+    monkeypatch.setattr(hub, "ROOM", 10)
+    deployment = fleet.running()
+    slow = one.join()
+    monkeypatch.setattr(hub, "ROOM", 1000)
+    quick = one.join()
+    made = Event.objects.bulk_create([Event(deployment=deployment, kind="step") for _ in range(100)])
+    expected = [event.pk for event in made]
+    assert ids(quick, 100) == expected
+    assert slow.dropped and not quick.dropped
+    assert ids(slow, 10) == expected[:10]
+    started = time.monotonic()
+    assert slow.next(10) is None
+    assert time.monotonic() - started < 1
+
+
+def test_beyond_the_slots_there_is_no_room_until_somebody_leaves(one):
+    watchers = [one.join() for _ in range(3)]
+    with pytest.raises(hub.NoRoom):
+        one.join()
+    one.join(slot=False)
+    watchers[0].close()
+    watchers[0].close()
+    one.join()
+    with pytest.raises(hub.NoRoom):
+        one.join()
+
+
+def test_nothing_is_read_while_nobody_watches(one):
+    watcher = one.join()
+    thread = one._thread
+    watcher.close()
+    thread.join(5)
+    assert not thread.is_alive()
+    again = one.join()
+    made = fleet.event(fleet.running())
+    assert ids(again, 1) == [made.pk]
+
+
+def test_joining_and_leaving_at_once_never_leaves_a_watcher_without_a_reader(one):
+    deployment = fleet.running()
+    one.slots = 1000
+    for _ in range(30):
+        one.join().close()
+        watcher = one.join()
+        made = fleet.event(deployment)
+        assert ids(watcher, 1, seconds=3) == [made.pk]
+        watcher.close()
+
+
+def test_a_hundred_watchers_cost_as_many_queries_as_one(one, monkeypatch):
+    deployment = fleet.running()
+    one.slots = 1000
+    looks = []
+    real = events.after
+    monkeypatch.setattr(events, "after", lambda *arguments: looks.append(1) or real(*arguments))
+    watchers = [one.join() for _ in range(100)]
+    made = fleet.event(deployment)
+    assert all(ids(watcher, 1) == [made.pk] for watcher in watchers)
+    looks.clear()
+    time.sleep(0.4)
+    assert 3 <= len(looks) <= 25
+
+
+def test_a_database_that_fails_once_ends_no_ones_watch(one, monkeypatch):
+    from django.db import OperationalError
+
+    deployment = fleet.running()
+    real, failures = events.after, [OperationalError("gone")] * 3
+
+    def sometimes(*arguments):
+        if failures:
+            raise failures.pop()
+        return real(*arguments)
+
+    monkeypatch.setattr(events, "after", sometimes)
+    watcher = one.join()
+    made = fleet.event(deployment)
+    assert ids(watcher, 1) == [made.pk]
+    assert not failures
+
+
+def test_events_of_writers_at_the_same_time_come_without_gap_or_double(one):
+    deployment = fleet.running()
+    watcher = one.join()
+
+    def write():
+        from django.db import transaction
+
+        for _ in range(20):
+            with transaction.atomic():
+                events.write([Event(deployment=deployment, kind="step"), Event(deployment=deployment, kind="step")])
+        connection.close()
+
+    writers = [threading.Thread(target=write) for _ in range(4)]
+    for thread in writers:
+        thread.start()
+    found = ids(watcher, 160, seconds=20)
+    for thread in writers:
+        thread.join()
+    assert found == sorted(set(found)) and len(found) == 160

@@ -1,0 +1,116 @@
+"""Reading output: any stretch of it, and every hit of a search, wherever the pieces were cut."""
+import random
+import re
+import time
+import tracemalloc
+
+import pytest
+
+from microservice import logs
+from tests.microservice import fleet
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def operation():
+    return fleet.running().operations.get()
+
+
+def cut(data: bytes, *, seed: int, longest: int = 7) -> list[bytes]:
+    chance, pieces, at = random.Random(seed), [], 0
+    while at < len(data):
+        length = chance.randint(1, longest)
+        pieces.append(data[at : at + length])
+        at += length
+    return pieces
+
+
+def test_every_stretch_of_the_output_is_what_was_written(operation):
+    whole = fleet.output(operation, *cut(bytes(range(256)) * 2, seed=1))
+    assert logs.size(operation.pk) == len(whole) == 512
+    for start, end in [(0, 512), (0, 1), (511, 512), (5, 5), (100, 300), (3, 4), (17, 511)]:
+        assert b"".join(logs.read(operation.pk, start, end)) == whole[start:end]
+
+
+def test_an_operation_without_output_has_size_nought(operation):
+    assert logs.size(operation.pk) == 0
+    assert list(logs.read(operation.pk, 0, 0)) == []
+    assert logs.search(operation.pk, "x", 0, 0) == logs.Found()
+
+
+def test_other_operations_output_is_never_read(operation):
+    other = fleet.running(name="other").operations.get()
+    fleet.output(other, b"secret of another")
+    fleet.output(operation, b"mine")
+    assert b"".join(logs.read(operation.pk, 0, 4)) == b"mine"
+    assert logs.search(operation.pk, "another", 0, 4).hits == 0
+
+
+def test_bytes_that_never_came_keep_their_place(operation):
+    fleet.output(operation, b"head")
+    fleet.output(operation, b"tail", start=10)
+    assert b"".join(logs.read(operation.pk, 0, 14)) == b"head      tail"
+    assert b"".join(logs.read(operation.pk, 6, 12)) == b"    ta"
+
+
+def test_a_search_counts_hits_that_lie_over_the_borders_of_pieces(operation):
+    text = b"An error here\nno\nERROR and Error again\nerr\nor\n" * 20
+    for seed in range(5):
+        operation.output.all().delete()
+        fleet.output(operation, *cut(text, seed=seed))
+        found = logs.search(operation.pk, "error", 0, len(text))
+        assert found.hits == len(re.findall(rb"error", text, re.I)) == 60
+        assert [line for _, line in found.lines[:2]] == [b"An error here", b"ERROR and Error again"]
+        assert all(text[offset:].startswith(line + b"\n") for offset, line in found.lines)
+        assert len(found.lines) == 40
+
+
+def test_a_search_is_literal(operation):
+    whole = fleet.output(operation, b"a.c abc (x|y)* [z] $HOME\\n %s\n")
+    for text in (".", "(x|y)*", "[z]", "$HOME\\n", "%s"):
+        assert logs.search(operation.pk, text, 0, len(whole)).hits == 1, text
+
+
+def test_a_search_knows_the_case_of_other_scripts(operation):
+    whole = fleet.output(operation, "Ärger ärger ÄRGER\nΔΈΛΤΑ δέλτα\n中文\n".encode())
+    assert logs.search(operation.pk, "ärger", 0, len(whole)).hits == 3
+    assert logs.search(operation.pk, "ΔΈΛΤΑ", 0, len(whole)).hits == 2
+    assert logs.search(operation.pk, "中文", 0, len(whole)).hits == 1
+
+
+def test_a_line_without_an_end_is_searched_whole(operation):
+    line = (b"." * 997 + b"needle") * 300
+    whole = fleet.output(operation, *cut(line, seed=3, longest=40_000))
+    found = logs.search(operation.pk, "NEEDLE", 0, len(whole))
+    assert found.hits == 300
+    assert all(len(text) <= logs.LINE_SHOWN for _, text in found.lines)
+
+
+def test_beyond_the_room_lines_are_counted_and_the_next_is_named(operation):
+    whole = fleet.output(operation, b"hit\nmiss\nhit\nhit hit\n")
+    found = logs.search(operation.pk, "hit", 0, len(whole), most=2)
+    assert (found.hits, len(found.lines), found.next_offset) == (4, 2, 13)
+    rest = logs.search(operation.pk, "hit", found.next_offset, len(whole), most=2)
+    assert (rest.hits, rest.next_offset) == (2, None)
+
+
+def test_a_long_log_passes_through_in_pieces(operation):
+    piece = b"x" * 128 * 1024 + b"y\n" + b"z" * 128 * 1024 + b"\n"
+    for number in range(64):
+        fleet.output(operation, piece, start=number * len(piece))
+    tracemalloc.start()
+    total = sum(map(len, logs.read(operation.pk, 0, 64 * len(piece))))
+    hits = logs.search(operation.pk, "XY", 0, 64 * len(piece)).hits
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert total == 64 * len(piece)
+    assert hits == 64
+    assert peak < 8 * 1024 * 1024
+
+
+def test_many_hits_in_one_line_cost_one_look_each(operation):
+    whole = fleet.output(operation, b"a" * 300_000 + b"\n")
+    started = time.monotonic()
+    assert logs.search(operation.pk, "a", 0, len(whole)).hits == 300_000
+    assert time.monotonic() - started < 3
