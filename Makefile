@@ -1,0 +1,37 @@
+# Everything that a person types. Each target makes the environment that it needs.
+.DEFAULT_GOAL := help
+.PHONY: help demo run test lint bench clean
+MAKEFLAGS += --no-print-directory
+PYTHON_ENV := .venv/bin/python
+
+help:  ## what can be made
+	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 8
+
+demo: .venv/installed  ## the whole product with four hosts and a service on them; Ctrl-C ends it (PORT=…)
+	@exec $(PYTHON_ENV) -m demo
+
+run: .venv/installed  ## web, worker and (without BROKER_URL) a broker, set up by the environment's variables
+	@exec $(PYTHON_ENV) -m demo.run
+
+test: .venv/installed-dev  ## all tests, on SQLite and on PostgreSQL; installs the system packages that they need
+	@scripts/test-packages
+	@scripts/test
+
+lint: .venv/installed-dev  ## ruff and mypy
+	@.venv/bin/ruff check .
+	@DEBUG=1 .venv/bin/mypy
+
+bench: .venv/installed-dev  ## the product beside the bare OpenSSH client on the same work
+	@scripts/test-packages
+	@$(PYTHON_ENV) -m bench
+
+clean:  ## the environment and the caches; var/, the data, stays
+	rm -rf .venv .pytest_cache .ruff_cache .mypy_cache .hypothesis
+
+.venv/installed: requirements.txt scripts/environment
+	@scripts/environment requirements.txt
+	@touch $@
+
+.venv/installed-dev: requirements.txt requirements-dev.txt scripts/environment
+	@scripts/environment requirements-dev.txt
+	@touch $@ .venv/installed

@@ -1,0 +1,158 @@
+"""`python -m demo` (`make demo`): the whole product with four hosts and a service on them, until Ctrl-C."""
+import getpass
+import json
+import os
+import signal
+import sys
+import threading
+import time
+import urllib.error
+from pathlib import Path
+
+from . import fill, hosts, openssh, parts, surroundings
+from .client import OPENER, Client
+from .supervise import Supervisor, end_with_parent
+from .surroundings import ROOT, USERNAME, CannotStart, Place
+
+Environment = dict[str, str]
+
+
+def main() -> int:
+    started = time.monotonic()
+    _end_with_make()
+    try:
+        place = surroundings.find_place()
+        lock = surroundings.only_one(place.var)
+        environment = surroundings.environment(place)
+        if wrong := parts.check_settings(environment):
+            raise CannotStart(wrong)
+    except CannotStart as reason:
+        print(f"demo: {reason}", file=sys.stderr)
+        return 1
+    supervisor = Supervisor(say=lambda line: print(f"demo: {line}", flush=True))
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, lambda *_: supervisor.stopping.set())
+    last = surroundings.last_record(place.record)
+    chosen = hosts.choose(place.var, last.get("hosts", []))
+    for host in chosen:
+        hosts.shut_down(host)  # what a demo that was killed left behind
+    outcome: list[int] = []
+    threading.Thread(
+        target=_bring_up, args=(supervisor, place, environment, chosen, started, outcome), daemon=True
+    ).start()
+    supervisor.watch()
+    supervisor.end()
+    for host in chosen:
+        hosts.shut_down(host)
+    os.close(lock)
+    return outcome[0] if outcome else 0
+
+
+def _bring_up(supervisor: Supervisor, place: Place, environment: Environment, chosen, started, outcome) -> None:
+    """Everything between the first process and the printed address. What goes wrong ends the demo."""
+    try:
+        token, ids = _prepare(supervisor, place, environment, chosen)
+        _announce(place, environment, token, chosen, ids, time.monotonic() - started)
+    except Exception as error:  # noqa: BLE001 - whatever it is, the person at the terminal gets one line and an end
+        if not supervisor.stopping.is_set():
+            print(f"demo: {error} (logs: {place.var / 'log'})", file=sys.stderr, flush=True)
+            outcome.append(1)
+        supervisor.stopping.set()
+
+
+def _prepare(supervisor: Supervisor, place: Place, environment: Environment, chosen) -> tuple[str, list[int]]:
+    authorized = openssh.make_key(place.var / "demo_key")
+    for path in (place.var / "log").glob("*.log"):
+        parts.short_log(path)
+    for host in chosen:
+        supervisor.start(hosts.part(host, authorized, place.log(host.name)))
+        for command, its_environment in hosts.boot(host):
+            supervisor.job(command, its_environment, ROOT, place.log(host.name))
+    product = parts.product(environment, place.log)
+    for part in product:
+        if part.name == "broker":
+            supervisor.start(part)
+    token = _make_people(supervisor, place, environment)
+    for part in product:
+        if part.name != "broker":
+            supervisor.start(part)
+    _wait_for_web(supervisor, place)
+    client = Client(place.url, token)
+    private_key = (place.var / "demo_key").read_text()
+    ids = fill.fill(client, chosen, private_key, getpass.getuser(), sys.executable)
+    return token, ids
+
+
+def _make_people(supervisor: Supervisor, place: Place, environment: Environment) -> str:
+    """Tables, user and token; meanwhile the static files. Returns the token."""
+    collect = [*parts.MANAGE, "collectstatic", "--noinput", "-v", "0"]
+    status: list[int] = []
+    collecting = threading.Thread(
+        target=lambda: status.append(supervisor.job(collect, environment, ROOT, place.log("prepare"))), daemon=True
+    )
+    collecting.start()
+    output = place.var / "demo.token"
+    openssh.write_private(output, surroundings.last_record(place.record).get("token", ""))
+    people = [sys.executable, "-m", "demo.people", str(output)]
+    made = supervisor.job(people, environment, ROOT, place.log("prepare"))
+    collecting.join()
+    if made or status != [0]:
+        raise CannotStart(f"the database or the static files could not be made: {_last_line(place.log('prepare'))}")
+    token = output.read_text().strip()
+    output.unlink()
+    return token
+
+
+def _wait_for_web(supervisor: Supervisor, place: Place, seconds: float = 40) -> None:
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline and not supervisor.stopping.is_set():
+        try:
+            OPENER.open(f"{place.url}/healthz", timeout=5).close()
+            return
+        except urllib.error.HTTPError as error:
+            raise CannotStart(f"the web process answers {error.code}") from None
+        except OSError:
+            time.sleep(0.05)
+    raise CannotStart("the web process does not answer")
+
+
+def _announce(place: Place, environment: Environment, token: str, chosen, ids, seconds: float) -> None:
+    record = {
+        "url": place.url,
+        "username": USERNAME,
+        "password": environment["DEMO_PASSWORD"],
+        "token": token,
+        "hosts": [
+            {"id": number, "hostname": host.name, "ip": host.ip, "port": host.port, "root": str(host.root)}
+            for host, number in zip(chosen, ids, strict=True)
+        ],
+    }
+    written = place.record.with_suffix(".new")
+    openssh.write_private(written, json.dumps(record, indent=2) + "\n")
+    written.replace(place.record)  # whoever waits for the file never reads half of it
+    print(
+        f"\n  Ready after {seconds:.0f} s:  {place.url}/\n\n"
+        f"  username  {USERNAME}\n  password  {environment['DEMO_PASSWORD']}\n  token     {token}\n\n"
+        f"  Hosts     {', '.join(f'{host.name} ({host.ip}:{host.port})' for host in chosen)}\n"
+        f"  Data      {place.var}\n\n  Ctrl-C ends all of it; the next `make demo` goes on with the same data.\n",
+        flush=True,
+    )
+
+
+def _last_line(log: Path) -> str:
+    lines = log.read_text(errors="replace").strip().splitlines() if log.exists() else []
+    return lines[-1] if lines else "no output"
+
+
+def _end_with_make() -> None:
+    """Under make, a make that is killed takes the demo with it; it cannot end its recipe itself then."""
+    try:
+        parent = Path(f"/proc/{os.getppid()}/comm").read_text().strip()
+    except OSError:
+        return
+    if parent in ("make", "gmake"):
+        end_with_parent()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

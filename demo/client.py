@@ -1,0 +1,75 @@
+"""The HTTP API as a script uses it: the standard library and nothing else."""
+import json
+import urllib.error
+import urllib.request
+import uuid
+
+OPENER = urllib.request.build_opener(urllib.request.ProxyHandler({}))  # it is on this machine: no proxy is asked
+
+
+class Refused(Exception):
+    """The API refused a request. `status` and `problem` are what it answered."""
+
+    def __init__(self, request: str, status: int, problem: dict):
+        super().__init__(f"{request}: {status} {problem.get('detail', '')} {problem.get('errors', '') or ''}".strip())
+        self.status, self.problem = status, problem
+
+
+class Client:
+    """`Client(url, token).get("services/")`: JSON in, JSON out. Paths are relative to /api/v1/."""
+
+    def __init__(self, url: str, token: str):
+        self._base, self._token = f"{url}/api/v1/", token
+
+    def get(self, path: str):
+        return self.send("GET", path)
+
+    def find(self, path: str) -> dict | None:
+        """The object at `path`; None where there is none."""
+        try:
+            return self.get(path)
+        except Refused as refused:
+            if refused.status != 404:
+                raise
+            return None
+
+    def all(self, path: str) -> list[dict]:
+        """Every row of a list, page after page."""
+        rows, cursor = [], ""
+        while True:
+            page = self.get(f"{path}?limit=500{cursor}")
+            rows += page["data"]
+            if not page.get("next"):
+                return rows
+            cursor = f"&cursor={page['next']}"
+
+    def post(self, path: str, body: dict):
+        """With an idempotency key, so that a cut connection can be tried again."""
+        return self.send("POST", path, body, {"Idempotency-Key": str(uuid.uuid4())})
+
+    def patch(self, path: str, body: dict):
+        return self.send("PATCH", path, body)
+
+    def put_package(self, path: str, package: bytes):
+        return self._ask("PUT", path, package, {"Content-Type": "application/gzip"})
+
+    def send(self, method: str, path: str, body: dict | None = None, headers: dict[str, str] | None = None):
+        data = None if body is None else json.dumps(body).encode()
+        return self._ask(method, path, data, {"Content-Type": "application/json"} | (headers or {}))
+
+    def _ask(self, method: str, path: str, data: bytes | None, headers: dict[str, str]):
+        headers = headers | {"Authorization": f"Bearer {self._token}", "Accept": "application/json"}
+        request = urllib.request.Request(self._base + path, data, headers, method=method)
+        try:
+            with OPENER.open(request, timeout=60) as answer:
+                return json.loads(answer.read() or b"null")
+        except urllib.error.HTTPError as error:
+            raise Refused(f"{method} {path}", error.code, _problem(error.read())) from None
+
+
+def _problem(body: bytes) -> dict:
+    try:
+        problem = json.loads(body)
+    except ValueError:
+        return {"detail": body[:200].decode(errors="replace")}
+    return problem if isinstance(problem, dict) else {"detail": str(problem)}

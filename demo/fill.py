@@ -1,0 +1,96 @@
+"""Fills the demo through the HTTP API, as a pipeline would: credential, hosts, the service with its builds, installs.
+
+Safe to run again: what is there already is left as it is, or brought up to date.
+"""
+import time
+from collections.abc import Callable
+
+from .client import Client
+from .hosts import Host
+from .network import choose_port
+from .service import definition
+
+CREDENTIAL = "demo"
+
+
+def fill(client: Client, hosts: list[Host], private_key: str, username: str, python: str) -> list[int]:
+    """Brings the demo's data up to date. Returns the hosts' ids, in order."""
+    credential = _credential(client, private_key)
+    known = {row["hostname"]: row for row in client.all("hosts/")}
+    ids = [_host(client, host, known.get(host.name), credential, username) for host in hosts]
+    _service(client, python)
+    versions = _versions(client)
+    _install(client, hosts, ids, versions[definition.INSTALLED])
+    return ids
+
+
+def _credential(client: Client, private_key: str) -> int:
+    wanted = {"name": CREDENTIAL, "kind": "key", "secret": private_key}
+    for row in client.all("credentials/"):
+        if row["name"] == CREDENTIAL:
+            return row["id"]
+    return client.post("credentials/", wanted)["id"]
+
+
+def _host(client: Client, host: Host, row: dict | None, credential: int, username: str) -> int:
+    wanted = {
+        "hostname": host.name, "ip": host.ip, "port": host.port, "username": username, "credential_id": credential,
+        "base_path": str(host.root), "host_key": host.key, "labels": {"demo": "yes"},
+    }
+    if row is None:
+        return client.post("hosts/", wanted)["id"]
+    moved = {name: value for name, value in wanted.items() if name in ("ip", "port", "base_path") and row[name] != value}
+    if moved:
+        client.patch(f"hosts/{row['id']}", moved)
+    return row["id"]
+
+
+def _service(client: Client, python: str) -> None:
+    wanted = definition.service(python)
+    row = client.find(f"services/{definition.NAME}")
+    if row is None:
+        client.post("services/", wanted)
+    elif row["environment"].get("PYTHON") != python:  # the environment was made anew somewhere else
+        client.patch(f"services/{definition.NAME}", {"environment": row["environment"] | {"PYTHON": python}})
+
+
+def _versions(client: Client) -> dict[str, int]:
+    """Ids by name. Made in the order of the builds, because a newer version has a higher id."""
+    path = f"services/{definition.NAME}/versions/"
+    known = {row["version"]: row for row in client.all(path)}
+    for version, success, description in definition.BUILDS:
+        if version not in known:
+            known[version] = client.post(path, {"version": version, "ref": "master", "description": description})
+        row = known[version]
+        if success and row["status_str"] != "success":
+            client.put_package(f"{path}{row['id']}/package", definition.package(version))
+        if not success and row["status_str"] == "pending":
+            client.patch(f"{path}{row['id']}", {"status": "failed"})
+    return {name: row["id"] for name, row in known.items()}
+
+
+def _install(client: Client, hosts: list[Host], ids: list[int], version: int) -> None:
+    """Where nothing was ever installed: each host gets a port of its own, all at the same time."""
+    if client.get(f"services/{definition.NAME}/instances/")["count"]:
+        return
+    path = f"services/{definition.NAME}/versions/{version}/install"
+    asked = [
+        client.post(path, {"host": [number], "port": choose_port(host.ip), "tag": "demo"})
+        for host, number in zip(hosts, ids, strict=True)
+    ]
+    for deployment in asked:
+        ended = _wait(lambda one=deployment["id"]: client.get(f"deployments/{one}?wait=30"))
+        if ended["status"] != "succeeded":
+            operations = client.get(f"deployments/{deployment['id']}/operations/")
+            rows = operations["data"] if isinstance(operations, dict) else operations
+            raise RuntimeError(f"{definition.NAME} was not installed: {'; '.join(row['error'] for row in rows)}")
+
+
+def _wait(ask: Callable[[], dict], seconds: float = 90) -> dict:
+    deadline = time.monotonic() + seconds
+    while True:
+        deployment = ask()
+        if deployment["status"] in ("succeeded", "failed", "cancelled"):
+            return deployment
+        if time.monotonic() > deadline:
+            raise RuntimeError(f"deployment {deployment['id']} is still {deployment['status']} after {seconds:.0f} s")

@@ -1,0 +1,33 @@
+"""Free ports, the one of last time first."""
+import socket
+
+
+def usable(address: str, port: int) -> bool:
+    """Whether a server could listen there now."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((address, port))
+        except OSError:
+            return False
+        return True
+
+
+def choose_port(address: str, last: int = 0) -> int:
+    """`last` if it is free, else any free port of `address`."""
+    if last and usable(address, last):
+        return last
+    with socket.socket() as probe:
+        probe.bind((address, 0))
+        return probe.getsockname()[1]
+
+
+def choose_address(number: int) -> str:
+    """The loopback address of the demo's host with this number; 127.0.0.1 where a system has only that one."""
+    address = f"127.77.0.{number}"
+    with socket.socket() as probe:
+        try:
+            probe.bind((address, 0))
+        except OSError:
+            return "127.0.0.1"
+    return address

@@ -1,0 +1,42 @@
+"""The product's own processes, as their ordinary commands: broker, web and worker."""
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+from deployer import broker
+from deployer.environment import socket_path
+
+from .supervise import Part
+
+ROOT = Path(__file__).resolve().parent.parent
+MANAGE = [sys.executable, "manage.py"]
+WEB = [sys.executable, "-m", "gunicorn", "-c", "gunicorn.conf.py", "deployer.wsgi"]
+WORKER = [sys.executable, "-m", "celery", "-A", "deployer", "worker", "--without-gossip", "--without-mingle"]
+
+
+def product(environment: dict[str, str], log: Callable[[str], Path]) -> list[Part]:
+    """In the order in which they start. `log(name)` is the file that takes a part's output."""
+    parts = []
+    if not environment.get("BROKER_URL", "").strip():
+        # What `manage.py broker` becomes, without the second that Django takes to start.
+        socket = socket_path(Path(environment["VAR"]) / "broker.sock")
+        parts.append(Part("broker", broker.command(socket), environment, log("broker"), ROOT))
+    parts.append(Part("web", WEB, environment, log("web"), ROOT))
+    worker = [*WORKER, "--loglevel", environment.get("LOG_LEVEL", "INFO").upper()]
+    parts.append(Part("worker", worker, environment, log("worker"), ROOT))
+    return parts
+
+
+def check_settings(environment: dict[str, str]) -> str:
+    """Empty where the settings can be read, else the one line that says why not."""
+    asked = [sys.executable, "-c", "import deployer.settings"]
+    tried = subprocess.run(asked, env=environment, cwd=ROOT, capture_output=True, text=True)
+    return "" if tried.returncode == 0 else tried.stderr.strip().splitlines()[-1]
+
+
+def short_log(path: Path, most: int = 5_000_000) -> None:
+    """Starts a log anew that has grown large; the one before is kept."""
+    if path.exists() and path.stat().st_size > most:
+        os.replace(path, path.with_suffix(".old"))

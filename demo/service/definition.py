@@ -1,0 +1,85 @@
+"""How the demo's service is deployed, and its builds. A good place to copy from for a service of your own.
+
+The commands see SERVICE, VERSION, RELEASE, CURRENT, SHARED, HOST, PORT, TAG and WEIGHT, besides `environment`.
+"""
+import gzip
+import io
+import tarfile
+from pathlib import Path
+
+NAME = "hello"
+PROGRAM = Path(__file__).with_name("hello.py")
+
+# CI's form: timestamp-branch-commit. The bool says whether the build was a success.
+BUILDS = [
+    ("20250301090000-master-1a2b3c4", True, "first one"),
+    ("20250308101500-master-5d6e7f8", True, "greets politely"),
+    ("20250310120000-master-9e8d7c6", False, "did not compile"),
+    ("20250315143000-master-0c1d2e3", True, "greets politely, and faster"),
+]
+INSTALLED = BUILDS[1][0]  # in the middle: there is something to upgrade to and something to revert to
+
+# Launches the service in a session of its own and returns. The process id is kept for the stop command.
+START = """\
+cd "$RELEASE"
+echo "$PORT" > "$SHARED/hello.port"
+setsid "$PYTHON" -I -S "$RELEASE/hello.py" serve "$HOST" "$PORT" "$VERSION" </dev/null >>"$SHARED/hello.log" 2>&1 &
+echo $! > "$SHARED/hello.pid"
+"""
+
+# Returns once the process is gone. A process id that meanwhile belongs to something else is left alone.
+STOP = """\
+pid=$(cat "$SHARED/hello.pid" 2>/dev/null || echo none)
+ours() { grep -q hello.py "/proc/$pid/cmdline" 2>/dev/null; }
+if ours; then kill "$pid"; fi
+tries=0
+while ours && [ "$tries" -lt 50 ]; do sleep 0.1; tries=$((tries + 1)); done
+if ours; then kill -9 "$pid"; sleep 0.2; fi
+rm -f "$SHARED/hello.pid"
+! ours
+"""
+
+# The process that answers must be the version that was started, not an older one that still holds the port.
+CHECK = """\
+tries=0
+until "$PYTHON" -I -S "$RELEASE/hello.py" check "$HOST" "$PORT" "$VERSION"; do
+  tries=$((tries + 1))
+  [ "$tries" -lt 20 ] || exit 1
+  sleep 0.1
+done
+"""
+
+# Where there is a load balancer, these take the instance out of traffic and put it back.
+OUT = 'echo "out of traffic: $VERSION, going from or to ${OTHER_VERSION:-nothing}" >> "$SHARED/traffic.log"\n'
+BACK = 'echo "in traffic: $VERSION" >> "$SHARED/traffic.log"\n'
+
+
+def service(python: str) -> dict:
+    """The body of POST /api/v1/services/. `python` is the interpreter that the hosts run it with."""
+    return {
+        "name": NAME,
+        "language": "python",
+        "description": "The demo's service: a process that answers its version",
+        "start_command": START,
+        "stop_command": STOP,
+        "check_command": CHECK,
+        "check_timeout": 20,
+        "environment": {"PYTHON": python},
+        "pre_command": OUT,
+        "pre_undo_command": BACK,
+        "post_command": BACK,
+        "post_undo_command": OUT,
+        "keep_releases": 3,
+    }
+
+
+def package(version: str) -> bytes:
+    """The version's .tar.gz. The same bytes each time, so that sending it again changes nothing."""
+    files = {"hello.py": (PROGRAM.read_bytes(), 0o755), "VERSION": (version.encode() + b"\n", 0o644)}
+    packed = io.BytesIO()
+    with tarfile.open(fileobj=packed, mode="w", format=tarfile.PAX_FORMAT) as archive:
+        for name, (content, mode) in files.items():
+            entry = tarfile.TarInfo(name)
+            entry.size, entry.mode, entry.mtime = len(content), mode, 1735689600
+            archive.addfile(entry, io.BytesIO(content))
+    return gzip.compress(packed.getvalue(), mtime=0)

@@ -1,0 +1,114 @@
+"""`python -m demo.sshserver FOLDER ADDRESS PORT`: a small SSH server on paramiko, for machines without sshd.
+
+It does what OpenSSH does with `ssh host command`, and no more: one user, by key; each command is run by `sh -c` in a
+session of its own, its streams are carried both ways as they come, and it lives on when the connection is cut.
+FOLDER holds host_key and authorized_keys, as for OpenSSH.
+"""
+import getpass
+import logging
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import paramiko
+
+CHUNK = 65536
+
+
+class Door(paramiko.ServerInterface):
+    """Who may come in, and what may be asked for: the keys in authorized_keys, and `exec`."""
+
+    def __init__(self, keys: set[str], user: str):
+        self._keys, self._user = keys, user
+
+    def get_allowed_auths(self, username):
+        return "publickey"
+
+    def check_auth_publickey(self, username, key):
+        known = username == self._user and f"{key.get_name()} {key.get_base64()}" in self._keys
+        return paramiko.AUTH_SUCCESSFUL if known else paramiko.AUTH_FAILED
+
+    def check_channel_request(self, kind, chanid):
+        return paramiko.OPEN_SUCCEEDED if kind == "session" else paramiko.OPEN_FAILED_ADMINISTRATIVELY_PROHIBITED
+
+    def check_channel_exec_request(self, channel, command):
+        threading.Thread(target=_run, args=(channel, command), daemon=True).start()
+        return True
+
+
+def serve(folder: Path, address: str, port: int) -> None:
+    """Accepts connections until the process is ended."""
+    key = paramiko.Ed25519Key(filename=str(folder / "host_key"))
+    keys = {" ".join(line.split()[:2]) for line in (folder / "authorized_keys").read_text().splitlines() if line.strip()}
+    user = getpass.getuser()
+    with socket.socket() as listener:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind((address, port))
+        listener.listen(256)
+        while True:
+            connection, _ = listener.accept()
+            threading.Thread(target=_greet, args=(connection, key, Door(keys, user)), daemon=True).start()
+
+
+def _greet(connection: socket.socket, key: paramiko.PKey, door: Door) -> None:
+    transport = paramiko.Transport(connection)
+    transport.add_server_key(key)
+    try:
+        transport.start_server(server=door)
+    except (paramiko.SSHException, EOFError, OSError):
+        transport.close()
+
+
+def _run(channel: paramiko.Channel, command: bytes) -> None:
+    process = subprocess.Popen(
+        ["sh", "-c", command], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True
+    )
+    readers = [
+        threading.Thread(target=_carry_out, args=(process.stdout, channel.sendall), daemon=True),
+        threading.Thread(target=_carry_out, args=(process.stderr, channel.sendall_stderr), daemon=True),
+    ]
+    threading.Thread(target=_carry_in, args=(channel, process.stdin), daemon=True).start()
+    for reader in readers:
+        reader.start()
+    status = process.wait()
+    for reader in readers:
+        reader.join(2)  # a service that kept the stream open does not keep the caller waiting
+    try:
+        channel.send_exit_status(status if status >= 0 else 128 - status)
+        channel.close()
+    except (paramiko.SSHException, EOFError, OSError):
+        pass  # nobody is there any more
+
+
+def _carry_out(pipe, send) -> None:
+    """From the command to the caller. When the caller is gone the pipe is closed, as sshd does it."""
+    with pipe:
+        try:
+            while data := os.read(pipe.fileno(), CHUNK):
+                send(data)
+        except (paramiko.SSHException, EOFError, OSError):
+            pass
+
+
+def _carry_in(channel: paramiko.Channel, pipe) -> None:
+    """From the caller to the command; the end of the one, or a cut line, is the end of the other."""
+    try:
+        while data := channel.recv(CHUNK):
+            pipe.write(data)
+            pipe.flush()
+    except (paramiko.SSHException, EOFError, OSError):
+        pass
+    try:
+        pipe.close()
+    except OSError:
+        pass
+
+
+if __name__ == "__main__":
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    logging.getLogger("paramiko").setLevel(logging.CRITICAL)  # somebody who only looks whether the port is open
+    serve(Path(sys.argv[1]), sys.argv[2], int(sys.argv[3]))

@@ -1,0 +1,101 @@
+"""What the parts are told through their environment, and the secrets, made once and kept in var/demo.env."""
+import fcntl
+import json
+import os
+import secrets
+from dataclasses import dataclass
+from pathlib import Path
+
+from cryptography.fernet import Fernet
+
+from .network import choose_port, usable
+from .openssh import write_private
+
+ROOT = Path(__file__).resolve().parent.parent
+USERNAME = "demo"
+
+
+class CannotStart(Exception):
+    """The demo cannot start, or not go on. The text is the one line that is printed."""
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where the demo keeps its things, and where it answers."""
+
+    var: Path
+    port: int
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    @property
+    def record(self) -> Path:
+        return self.var / "demo.json"
+
+    def log(self, name: str) -> Path:
+        return self.var / "log" / f"{name}.log"
+
+
+def find_place() -> Place:
+    """From VAR and PORT. Without PORT: the port of last time if it is free, else any free one."""
+    var = Path(os.environ.get("VAR", "").strip() or ROOT / "var").absolute()
+    var.mkdir(parents=True, exist_ok=True)
+    wanted = os.environ.get("PORT", "").strip()
+    if not wanted:
+        last = last_record(var / "demo.json").get("url", "").rpartition(":")[2]
+        return Place(var, choose_port("127.0.0.1", int(last) if last.isdigit() else 0))
+    if not wanted.isascii() or not wanted.isdigit() or not 1 <= int(wanted) <= 65535:
+        raise CannotStart(f"PORT must be a number from 1 to 65535, not {wanted!r}")
+    if not usable("127.0.0.1", int(wanted)):
+        raise CannotStart(f"port {wanted} is in use; choose another with PORT=…, or leave PORT away for a free one")
+    return Place(var, int(wanted))
+
+
+def last_record(path: Path) -> dict:
+    """What demo.json said last time; nothing where there was no last time."""
+    try:
+        record = json.loads(path.read_text())
+    except (OSError, ValueError):
+        return {}
+    return record if isinstance(record, dict) else {}
+
+
+def only_one(var: Path) -> int:
+    """Takes the folder for this process until it ends: two demos on the same data would end each other's services."""
+    lock = os.open(var / "demo.lock", os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        url = last_record(var / "demo.json").get("url", "")
+        raise CannotStart(f"it runs already{' at ' + url if url else ''} (data in {var})") from None
+    return lock
+
+
+def kept_secrets(path: Path) -> dict[str, str]:
+    """SECRET_KEY, FIELD_KEYS and the demo user's password: from the file, or made now and written to it."""
+    kept = {}
+    if path.exists():
+        lines = [line.partition("=") for line in path.read_text().splitlines() if "=" in line and line[0] != "#"]
+        kept = {name: value for name, _, value in lines}
+    made = {
+        "SECRET_KEY": secrets.token_urlsafe(48),
+        "FIELD_KEYS": Fernet.generate_key().decode(),
+        "DEMO_PASSWORD": secrets.token_urlsafe(12),
+    } | kept
+    if made != kept:
+        lines = ["# The demo's secrets, made once. Without them its data cannot be read."]
+        write_private(path, "\n".join([*lines, *(f"{name}={value}" for name, value in made.items())]) + "\n")
+    return made
+
+
+def environment(place: Place) -> dict[str, str]:
+    """The environment of every part. What the caller's own environment sets is left as it is."""
+    given = dict(os.environ)
+    for name in ("SECRET_KEY", "FIELD_KEYS"):
+        if not given.get(name, "").strip():
+            given.pop(name, None)
+    defaults = kept_secrets(place.var / "demo.env") | {"LOG_LEVEL": "INFO", "PYTHONUNBUFFERED": "1"}
+    ours = {"VAR": str(place.var), "PORT": str(place.port), "PUBLIC_URL": place.url}
+    return defaults | given | ours

@@ -1,0 +1,25 @@
+"""The web process: `gunicorn -c gunicorn.conf.py deployer.wsgi`. Read from the environment, as the settings are."""
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parent))  # gunicorn reads this before it looks for the application
+
+from deployer import environment as env  # noqa: E402
+
+wsgi_app = "deployer.wsgi"
+bind = env.text("BIND") or f"127.0.0.1:{env.number('PORT', 8000, 1, 65535)}"
+worker_class = "gthread"
+workers = env.number("WEB_PROCESSES", 1, 1, 64)
+threads = env.number("WEB_THREADS", 32, 2, 1000)  # live streams take WEB_THREADS - 8 of them at most
+worker_connections = 2000
+backlog = 2048
+keepalive = 75  # longer than a reverse proxy keeps its side open, so the proxy is the one that closes
+timeout = 60
+graceful_timeout = env.number("WEB_GRACE", 5, 1, 600)  # live streams do not end by themselves; browsers come again
+forwarded_allow_ips = ",".join(env.words("TRUSTED_PROXIES"))  # nobody else's X-Forwarded-Proto is believed
+control_socket_disable = True  # nothing here needs it, and it would be shared by all of a user's gunicorns
+accesslog = env.text("ACCESS_LOG") or None  # "-" is standard output
+errorlog = "-"
+loglevel = env.text("LOG_LEVEL", "INFO").lower()
+if Path("/dev/shm").is_dir():  # noqa: S108 - the heartbeat file: on a disk it stalls the worker while the disk is slow
+    worker_tmp_dir = "/dev/shm"  # noqa: S108
