@@ -1,7 +1,9 @@
 """Carries out what rollout.py decides, inside the transaction of whatever made it necessary."""
+
 from collections.abc import Iterable
 
 from django.db.models import Count, Min, OuterRef, Q, Subquery
+from django.db.models.functions import Coalesce
 from django.utils import timezone
 
 from . import events
@@ -34,6 +36,12 @@ def advance(ids: Iterable[int], resumed: bool = False) -> list[Event]:
     for deployment in deployments:
         told += _move(deployment, rows.get(deployment.pk, []), resumed)
     return told
+
+
+def lock(ids: Iterable[int]) -> None:
+    """Locks deployments before anything below them, in one order, so that no two transactions wait for each other."""
+    if ids:
+        list(Deployment.objects.select_for_update().filter(pk__in=sorted(ids)).order_by("pk").values_list("pk"))
 
 
 def _counted(ids: list[int]) -> dict[int, list[dict]]:
@@ -80,9 +88,9 @@ def _wake(due: int) -> None:
 def _carry_out(deployment: Deployment, move: Move) -> list[Event]:
     told: list[Event] = []
     if move.release is not None:
-        Operation.objects.filter(
-            deployment=deployment, batch=move.release, status=OperationStatus.PENDING
-        ).update(status=OperationStatus.QUEUED)
+        Operation.objects.filter(deployment=deployment, batch=move.release, status=OperationStatus.PENDING).update(
+            status=OperationStatus.QUEUED
+        )
     if move.drop:
         drop(deployment)
     if move.become is not None:
@@ -118,6 +126,8 @@ def drop(deployment: Deployment) -> None:
             lock_deployment=deployment, locked=True, pk__in=begun.values("instance_id")
         ),
         status=Subquery(dropped.values("status_before")[:1]),
+        # An install that never began is still what a retry of its instance repeats.
+        last_operation=Coalesce("last_operation", Subquery(dropped.values("pk")[:1])),
     )
     begun.update(
         status=OperationStatus.CANCELLED if cancelling else OperationStatus.NOT_STARTED, finished=timezone.now()

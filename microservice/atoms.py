@@ -1,4 +1,5 @@
-"""From rows to what the engine knows: the service's definition, the target, the atom. Pure but for the rows it reads."""
+"""From rows to what the engine knows: the service's definition, the target, the atom."""
+
 from deployer.engine.atom import Atom, ServiceSpec, Target
 from deployer.engine.plans import plan
 

@@ -1,8 +1,10 @@
 """Which operation a worker takes next, and how it becomes the only one who may write for it.
 
 Everything here runs inside the ledger's transaction. A claim is a compare-and-set: the row must still be what it was
-when it was looked at, and its instance's fence grows by one, so that the one before can be told no, here and on the host.
+when it was looked at, and its instance's fence grows by one, so that whoever had it before can be
+told no, here and on the host.
 """
+
 from collections import Counter
 from dataclasses import dataclass
 from datetime import timedelta
@@ -47,13 +49,16 @@ def limits() -> Limits:
     )
 
 
-def claim(owner: str, mine: Counter, wanted: int, free: int, task_id: str) -> tuple[list[Claim], list[Event]]:
-    """Takes up to `wanted` operations. `mine`: how many this process has in flight, by deployment.
+def claim(
+    owner: str, mine: Counter, held: list[int], wanted: int, free: int, task_id: str
+) -> tuple[list[Claim], list[Event]]:
+    """Takes up to `wanted` operations. `mine`: how many this process has in flight, by deployment; `held`: which.
 
-    First what nobody keeps alive and what is to be asked again (they hold locks), then what is due.
+    First what nobody keeps alive and what is to be asked again: they hold locks. What is due waits for the next call,
+    because those rows are locked now, and deployments must be locked before operations.
     """
-    lost = _unkept(min(wanted, free))
-    fresh = _due(owner, mine, wanted - len(lost), free - len(lost))
+    lost = _unkept(held, min(wanted, free))
+    fresh = [] if lost else _due(mine, wanted, free)
     numbers = lost + fresh
     if not numbers:
         return [], []
@@ -65,18 +70,24 @@ def claim(owner: str, mine: Counter, wanted: int, free: int, task_id: str) -> tu
     return [Claim(row, row.pk in began) for row in rows], told
 
 
-def _unkept(most: int) -> list[int]:
+def _unkept(held: list[int], most: int) -> list[int]:
     """Operations whose lease ran out, and unknown ones whose time has come to be asked."""
     if most <= 0:
         return []
-    rows = Operation.objects.filter(
-        Q(status=OperationStatus.RUNNING, lease__lt=Now()) | Q(status=OperationStatus.UNKNOWN, due__lte=Now())
-    ).order_by("pk")
+    rows = (
+        Operation.objects.filter(
+            Q(status=OperationStatus.RUNNING, lease__lt=Now()) | Q(status=OperationStatus.UNKNOWN, due__lte=Now())
+        )
+        .exclude(pk__in=held)
+        .order_by("pk")
+    )
     skip = connection.features.has_select_for_update_skip_locked
-    return list(rows.select_for_update(skip_locked=skip, of=("self",) if skip else ()).values_list("pk", flat=True)[:most])
+    return list(
+        rows.select_for_update(skip_locked=skip, of=("self",) if skip else ()).values_list("pk", flat=True)[:most]
+    )
 
 
-def _due(owner: str, mine: Counter, most: int, free: int) -> list[int]:
+def _due(mine: Counter, most: int, free: int) -> list[int]:
     if most <= 0:
         return []
     running = _in_flight()

@@ -4,6 +4,7 @@ A reader asks for what came after the last id it saw. That is only right if ids 
 sequence does not promise: of two transactions the later id may commit first. So whoever writes events takes one lock,
 writes them last in its transaction, and lets go with the commit. On SQLite there is one writer anyway.
 """
+
 from collections.abc import Iterable
 
 from django.db import connection

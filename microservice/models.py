@@ -3,6 +3,7 @@
 The rows are the queue and the truth: a Celery message only says that there is work. Rules about them live in
 `status.py` (what may become what), `deployments.py` (requests), `ledger.py` (what workers write) and `rollout.py`.
 """
+
 from django.core.validators import MaxValueValidator, MinValueValidator, RegexValidator
 from django.db import models
 from django.utils import timezone
@@ -56,12 +57,15 @@ class MicroService(models.Model):
     post_command = models.TextField(blank=True)
     post_undo_command = models.TextField(blank=True)
     keep_releases = models.PositiveIntegerField(
-        default=3, validators=[MinValueValidator(1), MaxValueValidator(100)],
+        default=3,
+        validators=[MinValueValidator(1), MaxValueValidator(100)],
         help_text="How many releases stay on a host, the running one included",
     )
     limits = models.JSONField(default=dict, blank=True)
     steps = models.JSONField(default=list, blank=True)
-    auto_deploy = models.CharField(max_length=64, blank=True, help_text="Tag of the instances that follow each new build")
+    auto_deploy = models.CharField(
+        max_length=64, blank=True, help_text="Tag of the instances that follow each new build"
+    )
     created = models.DateTimeField(auto_now_add=True)
     created_by = models.CharField(max_length=150, blank=True)
     updated = models.DateTimeField(auto_now=True)
@@ -127,9 +131,7 @@ class MicroServiceInstance(models.Model):
     )
     locked_since = models.DateTimeField(null=True, blank=True)
     # The newest operation that ended here: what a retry repeats.
-    last_operation = models.ForeignKey(
-        "Operation", null=True, blank=True, on_delete=models.SET_NULL, related_name="+"
-    )
+    last_operation = models.ForeignKey("Operation", null=True, blank=True, on_delete=models.SET_NULL, related_name="+")
     # The highest fence given out for this instance; see `first_fence`.
     fence = models.BigIntegerField(default=0)
     created = models.DateTimeField(auto_now_add=True)

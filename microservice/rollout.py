@@ -3,6 +3,7 @@
 `advance.py` takes the snapshot and carries the answer out, after every event (an operation ended, somebody clicked)
 and in the sweep. Because nothing waits in between, nothing is lost when a process dies.
 """
+
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
@@ -153,7 +154,9 @@ def _next_batch(now: Snapshot, resumed: bool) -> Move:
     if now.status == DeploymentStatus.PAUSED:
         return NOTHING
     if now.strategy.pause_between and now.next_batch and not resumed:
-        return Move(become=DeploymentStatus.PAUSED, reason="A batch has ended; the next one waits for somebody to resume.")
+        return Move(
+            become=DeploymentStatus.PAUSED, reason="A batch has ended; the next one waits for somebody to resume."
+        )
     return Move(release=now.next_batch)
 
 
@@ -162,7 +165,9 @@ def _end(now: Snapshot, over_budget: bool) -> Move:
         if now.undo_failed:
             return Move(become=DeploymentStatus.FAILED, reason="Cancelled, and an undo failed.")
         return Move(become=DeploymentStatus.CANCELLED)
-    unwell = now.failures + now.counts.get(OperationStatus.NOT_STARTED, 0) + now.counts.get(OperationStatus.CANCELLED, 0)
+    unwell = (
+        now.failures + now.counts.get(OperationStatus.NOT_STARTED, 0) + now.counts.get(OperationStatus.CANCELLED, 0)
+    )
     if not unwell:
         return Move(become=DeploymentStatus.SUCCEEDED)
     back = now.strategy.on_failure if over_budget and now.strategy.on_failure is not OnFailure.HOLD else None
@@ -201,7 +206,9 @@ class InFlight:
     jump: Mapping[int | None, int] = field(default_factory=dict)
 
 
-def choose(candidates: Iterable[Due], running: InFlight, limits: Limits, most: int, free: int, reserve: int) -> list[Due]:
+def choose(
+    candidates: Iterable[Due], running: InFlight, limits: Limits, most: int, free: int, reserve: int
+) -> list[Due]:
     """Which operations start now: at most `most`, fairly between deployments and within every limit.
 
     Fair: each turn goes to the deployment that has the fewest in flight. So that a long deployment cannot fill every

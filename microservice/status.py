@@ -3,6 +3,7 @@
 Numbers are those that callers see (`status`), words those they read (`status_str`); deployments and operations
 are known by their words alone.
 """
+
 from django.db import models
 
 
@@ -203,7 +204,10 @@ DEPLOYMENT_TRANSITIONS: dict[DeploymentStatus, dict[DeploymentStatus, str]] = {
         _D.SUCCEEDED: "what was running was all there was",
         _D.FAILED: "what was running was all there was, and some of it failed",
     },
-    _D.CANCELLING: {_D.CANCELLED: "nothing of it lives on any host", _D.FAILED: "an undo failed while it was cancelled"},
+    _D.CANCELLING: {
+        _D.CANCELLED: "nothing of it lives on any host",
+        _D.FAILED: "an undo failed while it was cancelled",
+    },
 }
 
 

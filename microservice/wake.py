@@ -3,6 +3,7 @@
 A message that cannot be sent, is lost or comes twice does no harm: every worker's sweep finds what nobody claimed.
 Messages are sent by a thread of their own, so that no click waits for a broker that is slow, frozen or gone.
 """
+
 import logging
 import threading
 

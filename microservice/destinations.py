@@ -1,0 +1,49 @@
+"""Which versions an upgrade or a revert may go to: successful builds of the same service, newer or older."""
+
+from access.problems import invalid
+
+from .models import MicroService, MicroServiceVersion
+from .status import Action, BuildStatus
+
+BETWEEN_VERSIONS = {Action.UPGRADE: "newer", Action.REVERT: "older"}
+
+
+def choices(version: MicroServiceVersion, action: str) -> list[dict]:
+    """Successful builds of the version's service, newest first, and whether `action` may go to each from here."""
+    if action not in BETWEEN_VERSIONS:
+        raise invalid("/path/action", "must be upgrade or revert", code="unknown_action")
+    rows = MicroServiceVersion.objects.filter(microservice=version.microservice_id, status=BuildStatus.SUCCESS)
+    return [
+        {"id": row.pk, "version": row.version, "enable": not why_not_to(version, row, Action(action)),
+         "reason": why_not_to(version, row, Action(action)), "created": row.created, "ref": row.ref}
+        for row in rows.order_by("-pk")
+    ]  # fmt: skip
+
+
+def why_not_to(version: MicroServiceVersion, dest: MicroServiceVersion, action: Action) -> str:
+    """Why `action` may not go from `version` to `dest`; empty where it may. Pure."""
+    if dest.status != BuildStatus.SUCCESS:
+        return f"its build is {BuildStatus(dest.status).label}"
+    if dest.bad:
+        return f"it was marked bad: {dest.bad_reason or 'no reason given'}"
+    if dest.pk == version.pk:
+        return "it is what runs now"
+    if (dest.pk > version.pk) != (action == Action.UPGRADE):
+        return f"{action} goes to {BETWEEN_VERSIONS[action]} versions only"
+    return ""
+
+
+def destination(
+    service: MicroService, version: MicroServiceVersion, action: Action, number: object
+) -> MicroServiceVersion:
+    """The version with this id, if `action` may go there from `version`. Raises Problem 422."""
+    if isinstance(number, bool) or not isinstance(number, int):
+        raise invalid("/dest_version", "must be the id of a version")
+    # Whether a version of another service exists is nobody's business: it is simply none of this one's.
+    dest = MicroServiceVersion.objects.filter(pk=number, microservice=service).first() if 0 < number < 1 << 63 else None
+    if dest is None:
+        raise invalid("/dest_version", f"is not a version of {service.name}")
+    reason = why_not_to(version, dest, action)
+    if reason:
+        raise invalid("/dest_version", f"cannot be {dest.version}: {reason}")
+    return dest

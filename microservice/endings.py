@@ -1,0 +1,123 @@
+"""How an operation ends: its result, the instance's version and status, and the unlock, all in one transaction."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import timedelta
+
+from django.conf import settings
+from django.db.models import F, OuterRef, Subquery
+from django.db.models.functions import Now
+from django.utils import timezone
+
+from asset.models import Asset
+
+from . import advance, events
+from .models import Event, MicroServiceInstance, Operation
+from .status import (
+    AFTER_FAILURE,
+    OPERATION_ENDED,
+    Action,
+    InstanceStatus,
+    OperationStatus,
+    UndoStatus,
+)
+
+FIRST_PAUSE, LONGEST_PAUSE = 5, 300  # seconds between two questions to a host that does not answer
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """What became of an operation in this worker's hands."""
+
+    operation: Operation
+    status: OperationStatus  # RUNNING: this worker lets go of it, and the next one attaches
+    undo_status: UndoStatus = UndoStatus.NONE
+    error: str = ""
+    error_step: str = ""
+    reached: bool | None = None  # whether the host answered; None: it was not asked
+
+
+def end(endings: list[Ending]) -> list[Event]:
+    """Writes the endings of operations that are still the caller's. Answers with the events to write last."""
+    if not endings:
+        return []
+    now = timezone.now()
+    operations = [_ended(ending, now) for ending in endings]
+    ended = [operation for operation in operations if operation.status in OPERATION_ENDED]
+    _rest(ended)
+    Operation.objects.bulk_update(
+        operations,
+        ["status", "undo_status", "error", "error_step", "finished", "owner", "lease", "due", "asked", "unknown_since"],
+    )
+    _note_contact(endings)
+    told = [events.of_operation(operation) for operation in operations if operation.status != OperationStatus.RUNNING]
+    return told + advance.advance({operation.deployment_id for operation in operations})
+
+
+def _ended(ending: Ending, now) -> Operation:
+    """The row as it will be."""
+    row = ending.operation
+    row.status, row.undo_status = ending.status, ending.undo_status
+    row.error, row.error_step, row.owner = ending.error, ending.error_step, ""
+    row.lease = now if ending.status == OperationStatus.RUNNING else None  # has run out already
+    if ending.status == OperationStatus.UNKNOWN:
+        _ask_again(row, now)
+    elif ending.status in OPERATION_ENDED:
+        row.finished, row.due, row.unknown_since = now, None, None
+    return row
+
+
+def _ask_again(row: Operation, now) -> None:
+    """Later and later; past the deadline the instance is let go, with the truth in its error.
+
+    That is safe because the next operation on the instance has a higher fence and settles the old run first.
+    """
+    row.unknown_since = row.unknown_since or now
+    row.asked += 1
+    if now - row.unknown_since > timedelta(seconds=settings.UNKNOWN_DEADLINE):
+        row.status, row.finished, row.due = OperationStatus.FAILED, now, None
+        row.error = (
+            f"The host could not be asked for {settings.UNKNOWN_DEADLINE} s, so what runs there is not known: "
+            f"{row.error} The next operation on it settles what was left before it starts."
+        )
+    else:
+        row.due = now + timedelta(seconds=min(LONGEST_PAUSE, FIRST_PAUSE * 2 ** min(row.asked - 1, 10)))
+
+
+def _rest(ended: list[Operation]) -> None:
+    """Instances of ended operations: unlocked, with what runs there now. A lock that is not ours is left alone."""
+    groups: dict[tuple[str, int], list[Operation]] = {}
+    for operation in ended:
+        if operation.status == OperationStatus.SUCCEEDED:
+            group = ("gone", 0) if operation.action == Action.DELETE else ("changed", InstanceStatus.RUNNING)
+        elif operation.status == OperationStatus.CANCELLED:
+            group = ("same", operation.status_before)
+        else:
+            group = ("same", AFTER_FAILURE[Action(operation.action)])
+        groups.setdefault(group, []).append(operation)
+    for (what, status), operations in sorted(groups.items()):
+        numbers = [operation.pk for operation in operations]
+        own = Operation.objects.filter(pk__in=numbers, instance_id=OuterRef("pk"))
+        instances = MicroServiceInstance.objects.filter(
+            pk__in=[operation.instance_id for operation in operations],
+            locked=True,
+            lock_deployment__in={operation.deployment_id for operation in operations},
+        )
+        if what == "gone":
+            instances.delete()
+            continue
+        changes = {"status": status, "last_operation": Subquery(own.values("pk")[:1]), "updated": Now()}
+        if what == "changed":
+            changes |= {"previous_version": F("version"), "version": Subquery(own.values("dest_version")[:1])}
+        advance.release_locks(instances, **changes)
+
+
+def _note_contact(endings: Iterable[Ending]) -> None:
+    """When each host was last spoken to, for people. Two statements at most."""
+    answered = {ending.operation.host_id for ending in endings if ending.reached}
+    silent = {ending.operation.host_id for ending in endings if ending.reached is False} - answered
+    if answered:
+        Asset.objects.filter(pk__in=answered).update(reachable=True, last_contact=Now(), last_error="")
+    if silent:
+        error = next(ending.error for ending in endings if ending.operation.host_id in silent)
+        Asset.objects.filter(pk__in=silent).update(reachable=False, last_error=error[:500])

@@ -1,0 +1,115 @@
+"""Writes a deployment's operations, however many they are, in one statement: the rows are the queue."""
+
+from dataclasses import dataclass, field
+
+from django.db import connection
+from django.utils import timezone
+
+from .models import Deployment, MicroServiceInstance, MicroServiceVersion, Operation
+from .rollout import Strategy
+from .status import WHILE, Action, OperationStatus
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """Where each operation's action and versions come from, as SQL about an instance `i`; its parameters in order."""
+
+    action: str
+    from_version: str
+    dest_version: str
+    adopt: str = "%s"
+    attempt: str = "1"
+    origin: str = "NULL"
+    join: str = ""
+    chosen: list = field(default_factory=list)  # parameters of the expressions above
+    joined: list = field(default_factory=list)  # parameters of the join
+
+
+_LAST = "JOIN operation o ON o.id = i.last_operation_id"
+_IN_ORIGIN = (
+    "JOIN operation o ON o.id = (SELECT MAX(q.id) FROM operation q WHERE q.deployment_id = %s AND q.instance_id = i.id)"
+)
+
+
+def asked(action: Action, dest: MicroServiceVersion | None, adopt: bool = False) -> Source:
+    """Every instance goes from what it runs toward `dest`."""
+    return Source(
+        action="%s",
+        from_version="i.version_id",
+        dest_version="CAST(%s AS bigint)",
+        chosen=[str(action), dest.pk if dest else None, adopt],
+    )
+
+
+def again(origin: Deployment | None) -> Source:
+    """Every instance repeats its operation in `origin`; without one, its last operation."""
+    return Source(
+        action="o.action",
+        from_version="o.from_version_id",
+        dest_version="o.dest_version_id",
+        adopt="o.adopt",
+        attempt="o.attempt + 1",
+        origin="o.id",
+        join=_IN_ORIGIN if origin else _LAST,
+        joined=[origin.pk] if origin else [],
+    )
+
+
+def back(origin: Deployment) -> Source:
+    """Every instance goes back to the version that it came from in `origin`."""
+    return Source(
+        action=f"CASE WHEN o.action = '{Action.UPGRADE.value}' THEN '{Action.REVERT.value}' "
+        f"ELSE '{Action.UPGRADE.value}' END",
+        from_version="o.dest_version_id",
+        dest_version="o.from_version_id",
+        join=_IN_ORIGIN,
+        chosen=[False],
+        joined=[origin.pk],
+    )
+
+
+_INSERT = """
+INSERT INTO operation (
+    deployment_id, instance_id, instance_number, host_id, action, from_version_id, dest_version_id, adopt, batch,
+    status, undo_status, attempt, origin_id, error, error_step, owner, fence, asked, takeovers, cancel_requested, status_before,
+    output_size, bytes_sent, celery_task_id)
+SELECT %s, i.id, i.id, i.host_id, {s.action}, {s.from_version}, {s.dest_version}, {s.adopt},
+    CASE WHEN {place} < %s THEN 0 ELSE %s + ({place} - %s) / %s END,
+    CASE WHEN {place} < %s THEN %s ELSE %s END,
+    'none', {s.attempt}, {s.origin}, '', '', '', 0, 0, 0, %s, i.status, 0, 0, ''
+FROM micro_service_instance i {s.join}
+WHERE i.lock_deployment_id = %s AND i.locked
+ORDER BY {order}
+"""
+
+
+def enqueue(deployment: Deployment, targets: int, source: Source, last_first: bool = False) -> int:
+    """An operation for each of the `targets` instances that the deployment holds. Answers how many are due at once."""
+    strategy = Strategy.parse(deployment.strategy or None)
+    canary, length = min(strategy.canary, targets), strategy.batch_length(targets)
+    first = canary or length
+    order = "i.last_operation_id DESC, i.id DESC" if last_first else "i.id"
+    sql = _INSERT.format(s=source, order=order, place=f"(ROW_NUMBER() OVER (ORDER BY {order}) - 1)")
+    due, waiting = OperationStatus.QUEUED.value, OperationStatus.PENDING.value
+    with connection.cursor() as cursor:
+        cursor.execute(
+            sql,
+            [deployment.pk, *source.chosen, canary, 1 if canary else 0, canary, length, first, due, waiting, False]
+            + [*source.joined, deployment.pk],
+        )
+        if cursor.rowcount != targets:
+            raise RuntimeError(f"{targets} instances were taken and {cursor.rowcount} operations written")
+    _mark_busy(deployment, source)
+    return min(first, targets)
+
+
+def _mark_busy(deployment: Deployment, source: Source) -> None:
+    """The instances that were taken say what is being done with them; `status_before` remembers what they said."""
+    held = MicroServiceInstance.objects.filter(lock_deployment=deployment, locked=True)
+    changes = {"updated": timezone.now(), "updated_by": deployment.requested_by}
+    if source.action == "%s":
+        held.update(status=WHILE[Action(source.chosen[0])], **changes)
+        return
+    for action, status in WHILE.items():
+        own = Operation.objects.filter(deployment=deployment, action=action)
+        held.filter(pk__in=own.values("instance_id")).update(status=status, **changes)

@@ -1,0 +1,148 @@
+"""The worker side: claim the next operation, carry it out on its host, write down how it ended, go on.
+
+The threads here talk to hosts and to the ledger, never to the database.
+"""
+
+import logging
+import os
+import socket
+import threading
+import uuid
+from functools import lru_cache
+
+from django.conf import settings
+
+from asset.hosts import endpoint_of
+from deployer.engine.conduct import Outcome, OutcomeKind, Package, carry_out
+from deployer.engine.journal import JournalEvent
+from deployer.engine.program import Run
+
+from .atoms import atom_of
+from .claims import Claim
+from .endings import Ending
+from .ledger import Ledger
+from .models import Operation
+from .packages import open_package
+from .progress import Progress
+from .status import Action, OperationStatus, UndoStatus
+
+log = logging.getLogger(__name__)
+
+_ENDS_AS = {
+    OutcomeKind.DONE: (OperationStatus.SUCCEEDED, UndoStatus.NONE),
+    OutcomeKind.UNDONE: (OperationStatus.UNDONE, UndoStatus.UNDONE),
+    OutcomeKind.FAILED: (OperationStatus.FAILED, UndoStatus.FAILED),
+    OutcomeKind.CANCELLED: (OperationStatus.CANCELLED, UndoStatus.UNDONE),
+    OutcomeKind.UNKNOWN: (OperationStatus.UNKNOWN, UndoStatus.NONE),
+    OutcomeKind.NOT_STARTED: (OperationStatus.UNDONE, UndoStatus.NONE),
+}
+
+
+@lru_cache(maxsize=1)
+def ledger() -> Ledger:
+    """This process's ledger, under a name that no other process ever has."""
+    return Ledger(f"{socket.gethostname()[:32]}:{os.getpid()}:{uuid.uuid4().hex[:12]}", settings.WORKER_SLOTS)
+
+
+def work(task_id: str = "") -> int:
+    """Carries out what is due until nothing is. Returns how many operations that were."""
+    desk, done = ledger(), 0
+    while (claim := desk.claim(task_id)) is not None:
+        _carry_out(desk, claim)
+        done += 1
+    return done
+
+
+class _Watch:
+    """What the engine tells, and asks, while it carries an operation out."""
+
+    def __init__(self, desk: Ledger, progress: Progress):
+        self._desk, self._progress = desk, progress
+        self._number = progress.operation.pk
+
+    def events(self, seen: list[JournalEvent]) -> None:
+        self._progress.events(seen)
+        self._desk.tell(self._progress)
+
+    def output(self, start: int, data: bytes) -> None:
+        self._progress.output(start, data)
+        self._desk.tell(self._progress)
+
+    def sent(self, count: int) -> None:
+        self._progress.sent(count)
+
+    def cancelled(self) -> bool:
+        return self._desk.is_cancelled(self._number)
+
+    def lost(self) -> bool:
+        return self._desk.is_lost(self._number)
+
+
+def _carry_out(desk: Ledger, claim: Claim) -> None:
+    operation = claim.operation
+    threading.current_thread().name = f"operation-{operation.pk}"
+    try:
+        ending = _ask_host(desk, claim)
+    except Exception as error:  # whatever it was: the host is asked again later, and the instance is never left locked
+        log.exception("operation %s: carrying it out went wrong in this worker", operation.pk)
+        ending = Ending(
+            operation, OperationStatus.UNKNOWN, error=f"The worker met an error of its own ({type(error).__name__})."
+        )
+    if not desk.finish(ending):
+        log.info("operation %s belongs to somebody else now; nothing was written", operation.pk)
+
+
+def _ask_host(desk: Ledger, claim: Claim) -> Ending:
+    operation = claim.operation
+    progress = desk.progress_of(operation.pk)
+    try:
+        atom = atom_of(
+            operation.deployment.spec,
+            operation.instance,
+            operation.action,
+            operation.from_version,
+            operation.dest_version,
+            operation.adopt,
+        )
+        endpoint = endpoint_of(operation.instance.host)
+    except ValueError as error:  # a definition that cannot be carried out: nothing has happened on the host
+        return Ending(operation, OperationStatus.UNDONE, error=f"{error} Nothing was changed on the host.")
+    progress.plan(step.name for step in atom.steps)
+    outcome = carry_out(
+        Run(operation=operation.pk, fence=operation.fence, atom=atom, nonce=uuid.uuid4().hex[:16]),
+        endpoint,
+        operation.instance.host.sudo,
+        _package(operation),
+        _Watch(desk, progress),
+        fresh=claim.fresh,
+        output_from=operation.output_size,
+    )
+    return _ending(operation, outcome, desk.stopping)
+
+
+def _package(operation: Operation) -> Package | None:
+    version = operation.dest_version
+    if version is None or operation.adopt or not version.file_path:
+        return None
+    return Package(
+        sha256=version.sha256,
+        size=version.size or 0,
+        open=lambda: open_package(version),
+        likely_there=operation.action == Action.REVERT or operation.attempt > 1,
+    )
+
+
+def _ending(operation: Operation, outcome: Outcome, stopping: bool) -> Ending:
+    if outcome.kind == OutcomeKind.LOST and stopping:  # the host goes on by itself; whoever comes next attaches
+        return Ending(operation, OperationStatus.RUNNING)
+    if outcome.kind == OutcomeKind.LOST:
+        return Ending(operation, OperationStatus.FAILED, UndoStatus.NONE, outcome.error or _REFUSED, reached=True)
+    status, undo_status = _ENDS_AS[outcome.kind]
+    reached = {OutcomeKind.UNKNOWN: False, OutcomeKind.NOT_STARTED: None}.get(outcome.kind, True)
+    return Ending(operation, status, undo_status, outcome.error, outcome.step, reached)
+
+
+_REFUSED = (
+    "The host has seen a higher fence for this instance than this system gave out, so it refused. "
+    "Was the database restored from a backup?"
+)

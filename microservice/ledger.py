@@ -1,0 +1,190 @@
+"""The one writer of a worker process: claims, progress and ends of all its operations go through here, together.
+
+Operation threads talk to hosts and never to the database. What they have to say is gathered and written by one thread
+in one transaction a tick, so the number of statements does not grow with the number of operations, a process needs one
+connection however many operations it has in flight, and no transaction is ever open while anything waits for a host.
+"""
+
+import logging
+import threading
+from collections import Counter
+from concurrent.futures import Future
+from time import monotonic
+
+from django.conf import settings
+from django.db import DatabaseError, connection, transaction
+
+from . import advance, events
+from .claims import Claim, claim, lease
+from .endings import Ending, end
+from .models import Operation
+from .progress import Progress, write_progress
+from .status import OperationStatus
+
+TICK = 0.2  # seconds that progress is gathered before it is written
+log = logging.getLogger(__name__)
+
+
+class Ledger:
+    """Thread-safe; `claim`, `finish` and `hand_back` wait for their commit, `tell` does not."""
+
+    def __init__(self, owner: str, slots: int):
+        self.owner, self.slots = owner, slots
+        self.stopping = False
+        self._change = threading.Condition()
+        self._held: dict[int, Progress] = {}  # what this process has in flight, by operation
+        self._lost: set[int] = set()  # taken over by somebody else: leave it at once
+        self._cancelled: set[int] = set()
+        self._claims: list[tuple[str, Future]] = []
+        self._endings: list[tuple[Ending, Future]] = []
+        self._renewed = 0.0
+        self._thread = threading.Thread(target=self._run, name="ledger", daemon=True)
+        self._thread.start()
+
+    # ---- what operation threads call -------------------------------------------------------------------------------
+
+    def claim(self, task_id: str = "") -> Claim | None:
+        """The next operation that is due, or None. Raises DatabaseError where the rows cannot be asked."""
+        if self.stopping:
+            return None
+        return self._ask(self._claims, task_id)
+
+    def tell(self, progress: Progress) -> None:
+        """Something is to be written about an operation; it will be, within a tick or two."""
+        if not progress.awaits_writing:
+            with self._change:
+                progress.awaits_writing = True
+                self._change.notify()
+
+    def finish(self, ending: Ending) -> bool:
+        """Result, version, status and unlock in one transaction. False: somebody else owns it, nothing was written."""
+        return self._ask(self._endings, ending)
+
+    def is_lost(self, number: int) -> bool:
+        return self.stopping or number in self._lost
+
+    def is_cancelled(self, number: int) -> bool:
+        return number in self._cancelled
+
+    @property
+    def in_flight(self) -> int:
+        return len(self._held)
+
+    def stop(self) -> None:
+        """Claims nothing more; operation threads are told to leave their hosts to go on by themselves."""
+        with self._change:
+            self.stopping = True
+            self._change.notify()
+
+    def _ask(self, queue: list, what):
+        future: Future = Future()
+        with self._change:
+            queue.append((what, future))
+            self._change.notify()
+        return future.result()
+
+    # ---- the writing thread ----------------------------------------------------------------------------------------
+
+    def _run(self) -> None:
+        while True:
+            self._wait()
+            for work in (self._write, self._take):
+                try:
+                    work()
+                except DatabaseError as error:  # what is gathered stays, and is written when the database is back
+                    log.warning("the database did not take it: %s", type(error).__name__)
+                    connection.close()
+                    threading.Event().wait(0.5)
+
+    def _wait(self) -> None:
+        """Until somebody waits for a commit, there has been news for a tick, or leases are to be renewed."""
+        until_renewal = self._renewed + settings.LEASE / 3 - monotonic()
+        with self._change:
+            asked = lambda: self._claims or self._endings
+            written = lambda: any(p.awaits_writing for p in self._held.values())
+            if self._change.wait_for(
+                lambda: asked() or written(), timeout=max(0.0, until_renewal) if self._held else None
+            ):
+                self._change.wait_for(asked, timeout=0 if asked() else TICK)
+
+    def _write(self) -> None:
+        with self._change:
+            endings, self._endings = self._endings, []
+            held = dict(self._held)
+        renew = bool(held) and monotonic() - self._renewed >= settings.LEASE / 3
+        awaiting = [progress for progress in held.values() if progress.awaits_writing]
+        if not (endings or awaiting or renew):
+            return
+        try:
+            kept, written = self._transaction(held, awaiting, endings, renew)
+        except BaseException:
+            with self._change:
+                self._endings = endings + self._endings
+            raise
+        for progress, taken in written:
+            progress.forget(taken)
+        ended = {ending.operation.pk for ending, _ in endings}
+        with self._change:
+            for number in ended:
+                self._held.pop(number, None)
+                self._lost.discard(number)
+                self._cancelled.discard(number)
+        for ending, future in endings:
+            future.set_result((ending.operation.pk, ending.operation.fence) in kept)
+
+    def _transaction(self, held, awaiting, endings, renew):
+        with transaction.atomic():
+            # Deployments are locked before operations, by everybody; see claims.py.
+            advance.lock({ending.operation.deployment_id for ending, _ in endings})
+            kept = self._still_mine(held, renew)
+            written = [(progress, progress.take()) for progress in awaiting if progress.name in kept]
+            told = write_progress(written)
+            told += end([ending for ending, _ in endings if (ending.operation.pk, ending.operation.fence) in kept])
+            events.write(told)
+        if renew:
+            self._renewed = monotonic()
+        return kept, written
+
+    def _still_mine(self, held: dict[int, Progress], renew: bool) -> set[tuple[int, int]]:
+        """Operation and fence of those that this process still owns. A late worker finds itself out here."""
+        mine = Operation.objects.filter(pk__in=list(held), owner=self.owner, status=OperationStatus.RUNNING)
+        if renew:
+            mine.update(lease=lease())
+        rows = mine.select_for_update(of=("self",)).values_list("pk", "fence", "cancel_requested").order_by("pk")
+        kept = set()
+        for number, fence, cancel in rows:
+            if held[number].name == (number, fence):
+                kept.add((number, fence))
+                if cancel:
+                    self._cancelled.add(number)
+        self._lost |= {number for number in held if held[number].name not in kept}
+        return kept
+
+    def _take(self) -> None:
+        with self._change:
+            asked, self._claims = self._claims, []
+            mine = Counter(progress.operation.deployment_id for progress in self._held.values())
+            held = list(self._held)
+        if not asked:
+            return
+        free = 0 if self.stopping else self.slots - mine.total()
+        taken: list[Claim] = []
+        try:
+            if free > 0:
+                with transaction.atomic():
+                    taken, told = claim(self.owner, mine, held, len(asked), free, asked[0][0])
+                    events.write(told)
+        except DatabaseError as error:
+            for _, future in asked:
+                future.set_exception(error)
+            raise
+        with self._change:
+            if not self._held:
+                self._renewed = monotonic()
+            for one in taken:
+                self._held[one.operation.pk] = Progress(one.operation)
+        for (_, future), one in zip(asked, [*taken, *[None] * len(asked)], strict=False):
+            future.set_result(one)
+
+    def progress_of(self, number: int) -> Progress:
+        return self._held[number]

@@ -1,0 +1,173 @@
+"""What happens in an operation, gathered by its thread and written in bulk by the ledger."""
+
+import threading
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+
+from django.db.models import F
+
+from deployer.engine.journal import JournalEvent, Kind
+
+from .models import Event, Operation, Output, Step
+from .status import StepStatus
+
+MOST_WAITING = 1 << 20  # bytes of output one operation may have in memory; a host's own file holds the rest meanwhile
+PIECE = 1 << 16  # bytes of output in one row, at most
+
+BECOMES = {
+    Kind.STARTED: StepStatus.RUNNING,
+    Kind.DONE: StepStatus.DONE,
+    Kind.FAILED: StepStatus.FAILED,
+    Kind.UNDOING: StepStatus.UNDOING,
+    Kind.UNDONE: StepStatus.UNDONE,
+    Kind.UNDO_FAILED: StepStatus.UNDO_FAILED,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class StepState:
+    """A step as far as it has come; what becomes a Step row."""
+
+    position: int
+    name: str
+    status: StepStatus = StepStatus.PENDING
+    old_state: str = ""
+    new_state: str = ""
+    detail: str = ""
+    exit_status: int | None = None
+    started: datetime | None = None
+    finished: datetime | None = None
+
+    def after(self, event: JournalEvent) -> "StepState":
+        """The step when this has happened. Pure."""
+        status = BECOMES[event.kind]
+        at = datetime.fromtimestamp(event.at, UTC)
+        begins = status in (StepStatus.RUNNING, StepStatus.UNDOING)
+        return replace(
+            self,
+            status=status,
+            name=event.step or self.name,
+            old_state=event.old_state or self.old_state,
+            new_state=event.new_state or self.new_state,
+            detail=event.detail or self.detail,
+            exit_status=self.exit_status if event.exit_status is None else event.exit_status,
+            started=at if status == StepStatus.RUNNING else self.started,
+            finished=None if begins else at,
+        )
+
+    def told(self) -> dict:
+        return {
+            "position": self.position,
+            "name": self.name,
+            "status": str(self.status),
+            "exit_status": self.exit_status,
+            "detail": self.detail,
+        }
+
+
+@dataclass(slots=True)
+class Piece:
+    """What one transaction writes of an operation."""
+
+    steps: list[StepState]
+    output: bytes
+    start: int
+    sent: int
+
+
+class Progress:
+    """One operation's news. Its thread adds, the ledger takes; `forget` follows the commit, so nothing is lost."""
+
+    def __init__(self, operation: Operation):
+        self.operation = operation
+        self.name = (operation.pk, operation.fence)
+        self.awaits_writing = False
+        self._change = threading.Condition()
+        self._steps: dict[int, StepState] = {}
+        self._changed: set[int] = set()
+        self._output = bytearray()
+        self._start = operation.output_size
+        self._sent = 0
+
+    def plan(self, names: Iterable[str]) -> None:
+        with self._change:
+            for position, name in enumerate(names):
+                self._steps[position] = StepState(position, name)
+                self._changed.add(position)
+
+    def events(self, seen: Iterable[JournalEvent]) -> None:
+        with self._change:
+            for event in seen:
+                if event.kind in BECOMES and event.position is not None:
+                    before = self._steps.get(event.position) or StepState(event.position, event.step)
+                    self._steps[event.position] = before.after(event)
+                    self._changed.add(event.position)
+
+    def output(self, start: int, data: bytes) -> None:
+        """Adds output that begins at `start`; waits while too much of it has not been written yet."""
+        with self._change:
+            if start != self._start + len(self._output):
+                raise ValueError(f"output from {start} on, when {self._start + len(self._output)} is what follows")
+            self._change.wait_for(lambda: len(self._output) < MOST_WAITING, timeout=30)
+            self._output += data
+
+    def sent(self, count: int) -> None:
+        with self._change:
+            self._sent += count
+
+    def take(self) -> Piece:
+        with self._change:
+            self.awaits_writing = False
+            steps = [self._steps[position] for position in sorted(self._changed)]
+            return Piece(steps, bytes(self._output), self._start, self._sent)
+
+    def forget(self, piece: Piece) -> None:
+        """The piece is in the database. What changed since it was taken stays to be written."""
+        with self._change:
+            for step in piece.steps:
+                if self._steps[step.position] is step:
+                    self._changed.discard(step.position)
+            del self._output[: len(piece.output)]
+            self._start += len(piece.output)
+            self._sent -= piece.sent
+            self._change.notify_all()
+
+
+_STEP_FIELDS = ["name", "status", "old_state", "new_state", "detail", "exit_status", "started", "finished"]
+
+
+def write_progress(written: list[tuple[Progress, Piece]]) -> list[Event]:
+    """Writes what was taken, in a fixed number of statements, and answers with the events that tell of it."""
+    steps, output, told, grown = [], [], [], []
+    for progress, piece in written:
+        number, deployment = progress.operation.pk, progress.operation.deployment_id
+        for step in piece.steps:
+            fields = {name: getattr(step, name) for name in _STEP_FIELDS}
+            steps.append(Step(operation_id=number, position=step.position, **fields))
+        if piece.steps:
+            data = {"operation_id": number, "steps": [step.told() for step in piece.steps]}
+            told.append(Event(deployment_id=deployment, operation_id=number, kind="step", data=data))
+        for at in range(0, len(piece.output), PIECE):
+            output.append(Output(operation_id=number, start=piece.start + at, data=piece.output[at : at + PIECE]))
+        if piece.output:
+            size = piece.start + len(piece.output)
+            data = {"operation_id": number, "start": piece.start, "size": size}
+            told.append(Event(deployment_id=deployment, operation_id=number, kind="output", data=data))
+        if piece.output or piece.sent:
+            progress.operation.output_size = piece.start + len(piece.output)
+            grown.append((progress.operation, piece.sent))
+    Step.objects.bulk_create(
+        steps, update_conflicts=True, unique_fields=["operation", "position"], update_fields=_STEP_FIELDS
+    )
+    # A commit whose answer was lost is tried again: the same bytes at the same place are no second output.
+    Output.objects.bulk_create(output, ignore_conflicts=True)
+    _grow(grown)
+    return told
+
+
+def _grow(grown: list[tuple[Operation, int]]) -> None:
+    for operation, sent in grown:
+        operation.bytes_sent = F("bytes_sent") + sent
+    if grown:
+        Operation.objects.bulk_update([operation for operation, _ in grown], ["output_size", "bytes_sent"])

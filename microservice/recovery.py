@@ -1,0 +1,98 @@
+"""Finds what was lost, and brings it to an end: the sweep that every worker process runs.
+
+It needs no broker: what nobody claimed, nobody keeps alive, or is to be asked again is picked up by threads of its own.
+Many sweeps at once do no harm, because a claim is a compare-and-set.
+"""
+
+import logging
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
+
+from django.conf import settings
+from django.db import DatabaseError, connection, transaction
+from django.db.models import Exists, OuterRef, Q
+from django.db.models.functions import Now
+from django.utils import timezone
+
+from . import advance, events, execution
+from .models import Deployment, Heartbeat, Operation
+from .status import DEPLOYMENT_OPEN, OPERATION_OPEN, DeploymentStatus, OperationStatus
+
+log = logging.getLogger(__name__)
+
+
+class Sweeper:
+    """The thread that sweeps, and the threads that pick up what it finds."""
+
+    def __init__(self) -> None:
+        self._stop = threading.Event()
+        self._hands = ThreadPoolExecutor(settings.WORKER_SLOTS, thread_name_prefix="picked-up")
+        self._thread = threading.Thread(target=self._run, name="sweep", daemon=True)
+        self._thread.start()
+
+    def stop(self) -> None:
+        self._stop.set()
+        self._hands.shutdown(wait=False, cancel_futures=True)
+
+    def _run(self) -> None:
+        while not self._stop.is_set():
+            try:
+                for _ in range(sweep()):
+                    self._hands.submit(_pick_up)
+            except DatabaseError as error:
+                log.warning("the sweep could not ask the database: %s", type(error).__name__)
+                connection.close()
+            except RuntimeError:  # the hands were shut down between the question and the work
+                return
+            self._stop.wait(settings.SWEEP_EVERY)
+
+
+def _pick_up() -> None:
+    try:
+        execution.work()
+    except DatabaseError as error:
+        log.warning("nothing could be picked up: %s", type(error).__name__)
+
+
+def sweep() -> int:
+    """One sweep. Answers how many operations this process should pick up now: never more than it has room for."""
+    desk = execution.ledger()
+    _sign_of_life(desk)
+    _finish_the_finished()
+    free = desk.slots - desk.in_flight
+    return 0 if desk.stopping else min(free, _left_lying(free))
+
+
+def _sign_of_life(desk) -> None:
+    """What /readyz asks for. Rows of workers long gone are taken away."""
+    Heartbeat.objects.update_or_create(worker=desk.owner, defaults={"seen": timezone.now(), "slots": desk.slots})
+    Heartbeat.objects.filter(seen__lt=timezone.now() - timedelta(days=1)).delete()
+
+
+def _left_lying(most: int) -> int:
+    """How many operations are due and not claimed, or claimed and not kept alive; counted no further than `most`."""
+    if most <= 0:
+        return 0
+    rows = Operation.objects.filter(
+        Q(status=OperationStatus.RUNNING, lease__lt=Now())
+        | Q(status=OperationStatus.UNKNOWN, due__lte=Now())
+        | Q(
+            status=OperationStatus.QUEUED,
+            deployment__status__in=(DeploymentStatus.QUEUED, DeploymentStatus.RUNNING),
+        )
+    )
+    return len(rows.order_by().values_list("pk")[:most])
+
+
+def _finish_the_finished() -> None:
+    """Deployments that are open although none of their operations is: moved on, should that ever have been missed."""
+    stuck = list(
+        Deployment.objects.filter(status__in=DEPLOYMENT_OPEN)
+        .exclude(Exists(Operation.objects.filter(deployment=OuterRef("pk"), status__in=OPERATION_OPEN)))
+        .values_list("pk", flat=True)[:100]
+    )
+    if stuck:
+        with transaction.atomic():
+            advance.lock(set(stuck))
+            events.write(advance.advance(stuck))

@@ -1,0 +1,27 @@
+"""Celery's door: no logic. A worker opens its shop when it is ready, and claims nothing more once told to stop."""
+
+from celery.signals import worker_ready, worker_shutting_down
+
+from deployer.celery import app
+
+from . import execution, recovery, wake
+
+_sweepers: list[recovery.Sweeper] = []
+
+
+@app.task(name=wake.WORK, bind=True)
+def work(self) -> int:
+    return execution.work(self.request.id)
+
+
+@worker_ready.connect
+def open_shop(**_) -> None:
+    execution.ledger()
+    _sweepers.append(recovery.Sweeper())
+
+
+@worker_shutting_down.connect
+def close_shop(**_) -> None:
+    execution.ledger().stop()
+    for sweeper in _sweepers:
+        sweeper.stop()
