@@ -42,6 +42,9 @@ class IdempotencyKey(models.Model):
         db_table = "idempotency_key"
         constraints = [models.UniqueConstraint(fields=["caller", "key"], name="one_answer_for_a_key")]
 
+    def __str__(self):
+        return f"{self.key} of {self.caller}"
+
 
 class Throttle(models.Model):
     """How often something was tried lately: see throttle.py."""
@@ -52,3 +55,6 @@ class Throttle(models.Model):
 
     class Meta:
         db_table = "throttle"
+
+    def __str__(self):
+        return self.key

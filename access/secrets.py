@@ -39,6 +39,19 @@ def encrypt(text: str) -> str:
     return _cipher(tuple(settings.FIELD_KEYS)).encrypt(text.encode()).decode()
 
 
+def seal(data: bytes) -> bytes:
+    """`data` encrypted under the newest of FIELD_KEYS."""
+    return _cipher(tuple(settings.FIELD_KEYS)).encrypt(data)
+
+
+def unseal(token: bytes) -> bytes:
+    """What was sealed. Raises Undecryptable."""
+    try:
+        return _cipher(tuple(settings.FIELD_KEYS)).decrypt(token)
+    except InvalidToken as error:
+        raise Undecryptable(Undecryptable.__doc__) from error
+
+
 def decrypt(token: str) -> Secret:
     try:
         return Secret(_cipher(tuple(settings.FIELD_KEYS)).decrypt(token.encode()).decode())

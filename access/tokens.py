@@ -4,7 +4,7 @@ import secrets
 from collections.abc import Iterable
 from datetime import datetime
 
-from django.contrib.auth.models import AbstractBaseUser
+from django.contrib.auth.models import User
 from django.utils import timezone
 
 from access.callers import SCOPES
@@ -20,7 +20,7 @@ def digest_of(token: str) -> str:
 
 
 def make_token(
-    user: AbstractBaseUser, name: str, scopes: Iterable[str], *, services: Iterable[int] = (),
+    user: User, name: str, scopes: Iterable[str], *, services: Iterable[int] = (),
     expires: datetime | None = None, created_by: str = "",
 ) -> tuple[Token, str]:
     """Makes a token; returns its row and the token itself, which nothing can show a second time.

@@ -17,7 +17,7 @@ def enter(request: HttpRequest, operations: dict[str, Operation], names: dict) -
     """Answers a request to an address that has `operations`, {method: operation}. Never raises."""
     try:
         response = _answer(request, operations, names)
-    except Exception as error:  # whatever happens under /api/ is answered as a problem
+    except Exception as error:  # noqa: BLE001 - whatever happens under /api/ is answered as a problem
         response = answers.from_exception(request, error)
     response["X-Request-ID"] = request_id_of(request)
     if "Cache-Control" not in response:
@@ -51,5 +51,6 @@ def _check_content_type(request: HttpRequest, operation: Operation) -> None:
     """415 for a body that is not JSON, where the endpoint reads one. What has no body needs no type."""
     reads_json = any(model.__ninja_param_source__ == "body" for model in operation.models)
     if reads_json and request.content_type != JSON and request.META.get("CONTENT_LENGTH") not in (None, "", "0"):
-        raise Problem(415, "unsupported_media_type", f"The body must be {JSON}, not {request.content_type or 'untyped'}.",
+        what = request.content_type or "untyped"
+        raise Problem(415, "unsupported_media_type", f"The body must be {JSON}, not {what}.",
                       f"Send Content-Type: {JSON}.", headers={"Accept": JSON})

@@ -6,9 +6,9 @@ from collections.abc import Callable, Iterator
 
 from django.apps import apps
 from django.core.exceptions import ImproperlyConfigured
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
-from django.urls import URLPattern, path, re_path
+from django.urls import URLPattern, URLResolver, path, re_path
 from ninja import NinjaAPI, Router
 from ninja.openapi.urls import get_openapi_urls, get_root_url
 from ninja.operation import Operation
@@ -27,7 +27,7 @@ class Api(NinjaAPI):
         self._found = False
 
     def find_routers(self) -> None:
-        """Mounts every `router` in the `api` packages of the apps; a module's `prefix`, if any, goes before its paths."""
+        """Mounts every `router` in the apps' `api` packages; a module's `prefix`, if any, goes before its paths."""
         if self._found:
             return
         self._found = True
@@ -37,13 +37,13 @@ class Api(NinjaAPI):
                 tag = module.__name__.rpartition(".")[2]
                 self.add_router(getattr(module, "prefix", ""), router, tags=[tag])
 
-    def on_exception(self, request: HttpRequest, exc) -> HttpResponseBase:
+    def on_exception(self, request: HttpRequest, exc) -> HttpResponse:
         return answers.from_exception(request, exc)
 
     def get_openapi_operation_id(self, operation: Operation) -> str:
         return f"{operation.view_func.__module__.rpartition('.')[2]}_{operation.view_func.__name__}"
 
-    def _get_urls(self) -> list[URLPattern]:
+    def _get_urls(self) -> list[URLResolver | URLPattern]:
         self.find_routers()
         patterns = get_openapi_urls(self)
         routes = self.operations_by_route()

@@ -1,0 +1,50 @@
+"""Writes every stored secret again under the newest key."""
+from django.apps import apps
+from django.core.management.base import BaseCommand, CommandError
+from django.db.models import F, Model, TextField
+from django.db.models.functions import Cast
+
+from access.models import IdempotencyKey
+from access.secrets import EncryptedField, Undecryptable, decrypt, seal, unseal
+
+
+class Command(BaseCommand):
+    help = "Writes every stored secret again under the first of FIELD_KEYS. The others may be taken away afterwards."
+
+    def handle(self, *args, **options):
+        written = unread = 0
+        for model in apps.get_models():
+            for field in model._meta.local_fields:
+                if isinstance(field, EncryptedField):
+                    more, failed = _rotate(model, field.name)
+                    written, unread = written + more, unread + failed
+        _rotate_answers()
+        self.stdout.write(f"{written} secrets are under the newest key")
+        if unread:
+            raise CommandError(f"{unread} secrets cannot be read with any of FIELD_KEYS; give them again")
+
+
+def _rotate(model: type[Model], name: str) -> tuple[int, int]:
+    """How many were written again, and how many could not be read."""
+    written = unread = 0
+    rows = model._default_manager.annotate(raw=Cast(F(name), TextField()))
+    for key, raw in list(rows.exclude(raw="").values_list("pk", "raw")):
+        try:
+            secret = decrypt(raw)
+        except Undecryptable:
+            unread += 1
+            continue
+        # Conditional on what was read: somebody who gives a new secret at this moment is not overwritten.
+        written += rows.filter(pk=key, raw=raw).update(**{name: secret})
+    return written, unread
+
+
+def _rotate_answers() -> None:
+    """Kept answers are sealed too; one that cannot be read any more is of no use to anybody."""
+    for row in IdempotencyKey.objects.exclude(status=None).iterator():
+        try:
+            body = seal(unseal(bytes(row.body)))
+        except Undecryptable:
+            row.delete()
+        else:
+            IdempotencyKey.objects.filter(pk=row.pk, body=row.body).update(body=body)

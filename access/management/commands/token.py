@@ -1,0 +1,81 @@
+"""Makes an API token and prints it."""
+import re
+from datetime import datetime, timedelta
+
+from django.apps import apps
+from django.contrib.auth import get_user_model
+from django.core.management.base import BaseCommand, CommandError
+from django.utils import timezone
+from django.utils.dateparse import parse_datetime
+
+from access.callers import SCOPES
+from access.problems import Problem
+from access.recognise import scopes_of
+from access.tokens import make_token
+
+UNITS = {"m": "minutes", "h": "hours", "d": "days"}
+
+
+class Command(BaseCommand):
+    help = "Makes an API token and prints it, alone, on standard output. It is shown this once."
+
+    def add_arguments(self, parser):
+        parser.add_argument("name", help="what the token is for")
+        parser.add_argument("--scopes", required=True, help=f"with commas between: {','.join(SCOPES)}")
+        parser.add_argument("--user", help="whose token it is; the first superuser where none is named")
+        parser.add_argument("--services", default="", help="ids or names with commas between; none: all")
+        parser.add_argument("--expires", help="2027-01-31T00:00:00Z, or a time from now: 30d, 12h, 90m")
+
+    def handle(self, *args, **options):
+        user = _user(options["user"])
+        scopes = options["scopes"].replace(",", " ").split()
+        lacking = [scope for scope in scopes if scope in SCOPES and scope not in scopes_of(user)]
+        if lacking:
+            raise CommandError(f"{user.get_username()} does not have the right {', '.join(lacking)}")
+        try:
+            _, text = make_token(
+                user, options["name"], scopes, services=_services(options["services"]),
+                expires=_expires(options["expires"]), created_by="manage.py token",
+            )
+        except Problem as problem:
+            raise CommandError(problem.detail) from problem
+        self.stdout.write(text)
+
+
+def _user(name: str | None):
+    users = get_user_model().objects.filter(is_active=True)
+    if name is None:
+        user = users.filter(is_superuser=True).order_by("pk").first()
+        if user is None:
+            raise CommandError("there is no superuser yet: make one with manage.py createsuperuser, or name --user")
+        return user
+    user = users.filter(**{users.model.USERNAME_FIELD: name}).first()
+    if user is None:
+        raise CommandError(f"there is no active user {name}")
+    return user
+
+
+def _services(text: str) -> list[int]:
+    services = apps.get_model("microservice", "MicroService").objects
+    found = []
+    for which in text.replace(",", " ").split():
+        service = services.filter(**({"pk": which} if which.isascii() and which.isdigit() else {"name": which})).first()
+        if service is None:
+            raise CommandError(f"there is no service {which}")
+        found.append(service.pk)
+    return found
+
+
+def _expires(text: str | None) -> datetime | None:
+    if not text:
+        return None
+    span = re.fullmatch(r"([1-9]\d{0,5})([mhd])", text)
+    if span:
+        return timezone.now() + timedelta(**{UNITS[span[2]]: int(span[1])})
+    try:
+        moment = parse_datetime(text)
+    except ValueError:
+        moment = None
+    if moment is None:
+        raise CommandError("--expires is neither a time like 2027-01-31T00:00:00Z nor a span like 30d")
+    return moment if timezone.is_aware(moment) else timezone.make_aware(moment)

@@ -1,0 +1,199 @@
+"""The shapes of what goes in and comes out, shared by the parts of the API."""
+from datetime import datetime
+from typing import Annotated, Any
+
+from django.db.models import IntegerChoices
+from ninja import Field, Path, Schema
+from pydantic import AwareDatetime, BeforeValidator, ConfigDict, StrictBool, StrictInt, StrictStr
+
+from ..status import BuildStatus
+
+Id = Annotated[int, Field(ge=1, le=2**63 - 1)]
+PathId = Annotated[int, Path(ge=1, le=2**63 - 1)]
+Text = StrictStr
+
+
+class Body(Schema):
+    """What a request may hold. A field that is not known is a mistake worth telling, not worth ignoring."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    def given(self) -> dict[str, Any]:
+        """Only the fields that the request named."""
+        return self.model_dump(exclude_unset=True)
+
+
+class Problem(Schema):
+    """Every refusal (RFC 9457), as application/problem+json."""
+
+    type: str
+    title: str
+    status: int
+    detail: str
+    code: str = Field(description="A stable word")
+    msg: str = Field(description="The same sentence as `detail`")
+    errors: list[dict[str, str]] = Field(description='Each with a "pointer" and a "reason"')
+    hint: str = Field(description="What to do next")
+
+
+class Listed(Schema):
+    """What every list has beside its `data`."""
+
+    count: int = Field(description="Rows in the whole list")
+    next: str | None = Field(description="The cursor of the next page; null on the last")
+    code: int = 0
+
+
+def number_or_word(choices: type[IntegerChoices]):
+    """A validator that takes a status as its number or its word and gives its number."""
+    by_word = {choice.label: choice.value for choice in choices}
+
+    def read(value: Any) -> int:
+        if isinstance(value, str) and value.isascii() and value.isdigit() and len(value) < 4:
+            value = int(value)
+        if isinstance(value, str) and value in by_word:
+            return by_word[value]
+        if isinstance(value, int) and not isinstance(value, bool) and value in choices.values:
+            return value
+        raise ValueError(f"must be one of {', '.join(f'{choice.label} ({choice.value})' for choice in choices)}")
+
+    return read
+
+
+BuildStatusIn = Annotated[int, BeforeValidator(number_or_word(BuildStatus))]
+
+
+class ServiceChange(Body):
+    """A service's fields; what is not named stays."""
+
+    name: Text = ""
+    language: Text = ""
+    build_orig: Text = ""
+    build_url: Text = ""
+    build_command: Text = ""
+    description: Text = ""
+    start_command: Text = ""
+    stop_command: Text = ""
+    check_command: Text = ""
+    check_timeout: StrictInt = Field(60, description="Seconds")
+    environment: dict[str, Any] = {}
+    pre_command: Text = ""
+    pre_undo_command: Text = ""
+    post_command: Text = ""
+    post_undo_command: Text = ""
+    keep_releases: StrictInt = 3
+    limits: dict[str, Any] = {}
+    steps: list[dict[str, Any]] = []
+    auto_deploy: Text = ""
+    team: None = None
+
+
+class ServiceNew(ServiceChange):
+    """A new service: only its name is required."""
+
+    name: Text
+
+
+class ServiceOut(Schema):
+    id: int
+    name: str
+    language: str
+    build_orig: str
+    build_url: str
+    build_command: str
+    description: str
+    start_command: str
+    stop_command: str
+    check_command: str
+    check_timeout: int
+    environment: dict[str, Any]
+    pre_command: str
+    pre_undo_command: str
+    post_command: str
+    post_undo_command: str
+    keep_releases: int
+    limits: dict[str, Any]
+    steps: list[dict[str, Any]]
+    auto_deploy: str
+    team: str | None = None
+    created: datetime
+    created_by: str
+    updated: datetime
+    updated_by: str
+
+
+class ServiceList(Listed):
+    data: list[ServiceOut]
+
+
+class VersionNew(Body):
+    """A new version of a service."""
+
+    version: Text
+    ref: Text = "master"
+    description: Text = ""
+    status: BuildStatusIn = BuildStatus.PENDING.value
+    file_path: Text = ""
+
+
+class VersionChange(Body):
+    """What may change of a version."""
+
+    status: BuildStatusIn = BuildStatus.PENDING.value
+    description: Text = ""
+    file_path: Text = ""
+    bad: StrictBool = False
+    bad_reason: Text = ""
+
+
+class VersionOut(Schema):
+    id: int
+    version: str
+    ref: str
+    description: str
+    status: int
+    status_str: str
+    file_path: str
+    sha256: str
+    size: int | None
+    unpacked_size: int | None
+    bad: bool
+    bad_reason: str
+    build_detail: str
+    created: datetime
+    created_by: str
+    instances: int = Field(description="How many instances run it")
+
+
+class VersionList(Listed):
+    data: list[VersionOut]
+
+
+class TokenNew(Body):
+    """A new token. `services`: ids or names of the only services it is for; none means all that its owner may."""
+
+    name: Text
+    scopes: list[Text]
+    services: list[StrictInt | StrictStr] = []
+    expires: AwareDatetime | None = None
+
+
+class TokenOut(Schema):
+    id: int
+    name: str
+    hint: str = Field(description="The token's first characters")
+    scopes: list[str]
+    services: list[int]
+    user: str
+    expires: datetime | None
+    last_used: datetime | None
+    created: datetime
+    created_by: str
+
+
+class TokenMade(TokenOut):
+    token: str = Field(description="Shown this once; only a hash of it is kept")
+
+
+class TokenList(Listed):
+    data: list[TokenOut]

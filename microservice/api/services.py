@@ -1,0 +1,65 @@
+"""/services/: services and how each is deployed."""
+from django.http import HttpRequest, HttpResponse
+from ninja import Router, Status
+
+from access.problems import invalid
+
+from .. import catalog
+from ..models import MicroService
+from . import paging, schemas
+from .auth import caller, needs
+
+router = Router()
+
+
+@router.get("/services/", response=schemas.ServiceList)
+@needs("read")
+def list_services(request: HttpRequest, query: paging.Page):
+    """The services that the caller may see, by name."""
+    return paging.page(query, catalog.services_of(caller(request)), "name").answer(form)
+
+
+@router.post("/services/", response={201: schemas.ServiceOut})
+@needs("admin")
+def create_service(request: HttpRequest, body: schemas.ServiceNew, response: HttpResponse):
+    """Makes a service. Its commands are run on hosts as they are, so this needs the right admin."""
+    service = catalog.create_service(caller(request), _fields(body))
+    response["Location"] = f"/api/v1/services/{service.pk}"
+    return Status(201, form(service))
+
+
+@router.get("/services/{service}", response=schemas.ServiceOut)
+@needs("read")
+def get_service(request: HttpRequest, service: str):
+    """One service, by id or name."""
+    return form(catalog.find_service(caller(request), service))
+
+
+@router.patch("/services/{service}", response=schemas.ServiceOut)
+@needs("admin")
+def change_service(request: HttpRequest, service: str, body: schemas.ServiceChange):
+    """Changes the fields that are named."""
+    found = catalog.find_service(caller(request), service, "admin")
+    return form(catalog.change_service(caller(request), found, _fields(body)))
+
+
+@router.delete("/services/{service}", response={204: None})
+@needs("admin")
+def delete_service(request: HttpRequest, service: str):
+    """Deletes a service without instances, with its versions and packages."""
+    catalog.delete_service(caller(request), catalog.find_service(caller(request), service, "admin"))
+    return Status(204, None)
+
+
+def form(service: MicroService) -> schemas.ServiceOut:
+    """A service as the API gives it."""
+    return schemas.ServiceOut.model_construct(
+        **{name: getattr(service, name) for name in schemas.ServiceOut.model_fields if name != "team"}, team=None
+    )
+
+
+def _fields(body: schemas.ServiceChange) -> dict:
+    fields = body.given()
+    if fields.pop("team", None):
+        raise invalid("/team", "there are no teams yet")
+    return fields

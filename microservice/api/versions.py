@@ -1,0 +1,112 @@
+"""/services/{service}/versions/: versions, and the packages they consist of."""
+from collections.abc import Iterable
+
+from django.db.models import Count
+from django.http import HttpRequest, HttpResponse
+from ninja import Query, Router, Status
+
+from access.problems import conflict, invalid
+
+from .. import catalog, packages
+from ..models import MicroServiceInstance, MicroServiceVersion
+from ..status import BuildStatus
+from . import paging, schemas
+from .auth import caller, needs
+
+router = Router()
+
+
+@router.get("/services/{service}/versions/", response=schemas.VersionList)
+@needs("read")
+def list_versions(request: HttpRequest, service: str, query: paging.Page,
+                  status: str = Query("", description="Number or word"), ref: str = ""):
+    """A service's versions, newest first."""
+    rows = catalog.find_service(caller(request), service).versions.all()
+    if status:
+        rows = rows.filter(status=_build_status(status))
+    if ref:
+        rows = rows.filter(ref=ref)
+    found = paging.page(query, rows)
+    running = count_instances(found.rows)
+    return found.answer(lambda version: form(version, running.get(version.pk, 0)))
+
+
+@router.post("/services/{service}/versions/", response={201: schemas.VersionOut, 200: schemas.VersionOut})
+@needs("publish")
+def create_version(request: HttpRequest, service: str, body: schemas.VersionNew, response: HttpResponse):
+    """Makes a version: 201. The same again answers 200 with the one that is there; other content is a 409."""
+    found = catalog.find_service(caller(request), service, "publish")
+    version, is_new = catalog.create_version(caller(request), found, body.given())
+    response["Location"] = f"/api/v1/services/{found.pk}/versions/{version.pk}"
+    return Status(201 if is_new else 200, _formed(version))
+
+
+@router.get("/services/{service}/versions/{id}", response=schemas.VersionOut)
+@needs("read")
+def get_version(request: HttpRequest, service: str, id: schemas.PathId):
+    """One version."""
+    return _formed(catalog.find_version(catalog.find_service(caller(request), service), id))
+
+
+@router.patch("/services/{service}/versions/{id}", response=schemas.VersionOut)
+@needs("publish")
+def change_version(request: HttpRequest, service: str, id: schemas.PathId, body: schemas.VersionChange):
+    """Moves the status on, marks as bad, or changes the description; what is built stays as it is."""
+    found = catalog.find_service(caller(request), service, "publish")
+    return _formed(catalog.change_version(caller(request), catalog.find_version(found, id), body.given()))
+
+
+PACKAGE = {
+    "requestBody": {
+        "required": True,
+        "content": {"application/gzip": {"schema": {"type": "string", "format": "binary"}}},
+    },
+    "parameters": [{"name": "Content-Digest", "in": "header", "schema": {"type": "string"},
+                    "description": "sha-256=:base64: (RFC 9530); verified where it is given"}],
+}
+
+
+@router.put("/services/{service}/versions/{id}/package", response=schemas.VersionOut, openapi_extra=PACKAGE)
+@needs("publish", streams=True)
+def put_package(request: HttpRequest, service: str, id: schemas.PathId):
+    """Takes the raw bytes of a .tar.gz into the store and moves the version to success."""
+    found = catalog.find_service(caller(request), service, "publish")
+    body = packages.body_of(request)
+    digest = request.headers.get("Content-Digest", "")
+    return _formed(packages.store(caller(request), catalog.find_version(found, id), body, digest))
+
+
+@router.post("/services/{service}/versions/{id}/build", response={202: schemas.VersionOut})
+@needs("publish")
+def start_build(request: HttpRequest, service: str, id: schemas.PathId):
+    """Starts the version's build at its origin."""
+    found = catalog.find_service(caller(request), service, "publish")
+    catalog.find_version(found, id)
+    raise conflict("not_configured", f"No build server is set up for {found.get_build_orig_display()}.",
+                   "Upload the package with PUT …/package.")
+
+
+def count_instances(versions: Iterable[MicroServiceVersion]) -> dict[int, int]:
+    """{version id: instances that run it}, in one statement; versions that run nowhere are not in it."""
+    rows = MicroServiceInstance.objects.filter(version__in=[version.pk for version in versions])
+    return dict(rows.order_by().values_list("version").annotate(Count("pk")))
+
+
+def form(version: MicroServiceVersion, instances: int) -> schemas.VersionOut:
+    """A version as the API gives it."""
+    own = set(schemas.VersionOut.model_fields) - {"status_str", "instances"}
+    return schemas.VersionOut.model_construct(
+        **{name: getattr(version, name) for name in own},
+        status_str=BuildStatus(version.status).label, instances=instances,
+    )
+
+
+def _formed(version: MicroServiceVersion) -> schemas.VersionOut:
+    return form(version, count_instances([version]).get(version.pk, 0))
+
+
+def _build_status(text: str) -> int:
+    try:
+        return schemas.number_or_word(BuildStatus)(text)
+    except ValueError as error:
+        raise invalid("/query/status", str(error)) from error

@@ -1,0 +1,25 @@
+"""Writes down who did what to what, from what to what. Rows are only ever added."""
+from typing import Any
+
+from django.db.models import Model
+
+from access.callers import Caller
+
+from .models import History, MicroService
+
+
+def record(
+    caller: Caller, action: str, subject: str, obj: Model | None, before: dict[str, Any] | None = None,
+    after: dict[str, Any] | None = None, reason: str = "", service: MicroService | None = None, subject_name: str = "",
+) -> History:
+    """One row of the history, written in the caller's transaction: it stands or falls with the deed.
+
+    `action`: create, change, delete, deploy, cancel, unlock, trust …; `subject`: service, version, instance, host,
+    credential, token, deployment. `before` and `after` hold only what changed, as JSON values, and never a secret.
+    """
+    return History.objects.create(
+        actor=caller.name[:150], address=caller.address[:64], action=action, subject=subject,
+        subject_id=obj.pk if obj is not None else None,
+        subject_name=(subject_name or (str(obj) if obj is not None else ""))[:300],
+        microservice=service, before=before, after=after, reason=reason[:500],
+    )

@@ -1,0 +1,278 @@
+"""Packages: taken into the store while they are hashed and looked through, and given to the workers.
+
+A version's row is the truth. The store's file is put in place within the transaction that claims the row, so of two
+uploads one wins, and a file that nobody's row names is a left-over that the next upload replaces.
+"""
+import base64
+import hashlib
+import os
+import tempfile
+import time
+from collections.abc import Iterable
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO, Protocol
+
+from django.core.files import File
+from django.core.files.storage import Storage, default_storage
+from django.db import transaction
+from django.http import HttpRequest, UnreadablePostError
+
+from access.callers import Caller
+from access.problems import Problem, conflict, invalid
+
+from . import archives
+from .history import record
+from .models import MicroServiceVersion
+from .status import BUILD_TRANSITIONS, BuildStatus, may_become
+
+PIECE = 1024 * 1024
+LIMIT = 4 * 1024**3
+DRAIN = 64 * 1024 * 1024  # of a refused upload: what is read so that the client gets to reading its answer
+INCOMING = ".incoming"
+LEFT_OVER_AFTER = 6 * 3600  # seconds without a byte
+_TAKES_PACKAGE = [status for status, onward in BUILD_TRANSITIONS.items() if BuildStatus.SUCCESS in onward]
+
+
+class Readable(Protocol):
+    def read(self, size: int, /) -> bytes: ...
+
+
+@dataclass
+class Body:
+    """A request's body as a stream: `length` bytes are announced, or None where it comes in chunks."""
+
+    stream: Readable
+    length: int | None
+
+    def __post_init__(self):
+        self.taken = 0
+
+    def read(self) -> bytes:
+        """The next piece, b"" at the end. Raises a Problem: 413 past LIMIT, 400 where the client broke off."""
+        try:
+            piece = self.stream.read(PIECE)
+        except (UnreadablePostError, OSError) as error:
+            raise _broken_off() from error
+        self.taken += len(piece)
+        if self.taken > LIMIT:
+            raise _too_large()
+        if not piece and self.length is not None and self.taken < self.length:
+            raise _broken_off()
+        return piece
+
+    def drain(self) -> None:
+        with suppress(UnreadablePostError, OSError):
+            for _ in range(DRAIN // PIECE):
+                if not self.stream.read(PIECE):
+                    return
+
+
+def body_of(request: HttpRequest) -> Body:
+    """The raw body; nothing of it is read yet. Raises 413 where its announced length is past LIMIT."""
+    chunked = "chunked" in request.META.get("HTTP_TRANSFER_ENCODING", "").lower()
+    if chunked and request.META.get("wsgi.input_terminated"):
+        return Body(request.META["wsgi.input"], None)  # Django takes a body without a length for an empty one
+    length = request.META.get("CONTENT_LENGTH") or "0"
+    if not length.isascii() or not length.isdigit():
+        raise Problem(400, "bad_request", "Content-Length is no number.")
+    if int(length) > LIMIT:
+        raise _too_large()
+    return Body(request, int(length))
+
+
+def store(caller: Caller, version: MicroServiceVersion, body: Body, content_digest: str = "") -> MicroServiceVersion:
+    """Takes a package in and moves the version to success; the same bytes again change nothing.
+
+    Raises a Problem, and keeps nothing: 400 broken off, 409 another package is there or the build has ended
+    otherwise, 413 too large, 422 no good .tar.gz or another digest than announced.
+    """
+    expected = _announced(content_digest)
+    _refuse_ended(version)
+    storage = default_storage
+    with _temporary(storage) as temporary:
+        try:
+            found = _take_in(body, temporary)
+        except Problem:
+            body.drain()
+            raise
+        if expected is not None and found.sha256 != expected:
+            raise invalid("/header/Content-Digest", "is not the digest of the bytes that came", "digest_mismatch")
+        return _put_in_place(caller, version, found, temporary, storage)
+
+
+def open_package(version: MicroServiceVersion) -> BinaryIO:
+    """The package as a binary file, from its start. Raises FileNotFoundError where the store has lost it."""
+    return default_storage.open(version.file_path, "rb")  # type: ignore[return-value]
+
+
+def ensure_described(version: MicroServiceVersion) -> MicroServiceVersion:
+    """Fills in sha256 and size of a package that was put into the store by other means than an upload.
+
+    Reads the whole package once. Raises FileNotFoundError where it is not there, archives.BadArchive where it is bad.
+    """
+    if version.file_path and not version.sha256:
+        digest, size = hashlib.sha256(), 0
+        with open_package(version) as file:
+            def read() -> bytes:
+                nonlocal size
+                piece = file.read(PIECE)
+                digest.update(piece)
+                size += len(piece)
+                return piece
+
+            unpacked = archives.check(read)
+        fields = {"sha256": digest.hexdigest(), "size": size, "unpacked_size": unpacked}
+        MicroServiceVersion.objects.filter(pk=version.pk, sha256="").update(**fields)
+        version.refresh_from_db(fields=list(fields))
+    return version
+
+
+def remove(paths: Iterable[str]) -> None:
+    """Takes packages out of the store. What is gone already is fine."""
+    for path in paths:
+        with suppress(FileNotFoundError):
+            default_storage.delete(path)
+
+
+@dataclass(frozen=True, slots=True)
+class _Found:
+    sha256: str
+    size: int
+    unpacked_size: int
+
+
+def _take_in(body: Body, temporary: BinaryIO) -> _Found:
+    """Writes, hashes and checks in one pass."""
+    digest = hashlib.sha256()
+
+    def read() -> bytes:
+        piece = body.read()
+        digest.update(piece)
+        temporary.write(piece)
+        return piece
+
+    try:
+        unpacked = archives.check(read)
+    except archives.BadArchive as error:
+        raise invalid("", f"this is no package: {error}", "bad_package", "Send a .tar.gz of files, folders and "
+                      "links that stay inside it.") from error
+    temporary.flush()
+    os.fsync(temporary.fileno())
+    return _Found(digest.hexdigest(), body.taken, unpacked)
+
+
+def _put_in_place(
+    caller: Caller, version: MicroServiceVersion, found: _Found, temporary: BinaryIO, storage: Storage
+) -> MicroServiceVersion:
+    path = f"{version.microservice.name}/{version.version}.tar.gz"
+    free = MicroServiceVersion.objects.filter(
+        pk=version.pk, sha256="", status__in=[*_TAKES_PACKAGE, BuildStatus.SUCCESS], file_path=version.file_path
+    )
+    if version.file_path and storage.exists(version.file_path):
+        free = free.none()  # somebody put it into the store by other means
+    with transaction.atomic():
+        # Of uploads that race, one finds the row without a package; the others wait here until it has committed.
+        won = free.update(file_path=path, sha256=found.sha256, size=found.size, unpacked_size=found.unpacked_size,
+                          status=BuildStatus.SUCCESS)
+        if won:
+            _place(storage, temporary, path)
+            record(caller, "publish", "version", version, before={"status": version.status},
+                   after={"status": BuildStatus.SUCCESS.value, "sha256": found.sha256, "size": found.size},
+                   service=version.microservice)
+    there = MicroServiceVersion.objects.select_related("microservice").filter(pk=version.pk).first()
+    if there is None:
+        raise Problem(404, "not_found", "The version was deleted meanwhile.")
+    if not won:
+        _refuse_ended(there)
+        _refuse_other(there, found.sha256)
+    return there
+
+
+def _refuse_other(there: MicroServiceVersion, sha256: str) -> None:
+    with suppress(archives.BadArchive, FileNotFoundError):
+        if ensure_described(there).sha256 == sha256:
+            return
+    raise conflict("package_exists", f"{there.version} has another package already; it is never replaced.",
+                   "Publish it as another version.")
+
+
+def _place(storage: Storage, temporary: BinaryIO, path: str) -> None:
+    try:
+        target = Path(storage.path(path))
+    except NotImplementedError:  # no local folder: the store has its own way of being whole or not there
+        storage.delete(path)
+        temporary.seek(0)
+        storage.save(path, File(temporary))
+        return
+    target.parent.mkdir(parents=True, exist_ok=True)
+    Path(temporary.name).replace(target)
+    folder = os.open(target.parent, os.O_RDONLY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)
+
+
+class _temporary:
+    """A file beside the store, so that a rename puts it in place; gone afterwards whatever happens."""
+
+    def __init__(self, storage: Storage):
+        try:
+            folder: Path | None = Path(storage.path(INCOMING))
+        except NotImplementedError:
+            folder = None
+        if folder is not None:
+            folder.mkdir(parents=True, exist_ok=True)
+            _sweep(folder)
+        self.file = tempfile.NamedTemporaryFile(dir=folder, suffix=".tar.gz", delete=False)  # noqa: SIM115
+
+    def __enter__(self) -> BinaryIO:
+        return self.file  # type: ignore[return-value]
+
+    def __exit__(self, *_) -> None:
+        self.file.close()
+        with suppress(FileNotFoundError):  # renamed into the store
+            Path(self.file.name).unlink()
+
+
+def _sweep(folder: Path) -> None:
+    """Takes away what processes left that died in the middle of an upload."""
+    for left in folder.iterdir():
+        with suppress(FileNotFoundError):
+            if time.time() - left.stat().st_mtime > LEFT_OVER_AFTER:
+                left.unlink()
+
+
+def _refuse_ended(version: MicroServiceVersion) -> None:
+    status = BuildStatus(version.status)
+    if status != BuildStatus.SUCCESS and not may_become(BUILD_TRANSITIONS, status, BuildStatus.SUCCESS):
+        raise conflict("build_ended", f"The build of {version.version} has ended: {status.label}.",
+                       "Publish it as another version.")
+
+
+def _announced(content_digest: str) -> str | None:
+    """The sha-256 of a Content-Digest header (RFC 9530) in hex; None where it names none that is known."""
+    for entry in content_digest.split(","):
+        name, _, value = entry.strip().partition("=")
+        if name.lower() != "sha-256":
+            continue
+        try:
+            digest = base64.b64decode(value[1:-1], validate=True)
+        except ValueError:
+            digest = b""
+        if len(digest) != 32 or not (value.startswith(":") and value.endswith(":")):
+            raise invalid("/header/Content-Digest", "must be sha-256=:base64 of 32 bytes:")
+        return digest.hex()
+    if content_digest.strip():
+        raise invalid("/header/Content-Digest", "names no sha-256")
+    return None
+
+
+def _too_large() -> Problem:
+    return Problem(413, "too_large", f"A package has {LIMIT // 1024**3} GiB at most.")
+
+
+def _broken_off() -> Problem:
+    return Problem(400, "incomplete", "The request ended before its body did.", "Send it again.")
