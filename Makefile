@@ -23,7 +23,7 @@ lint: .venv/installed-dev  ## ruff and mypy
 
 bench: .venv/installed-dev  ## the product beside the bare OpenSSH client on the same work
 	@scripts/test-packages
-	@$(PYTHON_ENV) -m bench
+	@bench/run
 
 clean:  ## the environment and the caches; var/, the data, stays
 	rm -rf .venv .pytest_cache .ruff_cache .mypy_cache .hypothesis

@@ -1,0 +1,139 @@
+"""Who may import whom (CONTRIBUTING.md, "Who may import whom"), read from the code itself."""
+import ast
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+APPS = ("deployer", "access", "asset", "microservice")
+FORBIDDEN_NAMES = {"utils", "util", "helpers", "helper", "common", "manager", "managers", "misc"}
+
+# module prefix → prefixes that it must not import. The longest matching prefix on the left decides nothing: all apply.
+MUST_NOT = {
+    "deployer.engine": ["django", "celery", "microservice", "asset", "access", "deployer.settings", "deployer.celery"],
+    "access": ["microservice", "deployer.engine", "asset"],
+    "asset": ["microservice.views", "microservice.api", "microservice.deployments"],
+    "microservice.status": ["microservice", "asset", "access", "deployer"],
+    "microservice.models": ["microservice.queries", "microservice.deployments", "microservice.execution"],
+    "microservice.queries": ["microservice.deployments", "microservice.execution", "microservice.recovery"],
+    "microservice.rollout": ["django", "celery", "deployer", "microservice.models"],
+    "microservice.views": ["deployer.engine", "microservice.execution", "microservice.recovery", "microservice.tasks"],
+    "microservice.api": ["deployer.engine", "microservice.execution", "microservice.recovery", "microservice.tasks"],
+    "microservice.deployments": ["microservice.execution", "microservice.recovery", "microservice.tasks"],
+    "microservice.execution": ["microservice.deployments"],
+    "microservice.wake": ["microservice.execution", "microservice.recovery", "microservice.tasks"],
+}
+DOORS = ["microservice.views", "microservice.api"]  # imported by the addresses only
+
+
+def modules() -> dict[str, Path]:
+    """Every module of the project by its dotted name, migrations left out."""
+    found = {}
+    for app in APPS:
+        for path in sorted((ROOT / app).rglob("*.py")):
+            if "migrations" not in path.parts:
+                found[".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")] = path
+    return found
+
+
+def imports(name: str, path: Path) -> set[str]:
+    """Dotted names that a module imports, anywhere in it; `from x import y` counts as x and as x.y."""
+    package = name if path.name == "__init__.py" else name.rpartition(".")[0]
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            base = node.module or ""
+            if node.level:
+                above = package.split(".")[: len(package.split(".")) - node.level + 1]
+                base = ".".join([*above, *([base] if base else [])])
+            found |= {base} | {f"{base}.{alias.name}" for alias in node.names}
+    return found
+
+
+def inside(name: str, prefix: str) -> bool:
+    return name == prefix or name.startswith(prefix + ".")
+
+
+MODULES = modules()
+IMPORTS = {name: imports(name, path) for name, path in MODULES.items()}
+
+
+@pytest.mark.parametrize("above", MUST_NOT)
+def test_a_part_imports_nothing_that_it_must_not_know(above):
+    wrong = {
+        f"{name} imports {imported}"
+        for name, wanted in IMPORTS.items()
+        if inside(name, above)
+        for imported in wanted
+        for forbidden in MUST_NOT[above]
+        if inside(imported, forbidden) and not inside(imported, above)
+    }
+    assert not wrong
+
+
+def test_every_rule_is_about_modules_that_exist():
+    missing = [above for above in MUST_NOT if not any(inside(name, above) for name in MODULES)]
+    assert not missing
+
+
+def test_nothing_imports_views_or_the_api_but_the_addresses():
+    wrong = {
+        f"{name} imports {imported}"
+        for name, wanted in IMPORTS.items()
+        for imported in wanted
+        for door in DOORS
+        if inside(imported, door) and not inside(name, door) and name != "deployer.urls"
+    }
+    assert not wrong
+
+
+def test_paramiko_is_imported_in_one_file():
+    using = [name for name, wanted in IMPORTS.items() if any(inside(one, "paramiko") for one in wanted)]
+    assert using == ["deployer.engine.ssh"]
+
+
+def test_the_engine_needs_nothing_but_the_standard_library_and_paramiko():
+    import sys
+
+    allowed = sys.stdlib_module_names | {"paramiko"}
+    wrong = {
+        f"{name} imports {imported}"
+        for name, wanted in IMPORTS.items()
+        if inside(name, "deployer.engine")
+        for imported in wanted
+        if not inside(imported, "deployer.engine") and imported.split(".")[0] not in allowed and imported != "deployer"
+    }
+    assert not wrong
+
+
+def test_only_the_worker_side_knows_how_work_is_done_on_hosts():
+    callers = {name for name, wanted in IMPORTS.items() if any(inside(one, "deployer.engine.conduct") for one in wanted)}
+    assert not [name for name in callers if inside(name, "microservice.api") or inside(name, "microservice.views")]
+
+
+def test_no_module_has_a_name_that_says_nothing():
+    assert not [name for name in MODULES if FORBIDDEN_NAMES & set(name.split("."))]
+
+
+def test_no_status_is_spelled_as_a_text_outside_its_own_file():
+    """Comparing a status with a literal: the enums and the named sets of status.py are there for that."""
+    wrong = [
+        f"{path.relative_to(ROOT)}:{node.lineno}"
+        for name, path in MODULES.items()
+        if not inside(name, "microservice.status")
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.Compare) and _is_status(node.left) and any(_is_literal(one) for one in node.comparators)
+    ]
+    assert not wrong
+
+
+def _is_status(node: ast.AST) -> bool:
+    return isinstance(node, ast.Attribute) and node.attr in ("status", "undo_status")
+
+
+def _is_literal(node: ast.AST) -> bool:
+    if isinstance(node, (ast.Tuple, ast.List, ast.Set)):
+        return any(_is_literal(one) for one in node.elts)
+    return isinstance(node, ast.Constant) and isinstance(node.value, (str, int)) and not isinstance(node.value, bool)
