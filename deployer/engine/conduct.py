@@ -1,0 +1,127 @@
+"""Carries one operation out: speaks with the host until it is known how the run on it ended.
+
+One connection, one channel at a time: program and package go out in one flight while both streams are read. What the
+answers mean is decided in ladder.py; here they are got. A line that breaks is made again, and the run attached to.
+"""
+import secrets
+import time
+from dataclasses import replace
+
+from . import program
+from .errors import ConnectionLost, Refused, WireError
+from .feed import Feed, Package, damage
+from .journal import Result
+from .ladder import Heard, Mode, Outcome, OutcomeKind, Tale, next_move
+from .program import Answer, Run
+from .ssh import USUAL, Connection, Endpoint, Limits, connect
+from .visit import POLL, Story, Visit, Watch
+
+__all__ = ["Outcome", "OutcomeKind", "Package", "Watch", "carry_out"]
+
+
+def carry_out(
+    run: Run, endpoint: Endpoint, sudo: bool, package: Package | None, watch: Watch, *,
+    fresh: bool, journal_from: int = 0, output_from: int = 0, patience: float = 60.0, limits: Limits = USUAL,
+) -> Outcome:
+    """Blocks until the end is known, the watch says `lost`, or the host cannot be asked for `patience` seconds.
+
+    `fresh`: nobody ever tried to start this run, so it is started first; otherwise it is attached to first, and started
+    only where the host says that there is no such run. Events above `journal_from` and output from the byte
+    `output_from` on are handed to the watch once each, in order.
+    """
+    tale = Tale(safe=fresh, begun=bool(journal_from or output_from), sudo=sudo, patience=patience)
+    conduct = _Conduct(run, endpoint, package, Story(watch, journal_from, output_from), tale, limits)
+    try:
+        return conduct.to_the_end()
+    except _Left:
+        return Outcome(OutcomeKind.LOST)
+    finally:
+        conduct.drop()
+
+
+class _Left(Exception):
+    """The operation is no longer ours; the host goes on by itself."""
+
+
+class _Conduct:
+    def __init__(
+        self, run: Run, endpoint: Endpoint, package: Package | None, story: Story, tale: Tale, limits: Limits
+    ):
+        self._run, self._endpoint, self._package, self._limits = run, endpoint, package, limits
+        self._story, self._tale = story, tale
+        self._connection: Connection | None = None
+        self._visits = 0  # on this connection
+        self._touched = time.monotonic()
+
+    def to_the_end(self) -> Outcome:
+        mode = self._tale.next_mode
+        while True:
+            if self._is_cancelled() and self._tale.safe and not self._tale.rounds:
+                return Outcome(OutcomeKind.CANCELLED, error="Nothing was changed on the host.")
+            heard = self._visit(mode)
+            if heard.events or heard.answer in (Answer.OVER, Answer.EXISTS, Answer.NO_RUN):
+                self._touched = time.monotonic()
+            self._tale = self._tale.after(heard, time.monotonic() - self._touched)
+            move = next_move(self._tale, heard)
+            if move.outcome is not None:
+                return move.outcome
+            mode = move.mode
+            self._pause(move.pause)
+
+    def _visit(self, mode: Mode) -> Heard:
+        """One program on the host, from its start until there is nothing more to hear."""
+        text, feed, nonce = self._program(mode)
+        visit = Visit(mode, feed, self._story, nonce, cancelling=self._tale.cancelled)
+        error = None
+        try:
+            connection = self._connected()
+            self._is_cancelled()
+            self._visits += 1
+            visit.follow(connection.run(program.command(len(text), self._tale.sudo)), self._is_cancelled)
+        except WireError as trouble:
+            error = trouble
+            if isinstance(trouble, Refused) and self._visits > 1:  # MaxSessions 1: a fresh connection may have one
+                error = ConnectionLost(where=self._endpoint.where, reason="it allows no second session")
+            self.drop()
+        finally:
+            feed.close()
+        heard = visit.heard(error)
+        if heard.end is not None and heard.end.result is Result.CUT and not heard.problem and self._package:
+            return replace(heard, problem=damage(self._package))
+        return heard
+
+    def _program(self, mode: Mode) -> tuple[bytes, Feed, str]:
+        # A nonce of its own for each visit: no line of an earlier one can be taken for an event of this one.
+        run = replace(self._run, nonce=secrets.token_hex(8))
+        if mode is Mode.ATTACH:
+            # One known event is asked for again: a sign that the program runs, however quiet the run is.
+            text = program.attach(run, max(0, self._story.seen - 1), self._story.position, cancel=self._tale.cancelled)
+            return text, Feed(text, None, at_once=False, waits=False), run.nonce
+        text, atom, package = program.start(run), run.atom, self._package
+        at_once = atom.likely_needs_package and package is not None and not package.likely_there
+        return text, Feed(text, package, at_once=at_once, waits=atom.needs_package), run.nonce
+
+    def _connected(self) -> Connection:
+        if self._connection is None or not self._connection.alive:
+            self.drop()
+            self._connection = connect(self._endpoint, self._limits)
+            self._visits = 0
+        return self._connection
+
+    def _is_cancelled(self) -> bool:
+        if self._story.watch.lost():
+            raise _Left
+        if not self._tale.cancelled and self._story.watch.cancelled():
+            self._tale = replace(self._tale, cancelled=True)
+        return self._tale.cancelled
+
+    def _pause(self, seconds: float) -> None:
+        end = time.monotonic() + seconds
+        while (left := end - time.monotonic()) > 0:
+            time.sleep(min(left, POLL))
+            self._is_cancelled()
+
+    def drop(self) -> None:
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None

@@ -1,0 +1,162 @@
+"""The host check: connects as a worker would, looks around, changes nothing, and says in words what is in the way."""
+import secrets
+import time
+from dataclasses import asdict, dataclass, field
+
+from . import program
+from .endpoint import Endpoint, Limits
+from .errors import ConnectionLost, KeyChanged, NotTrusted, Unreachable, WireError
+from .program import quote
+from .ssh import Connection, connect, fetch_host_key
+
+# What the program on the host calls; a test compares with the program itself.
+TOOLS = ("flock", "dd", "mkdir", "mkfifo", "mv", "ln", "rm", "cat", "tail", "wc", "sleep", "tar", "gzip", "sha256sum",
+         "tee")
+LITTLE = 100 << 20  # bytes of free disk below which a warning is given
+MOST_OUTPUT = 65536
+
+
+@dataclass
+class Finding:
+    """What a host check found. None where it did not come so far. `error` is the first thing in the way, `next_step`
+    what to do about it; `warnings` are no hindrance. Sizes are in bytes."""
+
+    reachable: bool
+    error: str = ""
+    next_step: str = ""
+    ready: bool = False
+    offered_key: str = ""
+    trusted: bool = False
+    authenticated: bool = False
+    user: str = ""
+    uid: int | None = None
+    base_path_writable: bool | None = None
+    free_bytes: int | None = None
+    tools_missing: list[str] = field(default_factory=list)
+    sudo_works: bool | None = None
+    warnings: list[str] = field(default_factory=list)
+
+    def to_json(self) -> dict:
+        return asdict(self)
+
+
+def probe(endpoint: Endpoint, base_path: str, sudo: bool, deadline: float = 8.0) -> Finding:
+    """Answers within `deadline` seconds, whatever the host does. Never changes what is pinned."""
+    end = time.monotonic() + deadline
+    limits = _shares(endpoint, deadline)
+    try:
+        with connect(endpoint, limits) as connection:
+            finding = Finding(True, offered_key=endpoint.host_key, trusted=True, authenticated=True)
+            return judge(finding, _ask(connection, base_path, sudo, end), base_path, sudo)
+    except (NotTrusted, KeyChanged) as error:
+        return _untrusted(endpoint, error, end)
+    except WireError as error:
+        reached = not isinstance(error, Unreachable)
+        finding = Finding(reached, str(error), error.hint)
+        # Whoever refuses a log-in or breaks off after the key exchange has shown the pinned key.
+        if reached and type(error).__name__ in ("AuthRefused", "Refused"):
+            finding.offered_key, finding.trusted = endpoint.host_key, True
+        return finding
+
+
+def script(base_path: str, sudo: bool, nonce: str) -> bytes:
+    """The look around, as POSIX shell text. Its lines are `NONCE word value`."""
+    place = f"""
+d={quote(base_path)}
+while [ ! -e "$d" ] && [ "$d" != / ]; do d=${{d%/*}}; d=${{d:-/}}; done
+if [ -d "$d" ] && [ -w "$d" ] && [ -x "$d" ]; then say place yes; else say place no; fi
+say free "$(df -Pk "$d" 2>/dev/null | {{ read -r _; read -r _ _ _ free _; echo "$free"; }})"
+"""
+    say = f"say() {{ printf '%s\\n' \"{nonce} $1 $2\"; }}\n"
+    where = f"sudo -n sh -c {quote(say + place)} </dev/null 2>/dev/null" if sudo else place
+    asked = "if sudo -n true </dev/null >/dev/null 2>&1; then say sudo yes; else say sudo no; fi" if sudo else ""
+    return f"""{say}
+say uid "$(id -u)"
+say user "$(id -un)"
+for t in {' '.join(TOOLS)}; do command -v "$t" >/dev/null 2>&1 || say missing "$t"; done
+[ -r /proc/uptime ] && [ -r /proc/self/stat ] || say missing /proc
+c=/etc/systemd/logind.conf
+if grep -qis '^ *KillUserProcesses *= *\\(yes\\|true\\|1\\|on\\)' "$c" "$c".d/*.conf
+then [ -e "/var/lib/systemd/linger/$(id -un)" ] || say kills yes
+fi
+{asked}
+{where}
+say over yes
+exit 0
+""".encode()
+
+
+def judge(finding: Finding, told: list[tuple[str, str]], base_path: str, sudo: bool) -> Finding:
+    """Puts the host's answers into the finding, with the first hindrance in words. Pure but for `finding` itself."""
+    words = dict(told)
+    finding.user = words.get("user", "")[:64]
+    finding.uid = _number(words.get("uid"))
+    finding.tools_missing = [value for word, value in told if word == "missing" and value in (*TOOLS, "/proc")]
+    finding.sudo_works = words.get("sudo") == "yes" if sudo else None
+    finding.base_path_writable = words["place"] == "yes" if "place" in words else None
+    kilobytes = _number(words.get("free"))
+    finding.free_bytes = None if kilobytes is None else kilobytes * 1024
+    if "kills" in words and finding.uid != 0:
+        finding.warnings.append(
+            f"logind ends what {finding.user} leaves running (KillUserProcesses): run `loginctl enable-linger` for it."
+        )
+    if finding.free_bytes is not None and finding.free_bytes < LITTLE:
+        finding.warnings.append(f"Only {finding.free_bytes >> 20} MiB are free on the disk.")
+    finding.error, finding.next_step = _hindrance(finding, "over" in words, base_path, sudo)
+    finding.ready = not finding.error
+    return finding
+
+
+def _hindrance(finding: Finding, whole: bool, base_path: str, sudo: bool) -> tuple[str, str]:
+    if finding.uid is None:
+        return "The user logs in, but no command runs.", "Give the user a POSIX shell, and take ForceCommand away."
+    if finding.tools_missing:
+        missing = ", ".join(finding.tools_missing)
+        return f"Missing on the host: {missing}.", "Install them: util-linux, coreutils, tar and gzip bring them."
+    if sudo and not finding.sudo_works:
+        return "sudo -n asks for a password or does not exist.", f"Allow {finding.user} NOPASSWD for sh in sudoers."
+    if finding.base_path_writable is False:
+        return f"{base_path} cannot be written or made.", f"Make it on the host, owned by {finding.user}."
+    if not whole:
+        return "The host did not answer all questions in time.", "Is it under heavy load, or a disk not answering?"
+    return "", ""
+
+
+def _ask(connection: Connection, base_path: str, sudo: bool, end: float) -> list[tuple[str, str]]:
+    nonce = secrets.token_hex(8)
+    text = script(base_path, sudo, nonce)
+    channel = connection.run(program.command(len(text), False))
+    out, rest, finished = b"", memoryview(text), False
+    try:
+        while not channel.ended and time.monotonic() < end - 0.2:
+            rest = rest[channel.send(rest):] if rest else rest
+            if not rest and not finished:
+                finished = True
+                channel.finish_input()
+            out = (out + channel.read(0.2)[0])[:MOST_OUTPUT]
+    except ConnectionLost:
+        pass  # what was heard so far is judged
+    lines = (line.split(" ", 2) for line in out.decode("utf-8", "replace").splitlines())
+    return [(line[1], line[2].strip()) for line in lines if len(line) == 3 and line[0] == nonce]
+
+
+def _untrusted(endpoint: Endpoint, error: WireError, end: float) -> Finding:
+    left = max(1.0, (end - time.monotonic()) / 2)
+    try:
+        offered = fetch_host_key(endpoint.address, endpoint.port, left / 2, endpoint.jump)
+    except WireError as trouble:
+        return Finding(False, str(trouble), trouble.hint)
+    return Finding(True, str(error), error.hint, offered_key=offered)
+
+
+def _shares(endpoint: Endpoint, deadline: float) -> Limits:
+    """Each wait's part of the deadline: three for every server on the way, and one to look around."""
+    hops, hop = 1, endpoint
+    while hop.jump is not None:
+        hops, hop = hops + 1, hop.jump
+    share = deadline / (3 * hops + 1)
+    return Limits(connect=share, handshake=share, auth=share, keepalive=share / 2, silence=2 * share)
+
+
+def _number(text: str | None) -> int | None:
+    return int(text) if text and text.isascii() and text.isdigit() and len(text) < 16 else None

@@ -1,0 +1,164 @@
+"""One program on a host: its input goes out while events and output come in, until there is nothing more to hear."""
+import re
+import time
+from collections.abc import Callable
+from typing import Protocol
+
+from .errors import ConnectionLost, WireError
+from .feed import Feed
+from .journal import JournalEvent, Kind, Reader
+from .ladder import Heard, Mode
+from .program import Answer
+from .ssh import Channel
+
+POLL = 0.25  # seconds between two looks at whether the operation is lost or cancelled
+FIRST_WORD = 30.0  # seconds a program that has arrived may take to say anything
+BEFORE_CANCEL = 8.0  # the same, where somebody waits for it to be cancelled
+LAST_WORDS = 2.0  # seconds to wait for more after the exit status, where something holds the stream open
+BURST = 1 << 20  # bytes sent before the streams are looked at again
+
+
+class Watch(Protocol):
+    """Who is told what happens, and asked whether to go on, by the thread that carries out."""
+
+    def events(self, seen: list[JournalEvent]) -> None: ...
+
+    def output(self, start: int, data: bytes) -> None: ...
+
+    def sent(self, count: int) -> None: ...
+
+    def cancelled(self) -> bool: ...
+
+    def lost(self) -> bool: ...
+
+
+class Story:
+    """What the watch was told, over all visits: each event and each byte of output once, in order."""
+
+    def __init__(self, watch: Watch, seen: int, position: int):
+        self.watch = watch
+        self.seen = seen  # the highest number of an event
+        self.position = position  # bytes of output
+        self.failed: JournalEvent | None = None  # the step that failed first
+
+    def events(self, events: list[JournalEvent]) -> None:
+        fresh = []
+        for event in events:
+            if event.seq > self.seen:
+                fresh.append(event)
+                self.seen = event.seq
+                if event.kind is Kind.FAILED and self.failed is None:
+                    self.failed = event
+        if fresh:
+            self.watch.events(fresh)
+
+    def output(self, start: int, data: bytes) -> None:
+        """`data` stands at the byte `start`, which is not behind what is known."""
+        fresh = data[self.position - start:]
+        if fresh:
+            self.watch.output(self.position, fresh)
+            self.position += len(fresh)
+
+
+class Visit:
+    def __init__(self, mode: Mode, feed: Feed, story: Story, nonce: str, *, cancelling: bool):
+        self._mode, self._feed, self._story, self._cancelling = mode, feed, story, cancelling
+        self._reader = Reader(nonce)
+        self._channel: Channel | None = None
+        self._events = self._output = self._left = self._finished = False
+        self._end: JournalEvent | None = None
+        # Where the run was started before, its output did not begin with this channel: it is fetched by attaching.
+        self._offset = None if mode is Mode.START and story.position else story.position
+        self._started = self._heard_at = time.monotonic()
+
+    def follow(self, channel: Channel, is_cancelled: Callable[[], bool]) -> None:
+        """Returns when the program has ended, or the run's end was heard, or the visit was left in order to cancel.
+        Raises WireError, and whatever `is_cancelled` raises."""
+        self._channel = channel
+        while not self._over():
+            more = self._push(channel)
+            out, err = channel.read(0 if more else POLL)
+            if out or err:
+                self._heard_at = time.monotonic()
+            if out and self._offset is not None:
+                self._output = True
+                self._story.output(self._offset, out)
+                self._offset += len(out)
+            if err:
+                self._take(self._reader.feed(err))
+            if is_cancelled() and not self._cancelling and self._may_leave():
+                self._left = True
+                channel.close()
+                return
+
+    def heard(self, error: WireError | None) -> Heard:
+        """What came of it. Pure, once `follow` is over."""
+        status = self._channel.exit_status if self._channel is not None and not self._left else None
+        end, noise = self._end, _clean(self._reader.noise)
+        fence = re.search(r"\d{1,15}", noise) if status == Answer.LOWER_FENCE else None
+        return Heard(
+            mode=self._mode,
+            answer=None if error else status,
+            end=end,
+            error=error,
+            sent=self._feed.touched,
+            left=self._left and error is None,
+            events=self._events,
+            output=self._output,
+            output_missing=end is not None and self._story.position < (end.output_size or 0),
+            failed=self._story.failed,
+            problem=self._feed.problem,
+            noise=noise,
+            host_fence=int(fence.group()) if fence else None,
+        )
+
+    def _take(self, events: list[JournalEvent]) -> None:
+        for event in events:
+            self._events = True
+            self._end = event if event.kind is Kind.END else None
+            if event.kind is Kind.NEED:
+                self._feed.want()
+            elif event.kind is Kind.HAVE:
+                self._feed.stop()
+        self._story.events(events)
+
+    def _push(self, channel: Channel) -> bool:
+        """Gives what the host takes at the moment. True: there is more to give at once."""
+        room = BURST
+        while room > 0:
+            piece = self._feed.piece()
+            if not piece:
+                if self._feed.over and not self._finished:
+                    self._finished = True
+                    channel.finish_input()
+                return False
+            taken = channel.send(piece)
+            if not taken:
+                return False
+            room -= taken
+            if of_package := self._feed.taken(taken):
+                self._story.watch.sent(of_package)
+        return True
+
+    def _over(self) -> bool:
+        channel, now = self._channel, time.monotonic()
+        if channel.ended:
+            return True
+        quiet = now - self._heard_at
+        if self._end is not None:
+            return self._story.position >= (self._end.output_size or 0) or quiet > 5 * LAST_WORDS
+        if channel.exit_status is not None:
+            return quiet > LAST_WORDS
+        if not self._events and now - self._started > FIRST_WORD:
+            raise ConnectionLost(where="the host", reason="it did not take the program up")
+        return False
+
+    def _may_leave(self) -> bool:
+        """Not before the program has spoken: one that begins only after we have left would not be cancelled."""
+        return self._events or time.monotonic() - self._started > BEFORE_CANCEL
+
+
+def _clean(noise: bytes) -> str:
+    """The last words of a host that said something else than events, on one line."""
+    text = noise.decode("utf-8", "replace")
+    return " ".join("".join(char if char.isprintable() else " " for char in text).split())[-300:]

@@ -1,0 +1,110 @@
+"""The host check, against a real OpenSSH server: what it finds, and the words for what is in the way."""
+import re
+import socket
+import subprocess
+import threading
+import time
+
+import pytest
+
+from deployer.engine import probe as probing
+from deployer.engine import program
+from deployer.engine.probe import Finding, judge, probe
+from deployer.engine.ssh import Endpoint
+from tests.lab.relay import Relay
+
+
+def endpoint_of(host, **other) -> Endpoint:
+    known = {"address": host.address, "port": host.port, "username": host.username}
+    return Endpoint(**known | {"host_key": host.host_key, "key": host.client_key} | other)
+
+
+def test_a_host_that_is_ready_is_found_ready_and_unchanged(sshd):
+    found = probe(endpoint_of(sshd), str(sshd.root / "not" / "there yet"), False)
+    assert (found.ready, found.error, found.tools_missing) == (True, "", [])
+    assert found.reachable and found.trusted and found.authenticated and found.base_path_writable
+    assert (found.user, found.offered_key) == (sshd.username, sshd.host_key)
+    assert found.free_bytes > 0
+    assert not list(sshd.root.iterdir())
+    assert found.to_json()["ready"] is True
+
+
+def test_a_base_path_that_cannot_be_made_is_named(sshd):
+    (sshd.root / "file").write_text("in the way")
+    found = probe(endpoint_of(sshd), str(sshd.root / "file" / "below"), False)
+    assert (found.ready, found.base_path_writable) == (False, False)
+    assert "cannot be written" in found.error
+
+
+def test_a_hostile_base_path_is_only_a_path(sshd):
+    canary = sshd.root / "canary"
+    found = probe(endpoint_of(sshd), f"{sshd.root}/$(touch {canary})'; touch {canary}; '`touch {canary}`", False)
+    assert found.ready
+    assert not canary.exists()
+
+
+def test_a_host_that_nobody_trusts_shows_its_key_and_stays_untrusted(sshd):
+    found = probe(endpoint_of(sshd, host_key=""), str(sshd.root), False)
+    assert (found.reachable, found.trusted, found.authenticated, found.ready) == (True, False, False, False)
+    assert found.offered_key == sshd.host_key
+    assert "not trusted" in found.error
+
+
+@pytest.mark.parametrize("kind", ["ed25519", "rsa"])
+def test_a_host_with_another_key_than_the_pinned_one_is_told_with_both(sshd, tmp_path, kind):
+    subprocess.run(["ssh-keygen", "-q", "-t", kind, "-N", "", "-f", tmp_path / "other"], check=True)
+    found = probe(endpoint_of(sshd, host_key=(tmp_path / "other.pub").read_text()), str(sshd.root), False)
+    assert (found.reachable, found.trusted, found.offered_key) == (True, False, sshd.host_key)
+    assert "another host key" in found.error
+
+
+def test_a_refused_log_in_is_told_apart_from_a_host_that_is_not_there(sshd, tmp_path):
+    subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", tmp_path / "other"], check=True)
+    found = probe(endpoint_of(sshd, key=(tmp_path / "other").read_text()), str(sshd.root), False)
+    assert (found.reachable, found.trusted, found.authenticated) == (True, True, False)
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        closed = listener.getsockname()[1]
+    found = probe(endpoint_of(sshd, address="127.0.0.1", port=closed), str(sshd.root), False)
+    assert (found.reachable, "refused" in found.error, bool(found.next_step)) == (False, True, True)
+
+
+@pytest.mark.parametrize("frozen_after", [0.0, 0.6])
+def test_a_host_that_does_not_answer_is_a_finding_within_the_deadline(sshd, frozen_after):
+    with Relay(sshd.address, sshd.port, latency=0.1) as relay:
+        if frozen_after:
+            threading.Timer(frozen_after, relay.frozen.set).start()
+        else:
+            relay.frozen.set()
+        start = time.monotonic()
+        found = probe(endpoint_of(sshd, address=relay.address, port=relay.port), str(sshd.root), False, deadline=3)
+        assert time.monotonic() - start < 3.3
+        assert not found.ready and found.error
+        relay.frozen.clear()
+
+
+def test_sudo_that_works_and_sudo_that_does_not(sshd, tmp_path):
+    """A `sudo` of the test's own stands in the way of the real one: what is shown is how its answers are read."""
+    for status, works in ((0, True), (1, False)):
+        fake = tmp_path / str(status) / "sudo"
+        fake.parent.mkdir()
+        fake.write_text(f'#!/bin/sh\n[ "$1" = -n ] && shift\n[ {status} = 0 ] || exit 1\nexec "$@"\n')
+        fake.chmod(0o755)
+        text = probing.script(str(sshd.root), True, "n0")
+        done = subprocess.run(["sh"], input=text, capture_output=True, env={"PATH": f"{fake.parent}:/usr/bin:/bin"})
+        told = [tuple(line.split(" ", 2)[1:]) for line in done.stdout.decode().splitlines()]
+        found = judge(Finding(True), told, str(sshd.root), True)
+        assert (found.sudo_works, found.ready, found.base_path_writable) == (works, works, True if works else None)
+
+
+def test_a_missing_tool_and_a_small_disk_and_ended_sessions_are_put_in_words():
+    told = [("uid", "1000"), ("user", "deploy"), ("missing", "flock"), ("missing", "<script>"), ("place", "yes"),
+            ("free", "1024"), ("kills", "yes"), ("over", "yes")]
+    found = judge(Finding(True), told, "/srv", False)
+    assert found.tools_missing == ["flock"]
+    assert "flock" in found.error
+    assert any("linger" in each for each in found.warnings) and any("1 MiB" in each for each in found.warnings)
+
+
+def test_the_check_looks_for_every_tool_that_the_program_on_the_host_needs():
+    needed = re.search(r"_need_tools\(\) \{\nfor _each in ([^;]*);", program.body()).group(1).split()
+    assert set(needed) <= set(probing.TOOLS)
