@@ -15,6 +15,8 @@ from django.db.models import BigIntegerField, Count, F, Q, Subquery, Value
 from django.db.models import OuterRef as Outer
 from django.db.models.functions import Greatest, Now
 
+from asset.way import WAY
+
 from . import advance, events
 from .models import Deployment, Event, MicroServiceInstance, Operation
 from .rollout import Due, InFlight, Limits, choose
@@ -153,9 +155,7 @@ def _loaded():
     return Operation.objects.select_related(
         "deployment__microservice",
         "instance__microservice",
-        "instance__host__credential",
-        "instance__host__jump_host__credential",
-        "instance__host__jump_host__jump_host__credential",
+        *(f"instance__host__{name}" for name in WAY),
         "host",
         "from_version",
         "dest_version",

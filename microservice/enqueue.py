@@ -71,8 +71,8 @@ def back(origin: Deployment) -> Source:
 _INSERT = """
 INSERT INTO operation (
     deployment_id, instance_id, instance_number, host_id, action, from_version_id, dest_version_id, adopt, batch,
-    status, undo_status, attempt, origin_id, error, error_step, owner, fence, asked, takeovers, cancel_requested, status_before,
-    output_size, bytes_sent, celery_task_id)
+    status, undo_status, attempt, origin_id, error, error_step, owner, fence, asked, takeovers, cancel_requested,
+    status_before, output_size, bytes_sent, celery_task_id)
 SELECT %s, i.id, i.id, i.host_id, {s.action}, {s.from_version}, {s.dest_version}, {s.adopt},
     CASE WHEN {place} < %s THEN 0 ELSE %s + ({place} - %s) / %s END,
     CASE WHEN {place} < %s THEN %s ELSE %s END,
@@ -91,12 +91,10 @@ def enqueue(deployment: Deployment, targets: int, source: Source, last_first: bo
     order = "i.last_operation_id DESC, i.id DESC" if last_first else "i.id"
     sql = _INSERT.format(s=source, order=order, place=f"(ROW_NUMBER() OVER (ORDER BY {order}) - 1)")
     due, waiting = OperationStatus.QUEUED.value, OperationStatus.PENDING.value
+    batch = [canary, 1 if canary else 0, canary, length]
+    values = [deployment.pk, *source.chosen, *batch, first, due, waiting, False, *source.joined, deployment.pk]
     with connection.cursor() as cursor:
-        cursor.execute(
-            sql,
-            [deployment.pk, *source.chosen, canary, 1 if canary else 0, canary, length, first, due, waiting, False]
-            + [*source.joined, deployment.pk],
-        )
+        cursor.execute(sql, values)
         if cursor.rowcount != targets:
             raise RuntimeError(f"{targets} instances were taken and {cursor.rowcount} operations written")
     _mark_busy(deployment, source)

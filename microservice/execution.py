@@ -12,7 +12,8 @@ from functools import lru_cache
 
 from django.conf import settings
 
-from asset.hosts import endpoint_of
+from access.problems import Problem
+from asset.way import endpoint_from
 from deployer.engine.conduct import Outcome, OutcomeKind, Package, carry_out
 from deployer.engine.journal import JournalEvent
 from deployer.engine.program import Run
@@ -104,8 +105,8 @@ def _ask_host(desk: Ledger, claim: Claim) -> Ending:
             operation.dest_version,
             operation.adopt,
         )
-        endpoint = endpoint_of(operation.instance.host)
-    except ValueError as error:  # a definition that cannot be carried out: nothing has happened on the host
+        endpoint = endpoint_from(operation.instance.host)
+    except (ValueError, Problem) as error:  # a definition that cannot be carried out: nothing has happened on the host
         return Ending(operation, OperationStatus.UNDONE, error=f"{error} Nothing was changed on the host.")
     progress.plan(step.name for step in atom.steps)
     outcome = carry_out(

@@ -8,8 +8,10 @@ connection however many operations it has in flight, and no transaction is ever 
 import logging
 import threading
 from collections import Counter
+from collections.abc import Iterator
 from concurrent.futures import Future
-from time import monotonic
+from contextlib import contextmanager
+from time import monotonic, sleep
 
 from django.conf import settings
 from django.db import DatabaseError, connection, transaction
@@ -22,6 +24,7 @@ from .progress import Progress, write_progress
 from .status import OperationStatus
 
 TICK = 0.2  # seconds that progress is gathered before it is written
+LOOK = 1.0  # seconds after which it is looked whether an operation was taken away or is to be cancelled
 log = logging.getLogger(__name__)
 
 
@@ -32,12 +35,14 @@ class Ledger:
         self.owner, self.slots = owner, slots
         self.stopping = False
         self._change = threading.Condition()
+        self._pen = threading.Lock()  # who holds it may write
         self._held: dict[int, Progress] = {}  # what this process has in flight, by operation
         self._lost: set[int] = set()  # taken over by somebody else: leave it at once
         self._cancelled: set[int] = set()
         self._claims: list[tuple[str, Future]] = []
         self._endings: list[tuple[Ending, Future]] = []
-        self._renewed = 0.0
+        self._renewed = self._looked = 0.0
+        self._closed = False
         self._thread = threading.Thread(target=self._run, name="ledger", daemon=True)
         self._thread.start()
 
@@ -85,25 +90,48 @@ class Ledger:
 
     # ---- the writing thread ----------------------------------------------------------------------------------------
 
+    def close(self) -> None:
+        """Ends the thread. What is not written yet is not written: for a process that ends, and for tests."""
+        with self._change:
+            self._closed = True
+            self._change.notify()
+        self._thread.join(timeout=30)
+
+    @contextmanager
+    def held_back(self) -> Iterator[None]:
+        """Nothing is written inside: what comes together then is written together."""
+        with self._pen:
+            yield
+
     def _run(self) -> None:
-        while True:
+        while not self._closed:
             self._wait()
+            with self._pen:
+                self._work()
+        connection.close()
+
+    def _work(self) -> None:
+        if not self._closed:
             for work in (self._write, self._take):
                 try:
                     work()
                 except DatabaseError as error:  # what is gathered stays, and is written when the database is back
                     log.warning("the database did not take it: %s", type(error).__name__)
                     connection.close()
-                    threading.Event().wait(0.5)
+                    sleep(0.5)
+                except Exception:  # without this thread nothing would ever be unlocked: it outlives any error
+                    log.exception("the ledger met an error that it does not know")
+                    connection.close()
+                    sleep(0.5)
 
     def _wait(self) -> None:
-        """Until somebody waits for a commit, there has been news for a tick, or leases are to be renewed."""
-        until_renewal = self._renewed + settings.LEASE / 3 - monotonic()
+        """Until somebody waits for a commit, there has been news for a tick, or it is time to look."""
+        until_look = self._looked + LOOK - monotonic()
         with self._change:
-            asked = lambda: self._claims or self._endings
+            asked = lambda: self._claims or self._endings or self._closed
             written = lambda: any(p.awaits_writing for p in self._held.values())
             if self._change.wait_for(
-                lambda: asked() or written(), timeout=max(0.0, until_renewal) if self._held else None
+                lambda: asked() or written(), timeout=max(0.0, until_look) if self._held else None
             ):
                 self._change.wait_for(asked, timeout=0 if asked() else TICK)
 
@@ -112,9 +140,12 @@ class Ledger:
             endings, self._endings = self._endings, []
             held = dict(self._held)
         renew = bool(held) and monotonic() - self._renewed >= settings.LEASE / 3
-        awaiting = [progress for progress in held.values() if progress.awaits_writing]
-        if not (endings or awaiting or renew):
+        ending = {ending.operation.pk for ending, _ in endings}
+        awaiting = [progress for number, progress in held.items() if progress.awaits_writing or number in ending]
+        look = bool(held) and monotonic() - self._looked >= LOOK
+        if not (endings or awaiting or renew or look):
             return
+        self._looked = monotonic()
         try:
             kept, written = self._transaction(held, awaiting, endings, renew)
         except BaseException:
@@ -123,9 +154,8 @@ class Ledger:
             raise
         for progress, taken in written:
             progress.forget(taken)
-        ended = {ending.operation.pk for ending, _ in endings}
         with self._change:
-            for number in ended:
+            for number in ending:
                 self._held.pop(number, None)
                 self._lost.discard(number)
                 self._cancelled.discard(number)

@@ -261,6 +261,9 @@ class Step(models.Model):
         ordering = ["operation", "position"]
         constraints = [models.UniqueConstraint(fields=["operation", "position"], name="one_step_of_a_position")]
 
+    def __str__(self):
+        return self.name
+
 
 class Output(models.Model):
     """A piece of what an operation's commands printed: raw bytes from `start`, an offset in the whole output."""
@@ -273,6 +276,9 @@ class Output(models.Model):
         db_table = "output"
         ordering = ["operation", "start"]
         constraints = [models.UniqueConstraint(fields=["operation", "start"], name="output_without_doubles")]
+
+    def __str__(self):
+        return f"output of operation {self.operation_id} from byte {self.start}"
 
 
 class Event(models.Model):
@@ -288,6 +294,9 @@ class Event(models.Model):
         db_table = "event"
         ordering = ["id"]
         indexes = [models.Index(fields=["deployment", "id"], name="event_of_deployment")]
+
+    def __str__(self):
+        return f"event {self.pk}: {self.kind}"
 
 
 class History(models.Model):
@@ -309,6 +318,9 @@ class History(models.Model):
         db_table = "history"
         ordering = ["-id"]
 
+    def __str__(self):
+        return f"{self.actor}: {self.action} {self.subject_name}"
+
 
 class Heartbeat(models.Model):
     """A worker process that was seen lately: what /readyz asks for."""
@@ -319,3 +331,6 @@ class Heartbeat(models.Model):
 
     class Meta:
         db_table = "worker_heartbeat"
+
+    def __str__(self):
+        return self.worker

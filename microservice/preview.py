@@ -31,10 +31,11 @@ def _short(value: object) -> str:
 def _marks(rows: Iterable[MicroServiceInstance]) -> dict[str, str]:
     """For each target a hash of all that its plan depends on."""
     return {
-        str(row.pk): _short([row.version_id, row.host_id, row.port, row.tag, row.weight, row.host.base_path, row.host.ip,
-                             row.host.sudo])
+        str(row.pk): _short(
+            [row.version_id, row.port, row.tag, row.weight, row.host_id, row.host.base_path, row.host.ip, row.host.sudo]
+        )
         for row in rows
-    }  # fmt: skip
+    }
 
 
 def _frame(spec: dict, action: str, dest: int, strategy: dict) -> str:
