@@ -21,7 +21,7 @@ FIELDS = ("name", "kind", "secret", "passphrase")
 
 
 def create(caller: Caller, values: Mapping[str, Any]) -> Credential:
-    """A new credential of `name`, `kind`, `secret` and perhaps `passphrase`. 422 names what is wrong, 409 a taken name."""
+    """A new credential of `name`, `kind`, `secret`, perhaps `passphrase`. 422 names what is wrong, 409 a taken name."""
     wrong = {name: "is required" for name in ("name", "secret") if name not in values}
     credential = Credential(created_by=caller.name, updated_by=caller.name)
     _take(credential, values, wrong)
@@ -33,18 +33,18 @@ def create(caller: Caller, values: Mapping[str, Any]) -> Credential:
 
 def change(caller: Caller, credential: Credential, values: Mapping[str, Any]) -> Credential:
     """Changes what is named. A new secret comes with its own passphrase; another kind needs another secret."""
-    wrong = {}
+    wrong: dict[str, str] = {}
     if "secret" in values and "passphrase" not in values:
         values = {**values, "passphrase": ""}
     if values.get("kind", credential.kind) != credential.kind and "secret" not in values:
-        wrong["secret"] = "is required when the kind changes"
+        wrong |= {"secret": "is required when the kind changes"}
     before = shown(credential)
     _take(credential, values, wrong)
     credential.updated_by = caller.name
     with transaction.atomic():
         _save(credential)
-        replaced = "the secret was replaced" if {"secret", "passphrase"} & set(values) else ""
-        history.record(caller, "change", "credential", credential, before=before, after=shown(credential), reason=replaced)
+        reason = "the secret was replaced" if {"secret", "passphrase"} & set(values) else ""
+        history.record(caller, "change", "credential", credential, before, shown(credential), reason)
     return credential
 
 

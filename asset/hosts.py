@@ -10,14 +10,15 @@ from access.problems import Problem, conflict, invalid
 from microservice import history
 
 from . import rules
+from .contact import check, trust
 from .models import Asset, Credential
 from .way import MOST_JUMPS, WAY, endpoint_from, endpoint_of
 
-__all__ = ["change", "create", "delete", "endpoint_from", "endpoint_of", "shown"]
+__all__ = ["WAY", "change", "check", "create", "delete", "endpoint_from", "endpoint_of", "shown", "trust"]
 
 
 def create(caller: Caller, values: Mapping[str, Any]) -> Asset:
-    """A new host from the fields of `rules.FIELDS`. 422 names every field that is wrong, 409 a host name that is taken."""
+    """A new host from the fields of `rules.FIELDS`. 422 names each field that is wrong, 409 a name that is taken."""
     clean, wrong = rules.check(values, rules.REQUIRED)
     _refuse({f"/{name}": reason for name, reason in (wrong | missing_references([clean])[0]).items()})
     check_jumps(None, clean.get("jump_host_id"))
@@ -117,7 +118,7 @@ def _save(host: Asset, **how: Any) -> None:
 
 
 def name_taken(hostname: str) -> Problem:
-    return conflict("already_there", f"There is a host named {hostname} already.", "Change that one, or choose another name.")
+    return conflict("already_there", f"There is a host named {hostname} already.", "Change that one, or rename it.")
 
 
 def _refuse(errors: dict[str, str]) -> None:

@@ -21,7 +21,7 @@ TRUE, FALSE = ("1", "true", "yes", "on"), ("0", "false", "no", "off")
 
 
 def import_many(caller: Caller, rows: list[Any]) -> list[Asset]:
-    """Creates a host for each row of fields. 422 with a pointer for each value that is wrong (/3/ip is row 3's, from 0).
+    """Creates a host for each row of fields. 422 with a pointer for each wrong value (/3/ip is row 3's, from 0).
 
     A jump host must be there already. The number of queries does not grow with the number of rows.
     """

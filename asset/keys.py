@@ -33,6 +33,14 @@ def fingerprint(key: str) -> str:
     return endpoint.fingerprint(key) if key else ""
 
 
+def shown_fingerprint(key: str) -> str:
+    """The same, and empty for what cannot be read: a host may offer anything."""
+    try:
+        return fingerprint(key)
+    except ValueError:
+        return ""
+
+
 def same_fingerprint(one: str, other: str) -> bool:
     """Whether two fingerprints name the same key; the padding, or `SHA256:` in front, may be missing."""
 

@@ -28,6 +28,11 @@ def endpoint_from(host: Asset) -> Endpoint:
     return way
 
 
+def jump_of(host: Asset) -> Endpoint | None:
+    """The way to the host's last jump host: all that is needed to see the host's key, whose credential is not."""
+    return endpoint_of(host.jump_host) if host.jump_host is not None else None
+
+
 def _hops(host: Asset) -> list[Asset]:
     """The host, its jump host, that one's …: at most MOST_JUMPS of them."""
     hops = [host]
@@ -42,9 +47,8 @@ def _hops(host: Asset) -> list[Asset]:
 def _endpoint(hop: Asset, jump: Endpoint | None) -> Endpoint:
     credential = hop.credential
     if credential is None:
-        raise conflict(
-            "no_credential", f"{hop.hostname} has no credential, so nobody can log in.", "Choose one in the host's form."
-        )
+        what = f"{hop.hostname} has no credential, so nobody can log in."
+        raise conflict("no_credential", what, "Choose one in the host's form.")
     locked_by = {"key": credential.secret, "passphrase": credential.passphrase}
     proof = locked_by if credential.kind == Credential.Kind.KEY else {"password": credential.secret}
     return Endpoint(

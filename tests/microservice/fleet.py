@@ -21,17 +21,17 @@ def versions(of: MicroService, count: int = 3, status: BuildStatus = BuildStatus
     first = of.versions.count() + 1
     return [
         MicroServiceVersion.objects.create(
-            microservice=of, version=f"{first + number}.0", status=status, file_path=f"{of.name}/{first + number}.tar.gz"
+            microservice=of, version=f"{number}.0", status=status, file_path=f"{of.name}/{number}.tar.gz"
         )
-        for number in range(count)
+        for number in range(first, first + count)
     ]
 
 
 def hosts(count: int = 1, prefix: str = "host") -> list[Asset]:
     first = Asset.objects.count() + 1
     return [
-        Asset.objects.create(hostname=f"{prefix}{first + number}", ip=f"10.0.{(first + number) // 250}.{(first + number) % 250 + 1}")
-        for number in range(count)
+        Asset.objects.create(hostname=f"{prefix}{number}", ip=f"10.0.{number // 250}.{number % 250 + 1}")
+        for number in range(first, first + count)
     ]
 
 

@@ -1,0 +1,123 @@
+"""Asking a host what it is, and trusting the key that a person has compared. Both wait at most 10 s for the outside."""
+import threading
+from collections.abc import Callable
+from typing import Any
+
+from django.db import transaction
+from django.utils import timezone
+
+from access.callers import Caller
+from access.problems import Problem, conflict, invalid
+from deployer.connections import give_back
+from deployer.engine import ssh
+from deployer.engine.errors import WireError
+from deployer.engine.probe import Finding, probe
+from microservice import history
+
+from . import keys
+from .models import Asset
+from .way import endpoint_of, jump_of
+
+LONGEST = 9.0  # seconds for everything; an answer is promised within 10
+PROBE = 8.0
+HANDSHAKE = 4.0  # to connect, and again to exchange keys
+
+
+def check(host: Asset, caller: Caller) -> dict[str, Any]:
+    """Connects as a worker would, and answers what was found or the reason; records it. The pinned key stays.
+
+    A host that cannot be reached is a finding, not an error.
+    """
+    try:
+        endpoint = endpoint_of(host)
+        give_back()
+        found = _within(LONGEST, lambda: probe(endpoint, host.base_path, host.sudo, deadline=PROBE))
+    except TimeoutError:
+        found = Finding(reachable=False, error=f"The host did not answer within {LONGEST:.0f} s.")
+    except Problem as problem:
+        found = Finding(reachable=False, error=problem.detail, next_step=problem.hint)
+    _remember(host, found)
+    return shown(host, found)
+
+
+def shown(host: Asset, found: Finding) -> dict[str, Any]:
+    """A finding as it is answered: what the probe says, and both keys by their fingerprints."""
+    return found.to_json() | {
+        "host_id": host.pk,
+        "hostname": host.hostname,
+        "checked": timezone.now(),
+        "pinned_fingerprint": keys.shown_fingerprint(host.host_key),
+        "offered_fingerprint": keys.shown_fingerprint(found.offered_key),
+        "key_changed": bool(host.host_key and found.offered_key and found.offered_key != host.host_key),
+    }
+
+
+def trust(host: Asset, fingerprint: str, caller: Caller) -> Asset:
+    """Pins the key that the host offers now, if its fingerprint is the one named; else 409 with both."""
+    if not fingerprint.strip():
+        raise invalid("/fingerprint", "is required: SHA256:… as `ssh-keygen -lf` prints it on the host")
+    before = host.host_key
+    offered = _offered(host)
+    if not keys.same_fingerprint(fingerprint, shows := keys.fingerprint(offered)):
+        raise conflict(
+            "fingerprint_differs",
+            f"{host.hostname} offers the key {shows}, not the one that was named ({fingerprint.strip()[:100]}).",
+            "Compare with the host's own: ssh-keygen -lf /etc/ssh/ssh_host_ed25519_key.pub",
+            [{"pointer": "/fingerprint", "reason": "is not the offered key's", "named": fingerprint.strip()[:100],
+              "offered": shows}],
+        )
+    with transaction.atomic():
+        now = timezone.now()
+        pinned = Asset.objects.filter(pk=host.pk, host_key=before, ip=host.ip, port=host.port).update(
+            host_key=offered, offered_key="", updated=now, updated_by=caller.name
+        )
+        if not pinned:  # we asked the host that this row was about; it is about another one now
+            raise conflict("changed_meanwhile", "The host was changed while it was asked.", "Look again.")
+        history.record(caller, "trust", "host", host,
+                       before={"fingerprint": keys.shown_fingerprint(before)}, after={"fingerprint": shows})
+    host.refresh_from_db()
+    return host
+
+
+def _offered(host: Asset) -> str:
+    jump = jump_of(host)
+    give_back()
+    try:
+        return keys.parse(_within(LONGEST, lambda: ssh.fetch_host_key(host.ip, host.port, HANDSHAKE, jump)))
+    except WireError as error:
+        raise conflict("host_unreachable", str(error), error.hint) from error
+    except TimeoutError as error:
+        raise conflict("host_unreachable", f"The host did not answer within {LONGEST:.0f} s.") from error
+    except ValueError as error:
+        raise conflict("host_key_unusable", f"The host's key cannot be pinned: {error}") from error
+
+
+def _remember(host: Asset, found: Finding) -> None:
+    now = timezone.now()
+    changed = {"reachable": found.reachable, "last_error": found.error[:500]}
+    if found.reachable:
+        changed["last_contact"] = now
+    if found.offered_key:
+        changed["offered_key"] = "" if found.offered_key == host.host_key else found.offered_key
+    Asset.objects.filter(pk=host.pk).update(**changed)
+
+
+def _within(seconds: float, call: Callable[[], Any]) -> Any:
+    """The call's result, or TimeoutError. What is late goes on in its thread until the engine's own limits end it."""
+    answer: list[Any] = []
+
+    def run() -> None:
+        try:
+            answer.append((call(), None))
+        except BaseException as error:  # noqa: BLE001 - it is raised again, in the thread that waits for it
+            answer.append((None, error))
+
+    thread = threading.Thread(target=run, name="contact", daemon=True)
+    thread.start()
+    thread.join(seconds)
+    if not answer:
+        raise TimeoutError
+    result, error = answer[0]
+    if error is not None:
+        raise error
+    return result

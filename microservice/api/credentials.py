@@ -1,0 +1,103 @@
+"""/credentials/: what workers log in with. Secrets go in and never come out."""
+from datetime import datetime
+
+from django.db.models import Count
+from django.http import HttpRequest, HttpResponse
+from ninja import Field, Router, Schema, Status
+from pydantic import StrictStr
+
+from access.problems import not_found
+from asset import credentials
+from asset.models import Credential
+
+from . import paging, schemas
+from .auth import caller, needs
+
+router = Router()
+
+
+class CredentialChange(schemas.Body):
+    """What may change. A new secret comes with its own passphrase."""
+
+    name: StrictStr = ""
+    kind: StrictStr = Field(Credential.Kind.KEY.value, description="key or password")
+    secret: StrictStr = Field("", description="A private key's text, or the password")
+    passphrase: StrictStr = Field("", description="Opens the private key, where it is locked")
+
+
+class CredentialNew(CredentialChange):
+    name: StrictStr
+    secret: StrictStr = Field(description="A private key's text, or the password")
+
+
+class CredentialOut(Schema):
+    id: int
+    name: str
+    kind: str
+    hosts: int = Field(description="How many hosts are logged in to with it")
+    created: datetime
+    created_by: str
+    updated: datetime
+    updated_by: str
+
+
+class CredentialList(schemas.Listed):
+    data: list[CredentialOut]
+
+
+@router.get("/credentials/", response=CredentialList)
+@needs("read")
+def list_credentials(request: HttpRequest, query: paging.Page):
+    """All credentials by name, without their secrets."""
+    return paging.page(query, _counted(), "name").answer(form)
+
+
+@router.post("/credentials/", response={201: CredentialOut})
+@needs("admin")
+def create_credential(request: HttpRequest, body: CredentialNew, response: HttpResponse):
+    """Adds a credential. A private key is opened once with its passphrase, so that a wrong one is told now."""
+    made = credentials.create(caller(request), body.given())
+    response["Location"] = f"/api/v1/credentials/{made.pk}"
+    return Status(201, form(_find(made.pk)))
+
+
+@router.get("/credentials/{id}", response=CredentialOut)
+@needs("read")
+def get_credential(request: HttpRequest, id: schemas.PathId):
+    """One credential, without its secret."""
+    return form(_find(id))
+
+
+@router.patch("/credentials/{id}", response=CredentialOut)
+@needs("admin")
+def change_credential(request: HttpRequest, id: schemas.PathId, body: CredentialChange):
+    """Changes what is named."""
+    credentials.change(caller(request), _find(id), body.given())
+    return form(_find(id))
+
+
+@router.delete("/credentials/{id}", response={204: None})
+@needs("admin")
+def delete_credential(request: HttpRequest, id: schemas.PathId):
+    """Removes a credential that no host uses."""
+    credentials.delete(caller(request), _find(id))
+    return Status(204, None)
+
+
+def form(credential: Credential) -> CredentialOut:
+    return CredentialOut.model_construct(
+        **{name: getattr(credential, name) for name in set(CredentialOut.model_fields) - {"hosts"}},
+        hosts=credential.used,
+    )
+
+
+def _counted():
+    # The related name is `hosts`, so the number cannot be called that.
+    return Credential.objects.annotate(used=Count("hosts"))
+
+
+def _find(number: int) -> Credential:
+    found = _counted().filter(pk=number).first()
+    if found is None:
+        raise not_found("credential")
+    return found

@@ -1,0 +1,153 @@
+"""/deployments/: what was requested, how far it has come, and stopping, repeating or taking it back."""
+import time
+from collections import defaultdict
+from collections.abc import Callable, Iterable
+
+from django.db.models import Count
+from django.http import HttpRequest, HttpResponse
+from ninja import Query, Router, Status
+
+from access.callers import Caller
+from access.problems import invalid
+from deployer.connections import give_back
+
+from .. import catalog, deployments, hub
+from ..models import Deployment, Operation
+from ..status import DEPLOYMENT_ENDED, Action, DeploymentStatus, OperationStatus
+from . import paging, schemas, seen, shapes
+from .auth import caller, needs
+
+router = Router()
+
+LONGEST_WAIT = 30  # seconds
+LOOK_AGAIN = 2.0  # seconds after which a waiting request looks at the row itself, whatever the hub says
+
+
+@router.get("/deployments/", response=shapes.DeploymentList)
+@needs("read")
+def list_deployments(
+    request: HttpRequest, query: paging.Page,
+    service: str = Query("", description="Id or name"), status: str = "", action: str = "",
+):
+    """What was requested, newest first."""
+    who = caller(request)
+    rows = seen.deployments(who)
+    if service:
+        rows = rows.filter(microservice=catalog.find_service(who, service))
+    if status:
+        rows = rows.filter(status=_word(status, DeploymentStatus.values, "/query/status"))
+    if action:
+        rows = rows.filter(action=_word(action, Action.values, "/query/action"))
+    found = paging.page(query, rows)
+    counts = count_operations(found.rows)
+    return found.answer(lambda row: shapes.deployment(row, counts.get(row.pk, {})))
+
+
+@router.get("/deployments/{id}", response=shapes.DeploymentOut)
+@needs("read")
+def get_deployment(
+    request: HttpRequest, id: schemas.PathId,
+    wait: int = Query(0, ge=0, le=LONGEST_WAIT, description="Seconds: answers once it has ended, at the latest then"),
+):
+    """One deployment. With `wait` the answer comes when it has ended, or after that many seconds."""
+    found = seen.find_deployment(caller(request), id)
+    if wait and found.status not in DEPLOYMENT_ENDED:
+        _wait_for_end(id, wait)
+        found = seen.find_deployment(caller(request), id)
+    return formed(found)
+
+
+@router.get("/deployments/{id}/operations/", response=shapes.OperationList)
+@needs("read")
+def list_operations(request: HttpRequest, id: schemas.PathId, query: paging.Page, status: str = ""):
+    """A deployment's part on each instance, with its steps."""
+    rows = Operation.objects.filter(deployment=seen.find_deployment(caller(request), id))
+    if status:
+        rows = rows.filter(status=_word(status, OperationStatus.values, "/query/status"))
+    rows = rows.select_related("host", "from_version", "dest_version").prefetch_related("steps").defer("plan")
+    return paging.page(query, rows, "id").answer(shapes.operation)
+
+
+@router.post("/deployments/{id}/cancel", response=shapes.DeploymentOut)
+@needs("deploy")
+def cancel(request: HttpRequest, id: schemas.PathId):
+    """Nothing more starts; what runs is stopped on its host and undone."""
+    return _told(deployments.cancel, request, id)
+
+
+@router.post("/deployments/{id}/pause", response=shapes.DeploymentOut)
+@needs("deploy")
+def pause(request: HttpRequest, id: schemas.PathId):
+    """Nothing more starts until it is resumed; what runs goes on."""
+    return _told(deployments.pause, request, id)
+
+
+@router.post("/deployments/{id}/resume", response=shapes.DeploymentOut)
+@needs("deploy")
+def resume(request: HttpRequest, id: schemas.PathId):
+    """Goes on with a paused deployment."""
+    return _told(deployments.resume, request, id)
+
+
+@router.post("/deployments/{id}/retry", response={202: shapes.DeploymentOut})
+@needs("deploy")
+def retry(request: HttpRequest, id: schemas.PathId, response: HttpResponse):
+    """Repeats exactly what is undone, failed, not_started or unknown, each toward its own version."""
+    found = seen.find_deployment(caller(request), id, "deploy")
+    return accepted(deployments.retry(caller(request), found), response)
+
+
+@router.post("/deployments/{id}/revert", response={202: shapes.DeploymentOut})
+@needs("deploy")
+def revert(request: HttpRequest, id: schemas.PathId, response: HttpResponse):
+    """Sends each instance that this deployment changed back to the version it came from."""
+    found = seen.find_deployment(caller(request), id, "deploy")
+    return accepted(deployments.revert(caller(request), found), response)
+
+
+def accepted(deployment: Deployment, response: HttpResponse) -> Status:
+    """202, where to look, and the deployment with what was left out of it."""
+    response["Location"] = f"/api/v1/deployments/{deployment.pk}"
+    return Status(202, formed(deployment))
+
+
+def formed(deployment: Deployment) -> shapes.DeploymentOut:
+    return shapes.deployment(deployment, count_operations([deployment]).get(deployment.pk, {}))
+
+
+def count_operations(rows: Iterable[Deployment]) -> dict[int, dict[str, int]]:
+    """{deployment id: {status: operations}}, in one statement."""
+    counts: dict[int, dict[str, int]] = defaultdict(dict)
+    grouped = Operation.objects.filter(deployment__in=[row.pk for row in rows]).order_by()
+    for deployment_id, status, number in grouped.values_list("deployment", "status").annotate(Count("pk")):
+        counts[deployment_id][status] = number
+    return counts
+
+
+def _told(act: Callable[[Caller, Deployment], Deployment], request: HttpRequest, number: int) -> shapes.DeploymentOut:
+    act(caller(request), seen.find_deployment(caller(request), number, "deploy"))
+    return formed(seen.find_deployment(caller(request), number))
+
+
+def _wait_for_end(deployment_id: int, seconds: float) -> None:
+    """Returns when the deployment has ended or the time is over; holds no database connection meanwhile."""
+    deadline = time.monotonic() + seconds
+    try:
+        watcher = hub.hub.join(lambda item: item.deployment_id == deployment_id and item.kind == "deployment")
+    except hub.NoRoom:
+        return  # as many wait as this process has threads to spare: the state as it is now is the answer
+    try:
+        while (left := deadline - time.monotonic()) > 0:
+            status = Deployment.objects.values_list("status", flat=True).get(pk=deployment_id)
+            if status in DEPLOYMENT_ENDED:
+                return
+            give_back()
+            watcher.next(min(left, LOOK_AGAIN))
+    finally:
+        watcher.close()
+
+
+def _word(text: str, words: list[str], pointer: str) -> str:
+    if text not in words:
+        raise invalid(pointer, f"must be one of {', '.join(words)}")
+    return text

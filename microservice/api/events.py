@@ -1,0 +1,171 @@
+"""Live events as text/event-stream: what has happened since an id, from the rows, then what happens, from the hub."""
+import json
+import time
+from collections.abc import Callable, Iterator
+
+from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
+from django.http.response import HttpResponseBase
+from django.utils import timezone
+from ninja import Query, Router
+
+from access.callers import Caller
+from access.models import Token
+from access.problems import Problem, invalid
+from deployer.connections import give_back
+
+from .. import hub
+from ..status import DEPLOYMENT_ENDED
+from . import schemas, seen
+from .auth import caller, needs
+
+router = Router()
+
+KEEPALIVE = 10.0  # seconds without an event after which a comment is sent
+RETRY = 2000  # milliseconds after which a browser comes back
+ASK_AGAIN = 30.0  # seconds after which it is asked again whether the caller still may
+STREAM = {"responses": {200: {"content": {"text/event-stream": {"schema": {"type": "string"}}}}}}
+SINCE = Query(None, ge=0, le=2**63 - 1, description="The last id that was seen; the header Last-Event-ID says the same")
+
+
+@router.get("/events", openapi_extra=STREAM)
+@needs("read")
+def all_events(request: HttpRequest, last_event_id: int | None = SINCE) -> HttpResponseBase:
+    """Everything that the caller may see, from now on, or after the last id that was seen."""
+    return _stream(request, _last_id(request, last_event_id), None)
+
+
+@router.get("/deployments/{id}/events", openapi_extra=STREAM)
+@needs("read")
+def deployment_events(
+    request: HttpRequest, id: schemas.PathId, last_event_id: int | None = SINCE
+) -> HttpResponseBase:
+    """One deployment's events from its first, or after the last id that was seen. Ends when the deployment has ended.
+
+    204 where it has ended and nothing came after that id: a browser then stops asking.
+    """
+    found = seen.find_deployment(caller(request), id)
+    last_id = _last_id(request, last_event_id) or 0
+    ended = found.status in DEPLOYMENT_ENDED
+    if ended and not hub.read(last_id, id):
+        return HttpResponse(status=204)
+    return _stream(request, last_id, id, ended)
+
+
+def _stream(
+    request: HttpRequest, last_id: int | None, deployment_id: int | None, ended: bool = False
+) -> HttpResponseBase:
+    who = caller(request)
+
+    def wants(item: hub.Item) -> bool:
+        return deployment_id in (None, item.deployment_id) and (not who.services or item.service_id in who.services)
+
+    if last_id is None:
+        last_id = hub.newest()
+    try:
+        watcher = hub.hub.join(wants)
+    except hub.NoRoom:
+        raise Problem(503, "no_stream_slot", "As many live streams are open as this server has slots for.",
+                      "Come back in a few seconds; nothing is lost: give the last id that you saw.",
+                      headers={"Retry-After": "5"}) from None
+    stream = Stream(watcher, wants, last_id, deployment_id, ended, lambda: still_may(who))
+    response = StreamingHttpResponse(stream, content_type="text/event-stream; charset=utf-8")
+    response["Cache-Control"] = "no-cache, no-store"
+    response["X-Accel-Buffering"] = "no"
+    request.META.pop("HTTP_ACCEPT_ENCODING", None)  # a compressor would keep events back until it has enough of them
+    give_back()
+    return response
+
+
+class Stream:
+    """The body of one answer. Joined the hub before it reads the rows, so that nothing falls between; ids tell doubles.
+
+    A class and no bare generator: `close()` gives the slot back also where nobody ever read a byte.
+    """
+
+    def __init__(
+        self, watcher: hub.Watcher, wants: Callable[[hub.Item], bool], last_id: int, deployment_id: int | None,
+        ended: bool, still_may: Callable[[], bool],
+    ):
+        self._watcher, self._wants, self._last_id = watcher, wants, last_id
+        self._deployment_id, self._still_may = deployment_id, still_may
+        self._ended = ended  # the deployment had ended before: all that is left to say is in the rows
+        self._parts = self._all()
+
+    def __iter__(self) -> Iterator[bytes]:
+        return self
+
+    def __next__(self) -> bytes:
+        return next(self._parts)
+
+    def close(self) -> None:
+        self._parts.close()
+        self._watcher.close()
+
+    def _all(self) -> Iterator[bytes]:
+        try:
+            yield b"retry: %d\n\n" % RETRY
+            yield from self._from_rows()
+            yield from self._live()
+        finally:
+            self._watcher.close()
+
+    def _from_rows(self) -> Iterator[bytes]:
+        """Everything after the last id that is in the rows by now; no connection is kept while it is sent."""
+        while items := hub.read(self._last_id, self._deployment_id):
+            give_back()
+            for item in items:
+                if self._wants(item):
+                    yield self._sent(item)
+            self._last_id = max(self._last_id, items[-1].id)
+        give_back()
+
+    def _live(self) -> Iterator[bytes]:
+        asked = time.monotonic()
+        while not self._ended:
+            item = self._watcher.next(KEEPALIVE)
+            if item is not None and item.id > self._last_id:
+                yield self._sent(item)
+            elif item is None:
+                if self._watcher.dropped:
+                    return  # too slow: it comes back with the last id, and gets the rest from the rows
+                yield b": still here\n\n"
+            if time.monotonic() - asked > ASK_AGAIN:
+                asked = time.monotonic()
+                if not self._still_may():
+                    return
+        yield from self._from_rows()  # what was written together with the end
+
+    def _sent(self, item: hub.Item) -> bytes:
+        self._last_id = max(self._last_id, item.id)
+        if item.kind == "deployment" and item.data.get("status") in DEPLOYMENT_ENDED:
+            self._ended = self._deployment_id is not None
+        return text_of(item)
+
+
+def text_of(item: hub.Item) -> bytes:
+    """One event in the stream's form. JSON has no bare line ends, so no value can begin a field of its own."""
+    data = {"deployment_id": item.deployment_id, "service_id": item.service_id, "at": item.created, **item.data}
+    return f"id: {item.id}\nevent: {item.kind}\ndata: {json.dumps(data)}\n\n".encode()
+
+
+def still_may(who: Caller) -> bool:
+    """Whether a stream may go on: the token is not revoked or expired, the person not shut out."""
+    from django.contrib.auth import get_user_model
+
+    try:
+        if who.token_id is None:
+            return get_user_model().objects.filter(pk=who.user_id, is_active=True).exists()
+        token = Token.objects.filter(pk=who.token_id, revoked=None, user__is_active=True).first()
+        return token is not None and (token.expires is None or token.expires > timezone.now())
+    finally:
+        give_back()
+
+
+def _last_id(request: HttpRequest, given: int | None) -> int | None:
+    """The query's or the header's; a browser that comes back sends the header, which is the newer of both."""
+    header = request.headers.get("Last-Event-ID", "").strip()
+    if not header:
+        return given
+    if not (header.isascii() and header.isdigit() and len(header) < 19):
+        raise invalid("/header/Last-Event-ID", "must be the id of an event")
+    return max(int(header), given or 0)

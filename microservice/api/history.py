@@ -1,0 +1,67 @@
+"""/history/: who did what to what, and when."""
+from datetime import datetime
+from typing import Annotated, Any
+
+from django.db.models import Q
+from django.http import HttpRequest
+from ninja import Field, Query, Router, Schema
+from pydantic import AwareDatetime
+
+from .. import catalog
+from ..models import History
+from . import paging, schemas
+from .auth import caller, needs
+
+router = Router()
+
+FOR_ADMINS = ("token", "credential", "user")
+Since = Annotated[AwareDatetime | None, Query(description="RFC 3339; from this moment on")]
+Until = Annotated[AwareDatetime | None, Query(description="RFC 3339; before this moment")]
+
+
+class HistoryOut(Schema):
+    id: int
+    created: datetime
+    actor: str
+    address: str
+    action: str
+    subject: str
+    subject_id: int | None
+    subject_name: str
+    service_id: int | None
+    before: dict[str, Any] | None = Field(description="What changed, as it was")
+    after: dict[str, Any] | None
+    reason: str
+
+
+class HistoryList(schemas.Listed):
+    data: list[HistoryOut]
+
+
+@router.get("/history/", response=HistoryList)
+@needs("read")
+def list_history(
+    request: HttpRequest, query: paging.Page,
+    since: Since = None, until: Until = None,
+    service: str = Query("", description="Id or name"), actor: str = "", action: str = "",
+):
+    """What was done, newest first. About people, tokens and credentials only admins are told."""
+    who = caller(request)
+    rows = History.objects.all()
+    if who.services:
+        rows = rows.filter(Q(microservice__in=who.services))
+    if not who.may("admin"):
+        rows = rows.exclude(subject__in=FOR_ADMINS)
+    if since:
+        rows = rows.filter(created__gte=since)
+    if until:
+        rows = rows.filter(created__lt=until)
+    if service:
+        rows = rows.filter(microservice=catalog.find_service(who, service))
+    named = {name: value for name, value in (("actor", actor), ("action", action)) if value}
+    return paging.page(query, rows.filter(**named)).answer(form)
+
+
+def form(row: History) -> HistoryOut:
+    same = set(HistoryOut.model_fields) - {"service_id"}
+    return HistoryOut.model_construct(**{name: getattr(row, name) for name in same}, service_id=row.microservice_id)

@@ -1,0 +1,182 @@
+"""/hosts/: how each is reached, what the last contact showed, and which of their keys is trusted."""
+from datetime import datetime
+from typing import Any
+
+from django.http import HttpRequest, HttpResponse
+from ninja import Field, Query, Router, Schema, Status
+from pydantic import StrictBool, StrictInt, StrictStr
+
+from access.problems import Problem, invalid, not_found
+from asset import hosts, imports, keys
+from asset.models import Asset
+
+from . import paging, schemas
+from .auth import caller, needs
+
+router = Router()
+
+MOST_BYTES = 8 * 1024 * 1024  # of an import
+IMPORT_BODY = {
+    "requestBody": {
+        "required": True,
+        "content": {
+            "application/json": {"schema": {"type": "array", "items": {"type": "object"}}},
+            "text/csv": {"schema": {"type": "string"}},
+        },
+    }
+}
+
+
+class HostChange(schemas.Body):
+    """A host's fields; what is not named stays."""
+
+    hostname: StrictStr = ""
+    ip: StrictStr = Field("", description="IPv4 or IPv6")
+    port: StrictInt = 22
+    username: StrictStr = "root"
+    credential_id: StrictInt | None = None
+    base_path: StrictStr = Field("/srv/services", description="Absolute; services live below it")
+    sudo: StrictBool = Field(False, description="Run programs under sudo -n")
+    jump_host_id: StrictInt | None = None
+    labels: dict[str, StrictStr] = {}
+    host_key: StrictStr = Field("", description='"ssh-ed25519 AAAA…": pinned at once')
+    description: StrictStr = ""
+
+
+class HostNew(HostChange):
+    """A new host: only name and address are required."""
+
+    hostname: StrictStr
+    ip: StrictStr = Field(description="IPv4 or IPv6")
+
+
+class HostOut(Schema):
+    id: int
+    hostname: str
+    ip: str
+    port: int
+    username: str
+    credential_id: int | None
+    base_path: str
+    sudo: bool
+    jump_host_id: int | None
+    labels: dict[str, str]
+    host_key: str = Field(description="The pinned key; empty: not trusted yet")
+    fingerprint: str = Field(description="The pinned key's, as ssh-keygen -l prints it")
+    description: str
+    reachable: bool | None = Field(description="What the last contact showed; null: never tried")
+    last_contact: datetime | None
+    last_error: str
+    offered_fingerprint: str = Field(description="Of a key that the host offered and that is not the pinned one")
+    created: datetime
+    created_by: str
+    updated: datetime
+    updated_by: str
+
+
+class HostList(schemas.Listed):
+    data: list[HostOut]
+
+
+class Imported(Schema):
+    data: list[HostOut]
+    count: int
+    code: int = 0
+
+
+class Trust(schemas.Body):
+    fingerprint: StrictStr = Field(max_length=200, description="SHA256:…, of the key that is to be pinned")
+
+
+@router.get("/hosts/", response=HostList)
+@needs("read")
+def list_hosts(request: HttpRequest, query: paging.Page, hostname: str = Query("", description="A part of the name")):
+    """All hosts, by name."""
+    rows = Asset.objects.filter(hostname__icontains=hostname) if hostname else Asset.objects.all()
+    return paging.page(query, rows, "hostname").answer(form)
+
+
+@router.post("/hosts/", response={201: HostOut})
+@needs("admin")
+def create_host(request: HttpRequest, body: HostNew, response: HttpResponse):
+    """Adds a host. Without a `host_key` it is not trusted until somebody compares and trusts the key it offers."""
+    made = hosts.create(caller(request), body.given())
+    response["Location"] = f"/api/v1/hosts/{made.pk}"
+    return Status(201, form(made))
+
+
+@router.post("/hosts/import", response={201: Imported}, openapi_extra=IMPORT_BODY)
+@needs("admin")
+def import_hosts(request: HttpRequest):
+    """Adds many at once: rows of the same fields, as a JSON list or as CSV with the fields' names on its first line.
+
+    All of them, or none and every reason.
+    """
+    if int(request.META.get("CONTENT_LENGTH") or 0) > MOST_BYTES:
+        raise Problem(413, "too_large", f"An import has at most {MOST_BYTES} bytes.", "Send it in parts.")
+    made = imports.import_many(caller(request), _rows(request))
+    return Status(201, {"data": [form(host) for host in made], "count": len(made), "code": 0})
+
+
+@router.get("/hosts/{id}", response=HostOut)
+@needs("read")
+def get_host(request: HttpRequest, id: schemas.PathId):
+    """One host."""
+    return form(_find(id))
+
+
+@router.patch("/hosts/{id}", response=HostOut)
+@needs("admin")
+def change_host(request: HttpRequest, id: schemas.PathId, body: HostChange):
+    """Changes the fields that are named."""
+    return form(hosts.change(caller(request), _find(id), body.given()))
+
+
+@router.delete("/hosts/{id}", response={204: None})
+@needs("admin")
+def delete_host(request: HttpRequest, id: schemas.PathId):
+    """Removes a host that nothing refers to."""
+    hosts.delete(caller(request), _find(id))
+    return Status(204, None)
+
+
+@router.post("/hosts/{id}/check", response=dict[str, Any])
+@needs("deploy", outside=True)
+def check_host(request: HttpRequest, id: schemas.PathId):
+    """Connects, and answers what it found or the reason, within 10 s. Never changes the pinned key."""
+    return hosts.check(_find(id), caller(request))
+
+
+@router.post("/hosts/{id}/trust", response=HostOut)
+@needs("admin", outside=True)
+def trust_host(request: HttpRequest, id: schemas.PathId, body: Trust):
+    """Pins the key that the host offers now, if its fingerprint is the one named."""
+    return form(hosts.trust(_find(id), body.fingerprint, caller(request)))
+
+
+def form(host: Asset) -> HostOut:
+    derived = {"fingerprint", "offered_fingerprint"}
+    return HostOut.model_construct(
+        **{name: getattr(host, name) for name in set(HostOut.model_fields) - derived},
+        fingerprint=keys.shown_fingerprint(host.host_key),
+        offered_fingerprint=keys.shown_fingerprint(host.offered_key),
+    )
+
+
+def _find(number: int) -> Asset:
+    found = Asset.objects.select_related("jump_host").filter(pk=number).first()
+    if found is None:
+        raise not_found("host")
+    return found
+
+
+def _rows(request: HttpRequest) -> list[Any]:
+    if request.content_type == "application/json":
+        return imports.from_json(request.body)
+    if request.content_type == "text/csv":
+        try:
+            return imports.from_csv(request.body.decode("utf-8-sig"))
+        except UnicodeDecodeError as error:
+            raise invalid("", "must be UTF-8") from error
+    raise Problem(415, "unsupported_media_type", "The body must be application/json or text/csv.",
+                  "Send Content-Type: text/csv or application/json.", headers={"Accept": "application/json, text/csv"})

@@ -1,0 +1,142 @@
+"""/services/{service}/instances/: what runs where, and what may be done with it by hand."""
+from django.db.models import Q, QuerySet
+from django.http import HttpRequest, HttpResponse
+from ninja import Query, Router, Status
+
+from access.problems import invalid
+
+from .. import catalog, deployments, instances, preview
+from ..models import MicroServiceInstance
+from ..status import InstanceStatus
+from . import paging, schemas, shapes
+from .auth import caller, needs
+from .deployments import accepted
+from .seen import find_instance
+
+router = Router()
+
+LOCKED = {"1": True, "true": True, "0": False, "false": False}
+
+
+@router.get("/services/{service}/instances/", response=shapes.InstanceList)
+@needs("read")
+def list_instances(
+    request: HttpRequest, service: str, query: paging.Page,
+    version_id: schemas.Id | None = None,
+    locked: str = Query("", description="0, 1, true or false"),
+    status: str = Query("", description="Number or word"),
+    host: str = Query("", description="A host's id, name or address"),
+):
+    """A service's instances, oldest first."""
+    found = catalog.find_service(caller(request), service)
+    rows = MicroServiceInstance.objects.filter(microservice=found)
+    if version_id is not None:
+        rows = rows.filter(version=version_id)
+    if locked:
+        rows = rows.filter(locked=_locked(locked))
+    if status:
+        rows = rows.filter(status=_status(status))
+    if host:
+        rows = rows.filter(_on(host))
+    return paging.page(query, _whole(rows), "id").answer(shapes.instance)
+
+
+@router.get("/services/{service}/instances/{id}", response=shapes.InstanceOut)
+@needs("read")
+def get_instance(request: HttpRequest, service: str, id: schemas.PathId):
+    """One instance."""
+    return shapes.instance(find_instance(catalog.find_service(caller(request), service), id))
+
+
+@router.patch("/services/{service}/instances/{id}", response=shapes.InstanceOut)
+@needs("deploy")
+def change_instance(request: HttpRequest, service: str, id: schemas.PathId, body: shapes.InstanceChange):
+    """Changes what is named. Port, tag and weight stay while an operation goes on: its commands see them."""
+    found = find_instance(catalog.find_service(caller(request), service, "deploy"), id)
+    return shapes.instance(instances.change(caller(request), found, body.given()))
+
+
+@router.post("/services/{service}/instances/{id}/unlock", response=shapes.InstanceOut)
+@needs("deploy")
+def unlock_instance(request: HttpRequest, service: str, id: schemas.PathId, body: shapes.Unlock):
+    """Breaks a lock, and writes down who did it and why. The host's own fence still keeps a late run out."""
+    found = catalog.find_service(caller(request), service, "deploy")
+    deployments.break_lock(caller(request), find_instance(found, id), body.reason)
+    return shapes.instance(find_instance(found, id))
+
+
+@router.post("/services/{service}/instances/delete", response={202: shapes.DeploymentOut})
+@needs("deploy")
+def delete_instances(request: HttpRequest, service: str, body: shapes.Instances, response: HttpResponse):
+    """Stops instances on their hosts, removes them there, and then here."""
+    found = catalog.find_service(caller(request), service, "deploy")
+    return accepted(deployments.delete(caller(request), found, body.instances), response)
+
+
+@router.post("/services/{service}/instances/retry", response={202: shapes.DeploymentOut})
+@needs("deploy")
+def retry_instances(request: HttpRequest, service: str, body: shapes.Instances, response: HttpResponse):
+    """Repeats for each what failed, toward the same version."""
+    found = catalog.find_service(caller(request), service, "deploy")
+    return accepted(deployments.retry_instances(caller(request), found, body.instances), response)
+
+
+@router.get("/services/{service}/versions/{id}/{action}", response=shapes.Choices)
+@needs("read")
+def list_choices(request: HttpRequest, service: str, id: schemas.PathId, action: str):
+    """The successful builds of a service, newest first, and to which of them `action` may go from this version."""
+    version = catalog.find_version(catalog.find_service(caller(request), service), id)
+    found = deployments.choices(version, action)
+    return {"data": found, "count": len(found), "code": 0}
+
+
+@router.post("/services/{service}/versions/{id}/{action}", response={202: shapes.DeploymentOut, 200: dict})
+@needs("deploy")
+def upgrade_or_revert(
+    request: HttpRequest, service: str, id: schemas.PathId, action: str, body: shapes.Asked, response: HttpResponse
+):
+    """Upgrades or reverts instances that run this version. `dry_run` answers 200 with the plan instead."""
+    who = caller(request)
+    found = catalog.find_service(who, service, "deploy")
+    version = catalog.find_version(found, id)
+    asked = body.model_dump(exclude={"dry_run", "plan"})
+    if body.dry_run:
+        return Status(200, preview.preview(who, found, version, action, **asked))
+    return accepted(deployments.request(who, found, version, action, plan=body.plan, **asked), response)
+
+
+@router.post("/services/{service}/versions/{id}/install", response={202: shapes.DeploymentOut})
+@needs("deploy")
+def install(request: HttpRequest, service: str, id: schemas.PathId, body: shapes.Install, response: HttpResponse):
+    """Puts a version on hosts that do not have the service yet."""
+    found = catalog.find_service(caller(request), service, "deploy")
+    asked = body.model_dump(exclude={"host"})
+    made = deployments.install(caller(request), found, catalog.find_version(found, id), body.host, **asked)
+    return accepted(made, response)
+
+
+def _whole(rows: QuerySet[MicroServiceInstance]) -> QuerySet[MicroServiceInstance]:
+    return rows.select_related("microservice", "host", "version", "previous_version", "lock_deployment").defer(
+        "host__host_key", "host__offered_key", "lock_deployment__skipped"
+    )
+
+
+def _locked(text: str) -> bool:
+    if text.lower() not in LOCKED:
+        raise invalid("/query/locked", "must be 0, 1, true or false")
+    return LOCKED[text.lower()]
+
+
+def _status(text: str) -> int:
+    try:
+        return schemas.number_or_word(InstanceStatus)(text)
+    except ValueError as error:
+        raise invalid("/query/status", str(error)) from error
+
+
+def _on(host: str) -> Q:
+    """An id is digits and nothing else; a host may not be named so by accident, but its name is looked at too."""
+    known = Q(host__hostname=host)
+    if host.isascii() and host.isdigit() and len(host) < 19:
+        return known | Q(host=int(host))
+    return known | Q(host__ip=host)

@@ -1,0 +1,107 @@
+"""/operations/{id}: one operation, and what its commands printed."""
+import re
+from collections.abc import Iterator
+
+from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
+from django.http.response import HttpResponseBase
+from ninja import Query, Router
+
+from access.problems import Problem, invalid
+
+from .. import logs
+from ..models import Operation
+from . import schemas, seen, shapes
+from .auth import caller, needs
+
+router = Router()
+
+RANGE = re.compile(r"bytes=(\d{0,18})-(\d{0,18})\Z")
+MOST_AT_ONCE = 8 * 1024 * 1024  # bytes of one answer to ?offset=
+LONGEST_SEARCH = 200  # characters
+DESCRIPTION = """The output as text. All of it; or the bytes of a `Range`; or from `offset` on, with where to go on
+in `X-Next-Offset` (the same as `offset` when nothing came since). `search` answers the lines that hold a text, whatever
+its case, each as `offset:line`; `X-Hits` counts every occurrence, and `X-Next-Offset` says where to go on if there are
+more lines."""
+
+
+@router.get("/operations/{id}", response=shapes.OperationOut)
+@needs("read")
+def get_operation(request: HttpRequest, id: schemas.PathId):
+    """One operation, with its steps."""
+    found = seen.find_operation(caller(request), id)
+    whole = Operation.objects.select_related("host", "from_version", "dest_version").prefetch_related("steps")
+    return shapes.operation(whole.get(pk=found.pk))
+
+
+@router.get("/operations/{id}/log", description=DESCRIPTION, openapi_extra={
+    "responses": {200: {"content": {"text/plain": {"schema": {"type": "string"}}}}},
+    "parameters": [{"name": "Range", "in": "header", "schema": {"type": "string"}, "description": "bytes=0-99"}],
+})
+@needs("read")
+def get_log(
+    request: HttpRequest, id: schemas.PathId,
+    offset: int | None = Query(None, ge=0, le=2**63 - 1, description="Bytes from the start"),
+    limit: int = Query(1024 * 1024, ge=1, le=MOST_AT_ONCE, description="Bytes at most, with offset"),
+    search: str = Query("", max_length=LONGEST_SEARCH),
+) -> HttpResponseBase:
+    operation = seen.find_operation(caller(request), id)
+    size = logs.size(operation.pk)
+    if offset is not None and offset > size:
+        raise invalid("/query/offset", f"lies behind the end: there are {size} bytes so far")
+    if search:
+        return _search(operation, search, offset or 0, size)
+    if offset is not None:
+        end = min(size, offset + limit)
+        return _next(_text(b"".join(logs.read(operation.pk, offset, end))), id, end)
+    stretch = _range(request.headers.get("Range", ""), size)
+    start, end = stretch or (0, size)
+    response = _text(logs.read(operation.pk, start, end), 206 if stretch else 200)
+    response["Accept-Ranges"] = "bytes"
+    response["Content-Length"] = str(end - start)
+    if stretch:
+        # Compressed, the bytes would not be those that the range names.
+        request.META.pop("HTTP_ACCEPT_ENCODING", None)
+        response["Content-Range"] = f"bytes {start}-{end - 1}/{size}"
+    return response
+
+
+def _search(operation: Operation, text: str, start: int, end: int) -> HttpResponse:
+    if any(ord(character) < 32 and character != "\t" for character in text):
+        raise invalid("/query/search", "must be a part of one line, without control characters")
+    found = logs.search(operation.pk, text, start, end)
+    response = _text(b"".join(b"%d:%s\n" % line for line in found.lines))
+    response["X-Hits"] = str(found.hits)
+    response["X-Lines"] = str(len(found.lines))
+    return response if found.next_offset is None else _next(response, operation.pk, found.next_offset)
+
+
+def _text(content: bytes | Iterator[bytes], status: int = 200) -> HttpResponse | StreamingHttpResponse:
+    """Output is hostile until proven otherwise: it is text, and no browser may think that it is anything else."""
+    kind = HttpResponse if isinstance(content, bytes) else StreamingHttpResponse
+    response = kind(content, status=status, content_type="text/plain; charset=utf-8")
+    response["X-Content-Type-Options"] = "nosniff"
+    response["Content-Security-Policy"] = "sandbox; default-src 'none'"
+    return response
+
+
+def _next(response: HttpResponse, operation_id: int, offset: int) -> HttpResponse:
+    response["X-Next-Offset"] = str(offset)
+    response["Link"] = f'</api/v1/operations/{operation_id}/log?offset={offset}>; rel="next"'
+    return response
+
+
+def _range(header: str, size: int) -> tuple[int, int] | None:
+    """The stretch that a Range header means. None for all: without one, or with one that RFC 9110 says to pass over.
+
+    Raises 416 where there is no byte of it.
+    """
+    match = RANGE.match(header.strip())
+    first, last = match.groups() if match else ("", "")
+    if not (first or last) or (first and last and int(first) > int(last)):
+        return None
+    start = int(first) if first else max(0, size - int(last))
+    end = min(size, int(last) + 1) if first and last else size
+    if start >= end:
+        raise Problem(416, "range_not_satisfiable", f"There are {size} bytes so far, none in that range.",
+                      headers={"Content-Range": f"bytes */{size}"})
+    return start, end

@@ -1,0 +1,98 @@
+"""What probes ask: is the process up, can it do its work, and how much work is there. No sign-in, so no names."""
+from collections.abc import Callable, Iterable
+from datetime import timedelta
+
+from django.db import DatabaseError, connection
+from django.db.models import Count, Min
+from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.utils import timezone
+from kombu.exceptions import OperationalError
+from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Metric, generate_latest
+from prometheus_client.core import GaugeMetricFamily
+
+from deployer.celery import app
+
+from .models import Deployment, Heartbeat, Operation
+from .status import DEPLOYMENT_OPEN, OPERATION_OPEN, OperationStatus
+
+SEEN_LATELY = timedelta(seconds=60)
+BROKER_WAIT = 2  # seconds
+
+
+def healthz(request: HttpRequest) -> HttpResponse:
+    """200 while the process answers at all. Asks nobody."""
+    return HttpResponse("ok\n", content_type="text/plain")
+
+
+def readyz(request: HttpRequest) -> JsonResponse:
+    """200 when database and broker answer and a worker was seen lately; else 503, naming what is missing."""
+    parts = {"database": _ask(_database), "broker": _ask(_broker)}
+    parts["worker"] = _ask(_worker) if parts["database"] == "ok" else "not asked: the database does not answer"
+    ready = all(answer == "ok" for answer in parts.values())
+    return JsonResponse({"ready": ready, **parts}, status=200 if ready else 503)
+
+
+def metrics(request: HttpRequest) -> HttpResponse:
+    """Prometheus' text form, counted from the rows at this moment: the same figures from every process."""
+    registry = CollectorRegistry()
+    registry.register(Figures())
+    return HttpResponse(generate_latest(registry), content_type=CONTENT_TYPE_LATEST)
+
+
+class Figures:
+    """A collector for one answer. Four queries, each over what is open or over a handful of rows."""
+
+    def describe(self) -> Iterable[Metric]:
+        return []
+
+    def collect(self) -> Iterable[Metric]:
+        now = timezone.now()
+        deployments = GaugeMetricFamily("deployer_deployments", "Deployments by status", labels=["status"])
+        for status, number in Deployment.objects.order_by().values_list("status").annotate(Count("pk")):
+            deployments.add_metric([status], number)
+        yield deployments
+
+        operations = GaugeMetricFamily(
+            "deployer_operations", "Operations of deployments that have not ended, by status", labels=["status"]
+        )
+        going_on = Operation.objects.filter(deployment__status__in=DEPLOYMENT_OPEN)
+        counted = dict(going_on.order_by().values_list("status").annotate(Count("pk")))
+        for word in OPERATION_OPEN | set(counted):
+            operations.add_metric([word], counted.get(word, 0))
+        yield operations
+
+        waiting = going_on.filter(status=OperationStatus.QUEUED).aggregate(oldest=Min("deployment__created"))["oldest"]
+        yield GaugeMetricFamily(
+            "deployer_queue_age_seconds",
+            "How long ago the oldest request was made of which an operation is due and unclaimed",
+            value=(now - waiting).total_seconds() if waiting else 0,
+        )
+        slots = list(Heartbeat.objects.filter(seen__gte=now - SEEN_LATELY).values_list("slots", flat=True))
+        yield GaugeMetricFamily("deployer_workers", "Worker processes seen in the last minute", value=len(slots))
+        yield GaugeMetricFamily("deployer_worker_slots", "Operations they can carry out at once", value=sum(slots))
+
+
+def _ask(part: Callable[[], str]) -> str:
+    try:
+        return part()
+    except (DatabaseError, OperationalError, OSError) as error:
+        # The kind of error only: its text may hold an address or a user's name, and nobody has signed in here.
+        return f"does not answer ({type(error).__name__})"
+
+
+def _database() -> str:
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT 1")
+    return "ok"
+
+
+def _broker() -> str:
+    with app.connection_for_write(connect_timeout=BROKER_WAIT) as broker:
+        broker.ensure_connection(max_retries=1, interval_start=0, timeout=BROKER_WAIT)
+        broker.default_channel  # noqa: B018  Redis is only asked (PING) once a channel opens
+    return "ok"
+
+
+def _worker() -> str:
+    seen = Heartbeat.objects.filter(seen__gte=timezone.now() - SEEN_LATELY).exists()
+    return "ok" if seen else f"none was seen in the last {int(SEEN_LATELY.total_seconds())} s"

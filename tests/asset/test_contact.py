@@ -1,0 +1,135 @@
+"""Asking a real sshd what it is, and trusting its key by name only."""
+import socket
+import subprocess
+import time
+
+import pytest
+
+from access.callers import Caller
+from access.problems import Problem
+from asset import credentials, hosts, keys
+from asset.models import Asset
+from microservice.models import History
+from tests.lab.network import free_port
+from tests.lab.sshd import Sshd
+
+pytestmark = pytest.mark.django_db
+WHO = Caller(name="ann", scopes=frozenset({"admin"}))
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory):
+    with Sshd(tmp_path_factory.mktemp("host")) as running:
+        yield running
+
+
+@pytest.fixture
+def host(server):
+    return host_at(server.address, server.port, server)
+
+
+def host_at(address, port, server, host_key="", hostname="web1", **more):
+    credential = credentials.create(WHO, {"name": f"for {hostname}", "secret": server.client_key})
+    return hosts.create(WHO, {
+        "hostname": hostname, "ip": address, "port": port, "username": server.username, "credential_id": credential.pk,
+        "base_path": str(server.root), "host_key": host_key, **more,
+    })  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def other_key(tmp_path_factory):
+    path = tmp_path_factory.mktemp("other") / "key"
+    subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", path], check=True)
+    return keys.parse(path.with_suffix(".pub").read_text())
+
+
+def test_a_trusted_host_is_looked_at_and_the_contact_is_kept(host, server):
+    hosts.change(WHO, host, {"host_key": server.host_key})
+    found = hosts.check(host, WHO)
+    assert (found["reachable"], found["ready"], found["error"]) == (True, True, "")
+    assert found["user"] == server.username and found["tools_missing"] == [] and found["free_bytes"] > 0
+    host.refresh_from_db()
+    assert host.reachable is True and host.last_contact is not None and host.last_error == "" == host.offered_key
+
+
+def test_a_host_that_nobody_trusts_yet_shows_its_key_and_is_not_trusted_by_that(host, server):
+    found = hosts.check(host, WHO)
+    assert found["offered_fingerprint"] == keys.fingerprint(server.host_key)
+    assert not found["ready"] and not found["authenticated"] and found["error"]
+    host.refresh_from_db()
+    assert host.host_key == ""
+    assert keys.parse(host.offered_key) == keys.parse(server.host_key)
+
+
+def test_a_changed_key_is_shown_with_both_fingerprints_and_the_pinned_one_stays(host, server, other_key):
+    hosts.change(WHO, host, {"host_key": other_key})
+    found = hosts.check(host, WHO)
+    assert found["key_changed"] and not found["ready"]
+    assert found["pinned_fingerprint"] == keys.fingerprint(other_key)
+    assert found["offered_fingerprint"] == keys.fingerprint(server.host_key)
+    host.refresh_from_db()
+    assert host.host_key == other_key and host.offered_key
+
+
+def test_a_key_is_pinned_when_its_fingerprint_is_named(host, server, other_key):
+    hosts.change(WHO, host, {"host_key": other_key})
+    hosts.check(host, WHO)
+    host.refresh_from_db()
+    fingerprint = keys.fingerprint(server.host_key)
+    hosts.trust(host, fingerprint, WHO)
+    host.refresh_from_db()
+    assert host.host_key == keys.parse(server.host_key) and host.offered_key == ""
+    row = History.objects.get(action="trust")
+    assert (row.before, row.after) == ({"fingerprint": keys.fingerprint(other_key)}, {"fingerprint": fingerprint})
+    assert hosts.check(host, WHO)["ready"]
+
+
+def test_no_other_key_is_pinned_than_the_one_that_was_named(host, server, other_key):
+    for named in (keys.fingerprint(other_key), "SHA256:", "nonsense"):
+        with pytest.raises(Problem) as refused:
+            hosts.trust(host, named, WHO)
+        assert (refused.value.status, refused.value.code) == (409, "fingerprint_differs")
+        assert keys.fingerprint(server.host_key) in refused.value.detail and named in refused.value.detail
+    with pytest.raises(Problem) as refused:
+        hosts.trust(host, " ", WHO)
+    assert refused.value.status == 422
+    host.refresh_from_db()
+    assert host.host_key == "" and not History.objects.filter(action="trust").exists()
+
+
+def test_a_host_that_is_down_is_a_finding_with_its_reason(server):
+    host = host_at("127.0.0.1", free_port(), server, server.host_key)
+    found = hosts.check(host, WHO)
+    assert not found["reachable"] and "refused" in found["error"].lower()
+    host.refresh_from_db()
+    assert host.reachable is False and host.last_contact is None and host.last_error
+    with pytest.raises(Problem) as refused:
+        hosts.trust(host, "SHA256:x", WHO)
+    assert refused.value.code == "host_unreachable"
+
+
+def test_a_host_that_accepts_and_says_nothing_is_answered_within_ten_seconds(server):
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        host = host_at("127.0.0.1", silent.getsockname()[1], server, server.host_key)
+        started = time.monotonic()
+        found = hosts.check(host, WHO)
+        assert time.monotonic() - started < 10
+        assert not found["ready"] and found["error"]
+
+
+def test_a_refused_log_in_is_told_without_the_secret(host, server):
+    wrong = credentials.create(WHO, {"name": "wrong", "kind": "password", "secret": "canary-77"})
+    hosts.change(WHO, host, {"credential_id": wrong.pk, "host_key": server.host_key})
+    found = hosts.check(host, WHO)
+    assert not found["authenticated"] and not found["ready"]
+    host.refresh_from_db()
+    assert "canary" not in str(found) + host.last_error
+
+
+def test_a_host_behind_a_jump_host_is_reached_and_trusted_through_it(server, host, tmp_path):
+    hosts.change(WHO, host, {"host_key": server.host_key})
+    with Sshd(tmp_path / "inner") as inner:
+        behind = host_at(inner.address, inner.port, inner, hostname="inner", jump_host_id=host.pk)
+        hosts.trust(behind, keys.fingerprint(inner.host_key), WHO)
+        assert hosts.check(behind, WHO)["ready"]
+    assert Asset.objects.get(pk=behind.pk).host_key == keys.parse(inner.host_key)

@@ -1,0 +1,57 @@
+"""Host keys as people paste them."""
+import base64
+import struct
+import subprocess
+
+import pytest
+
+from asset import keys
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    """{kind: (public key's text, what ssh-keygen calls its fingerprint)}"""
+    folder, found = tmp_path_factory.mktemp("keys"), {}
+    for kind, size in [("ed25519", "256"), ("ecdsa", "256"), ("ecdsa", "521"), ("rsa", "2048")]:
+        path = folder / f"{kind}{size}"
+        subprocess.run(["ssh-keygen", "-q", "-t", kind, "-b", size, "-N", "", "-C", "root@host", "-f", path], check=True)
+        public = path.with_suffix(".pub")
+        listed = subprocess.run(["ssh-keygen", "-lf", public], check=True, capture_output=True, text=True).stdout
+        found[path.name] = (public.read_text(), listed.split()[1])
+    return found
+
+
+def test_a_key_loses_its_comment_and_white_space(made):
+    for text, _ in made.values():
+        regular = keys.parse("  " + text.replace(" ", "\t", 1) + "\n")
+        assert regular == " ".join(text.split()[:2])
+        assert keys.parse(regular) == regular
+
+
+def test_a_fingerprint_is_what_ssh_keygen_prints(made):
+    for text, fingerprint in made.values():
+        assert keys.fingerprint(keys.parse(text)) == fingerprint
+
+
+def test_a_fingerprint_may_be_named_without_its_prefix_and_with_padding(made):
+    (_, one), (_, other) = made["ed25519256"], made["rsa2048"]
+    assert keys.same_fingerprint(one.removeprefix("SHA256:"), one)
+    assert keys.same_fingerprint(f" {one}= \n", one)
+    assert not keys.same_fingerprint(other, one)
+    assert not keys.same_fingerprint("", "")
+    assert not keys.same_fingerprint("SHA256:", "SHA256:")
+
+
+def test_what_is_no_key_is_refused_with_a_reason(made):
+    good = made["ed25519256"][0].split()[1]
+    other = made["rsa2048"][0].split()[1]
+    short = base64.b64encode(base64.b64decode(good)[:-3]).decode()
+    for text in [
+        "", "ssh-ed25519", "ssh-ed25519 !!!", "ssh-ed25519 Ärger", f"ssh-rsa {good}", f"ssh-ed25519 {other}",
+        f"ssh-ed25519 {short}", f"ssh-dss {good}", good, "ssh-ed25519 " + "A" * 5000,
+        "ssh-ed25519 " + base64.b64encode(struct.pack(">I", 11) + b"ssh-ed25519").decode(),
+    ]:
+        with pytest.raises(ValueError) as refused:
+            keys.parse(text)
+        assert str(refused.value)
+        assert keys.shown_fingerprint("nonsense") == ""
