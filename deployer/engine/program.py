@@ -13,7 +13,7 @@ from importlib import resources
 from .atom import Acts, Atom, Step, StepKind
 
 LONGEST_PROGRAM = 120_000  # one environment string, where the host's sudo makes `setsid` necessary
-PARTS = ("names", "events", "output", "processes", "lock", "commands", "release", "steps", "undo", "settle", "main")
+PARTS = ("names", "events", "output", "processes", "watch", "lock", "commands", "release", "steps", "undo", "settle", "main")
 DEFAULT_LIMITS = {
     "step_timeout": 600,
     "idle_timeout": 0,

@@ -1,0 +1,32 @@
+# One run at a time, and nobody from the past: the lock is held by the runner alone, for as long as it lives.
+
+_make_folders() {
+	[ -d "$_BASE/runs" ] && [ -d "$_DIR/releases" ] && [ -d "$_DIR/shared" ] && return 0
+	(umask 022 && mkdir -p "$_DIR/releases" "$_DIR/shared") && mkdir -p "$_BASE/runs"
+}
+
+_lock() {
+	# A redirection that fails would end the shell in `exec`.
+	true >>"$_BASE/lock" || return 2
+	exec 8>>"$_BASE/lock"
+	flock -n 8
+}
+
+# Adds the fence first and looks then: of two who come at the same time, at most the higher one goes on.
+_raise_fence() {
+	printf '%s\n' "$_FENCE" >>"$_BASE/fence" || return 1
+	_highest=0 _count=0
+	while read -r _each; do
+		_count=$((_count + 1))
+		case $_each in '' | *[!0-9]* | ???????????????????*) continue ;; esac
+		[ "$_each" -le "$_highest" ] || _highest=$_each
+	done <"$_BASE/fence"
+	[ "$_highest" -le "$_FENCE" ] || _answer lower_fence "the highest fence seen here is $_highest"
+}
+
+# Everything the body needs; commands bring what they need themselves.
+_need_tools() {
+	for _each in flock dd mkdir mkfifo mv ln rm cat tail wc sleep tar gzip sha256sum tee; do
+		command -v "$_each" >/dev/null || _answer no_tool "this host has no $_each"
+	done
+}

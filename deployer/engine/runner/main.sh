@@ -1,0 +1,153 @@
+# Nothing above does anything yet: a program that was cut short on its way is without this last line.
+
+_start() {
+	umask 077
+	_need_tools
+	_make_folders || _answer cannot_write
+	_lock || {
+		[ $? = 1 ] || _answer cannot_write
+		[ -s "$_RUN/journal" ] && _answer exists
+		_answer busy
+	}
+	_raise_fence || _answer cannot_write
+	_settle_other
+	_seq=0
+	_make_run || _answer cannot_write
+	_event begun - - '' '' '' || _answer cannot_write
+	_announce
+	_watchdog='' _stopped=''
+	_start_watch all
+	if _forward && _stop_watch && [ ! -e "$_RUN/why" ]; then _finish 'done' ''; fi
+	_stop_watch
+	_go_back
+}
+
+_make_run() {
+	_again=''
+	if [ -s "$_RUN/journal" ]; then
+		_load
+		[ "$_ended" = cut ] || _answer exists
+		rm -f "$_RUN/cancel" "$_RUN/why" "$_RUN/reason" "$_RUN/copier" "$_RUN/size" "$_RUN/p1" "$_RUN/p2" "$_RUN/p3"
+		_again=yes
+	fi
+	_needed=''
+	[ "$_SHA" = '' ] || [ -d "$_DIR/releases/$_NEW" ] || _needed=$_STAGE
+	[ ! -d "$_STAGE" ] || rm -rf "$_STAGE"
+	mkdir -p -m 755 "$_RUN" $_needed || return 1
+	printf '%s\n' "$_OP" >"$_BASE/open" || return 1
+	printf '%s' "${PROGRAM#*"$_NL"}" >"$_RUN/program" || return 1
+	unset PROGRAM
+	_sign
+	_open_run
+	[ -z "$_again" ] || echo '[started again]' >&6
+}
+
+# The one who sends learns at once whether to. Not a byte is read where the release is there.
+_announce() {
+	_i=0
+	while [ "$_i" -lt "$_STEPS" ]; do
+		eval "_kind=\$_kind$_i"
+		if [ "$_kind" = upload ]; then
+			if [ -n "$_needed" ]; then _event need "$_i" - '' '' ''; else _event have "$_i" - '' '' ''; fi
+			return 0
+		fi
+		_i=$((_i + 1))
+	done
+	_needed=''
+}
+
+_attach() {
+	[ -d "$_BASE" ] || _answer no_run
+	umask 077
+	_raise_fence || _answer cannot_write
+	_tries=0
+	until [ -s "$_RUN/journal" ]; do
+		# Somebody may be about to start it: whoever holds the lock decides.
+		_lock && _answer no_run
+		_tries=$((_tries + 1))
+		[ "$_tries" -lt 20 ] || _answer busy
+		sleep 0.2
+	done
+	exec 7<"$_RUN/journal"
+	_open_output
+	_partial='' _ended='' _awaited='' _since_cancel=0
+	while :; do
+		_alive
+		_lives=$?
+		_follow
+		[ -z "$_ended" ] || break
+		_copy "$_OUTPUT_HEAD" || exit
+		if [ "$_lives" = 0 ]; then _press; elif _lock; then _take_up; fi
+		sleep 0.2 8>&-
+	done
+	_copy "$_total"
+	exit 0
+}
+
+# Prints the journal's new lines.
+_follow() {
+	while IFS= read -r _line || { _partial=$_partial$_line && false; }; do
+		_line=$_partial$_line _partial=''
+		_head=${_line%%"$_TAB"*} _rest=${_line#*"$_TAB"}
+		case $_head in *[!A-Za-z0-9._\ -]*) continue ;; esac
+		_notice $_head
+		_take $_head
+		[ "$_seq" -le "$_SEEN" ] || printf "@$_NONCE %s\n" "$_line" >&5
+	done <&7
+}
+
+_notice() {
+	case ${3-} in
+	need) _awaited=$4 ;;
+	'done' | failed | end) _awaited='' ;;
+	esac
+}
+
+# A package that is awaited comes over a connection that nobody has any more: the run is cut, to be started again.
+_press() {
+	if [ "$_CANCEL" = 1 ]; then
+		[ -s "$_RUN/cancel" ] || printf 'cancelled\n' >"$_RUN/cancel"
+	elif [ -n "$_awaited" ]; then
+		[ -s "$_RUN/cancel" ] || printf 'cut\n' >"$_RUN/cancel"
+	fi
+}
+
+# The lock is free, so the run is dead: its own program brings it to its end, in this very process.
+_take_up() {
+	_follow
+	if [ -n "$_ended" ] || _alive; then
+		exec 8>&-
+		return 0
+	fi
+	[ -r "$_RUN/program" ] || _answer unsettled "the program of operation $_OP is not there"
+	_copy "$_OUTPUT_HEAD"
+	_MODE=recover
+	. "$_RUN/program"
+}
+
+_main() {
+	_paths
+	case $_MODE in
+	start | attach)
+		_uptime
+		_UP0=$_up
+		_own_session
+		exec 3<&0 4>&1 5>&2 </dev/null >/dev/null
+		;;
+	esac
+	if [ "$_MODE" != attach ]; then trap : HUP PIPE; fi
+	case $_MODE in
+	start) _start ;;
+	attach) _attach ;;
+	recover) _recover ;;
+	esac
+}
+
+# All of a run has one session, so that all of it can be found. Under sshd it is so; under sudo it may not be.
+_own_session() {
+	_look $$
+	[ "$_session" != $$ ] || return 0
+	_PROGRAM=$PROGRAM exec setsid -w sh -c 'PROGRAM=$_PROGRAM; unset _PROGRAM; eval "$PROGRAM"'
+}
+
+_main

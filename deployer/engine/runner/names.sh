@@ -1,0 +1,28 @@
+# Every name of the program starts with _, so that none stands in the way of a command's own.
+# Descriptors: 3 standard input, later the output to be read; 4 what is shown; 5 events; 6 the output, appended to;
+# 7 the journal; 8 the lock, held by the runner alone; 9 the marker, held by whatever belongs to the run but by no service.
+_TAB='	'
+_NL='
+'
+
+_paths() {
+	_BASE=$_DIR/.deployer
+	_RUN=$_BASE/runs/$_OP
+	_STAGE=$_DIR/releases/.stage-$_OP
+	_TRASH=$_BASE/trash/$_OP
+}
+
+# Answers before anything is done: program.Answer.
+_answer() {
+	case $1 in
+	cannot_write) _code=40 ;;
+	lower_fence) _code=41 ;;
+	busy) _code=42 ;;
+	exists) _code=43 ;;
+	no_run) _code=44 ;;
+	no_tool) _code=45 ;;
+	*) _code=46 ;;
+	esac
+	[ -z "${2-}" ] || printf '%s\n' "$2" >&5
+	exit "$_code"
+}

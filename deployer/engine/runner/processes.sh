@@ -1,0 +1,73 @@
+# Who belongs to a run: the processes of its session, and whoever holds its marker as descriptor 9. A process that a start
+# command left in a session of its own holds no marker: it is the service, and nothing here touches it.
+
+# _state, _parent, _session and _born (in clock ticks since boot) of the process $1; fails if there is none.
+_look() {
+	_stat=''
+	# A command's name may hold anything, newlines included: read to the end, and cut at the last bracket.
+	while read -r _line; do _stat="$_stat$_line "; done <"/proc/$1/stat" || return 1
+	[ -n "$_stat" ] || return 1
+	_fields ${_stat##*) }
+} 2>/dev/null
+
+_fields() {
+	_state=$1 _parent=$2 _session=$4
+	shift 19
+	_born=$1
+}
+
+# Writes down who carries the run out. Descriptor 9 is on that very file: it is the marker.
+_sign() {
+	exec 9>"$_RUN/alive"
+	read -r _boot </proc/sys/kernel/random/boot_id
+	_look $$
+	printf '%s %s %s\n' $$ "$_born" "$_boot" >&9
+}
+
+# Whether the one who signed still lives. Sets _runner to its process id, or to nothing where the host was booted since
+# or the id is another's by now: then its session's number says nothing either.
+_alive() {
+	_runner='' _since='' _where=''
+	read -r _runner _since _where <"$_RUN/alive" || return 1
+	read -r _boot </proc/sys/kernel/random/boot_id
+	if [ "$_boot" != "$_where" ]; then
+		_runner=''
+		return 1
+	fi
+	_look "$_runner" || return 1
+	if [ "$_born" != "$_since" ]; then
+		_runner=''
+		return 1
+	fi
+	[ "$_state" != Z ]
+} 2>/dev/null
+
+# _found: processes of the session $1, and holders of the marker, without those in $2 and the children of those in $3.
+_holders() {
+	_found=''
+	for _each in /proc/[0-9]*; do
+		_pid=${_each#/proc/}
+		case " $2 $3 " in *" $_pid "*) continue ;; esac
+		_look "$_pid" || continue
+		case $_state in Z | X) continue ;; esac
+		case " $3 " in *" $_parent "*) continue ;; esac
+		[ "$_session" = "$1" ] || [ "$_each/fd/9" -ef "$_RUN/alive" ] || continue
+		[ -z "$4" ] || kill -s "$4" "$_pid"
+		_found=yes
+	done
+	[ -n "$_found" ]
+} 2>/dev/null
+
+# TERM to all of them, 2 s later KILL, again and again: what is forked while it is being killed must go as well.
+_end_all() {
+	_signal=TERM _round=0
+	while _holders "$1" "$2" "$3" "$_signal"; do
+		_round=$((_round + 1))
+		case $_round in
+		[1-9] | 1?) _signal='' ;;
+		*) _signal=KILL ;;
+		esac
+		[ "$_round" -lt 300 ] || return 1
+		sleep 0.1 </dev/null 4>&- 5>&- 8>&- 9>&-
+	done
+}

@@ -1,0 +1,87 @@
+# The release: it comes in, is put in its place by rename, and `current` follows by rename.
+
+# Hashes and unpacks what comes in, in one pass. Every stage's status counts: a pipeline would show the last one's only.
+_take_in() {
+	mkfifo "$_RUN/p1" "$_RUN/p2" "$_RUN/p3" || return 1
+	sha256sum <"$_RUN/p1" >"$_RUN/sum" 3<&- 8>&- &
+	_hash=$!
+	gzip -dc <"$_RUN/p2" >"$_RUN/p3" 3<&- 8>&- &
+	_gzip=$!
+	{
+		umask 022
+		exec tar -xof - -C "$_STAGE" <"$_RUN/p3" 3<&- 8>&-
+	} &
+	_tar=$!
+	tee "$_RUN/p1" <&3 >"$_RUN/p2" 8>&- &
+	_uptime
+	printf '%s 0 %s\n' "$_up" $! >"$_RUN/now"
+	wait $!
+	wait $_hash
+	_got=''
+	read -r _got _ <"$_RUN/sum"
+	wait $_gzip
+	_gzip=$?
+	wait $_tar
+	_tar=$?
+}
+
+# _where: what current points at, as text.
+_linked() {
+	_where=''
+	[ -L "$_DIR/current" ] || return 0
+	for _each in "$_NEW" "$_OLD"; do
+		_where=releases/$_each
+		[ -n "$_each" ] && [ "$_DIR/current" -ef "$_DIR/$_where" ] && return 0
+	done
+	_where=$(readlink "$_DIR/current")
+}
+
+# Points current at $1, or takes it away if that is nothing. Never missing in between.
+_link() {
+	if [ -z "$1" ]; then
+		rm -f "$_DIR/current"
+		return
+	fi
+	[ ! -L "$_BASE/current.$_OP" ] || rm -f "$_BASE/current.$_OP"
+	ln -s "$1" "$_BASE/current.$_OP" && mv -fT "$_BASE/current.$_OP" "$_DIR/current" 8>&- 9>&-
+}
+
+_room() {
+	_wanted=$((_DISK_RESERVE + 2 * _SIZE))
+	[ "$_DISK_RESERVE" -gt 0 ] || [ "$_SIZE" -gt 8388608 ] || return 0
+	df -Pk "$_DIR" >"$_RUN/df" || return 0
+	{
+		read -r _
+		read -r _ _ _ _free _
+	} <"$_RUN/df"
+	[ $((_free * 1024)) -ge "$_wanted" ] || {
+		_detail="the disk has $_free KiB left, and $((_wanted / 1024)) are needed"
+		return 1
+	}
+}
+
+# The newest first, each once: what was linked here, by the order file.
+_order() {
+	_known=' '
+	[ -e "$_BASE/order" ] || return 0
+	while read -r _each; do
+		case $_known in *" $_each "*) _known="${_known%%" $_each "*} ${_known#*" $_each "}" ;; esac
+		_known=" $_each$_known"
+	done <"$_BASE/order"
+}
+
+# _gone: releases that nobody needs. The newest stay, and always those of this operation.
+_superfluous() {
+	_order
+	_kept=0 _stay=" $_NEW $_OLD "
+	for _each in $_known; do
+		[ -d "$_DIR/releases/$_each" ] || continue
+		[ "$_kept" -lt "$_KEEP" ] || break
+		_kept=$((_kept + 1)) _stay="$_stay$_each "
+	done
+	_gone=''
+	for _each in "$_DIR/releases/"*; do
+		case $_stay in *" ${_each##*/} "*) continue ;; esac
+		[ -d "$_each" ] && _gone="$_gone ${_each##*/}"
+	done
+}

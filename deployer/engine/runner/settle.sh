@@ -1,0 +1,100 @@
+# How a run comes to its end, whoever brings it there.
+
+# The steps that did not all succeed are undone, from the journal alone.
+_go_back() {
+	_load
+	_why=''
+	[ ! -e "$_RUN/why" ] || read -r _why <"$_RUN/why"
+	# Kept where an undo that is interrupted leaves it to the next one: undo steps have a `why` of their own.
+	[ -e "$_RUN/reason" ] || printf '%s\n' "$_why" >"$_RUN/reason"
+	read -r _why <"$_RUN/reason"
+	_undo_all
+	if [ -n "$_remains" ]; then
+		_finish failed "not undone:$_remains"
+	elif [ "$_why" = cancelled ]; then
+		_finish cancelled ''
+	elif [ "$_why" = cut ]; then
+		_finish cut ''
+	else
+		_finish undone ''
+	fi
+}
+
+_finish() {
+	[ ! -d "$_STAGE" ] || rm -rf "$_STAGE"
+	_close_output
+	printf '%s\n' "$_size" >"$_RUN/size"
+	_event end - - "$1" "$_size" "$2"
+	: >"$_BASE/open"
+	exec 8>&- 9>&-
+	_show_output
+	exec 4>&- 5>&-
+	_tidy
+	exit 0
+}
+
+# What nobody needs any more. Best effort: the run is over.
+_tidy() {
+	for _each in "$_BASE/trash/"*; do
+		[ ! -e "$_each" ] || rm -rf "$_BASE/trash"
+		break
+	done
+	set -- "$_BASE/runs/"*
+	[ $# -gt 30 ] || return 0
+	_count=$#
+	while [ "$_count" -gt 20 ]; do
+		_oldest=''
+		for _each in "$_BASE/runs/"*; do
+			_each=${_each##*/}
+			case $_each in *[!0-9]*) continue ;; esac
+			if [ -z "$_oldest" ] || [ "$_each" -lt "$_oldest" ]; then _oldest=$_each; fi
+		done
+		[ -n "$_oldest" ] && [ "$_oldest" != "$_OP" ] && rm -rf "$_BASE/runs/$_oldest" || return 0
+		_count=$((_count - 1))
+	done
+} 2>/dev/null
+
+# Opens what a run writes to. A line that was torn is ended first, so that the next one stands alone.
+_open_run() {
+	exec 6>>"$_RUN/output" 7>>"$_RUN/journal"
+	exec 2>&6
+	[ ! -s "$_RUN/journal" ] || [ -z "$(tail -c 1 "$_RUN/journal")" ] || echo >&7
+}
+
+# Brings a dead run to its end. The caller holds the lock, so nobody else carries it out.
+_recover() {
+	_alive
+	_end_all "${_runner:-none}" $$ $$
+	_sign
+	_open_run
+	_load
+	[ -z "$_ended" ] || exit 0
+	echo '[taken up again: the run had died]' >&6
+	_event begun - - '' '' ''
+	_judge
+}
+
+_judge() {
+	if [ "$_reached" -lt 0 ]; then _kind=prepare; else eval "_kind=\$_kind$_reached _s=\$_s$_reached _o=\$_o$_reached"; fi
+	case $_kind in
+	prepare | upload | unpack)
+		[ ! -e "$_RUN/why" ] && printf 'cut\n' >"$_RUN/why"
+		;;
+	*)
+		if [ "$_reached" = $((_STEPS - 1)) ] && [ "$_s" = 'done' ] && [ ! -e "$_RUN/why" ]; then _finish 'done' ''; fi
+		[ "$_s" != started ] || _event failed "$_reached" - "$_o" unsure 'the run died: it was killed, or the host restarted'
+		;;
+	esac
+	_go_back
+}
+
+# Another operation's run without an end comes first. The lock is held, so it is dead.
+_settle_other() {
+	_other=''
+	[ -s "$_BASE/open" ] && read -r _other <"$_BASE/open"
+	case $_other in '' | "$_OP" | *[!0-9]*) return 0 ;; esac
+	[ -s "$_BASE/runs/$_other/journal" ] || return 0
+	[ -r "$_BASE/runs/$_other/program" ] || _answer unsettled "the program of operation $_other is not there"
+	setsid sh -c '_MODE=recover _OP=$1 _DIR=$2 _NOW=$3 _UP0=$4 _NONCE=none _FROM=0; . "$5"' sh \
+		"$_other" "$_DIR" "$_NOW" "$_UP0" "$_BASE/runs/$_other/program" </dev/null 3</dev/null 4>/dev/null 5>/dev/null
+}

@@ -1,0 +1,184 @@
+# One function for each kind of step. It sets _status (a command's exit status or -), _is (the new state) and _detail, and
+# fails where the step's effect is not there.
+
+_forward() {
+	_i=0
+	while [ "$_i" -lt "$_STEPS" ]; do
+		_step "$_i" || return 1
+		_i=$((_i + 1))
+	done
+}
+
+_step() {
+	eval "_kind=\$_kind$1 _cmd=\$_run$1 _look_for=\$_check$1 _acts=\$_acts$1 _timeout=\$_timeout$1"
+	_status=- _is='' _detail='' _believed=sure
+	_state_before
+	if ! _event started "$1" - "$_was" '' ''; then
+		_event failed "$1" - "$_was" sure "the journal cannot be written: is the disk full?"
+		return 1
+	fi
+	printf '%s %s\n' "$_up" $((_timeout + 2)) >"$_RUN/now"
+	if "_do_$_kind" "$1"; then
+		_event 'done' "$1" "$_status" "$_was" "$_is" "$_detail"
+		[ -e "$_RUN/why" ] || return 0
+		_stop_watch
+		return 1
+	fi
+	_explain
+	_event failed "$1" "$_status" "$_was" "$_believed" "$_detail"
+	return 1
+}
+
+_state_before() {
+	_was=''
+	case $_kind in
+	link | unlink)
+		_linked
+		_was=$_where
+		;;
+	stop) _was="$_acts runs" ;;
+	start) _was='nothing runs' ;;
+	upload | unpack) [ ! -d "$_DIR/releases/$_NEW" ] || _was="releases/$_NEW" ;;
+	esac
+}
+
+# Why a step failed; what was ended half way may have done something: its failure is not `sure`.
+_explain() {
+	_stop_watch
+	_why=''
+	[ ! -e "$_RUN/why" ] || read -r _why <"$_RUN/why"
+	[ -z "$_why" ] || _believed=unsure
+	case $_why in
+	'') [ -n "$_detail" ] || _last_words ;;
+	timeout) _detail="ended after $_timeout s" ;;
+	idle) _detail="ended after $_IDLE_TIMEOUT s without output" ;;
+	cancelled) _detail='cancelled' ;;
+	*) _detail='the package stopped coming' ;;
+	esac
+}
+
+_last_words() {
+	_detail="exit status $_status"
+	_said=$(tail -c 500 "$_RUN/output" | tail -n 1)
+	[ -z "$_said" ] || _detail="$_detail: $_said"
+}
+
+# Runs the step's command; a failure is believed only after one more look, if the step says how to look.
+_do_hook() {
+	_command "$_acts" "$_cmd" ''
+	_status=$?
+	[ ! -e "$_RUN/why" ] || return "$_status"
+	if [ -n "$_look_for" ]; then
+		if _command "$_acts" "$_look_for" ''; then
+			[ "$_status" = 0 ] || _detail="exit status $_status, but its check passes"
+			return 0
+		fi
+		_detail="exit status $_status, and its check does not pass"
+		return 1
+	fi
+	return "$_status"
+}
+
+_do_stop() {
+	_command "$_acts" "$_cmd" ''
+	_status=$?
+	_is='nothing runs' _stopped=yes
+	[ "$_status" != 0 ] || return 0
+	[ ! -e "$_RUN/why" ] && [ -n "$_look_for" ] || return 1
+	_command "$_acts" "$_look_for" '' && return 1
+	_detail="exit status $_status, but the check finds nothing running"
+}
+
+_do_start() {
+	_command "$_acts" "$_cmd" service
+	_status=$?
+	_is="$_acts runs"
+	[ "$_status" != 0 ] || return 0
+	# Only where the old one was seen to stop: else it is the old one that answers.
+	[ ! -e "$_RUN/why" ] && [ -n "$_look_for" ] && [ -n "$_stopped" ] || return 1
+	_command "$_acts" "$_look_for" '' || return 1
+	_detail="exit status $_status, but its check passes"
+}
+
+_do_check() {
+	_status=0
+	if _wait_for "$_acts" "$_cmd" "$_timeout"; then
+		_status=0 _is='the check passed'
+		return 0
+	fi
+	_last_words
+	_detail="not passed within $_timeout s; $_detail"
+	return 1
+}
+
+_do_prepare() {
+	[ -w "$_DIR" ] && [ -w "$_DIR/releases" ] || {
+		_detail="the user may not write in $_DIR"
+		return 1
+	}
+	[ -z "$_needed" ] || _room
+}
+
+_do_upload() {
+	if [ -z "$_needed" ]; then
+		_is="releases/$_NEW" _detail='it is there already'
+		return 0
+	fi
+	_take_in || {
+		_detail='cannot make pipes'
+		return 1
+	}
+	rm -f "$_RUN/p1" "$_RUN/p2" "$_RUN/p3"
+	exec 3<&-
+	if [ -e "$_RUN/why" ]; then return 1; fi
+	if [ "$_got" = "$_SHA" ] && [ "$_tar" = 0 ]; then
+		_is="sha256 $_got"
+		return 0
+	fi
+	# gzip alone knows whether the bytes ended too early; a signal ended it if tar gave up first.
+	if [ "$_got" != "$_SHA" ] && [ "$_gzip" != 0 ] && [ "$_gzip" -lt 128 ]; then
+		printf 'cut\n' >"$_RUN/why"
+		return 1
+	fi
+	_status=$_tar
+	[ "$_got" = "$_SHA" ] || [ "$_tar" != 0 ] || _detail="the package has the sha256 $_got, not $_SHA"
+	return 1
+}
+
+_do_unpack() {
+	_is="releases/$_NEW"
+	[ -n "$_needed" ] || return 0
+	mv "$_STAGE" "$_DIR/releases/$_NEW" 8>&- 9>&- || [ ! -e "$_STAGE" ]
+}
+
+_do_link() {
+	_is="releases/$_NEW"
+	_link "$_is"
+	_status=$?
+	[ "$_DIR/current" -ef "$_DIR/$_is" ] || return 1
+	printf '%s\n' "$_NEW" >>"$_BASE/order"
+}
+
+_do_unlink() {
+	_link ''
+	_status=$?
+	[ ! -e "$_DIR/current" ] && [ ! -L "$_DIR/current" ]
+}
+
+_do_prune() {
+	_superfluous
+	_detail=${_gone# }
+	[ -n "$_gone" ] || return 0
+	mkdir -p "$_TRASH"
+	for _each in $_gone; do
+		mv "$_DIR/releases/$_each" "$_TRASH/" || _detail='not all could be moved away'
+	done
+	return 0
+}
+
+_do_remove() {
+	mkdir -p "$_TRASH" || return 1
+	for _each in "$_DIR/releases/"*; do
+		[ ! -e "$_each" ] || mv "$_each" "$_TRASH/" || return 1
+	done
+}

@@ -1,0 +1,119 @@
+# Undoes what the journal says was done, in reverse order, and nothing from memory: a run that died is undone the same way.
+# An undo that fails does not stop the others.
+
+_undo_all() {
+	_remains=''
+	_i=$_STEPS
+	while [ "$_i" -gt 0 ]; do
+		_i=$((_i - 1))
+		eval "_s=\${_s$_i-} _o=\${_o$_i-} _f=\${_f$_i-}"
+		eval "_kind=\$_kind$_i _cmd=\$_undo$_i _acts=\$_acts$_i _back=\$_undo_acts$_i _timeout=\$_timeout$_i"
+		eval "_look_for=\$_undo_check$_i _patience=\$_undo_timeout$_i _undoable=\$_undoable$_i _label=\$_name$_i"
+		case $_s in
+		'' | undone) ;;
+		undo_failed) _remains="$_remains $_label" ;;
+		*) _undo_step ;;
+		esac
+	done
+}
+
+# Whether there is anything to undo: a command that said it failed is taken at its word.
+_has_effect() {
+	case $_kind in
+	prepare | upload | unpack | check) return 1 ;;
+	hook)
+		[ "$_s$_f" != failedsure ] || return 1
+		[ -n "$_cmd" ] || [ -z "$_undoable" ]
+		;;
+	stop) [ "$_s$_f" != failedsure ] ;;
+	start) [ -n "$_cmd" ] ;;
+	esac
+}
+
+_undo_step() {
+	_has_effect || return 0
+	_event undoing "$_i" - '' '' ''
+	_status=- _is='' _detail=''
+	printf '%s %s\n' "$_up" $((_timeout + _patience)) >"$_RUN/now"
+	rm -f "$_RUN/why"
+	_start_watch undo
+	if "_undo_$_kind"; then _s=undone; else _s=undo_failed; fi
+	_stop_watch
+	if [ "$_s" = undo_failed ]; then
+		_remains="$_remains $_label"
+		[ ! -e "$_RUN/why" ] || _detail="ended after $((_timeout + _patience)) s"
+		[ -n "$_detail" ] || _last_words
+	fi
+	_event "$_s" "$_i" "$_status" '' "$_is" "$_detail"
+}
+
+_undo_hook() {
+	if [ -z "$_cmd" ]; then
+		_detail='cannot be undone'
+		return 1
+	fi
+	_command "$_back" "$_cmd" ''
+	_status=$?
+	return "$_status"
+}
+
+# The old version is brought back and waited for; where the stop, or an undo before, was ended half way, it may be there.
+_undo_stop() {
+	_is="$_back runs"
+	if [ "$_s" != 'done' ] && [ -n "$_look_for" ] && _command "$_back" "$_look_for" ''; then return 0; fi
+	if [ -z "$_cmd" ]; then
+		_detail='there is no start command'
+		return 1
+	fi
+	_bring_back
+}
+
+_bring_back() {
+	_command "$_back" "$_cmd" service
+	_status=$?
+	if [ -n "$_look_for" ]; then
+		_wait_for "$_back" "$_look_for" "$_patience" && return 0
+		_detail="exit status $_status, and its check does not pass"
+		return 1
+	fi
+	return "$_status"
+}
+
+# A stop that fails is no harm where nothing runs: the start had not succeeded, or the check finds nothing.
+_undo_start() {
+	_is='nothing runs'
+	_command "$_acts" "$_cmd" ''
+	_status=$?
+	[ "$_status" != 0 ] || return 0
+	_detail="the stop command ended with exit status $_status"
+	[ ! -e "$_RUN/why" ] || return 1
+	[ "$_s" = 'done' ] || return 0
+	eval "_look_for=\$_check$_i"
+	[ -n "$_look_for" ] || return 1
+	! _command "$_acts" "$_look_for" ''
+}
+
+_undo_link() {
+	_link "$_o"
+	_linked
+	_is=$_where
+	if [ "$_where" != "$_o" ]; then
+		_detail="current leads to ${_where:-nothing}, not to ${_o:-nothing}"
+		return 1
+	fi
+	[ -z "$_cmd" ] || _bring_back
+}
+
+_undo_unlink() {
+	_undo_link
+}
+
+_undo_prune() {
+	for _each in "$_TRASH/"*; do
+		[ ! -e "$_each" ] || mv "$_each" "$_DIR/releases/" || return 1
+	done
+}
+
+_undo_remove() {
+	_undo_prune
+}

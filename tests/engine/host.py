@@ -1,0 +1,198 @@
+"""A host without SSH: a temporary folder, and the program fed to a shell the way sshd would."""
+import gzip
+import hashlib
+import io
+import os
+import signal
+import subprocess
+import tarfile
+import threading
+import time
+from itertools import count
+from pathlib import Path
+
+from deployer.engine import program
+from deployer.engine.atom import ServiceSpec, Target
+from deployer.engine.journal import JournalEvent, Kind, Reader
+from deployer.engine.plans import plan
+from deployer.engine.program import Run
+
+SHELLS = {"dash": ["dash"], "bash": ["bash", "--posix"], "busybox": ["busybox", "sh"]}
+_numbers = count(1)
+
+
+def package(version: str, size: int = 2000, **files: str) -> bytes:
+    """A .tar.gz that holds `version`, some noise, and `files`."""
+    buffer = io.BytesIO()
+    with gzip.GzipFile(fileobj=buffer, mode="wb", mtime=0) as packed, tarfile.open(fileobj=packed, mode="w") as tar:
+        for name, content in {"version": version, "noise": os.urandom(size).hex(), **files}.items():
+            info = tarfile.TarInfo(f"./{name}")
+            info.size, info.mode = len(content.encode()), 0o755
+            tar.addfile(info, io.BytesIO(content.encode()))
+    return buffer.getvalue()
+
+
+class Call:
+    """One program on its way: its process, and what it says. `over()` waits for it."""
+
+    def __init__(self, process: subprocess.Popen, nonce: str):
+        self.process, self.events, self.output = process, [], b""
+        self._reader = Reader(nonce)
+        self._threads = [threading.Thread(target=each, daemon=True) for each in (self._hear, self._see)]
+        for thread in self._threads:
+            thread.start()
+
+    def _hear(self) -> None:
+        while data := os.read(self.process.stderr.fileno(), 65536):
+            self.events += self._reader.feed(data)
+
+    def _see(self) -> None:
+        while data := os.read(self.process.stdout.fileno(), 65536):
+            self.output += data
+
+    def over(self, seconds: float = 20) -> "Call":
+        self.process.wait(seconds)
+        for thread in self._threads:
+            thread.join(seconds)
+            assert not thread.is_alive(), "something still holds the channel"
+        return self
+
+    def until(self, kind: Kind, step: str = "", seconds: float = 10) -> JournalEvent:
+        deadline = time.monotonic() + seconds
+        while time.monotonic() < deadline:
+            for event in self.events:
+                if event.kind is kind and event.step == step:
+                    return event
+            time.sleep(0.005)
+        raise AssertionError(f"no {kind} {step} in {self.said}")
+
+    @property
+    def noise(self) -> str:
+        return self._reader.noise.decode()
+
+    @property
+    def answer(self) -> int:
+        return self.process.returncode
+
+    @property
+    def said(self) -> list[str]:
+        return [f"{event.kind} {event.step}".strip() for event in self.events]
+
+    @property
+    def end(self) -> JournalEvent:
+        assert self.events and self.events[-1].kind is Kind.END, (self.answer, self.said, self.noise, self.output)
+        return self.events[-1]
+
+    def kill(self) -> None:
+        """SIGKILL to the runner alone."""
+        os.kill(self.process.pid, signal.SIGKILL)
+
+
+class Host:
+    """A folder that stands for a host, with a service whose commands write what they do to `log`."""
+
+    def __init__(self, root: Path, shell: str = "dash"):
+        self.root, self.shell = root, SHELLS[shell]
+        self.base = root / "base"
+        self.folder = self.base / "shop"
+        self.log = root / "log"
+        self.packages: dict[str, bytes] = {}
+        self.fence = 0
+        self.tools = root / "bin"
+        self.tools.mkdir(parents=True)
+        (self.tools / "sh").symlink_to("/usr/bin/" + self.shell[0])
+
+    def spec(self, **changes) -> ServiceSpec:
+        say = f"printf '%s %s\\n' \"$VERSION\""
+        base = {
+            "name": "shop",
+            "start": f"{say} start >>{self.log}; cat \"$RELEASE/version\" >{self.root}/running",
+            "stop": f"{say} stop >>{self.log}; rm {self.root}/running",
+            "check": f"{say} check >>{self.log}; cmp \"$RELEASE/version\" {self.root}/running",
+            "check_timeout": 2,
+        }
+        return ServiceSpec(**{**base, **changes})
+
+    def run(self, action: str, old: str | None, new: str | None, *, adopt: bool = False, operation: int = 0, **spec) -> Run:
+        data = self.package(new) if new else b""
+        target = Target("host-1", "127.0.0.1", str(self.base), 8080, "blue", 50)
+        atom = plan(
+            self.spec(**spec), target, action, old, new,
+            sha256=hashlib.sha256(data).hexdigest(), size=len(data), adopt=adopt,
+        )
+        self.fence += 1
+        return Run(operation or next(_numbers), self.fence, atom, f"n{self.fence}")
+
+    def package(self, version: str) -> bytes:
+        return self.packages.setdefault(version, package(version))
+
+    def send(self, text: bytes, nonce: str, data: bytes | None = b"", *, close: bool = True, **options) -> Call:
+        argv = [*self.shell, "-c", program.command(len(text), sudo=False)]
+        environment = {**os.environ, "PATH": f"{self.tools}:{os.environ['PATH']}", **options}
+        process = subprocess.Popen(
+            argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+            start_new_session=True, env=environment, cwd="/",
+        )
+        call = Call(process, nonce)
+
+        def feed() -> None:
+            try:
+                process.stdin.write(text + data)
+                process.stdin.flush()
+                if close:
+                    process.stdin.close()
+            except BrokenPipeError:
+                pass
+
+        threading.Thread(target=feed, daemon=True).start()
+        return call
+
+    def start(self, run: Run, data: bytes | None = None, **options) -> Call:
+        if data is None:
+            data = self.packages.get(run.atom.new, b"") if run.atom.needs_package else b""
+        return self.send(program.start(run), run.nonce, data, **options)
+
+    def attach(self, run: Run, journal_from: int = 0, output_from: int = 0, cancel: bool = False, raised: int = 1) -> Call:
+        self.fence += raised
+        again = Run(run.operation, self.fence, run.atom, f"n{self.fence}x")
+        return self.send(program.attach(again, journal_from, output_from, cancel), again.nonce)
+
+    def carry_out(self, *args, **spec) -> Call:
+        return self.start(self.run(*args, **spec)).over()
+
+    @property
+    def logged(self) -> list[str]:
+        return self.log.read_text().splitlines() if self.log.exists() else []
+
+    @property
+    def running(self) -> str:
+        path = self.root / "running"
+        return path.read_text() if path.exists() else ""
+
+    @property
+    def current(self) -> str:
+        link = self.folder / "current"
+        return os.readlink(link) if link.is_symlink() else ""
+
+    def tree(self, *left_out: str) -> dict[str, tuple]:
+        """Every path of the service with its kind and content, without .deployer and the releases named."""
+        found = {}
+        for path in sorted(self.folder.rglob("*")):
+            name = str(path.relative_to(self.folder))
+            if name.startswith(".deployer") or any(name.startswith(f"releases/{each}") for each in left_out):
+                continue
+            content = os.readlink(path) if path.is_symlink() else path.read_bytes() if path.is_file() else None
+            found[name] = (path.lstat().st_mode, content)
+        return found
+
+    def processes(self, pid: int) -> list[int]:
+        """Who lives in the session `pid`."""
+        return [each for each in map(int, filter(str.isdigit, os.listdir("/proc"))) if _session(each) == pid]
+
+
+def _session(pid: int) -> int:
+    try:
+        state, _, _, session = Path(f"/proc/{pid}/stat").read_text().rpartition(") ")[2].split()[:4]
+    except OSError:
+        return 0
+    return 0 if state == "Z" else int(session)
