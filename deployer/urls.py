@@ -1,11 +1,16 @@
 """Every address of the system: the API, the console, the admin site and what probes ask for."""
 from django.contrib import admin
-from django.urls import path
+from django.urls import include, path
 
+from microservice import health
 from microservice.api import answers, api
 
 urlpatterns = [
     path("api/v1/", api.urls),
     path("api/<path:rest>", answers.no_such_path),
+    path("healthz", health.healthz),
+    path("readyz", health.readyz),
+    path("metrics", health.metrics),
     path("admin/", admin.site.urls),
+    path("", include("microservice.urls")),
 ]
