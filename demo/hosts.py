@@ -43,6 +43,7 @@ def choose(var: Path, last: list[dict]) -> list[Host]:
         port = choose_port(ip, last_port if last_ip == ip and isinstance(last_port, int) else 0)
         hosts.append(Host(name, var / "hosts" / name, ip, port))
         hosts[-1].root.mkdir(parents=True, exist_ok=True)
+        (var / "hosts" / name / "address").write_text(ip + "\n")
     return hosts
 
 
@@ -70,7 +71,7 @@ def boot(host: Host) -> list[tuple[list[str], dict[str, str]]]:
             release = current.parent / os.readlink(current)
             environment = {
                 "PATH": os.environ.get("PATH", os.defpath), "PYTHON": sys.executable, "SERVICE": definition.NAME,
-                "VERSION": release.name, "RELEASE": str(release), "SHARED": str(shared), "HOST": host.ip, "PORT": port,
+                "VERSION": release.name, "RELEASE": str(release), "SHARED": str(shared), "PORT": port,
             }
             commands.append((["sh", "-c", definition.START], environment))
     return commands

@@ -19,11 +19,14 @@ BUILDS = [
 ]
 INSTALLED = BUILDS[1][0]  # in the middle: there is something to upgrade to and something to revert to
 
+# All of the demo's hosts are one machine: what tells them apart is an address, which lies beside their base path.
+# On hosts of your own a service listens on all addresses, or on the one that is in its configuration.
+ADDRESS = 'address=$(cat "$SHARED/../../../address")\n'
+
 # Launches the service in a session of its own and returns. The process id is kept for the stop command.
-START = """\
-cd "$RELEASE"
+START = ADDRESS + """\
 echo "$PORT" > "$SHARED/hello.port"
-setsid "$PYTHON" -I -S "$RELEASE/hello.py" serve "$HOST" "$PORT" "$VERSION" </dev/null >>"$SHARED/hello.log" 2>&1 &
+setsid "$PYTHON" -I -S "$RELEASE/hello.py" serve "$address" "$PORT" "$VERSION" </dev/null >>"$SHARED/hello.log" 2>&1 &
 echo $! > "$SHARED/hello.pid"
 """
 
@@ -40,9 +43,9 @@ rm -f "$SHARED/hello.pid"
 """
 
 # The process that answers must be the version that was started, not an older one that still holds the port.
-CHECK = """\
+CHECK = ADDRESS + """\
 tries=0
-until "$PYTHON" -I -S "$RELEASE/hello.py" check "$HOST" "$PORT" "$VERSION"; do
+until "$PYTHON" -I -S "$RELEASE/hello.py" check "$address" "$PORT" "$VERSION"; do
   tries=$((tries + 1))
   [ "$tries" -lt 20 ] || exit 1
   sleep 0.1

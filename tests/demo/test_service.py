@@ -1,0 +1,99 @@
+"""The demo's service: its commands do what they say, run as the host program runs them, and its packages are whole."""
+import io
+import os
+import subprocess
+import sys
+import tarfile
+
+import pytest
+
+from demo import hosts
+from demo.service import definition
+from tests.lab import processes
+from tests.lab.network import free_port
+
+OLD, NEW = definition.BUILDS[0][0], definition.BUILDS[1][0]
+
+
+@pytest.fixture
+def run(short_tmp):
+    """Runs a command of the service for a version; `run.shared` is its shared folder."""
+    base = short_tmp / "root" / "hello"
+    shared = base / "shared"
+    shared.mkdir(parents=True)
+    (short_tmp / "address").write_text("127.0.0.1\n")
+    for version in (OLD, NEW):
+        with tarfile.open(fileobj=io.BytesIO(definition.package(version))) as archive:
+            archive.extractall(base / "releases" / version, filter="data")
+    port = free_port()
+
+    def command(text: str, version: str, **more: str) -> subprocess.CompletedProcess:
+        environment = {
+            "PATH": os.environ["PATH"], "PYTHON": sys.executable, "SHARED": str(shared), "VERSION": version,
+            "RELEASE": str(base / "releases" / version), "PORT": str(port), **more,
+        }
+        return subprocess.run(
+            ["sh", "-c", text], env=environment, capture_output=True, text=True, timeout=30, stdin=subprocess.DEVNULL
+        )
+
+    command.shared, command.base = shared, base
+    yield command
+    processes.end_using(short_tmp)
+
+
+def test_start_launches_a_process_that_the_check_finds_and_stop_ends_it(run):
+    assert run(definition.START, OLD).returncode == 0
+    checked = run(definition.CHECK, OLD)
+    assert (checked.returncode, OLD in checked.stdout) == (0, True), checked.stderr
+    pid = hosts.running(run.shared)
+    assert processes.alive(pid)
+    assert run(definition.STOP, OLD).returncode == 0
+    assert not processes.alive(pid)
+
+
+def test_the_check_does_not_take_another_version_for_the_right_one(run):
+    run(definition.START, OLD)
+    assert run(definition.CHECK, OLD).returncode == 0
+    checked = run(definition.CHECK, NEW)
+    assert checked.returncode != 0
+    assert OLD in checked.stderr
+
+
+def test_the_check_fails_where_nothing_runs(run):
+    assert run(definition.CHECK, OLD).returncode != 0
+
+
+def test_stop_succeeds_where_nothing_runs_and_leaves_other_processes_alone(run):
+    assert run(definition.STOP, OLD).returncode == 0
+    (run.shared / "hello.pid").write_text(str(os.getpid()))
+    assert run(definition.STOP, OLD).returncode == 0
+
+
+def test_what_ran_when_the_demo_ended_is_started_again_as_it_was(run, short_tmp):
+    host = hosts.Host("node1", short_tmp, "127.0.0.1", 22)
+    (run.base / "current").symlink_to(f"releases/{NEW}")
+    assert hosts.boot(host) == []  # nothing was ever started
+    run(definition.START, NEW)
+    assert hosts.boot(host) == []  # it runs
+    hosts.shut_down(host)
+    assert not hosts.running(run.shared)
+    for command, environment in hosts.boot(host):
+        subprocess.run(command, env=environment, check=True, stdin=subprocess.DEVNULL)
+    assert run(definition.CHECK, NEW).returncode == 0
+
+
+def test_the_hooks_write_what_they_do(run):
+    run(definition.OUT, NEW, OTHER_VERSION=OLD)
+    run(definition.BACK, NEW)
+    assert (run.shared / "traffic.log").read_text().splitlines()[1] == f"in traffic: {NEW}"
+
+
+def test_a_version_is_packed_to_the_same_bytes_each_time():
+    assert definition.package(OLD) == definition.package(OLD) != definition.package(NEW)
+
+
+def test_there_are_three_good_builds_a_failed_one_and_something_on_both_sides_of_what_is_installed():
+    good = [name for name, success, _ in definition.BUILDS if success]
+    assert len(good) == 3
+    assert len(definition.BUILDS) == 4
+    assert good[1] == definition.INSTALLED
