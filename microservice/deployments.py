@@ -13,7 +13,7 @@ from asset.models import Asset
 
 from . import atoms, enqueue, events, wake
 from .control import break_lock, cancel, pause, resume
-from .destinations import BETWEEN_VERSIONS, choices, destination
+from .destinations import BETWEEN_VERSIONS, choices, destination, with_package
 from .history import record
 from .models import Deployment, MicroService, MicroServiceInstance, MicroServiceVersion, Operation
 from .preview import check_plan, preview
@@ -124,6 +124,8 @@ def install(
         raise invalid(
             "/path/version", f"{version.version} cannot be installed: it was marked bad ({version.bad_reason})"
         )
+    if not adopt:
+        with_package(version, "/path/version")
     ids = parse_ids(hosts, "/host")
     if ids == ALL:
         raise invalid("/host", "must be ids of hosts: an install never goes to “all”")

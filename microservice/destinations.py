@@ -2,7 +2,9 @@
 
 from access.problems import invalid
 
+from .archives import BadArchive
 from .models import MicroService, MicroServiceVersion
+from .packages import ensure_described
 from .status import Action, BuildStatus
 
 BETWEEN_VERSIONS = {Action.UPGRADE: "newer", Action.REVERT: "older"}
@@ -46,4 +48,13 @@ def destination(
     reason = why_not_to(version, dest, action)
     if reason:
         raise invalid("/dest_version", f"cannot be {dest.version}: {reason}")
-    return dest
+    return with_package(dest, "/dest_version")
+
+
+def with_package(dest: MicroServiceVersion, pointer: str) -> MicroServiceVersion:
+    """The version with its package described, also where somebody else put it into the store. Raises Problem 422."""
+    try:
+        return ensure_described(dest)
+    except (FileNotFoundError, BadArchive) as error:
+        reason = "is not in the store" if isinstance(error, FileNotFoundError) else f"is no good: {error}"
+        raise invalid(pointer, f"cannot be {dest.version}: its package {reason}") from error
