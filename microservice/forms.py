@@ -1,0 +1,203 @@
+"""The console's forms: text as people type it becomes the values that the API takes. The rules are the API's own.
+
+A form refuses only what it cannot read; what is read goes to the same functions that the API calls, and what they
+refuse is put back at the field that it names (`blame`).
+"""
+
+import json
+
+from django import forms
+
+from access.callers import SCOPES
+from access.problems import Problem
+from asset.models import Asset, Credential
+
+from .models import MicroService
+
+
+def blame(form: forms.Form, problem: Problem) -> None:
+    """Puts a refusal's reasons at the fields they name, the rest on top. The form keeps everything that was typed."""
+    placed = False
+    for error in problem.errors:
+        name = str(error.get("pointer", "")).lstrip("/").split("/")[0]
+        if name in form.fields:
+            form.add_error(name, str(error.get("reason", problem.detail)))
+            placed = True
+    if not placed:
+        form.add_error(None, f"{problem.detail} {problem.hint}".strip())
+
+
+class JSONText(forms.CharField):
+    """A JSON value in a text area; empty means `empty`."""
+
+    widget = forms.Textarea
+
+    def __init__(self, *, empty: str, rows: int = 4, **more):
+        super().__init__(required=False, widget=forms.Textarea({"rows": rows, "spellcheck": "false"}), **more)
+        self.nothing = empty
+
+    def clean(self, value):
+        try:
+            return json.loads(super().clean(value).strip() or self.nothing)
+        except (ValueError, RecursionError) as error:
+            raise forms.ValidationError(f"This is not JSON: {error}") from None
+
+    def prepare_value(self, value):
+        return value if isinstance(value, str) or value is None else json.dumps(value, indent=2, ensure_ascii=False)
+
+
+class Environment(forms.CharField):
+    """NAME=value lines as an object."""
+
+    def __init__(self, **more):
+        super().__init__(required=False, widget=forms.Textarea({"rows": 4, "spellcheck": "false"}), **more)
+
+    def clean(self, value):
+        found: dict[str, str] = {}
+        for number, line in enumerate(super().clean(value).splitlines(), 1):
+            if not line.strip():
+                continue
+            name, sign, text = line.partition("=")
+            if not sign:
+                raise forms.ValidationError(f"Line {number} has no “=”: write NAME=value.")
+            found[name.strip()] = text
+        return found
+
+    def prepare_value(self, value):
+        return "\n".join(f"{name}={text}" for name, text in value.items()) if isinstance(value, dict) else value
+
+
+def _command(label: str, hint: str = "") -> forms.CharField:
+    return forms.CharField(
+        label=label,
+        help_text=hint,
+        required=False,
+        strip=False,
+        widget=forms.Textarea({"rows": 2, "spellcheck": "false"}),
+    )
+
+
+class NewServiceForm(forms.Form):
+    """The least a service needs; the rest has a page of its own."""
+
+    name = forms.CharField(
+        max_length=64,
+        help_text="Letters, digits and . _ + -; not only digits.",
+        widget=forms.TextInput({"autocomplete": "off", "spellcheck": "false"}),
+    )
+    language = forms.ChoiceField(choices=MicroService.Language.choices, initial=MicroService.Language.OTHER)
+    description = forms.CharField(max_length=256, required=False)
+
+
+class ServiceForm(forms.Form):
+    """How a service is described, deployed and built."""
+
+    description = forms.CharField(max_length=256, required=False)
+    language = forms.ChoiceField(choices=MicroService.Language.choices)
+    start_command = _command(
+        "Start",
+        "Returns once the service is launched. Sees SERVICE VERSION RELEASE CURRENT SHARED HOST PORT TAG WEIGHT.",
+    )
+    stop_command = _command("Stop")
+    check_command = _command("Check", "Repeated until it succeeds or the time is over.")
+    check_timeout = forms.IntegerField(label="Check for at most (seconds)", min_value=1, max_value=86400)
+    pre_command = _command("Before", "For example: take the instance out of traffic.")
+    pre_undo_command = _command("Undo of “before”")
+    post_command = _command("After", "For example: back into traffic.")
+    post_undo_command = _command("Undo of “after”")
+    environment = Environment(help_text="NAME=value, one a line.")
+    steps = JSONText(
+        label="Steps of its own",
+        empty="[]",
+        rows=6,
+        help_text='A JSON list of {"name", "before": "stop|link|start|check|post", "run", "undo", "check"}. '
+        "A step without undo cannot be undone.",
+    )
+    keep_releases = forms.IntegerField(label="Releases kept on a host", min_value=1, max_value=100)
+    limits = JSONText(empty="{}", rows=3, help_text="Limits of time and output, as a JSON object.")
+    build_orig = forms.ChoiceField(label="Built by", choices=MicroService.Origin.choices)
+    build_url = forms.CharField(label="Where it is built from", max_length=128, required=False)
+    auto_deploy = forms.CharField(
+        max_length=64,
+        required=False,
+        label="Follow new builds",
+        help_text="Tag of the instances that follow each new build.",
+    )
+
+    GROUPS = (
+        ("What it is", ("description", "language")),
+        ("Commands", ("start_command", "stop_command", "check_command", "check_timeout")),
+        ("Hooks", ("pre_command", "pre_undo_command", "post_command", "post_undo_command")),
+        ("Surroundings", ("environment", "steps", "keep_releases", "limits")),
+        ("Builds", ("build_orig", "build_url", "auto_deploy")),
+    )
+
+    def groups(self):
+        """Its fields under their headings, for the template."""
+        return [(title, [self[name] for name in names]) for title, names in self.GROUPS]
+
+
+class VersionForm(forms.Form):
+    version = forms.CharField(
+        max_length=48,
+        help_text="CI's form is timestamp-branch-commit.",
+        widget=forms.TextInput({"autocomplete": "off", "spellcheck": "false"}),
+    )
+    ref = forms.CharField(label="Branch", max_length=128, initial="master")
+    description = forms.CharField(max_length=256, required=False)
+
+
+class HostForm(forms.Form):
+    hostname = forms.CharField(max_length=253)
+    ip = forms.CharField(label="Address", max_length=45, help_text="IPv4 or IPv6.")
+    port = forms.IntegerField(label="SSH port", min_value=1, max_value=65535, initial=22)
+    username = forms.CharField(label="SSH user", max_length=64, initial="root")
+    credential_id = forms.ModelChoiceField(
+        Credential.objects.defer("secret", "passphrase"), label="Credential", required=False, empty_label="none yet"
+    )
+    base_path = forms.CharField(label="Folder for services", max_length=512, initial="/srv/services")
+    sudo = forms.BooleanField(label="Run under sudo -n", required=False)
+    jump_host_id = forms.ModelChoiceField(
+        Asset.objects.all(), label="Reached through", required=False, empty_label="directly"
+    )
+    host_key = forms.CharField(
+        label="Host key",
+        required=False,
+        help_text="“ssh-ed25519 AAAA…”, pinned at once. Leave it empty to trust it by its fingerprint after a check.",
+        widget=forms.Textarea({"rows": 2, "spellcheck": "false"}),
+    )
+    description = forms.CharField(max_length=256, required=False)
+
+    def values(self) -> dict:
+        """As `asset.hosts` takes them."""
+        data = dict(self.cleaned_data)
+        for name in ("credential_id", "jump_host_id"):
+            data[name] = data[name].pk if data[name] else None
+        return data
+
+
+class CredentialForm(forms.Form):
+    name = forms.CharField(max_length=64)
+    kind = forms.ChoiceField(choices=Credential.Kind.choices)
+    secret = forms.CharField(
+        strip=False,
+        label="Private key or password",
+        help_text="Encrypted at rest; never shown again.",
+        widget=forms.Textarea({"rows": 6, "spellcheck": "false", "autocomplete": "off"}),
+    )
+    passphrase = forms.CharField(
+        strip=False,
+        required=False,
+        label="Passphrase of the key",
+        widget=forms.PasswordInput({"autocomplete": "new-password"}),
+    )
+
+
+class TokenForm(forms.Form):
+    name = forms.CharField(max_length=64, help_text="Who or what will use it.")
+    scopes = forms.MultipleChoiceField(
+        choices=[(scope, scope) for scope in SCOPES], widget=forms.CheckboxSelectMultiple
+    )
+    days = forms.IntegerField(
+        label="Valid for (days)", min_value=1, max_value=3650, required=False, help_text="Empty: until it is revoked."
+    )

@@ -1,0 +1,152 @@
+"""The fleet page: each service with what runs where, and what goes on."""
+
+from collections import defaultdict
+from dataclasses import dataclass, field
+
+from django.db.models import Count, Exists, Max, Min, OuterRef, Q, QuerySet
+
+from access.callers import Caller
+from microservice.models import Deployment, MicroService, MicroServiceInstance, MicroServiceVersion, Operation
+from microservice.status import DEPLOYMENT_OPEN, MAY_RETRY, OPERATION_ENDED, BuildStatus
+
+from .paging import Page, by_key, visible
+
+FAILED = Q(status__in=MAY_RETRY)
+LOCKED = Q(locked=True)
+MAINTENANCE = Q(is_maintain=True)
+
+
+@dataclass(slots=True)
+class Running:
+    """One version of a service, how many instances run it, and whether there is anything to go to from it."""
+
+    version_id: int | None
+    version: str
+    count: int
+    newer: bool = False
+    older: bool = False
+
+
+@dataclass(slots=True)
+class ServiceRow:
+    service: MicroService
+    versions: list[Running] = field(default_factory=list)
+    total: int = 0
+    failed: int = 0
+    locked: int = 0
+    maintenance: int = 0
+    deployments: list[Deployment] = field(default_factory=list)
+    built: bool = False
+
+    @property
+    def settled(self) -> bool:
+        return not (self.failed or self.locked or self.maintenance)
+
+
+def services(caller: Caller, q: str = "", state: str = "", after: str = "") -> Page:
+    """A page of `ServiceRow`. `q` is a part of the name; `state` one of STATES; five queries."""
+    rows = MicroService.objects.filter(visible(caller))
+    if q:
+        rows = rows.filter(name__icontains=q)
+    if state in STATES:
+        rows = rows.filter(STATES[state]())
+    page = by_key(rows, "name", after)
+    found = {service.pk: ServiceRow(service) for service in page.rows}
+    _what_runs(found)
+    for deployment in _with_progress(open_deployments(caller).filter(microservice__in=found)):
+        found[deployment.microservice_id].deployments.append(deployment)
+    return Page(list(found.values()), page.next)
+
+
+def totals(caller: Caller) -> dict[str, int]:
+    """How many instances there are in all, and in each state; how many deployments are open. Two queries."""
+    counted = MicroServiceInstance.objects.filter(visible(caller, "microservice")).aggregate(
+        instances=Count("pk"),
+        failed=Count("pk", filter=FAILED),
+        locked=Count("pk", filter=LOCKED),
+        maintenance=Count("pk", filter=MAINTENANCE),
+    )
+    counted["deploying"] = open_deployments(caller).count()
+    return counted
+
+
+def open_deployments(caller: Caller) -> QuerySet[Deployment]:
+    return (
+        Deployment.objects.filter(visible(caller, "microservice"), status__in=DEPLOYMENT_OPEN)
+        .select_related("microservice", "from_version", "dest_version")
+        .order_by("-pk")
+    )
+
+
+def _with_progress(deployments: QuerySet[Deployment]) -> list[Deployment]:
+    """The deployments with `total` and `ended` operations on each."""
+    return list(
+        deployments.annotate(
+            total=Count("operations"), ended=Count("operations", filter=Q(operations__status__in=OPERATION_ENDED))
+        )
+    )
+
+
+def progress_of(deployments: list[Deployment]) -> None:
+    """Puts `total`, `ended` and `wrong` on each deployment of a page: one query for all of them."""
+    counted: dict[int, dict[str, int]] = defaultdict(dict)
+    for row in (
+        Operation.objects.filter(deployment__in=[row.pk for row in deployments])
+        .values("deployment_id", "status")
+        .annotate(n=Count("pk"))
+        .order_by()
+    ):
+        counted[row["deployment_id"]][row["status"]] = row["n"]
+    for deployment in deployments:
+        by_status = counted[deployment.pk]
+        deployment.total = sum(by_status.values())
+        deployment.ended = sum(n for status, n in by_status.items() if status in OPERATION_ENDED)
+        deployment.by_status = by_status
+
+
+def _what_runs(found: dict[int, ServiceRow]) -> None:
+    """Fills in versions and counts: one aggregate over instances, one over versions."""
+    ends = {
+        row["microservice_id"]: row
+        for row in MicroServiceVersion.objects.filter(microservice__in=found, status=BuildStatus.SUCCESS)
+        .values("microservice_id")
+        .annotate(least=Min("pk"), most=Max("pk"))
+        .order_by()
+    }
+    for row in (
+        MicroServiceInstance.objects.filter(microservice__in=found)
+        .values("microservice_id", "version_id", "version__version")
+        .annotate(
+            n=Count("pk"),
+            failed=Count("pk", filter=FAILED),
+            locked=Count("pk", filter=LOCKED),
+            maintenance=Count("pk", filter=MAINTENANCE),
+        )
+        .order_by("-version_id")
+    ):
+        entry = found[row["microservice_id"]]
+        entry.total += row["n"]
+        entry.failed += row["failed"]
+        entry.locked += row["locked"]
+        entry.maintenance += row["maintenance"]
+        number, built = row["version_id"], ends.get(row["microservice_id"])
+        running = Running(number, row["version__version"] or "", row["n"])
+        if number and built:
+            running.newer, running.older = built["most"] > number, built["least"] < number
+        entry.versions.append(running)
+    for number, entry in found.items():
+        entry.built = number in ends
+        entry.versions.sort(key=lambda running: running.version_id or 0, reverse=True)
+
+
+def _has(condition: Q) -> Exists:
+    return Exists(MicroServiceInstance.objects.filter(condition, microservice=OuterRef("pk")))
+
+
+STATES = {
+    "failed": lambda: _has(FAILED),
+    "locked": lambda: _has(LOCKED),
+    "maintenance": lambda: _has(MAINTENANCE),
+    "deploying": lambda: Exists(Deployment.objects.filter(microservice=OuterRef("pk"), status__in=DEPLOYMENT_OPEN)),
+    "empty": lambda: ~_has(Q()),
+}

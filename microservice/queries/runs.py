@@ -1,0 +1,169 @@
+"""Deployments and operations: lists, progress, the matrix of hosts and steps, the first error, output."""
+
+from collections import defaultdict
+from dataclasses import dataclass, field
+
+from django.db.models import Count, F, Q
+
+from access.callers import Caller
+from access.problems import not_found
+from microservice import logs
+from microservice.models import Deployment, Operation, Step
+from microservice.status import (
+    DEPLOYMENT_OPEN,
+    OPERATION_ENDED,
+    OPERATION_WENT_WRONG,
+    RETRYABLE,
+    Action,
+    DeploymentStatus,
+    OperationStatus,
+)
+
+from .fleet import progress_of
+from .paging import Page, newest_first, visible
+
+ROWS = 100  # hosts of the matrix on one page
+TAIL = 4096  # bytes of output that are looked at for the line that goes with an error
+
+
+@dataclass(slots=True)
+class Row:
+    """One operation with a cell for each column of the matrix: a `Step`, or None where it has no such step (yet).
+
+    The page adds whether its output is shown, which rows a click on it leaves open, and the output itself.
+    """
+
+    operation: Operation
+    cells: list[Step | None]
+    open: bool = False
+    toggle: str = ""
+    output: dict | None = None
+
+    @property
+    def waits(self) -> bool:
+        return not has_ended(self.operation)
+
+
+@dataclass(slots=True)
+class Matrix:
+    columns: list[str] = field(default_factory=list)
+    rows: list[Row] = field(default_factory=list)
+    next: str = ""
+
+
+def deployments(caller: Caller, filters: dict[str, str], after: str = "") -> Page:
+    """Newest first, with progress; `filters`: service (name), status, action. Two queries."""
+    rows = Deployment.objects.filter(visible(caller, "microservice")).select_related(
+        "microservice", "from_version", "dest_version"
+    )
+    if name := filters.get("service"):
+        rows = rows.filter(microservice__name=name)
+    status = filters.get("status", "")
+    if status in DeploymentStatus.values:
+        rows = rows.filter(status=status)
+    elif status == "open":
+        rows = rows.filter(status__in=DEPLOYMENT_OPEN)
+    if filters.get("action") in Action.values:
+        rows = rows.filter(action=filters["action"])
+    page = newest_first(rows, after)
+    progress_of(page.rows)
+    return page
+
+
+def deployment(caller: Caller, number: int) -> Deployment:
+    found = (
+        Deployment.objects.filter(visible(caller, "microservice"), pk=number)
+        .select_related("microservice", "from_version", "dest_version", "origin")
+        .first()
+    )
+    if found is None:
+        raise not_found("deployment")
+    return found
+
+
+def counts(of: Deployment) -> dict[str, int]:
+    """How many operations have each status, in the order of OperationStatus; statuses that none has are left out."""
+    found = dict(of.operations.values_list("status").annotate(n=Count("pk")).order_by())
+    return {status: found[status] for status in OperationStatus.values if status in found}
+
+
+def may_be_retried(by_status: dict[str, int]) -> int:
+    return sum(n for status, n in by_status.items() if status in RETRYABLE)
+
+
+def matrix(of: Deployment, status: str = "", after: str = "") -> Matrix:
+    """A page of hosts × steps, in the order in which hosts take their turn. Two queries."""
+    rows = of.operations.select_related("host", "from_version", "dest_version").order_by("pk")
+    if status in OperationStatus.values:
+        rows = rows.filter(status=status)
+    elif status == "wrong":
+        rows = rows.filter(status__in=OPERATION_WENT_WRONG | {OperationStatus.UNKNOWN})
+    if after.isascii() and after.isdigit() and len(after) < 19:
+        rows = rows.filter(pk__gt=int(after))
+    found = list(rows[: ROWS + 1])
+    more = str(found[ROWS - 1].pk) if len(found) > ROWS else ""
+    found = found[:ROWS]
+    steps: dict[int, dict[str, Step]] = defaultdict(dict)
+    order: dict[str, int] = {}
+    for step in Step.objects.filter(operation__in=[row.pk for row in found]).order_by("position", "pk"):
+        steps[step.operation_id][step.name] = step
+        order.setdefault(step.name, step.position)
+    columns = sorted(order, key=order.__getitem__)
+    return Matrix(columns, [Row(row, [steps[row.pk].get(name) for name in columns]) for row in found], more)
+
+
+def first_error(of: Deployment) -> Operation | None:
+    """The operation that went wrong first, or that is being undone: what somebody on call wants to see on top."""
+    return (
+        of.operations.filter(Q(status__in=OPERATION_WENT_WRONG) | ~Q(error=""))
+        .select_related("host")
+        .order_by(F("finished").asc(nulls_last=True), "pk")
+        .first()
+    )
+
+
+def operation(caller: Caller, number: int) -> Operation:
+    found = (
+        Operation.objects.filter(visible(caller, "deployment__microservice"), pk=number)
+        .select_related("deployment__microservice", "host", "from_version", "dest_version", "instance")
+        .first()
+    )
+    if found is None:
+        raise not_found("operation")
+    return found
+
+
+def attempts(of: Operation) -> list[Operation]:
+    """Every operation on the same instance, newest first: attempts side by side. At most ten."""
+    return list(
+        Operation.objects.filter(
+            instance_number=of.instance_number, deployment__microservice=of.deployment.microservice
+        )
+        .select_related("from_version", "dest_version")
+        .order_by("-pk")[:10]
+    )
+
+
+def output(of: Operation, start: int, most: int) -> tuple[bytes, int]:
+    """Output from byte `start`, at most `most` bytes, and the offset behind them. Cut after a line's end if it can be."""
+    end = logs.size(of.pk)
+    start = min(start, end)
+    data = b"".join(logs.read(of.pk, start, min(end, start + most)))
+    if start + len(data) < end or not has_ended(of):
+        # A character or a colour may be cut in two where more is to come: what follows the last newline waits for it.
+        cut = data.rfind(b"\n") + 1
+        if cut or len(data) < most:
+            data = data[:cut]
+    return data, start + len(data)
+
+
+def last_lines(of: Operation, number: int = 6) -> str:
+    """The last lines that an operation printed, as they came: never trust them."""
+    end = logs.size(of.pk)
+    data = b"".join(logs.read(of.pk, max(0, end - TAIL), end))
+    lines = [line for line in data.decode("utf-8", "replace").splitlines() if line.strip()]
+    return "\n".join(lines[-number:])
+
+
+def has_ended(of: Operation) -> bool:
+    return of.status in OPERATION_ENDED

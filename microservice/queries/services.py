@@ -1,0 +1,136 @@
+"""A service's pages: its versions, its instances, and what to choose from in a dialog."""
+
+from dataclasses import dataclass
+
+from django.db.models import Count, Exists, Max, Min, OuterRef, Q, QuerySet
+
+from access.callers import Caller
+from access.problems import not_found
+from asset.models import Asset
+from microservice.models import Deployment, MicroService, MicroServiceInstance, MicroServiceVersion
+from microservice.status import DEPLOYMENT_OPEN, MAY_CHANGE_VERSION, BuildStatus
+from microservice.targets import Wish, why_not
+
+from .fleet import FAILED, LOCKED, MAINTENANCE
+from .paging import Page, by_key, newest_first, visible
+
+
+@dataclass(slots=True)
+class Overview:
+    """What the head of a service's pages shows."""
+
+    instances: int
+    versions: int
+    least: int | None
+    most: int | None
+    deployments: list[Deployment]
+
+
+def service(caller: Caller, name: str) -> MicroService:
+    """The service of that name, or a 404 where there is none or the caller may not see it."""
+    found = MicroService.objects.filter(visible(caller), name=name).first()
+    if found is None:
+        raise not_found("service")
+    return found
+
+
+def version(of: MicroService, number: int) -> MicroServiceVersion:
+    found = MicroServiceVersion.objects.filter(microservice=of, pk=number).first()
+    if found is None:
+        raise not_found("version")
+    return found
+
+
+def overview(of: MicroService) -> Overview:
+    """Three queries."""
+    built = MicroServiceVersion.objects.filter(microservice=of).aggregate(
+        n=Count("pk"),
+        least=Min("pk", filter=Q(status=BuildStatus.SUCCESS)),
+        most=Max("pk", filter=Q(status=BuildStatus.SUCCESS)),
+    )
+    going = Deployment.objects.filter(microservice=of, status__in=DEPLOYMENT_OPEN)
+    return Overview(
+        instances=of.instances.count(),
+        versions=built["n"],
+        least=built["least"],
+        most=built["most"],
+        deployments=list(going.select_related("from_version", "dest_version")[:5]),
+    )
+
+
+def versions(of: MicroService, q: str = "", status: str = "", after: str = "") -> Page:
+    """Newest first; each with `running`, how many instances run it. Two queries."""
+    rows = MicroServiceVersion.objects.filter(microservice=of)
+    if q:
+        rows = rows.filter(Q(version__icontains=q) | Q(ref__icontains=q))
+    if status in BuildStatus.labels:
+        rows = rows.filter(status=BuildStatus[status.upper()])
+    elif status == "runs":
+        rows = rows.filter(pk__in=of.instances.values("version"))
+    page = newest_first(rows, after)
+    counted = dict(
+        MicroServiceInstance.objects.filter(microservice=of, version__in=[row.pk for row in page])
+        .values_list("version")
+        .annotate(n=Count("pk"))
+        .order_by()
+    )
+    for row in page:
+        row.running = counted.get(row.pk, 0)
+    return page
+
+
+def instances(of: MicroService, filters: dict[str, str], after: str = "") -> Page:
+    """By host name; `filters`: q, state (failed, locked, maintenance) and version (an id)."""
+    rows = _with_names(of)
+    if q := filters.get("q"):
+        rows = rows.filter(Q(host__hostname__icontains=q) | Q(host__ip__startswith=q) | Q(tag__icontains=q))
+    if condition := {"failed": FAILED, "locked": LOCKED, "maintenance": MAINTENANCE}.get(filters.get("state", "")):
+        rows = rows.filter(condition)
+    number = filters.get("version", "")
+    if number.isascii() and number.isdigit() and len(number) < 19:
+        rows = rows.filter(version=int(number))
+    return by_key(rows, "host__hostname", after)
+
+
+def instances_of_version(of: MicroService, number: int, most: int) -> list[MicroServiceInstance]:
+    """The instances that run this version, by host name, at most `most`."""
+    return list(_with_names(of).filter(version=number).order_by("host__hostname")[:most])
+
+
+def instance(of: MicroService, number: int) -> MicroServiceInstance:
+    found = _with_names(of).filter(pk=number).first()
+    if found is None:
+        raise not_found("instance")
+    return found
+
+
+def why_not_now(row: MicroServiceInstance, wish: Wish) -> str:
+    """What keeps an instance from being taken, from its row alone. Pure; the rule itself is `Wish.free`."""
+    free = not row.locked and row.status in wish.may_be and not row.is_maintain
+    return "" if free else why_not(row, wish)[1]
+
+
+def hosts_running(of: MicroService, version: MicroServiceVersion, most: int) -> list[tuple[MicroServiceInstance, str]]:
+    """The instances that run a version, each with why its version cannot change now ("" where it can). One query."""
+    wish = Wish(of, MAY_CHANGE_VERSION, version)
+    return [(row, why_not_now(row, wish)) for row in instances_of_version(of, version.pk, most)]
+
+
+def came_from(of: MicroService, version: MicroServiceVersion) -> int | None:
+    """The version that most of the instances ran before they ran this one."""
+    rows = of.instances.filter(version=version, previous_version__isnull=False).values_list("previous_version")
+    most = rows.annotate(n=Count("pk")).order_by("-n", "-previous_version").first()
+    return most[0] if most else None
+
+
+def hosts_without(of: MicroService, most: int) -> list[tuple[Asset, bool]]:
+    """Hosts with whether they have the service already (nothing can be installed there); free ones first. Two queries."""
+    taken = set(of.instances.values_list("host", flat=True))
+    rows = Asset.objects.alias(has=Exists(of.instances.filter(host=OuterRef("pk")))).order_by("has", "hostname")
+    return [(host, host.pk in taken) for host in rows[:most]]
+
+
+def _with_names(of: MicroService) -> QuerySet[MicroServiceInstance]:
+    return MicroServiceInstance.objects.filter(microservice=of).select_related(
+        "host", "version", "previous_version", "lock_deployment", "last_operation", "last_operation__dest_version"
+    )

@@ -1,0 +1,223 @@
+"""What every page's template speaks: a status, a glyph, a time. A status looks the same wherever it is shown."""
+
+from datetime import datetime, timedelta
+from urllib.parse import urlencode
+
+from django import template
+from django.forms import BoundField
+from django.templatetags.static import static
+from django.utils import timezone
+from django.utils.html import format_html
+from django.utils.safestring import SafeString, mark_safe
+
+from microservice import terminal
+from microservice.status import (
+    BuildStatus,
+    DeploymentStatus,
+    InstanceStatus,
+    OperationStatus,
+    StepStatus,
+    UndoStatus,
+)
+
+register = template.Library()
+
+# For each kind of status: member → (tone, glyph). Tones are classes of console.css, glyphs symbols of glyphs.svg.
+_WAITING, _GOING, _GOOD, _WRONG = ("idle", "wait"), ("run", "run"), ("ok", "ok"), ("bad", "bad")
+_UNDOING, _UNDONE, _LEFT_OUT, _BROKEN = ("undo", "run"), ("undo", "undo"), ("idle", "none"), ("bad", "warn")
+LOOKS: dict[str, tuple[type, dict]] = {
+    "build": (
+        BuildStatus,
+        {
+            BuildStatus.PENDING: _WAITING,
+            BuildStatus.BUILDING: _GOING,
+            BuildStatus.SUCCESS: _GOOD,
+            BuildStatus.TIMEOUT: _WRONG,
+            BuildStatus.FAILED: _WRONG,
+            BuildStatus.DUPLICATE: ("idle", "copy"),
+        },
+    ),
+    "instance": (
+        InstanceStatus,
+        {
+            InstanceStatus.RUNNING: _GOOD,
+            InstanceStatus.INSTALLING: _GOING,
+            InstanceStatus.UPGRADING: _GOING,
+            InstanceStatus.REVERTING: _GOING,
+            InstanceStatus.DELETING: _GOING,
+            InstanceStatus.INSTALL_FAILED: _WRONG,
+            InstanceStatus.UPGRADE_FAILED: _WRONG,
+            InstanceStatus.REVERT_FAILED: _WRONG,
+            InstanceStatus.DELETE_FAILED: _WRONG,
+        },
+    ),
+    "deployment": (
+        DeploymentStatus,
+        {
+            DeploymentStatus.QUEUED: _WAITING,
+            DeploymentStatus.RUNNING: _GOING,
+            DeploymentStatus.PAUSED: ("warn", "pause"),
+            DeploymentStatus.CANCELLING: _UNDOING,
+            DeploymentStatus.SUCCEEDED: _GOOD,
+            DeploymentStatus.FAILED: _WRONG,
+            DeploymentStatus.CANCELLED: ("idle", "stop"),
+        },
+    ),
+    "operation": (
+        OperationStatus,
+        {
+            OperationStatus.PENDING: _WAITING,
+            OperationStatus.QUEUED: _WAITING,
+            OperationStatus.RUNNING: _GOING,
+            OperationStatus.UNKNOWN: ("warn", "ask"),
+            OperationStatus.SUCCEEDED: _GOOD,
+            OperationStatus.UNDONE: _UNDONE,
+            OperationStatus.FAILED: _BROKEN,
+            OperationStatus.CANCELLED: ("idle", "stop"),
+            OperationStatus.NOT_STARTED: _LEFT_OUT,
+        },
+    ),
+    "step": (
+        StepStatus,
+        {
+            StepStatus.PENDING: _WAITING,
+            StepStatus.RUNNING: _GOING,
+            StepStatus.DONE: _GOOD,
+            StepStatus.FAILED: _WRONG,
+            StepStatus.UNDOING: _UNDOING,
+            StepStatus.UNDONE: _UNDONE,
+            StepStatus.UNDO_FAILED: _BROKEN,
+        },
+    ),
+    "undo": (
+        UndoStatus,
+        {
+            UndoStatus.NONE: _LEFT_OUT,
+            UndoStatus.UNDOING: _UNDOING,
+            UndoStatus.UNDONE: _UNDONE,
+            UndoStatus.FAILED: _BROKEN,
+        },
+    ),
+}
+
+
+@register.simple_tag
+def glyph(name: str, spin: bool = False) -> SafeString:
+    """A picture from glyphs.svg. It never says anything by itself: a word stands beside it."""
+    return format_html(
+        '<svg class="glyph{}" aria-hidden="true"><use href="{}#{}"></use></svg>',
+        " spin" if spin else "",
+        static("glyphs.svg"),
+        name,
+    )
+
+
+@register.simple_tag
+def status(value, kind: str) -> SafeString:
+    """A status as glyph, word and colour. `kind`: build, instance, deployment, operation, step or undo."""
+    words, looks = LOOKS[kind]
+    member = words(value)
+    tone, picture = looks[member]
+    return format_html(
+        '<span class="status tone-{}">{}{}</span>',
+        tone,
+        glyph(picture, spin=picture == "run"),
+        member.label.replace("_", " "),
+    )
+
+
+@register.simple_tag
+def mark(tone: str, picture: str, word: str) -> SafeString:
+    """The same look for what is no status of its own: a lock, maintenance, reachable."""
+    return format_html('<span class="status tone-{}">{}{}</span>', tone, glyph(picture), word)
+
+
+@register.filter
+def tone(value, kind: str) -> str:
+    words, looks = LOOKS[kind]
+    return looks[words(value)][0]
+
+
+@register.filter
+def word(value, kind: str) -> str:
+    return LOOKS[kind][0](value).label.replace("_", " ")
+
+
+@register.simple_tag
+def when(moment: datetime | None, empty: str = "never") -> SafeString:
+    """A moment as its age; the page's script keeps it fresh and adds the reader's own clock time."""
+    if moment is None:
+        return format_html('<span class="muted">{}</span>', empty)
+    return format_html(
+        '<time class="nowrap" datetime="{}" title="{}" data-age>{}</time>',
+        moment.isoformat(timespec="seconds"),
+        moment.strftime("%Y-%m-%d %H:%M:%S UTC"),
+        age(timezone.now() - moment),
+    )
+
+
+def age(passed: timedelta) -> str:
+    """About how long ago, in one unit. The same words as static/js/page.js."""
+    seconds = max(0, int(passed.total_seconds()))
+    if seconds < 5:
+        return "just now"
+    for size, unit in ((86400, "d"), (3600, "h"), (60, "min"), (1, "s")):
+        if seconds >= size:
+            return f"{seconds // size} {unit} ago"
+    return "just now"
+
+
+@register.simple_tag
+def took(started: datetime | None, finished: datetime | None) -> str:
+    """How long something took: 340 ms, 12.4 s, 3 min 20 s."""
+    if not started or not finished:
+        return ""
+    seconds = max(0.0, (finished - started).total_seconds())
+    if seconds < 1:
+        return f"{round(seconds * 1000)} ms"
+    if seconds < 60:
+        return f"{seconds:.1f} s"
+    return f"{int(seconds) // 60} min {int(seconds) % 60} s"
+
+
+@register.filter
+def plain(text: str) -> str:
+    """Words that came from a host, without what could reorder or hide them."""
+    return terminal.plain(text or "")
+
+
+@register.simple_tag(takes_context=True)
+def link(context, **changes) -> str:
+    """This page's address with some of its query changed; an empty value takes the name away, and so the cursor."""
+    query = {name: value for name, value in context["request"].GET.items() if name not in ("after", "rows")}
+    query.update(changes)
+    kept = {name: value for name, value in query.items() if value not in ("", None)}
+    return "?" + urlencode(kept)
+
+
+@register.simple_tag
+def control(field: BoundField) -> SafeString:
+    """A form field's control, tied to its hint and its error for those who cannot see them stand together."""
+    described = [f"{field.auto_id}-hint"] if field.help_text else []
+    attributes = {}
+    if field.errors:
+        described.append(f"{field.auto_id}-wrong")
+        attributes["aria-invalid"] = "true"
+    if described:
+        attributes["aria-describedby"] = " ".join(described)
+    return mark_safe(field.as_widget(attrs=attributes))  # noqa: S308  Django's own widget, escaped by its template
+
+
+@register.filter
+def words(text: str) -> list[str]:
+    """The words of a text, to loop over."""
+    return text.split()
+
+
+@register.filter
+def changes(row) -> list[tuple[str, object, object]]:
+    """What a row of the history says that changed: (name, before, after), with "" where there was or is nothing."""
+    before, after = row.before or {}, row.after or {}
+    names = dict.fromkeys([*after, *before])
+    found = [(name, before.get(name), after.get(name)) for name in names]
+    return [(name, "" if old is None else old, "" if new is None else new) for name, old, new in found if old or new]

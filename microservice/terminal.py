@@ -1,0 +1,122 @@
+"""Output of commands as harmless HTML: colours become CSS classes, every other control sequence is dropped.
+
+Whatever a host prints is hostile until proven otherwise: it is escaped here, marks that reorder or hide text are shown
+as what they are, and a line that never ends is clipped. Nothing else in the console may turn output into markup.
+"""
+
+import re
+from dataclasses import dataclass
+
+from django.utils.html import escape
+from django.utils.safestring import SafeString, mark_safe
+
+LINE_LIMIT = 4000  # characters of one line that are shown
+
+# CSI, OSC (ended by BEL or ST, or by the line's end), DCS and its kin, two-byte escapes, a lone ESC; both 7 and 8 bit.
+SEQUENCE = re.compile(
+    r"(?:\x1b\[|\x9b)(?P<arguments>[0-?]{0,64})[ -/]{0,8}(?P<final>[@-~])?"
+    r"|(?:\x1b\]|\x9d)[^\x07\x1b\x9c\n]*(?:\x07|\x1b\\|\x9c)?"
+    r"|(?:\x1b[PX^_]|[\x90\x98\x9e\x9f])[^\x1b\x9c\n]*(?:\x1b\\|\x9c)?"
+    r"|\x1b[ -/]{0,8}[0-~]?"
+)
+# Control characters, and marks that reorder, join or hide what is read: shown by their code.
+HIDDEN = re.compile(
+    "[\x00-\x08\x0b-\x1f\x7f-\x9f\u00ad\u061c\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb]"
+)
+COLOURS = ("black", "red", "green", "yellow", "blue", "magenta", "cyan", "white")
+WEIGHTS = {1: "bold", 2: "dim", 3: "italic", 4: "underline"}
+ENDS = {22: {"bold", "dim"}, 23: {"italic"}, 24: {"underline"}, 39: set(COLOURS)}
+KNOWN = frozenset(COLOURS) | frozenset(WEIGHTS.values())
+
+
+@dataclass(frozen=True, slots=True)
+class Rendered:
+    """A piece of output as HTML, and the style that holds where the next piece starts (words with spaces between)."""
+
+    html: SafeString
+    style: str
+
+
+def render(data: bytes | str, style: str = "") -> Rendered:
+    """Turns output into escaped HTML, starting in `style` (as an earlier piece left it; unknown words are ignored)."""
+    text = data.decode("utf-8", "replace") if isinstance(data, bytes) else data
+    text = text.replace("\r\n", "\n").replace("\r", "\n")
+    now = frozenset(style.split()) & KNOWN
+    out: list[str] = []
+    room = LINE_LIMIT
+    at = 0
+    for match in SEQUENCE.finditer(text):
+        room = _write(out, text[at : match.start()], now, room)
+        at = match.end()
+        if match["final"] == "m":
+            now = _restyle(now, match["arguments"])
+    _write(out, text[at:], now, room)
+    return Rendered(mark_safe("".join(out)), " ".join(sorted(now)))  # noqa: S308  every piece was escaped by _write
+
+
+def plain(text: str) -> str:
+    """The same output as bare text, for a title or an error line: no sequences, hidden marks shown by their code."""
+    return HIDDEN.sub(lambda match: _name(match[0]), SEQUENCE.sub("", text.replace("\r\n", "\n").replace("\r", "\n")))
+
+
+def _write(out: list[str], text: str, style: frozenset[str], room: int) -> int:
+    """Appends `text` in `style`; returns how many characters its last line may still have (below 0: clipped)."""
+    if not text:
+        return room
+    pieces = []
+    for number, line in enumerate(text.split("\n")):
+        if number:
+            pieces.append("\n")
+            room = LINE_LIMIT
+        if room >= 0:
+            pieces.append(_visible(line[:room]))
+            if len(line) > room:
+                pieces.append(
+                    f'<span class="clipped">… the rest of this line is not shown (over {LINE_LIMIT} characters)</span>'
+                )
+                room = -1
+            else:
+                room -= len(line)
+    written = "".join(pieces)
+    names = " ".join(f"t-{word}" for word in sorted(style))
+    out.append(f'<span class="{names}">{written}</span>' if names and written else written)
+    return room
+
+
+def _visible(line: str) -> str:
+    """Escaped text in which hidden marks are spans that name them."""
+    parts = []
+    at = 0
+    for match in HIDDEN.finditer(line):
+        parts.append(escape(line[at : match.start()]))
+        parts.append(f'<span class="seen">{_name(match[0])}</span>')
+        at = match.end()
+    parts.append(escape(line[at:]))
+    return "".join(parts)
+
+
+def _name(character: str) -> str:
+    code = ord(character)
+    return f"^{chr(code ^ 0x40)}" if code < 0x20 else f"U+{code:04X}"
+
+
+def _restyle(style: frozenset[str], arguments: str) -> frozenset[str]:
+    """The style after one SGR sequence. Backgrounds and 256 colours are left out: no theme could promise contrast."""
+    codes = [int(part) if part.isdigit() else 0 for part in arguments.replace(":", ";").split(";")]
+    now = set(style)
+    at = 0
+    while at < len(codes):
+        code = codes[at]
+        if code in (38, 48):
+            at += 3 if codes[at + 1 : at + 2] == [5] else 5
+            continue
+        if code == 0:
+            now.clear()
+        elif code in WEIGHTS:
+            now.add(WEIGHTS[code])
+        elif code in ENDS:
+            now -= ENDS[code]
+        elif 30 <= code <= 37 or 90 <= code <= 97:
+            now = now - set(COLOURS) | {COLOURS[code % 10]}
+        at += 1
+    return frozenset(now)

@@ -1,0 +1,71 @@
+"""Tokens and the history."""
+
+from datetime import timedelta
+
+from django.conf import settings
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
+from django.utils import timezone
+
+from access.callers import SCOPES, Caller
+from access.models import Token
+from access.problems import Problem, forbidden, not_found
+from access.tokens import make_token
+from microservice.forms import TokenForm, blame
+from microservice.history import record
+from microservice.queries import hosts as found
+
+from .guard import go, page, say, show, wanted
+
+
+@page("read", ("GET", "POST"))
+def tokens(request: HttpRequest, caller: Caller) -> HttpResponse:
+    """The caller's tokens and a form for another, which is shown once: in the answer to this very POST."""
+    form = TokenForm(request.POST or None)
+    made, secret = None, ""
+    if request.method == "POST" and form.is_valid():
+        try:
+            made, secret = _make(request, caller, form.cleaned_data)
+            form = TokenForm()
+        except Problem as problem:
+            blame(form, problem)
+    context = {
+        "form": form,
+        "tokens": found.tokens(caller),
+        "made": made,
+        "secret": secret,
+        "address": settings.PUBLIC_URL,
+        "own": [scope for scope in SCOPES if caller.may(scope)],
+    }
+    return render(request, "settings/tokens.html", context, status=422 if form.errors else 200)
+
+
+def _make(request: HttpRequest, caller: Caller, asked: dict) -> tuple[Token, str]:
+    lacking = [scope for scope in asked["scopes"] if not caller.may(scope)]
+    if lacking:
+        raise forbidden(f"You cannot give a right that you do not have: {', '.join(lacking)}.")
+    expires = timezone.now() + timedelta(days=asked["days"]) if asked["days"] else None
+    row, text = make_token(
+        request.user, asked["name"], asked["scopes"], services=caller.services, expires=expires, created_by=caller.name
+    )
+    record(caller, "create", "token", row, after={"scopes": row.scopes, "services": row.services})
+    return row, text
+
+
+@page("read", ("POST",))
+def revoke(request: HttpRequest, caller: Caller, number: int) -> HttpResponse:
+    token = next((one for one in found.tokens(caller) if one.pk == number), None)
+    if token is None:
+        raise not_found("token")
+    if Token.objects.filter(pk=number, revoked=None).update(revoked=timezone.now()):
+        record(caller, "delete", "token", token)
+    say(request, f"{token.name} was taken back. It is refused from now on.")
+    return go("tokens")
+
+
+@page()
+def history(request: HttpRequest, caller: Caller) -> HttpResponse:
+    asked = wanted(request, "actor", "action", "q", "after")
+    after = asked.pop("after")
+    context = {**asked, "page": found.history(caller, asked, after), "filtered": any(asked.values())}
+    return show(request, "settings/history.html", "settings/history_rows.html", context)

@@ -1,0 +1,91 @@
+"""Who may see a page, and how a refusal is shown. Every view but signing in goes through `page`."""
+
+from collections.abc import Callable
+from functools import wraps
+from urllib.parse import urlencode
+
+from django.conf import settings
+from django.contrib import messages
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.shortcuts import render
+from django.urls import reverse
+from django.views.decorators.cache import never_cache
+
+from access.problems import Problem, forbidden, invalid
+from access.recognise import caller_of
+
+View = Callable[..., HttpResponse]
+
+
+def page(scope: str = "read", methods: tuple[str, ...] = ("GET",)) -> Callable[[View], View]:
+    """Wraps `view(request, caller, …)`: signed in, with the right `scope` to send anything (to look takes `read`).
+
+    A `Problem` that the view lets through becomes the problem page with its own HTTP status.
+    """
+
+    def decorate(view: View) -> View:
+        @wraps(view)
+        @never_cache
+        def guarded(request: HttpRequest, *args, **kwargs) -> HttpResponse:
+            try:
+                if request.method not in (*methods, "HEAD"):
+                    raise Problem(405, "method_not_allowed", "This address does not take that kind of request.")
+                caller = caller_of(request)
+                if caller is None or not request.user.is_authenticated:
+                    return _to_sign_in(request)
+                needed = "read" if request.method in ("GET", "HEAD") else scope
+                if not caller.may(needed):
+                    raise forbidden(f"You need the right “{needed}” for this.", "Ask an administrator for it.")
+                request.caller = caller
+                return view(request, caller, *args, **kwargs)
+            except Problem as problem:
+                return refused(request, problem)
+
+        return guarded
+
+    return decorate
+
+
+def _to_sign_in(request: HttpRequest) -> HttpResponse:
+    """To the sign-in page and back. A script that fetches a fragment is told so instead of being given a form."""
+    target = request.get_full_path() if request.method == "GET" else "/"
+    where = f"{settings.LOGIN_URL}?{urlencode({'next': target})}"
+    if request.headers.get("HX-Request"):
+        return HttpResponse(status=401, headers={"HX-Redirect": where})
+    return HttpResponseRedirect(where)
+
+
+def refused(request: HttpRequest, problem: Problem) -> HttpResponse:
+    return render(request, "problem.html", {"problem": problem}, status=problem.status)
+
+
+def say(request: HttpRequest, text: str) -> None:
+    messages.success(request, text)
+
+
+def complain(request: HttpRequest, problem: Problem) -> None:
+    """Shows a refusal on the next page, where the form that was refused has nothing typed in it to lose."""
+    messages.error(request, f"{problem.detail} {problem.hint}".strip())
+
+
+def go(name: str, *args) -> HttpResponseRedirect:
+    return HttpResponseRedirect(reverse(f"console:{name}", args=args))
+
+
+def show(request: HttpRequest, whole: str, rows: str, context: dict) -> HttpResponse:
+    """A list's page; or, where the page's script asks for what comes after a row, only the rows that follow."""
+    template = rows if request.headers.get("HX-Request") and request.GET.get("after") else whole
+    return render(request, template, context)
+
+
+def wanted(request: HttpRequest, *names: str) -> dict[str, str]:
+    """The named parts of the query as text without NUL (which PostgreSQL would refuse), "" where they are missing."""
+    return {name: request.GET.get(name, "").replace("\0", "").strip()[:200] for name in names}
+
+
+def ids(request: HttpRequest, name: str) -> list[int]:
+    """Every value of a repeated field that is a row's id; anything else is a 422."""
+    values = request.POST.getlist(name) or request.GET.getlist(name)
+    if any(not (value.isascii() and value.isdigit() and len(value) < 19) for value in values):
+        raise invalid(f"/{name}", "must be ids")
+    return list(dict.fromkeys(int(value) for value in values))

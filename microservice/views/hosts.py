@@ -1,0 +1,149 @@
+"""Hosts and credentials."""
+
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
+
+from access.callers import Caller
+from access.problems import Problem, not_found
+from asset import contact, credentials, keys
+from asset import hosts as host_changes
+from asset.models import Asset, Credential
+from microservice.forms import CredentialForm, HostForm, blame
+from microservice.queries import hosts as found
+
+from .guard import complain, go, page, say, show, wanted
+
+
+@page()
+def hosts(request: HttpRequest, caller: Caller) -> HttpResponse:
+    asked = wanted(request, "q", "state", "after")
+    context = {
+        **asked,
+        "page": found.hosts(**asked),
+        "filtered": bool(asked["q"] or asked["state"]),
+        "may_admin": caller.may("admin"),
+    }
+    return show(request, "host/list.html", "host/list_rows.html", context)
+
+
+@page("admin", ("GET", "POST"))
+def new(request: HttpRequest, caller: Caller) -> HttpResponse:
+    form = HostForm(request.POST or None)
+    if request.method == "POST" and form.is_valid():
+        try:
+            host = host_changes.create(caller, form.values())
+        except Problem as problem:
+            blame(form, problem)
+        else:
+            say(request, f"{host.hostname} was added. Check it, and trust its key if you gave none.")
+            return go("host", host.pk)
+    return render(request, "host/edit.html", {"form": form}, status=422 if form.errors else 200)
+
+
+@page("admin", ("GET", "POST"))
+def edit(request: HttpRequest, caller: Caller, number: int) -> HttpResponse:
+    host = found.host(number)
+    before = host_changes.shown(host)
+    form = HostForm(request.POST or None, initial=before)
+    if request.method == "POST" and form.is_valid():
+        try:
+            host_changes.change(caller, host, form.values())
+        except Problem as problem:
+            blame(form, problem)
+        else:
+            say(request, f"{host.hostname} was saved.")
+            return go("host", host.pk)
+    return render(request, "host/edit.html", {"form": form, "host": host}, status=422 if form.errors else 200)
+
+
+@page()
+def host(request: HttpRequest, caller: Caller, number: int, finding: dict | None = None) -> HttpResponse:
+    return _page(request, caller, found.host(number))
+
+
+@page("deploy", ("POST",))
+def check(request: HttpRequest, caller: Caller, number: int) -> HttpResponse:
+    """Asks the host now and shows what was found on its page; at most 10 s."""
+    finding = contact.check(found.host(number), caller)
+    return _page(request, caller, found.host(number), finding)
+
+
+@page("admin", ("POST",))
+def trust(request: HttpRequest, caller: Caller, number: int) -> HttpResponse:
+    """Pins the key whose fingerprint somebody has compared and typed."""
+    host = found.host(number)
+    fingerprint = request.POST.get("fingerprint", "")
+    try:
+        contact.trust(host, fingerprint, caller)
+    except Problem as problem:
+        return _page(request, caller, host, problem=problem, fingerprint=fingerprint)
+    say(request, f"The key of {host.hostname} is trusted from now on.")
+    return go("host", host.pk)
+
+
+@page("admin", ("POST",))
+def delete(request: HttpRequest, caller: Caller, number: int) -> HttpResponse:
+    host = found.host(number)
+    try:
+        host_changes.delete(caller, host)
+    except Problem as problem:
+        complain(request, problem)
+        return go("host", number)
+    say(request, f"{host.hostname} was deleted.")
+    return go("hosts")
+
+
+@page("admin", ("GET", "POST"))
+def credential_list(request: HttpRequest, caller: Caller) -> HttpResponse:
+    """Every credential, and a form for another. Nothing of a secret ever comes back."""
+    form = CredentialForm(request.POST or None)
+    if request.method == "POST" and form.is_valid():
+        values = {name: value for name, value in form.cleaned_data.items() if value or name != "passphrase"}
+        try:
+            made = credentials.create(caller, values)
+        except Problem as problem:
+            blame(form, problem)
+        else:
+            say(request, f"{made.name} was added.")
+            return go("credentials")
+    context = {"form": form, "credentials": found.credentials(), "may_admin": caller.may("admin")}
+    return render(request, "host/credentials.html", context, status=422 if form.errors else 200)
+
+
+@page("admin", ("POST",))
+def credential_delete(request: HttpRequest, caller: Caller, number: int) -> HttpResponse:
+    credential = Credential.objects.defer("secret", "passphrase").filter(pk=number).first()
+    if credential is None:
+        raise not_found("credential")
+    try:
+        credentials.delete(caller, credential)
+        say(request, f"{credential.name} was deleted.")
+    except Problem as problem:
+        complain(request, problem)
+    return go("credentials")
+
+
+def _page(request: HttpRequest, caller: Caller, host: Asset, finding: dict | None = None, **more) -> HttpResponse:
+    problem = more.get("problem")
+    context = {
+        "host": host,
+        "runs": found.runs_on(host, caller),
+        "finding": finding,
+        "pinned": _fingerprint(host.host_key),
+        "offered": _fingerprint((finding or {}).get("offered_key") or host.offered_key),
+        "show_trust": not host.host_key
+        or bool(finding and finding["key_changed"])
+        or bool(host.offered_key or problem),
+        "may_admin": caller.may("admin"),
+        "may_deploy": caller.may("deploy"),
+        **more,
+    }
+    return render(request, "host/page.html", context, status=problem.status if problem else 200)
+
+
+def _fingerprint(key: str) -> str:
+    """A key's fingerprint, or "" where there is none or nothing can be made of what the host offered."""
+    try:
+        return keys.fingerprint(key) if key else ""
+    except ValueError:
+        return ""

@@ -1,0 +1,153 @@
+"""A service's pages: versions, instances, settings; and what is done to them that is no deployment's dialog."""
+
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
+
+from access.callers import Caller
+from access.problems import Problem, forbidden, invalid
+from microservice import catalog, deployments
+from microservice import instances as instance_changes
+from microservice.forms import NewServiceForm, ServiceForm, VersionForm, blame
+from microservice.models import MicroService
+from microservice.queries import services
+
+from .guard import complain, go, ids, page, say, show, wanted
+
+
+def frame(caller: Caller, service: MicroService, tab: str) -> dict:
+    """What the head of each of a service's pages needs."""
+    return {
+        "service": service,
+        "tab": tab,
+        "overview": services.overview(service),
+        "may_publish": caller.may("publish", service.pk),
+        "may_deploy": caller.may("deploy", service.pk),
+    }
+
+
+@page()
+def versions(request: HttpRequest, caller: Caller, name: str) -> HttpResponse:
+    service = services.service(caller, name)
+    asked = wanted(request, "q", "status", "after")
+    context = {**asked, **frame(caller, service, "versions"), "page": services.versions(service, **asked)}
+    return show(request, "service/versions.html", "service/version_rows.html", context)
+
+
+@page()
+def instances(request: HttpRequest, caller: Caller, name: str) -> HttpResponse:
+    service = services.service(caller, name)
+    asked = wanted(request, "q", "state", "version", "after")
+    after = asked.pop("after")
+    context = {
+        **asked,
+        **frame(caller, service, "instances"),
+        "page": services.instances(service, asked, after),
+        "filtered": any(asked.values()),
+        "may_admin": caller.may("admin", service.pk),
+    }
+    return show(request, "service/instances.html", "service/instance_rows.html", context)
+
+
+@page("publish", ("GET", "POST"))
+def settings(request: HttpRequest, caller: Caller, name: str) -> HttpResponse:
+    service = services.service(caller, name)
+    before = {field: getattr(service, field) for field in ServiceForm.base_fields}
+    form = ServiceForm(request.POST or None, initial=before)
+    if request.method == "POST":
+        _must(caller, "publish", service)
+        if form.is_valid():
+            try:
+                catalog.change_service(caller, service, form.cleaned_data)
+            except Problem as problem:
+                blame(form, problem)
+            else:
+                say(request, f"{service.name} was saved.")
+                return go("service_settings", service.name)
+    context = {**frame(caller, service, "settings"), "form": form}
+    return render(request, "service/settings.html", context, status=422 if form.errors else 200)
+
+
+@page("publish", ("GET", "POST"))
+def new(request: HttpRequest, caller: Caller) -> HttpResponse:
+    form = NewServiceForm(request.POST or None)
+    if request.method == "POST" and form.is_valid():
+        try:
+            service = catalog.create_service(caller, form.cleaned_data)
+        except Problem as problem:
+            blame(form, problem)
+        else:
+            say(request, f"{service.name} was added. Say how it is started, stopped and checked.")
+            return go("service_settings", service.name)
+    return render(request, "service/new.html", {"form": form}, status=422 if form.errors else 200)
+
+
+@page("publish", ("GET", "POST"))
+def new_version(request: HttpRequest, caller: Caller, name: str) -> HttpResponse:
+    service = services.service(caller, name)
+    form = VersionForm(request.POST or None)
+    if request.method == "POST":
+        _must(caller, "publish", service)
+        if form.is_valid():
+            try:
+                version = catalog.create_version(caller, service, form.cleaned_data)[0]
+            except Problem as problem:
+                blame(form, problem)
+            else:
+                return go("version", service.name, version.pk)
+    context = {**frame(caller, service, "versions"), "form": form}
+    return render(request, "service/new_version.html", context, status=422 if form.errors else 200)
+
+
+@page()
+def version(request: HttpRequest, caller: Caller, name: str, number: int) -> HttpResponse:
+    service = services.service(caller, name)
+    found = services.version(service, number)
+    context = {
+        **frame(caller, service, "versions"),
+        "version": found,
+        "runs_on": services.instances_of_version(service, number, 100),
+    }
+    return render(request, "service/version.html", context)
+
+
+@page("deploy", ("POST",))
+def change_instances(request: HttpRequest, caller: Caller, name: str) -> HttpResponse:
+    """What was chosen for the instances that were ticked: retry, delete, or maintenance on or off."""
+    service = services.service(caller, name)
+    _must(caller, "deploy", service)
+    chosen, what = ids(request, "instance"), request.POST.get("what", "")
+    try:
+        if not chosen:
+            raise invalid("/instance", "tick at least one instance")
+        if what == "retry":
+            return go("deployment", deployments.retry_instances(caller, service, chosen).pk)
+        if what == "delete":
+            return go("deployment", deployments.delete(caller, service, chosen).pk)
+        if what not in ("maintain", "end_maintenance"):
+            raise invalid("/what", "is none of retry, delete, maintain and end_maintenance")
+        for number in chosen:
+            instance_changes.change(caller, services.instance(service, number), {"is_maintain": what == "maintain"})
+        where = "now" if what == "maintain" else "no longer"
+        say(request, f"{len(chosen)} instance{'s' if len(chosen) != 1 else ''} {where} in maintenance.")
+    except Problem as problem:
+        complain(request, problem)
+    return go("instances", service.name)
+
+
+@page("deploy", ("POST",))
+def unlock(request: HttpRequest, caller: Caller, name: str, number: int) -> HttpResponse:
+    """Breaks one instance's lock, with a reason."""
+    service = services.service(caller, name)
+    _must(caller, "deploy", service)
+    try:
+        instance = services.instance(service, number)
+        deployments.break_lock(caller, instance, request.POST.get("reason", ""))
+        say(request, f"The lock of {instance} was broken.")
+    except Problem as problem:
+        complain(request, problem)
+    return go("instances", service.name)
+
+
+def _must(caller: Caller, scope: str, service: MicroService) -> None:
+    if not caller.may(scope, service.pk):
+        raise forbidden(f"You need the right “{scope}” for {service.name}.", "Ask an administrator for it.")

@@ -1,0 +1,38 @@
+"""Signing in and out."""
+
+from django.contrib.auth.views import LoginView, LogoutView
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
+
+from access import throttle
+from access.address import client_address
+from access.problems import Problem
+
+
+class SignIn(LoginView):
+    """Django's own sign-in, with guesses counted before a password is looked at."""
+
+    template_name = "sign_in.html"
+    redirect_authenticated_user = True
+
+    def post(self, request: HttpRequest, *args, **kwargs) -> HttpResponse:
+        name, address = request.POST.get("username", "")[:150], client_address(request)
+        try:
+            throttle.sign_in(name, address)
+        except Problem as problem:
+            answer = render(
+                request, self.template_name, {"form": self.get_form(), "problem": problem}, status=problem.status
+            )
+            answer.headers.update(problem.headers)
+            return answer
+        return super().post(request, *args, **kwargs)
+
+    def form_valid(self, form) -> HttpResponse:
+        throttle.signed_in(self.request.POST.get("username", "")[:150], client_address(self.request))
+        return super().form_valid(form)
+
+
+class SignOut(LogoutView):
+    """By POST only, so that no picture on another page signs anybody out."""
+
+    http_method_names = ["post", "options"]

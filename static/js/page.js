@@ -1,0 +1,89 @@
+/* What every page does: ages that stay true, dialogs, forms that are sent once, filters that follow the typing. */
+"use strict";
+(() => {
+  const UNITS = [[86400, "d"], [3600, "h"], [60, "min"], [1, "s"]];
+
+  function age(seconds) {
+    if (seconds < 5) return "just now";
+    const [size, unit] = UNITS.find(([size]) => seconds >= size);
+    return `${Math.floor(seconds / size)} ${unit} ago`;
+  }
+
+  /* Ages in words, and on the title the moment in the reader's own zone. */
+  function refreshAges(root = document) {
+    for (const element of root.querySelectorAll("time[data-age]")) {
+      const moment = new Date(element.dateTime);
+      const words = age((Date.now() - moment) / 1000);
+      if (element.textContent !== words) element.textContent = words;
+      element.title = moment.toLocaleString(undefined, { dateStyle: "medium", timeStyle: "long" });
+    }
+  }
+  setInterval(refreshAges, 10000);
+
+  document.addEventListener("click", (event) => {
+    const opener = event.target.closest("[data-opens]");
+    if (opener) document.getElementById(opener.dataset.opens)?.showModal();
+    if (event.target.closest("[data-closes]")) event.target.closest("dialog")?.close();
+    if (event.target instanceof HTMLDialogElement) event.target.close();
+  });
+
+  /* The server starts one deployment however often a form comes; this only shows that the click was seen. */
+  document.addEventListener("submit", (event) => {
+    const form = event.target;
+    if (!form.matches("[data-once]") || event.defaultPrevented) return;
+    if (form.dataset.sent) return event.preventDefault();
+    form.dataset.sent = "1";
+    const button = event.submitter;
+    if (!button) return;
+    button.classList.add("busy");
+    button.setAttribute("aria-busy", "true");
+    if (form.dataset.waits) button.textContent = form.dataset.waits;
+  });
+  /* A page that comes back out of the browser's memory may send its forms again. */
+  addEventListener("pageshow", () => {
+    for (const form of document.querySelectorAll("form[data-sent]")) delete form.dataset.sent;
+    for (const button of document.querySelectorAll(".busy")) {
+      button.classList.remove("busy");
+      button.removeAttribute("aria-busy");
+    }
+  });
+
+  document.addEventListener("change", (event) => {
+    const field = event.target;
+    if (field.form?.matches("[data-auto]") && field.matches("select")) field.form.requestSubmit();
+    if (field.matches("[data-all]")) {
+      for (const box of boxes(field.dataset.all)) box.checked = field.checked;
+    }
+    if (field.matches("[data-means]") && field.checked) document.getElementById(field.dataset.means).checked = true;
+    /* What is confirmed is what the server has shown: until the new plan is here there is nothing to confirm. */
+    if (field.closest("[data-replans]")) document.getElementById("confirm")?.setAttribute("disabled", "");
+    countTicks();
+  });
+
+  function boxes(name) {
+    return document.querySelectorAll(`input[type=checkbox][name="${CSS.escape(name)}"]:not(:disabled)`);
+  }
+
+  function countTicks() {
+    for (const place of document.querySelectorAll("[data-count]")) {
+      const ticked = [...boxes(place.dataset.count)].filter((box) => box.checked).length;
+      place.textContent = ticked ? `${ticked} ticked` : "";
+    }
+  }
+
+  document.addEventListener("keydown", (event) => {
+    if (event.key !== "/" || event.ctrlKey || event.metaKey || event.altKey) return;
+    if (event.target.closest("input, textarea, select, [contenteditable]")) return;
+    const field = document.querySelector("[data-find]");
+    if (field) {
+      event.preventDefault();
+      field.focus();
+    }
+  });
+
+  document.addEventListener("htmx:after:swap", () => refreshAges());
+  document.addEventListener("DOMContentLoaded", () => {
+    refreshAges();
+    countTicks();
+  });
+})();
