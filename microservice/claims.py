@@ -105,14 +105,17 @@ def _due(mine: Counter, most: int, free: int) -> list[int]:
         return []
     # Deployments before operations before instances: every transaction locks in this order.
     list(Deployment.objects.select_for_update().filter(pk__in=turn).order_by("pk").values_list("pk"))
-    heads = [
-        Operation.objects.filter(deployment_id=number, status=OperationStatus.QUEUED)
-        .order_by("pk")
-        .values_list("pk", "deployment_id", "deployment__microservice_id", "host_id", "host__jump_host_id")[: most + 8]
+    columns = ("pk", "deployment_id", "deployment__microservice_id", "host_id", "host__jump_host_id")
+    queued = Operation.objects.filter(status=OperationStatus.QUEUED).order_by("pk")
+    heads = [  # SQLite takes no LIMIT directly inside a UNION, so each stands in a subquery of its own
+        Operation.objects.filter(pk__in=queued.filter(deployment_id=number).values("pk")[: most + 8])
+        .order_by()
+        .values_list(*columns)
         for number in turn
     ]
     first, *others = heads
-    candidates = [Due(*row) for row in (first.union(*others, all=True) if others else first)]
+    rows = first.union(*others, all=True) if others else first
+    candidates = sorted((Due(*row) for row in rows), key=lambda due: due.operation)
     reserve = max(1, settings.WORKER_SLOTS // 8) if settings.WORKER_SLOTS > 1 else 0
     own = InFlight(running.overall, mine, running.service, running.host, running.jump)
     return [due.operation for due in choose(candidates, own, limits(), most, free, reserve)]
