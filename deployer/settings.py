@@ -98,6 +98,7 @@ INSTALLED_APPS = [
 MIDDLEWARE = [
     "access.request_id.RequestIdMiddleware",
     "django.middleware.security.SecurityMiddleware",
+    "microservice.security.ContentSecurityPolicy",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "django.middleware.gzip.GZipMiddleware",
     "microservice.api.answers.ProblemsOnlyMiddleware",

@@ -145,7 +145,7 @@ def attempts(of: Operation) -> list[Operation]:
 
 
 def output(of: Operation, start: int, most: int) -> tuple[bytes, int]:
-    """Output from byte `start`, at most `most` bytes, and the offset behind them. Cut after a line's end if it can be."""
+    """Output from byte `start`, at most `most` bytes, and the offset behind them. Cut after a line's end."""
     end = logs.size(of.pk)
     start = min(start, end)
     data = b"".join(logs.read(of.pk, start, min(end, start + most)))

@@ -124,7 +124,7 @@ def came_from(of: MicroService, version: MicroServiceVersion) -> int | None:
 
 
 def hosts_without(of: MicroService, most: int) -> list[tuple[Asset, bool]]:
-    """Hosts with whether they have the service already (nothing can be installed there); free ones first. Two queries."""
+    """Hosts, free ones first, each with whether it has the service already (nothing can be installed there)."""
     taken = set(of.instances.values_list("host", flat=True))
     rows = Asset.objects.alias(has=Exists(of.instances.filter(host=OuterRef("pk")))).order_by("has", "hostname")
     return [(host, host.pk in taken) for host in rows[:most]]
