@@ -157,6 +157,8 @@ class _Contents:
         self.names_size += len(member.name) + len(member.linkname)
         if self.count > MEMBERS or self.names_size > ALL_NAMES_BYTES:
             raise BadArchive(f"it holds more than {MEMBERS} members, or too many long names")
+        if not member.name:  # "/": tarfile takes the slash away
+            raise BadArchive("it holds a folder without a name")
         name = "/".join(_check_name(member.name))
         if member.issparse() or not (member.isreg() or member.isdir() or member.issym() or member.islnk()):
             raise BadArchive(f"{_shown(name)} is neither a file, a folder nor a link")

@@ -10,6 +10,7 @@ from django.utils import timezone
 
 from access.callers import SCOPES, Caller
 from access.problems import Problem, conflict, forbidden, invalid, not_found
+from deployer.engine import plans
 
 from .history import record
 from .models import (
@@ -32,7 +33,6 @@ SERVICE_FIELDS = (
 )
 VERSION_FIELDS = ("version", "ref", "description", "status", "file_path")
 VERSION_CHANGES = ("status", "description", "file_path", "bad", "bad_reason")
-COMMAND_LENGTH = 65536
 # C0 and C1 control characters; commands may hold new lines and tabs.
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 _CONTROL_IN_COMMAND = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
@@ -162,8 +162,6 @@ def check_service(service: MicroService) -> None:
 
 
 def _definition_errors(service: MicroService) -> list[dict]:
-    from deployer.engine import plans
-
     errors = []
     for name, check in (("steps", plans.check_steps), ("limits", plans.check_limits),
                         ("environment", plans.check_environment)):
@@ -286,8 +284,8 @@ def _text_reason(name: str, value: Any) -> str:
     if not isinstance(value, str):
         return ""
     if name.endswith("_command"):
-        if len(value) > COMMAND_LENGTH:
-            return f"is longer than {COMMAND_LENGTH} characters"
+        if len(value) > plans.LONGEST_COMMAND:
+            return f"is longer than {plans.LONGEST_COMMAND} characters"
         return "holds a control character (lines end with LF)" if _CONTROL_IN_COMMAND.search(value) else ""
     if _CONTROL.search(value):
         return "holds a control character"

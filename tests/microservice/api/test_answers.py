@@ -1,0 +1,216 @@
+"""Whatever goes wrong under /api/ is one kind of answer: application/problem+json."""
+import json
+
+import pytest
+from django.contrib.auth import get_user_model
+from django.db import IntegrityError, OperationalError
+from django.test import Client
+from django.urls import resolve
+from tests.microservice import fleet
+from tests.microservice.api.conftest import Api, person
+
+from microservice import catalog
+from microservice.api import api as the_api
+from microservice.api.auth import needs_of
+
+pytestmark = pytest.mark.django_db
+
+FIELDS = {"type", "title", "status", "detail", "code", "msg", "errors", "hint"}
+
+
+def problem(answer, status: int, code: str) -> dict:
+    assert answer.status_code == status, answer.content
+    assert answer["Content-Type"] == "application/problem+json"
+    body = json.loads(answer.content)
+    assert set(body) >= FIELDS
+    assert (body["status"], body["code"], body["msg"]) == (status, code, body["detail"])
+    assert all(set(error) == {"pointer", "reason"} for error in body["errors"])
+    assert answer["X-Request-ID"] == body["request_id"]
+    return body
+
+
+@pytest.mark.parametrize("path", ["/api/", "/api/v1/", "/api/v1/nosuch", "/api/v2/services/", "/api/v1/services//",
+                                  "/api/v1/../admin", "/api/v1/%00", "/api/v1/services/a/b/c/d"])
+def test_an_address_that_is_not_there(client, path):
+    problem(client.get(path), 404, "not_found")
+
+
+def test_a_method_that_an_address_does_not_take_names_those_it_takes(api):
+    answer = api().send("DELETE", "/services/")
+    problem(answer, 405, "method_not_allowed")
+    assert answer["Allow"] == "GET, POST"
+    for method in ("OPTIONS", "TRACE", "BREW"):
+        problem(api().send(method, "/services/"), 405, "method_not_allowed")
+
+
+def test_nobody(db):
+    answer = Api().get("/services/")
+    problem(answer, 401, "unauthorized")
+    assert answer["WWW-Authenticate"].startswith("Bearer")
+
+
+@pytest.mark.parametrize("body", [b"{", b"", b"\xff", b"{'a': 1}", b'{"a": NaN}', b"[" * 100_000, b"nonsense", b'{"a":1}x',
+                                  b"1" * 5000, '{"name": "x"}'.encode("utf-16")])
+def test_a_body_that_is_no_json(api, body):
+    answer = api().post("/services/", body)
+    if body == b"":
+        problem(answer, 422, "invalid")
+    else:
+        problem(answer, 400, "not_json")
+
+
+@pytest.mark.parametrize("body", [b"[]", b'"x"', b"1", b"null", b"true", b'[{"name": "x"}]'])
+def test_json_that_is_no_object(api, body):
+    problem(api().post("/services/", body), 422, "invalid")
+
+
+@pytest.mark.parametrize("text", [rb'{"name": "a\u0000"}', rb'{"name": "\ud800"}', rb'{"\ud800": 1}', rb'{"a\u0000": 1}',
+                                  rb'{"name": "x", "environment": {"a": {"b": ["\u0000"]}}}'])
+def test_texts_that_no_database_takes(api, text):
+    problem(api().post("/services/", text), 422, "invalid")
+
+
+def test_the_place_of_a_mistake_is_pointed_at(api):
+    body = problem(api().post("/services/", rb'{"name": "x", "environment": {"a/b~": "\u0000"}}'), 422, "invalid")
+    assert body["errors"] == [{"pointer": "/environment/a~1b~0", "reason": "must not contain NUL"}]
+    body = problem(api().post("/services/", {}), 422, "invalid")
+    assert body["errors"][0]["pointer"] == "/name"
+    body = problem(api().get("/services/?limit=x"), 422, "invalid")
+    assert body["errors"][0]["pointer"] == "/query/limit"
+    body = problem(api().get("/services/x/versions/y"), 422, "invalid")
+    assert body["errors"][0]["pointer"] == "/path/id"
+
+
+def test_every_mistake_of_a_body_is_named_at_once(api):
+    body = problem(api().post("/services/", {"name": "-", "language": "x", "check_timeout": 0}), 422, "invalid")
+    assert {error["pointer"] for error in body["errors"]} == {"/name", "/language", "/check_timeout"}
+
+
+@pytest.mark.parametrize("kind", ["text/plain", "application/x-www-form-urlencoded", "multipart/form-data; boundary=x", ""])
+def test_another_content_type(api, kind):
+    problem(api().post("/services/", b'{"name": "x"}', content_type=kind), 415, "unsupported_media_type")
+
+
+def test_a_charset_beside_the_content_type_is_fine(api):
+    assert api().post("/services/", {"name": "x"}, content_type="application/json; charset=utf-8").status_code == 201
+
+
+def test_a_body_that_is_too_large(api, settings):
+    settings.DATA_UPLOAD_MAX_MEMORY_SIZE = 1000
+    for headers in ({}, {"Idempotency_Key": "k"}):
+        problem(api().post("/services/", {"name": "x" * 2000}, **headers), 413, "too_large")
+
+
+@pytest.mark.parametrize(("error", "status", "code"), [
+    (RuntimeError("secret words"), 500, "internal_error"), (IntegrityError("secret words"), 409, "conflict"),
+    (OperationalError("secret words"), 503, "unavailable"), (KeyError("secret words"), 500, "internal_error"),
+    (ValueError("secret words"), 500, "internal_error"), (RecursionError("secret words"), 500, "internal_error"),
+])
+@pytest.mark.parametrize("key", [None, "k"])
+def test_what_nobody_foresaw_is_told_without_details(api, monkeypatch, error, status, code, key):
+    def fail(*_):
+        raise error
+
+    monkeypatch.setattr(catalog, "create_service", fail)
+    headers = {"Idempotency_Key": key} if key else {}
+    answer = api().post("/services/", {"name": "x"}, **headers)
+    problem(answer, status, code)
+    assert b"secret words" not in answer.content
+
+
+def test_a_wrong_host_header_is_a_problem_too(api):
+    answer = Client(raise_request_exception=False).get("/api/v1/services/", headers={"Host": "evil.example"})
+    problem(answer, 400, "bad_request")
+
+
+def test_a_request_id_is_taken_over_where_it_is_well_formed(api):
+    assert api().get("/services/", X_Request_ID="build-1234567")["X-Request-ID"] == "build-1234567"
+    for bad in ("short", "x" * 65, "a b c d e f g", "evil<script>"):
+        assert api().get("/services/", X_Request_ID=bad)["X-Request-ID"] != bad
+
+
+def test_the_right_that_is_missing_is_named(api):
+    body = problem(api("read").post("/services/", {"name": "x"}), 403, "forbidden")
+    assert "admin" in body["detail"]
+
+
+def test_a_session_needs_its_csrf_token_to_change_something(db):
+    person("root", is_superuser=True)
+    browser = Client(enforce_csrf_checks=True)
+    browser.login(username="root", password="right horse")
+    assert browser.get("/api/v1/services/").status_code == 200
+    path, body = "/api/v1/services/", {"name": "shop"}
+    problem(browser.post(path, body, content_type="application/json"), 403, "forbidden")
+    problem(browser.put("/api/v1/services/x/versions/1/package", b"x"), 403, "forbidden")
+    browser.cookies["csrftoken"] = "a" * 32
+    headers = {"X-CSRFToken": "b" * 32}
+    problem(browser.post(path, body, content_type="application/json", headers=headers), 403, "forbidden")
+    headers = {"X-CSRFToken": "a" * 32}
+    assert browser.post(path, body, content_type="application/json", headers=headers).status_code == 201
+    browser.cookies["sessionid"] = "made-up"
+    problem(browser.post(path, body, content_type="application/json", headers=headers), 401, "unauthorized")
+
+
+def test_a_session_that_comes_with_a_wrong_token_is_nobody(db):
+    person("root", is_superuser=True)
+    browser = Client()
+    browser.login(username="root", password="right horse")
+    problem(browser.get("/api/v1/services/", headers={"Authorization": "Bearer wrong"}), 401, "unauthorized")
+
+
+def operations():
+    return [(route, method, needs_of(operation.view_func).scope)
+            for route, found in the_api.operations_by_route().items() for method, operation in found.items()]
+
+
+def test_every_endpoint_refuses_who_has_every_right_but_the_one_it_needs(api):
+    """Generated from the routes: endpoint × missing scope, and endpoint × nobody."""
+    fleet.service("shop")
+    everything = {"read", "publish", "deploy"}
+    callers = {scope: api(*(everything - {scope})) for scope in (*everything, "admin")}
+    assert len(operations()) >= 14
+    for route, method, scope in operations():
+        path = "/" + "".join("1" if part.startswith("<") else part for part in _parts(route))
+        problem(callers[scope].send(method, path), 403, "forbidden")
+        problem(Api().send(method, path), 401, "unauthorized")
+
+
+def _parts(route: str):
+    import re
+
+    return re.split(r"(<[^>]*>)", route)
+
+
+def test_what_people_may_do_follows_from_the_admin_site(db):
+    user = get_user_model().objects.create_user("joe", password="right horse")
+    browser = Client()
+    browser.force_login(user)
+    post = lambda: browser.post("/api/v1/services/", {"name": "x"}, content_type="application/json").status_code
+    assert browser.get("/api/v1/services/").status_code == 200
+    assert post() == 403
+    get_user_model().objects.update(is_superuser=True)
+    assert post() == 201
+
+
+def test_the_description_of_the_api_is_served_and_names_every_endpoint(client):
+    described = client.get("/api/v1/openapi.json").json()
+    assert described["openapi"] == "3.1.0"
+    paths = {path.rstrip("/") for path in described["paths"]}
+    for route, method, _ in operations():
+        path = "/api/v1/" + route.replace("<", "{").replace(">", "}")
+        import re
+
+        path = re.sub(r"{\w+:", "{", path)
+        assert path in paths
+        assert method.lower() in described["paths"].get(path, described["paths"].get(path + "/"))
+
+
+def test_the_readable_page_of_the_api_asks_no_other_server(client):
+    page = client.get("/api/v1/docs")
+    assert page.status_code == 200
+    assert b"//cdn" not in page.content
+
+
+def test_literal_addresses_win_over_named_parts(db):
+    match = resolve("/api/v1/services/shop/versions/1/package")
+    assert match.route.endswith("/package")

@@ -1,0 +1,150 @@
+"""Idempotency-Key: done once, answered with the same bytes, never stuck."""
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
+from threading import Barrier
+
+import pytest
+from django.db import connections
+from django.utils import timezone
+from tests.microservice import fleet
+
+from access.models import IdempotencyKey
+from microservice import catalog
+from microservice.api import idempotency
+from microservice.models import History, MicroService
+
+pytestmark = pytest.mark.django_db
+
+SHOP = {"name": "shop"}
+
+
+def test_the_same_request_gets_the_same_bytes_and_is_done_once(api):
+    caller = api()
+    first = caller.post("/services/", SHOP, Idempotency_Key="a")
+    for path in ("/services/", "/services"):
+        again = caller.post(path, SHOP, Idempotency_Key="a")
+        assert (again.status_code, again.content, again["Location"]) == (201, first.content, first["Location"])
+        assert again["Idempotency-Replayed"] == "true"
+        assert again["Content-Type"] == first["Content-Type"]
+    assert "Idempotency-Replayed" not in first
+    assert MicroService.objects.count() == History.objects.filter(subject="service").count() == 1
+
+
+def test_the_same_key_with_another_body_is_refused(api):
+    caller = api()
+    caller.post("/services/", SHOP, Idempotency_Key="a")
+    for answer in (caller.post("/services/", {"name": "other"}, Idempotency_Key="a"),
+                   caller.post("/services/?x=1", SHOP, Idempotency_Key="a"),
+                   caller.post("/tokens/", SHOP, Idempotency_Key="a")):
+        assert (answer.status_code, answer.json()["code"]) == (422, "idempotency_key_reused")
+    assert MicroService.objects.count() == 1
+
+
+def test_a_key_is_the_callers_own(api):
+    assert api().post("/services/", SHOP, Idempotency_Key="a").status_code == 201
+    assert api().post("/services/", {"name": "b"}, Idempotency_Key="a").status_code == 201  # another token
+    assert api(name="bob").post("/services/", {"name": "c"}, Idempotency_Key="a").status_code == 201
+
+
+def test_a_refusal_is_remembered_too(api):
+    fleet.service("shop")
+    caller = api()
+    first = caller.post("/services/", SHOP, Idempotency_Key="a")
+    MicroService.objects.all().delete()
+    again = caller.post("/services/", SHOP, Idempotency_Key="a")
+    assert (first.status_code, again.status_code, again.content) == (409, 409, first.content)
+    assert again["Content-Type"] == "application/problem+json"
+
+
+def test_what_went_wrong_here_is_not_remembered_and_leaves_nothing(api, monkeypatch):
+    def record_and_die(caller, *rest, **more):
+        raise RuntimeError("dies behind the insert")
+
+    caller = api()
+    with monkeypatch.context() as patch:
+        patch.setattr(catalog, "record", record_and_die)
+        assert caller.post("/services/", SHOP, Idempotency_Key="a").status_code == 500
+    assert not MicroService.objects.exists()
+    again = caller.post("/services/", SHOP, Idempotency_Key="a")
+    assert again.status_code == 201
+    assert "Idempotency-Replayed" not in again
+
+
+@pytest.mark.parametrize("key", ["", "x" * 256, "a b", "ü", "a\tb"])
+def test_a_key_that_is_none_is_refused(api, key):
+    answer = api().post("/services/", SHOP, Idempotency_Key=key)
+    assert (answer.status_code, answer.json()["errors"][0]["pointer"]) == (422, "/header/Idempotency-Key")
+
+
+def test_a_key_whose_owner_died_is_free_after_its_lease(api):
+    """As after a SIGKILL between the claim and the commit: the row says that somebody is at it."""
+    caller = api()
+    caller.post("/services/", SHOP, Idempotency_Key="a")
+    MicroService.objects.all().delete()
+    IdempotencyKey.objects.update(status=None, body=b"", lease=timezone.now() + timedelta(seconds=30))
+    waiting = caller.post("/services/", SHOP, Idempotency_Key="a")
+    assert (waiting.status_code, waiting.json()["code"]) == (409, "idempotency_in_progress")
+    assert waiting["Retry-After"] == "1"
+    assert not MicroService.objects.exists()
+    IdempotencyKey.objects.update(lease=timezone.now() - timedelta(seconds=1))
+    assert caller.post("/services/", SHOP, Idempotency_Key="a").status_code == 201
+    assert MicroService.objects.count() == 1
+
+
+def test_one_that_was_overtaken_undoes_its_work(api, monkeypatch):
+    """Slower than its lease: by the time it is done, another request holds the key."""
+    create = catalog.create_service
+
+    def slow(caller, fields):
+        made = create(caller, fields)
+        IdempotencyKey.objects.update(lease=timezone.now() + timedelta(seconds=99))
+        return made
+
+    monkeypatch.setattr(catalog, "create_service", slow)
+    answer = api().post("/services/", SHOP, Idempotency_Key="a")
+    assert (answer.status_code, answer.json()["code"]) == (409, "idempotency_in_progress")
+    assert not MicroService.objects.exists()
+
+
+def test_a_key_is_forgotten_after_a_day(api, monkeypatch):
+    caller = api()
+    caller.post("/services/", SHOP, Idempotency_Key="a")
+    IdempotencyKey.objects.update(created=timezone.now() - timedelta(hours=23))
+    assert caller.post("/services/", {"name": "b"}, Idempotency_Key="a").status_code == 422
+    IdempotencyKey.objects.update(created=timezone.now() - timedelta(hours=25))
+    assert caller.post("/services/", {"name": "b"}, Idempotency_Key="a").status_code == 201
+    IdempotencyKey.objects.update(created=timezone.now() - timedelta(hours=25))
+    monkeypatch.setattr(idempotency, "_pruned", -idempotency.PRUNE_EVERY)
+    caller.post("/services/", {"name": "c"}, Idempotency_Key="other")
+    assert [row.key for row in IdempotencyKey.objects.all()] == ["other"]
+
+
+def test_a_body_cannot_be_guessed_from_the_row(api):
+    """The fingerprint is keyed: a plain hash of the body would give a password away to a dictionary."""
+    import hashlib
+
+    api().post("/services/", SHOP, Idempotency_Key="a")
+    assert IdempotencyKey.objects.get().fingerprint != hashlib.sha256(b'{"name": "shop"}').hexdigest()
+    assert b"shop" not in bytes(IdempotencyKey.objects.get().body)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_fifty_equal_requests_at_once_make_one_service(api, transactional_db):
+    caller, start = api(), Barrier(50)
+
+    def post(_):
+        try:
+            start.wait()
+            answer = caller.post("/services/", SHOP, Idempotency_Key="a")
+            return answer.status_code, answer.content if answer.status_code == 201 else answer.json()["code"]
+        finally:
+            connections.close_all()
+
+    with ThreadPoolExecutor(50) as pool:
+        answers = Counter(pool.map(post, range(50)))
+    assert {status for status, _ in answers} <= {201, 409}
+    assert {code for status, code in answers if status == 409} <= {"idempotency_in_progress"}
+    assert len([1 for status, _ in answers if status == 201]) == 1  # one body, however often it was given
+    assert MicroService.objects.count() == History.objects.filter(subject="service").count() == 1
+    assert caller.post("/services/", SHOP, Idempotency_Key="a").status_code == 201

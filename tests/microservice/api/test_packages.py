@@ -1,0 +1,271 @@
+"""Packages through the API: taken in while they are looked through, and never replaced."""
+import base64
+import gzip
+import hashlib
+import io
+import os
+import random
+import tracemalloc
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+from django.db import connections
+from tests.microservice import fleet
+from tests.microservice.api.archives import GOOD, HOSTILE, OTHER, entry, packed
+
+from access.callers import SYSTEM
+from access.problems import Problem
+from microservice import archives, packages
+from microservice.models import History, MicroServiceVersion
+from microservice.status import BuildStatus
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def version(db):
+    return pending()
+
+
+def pending() -> MicroServiceVersion:
+    return MicroServiceVersion.objects.create(microservice=fleet.service("shop"), version="1.0")
+
+
+def path_of(version) -> str:
+    return f"/services/shop/versions/{version.pk}/package"
+
+
+def digest(data: bytes) -> str:
+    return f"sha-256=:{base64.b64encode(hashlib.sha256(data).digest()).decode()}:"
+
+
+def files(store: Path) -> list[str]:
+    return sorted(str(path.relative_to(store)) for path in store.rglob("*") if path.is_file())
+
+
+def put(api, version, data, **headers):
+    return api().put(path_of(version), data, content_type="application/gzip", **headers)
+
+
+def test_a_package_makes_a_pending_version_a_success(api, version, store):
+    answer = put(api, version, GOOD, Content_Digest=digest(GOOD))
+    assert answer.status_code == 200, answer.content
+    body = answer.json()
+    assert (body["status_str"], body["file_path"]) == ("success", "shop/1.0.tar.gz")
+    assert (body["sha256"], body["size"]) == (hashlib.sha256(GOOD).hexdigest(), len(GOOD))
+    assert body["unpacked_size"] == 2000 + 1 + 3000 + 1 + 4
+    assert files(store) == ["shop/1.0.tar.gz"]
+    version.refresh_from_db()
+    with packages.open_package(version) as file:
+        assert file.read() == GOOD
+    assert History.objects.get(action="publish").after["size"] == len(GOOD)
+
+
+def test_the_same_bytes_again_change_nothing_and_others_are_refused(api, version, store):
+    first = put(api, version, GOOD)
+    again = put(api, version, GOOD)
+    assert (again.status_code, again.json()) == (200, first.json())
+    other = put(api, version, OTHER)
+    assert (other.status_code, other.json()["code"]) == (409, "package_exists")
+    assert (store / "shop/1.0.tar.gz").read_bytes() == GOOD
+    assert files(store) == ["shop/1.0.tar.gz"]
+
+
+@pytest.mark.parametrize("what", HOSTILE)
+def test_a_hostile_archive_is_refused_and_nothing_is_kept(api, version, store, what):
+    answer = put(api, version, HOSTILE[what])
+    assert answer.status_code == 422, (what, answer.content)
+    assert answer.json()["code"] == "bad_package"
+    assert files(store) == []
+    version.refresh_from_db()
+    assert (version.status, version.file_path, version.sha256) == (BuildStatus.PENDING, "", "")
+
+
+def test_there_are_at_least_fifty_hostile_archives():
+    assert len(HOSTILE) >= 50
+
+
+def test_every_cut_and_every_flipped_bit_is_refused_unless_the_same_bytes_come_out():
+    """In a run of zeros, a copy from elsewhere in the run is the same run: such a flip changes nothing."""
+    small = packed(entry("bin/run", os.urandom(300)))
+    for at in range(len(small)):
+        with pytest.raises(archives.BadArchive):
+            archives.check(iter([small[:at], b"", b""]).__next__)
+    refused = 0
+    for at, bit in ((at, bit) for at in range(10, len(small)) for bit in range(8)):
+        flipped = small[:at] + bytes([small[at] ^ 1 << bit]) + small[at + 1:]
+        try:
+            archives.check(iter([flipped, b"", b""]).__next__)
+        except archives.BadArchive:
+            refused += 1
+        else:
+            assert gzip.decompress(flipped) == gzip.decompress(small)
+    assert refused > 3000
+
+
+def test_pieces_of_any_size_read_the_same():
+    for size in (1, 7, 512, 1000):
+        stream = io.BytesIO(GOOD)
+        assert archives.check(lambda stream=stream, size=size: stream.read(size)) == 5006
+
+
+def test_too_many_members_are_refused(monkeypatch):
+    monkeypatch.setattr(archives, "MEMBERS", 10)
+    data = packed(*[entry(f"f{number}") for number in range(11)])
+    with pytest.raises(archives.BadArchive, match="more than 10"):
+        archives.check(iter([data, b""]).__next__)
+
+
+@pytest.mark.parametrize(("header", "status"), [
+    (digest(GOOD), 200), (digest(OTHER), 422), ("sha-256=:AAAA:", 422), ("sha-256=::", 422), ("sha-256=nonsense", 422),
+    ("md5=:AAAA:", 422), ("sha-512=:AAAA:, " + digest(GOOD), 200), ("sha-256=:%%%%:", 422), ("sha-256", 422), (",", 422),
+])
+def test_the_announced_digest_is_verified(api, version, store, header, status):
+    answer = put(api, version, GOOD, Content_Digest=header)
+    assert answer.status_code == status, answer.content
+    assert files(store) == (["shop/1.0.tar.gz"] if status == 200 else [])
+
+
+@pytest.mark.parametrize("status", [BuildStatus.FAILED, BuildStatus.TIMEOUT, BuildStatus.DUPLICATE])
+def test_a_build_that_ended_otherwise_takes_no_package(api, version, store, status):
+    MicroServiceVersion.objects.update(status=status)
+    answer = put(api, version, GOOD)
+    assert (answer.status_code, answer.json()["code"]) == (409, "build_ended")
+    assert not store.exists() or files(store) == []
+
+
+def test_a_success_without_a_package_takes_one(api, version):
+    MicroServiceVersion.objects.update(status=BuildStatus.SUCCESS)
+    assert put(api, version, GOOD).status_code == 200
+
+
+def test_a_package_that_was_put_into_the_store_by_other_means_is_not_replaced(api, version, store):
+    (store / "builds").mkdir(parents=True)
+    (store / "builds/1.tgz").write_bytes(GOOD)
+    MicroServiceVersion.objects.update(file_path="builds/1.tgz")
+    assert put(api, version, OTHER).status_code == 409
+    assert put(api, version, GOOD).json()["sha256"] == hashlib.sha256(GOOD).hexdigest()
+    assert files(store) == ["builds/1.tgz"]
+
+
+def test_a_package_that_is_described_later_has_its_hash_and_sizes(version, store):
+    (store / "builds").mkdir(parents=True)
+    (store / "builds/1.tgz").write_bytes(GOOD)
+    MicroServiceVersion.objects.update(file_path="builds/1.tgz")
+    version.refresh_from_db()
+    packages.ensure_described(version)
+    assert (version.sha256, version.size) == (hashlib.sha256(GOOD).hexdigest(), len(GOOD))
+
+
+def test_a_client_that_breaks_off_leaves_nothing(version, store):
+    class Cut(io.BytesIO):
+        def read(self, size=-1):
+            piece = super().read(100)
+            if not piece:
+                raise OSError("gone")
+            return piece
+
+    with pytest.raises(Problem) as refused:
+        packages.store(SYSTEM, version, packages.Body(Cut(GOOD[:-50]), len(GOOD)))
+    assert (refused.value.status, refused.value.code) == (400, "incomplete")
+    assert files(store) == []
+
+
+def test_a_body_shorter_than_announced_is_incomplete(version, store):
+    with pytest.raises(Problem) as refused:
+        packages.store(SYSTEM, version, packages.Body(io.BytesIO(GOOD), len(GOOD) + 1))
+    assert refused.value.code == "incomplete"
+    assert files(store) == []
+
+
+def test_too_large_a_package_is_refused_before_and_while_it_comes(api, version, store, monkeypatch):
+    monkeypatch.setattr(packages, "LIMIT", len(GOOD) - 1)
+    assert put(api, version, GOOD).status_code == 413
+    with pytest.raises(Problem) as refused:
+        packages.store(SYSTEM, version, packages.Body(io.BytesIO(GOOD), None))
+    assert refused.value.status == 413
+    assert files(store) == []
+
+
+def test_a_large_package_passes_in_flat_memory(version):
+    """64 MB that do not compress, made while they are read."""
+    size = 64 << 20
+    noise = random.Random(1).randbytes(1 << 20)
+    import tarfile
+    import zlib
+
+    info, _ = entry("big")
+    info.size = size
+
+    def pieces():
+        zipper = zlib.compressobj(1, zlib.DEFLATED, 31)
+        yield zipper.compress(info.tobuf(tarfile.USTAR_FORMAT))
+        for _ in range(64):
+            yield zipper.compress(noise)
+        yield zipper.compress(bytes(1024)) + zipper.flush()
+
+    class Stream:
+        def __init__(self):
+            self.pieces = pieces()
+            self.rest = b""
+
+        def read(self, most):
+            while not self.rest and (piece := next(self.pieces, None)) is not None:
+                self.rest = piece
+            piece, self.rest = self.rest[:most], self.rest[most:]
+            return piece
+
+    tracemalloc.start()
+    try:
+        stored = packages.store(SYSTEM, version, packages.Body(Stream(), None))
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert stored.unpacked_size == size
+    assert peak < 12 << 20
+
+
+def test_left_overs_of_dead_uploads_are_swept(api, version, store):
+    old = store / ".incoming/old.tar.gz"
+    old.parent.mkdir(parents=True)
+    old.write_bytes(b"x")
+    os.utime(old, (1, 1))
+    put(api, version, GOOD)
+    assert files(store) == ["shop/1.0.tar.gz"]
+
+
+def test_a_left_over_under_the_versions_name_is_replaced(api, version, store):
+    (store / "shop").mkdir(parents=True)
+    (store / "shop/1.0.tar.gz").write_bytes(b"of somebody who died before the row said so")
+    assert put(api, version, GOOD).status_code == 200
+    assert (store / "shop/1.0.tar.gz").read_bytes() == GOOD
+
+
+def test_a_package_goes_with_its_service(api, version, store, django_capture_on_commit_callbacks):
+    put(api, version, GOOD)
+    with django_capture_on_commit_callbacks(execute=True):
+        assert api().delete("/services/shop").status_code == 204
+    assert files(store) == []
+
+
+@pytest.mark.django_db(transaction=True)
+def test_of_uploads_that_race_one_wins_and_the_store_holds_its_bytes(api, transactional_db, store):
+    made = pending()
+    caller = api()
+    bodies = [packed(entry("file", b"%d" % (number % 4))) for number in range(16)]
+
+    def upload(data):
+        try:
+            return caller.put(path_of(made), data, content_type="application/gzip").status_code
+        finally:
+            connections.close_all()
+
+    with ThreadPoolExecutor(8) as pool:
+        statuses = list(pool.map(upload, bodies))
+    made.refresh_from_db()
+    kept = (store / made.file_path).read_bytes()
+    assert hashlib.sha256(kept).hexdigest() == made.sha256
+    assert [status == 200 for status in statuses] == [data == kept for data in bodies]
+    assert set(statuses) == {200, 409}
+    assert files(store) == ["shop/1.0.tar.gz"]

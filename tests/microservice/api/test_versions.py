@@ -1,0 +1,166 @@
+"""Versions through the API."""
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+from django.db import connections
+from tests.microservice import fleet
+
+from microservice.models import History, MicroServiceVersion
+from microservice.status import BuildStatus
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def shop(db):
+    return fleet.service("shop")
+
+
+def test_a_version_is_made_pending_on_master(api, shop):
+    answer = api("publish", "read").post("/services/shop/versions/", {"version": "20261121-master-abc123"})
+    assert answer.status_code == 201
+    body = answer.json()
+    assert answer["Location"] == f"/api/v1/services/{shop.pk}/versions/{body['id']}"
+    assert (body["status"], body["status_str"], body["ref"], body["instances"]) == (0, "pending", "master", 0)
+    assert api().get(f"/services/shop/versions/{body['id']}").json() == body
+
+
+def test_the_same_again_is_the_same_version(api, shop):
+    body = {"version": "1.0", "ref": "dev", "description": "first", "status": "building"}
+    first = api().post("/services/shop/versions/", body)
+    again = api().post("/services/shop/versions/", body)
+    assert (first.status_code, again.status_code) == (201, 200)
+    assert first.json() == again.json()
+    assert again["Location"] == first["Location"]
+
+
+def test_the_same_again_is_still_the_same_once_its_build_has_moved_on(api, shop):
+    first = api().post("/services/shop/versions/", {"version": "1.0"}).json()
+    api().patch(f"/services/shop/versions/{first['id']}", {"status": "success", "file_path": "shop/1.0.tar.gz"})
+    again = api().post("/services/shop/versions/", {"version": "1.0"})
+    assert (again.status_code, again.json()["status_str"]) == (200, "success")
+
+
+@pytest.mark.parametrize("other", [{"ref": "dev"}, {"description": "x"}, {"status": 4}, {"file_path": "elsewhere"}])
+def test_the_same_name_with_other_content_is_a_conflict(api, shop, other):
+    api().post("/services/shop/versions/", {"version": "1.0", "status": "success", "file_path": "a"})
+    answer = api().post("/services/shop/versions/", {"version": "1.0", "status": "success", "file_path": "a"} | other)
+    assert (answer.status_code, answer.json()["code"]) == (409, "version_exists")
+    assert answer.json()["errors"][0]["pointer"] == "/" + next(iter(other))
+
+
+@pytest.mark.parametrize("name", ["", "a/b", "a" * 49, "-1", "1 0", "1\n", "$(id)", "../../etc", "ü", "1;x", "'", "1\u0000"])
+def test_a_name_outside_the_pattern_is_refused(api, shop, name):
+    answer = api().post("/services/shop/versions/", {"version": name})
+    assert answer.status_code == 422
+    assert answer.json()["errors"][0]["pointer"] == "/version"
+    assert not MicroServiceVersion.objects.exists()
+
+
+@pytest.mark.parametrize(("field", "value"), [
+    ("status", "great"), ("status", 9), ("status", True), ("status", None), ("status", 1.5), ("ref", ""),
+    ("ref", "x" * 129), ("ref", "a\nb"), ("description", "x" * 257), ("file_path", "/etc/passwd"),
+    ("file_path", "../x"), ("file_path", "a/../../x"), ("file_path", "x" * 256), ("file_path", "a\u0000"), ("bad", True),
+])
+def test_a_wrong_field_is_named(api, shop, field, value):
+    answer = api().post("/services/shop/versions/", {"version": "1.0", field: value})
+    assert answer.status_code == 422, answer.content
+    assert answer.json()["errors"][0]["pointer"].startswith(f"/{field}")
+
+
+@pytest.mark.parametrize("status", ["success", 2, "2"])
+def test_a_status_is_a_number_or_a_word(api, shop, status):
+    answer = api().post("/services/shop/versions/", {"version": "1.0", "status": status})
+    assert answer.json()["status"] == 2
+
+
+ALLOWED = {
+    ("pending", "building"), ("pending", "success"), ("pending", "timeout"), ("pending", "failed"),
+    ("pending", "duplicate"), ("building", "success"), ("building", "timeout"), ("building", "failed"),
+    ("building", "duplicate"),
+}
+
+
+@pytest.mark.parametrize("old", BuildStatus)
+@pytest.mark.parametrize("new", BuildStatus)
+def test_a_build_moves_only_onward(api, shop, old, new):
+    version = fleet.versions(shop, 1, old)[0]
+    answer = api().patch(f"/services/shop/versions/{version.pk}", {"status": new.label})
+    moved = old == new or (old.label, new.label) in ALLOWED
+    assert answer.status_code == (200 if moved else 409)
+    version.refresh_from_db()
+    assert version.status == (new if moved else old)
+
+
+def test_what_is_built_keeps_its_package(api, shop):
+    version = fleet.versions(shop, 1)[0]
+    answer = api().patch(f"/services/shop/versions/{version.pk}", {"file_path": "other.tar.gz"})
+    assert (answer.status_code, answer.json()["code"]) == (409, "version_built")
+
+
+def test_a_version_is_marked_bad_with_a_reason_and_good_again(api, shop):
+    version = fleet.versions(shop, 1)[0]
+    path = f"/services/shop/versions/{version.pk}"
+    assert api().patch(path, {"bad": True, "bad_reason": "leaks"}).json()["bad_reason"] == "leaks"
+    assert History.objects.get(action="change").reason == "leaks"
+    assert api().patch(path, {"bad": False}).json()["bad_reason"] == ""
+
+
+def test_lists_are_filtered_by_status_and_ref_newest_first(api, shop, django_assert_num_queries):
+    fleet.versions(shop, 2)
+    fleet.versions(shop, 1, BuildStatus.FAILED)
+    MicroServiceVersion.objects.filter(version="1.0").update(ref="dev")
+    names = lambda query: [row["version"] for row in api().get(f"/services/shop/versions/?{query}").json()["data"]]
+    assert names("") == ["3.0", "2.0", "1.0"]
+    assert names("status=success") == names("status=2") == ["2.0", "1.0"]
+    assert names("ref=dev") == ["1.0"]
+    assert api().get("/services/shop/versions/?status=nonsense").status_code == 422
+    caller = api()
+    caller.get("/services/")
+    with django_assert_num_queries(5):  # the token, the service, the count, the page, the instances
+        caller.get("/services/shop/versions/")
+
+
+def test_a_version_says_how_many_instances_run_it(api, shop):
+    one, two, _ = fleet.versions(shop)
+    fleet.instances(one, fleet.hosts(2))
+    fleet.instances(two, fleet.hosts(1))
+    counts = {row["version"]: row["instances"] for row in api().get("/services/shop/versions/").json()["data"]}
+    assert counts == {"1.0": 2, "2.0": 1, "3.0": 0}
+    assert api().get(f"/services/shop/versions/{one.pk}").json()["instances"] == 2
+
+
+def test_another_services_version_is_not_there(api, shop):
+    foreign = fleet.versions(fleet.service("other"), 1)[0]
+    for answer in (api().get(f"/services/shop/versions/{foreign.pk}"),
+                   api().patch(f"/services/shop/versions/{foreign.pk}", {"bad": True}),
+                   api().put(f"/services/shop/versions/{foreign.pk}/package", b"x")):
+        assert answer.status_code == 404
+
+
+@pytest.mark.parametrize("which", ["0", "-1", "x", "9" * 30, "1.5", "%00", "1%00"])
+def test_what_can_be_no_version_is_refused(api, shop, which):
+    assert api().get(f"/services/shop/versions/{which}").status_code in (404, 422)
+
+
+def test_a_build_says_that_no_build_server_is_set_up(api, shop):
+    version = fleet.versions(shop, 1, BuildStatus.PENDING)[0]
+    answer = api().post(f"/services/shop/versions/{version.pk}/build")
+    assert (answer.status_code, answer.json()["code"]) == (409, "not_configured")
+
+
+@pytest.mark.django_db(transaction=True)
+def test_twenty_pipelines_that_post_the_same_version_make_one(api, transactional_db):
+    fleet.service("shop")
+    caller = api()
+
+    def post(number):
+        try:
+            return caller.post("/services/shop/versions/", {"version": "1.0"}).status_code
+        finally:
+            connections.close_all()
+
+    with ThreadPoolExecutor(10) as pool:
+        statuses = sorted(pool.map(post, range(20)))
+    assert statuses == [200] * 19 + [201]
+    assert MicroServiceVersion.objects.count() == 1
