@@ -70,7 +70,6 @@ class OperationAdmin(ReadOnly):
     list_filter = ("status", "undo_status", "action")
     list_select_related = ("deployment", "host")
     search_fields = ("=id", "=deployment__id", "host__hostname")
-    exclude = ("plan",)
     inlines = (StepInline,)
 
 

@@ -64,7 +64,7 @@ def list_operations(request: HttpRequest, id: schemas.PathId, query: paging.Page
     rows = Operation.objects.filter(deployment=seen.find_deployment(caller(request), id))
     if status:
         rows = rows.filter(status=_word(status, OperationStatus.values, "/query/status"))
-    rows = rows.select_related("host", "from_version", "dest_version").prefetch_related("steps").defer("plan")
+    rows = rows.select_related("host", "from_version", "dest_version").prefetch_related("steps")
     return paging.page(query, rows, "id").answer(shapes.operation)
 
 
@@ -126,7 +126,7 @@ def count_operations(rows: Iterable[Deployment]) -> dict[int, dict[str, int]]:
 
 def _told(act: Callable[[Caller, Deployment], Deployment], request: HttpRequest, number: int) -> shapes.DeploymentOut:
     act(caller(request), seen.find_deployment(caller(request), number, "deploy"))
-    return formed(seen.find_deployment(caller(request), number))
+    return formed(seen.find_deployment(caller(request), number, "deploy"))
 
 
 def _wait_for_end(deployment_id: int, seconds: float) -> None:

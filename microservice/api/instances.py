@@ -117,7 +117,7 @@ def install(request: HttpRequest, service: str, id: schemas.PathId, body: shapes
 
 def _whole(rows: QuerySet[MicroServiceInstance]) -> QuerySet[MicroServiceInstance]:
     return rows.select_related("microservice", "host", "version", "previous_version", "lock_deployment").defer(
-        "host__host_key", "host__offered_key", "lock_deployment__skipped"
+        "host__host_key", "host__offered_key", "lock_deployment__skipped", "lock_deployment__spec"
     )
 
 

@@ -15,7 +15,7 @@ from .auth import caller, needs
 
 router = Router()
 
-RANGE = re.compile(r"bytes=(\d{0,18})-(\d{0,18})\Z")
+RANGE = re.compile(r"bytes=([0-9]{0,18})-([0-9]{0,18})\Z")
 MOST_AT_ONCE = 8 * 1024 * 1024  # bytes of one answer to ?offset=
 LONGEST_SEARCH = 200  # characters
 DESCRIPTION = """The output as text. All of it; or the bytes of a `Range`; or from `offset` on, with where to go on

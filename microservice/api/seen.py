@@ -8,7 +8,7 @@ from ..models import Deployment, MicroService, MicroServiceInstance, Operation
 
 
 def deployments(caller: Caller) -> QuerySet[Deployment]:
-    found = Deployment.objects.select_related("microservice", "from_version", "dest_version")
+    found = Deployment.objects.select_related("microservice", "from_version", "dest_version").defer("spec")
     return found.filter(microservice__in=caller.services) if caller.services else found
 
 
@@ -23,7 +23,7 @@ def find_deployment(caller: Caller, deployment_id: int, scope: str = "read") -> 
 
 
 def find_operation(caller: Caller, operation_id: int) -> Operation:
-    found = Operation.objects.filter(pk=operation_id).select_related("deployment", "host")
+    found = Operation.objects.filter(pk=operation_id)
     if caller.services:
         found = found.filter(deployment__microservice__in=caller.services)
     operation = found.first()

@@ -1,0 +1,183 @@
+"""Deployments through the API: what was asked, how far it is, waiting for its end, and taking it back."""
+import threading
+import time
+
+import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
+from tests.microservice import fleet
+
+from microservice import hub
+from microservice.models import Deployment, Operation, Step
+from microservice.status import Action, DeploymentStatus, OperationStatus
+
+pytestmark = pytest.mark.django_db
+
+
+def ended(count=3, status=OperationStatus.SUCCEEDED, name="shop", **more):
+    deployment = fleet.running(count, name)
+    deployment.operations.update(status=status)
+    Deployment.objects.filter(pk=deployment.pk).update(status=DeploymentStatus.SUCCEEDED, **more)
+    deployment.refresh_from_db()
+    return deployment
+
+
+def test_a_deployment_counts_its_operations_by_status(api):
+    deployment = fleet.running(4)
+    first, second, *_ = deployment.operations.all()
+    Operation.objects.filter(pk=first.pk).update(status=OperationStatus.NOT_STARTED)
+    Operation.objects.filter(pk=second.pk).update(status=OperationStatus.UNDONE)
+    shown = api("read").get(f"/deployments/{deployment.pk}").json()
+    counts = {"not_started": 1, "undone": 1, "running": 2}
+    assert {word: number for word, number in shown["counts"].items() if number} == counts
+    assert set(shown["counts"]) == set(OperationStatus.values)
+    assert (shown["service"], shown["status"], shown["action"]) == ("shop", "running", "upgrade")
+    assert (shown["from_version_str"], shown["dest_version_str"], shown["finished"]) == ("1.0", "2.0", None)
+    assert api().get("/deployments/").json()["data"] == [shown]
+
+
+def test_deployments_are_listed_newest_first_and_filtered(api):
+    one, two = fleet.running(), ended(name="other")
+    Deployment.objects.filter(pk=two.pk).update(action=Action.REVERT)
+    for query, expected in [
+        ("", [two, one]), ("service=shop", [one]), (f"service={two.microservice_id}", [two]), ("status=running", [one]),
+        ("status=succeeded", [two]), ("action=revert", [two]), ("action=retry", []),
+    ]:  # fmt: skip
+        found = api().get(f"/deployments/?{query}").json()
+        assert [row["id"] for row in found["data"]] == [row.pk for row in expected], query
+    for query in ("status=done", "action=fly", "service=-", "limit=x"):
+        assert api().get(f"/deployments/?{query}").status_code == 422
+    assert api().get("/deployments/?service=nobody").status_code == 404
+
+
+def test_lists_cost_the_same_queries_however_long_they_are(api):
+    def cost(path):
+        with CaptureQueriesContext(connection) as queries:
+            assert caller.get(path).status_code == 200
+        return len(queries)
+
+    caller = api()
+    big = fleet.running(20)
+    for operation in big.operations.all():
+        Step.objects.bulk_create([Step(operation=operation, position=n, name=f"step{n}") for n in range(5)])
+    for number in range(5):
+        fleet.running(name=f"s{number}")
+    caller.get("/deployments/")
+    assert cost("/deployments/?limit=1") == cost("/deployments/?limit=6") <= 6
+    operations = f"/deployments/{big.pk}/operations/"
+    assert cost(operations + "?limit=1") == cost(operations + "?limit=20") <= 7
+
+
+def test_operations_are_shown_with_their_steps_in_order(api):
+    deployment = fleet.running(2)
+    one, two = deployment.operations.all()
+    Step.objects.create(operation=one, position=1, name="stop", status="failed", exit_status=7, old_state="up", detail="why")
+    Step.objects.create(operation=one, position=0, name="prepare", status="done")
+    Operation.objects.filter(pk=one.pk).update(status=OperationStatus.UNDONE, error="stop failed", error_step="stop")
+    found = api().get(f"/deployments/{deployment.pk}/operations/").json()
+    shown = found["data"][0]
+    assert [row["id"] for row in found["data"]] == [one.pk, two.pk] and found["count"] == 2
+    assert [step["name"] for step in shown["steps"]] == ["prepare", "stop"]
+    assert (shown["steps"][1]["exit_status"], shown["steps"][1]["old_state"]) == (7, "up")
+    assert (shown["status"], shown["error"], shown["host"]) == ("undone", "stop failed", str(one.host))
+    assert (shown["instance_id"], shown["attempt"], shown["undo_status"]) == (one.instance_id, 1, "none")
+    only = api().get(f"/deployments/{deployment.pk}/operations/?status=undone").json()
+    assert [row["id"] for row in only["data"]] == [one.pk]
+    assert api().get(f"/deployments/{deployment.pk}/operations/?status=sad").status_code == 422
+    assert api().get(f"/operations/{one.pk}").json() == shown
+
+
+def test_another_services_deployment_is_not_there(api):
+    mine, other = fleet.running(), fleet.running(name="other")
+    only = api(services=[mine.microservice_id])
+    operation = other.operations.get()
+    for path in (f"/deployments/{other.pk}", f"/deployments/{other.pk}/operations", f"/deployments/{other.pk}/events",
+                 f"/operations/{operation.pk}", f"/operations/{operation.pk}/log", "/deployments/999999"):
+        assert only.get(path).status_code == 404, path
+    for verb in ("cancel", "pause", "resume", "retry", "revert"):
+        assert only.post(f"/deployments/{other.pk}/{verb}").status_code == 404
+        assert api("read").post(f"/deployments/{other.pk}/{verb}").status_code == 403
+    assert [row["id"] for row in only.get("/deployments/").json()["data"]] == [mine.pk]
+    assert Deployment.objects.get(pk=other.pk).status == "running"
+
+
+def test_a_deployment_is_paused_resumed_and_cancelled(api):
+    deployment = fleet.running(2)
+    deployment.operations.update(status=OperationStatus.QUEUED)
+    caller = api("deploy")
+    assert caller.post(f"/deployments/{deployment.pk}/pause").json()["status"] == "paused"
+    resumed = caller.post(f"/deployments/{deployment.pk}/resume")
+    assert resumed.status_code == 200 and resumed.json()["status"] in ("queued", "running")
+    cancelled = caller.post(f"/deployments/{deployment.pk}/cancel").json()
+    assert cancelled["status"] in ("cancelling", "cancelled")
+    assert caller.post(f"/deployments/{deployment.pk}/resume").status_code == 409
+
+
+def test_a_retry_and_a_revert_are_deployments_of_their_own(api):
+    done = ended(2)
+    for operation in done.operations.all():
+        type(operation.instance).objects.filter(pk=operation.instance_id).update(version=done.dest_version)
+    answer = api().post(f"/deployments/{done.pk}/revert")
+    assert answer.status_code == 202, answer.content
+    back = answer.json()
+    assert answer["Location"] == f"/api/v1/deployments/{back['id']}" and back["id"] != done.pk
+    assert (back["action"], back["origin_id"], back["dest_version"]) == ("revert", done.pk, done.from_version_id)
+    assert api().post(f"/deployments/{done.pk}/retry").json()["code"] == "nothing_to_do"
+    assert api().post(f"/deployments/{back['id']}/retry").json()["code"] == "deployment_open"
+    Deployment.objects.filter(pk=done.pk).update(action=Action.INSTALL)
+    assert api().post(f"/deployments/{done.pk}/revert").status_code == 422
+
+
+# --- waiting ----------------------------------------------------------------------------------------------------------
+
+
+def test_waiting_for_what_has_ended_takes_no_time(api):
+    deployment, started = ended(), time.monotonic()
+    assert api().get(f"/deployments/{deployment.pk}?wait=30").json()["status"] == "succeeded"
+    assert time.monotonic() - started < 2
+
+
+@pytest.mark.parametrize("wait", ["31", "-1", "x", "1.5"])
+def test_waiting_has_its_limits(api, wait):
+    assert api().get(f"/deployments/{ended().pk}?wait={wait}").status_code == 422
+
+
+@pytest.mark.django_db(transaction=True)
+def test_waiting_answers_once_the_deployment_has_ended(api):
+    deployment, caller = fleet.running(), api()
+
+    def end():
+        time.sleep(0.8)
+        Deployment.objects.filter(pk=deployment.pk).update(status=DeploymentStatus.FAILED)
+        fleet.event(deployment, "deployment", status="failed")
+        connection.close()
+
+    ending, started = threading.Thread(target=end), time.monotonic()
+    ending.start()
+    shown = caller.get(f"/deployments/{deployment.pk}?wait=20").json()
+    took = time.monotonic() - started
+    ending.join()
+    assert shown["status"] == "failed" and 0.7 < took < 1.9
+    assert hub.hub.watching == 0
+
+
+@pytest.mark.django_db(transaction=True)
+def test_waiting_ends_with_its_time_and_also_where_no_event_tells_of_the_end(api):
+    deployment, caller, started = fleet.running(), api(), time.monotonic()
+    assert caller.get(f"/deployments/{deployment.pk}?wait=1").json()["status"] == "running"
+    assert 0.9 < time.monotonic() - started < 3
+    silent = threading.Timer(0.3, lambda: (
+        Deployment.objects.filter(pk=deployment.pk).update(status=DeploymentStatus.FAILED), connection.close()
+    ))
+    silent.start()
+    assert caller.get(f"/deployments/{deployment.pk}?wait=15").json()["status"] == "failed"
+    silent.join()
+    assert time.monotonic() - started < 8
+
+
+@pytest.mark.django_db(transaction=True)
+def test_waiting_without_a_free_slot_answers_at_once(api, monkeypatch):
+    monkeypatch.setattr(hub, "hub", hub.Hub(slots=0))
+    deployment, caller, started = fleet.running(), api(), time.monotonic()
+    assert caller.get(f"/deployments/{deployment.pk}?wait=10").json()["status"] == "running"
+    assert time.monotonic() - started < 2

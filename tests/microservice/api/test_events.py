@@ -1,0 +1,246 @@
+"""Live events: from the rows, then from the hub, without gap or double; slots, rights and the end."""
+import json
+import threading
+import time
+
+import pytest
+from django.db import connection, connections
+from tests.lab.network import wait_until
+from tests.microservice import fleet
+
+from access.models import Token
+from microservice import hub
+from microservice.api import events
+from microservice.models import Deployment
+from microservice.status import DeploymentStatus
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+@pytest.fixture(autouse=True)
+def own_hub(monkeypatch):
+    """A quick hub with few slots, whose thread has ended when the test has."""
+    own = hub.Hub(slots=4, poll=0.02)
+    monkeypatch.setattr(hub, "hub", own)
+    yield own
+    for watcher in list(own._watchers):
+        watcher.close()
+    wait_until(lambda: own._thread is None, what="the hub's thread ends")
+
+
+class Reader:
+    """Reads one stream part by part, as a browser would."""
+
+    def __init__(self, answer):
+        self.answer = answer
+        self.parts = iter(answer.streaming_content)
+
+    def event(self):
+        """(id, kind, data) of the next event; None at the end of the stream."""
+        for part in self.parts:
+            lines = dict(line.split(": ", 1) for line in part.decode().splitlines() if line and not line.startswith(":"))
+            if "id" in lines:
+                return int(lines["id"]), lines["event"], json.loads(lines["data"])
+        return None
+
+    def ids(self, count):
+        return [self.event()[0] for _ in range(count)]
+
+    def close(self):
+        self.answer.close()
+
+
+def end(deployment):
+    Deployment.objects.filter(pk=deployment.pk).update(status=DeploymentStatus.SUCCEEDED)
+    return fleet.event(deployment, "deployment", status="succeeded")
+
+
+def test_a_stream_is_one_that_no_proxy_keeps_back(api):
+    answer = api("read").get(f"/deployments/{fleet.running().pk}/events", **{"Accept-Encoding": "gzip"})
+    assert answer["Content-Type"] == "text/event-stream; charset=utf-8"
+    assert answer["X-Accel-Buffering"] == "no" and "no-cache" in answer["Cache-Control"]
+    assert "Content-Encoding" not in answer
+    assert next(iter(answer.streaming_content)) == b"retry: 2000\n\n"
+    answer.close()
+
+
+def test_a_deployments_stream_begins_with_its_first_event_and_goes_on_live(api):
+    deployment, other = fleet.running(), fleet.running(name="other")
+    before = [fleet.event(deployment, "operation", id=number, status="running") for number in range(3)]
+    fleet.event(other)
+    reader = Reader(api().get(f"/deployments/{deployment.pk}/events"))
+    number, kind, data = reader.event()
+    assert (number, kind, data["id"], data["deployment_id"]) == (before[0].pk, "operation", 0, deployment.pk)
+    assert reader.ids(2) == [row.pk for row in before[1:]]
+    fleet.event(other)
+    live = [fleet.event(deployment) for _ in range(3)]
+    assert reader.ids(3) == [row.pk for row in live]
+    reader.close()
+
+
+def test_a_stream_resumes_after_the_last_id_by_header_and_by_query(api):
+    deployment = fleet.running()
+    rows = [fleet.event(deployment) for _ in range(6)]
+    path = f"/deployments/{deployment.pk}/events"
+    last = rows[2].pk
+    for reader in (
+        Reader(api().get(path, **{"Last-Event-ID": str(last)})), Reader(api().get(f"{path}?last_event_id={last}")),
+        Reader(api().get(f"{path}?last_event_id={rows[0].pk}", **{"Last-Event-ID": str(last)})),
+        Reader(api().get(f"/events?last_event_id={last}")),
+    ):  # fmt: skip
+        assert reader.ids(3) == [row.pk for row in rows[3:]]
+        reader.close()
+
+
+@pytest.mark.parametrize("last", ["x", "-1", "1;2", "9" * 30, "１"])
+def test_a_last_id_that_is_none_is_refused(api, last):
+    path = f"/deployments/{fleet.running().pk}/events"
+    assert api().get(f"{path}?last_event_id={last}").status_code == 422
+    assert api().get(path, **{"Last-Event-ID": last.encode().decode("latin-1")}).status_code == 422
+
+
+def test_events_written_while_a_stream_replays_come_once(api):
+    deployment = fleet.running()
+    first = [fleet.event(deployment) for _ in range(20)]
+    written = []
+
+    def write():
+        for _ in range(60):
+            written.append(fleet.event(deployment).pk)
+        written.append(end(deployment).pk)
+        connection.close()
+
+    answer = api().get(f"/deployments/{deployment.pk}/events")
+    writer = threading.Thread(target=write)
+    writer.start()
+    reader, found = Reader(answer), []
+    while event := reader.event():
+        found.append(event[0])
+        time.sleep(0.002)
+    writer.join()
+    assert found == [row.pk for row in first] + written
+
+
+def test_every_cut_and_resumption_leaves_neither_gap_nor_double(api):
+    deployment = fleet.running()
+    rows = [fleet.event(deployment).pk for _ in range(30)]
+    found, last = [], 0
+    while len(found) < 30:
+        reader = Reader(api().get(f"/deployments/{deployment.pk}/events", **{"Last-Event-ID": str(last)}))
+        found += reader.ids(min(7, 30 - len(found)))
+        last = found[-1]
+        reader.close()
+    assert found == rows
+
+
+def test_a_stream_closes_after_the_deployments_last_event(api, own_hub):
+    deployment = fleet.running()
+    fleet.event(deployment)
+    reader = Reader(api().get(f"/deployments/{deployment.pk}/events"))
+    reader.ids(1)
+    last = end(deployment)
+    number, _, data = reader.event()
+    assert (number, data["status"]) == (last.pk, "succeeded")
+    assert reader.event() is None
+    assert own_hub.watching == 0
+    replayed = Reader(api().get(f"/deployments/{deployment.pk}/events"))
+    assert len(replayed.ids(2)) == 2 and replayed.event() is None
+    over = api().get(f"/deployments/{deployment.pk}/events", **{"Last-Event-ID": str(last.pk)})
+    assert (over.status_code, over.content) == (204, b"")
+
+
+def test_the_stream_of_everything_begins_now_and_outlives_a_deployment(api):
+    one, two = fleet.running(), fleet.running(name="other")
+    fleet.event(one)
+    reader = Reader(api().get("/events"))
+    rows = [end(one), fleet.event(two)]
+    assert reader.ids(2) == [row.pk for row in rows]
+    reader.close()
+
+
+def test_nobody_sees_another_services_events(api):
+    one, two = fleet.running(), fleet.running(name="other")
+    before = [fleet.event(two), fleet.event(one)]
+    reader = Reader(api(services=[one.microservice_id]).get(f"/events?last_event_id={before[0].pk - 1}"))
+    assert reader.ids(1) == [before[1].pk]
+    fleet.event(two)
+    mine = fleet.event(one)
+    assert reader.ids(1) == [mine.pk]
+    reader.close()
+
+
+def test_beyond_the_slots_a_stream_is_refused_for_a_moment(api):
+    path = f"/deployments/{fleet.running().pk}/events"
+    open_streams = [api().get(path) for _ in range(4)]
+    refused = api().get("/events")
+    assert (refused.status_code, refused.json()["code"], refused["Retry-After"]) == (503, "no_stream_slot", "5")
+    open_streams[0].close()  # never read from: its slot is given back all the same
+    again = api().get("/events")
+    assert again.status_code == 200
+    for answer in (*open_streams, again):
+        answer.close()
+
+
+def test_a_watcher_holds_no_database_connection(api):
+    deployment = fleet.running()
+    fleet.event(deployment)
+    answer = api().get(f"/deployments/{deployment.pk}/events")
+    held = []
+
+    def watch():
+        reader = Reader(answer)
+        reader.ids(1)
+        reader.event()
+        held.append(connections["default"].connection)
+
+    watcher = threading.Thread(target=watch)
+    watcher.start()
+    time.sleep(0.3)
+    fleet.event(deployment)
+    watcher.join(10)
+    answer.close()
+    assert held == [None]
+
+
+def test_while_nothing_happens_a_comment_is_sent(api, monkeypatch):
+    monkeypatch.setattr(events, "KEEPALIVE", 0.05)
+    answer = api().get(f"/deployments/{fleet.running().pk}/events")
+    parts = iter(answer.streaming_content)
+    assert [next(parts) for _ in range(3)] == [b"retry: 2000\n\n", b": still here\n\n", b": still here\n\n"]
+    answer.close()
+
+
+def test_a_stream_ends_soon_after_its_token_was_taken_back(api, monkeypatch):
+    monkeypatch.setattr(events, "KEEPALIVE", 0.05)
+    monkeypatch.setattr(events, "ASK_AGAIN", 0.1)
+    deployment = fleet.running()
+    reader = Reader(api().get(f"/deployments/{deployment.pk}/events"))
+    for _ in range(6):
+        next(reader.parts)
+    Token.objects.update(revoked="2026-01-01T00:00:00Z")
+    assert reader.event() is None
+
+
+def test_who_reads_too_slowly_is_let_go_and_gets_the_rest_by_its_last_id(api, monkeypatch):
+    monkeypatch.setattr(hub, "ROOM", 5)
+    monkeypatch.setattr(events, "KEEPALIVE", 0.05)
+    deployment = fleet.running()
+    reader = Reader(api().get(f"/deployments/{deployment.pk}/events"))
+    assert [next(reader.parts) for _ in range(2)][1] == b": still here\n\n"  # it has read the rows, and waits
+    rows = [fleet.event(deployment).pk for _ in range(40)]
+    watcher, = hub.hub._watchers
+    wait_until(lambda: watcher.dropped)
+    found = []
+    while event := reader.event():
+        found.append(event[0])
+    assert found == rows[: len(found)] and len(found) < 40
+    again = Reader(api().get(f"/deployments/{deployment.pk}/events", **{"Last-Event-ID": str(found[-1])}))
+    assert again.ids(40 - len(found)) == rows[len(found):]
+    again.close()
+
+
+def test_no_value_can_begin_a_field_of_its_own():
+    item = hub.Item(1, 2, 3, "step", {"error": "a\nevent: evil\r\ndata: {}\n\n"}, "now")
+    lines = events.text_of(item).decode().split("\n")
+    assert [line.partition(":")[0] for line in lines] == ["id", "event", "data", "", ""]
+    assert json.loads(lines[2].removeprefix("data: "))["error"].endswith("\n\n")

@@ -1,0 +1,101 @@
+"""An operation's log through the API: whole, by range, piece by piece, and searched."""
+import gzip
+
+import pytest
+from tests.microservice import fleet
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def operation():
+    return fleet.running().operations.get()
+
+
+@pytest.fixture
+def log(api, operation):
+    """`log("?offset=0", Range="bytes=0-1")` asks for the operation's output."""
+    caller = api("read")
+    return lambda query="", **headers: caller.get(f"/operations/{operation.pk}/log{query}", **headers)
+
+
+def body(answer):
+    return b"".join(answer.streaming_content) if answer.streaming else answer.content
+
+
+def test_the_whole_log_is_text_and_nothing_else(operation, log):
+    whole = fleet.output(operation, b"<script>alert(1)</script>\n", bytes(range(256)))
+    answer = log()
+    assert (answer.status_code, answer["Content-Type"]) == (200, "text/plain; charset=utf-8")
+    assert (answer["X-Content-Type-Options"], answer["Accept-Ranges"]) == ("nosniff", "bytes")
+    assert answer["Content-Length"] == str(len(whole)) and body(answer) == whole
+
+
+def test_an_empty_log_is_empty(log):
+    answer = log()
+    assert answer.status_code == 200 and body(answer) == b""
+    assert log("?offset=0")["X-Next-Offset"] == "0"
+    assert log("?search=x")["X-Hits"] == "0"
+    assert log(Range="bytes=0-").status_code == 416
+
+
+@pytest.mark.parametrize(("header", "start", "end"), [
+    ("bytes=0-0", 0, 1), ("bytes=2-5", 2, 6), ("bytes=5-", 5, 20), ("bytes=-3", 17, 20), ("bytes=15-99999", 15, 20),
+    ("bytes=-99", 0, 20), ("bytes=0-19", 0, 20),
+])  # fmt: skip
+def test_a_range_is_answered_with_exactly_its_bytes(operation, log, header, start, end):
+    whole = fleet.output(operation, b"0123456", b"789abcd", b"efghij")
+    answer = log(Range=header)
+    assert (answer.status_code, body(answer)) == (206, whole[start:end])
+    assert answer["Content-Range"] == f"bytes {start}-{end - 1}/20" and answer["Content-Length"] == str(end - start)
+
+
+@pytest.mark.parametrize("header", ["bytes=20-", "bytes=99-100", "bytes=-0"])
+def test_a_range_without_a_byte_of_the_log_is_refused(operation, log, header):
+    fleet.output(operation, b"01234567890123456789")
+    answer = log(Range=header)
+    assert (answer.status_code, answer["Content-Range"], answer.json()["code"]) == (416, "bytes */20", "range_not_satisfiable")
+
+
+@pytest.mark.parametrize("header", ["bytes=5-2", "bytes=-", "bytes=0-1,3-4", "lines=1-2", "bytes=x-y", "nonsense", "bytes=１-２"])
+def test_a_range_that_cannot_be_read_is_passed_over(operation, log, header):
+    fleet.output(operation, b"01234567890123456789")
+    answer = log(Range=header)
+    assert answer.status_code == 200 and len(body(answer)) == 20
+
+
+def test_a_range_is_not_compressed_and_the_whole_log_may_be(operation, log):
+    whole = fleet.output(operation, b"the same again\n" * 1000)
+    part = log(Range="bytes=0-4999", **{"Accept-Encoding": "gzip"})
+    assert "Content-Encoding" not in part and body(part) == whole[:5000]
+    packed = log(**{"Accept-Encoding": "gzip"})
+    assert packed["Content-Encoding"] == "gzip" and gzip.decompress(body(packed)) == whole
+
+
+def test_a_reader_goes_on_where_it_stopped(operation, log):
+    whole = fleet.output(operation, b"first ", b"second ", b"third")
+    read, offset = b"", 0
+    while offset < len(whole):
+        answer = log(f"?offset={offset}&limit=4")
+        read += answer.content
+        offset = int(answer["X-Next-Offset"])
+    assert read == whole
+    assert f"offset={offset}" in log(f"?offset={offset}")["Link"]
+    fleet.output(operation, b" more", start=len(whole))
+    assert log(f"?offset={offset}").content == b" more"
+
+
+@pytest.mark.parametrize("query", ["?offset=-1", "?offset=x", "?offset=99", "?offset=0&limit=0", "?offset=0&limit=999999999",
+                                   "?search=" + "x" * 201, "?search=a%0Ab", "?search=a%00b"])  # fmt: skip
+def test_a_question_that_is_wrong_is_refused(operation, log, query):
+    fleet.output(operation, b"text")
+    assert log(query).status_code == 422
+
+
+def test_a_search_counts_all_hits_and_shows_lines_with_their_offsets(operation, log):
+    fleet.output(operation, b"all is well\nan Er", b"ror, an error\nfine\nERROR\n")
+    answer = log("?search=error")
+    assert (answer["X-Hits"], answer["X-Lines"]) == ("3", "2")
+    assert answer.content == b"12:an Error, an error\n36:ERROR\n"
+    assert log("?search=error&offset=36").content == b"36:ERROR\n"
+    assert log("?search=.").content == b""
