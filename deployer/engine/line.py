@@ -18,6 +18,7 @@ class Line:
         self._silence = silence
         self._tcp = isinstance(sock, socket.socket)
         self._closed = False
+        self.gave_up: OSError | None = None
         self.heard = time.monotonic()
 
     def recv(self, size: int) -> bytes:
@@ -45,7 +46,8 @@ class Line:
     def _check_silence(self) -> None:
         if time.monotonic() - self.heard > self._silence:
             # Not ETIMEDOUT: that would be a TimeoutError, after which paramiko tries again.
-            raise ConnectionAbortedError(errno.ECONNABORTED, f"it said nothing for {self._silence:g} s")
+            self.gave_up = ConnectionAbortedError(errno.ECONNABORTED, f"it said nothing for {self._silence:g} s")
+            raise self.gave_up
 
     def settimeout(self, seconds: float) -> None:
         self._sock.settimeout(seconds)

@@ -27,8 +27,9 @@ PACKET = 1 << 15
 READ = 1 << 18
 USUAL = Limits()
 
-# What goes wrong is raised, in our words. paramiko's own log lines would repeat it, with text that the peer chose.
-logging.getLogger("paramiko").setLevel(logging.CRITICAL)
+# What goes wrong is raised, in our words; paramiko's log lines would repeat it, with text that the peer chose. A logger
+# of no family: whatever logging is set to elsewhere, it stays silent.
+_SILENT = logging.Logger("ssh", logging.CRITICAL + 1)
 
 
 class _Packets(paramiko.Packetizer):
@@ -82,6 +83,8 @@ class _Transport(paramiko.Transport):
         super().__init__(line, default_window_size=WINDOW, default_max_packet_size=PACKET, packetizer_class=_Packets)
         self.pinned = pinned
         self.offered: bytes | None = None
+        self.logger = _SILENT
+        self.packetizer.set_log(_SILENT)
         self.banner_timeout = limits.handshake
         self.auth_timeout = limits.auth
         me = weakref.ref(self)
@@ -245,7 +248,7 @@ class Connection:
 
     def lost(self, error: BaseException | None = None) -> ConnectionLost:
         """The error to raise when this connection turned out to be dead; says why as well as it is known."""
-        cause = self._transport.saved_exception or error
+        cause = self._transport.sock.gave_up or self._transport.saved_exception or error
         self.close()
         return ConnectionLost(where=self.endpoint.where, reason=why(cause))
 
@@ -269,7 +272,7 @@ class Connection:
             if transport.offered is not None and transport.offered != transport.pinned:
                 key = host_key_text(transport.offered)
                 raise self._key_changed(fingerprint(key), key) from None
-            raise Unreachable(where=where, reason=why(error)) from None
+            raise Unreachable(where=where, reason=why(transport.sock.gave_up or error)) from None
         if not transport.initial_kex_done:
             raise Unreachable(where=where, reason="it did not answer in time")
 

@@ -1,0 +1,413 @@
+"""An operation carried out over real SSH, whatever happens to the line, the host, or the one who carries it out."""
+import hashlib
+import io
+import os
+import signal
+import threading
+import time
+
+import pytest
+
+from deployer.engine import ladder
+from deployer.engine.conduct import OutcomeKind, Package, carry_out
+from deployer.engine.journal import Kind
+from deployer.engine.ssh import Endpoint, Limits
+from tests.engine.host import Host, package
+from tests.lab.network import wait_until
+from tests.lab.relay import Relay
+from tests.lab.sshd import Sshd
+
+QUICK = Limits(connect=2, handshake=3, auth=3, keepalive=0.3, silence=1.5)
+
+
+class Watching:
+    """Keeps what it is told, and holds the engine to its promises."""
+
+    def __init__(self, output_from: int = 0):
+        self.told, self.data, self.start, self.bytes_sent = [], b"", output_from, 0
+        self.cancel, self.leave = threading.Event(), threading.Event()
+        self.asked: list[float] = []
+
+    def events(self, seen):
+        assert [event.seq for event in seen] == sorted({event.seq for event in seen})
+        assert not self.told or self.told[-1].seq < seen[0].seq, "an event was told twice"
+        self.told += seen
+
+    def output(self, start, data):
+        assert start == self.start + len(self.data), "output was lost or doubled"
+        self.data += data
+
+    def sent(self, count):
+        self.bytes_sent += count
+
+    def cancelled(self):
+        return self.cancel.is_set()
+
+    def lost(self):
+        self.asked.append(time.monotonic())
+        return self.leave.is_set()
+
+    def steps(self, kind: Kind = Kind.DONE) -> list[str]:
+        return [event.step for event in self.told if event.kind is kind]
+
+    def until(self, kind: Kind, step: str = "") -> None:
+        wait_until(lambda: any(event.kind is kind and event.step == step for event in self.told), what=f"{kind} {step}")
+
+
+class Site:
+    """A service on a real host: builds operations and carries them out."""
+
+    def __init__(self, sshd: Sshd):
+        self.sshd, self.host = sshd, Host(sshd.root)
+
+    def endpoint(self, at=None, **other) -> Endpoint:
+        at = at or self.sshd
+        known = {"address": at.address, "port": at.port, "username": self.sshd.username}
+        return Endpoint(**known | {"host_key": self.sshd.host_key, "key": self.sshd.client_key} | other)
+
+    def package(self, version: str, data: bytes | None = None, **other) -> Package:
+        whole = self.host.package(version)
+        return Package(hashlib.sha256(whole).hexdigest(), len(whole), lambda: io.BytesIO(data or whole), **other)
+
+    def carry_out(self, run, watch=None, *, at=None, package="usual", **options):
+        watch = watch or Watching()
+        if package == "usual":
+            package = self.package(run.atom.new) if run.atom.new else None
+        options = {"fresh": True, "patience": 20, "limits": QUICK} | options
+        return carry_out(run, self.endpoint(at), False, package, watch, **options), watch
+
+    def have(self, version: str) -> None:
+        outcome, _ = self.carry_out(self.host.run("install", None, version))
+        assert outcome.kind is OutcomeKind.DONE, outcome
+        self.host.log.unlink()
+
+
+@pytest.fixture
+def site(sshds):
+    return Site(sshds(1)[0])
+
+
+# --- as it should go --------------------------------------------------------------------------------------------------
+
+
+def test_an_upgrade_is_carried_out_over_one_connection_and_every_step_is_told(site):
+    site.have("1.0")
+    with Relay(site.sshd.address, site.sshd.port) as relay:
+        outcome, watch = site.carry_out(site.host.run("upgrade", "1.0", "2.0", post="echo out; echo err >&2"), at=relay)
+        assert relay.connections == 1
+    assert outcome.kind is OutcomeKind.DONE
+    assert watch.steps() == ["prepare", "upload", "unpack", "stop", "link", "start", "check", "post", "prune"]
+    assert watch.told[-1].kind is Kind.END
+    assert watch.data == b"out\nerr\n"
+    assert watch.bytes_sent == len(site.host.package("2.0"))
+    assert (site.host.running, site.host.current) == ("2.0", "releases/2.0")
+
+
+def test_a_revert_to_a_release_that_is_still_there_sends_no_byte_of_the_package(site):
+    site.have("1.0")
+    site.carry_out(site.host.run("upgrade", "1.0", "2.0"))
+    never = Package("", 1, lambda: pytest.fail("opened"), likely_there=True)
+    outcome, watch = site.carry_out(site.host.run("revert", "2.0", "1.0"), package=never)
+    assert (outcome.kind, watch.bytes_sent, site.host.running) == (OutcomeKind.DONE, 0, "1.0")
+
+
+def test_a_revert_to_a_release_that_is_gone_sends_the_package_when_the_host_asks(site):
+    site.have("2.0")
+    stored = site.package("1.0", likely_there=True)
+    outcome, watch = site.carry_out(site.host.run("revert", "2.0", "1.0"), package=stored)
+    assert (outcome.kind, watch.bytes_sent, site.host.running) == (OutcomeKind.DONE, stored.size, "1.0")
+
+
+def test_a_failed_step_is_named_and_the_old_version_runs_again(site):
+    site.have("1.0")
+    outcome, watch = site.carry_out(site.host.run("upgrade", "1.0", "2.0", post="echo no such queue; exit 9"))
+    assert (outcome.kind, outcome.step) == (OutcomeKind.UNDONE, "post")
+    assert "no such queue" in outcome.error
+    assert watch.steps(Kind.UNDONE)
+    assert site.host.running == "1.0"
+
+
+def test_an_undo_that_fails_is_told_apart_and_names_what_is_left(site):
+    site.have("1.0")
+    run = site.host.run("upgrade", "1.0", "2.0", pre="true", pre_undo="exit 1", post="exit 9")
+    outcome, _ = site.carry_out(run)
+    assert outcome.kind is OutcomeKind.FAILED
+    assert "pre" in outcome.error
+
+
+def test_a_delete_needs_no_package(site):
+    site.have("1.0")
+    outcome, _ = site.carry_out(site.host.run("delete", "1.0", None))
+    assert (outcome.kind, site.host.running, site.host.current) == (OutcomeKind.DONE, "", "")
+
+
+# --- the package ------------------------------------------------------------------------------------------------------
+
+
+def test_a_package_damaged_in_the_store_is_told_and_nothing_is_changed(site):
+    site.have("1.0")
+    whole = site.host.package("2.0")
+    for wrong in (whole[:-20], whole[:500] + b"x" * 50 + whole[550:], b"no archive at all"):
+        outcome, _ = site.carry_out(site.host.run("upgrade", "1.0", "2.0"), package=site.package("2.0", wrong))
+        assert outcome.kind in (OutcomeKind.NOT_STARTED, OutcomeKind.UNDONE)
+        assert outcome.error
+        assert (site.host.running, site.host.current) == ("1.0", "releases/1.0")
+        assert not (site.host.folder / "releases/2.0").exists()
+    outcome, _ = site.carry_out(site.host.run("upgrade", "1.0", "2.0"), package=site.package("2.0", whole[:-20]))
+    assert outcome.kind is OutcomeKind.NOT_STARTED and "damaged" in outcome.error
+
+
+def test_a_package_that_is_missing_in_the_store_is_told(site):
+    site.have("1.0")
+
+    def gone():
+        raise FileNotFoundError("secret-place")
+
+    for stored in (Package("0" * 64, 10, gone), None):
+        outcome, _ = site.carry_out(site.host.run("upgrade", "1.0", "2.0"), package=stored)
+        assert outcome.kind is OutcomeKind.NOT_STARTED and "package" in outcome.error
+        assert "secret-place" not in outcome.error
+        assert site.host.running == "1.0"
+
+
+# --- the line ---------------------------------------------------------------------------------------------------------
+
+
+NOISY = "i=0; while [ $i -lt 300 ]; do echo line $i of the output; i=$((i+1)); done"
+
+
+def test_a_connection_cut_at_any_byte_changes_neither_the_outcome_nor_the_output(site):
+    """And a second time a little later: in the key exchange, log-in, program, package, output and end."""
+    site.have("0")
+    usual = "".join(f"line {i} of the output\n" for i in range(300)).encode()
+    old, cuts = "0", [*range(300, 6000, 1300), *range(9000, 56_000, 8500)]
+    met = 0
+    for number, limit in enumerate(cuts, 1):
+        new = str(number)
+        with Relay(site.sshd.address, site.sshd.port, cuts=[limit, limit + 700]) as relay:
+            outcome, watch = site.carry_out(site.host.run("upgrade", old, new, post=NOISY), at=relay)
+            met += relay.cut_count
+        assert outcome.kind is OutcomeKind.DONE, (limit, outcome, watch.told)
+        assert (site.host.running, watch.data) == (new, usual), limit
+        assert site.host.logged.count(f"{new} start") == site.host.logged.count(f"{old} stop") == 1
+        old = new
+    assert met > len(cuts), "the relay cut too little to show anything"
+
+
+def test_a_connection_cut_in_the_middle_of_the_package_is_made_again_and_the_package_arrives(site):
+    site.host.packages["2.0"] = package("2.0", size=3_000_000)
+    site.have("1.0")
+    with Relay(site.sshd.address, site.sshd.port, cuts=[1_000_000, 2_000_000]) as relay:
+        outcome, watch = site.carry_out(site.host.run("upgrade", "1.0", "2.0"), at=relay)
+        assert relay.cut_count == 2
+    assert (outcome.kind, site.host.running) == (OutcomeKind.DONE, "2.0")
+    assert watch.bytes_sent > len(site.host.packages["2.0"])
+
+
+def test_a_line_that_drops_everything_in_the_middle_of_the_package_is_noticed_and_replaced(site):
+    site.host.packages["2.0"] = package("2.0", size=3_000_000)
+    site.have("1.0")
+    with Relay(site.sshd.address, site.sshd.port) as relay:
+        watch = Watching()
+        watch.sent = lambda count: None if relay.connections > 1 else relay.frozen.set()
+        thawing = threading.Timer(3, relay.frozen.clear)
+        thawing.start()
+        start = time.monotonic()
+        outcome, watch = site.carry_out(site.host.run("upgrade", "1.0", "2.0"), watch, at=relay)
+        assert relay.connections > 1
+    assert (outcome.kind, site.host.running) == (OutcomeKind.DONE, "2.0")
+    assert time.monotonic() - start < 25
+
+
+@pytest.mark.parametrize("step", ["stop", "start", "check", "post"])
+def test_servers_that_are_killed_in_the_middle_of_a_step_change_nothing(site, step):
+    site.have("1.0")
+    slow = f"echo {step} begins; sleep 1; echo {step} ends"
+    spec = site.host.spec()
+    commands = {"stop": spec.stop, "start": spec.start, "check": spec.check, "post": "true"}
+    watch, run = Watching(), site.host.run("upgrade", "1.0", "2.0", **{step: f"{slow}; {commands[step]}"})
+    thread, result = in_thread(lambda: site.carry_out(run, watch)[0])
+    watch.until(Kind.STARTED, step)
+    time.sleep(0.2)
+    site.sshd.drop_connections()
+    thread.join(30)
+    assert result[0].kind is OutcomeKind.DONE
+    assert site.host.running == "2.0"
+    assert f"{step} ends".encode() in watch.data
+    assert site.host.logged.count("2.0 start") == 1
+
+
+def in_thread(call):
+    result = []
+    thread = threading.Thread(target=lambda: result.append(call()), daemon=True)
+    thread.start()
+    return thread, result
+
+
+def test_a_frozen_host_that_comes_back_is_waited_for(site):
+    site.have("1.0")
+    watch, run = Watching(), site.host.run("upgrade", "1.0", "2.0", post="sleep 1; echo late")
+    thread, result = in_thread(lambda: site.carry_out(run, watch)[0])
+    watch.until(Kind.STARTED, "post")
+    site.sshd.freeze()
+    time.sleep(3)
+    site.sshd.thaw()
+    thread.join(30)
+    assert (result[0].kind, watch.data) == (OutcomeKind.DONE, b"late\n")
+
+
+def test_a_host_that_stays_away_leaves_it_unknown_and_whoever_comes_next_attaches(site):
+    site.have("1.0")
+    with Relay(site.sshd.address, site.sshd.port) as relay:
+        watch, run = Watching(), site.host.run("upgrade", "1.0", "2.0", post="echo one; sleep 3; echo two")
+        thread, result = in_thread(lambda: site.carry_out(run, watch, at=relay, patience=1.5)[0])
+        watch.until(Kind.STARTED, "post")
+        wait_until(lambda: watch.data)
+        relay.refusing.set()
+        relay.cut()
+        thread.join(20)
+    assert result[0].kind is OutcomeKind.UNKNOWN
+    next_one = Watching(output_from=len(watch.data))
+    outcome, _ = site.carry_out(
+        run, next_one, fresh=False, journal_from=watch.told[-1].seq, output_from=len(watch.data)
+    )
+    assert (outcome.kind, watch.data + next_one.data) == (OutcomeKind.DONE, b"one\ntwo\n")
+    assert next_one.told[0].seq == watch.told[-1].seq + 1
+    assert site.host.logged.count("2.0 start") == 1
+
+
+def test_a_host_that_is_not_there_leaves_it_not_started_after_a_few_tries(site, monkeypatch):
+    monkeypatch.setattr(ladder, "FIRST_TRIES", 2.0)
+    site.have("1.0")
+    run = site.host.run("upgrade", "1.0", "2.0")
+    with Relay(site.sshd.address, site.sshd.port) as relay:
+        relay.refusing.set()
+        start = time.monotonic()
+        outcome, _ = site.carry_out(run, at=relay)
+        assert 2 < time.monotonic() - start < 8
+    assert outcome.kind is OutcomeKind.NOT_STARTED
+    assert "Nothing was changed" in outcome.error
+    assert site.host.running == "1.0"
+
+
+# --- the run on the host ----------------------------------------------------------------------------------------------
+
+
+def runner_of(site, run) -> int:
+    return int((site.host.folder / f".deployer/runs/{run.operation}/alive").read_text().split()[0])
+
+
+def test_a_run_that_was_killed_on_the_host_is_undone_and_told_as_such(site):
+    site.have("1.0")
+    watch, run = Watching(), site.host.run("upgrade", "1.0", "2.0", post="sleep 20")
+    thread, result = in_thread(lambda: site.carry_out(run, watch)[0])
+    watch.until(Kind.STARTED, "post")
+    os.kill(runner_of(site, run), signal.SIGKILL)
+    thread.join(30)
+    assert (result[0].kind, result[0].step) == (OutcomeKind.UNDONE, "post")
+    assert site.host.running == "1.0"
+
+
+def test_a_late_worker_is_refused_by_the_host_and_leaves(site):
+    site.have("1.0")
+    late, current = site.host.run("upgrade", "1.0", "2.0"), site.host.run("upgrade", "1.0", "3.0")
+    assert site.carry_out(current)[0].kind is OutcomeKind.DONE
+    for fresh in (True, False):
+        outcome, watch = site.carry_out(late, fresh=fresh)
+        assert (outcome.kind, outcome.host_fence) == (OutcomeKind.LOST, current.fence)
+        assert not watch.told
+    assert site.host.running == "3.0"
+
+
+def test_an_operation_that_was_taken_away_is_left_at_once_and_goes_on_by_itself(site):
+    site.have("1.0")
+    watch, run = Watching(), site.host.run("upgrade", "1.0", "2.0", post="sleep 2; echo over")
+    thread, result = in_thread(lambda: site.carry_out(run, watch)[0])
+    watch.until(Kind.STARTED, "post")
+    watch.leave.set()
+    start = time.monotonic()
+    thread.join(5)
+    assert result[0].kind is OutcomeKind.LOST
+    assert time.monotonic() - start < 0.8
+    outcome, after = site.carry_out(run, fresh=False)
+    assert (outcome.kind, after.data) == (OutcomeKind.DONE, b"over\n")
+
+
+def test_the_watch_is_asked_all_the_time_whether_to_go_on(site):
+    site.have("1.0")
+    _, watch = site.carry_out(site.host.run("upgrade", "1.0", "2.0", post="sleep 2"))
+    gaps = [later - earlier for earlier, later in zip(watch.asked, watch.asked[1:], strict=False)]
+    assert max(gaps) < 0.6
+
+
+def test_a_start_that_was_tried_before_is_never_made_twice(site):
+    site.have("1.0")
+    run = site.host.run("upgrade", "1.0", "2.0")
+    for fresh in (False, True, True, False):
+        outcome, _ = site.carry_out(run, fresh=fresh)
+        assert outcome.kind is OutcomeKind.DONE
+    assert site.host.logged.count("2.0 start") == 1
+
+
+def test_a_run_waits_for_another_one_on_the_same_instance(site):
+    site.have("1.0")
+    first, second = site.host.run("upgrade", "1.0", "2.0", post="sleep 2"), site.host.run("upgrade", "2.0", "3.0")
+    watch = Watching()
+    thread, _ = in_thread(lambda: site.carry_out(first, watch)[0])
+    watch.until(Kind.STARTED, "post")
+    assert site.carry_out(second)[0].kind is OutcomeKind.DONE
+    thread.join(20)
+    assert site.host.running == "3.0"
+
+
+# --- cancelling -------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("sessions", [10, 1])
+def test_a_cancelled_operation_is_ended_and_undone(tmp_path, sessions):
+    with Sshd(tmp_path / "host", extra=f"MaxSessions {sessions}") as sshd:
+        site = Site(sshd)
+        site.have("1.0")
+        watch, run = Watching(), site.host.run("upgrade", "1.0", "2.0", post="trap : TERM; while :; do sleep 1; done")
+        thread, result = in_thread(lambda: site.carry_out(run, watch)[0])
+        watch.until(Kind.STARTED, "post")
+        start = time.monotonic()
+        watch.cancel.set()
+        thread.join(20)
+        assert result[0].kind is OutcomeKind.CANCELLED
+        assert time.monotonic() - start < 10
+        assert site.host.running == "1.0"
+
+
+def test_an_operation_cancelled_while_its_package_is_sent_is_ended(site):
+    site.host.packages["2.0"] = package("2.0", size=3_000_000)
+    site.have("1.0")
+    with Relay(site.sshd.address, site.sshd.port, latency=0.02) as relay:
+        watch, run = Watching(), site.host.run("upgrade", "1.0", "2.0")
+        thread, result = in_thread(lambda: site.carry_out(run, watch, at=relay)[0])
+        wait_until(lambda: watch.bytes_sent > 500_000)
+        watch.cancel.set()
+        thread.join(20)
+    assert result[0].kind is OutcomeKind.CANCELLED
+    assert (site.host.running, site.host.current) == ("1.0", "releases/1.0")
+
+
+def test_an_operation_cancelled_before_it_begins_touches_nothing(site):
+    with Relay(site.sshd.address, site.sshd.port) as relay:
+        watch = Watching()
+        watch.cancel.set()
+        outcome, _ = site.carry_out(site.host.run("install", None, "1.0"), watch, at=relay)
+        assert (outcome.kind, relay.connections) == (OutcomeKind.CANCELLED, 0)
+
+
+def test_an_operation_cancelled_while_nobody_held_it_is_ended_by_the_next_one(site):
+    site.have("1.0")
+    watch, run = Watching(), site.host.run("upgrade", "1.0", "2.0", post="sleep 30")
+    thread, _ = in_thread(lambda: site.carry_out(run, watch)[0])
+    watch.until(Kind.STARTED, "post")
+    watch.leave.set()
+    thread.join(5)
+    after = Watching()
+    after.cancel.set()
+    outcome, _ = site.carry_out(run, after, fresh=False)
+    assert (outcome.kind, site.host.running) == (OutcomeKind.CANCELLED, "1.0")
