@@ -32,7 +32,8 @@ def main() -> int:
     supervisor = Supervisor(say=lambda line: print(f"demo: {line}", flush=True))
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, lambda *_: supervisor.stopping.set())
-    last = surroundings.last_record(place.record)
+    last = surroundings.last_record(place.last)
+    place.record.unlink(missing_ok=True)
     chosen = hosts.choose(place.var, last.get("hosts", []))
     for host in chosen:
         hosts.shut_down(host)  # what a demo that was killed left behind
@@ -41,6 +42,7 @@ def main() -> int:
         target=_bring_up, args=(supervisor, place, environment, chosen, started, outcome), daemon=True
     ).start()
     supervisor.watch()
+    place.record.unlink(missing_ok=True)
     supervisor.end()
     for host in chosen:
         hosts.shut_down(host)
@@ -76,10 +78,11 @@ def _prepare(supervisor: Supervisor, place: Place, environment: Environment, cho
     for part in product:
         if part.name != "broker":
             supervisor.start(part)
-    _wait_for_web(supervisor, place)
+    _wait_for_answer(supervisor, f"{place.url}/healthz", "the web process")
     client = Client(place.url, token)
     private_key = (place.var / "demo_key").read_text()
     ids = fill.fill(client, chosen, private_key, getpass.getuser(), sys.executable)
+    _wait_for_answer(supervisor, f"{place.url}/readyz", "a worker")
     return token, ids
 
 
@@ -92,7 +95,7 @@ def _make_people(supervisor: Supervisor, place: Place, environment: Environment)
     )
     collecting.start()
     output = place.var / "demo.token"
-    openssh.write_private(output, surroundings.last_record(place.record).get("token", ""))
+    openssh.write_private(output, surroundings.last_record(place.last).get("token", ""))
     people = [sys.executable, "-m", "demo.people", str(output)]
     made = supervisor.job(people, environment, ROOT, place.log("prepare"))
     collecting.join()
@@ -103,17 +106,20 @@ def _make_people(supervisor: Supervisor, place: Place, environment: Environment)
     return token
 
 
-def _wait_for_web(supervisor: Supervisor, place: Place, seconds: float = 40) -> None:
+def _wait_for_answer(supervisor: Supervisor, url: str, what: str, seconds: float = 40) -> None:
+    """Returns once `url` answers with 200. 503 means not yet; any other refusal is the end."""
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline and not supervisor.stopping.is_set():
         try:
-            OPENER.open(f"{place.url}/healthz", timeout=5).close()
+            OPENER.open(url, timeout=5).close()
             return
         except urllib.error.HTTPError as error:
-            raise CannotStart(f"the web process answers {error.code}") from None
+            if error.code != 503:
+                raise CannotStart(f"{url} answers {error.code}") from None
         except OSError:
-            time.sleep(0.05)
-    raise CannotStart("the web process does not answer")
+            pass  # nothing listens there yet
+        time.sleep(0.05)
+    raise CannotStart(f"{what} is not up after {seconds:.0f} s")
 
 
 def _announce(place: Place, environment: Environment, token: str, chosen, ids, seconds: float) -> None:
@@ -127,9 +133,10 @@ def _announce(place: Place, environment: Environment, token: str, chosen, ids, s
             for host, number in zip(chosen, ids, strict=True)
         ],
     }
-    written = place.record.with_suffix(".new")
-    openssh.write_private(written, json.dumps(record, indent=2) + "\n")
-    written.replace(place.record)  # whoever waits for the file never reads half of it
+    for path in (place.last, place.record):
+        written = path.with_suffix(".new")
+        openssh.write_private(written, json.dumps(record, indent=2) + "\n")
+        written.replace(path)  # whoever waits for the file never reads half of it
     print(
         f"\n  Ready after {seconds:.0f} s:  {place.url}/\n\n"
         f"  username  {USERNAME}\n  password  {environment['DEMO_PASSWORD']}\n  token     {token}\n\n"

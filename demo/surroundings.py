@@ -32,7 +32,13 @@ class Place:
 
     @property
     def record(self) -> Path:
+        """How to reach what runs now. There while the demo is ready, and not before."""
         return self.var / "demo.json"
+
+    @property
+    def last(self) -> Path:
+        """The same of last time, so that the next one goes on with the same token, addresses and ports."""
+        return self.var / "demo.last.json"
 
     def log(self, name: str) -> Path:
         return self.var / "log" / f"{name}.log"
@@ -44,7 +50,7 @@ def find_place() -> Place:
     var.mkdir(parents=True, exist_ok=True)
     wanted = os.environ.get("PORT", "").strip()
     if not wanted:
-        last = last_record(var / "demo.json").get("url", "").rpartition(":")[2]
+        last = last_record(var / "demo.last.json").get("url", "").rpartition(":")[2]
         return Place(var, choose_port("127.0.0.1", int(last) if last.isdigit() else 0))
     if not wanted.isascii() or not wanted.isdigit() or not 1 <= int(wanted) <= 65535:
         raise CannotStart(f"PORT must be a number from 1 to 65535, not {wanted!r}")
@@ -54,7 +60,7 @@ def find_place() -> Place:
 
 
 def last_record(path: Path) -> dict:
-    """What demo.json said last time; nothing where there was no last time."""
+    """What a record says; nothing where there is none."""
     try:
         record = json.loads(path.read_text())
     except (OSError, ValueError):

@@ -1,0 +1,218 @@
+"""`make demo` as somebody meets it who has just cloned the repository: one demo, started for real, in a folder of its own."""
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+import urllib.parse
+import urllib.request
+from pathlib import Path
+
+import pytest
+
+from demo.client import OPENER, Client, Refused
+from demo.service import definition
+from tests.lab import processes
+from tests.lab.network import wait_until
+
+ROOT = Path(__file__).resolve().parents[2]
+READY = 60  # seconds, package downloads included; here there are none
+
+pytestmark = pytest.mark.demo
+
+
+class Demo:
+    """A demo's process. `record` is what var/demo.json says."""
+
+    def __init__(self, var: Path, **more: str):
+        self.var = var
+        plain = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
+        self.output = var / "output"
+        with self.output.open("w") as output:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", "demo"], cwd=ROOT, env={**plain, "VAR": str(var), **more},
+                stdout=output, stderr=output, start_new_session=True,
+            )
+        self.started = time.monotonic()
+
+    def wait(self) -> "Demo":
+        wait_until(lambda: "Ready after" in self.output.read_text() or self.process.poll() is not None, READY, "a demo")
+        assert self.process.poll() is None, self.output.read_text()
+        self.seconds = time.monotonic() - self.started
+        self.record = json.loads((self.var / "demo.json").read_text())
+        self.client = Client(self.record["url"], self.record["token"])
+        return self
+
+    def end(self) -> int:
+        if self.process.poll() is None:
+            self.process.send_signal(signal.SIGINT)
+        return self.process.wait(25)
+
+    def pid_of(self, words: str) -> int | None:
+        """The part whose command line has `words` in it, directly below the demo."""
+        for pid in processes.children(self.process.pid):
+            line = Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode()
+            if words in line and processes.alive(pid):
+                return pid
+        return None
+
+    def instances(self) -> list[dict]:
+        return self.client.all(f"services/{definition.NAME}/instances/")
+
+    def answers(self, instance: dict) -> str:
+        """What the service says at the instance's own address and port."""
+        ip = instance["host"].rpartition(":")[2]
+        with OPENER.open(f"http://{ip}:{instance['port']}/", timeout=5) as answer:
+            return answer.read().decode().strip()
+
+    def move(self, action: str, to: str) -> dict:
+        """Upgrades or reverts every instance and waits for the end."""
+        path = f"services/{definition.NAME}/versions/"
+        ids = {row["version"]: row["id"] for row in self.client.all(path)}
+        [now] = {row["version_id"] for row in self.instances()}
+        asked = self.client.post(f"{path}{now}/{action}", {"dest_version": ids[to], "host": "all"})
+        return self.client.get(f"deployments/{asked['id']}?wait=30")
+
+
+@pytest.fixture(scope="module")
+def var(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("demo")
+    yield folder
+    processes.end_using(folder)
+
+
+@pytest.fixture(scope="module")
+def demo(var):
+    one = Demo(var).wait()
+    yield one
+    one.end()
+
+
+def test_it_is_ready_in_time_and_writes_down_how_to_reach_it(demo):
+    assert demo.seconds < READY
+    record = demo.record
+    assert set(record) == {"url", "username", "password", "token", "hosts"}
+    assert len(record["hosts"]) >= 4
+    for host in record["hosts"]:
+        assert set(host) == {"id", "hostname", "ip", "port", "root"}
+        assert Path(host["root"]).is_dir()
+        assert host["ip"].startswith("127.")
+        assert demo.client.get(f"hosts/{host['id']}")["base_path"] == host["root"]
+    assert (demo.var / "demo.json").stat().st_mode & 0o777 == 0o600
+
+
+def test_it_prints_the_address_the_login_and_the_token(demo):
+    printed = demo.output.read_text()
+    for name in ("url", "username", "password", "token"):
+        assert demo.record[name] in printed
+
+
+def test_the_printed_login_is_a_superusers_and_the_token_has_all_scopes(demo):
+    [token] = [row for row in demo.client.all("tokens/") if row["name"] == "demo"]
+    assert set(token["scopes"]) == {"read", "publish", "deploy", "admin"}
+    page = urllib.request.Request(demo.record["url"] + "/admin/login/?next=/admin/")
+    jar = urllib.request.HTTPCookieProcessor()
+    browser = urllib.request.build_opener(urllib.request.ProxyHandler({}), jar)
+    form = browser.open(page).read().decode()
+    assert "csrfmiddlewaretoken" in form
+    cookie = next(one.value for one in jar.cookiejar if one.name == "csrftoken")
+    data = urllib.parse.urlencode({
+        "csrfmiddlewaretoken": cookie, "username": demo.record["username"], "password": demo.record["password"],
+    }).encode()
+    site = browser.open(urllib.request.Request(page.full_url, data, {"Referer": demo.record["url"]})).read().decode()
+    assert "Site administration" in site
+
+
+def test_three_builds_a_failed_one_and_the_service_on_every_host(demo):
+    rows = demo.client.all(f"services/{definition.NAME}/versions/")
+    assert sorted(row["status_str"] for row in rows) == ["failed", "success", "success", "success"]
+    instances = demo.instances()
+    assert {row["host_id"] for row in instances} == {host["id"] for host in demo.record["hosts"]}
+    for instance in instances:
+        assert demo.answers(instance) == f"hello from {instance['version']}"
+
+
+def test_an_upgrade_and_a_revert_change_what_answers_on_every_host(demo):
+    newest, installed = definition.BUILDS[3][0], definition.INSTALLED
+    for action, to in (("upgrade", newest), ("revert", installed)):
+        deployment = demo.move(action, to)
+        assert deployment["status"] == "succeeded", deployment
+        for instance in demo.instances():
+            assert demo.answers(instance) == f"hello from {to}"
+    for host in demo.record["hosts"]:
+        base = Path(host["root"]) / definition.NAME
+        assert os.readlink(base / "current") == f"releases/{installed}"
+
+
+@pytest.mark.parametrize("words", ["celery -A deployer worker", "gunicorn", "valkey", "node3"])
+def test_a_part_that_is_killed_is_started_again_within_two_seconds(demo, words):
+    before = demo.pid_of(words)
+    assert before, words
+    os.kill(before, signal.SIGKILL)
+    wait_until(lambda: demo.pid_of(words) not in (None, before), 2, f"another {words}")
+
+
+def test_after_parts_were_killed_it_still_upgrades_and_reverts(demo):
+    for words in ("celery -A deployer worker", "gunicorn", "valkey"):
+        os.kill(demo.pid_of(words), signal.SIGKILL)
+
+    def moved():
+        try:
+            return demo.move("upgrade", definition.BUILDS[3][0])
+        except (OSError, Refused):  # the web process is on its way back
+            return None
+
+    assert wait_until(moved, 20, "an accepted request")["status"] == "succeeded"
+    assert demo.move("revert", definition.INSTALLED)["status"] == "succeeded"
+
+
+def test_a_second_one_on_the_same_data_says_so_in_one_line(demo):
+    second = subprocess.run(
+        [sys.executable, "-m", "demo"], cwd=ROOT, env={**os.environ, "VAR": str(demo.var)}, capture_output=True, text=True
+    )
+    assert second.returncode != 0
+    assert second.stderr.count("\n") == 1
+    assert demo.record["url"] in second.stderr
+
+
+def test_secrets_of_the_demo_are_readable_by_their_owner_only(demo):
+    for name in ("demo.env", "demo.json", "demo.last.json", "demo_key", "hosts/node1/host_key"):
+        assert (demo.var / name).stat().st_mode & 0o077 == 0, name
+
+
+def test_ctrl_c_ends_everything_and_the_next_one_goes_on_with_the_same_data(demo, var):
+    before, ports = demo.record, [row["port"] for row in demo.instances()]
+    below = processes.descendants(demo.process.pid)
+    assert len(below) >= 4 + 4 + 3  # hosts, their services, and the product's own parts
+    assert demo.end() == 0
+    assert not [pid for pid in below if processes.alive(pid)]
+    assert not processes.using(var / "hosts")
+
+    again = Demo(var).wait()
+    try:
+        assert again.record == before
+        assert [row["port"] for row in again.instances()] == ports
+        assert len(again.client.all(f"services/{definition.NAME}/versions/")) == 4
+        for instance in again.instances():
+            assert again.answers(instance) == f"hello from {definition.INSTALLED}"
+        assert again.move("upgrade", definition.BUILDS[3][0])["status"] == "succeeded"
+        again.process.kill()  # and where it was killed itself, the next one clears up behind it
+        again.process.wait()
+        third = Demo(var).wait()
+        assert {third.answers(row) for row in third.instances()} == {f"hello from {definition.BUILDS[3][0]}"}
+        assert third.end() == 0
+    finally:
+        again.end()
+
+
+def test_it_runs_without_openssh_and_below_a_very_long_path(tmp_path):
+    var = tmp_path / ("long" * 25) / "var"
+    var.mkdir(parents=True)
+    one = Demo(var, DEMO_SSH="paramiko").wait()
+    try:
+        assert one.pid_of("demo.sshserver")
+        assert one.move("upgrade", definition.BUILDS[3][0])["status"] == "succeeded"
+    finally:
+        assert one.end() == 0
+        processes.end_using(var)
