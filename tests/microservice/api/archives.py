@@ -102,7 +102,8 @@ HOSTILE = {
     "a link up from a folder": packed(folder("a"), link("a/x", "../../outside")),
     "a link to the folder above": packed(link("x", "..")),
     "a link through a link to here": packed(link("a", "."), link("b", "a/..")),
-    "links that lead out together": packed(folder("d"), folder("d/e"), link("d/e/up", "../.."), link("out", "d/e/up/..")),
+    "links that lead out together": packed(
+        folder("d"), folder("d/e"), link("d/e/up", "../.."), link("out", "d/e/up/..")),
     "a link that a later link turns outward": packed(link("b", "a/../x"), link("a", "d/e/../.."), folder("d")),
     "a link through a folder that is a link": packed(link("d", "."), entry("d/x", b"x")),
     "a file below a link that comes later": packed(entry("d/x", b"x"), link("d", "/tmp")),

@@ -1,17 +1,18 @@
 """Whatever goes wrong under /api/ is one kind of answer: application/problem+json."""
 import json
+import re
 
 import pytest
 from django.contrib.auth import get_user_model
 from django.db import IntegrityError, OperationalError
 from django.test import Client
 from django.urls import resolve
-from tests.microservice import fleet
-from tests.microservice.api.conftest import Api, person
 
 from microservice import catalog
 from microservice.api import api as the_api
 from microservice.api.auth import needs_of
+from tests.microservice import fleet
+from tests.microservice.api.conftest import Api, person
 
 pytestmark = pytest.mark.django_db
 
@@ -49,8 +50,10 @@ def test_nobody(db):
     assert answer["WWW-Authenticate"].startswith("Bearer")
 
 
-@pytest.mark.parametrize("body", [b"{", b"", b"\xff", b"{'a': 1}", b'{"a": NaN}', b"[" * 100_000, b"nonsense", b'{"a":1}x',
-                                  b"1" * 5000, '{"name": "x"}'.encode("utf-16")])
+@pytest.mark.parametrize("body", [
+    b"{", b"", b"\xff", b"{'a': 1}", b'{"a": NaN}', b"[" * 100_000, b"nonsense", b'{"a":1}x', b"1" * 5000,
+    '{"name": "x"}'.encode("utf-16"),
+])
 def test_a_body_that_is_no_json(api, body):
     answer = api().post("/services/", body)
     if body == b"":
@@ -64,8 +67,10 @@ def test_json_that_is_no_object(api, body):
     problem(api().post("/services/", body), 422, "invalid")
 
 
-@pytest.mark.parametrize("text", [rb'{"name": "a\u0000"}', rb'{"name": "\ud800"}', rb'{"\ud800": 1}', rb'{"a\u0000": 1}',
-                                  rb'{"name": "x", "environment": {"a": {"b": ["\u0000"]}}}'])
+@pytest.mark.parametrize("text", [
+    rb'{"name": "a\u0000"}', rb'{"name": "\ud800"}', rb'{"\ud800": 1}', rb'{"a\u0000": 1}',
+    rb'{"name": "x", "environment": {"a": {"b": ["\u0000"]}}}',
+])
 def test_texts_that_no_database_takes(api, text):
     problem(api().post("/services/", text), 422, "invalid")
 
@@ -86,7 +91,9 @@ def test_every_mistake_of_a_body_is_named_at_once(api):
     assert {error["pointer"] for error in body["errors"]} == {"/name", "/language", "/check_timeout"}
 
 
-@pytest.mark.parametrize("kind", ["text/plain", "application/x-www-form-urlencoded", "multipart/form-data; boundary=x", ""])
+@pytest.mark.parametrize("kind", [
+    "text/plain", "application/x-www-form-urlencoded", "multipart/form-data; boundary=x", "",
+])
 def test_another_content_type(api, kind):
     problem(api().post("/services/", b'{"name": "x"}', content_type=kind), 415, "unsupported_media_type")
 
@@ -176,8 +183,6 @@ def test_every_endpoint_refuses_who_has_every_right_but_the_one_it_needs(api):
 
 
 def _parts(route: str):
-    import re
-
     return re.split(r"(<[^>]*>)", route)
 
 
@@ -198,8 +203,6 @@ def test_the_description_of_the_api_is_served_and_names_every_endpoint(client):
     paths = {path.rstrip("/") for path in described["paths"]}
     for route, method, _ in operations():
         path = "/api/v1/" + route.replace("<", "{").replace(">", "}")
-        import re
-
         path = re.sub(r"{\w+:", "{", path)
         assert path in paths
         assert method.lower() in described["paths"].get(path, described["paths"].get(path + "/"))

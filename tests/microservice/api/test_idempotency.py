@@ -7,12 +7,12 @@ from threading import Barrier
 import pytest
 from django.db import connections
 from django.utils import timezone
-from tests.microservice import fleet
 
 from access.models import IdempotencyKey
 from microservice import catalog
 from microservice.api import idempotency
 from microservice.models import History, MicroService
+from tests.microservice import fleet
 
 pytestmark = pytest.mark.django_db
 

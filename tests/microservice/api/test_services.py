@@ -1,9 +1,9 @@
 """Services through the API."""
 import pytest
-from tests.microservice import fleet
 
 from microservice.models import History, MicroService
 from microservice.status import DeploymentStatus, OperationStatus
+from tests.microservice import fleet
 
 pytestmark = pytest.mark.django_db
 
@@ -127,8 +127,8 @@ def test_a_list_goes_through_every_row_once_at_a_fixed_number_of_queries(api, dj
 
 
 @pytest.mark.parametrize("query", [
-    "limit=0", "limit=501", "limit=x", "limit=-1", "cursor=x", "cursor=%00", "cursor=WyItaWQiLDFd", "cursor=" + "A" * 399,
-    "cursor=WyJuYW1lIixbXV0", "cursor=%F0%9F%92%A9",
+    "limit=0", "limit=501", "limit=x", "limit=-1", "cursor=x", "cursor=%00", "cursor=WyItaWQiLDFd",
+    "cursor=" + "A" * 399, "cursor=WyJuYW1lIixbXV0", "cursor=%F0%9F%92%A9",
 ])
 def test_a_wrong_page_is_refused(api, query):
     assert api().get(f"/services/?{query}").status_code == 422

@@ -4,10 +4,10 @@ from datetime import timedelta
 
 import pytest
 from django.utils import timezone
-from tests.microservice import fleet
-from tests.microservice.api.conftest import Api
 
 from access.models import Token
+from tests.microservice import fleet
+from tests.microservice.api.conftest import Api
 
 pytestmark = pytest.mark.django_db
 
@@ -34,7 +34,8 @@ def test_nobody_gives_a_right_that_he_does_not_have(api):
 
 @pytest.mark.parametrize(("field", "value"), [
     ("scopes", []), ("scopes", ["everything"]), ("scopes", "read"), ("name", ""), ("name", "x" * 65), ("name", "a\nb"),
-    ("expires", "2020-01-01T00:00:00Z"), ("expires", "soon"), ("expires", "2030-01-01T00:00:00"), ("scopes", [["read"]]),
+    ("expires", "2020-01-01T00:00:00Z"), ("expires", "soon"), ("expires", "2030-01-01T00:00:00"),
+    ("scopes", [["read"]]),
 ])
 def test_a_wrong_field_is_named(api, field, value):
     answer = api().post("/tokens/", {"name": "ci", "scopes": ["read"]} | {field: value})

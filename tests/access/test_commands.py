@@ -1,0 +1,111 @@
+"""manage.py token, field_key and rotate_keys."""
+import io
+from datetime import timedelta
+
+import pytest
+from cryptography.fernet import Fernet
+from django.contrib.auth import get_user_model
+from django.core.management import CommandError, call_command
+from django.db import connection
+from django.utils import timezone
+
+from access.models import IdempotencyKey, Token
+from access.secrets import Undecryptable, seal, unseal
+from asset.models import Credential
+from microservice.models import MicroService
+
+pytestmark = pytest.mark.django_db
+
+
+def run(*words: str) -> str:
+    out = io.StringIO()
+    call_command(*words, stdout=out)
+    return out.getvalue()
+
+
+@pytest.fixture
+def root(db):
+    return get_user_model().objects.create_superuser("root")
+
+
+def test_token_prints_the_token_alone_and_it_works(root, client):
+    printed = run("token", "ci", "--scopes", "read,deploy")
+    assert printed.count("\n") == 1
+    row = Token.objects.get()
+    assert (row.user, row.name, row.scopes, row.services, row.expires) == (root, "ci", ["read", "deploy"], [], None)
+    answer = client.get("/api/v1/services/", headers={"Authorization": f"Bearer {printed.strip()}"})
+    assert answer.status_code == 200
+
+
+def test_token_takes_a_user_services_and_an_end(root):
+    get_user_model().objects.create_user("ann")
+    shop, other = MicroService.objects.create(name="shop"), MicroService.objects.create(name="other")
+    run("token", "ci", "--scopes", "read", "--user", "ann", "--services", f"shop,{other.pk}", "--expires", "30d")
+    row = Token.objects.get()
+    assert (row.user.username, row.services) == ("ann", [shop.pk, other.pk])
+    assert timedelta(days=29) < row.expires - timezone.now() <= timedelta(days=30)
+    run("token", "ci", "--scopes", "read", "--expires", "2099-01-31T00:00:00Z")
+    assert Token.objects.first().expires.isoformat() == "2099-01-31T00:00:00+00:00"
+
+
+@pytest.mark.parametrize("words", [
+    ["--scopes", "everything"], ["--scopes", ""], ["--scopes", "read", "--user", "nobody"],
+    ["--scopes", "read", "--services", "nosuch"], ["--scopes", "read", "--services", "99"],
+    ["--scopes", "read", "--expires", "soon"], ["--scopes", "read", "--expires", "2020-01-01T00:00:00Z"],
+    ["--scopes", "read", "--expires", "2020-13-01T00:00:00Z"], ["--scopes", "admin", "--user", "ann"],
+])
+def test_token_says_in_one_line_what_is_wrong(root, words):
+    get_user_model().objects.create_user("ann")
+    with pytest.raises(CommandError) as error:
+        run("token", "ci", *words)
+    assert "\n" not in str(error.value)
+    assert not Token.objects.exists()
+
+
+def test_token_needs_somebody_whose_it_is(db):
+    with pytest.raises(CommandError, match="createsuperuser"):
+        run("token", "ci", "--scopes", "read")
+
+
+def test_field_key_prints_a_key(db):
+    Fernet(run("field_key").strip())
+
+
+def stored() -> str:
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT secret FROM credential")
+        return cursor.fetchone()[0]
+
+
+def test_rotate_keys_writes_every_secret_under_the_newest_key(settings):
+    old, new = Fernet.generate_key().decode(), Fernet.generate_key().decode()
+    settings.FIELD_KEYS = [old]
+    made = Credential.objects.create(name="key", secret="the canary")
+    IdempotencyKey.objects.create(
+        caller="a", key="b", fingerprint="c", status=200, body=seal(b"answer"), lease=timezone.now())
+    before = stored()
+    assert "canary" not in before
+    settings.FIELD_KEYS = [new, old]
+    assert run("rotate_keys") == "1 secrets are under the newest key\n"
+    assert stored() != before
+    settings.FIELD_KEYS = [new]
+    made.refresh_from_db()
+    assert (made.secret.reveal(), made.passphrase) == ("the canary", "")
+    assert unseal(bytes(IdempotencyKey.objects.get().body)) == b"answer"
+
+
+def test_rotate_keys_says_what_it_cannot_read(settings):
+    settings.FIELD_KEYS = [Fernet.generate_key().decode()]
+    Credential.objects.create(name="key", secret="lost")
+    settings.FIELD_KEYS = [Fernet.generate_key().decode()]
+    with pytest.raises(CommandError, match="1 secrets cannot be read"):
+        run("rotate_keys")
+    with pytest.raises(Undecryptable):
+        Credential.objects.get()
+
+
+def test_a_secret_does_not_print_itself(settings):
+    made = Credential.objects.create(name="key", secret="the canary")
+    made.refresh_from_db()
+    for shown in (repr(made.secret), str(made.secret), f"{made.secret}", f"{made.secret!r}"):
+        assert "canary" not in shown

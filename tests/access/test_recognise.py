@@ -1,0 +1,102 @@
+"""Who a request comes from, and what that costs."""
+from datetime import timedelta
+
+import pytest
+from django.contrib.auth import get_user_model
+from django.test import Client, RequestFactory
+from django.utils import timezone
+
+from access.callers import Caller
+from access.models import Token
+from access.problems import Problem
+from access.recognise import caller_of
+from access.tokens import make_token
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def user(db):
+    return get_user_model().objects.create_user("ann", is_staff=True)
+
+
+def ask(token: str) -> Caller | None:
+    return caller_of(RequestFactory().get("/", headers={"Authorization": f"Bearer {token}"}))
+
+
+def refused(token: str) -> bool:
+    with pytest.raises(Problem) as problem:
+        ask(token)
+    return problem.value.status == 401 and "WWW-Authenticate" in problem.value.headers
+
+
+def test_a_token_names_its_owner_and_its_rights(user):
+    row, token = make_token(user, "ci", ["read", "publish"], services=[7, 7, 3])
+    caller = ask(token)
+    assert (caller.name, caller.user_id, caller.token_id) == ("ann", user.pk, row.pk)
+    assert (caller.scopes, caller.services) == ({"read", "publish"}, {3, 7})
+    assert caller.may("read", 7)
+    assert not caller.may("read", 8)
+    assert not caller.may("admin")
+
+
+def test_a_token_never_has_a_right_that_its_owner_lost(user):
+    token = make_token(user, "ci", ["read", "publish", "admin"])[1]
+    assert ask(token).scopes == {"read", "publish"}
+    get_user_model().objects.update(is_staff=False)
+    assert ask(token).scopes == {"read"}
+    get_user_model().objects.update(is_superuser=True)
+    assert ask(token).scopes == {"read", "publish", "admin"}
+
+
+@pytest.mark.parametrize("change", [
+    {"revoked": timezone.now()}, {"expires": timezone.now() - timedelta(seconds=1)}, {"digest": "0" * 64},
+])
+def test_a_token_that_does_not_hold_any_more_is_refused(user, change):
+    token = make_token(user, "ci", ["read"])[1]
+    assert ask(token)
+    Token.objects.update(**change)
+    assert refused(token)
+
+
+def test_a_token_of_somebody_who_left_is_refused(user):
+    token = make_token(user, "ci", ["read"])[1]
+    get_user_model().objects.update(is_active=False)
+    assert refused(token)
+
+
+@pytest.mark.parametrize("token", ["", " ", "x", "dpl_", "ü", "'; drop table token", "x" * 8000, "a b"])
+def test_what_is_no_token_is_refused(user, token):
+    request = RequestFactory().get("/", HTTP_AUTHORIZATION=f"Bearer {token}")
+    with pytest.raises(Problem):
+        caller_of(request)
+
+
+def test_nobody_is_named_without_a_token_or_a_session(db):
+    assert caller_of(RequestFactory().get("/")) is None
+    assert caller_of(RequestFactory().get("/", headers={"Authorization": "Basic YTpi"})) is None
+
+
+def test_a_token_costs_one_query_and_one_write_a_minute(user, django_assert_num_queries):
+    token = make_token(user, "ci", ["read"])[1]
+    with django_assert_num_queries(2):
+        ask(token)
+    first = Token.objects.get().last_used
+    assert first is not None
+    with django_assert_num_queries(1):
+        ask(token)
+    Token.objects.update(last_used=timezone.now() - timedelta(seconds=61))
+    ask(token)
+    assert Token.objects.get().last_used > first
+
+
+def test_a_token_looks_like_nothing_else_and_like_no_other(user):
+    tokens = {make_token(user, "ci", ["read"])[1] for _ in range(20)}
+    assert len(tokens) == 20
+    assert all(token.startswith("dpl_") and len(token) > 40 for token in tokens)
+
+
+def test_the_request_id_is_on_every_page():
+    answer = Client().get("/nosuch", headers={"X-Request-ID": "from-outside-1"})
+    assert answer["X-Request-ID"] == "from-outside-1"
+    assert len(Client().get("/nosuch")["X-Request-ID"]) == 32
