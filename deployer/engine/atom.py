@@ -86,8 +86,9 @@ class Target:
 class Atom:
     """The ordered steps of one operation: all of them happen on the host, or none.
 
-    `directory` is the service's folder on the host; `old` and `new` are version names or "". `environment` is what every
-    command sees besides VERSION, OTHER_VERSION, RELEASE, CURRENT and SHARED. `size` is the package's, 0 if not known.
+    `directory` is the service's folder on the host; `old` and `new` are version names or "". `environment` is what
+    every command sees besides VERSION, OTHER_VERSION, RELEASE, CURRENT and SHARED. `size` is the package's, 0 if not
+    known.
     """
 
     action: str

@@ -49,7 +49,7 @@ class Result(StrEnum):
 
 @dataclass(frozen=True)
 class JournalEvent:
-    """One line. `at` is in seconds since 1970; `position` and `step` are None and "" where it is about the whole run."""
+    """One line. `at`: seconds since 1970; `position` and `step`: None and "" where it is about the whole run."""
 
     seq: int
     at: float

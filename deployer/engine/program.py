@@ -13,7 +13,9 @@ from importlib import resources
 from .atom import Acts, Atom, Step, StepKind
 
 LONGEST_PROGRAM = 120_000  # one environment string, where the host's sudo makes `setsid` necessary
-PARTS = ("names", "events", "output", "processes", "watch", "lock", "commands", "release", "steps", "undo", "settle", "main")
+PARTS = (
+    "names", "events", "output", "processes", "watch", "lock", "commands", "release", "steps", "undo", "settle", "main",
+)
 DEFAULT_LIMITS = {
     "step_timeout": 600,
     "idle_timeout": 0,
@@ -55,19 +57,20 @@ def quote(value: str) -> str:
 
 
 def command(size: int, sudo: bool) -> str:
-    """The command line for a program of `size` bytes: no newline, no `!`, no inner quote, so any login shell takes it."""
+    """The command line for a program of `size` bytes: no newline, no `!`, no inner quote: any login shell takes it."""
     return (
         f"exec {'sudo -n ' if sudo else ''}sh -c "
         f"'PROGRAM=$(dd bs={size:d} count=1 iflag=fullblock 2>&-); eval \"$PROGRAM\"'"
     )
 
 
-def start(run: Run, now: float | None = None) -> bytes:
+def start(run: Run, output_from: int = 0, now: float | None = None) -> bytes:
     """The program that starts the run. The package follows on standard input where the host says `need`.
 
+    A run that was cut is started again, and its output goes on: `output_from` says how much of it is known.
     `now` is the time (seconds since 1970) that the journal counts from; the caller's clock if not given.
     """
-    return _text(_call("start", run, now), _atom(run.atom))
+    return _text(_call("start", run, now) + f" _FROM={output_from:d}", _atom(run.atom))
 
 
 def attach(

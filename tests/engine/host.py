@@ -35,10 +35,14 @@ def package(version: str, size: int = 2000, **files: str) -> bytes:
 class Call:
     """One program on its way: its process, and what it says. `over()` waits for it."""
 
-    def __init__(self, process: subprocess.Popen, nonce: str):
+    def __init__(self, process: subprocess.Popen, nonce: str, deaf: bool = False):
         self.process, self.events, self.output = process, [], b""
         self._reader = Reader(nonce)
-        self._threads = [threading.Thread(target=each, daemon=True) for each in (self._hear, self._see)]
+        if deaf:
+            process.stdout.close()
+            process.stderr.close()
+        ears = () if deaf else (self._hear, self._see)
+        self._threads = [threading.Thread(target=each, daemon=True) for each in ears]
         for thread in self._threads:
             thread.start()
 
@@ -103,7 +107,7 @@ class Host:
         (self.tools / "sh").symlink_to("/usr/bin/" + self.shell[0])
 
     def spec(self, **changes) -> ServiceSpec:
-        say = f"printf '%s %s\\n' \"$VERSION\""
+        say = "printf '%s %s\\n' \"$VERSION\""
         base = {
             "name": "shop",
             "start": f"{say} start >>{self.log}; cat \"$RELEASE/version\" >{self.root}/running",
@@ -113,7 +117,9 @@ class Host:
         }
         return ServiceSpec(**{**base, **changes})
 
-    def run(self, action: str, old: str | None, new: str | None, *, adopt: bool = False, operation: int = 0, **spec) -> Run:
+    def run(
+        self, action: str, old: str | None, new: str | None, *, adopt: bool = False, operation: int = 0, **spec
+    ) -> Run:
         data = self.package(new) if new else b""
         target = Target("host-1", "127.0.0.1", str(self.base), 8080, "blue", 50)
         atom = plan(
@@ -126,14 +132,17 @@ class Host:
     def package(self, version: str) -> bytes:
         return self.packages.setdefault(version, package(version))
 
-    def send(self, text: bytes, nonce: str, data: bytes | None = b"", *, close: bool = True, **options) -> Call:
-        argv = [*self.shell, "-c", program.command(len(text), sudo=False)]
+    def send(
+        self, text: bytes, nonce: str, data: bytes | None = b"", *, close: bool = True, deaf: bool = False, **options
+    ) -> Call:
+        """Feeds a program and `data` to the shell. `close`: input ends then; `deaf`: nobody reads what it says."""
+        argv = ["/usr/bin/" + self.shell[0], *self.shell[1:], "-c", program.command(len(text), sudo=False)]
         environment = {**os.environ, "PATH": f"{self.tools}:{os.environ['PATH']}", **options}
         process = subprocess.Popen(
             argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
             start_new_session=True, env=environment, cwd="/",
         )
-        call = Call(process, nonce)
+        call = Call(process, nonce, deaf)
 
         def feed() -> None:
             try:
@@ -152,7 +161,9 @@ class Host:
             data = self.packages.get(run.atom.new, b"") if run.atom.needs_package else b""
         return self.send(program.start(run), run.nonce, data, **options)
 
-    def attach(self, run: Run, journal_from: int = 0, output_from: int = 0, cancel: bool = False, raised: int = 1) -> Call:
+    def attach(
+        self, run: Run, journal_from: int = 0, output_from: int = 0, cancel: bool = False, raised: int = 1
+    ) -> Call:
         self.fence += raised
         again = Run(run.operation, self.fence, run.atom, f"n{self.fence}x")
         return self.send(program.attach(again, journal_from, output_from, cancel), again.nonce)

@@ -27,7 +27,7 @@ _make_run() {
 	if [ -s "$_RUN/journal" ]; then
 		_load
 		[ "$_ended" = cut ] || _answer exists
-		rm -f "$_RUN/cancel" "$_RUN/why" "$_RUN/reason" "$_RUN/copier" "$_RUN/size" "$_RUN/p1" "$_RUN/p2" "$_RUN/p3"
+		rm -f "$_RUN/cancel" "$_RUN/why" "$_RUN/reason" "$_RUN/copier" "$_RUN/size"
 		_again=yes
 	fi
 	_needed=''
@@ -70,7 +70,7 @@ _attach() {
 	done
 	exec 7<"$_RUN/journal"
 	_open_output
-	_partial='' _ended='' _awaited='' _since_cancel=0
+	_partial='' _seq=0 _reached=-1 _ended='' _awaited=''
 	while :; do
 		_alive
 		_lives=$?
@@ -99,7 +99,8 @@ _follow() {
 _notice() {
 	case ${3-} in
 	need) _awaited=$4 ;;
-	'done' | failed | end) _awaited='' ;;
+	'done' | failed) [ "$4" != "$_awaited" ] || _awaited='' ;;
+	end) _awaited='' ;;
 	esac
 }
 
@@ -146,6 +147,7 @@ _main() {
 # All of a run has one session, so that all of it can be found. Under sshd it is so; under sudo it may not be.
 _own_session() {
 	_look $$
+	_mine=$_born
 	[ "$_session" != $$ ] || return 0
 	_PROGRAM=$PROGRAM exec setsid -w sh -c 'PROGRAM=$_PROGRAM; unset _PROGRAM; eval "$PROGRAM"'
 }

@@ -20,8 +20,8 @@ _fields() {
 _sign() {
 	exec 9>"$_RUN/alive"
 	read -r _boot </proc/sys/kernel/random/boot_id
-	_look $$
-	printf '%s %s %s\n' $$ "$_born" "$_boot" >&9
+	[ -n "${_mine-}" ] || { _look $$ && _mine=$_born; }
+	printf '%s %s %s\n' $$ "$_mine" "$_boot" >&9
 }
 
 # Whether the one who signed still lives. Sets _runner to its process id, or to nothing where the host was booted since

@@ -2,17 +2,21 @@
 
 # Hashes and unpacks what comes in, in one pass. Every stage's status counts: a pipeline would show the last one's only.
 _take_in() {
-	mkfifo "$_RUN/p1" "$_RUN/p2" "$_RUN/p3" || return 1
-	sha256sum <"$_RUN/p1" >"$_RUN/sum" 3<&- 8>&- &
+	# They stay for the next run: whoever held them was ended with the run that it belonged to.
+	[ -p "$_BASE/p3" ] || {
+		rm -f "$_BASE/p1" "$_BASE/p2" "$_BASE/p3"
+		mkfifo "$_BASE/p1" "$_BASE/p2" "$_BASE/p3" || return 1
+	}
+	sha256sum <"$_BASE/p1" >"$_RUN/sum" 3<&- 8>&- &
 	_hash=$!
-	gzip -dc <"$_RUN/p2" >"$_RUN/p3" 3<&- 8>&- &
+	gzip -dc <"$_BASE/p2" >"$_BASE/p3" 3<&- 8>&- &
 	_gzip=$!
 	{
 		umask 022
-		exec tar -xof - -C "$_STAGE" <"$_RUN/p3" 3<&- 8>&-
+		exec tar -xof - -C "$_STAGE" <"$_BASE/p3" 3<&- 8>&-
 	} &
 	_tar=$!
-	tee "$_RUN/p1" <&3 >"$_RUN/p2" 8>&- &
+	tee "$_BASE/p1" <&3 >"$_BASE/p2" 8>&- &
 	_uptime
 	printf '%s 0 %s\n' "$_up" $! >"$_RUN/now"
 	wait $!

@@ -128,7 +128,6 @@ _do_upload() {
 		_detail='cannot make pipes'
 		return 1
 	}
-	rm -f "$_RUN/p1" "$_RUN/p2" "$_RUN/p3"
 	exec 3<&-
 	if [ -e "$_RUN/why" ]; then return 1; fi
 	if [ "$_got" = "$_SHA" ] && [ "$_tar" = 0 ]; then

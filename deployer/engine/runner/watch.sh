@@ -1,7 +1,7 @@
 # The watchdog: a background process that ends the current command when it may go on no longer, and says `why`.
 
 _start_watch() {
-	_watch "$1" 8>&- 9>&- &
+	_watch "$1" &
 	_watchdog=$!
 }
 
@@ -15,6 +15,8 @@ _stop_watch() {
 
 # $1: "all" for the steps; "undo", which nobody can cancel.
 _watch() {
+	# Here, and not where it is called: a function called with redirections keeps copies of what they replace.
+	exec 8>&- 9>&-
 	_over='' _last=-1 _idle=0
 	trap '_over=yes' TERM
 	read -r _self _ </proc/self/stat

@@ -1,0 +1,24 @@
+"""Hosts without SSH, one for each test."""
+import pytest
+
+from .host import SHELLS, Host
+
+
+@pytest.fixture
+def host(tmp_path):
+    """A host whose shell is dash, with nothing on it."""
+    return Host(tmp_path)
+
+
+@pytest.fixture(params=SHELLS)
+def any_host(tmp_path, request):
+    """The same under each shell that a host may have."""
+    return Host(tmp_path, request.param)
+
+
+@pytest.fixture
+def running(host):
+    """A host on which v1 runs."""
+    assert host.carry_out("install", None, "v1").end.result == "done"
+    host.log.unlink()
+    return host
