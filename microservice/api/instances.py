@@ -1,4 +1,6 @@
 """/services/{service}/instances/: what runs where, and what may be done with it by hand."""
+from ipaddress import ip_address
+
 from django.db.models import Q, QuerySet
 from django.http import HttpRequest, HttpResponse
 from ninja import Query, Router, Status
@@ -135,8 +137,11 @@ def _status(text: str) -> int:
 
 
 def _on(host: str) -> Q:
-    """An id is digits and nothing else; a host may not be named so by accident, but its name is looked at too."""
-    known = Q(host__hostname=host)
+    """A host by its name, its id or its address. PostgreSQL takes nothing but an address for an address."""
+    named = Q(host__hostname=host)
     if host.isascii() and host.isdigit() and len(host) < 19:
-        return known | Q(host=int(host))
-    return known | Q(host__ip=host)
+        return named | Q(host=int(host))
+    try:
+        return named | Q(host__ip=str(ip_address(host)))
+    except ValueError:
+        return named

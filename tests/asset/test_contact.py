@@ -1,4 +1,5 @@
 """Asking a real sshd what it is, and trusting its key by name only."""
+
 import socket
 import subprocess
 import time

@@ -1,4 +1,5 @@
 """Hosts: made, changed and deleted by rule, and the way to each."""
+
 import subprocess
 import threading
 
@@ -34,7 +35,13 @@ def test_a_new_host_is_kept_in_its_regular_form_and_in_the_history(keys):
     host.refresh_from_db()
     assert (host.ip, host.base_path, host.host_key) == ("2001:db8::1", "/srv/x", " ".join(keys[2].split()[:2]))
     row = History.objects.get()
-    assert (row.actor, row.address, row.action, row.subject, row.subject_id) == ("ann", "10.9.9.9", "create", "host", host.pk)
+    assert (row.actor, row.address, row.action, row.subject, row.subject_id) == (
+        "ann",
+        "10.9.9.9",
+        "create",
+        "host",
+        host.pk,
+    )
     assert row.after["labels"] == {"zone": "eu"}
 
 
@@ -78,7 +85,7 @@ def test_a_base_path_stays_while_services_live_below_it():
 
 
 def test_a_host_that_something_refers_to_is_not_deleted():
-    host, behind = make(), None
+    host = make()
     behind = make("web2", jump_host_id=host.pk)
     with pytest.raises(Problem) as refused:
         hosts.delete(WHO, host)
@@ -110,8 +117,14 @@ def test_the_way_to_a_host_takes_one_query_through_three_jumps(keys, django_asse
     password = credentials.create(WHO, {"name": "p", "kind": "password", "secret": "pass word"})
     jump = None
     for number in range(4):
-        jump = make(f"h{number}", credential_id=(key, password)[number % 2].pk, jump_host_id=jump.pk if jump else None,
-                    port=2200 + number, username=f"u{number}", host_key=keys[2])
+        jump = make(
+            f"h{number}",
+            credential_id=(key, password)[number % 2].pk,
+            jump_host_id=jump.pk if jump else None,
+            port=2200 + number,
+            username=f"u{number}",
+            host_key=keys[2],
+        )
     host = Asset.objects.get(pk=jump.pk)
     with django_assert_num_queries(1):
         end = hosts.endpoint_of(host)
@@ -195,7 +208,9 @@ def test_one_wrong_row_keeps_all_out_and_every_error_has_its_place():
     assert Asset.objects.count() == 1
 
 
-@pytest.mark.parametrize("text", ["", "\n", "hostname,hostname\na,b\n", 'hostname,ip\n"a,10.0.0.1\n', "hostname,ip\na,b,c\n"])
+@pytest.mark.parametrize(
+    "text", ["", "\n", "hostname,hostname\na,b\n", 'hostname,ip\n"a,10.0.0.1\n', "hostname,ip\na,b,c\n"]
+)
 def test_what_is_no_table_is_refused(text):
     with pytest.raises(Problem) as refused:
         imports.import_many(WHO, imports.from_csv(text))
@@ -226,10 +241,16 @@ def test_a_private_key_must_open_with_its_passphrase(keys):
     assert credentials.create(WHO, {"name": "a", "secret": plain}).pk
     assert credentials.create(WHO, {"name": "b", "secret": locked, "passphrase": "open sesame"}).pk
     assert refused_at(credentials.create, WHO, {"name": "c", "secret": locked})
-    assert refused_at(credentials.create, WHO, {"name": "c", "secret": locked, "passphrase": "sesame"}) == {"/passphrase"}
+    assert refused_at(credentials.create, WHO, {"name": "c", "secret": locked, "passphrase": "sesame"}) == {
+        "/passphrase"
+    }
     assert refused_at(credentials.create, WHO, {"name": "c", "secret": "no key, but sesame"}) == {"/secret"}
     assert refused_at(credentials.create, WHO, {"secret": plain}) == {"/name"}
-    assert refused_at(credentials.create, WHO, {"name": " c", "kind": "card", "secret": ""}) == {"/name", "/kind", "/secret"}
+    assert refused_at(credentials.create, WHO, {"name": " c", "kind": "card", "secret": ""}) == {
+        "/name",
+        "/kind",
+        "/secret",
+    }
     assert refused_at(credentials.create, WHO, {"name": "c", "kind": "password", "secret": "two\nlines"}) == {"/secret"}
     assert Credential.objects.count() == 2
 

@@ -1,4 +1,5 @@
 """Host keys as people paste them."""
+
 import base64
 import struct
 import subprocess
@@ -14,7 +15,9 @@ def made(tmp_path_factory):
     folder, found = tmp_path_factory.mktemp("keys"), {}
     for kind, size in [("ed25519", "256"), ("ecdsa", "256"), ("ecdsa", "521"), ("rsa", "2048")]:
         path = folder / f"{kind}{size}"
-        subprocess.run(["ssh-keygen", "-q", "-t", kind, "-b", size, "-N", "", "-C", "root@host", "-f", path], check=True)
+        subprocess.run(
+            ["ssh-keygen", "-q", "-t", kind, "-b", size, "-N", "", "-C", "root@host", "-f", path], check=True
+        )
         public = path.with_suffix(".pub")
         listed = subprocess.run(["ssh-keygen", "-lf", public], check=True, capture_output=True, text=True).stdout
         found[path.name] = (public.read_text(), listed.split()[1])
@@ -47,8 +50,16 @@ def test_what_is_no_key_is_refused_with_a_reason(made):
     other = made["rsa2048"][0].split()[1]
     short = base64.b64encode(base64.b64decode(good)[:-3]).decode()
     for text in [
-        "", "ssh-ed25519", "ssh-ed25519 !!!", "ssh-ed25519 Ärger", f"ssh-rsa {good}", f"ssh-ed25519 {other}",
-        f"ssh-ed25519 {short}", f"ssh-dss {good}", good, "ssh-ed25519 " + "A" * 5000,
+        "",
+        "ssh-ed25519",
+        "ssh-ed25519 !!!",
+        "ssh-ed25519 Ärger",
+        f"ssh-rsa {good}",
+        f"ssh-ed25519 {other}",
+        f"ssh-ed25519 {short}",
+        f"ssh-dss {good}",
+        good,
+        "ssh-ed25519 " + "A" * 5000,
         "ssh-ed25519 " + base64.b64encode(struct.pack(">I", 11) + b"ssh-ed25519").decode(),
     ]:
         with pytest.raises(ValueError) as refused:

@@ -1,4 +1,5 @@
 """What each field of a host may be."""
+
 import pytest
 
 from asset import rules
@@ -14,17 +15,70 @@ GOOD = {
     "description": ["", "Über uns; $(x)"],
 }
 BAD = {
-    "hostname": ["", "-a", "a-", "a..b", ".a", "a.", "a b", "a/b", "a;b", "$(id)", "a\n", "ä", "x" * 64, "a" * 254, None, 7, "a\0"],
-    "ip": ["", "1.2.3", "256.1.1.1", "01.2.3.4", "fe80::1%eth0", "0.0.0.0", "::", "224.0.0.1", "host", "1.2.3.4 ", None, 5],
+    "hostname": [
+        "",
+        "-a",
+        "a-",
+        "a..b",
+        ".a",
+        "a.",
+        "a b",
+        "a/b",
+        "a;b",
+        "$(id)",
+        "a\n",
+        "ä",
+        "x" * 64,
+        "a" * 254,
+        None,
+        7,
+        "a\0",
+    ],
+    "ip": [
+        "",
+        "1.2.3",
+        "256.1.1.1",
+        "01.2.3.4",
+        "fe80::1%eth0",
+        "0.0.0.0",
+        "::",
+        "224.0.0.1",
+        "host",
+        "1.2.3.4 ",
+        None,
+        5,
+    ],
     "port": [0, 65536, -1, "22", 22.0, True, None],
     "username": ["", "-oProxyCommand=x", ".x", "a b", "a;b", "a\n", "a" * 65, "a$b", None],
-    "base_path": ["", "/", "//", "relative", "/a/../b", "/..", "/a/.", "/a\nb", "/a\0b", "/" + "a" * 512, None, "/\x7f"],
+    "base_path": [
+        "",
+        "/",
+        "//",
+        "relative",
+        "/a/../b",
+        "/..",
+        "/a/.",
+        "/a\nb",
+        "/a\0b",
+        "/" + "a" * 512,
+        None,
+        "/\x7f",
+    ],
     "sudo": [1, "true", None],
     "credential_id": [0, -1, True, "1", 2**63],
-    "labels": [[], "x", {"": "a"}, {"-a": "b"}, {"a": 1}, {"a": "b\n"}, {"a": "b" * 256}, {str(n): "" for n in range(65)}],
+    "labels": [
+        [],
+        "x",
+        {"": "a"},
+        {"-a": "b"},
+        {"a": 1},
+        {"a": "b\n"},
+        {"a": "b" * 256},
+        {str(n): "" for n in range(65)},
+    ],
     "host_key": ["nonsense", 5, None, "ssh-ed25519 AAAA"],
     "description": ["a" * 257, "\ud800", None],
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("name", GOOD)

@@ -1,15 +1,16 @@
 """Deployments through the API: what was asked, how far it is, waiting for its end, and taking it back."""
+
 import threading
 import time
 
 import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
-from tests.microservice import fleet
 
 from microservice import hub
 from microservice.models import Deployment, Operation, Step
 from microservice.status import Action, DeploymentStatus, OperationStatus
+from tests.microservice import fleet
 
 pytestmark = pytest.mark.django_db
 
@@ -71,7 +72,9 @@ def test_lists_cost_the_same_queries_however_long_they_are(api):
 def test_operations_are_shown_with_their_steps_in_order(api):
     deployment = fleet.running(2)
     one, two = deployment.operations.all()
-    Step.objects.create(operation=one, position=1, name="stop", status="failed", exit_status=7, old_state="up", detail="why")
+    Step.objects.create(
+        operation=one, position=1, name="stop", status="failed", exit_status=7, old_state="up", detail="why"
+    )
     Step.objects.create(operation=one, position=0, name="prepare", status="done")
     Operation.objects.filter(pk=one.pk).update(status=OperationStatus.UNDONE, error="stop failed", error_step="stop")
     found = api().get(f"/deployments/{deployment.pk}/operations/").json()
@@ -91,8 +94,14 @@ def test_another_services_deployment_is_not_there(api):
     mine, other = fleet.running(), fleet.running(name="other")
     only = api(services=[mine.microservice_id])
     operation = other.operations.get()
-    for path in (f"/deployments/{other.pk}", f"/deployments/{other.pk}/operations", f"/deployments/{other.pk}/events",
-                 f"/operations/{operation.pk}", f"/operations/{operation.pk}/log", "/deployments/999999"):
+    for path in (
+        f"/deployments/{other.pk}",
+        f"/deployments/{other.pk}/operations",
+        f"/deployments/{other.pk}/events",
+        f"/operations/{operation.pk}",
+        f"/operations/{operation.pk}/log",
+        "/deployments/999999",
+    ):
         assert only.get(path).status_code == 404, path
     for verb in ("cancel", "pause", "resume", "retry", "revert"):
         assert only.post(f"/deployments/{other.pk}/{verb}").status_code == 404
@@ -166,9 +175,13 @@ def test_waiting_ends_with_its_time_and_also_where_no_event_tells_of_the_end(api
     deployment, caller, started = fleet.running(), api(), time.monotonic()
     assert caller.get(f"/deployments/{deployment.pk}?wait=1").json()["status"] == "running"
     assert 0.9 < time.monotonic() - started < 3
-    silent = threading.Timer(0.3, lambda: (
-        Deployment.objects.filter(pk=deployment.pk).update(status=DeploymentStatus.FAILED), connection.close()
-    ))
+    silent = threading.Timer(
+        0.3,
+        lambda: (
+            Deployment.objects.filter(pk=deployment.pk).update(status=DeploymentStatus.FAILED),
+            connection.close(),
+        ),
+    )
     silent.start()
     assert caller.get(f"/deployments/{deployment.pk}?wait=15").json()["status"] == "failed"
     silent.join()

@@ -1,18 +1,19 @@
 """Live events: from the rows, then from the hub, without gap or double; slots, rights and the end."""
+
 import json
 import threading
 import time
 
 import pytest
 from django.db import connection, connections
-from tests.lab.network import wait_until
-from tests.microservice import fleet
 
 from access.models import Token
 from microservice import hub
 from microservice.api import events
 from microservice.models import Deployment
 from microservice.status import DeploymentStatus
+from tests.lab.network import wait_until
+from tests.microservice import fleet
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -38,7 +39,9 @@ class Reader:
     def event(self):
         """(id, kind, data) of the next event; None at the end of the stream."""
         for part in self.parts:
-            lines = dict(line.split(": ", 1) for line in part.decode().splitlines() if line and not line.startswith(":"))
+            lines = dict(
+                line.split(": ", 1) for line in part.decode().splitlines() if line and not line.startswith(":")
+            )
             if "id" in lines:
                 return int(lines["id"]), lines["event"], json.loads(lines["data"])
         return None
@@ -228,14 +231,14 @@ def test_who_reads_too_slowly_is_let_go_and_gets_the_rest_by_its_last_id(api, mo
     reader = Reader(api().get(f"/deployments/{deployment.pk}/events"))
     assert [next(reader.parts) for _ in range(2)][1] == b": still here\n\n"  # it has read the rows, and waits
     rows = [fleet.event(deployment).pk for _ in range(40)]
-    watcher, = hub.hub._watchers
+    (watcher,) = hub.hub._watchers
     wait_until(lambda: watcher.dropped)
     found = []
     while event := reader.event():
         found.append(event[0])
     assert found == rows[: len(found)] and len(found) < 40
     again = Reader(api().get(f"/deployments/{deployment.pk}/events", **{"Last-Event-ID": str(found[-1])}))
-    assert again.ids(40 - len(found)) == rows[len(found):]
+    assert again.ids(40 - len(found)) == rows[len(found) :]
     again.close()
 
 

@@ -1,11 +1,12 @@
 """Instances, and the requests that change what runs, through the API."""
+
 import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
-from tests.microservice import fleet
 
 from microservice.models import Deployment, History, MicroServiceInstance
 from microservice.status import BuildStatus, InstanceStatus
+from tests.microservice import fleet
 
 pytestmark = pytest.mark.django_db
 
@@ -34,21 +35,22 @@ def unchanged():
 
 
 def test_an_instance_is_shown_with_its_host_version_and_status(api, shop):
-    service, versions, (one, *_) = shop
+    _, versions, (one, *_) = shop
     found = api().get(of(shop)).json()
     assert (found["count"], found["code"], len(found["data"])) == (3, 0, 3)
     shown = found["data"][0]
     expected = {
         "id": one.pk, "name": "shop", "language": "other", "version": "2.0", "version_id": versions[1].pk,
         "host": f"{one.host.hostname}:{one.host.ip}", "host_id": one.host_id, "port": 8000, "tag": "", "weight": 100,
-        "description": "", "status": 0, "status_str": "running", "locked": False, "locked_by": None, "is_maintain": False,
+        "description": "", "status": 0, "status_str": "running", "locked": False, "locked_by": None,
+        "is_maintain": False,
     }  # fmt: skip
     assert {name: shown[name] for name in expected} == expected
     assert api().get(of(shop, one.pk)).json() == shown
 
 
 def test_filters_take_numbers_words_and_both_forms_of_yes(api, shop):
-    service, versions, (one, two, three) = shop
+    _, versions, (one, two, three) = shop
     deployment = fleet.deployment([two], versions[2])
     MicroServiceInstance.objects.filter(pk=two.pk).update(
         locked=True, lock_deployment=deployment, status=InstanceStatus.UPGRADING, version=versions[0]
@@ -64,8 +66,21 @@ def test_filters_take_numbers_words_and_both_forms_of_yes(api, shop):
         assert found["count"] == len(expected)
 
 
-@pytest.mark.parametrize("query", ["locked=2", "locked=yes;x", "status=99", "status=flying", "version_id=x", "version_id=0",
-                                   "limit=0", "limit=501", "cursor=%00", "cursor=AAAA"])
+@pytest.mark.parametrize(
+    "query",
+    [
+        "locked=2",
+        "locked=yes;x",
+        "status=99",
+        "status=flying",
+        "version_id=x",
+        "version_id=0",
+        "limit=0",
+        "limit=501",
+        "cursor=%00",
+        "cursor=AAAA",
+    ],
+)
 def test_a_filter_that_means_nothing_is_refused(api, shop, query):
     answer = api().get(of(shop, "?" + query))
     assert answer.status_code == 422 and answer["Content-Type"] == "application/problem+json"
@@ -85,7 +100,9 @@ def test_who_holds_a_lock_is_named(api, shop):
 
 def test_a_list_costs_the_same_queries_for_many_rows_as_for_few(api, shop):
     def cost(limit):
-        with CaptureQueriesContext(connection, ) as queries:
+        with CaptureQueriesContext(
+            connection,
+        ) as queries:
             found = caller.get(of(shop, f"?limit={limit}")).json()
         return len(queries), len(found["data"])
 
@@ -121,7 +138,9 @@ def test_another_services_instance_is_not_there(api, shop):
 
 def test_what_people_may_change_is_changed_and_written_down(api, shop):
     one = shop[2][0]
-    answer = api().patch(of(shop, one.pk), {"port": 9000, "tag": "blue", "weight": 5, "is_maintain": True, "description": "x"})
+    answer = api().patch(
+        of(shop, one.pk), {"port": 9000, "tag": "blue", "weight": 5, "is_maintain": True, "description": "x"}
+    )
     assert answer.status_code == 200, answer.content
     one.refresh_from_db()
     assert (one.port, one.tag, one.weight, one.is_maintain, one.description) == (9000, "blue", 5, True, "x")
@@ -132,7 +151,8 @@ def test_what_people_may_change_is_changed_and_written_down(api, shop):
 
 @pytest.mark.parametrize("body", [
     {"port": -1}, {"port": 65536}, {"port": "80"}, {"port": True}, {"weight": -1}, {"weight": 10**9}, {"tag": "x" * 65},
-    {"is_maintain": 1}, {"description": "x" * 257}, {"description": "a\0b"}, {"version": 1}, {"locked": False}, {"status": 0},
+    {"is_maintain": 1}, {"description": "x" * 257}, {"description": "a\0b"}, {"version": 1},
+    {"locked": False}, {"status": 0},
 ])  # fmt: skip
 def test_a_change_that_is_wrong_changes_nothing(api, shop, body):
     before = MicroServiceInstance.objects.values().get(pk=shop[2][0].pk)
@@ -144,11 +164,15 @@ def test_a_change_that_is_wrong_changes_nothing(api, shop, body):
 
 def test_while_an_operation_goes_on_only_notes_and_maintenance_may_change(api, shop):
     _, versions, (one, *_) = shop
-    MicroServiceInstance.objects.filter(pk=one.pk).update(locked=True, lock_deployment=fleet.deployment([one], versions[2]))
+    MicroServiceInstance.objects.filter(pk=one.pk).update(
+        locked=True, lock_deployment=fleet.deployment([one], versions[2])
+    )
     for body in ({"port": 1}, {"tag": "x"}, {"weight": 1}, {"description": "x", "port": 1}):
         answer = api().patch(of(shop, one.pk), body)
         assert (answer.status_code, answer.json()["code"]) == (409, "instance_locked")
-    assert api().patch(of(shop, one.pk), {"description": "stuck?", "is_maintain": True, "port": 8000}).status_code == 200
+    assert (
+        api().patch(of(shop, one.pk), {"description": "stuck?", "is_maintain": True, "port": 8000}).status_code == 200
+    )
     one.refresh_from_db()
     assert (one.port, one.tag, one.description, one.is_maintain) == (8000, "", "stuck?", True)
 
@@ -187,21 +211,31 @@ def test_an_action_that_is_neither_upgrade_nor_revert_is_refused_both_ways(api, 
 
 
 def test_an_upgrade_is_accepted_with_the_deployments_address(api, shop):
-    _, versions, instances = shop
+    _, versions, _ = shop
     answer = api().post(going(shop), {"dest_version": versions[3].pk, "host": "all"})
     body = answer.json()
     assert answer.status_code == 202, body
     assert answer["Location"] == f"/api/v1/deployments/{body['id']}"
-    assert (body["service"], body["action"], body["status"], body["requested_by"]) == ("shop", "upgrade", "queued", "ann")
-    assert (body["from_version"], body["dest_version"], body["dest_version_str"]) == (versions[1].pk, versions[3].pk, "4.0")
+    assert (body["service"], body["action"], body["status"], body["requested_by"]) == (
+        "shop",
+        "upgrade",
+        "queued",
+        "ann",
+    )
+    assert (body["from_version"], body["dest_version"], body["dest_version_str"]) == (
+        versions[1].pk,
+        versions[3].pk,
+        "4.0",
+    )
     assert sum(body["counts"].values()) == 3 and set(body["counts"]) == {
         "pending", "queued", "running", "succeeded", "failed", "undone", "cancelled", "not_started", "unknown",
     }  # fmt: skip
     assert MicroServiceInstance.objects.filter(locked=True, lock_deployment=body["id"]).count() == 3
 
 
-@pytest.mark.parametrize("host", ["1;x", ",", "", "1,", "all,1", "-1", "0", [], [0], ["x"], None, True, {}, 1.5, [True], "１",
-                                  "9" * 30])
+@pytest.mark.parametrize(
+    "host", ["1;x", ",", "", "1,", "all,1", "-1", "0", [], [0], ["x"], None, True, {}, 1.5, [True], "１", "9" * 30]
+)
 def test_hosts_that_are_no_ids_are_refused(api, shop, host):
     answer = api().post(going(shop), {"dest_version": shop[1][2].pk, "host": host})
     assert answer.status_code == 422 and unchanged(), answer.content
@@ -209,7 +243,8 @@ def test_hosts_that_are_no_ids_are_refused(api, shop, host):
 
 
 @pytest.mark.parametrize("change", [
-    {"dest_version": 0}, {"dest_version": "3"}, {"dest_version": 10**12}, {"dest_version": None}, {"dest_version": 2**70},
+    {"dest_version": 0}, {"dest_version": "3"}, {"dest_version": 10**12}, {"dest_version": None},
+    {"dest_version": 2**70},
     {"on_locked": "wait"}, {"strategy": {"batch_size": 0}}, {"strategy": {"colour": "red"}}, {"strategy": []},
     {"plan": "nonsense"}, {"force": "yes"}, {"dry_run": 1}, {"wheels": 4},
 ])  # fmt: skip
@@ -261,7 +296,7 @@ def test_a_dry_run_shows_the_plan_and_its_token_holds_only_while_nothing_moves(a
 
 
 def test_an_install_goes_to_hosts_that_do_not_have_the_service(api, shop):
-    service, versions, (one, *_) = shop
+    one = shop[2][0]
     new = fleet.hosts(2, prefix="new")
     answer = api().post(going(shop, "install"), {"host": [host.pk for host in new], "port": 8100, "tag": "blue"})
     assert answer.status_code == 202, answer.content

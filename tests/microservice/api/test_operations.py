@@ -1,7 +1,9 @@
 """An operation's log through the API: whole, by range, piece by piece, and searched."""
+
 import gzip
 
 import pytest
+
 from tests.microservice import fleet
 
 pytestmark = pytest.mark.django_db
@@ -54,10 +56,16 @@ def test_a_range_is_answered_with_exactly_its_bytes(operation, log, header, star
 def test_a_range_without_a_byte_of_the_log_is_refused(operation, log, header):
     fleet.output(operation, b"01234567890123456789")
     answer = log(Range=header)
-    assert (answer.status_code, answer["Content-Range"], answer.json()["code"]) == (416, "bytes */20", "range_not_satisfiable")
+    assert (answer.status_code, answer["Content-Range"], answer.json()["code"]) == (
+        416,
+        "bytes */20",
+        "range_not_satisfiable",
+    )
 
 
-@pytest.mark.parametrize("header", ["bytes=5-2", "bytes=-", "bytes=0-1,3-4", "lines=1-2", "bytes=x-y", "nonsense", "bytes=１-２"])
+@pytest.mark.parametrize(
+    "header", ["bytes=5-2", "bytes=-", "bytes=0-1,3-4", "lines=1-2", "bytes=x-y", "nonsense", "bytes=１-２"]
+)
 def test_a_range_that_cannot_be_read_is_passed_over(operation, log, header):
     fleet.output(operation, b"01234567890123456789")
     answer = log(Range=header)
@@ -85,8 +93,10 @@ def test_a_reader_goes_on_where_it_stopped(operation, log):
     assert log(f"?offset={offset}").content == b" more"
 
 
-@pytest.mark.parametrize("query", ["?offset=-1", "?offset=x", "?offset=99", "?offset=0&limit=0", "?offset=0&limit=999999999",
-                                   "?search=" + "x" * 201, "?search=a%0Ab", "?search=a%00b"])  # fmt: skip
+@pytest.mark.parametrize("query", [
+    "?offset=-1", "?offset=x", "?offset=99", "?offset=0&limit=0", "?offset=0&limit=999999999", "?search=" + "x" * 201,
+    "?search=a%0Ab", "?search=a%00b",
+])  # fmt: skip
 def test_a_question_that_is_wrong_is_refused(operation, log, query):
     fleet.output(operation, b"text")
     assert log(query).status_code == 422

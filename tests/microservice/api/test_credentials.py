@@ -1,0 +1,91 @@
+"""Credentials through the API: secrets go in and never come out."""
+
+import pytest
+
+from asset.models import Credential
+from microservice.models import History
+from tests.microservice import fleet
+
+pytestmark = pytest.mark.django_db
+SECRET = {"name": "pw", "kind": "password", "secret": "canary-8841"}
+
+
+def test_a_credential_is_made_listed_changed_and_deleted_and_its_secret_never_shown(api):
+    made = api().post("/credentials/", SECRET)
+    assert made.status_code == 201, made.content
+    path = f"/credentials/{made.json()['id']}"
+    assert made["Location"] == f"/api/v1{path}"
+    answers = [
+        made, api("read").get("/credentials/"), api("read").get(path), api().patch(path, {"name": "pw2"}),
+        api().patch(path, {"secret": "canary-8842"}), api().get("/history/"),
+    ]  # fmt: skip
+    assert [answer.status_code for answer in answers] == [201, 200, 200, 200, 200, 200]
+    assert all(b"canary" not in answer.content and b'"secret"' not in answer.content for answer in answers)
+    assert Credential.objects.get().secret.reveal() == "canary-8842"
+    assert answers[1].json()["data"][0]["hosts"] == 0
+    assert api().delete(path).status_code == 204
+    assert api().get(path).status_code == 404
+    assert [row.action for row in History.objects.order_by("id")] == ["create", "change", "change", "delete"]
+
+
+@pytest.mark.parametrize("change", [
+    {"name": ""}, {"name": "a\nb"}, {"name": "x" * 65}, {"kind": "card"}, {"secret": ""}, {"secret": 5},
+    {"secret": None},
+    {"secret": "canary-1\ncanary-2"}, {"passphrase": "canary-3"}, {"kind": "key"}, {"secret": "canary\0"},
+    {"wheels": 4},
+    {"secret": "canary" * 10_000},
+])  # fmt: skip
+def test_what_is_wrong_is_refused_without_a_word_of_the_secret(api, change):
+    answer = api().post("/credentials/", {**SECRET, **change})
+    assert answer.status_code == 422 and answer.json()["errors"]
+    assert b"canary" not in answer.content
+    assert not Credential.objects.exists()
+
+
+def test_what_is_in_use_or_taken_is_a_conflict(api):
+    number = api().post("/credentials/", SECRET).json()["id"]
+    assert api().post("/credentials/", SECRET).json()["code"] == "already_there"
+    (host,) = fleet.hosts(1)
+    api().patch(f"/hosts/{host.pk}", {"credential_id": number})
+    assert api().get("/credentials/").json()["data"][0]["hosts"] == 1
+    in_use = api().delete(f"/credentials/{number}")
+    assert in_use.json()["code"] == "credential_in_use" and host.hostname in in_use.json()["detail"]
+
+
+def test_only_an_admin_makes_and_changes_credentials(api):
+    number = api().post("/credentials/", SECRET).json()["id"]
+    for caller in (api("read"), api("read", "deploy", "publish")):
+        assert caller.post("/credentials/", {**SECRET, "name": "x"}).status_code == 403
+        assert caller.patch(f"/credentials/{number}", {"name": "x"}).status_code == 403
+        assert caller.delete(f"/credentials/{number}").status_code == 403
+
+
+def test_the_admin_site_shows_no_secret(api, client):
+    from django.contrib.auth import get_user_model
+
+    api().post("/credentials/", SECRET)
+    client.force_login(get_user_model().objects.get(username="ann"))
+    pages = [client.get(f"/admin/asset/credential/{rest}") for rest in ("", f"{Credential.objects.get().pk}/change/")]
+    assert [page.status_code for page in pages] == [200, 200]
+    assert all(b"canary" not in page.content and b"passphrase" not in page.content for page in pages)
+    assert (
+        client.post(f"/admin/asset/credential/{Credential.objects.get().pk}/change/", {"name": "x"}).status_code == 403
+    )
+
+
+def test_the_history_tells_of_credentials_to_admins_only(api):
+    api().post("/credentials/", SECRET)
+    api().post("/services/", {"name": "shop"})
+    everything, less = (api(*scopes).get("/history/").json()["data"] for scopes in (("read", "admin"), ("read",)))
+    assert [row["subject"] for row in everything] == ["service", "credential"]
+    assert [row["subject"] for row in less] == ["service"]
+    for query, count in [
+        ("actor=ann", 2),
+        ("actor=bob", 0),
+        ("action=create", 2),
+        ("service=shop", 1),
+        ("since=2020-01-01T00:00:00Z", 2),
+        ("until=2020-01-01T00:00:00Z", 0),
+    ]:
+        assert api().get(f"/history/?{query}").json()["count"] == count, query
+    assert api().get("/history/?since=yesterday").status_code == 422

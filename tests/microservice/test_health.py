@@ -1,0 +1,81 @@
+"""What probes are told."""
+
+from datetime import timedelta
+
+import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
+
+from microservice.models import Heartbeat, Operation
+from microservice.status import OperationStatus
+from tests.microservice import fleet
+
+pytestmark = pytest.mark.django_db
+
+
+def worker(seconds_ago=1, slots=8):
+    return Heartbeat.objects.create(
+        worker=f"w{seconds_ago}", seen=timezone.now() - timedelta(seconds=seconds_ago), slots=slots
+    )
+
+
+def test_a_process_is_up_when_it_answers_and_asks_nobody(client, django_assert_num_queries):
+    with django_assert_num_queries(0):
+        answer = client.get("/healthz")
+    assert (answer.status_code, answer.content) == (200, b"ok\n")
+
+
+def test_a_system_is_ready_with_database_broker_and_a_worker_seen_lately(client, broker):
+    worker()
+    answer = client.get("/readyz")
+    assert (answer.status_code, answer.json()) == (
+        200, {"ready": True, "database": "ok", "broker": "ok", "worker": "ok"}
+    )  # fmt: skip
+
+
+def test_without_a_worker_lately_it_is_not_ready(client, broker):
+    assert client.get("/readyz").json()["worker"].startswith("none was seen")
+    worker(seconds_ago=61)
+    answer = client.get("/readyz")
+    assert answer.status_code == 503 and answer.json()["worker"] != "ok" and answer.json()["broker"] == "ok"
+
+
+def test_without_a_broker_it_is_not_ready_and_says_so_soon(client, broker):
+    worker()
+    broker.kill()
+    started = timezone.now()
+    answer = client.get("/readyz")
+    assert (answer.status_code, answer.json()["worker"]) == (503, "ok")
+    assert answer.json()["broker"].startswith("does not answer") and "/" not in answer.json()["broker"]
+    assert timezone.now() - started < timedelta(seconds=5)
+
+
+def test_metrics_are_counted_from_the_rows(client):
+    worker()
+    worker(seconds_ago=90)
+    deployment = fleet.running(3)
+    Operation.objects.filter(pk=deployment.operations.first().pk).update(status=OperationStatus.QUEUED)
+    type(deployment).objects.filter(pk=deployment.pk).update(created=timezone.now() - timedelta(seconds=100))
+    answer = client.get("/metrics")
+    lines = answer.content.decode().splitlines()
+    for line in (
+        'deployer_deployments{status="running"} 1.0', 'deployer_operations{status="running"} 2.0',
+        'deployer_operations{status="queued"} 1.0', 'deployer_operations{status="unknown"} 0.0', "deployer_workers 1.0",
+        "deployer_worker_slots 8.0",
+    ):  # fmt: skip
+        assert line in lines
+    age = next(float(line.split()[1]) for line in lines if line.startswith("deployer_queue_age_seconds "))
+    assert 99 < age < 110
+    assert answer["Content-Type"].startswith("text/plain")
+
+
+def test_metrics_cost_the_same_however_much_there_is(client):
+    def cost():
+        with CaptureQueriesContext(connection) as queries:
+            client.get("/metrics")
+        return len(queries)
+
+    few = cost()
+    fleet.running(20)
+    assert cost() == few <= 4
