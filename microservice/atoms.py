@@ -19,6 +19,9 @@ _COMMANDS = {
 }
 
 
+NO_PACKAGE = "0" * 64
+
+
 def spec_of(service: MicroService) -> dict:
     """How the service is deployed right now, as JSON: what a deployment keeps, whatever is edited later."""
     return {
@@ -54,7 +57,8 @@ def atom_of(
         str(action),
         old.version if old else None,
         new.version if new else None,
-        sha256=new.sha256 if new else "",
-        size=(new.unpacked_size or new.size or 0) if new else 0,
+        # A version without a package may still be on the host; where it is not, the host asks for it, in vain.
+        sha256=(new.sha256 or NO_PACKAGE) if new else "",
+        size=(new.size or 0) if new else 0,
         adopt=adopt,
     )

@@ -11,7 +11,7 @@ from datetime import timedelta
 
 from django.conf import settings
 from django.db import connection
-from django.db.models import BigIntegerField, Count, F, Q, Subquery, Value
+from django.db.models import BigIntegerField, Count, Exists, F, Q, Subquery, Value
 from django.db.models import OuterRef as Outer
 from django.db.models.functions import Greatest, Now
 
@@ -95,7 +95,7 @@ def _due(mine: Counter, most: int, free: int) -> list[int]:
     running = _in_flight()
     waiting = (
         Deployment.objects.filter(status__in=_CLAIMABLE)
-        .filter(pk__in=Operation.objects.filter(status=OperationStatus.QUEUED).values("deployment_id"))
+        .filter(Exists(_claimable().filter(deployment=Outer("pk"))))
         .order_by("pk")
         .values_list("pk", flat=True)
     )
@@ -106,7 +106,7 @@ def _due(mine: Counter, most: int, free: int) -> list[int]:
     # Deployments before operations before instances: every transaction locks in this order.
     list(Deployment.objects.select_for_update().filter(pk__in=turn).order_by("pk").values_list("pk"))
     columns = ("pk", "deployment_id", "deployment__microservice_id", "host_id", "host__jump_host_id")
-    queued = Operation.objects.filter(status=OperationStatus.QUEUED).order_by("pk")
+    queued = _claimable().order_by("pk")
     heads = [  # SQLite takes no LIMIT directly inside a UNION, so each stands in a subquery of its own
         Operation.objects.filter(pk__in=queued.filter(deployment_id=number).values("pk")[: most + 8])
         .order_by()
@@ -119,6 +119,11 @@ def _due(mine: Counter, most: int, free: int) -> list[int]:
     reserve = max(1, settings.WORKER_SLOTS // 8) if settings.WORKER_SLOTS > 1 else 0
     own = InFlight(running.overall, mine, running.service, running.host, running.jump)
     return [due.operation for due in choose(candidates, own, limits(), most, free, reserve)]
+
+
+def _claimable():
+    """What is due. An install that waits behind a delete has no instance yet, and is not."""
+    return Operation.objects.filter(status=OperationStatus.QUEUED, instance__isnull=False)
 
 
 def _in_flight() -> InFlight:

@@ -11,7 +11,7 @@ from django.utils import timezone
 
 from asset.models import Asset
 
-from . import advance, events
+from . import advance, behind, events
 from .models import Event, MicroServiceInstance, Operation
 from .status import (
     AFTER_FAILURE,
@@ -105,7 +105,10 @@ def _rest(ended: list[Operation]) -> None:
         )
         if what == "gone":
             instances.delete()
+            behind.begin(operations)
             continue
+        if status == InstanceStatus.DELETE_FAILED:
+            behind.keep_trying(instances)
         changes = {"status": status, "last_operation": Subquery(own.values("pk")[:1]), "updated": Now()}
         if what == "changed":
             changes |= {"previous_version": F("version"), "version": Subquery(own.values("dest_version")[:1])}

@@ -132,6 +132,9 @@ class MicroServiceInstance(models.Model):
     locked_since = models.DateTimeField(null=True, blank=True)
     # The newest operation that ended here: what a retry repeats.
     last_operation = models.ForeignKey("Operation", null=True, blank=True, on_delete=models.SET_NULL, related_name="+")
+    # A delete that failed is tried again by the sweep, with growing pauses, until it is done.
+    again_at = models.DateTimeField(null=True, blank=True)
+    tries = models.PositiveIntegerField(default=0)
     # The highest fence given out for this instance; see `first_fence`.
     fence = models.BigIntegerField(default=0)
     created = models.DateTimeField(auto_now_add=True)
@@ -148,6 +151,7 @@ class MicroServiceInstance(models.Model):
         indexes = [
             models.Index(fields=["microservice", "version", "status"], name="instance_what_runs"),
             models.Index(fields=["lock_deployment"], condition=models.Q(locked=True), name="instance_locks"),
+            models.Index(fields=["again_at"], condition=models.Q(again_at__isnull=False), name="instance_again"),
         ]
 
     def __str__(self):
@@ -169,6 +173,8 @@ class Deployment(models.Model):
     skipped = models.JSONField(default=list)
     # How the service is deployed, as it stood at the request (atoms.spec_of): later edits do not reach what was asked.
     spec = models.JSONField(default=dict)
+    # What an install gives its instances: {"port", "tag", "weight"}. Those behind a delete do not exist yet.
+    instance_fields = models.JSONField(default=dict, blank=True)
     # The deployment that this one retries or reverts.
     origin = models.ForeignKey("self", null=True, blank=True, on_delete=models.PROTECT, related_name="followers")
     requested_by = models.CharField(max_length=150, blank=True)
@@ -193,7 +199,8 @@ class Operation(models.Model):
     """A deployment's part on one instance, and (while it runs) who may write for it and until when."""
 
     deployment = models.ForeignKey(Deployment, on_delete=models.PROTECT, related_name="operations")
-    # Deleting an instance removes its row; its operations stay and name the host.
+    # Deleting an instance removes its row; its operations stay and name the host. An install that waits behind a
+    # delete on its host has none yet: it becomes due when the old row is gone (behind.py).
     instance = models.ForeignKey(
         MicroServiceInstance, null=True, blank=True, on_delete=models.SET_NULL, related_name="operations"
     )

@@ -15,7 +15,7 @@ from django.db.models import Exists, OuterRef, Q
 from django.db.models.functions import Now
 from django.utils import timezone
 
-from . import advance, events, execution
+from . import advance, behind, events, execution
 from .models import Deployment, Heartbeat, Operation
 from .status import DEPLOYMENT_OPEN, OPERATION_OPEN, DeploymentStatus, OperationStatus
 
@@ -60,6 +60,7 @@ def sweep() -> int:
     desk = execution.ledger()
     _sign_of_life(desk)
     _finish_the_finished()
+    behind.try_remainders()
     free = desk.slots - desk.in_flight
     return 0 if desk.stopping else min(free, _left_lying(free))
 
@@ -79,6 +80,7 @@ def _left_lying(most: int) -> int:
         | Q(status=OperationStatus.UNKNOWN, due__lte=Now())
         | Q(
             status=OperationStatus.QUEUED,
+            instance__isnull=False,
             deployment__status__in=(DeploymentStatus.QUEUED, DeploymentStatus.RUNNING),
         )
     )

@@ -299,3 +299,42 @@ def wait_for(condition, seconds):
             return answer
         time.sleep(0.02)
     return False
+
+
+# ---- behind a delete -------------------------------------------------------------------------------------------------
+
+
+def test_an_install_that_is_asked_for_during_a_delete_waits_for_its_end(ledgers):
+    deployment, desk = upgrade(1), ledgers()
+    desk.finish(done(desk.claim()))
+    old = MicroServiceInstance.objects.get()
+    deployments.delete(SYSTEM, old.microservice, [old.pk])
+    going = desk.claim()
+    install = deployments.install(SYSTEM, old.microservice, deployment.dest_version, [old.host_id], port=81)
+    assert desk.claim() is None, "the delete has not ended"
+    desk.finish(done(going))
+    claim = desk.claim()
+    assert claim.operation.deployment_id == install.pk and claim.fresh
+    assert claim.operation.fence > going.operation.fence
+    desk.finish(done(claim))
+    new = MicroServiceInstance.objects.get()
+    assert (new.pk != old.pk, new.port, new.version, new.locked) == (True, 81, deployment.dest_version, False)
+
+
+def test_a_delete_that_failed_is_tried_again_until_it_is_done(ledgers):
+    from microservice import behind
+
+    upgrade(1)
+    desk = ledgers()
+    desk.finish(done(desk.claim()))
+    instance = MicroServiceInstance.objects.get()
+    deployments.delete(SYSTEM, instance.microservice, [instance.pk])
+    for tries in (1, 2):
+        desk.finish(done(desk.claim(), status=OperationStatus.UNDONE, undo_status=UndoStatus.UNDONE, error="no"))
+        instance.refresh_from_db()
+        assert (instance.status, instance.tries, instance.locked) == (InstanceStatus.DELETE_FAILED, tries, False)
+        assert instance.again_at > timezone.now() and behind.try_remainders() == 0
+        MicroServiceInstance.objects.update(again_at=timezone.now())
+        assert behind.try_remainders() == 1 and behind.try_remainders() == 0
+    desk.finish(done(desk.claim()))
+    assert not MicroServiceInstance.objects.exists()

@@ -1,0 +1,98 @@
+"""What stands behind a delete: installs that wait for its end, and the remainder of one that failed.
+
+A host has a service once. An install that is asked for while the old instance is being deleted is not refused: its
+operation waits, without an instance, and becomes due in the transaction that takes the old row away. A delete that
+failed stays visible as `delete_failed`, and the sweep tries it again with growing pauses until it is done.
+"""
+
+from collections.abc import Iterable, Sequence
+from datetime import timedelta
+
+from django.db import transaction
+from django.db.models import Case, DateTimeField, F, QuerySet, Value, When
+from django.utils import timezone
+
+from access.callers import SYSTEM
+from access.problems import Problem
+from asset.models import Asset
+
+from .models import Deployment, MicroService, MicroServiceInstance, MicroServiceVersion, Operation
+from .status import Action, InstanceStatus, OperationStatus
+
+FIRST_PAUSE, LONGEST_PAUSE = 30, 3600  # seconds between two tries of a delete
+_GOING = (InstanceStatus.DELETING, InstanceStatus.DELETE_FAILED)
+
+
+def split(service: MicroService, hosts: Sequence[Asset]) -> tuple[list[Asset], list[Asset]]:
+    """Hosts that the service can be installed on now, and those where it is being deleted first."""
+    going = MicroServiceInstance.objects.filter(microservice=service, host__in=hosts, status__in=_GOING)
+    # Locked until the install is recorded: else the delete could end in between, and nobody would begin what waits.
+    held = set(going.select_for_update().values_list("host_id", flat=True))
+    return [host for host in hosts if host.pk not in held], [host for host in hosts if host.pk in held]
+
+
+def wait(deployment: Deployment, version: MicroServiceVersion, hosts: Iterable[Asset], adopt: bool) -> None:
+    """Records operations that become due when the delete on their host has ended well."""
+    Operation.objects.bulk_create(
+        Operation(
+            deployment=deployment, instance=None, instance_number=0, host=host, action=Action.INSTALL,
+            dest_version=version, adopt=adopt, status=OperationStatus.QUEUED,
+            status_before=InstanceStatus.INSTALL_FAILED,
+        )
+        for host in hosts
+    )  # fmt: skip
+
+
+def begin(deleted: Iterable[Operation]) -> None:
+    """The old rows are gone: what waited behind them gets its instance, and is due. One waits for each host at most
+    that matters: a second one meets the new instance when its turn comes, and is refused like any other."""
+    from . import wake
+    from .installs import create_instances
+
+    waiting = Operation.objects.filter(
+        instance__isnull=True, action=Action.INSTALL, status=OperationStatus.QUEUED,
+        host__in={row.host_id for row in deleted},
+        deployment__microservice__in={row.deployment.microservice_id for row in deleted},
+    ).select_related("deployment__microservice", "host").order_by("pk")  # fmt: skip
+    begun = 0
+    for row in waiting:
+        try:
+            row.instance = create_instances(row.deployment, [row.host])[0]
+        except Problem as problem:
+            row.status, row.error, row.finished = OperationStatus.NOT_STARTED, problem.detail, timezone.now()
+        else:
+            row.instance_number = row.instance.pk
+            MicroServiceInstance.objects.filter(pk=row.instance.pk).update(status=InstanceStatus.INSTALLING)
+            begun += 1
+        row.save(update_fields=["instance", "instance_number", "status", "error", "finished"])
+    wake.workers(begun)
+
+
+def keep_trying(instances: QuerySet[MicroServiceInstance]) -> None:
+    """Their delete has failed: the sweep tries again, later and later."""
+    now = timezone.now()
+    pauses = [min(LONGEST_PAUSE, FIRST_PAUSE * 2**tries) for tries in range(8)]
+    after = [When(tries=tries, then=Value(now + timedelta(seconds=pause))) for tries, pause in enumerate(pauses)]
+    instances.update(
+        again_at=Case(*after, default=Value(now + timedelta(seconds=LONGEST_PAUSE)), output_field=DateTimeField()),
+        tries=F("tries") + 1,
+    )
+
+
+def try_remainders() -> int:
+    """Retries deletes that failed and whose pause is over. Answers how many. Two sweeps at once: one of them has it."""
+    from . import deployments
+
+    due = MicroServiceInstance.objects.filter(
+        again_at__lte=timezone.now(), status=InstanceStatus.DELETE_FAILED, locked=False
+    ).select_related("microservice")
+    by_service: dict[MicroService, list[int]] = {}
+    for row in due[:500]:
+        by_service.setdefault(row.microservice, []).append(row.pk)
+    for service, numbers in by_service.items():
+        try:
+            with transaction.atomic():
+                deployments.retry_instances(SYSTEM, service, numbers)
+        except Problem:  # another sweep, or somebody's click, was quicker with one of them: next time
+            continue
+    return sum(map(len, by_service.values()))

@@ -1,0 +1,98 @@
+"""Installs: a version comes to hosts that do not have its service."""
+
+from django.core.exceptions import ValidationError
+from django.db import IntegrityError, transaction
+from django.utils import timezone
+
+from access.callers import Caller
+from access.problems import Problem, conflict, invalid
+from asset.models import Asset
+
+from . import behind, enqueue
+from .destinations import with_package
+from .models import Deployment, MicroService, MicroServiceInstance, MicroServiceVersion
+from .requests import check_right, queue, record_request
+from .rollout import OnFailure, Strategy
+from .status import Action, BuildStatus, InstanceStatus
+from .targets import ALL, parse_ids
+
+
+def install(
+    caller: Caller,
+    service: MicroService,
+    version: MicroServiceVersion,
+    hosts: object,
+    *,
+    port: int = 0,
+    tag: str = "",
+    weight: int = 100,
+    adopt: bool = False,
+    strategy: object = None,
+) -> Deployment:
+    """Puts a version on hosts (ids) that do not have the service; `adopt` records what runs there and runs nothing."""
+    check_right(caller, service)
+    course = Strategy.parse(strategy)
+    if course.on_failure is not OnFailure.HOLD:
+        raise invalid("/strategy/on_failure", "must be hold: an install has no version to go back to")
+    if version.status != BuildStatus.SUCCESS:
+        raise invalid(
+            "/path/version", f"{version.version} cannot be installed: its build is {version.get_status_display()}"
+        )
+    if version.bad:
+        raise invalid(
+            "/path/version", f"{version.version} cannot be installed: it was marked bad ({version.bad_reason})"
+        )
+    if not adopt:
+        with_package(version, "/path/version")
+    ids = parse_ids(hosts, "/host")
+    if ids == ALL:
+        raise invalid("/host", "must be ids of hosts: an install never goes to “all”")
+    found = list(Asset.objects.filter(pk__in=ids).order_by("pk"))
+    missing = sorted(set(ids) - {host.pk for host in found})
+    if missing:
+        errors = [{"pointer": "/host", "reason": f"there is no host {number}"} for number in missing]
+        raise Problem(422, "wrong_target", errors[0]["reason"].capitalize() + ".", "", errors)
+    fields = {"port": port, "tag": tag, "weight": weight}
+    with transaction.atomic():
+        deployment = record_request(caller, service, Action.INSTALL, None, version, course, instance_fields=fields)
+        now, later = behind.split(service, found)
+        create_instances(deployment, now)
+        behind.wait(deployment, version, later, adopt)
+        return queue(caller, deployment, len(now), enqueue.asked(Action.INSTALL, version, adopt), also=len(later))
+
+
+def create_instances(deployment: Deployment, hosts: list[Asset]) -> list[MicroServiceInstance]:
+    """Locked instances on hosts that do not have the service yet; nothing runs there before the operation says so.
+
+    A host has a service once: the database's own constraint decides, with no gap between looking and taking.
+    """
+    service, who = deployment.microservice, deployment.requested_by
+    rows = [
+        MicroServiceInstance(
+            microservice=service, host=host, locked=True, lock_deployment=deployment, locked_since=timezone.now(),
+            status=InstanceStatus.INSTALL_FAILED, created_by=who, updated_by=who, **deployment.instance_fields,
+        )
+        for host in hosts
+    ]  # fmt: skip
+    try:
+        if rows:
+            rows[0].clean_fields(exclude=["microservice", "host", "lock_deployment", "version"])
+        with transaction.atomic():
+            return MicroServiceInstance.objects.bulk_create(rows)
+    except ValidationError as error:
+        name, reasons = next(iter(error.message_dict.items()))
+        raise invalid(f"/{name}", " ".join(reasons)) from None
+    except IntegrityError:
+        raise _already_there(service, hosts) from None
+
+
+def _already_there(service: MicroService, hosts: list[Asset]) -> Problem:
+    there = MicroServiceInstance.objects.filter(microservice=service, host__in=hosts)
+    errors = [
+        {"pointer": "/host", "host_id": one.host_id, "instance_id": one.pk,
+         "reason": f"{one.host} has {service.name} already ({InstanceStatus(one.status).label})"}
+        for one in there.select_related("host")
+    ] or [{"pointer": "/host", "reason": f"a host got {service.name} in this very moment"}]  # fmt: skip
+    more = f" (and {len(errors) - 1} more)" if len(errors) > 1 else ""
+    hint = "Upgrade or revert it instead; one whose install failed can be retried or deleted."
+    return conflict("already_installed", errors[0]["reason"] + more + ".", hint, errors)
