@@ -14,6 +14,7 @@ from django.conf import settings
 
 from access.problems import Problem
 from asset.way import endpoint_from
+from deployer.engine import crash
 from deployer.engine.conduct import Outcome, OutcomeKind, Package, carry_out
 from deployer.engine.journal import JournalEvent
 from deployer.engine.program import Run
@@ -82,6 +83,7 @@ class _Watch:
 def _carry_out(desk: Ledger, claim: Claim) -> None:
     operation = claim.operation
     threading.current_thread().name = f"operation-{operation.pk}"
+    crash.here(crash.Point.BEGINNING)
     try:
         ending = _ask_host(desk, claim)
     except Exception as error:  # whatever it was: the host is asked again later, and the instance is never left locked

@@ -16,6 +16,8 @@ from time import monotonic, sleep
 from django.conf import settings
 from django.db import DatabaseError, connection, transaction
 
+from deployer.engine import crash
+
 from . import advance, events
 from .claims import Claim, claim, lease
 from .endings import Ending, end
@@ -146,12 +148,14 @@ class Ledger:
         if not (endings or awaiting or renew or look):
             return
         self._looked = monotonic()
+        crash.here(crash.Point.WRITING)
         try:
             kept, written = self._transaction(held, awaiting, endings, renew)
         except BaseException:
             with self._change:
                 self._endings = endings + self._endings
             raise
+        crash.here(crash.Point.ENDED if endings else crash.Point.RECORDED)
         for progress, taken in written:
             progress.forget(taken)
         with self._change:
@@ -171,6 +175,7 @@ class Ledger:
             told = write_progress(written)
             told += end([ending for ending, _ in endings if (ending.operation.pk, ending.operation.fence) in kept])
             events.write(told)
+            crash.here(crash.Point.ENDING if endings else crash.Point.WRITTEN)
         if renew:
             self._renewed = monotonic()
         return kept, written
@@ -204,10 +209,14 @@ class Ledger:
                 with transaction.atomic():
                     taken, told = claim(self.owner, mine, held, len(asked), free, asked[0][0])
                     events.write(told)
+                    if taken:
+                        crash.here(crash.Point.CLAIMING)
         except DatabaseError as error:
             for _, future in asked:
                 future.set_exception(error)
             raise
+        if taken:
+            crash.here(crash.Point.CLAIMED if taken[0].fresh else crash.Point.TAKEN_OVER)
         with self._change:
             if not self._held:
                 self._renewed = monotonic()

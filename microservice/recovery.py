@@ -15,6 +15,8 @@ from django.db.models import Exists, OuterRef, Q
 from django.db.models.functions import Now
 from django.utils import timezone
 
+from deployer.engine import crash
+
 from . import advance, behind, events, execution
 from .models import Deployment, Heartbeat, Operation
 from .status import DEPLOYMENT_OPEN, OPERATION_OPEN, DeploymentStatus, OperationStatus
@@ -38,7 +40,10 @@ class Sweeper:
     def _run(self) -> None:
         while not self._stop.is_set():
             try:
-                for _ in range(sweep()):
+                found = sweep()
+                if found:
+                    crash.here(crash.Point.SWEPT)
+                for _ in range(found):
                     self._hands.submit(_pick_up)
             except DatabaseError as error:
                 log.warning("the sweep could not ask the database: %s", type(error).__name__)

@@ -2,6 +2,7 @@
 
 from access.callers import Caller
 from access.problems import conflict, forbidden
+from deployer.engine import crash
 
 from . import atoms, enqueue, events, wake
 from .history import record
@@ -67,6 +68,7 @@ def queue(
     )  # fmt: skip
     events.write([events.of_deployment(deployment, targets=targets + also)])
     wake.workers(due)
+    crash.here(crash.Point.REQUESTED)
     return deployment
 
 

@@ -12,6 +12,7 @@ from django.db import transaction
 from kombu.exceptions import OperationalError
 
 from deployer.celery import app
+from deployer.engine import crash
 
 WORK = "microservice.work"
 log = logging.getLogger(__name__)
@@ -20,7 +21,12 @@ log = logging.getLogger(__name__)
 def workers(due: int) -> None:
     """After the commit: sends as many wake-ups as could be answered at once, and never more."""
     if due > 0:
-        transaction.on_commit(lambda: _waker.ask(due), robust=True)
+        transaction.on_commit(lambda: _committed(due), robust=True)
+
+
+def _committed(due: int) -> None:
+    crash.here(crash.Point.ACCEPTED)
+    _waker.ask(due)
 
 
 def send(count: int) -> None:
@@ -54,6 +60,7 @@ class _Waker:
             with self._change:
                 self._change.wait_for(lambda: self._asked)
                 count, self._asked = self._asked, 0
+            crash.here(crash.Point.WAKING)
             send(count)
 
 

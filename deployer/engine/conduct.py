@@ -7,7 +7,7 @@ import secrets
 import time
 from dataclasses import replace
 
-from . import program
+from . import crash, program
 from .errors import ConnectionLost, Refused, WireError
 from .feed import Feed, Package, damage
 from .journal import Result
@@ -77,6 +77,7 @@ class _Conduct:
             connection = self._connected()
             self._is_cancelled()
             self._visits += 1
+            crash.here(crash.Point.SENDING)
             visit.follow(connection.run(program.command(len(text), self._tale.sudo)), self._is_cancelled)
         except WireError as trouble:
             error = trouble
@@ -104,6 +105,7 @@ class _Conduct:
     def _connected(self) -> Connection:
         if self._connection is None or not self._connection.alive:
             self.drop()
+            crash.here(crash.Point.CONNECTING)
             self._connection = connect(self._endpoint, self._limits)
             self._visits = 0
         return self._connection

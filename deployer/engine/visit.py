@@ -4,6 +4,7 @@ import time
 from collections.abc import Callable
 from typing import Protocol
 
+from . import crash
 from .errors import ConnectionLost, WireError
 from .feed import Feed
 from .journal import JournalEvent, Kind, Reader
@@ -116,6 +117,8 @@ class Visit:
         for event in events:
             self._events = True
             self._end = event if event.kind is Kind.END else None
+            if self._end is not None:
+                crash.here(crash.Point.HEARD_END)
             if event.kind is Kind.NEED:
                 self._feed.want()
             elif event.kind is Kind.HAVE:
@@ -131,11 +134,13 @@ class Visit:
                 if self._feed.over and not self._finished:
                     self._finished = True
                     channel.finish_input()
+                    crash.here(crash.Point.PACKAGE_SENT)
                 return False
             taken = channel.send(piece)
             if not taken:
                 return False
             room -= taken
+            crash.here(crash.Point.SENT)
             if of_package := self._feed.taken(taken):
                 self._story.watch.sent(of_package)
         return True

@@ -1,0 +1,75 @@
+"""The places where dying matters, each by its name. In production nothing here does anything at all.
+
+Armed is a process that was started with CRASH_POINTS set to a folder. Whoever then comes to a point takes the file of
+the point's name out of that folder, if it is there, and dies on the spot by SIGKILL; or, where the file says `stop`,
+stands still until somebody sends SIGCONT. The storm (tests/storm) makes those files.
+
+On hosts the places are comments in runner/*.sh, `# crash: NAME [step]`. Only an armed process makes calls of them;
+they look for `.deployer/crash`, one line `NAME [step's name]`, and end every process of the run.
+"""
+import os
+import signal
+from enum import StrEnum
+from pathlib import Path
+
+FOLDER = os.environ.get("CRASH_POINTS", "")
+ARMED = bool(FOLDER)
+
+
+class Point(StrEnum):
+    """Where a process of ours may die, and what has happened by then."""
+
+    REQUESTED = "requested"  # web: rows are written, nothing is committed
+    ACCEPTED = "accepted"  # web: committed; no worker was woken, the caller has no answer
+    WAKING = "waking"  # whoever wakes: no message has gone out yet
+    CLAIMING = "claiming"  # worker: operations were taken, not committed
+    CLAIMED = "claimed"  # committed; no thread works on them yet
+    TAKEN_OVER = "taken_over"  # the same, for operations that another worker had
+    SWEPT = "swept"  # the sweep knows what lies about, nobody has picked it up
+    BEGINNING = "beginning"  # an operation's thread starts to work
+    CONNECTING = "connecting"  # before the connection to the host
+    SENDING = "sending"  # connected; the last look at whether it is still ours is over
+    SENT = "sent"  # some of the program is on its way
+    PACKAGE_SENT = "package_sent"  # all of program and package is
+    HEARD_END = "heard_end"  # the host has told how it ended, nobody else knows
+    WRITING = "writing"  # ledger: before a transaction
+    WRITTEN = "written"  # progress is written, not committed
+    ENDING = "ending"  # an operation's end is written, not committed
+    RECORDED = "recorded"  # progress is committed
+    ENDED = "ended"  # an end is committed; its thread does not know, and nothing new was claimed
+
+
+class HostPoint(StrEnum):
+    """Where a run may die on its host. Those that say so are met at each step."""
+
+    BEGUN = "begun"  # the journal has its first line
+    BEFORE = "before"  # each step: before its line in the journal
+    STARTED = "started"  # each step: between that line and the step's effect
+    EFFECT = "effect"  # each step: its effect is there, its journal does not say so
+    DONE = "done"  # each step
+    SWAP = "swap"  # the new link is made, and not yet in the place of `current`
+    UNDO = "undo"  # each undo: before its line in the journal
+    UNDOING = "undoing"  # each undo: between that line and the undo's effect
+    UNDO_EFFECT = "undo_effect"  # each undo
+    UNDONE = "undone"  # each undo
+    RECOVERING = "recovering"  # a dead run was taken up again
+    ENDING = "ending"  # before the journal's last line
+    ENDED = "ended"  # after it
+
+
+def _pass(point: Point) -> None:
+    """Production: nothing."""
+
+
+def _die(point: Point) -> None:
+    order = Path(FOLDER, point)
+    try:
+        taken = order.rename(order.with_suffix(f".{os.getpid()}"))
+        word = taken.read_text()
+        taken.unlink()
+    except FileNotFoundError:
+        return
+    os.kill(os.getpid(), signal.SIGSTOP if word.strip() == "stop" else signal.SIGKILL)
+
+
+here = _die if ARMED else _pass  # bound once: an unarmed point is one empty call
