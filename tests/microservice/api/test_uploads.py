@@ -1,0 +1,118 @@
+"""Uploads through the real web server: in chunks, broken off, and larger than the memory they may take."""
+import http.client
+import json
+import os
+import socket
+import time
+import zlib
+from pathlib import Path
+
+import pytest
+
+from microservice.models import MicroService, MicroServiceVersion
+from microservice.status import BuildStatus
+from tests.lab.web import Web
+from tests.microservice.api.archives import GOOD, entry
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+MEGABYTE = 1 << 20
+
+
+@pytest.fixture
+def web(environment, store, tmp_path):
+    with Web({**environment, "PACKAGE_ROOT": str(store)}, tmp_path / "web.log") as server:
+        yield server
+
+
+@pytest.fixture
+def version(transactional_db):
+    service = MicroService.objects.create(name="shop")
+    return MicroServiceVersion.objects.create(microservice=service, version="1.0")
+
+
+@pytest.fixture
+def headers(api):
+    return dict(api().headers)
+
+
+def path_of(version) -> str:
+    return f"/api/v1/services/shop/versions/{version.pk}/package"
+
+
+def put(web, version, headers, body, *, chunked=False):
+    connection = http.client.HTTPConnection("127.0.0.1", web.port, timeout=60)
+    connection.request("PUT", path_of(version), body, headers, encode_chunked=chunked)
+    answer = connection.getresponse()
+    body = json.loads(answer.read())
+    connection.close()
+    return answer.status, body
+
+
+def files(store: Path) -> list[str]:
+    return sorted(str(path.relative_to(store)) for path in store.rglob("*") if path.is_file())
+
+
+def test_a_package_may_come_in_chunks(web, version, headers, store):
+    pieces = (GOOD[start:start + 100] for start in range(0, len(GOOD), 100))
+    status, body = put(web, version, {**headers, "Transfer-Encoding": "chunked"}, pieces, chunked=True)
+    assert (status, body.get("size")) == (200, len(GOOD)), body
+    assert (store / body["file_path"]).read_bytes() == GOOD
+
+
+@pytest.mark.parametrize("chunked", [False, True])
+def test_a_client_that_breaks_off_leaves_nothing(web, version, headers, store, chunked):
+    given = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
+    length = "Transfer-Encoding: chunked" if chunked else f"Content-Length: {len(GOOD)}"
+    part = GOOD[:-100]
+    if chunked:
+        part = b"%x\r\n%s\r\n" % (len(part), part)
+    with socket.create_connection(("127.0.0.1", web.port)) as line:
+        line.sendall(f"PUT {path_of(version)} HTTP/1.1\r\nHost: 127.0.0.1\r\n{given}{length}\r\n\r\n".encode() + part)
+        until = time.monotonic() + 10
+        while not files(store) and time.monotonic() < until:
+            time.sleep(0.01)
+        assert files(store)[0].startswith(".incoming/")
+    while files(store) and time.monotonic() < until:
+        time.sleep(0.02)
+    assert files(store) == []
+    version.refresh_from_db()
+    assert (version.status, version.sha256) == (BuildStatus.PENDING, "")
+    status, _ = put(web, version, headers, GOOD)
+    assert status == 200
+
+
+def test_a_large_package_does_not_pass_through_memory(web, version, headers):
+    info, _ = entry("big")
+    info.size = 200 * MEGABYTE
+    noise = os.urandom(MEGABYTE)
+
+    def pieces():
+        zipper = zlib.compressobj(0, zlib.DEFLATED, 31)
+        yield zipper.compress(info.tobuf())
+        for _ in range(200):
+            yield zipper.compress(noise)
+        yield zipper.compress(bytes(1024)) + zipper.flush()
+
+    put(web, version, headers, b"no archive")
+    before = peak_memory(web.process.pid)
+    status, body = put(web, version, {**headers, "Transfer-Encoding": "chunked"}, filter(None, pieces()), chunked=True)
+    assert (status, body.get("unpacked_size")) == (200, info.size), body
+    assert peak_memory(web.process.pid) - before < 40 * MEGABYTE
+
+
+def peak_memory(pid: int) -> int:
+    """Bytes: the most that the process and its children ever held."""
+    children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    peaks = [
+        int(line.split()[1]) * 1024
+        for one in (pid, *children) for line in Path(f"/proc/{one}/status").read_text().splitlines()
+        if line.startswith("VmHWM:")
+    ]
+    return max(peaks)
+
+
+def test_a_refused_upload_is_told_why(web, version, headers, store):
+    status, body = put(web, version, headers, b"x" * (3 * MEGABYTE))
+    assert (status, body["code"]) == (422, "bad_package")
+    assert files(store) == []
