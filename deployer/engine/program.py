@@ -10,6 +10,7 @@ from enum import IntEnum
 from functools import cache
 from importlib import resources
 
+from . import crash
 from .atom import Acts, Atom, Step, StepKind
 
 LONGEST_PROGRAM = 120_000  # one environment string, where the host's sudo makes `setsid` necessary
@@ -146,5 +147,8 @@ def _one_line(value: str) -> str:
 def body() -> str:
     """The constant part: runner/*.sh in order, without comments and blank lines. Read once."""
     folder = resources.files(__package__) / "runner"
-    lines = (line for part in PARTS for line in (folder / f"{part}.sh").read_text("ascii").splitlines())
+    parts = (*PARTS[:-1], "crash", PARTS[-1]) if crash.ARMED else PARTS
+    lines = (line for part in parts for line in (folder / f"{part}.sh").read_text("ascii").splitlines())
+    if crash.ARMED:
+        lines = (line.replace("# crash: ", "_crash ") for line in lines)
     return "".join(f"{line.lstrip()}\n" for line in lines if line.strip() and not line.lstrip().startswith("#"))
