@@ -67,6 +67,13 @@ class Environment(forms.CharField):
         return "\n".join(f"{name}={text}" for name, text in value.items()) if isinstance(value, dict) else value
 
 
+class SecretText(forms.Textarea):
+    """A text area that is always empty when it is shown: a refused secret is typed again, never sent back."""
+
+    def format_value(self, value):
+        return ""
+
+
 def _command(label: str, hint: str = "") -> forms.CharField:
     return forms.CharField(
         label=label,
@@ -183,7 +190,7 @@ class CredentialForm(forms.Form):
         strip=False,
         label="Private key or password",
         help_text="Encrypted at rest; never shown again.",
-        widget=forms.Textarea({"rows": 6, "spellcheck": "false", "autocomplete": "off"}),
+        widget=SecretText({"rows": 6, "spellcheck": "false", "autocomplete": "off"}),
     )
     passphrase = forms.CharField(
         strip=False,

@@ -15,13 +15,13 @@ from microservice.forms import TokenForm, blame
 from microservice.history import record
 from microservice.queries import hosts as found
 
-from .guard import go, page, say, show, wanted
+from .guard import go, page, say, sent, show, wanted
 
 
 @page("read", ("GET", "POST"))
 def tokens(request: HttpRequest, caller: Caller) -> HttpResponse:
     """The caller's tokens and a form for another, which is shown once: in the answer to this very POST."""
-    form = TokenForm(request.POST or None)
+    form = TokenForm(sent(request))
     made, secret = None, ""
     if request.method == "POST" and form.is_valid():
         try:

@@ -6,7 +6,7 @@ from urllib.parse import urlencode
 
 from django.conf import settings
 from django.contrib import messages
-from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect, QueryDict
 from django.shortcuts import render
 from django.urls import reverse
 from django.views.decorators.cache import never_cache
@@ -76,6 +76,11 @@ def show(request: HttpRequest, whole: str, rows: str, context: dict) -> HttpResp
     """A list's page; or, where the page's script asks for what comes after a row, only the rows that follow."""
     template = rows if request.headers.get("HX-Request") and request.GET.get("after") else whole
     return render(request, template, context)
+
+
+def sent(request: HttpRequest) -> QueryDict | None:
+    """What a form is bound to: everything that was posted, also where that is nothing at all; None for a first view."""
+    return request.POST if request.method == "POST" else None
 
 
 def wanted(request: HttpRequest, *names: str) -> dict[str, str]:

@@ -11,7 +11,7 @@ from asset.models import Asset, Credential
 from microservice.forms import CredentialForm, HostForm, blame
 from microservice.queries import hosts as found
 
-from .guard import complain, go, page, say, show, wanted
+from .guard import complain, go, page, say, sent, show, wanted
 
 
 @page()
@@ -28,7 +28,7 @@ def hosts(request: HttpRequest, caller: Caller) -> HttpResponse:
 
 @page("admin", ("GET", "POST"))
 def new(request: HttpRequest, caller: Caller) -> HttpResponse:
-    form = HostForm(request.POST or None)
+    form = HostForm(sent(request))
     if request.method == "POST" and form.is_valid():
         try:
             host = host_changes.create(caller, form.values())
@@ -44,7 +44,7 @@ def new(request: HttpRequest, caller: Caller) -> HttpResponse:
 def edit(request: HttpRequest, caller: Caller, number: int) -> HttpResponse:
     host = found.host(number)
     before = host_changes.shown(host)
-    form = HostForm(request.POST or None, initial=before)
+    form = HostForm(sent(request), initial=before)
     if request.method == "POST" and form.is_valid():
         try:
             host_changes.change(caller, host, form.values())
@@ -96,7 +96,7 @@ def delete(request: HttpRequest, caller: Caller, number: int) -> HttpResponse:
 @page("admin", ("GET", "POST"))
 def credential_list(request: HttpRequest, caller: Caller) -> HttpResponse:
     """Every credential, and a form for another. Nothing of a secret ever comes back."""
-    form = CredentialForm(request.POST or None)
+    form = CredentialForm(sent(request))
     if request.method == "POST" and form.is_valid():
         values = {name: value for name, value in form.cleaned_data.items() if value or name != "passphrase"}
         try:

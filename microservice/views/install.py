@@ -2,6 +2,7 @@
 
 import uuid
 
+from django.core.exceptions import ValidationError
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 
@@ -73,9 +74,13 @@ def _start(
             raise invalid(f"/{name}", "must be a whole number")
         numbers[name] = int(more[name])
     hosts = deployments.parse_ids(",".join(choice.hosts), "/host")
-    return deployments.install(
-        caller, service, version, hosts, tag=more["tag"], adopt=adopt, strategy=choice.course(), **numbers
-    )
+    try:
+        return deployments.install(
+            caller, service, version, hosts, tag=more["tag"], adopt=adopt, strategy=choice.course(), **numbers
+        )
+    except ValidationError as error:  # what the instance's own fields refuse
+        name, reasons = next(iter(error.message_dict.items()))
+        raise invalid(f"/{name}", reasons[0]) from error
 
 
 def _steps(service: MicroService, version: MicroServiceVersion, host: Asset) -> list[dict]:

@@ -11,7 +11,7 @@ from microservice.forms import NewServiceForm, ServiceForm, VersionForm, blame
 from microservice.models import MicroService
 from microservice.queries import services
 
-from .guard import complain, go, ids, page, say, show, wanted
+from .guard import complain, go, ids, page, say, sent, show, wanted
 
 
 def frame(caller: Caller, service: MicroService, tab: str) -> dict:
@@ -52,7 +52,7 @@ def instances(request: HttpRequest, caller: Caller, name: str) -> HttpResponse:
 def settings(request: HttpRequest, caller: Caller, name: str) -> HttpResponse:
     service = services.service(caller, name)
     before = {field: getattr(service, field) for field in ServiceForm.base_fields}
-    form = ServiceForm(request.POST or None, initial=before)
+    form = ServiceForm(sent(request), initial=before)
     if request.method == "POST":
         _must(caller, "publish", service)
         if form.is_valid():
@@ -69,7 +69,7 @@ def settings(request: HttpRequest, caller: Caller, name: str) -> HttpResponse:
 
 @page("publish", ("GET", "POST"))
 def new(request: HttpRequest, caller: Caller) -> HttpResponse:
-    form = NewServiceForm(request.POST or None)
+    form = NewServiceForm(sent(request))
     if request.method == "POST" and form.is_valid():
         try:
             service = catalog.create_service(caller, form.cleaned_data)
@@ -84,7 +84,7 @@ def new(request: HttpRequest, caller: Caller) -> HttpResponse:
 @page("publish", ("GET", "POST"))
 def new_version(request: HttpRequest, caller: Caller, name: str) -> HttpResponse:
     service = services.service(caller, name)
-    form = VersionForm(request.POST or None)
+    form = VersionForm(sent(request))
     if request.method == "POST":
         _must(caller, "publish", service)
         if form.is_valid():

@@ -23,7 +23,8 @@ class SignIn(LoginView):
             answer = render(
                 request, self.template_name, {"form": self.get_form(), "problem": problem}, status=problem.status
             )
-            answer.headers.update(problem.headers)
+            for header, value in problem.headers.items():
+                answer[header] = value
             return answer
         return super().post(request, *args, **kwargs)
 

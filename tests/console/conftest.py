@@ -1,0 +1,41 @@
+"""People who are signed in, and a count of what a page costs the database."""
+
+import pytest
+from django.contrib.auth import get_user_model
+from django.db import connection
+from django.test import Client
+from django.test.utils import CaptureQueriesContext
+
+
+def _client(name: str, **rights) -> Client:
+    user = get_user_model().objects.create_user(name, password=f"{name}-password-1", **rights)
+    client = Client()
+    client.force_login(user)
+    return client
+
+
+@pytest.fixture
+def admin(db) -> Client:
+    """Somebody with every right."""
+    return _client("ada", is_staff=True, is_superuser=True)
+
+
+@pytest.fixture
+def operator(db) -> Client:
+    """Somebody who may look and deploy, and neither publish nor administer."""
+    return _client("olga")
+
+
+@pytest.fixture
+def cost():
+    """`cost(client, "/")`: how many queries a page takes; the page must be there."""
+
+    def count(client: Client, address: str) -> int:
+        with CaptureQueriesContext(
+            connection,
+        ) as queries:
+            answer = client.get(address)
+        assert answer.status_code == 200, answer.content[:500]
+        return len(queries)
+
+    return count

@@ -1,0 +1,63 @@
+"""Tokens and the history."""
+
+import re
+
+import pytest
+from django.test import Client
+
+from access.models import Token
+from microservice.models import History
+
+pytestmark = pytest.mark.django_db
+
+
+def test_a_token_is_shown_once_works_and_is_taken_back(admin):
+    page = admin.post("/tokens/", {"name": "ci", "scopes": ["read", "publish"], "days": "30"}).content.decode()
+    secret = re.search(r"Bearer (dpl_[\w-]+)", page)[1]
+    bearer = {"Authorization": f"Bearer {secret}"}
+    assert Client().get("/api/v1/services/", headers=bearer).status_code == 200
+    listed = admin.get("/tokens/").content.decode()
+    assert secret not in listed and "ci" in listed
+    admin.post(f"/tokens/{Token.objects.get().pk}/revoke/")
+    assert Client().get("/api/v1/services/", headers=bearer).status_code == 401
+
+
+def test_nobody_gives_a_right_that_they_do_not_have(operator):
+    answer = operator.post("/tokens/", {"name": "ci", "scopes": ["admin"]})
+    assert answer.status_code == 422 and not Token.objects.exists()
+    assert "do not have" in answer.content.decode()
+
+
+@pytest.mark.parametrize(
+    "form",
+    [
+        {},
+        {"name": "x"},
+        {"name": "", "scopes": ["read"]},
+        {"name": "x", "scopes": ["fly"]},
+        {"name": "x", "scopes": ["read"], "days": "0"},
+    ],
+)
+def test_a_wrong_token_is_not_made(admin, form):
+    assert admin.post("/tokens/", form).status_code == 422
+    assert not Token.objects.exists()
+
+
+def test_a_stranger_sees_and_revokes_only_their_own(admin, operator):
+    admin.post("/tokens/", {"name": "hers", "scopes": ["read"]})
+    assert "hers" not in operator.get("/tokens/").content.decode()
+    assert operator.post(f"/tokens/{Token.objects.get().pk}/revoke/").status_code == 404
+    assert Token.objects.get().revoked is None
+
+
+def test_the_history_says_who_did_what(admin, cost):
+    assert "Nothing has happened yet" in admin.get("/history/").content.decode()
+    admin.post("/new-service/", {"name": "shop", "language": "go"})
+    page = admin.get("/history/").content.decode()
+    assert "ada" in page and "create" in page and "shop" in page
+    assert "Nothing matches" in admin.get("/history/?actor=nobody").content.decode()
+    small = cost(admin, "/history/")
+    History.objects.bulk_create(
+        History(actor="ada", action="change", subject="service", after={"a": n}) for n in range(200)
+    )
+    assert cost(admin, "/history/") == small

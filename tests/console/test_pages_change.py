@@ -1,0 +1,225 @@
+"""The dialogs: upgrade, revert, install."""
+
+import re
+import threading
+
+import pytest
+from django.test import Client
+
+from microservice.models import Deployment, MicroServiceInstance, MicroServiceVersion
+from microservice.status import BuildStatus, InstanceStatus
+from tests.microservice import fleet
+
+
+@pytest.fixture
+def shop(db):
+    """Three versions; the middle one runs on four hosts."""
+    versions = fleet.versions(fleet.service("shop", start_command="./run", stop_command="./stop"), 3)
+    fleet.instances(versions[1], fleet.hosts(4))
+    return versions
+
+
+def hidden(page: str) -> dict[str, list[str]]:
+    """The fields of the form that confirms the plan."""
+    form = page[page.index('class="confirm"') :]
+    found: dict[str, list[str]] = {}
+    for name, value in re.findall(r'<input type="hidden" name="(\w+)" value="([^"]*)"', form):
+        found.setdefault(name, []).append(value)
+    return found
+
+
+def test_the_dialog_shows_choices_hosts_and_the_plan_and_confirms_by_both_versions(admin, shop):
+    page = admin.get(f"/services/shop/versions/{shop[1].pk}/upgrade/").content.decode()
+    assert "it is what runs now" in page and "upgrade goes to newer versions only" in page
+    assert "Upgrade 4 hosts from 2.0 to 3.0" in page
+    for number in range(1, 5):
+        assert f"host{number}" in page
+    assert "every step can be undone" in page and "stop the version that runs" in page
+
+
+def test_one_click_more_starts_it(admin, shop):
+    where = f"/services/shop/versions/{shop[1].pk}/upgrade/"
+    answer = admin.post(where, hidden(admin.get(where).content.decode()))
+    deployment = Deployment.objects.get()
+    assert answer.status_code == 302 and answer["Location"] == f"/deployments/{deployment.pk}/"
+    assert deployment.dest_version == shop[2] and deployment.operations.count() == 4
+    assert deployment.requested_by == "ada"
+
+
+def test_the_same_form_sent_twice_starts_one_deployment(admin, shop):
+    where = f"/services/shop/versions/{shop[1].pk}/revert/"
+    form = hidden(admin.get(where).content.decode())
+    first, second = admin.post(where, form), admin.post(where, form)
+    assert first["Location"] == second["Location"]
+    assert Deployment.objects.count() == 1
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_double_click_at_the_same_moment_starts_one_deployment():
+    from django.contrib.auth import get_user_model
+    from django.db import connection
+
+    versions = fleet.versions(fleet.service("shop"), 2)
+    fleet.instances(versions[0], fleet.hosts(4))
+    user = get_user_model().objects.create_superuser("ada", password="x")
+    where = f"/services/shop/versions/{versions[0].pk}/upgrade/"
+    client = Client()
+    client.force_login(user)
+    form = hidden(client.get(where).content.decode())
+    found: list[str] = []
+    together = threading.Barrier(6)
+
+    def click() -> None:
+        mine = Client()
+        mine.cookies = client.cookies
+        together.wait()
+        found.append(mine.post(where, form).headers.get("Location", "none"))
+        connection.close()
+
+    threads = [threading.Thread(target=click) for _ in range(6)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert Deployment.objects.count() == 1
+    assert set(found) == {f"/deployments/{Deployment.objects.get().pk}/"}
+
+
+def test_the_same_key_for_something_else_is_refused(admin, shop):
+    where = f"/services/shop/versions/{shop[1].pk}/revert/"
+    form = hidden(admin.get(where).content.decode())
+    admin.post(where, form)
+    answer = admin.post(where, form | {"canary": ["1"]})
+    assert answer.status_code == 422 and Deployment.objects.count() == 1
+
+
+def test_what_moved_since_it_was_shown_is_refused_and_named(admin, shop):
+    where = f"/services/shop/versions/{shop[1].pk}/upgrade/"
+    form = hidden(admin.get(where).content.decode())
+    MicroServiceInstance.objects.filter(host__hostname="host2").update(version=shop[0])
+    answer = admin.post(where, form)
+    assert answer.status_code == 409
+    assert "host2" in answer.content.decode() and not Deployment.objects.exists()
+    assert "Upgrade 3 hosts" in answer.content.decode(), "the new plan is there to be confirmed"
+
+
+def test_hosts_that_cannot_go_are_greyed_with_the_reason(admin, shop):
+    MicroServiceInstance.objects.filter(host__hostname="host1").update(is_maintain=True)
+    MicroServiceInstance.objects.filter(host__hostname="host2").update(status=InstanceStatus.DELETE_FAILED)
+    page = admin.get(f"/services/shop/versions/{shop[1].pk}/upgrade/").content.decode()
+    assert "is in maintenance" in page and "may only be retried or deleted" in page
+    assert "Upgrade 2 hosts" in page and page.count('type="checkbox" name="host"') == 4
+
+
+def test_only_ticked_hosts_are_planned(admin, shop):
+    one = MicroServiceInstance.objects.get(host__hostname="host3")
+    page = admin.get(f"/services/shop/versions/{shop[1].pk}/upgrade/?where=some&host={one.pk}").content.decode()
+    assert "Upgrade 1 host from" in page
+    assert hidden(page)["host"] == [str(one.pk)]
+
+
+def test_a_strategy_is_part_of_the_plan_and_of_the_request(admin, shop):
+    where = f"/services/shop/versions/{shop[1].pk}/upgrade/"
+    page = admin.get(f"{where}?canary=1&batch_size=50%25&on_failure=revert_all&pause_between=on").content.decode()
+    assert "in 3 batches (1, 2, 1)" in page
+    admin.post(where, hidden(page))
+    assert Deployment.objects.get().strategy == {
+        "batch_size": "50%",
+        "canary": 1,
+        "max_failures": 0,
+        "on_failure": "revert_all",
+        "pause_between": True,
+    }
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "dest=x",
+        "dest=999999",
+        "where=some",
+        "where=some&host=1;x",
+        "batch_size=0",
+        "canary=-1",
+        "max_failures=x",
+        "on_failure=explode",
+    ],
+)
+def test_a_wrong_choice_is_shown_and_cannot_be_confirmed(admin, shop, query):
+    answer = admin.get(f"/services/shop/versions/{shop[1].pk}/upgrade/?{query}")
+    assert answer.status_code == 200
+    page = answer.content.decode()
+    assert 'role="alert"' in page and 'id="confirm"' not in page
+
+
+def test_a_forged_confirmation_is_refused_by_the_rules_of_every_request(admin, shop):
+    other = fleet.versions(fleet.service("other"), 1)[0]
+    (failed,) = fleet.versions(shop[0].microservice, 1, BuildStatus.FAILED)
+    where = f"/services/shop/versions/{shop[1].pk}/upgrade/"
+    form = hidden(admin.get(where).content.decode())
+    for dest in (other.pk, failed.pk, shop[0].pk, shop[1].pk):
+        key = f"00000000-0000-0000-0000-{dest:012}"
+        assert admin.post(where, form | {"dest": [str(dest)], "key": [key]}).status_code == 422
+    assert admin.post(where, form | {"key": ["not a key"]}).status_code == 422
+    assert not Deployment.objects.exists()
+
+
+def test_nothing_to_go_to_says_why(admin, shop):
+    page = admin.get(f"/services/shop/versions/{shop[2].pk}/upgrade/").content.decode()
+    assert "nothing newer than 3.0" in page and 'id="confirm"' not in page
+
+
+def test_an_unknown_action_and_a_version_of_another_service_are_not_there(admin, shop):
+    other = fleet.versions(fleet.service("other"), 1)[0]
+    assert admin.get(f"/services/shop/versions/{shop[1].pk}/explode/").status_code in (404, 422)
+    assert admin.get(f"/services/shop/versions/{other.pk}/upgrade/").status_code == 404
+
+
+def test_the_dialog_costs_the_same_however_many_hosts_there_are(admin, shop, cost):
+    where = f"/services/shop/versions/{shop[1].pk}/upgrade/"
+    small = cost(admin, where)
+    fleet.instances(shop[1], fleet.hosts(150))
+    assert cost(admin, where) == small
+
+
+def test_a_revert_offers_the_version_that_was_there_before_first(admin, shop):
+    fleet.versions(shop[0].microservice, 1)
+    latest = MicroServiceVersion.objects.order_by("-pk")[0]
+    MicroServiceInstance.objects.update(version=latest, previous_version=shop[0])
+    page = admin.get(f"/services/shop/versions/{latest.pk}/revert/").content.decode()
+    assert "Revert 4 hosts from 4.0 to 1.0" in page
+
+
+def test_install_goes_to_the_ticked_hosts_that_do_not_have_it(admin, shop):
+    free = fleet.hosts(2)
+    where = f"/services/shop/versions/{shop[2].pk}/install/"
+    page = admin.get(where).content.decode()
+    assert page.count("has shop already") == 4
+    form = {
+        "key": re.search(r'name="key" value="([^"]+)"', page)[1],
+        "host": [str(free[1].pk)],
+        "port": "8080",
+        "weight": "50",
+    }
+    answer = admin.post(where, form)
+    assert answer.status_code == 302, answer.content.decode()
+    made = MicroServiceInstance.objects.get(host=free[1])
+    assert (made.port, made.weight, made.status) == (8080, 50, InstanceStatus.INSTALLING)
+    assert admin.post(where, form)["Location"] == answer["Location"]
+
+
+@pytest.mark.parametrize("wrong", [{"host": []}, {"port": "x"}, {"port": "99999"}, {"weight": ""}])
+def test_a_wrong_install_keeps_what_was_typed(admin, shop, wrong):
+    free = fleet.hosts(1)
+    where = f"/services/shop/versions/{shop[2].pk}/install/"
+    page = admin.get(where).content.decode()
+    form = {
+        "key": re.search(r'name="key" value="([^"]+)"', page)[1],
+        "host": [str(free[0].pk)],
+        "port": "80",
+        "weight": "1",
+        "tag": "blue",
+    }
+    answer = admin.post(where, form | wrong)
+    assert 400 <= answer.status_code < 500 and 'value="blue"' in answer.content.decode()
+    assert not Deployment.objects.exists()

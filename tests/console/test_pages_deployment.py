@@ -1,0 +1,188 @@
+"""Deployments and operations: the list, the page that is watched, output."""
+
+import uuid
+
+import pytest
+from django.utils import timezone
+
+from microservice.models import Deployment, Operation, Step
+from microservice.status import DeploymentStatus, OperationStatus, StepStatus
+from tests.microservice import fleet
+
+pytestmark = pytest.mark.django_db
+
+
+def with_steps(deployment: Deployment, *names: str, status: StepStatus = StepStatus.DONE) -> None:
+    Step.objects.bulk_create(
+        Step(operation=operation, position=position, name=name, status=status)
+        for operation in deployment.operations.all()
+        for position, name in enumerate(names)
+    )
+
+
+def failed(count: int = 2) -> Deployment:
+    deployment = fleet.running(count, "shop")
+    deployment.operations.update(status=OperationStatus.UNDONE, error="the check did not pass", error_step="check")
+    Deployment.objects.update(status=DeploymentStatus.FAILED)
+    with_steps(deployment, "stop", "start", "check", status=StepStatus.UNDONE)
+    deployment.refresh_from_db()
+    return deployment
+
+
+def test_no_deployments_yet(admin):
+    assert "Nothing was deployed yet" in admin.get("/deployments/").content.decode()
+
+
+def test_the_list_shows_progress_and_filters(admin):
+    deployment = fleet.running(3, "shop")
+    deployment.operations.filter(pk=deployment.operations.first().pk).update(status=OperationStatus.SUCCEEDED)
+    page = admin.get("/deployments/?service=shop&status=open&action=upgrade").content.decode()
+    assert "1 of 3" in page and "1.0" in page and "2.0" in page
+    assert "No deployment matches" in admin.get("/deployments/?service=other").content.decode()
+    assert admin.get("/deployments/?status=zzz&action=zzz&after=zzz").status_code == 200
+
+
+def test_the_matrix_shows_hosts_and_steps(admin):
+    deployment = fleet.running(2, "shop")
+    with_steps(deployment, "stop", "link", "start")
+    page = admin.get(f"/deployments/{deployment.pk}/").content.decode()
+    for word in ("shop-1", "shop-2", ">stop<", ">link<", ">start<", "done", "0 of 2"):
+        assert word in page
+
+
+def test_the_live_fragment_is_the_same_template_as_the_first_view(admin):
+    deployment = failed()
+    whole = admin.get(f"/deployments/{deployment.pk}/").content.decode()
+    part = admin.get(f"/deployments/{deployment.pk}/", headers={"HX-Request": "true"}).content.decode()
+    assert "<html" not in part and part.lstrip().startswith('<div class="head"')
+
+    def matrix(page: str) -> str:
+        return page[page.index('<table class="matrix"') : page.index("</table>")]
+
+    assert matrix(part) == matrix(whole)
+
+
+def test_the_first_error_is_on_top_with_its_output(admin):
+    deployment = failed()
+    fleet.output(deployment.operations.first(), b"\x1b[31mconnection refused\x1b[0m\n<b>x</b>\n")
+    page = admin.get(f"/deployments/{deployment.pk}/").content.decode()
+    top = page[page.index("First error") : page.index('class="matrix"')]
+    assert "the check did not pass" in top and "connection refused" in top and "<b>x</b>" not in page
+
+
+def test_a_host_is_opened_into_its_output_by_the_address(admin):
+    deployment = failed()
+    operation = deployment.operations.first()
+    fleet.output(operation, b"hello from the host\n")
+    page = admin.get(f"/deployments/{deployment.pk}/?open={operation.pk},x,,99999999999").content.decode()
+    assert "hello from the host" in page and f'id="output-{operation.pk}"' in page
+
+
+@pytest.mark.parametrize(
+    ("status", "usable"),
+    [
+        (DeploymentStatus.RUNNING, {"pause", "cancel"}),
+        (DeploymentStatus.PAUSED, {"resume", "cancel"}),
+        (DeploymentStatus.CANCELLING, set()),
+        (DeploymentStatus.FAILED, {"retry", "revert"}),
+    ],
+)
+def test_buttons_are_there_only_where_they_work_and_else_say_why(admin, status, usable):
+    deployment = failed()
+    Deployment.objects.update(status=status)
+    page = admin.get(f"/deployments/{deployment.pk}/").content.decode()
+    for what in ("retry", "pause", "resume", "revert", "cancel"):
+        assert (f'action="/deployments/{deployment.pk}/{what}/"' in page) == (what in usable), what
+    if len(usable) < 5:
+        assert 'id="why-not"' in page
+
+
+def test_retry_starts_one_deployment_for_exactly_what_failed(admin):
+    deployment = failed(3)
+    Operation.objects.filter(pk=deployment.operations.last().pk).update(status=OperationStatus.SUCCEEDED)
+    key = {"key": str(uuid.uuid4())}
+    first = admin.post(f"/deployments/{deployment.pk}/retry/", key)
+    again = admin.post(f"/deployments/{deployment.pk}/retry/", key)
+    made = Deployment.objects.exclude(pk=deployment.pk).get()
+    assert first["Location"] == again["Location"] == f"/deployments/{made.pk}/"
+    assert made.operations.count() == 2
+
+
+def test_pause_resume_and_cancel_do_what_they_say(admin):
+    deployment = fleet.running(1, "shop")
+    Deployment.objects.update(started=timezone.now())
+    for what, status in (("pause", "paused"), ("resume", "running"), ("cancel", "cancelling")):
+        admin.post(f"/deployments/{deployment.pk}/{what}/", {"key": str(uuid.uuid4())})
+        deployment.refresh_from_db()
+        assert deployment.status == status
+
+
+def test_a_refused_button_says_why_on_the_page(admin):
+    deployment = fleet.running(1, "shop")
+    answer = admin.post(f"/deployments/{deployment.pk}/retry/", {"key": str(uuid.uuid4())}, follow=True)
+    assert 'role="alert"' in answer.content.decode()
+    assert admin.post(f"/deployments/{deployment.pk}/explode/", {"key": str(uuid.uuid4())}).status_code == 404
+    assert admin.get(f"/deployments/{deployment.pk}/cancel/").status_code == 405
+
+
+def test_the_page_costs_the_same_for_any_number_of_hosts(admin, cost):
+    deployment = failed(3)
+    small = cost(admin, f"/deployments/{deployment.pk}/")
+    large = fleet.running(160, "large")
+    with_steps(large, *"abcdefgh")
+    large.operations.update(status=OperationStatus.FAILED, error="x")
+    assert cost(admin, f"/deployments/{large.pk}/") == small
+    listed = cost(admin, "/deployments/")
+    for number in range(20):
+        fleet.running(1, f"more-{number}")
+    assert cost(admin, "/deployments/") == listed
+
+
+def test_many_hosts_come_a_page_at_a_time_and_by_status(admin):
+    deployment = fleet.running(130, "shop")
+    page = admin.get(f"/deployments/{deployment.pk}/").content.decode()
+    assert page.count('<th scope="row">') == 100 and "Next hosts" in page
+    last = deployment.operations.order_by("pk")[99].pk
+    assert admin.get(f"/deployments/{deployment.pk}/?after={last}").content.decode().count('<th scope="row">') == 30
+    assert "No host is failed now" in admin.get(f"/deployments/{deployment.pk}/?status=failed").content.decode()
+
+
+def test_the_operation_page_shows_states_times_and_attempts(admin):
+    deployment = failed(1)
+    operation = deployment.operations.get()
+    Step.objects.filter(operation=operation, name="check").update(
+        status=StepStatus.FAILED, exit_status=7, detail="exit status 7", old_state="old one", new_state="new one"
+    )
+    page = admin.get(f"/operations/{operation.pk}/").content.decode()
+    for word in ("old one → new one", "exit status 7", "the check did not pass", "undone"):
+        assert word in page
+    assert admin.get("/operations/999999/").status_code == 404
+    assert admin.get("/deployments/999999/").status_code == 404
+
+
+def test_output_is_followed_by_offset_without_gap_or_double(admin):
+    deployment = fleet.running(1, "shop")
+    operation = deployment.operations.get()
+    whole = b"".join(b"\x1b[32mline %d\x1b[0m <i>\n" % number for number in range(9000))
+    fleet.output(operation, *(whole[at : at + 50_000] for at in range(0, len(whole), 50_000)))
+    offset, style, seen = "0", "", ""
+    while True:
+        answer = admin.get(f"/operations/{operation.pk}/output/", {"offset": offset, "style": style})
+        seen += answer.content.decode()
+        if answer["X-Next"] == offset:
+            break
+        offset, style = answer["X-Next"], answer["X-Style"]
+    assert int(offset) == len(whole)
+    assert "<i>" not in seen
+    text = seen.replace('<span class="t-green">', "").replace("</span>", "").replace("&lt;i&gt;", "<i>")
+    assert text == "".join(f"line {number} <i>\n" for number in range(9000))
+
+
+@pytest.mark.parametrize(
+    "query", ["offset=x", "offset=-1", "offset=99999999999999999999", "style=<script>", "style=t-x%00"]
+)
+def test_a_wrong_offset_or_style_does_no_harm(admin, query):
+    operation = fleet.running(1, "shop").operations.get()
+    fleet.output(operation, b"hello\n")
+    answer = admin.get(f"/operations/{operation.pk}/output/?{query}")
+    assert answer.status_code == 200 and b"script" not in answer.content

@@ -1,0 +1,144 @@
+"""The first page and signing in."""
+
+import pytest
+from django.test import Client
+
+from microservice.models import MicroServiceInstance
+from microservice.status import BuildStatus, InstanceStatus
+from tests.microservice import fleet
+
+pytestmark = pytest.mark.django_db
+
+
+def test_who_is_not_signed_in_is_sent_to_sign_in_and_back():
+    answer = Client().get("/?q=shop")
+    assert answer.status_code == 302
+    assert answer["Location"] == "/login/?next=%2F%3Fq%3Dshop"
+
+
+def test_a_fragment_is_not_answered_with_a_sign_in_form():
+    answer = Client().get("/", headers={"HX-Request": "true"})
+    assert answer.status_code == 401
+    assert answer["HX-Redirect"].startswith("/login/")
+
+
+def test_signing_in_takes_username_and_password_and_goes_where_one_wanted(admin):
+    fresh = Client()
+    answer = fresh.post("/login/?next=/hosts/", {"username": "ada", "password": "ada-password-1"})
+    assert answer.status_code == 302 and answer["Location"] == "/hosts/"
+    assert fresh.get("/hosts/").status_code == 200
+
+
+def test_signing_in_never_leads_to_another_site(admin):
+    answer = Client().post("/login/?next=https://evil.example/", {"username": "ada", "password": "ada-password-1"})
+    assert answer["Location"] == "/"
+
+
+def test_a_wrong_password_says_so_and_keeps_the_name(admin):
+    answer = Client().post("/login/", {"username": "ada", "password": "wrong"})
+    assert answer.status_code == 200
+    assert b'role="alert"' in answer.content and b'value="ada"' in answer.content
+
+
+def test_guesses_are_held_up(admin):
+    guesser = Client()
+    for _ in range(10):
+        guesser.post("/login/", {"username": "ada", "password": "wrong"})
+    answer = guesser.post("/login/", {"username": "ada", "password": "ada-password-1"})
+    assert answer.status_code == 429
+    assert int(answer["Retry-After"]) > 0
+
+
+def test_signing_out_takes_a_post(admin):
+    assert admin.get("/logout/").status_code == 405
+    assert admin.post("/logout/").status_code == 302
+    assert admin.get("/").status_code == 302
+
+
+def test_an_empty_fleet_offers_to_add_the_first_service(admin):
+    page = admin.get("/").content.decode()
+    assert "Add the first service" in page
+
+
+def test_who_may_not_publish_is_told_so_instead(operator):
+    page = operator.get("/").content.decode()
+    assert "Add the first service" not in page and "ask an administrator" in page
+
+
+def test_the_fleet_shows_what_runs_where(admin):
+    old, new = fleet.versions(fleet.service("shop"), 2)
+    fleet.instances(old, fleet.hosts(3))
+    fleet.instances(new, fleet.hosts(1), status=InstanceStatus.UPGRADE_FAILED)
+    page = admin.get("/").content.decode()
+    assert "on 3 hosts" in page and "on 1 host<" in page
+    assert f"/services/shop/versions/{old.pk}/upgrade/" in page
+    assert f"/services/shop/versions/{new.pk}/upgrade/" not in page, "nothing newer is built"
+    assert f"/services/shop/versions/{new.pk}/revert/" in page
+
+
+def test_a_failed_build_is_nothing_to_go_to(admin):
+    shop = fleet.service("shop")
+    (good,) = fleet.versions(shop, 1)
+    fleet.versions(shop, 1, BuildStatus.FAILED)
+    fleet.instances(good, fleet.hosts(1))
+    assert "Upgrade" not in admin.get("/").content.decode()
+
+
+@pytest.mark.parametrize("state", ["failed", "locked", "maintenance", "deploying", "empty"])
+def test_filters_are_in_the_address(admin, state):
+    (quiet,) = fleet.versions(fleet.service("quiet"), 1)
+    fleet.instances(quiet, fleet.hosts(1))
+    if state == "empty":
+        fleet.service("loud")
+    else:
+        deployment = fleet.running(1, "loud")
+        changed = {
+            "failed": {"status": InstanceStatus.REVERT_FAILED},
+            "locked": {"locked": True, "lock_deployment": deployment},
+            "maintenance": {"is_maintain": True},
+            "deploying": {},
+        }[state]
+        MicroServiceInstance.objects.filter(microservice__name="loud").update(**changed or {"tag": "x"})
+    page = admin.get(f"/?state={state}").content.decode()
+    assert "/services/loud/" in page and "/services/quiet/" not in page
+    assert "/services/quiet/" in admin.get("/?q=qui").content.decode()
+    assert "No service matches" in admin.get("/?q=nothing-like-it").content.decode()
+
+
+def test_the_fleet_costs_the_same_however_large_it_is(admin, cost):
+    def grow(start: int, end: int) -> None:
+        for number in range(start, end):
+            (version,) = fleet.versions(fleet.service(f"service-{number:03}"), 1)
+            fleet.instances(version, fleet.hosts(1, f"s{number}-"))
+
+    grow(0, 5)
+    small = cost(admin, "/")
+    grow(5, 60)
+    assert cost(admin, "/") == small
+
+
+def test_the_next_rows_come_as_rows(admin):
+    for number in range(60):
+        fleet.service(f"service-{number:03}")
+    page = admin.get("/").content.decode()
+    assert "service-049" in page and "service-050" not in page and "after=service-049" in page
+    more = admin.get("/?after=service-049", headers={"HX-Request": "true"}).content.decode()
+    assert more.lstrip().startswith("<tr>") and "service-050" in more and "<html" not in more
+
+
+def test_hostile_text_stays_text(admin):
+    fleet.service("shop", description="<script>alert(1)</script>")
+    page = admin.get("/?q=%22%3E%3Cscript%3E").content.decode() + admin.get("/").content.decode()
+    assert "<script>" not in page.replace("<script src=", "")
+    assert admin.get("/?q=a%00b&after=%00").status_code == 200
+
+
+def test_nothing_on_a_page_is_inline(admin):
+    fleet.running(2, "shop")
+    for address in ("/", "/services/shop/", "/services/shop/instances/", "/deployments/", "/hosts/", "/tokens/"):
+        answer = admin.get(address)
+        page = answer.content.decode()
+        assert " style=" not in page and "<style" not in page and " onclick=" not in page and "<script>" not in page
+        assert "script-src 'self'" in answer["Content-Security-Policy"]
+        assert "frame-ancestors 'none'" in answer["Content-Security-Policy"]
+        assert "unsafe" not in answer["Content-Security-Policy"]

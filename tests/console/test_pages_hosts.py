@@ -1,0 +1,127 @@
+"""Hosts and credentials."""
+
+import pytest
+
+from asset.models import Asset, Credential
+from tests.microservice import fleet
+
+pytestmark = pytest.mark.django_db
+HOST = {"hostname": "web-1", "ip": "10.1.2.3", "port": "22", "username": "deploy", "base_path": "/srv/services"}
+
+
+def test_no_hosts_yet(admin, operator):
+    assert "Add the first host" in admin.get("/hosts/").content.decode()
+    assert "Add the first host" not in operator.get("/hosts/").content.decode()
+
+
+def test_a_host_is_added_and_changed(admin):
+    answer = admin.post("/hosts/new/", HOST)
+    host = Asset.objects.get()
+    assert answer["Location"] == f"/hosts/{host.pk}/" and host.created_by == "ada"
+    assert "not trusted yet" in admin.get(answer["Location"]).content.decode()
+    admin.post(f"/hosts/{host.pk}/edit/", HOST | {"username": "other", "sudo": "on"})
+    host.refresh_from_db()
+    assert (host.username, host.sudo) == ("other", True)
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("ip", "300.1.1.1"),
+        ("hostname", "-x"),
+        ("port", "0"),
+        ("username", "-oProxyCommand=x"),
+        ("base_path", "relative"),
+        ("base_path", "/a/../b"),
+        ("host_key", "ssh-rsa nonsense"),
+        ("credential_id", "77"),
+    ],
+)
+def test_a_wrong_host_is_shown_at_its_field_and_nothing_typed_is_lost(admin, field, value):
+    answer = admin.post("/hosts/new/", HOST | {"description": "kept"} | {field: value})
+    page = answer.content.decode()
+    assert answer.status_code == 422 and 'aria-invalid="true"' in page and 'value="kept"' in page
+    assert not Asset.objects.exists()
+
+
+def test_only_who_administers_changes_hosts(operator):
+    (host,) = fleet.hosts(1)
+    assert operator.post("/hosts/new/", HOST).status_code == 403
+    assert operator.post(f"/hosts/{host.pk}/edit/", HOST).status_code == 403
+    assert operator.post(f"/hosts/{host.pk}/delete/").status_code == 403
+    assert operator.post(f"/hosts/{host.pk}/trust/", {"fingerprint": "SHA256:x"}).status_code == 403
+    assert operator.post("/credentials/", {"name": "x", "kind": "password", "secret": "y"}).status_code == 403
+    assert Asset.objects.count() == 1 and not Credential.objects.exists()
+
+
+def test_a_host_shows_what_runs_on_it(admin):
+    (version,) = fleet.versions(fleet.service("shop"), 1)
+    (host,) = fleet.hosts(1)
+    fleet.instances(version, [host])
+    page = admin.get(f"/hosts/{host.pk}/").content.decode()
+    assert "/services/shop/instances/" in page and "1.0" in page
+    assert "1 service" in admin.get("/hosts/").content.decode()
+    assert admin.get("/hosts/999999/").status_code == 404
+
+
+def test_a_host_in_use_is_not_deleted_and_the_page_says_why(admin):
+    (version,) = fleet.versions(fleet.service("shop"), 1)
+    (host,) = fleet.hosts(1)
+    fleet.instances(version, [host])
+    answer = admin.post(f"/hosts/{host.pk}/delete/", follow=True)
+    assert "cannot be deleted" in answer.content.decode() and Asset.objects.exists()
+
+
+def test_a_check_shows_the_reason_where_nobody_answers(admin):
+    from tests.lab.network import free_port
+
+    host = Asset.objects.create(
+        hostname="closed",
+        ip="127.0.0.1",
+        port=free_port(),
+        credential=Credential.objects.create(name="pw", kind="password", secret="x"),
+    )
+    answer = admin.post(f"/hosts/{host.pk}/check/")
+    assert answer.status_code == 200 and "not reachable" in answer.content.decode()
+
+
+def test_a_key_is_trusted_by_its_fingerprint_only(admin, sshd):
+    from asset import keys
+
+    host = Asset.objects.create(hostname="lab", ip=sshd.address, port=sshd.port)
+    wrong = admin.post(f"/hosts/{host.pk}/trust/", {"fingerprint": "SHA256:" + "A" * 43})
+    assert wrong.status_code == 409 and "A" * 43 in wrong.content.decode()
+    host.refresh_from_db()
+    assert host.host_key == ""
+    offered = keys.fingerprint(" ".join(sshd.host_key.split()[:2]))
+    assert admin.post(f"/hosts/{host.pk}/trust/", {"fingerprint": offered}).status_code == 302
+    host.refresh_from_db()
+    assert keys.fingerprint(host.host_key) == offered
+    assert offered in admin.get(f"/hosts/{host.pk}/").content.decode()
+
+
+def test_hosts_cost_the_same_however_many_there_are(admin, cost):
+    fleet.hosts(5)
+    small = cost(admin, "/hosts/")
+    fleet.hosts(100)
+    assert cost(admin, "/hosts/") == small
+
+
+def test_a_secret_never_comes_back(admin):
+    secret = "correct-horse-battery"
+    admin.post("/credentials/", {"name": "pw", "kind": "password", "secret": secret})
+    assert Credential.objects.get().secret.reveal() == secret
+    wrong = admin.post("/credentials/", {"name": "pw", "kind": "password", "secret": secret})
+    assert wrong.status_code == 422
+    pages = admin.get("/credentials/").content + admin.get("/history/").content + admin.get("/hosts/new/").content
+    assert secret.encode() not in pages + wrong.content
+
+
+def test_a_credential_in_use_stays(admin):
+    credential = Credential.objects.create(name="pw", kind="password", secret="x")
+    Asset.objects.create(hostname="a", ip="10.0.0.1", credential=credential)
+    admin.post(f"/credentials/{credential.pk}/delete/")
+    assert Credential.objects.exists()
+    Asset.objects.all().delete()
+    admin.post(f"/credentials/{credential.pk}/delete/")
+    assert not Credential.objects.exists()

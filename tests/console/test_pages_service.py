@@ -1,0 +1,209 @@
+"""A service's pages: versions, instances, settings."""
+
+import pytest
+
+from access.models import IdempotencyKey
+from microservice.models import Deployment, MicroService, MicroServiceInstance, MicroServiceVersion
+from microservice.status import BuildStatus, InstanceStatus
+from tests.microservice import fleet
+
+pytestmark = pytest.mark.django_db
+
+
+def test_a_service_that_is_not_there_is_a_404_with_a_sentence(admin):
+    answer = admin.get("/services/nothing/")
+    assert answer.status_code == 404
+    assert "There is no such service" in answer.content.decode()
+
+
+def test_a_service_is_added_and_its_settings_come_next(admin):
+    answer = admin.post("/new-service/", {"name": "shop", "language": "go", "description": "Sells"})
+    assert answer.status_code == 302 and answer["Location"] == "/services/shop/settings/"
+    assert MicroService.objects.get().created_by == "ada"
+
+
+@pytest.mark.parametrize("name", ["", "-x", "123", "a b", "a/b", "x" * 65])
+def test_a_wrong_name_is_shown_at_the_field_and_kept(admin, name):
+    answer = admin.post("/new-service/", {"name": name, "language": "go", "description": "Sells <things>"})
+    assert answer.status_code == 422
+    page = answer.content.decode()
+    assert 'aria-invalid="true"' in page and "Sells &lt;things&gt;" in page
+    assert not MicroService.objects.exists()
+
+
+def test_a_name_that_is_taken_is_refused(admin):
+    fleet.service("shop")
+    answer = admin.post("/new-service/", {"name": "shop", "language": "go"})
+    assert answer.status_code == 422 and "already" in answer.content.decode()
+
+
+def test_who_may_not_publish_adds_nothing(operator):
+    fleet.service("shop")
+    before = MicroService.objects.count()
+    assert operator.post("/new-service/", {"name": "other", "language": "go"}).status_code == 403
+    assert operator.post("/services/shop/settings/", {"description": "x"}).status_code == 403
+    assert operator.post("/services/shop/versions/new/", {"version": "1.0", "ref": "master"}).status_code == 403
+    assert MicroService.objects.count() == before and not MicroServiceVersion.objects.exists()
+
+
+def test_a_post_without_its_csrf_token_is_refused(admin):
+    from django.test import Client
+
+    strict = Client(enforce_csrf_checks=True)
+    strict.cookies = admin.cookies
+    assert strict.post("/new-service/", {"name": "shop", "language": "go"}).status_code == 403
+    assert not MicroService.objects.exists()
+
+
+def test_every_version_shows_its_build_and_how_many_run_it(admin):
+    shop = fleet.service("shop")
+    old, new = fleet.versions(shop, 2)
+    (failed,) = fleet.versions(shop, 1, BuildStatus.FAILED)
+    MicroServiceVersion.objects.filter(pk=failed.pk).update(build_detail="3 tests failed")
+    fleet.instances(old, fleet.hosts(2))
+    page = admin.get("/services/shop/").content.decode()
+    assert "3 tests failed" in page and "2 hosts" in page and "success" in page
+    assert f"/versions/{old.pk}/upgrade/" in page and "Nothing older is built" in page
+    assert f"/versions/{new.pk}/install/" in page and f"/versions/{failed.pk}/install/" not in page
+
+
+def test_a_service_without_versions_says_never_built(admin):
+    fleet.service("shop")
+    assert "Never built" in admin.get("/services/shop/").content.decode()
+
+
+def test_versions_and_instances_cost_the_same_however_many_there_are(admin, cost):
+    shop = fleet.service("shop")
+    first = fleet.versions(shop, 5)
+    fleet.instances(first[0], fleet.hosts(5))
+    small = cost(admin, "/services/shop/"), cost(admin, "/services/shop/instances/")
+    fleet.versions(shop, 120)
+    fleet.instances(first[1], fleet.hosts(120))
+    assert (cost(admin, "/services/shop/"), cost(admin, "/services/shop/instances/")) == small
+
+
+def test_versions_are_found_by_name_branch_and_status(admin):
+    shop = fleet.service("shop")
+    fleet.versions(shop, 3)
+    fleet.versions(shop, 1, BuildStatus.FAILED)
+    page = admin.get("/services/shop/?status=failed").content.decode()
+    assert "4.0" in page and "1.0" not in page
+    assert "No version matches" in admin.get("/services/shop/?q=zzz").content.decode()
+    assert admin.get("/services/shop/?status=nonsense&after=x%00").status_code == 200
+
+
+def test_a_new_version_leads_to_its_page_where_its_package_is_uploaded(admin):
+    fleet.service("shop")
+    answer = admin.post("/services/shop/versions/new/", {"version": "20261121-master-abc", "ref": "master"})
+    assert answer.status_code == 302
+    page = admin.get(answer["Location"]).content.decode()
+    assert "data-upload=" in page and "pending" in page
+
+
+def test_settings_are_saved_as_what_they_mean(admin):
+    fleet.service("shop")
+    form = {
+        "description": "Sells",
+        "language": "go",
+        "start_command": "./run &",
+        "check_timeout": "30",
+        "keep_releases": "4",
+        "environment": "A=1\nB=two = 2\n",
+        "steps": '[{"name": "migrate", "before": "link", "run": "./migrate"}]',
+        "limits": "",
+        "build_orig": "git",
+    }
+    answer = admin.post("/services/shop/settings/", form)
+    assert answer.status_code == 302, answer.content.decode()
+    shop = MicroService.objects.get()
+    assert shop.environment == {"A": "1", "B": "two = 2"}
+    assert shop.steps[0]["name"] == "migrate" and shop.check_timeout == 30
+    assert "A=1" in admin.get("/services/shop/settings/").content.decode()
+
+
+@pytest.mark.parametrize(
+    ("field", "text"),
+    [
+        ("steps", "{not json"),
+        ("steps", '[{"nom": 1}]'),
+        ("environment", "no sign"),
+        ("check_timeout", "0"),
+        ("limits", "7"),
+    ],
+)
+def test_wrong_settings_lose_nothing_typed(admin, field, text):
+    fleet.service("shop")
+    form = {
+        "language": "go",
+        "check_timeout": "30",
+        "keep_releases": "3",
+        "build_orig": "git",
+        "start_command": "typed here",
+    }
+    answer = admin.post("/services/shop/settings/", form | {field: text})
+    assert answer.status_code == 422
+    assert "typed here" in answer.content.decode()
+    assert MicroService.objects.get().start_command == ""
+
+
+def test_instances_show_version_lock_owner_and_the_last_operation(admin):
+    deployment = fleet.running(2, "shop")
+    MicroServiceInstance.objects.filter(pk=deployment.operations.first().instance_id).update(
+        locked=True, lock_deployment=deployment, last_operation=deployment.operations.first()
+    )
+    page = admin.get("/services/shop/instances/").content.decode()
+    assert "by somebody" in page and "locked" in page and f"/operations/{deployment.operations.first().pk}/" in page
+
+
+def test_ticked_instances_go_into_maintenance_and_out(admin):
+    (version,) = fleet.versions(fleet.service("shop"), 1)
+    some = fleet.instances(version, fleet.hosts(3))
+    ticked = [some[0].pk, some[2].pk]
+    admin.post("/services/shop/instances/change/", {"instance": ticked, "what": "maintain"})
+    assert set(MicroServiceInstance.objects.filter(is_maintain=True).values_list("pk", flat=True)) == set(ticked)
+    admin.post("/services/shop/instances/change/", {"instance": ticked, "what": "end_maintenance"})
+    assert not MicroServiceInstance.objects.filter(is_maintain=True).exists()
+
+
+def test_instances_of_another_service_are_never_touched(admin):
+    fleet.versions(fleet.service("shop"), 1)
+    (other,) = fleet.instances(fleet.versions(fleet.service("other"), 1)[0], fleet.hosts(1))
+    for what in ("maintain", "delete", "retry"):
+        admin.post("/services/shop/instances/change/", {"instance": [other.pk], "what": what})
+    other.refresh_from_db()
+    assert not other.is_maintain and not other.locked and not Deployment.objects.exists()
+
+
+@pytest.mark.parametrize(
+    "form", [{}, {"what": "delete"}, {"what": "explode", "instance": ["1"]}, {"what": "delete", "instance": ["1;x"]}]
+)
+def test_a_wrong_choice_changes_nothing_and_says_why(admin, form):
+    (version,) = fleet.versions(fleet.service("shop"), 1)
+    fleet.instances(version, fleet.hosts(1))
+    answer = admin.post("/services/shop/instances/change/", form, follow=True)
+    assert 'role="alert"' in answer.content.decode()
+    assert not Deployment.objects.exists()
+
+
+def test_deleting_ticked_instances_starts_one_deployment(admin):
+    (version,) = fleet.versions(fleet.service("shop"), 1)
+    (one, _) = fleet.instances(version, fleet.hosts(2))
+    answer = admin.post("/services/shop/instances/change/", {"instance": [one.pk], "what": "delete"})
+    deployment = Deployment.objects.get()
+    assert answer["Location"] == f"/deployments/{deployment.pk}/"
+    assert [operation.instance_id for operation in deployment.operations.all()] == [one.pk]
+
+
+def test_a_lock_is_broken_with_a_reason_only(admin):
+    deployment = fleet.running(1, "shop")
+    instance = MicroServiceInstance.objects.get()
+    MicroServiceInstance.objects.update(locked=True, lock_deployment=deployment, status=InstanceStatus.UPGRADING)
+    where = f"/services/shop/instances/{instance.pk}/unlock/"
+    assert 'role="alert"' in admin.post(where, {"reason": " "}, follow=True).content.decode()
+    instance.refresh_from_db()
+    assert instance.locked
+    admin.post(where, {"reason": "its worker is gone"})
+    instance.refresh_from_db()
+    assert not instance.locked
+    assert "its worker is gone" in admin.get("/history/").content.decode()
+    assert not IdempotencyKey.objects.exists()
