@@ -47,7 +47,9 @@ class Asset(models.Model):
     reachable = models.BooleanField(null=True, default=None)
     last_contact = models.DateTimeField(null=True, blank=True)
     last_error = models.CharField(max_length=500, blank=True)
-    offered_key = models.TextField(blank=True, default="", help_text="A key the host offered that is not the pinned one")
+    offered_key = models.TextField(
+        blank=True, default="", help_text="A key the host offered that is not the pinned one"
+    )
     created = models.DateTimeField(auto_now_add=True)
     created_by = models.CharField(max_length=150, blank=True)
     updated = models.DateTimeField(auto_now=True)

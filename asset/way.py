@@ -36,11 +36,11 @@ def jump_of(host: Asset) -> Endpoint | None:
 def _hops(host: Asset) -> list[Asset]:
     """The host, its jump host, that one's …: at most MOST_JUMPS of them."""
     hops = [host]
-    while hops[-1].jump_host_id is not None:
+    while (jump := hops[-1].jump_host) is not None:
         # Two changes at the same moment can close a circle that neither saw, so the length is checked here again.
         if len(hops) > MOST_JUMPS:
             raise conflict("too_many_jumps", f"{host.hostname} lies behind more than {MOST_JUMPS} jump hosts.")
-        hops.append(hops[-1].jump_host)
+        hops.append(jump)
     return hops
 
 

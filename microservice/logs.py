@@ -47,7 +47,7 @@ def read(operation_id: int, start: int, end: int) -> Iterator[bytes]:
             if row_start > at:
                 yield b" " * (min(row_start, end) - at)
                 at = min(row_start, end)
-            if piece := bytes(data[at - row_start : end - row_start]):
+            if piece := data[at - row_start : end - row_start]:
                 at += len(piece)
                 yield piece
     if at < end:
@@ -59,8 +59,8 @@ def _rows(operation_id: int, at: int, end: int) -> list[tuple[int, bytes]]:
     output = Output.objects.filter(operation_id=operation_id)
     first = output.filter(start__lte=at).order_by("-start").values_list("start", flat=True).first()
     rows = output.filter(start__gte=at if first is None else first, start__lt=end)
-    found = [(start, data) for start, data in rows.order_by("start").values_list("start", "data")[:AT_ONCE]]
-    return [(start, data) for start, data in found if start + len(data) > at]
+    found = rows.order_by("start").values_list("start", "data")[:AT_ONCE]
+    return [(start, bytes(data)) for start, data in found if start + len(data) > at]
 
 
 @dataclass

@@ -1,7 +1,7 @@
 """Live events as text/event-stream: what has happened since an id, from the rows, then what happens, from the hub."""
 import json
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 
 from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
 from django.http.response import HttpResponseBase
@@ -101,7 +101,7 @@ class Stream:
         self._parts.close()
         self._watcher.close()
 
-    def _all(self) -> Iterator[bytes]:
+    def _all(self) -> Generator[bytes, None, None]:
         try:
             yield b"retry: %d\n\n" % RETRY
             yield from self._from_rows()
@@ -154,7 +154,7 @@ def still_may(who: Caller) -> bool:
 
     try:
         if who.token_id is None:
-            return get_user_model().objects.filter(pk=who.user_id, is_active=True).exists()
+            return get_user_model().objects.filter(pk=who.user_id or 0, is_active=True).exists()
         token = Token.objects.filter(pk=who.token_id, revoked=None, user__is_active=True).first()
         return token is not None and (token.expires is None or token.expires > timezone.now())
     finally:

@@ -1,6 +1,6 @@
 """/operations/{id}: one operation, and what its commands printed."""
 import re
-from collections.abc import Iterator
+from typing import TypeVar
 
 from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
 from django.http.response import HttpResponseBase
@@ -14,6 +14,7 @@ from . import schemas, seen, shapes
 from .auth import caller, needs
 
 router = Router()
+Answer = TypeVar("Answer", bound=HttpResponseBase)
 
 RANGE = re.compile(r"bytes=([0-9]{0,18})-([0-9]{0,18})\Z")
 MOST_AT_ONCE = 8 * 1024 * 1024  # bytes of one answer to ?offset=
@@ -52,10 +53,10 @@ def get_log(
         return _search(operation, search, offset or 0, size)
     if offset is not None:
         end = min(size, offset + limit)
-        return _next(_text(b"".join(logs.read(operation.pk, offset, end))), id, end)
+        return _next(_plain(HttpResponse(b"".join(logs.read(operation.pk, offset, end)))), id, end)
     stretch = _range(request.headers.get("Range", ""), size)
     start, end = stretch or (0, size)
-    response = _text(logs.read(operation.pk, start, end), 206 if stretch else 200)
+    response = _plain(StreamingHttpResponse(logs.read(operation.pk, start, end), status=206 if stretch else 200))
     response["Accept-Ranges"] = "bytes"
     response["Content-Length"] = str(end - start)
     if stretch:
@@ -69,16 +70,15 @@ def _search(operation: Operation, text: str, start: int, end: int) -> HttpRespon
     if any(ord(character) < 32 and character != "\t" for character in text):
         raise invalid("/query/search", "must be a part of one line, without control characters")
     found = logs.search(operation.pk, text, start, end)
-    response = _text(b"".join(b"%d:%s\n" % line for line in found.lines))
+    response = _plain(HttpResponse(b"".join(b"%d:%s\n" % line for line in found.lines)))
     response["X-Hits"] = str(found.hits)
     response["X-Lines"] = str(len(found.lines))
     return response if found.next_offset is None else _next(response, operation.pk, found.next_offset)
 
 
-def _text(content: bytes | Iterator[bytes], status: int = 200) -> HttpResponse | StreamingHttpResponse:
+def _plain(response: Answer) -> Answer:
     """Output is hostile until proven otherwise: it is text, and no browser may think that it is anything else."""
-    kind = HttpResponse if isinstance(content, bytes) else StreamingHttpResponse
-    response = kind(content, status=status, content_type="text/plain; charset=utf-8")
+    response["Content-Type"] = "text/plain; charset=utf-8"
     response["X-Content-Type-Options"] = "nosniff"
     response["Content-Security-Policy"] = "sandbox; default-src 'none'"
     return response

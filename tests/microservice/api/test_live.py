@@ -1,0 +1,80 @@
+"""Live events as they reach a browser: through gunicorn, its threads and every middleware."""
+
+import http.client
+import time
+
+import pytest
+from django.contrib.auth import get_user_model
+
+from access.tokens import make_token
+from microservice.models import Deployment
+from microservice.status import DeploymentStatus
+from tests.lab.network import wait_until
+from tests.lab.web import Web
+from tests.microservice import fleet
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+@pytest.fixture
+def web(environment, tmp_path):
+    with Web({**environment, "WEB_THREADS": "12", "STREAM_SLOTS": "4"}, tmp_path / "web.log") as running:
+        yield running
+
+
+@pytest.fixture
+def token():
+    user = get_user_model().objects.create(username="ann", is_superuser=True)
+    return make_token(user, "test", ["read"])[1]
+
+
+class Browser:
+    def __init__(self, web, token, path, **headers):
+        self.connection = http.client.HTTPConnection("127.0.0.1", web.port, timeout=10)
+        headers = {"Authorization": f"Bearer {token}", "Accept-Encoding": "gzip, br", **headers}
+        self.connection.request("GET", f"/api/v1{path}", headers=headers)
+        self.answer = self.connection.getresponse()
+
+    def next_id(self):
+        """The next event's id; None at the end of the stream."""
+        while line := self.answer.readline():
+            if line.startswith(b"id: "):
+                return int(line[4:])
+        return None
+
+    def close(self):
+        self.connection.close()
+
+
+def test_events_reach_browsers_within_a_second_and_streams_end_with_the_deployment(web, token):
+    deployment = fleet.running()
+    first = fleet.event(deployment)
+    browsers = [Browser(web, token, f"/deployments/{deployment.pk}/events") for _ in range(4)]
+    assert [browser.answer.status for browser in browsers] == [200] * 4
+    assert all(browser.answer.getheader("Content-Encoding") is None for browser in browsers)
+    assert [browser.next_id() for browser in browsers] == [first.pk] * 4
+    started = time.monotonic()
+    live = fleet.event(deployment)
+    assert [browser.next_id() for browser in browsers] == [live.pk] * 4
+    assert time.monotonic() - started < 1.5
+    refused = Browser(web, token, "/events")
+    assert (refused.answer.status, refused.answer.getheader("Retry-After")) == (503, "5")
+    Deployment.objects.filter(pk=deployment.pk).update(status=DeploymentStatus.SUCCEEDED)
+    last = fleet.event(deployment, "deployment", status="succeeded")
+    assert [(browser.next_id(), browser.next_id()) for browser in browsers] == [(last.pk, None)] * 4
+    for browser in browsers:
+        browser.close()
+
+
+def test_a_browser_that_goes_away_gives_its_slot_back(web, token):
+    deployment = fleet.running()
+    for _ in range(4):
+        Browser(web, token, f"/deployments/{deployment.pk}/events").close()
+
+    def room():
+        fleet.event(deployment)  # what is written to a closed connection tells the server so
+        browser = Browser(web, token, "/events")
+        browser.close()
+        return browser.answer.status == 200
+
+    wait_until(room, seconds=15, what="a free slot")
