@@ -35,13 +35,13 @@ def package(version: str, size: int = 2000, **files: str) -> bytes:
 class Call:
     """One program on its way: its process, and what it says. `over()` waits for it."""
 
-    def __init__(self, process: subprocess.Popen, nonce: str, deaf: bool = False):
+    def __init__(self, process: subprocess.Popen, nonce: str, deaf: bool = False, unread: bool = False):
         self.process, self.events, self.output = process, [], b""
         self._reader = Reader(nonce)
         if deaf:
             process.stdout.close()
             process.stderr.close()
-        ears = () if deaf else (self._hear, self._see)
+        ears = () if deaf or unread else (self._hear, self._see)
         self._threads = [threading.Thread(target=each, daemon=True) for each in ears]
         for thread in self._threads:
             thread.start()
@@ -133,16 +133,19 @@ class Host:
         return self.packages.setdefault(version, package(version))
 
     def send(
-        self, text: bytes, nonce: str, data: bytes | None = b"", *, close: bool = True, deaf: bool = False, **options
+        self, text: bytes, nonce: str, data: bytes | None = b"", *, close: bool = True, deaf: bool = False,
+        unread: bool = False, **options
     ) -> Call:
-        """Feeds a program and `data` to the shell. `close`: input ends then; `deaf`: nobody reads what it says."""
+        """Feeds a program and `data` to the shell. `close`: input ends then; `deaf`: the channel is cut;
+        `unread`: it is open, and nobody reads.
+        """
         argv = ["/usr/bin/" + self.shell[0], *self.shell[1:], "-c", program.command(len(text), sudo=False)]
         environment = {**os.environ, "PATH": f"{self.tools}:{os.environ['PATH']}", **options}
         process = subprocess.Popen(
             argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
             start_new_session=True, env=environment, cwd="/",
         )
-        call = Call(process, nonce, deaf)
+        call = Call(process, nonce, deaf, unread)
 
         def feed() -> None:
             try:
@@ -194,6 +197,16 @@ class Host:
                 continue
             content = os.readlink(path) if path.is_symlink() else path.read_bytes() if path.is_file() else None
             found[name] = (path.lstat().st_mode, content)
+        return found
+
+    @staticmethod
+    def holders(marker: Path) -> list[int]:
+        """Who holds the marker of a run."""
+        found = []
+        for each in filter(str.isdigit, os.listdir("/proc")):
+            link = Path(f"/proc/{each}/fd/9")
+            if link.is_symlink() and os.path.exists(link) and os.path.samefile(link, marker):
+                found.append(int(each))
         return found
 
     def processes(self, pid: int) -> list[int]:

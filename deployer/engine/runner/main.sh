@@ -14,6 +14,7 @@ _start() {
 	_seq=0
 	_make_run || _answer cannot_write
 	_event begun - - '' '' '' || _answer cannot_write
+	# crash: begun
 	_announce
 	_watchdog='' _stopped=''
 	_start_watch all
@@ -27,7 +28,7 @@ _make_run() {
 	if [ -s "$_RUN/journal" ]; then
 		_load
 		[ "$_ended" = cut ] || _answer exists
-		rm -f "$_RUN/cancel" "$_RUN/why" "$_RUN/reason" "$_RUN/copier" "$_RUN/size"
+		rm -f "$_RUN/cancel" "$_RUN/why" "$_RUN/killed" "$_RUN/reason" "$_RUN/copier" "$_RUN/size"
 		_again=yes
 	fi
 	_needed=''
@@ -70,7 +71,7 @@ _attach() {
 	done
 	exec 7<"$_RUN/journal"
 	_open_output
-	_partial='' _seq=0 _reached=-1 _ended='' _awaited=''
+	_partial='' _seq=0 _reached=-1 _ended='' _awaited='' _going_back='' _pressed=0
 	while :; do
 		_alive
 		_lives=$?
@@ -100,6 +101,7 @@ _notice() {
 	case ${3-} in
 	need) _awaited=$4 ;;
 	'done' | failed) [ "$4" != "$_awaited" ] || _awaited='' ;;
+	undoing) _going_back=yes ;;
 	end) _awaited='' ;;
 	esac
 }
@@ -110,7 +112,17 @@ _press() {
 		[ -s "$_RUN/cancel" ] || printf 'cancelled\n' >"$_RUN/cancel"
 	elif [ -n "$_awaited" ]; then
 		[ -s "$_RUN/cancel" ] || printf 'cut\n' >"$_RUN/cancel"
+	else
+		return 0
 	fi
+	_pressed=$((_pressed + 1))
+	if [ "$_pressed" -lt 20 ] || [ -e "$_RUN/why" ] || [ -n "$_going_back" ]; then return 0; fi
+	# The watchdog does not answer, so it is dead.
+	cat "$_RUN/cancel" >"$_RUN/why"
+	_copies=''
+	[ ! -e "$_RUN/copier" ] || read -r _copies <"$_RUN/copier"
+	_end_all "$_runner" "$_runner" "$_copies"
+	: >"$_RUN/killed"
 }
 
 # The lock is free, so the run is dead: its own program brings it to its end, in this very process.

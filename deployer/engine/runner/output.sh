@@ -25,16 +25,18 @@ _open_output() {
 # Shows the output while the run goes on, until TERM says that it is over and `size` how far to go.
 _copier() {
 	exec 5>&- 7>&- 8>&- 9>&-
-	_over=''
+	_over='' _nap=''
 	trap '_over=yes' TERM
 	_open_output
 	while [ -z "$_over" ]; do
 		_copy "$_OUTPUT_HEAD" || exit
 		[ -z "$_over" ] || break
 		sleep 1 </dev/null >/dev/null 2>&1 4>&- 6>&- &
-		wait $!
+		_nap=$!
+		wait $_nap
 		[ -n "$_over" ] || kill -0 $$ || _over=lost
 	done 2>/dev/null
+	kill "$_nap" 2>/dev/null
 	[ "$_over" = lost ] || read -r _size <"$_RUN/size" && _copy "$_size"
 }
 
@@ -73,7 +75,7 @@ _close_output() {
 		_left=$((_left + _new))
 	fi
 	_new=$(wc -c <"$_RUN/tail") _left=$((_left - _new))
-	[ "$_left" -le 0 ] || printf '\n[... %s bytes left out ...]\n' "$_left" >&6
+	[ "$_left" -le 0 ] || printf '\n[... about %s bytes left out ...]\n' "$_left" >&6
 	cat "$_RUN/tail" >&6
 	rm -f "$_RUN/left" "$_RUN/tail"
 	_size=$(wc -c <"$_RUN/output") _size=$((_size))

@@ -60,14 +60,13 @@ _holders() {
 
 # TERM to all of them, 2 s later KILL, again and again: what is forked while it is being killed must go as well.
 _end_all() {
-	_signal=TERM _round=0
+	_signal=TERM
+	_uptime
+	_first=$_up
 	while _holders "$1" "$2" "$3" "$_signal"; do
-		_round=$((_round + 1))
-		case $_round in
-		[1-9] | 1?) _signal='' ;;
-		*) _signal=KILL ;;
-		esac
-		[ "$_round" -lt 300 ] || return 1
+		_uptime
+		if [ $((_up - _first)) -lt 200 ]; then _signal=''; else _signal=KILL; fi
+		[ $((_up - _first)) -lt 3000 ] || return 1
 		sleep 0.1 </dev/null 4>&- 5>&- 8>&- 9>&-
 	done
 }

@@ -47,7 +47,9 @@ _link() {
 		return
 	fi
 	[ ! -L "$_BASE/current.$_OP" ] || rm -f "$_BASE/current.$_OP"
-	ln -s "$1" "$_BASE/current.$_OP" && mv -fT "$_BASE/current.$_OP" "$_DIR/current" 8>&- 9>&-
+	ln -s "$1" "$_BASE/current.$_OP" || return
+	# crash: swap
+	mv -fT "$_BASE/current.$_OP" "$_DIR/current" 8>&- 9>&-
 }
 
 _room() {

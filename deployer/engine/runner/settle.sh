@@ -24,7 +24,9 @@ _finish() {
 	[ ! -d "$_STAGE" ] || rm -rf "$_STAGE"
 	_close_output
 	printf '%s\n' "$_size" >"$_RUN/size"
+	# crash: ending
 	_event end - - "$1" "$_size" "$2"
+	# crash: ended
 	: >"$_BASE/open"
 	exec 8>&- 9>&-
 	_show_output
@@ -71,6 +73,7 @@ _recover() {
 	[ -z "$_ended" ] || exit 0
 	echo '[taken up again: the run had died]' >&6
 	_event begun - - '' '' ''
+	# crash: recovering
 	_judge
 }
 

@@ -13,13 +13,17 @@ _step() {
 	eval "_kind=\$_kind$1 _cmd=\$_run$1 _look_for=\$_check$1 _acts=\$_acts$1 _timeout=\$_timeout$1"
 	_status=- _is='' _detail='' _believed=sure
 	_state_before
+	# crash: before $1
 	if ! _event started "$1" - "$_was" '' ''; then
 		_event failed "$1" - "$_was" sure "the journal cannot be written: is the disk full?"
 		return 1
 	fi
 	printf '%s %s\n' "$_up" $((_timeout + 2)) >"$_RUN/now"
+	# crash: started $1
 	if "_do_$_kind" "$1"; then
+		# crash: effect $1
 		_event 'done' "$1" "$_status" "$_was" "$_is" "$_detail"
+		# crash: done $1
 		[ -e "$_RUN/why" ] || return 0
 		_stop_watch
 		return 1
@@ -137,6 +141,7 @@ _do_upload() {
 	# gzip alone knows whether the bytes ended too early; a signal ended it if tar gave up first.
 	if [ "$_got" != "$_SHA" ] && [ "$_gzip" != 0 ] && [ "$_gzip" -lt 128 ]; then
 		printf 'cut\n' >"$_RUN/why"
+		: >"$_RUN/killed"
 		return 1
 	fi
 	_status=$_tar

@@ -32,19 +32,23 @@ _has_effect() {
 
 _undo_step() {
 	_has_effect || return 0
+	# crash: undo $_i
 	_event undoing "$_i" - '' '' ''
 	_status=- _is='' _detail=''
 	printf '%s %s\n' "$_up" $((_timeout + _patience)) >"$_RUN/now"
-	rm -f "$_RUN/why"
+	[ ! -e "$_RUN/why" ] || rm -f "$_RUN/why" "$_RUN/killed"
 	_start_watch undo
+	# crash: undoing $_i
 	if "_undo_$_kind"; then _s=undone; else _s=undo_failed; fi
 	_stop_watch
+	# crash: undo_effect $_i
 	if [ "$_s" = undo_failed ]; then
 		_remains="$_remains $_label"
 		[ ! -e "$_RUN/why" ] || _detail="ended after $((_timeout + _patience)) s"
 		[ -n "$_detail" ] || _last_words
 	fi
 	_event "$_s" "$_i" "$_status" '' "$_is" "$_detail"
+	# crash: undone $_i
 }
 
 _undo_hook() {

@@ -10,7 +10,12 @@ _stop_watch() {
 	[ -n "$_watchdog" ] || return 0
 	kill -s TERM "$_watchdog"
 	wait "$_watchdog"
-	_watchdog=''
+	_watchdog='' _tries=0
+	# Where the watchdog is dead, whoever cancelled does its work.
+	while [ -e "$_RUN/why" ] && [ ! -e "$_RUN/killed" ] && [ "$_tries" -lt 300 ]; do
+		_tries=$((_tries + 1))
+		sleep 0.1 </dev/null 4>&- 5>&- 8>&- 9>&-
+	done
 } 2>/dev/null
 
 # $1: "all" for the steps; "undo", which nobody can cancel.
@@ -64,5 +69,6 @@ _give_up() {
 	_copies=''
 	[ ! -e "$_RUN/copier" ] || read -r _copies <"$_RUN/copier"
 	_end_all $$ $$ "$_self $_copies"
+	: >"$_RUN/killed"
 	exit 0
 }
