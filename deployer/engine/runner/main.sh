@@ -34,7 +34,7 @@ _make_run() {
 	_needed=''
 	[ "$_SHA" = '' ] || [ -d "$_DIR/releases/$_NEW" ] || _needed=$_STAGE
 	[ ! -d "$_STAGE" ] || rm -rf "$_STAGE"
-	mkdir -p -m 755 "$_RUN" $_needed || return 1
+	mkdir -p -m 755 "$_RUN" ${_needed:+"$_needed"} || return 1
 	printf '%s\n' "$_OP" >"$_BASE/open" || return 1
 	printf '%s' "${PROGRAM#*"$_NL"}" >"$_RUN/program" || return 1
 	unset PROGRAM

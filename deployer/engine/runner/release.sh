@@ -87,6 +87,7 @@ _superfluous() {
 	done
 	_gone=''
 	for _each in "$_DIR/releases/"*; do
+		case ${_each##*/} in *[!A-Za-z0-9._+-]*) continue ;; esac
 		case $_stay in *" ${_each##*/} "*) continue ;; esac
 		[ -d "$_each" ] && _gone="$_gone ${_each##*/}"
 	done

@@ -1,0 +1,38 @@
+"""Atoms as data."""
+import json
+from pathlib import Path
+
+from deployer.engine.atom import Atom
+from tests.engine.host import Host
+
+
+def atom(tmp_path: Path, action: str = "upgrade") -> Atom:
+    own = [{"name": "migrate", "before": "stop", "run": "up", "check": "look"}]
+    return Host(tmp_path).run(action, "v1", "v2", pre="a", pre_undo="b", steps=own, environment={"A": "é\n'"}).atom
+
+
+def test_an_atom_is_the_same_after_a_trip_through_json(tmp_path):
+    before = atom(tmp_path)
+    assert Atom.from_json(json.loads(json.dumps(before.to_json()))) == before
+
+
+def test_a_row_with_keys_that_are_not_known_can_be_read(tmp_path):
+    before = atom(tmp_path)
+    data = before.to_json()
+    data["later"] = data["steps"][0]["later"] = 1
+    assert Atom.from_json(data) == before
+
+
+def test_a_preview_tells_commands_and_what_cannot_be_undone(tmp_path):
+    told = {step["name"]: step for step in atom(tmp_path).describe()}
+    assert told["migrate"] == {
+        "name": "migrate", "what": "the service's own step before stop", "command": "up", "undo": "", "check": "look",
+        "undoable": False,
+    }
+    assert told["pre"]["undo"] == "b" and told["pre"]["undoable"]
+
+
+def test_a_revert_asks_before_it_sends_and_an_upgrade_does_not(tmp_path):
+    assert atom(tmp_path / "a").likely_needs_package
+    revert = atom(tmp_path / "b", "revert")
+    assert revert.needs_package and not revert.likely_needs_package

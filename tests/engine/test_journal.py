@@ -1,0 +1,59 @@
+"""What a host says is read, and not believed."""
+from hypothesis import given
+from hypothesis import strategies as st
+
+from deployer.engine.journal import LONGEST_LINE, JournalEvent, Kind, Reader, Result, parse
+
+LINE = b"3 180000000012 failed 4 stop 7\tv1 runs\tsure\texit status 7"
+
+
+def test_a_line_becomes_an_event():
+    assert parse(LINE) == JournalEvent(3, 1800000000.12, Kind.FAILED, 4, "stop", "v1 runs", "sure", 7, "exit status 7")
+    end = parse(b"9 100 end - - -\tfailed\t12\tnot undone: pre")
+    assert (end.result, end.output_size, end.detail, end.position) == (Result.FAILED, 12, "not undone: pre", None)
+
+
+def test_lines_are_put_together_from_pieces_and_foreign_ones_are_noise():
+    reader = Reader("abc")
+    data = b"Welcome!\n@abc " + LINE + b"\n@abd " + LINE + b"\n@abc nonsense\n"
+    events = [event for byte in data for event in reader.feed(bytes([byte]))]
+    assert events == [parse(LINE)]
+    assert reader.noise == b"Welcome!\n@abd " + LINE + b"\n@abc nonsense\n"
+
+
+def test_nothing_that_is_no_event_passes():
+    for bad in (
+        b"", b"x", LINE.replace(b"failed", b"flawed"), LINE.replace(b"3 ", b"-3 ", 1), LINE.replace(b"\t", b" "),
+        LINE.replace(b" 7\t", b" 7 7\t"), LINE.replace(b"stop", b"a;b"), b"9 100 end - - -\tdone\t-1\t",
+        b"9 100 end - - -\twonderful\t1\t", "٣ 100 begun - - -\t\t\t".encode(),
+    ):
+        assert parse(bad) is None, bad
+
+
+def test_texts_are_clipped_and_without_control_characters():
+    event = parse(b"1 1 done 0 a -\t\x1b[31mold\x00\xff\t" + b"n" * 5000 + b"\td")
+    assert event.old_state == "[31mold \ufffd"
+    assert len(event.new_state) == 1000
+
+
+def test_a_line_without_end_is_forgotten_and_the_next_one_read():
+    reader = Reader("n")
+    for _ in range(100):
+        assert reader.feed(b"x" * 10_000) == []
+        assert len(reader.noise) <= 2000 and len(reader._rest) <= LONGEST_LINE
+    assert reader.feed(b"tail\n@n " + LINE + b"\n") == [parse(LINE)]
+
+
+@given(st.lists(st.binary(max_size=300)))
+def test_no_bytes_of_a_host_break_the_reader(pieces):
+    reader = Reader("n")
+    for piece in pieces:
+        for event in reader.feed(piece):
+            assert isinstance(event, JournalEvent)
+
+
+@given(st.text(max_size=40))
+def test_whatever_a_state_says_the_event_stays_one(text):
+    line = f"1 1 done 0 a -\t{text}".encode() + b"\tn\td"
+    if b"\t" not in text.encode() and b"\n" not in text.encode():
+        assert parse(line) is not None
