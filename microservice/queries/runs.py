@@ -7,8 +7,8 @@ from django.db.models import Count, F, Q
 
 from access.callers import Caller
 from access.problems import not_found
-from microservice import logs
-from microservice.models import Deployment, Operation, Step
+from microservice import atoms, logs
+from microservice.models import Deployment, MicroServiceInstance, Operation, Step
 from microservice.status import (
     DEPLOYMENT_OPEN,
     OPERATION_ENDED,
@@ -108,8 +108,23 @@ def matrix(of: Deployment, status: str = "", after: str = "") -> Matrix:
     for step in Step.objects.filter(operation__in=[row.pk for row in found]).order_by("position", "pk"):
         steps[step.operation_id][step.name] = step
         order.setdefault(step.name, step.position)
-    columns = sorted(order, key=order.__getitem__)
+    columns = sorted(order, key=order.__getitem__) or _planned(of, found)
     return Matrix(columns, [Row(row, [steps[row.pk].get(name) for name in columns]) for row in found], more)
+
+
+def _planned(of: Deployment, rows: list[Operation]) -> list[str]:
+    """The names of the steps to come, while nobody has begun: the same that a worker will plan."""
+    for row in rows[:1]:
+        instance = MicroServiceInstance(microservice=of.microservice, host=row.host)
+        try:
+            atom = atoms.atom_of(of.spec, instance, row.action, row.from_version, row.dest_version, row.adopt)
+        except (
+            TypeError,
+            ValueError,
+        ):  # a definition that cannot be planned fails where it is carried out, and says so
+            return []
+        return [step.name for step in atom.steps]
+    return []
 
 
 def first_error(of: Deployment) -> Operation | None:

@@ -45,7 +45,7 @@ def controls(deployment: Deployment, retryable: int, may_deploy: bool) -> list[C
             "Revert…",
             going or _irreversible(deployment),
             look="danger",
-            sure="Each host of this deployment goes back to the version it came from.",
+            sure="Each host that got the new version goes back to the one it came from.",
         ),
         Control(
             "cancel",

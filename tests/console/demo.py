@@ -1,0 +1,57 @@
+"""The demo as people start it, for browser tests: all of it, in a folder of its own, on free ports."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+READY_WITHIN = 180  # seconds; it takes about ten on a machine that does nothing else
+
+
+class Demo:
+    """`with Demo(folder) as demo:` — `demo.record` is what `var/demo.json` says."""
+
+    def __init__(self, folder: Path):
+        self.folder = folder
+        self.record: dict = {}
+        self._process: subprocess.Popen | None = None
+
+    def __enter__(self) -> "Demo":
+        ours = (
+            "DATABASE_URL",
+            "BROKER_URL",
+            "PACKAGE_ROOT",
+            "PUBLIC_URL",
+            "PORT",
+            "SECRET_KEY",
+            "FIELD_KEYS",
+            "DEBUG",
+            "LOG_LEVEL",
+        )
+        environment = {name: value for name, value in os.environ.items() if name not in ours}
+        log = self.folder / "demo.out"
+        with log.open("wb") as output:
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", "demo"], env={**environment, "VAR": str(self.folder)}, stdin=subprocess.DEVNULL,
+                stdout=output, stderr=subprocess.STDOUT, cwd=Path(__file__).parents[2],
+            )  # fmt: skip
+        deadline = time.monotonic() + READY_WITHIN
+        while "Ready after" not in log.read_text():
+            if self._process.poll() is not None or time.monotonic() > deadline:
+                self.__exit__()
+                raise RuntimeError(f"the demo did not start:\n{log.read_text()}")
+            time.sleep(0.2)
+        self.record = json.loads((self.folder / "demo.json").read_text())
+        return self
+
+    def __exit__(self, *_) -> None:
+        if self._process and self._process.poll() is None:
+            self._process.send_signal(signal.SIGINT)
+            try:
+                self._process.wait(30)
+            except subprocess.TimeoutExpired:
+                self._process.kill()
+                self._process.wait()

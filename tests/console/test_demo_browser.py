@@ -1,0 +1,213 @@
+"""Chromium clicks through the running demo: an upgrade and a revert over real SSH, and what every page must hold."""
+
+import re
+import shutil
+import tempfile
+from pathlib import Path
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Browser, Page, expect, sync_playwright
+
+from tests.console.demo import Demo
+
+pytestmark = [pytest.mark.browser, pytest.mark.demo, pytest.mark.timeout(300)]
+DESKTOP, PHONE = {"width": 1366, "height": 768}, {"width": 390, "height": 844}
+SOON, LATER = 10_000, 60_000  # milliseconds
+OLD, MIDDLE, NEW = "20250301090000", "20250308101500", "20250315143000"
+PAGES = (
+    "/", "/services/hello/", "/services/hello/instances/", "/services/hello/settings/", "/services/hello/versions/new/",
+    "/new-service/", "/deployments/", "/hosts/", "/hosts/new/", "/hosts/1/", "/credentials/", "/tokens/", "/history/",
+    "/deployments/1/", "/operations/1/", "/services/hello/versions/1/", "/nothing-here/",
+)  # fmt: skip
+
+
+@pytest.fixture(scope="session")
+def demo():
+    folder = Path(tempfile.mkdtemp(prefix="dp-", dir="/tmp"))
+    with Demo(folder) as running:
+        yield running.record
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def browser():
+    with sync_playwright() as playwright:
+        chromium = playwright.chromium.launch(executable_path="/usr/bin/chromium", args=["--no-sandbox"])
+        yield chromium
+        chromium.close()
+
+
+@pytest.fixture
+def visit(demo, browser: Browser):
+    """`visit("/")`: a page of somebody who is signed in. Whatever the browser complains about fails the test."""
+    complaints: list[str] = []
+    contexts = []
+
+    def open_page(address: str, **how) -> Page:
+        context = browser.new_context(**{"viewport": DESKTOP, "base_url": demo["url"], **how})
+        contexts.append(context)
+        page = context.new_page()
+        page.on("pageerror", lambda error: complaints.append(str(error)))
+        page.on("console", lambda line: complaints.append(line.text) if "Security Policy" in line.text else None)
+        page.goto(f"/login/?next={address}")
+        page.get_by_label("User name").fill(demo["username"])
+        page.get_by_label("Password").fill(demo["password"])
+        page.get_by_role("button", name="Sign in").click()
+        page.wait_for_url(lambda url: "/login/" not in url)
+        return page
+
+    yield open_page
+    for context in contexts:
+        context.close()
+    assert complaints == []
+
+
+def succeeded(page: Page) -> None:
+    """The deployment page comes to its good end by itself: nothing is reloaded here."""
+    expect(page.locator("#live-head")).to_have_attribute("data-ended", "1", timeout=LATER)
+    expect(page.get_by_label("Progress")).to_contain_text("4 of 4 hosts done")
+    expect(page.get_by_label("Progress").locator(".status").first).to_have_text("succeeded")
+
+
+def change(page: Page, action: str, words: re.Pattern) -> None:
+    """Two clicks from the first page: the dialog, then the one button that names both versions."""
+    page.goto("/")
+    page.get_by_role("link", name=re.compile(rf"{action}….*hello from")).first.click()
+    button = page.locator("#confirm")
+    expect(button).to_have_text(words)
+    for host in ("node1", "node2", "node3", "node4"):
+        expect(page.get_by_label("The plan")).to_contain_text(host)
+    button.click()
+    page.wait_for_url("**/deployments/*/")
+
+
+def running_version(page: Page) -> str:
+    page.goto("/services/hello/instances/")
+    found = set(page.locator("tbody td[data-name=Version]").all_inner_texts())
+    assert len(found) == 1, found
+    return found.pop().split("-")[0]
+
+
+def test_an_upgrade_and_a_revert_by_clicking(visit):
+    page = visit("/")
+    assert running_version(page) == MIDDLE
+    change(page, "Upgrade", re.compile(rf"Upgrade 4 hosts from {MIDDLE}.* to {NEW}"))
+    expect(page.locator("table.matrix")).to_contain_text("node4")
+    succeeded(page)
+    for step in ("stop", "link", "start", "check"):
+        expect(page.get_by_role("columnheader", name=step, exact=True)).to_be_visible()
+    page.get_by_role("link", name="Output of node1").click()
+    expect(page.locator("pre.output")).to_contain_text(NEW)
+    expect(page.locator("#live-word")).to_contain_text("succeeded")
+    assert running_version(page) == NEW
+
+    change(page, "Revert", re.compile(rf"Revert 4 hosts from {NEW}.* to {MIDDLE}"))
+    succeeded(page)
+    assert running_version(page) == MIDDLE
+
+
+def test_a_whole_deployment_is_reverted_after_a_confirmation_that_names_versions_and_hosts(visit):
+    page = visit("/")
+    change(page, "Revert", re.compile(rf"to {OLD}"))
+    succeeded(page)
+    page.get_by_role("button", name="Revert…").click()
+    dialog = page.get_by_role("dialog")
+    for word in (OLD, MIDDLE, "node1", "node4"):
+        expect(dialog).to_contain_text(word)
+    before = page.url
+    dialog.get_by_role("button", name="Revert it").dblclick()
+    page.wait_for_url(lambda url: "/deployments/" in url and url != before)
+    succeeded(page)
+    page.goto("/deployments/")
+    assert page.locator("tbody th a").first.inner_text().startswith(f"{int(before.rstrip('/').split('/')[-1]) + 1} ·")
+    assert running_version(page) == MIDDLE
+
+
+def test_the_plan_follows_what_is_chosen(visit):
+    page = visit("/")
+    page.get_by_role("link", name=re.compile(r"Revert….*hello from")).first.click()
+    page.get_by_label("node2").check()
+    expect(page.locator("#confirm")).to_have_text(re.compile("Revert 1 host from"))
+    expect(page.get_by_label("Only those that I tick")).to_be_checked()
+    page.get_by_label("node3").check()
+    expect(page.locator("#confirm")).to_have_text(re.compile("Revert 2 hosts from"))
+    page.get_by_label("Canary hosts first").fill("1")
+    page.get_by_label("Batch size").focus()
+    expect(page.get_by_label("The plan")).to_contain_text("in 2 batches (1, 1)")
+    page.reload()
+    expect(page.locator("#confirm")).to_have_text(re.compile("Revert 2 hosts from"))
+    page.get_by_label("Batch size").fill("nonsense")
+    page.get_by_label("Canary hosts first").focus()
+    expect(page.get_by_label("The plan").get_by_role("alert")).to_be_visible()
+    expect(page.locator("#confirm")).to_have_count(0)
+
+
+def test_a_lost_connection_is_told_and_the_page_comes_back_by_itself(visit):
+    page = visit("/")
+    change(page, "Upgrade", re.compile("Upgrade 4 hosts"))
+    page.context.set_offline(True)
+    ended = page.locator("#live-head").get_attribute("data-ended") == "1"
+    if not ended:
+        expect(page.locator("#stale")).to_be_visible(timeout=SOON)
+        expect(page.locator("#stale")).to_contain_text("s old")
+    page.context.set_offline(False)
+    succeeded(page)
+    expect(page.locator("#stale")).to_be_hidden()
+    change(page, "Revert", re.compile("Revert 4 hosts"))
+    succeeded(page)
+
+
+def test_a_deployment_is_found_and_opened_by_keyboard_alone(visit):
+    page = visit("/")
+    page.keyboard.press("/")
+    expect(page.get_by_label("Name of the service")).to_be_focused()
+    page.keyboard.type("hel")
+    page.keyboard.press("Enter")
+    page.wait_for_url("**q=hel**")
+    expect(page.get_by_role("row", name=re.compile("hello"))).to_be_visible()
+    page.keyboard.press("Tab")
+    expect(page.get_by_role("link", name="Skip to the content")).to_be_focused()
+    page.keyboard.press("Enter")
+    expect(page.locator("#main")).to_be_focused()
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_every_page_passes_axe(visit, theme):
+    page = visit("/", color_scheme=theme)
+    dialogs = page.get_by_role("link", name=re.compile("Upgrade…|Revert…")).evaluate_all(
+        "links => links.map(a => a.pathname)"
+    )
+    wrong = {}
+    for address in (*PAGES, *dialogs):
+        page.goto(address)
+        results = Axe().run(page, options={"runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]})
+        found = [
+            f"{one['id']}: {node['html'][:120]}" for one in results.response["violations"] for node in one["nodes"][:3]
+        ]
+        if found:
+            wrong[address] = found
+    assert wrong == {}
+
+
+@pytest.mark.parametrize("size", [DESKTOP, PHONE], ids=["desktop", "phone"])
+def test_no_page_scrolls_sideways(visit, size):
+    page = visit("/", viewport=size)
+    wide = {}
+    for address in PAGES:
+        page.goto(address)
+        width = page.evaluate("document.documentElement.scrollWidth")
+        if width > size["width"]:
+            wide[address] = width
+    assert wide == {}
+
+
+def test_signing_in_without_the_right_password_stays_there(demo, browser):
+    page = browser.new_page(base_url=demo["url"])
+    page.goto("/")
+    page.get_by_label("User name").fill(demo["username"])
+    page.get_by_label("Password").fill("wrong")
+    page.get_by_role("button", name="Sign in").click()
+    expect(page.get_by_role("alert")).to_be_visible()
+    assert "/login/" in page.url
+    page.close()
