@@ -5,6 +5,7 @@ import os
 import shutil
 import sys
 import tempfile
+import time
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
@@ -67,6 +68,13 @@ class Bench:
             self.rows.append(row)
             self._history.add(row)
 
+    def _host_cpu(self) -> float:
+        """Of all sshd processes and what they ran, once the last connection is over."""
+        deadline = time.monotonic() + 5
+        while any(len(measure.family(pid)) > 1 for pid in self._hosts.pids()) and time.monotonic() < deadline:
+            time.sleep(0.02)
+        return measure.cpu_of(self._hosts.pids())
+
     def _turn(self, name: str, hosts: int, turn: int) -> Row:
         addresses = self._hosts.addresses[:hosts]
         listed = self._folder / f"hosts-{hosts}"
@@ -78,11 +86,13 @@ class Bench:
             version = f"v{self._made}"
             package = packages.make(self._folder, version)
         environment = dict(os.environ) | {"BENCH_API": str(self._product.api)}
-        before = measure.cpu_of(pids := self._product.pids())
+        before, host_before = measure.cpu_of(pids := self._product.pids()), self._host_cpu()
         cost = measure.run(self._contestants[name](listed, package, version), environment, self._folder / "errors")
         cpu = cost.cpu + (measure.cpu_of(pids) - before if name in (PRODUCT, REVERT) else 0)
         carrying = self._hosts.carrying(addresses, version, packages.FILES + 1, name in (PRODUCT, REVERT))
-        row = Row(self._began, name, hosts, turn, round(cost.wall, 4), round(cpu, 3), carrying, cost.status)
+        host_cpu = self._host_cpu() - host_before
+        wall, cpu, host_cpu = round(cost.wall, 4), round(cpu, 3), round(host_cpu, 3)
+        row = Row(self._began, name, hosts, turn, wall, cpu, host_cpu, carrying, cost.status)
         said = "" if row.good else f"  !! {cost.errors or 'not all hosts carry the version'}"
         print(f"{hosts:4} hosts  turn {turn}  {name:8} {row.wall:7.3f} s  {carrying} of {hosts}{said}", flush=True)
         package.unlink(missing_ok=True)

@@ -43,6 +43,8 @@ class Hosts:
             for name in ("host_key", "host_key.pub"):
                 shutil.copy(self._folder / name, server / name)
             lines = ["LogLevel ERROR", "MaxStartups 2000", *(f"ListenAddress {other}:{self.port}" for other in others)]
+            # A home of its own, and empty: what this user's shell does at every log-in is not what is measured.
+            lines.append(f"SetEnv HOME={server}")
             command = prepare(server, first, self.port, public, extra="\n".join(lines))
             self._servers.append(subprocess.Popen(command, stdin=subprocess.DEVNULL))
         for address in self.addresses:
@@ -53,6 +55,9 @@ class Hosts:
             server.terminate()
         for server in self._servers:
             server.wait()
+
+    def pids(self) -> list[int]:
+        return [server.pid for server in self._servers]
 
     def folder(self, address: str, of_product: bool) -> Path:
         """Where a contestant deploys to: the product keeps a folder a service, the others use the host's own."""

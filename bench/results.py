@@ -15,7 +15,8 @@ KEYS = (
 
 @dataclass(frozen=True)
 class Row:
-    """One contestant's work on `hosts` hosts. Seconds; `cpu` is the client's side with all its resident parts."""
+    """One contestant's work on `hosts` hosts. Seconds; `cpu` is the client's side with all its resident parts,
+    `host_cpu` that of sshd and all it ran."""
 
     began: str  # of the whole run of the bench
     contestant: str
@@ -23,6 +24,7 @@ class Row:
     turn: int
     wall: float
     cpu: float
+    host_cpu: float
     carrying: int  # hosts that carry the version afterwards
     status: int
 
@@ -42,6 +44,7 @@ class Figure:
     least: float
     most: float
     cpu_ms_per_host: float
+    host_cpu_ms: float
     good: int
     turns: int
 
@@ -59,9 +62,10 @@ def figures(rows: Iterable[Row]) -> list[Figure]:
             continue
         walls, limit = [row.wall for row in good], median(limits)
         cpu = median(row.cpu for row in good) * 1000 / hosts
+        host_cpu = median(row.host_cpu for row in good) * 1000 / hosts
         found.append(
             Figure(contestant, hosts, median(walls), median(walls) / limit, min(walls) / limit, max(walls) / limit, cpu,
-                   len(good), len(turns))
+                   host_cpu, len(good), len(turns))
         )  # fmt: skip
     return sorted(found, key=lambda figure: (figure.hosts, figure.ratio))
 
@@ -83,14 +87,14 @@ def table(found: list[Figure], before: list[Figure]) -> str:
     """As Markdown. `before`: the figures of the run before this one, so that a loss is seen."""
     earlier = {(figure.contestant, figure.hosts): f"{figure.ratio:.2f}" for figure in before}
     lines = [
-        "| hosts | contestant | × LIMIT | from–to | the time before | client CPU, ms a host | good turns |",
-        "| ---: | --- | ---: | --- | ---: | ---: | ---: |",
+        "| hosts | contestant | × LIMIT | from–to | the time before | client CPU ms a host | host CPU ms | good turns |",
+        "| ---: | --- | ---: | --- | ---: | ---: | ---: | ---: |",
     ]
     for one in found:
         last = earlier.get((one.contestant, one.hosts), "")
         lines.append(
             f"| {one.hosts} | {one.contestant} | {one.ratio:.2f} | {one.least:.2f}–{one.most:.2f} | {last} "
-            f"| {one.cpu_ms_per_host:.0f} | {one.good} of {one.turns} |"
+            f"| {one.cpu_ms_per_host:.0f} | {one.host_cpu_ms:.0f} | {one.good} of {one.turns} |"
         )
     return "\n".join(lines) + "\n"
 
