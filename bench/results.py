@@ -87,7 +87,7 @@ def table(found: list[Figure], before: list[Figure]) -> str:
     """As Markdown. `before`: the figures of the run before this one, so that a loss is seen."""
     earlier = {(figure.contestant, figure.hosts): f"{figure.ratio:.2f}" for figure in before}
     lines = [
-        "| hosts | contestant | × LIMIT | from–to | the time before | client CPU ms a host | host CPU ms | good turns |",
+        "| hosts | contestant | × LIMIT | from–to | last time | client CPU ms a host | host CPU ms | good turns |",
         "| ---: | --- | ---: | --- | ---: | ---: | ---: | ---: |",
     ]
     for one in found:
