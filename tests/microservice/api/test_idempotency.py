@@ -10,7 +10,7 @@ from django.utils import timezone
 
 from access.models import IdempotencyKey
 from microservice import catalog
-from microservice.api import idempotency
+from microservice.api import idempotency, services
 from microservice.models import History, MicroService
 from tests.microservice import fleet
 
@@ -69,6 +69,19 @@ def test_what_went_wrong_here_is_not_remembered_and_leaves_nothing(api, monkeypa
     again = caller.post("/services/", SHOP, Idempotency_Key="a")
     assert again.status_code == 201
     assert "Idempotency-Replayed" not in again
+
+
+def test_what_fails_behind_the_work_takes_the_work_back(api, monkeypatch):
+    """The service is made and its answer cannot be: with a key, neither is kept, so the same request may come again."""
+    def fail(service):
+        raise RuntimeError("no answer")
+
+    caller = api()
+    with monkeypatch.context() as patch:
+        patch.setattr(services, "form", fail)
+        assert caller.post("/services/", SHOP, Idempotency_Key="a").status_code == 500
+    assert not MicroService.objects.exists()
+    assert caller.post("/services/", SHOP, Idempotency_Key="a").status_code == 201
 
 
 @pytest.mark.parametrize("key", ["", "x" * 256, "a b", "ü", "a\tb"])
