@@ -40,7 +40,10 @@ def write_private(path: Path, text: str) -> None:
 
 
 def configuration(folder: Path, address: str, port: int, user: str, *, pam: bool = False, extra: str = "") -> str:
-    """The text of sshd_config. `folder` holds host_key and authorized_keys; `extra` are lines that go before all others."""
+    """The text of sshd_config. `folder` holds host_key and authorized_keys; `extra` are lines that go before all others.
+
+    A home of its own: a host is no place for the start-up files of whoever runs the demo or the tests.
+    """
     return f"""{extra}
 ListenAddress {address}
 Port {port}
@@ -59,6 +62,7 @@ X11Forwarding no
 PrintMotd no
 PrintLastLog no
 UseDNS no
+SetEnv HOME="{folder}"
 LoginGraceTime 30
 MaxStartups 1000
 MaxSessions 1000
