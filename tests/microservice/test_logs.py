@@ -87,6 +87,14 @@ def test_a_line_without_an_end_is_searched_whole(operation):
     assert all(len(text) <= logs.LINE_SHOWN for _, text in found.lines)
 
 
+def test_a_hit_that_is_cut_in_a_line_without_an_end_is_one_hit(operation):
+    for whole_first in range(len(b"needle") + 1):
+        operation.output.all().delete()
+        first, second = b"needle"[:whole_first], b"needle"[whole_first:]
+        text = fleet.output(operation, b"." * (logs.LINE_PIECE + 5) + first, second + b"." * 70_000 + b"needle")
+        assert logs.search(operation.pk, "Needle", 0, len(text)).hits == 2, whole_first
+
+
 def test_beyond_the_room_lines_are_counted_and_the_next_is_named(operation):
     whole = fleet.output(operation, b"hit\nmiss\nhit\nhit hit\n")
     found = logs.search(operation.pk, "hit", 0, len(whole), most=2)

@@ -124,6 +124,20 @@ def test_events_written_while_a_stream_replays_come_once(api):
     assert found == [row.pk for row in first] + written
 
 
+def test_an_event_that_is_in_the_rows_and_handed_out_by_the_hub_comes_once(api, monkeypatch):
+    monkeypatch.setattr(events, "KEEPALIVE", 0.05)
+    deployment = fleet.running()
+    reader = Reader(api().get(f"/deployments/{deployment.pk}/events"))
+    first = fleet.event(deployment)
+    (watcher,) = hub.hub._watchers
+    wait_until(lambda: not watcher._queue.empty(), what="the hub hands it out")
+    assert reader.ids(1) == [first.pk]
+    assert next(reader.parts) == b": still here\n\n"
+    second = fleet.event(deployment)
+    assert reader.ids(1) == [second.pk]
+    reader.close()
+
+
 def test_every_cut_and_resumption_leaves_neither_gap_nor_double(api):
     deployment = fleet.running()
     rows = [fleet.event(deployment).pk for _ in range(30)]
