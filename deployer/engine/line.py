@@ -6,6 +6,8 @@ import time
 from .endpoint import Endpoint
 from .errors import Unreachable
 
+AT_ONCE = 1 << 16  # bytes
+
 
 class Line:
     """What an SSH connection runs over: a TCP socket, or a channel through a jump host.
@@ -17,13 +19,19 @@ class Line:
         self._sock = sock
         self._silence = silence
         self._tcp = isinstance(sock, socket.socket)
+        self._read = b""  # received and not yet asked for: paramiko asks twice for each packet, a few bytes first
         self._closed = False
         self.gave_up: OSError | None = None
         self.heard = time.monotonic()
 
     def recv(self, size: int) -> bytes:
+        data = self._read or self._receive()
+        self._read = data[size:]
+        return data[:size]
+
+    def _receive(self) -> bytes:
         try:
-            data = self._sock.recv(size)
+            data = self._sock.recv(AT_ONCE)
         except TimeoutError:
             self._check_silence()
             raise

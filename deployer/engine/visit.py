@@ -16,6 +16,8 @@ POLL = 0.25  # seconds between two looks at whether the operation is lost or can
 FIRST_WORD = 30.0  # seconds a program that has arrived may take to say anything
 BEFORE_CANCEL = 8.0  # the same, where somebody waits for it to be cancelled
 LAST_WORDS = 2.0  # seconds to wait for more after the exit status, where something holds the stream open
+GATHER = 0.004  # seconds: a host tells its steps in many small packets, and taking each up by itself costs more than
+# the steps themselves; the end is not waited for
 BURST = 1 << 20  # bytes sent before the streams are looked at again
 
 
@@ -78,6 +80,8 @@ class Visit:
         self._channel = channel
         while not self._over():
             more = self._push(channel)
+            if not more and self._events and self._end is None:
+                time.sleep(GATHER)
             out, err = channel.read(0 if more else POLL)
             if out or err:
                 self._heard_at = time.monotonic()

@@ -7,6 +7,7 @@ import threading
 import time
 import traceback
 
+import paramiko
 import pytest
 
 from deployer.engine import ssh
@@ -246,6 +247,49 @@ def test_a_password_is_refused_where_only_keys_are_accepted(tmp_path):
     only_keys = "PasswordAuthentication no\nKbdInteractiveAuthentication no"
     with Sshd(tmp_path / "host", extra=only_keys) as host, pytest.raises(AuthRefused, match="accepts only publickey"):
         connect(endpoint_of(host, key="", password="hunter2"))
+
+
+class _PasswordServer(paramiko.ServerInterface):
+    """OpenSSH takes passwords of the machine's own users only, which a test must not make; so this one is paramiko's."""
+
+    def __init__(self, password: str):
+        self.password, self.tried = password, []
+
+    def get_allowed_auths(self, username):
+        return "password"
+
+    def check_auth_password(self, username, password):
+        self.tried.append(password)
+        return paramiko.AUTH_SUCCESSFUL if password == self.password else paramiko.AUTH_FAILED
+
+
+@pytest.mark.parametrize("password", ["right", "wrong"])
+def test_a_password_opens_the_door_and_a_wrong_one_is_refused_and_sent_to_the_pinned_host_only(password):
+    key, server = paramiko.ECDSAKey.generate(), _PasswordServer("right")
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+
+        def serve():
+            while True:
+                try:
+                    transport = paramiko.Transport(listener.accept()[0])
+                    transport.add_server_key(key)
+                    transport.start_server(threading.Event(), server)
+                except OSError:
+                    return
+
+        threading.Thread(target=serve, daemon=True).start()
+        pinned = f"{key.get_name()} {key.get_base64()}"
+        endpoint = Endpoint("127.0.0.1", listener.getsockname()[1], "deploy", pinned, password=_Guarded(password))
+        if password == "right":
+            connect(endpoint).close()
+        else:
+            with pytest.raises(AuthRefused, match="was not accepted"):
+                connect(endpoint)
+        other = paramiko.ECDSAKey.generate()
+        with pytest.raises(KeyChanged):
+            connect(dataclasses.replace(endpoint, host_key=f"{other.get_name()} {other.get_base64()}"))
+        listener.shutdown(socket.SHUT_RDWR)
+    assert server.tried == [password]
 
 
 class _Guarded(str):
