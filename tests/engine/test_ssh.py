@@ -250,7 +250,7 @@ def test_a_password_is_refused_where_only_keys_are_accepted(tmp_path):
 
 
 class _PasswordServer(paramiko.ServerInterface):
-    """OpenSSH takes passwords of the machine's own users only, which a test must not make; so this one is paramiko's."""
+    """OpenSSH takes passwords of the machine's own users only, and a test makes none; so this one is paramiko's."""
 
     def __init__(self, password: str):
         self.password, self.tried = password, []
