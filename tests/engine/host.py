@@ -134,16 +134,16 @@ class Host:
 
     def send(
         self, text: bytes, nonce: str, data: bytes | None = b"", *, close: bool = True, deaf: bool = False,
-        unread: bool = False, **options
+        unread: bool = False, session: bool = True, **options
     ) -> Call:
         """Feeds a program and `data` to the shell. `close`: input ends then; `deaf`: the channel is cut;
-        `unread`: it is open, and nobody reads.
+        `unread`: it is open, and nobody reads; `session`: the shell leads a session, as under sshd.
         """
         argv = ["/usr/bin/" + self.shell[0], *self.shell[1:], "-c", program.command(len(text), sudo=False)]
         environment = {**os.environ, "PATH": f"{self.tools}:{os.environ['PATH']}", **options}
         process = subprocess.Popen(
             argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-            start_new_session=True, env=environment, cwd="/",
+            start_new_session=session, env=environment, cwd="/",
         )
         call = Call(process, nonce, deaf, unread)
 

@@ -30,7 +30,8 @@ def test_a_start_is_one_line_of_this_call_then_the_atom_then_the_body():
     assert rest.endswith(program.body())
     assert rest.removesuffix(program.body()).splitlines() == [
         "_OLD='v1'", "_NEW='v2'", "_ENV='export TAG='\\''$(x)'\\''", "'", f"_SHA='{'ab' * 32}'", "_SIZE='7'",
-        "_KEEP='3'", "_STEPS='1'", "_STEP_TIMEOUT='600'", "_IDLE_TIMEOUT='0'", "_OUTPUT_HEAD='8388608'", "_OUTPUT_TAIL='262144'",
+        "_KEEP='3'", "_STEPS='1'", "_STEP_TIMEOUT='600'", "_IDLE_TIMEOUT='0'", "_OUTPUT_HEAD='8388608'",
+        "_OUTPUT_TAIL='262144'",
         "_CHECK_PASSES='1'", "_DISK_RESERVE='0'",
         "_kind0='stop'", "_name0='stop'", "_run0='echo '\\''a'\\''", "echo b'", "_undo0='start'", "_check0=''",
         "_undoable0='yes'", "_acts0='v2'", "_undo_acts0='v1'", "_timeout0='600'", "_undo_check0=''",

@@ -95,7 +95,7 @@ def test_whoever_attaches_sees_the_whole_of_a_run_that_goes_on(any_host):
     run = host.run("upgrade", "v1", "v2", **gated(host, **noisy))
     first = host.start(run)
     wait_at(host)
-    second, third = host.attach(run), host.attach(run, journal_from=3, output_from=2)
+    second, third = host.attach(run), host.attach(run, journal_from=3, output_from=2, raised=0)
     second.until(Kind.STARTED, "stop")
     time.sleep(0.3)
     open_gate(host)
@@ -314,3 +314,25 @@ def test_readers_of_current_never_find_it_missing(running):
         over.set()
         thread.join()
     assert found == {"v1", "v2"}
+
+
+def test_a_run_makes_itself_a_session_where_it_has_none(running):
+    run = running.run("upgrade", "v1", "v2", **gated(running, pre=WAIT))
+    first = running.start(run, session=False)
+    wait_at(running)
+    runner = int((running.folder / f".deployer/runs/{run.operation}/alive").read_text().split()[0])
+    assert os.getsid(runner) == runner != os.getsid(0)
+    open_gate(running)
+    assert first.over().end.result is Result.DONE
+
+
+def test_the_files_of_fences_and_of_the_order_stay_short(running):
+    fence, order = running.folder / ".deployer/fence", running.folder / ".deployer/order"
+    fence.write_text("".join(f"{number % 5}\n" for number in range(600)) + "torn")
+    order.write_text("v0\n" * 150 + "v1\n")
+    running.fence = 7
+    assert running.carry_out("upgrade", "v1", "v2").end.result is Result.DONE
+    assert fence.read_text() == "8\n"
+    assert order.read_text() == "v1\nv2\n"
+    running.fence = 5
+    assert running.carry_out("upgrade", "v2", "v3").answer == Answer.LOWER_FENCE

@@ -14,14 +14,28 @@ _lock() {
 
 # Adds the fence first and looks then: of two who come at the same time, at most the higher one goes on.
 _raise_fence() {
-	printf '%s\n' "$_FENCE" >>"$_BASE/fence" || return 1
+	# On a line of its own, also after one that was torn.
+	printf '\n%s\n' "$_FENCE" >>"$_BASE/fence" || return 1
 	_highest=0 _count=0
+	{
+		_read_fences
+		if [ "$_count" -gt 500 ] && [ "$_MODE" = start ]; then
+			printf '%s\n' "$_highest" >"$_BASE/fence.new" && mv -f "$_BASE/fence.new" "$_BASE/fence"
+			# Somebody who attaches holds no lock, and may have added to the old file meanwhile.
+			_before=$_highest
+			_read_fences
+			[ "$_highest" = "$_before" ] || printf '%s\n' "$_highest" >>"$_BASE/fence"
+		fi
+	} <"$_BASE/fence"
+	[ "$_highest" -le "$_FENCE" ] || _answer lower_fence "the highest fence seen here is $_highest"
+}
+
+_read_fences() {
 	while read -r _each; do
 		_count=$((_count + 1))
 		case $_each in '' | *[!0-9]* | ???????????????????*) continue ;; esac
 		[ "$_each" -le "$_highest" ] || _highest=$_each
-	done <"$_BASE/fence"
-	[ "$_highest" -le "$_FENCE" ] || _answer lower_fence "the highest fence seen here is $_highest"
+	done
 }
 
 # Everything the body needs; commands bring what they need themselves.

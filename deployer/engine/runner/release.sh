@@ -7,16 +7,28 @@ _take_in() {
 		rm -f "$_BASE/p1" "$_BASE/p2" "$_BASE/p3"
 		mkfifo "$_BASE/p1" "$_BASE/p2" "$_BASE/p3" || return 1
 	}
-	sha256sum <"$_BASE/p1" >"$_RUN/sum" 3<&- 8>&- &
+	# The lock is closed first and by itself: opening a pipe waits for its other end, which may never come, and a shell
+	# that redirects a command keeps copies until the command runs.
+	{
+		exec 3<&- 8>&-
+		exec sha256sum <"$_BASE/p1" >"$_RUN/sum"
+	} &
 	_hash=$!
-	gzip -dc <"$_BASE/p2" >"$_BASE/p3" 3<&- 8>&- &
+	{
+		exec 3<&- 8>&-
+		exec gzip -dc <"$_BASE/p2" >"$_BASE/p3"
+	} &
 	_gzip=$!
 	{
+		exec 3<&- 8>&-
 		umask 022
-		exec tar -xof - -C "$_STAGE" <"$_BASE/p3" 3<&- 8>&-
+		exec tar -xof - -C "$_STAGE" <"$_BASE/p3"
 	} &
 	_tar=$!
-	tee "$_BASE/p1" <&3 >"$_BASE/p2" 8>&- &
+	{
+		exec 8>&-
+		exec tee "$_BASE/p1" <&3 >"$_BASE/p2"
+	} &
 	_uptime
 	printf '%s 0 %s\n' "$_up" $! >"$_RUN/now"
 	wait $!
@@ -52,15 +64,20 @@ _link() {
 	mv -fT "$_BASE/current.$_OP" "$_DIR/current" 8>&- 9>&-
 }
 
+# _free: KiB that are left for us on the disk.
+_free_space() {
+	_free=$(df -Pk "$_DIR" | {
+		read -r _
+		read -r _ _ _ _free _ && echo "$_free"
+	})
+	case $_free in *[!0-9]*) _free='' ;; esac
+}
+
 _room() {
 	_wanted=$((_DISK_RESERVE + 2 * _SIZE))
 	[ "$_DISK_RESERVE" -gt 0 ] || [ "$_SIZE" -gt 8388608 ] || return 0
-	df -Pk "$_DIR" >"$_RUN/df" || return 0
-	{
-		read -r _
-		read -r _ _ _ _free _
-	} <"$_RUN/df"
-	[ $((_free * 1024)) -ge "$_wanted" ] || {
+	_free_space
+	[ -z "$_free" ] || [ $((_free * 1024)) -ge "$_wanted" ] || {
 		_detail="the disk has $_free KiB left, and $((_wanted / 1024)) are needed"
 		return 1
 	}
@@ -68,17 +85,28 @@ _room() {
 
 # The newest first, each once: what was linked here, by the order file.
 _order() {
-	_known=' '
+	_known=' ' _count=0
 	[ -e "$_BASE/order" ] || return 0
 	while read -r _each; do
+		_count=$((_count + 1))
 		case $_known in *" $_each "*) _known="${_known%%" $_each "*} ${_known#*" $_each "}" ;; esac
 		_known=" $_each$_known"
 	done <"$_BASE/order"
 }
 
+_shorten_order() {
+	[ "$_count" -gt 100 ] || return 0
+	_text=''
+	for _each in $_known; do
+		[ ! -d "$_DIR/releases/$_each" ] || _text=$_each$_NL$_text
+	done
+	printf '%s' "$_text" >"$_BASE/order"
+}
+
 # _gone: releases that nobody needs. The newest stay, and always those of this operation.
 _superfluous() {
 	_order
+	_shorten_order
 	_kept=0 _stay=" $_NEW $_OLD "
 	for _each in $_known; do
 		[ -d "$_DIR/releases/$_each" ] || continue

@@ -88,6 +88,7 @@ _do_stop() {
 	_status=$?
 	_is='nothing runs' _stopped=yes
 	[ "$_status" != 0 ] || return 0
+	_last_words
 	[ ! -e "$_RUN/why" ] && [ -n "$_look_for" ] || return 1
 	_command "$_acts" "$_look_for" '' && return 1
 	_detail="exit status $_status, but the check finds nothing running"
@@ -98,6 +99,7 @@ _do_start() {
 	_status=$?
 	_is="$_acts runs"
 	[ "$_status" != 0 ] || return 0
+	_last_words
 	# Only where the old one was seen to stop: else it is the old one that answers.
 	[ ! -e "$_RUN/why" ] && [ -n "$_look_for" ] && [ -n "$_stopped" ] || return 1
 	_command "$_acts" "$_look_for" '' || return 1
@@ -145,7 +147,14 @@ _do_upload() {
 		return 1
 	fi
 	_status=$_tar
-	[ "$_got" = "$_SHA" ] || [ "$_tar" != 0 ] || _detail="the package has the sha256 $_got, not $_SHA"
+	if [ "$_tar" = 0 ]; then
+		_detail="the package has the sha256 $_got, not $_SHA"
+	else
+		# A full disk takes tar's own words as little as its files.
+		_last_words
+		_free_space
+		_detail="tar: $_detail; the disk has ${_free:-?} KiB left"
+	fi
 	return 1
 }
 
