@@ -98,7 +98,7 @@ class _Conduct:
             # One known event is asked for again: a sign that the program runs, however quiet the run is.
             text = program.attach(run, max(0, self._story.seen - 1), self._story.position, cancel=self._tale.cancelled)
             return text, Feed(text, None, at_once=False, waits=False), run.nonce
-        text, atom, package = program.start(run), run.atom, self._package
+        text, atom, package = program.start(run, output_from=self._story.position), run.atom, self._package
         at_once = atom.likely_needs_package and package is not None and not package.likely_there
         return text, Feed(text, package, at_once=at_once, waits=atom.needs_package), run.nonce
 

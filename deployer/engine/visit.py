@@ -70,8 +70,7 @@ class Visit:
         self._channel: Channel | None = None
         self._events = self._output = self._left = self._finished = False
         self._end: JournalEvent | None = None
-        # Where the run was started before, its output did not begin with this channel: it is fetched by attaching.
-        self._offset = None if mode is Mode.START and story.position else story.position
+        self._offset = story.position
         self._started = self._heard_at = time.monotonic()
 
     def follow(self, channel: Channel, is_cancelled: Callable[[], bool]) -> None:
@@ -85,7 +84,7 @@ class Visit:
             out, err = channel.read(0 if more else POLL)
             if out or err:
                 self._heard_at = time.monotonic()
-            if out and self._offset is not None:
+            if out:
                 self._output = True
                 self._story.output(self._offset, out)
                 self._offset += len(out)
