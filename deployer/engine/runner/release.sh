@@ -10,23 +10,23 @@ _take_in() {
 	# The lock is closed first and by itself: opening a pipe waits for its other end, which may never come, and a shell
 	# that redirects a command keeps copies until the command runs.
 	{
-		exec 3<&- 8>&-
+		exec 3<&- 4>&- 5>&- 8>&-
 		exec sha256sum <"$_BASE/p1" >"$_RUN/sum"
 	} &
 	_hash=$!
 	{
-		exec 3<&- 8>&-
+		exec 3<&- 4>&- 5>&- 8>&-
 		exec gzip -dc <"$_BASE/p2" >"$_BASE/p3"
 	} &
 	_gzip=$!
 	{
-		exec 3<&- 8>&-
+		exec 3<&- 4>&- 5>&- 8>&-
 		umask 022
 		exec tar -xof - -C "$_STAGE" <"$_BASE/p3"
 	} &
 	_tar=$!
 	{
-		exec 8>&-
+		exec 4>&- 5>&- 8>&-
 		exec tee "$_BASE/p1" <&3 >"$_BASE/p2"
 	} &
 	_uptime
