@@ -5,6 +5,9 @@ from pathlib import Path
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 
+LONGEST_IDLE = 8000  # milliseconds between two statements of one transaction, on PostgreSQL
+
+
 class BadSetting(SystemExit):
     """A setting that the process cannot start with. Its text is the one line that is printed."""
 
@@ -57,6 +60,8 @@ def database(name: str, default: str, pool_size: int) -> dict:
         if not parts.path.strip("/"):
             raise BadSetting(name, "names no database")
         options = dict(parse_qsl(parts.query))
+        # A process that is frozen, or cut off, in a transaction would keep its row locks, and nobody could take over.
+        options.setdefault("options", f"-c idle_in_transaction_session_timeout={LONGEST_IDLE}")
         return {
             "ENGINE": "django.db.backends.postgresql",
             "NAME": unquote(parts.path.strip("/")),

@@ -16,6 +16,7 @@ MOST_FETCHES = 5  # visits that bring none of the output that is missing; the re
 MOST_ROUNDS = 200  # a host that answers in circles is left alone
 _PAUSES = (0.0, 0.2, 0.5, 1.0, 2.0, 3.0)
 NOTHING = "Nothing was changed on the host."
+DIED = "The run died half way: it was killed, or the host restarted. What it had done was undone."
 
 
 class OutcomeKind(StrEnum):
@@ -185,8 +186,8 @@ def _after_end(tale: Tale, heard: Heard) -> Move:
 
 def _what_failed(heard: Heard) -> str:
     failed, left = heard.failed, heard.end.detail
-    if failed is None:
-        return left
+    if failed is None:  # between two steps, so that none of them failed
+        return left or (DIED if heard.end.result is Result.UNDONE else "")
     status = f" with exit status {failed.exit_status}" if failed.exit_status else ""
     told = f"{failed.step} failed{status}" + (f": {failed.detail}" if failed.detail else ".")
     return f"{told} {left}".strip() if left and left != failed.detail else told

@@ -53,6 +53,11 @@ def test_the_step_that_failed_is_named_with_its_words_and_what_is_left():
     assert "port in use" in outcome.error and "not undone: link" in outcome.error and "3" in outcome.error
 
 
+def test_a_run_that_died_between_two_steps_says_so():
+    outcome = go(TAKEN_OVER, Heard(ATTACH, answer=0, end=end(Result.UNDONE), events=True)).outcome
+    assert outcome.kind is OutcomeKind.UNDONE and "died" in outcome.error
+
+
 def test_output_that_is_missing_is_fetched_but_not_for_ever():
     missing = Heard(ATTACH, answer=0, end=end(Result.DONE, 100), events=True, output_missing=True)
     assert go(FRESH, missing).mode is ATTACH
