@@ -85,7 +85,7 @@ def _write(out: list[str], text: str, style: frozenset[str], room: int) -> int:
 
 def _visible(line: str) -> str:
     """Escaped text in which hidden marks are spans that name them."""
-    parts = []
+    parts: list[str] = []
     at = 0
     for match in HIDDEN.finditer(line):
         parts.append(escape(line[at : match.start()]))

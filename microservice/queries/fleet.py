@@ -88,7 +88,7 @@ def _with_progress(deployments: QuerySet[Deployment]) -> list[Deployment]:
 
 
 def progress_of(deployments: list[Deployment]) -> None:
-    """Puts `total`, `ended` and `wrong` on each deployment of a page: one query for all of them."""
+    """Puts `total`, `ended` and `by_status` on each deployment of a page: one query for all of them."""
     counted: dict[int, dict[str, int]] = defaultdict(dict)
     for row in (
         Operation.objects.filter(deployment__in=[row.pk for row in deployments])
@@ -99,9 +99,8 @@ def progress_of(deployments: list[Deployment]) -> None:
         counted[row["deployment_id"]][row["status"]] = row["n"]
     for deployment in deployments:
         by_status = counted[deployment.pk]
-        deployment.total = sum(by_status.values())
-        deployment.ended = sum(n for status, n in by_status.items() if status in OPERATION_ENDED)
-        deployment.by_status = by_status
+        ended = sum(n for status, n in by_status.items() if status in OPERATION_ENDED)
+        vars(deployment).update(total=sum(by_status.values()), ended=ended, by_status=by_status)
 
 
 def _what_runs(found: dict[int, ServiceRow]) -> None:

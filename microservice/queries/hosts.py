@@ -24,8 +24,8 @@ def hosts(q: str = "", state: str = "", after: str = "") -> Page:
     elif state == "changed":
         rows = rows.exclude(offered_key="")
     page = by_key(rows, "hostname", after)
-    counted = {
-        row["host_id"]: row
+    counted: dict[int, dict] = {
+        row["host_id"]: dict(row)
         for row in MicroServiceInstance.objects.filter(host__in=[row.pk for row in page])
         .values("host_id")
         .annotate(n=Count("pk"), wrong=Count("pk", filter=Q(status__in=MAY_RETRY)))

@@ -199,7 +199,7 @@ def link(context, **changes) -> str:
 def control(field: BoundField) -> SafeString:
     """A form field's control, tied to its hint and its error for those who cannot see them stand together."""
     described = [f"{field.auto_id}-hint"] if field.help_text else []
-    attributes = {}
+    attributes: dict[str, str | bool] = {}
     if field.errors:
         described.append(f"{field.auto_id}-wrong")
         attributes["aria-invalid"] = "true"

@@ -3,6 +3,7 @@
 from datetime import timedelta
 
 from django.conf import settings
+from django.contrib.auth import get_user_model
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.utils import timezone
@@ -25,7 +26,7 @@ def tokens(request: HttpRequest, caller: Caller) -> HttpResponse:
     made, secret = None, ""
     if request.method == "POST" and form.is_valid():
         try:
-            made, secret = _make(request, caller, form.cleaned_data)
+            made, secret = _make(caller, form.cleaned_data)
             form = TokenForm()
         except Problem as problem:
             blame(form, problem)
@@ -40,13 +41,18 @@ def tokens(request: HttpRequest, caller: Caller) -> HttpResponse:
     return render(request, "settings/tokens.html", context, status=422 if form.errors else 200)
 
 
-def _make(request: HttpRequest, caller: Caller, asked: dict) -> tuple[Token, str]:
+def _make(caller: Caller, asked: dict) -> tuple[Token, str]:
     lacking = [scope for scope in asked["scopes"] if not caller.may(scope)]
     if lacking:
         raise forbidden(f"You cannot give a right that you do not have: {', '.join(lacking)}.")
     expires = timezone.now() + timedelta(days=asked["days"]) if asked["days"] else None
     row, text = make_token(
-        request.user, asked["name"], asked["scopes"], services=caller.services, expires=expires, created_by=caller.name
+        get_user_model().objects.get(pk=caller.user_id or 0),
+        asked["name"],
+        asked["scopes"],
+        services=caller.services,
+        expires=expires,
+        created_by=caller.name,
     )
     record(caller, "create", "token", row, after={"scopes": row.scopes, "services": row.services})
     return row, text

@@ -36,7 +36,6 @@ def page(scope: str = "read", methods: tuple[str, ...] = ("GET",)) -> Callable[[
                 needed = "read" if request.method in ("GET", "HEAD") else scope
                 if not caller.may(needed):
                     raise forbidden(f"You need the right “{needed}” for this.", "Ask an administrator for it.")
-                request.caller = caller
                 return view(request, caller, *args, **kwargs)
             except Problem as problem:
                 return refused(request, problem)

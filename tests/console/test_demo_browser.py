@@ -25,9 +25,11 @@ PAGES = (
 @pytest.fixture(scope="session")
 def demo():
     folder = Path(tempfile.mkdtemp(prefix="dp-", dir="/tmp"))
-    with Demo(folder) as running:
-        yield running.record
-    shutil.rmtree(folder, ignore_errors=True)
+    try:
+        with Demo(folder) as running:
+            yield running.record
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 @pytest.fixture(scope="session")
