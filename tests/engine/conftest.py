@@ -7,13 +7,17 @@ from .host import SHELLS, Host
 @pytest.fixture
 def host(tmp_path):
     """A host whose shell is dash, with nothing on it."""
-    return Host(tmp_path)
+    host = Host(tmp_path)
+    yield host
+    host.end()
 
 
 @pytest.fixture(params=SHELLS)
 def any_host(tmp_path, request):
     """The same under each shell that a host may have."""
-    return Host(tmp_path, request.param)
+    host = Host(tmp_path, request.param)
+    yield host
+    host.end()
 
 
 @pytest.fixture

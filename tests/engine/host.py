@@ -8,6 +8,7 @@ import subprocess
 import tarfile
 import threading
 import time
+from contextlib import suppress
 from itertools import count
 from pathlib import Path
 
@@ -102,6 +103,7 @@ class Host:
         self.log = root / "log"
         self.packages: dict[str, bytes] = {}
         self.fence = 0
+        self._sessions: list[int] = []
         self.tools = root / "bin"
         self.tools.mkdir(parents=True)
         (self.tools / "sh").symlink_to("/usr/bin/" + self.shell[0])
@@ -145,6 +147,7 @@ class Host:
             argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
             start_new_session=session, env=environment, cwd="/",
         )
+        self._sessions.append(process.pid)
         call = Call(process, nonce, deaf, unread)
 
         def feed() -> None:
@@ -198,6 +201,12 @@ class Host:
             content = os.readlink(path) if path.is_symlink() else path.read_bytes() if path.is_file() else None
             found[name] = (path.lstat().st_mode, content)
         return found
+
+    def end(self) -> None:
+        """Ends whatever its runs left in their sessions."""
+        for pid in (each for session in self._sessions for each in self.processes(session)):
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
 
     @staticmethod
     def holders(marker: Path) -> list[int]:

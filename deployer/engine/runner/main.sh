@@ -71,7 +71,7 @@ _attach() {
 	done
 	exec 7<"$_RUN/journal"
 	_open_output
-	_partial='' _seq=0 _reached=-1 _ended='' _awaited='' _going_back='' _pressed=0
+	_partial='' _seq=0 _reached=-1 _ended='' _awaited='' _going_back='' _pressed=0 _polls=0
 	while :; do
 		_alive
 		_lives=$?
@@ -80,6 +80,9 @@ _attach() {
 		_copy "$_OUTPUT_HEAD" || exit
 		if [ "$_lives" = 0 ]; then _press; elif _lock; then _take_up; fi
 		sleep 0.2 8>&-
+		# Without a word now and then, one whose reader is gone would not notice, and stay for as long as the run.
+		_polls=$(((_polls + 1) % 50))
+		[ "$_polls" != 0 ] || echo >&5
 	done
 	_copy "$_total"
 	exit 0

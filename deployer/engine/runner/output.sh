@@ -40,9 +40,15 @@ _copier() {
 	[ "$_over" = lost ] || read -r _size <"$_RUN/size" && _copy "$_size"
 }
 
-# Keeps the disk from being filled: what goes far beyond the head is cut off again, and counted.
+# Keeps the disk from being filled: what lies between head and tail is given back while the file grows on, so nothing
+# that is written meanwhile is lost. Where the file system cannot do that, the file is cut off, and the loss counted.
 _spare_disk() {
-	[ "$1" -gt $((_OUTPUT_HEAD + 67108864)) ] || return 0
+	[ "$1" -gt $((_given_back + 67108864)) ] || return 0
+	_until=$(($1 - _OUTPUT_TAIL))
+	if fallocate -p -o "$_given_back" -l $((_until - _given_back)) "$_RUN/output"; then
+		_given_back=$_until
+		return 0
+	fi
 	_left=0
 	[ ! -e "$_RUN/left" ] || read -r _left <"$_RUN/left"
 	tail -c "$_OUTPUT_TAIL" "$_RUN/output" >"$_RUN/tail"
@@ -61,8 +67,11 @@ _close_output() {
 	read -r _ _size </proc/self/fdinfo/6
 	if [ "$_size" -le "$_OUTPUT_HEAD" ] && [ ! -e "$_RUN/left" ]; then return 0; fi
 	_left=0
-	[ ! -e "$_RUN/left" ] || read -r _left <"$_RUN/left"
-	_size=$(wc -c <"$_RUN/output") _new=$((_size - _OUTPUT_HEAD))
+	if [ -e "$_RUN/left" ]; then
+		read -r _left <"$_RUN/left"
+		_size=$(wc -c <"$_RUN/output")
+	fi
+	_new=$((_size - _OUTPUT_HEAD))
 	if [ "$_new" -gt 0 ]; then
 		_kept=$_new
 		[ "$_kept" -le "$_OUTPUT_TAIL" ] || _kept=$_OUTPUT_TAIL

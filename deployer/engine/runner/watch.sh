@@ -22,7 +22,7 @@ _stop_watch() {
 _watch() {
 	# Here, and not where it is called: a function called with redirections keeps copies of what they replace.
 	exec 8>&- 9>&-
-	_over='' _last=-1 _idle=0
+	_over='' _last=-1 _idle=0 _given_back=$_OUTPUT_HEAD
 	trap '_over=yes' TERM
 	read -r _self _ </proc/self/stat
 	while :; do
