@@ -6,6 +6,8 @@ from collections.abc import Callable
 from django.http import HttpRequest
 from django.http.response import HttpResponseBase
 
+from deployer.logs import about
+
 WELL_FORMED = re.compile(r"[A-Za-z0-9._-]{8,64}")
 
 
@@ -27,6 +29,7 @@ class RequestIdMiddleware:
 
     def __call__(self, request: HttpRequest) -> HttpResponseBase:
         request_id = request_id_of(request)
-        response = self.get_response(request)
+        with about(request=request_id):
+            response = self.get_response(request)
         response["X-Request-ID"] = request_id
         return response

@@ -1,0 +1,71 @@
+"""What the processes log: one object a line, and each line says what it is about."""
+
+import json
+import logging
+import threading
+
+import pytest
+
+from deployer.logs import JsonLine, ReadableLine, about
+
+
+def line(text="it begins", *arguments, formatter=None, error=None) -> str:
+    record = logging.LogRecord("microservice.execution", logging.INFO, "x.py", 1, text, arguments, error)
+    return (formatter or JsonLine()).format(record)
+
+
+def test_a_line_is_one_object_and_says_what_it_is_about():
+    with about(deployment=3, operation=7), about(host="h1", request=""):
+        told = json.loads(line("%s begins", "upgrade"))
+    assert (told["text"], told["level"], told["logger"]) == ("upgrade begins", "info", "microservice.execution")
+    assert (told["deployment"], told["operation"], told["host"]) == (3, 7, "h1") and "request" not in told
+    assert "operation" not in json.loads(line())
+
+
+def test_no_text_can_make_a_second_line():
+    with about(host='h\n{"level": "error"}'):
+        assert line('one\n{"text": "two"}\r\x1b[31m\u2028').count("\n") == 0
+
+
+def test_an_error_comes_with_its_trace_in_the_same_line():
+    try:
+        raise ValueError("no such thing")
+    except ValueError as error:
+        told = line(error=(ValueError, error, error.__traceback__))
+    assert "no such thing" in json.loads(told)["error"] and told.count("\n") == 0
+
+
+def test_threads_do_not_mix_up_what_they_are_about():
+    seen, both = {}, threading.Barrier(2)
+
+    def work(number):
+        with about(operation=number):
+            both.wait()
+            seen[number] = json.loads(line())["operation"]
+
+    threads = [threading.Thread(target=work, args=(number,)) for number in (1, 2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert seen == {1: 1, 2: 2}
+
+
+def test_for_people_it_is_a_readable_line():
+    with about(operation=7):
+        told = line(formatter=ReadableLine())
+    assert told.endswith("INFO    microservice.execution: it begins [operation=7]")
+
+
+@pytest.mark.parametrize("debug", ["0", "1"])
+def test_a_real_process_logs_in_the_form_of_its_mode(debug, tmp_path):
+    import os
+    import subprocess
+    import sys
+
+    code = "import django; django.setup(); import logging; logging.getLogger('x').warning('hello')"
+    environment = {**os.environ, "DEBUG": debug, "DJANGO_SETTINGS_MODULE": "deployer.settings"}
+    told = subprocess.run(
+        [sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True
+    ).stderr
+    assert (json.loads(told)["text"] == "hello") if debug == "0" else ("WARNING x: hello" in told)
