@@ -3,7 +3,7 @@
 from collections import defaultdict
 from dataclasses import dataclass, field
 
-from django.db.models import Count, F, Q
+from django.db.models import Count, F, Q, QuerySet
 
 from access.callers import Caller
 from access.problems import not_found
@@ -105,11 +105,17 @@ def matrix(of: Deployment, status: str = "", after: str = "") -> Matrix:
     found = found[:ROWS]
     steps: dict[int, dict[str, Step]] = defaultdict(dict)
     order: dict[str, int] = {}
-    for step in Step.objects.filter(operation__in=[row.pk for row in found]).order_by("position", "pk"):
+    for step in _cells(found):
         steps[step.operation_id][step.name] = step
         order.setdefault(step.name, step.position)
     columns = sorted(order, key=order.__getitem__) or _planned(of, found)
     return Matrix(columns, [Row(row, [steps[row.pk].get(name) for name in columns]) for row in found], more)
+
+
+def _cells(rows: list[Operation]) -> QuerySet[Step]:
+    """What the cells show of steps; states and reasons, which may be long, are the operation page's."""
+    steps = Step.objects.filter(operation__in=[row.pk for row in rows]).order_by("position", "pk")
+    return steps.only("operation_id", "position", "name", "status", "started", "finished")
 
 
 def _planned(of: Deployment, rows: list[Operation]) -> list[str]:

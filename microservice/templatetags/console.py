@@ -1,6 +1,7 @@
 """What every page's template speaks: a status, a glyph, a time. A status looks the same wherever it is shown."""
 
 from datetime import datetime, timedelta
+from functools import lru_cache
 from urllib.parse import urlencode
 
 from django import template
@@ -102,6 +103,7 @@ LOOKS: dict[str, tuple[type, dict]] = {
 
 
 @register.simple_tag
+@lru_cache(maxsize=256)  # a page of a hundred hosts shows a thousand of them
 def glyph(name: str, spin: bool = False) -> SafeString:
     """A picture from glyphs.svg. It never says anything by itself: a word stands beside it."""
     return format_html(
@@ -113,6 +115,7 @@ def glyph(name: str, spin: bool = False) -> SafeString:
 
 
 @register.simple_tag
+@lru_cache(maxsize=256)
 def status(value, kind: str) -> SafeString:
     """A status as glyph, word and colour. `kind`: build, instance, deployment, operation, step or undo."""
     words, looks = LOOKS[kind]
