@@ -25,7 +25,7 @@ def about(**named: object) -> Iterator[None]:
 
 
 class JsonLine(logging.Formatter):
-    """{"time", "level", "logger", "text", …what it is about, "error"}; a line break in a text cannot make a second line."""
+    """{"time", "level", "logger", "text", …what it is about, "error"}. No text can make a second line of it."""
 
     def format(self, record: logging.LogRecord) -> str:
         line = {
@@ -37,7 +37,7 @@ class JsonLine(logging.Formatter):
         }
         if record.exc_info:
             line["error"] = self.formatException(record.exc_info)
-        return json.dumps(line, ensure_ascii=False, default=str)
+        return json.dumps(line, default=str)
 
 
 class ReadableLine(logging.Formatter):
