@@ -94,6 +94,7 @@ INSTALLED_APPS = [
     "access",
     "asset",
     "microservice",
+    "outside",
 ]
 MIDDLEWARE = [
     "access.request_id.RequestIdMiddleware",

@@ -1,0 +1,6 @@
+from django.apps import AppConfig
+
+
+class OutsideConfig(AppConfig):
+    name = "outside"
+    default_auto_field = "django.db.models.BigAutoField"

@@ -1,0 +1,74 @@
+"""The parts of the outside world, and what is set of each.
+
+    from outside.parts import require
+    gitlab = require("gitlab")      # {"url": …, "token": Secret, "ca": …, "client_cert": …, "client_key": Secret, "verify": True}
+
+`require` answers with the part's settings as a dictionary with every key present (secrets as `Secret`: `.reveal()`), or
+raises a 409 Problem `not_configured` that names the page. `chosen` answers None instead. One query each.
+Every part but `proxies` has the TLS fields `ca` (PEM), `client_cert` (PEM), `client_key` (PEM) and `verify`.
+
+package_store  kind ("local" or "s3"); folder; endpoint, bucket, region, prefix, access_key, secret_key
+gitlab         url, token
+jenkins        url, user, token
+registry       url, user, password
+proxies        http, https, no_proxy (list of host names)
+"""
+import json
+from typing import Any
+
+from access.problems import conflict
+from access.secrets import Secret
+
+from .models import Setting
+
+_TLS: dict[str, Any] = {"ca": "", "client_cert": "", "client_key": "", "verify": True}
+PARTS: dict[str, dict[str, Any]] = {
+    "package_store": {"kind": "local", "folder": "", "endpoint": "", "bucket": "", "region": "", "prefix": "",
+                      "access_key": "", "secret_key": "", **_TLS},
+    "gitlab": {"url": "", "token": "", **_TLS},
+    "jenkins": {"url": "", "user": "", "token": "", **_TLS},
+    "registry": {"url": "", "user": "", "password": "", **_TLS},
+    "proxies": {"http": "", "https": "", "no_proxy": []},
+}
+SECRETS = frozenset({"token", "password", "secret_key", "client_key"})
+NAMES = {"package_store": "the package store", "gitlab": "GitLab", "jenkins": "Jenkins", "registry": "the registry",
+         "proxies": "the proxies"}
+WITHOUT = {
+    "package_store": "Packages are kept in the local folder PACKAGE_ROOT.",
+    "gitlab": "No build can be started at GitLab, and none of its reports is believed.",
+    "jenkins": "No build can be started at Jenkins, and none of its reports is believed.",
+    "registry": "Nothing is fetched from a registry.",
+    "proxies": "Everything outside is spoken to directly.",
+}
+PAGE = "/settings/"
+
+
+def newest() -> Setting | None:
+    """The document that holds now, or None where nothing was ever set."""
+    return Setting.objects.order_by("-pk").first()
+
+
+def document_of(row: Setting | None) -> dict[str, dict[str, Any]]:
+    """{part: {field: value}} with plain texts; only parts that are set. For this app only: secrets are in the clear."""
+    return json.loads(row.document.reveal()) if row is not None and row.document else {}
+
+
+def chosen(name: str) -> dict[str, Any] | None:
+    """What is set of a part, every key present and secrets wrapped; None where it is not set up."""
+    found = document_of(newest()).get(name)
+    return wrapped(name, found) if found is not None else None
+
+
+def require(name: str) -> dict[str, Any]:
+    """What is set of a part. Raises a 409 Problem `not_configured` that names the page where it is set up."""
+    found = chosen(name)
+    if found is None:
+        raise conflict("not_configured", f"{NAMES[name][0].upper()}{NAMES[name][1:]} is not set up yet.",
+                       f"Set it up under Settings ({PAGE}), or with PUT /api/v1/settings/.")
+    return found
+
+
+def wrapped(name: str, fields: dict[str, Any]) -> dict[str, Any]:
+    """A part with every key, its secrets as Secret."""
+    whole = {**PARTS[name], **fields}
+    return {key: Secret(value) if key in SECRETS and value else value for key, value in whole.items()}
