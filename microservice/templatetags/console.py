@@ -223,4 +223,11 @@ def changes(row) -> list[tuple[str, object, object]]:
     before, after = row.before or {}, row.after or {}
     names = dict.fromkeys([*after, *before])
     found = [(name, before.get(name), after.get(name)) for name in names]
+    if row.subject == "version":
+        found = [(name, *map(_build_word, values)) if name == "status" else (name, *values) for name, *values in found]
     return [(name, "" if old is None else old, "" if new is None else new) for name, old, new in found if old or new]
+
+
+def _build_word(value):
+    """The word of a build status that the history kept by its number."""
+    return word(value, "build") if isinstance(value, int) else value
