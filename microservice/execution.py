@@ -18,6 +18,7 @@ from deployer.engine import crash
 from deployer.engine.conduct import Outcome, OutcomeKind, Package, carry_out
 from deployer.engine.journal import JournalEvent
 from deployer.engine.program import Run
+from deployer.logs import about
 
 from .atoms import atom_of
 from .claims import Claim
@@ -49,8 +50,9 @@ def ledger() -> Ledger:
 def work(task_id: str = "") -> int:
     """Carries out what is due until nothing is. Returns how many operations that were."""
     desk, done = ledger(), 0
-    while (claim := desk.claim(task_id)) is not None:
-        _carry_out(desk, claim)
+    claim = desk.claim(task_id)
+    while claim is not None:
+        claim = _carry_out(desk, claim, task_id)
         done += 1
     return done
 
@@ -80,9 +82,22 @@ class _Watch:
         return self._desk.is_lost(self._number)
 
 
-def _carry_out(desk: Ledger, claim: Claim) -> None:
+def _carry_out(desk: Ledger, claim: Claim, task_id: str) -> Claim | None:
+    """Brings one operation to its end, and answers with the next one that is due."""
     operation = claim.operation
     threading.current_thread().name = f"operation-{operation.pk}"
+    with about(
+        deployment=operation.deployment_id,
+        operation=operation.pk,
+        host=operation.host.hostname,
+        request=operation.deployment.request_id,
+    ):
+        return _to_its_end(desk, claim, task_id)
+
+
+def _to_its_end(desk: Ledger, claim: Claim, task_id: str) -> Claim | None:
+    operation = claim.operation
+    log.info("%s %s", operation.action, "begins" if claim.fresh else "is taken up again")
     crash.here(crash.Point.BEGINNING)
     try:
         ending = _ask_host(desk, claim)
@@ -91,8 +106,13 @@ def _carry_out(desk: Ledger, claim: Claim) -> None:
         ending = Ending(
             operation, OperationStatus.UNKNOWN, error=f"The worker met an error of its own ({type(error).__name__})."
         )
-    if not desk.finish(ending):
-        log.info("operation %s belongs to somebody else now; nothing was written", operation.pk)
+    kept, following = desk.next(ending, task_id)
+    if kept:
+        # Not its error: that may quote what a command printed, and logs go where such words must not.
+        log.info("%s ends: %s%s", operation.action, ending.status, f" in {ending.error_step}" * bool(ending.error_step))
+    else:
+        log.info("it belongs to somebody else now; nothing was written")
+    return following
 
 
 def _ask_host(desk: Ledger, claim: Claim) -> Ending:

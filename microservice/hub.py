@@ -6,6 +6,7 @@ back with the id of the last event that it saw. Nothing is read while nobody wat
 import logging
 import queue
 import threading
+import time
 from collections import OrderedDict
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -22,6 +23,7 @@ from .models import Deployment, Event
 log = logging.getLogger(__name__)
 
 POLL = 0.25  # seconds between two looks at the rows
+QUICK, LATE = 0.015, 0.02  # where a client waits for an answer: it comes late by 15 ms, or by 2% of what it waited
 BATCH = 500  # rows in one look
 ROOM = 2000  # events that may wait for one watcher
 
@@ -85,9 +87,10 @@ def newest() -> int:
 class Watcher:
     """Somebody's place at the hub. `close()` gives it up, as often as one likes, from any thread."""
 
-    def __init__(self, hub: "Hub", wants: Callable[[Item], bool], slot: bool):
+    def __init__(self, hub: "Hub", wants: Callable[[Item], bool], slot: bool, eager: bool = False):
         self.dropped = False  # read too slowly: what came since is in the rows
         self._hub, self._wants, self.slot = hub, wants, slot
+        self._eager, self._joined = eager, time.monotonic()
         self._queue: queue.Queue[Item] = queue.Queue(ROOM)
 
     def next(self, seconds: float) -> Item | None:
@@ -105,6 +108,10 @@ class Watcher:
         except queue.Full:
             self.dropped = True
 
+    def pause(self, usual: float) -> float:
+        """Seconds that it can do without a look at the rows."""
+        return min(usual, max(QUICK, LATE * (time.monotonic() - self._joined))) if self._eager else usual
+
     def close(self) -> None:
         self._hub.leave(self)
 
@@ -116,17 +123,25 @@ class Hub:
         self.slots, self.poll = slots, poll
         self._watchers: set[Watcher] = set()
         self._lock = threading.Lock()
+        self._hurry = threading.Event()
         self._thread: threading.Thread | None = None
         self._last_id = 0
 
-    def join(self, wants: Callable[[Item], bool] = lambda item: True, slot: bool = True) -> Watcher:
-        """A place: every event that becomes visible from now on and is wanted comes to it. NoRoom beyond the slots."""
+    def join(
+        self, wants: Callable[[Item], bool] = lambda item: True, slot: bool = True, eager: bool = False
+    ) -> Watcher:
+        """A place: every event that becomes visible from now on and is wanted comes to it. NoRoom beyond the slots.
+
+        `eager`: somebody does nothing but wait for it, so the rows are looked at more often.
+        """
         start = newest()  # before the lock: nobody waits for the database with it in his hand
         with self._lock:
             if slot and sum(watcher.slot for watcher in self._watchers) >= self.slots:
                 raise NoRoom(NoRoom.__doc__)
-            watcher = Watcher(self, wants, slot)
+            watcher = Watcher(self, wants, slot, eager)
             self._watchers.add(watcher)
+            if eager:
+                self._hurry.set()
             if self._thread is None:
                 self._last_id = start
                 self._thread = threading.Thread(target=self._run, name="event-hub", daemon=True)
@@ -142,11 +157,11 @@ class Hub:
         return len(self._watchers)
 
     def _run(self) -> None:
-        pause = threading.Event()
         try:
             while self._anybody():
                 if not self._look():
-                    pause.wait(self.poll)
+                    self._hurry.wait(self._pause())
+                    self._hurry.clear()
         finally:
             give_back()
 
@@ -157,10 +172,14 @@ class Hub:
                 self._thread = None
             return self._thread is not None
 
+    def _pause(self) -> float:
+        with self._lock:
+            return min((watcher.pause(self.poll) for watcher in self._watchers), default=0)
+
     def _look(self) -> bool:
         """Hands out what is new; whether there may be more at once."""
         try:
-            items = read(self._last_id)
+            items = read(self._last_id) if events.any_after(self._last_id) else []
         except DatabaseError:
             # The database may be restarting. The rows are still there when it is back, and so are the watchers.
             log.warning("the event hub could not read, and tries again", exc_info=True)

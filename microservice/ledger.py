@@ -26,12 +26,15 @@ from .progress import Progress, write_progress
 from .status import OperationStatus
 
 TICK = 0.2  # seconds that progress is gathered before it is written
+# Seconds from one answer to the next while there are operations in flight. A round costs much the same for one as for
+# thirty, so the more there are, the more are waited for; one operation alone waits for nobody.
+PACE, PACE_EACH, SLOWEST_PACE = 0.03, 0.004, 0.1
 LOOK = 1.0  # seconds after which it is looked whether an operation was taken away or is to be cancelled
 log = logging.getLogger(__name__)
 
 
 class Ledger:
-    """Thread-safe; `claim`, `finish` and `hand_back` wait for their commit, `tell` does not."""
+    """Thread-safe; `claim`, `finish` and `next` wait for their commit, `tell` does not."""
 
     def __init__(self, owner: str, slots: int):
         self.owner, self.slots = owner, slots
@@ -43,7 +46,7 @@ class Ledger:
         self._cancelled: set[int] = set()
         self._claims: list[tuple[str, Future]] = []
         self._endings: list[tuple[Ending, Future]] = []
-        self._renewed = self._looked = 0.0
+        self._renewed = self._looked = self._answered = 0.0
         self._closed = False
         self._thread = threading.Thread(target=self._run, name="ledger", daemon=True)
         self._thread.start()
@@ -54,7 +57,7 @@ class Ledger:
         """The next operation that is due, or None. Raises DatabaseError where the rows cannot be asked."""
         if self.stopping:
             return None
-        return self._ask(self._claims, task_id)
+        return self._ask((self._claims, task_id))[0]
 
     def tell(self, progress: Progress) -> None:
         """Something is to be written about an operation; it will be, within a tick or two."""
@@ -65,7 +68,14 @@ class Ledger:
 
     def finish(self, ending: Ending) -> bool:
         """Result, version, status and unlock in one transaction. False: somebody else owns it, nothing was written."""
-        return self._ask(self._endings, ending)
+        return self._ask((self._endings, ending))[0]
+
+    def next(self, ending: Ending, task_id: str = "") -> tuple[bool, Claim | None]:
+        """What `finish` and then `claim` would answer, at the price of one wait."""
+        if self.stopping:
+            return self.finish(ending), None
+        kept, claim = self._ask((self._endings, ending), (self._claims, task_id))
+        return kept, claim
 
     def is_lost(self, number: int) -> bool:
         return self.stopping or number in self._lost
@@ -83,12 +93,13 @@ class Ledger:
             self.stopping = True
             self._change.notify()
 
-    def _ask(self, queue: list, what):
-        future: Future = Future()
+    def _ask(self, *questions: tuple[list, object]) -> list:
+        futures: list[Future] = [Future() for _ in questions]
         with self._change:
-            queue.append((what, future))
+            for (queue, what), future in zip(questions, futures, strict=True):
+                queue.append((what, future))
             self._change.notify()
-        return future.result()
+        return [future.result() for future in futures]
 
     # ---- the writing thread ----------------------------------------------------------------------------------------
 
@@ -114,9 +125,12 @@ class Ledger:
 
     def _work(self) -> None:
         if not self._closed:
-            for work in (self._write, self._take):
+            with self._change:  # both at once: a claim that came with an ending counts on its slot
+                endings, self._endings = self._endings, []
+                asked, self._claims = self._claims, []
+            for work, waiting in ((self._write, endings), (self._take, asked)):
                 try:
-                    work()
+                    work(waiting)
                 except DatabaseError as error:  # what is gathered stays, and is written when the database is back
                     log.warning("the database did not take it: %s", type(error).__name__)
                     connection.close()
@@ -136,10 +150,14 @@ class Ledger:
                 lambda: asked() or written(), timeout=max(0.0, until_look) if self._held else None
             ):
                 self._change.wait_for(asked, timeout=0 if asked() else TICK)
+            if asked():
+                if self._held:
+                    pace = min(SLOWEST_PACE, max(PACE, PACE_EACH * len(self._held)))
+                    self._change.wait_for(lambda: self._closed, timeout=max(0.0, self._answered + pace - monotonic()))
+                self._answered = monotonic()
 
-    def _write(self) -> None:
+    def _write(self, endings: list[tuple[Ending, Future]]) -> None:
         with self._change:
-            endings, self._endings = self._endings, []
             held = dict(self._held)
         renew = bool(held) and monotonic() - self._renewed >= settings.LEASE / 3
         ending = {ending.operation.pk for ending, _ in endings}
@@ -195,9 +213,8 @@ class Ledger:
         self._lost |= {number for number in held if held[number].name not in kept}
         return kept
 
-    def _take(self) -> None:
+    def _take(self, asked: list[tuple[str, Future]]) -> None:
         with self._change:
-            asked, self._claims = self._claims, []
             mine = Counter(progress.operation.deployment_id for progress in self._held.values())
             held = list(self._held)
         if not asked:
@@ -211,7 +228,7 @@ class Ledger:
                     events.write(told)
                     if taken:
                         crash.here(crash.Point.CLAIMING)
-        except DatabaseError as error:
+        except BaseException as error:  # whatever it was, somebody waits for an answer
             for _, future in asked:
                 future.set_exception(error)
             raise

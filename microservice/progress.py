@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
-from django.db.models import F
+from django.db import connection
 
 from deployer.engine.journal import JournalEvent, Kind
 
@@ -167,7 +167,10 @@ def write_progress(written: list[tuple[Progress, Piece]]) -> list[Event]:
 
 
 def _grow(grown: list[tuple[Operation, int]]) -> None:
-    for operation, sent in grown:
-        operation.bytes_sent = F("bytes_sent") + sent
+    """As one prepared statement with many values, because Django would build an expression for each row."""
     if grown:
-        Operation.objects.bulk_update([operation for operation, _ in grown], ["output_size", "bytes_sent"])
+        with connection.cursor() as cursor:
+            cursor.executemany(
+                "UPDATE operation SET output_size = %s, bytes_sent = bytes_sent + %s WHERE id = %s",
+                [(operation.output_size, sent, operation.pk) for operation, sent in grown],
+            )

@@ -133,7 +133,9 @@ def _wait_for_end(deployment_id: int, seconds: float) -> None:
     """Returns when the deployment has ended or the time is over; holds no database connection meanwhile."""
     deadline = time.monotonic() + seconds
     try:
-        watcher = hub.hub.join(lambda item: item.deployment_id == deployment_id and item.kind == "deployment")
+        watcher = hub.hub.join(
+            lambda item: item.deployment_id == deployment_id and item.kind == "deployment", eager=True
+        )
     except hub.NoRoom:
         return  # as many wait as this process has threads to spare: the state as it is now is the answer
     try:

@@ -109,14 +109,30 @@ def test_a_hundred_watchers_cost_as_many_queries_as_one(one, monkeypatch):
     deployment = fleet.running()
     one.slots = 1000
     looks = []
-    real = events.after
-    monkeypatch.setattr(events, "after", lambda *arguments: looks.append(1) or real(*arguments))
+    real = events.any_after
+    monkeypatch.setattr(events, "any_after", lambda *arguments: looks.append(1) or real(*arguments))
     watchers = [one.join() for _ in range(100)]
     made = fleet.event(deployment)
     assert all(ids(watcher, 1) == [made.pk] for watcher in watchers)
     looks.clear()
     time.sleep(0.4)
     assert 3 <= len(looks) <= 25
+
+
+def test_who_only_waits_for_an_answer_need_not_wait_for_the_usual_look(one):
+    """Also where the hub is asleep already when it comes."""
+    deployment = fleet.running()
+    one.poll = 3
+    usual = one.join()
+    time.sleep(0.2)
+    eager = one.join(eager=True)
+    time.sleep(0.2)
+    began = time.monotonic()
+    made = fleet.event(deployment)
+    assert ids(eager, 1) == [made.pk]
+    assert time.monotonic() - began < 1
+    assert ids(usual, 1) == [made.pk]
+    eager.close()
 
 
 def test_a_database_that_fails_once_ends_no_ones_watch(one, monkeypatch):

@@ -81,6 +81,35 @@ def test_an_ending_writes_version_status_and_unlock_and_ends_the_deployment(ledg
     assert desk.in_flight == 0
 
 
+def test_an_end_and_the_next_claim_are_asked_for_at_once(ledgers):
+    deployment, desk = upgrade(2), ledgers(slots=1)
+    first = desk.claim()
+    kept, second = desk.next(done(first))
+    assert kept and second.operation.pk != first.operation.pk
+    assert desk.next(done(second)) == (True, None)
+    deployment.refresh_from_db()
+    assert deployment.status == DeploymentStatus.SUCCEEDED
+
+
+def test_operations_that_end_together_and_differently_are_each_written_as_they_ended(ledgers):
+    deployment, desk = upgrade(5), ledgers()
+    claims = [desk.claim() for _ in range(5)]
+    endings = [done(claim) for claim in claims[:3]]
+    bad = {"status": OperationStatus.UNDONE, "undo_status": UndoStatus.UNDONE}
+    endings += [done(claim, **bad, error=f"no {claim.operation.pk}") for claim in claims[3:]]
+    threads = [threading.Thread(target=desk.finish, args=(ending,)) for ending in endings]
+    with desk.held_back():
+        for thread in threads:
+            thread.start()
+        time.sleep(0.3)
+    for thread in threads:
+        thread.join()
+    rows = list(deployment.operations.order_by("pk"))
+    assert [row.status for row in rows] == ["succeeded"] * 3 + ["undone"] * 2
+    assert [row.error for row in rows] == ["", "", "", *(f"no {row.pk}" for row in rows[3:])]
+    assert all(row.finished and row.lease is None and not row.owner for row in rows)
+
+
 def test_a_failure_past_the_budget_stops_what_has_not_begun(ledgers):
     deployment, desk = upgrade(3), ledgers(slots=1)
     claim = desk.claim()
