@@ -1,6 +1,6 @@
 # Everything that a person types. Each target makes the environment that it needs.
 .DEFAULT_GOAL := help
-.PHONY: help demo run test lint bench clean
+.PHONY: help demo run test lint openapi bench clean
 MAKEFLAGS += --no-print-directory
 PYTHON_ENV := .venv/bin/python
 
@@ -20,6 +20,9 @@ test: .venv/installed-dev  ## all tests, on SQLite and on PostgreSQL; installs t
 lint: .venv/installed-dev  ## ruff and mypy
 	@.venv/bin/ruff check .
 	@DEBUG=1 .venv/bin/mypy
+
+openapi: .venv/installed  ## writes openapi.json, the API's description, anew
+	@DEBUG=1 $(PYTHON_ENV) manage.py openapi > openapi.json.new && mv openapi.json.new openapi.json
 
 bench: .venv/installed-dev  ## the product beside the bare OpenSSH client on the same work
 	@scripts/test-packages

@@ -8,11 +8,11 @@ import hashlib
 import os
 import tempfile
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO, Protocol
+from typing import Any, BinaryIO, Protocol
 
 from django.core.files import File
 from django.core.files.storage import Storage, default_storage
@@ -22,9 +22,9 @@ from django.http import HttpRequest, UnreadablePostError
 from access.callers import Caller
 from access.problems import Problem, conflict, invalid
 
-from . import archives
+from . import archives, catalog
 from .history import record
-from .models import MicroServiceVersion
+from .models import MicroService, MicroServiceVersion
 from .status import BUILD_TRANSITIONS, BuildStatus, may_become
 
 PIECE = 1024 * 1024
@@ -100,6 +100,25 @@ def store(caller: Caller, version: MicroServiceVersion, body: Body, content_dige
         if expected is not None and found.sha256 != expected:
             raise invalid("/header/Content-Digest", "is not the digest of the bytes that came", "digest_mismatch")
         return _put_in_place(caller, version, found, temporary, storage)
+
+
+def publish(
+    caller: Caller, service: MicroService, fields: Mapping[str, Any], body: Body, content_digest: str = ""
+) -> tuple[MicroServiceVersion, bool]:
+    """Makes a version of catalog.VERSION_FIELDS together with its package; returns it and whether it is new.
+
+    The package is taken in and looked through first, so the rows are written in one short transaction: both or
+    neither. Refuses as `store` and `catalog.create_version` do.
+    """
+    expected = _announced(content_digest)
+    storage = default_storage
+    with _temporary(storage) as temporary:
+        found = _take_in(body, temporary)
+        if expected is not None and found.sha256 != expected:
+            raise invalid("/header/Content-Digest", "is not the digest of the package's bytes", "digest_mismatch")
+        with transaction.atomic():
+            version, is_new = catalog.create_version(caller, service, fields)
+            return _put_in_place(caller, version, found, temporary, storage), is_new
 
 
 def open_package(version: MicroServiceVersion) -> BinaryIO:

@@ -9,16 +9,18 @@ from django.core.exceptions import ValidationError as FieldError
 from django.db import IntegrityError, OperationalError
 from django.http import Http404, HttpRequest, HttpResponse, UnreadablePostError
 from django.http.response import HttpResponseBase
+from django.shortcuts import render
 from ninja.errors import HttpError
 from ninja.errors import ValidationError as ShapeError
 
+from access.codes import CODES
 from access.problems import Problem, conflict, forbidden
 from access.request_id import request_id_of
 
 log = logging.getLogger(__name__)
 
 PROBLEM_JSON = "application/problem+json"
-DOCS = "/api/v1/docs#errors-"  # with the code after it: the problem's type
+DOCS = "/api/v1/docs/errors"  # with "#" and the code after it: the problem's type
 
 
 def from_exception(request: HttpRequest, error: BaseException) -> HttpResponse:
@@ -34,7 +36,7 @@ def from_exception(request: HttpRequest, error: BaseException) -> HttpResponse:
 def answer(request: HttpRequest, problem: Problem) -> HttpResponse:
     """`problem` as application/problem+json."""
     body = {
-        "type": DOCS + problem.code,
+        "type": f"{DOCS}#{problem.code}" if problem.code in CODES else DOCS,
         "title": HTTPStatus(problem.status).phrase,
         "status": problem.status,
         "detail": problem.detail,
@@ -47,6 +49,11 @@ def answer(request: HttpRequest, problem: Problem) -> HttpResponse:
     response = HttpResponse(json.dumps(body), status=problem.status, content_type=PROBLEM_JSON, headers=problem.headers)
     response["Cache-Control"] = "no-store"
     return response
+
+
+def errors_page(request: HttpRequest) -> HttpResponse:
+    """Every code with what it means: what the `type` of a problem leads to."""
+    return render(request, "api_errors.html", {"codes": sorted(CODES.items())})
 
 
 def no_such_path(request: HttpRequest, rest: str = "") -> HttpResponse:

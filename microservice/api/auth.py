@@ -13,20 +13,25 @@ from access.callers import SCOPES, Caller
 @dataclass(frozen=True, slots=True)
 class Needs:
     """`scope`: the right. `outside`: waits for something outside, so no transaction is held around it.
-    `streams`: reads its body itself, piece by piece, whatever its content type."""
+    `streams`: reads its body itself, piece by piece, whatever its content type. `form`: takes multipart/form-data
+    too, with files beside the fields. `owners`: an owner of any team comes in too; the endpoint asks: of this one?"""
 
     scope: str
     outside: bool = False
     streams: bool = False
+    form: bool = False
+    owners: bool = False
 
 
-def needs(scope: str, *, outside: bool = False, streams: bool = False) -> Callable[[Callable], Callable]:
+def needs(
+    scope: str, *, outside: bool = False, streams: bool = False, form: bool = False, owners: bool = False
+) -> Callable[[Callable], Callable]:
     """Says of an endpoint which scope its caller must have. Every endpoint has to say it; a test lists them."""
     if scope not in SCOPES:
         raise ImproperlyConfigured(f"{scope} is no scope")
 
     def mark(view: Callable) -> Callable:
-        view.needs = Needs(scope, outside, streams)  # type: ignore[attr-defined]
+        view.needs = Needs(scope, outside, streams, form, owners)  # type: ignore[attr-defined]
         return view
 
     return mark

@@ -7,7 +7,7 @@ from access.problems import Problem, forbidden
 from access.recognise import caller_of, unauthorized
 from access.request_id import request_id_of
 
-from . import answers, idempotency
+from . import answers, idempotency, uploads
 from .auth import needs_of
 
 JSON = "application/json"
@@ -36,14 +36,18 @@ def _answer(request: HttpRequest, operations: dict[str, Operation], names: dict)
     if caller is None:
         raise unauthorized()
     request.caller = caller  # type: ignore[attr-defined]
-    if not caller.may(terms.scope):
+    if not (caller.might(terms.scope) if terms.owners else caller.may(terms.scope)):
         raise forbidden(f"This needs the right {terms.scope}.", "Ask somebody with the right admin for it.")
-    if not terms.streams:
+    as_form = terms.form and request.content_type == uploads.FORM
+    if as_form:
+        uploads.take_in(request)
+    elif not terms.streams:
         _check_content_type(request, operation)
     if any("\0" in str(value) for value in names.values()):
         raise Problem(404, "not_found", "There is nothing at this address.")
     if request.method == "POST" and not terms.streams:
-        return idempotency.once(request, caller, lambda: operation.run(request, **names), outside=terms.outside)
+        return idempotency.once(request, caller, lambda: operation.run(request, **names),
+                                outside=terms.outside or as_form)
     return operation.run(request, **names)
 
 

@@ -23,6 +23,8 @@ from access.models import IdempotencyKey
 from access.problems import Problem, conflict, invalid
 from access.secrets import Undecryptable, seal, unseal
 
+from . import uploads
+
 HEADER = "Idempotency-Key"
 WELL_FORMED = re.compile(r"[\x21-\x7e]{1,255}")
 KEPT = timedelta(hours=24)
@@ -59,7 +61,8 @@ def once(
 def _fingerprint(request: HttpRequest) -> str:
     """Keyed, because bodies hold passwords now and then, which a plain hash would let somebody guess."""
     path = f"{request.path.rstrip('/')}?{request.META.get('QUERY_STRING', '')}"
-    parts = [(request.method or "").encode(), path.encode(errors="replace"), request.body]
+    content = uploads.digest(request) if request.content_type == uploads.FORM else request.body
+    parts = [(request.method or "").encode(), path.encode(errors="replace"), content]
     message = b"".join(len(part).to_bytes(8, "big") + part for part in parts)
     return hmac.new(settings.SECRET_KEY.encode(), message, hashlib.sha256).hexdigest()
 

@@ -10,11 +10,12 @@ from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from django.urls import URLPattern, URLResolver, path, re_path
 from ninja import NinjaAPI, Router
+from ninja.openapi.schema import OpenAPISchema
 from ninja.openapi.urls import get_openapi_urls, get_root_url
 from ninja.operation import Operation
 from ninja.utils import normalize_path
 
-from . import answers, gate
+from . import answers, description, gate
 from .auth import AUTH, needs_of
 from .parsing import StrictParser
 
@@ -40,12 +41,15 @@ class Api(NinjaAPI):
     def on_exception(self, request: HttpRequest, exc) -> HttpResponse:
         return answers.from_exception(request, exc)
 
+    def get_openapi_schema(self, **options) -> OpenAPISchema:
+        return description.completed(super().get_openapi_schema(**options), self.operations_by_route())
+
     def get_openapi_operation_id(self, operation: Operation) -> str:
         return f"{operation.view_func.__module__.rpartition('.')[2]}_{operation.view_func.__name__}"
 
     def _get_urls(self) -> list[URLResolver | URLPattern]:
         self.find_routers()
-        patterns = get_openapi_urls(self)
+        patterns = [path("docs/errors", answers.errors_page), *get_openapi_urls(self)]
         routes = self.operations_by_route()
         for route in sorted(routes, key=_literal_first):
             view = _view(routes[route])

@@ -10,7 +10,7 @@ from access.problems import conflict, invalid
 from .. import catalog, packages
 from ..models import MicroServiceInstance, MicroServiceVersion
 from ..status import BuildStatus
-from . import paging, schemas
+from . import paging, schemas, uploads
 from .auth import caller, needs
 
 router = Router()
@@ -31,12 +31,27 @@ def list_versions(request: HttpRequest, service: str, query: paging.Page,
     return found.answer(lambda version: form(version, running.get(version.pk, 0)))
 
 
-@router.post("/services/{service}/versions/", response={201: schemas.VersionOut, 200: schemas.VersionOut})
-@needs("publish")
+@router.post("/services/{service}/versions/", response={201: schemas.VersionOut, 200: schemas.VersionOut},
+             openapi_extra={"requestBody": {"content": {uploads.FORM: {"schema": {
+                 "type": "object", "required": ["version", "package"], "properties": {
+                     "version": {"type": "string"}, "ref": {"type": "string"}, "description": {"type": "string"},
+                     "package": {"type": "string", "format": "binary", "description": "A .tar.gz"},
+                 }}}}}})
+@needs("publish", form=True)
 def create_version(request: HttpRequest, service: str, body: schemas.VersionNew, response: HttpResponse):
-    """Makes a version: 201. The same again answers 200 with the one that is there; other content is a 409."""
+    """Makes a version: 201. The same again answers 200 with the one that is there; other content is a 409.
+
+    As JSON (the package follows with PUT), or as multipart/form-data with the package: both are kept, or neither.
+    """
     found = catalog.find_service(caller(request), service, "publish")
-    version, is_new = catalog.create_version(caller(request), found, body.given())
+    package = uploads.file(request, "package")
+    if package is None:
+        version, is_new = catalog.create_version(caller(request), found, body.given())
+    else:
+        version, is_new = packages.publish(
+            caller(request), found, body.given(), packages.Body(package, package.size),
+            request.headers.get("Content-Digest", ""),
+        )
     response["Location"] = f"/api/v1/services/{found.pk}/versions/{version.pk}"
     return Status(201 if is_new else 200, _formed(version))
 

@@ -97,6 +97,33 @@ def test_a_large_package_does_not_pass_through_memory(web, version, headers):
     assert peak_memory(web.process.pid) - before < 40 * MEGABYTE
 
 
+def test_a_large_form_does_not_pass_through_memory(web, version, headers, tmp_path):
+    info, _ = entry("big")
+    info.size = 120 * MEGABYTE
+    noise = os.urandom(MEGABYTE)
+    path = tmp_path / "form"
+    edge = b"--edge\r\nContent-Disposition: form-data; name="
+    with path.open("wb") as form:
+        form.write(edge + b'"version"\r\n\r\n2.0\r\n' + edge + b'"package"; filename="p.tar.gz"\r\n\r\n')
+        zipper = zlib.compressobj(0, zlib.DEFLATED, 31)
+        form.write(zipper.compress(info.tobuf()))
+        for _ in range(120):
+            form.write(zipper.compress(noise))
+        form.write(zipper.compress(bytes(1024)) + zipper.flush() + b"\r\n--edge--\r\n")
+    put(web, version, headers, b"no archive")
+    before = peak_memory(web.process.pid)
+    more = {"Content-Type": "multipart/form-data; boundary=edge", "Content-Length": str(path.stat().st_size),
+            "Idempotency-Key": "a"}
+    connection = http.client.HTTPConnection("127.0.0.1", web.port, timeout=100)
+    with path.open("rb") as form:
+        connection.request("POST", "/api/v1/services/shop/versions/", form, {**headers, **more})
+        answer = connection.getresponse()
+        body = json.loads(answer.read())
+    connection.close()
+    assert (answer.status, body.get("unpacked_size")) == (201, info.size), body
+    assert peak_memory(web.process.pid) - before < 40 * MEGABYTE
+
+
 def peak_memory(pid: int) -> int:
     """Bytes: the most that the process and its children ever held."""
     children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()

@@ -1,0 +1,86 @@
+"""What /api/v1/openapi.json says beyond the shapes: every refusal an endpoint can answer with, headers, examples."""
+import re
+from typing import Any
+
+from ninja.openapi.schema import OpenAPISchema
+from ninja.operation import Operation
+
+from access.codes import CODES
+
+from . import examples, uploads
+from .auth import needs_of
+from .schemas import Problem
+
+PROBLEM = {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}}
+EVERYWHERE = (400, 401, 403, 404, 405, 413, 414, 422, 429, 503)
+MEANS = {
+    400: "The request cannot be read", 401: "Nobody was recognised", 403: "The right is lacking",
+    404: "Not there, or not to be seen", 405: "Not this method", 409: "A state is in the way",
+    413: "The body is too large", 414: "The address is too long (answered by the web server itself)", 415: "Not a body of this type", 416: "No byte in that range",
+    422: "Well formed and wrong", 429: "Too many attempts lately", 503: "Not now: come back as Retry-After says",
+}
+IDEMPOTENCY_KEY = {
+    "name": "Idempotency-Key", "in": "header", "required": False,
+    "description": "1 to 255 visible ASCII characters. The same key with the same request is done once and answered "
+                   "twice with the same bytes, for 24 hours.",
+    "schema": {"type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[!-~]+$"},
+}
+
+
+def completed(schema: OpenAPISchema, routes: dict[str, dict[str, Operation]]) -> OpenAPISchema:
+    """`schema` as ninja made it, completed in place."""
+    schema["components"].setdefault("schemas", {})["Problem"] = _problem()
+    schema["components"]["responses"] = {str(status): _refusal(status) for status in MEANS}
+    by_path = {_shape("/api/v1/" + route): found for route, found in routes.items()}
+    for path, methods in schema["paths"].items():
+        for method, told in methods.items():
+            _complete(told, method, path, by_path[_shape(path)][method.upper()])
+    for name, example in examples.SCHEMAS.items():
+        if name in schema["components"]["schemas"]:
+            schema["components"]["schemas"][name]["examples"] = [example]
+    return schema
+
+
+def _complete(told: dict[str, Any], method: str, path: str, operation: Operation) -> None:
+    responses = told["responses"]
+    statuses = set(EVERYWHERE)
+    if method != "get":
+        statuses |= {409, 415}
+    if path.endswith("/log"):
+        statuses.add(416)
+        responses[206] = {"description": "The bytes of the range", **_content(responses, 200)}
+    if path.endswith("/events"):
+        responses[204] = {"description": "It has ended, and nothing came after that id"}
+    for status in sorted(statuses):
+        responses.setdefault(status, {"$ref": f"#/components/responses/{status}"})
+    told["responses"] = {str(status): responses[status] for status in sorted(responses, key=int)}
+    for status in ("201", "202"):
+        if status in told["responses"]:
+            told["responses"][status]["headers"] = {"Location": {"schema": {"type": "string"}, "required": False}}
+    terms = needs_of(operation.view_func)
+    told["description"] = f"{told.get('description', '')}\n\nNeeds the right `{terms.scope}`.".strip()
+    if method == "post" and not terms.streams:
+        told.setdefault("parameters", []).append(IDEMPOTENCY_KEY)
+    if terms.form:
+        told["requestBody"]["content"].setdefault(uploads.FORM, {})
+
+
+def _content(responses: dict, status: int) -> dict[str, Any]:
+    return {"content": responses[status]["content"]} if "content" in responses[status] else {}
+
+
+def _refusal(status: int) -> dict[str, Any]:
+    if status == 414:
+        return {"description": MEANS[status]}
+    codes = [code for code, known in CODES.items() if known.status == status]
+    return {"description": f"{MEANS[status]}: {', '.join(codes)}", "content": PROBLEM}
+
+
+def _shape(path: str) -> str:
+    return re.sub(r"[<{][^>}]*[>}]", "{}", path.rstrip("/"))
+
+
+def _problem() -> dict[str, Any]:
+    made = Problem.model_json_schema()
+    made["examples"] = [examples.PROBLEM]
+    return made

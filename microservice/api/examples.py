@@ -1,0 +1,28 @@
+"""Examples in the API's description, by the name of their schema. A test holds each against its schema."""
+from typing import Any
+
+PROBLEM: dict[str, Any] = {
+    "type": "/api/v1/docs/errors#instance_locked", "title": "Conflict", "status": 409,
+    "detail": "1 of 3 instances is locked.", "code": "instance_locked", "msg": "1 of 3 instances is locked.",
+    "errors": [{"pointer": "/host/0", "reason": "locked by deployment 12 of ann"}],
+    "hint": 'Wait for it, leave the instance out, or send on_locked: "skip".', "request_id": "5f2c",
+}
+SCHEMAS: dict[str, dict[str, Any]] = {
+    "ServiceNew": {
+        "name": "shop", "language": "python", "build_orig": "gitlab", "build_url": "https://gitlab.example/team/shop",
+        "start_command": "systemctl --user start shop", "stop_command": "systemctl --user stop shop",
+        "check_command": 'curl -fsS "http://$HOST:$PORT/health"', "check_timeout": 60, "keep_releases": 3,
+    },
+    "ServiceChange": {"check_timeout": 120},
+    "VersionNew": {"version": "20260714-master-1a2b3c4", "ref": "master", "description": "Faster search"},
+    "VersionChange": {"bad": True, "bad_reason": "loses orders"},
+    "Asked": {"dest_version": 12, "host": "all", "strategy": {"canary": 1, "batch_size": "20%"}},
+    "Install": {"host": [1, 2], "port": 8080, "tag": "stable"},
+    "Instances": {"instances": [3, 4]},
+    "InstanceChange": {"weight": 50},
+    "Unlock": {"reason": "the host was thrown away"},
+    "HostNew": {"hostname": "web1", "ip": "10.0.0.11", "username": "deploy", "credential_id": 1,
+                "base_path": "/srv/deployer"},
+    "TokenNew": {"name": "gitlab-ci", "scopes": ["read", "publish"], "services": ["shop"]},
+    "CredentialNew": {"name": "deploy key", "kind": "password", "secret": "a secret"},
+}

@@ -1,0 +1,47 @@
+"""/api/v1/openapi.json and the committed openapi.json."""
+import json
+from pathlib import Path
+
+import jsonschema_rs
+import pytest
+
+from microservice.api.examples import SCHEMAS
+from microservice.management.commands.openapi import described
+
+COMMITTED = Path(__file__).resolve().parents[3] / "openapi.json"
+
+
+@pytest.fixture(scope="module")
+def schema():
+    return json.loads(described())
+
+
+def test_the_committed_description_is_the_one_that_is_served(client):
+    served = client.get("/api/v1/openapi.json").json()
+    committed = json.loads(COMMITTED.read_text())
+    assert served == committed, "the API has changed: run `make openapi`, and look at the difference"
+
+
+def test_every_endpoint_names_its_refusals(schema):
+    operations = [told for methods in schema["paths"].values() for told in methods.values()]
+    assert len(operations) > 40
+    for told in operations:
+        assert {"400", "401", "403", "404", "422", "429", "503"} <= set(told["responses"])
+        assert "Needs the right `" in told["description"]
+    for status, told in schema["components"]["responses"].items():
+        assert status == "414" or list(told["content"]) == ["application/problem+json"]
+
+
+def test_every_post_takes_an_idempotency_key(schema):
+    posts = [methods["post"] for methods in schema["paths"].values() if "post" in methods]
+    assert posts
+    without = [told["operationId"] for told in posts
+               if "Idempotency-Key" not in {parameter["name"] for parameter in told.get("parameters", [])}]
+    assert [name for name in without if "webhook" not in name] == []
+
+
+@pytest.mark.parametrize("name", SCHEMAS)
+def test_an_example_is_what_its_schema_says(schema, name):
+    assert schema["components"]["schemas"][name]["examples"] == [SCHEMAS[name]]
+    wanted = {"$ref": f"#/components/schemas/{name}", "components": schema["components"]}
+    jsonschema_rs.validate(wanted, SCHEMAS[name])

@@ -1,0 +1,110 @@
+"""A version and its package in one POST of multipart/form-data."""
+import base64
+import hashlib
+
+import pytest
+from django.core.files.uploadedfile import SimpleUploadedFile
+from django.test.client import BOUNDARY, MULTIPART_CONTENT, encode_multipart
+
+from access.models import IdempotencyKey
+from microservice.models import History, MicroServiceVersion
+from microservice.status import BuildStatus
+from tests.microservice import fleet
+from tests.microservice.api.archives import GOOD
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def post(api):
+    fleet.service("shop")
+
+    def send(fields=None, package=GOOD, name="package", caller=None, **headers):
+        parts = {"version": "1.0", **(fields or {})}
+        if package is not None:
+            parts[name] = SimpleUploadedFile("shop.tar.gz", package)
+        body = encode_multipart(BOUNDARY, parts)
+        return (caller or post_as).post("/services/shop/versions/", body, content_type=MULTIPART_CONTENT, **headers)
+
+    post_as = api()
+    return send
+
+
+def test_both_are_kept(post, store):
+    answer = post({"ref": "main", "description": "one call"})
+    body = answer.json()
+    assert (answer.status_code, body["status"], body["ref"]) == (201, BuildStatus.SUCCESS, "main"), body
+    assert (store / body["file_path"]).read_bytes() == GOOD
+    assert body["sha256"] == hashlib.sha256(GOOD).hexdigest()
+    assert answer["Location"].endswith(f"/versions/{body['id']}")
+    assert History.objects.filter(subject="version").count() == 2
+
+
+def test_the_same_again_is_the_one_that_is_there(post):
+    first, again = post(), post()
+    assert (first.status_code, again.status_code, again.json()["id"]) == (201, 200, first.json()["id"])
+    other = post(package=GOOD + b"")
+    assert other.status_code == 200
+    assert MicroServiceVersion.objects.count() == 1
+
+
+def test_a_bad_package_leaves_no_version(post, store):
+    answer = post(package=b"no archive")
+    assert (answer.status_code, answer.json()["code"]) == (422, "bad_package")
+    assert not MicroServiceVersion.objects.exists()
+    assert not [path for path in store.rglob("*") if path.is_file()]
+
+
+def test_a_bad_name_leaves_no_package(post, store):
+    answer = post({"version": "../1"})
+    assert (answer.status_code, answer.json()["errors"][0]["pointer"]) == (422, "/version")
+    assert not [path for path in store.rglob("*") if path.is_file()]
+
+
+@pytest.mark.parametrize("wrong", [{"name": "file"}, {"package": None}])
+def test_the_file_is_called_package(post, wrong):
+    answer = post(**wrong)
+    assert (answer.status_code, answer.json()["errors"][0]["pointer"]) == (422, "/package")
+
+
+def test_a_field_that_is_not_known_is_told(post):
+    assert post({"sha": "1"}).status_code == 422
+
+
+def test_the_packages_digest_is_verified(post):
+    right = base64.b64encode(hashlib.sha256(GOOD).digest()).decode()
+    wrong = base64.b64encode(hashlib.sha256(b"").digest()).decode()
+    refused = post(Content_Digest=f"sha-256=:{wrong}:")
+    assert (refused.status_code, refused.json()["code"]) == (422, "digest_mismatch")
+    assert post(Content_Digest=f"sha-256=:{right}:").status_code == 201
+
+
+def test_a_key_answers_the_same_form_with_the_same_bytes(post):
+    first = post(Idempotency_Key="a")
+    again = post(Idempotency_Key="a")
+    assert (again.status_code, again.content, again["Idempotency-Replayed"]) == (201, first.content, "true")
+    other = post({"description": "other"}, Idempotency_Key="a")
+    assert (other.status_code, other.json()["code"]) == (422, "idempotency_key_reused")
+    assert IdempotencyKey.objects.count() == 1
+
+
+def test_other_bytes_under_the_same_key_are_refused(post):
+    post(Idempotency_Key="a")
+    assert post(package=b"no archive", Idempotency_Key="a").json()["code"] == "idempotency_key_reused"
+
+
+def test_other_endpoints_take_no_form(api):
+    body = encode_multipart(BOUNDARY, {"name": "shop"})
+    answer = api().post("/services/", body, content_type=MULTIPART_CONTENT)
+    assert (answer.status_code, answer.json()["code"]) == (415, "unsupported_media_type")
+
+
+def test_a_broken_form_is_a_400(api):
+    fleet.service("shop")
+    for content_type in ("multipart/form-data", "multipart/form-data; boundary=" + "x" * 300):
+        answer = api().post("/services/shop/versions/", b"--x\r\n", content_type=content_type)
+        assert answer.status_code == 400, answer.content
+
+
+def test_without_the_right_nothing_is_read(api, post):
+    assert post(caller=api("read")).status_code == 403

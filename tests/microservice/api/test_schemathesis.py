@@ -1,0 +1,37 @@
+"""Schemathesis against the real web process: every answer is one that the description names, and none is a 5xx."""
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.lab.web import Web
+from tests.microservice import fleet
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+CHECKS = ("not_a_server_error", "status_code_conformance", "content_type_conformance", "response_schema_conformance")
+SECONDS = 45
+
+
+@pytest.fixture
+def web(environment, store, tmp_path):
+    with Web({**environment, "PACKAGE_ROOT": str(store)}, tmp_path / "web.log") as server:
+        yield server
+
+
+def test_no_request_gets_an_answer_that_the_description_does_not_name(web, api, tmp_path):
+    fleet.running(2)
+    authorization = api().headers["Authorization"]
+    # A live stream has no end to wait for; it has tests of its own.
+    command = [
+        sys.executable, "-m", "schemathesis.cli", "run", f"{web.url}/api/v1/openapi.json", "-H",
+        f"Authorization: {authorization}", "--checks", ",".join(CHECKS), "--phases", "examples,fuzzing,stateful",
+        "--max-examples", "4", "--max-time", str(SECONDS), "--workers", "2", "--exclude-path-regex", "/events$",
+        "--request-timeout", "20", "--no-shrink", "--seed", "5", "--suppress-health-check", "all", "--warnings", "off",
+        "--output-sanitize", "true",
+    ]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=110)
+    assert done.returncode == 0, done.stdout[-6000:] + done.stderr[-2000:]
+    assert "Stateful" in done.stdout
+    assert "Traceback" not in Path(web.log_path).read_text()
