@@ -3,4 +3,4 @@
 # What it needs to know comes from the environment: see resident.py.
 set -eu
 cd "$(dirname "$0")/.."
-exec .venv/bin/python -m bench.resident
+exec .venv/bin/python -m bench.resident "$@"
