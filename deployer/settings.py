@@ -2,6 +2,7 @@
 
 README.md, "Settings", lists them for people.
 """
+
 from pathlib import Path
 from urllib.parse import quote
 
@@ -18,7 +19,9 @@ if not DEBUG and len(SECRET_KEY) < 32:
     raise env.BadSetting("SECRET_KEY", "must be set to at least 32 random characters (DEBUG is off)")
 FIELD_KEYS = env.words("FIELD_KEYS", "bm90LWEtc2VjcmV0LWJlY2F1c2UtZGVidWctaXMtb24=" if DEBUG else "")
 if not FIELD_KEYS:
-    raise env.BadSetting("FIELD_KEYS", "must be set: one or more Fernet keys, newest first (manage.py field_key makes one)")
+    raise env.BadSetting(
+        "FIELD_KEYS", "must be set: one or more Fernet keys, newest first (manage.py field_key makes one)"
+    )
 for _key in FIELD_KEYS:
     try:
         Fernet(_key)
@@ -58,7 +61,11 @@ UNKNOWN_DEADLINE = env.number("UNKNOWN_DEADLINE", 3600, 10, 7 * 86400)
 WEB_THREADS = env.number("WEB_THREADS", 32, 2, 1000)
 STREAM_SLOTS = env.number("STREAM_SLOTS", max(1, WEB_THREADS - 8), 1, 1000)  # live streams in one web process
 
-DATABASES = {"default": env.database("DATABASE_URL", f"sqlite://{quote(str(VAR / 'deployer.sqlite3'))}", env.number("DATABASE_POOL", 16, 2, 500))}
+DATABASES = {
+    "default": env.database(
+        "DATABASE_URL", f"sqlite://{quote(str(VAR / 'deployer.sqlite3'))}", env.number("DATABASE_POOL", 16, 2, 500)
+    )
+}
 
 BROKER_SOCKET = "" if env.text("BROKER_URL") else env.socket_path(VAR / "broker.sock")  # of the embedded broker
 CELERY_BROKER_URL = env.text("BROKER_URL") or f"redis+socket://{quote(str(BROKER_SOCKET))}"
@@ -75,7 +82,11 @@ CELERY_WORKER_PREFETCH_MULTIPLIER = 1
 CELERY_WORKER_SEND_TASK_EVENTS = False
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
-CELERY_BROKER_TRANSPORT_OPTIONS = {"visibility_timeout": 3600, "socket_timeout": 10, "socket_connect_timeout": 3}
+CELERY_BROKER_TRANSPORT_OPTIONS = {
+    "visibility_timeout": env.number("BROKER_VISIBILITY_TIMEOUT", 3600, 1, 86400),
+    "socket_timeout": 10,
+    "socket_connect_timeout": 3,
+}
 CELERY_TASK_PUBLISH_RETRY = False  # a request never waits for a broker that is down; the sweep tells the workers later
 CELERY_RESULT_EXPIRES = 7 * 86400
 CELERY_TIMEZONE = "UTC"
@@ -130,7 +141,12 @@ TEMPLATES = [
 ]
 AUTH_PASSWORD_VALIDATORS = [
     {"NAME": "django.contrib.auth.password_validation." + name}
-    for name in ("UserAttributeSimilarityValidator", "MinimumLengthValidator", "CommonPasswordValidator", "NumericPasswordValidator")
+    for name in (
+        "UserAttributeSimilarityValidator",
+        "MinimumLengthValidator",
+        "CommonPasswordValidator",
+        "NumericPasswordValidator",
+    )
 ]
 LOGIN_URL = "/login/"
 LOGIN_REDIRECT_URL = "/"
