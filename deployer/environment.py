@@ -5,7 +5,7 @@ from pathlib import Path
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 
-LONGEST_IDLE = 8000  # milliseconds between two statements of one transaction, on PostgreSQL
+LONGEST_IDLE = 5000  # milliseconds between two statements of one transaction, on PostgreSQL
 
 
 class BadSetting(SystemExit):
@@ -44,11 +44,15 @@ def database(name: str, default: str, pool_size: int) -> dict:
     """`sqlite:///path` or `postgresql://user:password@host:port/name?option=value` as Django's DATABASES entry."""
     parts = urlsplit(text(name, default))
     if parts.scheme == "sqlite":
-        path = unquote(parts.path)
         # Four slashes or three: both mean the absolute path, as everybody who writes such URLs expects.
+        path = Path("/" + unquote(parts.path).lstrip("/"))
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)  # SQLite makes a file, never its folder
+        except OSError as error:
+            raise BadSetting(name, f"lies in a folder that cannot be made: {error.strerror}") from None
         return {
             "ENGINE": "django.db.backends.sqlite3",
-            "NAME": "/" + path.lstrip("/"),
+            "NAME": str(path),
             "OPTIONS": {
                 "transaction_mode": "IMMEDIATE",
                 "timeout": 20,

@@ -1,14 +1,15 @@
 """The places where dying matters, each by its name. In production nothing here does anything at all.
 
 Armed is a process that was started with CRASH_POINTS set to a folder. Whoever then comes to a point takes the file of
-the point's name out of that folder, if it is there, and dies on the spot by SIGKILL; or, where the file says `stop`,
-stands still until somebody sends SIGCONT. The storm (tests/storm) makes those files.
+the point's name out of that folder (NAME becomes NAME.PID), and dies on the spot by SIGKILL; or, where the file says
+`stop`, the process stands still until that file is gone and SIGCONT comes. The storm (tests/storm) makes those files.
 
 On hosts the places are comments in runner/*.sh, `# crash: NAME [step]`. Only an armed process makes calls of them;
 they look for `.deployer/crash`, one line `NAME [step's name]`, and end every process of the run.
 """
 import os
 import signal
+import time
 from enum import StrEnum
 from pathlib import Path
 
@@ -65,11 +66,13 @@ def _die(point: Point) -> None:
     order = Path(FOLDER, point)
     try:
         taken = order.rename(order.with_suffix(f".{os.getpid()}"))
-        word = taken.read_text()
-        taken.unlink()
     except FileNotFoundError:
         return
-    os.kill(os.getpid(), signal.SIGSTOP if word.strip() == "stop" else signal.SIGKILL)
+    if taken.read_text().strip() != "stop":
+        os.kill(os.getpid(), signal.SIGKILL)
+    while taken.exists():
+        os.kill(os.getpid(), signal.SIGSTOP)
+        time.sleep(0.01)
 
 
 here = _die if ARMED else _pass  # bound once: an unarmed point is one empty call

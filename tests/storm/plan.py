@@ -1,0 +1,110 @@
+"""What each action's commands write, in order, and where a run can die: pure, from the service's definition."""
+from dataclasses import dataclass, field
+
+from deployer.engine.crash import HostPoint
+
+STEPS = {
+    "install": ["prepare", "upload", "unpack", "pre", "link", "migrate", "start", "check", "post", "prune"],
+    "upgrade": ["prepare", "upload", "unpack", "pre", "stop", "link", "migrate", "start", "check", "post", "prune"],
+    "delete": ["prepare", "pre", "stop", "unlink", "remove", "post"],
+}
+STEPS["revert"] = STEPS["upgrade"]
+UNDOABLE = {"pre", "stop", "link", "unlink", "migrate", "start", "remove"}
+COMMANDS = ("pre", "stop", "migrate", "start", "post")
+
+
+def forward(action: str, old: str, new: str) -> list[str]:
+    """The trace of an operation that goes well. A delete of what was never installed stops nothing."""
+    own = new if action != "delete" else old
+    words = [word for word in STEPS[action] if word in COMMANDS and not (word == "stop" and not old)]
+    return [f"{word} {old if word == 'stop' else own}" for word in words]
+
+
+def undo_of(line: str, old: str, new: str) -> str:
+    """The line that undoing `line` writes."""
+    word, _, version = line.partition(" ")
+    if word == "stop":
+        return f"start {version}"
+    if word == "start":
+        return f"stop {version}"
+    return f"undo-{word} {old or new}"
+
+
+def split(trace: list[str], expected: list[str]) -> tuple[list[str], list[str]]:
+    """What went forward, and what came after it."""
+    length = 0
+    while length < min(len(trace), len(expected)) and trace[length] == expected[length]:
+        length += 1
+    return trace[:length], trace[length:]
+
+
+def in_reverse(done: list[str], undone: list[str], old: str, new: str, repeated: bool) -> bool:
+    """Whether `undone` undoes lines of `done`, the last first, each once (`repeated`: an interrupted one again)."""
+    wanted = [undo_of(line, old, new) for line in reversed(done)]
+    at = 0
+    for number, line in enumerate(undone):
+        if repeated and number and line == undone[number - 1]:
+            continue
+        if line not in wanted[at:]:
+            return False
+        at = wanted.index(line, at) + 1
+    return True
+
+
+@dataclass(frozen=True)
+class Item:
+    """One thing to try: this action (or a retry of it), dying at these points, with or without a step that fails."""
+
+    action: str
+    points: tuple[str, ...]
+    fail: str = ""  # the command that fails: its undo follows
+    retry: bool = False
+
+    @property
+    def name(self) -> str:
+        return f"{'retry of ' if self.retry else ''}{self.action}{' undone' if self.fail else ''}: {', '.join(self.points)}"
+
+
+def items(retry: bool = True) -> list[Item]:
+    """Every crash point on a host × every action, and its undo."""
+    found = []
+    for action, steps in STEPS.items():
+        points = [HostPoint.BEGUN, HostPoint.ENDING, HostPoint.ENDED]
+        points += [f"{point} {step}" for step in steps
+                   for point in (HostPoint.BEFORE, HostPoint.STARTED, HostPoint.EFFECT, HostPoint.DONE)]  # fmt: skip
+        if "link" in steps:
+            points.append(HostPoint.SWAP)
+        found += [Item(action, (str(point),)) for point in points]
+        undos = [HostPoint.ENDING, HostPoint.ENDED]
+        undos += [f"{point} {step}" for step in steps if step in UNDOABLE
+                  for point in (HostPoint.UNDO, HostPoint.UNDOING, HostPoint.UNDO_EFFECT, HostPoint.UNDONE)]  # fmt: skip
+        found += [Item(action, (str(point),), fail="post") for point in undos]
+        if "stop" in steps:
+            found += [
+                Item(action, ("effect stop", str(HostPoint.RECOVERING))),
+                Item(action, ("effect stop", "undoing stop")),
+                Item(action, ("effect stop", "undo_effect stop", "undo_effect pre")),
+            ]
+    return found + ([Item(one.action, one.points, one.fail, retry=True) for one in found] if retry else [])
+
+
+@dataclass
+class Turn:
+    """What one host does in a round, and what is done to it."""
+
+    place: object
+    action: str  # what is asked for: install, upgrade, revert, delete or retry
+    doing: str  # what its operation does: the same, or what is retried
+    old: str
+    new: str
+    item: Item | None = None
+    fail: str = ""
+    slow: str = ""
+    cancel: bool = False
+    mark: int = 0  # lines of trace before it
+    died: bool = False  # something on the host was killed
+    cut: bool = False  # its line was
+    rebooted: bool = False
+    full: bool = False
+    deployment: int = 0
+    notes: list[str] = field(default_factory=list)

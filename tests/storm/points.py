@@ -1,0 +1,126 @@
+"""Crash points by the list: on hosts, every one × every action and its undo; in our processes, every one × every action."""
+import time
+from collections import Counter
+
+from deployer.engine.crash import Point
+
+from .plan import Item, Turn, items
+from .rounds import Round, pick
+from .scene import Scene
+
+ACTIONS = ("install", "upgrade", "revert", "delete", "retry")
+# Points that are only met after another one was.
+FIRST = {Point.TAKEN_OVER: Point.CLAIMED, Point.SWEPT: Point.ACCEPTED}
+
+
+class Points:
+    """Walks through the list; `thorough`: all of it, else a sample that is another one with every seed."""
+
+    def __init__(self, scene: Scene, thorough: bool, share: str = "1/1"):
+        self.scene, self.thorough = scene, thorough
+        self.on_hosts = items(retry=thorough)
+        scene.chance.shuffle(self.on_hosts)
+        self.in_processes = [(point, action) for action in (ACTIONS if thorough else ("any",)) for point in Point]
+        which, of = map(int, share.split("/"))
+        self.in_processes = self.in_processes[which - 1 :: of]  # two databases side by side have half of them each
+        scene.chance.shuffle(self.in_processes)
+        self._met: Counter[str] = Counter()
+        self._wanted: set[str] = set()
+
+    def play(self, until: float) -> None:
+        """Rounds until the list is through or the time is over. Late workers come in between."""
+        number = 0
+        while time.monotonic() < until and (self.on_hosts or self.in_processes):
+            number += 1
+            if number % 4 == 2:
+                self.late_workers()
+            elif number % 4 == 3 and self.scene.disk and self.scene.disk.made:
+                self.full_disk()
+            elif self.thorough and number % 2 and self.in_processes:
+                self.one_in_processes()
+            else:
+                self.mixed(3)
+
+    def mixed(self, count: int) -> None:
+        """Hosts die at points of their own, and some of our processes at others, in one round."""
+        turns = pick(self.scene, self.on_hosts)
+        points = [self.in_processes.pop() for _ in range(min(count, len(self.in_processes)))] if not self.thorough else []
+        self._play(turns, [point for point, _ in points], "any")
+
+    def one_in_processes(self) -> None:
+        """A point and an action: no other action is asked for, so it is this one that is met."""
+        turns = pick(self.scene, None)
+        doable = {turn.action for turn in turns if turn.place.number}
+        found = next((one for one in self.in_processes if one[1] in doable), None)
+        if found is None:  # nobody can do what is left: a round that makes other states
+            self._play([self._failing(turn) for turn in turns], [], "any")
+            return
+        self.in_processes.remove(found)
+        self._play([turn for turn in turns if turn.action == found[1]], [found[0]], found[1])
+
+    def _failing(self, turn: Turn) -> Turn:
+        turn.fail = "post" if self.scene.chance.random() < 0.5 else ""
+        return turn
+
+    def _play(self, turns: list[Turn], points: list[Point], action: str) -> None:
+        if not turns:
+            return
+        scene = self.scene
+        for point in points:
+            for one in (FIRST.get(point), point):
+                if one:
+                    scene.arm(one)
+                    self._wanted.add(f"{one} × {action}")
+        on_hosts = [turn for turn in turns if turn.item]
+        Round(scene, turns, []).play()
+        missed = scene.disarm()
+        for name in {str(one) for point in points for one in (FIRST.get(point), point) if one} - set(missed):
+            self._met[f"{name} × {action}"] += 1
+            scene.tally.faults["crash point in a process"] += 1
+        for turn in on_hosts:
+            self._count(turn)
+
+    def _count(self, turn: Turn) -> None:
+        item: Item = turn.item
+        self._wanted.add(item.name)
+        if "crash point met" in turn.notes:
+            self._met[item.name] += 1
+            self.scene.tally.faults["crash point on a host"] += 1
+
+    def late_workers(self) -> None:
+        """A worker stands still just before it speaks to a host, until others have ended what it had; then it goes on."""
+        scene = self.scene
+        turns = [turn for turn in pick(scene, None) if not turn.place.small_disk]
+        for turn in turns:
+            turn.slow = "pre"
+        Round(scene, turns, [], stops=len(scene.workers) - 1).play()
+        scene.disarm()
+
+    def full_disk(self) -> None:
+        """The last host's disk is filled before it is asked for anything: the old version runs on, and it is said why."""
+        scene = self.scene
+        turns = [turn for turn in pick(scene, None) if turn.place.small_disk and turn.action != "retry"]
+        if not turns or not scene.disk:
+            self.mixed(3)
+            return
+        before = turns[0].place.current
+        leave = scene.chance.choice([0, 0, 60_000])
+        scene.disk.fill(leave)
+        scene.tally.faults["disk full"] += 1
+        for turn in turns:
+            turn.full, turn.died = True, True
+            turn.notes.append(f"disk full, {leave} bytes left")
+        try:
+            Round(scene, turns, []).play()
+            if turns[0].action != "install" and leave == 0:
+                scene.tally.check(18, turns[0].place.current == before, f"{turns[0].place.name} went on with a full disk")
+        finally:
+            scene.disk.empty()
+
+    def met(self) -> list[str]:
+        return sorted(self._met)
+
+    def missed(self) -> list[str]:
+        """What was tried and never met, and what there was no time for."""
+        left = [f"{point} × {action}" for point, action in self.in_processes] + [item.name for item in self.on_hosts]
+        return sorted((self._wanted | set(left if self.thorough else [])) - set(self._met))
