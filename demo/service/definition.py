@@ -57,20 +57,25 @@ OUT = 'echo "out of traffic: $VERSION, going from or to ${OTHER_VERSION:-nothing
 BACK = 'echo "in traffic: $VERSION" >> "$SHARED/traffic.log"\n'
 
 
+def _may_misbehave(step: str) -> str:
+    """Only the demo's service needs this line: it lets `python -m demo.misbehave` make a step fail or hang."""
+    return f'at={step}; [ ! -e "$SHARED/misbehave" ] || . "$SHARED/misbehave"\n'
+
+
 def service(python: str) -> dict:
     """The body of POST /api/v1/services/. `python` is the interpreter that the hosts run it with."""
     return {
         "name": NAME,
         "language": "python",
         "description": "The demo's service: a process that answers its version",
-        "start_command": START,
-        "stop_command": STOP,
-        "check_command": CHECK,
+        "start_command": _may_misbehave("start") + START,
+        "stop_command": _may_misbehave("stop") + STOP,
+        "check_command": _may_misbehave("check") + CHECK,
         "check_timeout": 20,
         "environment": {"PYTHON": python},
-        "pre_command": OUT,
+        "pre_command": _may_misbehave("pre") + OUT,
         "pre_undo_command": BACK,
-        "post_command": BACK,
+        "post_command": _may_misbehave("post") + BACK,
         "post_undo_command": OUT,
         "keep_releases": 3,
     }

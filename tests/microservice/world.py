@@ -47,15 +47,15 @@ class World:
     def __init__(self, hosts: list[Sshd], versions: int = 3, **service):
         self.hosts = hosts
         self.service = MicroService.objects.create(
-            name="shop", **{"start_command": START, "stop_command": STOP, "check_command": CHECK, "check_timeout": 10,
-                            **service},
+            **{"name": "shop", "start_command": START, "stop_command": STOP, "check_command": CHECK,
+               "check_timeout": 10, **service},
         )  # fmt: skip
         self.versions = [self.version(f"{number}.0") for number in range(1, versions + 1)]
         self.assets = [self._asset(number, host) for number, host in enumerate(hosts)]
 
     def version(self, name: str, files: dict[str, str] | None = None) -> MicroServiceVersion:
         data = package({"VERSION": name, "bin/app": f"#!/bin/sh\necho {name}\n", **(files or {})})
-        path = default_storage.save(f"shop/{name}.tar.gz", ContentFile(data))
+        path = default_storage.save(f"{self.service.name}/{name}.tar.gz", ContentFile(data))
         return MicroServiceVersion.objects.create(
             microservice=self.service, version=name, status=BuildStatus.SUCCESS, file_path=path,
             sha256=hashlib.sha256(data).hexdigest(), size=len(data),
@@ -93,7 +93,7 @@ class World:
     # ---- what is true on a host --------------------------------------------------------------------------------------
 
     def folder(self, number: int = 0) -> Path:
-        return self.hosts[number].root / "shop"
+        return self.hosts[number].root / self.service.name
 
     def current(self, number: int = 0) -> str:
         link = self.folder(number) / "current"

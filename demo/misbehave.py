@@ -1,0 +1,115 @@
+"""Makes one of the demo's hosts misbehave, so that anyone can watch what happens:
+
+    python -m demo.misbehave node2 fail start    the next change of the service fails in this step
+    python -m demo.misbehave node2 hang check    … does not come back from this step
+    python -m demo.misbehave node2 drop 10       every SSH connection of the host is cut, for so many seconds
+    python -m demo.misbehave node2 full          the disk below a run's own files is full (Linux, root only)
+    python -m demo.misbehave node2 heal          all of that ends
+
+Steps: pre, stop, start, check, post. What is undone on the way back behaves, so the old version runs again.
+"""
+
+import json
+import os
+import shlex
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from .service import definition
+
+STEPS = ("pre", "stop", "start", "check", "post")
+TINY = "64k"  # of disk, once it is full
+
+
+def script(kind: str, step: str, spared: str) -> str:
+    """What every command of the demo's service reads before it does anything. Pure.
+
+    The version that runs now is spared (but for `stop`, which is about nothing else): so an undo works.
+    """
+    what = "echo 'told to fail' >&2; exit 7" if kind == "fail" else "echo 'told to hang' >&2; sleep 86400"
+    spare = "" if step == "stop" else f' && [ "$VERSION" != {shlex.quote(spared)} ]'
+    return f'if [ "$at" = {step} ]{spare}; then {what}; fi\n'
+
+
+def misbehave(root: Path, kind: str, step: str = "", folder: Path | None = None) -> str:
+    """Does it to the host whose base path is `root`. Returns what was done, in words. Raises ValueError for nonsense."""
+    service = root / definition.NAME
+    switch = service / "shared" / "misbehave"
+    if kind in ("fail", "hang"):
+        if step not in STEPS:
+            raise ValueError(f"{kind} in which step? One of {', '.join(STEPS)}")
+        current = service / "current"
+        switch.write_text(script(kind, step, Path(os.readlink(current)).name if current.is_symlink() else ""))
+        return f"the next change {kind}s in {step}"
+    if kind == "drop":
+        return f"{_drop(folder or root.parent, float(step or 5))} connections were cut"
+    if kind == "full":
+        return _fill(service / ".deployer" / "runs")
+    if kind == "heal":
+        switch.unlink(missing_ok=True)
+        subprocess.run(["umount", service / ".deployer" / "runs"], stderr=subprocess.DEVNULL, check=False)
+        return "it behaves again"
+    raise ValueError("what? fail STEP, hang STEP, drop SECONDS, full or heal")
+
+
+def _drop(folder: Path, seconds: float) -> int:
+    """Kills the processes of the host's SSH connections as they come. The server itself, and what runs, live on."""
+    cut, deadline = 0, time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        for pid in _connections(folder):
+            os.kill(pid, signal.SIGKILL)
+            cut += 1
+        time.sleep(0.1)
+    return cut
+
+
+def _connections(folder: Path) -> list[int]:
+    """Children, and theirs, of the SSH server whose configuration lies in `folder`, as far as they are sshd's own."""
+    parents, servers = {}, []
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit():
+            try:
+                words = (entry / "cmdline").read_bytes().decode(errors="replace")
+                stat = (entry / "stat").read_text().rpartition(")")[2].split()
+            except OSError:
+                continue
+            if "sshd" in words.partition("\0")[0]:
+                parents[int(entry.name)] = int(stat[1])
+                if f"{folder}/" in words:
+                    servers.append(int(entry.name))
+    found = [pid for pid, parent in parents.items() if parent in servers]
+    return found + [pid for pid, parent in parents.items() if parent in found]
+
+
+def _fill(runs: Path) -> str:
+    if os.geteuid() != 0:
+        raise ValueError("only root can make a disk small enough to fill it")
+    subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={TINY}", "tmpfs", runs], check=True)
+    with (runs / "filler").open("wb", buffering=0) as filler:
+        try:
+            while filler.write(b"\0" * 4096):
+                pass
+        except OSError:
+            return "its disk is full"
+    return "its disk is full"
+
+
+def main(words: list[str]) -> int:
+    record = Path(os.environ.get("VAR", "var")) / "demo.json"
+    try:
+        hosts = {host["hostname"]: Path(host["root"]) for host in json.loads(record.read_text())["hosts"]}
+        name, kind, *rest = [*words, "", ""][:3]
+        if name not in hosts:
+            raise ValueError(f"which host? One of {', '.join(hosts)}")
+        print(f"{name}: {misbehave(hosts[name], kind, *rest)}")
+    except (ValueError, OSError) as error:
+        print(f"{error}\n\n{__doc__}", file=sys.stderr)
+        return 2
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

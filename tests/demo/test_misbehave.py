@@ -1,0 +1,94 @@
+"""The switch that makes a host misbehave: what it writes, and what then happens over a real sshd."""
+
+import os
+import subprocess
+import time
+
+import pytest
+
+from demo import misbehave
+from demo.service import definition
+from microservice import execution
+from microservice.models import Step
+from tests.microservice.test_execution import until
+from tests.microservice.world import CHECK, START, STOP, World
+
+at = definition._may_misbehave
+
+
+@pytest.fixture
+def here(transactional_db, sshds):
+    commands = {"start": START, "stop": STOP, "check": CHECK, "pre": "true", "post": "true"}
+    world = World(
+        sshds(1), name=definition.NAME, **{f"{name}_command": at(name) + text for name, text in commands.items()}
+    )
+    yield world
+    execution.ledger().close()
+    execution.ledger.cache_clear()
+
+
+def run(deployment):
+    while execution.work():
+        pass
+    deployment.refresh_from_db()
+    return deployment.operations.get()
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("step", misbehave.STEPS)
+def test_a_step_that_is_told_to_fail_fails_and_the_old_version_is_back(here, step):
+    run(here.install(wait=False))
+    misbehave.misbehave(here.hosts[0].root, "fail", step)
+    here.service.check_timeout = 1
+    here.service.save()
+    operation = run(here.go("upgrade", 0, 1, wait=False))
+    assert (operation.status, operation.error_step) == ("undone", step)
+    assert "told to fail" in operation.error
+    here.agrees(0)
+    misbehave.misbehave(here.hosts[0].root, "heal")
+    assert run(here.go("upgrade", 0, 1, wait=False)).status == "succeeded"
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_line_that_drops_changes_nothing(here, worker):
+    worker()
+    here.install()
+    here.service.pre_command = "sleep 3"
+    here.service.save()
+    deployment = here.go("upgrade", 0, 1, wait=False)
+    until(lambda: Step.objects.filter(name="pre", status="running").exists(), 20)
+    assert "0 connections" not in misbehave.misbehave(here.hosts[0].root, "drop", "1", here.hosts[0].folder)
+    assert here.ended(deployment).status == "succeeded"
+    here.agrees(1)
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can make a disk small enough to fill it")
+def test_a_full_disk_is_a_named_error_and_the_old_version_runs(here):
+    run(here.install(wait=False))
+    try:
+        assert "full" in misbehave.misbehave(here.hosts[0].root, "full")
+        operation = run(here.go("upgrade", 0, 1, wait=False))
+        assert operation.status == "undone" and "disk" in operation.error
+        here.agrees(0)
+    finally:
+        misbehave.misbehave(here.hosts[0].root, "heal")
+    assert run(here.go("upgrade", 0, 1, wait=False)).status == "succeeded"
+
+
+@pytest.mark.parametrize("words", [[], ["node9"], ["node1", "explode"], ["node1", "fail"], ["node1", "hang", "lunch"]])
+def test_nonsense_is_answered_with_what_there_is(words, tmp_path, monkeypatch, capsys):
+    (tmp_path / "demo.json").write_text('{"hosts": [{"hostname": "node1", "root": "%s"}]}' % tmp_path)
+    monkeypatch.setenv("VAR", str(tmp_path))
+    assert misbehave.main(words) == 2
+    assert "python -m demo.misbehave" in capsys.readouterr().err
+
+
+def test_a_hang_spares_the_version_that_runs():
+    text = misbehave.script("hang", "start", "1.0")
+    tried = subprocess.run(["sh", "-c", "at=start VERSION=1.0\n" + text + "echo on"], capture_output=True, text=True)
+    assert tried.stdout == "on\n"
+    began = time.monotonic()
+    with pytest.raises(subprocess.TimeoutExpired):
+        subprocess.run(["timeout", "5", "sh", "-c", "at=start VERSION=2.0\n" + text], timeout=0.5, capture_output=True)
+    assert time.monotonic() - began < 4
