@@ -74,7 +74,8 @@ def change_version(request: HttpRequest, service: str, id: schemas.PathId, body:
 PACKAGE = {
     "requestBody": {
         "required": True,
-        "content": {"application/gzip": {"schema": {"type": "string", "format": "binary"}}},
+        "content": {kind: {"schema": {"type": "string", "format": "binary"}}
+                    for kind in ("application/gzip", "application/octet-stream")},
     },
     "parameters": [{"name": "Content-Digest", "in": "header", "schema": {"type": "string"},
                     "description": "sha-256=:base64: (RFC 9530); verified where it is given"}],

@@ -11,7 +11,7 @@ from tests.microservice import fleet
 pytestmark = pytest.mark.django_db(transaction=True)
 
 CHECKS = ("not_a_server_error", "status_code_conformance", "content_type_conformance", "response_schema_conformance")
-SECONDS = 45
+SECONDS = 30
 
 
 @pytest.fixture

@@ -1,0 +1,245 @@
+"""The commands. Each reads its arguments, asks the API and prints what it answered."""
+import base64
+import hashlib
+import os
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import click
+from click.shell_completion import get_completion_class
+
+from . import waiting
+from .client import printable
+from .context import Context, quoted
+from .exits import Ended, Exit
+
+waits = (
+    click.option("--wait/--no-wait", default=True, show_default=True, help="Come back when it has ended."),
+    click.option("--timeout", type=click.FloatRange(0), default=0, help="Seconds to wait at most; 0: no limit."),
+)
+
+
+def may_wait(command: Callable) -> Callable:
+    for option in reversed(waits):
+        command = option(command)
+    return command
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.option("--url", envvar="DEPLOYCTL_URL", default="http://127.0.0.1:8000", show_default=True,
+              help="Where the server is. [DEPLOYCTL_URL]")
+@click.option("--token-file", type=click.Path(exists=True, dir_okay=False, path_type=Path),
+              help="A file with the token, instead of DEPLOYCTL_TOKEN.")
+@click.option("--json", "as_json", is_flag=True, help="Print what the API answered as JSON.")
+@click.pass_context
+def main(ctx: click.Context, url: str, token_file: Path | None, as_json: bool) -> None:
+    """Publish versions, and carry hosts from one to another and back.
+
+    The token is read from DEPLOYCTL_TOKEN, so that it stands in no list of processes.
+
+    Exit status: 0 it ended well, 1 badly, 2 wrong use, 3 time is up, 4 something is in the way.
+    """
+    token = token_file.read_text().strip() if token_file else os.environ.get("DEPLOYCTL_TOKEN", "").strip()
+    ctx.obj = Context(url, token, as_json)
+
+
+# --- versions ---------------------------------------------------------------------------------------------------------
+
+
+@main.group()
+def versions() -> None:
+    """Versions of a service."""
+
+
+@versions.command("publish")
+@click.argument("service")
+@click.argument("version")
+@click.argument("package", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.option("--ref", default="master", show_default=True, help="The branch it was built from.")
+@click.option("--description", default="", help="What is new.")
+@click.pass_obj
+def publish(context: Context, service: str, version: str, package: Path, ref: str, description: str) -> None:
+    """Makes VERSION of SERVICE from PACKAGE, a .tar.gz. The same again changes nothing."""
+    path = f"/services/{quoted(service)}/versions/"
+    with package.open("rb") as file:
+        digest = base64.b64encode(hashlib.file_digest(file, "sha256").digest()).decode()
+    made = context.client.post(path, {"version": version, "ref": ref, "description": description})
+    done = context.client.put_file(f"{path}{made['id']}/package", package, digest)
+    context.show(done, f"{service} {done['version']} is published: id {done['id']}, {done['size']} bytes")
+
+
+@versions.command("list")
+@click.argument("service")
+@click.pass_obj
+def list_versions(context: Context, service: str) -> None:
+    """The newest versions of SERVICE."""
+    rows = context.client.get(f"/services/{quoted(service)}/versions/")["data"]
+    context.show(rows, "\n".join(
+        f"{row['id']:>6}  {row['version']:48}  {'bad' if row['bad'] else row['status_str']:9}  {row['instances']} hosts"
+        for row in rows))
+
+
+# --- what changes hosts -----------------------------------------------------------------------------------------------
+
+
+@main.command()
+@click.argument("service")
+@click.argument("version")
+@click.option("--host", "hosts", multiple=True, required=True, help="A host's name or id; may be given often.")
+@click.option("--port", type=click.IntRange(0, 65535), default=0)
+@click.option("--tag", default="")
+@may_wait
+@click.pass_obj
+def deploy(context: Context, service: str, version: str, hosts: tuple[str, ...], port: int, tag: str, wait: bool,
+           timeout: float) -> None:
+    """Installs VERSION of SERVICE on hosts that do not have it yet."""
+    number = context.version(service, version)["id"]
+    body = {"host": [context.host(host) for host in hosts], "port": port, "tag": tag}
+    made = context.client.post(f"/services/{quoted(service)}/versions/{number}/install", body)
+    context.follow([made], wait, timeout)
+
+
+main.add_command(deploy, "install")
+
+
+@main.command()
+@click.argument("service")
+@click.argument("version")
+@click.option("--from", "from_version", help="Only instances of this version. Otherwise every older one.")
+@click.option("--host", default="all", show_default=True, help="all, or ids of instances: 1,2,3.")
+@may_wait
+@click.pass_obj
+def upgrade(context: Context, service: str, version: str, from_version: str | None, host: str, wait: bool,
+            timeout: float) -> None:
+    """Carries the instances of SERVICE to VERSION, a newer one."""
+    context.follow(_between(context, "upgrade", service, version, from_version, host), wait, timeout)
+
+
+@main.command()
+@click.argument("what")
+@click.argument("version", required=False)
+@click.option("--from", "from_version", help="Only instances of this version. Otherwise every newer one.")
+@click.option("--host", default="all", show_default=True, help="all, or ids of instances: 1,2,3.")
+@may_wait
+@click.pass_obj
+def revert(context: Context, what: str, version: str | None, from_version: str | None, host: str, wait: bool,
+           timeout: float) -> None:
+    """Goes back: `revert SERVICE VERSION` to an older one, `revert DEPLOYMENT` to where a deployment came from."""
+    if version is not None:
+        return context.follow(_between(context, "revert", what, version, from_version, host), wait, timeout)
+    return context.follow([context.client.post(f"/deployments/{_number(what)}/revert")], wait, timeout)
+
+
+def _between(context: Context, action: str, service: str, version: str, old: str | None, host: str) -> list[dict]:
+    """One deployment for each version that runs now and that `action` leads away from."""
+    dest = context.version(service, version)
+    if old:
+        starts = [context.version(service, old)["id"]]
+    else:
+        rows = context.client.all(f"/services/{quoted(service)}/instances/")
+        named = {int(one) for one in host.split(",") if one.strip().isdigit()}
+        running = {row["version_id"] for row in rows if row["version_id"] and (not named or row["id"] in named)}
+        starts = sorted(one for one in running if (one < dest["id"] if action == "upgrade" else one > dest["id"]))
+    if not starts:
+        raise Ended(f"Nothing to {action}: no instance of {service} runs another version that {version} is "
+                    f"{'newer' if action == 'upgrade' else 'older'} than.", Exit.CONFLICT)
+    body = {"dest_version": dest["id"], "host": host}
+    if len(starts) > 1 and host != "all":
+        raise Ended("These instances run several versions: name one with --from.", Exit.WRONG_USE)
+    return [context.client.post(f"/services/{quoted(service)}/versions/{one}/{action}", body) for one in starts]
+
+
+@main.command()
+@click.argument("deployment", type=click.IntRange(1))
+@may_wait
+@click.pass_obj
+def retry(context: Context, deployment: int, wait: bool, timeout: float) -> None:
+    """Repeats exactly what went wrong in DEPLOYMENT."""
+    context.follow([context.client.post(f"/deployments/{deployment}/retry")], wait, timeout)
+
+
+@main.command()
+@click.argument("deployment", type=click.IntRange(1))
+@click.pass_obj
+def cancel(context: Context, deployment: int) -> None:
+    """Stops DEPLOYMENT: nothing more starts, and what runs is undone."""
+    context.follow([context.client.post(f"/deployments/{deployment}/cancel")], False, 0)
+
+
+# --- looking ----------------------------------------------------------------------------------------------------------
+
+
+@main.command()
+@click.argument("what")
+@click.option("--wait/--no-wait", default=False, show_default=True, help="Come back when it has ended.")
+@click.option("--timeout", type=click.FloatRange(0), default=0, help="Seconds to wait at most; 0: no limit.")
+@click.pass_obj
+def status(context: Context, what: str, wait: bool, timeout: float) -> None:
+    """How far a deployment is (its number), or what runs where (a service's name)."""
+    if what.isascii() and what.isdigit():
+        one = context.client.get(f"/deployments/{what}")
+        context.follow([one], wait or one["status"] in waiting.ENDED, timeout)
+        return
+    rows = context.client.all(f"/services/{quoted(what)}/instances/")
+    context.show(rows, "\n".join(
+        f"{row['id']:>6}  {row['host']:32}  {row['version'] or '-':48}  {row['status_str']}"
+        + (f"  locked by {row['locked_by']}" if row["locked"] else "") for row in rows))
+
+
+@main.command()
+@click.argument("deployment", type=click.IntRange(1))
+@click.option("-f", "--follow", is_flag=True, help="Go on until the deployment has ended.")
+@click.pass_obj
+def logs(context: Context, deployment: int, follow: bool) -> None:
+    """What the commands of DEPLOYMENT print on its hosts."""
+    read: dict[int, int] = {}
+    while True:
+        ended = context.client.get(f"/deployments/{deployment}")["status"] in waiting.ENDED
+        for row in context.client.all(f"/deployments/{deployment}/operations/"):
+            _print_new(context, row, read)
+        if ended or not follow:
+            return
+        time.sleep(0.5)
+
+
+def _print_new(context: Context, row: dict, read: dict[int, int]) -> None:
+    while True:
+        start = read.get(row["id"], 0)
+        answer = context.client.ask("GET", f"/operations/{row['id']}/log", query={"offset": str(start)})
+        read[row["id"]] = int(answer.headers.get("X-Next-Offset", start + len(answer.raw)))
+        for text in answer.raw.decode("utf-8", "replace").splitlines():
+            click.echo(f"{printable(row['host'])} | {printable(text)}")
+        if not answer.raw:
+            return
+
+
+@main.group()
+def hosts() -> None:
+    """Hosts."""
+
+
+@hosts.command("check")
+@click.argument("host")
+@click.pass_obj
+def check_host(context: Context, host: str) -> None:
+    """Connects to HOST (a name or an id), and tells what was found."""
+    found = context.client.post(f"/hosts/{context.host(host)}/check")
+    context.show(found, "\n".join(f"{name}: {value}" for name, value in found.items() if value not in (None, "", [])))
+    if not found.get("reachable") or found.get("error"):
+        raise SystemExit(int(Exit.BADLY))
+
+
+@main.command()
+@click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
+def completion(shell: str) -> None:
+    """Prints what makes SHELL complete this command: eval "$(deployctl completion bash)"."""
+    kind = get_completion_class(shell)
+    assert kind is not None
+    click.echo(kind(main, {}, "deployctl", "_DEPLOYCTL_COMPLETE").source())
+
+
+def _number(text: str) -> int:
+    if not (text.isascii() and text.isdigit()):
+        raise Ended(f"{text!r} is no deployment's number; to revert a service, name the version too.", Exit.WRONG_USE)
+    return int(text)

@@ -1,0 +1,64 @@
+"""What every command has: the client, how to print, and names turned into ids."""
+import json
+from typing import Any
+from urllib.parse import quote
+
+import click
+
+from . import waiting
+from .client import Client, printable
+from .exits import Ended, Exit
+
+
+class Context:
+    """Made from the options before a command runs; the client is made by its first use, so that --help needs no token."""
+
+    def __init__(self, url: str, token: str, as_json: bool):
+        self.url, self.token, self.as_json = url, token, as_json
+        self._client: Client | None = None
+
+    @property
+    def client(self) -> Client:
+        if self._client is None:
+            if not self.token:
+                raise Ended("There is no token: set DEPLOYCTL_TOKEN, or name a file with --token-file.", Exit.WRONG_USE)
+            self._client = Client(self.url, self.token)
+        return self._client
+
+    def show(self, data: Any, text: str) -> None:
+        """`data` with --json, else `text`."""
+        click.echo(json.dumps(data, ensure_ascii=False) if self.as_json else printable(text))
+
+    def version(self, service: str, which: str) -> dict:
+        """A version by its id or its name; a name that is all digits is tried as a name first."""
+        found = [row for row in self.client.all(f"/services/{quoted(service)}/versions/") if row["version"] == which]
+        if not found and which.isascii() and which.isdigit():
+            return self.client.get(f"/services/{quoted(service)}/versions/{which}")
+        if not found:
+            raise Ended(f"{service} has no version {which}.", Exit.WRONG_USE)
+        return found[0]
+
+    def host(self, which: str) -> int:
+        """A host's id by its id or its name."""
+        if which.isascii() and which.isdigit():
+            return int(which)
+        found = [row for row in self.client.all("/hosts/", hostname=which) if row["hostname"] == which]
+        if not found:
+            raise Ended(f"There is no host {which}.", Exit.WRONG_USE)
+        return found[0]["id"]
+
+    def follow(self, deployments: list[dict], wait: bool, timeout: float) -> None:
+        """Prints deployments, waits for their end where asked to, and ends the command as they ended."""
+        if wait:
+            deployments = waiting.until_ended(self.client, deployments, timeout, quiet=self.as_json)
+        text = [waiting.line(one) for one in deployments]
+        bad = [one for one in deployments if one["status"] in ("failed", "cancelled")] if wait else []
+        for one in bad if not self.as_json else ():
+            text += waiting.failures(self.client, one)
+        self.show(deployments[0] if len(deployments) == 1 else deployments, "\n".join(text))
+        if bad:
+            raise SystemExit(int(Exit.BADLY))
+
+
+def quoted(name: str) -> str:
+    return quote(name, safe="")

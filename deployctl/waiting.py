@@ -1,0 +1,48 @@
+"""Following deployments to their end."""
+import time
+from collections.abc import Iterable
+
+import click
+
+from .client import Client, printable
+from .exits import Ended, Exit
+
+ENDED = frozenset({"succeeded", "failed", "cancelled"})
+LONGEST_ASK = 30  # seconds that the server holds one request
+
+
+def line(deployment: dict) -> str:
+    counts = ", ".join(f"{number} {name}" for name, number in deployment["counts"].items() if number)
+    went = " → ".join(filter(None, (deployment.get("from_version_str"), deployment.get("dest_version_str"))))
+    return printable(f"deployment {deployment['id']}  {deployment['service']}  {deployment['action']}  {went}  "
+                     f"{deployment['status']}  ({counts or 'nothing to do'})")
+
+
+def until_ended(client: Client, deployments: Iterable[dict], timeout: float, quiet: bool) -> list[dict]:
+    """The deployments as they ended. Raises Ended with TIME_IS_UP where they do not within `timeout` seconds (0: none)."""
+    deadline = time.monotonic() + timeout if timeout else float("inf")
+    ended = []
+    for deployment in deployments:
+        shown = ""
+        while deployment["status"] not in ENDED:
+            left = deadline - time.monotonic()
+            if left <= 0:
+                raise Ended(f"Time is up: {line(deployment)}. It goes on.", Exit.TIME_IS_UP)
+            wait = max(1, min(LONGEST_ASK, int(left)))
+            if left < 1:
+                time.sleep(max(0.0, left))
+                wait = 0
+            deployment = client.get(f"/deployments/{deployment['id']}", wait=wait or None, timeout=wait + 30)
+            if line(deployment) != shown and not quiet:
+                shown = line(deployment)
+                click.echo(shown, err=True)
+        ended.append(deployment)
+    return ended
+
+
+def failures(client: Client, deployment: dict) -> list[str]:
+    """One line for each instance where it did not go well."""
+    rows = client.all(f"/deployments/{deployment['id']}/operations/")
+    return [printable(f"  {row['host']}: {row['status']}: {row['error'] or 'no reason given'}"
+                      + (f" (step {row['error_step']})" if row["error_step"] else ""))
+            for row in rows if row["status"] not in ("succeeded", "pending", "queued", "running")]

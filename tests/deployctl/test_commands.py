@@ -1,0 +1,180 @@
+"""deployctl as a process against the real web server: what it prints, how it ends, and what it asks for."""
+import http.server
+import json
+import os
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import pytest
+from django.contrib.auth import get_user_model
+
+from access.tokens import make_token
+from microservice.models import Deployment, MicroServiceVersion
+from microservice.status import BuildStatus, DeploymentStatus, OperationStatus
+from tests.lab.web import Web
+from tests.microservice import fleet
+from tests.microservice.api.archives import GOOD
+
+ROOT = Path(__file__).resolve().parents[2]
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+@pytest.fixture
+def web(environment, tmp_path, settings):
+    store = tmp_path / "store"
+    settings.STORAGES = {**settings.STORAGES, "default": {
+        "BACKEND": "django.core.files.storage.FileSystemStorage", "OPTIONS": {"location": store}}}
+    with Web({**environment, "PACKAGE_ROOT": str(store)}, tmp_path / "web.log") as server:
+        yield server
+
+
+def token() -> str:
+    user = get_user_model().objects.create(username="ann", is_superuser=True)
+    return make_token(user, "ci", ["read", "publish", "deploy", "admin"])[1]
+
+
+@pytest.fixture
+def ctl(web):
+    secret = token()
+
+    def run(*words: str, **more: str) -> subprocess.CompletedProcess:
+        known = {"PATH": os.environ["PATH"], "DEPLOYCTL_URL": web.url, "DEPLOYCTL_TOKEN": secret, **more}
+        return subprocess.run([sys.executable, "-m", "deployctl", *words], cwd=ROOT, env=known, text=True,
+                              capture_output=True, timeout=100)
+
+    return run
+
+
+def test_a_version_is_published_and_the_same_again_changes_nothing(ctl, tmp_path):
+    fleet.service("shop")
+    package = tmp_path / "shop.tar.gz"
+    package.write_bytes(GOOD)
+    for _ in range(2):
+        done = ctl("--json", "versions", "publish", "shop", "1.0", str(package), "--ref", "main")
+        assert done.returncode == 0, done.stderr
+        assert json.loads(done.stdout)["size"] == len(GOOD)
+    row = MicroServiceVersion.objects.get()
+    assert (row.status, row.ref) == (BuildStatus.SUCCESS, "main")
+    package.write_bytes(GOOD[:-9])
+    refused = ctl("versions", "publish", "shop", "1.0", str(package), "--ref", "main")
+    assert refused.returncode in (2, 4)
+    assert "Hint: " in refused.stderr
+    assert "1.0" in ctl("versions", "list", "shop").stdout
+
+
+def test_how_a_command_ends(ctl):
+    assert ctl("upgrade").returncode == 2
+    assert ctl("nonsense").returncode == 2
+    missing = ctl("status", "shop")
+    assert (missing.returncode, "404 not_found" in missing.stderr) == (2, True)
+    assert ctl("status", "1", DEPLOYCTL_TOKEN="wrong").returncode == 2
+    none = ctl("status", "1", DEPLOYCTL_TOKEN="")
+    assert (none.returncode, "DEPLOYCTL_TOKEN" in none.stderr) == (2, True)
+    deployment = fleet.running()
+    late = ctl("status", str(deployment.pk), "--wait", "--timeout", "1")
+    assert (late.returncode, "Time is up" in late.stderr) == (3, True)
+    locked = ctl("retry", str(deployment.pk))
+    assert (locked.returncode, "409 deployment_open" in locked.stderr) == (4, True)
+    Deployment.objects.update(status=DeploymentStatus.FAILED)
+    deployment.operations.update(status=OperationStatus.FAILED, error="no \x1b[31mspace")
+    ended = ctl("status", str(deployment.pk))
+    assert ended.returncode == 1
+    assert "no [31mspace" in ended.stdout
+    Deployment.objects.update(status=DeploymentStatus.SUCCEEDED)
+    assert ctl("status", str(deployment.pk)).returncode == 0
+
+
+def test_what_runs_where(ctl):
+    fleet.running(2)
+    done = ctl("status", "shop")
+    assert (done.returncode, len(done.stdout.splitlines())) == (0, 2), done.stderr
+    assert len(json.loads(ctl("--json", "status", "shop").stdout)) == 2
+
+
+def test_nothing_to_upgrade_is_a_conflict(ctl):
+    version = fleet.versions(fleet.service("shop"), 1)[0]
+    fleet.instances(version, fleet.hosts(1))
+    done = ctl("upgrade", "shop", "1.0")
+    assert (done.returncode, "Nothing to upgrade" in done.stderr) == (4, True)
+
+
+def test_the_output_of_a_deployment(ctl):
+    deployment = fleet.running()
+    fleet.output(deployment.operations.get(), b"stopping\n", b"starting \x1b]0;x\x07\n")
+    Deployment.objects.update(status=DeploymentStatus.SUCCEEDED)
+    done = ctl("logs", str(deployment.pk), "-f")
+    assert done.returncode == 0, done.stderr
+    assert [line.partition("| ")[2] for line in done.stdout.splitlines()] == ["stopping", "starting ]0;x"]
+
+
+def test_a_host_that_is_not_there_is_told(ctl):
+    fleet.hosts(1)
+    done = ctl("hosts", "check", "nowhere")
+    assert (done.returncode, "no host nowhere" in done.stderr) == (2, True)
+
+
+def test_cancelling(ctl):
+    deployment = fleet.running()
+    done = ctl("--json", "cancel", str(deployment.pk))
+    assert (done.returncode, json.loads(done.stdout)["status"]) == (0, "cancelling"), done.stderr
+
+
+# --- without a server -------------------------------------------------------------------------------------------------
+
+
+def alone(*words: str, **more: str) -> subprocess.CompletedProcess:
+    known = {"PATH": os.environ["PATH"], **more}
+    return subprocess.run([sys.executable, "-m", "deployctl", *words], cwd=ROOT, env=known, text=True,
+                          capture_output=True, timeout=60)
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_shells_learn_to_complete_it(shell):
+    done = alone("completion", shell)
+    assert (done.returncode, "_DEPLOYCTL_COMPLETE" in done.stdout) == (0, True), done.stderr
+
+
+def test_it_needs_no_django():
+    code = "import deployctl.commands, sys; sys.exit(any(name.split('.')[0] == 'django' for name in sys.modules))"
+    assert subprocess.run([sys.executable, "-c", code], cwd=ROOT).returncode == 0
+
+
+def test_a_server_that_is_not_there_is_a_bad_end():
+    done = alone("status", "1", DEPLOYCTL_URL="http://127.0.0.1:1", DEPLOYCTL_TOKEN="x")
+    assert (done.returncode, "does not answer" in done.stderr) == (1, True)
+
+
+def test_an_answer_that_was_lost_is_asked_for_again_with_the_same_key():
+    keys: list[str] = []
+
+    class Forgetful(http.server.BaseHTTPRequestHandler):
+        def do_POST(self):
+            keys.append(self.headers["Idempotency-Key"])
+            if len(keys) < 3:
+                self.close_connection = True
+                self.connection.close()
+                return
+            answer = {"id": 1, "service": "shop", "action": "retry", "status": "queued", "counts": {}}
+            body = json.dumps(answer).encode()
+            self.send_response(202)
+            self.send_header("Content-Type", "application/json")
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *_):
+            pass
+
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Forgetful)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    try:
+        url = f"http://127.0.0.1:{server.server_port}"
+        done = alone("retry", "1", "--no-wait", DEPLOYCTL_URL=url, DEPLOYCTL_TOKEN="x")
+    finally:
+        server.shutdown()
+        server.server_close()
+    assert done.returncode == 0, done.stderr
+    assert len(keys) == 3
+    assert len(set(keys)) == 1

@@ -1,0 +1,43 @@
+"""deployctl against everything: the web server, a worker and a real host."""
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from django.contrib.auth import get_user_model
+
+from access.tokens import make_token
+from tests.lab.web import Web
+from tests.microservice.world import World, package
+
+ROOT = Path(__file__).resolve().parents[2]
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+def test_a_version_travels_to_a_host_and_back(environment, sshds, worker, tmp_path):
+    world = World(sshds(1), versions=1)
+    user = get_user_model().objects.create(username="ann", is_superuser=True)
+    secret = make_token(user, "ci", ["read", "publish", "deploy", "admin"])[1]
+    with Web(environment, tmp_path / "web.log") as web:
+        def ctl(*words: str) -> str:
+            known = {"PATH": os.environ["PATH"], "DEPLOYCTL_URL": web.url, "DEPLOYCTL_TOKEN": secret}
+            done = subprocess.run([sys.executable, "-m", "deployctl", *words], cwd=ROOT, env=known, text=True,
+                                  capture_output=True, timeout=100)
+            assert done.returncode == 0, done.stdout + done.stderr
+            return done.stdout
+
+        worker()
+        assert "reachable: True" in ctl("hosts", "check", "h0")
+        assert "succeeded" in ctl("install", "shop", "1.0", "--host", "h0", "--timeout", "60")
+        world.agrees(0)
+        archive = tmp_path / "2.tar.gz"
+        archive.write_bytes(package({"VERSION": "2.0"}))
+        number = json.loads(ctl("--json", "versions", "publish", "shop", "2.0", str(archive)))["id"]
+        world.versions.append(world.service.versions.get(pk=number))
+        upgraded = json.loads(ctl("--json", "upgrade", "shop", "2.0", "--timeout", "60"))
+        world.agrees(1)
+        ctl("logs", str(upgraded["id"]), "-f")
+        ctl("revert", str(upgraded["id"]), "--timeout", "60")
+        world.agrees(0)
