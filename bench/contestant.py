@@ -12,6 +12,7 @@ import json
 import os
 import socket
 import sys
+import time
 
 SERVICE = "app"
 ENDED = ("succeeded", "failed", "cancelled")
@@ -79,7 +80,12 @@ def go(api: Api, action: str, addresses: set[str], number: int) -> None:
 
 
 def main(hosts: str, package: str, version: str) -> None:
-    with open(os.environ.get("BENCH_API", "/tmp/deploy-bench/product.json")) as file:
+    way_in = os.environ.get("BENCH_API", "/tmp/deploy-bench/product.json")
+    for _ in range(600):  # the product may still be starting
+        if os.path.exists(way_in):
+            break
+        time.sleep(0.1)
+    with open(way_in) as file:
         where = json.load(file)
     with open(hosts) as file:
         addresses = set(file.read().split())

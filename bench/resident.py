@@ -35,6 +35,8 @@ def main() -> None:
         "username": "root",
         "host_key": " ".join((keys / "hostkey.pub").read_text().split()[:2]),
     }
+    way_in = Path(given("BENCH_API") or LAB / "product.json")
+    way_in.unlink(missing_ok=True)
     try:
         product.start()
         product.fill(
@@ -43,9 +45,10 @@ def main() -> None:
             ssh,
             (keys / "id_ed25519").read_text(),
         )
-        shutil.copy(product.api, given("BENCH_API") or LAB / "product.json")
+        product.api.replace(way_in)
         over.wait()
     finally:
+        way_in.unlink(missing_ok=True)
         product.stop()
 
 
