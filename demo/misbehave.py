@@ -35,7 +35,7 @@ def script(kind: str, step: str, spared: str) -> str:
 
 
 def misbehave(root: Path, kind: str, step: str = "", folder: Path | None = None) -> str:
-    """Does it to the host whose base path is `root`. Returns what was done, in words. Raises ValueError for nonsense."""
+    """Does it to the host whose base path is `root`. Returns what was done. Raises ValueError for nonsense."""
     service = root / definition.NAME
     switch = service / "shared" / "misbehave"
     if kind in ("fail", "hang"):
