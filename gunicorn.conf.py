@@ -21,5 +21,14 @@ control_socket_disable = True  # nothing here needs it, and it would be shared b
 accesslog = env.text("ACCESS_LOG") or None  # "-" is standard output
 errorlog = "-"
 loglevel = env.text("LOG_LEVEL", "INFO").lower()
+
+
+def on_starting(server):
+    """Reads the settings once before any worker is started: a bad one stops the start, instead of every worker's."""
+    import deployer.settings  # noqa: F401
+
+    del sys.modules["deployer.settings"]  # workers read their own, so that a reload brings new code with it
+
+
 if Path("/dev/shm").is_dir():  # noqa: S108 - the heartbeat file: on a disk it stalls the worker while the disk is slow
     worker_tmp_dir = "/dev/shm"  # noqa: S108

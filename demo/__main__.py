@@ -106,7 +106,7 @@ def _make_people(supervisor: Supervisor, place: Place, environment: Environment)
     return token
 
 
-def _wait_for_answer(supervisor: Supervisor, url: str, what: str, seconds: float = 40) -> None:
+def _wait_for_answer(supervisor: Supervisor, url: str, what: str, seconds: float = 90) -> None:
     """Returns once `url` answers with 200. 503 means not yet; any other refusal is the end."""
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline and not supervisor.stopping.is_set():

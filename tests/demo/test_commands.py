@@ -1,0 +1,212 @@
+"""The parts without the demo: their ordinary commands, set up by the environment, as README says."""
+import json
+import os
+import secrets
+import shutil
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from cryptography.fernet import Fernet
+
+from demo import parts
+from demo.client import OPENER, Client
+from tests import test_docs
+from tests.lab import processes
+from tests.lab.broker import Broker
+from tests.lab.network import free_port, wait_until
+from tests.lab.sshd import Sshd
+from tests.lab.web import Web
+from tests.lab.worker import Process, Worker
+
+ROOT = Path(__file__).resolve().parents[2]
+PROGRAMS = Path(sys.executable).parent  # where pip put gunicorn and celery
+
+pytestmark = [pytest.mark.demo, pytest.mark.timeout(240)]
+
+
+def plain(var: Path, **more: str) -> dict[str, str]:
+    """An environment with nothing in it but what README asks for."""
+    kept = {name: os.environ[name] for name in ("HOME", "LANG") if name in os.environ}
+    return kept | {
+        "PATH": f"{PROGRAMS}{os.pathsep}{os.environ['PATH']}",
+        "VAR": str(var),
+        "SECRET_KEY": secrets.token_urlsafe(40),
+        "FIELD_KEYS": Fernet.generate_key().decode(),
+        **more,
+    }
+
+
+def run(command: str, environment: dict[str, str], timeout: float = 60) -> subprocess.CompletedProcess:
+    """Runs one command of README's. One that does not end in time is ended with all that it started."""
+    process = subprocess.Popen(
+        ["sh", "-c", command], cwd=ROOT, env=environment, text=True, start_new_session=True,
+        stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+    )
+    try:
+        output, errors = process.communicate(timeout=timeout)
+    except subprocess.TimeoutExpired:
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+        raise
+    return subprocess.CompletedProcess(command, process.returncode, output, errors)
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    """The environment of an installation with its tables, its static files and its first person."""
+    environment = plain(tmp_path_factory.mktemp("installation") / "var")
+    for command in ("python manage.py migrate", "python manage.py collectstatic --noinput"):
+        done = run(command, environment)
+        assert done.returncode == 0, done.stderr
+    first = {"DJANGO_SUPERUSER_USERNAME": "first", "DJANGO_SUPERUSER_PASSWORD": "a-long-one-17", "DJANGO_SUPERUSER_EMAIL": ""}
+    done = run("python manage.py createsuperuser --noinput", environment | first)
+    assert done.returncode == 0, done.stderr
+    return environment
+
+
+@pytest.fixture
+def installation(made, short_tmp):
+    """`installation.web` and a worker, on a broker of their own; `installation.environment` is theirs."""
+    with Broker(short_tmp / "b") as broker:
+        environment = made | {"BROKER_URL": broker.url, "SWEEP_EVERY": "1"}
+        with Web(environment, short_tmp / "web.log") as web, Worker(environment, short_tmp / "worker.log"):
+            web.environment = environment
+            yield web
+
+
+@pytest.mark.parametrize("command", ["gunicorn -c gunicorn.conf.py deployer.wsgi --check-config", "python manage.py check"])
+def test_the_configuration_can_be_checked_without_starting_anything(made, command):
+    done = run(command, made)
+    assert done.returncode == 0, done.stderr
+
+
+def test_the_token_command_prints_a_token_that_works(installation):
+    done = run("python manage.py token pipeline --scopes read,publish,deploy", installation.environment)
+    assert done.returncode == 0, done.stderr
+    [token] = done.stdout.split()
+    client = Client(installation.url, token)
+    assert client.get("services/")["data"] == []
+    OPENER.open(f"{installation.url}/healthz", timeout=5).close()
+
+
+def test_a_key_for_the_fields_can_be_made_before_there_are_any_settings(tmp_path):
+    done = run("python manage.py field_key", plain(tmp_path, FIELD_KEYS="", SECRET_KEY=""))
+    assert done.returncode == 0, done.stderr
+    Fernet(done.stdout.strip())
+
+
+@pytest.mark.parametrize(
+    ("change", "names"),
+    [
+        ({"SECRET_KEY": ""}, "SECRET_KEY"),
+        ({"SECRET_KEY": "short"}, "SECRET_KEY"),
+        ({"FIELD_KEYS": ""}, "FIELD_KEYS"),
+        ({"FIELD_KEYS": "not-a-key"}, "FIELD_KEYS"),
+        ({"DATABASE_URL": "mysql://somewhere/x"}, "DATABASE_URL"),
+        ({"DEBUG": "perhaps"}, "DEBUG"),
+        ({"LEASE": "soon"}, "LEASE"),
+    ],
+)
+@pytest.mark.parametrize(
+    "command", ["python manage.py migrate", "gunicorn -c gunicorn.conf.py deployer.wsgi", "celery -A deployer worker"]
+)
+def test_a_setting_that_cannot_be_right_stops_the_start_with_one_clear_line(change, names, command, tmp_path):
+    environment = plain(tmp_path, PORT=str(free_port())) | change
+    done = run(command, environment, timeout=30)
+    assert done.returncode != 0
+    lines = [line for line in (done.stderr + done.stdout).splitlines() if "deployer cannot start" in line]
+    assert len(lines) == 1
+    assert names in lines[0]
+    assert "Traceback" not in done.stderr + done.stdout
+    for value in change.values():
+        if names in ("SECRET_KEY", "FIELD_KEYS") and value:
+            assert value not in done.stderr + done.stdout, "a secret is never printed, not even a bad one"
+
+
+def test_the_worker_starts_by_its_ordinary_command_and_ends_when_told(installation, tmp_path):
+    command = "exec celery -A deployer worker --loglevel INFO"  # at that level it says when it is ready
+    with Process(["sh", "-c", command], installation.environment, tmp_path / "log") as one:
+        one.wait_for(" ready.", 40)
+        one.process.terminate()
+        assert one.process.wait(15) == 0, one.log()
+
+
+def test_the_embedded_broker_runs_in_the_foreground_where_no_other_is_named(made, short_tmp):
+    environment = made | {"VAR": str(short_tmp)}
+    socket = short_tmp / "broker.sock"
+    with Process(["sh", "-c", "exec python manage.py broker"], environment, short_tmp / "log") as one:
+        probe = Broker(socket)
+        wait_until(probe.answers, 15, "the broker's answer")
+        assert socket.stat().st_mode & 0o077 == 0
+        one.process.terminate()
+        assert one.process.wait(10) == 0
+    refused = run("python manage.py broker", environment | {"BROKER_URL": "redis://127.0.0.1:1/0"})
+    assert refused.returncode != 0
+    assert "BROKER_URL is set" in refused.stderr
+
+
+def test_make_run_starts_all_of_it_from_the_environment_and_ctrl_c_ends_it(made, short_tmp):
+    environment = made | {"VAR": str(short_tmp), "PORT": str(free_port())}
+    url = f"http://127.0.0.1:{environment['PORT']}"
+    with Process([sys.executable, "-m", "demo.run"], environment, short_tmp / "log") as one:
+        one.wait_for("Running at", 120)
+
+        def ready():
+            try:
+                with OPENER.open(f"{url}/readyz", timeout=5) as answer:
+                    return json.loads(answer.read())
+            except OSError:
+                return None
+
+        assert wait_until(ready, 60, "a ready system")
+        below = processes.descendants(one.pid)
+        one.process.send_signal(signal.SIGINT)
+        assert one.process.wait(20) == 0
+        assert not [pid for pid in below if processes.alive(pid)]
+
+
+def test_make_run_does_not_make_up_secrets(tmp_path):
+    done = run("python -m demo.run", plain(tmp_path, SECRET_KEY=""), timeout=30)
+    assert done.returncode == 1
+    assert done.stderr.strip().startswith("deployer cannot start: SECRET_KEY")
+
+
+def test_the_ways_that_the_demo_starts_the_parts_are_the_ordinary_ones():
+    assert parts.WEB[1:] == ["-m", "gunicorn", "-c", "gunicorn.conf.py", "deployer.wsgi"]
+    assert parts.WORKER[1:6] == ["-m", "celery", "-A", "deployer", "worker"]
+
+
+def test_the_readmes_five_minutes_lead_to_a_service_of_ones_own(installation, tmp_path):
+    """README's commands, word for word; only the places where it says "put yours here" are filled in."""
+    token = run("python manage.py token five --scopes admin", installation.environment).stdout.strip()
+    port = free_port()
+    with Sshd(tmp_path / "web1") as host:
+        folder = tmp_path / "checkout"
+        shutil.copytree(ROOT / "docs", folder / "docs")
+        (folder / "deploy_key").write_text(host.client_key)
+        script = test_docs.five_minutes()
+        for placeholder, value in {
+            "http://127.0.0.1:8000": installation.url,
+            "dpl_the-token-that-was-printed": token,
+            "192.0.2.11": host.address,
+            '"port": 22,': f'"port": {host.port},',
+            '"username": "deploy"': f'"username": "{host.username}"',
+            "/srv/services": str(host.root),
+            "ssh-ed25519 AAAA-the-public-key-of-the-host": host.host_key,
+            '"port": 8080': f'"port": {port}',
+        }.items():
+            assert placeholder in script, f"README says no more {placeholder!r}"
+            script = script.replace(placeholder, value)
+        done = subprocess.run(
+            ["sh", "-eu"], input=script, cwd=folder, capture_output=True, text=True, env=installation.environment, timeout=90
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+        last = json.loads(done.stdout.strip().splitlines()[-1])
+        assert last["status"] == "succeeded", done.stdout
+        asked = subprocess.run(
+            [host.root / "shop" / "current" / "ask", str(port)], capture_output=True, text=True, env=installation.environment
+        )
+        assert asked.stdout.strip() == "20260101120000-master-1a2b3c4", asked.stderr

@@ -1,0 +1,132 @@
+"""README and CONTRIBUTING are right: each command in them is run here, or by the test that is named for it."""
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+PAGES = ["README.md", "CONTRIBUTING.md"]
+
+# Commands that other tests run, or that are this very test run. A command that stands nowhere fails the test below.
+RUN_BY = {
+    "make demo": "tests/demo/test_demo.py",
+    "make test": "scripts/test",
+    "make lint": "make -n, below, and .ci/run",
+    ".venv/bin/pytest tests/engine": "scripts/test",
+    ".venv/bin/pytest tests/test_imports.py -k engine": "scripts/test",
+    "TEST_DATABASE=postgresql .venv/bin/pytest -m rows tests/access": "scripts/test",
+    "python manage.py field_key": "tests/demo/test_commands.py",
+    "python manage.py migrate": "tests/demo/test_commands.py",
+    "python manage.py collectstatic --noinput": "tests/demo/test_commands.py",
+    "python manage.py createsuperuser": "tests/demo/test_commands.py",
+    "python manage.py token pipeline --scopes read,publish,deploy": "tests/demo/test_commands.py",
+    "gunicorn -c gunicorn.conf.py deployer.wsgi": "tests/demo/test_commands.py",
+    "celery -A deployer worker": "tests/demo/test_commands.py",
+    "python manage.py broker": "tests/demo/test_commands.py",
+}
+
+
+def blocks(page: str) -> list[tuple[str, str]]:
+    """The page's fenced blocks: (what stands behind the fence, text)."""
+    return re.findall(r"^```([^\n]*)\n(.*?)^```$", (ROOT / page).read_text(), re.MULTILINE | re.DOTALL)
+
+
+def shell_commands() -> list[str]:
+    found = []
+    for page in PAGES:
+        for kind, text in blocks(page):
+            if kind == "sh":
+                found += [line.strip() for line in text.splitlines() if line.strip() and not line.startswith("#")]
+    return found
+
+
+def five_minutes() -> str:
+    """README's way to a service of one's own, as one script."""
+    return "".join(text for kind, text in blocks("README.md") if kind == "sh five-minutes")
+
+
+def test_every_command_in_the_pages_is_run_by_a_test():
+    assert set(shell_commands()) == set(RUN_BY)
+
+
+@pytest.mark.parametrize("target", ["demo", "run", "test", "lint", "bench", "help"])
+def test_every_target_of_the_makefile_can_be_made(target):
+    done = subprocess.run(["make", "-n", target], cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+
+
+def test_the_settings_table_names_exactly_what_the_code_reads():
+    read = set()
+    for path in ("deployer/settings.py", "gunicorn.conf.py"):
+        read |= set(re.findall(r"env\.\w+\(\s*[\"']([A-Z_]+)[\"']", (ROOT / path).read_text()))
+    table = (ROOT / "README.md").read_text().partition("## Settings")[2].partition("\n## ")[0]
+    assert set(re.findall(r"^\| `([A-Z_]+)`", table, re.MULTILINE)) == read
+
+
+def test_every_link_in_the_pages_leads_somewhere():
+    missing = []
+    for page in PAGES:
+        for target in re.findall(r"\]\(([^)#:]+)\)", (ROOT / page).read_text()):
+            if not (ROOT / target).exists():
+                missing.append(f"{page}: {target}")
+    assert not missing
+
+
+def test_every_pinned_package_has_its_reason_in_the_readme():
+    reasons = (ROOT / "README.md").read_text().partition("## Dependencies")[2].lower()
+    for name in ("requirements.txt", "requirements-dev.txt"):
+        for line in (ROOT / name).read_text().splitlines():
+            if line and line[0] not in "#-":
+                assert "==" in line, f"{line} is not pinned"
+                package = re.split(r"[\[=]", line)[0].lower()
+                assert package in reasons, f"README does not say why {package} is needed"
+
+
+def test_the_layout_in_the_pages_exists():
+    layout = (ROOT / "CONTRIBUTING.md").read_text().partition("## Layout")[2].partition("```\n")[2].partition("```")[0]
+    top = ""
+    for line in layout.splitlines():
+        indent, words = len(line) - len(line.lstrip()), line.split()
+        for name in [word for word in words[:2] if re.fullmatch(r"[a-z_]+(\.py|/)", word)]:
+            path = ROOT / (top if indent else "") / name
+            assert path.exists(), f"{path} does not exist"
+            if not indent:
+                top = name
+
+
+def test_the_files_for_production_start_the_commands_of_the_readme():
+    web = (ROOT / "docs/production/deployer-web.service").read_text()
+    worker = (ROOT / "docs/production/deployer-worker@.service").read_text()
+    assert "gunicorn -c gunicorn.conf.py deployer.wsgi" in web
+    assert "celery -A deployer worker" in worker
+    table = (ROOT / "README.md").read_text()
+    for line in (ROOT / "docs/production/deployer.env").read_text().splitlines():
+        if line and not line.startswith("#"):
+            assert f"| `{line.partition('=')[0]}` |" in table
+
+
+def test_the_scripts_are_shell_that_can_be_read():
+    for path in [*(ROOT / "scripts").iterdir(), ROOT / ".ci" / "run"]:
+        assert subprocess.run(["sh", "-n", path]).returncode == 0, path
+
+
+def test_nothing_in_the_repository_names_a_registry_or_somebody_s_own_folder():
+    names = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True).stdout.split("\n")
+    if not any(names):
+        pytest.skip("this is no git checkout, so there is no list of what belongs to the repository")
+    here = str(ROOT)
+    wrong = []
+    for name in filter(None, names):
+        path = ROOT / name
+        if path.suffix in (".png", ".woff2", ".ico", ".mo") or not path.is_file() or path == Path(__file__):
+            continue
+        text = path.read_text(errors="replace")
+        if re.search(r"--(extra-)?index-url|--find-links", text) or (len(here) > 5 and here + "/" in text):
+            wrong.append(name)
+    assert not wrong
+
+
+def test_these_tests_run_on_a_python_that_is_supported():
+    assert sys.version_info >= (3, 11)
