@@ -1,4 +1,4 @@
-"""The HTTP API over the standard library. What is safe to send again is sent again: every POST carries a key for that."""
+"""The HTTP API over the standard library. What is safe to send again is sent again: a POST carries a key for that."""
 import http.client
 import json
 import time

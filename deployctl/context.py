@@ -11,7 +11,7 @@ from .exits import Ended, Exit
 
 
 class Context:
-    """Made from the options before a command runs; the client is made by its first use, so that --help needs no token."""
+    """Made of the options; the client is made by its first use, so that --help needs no token."""
 
     def __init__(self, url: str, token: str, as_json: bool):
         self.url, self.token, self.as_json = url, token, as_json

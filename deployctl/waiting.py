@@ -19,7 +19,7 @@ def line(deployment: dict) -> str:
 
 
 def until_ended(client: Client, deployments: Iterable[dict], timeout: float, quiet: bool) -> list[dict]:
-    """The deployments as they ended. Raises Ended with TIME_IS_UP where they do not within `timeout` seconds (0: none)."""
+    """The deployments as they ended. Raises Ended with TIME_IS_UP after `timeout` seconds (0: never)."""
     deadline = time.monotonic() + timeout if timeout else float("inf")
     ended = []
     for deployment in deployments:
