@@ -1,12 +1,18 @@
 """Who is asking: one value that views hand to whatever decides, and the one place that says what they may do."""
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+
+from access.rights import Rights
 
 SCOPES = ("read", "publish", "deploy", "admin")
 
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """Somebody who was recognised, by a session or by a token."""
+    """Somebody who was recognised, by a session or by a token.
+
+    Administrators have no `rights`: no team is in their way, and `scopes` alone decide. Anybody else has in `rights`
+    what their roles in teams let them do, and in `scopes` what they may do where nothing of a team's is concerned.
+    """
 
     name: str
     user_id: int | None = None
@@ -15,12 +21,30 @@ class Caller:
     services: frozenset[int] = frozenset()  # empty: every service
     address: str = ""
     request_id: str = ""
+    rights: Rights | None = field(default=None, compare=False, repr=False)
 
     def may(self, scope: str, service_id: int | None = None) -> bool:
         """Whether the caller has the right `scope`, for this service where one is named. admin includes all others."""
         if service_id is not None and self.services and service_id not in self.services:
             return False
+        if service_id is not None and self.rights is not None:
+            return scope in self.rights.on_service(service_id)
         return scope in self.scopes or "admin" in self.scopes
+
+    def might(self, scope: str) -> bool:
+        """Whether there is anything at all that the caller may do with the right `scope`. What exactly: `may`."""
+        return self.may(scope) or (self.rights is not None and scope in self.rights.anywhere)
+
+    def owns(self, team_id: int) -> bool:
+        """Whether the caller may change this team's services and members."""
+        if self.services:  # a token for named services is for nothing beside them
+            return False
+        return self.may("admin") if self.rights is None else "admin" in self.rights.in_team(team_id)
+
+    @property
+    def teams(self) -> frozenset[int] | None:
+        """The teams whose services the caller may see, besides those of no team; None: all."""
+        return None if self.rights is None else frozenset(self.rights.roles)
 
     @property
     def key(self) -> str:

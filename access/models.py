@@ -2,6 +2,8 @@
 from django.conf import settings
 from django.db import models
 
+from access.roles import Role
+
 
 class Token(models.Model):
     """What a pipeline or a script shows instead of a password. Only a hash is kept: the token itself is shown once."""
@@ -58,3 +60,36 @@ class Throttle(models.Model):
 
     def __str__(self):
         return self.key
+
+
+class Team(models.Model):
+    """People who own services together."""
+
+    name = models.CharField(max_length=64, unique=True)
+    description = models.CharField(max_length=256, blank=True)
+    created = models.DateTimeField(auto_now_add=True)
+    created_by = models.CharField(max_length=150, blank=True)
+
+    class Meta:
+        db_table = "team"
+        ordering = ["name"]
+
+    def __str__(self):
+        return self.name
+
+
+class Membership(models.Model):
+    """Somebody's role in a team."""
+
+    team = models.ForeignKey(Team, on_delete=models.CASCADE, related_name="memberships")
+    user = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="memberships")
+    role = models.CharField(max_length=16, choices=Role.choices, default=Role.VIEWER)
+    created = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        db_table = "membership"
+        ordering = ["team", "user"]
+        constraints = [models.UniqueConstraint(fields=["team", "user"], name="one_role_in_a_team")]
+
+    def __str__(self):
+        return f"{self.user}, {self.role} of {self.team}"

@@ -1,6 +1,8 @@
 """Who is asking: a bearer token, or a browser session with CSRF. The one place that knows what each may do."""
+from collections.abc import Iterable
 from datetime import datetime, timedelta
 
+from django.contrib.auth import get_user_model
 from django.contrib.auth.models import AbstractBaseUser
 from django.db.models import Q
 from django.http import HttpRequest, HttpResponse
@@ -10,9 +12,10 @@ from django.utils import timezone
 from access import throttle
 from access.address import client_address
 from access.callers import SCOPES, Caller
-from access.models import Token
+from access.models import Membership, Token
 from access.problems import Problem, forbidden
 from access.request_id import request_id_of
+from access.rights import Rights
 from access.tokens import digest_of
 
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS", "TRACE"})
@@ -20,22 +23,44 @@ LAST_USED_EVERY = timedelta(minutes=1)
 CHALLENGE = {"WWW-Authenticate": 'Bearer realm="deployer"'}
 
 
+def rights_of(user: AbstractBaseUser, ceiling: Iterable[str] = SCOPES) -> Rights | None:
+    """What a person may do by their roles, within `ceiling`; None for an administrator. At most one query."""
+    if getattr(user, "is_superuser", False) and user.is_active:
+        return None
+    roles = dict(Membership.objects.filter(user=user.pk).values_list("team_id", "role")) if user.is_active else {}
+    return Rights(roles, _whole(ceiling) if user.is_active else frozenset())
+
+
 def scopes_of(user: AbstractBaseUser) -> frozenset[str]:
-    """What a person may do, by what the admin site says about them."""
-    if not user.is_active:
-        return frozenset()
-    if getattr(user, "is_superuser", False):
-        return frozenset(SCOPES)
-    if getattr(user, "is_staff", False):
-        return frozenset({"read", "publish", "deploy"})
-    return frozenset({"read", "deploy"})
+    """Every right that a person has for anything at all."""
+    rights = rights_of(user)
+    return frozenset(SCOPES) if rights is None else rights.anywhere
+
+
+def same_rights(caller: Caller) -> bool:
+    """Whether somebody's roles are still those that the caller was given, as a long answer asks now and then. Which
+    services are whose is read anew."""
+    user = get_user_model().objects.filter(pk=caller.user_id or 0).first()
+    if user is None:
+        return False
+    now = rights_of(user)
+    if now is None or caller.rights is None:
+        return now is caller.rights
+    caller.rights.look_again()
+    return now.roles == caller.rights.roles
+
+
+def _whole(scopes: Iterable[str]) -> frozenset[str]:
+    """admin includes all others."""
+    given = frozenset(scopes)
+    return frozenset(SCOPES) if "admin" in given else given
 
 
 def caller_of(request: HttpRequest) -> Caller | None:
     """The caller, or None where nobody is named.
 
     Raises a Problem: 401 for a token that is wrong, expired or revoked, 429 after too many of those,
-    403 for a session without its CSRF token on an unsafe method. At most two queries, and one write a minute.
+    403 for a session without its CSRF token on an unsafe method. At most three queries, and one write a minute.
     """
     scheme, _, value = request.headers.get("Authorization", "").partition(" ")
     if scheme.lower() == "bearer":
@@ -45,8 +70,10 @@ def caller_of(request: HttpRequest) -> Caller | None:
         return None
     if request.method not in SAFE_METHODS:
         _check_csrf(request)
+    rights = rights_of(user)
     return Caller(
-        name=user.get_username(), user_id=user.pk, scopes=scopes_of(user),
+        name=user.get_username(), user_id=user.pk, rights=rights,
+        scopes=frozenset(SCOPES) if rights is None else rights.on_nobodys,
         address=client_address(request), request_id=request_id_of(request),
     )
 
@@ -58,9 +85,10 @@ def _by_token(request: HttpRequest, value: str) -> Caller:
         throttle.wrong_token(address)
         raise unauthorized("The token is wrong, has expired or was taken back.")
     _mark_used(token, now)
+    rights = rights_of(token.user, token.scopes)
     return Caller(
-        name=token.user.get_username(), user_id=token.user_id, token_id=token.pk,
-        scopes=frozenset(token.scopes) & scopes_of(token.user), services=frozenset(token.services),
+        name=token.user.get_username(), user_id=token.user_id, token_id=token.pk, rights=rights,
+        scopes=frozenset(token.scopes) if rights is None else rights.on_nobodys, services=frozenset(token.services),
         address=address, request_id=request_id_of(request),
     )
 

@@ -12,6 +12,7 @@ from access.callers import SCOPES, Caller
 from access.problems import Problem, conflict, forbidden, invalid, not_found
 from deployer.engine import plans
 
+from . import ownership
 from .history import record
 from .models import (
     NAME_PATTERN,
@@ -25,6 +26,7 @@ from .models import (
     Step,
 )
 from .status import BUILD_TRANSITIONS, DEPLOYMENT_OPEN, BuildStatus, may_become
+from .visibility import visible
 
 SERVICE_FIELDS = (
     "name", "language", "build_orig", "build_url", "build_command", "description", "start_command", "stop_command",
@@ -48,8 +50,7 @@ def sees(caller: Caller, service_id: int) -> bool:
 
 def services_of(caller: Caller) -> QuerySet[MicroService]:
     """The services that the caller may see."""
-    found = MicroService.objects.all()
-    return found.filter(pk__in=caller.services) if caller.services else found
+    return MicroService.objects.filter(visible(caller))
 
 
 def find_service(caller: Caller, which: int | str, scope: str = "read") -> MicroService:
@@ -58,7 +59,7 @@ def find_service(caller: Caller, which: int | str, scope: str = "read") -> Micro
     if len(text) > 64 or not re.match(NAME_PATTERN, text):
         raise invalid("/path/service", "is neither an id nor a service's name")
     by = {"pk": int(text)} if text.isascii() and text.isdigit() and len(text) < 19 else {"name": text}
-    service = MicroService.objects.filter(**by).first()
+    service = MicroService.objects.select_related("team").filter(**by).first()
     if service is None or not sees(caller, service.pk):
         raise not_found("service")
     if not caller.may(scope, service.pk):
@@ -80,14 +81,13 @@ def find_version(service: MicroService, version_id: int, pointer: str = "") -> M
 
 def create_service(caller: Caller, fields: Mapping[str, Any]) -> MicroService:
     """Makes a service of SERVICE_FIELDS; only name is required. 409 `service_exists` where the name is taken."""
-    if caller.services:
-        raise forbidden("This token is for named services only; it cannot make another.")
+    ownership.check_making(caller, fields.get("team"))
     service = MicroService(**fields, created_by=caller.name, updated_by=caller.name)
     check_service(service)
     try:
         with transaction.atomic():
             service.save(force_insert=True)
-            record(caller, "create", "service", service, after=dict(fields), service=service)
+            record(caller, "create", "service", service, after=ownership.told(fields), service=service)
     except IntegrityError as error:
         raise _name_taken(service.name) from error
     return service
@@ -99,6 +99,8 @@ def change_service(caller: Caller, service: MicroService, fields: Mapping[str, A
     changed = {name: value for name, value in fields.items() if before[name] != value}
     if not changed:
         return service
+    if "team" in changed:
+        ownership.check_giving(caller, changed["team"])
     if "name" in changed and service.versions.exists():
         raise conflict("service_named", f"{service.name} has versions, so its name stays.", "Make a new service.")
     for name, value in changed.items():
@@ -108,8 +110,8 @@ def change_service(caller: Caller, service: MicroService, fields: Mapping[str, A
     try:
         with transaction.atomic():
             service.save(update_fields=[*changed, "updated", "updated_by"])
-            record(caller, "change", "service", service, before={name: before[name] for name in changed},
-                   after=changed, service=service)
+            record(caller, "change", "service", service, service=service, after=ownership.told(changed),
+                   before=ownership.told({name: before[name] for name in changed}))
     except IntegrityError as error:
         raise _name_taken(service.name) from error
     return service

@@ -1,7 +1,7 @@
 """The parts of the outside world, and what is set of each.
 
     from outside.parts import require
-    gitlab = require("gitlab")      # {"url": …, "token": Secret, "ca": …, "client_cert": …, "client_key": Secret, "verify": True}
+    gitlab = require("gitlab")      # {"url": …, "token": Secret, "ca": …, "verify": True, …}
 
 `require` answers with the part's settings as a dictionary with every key present (secrets as `Secret`: `.reveal()`), or
 raises a 409 Problem `not_configured` that names the page. `chosen` answers None instead. One query each.

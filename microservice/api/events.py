@@ -11,6 +11,7 @@ from ninja import Query, Router
 from access.callers import Caller
 from access.models import Token
 from access.problems import Problem, invalid
+from access.recognise import same_rights
 from deployer.connections import give_back
 
 from .. import hub
@@ -57,7 +58,7 @@ def _stream(
     who = caller(request)
 
     def wants(item: hub.Item) -> bool:
-        return deployment_id in (None, item.deployment_id) and (not who.services or item.service_id in who.services)
+        return deployment_id in (None, item.deployment_id) and who.may("read", item.service_id)
 
     if last_id is None:
         last_id = hub.newest()
@@ -153,6 +154,8 @@ def still_may(who: Caller) -> bool:
     from django.contrib.auth import get_user_model
 
     try:
+        if not same_rights(who):
+            return False  # it comes back, and is told what it may see now
         if who.token_id is None:
             return get_user_model().objects.filter(pk=who.user_id or 0, is_active=True).exists()
         token = Token.objects.filter(pk=who.token_id, revoked=None, user__is_active=True).first()

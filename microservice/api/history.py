@@ -2,19 +2,17 @@
 from datetime import datetime
 from typing import Annotated, Any
 
-from django.db.models import Q
 from django.http import HttpRequest
 from ninja import Field, Query, Router, Schema
 from pydantic import AwareDatetime
 
-from .. import catalog
+from .. import catalog, visibility
 from ..models import History
 from . import paging, schemas
 from .auth import caller, needs
 
 router = Router()
 
-FOR_ADMINS = ("token", "credential", "user")
 Since = Annotated[AwareDatetime | None, Query(description="RFC 3339; from this moment on")]
 Until = Annotated[AwareDatetime | None, Query(description="RFC 3339; before this moment")]
 
@@ -47,11 +45,7 @@ def list_history(
 ):
     """What was done, newest first. About people, tokens and credentials only admins are told."""
     who = caller(request)
-    rows = History.objects.all()
-    if who.services:
-        rows = rows.filter(Q(microservice__in=who.services))
-    if not who.may("admin"):
-        rows = rows.exclude(subject__in=FOR_ADMINS)
+    rows = visibility.history(who)
     if since:
         rows = rows.filter(created__gte=since)
     if until:

@@ -85,7 +85,7 @@ class ServiceChange(Body):
     limits: dict[str, Any] = {}
     steps: list[dict[str, Any]] = []
     auto_deploy: Text = ""
-    team: None = None
+    team: StrictInt | StrictStr | None = Field(None, description="Id or name of the team that owns it")
 
 
 class ServiceNew(ServiceChange):

@@ -5,11 +5,12 @@ from access.callers import Caller
 from access.problems import forbidden, not_found
 
 from ..models import Deployment, MicroService, MicroServiceInstance, Operation
+from ..visibility import visible
 
 
 def deployments(caller: Caller) -> QuerySet[Deployment]:
     found = Deployment.objects.select_related("microservice", "from_version", "dest_version").defer("spec")
-    return found.filter(microservice__in=caller.services) if caller.services else found
+    return found.filter(visible(caller, "microservice"))
 
 
 def find_deployment(caller: Caller, deployment_id: int, scope: str = "read") -> Deployment:
@@ -23,10 +24,7 @@ def find_deployment(caller: Caller, deployment_id: int, scope: str = "read") -> 
 
 
 def find_operation(caller: Caller, operation_id: int) -> Operation:
-    found = Operation.objects.filter(pk=operation_id)
-    if caller.services:
-        found = found.filter(deployment__microservice__in=caller.services)
-    operation = found.first()
+    operation = Operation.objects.filter(visible(caller, "deployment__microservice"), pk=operation_id).first()
     if operation is None:
         raise not_found("operation")
     return operation

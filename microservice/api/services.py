@@ -2,7 +2,7 @@
 from django.http import HttpRequest, HttpResponse
 from ninja import Router, Status
 
-from access.problems import invalid
+from access import people
 
 from .. import catalog
 from ..models import MicroService
@@ -16,13 +16,13 @@ router = Router()
 @needs("read")
 def list_services(request: HttpRequest, query: paging.Page):
     """The services that the caller may see, by name."""
-    return paging.page(query, catalog.services_of(caller(request)), "name").answer(form)
+    return paging.page(query, catalog.services_of(caller(request)).select_related("team"), "name").answer(form)
 
 
 @router.post("/services/", response={201: schemas.ServiceOut})
-@needs("admin")
+@needs("admin", owners=True)
 def create_service(request: HttpRequest, body: schemas.ServiceNew, response: HttpResponse):
-    """Makes a service. Its commands are run on hosts as they are, so this needs the right admin."""
+    """Makes a service. Its commands run on hosts as they are: for admins, and for owners in their own team."""
     service = catalog.create_service(caller(request), _fields(body))
     response["Location"] = f"/api/v1/services/{service.pk}"
     return Status(201, form(service))
@@ -36,7 +36,7 @@ def get_service(request: HttpRequest, service: str):
 
 
 @router.patch("/services/{service}", response=schemas.ServiceOut)
-@needs("admin")
+@needs("admin", owners=True)
 def change_service(request: HttpRequest, service: str, body: schemas.ServiceChange):
     """Changes the fields that are named."""
     found = catalog.find_service(caller(request), service, "admin")
@@ -44,7 +44,7 @@ def change_service(request: HttpRequest, service: str, body: schemas.ServiceChan
 
 
 @router.delete("/services/{service}", response={204: None})
-@needs("admin")
+@needs("admin", owners=True)
 def delete_service(request: HttpRequest, service: str):
     """Deletes a service without instances, with its versions and packages."""
     catalog.delete_service(caller(request), catalog.find_service(caller(request), service, "admin"))
@@ -54,12 +54,13 @@ def delete_service(request: HttpRequest, service: str):
 def form(service: MicroService) -> schemas.ServiceOut:
     """A service as the API gives it."""
     return schemas.ServiceOut.model_construct(
-        **{name: getattr(service, name) for name in schemas.ServiceOut.model_fields if name != "team"}, team=None
+        **{name: getattr(service, name) for name in schemas.ServiceOut.model_fields if name != "team"},
+        team=service.team.name if service.team else None,
     )
 
 
 def _fields(body: schemas.ServiceChange) -> dict:
     fields = body.given()
-    if fields.pop("team", None):
-        raise invalid("/team", "there are no teams yet")
+    if "team" in fields:
+        fields["team"] = people.team_named(fields["team"]) if fields["team"] is not None else None
     return fields

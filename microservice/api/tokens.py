@@ -30,7 +30,7 @@ def list_tokens(request: HttpRequest, query: paging.Page):
 def create_token(request: HttpRequest, body: schemas.TokenNew, response: HttpResponse):
     """Makes a token for the caller, with no right that the caller has not. The token is in this answer only."""
     who = caller(request)
-    lacking = [scope for scope in body.scopes if not who.may(scope)]
+    lacking = [scope for scope in body.scopes if not who.might(scope)]
     if lacking:
         raise forbidden(f"You cannot give a right that you do not have: {', '.join(sorted(set(lacking)))}.")
     services = {catalog.find_service(who, which).pk for which in body.services} or set(who.services)

@@ -8,8 +8,9 @@ from django.db.models import Count, Exists, Max, Min, OuterRef, Q, QuerySet
 from access.callers import Caller
 from microservice.models import Deployment, MicroService, MicroServiceInstance, MicroServiceVersion, Operation
 from microservice.status import DEPLOYMENT_OPEN, MAY_RETRY, OPERATION_ENDED, BuildStatus
+from microservice.visibility import visible
 
-from .paging import Page, by_key, visible
+from .paging import Page, by_key
 
 FAILED = Q(status__in=MAY_RETRY)
 LOCKED = Q(locked=True)

@@ -6,10 +6,12 @@ from access.callers import Caller
 from access.models import Token
 from access.problems import not_found
 from asset.models import Asset, Credential
-from microservice.models import History, MicroServiceInstance
+from microservice.models import MicroServiceInstance
 from microservice.status import MAY_RETRY
+from microservice.visibility import history as history_seen_by
+from microservice.visibility import visible
 
-from .paging import Page, by_key, newest_first, visible
+from .paging import Page, by_key, newest_first
 
 
 def hosts(q: str = "", state: str = "", after: str = "") -> Page:
@@ -67,7 +69,7 @@ def tokens(caller: Caller) -> list[Token]:
 
 def history(caller: Caller, filters: dict[str, str], after: str = "") -> Page:
     """Newest first; `filters`: actor, action, q (a part of what it was done to)."""
-    rows = History.objects.filter(visible(caller, "microservice")).select_related("microservice")
+    rows = history_seen_by(caller).select_related("microservice")
     if actor := filters.get("actor"):
         rows = rows.filter(actor=actor)
     if action := filters.get("action"):

@@ -3,9 +3,7 @@
 from dataclasses import dataclass, field
 from typing import Any
 
-from django.db.models import Q, QuerySet
-
-from access.callers import Caller
+from django.db.models import QuerySet
 
 PAGE = 50
 
@@ -36,13 +34,6 @@ def by_key(rows: QuerySet, key: str, after: str, size: int = PAGE) -> Page:
     if after:
         rows = rows.filter(**{f"{key}__gt": after})
     return _cut(list(rows.order_by(key)[: size + 1]), size, key)
-
-
-def visible(caller: Caller, path: str = "") -> Q:
-    """The rows that a caller bound to some services may see; `path` leads from the row to its service's id."""
-    if not caller.services:
-        return Q()
-    return Q(**{f"{path or 'pk'}__in": caller.services})
 
 
 def _cut(rows: list, size: int, key: str) -> Page:

@@ -18,9 +18,10 @@ from microservice.status import (
     DeploymentStatus,
     OperationStatus,
 )
+from microservice.visibility import visible
 
 from .fleet import progress_of
-from .paging import Page, newest_first, visible
+from .paging import Page, newest_first
 
 ROWS = 100  # hosts of the matrix on one page
 TAIL = 4096  # bytes of output that are looked at for the line that goes with an error

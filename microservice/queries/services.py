@@ -10,9 +10,10 @@ from asset.models import Asset
 from microservice.models import Deployment, MicroService, MicroServiceInstance, MicroServiceVersion
 from microservice.status import DEPLOYMENT_OPEN, MAY_CHANGE_VERSION, BuildStatus
 from microservice.targets import Wish, why_not
+from microservice.visibility import visible
 
 from .fleet import FAILED, LOCKED, MAINTENANCE
-from .paging import Page, by_key, newest_first, visible
+from .paging import Page, by_key, newest_first
 
 
 @dataclass(slots=True)

@@ -36,13 +36,13 @@ def tokens(request: HttpRequest, caller: Caller) -> HttpResponse:
         "made": made,
         "secret": secret,
         "address": settings.PUBLIC_URL,
-        "own": [scope for scope in SCOPES if caller.may(scope)],
+        "own": [scope for scope in SCOPES if caller.might(scope)],
     }
     return render(request, "settings/tokens.html", context, status=422 if form.errors else 200)
 
 
 def _make(caller: Caller, asked: dict) -> tuple[Token, str]:
-    lacking = [scope for scope in asked["scopes"] if not caller.may(scope)]
+    lacking = [scope for scope in asked["scopes"] if not caller.might(scope)]
     if lacking:
         raise forbidden(f"You cannot give a right that you do not have: {', '.join(lacking)}.")
     expires = timezone.now() + timedelta(days=asked["days"]) if asked["days"] else None

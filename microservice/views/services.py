@@ -21,6 +21,7 @@ def frame(caller: Caller, service: MicroService, tab: str) -> dict:
         "tab": tab,
         "overview": services.overview(service),
         "may_publish": caller.may("publish", service.pk),
+        "may_admin": caller.may("admin", service.pk),
         "may_deploy": caller.may("deploy", service.pk),
     }
 
@@ -48,13 +49,13 @@ def instances(request: HttpRequest, caller: Caller, name: str) -> HttpResponse:
     return show(request, "service/instances.html", "service/instance_rows.html", context)
 
 
-@page("publish", ("GET", "POST"))
+@page("read", ("GET", "POST"))
 def settings(request: HttpRequest, caller: Caller, name: str) -> HttpResponse:
     service = services.service(caller, name)
     before = {field: getattr(service, field) for field in ServiceForm.base_fields}
     form = ServiceForm(sent(request), initial=before)
     if request.method == "POST":
-        _must(caller, "publish", service)
+        _must(caller, "admin", service)  # what is said here runs on hosts
         if form.is_valid():
             try:
                 catalog.change_service(caller, service, form.cleaned_data)
@@ -67,7 +68,7 @@ def settings(request: HttpRequest, caller: Caller, name: str) -> HttpResponse:
     return render(request, "service/settings.html", context, status=422 if form.errors else 200)
 
 
-@page("publish", ("GET", "POST"))
+@page("read", ("GET", "POST"))
 def new(request: HttpRequest, caller: Caller) -> HttpResponse:
     form = NewServiceForm(sent(request))
     if request.method == "POST" and form.is_valid():

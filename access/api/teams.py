@@ -1,0 +1,169 @@
+"""/teams/: people who own services together, and what each is in the team."""
+from datetime import datetime
+
+from django.http import HttpRequest, HttpResponse
+from ninja import Field, Router, Schema, Status
+from pydantic import StrictInt, StrictStr
+
+from access import people
+from access.models import Team
+from microservice.api import paging, schemas
+from microservice.api.auth import caller, needs
+from microservice.history import record
+
+router = Router()
+
+
+class Member(schemas.Body):
+    """Somebody and their role: viewer, publisher, deployer or owner."""
+
+    user: StrictInt | StrictStr = Field(description="Id or name")
+    role: schemas.Text
+
+
+class RoleChange(schemas.Body):
+    role: schemas.Text
+
+
+class TeamChange(schemas.Body):
+    """A team's fields; what is not named stays. `members`, where named, is the whole list."""
+
+    name: schemas.Text = ""
+    description: schemas.Text = ""
+    members: list[Member] = []
+
+
+class TeamNew(TeamChange):
+    name: schemas.Text
+
+
+class MemberOut(Schema):
+    user_id: int
+    username: str
+    role: str
+
+
+class TeamOut(Schema):
+    id: int
+    name: str
+    description: str
+    members: list[MemberOut]
+    created: datetime
+    created_by: str
+
+
+class TeamList(schemas.Listed):
+    data: list[TeamOut]
+
+
+class MemberList(schemas.Listed):
+    data: list[MemberOut]
+
+
+@router.get("/teams/", response=TeamList)
+@needs("read")
+def list_teams(request: HttpRequest, query: paging.Page):
+    """The caller's own teams; all of them for admins."""
+    return paging.page(query, people.teams(caller(request)), "name").answer(form)
+
+
+@router.post("/teams/", response={201: TeamOut})
+@needs("admin")
+def create_team(request: HttpRequest, body: TeamNew, response: HttpResponse):
+    """Makes a team."""
+    team = people.create_team(caller(request), body.given())
+    record(caller(request), "create", "team", team, after=body.given())
+    response["Location"] = f"/api/v1/teams/{team.pk}"
+    return Status(201, form(team))
+
+
+@router.get("/teams/{id}", response=TeamOut)
+@needs("read")
+def get_team(request: HttpRequest, id: schemas.PathId):
+    """One team, with its members."""
+    return form(people.find_team(caller(request), id))
+
+
+@router.patch("/teams/{id}", response=TeamOut)
+@needs("admin", owners=True)
+def change_team(request: HttpRequest, id: schemas.PathId, body: TeamChange):
+    """Changes the fields that are named. An owner changes the members, an admin the name too."""
+    who = caller(request)
+    before = form(people.find_team(who, id))
+    team = people.change_team(who, people.find_team(who, id), body.given())
+    record(who, "change", "team", team, before=_as_named(before, body), after=body.given())
+    return form(team)
+
+
+@router.delete("/teams/{id}", response={204: None})
+@needs("admin")
+def delete_team(request: HttpRequest, id: schemas.PathId):
+    """Deletes a team that owns no services."""
+    team = people.find_team(caller(request), id)
+    people.delete_team(caller(request), team)
+    record(caller(request), "delete", "team", None, subject_name=team.name)
+    return Status(204, None)
+
+
+@router.get("/teams/{id}/members/", response=MemberList)
+@needs("read")
+def list_members(request: HttpRequest, id: schemas.PathId, query: paging.Page):
+    """Who is in a team, and as what."""
+    return paging.page_of(query, form(people.find_team(caller(request), id)).members).answer(lambda member: member)
+
+
+@router.post("/teams/{id}/members/", response={201: MemberOut})
+@needs("admin", owners=True)
+def add_member(request: HttpRequest, id: schemas.PathId, body: Member, response: HttpResponse):
+    """Takes somebody in, or gives a member another role."""
+    made = _set(request, id, body.user, body.role)
+    response["Location"] = f"/api/v1/teams/{id}/members/{made.user_id}"
+    return Status(201, made)
+
+
+@router.patch("/teams/{id}/members/{user}", response=MemberOut)
+@needs("admin", owners=True)
+def change_member(request: HttpRequest, id: schemas.PathId, user: schemas.PathId, body: RoleChange):
+    """Gives a member another role."""
+    _member(people.find_team(caller(request), id), user)
+    return _set(request, id, user, body.role)
+
+
+@router.delete("/teams/{id}/members/{user}", response={204: None})
+@needs("admin", owners=True)
+def remove_member(request: HttpRequest, id: schemas.PathId, user: schemas.PathId):
+    """Takes somebody out of a team."""
+    who = caller(request)
+    team = people.find_team(who, id)
+    people.remove_member(who, team, user)
+    record(who, "change", "team", team, before={"member": user}, after={"member": None})
+    return Status(204, None)
+
+
+def form(team: Team) -> TeamOut:
+    members = sorted(team.memberships.all(), key=lambda one: one.user.get_username())
+    return TeamOut.model_construct(
+        **{name: getattr(team, name) for name in ("id", "name", "description", "created", "created_by")},
+        members=[MemberOut.model_construct(user_id=one.user_id, username=one.user.get_username(), role=one.role)
+                 for one in members],
+    )
+
+
+def _set(request: HttpRequest, number: int, user: int | str, role: str) -> MemberOut:
+    who = caller(request)
+    team = people.find_team(who, number)
+    made = people.set_member(who, team, user, role)
+    record(who, "change", "team", team, after={"member": made.user.get_username(), "role": role})
+    return MemberOut.model_construct(user_id=made.user_id, username=made.user.get_username(), role=made.role)
+
+
+def _member(team: Team, user: int) -> None:
+    if not any(one.user_id == user for one in team.memberships.all()):
+        raise people.not_found("member")
+
+
+def _as_named(before: TeamOut, body: TeamChange) -> dict:
+    told = {name: getattr(before, name) for name in body.given()}
+    if "members" in told:
+        told["members"] = [{"user": one.username, "role": one.role} for one in told["members"]]
+    return told

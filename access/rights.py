@@ -1,0 +1,43 @@
+"""What somebody may do by their roles in teams: looked up once a request, however many services it touches."""
+from collections.abc import Mapping
+
+from django.apps import apps
+
+from access.roles import RIGHTS, of_nobodys
+
+
+class Rights:
+    """Somebody's roles, {team id: role}, cut down to `ceiling`: the scopes of the token that was shown, or all."""
+
+    def __init__(self, roles: Mapping[int, str], ceiling: frozenset[str]):
+        self.roles = dict(roles)
+        self._ceiling = ceiling
+        self.on_nobodys = RIGHTS[of_nobodys(list(self.roles.values()))] & ceiling
+        self.anywhere = self.on_nobodys.union(*(self.in_team(team) for team in self.roles))
+        self._team_of: dict[int, int | None] | None = None
+
+    def in_team(self, team_id: int) -> frozenset[str]:
+        role = self.roles.get(team_id)
+        return RIGHTS[role] & self._ceiling if role else frozenset()
+
+    def on_service(self, service_id: int) -> frozenset[str]:
+        """The rights on a service; none for one that is not there.
+
+        One query for all services together, the first time one is asked for; one more for a service newer than that.
+        """
+        if self._team_of is None:
+            self._team_of = dict(_services().values_list("pk", "team_id"))
+        if service_id not in self._team_of:
+            self._team_of.update(_services().filter(pk=service_id).values_list("pk", "team_id"))
+            if service_id not in self._team_of:
+                return frozenset()
+        team = self._team_of[service_id]
+        return self.on_nobodys if team is None else self.in_team(team)
+
+    def look_again(self) -> None:
+        """Reads anew which services are whose."""
+        self._team_of = dict(_services().values_list("pk", "team_id"))
+
+
+def _services():
+    return apps.get_model("microservice", "MicroService").objects.order_by()  # this app knows that one by name only

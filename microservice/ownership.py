@@ -1,0 +1,26 @@
+"""Whose a service is: who may give it to a team, and how the history tells of it."""
+from collections.abc import Mapping
+from typing import Any
+
+from access.callers import Caller
+from access.models import Team
+from access.problems import forbidden
+
+
+def check_making(caller: Caller, team: Team | None) -> None:
+    """Admins make services of any team or none; an owner makes them for the own team."""
+    if caller.services:
+        raise forbidden("This token is for named services only; it cannot make another.")
+    if not (caller.owns(team.pk) if team else caller.may("admin")):
+        raise forbidden("This needs the right admin, or a team that you own.", "Name your team in `team`.")
+
+
+def check_giving(caller: Caller, team: Team | None) -> None:
+    """An owner may hand a service on to another team that they own; only admins make it everybody's."""
+    if not (caller.owns(team.pk) if team else caller.may("admin")):
+        raise forbidden("This needs the right admin, or ownership of the team that is to have it.")
+
+
+def told(fields: Mapping[str, Any]) -> dict[str, Any]:
+    """The fields as JSON values for the history: a team by its name."""
+    return {name: value.name if isinstance(value, Team) else value for name, value in fields.items()}

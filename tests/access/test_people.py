@@ -1,0 +1,288 @@
+"""Users and teams over the API, and the matrix: every endpoint × every role × own team, other team and nobody's."""
+import re
+from datetime import timedelta
+
+import pytest
+from django.contrib.auth import get_user_model
+from django.test import Client
+from django.utils import timezone
+
+from access.models import Membership, Team, Token
+from access.roles import RIGHTS, Role
+from access.tokens import make_token
+from microservice.api import api as the_api
+from microservice.api.auth import needs_of
+from microservice.models import History, MicroService
+from tests.microservice import fleet
+from tests.microservice.api.conftest import Api, api, store  # noqa: F401
+
+pytestmark = pytest.mark.django_db
+EVERY = ["read", "publish", "deploy", "admin"]
+
+
+def member(role: str, team: Team, name: str = "") -> Api:
+    user = get_user_model().objects.create_user(name or f"{role}-of-{team.name}")
+    Membership.objects.create(team=team, user=user, role=role)
+    return Api(make_token(user, "test", EVERY)[1])
+
+
+@pytest.fixture
+def red(db):
+    return Team.objects.create(name="red")
+
+
+# --- the matrix -------------------------------------------------------------------------------------------------------
+
+
+def operations():
+    return [(route, method, needs_of(operation.view_func))
+            for route, found in the_api.operations_by_route().items() for method, operation in found.items()]
+
+
+def address(route: str, service: MicroService) -> str:
+    """The route's address with the service in it, and ids that are not there for the rest."""
+    named = re.sub(r"<(\w+:)?service>", str(service.pk), route)
+    return "/" + re.sub(r"<[^>]*>", "999999", named)
+
+
+OF_A_SERVICE = [one for one in operations() if "service>" in one[0]]
+OF_EVERYTHING = [one for one in operations() if "service>" not in one[0]]
+STREAMS = ("events",)  # answers that do not end
+
+
+def test_the_matrix_has_all_endpoints():
+    assert len(OF_A_SERVICE) >= 18
+    assert len(OF_EVERYTHING) >= 30
+
+
+@pytest.mark.parametrize("role", Role.values)
+@pytest.mark.parametrize(("route", "method", "terms"), OF_A_SERVICE, ids=lambda value: str(value)[:60])
+def test_an_endpoint_of_a_service_for_each_role_in_each_team(red, role, route, method, terms):
+    """Of another team: 404, whatever it is. Of the own one: 403 without the right, and with it neither of both
+    refusals (404 is then about an id that is not there, and not about the service)."""
+    services = {"own": fleet.service("own", team=red), "nobodys": fleet.service("nobodys"),
+                "other": fleet.service("other", team=Team.objects.create(name="blue"))}
+    rights = {"own": RIGHTS[role], "nobodys": RIGHTS[role] - {"admin"}, "other": frozenset()}
+    some = member(role, red)
+    for whose, service in services.items():
+        answer = some.send(method, address(route, service), {} if method != "GET" else None)
+        if answer.status_code == 422 and terms.scope in rights["own"]:
+            continue  # the body is looked at before the service: nothing is told about it
+        passes_the_gate = terms.scope in RIGHTS[role] - {"admin"} or (terms.owners and role == Role.OWNER)
+        if not passes_the_gate or (rights[whose] and terms.scope not in rights[whose]):
+            assert answer.status_code == 403, (whose, answer.content)
+        elif terms.scope in rights[whose]:
+            assert answer.status_code != 403, (whose, answer.content)
+            assert b"no such service" not in answer.content
+        else:
+            assert answer.status_code == 404, (whose, answer.content)
+            assert b"no such service" in answer.content
+    assert MicroService.objects.filter(name__in=["other", "nobodys"]).count() == 2
+
+
+@pytest.mark.parametrize(("route", "method", "terms"), operations(), ids=lambda value: str(value)[:60])
+def test_who_is_not_recognised_reaches_no_endpoint(red, route, method, terms):
+    """A token that has expired, was taken back or is made up; nobody at all; a session without its CSRF token."""
+    service = fleet.service("own", team=red)
+    root = get_user_model().objects.create_superuser("root")
+    path = address(route, service)
+    for change in ({"expires": timezone.now() - timedelta(seconds=1)}, {"revoked": timezone.now()}, {"digest": "x"}):
+        row, text = make_token(root, "test", EVERY)
+        Token.objects.filter(pk=row.pk).update(**change)
+        assert Api(text).send(method, path).status_code == 401
+    assert Api().send(method, path).status_code == 401
+    if method not in ("GET", "HEAD"):
+        browser = Client(enforce_csrf_checks=True, raise_request_exception=False)
+        browser.force_login(root)
+        assert browser.generic(method, f"/api/v1{path}", "{}", "application/json").status_code == 403
+
+
+@pytest.mark.parametrize(("route", "method", "terms"), OF_EVERYTHING, ids=lambda value: str(value)[:60])
+def test_an_endpoint_of_everything_for_each_role(red, route, method, terms):
+    path = address(route, fleet.service("own", team=red))
+    for role in Role.values:
+        passes = terms.scope in RIGHTS[role] - {"admin"} or (terms.owners and role == Role.OWNER)
+        if passes and route in STREAMS:
+            continue  # it would answer without an end
+        answer = member(role, red).send(method, path, {} if method != "GET" else None)
+        assert (answer.status_code == 403) == (not passes), answer.content
+
+
+def test_what_another_teams_people_do_is_not_seen_in_any_list(red):
+    own = fleet.deployment(fleet.instances(fleet.versions(fleet.service("own", team=red), 2)[0], fleet.hosts()),
+                           MicroService.objects.get(name="own").versions.last())
+    other_service = fleet.service("other", team=Team.objects.create(name="blue"))
+    other = fleet.deployment(fleet.instances(fleet.versions(other_service, 2)[0], fleet.hosts()),
+                             other_service.versions.last())
+    History.objects.create(actor="x", action="change", subject="service", microservice=other_service)
+    some = member(Role.OWNER, red)
+    assert [row["name"] for row in some.get("/services/").json()["data"]] == ["own"]
+    assert [row["id"] for row in some.get("/deployments/").json()["data"]] == [own.pk]
+    assert some.get("/history/").json()["data"] == []
+    assert [row["name"] for row in some.get("/teams/").json()["data"]] == ["red"]
+    for path in (f"/deployments/{other.pk}", f"/deployments/{other.pk}/operations/", f"/deployments/{other.pk}/events",
+                 f"/operations/{other.operations.first().pk}/log", f"/services/{other_service.pk}", "/services/other"):
+        assert some.get(path).status_code == 404, path
+    for verb in ("cancel", "pause", "resume", "retry", "revert"):
+        assert some.post(f"/deployments/{other.pk}/{verb}", {}).status_code == 404
+        assert member(Role.VIEWER, red, f"v-{verb}").post(f"/deployments/{own.pk}/{verb}", {}).status_code == 403
+    assert some.get(f"/services/?service={other_service.pk}").json()["count"] == 1
+
+
+def test_the_console_goes_by_the_same_rule(red, client):
+    own, other = fleet.service("own", team=red), fleet.service("clandestine", team=Team.objects.create(name="blue"))
+    user = get_user_model().objects.create_user("ann")
+    Membership.objects.create(team=red, user=user, role=Role.VIEWER)
+    client.force_login(user)
+    assert b"clandestine" not in client.get("/").content
+    assert b"own" in client.get("/").content
+    assert client.get(f"/services/{other.name}/").status_code == 404
+    assert client.get(f"/services/{own.name}/").status_code == 200
+    assert client.post(f"/services/{own.name}/settings/", {"start_command": "rm"}).status_code == 403
+
+
+# --- services of teams ------------------------------------------------------------------------------------------------
+
+
+def test_an_owner_makes_and_changes_services_of_the_own_team_only(red):
+    blue = Team.objects.create(name="blue")
+    some = member(Role.OWNER, red)
+    made = some.post("/services/", {"name": "mine", "team": "red"})
+    assert (made.status_code, made.json()["team"]) == (201, "red")
+    assert some.post("/services/", {"name": "theirs", "team": blue.pk}).status_code == 403
+    assert some.post("/services/", {"name": "nobodys"}).status_code == 403
+    assert some.post("/services/", {"name": "x", "team": "nosuch"}).status_code == 422
+    assert some.patch("/services/mine", {"description": "new"}).json()["description"] == "new"
+    assert some.patch("/services/mine", {"team": "blue"}).status_code == 403
+    assert some.patch("/services/mine", {"team": None}).status_code == 403
+    assert some.delete("/services/mine").status_code == 204
+
+
+def test_an_admin_gives_services_to_teams(red, api):  # noqa: F811
+    fleet.service("shop")
+    assert api().patch("/services/shop", {"team": "red"}).json()["team"] == "red"
+    row = History.objects.get(action="change")
+    assert (row.before, row.after) == ({"team": None}, {"team": "red"})
+    assert api().get("/services/").json()["data"][0]["team"] == "red"
+    assert api().delete(f"/teams/{red.pk}").json()["code"] == "team_in_use"
+    assert api().patch("/services/shop", {"team": None}).json()["team"] is None
+    assert api().delete(f"/teams/{red.pk}").status_code == 204
+
+
+def test_a_list_of_services_costs_the_same_with_many_teams(api, django_assert_max_num_queries):  # noqa: F811
+    for number in range(10):
+        fleet.service(f"s{number}", team=Team.objects.create(name=f"t{number}"))
+    some = api()
+    some.get("/services/")
+    with django_assert_max_num_queries(6):
+        assert len(some.get("/services/").json()["data"]) == 10
+
+
+# --- users ------------------------------------------------------------------------------------------------------------
+
+
+def test_a_user_is_made_changed_and_deleted_and_the_password_never_told(api):  # noqa: F811
+    some = api()
+    made = some.post("/users/", {"username": "joe", "password": "a right long horse", "email": "j@example.org"})
+    assert made.status_code == 201
+    joe = made.json()
+    assert (joe["username"], joe["admin"], joe["active"], joe["teams"]) == ("joe", False, True, [])
+    assert "password" not in joe
+    assert get_user_model().objects.get(username="joe").check_password("a right long horse")
+    path = f"/users/{joe['id']}"
+    assert some.patch(path, {"admin": True}).json()["admin"] is True
+    assert some.patch(path, {"active": False}).json()["active"] is False
+    assert some.get(path).json()["email"] == "j@example.org"
+    assert some.get("/users/").json()["count"] == 2
+    assert not any("horse" in str(row.after) + str(row.before) for row in History.objects.all())
+    assert some.delete(path).status_code == 204
+    assert some.get(path).status_code == 404
+
+
+@pytest.mark.parametrize(("body", "pointer"), [
+    ({"username": ""}, "/username"), ({"username": "a b"}, "/username"), ({"username": "x" * 151}, "/username"),
+    ({"username": "joe", "email": "nonsense"}, "/email"), ({"username": "joe", "password": "short"}, "/password"),
+    ({"username": "joe", "first_name": "a\nb"}, "/first_name"), ({"username": "joe", "nosuch": 1}, "/nosuch"),
+    ({}, "/username"),
+])
+def test_a_wrong_user_is_told_where(api, body, pointer):  # noqa: F811
+    answer = api().post("/users/", body)
+    assert (answer.status_code, answer.json()["errors"][0]["pointer"]) == (422, pointer)
+
+
+def test_a_name_is_taken_once(api):  # noqa: F811
+    assert api().post("/users/", {"username": "joe"}).status_code == 201
+    assert api().post("/users/", {"username": "joe"}).json()["code"] == "user_exists"
+
+
+def test_nobody_takes_their_own_rights_away(api):  # noqa: F811
+    some = api()
+    own = f"/users/{get_user_model().objects.get(username='ann').pk}"
+    assert some.patch(own, {"admin": False}).json()["code"] == "own_account"
+    assert some.patch(own, {"active": False}).json()["code"] == "own_account"
+    assert some.delete(own).json()["code"] == "own_account"
+
+
+def test_somebody_without_a_password_cannot_sign_in(api, client):  # noqa: F811
+    api().post("/users/", {"username": "joe"})
+    assert not client.login(username="joe", password="")
+
+
+# --- teams ------------------------------------------------------------------------------------------------------------
+
+
+def test_a_team_is_made_with_its_members_and_they_change(api):  # noqa: F811
+    some = api()
+    for name in ("joe", "eve"):
+        some.post("/users/", {"username": name})
+    made = some.post("/teams/", {"name": "red", "members": [{"user": "joe", "role": "owner"}]})
+    assert made.status_code == 201, made.content
+    path = f"/teams/{made.json()['id']}"
+    eve = get_user_model().objects.get(username="eve")
+    assert some.post(f"{path}/members/", {"user": "eve", "role": "viewer"}).status_code == 201
+    assert some.patch(f"{path}/members/{eve.pk}", {"role": "deployer"}).json()["role"] == "deployer"
+    roles = {row["username"]: row["role"] for row in some.get(f"{path}/members/").json()["data"]}
+    assert roles == {"joe": "owner", "eve": "deployer"}
+    assert [one["role"] for one in some.get(f"/users/{eve.pk}").json()["teams"]] == ["deployer"]
+    assert some.delete(f"{path}/members/{eve.pk}").status_code == 204
+    assert some.delete(f"{path}/members/{eve.pk}").status_code == 404
+    assert some.patch(f"{path}/members/{eve.pk}", {"role": "viewer"}).status_code == 404
+    assert some.patch(path, {"name": "crimson", "members": [{"user": eve.pk, "role": "viewer"}]}).status_code == 200
+    assert [row["username"] for row in some.get(path).json()["members"]] == ["eve"]
+    assert some.post("/teams/", {"name": "crimson"}).json()["code"] == "team_exists"
+    assert some.delete(path).status_code == 204
+
+
+@pytest.mark.parametrize(("body", "pointer"), [
+    ({"name": ""}, "/name"), ({"name": "123"}, "/name"), ({"name": "x" * 65}, "/name"),
+    ({"name": "a", "members": [{"user": "nosuch", "role": "viewer"}]}, "/members/0/user"),
+    ({"name": "a", "members": [{"user": "ann", "role": "king"}]}, "/members/0/role"),
+    ({"name": "a", "members": [{"user": 2**80, "role": "viewer"}]}, "/members/0/user"),
+])
+def test_a_wrong_team_is_told_where_and_not_made(api, body, pointer):  # noqa: F811
+    answer = api().post("/teams/", body)
+    assert (answer.status_code, answer.json()["errors"][0]["pointer"]) == (422, pointer)
+    assert not Team.objects.exists()
+
+
+def test_an_owner_changes_the_members_of_the_own_team_and_of_no_other(red):
+    blue = Team.objects.create(name="blue")
+    joe = get_user_model().objects.create_user("joe")
+    some = member(Role.OWNER, red)
+    assert some.post(f"/teams/{red.pk}/members/", {"user": "joe", "role": "deployer"}).status_code == 201
+    assert some.post(f"/teams/{blue.pk}/members/", {"user": "joe", "role": "deployer"}).status_code == 404
+    assert some.patch(f"/teams/{red.pk}", {"name": "crimson"}).status_code == 403
+    promotion = {"user": "joe", "role": "owner"}
+    assert member(Role.DEPLOYER, red).post(f"/teams/{red.pk}/members/", promotion).status_code == 403
+    Membership.objects.create(team=blue, user=get_user_model().objects.get(username="owner-of-red"), role=Role.VIEWER)
+    assert some.post(f"/teams/{blue.pk}/members/", {"user": "joe", "role": "deployer"}).status_code == 403
+    assert not Membership.objects.filter(team=blue, user=joe).exists()
+
+
+def test_an_owner_does_not_leave_the_team_without_one(red):
+    some = member(Role.OWNER, red)
+    own = get_user_model().objects.get(username="owner-of-red")
+    assert some.delete(f"/teams/{red.pk}/members/{own.pk}").json()["code"] == "last_owner"
+    assert some.patch(f"/teams/{red.pk}/members/{own.pk}", {"role": "viewer"}).json()["code"] == "last_owner"
+    assert some.patch(f"/teams/{red.pk}", {"members": []}).json()["code"] == "last_owner"
+    assert Membership.objects.get(user=own).role == Role.OWNER

@@ -1,0 +1,142 @@
+"""What people may do by their roles in teams, and what of it a token keeps."""
+import pytest
+from django.contrib.auth import get_user_model
+from django.test import RequestFactory
+
+from access.models import Membership, Team
+from access.recognise import caller_of, same_rights
+from access.roles import RIGHTS, Role, of_nobodys
+from access.tokens import make_token
+from microservice.models import History
+from microservice.visibility import history
+from tests.microservice import fleet
+
+pytestmark = pytest.mark.django_db
+EVERY = ["read", "publish", "deploy", "admin"]
+
+
+def person(name="ann", **roles):
+    """Somebody with a role in each named team."""
+    user, _ = get_user_model().objects.get_or_create(username=name)
+    for team, role in roles.items():
+        Membership.objects.create(team=Team.objects.get_or_create(name=team)[0], user=user, role=role)
+    return user
+
+
+def caller(user, scopes=EVERY, **more):
+    token = make_token(user, "test", scopes, **more)[1]
+    return caller_of(RequestFactory().get("/", headers={"Authorization": f"Bearer {token}"}))
+
+
+def rights(who, service) -> set[str]:
+    return {scope for scope in EVERY if who.may(scope, service.pk)}
+
+
+@pytest.fixture
+def services(db):
+    red, blue = Team.objects.create(name="red"), Team.objects.create(name="blue")
+    return {"red": fleet.service("of-red", team=red), "blue": fleet.service("of-blue", team=blue),
+            "nobody": fleet.service("of-nobody")}
+
+
+@pytest.mark.parametrize("role", Role.values)
+def test_a_role_gives_its_rights_in_its_own_team_and_none_in_another(services, role):
+    who = caller(person(red=role))
+    assert rights(who, services["red"]) == RIGHTS[role]
+    assert rights(who, services["blue"]) == set()
+    assert rights(who, services["nobody"]) == RIGHTS[role] - {"admin"}
+    assert not who.may("admin")
+    assert who.might("admin") == (role == Role.OWNER)
+
+
+def test_what_no_team_owns_is_everybodys_where_nobody_is_in_a_team(services):
+    who = caller(person())
+    assert rights(who, services["nobody"]) == {"read", "publish", "deploy"}
+    assert rights(who, services["red"]) == set()
+
+
+def test_on_what_no_team_owns_the_best_role_counts():
+    assert of_nobodys([]) == Role.DEPLOYER
+    assert of_nobodys(["viewer"]) == Role.VIEWER
+    assert of_nobodys(["viewer", "publisher"]) == Role.PUBLISHER
+    assert of_nobodys(["owner", "viewer"]) == Role.DEPLOYER
+
+
+def test_a_token_keeps_of_its_owners_rights_what_its_scopes_name(services):
+    user = person(red=Role.OWNER)
+    assert rights(caller(user, ["read", "publish"]), services["red"]) == {"read", "publish"}
+    assert rights(caller(user, ["admin"]), services["red"]) == set(EVERY)
+    assert rights(caller(user, EVERY, services=[services["nobody"].pk]), services["red"]) == set()
+    assert not caller(user, EVERY, services=[services["red"].pk]).owns(services["red"].team_id)
+
+
+def test_a_token_loses_what_its_owner_loses(services):
+    user = person(red=Role.OWNER)
+    token = make_token(user, "test", EVERY)[1]
+    ask = lambda: caller_of(RequestFactory().get("/", headers={"Authorization": f"Bearer {token}"}))
+    assert rights(ask(), services["red"]) == set(EVERY)
+    Membership.objects.update(role=Role.VIEWER)
+    assert rights(ask(), services["red"]) == {"read"}
+    Membership.objects.all().delete()
+    assert rights(ask(), services["red"]) == set()
+    get_user_model().objects.update(is_superuser=True)
+    assert rights(ask(), services["red"]) == set(EVERY)
+
+
+def test_an_administrator_is_in_no_teams_way(services):
+    who = caller(get_user_model().objects.create_superuser("root"))
+    assert all(rights(who, service) == set(EVERY) for service in services.values())
+    assert all(who.owns(team.pk) for team in Team.objects.all())
+
+
+def test_staff_are_no_administrators(services):
+    who = caller(get_user_model().objects.create_user("staff", is_staff=True))
+    assert not who.may("admin")
+    assert rights(who, services["red"]) == set()
+
+
+def test_rights_cost_two_queries_however_many_services_there_are(services, django_assert_num_queries):
+    user = person(red=Role.VIEWER, blue=Role.DEPLOYER)
+    more = [fleet.service(f"more-{number}") for number in range(20)]
+    token = make_token(user, "test", EVERY)[1]
+    request = RequestFactory().get("/", headers={"Authorization": f"Bearer {token}"})
+    caller_of(request)  # marks the token as used
+    with django_assert_num_queries(3):  # the token, the roles, and which services are whose
+        who = caller_of(request)
+        assert all(who.may("read", service.pk) for service in more)
+
+
+def test_a_service_that_is_not_there_gives_no_right(services):
+    assert not caller(person()).may("read", 10**9)
+
+
+def test_a_service_that_came_after_the_first_look_is_known_too(services):
+    who = caller(person())
+    assert who.may("read", services["nobody"].pk)
+    assert who.may("read", fleet.service("newer").pk)
+
+
+def test_a_long_answer_finds_out_that_the_rights_changed(services):
+    user = person(red=Role.VIEWER)
+    who = caller(user)
+    assert who.may("read", services["red"].pk)
+    assert same_rights(who)
+    services["red"].team = None
+    services["red"].save()
+    services["nobody"].team = Team.objects.get(name="blue")
+    services["nobody"].save()
+    assert same_rights(who)
+    assert not who.may("read", services["nobody"].pk)
+    Membership.objects.all().delete()
+    assert not same_rights(who)
+
+
+def test_the_history_of_another_teams_service_is_not_told_even_after_it_is_gone(services):
+    for name, service in services.items():
+        History.objects.create(actor="x", action="change", subject="service", microservice=service, subject_name=name)
+    History.objects.create(actor="x", action="delete", subject="service", subject_name="gone")
+    History.objects.create(actor="x", action="create", subject="host", subject_name="host")
+    History.objects.create(actor="x", action="create", subject="user", subject_name="user")
+    seen = lambda who: set(history(who).values_list("subject_name", flat=True))
+    assert seen(caller(person(red=Role.VIEWER))) == {"red", "nobody", "host"}
+    assert len(seen(caller(get_user_model().objects.create_superuser("root")))) == 6
