@@ -1,6 +1,6 @@
 # Everything that a person types. Each target makes the environment that it needs.
 .DEFAULT_GOAL := help
-.PHONY: help demo run test lint openapi bench clean
+.PHONY: help demo run test mutants model lint openapi bench clean
 MAKEFLAGS += --no-print-directory
 PYTHON_ENV := .venv/bin/python
 
@@ -16,6 +16,13 @@ run: .venv/installed  ## web, worker and (without BROKER_URL) a broker, set up b
 test: .venv/installed-dev  ## all tests, on SQLite and on PostgreSQL; installs the system packages that they need
 	@scripts/test-packages
 	@scripts/test
+
+mutants: .venv/installed-dev  ## takes each protection out, one by one: a test must fail
+	@scripts/test-packages
+	@scripts/mutants
+
+model:  ## checks the model of an operation (docs/model) with Spin
+	@scripts/check-model
 
 lint: .venv/installed-dev  ## ruff and mypy
 	@.venv/bin/ruff check .

@@ -8,7 +8,7 @@ import time
 
 import pytest
 
-from deployer.engine import ladder
+from deployer.engine import ladder, program
 from deployer.engine.conduct import OutcomeKind, Package, carry_out
 from deployer.engine.journal import Kind
 from deployer.engine.ssh import Endpoint, Limits
@@ -233,8 +233,18 @@ def test_servers_that_are_killed_in_the_middle_of_a_step_change_nothing(site, st
     thread.join(30)
     assert result[0].kind is OutcomeKind.DONE
     assert site.host.running == "2.0"
-    assert f"{step} ends".encode() in watch.data
+    assert watch.data == f"{step} begins\n{step} ends\n".encode()
     assert site.host.logged.count("2.0 start") == 1
+
+
+def test_output_that_was_heard_before_a_cut_is_not_told_again(site):
+    site.have("1.0")
+    watch, run = Watching(), site.host.run("upgrade", "1.0", "2.0", post="echo one; sleep 3; echo two")
+    thread, result = in_thread(lambda: site.carry_out(run, watch)[0])
+    wait_until(lambda: watch.data, what="some output")
+    site.sshd.drop_connections()
+    thread.join(30)
+    assert (result[0].kind, watch.data) == (OutcomeKind.DONE, b"one\ntwo\n")
 
 
 def in_thread(call):
@@ -347,6 +357,21 @@ def test_a_start_that_was_tried_before_is_never_made_twice(site):
         outcome, _ = site.carry_out(run, fresh=fresh)
         assert outcome.kind is OutcomeKind.DONE
     assert site.host.logged.count("2.0 start") == 1
+
+
+def test_each_visit_has_a_nonce_of_its_own(site, monkeypatch):
+    """What answers an earlier visit is no answer to this one: the model in docs/model found what happens otherwise."""
+    site.have("1.0")
+    nonces = []
+    for name in ("start", "attach"):
+        build = getattr(program, name)
+        monkeypatch.setattr(
+            program, name, lambda run, *a, build=build, **k: (nonces.append(run.nonce), build(run, *a, **k))[1]
+        )
+    run = site.host.run("upgrade", "1.0", "2.0")
+    for fresh in (True, False, False):
+        assert site.carry_out(run, fresh=fresh)[0].kind is OutcomeKind.DONE
+    assert len(set(nonces)) == len(nonces) == 3
 
 
 def test_a_run_waits_for_another_one_on_the_same_instance(site):

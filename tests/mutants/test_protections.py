@@ -1,0 +1,28 @@
+"""The list of mutants fits the code. What they show takes longer: `make mutants`."""
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from .protections import MUTANTS
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@pytest.mark.parametrize("mutant", MUTANTS, ids=lambda mutant: mutant.name)
+def test_each_text_that_is_taken_out_stands_once_in_its_file(mutant):
+    for change in mutant.changes:
+        assert (ROOT / change.file).read_text().count(change.old) == 1, change
+        assert change.new != change.old
+
+
+@pytest.mark.parametrize("mutant", MUTANTS, ids=lambda mutant: mutant.name)
+def test_each_mutant_names_one_test_that_exists(mutant):
+    file, _, name = mutant.test.partition("::")
+    assert f"\ndef {name.partition('[')[0]}(" in (ROOT / file).read_text()
+    assert 1 <= mutant.promise <= 21
+
+
+def test_no_name_is_given_twice():
+    assert max(Counter(mutant.name for mutant in MUTANTS).values()) == 1
+    assert len(MUTANTS) >= 14
