@@ -25,6 +25,8 @@ def find_programs() -> Path | None:
 class Postgres:
     """`with Postgres() as server:` — `server.url("name")` is a DATABASE_URL over loopback. User postgres, no password."""
 
+    settings = FAST
+
     def __init__(self, port: int | None = None):
         self.port = port or free_port()
         self.process: subprocess.Popen | None = None
@@ -53,7 +55,7 @@ class Postgres:
         made = subprocess.run(initdb, **_as(user, self.folder), capture_output=True, text=True)
         if made.returncode:
             raise RuntimeError(f"initdb failed: {made.stderr}")
-        options = [word for setting in FAST for word in ("-c", setting)]
+        options = [word for setting in self.settings for word in ("-c", setting)]
         listen = ["-h", "127.0.0.1", "-p", str(self.port), "-k", str(self.folder)]
         with (self.folder / "log").open("w") as log:
             self.process = subprocess.Popen(

@@ -105,9 +105,10 @@ def no_answers(scene: Scene, seconds: float) -> str:
 
 
 def sshd_sessions_killed(scene: Scene, chance: random.Random, turns: list[Turn]) -> str:
-    server = chance.choice(scene.sshds)
-    if not server.connections():
+    used = [server for server in scene.sshds if server.connections()]
+    if not used:
         return ""
+    server = chance.choice(used)
     _note(turns, "cut", lambda turn: turn.place.sshd is server)
     server.drop_connections()
     return "sshd sessions killed"
@@ -123,9 +124,10 @@ def sshd_frozen(scene: Scene, chance: random.Random, turns: list[Turn]) -> str:
 
 
 def run_killed(scene: Scene, chance: random.Random, turns: list[Turn]) -> str:
-    turn = chance.choice(turns)
-    if not turn.place.runs_alive():
+    alive = [turn for turn in turns if turn.place.runs_alive()]
+    if not alive:
         return ""
+    turn = chance.choice(alive)
     turn.died = True
     turn.place.kill_runs()
     turn.notes.append("run killed")

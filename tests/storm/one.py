@@ -47,7 +47,7 @@ class Storm:
 
     def run(self) -> None:
         scene, options = self.scene, self.options
-        Contest(scene).play(options.contests, time.monotonic() + 0.2 * options.seconds)
+        Contest(scene).play(options.contests, time.monotonic() + 0.15 * options.seconds)
         scene.say(f"contest over after {scene.tally.checked[1]} checks")
         scene.start_workers()
         scene.say("workers are ready")
@@ -58,7 +58,7 @@ class Storm:
         reader.start()
         points = Points(scene, options.thorough, options.share)
         if options.thorough:
-            points.play(self.began + 0.62 * options.seconds)
+            points.play(self.began + 0.7 * options.seconds)
             while time.monotonic() < self.end - 6:
                 self.storm()
         else:
@@ -69,6 +69,7 @@ class Storm:
         follower.end()
         check_overlaps(scene)
         scene.tally.points_met, scene.tally.points_missed = points.met(), points.missed()
+        scene.tally.points_left = len(points.left()) if options.thorough else 0
 
     def sample(self, points: Points) -> None:
         """The short form: so many rounds of each sort, however long a busy machine takes for them."""

@@ -23,9 +23,10 @@ OLD, NEW = VERSIONS
 class Round:
     """`things`: (seconds from the start, fault). They are injected while the requests run."""
 
-    def __init__(self, scene: Scene, turns: list[Turn], things: list[tuple[float, faults.Fault]], stops: int = 0):
+    def __init__(self, scene: Scene, turns: list[Turn], things: list[tuple[float, faults.Fault]],
+                 stops: tuple[Point, ...] = ()):  # fmt: skip
         self.scene, self.turns, self.things = scene, turns, sorted(things, key=lambda thing: thing[0])
-        self.stops = stops  # so many workers stand still just before they speak to a host, one after the other
+        self.stops = stops  # one worker after the other stands still at these points
         self.late: dict[int, float] = {}  # those, by process id: since when
         self._over = threading.Event()
         self.kinds: set[str] = set()
@@ -39,7 +40,7 @@ class Round:
             prepare(scene, turn)
         began = time.monotonic()
         if self.stops:
-            scene.arm(Point.SENDING, "stop")
+            scene.arm(self.stops[0], "stop")
         guard = threading.Thread(target=self._guard, daemon=True)
         guard.start()
         with ThreadPoolExecutor(8) as hands:
@@ -67,6 +68,11 @@ class Round:
         for seconds, fault in self.things:
             time.sleep(max(0.0, began + seconds - time.monotonic()))
             kind = fault(self.scene, self.scene.chance, self.turns)
+            for _ in range(5):
+                if kind:
+                    break
+                time.sleep(0.2)  # there was nothing to hit yet
+                kind = fault(self.scene, self.scene.chance, self.turns)
             if kind:
                 self.kinds.add(kind)
                 self.scene.tally.faults[kind] += 1
@@ -113,10 +119,10 @@ class Round:
         for one in scene.self_stopped():
             if one.pid not in self.late:
                 self.late[one.pid] = now
-                scene.say(f"{one.name} stands still before it speaks to a host")
+                scene.say(f"{one.name} stands still")
                 scene.tally.faults["worker frozen"] += 1
-                if len(self.late) < self.stops:
-                    scene.arm(Point.SENDING, "stop")
+                if len(self.late) < len(self.stops):
+                    scene.arm(self.stops[len(self.late)], "stop")
                 scene.lost_by(one.pid, now)
             elif scene.postgres is None and scene.is_held():
                 # It stopped with SQLite's one write lock, and nobody can do anything meanwhile: for a moment it goes

@@ -45,6 +45,7 @@ class Tally:
     failed: Counter = field(default_factory=Counter)
     failures: list[str] = field(default_factory=list)
     points_met: list[str] = field(default_factory=list)
+    points_left: int = 0  # crash points that there was no time for
     points_missed: list[str] = field(default_factory=list)
     impossible: list[str] = field(default_factory=list)  # fault kinds that this machine does not allow, and why
     context: str = ""  # where a failure happened: put before its words
@@ -75,10 +76,16 @@ def percentile(values: list[float], share: float) -> float:
     return round(ordered[min(len(ordered) - 1, int(share * len(ordered)))], 2) if ordered else 0.0
 
 
+NUMBERS = (
+    "seconds", "rounds", "operations", "deployments", "takeovers", "refused_by_rows", "refused_by_hosts", "events_seen",
+    "points_left",
+)  # fmt: skip
+
+
 def added_up(tallies: list[Tally]) -> Tally:
     whole = Tally(database=" and ".join(one.database for one in tallies))
     for one in tallies:
-        for key in ("seconds", "rounds", "operations", "deployments", "takeovers", "refused_by_rows", "refused_by_hosts", "events_seen"):
+        for key in NUMBERS:
             setattr(whole, key, getattr(whole, key) + getattr(one, key))
         for key in ("takeover_seconds", "failures", "points_met", "points_missed", "impossible"):
             getattr(whole, key).extend(getattr(one, key))
@@ -136,6 +143,7 @@ def summary(tally: Tally) -> dict:
         "rounds": tally.rounds,
         "seconds": round(tally.seconds),
         "crash_points_met": len(tally.points_met),
+        "crash_points_without_time": tally.points_left,
         "events_followed": tally.events_seen,
         "not_possible_here": tally.impossible,
         "failures": tally.failures,
@@ -149,10 +157,11 @@ def table(tally: Tally) -> str:
         ("TOTALS", "", ""),
         ("", "faults", str(tally.faults.total())),
         ("", "different crash points met", str(len(tally.points_met))),
+        *([("", "crash points that there was no time for", str(tally.points_left))] if tally.points_left else []),
         ("", "deployments", str(tally.deployments)),
         ("", "operations", str(tally.operations)),
         ("", "takeovers", str(tally.takeovers)),
-        ("", "takeover p50 / p99, s", f"{percentile(tally.takeover_seconds, 0.5)} / {percentile(tally.takeover_seconds, 0.99)}"),
+        ("", "takeover p50 / p99, s", " / ".join(str(percentile(tally.takeover_seconds, n)) for n in (0.5, 0.99))),
         ("", "late workers refused by the rows / by hosts", f"{tally.refused_by_rows} / {tally.refused_by_hosts}"),
         ("", "live events followed", str(tally.events_seen)),
         ("PROMISES", "", "checked failed"),

@@ -12,8 +12,10 @@ _start() {
 	_raise_fence || _answer cannot_write
 	_settle_other
 	_seq=0
-	_make_run || _answer cannot_write
-	_event begun - - '' '' '' || _answer cannot_write
+	if ! _make_run || ! _event begun - - '' '' ''; then
+		_clear_stages
+		_answer cannot_write
+	fi
 	# crash: begun
 	_announce
 	_watchdog='' _stopped=''
@@ -33,7 +35,7 @@ _make_run() {
 	fi
 	_needed=''
 	[ "$_SHA" = '' ] || [ -d "$_DIR/releases/$_NEW" ] || _needed=$_STAGE
-	[ ! -d "$_STAGE" ] || rm -rf "$_STAGE"
+	_clear_stages
 	mkdir -p -m 755 "$_RUN" ${_needed:+"$_needed"} || return 1
 	printf '%s\n' "$_OP" >"$_BASE/open" || return 1
 	printf '%s' "${PROGRAM#*"$_NL"}" >"$_RUN/program" || return 1
@@ -41,6 +43,13 @@ _make_run() {
 	_sign
 	_open_run
 	[ -z "$_again" ] || echo '[started again]' >&6
+}
+
+# The lock is held and every other run has its end: no stage is anybody's any more.
+_clear_stages() {
+	for _each in "$_DIR/releases/.stage-"*; do
+		[ ! -d "$_each" ] || rm -rf "$_each"
+	done
 }
 
 # The one who sends learns at once whether to. Not a byte is read where the release is there.

@@ -1,0 +1,71 @@
+"""Crash points: named once, met once in the code, nothing at all in production, and deadly where they are armed."""
+import os
+import re
+import signal
+import subprocess
+import sys
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from deployer.engine import crash, program
+from deployer.engine.journal import Result
+
+ROOT = Path(crash.__file__).resolve().parents[2]
+
+
+@pytest.fixture
+def armed(monkeypatch):
+    """Programs are built with calls of their crash points."""
+    monkeypatch.setattr(crash, "ARMED", True)
+    program.body.cache_clear()
+    yield
+    program.body.cache_clear()
+
+
+def test_every_point_stands_in_the_code_and_no_place_in_the_code_is_without_a_name():
+    code = "".join(path.read_text() for app in ("deployer", "microservice") for path in (ROOT / app).rglob("*.py"))
+    used = Counter(re.findall(r"crash\.Point\.([A-Z_]+)", code))
+    assert used == {point.name: 1 for point in crash.Point}
+
+
+def test_every_point_on_a_host_stands_in_the_runner():
+    parts = "".join(path.read_text() for path in (ROOT / "deployer/engine/runner").glob("*.sh"))
+    assert Counter(re.findall(r"# crash: (\w+)", parts)) == {str(point): 1 for point in crash.HostPoint}
+
+
+def test_what_is_not_armed_is_an_empty_call_and_leaves_nothing_in_a_program():
+    assert crash.here.__name__ == "_pass"
+    assert "crash" not in program.body()
+
+
+@pytest.mark.parametrize(("word", "status"), [("die", -signal.SIGKILL), ("", -signal.SIGKILL)])
+def test_an_armed_process_dies_where_its_point_lies_and_nowhere_else(tmp_path, word, status):
+    code = "from deployer.engine import crash; crash.here(crash.Point.SENT); print('on'); crash.here(crash.Point.CLAIMED)"
+    (tmp_path / "claimed").write_text(word)
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, env={**os.environ, "CRASH_POINTS": str(tmp_path)},
+                          stdout=subprocess.PIPE, text=True)  # fmt: skip
+    assert done.returncode == status
+    assert not (tmp_path / "claimed").exists()
+
+
+@pytest.mark.parametrize(
+    ("point", "result"),
+    [("done stop", Result.UNDONE), ("swap", Result.UNDONE), ("effect unpack", Result.CUT), ("ending", Result.DONE)],
+)
+def test_a_run_dies_at_its_point_and_whoever_comes_next_brings_it_to_its_end(armed, running, point, result):
+    (running.folder / ".deployer" / "crash").write_text(point + "\n")
+    run = running.run("upgrade", "v1", "v2")
+    died = running.start(run).over()
+    assert "end" not in died.said and not (running.folder / ".deployer" / "crash").exists()
+    assert running.attach(run).over().end.result is result
+    assert running.running == ("v2" if result is Result.DONE else "v1")
+
+
+def test_a_stage_that_a_dead_run_left_is_taken_away_by_the_next_one(running):
+    left = running.folder / "releases" / ".stage-999"
+    left.mkdir()
+    (left / "half").write_text("of a package")
+    assert running.carry_out("upgrade", "v1", "v2").end.result is Result.DONE
+    assert not left.exists()

@@ -1,0 +1,24 @@
+"""The storm's short form: minutes, not hours; the long one is `make storm`."""
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.lab import postgres
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@pytest.mark.timeout(480)
+@pytest.mark.skipif(postgres.find_programs() is None, reason="this machine has no PostgreSQL")
+def test_nothing_is_lost_and_nothing_done_twice_in_a_short_storm_on_both_databases(tmp_path):
+    storm = subprocess.run(
+        [sys.executable, "-m", "tests.storm", "--out", str(tmp_path)], cwd=ROOT, capture_output=True, text=True
+    )
+    print(storm.stdout)
+    assert storm.returncode == 0, storm.stdout + storm.stderr[-3000:]
+    result = json.loads((tmp_path / "storm.json").read_text())
+    assert result["takeovers"] and result["fence_refusals"] >= 20
+    assert not any(promise["failed"] for promise in result["promises"].values())
