@@ -1,6 +1,6 @@
 # Everything that a person types. Each target makes the environment that it needs.
 .DEFAULT_GOAL := help
-.PHONY: help demo run test mutants model lint openapi bench clean
+.PHONY: help demo run test mutants model lint storm openapi bench clean
 MAKEFLAGS += --no-print-directory
 PYTHON_ENV := .venv/bin/python
 
@@ -30,6 +30,10 @@ lint: .venv/installed-dev  ## ruff and mypy
 
 openapi: .venv/installed  ## writes openapi.json, the API's description, anew
 	@DEBUG=1 $(PYTHON_ENV) manage.py openapi > openapi.json.new && mv openapi.json.new openapi.json
+
+storm: .venv/installed-dev  ## crash points and random faults for STORM_MINUTES (30), and their table
+	@scripts/test-packages
+	@scripts/storm
 
 bench: .venv/installed-dev  ## the product beside the bare OpenSSH client on the same work
 	@scripts/test-packages

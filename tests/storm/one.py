@@ -3,6 +3,7 @@ import argparse
 import json
 import random
 import shutil
+import signal
 import sys
 import tempfile
 import time
@@ -20,6 +21,7 @@ from .watchers import Follower, Reader
 
 def main() -> int:
     options = _options()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(3))  # so that everything that was started is ended
     folder = Path(tempfile.mkdtemp(prefix="storm-", dir="/tmp"))
     folder.chmod(0o755)
     tally = Tally(database=options.database)
