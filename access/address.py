@@ -1,9 +1,11 @@
 """Where a request comes from. Only TRUSTED_PROXIES are believed about somebody else's address."""
+from collections.abc import Callable
 from functools import lru_cache
 from ipaddress import IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 
 from django.conf import settings
 from django.http import HttpRequest
+from django.http.response import HttpResponseBase
 
 
 @lru_cache(maxsize=8)
@@ -41,3 +43,15 @@ def neighbourhood(address: str) -> str:
     except ValueError:
         return address
     return str(IPv6Network((int(parsed), 64), strict=False)) if isinstance(parsed, IPv6Address) else address
+
+
+class ForwardedMiddleware:
+    """Takes away what only a proxy may say of a request (that it came over https) where none of ours said it."""
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponseBase]):
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponseBase:
+        if not _is_proxy(str(request.META.get("REMOTE_ADDR", ""))):
+            request.META.pop("HTTP_X_FORWARDED_PROTO", None)
+        return self.get_response(request)

@@ -1,9 +1,9 @@
 """Reads settings from environment variables and says in one line what is wrong with them."""
 import os
 import tempfile
+from ipaddress import ip_network
 from pathlib import Path
 from urllib.parse import parse_qsl, unquote, urlsplit
-
 
 LONGEST_IDLE = 5000  # milliseconds between two statements of one transaction, on PostgreSQL
 
@@ -38,6 +38,18 @@ def number(name: str, default: int, least: int, most: int) -> int:
 def words(name: str, default: str = "") -> list[str]:
     """A list: values with commas or spaces between them."""
     return text(name, default).replace(",", " ").split()
+
+
+def networks(name: str, also: tuple[str, ...] = ()) -> list[str]:
+    """A list of addresses and networks, such as 10.0.0.0/8; `also`: other words that may stand in it."""
+    found = words(name)
+    for entry in found:
+        try:
+            if entry not in also:
+                ip_network(entry, strict=False)
+        except ValueError:
+            raise BadSetting(name, f"must hold addresses or networks such as 10.0.0.0/8, not {entry!r}") from None
+    return found
 
 
 def database(name: str, default: str, pool_size: int) -> dict:
@@ -100,5 +112,5 @@ def socket_path(wanted: Path) -> Path:
     path = Path(record.read_text())
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)  # /tmp is emptied now and then
     if path.parent.stat().st_uid != os.geteuid():
-        raise BadSetting("VAR", f"is too long for a socket, and the folder recorded in {record} belongs to somebody else")
+        raise BadSetting("VAR", f"is too long for a socket, and the folder named in {record} belongs to somebody else")
     return path

@@ -31,10 +31,12 @@ for _key in FIELD_KEYS:
 PUBLIC_URL = env.text("PUBLIC_URL", "http://127.0.0.1:8000").rstrip("/")
 ALLOWED_HOSTS = env.words("ALLOWED_HOSTS", "127.0.0.1 localhost [::1]")
 # Addresses whose X-Forwarded-For is believed. Nobody else's is.
-TRUSTED_PROXIES = env.words("TRUSTED_PROXIES")
+TRUSTED_PROXIES = env.networks("TRUSTED_PROXIES", also=("unix",))
+# Networks that callbacks may reach although they are private.
+CALLBACK_ALLOW = env.networks("CALLBACK_ALLOW")
 SECURE = PUBLIC_URL.startswith("https://")
 CSRF_TRUSTED_ORIGINS = [PUBLIC_URL]
-if TRUSTED_PROXIES:
+if TRUSTED_PROXIES:  # from anybody else the header is taken away: access.address.ForwardedMiddleware
     SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
 
 PACKAGE_ROOT = Path(env.text("PACKAGE_ROOT", str(VAR / "packages")))
@@ -106,8 +108,10 @@ INSTALLED_APPS = [
     "asset",
     "microservice",
     "outside",
+    "callbacks",
 ]
 MIDDLEWARE = [
+    "access.address.ForwardedMiddleware",
     "access.request_id.RequestIdMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "microservice.security.ContentSecurityPolicy",

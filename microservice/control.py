@@ -5,6 +5,8 @@ from django.utils import timezone
 
 from access.callers import Caller
 from access.problems import conflict, forbidden, invalid
+from callbacks import outbox
+from callbacks.models import Telling
 
 from . import advance, events, wake
 from .history import record
@@ -102,7 +104,11 @@ def break_lock(caller: Caller, instance: MicroServiceInstance, reason: str) -> M
             raise conflict("instance_locked", f"{row.host} has just been locked by {owner_of(row)}.", "Look again.")
         before = {"locked_by": owner_of(row), "status": row.get_status_display()}
         told = _take_away(row, f"The lock was broken by {caller.name}: {reason}")
-        record(caller, "unlock", "instance", row, before=before, reason=reason, service=row.microservice)
+        noted = record(caller, "unlock", "instance", row, before=before, reason=reason, service=row.microservice)
+        outbox.tell(Telling.LOCK_BROKEN, f"lock.broken:{noted.pk}", {
+            "instance": {"id": row.pk, "host": str(row.host), "service": row.microservice.name}, **before,
+            "broken_by": caller.name, "reason": reason,
+        })
         told += advance.advance([row.lock_deployment_id] if row.lock_deployment_id else [])
         events.write(told)
     row.refresh_from_db()

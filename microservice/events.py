@@ -9,6 +9,8 @@ from collections.abc import Iterable
 
 from django.db import connection
 
+from callbacks import outbox
+
 from .models import Event
 
 _LOCK = 0x6465706C  # any number, as long as nobody else in this database uses it
@@ -19,6 +21,7 @@ def write(events: Iterable[Event]) -> None:
     rows = list(events)
     if not rows:
         return
+    outbox.fill(rows)  # before the lock below, which everybody waits for
     if connection.vendor == "postgresql":
         with connection.cursor() as cursor:
             cursor.execute("SELECT pg_advisory_xact_lock(%s)", [_LOCK])

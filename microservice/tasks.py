@@ -2,11 +2,12 @@
 
 from celery.signals import worker_ready, worker_shutting_down
 
+from callbacks import sender
 from deployer.celery import app
 
 from . import execution, recovery, wake
 
-_sweepers: list[recovery.Sweeper] = []
+_sweepers: list[recovery.Sweeper | sender.Sender] = []
 
 
 @app.task(name=wake.WORK, bind=True)
@@ -18,6 +19,7 @@ def work(self) -> int:
 def open_shop(**_) -> None:
     execution.ledger()
     _sweepers.append(recovery.Sweeper())
+    _sweepers.append(sender.Sender())
 
 
 @worker_shutting_down.connect

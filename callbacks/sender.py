@@ -1,0 +1,119 @@
+"""Sends what lies in the outbox: a thread in every worker process. Any number of them do no harm, because each takes a
+delivery by one conditional update with a lease; a process that dies in the middle leaves it to the next."""
+import json
+import logging
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
+
+from django.conf import settings
+from django.db import DatabaseError, connection
+from django.db.models import F, Q
+from django.utils import timezone
+
+from . import signing, wire
+from .models import Delivery, State
+
+LEASE = timedelta(seconds=60)  # longer than a request can take
+AT_ONCE = 8  # requests of one process
+OF_ONE = 2  # of them to one callback, so that a dead address does not hold up the others
+PAUSES = (5, 30, 120, 600, 1800, 3600, 7200)  # seconds before the next attempt; the last one again and again
+SECRET_LIKE = ("auth", "token", "secret", "key", "cookie", "password")
+log = logging.getLogger(__name__)
+
+
+class Sender:
+    """The thread that looks, and the threads that send."""
+
+    def __init__(self) -> None:
+        self._stop = threading.Event()
+        self._hands = ThreadPoolExecutor(AT_ONCE, thread_name_prefix="callback")
+        self._free = threading.Semaphore(AT_ONCE)
+        self._thread = threading.Thread(target=self._run, name="callbacks", daemon=True)
+        self._thread.start()
+
+    def stop(self) -> None:
+        self._stop.set()
+        self._hands.shutdown(wait=False, cancel_futures=True)
+
+    def _run(self) -> None:
+        while not self._stop.is_set():
+            try:
+                for row in claim(AT_ONCE):
+                    self._free.acquire()
+                    self._hands.submit(self._one, row)
+            except DatabaseError as error:
+                log.warning("the outbox could not be read: %s", type(error).__name__)
+            except RuntimeError:  # the hands were shut down between the look and the work
+                return
+            finally:
+                connection.close()
+            self._stop.wait(min(1.0, settings.SWEEP_EVERY))
+
+    def _one(self, row: Delivery) -> None:
+        try:
+            attempt(row)
+        except DatabaseError as error:  # its lease runs out, and it is sent again
+            log.warning("what came of a callback could not be written: %s", type(error).__name__)
+        finally:
+            connection.close()
+            self._free.release()
+
+
+def claim(most: int) -> list[Delivery]:
+    """Deliveries that are due and now the caller's to send, a few of each callback at most."""
+    now = timezone.now()
+    pending = Delivery.objects.filter(state=State.PENDING, callback__active=True)
+    free = pending.filter(Q(lease=None) | Q(lease__lt=now), due__lte=now).order_by()
+    taken: list[int] = []
+    for callback in list(free.values_list("callback", flat=True).distinct()[:50]):
+        busy = pending.filter(callback=callback, lease__gte=now).count()
+        for number in list(free.filter(callback=callback).order_by("due").values_list("pk", flat=True)[: OF_ONE - busy]
+                           if busy < OF_ONE else []):
+            # Of two processes that saw the same row, the second one's condition does not hold any more.
+            if len(taken) < most and free.filter(pk=number).update(lease=now + LEASE, attempts=F("attempts") + 1):
+                taken.append(number)
+    return list(Delivery.objects.select_related("callback").filter(pk__in=taken).order_by("pk"))
+
+
+def attempt(row: Delivery) -> Delivery:
+    """Sends a delivery once and writes what came of it: delivered, later again, or given up."""
+    seen = send(row)
+    now = timezone.now()
+    if seen["good"]:
+        state, due = State.DELIVERED, row.due
+    elif seen["refused"] or (due := now + timedelta(seconds=PAUSES[min(row.attempts, len(PAUSES)) - 1])) > row.until:
+        state, due = State.FAILED, row.due
+    else:
+        state = State.PENDING
+    fields = {**seen["fields"], "state": state, "due": due, "lease": None}
+    Delivery.objects.filter(pk=row.pk).update(**fields)
+    for name, value in fields.items():
+        setattr(row, name, value)
+    return row
+
+
+def send(row: Delivery) -> dict:
+    """One request for a delivery. {"good", "refused", "fields": what a row keeps of both sides}."""
+    callback, body = row.callback, row.body.encode()
+    extra = json.loads(callback.headers.reveal()) if callback.headers else {}
+    signed = signing.headers(callback.secret.reveal(), row.message_id, int(time.time()), body)
+    headers = {"Content-Type": "application/json", "User-Agent": "deployer", "Connection": "close", **extra, **signed}
+    refused = False
+    try:
+        answer = wire.post(callback.url, headers, body)
+    except wire.Refused as error:
+        refused, answer = True, wire.Answer(None, error=str(error))
+    fields = {
+        "url": callback.url, "headers": shown(headers), "answer_status": answer.status, "answer": answer.body,
+        "error": answer.error or ("" if answer.is_good else f"answered {answer.status}"), "took": answer.took,
+        "sent": timezone.now(),
+    }
+    return {"good": answer.is_good, "refused": refused, "fields": fields}
+
+
+def shown(headers: dict[str, str]) -> dict[str, str]:
+    """Headers as people may see them: what looks like a secret is not kept."""
+    return {name: "[secret]" if any(word in name.lower() for word in SECRET_LIKE) else value
+            for name, value in headers.items()}

@@ -1,0 +1,50 @@
+"""A real HTTP server on the loopback that keeps what it is sent, and answers as it is told."""
+import threading
+import time
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+
+@dataclass
+class Got:
+    path: str
+    headers: dict[str, str]
+    body: bytes
+
+
+@dataclass
+class Receiver:
+    """`answers`: what to say, one after the other, the last one again and again: (status, headers, body, delay)."""
+
+    answers: list[tuple] = field(default_factory=lambda: [(200, {}, b"thanks", 0)])
+    got: list[Got] = field(default_factory=list)
+
+    def __enter__(self):
+        receiver = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_POST(self):  # noqa: N802
+                body = self.rfile.read(int(self.headers["Content-Length"]))
+                receiver.got.append(Got(self.path, {k.lower(): v for k, v in self.headers.items()}, body))
+                status, headers, text, delay = receiver.answers[min(len(receiver.got), len(receiver.answers)) - 1]
+                time.sleep(delay)
+                self.send_response(status)
+                for name, value in headers.items():
+                    self.send_header(name, value)
+                self.send_header("Content-Length", str(len(text)))
+                self.end_headers()
+                self.wfile.write(text)
+
+            def log_message(self, *_):
+                pass
+
+        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.server.daemon_threads = True
+        threading.Thread(target=self.server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
+        self.port = self.server.server_port
+        self.url = f"http://127.0.0.1:{self.port}/hook?a=b"
+        return self
+
+    def __exit__(self, *_):
+        self.server.shutdown()
+        self.server.server_close()
