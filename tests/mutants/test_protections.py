@@ -1,4 +1,5 @@
 """The list of mutants fits the code. What they show takes longer: `make mutants`."""
+import re
 from collections import Counter
 from pathlib import Path
 
@@ -26,3 +27,15 @@ def test_each_mutant_names_one_test_that_exists(mutant):
 def test_no_name_is_given_twice():
     assert max(Counter(mutant.name for mutant in MUTANTS).values()) == 1
     assert len(MUTANTS) >= 14
+
+
+def test_the_page_on_reliability_has_every_promise_with_its_mutants_and_names_only_what_exists():
+    page = (ROOT / "docs" / "reliability.md").read_text()
+    sections = dict(re.findall(r"^### (\d+)\. (.*?)(?=^##)", page, re.MULTILINE | re.DOTALL))
+    assert sorted(map(int, sections)) == list(range(1, 22))
+    for mutant in MUTANTS:
+        assert f"*{mutant.name}*" in sections[str(mutant.promise)], mutant.name
+    for file, name in re.findall(r"`(tests/[a-z_/]+\.py)::(test_\w+)`", page):
+        assert f"\ndef {name}(" in (ROOT / file).read_text(), f"{file}::{name}"
+    for file in re.findall(r"`((?:access|deployer|microservice)/[a-z_/]+\.(?:py|sh))`", page):
+        assert (ROOT / file).is_file(), file
