@@ -159,13 +159,15 @@ def _ending(operation: Operation, outcome: Outcome, stopping: bool) -> Ending:
     if outcome.kind == OutcomeKind.LOST and stopping:  # the host goes on by itself; whoever comes next attaches
         return Ending(operation, OperationStatus.RUNNING)
     if outcome.kind == OutcomeKind.LOST:
-        return Ending(operation, OperationStatus.FAILED, UndoStatus.NONE, outcome.error or _REFUSED, reached=True)
+        return Ending(operation, OperationStatus.FAILED, UndoStatus.NONE, _refused(outcome), reached=True)
     status, undo_status = _ENDS_AS[outcome.kind]
     reached = {OutcomeKind.UNKNOWN: False, OutcomeKind.NOT_STARTED: None}.get(outcome.kind, True)
     return Ending(operation, status, undo_status, outcome.error, outcome.step, reached)
 
 
-_REFUSED = (
-    "The host has seen a higher fence for this instance than this system gave out, so it refused. "
-    "Was the database restored from a backup?"
-)
+def _refused(outcome: Outcome) -> str:
+    """This is written only where the rows say that the operation is still ours; so it is not another worker's."""
+    return (
+        f"The host has seen the fence {outcome.host_fence or '?'} for this instance, higher than any that this system "
+        "gave out, so it refused. Was the database restored from a backup?"
+    )

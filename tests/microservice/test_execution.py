@@ -192,6 +192,19 @@ def test_a_cancel_ends_the_command_on_the_host_and_undoes_what_was_done(world, w
     here.agrees(0)
 
 
+def test_a_host_that_has_seen_higher_fences_than_the_rows_refuses_and_says_which(world, worker):
+    """As after the database was restored from a backup."""
+    here = world(hosts=1)
+    worker()
+    here.install()
+    with (here.folder() / ".deployer" / "fence").open("a") as file:
+        file.write("\n888888888888\n")
+    operation = here.go("upgrade", 0, 1).operations.get()
+    assert operation.status == OperationStatus.FAILED
+    assert "888888888888" in operation.error and "backup" in operation.error
+    here.agrees(0)
+
+
 def test_what_a_message_never_announced_is_found_by_the_sweep(world, worker, broker):
     here = world(hosts=1)
     broker.stop()  # nobody can be woken
