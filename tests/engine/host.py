@@ -203,8 +203,10 @@ class Host:
         return found
 
     def end(self) -> None:
-        """Ends whatever its runs left in their sessions."""
-        for pid in (each for session in self._sessions for each in self.processes(session)):
+        """Ends whatever its runs left in their sessions, or outside with their marker."""
+        left = [each for session in self._sessions for each in self.processes(session)]
+        left += [each for marker in self.folder.glob(".deployer/runs/*/alive") for each in self.holders(marker)]
+        for pid in left:
             with suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
 
