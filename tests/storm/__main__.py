@@ -28,11 +28,12 @@ def main() -> int:
     storms = [_start(database, number, len(databases), options) for number, database in enumerate(databases)]
     limit = options.minutes * 60 + 600 if options.minutes else SHORT_LIMIT
     statuses = [_wait(storm, began + limit) for storm in storms]
-    tallies = [Tally.from_json(json.loads(path.read_text())) for path in map(_result(out), databases) if path.exists()]
+    results = [path for path in map(_result(out), databases) if path.exists()]
+    tallies = [Tally.from_json(json.loads(path.read_text())) for path in results]
     whole = added_up(tallies)
     whole.seconds = time.monotonic() - began
     if len(tallies) < len(databases):
-        whole.failures.append(f"a storm ended without a result: exit statuses {dict(zip(databases, statuses, strict=True))}")
+        whole.failures.append(f"a storm ended without a result; {databases} ended with {statuses}")
     if histories is not None and histories.wait():
         whole.failures.append("the random histories of rollouts failed")
     words = unreal(whole, bool(options.minutes), LEAST_REFUSALS["long" if options.minutes else "short"])

@@ -1,5 +1,6 @@
 """After a round, when everything is quiet: do rows, hosts and processes say the same, and is it what was promised?"""
 import re
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from .places import LINES, contents
@@ -10,74 +11,88 @@ if TYPE_CHECKING:
     from .scene import Scene
 
 
-def check_round(scene: "Scene", turns: list[Turn], kinds: set[str]) -> None:
-    """Promises 2 to 9, 13, 17 and 18 for every host that had something to do; 4 and 13 for all."""
+def check_round(scene: "Scene", turns: list[Turn], broker: bool) -> None:
+    """Promises 2 to 9, 17 and 18 for every host that had something to do; 4 and 13 for all. `broker`: it was hit."""
     from microservice.models import MicroServiceInstance, Operation
 
-    living = scene.services()
-    rows = scene.rows(lambda: {
-        row.host_id: row for row in MicroServiceInstance.objects.select_related("version", "host")
-    })  # fmt: skip
+    living, tally = scene.services(), scene.tally
+    tally.context = f"round {tally.rounds} on {tally.database}"
+    instances = scene.rows(lambda: list(MicroServiceInstance.objects.select_related("version", "host")))
+    rows = {row.host_id: row for row in instances}
     for turn in turns:
         if not turn.deployment:
             continue
-        operation = scene.rows(
-            lambda turn=turn: Operation.objects.filter(
-                deployment_id=turn.deployment, host_id=turn.place.asset_id
-            ).first()
-        )
-        if scene.tally.check(2, operation is not None, f"{turn.place.name}: an accepted request left no operation"):
-            check_operation(scene, turn, operation, kinds)
+        own = Operation.objects.filter(deployment_id=turn.deployment, host_id=turn.place.asset_id)
+        operation = scene.rows(own.first)
+        if tally.check(2, operation is not None, f"{turn.place.name}: an accepted request left no operation"):
+            Look(scene, turn, operation).all(broker)
     for place in scene.places:
-        agree(scene.tally, place, rows.get(place.asset_id), living)
+        agree(tally, place, rows.get(place.asset_id), living)
 
 
-def check_operation(scene: "Scene", turn: Turn, operation, kinds: set[str]) -> None:
-    from microservice.models import Output, Step
+class Look:
+    """One operation of a round, with what it left in rows and on its host."""
 
-    tally, place = scene.tally, turn.place
-    who = f"operation {operation.pk} ({turn.action} {turn.doing} {turn.old}→{turn.new} on {place.name}, {turn.item and turn.item.name}, {turn.notes})"
-    steps = scene.rows(lambda: list(Step.objects.filter(operation=operation).order_by("position")))
-    output = scene.rows(lambda: list(Output.objects.filter(operation=operation).order_by("start")))
-    trace = place.trace(turn.mark)
-    tally.context = f"round {tally.rounds} on {tally.database}"
-    story = f"{operation.status}, error {operation.error!r}, trace {trace}, steps {[(s.name, s.status) for s in steps]}"
-    good = ended(tally, operation, who, story)
-    expected = forward(turn.doing, turn.old, turn.new)
-    done, undone = split(trace, expected)
-    if operation.status == "succeeded":
-        tally.check(3, trace == expected, f"{who} ran {trace}, not {expected}")
-        check = next((step for step in steps if step.name == "check"), None)
-        if turn.doing != "delete":
-            tally.check(17, check is not None and check.status == "done", f"{who} succeeded, and its check is {check and check.status}")
-        tally.check(4, {step.status for step in steps} <= {"done"}, f"{who} succeeded with steps {story}")
-    elif operation.status in ("undone", "cancelled"):
+    def __init__(self, scene: "Scene", turn: Turn, operation):
+        from microservice.models import Output, Step
+
+        self.tally, self.turn, self.operation, self.place = scene.tally, turn, operation, turn.place
+        steps, output = Step.objects.filter(operation=operation), Output.objects.filter(operation=operation)
+        self.steps = scene.rows(lambda: list(steps.order_by("position")))
+        self.output = scene.rows(lambda: list(output.order_by("start")))
+        self.trace = turn.place.trace(turn.mark)
+        self.expected = forward(turn.doing, turn.old, turn.new)
+        self.done, self.undone = split(self.trace, self.expected)
+        self.who = (
+            f"operation {operation.pk} ({turn.action} {turn.doing} {turn.old}→{turn.new} on {turn.place.name}, "
+            f"{turn.item and turn.item.name}, {turn.notes})"
+        )
+        steps_in_short = [(step.name, step.status) for step in self.steps]
+        self.story = f"{operation.status}, error {operation.error!r}, trace {self.trace}, steps {steps_in_short}"
+
+    def check(self, promise: int, holds: object, words: str) -> bool:
+        return self.tally.check(promise, holds, f"{self.who}: {words}")
+
+    def all(self, broker: bool) -> None:
+        from microservice.status import OPERATION_ENDED
+
+        status = self.operation.status
+        ended = self.check(2, status in OPERATION_ENDED and not self.operation.owner, f"it has no end: {self.story}")
+        if status == "succeeded":
+            self.succeeded()
+        elif status in ("undone", "cancelled"):
+            self.went_back()
+        else:
+            self.check(5, False, self.story)
+        wrong = complete(self.output, self.operation, self.trace, self.turn)
+        self.check(6, wrong == "", wrong)
+        if broker:
+            self.check(8, ended, self.story)
+        if self.turn.cancel:
+            left = self.place.runs_alive()
+            self.check(9, not left and ended and status != "failed", f"{left} live on; {self.story}")
+
+    def succeeded(self) -> None:
+        self.check(3, self.trace == self.expected, f"it ran {self.trace}, not {self.expected}")
+        self.check(4, {step.status for step in self.steps} <= {"done"}, f"it succeeded with {self.story}")
+        seen = next((step.status for step in self.steps if step.name == "check"), None)
+        if self.turn.doing != "delete":
+            self.check(17, seen == "done", f"it succeeded, and its check is {seen}")
+
+    def went_back(self) -> None:
+        turn = self.turn
         # What died in a step may have had its effect, so it is undone as well.
-        begun = expected[: len(done) + 1] if turn.died else done
-        whole = in_reverse(begun, undone, turn.old, turn.new, repeated=turn.died)
-        needed = [undo_of(line, turn.old, turn.new) for line in done[:-1]]
-        if not turn.died:
-            whole = whole and all(line in undone for line in needed)
-        tally.check(5, whole, f"{who}: forward {done}, then {undone}")
-        tally.check(3, whole, f"{who}: forward {done}, then {undone}")
-        tally.check(5, place.damage(packages()) == "", f"{who}: {place.damage(packages())}")
-        if operation.status == "undone":
-            tally.check(18 if turn.full or turn.rebooted else 5, operation.error, f"{who} is undone and does not say why")
-    else:
-        tally.check(5, False, f"{who}: {story}")
-    whole = complete(output, operation, trace, turn)
-    tally.check(6, whole == "", f"{who}: {whole}")
-    if "broker" in kinds:
-        tally.check(8, good, f"{who}: {story}")
-    if turn.cancel:
-        left = place.runs_alive()
-        tally.check(9, not left and good and operation.status != "failed", f"{who}: {left} live on; {story}")
-
-
-def ended(tally: Tally, operation, who: str, story: str) -> bool:
-    from microservice.status import OPERATION_ENDED
-
-    return tally.check(2, operation.status in OPERATION_ENDED and not operation.owner, f"{who} has no end: {story}")
+        begun = self.expected[: len(self.done) + 1] if turn.died else self.done
+        right = in_reverse(begun, self.undone, turn.old, turn.new, repeated=turn.died)
+        if not turn.died:  # the last one is what failed
+            right = right and all(undo_of(line, turn.old, turn.new) in self.undone for line in self.done[:-1])
+        for promise in (3, 5):
+            self.check(promise, right, f"forward {self.done}, then {self.undone}")
+        damage = self.place.damage(packages())
+        self.check(5, damage == "", damage)
+        if self.operation.status == "undone":
+            promise = 18 if turn.full or turn.rebooted else 5
+            self.check(promise, self.operation.error, "it is undone and does not say why")
 
 
 def complete(output: list, operation, trace: list[str], turn: Turn) -> str:
@@ -91,10 +106,10 @@ def complete(output: list, operation, trace: list[str], turn: Turn) -> str:
         return f"output has {at} bytes, and its row says {operation.output_size}"
     text = b"".join(bytes(piece.data) for piece in output).decode(errors="replace")
     said = re.findall(r"^said (.*)$", text, re.MULTILINE)
-    if said != trace and not (turn.died and is_almost(said, trace)):
+    if said != trace and not (turn.torn and is_almost(said, trace)):
         return f"commands wrote {trace} and the output says {said}"
     lines = re.findall(r"^line (\d+) of", text, re.MULTILINE)
-    if lines not in ([], [str(number) for number in range(LINES)]) and not turn.died:
+    if lines not in ([], [str(number) for number in range(LINES)]) and not turn.torn:
         return f"the hook's lines arrived as {lines}"
     return ""
 
@@ -138,11 +153,11 @@ def check_overlaps(scene: "Scene") -> None:
     from microservice.models import Operation
 
     seen: dict[int, list] = {}
-    columns = ("instance_number", "started", "finished", "pk")
-    for number, started, finished, pk in Operation.objects.filter(started__isnull=False).order_by("pk").values_list(*columns):
+    rows = Operation.objects.filter(started__isnull=False).order_by("pk")
+    for number, started, finished, pk in rows.values_list("instance_number", "started", "finished", "pk"):
         seen.setdefault(number, []).append((started, finished, pk))
     for number, spans in seen.items():
-        for (_, finished, one), (started, _, other) in zip(spans, spans[1:], strict=False):
+        for (_, finished, one), (started, _, other) in pairwise(spans):
             overlapped = number and (finished is None or started < finished)
             if overlapped:
                 scene.tally.check(1, False, f"operations {one} and {other} held instance {number} together")

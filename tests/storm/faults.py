@@ -1,4 +1,4 @@
-"""What can go wrong, as one function each: (scene, chance) → the kind that was injected, or "" where it was not possible.
+"""What can go wrong, as one function each. It answers with the kind that was injected, "" where it was not possible.
 
 Each heals by itself: what is frozen is thawed after some seconds, what is dead is started again by scene.residents.
 """
@@ -128,7 +128,7 @@ def run_killed(scene: Scene, chance: random.Random, turns: list[Turn]) -> str:
     if not alive:
         return ""
     turn = chance.choice(alive)
-    turn.died = True
+    turn.died = turn.torn = True
     turn.place.kill_runs()
     turn.notes.append("run killed")
     return "run killed on host"
@@ -154,7 +154,7 @@ def line_frozen(scene: Scene, chance: random.Random, turns: list[Turn]) -> str:
 
 def host_rebooted(scene: Scene, chance: random.Random, turns: list[Turn]) -> str:
     turn = chance.choice([turn for turn in turns if turn.place.number])  # the first one is watched by a reader
-    turn.died = turn.cut = turn.rebooted = True
+    turn.died = turn.torn = turn.cut = turn.rebooted = True
     turn.place.reboot()
     turn.notes.append("rebooted")
     return "host rebooted"

@@ -19,9 +19,9 @@ class Contest:
 
         self.scene, self.chance = scene, random.Random(scene.seed)
         service = MicroService.objects.create(name="contested")
-        common = {"microservice": service, "status": BuildStatus.SUCCESS, "file_path": "none", "sha256": "0" * 64, "size": 1}
-        self.old = MicroServiceVersion.objects.create(version="1", **common)
-        self.new = MicroServiceVersion.objects.create(version="2", **common)
+        built = {"status": BuildStatus.SUCCESS, "file_path": "none", "sha256": "0" * 64, "size": 1}
+        self.old = MicroServiceVersion.objects.create(microservice=service, version="1", **built)
+        self.new = MicroServiceVersion.objects.create(microservice=service, version="2", **built)
         hosts = [
             Asset.objects.create(hostname=f"contested{number}", ip="127.0.0.1", port=1, base_path="/nowhere")
             for number in range(INSTANCES)
@@ -49,7 +49,7 @@ class Contest:
         answers = list(hands.map(lambda wish: self._ask(gate, wish), wishes))
         accepted = [answer["id"] for status, answer in answers if status == 202]
         self._look(accepted, answers)
-        for status, answer in hands.map(lambda number: self.scene.ask("POST", f"/deployments/{number}/cancel"), accepted):
+        for status, answer in hands.map(self._cancel, accepted):
             self.scene.tally.check(2, status == 200 and answer["status"] == "cancelled", f"cancel: {status} {answer}")
 
     def _wish(self) -> dict:
@@ -60,17 +60,23 @@ class Contest:
         gate.wait(60)
         return self.scene.ask("POST", self.path, wish)
 
+    def _cancel(self, number: int) -> tuple[int, dict]:
+        return self.scene.ask("POST", f"/deployments/{number}/cancel")
+
     def _look(self, accepted: list[int], answers: list[tuple[int, dict]]) -> None:
         from microservice.models import MicroServiceInstance, Operation
 
         tally = self.scene.tally
-        held = dict(MicroServiceInstance.objects.filter(pk__in=self.ids, locked=True).values_list("pk", "lock_deployment_id"))
+        locked = MicroServiceInstance.objects.filter(pk__in=self.ids, locked=True)
+        held = dict(locked.values_list("pk", "lock_deployment_id"))
         owners: dict[int, list[int]] = {}
-        for instance, deployment in Operation.objects.filter(deployment__in=accepted).values_list("instance_id", "deployment_id"):
+        recorded = Operation.objects.filter(deployment__in=accepted)
+        for instance, deployment in recorded.values_list("instance_id", "deployment_id"):
             owners.setdefault(instance, []).append(deployment)
         strange = {status for status, _ in answers} - {202, 409}
         if strange:
             tally.wrong(f"answers of {strange}: {[answer for status, answer in answers if status in strange][:2]}")
         for number in self.ids:
             mine = owners.get(number, [])
-            tally.check(1, len(mine) == 1 and held.get(number) == mine[0], f"instance {number} is in {mine}, held by {held.get(number)}")
+            one = len(mine) == 1 and held.get(number) == mine[0]
+            tally.check(1, one, f"instance {number} is in {mine}, held by {held.get(number)}")

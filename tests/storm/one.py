@@ -110,7 +110,8 @@ def outlive(scene: Scene) -> None:
     for place in scene.places:
         mine = before.get(str(place.shared))
         if mine:
-            scene.tally.check(20, after.get(str(place.shared)) == mine, f"{place.name}: {mine} became {after.get(str(place.shared))}")
+            now = after.get(str(place.shared))
+            scene.tally.check(20, now == mine, f"{place.name}: {mine} became {now}")
 
 
 def dress(scene: Scene, turn, chance: random.Random) -> None:

@@ -16,14 +16,17 @@ from tests.lab.sshd import Sshd
 
 SERVICE = "shop"
 LINES = 60  # that the pre hook prints
-_LINE = 'echo "{0} $VERSION" >>"$SHARED/trace"; echo "said {0} $VERSION"; [ ! -e "$SHARED/at-{0}-$VERSION" ] || . "$SHARED/at-{0}-$VERSION"; '
+_LINE = (
+    'echo "{0} $VERSION" >>"$SHARED/trace"; echo "said {0} $VERSION"; '
+    '[ ! -e "$SHARED/at-{0}-$VERSION" ] || . "$SHARED/at-{0}-$VERSION"; '
+)
 START = _LINE.format("start") + (
     'setsid sh -c \'echo $$ >"$SHARED/pid"; echo "$VERSION" >"$SHARED/running"; exec sleep 100000\' '
     '>/dev/null 2>&1 </dev/null & n=0; while [ "$(cat "$SHARED/running" 2>/dev/null)" != "$VERSION" ]; '
     'do n=$((n + 1)); [ $n -lt 200 ] || exit 9; sleep 0.05; done'
 )  # fmt: skip
 STOP = _LINE.format("stop") + (
-    'if [ -s "$SHARED/pid" ]; then kill "$(cat "$SHARED/pid")" 2>/dev/null; rm -f "$SHARED/pid" "$SHARED/running"; fi; true'
+    'if [ -s "$SHARED/pid" ]; then kill "$(cat "$SHARED/pid")" 2>/dev/null; fi; rm -f "$SHARED/pid" "$SHARED/running"'
 )
 CHECK = '[ "$(cat "$SHARED/running")" = "$VERSION" ] && kill -0 "$(cat "$SHARED/pid")"'
 DEFINITION = {
@@ -35,7 +38,9 @@ DEFINITION = {
     "pre_undo_command": _LINE.format("undo-pre"),
     "post_command": _LINE.format("post"),
     "post_undo_command": _LINE.format("undo-post"),
-    "steps": [{"name": "migrate", "before": "start", "run": _LINE.format("migrate"), "undo": _LINE.format("undo-migrate")}],
+    "steps": [
+        {"name": "migrate", "before": "start", "run": _LINE.format("migrate"), "undo": _LINE.format("undo-migrate")}
+    ],
     "keep_releases": 3,
 }
 

@@ -10,6 +10,8 @@ STEPS = {
 }
 STEPS["revert"] = STEPS["upgrade"]
 UNDOABLE = {"pre", "stop", "link", "unlink", "migrate", "start", "remove"}
+OF_A_STEP = (HostPoint.BEFORE, HostPoint.STARTED, HostPoint.EFFECT, HostPoint.DONE)
+OF_AN_UNDO = (HostPoint.UNDO, HostPoint.UNDOING, HostPoint.UNDO_EFFECT, HostPoint.UNDONE)
 COMMANDS = ("pre", "stop", "migrate", "start", "post")
 
 
@@ -62,7 +64,8 @@ class Item:
 
     @property
     def name(self) -> str:
-        return f"{'retry of ' if self.retry else ''}{self.action}{' undone' if self.fail else ''}: {', '.join(self.points)}"
+        how = f"{'retry of ' if self.retry else ''}{self.action}{' undone' if self.fail else ''}"
+        return f"{how}: {', '.join(self.points)}"
 
 
 def items(retry: bool = True) -> list[Item]:
@@ -70,14 +73,12 @@ def items(retry: bool = True) -> list[Item]:
     found = []
     for action, steps in STEPS.items():
         points = [HostPoint.BEGUN, HostPoint.ENDING, HostPoint.ENDED]
-        points += [f"{point} {step}" for step in steps
-                   for point in (HostPoint.BEFORE, HostPoint.STARTED, HostPoint.EFFECT, HostPoint.DONE)]  # fmt: skip
+        points += [f"{point} {step}" for step in steps for point in OF_A_STEP]
         if "link" in steps:
             points.append(HostPoint.SWAP)
         found += [Item(action, (str(point),)) for point in points]
         undos = [HostPoint.ENDING, HostPoint.ENDED]
-        undos += [f"{point} {step}" for step in steps if step in UNDOABLE
-                  for point in (HostPoint.UNDO, HostPoint.UNDOING, HostPoint.UNDO_EFFECT, HostPoint.UNDONE)]  # fmt: skip
+        undos += [f"{point} {step}" for step in steps if step in UNDOABLE for point in OF_AN_UNDO]
         found += [Item(action, (str(point),), fail="post") for point in undos]
         if "stop" in steps:
             found += [
@@ -85,7 +86,8 @@ def items(retry: bool = True) -> list[Item]:
                 Item(action, ("effect stop", "undoing stop")),
                 Item(action, ("effect stop", "undo_effect stop", "undo_effect pre")),
             ]
-    return found + ([Item(one.action, one.points, one.fail, retry=True) for one in found] if retry else [])
+    again = [Item(one.action, one.points, one.fail, retry=True) for one in found]
+    return found + again if retry else found
 
 
 @dataclass
@@ -102,7 +104,8 @@ class Turn:
     slow: str = ""
     cancel: bool = False
     mark: int = 0  # lines of trace before it
-    died: bool = False  # something on the host was killed
+    died: bool = False  # its run was killed, at a crash point or anywhere
+    torn: bool = False  # anywhere: maybe in the middle of a command
     cut: bool = False  # its line was
     rebooted: bool = False
     full: bool = False

@@ -1,4 +1,4 @@
-"""Crash points by the list: on hosts, every one × every action and its undo; in our processes, every one × every action."""
+"""Crash points by the list: every one × every action, and on hosts × every undo as well."""
 import time
 from collections import Counter
 
@@ -45,7 +45,8 @@ class Points:
     def mixed(self, count: int) -> None:
         """Hosts die at points of their own, and some of our processes at others, in one round."""
         turns = pick(self.scene, self.on_hosts)
-        points = [self.in_processes.pop() for _ in range(min(count, len(self.in_processes)))] if not self.thorough else []
+        count = 0 if self.thorough else min(count, len(self.in_processes))
+        points = [self.in_processes.pop() for _ in range(count)]
         self._play(turns, [point for point, _ in points], "any")
 
     def one_in_processes(self) -> None:
@@ -100,7 +101,7 @@ class Points:
                 todo.append(one)
 
     def late_workers(self) -> None:
-        """A worker stands still just before it speaks to a host, until others have ended what it had; then it goes on."""
+        """Workers stand still until others have ended what they had; then they go on."""
         scene = self.scene
         turns = [turn for turn in pick(scene, None) if not turn.place.small_disk]
         for turn in turns:
@@ -110,7 +111,7 @@ class Points:
         scene.disarm()
 
     def full_disk(self) -> None:
-        """The last host's disk is filled before it is asked for anything: the old version runs on, and it is said why."""
+        """The last host's disk is filled before it is asked for anything: the old version runs on."""
         scene = self.scene
         turns = [turn for turn in pick(scene, None) if turn.place.small_disk and turn.action != "retry"]
         if not turns or not scene.disk:
@@ -121,12 +122,13 @@ class Points:
         scene.disk.fill(leave)
         scene.tally.faults["disk full"] += 1
         for turn in turns:
-            turn.full, turn.died = True, True
+            turn.full = turn.died = turn.torn = True
             turn.notes.append(f"disk full, {leave} bytes left")
         try:
             Round(scene, turns, []).play()
             if leave == 0:
-                scene.tally.check(18, turns[0].place.current == before, f"{turns[0].place.name} went on with a full disk")
+                same = turns[0].place.current == before
+                scene.tally.check(18, same, f"{turns[0].place.name} went on with a full disk")
         finally:
             scene.disk.empty()
 

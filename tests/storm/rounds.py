@@ -57,11 +57,12 @@ class Round:
             if turn.place.disarm() and turn.item:
                 turn.died = True
                 turn.notes.append("crash point met")
-        check_round(scene, self.turns, {"broker"} if self.kinds & set(BROKER) else set())
+        check_round(scene, self.turns, bool(self.kinds & BROKER))
         self._nothing_changed_afterwards()
         for turn in self.turns:
             turn.place.calm()
-        scene.say(f"{scene.tally.context}: {len(self.turns)} hosts, {sorted(self.kinds)}, {time.monotonic() - began:.1f} s")
+        took = f"{time.monotonic() - began:.1f} s"
+        scene.say(f"{scene.tally.context}: {len(self.turns)} hosts, {sorted(self.kinds)}, {took}")
 
     def _inject(self, requests: list) -> None:
         began = time.monotonic()
@@ -152,7 +153,7 @@ class Round:
         self.scene.ended.update(now)
 
 
-BROKER = ("broker killed", "broker emptied", "message sent ten times")
+BROKER = {"broker killed", "broker emptied", "message sent ten times"}
 
 
 def open_deployments() -> list[int]:

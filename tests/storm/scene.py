@@ -112,7 +112,7 @@ class Scene:
         self.broker = Broker(self.folder / "broker.sock")
         self.environment = environment(self.folder, self.size, url, self.broker.url, self.port)
         os.environ.update(self.environment)
-        os.environ["LOG_LEVEL"] = "ERROR"
+        os.environ |= {"LOG_LEVEL": "ERROR", "DEBUG": "0"}
         import django
         from django.core.management import call_command
 
