@@ -3,7 +3,6 @@
 Safe to run again: what is there already is left as it is, or brought up to date.
 """
 import time
-from collections.abc import Callable
 
 from .client import Client
 from .hosts import Host
@@ -39,7 +38,7 @@ def _host(client: Client, host: Host, row: dict | None, credential: int, usernam
     }
     if row is None:
         return client.post("hosts/", wanted)["id"]
-    moved = {name: value for name, value in wanted.items() if name in ("ip", "port", "base_path") and row[name] != value}
+    moved = {name: wanted[name] for name in ("ip", "port", "base_path") if row[name] != wanted[name]}
     if moved:
         client.patch(f"hosts/{row['id']}", moved)
     return row["id"]
@@ -79,18 +78,19 @@ def _install(client: Client, hosts: list[Host], ids: list[int], version: int) ->
         for host, number in zip(hosts, ids, strict=True)
     ]
     for deployment in asked:
-        ended = _wait(lambda one=deployment["id"]: client.get(f"deployments/{one}?wait=30"))
+        ended = _ended(client, deployment["id"])
         if ended["status"] != "succeeded":
             operations = client.get(f"deployments/{deployment['id']}/operations/")
             rows = operations["data"] if isinstance(operations, dict) else operations
             raise RuntimeError(f"{definition.NAME} was not installed: {'; '.join(row['error'] for row in rows)}")
 
 
-def _wait(ask: Callable[[], dict], seconds: float = 90) -> dict:
+def _ended(client: Client, number: int, seconds: float = 90) -> dict:
+    """The deployment, once it has ended."""
     deadline = time.monotonic() + seconds
     while True:
-        deployment = ask()
+        deployment = client.get(f"deployments/{number}?wait=30")
         if deployment["status"] in ("succeeded", "failed", "cancelled"):
             return deployment
         if time.monotonic() > deadline:
-            raise RuntimeError(f"deployment {deployment['id']} is still {deployment['status']} after {seconds:.0f} s")
+            raise RuntimeError(f"deployment {number} is still {deployment['status']} after {seconds:.0f} s")

@@ -101,10 +101,10 @@ def main(words: list[str]) -> int:
     record = Path(os.environ.get("VAR", "var")) / "demo.json"
     try:
         hosts = {host["hostname"]: Path(host["root"]) for host in json.loads(record.read_text())["hosts"]}
-        name, kind, *rest = [*words, "", ""][:3]
+        name, kind, step = [*words, "", "", ""][:3]
         if name not in hosts:
             raise ValueError(f"which host? One of {', '.join(hosts)}")
-        print(f"{name}: {misbehave(hosts[name], kind, *rest)}")
+        print(f"{name}: {misbehave(hosts[name], kind, step)}")
     except (ValueError, OSError) as error:
         print(f"{error}\n\n{__doc__}", file=sys.stderr)
         return 2

@@ -40,7 +40,7 @@ def write_private(path: Path, text: str) -> None:
 
 
 def configuration(folder: Path, address: str, port: int, user: str, *, pam: bool = False, extra: str = "") -> str:
-    """The text of sshd_config. `folder` holds host_key and authorized_keys; `extra` are lines that go before all others.
+    """The text of sshd_config. `folder` holds host_key and authorized_keys; `extra` are lines that go before them.
 
     A home of its own: a host is no place for the start-up files of whoever runs the demo or the tests.
     """

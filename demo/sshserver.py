@@ -43,7 +43,8 @@ class Door(paramiko.ServerInterface):
 def serve(folder: Path, address: str, port: int) -> None:
     """Accepts connections until the process is ended."""
     key = paramiko.Ed25519Key(filename=str(folder / "host_key"))
-    keys = {" ".join(line.split()[:2]) for line in (folder / "authorized_keys").read_text().splitlines() if line.strip()}
+    lines = (folder / "authorized_keys").read_text().splitlines()
+    keys = {" ".join(line.split()[:2]) for line in lines if line.strip()}
     user = getpass.getuser()
     with socket.socket() as listener:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -64,9 +65,8 @@ def _greet(connection: socket.socket, key: paramiko.PKey, door: Door) -> None:
 
 
 def _run(channel: paramiko.Channel, command: bytes) -> None:
-    process = subprocess.Popen(
-        ["sh", "-c", command], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True
-    )
+    pipe = subprocess.PIPE
+    process = subprocess.Popen(["sh", "-c", command], stdin=pipe, stdout=pipe, stderr=pipe, start_new_session=True)
     readers = [
         threading.Thread(target=_carry_out, args=(process.stdout, channel.sendall), daemon=True),
         threading.Thread(target=_carry_out, args=(process.stderr, channel.sendall_stderr), daemon=True),

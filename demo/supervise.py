@@ -1,6 +1,7 @@
 """Keeps a set of processes running, and ends all of them: what a service manager does, for one terminal.
 
-`restart_delay` decides; `Supervisor` acts. Every process below it, also what the demo's hosts left running, ends with it.
+`restart_delay` decides; `Supervisor` acts. Every process below it ends with it, also what the demo's hosts
+left running.
 """
 import ctypes
 import os
@@ -98,7 +99,7 @@ class Supervisor:
                     _launch(running)
 
     def end(self, seconds: float = 8) -> None:
-        """TERM to every part, the last started first; KILL to what is left after `seconds` and to all that is below us."""
+        """TERM to every part, the last started first; after `seconds` KILL to whatever is left below us."""
         self.stopping.set()
         with self._lock:
             for running in reversed(self._parts):
@@ -159,13 +160,13 @@ def _spawn(command: list[str], environment: dict[str, str], folder: Path, log: P
             stdout=output,
             stderr=output,
             start_new_session=True,  # Ctrl-C in the terminal is for us alone: we end our children in order
-            preexec_fn=end_with_parent,  # noqa: PLW1509 - one prctl; nothing is left behind if we are killed
+            preexec_fn=end_with_parent,
         )
 
 
 def _reaped() -> list[tuple[int, int]]:
     """Every child that has ended since last time, adopted ones too: (pid, exit status, negative for a signal)."""
-    found = []
+    found: list[tuple[int, int]] = []
     while True:
         try:
             pid, status = os.waitpid(-1, os.WNOHANG)

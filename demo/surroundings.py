@@ -83,8 +83,8 @@ def kept_secrets(path: Path) -> dict[str, str]:
     """SECRET_KEY, FIELD_KEYS and the demo user's password: from the file, or made now and written to it."""
     kept = {}
     if path.exists():
-        lines = [line.partition("=") for line in path.read_text().splitlines() if "=" in line and line[0] != "#"]
-        kept = {name: value for name, _, value in lines}
+        written = [line.partition("=") for line in path.read_text().splitlines() if "=" in line and line[0] != "#"]
+        kept = {name: value for name, _, value in written}
     made = {
         "SECRET_KEY": secrets.token_urlsafe(48),
         "FIELD_KEYS": Fernet.generate_key().decode(),

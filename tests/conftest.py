@@ -1,4 +1,5 @@
 """Fixtures for every test: which database, a broker, hosts, and the environment for real child processes."""
+import logging
 import os
 import shutil
 import tempfile
@@ -18,6 +19,7 @@ DATABASE_FIXTURES = {"db", "transactional_db", "django_db_setup", "live_server"}
 def pytest_configure(config):
     from django.conf import settings
 
+    logging.raiseExceptions = False  # daemon threads may outlive the stream that pytest gave to the last test
     settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]  # quick; nothing here is secret
 
 
@@ -132,7 +134,7 @@ def _hosts(tmp_path_factory):
 
 @pytest.fixture
 def sshds(_hosts):
-    """`sshds(3)`: that many hosts, each with its own address and key and an empty root. Servers are kept between tests."""
+    """`sshds(3)`: that many hosts, each with its own address, key and empty root. The servers outlive the test."""
     started, folder = _hosts
     used: list[Sshd] = []
 
@@ -155,7 +157,7 @@ def sshds(_hosts):
 
 @pytest.fixture
 def worker(environment, tmp_path):
-    """`worker()` starts a worker process, `worker(slots=1, LEASE="2")` one with other settings; all end with the test."""
+    """`worker()` starts a worker process, `worker(slots=1, LEASE="2")` one set up otherwise; all end with the test."""
     started: list[Worker] = []
 
     def start(slots: int = 8, **more: str) -> Worker:

@@ -4,6 +4,7 @@
 hello.py serve ADDRESS PORT VERSION     serves until it is ended
 hello.py check ADDRESS PORT VERSION     exit status 0 when the process that answers there has that very version
 """
+import select
 import socket
 import sys
 
@@ -13,14 +14,9 @@ def serve(address, port, version):
     head = f"HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: {len(body)}\r\nConnection: close\r\n\r\n"
     # The host's own address; 127.0.0.1 as well, so that the demo can be looked at with any browser.
     listeners = [_listener(one, port) for one in sorted({address, "127.0.0.1"})]
-    import selectors
-
-    waiting = selectors.DefaultSelector()
-    for listener in listeners:
-        waiting.register(listener, selectors.EVENT_READ)
     while True:
-        for key, _ in waiting.select():
-            connection, _ = key.fileobj.accept()
+        for listener in select.select(listeners, [], [])[0]:
+            connection, _ = listener.accept()
             with connection:
                 connection.settimeout(2)
                 try:

@@ -61,8 +61,9 @@ def made(tmp_path_factory):
     for command in ("python manage.py migrate", "python manage.py collectstatic --noinput"):
         done = run(command, environment)
         assert done.returncode == 0, done.stderr
-    first = {"DJANGO_SUPERUSER_USERNAME": "first", "DJANGO_SUPERUSER_PASSWORD": "a-long-one-17", "DJANGO_SUPERUSER_EMAIL": ""}
-    done = run("python manage.py createsuperuser --noinput", environment | first)
+    first = {"USERNAME": "first", "PASSWORD": "a-long-one-17", "EMAIL": ""}
+    answers = {f"DJANGO_SUPERUSER_{name}": value for name, value in first.items()}
+    done = run("python manage.py createsuperuser --noinput", environment | answers)
     assert done.returncode == 0, done.stderr
     return environment
 
@@ -77,7 +78,9 @@ def installation(made, short_tmp):
             yield web
 
 
-@pytest.mark.parametrize("command", ["gunicorn -c gunicorn.conf.py deployer.wsgi --check-config", "python manage.py check"])
+@pytest.mark.parametrize(
+    "command", ["gunicorn -c gunicorn.conf.py deployer.wsgi --check-config", "python manage.py check"]
+)
 def test_the_configuration_can_be_checked_without_starting_anything(made, command):
     done = run(command, made)
     assert done.returncode == 0, done.stderr
@@ -200,13 +203,10 @@ def test_the_readmes_five_minutes_lead_to_a_service_of_ones_own(installation, tm
         }.items():
             assert placeholder in script, f"README says no more {placeholder!r}"
             script = script.replace(placeholder, value)
-        done = subprocess.run(
-            ["sh", "-eu"], input=script, cwd=folder, capture_output=True, text=True, env=installation.environment, timeout=90
-        )
+        caught = {"capture_output": True, "text": True, "env": installation.environment, "timeout": 90}
+        done = subprocess.run(["sh", "-eu"], input=script, cwd=folder, **caught)
         assert done.returncode == 0, done.stdout + done.stderr
         last = json.loads(done.stdout.strip().splitlines()[-1])
         assert last["status"] == "succeeded", done.stdout
-        asked = subprocess.run(
-            [host.root / "shop" / "current" / "ask", str(port)], capture_output=True, text=True, env=installation.environment
-        )
+        asked = subprocess.run([host.root / "shop" / "current" / "ask", str(port)], **caught)
         assert asked.stdout.strip() == "20260101120000-master-1a2b3c4", asked.stderr

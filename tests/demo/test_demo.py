@@ -1,4 +1,4 @@
-"""`make demo` as somebody meets it who has just cloned the repository: one demo, started for real, in a folder of its own."""
+"""`make demo` as somebody meets it who has just cloned the repository: started for real, in a folder of its own."""
 import json
 import os
 import signal
@@ -52,7 +52,10 @@ class Demo:
     def pid_of(self, words: str) -> int | None:
         """The part whose command line has `words` in it, directly below the demo."""
         for pid in processes.children(self.process.pid):
-            line = Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode()
+            try:
+                line = Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode()
+            except OSError:
+                continue  # it ended while we were looking
             if words in line and processes.alive(pid):
                 return pid
         return None
@@ -147,15 +150,14 @@ def test_an_upgrade_and_a_revert_change_what_answers_on_every_host(demo):
 
 @pytest.mark.parametrize("words", ["celery -A deployer worker", "gunicorn", "valkey", "node3"])
 def test_a_part_that_is_killed_is_started_again_within_two_seconds(demo, words):
-    before = demo.pid_of(words)
-    assert before, words
+    before = wait_until(lambda: demo.pid_of(words), 5, words)
     os.kill(before, signal.SIGKILL)
     wait_until(lambda: demo.pid_of(words) not in (None, before), 2, f"another {words}")
 
 
 def test_after_parts_were_killed_it_still_upgrades_and_reverts(demo):
     for words in ("celery -A deployer worker", "gunicorn", "valkey"):
-        os.kill(demo.pid_of(words), signal.SIGKILL)
+        os.kill(wait_until(lambda part=words: demo.pid_of(part), 5, words), signal.SIGKILL)
 
     def moved():
         try:
@@ -168,9 +170,8 @@ def test_after_parts_were_killed_it_still_upgrades_and_reverts(demo):
 
 
 def test_a_second_one_on_the_same_data_says_so_in_one_line(demo):
-    second = subprocess.run(
-        [sys.executable, "-m", "demo"], cwd=ROOT, env={**os.environ, "VAR": str(demo.var)}, capture_output=True, text=True
-    )
+    environment = {**os.environ, "VAR": str(demo.var)}
+    second = subprocess.run([sys.executable, "-m", "demo"], cwd=ROOT, env=environment, capture_output=True, text=True)
     assert second.returncode != 0
     assert second.stderr.count("\n") == 1
     assert demo.record["url"] in second.stderr

@@ -24,8 +24,9 @@ def host(request, short_tmp, monkeypatch):
     server = subprocess.Popen(part.command, env=part.environment, cwd=part.folder)
     wait_for_port(one.ip, one.port)
     (short_tmp / "known").write_text(f"[{one.ip}]:{one.port} {one.key}\n")
-    ssh = ["ssh", "-F", "none", "-i", short_tmp / "key", "-p", str(one.port), "-o", f"UserKnownHostsFile={short_tmp}/known"]
-    ssh += ["-o", "BatchMode=yes", "-o", "IdentitiesOnly=yes", f"{getpass.getuser()}@{one.ip}"]
+    ssh = ["ssh", "-F", "none", "-i", short_tmp / "key", "-p", str(one.port)]
+    ssh += ["-o", f"UserKnownHostsFile={short_tmp}/known", "-o", "BatchMode=yes"]
+    ssh += ["-o", "IdentitiesOnly=yes", f"{getpass.getuser()}@{one.ip}"]
 
     def run(command: str, **options) -> subprocess.CompletedProcess:
         return subprocess.run([*ssh, command], capture_output=True, timeout=30, **options)

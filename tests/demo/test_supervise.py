@@ -39,8 +39,11 @@ class Supervised:
         self.process = subprocess.Popen(command, cwd=ROOT)
 
     def pid(self, name: str) -> int:
+        return int(wait_until(lambda: self.text(name).strip(), 10, f"{name}'s id"))
+
+    def text(self, name: str) -> str:
         path = self.folder / name
-        return wait_until(lambda: path.exists() and path.read_text().strip() and int(path.read_text()), 10, f"{name}'s id")
+        return path.read_text() if path.exists() else ""
 
     def another_pid(self, name: str, before: int, seconds: float) -> int:
         return wait_until(lambda: self.pid(name) != before and self.pid(name), seconds, f"another {name}")
@@ -78,7 +81,7 @@ def test_a_part_killed_with_sigkill_is_back_within_two_seconds(supervised):
 
 def test_a_part_that_keeps_dying_is_tried_again_and_again(supervised):
     one = supervised(part="echo $$ >> starts; exit 3")
-    wait_until(lambda: len((one.folder / "starts").read_text().split()) >= 4 if (one.folder / "starts").exists() else 0, 10)
+    wait_until(lambda: len(one.text("starts").split()) >= 4, 10, "the fourth start")
 
 
 def test_a_job_gives_its_exit_status(supervised):

@@ -23,7 +23,7 @@ def find_programs() -> Path | None:
 
 
 class Postgres:
-    """`with Postgres() as server:` — `server.url("name")` is a DATABASE_URL over loopback. User postgres, no password."""
+    """`with Postgres() as server:` — `server.url("name")` is a DATABASE_URL. User postgres, no password."""
 
     settings = FAST
 

@@ -48,9 +48,8 @@ class Sshd:
     def start(self) -> None:
         # Without the test run's own variables: a host knows nothing of the machine that deploys to it.
         environment = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
-        self._process = subprocess.Popen(
-            self._command, env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-        )
+        nothing = subprocess.DEVNULL
+        self._process = subprocess.Popen(self._command, env=environment, stdin=nothing, stdout=nothing, stderr=nothing)
         try:
             wait_for_port(self.address, self.port)
         except TimeoutError:
