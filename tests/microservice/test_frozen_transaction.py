@@ -24,6 +24,6 @@ def test_a_transaction_that_stands_still_loses_its_locks_and_somebody_else_goes_
         frozen.execute("SELECT id FROM standing FOR UPDATE")
         other.execute("SET lock_timeout = '15s'")
         other.execute("UPDATE standing SET id = 2")  # waits for the one that stands still, and not for ever
-        with pytest.raises(psycopg.OperationalError):
+        with pytest.raises(psycopg.errors.IdleInTransactionSessionTimeout):
             frozen.execute("SELECT 1")
         other.execute("DROP TABLE standing")

@@ -33,20 +33,19 @@ class Points:
         number = 0
         while time.monotonic() < until and (self.on_hosts or self.in_processes):
             number += 1
-            if number % 4 == 2:
+            if number % 8 == 2:
                 self.late_workers()
-            elif number % 4 == 3 and self.scene.disk and self.scene.disk.made:
+            elif number % 8 == 6 and self.scene.disk and self.scene.disk.made:
                 self.full_disk()
-            elif self.thorough and number % 2 and self.in_processes:
+            elif number % 2 and self.in_processes:
                 self.one_in_processes()
             else:
-                self.mixed(3)
+                self.mixed(0)
 
     def mixed(self, count: int) -> None:
         """Hosts die at points of their own, and some of our processes at others, in one round."""
         turns = pick(self.scene, self.on_hosts)
-        count = 0 if self.thorough else min(count, len(self.in_processes))
-        points = [self.in_processes.pop() for _ in range(count)]
+        points = [self.in_processes.pop() for _ in range(min(count, len(self.in_processes)))]
         self._play(turns, [point for point, _ in points], "any")
 
     def one_in_processes(self) -> None:
