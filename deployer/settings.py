@@ -41,7 +41,8 @@ if TRUSTED_PROXIES:  # from anybody else the header is taken away: access.addres
 
 PACKAGE_ROOT = Path(env.text("PACKAGE_ROOT", str(VAR / "packages")))
 STORAGES = {
-    "default": {"BACKEND": "django.core.files.storage.FileSystemStorage", "OPTIONS": {"location": PACKAGE_ROOT}},
+    # The folder holds until a package store is set up at run time.
+    "default": {"BACKEND": "outside.storage.Chosen", "OPTIONS": {"location": PACKAGE_ROOT}},
     "staticfiles": {
         "BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"
         if DEBUG

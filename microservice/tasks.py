@@ -1,9 +1,10 @@
 """Celery's door: no logic. A worker opens its shop when it is ready, and claims nothing more once told to stop."""
 
-from celery.signals import worker_ready, worker_shutting_down
+from celery.signals import worker_init, worker_ready, worker_shutting_down
 
 from callbacks import sender
 from deployer.celery import app
+from outside.storage import check_at_start
 
 from . import execution, recovery, wake
 
@@ -13,6 +14,11 @@ _sweepers: list[recovery.Sweeper | sender.Sender] = []
 @app.task(name=wake.WORK, bind=True)
 def work(self) -> int:
     return execution.work(self.request.id)
+
+
+@worker_init.connect
+def look_around(**_) -> None:
+    check_at_start()
 
 
 @worker_ready.connect

@@ -23,7 +23,7 @@ class Receiver:
         receiver = self
 
         class Handler(BaseHTTPRequestHandler):
-            def do_POST(self):  # noqa: N802
+            def do_POST(self):
                 body = self.rfile.read(int(self.headers["Content-Length"]))
                 receiver.got.append(Got(self.path, {k.lower(): v for k, v in self.headers.items()}, body))
                 status, headers, text, delay = receiver.answers[min(len(receiver.got), len(receiver.answers)) - 1]

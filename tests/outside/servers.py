@@ -1,0 +1,107 @@
+"""Real HTTP and HTTPS servers that answer as GitLab, Jenkins and a registry do, and certificates for them."""
+import base64
+import datetime
+import ipaddress
+import json
+import ssl
+import threading
+import time
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+
+
+class Authority:
+    """A CA of its own, and what it signs: PEM texts."""
+
+    def __init__(self):
+        self.key = ec.generate_private_key(ec.SECP256R1())
+        self.name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "test CA")])
+        self.certificate = self._sign(self.name, self.key.public_key(), True)
+        self.pem = self.certificate.public_bytes(serialization.Encoding.PEM).decode()
+
+    def issue(self, name: str) -> tuple[str, str]:
+        """(certificate, key) for a name at 127.0.0.1."""
+        key = ec.generate_private_key(ec.SECP256R1())
+        subject = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, name)])
+        certificate = self._sign(subject, key.public_key(), False)
+        return certificate.public_bytes(serialization.Encoding.PEM).decode(), key.private_bytes(
+            serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()).decode()
+
+    def _sign(self, subject, public_key, is_ca: bool):
+        now = datetime.datetime.now(datetime.UTC)
+        builder = x509.CertificateBuilder(
+            self.name, subject, public_key, x509.random_serial_number(), now - datetime.timedelta(days=1),
+            now + datetime.timedelta(days=1),
+        ).add_extension(x509.BasicConstraints(is_ca, None), critical=True)
+        if not is_ca:
+            builder = builder.add_extension(
+                x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]), critical=False)
+        return builder.sign(self.key, hashes.SHA256())
+
+
+class Server:
+    """`answers`: {path without query: (status, JSON or bytes)}; keeps the headers that it was sent in `seen`."""
+
+    def __init__(self, answers: dict, *, headers: dict | None = None, delay: float = 0, tls: tuple | None = None,
+                 client_ca: str = "", folder: Path | None = None):
+        server = self
+        self.seen: list[tuple[str, dict]] = []
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_GET(self):
+                server.seen.append((self.path, dict(self.headers.items())))
+                time.sleep(delay)
+                status, answer = answers.get(self.path.partition("?")[0], (404, b"{}"))
+                wanted = headers or {}
+                if any(self.headers.get(name) != value for name, value in wanted.items()):
+                    status, answer = 401, b"{}"
+                body = answer if isinstance(answer, bytes) else json.dumps(answer).encode()
+                self.send_response(status)
+                if 300 <= status < 400:
+                    self.send_header("Location", "/elsewhere")
+                self.send_header("Content-Length", str(len(body)))
+                self.end_headers()
+                self.wfile.write(body)
+
+            def log_message(self, *_):
+                pass
+
+        self.http = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.http.daemon_threads = True
+        self.http.handle_error = lambda *_: None
+        self.url = f"http{'s' if tls else ''}://127.0.0.1:{self.http.server_port}"
+        if tls:
+            context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+            (folder / "server.pem").write_text(tls[0] + tls[1])
+            context.load_cert_chain(folder / "server.pem")
+            if client_ca:
+                context.verify_mode = ssl.CERT_REQUIRED
+                context.load_verify_locations(cadata=client_ca)
+            self.http.socket = context.wrap_socket(self.http.socket, server_side=True, do_handshake_on_connect=False)
+
+    def __enter__(self):
+        threading.Thread(target=self.http.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
+        return self
+
+    def __exit__(self, *_):
+        self.http.shutdown()
+        self.http.server_close()
+
+
+def gitlab(**more) -> Server:
+    return Server({"/api/v4/user": (200, {"username": "deploy-bot"}), "/api/v4/projects": (200, [])},
+                  headers={"PRIVATE-TOKEN": "glpat-1234"}, **more)
+
+
+def jenkins(**more) -> Server:
+    return Server({"/me/api/json": (200, {"fullName": "CI"}), "/api/json": (200, {"jobs": [{"name": "a"}]})},
+                  headers={"Authorization": "Basic " + base64.b64encode(b"ci:t0ken").decode()}, **more)
+
+
+def registry(**more) -> Server:
+    return Server({"/v2/": (200, {}), "/v2/_catalog": (200, {"repositories": []})},
+                  headers={"Authorization": "Basic " + base64.b64encode(b"ci:passw0rd").decode()}, **more)

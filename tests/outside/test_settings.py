@@ -1,0 +1,236 @@
+"""Settings at run time: tested as a whole against real servers, saved only when good, kept, brought back, secret."""
+import time
+
+import pytest
+from django.core.files.base import ContentFile
+from django.core.files.storage import FileSystemStorage
+from django.db import connection
+
+from access.problems import Problem
+from access.secrets import Secret
+from microservice.models import History
+from outside import parts, probes, storage
+from outside.models import Setting
+from tests.microservice.api.conftest import api, store  # noqa: F401
+from tests.outside import servers
+
+pytestmark = pytest.mark.django_db
+
+
+def gitlab(server, **more):
+    return {"gitlab": {"url": server.url, "token": "glpat-1234", **more}}
+
+
+def steps(answer, part) -> dict[str, bool]:
+    found = next(one for one in answer.json()["findings"] if one["part"] == part)
+    return {step["what"]: step["ok"] for step in found["steps"]}
+
+
+def test_at_first_nothing_is_set_and_what_is_missing_is_said(api):  # noqa: F811
+    answer = api().get("/settings/").json()
+    assert answer["id"] is None
+    assert answer["settings"] == dict.fromkeys(parts.PARTS)
+    assert {one["part"] for one in answer["missing"]} == set(parts.PARTS)
+    assert all(one["without"] for one in answer["missing"])
+
+
+def test_a_part_that_is_not_set_up_is_a_409_that_names_the_page():
+    with pytest.raises(Problem) as problem:
+        parts.require("gitlab")
+    assert (problem.value.status, problem.value.code) == (409, "not_configured")
+    assert "/settings/" in problem.value.hint
+
+
+def test_every_part_is_tested_saved_and_given_to_who_requires_it(api, tmp_path):  # noqa: F811
+    (tmp_path / "packages").mkdir()
+    with servers.gitlab() as lab, servers.jenkins() as ci, servers.registry() as images:
+        document = {
+            **gitlab(lab), "jenkins": {"url": ci.url, "user": "ci", "token": "t0ken"},
+            "registry": {"url": images.url, "user": "ci", "password": "passw0rd"},
+            "package_store": {"folder": str(tmp_path / "packages")}, "proxies": {"no_proxy": ["127.0.0.1"]},
+        }
+        checked = api().post("/settings/check", document)
+        assert checked.json()["ok"], checked.content
+        assert not Setting.objects.exists()
+        saved = api().put("/settings/", document)
+    assert saved.status_code == 200, saved.content
+    assert steps(saved, "package_store") == dict.fromkeys(["folder", "list", "write", "read", "delete"], True)
+    assert steps(saved, "gitlab") == {"log in": True, "list": True}
+    assert list((tmp_path / "packages").iterdir()) == []
+    assert saved.json()["missing"] == []
+    found = parts.require("gitlab")
+    assert (found["url"], found["token"].reveal(), found["verify"]) == (lab.url, "glpat-1234", True)
+    assert isinstance(parts.require("registry")["password"], Secret)
+
+
+def test_a_failing_part_fails_the_whole_and_nothing_is_saved(api, tmp_path):  # noqa: F811
+    with servers.gitlab() as lab:
+        document = {**gitlab(lab), "package_store": {"folder": str(tmp_path / "nosuch")}}
+        answer = api().put("/settings/", document)
+        assert (answer.status_code, answer.json()["code"]) == (422, "settings_test_failed")
+        assert [error["pointer"] for error in answer.json()["errors"]] == ["/package_store"]
+        checked = api().post("/settings/check", document).json()
+    assert {found["part"]: found["ok"] for found in checked["findings"]} == {"gitlab": True, "package_store": False}
+    assert not Setting.objects.exists()
+
+
+@pytest.mark.parametrize(("answers", "words"), [
+    ({"/api/v4/user": (401, b"")}, "wrong"), ({"/api/v4/user": (302, b"")}, "redirect"), ({}, "nothing at this"),
+    ({"/api/v4/user": (200, b"<html>")}, "address right"), ({"/api/v4/user": (200, b"[]")}, "address right"),
+    ({"/api/v4/user": (200, b"{}"), "/api/v4/projects": (403, b"")}, "may not"),
+    ({"/api/v4/user": (500, b"")}, "500"), ({"/api/v4/user": (200, b"x" * 2_000_000)}, "too large"),
+])
+def test_a_server_that_is_none_is_told_in_words(api, answers, words):  # noqa: F811
+    with servers.Server(answers) as server:
+        answer = api().put("/settings/", gitlab(server))
+    assert answer.status_code == 422
+    assert words in answer.json()["detail"]
+    assert "/elsewhere" not in [path for path, _ in server.seen]
+
+
+def test_a_server_that_does_not_answer_is_a_finding_in_time(api, monkeypatch):  # noqa: F811
+    monkeypatch.setattr(probes, "DEADLINE", 0.5)
+    with servers.gitlab(delay=2) as server:
+        begun = time.monotonic()
+        answer = api().post("/settings/check", gitlab(server)).json()
+        assert time.monotonic() - begun < 1.9
+    assert not answer["ok"]
+    assert "no answer within" in answer["findings"][0]["steps"][0]["detail"]
+
+
+def test_tls_with_its_own_ca_a_client_certificate_and_verification_on_and_off(api, tmp_path):  # noqa: F811
+    authority, stranger = servers.Authority(), servers.Authority()
+    certificate, key = authority.issue("deployer")
+    with servers.gitlab(tls=authority.issue("server"), folder=tmp_path) as lab:
+        ask = lambda **more: api().post("/settings/check", gitlab(lab, **more)).json()
+        assert "not trusted" in ask()["findings"][0]["steps"][0]["detail"]
+        assert ask(ca=authority.pem)["ok"]
+        assert not ask(ca=stranger.pem)["ok"]
+        assert ask(verify=False)["ok"]
+    with servers.gitlab(tls=authority.issue("server"), client_ca=authority.pem, folder=tmp_path) as lab:
+        ask = lambda **more: api().post("/settings/check", gitlab(lab, **more)).json()
+        assert not ask(ca=authority.pem)["ok"]
+        assert ask(ca=authority.pem, client_cert=certificate, client_key=key)["ok"]
+        other = stranger.issue("stranger")
+        assert not ask(ca=authority.pem, client_cert=other[0], client_key=other[1])["ok"]
+        saved = api().put("/settings/", gitlab(lab, ca=authority.pem, client_cert=certificate, client_key=key))
+    assert saved.status_code == 200
+    assert key.splitlines()[1] not in saved.content.decode()
+    assert saved.json()["settings"]["gitlab"]["client_key_set"] is True
+
+
+@pytest.mark.parametrize(("document", "pointer"), [
+    ({"gitlab": {"url": "nonsense"}}, "/gitlab/url"), ({"gitlab": {"url": "file:///etc/passwd"}}, "/gitlab/url"),
+    ({"gitlab": {"url": "http://a:b@x/"}}, "/gitlab/url"), ({"gitlab": {}}, "/gitlab/url"),
+    ({"gitlab": {"url": "http://x", "ca": "nonsense"}}, "/gitlab/ca"),
+    ({"gitlab": {"url": "http://x", "client_cert": "x"}}, "/gitlab/client_key"),
+    ({"gitlab": {"url": "http://[::1"}}, "/gitlab/url"), ({"gitlab": {"url": "http://x:99999"}}, "/gitlab/url"),
+    ({"package_store": {"folder": "relative"}}, "/package_store/folder"),
+    ({"package_store": {"kind": "s3"}}, "/package_store/bucket"),
+    ({"package_store": {"kind": "x"}}, "/package_store/kind"),
+    ({"proxies": {"http": "x"}}, "/proxies/http"), ({"nosuch": {}}, "/nosuch"),
+])
+def test_what_is_wrong_is_pointed_at(api, document, pointer):  # noqa: F811
+    for answer in (api().post("/settings/check", document), api().put("/settings/", document)):
+        assert answer.status_code == 422
+        assert pointer in [error["pointer"] for error in answer.json()["errors"]]
+
+
+def test_secrets_are_write_only_encrypted_and_in_no_history(api):  # noqa: F811
+    with servers.gitlab() as lab:
+        saved = api().put("/settings/", gitlab(lab))
+    for answer in (saved, api().get("/settings/"), api().get("/settings/history"), api().get("/history/")):
+        assert b"glpat-1234" not in answer.content
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT document FROM setting")
+        assert "glpat" not in cursor.fetchone()[0]
+    assert History.objects.get(subject="settings").after == {"parts": ["gitlab"], "changed": ["gitlab"]}
+
+
+def test_a_secret_that_is_left_out_stays_as_long_as_the_server_does(api):  # noqa: F811
+    with servers.gitlab() as lab, servers.gitlab() as other:
+        api().put("/settings/", gitlab(lab))
+        assert api().put("/settings/", {"gitlab": {"url": lab.url}}).status_code == 200
+        assert parts.require("gitlab")["token"].reveal() == "glpat-1234"
+        answer = api().put("/settings/", {"gitlab": {"url": other.url}})
+        assert (answer.status_code, answer.json()["errors"][0]["pointer"]) == (422, "/gitlab/token")
+        assert other.seen == []
+
+
+def test_past_settings_are_kept_and_brought_back_when_they_pass(api):  # noqa: F811
+    with servers.gitlab() as lab:
+        first = api().put("/settings/", gitlab(lab)).json()
+        api().put("/settings/", {})
+        assert parts.chosen("gitlab") is None
+        rows = api().get("/settings/history").json()
+        assert [row["created_by"] for row in rows["data"]] == ["ann", "ann"]
+        back = api().post(f"/settings/history/{first['id']}/restore")
+        assert (back.status_code, back.json()["restored"]) == (200, first["id"])
+        assert parts.require("gitlab")["token"].reveal() == "glpat-1234"
+        api().put("/settings/", {})
+    gone = api().post(f"/settings/history/{first['id']}/restore")
+    assert gone.json()["code"] == "settings_test_failed"
+    assert parts.chosen("gitlab") is None
+    assert api().post("/settings/history/999/restore").status_code == 404
+    assert Setting.objects.count() == 4
+
+
+def test_a_server_that_repeats_the_token_does_not_get_it_shown(api):  # noqa: F811
+    with servers.Server({"/api/v4/user": (200, {"username": "glpat-1234"}), "/api/v4/projects": (200, [])}) as server:
+        answer = api().post("/settings/check", gitlab(server))
+    assert b"glpat-1234" not in answer.content
+
+
+def test_requests_go_through_the_proxy_but_not_to_what_is_left_out(api):  # noqa: F811
+    answers = {"http://gitlab.invalid/api/v4/user": (200, {"username": "x"}), "/": (200, b""),
+               "http://gitlab.invalid/api/v4/projects": (200, [])}
+    with servers.Server(answers) as proxy:
+        document = {"gitlab": {"url": "http://gitlab.invalid", "token": "t"}, "proxies": {"http": proxy.url}}
+        assert api().post("/settings/check", document).json()["ok"]
+        document["proxies"]["no_proxy"] = [".invalid"]
+        assert not api().post("/settings/check", document).json()["ok"]
+
+
+# --- the package store ------------------------------------------------------------------------------------------------
+
+
+def test_packages_go_to_the_folder_that_is_set(api, tmp_path):  # noqa: F811
+    chosen = storage.Chosen(tmp_path / "default")
+    chosen.save("a", ContentFile(b"1"))
+    assert (tmp_path / "default/a").exists()
+    (tmp_path / "other").mkdir()
+    assert api().put("/settings/", {"package_store": {"folder": str(tmp_path / "other")}}).status_code == 200
+    chosen.forget()
+    chosen.save("b", ContentFile(b"2"))
+    assert (tmp_path / "other/b").exists()
+    assert chosen.path("b") == str(tmp_path / "other/b")
+
+
+def test_the_choice_is_looked_up_now_and_then_only(tmp_path, django_assert_num_queries):
+    chosen = storage.Chosen(tmp_path)
+    with django_assert_num_queries(1):
+        assert not chosen.exists("a")
+        assert not chosen.exists("b")
+
+
+def test_s3_is_given_what_is_set_or_says_what_is_missing():
+    part = parts.wrapped("package_store", {"kind": "s3", "bucket": "b", "access_key": "a", "secret_key": "s",
+                                           "endpoint": "https://s3.example", "prefix": "p", "verify": False})
+    options = storage.s3_options(part)
+    assert (options["bucket_name"], options["secret_key"], options["location"]) == ("b", "s", "p")
+    assert (options["endpoint_url"], options["verify"], options["region_name"]) == ("https://s3.example", False, None)
+    try:
+        import storages.backends.s3  # noqa: F401
+    except ImportError:
+        with pytest.raises(ImportError, match="django-storages"):
+            storage.build(part)
+
+
+def test_a_folder_that_cannot_be_used_stops_the_start_with_one_line(settings, tmp_path):
+    (tmp_path / "file").write_text("")
+    settings.VAR, settings.PACKAGE_ROOT = tmp_path, tmp_path / "file"
+    with pytest.raises(SystemExit, match="PACKAGE_ROOT must be a folder that can be"):
+        storage.check_at_start()
+    settings.PACKAGE_ROOT = tmp_path / "new"
+    storage.check_at_start()
+    assert isinstance(storage.build({"kind": "local", "folder": str(tmp_path)}), FileSystemStorage)
