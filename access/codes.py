@@ -1,4 +1,4 @@
-"""Every code that a refusal can carry, with what it means and what to do: the page /api/v1/docs/errors shows this table.
+"""Every code that a refusal can carry, with what it means and what to do: the table on /api/v1/docs/errors.
 
 The sentence and the hint in an answer speak of the case at hand; these speak of the code. A test reads the code of the
 project and fails where a refusal carries a code that is not here, or where one here is carried by none.
@@ -24,10 +24,11 @@ CODES: dict[str, Code] = {
     "unauthorized": Code(401, "Nobody was recognised.", "Send Authorization: Bearer <token>, or sign in."),
     "forbidden": Code(403, "The caller was recognised and lacks the right.", "Ask somebody with the right admin."),
     "not_found": Code(404, "It does not exist, or the caller may not see it.", "Look at the id or the name."),
-    "method_not_allowed": Code(405, "This address does not take that method.", "The header Allow names those it takes."),
+    "method_not_allowed": Code(405, "This address does not take that method.", "See its Allow header."),
     # 409: a state is in the way
     "already_installed": Code(409, "A host has the service already.", "Upgrade it there, or name other hosts."),
     "already_there": Code(409, "Something with this name is there already.", "Choose another name, or change that one."),
+    "being_sent": Code(409, "The delivery is being sent at this moment.", "Look at it again in a moment."),
     "build_ended": Code(409, "The version's build has ended otherwise.", "Publish it as another version."),
     "build_moved_on": Code(409, "The version was changed at the same moment.", "Look at it again."),
     "build_status": Code(409, "A build does not become that from what it is.", "Statuses only move on, never back."),
@@ -46,17 +47,22 @@ CODES: dict[str, Code] = {
                              "Look whether it was done, and use a new key."),
     "instance_locked": Code(409, "A deployment holds the instance.",
                             'Wait for it, leave the instance out, or send on_locked: "skip".'),
+    "last_owner": Code(409, "A team keeps at least one owner.", "Make somebody else an owner first."),
     "no_credential": Code(409, "The host has no credential to log in with.", "Give it one."),
     "no_target": Code(409, "There is no version to go to.", "Publish one."),
     "not_configured": Code(409, "This needs something from outside that is not set up.", "Set it up in the settings."),
     "not_locked": Code(409, "The instance is not locked.", "There is nothing to break."),
     "nothing_to_do": Code(409, "No instance is left that this could be done to.", "`errors` names each and why."),
+    "own_account": Code(409, "Nobody takes their own account or its rights away.", "Ask another administrator."),
     "package_exists": Code(409, "The version has another package already.", "Publish it as another version."),
     "plan_changed": Code(409, "What would run now is not what was shown.", "Ask for the plan again."),
     "service_exists": Code(409, "There is a service with this name.", "Choose another name."),
     "service_in_use": Code(409, "The service has instances or a deployment going on.", "Delete the instances first."),
     "service_named": Code(409, "The service has versions, so its name stays.", "Make a new service."),
+    "team_exists": Code(409, "There is a team with this name.", "Choose another name."),
+    "team_in_use": Code(409, "Services belong to the team.", "Give them to another team first."),
     "too_many_jumps": Code(409, "The way to the host has too many jump hosts.", "Shorten it."),
+    "user_exists": Code(409, "There is a user with this name.", "Choose another name."),
     "version_built": Code(409, "The version is built and stays as it is.", "Publish another version."),
     "version_exists": Code(409, "The version is there already with other content.", "Choose another name for it."),
     # 413, 415, 416, 422

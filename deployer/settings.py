@@ -64,6 +64,14 @@ UNKNOWN_DEADLINE = env.number("UNKNOWN_DEADLINE", 3600, 10, 7 * 86400)
 WEB_THREADS = env.number("WEB_THREADS", 32, 2, 1000)
 STREAM_SLOTS = env.number("STREAM_SLOTS", max(1, WEB_THREADS - 8), 1, 1000)  # live streams in one web process
 
+# Builds. Protocols that git may clone by: https and ssh; file admits repositories on the worker's own disk.
+BUILD_PROTOCOLS = env.words("BUILD_PROTOCOLS", "https ssh")
+BUILD_WEBHOOK_SECRET = env.text("BUILD_WEBHOOK_SECRET")  # verifies reports of build servers that have none of their own
+BUILD_TIMEOUT = env.number("BUILD_TIMEOUT", 3600, 5, 7 * 86400)
+BUILD_MEMORY = env.number("BUILD_MEMORY", 4096, 64, 1024 * 1024)  # MiB of address space for each process of a build
+BUILD_SLOTS = env.number("BUILD_SLOTS", 2, 1, 100)  # builds looked after at once in one worker process
+BUILD_POLL = env.number("BUILD_POLL", 5, 1, 3600)  # seconds between two looks at a build server
+
 DATABASES = {
     "default": env.database(
         "DATABASE_URL", f"sqlite://{quote(str(VAR / 'deployer.sqlite3'))}", env.number("DATABASE_POOL", 16, 2, 500)
@@ -108,6 +116,7 @@ INSTALLED_APPS = [
     "access",
     "asset",
     "microservice",
+    "builds",
     "outside",
     "callbacks",
 ]

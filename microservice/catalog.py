@@ -10,9 +10,10 @@ from django.utils import timezone
 
 from access.callers import SCOPES, Caller
 from access.problems import Problem, conflict, forbidden, invalid, not_found
+from callbacks import outbox
 from deployer.engine import plans
 
-from . import ownership
+from . import following, ownership
 from .history import record
 from .models import (
     NAME_PATTERN,
@@ -248,7 +249,19 @@ def change_version(caller: Caller, version: MicroServiceVersion, fields: Mapping
             raise conflict("build_moved_on", f"{version.version} was changed at the same moment.", "Look again.")
         record(caller, "change", "version", version, before={name: before[name] for name in changed}, after=changed,
                reason=str(changed.get("bad_reason", "")), service=version.microservice)
+        if changed.get("status") == BuildStatus.SUCCESS:
+            following.built(version)
+        if "status" in changed and version.status not in BUILD_TRANSITIONS:
+            outbox.build_ended(version)
     return version
+
+
+def mark_bad(caller: Caller, version: MicroServiceVersion, reason: str) -> None:
+    """Marks a version that was left as bad, so that nothing goes to it any more. 422 without a reason."""
+    if not reason.strip():
+        raise invalid("/reason", "must say why the version is bad")
+    if not version.bad:
+        change_version(caller, version, {"bad": True, "bad_reason": reason})
 
 
 def _check_version_change(version: MicroServiceVersion, changed: Mapping[str, Any]) -> None:

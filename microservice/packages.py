@@ -21,8 +21,9 @@ from django.http import HttpRequest, UnreadablePostError
 
 from access.callers import Caller
 from access.problems import Problem, conflict, invalid
+from callbacks import outbox
 
-from . import archives, catalog
+from . import archives, catalog, following
 from .history import record
 from .models import MicroService, MicroServiceVersion
 from .status import BUILD_TRANSITIONS, BuildStatus, may_become
@@ -200,6 +201,9 @@ def _put_in_place(
             record(caller, "publish", "version", version, before={"status": version.status},
                    after={"status": BuildStatus.SUCCESS.value, "sha256": found.sha256, "size": found.size},
                    service=version.microservice)
+            built = MicroServiceVersion.objects.select_related("microservice").get(pk=version.pk)
+            outbox.build_ended(built)
+            following.built(built)
     there = MicroServiceVersion.objects.select_related("microservice").filter(pk=version.pk).first()
     if there is None:
         raise Problem(404, "not_found", "The version was deleted meanwhile.")

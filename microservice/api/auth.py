@@ -14,24 +14,27 @@ from access.callers import SCOPES, Caller
 class Needs:
     """`scope`: the right. `outside`: waits for something outside, so no transaction is held around it.
     `streams`: reads its body itself, piece by piece, whatever its content type. `form`: takes multipart/form-data
-    too, with files beside the fields. `owners`: an owner of any team comes in too; the endpoint asks: of this one?"""
+    too, with files beside the fields. `owners`: an owner of any team comes in too; the endpoint asks: of this one?
+    `signed`: no caller, but a signature or a token of its own that the endpoint verifies."""
 
     scope: str
     outside: bool = False
     streams: bool = False
     form: bool = False
     owners: bool = False
+    signed: bool = False
 
 
 def needs(
-    scope: str, *, outside: bool = False, streams: bool = False, form: bool = False, owners: bool = False
+    scope: str, *, outside: bool = False, streams: bool = False, form: bool = False, owners: bool = False,
+    signed: bool = False,
 ) -> Callable[[Callable], Callable]:
     """Says of an endpoint which scope its caller must have. Every endpoint has to say it; a test lists them."""
     if scope not in SCOPES:
         raise ImproperlyConfigured(f"{scope} is no scope")
 
     def mark(view: Callable) -> Callable:
-        view.needs = Needs(scope, outside, streams, form, owners)  # type: ignore[attr-defined]
+        view.needs = Needs(scope, outside, streams, form, owners, signed)  # type: ignore[attr-defined]
         return view
 
     return mark

@@ -3,6 +3,7 @@ import time
 from collections import defaultdict
 from collections.abc import Callable, Iterable
 
+from django.db import transaction
 from django.db.models import Count
 from django.http import HttpRequest, HttpResponse
 from ninja import Query, Router, Status
@@ -99,10 +100,16 @@ def retry(request: HttpRequest, id: schemas.PathId, response: HttpResponse):
 
 @router.post("/deployments/{id}/revert", response={202: shapes.DeploymentOut})
 @needs("deploy")
-def revert(request: HttpRequest, id: schemas.PathId, response: HttpResponse):
+def revert(
+    request: HttpRequest, id: schemas.PathId, response: HttpResponse, body: shapes.BackAsked | None = None
+):
     """Sends each instance that this deployment changed back to the version it came from."""
     found = seen.find_deployment(caller(request), id, "deploy")
-    return accepted(deployments.revert(caller(request), found), response)
+    with transaction.atomic():
+        made = deployments.revert(caller(request), found)
+        if body and body.mark_bad and found.dest_version:
+            catalog.mark_bad(caller(request), found.dest_version, body.reason)
+    return accepted(made, response)
 
 
 def accepted(deployment: Deployment, response: HttpResponse) -> Status:

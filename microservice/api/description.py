@@ -16,7 +16,9 @@ EVERYWHERE = (400, 401, 403, 404, 405, 413, 414, 422, 429, 503)
 MEANS = {
     400: "The request cannot be read", 401: "Nobody was recognised", 403: "The right is lacking",
     404: "Not there, or not to be seen", 405: "Not this method", 409: "A state is in the way",
-    413: "The body is too large", 414: "The address is too long (answered by the web server itself)", 415: "Not a body of this type", 416: "No byte in that range",
+    413: "The body is too large",
+    414: "The address is too long (answered by the web server itself)",
+    415: "Not a body of this type", 416: "No byte in that range",
     422: "Well formed and wrong", 429: "Too many attempts lately", 503: "Not now: come back as Retry-After says",
 }
 IDEMPOTENCY_KEY = {
@@ -58,8 +60,9 @@ def _complete(told: dict[str, Any], method: str, path: str, operation: Operation
         if status in told["responses"]:
             told["responses"][status]["headers"] = {"Location": {"schema": {"type": "string"}, "required": False}}
     terms = needs_of(operation.view_func)
-    told["description"] = f"{told.get('description', '')}\n\nNeeds the right `{terms.scope}`.".strip()
-    if method == "post" and not terms.streams:
+    needed = "Needs a signature, and no caller." if terms.signed else f"Needs the right `{terms.scope}`."
+    told["description"] = f"{told.get('description', '')}\n\n{needed}".strip()
+    if method == "post" and not terms.streams and not terms.signed:
         told.setdefault("parameters", []).append(IDEMPOTENCY_KEY)
     if terms.form:
         told["requestBody"]["content"].setdefault(uploads.FORM, {})

@@ -75,6 +75,15 @@ class Asked(Body):
     force: StrictBool = Field(False, description="Also instances in maintenance that are named by id")
     dry_run: StrictBool = Field(False, description="Answer 200 with the plan; nothing is locked or written")
     plan: StrictStr | None = Field(None, max_length=4_000_000, description="The token of a dry run that was shown")
+    mark_bad: StrictBool = Field(False, description="A revert: mark the version that it leaves as bad")
+    reason: StrictStr = Field("", max_length=256, description="Why it is bad")
+
+
+class BackAsked(Body):
+    """What may be asked along with the revert of a deployment."""
+
+    mark_bad: StrictBool = Field(False, description="Mark the version that is left as bad: nothing installs it again")
+    reason: StrictStr = Field("", max_length=256, description="Why it is bad")
 
 
 class Install(Body):

@@ -5,7 +5,7 @@ from django.db.models import Count
 from django.http import HttpRequest, HttpResponse
 from ninja import Query, Router, Status
 
-from access.problems import conflict, invalid
+from access.problems import invalid
 
 from .. import catalog, packages
 from ..models import MicroServiceInstance, MicroServiceVersion
@@ -90,16 +90,6 @@ def put_package(request: HttpRequest, service: str, id: schemas.PathId):
     body = packages.body_of(request)
     digest = request.headers.get("Content-Digest", "")
     return _formed(packages.store(caller(request), catalog.find_version(found, id), body, digest))
-
-
-@router.post("/services/{service}/versions/{id}/build", response={202: schemas.VersionOut})
-@needs("publish")
-def start_build(request: HttpRequest, service: str, id: schemas.PathId):
-    """Starts the version's build at its origin."""
-    found = catalog.find_service(caller(request), service, "publish")
-    catalog.find_version(found, id)
-    raise conflict("not_configured", f"No build server is set up for {found.get_build_orig_display()}.",
-                   "Upload the package with PUT …/package.")
 
 
 def count_instances(versions: Iterable[MicroServiceVersion]) -> dict[int, int]:

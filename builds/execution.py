@@ -1,0 +1,213 @@
+"""The worker side: claims a build that is due, brings it one move further, writes down what came of it."""
+import logging
+import os
+import socket
+import threading
+import uuid
+from datetime import timedelta
+from functools import lru_cache
+
+from django.conf import settings
+from django.db import DatabaseError, connection
+from django.db.models import F, Q
+from django.db.models.functions import Now
+from django.utils import timezone
+
+from access.callers import SYSTEM, Caller
+from access.problems import Problem
+from microservice import packages
+from microservice.models import MicroService
+from microservice.status import BuildStatus
+
+from . import checkout, requests, servers
+from .models import OPEN, Build
+from .origin import Job, Refused, Silent
+
+log = logging.getLogger(__name__)
+MOST_TAKEOVERS = 3
+LONGEST_PAUSE = 120  # seconds between two looks at an origin that does not answer
+_slots = threading.BoundedSemaphore(settings.BUILD_SLOTS)
+
+
+@lru_cache(maxsize=1)
+def owner() -> str:
+    """This process's name among all that ever were."""
+    return f"{socket.gethostname()[:32]}:{os.getpid()}:{uuid.uuid4().hex[:12]}"
+
+
+def work() -> int:
+    """Brings what is due one move further each, until nothing is due; returns how many moves that were.
+
+    Does nothing where this process builds as much as it may already: deployments need its threads too.
+    """
+    if not _slots.acquire(blocking=False):
+        return 0
+    done = 0
+    try:
+        while (build := claim()) is not None:
+            move(build)
+            done += 1
+    finally:
+        _slots.release()
+    return done
+
+
+def claim() -> Build | None:
+    """A build that is due and that nobody looks after, now ours under a lease; None where there is none."""
+    unkept = Q(lease__isnull=True) | Q(lease__lt=Now())
+    due = Build.objects.filter(unkept, status__in=OPEN, due__lte=Now()).order_by("due")
+    for number, before in due.values_list("pk", "owner")[:10]:
+        taken = Build.objects.filter(unkept, pk=number, status__in=OPEN).update(
+            owner=owner(), lease=_lease(), takeovers=F("takeovers") + (1 if before else 0))
+        if taken:
+            return Build.objects.select_related("version__microservice").get(pk=number)
+    return None
+
+
+def move(build: Build) -> None:
+    """One move. Whatever the origin does, the build is then ended, or due again later."""
+    try:
+        if _too_late(build):
+            requests.end(build, BuildStatus.TIMEOUT, f"It had not ended {settings.BUILD_TIMEOUT} s after its start")
+        elif build.version.status == BuildStatus.SUCCESS and build.origin == MicroService.Origin.GIT:
+            requests.end(build, BuildStatus.SUCCESS)  # its worker died between storing the package and writing this
+        elif build.takeovers > MOST_TAKEOVERS:
+            requests.end(build, BuildStatus.FAILED, f"{MOST_TAKEOVERS} workers died of it")
+        elif build.origin == MicroService.Origin.GIT:
+            _build_here(build)
+        else:
+            _ask(build)
+    except (Refused, Problem) as error:
+        requests.end(build, BuildStatus.FAILED, str(error))
+    except checkout.TimedOut as error:
+        requests.end(build, BuildStatus.TIMEOUT, str(error))
+    except Silent as error:
+        _later(build, str(error))
+    except checkout.Given:
+        log.info("%s is looked after by somebody else", build)
+
+
+def job_of(build: Build) -> Job:
+    version, service = build.version, build.version.microservice
+    return Job(build.pk, service.pk, service.name, version.pk, version.version, version.ref, service.build_url,
+               service.build_command, build.requested_by)
+
+
+def _ask(build: Build) -> None:
+    """A build server: start it there, or look how far it is."""
+    origin, job = servers.origin_of(build.origin), job_of(build)
+    if build.status == BuildStatus.PENDING:
+        if _doubles(build, origin.commit(job)):
+            return
+        _began(build)
+        try:
+            reference = origin.start(job)
+        except Silent as error:
+            if not error.sent:  # nothing was started: the next move starts it
+                Build.objects.filter(pk=build.pk, status__in=OPEN).update(status=BuildStatus.PENDING, started=None)
+            raise
+    else:
+        reference = build.reference or origin.find(job)
+    if not reference:
+        raise Silent("It is not known whether the build server took the build")
+    Build.objects.filter(pk=build.pk, status__in=OPEN).update(reference=reference)
+    seen = origin.look(reference)
+    if seen.status != BuildStatus.BUILDING:
+        requests.end(build, seen.status, seen.detail, url=seen.url)
+        return
+    if _doubles(build, seen.commit):
+        return
+    fields = {"reference": seen.reference or reference, "silences": 0, "detail": seen.detail[:500]}
+    if seen.url:
+        fields["url"] = seen.url
+    _release(build, settings.BUILD_POLL, **fields)
+
+
+def _build_here(build: Build) -> None:
+    """A git repository: this thread waits for the child processes and keeps the lease alive meanwhile."""
+    git, job = servers.git(), job_of(build)
+    commit = git.commit(job)
+    if _doubles(build, commit):
+        return
+    _began(build)
+    printed = ""
+
+    def tell(text: str) -> None:
+        nonlocal printed
+        printed = text
+        ours = Build.objects.filter(pk=build.pk, owner=owner(), status__in=OPEN)
+        if not ours.update(lease=_lease(), log=text):
+            raise checkout.Given
+
+    try:
+        with git.built(job, commit, tell) as package, package.open("rb") as file:
+            tell(printed)
+            caller = Caller(name=build.requested_by or SYSTEM.name, scopes=SYSTEM.scopes)
+            packages.store(caller, build.version, packages.Body(file, package.stat().st_size))
+    finally:
+        Build.objects.filter(pk=build.pk, owner=owner()).update(log=printed)
+    requests.end(build, BuildStatus.SUCCESS)
+
+
+def _doubles(build: Build, commit: str) -> bool:
+    """Ends the build where another one builds or built the same commit; whether it did."""
+    same = requests.learned_commit(build, commit)
+    if same is None:
+        return False
+    detail = f"The commit {commit[:12]} is built as {same.version.version} (version {same.version_id}) already"
+    requests.end(build, BuildStatus.DUPLICATE, detail, duplicate_of=same)
+    return True
+
+
+def _began(build: Build) -> None:
+    Build.objects.filter(pk=build.pk, status__in=OPEN).update(
+        status=BuildStatus.BUILDING, started=build.started or timezone.now())
+
+
+def _too_late(build: Build) -> bool:
+    # A build that a worker runs keeps its own time; this is for what nobody reports on.
+    grace = 60 if build.origin == MicroService.Origin.GIT else 0
+    return timezone.now() - (build.started or build.created) > timedelta(seconds=settings.BUILD_TIMEOUT + grace)
+
+
+def _later(build: Build, reason: str) -> None:
+    pause = min(LONGEST_PAUSE, settings.BUILD_POLL * 2 ** min(build.silences, 10))
+    _release(build, pause, detail=reason[:500], silences=build.silences + 1)
+
+
+def _release(build: Build, seconds: float, **fields) -> None:
+    Build.objects.filter(pk=build.pk, owner=owner(), status__in=OPEN).update(
+        owner="", lease=None, due=Now() + timedelta(seconds=seconds), **fields)
+
+
+def _lease():
+    return Now() + timedelta(seconds=max(settings.LEASE, 10))
+
+
+class Sweeper:
+    """The thread that finds what nobody looks after: builds that are due, and those whose worker died."""
+
+    def __init__(self) -> None:
+        self._stop = threading.Event()
+        threading.Thread(target=self._run, name="build-sweep", daemon=True).start()
+
+    def stop(self) -> None:
+        self._stop.set()
+
+    def _run(self) -> None:
+        while not self._stop.wait(settings.SWEEP_EVERY):
+            try:
+                if Build.objects.filter(status__in=OPEN, due__lte=Now()).exists():
+                    threading.Thread(target=_pick_up, name="build", daemon=True).start()
+            except DatabaseError as error:
+                log.warning("the sweep of builds could not ask the database: %s", type(error).__name__)
+                connection.close()
+
+
+def _pick_up() -> None:
+    try:
+        work()
+    except DatabaseError as error:
+        log.warning("no build could be picked up: %s", type(error).__name__)
+    finally:
+        connection.close()

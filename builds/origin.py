@@ -1,0 +1,65 @@
+"""The one interface that every origin of builds has."""
+from dataclasses import dataclass
+from typing import Protocol
+
+from microservice.status import BuildStatus
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """What is to be built. `url`: the repository or the job; `username`: who asked for it."""
+
+    build_id: int
+    service_id: int
+    service_name: str
+    version_id: int
+    version: str
+    ref: str
+    url: str
+    command: str
+    username: str
+
+    def variables(self) -> dict[str, str]:
+        """What every build server is told."""
+        return {"SERVICE_ID": str(self.service_id), "VERSION_ID": str(self.version_id),
+                "SERVICE_NAME": self.service_name, "USERNAME": self.username}
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """How far a build is. `reference`: where it goes by another name from now on (Jenkins: queue item → build)."""
+
+    status: BuildStatus
+    detail: str = ""
+    log: str = ""
+    commit: str = ""
+    url: str = ""
+    reference: str = ""
+
+
+class Origin(Protocol):
+    """A build server. Every call answers within seconds or raises Silent or Refused."""
+
+    def commit(self, job: Job) -> str:
+        """The commit that the ref stands at now; empty where the origin cannot tell beforehand."""
+
+    def start(self, job: Job) -> str:
+        """Starts the build; returns the reference that `look` takes."""
+
+    def find(self, job: Job) -> str:
+        """The reference of a build that was started and whose answer was lost; empty where there is none."""
+
+    def look(self, reference: str) -> Seen:
+        """How far it is."""
+
+
+class Refused(Exception):
+    """The origin answered, and will not do it. The text says why, for people, without secrets."""
+
+
+class Silent(Exception):
+    """The origin could not be asked, or answered nothing that makes sense. `sent`: it may have done it all the same."""
+
+    def __init__(self, reason: str, sent: bool = False):
+        super().__init__(reason)
+        self.sent = sent

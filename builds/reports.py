@@ -1,0 +1,148 @@
+"""What build servers report: who it is from, whether it came before, and what it moves.
+
+GitLab is known by its token (X-Gitlab-Token); Jenkins and everybody else sign as in Standard Webhooks: `webhook-id`,
+`webhook-timestamp`, `webhook-signature: v1,base64(HMAC-SHA256(secret, id.timestamp.body))`.
+"""
+import base64
+import hashlib
+import hmac
+import json
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+from django.db import IntegrityError, transaction
+from django.utils import timezone
+
+from access.problems import Problem, invalid, not_found
+from microservice.models import MicroService
+from microservice.status import BuildStatus
+
+from . import gitlab, requests, servers
+from .models import OPEN, Build, Report
+from .origin import Silent
+
+OLDEST = 300  # seconds that a signed report's clock may differ
+KEPT = timedelta(days=7)
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """A report, read: of which version, by which reference (may be empty), and how far it is."""
+
+    version_id: int
+    reference: str
+    status: BuildStatus
+    detail: str = ""
+    url: str = ""
+
+
+def take_in(origin: str, headers: Mapping[str, str], body: bytes) -> str:
+    """Applies a report; returns what came of it in one word: moved, unchanged or doubled.
+
+    Raises a Problem: 401 where it is not verified, 404 for an unknown origin, 422 for what cannot be read.
+    """
+    if origin not in MicroService.Origin.values:
+        raise not_found("origin")
+    secret = servers.webhook_secret(origin)
+    key = _gitlab_key(secret, headers, body) if origin == MicroService.Origin.GITLAB else _signed(secret, headers, body)
+    told = _gitlab(_json(body)) if origin == MicroService.Origin.GITLAB else _plain(_json(body))
+    try:
+        with transaction.atomic():
+            Report.objects.create(origin=origin, key=hashlib.sha256(key).hexdigest())
+            return "unchanged" if told is None else _apply(origin, told)
+    except IntegrityError:
+        return "doubled"
+    finally:
+        Report.objects.filter(created__lt=timezone.now() - KEPT).delete()
+
+
+def _apply(origin: str, told: Told) -> str:
+    """Ended builds stay; a report about another pipeline than the one that was started moves nothing."""
+    build = Build.objects.filter(version=told.version_id, origin=origin, status__in=OPEN).first()
+    if build is None or (build.reference and told.reference and not _same(build.reference, told.reference)):
+        return "unchanged"
+    if told.status == BuildStatus.BUILDING:
+        if told.reference and not build.reference:
+            Build.objects.filter(pk=build.pk, status__in=OPEN, reference="").update(
+                reference=told.reference, status=BuildStatus.BUILDING, started=build.started or timezone.now())
+        return "unchanged"
+    return "moved" if requests.end(build, told.status, told.detail, url=told.url) else "unchanged"
+
+
+def _same(known: str, told: str) -> bool:
+    return known == told or known.startswith("queue:")  # Jenkins' build has another name than its queue item
+
+
+def _gitlab_key(secret: str, headers: Mapping[str, str], body: bytes) -> bytes:
+    token = headers.get("X-Gitlab-Token", "")
+    if not hmac.compare_digest(token.encode(), secret.encode()):
+        raise _unverified("X-Gitlab-Token is not the one that was set up.")
+    # GitLab sends the same event again under the same key; without one, the same bytes are the same event.
+    return (headers.get("Idempotency-Key") or headers.get("X-Gitlab-Event-UUID") or "").encode() + b"\0" + body
+
+
+def _signed(secret: str, headers: Mapping[str, str], body: bytes) -> bytes:
+    number, at = headers.get("webhook-id", ""), headers.get("webhook-timestamp", "")
+    if not number or not at.isascii() or not at.isdigit() or abs(time.time() - int(at)) > OLDEST:
+        raise _unverified("webhook-id is missing, or webhook-timestamp is no time within the last minutes.")
+    expected = hmac.digest(secret.encode(), f"{number}.{at}.".encode() + body, "sha256")
+    for signature in headers.get("webhook-signature", "").split(" "):
+        kind, _, value = signature.partition(",")
+        if kind == "v1" and hmac.compare_digest(value.encode(), base64.b64encode(expected)):
+            return number.encode()
+    raise _unverified("webhook-signature is not this body's.")
+
+
+def _unverified(detail: str) -> Problem:
+    return Problem(401, "unauthorized", detail, "Look at the secret on both sides.")
+
+
+def _json(body: bytes) -> dict[str, Any]:
+    try:
+        told = json.loads(body)
+    except ValueError as error:
+        raise Problem(400, "not_json", "The body is not JSON.") from error
+    if not isinstance(told, dict):
+        raise invalid("", "must be an object")
+    return told
+
+
+def _gitlab(told: dict[str, Any]) -> Told | None:
+    """A pipeline event; None for every other kind of event, and for pipelines that were not started from here."""
+    pipeline = told.get("object_attributes")
+    if told.get("object_kind") != "pipeline" or not isinstance(pipeline, dict):
+        return None
+    variables = {one.get("key"): one.get("value") for one in pipeline.get("variables") or [] if isinstance(one, dict)}
+    project = told.get("project") if isinstance(told.get("project"), dict) else {}
+    number = str(variables.get("VERSION_ID") or "")
+    if not _is_id(number):
+        return None
+    try:
+        status, detail = gitlab.status_of(str(pipeline.get("status")))
+    except Silent as error:
+        raise invalid("/object_attributes/status", "is none that is documented") from error
+    reference = f"{project.get('path_with_namespace')}#{pipeline.get('id')}"
+    return Told(int(number), reference, status, detail, str(pipeline.get("url") or "")[:500])
+
+
+def _plain(told: dict[str, Any]) -> Told:
+    """{"version_id", "status": building|success|failed|timeout, "reference", "detail", "url"}"""
+    number = str(told.get("version_id") or "")
+    if not _is_id(number):
+        raise invalid("/version_id", "must be a version's id")
+    known = {status.label: status for status in
+             (BuildStatus.BUILDING, BuildStatus.SUCCESS, BuildStatus.FAILED, BuildStatus.TIMEOUT)}
+    if told.get("status") not in known:
+        raise invalid("/status", f"must be one of {', '.join(known)}")
+    texts = {name: told.get(name) or "" for name in ("reference", "detail", "url")}
+    for name, value in texts.items():
+        if not isinstance(value, str) or "\0" in value or len(value) > 500:
+            raise invalid(f"/{name}", "must be a text of at most 500 characters")
+    return Told(int(number), texts["reference"][:200], known[told["status"]], texts["detail"], texts["url"])
+
+
+def _is_id(text: str) -> bool:
+    return text.isascii() and text.isdigit() and len(text) < 19

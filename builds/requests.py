@@ -1,0 +1,83 @@
+"""Asking for builds, and how builds end: the only writer of a build's status."""
+from django.db import IntegrityError, transaction
+from django.utils import timezone
+
+from access.callers import Caller
+from access.problems import conflict
+from callbacks import outbox
+from microservice import following
+from microservice.history import record
+from microservice.models import MicroService, MicroServiceVersion
+from microservice.status import BUILD_TRANSITIONS, BuildStatus
+
+from . import servers, wake
+from .models import OPEN, Build
+
+
+def start(caller: Caller, version: MicroServiceVersion) -> Build:
+    """Records that the version is to be built, and wakes a worker. Asked for again while it goes on: the same build.
+
+    Raises a Problem: 409 not_configured, or build_status where the version's build has begun or ended otherwise.
+    """
+    going_on = Build.objects.filter(version=version, status__in=OPEN).first()
+    if going_on:
+        return going_on
+    servers.check(version.microservice)
+    try:
+        with transaction.atomic():
+            moved = MicroServiceVersion.objects.filter(pk=version.pk, status=BuildStatus.PENDING)
+            if not moved.update(status=BuildStatus.BUILDING, build_detail=""):
+                version.refresh_from_db()
+                label = BuildStatus(version.status).label
+                raise conflict("build_status", f"{version.version} is {label}; only what is pending is built.",
+                               "Make another version.")
+            build = Build.objects.create(version=version, origin=version.microservice.build_orig,
+                                         requested_by=caller.name)
+            record(caller, "build", "version", version, before={"status": BuildStatus.PENDING.value},
+                   after={"status": BuildStatus.BUILDING.value}, service=version.microservice)
+            wake.workers()
+    except IntegrityError:  # another request was faster by a moment
+        return Build.objects.get(version=version, status__in=OPEN)
+    version.refresh_from_db()
+    return build
+
+
+def end(build: Build, status: BuildStatus, detail: str = "", *, log: str | None = None, url: str = "",
+        duplicate_of: Build | None = None) -> bool:
+    """Ends an open build and moves its version; False where it had ended before, and then nothing changes."""
+    fields = {"status": status, "detail": detail[:500], "finished": timezone.now(), "owner": "", "lease": None,
+              "duplicate_of": duplicate_of}
+    if log is not None:
+        fields["log"] = log
+    if url:
+        fields["url"] = url
+    with transaction.atomic():
+        # Compare-and-set: a late report, a doubled one and the sweep cannot both end it, nor end it twice.
+        if not Build.objects.filter(pk=build.pk, status__in=OPEN).update(**fields):
+            return False
+        froms = [old for old, onward in BUILD_TRANSITIONS.items() if status in onward]
+        moved = MicroServiceVersion.objects.filter(pk=build.version_id, status__in=froms).update(
+            status=status, build_detail=detail[:500])
+        if moved:
+            version = MicroServiceVersion.objects.select_related("microservice").get(pk=build.version_id)
+            outbox.build_ended(version)
+            if status == BuildStatus.SUCCESS:
+                following.built(version)
+    return True
+
+
+def learned_commit(build: Build, commit: str) -> Build | None:
+    """Writes down the commit that is built. Returns the build that it doubles, where one builds or built the same."""
+    if not commit or build.commit == commit:
+        return None
+    service_id = build.version.microservice_id
+    with transaction.atomic():
+        # The service's row is the lock: of two that learn the same commit at once, the second sees the first.
+        MicroService.objects.filter(pk=service_id).update(updated=timezone.now())
+        same = Build.objects.filter(
+            version__microservice=service_id, commit=commit, status__in=[*OPEN, BuildStatus.SUCCESS],
+        ).exclude(pk=build.pk).select_related("version").order_by("pk").first()
+        if same is None:
+            Build.objects.filter(pk=build.pk).update(commit=commit)
+            build.commit = commit
+        return same

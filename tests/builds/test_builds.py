@@ -1,0 +1,233 @@
+"""Builds from asking to their end, through the API and the worker's own moves, with real repositories."""
+from datetime import timedelta
+
+import pytest
+from django.utils import timezone
+
+from builds import execution, requests
+from builds.models import Build
+from microservice.models import Deployment, MicroServiceVersion
+from microservice.status import BuildStatus
+from tests.microservice import fleet
+from tests.microservice.api.conftest import api, store  # noqa: F401 - fixtures
+
+from .repository import Repository
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture(autouse=True)
+def quick(settings):
+    settings.BUILD_PROTOCOLS = ["file"]
+    settings.BUILD_POLL = 1
+
+
+@pytest.fixture
+def repository(tmp_path):
+    return Repository(tmp_path / "repository")
+
+
+@pytest.fixture
+def service(repository, db):
+    return fleet.service("shop", build_url=repository.url, build_command="echo built; cp app app2")
+
+
+def pending(service, name="1.0", **more) -> MicroServiceVersion:
+    return MicroServiceVersion.objects.create(microservice=service, version=name, **more)
+
+
+def ask(caller, version):
+    return caller.post(f"/services/shop/versions/{version.pk}/build")
+
+
+def state(version) -> BuildStatus:
+    version.refresh_from_db()
+    return BuildStatus(version.status)
+
+
+def test_a_version_is_built_from_its_repository(api, service, store):  # noqa: F811
+    version, caller = pending(service), api()
+    answer = ask(caller, version)
+    assert (answer.status_code, answer.json()["status_str"]) == (202, "pending"), answer.content
+    assert state(version) == BuildStatus.BUILDING
+    assert execution.work() == 1
+    assert state(version) == BuildStatus.SUCCESS
+    told = caller.get(f"/services/shop/versions/{version.pk}/build").json()
+    assert (told["status_str"], "built" in told["log"], len(told["commit"])) == ("success", True, 40)
+    assert (store / version.file_path).exists()
+    assert answer["Location"] == f"/api/v1/services/{service.pk}/versions/{version.pk}/build"
+
+
+def test_asked_for_twice_it_is_built_once(api, service):  # noqa: F811
+    version, caller = pending(service), api()
+    assert [ask(caller, version).json()["id"] for _ in range(2)] == [Build.objects.get().pk] * 2
+    execution.work()
+    again = ask(caller, version)
+    assert (again.status_code, again.json()["code"]) == (409, "build_status")
+
+
+def test_the_same_commit_is_built_once(api, service, repository):  # noqa: F811
+    first, second, third = (pending(service, f"{number}.0") for number in (1, 2, 3))
+    caller = api()
+    ask(caller, first)
+    ask(caller, second)
+    execution.work()
+    assert (state(first), state(second)) == (BuildStatus.SUCCESS, BuildStatus.DUPLICATE)
+    assert f"version {first.pk}" in second.build_detail
+    assert caller.get(f"/services/shop/versions/{second.pk}/build").json()["duplicate_of"] == first.pk
+    repository.commit({"app": "2"})
+    ask(caller, third)
+    execution.work()
+    assert state(third) == BuildStatus.SUCCESS
+
+
+def test_a_build_that_fails_says_why(api, service):  # noqa: F811
+    service.build_command = "echo no compiler; exit 2"
+    service.save()
+    version = pending(service)
+    ask(api(), version)
+    execution.work()
+    assert state(version) == BuildStatus.FAILED
+    assert "no compiler" in version.build_detail
+
+
+def test_a_package_that_leads_outside_is_no_package(api, service):  # noqa: F811
+    service.build_command = "ln -s /etc/passwd link"
+    service.save()
+    version = pending(service)
+    ask(api(), version)
+    execution.work()
+    assert state(version) == BuildStatus.FAILED
+    assert not version.file_path
+
+
+@pytest.mark.parametrize("lacking", ["build_url", "build_command"])
+def test_what_is_not_set_up_is_told(api, service, lacking):  # noqa: F811
+    setattr(service, lacking, "")
+    service.save()
+    answer = ask(api(), pending(service))
+    assert (answer.status_code, answer.json()["code"]) == (409, "not_configured")
+
+
+@pytest.mark.parametrize("origin", ["gitlab", "jenkins"])
+def test_a_build_server_that_is_not_set_up_is_told(api, service, origin):  # noqa: F811
+    service.build_orig = origin
+    service.save()
+    version = pending(service)
+    answer = ask(api(), version)
+    assert (answer.status_code, answer.json()["code"]) == (409, "not_configured")
+    assert state(version) == BuildStatus.PENDING
+
+
+def test_a_build_whose_worker_died_is_built_by_another(service):
+    version = pending(service)
+    from access.callers import SYSTEM
+
+    build = requests.start(SYSTEM, version)
+    Build.objects.update(owner="dead", status=BuildStatus.BUILDING, started=timezone.now(),
+                         lease=timezone.now() + timedelta(seconds=60))
+    assert execution.work() == 0
+    Build.objects.update(lease=timezone.now() - timedelta(seconds=1))
+    assert execution.work() == 1
+    build.refresh_from_db()
+    assert (build.takeovers, state(version)) == (1, BuildStatus.SUCCESS)
+
+
+def test_a_build_that_kills_its_workers_is_given_up(service):
+    from access.callers import SYSTEM
+
+    version = pending(service)
+    requests.start(SYSTEM, version)
+    Build.objects.update(owner="dead", takeovers=3, lease=timezone.now() - timedelta(seconds=1))
+    execution.work()
+    assert state(version) == BuildStatus.FAILED
+
+
+def test_a_silent_repository_is_asked_again_until_time_is_up(service, settings):
+    from access.callers import SYSTEM
+
+    version = pending(service)
+    service.build_url += "-gone"
+    service.save()
+    requests.start(SYSTEM, version)
+    assert execution.work() == 1
+    build = Build.objects.get()
+    assert (build.silences, state(version)) == (1, BuildStatus.BUILDING)
+    assert build.due > timezone.now() - timedelta(seconds=1)
+    Build.objects.update(created=timezone.now() - timedelta(seconds=settings.BUILD_TIMEOUT + 100), due=timezone.now())
+    execution.work()
+    assert state(version) == BuildStatus.TIMEOUT
+
+
+def test_an_ended_build_stays_as_it_ended(service):
+    from access.callers import SYSTEM
+
+    version = pending(service)
+    build = requests.start(SYSTEM, version)
+    assert requests.end(build, BuildStatus.FAILED, "first")
+    assert not requests.end(build, BuildStatus.SUCCESS, "late")
+    assert (state(version), version.build_detail) == (BuildStatus.FAILED, "first")
+
+
+# --- what follows by itself -------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def following(service):
+    service.auto_deploy = "canary"
+    service.save()
+    old = fleet.versions(service, 1)[0]
+    one, two = fleet.hosts(2)
+    fleet.instances(old, [one], tag="canary")
+    fleet.instances(old, [two], tag="stable")
+    return service
+
+
+def test_a_built_version_goes_to_the_instances_with_the_tag(following):
+    from access.callers import SYSTEM
+
+    requests.start(SYSTEM, pending(following, "9.0"))
+    execution.work()
+    deployment = Deployment.objects.get()
+    assert (deployment.requested_by, deployment.dest_version.version) == ("auto_deploy", "9.0")
+    assert [row.instance.tag for row in deployment.operations.all()] == ["canary"]
+
+
+def test_nothing_follows_a_bad_version_or_one_that_failed(following):
+    from access.callers import SYSTEM
+
+    requests.start(SYSTEM, pending(following, "9.0", bad=True))
+    execution.work()
+    following.build_command = "false"
+    following.save()
+    requests.start(SYSTEM, pending(following, "9.1"))
+    execution.work()
+    assert not Deployment.objects.exists()
+
+
+def test_an_older_version_that_is_built_late_is_not_followed(following):
+    from access.callers import SYSTEM
+
+    late = pending(following, "8.0")
+    fleet.versions(following, 1)
+    requests.start(SYSTEM, late)
+    execution.work()
+    assert (state(late), Deployment.objects.count()) == (BuildStatus.SUCCESS, 0)
+
+
+def test_a_revert_marks_what_it_leaves_as_bad_if_asked(api, service):  # noqa: F811
+    old, new = fleet.versions(service, 2)
+    fleet.instances(new, fleet.hosts(1))
+    caller, path = api(), f"/services/shop/versions/{new.pk}"
+    body = {"dest_version": old.pk, "host": "all", "mark_bad": True}
+    assert caller.post(f"{path}/revert", body).json()["errors"][0]["pointer"] == "/reason"
+    assert not Deployment.objects.exists()
+    assert caller.post(f"{path}/revert", {**body, "reason": "loses orders"}).status_code == 202
+    new.refresh_from_db()
+    assert (new.bad, new.bad_reason) == (True, "loses orders")
+    choices = caller.get(f"/services/shop/versions/{old.pk}/upgrade").json()["data"]
+    choices = {row["id"]: row["enable"] for row in choices}
+    assert choices[new.pk] is False
+    refused = caller.post(f"/services/shop/versions/{old.pk}/upgrade", {"dest_version": old.pk, "host": "all",
+                                                                       "mark_bad": True})
+    assert refused.json()["errors"][0]["pointer"] == "/mark_bad"

@@ -1,0 +1,113 @@
+"""What build servers report: verified, counted once, and never moving what has ended."""
+import base64
+import hmac
+import json
+import time
+
+import pytest
+
+from access.callers import SYSTEM
+from builds import requests, servers
+from builds.models import Build
+from microservice.models import MicroServiceVersion
+from microservice.status import BuildStatus
+from tests.microservice import fleet
+from tests.microservice.api.conftest import Api
+
+pytestmark = pytest.mark.django_db
+SECRET = "a-secret-of-both-sides"
+
+
+@pytest.fixture(autouse=True)
+def secret(monkeypatch):
+    monkeypatch.setattr(servers, "webhook_secret", lambda name: SECRET)
+
+
+@pytest.fixture
+def build(monkeypatch, db):
+    monkeypatch.setattr(servers, "check", lambda service: None)
+    service = fleet.service("shop", build_orig="gitlab", build_url="https://gitlab.example/team/shop")
+    made = requests.start(SYSTEM, MicroServiceVersion.objects.create(microservice=service, version="1.0"))
+    Build.objects.update(reference="team/shop#7", status=BuildStatus.BUILDING)
+    return made
+
+
+def pipeline(build, status, number=7):
+    return {"object_kind": "pipeline", "project": {"path_with_namespace": "team/shop"}, "object_attributes": {
+        "id": number, "status": status, "variables": [{"key": "VERSION_ID", "value": str(build.version_id)}]}}
+
+
+def gitlab(body, token=SECRET, **headers):
+    return Api().post("/builds/gitlab/webhook", body, X_Gitlab_Token=token, **headers)
+
+
+def signed(origin, body, number="msg_1", at=None, secret=SECRET):
+    raw, at = json.dumps(body).encode(), str(int(at or time.time()))
+    digest = hmac.digest(secret.encode(), f"{number}.{at}.".encode() + raw, "sha256")
+    return Api().post(f"/builds/{origin}/webhook", raw, webhook_id=number, webhook_timestamp=at,
+                      webhook_signature="v1," + base64.b64encode(digest).decode())
+
+
+def state(build) -> BuildStatus:
+    return BuildStatus(MicroServiceVersion.objects.get(pk=build.version_id).status)
+
+
+@pytest.mark.parametrize(("word", "becomes", "detail"), [
+    ("success", BuildStatus.SUCCESS, ""), ("failed", BuildStatus.FAILED, "failed"),
+    ("canceled", BuildStatus.FAILED, "cancelled"), ("running", BuildStatus.BUILDING, ""),
+    ("skipped", BuildStatus.FAILED, "skipped"),
+])
+def test_a_pipeline_event_moves_the_build(build, word, becomes, detail):
+    assert gitlab(pipeline(build, word)).status_code == 200
+    assert state(build) == becomes
+    assert detail in Build.objects.get().detail
+
+
+@pytest.mark.parametrize("token", ["", "wrong", SECRET + "x"])
+def test_without_the_token_nothing_moves(build, token):
+    assert gitlab(pipeline(build, "success"), token).status_code == 401
+    assert state(build) == BuildStatus.BUILDING
+
+
+def test_the_same_event_counts_once_and_a_late_one_never(build):
+    assert gitlab(pipeline(build, "failed")).json()["result"] == "moved"
+    assert gitlab(pipeline(build, "failed")).json()["result"] == "doubled"
+    assert gitlab(pipeline(build, "success")).json()["result"] == "unchanged"
+    assert gitlab(pipeline(build, "running")).json()["result"] == "unchanged"
+    assert state(build) == BuildStatus.FAILED
+
+
+def test_another_pipeline_of_the_same_version_moves_nothing(build):
+    assert gitlab(pipeline(build, "failed", number=8)).json()["result"] == "unchanged"
+    assert state(build) == BuildStatus.BUILDING
+
+
+def test_an_event_names_the_pipeline_whose_answer_was_lost(build):
+    Build.objects.update(reference="", status=BuildStatus.PENDING)
+    gitlab(pipeline(build, "running"))
+    assert Build.objects.get().reference == "team/shop#7"
+
+
+@pytest.mark.parametrize("body", [{}, {"object_kind": "push"}, {"object_kind": "pipeline"},
+                                  {"object_kind": "pipeline", "object_attributes": {"status": "success"}}])
+def test_other_events_are_taken_in_and_move_nothing(build, body):
+    assert gitlab(body).json()["result"] == "unchanged"
+
+
+def test_what_is_not_readable_is_refused(build):
+    assert gitlab(b"[").status_code == 400
+    assert gitlab([]).status_code == 422
+    assert gitlab(pipeline(build, "exploded")).status_code == 422
+    assert Api().post("/builds/nobody/webhook", {}).status_code == 404
+
+
+def test_a_signed_report_moves_a_jenkins_build_once(build):
+    Build.objects.update(origin="jenkins", reference="queue:/queue/item/3")
+    body = {"version_id": build.version_id, "status": "success", "reference": "build:/job/shop/4"}
+    assert signed("jenkins", body, secret="other").status_code == 401
+    assert signed("jenkins", body, at=time.time() - 600).status_code == 401
+    assert signed("jenkins", body).json()["result"] == "moved"
+    assert signed("jenkins", body).json()["result"] == "doubled"
+    assert signed("jenkins", {**body, "status": "failed"}, number="msg_2").json()["result"] == "unchanged"
+    assert state(build) == BuildStatus.SUCCESS
+    assert signed("jenkins", {"version_id": "x", "status": "success"}, number="msg_3").status_code == 422

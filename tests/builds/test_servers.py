@@ -1,0 +1,177 @@
+"""GitLab and Jenkins against a server that speaks their documented APIs: every state, slow and wrong answers."""
+from datetime import timedelta
+
+import pytest
+from django.utils import timezone
+
+from access.callers import Caller
+from builds import execution, gitlab, jenkins, requests, servers
+from builds.models import Build
+from microservice.models import MicroServiceVersion
+from microservice.status import BuildStatus
+from tests.microservice import fleet
+
+from .buildservers import Server
+
+pytestmark = pytest.mark.django_db
+ANN = Caller(name="ann", scopes=frozenset({"publish"}))
+
+
+@pytest.fixture
+def server():
+    with Server() as running:
+        yield running
+
+
+@pytest.fixture(autouse=True)
+def set_up(server, monkeypatch, settings):
+    settings.BUILD_POLL = 1
+    monkeypatch.setattr(gitlab, "TIMEOUT", 1)
+    monkeypatch.setattr(jenkins, "TIMEOUT", 1)
+    known = {"gitlab": gitlab.GitLab(server.url, "glpat-secret"),
+             "jenkins": jenkins.Jenkins(server.url, "ci", "secret")}
+    monkeypatch.setattr(servers, "origin_of", known.get)
+
+
+def asked(origin, server, name="1.0") -> Build:
+    path = "team/shop.git" if origin == "gitlab" else "job/shop/"
+    from microservice.models import MicroService
+
+    service = MicroService.objects.filter(name="shop").first() or fleet.service(
+        "shop", build_orig=origin, build_url=f"{server.url}/{path}")
+    return requests.start(ANN, MicroServiceVersion.objects.create(microservice=service, version=name, ref="main"))
+
+
+def moved(build) -> Build:
+    """The build after one more move of a worker."""
+    Build.objects.filter(pk=build.pk).update(due=timezone.now() - timedelta(seconds=1), lease=None)
+    assert execution.work() == 1
+    return Build.objects.select_related("version").get(pk=build.pk)
+
+
+def test_gitlab_is_told_what_is_built_and_for_whom(server):
+    build = moved(asked("gitlab", server))
+    variables = {one["key"]: one["value"] for one in server.pipelines[7]}
+    assert variables == {"SERVICE_ID": str(build.version.microservice_id), "VERSION_ID": str(build.version_id),
+                         "SERVICE_NAME": "shop", "USERNAME": "ann"}
+    assert (build.reference, build.status, build.commit) == ("team/shop#7", BuildStatus.BUILDING, server.sha)
+    assert build.url.endswith("/pipelines/7")
+    assert all(headers.get("PRIVATE-TOKEN") == "glpat-secret" for _, _, headers in server.asked)
+
+
+@pytest.mark.parametrize(("word", "becomes", "detail"), [
+    *((word, BuildStatus.BUILDING, "")
+      for word in ("created", "waiting_for_resource", "preparing", "pending", "running", "manual", "scheduled")),
+    ("success", BuildStatus.SUCCESS, ""), ("failed", BuildStatus.FAILED, "failed"),
+    ("canceled", BuildStatus.FAILED, "cancelled"), ("skipped", BuildStatus.FAILED, "skipped"),
+])
+def test_every_status_of_a_pipeline(server, word, becomes, detail):
+    build = moved(asked("gitlab", server))
+    server.status = word
+    build = moved(build)
+    assert (build.status, build.version.status) == (becomes, becomes)
+    assert detail in build.version.build_detail
+
+
+def test_the_same_commit_is_not_started_twice(server):
+    moved(asked("gitlab", server))
+    second = moved(asked("gitlab", server, "2.0"))
+    assert (second.status, len(server.pipelines)) == (BuildStatus.DUPLICATE, 1)
+    assert "1.0" in second.detail
+
+
+@pytest.mark.parametrize("origin", ["gitlab", "jenkins"])
+@pytest.mark.parametrize("broken", [500, 502, 429, "slow", "garbage"])
+def test_a_build_server_that_stumbles_is_asked_again(server, origin, broken):
+    build = moved(asked(origin, server))
+    server.broken = broken
+    build = moved(build)
+    assert (build.status, build.silences) == (BuildStatus.BUILDING, 1)
+    assert build.detail
+    assert "secret" not in build.detail
+    server.broken, server.status = None, "success"
+    server.queue = {"executable": {"number": 4, "url": f"{server.url}/job/shop/4/"}}
+    server.build = {"building": False, "result": "SUCCESS"}
+    for _ in range(3):
+        if build.status == BuildStatus.BUILDING:
+            build = moved(build)
+    assert build.status == BuildStatus.SUCCESS
+
+
+@pytest.mark.parametrize("origin", ["gitlab", "jenkins"])
+@pytest.mark.parametrize("status", [400, 401, 403, 404])
+def test_a_build_server_that_refuses_ends_the_build(server, origin, status):
+    server.broken = status
+    build = moved(asked(origin, server))
+    assert (build.status, "secret" in build.detail) == (BuildStatus.FAILED, False)
+
+
+@pytest.mark.parametrize("origin", ["gitlab", "jenkins"])
+def test_a_build_server_that_is_gone_has_started_nothing(server, origin):
+    build = asked(origin, server)
+    server.__exit__()
+    build = moved(build)
+    assert (build.status, build.silences) == (BuildStatus.PENDING, 1) or origin == "jenkins"
+    assert build.reference == ""
+
+
+@pytest.mark.parametrize("origin", ["gitlab", "jenkins"])
+def test_a_start_whose_answer_was_lost_is_found_again(server, origin, monkeypatch):
+    build = asked(origin, server)
+    start = execution.servers.origin_of(origin).__class__.start
+
+    def lost(self, job):
+        server.broken = "lost"
+        try:
+            return start(self, job)
+        finally:
+            server.broken = None
+
+    monkeypatch.setattr(execution.servers.origin_of(origin).__class__, "start", lost)
+    build = moved(build)
+    assert (build.status, build.reference) == (BuildStatus.BUILDING, "")
+    build = moved(build)
+    assert build.reference in ("team/shop#7", "build:/job/shop/4")
+    assert len([1 for method, _, _ in server.asked if method == "POST"]) == 1
+
+
+def test_nobody_reports_and_time_is_up(server, settings):
+    build = moved(asked("gitlab", server))
+    Build.objects.update(started=timezone.now() - timedelta(seconds=settings.BUILD_TIMEOUT + 1))
+    build = moved(build)
+    assert (build.status, build.version.status) == (BuildStatus.TIMEOUT, BuildStatus.TIMEOUT)
+
+
+def test_a_jenkins_build_goes_from_the_queue_to_its_end(server):
+    build = moved(asked("jenkins", server))
+    assert server.parameters["VERSION_ID"] == str(build.version_id)
+    assert server.parameters["REF"] == "main"
+    assert (build.reference, build.detail) == ("queue:/queue/item/3", "In the quiet period")
+    server.queue = {"executable": {"number": 4, "url": "http://elsewhere.example/job/shop/4/"}}
+    build = moved(build)
+    assert build.reference == "build:/job/shop/4"
+    assert moved(build).status == BuildStatus.BUILDING
+    server.build = {"building": False, "result": "ABORTED"}
+    build = moved(build)
+    assert (build.status, "cancelled" in build.detail) == (BuildStatus.FAILED, True)
+
+
+def test_a_jenkins_build_that_is_cancelled_in_the_queue(server):
+    build = moved(asked("jenkins", server))
+    server.queue = {"cancelled": True}
+    build = moved(build)
+    assert (build.status, "queue" in build.detail) == (BuildStatus.FAILED, True)
+
+
+@pytest.mark.parametrize(("result", "becomes"), [("SUCCESS", 2), ("UNSTABLE", 4), ("FAILURE", 4), ("NOT_BUILT", 4)])
+def test_every_result_of_jenkins(server, result, becomes):
+    build = moved(asked("jenkins", server))
+    server.queue = {"executable": {"number": 4, "url": f"{server.url}/job/shop/4/"}}
+    server.build = {"building": False, "result": result}
+    moved(build)
+    assert moved(build).status == becomes
+
+
+def test_a_service_whose_address_names_no_job_is_told(server):
+    fleet.service("shop", build_orig="jenkins", build_url=server.url)
+    assert "names no Jenkins job" in moved(asked("jenkins", server)).detail
