@@ -1,0 +1,30 @@
+"""A build by a real worker process; and by another one, when the first is killed in the middle."""
+import pytest
+
+from access.callers import SYSTEM
+from builds import requests, servers
+from builds.models import Build
+from microservice.models import MicroServiceVersion
+from microservice.status import BuildStatus
+from tests.lab.network import wait_until
+from tests.microservice import fleet
+
+from .repository import Repository
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+def test_a_build_survives_the_death_of_its_worker(worker, tmp_path, monkeypatch):
+    repository, first = Repository(tmp_path / "repository"), tmp_path / "first"
+    command = f"if mkdir {first} 2>/dev/null; then sleep 60; fi; echo built"
+    service = fleet.service("shop", build_url=repository.url, build_command=command)
+    version = MicroServiceVersion.objects.create(microservice=service, version="1.0")
+    monkeypatch.setattr(servers, "check", lambda service: None)
+    one = worker(BUILD_PROTOCOLS="file", LEASE="10")
+    requests.start(SYSTEM, version)
+    wait_until(first.exists, 40, "the build having begun")
+    one.kill()
+    worker(BUILD_PROTOCOLS="file", LEASE="10")
+    wait_until(lambda: Build.objects.get().status == BuildStatus.SUCCESS, 60, "the build having ended")
+    version.refresh_from_db()
+    assert (version.status, Build.objects.get().takeovers) == (BuildStatus.SUCCESS, 1)

@@ -1,0 +1,115 @@
+"""docs/api.md and docs/ci: each recipe is run by a shell as it stands there, against the real processes."""
+import os
+import re
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from django.contrib.auth import get_user_model
+
+from access.tokens import make_token
+from callbacks import signing
+from microservice.models import Deployment, MicroServiceVersion
+from microservice.status import BuildStatus, DeploymentStatus
+from tests.lab.web import Web
+from tests.microservice import fleet
+from tests.microservice.world import CHECK, World
+
+ROOT = Path(__file__).resolve().parents[2]
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+def recipe(title: str) -> str:
+    """The one code block below a heading of docs/api.md."""
+    text = (ROOT / "docs" / "api.md").read_text().split(f"## {title}\n")[1].split("\n## ")[0]
+    return re.search(r"```\w+\n(.*?)```", text, re.DOTALL)[1]
+
+
+def snippet(name: str) -> str:
+    """The three lines of shell in a pipeline's file, without the file's own syntax around them."""
+    lines = [line.strip().removeprefix("- ") for line in (ROOT / "docs" / "ci" / name).read_text().splitlines()]
+    return "\n".join(line for line in lines if re.match(r'version="|tar |python ', line))
+
+
+@pytest.fixture
+def web(environment, tmp_path, settings):
+    with Web(environment, tmp_path / "web.log") as server:
+        yield server
+
+
+@pytest.fixture
+def shell(web, tmp_path):
+    user = get_user_model().objects.create(username="ann", is_superuser=True)
+    token = make_token(user, "ci", ["read", "publish", "deploy"])[1]
+    (tmp_path / "build").mkdir()
+    (tmp_path / "build" / "app").write_text("#!/bin/sh\n")
+
+    def run(script: str, **more: str) -> str:
+        known = {"PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}", "PYTHONPATH": str(ROOT),
+                 "DEPLOYCTL_URL": web.url, "DEPLOYCTL_TOKEN": token, **more}
+        done = subprocess.run(["sh", "-eu", "-c", script], cwd=tmp_path, env=known, capture_output=True, text=True,
+                              timeout=100)
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout
+
+    return run
+
+
+def test_publish_from_gitlab_ci_twice(shell):
+    fleet.service("shop")
+    for _ in range(2):
+        shell(recipe("Publish from GitLab CI"), CI_COMMIT_REF_NAME="feature/x", CI_COMMIT_SHORT_SHA="1a2b3c4d")
+    version = MicroServiceVersion.objects.get()
+    assert (version.version, version.ref) == ("20260714-feature-x-1a2b3c4d", "feature/x")
+    assert version.status == BuildStatus.SUCCESS
+
+
+@pytest.mark.parametrize(("name", "variables"), [
+    ("gitlab-ci.yml", {"CI_COMMIT_REF_NAME": "feature/x", "CI_COMMIT_SHORT_SHA": "1a2b3c4d"}),
+    ("github-actions.yml", {"GITHUB_REF_NAME": "feature/x", "GITHUB_SHA": "1a2b3c4d5e6f"}),
+    ("Jenkinsfile", {"BRANCH_NAME": "feature/x", "GIT_COMMIT": "1a2b3c4d5e6f"}),
+])
+def test_the_pipelines_publish(shell, name, variables):
+    fleet.service("shop")
+    assert len(snippet(name).splitlines()) == 3
+    shell(snippet(name), **variables)
+    version = MicroServiceVersion.objects.get()
+    assert version.version.endswith("-feature-x-1a2b3c4d")
+    assert (version.ref, version.status) == ("feature/x", BuildStatus.SUCCESS)
+
+
+def test_upgrade_and_wait_then_retry_what_failed(shell, sshds, worker):
+    world = World(sshds(1), versions=3)
+    worker()
+    world.install(0)
+    shell(recipe("Upgrade and wait"))
+    world.agrees(1)
+    world.service.check_command = "false"
+    world.service.save()
+    failed = world.go("upgrade", 1, 2)
+    assert failed.status == DeploymentStatus.FAILED
+    world.service.check_command = CHECK
+    world.service.save()
+    shell(recipe("Retry what failed"), DEPLOYMENT=str(failed.pk))
+    world.agrees(2)
+
+
+def test_receive_a_callback_and_check_its_signature():
+    known: dict = {}
+    exec(recipe("Receive a callback and check its signature"), known)
+    secret, body = signing.new_secret(), b'{"type": "build.ended"}'
+    headers = signing.headers(secret, "msg_1", int(time.time()), body)
+    assert known["is_genuine"](secret, headers, body)
+    assert not known["is_genuine"](secret, headers, body + b" ")
+    assert not known["is_genuine"](signing.new_secret(), headers, body)
+    assert not known["is_genuine"](secret, signing.headers(secret, "msg_1", int(time.time()) - 600, body), body)
+
+
+def test_watch_a_deployment_live(shell):
+    deployment = fleet.running()
+    fleet.event(deployment)
+    Deployment.objects.update(status=DeploymentStatus.SUCCEEDED)
+    last = fleet.event(deployment, "deployment", status="succeeded")
+    assert f"id: {last.pk}\n" in shell(recipe("Watch a deployment live"), DEPLOYMENT=str(deployment.pk))
