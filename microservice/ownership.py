@@ -24,3 +24,9 @@ def check_giving(caller: Caller, team: Team | None) -> None:
 def told(fields: Mapping[str, Any]) -> dict[str, Any]:
     """The fields as JSON values for the history: a team by its name."""
     return {name: value.name if isinstance(value, Team) else value for name, value in fields.items()}
+
+
+def team_for(caller: Caller) -> dict[str, Team]:
+    """{"team": …} where a new service can only be of one team, because the caller owns that one and is no admin."""
+    own = [] if caller.may("admin") else [pk for pk in sorted(caller.teams or ()) if caller.owns(pk)]
+    return {"team": Team.objects.get(pk=own[0])} if len(own) == 1 else {}

@@ -4,6 +4,7 @@ import time
 import uuid
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor, wait
+from http import HTTPStatus
 from typing import Any
 
 from django.core.files.base import ContentFile
@@ -108,7 +109,7 @@ def _jenkins(part: dict, proxies: dict | None) -> Iterator[Found]:
 def _registry(part: dict, proxies: dict | None) -> Iterator[Found]:
     head = basic(part["user"], part["password"]) if part["user"] else {}
     reply = fetch(part, "/v2/", headers=head, proxies=proxies)
-    if reply.status != 200:
+    if reply.status != HTTPStatus.OK:
         raise Failed("log in", _refusal(reply.status))
     yield "log in", f"as {part['user']}" if head else "as nobody"
     _json("list", fetch(part, "/v2/_catalog?n=1", headers=head, proxies=proxies), dict)
@@ -127,7 +128,7 @@ def _proxies(part: dict, _: dict | None) -> Iterator[Found]:
 
 
 def _json(what: str, reply: Any, kind: type) -> Any:
-    if reply.status != 200:
+    if reply.status != HTTPStatus.OK:
         raise Failed(what, _refusal(reply.status))
     try:
         found = json.loads(reply.body)

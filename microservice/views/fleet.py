@@ -18,7 +18,7 @@ def home(request: HttpRequest, caller: Caller) -> HttpResponse:
         "page": rows,
         "totals": fleet.totals(caller),
         "none_at_all": not rows.rows and not any(asked.values()),
-        "may_make": caller.may("admin"),
+        "may_make": caller.might("admin"),
         "may_deploy": caller.may("deploy"),
     }
     return show(request, "fleet.html", "fleet_rows.html", context)

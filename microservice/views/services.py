@@ -5,7 +5,7 @@ from django.shortcuts import render
 
 from access.callers import Caller
 from access.problems import Problem, forbidden, invalid
-from microservice import catalog, deployments
+from microservice import catalog, deployments, ownership
 from microservice import instances as instance_changes
 from microservice.forms import NewServiceForm, ServiceForm, VersionForm, blame
 from microservice.models import MicroService
@@ -71,9 +71,11 @@ def settings(request: HttpRequest, caller: Caller, name: str) -> HttpResponse:
 @page("read", ("GET", "POST"))
 def new(request: HttpRequest, caller: Caller) -> HttpResponse:
     form = NewServiceForm(sent(request))
+    if not caller.might("admin"):
+        raise forbidden("You need the right “admin”, or a team that you own, for this.", "Ask an administrator for it.")
     if request.method == "POST" and form.is_valid():
         try:
-            service = catalog.create_service(caller, form.cleaned_data)
+            service = catalog.create_service(caller, form.cleaned_data | ownership.team_for(caller))
         except Problem as problem:
             blame(form, problem)
         else:

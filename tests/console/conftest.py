@@ -6,6 +6,9 @@ from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
+from access.models import Membership, Team
+from access.roles import Role
+
 
 def _client(name: str, **rights) -> Client:
     user = get_user_model().objects.create_user(name, password=f"{name}-password-1", **rights)
@@ -22,8 +25,17 @@ def admin(db) -> Client:
 
 @pytest.fixture
 def operator(db) -> Client:
-    """Somebody who may look and deploy, and neither publish nor administer."""
+    """Somebody who may look, publish and deploy, and not administer."""
     return _client("olga")
+
+
+@pytest.fixture
+def viewer(db) -> Client:
+    """Somebody who may look, and nothing else."""
+    client = _client("vera")
+    team = Team.objects.create(name="lookers")
+    Membership.objects.create(team=team, user=get_user_model().objects.get(username="vera"), role=Role.VIEWER)
+    return client
 
 
 @pytest.fixture

@@ -37,12 +37,20 @@ def test_a_name_that_is_taken_is_refused(admin):
     assert answer.status_code == 422 and "already" in answer.content.decode()
 
 
-def test_who_may_not_publish_adds_nothing(operator):
+def test_who_may_not_administer_adds_no_service_and_changes_none(operator):
+    shop = fleet.service("shop")
+    assert operator.post("/new-service/", {"name": "other", "language": "go"}).status_code == 403
+    assert operator.post("/services/shop/settings/", {"start_command": "x"}).status_code == 403
+    shop.refresh_from_db()
+    assert MicroService.objects.count() == 1 and not shop.start_command
+
+
+def test_who_may_not_publish_adds_nothing(viewer):
     fleet.service("shop")
     before = MicroService.objects.count()
-    assert operator.post("/new-service/", {"name": "other", "language": "go"}).status_code == 403
-    assert operator.post("/services/shop/settings/", {"description": "x"}).status_code == 403
-    assert operator.post("/services/shop/versions/new/", {"version": "1.0", "ref": "master"}).status_code == 403
+    assert viewer.post("/new-service/", {"name": "other", "language": "go"}).status_code == 403
+    assert viewer.post("/services/shop/settings/", {"description": "x"}).status_code == 403
+    assert viewer.post("/services/shop/versions/new/", {"version": "1.0", "ref": "master"}).status_code == 403
     assert MicroService.objects.count() == before and not MicroServiceVersion.objects.exists()
 
 
