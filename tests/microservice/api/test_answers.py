@@ -177,6 +177,8 @@ def test_every_endpoint_refuses_who_has_every_right_but_the_one_it_needs(api):
     callers = {scope: api(*(everything - {scope})) for scope in (*everything, "admin")}
     assert len(operations()) >= 14
     for route, method, scope in operations():
+        if route == "builds/<origin>/webhook":
+            continue  # it has no caller: build servers sign their reports
         path = "/" + "".join("1" if part.startswith("<") else part for part in _parts(route))
         problem(callers[scope].send(method, path), 403, "forbidden")
         problem(Api().send(method, path), 401, "unauthorized")
