@@ -4,7 +4,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))  # gunicorn reads this before it looks for the application
 
-from deployer import environment as env  # noqa: E402
+from deployer import environment as env
 
 wsgi_app = "deployer.wsgi"
 bind = env.text("BIND") or f"127.0.0.1:{env.number('PORT', 8000, 1, 65535)}"

@@ -27,7 +27,7 @@ CODES: dict[str, Code] = {
     "method_not_allowed": Code(405, "This address does not take that method.", "See its Allow header."),
     # 409: a state is in the way
     "already_installed": Code(409, "A host has the service already.", "Upgrade it there, or name other hosts."),
-    "already_there": Code(409, "Something with this name is there already.", "Choose another name, or change that one."),
+    "already_there": Code(409, "Something with this name is there already.", "Choose another name, or change it."),
     "being_sent": Code(409, "The delivery is being sent at this moment.", "Look at it again in a moment."),
     "build_ended": Code(409, "The version's build has ended otherwise.", "Publish it as another version."),
     "build_moved_on": Code(409, "The version was changed at the same moment.", "Look at it again."),

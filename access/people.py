@@ -4,8 +4,8 @@ That the caller may is asked at the top of each. The history is written by who c
 """
 import re
 
-from django.contrib.auth import get_user_model, password_validation
-from django.contrib.auth.models import AbstractBaseUser, User
+from django.contrib.auth import password_validation
+from django.contrib.auth.models import User
 from django.core.exceptions import ValidationError
 from django.core.validators import validate_email
 from django.db import IntegrityError, transaction
@@ -21,7 +21,7 @@ USER_FIELDS = ("username", "email", "first_name", "last_name", "admin", "active"
 
 
 def users() -> QuerySet[User]:
-    return get_user_model().objects.prefetch_related("memberships__team")  # type: ignore[return-value]
+    return User.objects.prefetch_related("memberships__team")
 
 
 def find_user(number: int) -> User:
@@ -34,7 +34,7 @@ def find_user(number: int) -> User:
 def create_user(caller: Caller, fields: dict) -> User:
     """A new person. Without a password they cannot sign in until one is given. 409 `user_exists`."""
     _admin(caller)
-    user = get_user_model()(is_active=True)
+    user = User(is_active=True)
     _fill(user, fields)
     try:
         with transaction.atomic():
@@ -67,10 +67,10 @@ def delete_user(caller: Caller, user: User) -> None:
     with transaction.atomic():
         Token.objects.filter(user=user).delete()
         Membership.objects.filter(user=user).delete()
-        get_user_model().objects.filter(pk=user.pk).delete()
+        User.objects.filter(pk=user.pk).delete()
 
 
-def _fill(user: AbstractBaseUser, fields: dict) -> None:
+def _fill(user: User, fields: dict) -> None:
     errors = [error for name, value in fields.items() if (error := _text_error(name, value))]
     if errors:
         raise _all_of(errors)
@@ -84,7 +84,7 @@ def _fill(user: AbstractBaseUser, fields: dict) -> None:
     password = fields.get("password")
     if password:
         try:
-            password_validation.validate_password(password, user)  # type: ignore[arg-type]
+            password_validation.validate_password(password, user)
         except ValidationError as error:
             raise _all_of([{"pointer": "/password", "reason": str(reason)} for reason in error.messages]) from error
         user.set_password(password)
@@ -232,9 +232,9 @@ def _fill_team(team: Team, fields: dict) -> None:
         raise invalid("/name", "must not be all digits")
 
 
-def _member(which: int | str, pointer: str) -> AbstractBaseUser:
+def _member(which: int | str, pointer: str) -> User:
     text = str(which)
-    found = get_user_model().objects
+    found = User.objects
     user = found.filter(pk=which).first() if isinstance(which, int) and which < 2**63 else None
     user = user or found.filter(username=text).first()
     if user is None:

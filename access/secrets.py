@@ -26,6 +26,11 @@ class Secret(str):
         return str.__str__(self)
 
 
+def reveal(secret: str) -> str:
+    """The text of an encrypted field's value, whether it comes from the database or has just been set."""
+    return secret.reveal() if isinstance(secret, Secret) else secret
+
+
 class Undecryptable(Exception):
     """A stored secret cannot be read with any of FIELD_KEYS. Was a key taken away too early?"""
 

@@ -84,7 +84,7 @@ class GitLab:
     def _reference(project: Project, number: object) -> str:
         if not isinstance(number, int):
             raise Silent("GitLab answered without a pipeline's id", sent=True)
-        return f"{project.encoded_id.replace('%2F', '/')}#{number}"
+        return f"{str(project.encoded_id).replace('%2F', '/')}#{number}"
 
     @staticmethod
     def _ask(call, sends: bool = False):

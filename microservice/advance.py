@@ -50,7 +50,7 @@ def _counted(ids: list[int]) -> dict[int, list[dict]]:
     for row in grouped.annotate(
         n=Count("pk"), first=Min("batch"), stuck=Count("pk", filter=Q(undo_status=UndoStatus.FAILED))
     ):
-        rows.setdefault(row["deployment_id"], []).append(row)
+        rows.setdefault(row["deployment_id"], []).append(dict(row))
     return rows
 
 

@@ -152,7 +152,10 @@ def _claimable():
 
 def _in_flight() -> InFlight:
     """What runs now, everywhere, counted in one statement."""
-    deployment, service, host, jump = Counter(), Counter(), Counter(), Counter()
+    deployment: Counter[int] = Counter()
+    service: Counter[int] = Counter()
+    host: Counter[int] = Counter()
+    jump: Counter[int | None] = Counter()
     rows = (
         Operation.objects.filter(status=OperationStatus.RUNNING)
         .order_by()

@@ -96,7 +96,7 @@ def break_lock(caller: Caller, instance: MicroServiceInstance, reason: str) -> M
     if not caller.may("deploy", instance.microservice_id):
         raise forbidden(f"{caller.name} may not deploy {instance.microservice.name}.", "Ask for the scope “deploy”.")
     with transaction.atomic():
-        advance.lock({instance.lock_deployment_id} - {None})
+        advance.lock({instance.lock_deployment_id} if instance.lock_deployment_id else set())
         row = MicroServiceInstance.objects.select_related("lock_deployment", "host", "microservice").get(pk=instance.pk)
         if not row.locked:
             raise conflict("not_locked", f"{row.host} is not locked.")

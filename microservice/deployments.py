@@ -28,7 +28,7 @@ from .status import (
     Action,
     OperationStatus,
 )
-from .targets import ALL, Wish, check_ids, parse_ids
+from .targets import Wish, check_ids, parse_ids
 
 __all__ = [
     "break_lock",
@@ -91,7 +91,7 @@ def wish_of(
     course = Strategy.parse(strategy)
     dest = destination(service, version, Action(action), dest_version)
     host = parse_ids(host, "/host")
-    ids = None if host == ALL else tuple(host)
+    ids = None if isinstance(host, str) else tuple(host)
     skip = on_locked == "skip" or (on_locked is None and ids is None)
     wish = Wish(service, MAY_CHANGE_VERSION, version, ids, force, skip)
     check_ids(wish)
@@ -225,6 +225,6 @@ def _must_have_ended(origin: Deployment) -> None:
 
 def _ids(value: object, pointer: str) -> tuple[int, ...]:
     ids = parse_ids(value, pointer)
-    if ids == ALL:
+    if isinstance(ids, str):
         raise invalid(pointer, "must be ids")
     return tuple(ids)

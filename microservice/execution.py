@@ -116,25 +116,26 @@ def _to_its_end(desk: Ledger, claim: Claim, task_id: str) -> Claim | None:
 
 
 def _ask_host(desk: Ledger, claim: Claim) -> Ending:
-    operation = claim.operation
+    operation, instance = claim.operation, claim.operation.instance
+    assert instance is not None, "what has no instance is not claimed"
     progress = desk.progress_of(operation.pk)
     try:
         atom = atom_of(
             operation.deployment.spec,
-            operation.instance,
+            instance,
             operation.action,
             operation.from_version,
             operation.dest_version,
             operation.adopt,
         )
-        endpoint = endpoint_from(operation.instance.host)
+        endpoint = endpoint_from(instance.host)
     except (ValueError, Problem) as error:  # a definition that cannot be carried out: nothing has happened on the host
         return Ending(operation, OperationStatus.UNDONE, error=f"{error} Nothing was changed on the host.")
     progress.plan(step.name for step in atom.steps)
     outcome = carry_out(
         Run(operation=operation.pk, fence=operation.fence, atom=atom, nonce=uuid.uuid4().hex[:16]),
         endpoint,
-        operation.instance.host.sudo,
+        instance.host.sudo,
         _package(operation),
         _Watch(desk, progress),
         fresh=claim.fresh,

@@ -14,7 +14,7 @@ from .models import Deployment, MicroService, MicroServiceInstance, MicroService
 from .requests import check_right, queue, record_request
 from .rollout import OnFailure, Strategy
 from .status import Action, BuildStatus, InstanceStatus
-from .targets import ALL, parse_ids
+from .targets import parse_ids
 
 
 def install(
@@ -45,7 +45,7 @@ def install(
     if not adopt:
         with_package(version, "/path/version")
     ids = parse_ids(hosts, "/host")
-    if ids == ALL:
+    if isinstance(ids, str):
         raise invalid("/host", "must be ids of hosts: an install never goes to “all”")
     found = list(Asset.objects.filter(pk__in=ids).order_by("pk"))
     missing = sorted(set(ids) - {host.pk for host in found})
@@ -88,7 +88,7 @@ def create_instances(deployment: Deployment, hosts: list[Asset]) -> list[MicroSe
 
 def _already_there(service: MicroService, hosts: list[Asset]) -> Problem:
     there = MicroServiceInstance.objects.filter(microservice=service, host__in=hosts)
-    errors = [
+    errors: list[dict] = [
         {"pointer": "/host", "host_id": one.host_id, "instance_id": one.pk,
          "reason": f"{one.host} has {service.name} already ({InstanceStatus(one.status).label})"}
         for one in there.select_related("host")

@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import Future
 from contextlib import contextmanager
+from functools import partial
 from time import monotonic, sleep
 
 from django.conf import settings
@@ -128,9 +129,9 @@ class Ledger:
             with self._change:  # both at once: a claim that came with an ending counts on its slot
                 endings, self._endings = self._endings, []
                 asked, self._claims = self._claims, []
-            for work, waiting in ((self._write, endings), (self._take, asked)):
+            for work in (partial(self._write, endings), partial(self._take, asked)):
                 try:
-                    work(waiting)
+                    work()
                 except DatabaseError as error:  # what is gathered stays, and is written when the database is back
                     log.warning("the database did not take it: %s", type(error).__name__)
                     connection.close()
@@ -160,8 +161,8 @@ class Ledger:
         with self._change:
             held = dict(self._held)
         renew = bool(held) and monotonic() - self._renewed >= settings.LEASE / 3
-        ending = {ending.operation.pk for ending, _ in endings}
-        awaiting = [progress for number, progress in held.items() if progress.awaits_writing or number in ending]
+        ended = {ending.operation.pk for ending, _ in endings}
+        awaiting = [progress for number, progress in held.items() if progress.awaits_writing or number in ended]
         look = bool(held) and monotonic() - self._looked >= LOOK
         if not (endings or awaiting or renew or look):
             return
@@ -177,7 +178,7 @@ class Ledger:
         for progress, taken in written:
             progress.forget(taken)
         with self._change:
-            for number in ending:
+            for number in ended:
                 self._held.pop(number, None)
                 self._lost.discard(number)
                 self._cancelled.discard(number)
@@ -239,8 +240,9 @@ class Ledger:
                 self._renewed = monotonic()
             for one in taken:
                 self._held[one.operation.pk] = Progress(one.operation)
-        for (_, future), one in zip(asked, [*taken, *[None] * len(asked)], strict=False):
-            future.set_result(one)
+        answers: list[Claim | None] = [*taken, *[None] * (len(asked) - len(taken))]
+        for (_, future), answer in zip(asked, answers, strict=True):
+            future.set_result(answer)
 
     def progress_of(self, number: int) -> Progress:
         return self._held[number]

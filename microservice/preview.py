@@ -38,7 +38,7 @@ def _marks(rows: Iterable[MicroServiceInstance]) -> dict[str, str]:
     }
 
 
-def _frame(spec: dict, action: str, dest: int, strategy: dict) -> str:
+def _frame(spec: dict, action: str, dest: int | None, strategy: dict) -> str:
     return _short([spec, str(action), dest, strategy])
 
 

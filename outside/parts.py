@@ -17,7 +17,7 @@ import json
 from typing import Any
 
 from access.problems import conflict
-from access.secrets import Secret
+from access.secrets import Secret, reveal
 
 from .models import Setting
 
@@ -50,7 +50,7 @@ def newest() -> Setting | None:
 
 def document_of(row: Setting | None) -> dict[str, dict[str, Any]]:
     """{part: {field: value}} with plain texts; only parts that are set. For this app only: secrets are in the clear."""
-    return json.loads(row.document.reveal()) if row is not None and row.document else {}
+    return json.loads(reveal(row.document)) if row is not None and row.document else {}
 
 
 def chosen(name: str) -> dict[str, Any] | None:

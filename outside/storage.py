@@ -61,7 +61,7 @@ def build(part: dict[str, Any]) -> Storage:
     if part["kind"] == "local":
         return FileSystemStorage(location=part["folder"])
     try:
-        from storages.backends.s3 import S3Storage
+        from storages.backends.s3 import S3Storage  # type: ignore[import-not-found]
     except ImportError as error:
         raise ImportError("S3 needs the optional extra: pip install 'django-storages[s3]'") from error
     return S3Storage(**s3_options(part))

@@ -101,7 +101,7 @@ def form(user: User) -> UserOut:
         **{name: getattr(user, name) for name in ("id", "username", "email", "first_name", "last_name", "last_login")},
         admin=user.is_superuser, active=user.is_active, created=user.date_joined,
         teams=[TeamOf.model_construct(id=one.team_id, name=one.team.name, role=one.role)
-               for one in user.memberships.all()],  # type: ignore[attr-defined]
+               for one in user.memberships.all()],
     )
 
 

@@ -65,6 +65,7 @@ class _Conduct:
             move = next_move(self._tale, heard)
             if move.outcome is not None:
                 return move.outcome
+            assert move.mode is not None, "a move is an outcome or another visit"
             mode = move.mode
             self._pause(move.pause)
 

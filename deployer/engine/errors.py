@@ -13,7 +13,7 @@ class WireError(Exception):
 
     def __init__(self, **facts: object):
         self.facts = facts
-        super().__init__(" ".join(type(self).__doc__.format(**facts).split()))
+        super().__init__(" ".join((type(self).__doc__ or "").format(**facts).split()))
 
 
 class Unreachable(WireError):

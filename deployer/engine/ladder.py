@@ -174,6 +174,7 @@ _ENDS = {
 
 
 def _after_end(tale: Tale, heard: Heard) -> Move:
+    assert heard.end is not None and heard.end.result is not None
     if heard.output_missing and tale.fetches < MOST_FETCHES:
         return Move(Mode.ATTACH, _PAUSES[tale.fetches])
     if heard.end.result is Result.CUT:
@@ -185,6 +186,7 @@ def _after_end(tale: Tale, heard: Heard) -> Move:
 
 
 def _what_failed(heard: Heard) -> str:
+    assert heard.end is not None
     failed, left = heard.failed, heard.end.detail
     if failed is None:  # between two steps, so that none of them failed
         return left or (DIED if heard.end.result is Result.UNDONE else "")

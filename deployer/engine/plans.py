@@ -36,7 +36,9 @@ def plan(
             raise ValueError(f"{name!r} is no name: a letter or a digit, then letters, digits and . _ + -")
     if action != "delete" and not adopt and not re.fullmatch(r"[0-9a-f]{64}", sha256):
         raise ValueError(f"{action} needs the sha256 of the package, 64 hexadecimal digits")
-    check_environment(spec.environment), check_limits(spec.limits), check_steps(spec.steps)
+    check_environment(spec.environment)
+    check_limits(spec.limits)
+    check_steps(spec.steps)
     if adopt:
         steps = [_prepare(), *_check(spec)]
     elif action == "delete":

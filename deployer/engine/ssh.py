@@ -88,7 +88,12 @@ class _Transport(paramiko.Transport):
         self.banner_timeout = limits.handshake
         self.auth_timeout = limits.auth
         me = weakref.ref(self)
-        self.packetizer.set_keepalive(limits.keepalive, lambda: me() and me()._ask_for_life())
+
+        def ask() -> None:
+            if (one := me()) is not None:
+                one._ask_for_life()
+
+        self.packetizer.set_keepalive(limits.keepalive, ask)
 
     @property
     def preferred_keys(self) -> tuple[str, ...]:

@@ -150,6 +150,7 @@ class Visit:
 
     def _over(self) -> bool:
         channel, now = self._channel, time.monotonic()
+        assert channel is not None
         if channel.ended:
             return True
         quiet = now - self._heard_at

@@ -56,9 +56,9 @@ def _complete(told: dict[str, Any], method: str, path: str, operation: Operation
     for status in sorted(statuses):
         responses.setdefault(status, {"$ref": f"#/components/responses/{status}"})
     told["responses"] = {str(status): responses[status] for status in sorted(responses, key=int)}
-    for status in ("201", "202"):
-        if status in told["responses"]:
-            told["responses"][status]["headers"] = {"Location": {"schema": {"type": "string"}, "required": False}}
+    for made in ("201", "202"):
+        if made in told["responses"]:
+            told["responses"][made]["headers"] = {"Location": {"schema": {"type": "string"}, "required": False}}
     terms = needs_of(operation.view_func)
     needed = "Needs a signature, and no caller." if terms.signed else f"Needs the right `{terms.scope}`."
     told["description"] = f"{told.get('description', '')}\n\n{needed}".strip()

@@ -24,7 +24,7 @@ def take_in(request: HttpRequest) -> None:
         raise Problem(413, "too_large", f"A package has {LIMIT // 1024**3} GiB at most.")
     fields(request)
     # ninja asks whether there is a body before it has it parsed: what it must not do is read a form into memory.
-    request._body = FORM.encode()  # type: ignore[attr-defined]
+    request._body = FORM.encode()
 
 
 def fields(request: HttpRequest) -> dict[str, Any]:

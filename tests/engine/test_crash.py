@@ -42,7 +42,7 @@ def test_what_is_not_armed_is_an_empty_call_and_leaves_nothing_in_a_program():
 
 @pytest.mark.parametrize(("word", "status"), [("die", -signal.SIGKILL), ("", -signal.SIGKILL)])
 def test_an_armed_process_dies_where_its_point_lies_and_nowhere_else(tmp_path, word, status):
-    code = "from deployer.engine import crash; crash.here(crash.Point.SENT); print('on'); crash.here(crash.Point.CLAIMED)"
+    code = "from deployer.engine import crash as c; c.here(c.Point.SENT); print('on'); c.here(c.Point.CLAIMED)"
     (tmp_path / "claimed").write_text(word)
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, env={**os.environ, "CRASH_POINTS": str(tmp_path)},
                           stdout=subprocess.PIPE, text=True)  # fmt: skip

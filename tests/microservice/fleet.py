@@ -21,7 +21,8 @@ def versions(of: MicroService, count: int = 3, status: BuildStatus = BuildStatus
     first = of.versions.count() + 1
     return [
         MicroServiceVersion.objects.create(
-            microservice=of, version=f"{number}.0", status=status, file_path=f"{of.name}/{number}.tar.gz", sha256="0" * 64, size=1
+            microservice=of, version=f"{number}.0", status=status, file_path=f"{of.name}/{number}.tar.gz",
+            sha256="0" * 64, size=1,
         )
         for number in range(first, first + count)
     ]

@@ -283,8 +283,8 @@ def test_a_success_moves_the_version_and_unlocks_in_one_go(shop):
     deployment = ask(shop)
     end_all(deployment, OperationStatus.SUCCEEDED)
     assert deployment.status == DeploymentStatus.SUCCEEDED and deployment.finished
-    assert {(row.version_id, row.previous_version_id, row.locked, row.status) for row in
-            MicroServiceInstance.objects.all()} == {(shop[1][2].pk, shop[1][1].pk, False, InstanceStatus.RUNNING)}  # fmt: skip
+    rows = MicroServiceInstance.objects.values_list("version", "previous_version", "locked", "status")
+    assert set(rows) == {(shop[1][2].pk, shop[1][1].pk, False, InstanceStatus.RUNNING)}
 
 
 def test_a_failure_leaves_the_old_version_a_failed_status_and_no_lock(shop):

@@ -6,6 +6,7 @@ happens to worker processes is shown in test_execution.py.
 
 import os
 import re
+from pathlib import Path
 
 import pytest
 
@@ -60,17 +61,15 @@ def run(world: World, deployment):
 
 
 def tree(world: World) -> dict[str, str]:
-    """Everything below the service's folder that an operation may not change for good, with its content or its target."""
+    """Everything below the service's folder that an operation may not change for good, with its content or target."""
     root, found = world.folder(), {}
     for folder, names, files in os.walk(root):
         for name in [*names, *files]:
-            path = os.path.join(folder, name)
-            short = os.path.relpath(path, root)
+            path = Path(folder, name)
+            short = str(path.relative_to(root))
             if short.startswith(".deployer") or re.match(r"releases/2\.0(/|$)|shared/(trace|pid|fail-.*)$", short):
                 continue  # the run's own notes, the release that a second try will find, and the test's own files
-            found[short] = (
-                os.readlink(path) if os.path.islink(path) else "" if os.path.isdir(path) else open(path).read()
-            )
+            found[short] = os.readlink(path) if path.is_symlink() else "" if path.is_dir() else path.read_text()
     return found
 
 

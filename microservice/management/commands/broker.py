@@ -21,4 +21,4 @@ class Command(BaseCommand):
         socket.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         command = broker.command(socket)
         self.stderr.write(f"broker: {socket}")
-        os.execv(command[0], command)  # noqa: S606 - this process becomes the broker, so that its id is the broker's
+        os.execv(command[0], command)
