@@ -1,9 +1,11 @@
 """Who is asking: a bearer token, or a browser session with CSRF. The one place that knows what each may do."""
+import logging
 from collections.abc import Iterable
 from datetime import datetime, timedelta
 
 from django.contrib.auth import get_user_model
 from django.contrib.auth.models import AbstractBaseUser
+from django.db import DatabaseError, transaction
 from django.db.models import Q
 from django.http import HttpRequest, HttpResponse
 from django.middleware.csrf import CsrfViewMiddleware
@@ -18,6 +20,7 @@ from access.request_id import request_id_of
 from access.rights import Rights
 from access.tokens import digest_of
 
+log = logging.getLogger(__name__)
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS", "TRACE"})
 LAST_USED_EVERY = timedelta(minutes=1)
 CHALLENGE = {"WWW-Authenticate": 'Bearer realm="deployer"'}
@@ -97,7 +100,11 @@ def _mark_used(token: Token, now: datetime) -> None:
     before = now - LAST_USED_EVERY
     if token.last_used is None or token.last_used < before:
         unmarked = Q(last_used=None) | Q(last_used__lt=before)
-        Token.objects.filter(unmarked, pk=token.pk).update(last_used=now)
+        try:
+            with transaction.atomic():
+                Token.objects.filter(unmarked, pk=token.pk).update(last_used=now)
+        except DatabaseError:  # somebody writes for long: no reason to refuse who only reads
+            log.warning("a token's last use could not be noted")
 
 
 def _check_csrf(request: HttpRequest) -> None:

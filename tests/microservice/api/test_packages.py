@@ -189,6 +189,7 @@ def test_too_large_a_package_is_refused_before_and_while_it_comes(api, version, 
     assert files(store) == []
 
 
+@pytest.mark.django_db(transaction=True)  # no transaction of the test's own may stand open as long as this takes
 def test_a_large_package_passes_in_flat_memory(version):
     """64 MB that do not compress, made while they are read."""
     size = 64 << 20

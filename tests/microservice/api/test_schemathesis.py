@@ -28,7 +28,7 @@ def test_no_request_gets_an_answer_that_the_description_does_not_name(web, api, 
         sys.executable, "-m", "schemathesis.cli", "run", f"{web.url}/api/v1/openapi.json", "-H",
         f"Authorization: {authorization}", "--checks", ",".join(CHECKS), "--phases", "examples,fuzzing,stateful",
         "--max-examples", "4", "--max-time", str(SECONDS), "--workers", "2", "--exclude-path-regex", "/events$",
-        "--request-timeout", "20", "--no-shrink", "--seed", "5", "--suppress-health-check", "all", "--warnings", "off",
+        "--request-timeout", "45", "--no-shrink", "--seed", "5", "--suppress-health-check", "all", "--warnings", "off",
         "--output-sanitize", "true",
     ]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=110)
