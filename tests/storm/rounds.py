@@ -6,8 +6,6 @@ import time
 from collections import defaultdict
 from concurrent.futures import ThreadPoolExecutor
 
-from django.db import connection
-
 from deployer.engine.crash import Point
 
 from . import faults
@@ -79,12 +77,6 @@ class Round:
                 self.scene.tally.faults[kind] += 1
 
     def _request(self, key: tuple, turns: list[Turn]) -> None:
-        try:
-            self._ask(key, turns)
-        finally:
-            connection.close()  # this thread ends; a pool would never get it back
-
-    def _ask(self, key: tuple, turns: list[Turn]) -> None:
         action, old, new, _ = key
         scene = self.scene
         path, body = address(scene, action, old, new, turns)

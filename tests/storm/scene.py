@@ -259,6 +259,9 @@ class Scene:
                 if time.monotonic() > deadline:
                     raise
                 time.sleep(0.2)
+            finally:
+                if threading.current_thread() is not threading.main_thread():
+                    connection.close()  # the thread ends some time, and a pool would never get it back
 
     # ---- who lost what, and when somebody else had it ----------------------------------------------------------------
 
