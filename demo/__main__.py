@@ -74,7 +74,7 @@ def _prepare(supervisor: Supervisor, place: Place, environment: Environment, cho
     for part in product:
         if part.name == "broker":
             supervisor.start(part)
-    token = _make_people(supervisor, place, environment)
+    token = _make_ready(supervisor, place, environment)
     for part in product:
         if part.name != "broker":
             supervisor.start(part)
@@ -86,20 +86,12 @@ def _prepare(supervisor: Supervisor, place: Place, environment: Environment, cho
     return token, ids
 
 
-def _make_people(supervisor: Supervisor, place: Place, environment: Environment) -> str:
-    """Tables, user and token; meanwhile the static files. Returns the token."""
-    collect = [*parts.MANAGE, "collectstatic", "--noinput", "-v", "0"]
-    status: list[int] = []
-    collecting = threading.Thread(
-        target=lambda: status.append(supervisor.job(collect, environment, ROOT, place.log("prepare"))), daemon=True
-    )
-    collecting.start()
+def _make_ready(supervisor: Supervisor, place: Place, environment: Environment) -> str:
+    """Static files, tables, user and token. Returns the token."""
     output = place.var / "demo.token"
     openssh.write_private(output, surroundings.last_record(place.last).get("token", ""))
-    people = [sys.executable, "-m", "demo.people", str(output)]
-    made = supervisor.job(people, environment, ROOT, place.log("prepare"))
-    collecting.join()
-    if made or status != [0]:
+    command = [sys.executable, "-m", "demo.prepare", str(output)]
+    if supervisor.job(command, environment, ROOT, place.log("prepare")):
         raise CannotStart(f"the database or the static files could not be made: {_last_line(place.log('prepare'))}")
     token = output.read_text().strip()
     output.unlink()

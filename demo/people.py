@@ -12,9 +12,15 @@ from .surroundings import USERNAME
 def main(file: Path) -> None:
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "deployer.settings")
     import django
-    from django.core.management import call_command
 
     django.setup()
+    make(file)
+
+
+def make(file: Path) -> None:
+    """The same, where Django is loaded already."""
+    from django.core.management import call_command
+
     call_command("migrate", interactive=False, verbosity=0)
     from django.contrib.auth import get_user_model
 
