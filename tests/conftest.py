@@ -23,10 +23,21 @@ def pytest_configure(config):
     settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]  # quick; nothing here is secret
 
 
+# Rows lie below these too, but they are about something else: a command line, a page of the documentation, a stream of
+# bytes, the forms of answers, hosts that misbehave. Once is enough, on SQLite.
+ONCE = (
+    "tests/bench", "tests/demo", "tests/deployctl", "tests/docs", "tests/mutants", "tests/test_lab.py",
+    "tests/microservice/api/test_uploads.py", "tests/microservice/api/test_schemathesis.py",
+    "tests/microservice/test_failures.py", "tests/builds/test_servers.py", "tests/builds/test_checkout.py",
+)  # fmt: skip
+
+
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items):
     """Marks with `rows` what touches rows: the run on PostgreSQL takes exactly those."""
     for item in items:
+        if item.nodeid.startswith(ONCE):
+            continue
         if item.get_closest_marker("django_db") or DATABASE_FIXTURES & set(getattr(item, "fixturenames", ())):
             item.add_marker(pytest.mark.rows)
 
