@@ -367,3 +367,68 @@ def test_a_delete_that_failed_is_tried_again_until_it_is_done(ledgers):
         assert behind.try_remainders() == 1 and behind.try_remainders() == 0
     desk.finish(done(desk.claim()))
     assert not MicroServiceInstance.objects.exists()
+
+
+# ---- past the budget -------------------------------------------------------------------------------------------------
+
+
+def play(desk, fails: set[int]) -> list[int]:
+    """Claims and ends all there is; the claims numbered in `fails` (from 0) fail. Answers the instances, in order."""
+    order = []
+    while claim := desk.claim():
+        went_wrong = len(order) in fails
+        order.append(claim.operation.instance_number)
+        status = OperationStatus.UNDONE if went_wrong else OperationStatus.SUCCEEDED
+        desk.finish(done(claim, status=status, undo_status=UndoStatus.UNDONE if went_wrong else UndoStatus.NONE))
+    return order
+
+
+@pytest.mark.parametrize(("on_failure", "back"), [("hold", []), ("revert_batch", [2]), ("revert_all", [2, 1, 0])])
+def test_past_the_budget_what_succeeded_goes_back_as_the_strategy_says_last_first(ledgers, on_failure, back):
+    strategy = {"batch_size": 2, "on_failure": on_failure}
+    deployment, desk = upgrade(6, strategy=strategy), ledgers(slots=1)
+    order = play(desk, fails={3})  # batches of two: 0 and 1 are done, 2 is done, 3 fails, 4 and 5 never start
+    deployment.refresh_from_db()
+    assert deployment.status == DeploymentStatus.FAILED
+    statuses = list(deployment.operations.values_list("status", flat=True))
+    assert statuses == ["succeeded"] * 3 + ["undone"] + ["not_started"] * 2
+    numbers = list(deployment.operations.values_list("instance_number", flat=True))
+    assert order[4:] == [numbers[place] for place in back]
+    versions = list(MicroServiceInstance.objects.order_by("pk").values_list("version", flat=True))
+    gone_back = [place in back or place > 2 for place in range(6)]
+    assert versions == [
+        deployment.from_version_id if back_there else deployment.dest_version_id for back_there in gone_back
+    ]
+    assert not MicroServiceInstance.objects.filter(locked=True).exists()
+    if back:
+        follower = deployment.followers.get()
+        assert (follower.status, follower.requested_by) == (DeploymentStatus.SUCCEEDED, f"deployment {deployment.pk}")
+
+
+def test_a_canary_goes_first_by_itself_and_a_pause_between_batches_waits_for_somebody(ledgers):
+    strategy = {"canary": 1, "batch_size": 2, "pause_between": True}
+    deployment, desk = upgrade(4, strategy=strategy), ledgers(slots=8)
+    claim = desk.claim()
+    assert desk.claim() is None, "the canary is alone"
+    desk.finish(done(claim))
+    deployment.refresh_from_db()
+    assert deployment.status == DeploymentStatus.PAUSED and desk.claim() is None
+    deployments.resume(SYSTEM, deployment)
+    batch = [desk.claim(), desk.claim()]
+    assert all(batch) and desk.claim() is None
+    for claim in batch:
+        desk.finish(done(claim))
+    deployments.resume(SYSTEM, deployment)
+    desk.finish(done(desk.claim()))
+    deployment.refresh_from_db()
+    assert deployment.status == DeploymentStatus.SUCCEEDED
+
+
+def test_two_deployments_of_one_service_run_side_by_side_over_different_instances(ledgers):
+    first, desk = upgrade(4), ledgers()
+    assert first.operations.count() == 4
+    service, old, new = first.microservice, first.from_version, first.dest_version
+    more = fleet.instances(old, fleet.hosts(2, prefix="more"))
+    second = deployments.request(SYSTEM, service, old, "upgrade", [row.pk for row in more], new.pk)
+    owners = {desk.claim().operation.deployment_id for _ in range(6)}
+    assert owners == {first.pk, second.pk}
