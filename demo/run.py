@@ -30,16 +30,20 @@ def main() -> int:
 
 
 def _bring_up(supervisor: Supervisor, environment: dict[str, str], logs: Path, failed: list[str]) -> None:
-    for words in (["migrate", "--noinput"], ["collectstatic", "--noinput", "-v", "0"]):
-        if supervisor.job([*parts.MANAGE, *words], environment, ROOT, logs / "prepare.log"):
-            if not supervisor.stopping.is_set():
-                failed.append(words[0])
-                print(f"manage.py {words[0]} failed; see {logs / 'prepare.log'}", file=sys.stderr, flush=True)
-            supervisor.stopping.set()
-            return
-    for part in parts.product(environment, lambda name: logs / f"{name}.log"):
-        parts.short_log(part.log)
-        supervisor.start(part)
+    """Tables and static files, then the parts. What goes wrong ends all of it with one line."""
+    try:
+        for words in (["migrate", "--noinput"], ["collectstatic", "--noinput", "-v", "0"]):
+            if supervisor.job([*parts.MANAGE, *words], environment, ROOT, logs / "prepare.log"):
+                raise RuntimeError(f"manage.py {words[0]} failed; see {logs / 'prepare.log'}")
+        for part in parts.product(environment, lambda name: logs / f"{name}.log"):
+            parts.short_log(part.log)
+            supervisor.start(part)
+    except (OSError, RuntimeError) as error:
+        if not supervisor.stopping.is_set():
+            failed.append(str(error))
+            print(f"cannot start: {error}", file=sys.stderr, flush=True)
+        supervisor.stopping.set()
+        return
     where = environment.get("BIND") or f"http://127.0.0.1:{environment.get('PORT') or 8000}/"
     print(f"Running at {where}; logs in {logs}; Ctrl-C ends it.", flush=True)
 

@@ -154,7 +154,7 @@ def test_the_embedded_broker_runs_in_the_foreground_where_no_other_is_named(made
 def test_make_run_starts_all_of_it_from_the_environment_and_ctrl_c_ends_it(made, short_tmp):
     environment = made | {"VAR": str(short_tmp), "PORT": str(free_port())}
     url = f"http://127.0.0.1:{environment['PORT']}"
-    with Process([sys.executable, "-m", "demo.run"], environment, short_tmp / "log") as one:
+    with Process([sys.executable, "-m", "demo.run"], environment, short_tmp / "said") as one:
         one.wait_for("Running at", 120)
 
         def ready():
@@ -169,6 +169,14 @@ def test_make_run_starts_all_of_it_from_the_environment_and_ctrl_c_ends_it(made,
         one.process.send_signal(signal.SIGINT)
         assert one.process.wait(20) == 0
         assert not [pid for pid in below if processes.alive(pid)]
+
+
+def test_make_run_says_in_one_line_why_it_cannot_start(short_tmp):
+    (short_tmp / "log").write_text("a file where the folder for logs should be")
+    done = run("python -m demo.run", plain(short_tmp, PORT=str(free_port())), timeout=60)
+    assert done.returncode == 1
+    assert done.stderr.strip().startswith("cannot start: ")
+    assert "Traceback" not in done.stderr
 
 
 def test_make_run_does_not_make_up_secrets(tmp_path):
