@@ -55,7 +55,7 @@ def _start(database: str, number: int, count: int, options: argparse.Namespace) 
     if options.minutes:
         command += ["--thorough", "--seconds", str(options.minutes * 60), "--contests", "1000"]
     else:
-        command += ["--contests", "10", "--seconds", "300", "--share", f"{number + 1}/{count}"]
+        command += ["--contests", "8", "--seconds", "300", "--share", f"{number + 1}/{count}"]
     return subprocess.Popen(command, cwd=ROOT, stdin=subprocess.DEVNULL)
 
 

@@ -153,7 +153,10 @@ def line_frozen(scene: Scene, chance: random.Random, turns: list[Turn]) -> str:
 
 
 def host_rebooted(scene: Scene, chance: random.Random, turns: list[Turn]) -> str:
-    turn = chance.choice([turn for turn in turns if turn.place.number])  # the first one is watched by a reader
+    others = [turn for turn in turns if turn.place.number]  # the first one is watched by a reader
+    if not others:
+        return ""
+    turn = chance.choice(others)
     turn.died = turn.torn = turn.cut = turn.rebooted = True
     turn.place.reboot()
     turn.notes.append("rebooted")

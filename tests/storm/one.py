@@ -41,6 +41,9 @@ def main() -> int:
     return 1 if tally.failures else 0
 
 
+ENOUGH_REFUSALS = 11  # of late workers, on each of two databases, in the short form
+
+
 class Storm:
     def __init__(self, scene: Scene, began: float, options: argparse.Namespace):
         self.scene, self.options = scene, options
@@ -82,18 +85,30 @@ class Storm:
             points.full_disk()
         for _ in range(3):
             self.storm()
+        self.what_is_missing(points)
 
-    def storm(self) -> None:
-        """One round of random weather."""
+    def what_is_missing(self, points: Points) -> None:
+        """A fault that found nothing to hit comes again; late workers until enough of them were refused."""
+        for _ in range(3):
+            missing = [fault for fault in self.weather.kinds if fault not in self.scene.hit]
+            if missing:
+                self.storm(missing)
+            self.scene.count_up()
+            if self.scene.tally.refused_by_rows + self.scene.tally.refused_by_hosts < ENOUGH_REFUSALS:
+                points.late_workers()
+
+    def storm(self, kinds: list[faults.Fault] | None = None) -> None:
+        """One round of random weather, or of these faults."""
         scene = self.scene
         turns = pick(scene, None)
         if not turns:
             time.sleep(1)
             return
-        points = self.scene.chance
+        chance = self.scene.chance
         for turn in turns:
-            dress(scene, turn, points)
-        Round(scene, turns, self.weather.deal(points.randint(3, 6))).play()
+            dress(scene, turn, chance)
+        dealt = [(chance.uniform(0.5, 1.5), fault) for fault in kinds or []]
+        Round(scene, turns, dealt or self.weather.deal(chance.randint(3, 6))).play()
 
     def quiet(self) -> None:
         """The last round has no faults: everything still works."""

@@ -73,6 +73,7 @@ class Round:
                 time.sleep(0.2)  # there was nothing to hit yet
                 kind = fault(self.scene, self.scene.chance, self.turns)
             if kind:
+                self.scene.hit.add(fault)
                 self.kinds.add(kind)
                 self.scene.tally.faults[kind] += 1
 
@@ -279,12 +280,12 @@ class Weather:
     """Deals faults like cards: each kind comes before any comes a second time, in an order that chance gives."""
 
     def __init__(self, chance: random.Random, kinds: list[faults.Fault]):
-        self._chance, self._kinds = chance, kinds
+        self._chance, self.kinds = chance, kinds
         self._cards: list[faults.Fault] = []
 
     def deal(self, count: int) -> list[tuple[float, faults.Fault]]:
         """So many faults, and when in a round: (seconds, fault)."""
         while len(self._cards) < count:
-            self._cards += self._chance.sample(self._kinds, len(self._kinds))
+            self._cards += self._chance.sample(self.kinds, len(self.kinds))
         dealt, self._cards = self._cards[:count], self._cards[count:]
         return [(self._chance.uniform(0.3, 4.0), fault) for fault in dealt]

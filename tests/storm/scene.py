@@ -84,6 +84,7 @@ class Scene:
     versions: dict[str, int] = field(default_factory=dict)
     disk: SmallDisk | None = None
     hurried: bool = True
+    hit: set[Callable] = field(default_factory=set)  # faults that were injected
     ended: dict[int, dict] = field(default_factory=dict)  # rows of operations that have ended, as they were then
 
     def __post_init__(self) -> None:
