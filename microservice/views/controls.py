@@ -17,6 +17,11 @@ class Control:
     sure: str = ""
     look: str = ""
 
+    @property
+    def key(self) -> str:
+        """The letter that means it; see static/js/keys.js."""
+        return {"retry": "r", "revert": "x"}.get(self.what, "")
+
 
 def controls(deployment: Deployment, retryable: int, may_deploy: bool) -> list[Control]:
     """The buttons of a deployment's page, in their order."""

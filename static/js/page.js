@@ -71,16 +71,6 @@
     }
   }
 
-  document.addEventListener("keydown", (event) => {
-    if (event.key !== "/" || event.ctrlKey || event.metaKey || event.altKey) return;
-    if (event.target.closest("input, textarea, select, [contenteditable]")) return;
-    const field = document.querySelector("[data-find]");
-    if (field) {
-      event.preventDefault();
-      field.focus();
-    }
-  });
-
   document.addEventListener("htmx:after:swap", () => refreshAges());
   document.addEventListener("DOMContentLoaded", () => {
     refreshAges();

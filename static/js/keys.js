@@ -1,0 +1,91 @@
+/* Keys: a letter instead of the mouse. Never while somebody types, and each browser can turn them off. */
+"use strict";
+(() => {
+  const KEPT = "console.keys";
+  const TYPED = "input:not([type=checkbox], [type=radio]), textarea, select, [contenteditable]";
+  const ROWS = "main tbody tr, main .picks .pick";
+  const OPENS = "th a[href], td a[href], input:not(:disabled)";
+
+  /* Where a browser forbids its storage, keys are on and the choice lasts as long as the page. */
+  let chosen = null;
+  const on = () => {
+    try {
+      chosen ??= localStorage.getItem(KEPT);
+    } catch {
+      chosen ??= "on";
+    }
+    return chosen !== "off";
+  };
+  function choose(value) {
+    chosen = value ? "on" : "off";
+    try {
+      localStorage.setItem(KEPT, chosen);
+    } catch {
+      /* It lasts as long as the page. */
+    }
+  }
+
+  const dialog = () => document.getElementById("keys");
+  const shown = (element) => element.checkVisibility();
+  const rows = () => [...document.querySelectorAll(ROWS)].filter((row) => row.querySelector(OPENS) && shown(row));
+  const current = () => document.activeElement?.closest(ROWS);
+
+  function say(words) {
+    const place = document.getElementById("live-word");
+    if (place) place.textContent = words;
+  }
+
+  function move(by) {
+    const all = rows();
+    const at = all.indexOf(current());
+    const next = all[at < 0 ? (by > 0 ? 0 : all.length - 1) : at + by];
+    if (!next) return;
+    next.querySelector(OPENS).focus();
+    next.scrollIntoView({ block: "nearest" });
+  }
+
+  /* What a letter means: first in the row that has the focus, then on the page. */
+  function press(key) {
+    const wanted = `[data-key="${key}"]:not([disabled], [aria-disabled="true"])`;
+    const found = current()?.querySelector(wanted) ?? [...document.querySelectorAll(`main ${wanted}`)].find(shown);
+    if (found) found.click();
+    else say(`${key}: ${dialog().dataset.none}`);
+  }
+
+  function nextError() {
+    const jump = document.querySelector('main [data-key="e"]:not([disabled])');
+    if (jump) return jump.click();
+    const wrong = [...document.querySelectorAll("main tr[data-wrong]")].filter(shown);
+    if (!wrong.length) return say(`e: ${dialog().dataset.none}`);
+    const next = wrong[(wrong.indexOf(current()) + 1) % wrong.length];
+    next.querySelector(OPENS).focus();
+    next.scrollIntoView({ block: "center" });
+  }
+
+  const KEYS = {
+    "/": () => document.querySelector("[data-find]")?.focus(),
+    j: () => move(1),
+    k: () => move(-1),
+    u: () => press("u"),
+    r: () => press("r"),
+    x: () => press("x"),
+    f: () => press("f"),
+    e: nextError,
+    "?": () => dialog().showModal(),
+  };
+
+  document.addEventListener("keydown", (event) => {
+    if (event.ctrlKey || event.metaKey || event.altKey || event.isComposing || !dialog() || !on()) return;
+    if (event.target.closest(TYPED) || document.querySelector("dialog[open]")) return;
+    if (!Object.hasOwn(KEYS, event.key)) return;
+    event.preventDefault();
+    KEYS[event.key]();
+  });
+
+  document.addEventListener("DOMContentLoaded", () => {
+    const box = document.getElementById("keys-on");
+    if (!box) return;
+    box.checked = on();
+    box.addEventListener("change", () => choose(box.checked));
+  });
+})();
