@@ -1,7 +1,9 @@
 """The console's addresses."""
 
 from django.urls import path
+from django.views.i18n import set_language
 
+from .language import script_words
 from .views import account, change, fleet, hosts, install, runs, services, sign_in
 
 app_name = "console"
@@ -12,6 +14,8 @@ urlpatterns = [
     path("", fleet.home, name="fleet"),
     path("login/", sign_in.SignIn.as_view(), name="sign_in"),
     path("logout/", sign_in.SignOut.as_view(), name="sign_out"),
+    path("language/", set_language, name="language"),
+    path("words/<str:language>/<str:version>.js", script_words, name="script_words"),
     path("new-service/", services.new, name="service_new"),
     path(_service, services.versions, name="service"),
     path(f"{_service}instances/", services.instances, name="instances"),

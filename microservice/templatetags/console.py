@@ -7,11 +7,13 @@ from urllib.parse import urlencode
 from django import template
 from django.forms import BoundField
 from django.templatetags.static import static
+from django.urls import reverse
 from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString, mark_safe
+from django.utils.translation import get_language, gettext
 
-from microservice import terminal
+from microservice import language, terminal
 from microservice.status import (
     BuildStatus,
     DeploymentStatus,
@@ -22,6 +24,8 @@ from microservice.status import (
 )
 
 register = template.Library()
+register.filter("term", language.term)
+register.filter("told", language.told)
 
 # For each kind of status: member → (tone, glyph). Tones are classes of console.css, glyphs symbols of glyphs.svg.
 _WAITING, _GOING, _GOOD, _WRONG = ("idle", "wait"), ("run", "run"), ("ok", "ok"), ("bad", "bad")
@@ -115,9 +119,13 @@ def glyph(name: str, spin: bool = False) -> SafeString:
 
 
 @register.simple_tag
-@lru_cache(maxsize=256)
 def status(value, kind: str) -> SafeString:
     """A status as glyph, word and colour. `kind`: build, instance, deployment, operation, step or undo."""
+    return _status(value, kind, get_language())
+
+
+@lru_cache(maxsize=256)
+def _status(value, kind: str, _language: str | None) -> SafeString:
     words, looks = LOOKS[kind]
     member = words(value)
     tone, picture = looks[member]
@@ -125,7 +133,7 @@ def status(value, kind: str) -> SafeString:
         '<span class="status tone-{}">{}{}</span>',
         tone,
         glyph(picture, spin=picture == "run"),
-        member.label.replace("_", " "),
+        language.term(member.label),
     )
 
 
@@ -147,10 +155,10 @@ def word(value, kind: str) -> str:
 
 
 @register.simple_tag
-def when(moment: datetime | None, empty: str = "never") -> SafeString:
+def when(moment: datetime | None, empty: str | None = None) -> SafeString:
     """A moment as its age; the page's script keeps it fresh and adds the reader's own clock time."""
     if moment is None:
-        return format_html('<span class="muted">{}</span>', empty)
+        return format_html('<span class="muted">{}</span>', gettext("never") if empty is None else empty)
     return format_html(
         '<time class="nowrap" datetime="{}" title="{}" data-age>{}</time>',
         moment.isoformat(timespec="seconds"),
@@ -162,12 +170,15 @@ def when(moment: datetime | None, empty: str = "never") -> SafeString:
 def age(passed: timedelta) -> str:
     """About how long ago, in one unit. The same words as static/js/page.js."""
     seconds = max(0, int(passed.total_seconds()))
-    if seconds < 5:
-        return "just now"
-    for size, unit in ((86400, "d"), (3600, "h"), (60, "min"), (1, "s")):
-        if seconds >= size:
-            return f"{seconds // size} {unit} ago"
-    return "just now"
+    for size, words in (
+        (86400, gettext("%(n)s d ago")),
+        (3600, gettext("%(n)s h ago")),
+        (60, gettext("%(n)s min ago")),
+        (1, gettext("%(n)s s ago")),
+    ):
+        if seconds >= max(size, 5):
+            return words % {"n": seconds // size}
+    return gettext("just now")
 
 
 @register.simple_tag
@@ -177,16 +188,22 @@ def took(started: datetime | None, finished: datetime | None) -> str:
         return ""
     seconds = max(0.0, (finished - started).total_seconds())
     if seconds < 1:
-        return f"{round(seconds * 1000)} ms"
+        return gettext("%(n)s ms") % {"n": round(seconds * 1000)}
     if seconds < 60:
-        return f"{seconds:.1f} s"
-    return f"{int(seconds) // 60} min {int(seconds) % 60} s"
+        return gettext("%(n)s s") % {"n": f"{seconds:.1f}"}
+    return gettext("%(minutes)s min %(seconds)s s") % {"minutes": int(seconds) // 60, "seconds": int(seconds) % 60}
 
 
 @register.filter
 def plain(text: str) -> str:
     """Words that came from a host, without what could reorder or hide them."""
     return terminal.plain(text or "")
+
+
+@register.simple_tag
+def script_words() -> str:
+    """The address of the words of the page's scripts, in the page's language."""
+    return reverse("console:script_words", args=[get_language(), language.catalogue_version()])
 
 
 @register.simple_tag(takes_context=True)

@@ -67,7 +67,8 @@
     banner.hidden = !lost;
     if (lost) {
       const seconds = Math.round((Date.now() - freshAt) / 1000);
-      banner.querySelector("[data-says]").textContent = `What you see is ${seconds} s old. Asking every ${POLL / 1000} s.`;
+      banner.querySelector("[data-says]").textContent = interpolate(
+        gettext("What you see is %(age)s s old. Asking every %(poll)s s."), { age: seconds, poll: POLL / 1000 }, true);
     }
   }
 

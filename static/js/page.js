@@ -1,12 +1,17 @@
 /* What every page does: ages that stay true, dialogs, forms that are sent once, filters that follow the typing. */
 "use strict";
 (() => {
-  const UNITS = [[86400, "d"], [3600, "h"], [60, "min"], [1, "s"]];
+  const UNITS = [
+    [86400, gettext("%(n)s d ago")],
+    [3600, gettext("%(n)s h ago")],
+    [60, gettext("%(n)s min ago")],
+    [1, gettext("%(n)s s ago")],
+  ];
 
   function age(seconds) {
-    if (seconds < 5) return "just now";
-    const [size, unit] = UNITS.find(([size]) => seconds >= size);
-    return `${Math.floor(seconds / size)} ${unit} ago`;
+    if (seconds < 5) return gettext("just now");
+    const [size, words] = UNITS.find(([size]) => seconds >= size);
+    return interpolate(words, { n: Math.floor(seconds / size) }, true);
   }
 
   /* Ages in words, and on the title the moment in the reader's own zone. */
@@ -15,7 +20,7 @@
       const moment = new Date(element.dateTime);
       const words = age((Date.now() - moment) / 1000);
       if (element.textContent !== words) element.textContent = words;
-      element.title = moment.toLocaleString(undefined, { dateStyle: "medium", timeStyle: "long" });
+      element.title = moment.toLocaleString(document.documentElement.lang, { dateStyle: "medium", timeStyle: "long" });
     }
   }
   setInterval(refreshAges, 10000);
@@ -67,7 +72,7 @@
   function countTicks() {
     for (const place of document.querySelectorAll("[data-count]")) {
       const ticked = [...boxes(place.dataset.count)].filter((box) => box.checked).length;
-      place.textContent = ticked ? `${ticked} ticked` : "";
+      place.textContent = ticked ? interpolate(gettext("%(n)s ticked"), { n: ticked }, true) : "";
     }
   }
 

@@ -33,10 +33,11 @@
       if (hash) request.setRequestHeader("Content-Digest", hash);
       request.upload.onprogress = (event) => {
         bar.value = (100 * event.loaded) / event.total;
-        words.textContent = event.loaded < event.total ? `${Math.round(bar.value)} % sent` : "Sent. The server checks it…";
+        words.textContent = event.loaded < event.total
+          ? interpolate(gettext("%(percent)s % sent"), { percent: Math.round(bar.value) }, true) : gettext("Sent. The server checks it…");
       };
       request.onload = () => (request.status < 300 ? resolve() : reject(new Error(reason(request))));
-      request.onerror = () => reject(new Error("The connection broke. Nothing was kept; send it again."));
+      request.onerror = () => reject(new Error(gettext("The connection broke. Nothing was kept; send it again.")));
       request.send(file);
     });
   }
@@ -46,7 +47,7 @@
       const problem = JSON.parse(request.responseText);
       return [problem.detail, problem.hint].filter(Boolean).join(" ");
     } catch {
-      return `The server answered ${request.status}.`;
+      return interpolate(gettext("The server answered %(status)s."), { status: request.status }, true);
     }
   }
 
@@ -56,7 +57,7 @@
     if (!file || button.disabled) return;
     button.disabled = true;
     bar.hidden = false;
-    words.textContent = "Computing its hash…";
+    words.textContent = gettext("Computing its hash…");
     try {
       await send(file, await digest(file));
       location.reload();
