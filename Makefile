@@ -46,6 +46,6 @@ clean:  ## the environment and the caches; var/, the data, stays
 	@scripts/environment requirements.txt
 	@touch $@
 
-.venv/installed-dev: requirements.txt requirements-dev.txt scripts/environment
+.venv/installed-dev: requirements.txt requirements-s3.txt requirements-dev.txt scripts/environment
 	@scripts/environment requirements-dev.txt
 	@touch $@ .venv/installed

@@ -16,6 +16,7 @@ class Problem(Exception):
     hint: str = ""
     errors: list[dict] = field(default_factory=list)  # [{"pointer": "/host", "reason": "…"}]
     headers: dict[str, str] = field(default_factory=dict)
+    page: str = ""  # the address of the console's page where what is missing can be set
 
     def __str__(self):
         return self.detail

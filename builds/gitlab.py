@@ -9,6 +9,7 @@ from gitlab.v4.objects import Project
 
 from microservice.status import BuildStatus
 
+from .line import DIRECT, Line
 from .origin import Job, Refused, Seen, Silent
 
 TIMEOUT = 8  # seconds of one request
@@ -37,11 +38,11 @@ def status_of(word: str) -> tuple[BuildStatus, str]:
 
 @dataclass(frozen=True)
 class GitLab:
-    """`url`: the server. `token` needs the scope api. `verify`: True, False or a CA file's path."""
+    """`url`: the server. `token` needs the scope api."""
 
     url: str
     token: str
-    verify: bool | str = True
+    line: Line = DIRECT
 
     def commit(self, job: Job) -> str:
         return str(self._ask(lambda: self._project(job.url).commits.get(job.ref, **ONCE).id))
@@ -70,7 +71,7 @@ class GitLab:
                     url=str(pipeline.attributes.get("web_url") or "")[:500])
 
     def _server(self) -> gitlab.Gitlab:
-        return gitlab.Gitlab(self.url, private_token=self.token, timeout=TIMEOUT, ssl_verify=self.verify,
+        return gitlab.Gitlab(self.url, private_token=self.token, timeout=TIMEOUT, session=self.line.session(),
                              retry_transient_errors=False)
 
     def _project(self, url: str) -> Project:

@@ -11,6 +11,7 @@ from typing import Any
 
 from microservice.status import BuildStatus
 
+from .line import DIRECT, Line
 from .origin import Job, Refused, Seen, Silent
 
 TIMEOUT = 8  # seconds of one request
@@ -32,7 +33,7 @@ class Jenkins:
     url: str
     username: str
     token: str
-    verify: bool | str = True
+    line: Line = DIRECT
 
     def commit(self, job: Job) -> str:
         return ""  # only the build itself finds out
@@ -95,7 +96,9 @@ class Jenkins:
         login = base64.b64encode(f"{self.username}:{self.token}".encode()).decode()
         request = urllib.request.Request(  # noqa: S310 - the settings admit http and https only
             self.url.rstrip("/") + path, body, {"Authorization": f"Basic {login}"})
-        opener = urllib.request.build_opener(_NoRedirect(), urllib.request.HTTPSHandler(context=self._context()))
+        opener = urllib.request.build_opener(
+            _NoRedirect(), urllib.request.ProxyHandler(self.line.proxies),
+            urllib.request.HTTPSHandler(context=self.line.context or ssl.create_default_context()))
         try:
             with opener.open(request, timeout=TIMEOUT) as answer:
                 return answer.read(LARGEST), answer.headers
@@ -107,12 +110,6 @@ class Jenkins:
             raise Silent(f"Jenkins answered {error.code}", sent=body is not None) from error
         except (OSError, ValueError) as error:
             raise Silent(f"Jenkins does not answer: {type(error).__name__}", sent=body is not None) from error
-
-    def _context(self) -> ssl.SSLContext:
-        context = ssl.create_default_context(cafile=self.verify if isinstance(self.verify, str) else None)
-        if self.verify is False:
-            context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
-        return context
 
 
 class _NoRedirect(urllib.request.HTTPRedirectHandler):

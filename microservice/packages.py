@@ -6,15 +6,11 @@ uploads one wins, and a file that nobody's row names is a left-over that the nex
 import base64
 import hashlib
 import os
-import tempfile
-import time
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, BinaryIO, Protocol
 
-from django.core.files import File
 from django.core.files.storage import Storage, default_storage
 from django.db import transaction
 from django.http import HttpRequest, UnreadablePostError
@@ -23,7 +19,7 @@ from access.callers import Caller
 from access.problems import Problem, conflict, invalid
 from callbacks import outbox
 
-from . import archives, catalog, following
+from . import archives, catalog, following, placing
 from .history import record
 from .models import MicroService, MicroServiceVersion
 from .status import BUILD_TRANSITIONS, BuildStatus, may_become
@@ -31,8 +27,6 @@ from .status import BUILD_TRANSITIONS, BuildStatus, may_become
 PIECE = 1024 * 1024
 LIMIT = 4 * 1024**3
 DRAIN = 64 * 1024 * 1024  # of a refused upload: what is read so that the client gets to reading its answer
-INCOMING = ".incoming"
-LEFT_OVER_AFTER = 6 * 3600  # seconds without a byte
 _TAKES_PACKAGE = [status for status, onward in BUILD_TRANSITIONS.items() if BuildStatus.SUCCESS in onward]
 
 
@@ -92,7 +86,7 @@ def store(caller: Caller, version: MicroServiceVersion, body: Body, content_dige
     expected = _announced(content_digest)
     _refuse_ended(version)
     storage = default_storage
-    with _temporary(storage) as temporary:
+    with placing.Temporary(storage) as temporary:
         try:
             found = _take_in(body, temporary)
         except Problem:
@@ -100,7 +94,8 @@ def store(caller: Caller, version: MicroServiceVersion, body: Body, content_dige
             raise
         if expected is not None and found.sha256 != expected:
             raise invalid("/header/Content-Digest", "is not the digest of the bytes that came", "digest_mismatch")
-        return _put_in_place(caller, version, found, temporary, storage)
+        path = placing.carried(storage, temporary, version.microservice.name, version.version, found.sha256)
+        return _put_in_place(caller, version, found, path, temporary, storage)
 
 
 def publish(
@@ -113,13 +108,14 @@ def publish(
     """
     expected = _announced(content_digest)
     storage = default_storage
-    with _temporary(storage) as temporary:
+    with placing.Temporary(storage) as temporary:
         found = _take_in(body, temporary)
         if expected is not None and found.sha256 != expected:
             raise invalid("/header/Content-Digest", "is not the digest of the package's bytes", "digest_mismatch")
+        path = placing.carried(storage, temporary, service.name, str(fields["version"]), found.sha256)
         with transaction.atomic():
             version, is_new = catalog.create_version(caller, service, fields)
-            return _put_in_place(caller, version, found, temporary, storage), is_new
+            return _put_in_place(caller, version, found, path, temporary, storage), is_new
 
 
 def open_package(version: MicroServiceVersion) -> BinaryIO:
@@ -184,9 +180,8 @@ def _take_in(body: Body, temporary: BinaryIO) -> _Found:
 
 
 def _put_in_place(
-    caller: Caller, version: MicroServiceVersion, found: _Found, temporary: BinaryIO, storage: Storage
+    caller: Caller, version: MicroServiceVersion, found: _Found, path: str, temporary: BinaryIO, storage: Storage
 ) -> MicroServiceVersion:
-    path = f"{version.microservice.name}/{version.version}.tar.gz"
     free = MicroServiceVersion.objects.filter(
         pk=version.pk, sha256="", status__in=[*_TAKES_PACKAGE, BuildStatus.SUCCESS], file_path=version.file_path
     )
@@ -197,7 +192,7 @@ def _put_in_place(
         won = free.update(file_path=path, sha256=found.sha256, size=found.size, unpacked_size=found.unpacked_size,
                           status=BuildStatus.SUCCESS)
         if won:
-            _place(storage, temporary, path)
+            placing.place(storage, temporary, path)
             record(caller, "publish", "version", version, before={"status": version.status},
                    after={"status": BuildStatus.SUCCESS.value, "sha256": found.sha256, "size": found.size},
                    service=version.microservice)
@@ -208,6 +203,8 @@ def _put_in_place(
     if there is None:
         raise Problem(404, "not_found", "The version was deleted meanwhile.")
     if not won:
+        if there.file_path != path:
+            placing.drop(storage, path)
         _refuse_ended(there)
         _refuse_other(there, found.sha256)
     return there
@@ -219,53 +216,6 @@ def _refuse_other(there: MicroServiceVersion, sha256: str) -> None:
             return
     raise conflict("package_exists", f"{there.version} has another package already; it is never replaced.",
                    "Publish it as another version.")
-
-
-def _place(storage: Storage, temporary: BinaryIO, path: str) -> None:
-    try:
-        target = Path(storage.path(path))
-    except NotImplementedError:  # no local folder: the store has its own way of being whole or not there
-        storage.delete(path)
-        temporary.seek(0)
-        storage.save(path, File(temporary))
-        return
-    target.parent.mkdir(parents=True, exist_ok=True)
-    Path(temporary.name).replace(target)
-    folder = os.open(target.parent, os.O_RDONLY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
-
-
-class _temporary:
-    """A file beside the store, so that a rename puts it in place; gone afterwards whatever happens."""
-
-    def __init__(self, storage: Storage):
-        try:
-            folder: Path | None = Path(storage.path(INCOMING))
-        except NotImplementedError:
-            folder = None
-        if folder is not None:
-            folder.mkdir(parents=True, exist_ok=True)
-            _sweep(folder)
-        self.file = tempfile.NamedTemporaryFile(dir=folder, suffix=".tar.gz", delete=False)  # noqa: SIM115
-
-    def __enter__(self) -> BinaryIO:
-        return self.file  # type: ignore[return-value]
-
-    def __exit__(self, *_) -> None:
-        self.file.close()
-        with suppress(FileNotFoundError):  # renamed into the store
-            Path(self.file.name).unlink()
-
-
-def _sweep(folder: Path) -> None:
-    """Takes away what processes left that died in the middle of an upload."""
-    for left in folder.iterdir():
-        with suppress(FileNotFoundError):
-            if time.time() - left.stat().st_mtime > LEFT_OVER_AFTER:
-                left.unlink()
 
 
 def _refuse_ended(version: MicroServiceVersion) -> None:

@@ -8,15 +8,15 @@ raises a 409 Problem `not_configured` that names the page. `chosen` answers None
 Every part but `proxies` has the TLS fields `ca` (PEM), `client_cert` (PEM), `client_key` (PEM) and `verify`.
 
 package_store  kind ("local" or "s3"); folder; endpoint, bucket, region, prefix, access_key, secret_key
-gitlab         url, token
-jenkins        url, user, token
+gitlab         url, token, webhook_secret
+jenkins        url, user, token, webhook_secret
 registry       url, user, password
 proxies        http, https, no_proxy (list of host names)
 """
 import json
 from typing import Any
 
-from access.problems import conflict
+from access.problems import Problem, conflict
 from access.secrets import Secret, reveal
 
 from .models import Setting
@@ -25,12 +25,13 @@ _TLS: dict[str, Any] = {"ca": "", "client_cert": "", "client_key": "", "verify":
 PARTS: dict[str, dict[str, Any]] = {
     "package_store": {"kind": "local", "folder": "", "endpoint": "", "bucket": "", "region": "", "prefix": "",
                       "access_key": "", "secret_key": "", **_TLS},
-    "gitlab": {"url": "", "token": "", **_TLS},
-    "jenkins": {"url": "", "user": "", "token": "", **_TLS},
+    "gitlab": {"url": "", "token": "", "webhook_secret": "", **_TLS},
+    "jenkins": {"url": "", "user": "", "token": "", "webhook_secret": "", **_TLS},
     "registry": {"url": "", "user": "", "password": "", **_TLS},
     "proxies": {"http": "", "https": "", "no_proxy": []},
 }
-SECRETS = frozenset({"token", "password", "secret_key", "client_key"})
+SECRETS = frozenset({"token", "password", "secret_key", "client_key", "webhook_secret"})
+OURS = frozenset({"webhook_secret"})  # never sent to the server, so it may stay where the server's address changes
 NAMES = {"package_store": "the package store", "gitlab": "GitLab", "jenkins": "Jenkins", "registry": "the registry",
          "proxies": "the proxies"}
 WITHOUT = {
@@ -41,6 +42,11 @@ WITHOUT = {
     "proxies": "Everything outside is spoken to directly.",
 }
 PAGE = "/settings/"
+
+
+def place(name: str) -> str:
+    """Where on the page a part is set up."""
+    return f"{PAGE}#{name}"
 
 
 def newest() -> Setting | None:
@@ -55,17 +61,29 @@ def document_of(row: Setting | None) -> dict[str, dict[str, Any]]:
 
 def chosen(name: str) -> dict[str, Any] | None:
     """What is set of a part, every key present and secrets wrapped; None where it is not set up."""
-    found = document_of(newest()).get(name)
-    return wrapped(name, found) if found is not None else None
+    return several(name)[0]
+
+
+def several(*names: str) -> list[dict[str, Any] | None]:
+    """`chosen` for each of some parts, as they were set together. One query."""
+    document = document_of(newest())
+    return [wrapped(name, document[name]) if name in document else None for name in names]
 
 
 def require(name: str) -> dict[str, Any]:
     """What is set of a part. Raises a 409 Problem `not_configured` that names the page where it is set up."""
     found = chosen(name)
     if found is None:
-        raise conflict("not_configured", f"{NAMES[name][0].upper()}{NAMES[name][1:]} is not set up yet.",
-                       f"Set it up under Settings ({PAGE}), or with PUT /api/v1/settings/.")
+        raise not_configured(name)
     return found
+
+
+def not_configured(name: str, what: str = "is not set up yet", hint: str = "") -> Problem:
+    """409 for who needs a part, or something of it, that is not set up. Names the place on the page."""
+    problem = conflict("not_configured", f"{NAMES[name][0].upper()}{NAMES[name][1:]} {what}.",
+                       hint or f"Set it up under Settings ({place(name)}), or with PUT /api/v1/settings/.")
+    problem.page = place(name)
+    return problem
 
 
 def wrapped(name: str, fields: dict[str, Any]) -> dict[str, Any]:

@@ -68,9 +68,9 @@ def _clean(text: str, part: dict) -> str:
     return text[:400]
 
 
-def _package_store(part: dict, _proxies: dict | None) -> Iterator[Found]:
+def _package_store(part: dict, proxies: dict | None) -> Iterator[Found]:
     """Through the same storage that packages go through."""
-    store = storage.build(part)
+    store = storage.build(part, proxies)
     if part["kind"] == "local":
         yield "folder", storage.check_folder(part["folder"])
     folders, files = store.listdir("")

@@ -47,7 +47,8 @@ def complete(given: dict[str, dict[str, Any] | None]) -> dict[str, dict[str, Any
         before = saved.get(name, {})
         for key in set(parts.PARTS[name]) & parts.SECRETS - set(whole):
             if before.get(key):
-                if _place(name, whole) != _place(name, before):  # else a new address could be sent the old one's token
+                # Else a new address could be sent the old one's token.
+                if key not in parts.OURS and _place(name, whole) != _place(name, before):
                     errors.append(_error(name, key, "must be given again for another address"))
                 whole[key] = before[key]
         errors += _errors(name, {**parts.PARTS[name], **whole})
@@ -141,9 +142,7 @@ def _store_errors(fields: dict[str, Any]) -> list[dict]:
             _error("package_store", "folder", "must be a whole path, such as /srv/packages")]
     if fields["kind"] != "s3":
         return [_error("package_store", "kind", "must be local or s3")]
-    errors = [_error("package_store", key, "is for a local server's own CA; S3 is checked with the system's CAs")
-              for key in ("ca", "client_cert") if fields[key]]
-    errors += [_error("package_store", key, "is required") for key in ("bucket", "access_key", "secret_key")
+    errors = [_error("package_store", key, "is required") for key in ("bucket", "access_key", "secret_key")
               if not fields[key]]
     if fields["endpoint"] and (reason := _address_error(fields["endpoint"])):
         errors.append(_error("package_store", "endpoint", reason))

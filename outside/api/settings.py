@@ -36,12 +36,14 @@ class PackageStore(Tls):
 class GitLab(Tls):
     url: schemas.Text
     token: schemas.Text | None = Hidden
+    webhook_secret: schemas.Text | None = Field(None, description="Shown by its reports; write-only")
 
 
 class Jenkins(Tls):
     url: schemas.Text
     user: schemas.Text = ""
     token: schemas.Text | None = Hidden
+    webhook_secret: schemas.Text | None = Field(None, description="Signs its reports; write-only")
 
 
 class Registry(Tls):

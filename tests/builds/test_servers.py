@@ -1,19 +1,27 @@
 """GitLab and Jenkins against a server that speaks their documented APIs: every state, slow and wrong answers."""
+import json
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 from django.utils import timezone
 
 from access.callers import Caller
+from access.problems import Problem
+from access.secrets import Secret
 from builds import execution, gitlab, jenkins, requests, servers
 from builds.models import Build
+from builds.origin import Job, Silent
 from microservice.models import MicroServiceVersion
 from microservice.status import BuildStatus
+from outside.models import Setting
 from tests.microservice import fleet
+from tests.outside import servers as outside
 
 from .buildservers import Server
 
 pytestmark = pytest.mark.django_db
+ORIGIN_OF = servers.origin_of
 ANN = Caller(name="ann", scopes=frozenset({"publish"}))
 
 
@@ -175,3 +183,55 @@ def test_every_result_of_jenkins(server, result, becomes):
 def test_a_service_whose_address_names_no_job_is_told(server):
     fleet.service("shop", build_orig="jenkins", build_url=server.url)
     assert "names no Jenkins job" in moved(asked("jenkins", server)).detail
+
+
+@pytest.fixture
+def real_origins(monkeypatch):
+    """`servers.origin_of` as the product has it: from the settings."""
+    monkeypatch.setattr(servers, "origin_of", ORIGIN_OF)
+
+
+def test_a_build_server_is_spoken_to_over_the_tls_and_the_proxy_that_the_settings_name(real_origins, tmp_path):
+    authority = outside.Authority()
+    certificate, key = authority.issue("deployer")
+    answers = {"/api/v4/projects/team%2Fshop/repository/commits/main": (200, {"id": "c" * 40}),
+               "/job/shop/api/json": (200, {"builds": [{"number": 3, "actions": [{"parameters": [
+                   {"name": "VERSION_ID", "value": "1"}]}]}]})}
+    job = Job(1, 1, "shop", 1, "1.0", "main", "https://gitlab.example/team/shop.git", "", "ann")
+    run = replace(job, url="https://ci.example/job/shop")
+    with outside.Server(answers, tls=authority.issue("server"), client_ca=authority.pem, folder=tmp_path) as tls:
+        given = {"ca": authority.pem, "client_cert": certificate, "client_key": key}
+        documents = [{**given}, {**given, "ca": "", "verify": False}, {**given, "ca": ""}, {"ca": authority.pem}]
+        for fields, good in zip(documents, (True, True, False, False), strict=True):
+            holds({name: {"url": tls.url, "user": "ci", "token": "t", **fields} for name in ("gitlab", "jenkins")})
+            lab, ci = servers.origin_of("gitlab"), servers.origin_of("jenkins")
+            if good:
+                assert (lab.commit(job), ci.find(run)) == ("c" * 40, "build:/job/shop/3")
+                continue
+            with pytest.raises(Silent):
+                lab.commit(job)
+            with pytest.raises(Silent):
+                ci.find(run)
+    through = {f"http://outside.invalid{path}": answer for path, answer in answers.items()}
+    with outside.Server(through) as proxy:
+        holds({"gitlab": {"url": "http://outside.invalid", "token": "t"}, "proxies": {"http": proxy.url},
+               "jenkins": {"url": "http://outside.invalid", "user": "ci", "token": "t"}})
+        assert servers.origin_of("gitlab").commit(job) == "c" * 40
+        assert servers.origin_of("jenkins").find(run) == "build:/job/shop/3"
+
+
+def test_a_build_servers_own_webhook_secret_comes_before_that_of_the_environment(settings):
+    settings.BUILD_WEBHOOK_SECRET = ""
+    holds({"gitlab": {"url": "http://x", "token": "t"}})
+    with pytest.raises(Problem) as problem:
+        servers.webhook_secret("gitlab")
+    assert (problem.value.code, problem.value.page) == ("not_configured", "/settings/#gitlab")
+    settings.BUILD_WEBHOOK_SECRET = "of the environment"
+    assert servers.webhook_secret("gitlab") == "of the environment"
+    holds({"gitlab": {"url": "http://x", "token": "t", "webhook_secret": "of its own, and long"}})
+    assert servers.webhook_secret("gitlab") == "of its own, and long"
+
+
+def holds(document: dict) -> None:
+    """These settings hold, untested."""
+    Setting.objects.create(document=Secret(json.dumps(document)))

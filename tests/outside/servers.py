@@ -63,6 +63,7 @@ class Server:
                 self.send_response(status)
                 if 300 <= status < 400:
                     self.send_header("Location", "/elsewhere")
+                self.send_header("Content-Type", "text/plain" if isinstance(answer, bytes) else "application/json")
                 self.send_header("Content-Length", str(len(body)))
                 self.end_headers()
                 self.wfile.write(body)
@@ -105,3 +106,34 @@ def jenkins(**more) -> Server:
 def registry(**more) -> Server:
     return Server({"/v2/": (200, {}), "/v2/_catalog": (200, {"repositories": []})},
                   headers={"Authorization": "Basic " + base64.b64encode(b"ci:passw0rd").decode()}, **more)
+
+
+class S3:
+    """moto's server: S3 over HTTP, or over TLS that asks for a client certificate. `folder`: for its files."""
+
+    def __init__(self, folder: Path, *, tls: tuple | None = None, client_ca: str = ""):
+        from moto.server import DomainDispatcherApplication, create_backend_app
+        from werkzeug.serving import make_server
+
+        context = None
+        if tls:
+            context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+            (folder / "s3.pem").write_text(tls[0] + tls[1])
+            context.load_cert_chain(folder / "s3.pem")
+            if client_ca:
+                context.verify_mode = ssl.CERT_REQUIRED
+                context.load_verify_locations(cadata=client_ca)
+        self.http = make_server("127.0.0.1", 0, DomainDispatcherApplication(create_backend_app),
+                                threaded=True, ssl_context=context)
+        self.url = f"http{'s' if tls else ''}://127.0.0.1:{self.http.server_port}"
+
+    def __enter__(self):
+        import logging
+
+        logging.getLogger("werkzeug").setLevel(logging.ERROR)
+        threading.Thread(target=self.http.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
+        return self
+
+    def __exit__(self, *_):
+        self.http.shutdown()
+        self.http.server_close()
