@@ -32,10 +32,18 @@ ONCE = (
 )  # fmt: skip
 
 
+BROWSER = "tests/console/browser/"
+
+
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items):
-    """Marks with `rows` what touches rows: the run on PostgreSQL takes exactly those."""
+    """Marks with `rows` what touches rows: the run on PostgreSQL takes exactly those.
+
+    Groups the tests of a file, and those of the folder that shares one browser: a group runs in one process.
+    """
     for item in items:
+        file = item.nodeid.partition("::")[0]
+        item.add_marker(pytest.mark.xdist_group("browser" if file.startswith(BROWSER) else file))
         if item.nodeid.startswith(ONCE):
             continue
         if item.get_closest_marker("django_db") or DATABASE_FIXTURES & set(getattr(item, "fixturenames", ())):

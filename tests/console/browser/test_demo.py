@@ -1,18 +1,14 @@
 """Chromium clicks through the running demo: an upgrade and a revert over real SSH, and what every page must hold."""
 
 import re
-import shutil
-import tempfile
-from pathlib import Path
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Page, expect
 
-from tests.console.demo import Demo
+from tests.console.browser.demo import DESKTOP, PHONE
 
 pytestmark = [pytest.mark.browser, pytest.mark.demo, pytest.mark.timeout(300)]
-DESKTOP, PHONE = {"width": 1366, "height": 768}, {"width": 390, "height": 844}
 SOON, LATER = 10_000, 60_000  # milliseconds
 OLD, MIDDLE, NEW = "20250301090000", "20250308101500", "20250315143000"
 PAGES = (
@@ -20,49 +16,6 @@ PAGES = (
     "/new-service/", "/deployments/", "/hosts/", "/hosts/new/", "/hosts/1/", "/credentials/", "/tokens/", "/history/",
     "/deployments/1/", "/operations/1/", "/services/hello/versions/1/", "/nothing-here/",
 )  # fmt: skip
-
-
-@pytest.fixture(scope="session")
-def demo():
-    folder = Path(tempfile.mkdtemp(prefix="dp-", dir="/tmp"))
-    try:
-        with Demo(folder) as running:
-            yield running.record
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
-
-
-@pytest.fixture(scope="session")
-def browser():
-    with sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(executable_path="/usr/bin/chromium", args=["--no-sandbox"])
-        yield chromium
-        chromium.close()
-
-
-@pytest.fixture
-def visit(demo, browser: Browser):
-    """`visit("/")`: a page of somebody who is signed in. Whatever the browser complains about fails the test."""
-    complaints: list[str] = []
-    contexts = []
-
-    def open_page(address: str, **how) -> Page:
-        context = browser.new_context(**{"viewport": DESKTOP, "base_url": demo["url"], **how})
-        contexts.append(context)
-        page = context.new_page()
-        page.on("pageerror", lambda error: complaints.append(str(error)))
-        page.on("console", lambda line: complaints.append(line.text) if "Security Policy" in line.text else None)
-        page.goto(f"/login/?next={address}")
-        page.get_by_label("User name").fill(demo["username"])
-        page.get_by_label("Password").fill(demo["password"])
-        page.get_by_role("button", name="Sign in").click()
-        page.wait_for_url(lambda url: "/login/" not in url)
-        return page
-
-    yield open_page
-    for context in contexts:
-        context.close()
-    assert complaints == []
 
 
 def succeeded(page: Page) -> None:

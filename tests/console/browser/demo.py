@@ -8,6 +8,7 @@ import sys
 import time
 from pathlib import Path
 
+DESKTOP, PHONE = {"width": 1366, "height": 768}, {"width": 390, "height": 844}
 READY_WITHIN = 180  # seconds; it takes about ten on a machine that does nothing else
 
 
@@ -36,7 +37,7 @@ class Demo:
         with log.open("wb") as output:
             self._process = subprocess.Popen(
                 [sys.executable, "-m", "demo"], env={**environment, "VAR": str(self.folder)}, stdin=subprocess.DEVNULL,
-                stdout=output, stderr=subprocess.STDOUT, cwd=Path(__file__).parents[2],
+                stdout=output, stderr=subprocess.STDOUT, cwd=Path(__file__).parents[3],
             )  # fmt: skip
         deadline = time.monotonic() + READY_WITHIN
         while "Ready after" not in log.read_text():

@@ -1,0 +1,57 @@
+"""One demo and one browser for all files of this folder, gone when its last test is.
+
+Playwright keeps an event loop running in the main thread, which Django and asyncio refuse to work beside: so no test of
+another folder may run while it is there. `scripts/test` gives the whole folder to one process (`tests/conftest.py`).
+"""
+
+import shutil
+import tempfile
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, Page, sync_playwright
+
+from tests.console.browser.demo import DESKTOP, Demo
+
+
+@pytest.fixture(scope="package")
+def demo():
+    folder = Path(tempfile.mkdtemp(prefix="dp-", dir="/tmp"))
+    try:
+        with Demo(folder) as running:
+            yield running.record
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture(scope="package")
+def browser():
+    with sync_playwright() as playwright:
+        chromium = playwright.chromium.launch(executable_path="/usr/bin/chromium", args=["--no-sandbox"])
+        yield chromium
+        chromium.close()
+
+
+@pytest.fixture
+def visit(demo, browser: Browser):
+    """`visit("/")`: a page of somebody who is signed in. Whatever the browser complains about fails the test."""
+    complaints: list[str] = []
+    contexts = []
+
+    def open_page(address: str, **how) -> Page:
+        context = browser.new_context(**{"viewport": DESKTOP, "base_url": demo["url"], **how})
+        contexts.append(context)
+        page = context.new_page()
+        page.on("pageerror", lambda error: complaints.append(str(error)))
+        page.on("console", lambda line: complaints.append(line.text) if "Security Policy" in line.text else None)
+        page.goto(f"/login/?next={address}")
+        page.get_by_label("User name").fill(demo["username"])
+        page.get_by_label("Password").fill(demo["password"])
+        page.get_by_role("button", name="Sign in").click()
+        page.wait_for_url(lambda url: "/login/" not in url)
+        return page
+
+    yield open_page
+    for context in contexts:
+        context.close()
+    assert complaints == []
