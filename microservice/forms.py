@@ -7,11 +7,14 @@ refuse is put back at the field that it names (`blame`).
 import json
 
 from django import forms
+from django.utils.functional import lazy
+from django.utils.translation import gettext_lazy as _
 
 from access.callers import SCOPES
 from access.problems import Problem
 from asset.models import Asset, Credential
 
+from .language import term, told
 from .models import MicroService
 
 
@@ -21,10 +24,10 @@ def blame(form: forms.Form, problem: Problem) -> None:
     for error in problem.errors:
         name = str(error.get("pointer", "")).lstrip("/").split("/")[0]
         if name in form.fields:
-            form.add_error(name, str(error.get("reason", problem.detail)))
+            form.add_error(name, told(error.get("reason", problem.detail)))
             placed = True
     if not placed:
-        form.add_error(None, f"{problem.detail} {problem.hint}".strip())
+        form.add_error(None, f"{told(problem.detail)} {told(problem.hint)}".strip())
 
 
 class JSONText(forms.CharField):
@@ -40,7 +43,7 @@ class JSONText(forms.CharField):
         try:
             return json.loads(super().clean(value).strip() or self.nothing)
         except (ValueError, RecursionError) as error:
-            raise forms.ValidationError(f"This is not JSON: {error}") from None
+            raise forms.ValidationError(_("This is not JSON: %(error)s"), params={"error": error}) from None
 
     def prepare_value(self, value):
         return value if isinstance(value, str) or value is None else json.dumps(value, indent=2, ensure_ascii=False)
@@ -59,7 +62,7 @@ class Environment(forms.CharField):
                 continue
             name, sign, text = line.partition("=")
             if not sign:
-                raise forms.ValidationError(f"Line {number} has no “=”: write NAME=value.")
+                raise forms.ValidationError(_("Line %(n)s has no “=”: write NAME=value."), params={"n": number})
             found[name.strip()] = text
         return found
 
@@ -74,7 +77,11 @@ class SecretText(forms.Textarea):
         return ""
 
 
-def _command(label: str, hint: str = "") -> forms.CharField:
+def _terms(choices: list[tuple]) -> list[tuple]:
+    return [(value, lazy(term, str)(label)) for value, label in choices]
+
+
+def _command(label, hint="") -> forms.CharField:
     return forms.CharField(
         label=label,
         help_text=hint,
@@ -88,55 +95,62 @@ class NewServiceForm(forms.Form):
     """The least a service needs; the rest has a page of its own."""
 
     name = forms.CharField(
+        label=_("Name"),
         max_length=64,
-        help_text="Letters, digits and . _ + -; not only digits.",
+        help_text=_("Letters, digits and . _ + -; not only digits."),
         widget=forms.TextInput({"autocomplete": "off", "spellcheck": "false"}),
     )
-    language = forms.ChoiceField(choices=MicroService.Language.choices, initial=MicroService.Language.OTHER)
-    description = forms.CharField(max_length=256, required=False)
+    language = forms.ChoiceField(
+        label=_("Language"), choices=_terms(MicroService.Language.choices), initial=MicroService.Language.OTHER
+    )
+    description = forms.CharField(label=_("Description"), max_length=256, required=False)
 
 
 class ServiceForm(forms.Form):
     """How a service is described, deployed and built."""
 
-    description = forms.CharField(max_length=256, required=False)
-    language = forms.ChoiceField(choices=MicroService.Language.choices)
+    description = forms.CharField(label=_("Description"), max_length=256, required=False)
+    language = forms.ChoiceField(label=_("Language"), choices=_terms(MicroService.Language.choices))
     start_command = _command(
-        "Start",
-        "Returns once the service is launched. Sees SERVICE VERSION RELEASE CURRENT SHARED HOST PORT TAG WEIGHT.",
+        _("Start"),
+        _("Returns once the service is launched. Sees SERVICE VERSION RELEASE CURRENT SHARED HOST PORT TAG WEIGHT."),
     )
-    stop_command = _command("Stop")
-    check_command = _command("Check", "Repeated until it succeeds or the time is over.")
-    check_timeout = forms.IntegerField(label="Check for at most (seconds)", min_value=1, max_value=86400)
-    pre_command = _command("Before", "For example: take the instance out of traffic.")
-    pre_undo_command = _command("Undo of “before”")
-    post_command = _command("After", "For example: back into traffic.")
-    post_undo_command = _command("Undo of “after”")
-    environment = Environment(help_text="NAME=value, one a line.")
+    stop_command = _command(_("Stop"))
+    check_command = _command(_("Check"), _("Repeated until it succeeds or the time is over."))
+    check_timeout = forms.IntegerField(label=_("Check for at most (seconds)"), min_value=1, max_value=86400)
+    pre_command = _command(_("Before"), _("For example: take the instance out of traffic."))
+    pre_undo_command = _command(_("Undo of “before”"))
+    post_command = _command(_("After"), _("For example: back into traffic."))
+    post_undo_command = _command(_("Undo of “after”"))
+    environment = Environment(label=_("Environment"), help_text=_("NAME=value, one a line."))
     steps = JSONText(
-        label="Steps of its own",
+        label=_("Steps of its own"),
         empty="[]",
         rows=6,
-        help_text='A JSON list of {"name", "before": "stop|link|start|check|post", "run", "undo", "check"}. '
-        "A step without undo cannot be undone.",
+        help_text=_(
+            'A JSON list of {"name", "before": "stop|link|start|check|post", "run", "undo", "check"}. '
+            "A step without undo cannot be undone."
+        ),
     )
-    keep_releases = forms.IntegerField(label="Releases kept on a host", min_value=1, max_value=100)
-    limits = JSONText(empty="{}", rows=3, help_text="Limits of time and output, as a JSON object.")
-    build_orig = forms.ChoiceField(label="Built by", choices=MicroService.Origin.choices)
-    build_url = forms.CharField(label="Where it is built from", max_length=128, required=False)
+    keep_releases = forms.IntegerField(label=_("Releases kept on a host"), min_value=1, max_value=100)
+    limits = JSONText(
+        label=_("Limits"), empty="{}", rows=3, help_text=_("Limits of time and output, as a JSON object.")
+    )
+    build_orig = forms.ChoiceField(label=_("Built by"), choices=_terms(MicroService.Origin.choices))
+    build_url = forms.CharField(label=_("Where it is built from"), max_length=128, required=False)
     auto_deploy = forms.CharField(
         max_length=64,
         required=False,
-        label="Follow new builds",
-        help_text="Tag of the instances that follow each new build.",
+        label=_("Follow new builds"),
+        help_text=_("Tag of the instances that follow each new build."),
     )
 
     GROUPS = (
-        ("What it is", ("description", "language")),
-        ("Commands", ("start_command", "stop_command", "check_command", "check_timeout")),
-        ("Hooks", ("pre_command", "pre_undo_command", "post_command", "post_undo_command")),
-        ("Surroundings", ("environment", "steps", "keep_releases", "limits")),
-        ("Builds", ("build_orig", "build_url", "auto_deploy")),
+        (_("What it is"), ("description", "language")),
+        (_("Commands"), ("start_command", "stop_command", "check_command", "check_timeout")),
+        (_("Hooks"), ("pre_command", "pre_undo_command", "post_command", "post_undo_command")),
+        (_("Surroundings"), ("environment", "steps", "keep_releases", "limits")),
+        (_("Builds"), ("build_orig", "build_url", "auto_deploy")),
     )
 
     def groups(self):
@@ -146,34 +160,40 @@ class ServiceForm(forms.Form):
 
 class VersionForm(forms.Form):
     version = forms.CharField(
+        label=_("Version"),
         max_length=48,
-        help_text="CI's form is timestamp-branch-commit.",
+        help_text=_("CI's form is timestamp-branch-commit."),
         widget=forms.TextInput({"autocomplete": "off", "spellcheck": "false"}),
     )
-    ref = forms.CharField(label="Branch", max_length=128, initial="master")
-    description = forms.CharField(max_length=256, required=False)
+    ref = forms.CharField(label=_("Branch"), max_length=128, initial="master")
+    description = forms.CharField(label=_("Description"), max_length=256, required=False)
 
 
 class HostForm(forms.Form):
-    hostname = forms.CharField(max_length=253)
-    ip = forms.CharField(label="Address", max_length=45, help_text="IPv4 or IPv6.")
-    port = forms.IntegerField(label="SSH port", min_value=1, max_value=65535, initial=22)
-    username = forms.CharField(label="SSH user", max_length=64, initial="root")
+    hostname = forms.CharField(label=_("Host name"), max_length=253)
+    ip = forms.CharField(label=_("Address"), max_length=45, help_text=_("IPv4 or IPv6."))
+    port = forms.IntegerField(label=_("SSH port"), min_value=1, max_value=65535, initial=22)
+    username = forms.CharField(label=_("SSH user"), max_length=64, initial="root")
     credential_id = forms.ModelChoiceField(
-        Credential.objects.defer("secret", "passphrase"), label="Credential", required=False, empty_label="none yet"
+        Credential.objects.defer("secret", "passphrase"),
+        label=_("Credential"),
+        required=False,
+        empty_label=_("none yet"),
     )
-    base_path = forms.CharField(label="Folder for services", max_length=512, initial="/srv/services")
-    sudo = forms.BooleanField(label="Run under sudo -n", required=False)
+    base_path = forms.CharField(label=_("Folder for services"), max_length=512, initial="/srv/services")
+    sudo = forms.BooleanField(label=_("Run under sudo -n"), required=False)
     jump_host_id = forms.ModelChoiceField(
-        Asset.objects.all(), label="Reached through", required=False, empty_label="directly"
+        Asset.objects.all(), label=_("Reached through"), required=False, empty_label=_("directly")
     )
     host_key = forms.CharField(
-        label="Host key",
+        label=_("Host key"),
         required=False,
-        help_text="“ssh-ed25519 AAAA…”, pinned at once. Leave it empty to trust it by its fingerprint after a check.",
+        help_text=_(
+            "“ssh-ed25519 AAAA…”, pinned at once. Leave it empty to trust it by its fingerprint after a check."
+        ),
         widget=forms.Textarea({"rows": 2, "spellcheck": "false"}),
     )
-    description = forms.CharField(max_length=256, required=False)
+    description = forms.CharField(label=_("Description"), max_length=256, required=False)
 
     def values(self) -> dict:
         """As `asset.hosts` takes them."""
@@ -184,27 +204,31 @@ class HostForm(forms.Form):
 
 
 class CredentialForm(forms.Form):
-    name = forms.CharField(max_length=64)
-    kind = forms.ChoiceField(choices=Credential.Kind.choices)
+    name = forms.CharField(label=_("Name"), max_length=64)
+    kind = forms.ChoiceField(label=_("Kind"), choices=_terms(Credential.Kind.choices))
     secret = forms.CharField(
         strip=False,
-        label="Private key or password",
-        help_text="Encrypted at rest; never shown again.",
+        label=_("Private key or password"),
+        help_text=_("Encrypted at rest; never shown again."),
         widget=SecretText({"rows": 6, "spellcheck": "false", "autocomplete": "off"}),
     )
     passphrase = forms.CharField(
         strip=False,
         required=False,
-        label="Passphrase of the key",
+        label=_("Passphrase of the key"),
         widget=forms.PasswordInput({"autocomplete": "new-password"}),
     )
 
 
 class TokenForm(forms.Form):
-    name = forms.CharField(max_length=64, help_text="Who or what will use it.")
+    name = forms.CharField(label=_("Name"), max_length=64, help_text=_("Who or what will use it."))
     scopes = forms.MultipleChoiceField(
-        choices=[(scope, scope) for scope in SCOPES], widget=forms.CheckboxSelectMultiple
+        label=_("Rights"), choices=_terms([(scope, scope) for scope in SCOPES]), widget=forms.CheckboxSelectMultiple
     )
     days = forms.IntegerField(
-        label="Valid for (days)", min_value=1, max_value=3650, required=False, help_text="Empty: until it is revoked."
+        label=_("Valid for (days)"),
+        min_value=1,
+        max_value=3650,
+        required=False,
+        help_text=_("Empty: until it is revoked."),
     )

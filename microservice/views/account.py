@@ -7,6 +7,7 @@ from django.contrib.auth import get_user_model
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.utils import timezone
+from django.utils.translation import gettext as _
 
 from access.callers import SCOPES, Caller
 from access.models import Token
@@ -65,7 +66,7 @@ def revoke(request: HttpRequest, caller: Caller, number: int) -> HttpResponse:
         raise not_found("token")
     if Token.objects.filter(pk=number, revoked=None).update(revoked=timezone.now()):
         record(caller, "delete", "token", token)
-    say(request, f"{token.name} was taken back. It is refused from now on.")
+    say(request, _("%(name)s was taken back. It is refused from now on.") % {"name": token.name})
     return go("tokens")
 
 

@@ -2,6 +2,10 @@
 
 from dataclasses import dataclass
 
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
+
+from microservice.language import term
 from microservice.models import Deployment
 from microservice.status import DEPLOYMENT_ENDED, Action, DeploymentStatus, OperationStatus
 from microservice.templatetags.console import tone
@@ -27,50 +31,55 @@ def controls(deployment: Deployment, retryable: int, may_deploy: bool) -> list[C
     """The buttons of a deployment's page, in their order."""
     status = DeploymentStatus(deployment.status)
     ended = status in DEPLOYMENT_ENDED
-    over = "it has ended" if ended else ""
-    going = "" if ended else "not while it is going on"
-    hosts = f"{retryable} host{'s' if retryable != 1 else ''}"
+    over = _("it has ended") if ended else ""
+    going = "" if ended else _("not while it is going on")
+    retry = ngettext("Retry %(n)s host", "Retry %(n)s hosts", retryable) % {"n": retryable} if retryable else _("Retry")
     found = [
         Control(
             "retry",
-            f"Retry {hosts}" if retryable else "Retry",
-            going or ("" if retryable else "nothing failed"),
+            retry,
+            going or ("" if retryable else _("nothing failed")),
             look="main",
         ),
         Control(
             "pause",
-            "Pause",
-            over or ("" if status in (DeploymentStatus.QUEUED, DeploymentStatus.RUNNING) else f"it is {status.label}"),
+            _("Pause"),
+            over or ("" if status in (DeploymentStatus.QUEUED, DeploymentStatus.RUNNING) else _it_is(status)),
         ),
         Control(
-            "resume", "Resume", over or ("" if status == DeploymentStatus.PAUSED else "it is not paused"), look="main"
+            "resume",
+            _("Resume"),
+            over or ("" if status == DeploymentStatus.PAUSED else _("it is not paused")),
+            look="main",
         ),
         Control(
             "revert",
-            "Revert…",
+            _("Revert…"),
             going or _irreversible(deployment),
             look="danger",
-            sure="Each host that got the new version goes back to the one it came from.",
+            sure=_("Each host that got the new version goes back to the one it came from."),
         ),
         Control(
             "cancel",
-            "Cancel…",
-            over or ("it is being cancelled" if status == DeploymentStatus.CANCELLING else ""),
+            _("Cancel…"),
+            over or (_("it is being cancelled") if status == DeploymentStatus.CANCELLING else ""),
             look="danger",
-            sure="What runs now is stopped and undone; what has not begun does not begin.",
+            sure=_("What runs now is stopped and undone; what has not begun does not begin."),
         ),
     ]
     if may_deploy:
         return found
-    return [Control(one.what, one.word, "you need the right “deploy”", look=one.look) for one in found]
+    return [Control(one.what, one.word, _("you need the right “deploy”"), look=one.look) for one in found]
+
+
+def _it_is(status: DeploymentStatus) -> str:
+    return _("it is %(status)s") % {"status": term(status.label)}
 
 
 def _irreversible(deployment: Deployment) -> str:
-    if deployment.action in (Action.INSTALL, Action.DELETE):
-        return (
-            f"{'an' if deployment.action == Action.INSTALL else 'a'} {deployment.action} has no version to go back to"
-        )
-    return ""
+    if deployment.action == Action.INSTALL:
+        return _("an install has no version to go back to")
+    return _("a delete has no version to go back to") if deployment.action == Action.DELETE else ""
 
 
 def segments(by_status: dict[str, int]) -> list[dict]:

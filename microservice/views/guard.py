@@ -13,6 +13,7 @@ from django.views.decorators.cache import never_cache
 
 from access.problems import Problem, forbidden, invalid
 from access.recognise import caller_of
+from microservice.language import told
 
 View = Callable[..., HttpResponse]
 
@@ -64,7 +65,7 @@ def say(request: HttpRequest, text: str) -> None:
 
 def complain(request: HttpRequest, problem: Problem) -> None:
     """Shows a refusal on the next page, where the form that was refused has nothing typed in it to lose."""
-    messages.error(request, f"{problem.detail} {problem.hint}".strip())
+    messages.error(request, f"{told(problem.detail)} {told(problem.hint)}".strip())
 
 
 def go(name: str, *args) -> HttpResponseRedirect:

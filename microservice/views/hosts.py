@@ -2,6 +2,7 @@
 
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
+from django.utils.translation import gettext as _
 
 from access.callers import Caller
 from access.problems import Problem, not_found
@@ -35,7 +36,8 @@ def new(request: HttpRequest, caller: Caller) -> HttpResponse:
         except Problem as problem:
             blame(form, problem)
         else:
-            say(request, f"{host.hostname} was added. Check it, and trust its key if you gave none.")
+            said = _("%(name)s was added. Check it, and trust its key if you gave none.")
+            say(request, said % {"name": host.hostname})
             return go("host", host.pk)
     return render(request, "host/edit.html", {"form": form}, status=422 if form.errors else 200)
 
@@ -51,7 +53,7 @@ def edit(request: HttpRequest, caller: Caller, number: int) -> HttpResponse:
         except Problem as problem:
             blame(form, problem)
         else:
-            say(request, f"{host.hostname} was saved.")
+            say(request, _("%(name)s was saved.") % {"name": host.hostname})
             return go("host", host.pk)
     return render(request, "host/edit.html", {"form": form, "host": host}, status=422 if form.errors else 200)
 
@@ -77,7 +79,7 @@ def trust(request: HttpRequest, caller: Caller, number: int) -> HttpResponse:
         contact.trust(host, fingerprint, caller)
     except Problem as problem:
         return _page(request, caller, host, problem=problem, fingerprint=fingerprint)
-    say(request, f"The key of {host.hostname} is trusted from now on.")
+    say(request, _("The key of %(name)s is trusted from now on.") % {"name": host.hostname})
     return go("host", host.pk)
 
 
@@ -89,7 +91,7 @@ def delete(request: HttpRequest, caller: Caller, number: int) -> HttpResponse:
     except Problem as problem:
         complain(request, problem)
         return go("host", number)
-    say(request, f"{host.hostname} was deleted.")
+    say(request, _("%(name)s was deleted.") % {"name": host.hostname})
     return go("hosts")
 
 
@@ -104,7 +106,7 @@ def credential_list(request: HttpRequest, caller: Caller) -> HttpResponse:
         except Problem as problem:
             blame(form, problem)
         else:
-            say(request, f"{made.name} was added.")
+            say(request, _("%(name)s was added.") % {"name": made.name})
             return go("credentials")
     context = {"form": form, "credentials": found.credentials(), "may_admin": caller.may("admin")}
     return render(request, "host/credentials.html", context, status=422 if form.errors else 200)
@@ -117,7 +119,7 @@ def credential_delete(request: HttpRequest, caller: Caller, number: int) -> Http
         raise not_found("credential")
     try:
         credentials.delete(caller, credential)
-        say(request, f"{credential.name} was deleted.")
+        say(request, _("%(name)s was deleted.") % {"name": credential.name})
     except Problem as problem:
         complain(request, problem)
     return go("credentials")

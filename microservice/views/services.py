@@ -2,6 +2,8 @@
 
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
 
 from access.callers import Caller
 from access.problems import Problem, forbidden, invalid
@@ -62,7 +64,7 @@ def settings(request: HttpRequest, caller: Caller, name: str) -> HttpResponse:
             except Problem as problem:
                 blame(form, problem)
             else:
-                say(request, f"{service.name} was saved.")
+                say(request, _("%(name)s was saved.") % {"name": service.name})
                 return go("service_settings", service.name)
     context = {**frame(caller, service, "settings"), "form": form}
     return render(request, "service/settings.html", context, status=422 if form.errors else 200)
@@ -79,7 +81,8 @@ def new(request: HttpRequest, caller: Caller) -> HttpResponse:
         except Problem as problem:
             blame(form, problem)
         else:
-            say(request, f"{service.name} was added. Say how it is started, stopped and checked.")
+            said = _("%(name)s was added. Say how it is started, stopped and checked.")
+            say(request, said % {"name": service.name})
             return go("service_settings", service.name)
     return render(request, "service/new.html", {"form": form}, status=422 if form.errors else 200)
 
@@ -130,8 +133,7 @@ def change_instances(request: HttpRequest, caller: Caller, name: str) -> HttpRes
             raise invalid("/what", "is none of retry, delete, maintain and end_maintenance")
         for number in chosen:
             instance_changes.change(caller, services.instance(service, number), {"is_maintain": what == "maintain"})
-        where = "now" if what == "maintain" else "no longer"
-        say(request, f"{len(chosen)} instance{'s' if len(chosen) != 1 else ''} {where} in maintenance.")
+        say(request, _maintained(len(chosen), what == "maintain"))
     except Problem as problem:
         complain(request, problem)
     return go("instances", service.name)
@@ -145,10 +147,18 @@ def unlock(request: HttpRequest, caller: Caller, name: str, number: int) -> Http
     try:
         instance = services.instance(service, number)
         deployments.break_lock(caller, instance, request.POST.get("reason", ""))
-        say(request, f"The lock of {instance} was broken.")
+        say(request, _("The lock of %(instance)s was broken.") % {"instance": instance})
     except Problem as problem:
         complain(request, problem)
     return go("instances", service.name)
+
+
+def _maintained(n: int, begun: bool) -> str:
+    if begun:
+        said = ngettext("%(n)s instance now in maintenance.", "%(n)s instances now in maintenance.", n)
+    else:
+        said = ngettext("%(n)s instance no longer in maintenance.", "%(n)s instances no longer in maintenance.", n)
+    return said % {"n": n}
 
 
 def _must(caller: Caller, scope: str, service: MicroService) -> None:
