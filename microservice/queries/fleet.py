@@ -10,7 +10,7 @@ from microservice.models import Deployment, MicroService, MicroServiceInstance, 
 from microservice.status import DEPLOYMENT_OPEN, MAY_RETRY, OPERATION_ENDED, BuildStatus
 from microservice.visibility import visible
 
-from .paging import Page, by_key
+from .paging import PAGE, Page, by_key
 
 FAILED = Q(status__in=MAY_RETRY)
 LOCKED = Q(locked=True)
@@ -44,14 +44,14 @@ class ServiceRow:
         return not (self.failed or self.locked or self.maintenance)
 
 
-def services(caller: Caller, q: str = "", state: str = "", after: str = "") -> Page:
+def services(caller: Caller, q: str = "", state: str = "", after: str = "", size: int = PAGE) -> Page:
     """A page of `ServiceRow`. `q` is a part of the name; `state` one of STATES; five queries."""
     rows = MicroService.objects.filter(visible(caller))
     if q:
         rows = rows.filter(name__icontains=q)
     if state in STATES:
         rows = rows.filter(STATES[state]())
-    page = by_key(rows, "name", after)
+    page = by_key(rows, "name", after, size)
     found = {service.pk: ServiceRow(service) for service in page.rows}
     _what_runs(found)
     for deployment in _with_progress(open_deployments(caller).filter(microservice__in=found)):

@@ -6,6 +6,7 @@ from typing import Any
 from django.db.models import QuerySet
 
 PAGE = 50
+MOST = 1000  # rows that a page which was scrolled so far is given at once
 
 
 @dataclass(slots=True)

@@ -3,7 +3,7 @@
 from collections import defaultdict
 from dataclasses import dataclass, field
 
-from django.db.models import Count, F, Q, QuerySet
+from django.db.models import Count, F, Min, Q, QuerySet
 
 from access.callers import Caller
 from access.problems import not_found
@@ -23,8 +23,16 @@ from microservice.visibility import visible
 from .fleet import progress_of
 from .paging import Page, newest_first
 
-ROWS = 100  # hosts of the matrix on one page
+ROWS = 40  # hosts of the matrix on one page; more come as it is scrolled
+COLUMNS_OF = 400  # hosts whose steps make the columns
+MOST_ROWS = 1000  # hosts that a page which was scrolled so far is given at once
 TAIL = 4096  # bytes of output that are looked at for the line that goes with an error
+
+
+_SHOWN = (
+    "deployment_id", "action", "adopt", "from_version_id", "dest_version_id", "status", "attempt", "started",
+    "finished", "error", "host__hostname", "host__ip", "host__base_path",
+)  # fmt: skip
 
 
 @dataclass(slots=True)
@@ -43,6 +51,10 @@ class Row:
     @property
     def waits(self) -> bool:
         return not has_ended(self.operation)
+
+    @property
+    def wrong(self) -> bool:
+        return self.operation.status in OPERATION_WENT_WRONG | {OperationStatus.UNKNOWN}
 
 
 @dataclass(slots=True)
@@ -92,25 +104,30 @@ def may_be_retried(by_status: dict[str, int]) -> int:
     return sum(n for status, n in by_status.items() if status in RETRYABLE)
 
 
-def matrix(of: Deployment, status: str = "", after: str = "") -> Matrix:
-    """A page of hosts × steps, in the order in which hosts take their turn. Two queries."""
-    rows = of.operations.select_related("host", "from_version", "dest_version").order_by("pk")
+def matrix(of: Deployment, status: str = "", after: str = "", size: int = ROWS) -> Matrix:
+    """A page of hosts × steps, in the order in which hosts take their turn. Three queries."""
+    rows = of.operations.select_related("host").only(*_SHOWN).order_by("pk")
     if status in OperationStatus.values:
         rows = rows.filter(status=status)
     elif status == "wrong":
         rows = rows.filter(status__in=OPERATION_WENT_WRONG | {OperationStatus.UNKNOWN})
     if after.isascii() and after.isdigit() and len(after) < 19:
         rows = rows.filter(pk__gt=int(after))
-    found = list(rows[: ROWS + 1])
-    more = str(found[ROWS - 1].pk) if len(found) > ROWS else ""
-    found = found[:ROWS]
+    found = list(rows[: size + 1])
+    more = str(found[size - 1].pk) if len(found) > size else ""
+    found = found[:size]
     steps: dict[int, dict[str, Step]] = defaultdict(dict)
-    order: dict[str, int] = {}
     for step in _cells(found):
         steps[step.operation_id][step.name] = step
-        order.setdefault(step.name, step.position)
-    columns = sorted(order, key=order.__getitem__) or _planned(of, found)
+    columns = _columns(of) or _planned(of, found)
     return Matrix(columns, [Row(row, [steps[row.pk].get(name) for name in columns]) for row in found], more)
+
+
+def _columns(of: Deployment) -> list[str]:
+    """The steps' names in their order, the same on every page: of the hosts that took their turn first."""
+    first = of.operations.order_by("pk").values("pk")[:COLUMNS_OF]
+    names = Step.objects.filter(operation__in=first).values("name").annotate(place=Min("position"))
+    return list(names.order_by("place", "name").values_list("name", flat=True))
 
 
 def _cells(rows: list[Operation]) -> QuerySet[Step]:

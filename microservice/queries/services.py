@@ -13,7 +13,7 @@ from microservice.targets import Wish, why_not
 from microservice.visibility import visible
 
 from .fleet import FAILED, LOCKED, MAINTENANCE
-from .paging import Page, by_key, newest_first
+from .paging import PAGE, Page, by_key, newest_first
 
 
 @dataclass(slots=True)
@@ -80,7 +80,7 @@ def versions(of: MicroService, q: str = "", status: str = "", after: str = "") -
     return page
 
 
-def instances(of: MicroService, filters: dict[str, str], after: str = "") -> Page:
+def instances(of: MicroService, filters: dict[str, str], after: str = "", size: int = PAGE) -> Page:
     """By host name; `filters`: q, state (failed, locked, maintenance) and version (an id)."""
     rows = _with_names(of)
     if q := filters.get("q"):
@@ -90,7 +90,7 @@ def instances(of: MicroService, filters: dict[str, str], after: str = "") -> Pag
     number = filters.get("version", "")
     if number.isascii() and number.isdigit() and len(number) < 19:
         rows = rows.filter(version=int(number))
-    return by_key(rows, "host__hostname", after)
+    return by_key(rows, "host__hostname", after, size)
 
 
 def instances_of_version(of: MicroService, number: int, most: int) -> list[MicroServiceInstance]:

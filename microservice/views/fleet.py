@@ -3,21 +3,24 @@
 from django.http import HttpRequest, HttpResponse
 
 from access.callers import Caller
+from microservice.hub import newest
 from microservice.queries import fleet
+from microservice.queries.paging import MOST, PAGE
 
-from .guard import page, show, wanted
+from .guard import page, rows, show, wanted
 
 
 @page()
 def home(request: HttpRequest, caller: Caller) -> HttpResponse:
     """Services × what runs where; `q`, `state` and `after` are in the address."""
     asked = wanted(request, "q", "state", "after")
-    rows = fleet.services(caller, **asked)
+    found = fleet.services(caller, **asked, size=rows(request, PAGE, MOST))
     context = {
         **asked,
-        "page": rows,
+        "page": found,
+        "last_event": newest(),
         "totals": fleet.totals(caller),
-        "none_at_all": not rows.rows and not any(asked.values()),
+        "none_at_all": not found.rows and not any(asked.values()),
         "may_make": caller.might("admin"),
         "may_deploy": caller.may("deploy"),
     }

@@ -74,8 +74,18 @@ def go(name: str, *args) -> HttpResponseRedirect:
 
 def show(request: HttpRequest, whole: str, rows: str, context: dict) -> HttpResponse:
     """A list's page; or, where the page's script asks for what comes after a row, only the rows that follow."""
-    template = rows if request.headers.get("HX-Request") and request.GET.get("after") else whole
-    return render(request, template, context)
+    return render(request, rows if asks_for_more(request) else whole, context)
+
+
+def asks_for_more(request: HttpRequest) -> bool:
+    """Whether the page's script asks for the rows after the last one shown; not where it asks for all of them anew."""
+    return bool(request.headers.get("HX-Request") and request.GET.get("after") and "rows" not in request.GET)
+
+
+def rows(request: HttpRequest, usual: int, most: int) -> int:
+    """How many rows to give: a page of them, or as many as a page that asks again has come to show by now."""
+    text = request.GET.get("rows", "")
+    return min(most, max(usual, int(text))) if text.isascii() and text.isdigit() and len(text) < 7 else usual
 
 
 def sent(request: HttpRequest) -> QueryDict | None:

@@ -4,18 +4,20 @@ import uuid
 
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
+from django.utils import timezone
 
 from access.callers import Caller
 from access.problems import Problem, not_found
 from microservice import deployments as requests
 from microservice import logs, terminal
+from microservice.hub import newest
 from microservice.models import Deployment, Operation
 from microservice.once import once
-from microservice.queries import runs
-from microservice.status import DEPLOYMENT_ENDED, OPERATION_ENDED
+from microservice.queries import runs, watch
+from microservice.status import DEPLOYMENT_ENDED, OPERATION_ENDED, DeploymentStatus
 
 from .controls import controls, segments
-from .guard import complain, go, page, show, wanted
+from .guard import asks_for_more, complain, go, page, rows, show, wanted
 
 PIECE = 65536  # bytes of output in one answer
 OPEN_AT_ONCE = 5  # hosts whose output is shown inside the matrix
@@ -34,36 +36,59 @@ def deployments(request: HttpRequest, caller: Caller) -> HttpResponse:
 
 @page()
 def deployment(request: HttpRequest, caller: Caller, number: int) -> HttpResponse:
-    """The whole page, or for the page's own script only the part that changes: the same template either way."""
+    """The whole page; for the page's own script the part that changes, or the rows that follow: the same templates."""
     found = runs.deployment(caller, number)
+    if asks_for_more(request):
+        return render(request, "deployment/matrix_rows.html", _matrix(request, found))
+    last = newest()  # before the rows are read: what comes in between is told again
     template = "deployment/live.html" if request.headers.get("HX-Request") else "deployment/page.html"
-    return render(request, template, _watched(request, caller, found))
+    return render(request, template, {"last_event": last, **_watched(request, caller, found)})
 
 
-def _watched(request: HttpRequest, caller: Caller, found: Deployment) -> dict:
+def _matrix(request: HttpRequest, found: Deployment) -> dict:
+    """The matrix's rows: a page of them, or as many as the page that asks has shown by now."""
     asked = wanted(request, "status", "after", "open")
-    by_status = runs.counts(found)
-    matrix = runs.matrix(found, asked["status"], asked["after"])
+    matrix = runs.matrix(found, asked["status"], asked["after"], rows(request, runs.ROWS, runs.MOST_ROWS))
     opened = {int(word) for word in asked["open"].split(",")[:OPEN_AT_ONCE] if word.isascii() and word.isdigit()}
     for row in matrix.rows:
         row.open = row.operation.pk in opened
         row.toggle = ",".join(str(pk) for pk in sorted(opened ^ {row.operation.pk}))
         row.output = _output(row.operation) if row.open else None
+    return {**asked, "matrix": matrix}
+
+
+def _watched(request: HttpRequest, caller: Caller, found: Deployment) -> dict:
+    by_status = runs.counts(found)
     wrong = runs.first_error(found)
     total = sum(by_status.values())
+    context = _matrix(request, found)
     return {
-        **asked,
+        **context,
+        **_in_time(found, by_status, context["matrix"]),
         "key": str(uuid.uuid4()),
         "deployment": found,
         "counts": by_status,
         "total": total,
         "ended": sum(n for status, n in by_status.items() if status in OPERATION_ENDED),
         "segments": segments(by_status),
-        "matrix": matrix,
         "first_error": wrong,
         "error_lines": terminal.render(runs.last_lines(wrong)).html if wrong else "",
         "controls": controls(found, runs.may_be_retried(by_status), caller.may("deploy", found.microservice_id)),
         "has_ended": found.status in DEPLOYMENT_ENDED,
+        "paused": found.status == DeploymentStatus.PAUSED,
+    }
+
+
+def _in_time(found: Deployment, by_status: dict[str, int], matrix: runs.Matrix) -> dict:
+    """What there is to say about time: what is left, what is waited for, who waited."""
+    now = timezone.now()
+    going = found.status not in DEPLOYMENT_ENDED
+    return {
+        "left": watch.seconds_left(found, by_status, now) if going else None,
+        "waiting": watch.waiting_for(found, by_status, now),
+        "timeline": watch.hosts_in_time(found, matrix.rows, now),
+        "batch_lines": watch.batches(found, now),
+        "lasted": ((found.finished or now) - found.created).total_seconds(),
     }
 
 
@@ -90,8 +115,10 @@ def act(request: HttpRequest, caller: Caller, number: int, what: str) -> HttpRes
 
 @page()
 def operation(request: HttpRequest, caller: Caller, number: int) -> HttpResponse:
+    last = newest()
     found = runs.operation(caller, number)
     context = {
+        "last_event": last,
         "operation": found,
         "deployment": found.deployment,
         "steps": list(found.steps.order_by("position")),

@@ -10,10 +10,12 @@ from access.problems import Problem, forbidden, invalid
 from microservice import catalog, deployments, ownership
 from microservice import instances as instance_changes
 from microservice.forms import NewServiceForm, ServiceForm, VersionForm, blame
+from microservice.hub import newest
 from microservice.models import MicroService
 from microservice.queries import services
+from microservice.queries.paging import MOST, PAGE
 
-from .guard import complain, go, ids, page, say, sent, show, wanted
+from .guard import complain, go, ids, page, rows, say, sent, show, wanted
 
 
 def frame(caller: Caller, service: MicroService, tab: str) -> dict:
@@ -44,7 +46,8 @@ def instances(request: HttpRequest, caller: Caller, name: str) -> HttpResponse:
     context = {
         **asked,
         **frame(caller, service, "instances"),
-        "page": services.instances(service, asked, after),
+        "last_event": newest(),
+        "page": services.instances(service, asked, after, rows(request, PAGE, MOST)),
         "filtered": any(asked.values()),
         "may_admin": caller.may("admin", service.pk),
     }

@@ -1,18 +1,22 @@
 /* A page that stays true: one event stream for the tab tells that something changed; the fragment is fetched again.
 
-   The fragment is the template of the first view. Where the stream is lost, a banner says how old the data is and the
-   page asks every few seconds. A hidden tab holds no stream. */
+   The fragment is the template of the first view. Where the stream is lost, or the server has no slot left for one, a
+   banner says how old the data is and the page asks every few seconds. A hidden tab holds no stream. */
 "use strict";
 (() => {
-  const THROTTLE = 300;
+  const QUICK = 250;
+  const SLOW = 900; // a state change is on the screen within a second, however long a fragment takes
   const POLL = 3000;
   const RETRY = 10000;
-  const KINDS = ["deployment", "operation", "step", "output", "message"];
+  const KINDS = ["deployment", "operation", "step", "output", "instance", "version", "message"];
 
   const root = document.getElementById("live");
   const banner = document.getElementById("stale");
+  if (!root || !banner) return;
   let stream = null;
+  let lastId = root.dataset.last ?? "";
   let freshAt = Date.now();
+  let pause = QUICK;
   let due = null;
   let running = false;
   let lastRun = 0;
@@ -20,11 +24,21 @@
   let retrying = null;
   let spoken = "";
 
-  const ended = () => root.querySelector("#live-head")?.dataset.ended === "1";
+  const head = () => document.getElementById("live-head");
+  const ended = () => head()?.dataset.ended === "1";
 
   function refreshSoon() {
-    if (due || !root) return;
-    due = setTimeout(refresh, Math.max(0, THROTTLE - (Date.now() - lastRun)));
+    if (due || document.hidden) return;
+    due = setTimeout(refresh, Math.max(0, pause - (Date.now() - lastRun)));
+  }
+
+  /* This page's address, and how many rows it has come to show by now: as many come back. */
+  function address() {
+    const where = new URL(location.href);
+    const shown = root.querySelectorAll("[data-rows] > tr:not(:has(> .more), :has(> .inside))").length;
+    where.searchParams.set("rows", shown);
+    where.hash = "";
+    return where;
   }
 
   async function refresh() {
@@ -33,13 +47,10 @@
     running = true;
     lastRun = Date.now();
     try {
-      const answer = await fetch(location.href, { headers: { "HX-Request": "true" }, cache: "no-store" });
+      const answer = await fetch(address(), { headers: { "HX-Request": "true" }, cache: "no-store" });
       if (answer.status === 401) return location.reload();
       if (!answer.ok) throw new Error(answer.statusText);
-      const text = await answer.text();
-      if (!root.querySelector("dialog[open]")) {
-        await htmx.swap({ text, target: root, swap: "innerMorph", sourceElement: root, hx: {} });
-      }
+      await show(await answer.text());
       freshAt = Date.now();
       speak();
       tell({});
@@ -48,8 +59,17 @@
       lose();
     } finally {
       running = false;
+      pause = Math.min(SLOW, Math.max(QUICK, 2 * (Date.now() - lastRun)));
     }
     showAge();
+  }
+
+  async function show(text) {
+    if (root.querySelector("dialog[open]")) return;
+    const whole = text.includes("<html") ? new DOMParser().parseFromString(text, "text/html") : null;
+    const inner = whole ? whole.getElementById("live")?.innerHTML : text;
+    if (inner === undefined) throw new Error("no such part");
+    await htmx.swap({ text: inner, target: root, swap: "innerMorph", sourceElement: root, hx: {} });
   }
 
   function tell(detail) {
@@ -57,7 +77,7 @@
   }
 
   function speak() {
-    const words = root.querySelector("#live-head")?.dataset.word ?? "";
+    const words = head()?.dataset.word ?? "";
     const place = document.getElementById("live-word");
     if (place && words !== spoken) place.textContent = spoken = words;
   }
@@ -74,7 +94,9 @@
 
   function open() {
     if (stream || ended() || document.hidden) return;
-    stream = new EventSource(root.dataset.events);
+    const where = new URL(root.dataset.events, location.href);
+    if (lastId) where.searchParams.set("last_event_id", lastId);
+    stream = new EventSource(where);
     stream.onopen = () => {
       clearInterval(polling);
       polling = null;
@@ -91,18 +113,20 @@
   }
 
   function heard(event) {
+    lastId = event.lastEventId || lastId;
     freshAt = Date.now();
-    if (event.type === "output") {
-      try {
-        const data = JSON.parse(event.data);
-        return tell({ operation: data.operation_id ?? data.data?.operation_id });
-      } catch {
-        return tell({});
-      }
+    let data = {};
+    try {
+      data = JSON.parse(event.data);
+    } catch {
+      /* Whatever it was, something changed. */
     }
-    refreshSoon();
+    if (root.dataset.service && data.service_id && String(data.service_id) !== root.dataset.service) return;
+    if (event.type !== "output") return refreshSoon();
+    tell({ operation: data.operation_id ?? data.data?.operation_id });
   }
 
+  /* No slot was free, or the server is away: the page polls, and asks for a stream again. */
   function retry() {
     stream?.close();
     stream = null;
@@ -131,6 +155,7 @@
   });
   addEventListener("pagehide", close);
   addEventListener("pageshow", (event) => event.persisted && (refreshSoon(), open()));
+  root.addEventListener("close", refreshSoon, true); // what came while a question was open
   setInterval(showAge, 1000);
 
   /* Which hosts show their output is part of the address, so that it can be sent to somebody, and survives a reload. */
@@ -143,6 +168,6 @@
     refresh();
   });
 
-  spoken = root.querySelector("#live-head")?.dataset.word ?? "";
+  spoken = head()?.dataset.word ?? "";
   open();
 })();

@@ -1,6 +1,7 @@
 """Deployments and operations: the list, the page that is watched, output."""
 
 import uuid
+from datetime import timedelta
 
 import pytest
 from django.utils import timezone
@@ -131,6 +132,7 @@ def test_the_page_costs_the_same_for_any_number_of_hosts(admin, cost):
     large = fleet.running(160, "large")
     with_steps(large, *"abcdefgh")
     large.operations.update(status=OperationStatus.FAILED, error="x")
+    Deployment.objects.filter(pk=large.pk).update(status=DeploymentStatus.FAILED)
     assert cost(admin, f"/deployments/{large.pk}/") == small
     listed = cost(admin, "/deployments/")
     for number in range(20):
@@ -140,10 +142,16 @@ def test_the_page_costs_the_same_for_any_number_of_hosts(admin, cost):
 
 def test_many_hosts_come_a_page_at_a_time_and_by_status(admin):
     deployment = fleet.running(130, "shop")
-    page = admin.get(f"/deployments/{deployment.pk}/").content.decode()
-    assert page.count('<th scope="row">') == 100 and "Next hosts" in page
-    last = deployment.operations.order_by("pk")[99].pk
-    assert admin.get(f"/deployments/{deployment.pk}/?after={last}").content.decode().count('<th scope="row">') == 30
+    where = f"/deployments/{deployment.pk}/"
+    page = admin.get(where).content.decode()
+    last = deployment.operations.order_by("pk")[39].pk
+    assert page.count('<th scope="row">') == 40 and f'hx-get="?after={last}"' in page
+    script = {"HX-Request": "true"}
+    more = admin.get(f"{where}?after={last}", headers=script).content.decode()
+    assert more.count('<th scope="row">') == 40 and "<table" not in more and "Progress" not in more
+    anew = admin.get(f"{where}?rows=80", headers=script).content.decode()
+    assert anew.count('<th scope="row">') == 80 and "Progress" in anew
+    assert admin.get(f"{where}?after={last}").content.decode().count('<th scope="row">') == 40
     assert "No host is failed now" in admin.get(f"/deployments/{deployment.pk}/?status=failed").content.decode()
 
 
@@ -186,3 +194,31 @@ def test_a_wrong_offset_or_style_does_no_harm(admin, query):
     fleet.output(operation, b"hello\n")
     answer = admin.get(f"/operations/{operation.pk}/output/?{query}")
     assert answer.status_code == 200 and b"script" not in answer.content
+
+
+def test_time_left_is_the_median_of_the_same_service_and_action_or_not_known(admin):
+    deployment = fleet.running(2, "shop")
+    where = f"/deployments/{deployment.pk}/"
+    assert "not known yet" in admin.get(where).content.decode()
+    now = timezone.now()
+    past = fleet.deployment(
+        [one.instance for one in deployment.operations.select_related("instance__version", "instance__host")],
+        deployment.dest_version, DeploymentStatus.SUCCEEDED, OperationStatus.SUCCEEDED,
+    )  # fmt: skip
+    past.operations.update(started=now - timedelta(seconds=600), finished=now)
+    deployment.operations.update(started=now)
+    assert "about 10 min" in admin.get(where).content.decode()
+
+
+def test_the_timeline_is_a_picture_without_styles_that_says_the_same_in_words(admin):
+    deployment = failed(2)
+    begin = deployment.created - timedelta(seconds=100)
+    Deployment.objects.update(created=begin)
+    deployment.operations.update(
+        started=begin + timedelta(seconds=20), finished=begin + timedelta(seconds=60)
+    )
+    Step.objects.filter(name="check").update(started=begin + timedelta(seconds=50))
+    page = admin.get(f"/deployments/{deployment.pk}/").content.decode()
+    picture = page[page.index('id="timeline"') : page.index('class="matrix"')]
+    assert "waited 20.0 s, ran 30.0 s, undone in 10.0 s" in picture
+    assert 'class="time-undo"' in picture and "style=" not in page
