@@ -8,7 +8,7 @@ from deployer import environment as env
 
 wsgi_app = "deployer.wsgi"
 bind = env.text("BIND") or f"127.0.0.1:{env.number('PORT', 8000, 1, 65535)}"
-worker_class = "gthread"
+worker_class = "deployer.front.Worker"  # gthread
 workers = env.number("WEB_PROCESSES", 1, 1, 64)
 threads = env.number("WEB_THREADS", 32, 2, 1000)  # live streams take WEB_THREADS - 8 of them at most
 worker_connections = 2000

@@ -67,13 +67,17 @@ CODES: dict[str, Code] = {
     "version_exists": Code(409, "The version is there already with other content.", "Choose another name for it."),
     # 413, 415, 416, 422
     "too_large": Code(413, "The body is too large.", "A package is sent with PUT to …/package; a list in parts."),
+    "uri_too_long": Code(414, "The address is too long.", "Send less in the query."),
     "unsupported_media_type": Code(415, "The body is not of a type that this address takes.",
                                    "Send the Content-Type that the answer's Accept header names."),
     "range_not_satisfiable": Code(416, "There is no byte in that range.", "Content-Range tells how many there are."),
+    "headers_too_large": Code(431, "The headers are too many or too long.", "Send fewer."),
     "bad_package": Code(422, "The bytes are no package.", "Send a .tar.gz of files and links that stay inside it."),
     "digest_mismatch": Code(422, "The bytes that came have another digest than announced.", "Send them again."),
     "idempotency_key_reused": Code(422, "The key was used for another request.", "Use a new key for a new request."),
     "invalid": Code(422, "The request is well formed and wrong.", "`errors` names each place and the reason."),
+    "settings_test_failed": Code(422, "What was given did not pass its test, and nothing was saved.",
+                                 "`errors` names each part and what it answered."),
     "unknown_action": Code(422, "There is no such action.", "It is upgrade or revert."),
     "wrong_target": Code(422, "An instance cannot be a target of this request.", "Reload the list of instances."),
     # 429 and what is wrong here

@@ -148,6 +148,7 @@ class _Run:
             process.wait()
             _end_all(self._mark)  # what it left running holds the pipe open
             reader.join(5)
+        self._tell(self.text())  # now that the reader has all of it
         if self._printed > self._limits.output:
             raise Refused(f"{what} printed more than {self._limits.output} bytes")
         if process.returncode:
@@ -167,7 +168,6 @@ class _Run:
                 process.wait(TICK)
             except subprocess.TimeoutExpired:
                 continue
-        self._tell(self.text())
 
     def _read(self, process: subprocess.Popen) -> None:
         assert process.stdout is not None

@@ -42,6 +42,11 @@ def start(caller: Caller, version: MicroServiceVersion) -> Build:
     return build
 
 
+def newest(version: MicroServiceVersion) -> Build | None:
+    """The version's last build, whatever became of it."""
+    return Build.objects.select_related("duplicate_of").filter(version=version).first()
+
+
 def end(build: Build, status: BuildStatus, detail: str = "", *, log: str | None = None, url: str = "",
         duplicate_of: Build | None = None) -> bool:
     """Ends an open build and moves its version; False where it had ended before, and then nothing changes."""

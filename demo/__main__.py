@@ -9,7 +9,7 @@ import time
 import urllib.error
 from pathlib import Path
 
-from . import fill, hosts, openssh, parts, surroundings
+from . import fill, hosts, openssh, parts, repository, surroundings
 from .client import OPENER, Client
 from .supervise import Supervisor, end_with_parent
 from .surroundings import ROOT, USERNAME, CannotStart, Place
@@ -81,7 +81,9 @@ def _prepare(supervisor: Supervisor, place: Place, environment: Environment, cho
     _wait_for_answer(supervisor, f"{place.url}/healthz", "the web process")
     client = Client(place.url, token)
     private_key = (place.var / "demo_key").read_text()
-    ids = fill.fill(client, chosen, private_key, getpass.getuser(), sys.executable)
+    source = repository.make(place.var)
+    ids = fill.fill(client, chosen, private_key, getpass.getuser(), sys.executable, source,
+                    repository.commits(place.var) if source else {})
     _wait_for_answer(supervisor, f"{place.url}/readyz", "a worker")
     return token, ids
 

@@ -12,12 +12,17 @@ from .service import definition
 CREDENTIAL = "demo"
 
 
-def fill(client: Client, hosts: list[Host], private_key: str, username: str, python: str) -> list[int]:
+def fill(
+    client: Client, hosts: list[Host], private_key: str, username: str, python: str, repository: str,
+    commits: dict[str, str],
+) -> list[int]:
     """Brings the demo's data up to date. Returns the hosts' ids, in order."""
     credential = _credential(client, private_key)
     known = {row["hostname"]: row for row in client.all("hosts/")}
     ids = [_host(client, host, known.get(host.name), credential, username) for host in hosts]
-    _service(client, python)
+    _service(client, definition.service(python))
+    if repository:
+        _to_be_built(client, definition.built(python, repository), commits)
     versions = _versions(client)
     _install(client, hosts, ids, versions[definition.INSTALLED])
     return ids
@@ -44,13 +49,23 @@ def _host(client: Client, host: Host, row: dict | None, credential: int, usernam
     return row["id"]
 
 
-def _service(client: Client, python: str) -> None:
-    wanted = definition.service(python)
-    row = client.find(f"services/{definition.NAME}")
+def _service(client: Client, wanted: dict) -> None:
+    path, python = f"services/{wanted['name']}", wanted["environment"]["PYTHON"]
+    row = client.find(path)
     if row is None:
         client.post("services/", wanted)
     elif row["environment"].get("PYTHON") != python:  # the environment was made anew somewhere else
-        client.patch(f"services/{definition.NAME}", {"environment": row["environment"] | {"PYTHON": python}})
+        client.patch(path, {"environment": row["environment"] | {"PYTHON": python}})
+
+
+def _to_be_built(client: Client, wanted: dict, commits: dict[str, str]) -> None:
+    """A service with a version of each branch that nobody has built yet."""
+    _service(client, wanted)
+    path = f"services/{wanted['name']}/versions/"
+    if client.get(path)["count"]:
+        return
+    for number, (branch, commit) in enumerate(commits.items(), 1):
+        client.post(path, {"version": f"202504{number:02}090000-{branch}-{commit}", "ref": branch})
 
 
 def _versions(client: Client) -> dict[str, int]:

@@ -102,6 +102,9 @@ def environment(place: Place) -> dict[str, str]:
     for name in ("SECRET_KEY", "FIELD_KEYS"):
         if not given.get(name, "").strip():
             given.pop(name, None)
-    defaults = kept_secrets(place.var / "demo.env") | {"LOG_LEVEL": "INFO", "PYTHONUNBUFFERED": "1"}
+    defaults = kept_secrets(place.var / "demo.env") | {
+        "LOG_LEVEL": "INFO", "PYTHONUNBUFFERED": "1",
+        "BUILD_PROTOCOLS": "https ssh file",  # its repository lies on this machine
+    }
     ours = {"VAR": str(place.var), "PORT": str(place.port), "PUBLIC_URL": place.url}
     return defaults | given | ours

@@ -138,6 +138,9 @@ class ServiceForm(forms.Form):
     )
     build_orig = forms.ChoiceField(label=_("Built by"), choices=_terms(MicroService.Origin.choices))
     build_url = forms.CharField(label=_("Where it is built from"), max_length=128, required=False)
+    build_command = _command(
+        _("Build command"), _("Run in a fresh checkout; what it leaves in $OUT, or else all of it, is packed.")
+    )
     auto_deploy = forms.CharField(
         max_length=64,
         required=False,
@@ -150,7 +153,7 @@ class ServiceForm(forms.Form):
         (_("Commands"), ("start_command", "stop_command", "check_command", "check_timeout")),
         (_("Hooks"), ("pre_command", "pre_undo_command", "post_command", "post_undo_command")),
         (_("Surroundings"), ("environment", "steps", "keep_releases", "limits")),
-        (_("Builds"), ("build_orig", "build_url", "auto_deploy")),
+        (_("Builds"), ("build_orig", "build_url", "build_command", "auto_deploy")),
     )
 
     def groups(self):

@@ -4,7 +4,7 @@ from django.urls import path
 from django.views.i18n import set_language
 
 from .language import script_words
-from .views import account, change, fleet, hosts, install, runs, services, sign_in
+from .views import account, builds, change, fleet, hosts, install, runs, services, sign_in
 
 app_name = "console"
 _service = "services/<str:name>/"
@@ -24,6 +24,7 @@ urlpatterns = [
     path(f"{_service}settings/", services.settings, name="service_settings"),
     path(f"{_service}versions/new/", services.new_version, name="new_version"),
     path(_version, services.version, name="version"),
+    path(f"{_version}build/", builds.build, name="build"),
     path(f"{_version}install/", install.install, name="install"),
     path(f"{_version}<str:action>/", change.change, name="change"),
     path("deployments/", runs.deployments, name="deployments"),

@@ -10,6 +10,7 @@ from builds.models import Build
 from microservice import catalog
 from microservice.api import schemas
 from microservice.api.auth import caller, needs
+from microservice.models import MicroServiceVersion
 from microservice.status import BuildStatus
 
 router = Router()
@@ -53,14 +54,14 @@ def start_build(request: HttpRequest, service: str, id: schemas.PathId, response
     found = catalog.find_service(caller(request), service, "publish")
     build = requests.start(caller(request), catalog.find_version(found, id))
     response["Location"] = f"/api/v1/services/{found.pk}/versions/{id}/build"
-    return Status(202, form(_newest(build.version_id)))
+    return Status(202, form(_newest(build.version)))
 
 
 @router.get("/services/{service}/versions/{id}/build", response=BuildOut)
 @needs("read")
 def get_build(request: HttpRequest, service: str, id: schemas.PathId):
     """The version's newest build."""
-    return form(_newest(catalog.find_version(catalog.find_service(caller(request), service), id).pk))
+    return form(_newest(catalog.find_version(catalog.find_service(caller(request), service), id)))
 
 
 @router.post("/builds/{origin}/webhook", response=Taken, openapi_extra=WEBHOOK)
@@ -79,8 +80,8 @@ def form(build: Build) -> BuildOut:
     )
 
 
-def _newest(version_id: int) -> Build:
-    found = Build.objects.select_related("duplicate_of").filter(version=version_id).first()
+def _newest(version: MicroServiceVersion) -> Build:
+    found = requests.newest(version)
     if found is None:
         raise not_found("build")
     return found

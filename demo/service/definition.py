@@ -8,6 +8,7 @@ import tarfile
 from pathlib import Path
 
 NAME = "hello"
+BUILT = "hello-git"  # the same program, built from a git repository (demo/repository.py)
 PROGRAM = Path(__file__).with_name("hello.py")
 
 # CI's form: timestamp-branch-commit. The bool says whether the build was a success.
@@ -78,6 +79,17 @@ def service(python: str) -> dict:
         "post_command": _may_misbehave("post") + BACK,
         "post_undo_command": OUT,
         "keep_releases": 3,
+    }
+
+
+def built(python: str, repository: str) -> dict:
+    """The same service again, whose versions are built from the repository at this address."""
+    return service(python) | {
+        "name": BUILT,
+        "description": "Built from a git repository on this machine: open a version and press Build",
+        "build_orig": "git",
+        "build_url": repository,
+        "build_command": "./build",
     }
 
 

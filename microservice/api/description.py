@@ -7,19 +7,20 @@ from ninja.operation import Operation
 
 from access.codes import CODES
 
-from . import examples, uploads
+from . import examples, links, uploads
 from .auth import needs_of
 from .schemas import Problem
 
 PROBLEM = {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}}
-EVERYWHERE = (400, 401, 403, 404, 405, 413, 414, 422, 429, 503)
+EVERYWHERE = (400, 401, 403, 404, 405, 413, 414, 422, 429, 431, 503)
 MEANS = {
     400: "The request cannot be read", 401: "Nobody was recognised", 403: "The right is lacking",
     404: "Not there, or not to be seen", 405: "Not this method", 409: "A state is in the way",
     413: "The body is too large",
-    414: "The address is too long (answered by the web server itself)",
+    414: "The address is too long",
     415: "Not a body of this type", 416: "No byte in that range",
-    422: "Well formed and wrong", 429: "Too many attempts lately", 503: "Not now: come back as Retry-After says",
+    422: "Well formed and wrong", 429: "Too many attempts lately",
+    431: "The headers are too many or too long", 503: "Not now: come back as Retry-After says",
 }
 IDEMPOTENCY_KEY = {
     "name": "Idempotency-Key", "in": "header", "required": False,
@@ -37,6 +38,7 @@ def completed(schema: OpenAPISchema, routes: dict[str, dict[str, Operation]]) ->
     for path, methods in schema["paths"].items():
         for method, told in methods.items():
             _complete(told, method, path, by_path[_shape(path)][method.upper()])
+    links.add(schema["paths"])
     for name, example in examples.SCHEMAS.items():
         if name in schema["components"]["schemas"]:
             schema["components"]["schemas"][name]["examples"] = [example]
@@ -73,8 +75,6 @@ def _content(responses: dict, status: int) -> dict[str, Any]:
 
 
 def _refusal(status: int) -> dict[str, Any]:
-    if status == 414:
-        return {"description": MEANS[status]}
     codes = [code for code, known in CODES.items() if known.status == status]
     return {"description": f"{MEANS[status]}: {', '.join(codes)}", "content": PROBLEM}
 

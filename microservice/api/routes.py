@@ -26,6 +26,7 @@ class Api(NinjaAPI):
     def __init__(self, **options):
         super().__init__(auth=AUTH, parser=StrictParser(), **options)
         self._found = False
+        self._described: dict[str, OpenAPISchema] = {}
 
     def find_routers(self) -> None:
         """Mounts every `router` in the apps' `api` packages; a module's `prefix`, if any, goes before its paths."""
@@ -42,7 +43,12 @@ class Api(NinjaAPI):
         return answers.from_exception(request, exc)
 
     def get_openapi_schema(self, **options) -> OpenAPISchema:
-        return description.completed(super().get_openapi_schema(**options), self.operations_by_route())
+        """Made once in a process: it takes a second of work, and nothing in it changes."""
+        key = repr(sorted(options.items()))
+        if key not in self._described:
+            made = super().get_openapi_schema(**options)
+            self._described[key] = description.completed(made, self.operations_by_route())
+        return self._described[key]
 
     def get_openapi_operation_id(self, operation: Operation) -> str:
         return f"{operation.view_func.__module__.rpartition('.')[2]}_{operation.view_func.__name__}"

@@ -7,6 +7,7 @@ from django.utils.translation import ngettext
 
 from access.callers import Caller
 from access.problems import Problem, forbidden, invalid
+from builds import requests
 from microservice import catalog, deployments, ownership
 from microservice import instances as instance_changes
 from microservice.forms import NewServiceForm, ServiceForm, VersionForm, blame
@@ -114,6 +115,7 @@ def version(request: HttpRequest, caller: Caller, name: str, number: int) -> Htt
     context = {
         **frame(caller, service, "versions"),
         "version": found,
+        "build": requests.newest(found),
         "runs_on": services.instances_of_version(service, number, 100),
     }
     return render(request, "service/version.html", context)

@@ -7,7 +7,7 @@ from access.codes import CODES
 from access.problems import Problem
 
 ROOT = Path(__file__).resolve().parents[2]
-APPS = ("access", "asset", "builds", "callbacks", "microservice")
+APPS = ("access", "asset", "builds", "callbacks", "deployer", "microservice", "outside")
 # Where in a call the code stands.
 PLACE = {"Problem": 1, "conflict": 0, "invalid": 2}
 

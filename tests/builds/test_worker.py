@@ -11,7 +11,7 @@ from tests.microservice import fleet
 
 from .repository import Repository
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.timeout(300)]  # two workers start in it
 
 
 def test_a_build_survives_the_death_of_its_worker(worker, tmp_path, monkeypatch):
@@ -22,9 +22,9 @@ def test_a_build_survives_the_death_of_its_worker(worker, tmp_path, monkeypatch)
     monkeypatch.setattr(servers, "check", lambda service: None)
     one = worker(BUILD_PROTOCOLS="file", LEASE="10")
     requests.start(SYSTEM, version)
-    wait_until(first.exists, 40, "the build having begun")
+    wait_until(first.exists, 90, "the build having begun")
     one.kill()
     worker(BUILD_PROTOCOLS="file", LEASE="10")
-    wait_until(lambda: Build.objects.get().status == BuildStatus.SUCCESS, 60, "the build having ended")
+    wait_until(lambda: Build.objects.get().status == BuildStatus.SUCCESS, 90, "the build having ended")
     version.refresh_from_db()
     assert (version.status, Build.objects.get().takeovers) == (BuildStatus.SUCCESS, 1)

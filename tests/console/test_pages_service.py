@@ -3,6 +3,7 @@
 import pytest
 
 from access.models import IdempotencyKey
+from builds.models import Build
 from microservice.models import Deployment, MicroService, MicroServiceInstance, MicroServiceVersion
 from microservice.status import BuildStatus, InstanceStatus
 from tests.microservice import fleet
@@ -73,6 +74,23 @@ def test_every_version_shows_its_build_and_how_many_run_it(admin):
     assert "3 tests failed" in page and "2 hosts" in page and "success" in page
     assert f"/versions/{old.pk}/upgrade/" in page and "Nothing older is built" in page
     assert f"/versions/{new.pk}/install/" in page and f"/versions/{failed.pk}/install/" not in page
+
+
+def test_a_pending_version_is_built_by_a_click_once(admin, operator, viewer):
+    shop = fleet.service("shop", build_url="https://git.example/shop.git", build_command="make")
+    version = MicroServiceVersion.objects.create(microservice=shop, version="1.0")
+    page, address = f"/services/shop/versions/{version.pk}/", f"/services/shop/versions/{version.pk}/build/"
+    assert address in admin.get(page).content.decode()
+    assert viewer.post(address).status_code == 403
+    assert [admin.post(address)["Location"] for _ in range(2)] == [page, page]
+    Build.objects.update(log="cc \x1b[31mmain.c\x1b[0m <b>")
+    shown = admin.get(page).content.decode()
+    assert "cc main.c &lt;b&gt;" in shown and f'action="{address}"' not in shown
+    shop.build_command = ""
+    shop.save()
+    (other,) = fleet.versions(shop, 1, BuildStatus.PENDING)
+    refused = admin.post(f"/services/shop/versions/{other.pk}/build/", follow=True).content.decode()
+    assert "has no build_command" in refused and Build.objects.count() == 1
 
 
 def test_a_service_without_versions_says_never_built(admin):

@@ -148,6 +148,22 @@ def test_an_upgrade_and_a_revert_change_what_answers_on_every_host(demo):
         assert os.readlink(base / "current") == f"releases/{installed}"
 
 
+def test_a_version_is_built_from_a_git_repository_and_the_same_commit_once(demo):
+    path = f"services/{definition.BUILT}/versions/"
+    newest = demo.client.all(path)[0]
+    assert (newest["status_str"], newest["ref"]) == ("pending", "bold")
+    again = demo.client.post(path, {"version": "again", "ref": "bold"})
+    builds = []
+    for row in (newest, again):
+        demo.client.post(f"{path}{row['id']}/build", {})
+        wait_until(lambda row=row: demo.client.get(f"{path}{row['id']}/build")["finished"], 30, "the build's end")
+        builds.append(demo.client.get(f"{path}{row['id']}/build"))
+    assert [one["status_str"] for one in builds] == ["success", "duplicate"], builds
+    assert newest["version"].endswith(builds[0]["commit"][:7])
+    assert f"building {definition.BUILT}" in builds[0]["log"]
+    assert builds[1]["duplicate_of"] == newest["id"]
+
+
 @pytest.mark.parametrize("words", ["celery -A deployer worker", "gunicorn", "valkey", "node3"])
 def test_a_part_that_is_killed_is_started_again_within_two_seconds(demo, words):
     before = wait_until(lambda: demo.pid_of(words), 5, words)

@@ -89,6 +89,6 @@ class Worker(Process):
     def start(self) -> None:
         seen = self.log().count(" ready.")
         super().start()
-        wait_until(lambda: self.log().count(" ready.") > seen or not self.running(), 40, "the worker being ready")
+        wait_until(lambda: self.log().count(" ready.") > seen or not self.running(), 90, "the worker being ready")
         if not self.running():
             raise RuntimeError(f"the worker did not start:\n{self.log()}")

@@ -1,6 +1,8 @@
 """Live events as they reach a browser: through gunicorn, its threads and every middleware."""
 
 import http.client
+import json
+import socket
 import time
 
 import pytest
@@ -78,3 +80,27 @@ def test_a_browser_that_goes_away_gives_its_slot_back(web, token):
         return browser.answer.status == 200
 
     wait_until(room, seconds=15, what="a free slot")
+
+
+NO_REQUESTS = [
+    (b"GET /api/v1/services/?cursor=" + b"x" * 9000 + b" HTTP/1.1\r\n\r\n", 414, "uri_too_long"),
+    (b"GET /api/v1/ HTTP/1.1\r\nX: " + b"x" * 70_000 + b"\r\n\r\n", 431, "headers_too_large"),
+    (b"GET /api/v1/ HTTP/1.1\r\nno colon\r\n\r\n", 400, "bad_request"),
+    (b"nonsense\r\n\r\n", 400, "bad_request"),
+    (b"POST /api/v1/ HTTP/1.1\r\nTransfer-Encoding: nonsense\r\n\r\n", 400, "bad_request"),
+]
+
+
+def test_what_is_no_request_at_all_is_a_problem_too(web):
+    for sent, status, code in NO_REQUESTS:
+        _is_refused(web, sent, status, code)
+
+
+def _is_refused(web, sent: bytes, status: int, code: str) -> None:
+    with socket.create_connection(("127.0.0.1", web.port), 30) as connection:
+        connection.sendall(sent)
+        answer = http.client.HTTPResponse(connection)
+        answer.begin()
+        body = json.loads(answer.read())
+    assert (answer.status, answer.getheader("Content-Type")) == (status, "application/problem+json")
+    assert (body["status"], body["code"], body["type"]) == (status, code, f"/api/v1/docs/errors#{code}")
