@@ -1,7 +1,7 @@
 """Starting a version's build at its origin."""
 
 from django.http import HttpRequest, HttpResponse
-from django.utils.translation import gettext
+from django.utils.translation import gettext as _
 
 from access.callers import Caller
 from access.problems import Problem
@@ -19,7 +19,7 @@ def build(request: HttpRequest, caller: Caller, name: str, number: int) -> HttpR
     found = catalog.find_version(catalog.find_service(caller, service.pk, "publish"), number)
     try:
         requests.start(caller, found)
-        say(request, gettext("%(version)s is being built.") % {"version": found.version})
+        say(request, _("%(version)s is being built.") % {"version": found.version})
     except Problem as problem:
         complain(request, problem)
     return go("version", service.name, number)
