@@ -12,9 +12,16 @@ def loopback_address() -> str:
 
 
 def free_port(address: str = "127.0.0.1") -> int:
-    with socket.socket() as probe:
-        probe.bind((address, 0))
-        return probe.getsockname()[1]
+    """A port that no server has, below those that the system gives to outgoing connections: none of these takes it
+    while the server that it is for is killed and started again."""
+    while True:
+        port = _random.randint(12_000, 31_999)
+        with socket.socket() as probe:
+            try:
+                probe.bind((address, port))
+            except OSError:
+                continue
+            return port
 
 
 def wait_for_port(address: str, port: int, seconds: float = 10) -> None:
