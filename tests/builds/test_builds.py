@@ -155,7 +155,8 @@ def test_a_silent_repository_is_asked_again_until_time_is_up(service, settings):
     build = Build.objects.get()
     assert (build.silences, state(version)) == (1, BuildStatus.BUILDING)
     assert build.due > began
-    Build.objects.update(created=timezone.now() - timedelta(seconds=settings.BUILD_TIMEOUT + 100), due=timezone.now())
+    long_ago = timezone.now() - timedelta(seconds=settings.BUILD_TIMEOUT + 100)
+    Build.objects.update(created=long_ago, due=began)
     execution.work()
     assert state(version) == BuildStatus.TIMEOUT
 
