@@ -228,6 +228,12 @@ class TokenForm(forms.Form):
     scopes = forms.MultipleChoiceField(
         label=_("Rights"), choices=_terms([(scope, scope) for scope in SCOPES]), widget=forms.CheckboxSelectMultiple
     )
+    services = forms.CharField(
+        required=False,
+        max_length=4000,
+        help_text="For these services only: their names, with spaces between them. Empty: for all that you may see.",
+        widget=forms.TextInput({"autocomplete": "off", "spellcheck": "false"}),
+    )
     days = forms.IntegerField(
         label=_("Valid for (days)"),
         min_value=1,

@@ -4,7 +4,21 @@ from django.urls import path
 from django.views.i18n import set_language
 
 from .language import script_words
-from .views import account, builds, change, fleet, hosts, install, runs, services, sign_in
+from .views import (
+    account,
+    builds,
+    callbacks,
+    change,
+    fleet,
+    hosts,
+    install,
+    people,
+    runs,
+    services,
+    settings,
+    sign_in,
+    teams,
+)
 
 app_name = "console"
 _service = "services/<str:name>/"
@@ -43,5 +57,22 @@ urlpatterns = [
     path("credentials/<int:number>/delete/", hosts.credential_delete, name="credential_delete"),
     path("tokens/", account.tokens, name="tokens"),
     path("tokens/<int:number>/revoke/", account.revoke, name="token_revoke"),
+    path("account/", account.account, name="account"),
+    path("settings/", settings.settings, name="settings"),
+    path("settings/history/", settings.settings_history, name="settings_history"),
+    path("settings/history/<int:number>/restore/", settings.settings_restore, name="settings_restore"),
+    path("callbacks/", callbacks.callbacks, name="callbacks"),
+    path("callbacks/new/", callbacks.callback_new, name="callback_new"),
+    path("callbacks/<int:number>/", callbacks.callback, name="callback"),
+    path("callbacks/<int:number>/edit/", callbacks.callback_edit, name="callback_edit"),
+    path("callbacks/<int:number>/test/", callbacks.callback_test, name="callback_test"),
+    path("callbacks/<int:number>/delete/", callbacks.callback_delete, name="callback_delete"),
+    path("callbacks/<int:number>/deliveries/<int:delivery>/", callbacks.redeliver, name="redeliver"),
+    path("people/", people.people, name="people"),
+    path("people/<int:number>/", people.person, name="person"),
+    path("people/<int:number>/delete/", people.person_delete, name="person_delete"),
+    path("teams/", teams.teams, name="teams"),
+    path("teams/<int:number>/", teams.team, name="team"),
+    path("teams/<int:number>/<str:what>/", teams.team_change, name="team_change"),
     path("history/", account.history, name="history"),
 ]

@@ -1,5 +1,6 @@
 """Settings: checked, tested as a whole, saved only when the test passes, kept, brought back. Refuses with Problem."""
 import json
+from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -12,6 +13,14 @@ from microservice.history import record
 
 from . import fetch, parts, probes
 from .models import Setting
+
+
+@dataclass
+class TestFailed(Problem):
+    """A document that did not pass its test. `findings`: of every part, as `probes.test` gives them."""
+
+    findings: list[dict[str, Any]] = field(default_factory=list)
+
 
 KEEP = None  # given for a secret, or the secret left out: the one that is saved stays, as long as the server does
 LONGEST = 64 * 1024
@@ -83,9 +92,10 @@ def _save(caller: Caller, document: dict, reason: str, restored: Setting | None 
     bad = [(found["part"], step) for found in findings for step in found["steps"] if not step["ok"]]
     if bad:
         part, step = bad[0]
-        raise Problem(422, "settings_test_failed", f"{part}: {step['what']}: {step['detail']}",
-                      "Nothing was saved. Try the same with POST /api/v1/settings/check.",
-                      [{"pointer": f"/{part}", "reason": f"{step['what']}: {step['detail']}"} for part, step in bad])
+        raise TestFailed(422, "settings_test_failed", f"{part}: {step['what']}: {step['detail']}",
+                         "Nothing was saved. Try the same with POST /api/v1/settings/check.",
+                         [{"pointer": f"/{part}", "reason": f"{step['what']}: {step['detail']}"} for part, step in bad],
+                         findings=findings)
     with transaction.atomic():
         before = parts.newest()
         row = Setting.objects.create(document=Secret(json.dumps(document)), findings=findings, reason=reason[:300],

@@ -14,6 +14,7 @@ from django.utils.safestring import SafeString, mark_safe
 from django.utils.translation import get_language, gettext
 
 from microservice import language, terminal
+from microservice.settings_forms import TITLES
 from microservice.status import (
     BuildStatus,
     DeploymentStatus,
@@ -226,6 +227,24 @@ def control(field: BoundField) -> SafeString:
     if described:
         attributes["aria-describedby"] = " ".join(described)
     return mark_safe(field.as_widget(attrs=attributes))  # noqa: S308  Django's own widget, escaped by its template
+
+
+@register.filter
+def part_title(name: str) -> str:
+    """What people call a part of the outside world."""
+    return str(TITLES.get(name, name))
+
+
+@register.filter
+def part_of(pointer: str) -> str:
+    """The first name of a JSON pointer, /part/field."""
+    return pointer.strip("/").partition("/")[0]
+
+
+@register.filter
+def field_of(pointer: str) -> str:
+    """The second name of a JSON pointer, /part/field; "" where there is none."""
+    return pointer.strip("/").partition("/")[2]
 
 
 @register.filter

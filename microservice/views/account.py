@@ -1,20 +1,23 @@
-"""Tokens and the history."""
+"""The own account, tokens and the history."""
 
 from datetime import timedelta
 
 from django.conf import settings
-from django.contrib.auth import get_user_model
+from django.contrib.auth import get_user_model, update_session_auth_hash
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
+from access import people
 from access.callers import SCOPES, Caller
 from access.models import Token
 from access.problems import Problem, forbidden, not_found
 from access.tokens import make_token
+from microservice import catalog
 from microservice.forms import TokenForm, blame
 from microservice.history import record
+from microservice.people_forms import PasswordForm
 from microservice.queries import hosts as found
 
 from .guard import go, page, say, sent, show, wanted
@@ -38,6 +41,7 @@ def tokens(request: HttpRequest, caller: Caller) -> HttpResponse:
         "secret": secret,
         "address": settings.PUBLIC_URL,
         "own": [scope for scope in SCOPES if caller.might(scope)],
+        "tab": "tokens",
     }
     return render(request, "settings/tokens.html", context, status=422 if form.errors else 200)
 
@@ -51,12 +55,32 @@ def _make(caller: Caller, asked: dict) -> tuple[Token, str]:
         get_user_model().objects.get(pk=caller.user_id or 0),
         asked["name"],
         asked["scopes"],
-        services=caller.services,
+        services={catalog.find_service(caller, name).pk for name in asked["services"].split()} or caller.services,
         expires=expires,
         created_by=caller.name,
     )
     record(caller, "create", "token", row, after={"scopes": row.scopes, "services": row.services})
     return row, text
+
+
+@page("read", ("GET", "POST"))
+def account(request: HttpRequest, caller: Caller) -> HttpResponse:
+    """Who somebody is here, and another password for them."""
+    form = PasswordForm(sent(request))
+    person = people.find_user(caller.user_id or 0)
+    if request.method == "POST" and form.is_valid():
+        try:
+            people.change_own_password(caller, person, form.cleaned_data["old"], form.cleaned_data["password"])
+        except Problem as problem:
+            blame(form, problem)
+        else:
+            record(caller, "change", "user", person, after={"password": "changed"})
+            update_session_auth_hash(request, person)  # this session goes on, every other one ends
+            say(request, _("Your password was changed. You are signed out everywhere else."))
+            return go("account")
+    rights = [scope for scope in SCOPES if caller.might(scope)]
+    context = {"person": person, "form": form, "rights": rights, "tab": "account"}
+    return render(request, "people/account.html", context, status=422 if form.errors else 200)
 
 
 @page("read", ("POST",))

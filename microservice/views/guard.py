@@ -9,8 +9,11 @@ from django.contrib import messages
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect, QueryDict
 from django.shortcuts import render
 from django.urls import reverse
+from django.utils.html import format_html
+from django.utils.translation import gettext
 from django.views.decorators.cache import never_cache
 
+from access.callers import Caller
 from access.problems import Problem, forbidden, invalid
 from access.recognise import caller_of
 from microservice.language import told
@@ -35,8 +38,7 @@ def page(scope: str = "read", methods: tuple[str, ...] = ("GET",)) -> Callable[[
                 if caller is None or not request.user.is_authenticated:
                     return _to_sign_in(request)
                 needed = "read" if request.method in ("GET", "HEAD") else scope
-                if not caller.may(needed):
-                    raise forbidden(f"You need the right “{needed}” for this.", "Ask an administrator for it.")
+                only(caller, needed)
                 return view(request, caller, *args, **kwargs)
             except Problem as problem:
                 return refused(request, problem)
@@ -44,6 +46,12 @@ def page(scope: str = "read", methods: tuple[str, ...] = ("GET",)) -> Callable[[
         return guarded
 
     return decorate
+
+
+def only(caller: Caller, scope: str = "admin") -> None:
+    """Refuses who may not even look: a page that is for those alone who have the right `scope`."""
+    if not caller.may(scope):
+        raise forbidden(f"You need the right “{scope}” for this.", "Ask an administrator for it.")
 
 
 def _to_sign_in(request: HttpRequest) -> HttpResponse:
@@ -65,7 +73,10 @@ def say(request: HttpRequest, text: str) -> None:
 
 def complain(request: HttpRequest, problem: Problem) -> None:
     """Shows a refusal on the next page, where the form that was refused has nothing typed in it to lose."""
-    messages.error(request, f"{told(problem.detail)} {told(problem.hint)}".strip())
+    text = f"{told(problem.detail)} {told(problem.hint)}".strip()
+    if problem.page:
+        text = format_html('{} <a href="{}">{}</a>', text, problem.page, gettext("Set it up"))
+    messages.error(request, text)
 
 
 def go(name: str, *args) -> HttpResponseRedirect:

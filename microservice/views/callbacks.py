@@ -1,0 +1,98 @@
+"""Who is told of what happens, what became of each message, and trying it out."""
+
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
+from django.utils.translation import gettext as _
+
+from access.callers import Caller
+from access.problems import Problem
+from callbacks import rules, signing
+from callbacks.models import Callback
+from microservice.callback_forms import EVENTS, CallbackForm
+from microservice.forms import blame
+from microservice.queries import told
+
+from .guard import complain, go, only, page, say, sent, show, wanted
+
+
+@page()
+def callbacks(request: HttpRequest, caller: Caller) -> HttpResponse:
+    only(caller)
+    return render(request, "callbacks/list.html", {"callbacks": told.callbacks(), "tab": "callbacks"})
+
+
+@page("admin", ("GET", "POST"))
+def callback_new(request: HttpRequest, caller: Caller) -> HttpResponse:
+    only(caller)
+    form = CallbackForm(sent(request))
+    if request.method == "POST" and form.is_valid():
+        try:
+            made, secret = rules.create(caller, form.values())
+        except Problem as problem:
+            blame(form, problem)
+        else:
+            return _page(request, told.callback(made.pk), secret=secret)
+    context = {"form": form, "tab": "callbacks"}
+    return render(request, "callbacks/edit.html", context, status=422 if form.errors else 200)
+
+
+@page("admin", ("GET", "POST"))
+def callback_edit(request: HttpRequest, caller: Caller, number: int) -> HttpResponse:
+    only(caller)
+    row = told.callback(number)
+    before = {"url": row.url, "events": row.events, "active": row.active}
+    form = CallbackForm(sent(request), initial=before, saved=True)
+    if request.method == "POST" and form.is_valid():
+        values = form.values()
+        made = form.cleaned_data["new_secret"] and "secret" not in values
+        if made:
+            values["secret"] = signing.new_secret()
+        try:
+            rules.change(caller, row, values)
+        except Problem as problem:
+            row = told.callback(number)
+            blame(form, problem)
+        else:
+            if made:
+                return _page(request, told.callback(number), secret=values["secret"])
+            say(request, _("{url} was saved.").format(url=row.url))
+            return go("callback", number)
+    context = {"form": form, "callback": row, "tab": "callbacks"}
+    return render(request, "callbacks/edit.html", context, status=422 if form.errors else 200)
+
+
+@page()
+def callback(request: HttpRequest, caller: Caller, number: int) -> HttpResponse:
+    only(caller)
+    return _page(request, told.callback(number))
+
+
+@page("admin", ("POST",))
+def callback_test(request: HttpRequest, caller: Caller, number: int) -> HttpResponse:
+    """Sends the newest message now and shows both sides; at most 10 s."""
+    return _page(request, told.callback(number), tried=rules.try_out(rules.find(number)))
+
+
+@page("admin", ("POST",))
+def callback_delete(request: HttpRequest, caller: Caller, number: int) -> HttpResponse:
+    row = rules.find(number)
+    rules.delete(caller, row)
+    say(request, _("{url} is told nothing any more.").format(url=row.url))
+    return go("callbacks")
+
+
+@page("admin", ("POST",))
+def redeliver(request: HttpRequest, caller: Caller, number: int, delivery: int) -> HttpResponse:
+    try:
+        rules.redeliver(caller, told.delivery(rules.find(number), delivery))
+        say(request, _("It is sent again, until it arrives or a day has passed."))
+    except Problem as problem:
+        complain(request, problem)
+    return go("callback", number)
+
+
+def _page(request: HttpRequest, row: Callback, **more) -> HttpResponse:
+    after = wanted(request, "after")["after"]
+    context = {"callback": row, "page": told.deliveries(row, after), "tab": "callbacks",
+               "events": [EVENTS[one] for one in EVENTS if one in row.events], **more}
+    return show(request, "callbacks/page.html", "callbacks/delivery_rows.html", context)

@@ -1,0 +1,80 @@
+"""Callbacks: who is told, with which secret, what became of each message, and trying it out."""
+
+import re
+
+import pytest
+
+from access.callers import SYSTEM
+from callbacks import outbox, rules
+from callbacks.models import Callback, Delivery, State, Telling
+from tests.callbacks.receiver import Receiver
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def receiver(settings):
+    settings.CALLBACK_ALLOW = ["127.0.0.0/8"]
+    with Receiver() as running:
+        yield running
+
+
+def form(url: str, **more) -> dict:
+    return {"url": url, "events": [Telling.BUILD_ENDED, Telling.DEPLOYMENT_FAILED], "active": "on", **more}
+
+
+def test_a_callback_is_added_with_a_secret_that_is_shown_once_changed_and_deleted(admin, receiver):
+    assert "Nobody is told yet" in admin.get("/callbacks/").content.decode()
+    made = admin.post("/callbacks/new/", form(receiver.url, headers="X-Team: shop\nAuthorization: Bearer abc-123"))
+    secret = re.search(r"whsec_[\w+/=]+", made.content.decode())[0]
+    row = Callback.objects.get()
+    assert row.secret.reveal() == secret and row.events == ["build.ended", "deployment.failed"]
+    pages = "".join(admin.get(f"/callbacks/{row.pk}/{page}").content.decode() for page in ("", "edit/"))
+    assert secret not in pages and "abc-123" not in pages and "X-Team" in pages and "a build has ended" in pages
+
+    admin.post(f"/callbacks/{row.pk}/edit/", form(receiver.url, events=[Telling.LOCK_BROKEN]))
+    row.refresh_from_db()
+    assert row.secret.reveal() == secret and "abc-123" in row.headers.reveal() and row.events == ["lock.broken"]
+    changed = admin.post(f"/callbacks/{row.pk}/edit/", form(receiver.url, new_secret="on", without_headers="on"))
+    row.refresh_from_db()
+    assert row.secret.reveal() in changed.content.decode().replace("&#x2B;", "+") and row.secret.reveal() != secret
+    assert row.headers == ""
+    admin.post(f"/callbacks/{row.pk}/delete/")
+    assert not Callback.objects.exists()
+
+
+@pytest.mark.parametrize(("field", "value", "words"), [
+    ("url", "ftp://x", "must be an http"), ("url", "http://10.0.0.1/", "may not reach"), ("events", [], "required"),
+    ("headers", "nonsense", "has no"), ("headers", "Host: x", "no header that may be set"), ("secret", "x", "whsec_"),
+])
+def test_a_wrong_callback_is_shown_at_its_field(admin, field, value, words):
+    answer = admin.post("/callbacks/new/", form("https://hooks.example/x") | {field: value})
+    assert answer.status_code == 422 and words in answer.content.decode() and not Callback.objects.exists()
+
+
+def test_the_test_button_sends_the_newest_message_and_shows_both_sides(admin, receiver):
+    row = rules.create(SYSTEM, {"url": receiver.url, "events": ["build.ended"]})[0]
+    outbox.tell(Telling.BUILD_ENDED, "build.ended:1:2", {"service": "shop<script>"})
+    page = admin.post(f"/callbacks/{row.pk}/test/").content.decode()
+    assert "The test arrived" in page and "webhook-signature" in page and "shop&lt;script&gt;" in page
+    assert len(receiver.got) == 1
+    page = admin.get(f"/callbacks/{row.pk}/").content.decode()
+    assert "delivered" in page and "waiting" in page
+    real = Delivery.objects.get(name="build.ended:1:2")
+    Delivery.objects.filter(pk=real.pk).update(state=State.FAILED, attempts=9)
+    admin.post(f"/callbacks/{row.pk}/deliveries/{real.pk}/")
+    real.refresh_from_db()
+    assert (real.state, real.attempts) == (State.PENDING, 0)
+    assert admin.post(f"/callbacks/{row.pk}/deliveries/999/").status_code in (302, 404)
+
+
+def test_callbacks_are_for_administrators_and_cost_the_same_however_many_there_are(admin, operator, cost):
+    row = rules.create(SYSTEM, {"url": "https://hooks.example/1", "events": ["build.ended"]})[0]
+    for address in ("/callbacks/", "/callbacks/new/", f"/callbacks/{row.pk}/", f"/callbacks/{row.pk}/edit/"):
+        assert operator.get(address).status_code == 403
+    assert operator.post(f"/callbacks/{row.pk}/delete/").status_code == 403 and Callback.objects.exists()
+    small, page = cost(admin, "/callbacks/"), cost(admin, f"/callbacks/{row.pk}/")
+    for number in range(20):
+        rules.create(SYSTEM, {"url": f"https://hooks.example/{number}", "events": ["build.ended"]})
+        outbox.tell(Telling.BUILD_ENDED, f"build.ended:{number}", {})
+    assert (cost(admin, "/callbacks/"), cost(admin, f"/callbacks/{row.pk}/")) == (small, page)

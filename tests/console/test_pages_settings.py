@@ -1,0 +1,78 @@
+"""The settings page: what is outside, tried as a whole before any of it is saved, kept, brought back."""
+
+import pytest
+
+from microservice.models import History
+from outside import parts
+from outside.models import Setting
+from tests.outside import servers
+
+pytestmark = pytest.mark.django_db
+
+
+def gitlab(server, **more) -> dict:
+    return {"gitlab-on": "on", "gitlab-url": server.url, "gitlab-verify": "on", "gitlab-token": "glpat-1234",
+            "package_store-kind": "local", **more}
+
+
+def test_at_first_the_page_says_what_is_missing_and_what_does_not_work_without_it(admin, operator):
+    for client in (admin, operator):
+        page = client.get("/settings/").content.decode()
+        for name in parts.PARTS:
+            assert f'href="#{name}"' in page
+        assert "No build can be started at GitLab" in page
+    assert "Only administrators see" in page and "<input" not in page.partition("<main")[2].partition("</main")[0]
+    assert operator.post("/settings/", {"do": "save"}).status_code == 403
+    assert operator.get("/settings/history/").status_code == 403
+
+
+def test_a_test_shows_every_part_and_saves_nothing_and_a_save_needs_every_part(admin, tmp_path):
+    (tmp_path / "good").mkdir()
+    with servers.gitlab() as lab:
+        both = gitlab(lab, **{"package_store-on": "on", "package_store-folder": str(tmp_path / "nosuch")})
+        tried = admin.post("/settings/", {**both, "do": "test"})
+        assert tried.status_code == 200 and not Setting.objects.exists()
+        page = tried.content.decode()
+        assert "as deploy-bot" in page and "is not a folder" in page
+        refused = admin.post("/settings/", {**both, "do": "save"})
+        page = refused.content.decode()
+        assert refused.status_code == 422 and not Setting.objects.exists()
+        assert "Nothing was saved" in page and "as deploy-bot" in page and "is not a folder" in page
+        assert "glpat-1234" not in page and lab.url in page, "what was typed stays, a secret does not"
+        good = {**both, "package_store-folder": str(tmp_path / "good"), "do": "save"}
+        assert admin.post("/settings/", good, headers={"HX-Request": "true"})["HX-Redirect"] == "/settings/"
+    page = admin.get("/settings/").content.decode()
+    assert "glpat-1234" not in page and "never shown again" in page and "Settings 1, by ada" in page
+    assert History.objects.get(subject="settings").actor == "ada"
+
+
+def test_an_empty_secret_keeps_the_one_that_is_saved_and_wrong_fields_are_marked(admin):
+    with servers.gitlab() as lab, servers.gitlab() as other:
+        admin.post("/settings/", gitlab(lab, do="save"))
+        again = gitlab(lab, **{"gitlab-token": "", "gitlab-webhook_secret": "s" * 20, "do": "save"})
+        assert admin.post("/settings/", again).status_code == 302
+        assert parts.require("gitlab")["token"].reveal() == "glpat-1234"
+        assert parts.require("gitlab")["webhook_secret"].reveal() == "s" * 20
+        moved = admin.post("/settings/", gitlab(other, **{"gitlab-token": "", "do": "save"}))
+        assert moved.status_code == 422 and "must be given again" in moved.content.decode() and other.seen == []
+    wrong = admin.post("/settings/", {"gitlab-on": "on", "gitlab-url": "nonsense", "do": "save"}).content.decode()
+    assert 'aria-invalid="true"' in wrong and 'id="id_gitlab-url-wrong"' in wrong and "must be an http" in wrong
+
+
+def test_past_settings_are_listed_with_who_and_when_and_brought_back(admin, cost):
+    assert "Nothing was ever set" in admin.get("/settings/history/").content.decode()
+    with servers.gitlab() as lab:
+        admin.post("/settings/", gitlab(lab, do="save"))
+        admin.post("/settings/", {"do": "save", "package_store-kind": "local"})
+        assert parts.chosen("gitlab") is None
+        first = Setting.objects.order_by("pk").first()
+        page = admin.get("/settings/history/").content.decode()
+        assert "ada" in page and "GitLab" in page and f"/settings/history/{first.pk}/restore/" in page
+        small = cost(admin, "/settings/history/")
+        assert admin.post(f"/settings/history/{first.pk}/restore/")["Location"] == "/settings/"
+        assert parts.require("gitlab")["token"].reveal() == "glpat-1234"
+        admin.post("/settings/", {"do": "save", "package_store-kind": "local"})
+    gone = admin.post(f"/settings/history/{first.pk}/restore/")
+    assert gone.status_code == 422 and "Nothing was saved" in gone.content.decode()
+    assert parts.chosen("gitlab") is None and Setting.objects.count() == 4
+    assert cost(admin, "/settings/history/") == small
