@@ -14,7 +14,8 @@ OLD, MIDDLE, NEW = "20250301090000", "20250308101500", "20250315143000"
 PAGES = (
     "/", "/services/hello/", "/services/hello/instances/", "/services/hello/settings/", "/services/hello/versions/new/",
     "/new-service/", "/deployments/", "/hosts/", "/hosts/new/", "/hosts/1/", "/credentials/", "/tokens/", "/history/",
-    "/settings/", "/settings/history/", "/callbacks/", "/callbacks/new/", "/people/", "/people/1/", "/teams/", "/account/",
+    "/settings/", "/settings/history/", "/callbacks/", "/callbacks/new/", "/people/", "/people/1/", "/teams/",
+    "/account/",
     "/deployments/1/", "/operations/1/", "/services/hello/versions/1/", "/nothing-here/",
 )  # fmt: skip
 
