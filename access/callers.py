@@ -42,6 +42,11 @@ class Caller:
         return self.may("admin") if self.rights is None else "admin" in self.rights.in_team(team_id)
 
     @property
+    def is_person(self) -> bool:
+        """Whether somebody sits there: a browser session, and no token, no rule that acts by itself."""
+        return self.user_id is not None and self.token_id is None
+
+    @property
     def teams(self) -> frozenset[int] | None:
         """The teams whose services the caller may see, besides those of no team; None: all."""
         return None if self.rights is None else frozenset(self.rights.roles)

@@ -79,6 +79,8 @@ CODES: dict[str, Code] = {
     "settings_test_failed": Code(422, "What was given did not pass its test, and nothing was saved.",
                                  "`errors` names each part and what it answered."),
     "unknown_action": Code(422, "There is no such action.", "It is upgrade or revert."),
+    "version_bad": Code(422, "The version was marked bad.",
+                        'Choose another one; or, as a person signed in, send even_bad: true.'),
     "wrong_target": Code(422, "An instance cannot be a target of this request.", "Reload the list of instances."),
     # 429 and what is wrong here
     "too_many_attempts": Code(429, "There were too many attempts lately.", "Wait as long as Retry-After says."),

@@ -5,14 +5,14 @@ deeper; each either answers with the deployment or raises a Problem, and then no
 """
 
 from django.db import transaction
-from django.db.models import Exists, OuterRef, Q
+from django.db.models import Exists, OuterRef, Q, QuerySet
 
 from access.callers import SYSTEM, Caller
 from access.problems import Problem, conflict, invalid
 
 from . import enqueue, wake
 from .control import break_lock, cancel, pause, resume
-from .destinations import BETWEEN_VERSIONS, choices, destination
+from .destinations import BETWEEN_VERSIONS, check_bad, choices, destination
 from .history import record
 from .installs import install
 from .models import Deployment, MicroService, MicroServiceInstance, MicroServiceVersion, Operation
@@ -61,10 +61,13 @@ def request(
     strategy: object = None,
     force: bool = False,
     plan: str | None = None,
+    even_bad: bool = False,
 ) -> Deployment:
     """Upgrades or reverts instances that run `version` to `dest_version` (an id). `host`: "all", or instance ids."""
     check_right(caller, service)
-    wish, dest, course = wish_of(service, version, action, host, dest_version, on_locked, strategy, force)
+    wish, dest, course = wish_of(
+        caller, service, version, action, host, dest_version, on_locked, strategy, force, even_bad
+    )
     with transaction.atomic():
         deployment = record_request(caller, service, Action(action), version, dest, course)
         targets = take_or_refuse(wish, deployment)
@@ -74,6 +77,7 @@ def request(
 
 
 def wish_of(
+    caller: Caller,
     service: MicroService,
     version: MicroServiceVersion,
     action: str,
@@ -82,6 +86,7 @@ def wish_of(
     on_locked: str | None = None,
     strategy: object = None,
     force: bool = False,
+    even_bad: bool = False,
 ) -> tuple[Wish, MicroServiceVersion, Strategy]:
     """Everything about a request that can be checked before anything is locked. Also what a preview starts from."""
     if action not in BETWEEN_VERSIONS:
@@ -89,7 +94,7 @@ def wish_of(
     if on_locked not in (None, "refuse", "skip"):
         raise invalid("/on_locked", "must be refuse or skip")
     course = Strategy.parse(strategy)
-    dest = destination(service, version, Action(action), dest_version)
+    dest = destination(caller, service, version, Action(action), dest_version, even_bad)
     host = parse_ids(host, "/host")
     ids = None if isinstance(host, str) else tuple(host)
     skip = on_locked == "skip" or (on_locked is None and ids is None)
@@ -110,13 +115,17 @@ def delete(caller: Caller, service: MicroService, instances: object) -> Deployme
         return queue(caller, deployment, take_or_refuse(wish, deployment), enqueue.asked(Action.DELETE, None))
 
 
-def retry_instances(caller: Caller, service: MicroService, instances: object) -> Deployment:
+def retry_instances(
+    caller: Caller, service: MicroService, instances: object, *, even_bad: bool = False
+) -> Deployment:
     """Repeats for each instance what failed on it, toward the same version."""
     check_right(caller, service)
     wish = Wish(
         service, MAY_RETRY, None, _ids(instances, "/instances"), force=True, still=Q(last_operation__isnull=False)
     )
     check_ids(wish)
+    last = Operation.objects.filter(pk__in=wish.asked().values("last_operation"))
+    check_bad(caller, _bad(last.values("dest_version")), even_bad, "/instances")
     with transaction.atomic():
         deployment = record_request(
             caller, service, Action.RETRY, None, None, Strategy(max_failures=len(wish.ids or ()))
@@ -124,13 +133,15 @@ def retry_instances(caller: Caller, service: MicroService, instances: object) ->
         return queue(caller, deployment, take_or_refuse(wish, deployment), enqueue.again(None))
 
 
-def retry(caller: Caller, origin: Deployment) -> Deployment:
+def retry(caller: Caller, origin: Deployment, *, even_bad: bool = False) -> Deployment:
     """Repeats exactly what is undone, failed, not_started or unknown in a deployment; never more."""
     check_right(caller, origin.microservice)
     asking = Operation.objects.filter(deployment=origin, status=OperationStatus.UNKNOWN)
     if asking.exists():  # they still hold their instances: to repeat them is to ask their hosts now
         return _ask_now(caller, origin, asking)
     _must_have_ended(origin)
+    failed = Operation.objects.filter(deployment=origin, status__in=RETRYABLE)
+    check_bad(caller, _bad(failed.values("dest_version")), even_bad, "/path/id")
     own = Operation.objects.filter(deployment=origin, instance_id=OuterRef("pk"), status__in=RETRYABLE)
     same = Q(from_version=OuterRef("version")) | Q(from_version__isnull=True) & Exists(
         MicroServiceInstance.objects.filter(pk=OuterRef("instance_id"), version__isnull=True)
@@ -162,7 +173,7 @@ def _ask_now(caller: Caller, origin: Deployment, asking) -> Deployment:
     return origin
 
 
-def revert(caller: Caller, origin: Deployment) -> Deployment:
+def revert(caller: Caller, origin: Deployment, *, even_bad: bool = False) -> Deployment:
     """Sends each instance that a deployment changed back to the version it came from."""
     check_right(caller, origin.microservice)
     if origin.action in (Action.INSTALL, Action.DELETE):
@@ -170,6 +181,8 @@ def revert(caller: Caller, origin: Deployment) -> Deployment:
             "/path/id", f"deployment {origin.pk} is {origin.get_action_display()}: there is nothing to go back to"
         )
     _must_have_ended(origin)
+    done = Operation.objects.filter(deployment=origin, status=OperationStatus.SUCCEEDED)
+    check_bad(caller, _bad(done.values("from_version")), even_bad, "/path/id")
     with transaction.atomic():
         return _send_back(caller, origin, Q())
 
@@ -212,6 +225,11 @@ def _send_back(caller: Caller, origin: Deployment, within: Q, requested_by: str 
         )
         targets = take_or_refuse(wish, deployment)
         return queue(caller, deployment, targets, enqueue.back(origin), last_first=True)
+
+
+def _bad(numbers: QuerySet) -> QuerySet[MicroServiceVersion]:
+    """Those of these versions that were marked bad."""
+    return MicroServiceVersion.objects.filter(pk__in=numbers, bad=True).order_by("pk")
 
 
 def _must_have_ended(origin: Deployment) -> None:

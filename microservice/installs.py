@@ -9,7 +9,7 @@ from access.problems import Problem, conflict, invalid
 from asset.models import Asset
 
 from . import behind, enqueue
-from .destinations import with_package
+from .destinations import check_bad, with_package
 from .models import Deployment, MicroService, MicroServiceInstance, MicroServiceVersion
 from .requests import check_right, queue, record_request
 from .rollout import OnFailure, Strategy
@@ -28,6 +28,7 @@ def install(
     weight: int = 100,
     adopt: bool = False,
     strategy: object = None,
+    even_bad: bool = False,
 ) -> Deployment:
     """Puts a version on hosts (ids) that do not have the service; `adopt` records what runs there and runs nothing."""
     check_right(caller, service)
@@ -38,10 +39,7 @@ def install(
         raise invalid(
             "/path/version", f"{version.version} cannot be installed: its build is {version.get_status_display()}"
         )
-    if version.bad:
-        raise invalid(
-            "/path/version", f"{version.version} cannot be installed: it was marked bad ({version.bad_reason})"
-        )
+    check_bad(caller, [version] if version.bad else [], even_bad, "/path/version")
     if not adopt:
         with_package(version, "/path/version")
     ids = parse_ids(hosts, "/host")

@@ -53,6 +53,7 @@ def preview(
     on_locked: str | None = None,
     strategy: object = None,
     force: bool = False,
+    even_bad: bool = False,
 ) -> dict:
     """`{"plan", "action", "from_version", "dest_version", "batches", "targets", "skipped"}`; each target with its
     steps, commands and what cannot be undone. Raises the same Problems as the request itself would."""
@@ -60,7 +61,9 @@ def preview(
 
     if not caller.may("deploy", service.pk):
         raise forbidden(f"{caller.name} may not deploy {service.name}.", "Ask for the scope “deploy”.")
-    wish, dest, course = wish_of(service, version, action, host, dest_version, on_locked, strategy, force)
+    wish, dest, course = wish_of(
+        caller, service, version, action, host, dest_version, on_locked, strategy, force, even_bad
+    )
     rows = list(wish.free().select_related(*_LOADED).order_by("pk"))
     skipped = list(left_out(wish, Q(pk__in=wish.free().values("pk"))))
     _refuse_like_the_request(wish, rows, skipped)

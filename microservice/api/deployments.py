@@ -92,10 +92,12 @@ def resume(request: HttpRequest, id: schemas.PathId):
 
 @router.post("/deployments/{id}/retry", response={202: shapes.DeploymentOut})
 @needs("deploy")
-def retry(request: HttpRequest, id: schemas.PathId, response: HttpResponse):
+def retry(
+    request: HttpRequest, id: schemas.PathId, response: HttpResponse, body: shapes.Again | None = None
+):
     """Repeats exactly what is undone, failed, not_started or unknown, each toward its own version."""
     found = seen.find_deployment(caller(request), id, "deploy")
-    return accepted(deployments.retry(caller(request), found), response)
+    return accepted(deployments.retry(caller(request), found, even_bad=bool(body and body.even_bad)), response)
 
 
 @router.post("/deployments/{id}/revert", response={202: shapes.DeploymentOut})
@@ -106,7 +108,7 @@ def revert(
     """Sends each instance that this deployment changed back to the version it came from."""
     found = seen.find_deployment(caller(request), id, "deploy")
     with transaction.atomic():
-        made = deployments.revert(caller(request), found)
+        made = deployments.revert(caller(request), found, even_bad=bool(body and body.even_bad))
         if body and body.mark_bad and found.dest_version:
             catalog.mark_bad(caller(request), found.dest_version, body.reason)
     return accepted(made, response)

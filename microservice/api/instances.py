@@ -78,10 +78,11 @@ def delete_instances(request: HttpRequest, service: str, body: shapes.Instances,
 
 @router.post("/services/{service}/instances/retry", response={202: shapes.DeploymentOut})
 @needs("deploy")
-def retry_instances(request: HttpRequest, service: str, body: shapes.Instances, response: HttpResponse):
+def retry_instances(request: HttpRequest, service: str, body: shapes.InstancesAgain, response: HttpResponse):
     """Repeats for each what failed, toward the same version."""
     found = catalog.find_service(caller(request), service, "deploy")
-    return accepted(deployments.retry_instances(caller(request), found, body.instances), response)
+    made = deployments.retry_instances(caller(request), found, body.instances, even_bad=body.even_bad)
+    return accepted(made, response)
 
 
 @router.get("/services/{service}/versions/{id}/{action}", response=shapes.Choices)

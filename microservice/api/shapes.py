@@ -11,6 +11,7 @@ from ..status import InstanceStatus, OperationStatus
 from ..targets import owner_of
 from .schemas import Body, Listed
 
+EVEN_BAD = "Also toward a version that was marked bad: a person signed in may say so, a token may not"
 Ids = StrictStr | StrictInt | list[StrictInt | StrictStr]
 
 
@@ -63,6 +64,18 @@ class Instances(Body):
     instances: Ids
 
 
+class InstancesAgain(Instances):
+    """What is to be repeated."""
+
+    even_bad: StrictBool = Field(False, description=EVEN_BAD)
+
+
+class Again(Body):
+    """What may be asked along with the retry of a deployment."""
+
+    even_bad: StrictBool = Field(False, description=EVEN_BAD)
+
+
 class Asked(Body):
     """A request to upgrade or revert."""
 
@@ -77,6 +90,7 @@ class Asked(Body):
     plan: StrictStr | None = Field(None, max_length=4_000_000, description="The token of a dry run that was shown")
     mark_bad: StrictBool = Field(False, description="A revert: mark the version that it leaves as bad")
     reason: StrictStr = Field("", max_length=256, description="Why it is bad")
+    even_bad: StrictBool = Field(False, description=EVEN_BAD)
 
 
 class BackAsked(Body):
@@ -84,6 +98,7 @@ class BackAsked(Body):
 
     mark_bad: StrictBool = Field(False, description="Mark the version that is left as bad: nothing installs it again")
     reason: StrictStr = Field("", max_length=256, description="Why it is bad")
+    even_bad: StrictBool = Field(False, description=EVEN_BAD)
 
 
 class Install(Body):
@@ -95,6 +110,7 @@ class Install(Body):
     weight: StrictInt = Field(100, ge=0, le=1_000_000)
     adopt: StrictBool = Field(False, description="Take over what runs there already: check and record, run nothing")
     strategy: dict[str, Any] | None = None
+    even_bad: StrictBool = Field(False, description=EVEN_BAD)
 
 
 class ChoiceOut(Schema):
@@ -104,6 +120,7 @@ class ChoiceOut(Schema):
     reason: str = Field(description="Why it may not be chosen; empty where it may")
     created: datetime
     ref: str
+    bad: bool = Field(description="Somebody marked it bad")
 
 
 class Choices(Schema):

@@ -28,6 +28,7 @@ class Choice:
     everywhere: bool = True
     hosts: list[str] = field(default_factory=list)
     strategy: dict[str, str] = field(default_factory=dict)
+    even_bad: bool = False
 
     @classmethod
     def of(cls, data: QueryDict) -> "Choice":
@@ -36,6 +37,7 @@ class Choice:
             everywhere=data.get("where", "all") != "some",
             hosts=data.getlist("host"),
             strategy={name: data.get(name, "").strip() for name in STRATEGY},
+            even_bad=data.get("even_bad") == "on",
         )
 
     def dest_id(self) -> int:
@@ -61,7 +63,7 @@ class Choice:
         return given
 
     def __str__(self):
-        return repr((self.dest, self.everywhere, sorted(self.hosts), sorted(self.strategy.items())))
+        return repr((self.dest, self.everywhere, sorted(self.hosts), sorted(self.strategy.items()), self.even_bad))
 
 
 @page("deploy", ("GET", "POST"))
@@ -95,19 +97,21 @@ def _start(
         request.POST.get("key", ""),
         f"{service.pk} {version.pk} {action} {choice} {plan}",
         lambda: deployments.request(
-            caller, service, version, action, choice.targets(), choice.dest_id(), strategy=choice.course(), plan=plan
+            caller, service, version, action, choice.targets(), choice.dest_id(), strategy=choice.course(), plan=plan,
+            even_bad=choice.even_bad,
         ),
     )
 
 
 def _dialog(caller: Caller, service: MicroService, version: MicroServiceVersion, action: str, choice: Choice) -> dict:
     """Everything that the dialog shows. With nothing chosen yet: the nearest sensible version, and every host."""
-    versions = deployments.choices(version, action)
+    versions = deployments.choices(version, action, choice.even_bad)
     allowed = [one for one in versions if one["enable"]]
     hosts = services.hosts_running(service, version, MOST_HOSTS)
-    if not choice.dest and allowed:
+    good = [one for one in allowed if not one["bad"]]
+    if not choice.dest and good:
         came_from = services.came_from(service, version) if action == "revert" else None
-        best = next((one for one in allowed if one["id"] == came_from), allowed[0])
+        best = next((one for one in good if one["id"] == came_from), good[0])
         choice.dest = str(best["id"])
     context = {
         "service": service,
@@ -117,6 +121,7 @@ def _dialog(caller: Caller, service: MicroService, version: MicroServiceVersion,
         "key": str(uuid.uuid4()),
         "allowed": allowed[:MOST_CHOICES],
         "greyed": [one for one in versions if not one["enable"]][:MOST_CHOICES],
+        "any_bad": any(one["bad"] for one in versions),
         "hosts": hosts,
         "more_hosts": len(hosts) == MOST_HOSTS,
     }
@@ -137,7 +142,8 @@ def _dialog(caller: Caller, service: MicroService, version: MicroServiceVersion,
 def _plan(caller: Caller, service: MicroService, version: MicroServiceVersion, action: str, choice: Choice) -> dict:
     """The server's plan, with hosts that have the very same steps told together."""
     plan = deployments.preview(
-        caller, service, version, action, choice.targets(), choice.dest_id(), strategy=choice.course()
+        caller, service, version, action, choice.targets(), choice.dest_id(), strategy=choice.course(),
+        even_bad=choice.even_bad,
     )
     groups: dict[str, dict] = {}
     for target in plan["targets"]:

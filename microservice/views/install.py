@@ -76,7 +76,8 @@ def _start(
     hosts = deployments.parse_ids(",".join(choice.hosts), "/host")
     try:
         return deployments.install(
-            caller, service, version, hosts, tag=more["tag"], adopt=adopt, strategy=choice.course(), **numbers
+            caller, service, version, hosts, tag=more["tag"], adopt=adopt, strategy=choice.course(),
+            even_bad=choice.even_bad, **numbers,
         )
     except ValidationError as error:  # what the instance's own fields refuse
         name, reasons = next(iter(error.message_dict.items()))

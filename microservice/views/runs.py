@@ -1,6 +1,7 @@
 """Deployments and operations: their lists, the page that is watched, and the buttons on it."""
 
 import uuid
+from collections.abc import Callable
 
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
@@ -96,7 +97,7 @@ def _in_time(found: Deployment, by_status: dict[str, int], matrix: runs.Matrix) 
 def act(request: HttpRequest, caller: Caller, number: int, what: str) -> HttpResponse:
     """A button of the deployment page. A retry and a revert are deployments of their own: the browser goes there."""
     found = runs.deployment(caller, number)
-    deeds = {
+    deeds: dict[str, Callable[[Caller, Deployment], Deployment]] = {
         "cancel": requests.cancel,
         "pause": requests.pause,
         "resume": requests.resume,

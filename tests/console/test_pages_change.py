@@ -223,3 +223,21 @@ def test_a_wrong_install_keeps_what_was_typed(admin, shop, wrong):
     answer = admin.post(where, form | wrong)
     assert 400 <= answer.status_code < 500 and 'value="blue"' in answer.content.decode()
     assert not Deployment.objects.exists()
+
+
+def test_what_was_marked_bad_is_offered_and_installed_only_where_somebody_says_so(admin, shop):
+    MicroServiceVersion.objects.filter(pk=shop[2].pk).update(bad=True, bad_reason="loses orders")
+    where = f"/services/shop/versions/{shop[1].pk}/upgrade/"
+    page = admin.get(where).content.decode()
+    assert "loses orders" in page and "?even_bad=on" in page and 'name="plan"' not in page
+    page = admin.get(f"{where}?even_bad=on&dest={shop[2].pk}").content.decode()
+    sent = hidden(page)
+    assert sent["even_bad"] == ["on"]
+    assert admin.post(where, {**sent, "even_bad": ""}).status_code == 422
+    assert admin.post(where, sent).status_code == 302
+    where, hosts = f"/services/shop/versions/{shop[2].pk}/install/", fleet.hosts(1)
+    form = {"host": hosts[0].pk, "port": "1", "weight": "1"}
+    key = re.search(r'name="key" value="([^"]*)"', admin.get(where).content.decode())[1]
+    assert admin.post(where, {**form, "key": key}).status_code == 422
+    key = re.search(r'name="key" value="([^"]*)"', admin.get(where).content.decode())[1]
+    assert admin.post(where, {**form, "key": key, "even_bad": "on"}).status_code == 302

@@ -91,10 +91,60 @@ def test_a_version_that_is_not_a_successful_build_cannot_be_deployed(shop, statu
     assert status.label in refused(422, "invalid", shop).detail
 
 
-def test_a_bad_version_cannot_be_deployed(shop):
-    shop[1][2].bad, shop[1][2].bad_reason = True, "leaks memory"
-    shop[1][2].save()
-    assert "leaks memory" in refused(422, "invalid", shop).detail
+PERSON = Caller(name="ann", user_id=1, scopes=frozenset({"deploy"}))
+TOKEN = Caller(name="ann", user_id=1, token_id=1, scopes=frozenset({"deploy"}))
+
+
+def bad(version):
+    version.bad, version.bad_reason = True, "leaks memory"
+    version.save()
+
+
+def let_go():
+    MicroServiceInstance.objects.update(
+        locked=False, lock_deployment=None, status=InstanceStatus.UPGRADE_FAILED
+    )
+
+
+def ended(deployment, status):
+    deployment.operations.update(status=status)
+    deployment.status = DeploymentStatus.FAILED
+    deployment.save()
+    let_go()
+    return deployment
+
+
+@pytest.mark.parametrize("caller", [PERSON, TOKEN, SYSTEM], ids=["person", "token", "system"])
+def test_a_bad_version_is_brought_anywhere_only_by_a_person_who_says_so(shop, caller):
+    service, versions, instances = shop
+    failed = ended(ask(shop), OperationStatus.UNDONE)
+    MicroServiceInstance.objects.update(last_operation=failed.operations.first())
+    done = ended(ask(shop, dest=versions[3], host=[instances[2].pk]), OperationStatus.SUCCEEDED)
+    MicroServiceInstance.objects.filter(pk=instances[2].pk).update(version=versions[3])
+    bad(versions[2])
+    bad(versions[1])
+    new = fleet.hosts(1)[0].pk
+    ways = {
+        "upgrade": lambda **more: ask(shop, caller=caller, host=[instances[0].pk], **more),
+        "preview": lambda **more: deployments.preview(
+            caller, service, versions[1], "upgrade", [instances[0].pk], versions[2].pk, **more),
+        "install": lambda **more: deployments.install(caller, service, versions[2], [new], **more),
+        "retry": lambda **more: deployments.retry(caller, failed, **more),
+        "retry_instances": lambda **more: deployments.retry_instances(caller, service, [instances[1].pk], **more),
+        "revert": lambda **more: deployments.revert(caller, done, **more),
+    }
+    for name, way in ways.items():
+        with pytest.raises(Problem) as caught:
+            way()
+        assert (caught.value.status, caught.value.code) == (422, "version_bad"), name
+        assert "leaks memory" in caught.value.detail
+        if caller is PERSON:
+            way(even_bad=True)
+            let_go()
+        else:
+            with pytest.raises(Problem) as caught:
+                way(even_bad=True)
+            assert caught.value.status == 403, name
 
 
 def test_another_services_version_cannot_be_deployed(shop):
