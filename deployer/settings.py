@@ -61,6 +61,7 @@ MAX_IN_FLIGHT_HOST = env.number("MAX_IN_FLIGHT_HOST", 4, 0, 100_000)
 MAX_IN_FLIGHT_JUMP = env.number("MAX_IN_FLIGHT_JUMP", 10, 0, 100_000)
 # How long a host that cannot be asked is asked again, before its operation is given up as failed.
 UNKNOWN_DEADLINE = env.number("UNKNOWN_DEADLINE", 3600, 10, 7 * 86400)
+KEEP_OUTPUT_DAYS = env.number("KEEP_OUTPUT_DAYS", 90, 1, 36500)  # what commands printed; steps and errors stay
 WEB_THREADS = env.number("WEB_THREADS", 32, 2, 1000)
 STREAM_SLOTS = env.number("STREAM_SLOTS", max(1, WEB_THREADS - 8), 1, 1000)  # live streams in one web process
 

@@ -2,6 +2,7 @@
 
 from deployer.engine.atom import Atom, ServiceSpec, Target
 from deployer.engine.plans import plan
+from deployer.engine.program import DEFAULT_LIMITS
 
 from .models import MicroService, MicroServiceInstance, MicroServiceVersion
 
@@ -17,6 +18,11 @@ _COMMANDS = {
     "post": "post_command",
     "post_undo": "post_undo_command",
 }
+
+
+def output_limit(spec: dict) -> int:
+    """Bytes of output from which on a host leaves out the middle."""
+    return int((spec.get("limits") or {}).get("output_head", DEFAULT_LIMITS["output_head"]))
 
 
 NO_PACKAGE = "0" * 64

@@ -72,11 +72,11 @@ _INSERT = """
 INSERT INTO operation (
     deployment_id, instance_id, instance_number, host_id, action, from_version_id, dest_version_id, adopt, batch,
     status, undo_status, attempt, origin_id, error, error_step, owner, fence, asked, takeovers, cancel_requested,
-    status_before, output_size, bytes_sent, celery_task_id)
+    status_before, output_size, output_lines, bytes_sent, celery_task_id)
 SELECT %s, i.id, i.id, i.host_id, {s.action}, {s.from_version}, {s.dest_version}, {s.adopt},
     CASE WHEN {place} < %s THEN 0 ELSE %s + ({place} - %s) / %s END,
     CASE WHEN {place} < %s THEN %s ELSE %s END,
-    'none', {s.attempt}, {s.origin}, '', '', '', 0, 0, 0, %s, i.status, 0, 0, ''
+    'none', {s.attempt}, {s.origin}, '', '', '', 0, 0, 0, %s, i.status, 0, 0, 0, ''
 FROM micro_service_instance i {s.join}
 WHERE i.lock_deployment_id = %s AND i.locked
 ORDER BY {order}

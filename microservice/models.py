@@ -231,6 +231,7 @@ class Operation(models.Model):
     # What the instance's status goes back to where the operation never starts or is cancelled.
     status_before = models.IntegerField(choices=InstanceStatus.choices, default=InstanceStatus.RUNNING)
     output_size = models.BigIntegerField(default=0)
+    output_lines = models.BigIntegerField(default=0, help_text="Line ends in the output so far")
     bytes_sent = models.BigIntegerField(default=0, help_text="Package bytes put on the wire")
     celery_task_id = models.CharField(max_length=64, blank=True)
     started = models.DateTimeField(null=True, blank=True)
@@ -275,16 +276,21 @@ class Step(models.Model):
 
 
 class Output(models.Model):
-    """A piece of what an operation's commands printed: raw bytes from `start`, an offset in the whole output."""
+    """A piece of what an operation's commands printed: raw bytes from `start`, an offset in the whole output.
+
+    `line`: how many lines ended before it. So the piece that holds the millionth line is found by one look.
+    """
 
     operation = models.ForeignKey(Operation, on_delete=models.CASCADE, related_name="output")
     start = models.BigIntegerField()
+    line = models.BigIntegerField(default=0)
     data = models.BinaryField()
 
     class Meta:
         db_table = "output"
         ordering = ["operation", "start"]
         constraints = [models.UniqueConstraint(fields=["operation", "start"], name="output_without_doubles")]
+        indexes = [models.Index(fields=["operation", "line"], name="output_lines")]
 
     def __str__(self):
         return f"output of operation {self.operation_id} from byte {self.start}"

@@ -73,6 +73,7 @@ class Piece:
     steps: list[StepState]
     output: bytes
     start: int
+    line: int
     sent: int
 
 
@@ -88,6 +89,7 @@ class Progress:
         self._changed: set[int] = set()
         self._output = bytearray()
         self._start = operation.output_size
+        self._line = operation.output_lines
         self._sent = 0
 
     def plan(self, names: Iterable[str]) -> None:
@@ -120,7 +122,7 @@ class Progress:
         with self._change:
             self.awaits_writing = False
             steps = [self._steps[position] for position in sorted(self._changed)]
-            return Piece(steps, bytes(self._output), self._start, self._sent)
+            return Piece(steps, bytes(self._output), self._start, self._line, self._sent)
 
     def forget(self, piece: Piece) -> None:
         """The piece is in the database. What changed since it was taken stays to be written."""
@@ -130,6 +132,7 @@ class Progress:
                     self._changed.discard(step.position)
             del self._output[: len(piece.output)]
             self._start += len(piece.output)
+            self._line += piece.output.count(b"\n")
             self._sent -= piece.sent
             self._change.notify_all()
 
@@ -148,14 +151,18 @@ def write_progress(written: list[tuple[Progress, Piece]]) -> list[Event]:
         if piece.steps:
             data = {"operation_id": number, "steps": [step.told() for step in piece.steps]}
             told.append(Event(deployment_id=deployment, operation_id=number, kind="step", data=data))
+        line = piece.line
         for at in range(0, len(piece.output), PIECE):
-            output.append(Output(operation_id=number, start=piece.start + at, data=piece.output[at : at + PIECE]))
+            part = piece.output[at : at + PIECE]
+            output.append(Output(operation_id=number, start=piece.start + at, line=line, data=part))
+            line += part.count(b"\n")
         if piece.output:
             size = piece.start + len(piece.output)
             data = {"operation_id": number, "start": piece.start, "size": size}
             told.append(Event(deployment_id=deployment, operation_id=number, kind="output", data=data))
         if piece.output or piece.sent:
             progress.operation.output_size = piece.start + len(piece.output)
+            progress.operation.output_lines = line
             grown.append((progress.operation, piece.sent))
     Step.objects.bulk_create(
         steps, update_conflicts=True, unique_fields=["operation", "position"], update_fields=_STEP_FIELDS
@@ -171,6 +178,6 @@ def _grow(grown: list[tuple[Operation, int]]) -> None:
     if grown:
         with connection.cursor() as cursor:
             cursor.executemany(
-                "UPDATE operation SET output_size = %s, bytes_sent = bytes_sent + %s WHERE id = %s",
-                [(operation.output_size, sent, operation.pk) for operation, sent in grown],
+                "UPDATE operation SET output_size = %s, output_lines = %s, bytes_sent = bytes_sent + %s WHERE id = %s",
+                [(operation.output_size, operation.output_lines, sent, operation.pk) for operation, sent in grown],
             )

@@ -10,7 +10,7 @@ from django.utils import timezone
 from access.callers import Caller
 from access.problems import Problem, not_found
 from microservice import deployments as requests
-from microservice import logs, terminal
+from microservice import lines, logs, terminal
 from microservice.hub import newest
 from microservice.models import Deployment, Operation
 from microservice.once import once
@@ -73,6 +73,7 @@ def _watched(request: HttpRequest, caller: Caller, found: Deployment) -> dict:
         "ended": sum(n for status, n in by_status.items() if status in OPERATION_ENDED),
         "segments": segments(by_status),
         "first_error": wrong,
+        "error_line": lines.count(wrong.pk) if wrong else None,
         "error_lines": terminal.render(runs.last_lines(wrong)).html if wrong else "",
         "controls": controls(found, runs.may_be_retried(by_status), caller.may("deploy", found.microservice_id)),
         "has_ended": found.status in DEPLOYMENT_ENDED,

@@ -71,9 +71,12 @@ def running(count: int = 1, name: str = "shop") -> Deployment:
 
 def output(operation: Operation, *pieces: bytes, start: int = 0) -> bytes:
     """Output rows, one for each piece. Returns the whole."""
+    line, rows = 0, []
     for piece in pieces:
-        Output.objects.create(operation=operation, start=start, data=piece)
-        start += len(piece)
+        rows.append(Output(operation=operation, start=start, line=line, data=piece))
+        start, line = start + len(piece), line + piece.count(b"\n")
+    Output.objects.bulk_create(rows, batch_size=500)
+    Operation.objects.filter(pk=operation.pk).update(output_size=start, output_lines=line)
     return b"".join(pieces)
 
 

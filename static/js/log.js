@@ -1,0 +1,131 @@
+/* The log page: links to lines, jumps from hit to hit, following, wrapping. Lines come from the server by number. */
+"use strict";
+(() => {
+  const WRAP = "console.log-wrap";
+  const list = document.getElementById("log");
+  const follow = document.getElementById("log-follow");
+  let busy = false;
+  let again = false;
+
+  const lineOf = (hash) => /^#L(\d{1,15})$/.exec(hash)?.[1];
+
+  async function lines(query) {
+    const answer = await fetch(`${list.dataset.lines}?part=lines&${query}`, { headers: { "HX-Request": "true" } });
+    if (!answer.ok) throw new Error(answer.statusText);
+    return answer.text();
+  }
+
+  /* To a line, wherever it is: where it is not on the page, a window around it replaces what is. */
+  async function go(number) {
+    if (!document.getElementById(`L${number}`)) {
+      await htmx.swap({ text: await lines(`line=${number}`), target: list, swap: "innerHTML", sourceElement: list, hx: {} });
+    }
+    const hash = `#L${number}`;
+    if (location.hash === hash) document.getElementById(`L${number}`)?.scrollIntoView({ block: "center" });
+    else location.hash = hash;
+    mark();
+  }
+
+  /* Hits. */
+  const hits = () => (document.querySelector("[data-hits]")?.dataset.hits ?? "").split(",").filter(Boolean).map(Number);
+  let at = -1;
+
+  function step(by) {
+    const found = hits();
+    if (!found.length) return;
+    at = at < 0 ? (by > 0 ? 0 : found.length - 1) : (at + by + found.length) % found.length;
+    document.querySelector("[data-hit-place]").textContent = `${at + 1} / ${found.length}`;
+    go(found[at]);
+  }
+
+  document.addEventListener("click", (event) => {
+    const button = event.target.closest("[data-hit]");
+    if (button) return step(Number(button.dataset.hit));
+    const link = event.target.closest("[data-line]");
+    if (!link || event.ctrlKey || event.metaKey || event.shiftKey || event.button) return;
+    event.preventDefault();
+    at = hits().indexOf(Number(link.dataset.line));
+    go(link.dataset.line);
+  });
+
+  /* What was searched for is painted by the browser: no markup is put into the output. */
+  function mark() {
+    const text = document.getElementById("hits")?.dataset.q.toLowerCase();
+    if (!text || !globalThis.Highlight) return;
+    const ranges = [];
+    for (const code of list.querySelectorAll("code")) {
+      for (const node of nodes(code)) {
+        const words = node.data.toLowerCase();
+        for (let from = words.indexOf(text); from >= 0; from = words.indexOf(text, from + text.length)) {
+          const range = new Range();
+          range.setStart(node, from);
+          range.setEnd(node, from + text.length);
+          ranges.push(range);
+        }
+      }
+    }
+    CSS.highlights.set("hit", new Highlight(...ranges));
+  }
+
+  function nodes(element) {
+    const walker = document.createTreeWalker(element, NodeFilter.SHOW_TEXT);
+    const found = [];
+    while (walker.nextNode()) found.push(walker.currentNode);
+    return found;
+  }
+
+  /* What is printed meanwhile comes to the end; the page goes along where it is asked to. */
+  async function grow() {
+    if (busy) {
+      again = true;
+      return;
+    }
+    busy = true;
+    try {
+      const end = document.getElementById("log-end");
+      if (!end) return;
+      const text = await lines(`from=${end.dataset.from}`);
+      if (!end.isConnected) return;
+      await htmx.swap({ text, target: end, swap: "outerHTML", sourceElement: list, hx: {} });
+      document.querySelector(".log + .empty")?.remove();
+      if (follow?.checked) scrollTo({ top: document.documentElement.scrollHeight });
+      mark();
+    } catch {
+      /* The connection is away: the banner says so, and the next event or poll comes back here. */
+    } finally {
+      busy = false;
+    }
+    if (again) {
+      again = false;
+      grow();
+    }
+  }
+
+  document.addEventListener("console:output", grow);
+  document.addEventListener("htmx:after:swap", mark);
+  addEventListener("hashchange", () => {
+    const number = lineOf(location.hash);
+    if (number && !document.getElementById(`L${number}`)) go(number);
+  });
+
+  function keep(name, value) {
+    try {
+      if (value === undefined) return localStorage.getItem(name);
+      localStorage.setItem(name, value);
+    } catch {
+      /* Kept as long as the page. */
+    }
+    return null;
+  }
+
+  document.addEventListener("DOMContentLoaded", () => {
+    const wrap = document.getElementById("log-wrap");
+    wrap.checked = keep(WRAP) !== "off";
+    const show = () => list.classList.toggle("unwrapped", !wrap.checked);
+    wrap.addEventListener("change", () => (keep(WRAP, wrap.checked ? "on" : "off"), show()));
+    show();
+    const number = lineOf(location.hash);
+    if (number) go(number);
+    mark();
+  });
+})();

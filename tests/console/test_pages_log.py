@@ -1,0 +1,106 @@
+"""The log page: lines with addresses, search, what is not there any more, and hostile output."""
+
+import re
+from datetime import timedelta
+
+import pytest
+from django.utils import timezone
+
+from microservice import expiry
+from microservice.models import Operation, Output
+from microservice.status import OperationStatus
+from tests.microservice import fleet
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def operation():
+    found = fleet.running(1, "shop").operations.get()
+    Operation.objects.update(status=OperationStatus.SUCCEEDED, finished=timezone.now())
+    return found
+
+
+def numbers(page: str) -> list[int]:
+    return [int(number) for number in re.findall(r'<li id="L(\d+)">', page)]
+
+
+def get(client, address: str, **more) -> str:
+    answer = client.get(address, **more)
+    assert answer.status_code == 200
+    return answer.content.decode()
+
+
+def test_a_long_log_opens_at_its_end_and_goes_to_any_line(admin, operation, cost):
+    fleet.output(operation, *[b"".join(b"row %d\n" % (n + k) for k in range(500)) for n in range(1, 10_001, 500)])
+    where = f"/operations/{operation.pk}/log/"
+    assert numbers(get(admin, where))[-1] == 10_000 and "10000 lines" in get(admin, where)
+    page = get(admin, f"{where}?line=5000")
+    assert {4980, 5000, 5200} <= set(numbers(page)) and 4979 not in numbers(page)
+    assert "<code>row 5000</code>" in page
+    following = re.search(r'part=lines&amp;from=(\d+)"', page)[1]
+    assert numbers(get(admin, f"{where}?part=lines&from={following}"))[0] == int(following) == numbers(page)[-1] + 1
+    earlier = re.search(r'part=lines&amp;before=(\d+)"', page)[1]
+    assert numbers(get(admin, f"{where}?part=lines&before={earlier}"))[-1] == int(earlier) - 1 == 4979
+    assert numbers(get(admin, f"{where}?line=1"))[0] == 1
+    assert numbers(get(admin, f"{where}?line=99999999"))[-1] == 10_000
+    assert cost(admin, f"{where}?line=9000") <= cost(admin, f"{where}?line=5")
+
+
+def test_a_search_counts_every_hit_and_names_its_lines(admin, operation):
+    fleet.output(operation, b"one\nTwo two\n", b"three\ntwo <b>\n")
+    page = get(admin, f"/operations/{operation.pk}/log/search/?q=TWO")
+    assert "3 hits" in page and 'data-hits="2,4"' in page and "&lt;b&gt;" in page
+    assert "0 hits" in get(admin, f"/operations/{operation.pk}/log/search/?q=nothing")
+    assert admin.get(f"/operations/{operation.pk}/log/search/?q=a%0Ab").status_code == 422
+    fleet.output(operation, b"an error\n", start=999)
+    assert "1 hit<" in get(admin, f"/operations/{operation.pk}/log/search/?errors=1")
+
+
+def test_hostile_output_is_harmless_text_in_every_line(admin, operation):
+    fleet.output(
+        operation,
+        b"\x1b[31mred\n still red\x1b[0m plain\n\x1b]8;;https://evil.example/\x07click\x1b]8;;\x07\n",
+        b"<script>alert(1)</script>\x00\xe2\x80\xae\n" + b"z" * 1_000_000 + b"\n\xff\xfe\x1b[2J\x1b]0;title\x07end\n",
+    )
+    page = get(admin, f"/operations/{operation.pk}/log/")
+    body = page[page.index('id="log"') :]
+    while following := re.search(r'part=lines&amp;from=(\d+)"', body):
+        body = body.replace(following[0], "") + get(
+            admin, f"/operations/{operation.pk}/log/?part=lines&from={following[1]}"
+        )
+    assert numbers(body) == [1, 2, 3, 4, 5, 6]
+    assert '<span class="t-red"> still red</span> plain' in body
+    assert "evil.example" not in body and "<script>" not in body and "\x1b" not in body and "\x00" not in body
+    assert "U+202E" in body and "the rest of this line is not shown" in body and len(body) < 60_000
+    assert "title" not in body
+
+
+def test_what_still_runs_is_followed_from_the_last_whole_line(admin):
+    operation = fleet.running(1, "shop").operations.get()
+    fleet.output(operation, b"one\ntwo\nhal")
+    page = get(admin, f"/operations/{operation.pk}/log/")
+    assert numbers(page) == [1, 2] and 'data-from="3"' in page
+    Output.objects.create(operation=operation, start=11, line=2, data=b"f\nthree\n")
+    more = get(admin, f"/operations/{operation.pk}/log/?part=lines&from=3")
+    assert numbers(more) == [3, 4] and "<code>half</code>" in more and 'data-from="5"' in more
+    head = get(admin, f"/operations/{operation.pk}/log/", headers={"HX-Request": "true"})
+    assert "<html" not in head and 'id="live-head"' in head
+
+
+def test_output_that_was_shortened_or_has_expired_says_so(admin, operation, settings):
+    fleet.output(operation, b"line\n" * 10)
+    where = f"/operations/{operation.pk}/log/"
+    assert "kept until" in get(admin, where) and "Shortened" not in get(admin, where)
+    Operation.objects.update(output_size=20 << 20)
+    assert "Shortened at the limit of 8.0" in get(admin, where).replace("\xa0", " ")
+    Operation.objects.update(finished=timezone.now() - timedelta(days=settings.KEEP_OUTPUT_DAYS + 1))
+    fresh = fleet.running(1, "fresh").operations.get()
+    fleet.output(fresh, b"still here\n")
+    assert expiry.prune_output() == 1 and expiry.prune_output() == 0
+    assert "expired on" in get(admin, where) and Output.objects.get().operation == fresh
+
+
+def test_a_strangers_log_is_not_there(admin):
+    assert admin.get("/operations/999/log/").status_code == 404
+    assert admin.get("/operations/999/log/search/?q=x").status_code == 404

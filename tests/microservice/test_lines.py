@@ -1,0 +1,107 @@
+"""Output by its lines: any line is found by reading a few pieces, wherever they were cut."""
+
+import random
+
+import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
+
+from microservice import lines, logs
+from microservice.models import Output
+from tests.microservice import fleet
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def operation():
+    return fleet.running().operations.get()
+
+
+def pieces(whole: bytes, longest: int, seed: int = 1) -> list[bytes]:
+    chance, found, at = random.Random(seed), [], 0
+    while at < len(whole):
+        length = chance.randint(1, longest)
+        found.append(whole[at : at + length])
+        at += length
+    return found
+
+
+def texts(window: lines.Window) -> list[bytes]:
+    return [line for _, line in window.lines]
+
+
+def test_lines_and_offsets_say_the_same_wherever_the_pieces_were_cut(operation):
+    expected = [b"line %d" % number * (number % 4) for number in range(1, 200)]
+    whole = fleet.output(operation, *pieces(b"\n".join(expected) + b"\n", 9))
+    at = 0
+    for number, line in enumerate(expected, 1):
+        assert lines.start_of(operation.pk, number) == at
+        assert lines.number_at(operation.pk, at) == number
+        at += len(line) + 1
+    assert lines.start_of(operation.pk, 500) is None and lines.count(operation.pk) == 199
+    assert at == len(whole)
+
+
+def test_windows_follow_each_other_without_gap_or_double(operation):
+    expected = [b"%d" % number for number in range(1, 1001)]
+    fleet.output(operation, *pieces(b"\n".join(expected), 40))
+    seen, following = [], 1
+    while following is not None:
+        window = lines.window(operation.pk, following, whole=True)
+        seen += texts(window)
+        following = window.next
+    assert seen == expected
+    assert texts(lines.window(operation.pk, 999, whole=True)) == [b"999", b"1000"]
+    assert texts(lines.window(operation.pk, 999, whole=False)) == [b"999"], "the last line may still grow"
+    assert texts(lines.window(operation.pk, 5000, whole=True)) == []
+
+
+def test_a_line_of_a_megabyte_takes_one_place_and_hides_nothing_behind_it(operation):
+    fleet.output(operation, b"first\n", *[b"x" * 65536] * 16, b"\nlast\n")
+    first = lines.window(operation.pk, 1, whole=True)
+    assert first.next == 2
+    huge = lines.window(operation.pk, 2, whole=True)
+    assert huge.lines[0][0] == 2 and len(huge.lines[0][1]) == lines.SHOWN and huge.next == 3
+    assert texts(lines.window(operation.pk, 3, whole=True)) == [b"last"]
+
+
+def test_a_jump_in_a_million_lines_reads_a_handful_of_pieces(operation):
+    block = b"".join(b"line of a long log, number %06d of its block\n" % number for number in range(1300))
+    fleet.output(operation, *[block] * 770)  # 1,001,000 lines in 45 MB
+    assert lines.count(operation.pk) == 1_001_000
+    with CaptureQueriesContext(connection) as asked:
+        window = lines.window(operation.pk, 700_001, whole=True)
+    assert window.lines[0] == (700_001, b"line of a long log, number %06d of its block" % (700_000 % 1300))
+    assert len(asked) <= 8
+    read = [query["sql"] for query in asked if '"data"' in query["sql"]]
+    assert all("LIMIT" in sql for sql in read), "never more than a few pieces"
+    found = logs.search(operation.pk, "NUMBER 000777", 0, logs.size(operation.pk))
+    assert found.hits == 770 and [end + 1 for end in found.ends[:2]] == [778, 2078]
+
+
+def test_a_search_numbers_its_lines_also_behind_lines_without_end(operation):
+    fleet.output(operation, *pieces(b"a\nb hit\n" + b"y" * 200_000 + b"hit\nc\nd Hit hit\n", 50_000))
+    found = logs.search(operation.pk, "hit", 0, logs.size(operation.pk))
+    assert found.hits == 4 and [end + 1 for end in found.ends] == [2, 3, 5]
+
+
+def test_words_of_trouble_are_found(operation):
+    fleet.output(operation, b"all well\nERROR: no room\nit Failed\npermission denied\nfine\n")
+    found = logs.search(operation.pk, logs.Troubles(), 0, logs.size(operation.pk))
+    assert [end + 1 for end in found.ends] == [2, 3, 4]
+
+
+def test_what_is_written_while_it_happens_has_its_line_numbers(operation):
+    from microservice.progress import Progress, write_progress
+
+    progress = Progress(operation)
+    for start, data in ((0, b"one\ntwo"), (7, b" and more\nthree\n"), (23, b"x\n" * 50_000)):
+        progress.output(start, data)
+        piece = progress.take()
+        write_progress([(progress, piece)])
+        progress.forget(piece)
+    operation.refresh_from_db()
+    rows = Output.objects.order_by("start")
+    assert list(rows.values_list("line", flat=True)) == [0, 1, 3, 3 + 32768]
+    assert operation.output_lines == 50_003
