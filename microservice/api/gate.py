@@ -42,6 +42,8 @@ def _answer(request: HttpRequest, operations: dict[str, Operation], names: dict)
     request.caller = caller  # type: ignore[attr-defined]
     if not (caller.might(terms.scope) if terms.owners else caller.may(terms.scope)):
         raise forbidden(f"This needs the right {terms.scope}.", "Ask somebody with the right admin for it.")
+    if not terms.streams:
+        uploads.read_chunks(request)
     as_form = terms.form and request.content_type == uploads.FORM
     if as_form:
         uploads.take_in(request)

@@ -7,12 +7,13 @@ before that leaves a key that is free again when its lease has run out.
 import hashlib
 import hmac
 import re
+import threading
 import time
 from collections.abc import Callable
 from datetime import timedelta
 
 from django.conf import settings
-from django.db import IntegrityError, transaction
+from django.db import DatabaseError, IntegrityError, transaction
 from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from django.utils import timezone
@@ -22,6 +23,7 @@ from access.callers import Caller
 from access.models import IdempotencyKey
 from access.problems import Problem, conflict, invalid
 from access.secrets import Undecryptable, seal, unseal
+from deployer.connections import give_back
 
 from . import uploads
 
@@ -112,9 +114,38 @@ def _run_and_keep(row: IdempotencyKey, run: Callable[[], HttpResponseBase]) -> H
 
 
 def _run_outside(row: IdempotencyKey, run: Callable[[], HttpResponseBase]) -> HttpResponseBase:
-    response = run()
+    """A package on its way to the store, or somebody else's server: how long it takes is not known beforehand."""
+    with _KeptAlive(row):
+        response = run()
     _keep(row, response)
     return response
+
+
+class _KeptAlive:
+    """Renews a key's lease while its answer is made, so that nobody takes it for a dead one's."""
+
+    def __init__(self, row: IdempotencyKey):
+        self._row, self._done = row, threading.Event()
+        self._thread = threading.Thread(target=self._renew, name="idempotency", daemon=True)
+
+    def __enter__(self) -> None:
+        self._thread.start()
+
+    def __exit__(self, *_) -> None:
+        self._done.set()
+        self._thread.join()  # before the row is used again: the lease is what says that it is ours
+
+    def _renew(self) -> None:
+        while not self._done.wait(LEASE.total_seconds() / 3):
+            try:
+                lease = timezone.now() + LEASE
+                if not _ours(self._row).update(lease=lease):
+                    return
+                self._row.lease = lease
+            except DatabaseError:  # once more in a moment; it has two more tries before the lease runs out
+                continue
+            finally:
+                give_back()
 
 
 def _keep(row: IdempotencyKey, response: HttpResponseBase) -> bool:

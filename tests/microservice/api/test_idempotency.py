@@ -2,17 +2,18 @@
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
-from threading import Barrier
+from threading import Barrier, Event
 
 import pytest
 from django.db import connections
 from django.utils import timezone
 
 from access.models import IdempotencyKey
-from microservice import catalog
+from microservice import catalog, packages
 from microservice.api import idempotency, services
 from microservice.models import History, MicroService
 from tests.microservice import fleet
+from tests.microservice.api.archives import GOOD
 
 pytestmark = pytest.mark.django_db
 
@@ -161,3 +162,29 @@ def test_fifty_equal_requests_at_once_make_one_service(api, transactional_db):
     assert len([1 for status, _ in answers if status == 201]) == 1  # one body, however often it was given
     assert MicroService.objects.count() == History.objects.filter(subject="service").count() == 1
     assert caller.post("/services/", SHOP, Idempotency_Key="a").status_code == 201
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_package_that_takes_longer_than_the_lease_keeps_its_key(api, monkeypatch):
+    """As a form: an equal request that comes meanwhile waits, and whoever comes after gets the same bytes."""
+    fleet.service("shop")
+    caller, slowly, seen = api(), packages.publish, []
+
+    def publish(*words):
+        deadline = timezone.now() + idempotency.LEASE * 2
+        while timezone.now() < deadline:
+            Event().wait(0.05)
+        seen.append(post().json()["code"])
+        return slowly(*words)
+
+    def post():
+        form = (b'--x\r\nContent-Disposition: form-data; name="version"\r\n\r\n1.0\r\n--x\r\nContent-Disposition: '
+                b'form-data; name="package"; filename="p"\r\n\r\n' + GOOD + b"\r\n--x--\r\n")
+        return caller.post("/services/shop/versions/", form, content_type="multipart/form-data; boundary=x",
+                           Idempotency_Key="a")
+
+    monkeypatch.setattr(idempotency, "LEASE", timedelta(seconds=0.6))
+    monkeypatch.setattr(packages, "publish", publish)
+    first, again = post(), post()
+    assert (first.status_code, seen) == (201, ["idempotency_in_progress"]), first.content
+    assert (again.status_code, again.content, again["Idempotency-Replayed"]) == (201, first.content, "true")

@@ -139,3 +139,18 @@ def test_a_refused_upload_is_told_why(web, version, headers, store):
     status, body = put(web, version, headers, b"x" * (3 * MEGABYTE))
     assert (status, body["code"]) == (422, "bad_package")
     assert files(store) == []
+
+
+def test_json_may_come_in_chunks_too(web, headers):
+    def post(pieces):
+        connection = http.client.HTTPConnection("127.0.0.1", web.port, timeout=60)
+        connection.request("POST", "/api/v1/services/", pieces, {
+            **headers, "Content-Type": "application/json", "Transfer-Encoding": "chunked", "Idempotency-Key": "c"},
+            encode_chunked=True)
+        answer = connection.getresponse()
+        connection.close()
+        return answer.status
+
+    assert [post(iter([b'{"name":', b' "in-chunks"}'])) for _ in range(2)] == [201, 201]
+    assert post(iter([b'{"name":', b' "another"}'])) == 422
+    assert post(b"x" * MEGABYTE for _ in range(9)) == 413
