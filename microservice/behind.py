@@ -62,7 +62,6 @@ def begin(deleted: Iterable[Operation]) -> None:
             row.status, row.error, row.finished = OperationStatus.NOT_STARTED, problem.detail, timezone.now()
         else:
             row.instance_number = row.instance.pk
-            MicroServiceInstance.objects.filter(pk=row.instance.pk).update(status=InstanceStatus.INSTALLING)
             begun += 1
         row.save(update_fields=["instance", "instance_number", "status", "error", "finished"])
     wake.workers(begun)

@@ -25,6 +25,7 @@ from .status import (
     MAY_DELETE,
     MAY_RETRY,
     RETRYABLE,
+    WHILE,
     Action,
     OperationStatus,
 )
@@ -98,7 +99,7 @@ def wish_of(
     host = parse_ids(host, "/host")
     ids = None if isinstance(host, str) else tuple(host)
     skip = on_locked == "skip" or (on_locked is None and ids is None)
-    wish = Wish(service, MAY_CHANGE_VERSION, version, ids, force, skip)
+    wish = Wish(service, MAY_CHANGE_VERSION, version, ids, force, skip, becomes=WHILE[Action(action)])
     check_ids(wish)
     return wish, dest, course
 
@@ -106,7 +107,7 @@ def wish_of(
 def delete(caller: Caller, service: MicroService, instances: object) -> Deployment:
     """Stops instances on their hosts, removes them there, and then here."""
     check_right(caller, service)
-    wish = Wish(service, MAY_DELETE, None, _ids(instances, "/instances"), force=True)
+    wish = Wish(service, MAY_DELETE, None, _ids(instances, "/instances"), force=True, becomes=WHILE[Action.DELETE])
     check_ids(wish)
     with transaction.atomic():
         deployment = record_request(

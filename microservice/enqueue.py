@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 
 from django.db import connection
-from django.utils import timezone
+from django.db.models import Case, OuterRef, Subquery, Value, When
 
 from .models import Deployment, MicroServiceInstance, MicroServiceVersion, Operation
 from .rollout import Strategy
@@ -12,7 +12,10 @@ from .status import WHILE, Action, OperationStatus
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """Where each operation's action and versions come from, as SQL about an instance `i`; its parameters in order."""
+    """Where each operation's action and versions come from, as SQL about an instance `i`; its parameters in order.
+
+    `differ`: actions are not the same for all, so what the instances do now is still to be said.
+    """
 
     action: str
     from_version: str
@@ -21,6 +24,7 @@ class Source:
     attempt: str = "1"
     origin: str = "NULL"
     join: str = ""
+    differ: bool = True
     chosen: list = field(default_factory=list)  # parameters of the expressions above
     joined: list = field(default_factory=list)  # parameters of the join
 
@@ -37,6 +41,7 @@ def asked(action: Action, dest: MicroServiceVersion | None, adopt: bool = False)
         action="%s",
         from_version="i.version_id",
         dest_version="CAST(%s AS bigint)",
+        differ=False,
         chosen=[str(action), dest.pk if dest else None, adopt],
     )
 
@@ -76,7 +81,7 @@ INSERT INTO operation (
 SELECT %s, i.id, i.id, i.host_id, {s.action}, {s.from_version}, {s.dest_version}, {s.adopt},
     CASE WHEN {place} < %s THEN 0 ELSE %s + ({place} - %s) / %s END,
     CASE WHEN {place} < %s THEN %s ELSE %s END,
-    'none', {s.attempt}, {s.origin}, '', '', '', 0, 0, 0, %s, i.status, 0, 0, 0, ''
+    'none', {s.attempt}, {s.origin}, '', '', '', 0, 0, 0, %s, i.status_before, 0, 0, 0, ''
 FROM micro_service_instance i {s.join}
 WHERE i.lock_deployment_id = %s AND i.locked
 ORDER BY {order}
@@ -97,17 +102,15 @@ def enqueue(deployment: Deployment, targets: int, source: Source, last_first: bo
         cursor.execute(sql, values)
         if cursor.rowcount != targets:
             raise RuntimeError(f"{targets} instances were taken and {cursor.rowcount} operations written")
-    _mark_busy(deployment, source)
+    if source.differ:
+        _say_what_they_do(deployment)
     return min(first, targets)
 
 
-def _mark_busy(deployment: Deployment, source: Source) -> None:
-    """The instances that were taken say what is being done with them; `status_before` remembers what they said."""
+def _say_what_they_do(deployment: Deployment) -> None:
+    """The status of each instance that was taken, by its operation's action."""
+    # A value for each, by index; see advance.drop.
+    own = Operation.objects.filter(deployment=deployment, instance_id=OuterRef("pk"))
+    status = Case(*(When(action=action, then=Value(status.value)) for action, status in WHILE.items()))
     held = MicroServiceInstance.objects.filter(lock_deployment=deployment, locked=True)
-    changes = {"updated": timezone.now(), "updated_by": deployment.requested_by}
-    if source.action == "%s":
-        held.update(status=WHILE[Action(source.chosen[0])], **changes)
-        return
-    for action, status in WHILE.items():
-        own = Operation.objects.filter(deployment=deployment, action=action)
-        held.filter(pk__in=own.values("instance_id")).update(status=status, **changes)
+    held.update(status=Subquery(own.values_list(status)[:1]))

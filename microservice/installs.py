@@ -68,7 +68,8 @@ def create_instances(deployment: Deployment, hosts: list[Asset]) -> list[MicroSe
     rows = [
         MicroServiceInstance(
             microservice=service, host=host, locked=True, lock_deployment=deployment, locked_since=timezone.now(),
-            status=InstanceStatus.INSTALL_FAILED, created_by=who, updated_by=who, **deployment.instance_fields,
+            status=InstanceStatus.INSTALLING, status_before=InstanceStatus.INSTALL_FAILED,
+            created_by=who, updated_by=who, **deployment.instance_fields,
         )
         for host in hosts
     ]  # fmt: skip

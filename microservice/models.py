@@ -2,6 +2,9 @@
 
 The rows are the queue and the truth: a Celery message only says that there is work. Rules about them live in
 `status.py` (what may become what), `deployments.py` (requests), `ledger.py` (what workers write) and `rollout.py`.
+
+A foreign key with which another index begins has none of its own (`db_index=False`): each index costs a write for every
+row that a request locks or a worker records.
 """
 
 from django.core.validators import MaxValueValidator, MinValueValidator, RegexValidator
@@ -112,7 +115,7 @@ class MicroServiceVersion(models.Model):
 class MicroServiceInstance(models.Model):
     """One service on one host, with the version it runs. `locked`: one operation at a time."""
 
-    microservice = models.ForeignKey(MicroService, on_delete=models.PROTECT, related_name="instances")
+    microservice = models.ForeignKey(MicroService, on_delete=models.PROTECT, related_name="instances", db_index=False)
     # Null while the first install has not ended well: nothing runs yet.
     version = models.ForeignKey(
         MicroServiceVersion, null=True, blank=True, on_delete=models.PROTECT, related_name="instances"
@@ -132,6 +135,12 @@ class MicroServiceInstance(models.Model):
         "Deployment", null=True, blank=True, on_delete=models.PROTECT, related_name="locks"
     )
     locked_since = models.DateTimeField(null=True, blank=True)
+    status_before = models.IntegerField(
+        choices=InstanceStatus.choices,
+        default=InstanceStatus.RUNNING,
+        db_default=InstanceStatus.RUNNING,
+        help_text="What it was when it was locked",
+    )
     # The newest operation that ended here: what a retry repeats.
     last_operation = models.ForeignKey("Operation", null=True, blank=True, on_delete=models.SET_NULL, related_name="+")
     # A delete that failed is tried again by the sweep, with growing pauses, until it is done.
@@ -200,7 +209,7 @@ class Deployment(models.Model):
 class Operation(models.Model):
     """A deployment's part on one instance, and (while it runs) who may write for it and until when."""
 
-    deployment = models.ForeignKey(Deployment, on_delete=models.PROTECT, related_name="operations")
+    deployment = models.ForeignKey(Deployment, on_delete=models.PROTECT, related_name="operations", db_index=False)
     # Deleting an instance removes its row; its operations stay and name the host. An install that waits behind a
     # delete on its host has none yet: it becomes due when the old row is gone (behind.py).
     instance = models.ForeignKey(
@@ -242,6 +251,9 @@ class Operation(models.Model):
         ordering = ["id"]
         indexes = [
             models.Index(fields=["deployment", "status", "id"], name="operation_next"),
+            # Both columns, so that a deployment's operation on an instance is found at once also where the database
+            # has not yet counted that this deployment has ten thousand of them.
+            models.Index(fields=["deployment", "instance"], name="operation_on_instance"),
             models.Index(fields=["owner"], condition=models.Q(status="running"), name="operation_owner"),
             models.Index(fields=["lease"], condition=models.Q(status="running"), name="operation_lease"),
             models.Index(fields=["due"], condition=models.Q(status="unknown"), name="operation_due"),
@@ -255,7 +267,7 @@ class Operation(models.Model):
 class Step(models.Model):
     """One step of an operation as it happened on the host."""
 
-    operation = models.ForeignKey(Operation, on_delete=models.CASCADE, related_name="steps")
+    operation = models.ForeignKey(Operation, on_delete=models.CASCADE, related_name="steps", db_index=False)
     position = models.PositiveIntegerField()
     name = models.CharField(max_length=64)
     status = models.CharField(max_length=12, choices=StepStatus.choices, default=StepStatus.PENDING)
@@ -281,7 +293,7 @@ class Output(models.Model):
     `line`: how many lines ended before it. So the piece that holds the millionth line is found by one look.
     """
 
-    operation = models.ForeignKey(Operation, on_delete=models.CASCADE, related_name="output")
+    operation = models.ForeignKey(Operation, on_delete=models.CASCADE, related_name="output", db_index=False)
     start = models.BigIntegerField()
     line = models.BigIntegerField(default=0)
     data = models.BinaryField()
@@ -299,7 +311,7 @@ class Output(models.Model):
 class Event(models.Model):
     """What changed, in the order of commit: the rows behind every live view. See events.py for who writes and how."""
 
-    deployment = models.ForeignKey(Deployment, on_delete=models.CASCADE, related_name="events")
+    deployment = models.ForeignKey(Deployment, on_delete=models.CASCADE, related_name="events", db_index=False)
     operation = models.ForeignKey(Operation, null=True, on_delete=models.CASCADE, related_name="+")
     kind = models.CharField(max_length=16)  # deployment | operation | step | output
     data = models.JSONField(default=dict)

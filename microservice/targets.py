@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from django.db.models import Q, QuerySet
+from django.db.models import F, Q, QuerySet
 from django.utils import timezone
 
 from access.problems import Problem, conflict, invalid
@@ -48,6 +48,7 @@ class Wish:
     skip_locked: bool = False
     among: Q = _ANY  # asked for are only those; what else they must be, beyond the fields above
     still: Q = _ANY  # taken are only those for which this still holds
+    becomes: InstanceStatus | None = None  # what all of them do from then on; None: not the same for each (enqueue.py)
 
     def asked(self) -> QuerySet[MicroServiceInstance]:
         rows = MicroServiceInstance.objects.filter(self.among, microservice=self.service)
@@ -91,8 +92,14 @@ def take(wish: Wish, deployment: Deployment) -> tuple[int, list[dict]]:
 
     There is no gap between looking and taking: the condition is part of the UPDATE, and reasons are looked up after
     it, for what it did not take. Two requests never hold the same instance, because a row matches only once.
+    What they do from then on is said by the same UPDATE: a second one over ten thousand rows would cost PostgreSQL as
+    much again, and all their foreign keys once more at the commit.
     """
-    taken = wish.free().update(locked=True, lock_deployment=deployment, locked_since=timezone.now())
+    changes = {} if wish.becomes is None else {"status": wish.becomes}
+    taken = wish.free().update(
+        locked=True, lock_deployment=deployment, locked_since=timezone.now(), status_before=F("status"),
+        updated=timezone.now(), updated_by=deployment.requested_by, **changes,
+    )  # fmt: skip
     left = list(left_out(wish, Q(lock_deployment=deployment, locked=True)))
     refuse_where_named(wish, left)
     return taken, left
