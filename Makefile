@@ -35,7 +35,7 @@ storm: .venv/installed-dev  ## crash points and random faults for STORM_MINUTES 
 	@scripts/test-packages
 	@scripts/storm
 
-bench: .venv/installed-dev  ## the product beside the bare OpenSSH client on the same work
+bench: .venv/installed-dev  ## what the product takes, beside the bare OpenSSH client and other tools
 	@scripts/test-packages
 	@bench/run
 

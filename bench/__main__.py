@@ -1,148 +1,135 @@
-"""`make bench`: the product and LIMIT in turns on the same hosts, and what came of it."""
+"""`make bench`: what the product takes, beside the bare OpenSSH client and other tools, and what came of it."""
 import argparse
 import json
 import os
 import shutil
+import signal
 import sys
 import tempfile
-import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
+from importlib import import_module
 from pathlib import Path
 
-from . import limit, measure, packages
-from .hosts import Hosts
-from .product import FIRST, ROOT, Product
-from .results import LIMIT, PRODUCT, REVERT, History, Row, figures, summary, table
+from . import lab as labs
+from . import report
+from .history import History
+from .lab import Lab
+from .product import ROOT
+from .race import USUAL, Race
+from .results import Finding, Row, figures, summary
+from .tell import Figure
 
-CLIENT = [sys.executable, "-IS", str(Path(__file__).with_name("contestant.py"))]
-BEGIN, END = "<!-- bench: begin -->\n", "<!-- bench: end -->\n"
-ROOM = 3 << 30  # bytes of memory that the hosts' files may take before a disk is used for them
+RACE = "race"
+# In this order. Each but the race is a module with a function `measure`: what it gives, and its name in the tables.
+OWN = ("startup", "click", "memory", "idle", "pages", "lock", "growth", "fairness")
+DOCUMENT = ROOT / "docs" / "performance.md"
 
 
-class Bench:
-    """One run: a lab with hosts and the product in it, the contestants taking turns."""
+class Run:
+    """One run of the bench. Whatever goes wrong in a measurement is a line and a null, and the next one follows."""
 
-    def __init__(self, folder: Path, most_hosts: int, history: History):
-        self._folder, self._history = folder, history
-        self._began = datetime.now(UTC).isoformat(timespec="seconds")
-        self._hosts, self._product = Hosts(folder, most_hosts), Product(folder / "product")
-        self._script = limit.prepare(folder, self._hosts)
-        self._made = 0
+    def __init__(self, history: History, began: str):
+        self._history, self._began = history, began
         self.rows: list[Row] = []
-        # Contestant → its command, from a file with the addresses, the package and the version. More tools take their
-        # places here: each deploys to the host's own folder, and leaves a pid in run/ and the version behind current.
-        self._contestants: dict[str, Callable[[Path, Path, str], list[str]]] = {
-            LIMIT: lambda hosts, package, version: limit.command(self._script, hosts, package, version),
-            PRODUCT: lambda hosts, package, version: [*CLIENT, str(hosts), str(package), version],
-            REVERT: lambda hosts, package, version: [*CLIENT, str(hosts), "-", version],
-        }
+        self.findings: list[Finding] = []
 
-    def __enter__(self) -> "Bench":
+    def race(self, lab: Lab, contestants: list[str], hosts: list[int], turns: int) -> None:
         try:
-            self._hosts.start()
-            self._product.prepare()
-            self._product.start()
-            ssh = {"port": self._hosts.port, "username": self._hosts.user, "host_key": self._hosts.host_key}
-            self._product.fill(self._hosts.addresses, self._hosts.root, ssh, self._hosts.key.read_text())
-        except BaseException:
-            self.__exit__()
-            raise
-        return self
+            race = Race(lab, contestants, self._began, self._keep_row)
+            for name, why in race.missing.items():
+                self._keep(Finding(self._began, RACE, name, None, said=why))
+            for count in hosts:
+                race.run(count, turns)
+        except Exception as error:  # noqa: BLE001 - whatever it was: the bench goes on
+            self._failed(RACE, error)
 
-    def __exit__(self, *_) -> None:
-        self._product.stop()
-        self._hosts.stop()
+    def measure(self, name: str, lab: Lab) -> None:
+        try:
+            measure: Callable[[Lab], Iterator[Figure]] = import_module(f"bench.{name}").measure
+            for one in measure(lab):
+                self._keep(Finding(self._began, name, one.name, one.value, one.unit, one.goal, one.said))
+        except Exception as error:  # noqa: BLE001 - whatever it was: the bench goes on
+            self._failed(name, error)
 
-    def measure(self, hosts: int, turns: int) -> None:
-        """A turn that does not count, then `turns` of each contestant, who goes first changing each time."""
-        for turn in range(turns + 1):
-            order = [name for name in self._contestants if name != REVERT]
-            for name in order[turn % len(order):] + order[: turn % len(order)]:
-                self._keep(self._turn(name, hosts, turn))
-                if name == PRODUCT:  # and at once back to what was there before
-                    self._keep(self._turn(REVERT, hosts, turn))
+    def _failed(self, name: str, error: Exception) -> None:
+        said = f"{type(error).__name__}: {error}"
+        self._keep(Finding(self._began, name, "all or the rest", None, said=" ".join(said.split())[:300]))
 
-    def _keep(self, row: Row) -> None:
-        if row.turn:
-            self.rows.append(row)
-            self._history.add(row)
+    def _keep_row(self, row: Row) -> None:
+        self.rows.append(row)
+        self._history.add(row)
 
-    def _host_cpu(self) -> float:
-        """Of all sshd processes and what they ran, once the last connection is over."""
-        deadline = time.monotonic() + 5
-        while any(len(measure.family(pid)) > 1 for pid in self._hosts.pids()) and time.monotonic() < deadline:
-            time.sleep(0.02)
-        return measure.cpu_of(self._hosts.pids())
+    def _keep(self, one: Finding) -> None:
+        self.findings.append(one)
+        self._history.add(one)
+        value = f"{one.value:.4g} {one.unit}" if one.value is not None else f"not measured: {one.said}"
+        print(f"{one.measurement:10} {one.name:48} {value}", flush=True)
 
-    def _turn(self, name: str, hosts: int, turn: int) -> Row:
-        addresses = self._hosts.addresses[:hosts]
-        listed = self._folder / f"hosts-{hosts}"
-        listed.write_text("\n".join(addresses) + "\n")
-        version, package = FIRST, Path("-")
-        if name != REVERT:
-            self._hosts.clear()
-            self._made += 1
-            version = f"v{self._made}"
-            package = packages.make(self._folder, version)
-        environment = dict(os.environ) | {"BENCH_API": str(self._product.api)}
-        before, host_before = measure.cpu_of(pids := self._product.pids()), self._host_cpu()
-        cost = measure.run(self._contestants[name](listed, package, version), environment, self._folder / "errors")
-        cpu = cost.cpu + (measure.cpu_of(pids) - before if name in (PRODUCT, REVERT) else 0)
-        carrying = self._hosts.carrying(addresses, version, packages.FILES + 1, name in (PRODUCT, REVERT))
-        host_cpu = self._host_cpu() - host_before
-        wall, cpu, host_cpu = round(cost.wall, 4), round(cpu, 3), round(host_cpu, 3)
-        row = Row(self._began, name, hosts, turn, wall, cpu, host_cpu, carrying, cost.status)
-        said = "" if row.good else f"  !! {cost.errors or 'not all hosts carry the version'}"
-        print(f"{hosts:4} hosts  turn {turn}  {name:8} {row.wall:7.3f} s  {carrying} of {hosts}{said}", flush=True)
-        package.unlink(missing_ok=True)
-        return row
+    @property
+    def good(self) -> bool:
+        return all(row.good for row in self.rows) and all(one.value is not None for one in self.findings)
 
 
 def main() -> int:
     asked = _arguments()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that what was started is ended, too
     var = Path(os.environ.get("VAR", "").strip() or ROOT / "var").absolute()
     history = History(var / "bench-history.jsonl")
-    last = list(history.runs().values())[-1:]
-    folder = Path(tempfile.mkdtemp(prefix="deployer-bench-", dir=_memory()))
-    print(f"{max(asked.hosts)} hosts and the product in {folder}", flush=True)
+    last_race, last_own = figures(list(history.runs().values())[-1] if history.runs() else []), history.findings()
+    run = Run(history, datetime.now(UTC).isoformat(timespec="seconds"))
+    folder = Path(tempfile.mkdtemp(prefix="deployer-bench-", dir=labs.memory()))
+    folder.chmod(0o755)
+    print(f"everything is in {folder}", flush=True)
+    lab = Lab(folder, max(*asked.hosts, labs.SLOTS if "memory" in asked.only else 1))
     try:
-        with Bench(folder, max(asked.hosts), history) as bench:
-            for hosts in asked.hosts:
-                bench.measure(hosts, asked.turns)
+        for name in (RACE, *OWN):
+            if name == RACE and RACE in asked.only:
+                run.race(lab, asked.contestants, asked.hosts, asked.turns)
+            elif name in asked.only:
+                run.measure(name, lab)
     finally:
+        lab.close()
         if not asked.keep:
             shutil.rmtree(folder, ignore_errors=True)
-    found = figures(bench.rows)
-    told = table(found, figures(last[0]) if last else [])
-    print(f"\n{told}")
-    (var / "bench.json").write_text(json.dumps(summary(found), indent=2) + "\n")
+    _tell(run, var, last_race, last_own, asked)
+    return 0 if run.good else 1
+
+
+def _tell(run: Run, var: Path, last_race: list, last_own: list[Finding], asked: argparse.Namespace) -> None:
+    """Prints the tables, and writes var/bench.json and the document."""
+    found = figures(run.rows)
+    told = summary(found, run.findings)
+    tables = {}
+    if found:
+        tables["bench"] = report.race(found, last_race)
+    if run.findings:
+        tables["own figures"] = report.own(run.findings, last_own)
+    print("\n" + "\n".join(tables.values()))
+    var.mkdir(parents=True, exist_ok=True)
+    (var / "bench.json").write_text(json.dumps(told, indent=2) + "\n")
     if asked.write:
-        write_table(ROOT / "docs" / "performance.md", told)
-    return 0 if bench.rows and all(row.good for row in bench.rows) else 1
-
-
-def write_table(document: Path, told: str) -> None:
-    """Replaces what stands between the two marks of the document."""
-    head, _, rest = document.read_text().partition(BEGIN)
-    document.write_text(f"{head}{BEGIN}{told}{END}{rest.partition(END)[2]}")
+        for mark, table in tables.items():
+            report.write(DOCUMENT, mark, table)
+        kept = report.between(DOCUMENT.read_text(), "runs")
+        report.write(DOCUMENT, "runs", report.runs(kept, f"{datetime.now(UTC):%Y-%m-%d %H:%M}", told))
 
 
 def _arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="bench/run", description="The product beside the bare OpenSSH client.")
-    numbers = lambda text: [int(number) for number in text.split(",")]
-    parser.add_argument("--hosts", type=numbers, default=[1, 50], help="how many, with commas between (1,50)")
+    parser = argparse.ArgumentParser(prog="bench/run", description="What the product takes, beside LIMIT and others.")
+    words = lambda text: [word for word in text.split(",") if word]
+    parser.add_argument("--only", type=words, default=[RACE, *OWN], help=f"of {','.join((RACE, *OWN))} (all)")
+    parser.add_argument("--hosts", type=lambda text: [int(one) for one in words(text)], default=[1, 50],
+                        help="how many hosts the race has, with commas between (1,50)")  # fmt: skip
     parser.add_argument("--turns", type=int, default=5, help="of each contestant that count (5)")
+    parser.add_argument("--contestants", type=words, default=list(USUAL),
+                        help=f"({','.join(USUAL)}); ANSIBLE on request")  # fmt: skip
     parser.add_argument("--no-write", dest="write", action="store_false", help="leave docs/performance.md as it is")
     parser.add_argument("--keep", action="store_true", help="leave the folder with logs and hosts")
-    return parser.parse_args()
-
-
-def _memory() -> str | None:
-    """Where the hosts' files lie: in memory where there is room, so that no disk is measured; else in TMPDIR."""
-    shared = Path("/dev/shm")
-    roomy = shared.is_dir() and os.access(shared, os.W_OK) and shutil.disk_usage(shared).free > ROOM
-    return str(shared) if roomy else None
+    asked = parser.parse_args()
+    if unknown := set(asked.only) - {RACE, *OWN}:
+        parser.error(f"--only: there is no {', '.join(sorted(unknown))}")
+    return asked
 
 
 if __name__ == "__main__":

@@ -1,9 +1,10 @@
-"""Wall time and CPU time of commands, and of processes that run already."""
+"""Wall time, CPU time and memory of commands, and of processes that run already."""
 import os
 import resource
 import subprocess
+import threading
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,24 +21,65 @@ class Cost:
     errors: str = ""
 
 
-def run(command: list[str], environment: dict[str, str], errors: Path) -> Cost:
-    """Runs the command to its end."""
+def run(command: list[str], environment: dict[str, str], errors: Path, longest: float = 600) -> Cost:
+    """Runs the command to its end; after `longest` seconds it is killed."""
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
     with errors.open("wb") as file:
         began = time.perf_counter()
         process = subprocess.Popen(
             command, env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=file
         )
+        late = threading.Timer(longest, process.kill)
+        late.start()
         status = process.wait()  # without a limit: with one, Python would look only every 50 ms
         wall = time.perf_counter() - began
+        late.cancel()
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
-    return Cost(wall, cpu, status, errors.read_text(errors="replace").strip()[-500:])
+    return Cost(wall, cpu, status, " ".join(errors.read_text(errors="replace").split())[-500:])
 
 
 def cpu_of(pids: Iterable[int]) -> float:
     """Seconds of CPU that these processes have used so far, with the children that they have waited for."""
     return sum(sum(map(int, _fields(pid)[11:15])) for pid in pids) / TICKS
+
+
+def memory_of(pids: Iterable[int]) -> float:
+    """MB (10⁶ bytes) of these processes: their own pages, and their part of those that they share (PSS)."""
+    kib = 0
+    for pid in pids:
+        for line in Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines():
+            if line.startswith("Pss:"):
+                kib += int(line.split()[1])
+    return kib * 1024 / 1e6
+
+
+class Peak:
+    """`with Peak(pids) as peak:` — `peak.most` is the most memory that they had meanwhile, in MB."""
+
+    def __init__(self, pids: Callable[[], list[int]]):
+        self._pids, self._over = pids, threading.Event()
+        self.most = 0.0
+        self._thread = threading.Thread(target=self._watch, daemon=True)
+
+    def __enter__(self) -> "Peak":
+        self._look()
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_) -> None:
+        self._over.set()
+        self._thread.join()
+
+    def _watch(self) -> None:
+        while not self._over.wait(0.1):
+            self._look()
+
+    def _look(self) -> None:
+        try:
+            self.most = max(self.most, memory_of(self._pids()))
+        except OSError:
+            pass  # one of them ended between the list and the look
 
 
 def family(pid: int) -> list[int]:

@@ -34,46 +34,63 @@ DEFINITION = {
 
 
 class Product:
-    """All of it below `folder`. `prepare()` once for a folder, then `start()`, `fill()`, and `stop()` at the end."""
+    """All of it below `folder`. `prepare()` once for a folder, then `start()`, `fill()`, and `stop()` at the end.
 
-    def __init__(self, folder: Path):
-        self.folder, self.api = folder, folder / "api.json"
-        self._token, self._prepared = folder / "token", folder / "prepared"
-        self._processes: list[subprocess.Popen] = []
+    `settings`: environment variables of its own, besides those of the README. `replaced`: words of the parts' commands
+    that stand for others here, such as the worker's application.
+    """
+
+    def __init__(self, folder: Path, settings: dict[str, str] | None = None, replaced: dict[str, str] | None = None):
+        self.folder, self.api, self.prepared = folder, folder / "api.json", folder / "prepared"
+        self._settings, self._replaced = settings or {}, replaced or {}
+        self._processes: dict[str, subprocess.Popen] = {}
 
     def prepare(self) -> None:
         """The tables, a superuser and a token: what is there before a system starts for the first time."""
-        self._prepared.mkdir(parents=True)
+        self.prepared.mkdir(parents=True)
         made = {
             "SECRET_KEY": secrets.token_urlsafe(48),
             "FIELD_KEYS": Fernet.generate_key().decode(),
             "DEMO_PASSWORD": secrets.token_urlsafe(12),
         }
-        write_private(self._prepared / "secrets.json", json.dumps(made))
-        write_private(self._prepared / "token", "")
-        people = [sys.executable, "-m", "demo.people", str(self._prepared / "token")]
-        subprocess.run(people, env=self._environment(self._prepared), cwd=ROOT, check=True)
+        write_private(self.prepared / "secrets.json", json.dumps(made))
+        write_private(self.prepared / "token", "")
+        people = [sys.executable, "-m", "demo.people", str(self.prepared / "token")]
+        subprocess.run(people, env=self.environment(self.prepared), cwd=ROOT, check=True)
+
+    def call(self, *arguments: str) -> None:
+        """After `prepare`: runs Python with what was prepared, for rows or files that are there before the start."""
+        command = [sys.executable, *arguments]
+        environment = self.environment(self.prepared)
+        subprocess.run(command, env=environment, cwd=ROOT, check=True, stdout=subprocess.DEVNULL)
 
     @property
     def is_prepared(self) -> bool:
-        return (self._prepared / "token").exists() and bool((self._prepared / "token").read_text())
+        return (self.prepared / "token").exists() and bool((self.prepared / "token").read_text())
 
-    def start(self) -> None:
-        """Starts the processes on a fresh copy of what was prepared, and returns once they can work."""
-        var = self.folder / "var"
+    def start(self, *wanted: str) -> None:
+        """Starts the processes on a fresh copy of what was prepared, and returns once they can work.
+
+        `wanted`: the names of the parts to start (broker, web, worker); without any, all of them."""
+        var = self.var
         shutil.rmtree(var, ignore_errors=True)
-        shutil.copytree(self._prepared, var)
+        shutil.copytree(self.prepared, var)
         port = choose_port("127.0.0.1")
-        environment = self._environment(var) | {"PORT": str(port), "PUBLIC_URL": f"http://127.0.0.1:{port}"}
-        for part in product(environment, lambda name: self.folder / f"{name}.log"):
-            with part.log.open("ab") as log:
-                streams = {"stdin": subprocess.DEVNULL, "stdout": log, "stderr": log}
-                process = subprocess.Popen(part.command, env=part.environment, cwd=part.folder, **streams)
-            self._processes.append(process)
-        self.client = Client(f"http://127.0.0.1:{port}", (var / "token").read_text().strip())
-        self._wait_until_ready(f"http://127.0.0.1:{port}")
-        where = {"address": "127.0.0.1", "port": port, "token": (var / "token").read_text().strip()}
-        write_private(self.api, json.dumps(where))
+        self.url, self.token = f"http://127.0.0.1:{port}", (var / "token").read_text().strip()
+        environment = self.environment(var) | {"PORT": str(port), "PUBLIC_URL": self.url}
+        self._parts = {part.name: part for part in product(environment, lambda name: self.folder / f"{name}.log")}
+        for name in wanted or self._parts:
+            self.start_part(name)
+        self.client = Client(self.url, self.token)
+        self.wait_until_ready("readyz" if "worker" in self._processes else "healthz")
+        write_private(self.api, json.dumps({"address": "127.0.0.1", "port": port, "token": self.token}))
+
+    def start_part(self, name: str) -> None:
+        part = self._parts[name]
+        command = [self._replaced.get(word, word) for word in part.command]
+        with part.log.open("ab") as log:
+            streams = {"stdin": subprocess.DEVNULL, "stdout": log, "stderr": log}
+            self._processes[name] = subprocess.Popen(command, env=part.environment, cwd=part.folder, **streams)
 
     def fill(self, addresses: list[str], root: Path, ssh: dict, key: str) -> None:
         """Hosts with a folder each below `root`, the service, and its first version installed on all of them.
@@ -90,43 +107,61 @@ class Product:
         version = client.post(f"services/{SERVICE}/versions/", {"version": FIRST})["id"]
         package = packages.make(self.folder, FIRST, 1 << 10)
         client.put_package(f"services/{SERVICE}/versions/{version}/package", package.read_bytes())
-        deployment = client.post(f"services/{SERVICE}/versions/{version}/install", {"host": hosts})
+        self.ended(client.post(f"services/{SERVICE}/versions/{version}/install", {"host": hosts}))
+
+    def ended(self, deployment: dict) -> dict:
+        """Waits for its end, which must be a good one."""
         while deployment["status"] in ("queued", "running"):
-            deployment = client.get(f"deployments/{deployment['id']}?wait=30")
+            deployment = self.client.get(f"deployments/{deployment['id']}?wait=30")
         if deployment["status"] != "succeeded":
-            raise RuntimeError(f"the first version could not be installed: {deployment}")
+            raise RuntimeError(f"deployment {deployment['id']} {deployment['status']}: {deployment['counts']}")
+        return deployment
 
     def stop(self) -> None:
-        for process in self._processes:
+        for process in self._processes.values():
             process.send_signal(signal.SIGTERM)
-        for process in reversed(self._processes):
-            try:
-                process.wait(10)
-            except subprocess.TimeoutExpired:
-                process.kill()
-                process.wait()
-        self._processes = []
+        for name in reversed(list(self._processes)):
+            self.stop_part(name)
         self.api.unlink(missing_ok=True)
 
-    def pids(self) -> list[int]:
-        return [pid for process in self._processes for pid in family(process.pid)]
+    def stop_part(self, name: str) -> None:
+        process = self._processes.pop(name)
+        process.send_signal(signal.SIGTERM)
+        try:
+            process.wait(10)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
 
-    def _environment(self, var: Path) -> dict[str, str]:
+    @property
+    def var(self) -> Path:
+        return self.folder / "var"
+
+    @property
+    def password(self) -> str:
+        return json.loads((self.prepared / "secrets.json").read_text())["DEMO_PASSWORD"]
+
+    def pids(self, *names: str) -> list[int]:
+        """The processes of these parts, or of all."""
+        return [pid for name in names or self._processes for pid in family(self._processes[name].pid)]
+
+    def environment(self, var: Path) -> dict[str, str]:
         ours = {"VAR": str(var), "DEBUG": "0", "LOG_LEVEL": "WARNING"}
-        given = {name: value for name, value in os.environ.items() if name not in ("BROKER_URL", "PACKAGE_ROOT")}
-        return given | json.loads((self._prepared / "secrets.json").read_text()) | ours
+        theirs = ("BROKER_URL", "PACKAGE_ROOT", "DATABASE_URL")
+        given = {name: value for name, value in os.environ.items() if name not in theirs}
+        return given | json.loads((self.prepared / "secrets.json").read_text()) | ours | self._settings
 
-    def _wait_until_ready(self, url: str, seconds: float = 60) -> None:
-        """Until web, database, broker and a worker say that they are there."""
+    def wait_until_ready(self, path: str = "readyz", seconds: float = 60) -> None:
+        """Until web, database, broker and a worker say that they are there; with `healthz`, until web does."""
         deadline = time.monotonic() + seconds
         while True:
-            ended = [process.args for process in self._processes if process.poll() is not None]
+            ended = [process.args for process in self._processes.values() if process.poll() is not None]
             if ended:
                 raise RuntimeError(f"{ended[0]} did not start; see the logs in {self.folder}")
             try:
-                OPENER.open(f"{url}/readyz", timeout=5).close()
+                OPENER.open(f"{self.url}/{path}", timeout=5).close()
                 return
             except OSError:  # refused, or 503
                 if time.monotonic() > deadline:
                     raise RuntimeError(f"the product was not ready in {seconds:g} s; see {self.folder}") from None
-                time.sleep(0.05)
+                time.sleep(0.01)

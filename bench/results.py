@@ -1,16 +1,17 @@
-"""What was measured: kept line by line, and summed up as ratios within one run of the bench."""
-import json
+"""What was measured, summed up: medians, ratios within one run, and what var/bench.json says. Pure."""
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass
-from pathlib import Path
+from dataclasses import dataclass
 from statistics import median
 
 LIMIT, PRODUCT, REVERT = "LIMIT", "PRODUCT", "REVERT"
-# Everything that var/bench.json may say; what was not measured is null.
+# Everything that var/bench.json says besides `figures`; what was not measured is null.
 KEYS = (
     "vs_limit", "vs_fabric", "vs_capistrano", "vs_pyinfra", "client_cpu_ms_per_host", "lock_10000_s", "revert_vs_limit",
     "small_behind_big_s", "idle_cpu_percent", "idle_mb",
-)
+)  # fmt: skip
+# How many times as long as the product others took, where there were the most hosts.
+OTHERS = {"vs_fabric": "FABRIC", "vs_capistrano": "CAPISTRANO", "vs_pyinfra": "PYINFRA"}
+DATABASES = ("sqlite", "postgresql")
 
 
 @dataclass(frozen=True)
@@ -31,6 +32,19 @@ class Row:
     @property
     def good(self) -> bool:
         return self.status == 0 and self.carrying == self.hosts
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One of the product's own figures. `value` is None where it could not be measured; `said` tells why then."""
+
+    began: str
+    measurement: str
+    name: str
+    value: float | None
+    unit: str = ""
+    goal: float | None = None  # what it should stay below
+    said: str = ""
 
 
 @dataclass(frozen=True)
@@ -70,51 +84,25 @@ def figures(rows: Iterable[Row]) -> list[Figure]:
     return sorted(found, key=lambda figure: (figure.hosts, figure.ratio))
 
 
-def summary(found: list[Figure]) -> dict:
-    """What var/bench.json says."""
+def summary(found: list[Figure], findings: Iterable[Finding] = ()) -> dict:
+    """What var/bench.json says: KEYS, and every finding by measurement and name below `figures`."""
     by = {(figure.contestant, figure.hosts): figure for figure in found}
     most = max((figure.hosts for figure in found), default=0)
     told: dict = dict.fromkeys(KEYS)
-    told["vs_limit"] = {str(hosts): round(f.ratio, 3) for (name, hosts), f in by.items() if name == PRODUCT}
-    if (PRODUCT, most) in by:
-        told["client_cpu_ms_per_host"] = round(by[PRODUCT, most].cpu_ms_per_host, 1)
+    told["vs_limit"] = {str(hosts): round(f.ratio, 3) for (name, hosts), f in by.items() if name == PRODUCT} or None
+    if product := by.get((PRODUCT, most)):
+        told["client_cpu_ms_per_host"] = round(product.cpu_ms_per_host, 1)
+        for key, name in OTHERS.items():
+            if other := by.get((name, most)):
+                told[key] = round(other.wall / product.wall, 2)
     if (REVERT, most) in by:
         told["revert_vs_limit"] = round(by[REVERT, most].ratio, 3)
-    return told
-
-
-def table(found: list[Figure], before: list[Figure]) -> str:
-    """As Markdown. `before`: the figures of the run before this one, so that a loss is seen."""
-    earlier = {(figure.contestant, figure.hosts): f"{figure.ratio:.2f}" for figure in before}
-    lines = [
-        "| hosts | contestant | × LIMIT | from–to | last time | client CPU ms a host | host CPU ms | good turns |",
-        "| ---: | --- | ---: | --- | ---: | ---: | ---: | ---: |",
-    ]
-    for one in found:
-        last = earlier.get((one.contestant, one.hosts), "")
-        lines.append(
-            f"| {one.hosts} | {one.contestant} | {one.ratio:.2f} | {one.least:.2f}–{one.most:.2f} | {last} "
-            f"| {one.cpu_ms_per_host:.0f} | {one.host_cpu_ms:.0f} | {one.good} of {one.turns} |"
-        )
-    return "\n".join(lines) + "\n"
-
-
-class History:
-    """Every turn of every run of the bench, one JSON object a line."""
-
-    def __init__(self, path: Path):
-        self.path = path
-
-    def add(self, row: Row) -> None:
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        with self.path.open("a") as file:
-            file.write(json.dumps(asdict(row)) + "\n")
-
-    def runs(self) -> dict[str, list[Row]]:
-        """Rows by the beginning of their run, oldest first."""
-        found: dict[str, list[Row]] = {}
-        if self.path.exists():
-            for line in self.path.read_text().splitlines():
-                row = Row(**json.loads(line))
-                found.setdefault(row.began, []).append(row)
-        return found
+    own: dict[str, dict[str, float | None]] = {}
+    for finding in findings:
+        own.setdefault(finding.measurement, {})[finding.name] = finding.value
+    lock = own.get("lock", {})
+    told["lock_10000_s"] = {name: lock.get(f"10,000 instances, {name}") for name in DATABASES} if lock else None
+    told["small_behind_big_s"] = own.get("fairness", {}).get("one behind 5,000")
+    told["idle_cpu_percent"] = own.get("idle", {}).get("CPU")
+    told["idle_mb"] = own.get("idle", {}).get("memory")
+    return told | {"figures": own}

@@ -1,11 +1,23 @@
-"""The bench runs, tells what it measured, and notices a host that does not carry the version."""
+"""The bench runs, tells what it measured, goes on where something fails, and notices a host without the version."""
 import json
 import os
 import subprocess
 from pathlib import Path
+from types import SimpleNamespace
 
+from bench import __main__ as bench
+from bench import fill, report, simulated
+from bench.contestants import tools
+from bench.history import History
 from bench.hosts import SERVICE, Hosts
-from bench.results import KEYS, LIMIT, PRODUCT, REVERT, History, Row, figures, summary, table
+from bench.results import KEYS, LIMIT, PRODUCT, REVERT, Finding, Row, figures, summary
+from bench.tell import Figure
+from deployer.engine import program
+from deployer.engine.journal import Kind, Reader, Result
+from microservice import atoms
+from microservice.models import Deployment, MicroServiceInstance, MicroServiceVersion, Step
+from microservice.status import Action
+from tests.microservice import fleet
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -18,13 +30,14 @@ def row(contestant, wall, hosts=50, **more):
 def test_two_hosts_and_one_turn_give_ratios_a_summary_and_a_history(tmp_path):
     environment = {**os.environ, "VAR": str(tmp_path)}
     ended = subprocess.run(
-        [ROOT / "bench" / "run", "--hosts", "2", "--turns", "1", "--no-write"],
+        [ROOT / "bench" / "run", "--only", "race", "--contestants", "LIMIT,PRODUCT,NOBODY", "--hosts", "2",
+         "--turns", "1", "--no-write"],
         env=environment, cwd=ROOT, capture_output=True, text=True, timeout=110,
     )  # fmt: skip
-    assert ended.returncode == 0, ended.stdout + ended.stderr
-    assert "| 2 | PRODUCT |" in ended.stdout
+    assert ended.returncode == 1, ended.stdout + ended.stderr  # because of the contestant that cannot be had
+    assert "| 2 | PRODUCT |" in ended.stdout and "NOBODY is left out: no such contestant" in ended.stdout
     told = json.loads((tmp_path / "bench.json").read_text())
-    assert set(told) == set(KEYS)
+    assert set(told) == {*KEYS, "figures"} and told["figures"] == {"race": {"NOBODY": None}}
     assert told["vs_limit"]["2"] > 0 and told["revert_vs_limit"] > 0 and told["client_cpu_ms_per_host"] > 0
     (rows,) = History(tmp_path / "bench-history.jsonl").runs().values()
     assert [one.contestant for one in rows] == [PRODUCT, REVERT, LIMIT] and all(one.good for one in rows)
@@ -32,14 +45,71 @@ def test_two_hosts_and_one_turn_give_ratios_a_summary_and_a_history(tmp_path):
 
 def test_ratios_are_of_medians_of_good_turns_to_limit_on_as_many_hosts():
     rows = [row(LIMIT, 2.0), row(LIMIT, 1.0, hosts=1), row(PRODUCT, 3.0), row(PRODUCT, 5.0), row(PRODUCT, 4.0)]
-    rows += [row(PRODUCT, 0.1, status=1), row(PRODUCT, 0.1, carrying=49), row(REVERT, 1.0)]
+    rows += [row(PRODUCT, 0.1, status=1), row(PRODUCT, 0.1, carrying=49), row(REVERT, 1.0), row(tools.CAPISTRANO, 6.0)]
     found = figures(rows)
     told = summary(found)
     assert told["vs_limit"] == {"50": 2.0} and told["revert_vs_limit"] == 0.5
-    assert told["client_cpu_ms_per_host"] == 20.0 and told["vs_fabric"] is None
+    assert told["client_cpu_ms_per_host"] == 20.0 and told["vs_fabric"] is None and told["vs_capistrano"] == 1.5
     one = next(figure for figure in found if figure.contestant == PRODUCT)
     assert (one.least, one.most, one.good, one.turns) == (1.5, 2.5, 3, 5)
-    assert "| 50 | PRODUCT | 2.00 | 1.50–2.50 | 2.00 |" in table(found, found)
+    assert "| 50 | PRODUCT | 2.00 | 1.50–2.50 | 2.00 |" in report.race(found, found)
+
+
+def finding(name, value, measurement="lock", **more):
+    return Finding("1", measurement, name, value, "s", 1.0, **more)
+
+
+def test_what_fails_is_a_line_and_a_null_and_the_next_measurement_follows(tmp_path, monkeypatch, capsys):
+    def breaks(lab):
+        yield Figure("10,000 instances, sqlite", 0.2, "s", 1.0)
+        raise RuntimeError("the floor gave way")
+
+    measurements = {"lock": breaks, "idle": lambda lab: [Figure("CPU", 0.5, "% of a core", 1.0)]}
+    monkeypatch.setattr(bench, "import_module", lambda name: SimpleNamespace(measure=measurements[name[6:]]))
+    run = bench.Run(History(tmp_path / "history.jsonl"), "1")
+    for name in measurements:
+        run.measure(name, None)
+    told = summary([], run.findings)
+    assert told["lock_10000_s"] == {"sqlite": 0.2, "postgresql": None} and told["idle_cpu_percent"] == 0.5
+    assert not run.good and "the floor gave way" in capsys.readouterr().out
+    assert "not measured: RuntimeError: the floor gave way" in report.own(run.findings)
+    assert [one.value for one in History(tmp_path / "history.jsonl").findings()] == [0.2, 0.5]
+
+
+def test_a_loss_is_seen_beside_the_run_before_and_in_the_line_of_each_run(tmp_path):
+    table = report.own([finding("10,000 instances, sqlite", 1.5)], [finding("10,000 instances, sqlite", 0.4)])
+    assert "| lock | 10,000 instances, sqlite | 1.5 s **missed** | < 1 | 0.4 s |" in table
+    document = tmp_path / "figures.md"
+    document.write_text("before\n<!-- runs: begin -->\n<!-- runs: end -->\nafter\n")
+    for name in ("first", "second"):
+        told = dict.fromkeys(KEYS) | {"vs_limit": {"1": 1.2, "50": 1.05}}
+        report.write(document, "runs", report.runs(report.between(document.read_text(), "runs"), name, told))
+    lines = document.read_text().splitlines()
+    assert [line.split("| ")[1:3] for line in lines[4:6]] == [
+        [f"{one} ", "1: 1.2, 50: 1.05 "] for one in ("first", "second")
+    ]
+    assert lines[0] == "before" and lines[-1] == "after"
+
+
+def test_a_simulated_host_says_what_a_host_says_on_which_every_step_goes_well(db):
+    old, new = fleet.versions(fleet.service(start_command="true"), 2)
+    (instance,) = fleet.instances(old, fleet.hosts())
+    atom = atoms.atom_of(atoms.spec_of(old.microservice), instance, Action.UPGRADE, old, new)
+    run = program.Run(operation=1, fence=1, atom=atom, nonce="abc")
+    events = Reader("abc").feed(simulated.journal(program.start(run).decode()))
+    assert events[-1].kind is Kind.END and events[-1].result is Result.DONE
+    assert [one.step for one in events if one.kind is Kind.DONE] == [step.name for step in atom.steps]
+
+
+def test_the_large_system_has_the_rows_that_it_names(db, monkeypatch, tmp_path, settings):
+    small = {"HOSTS": 40, "SERVICES": 12, "INSTANCES": 100, "VERSIONS": 30, "DEPLOYMENTS": 3, "OF_DEPLOYMENT": 10}
+    for name, value in {**small, "LARGE": {"big-1000": 12, "big-versions": 2}}.items():
+        monkeypatch.setattr(fill, name, value)
+    settings.PACKAGE_ROOT = tmp_path / "packages"
+    fill.main(tmp_path)
+    assert MicroServiceInstance.objects.count() == 100 and Deployment.objects.count() == 3
+    assert MicroServiceVersion.objects.filter(microservice__name="big-versions").count() == 30
+    assert Step.objects.count() == 10 * len(fill.STEPS)
 
 
 def test_a_host_carries_a_version_only_whole_linked_and_started(tmp_path):

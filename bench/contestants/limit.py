@@ -5,7 +5,7 @@ whatever is built around them.
 """
 from pathlib import Path
 
-from .hosts import Hosts
+from ..hosts import Hosts
 
 AT_ONCE = 16
 WORK = (

@@ -1,0 +1,106 @@
+"""What the measurements share: a folder, hosts, and one product at a time, each made when it is first asked for."""
+import os
+import shutil
+from collections.abc import Callable
+from functools import cached_property
+from pathlib import Path
+
+from tests.lab.postgres import Postgres
+
+from .hosts import Hosts
+from .product import Product
+
+ROOM = 3 << 30  # bytes of memory that the hosts' files may take before a disk is used for them
+# A worker whose hosts are simulated; see simulated.py. A web process that says how many statements a request took.
+CROWD = {"deployer": "bench.simulated", "deployer.wsgi": "bench.counted"}
+DATABASES = ("sqlite", "postgresql")
+SLOTS = 64  # operations in flight while memory is measured
+
+
+class Lab:
+    """`close()` ends whatever was started."""
+
+    def __init__(self, folder: Path, hosts: int):
+        self.folder, self._hosts = folder, hosts
+        self._made: dict[str, Product] = {}
+        self._running: Product | None = None
+        self._endings: list[Callable[[], None]] = []
+
+    @cached_property
+    def hosts(self) -> Hosts:
+        hosts = Hosts(self.folder, self._hosts)
+        self._endings.append(hosts.stop)
+        hosts.start()
+        return hosts
+
+    def product(self) -> Product:
+        """The product with a service on all of the hosts."""
+        return self._on_hosts("product", {}, self.hosts.root)
+
+    def wide_product(self) -> Product:
+        """The same with a worker of SLOTS slots."""
+        root = self.folder / "wide-hosts"
+        for address in self.hosts.addresses:
+            (root / address).mkdir(parents=True, exist_ok=True)
+        return self._on_hosts("wide", {"WORKER_SLOTS": str(SLOTS)}, root)
+
+    def _on_hosts(self, name: str, settings: dict[str, str], root: Path) -> Product:
+        made = self._made.get(name)
+        if made is None or made is not self._running:
+            made = self._make(name, Product(self.folder / name, settings))
+            hosts = self.hosts
+            ssh = {"port": hosts.port, "username": hosts.user, "host_key": hosts.host_key}
+            made.fill(hosts.addresses, root, ssh, hosts.key.read_text())
+        return made
+
+    def crowd(self, database: str) -> Product:
+        """The product with very many rows (fill.py), no real host, and no worker that runs yet."""
+        name = f"crowd-{database}"
+        if self._made.get(name) is self._running and self._running is not None:
+            return self._running
+        settings = {"DATABASE_URL": self.postgres.url("postgres")} if database == "postgresql" else {}
+        return self._make(name, Product(self.folder / name, settings, CROWD), "broker", "web", rows=True)
+
+    @cached_property
+    def postgres(self) -> Postgres:
+        server = Postgres()
+        self._endings.append(server.stop)
+        server.start()
+        return server
+
+    def _make(self, name: str, product: Product, *parts: str, rows: bool = False) -> Product:
+        """Starts it, after the one before was stopped: nothing is measured beside another."""
+        self.quiet()
+        if name in self._made:
+            product = self._made[name]
+        else:
+            product.prepare()
+            if rows:
+                product.call("-m", "bench.fill", str(product.prepared))
+                product.call("manage.py", "collectstatic", "--noinput")  # pages name their styles and scripts
+            self._made[name] = product
+        self._running = product
+        product.start(*parts)
+        return product
+
+    def quiet(self) -> None:
+        """Stops the product that runs."""
+        if self._running is not None:
+            self._running.stop()
+            self._running = None
+
+    def close(self) -> None:
+        self._endings.append(self.quiet)
+        while self._endings:
+            ending = self._endings.pop()
+            try:
+                ending()
+            except OSError as error:
+                print(f"could not be ended: {error}", flush=True)
+
+
+def memory() -> str | None:
+    """Where the hosts' files lie: in memory where there is room, so that no disk is measured; else in TMPDIR."""
+    shared = Path("/dev/shm")
+    roomy = shared.is_dir() and os.access(shared, os.W_OK) and shutil.disk_usage(shared).free > ROOM
+    return str(shared) if roomy else None

@@ -1,0 +1,65 @@
+"""Lists and pages of a large system: time, statements, and bytes as they come compressed over the line."""
+from collections.abc import Iterator
+from statistics import median
+
+from . import fill
+from .browser import Browser
+from .lab import Lab
+from .measure import cpu_of
+from .tell import Figure
+
+TURNS = 5
+SLOWEST_MS, LARGEST_KB = 300, 40
+PAGES = {
+    "fleet": "/",
+    "fleet, failed only": "/?state=failed",
+    "5,000 versions": "/services/big-versions/",
+    "10,000 instances": "/services/big-10000/instances/",
+    "10,000 hosts": "/hosts/",
+    "deployments": "/deployments/",
+    "history": "/history/",
+}
+LISTS = {
+    "API: services": "services/?limit=500",
+    "API: 5,000 versions": "services/big-versions/versions/?limit=500",
+    "API: 10,000 instances": "services/big-10000/instances/?limit=500",
+    "API: hosts": "hosts/?limit=500",
+    "API: deployments": "deployments/?limit=500",
+}
+
+
+def measure(lab: Lab) -> Iterator[Figure]:
+    product = lab.crowd("sqlite")
+    api, console = Browser(product.url, product.token), Browser(product.url)
+    console.sign_in(product.password)
+    found = api.get("/api/v1/services/big-versions/versions/?limit=500").json()["data"]
+    middle = found[len(found) // 2]["id"]
+    (running,) = {row["version_id"] for row in api.get("/api/v1/services/big-1000/instances/").json()["data"]}
+    number = api.get("/api/v1/deployments/?service=big-1000").json()["data"][0]["id"]
+    pages = PAGES | {
+        f"deployment of {fill.OF_DEPLOYMENT:,} hosts": f"/deployments/{number}/",
+        "upgrade dialog, 1,000 hosts": f"/services/big-1000/versions/{running}/upgrade/",
+        "upgrade dialog, 5,000 versions": f"/services/big-versions/versions/{middle}/upgrade/",
+    }
+    lists = LISTS | {
+        "API: operations": f"deployments/{number}/operations/?limit=500",
+        "API: 5,000 choices": f"services/big-versions/versions/{middle}/upgrade",
+    }
+    for name, path in pages.items():
+        yield from _cost(console, product.pids("web"), name, path, LARGEST_KB)
+    for name, path in lists.items():
+        yield from _cost(api, product.pids("web"), name, f"/api/v1/{path}", None)
+
+
+def _cost(browser: Browser, web: list[int], name: str, path: str, largest: int | None) -> Iterator[Figure]:
+    try:
+        browser.get(path)  # templates are compiled at their first use
+        before = cpu_of(web)
+        answers = [browser.get(path) for _ in range(TURNS)]
+    except RuntimeError as error:
+        yield Figure(name, None, said=str(error))
+        return
+    yield Figure(name, median(one.seconds for one in answers) * 1000, "ms", SLOWEST_MS)
+    yield Figure(f"{name}: CPU", (cpu_of(web) - before) * 1000 / TURNS, "ms")
+    yield Figure(f"{name}: statements", answers[0].statements)
+    yield Figure(f"{name}: compressed", answers[0].size / 1000, "kB", largest)
