@@ -2,6 +2,8 @@
 
 from collections.abc import Iterable
 
+from django.db.models import Q
+
 from access.callers import Caller
 from access.problems import forbidden, invalid
 
@@ -39,6 +41,13 @@ def why_not_to(
     if (dest.pk > version.pk) != (action == Action.UPGRADE):
         return f"{action} goes to {BETWEEN_VERSIONS[action]} versions only"
     return ""
+
+
+def allowed(version: MicroServiceVersion, action: Action, even_bad: bool = False) -> Q:
+    """The same rule as a condition on versions of the same service: those for which `why_not_to` says nothing."""
+    beyond = Q(pk__gt=version.pk) if action == Action.UPGRADE else Q(pk__lt=version.pk)
+    good = Q(status=BuildStatus.SUCCESS) if even_bad else Q(status=BuildStatus.SUCCESS, bad=False)
+    return good & beyond
 
 
 def check_bad(caller: Caller, bad: Iterable[MicroServiceVersion], even_bad: bool, pointer: str) -> None:

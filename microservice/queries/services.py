@@ -8,7 +8,7 @@ from access.callers import Caller
 from access.problems import not_found
 from asset.models import Asset
 from microservice.models import Deployment, MicroService, MicroServiceInstance, MicroServiceVersion
-from microservice.status import DEPLOYMENT_OPEN, MAY_CHANGE_VERSION, BuildStatus
+from microservice.status import DEPLOYMENT_OPEN, BuildStatus
 from microservice.targets import Wish, why_not
 from microservice.visibility import visible
 
@@ -82,7 +82,7 @@ def versions(of: MicroService, q: str = "", status: str = "", after: str = "") -
 
 def instances(of: MicroService, filters: dict[str, str], after: str = "", size: int = PAGE) -> Page:
     """By host name; `filters`: q, state (failed, locked, maintenance) and version (an id)."""
-    rows = _with_names(of)
+    rows = with_names(of)
     if q := filters.get("q"):
         rows = rows.filter(Q(host__hostname__icontains=q) | Q(host__ip__startswith=q) | Q(tag__icontains=q))
     if condition := {"failed": FAILED, "locked": LOCKED, "maintenance": MAINTENANCE}.get(filters.get("state", "")):
@@ -95,11 +95,11 @@ def instances(of: MicroService, filters: dict[str, str], after: str = "", size: 
 
 def instances_of_version(of: MicroService, number: int, most: int) -> list[MicroServiceInstance]:
     """The instances that run this version, by host name, at most `most`."""
-    return list(_with_names(of).filter(version=number).order_by("host__hostname")[:most])
+    return list(with_names(of).filter(version=number).order_by("host__hostname")[:most])
 
 
 def instance(of: MicroService, number: int) -> MicroServiceInstance:
-    found = _with_names(of).filter(pk=number).first()
+    found = with_names(of).filter(pk=number).first()
     if found is None:
         raise not_found("instance")
     return found
@@ -109,12 +109,6 @@ def why_not_now(row: MicroServiceInstance, wish: Wish) -> str:
     """What keeps an instance from being taken, from its row alone. Pure; the rule itself is `Wish.free`."""
     free = not row.locked and row.status in wish.may_be and not row.is_maintain
     return "" if free else why_not(row, wish)[1]
-
-
-def hosts_running(of: MicroService, version: MicroServiceVersion, most: int) -> list[tuple[MicroServiceInstance, str]]:
-    """The instances that run a version, each with why its version cannot change now ("" where it can). One query."""
-    wish = Wish(of, MAY_CHANGE_VERSION, version)
-    return [(row, why_not_now(row, wish)) for row in instances_of_version(of, version.pk, most)]
 
 
 def came_from(of: MicroService, version: MicroServiceVersion) -> int | None:
@@ -131,7 +125,7 @@ def hosts_without(of: MicroService, most: int) -> list[tuple[Asset, bool]]:
     return [(host, host.pk in taken) for host in rows[:most]]
 
 
-def _with_names(of: MicroService) -> QuerySet[MicroServiceInstance]:
+def with_names(of: MicroService) -> QuerySet[MicroServiceInstance]:
     return MicroServiceInstance.objects.filter(microservice=of).select_related(
         "host", "version", "previous_version", "lock_deployment", "last_operation", "last_operation__dest_version"
     )

@@ -7,16 +7,17 @@ from django.http import HttpRequest, HttpResponse, QueryDict
 from django.shortcuts import render
 
 from access.callers import Caller
-from access.problems import Problem, conflict, invalid
-from microservice import deployments
+from access.problems import Problem, conflict, invalid, not_found
+from microservice import between, deployments
+from microservice.destinations import BETWEEN_VERSIONS
 from microservice.models import MicroService, MicroServiceVersion
 from microservice.once import once
-from microservice.queries import services
+from microservice.queries import dialog, services
+from microservice.status import Action
 
-from .guard import go, page
+from .guard import go, page, wanted
 
 MOST_HOSTS = 300  # hosts to tick one by one; beyond that there is “all”
-MOST_CHOICES = 60
 STRATEGY = ("batch_size", "canary", "max_failures", "on_failure", "pause_between")
 
 
@@ -71,14 +72,19 @@ def change(request: HttpRequest, caller: Caller, name: str, number: int, action:
     """`action` is upgrade or revert, `number` the version that runs now."""
     service = services.service(caller, name)
     version = services.version(service, number)
+    if action not in BETWEEN_VERSIONS:
+        raise not_found("action")
     problem = None
     choice = Choice.of(request.POST if request.method == "POST" else request.GET)
+    way = dialog.Way(version, Action(action), choice.even_bad)
     if request.method == "POST":
         try:
             return go("deployment", _start(request, caller, service, version, action, choice))
         except Problem as refusal:
             problem = refusal
-    context = _dialog(caller, service, version, action, choice)
+    elif part := _part(request, service, way, choice):
+        return part
+    context = _dialog(caller, service, way, choice, wanted(request, "find")["find"])
     context["problem"] = problem
     return render(request, "change/page.html", context, status=problem.status if problem else 200)
 
@@ -97,41 +103,40 @@ def _start(
         request.POST.get("key", ""),
         f"{service.pk} {version.pk} {action} {choice} {plan}",
         lambda: deployments.request(
-            caller, service, version, action, choice.targets(), choice.dest_id(), strategy=choice.course(), plan=plan,
+            caller,
+            service,
+            version,
+            action,
+            choice.targets(),
+            choice.dest_id(),
+            strategy=choice.course(),
+            plan=plan,
             even_bad=choice.even_bad,
         ),
     )
 
 
-def _dialog(caller: Caller, service: MicroService, version: MicroServiceVersion, action: str, choice: Choice) -> dict:
+def _dialog(caller: Caller, service: MicroService, way: dialog.Way, choice: Choice, find: str) -> dict:
     """Everything that the dialog shows. With nothing chosen yet: the nearest sensible version, and every host."""
-    versions = deployments.choices(version, action, choice.even_bad)
-    allowed = [one for one in versions if one["enable"]]
-    hosts = services.hosts_running(service, version, MOST_HOSTS)
-    good = [one for one in allowed if not one["bad"]]
-    if not choice.dest and good:
-        came_from = services.came_from(service, version) if action == "revert" else None
-        best = next((one for one in good if one["id"] == came_from), good[0])
-        choice.dest = str(best["id"])
+    version, action = way.version, way.action
+    if not choice.dest:
+        choice.dest = str(dialog.best(way) or "")
+    offer = dialog.offer(way, choice.dest, find)
+    hosts, more_hosts = dialog.hosts(service, version, choice.hosts)
     context = {
-        "service": service,
-        "version": version,
-        "action": action,
-        "choice": choice,
+        **_about(service, way, choice, find),
         "key": str(uuid.uuid4()),
-        "allowed": allowed[:MOST_CHOICES],
-        "greyed": [one for one in versions if not one["enable"]][:MOST_CHOICES],
-        "any_bad": any(one["bad"] for one in versions),
+        "offer": offer,
         "hosts": hosts,
-        "more_hosts": len(hosts) == MOST_HOSTS,
+        "more_hosts": more_hosts,
     }
     try:
-        if not allowed:
-            where = "newer" if action == "upgrade" else "older"
+        if not choice.dest and not offer.total:
+            where = "newer" if action == Action.UPGRADE else "older"
             raise conflict(
                 "no_target",
                 f"There is no version to {action} to: nothing {where} than {version.version} is built and good.",
-                "Publish a version first." if action == "upgrade" else "",
+                "Publish a version first." if action == Action.UPGRADE else "",
             )
         context["plan"] = _plan(caller, service, version, action, choice)
     except Problem as refusal:
@@ -139,10 +144,34 @@ def _dialog(caller: Caller, service: MicroService, version: MicroServiceVersion,
     return context
 
 
+def _about(service: MicroService, way: dialog.Way, choice: Choice, find: str) -> dict:
+    return {"service": service, "version": way.version, "action": str(way.action), "choice": choice, "find": find}
+
+
+def _part(request: HttpRequest, service: MicroService, way: dialog.Way, choice: Choice) -> HttpResponse | None:
+    """Only a list that the page's script asks for: versions that were searched for, or what follows in a list."""
+    asked = wanted(request, "part", "find", "after")
+    context = _about(service, way, choice, asked["find"])
+    if asked["part"] == "versions":
+        context["offer"] = dialog.offer(way, choice.dest, asked["find"], asked["after"])
+        return render(request, "change/version_picks.html", context)
+    if asked["part"] == "hosts":
+        # Those that are ticked stand in the first part of the list.
+        context["hosts"], context["more_hosts"] = dialog.hosts(service, way.version, choice.hosts, asked["after"])
+        return render(request, "change/host_picks.html", context)
+    return None
+
+
 def _plan(caller: Caller, service: MicroService, version: MicroServiceVersion, action: str, choice: Choice) -> dict:
     """The server's plan, with hosts that have the very same steps told together."""
     plan = deployments.preview(
-        caller, service, version, action, choice.targets(), choice.dest_id(), strategy=choice.course(),
+        caller,
+        service,
+        version,
+        action,
+        choice.targets(),
+        choice.dest_id(),
+        strategy=choice.course(),
         even_bad=choice.even_bad,
     )
     groups: dict[str, dict] = {}
@@ -150,5 +179,9 @@ def _plan(caller: Caller, service: MicroService, version: MicroServiceVersion, a
         group = groups.setdefault(repr(target["steps"]), {"steps": target["steps"], "hosts": []})
         group["hosts"].append(target["host"])
     plan["groups"] = list(groups.values())
+    old, new = plan["from_version"], plan["dest_version"]
+    plan["commits"] = between.commits(old["version"], new["version"])
+    plan["compare"] = between.compare_link(service.build_url, service.build_orig, old["version"], new["version"])
+    plan["between"], plan["notes"] = dialog.between(service, old["id"], new["id"])
     plan["lasting"] = sorted({name for target in plan["targets"] for name in target["cannot_be_undone"]})
     return plan

@@ -241,3 +241,49 @@ def test_what_was_marked_bad_is_offered_and_installed_only_where_somebody_says_s
     assert admin.post(where, {**form, "key": key}).status_code == 422
     key = re.search(r'name="key" value="([^"]*)"', admin.get(where).content.decode())[1]
     assert admin.post(where, {**form, "key": key, "even_bad": "on"}).status_code == 302
+
+
+def test_many_versions_come_a_page_at_a_time_and_are_searched_on_the_server(admin, cost):
+    shop = fleet.service("shop")
+    versions = fleet.versions(shop, 400)
+    fleet.instances(versions[199], fleet.hosts(2))
+    where = f"/services/shop/versions/{versions[199].pk}/upgrade/"
+    page = admin.get(where).content.decode()
+    assert page.count('name="dest" id="dest-') == 30 and "200 possible" in page
+    assert "Upgrade 2 hosts from 200.0 to 400.0" in page
+    following = re.search(r'part=versions&amp;after=(\d+)', page)[1]
+    more = admin.get(f"{where}?part=versions&after={following}").content.decode()
+    assert "370.0" in more and "<html" not in more
+    found = admin.get(f"{where}?part=versions&find=39&dest={versions[250].pk}").content.decode()
+    assert "390.0" in found and "251.0" in found, "what was chosen stays, whatever is searched for"
+    assert "upgrade goes to newer versions only" in found and "139.0" in found
+    last = admin.get(f"{where}?part=versions&after={versions[210].pk}").content.decode()
+    assert "it is what runs now" in last and "More that are not possible" in last
+    small = cost(admin, where)
+    fleet.versions(shop, 300)
+    assert cost(admin, where) == small
+    assert admin.get(f"{where}?part=versions&find=%00&after=x&dest=x").status_code == 200
+
+
+def test_the_dialog_says_what_changes_between_the_versions(admin, shop):
+    service = shop[0].microservice
+    service.build_url = "https://github.com/team/shop"
+    service.save()
+    names = ("2026112010-master-aaaaaaa", "2026112011-master-bbbbbbb", "2026112012-x-y-ccccccc")
+    for version, name in zip(shop, names, strict=True):
+        MicroServiceVersion.objects.filter(pk=version.pk).update(version=name, description=f"note of {name[-7:]}")
+    page = admin.get(f"/services/shop/versions/{shop[1].pk}/upgrade/").content.decode()
+    assert "bbbbbbb..ccccccc" in page and "https://github.com/team/shop/compare/bbbbbbb...ccccccc" in page
+    assert "note of ccccccc" in page and "note of aaaaaaa" not in page and "1 version further" in page
+
+
+def test_many_hosts_come_a_page_at_a_time_and_ticked_ones_stand_first(admin, shop):
+    fleet.instances(shop[1], fleet.hosts(120, prefix="more"))
+    where = f"/services/shop/versions/{shop[1].pk}/upgrade/"
+    last = MicroServiceInstance.objects.order_by("host__hostname").last()
+    page = admin.get(f"{where}?where=some&host={last.pk}").content.decode()
+    boxes = re.findall(r'name="host" id="host-(\d+)"[^>]*?( checked)?>', page)
+    assert boxes[0] == (str(last.pk), " checked") and len(boxes) == 51
+    following = re.search(r'part=hosts&amp;after=([\w%-]+)', page)[1]
+    more = admin.get(f"{where}?part=hosts&after={following}&host={last.pk}").content.decode()
+    assert more.count('name="host"') == 50 and f'id="host-{last.pk}"' not in more
