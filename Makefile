@@ -1,6 +1,6 @@
 # Everything that a person types. Each target makes the environment that it needs.
 .DEFAULT_GOAL := help
-.PHONY: help demo run test mutants model lint storm openapi bench clean
+.PHONY: help demo run test mutants model lint storm openapi messages bench clean
 MAKEFLAGS += --no-print-directory
 PYTHON_ENV := .venv/bin/python
 
@@ -30,6 +30,9 @@ lint: .venv/installed-dev  ## ruff and mypy
 
 openapi: .venv/installed  ## writes openapi.json, the API's description, anew
 	@DEBUG=1 $(PYTHON_ENV) manage.py openapi > openapi.json.new && mv openapi.json.new openapi.json
+
+messages: .venv/installed-dev  ## writes the catalogues of locale/ anew, and names what has no translation yet
+	@DEBUG=1 $(PYTHON_ENV) -m scripts.messages
 
 storm: .venv/installed-dev  ## crash points and random faults for STORM_MINUTES (30), and their table
 	@scripts/test-packages

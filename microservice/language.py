@@ -23,7 +23,17 @@ MACHINES = ("/api/", "/healthz", "/readyz", "/metrics")
 # Where a sentence of the catalogue has a name or a number in it: {0}, {1} …
 PLACE = re.compile(r"\{(\d)\}")
 LONGEST = 2000  # characters of a text that is looked up; longer ones come from hosts and are no sentences of ours
-DEEPEST = 3  # sentences inside sentences
+DEEPEST = 5  # sentences inside sentences
+SENTENCE_END = re.compile(r"(?<=[.!?]) (?=[A-Z])")
+FULL_STOP = "。"
+TAIL = re.compile(r"(?P<head>.+?)(?: \(and (?P<more>\d+) more\)|, and (?P<like>\d+) more like it)\.?", re.DOTALL)
+# A rule's place in a request, and what it says of it.
+FIELD = re.compile(r"(?P<name>[\w./-]+): (?P<reason>.+)", re.DOTALL)
+# Words that the rules put into their sentences, besides statuses, actions and roles.
+WORDS = ("newer", "older", "operation", "action", "member", "delivery", "origin", "past setting", "nobody", "release")
+
+
+Sentence = tuple[re.Pattern[str], str]
 
 
 class LanguageMiddleware(LocaleMiddleware):
@@ -76,29 +86,61 @@ def told(text: object) -> str:
 
 @lru_cache(maxsize=1024)  # a list of what was left out says the same a hundred times
 def _told(said: str, language: str, depth: int) -> str:
-    known = gettext(said)
-    if known != said:
-        return known
-    for pattern, translated in _sentences(language):
-        if found := pattern.fullmatch(said):
-            parts = [_told(part, language, depth - 1) if depth else part for part in found.groups()]
-            return translated.format(*parts)
-    return said
+    if not (said and depth):
+        return said
+    compound, simple = _sentences(language)
+    found = _word(said) or _matched(said, compound, language, depth)
+    if found:
+        return found
+    if tail := TAIL.fullmatch(said):
+        more = gettext(" (and {0} more)").format(tail["more"] or tail["like"])
+        return _told(tail["head"], language, depth) + more + (FULL_STOP if said.endswith(".") else "")
+    if field := FIELD.fullmatch(said):
+        reason = _told(field["reason"], language, depth - 1)
+        if reason != field["reason"]:
+            return gettext("{0}: {1}").format(_word(field["name"]) or field["name"], reason)
+    if len(parts := SENTENCE_END.split(said)) > 1:
+        return " ".join(_told(part, language, depth - 1) for part in parts).replace(f"{FULL_STOP} ", FULL_STOP)
+    stopped = said.endswith(".")
+    for text in (said, said[0].lower() + said[1:]):
+        if found := _word(text) or _matched(text, simple, language, depth, stopped):
+            return found
+    if stopped and (found := _told(said[:-1], language, depth - 1)) != said[:-1]:
+        return found + FULL_STOP
+    name, _, rest_of_it = said.partition(" ")
+    found = _word(rest_of_it) or _matched(rest_of_it, simple, language, depth)
+    return f"{name} {found}" if found else said
+
+
+def _word(said: str) -> str:
+    """What the catalogue has for exactly this; "" where it has nothing. One word is a term or a name, no sentence."""
+    known = gettext(said) if " " in said else pgettext("term", said) if said else said
+    return "" if known == said else known
+
+
+def _matched(said: str, sentences: list[Sentence], language: str, depth: int, stopped: bool = False) -> str:
+    """The first sentence that it can be. A full stop (`stopped`) is the sentence's own and no part of a name."""
+    for pattern, translated in sentences if said else ():
+        if (found := pattern.fullmatch(said)) and not (stopped and found.end(pattern.groups) == len(said)):
+            return translated.format(*(_told(part, language, depth - 1) for part in found.groups()))
+    return ""
 
 
 @lru_cache(maxsize=len(settings.LANGUAGES))
-def _sentences(language: str) -> list[tuple[re.Pattern[str], str]]:
-    """The catalogue's sentences with places in them, those with the most words of their own first."""
+def _sentences(language: str) -> tuple[list[Sentence], list[Sentence]]:
+    """The catalogue's sentences with places in them: those made of several, and the others. The most telling first."""
     catalogue = trans_real.translation(language)._catalog  # type: ignore[attr-defined]  # as JavaScriptCatalog does
     found = {
         msgid: msgstr
         for msgid, msgstr in catalogue.items()
         if isinstance(msgid, str) and PLACE.search(msgid) and "\4" not in msgid and msgstr
     }
-    ordered = sorted(found.items(), key=lambda pair: len(PLACE.sub("", pair[0])), reverse=True)
-    return [(_pattern(msgid), msgstr) for msgid, msgstr in ordered]
+    ordered = sorted(found, key=lambda msgid: (msgid.startswith("{"), -len(PLACE.sub("", msgid))))
+    compound = [msgid for msgid in ordered if SENTENCE_END.search(PLACE.sub(".", msgid))]
+    simple = [msgid for msgid in ordered if msgid not in compound]
+    return ([(_pattern(msgid), found[msgid]) for msgid in compound], [(_pattern(one), found[one]) for one in simple])
 
 
 def _pattern(msgid: str) -> re.Pattern[str]:
     pieces = PLACE.split(msgid)
-    return re.compile("".join(re.escape(piece) if n % 2 == 0 else "(.+)" for n, piece in enumerate(pieces)), re.DOTALL)
+    return re.compile("".join(re.escape(piece) if n % 2 == 0 else "(.*?)" for n, piece in enumerate(pieces)), re.DOTALL)

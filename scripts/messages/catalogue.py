@@ -2,6 +2,7 @@
 
 import io
 from collections.abc import Iterable
+from datetime import UTC, datetime
 from pathlib import Path
 
 from babel.messages import Catalog
@@ -12,6 +13,7 @@ from . import code, templates
 from .found import ROOT, Found
 
 LANGUAGES = ("zh_Hans",)
+LONG_AGO = datetime(2000, 1, 1, tzinfo=UTC)  # so that the same words are the same bytes
 HEADER = """# Words of the console. `make messages` writes this file anew from the templates and the code;
 # the translations in it are kept, and those that nothing asks for any more are dropped."""
 
@@ -65,6 +67,7 @@ def compiled(source: Path) -> bytes:
     """What the .mo beside a .po must be."""
     with source.open("rb") as file:
         catalogue = read_po(file, locale=source.parent.parent.name, domain=source.stem)
+    catalogue.creation_date = catalogue.revision_date = LONG_AGO
     buffer = io.BytesIO()
     write_mo(buffer, catalogue)
     return buffer.getvalue()

@@ -1,11 +1,12 @@
 """What the code says to people: calls of gettext, words of the API, and sentences of the rules.
 
-A sentence of the rules is English wherever it goes; `microservice.language.told` says it in the reader's language. It is
-found here by its look: a text with a space between words, in a module whose texts reach a page. The names and numbers
-in it become {0}, {1} ….
+A sentence of the rules is English wherever it goes; `microservice.language.told` says it in the reader's language. It
+is found here by its look: a text with a space between words, in a module whose texts reach a page. The names and
+numbers in it become {0}, {1} ….
 """
 
 import ast
+import itertools
 import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -16,18 +17,25 @@ APPS = ("access", "asset", "microservice", "builds", "outside", "callbacks", "de
 # Where no text is for a page: machines, logs, command lines, SQL and shell; the API, whose texts stay English.
 _SILENT = re.compile(
     r"/(migrations|management|api|runner)/|/(admin|models|urls|apps|settings|environment|logs|broker|codes|health|claims"
-    r"|enqueue|events|progress|hub|terminal|advance|wake|tasks|celery|wsgi|program|reports|recovery|status)\.py$"
+    r"|enqueue|events|progress|hub|terminal|advance|wake|tasks|celery|wsgi|program|reports|recovery|status|security)\.py$"
 )
 _SENTENCE = re.compile(r"[A-Za-z’']{2,},? [a-z{(]|\} [a-z]{2}|\} \(")
-_NO_SENTENCE = re.compile(r"^(SELECT|INSERT|UPDATE|JOIN|CASE|CAST|Bearer|Basic|git|exec|export) |[$\n]|</|\(ROW_NUMBER|%s")
+_NO_SENTENCE = re.compile(
+    r"^(SELECT|INSERT|UPDATE|JOIN|CASE|CAST|Bearer|Basic|git|exec|export|console|\{0\} \{1\}) "
+    r"|[$\n]|</|\(\?|\(ROW_NUMBER|%s"
+)
 _ONE, _MANY = {"gettext", "gettext_lazy", "gettext_noop", "_"}, {"ngettext", "ngettext_lazy"}
 _ONE_IN, _MANY_IN = {"pgettext", "pgettext_lazy"}, {"npgettext", "npgettext_lazy"}
 _ANY = _ONE | _MANY | _ONE_IN | _MANY_IN
 # The first argument of what writes the history is an action, the second a kind of thing: both are words of the API.
 _RECORDS = {"record"}
+_NAMED = re.compile(r"\{[a-z]+\}")
+_WORDS = {"WORDS", "SCOPES"}
 _LOGS = {"log", "logger", "logging"}
 
-_SCRIPT = re.compile(r"""\bgettext\(\s*"((?:[^"\\]|\\.)*)"\s*\)|\bngettext\(\s*"((?:[^"\\]|\\.)*)",\s*"((?:[^"\\]|\\.)*)\"""")
+_SCRIPT = re.compile(
+    r"""\bgettext\(\s*"((?:[^"\\]|\\.)*)"\s*\)|\bngettext\(\s*"((?:[^"\\]|\\.)*)",\s*"((?:[^"\\]|\\.)*)\""""
+)
 
 
 def paths() -> list[Path]:
@@ -44,6 +52,8 @@ def messages(path: Path) -> Iterator[Found]:
             yield from _call(node, at)
         elif isinstance(node, ast.ClassDef):
             yield from _labels(node, at)
+        elif isinstance(node, ast.Assign) and _name(node.targets[0]) in _WORDS and isinstance(node.value, ast.Tuple):
+            yield from (Found(_text(word), context="term", place=at) for word in node.value.elts)
     if not _SILENT.search(f"/{place}"):
         yield from _sentences(tree, place)
 
@@ -90,9 +100,11 @@ def _sentences(tree: ast.Module, place: str) -> Iterator[Found]:
 
 
 def _visible(node: ast.AST) -> Iterator[ast.expr]:
-    """Texts that are neither documentation nor a log's nor translated where they stand. Docstrings of errors are said."""
+    """Texts that are neither documentation nor a log's nor translated where they stand. An error's is its message."""
     if isinstance(node, ast.Constant | ast.JoinedStr):
         yield node
+        return
+    if isinstance(node, ast.Assert):
         return
     if isinstance(node, ast.Call) and (_name(node.func) in _ANY or _owner(node.func) in _LOGS):
         return
@@ -109,16 +121,11 @@ def _pattern(node: ast.expr) -> str:
     if isinstance(node, ast.Constant):
         if not isinstance(node.value, str):
             return ""
-        names: list[str] = []
-        return re.sub(r"\{[a-z]+\}", lambda _found: names.append("") or f"{{{len(names) - 1}}}", " ".join(node.value.split(" ")))
-    parts, n = [], 0
-    for value in node.values if isinstance(node, ast.JoinedStr) else []:
-        if isinstance(value, ast.Constant):
-            parts.append(str(value.value))
-        else:
-            parts.append(f"{{{n}}}")
-            n += 1
-    return "".join(parts)
+        numbers = itertools.count()
+        return _NAMED.sub(lambda _found: f"{{{next(numbers)}}}", node.value)
+    numbers = itertools.count()
+    values = node.values if isinstance(node, ast.JoinedStr) else []
+    return "".join(str(one.value) if isinstance(one, ast.Constant) else f"{{{next(numbers)}}}" for one in values)
 
 
 def _text(node: ast.expr) -> str:

@@ -15,13 +15,17 @@ _CONTEXT = re.compile(rf"\scontext\s+{STRING}")
 _LISTED = re.compile(r'"([^"]+)"\|words')
 _NEEDS_NONE = ("api_errors.html",)  # it is the API's, and the API speaks English
 
+_OPAQUE = ("blocktranslate", "blocktrans", "comment")
+
 # What a reader sees besides text nodes.
 _SEEN = re.compile(r'\s(?:aria-label|placeholder|title|alt|data-(?:name|waits|empty|none|says))="([^"]*)"')
 _TAG = re.compile(r"<!--.*?-->|<[^<>]*>", re.DOTALL)
 _CODE = re.compile(r"<(code|kbd|pre|script|style)\b.*?</\1>", re.DOTALL)
 _WORD = re.compile(r"[A-Za-z]{2,}")
 # Names, which are the same in every language.
-_NAMES = re.compile(r"&\w+;|\b(?:Deployer|SHA-256|SHA256|sudo|curl|Bearer|Authorization|SSH|URL|CSV|JSON|tar|gz|px|https?)\b")
+_NAMES = re.compile(
+    r"&\w+;|\b(?:Deployer|SHA-256|SHA256|sudo|curl|Bearer|Authorization|SSH|URL|CSV|JSON|tar|gz|px|https?)\b"
+)
 
 
 def paths() -> list[Path]:
@@ -55,7 +59,9 @@ def bare(path: Path) -> Iterator[str]:
     shown, inside = [], False
     for token in DebugLexer(path.read_text()).tokenize():
         word = token.contents.split(maxsplit=1)[0] if token.contents.strip() else ""
-        if token.token_type == TokenType.BLOCK and word.startswith(("blocktrans", "endblocktrans", "comment", "endcomment")):
+        if token.token_type == TokenType.BLOCK and word.startswith(
+            ("blocktrans", "endblocktrans", "comment", "endcomment")
+        ):
             inside = not word.startswith("end")
         elif token.token_type == TokenType.TEXT and not inside:
             shown.append(token.contents)
