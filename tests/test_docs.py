@@ -13,6 +13,7 @@ PAGES = ["README.md", "CONTRIBUTING.md"]
 RUN_BY = {
     "make demo": "tests/demo/test_demo.py",
     "make test": "scripts/test",
+    "make messages": "tests/console/test_words.py",
     "make lint": "make -n, below, and .ci/run",
     ".venv/bin/pytest tests/engine": "scripts/test",
     ".venv/bin/pytest tests/test_imports.py -k engine": "scripts/test",
@@ -51,7 +52,7 @@ def test_every_command_in_the_pages_is_run_by_a_test():
     assert set(shell_commands()) == set(RUN_BY)
 
 
-@pytest.mark.parametrize("target", ["demo", "run", "test", "mutants", "model", "lint", "bench", "help"])
+@pytest.mark.parametrize("target", ["demo", "run", "test", "mutants", "model", "lint", "messages", "bench", "help"])
 def test_every_target_of_the_makefile_can_be_made(target):
     done = subprocess.run(["make", "-n", target], cwd=ROOT, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr

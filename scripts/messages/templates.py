@@ -19,12 +19,12 @@ _OPAQUE = ("blocktranslate", "blocktrans", "comment")
 
 # What a reader sees besides text nodes.
 _SEEN = re.compile(r'\s(?:aria-label|placeholder|title|alt|data-(?:name|waits|empty|none|says))="([^"]*)"')
-_TAG = re.compile(r"<!--.*?-->|<[^<>]*>", re.DOTALL)
+_TAG = re.compile(r"""<!--.*?-->|<(?:[^<>"']|"[^"]*"|'[^']*')*>""", re.DOTALL)
 _CODE = re.compile(r"<(code|kbd|pre|script|style)\b.*?</\1>", re.DOTALL)
 _WORD = re.compile(r"[A-Za-z]{2,}")
 # Names, which are the same in every language.
 _NAMES = re.compile(
-    r"&\w+;|\b(?:Deployer|SHA-256|SHA256|sudo|curl|Bearer|Authorization|SSH|URL|CSV|JSON|tar|gz|px|https?)\b"
+    r"&\w+;|\b(?:Deployer|SHA-256|SHA256|sudo|curl|Bearer|Authorization|SSH|URL|CSV|JSON|tar|gz|px|https?|POST|UTC)\b"
 )
 
 
