@@ -3,7 +3,7 @@ from django.db import IntegrityError, transaction
 from django.utils import timezone
 
 from access.callers import Caller
-from access.problems import conflict
+from access.problems import Problem, conflict
 from callbacks import outbox
 from microservice import following
 from microservice.history import record
@@ -42,9 +42,22 @@ def start(caller: Caller, version: MicroServiceVersion) -> Build:
     return build
 
 
+def why_not(version: MicroServiceVersion) -> Problem | None:
+    """What `start` would refuse a build of this version with; None where it can be asked for."""
+    if version.status != BuildStatus.PENDING:
+        label = BuildStatus(version.status).label
+        return conflict("build_status", f"{version.version} is {label}; only what is pending is built.",
+                        "Make another version.")
+    try:
+        servers.check(version.microservice)
+    except Problem as problem:
+        return problem
+    return None
+
+
 def newest(version: MicroServiceVersion) -> Build | None:
     """The version's last build, whatever became of it."""
-    return Build.objects.select_related("duplicate_of").filter(version=version).first()
+    return Build.objects.select_related("duplicate_of__version").filter(version=version).first()
 
 
 def end(build: Build, status: BuildStatus, detail: str = "", *, log: str | None = None, url: str = "",

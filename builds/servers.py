@@ -37,17 +37,17 @@ def origin_of(name: str) -> Origin:
 def check(service: MicroService) -> None:
     """Raises a Problem where a build of this service could not even be asked for."""
     if not service.build_url:
-        raise _unfit(service, "has no build_url", "Give it one: PATCH …/services/"
+        raise _unfit(service, "build_url", "Give it one: PATCH …/services/"
                      f"{service.name}, or upload the package with PUT …/package.")
     if service.build_orig != _Name.GIT:
         origin_of(service.build_orig)
     elif not service.build_command:
-        raise _unfit(service, "has no build_command", "Give it one.")
+        raise _unfit(service, "build_command", "Give it one.")
 
 
-def _unfit(service: MicroService, what: str, hint: str) -> Problem:
-    problem = conflict("not_configured", f"{service.name} {what}.", hint)
-    problem.page = f"/services/{service.name}/settings/#builds"
+def _unfit(service: MicroService, lacks: str, hint: str) -> Problem:
+    problem = conflict("not_configured", f"{service.name} has no {lacks}.", hint)
+    problem.page = f"/services/{service.name}/settings/#id_{lacks}"
     return problem
 
 

@@ -40,6 +40,7 @@ urlpatterns = [
     path(f"{_service}versions/new/", services.new_version, name="new_version"),
     path(_version, services.version, name="version"),
     path(f"{_version}build/", builds.build, name="build"),
+    path(f"{_version}mark/<str:word>/", builds.mark, name="mark"),
     path(f"{_version}install/", install.install, name="install"),
     path(f"{_version}<str:action>/", change.change, name="change"),
     path("deployments/", runs.deployments, name="deployments"),

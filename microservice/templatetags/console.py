@@ -230,6 +230,12 @@ def control(field: BoundField) -> SafeString:
 
 
 @register.filter
+def is_link(url: str) -> bool:
+    """Whether an address that a stranger gave may be a link: never javascript: or data:."""
+    return url.startswith(("https://", "http://"))
+
+
+@register.filter
 def part_title(name: str) -> str:
     """What people call a part of the outside world."""
     return str(TITLES.get(name, name))

@@ -1,25 +1,69 @@
-"""Starting a version's build at its origin."""
+"""A version's build: started at its origin, watched, and judged afterwards."""
 
 from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
 from django.utils.translation import gettext as _
 
 from access.callers import Caller
-from access.problems import Problem
+from access.problems import Problem, forbidden
 from builds import requests
 from microservice import catalog
+from microservice.models import MicroService, MicroServiceVersion
 from microservice.queries import services
+from microservice.status import BUILD_TRANSITIONS, BuildStatus
 
 from .guard import complain, go, page, say
 
 
-@page("publish", ("POST",))
+@page("publish", ("GET", "POST"))
 def build(request: HttpRequest, caller: Caller, name: str, number: int) -> HttpResponse:
-    """Asked for twice while it goes on, it is built once."""
+    """Starts it: asked for twice while it goes on, it is built once. By GET: how far it is, for the page's script.
+
+    That is told to load the page anew once the build has ended.
+    """
     service = services.service(caller, name)
-    found = catalog.find_version(catalog.find_service(caller, service.pk, "publish"), number)
+    found = catalog.find_version(service, number)
+    if request.method != "POST":
+        answer = render(request, "service/build.html", shown(caller, service, found))
+        if found.status != BuildStatus.BUILDING:
+            answer["HX-Refresh"] = "true"
+        return answer
     try:
-        requests.start(caller, found)
+        requests.start(caller, catalog.find_version(catalog.find_service(caller, service.pk, "publish"), number))
         say(request, _("%(version)s is being built.") % {"version": found.version})
     except Problem as problem:
         complain(request, problem)
     return go("version", service.name, number)
+
+
+@page("publish", ("POST",))
+def mark(request: HttpRequest, caller: Caller, name: str, number: int, word: str) -> HttpResponse:
+    """Marks a version `bad`, with a reason, or `good` again. See `destinations.check_bad`."""
+    service = services.service(caller, name)
+    found = catalog.find_version(catalog.find_service(caller, service.pk, "publish"), number)
+    try:
+        if word == "bad":
+            catalog.mark_bad(caller, found, request.POST.get("reason", ""))
+            say(request, _("%(version)s is marked bad from now on.") % {"version": found.version})
+        else:
+            catalog.change_version(caller, found, {"bad": False})
+            say(request, _("%(version)s is good again.") % {"version": found.version})
+    except Problem as problem:
+        complain(request, problem)
+    return go("version", service.name, number)
+
+
+def shown(caller: Caller, service: MicroService, version: MicroServiceVersion) -> dict:
+    """What the fragment about a version's build needs: its newest build, and why none can be started."""
+    version.microservice = service
+    why_not: Problem | None = None
+    if not caller.may("publish", service.pk):
+        why_not = forbidden(f"You need the right “publish” for {service.name}.")
+    return {
+        "service": service,
+        "version": version,
+        "build": requests.newest(version),
+        "building": version.status == BuildStatus.BUILDING,
+        "has_ended": version.status not in BUILD_TRANSITIONS,
+        "why_not": why_not or requests.why_not(version),
+    }

@@ -8,9 +8,9 @@ from django.shortcuts import render
 
 from access.callers import Caller
 from access.problems import Problem, conflict, invalid, not_found
-from microservice import between, deployments
+from microservice import between, catalog, deployments
 from microservice.destinations import BETWEEN_VERSIONS
-from microservice.models import MicroService, MicroServiceVersion
+from microservice.models import Deployment, MicroService, MicroServiceVersion
 from microservice.once import once
 from microservice.queries import dialog, services
 from microservice.status import Action
@@ -30,6 +30,8 @@ class Choice:
     hosts: list[str] = field(default_factory=list)
     strategy: dict[str, str] = field(default_factory=dict)
     even_bad: bool = False
+    mark_bad: bool = False  # the version that a revert leaves
+    reason: str = ""
 
     @classmethod
     def of(cls, data: QueryDict) -> "Choice":
@@ -39,6 +41,8 @@ class Choice:
             hosts=data.getlist("host"),
             strategy={name: data.get(name, "").strip() for name in STRATEGY},
             even_bad=data.get("even_bad") == "on",
+            mark_bad=data.get("mark_bad") == "on",
+            reason=data.get("reason", "").replace("\0", ""),
         )
 
     def dest_id(self) -> int:
@@ -64,7 +68,8 @@ class Choice:
         return given
 
     def __str__(self):
-        return repr((self.dest, self.everywhere, sorted(self.hosts), sorted(self.strategy.items()), self.even_bad))
+        bad = (self.even_bad, self.mark_bad, self.reason)
+        return repr((self.dest, self.everywhere, sorted(self.hosts), sorted(self.strategy.items()), bad))
 
 
 @page("deploy", ("GET", "POST"))
@@ -98,22 +103,17 @@ def _start(
     choice: Choice,
 ) -> int:
     plan = request.POST.get("plan", "")
-    return once(
-        caller,
-        request.POST.get("key", ""),
-        f"{service.pk} {version.pk} {action} {choice} {plan}",
-        lambda: deployments.request(
-            caller,
-            service,
-            version,
-            action,
-            choice.targets(),
-            choice.dest_id(),
-            strategy=choice.course(),
-            plan=plan,
+
+    def start() -> Deployment:
+        made = deployments.request(
+            caller, service, version, action, choice.targets(), choice.dest_id(), strategy=choice.course(), plan=plan,
             even_bad=choice.even_bad,
-        ),
-    )
+        )
+        if choice.mark_bad and action == Action.REVERT:
+            catalog.mark_bad(caller, version, choice.reason)
+        return made
+
+    return once(caller, request.POST.get("key", ""), f"{service.pk} {version.pk} {action} {choice} {plan}", start)
 
 
 def _dialog(caller: Caller, service: MicroService, way: dialog.Way, choice: Choice, find: str) -> dict:

@@ -2,6 +2,7 @@
 
 import uuid
 from collections.abc import Callable
+from functools import partial
 
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
@@ -9,8 +10,8 @@ from django.utils import timezone
 
 from access.callers import Caller
 from access.problems import Problem, not_found
+from microservice import catalog, lines, logs, terminal
 from microservice import deployments as requests
-from microservice import lines, logs, terminal
 from microservice.hub import newest
 from microservice.models import Deployment, Operation
 from microservice.once import once
@@ -103,7 +104,7 @@ def act(request: HttpRequest, caller: Caller, number: int, what: str) -> HttpRes
         "pause": requests.pause,
         "resume": requests.resume,
         "retry": requests.retry,
-        "revert": requests.revert,
+        "revert": partial(_revert, request),
     }
     if what not in deeds:
         raise not_found("action")
@@ -113,6 +114,14 @@ def act(request: HttpRequest, caller: Caller, number: int, what: str) -> HttpRes
     except Problem as problem:
         complain(request, problem)
         return go("deployment", found.pk)
+
+
+def _revert(request: HttpRequest, caller: Caller, found: Deployment) -> Deployment:
+    """With what was ticked beside it: the version that is left is marked bad, in the same transaction."""
+    made = requests.revert(caller, found)
+    if request.POST.get("mark_bad") == "on" and found.dest_version:
+        catalog.mark_bad(caller, found.dest_version, request.POST.get("reason", ""))
+    return made
 
 
 @page()

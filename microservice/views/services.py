@@ -8,14 +8,16 @@ from django.utils.translation import ngettext
 from access.callers import Caller
 from access.problems import Problem, forbidden, invalid
 from builds import requests
-from microservice import catalog, deployments, ownership
+from microservice import catalog, deployments, ownership, packages
 from microservice import instances as instance_changes
 from microservice.forms import NewServiceForm, ServiceForm, VersionForm, blame
 from microservice.hub import newest
-from microservice.models import MicroService
+from microservice.models import MicroService, MicroServiceVersion
 from microservice.queries import services
 from microservice.queries.paging import MOST, PAGE
+from microservice.status import BuildStatus
 
+from . import builds
 from .guard import complain, go, ids, page, rows, say, sent, show, wanted
 
 
@@ -28,6 +30,7 @@ def frame(caller: Caller, service: MicroService, tab: str) -> dict:
         "may_publish": caller.may("publish", service.pk),
         "may_admin": caller.may("admin", service.pk),
         "may_deploy": caller.may("deploy", service.pk),
+        "most": packages.LIMIT,
     }
 
 
@@ -94,7 +97,7 @@ def new(request: HttpRequest, caller: Caller) -> HttpResponse:
 @page("publish", ("GET", "POST"))
 def new_version(request: HttpRequest, caller: Caller, name: str) -> HttpResponse:
     service = services.service(caller, name)
-    form = VersionForm(sent(request))
+    form = VersionForm(sent(request), initial={"ref": wanted(request, "ref")["ref"] or "master"})
     if request.method == "POST":
         _must(caller, "publish", service)
         if form.is_valid():
@@ -103,8 +106,11 @@ def new_version(request: HttpRequest, caller: Caller, name: str) -> HttpResponse
             except Problem as problem:
                 blame(form, problem)
             else:
+                if request.POST.get("then") == "build":
+                    return builds.build(request, name=service.name, number=version.pk)
                 return go("version", service.name, version.pk)
-    context = {**frame(caller, service, "versions"), "form": form}
+    unborn = MicroServiceVersion(microservice=service, status=BuildStatus.PENDING)
+    context = {**frame(caller, service, "versions"), "form": form, "why_no_build": requests.why_not(unborn)}
     return render(request, "service/new_version.html", context, status=422 if form.errors else 200)
 
 
@@ -115,7 +121,8 @@ def version(request: HttpRequest, caller: Caller, name: str, number: int) -> Htt
     context = {
         **frame(caller, service, "versions"),
         "version": found,
-        "build": requests.newest(found),
+        **builds.shown(caller, service, found),
+        "sent_hash": wanted(request, "sent")["sent"],
         "runs_on": services.instances_of_version(service, number, 100),
     }
     return render(request, "service/version.html", context)

@@ -1,54 +1,124 @@
-/* Uploading a package: its hash is computed here first, then the bytes go to the API with a progress bar. */
+/* Uploading a package: the bytes go to the API with a progress bar while a worker computes their SHA-256; at the end
+   that is compared with what the server computed. On a service's page the version is made first. */
 "use strict";
 (() => {
-  const HASHED_AT_MOST = 512 * 1024 * 1024; // beyond this the browser would need the whole file in memory
-
   const form = document.querySelector("[data-upload]");
   if (!form) return;
   const input = form.querySelector("input[type=file]");
   const bar = form.querySelector("progress");
+  const sent = form.querySelector("[data-sent-so-far]");
   const words = form.querySelector("[data-says]");
-  const button = form.querySelector("button");
+  const button = form.querySelector("[data-go]");
+  const stop = form.querySelector("[data-stop]");
+  const dialog = form.closest("dialog");
+  const token = form.elements.csrfmiddlewaretoken.value;
+  let request = null;
 
+  const say = (text, values = {}) => { words.textContent = interpolate(text, values, true); };
+  const size = (bytes) => `${(bytes / 1e6).toLocaleString(document.documentElement.lang, { maximumFractionDigits: 1 })} MB`;
+
+  /* On a service's page a package may be dropped anywhere: it opens the dialog. */
+  const ground = dialog ? document.documentElement : form;
+  const carriesFiles = (event) => [...event.dataTransfer.types].includes("Files");
   for (const kind of ["dragover", "dragleave", "drop"]) {
-    form.addEventListener(kind, (event) => {
+    ground.addEventListener(kind, (event) => {
+      if (!carriesFiles(event)) return;
       event.preventDefault();
-      form.classList.toggle("over", kind === "dragover");
-      if (kind === "drop" && event.dataTransfer.files.length) input.files = event.dataTransfer.files;
+      ground.classList.toggle("over", kind === "dragover");
+      if (kind !== "drop" || request || !event.dataTransfer.files.length) return;
+      input.files = event.dataTransfer.files;
+      if (dialog && !dialog.open) dialog.showModal();
+      chosen();
     });
   }
+  input.addEventListener("change", chosen);
 
-  async function digest(file) {
-    if (file.size > HASHED_AT_MOST || !crypto.subtle) return "";
-    const hash = new Uint8Array(await crypto.subtle.digest("SHA-256", await file.arrayBuffer()));
-    return `sha-256=:${btoa(String.fromCharCode(...hash))}:`;
+  /* A version's name is guessed from the file's, where nothing was typed yet. */
+  function chosen() {
+    words.textContent = "";
+    const field = form.elements.version;
+    const file = input.files[0];
+    if (!file || !field || field.value) return;
+    const name = file.name.replace(/\.(tar\.gz|tgz)$/i, "").replace(`${form.dataset.service}-`, "");
+    field.value = name.replace(/[^A-Za-z0-9._+-]/g, "-").replace(/^[^A-Za-z0-9]+/, "").slice(0, 48);
+    field.focus();
+    field.select();
   }
 
-  function send(file, hash) {
+  function hashed(file, tell) {
     return new Promise((resolve, reject) => {
-      const request = new XMLHttpRequest();
-      request.open("PUT", form.dataset.upload);
-      request.setRequestHeader("X-CSRFToken", form.elements.csrfmiddlewaretoken.value);
-      request.setRequestHeader("Content-Type", "application/gzip");
-      if (hash) request.setRequestHeader("Content-Digest", hash);
-      request.upload.onprogress = (event) => {
-        bar.value = (100 * event.loaded) / event.total;
-        words.textContent = event.loaded < event.total
-          ? interpolate(gettext("%(percent)s % sent"), { percent: Math.round(bar.value) }, true) : gettext("Sent. The server checks it…");
+      const worker = new Worker(form.dataset.hasher);
+      const end = (settle, value) => { worker.terminate(); settle(value); };
+      worker.onmessage = ({ data }) => {
+        if (data.done) tell(data.done);
+        if (data.hex) end(resolve, data.hex);
+        if (data.error) end(reject, new Error(data.error));
       };
-      request.onload = () => (request.status < 300 ? resolve() : reject(new Error(reason(request))));
-      request.onerror = () => reject(new Error(gettext("The connection broke. Nothing was kept; send it again.")));
-      request.send(file);
+      worker.onerror = (event) => end(reject, new Error(event.message));
+      worker.postMessage(file);
     });
   }
 
-  function reason(request) {
+  function ask(method, address, body, type, progress) {
+    return new Promise((resolve, reject) => {
+      request = new XMLHttpRequest();
+      request.open(method, address);
+      request.setRequestHeader("X-CSRFToken", token);
+      request.setRequestHeader("Content-Type", type);
+      if (progress) request.upload.onprogress = progress;
+      request.onload = () => (request.status < 300 ? resolve(JSON.parse(request.responseText)) : reject(refusal(request)));
+      request.onerror = () => reject(new Error(gettext("The connection broke. Nothing was kept; send it again.")));
+      request.onabort = () => reject(new Error(gettext("Stopped. Nothing was kept.")));
+      request.send(body);
+    });
+  }
+  const told = (method, address, value) => ask(method, address, JSON.stringify(value), "application/json");
+
+  function refusal({ status, responseText }) {
     try {
-      const problem = JSON.parse(request.responseText);
-      return [problem.detail, problem.hint].filter(Boolean).join(" ");
+      const problem = JSON.parse(responseText);
+      return new Error([problem.detail, problem.hint].filter(Boolean).join(" "));
     } catch {
-      return interpolate(gettext("The server answered %(status)s."), { status: request.status }, true);
+      return new Error(interpolate(gettext("The server answered %(status)s."), { status }, true));
     }
+  }
+
+  async function checked(file) {
+    if (file.size > Number(form.dataset.most)) throw new Error(gettext("It is larger than a package may be."));
+    const [first, second] = new Uint8Array(await file.slice(0, 2).arrayBuffer());
+    if (first !== 0x1f || second !== 0x8b) throw new Error(gettext("This is no .tar.gz."));
+  }
+
+  async function address() {
+    if (!form.elements.version) return form.dataset.upload;
+    const { version, ref, description } = form.elements;
+    const made = await told("POST", form.dataset.upload, {
+      version: version.value.trim(), ref: ref.value.trim() || "master", description: description.value.trim() });
+    return `${form.dataset.upload}${made.id}/package`;
+  }
+
+  async function carry(file) {
+    await checked(file);
+    const where = await address();
+    const begun = performance.now();
+    let hashedSoFar = 0;
+    const ours = hashed(file, (done) => { hashedSoFar = done; });
+    ours.catch(() => {}); /* asked for below; a broken upload comes first */
+    say(gettext("Sending it, and computing its hash on the way…"));
+    const version = await ask("PUT", where, file, "application/gzip", ({ loaded, total }) => {
+      bar.value = (100 * loaded) / total;
+      const left = ((performance.now() - begun) / 1000 / Math.max(loaded, 1)) * (total - loaded);
+      sent.textContent = interpolate(
+        gettext("%(sent)s of %(total)s sent (%(percent)s %), about %(left)s s left; %(hashed)s hashed"),
+        { sent: size(loaded), total: size(total), percent: Math.floor(bar.value), left: Math.ceil(left), hashed: size(hashedSoFar) }, true);
+      if (loaded === total) say(gettext("Sent. The server looks it through…"));
+    });
+    const hash = await ours;
+    if (hash !== version.sha256) {
+      await told("PATCH", where.replace(/\/package$/, ""), {
+        bad: true, bad_reason: gettext("What arrived is not what was sent: the hashes differ") });
+    }
+    return form.dataset.page.replace("/0/", `/${version.id}/`) + `?sent=${hash}`;
   }
 
   form.addEventListener("submit", async (event) => {
@@ -56,15 +126,19 @@
     const file = input.files[0];
     if (!file || button.disabled) return;
     button.disabled = true;
-    bar.hidden = false;
-    words.textContent = gettext("Computing its hash…");
+    bar.hidden = sent.hidden = stop.hidden = false;
+    bar.value = 0;
     try {
-      await send(file, await digest(file));
-      location.reload();
+      const goal = await carry(file);
+      request = null;
+      location.assign(goal);
     } catch (error) {
+      request = null;
       words.textContent = error.message;
       button.disabled = false;
-      bar.hidden = true;
+      bar.hidden = sent.hidden = stop.hidden = true;
     }
   });
+  stop.addEventListener("click", () => request?.abort());
+  addEventListener("beforeunload", (event) => { if (request) event.preventDefault(); });
 })();
