@@ -1,0 +1,98 @@
+"""What administrators do, in Chromium: settings tried and saved, a package dropped on its service, a build watched."""
+
+import base64
+import hashlib
+import random
+import re
+
+import pytest
+from playwright.sync_api import expect
+
+from demo.service import definition
+from tests.outside import servers
+
+pytestmark = [pytest.mark.browser, pytest.mark.demo, pytest.mark.timeout(300)]
+LATER = 60_000  # milliseconds
+HASH = """([size, url]) => new Promise((resolve, reject) => {
+  const bytes = new Uint8Array(size);
+  for (let i = 0; i < size; i++) bytes[i] = (i * 7 + 3) & 255;
+  const worker = new Worker(url);
+  worker.onmessage = ({ data }) => data.hex ? resolve(data.hex) : data.error && reject(data.error);
+  worker.postMessage(new File([bytes], "x"));
+})"""
+DROP = """([name, base64]) => {
+  const bytes = Uint8Array.from(atob(base64), (char) => char.charCodeAt(0));
+  const carried = new DataTransfer();
+  carried.items.add(new File([bytes], name, { type: "application/gzip" }));
+  for (const kind of ["dragover", "drop"])
+    document.querySelector("main").dispatchEvent(
+      new DragEvent(kind, { bubbles: true, cancelable: true, dataTransfer: carried }));
+}"""
+
+
+def test_settings_are_tried_and_what_was_typed_stays_until_everything_passes(visit):
+    page = visit("/settings/")
+    with servers.gitlab() as lab:
+        part = page.locator("#gitlab")
+        part.get_by_label("Use it").check()
+        part.get_by_label("Address").fill(lab.url)
+        part.get_by_label("Access token").fill("glpat-none")
+        page.get_by_role("button", name="Test", exact=True).click()
+        expect(page.get_by_role("status").filter(has_text="GitLab")).to_contain_text("password is wrong")
+        expect(part.get_by_label("Access token")).to_have_value("glpat-none")
+        part.get_by_label("Access token").fill("glpat-1234")
+        page.get_by_role("button", name="Test and save").click()
+        expect(page.get_by_text("Everything passed its test")).to_be_visible()
+        expect(page.locator("#gitlab h2")).to_contain_text("set up")
+    expect(page.get_by_text("not set up").first).to_be_visible()
+    page.get_by_role("link", name="Past settings").click()
+    expect(page.get_by_role("row").filter(has_text="holds now")).to_contain_text("GitLab")
+
+
+def test_the_hash_is_right_at_every_length_that_is_an_edge(visit):
+    page = visit("/services/hello/")
+    url = page.locator("[data-hasher]").get_attribute("data-hasher")
+    for size in (0, 1, 55, 56, 63, 64, 65, 119, 120, 4 * 1024 * 1024 + 13):
+        made = bytes((i * 7 + 3) & 255 for i in range(256)) * (size // 256 + 1)
+        assert page.evaluate(HASH, [size, url]) == hashlib.sha256(made[:size]).hexdigest(), size
+
+
+def test_a_package_that_is_dropped_on_its_service_becomes_a_version_with_the_same_hash(visit):
+    name = f"20260{random.randint(1, 9)}01120000-drop-{random.randrange(16**7):07x}"
+    package = definition.package(name)
+    page = visit(f"/services/{definition.BUILT}/")
+    drop = lambda file, data: page.evaluate(DROP, [file, base64.b64encode(data).decode()])
+    drop("notes.tar.gz", b"no package at all")
+    dialog = page.get_by_role("dialog")
+    dialog.get_by_role("button", name="Upload").click()
+    expect(dialog).to_contain_text("This is no .tar.gz")
+    dialog.get_by_label("Version").fill("")
+    dialog.get_by_role("button", name="Close").click()
+    drop(f"{definition.BUILT}-{name}.tar.gz", package)
+    expect(dialog.get_by_label("Version")).to_have_value(name)
+    dialog.get_by_role("button", name="Upload").click()
+    expect(page.get_by_role("heading", name=name)).to_be_visible(timeout=LATER)
+    expect(page.get_by_text("the same as your browser computed")).to_be_visible()
+    expect(page.get_by_text(hashlib.sha256(package).hexdigest())).to_be_visible()
+    page.get_by_text("Mark it bad").first.click()
+    page.get_by_label("Why", exact=True).fill("only a test")
+    page.get_by_role("button", name="Mark it bad").click()
+    expect(page.get_by_text("only a test").first).to_be_visible()
+
+
+def test_a_build_is_started_and_watched_without_a_reload(visit):
+    page = visit("/")
+    page.get_by_role("link", name=definition.BUILT, exact=True).first.click()
+    page.get_by_role("button", name=re.compile("^Build")).first.click()
+    expect(page.get_by_label("Build", exact=True)).to_contain_text("success", timeout=LATER)
+    expect(page.get_by_label("What it printed last")).to_contain_text("building")
+    expect(page.get_by_role("link", name="Install…")).to_be_visible()
+
+
+def test_a_callback_to_a_private_address_is_refused_in_words_and_nothing_typed_is_lost(visit):
+    page = visit("/callbacks/new/")
+    page.get_by_label("Address").fill("http://127.0.0.1:9/hook")
+    page.get_by_label("Headers of its own").fill("X-Team: sales")
+    page.get_by_role("button", name="Add the callback").click()
+    expect(page.get_by_text("may not reach")).to_be_visible()
+    expect(page.get_by_label("Headers of its own")).to_have_value("X-Team: sales")

@@ -1,0 +1,125 @@
+"""Builds on the pages: started, watched, doubled, failed and why; versions judged afterwards."""
+
+import re
+
+import pytest
+
+from access.callers import SYSTEM
+from builds import requests
+from builds.models import Build
+from microservice.models import Deployment, MicroServiceVersion
+from microservice.status import BuildStatus
+from outside import parts
+from tests.microservice import fleet
+
+pytestmark = pytest.mark.django_db
+
+
+def shop(**more):
+    return fleet.service("shop", **{"build_url": "https://git.example/shop.git", "build_command": "make", **more})
+
+
+def version(service, name="1.0", **more) -> MicroServiceVersion:
+    return MicroServiceVersion.objects.create(microservice=service, version=name, ref="main", **more)
+
+
+def test_a_version_that_was_never_built_says_so_and_a_click_builds_it_and_the_page_follows_it(admin):
+    one = version(shop())
+    page, fragment = f"/services/shop/versions/{one.pk}/", f"/services/shop/versions/{one.pk}/build/"
+    assert "never built" in admin.get(page).content.decode()
+    assert f'formaction="{fragment}"' in admin.get("/services/shop/").content.decode()
+    admin.post(fragment)
+    shown = admin.get(page).content.decode()
+    assert 'hx-trigger="every 1s"' in shown and "by ada" in shown
+    watched = admin.get(fragment, headers={"HX-Request": "true"})
+    assert "HX-Refresh" not in watched and 'id="build"' in watched.content.decode()
+    Build.objects.update(log="compiling\x1b]8;;javascript:x\x07<b>")
+    assert "compiling" in admin.get(fragment).content.decode() and "<b>" not in admin.get(fragment).content.decode()
+    requests.end(Build.objects.get(), BuildStatus.FAILED, "make: *** [all] Error 2", url="javascript:alert(1)")
+    assert admin.get(fragment)["HX-Refresh"] == "true"
+    shown = admin.get(page).content.decode()
+    assert "Error 2" in shown and "hx-trigger" not in shown and 'href="javascript:' not in shown
+    assert "/services/shop/versions/new/?ref=main" in shown
+
+
+def test_a_duplicate_leads_to_the_version_that_it_doubles(admin):
+    service = shop()
+    one, two = version(service), version(service, "1.1")
+    first, second = requests.start(SYSTEM, one), requests.start(SYSTEM, two)
+    requests.learned_commit(first, "a" * 40)
+    requests.end(second, BuildStatus.DUPLICATE, "The commit is built already", duplicate_of=first)
+    page = admin.get(f"/services/shop/versions/{two.pk}/").content.decode()
+    assert f'href="/services/shop/versions/{one.pk}/"' in page and "duplicate" in page
+
+
+@pytest.mark.parametrize(("fields", "page"), [
+    ({"build_url": ""}, "/services/shop/settings/#id_build_url"),
+    ({"build_command": ""}, "/services/shop/settings/#id_build_command"),
+    ({"build_orig": "gitlab"}, parts.place("gitlab")), ({"build_orig": "jenkins"}, parts.place("jenkins"))])
+def test_what_is_not_set_up_is_told_and_leads_to_its_place(admin, fields, page):
+    one = version(shop(**fields))
+    shown = admin.get(f"/services/shop/versions/{one.pk}/").content.decode()
+    assert f'href="{page}"' in shown and 'disabled aria-describedby="why-no-build"' in shown
+    refused = admin.post(f"/services/shop/versions/{one.pk}/build/", follow=True).content.decode()
+    assert f'<a href="{page}">Set it up</a>' in refused.partition('role="alert"')[2]
+    assert f'href="{page}"' in admin.get("/services/shop/versions/new/").content.decode()
+    assert not Build.objects.exists()
+
+
+def test_a_new_version_is_built_at_once_where_that_is_asked(admin, viewer):
+    shop()
+    form = {"version": "2.0", "ref": "bold", "then": "build"}
+    assert viewer.post("/services/shop/versions/new/", form).status_code == 403
+    assert 'value="bold"' in admin.get("/services/shop/versions/new/?ref=bold").content.decode()
+    answer = admin.post("/services/shop/versions/new/", form)
+    build = Build.objects.get()
+    assert answer["Location"] == f"/services/shop/versions/{build.version_id}/" and build.version.ref == "bold"
+
+
+def test_a_version_is_marked_bad_with_a_reason_and_good_again(admin, viewer):
+    (one,) = fleet.versions(shop(), 1)
+    mark = f"/services/shop/versions/{one.pk}/mark/"
+    assert viewer.post(f"{mark}bad/", {"reason": "x"}).status_code == 403
+    assert "must say why" in admin.post(f"{mark}bad/", {"reason": " "}, follow=True).content.decode()
+    admin.post(f"{mark}bad/", {"reason": "loses orders"})
+    one.refresh_from_db()
+    assert one.bad and "loses orders" in admin.get(f"/services/shop/versions/{one.pk}/").content.decode()
+    admin.post(f"{mark}good/")
+    one.refresh_from_db()
+    assert not one.bad and not one.bad_reason
+
+
+def test_a_revert_marks_the_version_that_it_leaves_where_that_is_ticked_and_only_with_a_reason(admin):
+    service = shop(start_command="true", stop_command="true", check_command="true")
+    old, new = fleet.versions(service, 2)
+    fleet.instances(new, fleet.hosts(1))
+    address = f"/services/shop/versions/{new.pk}/revert/"
+    shown = admin.get(f"{address}?mark_bad=on&reason=loses+orders").content.decode()
+    assert 'type="hidden" name="mark_bad" value="on"' in shown and 'name="reason" value="loses orders"' in shown
+    form = {name: re.search(f'name="{name}" value="([^"]*)"', shown)[1] for name in ("key", "plan", "where")}
+    form |= {"dest": old.pk, "mark_bad": "on"}
+    refused = admin.post(address, form)
+    assert "must say why" in refused.content.decode() and not Deployment.objects.exists(), "both or neither"
+    answer = admin.post(address, {**form, "reason": "loses orders"})
+    assert answer.status_code == 302
+    new.refresh_from_db()
+    assert new.bad and new.bad_reason == "loses orders" and Deployment.objects.get().action == "revert"
+
+
+def test_the_page_compares_the_browsers_hash_with_the_servers(admin):
+    (one,) = fleet.versions(shop(), 1)
+    MicroServiceVersion.objects.filter(pk=one.pk).update(sha256="a" * 64, file_path="shop/x.tar.gz")
+    page = f"/services/shop/versions/{one.pk}/"
+    assert "the same as your browser computed" in admin.get(f"{page}?sent={'a' * 64}").content.decode()
+    assert "not what your browser computed" in admin.get(f"{page}?sent={'b' * 64}").content.decode()
+
+
+def test_a_version_page_costs_the_same_however_many_versions_and_builds_there_are(admin, cost):
+    service = shop()
+    one = version(service)
+    requests.start(SYSTEM, one)
+    pages = (f"/services/shop/versions/{one.pk}/", f"/services/shop/versions/{one.pk}/build/", "/services/shop/")
+    small = [cost(admin, page) for page in pages]
+    for number in range(20):
+        requests.start(SYSTEM, version(service, f"2.{number}"))
+    assert [cost(admin, page) for page in pages] == small
