@@ -10,7 +10,7 @@ from django.db.models import Exists, OuterRef, Q, QuerySet
 from access.callers import SYSTEM, Caller
 from access.problems import Problem, conflict, invalid
 
-from . import enqueue, wake
+from . import catalog, enqueue, wake
 from .control import break_lock, cancel, pause, resume
 from .destinations import BETWEEN_VERSIONS, check_bad, choices, destination
 from .history import record
@@ -63,9 +63,16 @@ def request(
     force: bool = False,
     plan: str | None = None,
     even_bad: bool = False,
+    mark_bad: bool = False,
+    reason: str = "",
 ) -> Deployment:
-    """Upgrades or reverts instances that run `version` to `dest_version` (an id). `host`: "all", or instance ids."""
+    """Upgrades or reverts instances that run `version` to `dest_version` (an id). `host`: "all", or instance ids.
+
+    `mark_bad`: a revert says at the same time that `version` is bad, and why.
+    """
     check_right(caller, service)
+    if mark_bad and action != Action.REVERT:
+        raise invalid("/mark_bad", "goes with a revert only")
     wish, dest, course = wish_of(
         caller, service, version, action, host, dest_version, on_locked, strategy, force, even_bad
     )
@@ -74,6 +81,8 @@ def request(
         targets = take_or_refuse(wish, deployment)
         if plan is not None:
             check_plan(plan, deployment)
+        if mark_bad:
+            catalog.mark_bad(caller, version, reason)
         return queue(caller, deployment, targets, enqueue.asked(Action(action), dest))
 
 
@@ -174,8 +183,10 @@ def _ask_now(caller: Caller, origin: Deployment, asking) -> Deployment:
     return origin
 
 
-def revert(caller: Caller, origin: Deployment, *, even_bad: bool = False) -> Deployment:
-    """Sends each instance that a deployment changed back to the version it came from."""
+def revert(
+    caller: Caller, origin: Deployment, *, even_bad: bool = False, mark_bad: bool = False, reason: str = ""
+) -> Deployment:
+    """Sends each instance that a deployment changed back to where it came from; `mark_bad`: what they leave is bad."""
     check_right(caller, origin.microservice)
     if origin.action in (Action.INSTALL, Action.DELETE):
         raise invalid(
@@ -185,6 +196,8 @@ def revert(caller: Caller, origin: Deployment, *, even_bad: bool = False) -> Dep
     done = Operation.objects.filter(deployment=origin, status=OperationStatus.SUCCEEDED)
     check_bad(caller, _bad(done.values("from_version")), even_bad, "/path/id")
     with transaction.atomic():
+        if mark_bad and origin.dest_version:
+            catalog.mark_bad(caller, origin.dest_version, reason)
         return _send_back(caller, origin, Q())
 
 

@@ -3,7 +3,6 @@ import time
 from collections import defaultdict
 from collections.abc import Callable, Iterable
 
-from django.db import transaction
 from django.db.models import Count
 from django.http import HttpRequest, HttpResponse
 from ninja import Query, Router, Status
@@ -107,11 +106,8 @@ def revert(
 ):
     """Sends each instance that this deployment changed back to the version it came from."""
     found = seen.find_deployment(caller(request), id, "deploy")
-    with transaction.atomic():
-        made = deployments.revert(caller(request), found, even_bad=bool(body and body.even_bad))
-        if body and body.mark_bad and found.dest_version:
-            catalog.mark_bad(caller(request), found.dest_version, body.reason)
-    return accepted(made, response)
+    asked = body.model_dump() if body else {}
+    return accepted(deployments.revert(caller(request), found, **asked), response)
 
 
 def accepted(deployment: Deployment, response: HttpResponse) -> Status:

@@ -1,7 +1,6 @@
 """/services/{service}/instances/: what runs where, and what may be done with it by hand."""
 from ipaddress import ip_address
 
-from django.db import transaction
 from django.db.models import Q, QuerySet
 from django.http import HttpRequest, HttpResponse
 from ninja import Query, Router, Status
@@ -10,7 +9,7 @@ from access.problems import invalid
 
 from .. import catalog, deployments, instances, preview
 from ..models import MicroServiceInstance
-from ..status import Action, InstanceStatus
+from ..status import InstanceStatus
 from . import paging, schemas, shapes
 from .auth import caller, needs
 from .deployments import accepted
@@ -103,16 +102,11 @@ def upgrade_or_revert(
     who = caller(request)
     found = catalog.find_service(who, service, "deploy")
     version = catalog.find_version(found, id)
-    asked = body.model_dump(exclude={"dry_run", "plan", "mark_bad", "reason"})
-    if body.mark_bad and action != Action.REVERT:
-        raise invalid("/mark_bad", "goes with a revert only")
     if body.dry_run:
+        asked = body.model_dump(exclude={"dry_run", "plan", "mark_bad", "reason"})
         return Status(200, preview.preview(who, found, version, action, **asked))
-    with transaction.atomic():
-        made = deployments.request(who, found, version, action, plan=body.plan, **asked)
-        if body.mark_bad:
-            catalog.mark_bad(who, version, body.reason)
-    return accepted(made, response)
+    asked = body.model_dump(exclude={"dry_run"})
+    return accepted(deployments.request(who, found, version, action, **asked), response)
 
 
 @router.post("/services/{service}/versions/{id}/install", response={202: shapes.DeploymentOut})

@@ -55,7 +55,9 @@ class Api(NinjaAPI):
 
     def _get_urls(self) -> list[URLResolver | URLPattern]:
         self.find_routers()
-        patterns = [path("docs/errors", answers.errors_page), *get_openapi_urls(self)]
+        patterns = [path("docs/errors", answers.errors_page), path("docs/errors/", answers.errors_page)]
+        for own in get_openapi_urls(self):
+            patterns += [own, path(f"{own.pattern}/", own.callback)]
         routes = self.operations_by_route()
         for route in sorted(routes, key=_literal_first):
             view = _view(routes[route])

@@ -3,7 +3,7 @@
 from datetime import timedelta
 
 from django.conf import settings
-from django.contrib.auth import get_user_model, update_session_auth_hash
+from django.contrib.auth import update_session_auth_hash
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.utils import timezone
@@ -12,9 +12,8 @@ from django.utils.translation import gettext as _
 from access import people
 from access.callers import SCOPES, Caller
 from access.models import Token
-from access.problems import Problem, forbidden, not_found
-from access.tokens import make_token
-from microservice import catalog
+from access.problems import Problem
+from microservice import issuing
 from microservice.forms import TokenForm, blame
 from microservice.history import record
 from microservice.people_forms import PasswordForm
@@ -47,20 +46,8 @@ def tokens(request: HttpRequest, caller: Caller) -> HttpResponse:
 
 
 def _make(caller: Caller, asked: dict) -> tuple[Token, str]:
-    lacking = [scope for scope in asked["scopes"] if not caller.might(scope)]
-    if lacking:
-        raise forbidden(f"You cannot give a right that you do not have: {', '.join(lacking)}.")
     expires = timezone.now() + timedelta(days=asked["days"]) if asked["days"] else None
-    row, text = make_token(
-        get_user_model().objects.get(pk=caller.user_id or 0),
-        asked["name"],
-        asked["scopes"],
-        services={catalog.find_service(caller, name).pk for name in asked["services"].split()} or caller.services,
-        expires=expires,
-        created_by=caller.name,
-    )
-    record(caller, "create", "token", row, after={"scopes": row.scopes, "services": row.services})
-    return row, text
+    return issuing.issue(caller, asked["name"], asked["scopes"], asked["services"].split(), expires)
 
 
 @page("read", ("GET", "POST"))
@@ -85,11 +72,7 @@ def account(request: HttpRequest, caller: Caller) -> HttpResponse:
 
 @page("read", ("POST",))
 def revoke(request: HttpRequest, caller: Caller, number: int) -> HttpResponse:
-    token = next((one for one in found.tokens(caller) if one.pk == number), None)
-    if token is None:
-        raise not_found("token")
-    if Token.objects.filter(pk=number, revoked=None).update(revoked=timezone.now()):
-        record(caller, "delete", "token", token)
+    token = issuing.revoke(caller, number)
     say(request, _("%(name)s was taken back. It is refused from now on.") % {"name": token.name})
     return go("tokens")
 

@@ -99,6 +99,25 @@ def test_who_is_not_recognised_reaches_no_endpoint(red, route, method, terms):
         assert browser.generic(method, f"/api/v1{path}", "{}", "application/json").status_code == 403
 
 
+@pytest.mark.parametrize(("route", "method", "terms"), operations(), ids=lambda value: str(value)[:60])
+def test_a_token_for_one_service_changes_nothing_beside_it(red, route, method, terms):
+    """However much its owner may: another service is not there, and what belongs to none is only looked at."""
+    own, other = fleet.service("own"), fleet.service("other", team=red)
+    root = get_user_model().objects.create_superuser("root")
+    bound = Api(make_token(root, "bound", EVERY, services=[own.pk])[1])
+    body = None if method == "GET" else {}
+    if "service>" in route:
+        assert bound.send(method, address(route, own), body).status_code not in (401, 403)
+        answer = bound.send(method, address(route, other), body)
+        assert answer.status_code in (404, 422) and (answer.status_code == 422 or b"no such service" in answer.content)
+        assert MicroService.objects.filter(pk=other.pk).exists()
+    elif terms.scope == "admin" and not (terms.owners and route != "services"):
+        assert bound.send(method, address(route, own), body or {"name": "third"}).status_code == 403
+        assert MicroService.objects.count() == 2
+    elif terms.owners:
+        assert bound.send(method, address(route, own), body).status_code in (403, 404, 422)
+
+
 @pytest.mark.parametrize(("route", "method", "terms"), OF_EVERYTHING, ids=lambda value: str(value)[:60])
 def test_an_endpoint_of_everything_for_each_role(red, route, method, terms):
     path = address(route, fleet.service("own", team=red))

@@ -210,6 +210,11 @@ def test_the_description_of_the_api_is_served_and_names_every_endpoint(client):
         assert method.lower() in described["paths"].get(path, described["paths"].get(path + "/"))
 
 
+@pytest.mark.parametrize("name", ["openapi.json", "docs", "docs/errors"])
+def test_the_descriptions_answer_with_and_without_a_slash(client, name):
+    assert [client.get(f"/api/v1/{name}{slash}").status_code for slash in ("", "/")] == [200, 200]
+
+
 def test_the_readable_page_of_the_api_asks_no_other_server(client):
     page = client.get("/api/v1/docs")
     assert page.status_code == 200

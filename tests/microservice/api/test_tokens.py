@@ -87,3 +87,17 @@ def test_a_replayed_answer_holds_the_same_token_and_the_database_does_not(api):
     again = caller.post("/tokens/", {"name": "ci", "scopes": ["read"]}, Idempotency_Key="k1")
     assert again.json()["token"] == first.json()["token"]
     assert first.json()["token"].encode() not in bytes(IdempotencyKey.objects.get().body)
+
+
+def test_a_token_gives_and_takes_back_no_more_than_it_has(api):
+    soon = (timezone.now() + timedelta(hours=1)).isoformat()
+    late = (timezone.now() + timedelta(hours=2)).isoformat()
+    made = api().post("/tokens/", {"name": "short", "scopes": ["read"], "expires": soon}).json()
+    short = Api(made["token"])
+    assert short.post("/tokens/", {"name": "x", "scopes": ["read"]}).json()["expires"] == made["expires"]
+    assert short.post("/tokens/", {"name": "x", "scopes": ["read"], "expires": late}).status_code == 403
+    assert short.post("/tokens/", {"name": "x", "scopes": ["deploy"]}).status_code == 403
+    stronger = api().post("/tokens/", {"name": "strong", "scopes": ["deploy"]}).json()
+    assert short.delete(f"/tokens/{stronger['id']}").status_code == 403
+    assert short.delete(f"/tokens/{made['id']}").status_code == 204
+    assert short.get("/services/").status_code == 401
