@@ -1,4 +1,6 @@
 """The way to a host, through its jump hosts, as the engine wants it."""
+from collections.abc import Iterable
+
 from access.problems import conflict
 from deployer.engine.endpoint import Endpoint
 
@@ -14,13 +16,27 @@ WAY = (
 )
 
 
+def with_ways(numbers: Iterable[int]) -> dict[int, Asset]:
+    """These hosts by id, ready for `endpoint_from`. What many share, a credential or a jump host, is one object."""
+    found: dict[int, Asset] = {}
+    missing = set(numbers)
+    while missing:  # the hosts, then their jump hosts, then those of these: a circle ends, because each is read once
+        found |= Asset.objects.in_bulk(missing)
+        missing = {host.jump_host_id for host in found.values() if host.jump_host_id} - set(found)
+    keys = Credential.objects.in_bulk({host.credential_id for host in found.values() if host.credential_id})
+    for host in found.values():
+        host.credential = keys[host.credential_id] if host.credential_id else None
+        host.jump_host = found[host.jump_host_id] if host.jump_host_id else None
+    return found
+
+
 def endpoint_of(host: Asset) -> Endpoint:
     """The way to a host, jump hosts included: one query. Raises Problem (409) where the way is not complete."""
     return endpoint_from(Asset.objects.select_related(*WAY).get(pk=host.pk))
 
 
 def endpoint_from(host: Asset) -> Endpoint:
-    """The same without a query, for a host that came with `select_related(*WAY)`."""
+    """The same without a query, for a host that came with `select_related(*WAY)` or from `with_ways`."""
     way: Endpoint | None = None
     for hop in reversed(_hops(host)):
         way = _endpoint(hop, way)

@@ -81,7 +81,7 @@ DATABASES = {
 
 BROKER_SOCKET = "" if env.text("BROKER_URL") else env.socket_path(VAR / "broker.sock")  # of the embedded broker
 CELERY_BROKER_URL = env.text("BROKER_URL") or f"redis+socket://{quote(str(BROKER_SOCKET))}"
-CELERY_RESULT_BACKEND = "django-db"
+CELERY_RESULT_BACKEND = "deployer.records.Records"
 CELERY_TASK_TRACK_STARTED = True
 CELERY_RESULT_EXTENDED = True
 CELERY_TASK_ACKS_LATE = False  # a message is only a wake-up: losing one does no harm, the sweep sends it again

@@ -11,14 +11,14 @@ from datetime import timedelta
 
 from django.conf import settings
 from django.db import connection
-from django.db.models import BigIntegerField, Count, Exists, F, Q, Subquery, Value
+from django.db.models import BigIntegerField, F, Q, Subquery, Value
 from django.db.models import OuterRef as Outer
 from django.db.models.functions import Greatest, Now
 
-from asset.way import WAY
+from asset.way import with_ways
 
 from . import advance, events
-from .models import Deployment, Event, MicroServiceInstance, Operation
+from .models import Deployment, Event, MicroServiceInstance, MicroServiceVersion, Operation
 from .rollout import Due, InFlight, Limits, choose
 from .status import DeploymentStatus, OperationStatus
 
@@ -59,15 +59,14 @@ def claim(
     First what nobody keeps alive and what is to be asked again: they hold locks. What is due waits for the next call,
     because those rows are locked now, and deployments must be locked before operations.
     """
-    if not _any():
-        return [], []
-    lost = _unkept(held, min(wanted, free))
-    fresh = [] if lost else _due(mine, wanted, free)
+    due, unkept = _look()
+    lost = _unkept(held, min(wanted, free)) if unkept else []
+    fresh = _due(mine, wanted, free) if due and not lost else []
     numbers = lost + fresh
     if not numbers:
         return [], []
     _take(owner, lost, fresh, task_id)
-    rows = list(_loaded().filter(pk__in=numbers, owner=owner, status=OperationStatus.RUNNING))
+    rows = _loaded(numbers, owner)
     told = _started({row.deployment_id: row.deployment for row in rows}.values())
     told += [events.of_operation(row) for row in rows]
     began = set(fresh)
@@ -78,22 +77,40 @@ def _words(*statuses) -> str:
     return ", ".join(f"'{status.value}'" for status in statuses)
 
 
-# The words of status.py stand in it as they are, so that the indexes on some of them are found.
-_ANY = (
-    "SELECT EXISTS (SELECT 1 FROM deployment d WHERE EXISTS "  # noqa: S608
-    f"(SELECT 1 FROM operation o WHERE o.deployment_id = d.id AND o.status = {_words(OperationStatus.QUEUED)}) "
-    f"AND d.status IN ({_words(*_CLAIMABLE)})) "
-    f"OR EXISTS (SELECT 1 FROM operation WHERE status = {_words(OperationStatus.RUNNING)} "
-    "AND lease < CURRENT_TIMESTAMP) "
-    f"OR EXISTS (SELECT 1 FROM operation WHERE status = {_words(OperationStatus.UNKNOWN)} AND due IS NOT NULL)"
-)
+# A worker asks these at every round, so they are plain SQL: Django would take longer to build one than the database to
+# answer it. The words of status.py stand in them as they are, so that the indexes on some of them are found.
+_QUEUED = f"o.status = {_words(OperationStatus.QUEUED)} AND o.instance_id IS NOT NULL"  # without: it waits
+_WAITING = f"""
+FROM deployment d WHERE d.status IN ({_words(*_CLAIMABLE)})
+AND EXISTS (SELECT 1 FROM operation o WHERE o.deployment_id = d.id AND {_QUEUED})
+"""  # noqa: S608
+_LOOK = f"""
+SELECT EXISTS (SELECT 1 {_WAITING}),
+EXISTS (SELECT 1 FROM operation WHERE status = {_words(OperationStatus.RUNNING)} AND lease < {{now}})
+OR EXISTS (SELECT 1 FROM operation WHERE status = {_words(OperationStatus.UNKNOWN)} AND due IS NOT NULL)
+"""  # noqa: S608
+_FROM = "FROM operation o JOIN deployment d ON d.id = o.deployment_id JOIN asset a ON a.id = o.host_id"
+_IN_FLIGHT = f"""
+SELECT o.deployment_id, d.microservice_id, o.host_id, a.jump_host_id, COUNT(*)
+{_FROM} WHERE o.status = {_words(OperationStatus.RUNNING)} GROUP BY 1, 2, 3, 4
+"""
+_HEAD = f"""
+SELECT o.id, o.deployment_id, d.microservice_id, o.host_id, a.jump_host_id {_FROM} WHERE o.id IN
+(SELECT id FROM (SELECT o.id FROM operation o WHERE o.deployment_id = %s AND {_QUEUED} ORDER BY o.id LIMIT %s) h)
+"""  # noqa: S608
 
 
-def _any() -> bool:
-    """Whether there may be something to take. Most questions come when there is nothing, so this one is cheap."""
+def _rows(sql: str, *values) -> list[tuple]:
     with connection.cursor() as cursor:
-        cursor.execute(_ANY)
-        return bool(cursor.fetchone()[0])
+        cursor.execute(sql, values)
+        return cursor.fetchall()
+
+
+def _look() -> tuple[bool, bool]:
+    """Whether there may be something due, and something that nobody keeps alive. Most often there is nothing."""
+    now = "STRFTIME('%%Y-%%m-%%d %%H:%%M:%%f', 'NOW')" if connection.vendor == "sqlite" else "CURRENT_TIMESTAMP"
+    due, unkept = _rows(_LOOK.format(now=now))[0]
+    return bool(due), bool(unkept)
 
 
 def _unkept(held: list[int], most: int) -> list[int]:
@@ -117,37 +134,18 @@ def _due(mine: Counter, most: int, free: int) -> list[int]:
     if most <= 0:
         return []
     running = _in_flight()
-    waiting = (
-        Deployment.objects.filter(status__in=_CLAIMABLE)
-        .filter(Exists(_claimable().filter(deployment=Outer("pk"))))
-        .order_by("pk")
-        .values_list("pk", flat=True)
-    )
     # Those with the fewest in flight first: the fair turn is theirs.
+    waiting = (number for number, in _rows(f"SELECT d.id {_WAITING}"))
     turn = sorted(waiting, key=lambda number: (running.deployment.get(number, 0), number))[:_LOOK_AT]
     if not turn:
         return []
     # Deployments before operations before instances: every transaction locks in this order.
-    list(Deployment.objects.select_for_update().filter(pk__in=turn).order_by("pk").values_list("pk"))
-    columns = ("pk", "deployment_id", "deployment__microservice_id", "host_id", "host__jump_host_id")
-    queued = _claimable().order_by("pk")
-    heads = [  # SQLite takes no LIMIT directly inside a UNION, so each stands in a subquery of its own
-        Operation.objects.filter(pk__in=queued.filter(deployment_id=number).values("pk")[: most + 8])
-        .order_by()
-        .values_list(*columns)
-        for number in turn
-    ]
-    first, *others = heads
-    rows = first.union(*others, all=True) if others else first
+    advance.lock(turn)
+    rows = _rows(" UNION ALL ".join([_HEAD] * len(turn)), *(value for one in turn for value in (one, most + 8)))
     candidates = sorted((Due(*row) for row in rows), key=lambda due: due.operation)
     reserve = max(1, settings.WORKER_SLOTS // 8) if settings.WORKER_SLOTS > 1 else 0
     own = InFlight(running.overall, mine, running.service, running.host, running.jump)
     return [due.operation for due in choose(candidates, own, limits(), most, free, reserve)]
-
-
-def _claimable():
-    """What is due. An install that waits behind a delete has no instance yet, and is not."""
-    return Operation.objects.filter(status=OperationStatus.QUEUED, instance__isnull=False)
 
 
 def _in_flight() -> InFlight:
@@ -156,13 +154,7 @@ def _in_flight() -> InFlight:
     service: Counter[int] = Counter()
     host: Counter[int] = Counter()
     jump: Counter[int | None] = Counter()
-    rows = (
-        Operation.objects.filter(status=OperationStatus.RUNNING)
-        .order_by()
-        .values_list("deployment_id", "deployment__microservice_id", "host_id", "host__jump_host_id")
-        .annotate(n=Count("pk"))
-    )
-    for of_deployment, of_service, of_host, of_jump, n in rows:
+    for of_deployment, of_service, of_host, of_jump, n in _rows(_IN_FLIGHT):
         deployment[of_deployment] += n
         service[of_service] += n
         host[of_host] += n
@@ -186,15 +178,22 @@ def _take(owner: str, lost: list[int], fresh: list[int], task_id: str) -> None:
     taken.update(fence=Subquery(MicroServiceInstance.objects.filter(pk=Outer("instance_id")).values("fence")[:1]))
 
 
-def _loaded():
-    return Operation.objects.select_related(
-        "deployment__microservice",
-        "instance__microservice",
-        *(f"instance__host__{name}" for name in WAY),
-        "host",
-        "from_version",
-        "dest_version",
+def _loaded(numbers: list[int], owner: str) -> list[Operation]:
+    """With all that their threads need. What many of them share is read once, and is one object."""
+    mine = Operation.objects.filter(pk__in=numbers, owner=owner, status=OperationStatus.RUNNING)
+    rows = list(mine.select_related("instance"))
+    deployments = Deployment.objects.in_bulk({row.deployment_id for row in rows})
+    versions = MicroServiceVersion.objects.in_bulk(
+        {number for row in rows for number in (row.from_version_id, row.dest_version_id) if number}
     )
+    hosts = with_ways({row.host_id for row in rows})
+    for row in rows:
+        row.deployment, row.host = deployments[row.deployment_id], hosts[row.host_id]
+        row.from_version = versions[row.from_version_id] if row.from_version_id else None
+        row.dest_version = versions[row.dest_version_id] if row.dest_version_id else None
+        if row.instance is not None:
+            row.instance.host = row.host
+    return rows
 
 
 def _started(deployments) -> list[Event]:

@@ -11,6 +11,7 @@ from django.db import connection
 
 from callbacks import outbox
 
+from . import bulk
 from .models import Event
 
 _LOCK = 0x6465706C  # any number, as long as nobody else in this database uses it
@@ -25,7 +26,8 @@ def write(events: Iterable[Event]) -> None:
     if connection.vendor == "postgresql":
         with connection.cursor() as cursor:
             cursor.execute("SELECT pg_advisory_xact_lock(%s)", [_LOCK])
-    Event.objects.bulk_create(rows)
+    names = ("deployment", "operation", "kind", "data", "created")
+    bulk.insert(Event, names, ((row.deployment_id, row.operation_id, row.kind, row.data, row.created) for row in rows))
 
 
 def after(last_id: int, deployment_id: int | None = None, limit: int = 500) -> list[Event]:

@@ -27,9 +27,9 @@ from .progress import Progress, write_progress
 from .status import OperationStatus
 
 TICK = 0.2  # seconds that progress is gathered before it is written
-# Seconds from one answer to the next while there are operations in flight. A round costs much the same for one as for
-# thirty, so the more there are, the more are waited for; one operation alone waits for nobody.
-PACE, PACE_EACH, SLOWEST_PACE = 0.03, 0.004, 0.1
+# Seconds from one answer to the next while others are in flight. A round costs much the same for one ending as for
+# thirty, so the more may still end, the longer they are waited for; the last one in flight waits for nobody.
+PACE, PACE_EACH, SLOWEST_PACE = 0.03, 0.008, 0.25
 LOOK = 1.0  # seconds after which it is looked whether an operation was taken away or is to be cancelled
 log = logging.getLogger(__name__)
 
@@ -152,9 +152,11 @@ class Ledger:
             ):
                 self._change.wait_for(asked, timeout=0 if asked() else TICK)
             if asked():
-                if self._held:
-                    pace = min(SLOWEST_PACE, max(PACE, PACE_EACH * len(self._held)))
-                    self._change.wait_for(lambda: self._closed, timeout=max(0.0, self._answered + pace - monotonic()))
+                others = lambda: len(self._held) - len(self._endings)
+                pace = min(SLOWEST_PACE, max(PACE, PACE_EACH * others())) if self._endings else PACE
+                self._change.wait_for(
+                    lambda: self._closed or others() <= 0, timeout=max(0.0, self._answered + pace - monotonic())
+                )
                 self._answered = monotonic()
 
     def _write(self, endings: list[tuple[Ending, Future]]) -> None:

@@ -9,6 +9,7 @@ from django.db import connection
 
 from deployer.engine.journal import JournalEvent, Kind
 
+from . import bulk
 from .models import Event, Operation, Output, Step
 from .status import StepStatus
 
@@ -55,6 +56,11 @@ class StepState:
             started=at if status == StepStatus.RUNNING else self.started,
             finished=None if begins else at,
         )
+
+    def row(self) -> tuple:
+        """The columns of _STEP."""
+        return (self.name, str(self.status), self.old_state, self.new_state, self.detail, self.exit_status,
+                self.started, self.finished)  # fmt: skip
 
     def told(self) -> dict:
         return {
@@ -137,7 +143,8 @@ class Progress:
             self._change.notify_all()
 
 
-_STEP_FIELDS = ["name", "status", "old_state", "new_state", "detail", "exit_status", "started", "finished"]
+_STEP = ("name", "status", "old_state", "new_state", "detail", "exit_status", "started", "finished")
+_STEP_AGAIN = bulk.overwrite(("operation_id", "position"), _STEP)
 
 
 def write_progress(written: list[tuple[Progress, Piece]]) -> list[Event]:
@@ -145,16 +152,14 @@ def write_progress(written: list[tuple[Progress, Piece]]) -> list[Event]:
     steps, output, told, grown = [], [], [], []
     for progress, piece in written:
         number, deployment = progress.operation.pk, progress.operation.deployment_id
-        for step in piece.steps:
-            fields = {name: getattr(step, name) for name in _STEP_FIELDS}
-            steps.append(Step(operation_id=number, position=step.position, **fields))
+        steps += [(number, step.position, *step.row()) for step in piece.steps]
         if piece.steps:
             data = {"operation_id": number, "steps": [step.told() for step in piece.steps]}
             told.append(Event(deployment_id=deployment, operation_id=number, kind="step", data=data))
         line = piece.line
         for at in range(0, len(piece.output), PIECE):
             part = piece.output[at : at + PIECE]
-            output.append(Output(operation_id=number, start=piece.start + at, line=line, data=part))
+            output.append((number, piece.start + at, line, part))
             line += part.count(b"\n")
         if piece.output:
             size = piece.start + len(piece.output)
@@ -164,17 +169,14 @@ def write_progress(written: list[tuple[Progress, Piece]]) -> list[Event]:
             progress.operation.output_size = piece.start + len(piece.output)
             progress.operation.output_lines = line
             grown.append((progress.operation, piece.sent))
-    Step.objects.bulk_create(
-        steps, update_conflicts=True, unique_fields=["operation", "position"], update_fields=_STEP_FIELDS
-    )
+    bulk.insert(Step, ("operation", "position", *_STEP), steps, _STEP_AGAIN)
     # A commit whose answer was lost is tried again: the same bytes at the same place are no second output.
-    Output.objects.bulk_create(output, ignore_conflicts=True)
+    bulk.insert(Output, ("operation", "start", "line", "data"), output, "DO NOTHING")
     _grow(grown)
     return told
 
 
 def _grow(grown: list[tuple[Operation, int]]) -> None:
-    """As one prepared statement with many values, because Django would build an expression for each row."""
     if grown:
         with connection.cursor() as cursor:
             cursor.executemany(

@@ -1,0 +1,97 @@
+"""Celery's own record of each task, in django-celery-results' table: for people to look at, never read for a decision.
+
+django-celery-results writes each change of each task by itself, in the thread that carries the task out: three
+statements on a connection for each thread. Here one thread gathers them and writes all in one statement.
+"""
+
+import atexit
+import logging
+import threading
+from time import monotonic
+
+from celery import states
+from django.db import DatabaseError, connection
+from django.utils import timezone
+from django_celery_results.backends import DatabaseBackend
+from django_celery_results.models import TaskResult
+
+GATHER = 1.0  # seconds
+MOST_WAITING = 10_000  # records, while the database does not take them
+PRUNE_EVERY = 3600.0  # seconds
+_FIELDS = (
+    "status", "result", "traceback", "meta", "content_encoding", "content_type", "task_name", "task_args",
+    "task_kwargs", "worker", "date_done",
+)  # fmt: skip
+log = logging.getLogger(__name__)
+
+
+class Records(DatabaseBackend):
+    """The result backend of the settings. What it is told is in the table a moment later."""
+
+    def __init__(self, *args, **kwargs):
+        super().__init__(*args, **kwargs)
+        self.thread_safe = True  # one for all threads of the process
+        self._change = threading.Condition()
+        self._waiting: dict[str, TaskResult] = {}
+        self._closing = False
+        self._thread: threading.Thread | None = None
+        self._pruned = monotonic()
+
+    def _store_result(self, task_id, result, status, traceback=None, request=None, using=None):
+        content_type, content_encoding, encoded = self.encode_content(result)
+        _, _, meta = self.encode_content({"children": self.current_task_children(request)})
+        more = self._get_extended_properties(request, traceback) | {"traceback": traceback}
+        with self._change:
+            before = self._waiting.get(task_id)
+            more["date_started"] = timezone.now() if status == states.STARTED else getattr(before, "date_started", None)
+            record = TaskResult(
+                task_id=task_id, status=status, result=encoded, meta=meta, content_type=content_type,
+                content_encoding=content_encoding, **more,
+            )  # fmt: skip
+            if before or len(self._waiting) < MOST_WAITING:
+                self._waiting[task_id] = record
+            if self._thread is None:
+                self._thread = threading.Thread(target=self._run, name="records", daemon=True)
+                self._thread.start()
+                atexit.register(self._close)
+            self._change.notify()
+        return encoded
+
+    def _run(self) -> None:
+        while not self._closing:
+            with self._change:
+                self._change.wait_for(lambda: self._waiting or self._closing)
+                self._change.wait_for(lambda: self._closing, timeout=GATHER)
+            try:
+                self.write()
+                self._prune()
+            except DatabaseError as error:
+                log.warning("the records of tasks wait for the database: %s", type(error).__name__)
+                connection.close()
+        connection.close()
+
+    def write(self) -> None:
+        """Writes what waits. Raises DatabaseError, and then it waits on."""
+        with self._change:
+            taken, self._waiting = self._waiting, {}
+        try:
+            TaskResult.objects.bulk_create(
+                taken.values(), update_conflicts=True, unique_fields=["task_id"], update_fields=_FIELDS
+            )
+        except DatabaseError:
+            with self._change:
+                self._waiting = taken | self._waiting
+            raise
+
+    def _prune(self) -> None:
+        if monotonic() - self._pruned > PRUNE_EVERY:
+            self._pruned = monotonic()
+            self.cleanup()
+
+    def _close(self) -> None:
+        """The last ones, when the process ends."""
+        with self._change:
+            self._closing = True
+            self._change.notify()
+        if self._thread is not None:
+            self._thread.join(timeout=5)
