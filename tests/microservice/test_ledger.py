@@ -186,7 +186,8 @@ def test_a_silent_host_is_asked_again_later_and_given_up_at_the_deadline(ledgers
     row = Operation.objects.get()
     assert (row.status, row.asked, row.owner) == (OperationStatus.UNKNOWN, 1, "") and row.due > timezone.now()
     assert desk.claim() is None and MicroServiceInstance.objects.get().locked
-    Operation.objects.update(due=timezone.now(), unknown_since=timezone.now() - timedelta(days=1))
+    now = timezone.now()
+    Operation.objects.update(due=now - timedelta(seconds=1), unknown_since=now - timedelta(days=1))
     again = desk.claim()
     assert again.operation.pk == row.pk and not again.fresh
     desk.finish(done(again, status=OperationStatus.UNKNOWN, error="It did not answer."))
