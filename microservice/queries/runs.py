@@ -26,6 +26,7 @@ from .paging import Page, newest_first
 ROWS = 40  # hosts of the matrix on one page; more come as it is scrolled
 COLUMNS_OF = 400  # hosts whose steps make the columns
 MOST_ROWS = 1000  # hosts that a page which was scrolled so far is given at once
+SIDE_BY_SIDE = 4  # attempts
 TAIL = 4096  # bytes of output that are looked at for the line that goes with an error
 
 
@@ -164,7 +165,9 @@ def first_error(of: Deployment) -> Operation | None:
 def operation(caller: Caller, number: int) -> Operation:
     found = (
         Operation.objects.filter(visible(caller, "deployment__microservice"), pk=number)
-        .select_related("deployment__microservice", "host", "from_version", "dest_version", "instance")
+        .select_related("deployment__microservice", "from_version", "dest_version", "instance")
+        .select_related("host__credential", "host__jump_host__jump_host__jump_host")
+        .defer("host__credential__secret", "host__credential__passphrase")
         .first()
     )
     if found is None:
@@ -181,6 +184,33 @@ def attempts(of: Operation) -> list[Operation]:
         .select_related("from_version", "dest_version")
         .order_by("-pk")[:10]
     )
+
+
+@dataclass(slots=True)
+class Attempts:
+    """Operations that tried the same on the same instance, oldest first, and for each step a cell for each of them."""
+
+    columns: list[Operation] = field(default_factory=list)
+    rows: list["Compared"] = field(default_factory=list)
+
+
+@dataclass(slots=True)
+class Compared:
+    name: str
+    cells: list[Step | None]
+    waits: bool = False
+
+
+def side_by_side(of: Operation, others: list[Operation]) -> Attempts:
+    """The newest few of `others` with the same action and destination, and `of`. One query."""
+    same = [one for one in others if (one.action, one.dest_version_id) == (of.action, of.dest_version_id)]
+    same = sorted({one.pk: one for one in [*same[: SIDE_BY_SIDE - 1], of]}.values(), key=lambda one: one.pk)
+    if len(same) < 2:
+        return Attempts(same)
+    found: dict[str, dict[int, Step]] = defaultdict(dict)
+    for step in _cells(same):
+        found[step.name][step.operation_id] = step
+    return Attempts(same, [Compared(name, [cells.get(one.pk) for one in same]) for name, cells in found.items()])
 
 
 def output(of: Operation, start: int, most: int) -> tuple[bytes, int]:

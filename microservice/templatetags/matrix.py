@@ -8,7 +8,7 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString, mark_safe
 from django.utils.translation import get_language, gettext, ngettext
 
-from microservice.queries.runs import Row
+from microservice.queries.runs import Compared, Row
 from microservice.timeline import QUEUED, RUNNING, UNDOING, Line
 
 from .console import status
@@ -18,7 +18,7 @@ TONES = {QUEUED: "wait", RUNNING: "run", UNDOING: "undo"}
 
 
 @register.simple_tag
-def cells(row: Row) -> SafeString:
+def cells(row: Row | Compared) -> SafeString:
     """One row's cells: each step's status as glyph, word and colour, and what it took."""
     empty = _empty(row.waits, get_language())
     parts = []

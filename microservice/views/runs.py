@@ -6,12 +6,15 @@ from functools import partial
 
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
+from django.urls import reverse
 from django.utils import timezone
 
 from access.callers import Caller
 from access.problems import Problem, not_found
+from asset.by_hand import ssh_line
 from microservice import catalog, lines, logs, terminal
 from microservice import deployments as requests
+from microservice.advice import advice
 from microservice.hub import newest
 from microservice.models import Deployment, Operation
 from microservice.once import once
@@ -133,12 +136,24 @@ def operation(request: HttpRequest, caller: Caller, number: int) -> HttpResponse
         "operation": found,
         "deployment": found.deployment,
         "steps": list(found.steps.order_by("position")),
-        "attempts": runs.attempts(found),
+        **_attempts(found),
+        "advice": advice(found),
+        "by_hand": ssh_line(found.host),
+        "host_page": reverse("console:host", args=[found.host_id]),
+        "may_deploy": caller.may("deploy", found.deployment.microservice_id),
+        "deployment_ended": found.deployment.status in DEPLOYMENT_ENDED,
+        "key": str(uuid.uuid4()),
         "output": _output(found),
         "has_ended": runs.has_ended(found),
     }
     template = "deployment/operation_live.html" if request.headers.get("HX-Request") else "deployment/operation.html"
     return render(request, template, context)
+
+
+def _attempts(of: Operation) -> dict:
+    """Every operation on the instance; and those that tried the same, side by side, oldest first."""
+    found = runs.attempts(of)
+    return {"attempts": found, "side_by_side": runs.side_by_side(of, found)}
 
 
 @page()

@@ -6,6 +6,7 @@ from datetime import timedelta
 import pytest
 from django.utils import timezone
 
+from asset.models import Asset, Credential
 from microservice.models import Deployment, Operation, Step
 from microservice.status import DeploymentStatus, OperationStatus, StepStatus
 from tests.microservice import fleet
@@ -222,3 +223,26 @@ def test_the_timeline_is_a_picture_without_styles_that_says_the_same_in_words(ad
     picture = page[page.index('id="timeline"') : page.index('class="matrix"')]
     assert "waited 20.0 s, ran 30.0 s, undone in 10.0 s" in picture
     assert 'class="time-undo"' in picture and "style=" not in page
+
+
+def test_the_operation_page_says_the_cause_the_next_step_and_how_to_connect_by_hand(admin, cost):
+    deployment = failed(1)
+    operation = deployment.operations.get()
+    secret = Credential.objects.create(name="deploy key", secret="-----BEGIN KEY-----")
+    Asset.objects.filter(pk=operation.host_id).update(credential=secret, port=2200, username="deploy")
+    where = f"/operations/{operation.pk}/"
+    page = admin.get(where).content.decode()
+    assert "did not pass its check" in page and "Retry what failed" in page
+    assert f"ssh -p 2200 -l deploy -- {operation.host.ip}" in page and "deploy key" in page and "BEGIN KEY" not in page
+    assert "Attempts side by side" not in page
+    again = Operation.objects.create(
+        deployment=deployment, instance=operation.instance, instance_number=operation.instance_number,
+        host=operation.host, action=operation.action, from_version=operation.from_version,
+        dest_version=operation.dest_version, attempt=2, origin=operation, status=OperationStatus.SUCCEEDED,
+    )  # fmt: skip
+    Step.objects.create(operation=again, position=0, name="stop", status=StepStatus.DONE)
+    for pk in (operation.pk, again.pk):
+        page = admin.get(f"/operations/{pk}/").content.decode()
+        beside = page[page.index('aria-label="Attempts side by side"') :]
+        assert "attempt 1" in beside and "attempt 2" in beside and "done" in beside and "undone" in beside
+    assert cost(admin, where) <= 20
