@@ -48,10 +48,12 @@ class Limits:
 
 @dataclass(frozen=True)
 class Git:
-    """`protocols`: those that git may speak (https, ssh; file only where a setting admits it)."""
+    """`protocols`: those that git may speak (https, ssh; file only where a setting admits it). `proxies`: as variables
+    of the environment; without them, those of this process."""
 
     protocols: tuple[str, ...]
     limits: Limits = Limits()
+    proxies: tuple[tuple[str, str], ...] = ()
 
     def commit(self, job: Job) -> str:
         """The commit that the ref stands at. Raises Refused where there is no such ref, Silent without an answer."""
@@ -113,9 +115,9 @@ class Git:
 
     def _git(self, home: str) -> dict[str, str]:
         """git asks nobody for a password, reads nobody's configuration, and speaks the allowed protocols only."""
-        more = {name: os.environ[name] for name in ("SSH_AUTH_SOCK", "GIT_SSH_COMMAND", "https_proxy", "no_proxy")
-                if name in os.environ}
-        return _clean(home) | more | {
+        ours = ("SSH_AUTH_SOCK", "GIT_SSH_COMMAND", *(() if self.proxies else ("https_proxy", "no_proxy")))
+        more = {name: os.environ[name] for name in ours if name in os.environ}
+        return _clean(home) | more | dict(self.proxies) | {
             "GIT_TERMINAL_PROMPT": "0", "GIT_CONFIG_NOSYSTEM": "1", "GIT_CONFIG_GLOBAL": os.devnull,
             "GIT_ALLOW_PROTOCOL": ":".join(self.protocols), "GIT_ASKPASS": "/bin/false", "SSH_ASKPASS": "/bin/false",
             # A repository that another user owns may be read: nothing in it is run by reading it.

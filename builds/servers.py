@@ -22,7 +22,11 @@ def given(part: str) -> dict:
 
 def git() -> Git:
     limits = Limits(seconds=settings.BUILD_TIMEOUT, memory=settings.BUILD_MEMORY * 1024**2)
-    return Git(tuple(settings.BUILD_PROTOCOLS), limits)
+    set_up = chosen("proxies") or {}
+    proxies = {"http_proxy": set_up.get("http"), "https_proxy": set_up.get("https"),
+               "no_proxy": ",".join(set_up.get("no_proxy") or [])}
+    return Git(tuple(settings.BUILD_PROTOCOLS), limits,
+               tuple((name, value) for name, value in proxies.items() if value))
 
 
 def origin_of(name: str) -> Origin:

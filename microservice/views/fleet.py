@@ -3,6 +3,7 @@
 from django.http import HttpRequest, HttpResponse
 
 from access.callers import Caller
+from microservice import packages
 from microservice.hub import newest
 from microservice.queries import fleet
 from microservice.queries.paging import MOST, PAGE
@@ -23,5 +24,7 @@ def home(request: HttpRequest, caller: Caller) -> HttpResponse:
         "none_at_all": not found.rows and not any(asked.values()),
         "may_make": caller.might("admin"),
         "may_deploy": caller.may("deploy"),
+        "may_publish": caller.might("publish"),
+        "most": packages.LIMIT,
     }
     return show(request, "fleet.html", "fleet_rows.html", context)

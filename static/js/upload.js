@@ -17,7 +17,7 @@
   const say = (text, values = {}) => { words.textContent = interpolate(text, values, true); };
   const size = (bytes) => `${(bytes / 1e6).toLocaleString(document.documentElement.lang, { maximumFractionDigits: 1 })} MB`;
 
-  /* On a service's page a package may be dropped anywhere: it opens the dialog. */
+  /* On a service's page a package may be dropped anywhere, on the fleet's on a service's row: it opens the dialog. */
   const ground = dialog ? document.documentElement : form;
   const carriesFiles = (event) => [...event.dataTransfer.types].includes("Files");
   for (const kind of ["dragover", "dragleave", "drop"]) {
@@ -25,13 +25,26 @@
       if (!carriesFiles(event)) return;
       event.preventDefault();
       ground.classList.toggle("over", kind === "dragover");
-      if (kind !== "drop" || request || !event.dataTransfer.files.length) return;
+      if (kind !== "drop" || request || !event.dataTransfer.files.length || !aimed(event.target)) return;
       input.files = event.dataTransfer.files;
       if (dialog && !dialog.open) dialog.showModal();
       chosen();
     });
   }
   input.addEventListener("change", chosen);
+
+  /* Whether it is known of which service the package is. */
+  function aimed(target) {
+    if (form.dataset.upload) return true;
+    const row = target.closest?.("tr[id^='service-']");
+    if (!row) return false;
+    const link = row.querySelector("th a");
+    form.dataset.upload = `/api/v1/services/${row.id.slice("service-".length)}/versions/`;
+    form.dataset.page = `${link.pathname}versions/0/`;
+    form.dataset.service = form.querySelector("[data-service-name]").textContent = link.textContent;
+    dialog.addEventListener("close", () => { form.dataset.upload = form.elements.version.value = ""; }, { once: true });
+    return true;
+  }
 
   /* A version's name is guessed from the file's, where nothing was typed yet. */
   function chosen() {
@@ -139,6 +152,7 @@
       bar.hidden = sent.hidden = stop.hidden = true;
     }
   });
+  dialog?.addEventListener("close", () => request?.abort());
   stop.addEventListener("click", () => request?.abort());
   addEventListener("beforeunload", (event) => { if (request) event.preventDefault(); });
 })();

@@ -232,6 +232,14 @@ def test_a_build_servers_own_webhook_secret_comes_before_that_of_the_environment
     assert servers.webhook_secret("gitlab") == "of its own, and long"
 
 
+def test_git_goes_through_the_proxies_of_the_settings_or_else_of_the_environment(monkeypatch):
+    monkeypatch.setenv("https_proxy", "http://of.the.environment:1")
+    assert servers.git()._git("/home")["https_proxy"] == "http://of.the.environment:1"
+    holds({"proxies": {"https": "http://of.the.settings:2", "no_proxy": ["a.example", "b.example"]}})
+    environment = servers.git()._git("/home")
+    assert (environment["https_proxy"], environment["no_proxy"]) == ("http://of.the.settings:2", "a.example,b.example")
+
+
 def holds(document: dict) -> None:
     """These settings hold, untested."""
     Setting.objects.create(document=Secret(json.dumps(document)))

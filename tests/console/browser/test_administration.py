@@ -20,12 +20,12 @@ HASH = """([size, url]) => new Promise((resolve, reject) => {
   worker.onmessage = ({ data }) => data.hex ? resolve(data.hex) : data.error && reject(data.error);
   worker.postMessage(new File([bytes], "x"));
 })"""
-DROP = """([name, base64]) => {
+DROP = """(place, [name, base64]) => {
   const bytes = Uint8Array.from(atob(base64), (char) => char.charCodeAt(0));
   const carried = new DataTransfer();
   carried.items.add(new File([bytes], name, { type: "application/gzip" }));
   for (const kind of ["dragover", "drop"])
-    document.querySelector("main").dispatchEvent(
+    place.dispatchEvent(
       new DragEvent(kind, { bubbles: true, cancelable: true, dataTransfer: carried }));
 }"""
 
@@ -61,14 +61,16 @@ def test_a_package_that_is_dropped_on_its_service_becomes_a_version_with_the_sam
     name = f"20260{random.randint(1, 9)}01120000-drop-{random.randrange(16**7):07x}"
     package = definition.package(name)
     page = visit(f"/services/{definition.BUILT}/")
-    drop = lambda file, data: page.evaluate(DROP, [file, base64.b64encode(data).decode()])
-    drop("notes.tar.gz", b"no package at all")
+    page.locator("main").evaluate(DROP, ["notes.tar.gz", base64.b64encode(b"no package at all").decode()])
     dialog = page.get_by_role("dialog")
     dialog.get_by_role("button", name="Upload").click()
     expect(dialog).to_contain_text("This is no .tar.gz")
     dialog.get_by_label("Version").fill("")
     dialog.get_by_role("button", name="Close").click()
-    drop(f"{definition.BUILT}-{name}.tar.gz", package)
+    page.goto("/")
+    row = page.get_by_role("row").filter(has=page.get_by_role("link", name=definition.BUILT, exact=True))
+    row.evaluate(DROP, [f"{definition.BUILT}-{name}.tar.gz", base64.b64encode(package).decode()])
+    expect(dialog.get_by_role("heading")).to_contain_text(definition.BUILT)
     expect(dialog.get_by_label("Version")).to_have_value(name)
     dialog.get_by_role("button", name="Upload").click()
     expect(page.get_by_role("heading", name=name)).to_be_visible(timeout=LATER)
