@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from deployer.engine.journal import Kind, Result
+from tests.lab.network import wait_until
 
 from .host import Host
 from .test_runner_runs import WAIT, gated, wait_at
@@ -161,6 +162,8 @@ def test_output_without_end_is_cut_to_head_and_tail_on_every_reader(running, slo
 def test_output_that_nobody_reads_stops_nothing(running):
     run = running.run("upgrade", "v1", "v2", pre="yes | head -c 3000000")
     first = running.start(run, unread=True)
+    # An attach that comes before it holds the lock for a moment, and the start would be told that the host is busy.
+    wait_until((running.folder / f".deployer/runs/{run.operation}/journal").exists)
     while not running.attach(run, raised=0).over().events:
         time.sleep(0.1)
     call = running.attach(run, output_from=2_999_990).over()
