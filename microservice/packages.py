@@ -26,7 +26,6 @@ from .status import BUILD_TRANSITIONS, BuildStatus, may_become
 
 PIECE = 1024 * 1024
 LIMIT = 4 * 1024**3
-DRAIN = 64 * 1024 * 1024  # of a refused upload: what is read so that the client gets to reading its answer
 _TAKES_PACKAGE = [status for status, onward in BUILD_TRANSITIONS.items() if BuildStatus.SUCCESS in onward]
 
 
@@ -57,12 +56,6 @@ class Body:
             raise _broken_off()
         return piece
 
-    def drain(self) -> None:
-        with suppress(UnreadablePostError, OSError):
-            for _ in range(DRAIN // PIECE):
-                if not self.stream.read(PIECE):
-                    return
-
 
 def body_of(request: HttpRequest) -> Body:
     """The raw body; nothing of it is read yet. Raises 413 where its announced length is past LIMIT."""
@@ -87,11 +80,7 @@ def store(caller: Caller, version: MicroServiceVersion, body: Body, content_dige
     _refuse_ended(version)
     storage = default_storage
     with placing.Temporary(storage) as temporary:
-        try:
-            found = _take_in(body, temporary)
-        except Problem:
-            body.drain()
-            raise
+        found = _take_in(body, temporary)
         if expected is not None and found.sha256 != expected:
             raise invalid("/header/Content-Digest", "is not the digest of the bytes that came", "digest_mismatch")
         path = placing.carried(storage, temporary, version.microservice.name, version.version, found.sha256)

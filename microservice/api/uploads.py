@@ -1,5 +1,6 @@
 """multipart/form-data: fields and one file in one request. The file goes to the disk as it comes, never into memory."""
 import hashlib
+import time
 from typing import Any
 
 from django.conf import settings
@@ -13,6 +14,8 @@ from access.problems import Problem, invalid
 from ..packages import LIMIT, PIECE
 
 FORM = "multipart/form-data"
+DRAIN = 256 * 1024 * 1024  # bytes of a refused request that are read on
+DRAIN_SECONDS = 5
 BESIDE = 64 * 1024  # bytes that the fields and the boundaries may have beside the file
 
 
@@ -27,6 +30,26 @@ def read_chunks(request: HttpRequest) -> None:
         raise RequestDataTooBig
     request._body = body
     request.META["CONTENT_LENGTH"] = str(len(body))
+
+
+def drain(request: HttpRequest) -> None:
+    """Reads on what a refused request still sends, within bounds: who sees the connection reset never sees the answer.
+
+    Bounded in bytes and in time, so that nobody holds a thread by sending slowly.
+    """
+    source, connection = request.META.get("wsgi.input"), request.META.get("gunicorn.socket")
+    if source is None or connection is None or not request.META.get("wsgi.input_terminated"):
+        return
+    before, end = connection.gettimeout(), time.monotonic() + DRAIN_SECONDS
+    connection.settimeout(1)
+    try:
+        for _ in range(DRAIN // PIECE):
+            if time.monotonic() > end or not source.read(PIECE):
+                return
+    except OSError:  # it has gone, or keeps us waiting
+        return
+    finally:
+        connection.settimeout(before)
 
 
 def take_in(request: HttpRequest) -> None:

@@ -136,8 +136,21 @@ def peak_memory(pid: int) -> int:
 
 
 def test_a_refused_upload_is_told_why(web, version, headers, store):
-    status, body = put(web, version, headers, b"x" * (3 * MEGABYTE))
+    """Also where the answer is there long before the body has ended."""
+    long = b"x" * (20 * MEGABYTE)
+    status, body = put(web, version, headers, long)
     assert (status, body["code"]) == (422, "bad_package")
+    status, body = put(web, version, {"Authorization": "Bearer wrong"}, long)
+    assert (status, body["code"]) == (401, "unauthorized")
+    MicroServiceVersion.objects.update(status=BuildStatus.FAILED)
+    status, body = put(web, version, headers, long)
+    assert (status, body["code"]) == (409, "build_ended")
+    connection = http.client.HTTPConnection("127.0.0.1", web.port, timeout=60)
+    connection.request("POST", "/api/v1/services/", b'{"name": "' + long + b'"}',
+                       {**headers, "Content-Type": "application/json"})
+    answer = connection.getresponse()
+    assert (answer.status, json.loads(answer.read())["code"]) == (413, "too_large")
+    connection.close()
     assert files(store) == []
 
 
