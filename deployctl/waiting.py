@@ -28,7 +28,7 @@ def until_ended(client: Client, deployments: Iterable[dict], timeout: float, qui
             left = deadline - time.monotonic()
             if left <= 0:
                 raise Ended(f"Time is up: {line(deployment)}. It goes on.", Exit.TIME_IS_UP)
-            wait = max(1, min(LONGEST_ASK, int(left)))
+            wait = max(1, int(min(LONGEST_ASK, left)))
             if left < 1:
                 time.sleep(max(0.0, left))
                 wait = 0

@@ -16,6 +16,7 @@ from access.problems import conflict, forbidden, invalid
 
 from . import atoms
 from .models import Deployment, MicroService, MicroServiceInstance, MicroServiceVersion
+from .requests import named
 from .rollout import Strategy
 from .targets import Wish, left_out, refuse_where_named
 
@@ -92,7 +93,7 @@ def _refuse_like_the_request(wish: Wish, rows: list, skipped: list[dict]) -> Non
             if skipped
             else "There is nothing to do."
         )
-        raise conflict("nothing_to_do", detail, errors=[{"pointer": "/host", **one} for one in skipped])
+        raise conflict("nothing_to_do", detail, errors=named(skipped))
 
 
 def _token(rows: list[MicroServiceInstance], spec: dict, action: str, dest: int, course: Strategy) -> str:

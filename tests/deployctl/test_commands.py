@@ -134,6 +134,9 @@ def alone(*words: str, **more: str) -> subprocess.CompletedProcess:
 def test_shells_learn_to_complete_it(shell):
     done = alone("completion", shell)
     assert (done.returncode, "_DEPLOYCTL_COMPLETE" in done.stdout) == (0, True), done.stderr
+    words = {"COMP_WORDS": "deployctl ver", "COMP_CWORD": "ver" if shell == "fish" else "1"}
+    asked = alone(**words, _DEPLOYCTL_COMPLETE=f"{shell}_complete")
+    assert "versions" in asked.stdout, asked.stdout + asked.stderr
 
 
 def test_it_needs_no_django():
