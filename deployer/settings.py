@@ -131,6 +131,7 @@ MIDDLEWARE = [
     "microservice.api.answers.ProblemsOnlyMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "microservice.language.LanguageMiddleware",
+    "microservice.zone.ZoneMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",

@@ -163,9 +163,28 @@ def when(moment: datetime | None, empty: str | None = None) -> SafeString:
     return format_html(
         '<time class="nowrap" datetime="{}" title="{}" data-age>{}</time>',
         moment.isoformat(timespec="seconds"),
-        moment.strftime("%Y-%m-%d %H:%M:%S UTC"),
+        _clock(moment),
         age(timezone.now() - moment),
     )
+
+
+@register.simple_tag
+def clock(moment: datetime | None, empty: str = "") -> SafeString | str:
+    """A moment by the clock, in the reader's zone; where only the page's script knows it, that puts it right."""
+    if moment is None:
+        return empty
+    text = _clock(moment)
+    return format_html('<time class="nowrap" datetime="{}" data-clock>{}</time>', moment.isoformat(), text)
+
+
+def _clock(moment: datetime) -> str:
+    return timezone.localtime(moment).strftime("%Y-%m-%d %H:%M:%S %Z")
+
+
+@register.simple_tag
+def zone() -> str:
+    """The zone that the page's clock times are in."""
+    return timezone.get_current_timezone_name()
 
 
 def age(passed: timedelta) -> str:

@@ -14,14 +14,32 @@
     return interpolate(words, { n: Math.floor(seconds / size) }, true);
   }
 
-  /* Ages in words, and on the title the moment in the reader's own zone. */
+  /* The server writes clock times in the zone of the cookie. Where that was not there yet, they are put right here. */
+  const ZONE = Intl.DateTimeFormat().resolvedOptions().timeZone;
+  const elsewhere = ZONE && document.documentElement.dataset.zone !== ZONE;
+  const secure = location.protocol === "https:" ? "; secure" : "";
+  if (elsewhere) document.cookie = `zone=${ZONE}; path=/; max-age=31536000; samesite=lax${secure}`;
+
+  function clock(moment) {
+    const part = Object.fromEntries(
+      new Intl.DateTimeFormat("en-GB", {
+        year: "numeric", month: "2-digit", day: "2-digit", hour: "2-digit", minute: "2-digit", second: "2-digit",
+        hourCycle: "h23", timeZoneName: "short",
+      }).formatToParts(moment).map(({ type, value }) => [type, value]),
+    );
+    return `${part.year}-${part.month}-${part.day} ${part.hour}:${part.minute}:${part.second} ${part.timeZoneName}`;
+  }
+
+  /* Ages in words, and by the clock on the title. */
   function refreshAges(root = document) {
     for (const element of root.querySelectorAll("time[data-age]")) {
       const moment = new Date(element.dateTime);
       const words = age((Date.now() - moment) / 1000);
       if (element.textContent !== words) element.textContent = words;
-      element.title = moment.toLocaleString(document.documentElement.lang, { dateStyle: "medium", timeStyle: "long" });
+      if (elsewhere) element.title = clock(moment);
     }
+    if (!elsewhere) return;
+    for (const element of root.querySelectorAll("time[data-clock]")) element.textContent = clock(new Date(element.dateTime));
   }
   setInterval(refreshAges, 10000);
 
