@@ -1,10 +1,11 @@
-"""Writes down who did what to what, from what to what. Rows are only ever added."""
+"""Writes down who did what to what, from what to what. Rows are only ever added, and chained by their hashes."""
 from typing import Any
 
 from django.db.models import Model
 
 from access.callers import Caller
 
+from . import chain
 from .models import History, MicroService
 
 
@@ -17,9 +18,13 @@ def record(
     `action`: create, change, delete, deploy, cancel, unlock, trust …; `subject`: service, version, instance, host,
     credential, token, deployment. `before` and `after` hold only what changed, as JSON values, and never a secret.
     """
-    return History.objects.create(
+    row = History(
         actor=caller.name[:150], address=caller.address[:64], action=action, subject=subject,
         subject_id=obj.pk if obj is not None else None,
         subject_name=(subject_name or (str(obj) if obj is not None else ""))[:300],
         microservice=service, before=before, after=after, reason=reason[:500],
     )
+    row.digest = chain.digest(row)
+    row.save(force_insert=True)
+    chain.seal_after_commit()
+    return row

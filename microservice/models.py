@@ -340,6 +340,10 @@ class History(models.Model):
     before = models.JSONField(null=True, blank=True)
     after = models.JSONField(null=True, blank=True)
     reason = models.CharField(max_length=500, blank=True)
+    # Its place in the chain: see chain.py. None and "" until it is sealed, a moment after the commit.
+    digest = models.CharField(max_length=64, blank=True, default="", db_default="")
+    position = models.BigIntegerField(null=True, unique=True, editable=False)
+    hash = models.CharField(max_length=64, blank=True, default="", db_default="")
 
     class Meta:
         db_table = "history"
@@ -347,6 +351,21 @@ class History(models.Model):
 
     def __str__(self):
         return f"{self.actor}: {self.action} {self.subject_name}"
+
+
+class HistoryHead(models.Model):
+    """The one row that says where the history's chain ends, and what it begins with since the oldest were pruned."""
+
+    position = models.BigIntegerField(default=0)
+    hash = models.CharField(max_length=64)
+    first_position = models.BigIntegerField(default=0)
+    first_hash = models.CharField(max_length=64)
+
+    class Meta:
+        db_table = "history_head"
+
+    def __str__(self):
+        return f"{self.position}:{self.hash}"
 
 
 class Heartbeat(models.Model):

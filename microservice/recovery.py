@@ -17,7 +17,7 @@ from django.utils import timezone
 
 from deployer.engine import crash
 
-from . import advance, behind, events, execution, expiry
+from . import advance, behind, chain, events, execution, expiry
 from .models import Deployment, Heartbeat, Operation
 from .status import DEPLOYMENT_OPEN, OPERATION_OPEN, DeploymentStatus, OperationStatus
 
@@ -67,6 +67,7 @@ def sweep() -> int:
     _finish_the_finished()
     behind.try_remainders()
     expiry.prune_now_and_then()
+    chain.seal()
     free = desk.slots - desk.in_flight
     return 0 if desk.stopping else min(free, _left_lying(free))
 

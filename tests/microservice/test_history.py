@@ -1,0 +1,215 @@
+"""The history's chain: whatever somebody does to its rows behind the system's back is found, and named."""
+
+import threading
+from datetime import timedelta
+from io import StringIO
+
+import pytest
+from django.core.management import call_command
+from django.db import connection, connections, transaction
+from django.db.models import F
+from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
+
+from access.callers import Caller
+from microservice import chain
+from microservice.history import record
+from microservice.models import History, HistoryHead, MicroService
+
+ADA = Caller(name="ada", address="192.0.2.7")
+
+
+def rows(number: int = 6) -> list[History]:
+    for n in range(number):
+        record(ADA, "change", "service", None, {"n": n, "text": "früher"}, {"n": n + 1, "list": [1, None, True]},
+               subject_name=f"service {n}", reason="it was due")  # fmt: skip
+    chain.seal()
+    return list(History.objects.order_by("position"))
+
+
+def verified(*options: str) -> tuple[int, str]:
+    """The command's exit status, and what it says."""
+    said = StringIO()
+    try:
+        call_command("verify_history", *options, stdout=said)
+    except SystemExit as end:
+        return int(end.code or 0), said.getvalue()
+    return 0, said.getvalue()
+
+
+@pytest.mark.django_db
+def test_a_history_that_nobody_touched_is_whole_and_its_head_can_be_noted():
+    assert verified()[0] == 0
+    rows()
+    status, said = verified()
+    assert status == 0 and said.startswith("6 rows, each as it was written.")
+    noted = said.split()[-1]
+    rows(2)
+    assert verified("--seen", noted)[0] == 0
+    assert verified("--seen", noted[:-1] + ("0" if noted[-1] != "0" else "1"))[0] == 1
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"actor": "mallory"}, {"address": ""}, {"action": "delete"}, {"subject": "host"}, {"subject_id": 4},
+        {"subject_name": "another"}, {"before": None}, {"after": {"n": 4, "list": [1, None, False]}}, {"reason": ""},
+        {"created": timezone.now() - timedelta(days=1)},
+    ],
+    ids=lambda change: next(iter(change)),
+)  # fmt: skip
+def test_a_changed_row_is_named_and_no_other(change):
+    third = rows()[2]
+    History.objects.filter(pk=third.pk).update(**change)
+    status, said = verified()
+    assert status == 1 and said.count("\n") == 1 and said.startswith(f"Row {third.pk} (place 3,") and "changed" in said
+
+
+@pytest.mark.django_db
+def test_a_row_changed_with_its_own_digest_made_anew_is_named_too():
+    third = rows()[2]
+    third.actor = "mallory"
+    third.digest = chain.digest(third)
+    third.save()
+    assert verified()[0] == 1 and f"Row {third.pk} (place 3," in verified()[1]
+
+
+@pytest.mark.django_db
+def test_missing_rows_are_named_by_their_places_wherever_they_are():
+    there = rows(8)
+    History.objects.filter(pk__in=[there[2].pk, there[4].pk, there[5].pk, there[7].pk]).delete()
+    status, said = verified()
+    assert status == 1
+    assert [line.partition(" missing")[0] for line in said.splitlines()] == [
+        "Place 3 is", "Places 5 to 6 are", "Place 8 is",
+    ]  # fmt: skip
+
+
+@pytest.mark.django_db
+def test_reordered_inserted_and_cut_off_rows_are_found():
+    first, second, *_ = rows()
+    for row, place in ((first, None), (second, 1), (first, 2)):
+        History.objects.filter(pk=row.pk).update(position=place)
+    status, said = verified()
+    assert status == 1 and f"Row {first.pk} (place 2," in said and f"Row {second.pk} (place 1," in said
+    for row, place in ((first, None), (second, 2), (first, 1)):
+        History.objects.filter(pk=row.pk).update(position=place)
+    assert verified()[0] == 0
+
+    History.objects.filter(pk=second.pk).update(id=10_000)
+    assert verified()[0] == 1
+    History.objects.filter(pk=10_000).update(id=second.pk)
+
+    head = HistoryHead.objects.get()
+    HistoryHead.objects.update(position=F("position") - 1)
+    assert "behind the head" in verified()[1]
+    head.save()
+    HistoryHead.objects.all().delete()
+    assert verified() == (1, "The head of the chain is missing.\n")
+
+
+@pytest.mark.django_db
+def test_the_service_of_a_row_may_go_and_the_row_is_as_it_was_written():
+    service = MicroService.objects.create(name="shop")
+    record(ADA, "create", "service", service, after={"name": "shop"}, service=service)
+    assert verified()[0] == 0
+    service.delete()
+    assert verified()[0] == 0 and History.objects.get().microservice is None
+
+
+@pytest.mark.django_db
+def test_rows_from_before_the_chain_join_it_and_are_guarded_from_then_on():
+    History.objects.bulk_create([History(actor="old", action="create", subject="host") for _ in range(3)])
+    assert verified()[1].startswith("3 rows")
+    History.objects.filter(position=2).update(actor="older")
+    assert verified()[0] == 1
+
+
+@pytest.mark.django_db
+def test_what_is_left_after_pruning_can_be_verified_and_the_pruning_is_part_of_it():
+    there = rows(5)
+    History.objects.filter(pk__in=[row.pk for row in there]).delete()
+    HistoryHead.objects.all().delete()
+    long_ago = timezone.now() - timedelta(days=400)
+    for n in range(5):
+        row = History(actor="ada", action="change", subject="host", created=long_ago if n < 3 else timezone.now())
+        row.digest = chain.digest(row)
+        row.save()
+    assert verified()[0] == 0
+    call_command("prune_history", "--days", "365", stdout=StringIO())
+    status, said = verified()
+    assert status == 0 and said.startswith("3 rows")
+    pruned = History.objects.order_by("position").last()
+    assert (pruned.action, pruned.subject, pruned.after["rows"], pruned.position) == ("delete", "history", 3, 6)
+    History.objects.filter(position=4).delete()
+    assert verified()[0] == 1
+
+
+@pytest.mark.django_db
+def test_the_cost_of_sealing_and_verifying_does_not_grow_in_statements():
+    History.objects.bulk_create([History(actor="a", action="b", subject="c") for _ in range(600)])
+    with CaptureQueriesContext(connection) as sealing:
+        assert chain.seal() == 600
+    with CaptureQueriesContext(connection) as verifying:
+        assert not list(chain.verify())
+    with CaptureQueriesContext(connection) as idle:
+        assert chain.seal() == 0
+    assert len(idle) == 1 and len(verifying) <= 5 and len(sealing) <= 15
+
+
+@pytest.mark.django_db(transaction=True)
+def test_many_deeds_at_once_make_one_chain_and_a_deed_waits_for_no_other_s_commit():
+    barrier = threading.Barrier(8)
+    wrong: list[BaseException] = []
+
+    def deeds(name: str) -> None:
+        try:
+            barrier.wait(20)
+            for n in range(10):
+                with transaction.atomic():
+                    record(Caller(name=name), "change", "service", None, after={"n": n})
+                    if n % 5 == 4:
+                        transaction.set_rollback(True)  # a deed that did not happen leaves no row and no gap
+        except BaseException as error:  # noqa: BLE001  told by the test
+            wrong.append(error)
+        finally:
+            connections.close_all()
+
+    threads = [threading.Thread(target=deeds, args=(f"t{n}",)) for n in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert not wrong
+    assert verified()[1].startswith("64 rows, each as it was written.")
+    assert list(History.objects.order_by("position").values_list("position", flat=True)) == list(range(1, 65))
+    each = {name: [row.after["n"] for row in History.objects.filter(actor=name).order_by("position")]
+            for name in ("t0", "t7")}  # fmt: skip
+    assert each == {name: [0, 1, 2, 3, 5, 6, 7, 8] for name in each}
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_deed_that_is_not_committed_holds_up_nobody():
+    """Only PostgreSQL has two writers at once; there the second one commits and is sealed while the first is open."""
+    if connection.vendor != "postgresql":
+        record(ADA, "change", "service", None)
+        assert History.objects.get().position == 1
+        return
+    written, done = threading.Event(), threading.Event()
+
+    def slow() -> None:
+        with transaction.atomic():
+            record(Caller(name="slow"), "change", "service", None)
+            written.set()
+            done.wait(20)
+        connections.close_all()
+
+    thread = threading.Thread(target=slow)
+    thread.start()
+    assert written.wait(20)
+    record(ADA, "change", "service", None)
+    assert History.objects.get().position == 1
+    done.set()
+    thread.join()
+    assert [row.actor for row in History.objects.order_by("position")] == ["ada", "slow"]
