@@ -17,7 +17,8 @@ APPS = ("access", "asset", "microservice", "builds", "outside", "callbacks", "de
 # Where no text is for a page: machines, logs, command lines, SQL and shell; the API, whose texts stay English.
 _SILENT = re.compile(
     r"/(migrations|management|api|runner)/|/(admin|models|urls|apps|settings|environment|logs|broker|codes|health|claims"
-    r"|enqueue|events|progress|hub|terminal|advance|wake|tasks|celery|wsgi|program|reports|recovery|status|security)\.py$"
+    r"|enqueue|events|progress|hub|terminal|advance|wake|tasks|celery|wsgi|program|reports"
+    r"|recovery|status|security|advice|chain|bulk)\.py$"
 )
 _SENTENCE = re.compile(r"[A-Za-z’']{2,},? [a-z{(]|\} [a-z]{2}|\} \(")
 _NO_SENTENCE = re.compile(

@@ -59,13 +59,13 @@ def test_no_text_of_a_template_stands_outside_of_a_translation(tmp_path):
 @pytest.mark.django_db
 def test_pages_and_refusals_are_in_the_language_that_the_browser_asks_for(admin, operator):
     page = admin.get("/", headers=CHINESE).content.decode()
-    assert '<html lang="zh-hans">' in page and "还没有服务" in page and "No services" not in page
+    assert '<html lang="zh-hans"' in page and "还没有服务" in page and "No services" not in page
     refused = operator.get("/hosts/new/", headers=CHINESE)
     assert refused.status_code in (200, 403)
     assert "没有这个服务，或者您无权查看。" in admin.get("/services/nothing/", headers=CHINESE).content.decode()
     form = admin.post("/new-service/", {"name": "7"}, headers=CHINESE).content.decode()
     assert "不能全是数字" in form
-    assert '<html lang="en">' in admin.get("/", headers={"Accept-Language": "fr"}).content.decode()
+    assert '<html lang="en"' in admin.get("/", headers={"Accept-Language": "fr"}).content.decode()
 
 
 @pytest.mark.django_db
