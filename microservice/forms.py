@@ -229,9 +229,10 @@ class TokenForm(forms.Form):
         label=_("Rights"), choices=_terms([(scope, scope) for scope in SCOPES]), widget=forms.CheckboxSelectMultiple
     )
     services = forms.CharField(
+        label=_("Services"),
         required=False,
         max_length=4000,
-        help_text="For these services only: their names, with spaces between them. Empty: for all that you may see.",
+        help_text=_("For these services only: their names, with spaces between them. Empty: for all that you may see."),
         widget=forms.TextInput({"autocomplete": "off", "spellcheck": "false"}),
     )
     days = forms.IntegerField(

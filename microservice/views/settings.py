@@ -6,7 +6,7 @@ from django.urls import reverse
 from django.utils.translation import gettext as _
 
 from access.callers import Caller
-from access.problems import Problem, invalid
+from access.problems import Problem, conflict, invalid
 from microservice.queries import outside as past
 from microservice.settings_forms import PartForm, blame_parts, forms_of
 from outside import parts, rules
@@ -24,7 +24,7 @@ def settings(request: HttpRequest, caller: Caller) -> HttpResponse:
     document = parts.document_of(row)
     found = forms_of(sent(request), rules.shown(document))
     context: dict = {"row": row, "parts": found, "missing": rules.missing(document), "tab": "outside",
-                     "may_admin": caller.may("admin")}
+                     "may_admin": caller.may("admin"), "seen": request.POST.get("seen", row.pk if row else "")}
     if request.method == "POST":
         try:
             findings = _tried(request, caller, found)
@@ -48,6 +48,10 @@ def _tried(request: HttpRequest, caller: Caller, found: list[PartForm]) -> list[
     given = {form.name: form.value() for form in found}
     if request.POST.get("do") == "test":
         return rules.check(given)
+    newest = parts.newest()
+    if request.POST.get("seen", "") != str(newest.pk if newest else ""):
+        raise conflict("changed_meanwhile", "The settings were changed by somebody else since this page was loaded.",
+                       "Load the page again, then decide.")
     if request.POST.get("do") != "save":
         raise invalid("/do", "is neither test nor save")
     rules.save(caller, given)

@@ -11,8 +11,13 @@ pytestmark = pytest.mark.django_db
 
 
 def gitlab(server, **more) -> dict:
-    return {"gitlab-on": "on", "gitlab-url": server.url, "gitlab-verify": "on", "gitlab-token": "glpat-1234",
-            "package_store-kind": "local", **more}
+    return {"seen": seen(), "gitlab-on": "on", "gitlab-url": server.url, "gitlab-verify": "on",
+            "gitlab-token": "glpat-1234", "package_store-kind": "local", **more}
+
+
+def seen() -> int | str:
+    """What the page, loaded now, sends along: which settings it shows."""
+    return getattr(Setting.objects.order_by("-pk").first(), "pk", "")
 
 
 def test_at_first_the_page_says_what_is_missing_and_what_does_not_work_without_it(admin, operator):
@@ -55,7 +60,8 @@ def test_an_empty_secret_keeps_the_one_that_is_saved_and_wrong_fields_are_marked
         assert parts.require("gitlab")["webhook_secret"].reveal() == "s" * 20
         moved = admin.post("/settings/", gitlab(other, **{"gitlab-token": "", "do": "save"}))
         assert moved.status_code == 422 and "must be given again" in moved.content.decode() and other.seen == []
-    wrong = admin.post("/settings/", {"gitlab-on": "on", "gitlab-url": "nonsense", "do": "save"}).content.decode()
+    nonsense = {"gitlab-on": "on", "gitlab-url": "nonsense", "do": "save", "seen": seen()}
+    wrong = admin.post("/settings/", nonsense).content.decode()
     assert 'aria-invalid="true"' in wrong and 'id="id_gitlab-url-wrong"' in wrong and "must be an http" in wrong
 
 
@@ -63,7 +69,7 @@ def test_past_settings_are_listed_with_who_and_when_and_brought_back(admin, cost
     assert "Nothing was ever set" in admin.get("/settings/history/").content.decode()
     with servers.gitlab() as lab:
         admin.post("/settings/", gitlab(lab, do="save"))
-        admin.post("/settings/", {"do": "save", "package_store-kind": "local"})
+        admin.post("/settings/", {"do": "save", "seen": seen(), "package_store-kind": "local"})
         assert parts.chosen("gitlab") is None
         first = Setting.objects.order_by("pk").first()
         page = admin.get("/settings/history/").content.decode()
@@ -71,8 +77,17 @@ def test_past_settings_are_listed_with_who_and_when_and_brought_back(admin, cost
         small = cost(admin, "/settings/history/")
         assert admin.post(f"/settings/history/{first.pk}/restore/")["Location"] == "/settings/"
         assert parts.require("gitlab")["token"].reveal() == "glpat-1234"
-        admin.post("/settings/", {"do": "save", "package_store-kind": "local"})
+        admin.post("/settings/", {"do": "save", "seen": seen(), "package_store-kind": "local"})
     gone = admin.post(f"/settings/history/{first.pk}/restore/")
     assert gone.status_code == 422 and "Nothing was saved" in gone.content.decode()
     assert parts.chosen("gitlab") is None and Setting.objects.count() == 4
     assert cost(admin, "/settings/history/") == small
+
+
+def test_of_two_who_change_the_settings_at_once_the_second_is_told(admin):
+    with servers.gitlab() as lab:
+        second = {"seen": seen(), "package_store-kind": "local", "do": "save"}
+        admin.post("/settings/", gitlab(lab, do="save"))
+        answer = admin.post("/settings/", second)
+    assert answer.status_code == 409 and "changed by somebody else" in answer.content.decode()
+    assert parts.chosen("gitlab") is not None

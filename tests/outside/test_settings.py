@@ -1,4 +1,5 @@
 """Settings at run time: tested as a whole against real servers, saved only when good, kept, brought back, secret."""
+import json
 import time
 
 import pytest
@@ -233,4 +234,7 @@ def test_a_folder_that_cannot_be_used_stops_the_start_with_one_line(settings, tm
         storage.check_at_start()
     settings.PACKAGE_ROOT = tmp_path / "new"
     storage.check_at_start()
+    Setting.objects.create(document=Secret(json.dumps({"package_store": {"kind": "local", "folder": "/no/such"}})))
+    with pytest.raises(SystemExit, match="The package store of the settings cannot be used: /no/such is not a folder"):
+        storage.check_at_start()
     assert isinstance(storage.build({"kind": "local", "folder": str(tmp_path)}), FileSystemStorage)

@@ -6,9 +6,12 @@ import random
 import re
 
 import pytest
+from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import expect
 
+from demo.client import Client
 from demo.service import definition
+from tests.console.browser.demo import DESKTOP, PHONE
 from tests.outside import servers
 
 pytestmark = [pytest.mark.browser, pytest.mark.demo, pytest.mark.timeout(300)]
@@ -98,3 +101,28 @@ def test_a_callback_to_a_private_address_is_refused_in_words_and_nothing_typed_i
     page.get_by_role("button", name="Add the callback").click()
     expect(page.get_by_text("may not reach")).to_be_visible()
     expect(page.get_by_label("Headers of its own")).to_have_value("X-Team: sales")
+
+
+@pytest.mark.parametrize(("theme", "size"), [("light", DESKTOP), ("dark", PHONE)])
+def test_the_pages_pass_axe_and_fit_when_there_is_something_on_them(demo, visit, theme, size):
+    client = Client(demo["url"], demo["token"])
+    team = client.find("teams/1") or client.post("teams/", {"name": "a", "members": [{"user": 1, "role": "owner"}]})
+    wanted = {"url": "http://a.invalid/", "headers": {"X-A": "b"}}
+    told = client.find("callbacks/1") or client.post("callbacks/", wanted)
+    client.post(f"callbacks/{told['id']}/test", {})
+    page = visit("/settings/", color_scheme=theme, viewport=size)
+    wrong = {}
+    callback, service = f"/callbacks/{told['id']}/", f"/services/{definition.BUILT}/"
+    for address in ("/settings/", callback, f"{callback}edit/", f"/teams/{team['id']}/", service,
+                    f"{service}versions/1/"):
+        page.goto(address)
+        page.evaluate("document.querySelectorAll('main details').forEach((one) => { one.open = true; })")
+        if page.get_by_role("button", name="Upload a package…").count():
+            page.get_by_role("button", name="Upload a package…").click()
+        results = Axe().run(page, options={"runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]})
+        violations = results.response["violations"]
+        found = [f"{one['id']}: {node['html'][:120]}" for one in violations for node in one["nodes"]]
+        width = page.evaluate("document.documentElement.scrollWidth")
+        if found or width > size["width"]:
+            wrong[address] = (width, found)
+    assert wrong == {}
