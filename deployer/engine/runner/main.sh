@@ -36,7 +36,10 @@ _make_run() {
 	_needed=''
 	[ "$_SHA" = '' ] || [ -d "$_DIR/releases/$_NEW" ] || _needed=$_STAGE
 	_clear_stages
-	mkdir -p -m 755 "$_RUN" ${_needed:+"$_needed"} || return 1
+	set -- "$_DIR/releases/"*
+	# The trash by the same process, where a release more will be one too many.
+	[ "$#" -ge "$_KEEP" ] && [ -n "$_needed" ] || set --
+	mkdir -p -m 755 "$_RUN" ${_needed:+"$_needed"} ${1:+"$_TRASH"} || return 1
 	printf '%s\n' "$_OP" >"$_BASE/open" || return 1
 	printf '%s' "${PROGRAM#*"$_NL"}" >"$_RUN/program" || return 1
 	unset PROGRAM

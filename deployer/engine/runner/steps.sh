@@ -182,7 +182,7 @@ _do_prune() {
 	_superfluous
 	_detail=${_gone# }
 	[ -n "$_gone" ] || return 0
-	mkdir -p "$_TRASH"
+	[ -d "$_TRASH" ] || mkdir -p "$_TRASH"
 	for _each in $_gone; do
 		mv "$_DIR/releases/$_each" "$_TRASH/" || _detail='not all could be moved away'
 	done
