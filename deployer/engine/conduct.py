@@ -71,26 +71,34 @@ class _Conduct:
 
     def _visit(self, mode: Mode) -> Heard:
         """One program on the host, from its start until there is nothing more to hear."""
-        text, feed, nonce = self._program(mode)
-        visit = Visit(mode, feed, self._story, nonce, cancelling=self._tale.cancelled)
-        error = None
+        connection = error = None
         try:
             connection = self._connected()
             self._is_cancelled()
-            self._visits += 1
-            crash.here(crash.Point.SENDING)
-            visit.follow(connection.run(program.command(len(text), self._tale.sudo)), self._is_cancelled)
         except WireError as trouble:
-            error = trouble
-            if isinstance(trouble, Refused) and self._visits > 1:  # MaxSessions 1: a fresh connection may have one
-                error = ConnectionLost(where=self._endpoint.where, reason="it allows no second session")
-            self.drop()
+            error = self._dropped(trouble)
+        # Built now: it tells the host what time it is, and connecting may have taken long.
+        text, feed, nonce = self._program(mode)
+        visit = Visit(mode, feed, self._story, nonce, cancelling=self._tale.cancelled)
+        try:
+            if connection is not None:
+                self._visits += 1
+                crash.here(crash.Point.SENDING)
+                visit.follow(connection.run(program.command(len(text), self._tale.sudo)), self._is_cancelled)
+        except WireError as trouble:
+            error = self._dropped(trouble)
         finally:
             feed.close()
         heard = visit.heard(error)
         if heard.end is not None and heard.end.result is Result.CUT and not heard.problem and self._package:
             return replace(heard, problem=damage(self._package))
         return heard
+
+    def _dropped(self, error: WireError) -> WireError:
+        self.drop()
+        if isinstance(error, Refused) and self._visits > 1:  # MaxSessions 1: a fresh connection may have one
+            return ConnectionLost(where=self._endpoint.where, reason="it allows no second session")
+        return error
 
     def _program(self, mode: Mode) -> tuple[bytes, Feed, str]:
         # A nonce of its own for each visit: no line of an earlier one can be taken for an event of this one.
