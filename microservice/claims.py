@@ -11,7 +11,7 @@ from datetime import timedelta
 
 from django.conf import settings
 from django.db import connection
-from django.db.models import BigIntegerField, F, Q, Subquery, Value
+from django.db.models import BigIntegerField, Exists, F, Q, Subquery, Value
 from django.db.models import OuterRef as Outer
 from django.db.models.functions import Greatest, Now
 
@@ -35,6 +35,7 @@ class Claim:
 
     operation: Operation  # with instance, host (and its jump hosts), credential, versions, deployment, service loaded
     fresh: bool  # nobody has tried to start it on the host before
+    sent_before: bool = False  # this version's package went to this host once, so its release may still be there
 
 
 def lease():
@@ -70,7 +71,7 @@ def claim(
     told = _started({row.deployment_id: row.deployment for row in rows}.values())
     told += [events.of_operation(row) for row in rows]
     began = set(fresh)
-    return [Claim(row, row.pk in began) for row in rows], told
+    return [Claim(row, row.pk in began, row.sent_before) for row in rows], told
 
 
 def _words(*statuses) -> str:
@@ -178,10 +179,14 @@ def _take(owner: str, lost: list[int], fresh: list[int], task_id: str) -> None:
     taken.update(fence=Subquery(MicroServiceInstance.objects.filter(pk=Outer("instance_id")).values("fence")[:1]))
 
 
-def _loaded(numbers: list[int], owner: str) -> list[Operation]:
+def _loaded(numbers: list[int], owner: str):
     """With all that their threads need. What many of them share is read once, and is one object."""
     mine = Operation.objects.filter(pk__in=numbers, owner=owner, status=OperationStatus.RUNNING)
-    rows = list(mine.select_related("instance"))
+    sent = Operation.objects.filter(
+        instance_number=Outer("instance_number"), dest_version=Outer("dest_version"), pk__lt=Outer("pk"),
+        bytes_sent__gt=0,
+    )  # fmt: skip
+    rows = list(mine.select_related("instance").annotate(sent_before=Exists(sent)))
     deployments = Deployment.objects.in_bulk({row.deployment_id for row in rows})
     versions = MicroServiceVersion.objects.in_bulk(
         {number for row in rows for number in (row.from_version_id, row.dest_version_id) if number}

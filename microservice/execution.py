@@ -136,7 +136,7 @@ def _ask_host(desk: Ledger, claim: Claim) -> Ending:
         Run(operation=operation.pk, fence=operation.fence, atom=atom, nonce=uuid.uuid4().hex[:16]),
         endpoint,
         instance.host.sudo,
-        _package(operation),
+        _package(operation, claim.sent_before),
         _Watch(desk, progress),
         fresh=claim.fresh,
         output_from=operation.output_size,
@@ -144,7 +144,7 @@ def _ask_host(desk: Ledger, claim: Claim) -> Ending:
     return _ending(operation, outcome, desk.stopping)
 
 
-def _package(operation: Operation) -> Package | None:
+def _package(operation: Operation, sent_before: bool) -> Package | None:
     version = operation.dest_version
     if version is None or operation.adopt or not version.file_path:
         return None
@@ -152,7 +152,7 @@ def _package(operation: Operation) -> Package | None:
         sha256=version.sha256,
         size=version.size or 0,
         open=lambda: open_package(version),
-        likely_there=operation.action == Action.REVERT or operation.attempt > 1,
+        likely_there=operation.action == Action.REVERT or operation.attempt > 1 or sent_before,
     )
 
 

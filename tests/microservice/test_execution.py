@@ -34,6 +34,9 @@ def test_every_action_ends_with_host_process_and_rows_agreeing(world, worker):
     assert back.status == DeploymentStatus.SUCCEEDED
     assert {row.bytes_sent for row in back.operations.all()} == {0}  # the release was still there
     here.agrees(0)
+    again = here.go("upgrade", 0, 2)
+    assert {(row.status, row.bytes_sent) for row in again.operations.all()} == {("succeeded", 0)}  # and so was this one
+    here.agrees(2)
     gone = deployments.delete(SYSTEM, here.service, list(MicroServiceInstance.objects.values_list("pk", flat=True)))
     assert here.ended(gone).status == DeploymentStatus.SUCCEEDED
     here.agrees(None)
