@@ -23,7 +23,7 @@ from .models import Deployment, Event
 log = logging.getLogger(__name__)
 
 POLL = 0.25  # seconds between two looks at the rows
-QUICK, LATE = 0.015, 0.02  # where a client waits for an answer: it comes late by 15 ms, or by 2% of what it waited
+QUICK, LATE = 0.005, 0.02  # where a client waits for an answer: it comes late by 5 ms, or by 2% of what it waited
 BATCH = 500  # rows in one look
 ROOM = 2000  # events that may wait for one watcher
 
