@@ -4,6 +4,7 @@ import re
 import uuid
 from typing import Any
 
+from django.db import transaction
 from django.db.models import Q
 from django.utils import timezone
 
@@ -28,6 +29,7 @@ def find(number: int) -> Callback:
     return found
 
 
+@transaction.atomic
 def create(caller: Caller, fields: dict[str, Any]) -> tuple[Callback, str]:
     """A new callback, and its secret, which is made here where none is given and shown this once."""
     secret = fields.get("secret") or signing.new_secret()
@@ -38,6 +40,7 @@ def create(caller: Caller, fields: dict[str, Any]) -> tuple[Callback, str]:
     return row, secret
 
 
+@transaction.atomic
 def change(caller: Caller, row: Callback, fields: dict[str, Any]) -> Callback:
     """Changes the fields that are named. Another server is not given the old one's headers and secret unasked."""
     before = row.url
@@ -50,6 +53,7 @@ def change(caller: Caller, row: Callback, fields: dict[str, Any]) -> Callback:
     return row
 
 
+@transaction.atomic
 def delete(caller: Caller, row: Callback) -> None:
     record(caller, "delete", "callback", row, before={"url": row.url})
     row.delete()
@@ -71,6 +75,7 @@ def try_out(callback: Callback) -> Delivery:
     return sender.attempt(row)
 
 
+@transaction.atomic
 def redeliver(caller: Caller, row: Delivery) -> Delivery:
     """Sends a delivery again, soon, for another day. 409 where it waits or is being sent already."""
     now = timezone.now()

@@ -3,6 +3,7 @@ from collections.abc import Iterable
 from datetime import datetime
 
 from django.contrib.auth import get_user_model
+from django.db import transaction
 from django.db.models import QuerySet
 from django.utils import timezone
 
@@ -23,6 +24,14 @@ def tokens_of(caller: Caller) -> QuerySet[Token]:
     return found if caller.may("admin") else found.filter(user=caller.user_id)
 
 
+def find(caller: Caller, number: int) -> Token:
+    found = tokens_of(caller).select_related("user").filter(pk=number).first()
+    if found is None:
+        raise not_found("token")
+    return found
+
+
+@transaction.atomic
 def issue(
     caller: Caller, name: str, scopes: Iterable[str], services: Iterable[int | str] = (),
     expires: datetime | None = None,
@@ -44,11 +53,10 @@ def issue(
     return row, text
 
 
+@transaction.atomic
 def revoke(caller: Caller, number: int) -> Token:
     """Takes a token back, at once. 404 for one that the caller does not see."""
-    row = tokens_of(caller).filter(pk=number).first()
-    if row is None:
-        raise not_found("token")
+    row = find(caller, number)
     beyond = [scope for scope in row.scopes if not caller.might(scope)]
     if caller.token_id not in (None, row.pk) and beyond:
         raise forbidden(f"A token takes back none that may do more than itself: {', '.join(beyond)}.")

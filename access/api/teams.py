@@ -1,6 +1,7 @@
 """/teams/: people who own services together, and what each is in the team."""
 from datetime import datetime
 
+from django.db import transaction
 from django.http import HttpRequest, HttpResponse
 from ninja import Field, Router, Schema, Status
 from pydantic import StrictInt, StrictStr
@@ -69,6 +70,7 @@ def list_teams(request: HttpRequest, query: paging.Page):
 
 @router.post("/teams/", response={201: TeamOut})
 @needs("admin")
+@transaction.atomic
 def create_team(request: HttpRequest, body: TeamNew, response: HttpResponse):
     """Makes a team."""
     team = people.create_team(caller(request), body.given())
@@ -86,6 +88,7 @@ def get_team(request: HttpRequest, id: schemas.PathId):
 
 @router.patch("/teams/{id}", response=TeamOut)
 @needs("admin", owners=True)
+@transaction.atomic
 def change_team(request: HttpRequest, id: schemas.PathId, body: TeamChange):
     """Changes the fields that are named. An owner changes the members, an admin the name too."""
     who = caller(request)
@@ -97,6 +100,7 @@ def change_team(request: HttpRequest, id: schemas.PathId, body: TeamChange):
 
 @router.delete("/teams/{id}", response={204: None})
 @needs("admin")
+@transaction.atomic
 def delete_team(request: HttpRequest, id: schemas.PathId):
     """Deletes a team that owns no services."""
     team = people.find_team(caller(request), id)
@@ -121,6 +125,16 @@ def add_member(request: HttpRequest, id: schemas.PathId, body: Member, response:
     return Status(201, made)
 
 
+@router.get("/teams/{id}/members/{user}", response=MemberOut)
+@needs("read")
+def get_member(request: HttpRequest, id: schemas.PathId, user: schemas.PathId):
+    """As what somebody is in a team."""
+    found = next((one for one in form(people.find_team(caller(request), id)).members if one.user_id == user), None)
+    if found is None:
+        raise people.not_found("member")
+    return found
+
+
 @router.patch("/teams/{id}/members/{user}", response=MemberOut)
 @needs("admin", owners=True)
 def change_member(request: HttpRequest, id: schemas.PathId, user: schemas.PathId, body: RoleChange):
@@ -131,6 +145,7 @@ def change_member(request: HttpRequest, id: schemas.PathId, user: schemas.PathId
 
 @router.delete("/teams/{id}/members/{user}", response={204: None})
 @needs("admin", owners=True)
+@transaction.atomic
 def remove_member(request: HttpRequest, id: schemas.PathId, user: schemas.PathId):
     """Takes somebody out of a team."""
     who = caller(request)
@@ -149,6 +164,7 @@ def form(team: Team) -> TeamOut:
     )
 
 
+@transaction.atomic
 def _set(request: HttpRequest, number: int, user: int | str, role: str) -> MemberOut:
     who = caller(request)
     team = people.find_team(who, number)

@@ -2,6 +2,7 @@
 from datetime import datetime
 
 from django.contrib.auth.models import User
+from django.db import transaction
 from django.http import HttpRequest, HttpResponse
 from ninja import Field, Router, Schema, Status
 from pydantic import StrictBool
@@ -62,6 +63,7 @@ def list_users(request: HttpRequest, query: paging.Page):
 
 @router.post("/users/", response={201: UserOut})
 @needs("admin")
+@transaction.atomic
 def create_user(request: HttpRequest, body: UserNew, response: HttpResponse):
     """Adds a person."""
     user = people.create_user(caller(request), body.given())
@@ -79,6 +81,7 @@ def get_user(request: HttpRequest, id: schemas.PathId):
 
 @router.patch("/users/{id}", response=UserOut)
 @needs("admin")
+@transaction.atomic
 def change_user(request: HttpRequest, id: schemas.PathId, body: UserChange):
     """Changes the fields that are named."""
     user = people.change_user(caller(request), people.find_user(id), body.given())
@@ -88,6 +91,7 @@ def change_user(request: HttpRequest, id: schemas.PathId, body: UserChange):
 
 @router.delete("/users/{id}", response={204: None})
 @needs("admin")
+@transaction.atomic
 def delete_user(request: HttpRequest, id: schemas.PathId):
     """Deletes a person with their tokens and memberships; the history keeps their name."""
     user = people.find_user(id)

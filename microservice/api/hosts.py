@@ -107,7 +107,7 @@ def create_host(request: HttpRequest, body: HostNew, response: HttpResponse):
 
 @router.post("/hosts/import", response={201: Imported}, openapi_extra=IMPORT_BODY)
 @needs("admin")
-def import_hosts(request: HttpRequest):
+def import_hosts(request: HttpRequest, response: HttpResponse):
     """Adds many at once: rows of the same fields, as a JSON list or as CSV with the fields' names on its first line.
 
     All of them, or none and every reason.
@@ -115,6 +115,7 @@ def import_hosts(request: HttpRequest):
     if int(request.META.get("CONTENT_LENGTH") or 0) > MOST_BYTES:
         raise Problem(413, "too_large", f"An import has at most {MOST_BYTES} bytes.", "Send it in parts.")
     made = imports.import_many(caller(request), _rows(request))
+    response["Location"] = "/api/v1/hosts/"
     return Status(201, {"data": [form(host) for host in made], "count": len(made), "code": 0})
 
 

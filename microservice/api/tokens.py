@@ -27,6 +27,13 @@ def create_token(request: HttpRequest, body: schemas.TokenNew, response: HttpRes
     return Status(201, schemas.TokenMade.model_construct(**dict(form(row)), token=text))
 
 
+@router.get("/tokens/{id}", response=schemas.TokenOut)
+@needs("read")
+def get_token(request: HttpRequest, id: schemas.PathId):
+    """One token: everything but its text."""
+    return form(issuing.find(caller(request), id))
+
+
 @router.delete("/tokens/{id}", response={204: None})
 @needs("read")
 def revoke_token(request: HttpRequest, id: schemas.PathId):
