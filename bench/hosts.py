@@ -42,7 +42,8 @@ class Hosts:
             server.mkdir()
             for name in ("host_key", "host_key.pub"):
                 shutil.copy(self._folder / name, server / name)
-            lines = ["LogLevel ERROR", "MaxStartups 2000", *(f"ListenAddress {other}:{self.port}" for other in others)]
+            lines = ["LogLevel ERROR", "MaxStartups 2000", "Subsystem sftp internal-sftp"]
+            lines += [f"ListenAddress {other}:{self.port}" for other in others]
             # A home of its own, and empty: what this user's shell does at every log-in is not what is measured.
             lines.append(f"SetEnv HOME={server}")
             command = prepare(server, first, self.port, public, extra="\n".join(lines))

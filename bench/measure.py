@@ -36,7 +36,7 @@ def run(command: list[str], environment: dict[str, str], errors: Path, longest: 
         late.cancel()
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
-    return Cost(wall, cpu, status, " ".join(errors.read_text(errors="replace").split())[-500:])
+    return Cost(wall, cpu, status, " ".join(errors.read_text(errors="replace").split())[-200:])
 
 
 def cpu_of(pids: Iterable[int]) -> float:

@@ -89,7 +89,7 @@ def _ansible(name: str, folder: Path, lab: Path) -> Contestant:
     settings.write_text(
         "[defaults]\nforks = 50\nhost_key_checking = True\nstdout_callback = minimal\n"
         f"local_tmp = {folder}/ansible\n[ssh_connection]\npipelining = True\ncontrol_path_dir = {folder}/cp\n"
-        f"ssh_args = -F {folder}/ssh_config -o ControlMaster=auto -o ControlPersist=60s\n"
+        f"ssh_args = -F {folder}/ssh_config -o ControlMaster=auto -o ControlPersist=5s\n"
     )
     program = [str(ENVIRONMENT / "bin" / "ansible-playbook"), str(HERE / "ansible.yml"), "-i"]
     python = "ansible_python_interpreter=/usr/bin/python3"
