@@ -20,7 +20,7 @@ from access.problems import Problem, invalid, not_found
 from microservice.models import MicroService
 from microservice.status import BuildStatus
 
-from . import gitlab, requests, servers
+from . import requests, servers
 from .models import OPEN, Build, Report
 from .origin import Silent
 
@@ -121,6 +121,8 @@ def _gitlab(told: dict[str, Any]) -> Told | None:
     number = str(variables.get("VERSION_ID") or "")
     if not _is_id(number):
         return None
+    from . import gitlab  # python-gitlab: only where a report is read
+
     try:
         status, detail = gitlab.status_of(str(pipeline.get("status")))
     except Silent as error:

@@ -7,9 +7,6 @@ from microservice.models import MicroService
 from outside.parts import chosen, not_configured, require
 
 from .checkout import Git, Limits
-from .gitlab import GitLab
-from .jenkins import Jenkins
-from .line import Line
 from .origin import Origin
 
 _Name = MicroService.Origin
@@ -31,6 +28,11 @@ def git() -> Git:
 
 def origin_of(name: str) -> Origin:
     """The build server called gitlab or jenkins, spoken to as the settings say: TLS, client certificate, proxies."""
+    # Here and not above: python-gitlab and requests take 15 MB, and most processes never speak to a build server.
+    from .gitlab import GitLab
+    from .jenkins import Jenkins
+    from .line import Line
+
     known = given(name)
     token, line = known["token"].reveal() if known["token"] else "", Line.of(known, chosen("proxies"))
     if name == _Name.GITLAB:

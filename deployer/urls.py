@@ -5,6 +5,7 @@ from django.urls import include, path
 from microservice import health
 from microservice.api import answers, api
 
+admin.autodiscover()
 urlpatterns = [
     path("api/v1/", api.urls),
     path("api/<path:rest>", answers.no_such_path),

@@ -1,5 +1,6 @@
 """Finds the routers and turns them into addresses that answer with and without a trailing slash."""
 import importlib
+import json
 import pkgutil
 import re
 from collections.abc import Callable, Iterator
@@ -8,8 +9,10 @@ from django.apps import apps
 from django.core.exceptions import ImproperlyConfigured
 from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
+from django.shortcuts import render
 from django.urls import URLPattern, URLResolver, path, re_path
 from ninja import NinjaAPI, Router
+from ninja.openapi.docs import Swagger
 from ninja.openapi.schema import OpenAPISchema
 from ninja.openapi.urls import get_openapi_urls, get_root_url
 from ninja.operation import Operation
@@ -20,11 +23,19 @@ from .auth import AUTH, needs_of
 from .parsing import StrictParser
 
 
+class Docs(Swagger):
+    """The readable page, with files of this server; ninja's own would ask another one where it is no installed app."""
+
+    def render_page(self, request: HttpRequest, api: NinjaAPI, **names) -> HttpResponse:
+        shown = {"url": self.get_openapi_url(api, names), **self.settings}
+        return render(request, self.template, {"swagger_settings": json.dumps(shown), "api": api, "add_csrf": True})
+
+
 class Api(NinjaAPI):
     """NinjaAPI with routers that are found, one gate for every request and one form for every error."""
 
     def __init__(self, **options):
-        super().__init__(auth=AUTH, parser=StrictParser(), **options)
+        super().__init__(auth=AUTH, parser=StrictParser(), docs=Docs(), **options)
         self._found = False
         self._described: dict[str, OpenAPISchema] = {}
 
