@@ -13,6 +13,7 @@ from .views import (
     hosts,
     install,
     log,
+    past,
     people,
     runs,
     services,
@@ -78,5 +79,6 @@ urlpatterns = [
     path("teams/", teams.teams, name="teams"),
     path("teams/<int:number>/", teams.team, name="team"),
     path("teams/<int:number>/<str:what>/", teams.team_change, name="team_change"),
-    path("history/", account.history, name="history"),
+    path("history/", past.history, name="history"),
+    path("history/moves/", past.moves, name="moves"),
 ]

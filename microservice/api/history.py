@@ -30,6 +30,8 @@ class HistoryOut(Schema):
     before: dict[str, Any] | None = Field(description="What changed, as it was")
     after: dict[str, Any] | None
     reason: str
+    position: int | None = Field(description="Its place in the chain; null in the moment before it is sealed")
+    hash: str = Field(description="Of its content, its place and the hash before it; see `manage.py verify_history`")
 
 
 class HistoryList(schemas.Listed):

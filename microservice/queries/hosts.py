@@ -1,4 +1,4 @@
-"""Hosts, credentials, tokens and the history, as lists."""
+"""Hosts, credentials and tokens, as lists."""
 
 from django.db.models import Count, Q
 
@@ -8,10 +8,9 @@ from access.problems import not_found
 from asset.models import Asset, Credential
 from microservice.models import MicroService, MicroServiceInstance
 from microservice.status import MAY_RETRY
-from microservice.visibility import history as history_seen_by
 from microservice.visibility import visible
 
-from .paging import Page, by_key, newest_first
+from .paging import Page, by_key
 
 
 def hosts(q: str = "", state: str = "", after: str = "") -> Page:
@@ -71,15 +70,3 @@ def tokens(caller: Caller) -> list[Token]:
         told = [names.get(number, str(number)) for number in row.services]
         row.service_names = told  # type: ignore[attr-defined]
     return found
-
-
-def history(caller: Caller, filters: dict[str, str], after: str = "") -> Page:
-    """Newest first; `filters`: actor, action, q (a part of what it was done to)."""
-    rows = history_seen_by(caller).select_related("microservice")
-    if actor := filters.get("actor"):
-        rows = rows.filter(actor=actor)
-    if action := filters.get("action"):
-        rows = rows.filter(action=action)
-    if q := filters.get("q"):
-        rows = rows.filter(subject_name__icontains=q)
-    return newest_first(rows, after)

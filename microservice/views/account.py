@@ -19,7 +19,7 @@ from microservice.history import record
 from microservice.people_forms import PasswordForm
 from microservice.queries import hosts as found
 
-from .guard import go, page, say, sent, show, wanted
+from .guard import go, page, say, sent
 
 
 @page("read", ("GET", "POST"))
@@ -75,11 +75,3 @@ def revoke(request: HttpRequest, caller: Caller, number: int) -> HttpResponse:
     token = issuing.revoke(caller, number)
     say(request, _("%(name)s was taken back. It is refused from now on.") % {"name": token.name})
     return go("tokens")
-
-
-@page()
-def history(request: HttpRequest, caller: Caller) -> HttpResponse:
-    asked = wanted(request, "actor", "action", "q", "after")
-    after = asked.pop("after")
-    context = {**asked, "page": found.history(caller, asked, after), "filtered": any(asked.values())}
-    return show(request, "settings/history.html", "settings/history_rows.html", context)
