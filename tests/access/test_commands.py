@@ -12,7 +12,7 @@ from django.utils import timezone
 from access.models import IdempotencyKey, Token
 from access.secrets import Undecryptable, seal, unseal
 from asset.models import Credential
-from microservice.models import MicroService
+from microservice.models import History, MicroService
 
 pytestmark = pytest.mark.django_db
 
@@ -35,6 +35,9 @@ def test_token_prints_the_token_alone_and_it_works(root, client):
     assert (row.user, row.name, row.scopes, row.services, row.expires) == (root, "ci", ["read", "deploy"], [], None)
     answer = client.get("/api/v1/services/", headers={"Authorization": f"Bearer {printed.strip()}"})
     assert answer.status_code == 200
+    written = History.objects.get()
+    assert (written.actor, written.action, written.subject_name) == ("manage.py token", "create", str(row))
+    assert printed.strip() not in str(written.after)
 
 
 def test_token_takes_a_user_services_and_an_end(root):

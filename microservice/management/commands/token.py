@@ -8,10 +8,11 @@ from django.core.management.base import BaseCommand, CommandError
 from django.utils import timezone
 from django.utils.dateparse import parse_datetime
 
-from access.callers import SCOPES
+from access.callers import SCOPES, Caller
 from access.problems import Problem
 from access.recognise import scopes_of
 from access.tokens import make_token
+from microservice.history import record
 
 UNITS = {"m": "minutes", "h": "hours", "d": "days"}
 
@@ -33,12 +34,14 @@ class Command(BaseCommand):
         if lacking:
             raise CommandError(f"{user.get_username()} does not have the right {', '.join(lacking)}")
         try:
-            _, text = make_token(
+            row, text = make_token(
                 user, options["name"], scopes, services=_services(options["services"]),
                 expires=_expires(options["expires"]), created_by="manage.py token",
             )
         except Problem as problem:
             raise CommandError(problem.detail) from problem
+        by = Caller(name="manage.py token")
+        record(by, "create", "token", row, after={"scopes": row.scopes, "services": row.services})
         self.stdout.write(text)
 
 
