@@ -79,7 +79,7 @@ def test_a_browser_that_goes_away_gives_its_slot_back(web, token):
         browser.close()
         return browser.answer.status == 200
 
-    wait_until(room, seconds=15, what="a free slot")
+    wait_until(room, seconds=60, what="a free slot")
 
 
 NO_REQUESTS = [
