@@ -32,7 +32,7 @@ IDEMPOTENCY_KEY = {
 
 def completed(schema: OpenAPISchema, routes: dict[str, dict[str, Operation]]) -> OpenAPISchema:
     """`schema` as ninja made it, completed in place."""
-    schema["components"].setdefault("schemas", {})["Problem"] = _problem()
+    schema["components"].setdefault("schemas", {}).update(_problem())
     schema["components"]["responses"] = {str(status): _refusal(status) for status in MEANS}
     by_path = {_shape("/api/v1/" + route): found for route, found in routes.items()}
     for path, methods in schema["paths"].items():
@@ -84,6 +84,7 @@ def _shape(path: str) -> str:
 
 
 def _problem() -> dict[str, Any]:
-    made = Problem.model_json_schema()
+    """The schema of every refusal, and of what is inside it, by name."""
+    made = Problem.model_json_schema(ref_template="#/components/schemas/{model}")
     made["examples"] = [examples.PROBLEM]
-    return made
+    return {**made.pop("$defs"), "Problem": made}

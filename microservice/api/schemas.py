@@ -23,6 +23,17 @@ class Body(Schema):
         return self.model_dump(exclude_unset=True)
 
 
+class Wrong(Schema):
+    """One thing that is wrong, or in the way; with the ids of what it is about where there are some."""
+
+    model_config = ConfigDict(extra="allow")
+
+    pointer: str = Field(description="Into the body; or /query/name, /path/name, /header/name")
+    reason: str
+    instance_id: int | None = None
+    host_id: int | None = None
+
+
 class Problem(Schema):
     """Every refusal (RFC 9457), as application/problem+json."""
 
@@ -32,8 +43,9 @@ class Problem(Schema):
     detail: str
     code: str = Field(description="A stable word")
     msg: str = Field(description="The same sentence as `detail`")
-    errors: list[dict[str, str]] = Field(description='Each with a "pointer" and a "reason"')
+    errors: list[Wrong]
     hint: str = Field(description="What to do next")
+    request_id: str = Field("", description="What its lines in the logs are found by")
 
 
 class Listed(Schema):

@@ -5,8 +5,11 @@ from pathlib import Path
 import jsonschema_rs
 import pytest
 
+from asset.models import Asset
 from microservice.api.examples import SCHEMAS
 from microservice.management.commands.openapi import described
+from microservice.models import MicroServiceVersion
+from tests.microservice import fleet
 
 COMMITTED = Path(__file__).resolve().parents[3] / "openapi.json"
 
@@ -45,3 +48,13 @@ def test_an_example_is_what_its_schema_says(schema, name):
     assert schema["components"]["schemas"][name]["examples"] == [SCHEMAS[name]]
     wanted = {"$ref": f"#/components/schemas/{name}", "components": schema["components"]}
     jsonschema_rs.validate(wanted, SCHEMAS[name])
+
+
+def test_a_refusal_that_names_instances_is_what_its_schema_says(schema, api, db):
+    fleet.running(2)
+    version = MicroServiceVersion.objects.order_by("pk").last()
+    path = f"/services/shop/versions/{version.pk}/install"
+    refused = api().post(path, {"host": [host.pk for host in Asset.objects.all()]})
+    assert (refused.status_code, len(refused.json()["errors"])) == (409, 2)
+    assert isinstance(refused.json()["errors"][0]["instance_id"], int)
+    jsonschema_rs.validate({"$ref": "#/components/schemas/Problem", "components": schema["components"]}, refused.json())
