@@ -7,7 +7,7 @@ from django.db.models import Count, F, Min, Q, QuerySet
 
 from access.callers import Caller
 from access.problems import not_found
-from microservice import atoms, logs
+from microservice import atoms, lines, logs
 from microservice.models import Deployment, MicroServiceInstance, Operation, Step
 from microservice.status import (
     DEPLOYMENT_OPEN,
@@ -27,7 +27,7 @@ ROWS = 40  # hosts of the matrix on one page; more come as it is scrolled
 COLUMNS_OF = 400  # hosts whose steps make the columns
 MOST_ROWS = 1000  # hosts that a page which was scrolled so far is given at once
 SIDE_BY_SIDE = 4  # attempts
-TAIL = 4096  # bytes of output that are looked at for the line that goes with an error
+TAIL = 16384  # bytes of output that are looked at for the line that goes with an error
 
 
 _SHOWN = (
@@ -226,12 +226,26 @@ def output(of: Operation, start: int, most: int) -> tuple[bytes, int]:
     return data, start + len(data)
 
 
-def last_lines(of: Operation, number: int = 6) -> str:
-    """The last lines that an operation printed, as they came: never trust them."""
+def error_lines(of: Operation, number: int = 6) -> tuple[int, str]:
+    """The lines of output that go with an operation's error, as they came (never trust them), and their last number.
+
+    The error ends with the failed step's last words, and the output goes on with what the undo printed: so it is the
+    last line that the error repeats, or the very last one where it repeats none.
+    """
     end = logs.size(of.pk)
-    data = b"".join(logs.read(of.pk, max(0, end - TAIL), end))
-    lines = [line for line in data.decode("utf-8", "replace").splitlines() if line.strip()]
-    return "\n".join(lines[-number:])
+    start = max(0, end - TAIL)
+    first = lines.number_at(of.pk, start)
+    said = b"".join(logs.read(of.pk, start, end)).decode("utf-8", "replace").split("\n")
+    found = [(first + place, line.rstrip("\r")) for place, line in enumerate(said) if line.strip()]
+    words = of.error.strip()
+    last = next((at for at in reversed(range(len(found))) if _repeats(words, found[at][1])), len(found) - 1)
+    shown = found[max(0, last + 1 - number) : last + 1]
+    return (shown[-1][0], "\n".join(line for _, line in shown)) if shown else (0, "")
+
+
+def _repeats(error: str, line: str) -> bool:
+    words = " ".join(line.split())
+    return len(words) > 3 and words[:200] in error
 
 
 def has_ended(of: Operation) -> bool:

@@ -13,6 +13,7 @@ from microservice import atoms, deployments
 from microservice.models import MicroService, MicroServiceInstance, MicroServiceVersion
 from microservice.once import once
 from microservice.queries import services
+from microservice.rollout import Strategy
 from microservice.status import Action
 
 from .change import MOST_HOSTS, Choice
@@ -53,7 +54,7 @@ def install(request: HttpRequest, caller: Caller, name: str, number: int) -> Htt
         "chosen": chosen,
         "key": str(uuid.uuid4()),
         "problem": problem,
-        "steps": _steps(service, version, chosen[0]) if chosen else [],
+        **_plan(service, version, chosen, choice, data.get("adopt") == "on"),
     }
     return render(request, "change/install.html", context, status=problem.status if problem else 200)
 
@@ -84,7 +85,16 @@ def _start(
         raise invalid(f"/{name}", reasons[0]) from error
 
 
-def _steps(service: MicroService, version: MicroServiceVersion, host: Asset) -> list[dict]:
-    """The steps of an install on a host, from the same planner that a worker asks."""
-    instance = MicroServiceInstance(microservice=service, host=host)
-    return atoms.atom_of(atoms.spec_of(service), instance, Action.INSTALL, None, version).describe()
+def _plan(
+    service: MicroService, version: MicroServiceVersion, hosts: list[Asset], choice: Choice, adopt: bool
+) -> dict:
+    """Batches, and the steps of an install on a host from the same planner that a worker asks."""
+    if not hosts:
+        return {"steps": [], "batches": []}
+    instance = MicroServiceInstance(microservice=service, host=hosts[0])
+    try:
+        steps = atoms.atom_of(atoms.spec_of(service), instance, Action.INSTALL, None, version, adopt).describe()
+        batches = Strategy.parse(choice.course()).batches(len(hosts))
+    except (Problem, ValueError) as refusal:
+        return {"plan_problem": refusal if isinstance(refusal, Problem) else invalid("/service", str(refusal))}
+    return {"steps": steps, "batches": batches, "lasting": [one["name"] for one in steps if not one["undoable"]]}

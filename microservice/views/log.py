@@ -73,6 +73,8 @@ def _lines(request: HttpRequest, of: Operation) -> dict:
     else:
         first = max(1, lines.count(of.pk) - most + 1)
     found = lines.window(of.pk, first, ended, most) if most else lines.Window()
+    if line and found.next and found.next <= line:  # what stands above it is so long that it fills the window
+        found = lines.window(of.pk, line, ended, most)
     behind = found.lines[-1][0] + 1 if found.lines else first
     return {
         "operation": of,

@@ -12,7 +12,7 @@ from django.utils import timezone
 from access.callers import Caller
 from access.problems import Problem, not_found
 from asset.by_hand import ssh_line
-from microservice import catalog, lines, logs, terminal
+from microservice import catalog, logs, terminal
 from microservice import deployments as requests
 from microservice.advice import advice
 from microservice.hub import newest
@@ -65,6 +65,7 @@ def _matrix(request: HttpRequest, found: Deployment) -> dict:
 def _watched(request: HttpRequest, caller: Caller, found: Deployment) -> dict:
     by_status = runs.counts(found)
     wrong = runs.first_error(found)
+    line, said = runs.error_lines(wrong) if wrong else (0, "")
     total = sum(by_status.values())
     context = _matrix(request, found)
     return {
@@ -77,8 +78,8 @@ def _watched(request: HttpRequest, caller: Caller, found: Deployment) -> dict:
         "ended": sum(n for status, n in by_status.items() if status in OPERATION_ENDED),
         "segments": segments(by_status),
         "first_error": wrong,
-        "error_line": lines.count(wrong.pk) if wrong else None,
-        "error_lines": terminal.render(runs.last_lines(wrong)).html if wrong else "",
+        "error_line": line,
+        "error_lines": terminal.render(said).html,
         "controls": controls(found, runs.may_be_retried(by_status), caller.may("deploy", found.microservice_id)),
         "has_ended": found.status in DEPLOYMENT_ENDED,
         "paused": found.status == DeploymentStatus.PAUSED,

@@ -1,5 +1,7 @@
 """A service's pages: versions, instances, settings; and what is done to them that is no deployment's dialog."""
 
+import uuid
+
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.utils.translation import gettext as _
@@ -13,6 +15,7 @@ from microservice import instances as instance_changes
 from microservice.forms import NewServiceForm, ServiceForm, VersionForm, blame
 from microservice.hub import newest
 from microservice.models import MicroService, MicroServiceVersion
+from microservice.once import once
 from microservice.queries import services
 from microservice.queries.paging import MOST, PAGE
 from microservice.status import BuildStatus
@@ -51,6 +54,7 @@ def instances(request: HttpRequest, caller: Caller, name: str) -> HttpResponse:
         **asked,
         **frame(caller, service, "instances"),
         "last_event": newest(),
+        "key": str(uuid.uuid4()),
         "page": services.instances(service, asked, after, rows(request, PAGE, MOST)),
         "filtered": any(asked.values()),
         "may_admin": caller.may("admin", service.pk),
@@ -137,10 +141,11 @@ def change_instances(request: HttpRequest, caller: Caller, name: str) -> HttpRes
     try:
         if not chosen:
             raise invalid("/instance", "tick at least one instance")
-        if what == "retry":
-            return go("deployment", deployments.retry_instances(caller, service, chosen).pk)
-        if what == "delete":
-            return go("deployment", deployments.delete(caller, service, chosen).pk)
+        if what in ("retry", "delete"):
+            start = deployments.retry_instances if what == "retry" else deployments.delete
+            asked = f"{service.pk} {what} {sorted(chosen)}"
+            made = once(caller, request.POST.get("key", ""), asked, lambda: start(caller, service, chosen))
+            return go("deployment", made)
         if what not in ("maintain", "end_maintenance"):
             raise invalid("/what", "is none of retry, delete, maintain and end_maintenance")
         for number in chosen:

@@ -195,6 +195,11 @@ def test_install_goes_to_the_ticked_hosts_that_do_not_have_it(admin, shop):
     where = f"/services/shop/versions/{shop[2].pk}/install/"
     page = admin.get(where).content.decode()
     assert page.count("has shop already") == 4
+    plan = admin.get(f"{where}?host={free[0].pk}&host={free[1].pk}&canary=1").content.decode()
+    plan = plan[plan.index('id="plan"') :]
+    assert "in 2 batches (1, 1)" in plan and "on 2 hosts" in plan and free[1].hostname in plan and ">upload<" in plan
+    wrong = admin.get(f"{where}?host={free[0].pk}&batch_size=none").content.decode()
+    assert 'role="alert"' in wrong[wrong.index('id="plan"') :]
     form = {
         "key": re.search(r'name="key" value="([^"]+)"', page)[1],
         "host": [str(free[1].pk)],

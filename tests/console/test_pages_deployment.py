@@ -72,6 +72,16 @@ def test_the_first_error_is_on_top_with_its_output(admin):
     assert "the check did not pass" in top and "connection refused" in top and "<b>x</b>" not in page
 
 
+def test_the_line_that_goes_with_the_error_is_the_failed_steps_and_not_the_undos(admin):
+    deployment = failed(1)
+    Operation.objects.update(error="start failed with exit status 7: told to fail")
+    operation = deployment.operations.get()
+    fleet.output(operation, b"x\n" * 3000 + b"told to fail\n", b"the old version answers again\n" * 8)
+    page = admin.get(f"/deployments/{deployment.pk}/").content.decode()
+    top = page[page.index("First error") : page.index('class="matrix"')]
+    assert "Line 3001 of its output" in top and "told to fail</pre>" in top and "answers again" not in top
+
+
 def test_a_host_is_opened_into_its_output_by_the_address(admin):
     deployment = failed()
     operation = deployment.operations.first()
@@ -220,7 +230,7 @@ def test_the_timeline_is_a_picture_without_styles_that_says_the_same_in_words(ad
     )
     Step.objects.filter(name="check").update(started=begin + timedelta(seconds=50))
     page = admin.get(f"/deployments/{deployment.pk}/").content.decode()
-    picture = page[page.index('id="timeline"') : page.index('class="matrix"')]
+    picture = page[page.index('id="timeline"') :]
     assert "waited 20.0 s, ran 30.0 s, undone in 10.0 s" in picture
     assert 'class="time-undo"' in picture and "style=" not in page
 

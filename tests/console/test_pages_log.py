@@ -77,6 +77,11 @@ def test_hostile_output_is_harmless_text_in_every_line(admin, operation):
     assert "windowname" not in body
 
 
+def test_a_link_to_a_line_behind_a_huge_one_shows_it(admin, operation):
+    fleet.output(operation, b"a\n" + b"z" * 1_000_000 + b"\nthe line\nafter\n")
+    assert numbers(get(admin, f"/operations/{operation.pk}/log/?line=3"))[0] == 3
+
+
 def test_what_still_runs_is_followed_from_the_last_whole_line(admin):
     operation = fleet.running(1, "shop").operations.get()
     fleet.output(operation, b"one\ntwo\nhal")

@@ -1,5 +1,7 @@
 """A service's pages: versions, instances, settings."""
 
+import uuid
+
 import pytest
 
 from access.models import IdempotencyKey
@@ -214,8 +216,11 @@ def test_a_wrong_choice_changes_nothing_and_says_why(admin, form):
 def test_deleting_ticked_instances_starts_one_deployment(admin):
     (version,) = fleet.versions(fleet.service("shop"), 1)
     (one, _) = fleet.instances(version, fleet.hosts(2))
-    answer = admin.post("/services/shop/instances/change/", {"instance": [one.pk], "what": "delete"})
+    form = {"instance": [one.pk], "what": "delete", "key": str(uuid.uuid4())}
+    answer = admin.post("/services/shop/instances/change/", form)
+    again = admin.post("/services/shop/instances/change/", form)
     deployment = Deployment.objects.get()
+    assert again["Location"] == answer["Location"], "a double click is one deployment"
     assert answer["Location"] == f"/deployments/{deployment.pk}/"
     assert [operation.instance_id for operation in deployment.operations.all()] == [one.pk]
 

@@ -45,7 +45,7 @@ class Demo:
                 self.__exit__()
                 raise RuntimeError(f"the demo did not start:\n{log.read_text()}")
             time.sleep(0.2)
-        self.record = json.loads((self.folder / "demo.json").read_text())
+        self.record = json.loads((self.folder / "demo.json").read_text()) | {"pid": self._process.pid}
         return self
 
     def __exit__(self, *_) -> None:

@@ -16,7 +16,7 @@ PAGES = (
     "/new-service/", "/deployments/", "/hosts/", "/hosts/new/", "/hosts/1/", "/credentials/", "/tokens/", "/history/",
     "/settings/", "/settings/history/", "/callbacks/", "/callbacks/new/", "/people/", "/people/1/", "/teams/",
     "/account/",
-    "/deployments/1/", "/operations/1/", "/services/hello/versions/1/", "/nothing-here/",
+    "/deployments/1/", "/operations/1/", "/operations/1/log/?q=o", "/services/hello/versions/1/", "/nothing-here/",
 )  # fmt: skip
 
 
