@@ -77,8 +77,15 @@ def s3_options(part: dict[str, Any], proxies: dict[str, Any] | None = None) -> d
         "access_key": part["access_key"], "secret_key": _plain(part["secret_key"]), "location": part["prefix"],
         "file_overwrite": False, "default_acl": None, "querystring_auth": False, "max_memory_size": IN_MEMORY,
         "verify": (pem_file(part["ca"]) if part["ca"] else None) if part["verify"] else False,
-        "client_config": _client_config(part, proxies),
+        "client_config": _client_config(part, proxies), "transfer_config": _transfer_config(),
     }
+
+
+def _transfer_config():
+    """A few pieces at once: a package of gigabytes takes no more memory than they do."""
+    from boto3.s3.transfer import TransferConfig  # type: ignore[import-untyped]
+
+    return TransferConfig(multipart_chunksize=IN_MEMORY, max_concurrency=4)
 
 
 def _client_config(part: dict[str, Any], proxies: dict[str, Any] | None):
