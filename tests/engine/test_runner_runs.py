@@ -9,6 +9,7 @@ import pytest
 from deployer.engine import program
 from deployer.engine.journal import Kind, Result
 from deployer.engine.program import Answer, Run
+from tests.storm.places import SmallDisk
 
 from .host import Host
 
@@ -62,6 +63,24 @@ def test_a_host_that_knows_nothing_has_no_run(host):
 def test_a_folder_that_cannot_be_made_is_an_answer_of_its_own(host):
     host.base.write_text("a file where a folder should be")
     assert host.start(host.run("install", None, "v1")).over().answer == Answer.CANNOT_WRITE
+
+
+def test_a_disk_that_can_only_be_read_is_an_answer_and_the_old_version_runs(tmp_path):
+    disk = SmallDisk(tmp_path / "disk")
+    if not disk.made:
+        pytest.skip("mounting a small file system needs root")
+    host = Host(tmp_path / "disk" / "host")
+    try:
+        assert host.carry_out("install", None, "v1").end.result is Result.DONE
+        upgrade = host.run("upgrade", "v1", "v2")
+        disk.read_only()
+        assert host.start(upgrade).over().answer == Answer.CANNOT_WRITE
+        assert (host.running, host.current) == ("v1", "releases/v1")
+        disk.read_only(False)
+        assert host.carry_out("upgrade", "v1", "v2").end.result is Result.DONE
+    finally:
+        host.end()
+        disk.end()
 
 
 def test_a_missing_tool_is_named(host):

@@ -177,6 +177,10 @@ class SmallDisk:
     def empty(self) -> None:
         (self.folder / "filling").unlink(missing_ok=True)
 
+    def read_only(self, on: bool = True) -> None:
+        """As the kernel makes it after an error of the disk."""
+        subprocess.run(["mount", "-o", "remount,ro" if on else "remount,rw", str(self.folder)], check=True)
+
     def end(self) -> None:
         if self.made:
             subprocess.run(["umount", "-l", str(self.folder)], capture_output=True)

@@ -1,0 +1,166 @@
+"""Secrets stay secret: planted everywhere a person can put one, and looked for everywhere one could come out."""
+
+import base64
+import http.cookiejar
+import re
+import secrets
+import threading
+import urllib.error
+import urllib.parse
+import urllib.request
+from pathlib import Path
+
+import pytest
+from django.contrib.auth import get_user_model
+from django.db import connection
+
+from access.tokens import make_token
+from demo.client import Client, Refused
+from tests.callbacks.receiver import Receiver
+from tests.lab.network import wait_until
+from tests.lab.web import Web
+
+from .world import World
+
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.timeout(180)]
+PAGES = (
+    "/", "/hosts/", "/hosts/1/", "/credentials/", "/tokens/", "/history/", "/settings/", "/callbacks/",
+    "/deployments/", "/deployments/1/", "/operations/1/", "/services/shop/", "/services/shop/settings/",
+)  # fmt: skip
+LISTS = (
+    "credentials/", "tokens/", "hosts/", "settings/", "settings/history", "callbacks/", "users/", "teams/",
+    "history/", "deployments/1", "deployments/1/operations/", "services/shop", "services/shop/instances/",
+)  # fmt: skip
+
+
+@pytest.fixture
+def planted():
+    """`planted("what")`: a secret that can be told from every other text; `.forms` are the ways it could be written."""
+
+    class Planted(dict):
+        def __call__(self, what: str) -> str:
+            self[what] = "canary" + secrets.token_hex(12)
+            return self[what]
+
+        def forms(self) -> dict[str, bytes]:
+            found = {}
+            for what, text in self.items():
+                found[what] = text.encode()
+                for shift in range(3):  # base64 of it, wherever in a longer text it began
+                    coded = base64.b64encode(b"x" * shift + text.encode())
+                    found[f"{what}, in base64"] = coded[4:-4]
+                    found[f"{what}, in base64 after {shift}"] = coded[4:-4]
+            return found
+
+    return Planted()
+
+
+class Processes(threading.Thread):
+    """What every process of this machine was started with, looked at again and again."""
+
+    def __init__(self):
+        super().__init__(daemon=True)
+        self.seen: set[bytes] = set()
+        self.over = threading.Event()
+        self.start()
+
+    def run(self) -> None:
+        while not self.over.wait(0.02):
+            for folder in Path("/proc").glob("[0-9]*"):
+                try:
+                    self.seen.add((folder / "cmdline").read_bytes())
+                except OSError:
+                    continue
+
+
+def browser(web: Web, name: str, password: str) -> urllib.request.OpenerDirector:
+    """Somebody who has signed in through the form."""
+    jar = urllib.request.HTTPCookieProcessor(http.cookiejar.CookieJar())
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}), jar)
+    form = opener.open(f"{web.url}/login/").read().decode()
+    field = re.search(r'name="csrfmiddlewaretoken" value="([^"]+)"', form)
+    assert field
+    words = urllib.parse.urlencode({"csrfmiddlewaretoken": field[1], "username": name, "password": password})
+    answer = opener.open(f"{web.url}/login/", words.encode())
+    assert "/login/" not in answer.url
+    return opener
+
+
+def rows() -> bytes:
+    """Every cell of every table, as text."""
+    found = []
+    with connection.cursor() as cursor:
+        for table in connection.introspection.table_names(cursor):
+            cursor.execute(f"SELECT * FROM {connection.ops.quote_name(table)}")
+            found += [bytes(cell) if isinstance(cell, memoryview | bytes) else str(cell).encode()
+                      for row in cursor.fetchall() for cell in row]  # fmt: skip
+    return b"\n".join(found)
+
+
+def plant(client: Client, here: World, receiver: Receiver, url: str, planted) -> bytes:
+    """Puts a secret into every place that takes one; what the API answers meanwhile, but for what is shown once."""
+    said = []
+    said += [client.post("credentials/", {"name": "word", "kind": "password", "secret": planted("a password")})]
+    client.patch(f"hosts/{here.assets[1].pk}", {"credential_id": said[0]["id"]})  # it will be refused there
+    said += [client.post(f"hosts/{here.assets[1].pk}/check", {})]
+    for part in ({"gitlab": {"url": "http://127.0.0.1:1", "token": planted("a build server's token"),
+                             "webhook_secret": planted("a webhook's secret")}},
+                 {"registry": {"url": "http://127.0.0.1:1", "user": "ci", "password": planted("a registry's word")}},
+                 {"package_store": {"kind": "s3", "endpoint": "http://127.0.0.1:1", "bucket": "b", "region": "r",
+                                    "access_key": "a", "secret_key": planted("a store's key")}}):  # fmt: skip
+        said += [client.post("settings/check", part)]
+        with pytest.raises(Refused) as refused:
+            client.send("PUT", "settings/", part)
+        said += [refused.value.problem]
+    shared = "whsec_" + base64.b64encode(planted("a callback's secret").encode()).decode()
+    headers = {"Authorization": f"Bearer {planted('a header of a callback')}"}
+    made = client.post("callbacks/", {"url": url, "headers": headers, "secret": shared})
+    said += [client.post(f"callbacks/{made['id']}/test", {}), client.get(f"callbacks/{made['id']}/deliveries")]
+    person = {"username": "petra", "password": planted("a person's password"), "roles": []}
+    try:
+        said += [client.post("users/", person)]
+    except Refused as answer:
+        said += [answer.problem]
+    return repr(said).encode()
+
+
+def test_no_secret_comes_out_anywhere(sshds, worker, environment, tmp_path, broker, settings, planted):
+    settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.PBKDF2PasswordHasher"]  # as the web process has it
+    here = World(sshds(2))
+    boss = get_user_model().objects.create_superuser("boss", password=planted("the boss's password"))
+    token = make_token(boss, "test", ["read", "publish", "deploy", "admin"])[1]
+    planted["a token"] = token
+    planted["a private key"] = here.hosts[0].client_key.splitlines()[2]
+    watch = Processes()
+    environment = {**environment, "CALLBACK_ALLOW": "127.0.0.0/8"}
+    one = worker(CALLBACK_ALLOW="127.0.0.0/8")
+    with Receiver() as receiver, Web(environment, tmp_path / "web.log") as web:
+        client = Client(web.url, token)
+        said = [plant(client, here, receiver, receiver.url, planted)]
+        deployment = here.install(wait=False)
+        here.ended(deployment, 90)
+        wait_until(lambda: receiver.got, 30, "a callback")
+        queued = b"".join(broker.ask(f"LRANGE {name} 0 -1") for name in ("deployer", "unacked"))
+        said += [repr(client.get(path)).encode() for path in LISTS]
+        opener = browser(web, "boss", planted["the boss's password"])
+        said += [opener.open(web.url + page).read() for page in PAGES]
+        said += [client_events(web, token, deployment.pk)]
+        for wrong in (planted("a wrong password"), token[:-4] + "zzzz"):
+            with pytest.raises((Refused, AssertionError, urllib.error.HTTPError)):
+                browser(web, "boss", wrong)
+        logs = one.log().encode() + web.log().encode()
+    watch.over.set()
+    places = {"an answer or a page": b"\n".join(said), "a log": logs, "the rows": rows(), "the broker": queued,
+              "a process list": b"\n".join(watch.seen)}  # fmt: skip
+    assert all(len(text) > 200 for name, text in places.items() if name != "the broker")
+    found = {(what, where) for what, form in planted.forms().items() for where, text in places.items() if form in text}
+    assert found == set()
+    # The same search finds one where there is one: what the callback's receiver got is for it to read.
+    assert planted["a header of a callback"].encode() in repr(receiver.got).encode()
+
+
+def client_events(web: Web, token: str, number: int) -> bytes:
+    """All events of a deployment that has ended."""
+    request = urllib.request.Request(f"{web.url}/api/v1/deployments/{number}/events",
+                                     headers={"Authorization": f"Bearer {token}", "Last-Event-ID": "0"})  # fmt: skip
+    return urllib.request.build_opener(urllib.request.ProxyHandler({})).open(request, timeout=20).read()
