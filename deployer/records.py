@@ -15,7 +15,7 @@ from django.utils import timezone
 from django_celery_results.backends import DatabaseBackend
 from django_celery_results.models import TaskResult
 
-GATHER = 1.0  # seconds
+GATHER = 3.0  # seconds: most tasks begin and end within it, and are one record
 MOST_WAITING = 10_000  # records, while the database does not take them
 PRUNE_EVERY = 3600.0  # seconds
 _FIELDS = (

@@ -1,8 +1,10 @@
 """The whole way: a request, a real worker process, real hosts. Host, process and rows must agree at the end."""
 
+import os
 import time
 
 import pytest
+from django.db import connection
 
 from access.callers import SYSTEM
 from microservice import deployments
@@ -159,6 +161,31 @@ def test_a_host_that_cannot_be_reached_is_left_as_it_was_and_named(world, worker
         here.hosts[0].start()
     assert operation.status == OperationStatus.UNDONE and here.assets[0].ip in operation.error
     here.agrees(0)
+
+
+def test_while_hosts_are_waited_for_a_worker_holds_few_connections_and_no_transaction(world, worker):
+    here = world(hosts=6, pre_command='touch "$SHARED/in"; sleep 3')
+    one = worker(slots=8)
+    deployment = here.install(wait=False)
+    until(lambda: all((here.folder(number) / "shared" / "in").exists() for number in range(6)), 20)
+    open_now, held = database_connections(one.pid)
+    assert 0 < open_now <= 5, "one for each thread that writes or sweeps, none for each operation"
+    assert held == 0
+    assert here.ended(deployment).status == DeploymentStatus.SUCCEEDED
+
+
+def database_connections(pid: int) -> tuple[int, int]:
+    """How many a process has (on PostgreSQL: all but this test's own), and how many sit in a transaction for long."""
+    name = connection.settings_dict["NAME"]
+    if connection.vendor == "sqlite":
+        links = [os.readlink(one.path) for one in os.scandir(f"/proc/{pid}/fd") if os.path.lexists(one.path)]
+        return links.count(str(name)), 0
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT COUNT(*), COUNT(*) FILTER (WHERE state LIKE 'idle in%' AND now() - state_change > interval '0.5 s')"
+            " FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
+        )
+        return cursor.fetchone()
 
 
 def test_a_worker_told_to_stop_leaves_its_host_to_go_on_and_the_next_one_finishes(world, worker):
