@@ -4,6 +4,7 @@
 left running.
 """
 import ctypes
+import logging  # noqa: F401 - not used, but loaded before any thread forks: its hooks belong to both halves of a fork
 import os
 import signal
 import subprocess
