@@ -3,6 +3,7 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 
 import pytest
+from django.contrib.auth import get_user_model
 from django.db import connections
 from django.test import Client
 from django.utils import timezone
@@ -74,6 +75,21 @@ def test_wrong_tokens_end_in_429_whatever_the_client_says_about_its_address():
         .status_code for number in range(103)
     ]
     assert statuses == [401] * 100 + [429] * 3
+
+
+@pytest.mark.parametrize("door", ["/login/", "/admin/login/"])
+def test_both_doors_count_guesses_whatever_the_client_says_about_its_address(door):
+    get_user_model().objects.create_superuser("ann", password="right horse")
+    client = Client()
+    send = lambda password, number: client.post(f"{door}?next=/admin/", {"username": "ann", "password": password},
+                                                headers={"X-Forwarded-For": f"1.1.1.{number}"})
+    answers = [send("wrong", number) for number in range(12)]
+    assert [answer.status_code for answer in answers] == [200] * 10 + [429] * 2
+    assert int(answers[-1]["Retry-After"]) > 0
+    assert send("right horse", 20).status_code == 429
+    Throttle.objects.all().delete()
+    assert send("right horse", 20)["Location"] == "/admin/"
+    assert "Site administration" in client.get("/admin/").content.decode()
 
 
 @pytest.mark.django_db(transaction=True)
