@@ -73,6 +73,8 @@ def _reply(answer: Any, end: float) -> Reply:
 
 def tls(part: dict[str, Any]) -> ssl.SSLContext:
     """What a part says of TLS. Raises ValueError with a sentence for certificates that are none."""
+    if not part["ca"].isascii() or not part["client_cert"].isascii():
+        raise ValueError("the certificates cannot be read: not PEM")
     try:
         context = ssl.create_default_context(cadata=part["ca"] or None)
         if not part["verify"]:

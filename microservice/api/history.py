@@ -4,7 +4,6 @@ from typing import Annotated, Any
 
 from django.http import HttpRequest
 from ninja import Field, Query, Router, Schema
-from pydantic import AwareDatetime
 
 from .. import catalog, visibility
 from ..models import History
@@ -13,8 +12,8 @@ from .auth import caller, needs
 
 router = Router()
 
-Since = Annotated[AwareDatetime | None, Query(description="RFC 3339; from this moment on")]
-Until = Annotated[AwareDatetime | None, Query(description="RFC 3339; before this moment")]
+Since = Annotated[schemas.Moment | None, Query(description="RFC 3339; from this moment on")]
+Until = Annotated[schemas.Moment | None, Query(description="RFC 3339; before this moment")]
 
 
 class HistoryOut(Schema):

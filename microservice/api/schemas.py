@@ -1,4 +1,5 @@
 """The shapes of what goes in and comes out, shared by the parts of the API."""
+import re
 from datetime import datetime
 from typing import Annotated, Any
 
@@ -11,6 +12,15 @@ from ..status import BuildStatus
 Id = Annotated[int, Field(ge=1, le=2**63 - 1)]
 PathId = Annotated[int, Path(ge=1, le=2**63 - 1)]
 Text = StrictStr
+
+
+def _rfc3339(value: Any) -> Any:
+    if not isinstance(value, str) or not re.match(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d", value, re.ASCII):
+        raise ValueError("must be a moment as RFC 3339 has it, such as 2026-01-31T12:00:00Z")
+    return value
+
+
+Moment = Annotated[AwareDatetime, BeforeValidator(_rfc3339)]
 
 
 class Body(Schema):
@@ -187,7 +197,7 @@ class TokenNew(Body):
     name: Text
     scopes: list[Text]
     services: list[StrictInt | StrictStr] = []
-    expires: AwareDatetime | None = None
+    expires: Moment | None = None
 
 
 class TokenOut(Schema):

@@ -130,6 +130,9 @@ def test_tls_with_its_own_ca_a_client_certificate_and_verification_on_and_off(ap
     ({"package_store": {"kind": "s3"}}, "/package_store/bucket"),
     ({"package_store": {"kind": "x"}}, "/package_store/kind"),
     ({"proxies": {"http": "x"}}, "/proxies/http"), ({"nosuch": {}}, "/nosuch"),
+    ({"gitlab": {"url": "https://g.example", "token": "x", "ca": "\u00e9"}}, "/gitlab/ca"),
+    ({"jenkins": {"url": "https://g.example", "user": "x", "token": "x", "client_cert": "\U0001f600",
+                  "client_key": "\U0001f600"}}, "/jenkins/ca"),
 ])
 def test_what_is_wrong_is_pointed_at(api, document, pointer):  # noqa: F811
     for answer in (api().post("/settings/check", document), api().put("/settings/", document)):

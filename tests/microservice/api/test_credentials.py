@@ -88,4 +88,5 @@ def test_the_history_tells_of_credentials_to_admins_only(api):
         ("until=2020-01-01T00:00:00Z", 0),
     ]:
         assert api().get(f"/history/?{query}").json()["count"] == count, query
-    assert api().get("/history/?since=yesterday").status_code == 422
+    for wrong in ("yesterday", "0.5", "1700000000", "2020-01-01", "2020-01-01T00:00:00"):
+        assert api().get(f"/history/?since={wrong}").status_code == 422
