@@ -12,7 +12,7 @@ from django.db import connection
 from callbacks import outbox
 
 from . import bulk
-from .models import Event
+from .models import Event, History
 
 _LOCK = 0x6465706C  # any number, as long as nobody else in this database uses it
 
@@ -43,6 +43,19 @@ def any_after(last_id: int) -> bool:
     with connection.cursor() as cursor:
         cursor.execute("SELECT 1 FROM event WHERE id > %s LIMIT 1", [last_id])
         return cursor.fetchone() is not None
+
+
+def newest_by_hand() -> int:
+    """The id of the newest row of the history; 0 for none."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT MAX(id) FROM history")
+        return cursor.fetchone()[0] or 0
+
+
+def by_hand(last_id: int, limit: int = 500) -> list[History]:
+    """What people and CI changed of services since, oldest first. Deployments have events of their own."""
+    rows = History.objects.filter(id__gt=last_id, microservice__isnull=False).exclude(subject="deployment")
+    return list(rows.only("subject", "action", "subject_id", "microservice_id", "created").order_by("id")[:limit])
 
 
 def of_deployment(deployment, **more) -> Event:

@@ -8,7 +8,7 @@
   const SLOW = 900; // a state change is on the screen within a second, however long a fragment takes
   const POLL = 3000;
   const RETRY = 10000;
-  const KINDS = ["deployment", "operation", "step", "output", "instance", "version", "message"];
+  const KINDS = ["deployment", "operation", "step", "output", "service", "version", "instance"];
 
   const root = document.getElementById("live");
   const banner = document.getElementById("stale");

@@ -6,6 +6,7 @@ import pytest
 from django.db import connection
 
 from microservice import events, hub
+from microservice.api.events import text_of
 from microservice.models import Event
 from tests.lab.network import wait_until
 from tests.microservice import fleet
@@ -172,3 +173,18 @@ def test_events_of_writers_at_the_same_time_come_without_gap_or_double(one):
     for thread in writers:
         thread.join()
     assert found == sorted(set(found)) and len(found) == 160
+
+
+def test_what_is_changed_by_hand_comes_to_whoever_asks_for_it_and_to_nobody_else(one):
+    from access.callers import SYSTEM
+    from microservice.history import record
+
+    service = fleet.running().microservice
+    asks, does_not = one.join(by_hand=True), one.join()
+    record(SYSTEM, "deploy", "deployment", None, service=service)
+    record(SYSTEM, "change", "instance", service, service=service)
+    item = asks.next(5)
+    assert (item.id, item.kind, item.service_id, item.data["action"]) == (0, "instance", service.pk, "change")
+    made = fleet.event(fleet.running(name="other"))
+    assert ids(asks, 1) == ids(does_not, 1) == [made.pk]
+    assert b"id:" not in text_of(item).split(b"\n")[0] and b"event: instance" in text_of(item)

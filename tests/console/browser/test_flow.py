@@ -158,10 +158,18 @@ def test_two_operators_a_double_click_and_the_back_button_start_one_deployment(v
     first, second = visit(greeter.dialog(1, "upgrade")), visit(greeter.dialog(1, "upgrade"), viewport=PHONE)
     for page in (first, second):
         expect(page.locator("#confirm")).to_be_enabled()
+    watching = visit("/services/greeter/instances/")
+    row = watching.get_by_role("row", name=re.compile("node4"))
+    number = next(one["id"] for one in greeter.client.all("services/greeter/instances/") if "node4" in one["host"])
+    for maintained in (True, False):
+        greeter.client.patch(f"services/greeter/instances/{number}", {"is_maintain": maintained})
+        expect(row.get_by_text("in maintenance")).to_have_count(int(maintained), timeout=SOON)
     count = len(greeter.client.all("deployments/"))
     first.locator("#confirm").dblclick()
     first.wait_for_url("**/deployments/*/")
     address = first.url
+    expect(row).to_contain_text("locked", timeout=SOON)
+    expect(row).to_contain_text("by demo")
     second.locator("#confirm").click()
     refusal = second.get_by_role("alert").first
     expect(refusal).to_contain_text(re.compile("locked|nothing to do", re.IGNORECASE), timeout=SOON)
