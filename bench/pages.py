@@ -1,4 +1,5 @@
 """Lists and pages of a large system: time, statements, and bytes as they come compressed over the line."""
+import re
 from collections.abc import Iterator
 from statistics import median
 
@@ -45,10 +46,18 @@ def measure(lab: Lab) -> Iterator[Figure]:
         "API: operations": f"deployments/{number}/operations/?limit=500",
         "API: 5,000 choices": f"services/big-versions/versions/{middle}/upgrade",
     }
+    yield Figure("fleet: compressed, styles and scripts included", _first_view(console) / 1000, "kB", LARGEST_KB)
     for name, path in pages.items():
         yield from _cost(console, product.pids("web"), name, path, LARGEST_KB)
     for name, path in lists.items():
         yield from _cost(api, product.pids("web"), name, f"/api/v1/{path}", None)
+
+
+def _first_view(console: Browser) -> int:
+    """Bytes of the first page with all that it loads before it is shown."""
+    page = console.get("/")
+    loads = re.findall(rb'<(?:link rel="stylesheet"|script)[^>]* (?:href|src)="([^"]+)"', page.body)
+    return page.size + sum(console.get(path.decode()).size for path in dict.fromkeys(loads))
 
 
 def _cost(browser: Browser, web: list[int], name: str, path: str, largest: int | None) -> Iterator[Figure]:

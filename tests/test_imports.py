@@ -1,5 +1,7 @@
 """Who may import whom (CONTRIBUTING.md, "Who may import whom"), read from the code itself."""
 import ast
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -115,6 +117,16 @@ def test_only_the_worker_side_knows_how_work_is_done_on_hosts():
     conduct = "deployer.engine.conduct"
     callers = [name for name, wanted in IMPORTS.items() if any(inside(one, conduct) for one in wanted)]
     assert not [name for name in callers if inside(name, "microservice.api") or inside(name, "microservice.views")]
+
+
+def test_a_worker_loads_nothing_that_only_web_needs():
+    """Memory and start-up: the API's and the pages' libraries would be half of a worker."""
+    asked = "import sys; from deployer.celery import app; app.loader.import_default_modules(); print(*sys.modules)"
+    ended = subprocess.run([sys.executable, "-c", asked], cwd=ROOT, capture_output=True, text=True, check=True)
+    loaded = set(ended.stdout.split())
+    assert "microservice.execution" in loaded
+    unwanted = {"ninja", "pydantic", "gitlab", "requests", "prometheus_client", "microservice.api", "microservice.urls"}
+    assert not loaded & unwanted
 
 
 def test_no_module_has_a_name_that_says_nothing():
