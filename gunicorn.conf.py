@@ -1,4 +1,5 @@
 """The web process: `gunicorn -c gunicorn.conf.py deployer.wsgi`. Read from the environment, as the settings are."""
+import os
 import sys
 from pathlib import Path
 
@@ -24,10 +25,21 @@ loglevel = env.text("LOG_LEVEL", "INFO").lower()
 
 
 def on_starting(server):
-    """Reads the settings once before any worker is started: a bad one stops the start, instead of every worker's."""
-    import deployer.settings  # noqa: F401
+    """Reads the settings once before any worker is started: a bad one stops the start, instead of every worker's.
 
-    del sys.modules["deployer.settings"]  # workers read their own, so that a reload brings new code with it
+    In a child: workers read their own, so that a reload brings new code with it, and this process stays small."""
+    child = os.fork()
+    if not child:
+        status = 1
+        try:
+            import deployer.settings  # noqa: F401
+
+            status = 0
+        except BaseException as error:  # noqa: BLE001 - whatever it is stops the start, and this child ends here
+            sys.stderr.write(f"{error}\n")
+        os._exit(status)
+    if os.waitpid(child, 0)[1]:
+        sys.exit(1)
 
 
 if Path("/dev/shm").is_dir():  # noqa: S108 - the heartbeat file: on a disk it stalls the worker while the disk is slow

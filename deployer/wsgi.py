@@ -5,6 +5,14 @@ from django.core.wsgi import get_wsgi_application
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "deployer.settings")
 application = get_wsgi_application()
 
-from outside.storage import check_at_start  # noqa: E402 - Django has to be set up first
+from django.urls import get_resolver  # noqa: E402 - Django has to be set up first
+
+from deployer.celery import app  # noqa: E402
+from deployer.memory import settle  # noqa: E402
+from outside.storage import check_at_start  # noqa: E402
 
 check_at_start()
+# Everything that requests need is loaded before the first one comes: pages, the API, and what speaks with the broker.
+get_resolver().url_patterns  # noqa: B018
+app.connection_for_write().transport  # noqa: B018 - loads the library, connects to nothing
+settle()

@@ -4,6 +4,7 @@ from celery.signals import worker_init, worker_ready, worker_shutting_down
 
 from callbacks import sender
 from deployer.celery import app
+from deployer.memory import settle
 from outside.storage import check_at_start
 
 from . import execution, recovery, wake
@@ -26,6 +27,7 @@ def open_shop(**_) -> None:
     execution.ledger()
     _sweepers.append(recovery.Sweeper())
     _sweepers.append(sender.Sender())
+    settle()
 
 
 @worker_shutting_down.connect
