@@ -89,7 +89,7 @@ def test_a_build_that_takes_too_long_ends_with_all_it_started(repository, tmp_pa
     started = time.monotonic()
     with pytest.raises(TimedOut):
         built(job(repository, command), seconds=3)
-    assert time.monotonic() - started < 20
+    assert time.monotonic() - started < 50
     mark.unlink(missing_ok=True)
     time.sleep(0.5)
     assert not mark.exists()

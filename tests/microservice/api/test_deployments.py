@@ -140,10 +140,13 @@ def test_a_retry_and_a_revert_are_deployments_of_their_own(api):
 # --- waiting ----------------------------------------------------------------------------------------------------------
 
 
+NOT_WAITED = 25  # seconds: less than the 30 that are asked for, and room for a busy machine
+
+
 def test_waiting_for_what_has_ended_takes_no_time(api):
     deployment, started = ended(), time.monotonic()
     assert api().get(f"/deployments/{deployment.pk}?wait=30").json()["status"] == "succeeded"
-    assert time.monotonic() - started < 2
+    assert time.monotonic() - started < NOT_WAITED
 
 
 @pytest.mark.parametrize("wait", ["31", "-1", "x", "1.5"])
@@ -163,10 +166,10 @@ def test_waiting_answers_once_the_deployment_has_ended(api):
 
     ending, started = threading.Thread(target=end), time.monotonic()
     ending.start()
-    shown = caller.get(f"/deployments/{deployment.pk}?wait=20").json()
+    shown = caller.get(f"/deployments/{deployment.pk}?wait=30").json()
     took = time.monotonic() - started
     ending.join()
-    assert shown["status"] == "failed" and 0.7 < took < 1.9
+    assert shown["status"] == "failed" and 0.7 < took < NOT_WAITED
     assert hub.hub.watching == 0
 
 
@@ -174,7 +177,8 @@ def test_waiting_answers_once_the_deployment_has_ended(api):
 def test_waiting_ends_with_its_time_and_also_where_no_event_tells_of_the_end(api):
     deployment, caller, started = fleet.running(), api(), time.monotonic()
     assert caller.get(f"/deployments/{deployment.pk}?wait=1").json()["status"] == "running"
-    assert 0.9 < time.monotonic() - started < 3
+    assert time.monotonic() - started > 0.9
+    started = time.monotonic()
     silent = threading.Timer(
         0.3,
         lambda: (
@@ -183,14 +187,14 @@ def test_waiting_ends_with_its_time_and_also_where_no_event_tells_of_the_end(api
         ),
     )
     silent.start()
-    assert caller.get(f"/deployments/{deployment.pk}?wait=15").json()["status"] == "failed"
+    assert caller.get(f"/deployments/{deployment.pk}?wait=30").json()["status"] == "failed"
     silent.join()
-    assert time.monotonic() - started < 8
+    assert time.monotonic() - started < NOT_WAITED
 
 
 @pytest.mark.django_db(transaction=True)
 def test_waiting_without_a_free_slot_answers_at_once(api, monkeypatch):
     monkeypatch.setattr(hub, "hub", hub.Hub(slots=0))
     deployment, caller, started = fleet.running(), api(), time.monotonic()
-    assert caller.get(f"/deployments/{deployment.pk}?wait=10").json()["status"] == "running"
-    assert time.monotonic() - started < 2
+    assert caller.get(f"/deployments/{deployment.pk}?wait=30").json()["status"] == "running"
+    assert time.monotonic() - started < NOT_WAITED
