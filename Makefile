@@ -1,6 +1,6 @@
 # Everything that a person types. Each target makes the environment that it needs.
 .DEFAULT_GOAL := help
-.PHONY: help demo run test mutants model lint storm openapi messages bench clean
+.PHONY: help demo run test mutants model lint storm openapi messages screenshots bench clean
 MAKEFLAGS += --no-print-directory
 PYTHON_ENV := .venv/bin/python
 
@@ -33,6 +33,11 @@ openapi: .venv/installed  ## writes openapi.json, the API's description, anew
 
 messages: .venv/installed-dev  ## writes the catalogues of locale/ anew, and names what has no translation yet
 	@DEBUG=1 $(PYTHON_ENV) -m scripts.messages
+
+screenshots: .venv/installed-dev  ## takes the pictures of README again, in both themes
+	@scripts/test-packages
+	@fc-list :lang=zh 2>/dev/null | grep -q . || scripts/system-packages fonts-wqy-microhei  # the choice of language
+	@$(PYTHON_ENV) scripts/screenshots
 
 storm: .venv/installed-dev  ## crash points and random faults for STORM_MINUTES (30), and their table
 	@scripts/test-packages

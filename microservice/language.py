@@ -71,7 +71,7 @@ def catalogue_version() -> str:
 
 def term(word: object) -> str:
     """A word of the API (a status, an action, a role, a field's name) in the reader's language."""
-    plain = str(word).replace("_", " ")
+    plain = "" if word is None else str(word).replace("_", " ")
     return pgettext("term", plain) if plain else ""
 
 

@@ -27,6 +27,8 @@ from microservice.status import (
 register = template.Library()
 register.filter("term", language.term)
 register.filter("told", language.told)
+register.filter("terms", lambda words: [language.term(one) for one in words])
+WORDS = {"status", "role", "kind", "language"}  # fields of the history whose values are words of the API
 
 # For each kind of status: member → (tone, glyph). Tones are classes of console.css, glyphs symbols of glyphs.svg.
 _WAITING, _GOING, _GOOD, _WRONG = ("idle", "wait"), ("run", "run"), ("ok", "ok"), ("bad", "bad")
@@ -286,7 +288,8 @@ def changes(row) -> list[tuple[str, object, object]]:
     found = [(name, before.get(name), after.get(name)) for name in names]
     if row.subject == "version":
         found = [(name, *map(_build_word, values)) if name == "status" else (name, *values) for name, *values in found]
-    return [(name, "" if old is None else old, "" if new is None else new) for name, old, new in found if old or new]
+    said = [(name, *(language.term(one) if name in WORDS else one for one in values)) for name, *values in found]
+    return [(name, "" if old is None else old, "" if new is None else new) for name, old, new in said if old or new]
 
 
 def _build_word(value):

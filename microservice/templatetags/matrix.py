@@ -47,12 +47,12 @@ def span(seconds: float | None) -> str:
         return ""
     seconds = max(0.0, seconds)
     if seconds < 1:
-        return f"{round(seconds * 1000)} ms"
+        return gettext("%(n)s ms") % {"n": round(seconds * 1000)}
     if seconds < 60:
-        return f"{seconds:.1f} s"
+        return gettext("%(n)s s") % {"n": f"{seconds:.1f}"}
     if seconds < 3600:
-        return f"{int(seconds) // 60} min {int(seconds) % 60} s"
-    return f"{int(seconds) // 3600} h {int(seconds) // 60 % 60} min"
+        return gettext("%(minutes)s min %(seconds)s s") % {"minutes": int(seconds) // 60, "seconds": int(seconds) % 60}
+    return gettext("%(hours)s h %(minutes)s min") % {"hours": int(seconds) // 3600, "minutes": int(seconds) // 60 % 60}
 
 
 @register.filter

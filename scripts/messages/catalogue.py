@@ -81,3 +81,4 @@ def _all(domain: str) -> Iterable[Found]:
         yield from templates.messages(template)
     for module in code.paths():
         yield from code.messages(module)
+    yield from code.runner()

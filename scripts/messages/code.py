@@ -32,6 +32,9 @@ _ANY = _ONE | _MANY | _ONE_IN | _MANY_IN
 _RECORDS = {"record"}
 _NAMED = re.compile(r"\{[a-z]+\}")
 _WORDS = {"WORDS", "SCOPES"}
+_TOLD = {"MicroService", "MicroServiceVersion", "MicroServiceInstance", "Asset", "Credential", "Callback", "Team"}
+_SHELL = re.compile(r"""_(?:detail|is)=(?:"([^"]*)"|'([^']*)')""")
+_SHELL_VALUE = re.compile(r"\$\(\(.*?\)\)|\$\{[^}]*\}|\$\w+")
 _LOGS = {"log", "logger", "logging"}
 
 _SCRIPT = re.compile(
@@ -53,10 +56,21 @@ def messages(path: Path) -> Iterator[Found]:
             yield from _call(node, at)
         elif isinstance(node, ast.ClassDef):
             yield from _labels(node, at)
+            yield from _fields(node, at)
         elif isinstance(node, ast.Assign) and _name(node.targets[0]) in _WORDS and isinstance(node.value, ast.Tuple):
             yield from (Found(_text(word), context="term", place=at) for word in node.value.elts)
     if not _SILENT.search(f"/{place}"):
         yield from _sentences(tree, place)
+
+
+def runner() -> Iterator[Found]:
+    """What the program on the host says of a step: what it found, and what was wrong."""
+    for path in sorted((ROOT / "deployer/engine/runner").glob("*.sh")):
+        for found in _SHELL.finditer(path.read_text()):
+            numbers = itertools.count()
+            text = _SHELL_VALUE.sub(lambda _found, n=numbers: f"{{{next(n)}}}", found[1] or found[2] or "")
+            if re.search(r"[a-z]{2,} [a-z{(]|\} [a-z]{2}", text):
+                yield Found(text, place=str(path.relative_to(ROOT)))
 
 
 def scripts() -> Iterator[Found]:
@@ -79,7 +93,9 @@ def _call(node: ast.Call, at: str) -> Iterator[Found]:
     elif name in _MANY_IN and len(said) > 2 and said[0] and said[1] and said[2]:
         yield Found(said[1], said[2], said[0], at)
     elif name in _RECORDS:
-        yield from (Found(word.replace("_", " "), context="term", place=at) for word in said[1:3] if word)
+        given = [keyword.value for keyword in node.keywords if keyword.arg in ("before", "after")] + node.args[4:6]
+        keys = [_text(key) for one in given if isinstance(one, ast.Dict) for key in one.keys if key]
+        yield from (Found(word.replace("_", " "), context="term", place=at) for word in (*said[1:3], *keys) if word)
 
 
 def _labels(node: ast.ClassDef, at: str) -> Iterator[Found]:
@@ -91,6 +107,17 @@ def _labels(node: ast.ClassDef, at: str) -> Iterator[Found]:
             label = _text(member.value.elts[-1])
             if label:
                 yield Found(label.replace("_", " "), context="term", place=f"{at.split(':')[0]}:{member.lineno}")
+
+
+def _fields(node: ast.ClassDef, at: str) -> Iterator[Found]:
+    """The names of fields that the history tells of."""
+    if node.name not in _TOLD:
+        return
+    for member in node.body:
+        if isinstance(member, ast.Assign) and isinstance(member.value, ast.Call) and member.value.func:
+            name = _name(member.targets[0])
+            if _owner(member.value.func) == "models":
+                yield Found(name.replace("_", " "), context="term", place=f"{at.split(':')[0]}:{member.lineno}")
 
 
 def _sentences(tree: ast.Module, place: str) -> Iterator[Found]:

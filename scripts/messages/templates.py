@@ -99,4 +99,5 @@ def _block(tokens: list[Token], place: str) -> Found:
 
 
 def _text(double: str | None, single: str | None) -> str:
-    return (double or single or "").replace('\\"', '"').replace("\\'", "'")
+    """A string of a tag as gettext is asked for it: Django doubles its per cent signs."""
+    return (double or single or "").replace('\\"', '"').replace("\\'", "'").replace("%", "%%")

@@ -3,6 +3,7 @@
 import re
 
 import pytest
+from django.template import Context, Template
 from django.test import Client
 from django.utils import translation
 
@@ -110,6 +111,10 @@ def test_the_scripts_words_come_by_an_address_that_changes_with_them(admin):
         ("web1 is locked by ada, deployment 5, since noon.", "web1 已被锁定：ada，部署 5，自 noon 起。"),
         ("check failed with exit status 3.", "check 失败，退出状态 3。"),
         ("a:22 cannot be reached: it did not answer in time.", "无法连接 a:22：它没有及时应答。"),
+        (
+            "check failed with exit status 7: not passed within 20 s; exit status 7: boom",
+            "check 失败，退出状态 7：20 秒内没有通过；退出状态 7：boom",
+        ),
         ("<b>{0}</b> %s {nobody}", "<b>{0}</b> %s {nobody}"),
     ],
 )
@@ -117,6 +122,12 @@ def test_a_sentence_of_the_rules_is_found_again_with_its_names(said, chinese):
     assert told(said) == said
     with translation.override("zh-hans"):
         assert told(said) == chinese
+
+
+def test_a_per_cent_sign_in_a_template_is_no_trap():
+    with translation.override("zh-hans"):
+        said = Template('{% translate "A number, or a share such as 20%." %}').render(Context())
+    assert said == "一个数字，或 20% 这样的比例。"
 
 
 @pytest.mark.parametrize(
