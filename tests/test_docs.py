@@ -53,7 +53,9 @@ def test_every_command_in_the_pages_is_run_by_a_test():
     assert set(shell_commands()) == set(RUN_BY)
 
 
-@pytest.mark.parametrize("target", ["demo", "run", "test", "mutants", "model", "lint", "messages", "screenshots", "bench", "help"])
+@pytest.mark.parametrize(
+    "target", ["demo", "run", "test", "mutants", "model", "lint", "messages", "screenshots", "bench", "help"]
+)
 def test_every_target_of_the_makefile_can_be_made(target):
     done = subprocess.run(["make", "-n", target], cwd=ROOT, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
