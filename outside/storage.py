@@ -85,7 +85,9 @@ def _transfer_config():
     """A few pieces at once: a package of gigabytes takes no more memory than they do."""
     from boto3.s3.transfer import TransferConfig  # type: ignore[import-untyped]
 
-    return TransferConfig(multipart_chunksize=IN_MEMORY, max_concurrency=4)
+    config = TransferConfig(multipart_chunksize=IN_MEMORY, max_concurrency=4)
+    config.max_in_memory_upload_chunks = config.max_in_memory_download_chunks = 4  # not in what it can be made with
+    return config
 
 
 def _client_config(part: dict[str, Any], proxies: dict[str, Any] | None):
