@@ -1,4 +1,5 @@
 """Free ports, the one of last time first."""
+import random
 import socket
 
 
@@ -14,9 +15,13 @@ def usable(address: str, port: int) -> bool:
 
 
 def choose_port(address: str, last: int = 0) -> int:
-    """`last` if it is free, else any free port of `address`."""
+    """`last` if it is free, else any free port of `address`: below those that the system gives to outgoing connections,
+    so that none of these takes it while its server is started."""
     if last and usable(address, last):
         return last
+    for port in (random.SystemRandom().randint(12_000, 31_999) for _ in range(100)):
+        if usable(address, port):
+            return port
     with socket.socket() as probe:
         probe.bind((address, 0))
         return probe.getsockname()[1]
