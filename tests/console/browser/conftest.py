@@ -38,16 +38,16 @@ def visit(demo, browser: Browser):
     complaints: list[str] = []
     contexts = []
 
-    def open_page(address: str, **how) -> Page:
+    def open_page(address: str, labels: tuple[str, str, str] = ("User name", "Password", "Sign in"), **how) -> Page:
         context = browser.new_context(**{"viewport": DESKTOP, "base_url": demo["url"], **how})
         contexts.append(context)
         page = context.new_page()
         page.on("pageerror", lambda error: complaints.append(str(error)))
         page.on("console", lambda line: complaints.append(line.text) if "Security Policy" in line.text else None)
         page.goto(f"/login/?next={address}")
-        page.get_by_label("User name").fill(demo["username"])
-        page.get_by_label("Password").fill(demo["password"])
-        page.get_by_role("button", name="Sign in").click()
+        page.get_by_label(labels[0]).fill(demo["username"])
+        page.get_by_label(labels[1]).fill(demo["password"])
+        page.get_by_role("button", name=labels[2]).click()
         page.wait_for_url(lambda url: "/login/" not in url)
         return page
 

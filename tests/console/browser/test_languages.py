@@ -1,0 +1,43 @@
+"""The console in a browser in Shanghai: its language, its clock, and the way to another language."""
+
+import re
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+
+pytestmark = pytest.mark.browser
+
+SHANGHAI = {"locale": "zh-CN", "timezone_id": "Asia/Shanghai"}
+PAGES = ("/", "/services/hello/", "/deployments/", "/hosts/", "/history/", "/history/moves/", "/settings/", "/tokens/")
+# Names are what they are in every language; a page shows no other English word.
+ENGLISH = re.compile(r"\b(the|and|of|with|no|not|yet|from|service|version|host|deployment|never|ago)\b")
+
+
+def test_everything_is_said_in_chinese_by_the_clock_of_the_reader_and_english_is_a_click_away(visit):
+    page = visit("/", labels=("用户名", "密码", "登录"), **SHANGHAI)
+    for address in PAGES:
+        page.goto(address)
+        assert page.locator("html").get_attribute("lang") == "zh-hans"
+        for text in page.locator("main :is(h1, h2, th[scope=col], button, label, legend)").all_inner_texts():
+            assert not ENGLISH.search(text), f"{address}: {text}"
+        found = Axe().run(page, options={"runOnly": ["wcag2a", "wcag2aa", "wcag21aa", "wcag22aa"]})
+        assert found.violations_count == 0, found.generate_report()
+    page.goto("/deployments/")
+    assert re.search(r"\d+ (秒|分钟)前|刚刚", page.locator("time[data-age]").first.inner_text())
+
+    page.context.clear_cookies(name="zone")
+    for known in (False, True):  # by the page's script at first, and from then on by the server
+        page.goto("/history/")
+        assert (page.locator("html").get_attribute("data-zone") == "Asia/Shanghai") is known
+        clock = page.locator("time[data-clock]").first
+        shown = page.evaluate(
+            "element => new Date(element.dateTime).toLocaleTimeString('en-GB', {timeZone: 'Asia/Shanghai'})",
+            clock.element_handle(),
+        )
+        assert shown in clock.inner_text()
+
+    page.get_by_role("button", name="English").click()
+    page.wait_for_url("**/history/")
+    assert page.get_by_role("heading", name="History").is_visible()
+    page.goto("/hosts/")
+    assert page.get_by_role("heading", name="Hosts").is_visible()
