@@ -121,7 +121,7 @@ def drop(deployment: Deployment) -> None:
     """What has not begun never will: its instances are what they were before, and free."""
     cancelling = deployment.status == DeploymentStatus.CANCELLING
     waiting = Operation.objects.filter(deployment=deployment, status__in=_NOT_BEGUN)
-    dropped = waiting.filter(instance_id=OuterRef("pk"))
+    dropped = waiting.filter(instance_id=OuterRef("pk")).order_by()
     # Instances first: the second statement takes away what the first one looks for. Each instance's own operation is
     # asked for as a value, by index: of a list (IN, EXISTS) with ten thousand rows that it has not counted yet,
     # PostgreSQL reads all for each.

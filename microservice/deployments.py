@@ -5,7 +5,8 @@ deeper; each either answers with the deployment or raises a Problem, and then no
 """
 
 from django.db import transaction
-from django.db.models import Exists, OuterRef, Q, QuerySet
+from django.db.models import Exists, OuterRef, Q, QuerySet, Subquery
+from django.db.models.lookups import IsNull
 
 from access.callers import SYSTEM, Caller
 from access.problems import Problem, conflict, invalid
@@ -161,8 +162,8 @@ def retry(caller: Caller, origin: Deployment, *, even_bad: bool = False) -> Depl
         MAY_DELETE,
         force=True,
         skip_locked=True,
-        among=Q(Exists(own)),
-        still=Q(Exists(own.filter(same))),
+        among=_there_is(own),
+        still=_there_is(own.filter(same)),
     )
     with transaction.atomic():
         strategy = Strategy.parse(origin.strategy or None)
@@ -221,8 +222,8 @@ def _send_back(caller: Caller, origin: Deployment, within: Q, requested_by: str 
         action__in=list(BETWEEN_VERSIONS),
     )  # fmt: skip
     wish = Wish(
-        origin.microservice, MAY_CHANGE_VERSION, force=True, skip_locked=True, among=Q(Exists(own)),
-        still=Q(Exists(own.filter(dest_version=OuterRef("version")))),
+        origin.microservice, MAY_CHANGE_VERSION, force=True, skip_locked=True, among=_there_is(own),
+        still=_there_is(own.filter(dest_version=OuterRef("version"))),
     )  # fmt: skip
     action = Action.UPGRADE if origin.action == Action.REVERT else Action.REVERT
     strategy = Strategy(max_failures=origin.operations.count())
@@ -244,6 +245,11 @@ def _send_back(caller: Caller, origin: Deployment, within: Q, requested_by: str 
 def _bad(numbers: QuerySet) -> QuerySet[MicroServiceVersion]:
     """Those of these versions that were marked bad."""
     return MicroServiceVersion.objects.filter(pk__in=numbers, bad=True).order_by("pk")
+
+
+def _there_is(own: QuerySet[Operation]) -> Q:
+    """Whether an instance has such an operation: asked for as a value, for the reason that advance.drop gives."""
+    return Q(IsNull(Subquery(own.order_by().values("pk")[:1]), False))
 
 
 def _must_have_ended(origin: Deployment) -> None:

@@ -110,7 +110,7 @@ def enqueue(deployment: Deployment, targets: int, source: Source, last_first: bo
 def _say_what_they_do(deployment: Deployment) -> None:
     """The status of each instance that was taken, by its operation's action."""
     # A value for each, by index; see advance.drop.
-    own = Operation.objects.filter(deployment=deployment, instance_id=OuterRef("pk"))
+    own = Operation.objects.filter(deployment=deployment, instance_id=OuterRef("pk")).order_by()
     status = Case(*(When(action=action, then=Value(status.value)) for action, status in WHILE.items()))
     held = MicroServiceInstance.objects.filter(lock_deployment=deployment, locked=True)
     held.update(status=Subquery(own.values_list(status)[:1]))
