@@ -20,9 +20,9 @@ RANGE = re.compile(r"bytes=([0-9]{0,18})-([0-9]{0,18})\Z")
 MOST_AT_ONCE = 8 * 1024 * 1024  # bytes of one answer to ?offset=
 LONGEST_SEARCH = 200  # characters
 DESCRIPTION = """The output as text. All of it; or the bytes of a `Range`; or from `offset` on, with where to go on
-in `X-Next-Offset` (the same as `offset` when nothing came since). `search` answers the lines that hold a text, whatever
-its case, each as `offset:line`; `X-Hits` counts every occurrence, and `X-Next-Offset` says where to go on if there are
-more lines."""
+in `Next` (the same as `offset` when nothing came since; `X-Next-Offset` says it too). `search` answers the lines that
+hold a text, whatever its case, each as `offset:line`; `X-Hits` counts every occurrence, and `Next` says where to go on
+if there are more lines."""
 
 
 @router.get("/operations/{id}", response=shapes.OperationOut)
@@ -85,7 +85,7 @@ def _plain(response: Answer) -> Answer:
 
 
 def _next(response: HttpResponse, operation_id: int, offset: int) -> HttpResponse:
-    response["X-Next-Offset"] = str(offset)
+    response["Next"] = response["X-Next-Offset"] = str(offset)
     response["Link"] = f'</api/v1/operations/{operation_id}/log?offset={offset}>; rel="next"'
     return response
 
