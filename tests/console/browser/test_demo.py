@@ -9,6 +9,7 @@ from playwright.sync_api import Page, expect
 from tests.console.browser.demo import DESKTOP, PHONE
 
 pytestmark = [pytest.mark.browser, pytest.mark.demo, pytest.mark.timeout(300)]
+ZOOMED = {name: length // 2 for name, length in DESKTOP.items()}  # what a page gets at 200%
 SOON, LATER = 10_000, 60_000  # milliseconds
 OLD, MIDDLE, NEW = "20250301090000", "20250308101500", "20250315143000"
 PAGES = (
@@ -147,7 +148,7 @@ def test_every_page_passes_axe(visit, theme):
     assert wrong == {}
 
 
-@pytest.mark.parametrize("size", [DESKTOP, PHONE], ids=["desktop", "phone"])
+@pytest.mark.parametrize("size", [DESKTOP, ZOOMED, PHONE], ids=["desktop", "zoomed to 200%", "phone"])
 def test_no_page_scrolls_sideways(visit, size):
     page = visit("/", viewport=size)
     wide = {}
