@@ -9,6 +9,7 @@ from django.utils.safestring import SafeString, mark_safe
 from django.utils.translation import get_language, gettext, ngettext
 
 from microservice.queries.runs import Compared, Row
+from microservice.status import StepStatus
 from microservice.timeline import QUEUED, RUNNING, UNDOING, Line
 
 from .console import status
@@ -23,7 +24,7 @@ def cells(row: Row | Compared) -> SafeString:
     empty = _empty(row.waits, get_language())
     parts = []
     for step in row.cells:
-        if step is None:
+        if step is None or (step.status == StepStatus.PENDING and not row.waits):
             parts.append(empty)
         else:
             took = span(_seconds(step.started, step.finished))
