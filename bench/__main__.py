@@ -23,6 +23,7 @@ from .tell import Figure
 RACE = "race"
 # In this order. Each but the race is a module with a function `measure`: what it gives, and its name in the tables.
 OWN = ("startup", "click", "memory", "idle", "pages", "lock", "growth", "fairness")
+LONGEST, LONGEST_RACE = 400, 1800  # seconds, after which one measurement is given up
 DOCUMENT = ROOT / "docs" / "performance.md"
 
 
@@ -74,6 +75,7 @@ class Run:
 def main() -> int:
     asked = _arguments()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that what was started is ended, too
+    signal.signal(signal.SIGALRM, _too_long)
     var = Path(os.environ.get("VAR", "").strip() or ROOT / "var").absolute()
     history = History(var / "bench-history.jsonl")
     last_race, last_own = figures(list(history.runs().values())[-1] if history.runs() else []), history.findings()
@@ -84,16 +86,24 @@ def main() -> int:
     lab = Lab(folder, max(*asked.hosts, labs.SLOTS if "memory" in asked.only else 1))
     try:
         for name in (RACE, *OWN):
-            if name == RACE and RACE in asked.only:
+            if name not in asked.only:
+                continue
+            signal.alarm(LONGEST_RACE if name == RACE else LONGEST)
+            if name == RACE:
                 run.race(lab, asked.contestants, asked.hosts, asked.turns)
-            elif name in asked.only:
+            else:
                 run.measure(name, lab)
     finally:
+        signal.alarm(0)
         lab.close()
         if not asked.keep:
             shutil.rmtree(folder, ignore_errors=True)
     _tell(run, var, last_race, last_own, asked)
     return 0 if run.good else 1
+
+
+def _too_long(*_) -> None:
+    raise TimeoutError("it took too long, and was given up")
 
 
 def _tell(run: Run, var: Path, last_race: list, last_own: list[Finding], asked: argparse.Namespace) -> None:

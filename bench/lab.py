@@ -54,9 +54,10 @@ class Lab:
         return made
 
     def crowd(self, database: str) -> Product:
-        """The product with very many rows (fill.py), no real host, and no worker that runs yet."""
+        """The product with very many rows (fill.py), no real host, and no worker that runs."""
         name = f"crowd-{database}"
         if self._made.get(name) is self._running and self._running is not None:
+            self._running.stop_part("worker")
             return self._running
         settings = {"DATABASE_URL": self.postgres.url("postgres")} if database == "postgresql" else {}
         return self._make(name, Product(self.folder / name, settings, CROWD), "broker", "web", rows=True)
@@ -80,7 +81,11 @@ class Lab:
                 product.call("manage.py", "collectstatic", "--noinput")  # pages name their styles and scripts
             self._made[name] = product
         self._running = product
-        product.start(*parts)
+        try:
+            product.start(*parts)
+        except BaseException:
+            self.quiet()
+            raise
         return product
 
     def quiet(self) -> None:

@@ -86,6 +86,8 @@ class Product:
         write_private(self.api, json.dumps({"address": "127.0.0.1", "port": port, "token": self.token}))
 
     def start_part(self, name: str) -> None:
+        if name in self._processes:
+            return
         part = self._parts[name]
         command = [self._replaced.get(word, word) for word in part.command]
         with part.log.open("ab") as log:
@@ -125,7 +127,9 @@ class Product:
         self.api.unlink(missing_ok=True)
 
     def stop_part(self, name: str) -> None:
-        process = self._processes.pop(name)
+        process = self._processes.pop(name, None)
+        if process is None:
+            return
         process.send_signal(signal.SIGTERM)
         try:
             process.wait(10)
