@@ -102,6 +102,11 @@ def test_reordered_inserted_and_cut_off_rows_are_found():
     History.objects.filter(pk=10_000).update(id=second.pk)
 
     head = HistoryHead.objects.get()
+    History.objects.update(position=F("position") + 100)  # as if a hundred rows had been there and were pruned
+    HistoryHead.objects.update(position=head.position + 100, first_position=100)
+    assert verified()[0] == 1
+    History.objects.update(position=F("position") - 100)
+    head.save()
     HistoryHead.objects.update(position=F("position") - 1)
     assert "behind the head" in verified()[1]
     head.save()
