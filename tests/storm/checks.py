@@ -1,5 +1,6 @@
 """After a round, when everything is quiet: do rows, hosts and processes say the same, and is it what was promised?"""
 import re
+import time
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
@@ -10,6 +11,7 @@ from .tally import Tally
 if TYPE_CHECKING:
     from .scene import Scene
 
+CANCEL_TAKES = 10  # seconds, at most, until nothing of a cancelled operation lives
 
 def check_round(scene: "Scene", turns: list[Turn], broker: bool) -> None:
     """Promises 2 to 9, 17 and 18 for every host that had something to do; 4 and 13 for all. `broker`: it was hit."""
@@ -50,6 +52,13 @@ class Look:
         steps_in_short = [(step.name, step.status) for step in self.steps]
         self.story = f"{operation.status}, error {operation.error!r}, trace {self.trace}, steps {steps_in_short}"
 
+    def still_alive(self) -> list[int]:
+        """What lives of a run when the time that a cancel may take is over. One that has ended tidies up for a moment."""
+        deadline = time.monotonic() + CANCEL_TAKES
+        while (left := self.place.runs_alive()) and time.monotonic() < deadline:
+            time.sleep(0.1)
+        return left
+
     def check(self, promise: int, holds: object, words: str) -> bool:
         return self.tally.check(promise, holds, f"{self.who}: {words}")
 
@@ -69,7 +78,7 @@ class Look:
         if broker:
             self.check(8, ended, self.story)
         if self.turn.cancel:
-            left = self.place.runs_alive()
+            left = self.still_alive()
             self.check(9, not left and ended and status != "failed", f"{left} live on; {self.story}")
 
     def succeeded(self) -> None:
