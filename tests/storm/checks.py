@@ -53,7 +53,7 @@ class Look:
         self.story = f"{operation.status}, error {operation.error!r}, trace {self.trace}, steps {steps_in_short}"
 
     def still_alive(self) -> list[int]:
-        """What lives of a run when the time that a cancel may take is over. One that has ended tidies up for a moment."""
+        """What lives when the time that a cancel may take is over. A run that has ended tidies up for a moment."""
         deadline = time.monotonic() + CANCEL_TAKES
         while (left := self.place.runs_alive()) and time.monotonic() < deadline:
             time.sleep(0.1)
