@@ -123,7 +123,7 @@ def test_a_deployment_is_found_and_opened_by_keyboard_alone(visit):
     page.keyboard.type("hel")
     page.keyboard.press("Enter")
     page.wait_for_url("**q=hel**")
-    expect(page.get_by_role("row", name=re.compile("hello"))).to_be_visible()
+    expect(page.get_by_role("row", name=re.compile("hello The demo"))).to_be_visible()
     page.keyboard.press("Tab")
     expect(page.get_by_role("link", name="Skip to the content")).to_be_focused()
     page.keyboard.press("Enter")
