@@ -24,12 +24,14 @@ from .world import World
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.timeout(180)]
 PAGES = (
-    "/", "/hosts/", "/hosts/1/", "/credentials/", "/tokens/", "/history/", "/settings/", "/callbacks/",
-    "/deployments/", "/deployments/1/", "/operations/1/", "/services/shop/", "/services/shop/settings/",
+    "/", "/hosts/", "/hosts/{host}/", "/credentials/", "/tokens/", "/history/", "/settings/", "/callbacks/",
+    "/deployments/", "/deployments/{deployment}/", "/operations/{operation}/",
+    "/services/shop/", "/services/shop/settings/",
 )  # fmt: skip
 LISTS = (
     "credentials/", "tokens/", "hosts/", "settings/", "settings/history", "callbacks/", "users/", "teams/",
-    "history/", "deployments/1", "deployments/1/operations/", "services/shop", "services/shop/instances/",
+    "history/", "deployments/{deployment}", "deployments/{deployment}/operations/",
+    "services/shop", "services/shop/instances/",
 )  # fmt: skip
 
 
@@ -141,9 +143,10 @@ def test_no_secret_comes_out_anywhere(sshds, worker, environment, tmp_path, brok
         here.ended(deployment, 90)
         wait_until(lambda: receiver.got, 30, "a callback")
         queued = b"".join(broker.ask(f"LRANGE {name} 0 -1") for name in ("deployer", "unacked"))
-        said += [repr(client.get(path)).encode() for path in LISTS]
+        ids = {"deployment": deployment.pk, "host": here.assets[0].pk, "operation": deployment.operations.first().pk}
+        said += [repr(client.get(path.format(**ids))).encode() for path in LISTS]
         opener = browser(web, "boss", planted["the boss's password"])
-        said += [opener.open(web.url + page).read() for page in PAGES]
+        said += [opener.open(web.url + page.format(**ids)).read() for page in PAGES]
         said += [client_events(web, token, deployment.pk)]
         for wrong in (planted("a wrong password"), token[:-4] + "zzzz"):
             with pytest.raises((Refused, AssertionError, urllib.error.HTTPError)):

@@ -165,7 +165,7 @@ def test_a_host_that_cannot_be_reached_is_left_as_it_was_and_named(world, worker
 
 def test_while_hosts_are_waited_for_a_worker_holds_few_connections_and_no_transaction(world, worker):
     here = world(hosts=6, pre_command='touch "$SHARED/in"; sleep 3')
-    one = worker(slots=8)
+    one = worker(slots=8, PGAPPNAME="counted")
     deployment = here.install(wait=False)
     until(lambda: all((here.folder(number) / "shared" / "in").exists() for number in range(6)), 20)
     open_now, held = database_connections(one.pid)
@@ -175,7 +175,7 @@ def test_while_hosts_are_waited_for_a_worker_holds_few_connections_and_no_transa
 
 
 def database_connections(pid: int) -> tuple[int, int]:
-    """How many a process has (on PostgreSQL: all but this test's own), and how many sit in a transaction for long."""
+    """How many a process has (on PostgreSQL: what calls itself so), and how many sit in a transaction for long."""
     name = connection.settings_dict["NAME"]
     if connection.vendor == "sqlite":
         links = [os.readlink(one.path) for one in os.scandir(f"/proc/{pid}/fd") if os.path.lexists(one.path)]
@@ -183,7 +183,7 @@ def database_connections(pid: int) -> tuple[int, int]:
     with connection.cursor() as cursor:
         cursor.execute(
             "SELECT COUNT(*), COUNT(*) FILTER (WHERE state LIKE 'idle in%' AND now() - state_change > interval '0.5 s')"
-            " FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
+            " FROM pg_stat_activity WHERE application_name = 'counted'"
         )
         return cursor.fetchone()
 
