@@ -11,8 +11,8 @@ from .hosts import Hosts
 from .product import Product
 
 ROOM = 3 << 30  # bytes of memory that the hosts' files may take before a disk is used for them
-# A worker whose hosts are simulated; see simulated.py. A web process that says how many statements a request took.
-CROWD = {"deployer": "bench.simulated", "deployer.wsgi": "bench.counted"}
+# A worker whose hosts are simulated; see crowd.py. A web process that says how many statements a request took.
+CROWD = {"deployer": "bench.crowd", "deployer.wsgi": "bench.counted"}
 DATABASES = ("sqlite", "postgresql")
 SLOTS = 64  # operations in flight while memory is measured
 

@@ -1,16 +1,7 @@
-"""`celery -A bench.simulated worker`: the product's worker, with hosts that are only played.
-
-Everything up to the engine's connection is the product's: claims, fences, plans, the compiled program, the journal's
-parser, rows, events. The connection answers as a host does on which every step goes well, after HOST_TAKES seconds.
-"""
+"""A connection that answers as a host does on which every step goes well, after HOST_TAKES seconds."""
 import re
 import shlex
 import time
-
-from deployer.celery import app
-from deployer.engine import conduct
-
-__all__ = ["app"]
 
 HOST_TAKES = 0.05  # seconds: what a real one takes for eight small steps
 
@@ -71,6 +62,3 @@ def journal(program: str) -> bytes:
         lines.append(f"done {position} {name} 0\tbefore\tafter\t")
     lines.append("end - - -\tdone\t0\t")
     return "".join(f"@{nonce} {number} {at} {line}\n" for number, line in enumerate(lines, 1)).encode()
-
-
-conduct.connect = Connection

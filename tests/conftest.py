@@ -6,6 +6,7 @@ import tempfile
 from pathlib import Path
 
 import pytest
+from xdist.scheduler import LoadScopeScheduling
 
 from tests.lab import surroundings
 from tests.lab.broker import Broker
@@ -34,22 +35,29 @@ ONCE = (
 )  # fmt: skip
 
 
-BROWSER = "tests/console/browser/"
-
-
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items):
-    """Marks with `rows` what touches rows: the run on PostgreSQL takes exactly those.
-
-    Groups the tests of a file, and those of the folder that shares one browser: a group runs in one process.
-    """
+    """Marks with `rows` what touches rows: the run on PostgreSQL takes exactly those."""
     for item in items:
-        file = item.nodeid.partition("::")[0]
-        item.add_marker(pytest.mark.xdist_group("browser" if file.startswith(BROWSER) else file))
         if item.nodeid.startswith(ONCE):
             continue
         if item.get_closest_marker("django_db") or DATABASE_FIXTURES & set(getattr(item, "fixturenames", ())):
             item.add_marker(pytest.mark.rows)
+
+
+BROWSER = "tests/console/browser/"
+
+
+class Files(LoadScopeScheduling):
+    """Which tests run in one process: those of a file, and those of the folder that shares one demo and one browser."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        return BROWSER if nodeid.startswith(BROWSER) else nodeid.partition("::")[0]
+
+
+@pytest.hookimpl(optionalhook=True)  # there is no such hook with -p no:xdist
+def pytest_xdist_make_scheduler(config, log):
+    return Files(config, log)
 
 
 @pytest.hookimpl(wrapper=True)

@@ -1,7 +1,7 @@
 """One demo and one browser for all files of this folder, gone when its last test is.
 
 Playwright keeps an event loop running in the main thread, which Django and asyncio refuse to work beside: so no test of
-another folder may run while it is there. `scripts/test` gives the whole folder to one process (`tests/conftest.py`).
+another folder may run while it is there. `tests/conftest.py` gives the whole folder to one process.
 """
 
 import shutil
