@@ -51,11 +51,12 @@ def _start(database: str, number: int, count: int, options: argparse.Namespace) 
     command = [
         sys.executable, "-m", "tests.storm.one", "--database", database, "--seed", str(options.seed + number),
         "--out", str(out), "--lease", str(options.lease), "--hosts", str(options.hosts),
+        "--share", f"{number + 1}/{count}",
     ]  # fmt: skip
     if options.minutes:
         command += ["--thorough", "--seconds", str(options.minutes * 60), "--contests", "1000"]
     else:
-        command += ["--contests", "8", "--seconds", "300", "--share", f"{number + 1}/{count}"]
+        command += ["--contests", "8", "--seconds", "300"]
     return subprocess.Popen(command, cwd=ROOT, stdin=subprocess.DEVNULL)
 
 

@@ -48,7 +48,8 @@ class Storm:
     def __init__(self, scene: Scene, began: float, options: argparse.Namespace):
         self.scene, self.options = scene, options
         self.began, self.end = began, began + options.seconds
-        self.weather = Weather(scene.chance, faults.possible(options.database, options.share))
+        share = "1/1" if options.thorough else options.share
+        self.weather = Weather(scene.chance, faults.possible(options.database, share))
 
     def run(self) -> None:
         scene, options = self.scene, self.options
@@ -149,7 +150,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--hosts", type=int, default=10)
     parser.add_argument("--lease", type=int, default=3)
     parser.add_argument("--contests", type=int, default=20)
-    parser.add_argument("--share", default="1/1", help="1/2 and 2/2: two storms side by side share the common faults")
+    parser.add_argument("--share", default="1/1", help="1/2 and 2/2: two storms side by side share the work")
     parser.add_argument("--thorough", action="store_true")
     parser.add_argument("--out", required=True)
     return parser.parse_args()

@@ -19,10 +19,15 @@ class Points:
     def __init__(self, scene: Scene, thorough: bool, share: str = "1/1"):
         self.scene, self.thorough = scene, thorough
         self.on_hosts = items(retry=thorough)
-        scene.chance.shuffle(self.on_hosts)
         self.in_processes = [(point, action) for action in (ACTIONS if thorough else ("any",)) for point in Point]
+        # Two databases side by side have half each: of what dies on hosts, which know of no database; and in the short
+        # form of what dies in processes.
         which, of = map(int, share.split("/"))
-        self.in_processes = self.in_processes[which - 1 :: of]  # two databases side by side have half of them each
+        if thorough:
+            self.on_hosts = self.on_hosts[which - 1 :: of]
+        else:
+            self.in_processes = self.in_processes[which - 1 :: of]
+        scene.chance.shuffle(self.on_hosts)
         scene.chance.shuffle(self.in_processes)
         self._met: Counter[str] = Counter()
         self._tries: Counter[str] = Counter()
