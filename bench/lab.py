@@ -1,6 +1,7 @@
 """What the measurements share: a folder, hosts, and one product at a time, each made when it is first asked for."""
 import os
 import shutil
+import tempfile
 from collections.abc import Callable
 from functools import cached_property
 from pathlib import Path
@@ -39,14 +40,20 @@ class Lab:
 
     def wide_product(self) -> Product:
         """The same with a worker of SLOTS slots."""
-        root = self.folder / "wide-hosts"
+        return self._on_hosts("wide", {"WORKER_SLOTS": str(SLOTS)}, self._fresh())
+
+    def _fresh(self) -> Path:
+        """Folders of hosts on which nothing ever was."""
+        root = Path(tempfile.mkdtemp(prefix="hosts-", dir=self.folder))
         for address in self.hosts.addresses:
-            (root / address).mkdir(parents=True, exist_ok=True)
-        return self._on_hosts("wide", {"WORKER_SLOTS": str(SLOTS)}, root)
+            (root / address).mkdir()
+        return root
 
     def _on_hosts(self, name: str, settings: dict[str, str], root: Path) -> Product:
         made = self._made.get(name)
         if made is None or made is not self._running:
+            if made is not None:
+                root = self._fresh()  # it begins anew, and hosts refuse whoever knows less of them than they do
             made = self._make(name, Product(self.folder / name, settings))
             hosts = self.hosts
             ssh = {"port": hosts.port, "username": hosts.user, "host_key": hosts.host_key}
