@@ -40,7 +40,7 @@ class Lab:
 
     def wide_product(self) -> Product:
         """The same with a worker of SLOTS slots."""
-        return self._on_hosts("wide", {"WORKER_SLOTS": str(SLOTS)}, self._fresh())
+        return self._on_hosts("wide", {"WORKER_SLOTS": str(SLOTS)})
 
     def _fresh(self) -> Path:
         """Folders of hosts on which nothing ever was."""
@@ -49,10 +49,10 @@ class Lab:
             (root / address).mkdir()
         return root
 
-    def _on_hosts(self, name: str, settings: dict[str, str], root: Path) -> Product:
+    def _on_hosts(self, name: str, settings: dict[str, str], root: Path | None = None) -> Product:
         made = self._made.get(name)
         if made is None or made is not self._running:
-            if made is not None:
+            if root is None or made is not None:
                 root = self._fresh()  # it begins anew, and hosts refuse whoever knows less of them than they do
             made = self._make(name, Product(self.folder / name, settings))
             hosts = self.hosts
