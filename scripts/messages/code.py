@@ -16,7 +16,7 @@ from .found import ROOT, Found
 APPS = ("access", "asset", "microservice", "builds", "outside", "callbacks", "deployer")
 # Where no text is for a page: machines, logs, command lines, SQL and shell; the API, whose texts stay English.
 _SILENT = re.compile(
-    r"/(migrations|management|api|runner)/|/(admin|models|urls|apps|settings|environment|logs|broker|codes|health|claims"
+    r"/(migrations|management|api|runner|models)/|/(admin|models|urls|apps|settings|environment|logs|broker|codes|health|claims"
     r"|enqueue|events|progress|hub|terminal|advance|wake|tasks|celery|wsgi|program|reports"
     r"|recovery|status|security|advice|chain|bulk)\.py$"
 )

@@ -1,0 +1,37 @@
+"""Services, their versions, what runs where, and what was asked to change it.
+
+The rows are the queue and the truth: a Celery message only says that there is work. Rules about them live in
+`status.py` (what may become what), `deployments.py` (requests), `ledger.py` (what workers write) and `rollout.py`.
+
+A foreign key with which another index begins has none of its own (`db_index=False`): each index costs a write for every
+row that a request locks or a worker records.
+"""
+
+from .deployments import Deployment, Event, Operation, Output, Step
+from .history import History, HistoryHead
+from .services import (
+    NAME_PATTERN,
+    MicroService,
+    MicroServiceInstance,
+    MicroServiceVersion,
+    not_all_digits,
+    valid_name,
+)
+from .workers import Heartbeat
+
+__all__ = [
+    "NAME_PATTERN",
+    "Deployment",
+    "Event",
+    "Heartbeat",
+    "History",
+    "HistoryHead",
+    "MicroService",
+    "MicroServiceInstance",
+    "MicroServiceVersion",
+    "Operation",
+    "Output",
+    "Step",
+    "not_all_digits",
+    "valid_name",
+]

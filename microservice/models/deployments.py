@@ -1,0 +1,166 @@
+"""What was asked to change what runs, and all that came of it: the queue, and the live view's rows."""
+
+from django.db import models
+from django.utils import timezone
+
+from asset.models import Asset
+
+from ..status import Action, DeploymentStatus, InstanceStatus, OperationStatus, StepStatus, UndoStatus
+from .services import MicroService, MicroServiceInstance, MicroServiceVersion
+
+
+class Deployment(models.Model):
+    """One request: an action over a list of instances."""
+
+    microservice = models.ForeignKey(MicroService, on_delete=models.PROTECT, related_name="deployments")
+    action = models.CharField(max_length=8, choices=Action.choices)
+    from_version = models.ForeignKey(MicroServiceVersion, null=True, on_delete=models.PROTECT, related_name="+")
+    dest_version = models.ForeignKey(MicroServiceVersion, null=True, on_delete=models.PROTECT, related_name="+")
+    status = models.CharField(max_length=10, choices=DeploymentStatus.choices, default=DeploymentStatus.QUEUED)
+    status_reason = models.CharField(max_length=500, blank=True)
+    # {"batch_size", "canary", "max_failures", "on_failure", "pause_between"}, every key present: rollout.Strategy
+    strategy = models.JSONField(default=dict)
+    # [{"instance_id", "host_id", "host", "reason", "code"}]: targets that were asked for and left out
+    skipped = models.JSONField(default=list)
+    # How the service is deployed, as it stood at the request (atoms.spec_of): later edits do not reach what was asked.
+    spec = models.JSONField(default=dict)
+    # What an install gives its instances: {"port", "tag", "weight"}. Those behind a delete do not exist yet.
+    instance_fields = models.JSONField(default=dict, blank=True)
+    # The deployment that this one retries or reverts.
+    origin = models.ForeignKey("self", null=True, blank=True, on_delete=models.PROTECT, related_name="followers")
+    requested_by = models.CharField(max_length=150, blank=True)
+    request_id = models.CharField(max_length=64, blank=True)
+    created = models.DateTimeField(default=timezone.now)
+    started = models.DateTimeField(null=True, blank=True)
+    finished = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        db_table = "deployment"
+        ordering = ["-id"]
+        indexes = [
+            models.Index(fields=["microservice", "-id"], name="deployment_of_service"),
+            models.Index(fields=["status"], name="deployment_status"),
+        ]
+
+    def __str__(self):
+        return f"deployment {self.pk}"
+
+
+class Operation(models.Model):
+    """A deployment's part on one instance, and (while it runs) who may write for it and until when."""
+
+    deployment = models.ForeignKey(Deployment, on_delete=models.PROTECT, related_name="operations", db_index=False)
+    # Deleting an instance removes its row; its operations stay and name the host. An install that waits behind a
+    # delete on its host has none yet: it becomes due when the old row is gone (behind.py).
+    instance = models.ForeignKey(
+        MicroServiceInstance, null=True, blank=True, on_delete=models.SET_NULL, related_name="operations"
+    )
+    instance_number = models.BigIntegerField(help_text="The instance's id, kept after the instance is gone")
+    host = models.ForeignKey(Asset, on_delete=models.PROTECT, related_name="operations")
+    action = models.CharField(max_length=8, choices=Action.choices)
+    from_version = models.ForeignKey(MicroServiceVersion, null=True, on_delete=models.PROTECT, related_name="+")
+    dest_version = models.ForeignKey(MicroServiceVersion, null=True, on_delete=models.PROTECT, related_name="+")
+    adopt = models.BooleanField(default=False)
+    batch = models.PositiveIntegerField(default=0, help_text="Which batch of the rollout it belongs to, from 0")
+    status = models.CharField(max_length=12, choices=OperationStatus.choices, default=OperationStatus.PENDING)
+    undo_status = models.CharField(max_length=8, choices=UndoStatus.choices, default=UndoStatus.NONE)
+    attempt = models.PositiveIntegerField(default=1)
+    origin = models.ForeignKey("self", null=True, blank=True, on_delete=models.PROTECT, related_name="retries")
+    error = models.TextField(blank=True)
+    error_step = models.CharField(max_length=64, blank=True)
+    # Who may write, and until when (on the database's clock). A takeover raises the fence; a lower one is refused.
+    owner = models.CharField(max_length=64, blank=True)
+    fence = models.BigIntegerField(default=0)
+    lease = models.DateTimeField(null=True, blank=True)
+    due = models.DateTimeField(null=True, blank=True, help_text="UNKNOWN: when the host is asked again")
+    unknown_since = models.DateTimeField(null=True, blank=True)
+    asked = models.PositiveIntegerField(default=0, help_text="UNKNOWN: how often the host was asked")
+    takeovers = models.PositiveIntegerField(default=0)
+    cancel_requested = models.BooleanField(default=False)
+    # What the instance's status goes back to where the operation never starts or is cancelled.
+    status_before = models.IntegerField(choices=InstanceStatus.choices, default=InstanceStatus.RUNNING)
+    output_size = models.BigIntegerField(default=0)
+    output_lines = models.BigIntegerField(default=0, help_text="Line ends in the output so far")
+    bytes_sent = models.BigIntegerField(default=0, help_text="Package bytes put on the wire")
+    celery_task_id = models.CharField(max_length=64, blank=True)
+    started = models.DateTimeField(null=True, blank=True)
+    finished = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        db_table = "operation"
+        ordering = ["id"]
+        indexes = [
+            models.Index(fields=["deployment", "status", "id"], name="operation_next"),
+            # Both columns, so that a deployment's operation on an instance is found at once also where the database
+            # has not yet counted that this deployment has ten thousand of them.
+            models.Index(fields=["deployment", "instance"], name="operation_on_instance"),
+            models.Index(fields=["owner"], condition=models.Q(status="running"), name="operation_owner"),
+            models.Index(fields=["lease"], condition=models.Q(status="running"), name="operation_lease"),
+            models.Index(fields=["due"], condition=models.Q(status="unknown"), name="operation_due"),
+            models.Index(fields=["instance_number", "-id"], name="operation_of_instance"),
+        ]
+
+    def __str__(self):
+        return f"operation {self.pk}"
+
+
+class Step(models.Model):
+    """One step of an operation as it happened on the host."""
+
+    operation = models.ForeignKey(Operation, on_delete=models.CASCADE, related_name="steps", db_index=False)
+    position = models.PositiveIntegerField()
+    name = models.CharField(max_length=64)
+    status = models.CharField(max_length=12, choices=StepStatus.choices, default=StepStatus.PENDING)
+    old_state = models.TextField(blank=True)
+    new_state = models.TextField(blank=True)
+    detail = models.TextField(blank=True, help_text="Why it failed, in words")
+    exit_status = models.IntegerField(null=True, blank=True)
+    started = models.DateTimeField(null=True, blank=True)
+    finished = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        db_table = "step"
+        ordering = ["operation", "position"]
+        constraints = [models.UniqueConstraint(fields=["operation", "position"], name="one_step_of_a_position")]
+
+    def __str__(self):
+        return self.name
+
+
+class Output(models.Model):
+    """A piece of what an operation's commands printed: raw bytes from `start`, an offset in the whole output.
+
+    `line`: how many lines ended before it. So the piece that holds the millionth line is found by one look.
+    """
+
+    operation = models.ForeignKey(Operation, on_delete=models.CASCADE, related_name="output", db_index=False)
+    start = models.BigIntegerField()
+    line = models.BigIntegerField(default=0)
+    data = models.BinaryField()
+
+    class Meta:
+        db_table = "output"
+        ordering = ["operation", "start"]
+        constraints = [models.UniqueConstraint(fields=["operation", "start"], name="output_without_doubles")]
+        indexes = [models.Index(fields=["operation", "line"], name="output_lines")]
+
+    def __str__(self):
+        return f"output of operation {self.operation_id} from byte {self.start}"
+
+
+class Event(models.Model):
+    """What changed, in the order of commit: the rows behind every live view. See events.py for who writes and how."""
+
+    deployment = models.ForeignKey(Deployment, on_delete=models.CASCADE, related_name="events", db_index=False)
+    operation = models.ForeignKey(Operation, null=True, on_delete=models.CASCADE, related_name="+")
+    kind = models.CharField(max_length=16)  # deployment | operation | step | output
+    data = models.JSONField(default=dict)
+    created = models.DateTimeField(default=timezone.now)
+
+    class Meta:
+        db_table = "event"
+        ordering = ["id"]
+        indexes = [models.Index(fields=["deployment", "id"], name="event_of_deployment")]
+
+    def __str__(self):
+        return f"event {self.pk}: {self.kind}"

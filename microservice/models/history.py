@@ -1,0 +1,48 @@
+"""Who did what, and the chain that shows when somebody changed a row of it."""
+
+from django.db import models
+from django.utils import timezone
+
+from .services import MicroService
+
+
+class History(models.Model):
+    """Who did what to what, when, from where, from what to what. Only ever added to."""
+
+    created = models.DateTimeField(default=timezone.now, db_index=True)
+    actor = models.CharField(max_length=150)
+    address = models.CharField(max_length=64, blank=True)
+    action = models.CharField(max_length=32)  # create, change, delete, deploy, cancel, unlock, trust …
+    subject = models.CharField(max_length=32)  # service, version, instance, host, credential, token, deployment
+    subject_id = models.BigIntegerField(null=True)
+    subject_name = models.CharField(max_length=300, blank=True)
+    microservice = models.ForeignKey(MicroService, null=True, blank=True, on_delete=models.SET_NULL, related_name="+")
+    before = models.JSONField(null=True, blank=True)
+    after = models.JSONField(null=True, blank=True)
+    reason = models.CharField(max_length=500, blank=True)
+    # Its place in the chain: see chain.py. None and "" until it is sealed, a moment after the commit.
+    digest = models.CharField(max_length=64, blank=True, default="", db_default="")
+    position = models.BigIntegerField(null=True, unique=True, editable=False)
+    hash = models.CharField(max_length=64, blank=True, default="", db_default="")
+
+    class Meta:
+        db_table = "history"
+        ordering = ["-id"]
+
+    def __str__(self):
+        return f"{self.actor}: {self.action} {self.subject_name}"
+
+
+class HistoryHead(models.Model):
+    """The one row that says where the history's chain ends, and what it begins with since the oldest were pruned."""
+
+    position = models.BigIntegerField(default=0)
+    hash = models.CharField(max_length=64)
+    first_position = models.BigIntegerField(default=0)
+    first_hash = models.CharField(max_length=64)
+
+    class Meta:
+        db_table = "history_head"
+
+    def __str__(self):
+        return f"{self.position}:{self.hash}"

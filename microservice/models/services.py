@@ -1,0 +1,153 @@
+"""Services, their versions, and what runs where."""
+
+from django.core.validators import MaxValueValidator, MinValueValidator, RegexValidator
+from django.db import models
+
+from asset.models import Asset
+
+from ..status import BuildStatus, InstanceStatus
+
+NAME_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9._+-]*\Z"
+valid_name = RegexValidator(NAME_PATTERN, "starts with a letter or a digit, then letters, digits and . _ + -")
+not_all_digits = RegexValidator(r"^\d+\Z", "must not be all digits", inverse_match=True)
+PORT = [MinValueValidator(0), MaxValueValidator(65535)]
+
+
+class MicroService(models.Model):
+    """A service: a program with many versions, and how it is deployed."""
+
+    class Language(models.TextChoices):
+        CPP = "cpp", "C++"
+        GO = "go", "Go"
+        PYTHON = "python", "Python"
+        OTHER = "other", "other"
+
+    class Origin(models.TextChoices):
+        GIT = "git", "git"
+        GITLAB = "gitlab", "GitLab"
+        JENKINS = "jenkins", "Jenkins"
+
+    name = models.CharField(max_length=64, unique=True, validators=[valid_name, not_all_digits])
+    language = models.CharField(max_length=16, choices=Language.choices, default=Language.OTHER)
+    build_orig = models.CharField(max_length=16, choices=Origin.choices, default=Origin.GIT)
+    build_url = models.CharField(max_length=128, blank=True)
+    build_command = models.TextField(blank=True)
+    description = models.CharField(max_length=256, blank=True)
+    # Whose it is. Without a team it belongs to everybody: see access/roles.py.
+    team = models.ForeignKey("access.Team", null=True, blank=True, on_delete=models.PROTECT, related_name="services")
+    # How it is deployed: commands are the service administrator's own shell text, everything else is quoted data.
+    start_command = models.TextField(blank=True)
+    stop_command = models.TextField(blank=True)
+    check_command = models.TextField(blank=True)
+    check_timeout = models.PositiveIntegerField(default=60, validators=[MinValueValidator(1), MaxValueValidator(86400)])
+    environment = models.JSONField(default=dict, blank=True)
+    pre_command = models.TextField(blank=True)
+    pre_undo_command = models.TextField(blank=True)
+    post_command = models.TextField(blank=True)
+    post_undo_command = models.TextField(blank=True)
+    keep_releases = models.PositiveIntegerField(
+        default=3,
+        validators=[MinValueValidator(1), MaxValueValidator(100)],
+        help_text="How many releases stay on a host, the running one included",
+    )
+    limits = models.JSONField(default=dict, blank=True)
+    steps = models.JSONField(default=list, blank=True)
+    auto_deploy = models.CharField(
+        max_length=64, blank=True, help_text="Tag of the instances that follow each new build"
+    )
+    created = models.DateTimeField(auto_now_add=True)
+    created_by = models.CharField(max_length=150, blank=True)
+    updated = models.DateTimeField(auto_now=True)
+    updated_by = models.CharField(max_length=150, blank=True)
+
+    class Meta:
+        db_table = "micro_service"
+        ordering = ["name"]
+
+    def __str__(self):
+        return self.name
+
+
+class MicroServiceVersion(models.Model):
+    """One build of a service; never edited once built."""
+
+    microservice = models.ForeignKey(MicroService, on_delete=models.PROTECT, related_name="versions")
+    version = models.CharField(max_length=48, validators=[valid_name])
+    description = models.CharField(max_length=256, blank=True)
+    ref = models.CharField(max_length=128, default="master")
+    status = models.IntegerField(choices=BuildStatus.choices, default=BuildStatus.PENDING)
+    file_path = models.CharField(max_length=255, blank=True)
+    sha256 = models.CharField(max_length=64, blank=True)
+    size = models.BigIntegerField(null=True, blank=True)
+    unpacked_size = models.BigIntegerField(null=True, blank=True)
+    bad = models.BooleanField(default=False)
+    bad_reason = models.CharField(max_length=256, blank=True)
+    build_detail = models.CharField(max_length=500, blank=True, help_text="Why the build is what it is")
+    created = models.DateTimeField(auto_now_add=True)
+    created_by = models.CharField(max_length=150, blank=True)
+
+    class Meta:
+        db_table = "micro_service_version"
+        ordering = ["-id"]
+        constraints = [models.UniqueConstraint(fields=["microservice", "version"], name="one_version_of_a_name")]
+        indexes = [models.Index(fields=["microservice", "status", "-id"], name="version_newest")]
+
+    def __str__(self):
+        return self.version
+
+
+class MicroServiceInstance(models.Model):
+    """One service on one host, with the version it runs. `locked`: one operation at a time."""
+
+    microservice = models.ForeignKey(MicroService, on_delete=models.PROTECT, related_name="instances", db_index=False)
+    # Null while the first install has not ended well: nothing runs yet.
+    version = models.ForeignKey(
+        MicroServiceVersion, null=True, blank=True, on_delete=models.PROTECT, related_name="instances"
+    )
+    previous_version = models.ForeignKey(
+        MicroServiceVersion, null=True, blank=True, on_delete=models.PROTECT, related_name="+"
+    )
+    host = models.ForeignKey(Asset, on_delete=models.PROTECT, related_name="instances")
+    port = models.PositiveIntegerField(default=0, validators=PORT)
+    tag = models.CharField(max_length=64, blank=True)
+    weight = models.PositiveIntegerField(default=100, validators=[MaxValueValidator(1_000_000)])
+    description = models.CharField(max_length=256, blank=True)
+    status = models.IntegerField(choices=InstanceStatus.choices, default=InstanceStatus.INSTALLING)
+    is_maintain = models.BooleanField(default=False)
+    locked = models.BooleanField(default=False)
+    lock_deployment = models.ForeignKey(
+        "Deployment", null=True, blank=True, on_delete=models.PROTECT, related_name="locks"
+    )
+    locked_since = models.DateTimeField(null=True, blank=True)
+    status_before = models.IntegerField(
+        choices=InstanceStatus.choices,
+        default=InstanceStatus.RUNNING,
+        db_default=InstanceStatus.RUNNING,
+        help_text="What it was when it was locked",
+    )
+    # The newest operation that ended here: what a retry repeats.
+    last_operation = models.ForeignKey("Operation", null=True, blank=True, on_delete=models.SET_NULL, related_name="+")
+    # A delete that failed is tried again by the sweep, with growing pauses, until it is done.
+    again_at = models.DateTimeField(null=True, blank=True)
+    tries = models.PositiveIntegerField(default=0)
+    # The highest fence given out for this instance; see `first_fence`.
+    fence = models.BigIntegerField(default=0)
+    created = models.DateTimeField(auto_now_add=True)
+    created_by = models.CharField(max_length=150, blank=True)
+    updated = models.DateTimeField(auto_now=True)
+    updated_by = models.CharField(max_length=150, blank=True)
+
+    class Meta:
+        db_table = "micro_service_instance"
+        ordering = ["id"]
+        constraints = [
+            models.UniqueConstraint(fields=["microservice", "host"], name="one_instance_of_a_service_on_a_host"),
+        ]
+        indexes = [
+            models.Index(fields=["microservice", "version", "status"], name="instance_what_runs"),
+            models.Index(fields=["lock_deployment"], condition=models.Q(locked=True), name="instance_locks"),
+            models.Index(fields=["again_at"], condition=models.Q(again_at__isnull=False), name="instance_again"),
+        ]
+
+    def __str__(self):
+        return f"{self.microservice} on {self.host}"

@@ -1,0 +1,17 @@
+"""The worker processes that were seen."""
+
+from django.db import models
+
+
+class Heartbeat(models.Model):
+    """A worker process that was seen lately: what /readyz asks for."""
+
+    worker = models.CharField(max_length=64, primary_key=True)
+    seen = models.DateTimeField()
+    slots = models.PositiveIntegerField(default=0)
+
+    class Meta:
+        db_table = "worker_heartbeat"
+
+    def __str__(self):
+        return self.worker
