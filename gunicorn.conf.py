@@ -15,6 +15,7 @@ threads = env.number("WEB_THREADS", 32, 2, 1000)  # live streams take WEB_THREAD
 worker_connections = 2000
 backlog = 2048
 keepalive = 75  # longer than a reverse proxy keeps its side open, so the proxy is the one that closes
+limit_request_line = 8190  # the dialog with some hundred ticked hosts is still an address
 timeout = 60
 graceful_timeout = env.number("WEB_GRACE", 5, 1, 600)  # live streams do not end by themselves; browsers come again
 forwarded_allow_ips = ",".join(env.words("TRUSTED_PROXIES"))  # nobody else's X-Forwarded-Proto is believed

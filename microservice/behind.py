@@ -20,12 +20,12 @@ from .models import Deployment, MicroService, MicroServiceInstance, MicroService
 from .status import Action, InstanceStatus, OperationStatus
 
 FIRST_PAUSE, LONGEST_PAUSE = 30, 3600  # seconds between two tries of a delete
-_GOING = (InstanceStatus.DELETING, InstanceStatus.DELETE_FAILED)
+GOING = (InstanceStatus.DELETING, InstanceStatus.DELETE_FAILED)
 
 
 def split(service: MicroService, hosts: Sequence[Asset]) -> tuple[list[Asset], list[Asset]]:
     """Hosts that the service can be installed on now, and those where it is being deleted first."""
-    going = MicroServiceInstance.objects.filter(microservice=service, host__in=hosts, status__in=_GOING)
+    going = MicroServiceInstance.objects.filter(microservice=service, host__in=hosts, status__in=GOING)
     # Locked until the install is recorded: else the delete could end in between, and nobody would begin what waits.
     held = set(going.select_for_update().values_list("host_id", flat=True))
     return [host for host in hosts if host.pk not in held], [host for host in hosts if host.pk in held]

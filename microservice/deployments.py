@@ -15,11 +15,12 @@ from . import catalog, enqueue, wake
 from .control import break_lock, cancel, pause, resume
 from .destinations import BETWEEN_VERSIONS, check_bad, choices, destination
 from .history import record
-from .installs import install
+from .installs import install, preview_install
 from .models import Deployment, MicroService, MicroServiceInstance, MicroServiceVersion, Operation
-from .preview import check_plan, preview
+from .preview import LOADED, preview
 from .requests import check_right, queue, record_request, take_or_refuse
 from .rollout import OnFailure, Strategy
+from .shown import check_plan
 from .status import (
     DEPLOYMENT_ENDED,
     MAY_CHANGE_VERSION,
@@ -42,6 +43,7 @@ __all__ = [
     "parse_ids",
     "pause",
     "preview",
+    "preview_install",
     "request",
     "resume",
     "retry",
@@ -81,7 +83,8 @@ def request(
         deployment = record_request(caller, service, Action(action), version, dest, course)
         targets = take_or_refuse(wish, deployment)
         if plan is not None:
-            check_plan(plan, deployment)
+            taken = MicroServiceInstance.objects.filter(lock_deployment=deployment, locked=True)
+            check_plan(plan, deployment, taken.select_related(*LOADED))
         if mark_bad:
             catalog.mark_bad(caller, version, reason)
         return queue(caller, deployment, targets, enqueue.asked(Action(action), dest))

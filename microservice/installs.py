@@ -1,5 +1,8 @@
 """Installs: a version comes to hosts that do not have its service."""
 
+from collections.abc import Iterable
+from dataclasses import dataclass
+
 from django.core.exceptions import ValidationError
 from django.db import IntegrityError, transaction
 from django.utils import timezone
@@ -11,10 +14,21 @@ from asset.models import Asset
 from . import behind, enqueue
 from .destinations import check_bad, with_package
 from .models import Deployment, MicroService, MicroServiceInstance, MicroServiceVersion
+from .preview import plan_of
 from .requests import check_right, queue, record_request
 from .rollout import OnFailure, Strategy
+from .shown import check_plan
 from .status import Action, BuildStatus, InstanceStatus
 from .targets import parse_ids
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """An install that may be asked for, as far as that can be told before any host is taken."""
+
+    course: Strategy
+    hosts: list[Asset]
+    fields: dict
 
 
 def install(
@@ -29,8 +43,57 @@ def install(
     adopt: bool = False,
     strategy: object = None,
     even_bad: bool = False,
+    plan: str | None = None,
 ) -> Deployment:
     """Puts a version on hosts (ids) that do not have the service; `adopt` records what runs there and runs nothing."""
+    fields = {"port": port, "tag": tag, "weight": weight}
+    asked = _checked(caller, service, version, hosts, fields, adopt, strategy, even_bad)
+    with transaction.atomic():
+        deployment = record_request(
+            caller, service, Action.INSTALL, None, version, asked.course, instance_fields=fields
+        )
+        now, later = behind.split(service, asked.hosts)
+        made = create_instances(deployment, now)
+        behind.wait(deployment, version, later, adopt)
+        if plan is not None:
+            check_plan(plan, deployment, [*made, *_instances(service, later, fields)], adopt)
+        return queue(caller, deployment, len(now), enqueue.asked(Action.INSTALL, version, adopt), also=len(later))
+
+
+def preview_install(
+    caller: Caller,
+    service: MicroService,
+    version: MicroServiceVersion,
+    hosts: object,
+    *,
+    port: int = 0,
+    tag: str = "",
+    weight: int = 100,
+    adopt: bool = False,
+    strategy: object = None,
+    even_bad: bool = False,
+) -> dict:
+    """What `preview` answers, of an install: no instance is there yet, so a target has only its host."""
+    fields = {"port": port, "tag": tag, "weight": weight}
+    asked = _checked(caller, service, version, hosts, fields, adopt, strategy, even_bad)
+    there = service.instances.filter(host__in=asked.hosts).exclude(status__in=behind.GOING)
+    if taken := set(there.values_list("host_id", flat=True)):
+        raise _already_there(service, [host for host in asked.hosts if host.pk in taken])
+    rows = _instances(service, asked.hosts, fields)
+    _check_fields(rows)
+    return plan_of(service, rows, Action.INSTALL, None, version, asked.course, adopt)
+
+
+def _checked(
+    caller: Caller,
+    service: MicroService,
+    version: MicroServiceVersion,
+    hosts: object,
+    fields: dict,
+    adopt: bool,
+    strategy: object,
+    even_bad: bool,
+) -> _Asked:
     check_right(caller, service)
     course = Strategy.parse(strategy)
     if course.on_failure is not OnFailure.HOLD:
@@ -50,13 +113,21 @@ def install(
     if missing:
         errors = [{"pointer": "/host", "reason": f"there is no host {number}"} for number in missing]
         raise Problem(422, "wrong_target", errors[0]["reason"].capitalize() + ".", "", errors)
-    fields = {"port": port, "tag": tag, "weight": weight}
-    with transaction.atomic():
-        deployment = record_request(caller, service, Action.INSTALL, None, version, course, instance_fields=fields)
-        now, later = behind.split(service, found)
-        create_instances(deployment, now)
-        behind.wait(deployment, version, later, adopt)
-        return queue(caller, deployment, len(now), enqueue.asked(Action.INSTALL, version, adopt), also=len(later))
+    return _Asked(course, found, fields)
+
+
+def _instances(service: MicroService, hosts: Iterable[Asset], fields: dict, **more) -> list[MicroServiceInstance]:
+    return [MicroServiceInstance(microservice=service, host=host, **fields, **more) for host in hosts]
+
+
+def _check_fields(rows: list[MicroServiceInstance]) -> None:
+    """They are all the same but for their hosts. Raises Problem 422."""
+    try:
+        if rows:
+            rows[0].clean_fields(exclude=["microservice", "host", "lock_deployment", "version"])
+    except ValidationError as error:
+        name, reasons = next(iter(error.message_dict.items()))
+        raise invalid(f"/{name}", " ".join(reasons)) from None
 
 
 def create_instances(deployment: Deployment, hosts: list[Asset]) -> list[MicroServiceInstance]:
@@ -65,22 +136,15 @@ def create_instances(deployment: Deployment, hosts: list[Asset]) -> list[MicroSe
     A host has a service once: the database's own constraint decides, with no gap between looking and taking.
     """
     service, who = deployment.microservice, deployment.requested_by
-    rows = [
-        MicroServiceInstance(
-            microservice=service, host=host, locked=True, lock_deployment=deployment, locked_since=timezone.now(),
-            status=InstanceStatus.INSTALLING, status_before=InstanceStatus.INSTALL_FAILED,
-            created_by=who, updated_by=who, **deployment.instance_fields,
-        )
-        for host in hosts
-    ]  # fmt: skip
+    rows = _instances(
+        service, hosts, deployment.instance_fields,
+        locked=True, lock_deployment=deployment, locked_since=timezone.now(),
+        status=InstanceStatus.INSTALLING, status_before=InstanceStatus.INSTALL_FAILED, created_by=who, updated_by=who,
+    )  # fmt: skip
+    _check_fields(rows)
     try:
-        if rows:
-            rows[0].clean_fields(exclude=["microservice", "host", "lock_deployment", "version"])
         with transaction.atomic():
             return MicroServiceInstance.objects.bulk_create(rows)
-    except ValidationError as error:
-        name, reasons = next(iter(error.message_dict.items()))
-        raise invalid(f"/{name}", " ".join(reasons)) from None
     except IntegrityError:
         raise _already_there(service, hosts) from None
 

@@ -7,7 +7,7 @@ from ninja import Query, Router, Status
 
 from access.problems import invalid
 
-from .. import catalog, deployments, instances, preview
+from .. import catalog, deployments, instances
 from ..models import MicroServiceInstance
 from ..status import InstanceStatus
 from . import paging, schemas, shapes
@@ -104,19 +104,23 @@ def upgrade_or_revert(
     version = catalog.find_version(found, id)
     if body.dry_run:
         asked = body.model_dump(exclude={"dry_run", "plan", "mark_bad", "reason"})
-        return Status(200, preview.preview(who, found, version, action, **asked))
+        return Status(200, deployments.preview(who, found, version, action, **asked))
     asked = body.model_dump(exclude={"dry_run"})
     return accepted(deployments.request(who, found, version, action, **asked), response)
 
 
-@router.post("/services/{service}/versions/{id}/install", response={202: shapes.DeploymentOut})
+@router.post("/services/{service}/versions/{id}/install", response={202: shapes.DeploymentOut, 200: dict})
 @needs("deploy")
 def install(request: HttpRequest, service: str, id: schemas.PathId, body: shapes.Install, response: HttpResponse):
-    """Puts a version on hosts that do not have the service yet."""
-    found = catalog.find_service(caller(request), service, "deploy")
-    asked = body.model_dump(exclude={"host"})
-    made = deployments.install(caller(request), found, catalog.find_version(found, id), body.host, **asked)
-    return accepted(made, response)
+    """Puts a version on hosts that do not have the service yet. `dry_run` answers 200 with the plan instead."""
+    who = caller(request)
+    found = catalog.find_service(who, service, "deploy")
+    version = catalog.find_version(found, id)
+    if body.dry_run:
+        asked = body.model_dump(exclude={"host", "dry_run", "plan"})
+        return Status(200, deployments.preview_install(who, found, version, body.host, **asked))
+    asked = body.model_dump(exclude={"host", "dry_run"})
+    return accepted(deployments.install(who, found, version, body.host, **asked), response)
 
 
 def _whole(rows: QuerySet[MicroServiceInstance]) -> QuerySet[MicroServiceInstance]:

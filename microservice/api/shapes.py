@@ -110,6 +110,8 @@ class Install(Body):
     weight: StrictInt = Field(100, ge=0, le=1_000_000)
     adopt: StrictBool = Field(False, description="Take over what runs there already: check and record, run nothing")
     strategy: dict[str, Any] | None = None
+    dry_run: StrictBool = Field(False, description="Answer 200 with the plan; nothing is locked or written")
+    plan: StrictStr | None = Field(None, max_length=4_000_000, description="The token of a dry run that was shown")
     even_bad: StrictBool = Field(False, description=EVEN_BAD)
 
 

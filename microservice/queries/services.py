@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from django.db.models import Count, Exists, Max, Min, OuterRef, Q, QuerySet
+from django.db.models import Case, Count, Exists, Max, Min, OuterRef, Q, QuerySet, Value, When
 
 from access.callers import Caller
 from access.problems import not_found
@@ -14,6 +14,8 @@ from microservice.visibility import visible
 
 from .fleet import FAILED, LOCKED, MAINTENANCE
 from .paging import PAGE, Page, by_key, newest_first
+
+MOST_HOSTS = 100  # hosts in the dialog of an install besides those that are ticked
 
 
 @dataclass(slots=True)
@@ -118,11 +120,19 @@ def came_from(of: MicroService, version: MicroServiceVersion) -> int | None:
     return most[0] if most else None
 
 
-def hosts_without(of: MicroService, most: int) -> list[tuple[Asset, bool]]:
-    """Hosts, free ones first, each with whether it has the service already (nothing can be installed there)."""
-    taken = set(of.instances.values_list("host", flat=True))
-    rows = Asset.objects.alias(has=Exists(of.instances.filter(host=OuterRef("pk")))).order_by("has", "hostname")
-    return [(host, host.pk in taken) for host in rows[:most]]
+def hosts_without(of: MicroService, ticked: list[str], find: str = "") -> tuple[list[tuple[Asset, bool]], bool]:
+    """Hosts, ticked ones first, then free ones, each with whether it has the service already (nothing can be installed
+    there); and whether there are more, which a search finds."""
+    mine = [int(one) for one in ticked[:1000] if one.isascii() and one.isdigit() and len(one) < 19]
+    rows = Asset.objects.annotate(
+        has=Exists(of.instances.filter(host=OuterRef("pk"))),
+        other=Case(When(pk__in=mine, then=Value(0)), default=Value(1)),
+    )  # fmt: skip
+    if find:
+        rows = rows.filter(Q(pk__in=mine) | Q(hostname__icontains=find) | Q(ip__startswith=find))
+    most = len(mine) + MOST_HOSTS
+    found = list(rows.order_by("other", "has", "hostname")[: most + 1])
+    return [(row, row.has) for row in found[:most]], len(found) > most
 
 
 def with_names(of: MicroService) -> QuerySet[MicroServiceInstance]:

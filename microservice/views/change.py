@@ -17,7 +17,6 @@ from microservice.status import Action
 
 from .guard import go, page, wanted
 
-MOST_HOSTS = 300  # hosts to tick one by one; beyond that there is “all”
 STRATEGY = ("batch_size", "canary", "max_failures", "on_failure", "pause_between")
 
 
@@ -90,7 +89,7 @@ def change(request: HttpRequest, caller: Caller, name: str, number: int, action:
     elif part := _part(request, service, way, choice):
         return part
     context = _dialog(caller, service, way, choice, wanted(request, "find")["find"])
-    context["problem"] = problem
+    context["problem"], context["wrong"] = problem, beside(problem, context.get("no_plan"))
     return render(request, "change/page.html", context, status=problem.status if problem else 200)
 
 
@@ -144,6 +143,26 @@ def _dialog(caller: Caller, service: MicroService, way: dialog.Way, choice: Choi
     return context
 
 
+def beside(*refusals: Problem | None) -> dict[str, str]:
+    """What is wrong with which field, by the field's name: the reason stands beside it."""
+    errors = [error for refusal in refusals if refusal for error in refusal.errors]
+    return {error["pointer"].rpartition("/")[2]: error["reason"] for error in errors if error.get("pointer")}
+
+
+def grouped(targets: list[dict]) -> list[dict]:
+    """Hosts that have the very same steps, told together."""
+    groups: dict[str, dict] = {}
+    for target in targets:
+        group = groups.setdefault(repr(target["steps"]), {"steps": target["steps"], "hosts": []})
+        group["hosts"].append(target["host"])
+    return list(groups.values())
+
+
+def lasting(targets: list[dict]) -> list[str]:
+    """The steps that cannot be undone on one of these hosts at least."""
+    return sorted({name for target in targets for name in target["cannot_be_undone"]})
+
+
 def _about(service: MicroService, way: dialog.Way, choice: Choice, find: str) -> dict:
     return {"service": service, "version": way.version, "action": str(way.action), "choice": choice, "find": find}
 
@@ -163,7 +182,7 @@ def _part(request: HttpRequest, service: MicroService, way: dialog.Way, choice: 
 
 
 def _plan(caller: Caller, service: MicroService, version: MicroServiceVersion, action: str, choice: Choice) -> dict:
-    """The server's plan, with hosts that have the very same steps told together."""
+    """The server's plan, and what lies between its versions."""
     plan = deployments.preview(
         caller,
         service,
@@ -174,14 +193,9 @@ def _plan(caller: Caller, service: MicroService, version: MicroServiceVersion, a
         strategy=choice.course(),
         even_bad=choice.even_bad,
     )
-    groups: dict[str, dict] = {}
-    for target in plan["targets"]:
-        group = groups.setdefault(repr(target["steps"]), {"steps": target["steps"], "hosts": []})
-        group["hosts"].append(target["host"])
-    plan["groups"] = list(groups.values())
+    plan["groups"], plan["lasting"] = grouped(plan["targets"]), lasting(plan["targets"])
     old, new = plan["from_version"], plan["dest_version"]
     plan["commits"] = between.commits(old["version"], new["version"])
     plan["compare"] = between.compare_link(service.build_url, service.build_orig, old["version"], new["version"])
     plan["between"], plan["notes"] = dialog.between(service, old["id"], new["id"])
-    plan["lasting"] = sorted({name for target in plan["targets"] for name in target["cannot_be_undone"]})
     return plan

@@ -1,23 +1,39 @@
 """The dialog for putting a version on hosts that do not have the service yet."""
 
 import uuid
+from dataclasses import dataclass
 
-from django.core.exceptions import ValidationError
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, QueryDict
 from django.shortcuts import render
 
 from access.callers import Caller
 from access.problems import Problem, invalid
-from asset.models import Asset
-from microservice import atoms, deployments
-from microservice.models import MicroService, MicroServiceInstance, MicroServiceVersion
+from microservice import deployments
+from microservice.models import Deployment, MicroService, MicroServiceVersion
 from microservice.once import once
 from microservice.queries import services
-from microservice.rollout import Strategy
-from microservice.status import Action
 
-from .change import MOST_HOSTS, Choice
-from .guard import go, page
+from .change import Choice, beside, grouped, lasting
+from .guard import go, page, wanted
+
+
+@dataclass(slots=True)
+class Fields:
+    """What the new instances are to be, as it was typed."""
+
+    port: str = "0"
+    tag: str = ""
+    weight: str = "100"
+    adopt: bool = False
+
+    @classmethod
+    def of(cls, data: QueryDict) -> "Fields":
+        typed = {name: data.get(name, "").strip() for name in ("port", "tag", "weight") if name in data}
+        return cls(**typed, adopt=data.get("adopt") == "on")
+
+    def parsed(self) -> dict:
+        return {"port": _number("port", self.port), "tag": self.tag, "weight": _number("weight", self.weight),
+                "adopt": self.adopt}  # fmt: skip
 
 
 @page("deploy", ("GET", "POST"))
@@ -25,37 +41,20 @@ def install(request: HttpRequest, caller: Caller, name: str, number: int) -> Htt
     service = services.service(caller, name)
     version = services.version(service, number)
     data = request.POST if request.method == "POST" else request.GET
-    choice = Choice.of(data)
-    more = {word: data.get(word, default).strip() for word, default in (("port", "0"), ("tag", ""), ("weight", "100"))}
+    choice, fields, find = Choice.of(data), Fields.of(data), wanted(request, "find")["find"]
     problem = None
     if request.method == "POST":
         try:
-            asked = f"{service.pk} {version.pk} install {choice} {sorted(more.items())} {data.get('adopt')}"
-            return go(
-                "deployment",
-                once(
-                    caller,
-                    data.get("key", ""),
-                    asked,
-                    lambda: _start(caller, service, version, choice, more, data.get("adopt") == "on"),
-                ),
-            )
+            return go("deployment", _start(caller, service, version, choice, fields, data))
         except Problem as refusal:
             problem = refusal
-    hosts = services.hosts_without(service, MOST_HOSTS)
-    chosen = [host for host, taken in hosts if str(host.pk) in choice.hosts and not taken]
-    context = {
-        "service": service,
-        "version": version,
-        "choice": choice,
-        "more": more,
-        "adopt": data.get("adopt") == "on",
-        "hosts": hosts,
-        "chosen": chosen,
-        "key": str(uuid.uuid4()),
-        "problem": problem,
-        **_plan(service, version, chosen, choice, data.get("adopt") == "on"),
-    }
+    hosts, more = services.hosts_without(service, choice.hosts, find)
+    context = {"service": service, "version": version, "choice": choice, "find": find, "hosts": hosts, "more": more}
+    if request.GET.get("part") == "hosts":
+        return render(request, "change/install_hosts.html", context)
+    plan, no_plan = _plan(caller, service, version, choice, fields)
+    context |= {"fields": fields, "key": str(uuid.uuid4()), "problem": problem, "plan": plan, "no_plan": no_plan}
+    context["wrong"] = beside(problem, no_plan)
     return render(request, "change/install.html", context, status=problem.status if problem else 200)
 
 
@@ -64,37 +63,39 @@ def _start(
     service: MicroService,
     version: MicroServiceVersion,
     choice: Choice,
-    more: dict[str, str],
-    adopt: bool,
-):
-    if not choice.hosts:
-        raise invalid("/host", "tick at least one host")
-    numbers = {}
-    for name in ("port", "weight"):
-        if not (more[name].isascii() and more[name].isdigit() and len(more[name]) < 8):
-            raise invalid(f"/{name}", "must be a whole number")
-        numbers[name] = int(more[name])
-    hosts = deployments.parse_ids(",".join(choice.hosts), "/host")
-    try:
-        return deployments.install(
-            caller, service, version, hosts, tag=more["tag"], adopt=adopt, strategy=choice.course(),
-            even_bad=choice.even_bad, **numbers,
-        )
-    except ValidationError as error:  # what the instance's own fields refuse
-        name, reasons = next(iter(error.message_dict.items()))
-        raise invalid(f"/{name}", reasons[0]) from error
+    fields: Fields,
+    data: QueryDict,
+) -> int:
+    plan = data.get("plan", "")
+
+    def start() -> Deployment:
+        return deployments.install(caller, service, version, **_asked(choice, fields), plan=plan)
+
+    return once(caller, data.get("key", ""), f"{service.pk} {version.pk} install {choice} {fields} {plan}", start)
 
 
 def _plan(
-    service: MicroService, version: MicroServiceVersion, hosts: list[Asset], choice: Choice, adopt: bool
-) -> dict:
-    """Batches, and the steps of an install on a host from the same planner that a worker asks."""
-    if not hosts:
-        return {"steps": [], "batches": []}
-    instance = MicroServiceInstance(microservice=service, host=hosts[0])
+    caller: Caller, service: MicroService, version: MicroServiceVersion, choice: Choice, fields: Fields
+) -> tuple[dict | None, Problem | None]:
+    """The server's plan for the ticked hosts, or why there is none; neither where no host is ticked yet."""
+    if not choice.hosts:
+        return None, None
     try:
-        steps = atoms.atom_of(atoms.spec_of(service), instance, Action.INSTALL, None, version, adopt).describe()
-        batches = Strategy.parse(choice.course()).batches(len(hosts))
-    except (Problem, ValueError) as refusal:
-        return {"plan_problem": refusal if isinstance(refusal, Problem) else invalid("/service", str(refusal))}
-    return {"steps": steps, "batches": batches, "lasting": [one["name"] for one in steps if not one["undoable"]]}
+        plan = deployments.preview_install(caller, service, version, **_asked(choice, fields))
+    except Problem as refusal:
+        return None, refusal
+    return plan | {"groups": grouped(plan["targets"]), "lasting": lasting(plan["targets"])}, None
+
+
+def _asked(choice: Choice, fields: Fields) -> dict:
+    """Both what is previewed and what is sent. Raises Problem 422 for what cannot be meant."""
+    if not choice.hosts:
+        raise invalid("/host", "tick at least one host")
+    hosts = deployments.parse_ids(",".join(choice.hosts), "/host")
+    return {"hosts": hosts, "strategy": choice.course(), "even_bad": choice.even_bad, **fields.parsed()}
+
+
+def _number(name: str, text: str) -> int:
+    if not (text.isascii() and text.isdigit() and len(text) < 8):
+        raise invalid(f"/{name}", "must be a whole number")
+    return int(text)

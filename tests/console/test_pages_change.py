@@ -6,6 +6,7 @@ import threading
 import pytest
 from django.test import Client
 
+from asset.models import Asset
 from microservice.models import Deployment, MicroServiceInstance, MicroServiceVersion
 from microservice.status import BuildStatus, InstanceStatus
 from tests.microservice import fleet
@@ -194,18 +195,11 @@ def test_install_goes_to_the_ticked_hosts_that_do_not_have_it(admin, shop):
     free = fleet.hosts(2)
     where = f"/services/shop/versions/{shop[2].pk}/install/"
     page = admin.get(where).content.decode()
-    assert page.count("has shop already") == 4
+    assert page.count("has shop already") == 4 and "Tick the hosts first" in page and 'id="confirm"' not in page
     plan = admin.get(f"{where}?host={free[0].pk}&host={free[1].pk}&canary=1").content.decode()
     plan = plan[plan.index('id="plan"') :]
     assert "in 2 batches (1, 1)" in plan and "on 2 hosts" in plan and free[1].hostname in plan and ">upload<" in plan
-    wrong = admin.get(f"{where}?host={free[0].pk}&batch_size=none").content.decode()
-    assert 'role="alert"' in wrong[wrong.index('id="plan"') :]
-    form = {
-        "key": re.search(r'name="key" value="([^"]+)"', page)[1],
-        "host": [str(free[1].pk)],
-        "port": "8080",
-        "weight": "50",
-    }
+    form = hidden(admin.get(f"{where}?host={free[1].pk}&port=8080&weight=50").content.decode())
     answer = admin.post(where, form)
     assert answer.status_code == 302, answer.content.decode()
     made = MicroServiceInstance.objects.get(host=free[1])
@@ -213,21 +207,52 @@ def test_install_goes_to_the_ticked_hosts_that_do_not_have_it(admin, shop):
     assert admin.post(where, form)["Location"] == answer["Location"]
 
 
-@pytest.mark.parametrize("wrong", [{"host": []}, {"port": "x"}, {"port": "99999"}, {"weight": ""}])
-def test_a_wrong_install_keeps_what_was_typed(admin, shop, wrong):
+def test_an_install_that_is_not_what_was_shown_is_refused_and_says_what_moved(admin, shop):
+    free = fleet.hosts(2)
+    where = f"/services/shop/versions/{shop[2].pk}/install/"
+    shown = hidden(admin.get(f"{where}?host={free[0].pk}&host={free[1].pk}").content.decode())
+    Asset.objects.filter(pk=free[1].pk).update(base_path="/elsewhere")
+    page = admin.post(where, shown)
+    assert page.status_code == 409 and f"{free[1].hostname}:{free[1].ip} was changed" in page.content.decode()
+    shown = hidden(page.content.decode())  # the new plan is there to be confirmed at once
+    fleet.instances(shop[1], [free[0]])
+    page = admin.post(where, shown)
+    assert page.status_code == 409 and f"{free[0].hostname}:{free[0].ip} has shop already" in page.content.decode()
+    assert admin.post(where, shown | {"plan": "", "key": "0" * 36}).status_code in (409, 422)
+    assert not Deployment.objects.exists()
+
+
+@pytest.mark.parametrize(
+    ("field", "typed", "reason"),
+    [("port", "x", "whole number"), ("port", "99999", "65535"), ("weight", "", "whole number"),
+     ("tag", "t" * 65, "at most 64"), ("canary", "-1", "whole number"), ("batch_size", "many", "must be"),
+     ("max_failures", "1.5", "whole number")],
+)  # fmt: skip
+def test_a_wrong_install_keeps_what_was_typed_and_says_beside_the_field_what_is_wrong(
+    admin, shop, field, typed, reason
+):
     free = fleet.hosts(1)
     where = f"/services/shop/versions/{shop[2].pk}/install/"
-    page = admin.get(where).content.decode()
-    form = {
-        "key": re.search(r'name="key" value="([^"]+)"', page)[1],
-        "host": [str(free[0].pk)],
-        "port": "80",
-        "weight": "1",
-        "tag": "blue",
-    }
-    answer = admin.post(where, form | wrong)
-    assert 400 <= answer.status_code < 500 and 'value="blue"' in answer.content.decode()
-    assert not Deployment.objects.exists()
+    form = {"host": str(free[0].pk), "port": "80", "weight": "1", "tag": "blue", field: typed}
+    for page in (admin.get(where, form), admin.post(where, {**form, "key": "0" * 36})):
+        text = page.content.decode()
+        said = re.search(rf'id="{field}" [^>]*value="{typed}".*?id="wrong-{field}">([^<]*)<', text, re.DOTALL)
+        assert said and reason in said[1] and 'id="confirm"' not in text
+        assert field == "tag" or 'value="blue"' in text
+    assert page.status_code == 422 and not Deployment.objects.exists()
+
+
+def test_the_hosts_of_an_install_are_searched_on_the_server_and_what_is_ticked_stays(admin, shop, cost):
+    free = fleet.hosts(120, prefix="many")
+    where = f"/services/shop/versions/{shop[2].pk}/install/"
+    page = admin.get(f"{where}?host={free[119].pk}").content.decode()
+    boxes = re.findall(r'name="host" id="host-(\d+)" value="\d+"( checked)?', page)
+    assert boxes[0] == (str(free[119].pk), " checked") and len(boxes) == 101 and "There are more hosts" in page
+    found = admin.get(f"{where}?part=hosts&find={free[110].hostname}&host={free[119].pk}").content.decode()
+    assert free[110].hostname in found and free[119].hostname in found and free[0].hostname not in found
+    small = cost(admin, where)
+    fleet.hosts(50, prefix="more")
+    assert cost(admin, where) == small
 
 
 def test_what_was_marked_bad_is_offered_and_installed_only_where_somebody_says_so(admin, shop):
@@ -241,11 +266,10 @@ def test_what_was_marked_bad_is_offered_and_installed_only_where_somebody_says_s
     assert admin.post(where, {**sent, "even_bad": ""}).status_code == 422
     assert admin.post(where, sent).status_code == 302
     where, hosts = f"/services/shop/versions/{shop[2].pk}/install/", fleet.hosts(1)
-    form = {"host": hosts[0].pk, "port": "1", "weight": "1"}
-    key = re.search(r'name="key" value="([^"]*)"', admin.get(where).content.decode())[1]
-    assert admin.post(where, {**form, "key": key}).status_code == 422
-    key = re.search(r'name="key" value="([^"]*)"', admin.get(where).content.decode())[1]
-    assert admin.post(where, {**form, "key": key, "even_bad": "on"}).status_code == 302
+    assert 'id="confirm"' not in admin.get(f"{where}?host={hosts[0].pk}").content.decode()
+    sent = hidden(admin.get(f"{where}?host={hosts[0].pk}&even_bad=on").content.decode())
+    assert admin.post(where, {**sent, "even_bad": "", "key": ["0" * 36]}).status_code == 422
+    assert admin.post(where, sent).status_code == 302
 
 
 def test_many_versions_come_a_page_at_a_time_and_are_searched_on_the_server(admin, cost):

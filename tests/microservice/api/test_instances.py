@@ -309,6 +309,22 @@ def test_an_install_goes_to_hosts_that_do_not_have_the_service(api, shop):
         assert api().post(going(shop, "install"), {"host": host}).status_code == 422
 
 
+def test_a_dry_run_of_an_install_shows_its_plan_which_holds_only_while_nothing_moves(api, shop):
+    new = fleet.hosts(2, prefix="new")
+    asked = {"host": [host.pk for host in new], "port": 8100}
+    shown = api().post(going(shop, "install"), {**asked, "dry_run": True})
+    assert shown.status_code == 200 and "Location" not in shown and not Deployment.objects.exists()
+    told = shown.json()
+    assert (told["action"], told["from_version"], told["batches"]) == ("install", None, [2])
+    assert [one["host_id"] for one in told["targets"]] == asked["host"] and told["targets"][0]["steps"]
+    api().patch(f"/hosts/{new[1].pk}", {"base_path": "/elsewhere"})
+    moved = api().post(going(shop, "install"), {**asked, "plan": told["plan"]})
+    assert (moved.status_code, moved.json()["code"]) == (409, "plan_changed")
+    assert moved.json()["errors"][0]["host_id"] == new[1].pk and not Deployment.objects.exists()
+    again = api().post(going(shop, "install"), {**asked, "dry_run": True}).json()["plan"]
+    assert api().post(going(shop, "install"), {**asked, "plan": again}).status_code == 202
+
+
 def test_instances_are_deleted_and_retried_by_deployments(api, shop):
     _, _, (one, two, _) = shop
     deleted = api().post(of(shop, "delete"), {"instances": [one.pk]})
