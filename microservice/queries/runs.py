@@ -26,6 +26,7 @@ from .paging import Page, newest_first
 ROWS = 40  # hosts of the matrix on one page; more come as it is scrolled
 COLUMNS_OF = 400  # hosts whose steps make the columns
 MOST_ROWS = 1000  # hosts that a page which was scrolled so far is given at once
+MOST_NAMES = 1000  # hosts that a confirmation names one by one
 SIDE_BY_SIDE = 4  # attempts
 TAIL = 16384  # bytes of output that are looked at for the line that goes with an error
 
@@ -150,6 +151,21 @@ def _planned(of: Deployment, rows: list[Operation]) -> list[str]:
             return []
         return [step.name for step in atom.steps]
     return []
+
+
+@dataclass(slots=True)
+class Changed:
+    """The hosts that a revert would send back: their names, and how many more there are."""
+
+    names: list[str] = field(default_factory=list)
+    more: int = 0
+
+
+def changed(of: Deployment, count: int) -> Changed:
+    """The hosts on which it succeeded, `count` of them. One query."""
+    done = of.operations.filter(status=OperationStatus.SUCCEEDED).order_by("host__hostname")
+    names = list(done.values_list("host__hostname", flat=True)[:MOST_NAMES])
+    return Changed(names, max(0, count - len(names)))
 
 
 def first_error(of: Deployment) -> Operation | None:

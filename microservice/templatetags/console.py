@@ -24,6 +24,8 @@ from microservice.status import (
     UndoStatus,
 )
 
+_UNDO = (StepStatus.UNDOING, StepStatus.UNDONE, StepStatus.UNDO_FAILED)
+
 register = template.Library()
 register.filter("term", language.term)
 register.filter("told", language.told)
@@ -203,17 +205,41 @@ def age(passed: timedelta) -> str:
     return gettext("just now")
 
 
-@register.simple_tag
-def took(started: datetime | None, finished: datetime | None) -> str:
-    """How long something took: 340 ms, 12.4 s, 3 min 20 s."""
-    if not started or not finished:
+def lasted(seconds: float | None) -> str:
+    """How long: 340 ms, 12.4 s, 3 min 20 s, 2 h 5 min. Hosts count in hundredths of a second."""
+    if seconds is None:
         return ""
-    seconds = max(0.0, (finished - started).total_seconds())
+    if seconds < 0.01:
+        return gettext("under 10 ms")
     if seconds < 1:
         return gettext("%(n)s ms") % {"n": round(seconds * 1000)}
     if seconds < 60:
         return gettext("%(n)s s") % {"n": f"{seconds:.1f}"}
-    return gettext("%(minutes)s min %(seconds)s s") % {"minutes": int(seconds) // 60, "seconds": int(seconds) % 60}
+    if seconds < 3600:
+        return gettext("%(minutes)s min %(seconds)s s") % {"minutes": int(seconds) // 60, "seconds": int(seconds) % 60}
+    return gettext("%(hours)s h %(minutes)s min") % {"hours": int(seconds) // 3600, "minutes": int(seconds) // 60 % 60}
+
+
+@register.filter
+def reasons(controls) -> list[tuple[list[str], str]]:
+    """Why buttons cannot be used: each reason once, with the words of all that it holds for."""
+    found: dict[str, list[str]] = {}
+    for one in controls:
+        if one.why_not:
+            found.setdefault(one.why_not, []).append(one.word)
+    return [(words, why) for why, words in found.items()]
+
+
+@register.simple_tag
+def took(started: datetime | None, finished: datetime | None) -> str:
+    """How long something took; nothing where it has not ended."""
+    return lasted((finished - started).total_seconds()) if started and finished else ""
+
+
+@register.filter
+def own_time(step) -> str:
+    """How long a step itself took. Of one that was undone only the end of its undo is known."""
+    return "" if step.status in _UNDO else took(step.started, step.finished)
 
 
 @register.filter
@@ -296,7 +322,16 @@ def changes(row) -> list[tuple[str, object, object]]:
     if row.subject == "version":
         found = [(name, *map(_build_word, values)) if name == "status" else (name, *values) for name, *values in found]
     said = [(name, *(language.term(one) if name in WORDS else one for one in values)) for name, *values in found]
-    return [(name, "" if old is None else old, "" if new is None else new) for name, old, new in said if old or new]
+    return [(name, _shown(old), _shown(new)) for name, old, new in said if old or new]
+
+
+def _shown(value) -> str:
+    """A value of the history as people write it, not as a program would."""
+    if isinstance(value, dict):
+        return ", ".join(f"{name}={_shown(one)}" for name, one in value.items())
+    if isinstance(value, list):
+        return ", ".join(map(_shown, value))
+    return "" if value is None else str(value)
 
 
 def _build_word(value):

@@ -1,6 +1,5 @@
 """The matrix's cells and the timeline's bars: thousands of pieces on a page, so they are put together here."""
 
-from datetime import datetime
 from functools import lru_cache
 
 from django import template
@@ -12,7 +11,7 @@ from microservice.queries.runs import Compared, Row
 from microservice.status import StepStatus
 from microservice.timeline import QUEUED, RUNNING, UNDOING, Line
 
-from .console import status
+from .console import lasted, own_time, status
 
 register = template.Library()
 TONES = {QUEUED: "wait", RUNNING: "run", UNDOING: "undo"}
@@ -27,8 +26,8 @@ def cells(row: Row | Compared) -> SafeString:
         if step is None or (step.status == StepStatus.PENDING and not row.waits):
             parts.append(empty)
         else:
-            took = span(_seconds(step.started, step.finished))
-            parts.append(f'<td class="cell">{status(step.status, "step")}<span class="took">{took}</span></td>')
+            shown, time = status(step.status, "step"), own_time(step)
+            parts.append(f'<td class="cell">{shown}<span class="took">{time}</span></td>')
     return mark_safe("".join(parts))  # noqa: S308  statuses of our own and numbers, nothing that a host said
 
 
@@ -37,23 +36,7 @@ def _empty(waits: bool, language: str) -> str:
     return format_html('<td class="cell muted">{}</td>', gettext("not yet") if waits else gettext("not run"))
 
 
-def _seconds(started: datetime | None, finished: datetime | None) -> float | None:
-    return (finished - started).total_seconds() if started and finished else None
-
-
-@register.filter
-def span(seconds: float | None) -> str:
-    """How long: 340 ms, 12.4 s, 3 min 20 s, 2 h 5 min."""
-    if seconds is None:
-        return ""
-    seconds = max(0.0, seconds)
-    if seconds < 1:
-        return gettext("%(n)s ms") % {"n": round(seconds * 1000)}
-    if seconds < 60:
-        return gettext("%(n)s s") % {"n": f"{seconds:.1f}"}
-    if seconds < 3600:
-        return gettext("%(minutes)s min %(seconds)s s") % {"minutes": int(seconds) // 60, "seconds": int(seconds) % 60}
-    return gettext("%(hours)s h %(minutes)s min") % {"hours": int(seconds) // 3600, "minutes": int(seconds) // 60 % 60}
+register.filter("span", lasted)
 
 
 @register.filter
@@ -86,7 +69,8 @@ def in_words(line: Line) -> str:
         RUNNING: gettext("ran %(time)s"),
         UNDOING: gettext("undone in %(time)s"),
     }
-    return ", ".join(words[one.kind] % {"time": span(one.seconds)} for one in line.stretches) or gettext("nothing yet")
+    said = [words[one.kind] % {"time": lasted(one.seconds)} for one in line.stretches]
+    return ", ".join(said) or gettext("nothing yet")
 
 
 @register.filter

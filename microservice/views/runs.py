@@ -19,7 +19,7 @@ from microservice.hub import newest
 from microservice.models import Deployment, Operation
 from microservice.once import once
 from microservice.queries import runs, watch
-from microservice.status import DEPLOYMENT_ENDED, OPERATION_ENDED, DeploymentStatus
+from microservice.status import DEPLOYMENT_ENDED, OPERATION_ENDED, DeploymentStatus, OperationStatus
 
 from .controls import controls, segments
 from .guard import asks_for_more, complain, go, page, rows, show, wanted
@@ -81,6 +81,7 @@ def _watched(request: HttpRequest, caller: Caller, found: Deployment) -> dict:
         "error_line": line,
         "error_lines": terminal.render(said).html,
         "controls": controls(found, runs.may_be_retried(by_status), caller.may("deploy", found.microservice_id)),
+        "changed": runs.changed(found, by_status.get(OperationStatus.SUCCEEDED, 0)),
         "has_ended": found.status in DEPLOYMENT_ENDED,
         "paused": found.status == DeploymentStatus.PAUSED,
     }

@@ -1,5 +1,6 @@
 """Deployments and operations: the list, the page that is watched, output."""
 
+import re
 import uuid
 from datetime import timedelta
 
@@ -107,6 +108,33 @@ def test_buttons_are_there_only_where_they_work_and_else_say_why(admin, status, 
         assert (f'action="/deployments/{deployment.pk}/{what}/"' in page) == (what in usable), what
     if len(usable) < 5:
         assert 'id="why-not"' in page
+
+
+def test_a_reason_is_said_once_for_all_buttons_that_it_holds_for(admin):
+    page = admin.get(f"/deployments/{failed().pk}/").content.decode()
+    assert "Pause, Resume, Cancel…: it has ended." in page
+
+
+def test_the_confirmation_of_a_revert_names_every_host_that_it_sends_back(admin):
+    deployment = fleet.running(60, "shop")
+    deployment.operations.exclude(pk=deployment.operations.last().pk).update(status=OperationStatus.SUCCEEDED)
+    Deployment.objects.update(status=DeploymentStatus.FAILED)
+    page = admin.get(f"/deployments/{deployment.pk}/?status=undone").content.decode()
+    sure = page[page.index('id="sure-revert"') :]
+    sure = sure[: sure.index("</dialog>")]
+    named = set(re.findall(r"<li>([^<]+)</li>", sure))
+    assert named == set(deployment.operations.filter(status="succeeded").values_list("host__hostname", flat=True))
+
+
+def test_a_step_says_how_long_it_took_itself(admin):
+    deployment, now = failed(1), timezone.now()
+    for step, milliseconds in zip(Step.objects.order_by("position"), (0, 20_000, 1_500), strict=True):
+        step.started, step.finished = now, now + timedelta(milliseconds=milliseconds)
+        step.status = StepStatus.UNDONE if milliseconds == 20_000 else StepStatus.DONE
+        step.save()
+    page = admin.get(f"/deployments/{deployment.pk}/").content.decode()
+    assert "under 10 ms" in page and "1.5 s" in page
+    assert "20.0 s" not in page, "what ends with the undo is not the time that the step took"
 
 
 def test_retry_starts_one_deployment_for_exactly_what_failed(admin):

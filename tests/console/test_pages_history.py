@@ -82,6 +82,13 @@ def test_a_time_that_is_none_gets_a_clear_refusal_and_what_was_typed_stays(admin
     assert f'value="{query.partition("=")[2].partition("&")[0]}"' in page
 
 
+def test_a_row_with_many_fields_shows_some_and_the_others_on_demand(admin):
+    after = {f"field{n}": str(n) for n in range(6)} | {"labels": {"rack": "a1", "zone": ["x", "y"]}}
+    record(Caller(name="ada"), "create", "host", None, after=after)
+    page = admin.get("/history/").content.decode()
+    assert "3 more fields" in page and "rack=a1, zone=x, y" in page and "{&#x27;" not in page
+
+
 def moved() -> None:
     """shop: two hosts from 1 to 2, one there and back; till: installed, and removed on another host."""
     versions = {}
