@@ -3,7 +3,8 @@
 A row is written in the transaction of its deed, with the digest of its content and no place yet, so that no deed waits
 for another one's commit. Right after the commit it is sealed: rows get their places in a short transaction of their
 own, under the lock of the chain's head (on SQLite there is one writer anyway). What nobody sealed, because a process
-died in between, the next deed, the sweep of a worker or `manage.py verify_history` seals.
+died in between, the next deed, the sweep of a worker or `manage.py verify_history` seals. What is sealed is told to
+whoever watches, in the same transaction: so that is told in order, once, and also where a process died.
 """
 
 import hashlib
@@ -14,6 +15,7 @@ from datetime import UTC, datetime
 
 from django.db import DatabaseError, transaction
 
+from . import events
 from .models import History, HistoryHead
 
 log = logging.getLogger(__name__)
@@ -43,7 +45,9 @@ def seal_after_commit() -> None:
 
 def _seal_quietly() -> None:
     try:
-        seal()
+        # Again until nothing is left: a deed that commits meanwhile finds the head in our hands, and leaves it to us.
+        while seal():
+            pass
     except DatabaseError as error:  # the rows are there; the next sweep seals them
         log.warning("the history was not sealed: %s", type(error).__name__)
 
@@ -57,6 +61,7 @@ def seal() -> int:
         if head is None:
             return 0
         rows = list(History.objects.filter(position=None).order_by("pk")[:BATCH])
+        told = [events.of_history(row) for row in rows if row.digest]  # those from before there was a chain are old
         for row in rows:
             row.digest = row.digest or digest(row)  # rows from before there was a chain have none
             head.position += 1
@@ -64,6 +69,7 @@ def seal() -> int:
             row.hash = head.hash = link(head.hash, head.position, row.pk, row.digest)
         History.objects.bulk_update(rows, ["position", "hash", "digest"], batch_size=200)
         head.save(update_fields=["position", "hash"])
+        events.write(event for event in told if event)
     return len(rows)
 
 

@@ -45,17 +45,12 @@ def any_after(last_id: int) -> bool:
         return cursor.fetchone() is not None
 
 
-def newest_by_hand() -> int:
-    """The id of the newest row of the history; 0 for none."""
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT MAX(id) FROM history")
-        return cursor.fetchone()[0] or 0
-
-
-def by_hand(last_id: int, limit: int = 500) -> list[History]:
-    """What people and CI changed of services since, oldest first. Deployments have events of their own."""
-    rows = History.objects.filter(id__gt=last_id, microservice__isnull=False).exclude(subject="deployment")
-    return list(rows.only("subject", "action", "subject_id", "microservice_id", "created").order_by("id")[:limit])
+def of_history(row: History) -> Event | None:
+    """What somebody changed without a deployment, as pages show it; None for what none of them shows live."""
+    if row.subject != "host" and (row.microservice_id is None or row.subject == "deployment"):
+        return None  # deployments have events of their own
+    data = {"action": row.action, "id": row.subject_id, "service_id": row.microservice_id or 0}
+    return Event(kind=row.subject, data=data, created=row.created)
 
 
 def of_deployment(deployment, **more) -> Event:

@@ -18,7 +18,7 @@ from django.db.models import Max
 from deployer.connections import give_back
 
 from . import events
-from .models import Deployment, Event, History
+from .models import Deployment, Event
 
 log = logging.getLogger(__name__)
 
@@ -32,7 +32,7 @@ ROOM = 2000  # events that may wait for one watcher
 class Item:
     """An event, with the service that it is about: what a watcher needs to know whether it may see it.
 
-    What somebody changed by hand has no deployment and no id: 0. Its kind says what was: service, version, instance.
+    What somebody changed without a deployment has none: 0. A host is no service's: 0.
     """
 
     id: int
@@ -75,16 +75,14 @@ _services = Services()
 def read(last_id: int, deployment_id: int | None = None) -> list[Item]:
     """The next events after an id, from the rows."""
     rows = events.after(last_id, deployment_id, BATCH)
-    services = _services.of(row.deployment_id for row in rows)
-    return [
-        Item(row.pk, row.deployment_id, services.get(row.deployment_id, 0), row.kind, row.data, row.created.isoformat())
-        for row in rows
-    ]
+    services = _services.of(row.deployment_id for row in rows if row.deployment_id)
+    return [_item(row, services) for row in rows]
 
 
-def of_hand(row: History) -> Item:
-    data = {"action": row.action, "id": row.subject_id}
-    return Item(0, 0, row.microservice_id or 0, row.subject, data, row.created.isoformat())
+def _item(row: Event, services: dict[int, int]) -> Item:
+    number = row.deployment_id or 0
+    service = services.get(number, 0) if number else row.data.get("service_id", 0)
+    return Item(row.pk, number, service, row.kind, row.data, row.created.isoformat())
 
 
 def newest() -> int:
@@ -96,12 +94,11 @@ class Watcher:
     """Somebody's place at the hub. `close()` gives it up, as often as one likes, from any thread."""
 
     def __init__(
-        self, hub: "Hub", wants: Callable[[Item], bool], slot: bool, eager: bool = False, by_hand: bool = False
+        self, hub: "Hub", wants: Callable[[Item], bool], slot: bool, eager: bool = False
     ):
         self.dropped = False  # read too slowly: what came since is in the rows
         self._hub, self._wants, self.slot = hub, wants, slot
         self._eager, self._joined = eager, time.monotonic()
-        self.by_hand = by_hand
         self._queue: queue.Queue[Item] = queue.Queue(ROOM)
 
     def next(self, seconds: float) -> Item | None:
@@ -136,25 +133,20 @@ class Hub:
         self._lock = threading.Lock()
         self._hurry = threading.Event()
         self._thread: threading.Thread | None = None
-        self._last_id = self._by_hand = 0
+        self._last_id = 0
 
     def join(
-        self, wants: Callable[[Item], bool] = lambda item: True, slot: bool = True, eager: bool = False,
-        by_hand: bool = False,
+        self, wants: Callable[[Item], bool] = lambda item: True, slot: bool = True, eager: bool = False
     ) -> Watcher:
         """A place: every event that becomes visible from now on and is wanted comes to it. NoRoom beyond the slots.
 
-        `eager`: somebody does nothing but wait for it, so the rows are looked at more often. `by_hand`: also what
-        people change of services, versions and instances without any deployment.
+        `eager`: somebody does nothing but wait for it, so the rows are looked at more often.
         """
         start = newest()  # before the lock: nobody waits for the database with it in his hand
-        by_hand_start = events.newest_by_hand() if by_hand else 0
         with self._lock:
             if slot and sum(watcher.slot for watcher in self._watchers) >= self.slots:
                 raise NoRoom(NoRoom.__doc__)
-            watcher = Watcher(self, wants, slot, eager, by_hand)
-            if by_hand and not any(one.by_hand for one in self._watchers):
-                self._by_hand = by_hand_start
+            watcher = Watcher(self, wants, slot, eager)
             self._watchers.add(watcher)
             if eager:
                 self._hurry.set()
@@ -195,7 +187,6 @@ class Hub:
     def _look(self) -> bool:
         """Hands out what is new; whether there may be more at once."""
         try:
-            self._look_by_hand()
             items = read(self._last_id) if events.any_after(self._last_id) else []
         except DatabaseError:
             # The database may be restarting. The rows are still there when it is back, and so are the watchers.
@@ -208,23 +199,12 @@ class Hub:
         self._last_id = items[-1].id
         return len(items) == BATCH
 
-    def _hand_out(self, items: list[Item], by_hand: bool = False) -> None:
+    def _hand_out(self, items: list[Item]) -> None:
         with self._lock:
-            watchers = [watcher for watcher in self._watchers if watcher.by_hand or not by_hand]
+            watchers = list(self._watchers)
         for item in items:
             for watcher in watchers:
                 watcher.hand(item)
-
-    def _look_by_hand(self) -> None:
-        """One small question a look, while anybody wants to know. A change that is committed behind a later one may be
-        missed here: it is a hint to look at the rows again, and nothing is built on it."""
-        with self._lock:
-            wanted = any(watcher.by_hand for watcher in self._watchers)
-        if not wanted or (newest := events.newest_by_hand()) <= self._by_hand:
-            return
-        rows = events.by_hand(self._by_hand)
-        self._by_hand = newest
-        self._hand_out([of_hand(row) for row in rows], by_hand=True)
 
 
 hub = Hub(settings.STREAM_SLOTS)

@@ -33,7 +33,7 @@ SINCE = Query(None, ge=0, le=2**63 - 1, description="The last id that was seen; 
 def all_events(request: HttpRequest, last_event_id: int | None = SINCE) -> HttpResponseBase:
     """Everything that the caller may see, from now on, or after the last id that was seen.
 
-    What is changed by hand (kinds `service`, `version`, `instance`) comes as it happens and without an id.
+    Also what is changed without a deployment: kinds `service`, `version`, `instance` and `host`.
     """
     return _stream(request, _last_id(request, last_event_id), None)
 
@@ -61,12 +61,14 @@ def _stream(
     who = caller(request)
 
     def wants(item: hub.Item) -> bool:
+        if item.kind == "host":
+            return deployment_id is None and who.may("read")
         return deployment_id in (None, item.deployment_id) and who.may("read", item.service_id)
 
     if last_id is None:
         last_id = hub.newest()
     try:
-        watcher = hub.hub.join(wants, by_hand=deployment_id is None)
+        watcher = hub.hub.join(wants)
     except hub.NoRoom:
         raise Problem(503, "no_stream_slot", "As many live streams are open as this server has slots for.",
                       "Come back in a few seconds; nothing is lost: give the last id that you saw.",
@@ -127,7 +129,7 @@ class Stream:
         asked = time.monotonic()
         while not self._ended:
             item = self._watcher.next(KEEPALIVE)
-            if item is not None and (item.id == 0 or item.id > self._last_id):
+            if item is not None and item.id > self._last_id:
                 yield self._sent(item)
             elif item is None:
                 if self._watcher.dropped:
@@ -150,8 +152,7 @@ def text_of(item: hub.Item) -> bytes:
     """One event in the stream's form. JSON has no bare line ends, so no value can begin a field of its own."""
     about = {"deployment_id": item.deployment_id} if item.deployment_id else {}
     data = {**about, "service_id": item.service_id, "at": item.created, **item.data}
-    number = f"id: {item.id}\n" if item.id else ""
-    return f"{number}event: {item.kind}\ndata: {json.dumps(data)}\n\n".encode()
+    return f"id: {item.id}\nevent: {item.kind}\ndata: {json.dumps(data)}\n\n".encode()
 
 
 def still_may(who: Caller) -> bool:

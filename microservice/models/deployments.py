@@ -151,9 +151,12 @@ class Output(models.Model):
 class Event(models.Model):
     """What changed, in the order of commit: the rows behind every live view. See events.py for who writes and how."""
 
-    deployment = models.ForeignKey(Deployment, on_delete=models.CASCADE, related_name="events", db_index=False)
+    # None: what somebody changed of a service, a version, an instance or a host without any deployment.
+    deployment = models.ForeignKey(
+        Deployment, null=True, on_delete=models.CASCADE, related_name="events", db_index=False
+    )
     operation = models.ForeignKey(Operation, null=True, on_delete=models.CASCADE, related_name="+")
-    kind = models.CharField(max_length=16)  # deployment | operation | step | output
+    kind = models.CharField(max_length=16)  # deployment, operation, step, output; service, version, instance, host
     data = models.JSONField(default=dict)
     created = models.DateTimeField(default=timezone.now)
 

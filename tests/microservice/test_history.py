@@ -195,6 +195,30 @@ def test_many_deeds_at_once_make_one_chain_and_a_deed_waits_for_no_other_s_commi
 
 
 @pytest.mark.django_db(transaction=True)
+def test_what_commits_while_another_deed_is_sealed_is_not_left_to_the_sweep(monkeypatch):
+    """Only PostgreSQL has two writers at once; there the second finds the head in the first one's hands."""
+    rows(1)
+    link, seconds = chain.link, []
+
+    def deed() -> None:
+        record(ADA, "second", "service", None)
+        connections.close_all()
+
+    def meanwhile(*arguments):
+        if not seconds:
+            seconds.append(threading.Thread(target=deed))
+            seconds[0].start()
+            seconds[0].join(10 if connection.vendor == "postgresql" else 0.1)
+        return link(*arguments)
+
+    monkeypatch.setattr(chain, "link", meanwhile)
+    record(ADA, "first", "service", None)
+    seconds[0].join()
+    sealed = History.objects.exclude(position=None).order_by("position")
+    assert [row.action for row in sealed] == ["change", "first", "second"]
+
+
+@pytest.mark.django_db(transaction=True)
 def test_a_deed_that_is_not_committed_holds_up_nobody():
     """Only PostgreSQL has two writers at once; there the second one commits and is sealed while the first is open."""
     if connection.vendor != "postgresql":

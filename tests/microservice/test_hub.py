@@ -3,10 +3,12 @@ import threading
 import time
 
 import pytest
-from django.db import connection
+from django.db import connection, transaction
 
-from microservice import events, hub
+from access.callers import SYSTEM
+from microservice import chain, events, hub
 from microservice.api.events import text_of
+from microservice.history import record
 from microservice.models import Event
 from tests.lab.network import wait_until
 from tests.microservice import fleet
@@ -175,16 +177,53 @@ def test_events_of_writers_at_the_same_time_come_without_gap_or_double(one):
     assert found == sorted(set(found)) and len(found) == 160
 
 
-def test_what_is_changed_by_hand_comes_to_whoever_asks_for_it_and_to_nobody_else(one):
-    from access.callers import SYSTEM
-    from microservice.history import record
-
-    service = fleet.running().microservice
-    asks, does_not = one.join(by_hand=True), one.join()
+def test_what_is_changed_without_a_deployment_is_told_too_and_a_request_to_deploy_is_not_told_twice(one):
+    service, host = fleet.running().microservice, fleet.hosts(1)[0]
+    watcher = one.join()
     record(SYSTEM, "deploy", "deployment", None, service=service)
+    record(SYSTEM, "create", "credential", None)
     record(SYSTEM, "change", "instance", service, service=service)
-    item = asks.next(5)
-    assert (item.id, item.kind, item.service_id, item.data["action"]) == (0, "instance", service.pk, "change")
+    record(SYSTEM, "trust", "host", host)
+    item = watcher.next(5)
+    assert (item.kind, item.service_id, item.data["action"]) == ("instance", service.pk, "change")
+    assert item.id == int(text_of(item).split(b"\n")[0].removeprefix(b"id: "))
+    item = watcher.next(5)
+    assert (item.kind, item.service_id, item.data["id"]) == ("host", 0, host.pk)
     made = fleet.event(fleet.running(name="other"))
-    assert ids(asks, 1) == ids(does_not, 1) == [made.pk]
-    assert b"id:" not in text_of(item).split(b"\n")[0] and b"event: instance" in text_of(item)
+    assert ids(watcher, 1) == [made.pk]
+
+
+def test_a_change_that_is_committed_behind_a_later_one_is_told_all_the_same(one):
+    """On SQLite the second waits for the first; on PostgreSQL it does not, and its row has the higher id."""
+    service = fleet.running().microservice
+    watcher, overtaken, over = one.join(), threading.Event(), threading.Event()
+
+    def slow():
+        with transaction.atomic():
+            record(SYSTEM, "slow", "service", service, service=service)
+            overtaken.set()
+            over.wait(1 if connection.vendor == "sqlite" else 10)
+        connection.close()
+
+    thread = threading.Thread(target=slow)
+    thread.start()
+    overtaken.wait(5)
+    record(SYSTEM, "quick", "service", service, service=service)
+    first = watcher.next(5)
+    over.set()
+    thread.join()
+    second = watcher.next(5)
+    assert {first.data["action"], second.data["action"]} == {"slow", "quick"} and first.id < second.id
+    if connection.vendor == "postgresql":
+        assert first.data["action"] == "quick"
+
+
+def test_a_change_whose_process_died_right_after_its_commit_is_told_by_the_sweep(one, monkeypatch):
+    service = fleet.running().microservice
+    watcher = one.join()
+    with monkeypatch.context() as dead:
+        dead.setattr(chain, "_seal_quietly", lambda: None)
+        record(SYSTEM, "change", "service", service, service=service)
+    assert watcher.next(0.3) is None
+    chain.seal()
+    assert watcher.next(5).data["action"] == "change"
