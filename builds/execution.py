@@ -15,8 +15,8 @@ from django.utils import timezone
 
 from access.callers import SYSTEM, Caller
 from access.problems import Problem
-from microservice import packages
 from microservice.models import MicroService
+from microservice.packages import intake
 from microservice.status import BuildStatus
 
 from . import checkout, requests, servers
@@ -143,7 +143,7 @@ def _build_here(build: Build) -> None:
         with git.built(job, commit, tell) as package, package.open("rb") as file:
             tell(printed)
             caller = Caller(name=build.requested_by or SYSTEM.name, scopes=SYSTEM.scopes)
-            packages.store(caller, build.version, packages.Body(file, package.stat().st_size))
+            intake.store(caller, build.version, intake.Body(file, package.stat().st_size))
     finally:
         Build.objects.filter(pk=build.pk, owner=owner()).update(log=printed)
     requests.end(build, BuildStatus.SUCCESS)

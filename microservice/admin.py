@@ -1,6 +1,6 @@
 """Services, versions, instances, deployments and what happened, in the admin site: to look at and to search.
 
-Everything here is changed through `catalog.py`, `instances.py` and `deployments.py`, which know the rules, take the
+Everything here is changed through `catalog`, `instances.py` and `deployments.py`, which know the rules, take the
 locks and write the history; a form that saves a row would know none of it.
 """
 from django.contrib import admin

@@ -11,16 +11,18 @@ from django.db.models.lookups import IsNull
 from access.callers import SYSTEM, Caller
 from access.problems import Problem, conflict, invalid
 
-from . import catalog, enqueue, wake
-from .control import break_lock, cancel, pause, resume
-from .destinations import BETWEEN_VERSIONS, check_bad, choices, destination
+from . import catalog, wake
 from .history import record
-from .installs import install, preview_install
 from .models import Deployment, MicroService, MicroServiceInstance, MicroServiceVersion, Operation
-from .preview import LOADED, preview
-from .requests import check_right, queue, record_request, take_or_refuse
+from .requests import enqueue
+from .requests.control import break_lock, cancel, pause, resume
+from .requests.destinations import BETWEEN_VERSIONS, check_bad, choices, destination
+from .requests.installs import install, preview_install
+from .requests.preview import LOADED, preview
+from .requests.record import check_right, queue, record_request, take_or_refuse
+from .requests.shown import check_plan
+from .requests.targets import Wish, check_ids, parse_ids
 from .rollout import OnFailure, Strategy
-from .shown import check_plan
 from .status import (
     DEPLOYMENT_ENDED,
     MAY_CHANGE_VERSION,
@@ -31,7 +33,6 @@ from .status import (
     Action,
     OperationStatus,
 )
-from .targets import Wish, check_ids, parse_ids
 
 __all__ = [
     "break_lock",

@@ -11,8 +11,9 @@ from django.utils import timezone
 
 from asset.models import Asset
 
-from . import advance, behind, events
+from . import advance, events
 from .models import Event, MicroServiceInstance, Operation
+from .requests import behind
 from .status import (
     AFTER_FAILURE,
     OPERATION_ENDED,

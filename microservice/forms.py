@@ -14,7 +14,7 @@ from access.callers import SCOPES
 from access.problems import Problem
 from asset.models import Asset, Credential
 
-from .language import term, told
+from .console.language import term, told
 from .models import MicroService
 
 

@@ -10,7 +10,7 @@ from access.problems import conflict
 
 from .history import record
 from .models import MicroServiceInstance
-from .targets import owner_of
+from .requests.targets import owner_of
 
 FIELDS = ("port", "tag", "weight", "description", "is_maintain")
 # The commands of an operation see these, so they stay as they are while one goes on. Notes and the maintenance flag

@@ -17,8 +17,11 @@ from django.utils import timezone
 
 from deployer.engine import crash
 
-from . import advance, behind, chain, events, execution, expiry
+from . import advance, events, execution
+from .history import chain
 from .models import Deployment, Heartbeat, Operation
+from .output import expiry
+from .requests import behind
 from .status import DEPLOYMENT_OPEN, OPERATION_OPEN, DeploymentStatus, OperationStatus
 
 log = logging.getLogger(__name__)

@@ -3,7 +3,7 @@
 from django.urls import path
 from django.views.i18n import set_language
 
-from .language import script_words
+from .console.language import script_words
 from .views import (
     account,
     builds,

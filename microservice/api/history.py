@@ -5,7 +5,8 @@ from typing import Annotated, Any
 from django.http import HttpRequest
 from ninja import Field, Query, Router, Schema
 
-from .. import catalog, visibility
+from .. import catalog
+from ..catalog import visibility
 from ..models import History
 from . import paging, schemas
 from .auth import caller, needs

@@ -8,8 +8,8 @@ from ninja import Query, Router
 
 from access.problems import Problem, invalid
 
-from .. import logs
 from ..models import Operation
+from ..output import logs
 from . import schemas, seen, shapes
 from .auth import caller, needs
 

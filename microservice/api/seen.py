@@ -4,8 +4,8 @@ from django.db.models import QuerySet
 from access.callers import Caller
 from access.problems import forbidden, not_found
 
+from ..catalog.visibility import visible
 from ..models import Deployment, MicroService, MicroServiceInstance, Operation
-from ..visibility import visible
 
 
 def deployments(caller: Caller) -> QuerySet[Deployment]:

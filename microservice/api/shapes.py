@@ -7,8 +7,8 @@ from ninja import Field, Schema
 from pydantic import StrictBool, StrictInt, StrictStr
 
 from ..models import Deployment, MicroServiceInstance, Operation, Step
+from ..requests.targets import owner_of
 from ..status import InstanceStatus, OperationStatus
-from ..targets import owner_of
 from .schemas import Body, Listed
 
 EVEN_BAD = "Also toward a version that was marked bad: a person signed in may say so, a token may not"

@@ -7,8 +7,9 @@ from ninja import Query, Router, Status
 
 from access.problems import invalid
 
-from .. import catalog, packages
+from .. import catalog
 from ..models import MicroServiceInstance, MicroServiceVersion
+from ..packages import intake
 from ..status import BuildStatus
 from . import paging, schemas, uploads
 from .auth import caller, needs
@@ -48,8 +49,8 @@ def create_version(request: HttpRequest, service: str, body: schemas.VersionNew,
     if package is None:
         version, is_new = catalog.create_version(caller(request), found, body.given())
     else:
-        version, is_new = packages.publish(
-            caller(request), found, body.given(), packages.Body(package, package.size),
+        version, is_new = intake.publish(
+            caller(request), found, body.given(), intake.Body(package, package.size),
             request.headers.get("Content-Digest", ""),
         )
     response["Location"] = f"/api/v1/services/{found.pk}/versions/{version.pk}"
@@ -87,9 +88,9 @@ PACKAGE = {
 def put_package(request: HttpRequest, service: str, id: schemas.PathId):
     """Takes the raw bytes of a .tar.gz into the store and moves the version to success."""
     found = catalog.find_service(caller(request), service, "publish")
-    body = packages.body_of(request)
+    body = intake.body_of(request)
     digest = request.headers.get("Content-Digest", "")
-    return _formed(packages.store(caller(request), catalog.find_version(found, id), body, digest))
+    return _formed(intake.store(caller(request), catalog.find_version(found, id), body, digest))
 
 
 def count_instances(versions: Iterable[MicroServiceVersion]) -> dict[int, int]:

@@ -51,7 +51,7 @@ class Operation(models.Model):
 
     deployment = models.ForeignKey(Deployment, on_delete=models.PROTECT, related_name="operations", db_index=False)
     # Deleting an instance removes its row; its operations stay and name the host. An install that waits behind a
-    # delete on its host has none yet: it becomes due when the old row is gone (behind.py).
+    # delete on its host has none yet: it becomes due when the old row is gone (requests/behind.py).
     instance = models.ForeignKey(
         MicroServiceInstance, null=True, blank=True, on_delete=models.SET_NULL, related_name="operations"
     )

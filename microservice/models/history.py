@@ -20,7 +20,7 @@ class History(models.Model):
     before = models.JSONField(null=True, blank=True)
     after = models.JSONField(null=True, blank=True)
     reason = models.CharField(max_length=500, blank=True)
-    # Its place in the chain: see chain.py. None and "" until it is sealed, a moment after the commit.
+    # Its place in the chain: see history/chain.py. None and "" until it is sealed, a moment after the commit.
     digest = models.CharField(max_length=64, blank=True, default="", db_default="")
     position = models.BigIntegerField(null=True, unique=True, editable=False)
     hash = models.CharField(max_length=64, blank=True, default="", db_default="")

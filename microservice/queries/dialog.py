@@ -4,10 +4,10 @@ from dataclasses import dataclass, field
 
 from django.db.models import Q, QuerySet
 
-from microservice.destinations import allowed, why_not_to
 from microservice.models import MicroService, MicroServiceInstance, MicroServiceVersion
+from microservice.requests.destinations import allowed, why_not_to
+from microservice.requests.targets import Wish
 from microservice.status import MAY_CHANGE_VERSION, Action
-from microservice.targets import Wish
 
 from .paging import Page, by_key, newest_first
 from .services import came_from, why_not_now, with_names

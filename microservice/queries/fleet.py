@@ -6,9 +6,9 @@ from dataclasses import dataclass, field
 from django.db.models import Count, Exists, Max, Min, OuterRef, Q, QuerySet
 
 from access.callers import Caller
+from microservice.catalog.visibility import visible
 from microservice.models import Deployment, MicroService, MicroServiceInstance, MicroServiceVersion, Operation
 from microservice.status import DEPLOYMENT_OPEN, MAY_RETRY, OPERATION_ENDED, BuildStatus
-from microservice.visibility import visible
 
 from .paging import PAGE, Page, by_key
 

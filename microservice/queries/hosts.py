@@ -6,9 +6,9 @@ from access.callers import Caller
 from access.models import Token
 from access.problems import not_found
 from asset.models import Asset, Credential
+from microservice.catalog.visibility import visible
 from microservice.models import MicroService, MicroServiceInstance
 from microservice.status import MAY_RETRY
-from microservice.visibility import visible
 
 from .paging import Page, by_key
 

@@ -7,7 +7,7 @@ from datetime import datetime
 from django.db.models import Q
 
 from access.callers import Caller
-from microservice import visibility
+from microservice.catalog import visibility
 from microservice.models import Operation
 from microservice.status import OperationStatus
 

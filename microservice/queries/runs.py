@@ -7,8 +7,10 @@ from django.db.models import Count, F, Min, Q, QuerySet
 
 from access.callers import Caller
 from access.problems import not_found
-from microservice import atoms, lines, logs
+from microservice import atoms
+from microservice.catalog.visibility import visible
 from microservice.models import Deployment, MicroServiceInstance, Operation, Step
+from microservice.output import lines, logs
 from microservice.status import (
     DEPLOYMENT_OPEN,
     OPERATION_ENDED,
@@ -18,7 +20,6 @@ from microservice.status import (
     DeploymentStatus,
     OperationStatus,
 )
-from microservice.visibility import visible
 
 from .fleet import progress_of
 from .paging import Page, newest_first

@@ -7,10 +7,10 @@ from django.db.models import Case, Count, Exists, Max, Min, OuterRef, Q, QuerySe
 from access.callers import Caller
 from access.problems import not_found
 from asset.models import Asset
+from microservice.catalog.visibility import visible
 from microservice.models import Deployment, MicroService, MicroServiceInstance, MicroServiceVersion
+from microservice.requests.targets import Wish, why_not
 from microservice.status import DEPLOYMENT_OPEN, BuildStatus
-from microservice.targets import Wish, why_not
-from microservice.visibility import visible
 
 from .fleet import FAILED, LOCKED, MAINTENANCE
 from .paging import PAGE, Page, by_key, newest_first

@@ -6,7 +6,8 @@ from datetime import datetime, timedelta
 from django.db.models import Count, Max, Min, Q
 
 from microservice.models import Deployment, Heartbeat, Operation
-from microservice.outlook import Standing, time_left, waits_for
+from microservice.queries.outlook import Standing, time_left, waits_for
+from microservice.queries.timeline import Course, Line, lines
 from microservice.status import (
     DEPLOYMENT_ENDED,
     DEPLOYMENT_OPEN,
@@ -17,7 +18,6 @@ from microservice.status import (
     OperationStatus,
     StepStatus,
 )
-from microservice.timeline import Course, Line, lines
 
 from .runs import Row
 

@@ -13,7 +13,8 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString, mark_safe
 from django.utils.translation import get_language, gettext
 
-from microservice import language, terminal
+from microservice.console import language
+from microservice.output import terminal
 from microservice.settings_forms import TITLES
 from microservice.status import (
     BuildStatus,

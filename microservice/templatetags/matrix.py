@@ -8,8 +8,8 @@ from django.utils.safestring import SafeString, mark_safe
 from django.utils.translation import get_language, gettext, ngettext
 
 from microservice.queries.runs import Compared, Row
+from microservice.queries.timeline import QUEUED, RUNNING, UNDOING, Line
 from microservice.status import StepStatus
-from microservice.timeline import QUEUED, RUNNING, UNDOING, Line
 
 from .console import lasted, own_time, status
 

@@ -8,11 +8,11 @@ from django.shortcuts import render
 
 from access.callers import Caller
 from access.problems import Problem, conflict, invalid, not_found
-from microservice import between, catalog, deployments
-from microservice.destinations import BETWEEN_VERSIONS
+from microservice import catalog, deployments
+from microservice.console.once import once
 from microservice.models import Deployment, MicroService, MicroServiceVersion
-from microservice.once import once
-from microservice.queries import dialog, services
+from microservice.queries import between, dialog, services
+from microservice.requests.destinations import BETWEEN_VERSIONS
 from microservice.status import Action
 
 from .guard import go, page, wanted

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
-from microservice.language import term
+from microservice.console.language import term
 from microservice.models import Deployment
 from microservice.status import DEPLOYMENT_ENDED, Action, DeploymentStatus, OperationStatus
 from microservice.templatetags.console import tone

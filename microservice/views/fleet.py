@@ -3,8 +3,8 @@
 from django.http import HttpRequest, HttpResponse
 
 from access.callers import Caller
-from microservice import packages
 from microservice.hub import newest
+from microservice.packages import intake
 from microservice.queries import fleet
 from microservice.queries.paging import MOST, PAGE
 
@@ -25,6 +25,6 @@ def home(request: HttpRequest, caller: Caller) -> HttpResponse:
         "may_make": caller.might("admin"),
         "may_deploy": caller.may("deploy"),
         "may_publish": caller.might("publish"),
-        "most": packages.LIMIT,
+        "most": intake.LIMIT,
     }
     return show(request, "fleet.html", "fleet_rows.html", context)

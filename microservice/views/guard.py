@@ -16,7 +16,7 @@ from django.views.decorators.cache import never_cache
 from access.callers import Caller
 from access.problems import Problem, forbidden, invalid
 from access.recognise import caller_of
-from microservice.language import told
+from microservice.console.language import told
 
 View = Callable[..., HttpResponse]
 

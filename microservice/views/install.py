@@ -9,8 +9,8 @@ from django.shortcuts import render
 from access.callers import Caller
 from access.problems import Problem, invalid
 from microservice import deployments
+from microservice.console.once import once
 from microservice.models import Deployment, MicroService, MicroServiceVersion
-from microservice.once import once
 from microservice.queries import services
 
 from .change import Choice, beside, grouped, lasting

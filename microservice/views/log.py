@@ -6,9 +6,10 @@ from django.utils.safestring import mark_safe
 
 from access.callers import Caller
 from access.problems import invalid
-from microservice import atoms, expiry, lines, logs, terminal
+from microservice import atoms
 from microservice.hub import newest
 from microservice.models import Operation
+from microservice.output import expiry, lines, logs, terminal
 from microservice.queries import runs
 
 from .guard import page, wanted

@@ -12,13 +12,14 @@ from django.utils import timezone
 from access.callers import Caller
 from access.problems import Problem, not_found
 from asset.by_hand import ssh_line
-from microservice import catalog, logs, terminal
+from microservice import catalog
 from microservice import deployments as requests
-from microservice.advice import advice
+from microservice.console.once import once
 from microservice.hub import newest
 from microservice.models import Deployment, Operation
-from microservice.once import once
+from microservice.output import logs, terminal
 from microservice.queries import runs, watch
+from microservice.queries.advice import advice
 from microservice.status import DEPLOYMENT_ENDED, OPERATION_ENDED, DeploymentStatus, OperationStatus
 
 from .controls import controls, segments

@@ -10,12 +10,14 @@ from django.utils.translation import ngettext
 from access.callers import Caller
 from access.problems import Problem, forbidden, invalid
 from builds import requests
-from microservice import catalog, deployments, ownership, packages
+from microservice import catalog, deployments
 from microservice import instances as instance_changes
+from microservice.catalog import ownership
+from microservice.console.once import once
 from microservice.forms import NewServiceForm, ServiceForm, VersionForm, blame
 from microservice.hub import newest
 from microservice.models import MicroService, MicroServiceVersion
-from microservice.once import once
+from microservice.packages import intake
 from microservice.queries import services
 from microservice.queries.paging import MOST, PAGE
 from microservice.status import BuildStatus
@@ -33,7 +35,7 @@ def frame(caller: Caller, service: MicroService, tab: str) -> dict:
         "may_publish": caller.may("publish", service.pk),
         "may_admin": caller.may("admin", service.pk),
         "may_deploy": caller.may("deploy", service.pk),
-        "most": packages.LIMIT,
+        "most": intake.LIMIT,
     }
 
 

@@ -7,8 +7,8 @@ from access.models import Membership, Team
 from access.recognise import caller_of, same_rights
 from access.roles import RIGHTS, Role, of_nobodys
 from access.tokens import make_token
+from microservice.catalog.visibility import history
 from microservice.models import History
-from microservice.visibility import history
 from tests.microservice import fleet
 
 pytestmark = pytest.mark.django_db

@@ -14,7 +14,8 @@ from access.callers import SYSTEM
 from access.problems import Problem
 from callbacks import outbox, rules, sender, signing, wire
 from callbacks.models import Callback, Delivery, State, Telling
-from microservice import advance, catalog, control, events
+from microservice import advance, catalog, events
+from microservice.requests import control
 from microservice.status import BuildStatus, DeploymentStatus, OperationStatus
 from tests.callbacks.receiver import Receiver
 from tests.microservice import fleet

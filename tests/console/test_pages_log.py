@@ -6,8 +6,8 @@ from datetime import timedelta
 import pytest
 from django.utils import timezone
 
-from microservice import expiry
 from microservice.models import Operation, Output
+from microservice.output import expiry
 from microservice.status import OperationStatus
 from tests.microservice import fleet
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as some
 
-from microservice import terminal
+from microservice.output import terminal
 
 MARKUP = re.compile(r'<span class="(?:t-\w+(?: t-\w+)*|seen|clipped)">|</span>')
 

@@ -6,8 +6,8 @@ import pytest
 
 from asset.by_hand import ssh_line
 from asset.models import Asset
-from microservice.advice import advice
 from microservice.models import Operation
+from microservice.queries.advice import advice
 from microservice.status import OperationStatus
 
 

@@ -12,8 +12,7 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from access.callers import Caller
-from microservice import chain
-from microservice.history import record
+from microservice.history import chain, record
 from microservice.models import History, HistoryHead, MicroService
 
 ADA = Caller(name="ada", address="192.0.2.7")

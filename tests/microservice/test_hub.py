@@ -6,9 +6,9 @@ import pytest
 from django.db import connection, transaction
 
 from access.callers import SYSTEM
-from microservice import chain, events, hub
+from microservice import events, hub
 from microservice.api.events import text_of
-from microservice.history import record
+from microservice.history import chain, record
 from microservice.models import Event
 from tests.lab.network import wait_until
 from tests.microservice import fleet

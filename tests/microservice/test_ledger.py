@@ -352,7 +352,7 @@ def test_an_install_that_is_asked_for_during_a_delete_waits_for_its_end(ledgers)
 
 
 def test_a_delete_that_failed_is_tried_again_until_it_is_done(ledgers):
-    from microservice import behind
+    from microservice.requests import behind
 
     upgrade(1)
     desk = ledgers()

@@ -6,8 +6,8 @@ import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
-from microservice import lines, logs
 from microservice.models import Output
+from microservice.output import lines, logs
 from tests.microservice import fleet
 
 pytestmark = pytest.mark.django_db

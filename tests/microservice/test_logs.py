@@ -6,7 +6,7 @@ import tracemalloc
 
 import pytest
 
-from microservice import logs
+from microservice.output import logs
 from tests.microservice import fleet
 
 pytestmark = pytest.mark.django_db

@@ -4,9 +4,9 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from microservice.outlook import Standing, time_left, waits_for
+from microservice.queries.outlook import Standing, time_left, waits_for
+from microservice.queries.timeline import QUEUED, RUNNING, UNDOING, WIDTH, Course, lines
 from microservice.status import DeploymentStatus, OperationStatus
-from microservice.timeline import QUEUED, RUNNING, UNDOING, WIDTH, Course, lines
 
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
 

@@ -7,8 +7,7 @@ from django.db import transaction
 from django.utils import timezone
 
 from access.callers import Caller
-from microservice import chain
-from microservice.history import record
+from microservice.history import chain, record
 
 
 class Command(BaseCommand):

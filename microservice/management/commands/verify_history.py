@@ -4,7 +4,7 @@ import sys
 
 from django.core.management.base import BaseCommand, CommandError
 
-from microservice import chain
+from microservice.history import chain
 from microservice.models import History, HistoryHead
 
 

@@ -9,9 +9,10 @@ from django.db import connections
 from django.utils import timezone
 
 from access.models import IdempotencyKey
-from microservice import catalog, packages
+from microservice import catalog
 from microservice.api import idempotency, services
 from microservice.models import History, MicroService
+from microservice.packages import intake
 from tests.microservice import fleet
 from tests.microservice.api.archives import GOOD
 
@@ -64,7 +65,7 @@ def test_what_went_wrong_here_is_not_remembered_and_leaves_nothing(api, monkeypa
 
     caller = api()
     with monkeypatch.context() as patch:
-        patch.setattr(catalog, "record", record_and_die)
+        patch.setattr(catalog.services, "record", record_and_die)
         assert caller.post("/services/", SHOP, Idempotency_Key="a").status_code == 500
     assert not MicroService.objects.exists()
     again = caller.post("/services/", SHOP, Idempotency_Key="a")
@@ -168,7 +169,7 @@ def test_fifty_equal_requests_at_once_make_one_service(api, transactional_db):
 def test_a_package_that_takes_longer_than_the_lease_keeps_its_key(api, monkeypatch):
     """As a form: an equal request that comes meanwhile waits, and whoever comes after gets the same bytes."""
     fleet.service("shop")
-    caller, slowly, seen = api(), packages.publish, []
+    caller, slowly, seen = api(), intake.publish, []
 
     def publish(*words):
         deadline = timezone.now() + idempotency.LEASE * 2
@@ -184,7 +185,7 @@ def test_a_package_that_takes_longer_than_the_lease_keeps_its_key(api, monkeypat
                            Idempotency_Key="a")
 
     monkeypatch.setattr(idempotency, "LEASE", timedelta(seconds=0.6))
-    monkeypatch.setattr(packages, "publish", publish)
+    monkeypatch.setattr(intake, "publish", publish)
     first, again = post(), post()
     assert (first.status_code, seen) == (201, ["idempotency_in_progress"]), first.content
     assert (again.status_code, again.content, again["Idempotency-Replayed"]) == (201, first.content, "true")

@@ -14,8 +14,8 @@ from django.db import connections
 
 from access.callers import SYSTEM
 from access.problems import Problem
-from microservice import archives, packages
 from microservice.models import History, MicroServiceVersion
+from microservice.packages import archives, intake
 from microservice.status import BuildStatus
 from tests.microservice import fleet
 from tests.microservice.api.archives import GOOD, HOSTILE, OTHER, entry, packed
@@ -57,7 +57,7 @@ def test_a_package_makes_a_pending_version_a_success(api, version, store):
     assert body["unpacked_size"] == 2000 + 1 + 3000 + 1 + 4
     assert files(store) == ["shop/1.0.tar.gz"]
     version.refresh_from_db()
-    with packages.open_package(version) as file:
+    with intake.open_package(version) as file:
         assert file.read() == GOOD
     assert History.objects.get(action="publish").after["size"] == len(GOOD)
 
@@ -155,7 +155,7 @@ def test_a_package_that_is_described_later_has_its_hash_and_sizes(version, store
     (store / "builds/1.tgz").write_bytes(GOOD)
     MicroServiceVersion.objects.update(file_path="builds/1.tgz")
     version.refresh_from_db()
-    packages.ensure_described(version)
+    intake.ensure_described(version)
     assert (version.sha256, version.size) == (hashlib.sha256(GOOD).hexdigest(), len(GOOD))
 
 
@@ -168,23 +168,23 @@ def test_a_client_that_breaks_off_leaves_nothing(version, store):
             return piece
 
     with pytest.raises(Problem) as refused:
-        packages.store(SYSTEM, version, packages.Body(Cut(GOOD[:-50]), len(GOOD)))
+        intake.store(SYSTEM, version, intake.Body(Cut(GOOD[:-50]), len(GOOD)))
     assert (refused.value.status, refused.value.code) == (400, "incomplete")
     assert files(store) == []
 
 
 def test_a_body_shorter_than_announced_is_incomplete(version, store):
     with pytest.raises(Problem) as refused:
-        packages.store(SYSTEM, version, packages.Body(io.BytesIO(GOOD), len(GOOD) + 1))
+        intake.store(SYSTEM, version, intake.Body(io.BytesIO(GOOD), len(GOOD) + 1))
     assert refused.value.code == "incomplete"
     assert files(store) == []
 
 
 def test_too_large_a_package_is_refused_before_and_while_it_comes(api, version, store, monkeypatch):
-    monkeypatch.setattr(packages, "LIMIT", len(GOOD) - 1)
+    monkeypatch.setattr(intake, "LIMIT", len(GOOD) - 1)
     assert put(api, version, GOOD).status_code == 413
     with pytest.raises(Problem) as refused:
-        packages.store(SYSTEM, version, packages.Body(io.BytesIO(GOOD), None))
+        intake.store(SYSTEM, version, intake.Body(io.BytesIO(GOOD), None))
     assert refused.value.status == 413
     assert files(store) == []
 
@@ -220,7 +220,7 @@ def test_a_large_package_passes_in_flat_memory(version):
 
     tracemalloc.start()
     try:
-        stored = packages.store(SYSTEM, version, packages.Body(Stream(), None))
+        stored = intake.store(SYSTEM, version, intake.Body(Stream(), None))
         peak = tracemalloc.get_traced_memory()[1]
     finally:
         tracemalloc.stop()

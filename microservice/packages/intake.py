@@ -19,10 +19,11 @@ from access.callers import Caller
 from access.problems import Problem, conflict, invalid
 from callbacks import outbox
 
-from . import archives, catalog, following, placing
-from .history import record
-from .models import MicroService, MicroServiceVersion
-from .status import BUILD_TRANSITIONS, BuildStatus, may_become
+from .. import catalog, following
+from ..history import record
+from ..models import MicroService, MicroServiceVersion
+from ..status import BUILD_TRANSITIONS, BuildStatus, may_become
+from . import archives, placing
 
 PIECE = 1024 * 1024
 LIMIT = 4 * 1024**3

@@ -6,8 +6,8 @@ Each piece of output knows how many lines ended before it, so a jump reads one p
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
+from ..models import Output
 from . import logs
-from .models import Output
 
 AT_ONCE = 300  # lines in one window
 MOST_BYTES = 256 * 1024  # of one window, where lines are long

@@ -11,14 +11,14 @@ from access.callers import Caller
 from access.problems import Problem, conflict, invalid
 from asset.models import Asset
 
+from ..models import Deployment, MicroService, MicroServiceInstance, MicroServiceVersion
+from ..rollout import OnFailure, Strategy
+from ..status import Action, BuildStatus, InstanceStatus
 from . import behind, enqueue
 from .destinations import check_bad, with_package
-from .models import Deployment, MicroService, MicroServiceInstance, MicroServiceVersion
 from .preview import plan_of
-from .requests import check_right, queue, record_request
-from .rollout import OnFailure, Strategy
+from .record import check_right, queue, record_request
 from .shown import check_plan
-from .status import Action, BuildStatus, InstanceStatus
 from .targets import parse_ids
 
 

@@ -7,7 +7,7 @@ from statistics import median
 
 from django.utils.translation import gettext, ngettext
 
-from .status import DeploymentStatus, OperationStatus
+from ..status import DeploymentStatus, OperationStatus
 
 
 def time_left(past: Sequence[float], ages: Sequence[float], waiting: int, at_once: int) -> float | None:

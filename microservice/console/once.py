@@ -15,7 +15,7 @@ from access.callers import Caller
 from access.models import IdempotencyKey
 from access.problems import Problem, invalid
 
-from .models import Deployment
+from ..models import Deployment
 
 ACCEPTED = 202
 _KEY = re.compile(r"[0-9a-f-]{36}\Z")

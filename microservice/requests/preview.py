@@ -5,10 +5,11 @@ from django.db.models import Q
 from access.callers import Caller
 from access.problems import conflict, invalid
 
-from . import atoms, shown
-from .models import MicroService, MicroServiceInstance, MicroServiceVersion
-from .requests import check_right, named
-from .rollout import Strategy
+from .. import atoms
+from ..models import MicroService, MicroServiceInstance, MicroServiceVersion
+from ..rollout import Strategy
+from . import shown
+from .record import check_right, named
 from .targets import Wish, left_out, refuse_where_named
 
 LOADED = ("host", "version")
@@ -29,7 +30,7 @@ def preview(
 ) -> dict:
     """`{"plan", "action", "from_version", "dest_version", "batches", "targets", "skipped"}`; each target with its
     steps, commands and what cannot be undone. Raises the same Problems as the request itself would."""
-    from .deployments import wish_of  # it checks what the request checks, and imports this module
+    from ..deployments import wish_of  # it checks what the request checks, and imports this module
 
     check_right(caller, service)
     wish, dest, course = wish_of(

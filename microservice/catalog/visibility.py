@@ -3,7 +3,7 @@ from django.db.models import Q, QuerySet
 
 from access.callers import Caller
 
-from .models import History
+from ..models import History
 
 # About people and secrets only administrators are told; the history of a service that is gone has no team left to ask.
 FOR_ADMINS = ("token", "credential", "user", "settings", "callback")

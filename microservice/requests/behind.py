@@ -16,8 +16,8 @@ from access.callers import SYSTEM
 from access.problems import Problem
 from asset.models import Asset
 
-from .models import Deployment, MicroService, MicroServiceInstance, MicroServiceVersion, Operation
-from .status import Action, InstanceStatus, OperationStatus
+from ..models import Deployment, MicroService, MicroServiceInstance, MicroServiceVersion, Operation
+from ..status import Action, InstanceStatus, OperationStatus
 
 FIRST_PAUSE, LONGEST_PAUSE = 30, 3600  # seconds between two tries of a delete
 GOING = (InstanceStatus.DELETING, InstanceStatus.DELETE_FAILED)
@@ -46,7 +46,7 @@ def wait(deployment: Deployment, version: MicroServiceVersion, hosts: Iterable[A
 def begin(deleted: Iterable[Operation]) -> None:
     """The old rows are gone: what waited behind them gets its instance, and is due. One waits for each host at most
     that matters: a second one meets the new instance when its turn comes, and is refused like any other."""
-    from . import wake
+    from .. import wake
     from .installs import create_instances
 
     waiting = Operation.objects.filter(
@@ -80,7 +80,7 @@ def keep_trying(instances: QuerySet[MicroServiceInstance]) -> None:
 
 def try_remainders() -> int:
     """Retries deletes that failed and whose pause is over. Answers how many. Two sweeps at once: one of them has it."""
-    from . import deployments
+    from .. import deployments
 
     due = MicroServiceInstance.objects.filter(
         again_at__lte=timezone.now(), status=InstanceStatus.DELETE_FAILED, locked=False

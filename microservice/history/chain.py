@@ -15,8 +15,8 @@ from datetime import UTC, datetime
 
 from django.db import DatabaseError, transaction
 
-from . import events
-from .models import History, HistoryHead
+from .. import events
+from ..models import History, HistoryHead
 
 log = logging.getLogger(__name__)
 

@@ -13,8 +13,8 @@ from django.core import signing
 from access.problems import conflict, invalid
 from asset.models import Asset
 
-from .models import Deployment, MicroServiceInstance
-from .rollout import Strategy
+from ..models import Deployment, MicroServiceInstance
+from ..rollout import Strategy
 
 _SALT = "deployer.plan"
 _OWN = ("version_id", "port", "tag", "weight")

@@ -12,7 +12,7 @@ from django.db.models.functions import Length
 
 from deployer.connections import give_back
 
-from .models import Output
+from ..models import Output
 
 AT_ONCE = 8  # rows fetched by one query
 LINE_PIECE = 64 * 1024  # a line without an end is searched in pieces of this many bytes

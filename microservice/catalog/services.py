@@ -13,9 +13,9 @@ from access.problems import Problem, conflict, forbidden, invalid, not_found
 from callbacks import outbox
 from deployer.engine import plans
 
-from . import following, ownership
-from .history import record
-from .models import (
+from .. import following
+from ..history import record
+from ..models import (
     NAME_PATTERN,
     Deployment,
     Event,
@@ -26,7 +26,8 @@ from .models import (
     Output,
     Step,
 )
-from .status import BUILD_TRANSITIONS, DEPLOYMENT_OPEN, BuildStatus, may_become
+from ..status import BUILD_TRANSITIONS, DEPLOYMENT_OPEN, BuildStatus, may_become
+from . import ownership
 from .visibility import visible
 
 SERVICE_FIELDS = (
@@ -123,7 +124,7 @@ def delete_service(caller: Caller, service: MicroService) -> None:
 
     409 while it has instances (delete those first: that stops them on their hosts) or a deployment is going on.
     """
-    from . import packages
+    from ..packages import intake
 
     with transaction.atomic():
         # A write before the look: on SQLite and PostgreSQL alike nobody adds an instance or a version in between,
@@ -141,7 +142,7 @@ def delete_service(caller: Caller, service: MicroService) -> None:
         service.versions.all().delete()
         record(caller, "delete", "service", service, before={"name": service.name})
         MicroService.objects.filter(pk=service.pk).delete()
-        transaction.on_commit(lambda: packages.remove(paths))
+        transaction.on_commit(lambda: intake.remove(paths))
 
 
 def _delete_past(service: MicroService, deployments: QuerySet[Deployment]) -> None:

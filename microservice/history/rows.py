@@ -5,8 +5,8 @@ from django.db.models import Model
 
 from access.callers import Caller
 
+from ..models import History, MicroService
 from . import chain
-from .models import History, MicroService
 
 
 def record(

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 
 from django.utils.translation import gettext_lazy as _
 
-from .models import Operation
-from .status import OperationStatus
+from ..models import Operation
+from ..status import OperationStatus
 
 
 @dataclass(frozen=True, slots=True)

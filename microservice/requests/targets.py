@@ -8,8 +8,8 @@ from django.utils import timezone
 
 from access.problems import Problem, conflict, invalid
 
-from .models import Deployment, MicroService, MicroServiceInstance, MicroServiceVersion
-from .status import BUSY, InstanceStatus
+from ..models import Deployment, MicroService, MicroServiceInstance, MicroServiceVersion
+from ..status import BUSY, InstanceStatus
 
 ALL = "all"
 _ANY = Q()

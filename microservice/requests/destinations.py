@@ -7,10 +7,10 @@ from django.db.models import Q
 from access.callers import Caller
 from access.problems import forbidden, invalid
 
-from .archives import BadArchive
-from .models import MicroService, MicroServiceVersion
-from .packages import ensure_described
-from .status import Action, BuildStatus
+from ..models import MicroService, MicroServiceVersion
+from ..packages.archives import BadArchive
+from ..packages.intake import ensure_described
+from ..status import Action, BuildStatus
 
 BETWEEN_VERSIONS = {Action.UPGRADE: "newer", Action.REVERT: "older"}
 

@@ -5,9 +5,9 @@ from dataclasses import dataclass, field
 from django.db import connection
 from django.db.models import Case, OuterRef, Subquery, Value, When
 
-from .models import Deployment, MicroServiceInstance, MicroServiceVersion, Operation
-from .rollout import Strategy
-from .status import WHILE, Action, OperationStatus
+from ..models import Deployment, MicroServiceInstance, MicroServiceVersion, Operation
+from ..rollout import Strategy
+from ..status import WHILE, Action, OperationStatus
 
 
 @dataclass(frozen=True, slots=True)

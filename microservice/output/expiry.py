@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from django.conf import settings
 from django.utils import timezone
 
-from .models import Operation, Output
+from ..models import Operation, Output
 
 AT_ONCE = 500  # pieces in one look
 EVERY = 60.0  # seconds from one look to the next, where the last one found little

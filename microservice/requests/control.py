@@ -8,10 +8,10 @@ from access.problems import conflict, forbidden, invalid
 from callbacks import outbox
 from callbacks.models import Telling
 
-from . import advance, events, wake
-from .history import record
-from .models import Deployment, MicroServiceInstance, Operation
-from .status import (
+from .. import advance, events, wake
+from ..history import record
+from ..models import Deployment, MicroServiceInstance, Operation
+from ..status import (
     AFTER_FAILURE,
     DEPLOYMENT_TRANSITIONS,
     OPERATION_OPEN,

@@ -4,11 +4,12 @@ from access.callers import Caller
 from access.problems import conflict, forbidden
 from deployer.engine import crash
 
-from . import atoms, enqueue, events, wake
-from .history import record
-from .models import Deployment, MicroService, MicroServiceVersion
-from .rollout import Strategy
-from .status import Action
+from .. import atoms, events, wake
+from ..history import record
+from ..models import Deployment, MicroService, MicroServiceVersion
+from ..rollout import Strategy
+from ..status import Action
+from . import enqueue
 from .targets import Wish, take
 
 

@@ -1,0 +1,35 @@
+"""Services and their versions: found, made, changed and deleted under their rules. Refuses with Problem."""
+
+from .services import (
+    SERVICE_FIELDS,
+    VERSION_CHANGES,
+    VERSION_FIELDS,
+    change_service,
+    change_version,
+    check_service,
+    create_service,
+    create_version,
+    delete_service,
+    find_service,
+    find_version,
+    mark_bad,
+    sees,
+    services_of,
+)
+
+__all__ = [
+    "SERVICE_FIELDS",
+    "VERSION_CHANGES",
+    "VERSION_FIELDS",
+    "change_service",
+    "change_version",
+    "check_service",
+    "create_service",
+    "create_version",
+    "delete_service",
+    "find_service",
+    "find_version",
+    "mark_bad",
+    "sees",
+    "services_of",
+]

@@ -1,0 +1,1 @@
+"""What every page of the console shares: language, time zone, headers, and forms that are sent twice."""

@@ -1,0 +1,1 @@
+"""What operations printed: kept for a time, read by bytes or by lines, shown as harmless HTML."""

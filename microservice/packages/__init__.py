@@ -1,0 +1,1 @@
+"""Packages: taken in, looked through, put into the store, and given to the workers."""

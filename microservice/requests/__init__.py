@@ -1,0 +1,1 @@
+"""What a request for a deployment goes through; `deployments.py` is the way in."""
