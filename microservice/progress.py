@@ -39,6 +39,8 @@ class StepState:
     exit_status: int | None = None
     started: datetime | None = None
     finished: datetime | None = None
+    output_start: int | None = None
+    undo_start: int | None = None
 
     def after(self, event: JournalEvent) -> "StepState":
         """The step when this has happened. Pure."""
@@ -50,17 +52,19 @@ class StepState:
             status=status,
             name=event.step or self.name,
             old_state=event.old_state or self.old_state,
-            new_state=event.new_state or self.new_state,
+            new_state=self.new_state if event.kind is Kind.FAILED else event.new_state or self.new_state,
             detail=event.detail or self.detail,
             exit_status=self.exit_status if event.exit_status is None else event.exit_status,
             started=at if status == StepStatus.RUNNING else self.started,
             finished=None if begins else at,
+            output_start=event.printed if status == StepStatus.RUNNING else self.output_start,
+            undo_start=event.printed if status == StepStatus.UNDOING else self.undo_start,
         )
 
     def row(self) -> tuple:
         """The columns of _STEP."""
         return (self.name, str(self.status), self.old_state, self.new_state, self.detail, self.exit_status,
-                self.started, self.finished)  # fmt: skip
+                self.started, self.finished, self.output_start, self.undo_start)  # fmt: skip
 
     def told(self) -> dict:
         return {
@@ -143,7 +147,10 @@ class Progress:
             self._change.notify_all()
 
 
-_STEP = ("name", "status", "old_state", "new_state", "detail", "exit_status", "started", "finished")
+_STEP = (
+    "name", "status", "old_state", "new_state", "detail", "exit_status", "started", "finished", "output_start",
+    "undo_start",
+)  # fmt: skip
 _STEP_AGAIN = bulk.overwrite(("operation_id", "position"), _STEP)
 
 

@@ -9,6 +9,7 @@ A line of the journal file, fields of the head parted by one space, then three t
 - POSITION counts the atom's steps from 0; it is `-` where the event is about the run, and so is STEP.
 - STATUS is a command's exit status, or `-`.
 - OLD and NEW are the step's states; for `end` they are the result and the size of the whole output in bytes.
+- DETAIL says why something failed; for `started` and `undoing` it is how many bytes had been printed by then.
 
 On standard error the same line follows `@NONCE `, so that nothing a login shell prints can be taken for it.
 """
@@ -60,6 +61,7 @@ class JournalEvent:
     new_state: str = ""
     exit_status: int | None = None
     detail: str = ""
+    printed: int | None = None  # STARTED and UNDOING only: bytes of output before it
     result: Result | None = None  # END only
     output_size: int | None = None  # END only: bytes of output there are in all
 
@@ -74,6 +76,9 @@ def parse(line: bytes) -> JournalEvent | None:
     if kind not in Kind.__members__.values():
         return None
     old, new, detail = (_clean(text) for text in texts)
+    printed = None
+    if kind in (Kind.STARTED, Kind.UNDOING):
+        printed, detail = int(detail) if re.fullmatch(r"\d{1,15}", detail, re.ASCII) else None, ""
     event = JournalEvent(
         seq=int(seq),
         at=int(at) / 100,
@@ -84,6 +89,7 @@ def parse(line: bytes) -> JournalEvent | None:
         new_state=new,
         exit_status=None if status == "-" else int(status),
         detail=detail,
+        printed=printed,
     )
     return _end(event) if event.kind is Kind.END else event
 

@@ -117,6 +117,8 @@ class Step(models.Model):
     exit_status = models.IntegerField(null=True, blank=True)
     started = models.DateTimeField(null=True, blank=True)
     finished = models.DateTimeField(null=True, blank=True)
+    output_start = models.BigIntegerField(null=True, help_text="Bytes of output before it began")
+    undo_start = models.BigIntegerField(null=True, help_text="Bytes of output before its undo began")
 
     class Meta:
         db_table = "step"

@@ -87,16 +87,6 @@ class Sought:
         return self._pattern.finditer(data.lower() if self._one_case else data)
 
 
-class Troubles(Sought):
-    """Words that programs use where something goes wrong. A guess: hosts put both streams into one."""
-
-    longest = 16
-
-    def __init__(self) -> None:
-        words = rb"error|fatal|fail|exception|traceback|panic|denied|refused|not found|timed out|cannot|no such"
-        self._one_case, self._pattern = True, re.compile(words)
-
-
 def search(operation_id: int, text: str | Sought, start: int, end: int, most: int = MOST_LINES) -> Found:
     """Every occurrence of `text` between two offsets, literally, whatever its case."""
     sought = Sought(text) if isinstance(text, str) else text

@@ -10,7 +10,7 @@ from access.problems import not_found
 from microservice import atoms
 from microservice.catalog.visibility import visible
 from microservice.models import Deployment, MicroServiceInstance, Operation, Step
-from microservice.output import lines, logs
+from microservice.output import lines, logs, troubles
 from microservice.status import (
     DEPLOYMENT_OPEN,
     OPERATION_ENDED,
@@ -29,7 +29,6 @@ COLUMNS_OF = 400  # hosts whose steps make the columns
 MOST_ROWS = 1000  # hosts that a page which was scrolled so far is given at once
 MOST_NAMES = 1000  # hosts that a confirmation names one by one
 SIDE_BY_SIDE = 4  # attempts
-TAIL = 16384  # bytes of output that are looked at for the line that goes with an error
 
 
 _SHOWN = (
@@ -171,12 +170,22 @@ def changed(of: Deployment, count: int) -> Changed:
 
 def first_error(of: Deployment) -> Operation | None:
     """The operation that went wrong first, or that is being undone: what somebody on call wants to see on top."""
-    return (
-        of.operations.filter(Q(status__in=OPERATION_WENT_WRONG) | ~Q(error=""))
-        .select_related("host")
-        .order_by(F("finished").asc(nulls_last=True), "pk")
-        .first()
-    )
+    found = of.operations.filter(Q(status__in=OPERATION_WENT_WRONG) | ~Q(error="")).select_related("host")
+    first = found.order_by(F("finished").asc(nulls_last=True), "pk").first()
+    if first:
+        first.deployment = of  # loaded already, with all that it skipped
+    return first
+
+
+def steps(of: Operation) -> list[Step]:
+    """Its steps in their order; `printed` is where the output of one begins that printed something, else None."""
+    found = list(of.steps.order_by("position"))
+    size = of.output_size
+    for step in reversed(found):
+        start, end = step.output_start, size
+        step.printed = start if start is not None and start < end else None  # type: ignore[attr-defined]
+        size = end if start is None else min(start, end)
+    return found
 
 
 def operation(caller: Caller, number: int) -> Operation:
@@ -244,18 +253,21 @@ def output(of: Operation, start: int, most: int) -> tuple[bytes, int]:
 
 
 def error_lines(of: Operation, number: int = 6) -> tuple[int, str]:
-    """The lines of output that go with an operation's error, as they came (never trust them), and their last number.
+    """The last lines that the step that failed printed, as they came (never trust them), and their last number.
 
-    The error ends with the failed step's last words, and the output goes on with what the undo printed: so it is the
-    last line that the error repeats, or the very last one where it repeats none.
+    Where the host did not tell where its output begins and ends: the last line that the error repeats, or the very
+    last one where it repeats none. The error ends with the step's last words, and the output goes on with the undo's.
     """
-    end = logs.size(of.pk)
-    start = max(0, end - TAIL)
+    part = troubles.of_failed_step(of)
+    begin, end = part or (0, logs.size(of.pk))
+    start = max(begin, end - troubles.TAIL)
     first = lines.number_at(of.pk, start)
     said = b"".join(logs.read(of.pk, start, end)).decode("utf-8", "replace").split("\n")
     found = [(first + place, line.rstrip("\r")) for place, line in enumerate(said) if line.strip()]
-    words = of.error.strip()
-    last = next((at for at in reversed(range(len(found))) if _repeats(words, found[at][1])), len(found) - 1)
+    last = len(found) - 1
+    if part is None:
+        words = of.error.strip()
+        last = next((at for at in reversed(range(len(found))) if _repeats(words, found[at][1])), last)
     shown = found[max(0, last + 1 - number) : last + 1]
     return (shown[-1][0], "\n".join(line for _, line in shown)) if shown else (0, "")
 

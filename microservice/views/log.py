@@ -1,7 +1,7 @@
 """What an operation printed, by lines: a window that grows as it is scrolled, links to lines, and a search."""
 
 from django.http import HttpRequest, HttpResponse
-from django.shortcuts import render
+from django.shortcuts import redirect, render
 from django.utils.safestring import mark_safe
 
 from access.callers import Caller
@@ -9,7 +9,7 @@ from access.problems import invalid
 from microservice import atoms
 from microservice.hub import newest
 from microservice.models import Operation
-from microservice.output import expiry, lines, logs, terminal
+from microservice.output import expiry, lines, logs, terminal, troubles
 from microservice.queries import runs
 
 from .guard import page, wanted
@@ -23,6 +23,9 @@ def page_of_log(request: HttpRequest, caller: Caller, number: int) -> HttpRespon
     """The page; for its script only the head, or (`from`, `before` or `line` with `part`) only lines."""
     last = newest()
     found = runs.operation(caller, number)
+    if at := _number(request, "at"):  # a place in bytes, as the steps know theirs
+        line = lines.number_at(found.pk, at)
+        return redirect(f"{request.path}?line={line}#L{line}")
     if request.GET.get("part") == "lines":
         return render(request, "log/lines.html", _lines(request, found))
     context = {"operation": found, "deployment": found.deployment, "last_event": last, **_about(found)}
@@ -35,18 +38,21 @@ def page_of_log(request: HttpRequest, caller: Caller, number: int) -> HttpRespon
 
 @page()
 def search(request: HttpRequest, caller: Caller, number: int) -> HttpResponse:
-    """How often a text occurs, and the lines where; or, with `errors`, lines that speak of trouble."""
+    """How often a text occurs, and the lines where; or, with `errors`, what speaks of trouble."""
     found = runs.operation(caller, number)
     asked = wanted(request, "q", "errors")
     text = asked["q"][:LONGEST_SEARCH]
     if any(ord(character) < 32 for character in text):
         raise invalid("/q", "must be a part of one line, without control characters")
-    met = logs.Found()
-    if text or asked["errors"]:
-        met = logs.search(found.pk, text or logs.Troubles(), 0, logs.size(found.pk))
+    if text:
+        met = logs.search(found.pk, text, 0, logs.size(found.pk))
+    else:
+        met = troubles.search(found) if asked["errors"] else logs.Found()
     rows = dict(zip((ended + 1 for ended in met.ends), (data for _, data in met.lines), strict=True))
     hits = [(line, terminal.plain(data.decode("utf-8", "replace"))[:200]) for line, data in rows.items()]
     context = {"operation": found, "q": text, "hits": met.hits, "lines": hits, "more": met.next_offset is not None}
+    context["errors"] = asked["errors"] and not text
+    context["failed_step"] = found.error_step if troubles.of_failed_step(found) else ""
     return render(request, "log/hits.html", context)
 
 

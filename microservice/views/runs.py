@@ -138,7 +138,7 @@ def operation(request: HttpRequest, caller: Caller, number: int) -> HttpResponse
         "last_event": last,
         "operation": found,
         "deployment": found.deployment,
-        "steps": list(found.steps.order_by("position")),
+        "steps": runs.steps(found),
         **_attempts(found),
         "advice": advice(found),
         "by_hand": ssh_line(found.host),

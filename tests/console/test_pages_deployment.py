@@ -170,7 +170,7 @@ def test_the_page_costs_the_same_for_any_number_of_hosts(admin, cost):
     small = cost(admin, f"/deployments/{deployment.pk}/")
     large = fleet.running(160, "large")
     with_steps(large, *"abcdefgh")
-    large.operations.update(status=OperationStatus.FAILED, error="x")
+    large.operations.update(status=OperationStatus.FAILED, error="x", error_step="a")
     Deployment.objects.filter(pk=large.pk).update(status=DeploymentStatus.FAILED)
     assert cost(admin, f"/deployments/{large.pk}/") == small
     listed = cost(admin, "/deployments/")

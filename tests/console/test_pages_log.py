@@ -6,7 +6,7 @@ from datetime import timedelta
 import pytest
 from django.utils import timezone
 
-from microservice.models import Operation, Output
+from microservice.models import Operation, Output, Step
 from microservice.output import expiry
 from microservice.status import OperationStatus
 from tests.microservice import fleet
@@ -105,6 +105,21 @@ def test_output_that_was_shortened_or_has_expired_says_so(admin, operation, sett
     fleet.output(fresh, b"still here\n")
     assert expiry.prune_output() == 1 and expiry.prune_output() == 0
     assert "expired on" in get(admin, where) and Output.objects.get().operation == fresh
+
+
+def test_errors_only_says_what_counts_and_lists_what_the_failed_step_printed(admin, operation):
+    fleet.output(operation, b"fine\nno such file\nport 80 is\nin use\nall is well again\n")
+    where = f"/operations/{operation.pk}/log/search/?errors=1"
+    page = get(admin, where)
+    assert "What counts as an error: lines with words" in page and 'data-hits="2"' in page
+    Operation.objects.update(error_step="start")
+    Step.objects.create(operation=operation, position=0, name="pre", output_start=0, undo_start=36)
+    Step.objects.create(operation=operation, position=1, name="start", output_start=18)
+    page = get(admin, where)
+    assert "the last lines that the step start printed" in page and 'data-hits="2,3,4"' in page
+    steps = get(admin, f"/operations/{operation.pk}/")
+    assert f'/operations/{operation.pk}/log/?at=18"' in steps
+    assert admin.get(f"/operations/{operation.pk}/log/?at=18")["Location"].endswith("/log/?line=3#L3")
 
 
 def test_a_strangers_log_is_not_there(admin):

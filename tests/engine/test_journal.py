@@ -13,6 +13,13 @@ def test_a_line_becomes_an_event():
     assert (end.result, end.output_size, end.detail, end.position) == (Result.FAILED, 12, "not undone: pre", None)
 
 
+def test_a_beginning_says_how_much_was_printed_by_then_or_nothing():
+    begun = parse(b"3 100 started 4 stop -\tv1 runs\t\t1234")
+    assert (begun.printed, begun.old_state, begun.detail) == (1234, "v1 runs", "")
+    for detail in (b"", b"-1", b"1x", "١".encode(), b"9" * 40):
+        assert parse(b"3 100 undoing 4 stop -\t\t\t" + detail).printed is None
+
+
 def test_lines_are_put_together_from_pieces_and_foreign_ones_are_noise():
     reader = Reader("abc")
     data = b"Welcome!\n@abc " + LINE + b"\n@abd " + LINE + b"\n@abc nonsense\n"

@@ -103,6 +103,20 @@ def test_the_reason_of_a_failure_is_told_with_the_last_words(running):
     assert b"all good\nblue no\n" in call.output
 
 
+def test_the_journal_says_how_much_was_printed_before_each_step_and_before_each_undo(running):
+    commands = {"pre": "echo one", "pre_undo": "echo five", "start": "echo two; false", "stop": "echo three; exit 0"}
+    call = running.carry_out("upgrade", "v1", "v2", **commands)
+    assert call.end.result is Result.UNDONE
+    said = call.output
+    begun = {event.step: event.printed for event in call.events if event.kind is Kind.STARTED}
+    undone = {event.step: event.printed for event in call.events if event.kind is Kind.UNDOING}
+    assert said[begun["pre"] : begun["stop"]] == b"one\n"
+    of_start = said[begun["start"] : min(undone.values())]
+    assert of_start.startswith(b"two\n") and b"five" not in of_start
+    assert said[undone["pre"] :].startswith(b"five\n")
+    assert all(event.printed is None for event in call.events if event.kind not in (Kind.STARTED, Kind.UNDOING))
+
+
 def test_a_second_try_needs_no_byte(running):
     assert running.carry_out("upgrade", "v1", "v2", pre="false").end.result is Result.UNDONE
     call = running.start(running.run("upgrade", "v1", "v2"), b"", close=False).over()

@@ -6,8 +6,9 @@ import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
-from microservice.models import Output
-from microservice.output import lines, logs
+from microservice.models import Output, Step
+from microservice.output import lines, logs, troubles
+from microservice.queries import runs
 from tests.microservice import fleet
 
 pytestmark = pytest.mark.django_db
@@ -88,8 +89,23 @@ def test_a_search_numbers_its_lines_also_behind_lines_without_end(operation):
 
 def test_words_of_trouble_are_found(operation):
     fleet.output(operation, b"all well\nERROR: no room\nit Failed\npermission denied\nfine\n")
-    found = logs.search(operation.pk, logs.Troubles(), 0, logs.size(operation.pk))
-    assert [end + 1 for end in found.ends] == [2, 3, 4]
+    assert [end + 1 for end in troubles.search(operation).ends] == [2, 3, 4]
+
+
+def test_what_the_failed_step_printed_last_counts_as_trouble_and_what_the_undo_printed_does_not(operation):
+    before, own, undo = b"well\nrefused once\n", b"x\n" * 60 + b"half a ", b"line\nall is well again\n"
+    fleet.output(operation, before + own + undo)
+    operation.error_step = "start"
+    assert [end + 1 for end in troubles.search(operation).ends] == [2], "where the steps do not know their places"
+    for position, name, start, back in ((0, "stop", 0, 150), (1, "start", len(before), len(before + own))):
+        Step.objects.create(operation=operation, position=position, name=name, output_start=start, undo_start=back)
+    found = troubles.search(operation)
+    assert [end + 1 for end in found.ends] == [2, *range(14, 64)] and found.hits == 51
+    assert found.lines[-1][1] == b"half a "
+    assert runs.error_lines(operation, 2) == (63, "x\nhalf a ")
+    operation.output_size = 20 << 20  # shortened on the host: what lies in its middle is not there
+    Step.objects.filter(name="start").update(output_start=9 << 20)
+    assert troubles.of_failed_step(operation) is None
 
 
 def test_what_is_written_while_it_happens_has_its_line_numbers(operation):

@@ -36,6 +36,11 @@ _event() {
 	return "$_written"
 } 2>/dev/null
 
+# _at: how many bytes were printed so far, so that it is known which step printed what. Starts no process.
+_printed() {
+	read -r _ _at </proc/self/fdinfo/6 || _at=''
+} 2>/dev/null
+
 # What the journal says: _seq, _ended (the result, or nothing), and for each step _s (its last event), _o (its old state)
 # and _f (why its failure is believed or not).
 _load() {

@@ -14,7 +14,8 @@ _step() {
 	_status=- _is='' _detail='' _believed=sure
 	_state_before
 	# crash: before $1
-	if ! _event started "$1" - "$_was" '' ''; then
+	_printed
+	if ! _event started "$1" - "$_was" '' "$_at"; then
 		_event failed "$1" - "$_was" sure "the journal cannot be written: is the disk full?"
 		return 1
 	fi

@@ -33,7 +33,8 @@ _has_effect() {
 _undo_step() {
 	_has_effect || return 0
 	# crash: undo $_i
-	_event undoing "$_i" - '' '' ''
+	_printed
+	_event undoing "$_i" - '' '' "$_at"
 	_status=- _is='' _detail=''
 	printf '%s %s\n' "$_up" $((_timeout + _patience)) >"$_RUN/now"
 	[ ! -e "$_RUN/why" ] || rm -f "$_RUN/why" "$_RUN/killed"
