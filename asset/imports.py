@@ -71,7 +71,7 @@ def _from_cells(row: Mapping[str | None, Any]) -> dict[str, Any]:
     if None in row:
         return {"row": "has more cells than the first line"}
     cells: dict[str, Any] = {str(name).strip(): text.strip() for name, text in row.items() if text and text.strip()}
-    for name in ("port", "credential_id", "jump_host_id"):
+    for name in ("port", "credential_id", "jump_host_id", "fetch_port"):
         if (text := cells.get(name, "")).isascii() and text.isdigit() and len(text) < 19:
             cells[name] = int(text)
     if (word := cells.get("sudo", "").lower()) in TRUE + FALSE:

@@ -41,6 +41,13 @@ class Asset(models.Model):
     base_path = models.CharField(max_length=512, default="/srv/services", help_text="Absolute; services live below it")
     sudo = models.BooleanField(default=False, help_text="Run the program under sudo -n")
     jump_host = models.ForeignKey("self", null=True, blank=True, on_delete=models.PROTECT, related_name="behind")
+    fetch_port = models.PositiveIntegerField(
+        null=True, blank=True, validators=[MinValueValidator(1024), MaxValueValidator(65535)],
+        help_text="Hosts reached through this one fetch packages from it on this port; none: they do not",
+    )
+    fetch_address = models.GenericIPAddressField(
+        null=True, blank=True, unpack_ipv4=True, help_text="Where they find it, if not at its ip"
+    )
     labels = models.JSONField(default=dict, blank=True)
     description = models.CharField(max_length=256, blank=True)
     # What the last contact showed; written by the host check and by operations, read by people only.

@@ -103,6 +103,8 @@ FIELDS: dict[str, Callable[[Any], Any]] = {
     "base_path": base_path,
     "sudo": flag,
     "jump_host_id": reference,
+    "fetch_port": lambda value: None if value is None else number(value, 1024, 65535),
+    "fetch_address": lambda value: None if value is None else ip(value),
     "labels": labels,
     "host_key": host_key,
     "description": lambda value: text(value, 256),

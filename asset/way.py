@@ -1,5 +1,6 @@
 """The way to a host, through its jump hosts, as the engine wants it."""
 from collections.abc import Iterable
+from dataclasses import replace
 
 from access.problems import conflict
 from deployer.engine.endpoint import Endpoint
@@ -65,8 +66,10 @@ def _endpoint(hop: Asset, jump: Endpoint | None) -> Endpoint:
     if credential is None:
         what = f"{hop.hostname} has no credential, so nobody can log in."
         raise conflict("no_credential", what, "Choose one in the host's form.")
-    locked_by = {"key": credential.secret, "passphrase": credential.passphrase}
-    proof = locked_by if credential.kind == Credential.Kind.KEY else {"password": credential.secret}
-    return Endpoint(
-        address=hop.ip, port=hop.port, username=hop.username, host_key=hop.host_key, jump=jump, **proof
-    )
+    known = Endpoint(
+        address=hop.ip, port=hop.port, username=hop.username, host_key=hop.host_key, jump=jump,
+        fetch_port=hop.fetch_port or 0, fetch_address=hop.fetch_address or "",
+    )  # fmt: skip
+    if credential.kind == Credential.Kind.KEY:
+        return replace(known, key=credential.secret, passphrase=credential.passphrase)
+    return replace(known, password=credential.secret)

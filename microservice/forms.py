@@ -188,6 +188,22 @@ class HostForm(forms.Form):
     jump_host_id = forms.ModelChoiceField(
         Asset.objects.all(), label=_("Reached through"), required=False, empty_label=_("directly")
     )
+    fetch_port = forms.IntegerField(
+        label=_("Port for packages"),
+        min_value=1024,
+        max_value=65535,
+        required=False,
+        help_text=_(
+            "For a jump host: hosts behind it fetch packages from it on this port, unencrypted, so that each package "
+            "crosses the line to it once. Empty: all of them get it over that line. “Check now” tries it."
+        ),
+    )
+    fetch_address = forms.GenericIPAddressField(
+        label=_("Address for packages"),
+        required=False,
+        unpack_ipv4=True,
+        help_text=_("Where the hosts behind it find it, if not at its address above."),
+    )
     host_key = forms.CharField(
         label=_("Host key"),
         required=False,
@@ -203,6 +219,7 @@ class HostForm(forms.Form):
         data = dict(self.cleaned_data)
         for name in ("credential_id", "jump_host_id"):
             data[name] = data[name].pk if data[name] else None
+        data["fetch_address"] = data["fetch_address"] or None
         return data
 
 

@@ -7,11 +7,12 @@ import secrets
 import time
 from dataclasses import replace
 
-from . import crash, program
+from . import copies, crash, program
 from .errors import ConnectionLost, Refused, WireError
-from .feed import Feed, Package, damage
+from .feed import Feed
 from .journal import Result
 from .ladder import Heard, Mode, Outcome, OutcomeKind, Tale, next_move
+from .package import Package, damage
 from .program import Answer, Run
 from .ssh import USUAL, Connection, Endpoint, Limits, connect
 from .visit import POLL, Story, Visit, Watch
@@ -90,7 +91,8 @@ class _Conduct:
         finally:
             feed.close()
         heard = visit.heard(error)
-        if heard.end is not None and heard.end.result is Result.CUT and not heard.problem and self._package:
+        cut = heard.end is not None and heard.end.result is Result.CUT
+        if cut and not heard.problem and self._package and not self._tale.cancelled:
             return replace(heard, problem=damage(self._package))
         return heard
 
@@ -107,9 +109,11 @@ class _Conduct:
             # One known event is asked for again: a sign that the program runs, however quiet the run is.
             text = program.attach(run, max(0, self._story.seen - 1), self._story.position, cancel=self._tale.cancelled)
             return text, Feed(text, None, at_once=False, waits=False), run.nonce
-        text, atom, package = program.start(run, output_from=self._story.position), run.atom, self._package
-        at_once = atom.likely_needs_package and package is not None and not package.likely_there
-        return text, Feed(text, package, at_once=at_once, waits=atom.needs_package), run.nonce
+        atom, package = run.atom, self._package
+        copy = copies.copy_for(self._endpoint, package, self._limits) if package and atom.needs_package else None
+        text = program.start(run, output_from=self._story.position, fetching=copies.STALLED if copy else 0)
+        at_once = atom.likely_needs_package and package is not None and not package.likely_there and copy is None
+        return text, Feed(text, package, at_once=at_once, waits=atom.needs_package, copy=copy), run.nonce
 
     def _connected(self) -> Connection:
         if self._connection is None or not self._connection.alive:

@@ -48,6 +48,7 @@ class HostPoint(StrEnum):
     STARTED = "started"  # each step: between that line and the step's effect
     EFFECT = "effect"  # each step: its effect is there, its journal does not say so
     DONE = "done"  # each step
+    FETCHED = "fetched"  # the package was fetched from the jump host, and lies in the staging folder
     SWAP = "swap"  # the new link is made, and not yet in the place of `current`
     UNDO = "undo"  # each undo: before its line in the journal
     UNDOING = "undoing"  # each undo: between that line and the undo's effect

@@ -21,7 +21,8 @@ class Limits:
 class Endpoint:
     """An SSH server and the way in. `host_key` is the pinned one, as `ssh-ed25519 AAAA…`; empty means not trusted yet.
     `key` is the text of a private key. `key`, `password` and `passphrase` may be a plain text or an object with
-    `reveal()`; they appear in no repr."""
+    `reveal()`; they appear in no repr. `fetch_port`: hosts behind this one may fetch packages from it on that port (0:
+    none do), at `fetch_address` where they know it by another address."""
 
     address: str
     port: int = 22
@@ -31,10 +32,16 @@ class Endpoint:
     password: str = field(default="", repr=False)
     passphrase: str = field(default="", repr=False)
     jump: "Endpoint | None" = None
+    fetch_port: int = 0
+    fetch_address: str = ""
 
     @property
     def where(self) -> str:
         return f"[{self.address}]:{self.port}" if ":" in self.address else f"{self.address}:{self.port}"
+
+    @property
+    def fetch_from(self) -> str:
+        return self.fetch_address or self.address
 
 
 def reveal(secret: str) -> str:

@@ -1,28 +1,17 @@
-"""A package on its way to a host: opened when it is wanted, given in pieces, never held in memory as a whole."""
-import hashlib
-from collections.abc import Callable
-from dataclasses import dataclass
+"""What goes to a program's standard input, in pieces."""
 from typing import BinaryIO
 
-PIECE = 1 << 18
-
-
-@dataclass(frozen=True)
-class Package:
-    """A package in the store. `open` gives it as a binary file. `likely_there`: the release is probably still on the
-    host, so its bytes are sent only if the host asks for them."""
-
-    sha256: str
-    size: int
-    open: Callable[[], BinaryIO]
-    likely_there: bool = False
+from .copies import BYTES, WAIT, Copy
+from .package import PIECE, Package
 
 
 class Feed:
-    """What goes to a program's standard input: the program, then the package if and when the host wants it."""
+    """The program, then the package if and when the host wants it; or, where there is a `copy` that it may fetch, first
+    a line that says where, and the package only if the host asks again."""
 
-    def __init__(self, program: bytes, package: Package | None, at_once: bool, waits: bool):
-        self._package = package
+    def __init__(self, program: bytes, package: Package | None, at_once: bool, waits: bool, copy: Copy | None = None):
+        self._package, self._copy = package, copy
+        self._asks = self._told = False  # the host waits for that line; it has it
         self._piece = memoryview(program)
         self._of_package = False
         self._file: BinaryIO | None = None
@@ -34,7 +23,9 @@ class Feed:
 
     def piece(self) -> memoryview:
         """The next bytes; empty where there are none at the moment, see `over`."""
-        if not self._piece and self._wanted:
+        if not self._piece and self._asks:
+            self._piece = memoryview(self._where())
+        elif not self._piece and self._wanted:
             self._piece = memoryview(self._read())
             self._of_package = True
         return self._piece
@@ -54,12 +45,17 @@ class Feed:
 
     def want(self) -> None:
         """The host asks for the package."""
-        if self._waits:
+        if not self._waits:
+            return
+        if self._copy is None or self._told:
             self._waits, self._wanted = False, True
+        elif not self._asks:
+            self._asks = True
+            self._copy.want()
 
     def stop(self) -> None:
         """The host has the release already."""
-        self._waits = self._wanted = False
+        self._waits = self._wanted = self._asks = False
         if self._of_package:
             self._piece = memoryview(b"")
         self.close()
@@ -68,6 +64,18 @@ class Feed:
         if self._file is not None:
             self._file.close()
             self._file = None
+        if self._copy is not None:
+            self._copy.close()
+
+    def _where(self) -> bytes:
+        """The line for a host that asked. One that was told where to fetch may ask again, for the bytes."""
+        assert self._copy is not None, "else it is not asked for"
+        line = self._copy.line()
+        if line and line != WAIT:
+            self._asks, self._told = False, True
+        if line.startswith(BYTES):
+            self._waits, self._wanted = False, True
+        return line
 
     def _read(self) -> bytes:
         self._waits = False
@@ -84,15 +92,3 @@ class Feed:
             self._wanted = False
             self.close()
         return data
-
-
-def damage(package: Package) -> str:
-    """What is wrong with a package in the store, in words; empty where it is as it was when it came."""
-    digest = hashlib.sha256()
-    try:
-        with package.open() as file:
-            while data := file.read(PIECE):
-                digest.update(data)
-    except OSError:
-        return "The package in the store cannot be read."
-    return "" if digest.hexdigest() == package.sha256 else "The package in the store is damaged."

@@ -65,13 +65,16 @@ def command(size: int, sudo: bool) -> str:
     )
 
 
-def start(run: Run, output_from: int = 0, now: float | None = None) -> bytes:
-    """The program that starts the run. The package follows on standard input where the host says `need`.
+def start(run: Run, output_from: int = 0, now: float | None = None, fetching: int = 0) -> bytes:
+    """The program that starts the run. The package follows on standard input where the host says `need`; with
+    `fetching` first a line that says whether to fetch it from somewhere else (runner/fetch.sh), which is given up where
+    nothing comes for so many seconds.
 
     A run that was cut is started again, and its output goes on: `output_from` says how much of it is known.
     `now` is the time (seconds since 1970) that the journal counts from; the caller's clock if not given.
     """
-    return _text(_call("start", run, now) + f" _FROM={output_from:d}", _atom(run.atom))
+    call = _call("start", run, now) + f" _FROM={output_from:d}" + (f" _FETCHING={fetching:d}" if fetching else "")
+    return _text(call, _atom(run.atom), bool(fetching))
 
 
 def attach(
@@ -95,8 +98,8 @@ def _call(mode: str, run: Run, now: float | None) -> str:
     )
 
 
-def _text(call: str, atom: str) -> bytes:
-    text = f"{call}\n{atom}{body()}".encode()
+def _text(call: str, atom: str, fetching: bool = False) -> bytes:
+    text = f"{call}\n{atom}{body(fetching)}".encode()
     if len(text) > LONGEST_PROGRAM:
         raise ValueError(f"the commands and the environment are too long: {len(text)} bytes of {LONGEST_PROGRAM}")
     return text
@@ -144,10 +147,11 @@ def _one_line(value: str) -> str:
 
 
 @cache
-def body() -> str:
+def body(fetching: bool = False) -> str:
     """The constant part: runner/*.sh in order, without comments and blank lines. Read once."""
     folder = resources.files(__package__) / "runner"
-    parts = (*PARTS[:-1], "crash", PARTS[-1]) if crash.ARMED else PARTS
+    more = ("fetch",) * fetching + ("crash",) * crash.ARMED
+    parts = (*PARTS[:-1], *more, PARTS[-1])
     lines = (line for part in parts for line in (folder / f"{part}.sh").read_text("ascii").splitlines())
     if crash.ARMED:
         lines = (line.replace("# crash: ", "_crash ") for line in lines)

@@ -11,6 +11,7 @@ import logging
 import signal
 import threading
 import weakref
+from collections.abc import Callable
 
 import paramiko
 from paramiko.common import MSG_CHANNEL_REQUEST, MSG_CHANNEL_WINDOW_ADJUST, cMSG_CHANNEL_REQUEST, cMSG_GLOBAL_REQUEST
@@ -184,6 +185,10 @@ class Channel:
         raw = self._raw
         return bool(raw.exit_status >= 0 and raw.eof_received and not raw.recv_ready() and not raw.recv_stderr_ready())
 
+    def wake(self) -> None:
+        """Ends a wait in `read`; the one thing that another thread may do."""
+        self._bell.set()
+
     def close(self) -> None:
         try:
             self._raw.close()
@@ -324,6 +329,12 @@ def connect(endpoint: Endpoint, limits: Limits = USUAL) -> Connection:
         connection.close()
         raise
     return connection
+
+
+def borrow(endpoint: Endpoint, limits: Limits = USUAL) -> tuple[Connection, Callable[[], None]]:
+    """The connection to a jump host that this process has, or a new one, and the function that gives it back. Raises as
+    `connect` does."""
+    return _jumps.borrow(endpoint, limits)
 
 
 def fetch_host_key(address: str, port: int, timeout: float = 10.0, jump: Endpoint | None = None) -> str:

@@ -38,6 +38,10 @@ class HostChange(schemas.Body):
     base_path: StrictStr = Field("/srv/services", description="Absolute; services live below it")
     sudo: StrictBool = Field(False, description="Run programs under sudo -n")
     jump_host_id: StrictInt | None = None
+    fetch_port: StrictInt | None = Field(
+        None, description="Hosts behind this one fetch packages from it on this port, from 1024 on; null: they do not"
+    )
+    fetch_address: StrictStr | None = Field(None, description="Where they find it, if not at its ip")
     labels: dict[str, StrictStr] = {}
     host_key: StrictStr = Field("", description='"ssh-ed25519 AAAA…": pinned at once')
     description: StrictStr = ""
@@ -60,6 +64,8 @@ class HostOut(Schema):
     base_path: str
     sudo: bool
     jump_host_id: int | None
+    fetch_port: int | None
+    fetch_address: str | None
     labels: dict[str, str]
     host_key: str = Field(description="The pinned key; empty: not trusted yet")
     fingerprint: str = Field(description="The pinned key's, as ssh-keygen -l prints it")

@@ -131,6 +131,7 @@ _do_upload() {
 		_is="releases/$_NEW" _detail='it is there already'
 		return 0
 	fi
+	if [ -n "$_FETCHING" ] && ! _fetch "$1"; then return 1; fi
 	_take_in || {
 		_detail='cannot make pipes'
 		return 1

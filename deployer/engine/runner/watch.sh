@@ -44,16 +44,21 @@ _watch() {
 } 2>/dev/null
 
 _tick() {
-	read -r _since _limit _tee <"$_RUN/now" || return 0
+	read -r _since _limit _tee _how <"$_RUN/now" || return 0
 	if [ "$1" = all ] && [ -s "$_RUN/cancel" ]; then
 		read -r _word <"$_RUN/cancel"
 		# By now the package may have come after all.
 		[ "$_word" = cut ] && [ -z "$_tee" ] || _give_up "$_word"
 	fi
-	[ -z "$_tee" ] || read -r _ _pos <"/proc/$_tee/io"
+	[ -z "$_tee" ] || { { [ -z "$_how" ] || read -r _; } && read -r _ _pos; } <"/proc/$_tee/io"
 	_uptime
 	if [ "$_pos" != "$_last" ]; then _last=$_pos _idle=$_up; fi
 	[ "$_since" -lt "$_idle" ] || _idle=$_since
+	if [ -n "$_how" ]; then
+		# One who fetches writes; he may be kept waiting without a word as well.
+		[ $((_up - _idle)) -lt $((_FETCHING * 100)) ] || kill -s TERM "$_tee"
+		return 0
+	fi
 	if [ -n "$_tee" ]; then
 		# The one who sends may be gone without a word: whoever attaches sends again.
 		[ $((_up - _idle)) -lt 6000 ] || _give_up cut

@@ -1,0 +1,161 @@
+"""The host's part of fetching a package, without SSH, under each shell and with each tool."""
+import contextlib
+import hashlib
+import shutil
+import socket
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import pytest
+
+from deployer.engine import conversation, crash, program
+from deployer.engine.journal import Kind, Result
+from tests.engine.host import SHELLS, Host, package
+from tests.lab.network import free_port
+
+# What the program and these tests' commands call, besides the shell itself.
+TOOLS = ("flock", "dd", "mkdir", "mkfifo", "mv", "ln", "rm", "cat", "tail", "wc", "sleep", "tar", "gzip", "sha256sum",
+         "tee", "cmp", "df", "readlink", "sed", "setsid", "kill")  # fmt: skip
+
+
+@contextlib.contextmanager
+def serving(folder: Path, *packages: bytes):
+    """The jump host's server, as a process of our own; the line that a host is told."""
+    port = free_port()
+    source = conversation.server()
+    process = subprocess.Popen(
+        [sys.executable, "-I", "-c", f"import sys; exec(sys.stdin.buffer.read({len(source)}))"],
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE, env={"XDG_CACHE_HOME": str(folder)},
+    )  # fmt: skip
+    with process:
+        process.stdin.write(source + f"{port}\n127.0.0.1\n".encode())
+        process.stdin.flush()
+        token = process.stdout.readline().split()[1].decode()
+        for data in packages:
+            process.stdin.write(f"have {hashlib.sha256(data).hexdigest()} {len(data)}\n".encode())
+            process.stdin.write(b"part %d\n%spart 0\n" % (len(data), data))
+            process.stdin.flush()
+            assert (process.stdout.readline(), process.stdout.readline()) == (b"send\n", b"there\n")
+        yield f"fetch 127.0.0.1 {port} {token}\n".encode()
+
+
+def only(host: Host, *programs: str) -> str:
+    """A PATH with what the program needs, these, and no other way to fetch anything."""
+    for path in (*map(shutil.which, TOOLS), *programs):
+        (host.tools / Path(path).name).symlink_to(path)
+    return str(host.tools)
+
+
+def start(host: Host, line: bytes, data: bytes = b"", **options):
+    run = host.run("install", None, "v1")
+    return host.send(program.start(run, fetching=3), run.nonce, line + data, **options).over()
+
+
+@pytest.fixture
+def served(tmp_path):
+    data = package("v1")
+    with serving(tmp_path / "cache", data) as line:
+        yield line, data
+
+
+@pytest.mark.parametrize("shell", SHELLS)
+@pytest.mark.parametrize("tool", ["curl", "wget", "nc"])
+def test_a_package_is_fetched_with_what_the_host_has(tmp_path, served, shell, tool):
+    host = Host(tmp_path, shell)
+    host.packages["v1"] = served[1]
+    path = only(host, shutil.which(tool)) if tool != "nc" else only(host)
+    if tool == "nc":  # and a wget that takes addresses as arguments only
+        for applet in ("wget", "nc"):
+            (host.tools / applet).symlink_to("/usr/bin/busybox")
+    call = start(host, served[0], PATH=path)
+    host.end()
+    assert (call.end.result, host.running) == (Result.DONE, "v1"), call.output
+    assert upload_of(call).detail == "fetched from the jump host"
+    assert len([event for event in call.events if event.kind is Kind.NEED]) == 1
+    assert sorted(file.name for file in host.folder.glob("releases/v1/*")) == ["noise", "version"]
+    assert not list(host.folder.glob("releases/v1/.*"))
+
+
+def upload_of(call):
+    return next(event for event in call.events if event.kind in (Kind.DONE, Kind.FAILED) and event.step == "upload")
+
+
+def falls_back(host: Host, line: bytes, data: bytes, **options) -> str:
+    """The host's reason to ask once more, for the bytes."""
+    host.packages["v1"] = data
+    call = start(host, line, data, **options)
+    host.end()
+    assert (call.end.result, host.running) == (Result.DONE, "v1"), call.output
+    assert [event.detail for event in call.events if event.kind is Kind.NEED] == ["", upload_of(call).detail]
+    return upload_of(call).detail
+
+
+def test_a_host_without_any_tool_asks_for_the_bytes(host, served):
+    assert "neither curl nor GNU wget nor nc" in falls_back(host, *served, PATH=only(host))
+
+
+def test_where_nobody_answers_the_host_asks_for_the_bytes(any_host, served):
+    line = f"fetch 127.0.0.1 {free_port()} {'0' * 64}\n".encode()
+    assert "curl ended with exit status 7" in falls_back(any_host, line, served[1])
+
+
+def test_a_copy_that_is_not_there_makes_the_host_ask_for_the_bytes(any_host, served):
+    assert "curl ended with exit status 22" in falls_back(any_host, served[0], package("v1", files="another"))
+
+
+def test_signs_of_life_are_waited_through_and_a_refusal_is_kept(any_host, served):
+    any_host.packages["v1"] = served[1]
+    call = start(any_host, b"wait\nwait\nbytes the jump host did not give it: no room\n", served[1])
+    assert (call.end.result, any_host.running) == (Result.DONE, "v1")
+    assert upload_of(call).detail == "the jump host did not give it: no room"
+
+
+@pytest.mark.parametrize("line", [b"", b"fetch", b"wait\n", b"bytes gone\n"])
+def test_whoever_leaves_while_the_host_waits_leaves_a_run_that_is_cut(any_host, served, line):
+    any_host.packages["v1"] = served[1]
+    assert start(any_host, line).end.result is Result.CUT
+    assert start(any_host, *served).end.result is Result.DONE
+
+
+def test_what_answers_without_end_is_cut_off_and_fills_no_disk(host):
+    data = package("v1")
+    with socket.create_server(("127.0.0.1", 0)) as endless:
+
+        def pour():
+            with endless.accept()[0] as guest, contextlib.suppress(OSError):
+                guest.recv(4096)
+                guest.sendall(b"HTTP/1.0 200 OK\r\n\r\n")
+                while True:
+                    guest.sendall(b"x" * 65536)
+
+        threading.Thread(target=pour, daemon=True).start()
+        line = f"fetch 127.0.0.1 {endless.getsockname()[1]} {'0' * 64}\n".encode()
+        assert "curl ended with exit status" in falls_back(host, line, data)
+
+
+@pytest.fixture
+def armed(monkeypatch):
+    """Programs are built with calls of their crash points."""
+    monkeypatch.setattr(crash, "ARMED", True)
+    program.body.cache_clear()
+    yield
+    program.body.cache_clear()
+
+
+def test_a_run_that_dies_when_the_package_is_fetched_is_cut_and_leaves_nothing(armed, running, served):
+    running.packages["v2"] = served[1]
+    (running.folder / ".deployer" / "crash").write_text("fetched\n")
+    run = running.run("upgrade", "v1", "v2")
+    died = running.send(program.start(run, fetching=3), run.nonce, served[0]).over()
+    assert "end" not in died.said and list(running.folder.glob("releases/.stage-*/.package"))
+    assert running.attach(run).over().end.result is Result.CUT
+    assert not list(running.folder.glob("releases/.stage-*"))
+
+
+def test_a_program_without_a_jump_host_that_keeps_copies_has_not_a_word_of_it(host):
+    run = host.run("install", None, "v1")
+    usual = program.start(run, now=1.0)
+    assert b"curl" not in usual and b"_FETCHING=" not in usual
+    assert b"curl" in program.start(run, now=1.0, fetching=3)
