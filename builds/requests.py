@@ -4,7 +4,6 @@ from django.utils import timezone
 
 from access.callers import Caller
 from access.problems import Problem, conflict
-from callbacks import outbox
 from microservice import following
 from microservice.history import record
 from microservice.models import MicroService, MicroServiceVersion
@@ -78,9 +77,7 @@ def end(build: Build, status: BuildStatus, detail: str = "", *, log: str | None 
             status=status, build_detail=detail[:500])
         if moved:
             version = MicroServiceVersion.objects.select_related("microservice").get(pk=build.version_id)
-            outbox.build_ended(version)
-            if status == BuildStatus.SUCCESS:
-                following.built(version)
+            following.build_ended(version)
     return True
 
 

@@ -7,8 +7,9 @@ from django.db.models import Count, Min, OuterRef, Q, Subquery
 from django.db.models.functions import Coalesce
 from django.utils import timezone
 
-from . import events
+from . import events, wake
 from .models import Deployment, Event, MicroServiceInstance, Operation
+from .requests.back import fleet_revert
 from .rollout import NOTHING, Move, Snapshot, Strategy, decide
 from .status import (
     DEPLOYMENT_ENDED,
@@ -76,15 +77,9 @@ def _move(deployment: Deployment, rows: list[dict], resumed: bool) -> list[Event
             return told
         told += _carry_out(deployment, move)
         if move.release is not None:
-            _wake(now.waiting)
+            wake.workers(now.waiting)
             resumed = False
         rows = _counted([deployment.pk]).get(deployment.pk, [])
-
-
-def _wake(due: int) -> None:
-    from . import wake  # imports Celery: only where it is needed
-
-    wake.workers(due)
 
 
 def _carry_out(deployment: Deployment, move: Move) -> list[Event]:
@@ -98,9 +93,7 @@ def _carry_out(deployment: Deployment, move: Move) -> list[Event]:
     if move.become is not None:
         told.append(become(deployment, move.become, move.reason))
     if move.revert is not None:
-        from . import deployments  # the follow-up is a request like any other; it imports this module
-
-        deployments.fleet_revert(deployment, move.revert)
+        fleet_revert(deployment, move.revert)
     return told
 
 

@@ -25,7 +25,7 @@ from .claims import Claim
 from .endings import Ending
 from .ledger import Ledger
 from .models import Operation
-from .packages.intake import open_package
+from .packages.stored import open_package
 from .progress import Progress
 from .status import Action, OperationStatus, UndoStatus
 

@@ -1,31 +1,42 @@
-"""What follows by itself when a version is built: its service's `auto_deploy` instances are carried to it."""
+"""What follows by itself when a build ends: who asked is told, and `auto_deploy` instances go to what was built.
+
+It stands above requests, because it makes some; so whatever ends a build stands above it.
+"""
+
 import logging
 
 from django.db import transaction
 
 from access.callers import Caller
 from access.problems import Problem
+from callbacks import outbox
 
+from . import deployments
 from .models import MicroServiceInstance, MicroServiceVersion
 from .status import MAY_CHANGE_VERSION, Action, BuildStatus
 
 log = logging.getLogger(__name__)
 
 
-def built(version: MicroServiceVersion) -> list[int]:
-    """Call in the transaction that moves a version to success: starts what follows, once. Returns deployments' ids.
+def build_ended(version: MicroServiceVersion) -> None:
+    """Call in the transaction that moves a version's build to its end, with the version as it is then."""
+    outbox.build_ended(version)
+    if version.status == BuildStatus.SUCCESS:
+        _carry_on(version)
+
+
+def _carry_on(version: MicroServiceVersion) -> None:
+    """Starts what follows, once.
 
     Instances with the service's tag that run an older version go to this one, except in maintenance or locked; nothing
     follows a version that is marked bad, has no package, or is not the newest that was built.
     """
-    from . import deployments  # it stands above this module: packages are needed for requests, and end up here
-
     service = version.microservice
     if not service.auto_deploy or version.bad or not version.file_path:
-        return []
+        return
     good = service.versions.filter(status=BuildStatus.SUCCESS, bad=False)
     if good.filter(pk__gt=version.pk).exists():
-        return []
+        return
     rows = MicroServiceInstance.objects.filter(
         microservice=service, tag=service.auto_deploy, locked=False, is_maintain=False, status__in=MAY_CHANGE_VERSION,
         version__lt=version.pk,
@@ -34,13 +45,10 @@ def built(version: MicroServiceVersion) -> list[int]:
     for number, old in rows.order_by("pk").values_list("pk", "version_id"):
         by_version.setdefault(old, []).append(number)
     caller = Caller(name="auto_deploy", scopes=frozenset({"read", "deploy"}))
-    started = []
     for old, numbers in by_version.items():
         try:
             with transaction.atomic():
-                made = deployments.request(caller, service, service.versions.get(pk=old), Action.UPGRADE, numbers,
-                                           version.pk, on_locked="skip")
-            started.append(made.pk)
+                deployments.request(caller, service, service.versions.get(pk=old), Action.UPGRADE, numbers,
+                                    version.pk, on_locked="skip")
         except Problem as problem:
             log.warning("%s %s does not follow by itself: %s", service.name, version.version, problem.detail)
-    return started

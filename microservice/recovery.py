@@ -21,7 +21,7 @@ from . import advance, events, execution
 from .history import chain
 from .models import Deployment, Heartbeat, Operation
 from .output import expiry
-from .requests import behind
+from .requests import retries
 from .status import DEPLOYMENT_OPEN, OPERATION_OPEN, DeploymentStatus, OperationStatus
 
 log = logging.getLogger(__name__)
@@ -68,7 +68,7 @@ def sweep() -> int:
     desk = execution.ledger()
     _sign_of_life(desk)
     _finish_the_finished()
-    behind.try_remainders()
+    retries.try_remainders()
     expiry.prune_now_and_then()
     chain.seal()
     free = desk.slots - desk.in_flight

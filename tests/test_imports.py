@@ -31,10 +31,10 @@ DOORS = ["microservice.views", "microservice.api"]
 MAY_OPEN = {"microservice.management.commands.openapi", *(f"{app}.urls" for app in APPS)}
 
 
-def modules() -> dict[str, Path]:
-    """Every module of the project by its dotted name, migrations left out."""
+def modules(apps: list[str]) -> dict[str, Path]:
+    """Every module of these by its dotted name, migrations left out."""
     found = {}
-    for app in APPS:
+    for app in apps:
         for path in sorted((ROOT / app).rglob("*.py")):
             if "migrations" not in path.parts:
                 found[".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")] = path
@@ -61,7 +61,34 @@ def inside(name: str, prefix: str) -> bool:
     return name == prefix or name.startswith(prefix + ".")
 
 
-MODULES = modules()
+def circles(arrows: dict[str, set[str]]) -> list[list[str]]:
+    """Groups of two or more that all lead to each other. (Tarjan's algorithm.)"""
+    number: dict[str, int] = {}
+    lowest: dict[str, int] = {}
+    open_: list[str] = []
+    found = []
+
+    def visit(name: str) -> None:
+        number[name] = lowest[name] = len(number)
+        open_.append(name)
+        for other in sorted(arrows[name]):
+            if other not in number:
+                visit(other)
+            if other in open_:
+                lowest[name] = min(lowest[name], lowest[other])
+        if lowest[name] == number[name]:
+            group = open_[open_.index(name) :]
+            del open_[-len(group) :]
+            if len(group) > 1:
+                found.append(sorted(group))
+
+    for name in arrows:
+        if name not in number:
+            visit(name)
+    return found
+
+
+MODULES = modules(APPS)
 IMPORTS = {name: imports(name, path) for name, path in MODULES.items()}
 
 
@@ -81,6 +108,27 @@ def test_a_part_imports_nothing_that_it_must_not_know(above):
 def test_every_rule_is_about_modules_that_exist():
     missing = [above for above in MUST_NOT if not any(inside(name, above) for name in MODULES)]
     assert not missing
+
+
+def test_no_modules_import_each_other_in_a_circle():
+    """At the top or inside a function: whoever reads one of a circle has to know them all. A module runs the packages
+    around what it imports, so those count; the packages around the module itself were there before it."""
+    every = modules([*APPS, "bench", "demo", "deployctl"])
+    arrows: dict[str, set[str]] = {
+        name: {
+            one
+            for wanted in imports(name, path)
+            for one in every
+            if inside(wanted, one) and not inside(name, one)
+        }
+        for name, path in every.items()
+    }
+    assert not circles(arrows)
+
+
+def test_a_circle_is_found_however_long_and_one_way_is_none():
+    assert circles({"a": {"b", "d"}, "b": {"c"}, "c": {"a"}, "d": {"e"}, "e": set()}) == [["a", "b", "c"]]
+    assert circles({"a": {"b", "c"}, "b": {"c"}, "c": set()}) == []
 
 
 def test_nothing_imports_views_or_the_api_but_the_addresses():

@@ -7,7 +7,7 @@ from ninja import Query, Router, Status
 
 from access.problems import invalid
 
-from .. import catalog
+from .. import catalog, versions
 from ..models import MicroServiceInstance, MicroServiceVersion
 from ..packages import intake
 from ..status import BuildStatus
@@ -69,7 +69,7 @@ def get_version(request: HttpRequest, service: str, id: schemas.PathId):
 def change_version(request: HttpRequest, service: str, id: schemas.PathId, body: schemas.VersionChange):
     """Moves the status on, marks as bad, or changes the description; what is built stays as it is."""
     found = catalog.find_service(caller(request), service, "publish")
-    return _formed(catalog.change_version(caller(request), catalog.find_version(found, id), body.given()))
+    return _formed(versions.change(caller(request), catalog.find_version(found, id), body.given()))
 
 
 PACKAGE = {

@@ -2,28 +2,20 @@
 
 from .services import (
     SERVICE_FIELDS,
-    VERSION_CHANGES,
-    VERSION_FIELDS,
     change_service,
-    change_version,
-    check_service,
     create_service,
-    create_version,
     delete_service,
     find_service,
-    find_version,
-    mark_bad,
     sees,
     services_of,
 )
+from .versions import VERSION_CHANGES, VERSION_FIELDS, create_version, find_version, mark_bad
 
 __all__ = [
     "SERVICE_FIELDS",
     "VERSION_CHANGES",
     "VERSION_FIELDS",
     "change_service",
-    "change_version",
-    "check_service",
     "create_service",
     "create_version",
     "delete_service",

@@ -1,4 +1,4 @@
-"""Packages: taken into the store while they are hashed and looked through, and given to the workers.
+"""Packages: taken into the store while they are hashed and looked through.
 
 A version's row is the truth. The store's file is put in place within the transaction that claims the row, so of two
 uploads one wins, and a file that nobody's row names is a left-over that the next upload replaces.
@@ -6,7 +6,7 @@ uploads one wins, and a file that nobody's row names is a left-over that the nex
 import base64
 import hashlib
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, BinaryIO, Protocol
@@ -17,15 +17,14 @@ from django.http import HttpRequest, UnreadablePostError
 
 from access.callers import Caller
 from access.problems import Problem, conflict, invalid
-from callbacks import outbox
 
 from .. import catalog, following
 from ..history import record
 from ..models import MicroService, MicroServiceVersion
 from ..status import BUILD_TRANSITIONS, BuildStatus, may_become
 from . import archives, placing
+from .stored import PIECE, ensure_described
 
-PIECE = 1024 * 1024
 LIMIT = 4 * 1024**3
 _TAKES_PACKAGE = [status for status, onward in BUILD_TRANSITIONS.items() if BuildStatus.SUCCESS in onward]
 
@@ -108,40 +107,6 @@ def publish(
             return _put_in_place(caller, version, found, path, temporary, storage), is_new
 
 
-def open_package(version: MicroServiceVersion) -> BinaryIO:
-    """The package as a binary file, from its start. Raises FileNotFoundError where the store has lost it."""
-    return default_storage.open(version.file_path, "rb")  # type: ignore[return-value]
-
-
-def ensure_described(version: MicroServiceVersion) -> MicroServiceVersion:
-    """Fills in sha256 and size of a package that was put into the store by other means than an upload.
-
-    Reads the whole package once. Raises FileNotFoundError where it is not there, archives.BadArchive where it is bad.
-    """
-    if version.file_path and not version.sha256:
-        digest, size = hashlib.sha256(), 0
-        with open_package(version) as file:
-            def read() -> bytes:
-                nonlocal size
-                piece = file.read(PIECE)
-                digest.update(piece)
-                size += len(piece)
-                return piece
-
-            unpacked = archives.check(read)
-        fields = {"sha256": digest.hexdigest(), "size": size, "unpacked_size": unpacked}
-        MicroServiceVersion.objects.filter(pk=version.pk, sha256="").update(**fields)
-        version.refresh_from_db(fields=list(fields))
-    return version
-
-
-def remove(paths: Iterable[str]) -> None:
-    """Takes packages out of the store. What is gone already is fine."""
-    for path in paths:
-        with suppress(FileNotFoundError):
-            default_storage.delete(path)
-
-
 @dataclass(frozen=True, slots=True)
 class _Found:
     sha256: str
@@ -187,8 +152,7 @@ def _put_in_place(
                    after={"status": BuildStatus.SUCCESS.value, "sha256": found.sha256, "size": found.size},
                    service=version.microservice)
             built = MicroServiceVersion.objects.select_related("microservice").get(pk=version.pk)
-            outbox.build_ended(built)
-            following.built(built)
+            following.build_ended(built)
     there = MicroServiceVersion.objects.select_related("microservice").filter(pk=version.pk).first()
     if there is None:
         raise Problem(404, "not_found", "The version was deleted meanwhile.")

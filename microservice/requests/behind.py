@@ -8,16 +8,16 @@ failed stays visible as `delete_failed`, and the sweep tries it again with growi
 from collections.abc import Iterable, Sequence
 from datetime import timedelta
 
-from django.db import transaction
 from django.db.models import Case, DateTimeField, F, QuerySet, Value, When
 from django.utils import timezone
 
-from access.callers import SYSTEM
 from access.problems import Problem
 from asset.models import Asset
 
+from .. import wake
 from ..models import Deployment, MicroService, MicroServiceInstance, MicroServiceVersion, Operation
 from ..status import Action, InstanceStatus, OperationStatus
+from .instances import create_instances
 
 FIRST_PAUSE, LONGEST_PAUSE = 30, 3600  # seconds between two tries of a delete
 GOING = (InstanceStatus.DELETING, InstanceStatus.DELETE_FAILED)
@@ -46,9 +46,6 @@ def wait(deployment: Deployment, version: MicroServiceVersion, hosts: Iterable[A
 def begin(deleted: Iterable[Operation]) -> None:
     """The old rows are gone: what waited behind them gets its instance, and is due. One waits for each host at most
     that matters: a second one meets the new instance when its turn comes, and is refused like any other."""
-    from .. import wake
-    from .installs import create_instances
-
     waiting = Operation.objects.filter(
         instance__isnull=True, action=Action.INSTALL, status=OperationStatus.QUEUED,
         host__in={row.host_id for row in deleted},
@@ -76,22 +73,3 @@ def keep_trying(instances: QuerySet[MicroServiceInstance]) -> None:
         again_at=Case(*after, default=Value(now + timedelta(seconds=LONGEST_PAUSE)), output_field=DateTimeField()),
         tries=F("tries") + 1,
     )
-
-
-def try_remainders() -> int:
-    """Retries deletes that failed and whose pause is over. Answers how many. Two sweeps at once: one of them has it."""
-    from .. import deployments
-
-    due = MicroServiceInstance.objects.filter(
-        again_at__lte=timezone.now(), status=InstanceStatus.DELETE_FAILED, locked=False
-    ).select_related("microservice")
-    by_service: dict[MicroService, list[int]] = {}
-    for row in due[:500]:
-        by_service.setdefault(row.microservice, []).append(row.pk)
-    for service, numbers in by_service.items():
-        try:
-            with transaction.atomic():
-                deployments.retry_instances(SYSTEM, service, numbers)
-        except Problem:  # another sweep, or somebody's click, was quicker with one of them: next time
-            continue
-    return sum(map(len, by_service.values()))

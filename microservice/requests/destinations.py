@@ -2,14 +2,14 @@
 
 from collections.abc import Iterable
 
-from django.db.models import Q
+from django.db.models import Q, QuerySet
 
 from access.callers import Caller
 from access.problems import forbidden, invalid
 
 from ..models import MicroService, MicroServiceVersion
 from ..packages.archives import BadArchive
-from ..packages.intake import ensure_described
+from ..packages.stored import ensure_described
 from ..status import Action, BuildStatus
 
 BETWEEN_VERSIONS = {Action.UPGRADE: "newer", Action.REVERT: "older"}
@@ -48,6 +48,11 @@ def allowed(version: MicroServiceVersion, action: Action, even_bad: bool = False
     beyond = Q(pk__gt=version.pk) if action == Action.UPGRADE else Q(pk__lt=version.pk)
     good = Q(status=BuildStatus.SUCCESS) if even_bad else Q(status=BuildStatus.SUCCESS, bad=False)
     return good & beyond
+
+
+def marked_bad(numbers: QuerySet) -> QuerySet[MicroServiceVersion]:
+    """Those of these versions that were marked bad."""
+    return MicroServiceVersion.objects.filter(pk__in=numbers, bad=True).order_by("pk")
 
 
 def check_bad(caller: Caller, bad: Iterable[MicroServiceVersion], even_bad: bool, pointer: str) -> None:

@@ -1,21 +1,19 @@
 """Installs: a version comes to hosts that do not have its service."""
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 
-from django.core.exceptions import ValidationError
-from django.db import IntegrityError, transaction
-from django.utils import timezone
+from django.db import transaction
 
 from access.callers import Caller
-from access.problems import Problem, conflict, invalid
+from access.problems import Problem, invalid
 from asset.models import Asset
 
-from ..models import Deployment, MicroService, MicroServiceInstance, MicroServiceVersion
+from ..models import Deployment, MicroService, MicroServiceVersion
 from ..rollout import OnFailure, Strategy
-from ..status import Action, BuildStatus, InstanceStatus
+from ..status import Action, BuildStatus
 from . import behind, enqueue
 from .destinations import check_bad, with_package
+from .instances import already_there, check_fields, create_instances, unsaved
 from .preview import plan_of
 from .record import check_right, queue, record_request
 from .shown import check_plan
@@ -56,7 +54,7 @@ def install(
         made = create_instances(deployment, now)
         behind.wait(deployment, version, later, adopt)
         if plan is not None:
-            check_plan(plan, deployment, [*made, *_instances(service, later, fields)], adopt)
+            check_plan(plan, deployment, [*made, *unsaved(service, later, fields)], adopt)
         return queue(caller, deployment, len(now), enqueue.asked(Action.INSTALL, version, adopt), also=len(later))
 
 
@@ -78,9 +76,9 @@ def preview_install(
     asked = _checked(caller, service, version, hosts, fields, adopt, strategy, even_bad)
     there = service.instances.filter(host__in=asked.hosts).exclude(status__in=behind.GOING)
     if taken := set(there.values_list("host_id", flat=True)):
-        raise _already_there(service, [host for host in asked.hosts if host.pk in taken])
-    rows = _instances(service, asked.hosts, fields)
-    _check_fields(rows)
+        raise already_there(service, [host for host in asked.hosts if host.pk in taken])
+    rows = unsaved(service, asked.hosts, fields)
+    check_fields(rows)
     return plan_of(service, rows, Action.INSTALL, None, version, asked.course, adopt)
 
 
@@ -114,48 +112,3 @@ def _checked(
         errors = [{"pointer": "/host", "reason": f"there is no host {number}"} for number in missing]
         raise Problem(422, "wrong_target", errors[0]["reason"].capitalize() + ".", "", errors)
     return _Asked(course, found, fields)
-
-
-def _instances(service: MicroService, hosts: Iterable[Asset], fields: dict, **more) -> list[MicroServiceInstance]:
-    return [MicroServiceInstance(microservice=service, host=host, **fields, **more) for host in hosts]
-
-
-def _check_fields(rows: list[MicroServiceInstance]) -> None:
-    """They are all the same but for their hosts. Raises Problem 422."""
-    try:
-        if rows:
-            rows[0].clean_fields(exclude=["microservice", "host", "lock_deployment", "version"])
-    except ValidationError as error:
-        name, reasons = next(iter(error.message_dict.items()))
-        raise invalid(f"/{name}", " ".join(reasons)) from None
-
-
-def create_instances(deployment: Deployment, hosts: list[Asset]) -> list[MicroServiceInstance]:
-    """Locked instances on hosts that do not have the service yet; nothing runs there before the operation says so.
-
-    A host has a service once: the database's own constraint decides, with no gap between looking and taking.
-    """
-    service, who = deployment.microservice, deployment.requested_by
-    rows = _instances(
-        service, hosts, deployment.instance_fields,
-        locked=True, lock_deployment=deployment, locked_since=timezone.now(),
-        status=InstanceStatus.INSTALLING, status_before=InstanceStatus.INSTALL_FAILED, created_by=who, updated_by=who,
-    )  # fmt: skip
-    _check_fields(rows)
-    try:
-        with transaction.atomic():
-            return MicroServiceInstance.objects.bulk_create(rows)
-    except IntegrityError:
-        raise _already_there(service, hosts) from None
-
-
-def _already_there(service: MicroService, hosts: list[Asset]) -> Problem:
-    there = MicroServiceInstance.objects.filter(microservice=service, host__in=hosts)
-    errors: list[dict] = [
-        {"pointer": "/host", "host_id": one.host_id, "instance_id": one.pk,
-         "reason": f"{one.host} has {service.name} already ({InstanceStatus(one.status).label})"}
-        for one in there.select_related("host")
-    ] or [{"pointer": "/host", "reason": f"a host got {service.name} in this very moment"}]  # fmt: skip
-    more = f" (and {len(errors) - 1} more)" if len(errors) > 1 else ""
-    hint = "Upgrade or revert it instead; one whose install failed can be retried or deleted."
-    return conflict("already_installed", errors[0]["reason"] + more + ".", hint, errors)

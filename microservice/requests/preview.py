@@ -11,6 +11,7 @@ from ..rollout import Strategy
 from . import shown
 from .record import check_right, named
 from .targets import Wish, left_out, refuse_where_named
+from .wishes import wish_of
 
 LOADED = ("host", "version")
 
@@ -30,8 +31,6 @@ def preview(
 ) -> dict:
     """`{"plan", "action", "from_version", "dest_version", "batches", "targets", "skipped"}`; each target with its
     steps, commands and what cannot be undone. Raises the same Problems as the request itself would."""
-    from ..deployments import wish_of  # it checks what the request checks, and imports this module
-
     check_right(caller, service)
     wish, dest, course = wish_of(
         caller, service, version, action, host, dest_version, on_locked, strategy, force, even_bad

@@ -8,7 +8,7 @@ from .. import atoms, events, wake
 from ..history import record
 from ..models import Deployment, MicroService, MicroServiceVersion
 from ..rollout import Strategy
-from ..status import Action
+from ..status import DEPLOYMENT_ENDED, Action
 from . import enqueue
 from .targets import Wish, take
 
@@ -16,6 +16,16 @@ from .targets import Wish, take
 def check_right(caller: Caller, service: MicroService) -> None:
     if not caller.may("deploy", service.pk):
         raise forbidden(f"{caller.name} may not deploy {service.name}.", "Ask for the scope “deploy”.")
+
+
+def must_have_ended(origin: Deployment) -> None:
+    """What repeats or takes back a deployment waits for its end. Raises Problem 409."""
+    if origin.status not in DEPLOYMENT_ENDED:
+        raise conflict(
+            "deployment_open",
+            f"Deployment {origin.pk} is {origin.get_status_display()}.",
+            "Wait for its end, or cancel it.",
+        )
 
 
 def record_request(

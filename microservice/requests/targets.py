@@ -3,12 +3,13 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from django.db.models import F, Q, QuerySet
+from django.db.models import F, Q, QuerySet, Subquery
+from django.db.models.lookups import IsNull
 from django.utils import timezone
 
 from access.problems import Problem, conflict, invalid
 
-from ..models import Deployment, MicroService, MicroServiceInstance, MicroServiceVersion
+from ..models import Deployment, MicroService, MicroServiceInstance, MicroServiceVersion, Operation
 from ..status import BUSY, InstanceStatus
 
 ALL = "all"
@@ -34,6 +35,14 @@ def parse_ids(value: object, pointer: str) -> str | list[int]:
     if len(ids) > MOST_IDS:
         raise invalid(pointer, f"names more than {MOST_IDS} ids; use several requests")
     return list(dict.fromkeys(ids))
+
+
+def parse_numbers(value: object, pointer: str) -> tuple[int, ...]:
+    """Like `parse_ids`, where “all” is not meant. Raises Problem 422."""
+    ids = parse_ids(value, pointer)
+    if isinstance(ids, str):
+        raise invalid(pointer, "must be ids")
+    return tuple(ids)
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +94,11 @@ def check_ids(wish: Wish) -> None:
         raise Problem(
             422, "wrong_target", detail[0].upper() + detail[1:] + ".", "Reload the list of instances.", errors
         )
+
+
+def there_is(own: QuerySet[Operation]) -> Q:
+    """Whether an instance has such an operation: asked for as a value, for the reason that advance.drop gives."""
+    return Q(IsNull(Subquery(own.order_by().values("pk")[:1]), False))
 
 
 def take(wish: Wish, deployment: Deployment) -> tuple[int, list[dict]]:

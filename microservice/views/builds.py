@@ -7,7 +7,7 @@ from django.utils.translation import gettext as _
 from access.callers import Caller
 from access.problems import Problem, forbidden
 from builds import requests
-from microservice import catalog
+from microservice import catalog, versions
 from microservice.models import MicroService, MicroServiceVersion
 from microservice.queries import services
 from microservice.status import BUILD_TRANSITIONS, BuildStatus
@@ -46,7 +46,7 @@ def mark(request: HttpRequest, caller: Caller, name: str, number: int, word: str
             catalog.mark_bad(caller, found, request.POST.get("reason", ""))
             say(request, _("%(version)s is marked bad from now on.") % {"version": found.version})
         else:
-            catalog.change_version(caller, found, {"bad": False})
+            versions.change(caller, found, {"bad": False})
             say(request, _("%(version)s is good again.") % {"version": found.version})
     except Problem as problem:
         complain(request, problem)

@@ -14,7 +14,7 @@ from access.callers import SYSTEM
 from access.problems import Problem
 from callbacks import outbox, rules, sender, signing, wire
 from callbacks.models import Callback, Delivery, State, Telling
-from microservice import advance, catalog, events
+from microservice import advance, events, versions
 from microservice.requests import control
 from microservice.status import BuildStatus, DeploymentStatus, OperationStatus
 from tests.callbacks.receiver import Receiver
@@ -381,9 +381,9 @@ def test_the_end_of_a_build_is_told():
     callback("https://example.org/")
     version = fleet.versions(fleet.service(), 1, BuildStatus.PENDING)[0]
     version.microservice = fleet.MicroService.objects.get()
-    catalog.change_version(SYSTEM, version, {"status": BuildStatus.BUILDING})
+    versions.change(SYSTEM, version, {"status": BuildStatus.BUILDING})
     assert names() == []
-    catalog.change_version(SYSTEM, version, {"status": BuildStatus.FAILED})
+    versions.change(SYSTEM, version, {"status": BuildStatus.FAILED})
     assert json.loads(Delivery.objects.get().body)["data"]["version"]["status_str"] == "failed"
 
 

@@ -14,6 +14,7 @@ from microservice import deployments
 from microservice.endings import Ending
 from microservice.ledger import Ledger
 from microservice.models import Deployment, Event, MicroServiceInstance, Operation, Output, Step
+from microservice.requests import retries
 from microservice.status import DeploymentStatus, InstanceStatus, OperationStatus, UndoStatus
 
 from . import fleet
@@ -352,8 +353,6 @@ def test_an_install_that_is_asked_for_during_a_delete_waits_for_its_end(ledgers)
 
 
 def test_a_delete_that_failed_is_tried_again_until_it_is_done(ledgers):
-    from microservice.requests import behind
-
     upgrade(1)
     desk = ledgers()
     desk.finish(done(desk.claim()))
@@ -363,9 +362,9 @@ def test_a_delete_that_failed_is_tried_again_until_it_is_done(ledgers):
         desk.finish(done(desk.claim(), status=OperationStatus.UNDONE, undo_status=UndoStatus.UNDONE, error="no"))
         instance.refresh_from_db()
         assert (instance.status, instance.tries, instance.locked) == (InstanceStatus.DELETE_FAILED, tries, False)
-        assert instance.again_at > timezone.now() and behind.try_remainders() == 0
+        assert instance.again_at > timezone.now() and retries.try_remainders() == 0
         MicroServiceInstance.objects.update(again_at=timezone.now())
-        assert behind.try_remainders() == 1 and behind.try_remainders() == 0
+        assert retries.try_remainders() == 1 and retries.try_remainders() == 0
     desk.finish(done(desk.claim()))
     assert not MicroServiceInstance.objects.exists()
 

@@ -5,7 +5,7 @@ import pytest
 from django.core.files.storage import storages
 
 from microservice.models import MicroServiceVersion
-from microservice.packages import intake
+from microservice.packages import stored
 from outside import parts, storage
 from tests.microservice import fleet
 from tests.microservice.api.archives import GOOD, OTHER
@@ -58,11 +58,11 @@ def test_packages_go_to_s3_and_come_back_and_the_first_of_a_name_stays(api, chos
         assert put(other).json()["code"] == "package_exists"
         version.refresh_from_db()
         assert version.file_path == f"shop/1.0-{version.sha256[:16]}.tar.gz"
-        with intake.open_package(version) as file:
+        with stored.open_package(version) as file:
             assert hashlib.sha256(file.read()).hexdigest() == version.sha256 == hashlib.sha256(data).hexdigest()
         assert chosen.listdir("shop")[1] == [f"1.0-{version.sha256[:16]}.tar.gz"], "nothing of the refused one is kept"
         assert not (tmp_path / "local/shop").exists()
-        intake.remove([version.file_path])
+        stored.remove([version.file_path])
         assert not chosen.exists(version.file_path)
 
 

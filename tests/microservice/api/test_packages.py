@@ -15,7 +15,7 @@ from django.db import connections
 from access.callers import SYSTEM
 from access.problems import Problem
 from microservice.models import History, MicroServiceVersion
-from microservice.packages import archives, intake
+from microservice.packages import archives, intake, stored
 from microservice.status import BuildStatus
 from tests.microservice import fleet
 from tests.microservice.api.archives import GOOD, HOSTILE, OTHER, entry, packed
@@ -57,7 +57,7 @@ def test_a_package_makes_a_pending_version_a_success(api, version, store):
     assert body["unpacked_size"] == 2000 + 1 + 3000 + 1 + 4
     assert files(store) == ["shop/1.0.tar.gz"]
     version.refresh_from_db()
-    with intake.open_package(version) as file:
+    with stored.open_package(version) as file:
         assert file.read() == GOOD
     assert History.objects.get(action="publish").after["size"] == len(GOOD)
 
@@ -155,7 +155,7 @@ def test_a_package_that_is_described_later_has_its_hash_and_sizes(version, store
     (store / "builds/1.tgz").write_bytes(GOOD)
     MicroServiceVersion.objects.update(file_path="builds/1.tgz")
     version.refresh_from_db()
-    intake.ensure_described(version)
+    stored.ensure_described(version)
     assert (version.sha256, version.size) == (hashlib.sha256(GOOD).hexdigest(), len(GOOD))
 
 

@@ -1,0 +1,54 @@
+"""What a field of a service or a version may hold, beyond what its type says."""
+
+import re
+from typing import Any
+
+from django.core.exceptions import ValidationError
+
+from access.problems import invalid
+from deployer.engine import plans
+
+from ..models import MicroService, MicroServiceVersion
+
+# C0 and C1 control characters; commands may hold new lines and tabs.
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
+_CONTROL_IN_COMMAND = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
+
+
+def errors_of(row: MicroService | MicroServiceVersion, names: tuple[str, ...]) -> list[dict]:
+    """What the models' validators say, and what no text may hold: [{"pointer", "reason"}]."""
+    errors = []
+    every = {field.name for field in row._meta.fields}
+    try:
+        row.clean_fields(exclude=every - set(names))
+    except ValidationError as error:
+        errors = [{"pointer": f"/{name}", "reason": str(reason)}
+                  for name, reasons in error.message_dict.items() for reason in reasons]
+    for name in names:
+        reason = _text_reason(name, getattr(row, name))
+        if reason:
+            errors.append({"pointer": f"/{name}", "reason": reason})
+    return errors
+
+
+def _text_reason(name: str, value: Any) -> str:
+    if not isinstance(value, str):
+        return ""
+    if name.endswith("_command"):
+        if len(value) > plans.LONGEST_COMMAND:
+            return f"is longer than {plans.LONGEST_COMMAND} characters"
+        return "holds a control character (lines end with LF)" if _CONTROL_IN_COMMAND.search(value) else ""
+    if _CONTROL.search(value):
+        return "holds a control character"
+    if name == "file_path" and (value.startswith("/") or {"..", "."} & set(value.split("/")) or "\\" in value):
+        return "must be a path inside the store"
+    return ""
+
+
+def refuse(errors: list[dict]) -> None:
+    """Raises one 422 Problem that names all that is wrong; does nothing where nothing is."""
+    if not errors:
+        return
+    problem = invalid(errors[0]["pointer"], errors[0]["reason"])
+    problem.errors = errors
+    raise problem

@@ -1,0 +1,37 @@
+"""An upgrade or a revert as it is asked for: all that can be told of it before anything is locked."""
+
+from access.callers import Caller
+from access.problems import invalid
+
+from ..models import MicroService, MicroServiceVersion
+from ..rollout import Strategy
+from ..status import MAY_CHANGE_VERSION, WHILE, Action
+from .destinations import BETWEEN_VERSIONS, destination
+from .targets import Wish, check_ids, parse_ids
+
+
+def wish_of(
+    caller: Caller,
+    service: MicroService,
+    version: MicroServiceVersion,
+    action: str,
+    host: str | list[int],
+    dest_version: int | None,
+    on_locked: str | None = None,
+    strategy: object = None,
+    force: bool = False,
+    even_bad: bool = False,
+) -> tuple[Wish, MicroServiceVersion, Strategy]:
+    """Everything about a request that can be checked before anything is locked. Also what a preview starts from."""
+    if action not in BETWEEN_VERSIONS:
+        raise invalid("/action", "must be upgrade or revert", code="unknown_action")
+    if on_locked not in (None, "refuse", "skip"):
+        raise invalid("/on_locked", "must be refuse or skip")
+    course = Strategy.parse(strategy)
+    dest = destination(caller, service, version, Action(action), dest_version, even_bad)
+    host = parse_ids(host, "/host")
+    ids = None if isinstance(host, str) else tuple(host)
+    skip = on_locked == "skip" or (on_locked is None and ids is None)
+    wish = Wish(service, MAY_CHANGE_VERSION, version, ids, force, skip, becomes=WHILE[Action(action)])
+    check_ids(wish)
+    return wish, dest, course

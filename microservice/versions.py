@@ -1,0 +1,25 @@
+"""What people and CI change of a version, and what follows where that ends its build."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from django.db import transaction
+
+from access.callers import Caller
+
+from . import following
+from .catalog import versions
+from .models import MicroServiceVersion
+from .status import BUILD_TRANSITIONS
+
+
+def change(caller: Caller, version: MicroServiceVersion, fields: Mapping[str, Any]) -> MicroServiceVersion:
+    """Changes some of catalog.VERSION_CHANGES. Refuses as `catalog.versions` does."""
+    made = versions.checked(version, fields)
+    if made is None:
+        return version
+    with transaction.atomic():
+        versions.write(caller, version, made)
+        if "status" in made.after and version.status not in BUILD_TRANSITIONS:
+            following.build_ended(version)
+    return version
