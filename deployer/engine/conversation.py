@@ -31,11 +31,11 @@ def server() -> bytes:
 class Conversation:
     """One server on a jump host, from its start until its input is closed. One thread uses it. All raise Broken."""
 
-    def __init__(self, channel: Channel, jump: Endpoint):
+    def __init__(self, channel: Channel, jump: Endpoint, patience: float = ANSWER):
         self._channel, self._heard = channel, b""
         self._others: dict[str, tuple[str, float]] = {}  # what another worker has sent of a package, and since when
         self._give(server() + f"{jump.fetch_port}\n{jump.fetch_from}\n".encode())
-        word, rest = self._word(ANSWER)
+        word, rest = self._word(patience)
         if word != "ready":
             raise Broken(rest if word == "no" else NONSENSE)
         if not re.fullmatch(r"[0-9a-f]{64}", rest):  # hosts are told it as a word of a line

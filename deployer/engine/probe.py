@@ -3,9 +3,10 @@ import secrets
 import time
 from dataclasses import asdict, dataclass, field
 
-from . import program
+from . import copies_check
+from .copies_check import ask
 from .endpoint import Endpoint, Limits
-from .errors import ConnectionLost, KeyChanged, NotTrusted, Unreachable, WireError
+from .errors import KeyChanged, NotTrusted, Unreachable, WireError
 from .program import quote
 from .ssh import Connection, connect, fetch_host_key
 
@@ -13,7 +14,6 @@ from .ssh import Connection, connect, fetch_host_key
 TOOLS = ("flock", "dd", "mkdir", "mkfifo", "mv", "ln", "rm", "cat", "tail", "wc", "sleep", "tar", "gzip", "sha256sum",
          "tee")
 LITTLE = 100 << 20  # bytes of free disk below which a warning is given
-MOST_OUTPUT = 65536
 
 
 @dataclass
@@ -34,6 +34,8 @@ class Finding:
     free_bytes: int | None = None
     tools_missing: list[str] = field(default_factory=list)
     sudo_works: bool | None = None
+    gives_packages: bool | None = None  # to hosts behind it; None where it has no port for that
+    fetches_packages: bool | None = None  # from its jump host; None where that has no such port
     warnings: list[str] = field(default_factory=list)
 
     def to_json(self) -> dict:
@@ -47,7 +49,10 @@ def probe(endpoint: Endpoint, base_path: str, sudo: bool, deadline: float = 8.0)
     try:
         with connect(endpoint, limits) as connection:
             finding = Finding(True, offered_key=endpoint.host_key, trusted=True, authenticated=True)
-            return judge(finding, _ask(connection, base_path, sudo, end), base_path, sudo)
+            judge(finding, _ask(connection, base_path, sudo, end), base_path, sudo)
+            if finding.ready:
+                _try_copies(finding, connection, endpoint, limits, end)
+            return finding
     except (NotTrusted, KeyChanged) as error:
         return _untrusted(endpoint, error, end)
     except WireError as error:
@@ -107,6 +112,20 @@ def judge(finding: Finding, told: list[tuple[str, str]], base_path: str, sudo: b
     return finding
 
 
+def _try_copies(finding: Finding, connection: Connection, endpoint: Endpoint, limits: Limits, end: float) -> None:
+    """No hindrance where it does not work: packages then go over each host's own connection."""
+    if endpoint.fetch_port:
+        reason = copies_check.why_not_given(connection, endpoint, end)
+        finding.gives_packages = not reason
+        if reason:
+            finding.warnings.append(f"It cannot give packages to the hosts behind it: {reason}.")
+    if endpoint.jump is not None and endpoint.jump.fetch_port:
+        reason = copies_check.why_not_fetched(connection, endpoint, limits, end)
+        finding.fetches_packages = not reason
+        if reason:
+            finding.warnings.append(f"It cannot fetch packages from its jump host: {reason}.")
+
+
 def _hindrance(finding: Finding, whole: bool, base_path: str, sudo: bool) -> tuple[str, str]:
     if finding.uid is None:
         return "The user logs in, but no command runs.", "Give the user a POSIX shell, and take ForceCommand away."
@@ -124,19 +143,7 @@ def _hindrance(finding: Finding, whole: bool, base_path: str, sudo: bool) -> tup
 
 def _ask(connection: Connection, base_path: str, sudo: bool, end: float) -> list[tuple[str, str]]:
     nonce = secrets.token_hex(8)
-    text = script(base_path, sudo, nonce)
-    channel = connection.run(program.command(len(text), False))
-    out, rest, finished = b"", memoryview(text), False
-    try:
-        while not channel.ended and time.monotonic() < end - 0.2:
-            rest = rest[channel.send(rest):] if rest else rest
-            if not rest and not finished:
-                finished = True
-                channel.finish_input()
-            out = (out + channel.read(0.2)[0])[:MOST_OUTPUT]
-    except ConnectionLost:
-        pass  # what was heard so far is judged
-    lines = (line.split(" ", 2) for line in out.decode("utf-8", "replace").splitlines())
+    lines = (line.split(" ", 2) for line in ask(connection, script(base_path, sudo, nonce), end).splitlines())
     return [(line[1], line[2].strip()) for line in lines if len(line) == 3 and line[0] == nonce]
 
 

@@ -149,10 +149,13 @@ def _one_line(value: str) -> str:
 @cache
 def body(fetching: bool = False) -> str:
     """The constant part: runner/*.sh in order, without comments and blank lines. Read once."""
-    folder = resources.files(__package__) / "runner"
     more = ("fetch",) * fetching + ("crash",) * crash.ARMED
-    parts = (*PARTS[:-1], *more, PARTS[-1])
-    lines = (line for part in parts for line in (folder / f"{part}.sh").read_text("ascii").splitlines())
+    return "".join(part(name) for name in (*PARTS[:-1], *more, PARTS[-1]))
+
+
+def part(name: str) -> str:
+    """One file of runner/, without comments and blank lines."""
+    lines = (resources.files(__package__) / "runner" / f"{name}.sh").read_text("ascii").splitlines()
     if crash.ARMED:
-        lines = (line.replace("# crash: ", "_crash ") for line in lines)
+        lines = [line.replace("# crash: ", "_crash ") for line in lines]
     return "".join(f"{line.lstrip()}\n" for line in lines if line.strip() and not line.lstrip().startswith("#"))

@@ -4,6 +4,7 @@ import hashlib
 import io
 import os
 import re
+import shutil
 import signal
 import socket
 import subprocess
@@ -17,6 +18,7 @@ import pytest
 from deployer.engine import conversation, copies
 from deployer.engine.conduct import OutcomeKind, Package, carry_out
 from deployer.engine.journal import Kind
+from deployer.engine.probe import TOOLS, probe
 from deployer.engine.ssh import USUAL, Endpoint
 from tests.engine.host import Host, package
 from tests.engine.test_conduct import QUICK, Watching
@@ -350,6 +352,38 @@ def test_a_host_that_waits_for_the_copy_is_kept_alive_and_can_be_cancelled(netwo
     going.set()
     thread.join(20)
     assert (results[0][0].kind, note(watch)) == (OutcomeKind.DONE, "fetched from the jump host")
+
+
+# --- the host check ---------------------------------------------------------------------------------------------------
+
+
+def looked_at(endpoint, folder):
+    found = probe(endpoint, str(folder), False)
+    assert found.ready, found
+    return found.gives_packages, found.fetches_packages, " ".join(found.warnings)
+
+
+def test_the_check_tries_both_ends(network, tmp_path):
+    behind = network.endpoint(0)
+    assert looked_at(behind.jump, tmp_path) == (True, None, "")
+    assert looked_at(behind, tmp_path) == (None, True, "")
+    assert looked_at(network.endpoint(0, fetch_port=0), tmp_path) == (None, None, "")
+    wait_until(lambda: not network.servers(), what="the end of the server")
+    with socket.create_server((network.jump.address, network.port)):
+        assert looked_at(behind.jump, tmp_path)[0] is False
+        reason = looked_at(behind, tmp_path)
+        assert reason[1] is False and f"its port {network.port} is in use" in reason[2]
+
+
+def test_the_check_says_that_a_host_has_nothing_to_fetch_with_or_finds_nobody(tmp_path):
+    (tools := tmp_path / "bin").mkdir()
+    for tool in (*TOOLS, "id", "df", "sh", "grep", "kill"):
+        (tools / tool).symlink_to(shutil.which(tool))
+    with Network(tmp_path, 1, tools=tools) as network:
+        assert looked_at(network.endpoint(0), tmp_path)[2].endswith("install curl, or GNU wget, or nc.")
+        (tools / "curl").symlink_to(shutil.which("curl"))
+        elsewhere = network.endpoint(0, fetch_address="192.0.2.1")  # of nobody
+        assert "It cannot fetch packages from its jump host" in looked_at(elsewhere, tmp_path)[2]
 
 
 # --- the secret -------------------------------------------------------------------------------------------------------
