@@ -1,125 +1,19 @@
-"""SSH as the engine needs it: a pinned host key, one connection, channels with both streams drained at once.
+"""A connection to a host and the commands that run on it, through jump hosts where it has one."""
 
-The only file that imports paramiko. Every wait in here ends: connecting, key exchange and log-in by their own limits,
-and afterwards by `silence`: the peer is asked whether it lives, and a peer that says nothing is given up, also where
-TCP alone would notice nothing for hours. What fails is told in the words of errors.py.
-"""
-import hashlib
-import hmac
-import io
-import logging
-import signal
-import threading
-import weakref
 from collections.abc import Callable
 
 import paramiko
-from paramiko.common import MSG_CHANNEL_REQUEST, MSG_CHANNEL_WINDOW_ADJUST, cMSG_CHANNEL_REQUEST, cMSG_GLOBAL_REQUEST
+from paramiko.common import cMSG_CHANNEL_REQUEST
 
-from .endpoint import Endpoint, Limits, fingerprint, host_key_blob, host_key_text, reveal
-from .errors import AuthRefused, BadCredential, ConnectionLost, KeyChanged, NotTrusted, Refused, Unreachable
-from .jumps import SharedConnections
-from .line import Line, dial, why
+from ..endpoint import Endpoint, Limits, fingerprint, host_key_blob, host_key_text, reveal
+from ..errors import AuthRefused, ConnectionLost, KeyChanged, NotTrusted, Refused, Unreachable
+from ..jumps import SharedConnections
+from ..line import Line, dial, why
+from .keys import key_of
+from .transport import Bell, Transport
 
-__all__ = ["Channel", "Connection", "Endpoint", "Limits", "connect", "fetch_host_key", "fingerprint"]
-
-WINDOW = 1 << 21  # bytes a host may send that nobody has read yet; both streams share it, so it bounds our memory
-PACKET = 1 << 15
 READ = 1 << 18
 USUAL = Limits()
-
-# What goes wrong is raised, in our words; paramiko's log lines would repeat it, with text that the peer chose. A logger
-# of no family: whatever logging is set to elsewhere, it stays silent.
-_SILENT = logging.Logger("ssh", logging.CRITICAL + 1)
-
-
-class _Packets(paramiko.Packetizer):
-    def start_handshake(self, timeout: float) -> None:
-        """start_client has a limit of its own; a timer thread for each connection is not needed."""
-
-
-class _Bell(threading.Event):
-    """Rung when anything arrives on either stream. paramiko clears the event of a pipe that was emptied, although the
-    other pipe may be full; so only the reader itself silences it."""
-
-    def clear(self) -> None:
-        pass
-
-    def silence(self) -> None:
-        super().clear()
-
-
-def _window_opened(channel, message) -> None:
-    channel._window_adjust(message)
-    bell = getattr(channel, "bell", None)
-    if bell is not None:
-        bell.set()
-
-
-def _told(channel, message) -> None:
-    """A command that a signal ended has a status too, 128 and more as in the shell; paramiko drops it."""
-    start = message.packet.tell()
-    if message.get_text() != "exit-signal":
-        message.packet.seek(start)
-        channel._handle_request(message)
-        return
-    message.get_boolean()
-    channel.exit_status = 128 + signal.Signals.__members__.get(f"SIG{message.get_text()}", 0)
-
-
-class _Transport(paramiko.Transport):
-    """Fast and sound algorithms first, then what sane older servers have; nothing with SHA-1, CBC or 3DES."""
-
-    _active_check_timeout = 0.5
-    _preferred_kex = ("curve25519-sha256@libssh.org", "ecdh-sha2-nistp256", "ecdh-sha2-nistp384", "ecdh-sha2-nistp521",
-                      "diffie-hellman-group16-sha512", "diffie-hellman-group-exchange-sha256",
-                      "diffie-hellman-group14-sha256")
-    _preferred_ciphers = ("aes128-gcm@openssh.com", "aes256-gcm@openssh.com", "aes128-ctr", "aes192-ctr", "aes256-ctr")
-    _preferred_macs = ("hmac-sha2-256-etm@openssh.com", "hmac-sha2-512-etm@openssh.com", "hmac-sha2-256",
-                       "hmac-sha2-512")
-    _channel_handler_table = paramiko.Transport._channel_handler_table | {
-        MSG_CHANNEL_WINDOW_ADJUST: _window_opened, MSG_CHANNEL_REQUEST: _told}
-
-    def __init__(self, line: Line, pinned: bytes | None, limits: Limits):
-        super().__init__(line, default_window_size=WINDOW, default_max_packet_size=PACKET, packetizer_class=_Packets)
-        self.pinned = pinned
-        self.offered: bytes | None = None
-        self.logger = _SILENT
-        self.packetizer.set_log(_SILENT)
-        self.banner_timeout = limits.handshake
-        self.auth_timeout = limits.auth
-        me = weakref.ref(self)
-
-        def ask() -> None:
-            if (one := me()) is not None:
-                one._ask_for_life()
-
-        self.packetizer.set_keepalive(limits.keepalive, ask)
-
-    @property
-    def preferred_keys(self) -> tuple[str, ...]:
-        """Only the pinned key's type: a host with several keys then shows the right one."""
-        if self.pinned is None:
-            return self._preferred_keys
-        name = host_key_text(self.pinned).split()[0]
-        return ("rsa-sha2-512", "rsa-sha2-256") if name == "ssh-rsa" else (name,)
-
-    def _verify_key(self, host_key: bytes, sig: bytes) -> None:
-        """Ends the connection inside the key exchange where the key is not the pinned one: no byte follows it."""
-        super()._verify_key(host_key, sig)
-        self.offered = host_key
-        if self.pinned is None or not hmac.compare_digest(self.pinned, host_key):
-            raise paramiko.SSHException("not the pinned host key")
-
-    def _ask_for_life(self) -> None:
-        """A question that the peer must answer. Called by the thread that reads, which must not wait for new keys."""
-        if self.in_kex or not self.clear_to_send.is_set():
-            return
-        question = paramiko.Message()
-        question.add_byte(cMSG_GLOBAL_REQUEST)
-        question.add_string("keepalive@openssh.com")
-        question.add_boolean(True)
-        self._send_user_message(question)
 
 
 class Channel:
@@ -128,7 +22,7 @@ class Channel:
     def __init__(self, connection: "Connection", raw: paramiko.Channel):
         self._connection = connection
         self._raw = raw
-        self._bell = raw.bell = _Bell()
+        self._bell = raw.bell = Bell()
         raw.in_buffer.set_event(self._bell)
         raw.in_stderr_buffer.set_event(self._bell)
         raw.settimeout(0.0)
@@ -212,7 +106,7 @@ class Connection:
             except BaseException:
                 self._give_back()
                 raise
-        self._transport = _Transport(Line(below, limits.silence), pinned, limits)
+        self._transport = Transport(Line(below, limits.silence), pinned, limits)
 
     def __enter__(self) -> "Connection":
         return self
@@ -320,7 +214,7 @@ def connect(endpoint: Endpoint, limits: Limits = USUAL) -> Connection:
         pinned = host_key_blob(endpoint.host_key)
     except ValueError:
         raise NotTrusted(where=endpoint.where) from None
-    key = _key_of(endpoint)  # before anything is sent: a bad credential disturbs no host
+    key = key_of(endpoint)  # before anything is sent: a bad credential disturbs no host
     connection = Connection(endpoint, limits, pinned)
     try:
         connection.shake_hands()
@@ -351,39 +245,4 @@ def fetch_host_key(address: str, port: int, timeout: float = 10.0, jump: Endpoin
     raise Unreachable(where=connection.endpoint.where, reason="it showed no host key")
 
 
-def _key_of(endpoint: Endpoint) -> paramiko.PKey | None:
-    """The private key to log in with; None where there is a password instead. Raises BadCredential."""
-    if not endpoint.key:
-        if not endpoint.password:
-            raise BadCredential(reason="it has neither a private key nor a password")
-        return None
-    text, passphrase = reveal(endpoint.key), reveal(endpoint.passphrase)
-    digest = hashlib.sha256(f"{len(text)} {text}{passphrase}".encode("utf-8", "replace")).digest()
-    key = _keys.get(digest)
-    if key is None:
-        key = _parse(text, passphrase)
-        if len(_keys) >= 256:
-            _keys.clear()
-        _keys[digest] = key
-    return key
-
-
-def check_key(text: str, passphrase: str = "") -> None:
-    """Raises BadCredential where a private key cannot be read with that passphrase. For forms, before a key is kept."""
-    _parse(text, passphrase)
-
-
-def _parse(text: str, passphrase: str) -> paramiko.PKey:
-    for kind in (paramiko.Ed25519Key, paramiko.ECDSAKey, paramiko.RSAKey):
-        try:
-            return kind.from_private_key(io.StringIO(text.strip() + "\n"), passphrase or None)
-        except paramiko.PasswordRequiredException:
-            raise BadCredential(reason="the private key has a passphrase, which is missing") from None
-        except Exception:  # noqa: BLE001, S112 - for a text that is no key the parsers raise anything, asserts included
-            continue
-    raise BadCredential(reason="the private key cannot be read, or its passphrase is wrong")
-
-
-# Parsed once a process, found by digest: opening a key with a passphrase costs most of a second, by design.
-_keys: dict[bytes, paramiko.PKey] = {}
 _jumps = SharedConnections(connect)

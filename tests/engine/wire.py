@@ -1,0 +1,36 @@
+"""What the tests of SSH share: the way to a server of the lab, its keys, and a command's output to the end."""
+import subprocess
+import time
+
+from deployer.engine.ssh import Endpoint, Limits
+
+QUICK = Limits(connect=2, handshake=2, auth=2, keepalive=0.3, silence=1.5)
+
+
+def endpoint_of(host, **other) -> Endpoint:
+    known = {"address": host.address, "port": host.port, "username": host.username}
+    return Endpoint(**known | {"host_key": host.host_key, "key": host.client_key} | other)
+
+
+def collect(channel, given: bytes = b"", seconds: float = 30) -> tuple[bytes, bytes]:
+    """Gives the input, reads both streams to the end."""
+    end, out, err, rest = time.monotonic() + seconds, b"", b"", memoryview(given)
+    while not channel.ended:
+        assert time.monotonic() < end, "the command did not end"
+        if rest:
+            rest = rest[channel.send(rest[:1 << 16]):]
+            if not rest:
+                channel.finish_input()
+        more = channel.read(0 if rest else 0.5)
+        out, err = out + more[0], err + more[1]
+    return out, err
+
+
+def make_key(path, kind: str, passphrase: str = "") -> tuple[str, str]:
+    subprocess.run(["ssh-keygen", "-q", "-t", kind, "-N", passphrase, "-f", path], check=True)
+    return path.read_text(), path.with_suffix(".pub").read_text()
+
+
+def let_in(host, public: str) -> None:
+    with (host.folder / "authorized_keys").open("a") as file:
+        file.write(public)
