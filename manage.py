@@ -8,6 +8,9 @@ if __name__ == "__main__":
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "deployer.settings")
     if sys.argv[1:2] == ["field_key"]:
         os.environ["DEBUG"] = "1"  # it makes a secret without which the settings cannot be read otherwise
-    from django.core.management import execute_from_command_line
+    from deployer.memory import command
 
-    execute_from_command_line(sys.argv)
+    with command():
+        from django.core.management import execute_from_command_line
+
+        execute_from_command_line(sys.argv)

@@ -1,7 +1,12 @@
-"""Asking a host what it is, and trusting the key that a person has compared. Both wait at most 10 s for the outside."""
+"""Asking a host what it is, and trusting the key that a person has compared. Both wait at most 10 s for the outside.
+
+What speaks SSH is loaded when a host is asked: a web process that asks none needs neither its time nor its memory.
+"""
+from __future__ import annotations
+
 import threading
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from django.db import transaction
 from django.utils import timezone
@@ -9,14 +14,15 @@ from django.utils import timezone
 from access.callers import Caller
 from access.problems import Problem, conflict, invalid
 from deployer.connections import give_back
-from deployer.engine import ssh
 from deployer.engine.errors import WireError
-from deployer.engine.probe import Finding, probe
 from microservice import history
 
 from . import keys
 from .models import Asset
 from .way import endpoint_of, jump_of
+
+if TYPE_CHECKING:
+    from deployer.engine.probe import Finding
 
 LONGEST = 9.0  # seconds for everything; an answer is promised within 10
 PROBE = 8.0
@@ -28,6 +34,8 @@ def check(host: Asset, caller: Caller) -> dict[str, Any]:
 
     A host that cannot be reached is a finding, not an error.
     """
+    from deployer.engine.probe import Finding, probe
+
     try:
         endpoint = endpoint_of(host)
         give_back()
@@ -80,6 +88,8 @@ def trust(host: Asset, fingerprint: str, caller: Caller) -> Asset:
 
 
 def _offered(host: Asset) -> str:
+    from deployer.engine import ssh
+
     jump = jump_of(host)
     give_back()
     try:

@@ -10,7 +10,6 @@ from access.problems import Problem, conflict
 from access.secrets import Secret
 from deployer.engine.endpoint import reveal
 from deployer.engine.errors import BadCredential
-from deployer.engine.ssh import check_key
 from microservice import history
 
 from . import rules
@@ -102,6 +101,8 @@ def _checked(name: str, value: Any) -> str:
 
 def _unfit(credential: Credential) -> dict[str, str]:
     """What is wrong with kind, secret and passphrase together."""
+    from deployer.engine.ssh import check_key  # loads what speaks SSH: see contact.py
+
     secret, passphrase = reveal(credential.secret), reveal(credential.passphrase)
     if credential.kind == Credential.Kind.PASSWORD:
         if passphrase:

@@ -1,6 +1,22 @@
-"""A process that has started gives back what only its start needed."""
-import ctypes
+"""How processes start and end: no search for garbage where there is none, and what only the start needed given back."""
 import gc
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+RARE = 300_000  # new objects before a command looks for garbage: about 50 MB
+
+
+@contextmanager
+def command() -> Iterator[None]:
+    """Around a command that loads much and soon ends: looking through what it loaded took a third of its time.
+
+    The end goes without a last look, too. Files are closed, and what is registered with atexit runs, as always.
+    """
+    gc.set_threshold(RARE, 10, 10)
+    try:
+        yield
+    finally:
+        gc.freeze()
 
 
 def settle() -> None:
@@ -8,6 +24,8 @@ def settle() -> None:
 
     A Python process keeps the room that loading modules took; only glibc can be asked for it, others are left alone.
     """
+    import ctypes
+
     gc.collect()
     gc.freeze()
     try:

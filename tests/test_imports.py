@@ -177,6 +177,15 @@ def test_a_worker_loads_nothing_that_only_web_needs():
     assert not loaded & unwanted
 
 
+def test_what_speaks_ssh_is_loaded_by_no_command_or_web_process_that_asks_no_host():
+    asked = "import gc, sys, deployer.urls; print(gc.get_stats()[2]['collections'], *sys.modules)"
+    command = [sys.executable, "manage.py", "shell", "--no-imports", "-c", asked]
+    ended = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
+    looked_for_garbage, *loaded = ended.stdout.split()
+    assert "microservice.api.hosts" in loaded and "paramiko" not in loaded
+    assert looked_for_garbage == "0"
+
+
 def test_no_module_has_a_name_that_says_nothing():
     assert not [name for name in MODULES if FORBIDDEN_NAMES & set(name.split("."))]
 
