@@ -1,13 +1,17 @@
-"""Between a worker and a host: says when the first byte of each connection came by."""
+"""Between a worker and a host: says when the first byte of each connection came by, how many did, and may be slow."""
 import socket
 import threading
 import time
 
 
 class Relay:
-    """`with Relay(address, to_port) as relay:` — listens on `relay.port`; `relay.first` are times of perf_counter."""
+    """`with Relay(address, to_port) as relay:` — listens on `relay.port`; `relay.first` are times of perf_counter.
 
-    def __init__(self, address: str, to_port: int):
+    `rate`: bytes a second that pass in each direction of each connection; 0 for as many as can. `relay.passed` counts
+    what went to the host."""
+
+    def __init__(self, address: str, to_port: int, rate: int = 0):
+        self._rate, self.passed = rate, 0
         self._to = (address, to_port)
         self._listener = socket.create_server((address, 0))
         self.port = self._listener.getsockname()[1]
@@ -32,12 +36,16 @@ class Relay:
             threading.Thread(target=self._carry, args=(client, server, True), daemon=True).start()
             threading.Thread(target=self._carry, args=(server, client, False), daemon=True).start()
 
-    def _carry(self, source: socket.socket, sink: socket.socket, note: bool) -> None:
+    def _carry(self, source: socket.socket, sink: socket.socket, onward: bool) -> None:
+        note = onward
         try:
             while data := source.recv(1 << 16):
                 if note:
                     self.first.append(time.perf_counter())
                     note = False
+                self.passed += len(data) if onward else 0
+                if self._rate:
+                    time.sleep(len(data) / self._rate)
                 sink.sendall(data)
             sink.shutdown(socket.SHUT_WR)
         except OSError:

@@ -21,7 +21,9 @@ def test_a_host_is_added_and_changed(admin):
     assert "not trusted yet" in admin.get(answer["Location"]).content.decode()
     admin.post(f"/hosts/{host.pk}/edit/", HOST | {"username": "other", "sudo": "on"})
     host.refresh_from_db()
-    assert (host.username, host.sudo) == ("other", True)
+    assert (host.username, host.sudo, host.fetch_port, host.fetch_address) == ("other", True, None, None)
+    admin.post(f"/hosts/{host.pk}/edit/", HOST | {"fetch_port": "8123", "fetch_address": "192.168.0.1"})
+    assert "192.168.0.1:8123" in admin.get(answer["Location"]).content.decode()
 
 
 @pytest.mark.parametrize(
@@ -30,6 +32,8 @@ def test_a_host_is_added_and_changed(admin):
         ("ip", "300.1.1.1"),
         ("hostname", "-x"),
         ("port", "0"),
+        ("fetch_port", "80"),
+        ("fetch_address", "gate"),
         ("username", "-oProxyCommand=x"),
         ("base_path", "relative"),
         ("base_path", "/a/../b"),

@@ -23,6 +23,7 @@ def public(tmp_path_factory):
 def test_a_host_is_made_read_changed_and_deleted(api, public):
     fields = {
         "hostname": "web1", "ip": "10.0.0.1", "port": 2222, "username": "deploy", "base_path": "/srv/x", "sudo": True,
+        "fetch_port": 8123, "fetch_address": "192.168.0.1",
         "labels": {"zone": "eu"}, "host_key": public, "description": "first",
     }  # fmt: skip
     made = api().post("/hosts/", fields)
@@ -34,8 +35,9 @@ def test_a_host_is_made_read_changed_and_deleted(api, public):
     assert (shown["fingerprint"], shown["reachable"], shown["created_by"]) == (keys.fingerprint(regular), None, "ann")
     path = f"/hosts/{shown['id']}"
     assert api("read").get(path).json() == shown
-    changed = api().patch(path, {"port": 22, "labels": {}})
+    changed = api().patch(path, {"port": 22, "labels": {}, "fetch_port": None})
     assert changed.status_code == 200 and (changed.json()["port"], changed.json()["labels"]) == (22, {})
+    assert (changed.json()["fetch_port"], changed.json()["fetch_address"]) == (None, "192.168.0.1")
     assert changed.json()["hostname"] == "web1"
     assert api().delete(path).status_code == 204
     assert api().get(path).status_code == api().delete(path).status_code == 404
@@ -62,7 +64,8 @@ def test_hosts_are_listed_by_name_and_found_by_a_part_of_it(api):
     {"hostname": "a;b"}, {"hostname": "web1\n"}, {"ip": "somewhere"}, {"port": "22"}, {"port": 0}, {"sudo": "yes"},
     {"username": "-oProxyCommand=touch /tmp/x"}, {"base_path": "/a/../b"}, {"base_path": "a"}, {"labels": {"a": 1}},
     {"labels": ["a"]}, {"host_key": "nonsense"}, {"credential_id": 99}, {"credential_id": "1"}, {"jump_host_id": 99},
-    {"jump_host_id": 2**80}, {"reachable": True}, {"offered_key": "x"}, {"hostname": None}, {"description": "a\0"},
+    {"jump_host_id": 2**80}, {"fetch_port": 80}, {"fetch_port": "8123"}, {"fetch_address": "gate"},
+    {"reachable": True}, {"offered_key": "x"}, {"hostname": None}, {"description": "a\0"},
 ])  # fmt: skip
 def test_a_wrong_field_is_named_by_its_pointer(api, change):
     fields = {"hostname": "web1", "ip": "10.0.0.1", **change}
