@@ -82,6 +82,15 @@
     KEYS[event.key]();
   });
 
+  /* A browser would send the form that the box belongs to. Here Enter opens the row, or ticks where there is nothing to open. */
+  document.addEventListener("keydown", (event) => {
+    if (event.key !== "Enter" || !event.target.matches("input[type=checkbox], input[type=radio]")) return;
+    const row = event.target.closest(ROWS);
+    if (!row) return;
+    event.preventDefault();
+    if (on()) (row.querySelector("th a[href], td a[href]") ?? event.target).click();
+  });
+
   document.addEventListener("DOMContentLoaded", () => {
     const box = document.getElementById("keys-on");
     if (!box) return;

@@ -45,7 +45,11 @@
 
   document.addEventListener("click", (event) => {
     const opener = event.target.closest("[data-opens]");
-    if (opener) document.getElementById(opener.dataset.opens)?.showModal();
+    const opened = opener && document.getElementById(opener.dataset.opens);
+    if (opened) {
+      nameTicked(opened);
+      opened.showModal();
+    }
     if (event.target.closest("[data-closes]")) event.target.closest("dialog")?.close();
     if (event.target instanceof HTMLDialogElement) event.target.close();
   });
@@ -91,11 +95,23 @@
   function countTicks() {
     for (const place of document.querySelectorAll("[data-count]")) {
       const ticked = [...boxes(place.dataset.count)].filter((box) => box.checked).length;
-      place.textContent = ticked ? interpolate(gettext("%(n)s ticked"), { n: ticked }, true) : "";
+      place.textContent = ticked ? interpolate(gettext("%(n)s ticked"), { n: ticked }, true) : gettext("tick some to change them");
+      for (const button of document.querySelectorAll(`[data-needs="${CSS.escape(place.dataset.count)}"]`)) button.disabled = !ticked;
     }
   }
 
-  document.addEventListener("htmx:after:swap", () => refreshAges());
+  /* A confirmation names what it is about. */
+  function nameTicked(dialog) {
+    for (const list of dialog.querySelectorAll("[data-ticked]")) {
+      const ticked = [...boxes(list.dataset.ticked)].filter((box) => box.checked);
+      list.replaceChildren(...ticked.map((box) => Object.assign(document.createElement("li"), { textContent: box.ariaLabel })));
+    }
+  }
+
+  document.addEventListener("htmx:after:swap", () => {
+    refreshAges();
+    countTicks();
+  });
   document.addEventListener("DOMContentLoaded", () => {
     refreshAges();
     countTicks();

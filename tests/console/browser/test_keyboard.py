@@ -1,0 +1,201 @@
+"""Everything that operators do, by keyboard alone: no mouse, and no focus that a person would not reach with Tab."""
+
+import re
+
+import pytest
+from playwright.sync_api import Locator, Page, expect
+
+from tests.console.browser.greeter import SOON, Greeter, is_in
+
+pytestmark = [pytest.mark.browser, pytest.mark.demo, pytest.mark.timeout(300)]
+MOST_TABS = 150
+
+
+@pytest.fixture(scope="module")
+def keyed(demo) -> Greeter:
+    return Greeter(demo, "keyed")
+
+
+def reach(page: Page, target: Locator) -> None:
+    """Tab, until it has the focus; and the focus can be seen."""
+    expect(target).to_be_visible()
+    for _ in range(MOST_TABS):
+        if target.evaluate("element => element === document.activeElement"):
+            assert target.evaluate("element => getComputedStyle(element).outlineStyle") != "none"
+            return
+        page.keyboard.press("Tab")
+    raise AssertionError(f"{target} is not reached with Tab")
+
+
+def press(page: Page, target: Locator, key: str = "Enter") -> None:
+    reach(page, target)
+    page.keyboard.press(key)
+
+
+def button(page: Page, name: str) -> Locator:
+    return page.get_by_role("button", name=re.compile(f"^{name}"))
+
+
+def to_deployment(page: Page) -> None:
+    expect(page.locator("#confirm")).to_be_enabled(timeout=SOON)
+    press(page, page.locator("#confirm"))
+    page.wait_for_url("**/deployments/*/")
+
+
+def test_an_upgrade_is_paused_resumed_and_cancelled(visit, keyed):
+    keyed.at_version(1)
+    keyed.misbehave("node2", "hang", "check")
+    page = visit("/?q=keyed")
+    page.keyboard.press("u")
+    page.wait_for_url("**/upgrade/")
+    reach(page, page.get_by_label("Batch size"))
+    page.keyboard.type("1")
+    to_deployment(page)
+    is_in(page, "running", "1 of 4 hosts done")
+    press(page, button(page, "Pause"))
+    is_in(page, "paused")
+    press(page, button(page, "Resume"))
+    is_in(page, "running")
+    press(page, button(page, "Cancel…"))
+    press(page, button(page, "Cancel it"))
+    is_in(page, "cancelled", "4 of 4 hosts done")
+    keyed.misbehave("node2", "heal")
+
+
+def test_what_failed_is_found_read_and_retried(visit, keyed):
+    keyed.at_version(1)
+    keyed.misbehave("node3", "fail", "start")
+    page = visit("/services/keyed/")
+    page.keyboard.press("j")
+    page.keyboard.press("j")  # the older of the two, which runs
+    page.keyboard.press("u")
+    page.wait_for_url("**/upgrade/")
+    to_deployment(page)
+    is_in(page, "failed", "4 of 4 hosts done")
+    failed = page.url
+    page.keyboard.press("e")
+    expect(page.locator("tr:focus-within")).to_contain_text("node3")
+    page.keyboard.press("Enter")
+    page.wait_for_url("**/operations/*/")
+    press(page, page.get_by_role("link", name="All of it, with search"))
+    page.wait_for_url("**/log/")
+    page.keyboard.press("/")
+    page.keyboard.type("told to")
+    page.keyboard.press("Enter")
+    expect(page.locator("#hits")).to_contain_text("hit", timeout=SOON)
+    page.keyboard.press("Escape")
+    reach(page, page.get_by_role("link", name="Errors only"))
+    page.keyboard.press("Enter")
+    expect(page.locator("#hits")).to_contain_text("the last lines that the step start printed", timeout=SOON)
+    page.keyboard.press("e")
+    expect(page.locator("li:target")).to_contain_text("told to fail")
+    keyed.misbehave("node3", "heal")
+    page.goto(failed)
+    page.keyboard.press("r")
+    page.wait_for_url(lambda url: "/deployments/" in url and url != failed)
+    is_in(page, "succeeded", "1 of 1 host done")
+    page.goto("/?q=keyed")
+    page.keyboard.press("x")
+    page.wait_for_url("**/revert/")
+    to_deployment(page)
+    is_in(page, "succeeded", "4 of 4 hosts done")
+
+
+def test_maintenance_and_rows_of_which_enter_opens_the_host_and_never_sends_the_form(visit, keyed):
+    page = visit("/services/keyed/instances/")
+    for name in ("Retry what failed", "Into maintenance", "Out of maintenance", "Delete…"):
+        expect(page.get_by_role("button", name=name)).to_be_disabled()
+    expect(page.locator("#ticked")).to_have_text("tick some to change them")
+    page.keyboard.press("j")
+    page.keyboard.press("j")
+    page.keyboard.press("Space")
+    expect(page.locator("#ticked")).to_have_text("1 ticked")
+    press(page, button(page, "Into maintenance"))
+    row = page.get_by_role("row", name=re.compile("node2"))
+    expect(row.get_by_text("in maintenance")).to_be_visible(timeout=SOON)
+    page.keyboard.press("j")
+    page.keyboard.press("Enter")
+    page.wait_for_url("**/hosts/*/")
+    expect(page.get_by_role("heading", name="node1")).to_be_visible()
+    page.goto("/services/keyed/instances/")
+    page.keyboard.press("j")
+    page.keyboard.press("j")
+    page.keyboard.press("Space")
+    press(page, button(page, "Delete…"))
+    sure = page.get_by_role("dialog")
+    expect(sure.get_by_role("listitem")).to_have_text(["node2"])
+    page.keyboard.press("Escape")
+    press(page, button(page, "Out of maintenance"))
+    expect(row.get_by_text("in maintenance")).to_have_count(0, timeout=SOON)
+
+
+def test_a_version_is_deleted_from_a_host_and_installed_there_again(visit, keyed):
+    keyed.at_version(1)
+    page = visit("/services/keyed/instances/")
+    page.keyboard.press("j")
+    page.keyboard.press("Space")
+    press(page, button(page, "Delete…"))
+    press(page, button(page, "Stop and delete"))
+    page.wait_for_url("**/deployments/*/")
+    is_in(page, "succeeded", "1 of 1 host done")
+    page.goto(f"/services/keyed/versions/{keyed.ids[1]}/")
+    press(page, page.get_by_role("link", name="Install…"))
+    page.wait_for_url("**/install/")
+    page.locator("#choose[data-htmx-powered]").wait_for()  # quicker than any hand, a key would come before the script
+    page.keyboard.press("j")
+    page.keyboard.press("Space")
+    expect(page.get_by_label("The plan")).to_contain_text("node1", timeout=SOON)
+    reach(page, page.get_by_label("Port"))
+    page.keyboard.type("99999")
+    page.keyboard.press("Tab")
+    expect(page.locator("#wrong-port")).to_contain_text("65535", timeout=SOON)
+    expect(page.locator("#confirm")).to_have_count(0)
+    page.keyboard.press("Shift+Tab")
+    page.keyboard.press("Control+a")
+    page.keyboard.type("31999")
+    page.keyboard.press("Tab")
+    expect(page.locator("#wrong-port")).to_be_empty(timeout=SOON)
+    to_deployment(page)
+    is_in(page, "succeeded", "1 of 1 host done")
+
+
+def test_output_is_followed_while_it_comes(visit, keyed):
+    keyed.at_version(1)
+    keyed.misbehave("node4", "hang", "check")
+    page = visit(keyed.dialog(1, "upgrade"))
+    to_deployment(page)
+    is_in(page, "running", "3 of 4 hosts done")
+    row = page.get_by_role("row", name=re.compile("node4"))
+    press(page, row.get_by_role("link", name="node4", exact=True))
+    page.wait_for_url("**/operations/*/")
+    page.goto(f"{page.url}log/")
+    page.keyboard.press("f")
+    expect(page.get_by_label("Follow")).to_be_checked()
+    expect(page.locator("#log")).to_contain_text("told to hang", timeout=SOON)
+    page.go_back()
+    page.go_back()
+    press(page, button(page, "Cancel…"))
+    press(page, button(page, "Cancel it"))
+    is_in(page, "cancelled")
+    keyed.misbehave("node4", "heal")
+
+
+def test_the_list_of_keys_names_every_key_that_there_is(visit):
+    page = visit("/")
+    page.keyboard.press("?")
+    keys = page.get_by_role("dialog", name="Keys")
+    listed = set(keys.locator("kbd").all_inner_texts())
+    script = page.request.get(page.locator("script[src*='keys']").get_attribute("src")).text()
+    block = script[script.index("const KEYS = {") :]
+    known = set(re.findall(r'^    "?([a-z/?])"?: ', block[: block.index("};")], re.MULTILINE))
+    assert listed == known | {"Enter"} and len(known) == 9
+
+
+def test_whoever_wants_no_motion_gets_none_and_one_polite_region_speaks(visit, keyed):
+    page = visit("/", reduced_motion="reduce")
+    for address in ("/", "/services/keyed/", "/services/keyed/instances/", "/deployments/1/", "/operations/1/log/"):
+        page.goto(address)
+        moving = page.evaluate("document.getAnimations().length")
+        assert moving == 0, address
+        assert page.locator("[aria-live]").count() == 1, address
+        assert page.locator("[aria-live=polite]").count() == 1, address
