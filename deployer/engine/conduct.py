@@ -110,8 +110,9 @@ class _Conduct:
             text = program.attach(run, max(0, self._story.seen - 1), self._story.position, cancel=self._tale.cancelled)
             return text, Feed(text, None, at_once=False, waits=False), run.nonce
         atom, package = run.atom, self._package
-        copy = copies.copy_for(self._endpoint, package, self._limits) if package and atom.needs_package else None
-        text = program.start(run, output_from=self._story.position, fetching=copies.STALLED if copy else 0)
+        fetching = copies.STALLED if package and atom.needs_package and copies.are_kept(self._endpoint) else 0
+        text = program.start(run, output_from=self._story.position, fetching=fetching)
+        copy = copies.copy_for(self._endpoint, package, self._limits) if package and fetching else None
         at_once = atom.likely_needs_package and package is not None and not package.likely_there and copy is None
         return text, Feed(text, package, at_once=at_once, waits=atom.needs_package, copy=copy), run.nonce
 

@@ -115,8 +115,6 @@ class Conversation:
     def _word(self, seconds: float) -> tuple[str, str]:
         end = time.monotonic() + seconds
         while b"\n" not in self._heard:
-            if len(self._heard) > 4096:
-                raise Broken(NONSENSE)
             if self._channel.ended:
                 raise self._ended()
             if time.monotonic() > end:
@@ -128,6 +126,8 @@ class Conversation:
 
     def _read(self, seconds: float) -> None:
         self._heard += self._channel.read(seconds)[0]
+        if len(self._heard) > 4096:
+            raise Broken(NONSENSE)
 
     def _ended(self) -> Broken:
         if self._channel.exit_status == MISSING:

@@ -166,12 +166,15 @@ _lock = threading.Lock()
 _shelves: dict[Endpoint, _Shelf] = {}
 
 
-def copy_for(endpoint: Endpoint, package: Package, limits: Limits) -> Copy | None:
-    """A copy of the package where the host behind `endpoint` may fetch it; None where it has no such jump host. Costs
-    nothing until it is wanted; to be closed."""
+def are_kept(endpoint: Endpoint) -> bool:
+    """Whether this host's own jump host may keep copies for it. One farther away it may not reach at all."""
+    return endpoint.jump is not None and endpoint.jump.fetch_port > 0
+
+
+def copy_for(endpoint: Endpoint, package: Package, limits: Limits) -> Copy:
+    """The package's copy where this host may fetch it. Costs nothing until it is wanted; to be closed."""
     jump = endpoint.jump
-    if jump is None or not jump.fetch_port:
-        return None
+    assert jump is not None, "see `are_kept`"
     with _lock:
         for known in [shelf for shelf in _shelves.values() if not shelf.users and not shelf.refuses]:
             del _shelves[known.jump]

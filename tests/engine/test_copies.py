@@ -35,7 +35,7 @@ SERVER = Path(conversation.__file__).with_name("copies_server.py")
 class Network:
     """A jump host, the line to it, and hosts behind it. `tools`: a folder that is all of the hosts' PATH."""
 
-    def __init__(self, folder: Path, hosts: int, variables: str = "", tools: Path | None = None):
+    def __init__(self, folder: Path, hosts: int, variables: str = "", tools: Path | str = ""):
         self.cache = folder / "cache"
         self.jump = Sshd(folder / "jump", extra=f"SetEnv XDG_CACHE_HOME={self.cache} {variables}")
         extra = f"SetEnv PATH={tools}" if tools else ""
@@ -84,13 +84,13 @@ class Network:
         sha256 = hashlib.sha256(self.data).hexdigest()
         return Package(sha256, len(self.data), lambda: io.BytesIO(self.data if data is None else data))
 
-    def deploy(self, number: int = 0, watch=None, package=None, limits=QUICK, action="install", **jump):
+    def deploy(self, number: int = 0, watch=None, package=None, limits=QUICK, sudo=False, **jump):
         host = self.hosts[number]
         host.packages["2.0"] = self.data
         watch = watch or Watching()
-        run = host.run(action, None, "2.0")
+        run = host.run("install", None, "2.0")
         endpoint = self.endpoint(number, **jump)
-        return carry_out(run, endpoint, False, package or self.package(), watch, fresh=True, limits=limits), watch
+        return carry_out(run, endpoint, sudo, package or self.package(), watch, fresh=True, limits=limits), watch
 
     def deploy_all(self, **jump) -> list:
         """To all hosts at once; their watches."""
@@ -155,6 +155,28 @@ def test_where_nothing_is_asked_for_nothing_is_started_on_the_jump_host(network)
     assert not network.cache.exists()
     outcome, _ = network.deploy()  # its release is there
     assert (outcome.kind, network.cache.exists()) == (OutcomeKind.DONE, False)
+
+
+def test_of_a_chain_of_jump_hosts_the_nearest_keeps_the_copy(network, tmp_path):
+    with Sshd(tmp_path / "outer") as outer:
+        known = {"username": outer.username, "host_key": outer.host_key, "key": outer.client_key}
+        outer_way = Endpoint(outer.address, outer.port, **known)
+        outcome, watch = network.deploy(jump=outer_way)
+        assert (outcome.kind, note(watch)) == (OutcomeKind.DONE, "fetched from the jump host")
+        network.forget()
+        # One farther away is not asked: who knows whether a host can reach it.
+        outcome, watch = network.deploy(fetch_port=0, jump=replace(outer_way, fetch_port=network.port))
+        assert (outcome.kind, watch.bytes_sent) == (OutcomeKind.DONE, len(network.data))
+
+
+def test_a_host_under_sudo_fetches_as_well(tmp_path):
+    (bin := tmp_path / "bin").mkdir()
+    # Like the real one it gives the program another process, and takes the environment away.
+    (bin / "sudo").write_text('#!/bin/sh\nshift\nenv -i PATH="$PATH" "$@"\n')
+    (bin / "sudo").chmod(0o755)
+    with Network(tmp_path, 1, tools=f"{bin}:{os.environ['PATH']}") as network:
+        outcome, watch = network.deploy(sudo=True)
+        assert (outcome.kind, note(watch)) == (OutcomeKind.DONE, "fetched from the jump host")
 
 
 @pytest.mark.parametrize("network", [2], indirect=True)
