@@ -1,6 +1,7 @@
 # Carries out a command of the service's administrator: $1 the version it acts on, $2 its text, $3 "service" if what it
 # leaves running is none of ours.
 _command() {
+	_say
 	(
 		trap - HUP PIPE
 		umask 022

@@ -32,13 +32,25 @@ _event() {
 	set -- "$_seq $((_NOW + _up - _UP0)) $1 $2 $_label $3" "$_before" "$_after" "$_text"
 	printf '%s\t%.500s\t%.500s\t%.500s\n' "$@" >&7
 	_written=$?
-	printf "@$_NONCE %s\t%.500s\t%.500s\t%.500s\n" "$@" >&5
+	if [ "${#_before}" -gt 500 ] || [ "${#_after}" -gt 500 ] || [ "${#_text}" -gt 500 ]; then
+		_say
+		printf "@$_NONCE %s\t%.500s\t%.500s\t%.500s\n" "$@" >&5
+	else
+		_unsaid="$_unsaid@$_NONCE $1$_TAB$2$_TAB$3$_TAB$4$_NL"
+	fi
 	return "$_written"
 } 2>/dev/null
 
 # _at: how many bytes were printed so far, so that it is known which step printed what. Starts no process.
 _printed() {
 	read -r _ _at </proc/self/fdinfo/6 || _at=''
+} 2>/dev/null
+
+# Shows the events that nobody was shown yet. Each packet costs both sides more than a small step does, so those that come
+# at once go together: they are said before anything that may take long, and at the end.
+_say() {
+	[ -z "$_unsaid" ] || printf %s "$_unsaid" >&5
+	_unsaid=''
 } 2>/dev/null
 
 # What the journal says: _seq, _ended (the result, or nothing), and for each step _s (its last event), _o (its old state)

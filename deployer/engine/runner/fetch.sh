@@ -34,6 +34,7 @@ _fetch() {
 
 # _offer: what the worker says. It may take long, while the jump host gets the package; `wait` is a sign of life.
 _ask_where() {
+	_say
 	_uptime
 	_offer=$(
 		exec 4>&- 5>&- 8>&-

@@ -62,6 +62,7 @@ _announce() {
 		eval "_kind=\$_kind$_i"
 		if [ "$_kind" = upload ]; then
 			if [ -n "$_needed" ]; then _event need "$_i" - '' '' ''; else _event have "$_i" - '' '' ''; fi
+			_say
 			return 0
 		fi
 		_i=$((_i + 1))

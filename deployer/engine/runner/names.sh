@@ -4,6 +4,7 @@
 _TAB='	'
 _NL='
 '
+_unsaid=''
 
 _paths() {
 	_BASE=$_DIR/.deployer

@@ -2,6 +2,7 @@
 
 # Hashes and unpacks what comes in, in one pass. Every stage's status counts: a pipeline would show the last one's only.
 _take_in() {
+	_say
 	# They stay for the next run: whoever held them was ended with the run that it belonged to.
 	[ -p "$_BASE/p3" ] || {
 		rm -f "$_BASE/p1" "$_BASE/p2" "$_BASE/p3"

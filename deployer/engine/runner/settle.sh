@@ -26,6 +26,7 @@ _finish() {
 	printf '%s\n' "$_size" >"$_RUN/size"
 	# crash: ending
 	_event end - - "$1" "$_size" "$2"
+	_say
 	# crash: ended
 	: >"$_BASE/open"
 	exec 8>&- 9>&-

@@ -58,7 +58,8 @@ class Transport(paramiko.Transport):
     """Fast and sound algorithms first, then what sane older servers have; nothing with SHA-1, CBC or 3DES."""
 
     _active_check_timeout = 0.5
-    _preferred_kex = ("curve25519-sha256@libssh.org", "ecdh-sha2-nistp256", "ecdh-sha2-nistp384", "ecdh-sha2-nistp521",
+    # OpenSSH's server has fast code for P-256, and only a plain one for curve25519: 2 ms of a host's CPU a connection.
+    _preferred_kex = ("ecdh-sha2-nistp256", "curve25519-sha256@libssh.org", "ecdh-sha2-nistp384", "ecdh-sha2-nistp521",
                       "diffie-hellman-group16-sha512", "diffie-hellman-group-exchange-sha256",
                       "diffie-hellman-group14-sha256")
     _preferred_ciphers = ("aes128-gcm@openssh.com", "aes256-gcm@openssh.com", "aes128-ctr", "aes192-ctr", "aes256-ctr")
