@@ -8,6 +8,7 @@ import os
 import socket
 import threading
 import uuid
+from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
 
 from django.conf import settings
@@ -20,6 +21,7 @@ from deployer.engine.journal import JournalEvent
 from deployer.engine.program import Run
 from deployer.logs import about
 
+from . import wake
 from .atoms import atom_of
 from .claims import Claim
 from .endings import Ending
@@ -48,9 +50,22 @@ def ledger() -> Ledger:
 
 
 def work(task_id: str = "") -> int:
-    """Carries out what is due until nothing is. Returns how many operations that were."""
-    desk, done = ledger(), 0
-    claim = desk.claim(task_id)
+    """Carries out what is due until nothing is. Returns how many operations that were.
+
+    A message costs a worker as much as a small operation, so each is answered by a crew: by this thread, and by others
+    beside it where more is due.
+    """
+    desk = ledger()
+    claims = desk.claim_some(-(-desk.slots // wake.MOST), task_id)
+    if not claims:
+        return 0
+    with ThreadPoolExecutor(max(1, len(claims) - 1)) as crew:
+        others = [crew.submit(_to_the_last, desk, claim, task_id) for claim in claims[1:]]
+        return _to_the_last(desk, claims[0], task_id) + sum(other.result() for other in others)
+
+
+def _to_the_last(desk: Ledger, claim: Claim | None, task_id: str) -> int:
+    done = 0
     while claim is not None:
         claim = _carry_out(desk, claim, task_id)
         done += 1

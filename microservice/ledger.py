@@ -8,11 +8,14 @@ connection however many operations it has in flight, and no transaction is ever 
 import logging
 import threading
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import Future
 from contextlib import contextmanager
+from dataclasses import dataclass
 from functools import partial
+from itertools import islice
 from time import monotonic, sleep
+from typing import TypeVar
 
 from django.conf import settings
 from django.db import DatabaseError, connection, transaction
@@ -32,6 +35,26 @@ TICK = 0.2  # seconds that progress is gathered before it is written
 PACE, PACE_EACH, SLOWEST_PACE = 0.03, 0.008, 0.25
 LOOK = 1.0  # seconds after which it is looked whether an operation was taken away or is to be cancelled
 log = logging.getLogger(__name__)
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """Somebody asks for up to `most` operations."""
+
+    most: int
+    task_id: str
+
+
+def shares(taken: Sequence[T], wanted: Sequence[int]) -> list[list[T]]:
+    """What was taken, dealt out in turn to those who asked for so many each. Pure."""
+    dealt: list[list[T]] = [[] for _ in wanted]
+    rest = iter(taken)
+    for turn in range(max(wanted, default=0)):
+        for hand, most in zip(dealt, wanted, strict=True):
+            if turn < most:
+                hand.extend(islice(rest, 1))
+    return dealt
 
 
 class Ledger:
@@ -45,7 +68,7 @@ class Ledger:
         self._held: dict[int, Progress] = {}  # what this process has in flight, by operation
         self._lost: set[int] = set()  # taken over by somebody else: leave it at once
         self._cancelled: set[int] = set()
-        self._claims: list[tuple[str, Future]] = []
+        self._claims: list[tuple[Wish, Future]] = []
         self._endings: list[tuple[Ending, Future]] = []
         self._renewed = self._looked = self._answered = 0.0
         self._closed = False
@@ -56,9 +79,11 @@ class Ledger:
 
     def claim(self, task_id: str = "") -> Claim | None:
         """The next operation that is due, or None. Raises DatabaseError where the rows cannot be asked."""
-        if self.stopping:
-            return None
-        return self._ask((self._claims, task_id))[0]
+        return next(iter(self.claim_some(1, task_id)), None)
+
+    def claim_some(self, most: int, task_id: str = "") -> list[Claim]:
+        """The next operations that are due, up to `most`: one wait for all of them. Raises DatabaseError."""
+        return [] if self.stopping else self._ask((self._claims, Wish(most, task_id)))[0]
 
     def tell(self, progress: Progress) -> None:
         """Something is to be written about an operation; it will be, within a tick or two."""
@@ -75,8 +100,8 @@ class Ledger:
         """What `finish` and then `claim` would answer, at the price of one wait."""
         if self.stopping:
             return self.finish(ending), None
-        kept, claim = self._ask((self._endings, ending), (self._claims, task_id))
-        return kept, claim
+        kept, claims = self._ask((self._endings, ending), (self._claims, Wish(1, task_id)))
+        return kept, next(iter(claims), None)
 
     def is_lost(self, number: int) -> bool:
         return self.stopping or number in self._lost
@@ -216,18 +241,19 @@ class Ledger:
         self._lost |= {number for number in held if held[number].name not in kept}
         return kept
 
-    def _take(self, asked: list[tuple[str, Future]]) -> None:
+    def _take(self, asked: list[tuple[Wish, Future]]) -> None:
         with self._change:
             mine = Counter(progress.operation.deployment_id for progress in self._held.values())
             held = list(self._held)
         if not asked:
             return
         free = 0 if self.stopping else self.slots - mine.total()
+        wanted = [wish.most for wish, _ in asked]
         taken: list[Claim] = []
         try:
             if free > 0:
                 with transaction.atomic():
-                    taken, told = claim(self.owner, mine, held, len(asked), free, asked[0][0])
+                    taken, told = claim(self.owner, mine, held, sum(wanted), free, asked[0][0].task_id)
                     events.write(told)
                     if taken:
                         crash.here(crash.Point.CLAIMING)
@@ -242,9 +268,8 @@ class Ledger:
                 self._renewed = monotonic()
             for one in taken:
                 self._held[one.operation.pk] = Progress(one.operation)
-        answers: list[Claim | None] = [*taken, *[None] * (len(asked) - len(taken))]
-        for (_, future), answer in zip(asked, answers, strict=True):
-            future.set_result(answer)
+        for (_, future), share in zip(asked, shares(taken, wanted), strict=True):
+            future.set_result(share)
 
     def progress_of(self, number: int) -> Progress:
         return self._held[number]

@@ -7,7 +7,6 @@ Messages are sent by a thread of their own, so that no click waits for a broker 
 import logging
 import threading
 
-from django.conf import settings
 from django.db import transaction
 from kombu.exceptions import OperationalError
 
@@ -15,6 +14,7 @@ from deployer.celery import app
 from deployer.engine import crash
 
 WORK = "microservice.work"
+MOST = 8  # messages at once: each is answered by a crew, and all of them together by as many as a worker has slots
 log = logging.getLogger(__name__)
 
 
@@ -49,7 +49,7 @@ class _Waker:
 
     def ask(self, count: int) -> None:
         with self._change:
-            self._asked = min(self._asked + count, settings.WORKER_SLOTS)
+            self._asked = min(self._asked + count, MOST)
             if self._thread is None or not self._thread.is_alive():
                 self._thread = threading.Thread(target=self._run, name="waker", daemon=True)
                 self._thread.start()
