@@ -65,7 +65,7 @@ class MemberList(schemas.Listed):
 @needs("read")
 def list_teams(request: HttpRequest, query: paging.Page):
     """The caller's own teams; all of them for admins."""
-    return paging.page(query, people.teams(caller(request)), "name").answer(form)
+    return paging.page(query, people.teams(caller(request)), "name").answer(TeamList, form)
 
 
 @router.post("/teams/", response={201: TeamOut})
@@ -113,7 +113,8 @@ def delete_team(request: HttpRequest, id: schemas.PathId):
 @needs("read")
 def list_members(request: HttpRequest, id: schemas.PathId, query: paging.Page):
     """Who is in a team, and as what."""
-    return paging.page_of(query, form(people.find_team(caller(request), id)).members).answer(lambda member: member)
+    found = form(people.find_team(caller(request), id))
+    return paging.page_of(query, found.members).answer(MemberList, lambda member: member)
 
 
 @router.post("/teams/{id}/members/", response={201: MemberOut})

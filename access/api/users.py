@@ -58,7 +58,7 @@ class UserList(schemas.Listed):
 @needs("admin")
 def list_users(request: HttpRequest, query: paging.Page):
     """Everybody, newest first."""
-    return paging.page(query, people.users()).answer(form)
+    return paging.page(query, people.users()).answer(UserList, form)
 
 
 @router.post("/users/", response={201: UserOut})

@@ -74,7 +74,7 @@ class DeliveryList(schemas.Listed):
 @needs("admin")
 def list_callbacks(request: HttpRequest, query: paging.Page):
     """Every callback, without its secret."""
-    return paging.page(query, Callback.objects.all()).answer(form)
+    return paging.page(query, Callback.objects.all()).answer(CallbackList, form)
 
 
 @router.post("/callbacks/", response={201: CallbackMade})
@@ -119,7 +119,7 @@ def try_callback(request: HttpRequest, id: schemas.PathId):
 @needs("admin")
 def list_deliveries(request: HttpRequest, id: schemas.PathId, query: paging.Page):
     """What was sent, newest first, with what came back."""
-    return paging.page(query, Delivery.objects.filter(callback=rules.find(id))).answer(delivery)
+    return paging.page(query, Delivery.objects.filter(callback=rules.find(id))).answer(DeliveryList, delivery)
 
 
 @router.post("/callbacks/{id}/deliveries/{number}/redeliver", response={202: DeliveryOut})

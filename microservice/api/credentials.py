@@ -49,7 +49,7 @@ class CredentialList(schemas.Listed):
 @needs("read")
 def list_credentials(request: HttpRequest, query: paging.Page):
     """All credentials by name, without their secrets."""
-    return paging.page(query, _counted(), "name").answer(form)
+    return paging.page(query, _counted(), "name").answer(CredentialList, form)
 
 
 @router.post("/credentials/", response={201: CredentialOut})

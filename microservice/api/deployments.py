@@ -40,7 +40,7 @@ def list_deployments(
         rows = rows.filter(action=_word(action, Action.values, "/query/action"))
     found = paging.page(query, rows)
     counts = count_operations(found.rows)
-    return found.answer(lambda row: shapes.deployment(row, counts.get(row.pk, {})))
+    return found.answer(shapes.DeploymentList, lambda row: shapes.deployment(row, counts.get(row.pk, {})))
 
 
 @router.get("/deployments/{id}", response=shapes.DeploymentOut)
@@ -65,7 +65,7 @@ def list_operations(request: HttpRequest, id: schemas.PathId, query: paging.Page
     if status:
         rows = rows.filter(status=_word(status, OperationStatus.values, "/query/status"))
     rows = rows.select_related("host", "from_version", "dest_version").prefetch_related("steps")
-    return paging.page(query, rows, "id").answer(shapes.operation)
+    return paging.page(query, rows, "id").answer(shapes.OperationList, shapes.operation)
 
 
 @router.post("/deployments/{id}/cancel", response=shapes.DeploymentOut)

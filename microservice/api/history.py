@@ -55,7 +55,7 @@ def list_history(
     if service:
         rows = rows.filter(microservice=catalog.find_service(who, service))
     named = {name: value for name, value in (("actor", actor), ("action", action)) if value}
-    return paging.page(query, rows.filter(**named)).answer(form)
+    return paging.page(query, rows.filter(**named)).answer(HistoryList, form)
 
 
 def form(row: History) -> HistoryOut:

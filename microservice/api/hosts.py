@@ -99,7 +99,7 @@ class Trust(schemas.Body):
 def list_hosts(request: HttpRequest, query: paging.Page, hostname: str = Query("", description="A part of the name")):
     """All hosts, by name."""
     rows = Asset.objects.filter(hostname__icontains=hostname) if hostname else Asset.objects.all()
-    return paging.page(query, rows, "hostname").answer(form)
+    return paging.page(query, rows, "hostname").answer(HostList, form)
 
 
 @router.post("/hosts/", response={201: HostOut})

@@ -40,7 +40,7 @@ def list_instances(
         rows = rows.filter(status=_status(status))
     if host:
         rows = rows.filter(_on(host))
-    return paging.page(query, _whole(rows), "id").answer(shapes.instance)
+    return paging.page(query, _whole(rows), "id").answer(shapes.InstanceList, shapes.instance)
 
 
 @router.get("/services/{service}/instances/{id}", response=shapes.InstanceOut)
@@ -89,8 +89,8 @@ def retry_instances(request: HttpRequest, service: str, body: shapes.InstancesAg
 def list_choices(request: HttpRequest, service: str, id: schemas.PathId, action: str):
     """The successful builds of a service, newest first, and to which of them `action` may go from this version."""
     version = catalog.find_version(catalog.find_service(caller(request), service), id)
-    found = deployments.choices(version, action)
-    return {"data": found, "count": len(found), "code": 0}
+    found = [shapes.ChoiceOut.model_construct(**one) for one in deployments.choices(version, action)]
+    return shapes.Choices.model_construct(data=found, count=len(found), code=0)
 
 
 @router.post("/services/{service}/versions/{id}/{action}", response={202: shapes.DeploymentOut, 200: dict})

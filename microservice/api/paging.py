@@ -11,6 +11,8 @@ from ninja import Field, Query, Schema
 
 from access.problems import Problem, invalid
 
+from .schemas import Listed
+
 DEFAULT_LIMIT = 50
 MOST = 500
 
@@ -35,9 +37,9 @@ class Found:
     count: int
     next: str | None
 
-    def answer(self, form: Callable[[Any], Any]) -> dict[str, Any]:
-        """The list as api.md gives it, each row formed by `form`."""
-        return {"data": [form(row) for row in self.rows], "count": self.count, "next": self.next, "code": 0}
+    def answer(self, kind: type[Listed], form: Callable[[Any], Any]) -> Listed:
+        """The list as api.md gives it, each row formed by `form`. What we formed ourselves is not validated again."""
+        return kind.model_construct(data=[form(row) for row in self.rows], count=self.count, next=self.next, code=0)
 
 
 def page(query: PageQuery, rows: QuerySet, order: str = "-id") -> Found:

@@ -16,7 +16,8 @@ router = Router()
 @needs("read")
 def list_services(request: HttpRequest, query: paging.Page):
     """The services that the caller may see, by name."""
-    return paging.page(query, catalog.services_of(caller(request)).select_related("team"), "name").answer(form)
+    rows = catalog.services_of(caller(request)).select_related("team")
+    return paging.page(query, rows, "name").answer(schemas.ServiceList, form)
 
 
 @router.post("/services/", response={201: schemas.ServiceOut})

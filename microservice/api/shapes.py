@@ -229,7 +229,7 @@ def deployment(row: Deployment, counts: Mapping[str, int]) -> DeploymentOut:
     return DeploymentOut.model_construct(
         **{name: getattr(row, name) for name in same}, **_versions(row),
         service=row.microservice.name, service_id=row.microservice_id, reason=row.status_reason,
-        counts=Counts(**{word.value: counts.get(word.value, 0) for word in OperationStatus}),
+        counts=Counts.model_construct(None, **{word.value: counts.get(word.value, 0) for word in OperationStatus}),
     )
 
 

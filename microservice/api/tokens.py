@@ -15,7 +15,7 @@ router = Router()
 @needs("read")
 def list_tokens(request: HttpRequest, query: paging.Page):
     """The caller's own tokens; with the right admin, everybody's."""
-    return paging.page(query, issuing.tokens_of(caller(request)).select_related("user")).answer(form)
+    return paging.page(query, issuing.tokens_of(caller(request)).select_related("user")).answer(schemas.TokenList, form)
 
 
 @router.post("/tokens/", response={201: schemas.TokenMade})

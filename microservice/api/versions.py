@@ -29,7 +29,7 @@ def list_versions(request: HttpRequest, service: str, query: paging.Page,
         rows = rows.filter(ref=ref)
     found = paging.page(query, rows)
     running = count_instances(found.rows)
-    return found.answer(lambda version: form(version, running.get(version.pk, 0)))
+    return found.answer(schemas.VersionList, lambda version: form(version, running.get(version.pk, 0)))
 
 
 @router.post("/services/{service}/versions/", response={201: schemas.VersionOut, 200: schemas.VersionOut},

@@ -131,7 +131,8 @@ def check_settings(request: HttpRequest, body: Document):
 @needs("admin")
 def list_settings(request: HttpRequest, query: paging.Page):
     """Every document that ever held, newest first."""
-    return paging.page(query, Setting.objects.all()).answer(form)
+    form_row = lambda row: SettingsOut.model_validate(form(row))
+    return paging.page(query, Setting.objects.all()).answer(SettingsList, form_row)
 
 
 @router.post("/settings/history/{id}/restore", response=SettingsOut)
