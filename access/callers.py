@@ -1,4 +1,5 @@
 """Who is asking: one value that views hand to whatever decides, and the one place that says what they may do."""
+from collections.abc import Hashable
 from dataclasses import dataclass, field
 
 from access.rights import Rights
@@ -43,6 +44,21 @@ class Caller:
         if self.services:  # a token for named services is for nothing beside them
             return False
         return self.may("admin") if self.rights is None else "admin" in self.rights.in_team(team_id)
+
+    def sees(self, service_id: int, team_id: int | None) -> bool:
+        """Whether the caller may look at a service of which is known whose it is. Asks nobody."""
+        if self.services and service_id not in self.services:
+            return False
+        return self._holds("read") if self.rights is None else "read" in self.rights.in_team(team_id)
+
+    @property
+    def standing(self) -> Hashable:
+        """All that decides what one may see and do: who stands the same may be shown the same."""
+        return self.scopes, self.services, self.rights and self.rights.standing
+
+    def nameless(self) -> "Caller":
+        """Somebody who may do the same, and is nobody in particular. Which services are whose is read anew."""
+        return Caller(name="", scopes=self.scopes, services=self.services, rights=self.rights and self.rights.again())
 
     @property
     def is_person(self) -> bool:

@@ -3,7 +3,6 @@ import logging
 from collections.abc import Iterable
 from datetime import datetime, timedelta
 
-from django.contrib.auth import get_user_model
 from django.contrib.auth.models import AbstractBaseUser
 from django.db import DatabaseError, transaction
 from django.db.models import Q
@@ -38,19 +37,6 @@ def scopes_of(user: AbstractBaseUser) -> frozenset[str]:
     """Every right that a person has for anything at all."""
     rights = rights_of(user)
     return frozenset(SCOPES) if rights is None else rights.anywhere
-
-
-def same_rights(caller: Caller) -> bool:
-    """Whether somebody's roles are still those that the caller was given, as a long answer asks now and then. Which
-    services are whose is read anew."""
-    user = get_user_model().objects.filter(pk=caller.user_id or 0).first()
-    if user is None:
-        return False
-    now = rights_of(user)
-    if now is None or caller.rights is None:
-        return now is caller.rights
-    caller.rights.look_again()
-    return now.roles == caller.rights.roles
 
 
 def _whole(scopes: Iterable[str]) -> frozenset[str]:

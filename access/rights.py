@@ -1,5 +1,5 @@
 """What somebody may do by their roles in teams: looked up once a request, however many services it touches."""
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
 
 from django.apps import apps
 
@@ -16,7 +16,18 @@ class Rights:
         self.anywhere = self.on_nobodys.union(*(self.in_team(team) for team in self.roles))
         self._team_of: dict[int, int | None] | None = None
 
-    def in_team(self, team_id: int) -> frozenset[str]:
+    @property
+    def standing(self) -> Hashable:
+        return frozenset(self.roles.items()), self._ceiling
+
+    def again(self) -> "Rights":
+        """The same roles, before it was looked up which services are whose."""
+        return Rights(self.roles, self._ceiling)
+
+    def in_team(self, team_id: int | None) -> frozenset[str]:
+        """The rights on what this team owns; None: on what no team owns."""
+        if team_id is None:
+            return self.on_nobodys
         role = self.roles.get(team_id)
         return RIGHTS[role] & self._ceiling if role else frozenset()
 
@@ -31,12 +42,7 @@ class Rights:
             self._team_of.update(_services().filter(pk=service_id).values_list("pk", "team_id"))
             if service_id not in self._team_of:
                 return frozenset()
-        team = self._team_of[service_id]
-        return self.on_nobodys if team is None else self.in_team(team)
-
-    def look_again(self) -> None:
-        """Reads anew which services are whose."""
-        self._team_of = dict(_services().values_list("pk", "team_id"))
+        return self.in_team(self._team_of[service_id])
 
 
 def _services():

@@ -3,6 +3,7 @@
 A hundred watchers cost the database as much as one. Nobody is waited for: who reads too slowly is let go, and comes
 back with the id of the last event that it saw. Nothing is read while nobody watches.
 """
+import json
 import logging
 import queue
 import threading
@@ -10,6 +11,7 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from functools import cached_property
 
 from django.conf import settings
 from django.db import DatabaseError
@@ -18,7 +20,7 @@ from django.db.models import Max
 from deployer.connections import give_back
 
 from . import events
-from .models import Deployment, Event
+from .models import Deployment, Event, MicroService
 
 log = logging.getLogger(__name__)
 
@@ -26,21 +28,30 @@ POLL = 0.25  # seconds between two looks at the rows
 QUICK, LATE = 0.005, 0.02  # where a client waits for an answer: it comes late by 5 ms, or by 2% of what it waited
 BATCH = 500  # rows in one look
 ROOM = 2000  # events that may wait for one watcher
+GONE = -1  # the team of a service that is not there any more
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, eq=False)
 class Item:
-    """An event, with the service that it is about: what a watcher needs to know whether it may see it.
+    """An event, with the service that it is about and whose that is: what a watcher must know to see whether it may.
 
-    What somebody changed without a deployment has none: 0. A host is no service's: 0.
+    What somebody changed without a deployment has none: 0. A host is no service's: 0. GONE: the service is.
     """
 
     id: int
     deployment_id: int
     service_id: int
+    team_id: int | None
     kind: str
     data: dict
     created: str
+
+    @cached_property
+    def text(self) -> bytes:
+        """In a stream's form, made once for all. JSON has no bare line ends: no value can begin a field of its own."""
+        about = {"deployment_id": self.deployment_id} if self.deployment_id else {}
+        data = {**about, "service_id": self.service_id, "at": self.created, **self.data}
+        return f"id: {self.id}\nevent: {self.kind}\ndata: {json.dumps(data)}\n\n".encode()
 
 
 class NoRoom(Exception):
@@ -75,14 +86,15 @@ _services = Services()
 def read(last_id: int, deployment_id: int | None = None) -> list[Item]:
     """The next events after an id, from the rows."""
     rows = events.after(last_id, deployment_id, BATCH)
-    services = _services.of(row.deployment_id for row in rows if row.deployment_id)
-    return [_item(row, services) for row in rows]
-
-
-def _item(row: Event, services: dict[int, int]) -> Item:
-    number = row.deployment_id or 0
-    service = services.get(number, 0) if number else row.data.get("service_id", 0)
-    return Item(row.pk, number, service, row.kind, row.data, row.created.isoformat())
+    known = _services.of(row.deployment_id for row in rows if row.deployment_id)
+    about = [known.get(row.deployment_id or 0, row.data.get("service_id", 0)) for row in rows]
+    owned = MicroService.objects.order_by().filter(pk__in=set(about)).values_list("pk", "team")
+    teams = dict(owned) if any(about) else {}
+    return [
+        Item(row.pk, row.deployment_id or 0, service, teams.get(service, GONE), row.kind, row.data,
+             row.created.isoformat())
+        for row, service in zip(rows, about, strict=True)
+    ]
 
 
 def newest() -> int:
@@ -107,6 +119,13 @@ class Watcher:
             return self._queue.get(timeout=0 if self.dropped else max(0, seconds))
         except queue.Empty:
             return None
+
+    def take(self, seconds: float) -> list[Item]:
+        """The next event with all that wait behind it by now; none where none came for so long, as in `next`."""
+        found = [item] if (item := self.next(seconds)) else []
+        while found and not self._queue.empty():  # nobody else takes from it
+            found.append(self._queue.get_nowait())
+        return found
 
     def hand(self, item: Item) -> None:
         if self.dropped or not self._wants(item):

@@ -1,17 +1,14 @@
 """Live events as text/event-stream: what has happened since an id, from the rows, then what happens, from the hub."""
-import json
 import time
 from collections.abc import Callable, Generator, Iterator
 
+from django.db import DatabaseError
 from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
 from django.http.response import HttpResponseBase
-from django.utils import timezone
 from ninja import Query, Router
 
-from access.callers import Caller
-from access.models import Token
 from access.problems import Problem, invalid
-from access.recognise import same_rights
+from access.watching import Known, watching
 from deployer.connections import give_back
 
 from .. import hub
@@ -23,7 +20,7 @@ router = Router()
 
 KEEPALIVE = 10.0  # seconds without an event after which a comment is sent
 RETRY = 2000  # milliseconds after which a browser comes back
-ASK_AGAIN = 30.0  # seconds after which it is asked again whether the caller still may
+ASK_AGAIN = 2.0  # seconds after which it is asked again whether the caller still may
 STREAM = {"responses": {200: {"content": {"text/event-stream": {"schema": {"type": "string"}}}}}}
 SINCE = Query(None, ge=0, le=2**63 - 1, description="The last id that was seen; the header Last-Event-ID says the same")
 
@@ -63,7 +60,7 @@ def _stream(
     def wants(item: hub.Item) -> bool:
         if item.kind == "host":
             return deployment_id is None and who.may("read")
-        return deployment_id in (None, item.deployment_id) and who.may("read", item.service_id)
+        return deployment_id in (None, item.deployment_id) and who.sees(item.service_id, item.team_id)
 
     if last_id is None:
         last_id = hub.newest()
@@ -73,7 +70,12 @@ def _stream(
         raise Problem(503, "no_stream_slot", "As many live streams are open as this server has slots for.",
                       "Come back in a few seconds; nothing is lost: give the last id that you saw.",
                       headers={"Retry-After": "5"}) from None
-    stream = Stream(watcher, wants, last_id, deployment_id, ended, lambda: still_may(who))
+    try:
+        known = watching.remember(request, who)
+    except BaseException:
+        watcher.close()
+        raise
+    stream = Stream(watcher, wants, last_id, deployment_id, ended, lambda: still(known))
     response = StreamingHttpResponse(stream, content_type="text/event-stream; charset=utf-8")
     response["Cache-Control"] = "no-cache, no-store"
     response["X-Accel-Buffering"] = "no"
@@ -119,53 +121,38 @@ class Stream:
         """Everything after the last id that is in the rows by now; no connection is kept while it is sent."""
         while items := hub.read(self._last_id, self._deployment_id):
             give_back()
-            for item in items:
-                if self._wants(item):
-                    yield self._sent(item)
+            if text := b"".join(self._sent(item) for item in items if self._wants(item)):
+                yield text
             self._last_id = max(self._last_id, items[-1].id)
         give_back()
 
     def _live(self) -> Iterator[bytes]:
-        asked = time.monotonic()
+        sent = time.monotonic()
         while not self._ended:
-            item = self._watcher.next(KEEPALIVE)
-            if item is not None and item.id > self._last_id:
-                yield self._sent(item)
-            elif item is None:
-                if self._watcher.dropped:
-                    return  # too slow: it comes back with the last id, and gets the rest from the rows
-                yield b": still here\n\n"
-            if time.monotonic() - asked > ASK_AGAIN:
-                asked = time.monotonic()
-                if not self._still_may():
-                    return
+            items = self._watcher.take(min(KEEPALIVE, ASK_AGAIN))
+            if not self._still_may() or (not items and self._watcher.dropped):
+                return  # too slow: it comes back with the last id, and gets the rest from the rows
+            text = b"".join(self._sent(item) for item in items if item.id > self._last_id)
+            if not text and time.monotonic() - sent >= KEEPALIVE:
+                text = b": still here\n\n"
+            if text:
+                sent = time.monotonic()
+                yield text
         yield from self._from_rows()  # what was written together with the end
 
     def _sent(self, item: hub.Item) -> bytes:
         self._last_id = max(self._last_id, item.id)
         if item.kind == "deployment" and item.data.get("status") in DEPLOYMENT_ENDED:
             self._ended = self._deployment_id is not None
-        return text_of(item)
+        return item.text
 
 
-def text_of(item: hub.Item) -> bytes:
-    """One event in the stream's form. JSON has no bare line ends, so no value can begin a field of its own."""
-    about = {"deployment_id": item.deployment_id} if item.deployment_id else {}
-    data = {**about, "service_id": item.service_id, "at": item.created, **item.data}
-    return f"id: {item.id}\nevent: {item.kind}\ndata: {json.dumps(data)}\n\n".encode()
-
-
-def still_may(who: Caller) -> bool:
-    """Whether a stream may go on: the token is not revoked or expired, the person not shut out."""
-    from django.contrib.auth import get_user_model
-
+def still(known: Known) -> bool:
+    """Whether a stream may go on. Whoever may something else now comes back, and is told what that is."""
     try:
-        if not same_rights(who):
-            return False  # it comes back, and is told what it may see now
-        if who.token_id is None:
-            return get_user_model().objects.filter(pk=who.user_id or 0, is_active=True).exists()
-        token = Token.objects.filter(pk=who.token_id, revoked=None, user__is_active=True).first()
-        return token is not None and (token.expires is None or token.expires > timezone.now())
+        return watching.still(known)
+    except DatabaseError:
+        return True  # it does not answer, so there is nothing to tell either; the next look asks again
     finally:
         give_back()
 

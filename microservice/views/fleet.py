@@ -3,7 +3,6 @@
 from django.http import HttpRequest, HttpResponse
 
 from access.callers import Caller
-from microservice.hub import newest
 from microservice.packages import intake
 from microservice.queries import fleet
 from microservice.queries.paging import MOST, PAGE
@@ -11,7 +10,7 @@ from microservice.queries.paging import MOST, PAGE
 from .guard import page, rows, show, wanted
 
 
-@page()
+@page(live=True)
 def home(request: HttpRequest, caller: Caller) -> HttpResponse:
     """Services × what runs where; `q`, `state` and `after` are in the address."""
     asked = wanted(request, "q", "state", "after")
@@ -19,7 +18,6 @@ def home(request: HttpRequest, caller: Caller) -> HttpResponse:
     context = {
         **asked,
         "page": found,
-        "last_event": newest(),
         "totals": fleet.totals(caller),
         "none_at_all": not found.rows and not any(asked.values()),
         "may_make": caller.might("admin"),
@@ -27,4 +25,4 @@ def home(request: HttpRequest, caller: Caller) -> HttpResponse:
         "may_publish": caller.might("publish"),
         "most": intake.LIMIT,
     }
-    return show(request, "fleet.html", "fleet_rows.html", context)
+    return show(request, "fleet.html", "fleet_rows.html", context, "fleet_live.html")

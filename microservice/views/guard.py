@@ -16,15 +16,20 @@ from django.views.decorators.cache import never_cache
 from access.callers import Caller
 from access.problems import Problem, forbidden, invalid
 from access.recognise import caller_of
+from access.watching import watching
 from microservice.console.language import told
+from microservice.hub import newest
+
+from . import fragments
 
 View = Callable[..., HttpResponse]
 
 
-def page(scope: str = "read", methods: tuple[str, ...] = ("GET",)) -> Callable[[View], View]:
+def page(scope: str = "read", methods: tuple[str, ...] = ("GET",), live: bool = False) -> Callable[[View], View]:
     """Wraps `view(request, caller, …)`: signed in, with the right `scope` to send anything (to look takes `read`).
 
-    A `Problem` that the view lets through becomes the problem page with its own HTTP status.
+    A `Problem` that the view lets through becomes the problem page with its own HTTP status. `live`: what the page's
+    script fetches is the same for all who may see and do the same: see fragments.py.
     """
 
     def decorate(view: View) -> View:
@@ -34,11 +39,16 @@ def page(scope: str = "read", methods: tuple[str, ...] = ("GET",)) -> Callable[[
             try:
                 if request.method not in (*methods, "HEAD"):
                     raise Problem(405, "method_not_allowed", "This address does not take that kind of request.")
-                caller = caller_of(request)
-                if caller is None or not request.user.is_authenticated:
+                shared = live and request.method == "GET" and "HX-Request" in request.headers
+                caller = (watching.caller_of if shared else caller_of)(request)
+                if caller is None or not caller.is_person:
                     return _to_sign_in(request)
                 needed = "read" if request.method in ("GET", "HEAD") else scope
                 only(caller, needed)
+                if shared:
+                    return fragments.answer(request, caller, lambda any_, who: view(any_, who, *args, **kwargs))
+                if live:
+                    request.last_event = newest()  # type: ignore[attr-defined]  # before the rows are read
                 return view(request, caller, *args, **kwargs)
             except Problem as problem:
                 return refused(request, problem)
@@ -83,9 +93,11 @@ def go(name: str, *args) -> HttpResponseRedirect:
     return HttpResponseRedirect(reverse(f"console:{name}", args=args))
 
 
-def show(request: HttpRequest, whole: str, rows: str, context: dict) -> HttpResponse:
-    """A list's page; or, where the page's script asks for what comes after a row, only the rows that follow."""
-    return render(request, rows if asks_for_more(request) else whole, context)
+def show(request: HttpRequest, whole: str, rows: str, context: dict, live: str = "") -> HttpResponse:
+    """A list's page; or, where the page's script asks for what comes after a row, only the rows that follow, and where
+    it asks for what changes, only that (`live`)."""
+    part = live if live and request.headers.get("HX-Request") else whole
+    return render(request, rows if asks_for_more(request) else part, context)
 
 
 def asks_for_more(request: HttpRequest) -> bool:

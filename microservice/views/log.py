@@ -7,7 +7,6 @@ from django.utils.safestring import mark_safe
 from access.callers import Caller
 from access.problems import invalid
 from microservice import atoms
-from microservice.hub import newest
 from microservice.models import Operation
 from microservice.output import expiry, lines, logs, terminal, troubles
 from microservice.queries import runs
@@ -18,17 +17,16 @@ BEFORE = 20  # lines above the one that a link means
 LONGEST_SEARCH = 200
 
 
-@page()
+@page(live=True)
 def page_of_log(request: HttpRequest, caller: Caller, number: int) -> HttpResponse:
     """The page; for its script only the head, or (`from`, `before` or `line` with `part`) only lines."""
-    last = newest()
     found = runs.operation(caller, number)
     if at := _number(request, "at"):  # a place in bytes, as the steps know theirs
         line = lines.number_at(found.pk, at)
         return redirect(f"{request.path}?line={line}#L{line}")
     if request.GET.get("part") == "lines":
         return render(request, "log/lines.html", _lines(request, found))
-    context = {"operation": found, "deployment": found.deployment, "last_event": last, **_about(found)}
+    context = {"operation": found, "deployment": found.deployment, **_about(found)}
     context["has_ended"] = runs.has_ended(found)
     if request.headers.get("HX-Request"):
         return render(request, "log/head.html", context)

@@ -1,6 +1,5 @@
 """Deployments and operations: their lists, the page that is watched, and the buttons on it."""
 
-import uuid
 from collections.abc import Callable
 from functools import partial
 
@@ -15,7 +14,6 @@ from asset.by_hand import ssh_line
 from microservice import catalog
 from microservice import deployments as requests
 from microservice.console.once import once
-from microservice.hub import newest
 from microservice.models import Deployment, Operation
 from microservice.output import logs, terminal
 from microservice.queries import runs, watch
@@ -40,15 +38,14 @@ def deployments(request: HttpRequest, caller: Caller) -> HttpResponse:
     return show(request, "deployment/list.html", "deployment/list_rows.html", context)
 
 
-@page()
+@page(live=True)
 def deployment(request: HttpRequest, caller: Caller, number: int) -> HttpResponse:
     """The whole page; for the page's own script the part that changes, or the rows that follow: the same templates."""
     found = runs.deployment(caller, number)
     if asks_for_more(request):
         return render(request, "deployment/matrix_rows.html", _matrix(request, found))
-    last = newest()  # before the rows are read: what comes in between is told again
     template = "deployment/live.html" if request.headers.get("HX-Request") else "deployment/page.html"
-    return render(request, template, {"last_event": last, **_watched(request, caller, found)})
+    return render(request, template, _watched(request, caller, found))
 
 
 def _matrix(request: HttpRequest, found: Deployment) -> dict:
@@ -72,7 +69,6 @@ def _watched(request: HttpRequest, caller: Caller, found: Deployment) -> dict:
     return {
         **context,
         **_in_time(found, by_status, context["matrix"]),
-        "key": str(uuid.uuid4()),
         "deployment": found,
         "counts": by_status,
         "total": total,
@@ -130,12 +126,10 @@ def _revert(request: HttpRequest, caller: Caller, found: Deployment) -> Deployme
     return made
 
 
-@page()
+@page(live=True)
 def operation(request: HttpRequest, caller: Caller, number: int) -> HttpResponse:
-    last = newest()
     found = runs.operation(caller, number)
     context = {
-        "last_event": last,
         "operation": found,
         "deployment": found.deployment,
         "steps": runs.steps(found),
@@ -145,7 +139,6 @@ def operation(request: HttpRequest, caller: Caller, number: int) -> HttpResponse
         "host_page": reverse("console:host", args=[found.host_id]),
         "may_deploy": caller.may("deploy", found.deployment.microservice_id),
         "deployment_ended": found.deployment.status in DEPLOYMENT_ENDED,
-        "key": str(uuid.uuid4()),
         "output": _output(found),
         "has_ended": runs.has_ended(found),
     }
@@ -159,7 +152,7 @@ def _attempts(of: Operation) -> dict:
     return {"attempts": found, "side_by_side": runs.side_by_side(of, found)}
 
 
-@page()
+@page(live=True)
 def output(request: HttpRequest, caller: Caller, number: int) -> HttpResponse:
     """Output from `offset` as harmless HTML. Headers say where the next piece begins and in which style."""
     found = runs.operation(caller, number)

@@ -1,6 +1,5 @@
 """A service's pages: versions, instances, settings; and what is done to them that is no deployment's dialog."""
 
-import uuid
 
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
@@ -15,7 +14,6 @@ from microservice import instances as instance_changes
 from microservice.catalog import ownership
 from microservice.console.once import once
 from microservice.forms import NewServiceForm, ServiceForm, VersionForm, blame
-from microservice.hub import newest
 from microservice.models import MicroService, MicroServiceVersion
 from microservice.packages import intake
 from microservice.queries import services
@@ -47,7 +45,7 @@ def versions(request: HttpRequest, caller: Caller, name: str) -> HttpResponse:
     return show(request, "service/versions.html", "service/version_rows.html", context)
 
 
-@page()
+@page(live=True)
 def instances(request: HttpRequest, caller: Caller, name: str) -> HttpResponse:
     service = services.service(caller, name)
     asked = wanted(request, "q", "state", "version", "after")
@@ -55,13 +53,11 @@ def instances(request: HttpRequest, caller: Caller, name: str) -> HttpResponse:
     context = {
         **asked,
         **frame(caller, service, "instances"),
-        "last_event": newest(),
-        "key": str(uuid.uuid4()),
         "page": services.instances(service, asked, after, rows(request, PAGE, MOST)),
         "filtered": any(asked.values()),
         "may_admin": caller.may("admin", service.pk),
     }
-    return show(request, "service/instances.html", "service/instance_rows.html", context)
+    return show(request, "service/instances.html", "service/instance_rows.html", context, "service/instances_live.html")
 
 
 @page("read", ("GET", "POST"))

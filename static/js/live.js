@@ -8,13 +8,12 @@
   const SLOW = 900; // a state change is on the screen within a second, however long a fragment takes
   const POLL = 3000;
   const RETRY = 10000;
-  const KINDS = ["deployment", "operation", "step", "output", "service", "version", "instance"];
+  const KINDS = ["deployment", "operation", "step", "output", "service", "version", "instance", "host"];
 
   const root = document.getElementById("live");
   const banner = document.getElementById("stale");
   if (!root || !banner) return;
   let stream = null;
-  let lastId = root.dataset.last ?? "";
   let freshAt = Date.now();
   let pause = QUICK;
   let due = null;
@@ -32,11 +31,12 @@
     due = setTimeout(refresh, Math.max(0, pause - (Date.now() - lastRun)));
   }
 
-  /* This page's address, and how many rows it has come to show by now: as many come back. */
+  /* This page's address, how many rows it has come to show by now (as many come back), and what it was told of. */
   function address() {
     const where = new URL(location.href);
     const shown = root.querySelectorAll("[data-rows] > tr:not(:has(> .more), :has(> .inside))").length;
     where.searchParams.set("rows", shown);
+    where.searchParams.set("seen", root.dataset.last);
     where.hash = "";
     return where;
   }
@@ -66,10 +66,7 @@
 
   async function show(text) {
     if (root.querySelector("dialog[open]")) return;
-    const whole = text.includes("<html") ? new DOMParser().parseFromString(text, "text/html") : null;
-    const inner = whole ? whole.getElementById("live")?.innerHTML : text;
-    if (inner === undefined) throw new Error("no such part");
-    await htmx.swap({ text: inner, target: root, swap: "innerMorph", sourceElement: root, hx: {} });
+    await htmx.swap({ text, target: root, swap: "innerMorph", sourceElement: root, hx: {} });
   }
 
   function tell(detail) {
@@ -95,7 +92,7 @@
   function open() {
     if (stream || ended() || document.hidden) return;
     const where = new URL(root.dataset.events, location.href);
-    if (lastId) where.searchParams.set("last_event_id", lastId);
+    where.searchParams.set("last_event_id", root.dataset.last);
     stream = new EventSource(where);
     stream.onopen = () => {
       clearInterval(polling);
@@ -113,7 +110,7 @@
   }
 
   function heard(event) {
-    lastId = event.lastEventId || lastId;
+    root.dataset.last = event.lastEventId;
     freshAt = Date.now();
     let data = {};
     try {

@@ -9,8 +9,10 @@
 
   const lineOf = (hash) => /^#L(\d{1,15})$/.exec(hash)?.[1];
 
+  const seen = () => document.getElementById("live").dataset.last;
+
   async function lines(query) {
-    const answer = await fetch(`${list.dataset.lines}?part=lines&${query}`, { headers: { "HX-Request": "true" } });
+    const answer = await fetch(`${list.dataset.lines}?part=lines&seen=${seen()}&${query}`, { headers: { "HX-Request": "true" } });
     if (!answer.ok) throw new Error(answer.statusText);
     return answer.text();
   }

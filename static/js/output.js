@@ -12,7 +12,9 @@
     busy.add(panel);
     try {
       for (let more = true; more && panel.isConnected; ) {
-        const query = new URLSearchParams({ offset: panel.dataset.next, style: panel.dataset.style });
+        const query = new URLSearchParams({
+          offset: panel.dataset.next, style: panel.dataset.style, seen: document.getElementById("live").dataset.last,
+        });
         const answer = await fetch(`${panel.dataset.output}?${query}`, { headers: { "HX-Request": "true" } });
         if (!answer.ok) return;
         const html = await answer.text();

@@ -9,10 +9,11 @@ from .worker import Process
 class Web(Process):
     """`with Web(environment, log) as web:` — `web.url` answers."""
 
-    def __init__(self, environment: dict[str, str], log: Path, *, port: int | None = None):
+    def __init__(self, environment: dict[str, str], log: Path, *, port: int | None = None,
+                 application: str = "deployer.wsgi"):
         self.port = port or free_port()
         self.url = f"http://127.0.0.1:{self.port}"
-        command = [sys.executable, "-m", "gunicorn", "-c", "gunicorn.conf.py", "deployer.wsgi"]
+        command = [sys.executable, "-m", "gunicorn", "-c", "gunicorn.conf.py", application]
         super().__init__(command, {**environment, "PORT": str(self.port), "PUBLIC_URL": self.url}, log)
 
     def start(self) -> None:

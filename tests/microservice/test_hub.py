@@ -7,7 +7,6 @@ from django.db import connection, transaction
 
 from access.callers import SYSTEM
 from microservice import events, hub
-from microservice.api.events import text_of
 from microservice.history import chain, record
 from microservice.models import Event
 from tests.lab.network import wait_until
@@ -186,7 +185,7 @@ def test_what_is_changed_without_a_deployment_is_told_too_and_a_request_to_deplo
     record(SYSTEM, "trust", "host", host)
     item = watcher.next(5)
     assert (item.kind, item.service_id, item.data["action"]) == ("instance", service.pk, "change")
-    assert item.id == int(text_of(item).split(b"\n")[0].removeprefix(b"id: "))
+    assert item.id == int(item.text.split(b"\n")[0].removeprefix(b"id: "))
     item = watcher.next(5)
     assert (item.kind, item.service_id, item.data["id"]) == ("host", 0, host.pk)
     made = fleet.event(fleet.running(name="other"))

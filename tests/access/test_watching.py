@@ -1,0 +1,131 @@
+"""Who watches is known for all of them together: no statement for each, and whatever changes of them is noticed."""
+import pytest
+from django.contrib.auth import get_user_model
+from django.contrib.sessions.models import Session
+from django.test import Client, RequestFactory
+from django.utils import timezone
+
+from access import watching
+from access.models import Membership, Team, Token
+from access.roles import Role
+from access.tokens import make_token
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def known(monkeypatch):
+    """A look at every question."""
+    monkeypatch.setattr(watching, "AGAIN", 0)
+    return watching.Watching()
+
+
+def person(name: str = "ann", **more):
+    return get_user_model().objects.create_user(name, password="first", **more)
+
+
+def asks(user):
+    """A request of a new session, and a way to make the same one again."""
+    client = Client()
+    client.force_login(user)
+    return lambda: again(client.cookies["sessionid"].value)
+
+
+def again(session: str):
+    from django.contrib.auth.middleware import AuthenticationMiddleware
+    from django.contrib.sessions.middleware import SessionMiddleware
+
+    request = RequestFactory().get("/")
+    request.COOKIES["sessionid"] = session
+    for middleware in (SessionMiddleware, AuthenticationMiddleware):
+        middleware(lambda _: None).process_request(request)
+    return request
+
+
+def test_who_was_seen_lately_costs_nothing_until_the_next_look(known, monkeypatch, django_assert_num_queries):
+    request = asks(person())
+    first = known.caller_of(request())
+    monkeypatch.setattr(watching, "AGAIN", 60)
+    with django_assert_num_queries(0):
+        assert all(known.caller_of(request()) is first for _ in range(50))
+
+
+def test_one_look_is_for_all_however_many_they_are(known, django_assert_num_queries):
+    requests = [asks(person(f"u{n}")) for n in range(20)]
+    callers = [known.caller_of(request()) for request in requests]
+    with django_assert_num_queries(3):  # sessions, accounts, roles
+        assert known.caller_of(requests[7]()) is callers[7]
+
+
+CHANGES = {
+    "signed out": lambda user: Session.objects.all().delete(),
+    "the session is over": lambda user: Session.objects.update(expire_date=timezone.now()),
+    "shut out": lambda user: get_user_model().objects.update(is_active=False),
+    "deleted": lambda user: user.delete(),
+    "another password": lambda user: (user.set_password("second"), user.save()),
+}
+
+
+@pytest.mark.parametrize("change", CHANGES.values(), ids=CHANGES)
+def test_who_may_not_any_more_is_nobody(known, change):
+    user = person()
+    request = asks(user)
+    who = known.caller_of(request())
+    one = known.remember(request(), who)
+    assert known.still(one)
+    change(user)
+    assert not known.still(one)
+    assert known.caller_of(request()) is None
+
+
+def test_whose_roles_change_is_known_by_the_new_ones(known):
+    user, team = person(), Team.objects.create(name="red")
+    request = asks(user)
+    who = known.caller_of(request())
+    one = known.remember(request(), who)
+    Membership.objects.create(user=user, team=team, role=Role.OWNER)
+    assert not known.still(one)
+    assert known.caller_of(request()).owns(team.pk) and not who.owns(team.pk)
+    Membership.objects.update(role=Role.VIEWER)
+    assert not known.caller_of(request()).owns(team.pk)
+    get_user_model().objects.update(is_superuser=True)
+    assert known.caller_of(request()).may("admin")
+    get_user_model().objects.update(is_superuser=False)
+    assert not known.caller_of(request()).may("admin")
+
+
+def test_what_changes_while_somebody_is_recognised_is_noticed_too(known, monkeypatch):
+    """The rights were read, then taken away, then the rows are read that later looks are compared with."""
+    user = person(is_superuser=True)
+    request = asks(user)
+    recognised = watching.recognised
+
+    def then_taken_away(asked):
+        who = recognised(asked)
+        get_user_model().objects.update(is_superuser=False)
+        return who
+
+    monkeypatch.setattr(watching, "recognised", then_taken_away)
+    known.caller_of(request())
+    monkeypatch.setattr(watching, "recognised", recognised)
+    assert not known.caller_of(request()).may("admin")
+
+
+@pytest.mark.parametrize("change", [{"revoked": timezone.now()}, {"expires": timezone.now()}, {"scopes": ["deploy"]}])
+def test_a_token_is_looked_after_like_a_session(known, change):
+    token, secret = make_token(person(), "test", ["read"])
+    request = RequestFactory().get("/", headers={"Authorization": f"Bearer {secret}"})
+    who = known.caller_of(request)
+    one = known.remember(request, who)
+    assert known.still(one)
+    Token.objects.filter(pk=token.pk).update(**change)
+    assert not known.still(one)
+
+
+def test_who_asks_for_nothing_any_more_is_forgotten(known, monkeypatch):
+    request = asks(person())
+    known.caller_of(request())
+    assert len(known._known) == 1
+    monkeypatch.setattr(watching, "FORGET", 0)
+    known.caller_of(again("none"))
+    assert not known._known

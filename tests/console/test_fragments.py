@@ -1,0 +1,149 @@
+"""What many tabs are shown is rendered once, for each what they may see, and with nothing in it of anybody else."""
+import re
+import threading
+
+import pytest
+from django.contrib.auth import get_user_model
+from django.db import connection
+from django.test import Client
+from django.test.utils import CaptureQueriesContext
+
+from access import watching
+from access.models import Membership, Team
+from access.problems import not_found
+from access.roles import Role
+from microservice.models import MicroService
+from microservice.views import fragments
+from tests.microservice import fleet
+
+pytestmark = pytest.mark.django_db
+ASKS = {"HX-Request": "true"}
+
+
+@pytest.fixture(autouse=True)
+def fresh(monkeypatch):
+    monkeypatch.setattr(fragments, "_fragments", fragments.Fragments())
+    monkeypatch.setattr(watching.watching, "_known", {})
+
+
+def tab(name: str, **rights) -> Client:
+    client = Client(enforce_csrf_checks=True)
+    client.force_login(get_user_model().objects.create_user(name, **rights))
+    client.get("/")  # gives it its CSRF cookie
+    return client
+
+
+PAGES = ("/", "/services/shop/instances/", "/deployments/{deployment}/", "/operations/{operation}/",
+         "/operations/{operation}/log/", "/operations/{operation}/output/?offset=0")  # fmt: skip
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_all_who_may_see_the_same_cost_what_one_costs(page, monkeypatch):
+    monkeypatch.setattr(watching, "AGAIN", 60)
+    monkeypatch.setattr(fragments, "FRESH", 60)
+    deployment = fleet.running(3)
+    page = page.format(deployment=deployment.pk, operation=deployment.operations.first().pk)
+    tabs = [tab(f"u{n}") for n in range(5)]
+    for one in tabs:
+        one.get("/?q=x", headers=ASKS)  # so each of them is known
+    with CaptureQueriesContext(connection) as first:
+        texts = [tabs[0].get(page, headers=ASKS).content.decode()]
+    with CaptureQueriesContext(connection) as others:
+        texts += [one.get(page, headers=ASKS).content.decode() for one in tabs[1:]]
+    assert len(first) > 2 and len(others) == 0
+    own = re.compile(r'(name="(?:csrfmiddlewaretoken|key)" value=")[^"]*')
+    assert len({own.sub(r"\1", text) for text in texts}) == 1
+    assert "<html" not in texts[0] and not any(f"u{n}" in texts[0] for n in range(5))
+
+
+def test_each_has_a_token_that_is_theirs_and_a_key_of_their_own():
+    deployment = fleet.running()
+    tabs = [tab("ann", is_superuser=True), tab("bob", is_superuser=True)]
+    values = []
+    for one in tabs:
+        text = one.get(f"/deployments/{deployment.pk}/", headers=ASKS).content.decode()
+        assert fragments.TOKEN not in text and fragments.KEY not in text
+        form = {name: re.search(f'name="{name}" value="([^"]+)"', text)[1] for name in ("csrfmiddlewaretoken", "key")}
+        values += form.values()
+        other = tabs[1 - tabs.index(one)]
+        assert other.post(f"/deployments/{deployment.pk}/pause/", form).status_code == 403
+        assert one.post(f"/deployments/{deployment.pk}/pause/", form).status_code == 302
+    assert len(set(values)) == 4
+
+
+def test_who_may_do_less_is_never_shown_what_was_rendered_for_more():
+    red = Team.objects.create(name="red")
+    fleet.running(name="secret")
+    MicroService.objects.update(team=red)
+    fleet.running(name="open")
+    boss, member, stranger = tab("boss", is_superuser=True), tab("member"), tab("stranger")
+    Membership.objects.create(team=red, user=get_user_model().objects.get(username="member"), role=Role.VIEWER)
+    texts = [one.get("/", headers=ASKS).content.decode() for one in (boss, member, stranger, boss)]
+    assert ["secret" in text for text in texts] == [True, True, False, True]
+    assert ["Add a service" in text for text in texts] == [True, False, False, True]
+
+
+def test_what_is_shown_is_never_older_than_what_the_tab_was_told_of():
+    deployment = fleet.running()
+    one = tab("ann")
+    assert "what it does now" not in one.get("/", headers=ASKS).content.decode()
+    MicroService.objects.update(description="what it does now")
+    assert "what it does now" not in one.get("/", headers=ASKS).content.decode()
+    told = fleet.event(deployment)
+    assert "what it does now" in one.get(f"/?seen={told.pk}", headers=ASKS).content.decode()
+    assert {one.get(f"/?seen={wrong}", headers=ASKS).status_code for wrong in ("x", "-1", "9" * 40, "%F0")} == {200}
+
+
+def test_a_moment_later_it_is_rendered_anew(monkeypatch):
+    fleet.running()
+    one = tab("ann")
+    one.get("/", headers=ASKS)
+    MicroService.objects.update(description="what it does now")
+    monkeypatch.setattr(fragments, "FRESH", 0)
+    assert "what it does now" in one.get("/", headers=ASKS).content.decode()
+
+
+def test_who_comes_while_it_is_rendered_waits_and_a_refusal_is_shared_too():
+    made, inside, go_on, got = [], threading.Event(), threading.Event(), []
+    shared = fragments.Fragments()
+
+    def render():
+        made.append(1)
+        inside.set()
+        go_on.wait(10)
+        raise not_found("deployment")
+
+    def ask():
+        try:
+            shared.get("page", 0, render)
+        except Exception as error:  # noqa: BLE001 - compared below
+            got.append(error)
+
+    threads = [threading.Thread(target=ask) for _ in range(10)]
+    fragments_newest, fragments.newest = fragments.newest, lambda: 5
+    try:
+        threads[0].start()
+        inside.wait(10)
+        for thread in threads[1:]:
+            thread.start()
+        go_on.set()
+        for thread in threads:
+            thread.join(10)
+    finally:
+        fragments.newest = fragments_newest
+    assert len(made) == 1 and len(got) == 10 and {error.status for error in got} == {404}
+
+
+def test_where_rendering_failed_the_next_one_tries_itself(monkeypatch):
+    monkeypatch.setattr(fragments, "newest", lambda: 5)
+    shared = fragments.Fragments()
+    with pytest.raises(ZeroDivisionError):
+        shared.get("page", 0, lambda: 1 / 0)
+    assert shared.get("page", 0, lambda: "fine") == "fine"
+    assert shared.get("other", 0, lambda: "other") == "other"
+    assert len(shared._kept) == 2
+
+
+def test_who_is_not_signed_in_is_told_so():
+    answer = Client().get("/", headers=ASKS)
+    assert answer.status_code == 401 and "/login/" in answer["HX-Redirect"]

@@ -1,0 +1,113 @@
+"""Two hundred tabs of as many people cost the database what one costs, and none sees what is not theirs any more."""
+import http.client
+import time
+
+import pytest
+from django.contrib.auth import get_user_model
+from django.contrib.sessions.models import Session
+from django.test import Client
+
+from access.models import Membership, Team
+from access.roles import Role
+from bench.tabs import Tab
+from microservice.models import Deployment, MicroService
+from tests.lab.network import wait_until
+from tests.lab.web import Web
+from tests.microservice import fleet
+
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.timeout(240)]
+MANY = 200
+CHANGES = 3
+A_SECOND = 10  # statements of the process itself: the hub's looks at the events, one look at all viewers
+A_CHANGE = 60  # both fragments, rendered up to twice more where the tabs' questions are spread over seconds
+
+
+@pytest.fixture
+def web(environment, tmp_path):
+    settings = {"WEB_THREADS": str(MANY + 16)}
+    with Web({**environment, **settings}, tmp_path / "web.log", application="bench.counted:application") as running:
+        yield running
+
+
+def session(name: str) -> str:
+    client = Client()
+    client.force_login(get_user_model().objects.create_user(name))
+    return client.cookies["sessionid"].value
+
+
+def statements(web) -> int:
+    """How many the web process has sent so far."""
+    connection = http.client.HTTPConnection("127.0.0.1", web.port, timeout=60)
+    connection.request("GET", "/healthz")
+    return int(connection.getresponse().headers["X-Statements-So-Far"])
+
+
+def opened(web, sessions: list[str], page: str) -> list[Tab]:
+    tabs = [Tab(web.url, one, page) for one in sessions]
+    for tab in tabs:
+        tab.open()
+    for tab in tabs:
+        tab.wait_until_open()
+    return tabs
+
+
+def change(deployment, words: str) -> None:
+    """What both the fleet and the deployment's page show."""
+    MicroService.objects.update(description=words)
+    Deployment.objects.update(status_reason=words)
+    fleet.event(deployment, "operation", status="running")
+
+
+def all_show(tabs: list[Tab], words: str) -> None:
+    shown = lambda: all(tab.texts and words in tab.texts[-1][1] for tab in tabs)
+    wait_until(shown, seconds=60, what=f"“{words}” in every tab")
+
+
+def cost(web, tabs: list[Tab], deployment) -> tuple[int, float]:
+    """Statements and seconds of a few changes that every one of these tabs has shown."""
+    change(deployment, "warm")
+    all_show(tabs, "warm")
+    before, began = statements(web), time.monotonic()
+    for n in range(CHANGES):
+        change(deployment, f"change {n} of {len(tabs)}")
+        all_show(tabs, f"change {n} of {len(tabs)}")
+    return statements(web) - before, time.monotonic() - began
+
+
+def test_two_hundred_tabs_cost_what_one_costs(web):
+    deployment = fleet.running(20)
+    pages = ("/", f"/deployments/{deployment.pk}/")
+    sessions = [session(f"u{n}") for n in range(MANY)]
+    each = [tab for page in pages for tab in opened(web, [sessions.pop()], page)]
+    few, _ = cost(web, each, deployment)
+    tabs = each + [tab for page in pages for tab in opened(web, sessions[page == "/" :: 2], page)]
+    assert len(tabs) == MANY
+    many, seconds = cost(web, tabs, deployment)
+    assert many <= few + CHANGES * A_CHANGE + seconds * A_SECOND
+    for tab in tabs:
+        tab.close()
+
+
+def test_who_is_signed_out_shut_out_or_has_other_rights_sees_no_more(web):
+    deployment, red = fleet.running(), Team.objects.create(name="red")
+    MicroService.objects.update(team=red)
+    names = ("stays", "signed out", "shut out", "left the team")
+    sessions = [session(name) for name in names]
+    people = {name: get_user_model().objects.get(username=name) for name in names}
+    Membership.objects.bulk_create(Membership(team=red, user=one, role=Role.VIEWER) for one in people.values())
+    tabs = dict(zip(names, opened(web, sessions, "/services/shop/instances/"), strict=True))
+    change(deployment, "for the team")
+    all_show(list(tabs.values()), "for the team")
+    Session.objects.filter(session_key=sessions[1]).delete()
+    get_user_model().objects.filter(username="shut out").update(is_active=False)
+    Membership.objects.filter(user=people["left the team"]).delete()
+    gone = {name: tab for name, tab in tabs.items() if name != "stays"}
+    wait_until(lambda: all(tab.over == "the stream ended" for tab in gone.values()), seconds=20, what="streams end")
+    shown = {name: len(tab.texts) for name, tab in gone.items()}
+    change(deployment, "for the team alone")
+    all_show([tabs["stays"]], "for the team alone")
+    assert {name: len(tab.texts) for name, tab in gone.items()} == shown
+    asked = {name: tab.ask("/services/shop/instances/", **{"HX-Request": "true"}).status for name, tab in tabs.items()}
+    assert asked == {"stays": 200, "signed out": 401, "shut out": 401, "left the team": 404}
+    for tab in tabs.values():
+        tab.close()
