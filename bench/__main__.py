@@ -16,7 +16,7 @@ from . import report
 from .history import History
 from .lab import Lab
 from .product import ROOT
-from .race import USUAL, Race
+from .race import FAR, USUAL, Race
 from .results import Finding, Row, figures, summary
 from .tell import Figure
 
@@ -35,13 +35,15 @@ class Run:
         self.rows: list[Row] = []
         self.findings: list[Finding] = []
 
-    def race(self, lab: Lab, contestants: list[str], hosts: list[int], turns: int) -> None:
+    def race(self, lab: Lab, contestants: list[str], hosts: list[tuple[int, float]], turns: int) -> None:
+        """`hosts`: how many, and the ms that a round trip to them takes."""
         try:
-            race = Race(lab, contestants, self._began, self._keep_row)
-            for name, why in race.missing.items():
-                self._keep(Finding(self._began, RACE, name, None, said=why))
-            for count in hosts:
-                race.run(count, turns)
+            for rtt in dict.fromkeys(rtt for _, rtt in hosts):
+                race = Race(lab, contestants or (FAR if rtt else USUAL), self._began, self._keep_row, rtt)
+                for name, why in race.missing.items():
+                    self._keep(Finding(self._began, RACE, name, None, said=why))
+                for count in (count for count, far in hosts if far == rtt):
+                    race.run(count, turns)
         except Exception as error:  # noqa: BLE001 - whatever it was: the bench goes on
             self._failed(RACE, error)
 
@@ -83,7 +85,7 @@ def main() -> int:
     folder = Path(tempfile.mkdtemp(prefix="deployer-bench-", dir=labs.memory()))
     folder.chmod(0o755)
     print(f"everything is in {folder}", flush=True)
-    lab = Lab(folder, max(*asked.hosts, labs.SLOTS if "memory" in asked.only else 1))
+    lab = Lab(folder, max(*(count for count, _ in asked.hosts), labs.SLOTS if "memory" in asked.only else 1))
     try:
         for name in (RACE, *OWN):
             if name not in asked.only:
@@ -125,20 +127,32 @@ def _tell(run: Run, var: Path, last_race: list, last_own: list[Finding], asked: 
         report.write(DOCUMENT, "runs", report.runs(kept, f"{datetime.now(UTC):%Y-%m-%d %H:%M}", told))
 
 
+def places(text: str, rtt: float = 0) -> tuple[int, float]:
+    """"50@20ms" → 50 hosts, 20 ms there and back. Raises ValueError."""
+    count, _, far = text.partition("@")
+    return int(count), float(far.removesuffix("ms")) if far else rtt
+
+
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="bench/run", description="What the product takes, beside LIMIT and others.")
     words = lambda text: [word for word in text.split(",") if word]
     parser.add_argument("--only", type=words, default=[RACE, *OWN], help=f"of {','.join((RACE, *OWN))} (all)")
-    parser.add_argument("--hosts", type=lambda text: [int(one) for one in words(text)], default=[1, 50],
-                        help="how many hosts the race has, with commas between (1,50)")  # fmt: skip
+    parser.add_argument("--hosts", type=words, default=["1", "50", "50@20ms"],
+                        help="how many hosts the race has, with commas between; 50@20ms: behind a line whose round "
+                        "trip takes 20 ms (1,50,50@20ms)")  # fmt: skip
+    parser.add_argument("--rtt", type=float, default=0, metavar="MS", help="the round trip of --hosts that name none")
     parser.add_argument("--turns", type=int, default=5, help="of each contestant that count (5)")
-    parser.add_argument("--contestants", type=words, default=list(USUAL),
-                        help=f"({','.join(USUAL)}); ANSIBLE on request")  # fmt: skip
+    parser.add_argument("--contestants", type=words, default=[],
+                        help=f"({','.join(USUAL)}, and {','.join(FAR)} behind a line); ANSIBLE on request")  # fmt: skip
     parser.add_argument("--no-write", dest="write", action="store_false", help="leave docs/performance.md as it is")
     parser.add_argument("--keep", action="store_true", help="leave the folder with logs and hosts")
     asked = parser.parse_args()
     if unknown := set(asked.only) - {RACE, *OWN}:
         parser.error(f"--only: there is no {', '.join(sorted(unknown))}")
+    try:
+        asked.hosts = [places(text, asked.rtt) for text in asked.hosts]
+    except ValueError:
+        parser.error("--hosts: numbers such as 50 or 50@20ms, with commas between")
     return asked
 
 

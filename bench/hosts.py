@@ -1,4 +1,5 @@
 """The hosts: loopback addresses with a folder each, all behind real OpenSSH servers that need no root."""
+import copy
 import getpass
 import os
 import shutil
@@ -56,6 +57,14 @@ class Hosts:
             server.terminate()
         for server in self._servers:
             server.wait()
+
+    def behind(self, port: int, root: Path) -> "Hosts":
+        """The same hosts, reached at another port, with other folders."""
+        there = copy.copy(self)
+        there.port, there.root = port, root
+        with self.known.open("a") as known:
+            known.writelines(f"[{address}]:{port} {self.host_key}\n" for address in self.addresses)
+        return there
 
     def pids(self) -> list[int]:
         return [server.pid for server in self._servers]

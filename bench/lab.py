@@ -6,9 +6,11 @@ from collections.abc import Callable
 from functools import cached_property
 from pathlib import Path
 
+from demo.network import choose_port
 from tests.lab.postgres import Postgres
 
 from .hosts import Hosts
+from .line import Line
 from .product import Product
 
 ROOM = 3 << 30  # bytes of memory that the hosts' files may take before a disk is used for them
@@ -25,6 +27,7 @@ class Lab:
         self.folder, self._hosts = folder, hosts
         self._made: dict[str, Product] = {}
         self._running: Product | None = None
+        self._far: dict[float, Hosts] = {}
         self._endings: list[Callable[[], None]] = []
 
     @cached_property
@@ -34,9 +37,27 @@ class Lab:
         hosts.start()
         return hosts
 
+    def hosts_behind(self, rtt: float) -> Hosts:
+        """The hosts as seen over a line with a round trip of `rtt` ms; without one, the hosts."""
+        if not rtt:
+            return self.hosts
+        if rtt not in self._far:
+            port = choose_port(self.hosts.addresses[0])
+            line = Line(self.folder, port, self.hosts.port, rtt)
+            self._endings.append(line.stop)
+            self._far[rtt] = self.hosts.behind(port, self._fresh())
+        return self._far[rtt]
+
     def product(self) -> Product:
         """The product with a service on all of the hosts."""
         return self._on_hosts("product", {}, self.hosts.root)
+
+    def product_behind(self, rtt: float) -> Product:
+        """The same with hosts that are `rtt` ms away and back."""
+        if not rtt:
+            return self.product()
+        far = self.hosts_behind(rtt)
+        return self._on_hosts(f"far-{rtt:g}", {}, far.root, far)
 
     def wide_product(self) -> Product:
         """The same with a worker of SLOTS slots."""
@@ -49,13 +70,15 @@ class Lab:
             (root / address).mkdir()
         return root
 
-    def _on_hosts(self, name: str, settings: dict[str, str], root: Path | None = None) -> Product:
+    def _on_hosts(
+        self, name: str, settings: dict[str, str], root: Path | None = None, hosts: Hosts | None = None
+    ) -> Product:
         made = self._made.get(name)
         if made is None or made is not self._running:
             if root is None or made is not None:
                 root = self._fresh()  # it begins anew, and hosts refuse whoever knows less of them than they do
             made = self._make(name, Product(self.folder / name, settings))
-            hosts = self.hosts
+            hosts = hosts or self.hosts
             ssh = {"port": hosts.port, "username": hosts.user, "host_key": hosts.host_key}
             made.fill(hosts.addresses, root, ssh, hosts.key.read_text())
         return made

@@ -2,7 +2,7 @@
 import os
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from . import measure, packages
@@ -10,23 +10,26 @@ from .contestants import limit, tools
 from .contestants.tools import Call, CannotBeHad, Contestant
 from .lab import Lab
 from .product import FIRST
-from .results import LIMIT, PRODUCT, REVERT, Row
+from .results import LIMIT, PRODUCT, REVERT, Row, where
 
 PIPELINE = [sys.executable, "-IS", str(Path(__file__).with_name("contestant.py"))]
+FAR = (LIMIT, PRODUCT)  # where the hosts are far away and nobody asked for others
 USUAL = (LIMIT, PRODUCT, tools.FABRIC, tools.FABRIC_ONE, tools.CAPISTRANO, tools.PYINFRA)
 LONGEST = 300  # seconds for one turn
 
 
 class Race:
-    """`keep` takes every turn that counts."""
+    """`keep` takes every turn that counts. `rtt`: ms that a round trip to the hosts takes, for every contestant."""
 
-    def __init__(self, lab: Lab, names: list[str], began: str, keep: Callable[[Row], None]):
-        self._lab, self._began, self._keep_row = lab, began, keep
-        self._hosts, self._product = lab.hosts, lab.product()
+    def __init__(self, lab: Lab, names: Iterable[str], began: str, keep: Callable[[Row], None], rtt: float = 0):
+        self._began, self._keep_row, self._rtt = began, keep, rtt
+        self._hosts, self._product = lab.hosts_behind(rtt), lab.product_behind(rtt)
+        self._folder = lab.folder / f"race-{rtt:g}"
+        self._folder.mkdir()
         self._made = 0
         self.missing: dict[str, str] = {}  # contestant → why it could not be had
-        script = limit.prepare(lab.folder, self._hosts)
-        described = tools.describe(lab.folder, self._hosts)
+        script = limit.prepare(self._folder, self._hosts)
+        described = tools.describe(self._folder, self._hosts)
         # Each deploys to the host's own folder, and leaves a pid in run/ and the version behind current.
         self._contestants: dict[str, Contestant] = {
             LIMIT: lambda hosts, package, version: Call(limit.command(script, hosts, package, version)),
@@ -40,7 +43,7 @@ class Race:
 
     def _get(self, name: str, described: Path) -> None:
         try:
-            self._contestants[name] = tools.get(name, self._lab.folder, described)
+            self._contestants[name] = tools.get(name, self._folder, described)
             self._names.append(name)
         except CannotBeHad as error:
             self.missing[name] = str(error)
@@ -68,24 +71,25 @@ class Race:
 
     def _turn(self, name: str, hosts: int, turn: int) -> Row:
         addresses = self._hosts.addresses[:hosts]
-        listed = self._lab.folder / f"hosts-{hosts}"
+        listed = self._folder / f"hosts-{hosts}"
         listed.write_text("\n".join(addresses) + "\n")
         version, package = FIRST, Path("-")
         if name != REVERT:
             self._hosts.clear()
             self._made += 1
             version = f"v{self._made}"
-            package = packages.make(self._lab.folder, version)
+            package = packages.make(self._folder, version)
         call = self._contestants[name](listed, package, version)
         environment = dict(os.environ) | {"BENCH_API": str(self._product.api)} | call.environment
         before, host_before = measure.cpu_of(pids := self._product.pids()), self._host_cpu()
-        cost = measure.run(call.command, environment, self._lab.folder / "errors", LONGEST)
+        cost = measure.run(call.command, environment, self._folder / "errors", LONGEST)
         cpu = cost.cpu + (measure.cpu_of(pids) - before if name in (PRODUCT, REVERT) else 0)
         carrying = self._hosts.carrying(addresses, version, packages.FILES + 1, name in (PRODUCT, REVERT))
         host_cpu = self._host_cpu() - host_before
         wall, cpu, host_cpu = round(cost.wall, 4), round(cpu, 3), round(host_cpu, 3)
-        row = Row(self._began, name, hosts, turn, wall, cpu, host_cpu, carrying, cost.status)
+        row = Row(self._began, name, hosts, turn, wall, cpu, host_cpu, carrying, cost.status, self._rtt)
         said = "" if row.good else f"  !! {cost.errors or 'not all hosts carry the version'}"
-        print(f"{hosts:4} hosts  turn {turn}  {name:10} {row.wall:7.3f} s  {carrying} of {hosts}{said}", flush=True)
+        at = f"{where(hosts, self._rtt):>7} hosts  turn {turn}  {name:10}"
+        print(f"{at} {row.wall:7.3f} s  {carrying} of {hosts}{said}", flush=True)
         package.unlink(missing_ok=True)
         return row

@@ -18,15 +18,15 @@ RUN_HEAD = (
 
 def race(found: list[Figure], before: list[Figure]) -> str:
     """The contestants beside LIMIT. `before`: the figures of the run before this one, so that a loss is seen."""
-    earlier = {(figure.contestant, figure.hosts): f"{figure.ratio:.2f}" for figure in before}
+    earlier = {(figure.contestant, figure.where): f"{figure.ratio:.2f}" for figure in before}
     lines = [
         "| hosts | contestant | × LIMIT | from–to | last time | client CPU ms a host | host CPU ms | good turns |",
         "| ---: | --- | ---: | --- | ---: | ---: | ---: | ---: |",
     ]
     for one in found:
-        last = earlier.get((one.contestant, one.hosts), "")
+        last = earlier.get((one.contestant, one.where), "")
         lines.append(
-            f"| {one.hosts} | {one.contestant} | {one.ratio:.2f} | {one.least:.2f}–{one.most:.2f} | {last} "
+            f"| {one.where} | {one.contestant} | {one.ratio:.2f} | {one.least:.2f}–{one.most:.2f} | {last} "
             f"| {one.cpu_ms_per_host:.0f} | {one.host_cpu_ms:.0f} | {one.good} of {one.turns} |"
         )
     return "\n".join(lines) + "\n"

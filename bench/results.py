@@ -28,6 +28,7 @@ class Row:
     host_cpu: float
     carrying: int  # hosts that carry the version afterwards
     status: int
+    rtt: float = 0  # ms that a round trip to the hosts takes
 
     @property
     def good(self) -> bool:
@@ -61,17 +62,27 @@ class Figure:
     host_cpu_ms: float
     good: int
     turns: int
+    rtt: float = 0
+
+    @property
+    def where(self) -> str:
+        return where(self.hosts, self.rtt)
+
+
+def where(hosts: int, rtt: float) -> str:
+    """"50", or "50@20ms" behind a line with a round trip of 20 ms."""
+    return f"{hosts}@{rtt:g}ms" if rtt else str(hosts)
 
 
 def figures(rows: Iterable[Row]) -> list[Figure]:
-    """By number of hosts, and within it from the fastest to the slowest."""
-    groups: dict[tuple[int, str], list[Row]] = {}
+    """By round trip and number of hosts, and within it from the fastest to the slowest."""
+    groups: dict[tuple[float, int, str], list[Row]] = {}
     for row in rows:
-        groups.setdefault((row.hosts, row.contestant), []).append(row)
+        groups.setdefault((row.rtt, row.hosts, row.contestant), []).append(row)
     found = []
-    for (hosts, contestant), turns in groups.items():
+    for (rtt, hosts, contestant), turns in groups.items():
         good = [row for row in turns if row.good]
-        limits = [row.wall for row in groups.get((hosts, LIMIT), []) if row.good]
+        limits = [row.wall for row in groups.get((rtt, hosts, LIMIT), []) if row.good]
         if not good or not limits:
             continue
         walls, limit = [row.wall for row in good], median(limits)
@@ -79,17 +90,17 @@ def figures(rows: Iterable[Row]) -> list[Figure]:
         host_cpu = median(row.host_cpu for row in good) * 1000 / hosts
         found.append(
             Figure(contestant, hosts, median(walls), median(walls) / limit, min(walls) / limit, max(walls) / limit, cpu,
-                   host_cpu, len(good), len(turns))
+                   host_cpu, len(good), len(turns), rtt)
         )  # fmt: skip
-    return sorted(found, key=lambda figure: (figure.hosts, figure.ratio))
+    return sorted(found, key=lambda figure: (figure.rtt, figure.hosts, figure.ratio))
 
 
 def summary(found: list[Figure], findings: Iterable[Finding] = ()) -> dict:
     """What var/bench.json says: KEYS, and every finding by measurement and name below `figures`."""
-    by = {(figure.contestant, figure.hosts): figure for figure in found}
-    most = max((figure.hosts for figure in found), default=0)
+    by = {(figure.contestant, figure.hosts): figure for figure in found if not figure.rtt}
+    most = max((figure.hosts for figure in by.values()), default=0)
     told: dict = dict.fromkeys(KEYS)
-    told["vs_limit"] = {str(hosts): round(f.ratio, 3) for (name, hosts), f in by.items() if name == PRODUCT} or None
+    told["vs_limit"] = {one.where: round(one.ratio, 3) for one in found if one.contestant == PRODUCT} or None
     if product := by.get((PRODUCT, most)):
         told["client_cpu_ms_per_host"] = round(product.cpu_ms_per_host, 1)
         for key, name in OTHERS.items():

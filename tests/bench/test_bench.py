@@ -1,7 +1,10 @@
 """The bench runs, tells what it measured, goes on where something fails, and notices a host without the version."""
 import json
 import os
+import socket
 import subprocess
+import threading
+import time
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -10,6 +13,7 @@ from bench import fill, report, simulated
 from bench.contestants import tools
 from bench.history import History
 from bench.hosts import SERVICE, Hosts
+from bench.line import Line
 from bench.results import KEYS, LIMIT, PRODUCT, REVERT, Finding, Row, figures, summary
 from bench.tell import Figure
 from deployer.engine import program
@@ -17,6 +21,7 @@ from deployer.engine.journal import Kind, Reader, Result
 from microservice import atoms
 from microservice.models import Deployment, MicroServiceInstance, MicroServiceVersion, Step
 from microservice.status import Action
+from tests.lab.network import free_port
 from tests.microservice import fleet
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -30,17 +35,19 @@ def row(contestant, wall, hosts=50, **more):
 def test_two_hosts_and_one_turn_give_ratios_a_summary_and_a_history(tmp_path):
     environment = {**os.environ, "VAR": str(tmp_path)}
     ended = subprocess.run(
-        [ROOT / "bench" / "run", "--only", "race", "--contestants", "LIMIT,PRODUCT,NOBODY", "--hosts", "2",
+        [ROOT / "bench" / "run", "--only", "race", "--contestants", "LIMIT,PRODUCT,NOBODY", "--hosts", "2,2@4ms",
          "--turns", "1", "--no-write"],
         env=environment, cwd=ROOT, capture_output=True, text=True, timeout=110,
     )  # fmt: skip
     assert ended.returncode == 1, ended.stdout + ended.stderr  # because of the contestant that cannot be had
+    assert "| 2@4ms | REVERT |" in ended.stdout
     assert "| 2 | PRODUCT |" in ended.stdout and "NOBODY is left out: no such contestant" in ended.stdout
     told = json.loads((tmp_path / "bench.json").read_text())
     assert set(told) == {*KEYS, "figures"} and told["figures"] == {"race": {"NOBODY": None}}
-    assert told["vs_limit"]["2"] > 0 and told["revert_vs_limit"] > 0 and told["client_cpu_ms_per_host"] > 0
+    assert set(told["vs_limit"]) == {"2", "2@4ms"}
+    assert told["revert_vs_limit"] > 0 and told["client_cpu_ms_per_host"] > 0
     (rows,) = History(tmp_path / "bench-history.jsonl").runs().values()
-    assert [one.contestant for one in rows] == [PRODUCT, REVERT, LIMIT] and all(one.good for one in rows)
+    assert [one.contestant for one in rows] == [PRODUCT, REVERT, LIMIT] * 2 and all(one.good for one in rows)
 
 
 def test_ratios_are_of_medians_of_good_turns_to_limit_on_as_many_hosts():
@@ -53,6 +60,35 @@ def test_ratios_are_of_medians_of_good_turns_to_limit_on_as_many_hosts():
     one = next(figure for figure in found if figure.contestant == PRODUCT)
     assert (one.least, one.most, one.good, one.turns) == (1.5, 2.5, 3, 5)
     assert "| 50 | PRODUCT | 2.00 | 1.50–2.50 | 2.00 |" in report.race(found, found)
+
+
+def test_hosts_far_away_are_told_beside_the_others_and_change_none_of_their_figures():
+    rows = [row(LIMIT, 2.0), row(PRODUCT, 4.0), row(REVERT, 1.0)]
+    far = [row(LIMIT, 3.0, rtt=20.0), row(PRODUCT, 3.3, rtt=20.0), row(REVERT, 2.7, rtt=20.0)]
+    near, both = summary(figures(rows)), summary(figures(rows + far))
+    assert both == near | {"vs_limit": {"50": 2.0, "50@20ms": 1.1}}
+    assert "| 50@20ms | PRODUCT | 1.10 |" in report.race(figures(rows + far), [])
+    assert bench.places("50@20ms") == (50, 20.0) and bench.places("7", 5.0) == (7, 5.0)
+
+
+def test_through_the_line_every_byte_takes_its_time_and_arrives(tmp_path):
+    served = socket.create_server(("127.0.1.1", 0))
+    line = Line(tmp_path, free_port("127.0.1.1"), served.getsockname()[1], 100)
+    try:
+        client = socket.create_connection(("127.0.1.1", line.port))
+        host, _ = served.accept()
+        sent, began = os.urandom(3_000_000), time.perf_counter()
+        sender = threading.Thread(target=lambda: (client.sendall(sent), client.shutdown(socket.SHUT_WR)))
+        sender.start()
+        got = host.makefile("rb").read()
+        assert got == sent and time.perf_counter() - began >= 0.1
+        began = time.perf_counter()
+        host.sendall(b"x")
+        host.close()
+        assert client.makefile("rb").read() == b"x" and time.perf_counter() - began >= 0.05
+        sender.join()
+    finally:
+        line.stop()
 
 
 def finding(name, value, measurement="lock", **more):
