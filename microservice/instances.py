@@ -1,15 +1,15 @@
 """What people may change of an instance by hand: how it is known and reached, never what runs there."""
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from django.db import transaction
 from django.utils import timezone
 
 from access.callers import Caller
-from access.problems import conflict
+from access.problems import conflict, not_found
 
-from .history import record
-from .models import MicroServiceInstance
+from .history import record, record_alike
+from .models import MicroService, MicroServiceInstance
 from .requests.targets import owner_of
 
 FIELDS = ("port", "tag", "weight", "description", "is_maintain")
@@ -41,3 +41,21 @@ def change(caller: Caller, instance: MicroServiceInstance, values: Mapping[str, 
         record(caller, "change", "instance", instance, before, changed, service=instance.microservice)
     instance.refresh_from_db(fields=["updated", "updated_by"])
     return instance
+
+
+def keep_out(caller: Caller, service: MicroService, numbers: Collection[int], out: bool) -> None:
+    """Takes instances (ids) of the service into maintenance, or out of it: all of them or, with a Problem, none.
+
+    404 where one is not this service's, 409 where somebody else was faster with one.
+    """
+    asked = MicroServiceInstance.objects.filter(microservice=service, pk__in=numbers)
+    found = list(asked.select_related("microservice", "host"))
+    if len(found) != len(set(numbers)):
+        raise not_found("instance")
+    rest = [row for row in found if row.is_maintain != out]
+    with transaction.atomic():
+        # One conditional UPDATE, whose row count says whether each is still what was looked at.
+        changed = asked.filter(pk__in=[row.pk for row in rest], is_maintain=not out)
+        if changed.update(is_maintain=out, updated=timezone.now(), updated_by=caller.name) != len(rest):
+            raise conflict("instance_moved", f"{service.name} was changed at the same moment.", "Look again.")
+        record_alike(caller, "change", "instance", rest, {"is_maintain": not out}, {"is_maintain": out}, service)

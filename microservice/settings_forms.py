@@ -25,6 +25,10 @@ class SecretLine(forms.CharField):
         super().__init__(required=False, strip=False, widget=widget, **more)
 
 
+def _line(label, hint="") -> forms.CharField:
+    return forms.CharField(label=label, help_text=hint, required=False, widget=forms.TextInput(PLAIN))
+
+
 def _pem(label, hint="") -> forms.CharField:
     return forms.CharField(label=label, help_text=hint, required=False,
                            widget=forms.Textarea({"rows": 3, "placeholder": "-----BEGIN CERTIFICATE-----", **PLAIN}))
@@ -86,48 +90,49 @@ class TlsForm(PartForm):
 class PackageStoreForm(TlsForm):
     name = "package_store"
     kind = forms.ChoiceField(label=_("Kind"), choices=[("local", _("a folder")), ("s3", "S3")])
-    folder = forms.CharField(label=_("Folder"), required=False, widget=forms.TextInput(PLAIN), help_text=_(
+    folder = _line(_("Folder"), _(
         "A folder: its whole path. Web and worker machines share it. Packages are not moved when this changes."))
-    endpoint = forms.CharField(label=_("S3: address"), required=False, widget=forms.TextInput(PLAIN),
-                               help_text=_("Empty: Amazon's own."))
-    bucket = forms.CharField(label=_("S3: bucket"), required=False, widget=forms.TextInput(PLAIN))
-    region = forms.CharField(label=_("S3: region"), required=False, widget=forms.TextInput(PLAIN))
-    prefix = forms.CharField(  # type: ignore[assignment]  # the store's word; a form's own prefix is set when it is made
-        label=_("S3: folder in the bucket"), required=False, widget=forms.TextInput(PLAIN))
-    access_key = forms.CharField(label=_("S3: access key"), required=False, widget=forms.TextInput(PLAIN))
+    endpoint = _line(_("S3: address"), _("Empty: Amazon's own."))
+    bucket = _line(_("S3: bucket"))
+    region = _line(_("S3: region"))
+    # The store's word; a form's own prefix is set when it is made.
+    prefix = _line(_("S3: folder in the bucket"))  # type: ignore[assignment]
+    access_key = _line(_("S3: access key"))
     secret_key = SecretLine(label=_("S3: secret key"))
 
 
-class GitLabForm(TlsForm):
+class ServerForm(TlsForm):
+    url = _line(_("Address"))
+
+
+class AccountForm(ServerForm):
+    user = _line(_("User"))
+
+
+class GitLabForm(ServerForm):
     name = "gitlab"
-    url = forms.CharField(label=_("Address"), required=False, widget=forms.TextInput(PLAIN))
     token = SecretLine(label=_("Access token"), help_text=_("With the scope “api”."))
     webhook_secret = SecretLine(label=_("Webhook secret"), help_text=_(
         "The secret token of GitLab's webhook for pipeline events, to /api/v1/builds/gitlab/webhook."))
 
 
-class JenkinsForm(TlsForm):
+class JenkinsForm(AccountForm):
     name = "jenkins"
-    url = forms.CharField(label=_("Address"), required=False, widget=forms.TextInput(PLAIN))
-    user = forms.CharField(label=_("User"), required=False, widget=forms.TextInput(PLAIN))
     token = SecretLine(label=_("API token"))
     webhook_secret = SecretLine(label=_("Webhook secret"), help_text=_(
         "What the reports to /api/v1/builds/jenkins/webhook are signed with."))
 
 
-class RegistryForm(TlsForm):
+class RegistryForm(AccountForm):
     name = "registry"
-    url = forms.CharField(label=_("Address"), required=False, widget=forms.TextInput(PLAIN))
-    user = forms.CharField(label=_("User"), required=False, widget=forms.TextInput(PLAIN))
     password = SecretLine(label=_("Password"))
 
 
 class ProxiesForm(PartForm):
     name = "proxies"
-    http = forms.CharField(label=_("For http://"), required=False, widget=forms.TextInput(PLAIN))
-    https = forms.CharField(label=_("For https://"), required=False, widget=forms.TextInput(PLAIN))
-    no_proxy = forms.CharField(label=_("Not for"), required=False, widget=forms.TextInput(PLAIN),
-                               help_text=_("Host names that are spoken to directly, with spaces between them."))
+    http = _line(_("For http://"))
+    https = _line(_("For https://"))
+    no_proxy = _line(_("Not for"), _("Host names that are spoken to directly, with spaces between them."))
 
     def clean_no_proxy(self) -> list[str]:
         return self.cleaned_data["no_proxy"].split()

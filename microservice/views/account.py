@@ -12,14 +12,13 @@ from django.utils.translation import gettext as _
 from access import people
 from access.callers import SCOPES, Caller
 from access.models import Token
-from access.problems import Problem
 from microservice import issuing
-from microservice.forms import TokenForm, blame
+from microservice.forms import TokenForm
 from microservice.history import record
 from microservice.people_forms import PasswordForm
 from microservice.queries import hosts as found
 
-from .guard import go, page, say, sent
+from .guard import blaming, go, page, say, sent
 
 
 @page("read", ("GET", "POST"))
@@ -28,11 +27,9 @@ def tokens(request: HttpRequest, caller: Caller) -> HttpResponse:
     form = TokenForm(sent(request))
     made, secret = None, ""
     if request.method == "POST" and form.is_valid():
-        try:
+        with blaming(form):
             made, secret = _make(caller, form.cleaned_data)
             form = TokenForm()
-        except Problem as problem:
-            blame(form, problem)
     context = {
         "form": form,
         "tokens": found.tokens(caller),
@@ -56,11 +53,8 @@ def account(request: HttpRequest, caller: Caller) -> HttpResponse:
     form = PasswordForm(sent(request))
     person = people.find_user(caller.user_id or 0)
     if request.method == "POST" and form.is_valid():
-        try:
+        with blaming(form):
             people.change_own_password(caller, person, form.cleaned_data["old"], form.cleaned_data["password"])
-        except Problem as problem:
-            blame(form, problem)
-        else:
             record(caller, "change", "user", person, after={"password": "changed"})
             update_session_auth_hash(request, person)  # this session goes on, every other one ends
             say(request, _("Your password was changed. You are signed out everywhere else."))

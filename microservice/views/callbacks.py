@@ -9,10 +9,9 @@ from access.problems import Problem
 from callbacks import rules, signing
 from callbacks.models import Callback
 from microservice.callback_forms import EVENTS, CallbackForm
-from microservice.forms import blame
 from microservice.queries import told
 
-from .guard import complain, go, only, page, say, sent, show, wanted
+from .guard import blaming, complain, go, only, page, say, sent, show, wanted
 
 
 @page()
@@ -26,11 +25,8 @@ def callback_new(request: HttpRequest, caller: Caller) -> HttpResponse:
     only(caller)
     form = CallbackForm(sent(request))
     if request.method == "POST" and form.is_valid():
-        try:
+        with blaming(form):
             made, secret = rules.create(caller, form.values())
-        except Problem as problem:
-            blame(form, problem)
-        else:
             return _page(request, told.callback(made.pk), secret=secret)
     context = {"form": form, "tab": "callbacks"}
     return render(request, "callbacks/edit.html", context, status=422 if form.errors else 200)
@@ -47,16 +43,13 @@ def callback_edit(request: HttpRequest, caller: Caller, number: int) -> HttpResp
         made = form.cleaned_data["new_secret"] and "secret" not in values
         if made:
             values["secret"] = signing.new_secret()
-        try:
+        with blaming(form):
             rules.change(caller, row, values)
-        except Problem as problem:
-            row = told.callback(number)
-            blame(form, problem)
-        else:
             if made:
                 return _page(request, told.callback(number), secret=values["secret"])
             say(request, _("{url} was saved.").format(url=row.url))
             return go("callback", number)
+        row = told.callback(number)
     context = {"form": form, "callback": row, "tab": "callbacks"}
     return render(request, "callbacks/edit.html", context, status=422 if form.errors else 200)
 

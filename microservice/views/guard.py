@@ -1,9 +1,11 @@
 """Who may see a page, and how a refusal is shown. Every view but signing in goes through `page`."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import wraps
 from urllib.parse import urlencode
 
+from django import forms
 from django.conf import settings
 from django.contrib import messages
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect, QueryDict
@@ -18,6 +20,7 @@ from access.problems import Problem, forbidden, invalid
 from access.recognise import caller_of
 from access.watching import watching
 from microservice.console.language import told
+from microservice.forms import blame
 from microservice.hub import newest
 
 from . import fragments
@@ -87,6 +90,15 @@ def complain(request: HttpRequest, problem: Problem) -> None:
     if problem.page:
         text = format_html('{} <a href="{}">{}</a>', text, problem.page, gettext("Set it up"))
     messages.error(request, text)
+
+
+@contextmanager
+def blaming(form: forms.Form) -> Iterator[None]:
+    """What the rules refuse inside stands at the form's fields afterwards; the page is then shown again with it."""
+    try:
+        yield
+    except Problem as problem:
+        blame(form, problem)
 
 
 def go(name: str, *args) -> HttpResponseRedirect:

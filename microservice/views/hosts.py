@@ -9,10 +9,10 @@ from access.problems import Problem, not_found
 from asset import contact, credentials, keys
 from asset import hosts as host_changes
 from asset.models import Asset, Credential
-from microservice.forms import CredentialForm, HostForm, blame
+from microservice.forms import CredentialForm, HostForm
 from microservice.queries import hosts as found
 
-from .guard import complain, go, page, say, sent, show, wanted
+from .guard import blaming, complain, go, page, say, sent, show, wanted
 
 
 @page()
@@ -31,11 +31,8 @@ def hosts(request: HttpRequest, caller: Caller) -> HttpResponse:
 def new(request: HttpRequest, caller: Caller) -> HttpResponse:
     form = HostForm(sent(request))
     if request.method == "POST" and form.is_valid():
-        try:
+        with blaming(form):
             host = host_changes.create(caller, form.values())
-        except Problem as problem:
-            blame(form, problem)
-        else:
             said = _("%(name)s was added. Check it, and trust its key if you gave none.")
             say(request, said % {"name": host.hostname})
             return go("host", host.pk)
@@ -48,11 +45,8 @@ def edit(request: HttpRequest, caller: Caller, number: int) -> HttpResponse:
     before = host_changes.shown(host)
     form = HostForm(sent(request), initial=before)
     if request.method == "POST" and form.is_valid():
-        try:
+        with blaming(form):
             host_changes.change(caller, host, form.values())
-        except Problem as problem:
-            blame(form, problem)
-        else:
             say(request, _("%(name)s was saved.") % {"name": host.hostname})
             return go("host", host.pk)
     return render(request, "host/edit.html", {"form": form, "host": host}, status=422 if form.errors else 200)
@@ -101,11 +95,8 @@ def credential_list(request: HttpRequest, caller: Caller) -> HttpResponse:
     form = CredentialForm(sent(request))
     if request.method == "POST" and form.is_valid():
         values = {name: value for name, value in form.cleaned_data.items() if value or name != "passphrase"}
-        try:
+        with blaming(form):
             made = credentials.create(caller, values)
-        except Problem as problem:
-            blame(form, problem)
-        else:
             say(request, _("%(name)s was added.") % {"name": made.name})
             return go("credentials")
     context = {"form": form, "credentials": found.credentials(), "may_admin": caller.may("admin")}

@@ -7,12 +7,11 @@ from django.utils.translation import gettext as _
 from access import people as rules
 from access.callers import Caller
 from access.problems import Problem
-from microservice.forms import blame
 from microservice.history import record
 from microservice.people_forms import PersonForm
 from microservice.queries import people as found
 
-from .guard import complain, go, only, page, say, sent, show, wanted
+from .guard import blaming, complain, go, only, page, say, sent, show, wanted
 
 
 @page("admin", ("GET", "POST"))
@@ -22,11 +21,8 @@ def people(request: HttpRequest, caller: Caller) -> HttpResponse:
     form = PersonForm(sent(request))
     if request.method == "POST" and form.is_valid():
         values = form.values()
-        try:
+        with blaming(form):
             user = rules.create_user(caller, values)
-        except Problem as problem:
-            blame(form, problem)
-        else:
             record(caller, "create", "user", user, after=_told(values))
             say(request, _("{name} was added.").format(name=user.get_username()))
             return go("person", user.pk)
@@ -46,16 +42,13 @@ def person(request: HttpRequest, caller: Caller, number: int) -> HttpResponse:
     form = PersonForm(sent(request), initial=before, saved=True)
     if request.method == "POST" and form.is_valid():
         values = {name: value for name, value in form.values().items() if before.get(name) != value}
-        try:
+        with blaming(form):
             rules.change_user(caller, user, values)
-        except Problem as problem:
-            user = found.person(number)
-            blame(form, problem)
-        else:
             record(caller, "change", "user", user, after=_told(values),
                    before={name: before[name] for name in values if name in before})
             say(request, _("{name} was saved.").format(name=user.get_username()))
             return go("person", number)
+        user = found.person(number)
     context = {"person": user, "form": form, "tab": "people", "own": user.pk == caller.user_id}
     return render(request, "people/person.html", context, status=422 if form.errors else 200)
 

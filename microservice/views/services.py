@@ -13,7 +13,7 @@ from microservice import catalog, deployments
 from microservice import instances as instance_changes
 from microservice.catalog import ownership
 from microservice.console.once import once
-from microservice.forms import NewServiceForm, ServiceForm, VersionForm, blame
+from microservice.forms import NewServiceForm, ServiceForm, VersionForm
 from microservice.models import MicroService, MicroServiceVersion
 from microservice.packages import intake
 from microservice.queries import services
@@ -21,7 +21,7 @@ from microservice.queries.paging import MOST, PAGE
 from microservice.status import BuildStatus
 
 from . import builds
-from .guard import complain, go, ids, page, rows, say, sent, show, wanted
+from .guard import blaming, complain, go, ids, page, rows, say, sent, show, wanted
 
 
 def frame(caller: Caller, service: MicroService, tab: str) -> dict:
@@ -55,7 +55,6 @@ def instances(request: HttpRequest, caller: Caller, name: str) -> HttpResponse:
         **frame(caller, service, "instances"),
         "page": services.instances(service, asked, after, rows(request, PAGE, MOST)),
         "filtered": any(asked.values()),
-        "may_admin": caller.may("admin", service.pk),
     }
     return show(request, "service/instances.html", "service/instance_rows.html", context, "service/instances_live.html")
 
@@ -68,11 +67,8 @@ def settings(request: HttpRequest, caller: Caller, name: str) -> HttpResponse:
     if request.method == "POST":
         _must(caller, "admin", service)  # what is said here runs on hosts
         if form.is_valid():
-            try:
+            with blaming(form):
                 catalog.change_service(caller, service, form.cleaned_data)
-            except Problem as problem:
-                blame(form, problem)
-            else:
                 say(request, _("%(name)s was saved.") % {"name": service.name})
                 return go("service_settings", service.name)
     context = {**frame(caller, service, "settings"), "form": form}
@@ -85,11 +81,8 @@ def new(request: HttpRequest, caller: Caller) -> HttpResponse:
     if not caller.might("admin"):
         raise forbidden("You need the right “admin”, or a team that you own, for this.", "Ask an administrator for it.")
     if request.method == "POST" and form.is_valid():
-        try:
+        with blaming(form):
             service = catalog.create_service(caller, form.cleaned_data | ownership.team_for(caller))
-        except Problem as problem:
-            blame(form, problem)
-        else:
             said = _("%(name)s was added. Say how it is started, stopped and checked.")
             say(request, said % {"name": service.name})
             return go("service_settings", service.name)
@@ -103,11 +96,8 @@ def new_version(request: HttpRequest, caller: Caller, name: str) -> HttpResponse
     if request.method == "POST":
         _must(caller, "publish", service)
         if form.is_valid():
-            try:
+            with blaming(form):
                 version = catalog.create_version(caller, service, form.cleaned_data)[0]
-            except Problem as problem:
-                blame(form, problem)
-            else:
                 if request.POST.get("then") == "build":
                     return builds.build(request, name=service.name, number=version.pk)
                 return go("version", service.name, version.pk)
@@ -146,8 +136,7 @@ def change_instances(request: HttpRequest, caller: Caller, name: str) -> HttpRes
             return go("deployment", made)
         if what not in ("maintain", "end_maintenance"):
             raise invalid("/what", "is none of retry, delete, maintain and end_maintenance")
-        for number in chosen:
-            instance_changes.change(caller, services.instance(service, number), {"is_maintain": what == "maintain"})
+        instance_changes.keep_out(caller, service, chosen, what == "maintain")
         say(request, _maintained(len(chosen), what == "maintain"))
     except Problem as problem:
         complain(request, problem)

@@ -18,7 +18,7 @@ from microservice.people_forms import MemberForm, TeamForm
 from microservice.queries import people as found
 from microservice.queries import services
 
-from .guard import complain, go, page, say, sent
+from .guard import blaming, complain, go, page, say, sent
 
 
 @page("admin", ("GET", "POST"))
@@ -26,11 +26,8 @@ def teams(request: HttpRequest, caller: Caller) -> HttpResponse:
     """The caller's teams, all for administrators, and a form for another."""
     form = TeamForm(sent(request))
     if request.method == "POST" and form.is_valid():
-        try:
+        with blaming(form):
             team = rules.create_team(caller, form.cleaned_data)
-        except Problem as problem:
-            blame(form, problem)
-        else:
             record(caller, "create", "team", team, after=form.cleaned_data)
             say(request, _("{name} was added. Say who is in it.").format(name=team.name))
             return go("team", team.pk)

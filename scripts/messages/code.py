@@ -29,7 +29,7 @@ _ONE, _MANY = {"gettext", "gettext_lazy", "gettext_noop", "_"}, {"ngettext", "ng
 _ONE_IN, _MANY_IN = {"pgettext", "pgettext_lazy"}, {"npgettext", "npgettext_lazy"}
 _ANY = _ONE | _MANY | _ONE_IN | _MANY_IN
 # The first argument of what writes the history is an action, the second a kind of thing: both are words of the API.
-_RECORDS = {"record"}
+_RECORDS = {"record", "record_alike"}
 _NAMED = re.compile(r"\{[a-z]+\}")
 _WORDS = {"WORDS", "SCOPES"}
 _TOLD = {"MicroService", "MicroServiceVersion", "MicroServiceInstance", "Asset", "Credential", "Callback", "Team"}

@@ -3,10 +3,12 @@
 import uuid
 
 import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 
 from access.models import IdempotencyKey
 from builds.models import Build
-from microservice.models import Deployment, MicroService, MicroServiceInstance, MicroServiceVersion
+from microservice.models import Deployment, History, MicroService, MicroServiceInstance, MicroServiceVersion
 from microservice.status import BuildStatus, InstanceStatus
 from tests.microservice import fleet
 
@@ -191,6 +193,30 @@ def test_ticked_instances_go_into_maintenance_and_out(admin):
     assert set(MicroServiceInstance.objects.filter(is_maintain=True).values_list("pk", flat=True)) == set(ticked)
     admin.post("/services/shop/instances/change/", {"instance": ticked, "what": "end_maintenance"})
     assert not MicroServiceInstance.objects.filter(is_maintain=True).exists()
+
+
+def test_however_many_are_ticked_one_statement_changes_them_and_one_writes_them_down(admin):
+    (version,) = fleet.versions(fleet.service("shop"), 1)
+    some = [row.pk for row in fleet.instances(version, fleet.hosts(20))]
+
+    def statements(ticked):
+        with CaptureQueriesContext(connection) as seen:
+            admin.post("/services/shop/instances/change/", {"instance": ticked, "what": "maintain"})
+        return len(seen)
+
+    assert statements(some[:2]) == statements(some[2:])
+    changes = History.objects.filter(action="change", subject="instance")
+    assert set(changes.values_list("subject_id", flat=True)) == set(some)
+    assert all((row.before, row.after) == ({"is_maintain": False}, {"is_maintain": True}) for row in changes)
+    statements(some)  # they are already: nothing is written down twice
+    assert changes.count() == 20
+
+
+def test_one_ticked_instance_that_is_not_there_leaves_the_others_as_they_are(admin):
+    (version,) = fleet.versions(fleet.service("shop"), 1)
+    (there,) = fleet.instances(version, fleet.hosts(1))
+    admin.post("/services/shop/instances/change/", {"instance": [there.pk, there.pk + 1], "what": "maintain"})
+    assert not MicroServiceInstance.objects.filter(is_maintain=True).exists() and not History.objects.exists()
 
 
 def test_instances_of_another_service_are_never_touched(admin):
