@@ -65,6 +65,24 @@ def test_operations_share_the_connection_to_a_jump_host_and_the_last_closes_it(s
         assert not ssh.connection._jumps._slots
 
 
+def test_a_byte_that_would_come_after_a_close_ends_no_connection_that_others_use(sshds):
+    """A thread is about to send when another closes: on a slow line that is often so."""
+    jump, host = sshds(2)
+    with connect(endpoint_of(jump)) as connection:
+        transport = connection._transport
+        tunnel, send = connection.tunnel(host.address, host.port), transport._send_user_message
+
+        def late(message):
+            transport._send_user_message = send
+            tunnel.close()
+            time.sleep(0.5)  # the jump host forgets the channel
+            send(message)
+
+        transport._send_user_message = late
+        tunnel.send(b"too late")
+        assert collect(connection.run("echo alive"))[0] == b"alive\n"
+
+
 def test_a_jump_host_that_cannot_reach_the_host_or_forwards_nothing_is_named(sshds, tmp_path):
     jump, host = sshds(2)
     with socket.create_server((host.address, 0)) as listener:

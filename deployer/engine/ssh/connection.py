@@ -10,7 +10,7 @@ from ..errors import AuthRefused, ConnectionLost, KeyChanged, NotTrusted, Refuse
 from ..jumps import SharedConnections
 from ..line import Line, dial, why
 from .keys import key_of
-from .transport import Bell, Transport
+from .transport import Bell, Closing, Transport
 
 READ = 1 << 18
 USUAL = Limits()
@@ -141,7 +141,9 @@ class Connection:
 
     def _open(self, kind: str, target=None, origin=None) -> paramiko.Channel:
         try:
-            return self._transport.open_channel(kind, target, origin, timeout=self._limits.connect)
+            channel = self._transport.open_channel(kind, target, origin, timeout=self._limits.connect)
+            channel.__class__ = Closing
+            return channel
         except paramiko.ChannelException as error:
             if target and error.code == 2:  # "connect failed"
                 raise Unreachable(where=f"{target[0]}:{target[1]}",

@@ -54,6 +54,29 @@ def _told(channel, message) -> None:
     channel.exit_status = 128 + signal.Signals.__members__.get(f"SIG{message.get_text()}", 0)
 
 
+class Closing(paramiko.Channel):
+    """A channel of which nothing is sent after its close. paramiko makes a message and sends it a moment later, on a
+    slow line a long one; another thread's close, or the answer to the peer's, may come between. OpenSSH then ends the
+    whole connection, with whatever else goes through it."""
+
+    close_sent = False  # known to whoever holds the transport's lock for sending
+
+    def _send(self, s, m):
+        m.channel = self
+        return super()._send(s, m)
+
+    def _send_eof(self):
+        if (m := super()._send_eof()) is not None:
+            m.channel = self
+        return m
+
+    def _close_internal(self):
+        eof, close = super()._close_internal()
+        if close is not None:
+            close.channel, close.closes = self, True
+        return eof, close
+
+
 class Transport(paramiko.Transport):
     """Fast and sound algorithms first, then what sane older servers have; nothing with SHA-1, CBC or 3DES."""
 
@@ -98,6 +121,15 @@ class Transport(paramiko.Transport):
         self.offered = host_key
         if self.pinned is None or not hmac.compare_digest(self.pinned, host_key):
             raise paramiko.SSHException("not the pinned host key")
+
+    def _send_message(self, data) -> None:
+        """Called one by one, except in a key exchange, which is about no channel."""
+        channel = getattr(data, "channel", None)
+        if channel is not None:
+            if channel.close_sent:
+                return
+            channel.close_sent = getattr(data, "closes", False)
+        super()._send_message(data)
 
     def _ask_for_life(self) -> None:
         """A question that the peer must answer. Called by the thread that reads, which must not wait for new keys."""
