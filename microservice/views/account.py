@@ -12,6 +12,7 @@ from django.utils.translation import gettext as _
 from access import people
 from access.callers import SCOPES, Caller
 from access.models import Token
+from access.problems import Problem, invalid
 from microservice import issuing
 from microservice.forms import TokenForm
 from microservice.history import record
@@ -44,7 +45,12 @@ def tokens(request: HttpRequest, caller: Caller) -> HttpResponse:
 
 def _make(caller: Caller, asked: dict) -> tuple[Token, str]:
     expires = timezone.now() + timedelta(days=asked["days"]) if asked["days"] else None
-    return issuing.issue(caller, asked["name"], asked["scopes"], asked["services"].split(), expires)
+    try:
+        return issuing.issue(caller, asked["name"], asked["scopes"], asked["services"].split(), expires)
+    except Problem as problem:
+        if problem.code == "not_found":
+            raise invalid("/services", "names a service that you cannot see") from problem
+        raise
 
 
 @page("read", ("GET", "POST"))

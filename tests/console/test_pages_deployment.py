@@ -247,6 +247,8 @@ def test_time_left_is_the_median_of_the_same_service_and_action_or_not_known(adm
     past.operations.update(started=now - timedelta(seconds=600), finished=now)
     deployment.operations.update(started=now)
     assert "about 10 min" in admin.get(where).content.decode()
+    deployment.operations.update(started=now - timedelta(seconds=900))
+    assert "longer than usual" in admin.get(where).content.decode()
 
 
 def test_the_timeline_is_a_picture_without_styles_that_says_the_same_in_words(admin):
