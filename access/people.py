@@ -18,7 +18,6 @@ from access.problems import Problem, conflict, forbidden, invalid, not_found
 from access.roles import Role
 
 USERNAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9@._+-]{0,149}\Z")
-USER_FIELDS = ("username", "email", "first_name", "last_name", "admin", "active")
 
 
 def users() -> QuerySet[User]:

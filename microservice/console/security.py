@@ -16,8 +16,6 @@ POLICY = "; ".join(
         "frame-ancestors 'none'",
     )
 )
-# Pages of others' making that bring styles of their own; the console itself never needs this.
-INLINE_STYLE = POLICY.replace("style-src 'self'", "style-src 'self' 'unsafe-inline'")
 
 
 class ContentSecurityPolicy:

@@ -1,0 +1,21 @@
+"""A callback, a message for it, and the sending of all that wait."""
+
+import base64
+
+from access.callers import SYSTEM
+from callbacks import outbox, rules, sender
+from callbacks.models import Callback, Delivery, Telling
+
+SECRET = "whsec_" + base64.b64encode(b"k" * 24).decode()
+
+
+def callback(url: str, **fields) -> Callback:
+    return rules.create(SYSTEM, {"url": url, "secret": SECRET, **fields})[0]
+
+
+def told(name="deployment.ended:1", event=Telling.DEPLOYMENT_ENDED) -> None:
+    outbox.tell(event, name, {"x": "ü"})
+
+
+def send_all() -> list[Delivery]:
+    return [sender.attempt(row) for row in sender.claim(8)]

@@ -1,0 +1,114 @@
+"""What is told to whom: once, with what it tells, in the transaction of the deed."""
+
+import json
+
+import pytest
+from django.db import transaction
+
+from access.callers import SYSTEM
+from callbacks import outbox
+from callbacks.models import Delivery
+from microservice import advance, events, versions
+from microservice.requests import control
+from microservice.status import BuildStatus, DeploymentStatus, OperationStatus
+from tests.microservice import fleet
+
+from .messages import callback, told
+
+pytestmark = pytest.mark.django_db
+
+
+def names() -> list[str]:
+    return sorted(Delivery.objects.values_list("event", flat=True))
+
+
+def test_what_is_rolled_back_is_never_told():
+    callback("https://example.org/")
+    with pytest.raises(RuntimeError), transaction.atomic():
+        told()
+        raise RuntimeError
+    assert names() == []
+
+
+def test_the_same_is_told_once():
+    callback("https://example.org/")
+    told()
+    told()
+    assert names() == ["deployment.ended"]
+
+
+def test_only_what_a_callback_asked_for_is_told_to_it():
+    callback("https://example.org/", events=["lock.broken"])
+    callback("https://example.org/", active=False)
+    told()
+    assert names() == []
+
+
+@pytest.mark.parametrize(("status", "event"), [
+    (DeploymentStatus.SUCCEEDED, "deployment.ended"), (DeploymentStatus.CANCELLED, "deployment.ended"),
+    (DeploymentStatus.FAILED, "deployment.failed"),
+])
+def test_a_deployments_start_and_end_are_told_with_names(status, event):
+    callback("https://example.org/")
+    made = fleet.running()
+    made.status = DeploymentStatus.QUEUED
+    events.write([advance.become(made, DeploymentStatus.RUNNING)])
+    assert names() == ["deployment.started"]
+    if status == DeploymentStatus.CANCELLED:
+        events.write([advance.become(made, DeploymentStatus.CANCELLING)])
+    events.write([advance.become(made, status, "because")])
+    assert names() == sorted(["deployment.started", event])
+    data = json.loads(Delivery.objects.get(event=event).body)["data"]["deployment"]
+    assert (data["service"], data["status"], data["reason"]) == ("shop", str(status), "because")
+
+
+def test_failed_and_undone_instances_are_told_and_good_ones_not():
+    callback("https://example.org/")
+    made = fleet.running(4)
+    operations = list(made.operations.all())
+    ends = (OperationStatus.FAILED, OperationStatus.UNDONE, OperationStatus.SUCCEEDED, OperationStatus.CANCELLED)
+    for operation, status in zip(operations, ends, strict=True):
+        operation.status, operation.error = status, "it broke"
+    events.write([events.of_operation(operation) for operation in operations])
+    assert names() == ["instance.failed"] * 2
+    data = json.loads(Delivery.objects.first().body)["data"]
+    assert (data["operation"]["error"], data["deployment"]["service"]) == ("it broke", "shop")
+
+
+def test_the_number_of_statements_does_not_grow_with_what_is_told(django_assert_max_num_queries):
+    callback("https://example.org/")
+    made = fleet.running(40)
+    operations = list(made.operations.all())
+    for operation in operations:
+        operation.status = OperationStatus.FAILED
+    with django_assert_max_num_queries(7):  # two looks for callbacks, two for names, one insert, one of the events
+        events.write([events.of_operation(operation) for operation in operations])
+    assert len(names()) == 40
+
+
+def test_without_callbacks_a_bad_end_costs_one_look_and_a_good_one_nothing(django_assert_num_queries):
+    operation = fleet.running().operations.get()
+    for status, statements in ((OperationStatus.FAILED, 1), (OperationStatus.SUCCEEDED, 0)):
+        operation.status = status
+        with django_assert_num_queries(statements):
+            outbox.fill([events.of_operation(operation)])
+
+
+def test_a_broken_lock_is_told():
+    callback("https://example.org/")
+    instance = fleet.running().operations.get().instance
+    instance.locked, instance.lock_deployment = True, instance.operations.get().deployment
+    instance.save()
+    control.break_lock(SYSTEM, instance, "it hangs")
+    data = json.loads(Delivery.objects.get(event="lock.broken").body)["data"]
+    assert (data["reason"], data["broken_by"]) == ("it hangs", "system")
+
+
+def test_the_end_of_a_build_is_told():
+    callback("https://example.org/")
+    version = fleet.versions(fleet.service(), 1, BuildStatus.PENDING)[0]
+    version.microservice = fleet.MicroService.objects.get()
+    versions.change(SYSTEM, version, {"status": BuildStatus.BUILDING})
+    assert names() == []
+    versions.change(SYSTEM, version, {"status": BuildStatus.FAILED})
+    assert json.loads(Delivery.objects.get().body)["data"]["version"]["status_str"] == "failed"

@@ -1,0 +1,166 @@
+"""Callbacks are signed, sent, tried again, and kept with both sides."""
+
+import base64
+import hashlib
+import hmac
+import json
+import socket
+from datetime import timedelta
+
+import pytest
+from django.utils import timezone
+
+from access.callers import SYSTEM
+from access.problems import Problem
+from callbacks import rules, sender, signing, wire
+from callbacks.models import Delivery, State
+
+from .messages import callback, send_all, told
+
+pytestmark = pytest.mark.django_db
+
+
+def test_a_signature_is_the_one_that_standard_webhooks_gives_as_its_example():
+    made = signing.headers("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw", "msg_p5jXN8AQM9LWM0D4loKWxJek", 1614265330,
+                           b'{"test": 2432232314}')
+    assert made["webhook-signature"] == "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE="
+
+
+@pytest.mark.parametrize("secret", ["whsec_", "whsec_!!!", "whsec_c2hvcnQ=", "plain words", "whsec_" + "A" * 200])
+def test_a_secret_that_is_none_is_refused(secret):
+    with pytest.raises(Problem) as problem:
+        callback("https://example.org/", secret=secret)
+    assert problem.value.errors[0]["pointer"] == "/secret"
+
+
+def test_a_message_arrives_signed_with_its_headers_and_both_sides_are_kept(receiver):
+    callback(receiver.url, headers={"X-Team": "red", "Authorization": "Basic cGFzc3dvcmQ="})
+    told()
+    row = send_all()[0]
+    got = receiver.got[0]
+    signed = f"{got.headers['webhook-id']}.{got.headers['webhook-timestamp']}.".encode() + got.body
+    mac = base64.b64encode(hmac.new(b"k" * 24, signed, hashlib.sha256).digest()).decode()
+    assert got.headers["webhook-signature"] == f"v1,{mac}"
+    assert abs(int(got.headers["webhook-timestamp"]) - timezone.now().timestamp()) < 10
+    assert (got.path, got.headers["x-team"], got.headers["authorization"]) == ("/hook?a=b", "red", "Basic cGFzc3dvcmQ=")
+    assert json.loads(got.body)["type"] == "deployment.ended"
+    assert json.loads(got.body)["data"] == {"x": "ü"}
+    row.refresh_from_db()
+    assert (row.state, row.answer_status, row.answer, row.attempts) == (State.DELIVERED, 200, "thanks", 1)
+    assert (row.headers["X-Team"], row.headers["Authorization"]) == ("red", "[secret]")
+    assert row.headers["webhook-id"] == row.message_id == got.headers["webhook-id"]
+    assert send_all() == []
+
+
+def test_what_fails_is_tried_again_with_growing_pauses_for_a_day_with_the_same_id(receiver):
+    receiver.answers = [(500, {}, b"later", 0)]
+    callback(receiver.url)
+    told()
+    pauses = []
+    for _ in range(60):
+        row = send_all()[0]
+        if row.state != State.PENDING:
+            break
+        pauses.append((row.due - timezone.now()).total_seconds())
+        assert send_all() == []
+        # The clock goes on: everything else moves into the past.
+        Delivery.objects.update(due=timezone.now(), until=row.until - (row.due - timezone.now()))
+    assert row.state == State.FAILED
+    assert pauses == sorted(pauses, key=round)
+    assert 60 < pauses[3] < sum(pauses) <= 86400
+    assert sum(pauses) > 86400 - 2 * max(pauses)
+    assert len({got.headers["webhook-id"] for got in receiver.got}) == 1
+    assert row.error == "answered 500"
+
+
+def test_what_was_given_up_is_sent_again_by_hand(receiver):
+    receiver.answers = [(500, {}, b"", 0), (200, {}, b"ok", 0)]
+    callback(receiver.url)
+    told()
+    Delivery.objects.update(until=timezone.now())
+    row = send_all()[0]
+    assert row.state == State.FAILED
+    rules.redeliver(SYSTEM, row)
+    assert send_all()[0].state == State.DELIVERED
+    assert receiver.got[0].body == receiver.got[1].body
+    assert receiver.got[0].headers["webhook-id"] == receiver.got[1].headers["webhook-id"]
+
+
+def test_what_is_being_sent_is_not_sent_by_hand_too(receiver):
+    callback(receiver.url)
+    told()
+    row = sender.claim(8)[0]
+    with pytest.raises(Problem, match="being sent"):
+        rules.redeliver(SYSTEM, row)
+
+
+def test_a_delivery_is_claimed_once_and_again_when_its_lease_has_run_out(receiver):
+    callback(receiver.url)
+    told()
+    assert len(sender.claim(8)) == 1
+    assert sender.claim(8) == []
+    Delivery.objects.update(lease=timezone.now() - timedelta(seconds=1))
+    assert sender.claim(8)[0].attempts == 2
+
+
+def test_one_callback_takes_no_more_than_its_share_of_the_hands(receiver):
+    slow, other = callback(receiver.url), callback(receiver.url)
+    for number in range(10):
+        told(f"deployment.ended:{number}")
+    rows = sender.claim(8)
+    assert sorted(row.callback_id for row in rows) == [slow.pk] * 2 + [other.pk] * 2
+    assert sender.claim(8) == []
+
+
+def test_a_server_that_is_not_there_is_an_error_in_words(receiver):
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        callback(f"http://127.0.0.1:{free.getsockname()[1]}/")
+        told()
+        row = send_all()[0]
+    assert (row.state, row.answer_status) == (State.PENDING, None)
+    assert "refused" in row.error.lower()
+
+
+def test_an_answer_is_clipped(receiver):
+    receiver.answers = [(200, {}, b"x" * 100_000, 0)]
+    callback(receiver.url)
+    told()
+    assert len(send_all()[0].answer) == wire.CLIPPED
+
+
+def test_a_server_that_is_slow_is_left_at_the_deadline(receiver, monkeypatch):
+    monkeypatch.setattr(wire, "DEADLINE", 0.5)
+    receiver.answers = [(200, {}, b"", 3)]
+    callback(receiver.url)
+    told()
+    row = send_all()[0]
+    assert row.answer_status is None
+    assert row.took < 2500
+    assert "no answer within" in row.error
+
+
+def test_a_server_that_answers_a_byte_at_a_time_is_left_at_the_deadline(settings, monkeypatch):
+    import threading
+    import time
+
+    monkeypatch.setattr(wire, "DEADLINE", 0.6)
+    settings.CALLBACK_ALLOW = ["127.0.0.1"]
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        def drip():
+            peer, _ = server.accept()
+            try:
+                for _ in range(40):
+                    peer.sendall(b"H")
+                    time.sleep(0.1)
+            except OSError:
+                pass
+            finally:
+                peer.close()
+
+        thread = threading.Thread(target=drip, daemon=True)
+        thread.start()
+        answer = wire.post(f"http://127.0.0.1:{server.getsockname()[1]}/", {}, b"")
+        thread.join(5)
+    assert answer.status is None
+    assert answer.took < 2500

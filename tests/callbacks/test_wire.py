@@ -1,0 +1,103 @@
+"""Callbacks are kept away from private networks, whatever their address, name or answer."""
+
+import socket
+
+import pytest
+
+from access.problems import Problem
+from callbacks import wire
+from callbacks.models import Callback, State, Telling
+from tests.callbacks.receiver import Receiver
+
+from .messages import SECRET, callback, send_all, told
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.mark.parametrize("address", [
+    "127.0.0.1", "10.1.2.3", "192.168.1.1", "172.16.0.1", "169.254.169.254", "100.64.0.1", "0.0.0.0", "224.0.0.1",
+    "255.255.255.255", "::1", "::", "fe80::1", "fc00::1", "ff02::1", "::ffff:127.0.0.1", "::ffff:10.0.0.1",
+    "64:ff9b::a00:1", "2002:7f00:1::", "nonsense",
+])
+def test_private_addresses_are_refused(address):
+    assert not wire.allowed(address)
+
+
+@pytest.mark.parametrize("address", ["93.184.216.34", "2606:2800:220:1:248:1893:25c8:1946", "64:ff9b::5db8:d822"])
+def test_public_addresses_are_allowed(address):
+    assert wire.allowed(address)
+
+
+def test_a_setting_admits_a_network_and_no_other(settings):
+    settings.CALLBACK_ALLOW = ["10.1.0.0/16"]
+    assert wire.allowed("10.1.2.3")
+    assert not wire.allowed("10.2.0.1")
+
+
+@pytest.mark.parametrize("url", [
+    "http://127.0.0.1/", "http://[::1]/", "https://10.0.0.1:8443/", "ftp://example.org/", "http:///x", "nonsense", "",
+    "http://user:pw@example.org/", "http://example.org/#x", "http://example.org:99999/", "http://example.org/ x",
+    "http://exa\nmple.org/", "http://[::1/", "file:///etc/passwd",
+])
+def test_an_address_that_is_none_is_refused_at_once(url):
+    with pytest.raises(Problem) as problem:
+        callback(url)
+    assert problem.value.errors[0]["pointer"] == "/url"
+
+
+@pytest.mark.parametrize("host", ["localhost", "2130706433", "0x7f.1", "127.1"])
+def test_a_name_of_a_private_address_is_refused_when_it_is_sent_and_not_tried_again(host):
+    with Receiver() as receiver:
+        callback_url = f"http://{host}:{receiver.port}/"
+        Callback.objects.create(url=callback_url, secret=SECRET, events=list(Telling.values))
+        told()
+        row = send_all()[0]
+        assert receiver.got == []
+    assert row.state == State.FAILED
+    assert "may not reach" in row.error
+
+
+def test_a_name_is_resolved_once_and_that_address_is_spoken_to(receiver, monkeypatch):
+    """DNS rebinding: whoever answers differently the second time is not asked a second time."""
+    asked = []
+    real = socket.getaddrinfo
+
+    def rebinding(host, port, *rest, **more):
+        if host != "rebind.example":
+            return real(host, port, *rest, **more)
+        asked.append(host)
+        address = "127.0.0.1" if len(asked) == 1 else "10.0.0.1"
+        return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (address, port))]
+
+    monkeypatch.setattr(socket, "getaddrinfo", rebinding)
+    callback(f"http://rebind.example:{receiver.port}/")
+    told()
+    assert send_all()[0].state == State.DELIVERED
+    assert len(asked) == 1
+    assert receiver.got[0].headers["host"] == f"rebind.example:{receiver.port}"
+
+
+def test_a_name_with_one_private_address_among_others_is_refused(monkeypatch):
+    monkeypatch.setattr(socket, "getaddrinfo", lambda host, port, *_: [
+        (socket.AF_INET, socket.SOCK_STREAM, 6, "", (address, port)) for address in ("93.184.216.34", "10.0.0.1")])
+    with pytest.raises(wire.Refused):
+        wire.resolve("mixed.example", 80)
+
+
+def test_redirects_are_not_followed(receiver):
+    receiver.answers = [(307, {"Location": "/elsewhere"}, b"", 0)]
+    callback(receiver.url)
+    told()
+    row = send_all()[0]
+    assert (row.answer_status, row.state) == (307, State.PENDING)
+    assert [got.path for got in receiver.got] == ["/hook?a=b"]
+
+
+@pytest.mark.parametrize("headers", [
+    {"Host": "x"}, {"webhook-id": "x"}, {"Content-Length": "1"}, {"a b": "x"}, {"X-A": "a\r\nb"}, {"": "x"},
+    {"X-A": "x" * 3000}, {f"X-{number}": "" for number in range(30)},
+])
+def test_headers_that_would_change_the_message_are_refused(headers):
+    with pytest.raises(Problem) as problem:
+        callback("https://example.org/", headers=headers)
+    assert problem.value.errors[0]["pointer"].startswith("/headers")
