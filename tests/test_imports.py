@@ -1,5 +1,6 @@
 """Who may import whom (CONTRIBUTING.md, "Who may import whom"), read from the code itself."""
 import ast
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -148,8 +149,6 @@ def test_paramiko_is_imported_in_one_folder():
 
 
 def test_the_engine_needs_nothing_but_the_standard_library_and_paramiko():
-    import sys
-
     allowed = sys.stdlib_module_names | {"paramiko"}
     wrong = {
         f"{name} imports {imported}"
@@ -184,6 +183,12 @@ def test_what_speaks_ssh_is_loaded_by_no_command_or_web_process_that_asks_no_hos
     looked_for_garbage, *loaded = ended.stdout.split()
     assert "microservice.api.hosts" in loaded and "paramiko" not in loaded
     assert looked_for_garbage == "0"
+
+
+def test_the_map_for_newcomers_names_only_what_is_there():
+    table = (ROOT / "CONTRIBUTING.md").read_text().split("## Where a rule is")[1].split("\n## ")[0]
+    named = re.findall(r"`([a-z_/]+\.py)`", table)
+    assert len(named) > 15 and not [path for path in named if not (ROOT / path).is_file()]
 
 
 def test_no_module_has_a_name_that_says_nothing():

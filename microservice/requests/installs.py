@@ -26,7 +26,6 @@ class _Asked:
 
     course: Strategy
     hosts: list[Asset]
-    fields: dict
 
 
 def install(
@@ -45,7 +44,7 @@ def install(
 ) -> Deployment:
     """Puts a version on hosts (ids) that do not have the service; `adopt` records what runs there and runs nothing."""
     fields = {"port": port, "tag": tag, "weight": weight}
-    asked = _checked(caller, service, version, hosts, fields, adopt, strategy, even_bad)
+    asked = _checked(caller, service, version, hosts, adopt, strategy, even_bad)
     with transaction.atomic():
         deployment = record_request(
             caller, service, Action.INSTALL, None, version, asked.course, instance_fields=fields
@@ -73,7 +72,7 @@ def preview_install(
 ) -> dict:
     """What `preview` answers, of an install: no instance is there yet, so a target has only its host."""
     fields = {"port": port, "tag": tag, "weight": weight}
-    asked = _checked(caller, service, version, hosts, fields, adopt, strategy, even_bad)
+    asked = _checked(caller, service, version, hosts, adopt, strategy, even_bad)
     there = service.instances.filter(host__in=asked.hosts).exclude(status__in=behind.GOING)
     if taken := set(there.values_list("host_id", flat=True)):
         raise already_there(service, [host for host in asked.hosts if host.pk in taken])
@@ -87,7 +86,6 @@ def _checked(
     service: MicroService,
     version: MicroServiceVersion,
     hosts: object,
-    fields: dict,
     adopt: bool,
     strategy: object,
     even_bad: bool,
@@ -111,4 +109,4 @@ def _checked(
     if missing:
         errors = [{"pointer": "/host", "reason": f"there is no host {number}"} for number in missing]
         raise Problem(422, "wrong_target", errors[0]["reason"].capitalize() + ".", "", errors)
-    return _Asked(course, found, fields)
+    return _Asked(course, found)
