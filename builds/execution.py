@@ -16,7 +16,7 @@ from django.utils import timezone
 from access.callers import SYSTEM, Caller
 from access.problems import Problem
 from microservice.models import MicroService
-from microservice.packages import intake
+from microservice.publishing import intake
 from microservice.status import BuildStatus
 
 from . import checkout, requests, servers

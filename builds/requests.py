@@ -4,9 +4,9 @@ from django.utils import timezone
 
 from access.callers import Caller
 from access.problems import Problem, conflict
-from microservice import following
 from microservice.history import record
 from microservice.models import MicroService, MicroServiceVersion
+from microservice.publishing import following
 from microservice.status import BUILD_TRANSITIONS, BuildStatus
 
 from . import servers, wake

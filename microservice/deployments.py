@@ -11,10 +11,10 @@ from access.callers import Caller
 from access.problems import invalid
 
 from . import catalog
+from .control import break_lock, cancel, pause, resume
 from .models import Deployment, MicroService, MicroServiceInstance, MicroServiceVersion, Operation
 from .requests import enqueue
 from .requests.back import send_back
-from .requests.control import break_lock, cancel, pause, resume
 from .requests.destinations import check_bad, choices, marked_bad
 from .requests.installs import install, preview_install
 from .requests.preview import LOADED, preview

@@ -11,8 +11,8 @@ from django.http.multipartparser import MultiPartParserError
 
 from access.problems import Problem, invalid
 
-from ..packages.intake import LIMIT
 from ..packages.stored import PIECE
+from ..publishing.intake import LIMIT
 
 FORM = "multipart/form-data"
 DRAIN = 256 * 1024 * 1024  # bytes of a refused request that are read on

@@ -7,9 +7,9 @@ from ninja import Query, Router, Status
 
 from access.problems import invalid
 
-from .. import catalog, versions
+from .. import catalog
 from ..models import MicroServiceInstance, MicroServiceVersion
-from ..packages import intake
+from ..publishing import intake, versions
 from ..status import BuildStatus
 from . import paging, schemas, uploads
 from .auth import caller, needs

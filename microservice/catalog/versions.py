@@ -1,7 +1,7 @@
 """Versions: found, made, changed and marked under their rules. Refuses with Problem.
 
 A change is checked first and written then: what follows where it ends a build is said by those who stand above
-(`versions.py` of the folder above), because a deployment may follow, and deployments need what is here.
+(`publishing`), because a deployment may follow, and deployments need what is here.
 """
 
 from collections.abc import Mapping

@@ -1,1 +1,1 @@
-"""Packages: taken in, looked through, put into the store, and given to the workers."""
+"""Packages in the store: looked through, put in place, opened, described, removed."""

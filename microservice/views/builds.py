@@ -7,8 +7,9 @@ from django.utils.translation import gettext as _
 from access.callers import Caller
 from access.problems import Problem, forbidden
 from builds import requests
-from microservice import catalog, versions
+from microservice import catalog
 from microservice.models import MicroService, MicroServiceVersion
+from microservice.publishing import versions
 from microservice.queries import services
 from microservice.status import BUILD_TRANSITIONS, BuildStatus
 

@@ -3,7 +3,7 @@
 from django.http import HttpRequest, HttpResponse
 
 from access.callers import Caller
-from microservice.packages import intake
+from microservice.publishing import intake
 from microservice.queries import fleet
 from microservice.queries.paging import MOST, PAGE
 

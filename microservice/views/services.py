@@ -15,7 +15,7 @@ from microservice.catalog import ownership
 from microservice.console.once import once
 from microservice.forms import NewServiceForm, ServiceForm, VersionForm
 from microservice.models import MicroService, MicroServiceVersion
-from microservice.packages import intake
+from microservice.publishing import intake
 from microservice.queries import services
 from microservice.queries.paging import MOST, PAGE
 from microservice.status import BuildStatus

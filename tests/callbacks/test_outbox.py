@@ -8,8 +8,8 @@ from django.db import transaction
 from access.callers import SYSTEM
 from callbacks import outbox
 from callbacks.models import Delivery
-from microservice import advance, events, versions
-from microservice.requests import control
+from microservice import advance, control, events
+from microservice.publishing import versions
 from microservice.status import BuildStatus, DeploymentStatus, OperationStatus
 from tests.microservice import fleet
 

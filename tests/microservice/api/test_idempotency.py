@@ -12,7 +12,7 @@ from access.models import IdempotencyKey
 from microservice import catalog
 from microservice.api import idempotency, services
 from microservice.models import History, MicroService
-from microservice.packages import intake
+from microservice.publishing import intake
 from tests.microservice import fleet
 from tests.microservice.api.archives import GOOD
 

@@ -15,7 +15,8 @@ from django.db import connections
 from access.callers import SYSTEM
 from access.problems import Problem
 from microservice.models import History, MicroServiceVersion
-from microservice.packages import archives, intake, stored
+from microservice.packages import archives, stored
+from microservice.publishing import intake
 from microservice.status import BuildStatus
 from tests.microservice import fleet
 from tests.microservice.api.archives import GOOD, HOSTILE, OTHER, entry, packed

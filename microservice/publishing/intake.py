@@ -18,12 +18,13 @@ from django.http import HttpRequest, UnreadablePostError
 from access.callers import Caller
 from access.problems import Problem, conflict, invalid
 
-from .. import catalog, following
+from .. import catalog
 from ..history import record
 from ..models import MicroService, MicroServiceVersion
+from ..packages import archives, placing
+from ..packages.stored import PIECE, ensure_described
 from ..status import BUILD_TRANSITIONS, BuildStatus, may_become
-from . import archives, placing
-from .stored import PIECE, ensure_described
+from . import following
 
 LIMIT = 4 * 1024**3
 _TAKES_PACKAGE = [status for status, onward in BUILD_TRANSITIONS.items() if BuildStatus.SUCCESS in onward]

@@ -8,10 +8,11 @@ from access.problems import conflict, forbidden, invalid
 from callbacks import outbox
 from callbacks.models import Telling
 
-from .. import advance, events, wake
-from ..history import record
-from ..models import Deployment, MicroServiceInstance, Operation
-from ..status import (
+from . import advance, events, wake
+from .history import record
+from .models import Deployment, MicroServiceInstance, Operation
+from .requests.targets import owner_of
+from .status import (
     AFTER_FAILURE,
     DEPLOYMENT_TRANSITIONS,
     OPERATION_OPEN,
@@ -20,7 +21,6 @@ from ..status import (
     OperationStatus,
     may_become,
 )
-from .targets import owner_of
 
 _BEGUN = (OperationStatus.RUNNING, OperationStatus.UNKNOWN)
 

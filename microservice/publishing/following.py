@@ -11,9 +11,9 @@ from access.callers import Caller
 from access.problems import Problem
 from callbacks import outbox
 
-from . import deployments
-from .models import MicroServiceInstance, MicroServiceVersion
-from .status import MAY_CHANGE_VERSION, Action, BuildStatus
+from .. import deployments
+from ..models import MicroServiceInstance, MicroServiceVersion
+from ..status import MAY_CHANGE_VERSION, Action, BuildStatus
 
 log = logging.getLogger(__name__)
 

@@ -7,10 +7,10 @@ from django.db import transaction
 
 from access.callers import Caller
 
+from ..catalog import versions
+from ..models import MicroServiceVersion
+from ..status import BUILD_TRANSITIONS
 from . import following
-from .catalog import versions
-from .models import MicroServiceVersion
-from .status import BUILD_TRANSITIONS
 
 
 def change(caller: Caller, version: MicroServiceVersion, fields: Mapping[str, Any]) -> MicroServiceVersion:

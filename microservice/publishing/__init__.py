@@ -1,0 +1,1 @@
+"""How a version gets its package or its build's end: by an upload, by hand; and what follows then."""
