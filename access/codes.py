@@ -47,6 +47,7 @@ CODES: dict[str, Code] = {
                              "Look whether it was done, and use a new key."),
     "instance_locked": Code(409, "A deployment holds the instance.",
                             'Wait for it, leave the instance out, or send on_locked: "skip".'),
+    "instance_moved": Code(409, "An instance was changed by somebody else at the same moment.", "Look at it again."),
     "last_owner": Code(409, "A team keeps at least one owner.", "Make somebody else an owner first."),
     "no_credential": Code(409, "The host has no credential to log in with.", "Give it one."),
     "no_target": Code(409, "There is no version to go to.", "Publish one."),
