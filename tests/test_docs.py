@@ -135,3 +135,12 @@ def test_nothing_in_the_repository_names_a_registry_or_somebody_s_own_folder():
 
 def test_these_tests_run_on_a_python_that_is_supported():
     assert sys.version_info >= (3, 11)
+
+
+def test_every_picture_is_there_in_both_themes_and_all_of_them_are_small():
+    taken = {path.name for path in (ROOT / "docs/screenshots").glob("*.png")}
+    assert sum((ROOT / "docs/screenshots" / name).stat().st_size for name in taken) < 2_000_000
+    for page in ("README.md", "docs/console.md"):
+        shown = set(re.findall(r'screenshots/([\w-]+\.png)"', (ROOT / page).read_text()))
+        assert shown == taken, f"{page} lacks {taken - shown}, and {shown - taken} are not there"
+    assert all(f"{name.removesuffix('.png').removesuffix('-dark')}-dark.png" in taken for name in taken)

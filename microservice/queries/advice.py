@@ -18,6 +18,7 @@ class Advice:
 
 
 # The first that matches what the error says; more particular ones first.
+_NO_ANSWER = r"cannot be reached|was lost|timed out|refused"
 _BY_WORDS = (
     (
         r"shows another host key",
@@ -63,12 +64,12 @@ _BY_WORDS = (
         _("Upload the version again under a new name: a version is never changed."),
     ),
     (
-        r"ended after .* without output|ended after|not passed within",
+        r"ended after",
         _("It took longer than the service allows."),
         _("Read the end of the output. Raise the limit in the service’s settings only if the time was really needed."),
     ),
     (
-        r"cannot be reached|was lost|timed out|refused",
+        _NO_ANSWER,
         _("The host does not answer."),
         _("Try the line below by hand. Once the host answers, retry."),
     ),
@@ -114,6 +115,8 @@ def advice(of: Operation) -> Advice | None:
 def _known(of: Operation) -> tuple:
     said = of.error.lower()
     for words, cause, then in _BY_WORDS:
+        if words == _NO_ANSWER and of.error_step:
+            continue  # a step was reached: it is its command that speaks of a connection
         if re.search(words, said):
             return cause, then
     if of.error_step in _BY_STEP:

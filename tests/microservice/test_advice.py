@@ -18,6 +18,8 @@ from microservice.status import OperationStatus
         ("tar: x; No space left on device", "unpack", OperationStatus.UNDONE, "disk is full", "Make room"),
         ("h cannot be reached: timed out", "", OperationStatus.UNKNOWN, "does not answer", "asked again by itself"),
         ("exit status 1", "check", OperationStatus.UNDONE, "did not pass its check", "output below"),
+        ("not passed within 20 s; refused", "check", OperationStatus.UNDONE, "did not pass its check", "new build"),
+        ("ended after 30 s", "check", OperationStatus.UNDONE, "longer than", "limit"),
         ("exit status 1", "start", OperationStatus.FAILED, "did not start", "between two versions"),
         ("exit status 1", "migrate", OperationStatus.UNDONE, "", "mend the cause"),
         ("The lock was broken by ada: stuck", "", OperationStatus.FAILED, "took the instance away", "history"),
