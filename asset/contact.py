@@ -15,9 +15,9 @@ from access.callers import Caller
 from access.problems import Problem, conflict, invalid
 from deployer.connections import give_back
 from deployer.engine.errors import WireError
-from microservice import history
+from microservice import events, history
 
-from . import keys
+from . import keys, reach
 from .models import Asset
 from .way import endpoint_of, jump_of
 
@@ -103,13 +103,11 @@ def _offered(host: Asset) -> str:
 
 
 def _remember(host: Asset, found: Finding) -> None:
-    now = timezone.now()
-    changed = {"reachable": found.reachable, "last_error": found.error[:500]}
-    if found.reachable:
-        changed["last_contact"] = now
-    if found.offered_key:
-        changed["offered_key"] = "" if found.offered_key == host.host_key else found.offered_key
-    Asset.objects.filter(pk=host.pk).update(**changed)
+    key = {"offered_key": "" if found.offered_key == host.host_key else found.offered_key} if found.offered_key else {}
+    with transaction.atomic():
+        reach.note(Asset.objects.filter(pk=host.pk), found.reachable, found.error, **key)
+        if found.reachable != host.reachable or key.get("offered_key", host.offered_key) != host.offered_key:
+            events.write([events.of_host(host.pk, found.reachable)])
 
 
 def _within(seconds: float, call: Callable[[], Any]) -> Any:

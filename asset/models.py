@@ -52,6 +52,7 @@ class Asset(models.Model):
     description = models.CharField(max_length=256, blank=True)
     # What the last contact showed; written by the host check and by operations, read by people only.
     reachable = models.BooleanField(null=True, default=None)
+    reachable_since = models.DateTimeField(null=True, blank=True, help_text="When `reachable` last changed")
     last_contact = models.DateTimeField(null=True, blank=True)
     last_error = models.CharField(max_length=500, blank=True)
     offered_key = models.TextField(

@@ -2,7 +2,7 @@
 from django.db import IntegrityError, transaction
 from django.utils import timezone
 
-from access.callers import Caller
+from access.callers import SYSTEM, Caller
 from access.problems import Problem, conflict
 from microservice.history import record
 from microservice.models import MicroService, MicroServiceVersion
@@ -78,6 +78,8 @@ def end(build: Build, status: BuildStatus, detail: str = "", *, log: str | None 
         if moved:
             version = MicroServiceVersion.objects.select_related("microservice").get(pk=build.version_id)
             following.build_ended(version)
+            record(SYSTEM, "build", "version", version, before={"status": BuildStatus.BUILDING.value},
+                   after={"status": status.value}, reason=detail, service=version.microservice)
     return True
 
 

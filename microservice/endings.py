@@ -9,6 +9,7 @@ from django.db.models import F, OuterRef, Subquery
 from django.db.models.functions import Now
 from django.utils import timezone
 
+from asset import reach
 from asset.models import Asset
 
 from . import advance, events
@@ -47,8 +48,8 @@ def end(endings: list[Ending]) -> list[Event]:
     ended = [operation for operation in operations if operation.status in OPERATION_ENDED]
     _rest(ended)
     _write(operations)
-    _note_contact(endings)
-    told = [events.of_operation(operation) for operation in operations if operation.status != OperationStatus.RUNNING]
+    told = _note_contact(endings)
+    told += [events.of_operation(operation) for operation in operations if operation.status != OperationStatus.RUNNING]
     return told + advance.advance({operation.deployment_id for operation in operations})
 
 
@@ -130,12 +131,16 @@ def _rest(ended: list[Operation]) -> None:
         advance.release_locks(instances, **changes)
 
 
-def _note_contact(endings: Iterable[Ending]) -> None:
-    """When each host was last spoken to, for people. Two statements at most."""
+def _note_contact(endings: Iterable[Ending]) -> list[Event]:
+    """When each host was last spoken to, for people: two statements at most. Answers with what is to be told of those
+    that are not as they were when their operation was claimed."""
     answered = {ending.operation.host_id for ending in endings if ending.reached}
     silent = {ending.operation.host_id for ending in endings if ending.reached is False} - answered
     if answered:
-        Asset.objects.filter(pk__in=answered).update(reachable=True, last_contact=Now(), last_error="")
+        reach.note(Asset.objects.filter(pk__in=answered), True)
     if silent:
         error = next(ending.error for ending in endings if ending.operation.host_id in silent)
-        Asset.objects.filter(pk__in=silent).update(reachable=False, last_error=error[:500])
+        reach.note(Asset.objects.filter(pk__in=silent), False, error)
+    before = {ending.operation.host_id: ending.operation.host.reachable for ending in endings}
+    now = dict.fromkeys(answered, True) | dict.fromkeys(silent, False)
+    return [events.of_host(pk, reachable) for pk, reachable in now.items() if before[pk] != reachable]

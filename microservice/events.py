@@ -61,6 +61,10 @@ def of_deployment(deployment, **more) -> Event:
     )
 
 
+def of_host(number: int, reachable: bool) -> Event:
+    return Event(kind="host", data={"id": number, "reachable": reachable})
+
+
 def of_operation(operation) -> Event:
     return Event(
         deployment_id=operation.deployment_id,

@@ -71,6 +71,7 @@ class HostOut(Schema):
     fingerprint: str = Field(description="The pinned key's, as ssh-keygen -l prints it")
     description: str
     reachable: bool | None = Field(description="What the last contact showed; null: never tried")
+    reachable_since: datetime | None = Field(description="When that last changed; null: not known")
     last_contact: datetime | None
     last_error: str
     offered_fingerprint: str = Field(description="Of a key that the host offered and that is not the pinned one")

@@ -10,10 +10,10 @@ from microservice.catalog.visibility import visible
 from microservice.models import MicroService, MicroServiceInstance
 from microservice.status import MAY_RETRY
 
-from .paging import Page, by_key
+from .paging import PAGE, Page, by_key
 
 
-def hosts(q: str = "", state: str = "", after: str = "") -> Page:
+def hosts(q: str = "", state: str = "", after: str = "", size: int = PAGE) -> Page:
     """By name, each with `running` (instances) and `wrong` (those that failed). Two queries."""
     rows = Asset.objects.select_related("credential")
     if q:
@@ -24,7 +24,7 @@ def hosts(q: str = "", state: str = "", after: str = "") -> Page:
         rows = rows.filter(host_key="")
     elif state == "changed":
         rows = rows.exclude(offered_key="")
-    page = by_key(rows, "hostname", after)
+    page = by_key(rows, "hostname", after, size)
     counted: dict[int, dict] = {
         row["host_id"]: dict(row)
         for row in MicroServiceInstance.objects.filter(host__in=[row.pk for row in page])

@@ -61,7 +61,7 @@ def overview(of: MicroService) -> Overview:
     )
 
 
-def versions(of: MicroService, q: str = "", status: str = "", after: str = "") -> Page:
+def versions(of: MicroService, q: str = "", status: str = "", after: str = "", size: int = PAGE) -> Page:
     """Newest first; each with `running`, how many instances run it. Two queries."""
     rows = MicroServiceVersion.objects.filter(microservice=of)
     if q:
@@ -70,7 +70,7 @@ def versions(of: MicroService, q: str = "", status: str = "", after: str = "") -
         rows = rows.filter(status=BuildStatus[status.upper()])
     elif status == "runs":
         rows = rows.filter(pk__in=of.instances.values("version"))
-    page = newest_first(rows, after)
+    page = newest_first(rows, after, size)
     counted = dict(
         MicroServiceInstance.objects.filter(microservice=of, version__in=[row.pk for row in page])
         .values_list("version")

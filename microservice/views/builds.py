@@ -16,7 +16,7 @@ from microservice.status import BUILD_TRANSITIONS, BuildStatus
 from .guard import complain, go, page, say
 
 
-@page("publish", ("GET", "POST"))
+@page("publish", ("GET", "POST"), live=True)
 def build(request: HttpRequest, caller: Caller, name: str, number: int) -> HttpResponse:
     """Starts it: asked for twice while it goes on, it is built once. By GET: how far it is, for the page's script.
 

@@ -11,20 +11,21 @@ from asset import hosts as host_changes
 from asset.models import Asset, Credential
 from microservice.forms import CredentialForm, HostForm
 from microservice.queries import hosts as found
+from microservice.queries.paging import MOST, PAGE
 
-from .guard import blaming, complain, go, page, say, sent, show, wanted
+from .guard import blaming, complain, go, page, rows, say, sent, show, wanted
 
 
-@page()
+@page(live=True)
 def hosts(request: HttpRequest, caller: Caller) -> HttpResponse:
     asked = wanted(request, "q", "state", "after")
     context = {
         **asked,
-        "page": found.hosts(**asked),
+        "page": found.hosts(**asked, size=rows(request, PAGE, MOST)),
         "filtered": bool(asked["q"] or asked["state"]),
         "may_admin": caller.may("admin"),
     }
-    return show(request, "host/list.html", "host/list_rows.html", context)
+    return show(request, "host/list.html", "host/list_rows.html", context, "host/list_live.html")
 
 
 @page("admin", ("GET", "POST"))
@@ -52,7 +53,7 @@ def edit(request: HttpRequest, caller: Caller, number: int) -> HttpResponse:
     return render(request, "host/edit.html", {"form": form, "host": host}, status=422 if form.errors else 200)
 
 
-@page()
+@page(live=True)
 def host(request: HttpRequest, caller: Caller, number: int, finding: dict | None = None) -> HttpResponse:
     return _page(request, caller, found.host(number))
 
@@ -131,7 +132,8 @@ def _page(request: HttpRequest, caller: Caller, host: Asset, finding: dict | Non
         "may_deploy": caller.may("deploy"),
         **more,
     }
-    return render(request, "host/page.html", context, status=problem.status if problem else 200)
+    part = "host/page_live.html" if request.headers.get("HX-Request") else "host/page.html"
+    return render(request, part, context, status=problem.status if problem else 200)
 
 
 def _fingerprint(key: str) -> str:

@@ -37,12 +37,13 @@ def frame(caller: Caller, service: MicroService, tab: str) -> dict:
     }
 
 
-@page()
+@page(live=True)
 def versions(request: HttpRequest, caller: Caller, name: str) -> HttpResponse:
     service = services.service(caller, name)
     asked = wanted(request, "q", "status", "after")
-    context = {**asked, **frame(caller, service, "versions"), "page": services.versions(service, **asked)}
-    return show(request, "service/versions.html", "service/version_rows.html", context)
+    found = services.versions(service, **asked, size=rows(request, PAGE, MOST))
+    context = {**asked, **frame(caller, service, "versions"), "page": found}
+    return show(request, "service/versions.html", "service/version_rows.html", context, "service/versions_live.html")
 
 
 @page(live=True)

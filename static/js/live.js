@@ -8,7 +8,6 @@
   const SLOW = 900; // a state change is on the screen within a second, however long a fragment takes
   const POLL = 3000;
   const RETRY = 10000;
-  const KINDS = ["deployment", "operation", "step", "output", "service", "version", "instance", "host"];
 
   const root = document.getElementById("live");
   const banner = document.getElementById("stale");
@@ -100,7 +99,7 @@
       showAge();
       refreshSoon();
     };
-    for (const kind of KINDS) stream.addEventListener(kind, heard);
+    for (const kind of root.dataset.kinds.split(" ")) stream.addEventListener(kind, heard);
     stream.onerror = () => {
       /* The server closes a stream after the deployment's last event; only a look at the rows tells. */
       refreshSoon();
@@ -119,6 +118,8 @@
       /* Whatever it was, something changed. */
     }
     if (root.dataset.service && data.service_id && String(data.service_id) !== root.dataset.service) return;
+    const host = event.type === "host" ? data.id : data.host_id;
+    if (root.dataset.host && host && String(host) !== root.dataset.host) return;
     if (event.type !== "output") return refreshSoon();
     tell({ operation: data.operation_id ?? data.data?.operation_id });
   }

@@ -6,7 +6,7 @@ from django.utils import timezone
 
 from builds import execution, requests
 from builds.models import Build
-from microservice.models import Deployment, MicroServiceVersion
+from microservice.models import Deployment, History, MicroServiceVersion
 from microservice.status import BuildStatus
 from tests.microservice import fleet
 from tests.microservice.api.conftest import api, store  # noqa: F401 - fixtures
@@ -168,6 +168,8 @@ def test_an_ended_build_stays_as_it_ended(service):
     build = requests.start(SYSTEM, version)
     assert requests.end(build, BuildStatus.FAILED, "first")
     assert not requests.end(build, BuildStatus.SUCCESS, "late")
+    told = History.objects.get(action="build", reason="first")  # and so whoever watches the versions is told
+    assert (told.microservice.name, told.after) == ("shop", {"status": BuildStatus.FAILED.value})
     assert (state(version), version.build_detail) == (BuildStatus.FAILED, "first")
 
 

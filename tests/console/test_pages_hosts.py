@@ -1,6 +1,10 @@
 """Hosts and credentials."""
 
+import re
+from datetime import timedelta
+
 import pytest
+from django.utils import timezone
 
 from asset.models import Asset, Credential
 from tests.microservice import fleet
@@ -140,3 +144,13 @@ def test_a_credential_in_use_stays(admin):
     Asset.objects.all().delete()
     admin.post(f"/credentials/{credential.pk}/delete/")
     assert not Credential.objects.exists()
+
+
+def test_an_unreachable_host_says_since_when_wherever_it_is_shown(admin):
+    host = fleet.running().operations.get().host
+    since, seen = timezone.now() - timedelta(hours=2), timezone.now() - timedelta(days=1)
+    Asset.objects.filter(pk=host.pk).update(reachable=False, reachable_since=since, last_contact=seen)
+    for address in ("/hosts/", f"/hosts/{host.pk}/", "/services/shop/instances/"):
+        page = admin.get(address).content.decode()
+        assert f"since {since.strftime('%Y-%m-%d %H:%M:%S')} UTC" in re.sub("<[^>]*>", "", page), address
+        assert "last seen 1 d ago" in re.sub("<[^>]*>", "", page), address

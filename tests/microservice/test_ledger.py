@@ -432,3 +432,17 @@ def test_two_deployments_of_one_service_run_side_by_side_over_different_instance
     second = deployments.request(SYSTEM, service, old, "upgrade", [row.pk for row in more], new.pk)
     owners = {desk.claim().operation.deployment_id for _ in range(6)}
     assert owners == {first.pk, second.pk}
+
+
+def test_hosts_that_turn_silent_or_answer_again_are_told_with_the_end_of_their_operations(ledgers):
+    from asset.models import Asset
+
+    upgrade(3)
+    Asset.objects.update(reachable=True)
+    Asset.objects.filter(pk=Asset.objects.first().pk).update(reachable=False)
+    desk = ledgers()
+    for claim in [desk.claim() for _ in range(3)]:
+        desk.finish(done(claim, reached=True))
+    assert [row.data["id"] for row in Event.objects.filter(kind="host")] == [Asset.objects.first().pk]
+    assert set(Asset.objects.values_list("reachable", flat=True)) == {True}
+    assert Asset.objects.filter(reachable_since=None).count() == 2
