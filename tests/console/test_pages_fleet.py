@@ -57,7 +57,7 @@ def test_signing_out_takes_a_post(admin):
 
 def test_an_empty_fleet_offers_to_add_the_first_service(admin):
     page = admin.get("/").content.decode()
-    assert "Add the first service" in page
+    assert "Add the first service" in page and "<code>make demo</code>" in page
 
 
 def test_who_may_not_publish_is_told_so_instead(operator):
