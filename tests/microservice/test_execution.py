@@ -7,9 +7,12 @@ import pytest
 from django.db import connection
 
 from access.callers import SYSTEM
+from asset.models import Asset
 from microservice import deployments
 from microservice.models import MicroServiceInstance, Operation, Step
 from microservice.status import DeploymentStatus, InstanceStatus, OperationStatus
+from tests.lab.network import free_port
+from tests.lab.sshd import Sshd
 
 from .world import World
 
@@ -43,6 +46,22 @@ def test_every_action_ends_with_host_process_and_rows_agreeing(world, worker):
     assert here.ended(gone).status == DeploymentStatus.SUCCEEDED
     here.agrees(None)
     assert not MicroServiceInstance.objects.exists()
+
+
+def test_hosts_behind_a_jump_host_fetch_the_package_from_it_and_a_row_says_so(world, worker, tmp_path):
+    here = world(hosts=2)
+    with Sshd(tmp_path / "jump", extra=f"SetEnv XDG_CACHE_HOME={tmp_path}/cache") as jump:
+        gate = here._asset(9, jump)
+        Asset.objects.filter(pk__in=[asset.pk for asset in here.assets]).update(jump_host=gate)
+        worker()
+        for version, port, said in ((0, free_port(jump.address), "fetched from the jump host"), (1, None, "")):
+            Asset.objects.filter(pk=gate.pk).update(fetch_port=port)
+            done = here.install() if not version else here.go("upgrade", 0, version)
+            assert done.status == DeploymentStatus.SUCCEEDED
+            sent = {bool(row.bytes_sent) for row in done.operations.all()}
+            uploads = Step.objects.filter(operation__deployment=done, name="upload")
+            assert ({step.detail for step in uploads}, sent) == ({said}, {not said})
+        here.agrees(1)
 
 
 def test_steps_states_and_output_are_rows(world, worker):
