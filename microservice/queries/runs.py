@@ -253,10 +253,11 @@ def output(of: Operation, start: int, most: int) -> tuple[bytes, int]:
 
 
 def error_lines(of: Operation, number: int = 6) -> tuple[int, str]:
-    """The last lines that the step that failed printed, as they came (never trust them), and their last number.
+    """The lines of output that go with an operation's error, as they came (never trust them), and their last number.
 
-    Where the host did not tell where its output begins and ends: the last line that the error repeats, or the very
-    last one where it repeats none. The error ends with the step's last words, and the output goes on with the undo's.
+    The error ends with the step's last words, and the output goes on with one more look at the step and with the
+    undo: so it is the last line that the error repeats, within what the failed step printed where that is known, or
+    the last one there where it repeats none.
     """
     part = troubles.of_failed_step(of)
     begin, end = part or (0, logs.size(of.pk))
@@ -264,10 +265,8 @@ def error_lines(of: Operation, number: int = 6) -> tuple[int, str]:
     first = lines.number_at(of.pk, start)
     said = b"".join(logs.read(of.pk, start, end)).decode("utf-8", "replace").split("\n")
     found = [(first + place, line.rstrip("\r")) for place, line in enumerate(said) if line.strip()]
-    last = len(found) - 1
-    if part is None:
-        words = of.error.strip()
-        last = next((at for at in reversed(range(len(found))) if _repeats(words, found[at][1])), last)
+    words = of.error.strip()
+    last = next((at for at in reversed(range(len(found))) if _repeats(words, found[at][1])), len(found) - 1)
     shown = found[max(0, last + 1 - number) : last + 1]
     return (shown[-1][0], "\n".join(line for _, line in shown)) if shown else (0, "")
 

@@ -103,6 +103,10 @@ def test_what_the_failed_step_printed_last_counts_as_trouble_and_what_the_undo_p
     assert [end + 1 for end in found.ends] == [2, *range(14, 64)] and found.hits == 51
     assert found.lines[-1][1] == b"half a "
     assert runs.error_lines(operation, 2) == (63, "x\nhalf a ")
+    operation.error = "start failed with exit status 7: half a"
+    assert runs.error_lines(operation, 1) == (63, "half a ")
+    operation.error = "start failed with exit status 7: all is well again"
+    assert runs.error_lines(operation, 1) == (63, "half a "), "what the undo printed is nobody's error"
     operation.output_size = 20 << 20  # shortened on the host: what lies in its middle is not there
     Step.objects.filter(name="start").update(output_start=9 << 20)
     assert troubles.of_failed_step(operation) is None
