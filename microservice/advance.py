@@ -1,14 +1,16 @@
 """Carries out what rollout.py decides, inside the transaction of whatever made it necessary."""
 
 from collections.abc import Iterable
+from typing import NamedTuple
 
 from django.db import connection
-from django.db.models import Count, Min, OuterRef, Q, Subquery
+from django.db.models import OuterRef, Subquery
 from django.db.models.functions import Coalesce
 from django.utils import timezone
 
 from . import events, wake
 from .models import Deployment, Event, MicroServiceInstance, Operation
+from .plain import ask, places, words
 from .requests.back import fleet_revert
 from .rollout import NOTHING, Move, Snapshot, Strategy, decide
 from .status import (
@@ -32,11 +34,12 @@ def advance(ids: Iterable[int], resumed: bool = False) -> list[Event]:
     wanted = sorted(set(ids))
     if not wanted:
         return []
-    deployments = list(Deployment.objects.select_for_update().filter(pk__in=wanted).order_by("pk"))
-    rows = _counted(wanted)
+    # What was asked for as a whole is of no concern here, and may be long.
+    deployments = list(Deployment.objects.select_for_update().filter(pk__in=wanted).order_by("pk").defer("spec"))
+    counted = _counted(wanted)
     told: list[Event] = []
     for deployment in deployments:
-        told += _move(deployment, rows.get(deployment.pk, []), resumed)
+        told += _move(deployment, counted.get(deployment.pk, []), resumed)
     return told
 
 
@@ -47,31 +50,44 @@ def lock(ids: Iterable[int]) -> None:
         list(Deployment.objects.select_for_update().filter(pk__in=sorted(ids)).order_by("pk").values_list("pk"))
 
 
-def _counted(ids: list[int]) -> dict[int, list[dict]]:
-    rows: dict[int, list[dict]] = {}
-    grouped = Operation.objects.filter(deployment_id__in=ids).order_by().values("deployment_id", "status")
-    for row in grouped.annotate(
-        n=Count("pk"), first=Min("batch"), stuck=Count("pk", filter=Q(undo_status=UndoStatus.FAILED))
-    ):
-        rows.setdefault(row["deployment_id"], []).append(dict(row))
-    return rows
+class Counted(NamedTuple):
+    """A deployment's operations of one status: how many, the first batch of them, how many could not be undone."""
+
+    status: OperationStatus
+    n: int
+    first: int
+    stuck: int
 
 
-def snapshot(deployment: Deployment, rows: list[dict]) -> Snapshot:
+_COUNT = f"""
+SELECT deployment_id, status, COUNT(*), MIN(batch),
+    SUM(CASE WHEN undo_status = {words(UndoStatus.FAILED)} THEN 1 ELSE 0 END)
+FROM operation WHERE deployment_id IN ({{places}}) GROUP BY deployment_id, status
+"""  # noqa: S608
+
+
+def _counted(ids: list[int]) -> dict[int, list[Counted]]:
+    found: dict[int, list[Counted]] = {}
+    for number, status, *counts in ask(_COUNT.format(places=places(ids)), *ids):
+        found.setdefault(number, []).append(Counted(OperationStatus(status), *counts))
+    return found
+
+
+def snapshot(deployment: Deployment, counted: list[Counted]) -> Snapshot:
     """A deployment's rows in short, from the grouped counts of its operations."""
     return Snapshot(
         status=DeploymentStatus(deployment.status),
         strategy=Strategy.parse(deployment.strategy or None),
-        counts={OperationStatus(row["status"]): row["n"] for row in rows},
-        next_batch=next((row["first"] for row in rows if row["status"] == OperationStatus.PENDING), None),
-        undo_failed=any(row["stuck"] for row in rows),
+        counts={one.status: one.n for one in counted},
+        next_batch=next((one.first for one in counted if one.status == OperationStatus.PENDING), None),
+        undo_failed=any(one.stuck for one in counted),
     )
 
 
-def _move(deployment: Deployment, rows: list[dict], resumed: bool) -> list[Event]:
+def _move(deployment: Deployment, counted: list[Counted], resumed: bool) -> list[Event]:
     told: list[Event] = []
     while True:
-        now = snapshot(deployment, rows)
+        now = snapshot(deployment, counted)
         move = decide(now, resumed)
         if move == NOTHING:
             return told
@@ -79,7 +95,7 @@ def _move(deployment: Deployment, rows: list[dict], resumed: bool) -> list[Event
         if move.release is not None:
             wake.workers(now.waiting)
             resumed = False
-        rows = _counted([deployment.pk]).get(deployment.pk, [])
+        counted = _counted([deployment.pk]).get(deployment.pk, [])
 
 
 def _carry_out(deployment: Deployment, move: Move) -> list[Event]:

@@ -19,6 +19,7 @@ from asset.way import with_ways
 
 from . import advance, events
 from .models import Deployment, Event, MicroServiceInstance, MicroServiceVersion, Operation
+from .plain import ask, words
 from .rollout import Due, InFlight, Limits, choose
 from .status import DeploymentStatus, OperationStatus
 
@@ -74,26 +75,20 @@ def claim(
     return [Claim(row, row.pk in began, row.sent_before) for row in rows], told
 
 
-def _words(*statuses) -> str:
-    return ", ".join(f"'{status.value}'" for status in statuses)
-
-
-# A worker asks these at every round, so they are plain SQL: Django would take longer to build one than the database to
-# answer it. The words of status.py stand in them as they are, so that the indexes on some of them are found.
-_QUEUED = f"o.status = {_words(OperationStatus.QUEUED)} AND o.instance_id IS NOT NULL"  # without: it waits
+_QUEUED = f"o.status = {words(OperationStatus.QUEUED)} AND o.instance_id IS NOT NULL"  # without: it waits
 _WAITING = f"""
-FROM deployment d WHERE d.status IN ({_words(*_CLAIMABLE)})
+FROM deployment d WHERE d.status IN ({words(*_CLAIMABLE)})
 AND EXISTS (SELECT 1 FROM operation o WHERE o.deployment_id = d.id AND {_QUEUED})
 """  # noqa: S608
 _LOOK = f"""
 SELECT EXISTS (SELECT 1 {_WAITING}),
-EXISTS (SELECT 1 FROM operation WHERE status = {_words(OperationStatus.RUNNING)} AND lease < {{now}})
-OR EXISTS (SELECT 1 FROM operation WHERE status = {_words(OperationStatus.UNKNOWN)} AND due IS NOT NULL)
+EXISTS (SELECT 1 FROM operation WHERE status = {words(OperationStatus.RUNNING)} AND lease < {{now}})
+OR EXISTS (SELECT 1 FROM operation WHERE status = {words(OperationStatus.UNKNOWN)} AND due IS NOT NULL)
 """  # noqa: S608
 _FROM = "FROM operation o JOIN deployment d ON d.id = o.deployment_id JOIN asset a ON a.id = o.host_id"
 _IN_FLIGHT = f"""
 SELECT o.deployment_id, d.microservice_id, o.host_id, a.jump_host_id, COUNT(*)
-{_FROM} WHERE o.status = {_words(OperationStatus.RUNNING)} GROUP BY 1, 2, 3, 4
+{_FROM} WHERE o.status = {words(OperationStatus.RUNNING)} GROUP BY 1, 2, 3, 4
 """
 _HEAD = f"""
 SELECT o.id, o.deployment_id, d.microservice_id, o.host_id, a.jump_host_id {_FROM} WHERE o.id IN
@@ -101,16 +96,10 @@ SELECT o.id, o.deployment_id, d.microservice_id, o.host_id, a.jump_host_id {_FRO
 """  # noqa: S608
 
 
-def _rows(sql: str, *values) -> list[tuple]:
-    with connection.cursor() as cursor:
-        cursor.execute(sql, values)
-        return cursor.fetchall()
-
-
 def _look() -> tuple[bool, bool]:
     """Whether there may be something due, and something that nobody keeps alive. Most often there is nothing."""
     now = "STRFTIME('%%Y-%%m-%%d %%H:%%M:%%f', 'NOW')" if connection.vendor == "sqlite" else "CURRENT_TIMESTAMP"
-    due, unkept = _rows(_LOOK.format(now=now))[0]
+    due, unkept = ask(_LOOK.format(now=now))[0]
     return bool(due), bool(unkept)
 
 
@@ -136,13 +125,13 @@ def _due(mine: Counter, most: int, free: int) -> list[int]:
         return []
     running = _in_flight()
     # Those with the fewest in flight first: the fair turn is theirs.
-    waiting = (number for number, in _rows(f"SELECT d.id {_WAITING}"))
+    waiting = (number for number, in ask(f"SELECT d.id {_WAITING}"))
     turn = sorted(waiting, key=lambda number: (running.deployment.get(number, 0), number))[:_LOOK_AT]
     if not turn:
         return []
     # Deployments before operations before instances: every transaction locks in this order.
     advance.lock(turn)
-    rows = _rows(" UNION ALL ".join([_HEAD] * len(turn)), *(value for one in turn for value in (one, most + 8)))
+    rows = ask(" UNION ALL ".join([_HEAD] * len(turn)), *(value for one in turn for value in (one, most + 8)))
     candidates = sorted((Due(*row) for row in rows), key=lambda due: due.operation)
     reserve = max(1, settings.WORKER_SLOTS // 8) if settings.WORKER_SLOTS > 1 else 0
     own = InFlight(running.overall, mine, running.service, running.host, running.jump)
@@ -155,7 +144,7 @@ def _in_flight() -> InFlight:
     service: Counter[int] = Counter()
     host: Counter[int] = Counter()
     jump: Counter[int | None] = Counter()
-    for of_deployment, of_service, of_host, of_jump, n in _rows(_IN_FLIGHT):
+    for of_deployment, of_service, of_host, of_jump, n in ask(_IN_FLIGHT):
         deployment[of_deployment] += n
         service[of_service] += n
         host[of_host] += n

@@ -26,6 +26,7 @@ from . import advance, events
 from .claims import Claim, claim, lease
 from .endings import Ending, end
 from .models import Operation
+from .plain import ask, for_update, places, words
 from .progress import Progress, write_progress
 from .status import OperationStatus
 
@@ -34,6 +35,10 @@ TICK = 0.2  # seconds that progress is gathered before it is written
 # thirty, so the more may still end, the longer they are waited for; the last one in flight waits for nobody.
 PACE, PACE_EACH, SLOWEST_PACE = 0.03, 0.008, 0.25
 LOOK = 1.0  # seconds after which it is looked whether an operation was taken away or is to be cancelled
+_MINE = f"""
+SELECT o.id, o.fence, o.cancel_requested FROM operation o
+WHERE o.id IN ({{places}}) AND o.owner = %s AND o.status = {words(OperationStatus.RUNNING)} ORDER BY o.id {{lock}}
+"""  # noqa: S608
 log = logging.getLogger(__name__)
 T = TypeVar("T")
 
@@ -228,12 +233,11 @@ class Ledger:
 
     def _still_mine(self, held: dict[int, Progress], renew: bool) -> set[tuple[int, int]]:
         """Operation and fence of those that this process still owns. A late worker finds itself out here."""
-        mine = Operation.objects.filter(pk__in=list(held), owner=self.owner, status=OperationStatus.RUNNING)
         if renew:
+            mine = Operation.objects.filter(pk__in=list(held), owner=self.owner, status=OperationStatus.RUNNING)
             mine.update(lease=lease())
-        rows = mine.select_for_update(of=("self",)).values_list("pk", "fence", "cancel_requested").order_by("pk")
         kept = set()
-        for number, fence, cancel in rows:
+        for number, fence, cancel in ask(_MINE.format(places=places(held), lock=for_update("o")), *held, self.owner):
             if held[number].name == (number, fence):
                 kept.add((number, fence))
                 if cancel:
