@@ -83,6 +83,19 @@ def test_a_byte_that_would_come_after_a_close_ends_no_connection_that_others_use
         assert collect(connection.run("echo alive"))[0] == b"alive\n"
 
 
+def test_a_tunnel_is_closed_quietly_where_the_line_to_its_jump_host_has_just_broken(sshds):
+    jump, host = sshds(2)
+
+    def broken(message):
+        raise EOFError
+
+    with connect(endpoint_of(jump)) as connection:
+        tunnel = connection.tunnel(host.address, host.port)
+        connection._transport._send_user_message = broken
+        tunnel.close()
+        assert tunnel.closed
+
+
 def test_a_jump_host_that_cannot_reach_the_host_or_forwards_nothing_is_named(sshds, tmp_path):
     jump, host = sshds(2)
     with socket.create_server((host.address, 0)) as listener:

@@ -84,10 +84,7 @@ class Channel:
         self._bell.set()
 
     def close(self) -> None:
-        try:
-            self._raw.close()
-        except (EOFError, OSError, paramiko.SSHException):
-            pass  # the connection is gone, and with it the channel
+        self._raw.close()
 
 
 class Connection:

@@ -61,6 +61,12 @@ class Closing(paramiko.Channel):
 
     close_sent = False  # known to whoever holds the transport's lock for sending
 
+    def close(self) -> None:
+        try:
+            super().close()
+        except (EOFError, OSError, paramiko.SSHException):
+            pass  # the connection is gone, and with it the channel
+
     def _send(self, s, m):
         m.channel = self
         return super()._send(s, m)
