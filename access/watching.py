@@ -68,6 +68,7 @@ class Watching:
         with self._lock:
             before = self._known.get(one.key)
             if before and before.caller.standing == who.standing:
+                before.asked = time.monotonic()
                 return before
         one.state = _states([one]).get(one.key, ())
         # What the rows say now is what the caller was recognised by, or it is forgotten at once.
@@ -78,9 +79,9 @@ class Watching:
 
     def still(self, one: Known) -> bool:
         """Whether somebody is still who they were, a second ago at most."""
+        one.asked = time.monotonic()
         self._look()
         with self._lock:
-            one.asked = time.monotonic()
             return self._known.get(one.key) is one
 
     def _look(self) -> None:

@@ -22,7 +22,7 @@ from .tell import Figure
 
 RACE = "race"
 # In this order. Each but the race is a module with a function `measure`: what it gives, and its name in the tables.
-OWN = ("startup", "click", "jump", "memory", "idle", "pages", "lock", "growth", "fairness")
+OWN = ("startup", "click", "jump", "memory", "idle", "pages", "watch", "lock", "growth", "fairness")
 LONGEST, LONGEST_RACE = 400, 1800  # seconds, after which one measurement is given up
 DOCUMENT = ROOT / "docs" / "performance.md"
 

@@ -18,6 +18,7 @@ ROOM = 3 << 30  # bytes of memory that the hosts' files may take before a disk i
 CROWD = {"deployer": "bench.crowd", "deployer.wsgi": "bench.counted"}
 DATABASES = ("sqlite", "postgresql")
 SLOTS = 64  # operations in flight while memory is measured
+WATCHERS = 200  # tabs that watch one page
 
 
 class Lab:
@@ -89,7 +90,9 @@ class Lab:
         if self._made.get(name) is self._running and self._running is not None:
             self._running.stop_part("worker")
             return self._running
-        settings = {"DATABASE_URL": self.postgres.url("postgres")} if database == "postgresql" else {}
+        settings = {"WEB_THREADS": str(WATCHERS + 16)}  # made as they are needed
+        if database == "postgresql":
+            settings["DATABASE_URL"] = self.postgres.url("postgres")
         return self._make(name, Product(self.folder / name, settings, CROWD), "broker", "web", rows=True)
 
     @cached_property

@@ -42,15 +42,20 @@ class Anybody(HttpRequest):
 
 @dataclass(eq=False, slots=True)
 class Rendered:
-    """`newest`: the newest event when it was begun; `outcome` is there once it is `over`, unless it failed."""
+    """`newest`: the newest event when it was begun. Once it has `ended`, `outcome` is there, unless it failed."""
 
-    began: float = field(default_factory=time.monotonic)
     newest: int = -1
+    ended: float = 0.0
     over: threading.Event = field(default_factory=threading.Event)
     outcome: HttpResponse | Problem | None = None
 
     def serves(self, seen: int) -> bool:
-        return self.outcome is not None and self.newest >= seen and time.monotonic() - self.began < FRESH
+        """Whether it shows all that somebody was told of, which alone counts for who has waited for it."""
+        return self.outcome is not None and self.newest >= seen
+
+    @property
+    def fresh(self) -> bool:
+        return not self.over.is_set() or time.monotonic() - self.ended < FRESH
 
 
 class Fragments:
@@ -68,19 +73,19 @@ class Fragments:
                 self._fill(one, render)
             elif not one.over.wait(LONGEST):
                 return render()
-            if isinstance(one.outcome, Problem):
-                raise one.outcome
-            if one.outcome is not None and (own or one.serves(seen)):
-                return one.outcome
+            outcome = one.outcome
+            if outcome is not None and (own or one.serves(seen)):
+                if isinstance(outcome, Problem):
+                    raise outcome
+                return outcome
 
     def _place(self, key: Hashable, seen: int) -> tuple[Rendered, bool]:
         """What is there or being made, or a place for what the caller makes now."""
         with self._lock:
             one = self._kept.get(key)
-            if one and (one.serves(seen) or not one.over.is_set()):
+            if one and one.fresh and (one.serves(seen) or not one.over.is_set()):
                 return one, False
-            now = time.monotonic()
-            self._kept = {k: v for k, v in self._kept.items() if now - v.began < FRESH or not v.over.is_set()}
+            self._kept = {name: kept for name, kept in self._kept.items() if kept.fresh}
             self._kept[key] = one = Rendered()
             return one, True
 
@@ -91,6 +96,7 @@ class Fragments:
         except Problem as problem:
             one.outcome = problem
         finally:
+            one.ended = time.monotonic()
             one.over.set()
 
 

@@ -6,6 +6,7 @@
 (() => {
   const QUICK = 250;
   const SLOW = 900; // a state change is on the screen within a second, however long a fragment takes
+  const OUTPUT = 500; // what is printed is fetched at most twice a second
   const POLL = 3000;
   const RETRY = 10000;
 
@@ -21,6 +22,9 @@
   let polling = null;
   let retrying = null;
   let spoken = "";
+  const printed = new Set();
+  let printing = null;
+  let lastPrinted = 0;
 
   const head = () => document.getElementById("live-head");
   const ended = () => head()?.dataset.ended === "1";
@@ -121,7 +125,15 @@
     const host = event.type === "host" ? data.id : data.host_id;
     if (root.dataset.host && host && String(host) !== root.dataset.host) return;
     if (event.type !== "output") return refreshSoon();
-    tell({ operation: data.operation_id ?? data.data?.operation_id });
+    printed.add(data.operation_id);
+    printing ??= setTimeout(tellPrinted, Math.max(0, OUTPUT - (Date.now() - lastPrinted)));
+  }
+
+  function tellPrinted() {
+    printing = null;
+    lastPrinted = Date.now();
+    for (const operation of printed) tell({ operation });
+    printed.clear();
   }
 
   /* No slot was free, or the server is away: the page polls, and asks for a stream again. */

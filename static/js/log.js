@@ -103,7 +103,10 @@
     }
   }
 
-  document.addEventListener("console:output", grow);
+  document.addEventListener("console:output", (event) => {
+    const operation = event.detail?.operation;
+    if (operation === undefined || String(operation) === list.dataset.operation) grow();
+  });
   document.addEventListener("htmx:after:swap", mark);
   addEventListener("hashchange", () => {
     const number = lineOf(location.hash);

@@ -129,3 +129,14 @@ def test_who_asks_for_nothing_any_more_is_forgotten(known, monkeypatch):
     monkeypatch.setattr(watching, "FORGET", 0)
     known.caller_of(again("none"))
     assert not known._known
+
+
+def test_who_comes_back_after_a_while_is_looked_after_again(known, monkeypatch):
+    """A tab that was hidden opens another stream, of a session that nobody has asked for lately."""
+    request = asks(person())
+    who = known.caller_of(request())
+    one = known.remember(request(), who)
+    one.asked -= watching.FORGET + 1
+    assert known.still(known.remember(request(), who))
+    one.asked -= watching.FORGET + 1
+    assert known.still(one)

@@ -14,6 +14,7 @@ from access.problems import not_found
 from access.roles import Role
 from microservice.models import MicroService
 from microservice.views import fragments
+from tests.lab.network import wait_until
 from tests.microservice import fleet
 
 pytestmark = pytest.mark.django_db
@@ -128,12 +129,39 @@ def test_who_comes_while_it_is_rendered_waits_and_a_refusal_is_shared_too():
         inside.wait(10)
         for thread in threads[1:]:
             thread.start()
+        (one,) = shared._kept.values()
+        wait_until(lambda: len(one.over._cond._waiters) == 9, what="nine wait")
         go_on.set()
         for thread in threads:
             thread.join(10)
     finally:
         fragments.newest = fragments_newest
     assert len(made) == 1 and len(got) == 10 and {error.status for error in got} == {404}
+
+
+def test_who_has_waited_takes_it_however_long_it_took(monkeypatch):
+    """On a machine that has too much to do, waiting anew would never end."""
+    monkeypatch.setattr(fragments, "newest", lambda: 5)
+    monkeypatch.setattr(fragments, "FRESH", 0)
+    shared, made, inside, go_on, got = fragments.Fragments(), [], threading.Event(), threading.Event(), []
+
+    def render():
+        made.append(1)
+        inside.set()
+        go_on.wait(10)
+        return "slow"
+
+    threads = [threading.Thread(target=lambda: got.append(shared.get("page", 5, render))) for _ in range(10)]
+    threads[0].start()
+    inside.wait(10)
+    for thread in threads[1:]:
+        thread.start()
+    (one,) = shared._kept.values()
+    wait_until(lambda: len(one.over._cond._waiters) == 9, what="nine wait")
+    go_on.set()
+    for thread in threads:
+        thread.join(10)
+    assert got == ["slow"] * 10 and len(made) == 1
 
 
 def test_where_rendering_failed_the_next_one_tries_itself(monkeypatch):

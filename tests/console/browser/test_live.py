@@ -1,0 +1,80 @@
+"""What a page does where the server has no stream left for it, and what else it shows without being loaded again."""
+
+import http.client
+import re
+from urllib.parse import urlsplit
+
+import pytest
+from playwright.sync_api import expect
+
+from demo.client import Client
+from demo.network import choose_port
+from tests.console.browser.greeter import LATER, SOON
+
+pytestmark = [pytest.mark.browser, pytest.mark.demo, pytest.mark.timeout(300)]
+
+
+@pytest.fixture
+def client(demo) -> Client:
+    return Client(demo["url"], demo["token"])
+
+
+def stream(demo) -> http.client.HTTPResponse | None:
+    """One live stream, or None where the server has no slot left and says when to come back."""
+    parts = urlsplit(demo["url"])
+    connection = http.client.HTTPConnection(parts.hostname or "", parts.port, timeout=30)
+    connection.request("GET", "/api/v1/events", headers={"Authorization": f"Bearer {demo['token']}"})
+    answer = connection.getresponse()
+    if answer.status == 200:
+        return answer
+    assert (answer.status, answer.getheader("Retry-After")) == (503, "5")
+    return None
+
+
+def test_without_a_free_slot_the_page_polls_says_how_old_it_is_and_takes_a_stream_when_there_is_one(
+    visit, demo, client
+):
+    name = "without-a-slot"
+    client.post("services/", {"name": name, "description": "at first"})
+    taken = []
+    while (one := stream(demo)) is not None:
+        taken.append(one)
+        assert len(taken) < 200
+    page = visit(f"/?q={name}")
+    stale, row = page.locator("#stale"), page.get_by_role("row", name=re.compile(name))
+    expect(stale).to_be_visible(timeout=SOON)
+    expect(stale).to_contain_text(re.compile(r"What you see is \d+ s old. Asking every 3 s."))
+    client.patch(f"services/{name}", {"description": "found by asking"})
+    expect(row).to_contain_text("found by asking", timeout=SOON)
+    expect(stale).to_be_visible()
+    other = visit("/hosts/")  # every slot is taken, and the rest of the site answers
+    expect(other.get_by_role("row", name=re.compile("node1"))).to_be_visible(timeout=SOON)
+    other.close()
+    for one in taken:
+        one.close()
+    expect(stale).to_be_hidden(timeout=LATER)
+    with page.expect_response(lambda answer: "seen=" in answer.url, timeout=LATER):
+        client.patch(f"services/{name}", {"description": "told by the stream"})
+    expect(row).to_contain_text("told by the stream", timeout=SOON)
+    expect(stale).to_be_hidden()
+
+
+def test_versions_and_hosts_change_on_the_screen_by_themselves(visit, client):
+    client.post("services/", {"name": "watched-versions"})
+    versions, hosts = visit("/services/watched-versions/"), visit("/hosts/")
+    expect(versions.get_by_text("Never built")).to_be_visible()
+    number = client.post("services/watched-versions/versions/", {"version": "1.0-main"})["id"]
+    row = versions.get_by_role("row", name=re.compile("1.0-main"))
+    expect(row).to_contain_text("pending", timeout=SOON)
+    client.patch(f"services/watched-versions/versions/{number}", {"status": "building"})
+    client.patch(f"services/watched-versions/versions/{number}", {"status": "failed"})
+    expect(row).to_contain_text("failed", timeout=SOON)
+
+    port = choose_port("127.0.0.1")
+    host = client.post("hosts/", {"hostname": "nobody-there", "ip": "127.0.0.1", "port": port})["id"]
+    row = hosts.get_by_role("row", name=re.compile("nobody-there"))
+    expect(row).to_contain_text("never asked", timeout=SOON)
+    assert not client.post(f"hosts/{host}/check", {})["reachable"]
+    expect(row).to_contain_text(re.compile(r"unreachable since \d{4}-\d\d-\d\d \d\d:\d\d:\d\d"), timeout=SOON)
+    client.send("DELETE", f"hosts/{host}")
+    expect(row).to_have_count(0, timeout=SOON)
