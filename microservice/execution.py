@@ -77,7 +77,6 @@ class _Watch:
 
     def __init__(self, desk: Ledger, progress: Progress):
         self._desk, self._progress = desk, progress
-        self._number = progress.operation.pk
 
     def events(self, seen: list[JournalEvent]) -> None:
         self._progress.events(seen)
@@ -91,10 +90,11 @@ class _Watch:
         self._progress.sent(count)
 
     def cancelled(self) -> bool:
-        return self._desk.is_cancelled(self._number)
+        return self._progress.cancelled
 
     def lost(self) -> bool:
-        return self._desk.is_lost(self._number)
+        self._progress.here()
+        return self._desk.stopping or self._progress.lost
 
 
 def _carry_out(desk: Ledger, claim: Claim, task_id: str) -> Claim | None:

@@ -6,7 +6,9 @@ connection however many operations it has in flight, and no transaction is ever 
 """
 
 import logging
+import sys
 import threading
+import traceback
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future
@@ -34,6 +36,7 @@ TICK = 0.2  # seconds that progress is gathered before it is written
 # Seconds from one answer to the next while others are in flight. A round costs much the same for one ending as for
 # thirty, so the more may still end, the longer they are waited for; the last one in flight waits for nobody.
 PACE, PACE_EACH, SLOWEST_PACE = 0.03, 0.008, 0.25
+HUNG = 300.0  # seconds without a sign of life after which a thread hangs: whatever it may wait for ends sooner
 LOOK = 1.0  # seconds after which it is looked whether an operation was taken away or is to be cancelled
 _MINE = f"""
 SELECT o.id, o.fence, o.cancel_requested FROM operation o
@@ -71,8 +74,6 @@ class Ledger:
         self._change = threading.Condition()
         self._pen = threading.Lock()  # who holds it may write
         self._held: dict[int, Progress] = {}  # what this process has in flight, by operation
-        self._lost: set[int] = set()  # taken over by somebody else: leave it at once
-        self._cancelled: set[int] = set()
         self._claims: list[tuple[Wish, Future]] = []
         self._endings: list[tuple[Ending, Future]] = []
         self._renewed = self._looked = self._answered = 0.0
@@ -107,12 +108,6 @@ class Ledger:
             return self.finish(ending), None
         kept, claims = self._ask((self._endings, ending), (self._claims, Wish(1, task_id)))
         return kept, next(iter(claims), None)
-
-    def is_lost(self, number: int) -> bool:
-        return self.stopping or number in self._lost
-
-    def is_cancelled(self, number: int) -> bool:
-        return number in self._cancelled
 
     @property
     def in_flight(self) -> int:
@@ -190,6 +185,7 @@ class Ledger:
                 self._answered = monotonic()
 
     def _write(self, endings: list[tuple[Ending, Future]]) -> None:
+        self._leave_the_hung(endings)
         with self._change:
             held = dict(self._held)
         renew = bool(held) and monotonic() - self._renewed >= settings.LEASE / 3
@@ -209,13 +205,30 @@ class Ledger:
         crash.here(crash.Point.ENDED if endings else crash.Point.RECORDED)
         for progress, taken in written:
             progress.forget(taken)
-        with self._change:
-            for number in ended:
-                self._held.pop(number, None)
-                self._lost.discard(number)
-                self._cancelled.discard(number)
+        for ending, _ in endings:
+            self._let_go((ending.operation.pk, ending.operation.fence))
         for ending, future in endings:
             future.set_result((ending.operation.pk, ending.operation.fence) in kept)
+
+    def _let_go(self, name: tuple[int, int]) -> None:
+        """Under another fence the operation may be this process's again: that one stays."""
+        with self._change:
+            if (progress := self._held.get(name[0])) is not None and progress.name == name:
+                del self._held[name[0]]
+
+    def _leave_the_hung(self, endings: list[tuple[Ending, Future]]) -> None:
+        """A thread that hangs is like a worker that is dead: its lease is renewed no more, so the operation is taken
+        over, by this process as well as by another; whatever the thread still says under its fence is refused."""
+        waiting = {(ending.operation.pk, ending.operation.fence) for ending, _ in endings}
+        with self._change:
+            held = list(self._held.values())
+        for progress in held:
+            if monotonic() - progress.heard > HUNG and progress.name not in waiting:
+                frame = sys._current_frames().get(progress.thread or 0)
+                where = "".join(traceback.format_stack(frame)) if frame else "-"
+                log.error("operation %s: its thread hangs, and the operation is left:\n%s", progress.name[0], where)
+                progress.lost = True
+                self._let_go(progress.name)
 
     def _transaction(self, held, awaiting, endings, renew):
         with transaction.atomic():
@@ -241,8 +254,9 @@ class Ledger:
             if held[number].name == (number, fence):
                 kept.add((number, fence))
                 if cancel:
-                    self._cancelled.add(number)
-        self._lost |= {number for number in held if held[number].name not in kept}
+                    held[number].cancelled = True
+        for progress in held.values():
+            progress.lost = progress.name not in kept
         return kept
 
     def _take(self, asked: list[tuple[Wish, Future]]) -> None:

@@ -4,6 +4,7 @@ import threading
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from time import monotonic
 
 from django.db import connection
 
@@ -94,6 +95,10 @@ class Progress:
         self.operation = operation
         self.name = (operation.pk, operation.fence)
         self.awaits_writing = False
+        self.lost = False  # taken over by somebody else: its thread is to leave it at once
+        self.cancelled = False
+        self.heard = monotonic()  # when its thread last said or asked anything
+        self.thread: int | None = None  # which thread that is
         self._change = threading.Condition()
         self._steps: dict[int, StepState] = {}
         self._changed: set[int] = set()
@@ -101,6 +106,10 @@ class Progress:
         self._start = operation.output_size
         self._line = operation.output_lines
         self._sent = 0
+
+    def here(self) -> None:
+        """Its thread is alive, and is the one that calls."""
+        self.heard, self.thread = monotonic(), threading.get_ident()
 
     def plan(self, names: Iterable[str]) -> None:
         with self._change:

@@ -10,7 +10,7 @@ from django.utils import timezone
 
 from access.callers import SYSTEM
 from deployer.engine.journal import JournalEvent, Kind
-from microservice import deployments
+from microservice import deployments, ledger
 from microservice.endings import Ending
 from microservice.ledger import Ledger
 from microservice.models import Deployment, Event, MicroServiceInstance, Operation, Output, Step
@@ -150,8 +150,29 @@ def test_a_worker_finds_out_that_its_operation_was_taken_over(ledgers, settings)
     late, next_one = ledgers("late"), ledgers("next")
     first = late.claim()
     Operation.objects.update(owner="somebody else", fence=first.operation.fence + 1)
-    assert wait_for(lambda: late.is_lost(first.operation.pk), 5)
+    assert wait_for(lambda: late.progress_of(first.operation.pk).lost, 5)
     assert next_one.claim() is None
+
+
+def test_an_operation_whose_thread_hangs_is_taken_over_and_its_late_word_is_refused(
+    ledgers, settings, monkeypatch, caplog
+):
+    settings.LEASE = 2
+    upgrade(1)
+    desk = ledgers("w1")
+    first = desk.claim()
+    hung = desk.progress_of(first.operation.pk)
+    hung.here()
+    monkeypatch.setattr(ledger, "HUNG", 1.0)
+    assert wait_for(lambda: hung.lost, 10), "its lease would be renewed for ever"
+    assert "its thread hangs" in caplog.text and "in wait_for" in caplog.text, "the log says where"
+    monkeypatch.undo()
+    second = wait_for(desk.claim, 10)
+    assert second.operation.pk == first.operation.pk and second.operation.fence > first.operation.fence
+    assert desk.finish(done(first, status=OperationStatus.FAILED)) is False, "it came back, under a fence of the past"
+    assert not desk.progress_of(second.operation.pk).lost, "what it said has not disturbed the one who took over"
+    assert desk.finish(done(second))
+    assert not MicroServiceInstance.objects.get().locked
 
 
 def test_a_lease_is_renewed_as_long_as_its_worker_lives(ledgers, settings):
@@ -260,7 +281,7 @@ def test_a_worker_that_is_told_to_stop_claims_nothing_and_lets_go_of_what_it_has
     stopping, other = ledgers("stopping"), ledgers("other")
     claim = stopping.claim()
     stopping.stop()
-    assert stopping.claim() is None and stopping.is_lost(claim.operation.pk)
+    assert stopping.claim() is None and stopping.stopping
     stopping.finish(done(claim, status=OperationStatus.RUNNING))
     taken = {other.claim().operation.pk, other.claim().operation.pk}
     assert claim.operation.pk in taken
@@ -271,7 +292,7 @@ def test_a_cancel_reaches_the_worker_that_has_the_operation(ledgers, settings):
     deployment, desk = upgrade(1), ledgers()
     claim = desk.claim()
     deployments.cancel(SYSTEM, deployment)
-    assert wait_for(lambda: desk.is_cancelled(claim.operation.pk), 5)
+    assert wait_for(lambda: desk.progress_of(claim.operation.pk).cancelled, 5)
     desk.finish(done(claim, status=OperationStatus.CANCELLED, undo_status=UndoStatus.UNDONE))
     deployment.refresh_from_db()
     assert deployment.status == DeploymentStatus.CANCELLED
