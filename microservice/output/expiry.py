@@ -1,4 +1,5 @@
-"""What is not kept for ever: output of operations that ended long ago. Their rows, steps and errors stay."""
+"""What is not kept for ever: output of operations that ended long ago, whose rows, steps and errors stay; and events
+that are about no deployment, which only tell open pages to look again. The history keeps what they are about."""
 
 import time
 from datetime import datetime, timedelta
@@ -6,9 +7,10 @@ from datetime import datetime, timedelta
 from django.conf import settings
 from django.utils import timezone
 
-from ..models import Operation, Output
+from ..models import Event, Operation, Output
 
-AT_ONCE = 500  # pieces in one look
+AT_ONCE = 500  # pieces, or events, in one look
+TOLD = timedelta(days=1)  # longer than any page goes without asking
 EVERY = 60.0  # seconds from one look to the next, where the last one found little
 _looked = 0.0
 
@@ -29,9 +31,18 @@ def prune_output() -> int:
     return Output.objects.filter(pk__in=expired).delete()[0] if expired else 0
 
 
+def prune_events() -> int:
+    """Takes away a few of the oldest that are about no deployment. Never the newest of all: its id counts."""
+    rows = Event.objects.order_by("pk")
+    last = rows.values_list("pk", flat=True).last() or 0
+    told = rows.filter(deployment=None, pk__lt=last, created__lt=timezone.now() - TOLD)
+    gone = list(told.values_list("pk", flat=True)[:AT_ONCE])
+    return Event.objects.filter(pk__in=gone).delete()[0] if gone else 0
+
+
 def prune_now_and_then() -> None:
     """For a sweep, which comes every few seconds and is there for other things."""
     global _looked
     now = time.monotonic()
     if not _looked or now - _looked > EVERY:
-        _looked = now if prune_output() < AT_ONCE else 0.0
+        _looked = now if max(prune_output(), prune_events()) < AT_ONCE else 0.0

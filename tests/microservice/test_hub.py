@@ -1,14 +1,17 @@
 """The hub: every event once and in order, one reader for all, nobody waited for, nothing read while nobody watches."""
 import threading
 import time
+from datetime import timedelta
 
 import pytest
 from django.db import connection, transaction
+from django.utils import timezone
 
 from access.callers import SYSTEM
 from microservice import events, hub
 from microservice.history import chain, record
 from microservice.models import Event
+from microservice.output import expiry
 from tests.lab.network import wait_until
 from tests.microservice import fleet
 
@@ -226,3 +229,16 @@ def test_a_change_whose_process_died_right_after_its_commit_is_told_by_the_sweep
     assert watcher.next(0.3) is None
     chain.seal()
     assert watcher.next(5).data["action"] == "change"
+
+
+def test_events_about_no_deployment_go_after_a_day_but_never_the_newest_of_all():
+    long_ago = timezone.now() - timedelta(days=2)
+    running = fleet.running(1, "shop")
+    of_deployment = set(Event.objects.filter(deployment=running).values_list("pk", flat=True))
+    old, new, last = (
+        Event.objects.create(kind="host", data={}, created=at).pk for at in (long_ago, timezone.now(), long_ago)
+    )
+    Event.objects.filter(deployment=running).update(created=long_ago)
+    assert expiry.prune_events() >= 1 and expiry.prune_events() == 0
+    left = set(Event.objects.values_list("pk", flat=True))
+    assert old not in left and {new, last} | of_deployment <= left
