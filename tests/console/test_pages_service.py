@@ -112,6 +112,16 @@ def test_versions_and_instances_cost_the_same_however_many_there_are(admin, cost
     assert (cost(admin, "/services/shop/"), cost(admin, "/services/shop/instances/")) == small
 
 
+def test_why_a_version_cannot_be_upgraded_or_reverted_stands_beside_its_buttons(admin):
+    old, new = fleet.versions(fleet.service("shop"), 2)
+    hosts = fleet.hosts(2)
+    fleet.instances(old, hosts[:1])
+    fleet.instances(new, hosts[1:])
+    page = admin.get("/services/shop/").content.decode()
+    first, second = page.index(f'id="version-{new.pk}"'), page.index(f'id="version-{old.pk}"')
+    assert first < page.index(">Nothing newer is built<") < second < page.index(">Nothing older is built<")
+
+
 def test_versions_are_found_by_name_branch_and_status(admin):
     shop = fleet.service("shop")
     fleet.versions(shop, 3)
