@@ -43,9 +43,15 @@ def pytest_collection_modifyitems(items):
             continue
         if item.get_closest_marker("django_db") or DATABASE_FIXTURES & set(getattr(item, "fixturenames", ())):
             item.add_marker(pytest.mark.rows)
+    items.sort(key=lambda item: not item.nodeid.startswith(LONG))
 
 
 BROWSER = "tests/console/browser/"
+# What takes long although it is few tests comes first: at the end it would go on alone.
+LONG = (
+    "tests/microservice/test_execution.py", "tests/microservice/test_messages.py", "tests/engine/test_copies.py",
+    "tests/console/test_many_tabs.py", BROWSER, "tests/builds/test_worker.py", "tests/demo",
+)  # fmt: skip
 
 
 class Files(LoadScopeScheduling):
@@ -57,6 +63,7 @@ class Files(LoadScopeScheduling):
 
 @pytest.hookimpl(optionalhook=True)  # there is no such hook with -p no:xdist
 def pytest_xdist_make_scheduler(config, log):
+    config.option.loadscopereorder = False
     return Files(config, log)
 
 
