@@ -47,8 +47,8 @@ T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
-class Wish:
-    """Somebody asks for up to `most` operations."""
+class Asker:
+    """Somebody who asks for up to `most` operations."""
 
     most: int
     task_id: str
@@ -74,7 +74,7 @@ class Ledger:
         self._change = threading.Condition()
         self._pen = threading.Lock()  # who holds it may write
         self._held: dict[int, Progress] = {}  # what this process has in flight, by operation
-        self._claims: list[tuple[Wish, Future]] = []
+        self._claims: list[tuple[Asker, Future]] = []
         self._endings: list[tuple[Ending, Future]] = []
         self._renewed = self._looked = self._answered = 0.0
         self._closed = False
@@ -89,7 +89,7 @@ class Ledger:
 
     def claim_some(self, most: int, task_id: str = "") -> list[Claim]:
         """The next operations that are due, up to `most`: one wait for all of them. Raises DatabaseError."""
-        return [] if self.stopping else self._ask((self._claims, Wish(most, task_id)))[0]
+        return [] if self.stopping else self._ask((self._claims, Asker(most, task_id)))[0]
 
     def tell(self, progress: Progress) -> None:
         """Something is to be written about an operation; it will be, within a tick or two."""
@@ -106,7 +106,7 @@ class Ledger:
         """What `finish` and then `claim` would answer, at the price of one wait."""
         if self.stopping:
             return self.finish(ending), None
-        kept, claims = self._ask((self._endings, ending), (self._claims, Wish(1, task_id)))
+        kept, claims = self._ask((self._endings, ending), (self._claims, Asker(1, task_id)))
         return kept, next(iter(claims), None)
 
     @property
@@ -259,14 +259,14 @@ class Ledger:
             progress.lost = progress.name not in kept
         return kept
 
-    def _take(self, asked: list[tuple[Wish, Future]]) -> None:
+    def _take(self, asked: list[tuple[Asker, Future]]) -> None:
         with self._change:
             mine = Counter(progress.operation.deployment_id for progress in self._held.values())
             held = list(self._held)
         if not asked:
             return
         free = 0 if self.stopping else self.slots - mine.total()
-        wanted = [wish.most for wish, _ in asked]
+        wanted = [asker.most for asker, _ in asked]
         taken: list[Claim] = []
         try:
             if free > 0:

@@ -175,6 +175,14 @@ def test_an_operation_whose_thread_hangs_is_taken_over_and_its_late_word_is_refu
     assert not MicroServiceInstance.objects.get().locked
 
 
+def test_what_was_claimed_is_dealt_out_in_turn_and_nobody_gets_more_than_asked_for(ledgers):
+    assert ledger.shares([1, 2, 3, 4, 5], [1, 3, 4]) == [[1], [2, 4], [3, 5]]
+    assert ledger.shares([1], [2, 2]) == [[1], []] and ledger.shares([], []) == []
+    upgrade(5)
+    desk = ledgers()
+    assert [len(desk.claim_some(3)), len(desk.claim_some(3)), len(desk.claim_some(3))] == [3, 2, 0]
+
+
 def test_a_lease_is_renewed_as_long_as_its_worker_lives(ledgers, settings):
     settings.LEASE = 2
     upgrade(1)
