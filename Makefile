@@ -1,6 +1,6 @@
 # Everything that a person types. Each target makes the environment that it needs.
 .DEFAULT_GOAL := help
-.PHONY: help demo run test mutants model lint storm openapi messages screenshots bench clean
+.PHONY: help demo run test mutants model lint lock sbom audit storm openapi messages screenshots bench clean
 MAKEFLAGS += --no-print-directory
 PYTHON_ENV := .venv/bin/python
 
@@ -28,6 +28,15 @@ lint: .venv/installed-dev  ## ruff and mypy
 	@.venv/bin/ruff check .
 	@DEBUG=1 .venv/bin/mypy
 
+lock:  ## writes requirements*.txt anew from requirements*.in: every package by version and hash (UPGRADE=1: newer ones)
+	@scripts/lock
+
+sbom: .venv-audit/installed  ## writes sbom.json: what the system is made of, as CycloneDX
+	@scripts/audit sbom
+
+audit: .venv-audit/installed  ## asks whether a package has a known vulnerability, where the data can be reached
+	@scripts/audit vulnerabilities
+
 openapi: .venv/installed  ## writes openapi.json, the API's description, anew
 	@DEBUG=1 $(PYTHON_ENV) manage.py openapi > openapi.json.new && mv openapi.json.new openapi.json
 
@@ -48,12 +57,17 @@ bench: .venv/installed-dev  ## what the product takes, beside the bare OpenSSH c
 	@bench/run
 
 clean:  ## the environment and the caches; var/, the data, stays
-	rm -rf .venv .pytest_cache .ruff_cache .mypy_cache .hypothesis
+	rm -rf .venv .venv-audit .pytest_cache .ruff_cache .mypy_cache .hypothesis
 
 .venv/installed: requirements.txt scripts/environment
 	@scripts/environment requirements.txt
 	@touch $@
 
-.venv/installed-dev: requirements.txt requirements-s3.txt requirements-dev.txt scripts/environment
+.venv/installed-dev: requirements-dev.txt scripts/environment
 	@scripts/environment requirements-dev.txt
 	@touch $@ .venv/installed
+
+.venv-audit/installed: requirements-audit.txt
+	@$${PYTHON:-python3} -m venv .venv-audit
+	@.venv-audit/bin/python -m pip install -qq --disable-pip-version-check --require-hashes -r requirements-audit.txt
+	@touch $@
