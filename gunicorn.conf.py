@@ -6,6 +6,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parent))  # gunicorn reads this before it looks for the application
 
 from deployer import environment as env
+from deployer import privacy
 
 wsgi_app = "deployer.wsgi"
 bind = env.text("BIND") or f"127.0.0.1:{env.number('PORT', 8000, 1, 65535)}"
@@ -28,7 +29,9 @@ loglevel = env.text("LOG_LEVEL", "INFO").lower()
 def on_starting(server):
     """Reads the settings once before any worker is started: a bad one stops the start, instead of every worker's.
 
-    In a child: workers read their own, so that a reload brings new code with it, and this process stays small."""
+    In a child: workers read their own, so that a reload brings new code with it, and this process stays small. It keeps
+    the environment that a reload needs, out of everybody's sight."""
+    privacy.close()
     child = os.fork()
     if not child:
         status = 1
@@ -41,6 +44,11 @@ def on_starting(server):
         os._exit(status)
     if os.waitpid(child, 0)[1]:
         sys.exit(1)
+
+
+def post_worker_init(worker):
+    """The application is loaded, so its settings are read."""
+    privacy.close_and_forget()
 
 
 if Path("/dev/shm").is_dir():  # noqa: S108 - the heartbeat file: on a disk it stalls the worker while the disk is slow

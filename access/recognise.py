@@ -3,6 +3,7 @@ import logging
 from collections.abc import Iterable
 from datetime import datetime, timedelta
 
+from django.conf import settings
 from django.contrib.auth.models import AbstractBaseUser
 from django.db import DatabaseError, transaction
 from django.db.models import Q
@@ -99,7 +100,7 @@ def _check_csrf(request: HttpRequest) -> None:
     if check.process_view(request, _unexempted, (), {}) is not None:
         raise forbidden(
             "The request carries a session but no valid CSRF token.",
-            "Send the csrftoken cookie's value as X-CSRFToken, or use a bearer token.",
+            f"Send the cookie {settings.CSRF_COOKIE_NAME} as X-CSRFToken, or use a bearer token.",
         )
 
 

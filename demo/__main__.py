@@ -70,7 +70,7 @@ def _prepare(supervisor: Supervisor, place: Place, environment: Environment, cho
         supervisor.start(hosts.part(host, authorized, place.log(host.name)))
         for command, its_environment in hosts.boot(host):
             supervisor.job(command, its_environment, ROOT, place.log(host.name))
-    product = parts.product(environment, place.log)
+    product = parts.product({k: v for k, v in environment.items() if k != "DEMO_PASSWORD"}, place.log)
     for part in product:
         if part.name == "broker":
             supervisor.start(part)

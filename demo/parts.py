@@ -19,10 +19,10 @@ WORKER = [sys.executable, "-m", "celery", "-A", "deployer", "worker", "--without
 def product(environment: dict[str, str], log: Callable[[str], Path]) -> list[Part]:
     """In the order in which they start. `log(name)` is the file that takes a part's output."""
     parts = []
-    if not environment.get("BROKER_URL", "").strip():
+    if not any(environment.get(name, "").strip() for name in ("BROKER_URL", "BROKER_URL_FILE")):
         # What `manage.py broker` becomes, without the second that Django takes to start.
         socket = socket_path(Path(environment["VAR"]) / "broker.sock")
-        parts.append(Part("broker", broker.command(socket), environment, log("broker"), ROOT))
+        parts.append(Part("broker", broker.command(socket), broker.environment(), log("broker"), ROOT))
     parts.append(Part("web", WEB, environment, log("web"), ROOT))
     worker = [*WORKER, "--loglevel", environment.get("LOG_LEVEL", "INFO").upper()]
     parts.append(Part("worker", worker, environment, log("worker"), ROOT))

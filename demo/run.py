@@ -7,6 +7,8 @@ import sys
 import threading
 from pathlib import Path
 
+from deployer.privacy import close
+
 from . import parts
 from .supervise import Supervisor
 from .surroundings import ROOT
@@ -19,6 +21,7 @@ def main() -> int:
         print(wrong, file=sys.stderr)
         return 1
     var = Path(environment["VAR"])
+    close()  # the environment that the parts are given holds keys
     supervisor = Supervisor(say=lambda line: print(line, flush=True))
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, lambda *_: supervisor.stopping.set())

@@ -97,12 +97,19 @@ def kept_secrets(path: Path) -> dict[str, str]:
 
 
 def environment(place: Place) -> dict[str, str]:
-    """The environment of every part. What the caller's own environment sets is left as it is."""
+    """The environment of every part. What the caller's own environment sets is left as it is.
+
+    Keys are in files of their own: a process's environment can be read as long as it lives."""
     given = dict(os.environ)
+    kept = kept_secrets(place.var / "demo.env")
+    files = {}
     for name in ("SECRET_KEY", "FIELD_KEYS"):
+        value = kept.pop(name)
         if not given.get(name, "").strip():
             given.pop(name, None)
-    defaults = kept_secrets(place.var / "demo.env") | {
+            write_private(place.var / f"demo.{name.lower()}", value + "\n")
+            files[f"{name}_FILE"] = str(place.var / f"demo.{name.lower()}")
+    defaults = kept | files | {
         "LOG_LEVEL": "INFO", "PYTHONUNBUFFERED": "1",
         "BUILD_PROTOCOLS": "https ssh file",  # its repository lies on this machine
     }

@@ -1,4 +1,5 @@
 """The embedded broker: a Valkey server on a unix socket, for machines where nothing is installed."""
+import os
 from pathlib import Path
 
 
@@ -16,3 +17,8 @@ def command(socket: Path) -> list[str]:
         *("--maxmemory", "256mb", "--maxmemory-policy", "noeviction"),
         *("--loglevel", "warning"),
     ]
+
+
+def environment() -> dict[str, str]:
+    """The server's environment: nothing of ours, and no key."""
+    return {name: os.environ[name] for name in ("PATH", "HOME", "TMPDIR", "TZ") if name in os.environ}

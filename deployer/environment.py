@@ -5,6 +5,8 @@ from ipaddress import ip_network
 from pathlib import Path
 from urllib.parse import parse_qsl, unquote, urlsplit
 
+# What `forget_secrets` takes away: whoever reads one of them reads every key, package and session.
+SECRETS = ("SECRET_KEY", "FIELD_KEYS", "DATABASE_URL", "BROKER_URL", "BUILD_WEBHOOK_SECRET")
 LONGEST_IDLE = 5000  # milliseconds between two statements of one transaction, on PostgreSQL
 
 
@@ -17,6 +19,47 @@ class BadSetting(SystemExit):
 
 def text(name: str, default: str = "") -> str:
     return os.environ.get(name, "").strip() or default
+
+
+def secret(name: str, default: str = "") -> str:
+    """A setting that nobody else may read: the variable NAME, the file that NAME_FILE names, or the service manager's
+    credential of that name (systemd's LoadCredential=). A file keeps it out of the environment, which every process
+    of the same user can read as long as this one lives."""
+    value, path = text(name), text(f"{name}_FILE")
+    if value and path:
+        raise BadSetting(name, f"is given twice: leave {name} or {name}_FILE away")
+    credential = Path(text("CREDENTIALS_DIRECTORY")) / name if text("CREDENTIALS_DIRECTORY") else None
+    if value:
+        return value
+    if path:
+        return _read(f"{name}_FILE", Path(path))
+    if credential is not None and credential.is_file():
+        return _read(name, credential)
+    return default
+
+
+def _read(name: str, path: Path) -> str:
+    try:
+        return path.read_text().strip()
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
+        raise BadSetting(name, f"names a file that cannot be read ({path}): {reason}") from None
+
+
+def forget_secrets() -> None:
+    """Takes what `secret` read out of this process's environment, so that no child inherits it."""
+    for name in SECRETS:
+        os.environ.pop(name, None)
+
+
+def mask(name: str, default: int) -> int:
+    """A umask in octal digits, such as 077."""
+    value = text(name)
+    if not value:
+        return default
+    if not value.isascii() or not value.isdigit() or set(value) - set("01234567") or int(value, 8) > 0o777:
+        raise BadSetting(name, f"must be a umask in octal digits such as 077, not {value!r}")
+    return int(value, 8)
 
 
 def flag(name: str, default: bool = False) -> bool:
@@ -37,7 +80,11 @@ def number(name: str, default: int, least: int, most: int) -> int:
 
 def words(name: str, default: str = "") -> list[str]:
     """A list: values with commas or spaces between them."""
-    return text(name, default).replace(",", " ").split()
+    return listed(text(name, default))
+
+
+def listed(value: str) -> list[str]:
+    return value.replace(",", " ").split()
 
 
 def networks(name: str, also: tuple[str, ...] = ()) -> list[str]:
@@ -54,7 +101,7 @@ def networks(name: str, also: tuple[str, ...] = ()) -> list[str]:
 
 def database(name: str, default: str, pool_size: int) -> dict:
     """`sqlite:///path` or `postgresql://user:password@host:port/name?option=value` as Django's DATABASES entry."""
-    parts = urlsplit(text(name, default))
+    parts = urlsplit(secret(name, default))
     if parts.scheme == "sqlite":
         # Four slashes or three: both mean the absolute path, as everybody who writes such URLs expects.
         path = Path("/" + unquote(parts.path).lstrip("/"))
@@ -62,6 +109,7 @@ def database(name: str, default: str, pool_size: int) -> dict:
             path.parent.mkdir(parents=True, exist_ok=True)  # SQLite makes a file, never its folder
         except OSError as error:
             raise BadSetting(name, f"lies in a folder that cannot be made: {error.strerror}") from None
+        keep_to_ourselves(name, path)
         return {
             "ENGINE": "django.db.backends.sqlite3",
             "NAME": str(path),
@@ -89,6 +137,24 @@ def database(name: str, default: str, pool_size: int) -> dict:
             "OPTIONS": {**options, "pool": {"min_size": 1, "max_size": pool_size, "timeout": 20, "max_idle": 60}},
         }
     raise BadSetting(name, "must start with sqlite:// or postgresql://")
+
+
+def keep_to_ourselves(name: str, database: Path) -> None:
+    """Takes from others the right to read a SQLite database: it holds sessions and password hashes. What an earlier
+    version left readable is mended; where that cannot be, the start is refused. The group keeps what UMASK gives it."""
+    umask = os.umask(0o077)
+    os.umask(umask)
+    forbidden = (umask & 0o070) | 0o007
+    for path in (database, *(database.with_name(database.name + end) for end in ("-wal", "-shm", "-journal"))):
+        try:
+            mode = path.stat().st_mode
+            if mode & forbidden:
+                path.chmod(mode & 0o777 & ~forbidden)
+        except FileNotFoundError:
+            continue
+        except OSError as error:
+            raise BadSetting(name, f"names a database that others can read, and that cannot be changed ({path}): "
+                             f"{error.strerror}") from None
 
 
 LONGEST_SOCKET = 100  # bytes; the kernel takes 107, and servers need a few for temporary names

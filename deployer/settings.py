@@ -1,8 +1,10 @@
-"""All settings, read from the environment. A bad value stops the start with one clear line.
+"""All settings, read from the environment and, where they are secrets, from files. A bad value stops the start with one
+clear line.
 
 README.md, "Settings", lists them for people.
 """
 
+import os
 from importlib.util import find_spec
 from pathlib import Path
 from urllib.parse import quote
@@ -11,14 +13,17 @@ from cryptography.fernet import Fernet
 
 from deployer import environment as env
 
+# Before anything is written: databases, packages and logs are nobody else's. 007 shares them with the group.
+os.umask(env.mask("UMASK", 0o077))
+
 BASE_DIR = Path(__file__).resolve().parent.parent
 VAR = Path(env.text("VAR", str(BASE_DIR / "var")))
 
 DEBUG = env.flag("DEBUG")
-SECRET_KEY = env.text("SECRET_KEY", "not-a-secret-because-debug-is-on" if DEBUG else "")
+SECRET_KEY = env.secret("SECRET_KEY", "not-a-secret-because-debug-is-on" if DEBUG else "")
 if not DEBUG and len(SECRET_KEY) < 32:
     raise env.BadSetting("SECRET_KEY", "must be set to at least 32 random characters (DEBUG is off)")
-FIELD_KEYS = env.words("FIELD_KEYS", "bm90LWEtc2VjcmV0LWJlY2F1c2UtZGVidWctaXMtb24=" if DEBUG else "")
+FIELD_KEYS = env.listed(env.secret("FIELD_KEYS", "bm90LWEtc2VjcmV0LWJlY2F1c2UtZGVidWctaXMtb24=" if DEBUG else ""))
 if not FIELD_KEYS:
     raise env.BadSetting(
         "FIELD_KEYS", "must be set: one or more Fernet keys, newest first (manage.py field_key makes one)"
@@ -68,7 +73,7 @@ STREAM_SLOTS = env.number("STREAM_SLOTS", max(1, WEB_THREADS - 8), 1, 1000)  # l
 
 # Builds. Protocols that git may clone by: https and ssh; file admits repositories on the worker's own disk.
 BUILD_PROTOCOLS = env.words("BUILD_PROTOCOLS", "https ssh")
-BUILD_WEBHOOK_SECRET = env.text("BUILD_WEBHOOK_SECRET")  # verifies reports of build servers that have none of their own
+BUILD_WEBHOOK_SECRET = env.secret("BUILD_WEBHOOK_SECRET")  # verifies reports of build servers without a secret
 BUILD_TIMEOUT = env.number("BUILD_TIMEOUT", 3600, 5, 7 * 86400)
 BUILD_MEMORY = env.number("BUILD_MEMORY", 4096, 64, 1024 * 1024)  # MiB of address space for each process of a build
 BUILD_SLOTS = env.number("BUILD_SLOTS", 2, 1, 100)  # builds looked after at once in one worker process
@@ -80,8 +85,9 @@ DATABASES = {
     )
 }
 
-BROKER_SOCKET = "" if env.text("BROKER_URL") else env.socket_path(VAR / "broker.sock")  # of the embedded broker
-CELERY_BROKER_URL = env.text("BROKER_URL") or f"redis+socket://{quote(str(BROKER_SOCKET))}"
+BROKER_URL = env.secret("BROKER_URL")
+BROKER_SOCKET = "" if BROKER_URL else env.socket_path(VAR / "broker.sock")  # of the embedded broker
+CELERY_BROKER_URL = BROKER_URL or f"redis+socket://{quote(str(BROKER_SOCKET))}"
 CELERY_RESULT_BACKEND = "deployer.records.Records"
 CELERY_TASK_TRACK_STARTED = True
 CELERY_RESULT_EXTENDED = True
@@ -175,6 +181,10 @@ LOGIN_URL = "/login/"
 LOGIN_REDIRECT_URL = "/"
 LOGOUT_REDIRECT_URL = "/login/"
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = LANGUAGE_COOKIE_SECURE = SECURE
+# Over https: a cookie that no other host of the domain, and nothing spoken over http, can set or replace.
+_ONLY_OURS = "__Host-" if SECURE else ""
+SESSION_COOKIE_NAME, CSRF_COOKIE_NAME = f"{_ONLY_OURS}sessionid", f"{_ONLY_OURS}csrftoken"
+SECURE_HSTS_SECONDS = env.number("HSTS_SECONDS", 365 * 86400, 0, 10 * 365 * 86400) if SECURE else 0
 SESSION_COOKIE_HTTPONLY = True
 SECURE_CONTENT_TYPE_NOSNIFF = True
 SECURE_REFERRER_POLICY = "same-origin"

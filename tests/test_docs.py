@@ -80,12 +80,26 @@ def test_every_link_in_the_pages_leads_somewhere():
 
 def test_every_pinned_package_has_its_reason_in_the_readme():
     reasons = (ROOT / "README.md").read_text().partition("## Dependencies")[2].lower()
-    for name in ("requirements.txt", "requirements-dev.txt"):
+    for name in ("requirements.in", "requirements-s3.in", "requirements-dev.in", "requirements-audit.in"):
         for line in (ROOT / name).read_text().splitlines():
             if line and line[0] not in "#-":
                 assert "==" in line, f"{line} is not pinned"
                 package = re.split(r"[\[=]", line)[0].lower()
                 assert package in reasons, f"README does not say why {package} is needed"
+
+
+def test_every_package_that_is_installed_is_locked_by_version_and_hash():
+    for name in ("requirements", "requirements-s3", "requirements-dev", "requirements-audit"):
+        locked = (ROOT / f"{name}.txt").read_text()
+        for entry in re.split(r"\n(?=\S)", locked):
+            if not entry.startswith("#"):
+                assert re.match(r"[A-Za-z0-9._-]+(\[[^]]*\])?==\S+", entry), f"{name}.txt: {entry[:60]}"
+                assert "--hash=sha256:" in entry, f"{name}.txt: {entry[:60]}"
+        for line in (ROOT / f"{name}.in").read_text().splitlines():
+            if line and line[0] not in "#-":
+                package, version = re.fullmatch(r"([^=\[]+)(?:\[[^]]*\])?==(\S+)", line).groups()
+                wanted = re.compile(rf"^{re.escape(package)}(\[[^]]*\])?=={re.escape(version)}( |$)", re.M | re.I)
+                assert wanted.search(locked), f"{name}.txt does not hold {line}: make lock"
 
 
 def test_the_layout_in_the_pages_exists():
@@ -112,7 +126,7 @@ def test_the_files_for_production_start_the_commands_of_the_readme():
 
 
 def test_the_scripts_are_shell_that_can_be_read():
-    for path in [*(ROOT / "scripts").iterdir(), ROOT / ".ci" / "run"]:
+    for path in [*(ROOT / "scripts").iterdir(), ROOT / ".ci" / "run", ROOT / "docs/production/deployer-manage"]:
         if path.is_file() and path.read_text().startswith("#!/bin/sh"):
             assert subprocess.run(["sh", "-n", path]).returncode == 0, path
 

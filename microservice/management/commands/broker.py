@@ -15,10 +15,10 @@ class Command(BaseCommand):
     requires_system_checks: list[str] = []
 
     def handle(self, *args, **options):
-        if os.environ.get("BROKER_URL", "").strip():
+        if settings.BROKER_URL:
             raise CommandError("BROKER_URL is set: that broker is used, the embedded one is not needed")
         socket = Path(settings.BROKER_SOCKET)
         socket.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         command = broker.command(socket)
         self.stderr.write(f"broker: {socket}")
-        os.execv(command[0], command)
+        os.execve(command[0], command, broker.environment())

@@ -1,0 +1,184 @@
+"""Keys stay with the process that needs them: files instead of the environment, memory and files closed to others."""
+import os
+import secrets
+import sqlite3
+import stat
+import subprocess
+import sys
+import urllib.request
+from pathlib import Path
+
+import pytest
+from cryptography.fernet import Fernet
+
+from deployer import environment as env
+from tests.lab.broker import Broker
+from tests.lab.web import Web
+from tests.lab.worker import Process, Worker
+
+ROOT = Path(__file__).resolve().parents[2]
+# Another process of the same user. Where the tests run as root, neither side keeps root's power over others.
+SAME_USER = ["setpriv", "--bounding-set=-all", "--inh-caps=-all"] if os.geteuid() == 0 else []
+
+
+def installation(var: Path, **more: str) -> dict[str, str]:
+    return {
+        "PATH": os.environ["PATH"], "VAR": str(var), "SECRET_KEY": secrets.token_urlsafe(40),
+        "FIELD_KEYS": Fernet.generate_key().decode(), **more,
+    }
+
+
+def asked(environment: dict[str, str], what: str) -> subprocess.CompletedProcess:
+    """What the settings come to in a process of their own: `what` is an expression over `settings`."""
+    code = f"from django.conf import settings; settings.DEBUG; print(({what}))"
+    return subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True,
+                          env=environment | {"DJANGO_SETTINGS_MODULE": "deployer.settings"})
+
+
+def environment_of(pid: int) -> subprocess.CompletedProcess:
+    return subprocess.run([*SAME_USER, "cat", f"/proc/{pid}/environ"], capture_output=True, text=True)
+
+
+@pytest.fixture
+def var(short_tmp):
+    made = short_tmp / "var"
+    made.mkdir()
+    return made
+
+
+def test_no_other_process_of_the_same_user_reads_the_environment_of_web_and_worker(short_tmp, var):
+    key = Fernet.generate_key().decode()
+    environment = installation(var, FIELD_KEYS=key, DEBUG="1")
+    assert subprocess.run([sys.executable, "manage.py", "migrate"], cwd=ROOT, env=environment,
+                          capture_output=True).returncode == 0
+    log = short_tmp / "log"
+    with Broker(short_tmp / "b") as broker:
+        environment["BROKER_URL"] = broker.url
+        open_one = Process([*SAME_USER, "sleep", "600"], environment, log)
+        web, worker = Web(environment, log), Worker(environment, log)
+        for process in (web, worker):
+            process.command = [*SAME_USER, *process.command]
+        with open_one, web, worker:
+            assert key in environment_of(open_one.pid).stdout  # else nothing is shown here
+            of_web = [web.pid, *children_of(web.pid)]
+            assert len(of_web) > 1
+            for pid in (*of_web, worker.pid):
+                seen = environment_of(pid)
+                assert seen.returncode and not seen.stdout, f"{pid} shows its environment"
+            assert "given by the environment" in log.read_text()
+            assert key not in log.read_text()
+
+
+def children_of(pid: int) -> list[int]:
+    return [int(one) for one in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+
+
+def test_what_was_read_is_gone_from_the_environment_of_children(monkeypatch):
+    for name in env.SECRETS:
+        monkeypatch.setenv(name, "canary")
+    env.forget_secrets()
+    seen = subprocess.run([sys.executable, "-c", "import os; print(dict(os.environ))"], capture_output=True, text=True)
+    assert "canary" not in seen.stdout
+
+
+def test_the_embedded_broker_is_started_without_keys(short_tmp, var):
+    environment = installation(var)
+    with Process([sys.executable, "manage.py", "broker"], environment, short_tmp / "log") as broker:
+        broker.wait_for("broker: ")
+        for _ in range(200):
+            seen = Path(f"/proc/{broker.pid}/environ").read_text()
+            if "manage.py" not in Path(f"/proc/{broker.pid}/cmdline").read_text():
+                break
+        assert environment["FIELD_KEYS"] not in seen and environment["SECRET_KEY"] not in seen
+
+
+def test_secrets_come_from_files_and_from_the_service_manager(tmp_path, var):
+    keys, credentials = tmp_path / "keys", tmp_path / "credentials"
+    credentials.mkdir()
+    first, second = Fernet.generate_key().decode(), Fernet.generate_key().decode()
+    keys.write_text(f"{first}\n{second}\n")
+    (credentials / "SECRET_KEY").write_text("x" * 50 + "\n")
+    (credentials / "DATABASE_URL").write_text(f"sqlite://{tmp_path}/of-credentials/db\n")
+    environment = {"PATH": os.environ["PATH"], "VAR": str(var), "FIELD_KEYS_FILE": str(keys),
+                   "CREDENTIALS_DIRECTORY": str(credentials)}
+    said = asked(environment, "settings.SECRET_KEY, *settings.FIELD_KEYS, settings.DATABASES['default']['NAME']")
+    assert said.stdout.strip() == str(("x" * 50, first, second, f"{tmp_path}/of-credentials/db")), said.stderr
+
+
+@pytest.mark.parametrize(
+    ("more", "line"),
+    [
+        ({"SECRET_KEY_FILE": "/nowhere/key", "SECRET_KEY": ""}, "SECRET_KEY_FILE names a file that cannot be read"),
+        ({"SECRET_KEY_FILE": "/dev/null"}, "SECRET_KEY is given twice: leave SECRET_KEY or SECRET_KEY_FILE away"),
+        ({"SECRET_KEY_FILE": "/dev/null", "SECRET_KEY": ""}, "SECRET_KEY must be set to at least 32 random characters"),
+        ({"UMASK": "089"}, "UMASK must be a umask in octal digits such as 077, not '089'"),
+        ({"UMASK": "7777"}, "UMASK must be a umask in octal digits such as 077, not '7777'"),
+    ],
+)
+def test_a_bad_file_or_mask_stops_the_start_with_one_line(var, more, line):
+    said = asked(installation(var) | more, "0")
+    assert said.returncode and said.stderr.startswith(f"deployer cannot start: {line}")
+    assert len(said.stderr.splitlines()) == 1
+
+
+def test_a_new_database_is_readable_by_nobody_else(var):
+    environment = installation(var)
+    done = subprocess.run(["sh", "-c", 'umask 022; "$1" manage.py migrate', "sh", sys.executable], cwd=ROOT,
+                          env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    keep_open = sqlite3.connect(var / "deployer.sqlite3")
+    keep_open.execute("CREATE TABLE more (a)")
+    files = sorted(var.glob("deployer.sqlite3*"))
+    assert len(files) >= 2
+    keep_open.close()
+    assert {path.name: oct(stat.S_IMODE(path.stat().st_mode)) for path in files if path.exists()} == {
+        path.name: "0o600" for path in files if path.exists()}
+
+
+def test_a_database_that_others_can_read_is_closed_at_the_start(var):
+    database = var / "deployer.sqlite3"
+    for path in (database, var / "deployer.sqlite3-wal"):
+        path.touch()
+        path.chmod(0o644)
+    assert asked(installation(var), "0").returncode == 0
+    assert stat.S_IMODE(database.stat().st_mode) == 0o600
+    assert stat.S_IMODE((var / "deployer.sqlite3-wal").stat().st_mode) == 0o600
+
+
+def test_the_group_keeps_what_the_mask_gives_it(var):
+    database = var / "deployer.sqlite3"
+    database.touch()
+    database.chmod(0o664)
+    assert asked(installation(var, UMASK="007"), "0").returncode == 0
+    assert stat.S_IMODE(database.stat().st_mode) == 0o660
+
+
+def test_a_database_that_cannot_be_closed_stops_the_start(tmp_path, monkeypatch):
+    def refuse(*_):
+        raise PermissionError(1, "Operation not permitted")
+
+    database = tmp_path / "db"
+    database.touch(0o644)
+    database.chmod(0o644)
+    monkeypatch.setattr(Path, "chmod", refuse)
+    with pytest.raises(env.BadSetting, match="a database that others can read"):
+        env.keep_to_ourselves("DATABASE_URL", database)
+
+
+def test_over_https_cookies_are_this_host_s_own_and_browsers_insist_on_it(short_tmp, var):
+    environment = installation(var, DEBUG="1", TRUSTED_PROXIES="127.0.0.1")
+    assert subprocess.run([sys.executable, "manage.py", "migrate"], cwd=ROOT, env=environment,
+                          capture_output=True).returncode == 0
+    web = Web(environment, short_tmp / "log")
+    web.environment["PUBLIC_URL"] = "https://127.0.0.1"
+    with web:
+        request = urllib.request.Request(f"{web.url}/login/", headers={"X-Forwarded-Proto": "https"})
+        with urllib.request.urlopen(request) as answer:
+            cookies = answer.headers.get_all("Set-Cookie")
+            assert answer.headers["Strict-Transport-Security"] == "max-age=31536000"
+    (cookie,) = [one for one in cookies if "csrftoken" in one]
+    assert cookie.startswith("__Host-csrftoken=")
+    assert "Secure" in cookie and "Path=/" in cookie and "Domain" not in cookie
+    names = asked(environment | {"PUBLIC_URL": "https://a"}, "settings.SESSION_COOKIE_NAME, settings.CSRF_COOKIE_NAME")
+    assert names.stdout.strip() == "('__Host-sessionid', '__Host-csrftoken')"
+    assert asked(environment, "settings.SESSION_COOKIE_NAME").stdout.strip() == "sessionid"
