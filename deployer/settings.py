@@ -85,7 +85,7 @@ DATABASES = {
     )
 }
 
-BROKER_URL = env.secret("BROKER_URL")
+BROKER_URL, CELERY_BROKER_USE_SSL = env.broker("BROKER_URL")
 BROKER_SOCKET = "" if BROKER_URL else env.socket_path(VAR / "broker.sock")  # of the embedded broker
 CELERY_BROKER_URL = BROKER_URL or f"redis+socket://{quote(str(BROKER_SOCKET))}"
 CELERY_RESULT_BACKEND = "deployer.records.Records"
