@@ -96,6 +96,7 @@ def publish(
     """
     expected = _announced(content_digest)
     name = str(fields["version"])
+    catalog.check_version(MicroServiceVersion(microservice=service, **fields))  # the object is named after it
     with placing.Temporary(default_storage) as temporary:
         taken = _take_in(body, temporary, expected)
         there = service.versions.filter(version=name).first()

@@ -2,11 +2,14 @@
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
+from django.core.files.uploadedfile import SimpleUploadedFile
 from django.db import connections
+from django.test.client import BOUNDARY, MULTIPART_CONTENT, encode_multipart
 
 from microservice.models import History, MicroServiceVersion
 from microservice.status import BuildStatus
 from tests.microservice import fleet
+from tests.microservice.api.archives import GOOD
 
 pytestmark = pytest.mark.django_db
 
@@ -100,9 +103,10 @@ def test_no_field_names_an_object_in_the_store(api, shop, path):
     version = fleet.versions(shop, 1, BuildStatus.PENDING)[0]
     before = version.file_path
     body = {"version": "2.0", "status": "success", "file_path": path}
-    form = {"version": "2.0", "file_path": path, "package": SimpleUploadedFile("p.tar.gz", b"x")}
+    form = encode_multipart(BOUNDARY, {
+        "version": "2.0", "file_path": path, "package": SimpleUploadedFile("p.tar.gz", GOOD)})
     for answer in (api().post("/services/shop/versions/", body),
-                   api().post("/services/shop/versions/", form, content_type=None),
+                   api().post("/services/shop/versions/", form, content_type=MULTIPART_CONTENT),
                    api().patch(f"/services/shop/versions/{version.pk}", {"file_path": path, "status": "success"})):
         assert answer.status_code == 422, answer.content
         assert [error["pointer"] for error in answer.json()["errors"]] == ["/file_path"]
