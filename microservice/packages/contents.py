@@ -18,7 +18,7 @@ FOLDER_MODE = 0o755
 class Contents:
     """What was kept so far: enough to judge links, which may come before or after what they lead to.
 
-    `described` holds for each name what the manifest says of it, so a name has one kind only.
+    A name has one kind only. Of a file it holds what the manifest says of it, never its data.
     """
 
     size: int = 0  # bytes of all files
@@ -26,6 +26,7 @@ class Contents:
     _names_size: int = 0
     _files: dict[str, bytes] = field(default_factory=dict)
     _links: dict[str, str] = field(default_factory=dict)  # name → target, both relative
+    _hard_linked: set[str] = field(default_factory=set)  # both ends
     _folders: dict[str, int] = field(default_factory=dict)  # name → mode
 
     def add(self, member: Member) -> list[Member]:
@@ -45,7 +46,8 @@ class Contents:
             return above + self._symlink(member)
         if member.kind == HARD_LINK:
             return above + self._hard_link(member)
-        if member.name in self._folders or member.name in self._links:
+        # A file may come again, and the last one counts. Not so one with a hard link to it: busybox tar makes those last.
+        if member.name in self._folders or member.name in self._links or member.name in self._hard_linked:
             raise BadArchive(f"{shown(member.name)} is there twice")
         self.size += member.size
         self._files[member.name] = b""
@@ -58,11 +60,15 @@ class Contents:
     def manifest(self) -> str:
         """A hash of what is in it, in hex: names, kinds, modes, data and links; not times, owners or the order."""
         digest = hashlib.sha256(b"1\n")
-        entries = self._files | {name: b"link " + _encoded(target) for name, target in self._links.items()}
-        entries |= {name: b"folder %o" % mode for name, mode in self._folders.items()}
+        entries = self.entries()
         for name in sorted(entries):
             digest.update(_encoded(name) + b"\0" + entries[name] + b"\n")
         return digest.hexdigest()
+
+    def entries(self) -> dict[str, bytes]:
+        """What each name is: b"file MODE SIZE SHA256", b"link TARGET" or b"folder MODE", modes in octal."""
+        links = {name: b"link " + _encoded(target) for name, target in self._links.items()}
+        return self._files | links | {name: b"folder %o" % mode for name, mode in self._folders.items()}
 
     def check(self) -> None:
         """Once all members are known: something is in it, and each link stays inside, followed through all others."""
@@ -113,8 +119,12 @@ class Contents:
             raise BadArchive(f"{shown(member.name)} is there twice")
         if member.link not in self._files:
             raise BadArchive(f"{shown(member.name)} is a hard link to no file that comes before it")
-        if member.name == member.link:
-            return []  # how GNU tar writes a file that was named twice
+        there = self._files.get(member.name)
+        if member.name == member.link or there == self._files[member.link]:
+            return []  # how GNU tar writes files that were named twice
+        if there is not None:  # busybox tar does not put a link in the place of a file
+            raise BadArchive(f"{shown(member.name)} is there twice")
+        self._hard_linked |= {member.name, member.link}
         self._files[member.name] = self._files[member.link]
         return [_with_mode(member, int(self._files[member.link].split()[1], 8))]
 
