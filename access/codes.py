@@ -64,7 +64,6 @@ CODES: dict[str, Code] = {
     "team_in_use": Code(409, "Services belong to the team.", "Give them to another team first."),
     "too_many_jumps": Code(409, "The way to the host has too many jump hosts.", "Shorten it."),
     "user_exists": Code(409, "There is a user with this name.", "Choose another name."),
-    "version_built": Code(409, "The version is built and stays as it is.", "Publish another version."),
     "version_exists": Code(409, "The version is there already with other content.", "Choose another name for it."),
     # 413, 415, 416, 422
     "too_large": Code(413, "The body is too large.", "A package is sent with PUT to …/package; a list in parts."),

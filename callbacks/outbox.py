@@ -29,8 +29,8 @@ def build_ended(version: Any) -> None:
     tell(Telling.BUILD_ENDED, f"build.ended:{version.pk}:{version.status}", {
         "service": service.name, "service_id": service.pk,
         "version": {"id": version.pk, "version": version.version, "ref": version.ref, "sha256": version.sha256,
-                    "status": version.status, "status_str": version.get_status_display(),
-                    "detail": version.build_detail},
+                    "source_sha256": version.source_sha256, "detail": version.build_detail,
+                    "status": version.status, "status_str": version.get_status_display()},
         "url": f"{settings.PUBLIC_URL}/services/{service.name}/versions/{version.pk}/",
     })
 

@@ -12,7 +12,7 @@ from .ssh import Connection, connect, fetch_host_key
 
 # What the program on the host calls; a test compares with the program itself.
 TOOLS = ("flock", "dd", "mkdir", "mkfifo", "mv", "ln", "rm", "cat", "tail", "wc", "sleep", "tar", "gzip", "sha256sum",
-         "tee")
+         "tee", "find", "ls", "chmod")
 LITTLE = 100 << 20  # bytes of free disk below which a warning is given
 
 

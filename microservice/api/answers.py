@@ -94,7 +94,7 @@ def _problem(error: BaseException) -> Problem | None:
         case Problem():
             return error
         case ShapeError():
-            return _invalid([_shape_error(entry) for entry in error.errors])
+            return _not_any_more(_invalid([_shape_error(entry) for entry in error.errors]))
         case FieldError() if hasattr(error, "error_dict"):
             return problem_from_fields(error)
         case HttpError():
@@ -126,6 +126,14 @@ def _invalid(errors: list[dict]) -> Problem:
     where = first["pointer"].lstrip("/").replace("/", ".") or "the request"
     more = f" (and {len(errors) - 1} more)" if len(errors) > 1 else ""
     return Problem(422, "invalid", f"{where}: {first['reason']}{more}", errors=errors)
+
+
+def _not_any_more(problem: Problem) -> Problem:
+    """Names what takes the place of a field that clients from before may still send."""
+    for error in problem.errors:
+        if error["pointer"] == "/file_path":
+            problem.hint = "No field names an object in the store: publish the package with PUT to …/package."
+    return problem
 
 
 def _shape_error(entry: dict) -> dict:

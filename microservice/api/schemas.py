@@ -155,7 +155,6 @@ class VersionNew(Body):
     ref: Text = "master"
     description: Text = ""
     status: BuildStatusIn = BuildStatus.PENDING.value
-    file_path: Text = ""
 
 
 class VersionChange(Body):
@@ -163,7 +162,6 @@ class VersionChange(Body):
 
     status: BuildStatusIn = BuildStatus.PENDING.value
     description: Text = ""
-    file_path: Text = ""
     bad: StrictBool = False
     bad_reason: Text = ""
 
@@ -175,8 +173,9 @@ class VersionOut(Schema):
     description: str
     status: int
     status_str: str
-    file_path: str
-    sha256: str
+    file_path: str = Field(description="Where the package lies in the store; set by publishing it, never by name")
+    sha256: str = Field(description="Of the package as it is stored and sent to hosts: it was written anew")
+    source_sha256: str = Field(description="Of the file that was published; in the answer to a package, of that one")
     size: int | None
     unpacked_size: int | None
     bad: bool

@@ -9,13 +9,14 @@ from .services import (
     sees,
     services_of,
 )
-from .versions import VERSION_CHANGES, VERSION_FIELDS, create_version, find_version, mark_bad
+from .versions import VERSION_CHANGES, VERSION_FIELDS, check_version, create_version, find_version, mark_bad
 
 __all__ = [
     "SERVICE_FIELDS",
     "VERSION_CHANGES",
     "VERSION_FIELDS",
     "change_service",
+    "check_version",
     "create_service",
     "create_version",
     "delete_service",

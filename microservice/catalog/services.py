@@ -117,9 +117,10 @@ def delete_service(caller: Caller, service: MicroService) -> None:
         _delete_past(service, deployments)
         paths = list(service.versions.exclude(file_path="").values_list("file_path", flat=True))
         service.versions.all().delete()
+        own = stored.release(service, paths, doomed=True)
         record(caller, "delete", "service", service, before={"name": service.name})
         MicroService.objects.filter(pk=service.pk).delete()
-        transaction.on_commit(lambda: stored.remove(paths))
+        transaction.on_commit(lambda: stored.remove(own))
 
 
 def _delete_past(service: MicroService, deployments: QuerySet[Deployment]) -> None:

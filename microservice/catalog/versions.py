@@ -18,8 +18,8 @@ from ..models import MicroService, MicroServiceVersion
 from ..status import BUILD_TRANSITIONS, BuildStatus, may_become
 from .fields import errors_of, refuse
 
-VERSION_FIELDS = ("version", "ref", "description", "status", "file_path")
-VERSION_CHANGES = ("status", "description", "file_path", "bad", "bad_reason")
+VERSION_FIELDS = ("version", "ref", "description", "status")
+VERSION_CHANGES = ("status", "description", "bad", "bad_reason")
 
 
 def find_version(service: MicroService, version_id: int, pointer: str = "") -> MicroServiceVersion:
@@ -40,7 +40,7 @@ def create_version(
     `version_exists`.
     """
     version = MicroServiceVersion(microservice=service, **fields, created_by=caller.name)
-    refuse(errors_of(version, VERSION_FIELDS))
+    check_version(version)
     try:
         with transaction.atomic():
             version.save(force_insert=True)
@@ -58,13 +58,17 @@ def create_version(
     return there, False
 
 
+def check_version(version: MicroServiceVersion) -> None:
+    """Every field's own rule; raises one 422 Problem that names all that is wrong."""
+    refuse(errors_of(version, VERSION_FIELDS))
+
+
 def _differing(there: MicroServiceVersion, asked: MicroServiceVersion) -> list[str]:
     same_status = there.status == asked.status or _leads_to(BuildStatus(asked.status), BuildStatus(there.status))
     same = {
         "ref": there.ref == asked.ref,
         "description": there.description == asked.description,
         "status": same_status,
-        "file_path": asked.file_path in ("", there.file_path),
     }
     return [name for name, is_same in same.items() if not is_same]
 
@@ -104,9 +108,7 @@ def write(caller: Caller, version: MicroServiceVersion, change: Change) -> None:
     """In the caller's transaction. Raises Problem 409 where somebody else was faster."""
     before = change.before
     # Conditional on the status that was looked at: of two that race, the second finds the build moved on.
-    unmoved = MicroServiceVersion.objects.filter(
-        pk=version.pk, status=before["status"], file_path=before["file_path"]
-    )
+    unmoved = MicroServiceVersion.objects.filter(pk=version.pk, status=before["status"])
     if not unmoved.update(**change.after):
         raise conflict("build_moved_on", f"{version.version} was changed at the same moment.", "Look again.")
     record(
@@ -134,6 +136,3 @@ def _check_change(version: MicroServiceVersion, changed: Mapping[str, Any]) -> N
         if not may_become(BUILD_TRANSITIONS, old, new):
             raise conflict("build_status", f"A build that is {old.label} does not become {new.label}.",
                            errors=[{"pointer": "/status", "reason": f"is {old.label}"}])
-    if "file_path" in changed and (version.sha256 or old not in BUILD_TRANSITIONS):
-        raise conflict("version_built", f"{version.version} is built; its package stays as it is.",
-                       "Publish another version.")

@@ -9,6 +9,7 @@ row that a request locks or a worker records.
 
 from .deployments import Deployment, Event, Operation, Output, Step
 from .history import History, HistoryHead
+from .packages import UnclaimedPackage
 from .services import (
     NAME_PATTERN,
     MicroService,
@@ -32,6 +33,7 @@ __all__ = [
     "Operation",
     "Output",
     "Step",
+    "UnclaimedPackage",
     "not_all_digits",
     "valid_name",
 ]

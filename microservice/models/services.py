@@ -76,8 +76,14 @@ class MicroServiceVersion(models.Model):
     description = models.CharField(max_length=256, blank=True)
     ref = models.CharField(max_length=128, default="master")
     status = models.IntegerField(choices=BuildStatus.choices, default=BuildStatus.PENDING)
+    # Set by `packages` alone, always below the service's own folder: whoever names an object may read and remove it.
     file_path = models.CharField(max_length=255, blank=True)
-    sha256 = models.CharField(max_length=64, blank=True)
+    sha256 = models.CharField(max_length=64, blank=True, help_text="Of the package as it is stored and sent to hosts")
+    source_sha256 = models.CharField(
+        max_length=64, blank=True, default="", db_default="", help_text="Of the file that was uploaded"
+    )
+    # Of what is in it; empty for a package from before packages were rewritten on their way in.
+    manifest = models.CharField(max_length=64, blank=True, default="", db_default="")
     size = models.BigIntegerField(null=True, blank=True)
     unpacked_size = models.BigIntegerField(null=True, blank=True)
     bad = models.BooleanField(default=False)

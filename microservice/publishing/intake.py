@@ -1,17 +1,15 @@
-"""Packages: taken into the store while they are hashed and looked through.
+"""Packages: taken into the store while they are hashed, looked through and written anew.
 
-A version's row is the truth. The store's file is put in place within the transaction that claims the row, so of two
-uploads one wins, and a file that nobody's row names is a left-over that the next upload replaces.
+A version's row is the truth. The object is in the store before the transaction that claims the row, under a name of
+its own: of two uploads one wins, and what no row took is removed (packages/placing.py).
 """
 import base64
-import hashlib
-import os
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, BinaryIO, Protocol
 
-from django.core.files.storage import Storage, default_storage
+from django.core.files.storage import default_storage
 from django.db import transaction
 from django.http import HttpRequest, UnreadablePostError
 
@@ -22,7 +20,7 @@ from .. import catalog
 from ..history import record
 from ..models import MicroService, MicroServiceVersion
 from ..packages import archives, placing
-from ..packages.stored import PIECE, ensure_described
+from ..packages.stored import PIECE, Taken, ensure_described, take
 from ..status import BUILD_TRANSITIONS, BuildStatus, may_become
 from . import following
 
@@ -72,20 +70,20 @@ def body_of(request: HttpRequest) -> Body:
 
 
 def store(caller: Caller, version: MicroServiceVersion, body: Body, content_digest: str = "") -> MicroServiceVersion:
-    """Takes a package in and moves the version to success; the same bytes again change nothing.
+    """Takes a package in and moves the version to success; the same content again changes nothing.
 
+    `source_sha256` of the version that is returned is that of the bytes that came, also where others were first.
     Raises a Problem, and keeps nothing: 400 broken off, 409 another package is there or the build has ended
     otherwise, 413 too large, 422 no good .tar.gz or another digest than announced.
     """
     expected = _announced(content_digest)
     _refuse_ended(version)
-    storage = default_storage
-    with placing.Temporary(storage) as temporary:
-        found = _take_in(body, temporary)
-        if expected is not None and found.sha256 != expected:
-            raise invalid("/header/Content-Digest", "is not the digest of the bytes that came", "digest_mismatch")
-        path = placing.carried(storage, temporary, version.microservice.name, version.version, found.sha256)
-        return _put_in_place(caller, version, found, path, temporary, storage)
+    with placing.Temporary(default_storage) as temporary:
+        taken = _take_in(body, temporary, expected)
+        if version.sha256 or _is_there(version):
+            return _same(_again(version), taken)
+        with _carried(version.microservice, version.version, taken, temporary) as carried:
+            return _claim(caller, version, taken, carried)
 
 
 def publish(
@@ -97,78 +95,73 @@ def publish(
     neither. Refuses as `store` and `catalog.create_version` do.
     """
     expected = _announced(content_digest)
-    storage = default_storage
-    with placing.Temporary(storage) as temporary:
-        found = _take_in(body, temporary)
-        if expected is not None and found.sha256 != expected:
-            raise invalid("/header/Content-Digest", "is not the digest of the package's bytes", "digest_mismatch")
-        path = placing.carried(storage, temporary, service.name, str(fields["version"]), found.sha256)
-        with transaction.atomic():
+    name = str(fields["version"])
+    catalog.check_version(MicroServiceVersion(microservice=service, **fields))  # the object is named after it
+    with placing.Temporary(default_storage) as temporary:
+        taken = _take_in(body, temporary, expected)
+        there = service.versions.filter(version=name).first()
+        if there is not None and (there.sha256 or _is_there(there)):
+            found, is_new = catalog.create_version(caller, service, fields)
+            return _same(_again(found), taken), is_new
+        with _carried(service, name, taken, temporary) as carried, transaction.atomic():
             version, is_new = catalog.create_version(caller, service, fields)
-            return _put_in_place(caller, version, found, path, temporary, storage), is_new
+            return _claim(caller, version, taken, carried), is_new
 
 
-@dataclass(frozen=True, slots=True)
-class _Found:
-    sha256: str
-    size: int
-    unpacked_size: int
-
-
-def _take_in(body: Body, temporary: BinaryIO) -> _Found:
-    """Writes, hashes and checks in one pass."""
-    digest = hashlib.sha256()
-
-    def read() -> bytes:
-        piece = body.read()
-        digest.update(piece)
-        temporary.write(piece)
-        return piece
-
+def _take_in(body: Body, temporary: BinaryIO, expected: str | None) -> Taken:
+    """Hashes, checks and writes anew in one pass."""
     try:
-        unpacked = archives.check(read)
+        taken = take(body.read, temporary)
     except archives.BadArchive as error:
         raise invalid("", f"this is no package: {error}", "bad_package", "Send a .tar.gz of files, folders and "
                       "links that stay inside it.") from error
-    temporary.flush()
-    os.fsync(temporary.fileno())
-    return _Found(digest.hexdigest(), body.taken, unpacked)
+    if expected is not None and taken.source_sha256 != expected:
+        raise invalid("/header/Content-Digest", "is not the digest of the package's bytes", "digest_mismatch")
+    return taken
 
 
-def _put_in_place(
-    caller: Caller, version: MicroServiceVersion, found: _Found, path: str, temporary: BinaryIO, storage: Storage
-) -> MicroServiceVersion:
+def _carried(service: MicroService, version: str, taken: Taken, temporary: BinaryIO) -> placing.Carried:
+    return placing.Carried(default_storage, temporary, service.name, version, taken.package.sha256)
+
+
+def _claim(caller: Caller, version: MicroServiceVersion, taken: Taken, carried: placing.Carried) -> MicroServiceVersion:
     free = MicroServiceVersion.objects.filter(
         pk=version.pk, sha256="", status__in=[*_TAKES_PACKAGE, BuildStatus.SUCCESS], file_path=version.file_path
     )
-    if version.file_path and storage.exists(version.file_path):
-        free = free.none()  # somebody put it into the store by other means
     with transaction.atomic():
         # Of uploads that race, one finds the row without a package; the others wait here until it has committed.
-        won = free.update(file_path=path, sha256=found.sha256, size=found.size, unpacked_size=found.unpacked_size,
-                          status=BuildStatus.SUCCESS)
+        won = free.update(file_path=carried.path, status=BuildStatus.SUCCESS, **taken.fields())
         if won:
-            placing.place(storage, temporary, path)
+            carried.claim()
+            package = taken.package
             record(caller, "publish", "version", version, before={"status": version.status},
-                   after={"status": BuildStatus.SUCCESS.value, "sha256": found.sha256, "size": found.size},
+                   after={"status": BuildStatus.SUCCESS.value, "sha256": package.sha256, "size": package.size,
+                          "source_sha256": taken.source_sha256},
                    service=version.microservice)
-            built = MicroServiceVersion.objects.select_related("microservice").get(pk=version.pk)
-            following.build_ended(built)
+            following.build_ended(_again(version))
+    there = _again(version)
+    return there if won else _same(there, taken)
+
+
+def _again(version: MicroServiceVersion) -> MicroServiceVersion:
     there = MicroServiceVersion.objects.select_related("microservice").filter(pk=version.pk).first()
     if there is None:
         raise Problem(404, "not_found", "The version was deleted meanwhile.")
-    if not won:
-        if there.file_path != path:
-            placing.drop(storage, path)
-        _refuse_ended(there)
-        _refuse_other(there, found.sha256)
     return there
 
 
-def _refuse_other(there: MicroServiceVersion, sha256: str) -> None:
+def _is_there(version: MicroServiceVersion) -> bool:
+    """Whether somebody put its package into the store by other means, and it was not looked at yet."""
+    return bool(version.file_path) and default_storage.exists(version.file_path)
+
+
+def _same(there: MicroServiceVersion, taken: Taken) -> MicroServiceVersion:
+    """The version that has this package already. Raises Problem 409 where it has another one, or none and has ended."""
+    _refuse_ended(there)
     with suppress(archives.BadArchive, FileNotFoundError):
-        if ensure_described(there).sha256 == sha256:
-            return
+        if taken.is_of(ensure_described(there)):
+            there.source_sha256 = taken.source_sha256  # what this request sent; the row keeps what the first one did
+            return there
     raise conflict("package_exists", f"{there.version} has another package already; it is never replaced.",
                    "Publish it as another version.")
 

@@ -127,7 +127,7 @@
       if (loaded === total) say(gettext("Sent. The server looks it through…"));
     });
     const hash = await ours;
-    if (hash !== version.sha256) {
+    if (hash !== version.source_sha256) { /* in this answer it is the hash of what arrived */
       await told("PATCH", where.replace(/\/package$/, ""), {
         bad: true, bad_reason: gettext("What arrived is not what was sent: the hashes differ") });
     }

@@ -17,7 +17,7 @@ from tests.lab.network import free_port
 
 # What the program and these tests' commands call, besides the shell itself.
 TOOLS = ("flock", "dd", "mkdir", "mkfifo", "mv", "ln", "rm", "cat", "tail", "wc", "sleep", "tar", "gzip", "sha256sum",
-         "tee", "cmp", "df", "readlink", "sed", "setsid", "kill")  # fmt: skip
+         "tee", "find", "ls", "chmod", "cmp", "df", "readlink", "sed", "setsid", "kill")  # fmt: skip
 
 
 @contextlib.contextmanager

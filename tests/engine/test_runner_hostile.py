@@ -1,4 +1,5 @@
 """Values that would like to be shell text, and packages that would like to be elsewhere."""
+import gzip
 import io
 import tarfile
 
@@ -113,6 +114,121 @@ def test_a_package_as_somebody_elses_is_unpacked_as_our_own(host):
     assert host.carry_out("install", None, "v1").end.result is Result.DONE
     status = (host.folder / "releases/v1/version").stat()
     assert (status.st_uid, status.st_mode & 0o777) == (host.root.stat().st_uid, 0o644)
+
+
+def archive(*members: tuple[str, bytes, dict]) -> bytes:
+    """A .tar.gz as an old version's, which was not written anew: a member is its name, its type and what else."""
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w:gz", format=tarfile.GNU_FORMAT) as tar:
+        for name, kind, more in (("version", tarfile.REGTYPE, {"mode": 0o644}), *members):
+            info = tarfile.TarInfo(name)
+            info.type, info.mode, info.size = kind, 0o755, 2 * (name == "version")
+            for field, value in more.items():
+                setattr(info, field, value)
+            tar.addfile(info, io.BytesIO(b"v2"))
+    return buffer.getvalue()
+
+
+def smuggling() -> bytes:
+    """What Python's tarfile takes for a file with data, GNU tar takes for a folder, and its data for headers."""
+    link, folder = tarfile.TarInfo("smug"), tarfile.TarInfo("d/")
+    link.type, link.linkname = tarfile.SYMTYPE, "/etc"
+    folder.type, folder.size = tarfile.REGTYPE, 512
+    return gzip.compress(b"".join(each.tobuf(tarfile.USTAR_FORMAT) for each in (folder, link)) + bytes(1024))
+
+
+UNWANTED = {
+    "a pipe": ([("pipe", tarfile.FIFOTYPE, {})], "pipe"),
+    "a device": ([("null", tarfile.CHRTYPE, {"devmajor": 1, "devminor": 3})], "null"),
+    "an absolute link": ([("etc", tarfile.SYMTYPE, {"linkname": "/etc"})], "link that leads outside: etc -> /etc"),
+    "a link up": ([("a/up", tarfile.SYMTYPE, {"linkname": "../../x"})], "link that leads outside: a/up -> ../../x"),
+    "a link up from inside": ([("a/up", tarfile.SYMTYPE, {"linkname": "b/../../../x"})], "link that leads outside"),
+    "a link with an arrow in its name": ([("b -> c", tarfile.SYMTYPE, {"linkname": "/etc"})], "b -> c -> /etc"),
+    "a link with a new line": ([("b\nc", tarfile.SYMTYPE, {"linkname": "/etc"})], "the package holds"),
+    "a pipe with a new line": ([("l -> a\nc", tarfile.FIFOTYPE, {})], "the package holds"),
+}
+
+
+@pytest.mark.parametrize("what", UNWANTED)
+def test_what_no_release_may_hold_fails_the_step_and_nothing_is_touched(any_host, what):
+    """The checker and the host's tar may disagree about a package from before packages were written anew."""
+    host = any_host
+    assert host.carry_out("install", None, "v1").end.result is Result.DONE
+    before = host.tree()
+    host.log.unlink()
+    members, words = UNWANTED[what]
+    host.packages["v2"] = archive(*members)
+    refused(host, before, words)
+
+
+def test_a_link_that_the_check_never_saw_fails_the_step(running):
+    before = running.tree()
+    running.packages["v2"] = smuggling()
+    refused(running, before, "smug -> /etc")
+
+
+def refused(host: Host, before: dict, words: str) -> None:
+    call = host.carry_out("upgrade", "v1", "v2")
+    failed = next(event for event in call.events if event.kind is Kind.FAILED)
+    assert (failed.step, call.end.result) == ("unpack", Result.UNDONE), (call.events, call.output)
+    assert words in failed.detail
+    assert host.tree() == before and host.running == "v1" and host.logged == []
+    assert [path.name for path in (host.folder / "releases").iterdir()] == ["v1"]
+
+
+def test_a_release_with_links_that_stay_inside_is_one(any_host):
+    any_host.packages["v1"] = archive(
+        ("a/b/c", tarfile.REGTYPE, {}), ("l", tarfile.SYMTYPE, {"linkname": "a"}),
+        ("a/b/up", tarfile.SYMTYPE, {"linkname": "../../version"}),
+        ("a/..x", tarfile.SYMTYPE, {"linkname": "..y/../b"}),
+        ("nowhere", tarfile.SYMTYPE, {"linkname": "not/there"}), ("hard", tarfile.LNKTYPE, {"linkname": "version"}),
+        ("name with -> and spaces", tarfile.REGTYPE, {}), ("l ->", tarfile.SYMTYPE, {"linkname": "a"}),
+    )
+    call = any_host.carry_out("install", None, "v1", start="true", check="", stop="true")
+    assert call.end.result is Result.DONE, (call.events, call.output)
+    release = any_host.folder / "releases/v1"
+    assert (release / "a/b/up").read_bytes() == (release / "hard").read_bytes() == b"v2"
+
+
+def test_special_bits_and_rights_of_others_are_not_taken_over(any_host):
+    """As root, GNU tar would keep them: an option that has no short form is told to it by its environment."""
+    any_host.packages["v1"] = archive(
+        ("suid", tarfile.REGTYPE, {"mode": 0o6755}), ("open", tarfile.REGTYPE, {"mode": 0o666}))
+    call = any_host.carry_out("install", None, "v1", start="true", check="", stop="true")
+    assert call.end.result is Result.DONE, (call.events, call.output)
+    release = any_host.folder / "releases/v1"
+    assert [(release / name).stat().st_mode & 0o7777 for name in ("suid", "open")] == [0o755, 0o644]
+
+
+def test_a_file_with_a_set_uid_bit_fails_the_step(running):
+    """Where the host's tar knows no such option, or its environment is not its own."""
+    path = running.tools / "tar"
+    path.write_text('#!/bin/sh\nTAR_OPTIONS= exec /usr/bin/tar --same-permissions "$@"\n')
+    path.chmod(0o755)
+    before = running.tree()
+    for mode in (0o4755, 0o2755):
+        running.packages[f"v{mode}"] = archive(("suid", tarfile.REGTYPE, {"mode": mode}))
+        call = running.carry_out("upgrade", "v1", f"v{mode}")
+        failed = next(event for event in call.events if event.kind is Kind.FAILED)
+        assert (failed.step, call.end.result) == ("unpack", Result.UNDONE) and failed.detail.endswith(": suid")
+        assert running.tree() == before
+
+
+@pytest.mark.parametrize("mode", [0o700, 0o777, 0o2755, 0o500])
+def test_the_release_folders_mode_is_ours_whatever_the_package_says_of_its_root(any_host, mode):
+    any_host.packages["v1"] = archive(("./", tarfile.DIRTYPE, {"mode": mode}))
+    call = any_host.carry_out("install", None, "v1", start="true", check="", stop="true")
+    assert call.end.result is Result.DONE, (call.events, call.output)
+    assert (any_host.folder / "releases/v1").stat().st_mode & 0o777 == 0o755
+
+
+def test_a_folder_may_have_its_group_from_the_one_above(host):
+    """A shared folder with a set-gid bit, as teams use it."""
+    (host.base / "shop").mkdir(parents=True)
+    (host.base / "shop").chmod(0o2775)
+    host.packages["v1"] = archive(("a", tarfile.DIRTYPE, {}))
+    assert host.carry_out("install", None, "v1", start="true", check="", stop="true").end.result is Result.DONE
+    assert (host.folder / "releases/v1/a").stat().st_mode & 0o2000
 
 
 def test_every_byte_of_the_text_is_ascii_or_the_administrators():

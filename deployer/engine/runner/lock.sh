@@ -40,7 +40,7 @@ _read_fences() {
 
 # Everything the body needs; commands bring what they need themselves.
 _need_tools() {
-	for _each in flock dd mkdir mkfifo mv ln rm cat tail wc sleep tar gzip sha256sum tee; do
+	for _each in flock dd mkdir mkfifo mv ln rm cat tail wc sleep tar gzip sha256sum tee find ls chmod; do
 		command -v "$_each" >/dev/null || _answer no_tool "this host has no $_each"
 	done
 }

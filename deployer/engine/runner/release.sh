@@ -23,6 +23,8 @@ _take_in() {
 	{
 		exec 3<&- 4>&- 5>&- 8>&-
 		umask 022
+		# GNU tar alone reads this: root's would keep set-uid bits, and ignore the umask. There is no short option for it.
+		export TAR_OPTIONS='--no-same-permissions --no-same-owner'
 		exec tar -xof - -C "$_STAGE" <"$_BASE/p3"
 	} &
 	_tar=$!
@@ -40,6 +42,63 @@ _take_in() {
 	_gzip=$?
 	wait $_tar
 	_tar=$?
+}
+
+# One more look before the stage gets its name, by one process (two where there are links): whatever tar read out of the
+# package, a release holds files, folders and links that stay inside, and no file with a set-uid or set-gid bit. A folder
+# may have a set-gid bit from the one above. The stage's own mode is ours, whatever the package says of its root.
+_look_through() {
+	_found=$(
+		find "$_STAGE" -type d -name ".stage-$_OP" ! -perm 755 -exec chmod 755 {} \; -o \
+			\( ! -type f ! -type d ! -type l -o -type f \( -perm -4000 -o -perm -2000 \) \) -print -o \
+			-type l -exec ls -ld {} + 8>&- 9>&-
+	) || {
+		_detail='the unpacked package cannot be looked through'
+		return 1
+	}
+	while [ -n "$_found" ]; do
+		_line=${_found%%"$_NL"*}
+		_inside "${_line#*"$_STAGE/"}" || return 1
+		[ "$_line" != "$_found" ] || return 0
+		_found=${_found#*"$_NL"}
+	done
+}
+
+# $1: `name -> target`, as ls says it, or the name of what must not be there.
+_inside() {
+	_to=${1#*' -> '}
+	case $_line in
+	l*"$_STAGE/"*' -> '*' -> '*) ;;
+	l*"$_STAGE/"*' -> '*)
+		case $_to in
+		/*) ;;
+		*..*) _stays "${1%%' -> '*}" "$_to" && return 0 ;;
+		*) return 0 ;;
+		esac
+		_detail="the package holds a link that leads outside: $1"
+		return 1
+		;;
+	esac
+	_detail="the package holds what is no file, folder or link, or a file with a set-uid bit: $1"
+	return 1
+}
+
+# Whether the link $1 to $2 leads no higher than the release, taken by its words.
+_stays() {
+	_rest=$1 _depth=0
+	while case $_rest in */*) ;; *) false ;; esac do
+		_rest=${_rest#*/} _depth=$((_depth + 1))
+	done
+	_rest=$2/
+	while [ -n "$_rest" ]; do
+		case ${_rest%%/*} in
+		'' | .) ;;
+		..) _depth=$((_depth - 1)) ;;
+		*) _depth=$((_depth + 1)) ;;
+		esac
+		[ "$_depth" -ge 0 ] || return 1
+		_rest=${_rest#*/}
+	done
 }
 
 # _where: what current points at, as text.

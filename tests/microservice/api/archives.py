@@ -3,6 +3,8 @@ import gzip
 import io
 import tarfile
 
+from microservice.packages import archives
+
 
 def entry(name, data=b"", kind=tarfile.REGTYPE, link="", mode=0o644, **more):
     info = tarfile.TarInfo(name)
@@ -36,6 +38,13 @@ def packed(*entries, **more):
     return gzip.compress(tar(*entries, **more), 6, mtime=0)
 
 
+def rewritten(data: bytes, piece: int = 65536) -> bytes:
+    """What the store keeps of it. Raises BadArchive."""
+    source, out = io.BytesIO(data), io.BytesIO()
+    archives.rewrite(lambda: source.read(piece), out.write)
+    return out.getvalue()
+
+
 GOOD = packed(
     folder("./"), folder("bin"), entry("bin/run", b"#!/bin/sh\n" * 200, mode=0o755), link("run", "bin/run"),
     link("bin/up", "../lib/x"), entry("lib/x", b"x"), hard("lib/y", "lib/x"), link("current", "lib"),
@@ -45,7 +54,7 @@ OTHER = packed(entry("bin/run", b"another"))
 FILE = entry("file", b"content " * 5000)
 
 
-def _raw(name: bytes, size: int = 0, kind: bytes = b"0", prefix: bytes = b"") -> bytes:
+def raw(name: bytes, size: int = 0, kind: bytes = b"0", prefix: bytes = b"", link: bytes = b"") -> bytes:
     """A ustar header written by hand, for what tarfile would not write."""
     head = bytearray(512)
     head[0:len(name)] = name
@@ -55,6 +64,7 @@ def _raw(name: bytes, size: int = 0, kind: bytes = b"0", prefix: bytes = b"") ->
     head[136:148] = b"00000000000\0"
     head[148:156] = b" " * 8
     head[156:157] = kind
+    head[157:157 + len(link)] = link
     head[257:265] = b"ustar\x0000"
     head[345:345 + len(prefix)] = prefix
     head[148:156] = b"%06o\0 " % sum(head)
@@ -90,9 +100,9 @@ HOSTILE = {
     "a path up at the end": packed(folder("a/..")),
     "a path up behind a dot": packed(entry("./../x", b"x")),
     "a folder up": packed(folder("..")),
-    "a path up in the ustar prefix": gzip.compress(_raw(b"x", prefix=b"../a") + END),
+    "a path up in the ustar prefix": gzip.compress(raw(b"x", prefix=b"../a") + END),
     "a path up under a harmless pax name": gzip.compress(
-        tar(_pax(path="harmless2"))[:1024] + _raw(b"../evil", 1) + b"x".ljust(512, b"\0") + END),
+        tar(_pax(path="harmless2"))[:1024] + raw(b"../evil", 1) + b"x".ljust(512, b"\0") + END),
     "a pax path up": packed(_pax(path="../evil")),
     "a pax path that is absolute": packed(_pax(path="/evil")),
     "a global pax path up": gzip.compress(tar(FILE, pax={"path": "../evil"})),
@@ -122,7 +132,7 @@ HOSTILE = {
     "a character device": packed(entry("x", kind=tarfile.CHRTYPE, devmajor=1, devminor=3)),
     "a block device": packed(entry("x", kind=tarfile.BLKTYPE)),
     "a pipe": packed(entry("x", kind=tarfile.FIFOTYPE)),
-    "a kind nobody knows": gzip.compress(_raw(b"x", kind=b"V") + END),
+    "a kind nobody knows": gzip.compress(raw(b"x", kind=b"V") + END),
     "a sparse file": packed(_pax(**{"GNU.sparse.major": "0", "GNU.sparse.minor": "1", "GNU.sparse.size": "9999",
                                     "GNU.sparse.map": "0,1", "GNU.sparse.name": "x"})),
     "a name with a new line": packed(entry("a\nb", b"x")),
@@ -131,9 +141,9 @@ HOSTILE = {
     "a name that is too long": packed(entry("x/" * 20 + "y" * 1100, b"x")),
     "a part of a name that is too long": packed(entry("y" * 256, b"x")),
     "a name that is too deep": packed(entry("x/" * 65 + "y", b"x")),
-    "an extended header of 8 MB": gzip.compress(_raw(b"x", 8 << 20, b"x") + bytes(8 << 20) + END),
-    "an extended header of 8 GB": gzip.compress(_raw(b"x", 0o77777777777, b"L") + END),
-    "a bomb": gzip.compress(_raw(b"x", 256 << 20) + bytes(256 << 20) + END),
+    "an extended header of 8 MB": gzip.compress(raw(b"x", 8 << 20, b"x") + bytes(8 << 20) + END),
+    "an extended header of 8 GB": gzip.compress(raw(b"x", 0o77777777777, b"L") + END),
+    "a bomb": gzip.compress(raw(b"x", 256 << 20) + bytes(256 << 20) + END),
     "a bomb behind the end": gzip.compress(GOOD_TAR + bytes(256 << 20)),
     "cut in the middle": packed(FILE)[:100],
     "cut before the checksum": packed(FILE)[:-8],
@@ -149,7 +159,7 @@ HOSTILE = {
     "garbage behind the gzip": packed(FILE) + b"garbage",
     "a script behind the gzip": packed(FILE) + b"\n#!/bin/sh\nid\n",
     "a second archive behind the end": gzip.compress(GOOD_TAR + GOOD_TAR),
-    "a header behind a lone block of zeros": gzip.compress(GOOD_TAR[:512 + 40448] + bytes(512) + _raw(b"../x") + END),
+    "a header behind a lone block of zeros": gzip.compress(GOOD_TAR[:512 + 40448] + bytes(512) + raw(b"../x") + END),
     "a second gzip with an archive": packed(FILE) + packed(FILE),
     "no tar in the gzip": gzip.compress(b"hello" * 1000),
     "no gzip": GOOD_TAR,
@@ -159,5 +169,5 @@ HOSTILE = {
     "an empty archive": gzip.compress(END),
     "only zeros": bytes(2048),
     "a web page": b"<html>404</html>",
-    "a negative size": gzip.compress(_raw(b"x")[:124] + b"\xff" * 12 + _raw(b"x")[136:] + END),
+    "a negative size": gzip.compress(raw(b"x")[:124] + b"\xff" * 12 + raw(b"x")[136:] + END),
 }

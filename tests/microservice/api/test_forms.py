@@ -10,7 +10,7 @@ from access.models import IdempotencyKey
 from microservice.models import History, MicroServiceVersion
 from microservice.status import BuildStatus
 from tests.microservice import fleet
-from tests.microservice.api.archives import GOOD
+from tests.microservice.api.archives import GOOD, rewritten
 
 pytestmark = pytest.mark.django_db
 
@@ -34,8 +34,8 @@ def test_both_are_kept(post, store):
     answer = post({"ref": "main", "description": "one call"})
     body = answer.json()
     assert (answer.status_code, body["status"], body["ref"]) == (201, BuildStatus.SUCCESS, "main"), body
-    assert (store / body["file_path"]).read_bytes() == GOOD
-    assert body["sha256"] == hashlib.sha256(GOOD).hexdigest()
+    assert (store / body["file_path"]).read_bytes() == rewritten(GOOD)
+    assert body["source_sha256"] == hashlib.sha256(GOOD).hexdigest()
     assert answer["Location"].endswith(f"/versions/{body['id']}")
     assert History.objects.filter(subject="version").count() == 2
 

@@ -1,0 +1,178 @@
+"""What is read of an archive and what is written for it, without a store and without rows."""
+import gzip
+import io
+import os
+import tarfile
+
+import pytest
+
+from microservice.packages import archives, contents, writer
+from tests.microservice.api.archives import END, GOOD, HOSTILE, entry, folder, hard, link, packed, raw, rewritten, tar
+
+
+def names(data: bytes) -> list[str]:
+    return [member.name for member in members(data)]
+
+
+def members(data: bytes) -> list[tarfile.TarInfo]:
+    with tarfile.open(fileobj=io.BytesIO(data), mode="r:gz") as archive:
+        return archive.getmembers()
+
+
+def test_every_cut_and_every_flipped_bit_is_refused_unless_the_same_bytes_come_out():
+    """In a run of zeros, a copy from elsewhere in the run is the same run: such a flip changes nothing."""
+    small = packed(entry("bin/run", os.urandom(300)))
+    for at in range(len(small)):
+        with pytest.raises(archives.BadArchive):
+            rewritten(small[:at])
+    refused = 0
+    for at, bit in ((at, bit) for at in range(10, len(small)) for bit in range(8)):
+        flipped = small[:at] + bytes([small[at] ^ 1 << bit]) + small[at + 1:]
+        try:
+            rewritten(flipped)
+        except archives.BadArchive:
+            refused += 1
+        else:
+            assert gzip.decompress(flipped) == gzip.decompress(small)
+    assert refused > 3000
+
+
+@pytest.mark.parametrize("piece", [1, 7, 512, 1000])
+def test_the_same_is_written_however_the_bytes_arrive(piece):
+    assert rewritten(GOOD, piece) == rewritten(GOOD)
+
+
+def test_what_was_written_is_written_the_same_way_again():
+    assert rewritten(rewritten(GOOD)) == rewritten(GOOD)
+
+
+def test_chunks_that_cannot_be_packed_are_stored_between_others():
+    """Both kinds of blocks in one stream, with repetitions across their borders."""
+    noise = os.urandom(300_000)
+    data = noise + b"text " * 200_000 + noise + noise[:70_000] + b"text " * 1000 + noise
+    kept = rewritten(packed(entry("a", data), entry("b", noise), entry("c", b"text " * 1000)))
+    with tarfile.open(fileobj=io.BytesIO(kept), mode="r:gz") as archive:
+        assert archive.extractfile("a").read() == data and archive.extractfile("b").read() == noise
+    assert len(kept) < 5 * len(noise) + 270_000  # of what follows noise in one chunk, nothing is packed
+
+
+def test_owners_and_special_bits_are_gone_and_times_and_rights_of_the_owner_stay():
+    source = packed(
+        folder("d"), entry("suid", b"x", mode=0o6755, uid=5, gid=6, uname="eve", gname="eve", mtime=1_600_000_000),
+        entry("secret", b"x", mode=0o600), entry("open", b"x", mode=0o777), entry("plain", b"x", mode=0o664),
+        entry("late", b"x", mtime=10**11), entry("early", b"x", mtime=-5),
+        entry("closed", kind=tarfile.DIRTYPE, mode=0o1555), entry("private", kind=tarfile.DIRTYPE, mode=0o2770),
+    )
+    found = {one.name: one for one in members(rewritten(source))}
+    assert {(one.uid, one.gid, one.uname, one.gname) for one in found.values()} == {(0, 0, "", "")}
+    assert {name: oct(one.mode) for name, one in found.items()} == {
+        "d": "0o755", "suid": "0o755", "secret": "0o600", "open": "0o755", "plain": "0o644", "late": "0o644",
+        "early": "0o644", "closed": "0o755", "private": "0o750"}
+    assert found["suid"].mtime == 1_600_000_000
+    assert (found["late"].mtime, found["early"].mtime) == (8**11 - 1, 0)
+
+
+def test_gzips_header_holds_no_name_and_no_time():
+    assert rewritten(GOOD)[:10] == b"\x1f\x8b\x08\0\0\0\0\0\0\xff"
+
+
+def test_each_folder_is_written_once_and_before_what_lies_in_it_and_the_root_never():
+    kept = rewritten(packed(folder("./"), entry("a/b/c", b"x"), folder("a/b"), folder("a"), entry("./a//x", b"y")))
+    assert names(kept) == ["a", "a/b", "a/b/c", "a/x"]
+
+
+def test_what_is_named_twice_is_kept_once_where_nothing_differs_and_last_where_it_is_a_file():
+    """`tar -c bin bin/run`, and a file added again with `tar -r`."""
+    kept = rewritten(packed(
+        folder("bin"), entry("bin/run", b"old"), link("l", "bin"), folder("bin/"), link("l", "bin"),
+        hard("h", "bin/run"), hard("h", "h"), entry("bin/run", b"new"),
+    ))
+    assert names(kept) == ["bin", "bin/run", "l", "h", "bin/run"]
+
+
+BROKEN = {
+    "nothing but the root": packed(folder("./")),
+    "nothing but folders": packed(folder("a"), folder("a/b")),
+    "nothing but links": packed(link("a", "b")),
+    "a file with something below it": packed(entry("a", b"x"), entry("a/b", b"x")),
+    "a folder that becomes a file": packed(entry("a/b", b"x"), entry("a", b"x")),
+    "a link that changes": packed(entry("f", b"x"), link("a", "f"), link("a", "g")),
+    "a folder with data": gzip.compress(raw(b"d/", 512, b"5") + raw(b"smug", 0, b"2") + END),
+    "a file that ends with a slash": gzip.compress(raw(b"d/", 512, b"0") + raw(b"smug", 0, b"2") + END),
+    "an empty file that ends with a slash": gzip.compress(raw(b"f", 0) + raw(b"d/", 0, b"0") + END),
+    "a link with data": gzip.compress(raw(b"f", 0) + raw(b"l", 512, b"2", link=b"f") + bytes(512) + END),
+    "a hard link with data": gzip.compress(raw(b"f", 0) + raw(b"l", 512, b"1", link=b"f") + bytes(512) + END),
+    "a contiguous file": gzip.compress(raw(b"f", 0, b"7") + END),
+    "a contiguous file that ends with a slash": gzip.compress(raw(b"f/", 0, b"7") + END),
+    "an empty long name": gzip.compress(raw(b"././@LongLink", 0, b"L") + raw(b"f") + END),
+    "a long name of NULs": gzip.compress(raw(b"././@LongLink", 9, b"L") + bytes(512) + raw(b"f") + END),
+    "two long names": gzip.compress((raw(b"L", 2, b"L") + b"a".ljust(512, b"\0")) * 2 + raw(b"f") + END),
+    "two long links": gzip.compress((raw(b"K", 2, b"K") + b"a".ljust(512, b"\0")) * 2 + raw(b"f") + END),
+    "a long name and a pax header": gzip.compress(
+        raw(b"L", 2, b"L") + b"a".ljust(512, b"\0") + raw(b"x", 0, b"x") + raw(b"f") + END),
+    "a long name of nothing": gzip.compress(raw(b"f") + raw(b"L", 2, b"L") + b"a".ljust(512, b"\0") + END),
+    "a long name with something behind it": gzip.compress(
+        raw(b"L", 9, b"L") + b"a\0../../b".ljust(512, b"\0") + raw(b"f") + END),
+    "a pax header that ends early": gzip.compress(
+        raw(b"x", 9, b"x") + b"20 path=a\n".ljust(512, b"\0") + raw(b"f") + END),
+    "a pax path that comes twice": gzip.compress(
+        raw(b"x", 20, b"x") + b"10 path=a\n10 path=b\n".ljust(512, b"\0") + raw(b"f") + END),
+    "a pax size of a folder": gzip.compress(
+        raw(b"x", 12, b"x") + b"12 size=512\n".ljust(512, b"\0") + raw(b"d/", 0, b"5") + END),
+    "a global path": packed(entry("a", b"x"), pax={"path": "b"}),
+    "a global size": packed(entry("a", b"x"), pax={"size": "512"}),
+    "names in an unknown encoding": packed(entry("a", b"x", pax_headers={"hdrcharset": "KOI8-R"})),
+    "a sparse file of GNU tar": gzip.compress(raw(b"f", 0, b"S") + END),
+    "another magic": gzip.compress(raw(b"f").replace(b"ustar", b"USTAR") + END),
+}
+
+
+@pytest.mark.parametrize("what", BROKEN)
+def test_what_no_tar_writes_or_two_would_read_in_two_ways_is_refused(what):
+    with pytest.raises(archives.BadArchive):
+        rewritten(BROKEN[what])
+
+
+@pytest.mark.parametrize("what", HOSTILE)
+def test_a_hostile_archive_is_refused(what):
+    with pytest.raises(archives.BadArchive):
+        rewritten(HOSTILE[what])
+
+
+def test_refusals_call_things_by_their_names():
+    for data, words in ((BROKEN["a sparse file of GNU tar"], "sparse file"), (HOSTILE["a sparse file"], "sparse file"),
+                        (HOSTILE["a pipe"], "named pipe"), (BROKEN["nothing but folders"], "no file in it")):
+        with pytest.raises(archives.BadArchive, match=words):
+            rewritten(data)
+
+
+def test_too_many_members_are_refused_and_the_folders_of_deep_names_count(monkeypatch):
+    monkeypatch.setattr(contents, "MEMBERS", 10)
+    rewritten(packed(*[entry(f"f{number}") for number in range(10)]))
+    for refused in ([entry(f"f{number}") for number in range(11)], [entry("a/" * 10 + "f")]):
+        with pytest.raises(archives.BadArchive, match="more than 10"):
+            rewritten(packed(*refused))
+
+
+def test_a_file_of_more_than_8_gib_has_its_size_in_binary():
+    block = writer._block(b"f", b"0", 0o644, 9 << 30, 0, b"")
+    assert tarfile.TarInfo.frombuf(block, "utf-8", "strict").size == 9 << 30
+
+
+def test_the_manifest_knows_names_modes_data_and_links_and_not_times_or_the_order():
+    def manifest(*entries):
+        source = io.BytesIO(packed(*entries))
+        return archives.rewrite(lambda: source.read(99), lambda _: None).manifest
+
+    some = [entry("a", b"x"), folder("d"), link("l", "a")]
+    assert manifest(*some) == manifest(*some[::-1]) == manifest(entry("a", b"x", mtime=7, uid=9, mode=0o664), *some[1:])
+    others = [
+        [entry("a", b"y"), *some[1:]], [entry("b", b"x"), *some[1:]], [entry("a", b"x", mode=0o755), *some[1:]],
+        [*some[:2], link("l", "d")], [some[0], some[2]], [*some, entry("e")], [some[0], entry("d"), some[2]],
+    ]
+    assert len({manifest(*other) for other in others} | {manifest(*some)}) == len(others) + 1
+
+
+def test_names_that_are_no_utf8_stay_as_they_are():
+    source = gzip.compress(tar(entry("caf\udce9", b"x"), form=tarfile.GNU_FORMAT))
+    assert b"caf\xe9" in gzip.decompress(rewritten(source))
