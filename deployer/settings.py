@@ -127,6 +127,7 @@ INSTALLED_APPS = [
 MIDDLEWARE = [
     "access.address.ForwardedMiddleware",
     "access.request_id.RequestIdMiddleware",
+    "access.traces.TraceMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "microservice.console.security.ContentSecurityPolicy",
     "whitenoise.middleware.WhiteNoiseMiddleware",
@@ -176,6 +177,11 @@ LOGIN_REDIRECT_URL = "/"
 LOGOUT_REDIRECT_URL = "/login/"
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = LANGUAGE_COOKIE_SECURE = SECURE
 SESSION_COOKIE_HTTPONLY = True
+SESSION_ENGINE = "access.sessions"
+# Seconds: without a request made by hand, and in all. The rows say when a session began and was last used.
+SESSION_ABSOLUTE = SESSION_COOKIE_AGE = env.number("SESSION_ABSOLUTE", 14 * 86400, 60, 366 * 86400)
+SESSION_IDLE = env.number("SESSION_IDLE", 86400, 60, 366 * 86400)
+TOKEN_DAYS = env.number("TOKEN_DAYS", 90, 1, 3650)  # until a token ends for which nobody named an end
 SECURE_CONTENT_TYPE_NOSNIFF = True
 SECURE_REFERRER_POLICY = "same-origin"
 X_FRAME_OPTIONS = "DENY"
