@@ -8,7 +8,7 @@ from django.dispatch import Signal
 from access import sessions, tokens, traces
 from access.callers import Caller
 from access.models import Token
-from access.problems import forbidden
+from access.problems import forbidden, not_found
 
 ended = Signal()  # caller, user, what (Ended), reason
 
@@ -35,7 +35,8 @@ def end_access(caller: Caller, user: User, reason: str, *, keep: str = "", with_
 
 
 def may_end(caller: Caller, user_id: int) -> None:
-    """403 for who is neither the person in a session or with the scope tokens, nor an administrator."""
-    own = user_id == caller.user_id and not caller.services and caller.may("tokens")
-    if not (own or caller.may("admin")):
-        raise forbidden("You can end only your own sessions and tokens.", "Ask an administrator.")
+    """The person or an administrator, in a session or with the scope tokens. 403, 404."""
+    if user_id != caller.user_id and not caller.may("admin"):
+        raise not_found("user")
+    if caller.services or not caller.may("tokens"):
+        raise forbidden("A token ends sessions and tokens only with the scope tokens.", "Do it in the console.")

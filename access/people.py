@@ -91,12 +91,9 @@ def delete_user(caller: Caller, user: User) -> None:
         User.objects.filter(pk=user.pk).delete()
 
 
-def change_own_password(
-    caller: Caller, user: User, old: str, new: str, *, keep: str = "", with_tokens: bool = True,
-) -> None:
-    """Gives somebody the password that they chose, where they know the one so far. Guesses count as those of signing in
-    do. Ends their sessions but the one with the digest `keep`, and their tokens. 422 at /old or /password, 429."""
-    prove(caller, user, old, "/old")
+def change_own_password(caller: Caller, user: User, new: str, *, keep: str = "", with_tokens: bool = True) -> None:
+    """Gives somebody the password that they chose, after `prove` has shown that they know the one so far. Ends their
+    sessions but the one with the digest `keep`, and their tokens. 422 at /password."""
     _fill(user, {"password": new})
     with transaction.atomic():
         user.save(update_fields=["password"])
@@ -104,7 +101,8 @@ def change_own_password(
 
 
 def prove(caller: Caller, user: User, password: str, pointer: str = "/own_password") -> None:
-    """Whether somebody knows their own password. Guesses count as those of signing in do. 422 at `pointer`, 429."""
+    """Whether somebody knows their own password. Guesses count as those of signing in do, so this
+    is called outside of any transaction that a refusal rolls back. 422 at `pointer`, 429."""
     throttle.sign_in(user.get_username(), caller.address)
     if not user.check_password(password):
         failures.note(user.get_username(), caller.address, "")

@@ -75,8 +75,6 @@ def _by_token(request: HttpRequest, value: str) -> Caller:
         _tell_refused(token, reason, address)
         throttle.wrong_token(address)
         raise unauthorized("The token is wrong, has expired or was taken back.")
-    if token.last_used is None or token.last_used < now - LAST_USED_EVERY:
-        _note(lambda: _mark_used(token, now))
     rights = rights_of(token.user, token.scopes)
     scopes = frozenset(token.scopes)
     found = Caller(
@@ -84,8 +82,10 @@ def _by_token(request: HttpRequest, value: str) -> Caller:
         scopes=scopes if rights is None else rights.on_nobodys | (scopes & PERSONAL),
         services=frozenset(token.services), address=address, request_id=request_id_of(request),
     )
-    if token_use.is_due(token, address):
-        _note(lambda: token_use.note(token, found, agent_of(request)))
+    to_be_marked = token.last_used is None or token.last_used < now - LAST_USED_EVERY
+    place_due = token_use.is_due(token, address)
+    if to_be_marked or place_due:
+        _note(lambda: _note_use(token, found, agent_of(request) if place_due else None, now))
     return found
 
 
@@ -116,9 +116,12 @@ def _note(write: Callable[[], None]) -> None:
         log.warning("a caller's last use could not be noted: %s", type(error).__name__)
 
 
-def _mark_used(token: Token, now: datetime) -> None:
+def _note_use(token: Token, caller: Caller, agent: str | None, now: datetime) -> None:
+    """When the token was last used; and where, with `agent`."""
     unmarked = Q(last_used=None) | Q(last_used__lt=now - LAST_USED_EVERY)
     Token.objects.filter(unmarked, pk=token.pk).update(last_used=now)
+    if agent is not None:
+        token_use.note(token, caller, agent)
 
 
 def _check_csrf(request: HttpRequest) -> None:

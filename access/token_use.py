@@ -24,18 +24,25 @@ def is_due(token: Token, address: str) -> bool:
 
 
 def note(token: Token, caller: Caller, agent: str) -> None:
-    """Writes down where the token is used. At most five statements, and mostly none: ask `is_due` first.
+    """Writes down where the token is used. Two statements, and three for a new place: ask `is_due` first.
 
     The first place of all is where the token belongs. Each later one may be somebody else's, so it is told."""
     place = neighbourhood(caller.address)[:64]
     known = set(TokenAddress.objects.filter(token=token).values_list("address", flat=True)[:MOST_ADDRESSES])
     if place in known or len(known) >= MOST_ADDRESSES:
         traces.line("token used", caller, agent=agent)
-    elif TokenAddress.objects.get_or_create(token=token, address=place)[1] and known:
+        _remember(token, place)
+        return
+    TokenAddress.objects.bulk_create([TokenAddress(token=token, address=place)], ignore_conflicts=True)
+    if known:
         traces.tell("token used from a new address", caller, "first_use", subject="token", subject_id=token.pk,
-                    subject_name=token.name, after={"address": place, "agent": agent})
+                    subject_name=token.name, after={"agent": agent})
     else:
         traces.line("token used for the first time", caller, agent=agent)
+    _remember(token, place)
+
+
+def _remember(token: Token, place: str) -> None:
     with _lock:
         _noted[token.digest, place] = time.monotonic()
         _noted.move_to_end((token.digest, place))

@@ -28,7 +28,7 @@ def line(event: str, caller: Caller | None = None, level: int = logging.INFO, /,
     if caller is not None:
         who = {"user": caller.name, "token": caller.token_id, "token_name": caller.token_name,
                "address": caller.address}
-    with about(event=event, **who, **{name: _short(value) for name, value in more.items()}):
+    with about(**{"event": event, **{name: _short(value) for name, value in more.items()}, **who}):
         log.log(level, "%s", event)
 
 

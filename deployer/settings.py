@@ -209,5 +209,6 @@ LOGGING = {
     "formatters": {"line": {"()": "deployer.logs.ReadableLine" if DEBUG else "deployer.logs.JsonLine"}},
     "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
     "root": {"handlers": ["stderr"], "level": env.text("LOG_LEVEL", "INFO").upper()},
-    "loggers": {"paramiko": {"level": "ERROR"}, "django.db.backends": {"level": "INFO"}},
+    # Who came in and who was refused is logged at every LOG_LEVEL: see access/traces.py.
+    "loggers": {"access": {"level": "INFO"}, "paramiko": {"level": "ERROR"}, "django.db.backends": {"level": "INFO"}},
 }

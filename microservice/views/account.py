@@ -4,6 +4,7 @@ from datetime import datetime, timedelta
 
 from django.conf import settings
 from django.contrib.auth import update_session_auth_hash
+from django.contrib.auth.models import User
 from django.db import transaction
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
@@ -87,13 +88,12 @@ def account(request: HttpRequest, caller: Caller) -> HttpResponse:
     return render(request, "people/account.html", context, status=422 if form.errors else 200)
 
 
-@transaction.atomic
-def _change_password(request: HttpRequest, caller: Caller, person, asked: dict) -> None:
+def _change_password(request: HttpRequest, caller: Caller, person: User, asked: dict) -> None:
+    people.prove(caller, person, asked["old"], "/old")
     here = session_of(request).digest
-    people.change_own_password(
-        caller, person, asked["old"], asked["password"], keep=here, with_tokens=asked["tokens"]
-    )
-    record(caller, "change", "user", person, after={"password": "changed"})
+    with transaction.atomic():
+        people.change_own_password(caller, person, asked["password"], keep=here, with_tokens=asked["tokens"])
+        record(caller, "change", "user", person, after={"password": "changed"})
     update_session_auth_hash(request, person)  # this session goes on, every other one ends
     session_of(request).prove()
     say(request, _("Your password was changed. You are signed out everywhere else."))

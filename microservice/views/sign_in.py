@@ -35,9 +35,10 @@ class SignIn(LoginView):
             throttle.sign_in(name, address)
         except Problem as problem:
             failures.note(name, address, agent_of(request), refused=True)
-            answer = render(
-                request, self.template_name, {"form": self.get_form(), "problem": problem}, status=problem.status
-            )
+            # Not the form that was sent: the template would have it validated, and the password looked at after all.
+            form = SignInForm(request, initial={"username": name})
+            answer = render(request, self.template_name, {"form": form, "problem": problem}, status=problem.status)
+            answer.reason_code = problem.code  # type: ignore[attr-defined]  # for the log: access/traces.py
             for header, value in problem.headers.items():
                 answer[header] = value
             return answer
