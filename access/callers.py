@@ -27,6 +27,7 @@ class Caller:
     user_id: int | None = None
     token_id: int | None = None
     token_name: str = ""
+    session_id: int | None = None  # of a browser session's row
     scopes: frozenset[str] = frozenset()
     services: frozenset[int] = frozenset()  # empty: every service
     address: str = ""

@@ -25,8 +25,10 @@ def end_access(caller: Caller, user: User, reason: str, *, keep: str = "", with_
     That the caller may is asked by who calls; `may_end` does so.
     """
     with transaction.atomic():
+        # Sessions first: one that is making a token is waited for, and its token is then among those below.
+        gone = sessions.end_all(user.pk, keep)
         own = list(Token.objects.filter(user=user, revoked=None).values_list("pk", flat=True)) if with_tokens else []
-        what = Ended(sessions.end_all(user.pk, keep), tokens.revoke(own))
+        what = Ended(gone, tokens.revoke(own))
         if what.sessions or what.tokens:
             ended.send(None, caller=caller, user=user, what=what, reason=reason)
             traces.line("sessions and tokens ended", caller, subject=user.get_username(), sessions=what.sessions,

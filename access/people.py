@@ -67,12 +67,15 @@ def change_user(caller: Caller, user: User, fields: dict) -> User:
     losing = (fields.get("admin") is False and user.is_superuser) or (fields.get("active") is False and user.is_active)
     if losing and user.pk == caller.user_id:
         raise conflict("own_account", "You cannot take your own rights away.", "Another administrator can.")
+    was_active = user.is_active
     _fill(user, fields)
     try:
         with transaction.atomic():
             user.save()
             if fields.get("active") is False:
                 end_access(caller, user, "the account was shut out")
+            elif not was_active and user.is_active:  # also what is left from before accounts lost theirs
+                end_access(caller, user, "the account was given back")
             elif fields.get("password"):
                 end_access(caller, user, "the password was reset")
     except IntegrityError as error:

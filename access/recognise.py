@@ -62,7 +62,8 @@ def _by_session(request: HttpRequest) -> Caller | None:
         _note(session.note_seen)
     rights = rights_of(user)
     return Caller(
-        name=user.get_username(), user_id=user.pk, rights=rights, is_fresh=session.is_fresh,
+        name=user.get_username(), user_id=user.pk, session_id=session.about.number, rights=rights,
+        is_fresh=session.is_fresh,
         scopes=frozenset(SCOPES) if rights is None else rights.on_nobodys | PERSONAL,
         address=client_address(request), request_id=request_id_of(request),
     )

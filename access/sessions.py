@@ -49,8 +49,9 @@ def by_hand(request: HttpRequest) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class About:
-    """What a session's row says beside its data. Goes with it when its key changes."""
+    """What a session's row says beside its data. Goes with it when its key changes, all but the row's `number`."""
 
+    number: int | None = None
     created: datetime = field(default_factory=timezone.now)
     seen: datetime = field(default_factory=timezone.now)
     proved: datetime | None = None
@@ -78,7 +79,7 @@ class SessionStore(SessionBase):
     def begin(self, request: HttpRequest) -> None:
         """Somebody has just signed in: a session of their own begins, as old as this moment."""
         now = timezone.now()
-        self.about = About(now, now, now, client_address(request)[:64], agent_of(request))
+        self.about = About(None, now, now, now, client_address(request)[:64], agent_of(request))
         self.modified = True
 
     def prove(self) -> None:
@@ -102,7 +103,7 @@ class SessionStore(SessionBase):
         if row is None:
             self._session_key = None
             return {}
-        self.about = About(row.created, row.seen, row.proved, row.address, row.agent)
+        self.about = About(row.pk, row.created, row.seen, row.proved, row.address, row.agent)
         return self.decode(row.data)
 
     def exists(self, session_key: str) -> bool:
@@ -147,6 +148,13 @@ class SessionStore(SessionBase):
 def session_of(request: HttpRequest) -> SessionStore:
     """The request's session, as SESSION_ENGINE makes it."""
     return request.session  # type: ignore[return-value]
+
+
+def hold(number: int) -> bool:
+    """Whether the session goes on; it cannot be ended then before the caller's transaction is over.
+
+    So that nothing is made in its name behind the back of who ends it: that waits, and then sees what was made."""
+    return bool(Session.objects.filter(live(), pk=number).update(seen=timezone.now()))
 
 
 def sessions_of(user_id: int) -> QuerySet[Session]:

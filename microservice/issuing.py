@@ -8,10 +8,10 @@ from django.db import transaction
 from django.db.models import QuerySet
 from django.utils import timezone
 
-from access import people, service_accounts, tokens
+from access import people, service_accounts, sessions, tokens
 from access.callers import Caller
 from access.models import Token
-from access.problems import forbidden, invalid, not_found, reauthenticate
+from access.problems import forbidden, invalid, not_found, reauthenticate, unauthorized
 
 from . import catalog
 from .history import record, record_rows, row_of
@@ -54,6 +54,8 @@ def issue(
         raise forbidden("A token makes tokens only with the scope tokens.", "Make it in the console.")
     if not caller.is_fresh:
         raise reauthenticate()
+    if caller.session_id and not sessions.hold(caller.session_id):
+        raise unauthorized("The session has ended.")
     wanted = list(scopes)
     lacking = sorted({scope for scope in wanted if not caller.might(scope)})
     if lacking:

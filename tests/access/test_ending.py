@@ -286,3 +286,41 @@ def test_ending_costs_the_same_however_much_there_is(db):
         return len(asked)
 
     assert cost(1) == cost(12)
+
+
+def test_what_an_account_had_before_it_was_shut_out_elsewhere_does_not_come_back(api):  # noqa: F811
+    """Accounts that were shut out before the rule was there still have their sessions and tokens."""
+    user, texts, client = everything_of()
+    get_user_model().objects.filter(pk=user.pk).update(is_active=False)
+    assert Session.objects.filter(user=user).exists() and Token.objects.filter(user=user, revoked=None).exists()
+    assert api().patch(f"/users/{user.pk}", {"active": True}).status_code == 200
+    assert nothing_works(texts, client)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_session_makes_no_token_behind_the_back_of_who_ends_it():
+    """Only PostgreSQL has two writers at once; there the one who ends waits for the one who makes."""
+    user = person("joe", is_superuser=True)
+    client = Client()
+    client.force_login(user)
+    number = Session.objects.get().pk
+    who = Caller(name="joe", user_id=user.pk, session_id=number, scopes=frozenset(SCOPES))
+    made = threading.Event()
+
+    def make() -> None:
+        with transaction.atomic():
+            issuing.issue(who, "late", ["read"])
+            made.set()
+            if connection.vendor == "postgresql":
+                threading.Event().wait(1)
+        connections.close_all()
+
+    thread = threading.Thread(target=make)
+    thread.start()
+    made.wait(10)
+    end_access(Caller(name="root"), user, "asked for")
+    thread.join()
+    assert Token.objects.get().revoked
+    with pytest.raises(Problem) as problem:
+        issuing.issue(who, "later", ["read"])
+    assert problem.value.status == 401

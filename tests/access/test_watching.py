@@ -61,6 +61,7 @@ def test_one_look_is_for_all_however_many_they_are(known, django_assert_num_quer
 CHANGES = {
     "signed out": lambda user: Session.objects.all().delete(),
     "the session is over": lambda user: Session.objects.update(created=timezone.now() - timedelta(days=15)),
+    "left alone": lambda user: Session.objects.update(seen=timezone.now() - timedelta(days=2)),
     "shut out": lambda user: get_user_model().objects.update(is_active=False),
     "deleted": lambda user: user.delete(),
     "another password": lambda user: (user.set_password("second"), user.save()),
