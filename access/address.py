@@ -1,7 +1,8 @@
 """Where a request comes from. Only TRUSTED_PROXIES are believed about somebody else's address."""
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import lru_cache
 from ipaddress import IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
+from typing import Any
 
 from django.conf import settings
 from django.http import HttpRequest
@@ -24,9 +25,15 @@ def _is_proxy(address: str) -> bool:
 
 
 def client_address(request: HttpRequest) -> str:
-    """The nearest address that is no trusted proxy's: read from the right, because the left end can be made up."""
-    address = str(request.META.get("REMOTE_ADDR", ""))
-    forwarded = [part.strip() for part in request.META.get("HTTP_X_FORWARDED_FOR", "").split(",")]
+    return address_of(request.META)
+
+
+def address_of(environ: Mapping[str, Any]) -> str:
+    """The nearest address that is no trusted proxy's: read from the right, because the left end can be made up.
+
+    `environ`: as WSGI gives it."""
+    address = str(environ.get("REMOTE_ADDR", ""))
+    forwarded = [part.strip() for part in environ.get("HTTP_X_FORWARDED_FOR", "").split(",")]
     while forwarded and _is_proxy(address):
         nearer = forwarded.pop()
         try:

@@ -4,3 +4,14 @@ from django.apps import AppConfig
 class AccessConfig(AppConfig):
     name = "access"
     default_auto_field = "django.db.models.BigAutoField"
+
+    def ready(self) -> None:
+        from django.contrib.auth.signals import user_logged_in
+
+        user_logged_in.connect(_begin_session, dispatch_uid="access.sessions")
+
+
+def _begin_session(sender, request, user, **named) -> None:
+    """Whichever way somebody signed in, their session knows since when and from where."""
+    if begin := getattr(request.session, "begin", None):
+        begin(request)

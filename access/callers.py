@@ -1,10 +1,18 @@
 """Who is asking: one value that views hand to whatever decides, and the one place that says what they may do."""
-from collections.abc import Hashable
+from collections.abc import Hashable, Iterable
 from dataclasses import dataclass, field
 
 from access.rights import Rights
 
-SCOPES = ("read", "publish", "deploy", "admin")
+SCOPES = ("read", "publish", "deploy", "tokens", "admin")
+EXPLICIT = frozenset({"tokens"})  # what a token has only where its scopes name it: admin does not include it
+PERSONAL = frozenset({"tokens"})  # what concerns the caller's own account, and no team's services
+
+
+def whole(scopes: Iterable[str]) -> frozenset[str]:
+    """The scopes with what they include: admin includes all others but EXPLICIT."""
+    given = frozenset(scopes)
+    return given | (frozenset(SCOPES) - EXPLICIT) if "admin" in given else given
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,14 +26,18 @@ class Caller:
     name: str
     user_id: int | None = None
     token_id: int | None = None
+    token_name: str = ""
+    session_id: int | None = None  # of a browser session's row
     scopes: frozenset[str] = frozenset()
     services: frozenset[int] = frozenset()  # empty: every service
     address: str = ""
     request_id: str = ""
+    # Whether a session's password was given in the last minutes. Tokens have scopes for that, and are always fresh.
+    is_fresh: bool = True
     rights: Rights | None = field(default=None, compare=False, repr=False)
 
     def may(self, scope: str, service_id: int | None = None) -> bool:
-        """Whether the caller has the right `scope`, for this service where one is named. admin includes all others."""
+        """Whether the caller has the right `scope`, for this service where one is named. See `whole` for admin."""
         if self.services and service_id not in self.services and (service_id is not None or scope == "admin"):
             return False  # a token for named services changes nothing beside them
         if service_id is not None and self.rights is not None:
@@ -37,7 +49,7 @@ class Caller:
         return self._holds(scope) or (self.rights is not None and scope in self.rights.anywhere)
 
     def _holds(self, scope: str) -> bool:
-        return scope in self.scopes or "admin" in self.scopes
+        return scope in self.scopes or ("admin" in self.scopes and scope not in EXPLICIT)
 
     def owns(self, team_id: int) -> bool:
         """Whether the caller may change this team's services and members."""

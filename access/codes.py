@@ -23,6 +23,8 @@ CODES: dict[str, Code] = {
     # 401, 403, 404, 405
     "unauthorized": Code(401, "Nobody was recognised.", "Send Authorization: Bearer <token>, or sign in."),
     "forbidden": Code(403, "The caller was recognised and lacks the right.", "Ask somebody with the right admin."),
+    "reauthenticate": Code(403, "A session does this only shortly after its password was given.",
+                           "Sign in again, or do it in the console, which asks for the password."),
     "not_found": Code(404, "It does not exist, or the caller may not see it.", "Look at the id or the name."),
     "method_not_allowed": Code(405, "This address does not take that method.", "See its Allow header."),
     # 409: a state is in the way

@@ -1,6 +1,7 @@
-"""Tokens that callers show, and answers kept for requests that may come twice."""
+"""Tokens and sessions that callers show, people's roles, and answers kept for requests that may come twice."""
 from django.conf import settings
 from django.db import models
+from django.utils import timezone
 
 from access.roles import Role
 
@@ -9,10 +10,12 @@ class Token(models.Model):
     """What a pipeline or a script shows instead of a password. Only a hash is kept: the token itself is shown once."""
 
     user = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="api_tokens")
+    # The token that made this one, if any. Revoking ends a token's descendants too, in every generation: tokens.revoke.
+    parent = models.ForeignKey("self", null=True, blank=True, on_delete=models.CASCADE, related_name="children")
     name = models.CharField(max_length=64)
     digest = models.CharField(max_length=64, unique=True, help_text="SHA-256 of the token")
     hint = models.CharField(max_length=8, help_text="The token's first characters, to tell tokens apart")
-    scopes = models.JSONField(default=list)  # of read, publish, deploy, admin
+    scopes = models.JSONField(default=list)  # of access.callers.SCOPES
     services = models.JSONField(default=list, blank=True)  # service ids; empty: every service
     expires = models.DateTimeField(null=True, blank=True)
     revoked = models.DateTimeField(null=True, blank=True)
@@ -26,6 +29,75 @@ class Token(models.Model):
 
     def __str__(self):
         return self.name
+
+
+class TokenAddress(models.Model):
+    """An address that a token was used from. At most tokens.MOST_ADDRESSES rows a token."""
+
+    token = models.ForeignKey(Token, on_delete=models.CASCADE, related_name="addresses")
+    address = models.CharField(max_length=64)
+    first_used = models.DateTimeField(default=timezone.now)
+
+    class Meta:
+        db_table = "token_address"
+        constraints = [models.UniqueConstraint(fields=["token", "address"], name="one_row_for_an_address")]
+
+    def __str__(self):
+        return f"{self.token} from {self.address}"
+
+
+class Session(models.Model):
+    """A browser session. Only a hash of the cookie is kept, so that who reads the database cannot use it."""
+
+    digest = models.CharField(max_length=64, unique=True, help_text="SHA-256 of the cookie")
+    data = models.TextField(help_text="Signed, as django.contrib.sessions signs it")
+    user = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, on_delete=models.CASCADE, related_name="sessions")
+    address = models.CharField(max_length=64, blank=True, help_text="Where the person signed in from")
+    agent = models.CharField(max_length=200, blank=True, help_text="The browser's own words, shortened")
+    created = models.DateTimeField(default=timezone.now)
+    seen = models.DateTimeField(default=timezone.now, help_text="The last request by hand; noted once a minute")
+    proved = models.DateTimeField(null=True, help_text="When the password was last given in this session")
+
+    class Meta:
+        db_table = "user_session"
+        ordering = ["-seen"]
+
+    def __str__(self):
+        return f"{self.user} from {self.address}"
+
+
+class ServiceAccount(models.Model):
+    """Marks a user that is no person: it has tokens and roles, no password, and cannot sign in to the console."""
+
+    user = models.OneToOneField(
+        settings.AUTH_USER_MODEL, primary_key=True, on_delete=models.CASCADE, related_name="service_account"
+    )
+    created = models.DateTimeField(auto_now_add=True)
+    created_by = models.CharField(max_length=150, blank=True)
+
+    class Meta:
+        db_table = "service_account"
+
+    def __str__(self):
+        return str(self.user)
+
+
+class FailedSignIns(models.Model):
+    """Failed sign-ins to an account from an address within a few minutes, counted: see failures.py."""
+
+    key = models.CharField(max_length=64, primary_key=True)
+    user_id = models.IntegerField(null=True)  # null: no such account, or too many rows to tell them apart
+    username = models.CharField(max_length=150, blank=True)
+    address = models.CharField(max_length=64, blank=True)
+    failed = models.PositiveIntegerField(default=0)
+    refused = models.PositiveIntegerField(default=0, help_text="Not tried at all: there were too many before")
+    since = models.DateTimeField(db_index=True)
+
+    class Meta:
+        db_table = "failed_sign_ins"
+
+    def __str__(self):
+        return f"{self.username} from {self.address}"
 
 
 class IdempotencyKey(models.Model):

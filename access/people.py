@@ -11,17 +11,18 @@ from django.core.validators import validate_email
 from django.db import IntegrityError, transaction
 from django.db.models import ProtectedError, QuerySet
 
-from access import throttle
+from access import failures, service_accounts, throttle
 from access.callers import Caller
+from access.ending import end_access
 from access.models import Membership, Team, Token
-from access.problems import Problem, conflict, forbidden, invalid, not_found
+from access.problems import Problem, conflict, forbidden, invalid, not_found, reauthenticate
 from access.roles import Role
 
 USERNAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9@._+-]{0,149}\Z")
 
 
 def users() -> QuerySet[User]:
-    return User.objects.prefetch_related("memberships__team")
+    return User.objects.select_related("service_account").prefetch_related("memberships__team")
 
 
 def find_user(number: int) -> User:
@@ -31,29 +32,52 @@ def find_user(number: int) -> User:
     return found
 
 
+def user_named(which: int | str) -> User:
+    """A user by id or name. 422 at /user for one that is not there."""
+    return _member(which, "/user")
+
+
 def create_user(caller: Caller, fields: dict) -> User:
-    """A new person. Without a password they cannot sign in until one is given. 409 `user_exists`."""
+    """A new person, or with `service` a service account. Without a password they cannot sign in until one is given.
+    409 `user_exists`."""
     _admin(caller)
     user = User(is_active=True)
+    _check_ways_in(caller, user, fields)
+    if service := bool(fields.get("service")):
+        service_accounts.check_no_password(fields)
     _fill(user, fields)
     try:
         with transaction.atomic():
             user.save(force_insert=True)
+            if service:
+                service_accounts.mark(user, caller.name)
     except IntegrityError as error:
         raise conflict("user_exists", f"There is a user called {user.get_username()} already.") from error
     return find_user(user.pk)
 
 
 def change_user(caller: Caller, user: User, fields: dict) -> User:
-    """Changes the fields that are named. Nobody shuts themselves out: somebody else has to."""
+    """Changes the fields that are named. Nobody shuts themselves out: somebody else has to.
+
+    Whose password is changed here, and who is shut out, loses all sessions and tokens; they do not come back."""
     _admin(caller)
+    _check_ways_in(caller, user, fields)
+    if service_accounts.is_service(user):
+        service_accounts.check_no_password(fields)
     losing = (fields.get("admin") is False and user.is_superuser) or (fields.get("active") is False and user.is_active)
     if losing and user.pk == caller.user_id:
         raise conflict("own_account", "You cannot take your own rights away.", "Another administrator can.")
+    was_active = user.is_active
     _fill(user, fields)
     try:
         with transaction.atomic():
             user.save()
+            if fields.get("active") is False:
+                end_access(caller, user, "the account was shut out")
+            elif not was_active and user.is_active:  # also what is left from before accounts lost theirs
+                end_access(caller, user, "the account was given back")
+            elif fields.get("password"):
+                end_access(caller, user, "the password was reset")
     except IntegrityError as error:
         raise conflict("user_exists", f"There is a user called {user.get_username()} already.") from error
     return find_user(user.pk)
@@ -70,15 +94,37 @@ def delete_user(caller: Caller, user: User) -> None:
         User.objects.filter(pk=user.pk).delete()
 
 
-def change_own_password(caller: Caller, user: User, old: str, new: str) -> None:
-    """Gives somebody the password that they chose, where they know the one so far. Guesses count as those of signing in
-    do. 422 at /old or /password, 429."""
-    throttle.sign_in(user.get_username(), caller.address)
-    if not user.check_password(old):
-        raise invalid("/old", "is not your password")
-    throttle.signed_in(user.get_username(), caller.address)
+def change_own_password(caller: Caller, user: User, new: str, *, keep: str = "", with_tokens: bool = True) -> None:
+    """Gives somebody the password that they chose, after `prove` has shown that they know the one so far. Ends their
+    sessions but the one with the digest `keep`, and their tokens. 422 at /password."""
     _fill(user, {"password": new})
-    user.save(update_fields=["password"])
+    with transaction.atomic():
+        user.save(update_fields=["password"])
+        end_access(caller, user, "the password was changed", keep=keep, with_tokens=with_tokens)
+
+
+def prove(caller: Caller, user: User, password: str, pointer: str = "/own_password") -> None:
+    """Whether somebody knows their own password. Guesses count as those of signing in do, so this
+    is called outside of any transaction that a refusal rolls back. 422 at `pointer`, 429."""
+    throttle.sign_in(user.get_username(), caller.address)
+    if not user.check_password(password):
+        failures.note(user.get_username(), caller.address, "")
+        raise invalid(pointer, "is not your password")
+    throttle.signed_in(user.get_username(), caller.address)
+
+
+def _check_ways_in(caller: Caller, user: User, fields: dict) -> None:
+    """Who gives a password, an administrator's rights or an account back makes a way in, as who makes a token does.
+
+    So a token needs the scope for that (a stolen one could otherwise leave an account behind that outlives it), and a
+    session its password once more."""
+    raised = fields.get("admin") is True and not user.is_superuser
+    gives = bool(fields.get("password")) or raised or (fields.get("active") is True and not user.is_active)
+    lowered = fields.get("admin") is False and user.is_superuser
+    if gives and not caller.may("tokens"):
+        raise forbidden("A token gives passwords and administrator's rights only with the scope tokens.")
+    if (gives or lowered) and not caller.is_fresh:
+        raise reauthenticate()
 
 
 def _fill(user: User, fields: dict) -> None:

@@ -36,6 +36,18 @@ def forbidden(detail: str, hint: str = "") -> Problem:
     return Problem(403, "forbidden", detail, hint)
 
 
+def unauthorized(detail: str = "Nobody is signed in.") -> Problem:
+    return Problem(401, "unauthorized", detail, "Send Authorization: Bearer <token>, or sign in.",
+                   headers={"WWW-Authenticate": 'Bearer realm="deployer"'})
+
+
+def reauthenticate() -> Problem:
+    """403: the session may do this, but its password was given too long ago. At the field that asks for it again."""
+    return Problem(403, "reauthenticate", "Your password is needed for this: you gave it too long ago.",
+                   "Sign in again, or do it in the console, which asks for your password.",
+                   [{"pointer": "/own_password", "reason": "is needed: you gave it too long ago"}])
+
+
 def conflict(code: str, detail: str, hint: str = "", errors: list[dict] | None = None) -> Problem:
     """409: the request is right and a state is in its way."""
     return Problem(409, code, detail, hint, errors or [])

@@ -1,6 +1,6 @@
 """Who is asking: a bearer token, or a browser session with CSRF. The one place that knows what each may do."""
 import logging
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from datetime import datetime, timedelta
 
 from django.conf import settings
@@ -11,19 +11,19 @@ from django.http import HttpRequest, HttpResponse
 from django.middleware.csrf import CsrfViewMiddleware
 from django.utils import timezone
 
-from access import throttle
+from access import throttle, token_use, traces
 from access.address import client_address
-from access.callers import SCOPES, Caller
+from access.callers import PERSONAL, SCOPES, Caller, whole
 from access.models import Membership, Token
-from access.problems import Problem, forbidden
+from access.problems import forbidden, unauthorized
 from access.request_id import request_id_of
 from access.rights import Rights
+from access.sessions import agent_of, by_hand, session_of
 from access.tokens import digest_of
 
 log = logging.getLogger(__name__)
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS", "TRACE"})
 LAST_USED_EVERY = timedelta(minutes=1)
-CHALLENGE = {"WWW-Authenticate": 'Bearer realm="deployer"'}
 
 
 def rights_of(user: AbstractBaseUser, ceiling: Iterable[str] = SCOPES) -> Rights | None:
@@ -31,39 +31,41 @@ def rights_of(user: AbstractBaseUser, ceiling: Iterable[str] = SCOPES) -> Rights
     if getattr(user, "is_superuser", False) and user.is_active:
         return None
     roles = dict(Membership.objects.filter(user=user.pk).values_list("team_id", "role")) if user.is_active else {}
-    return Rights(roles, _whole(ceiling) if user.is_active else frozenset())
+    return Rights(roles, whole(ceiling) if user.is_active else frozenset())
 
 
 def scopes_of(user: AbstractBaseUser) -> frozenset[str]:
     """Every right that a person has for anything at all."""
     rights = rights_of(user)
-    return frozenset(SCOPES) if rights is None else rights.anywhere
-
-
-def _whole(scopes: Iterable[str]) -> frozenset[str]:
-    """admin includes all others."""
-    given = frozenset(scopes)
-    return frozenset(SCOPES) if "admin" in given else given
+    return frozenset(SCOPES) if rights is None else rights.anywhere | PERSONAL
 
 
 def caller_of(request: HttpRequest) -> Caller | None:
-    """The caller, or None where nobody is named.
+    """The caller, or None where nobody is named. Remembered as `request.known`, for the log.
 
     Raises a Problem: 401 for a token that is wrong, expired or revoked, 429 after too many of those,
     403 for a session without its CSRF token on an unsafe method. At most three queries, and one write a minute.
     """
     scheme, _, value = request.headers.get("Authorization", "").partition(" ")
-    if scheme.lower() == "bearer":
-        return _by_token(request, value.strip())
+    found = _by_token(request, value.strip()) if scheme.lower() == "bearer" else _by_session(request)
+    request.known = found  # type: ignore[attr-defined]
+    return found
+
+
+def _by_session(request: HttpRequest) -> Caller | None:
     user = getattr(request, "user", None)
     if user is None or not user.is_authenticated:
         return None
     if request.method not in SAFE_METHODS:
         _check_csrf(request)
+    session = session_of(request)
+    if session.is_to_be_noted and by_hand(request):
+        _note(session.note_seen)
     rights = rights_of(user)
     return Caller(
-        name=user.get_username(), user_id=user.pk, rights=rights,
-        scopes=frozenset(SCOPES) if rights is None else rights.on_nobodys,
+        name=user.get_username(), user_id=user.pk, session_id=session.about.number, rights=rights,
+        is_fresh=session.is_fresh,
+        scopes=frozenset(SCOPES) if rights is None else rights.on_nobodys | PERSONAL,
         address=client_address(request), request_id=request_id_of(request),
     )
 
@@ -71,27 +73,57 @@ def caller_of(request: HttpRequest) -> Caller | None:
 def _by_token(request: HttpRequest, value: str) -> Caller:
     now, address = timezone.now(), client_address(request)
     token = Token.objects.select_related("user").filter(digest=digest_of(value)).first()
-    if token is None or token.revoked or not token.user.is_active or (token.expires and token.expires <= now):
+    if (reason := _why_not(token, now)) or token is None:
+        _tell_refused(token, reason, address)
         throttle.wrong_token(address)
         raise unauthorized("The token is wrong, has expired or was taken back.")
-    _mark_used(token, now)
     rights = rights_of(token.user, token.scopes)
-    return Caller(
-        name=token.user.get_username(), user_id=token.user_id, token_id=token.pk, rights=rights,
-        scopes=frozenset(token.scopes) if rights is None else rights.on_nobodys, services=frozenset(token.services),
-        address=address, request_id=request_id_of(request),
+    scopes = frozenset(token.scopes)
+    found = Caller(
+        name=token.user.get_username(), user_id=token.user_id, token_id=token.pk, token_name=token.name, rights=rights,
+        scopes=scopes if rights is None else rights.on_nobodys | (scopes & PERSONAL),
+        services=frozenset(token.services), address=address, request_id=request_id_of(request),
     )
+    to_be_marked = token.last_used is None or token.last_used < now - LAST_USED_EVERY
+    place_due = token_use.is_due(token, address)
+    if to_be_marked or place_due:
+        _note(lambda: _note_use(token, found, agent_of(request) if place_due else None, now))
+    return found
 
 
-def _mark_used(token: Token, now: datetime) -> None:
-    before = now - LAST_USED_EVERY
-    if token.last_used is None or token.last_used < before:
-        unmarked = Q(last_used=None) | Q(last_used__lt=before)
-        try:
-            with transaction.atomic():
-                Token.objects.filter(unmarked, pk=token.pk).update(last_used=now)
-        except DatabaseError:  # somebody writes for long: no reason to refuse who only reads
-            log.warning("a token's last use could not be noted")
+def _why_not(token: Token | None, now: datetime) -> str:
+    """Why a token is not recognised, for the log: who shows it is not told. Empty for one that holds."""
+    if token is None:
+        return "unknown"
+    if token.revoked:
+        return "revoked"
+    if token.expires and token.expires <= now:
+        return "expired"
+    return "" if token.user.is_active else "account shut out"
+
+
+def _tell_refused(token: Token | None, reason: str, address: str) -> None:
+    owner = Caller(name="", address=address)
+    if token is not None:
+        owner = Caller(name=token.user.get_username(), token_id=token.pk, token_name=token.name, address=address)
+    traces.line("token refused", owner, logging.WARNING, reason=reason)
+
+
+def _note(write: Callable[[], None]) -> None:
+    """What is written beside a request. Somebody who writes for long is no reason to refuse who only reads."""
+    try:
+        with transaction.atomic():
+            write()
+    except DatabaseError as error:
+        log.warning("a caller's last use could not be noted: %s", type(error).__name__)
+
+
+def _note_use(token: Token, caller: Caller, agent: str | None, now: datetime) -> None:
+    """When the token was last used; and where, with `agent`."""
+    unmarked = Q(last_used=None) | Q(last_used__lt=now - LAST_USED_EVERY)
+    Token.objects.filter(unmarked, pk=token.pk).update(last_used=now)
+    if agent is not None:
+        token_use.note(token, caller, agent)
 
 
 def _check_csrf(request: HttpRequest) -> None:
@@ -107,7 +139,3 @@ def _check_csrf(request: HttpRequest) -> None:
 def _unexempted(request: HttpRequest) -> HttpResponse:
     """Stands for the view: the API's own views are exempt from the middleware because they are checked here."""
     raise NotImplementedError
-
-
-def unauthorized(detail: str = "Nobody is signed in.") -> Problem:
-    return Problem(401, "unauthorized", detail, "Send Authorization: Bearer <token>, or sign in.", headers=CHALLENGE)

@@ -12,14 +12,14 @@ from dataclasses import dataclass, field
 
 from django.conf import settings
 from django.contrib.auth import get_user, get_user_model
-from django.contrib.sessions.models import Session
 from django.db.models import Q
 from django.http import HttpRequest
 from django.utils import timezone
 
 from .callers import Caller
-from .models import Membership, Token
+from .models import Membership, Session, Token
 from .recognise import caller_of as recognised
+from .sessions import digest_of, live
 
 AGAIN = 1.0  # seconds between two looks
 FORGET = 15.0  # seconds after which somebody who asks for nothing is not looked after any more
@@ -112,13 +112,13 @@ def _agrees(one: Known) -> bool:
 def _states(known: Iterable[Known]) -> dict[tuple, tuple]:
     """{key: what was shown, the account, its roles}, without those that are good no more. Three or four statements."""
     now, known = timezone.now(), list(known)
-    sessions = [one.session for one in known if one.session]
+    sessions = {digest_of(one.session): one.session for one in known if one.session}
     tokens = [one.caller.token_id for one in known if one.caller.token_id]
     people = {one.caller.user_id or 0 for one in known}
     shown: dict[tuple, object] = {}
     if sessions:
-        open_ones = Session.objects.filter(session_key__in=sessions, expire_date__gt=now)
-        shown |= {(key, None): data for key, data in open_ones.values_list("session_key", "session_data")}
+        open_ones = Session.objects.order_by().filter(live(), digest__in=sessions)
+        shown |= {(sessions[digest], None): data for digest, data in open_ones.values_list("digest", "data")}
     if tokens:
         good = Q(expires=None) | Q(expires__gt=now)
         good_ones = Token.objects.filter(good, pk__in=tokens, revoked=None)

@@ -4,6 +4,7 @@ from http import HTTPStatus
 from typing import Any
 
 from gunicorn import util
+from gunicorn.glogging import Logger
 from gunicorn.http.errors import LimitRequestHeaders, LimitRequestLine, ParseException
 from gunicorn.workers.gthread import ThreadWorker
 
@@ -24,6 +25,15 @@ class Worker(ThreadWorker):
             util.write_nonblock(client, answer(problem_of(exc)))
         except OSError:  # it has gone
             self.log.debug("nobody was there to be told")
+
+
+class AccessLog(Logger):
+    """gunicorn's log; lines about requests name the client instead of the proxy in front of us."""
+
+    def atoms(self, resp: Any, req: Any, environ: Any, request_time: Any) -> dict[str, Any]:
+        from access.address import address_of  # not above: gunicorn's own process loads this file, and no Django
+
+        return super().atoms(resp, req, environ, request_time) | {"h": address_of(environ) or "-"}
 
 
 def problem_of(error: Exception) -> Problem:

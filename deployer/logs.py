@@ -44,7 +44,13 @@ class ReadableLine(logging.Formatter):
     """The same for people: time, level, text, and in brackets what it is about."""
 
     def format(self, record: logging.LogRecord) -> str:
-        what = " ".join(f"{name}={value}" for name, value in _about.get().items())
+        what = " ".join(f"{name}={_printable(str(value))}" for name, value in _about.get().items())
         at = datetime.fromtimestamp(record.created, UTC).strftime("%H:%M:%S.%f")[:-3]
-        text = f"{at} {record.levelname:<7} {record.name}: {record.getMessage()}" + (f" [{what}]" if what else "")
+        said = _printable(record.getMessage())
+        text = f"{at} {record.levelname:<7} {record.name}: {said}" + (f" [{what}]" if what else "")
         return f"{text}\n{self.formatException(record.exc_info)}" if record.exc_info else text
+
+
+def _printable(text: str) -> str:
+    """Without line breaks and escapes of a terminal: what somebody typed makes no second line."""
+    return "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in text)

@@ -133,6 +133,7 @@ INSTALLED_APPS = [
 MIDDLEWARE = [
     "access.address.ForwardedMiddleware",
     "access.request_id.RequestIdMiddleware",
+    "access.traces.TraceMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "microservice.console.security.ContentSecurityPolicy",
     "whitenoise.middleware.WhiteNoiseMiddleware",
@@ -186,6 +187,11 @@ _ONLY_OURS = "__Host-" if SECURE else ""
 SESSION_COOKIE_NAME, CSRF_COOKIE_NAME = f"{_ONLY_OURS}sessionid", f"{_ONLY_OURS}csrftoken"
 SECURE_HSTS_SECONDS = env.number("HSTS_SECONDS", 365 * 86400, 0, 10 * 365 * 86400) if SECURE else 0
 SESSION_COOKIE_HTTPONLY = True
+SESSION_ENGINE = "access.sessions"
+# Seconds: without a request made by hand, and in all. The rows say when a session began and was last used.
+SESSION_ABSOLUTE = SESSION_COOKIE_AGE = env.number("SESSION_ABSOLUTE", 14 * 86400, 60, 366 * 86400)
+SESSION_IDLE = env.number("SESSION_IDLE", 86400, 60, 366 * 86400)
+TOKEN_DAYS = env.number("TOKEN_DAYS", 90, 1, 3650)  # until a token ends for which nobody named an end
 SECURE_CONTENT_TYPE_NOSNIFF = True
 SECURE_REFERRER_POLICY = "same-origin"
 X_FRAME_OPTIONS = "DENY"
@@ -213,5 +219,6 @@ LOGGING = {
     "formatters": {"line": {"()": "deployer.logs.ReadableLine" if DEBUG else "deployer.logs.JsonLine"}},
     "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
     "root": {"handlers": ["stderr"], "level": env.text("LOG_LEVEL", "INFO").upper()},
-    "loggers": {"paramiko": {"level": "ERROR"}, "django.db.backends": {"level": "INFO"}},
+    # Who came in and who was refused is logged at every LOG_LEVEL: see access/traces.py.
+    "loggers": {"access": {"level": "INFO"}, "paramiko": {"level": "ERROR"}, "django.db.backends": {"level": "INFO"}},
 }

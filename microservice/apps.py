@@ -4,3 +4,8 @@ from django.apps import AppConfig
 class MicroserviceConfig(AppConfig):
     name = "microservice"
     default_auto_field = "django.db.models.BigAutoField"
+
+    def ready(self) -> None:
+        from . import traces
+
+        traces.listen()

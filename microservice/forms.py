@@ -257,5 +257,6 @@ class TokenForm(forms.Form):
         min_value=1,
         max_value=3650,
         required=False,
-        help_text=_("Empty: until it is revoked."),
+        help_text=_("Leave empty for the usual time."),
     )
+    endless = forms.BooleanField(label=_("Valid until it is revoked (for administrators)"), required=False)

@@ -1,19 +1,28 @@
 """Tokens given out and taken back: nobody gives a right, a service or a time that they have not themselves."""
 from collections.abc import Iterable
-from datetime import datetime
+from datetime import datetime, timedelta
+from enum import Enum
 
-from django.contrib.auth import get_user_model
+from django.contrib.auth.models import User
 from django.db import transaction
 from django.db.models import QuerySet
 from django.utils import timezone
 
+from access import people, service_accounts, sessions, tokens
 from access.callers import Caller
 from access.models import Token
-from access.problems import forbidden, not_found
-from access.tokens import make_token
+from access.problems import forbidden, invalid, not_found, reauthenticate, unauthorized
 
 from . import catalog
-from .history import record
+from .history import record, record_rows, row_of
+
+LONGEST = timedelta(days=366)  # an end that is further away than this counts as none
+
+
+class End(Enum):
+    """The end of a token for which nobody named one: after TOKEN_DAYS."""
+
+    USUAL = "usual"
 
 
 def tokens_of(caller: Caller) -> QuerySet[Token]:
@@ -34,42 +43,84 @@ def find(caller: Caller, number: int) -> Token:
 @transaction.atomic
 def issue(
     caller: Caller, name: str, scopes: Iterable[str], services: Iterable[int | str] = (),
-    expires: datetime | None = None,
+    expires: datetime | End | None = End.USUAL, user: int | str | None = None,
 ) -> tuple[Token, str]:
     """A token for the caller, and its text, which nothing can show again. `services`: ids or names; none: all.
 
-    Raises a Problem: 403 for what the caller has not, 404 for a service that is not seen, 422 for a wrong field.
+    `expires` None: never. `user`: the service account that it is for, which only an administrator may name. Raises a
+    Problem: 403 for what the caller has not, 404 for a service that is not seen, 422 for a wrong field.
     """
+    if not caller.may("tokens"):
+        raise forbidden("A token makes tokens only with the scope tokens.", "Make it in the console.")
+    if not caller.is_fresh:
+        raise reauthenticate()
+    if caller.session_id and not sessions.hold(caller.session_id):
+        raise unauthorized("The session has ended.")
     wanted = list(scopes)
     lacking = sorted({scope for scope in wanted if not caller.might(scope)})
     if lacking:
         raise forbidden(f"You cannot give a right that you do not have: {', '.join(lacking)}.")
     named = {catalog.find_service(caller, which).pk for which in services} or caller.services
-    user = get_user_model().objects.get(pk=caller.user_id or 0)
-    row, text = make_token(
-        user, name, wanted, services=named, expires=_within(caller, expires), created_by=caller.name
+    owner = _owner(caller, user)
+    row, text = tokens.make_token(
+        owner, name, wanted, services=named, expires=_end(caller, owner, expires), parent=caller.token_id,
+        created_by=caller.name,
     )
-    record(caller, "create", "token", row, after={"scopes": row.scopes, "services": row.services})
+    record(caller, "create", "token", row, after=told(row))
     return row, text
 
 
 @transaction.atomic
 def revoke(caller: Caller, number: int) -> Token:
-    """Takes a token back, at once. 404 for one that the caller does not see."""
+    """Takes a token back at once, with all that were made with it. 404 for one that the caller does not see.
+
+    Every token may take itself back: who finds one that was lost can end it.
+    """
     row = find(caller, number)
-    beyond = [scope for scope in row.scopes if not caller.might(scope)]
-    if caller.token_id not in (None, row.pk) and beyond:
-        raise forbidden(f"A token takes back none that may do more than itself: {', '.join(beyond)}.")
-    if Token.objects.filter(pk=row.pk, revoked=None).update(revoked=timezone.now()):
-        record(caller, "delete", "token", row)
+    if row.pk != caller.token_id:
+        if not caller.may("tokens"):
+            raise forbidden("A token takes back others only with the scope tokens.", "Do it in the console.")
+        if not caller.is_person and (beyond := [scope for scope in row.scopes if not caller.might(scope)]):
+            raise forbidden(f"A token takes back none that may do more than itself: {', '.join(beyond)}.")
+    record_ended(caller, tokens.revoke([row.pk]))
     return row
 
 
-def _within(caller: Caller, expires: datetime | None) -> datetime | None:
-    """A token that was made with a token ends with it at the latest."""
+def record_ended(caller: Caller, ended: Iterable[Token], reason: str = "") -> None:
+    """A row of the history for each token that was ended."""
+    record_rows(row_of(caller, "delete", "token", row, None, {"user_id": row.user_id}, reason) for row in ended)
+
+
+def told(row: Token) -> dict:
+    """What the history keeps of a new token."""
+    end = row.expires.isoformat() if row.expires else None
+    return {"scopes": row.scopes, "services": row.services, "user_id": row.user_id, "expires": end,
+            "parent": row.parent_id}
+
+
+def _owner(caller: Caller, user: int | str | None) -> User:
+    if user is None:
+        return User.objects.get(pk=caller.user_id or 0)
+    found = people.user_named(user)
+    if found.pk != caller.user_id:
+        if not caller.may("admin"):
+            raise forbidden("Only administrators make tokens for a service account.")
+        if not service_accounts.is_service(found):
+            raise invalid("/user", "must be a service account: people make their own tokens")
+    return found
+
+
+def _end(caller: Caller, owner: User, asked: datetime | End | None) -> datetime | None:
+    """When the token ends. One that was made with a token ends with that one at the latest."""
     own = Token.objects.filter(pk=caller.token_id or 0).values_list("expires", flat=True).first()
-    if own is None:
-        return expires
-    if expires is not None and expires > own:
-        raise forbidden("A token cannot give a token that lives longer than itself.", f"Name an end before {own}.")
-    return expires or own
+    if own is not None:
+        if isinstance(asked, datetime) and asked > own:
+            raise forbidden("A token cannot give a token that lives longer than itself.", f"Name an end before {own}.")
+        return asked if isinstance(asked, datetime) else min(own, tokens.usual_end()) if asked is End.USUAL else own
+    if asked is End.USUAL:
+        return tokens.usual_end()
+    endless = asked is None or asked > timezone.now() + LONGEST
+    if endless and not caller.may("admin") and not service_accounts.is_service(owner):
+        raise forbidden("Only administrators and service accounts have tokens that last longer than a year.",
+                        f"Name an end within {LONGEST.days} days.")
+    return asked

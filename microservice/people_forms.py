@@ -26,18 +26,34 @@ class PersonForm(forms.Form):
     password = SecretLine(label=_("Password"), help_text=_("Without one nobody can sign in with this name."))
     admin = forms.BooleanField(label=_("Administrator: may do everything, whatever the teams"), required=False)
     active = forms.BooleanField(label=_("May sign in and use tokens"), required=False, initial=True)
+    service = forms.BooleanField(
+        label=_("Service account: a pipeline, with tokens and roles, and without a password"), required=False
+    )
 
     def __init__(self, *args, saved: bool = False, **more):
         super().__init__(*args, **more)
         if saved:
+            del self.fields["service"]  # what an account is, it stays
             self.fields["password"].label = _("New password")
             self.fields["password"].help_text = _("Empty: it stays. Tell it to them; they change it under My account.")
 
     def values(self) -> dict[str, Any]:
-        given = dict(self.cleaned_data)
+        given = {name: self.cleaned_data[name] for name in self.base_fields if name in self.fields}
         if not given["password"]:
             del given["password"]
         return given
+
+
+class OwnPassword(forms.CharField):
+    """The reader's own password, once more."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            label=_("Your own password"), required=False, strip=False, max_length=1000,
+            widget=forms.PasswordInput({"autocomplete": "current-password"}),
+            help_text=_("You signed in more than ten minutes ago. It is needed for tokens, passwords and "
+                        "administrator's rights."),
+        )
 
 
 class TeamForm(forms.Form):
@@ -57,6 +73,11 @@ class PasswordForm(forms.Form):
                                widget=forms.PasswordInput({"autocomplete": "new-password"}))
     again = forms.CharField(label=_("New password once more"), strip=False,
                             widget=forms.PasswordInput({"autocomplete": "new-password"}))
+
+    tokens = forms.BooleanField(
+        label=_("Revoke my tokens too"), required=False, initial=True,
+        help_text=_("Recommended where somebody else may know the old password."),
+    )
 
     def clean(self) -> dict[str, Any]:
         given = super().clean() or {}

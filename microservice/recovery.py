@@ -15,6 +15,7 @@ from django.db.models import Exists, OuterRef, Q
 from django.db.models.functions import Now
 from django.utils import timezone
 
+from access import expiry as access_expiry
 from deployer.engine import crash
 
 from . import advance, events, execution
@@ -71,6 +72,7 @@ def sweep() -> int:
     retries.try_remainders()
     expiry.prune_now_and_then()
     chain.seal()
+    access_expiry.look_now_and_then()
     free = desk.slots - desk.in_flight
     return 0 if desk.stopping else min(free, _left_lying(free))
 

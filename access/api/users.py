@@ -7,7 +7,9 @@ from django.http import HttpRequest, HttpResponse
 from ninja import Field, Router, Schema, Status
 from pydantic import StrictBool
 
-from access import people
+from access import people, service_accounts
+from access.ending import end_access, may_end
+from access.sessions import session_of
 from microservice.api import paging, schemas
 from microservice.api.auth import caller, needs
 from microservice.history import record
@@ -29,6 +31,16 @@ class UserChange(schemas.Body):
 
 class UserNew(UserChange):
     username: schemas.Text
+    service: StrictBool = Field(False, description="A service account: has tokens and roles, and no password")
+
+
+class Ending(schemas.Body):
+    tokens: StrictBool = Field(True, description="Whether the tokens end too")
+
+
+class EndedOut(Schema):
+    sessions: int = Field(description="How many ended")
+    tokens: int
 
 
 class TeamOf(Schema):
@@ -45,6 +57,7 @@ class UserOut(Schema):
     last_name: str
     admin: bool
     active: bool
+    service: bool
     last_login: datetime | None
     created: datetime
     teams: list[TeamOf]
@@ -100,10 +113,24 @@ def delete_user(request: HttpRequest, id: schemas.PathId):
     return Status(204, None)
 
 
+@router.post("/users/{id}/end_sessions", response=EndedOut)
+@needs("read")
+def end_sessions(request: HttpRequest, id: schemas.PathId, body: Ending):
+    """Ends all sessions and tokens of a person: one's own, or with the right admin anybody's.
+
+    The session that asks goes on; a token that asks ends too, unless `tokens` is false."""
+    who = caller(request)
+    may_end(who, id)
+    keep = session_of(request).digest if who.is_person else ""
+    what = end_access(who, people.find_user(id), "asked for", keep=keep, with_tokens=body.tokens)
+    return EndedOut.model_construct(sessions=what.sessions, tokens=len(what.tokens))
+
+
 def form(user: User) -> UserOut:
     return UserOut.model_construct(
         **{name: getattr(user, name) for name in ("id", "username", "email", "first_name", "last_name", "last_login")},
         admin=user.is_superuser, active=user.is_active, created=user.date_joined,
+        service=service_accounts.is_service(user),
         teams=[TeamOf.model_construct(id=one.team_id, name=one.team.name, role=one.role)
                for one in user.memberships.all()],
     )

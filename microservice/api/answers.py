@@ -48,6 +48,7 @@ def answer(request: HttpRequest, problem: Problem) -> HttpResponse:
     }
     response = HttpResponse(json.dumps(body), status=problem.status, content_type=PROBLEM_JSON, headers=problem.headers)
     response["Cache-Control"] = "no-store"
+    response.reason_code = problem.code  # type: ignore[attr-defined]  # for the log: access/traces.py
     return response
 
 

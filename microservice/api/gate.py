@@ -4,8 +4,8 @@ from django.http.response import HttpResponseBase
 from ninja.operation import Operation
 
 from access.callers import Caller
-from access.problems import Problem, forbidden
-from access.recognise import caller_of, unauthorized
+from access.problems import Problem, forbidden, unauthorized
+from access.recognise import caller_of
 from access.request_id import request_id_of
 
 from . import answers, idempotency, uploads

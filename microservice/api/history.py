@@ -17,10 +17,16 @@ Since = Annotated[schemas.Moment | None, Query(description="RFC 3339; from this 
 Until = Annotated[schemas.Moment | None, Query(description="RFC 3339; before this moment")]
 
 
+class TokenActed(Schema):
+    id: int
+    name: str
+
+
 class HistoryOut(Schema):
     id: int
     created: datetime
     actor: str
+    token: TokenActed | None = Field(description="The token that the actor showed; null for a person in a session")
     address: str
     action: str
     subject: str
@@ -59,5 +65,8 @@ def list_history(
 
 
 def form(row: History) -> HistoryOut:
-    same = set(HistoryOut.model_fields) - {"service_id"}
-    return HistoryOut.model_construct(**{name: getattr(row, name) for name in same}, service_id=row.microservice_id)
+    same = set(HistoryOut.model_fields) - {"service_id", "token"}
+    token = None if row.token_id is None else TokenActed.model_construct(id=row.token_id, name=row.token_name)
+    return HistoryOut.model_construct(
+        **{name: getattr(row, name) for name in same}, service_id=row.microservice_id, token=token
+    )

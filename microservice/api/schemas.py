@@ -196,7 +196,9 @@ class TokenNew(Body):
     name: Text
     scopes: list[Text]
     services: list[StrictInt | StrictStr] = []
-    expires: Moment | None = None
+    expires: Moment | None = Field(None, description=(
+        "Where it is not named: after TOKEN_DAYS days. null: never, for administrators and service accounts"))
+    user: StrictInt | StrictStr | None = Field(None, description="Id or name of the service account that it is for")
 
 
 class TokenOut(Schema):
@@ -206,6 +208,7 @@ class TokenOut(Schema):
     scopes: list[str]
     services: list[int]
     user: str
+    parent_id: int | None = Field(description="The token that it was made with; it ends with that one")
     expires: datetime | None
     last_used: datetime | None
     created: datetime

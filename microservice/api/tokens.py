@@ -19,10 +19,12 @@ def list_tokens(request: HttpRequest, query: paging.Page):
 
 
 @router.post("/tokens/", response={201: schemas.TokenMade})
-@needs("read")
+@needs("tokens")
 def create_token(request: HttpRequest, body: schemas.TokenNew, response: HttpResponse):
-    """Makes a token for the caller, with no right that the caller has not. The token is in this answer only."""
-    row, text = issuing.issue(caller(request), **body.model_dump())
+    """Makes a token for the caller, with no right that the caller has not. The token is in this answer only.
+
+    A token needs the scope tokens for it, and what it makes ends with it."""
+    row, text = issuing.issue(caller(request), **body.given())
     response["Location"] = f"/api/v1/tokens/{row.pk}"
     return Status(201, schemas.TokenMade.model_construct(**dict(form(row)), token=text))
 
@@ -37,14 +39,15 @@ def get_token(request: HttpRequest, id: schemas.PathId):
 @router.delete("/tokens/{id}", response={204: None})
 @needs("read")
 def revoke_token(request: HttpRequest, id: schemas.PathId):
-    """Takes a token back, at once."""
+    """Takes a token back, at once, with all tokens that were made with it. One that takes back others than itself
+    needs the scope tokens."""
     issuing.revoke(caller(request), id)
     return Status(204, None)
 
 
 def form(token: Token) -> schemas.TokenOut:
     """A token's row as the API gives it: everything but the token."""
-    own = set(schemas.TokenOut.model_fields) - {"user"}
+    own = set(schemas.TokenOut.model_fields) - {"user"}  # the parent's id among them
     return schemas.TokenOut.model_construct(
         **{name: getattr(token, name) for name in own}, user=token.user.get_username()
     )

@@ -24,11 +24,14 @@ START = "0" * 64  # what stands before the first row
 BATCH = 1000  # rows that one transaction seals: the lock is never held for longer than that takes
 # What a digest covers. Not the service, which may be deleted: its name is in the row where it matters.
 CONTENT = ("actor", "address", "action", "subject", "subject_id", "subject_name", "before", "after", "reason")
+# Covered where a token acted. Rows from before they were kept have neither, and keep the digest that they had.
+TOKEN = ("token_id", "token_name")
 
 
 def digest(row: History) -> str:
     """Of everything that the row tells, in one form whatever the database makes of JSON and of times."""
-    told = {name: getattr(row, name) for name in CONTENT}
+    names = CONTENT + TOKEN if row.token_id is not None or row.token_name else CONTENT
+    told = {name: getattr(row, name) for name in names}
     told["created"] = row.created.astimezone(UTC).isoformat(timespec="microseconds")
     return hashlib.sha256(json.dumps(told, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
 

@@ -11,6 +11,9 @@ class History(models.Model):
 
     created = models.DateTimeField(default=timezone.now, db_index=True)
     actor = models.CharField(max_length=150)
+    # The token that the actor showed, if any. Tokens go with their owner, so this is its name and no foreign key.
+    token_id = models.BigIntegerField(null=True, blank=True)
+    token_name = models.CharField(max_length=64, blank=True, default="", db_default="")
     address = models.CharField(max_length=64, blank=True)
     action = models.CharField(max_length=32)  # create, change, delete, deploy, cancel, unlock, trust …
     subject = models.CharField(max_length=32)  # service, version, instance, host, credential, token, deployment
@@ -28,6 +31,8 @@ class History(models.Model):
     class Meta:
         db_table = "history"
         ordering = ["-id"]
+        # Somebody's own sign-ins, on the page of their account.
+        indexes = [models.Index(fields=["subject_id", "-id"], condition=models.Q(subject="user"), name="about_a_user")]
 
     def __str__(self):
         return f"{self.actor}: {self.action} {self.subject_name}"

@@ -60,7 +60,7 @@ def credentials() -> list[Credential]:
 
 def tokens(caller: Caller) -> list[Token]:
     """The caller's own tokens; everybody's for an administrator. Each with `service_names`. Two queries."""
-    rows = Token.objects.select_related("user").filter(revoked=None)
+    rows = Token.objects.select_related("user", "parent").filter(revoked=None)
     if not caller.may("admin"):
         rows = rows.filter(user=caller.user_id)
     found = list(rows[:200])

@@ -6,9 +6,11 @@ from django.db.models import Count, Q
 from access import people
 from access.callers import Caller
 from access.models import Team
-from microservice.models import MicroService
+from microservice.models import History, MicroService
 
 from .paging import Page, by_key
+
+COMINGS = ("sign_in", "sign_out", "sign_in_failed", "end_sessions")
 
 
 def persons(q: str = "", after: str = "") -> Page:
@@ -17,6 +19,12 @@ def persons(q: str = "", after: str = "") -> Page:
     if q:
         rows = rows.filter(Q(username__icontains=q) | Q(email__icontains=q) | Q(last_name__icontains=q))
     return by_key(rows, "username", after)
+
+
+def sign_ins(user_id: int) -> list[History]:
+    """The last times that somebody came in, went, or failed to, as the history tells it."""
+    about = History.objects.filter(subject="user", subject_id=user_id, action__in=COMINGS)
+    return list(about.order_by("-id")[:20])
 
 
 def person(number: int) -> User:

@@ -77,7 +77,9 @@ def _to_sign_in(request: HttpRequest) -> HttpResponse:
 
 
 def refused(request: HttpRequest, problem: Problem) -> HttpResponse:
-    return render(request, "problem.html", {"problem": problem}, status=problem.status)
+    response = render(request, "problem.html", {"problem": problem}, status=problem.status)
+    response.reason_code = problem.code  # type: ignore[attr-defined]  # for the log: access/traces.py
+    return response
 
 
 def say(request: HttpRequest, text: str) -> None:

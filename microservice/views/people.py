@@ -1,16 +1,24 @@
 """The people who may sign in: made, changed, shut out, given another password, deleted."""
 
+from django.conf import settings
+from django.contrib.auth.models import User
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.utils.translation import gettext as _
 
 from access import people as rules
+from access import sessions
 from access.callers import Caller
 from access.problems import Problem
+from access.service_accounts import is_service
+from access.sessions import session_of
+from microservice.forms import TokenForm
 from microservice.history import record
 from microservice.people_forms import PersonForm
 from microservice.queries import people as found
 
+from . import proof
+from .account import make_token
 from .guard import blaming, complain, go, only, page, say, sent, show, wanted
 
 
@@ -19,9 +27,11 @@ def people(request: HttpRequest, caller: Caller) -> HttpResponse:
     """Everybody, and a form for another."""
     only(caller)
     form = PersonForm(sent(request))
+    proof.ask(caller, form)
     if request.method == "POST" and form.is_valid():
-        values = form.values()
         with blaming(form):
+            caller = proof.proven(request, caller, form)
+            values = form.values()
             user = rules.create_user(caller, values)
             record(caller, "create", "user", user, after=_told(values))
             say(request, _("{name} was added.").format(name=user.get_username()))
@@ -37,20 +47,49 @@ def people(request: HttpRequest, caller: Caller) -> HttpResponse:
 def person(request: HttpRequest, caller: Caller, number: int) -> HttpResponse:
     only(caller)
     user = found.person(number)
-    before = {"username": user.username, "email": user.email, "first_name": user.first_name,
-              "last_name": user.last_name, "admin": user.is_superuser, "active": user.is_active}
+    before = _shown(user)
     form = PersonForm(sent(request), initial=before, saved=True)
+    proof.ask(caller, form)
     if request.method == "POST" and form.is_valid():
-        values = {name: value for name, value in form.values().items() if before.get(name) != value}
         with blaming(form):
+            caller = proof.proven(request, caller, form)
+            values = {name: value for name, value in form.values().items() if before.get(name) != value}
             rules.change_user(caller, user, values)
             record(caller, "change", "user", user, after=_told(values),
                    before={name: before[name] for name in values if name in before})
             say(request, _("{name} was saved.").format(name=user.get_username()))
             return go("person", number)
         user = found.person(number)
-    context = {"person": user, "form": form, "tab": "people", "own": user.pk == caller.user_id}
-    return render(request, "people/person.html", context, status=422 if form.errors else 200)
+    return _person_page(request, caller, user, form)
+
+
+def _person_page(request: HttpRequest, caller: Caller, user: User, form: PersonForm, **more) -> HttpResponse:
+    service = is_service(user)
+    context = {
+        "person": user, "form": form, "tab": "people", "own": user.pk == caller.user_id, "service": service,
+        "sessions": sessions.sessions_of(user.pk)[:100], "here": session_of(request).digest,
+        "sign_ins": found.sign_ins(user.pk), "address": settings.PUBLIC_URL, **more,
+    }  # fmt: skip
+    if service and "token_form" not in context:
+        context["token_form"] = TokenForm(prefix="token")
+        proof.ask(caller, context["token_form"])
+    wrong = form.errors or ("token_form" in context and context["token_form"].errors)
+    return render(request, "people/person.html", context, status=422 if wrong else 200)
+
+
+@page("admin", ("POST",))
+def person_token(request: HttpRequest, caller: Caller, number: int) -> HttpResponse:
+    """A token for a service account, shown in the answer to this very POST."""
+    only(caller)
+    user = found.person(number)
+    form, made, secret = make_token(request, caller, user.pk, "token")
+    mine = PersonForm(initial=_shown(user), saved=True)
+    return _person_page(request, caller, found.person(number), mine, token_form=form, made=made, secret=secret)
+
+
+def _shown(user: User) -> dict:
+    return {"username": user.username, "email": user.email, "first_name": user.first_name,
+            "last_name": user.last_name, "admin": user.is_superuser, "active": user.is_active}
 
 
 @page("admin", ("POST",))

@@ -9,10 +9,12 @@ from django.core.management import CommandError, call_command
 from django.db import connection
 from django.utils import timezone
 
-from access.models import IdempotencyKey, Token
+from access.models import IdempotencyKey, Membership, Team, Token
 from access.secrets import Undecryptable, seal, unseal
+from access.service_accounts import is_service
 from asset.models import Credential
 from microservice.models import History, MicroService
+from tests.microservice import fleet
 
 pytestmark = pytest.mark.django_db
 
@@ -29,10 +31,11 @@ def root(db):
 
 
 def test_token_prints_the_token_alone_and_it_works(root, client):
-    printed = run("token", "ci", "--scopes", "read,deploy")
+    printed = run("token", "ci", "--user", "root", "--scopes", "read,deploy")
     assert printed.count("\n") == 1
     row = Token.objects.get()
-    assert (row.user, row.name, row.scopes, row.services, row.expires) == (root, "ci", ["read", "deploy"], [], None)
+    assert (row.user, row.name, row.scopes, row.services) == (root, "ci", ["read", "deploy"], [])
+    assert timedelta(days=89) < row.expires - timezone.now() <= timedelta(days=90), "TOKEN_DAYS"
     answer = client.get("/api/v1/services/", headers={"Authorization": f"Bearer {printed.strip()}"})
     assert answer.status_code == 200
     written = History.objects.get()
@@ -47,8 +50,10 @@ def test_token_takes_a_user_services_and_an_end(root):
     row = Token.objects.get()
     assert (row.user.username, row.services) == ("ann", [shop.pk, other.pk])
     assert timedelta(days=29) < row.expires - timezone.now() <= timedelta(days=30)
-    run("token", "ci", "--scopes", "read", "--expires", "2099-01-31T00:00:00Z")
+    run("token", "ci", "--user", "ann", "--scopes", "read", "--expires", "2099-01-31T00:00:00Z")
     assert Token.objects.first().expires.isoformat() == "2099-01-31T00:00:00+00:00"
+    run("token", "ci", "--user", "ann", "--scopes", "read", "--expires", "never")
+    assert Token.objects.first().expires is None
 
 
 @pytest.mark.parametrize("words", [
@@ -60,14 +65,37 @@ def test_token_takes_a_user_services_and_an_end(root):
 def test_token_says_in_one_line_what_is_wrong(root, words):
     get_user_model().objects.create_user("ann")
     with pytest.raises(CommandError) as error:
-        run("token", "ci", *words)
+        run("token", "ci", *words, *([] if "--user" in words else ["--user", "root"]))
     assert "\n" not in str(error.value)
     assert not Token.objects.exists()
 
 
-def test_token_needs_somebody_whose_it_is(db):
-    with pytest.raises(CommandError, match="createsuperuser"):
+def test_token_is_nobodys_by_default_and_least_of_all_the_first_superusers(root):
+    with pytest.raises(CommandError, match="--user"):
         run("token", "ci", "--scopes", "read")
+    assert not Token.objects.exists()
+
+
+def test_a_service_account_is_made_once_and_has_its_role(root, client):
+    red = Team.objects.create(name="red")
+    assert "publisher of red" in run("service_account", "pipeline", "--team", "red")
+    run("service_account", "pipeline", "--team", "red", "--role", "deployer")
+    account = get_user_model().objects.get(username="pipeline")
+    assert (Membership.objects.get().user, Membership.objects.get().role) == (account, "deployer")
+    assert is_service(account) and not account.has_usable_password()
+    created = History.objects.get(action="create", subject="user")
+    assert (created.actor, created.subject_id) == ("manage.py service_account", account.pk)
+    token = run("token", "ci", "--user", "pipeline", "--scopes", "read,publish").strip()
+    fleet.service("shop", team=red)
+    answer = client.get("/api/v1/services/", headers={"Authorization": f"Bearer {token}"})
+    assert [one["name"] for one in answer.json()["data"]] == ["shop"]
+
+
+@pytest.mark.parametrize("words", [["root"], ["a b"], ["new", "--team", "nosuch"]])
+def test_a_service_account_that_cannot_be_is_refused_in_one_line(root, words):
+    with pytest.raises(CommandError) as error:
+        run("service_account", *words)
+    assert "\n" not in str(error.value) and get_user_model().objects.count() == 1
 
 
 def test_field_key_prints_a_key(db):

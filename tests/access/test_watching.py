@@ -1,12 +1,13 @@
 """Who watches is known for all of them together: no statement for each, and whatever changes of them is noticed."""
+from datetime import timedelta
+
 import pytest
 from django.contrib.auth import get_user_model
-from django.contrib.sessions.models import Session
 from django.test import Client, RequestFactory
 from django.utils import timezone
 
 from access import watching
-from access.models import Membership, Team, Token
+from access.models import Membership, Session, Team, Token
 from access.roles import Role
 from access.tokens import make_token
 
@@ -59,7 +60,8 @@ def test_one_look_is_for_all_however_many_they_are(known, django_assert_num_quer
 
 CHANGES = {
     "signed out": lambda user: Session.objects.all().delete(),
-    "the session is over": lambda user: Session.objects.update(expire_date=timezone.now()),
+    "the session is over": lambda user: Session.objects.update(created=timezone.now() - timedelta(days=15)),
+    "left alone": lambda user: Session.objects.update(seen=timezone.now() - timedelta(days=2)),
     "shut out": lambda user: get_user_model().objects.update(is_active=False),
     "deleted": lambda user: user.delete(),
     "another password": lambda user: (user.set_password("second"), user.save()),

@@ -87,7 +87,9 @@ def test_the_configuration_can_be_checked_without_starting_anything(made, comman
 
 
 def test_the_token_command_prints_a_token_that_works(installation):
-    done = run("python manage.py token pipeline --scopes read,publish,deploy", installation.environment)
+    done = run("python manage.py service_account pipeline", installation.environment)
+    assert done.returncode == 0, done.stderr
+    done = run("python manage.py token ci --user pipeline --scopes read,publish,deploy", installation.environment)
     assert done.returncode == 0, done.stderr
     [token] = done.stdout.split()
     client = Client(installation.url, token)
@@ -192,7 +194,7 @@ def test_the_ways_that_the_demo_starts_the_parts_are_the_ordinary_ones():
 
 def test_the_readmes_five_minutes_lead_to_a_service_of_ones_own(installation, tmp_path):
     """README's commands, word for word; only the places where it says "put yours here" are filled in."""
-    token = run("python manage.py token five --scopes admin", installation.environment).stdout.strip()
+    token = run("python manage.py token five --user first --scopes admin", installation.environment).stdout.strip()
     port = free_port()
     with Sshd(tmp_path / "web1") as host:
         folder = tmp_path / "checkout"

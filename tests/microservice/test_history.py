@@ -1,7 +1,9 @@
 """The history's chain: whatever somebody does to its rows behind the system's back is found, and named."""
 
+import hashlib
+import json
 import threading
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from io import StringIO
 
 import pytest
@@ -12,7 +14,7 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from access.callers import Caller
-from microservice.history import chain, record
+from microservice.history import chain, record, record_alike
 from microservice.models import History, HistoryHead, MicroService
 
 ADA = Caller(name="ada", address="192.0.2.7")
@@ -241,3 +243,49 @@ def test_a_deed_that_is_not_committed_holds_up_nobody():
     done.set()
     thread.join()
     assert [row.actor for row in History.objects.order_by("position")] == ["ada", "slow"]
+
+
+# --- the token that acted ---------------------------------------------------------------------------------------------
+
+CI = Caller(name="ada", token_id=7, token_name="ci-deploy", address="192.0.2.7")
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("change", [{"token_id": 8}, {"token_name": "another"}, {"token_id": None, "token_name": ""}],
+                         ids=["id", "name", "taken away"])
+def test_which_token_acted_is_part_of_the_chain(change):
+    record(ADA, "change", "service", None)
+    row = record(CI, "change", "service", None)
+    record_alike(CI, "change", "service", [row, row], {}, {}, None)
+    chain.seal()
+    assert set(History.objects.values_list("token_id", "token_name")) == {(None, ""), (7, "ci-deploy")}
+    assert verified()[0] == 0
+    History.objects.filter(pk=row.pk).update(**change)
+    status, said = verified()
+    assert status == 1 and said.startswith(f"Row {row.pk} ")
+
+
+@pytest.mark.django_db
+def test_a_token_that_is_put_into_an_old_row_is_found():
+    third = rows()[2]
+    History.objects.filter(pk=third.pk).update(token_id=7, token_name="ci-deploy")
+    assert verified()[0] == 1
+
+
+@pytest.mark.django_db
+def test_rows_from_before_tokens_were_kept_still_verify():
+    """Their digests as the code of that time made them, written down here."""
+    created = datetime(2026, 11, 25, 12, 30, 15, 123456, tzinfo=UTC)
+    old = History(created=created, actor="ada", address="192.0.2.7", action="change", subject="service",
+                  subject_id=4, subject_name="shop", before={"keep": 3}, after={"keep": 5}, reason="it was due")
+    content = {name: getattr(old, name) for name in ("actor", "address", "action", "subject", "subject_id",
+                                                     "subject_name", "before", "after", "reason")}
+    content["created"] = "2026-11-25T12:30:15.123456+00:00"
+    text = json.dumps(content, sort_keys=True, separators=(",", ":"))
+    assert hashlib.sha256(text.encode()).hexdigest() == chain.digest(old) == \
+        "09b6d92ac0a6c0cefba60f28917cbd316c24cb858fa97c9fc2aa60b8b2675239"
+    old.digest = chain.digest(old)
+    old.save()
+    record(CI, "change", "service", None)
+    chain.seal()
+    assert verified()[1].startswith("2 rows, each as it was written.")

@@ -11,8 +11,9 @@ from django.utils.dateparse import parse_datetime
 from access.callers import SCOPES, Caller
 from access.problems import Problem
 from access.recognise import scopes_of
-from access.tokens import make_token
+from access.tokens import make_token, usual_end
 from microservice.history import record
+from microservice.issuing import told
 
 UNITS = {"m": "minutes", "h": "hours", "d": "days"}
 
@@ -23,9 +24,11 @@ class Command(BaseCommand):
     def add_arguments(self, parser):
         parser.add_argument("name", help="what the token is for")
         parser.add_argument("--scopes", required=True, help=f"with commas between: {','.join(SCOPES)}")
-        parser.add_argument("--user", help="whose token it is; the first superuser where none is named")
+        parser.add_argument("--user", required=True,
+                            help="whose token it is: a service account (manage.py service_account), or a person")
         parser.add_argument("--services", default="", help="ids or names with commas between; none: all")
-        parser.add_argument("--expires", help="2027-01-31T00:00:00Z, or a time from now: 30d, 12h, 90m")
+        parser.add_argument("--expires", help="2027-01-31T00:00:00Z, a time from now (30d, 12h, 90m) or never; "
+                                              "after TOKEN_DAYS days where it is not named")
 
     def handle(self, *args, **options):
         user = _user(options["user"])
@@ -41,17 +44,12 @@ class Command(BaseCommand):
         except Problem as problem:
             raise CommandError(problem.detail) from problem
         by = Caller(name="manage.py token")
-        record(by, "create", "token", row, after={"scopes": row.scopes, "services": row.services})
+        record(by, "create", "token", row, after=told(row))
         self.stdout.write(text)
 
 
-def _user(name: str | None):
+def _user(name: str):
     users = get_user_model().objects.filter(is_active=True)
-    if name is None:
-        user = users.filter(is_superuser=True).order_by("pk").first()
-        if user is None:
-            raise CommandError("there is no superuser yet: make one with manage.py createsuperuser, or name --user")
-        return user
     user = users.filter(**{users.model.USERNAME_FIELD: name}).first()
     if user is None:
         raise CommandError(f"there is no active user {name}")
@@ -71,6 +69,8 @@ def _services(text: str) -> list[int]:
 
 def _expires(text: str | None) -> datetime | None:
     if not text:
+        return usual_end()
+    if text == "never":
         return None
     span = re.fullmatch(r"([1-9]\d{0,5})([mhd])", text)
     if span:
@@ -80,5 +80,5 @@ def _expires(text: str | None) -> datetime | None:
     except ValueError:
         moment = None
     if moment is None:
-        raise CommandError("--expires is neither a time like 2027-01-31T00:00:00Z nor a span like 30d")
+        raise CommandError("--expires is neither a time like 2027-01-31T00:00:00Z nor a span like 30d nor never")
     return moment if timezone.is_aware(moment) else timezone.make_aware(moment)

@@ -50,7 +50,8 @@ def api(request):
 
     def some(*scopes: str, services=(), name="ann", **headers) -> Api:
         user = person(name, is_superuser=True, is_staff=True)
-        token = make_token(user, "test", scopes or ("read", "publish", "deploy", "admin"), services=services)[1]
+        every = ("read", "publish", "deploy", "tokens", "admin")
+        token = make_token(user, "test", scopes or every, services=services)[1]
         return Api(token, **headers)
 
     return some

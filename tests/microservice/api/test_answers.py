@@ -174,7 +174,7 @@ def test_every_endpoint_refuses_who_has_every_right_but_the_one_it_needs(api):
     """Generated from the routes: endpoint × missing scope, and endpoint × nobody."""
     fleet.service("shop")
     everything = {"read", "publish", "deploy"}
-    callers = {scope: api(*(everything - {scope})) for scope in (*everything, "admin")}
+    callers = {scope: api(*(everything - {scope})) for scope in (*everything, "tokens", "admin")}
     assert len(operations()) >= 14
     for route, method, scope in operations():
         if route == "builds/<origin>/webhook":

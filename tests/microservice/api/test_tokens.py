@@ -26,7 +26,7 @@ def test_a_token_is_shown_once_and_only_its_hash_is_kept(api):
 
 
 def test_nobody_gives_a_right_that_he_does_not_have(api):
-    caller = api("read", "publish")
+    caller = api("read", "publish", "tokens")
     answer = caller.post("/tokens/", {"name": "ci", "scopes": ["read", "admin"]})
     assert (answer.status_code, answer.json()["code"]) == (403, "forbidden")
     assert caller.post("/tokens/", {"name": "ci", "scopes": ["publish"]}).status_code == 201
@@ -92,7 +92,7 @@ def test_a_replayed_answer_holds_the_same_token_and_the_database_does_not(api):
 def test_a_token_gives_and_takes_back_no_more_than_it_has(api):
     soon = (timezone.now() + timedelta(hours=1)).isoformat()
     late = (timezone.now() + timedelta(hours=2)).isoformat()
-    made = api().post("/tokens/", {"name": "short", "scopes": ["read"], "expires": soon}).json()
+    made = api().post("/tokens/", {"name": "short", "scopes": ["read", "tokens"], "expires": soon}).json()
     short = Api(made["token"])
     assert short.post("/tokens/", {"name": "x", "scopes": ["read"]}).json()["expires"] == made["expires"]
     assert short.post("/tokens/", {"name": "x", "scopes": ["read"], "expires": late}).status_code == 403

@@ -1,0 +1,17 @@
+"""What ends by itself: sessions past their limits, and windows of failed sign-ins that the history is told of."""
+import time
+
+from access import failures
+from access.sessions import SessionStore
+
+EVERY = 60.0
+_looked = 0.0
+
+
+def look_now_and_then() -> None:
+    """For a worker's sweep, which comes every few seconds and is there for other things."""
+    global _looked
+    if not _looked or time.monotonic() - _looked > EVERY:
+        _looked = time.monotonic()
+        SessionStore.clear_expired()
+        failures.flush()

@@ -1,0 +1,21 @@
+"""Service accounts: users that are no persons. They have tokens and roles, no password, and no way into the console."""
+from django.contrib.auth.base_user import AbstractBaseUser
+from django.contrib.auth.models import User
+
+from access.models import ServiceAccount
+from access.problems import invalid
+
+
+def is_service(user: AbstractBaseUser) -> bool:
+    """Whether the user is a service account. No query for users of `people.users()`, else one."""
+    return hasattr(user, "service_account")
+
+
+def mark(user: User, created_by: str) -> None:
+    ServiceAccount.objects.create(user=user, created_by=created_by[:150])
+
+
+def check_no_password(fields: dict) -> None:
+    """422 for a password: nobody signs in as a service account."""
+    if fields.get("password"):
+        raise invalid("/password", "must be empty: a service account has tokens and no password")

@@ -1,0 +1,172 @@
+"""Browser sessions (SESSION_ENGINE): rows that name their person, with an idle and an absolute limit, known by a hash.
+
+What a request needs comes with the one row that Django loads anyway. A session ends when its row is deleted.
+"""
+import hashlib
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+
+from django.conf import settings
+from django.contrib.auth import SESSION_KEY
+from django.contrib.sessions.backends.base import SessionBase, UpdateError
+from django.db.models import Q, QuerySet
+from django.http import HttpRequest
+from django.utils import timezone
+
+from access.address import client_address
+from access.models import Session
+
+SEEN_EVERY = timedelta(minutes=1)
+FRESH = timedelta(minutes=10)  # for so long after the password was given, what is delicate needs no second time
+AGENT_LENGTH = 200
+
+
+def digest_of(key: str) -> str:
+    return hashlib.sha256(key.encode(errors="replace")).hexdigest()
+
+
+def live() -> Q:
+    """The sessions that have not ended by themselves: seen lately, and not too old."""
+    now = timezone.now()
+    return Q(
+        seen__gt=now - timedelta(seconds=settings.SESSION_IDLE),
+        created__gt=now - timedelta(seconds=settings.SESSION_ABSOLUTE),
+    )
+
+
+def agent_of(request: HttpRequest) -> str:
+    """What the browser calls itself: one printable line, shortened."""
+    text = request.META.get("HTTP_USER_AGENT", "")[:AGENT_LENGTH]
+    return "".join(char if char.isprintable() else " " for char in text).strip()
+
+
+def by_hand(request: HttpRequest) -> bool:
+    """Whether a person did something. A page that asks for its news by itself does not keep its session alive."""
+    if request.method not in ("GET", "HEAD"):
+        return True
+    return "HX-Request" not in request.headers and "text/event-stream" not in request.headers.get("Accept", "")
+
+
+@dataclass(frozen=True, slots=True)
+class About:
+    """What a session's row says beside its data. Goes with it when its key changes, all but the row's `number`."""
+
+    number: int | None = None
+    created: datetime = field(default_factory=timezone.now)
+    seen: datetime = field(default_factory=timezone.now)
+    proved: datetime | None = None
+    address: str = ""
+    agent: str = ""
+
+
+class SessionStore(SessionBase):
+    """A session whose key is in the cookie only. Named as Django's own, so that data signed by it can be read."""
+
+    def __init__(self, session_key: str | None = None):
+        super().__init__(session_key)
+        self.about = About()
+
+    @property
+    def digest(self) -> str:
+        return digest_of(self.session_key or "")
+
+    @property
+    def is_fresh(self) -> bool:
+        """Whether the password was given in the last minutes. Loads the session."""
+        self.keys()
+        return self.about.proved is not None and timezone.now() - self.about.proved < FRESH
+
+    def begin(self, request: HttpRequest) -> None:
+        """Somebody has just signed in: a session of their own begins, as old as this moment."""
+        now = timezone.now()
+        self.about = About(None, now, now, now, client_address(request)[:64], agent_of(request))
+        self.modified = True
+
+    def prove(self) -> None:
+        """The password was given again."""
+        self.about = replace(self.about, proved=timezone.now())
+        Session.objects.filter(digest=self.digest).update(proved=self.about.proved)
+
+    @property
+    def is_to_be_noted(self) -> bool:
+        """Whether its last use was noted longer than a minute ago. Loads the session."""
+        self.keys()
+        return self.session_key is not None and timezone.now() - self.about.seen >= SEEN_EVERY
+
+    def note_seen(self) -> None:
+        now = timezone.now()
+        Session.objects.filter(digest=self.digest, seen__lte=now - SEEN_EVERY).update(seen=now)
+        self.about = replace(self.about, seen=now)
+
+    def load(self) -> dict:
+        row = Session.objects.filter(live(), digest=self.digest).first() if self.session_key else None
+        if row is None:
+            self._session_key = None
+            return {}
+        self.about = About(row.pk, row.created, row.seen, row.proved, row.address, row.agent)
+        return self.decode(row.data)
+
+    def exists(self, session_key: str) -> bool:
+        return Session.objects.filter(digest=digest_of(session_key)).exists()
+
+    def create(self) -> None:
+        self._session_key = self._get_new_session_key()  # type: ignore[attr-defined]
+        self.save(must_create=True)
+        self.modified = True
+
+    def save(self, must_create: bool = False) -> None:
+        """Raises UpdateError where the session has ended meanwhile: a request under way does not bring it back."""
+        if self.session_key is None:
+            self.create()
+            return
+        data = self._get_session(no_load=must_create)  # type: ignore[attr-defined]
+        number = data.get(SESSION_KEY)
+        row = {
+            "data": self.encode(data), "user_id": int(number) if number else None, "created": self.about.created,
+            "proved": self.about.proved, "address": self.about.address, "agent": self.about.agent,
+        }
+        if not must_create:
+            if not Session.objects.filter(digest=self.digest).update(**row):
+                raise UpdateError
+            return
+        Session.objects.create(digest=self.digest, seen=self.about.seen, **row)
+
+    def delete(self, session_key: str | None = None) -> None:
+        key = session_key or self.session_key
+        if key:
+            Session.objects.filter(digest=digest_of(key)).delete()
+
+    def flush(self) -> None:
+        super().flush()
+        self.about = About()
+
+    @classmethod
+    def clear_expired(cls) -> None:
+        Session.objects.exclude(live()).delete()
+
+
+def session_of(request: HttpRequest) -> SessionStore:
+    """The request's session, as SESSION_ENGINE makes it."""
+    return request.session  # type: ignore[return-value]
+
+
+def hold(number: int) -> bool:
+    """Whether the session goes on; it cannot be ended then before the caller's transaction is over.
+
+    So that nothing is made in its name behind the back of who ends it: that waits, and then sees what was made."""
+    return bool(Session.objects.filter(live(), pk=number).update(seen=timezone.now()))
+
+
+def sessions_of(user_id: int) -> QuerySet[Session]:
+    """Somebody's sessions that go on, the last used first."""
+    return Session.objects.filter(live(), user=user_id).defer("data")
+
+
+def end(user_id: int, number: int) -> bool:
+    """Ends one of somebody's sessions. Whether there was one."""
+    return bool(Session.objects.filter(user=user_id, pk=number).delete()[0])
+
+
+def end_all(user_id: int, keep: str = "") -> int:
+    """Ends all of somebody's sessions but the one with the digest `keep`. Answers how many ended."""
+    return Session.objects.filter(user=user_id).exclude(digest=keep).delete()[0]

@@ -1,0 +1,50 @@
+"""Makes a service account: what a pipeline's tokens belong to, so that they are no person's."""
+from django.contrib.auth import get_user_model
+from django.core.management.base import BaseCommand, CommandError
+from django.db import transaction
+
+from access import people
+from access.callers import SYSTEM, Caller
+from access.models import Team
+from access.problems import Problem
+from access.roles import Role
+from access.service_accounts import is_service
+from microservice.history import record
+
+BY = Caller(name="manage.py service_account", scopes=SYSTEM.scopes)
+
+
+class Command(BaseCommand):
+    help = "Makes a service account, or gives one a role in another team. It has tokens and no password."
+
+    def add_arguments(self, parser):
+        parser.add_argument("name", help="of the account: letters, digits and @ . + - _")
+        parser.add_argument("--team", help="the team in which it has a role")
+        parser.add_argument("--role", choices=Role.values, default=Role.PUBLISHER.value, help="default: publisher")
+
+    @transaction.atomic
+    def handle(self, *args, **options):
+        team = None
+        if options["team"]:
+            team = Team.objects.filter(name=options["team"]).first()
+            if team is None:
+                raise CommandError(f"there is no team {options['team']}")
+        try:
+            user = _account(options["name"])
+            if team:
+                people.set_member(BY, team, user.pk, options["role"])
+                record(BY, "change", "team", team, after={"member": user.get_username(), "role": options["role"]})
+        except Problem as problem:
+            raise CommandError(problem.detail) from problem
+        where = f", {options['role']} of {team.name}" if team else ""
+        self.stdout.write(f"{user.get_username()} is a service account{where}.")
+
+
+def _account(name: str):
+    user = get_user_model().objects.select_related("service_account").filter(username=name).first()
+    if user is None:
+        user = people.create_user(BY, {"username": name, "service": True})
+        record(BY, "create", "user", user, after={"username": name, "service": True})
+    elif not is_service(user):
+        raise CommandError(f"{name} is a person: choose another name for the service account")
+    return user
