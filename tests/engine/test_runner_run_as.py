@@ -1,4 +1,4 @@
-"""A service with a user of its own on the host: real users, real sudo, under root and under a plain user who deploys."""
+"""A service with a user of its own on the host: real users, real sudo, where root deploys and where a plain user does."""
 import os
 import pwd
 import shutil
@@ -78,9 +78,12 @@ def _lab(shell: str, by_root: bool):
             shutil.rmtree(place)
 
 
-@pytest.fixture(params=[(shell, by) for shell in SHELLS for by in ("root", "plain")], ids="-".join)
+PLACES = [("dash", "root"), *((shell, "plain") for shell in SHELLS)]
+
+
+@pytest.fixture(params=PLACES, ids="-".join)
 def lab(request):
-    """Every shell, deployed by root and by a plain user."""
+    """Every shell, deployed by a plain user; and by root."""
     yield from _lab(request.param[0], request.param[1] == "root")
 
 
@@ -191,7 +194,8 @@ def test_the_service_user_reads_no_journal_no_program_and_no_closed_release(lab)
     if lab.host.user:
         subprocess.run(["usermod", "-aG", lab.shop, lab.deploys], check=True)
         lab.host.groups = [pwd.getpwnam(lab.shop).pw_gid]
-    look = 'cat "$SHARED/../.deployer/runs/"*/* "$SHARED/../.deployer/"* >"$SHARED/stolen" 2>/dev/null; cat "$RELEASE/version"'
+    ours = "$SHARED/../.deployer"
+    look = f'cat "{ours}/runs/"*/* "{ours}/"* >"$SHARED/stolen" 2>/dev/null; cat "$RELEASE/version"'
     spec = lab.spec(private_releases=True, start=look)
     done = lab.host.carry_out("install", None, "v1", **spec)
     assert done.end.result == "done", (done.said, done.output)
