@@ -62,7 +62,7 @@ CODES: dict[str, Code] = {
     "service_in_use": Code(409, "The service has instances or a deployment going on.", "Delete the instances first."),
     "service_named": Code(409, "The service has versions, so its name stays.", "Make a new service."),
     "team_exists": Code(409, "There is a team with this name.", "Choose another name."),
-    "team_in_the_way": Code(409, "The change would separate hosts from what runs there.", "Delete the instances first."),
+    "team_in_the_way": Code(409, "Hosts would be separated from what runs there.", "Delete the instances first."),
     "team_in_use": Code(409, "Services or hosts belong to the team.", "Give them to another team first."),
     "too_many_jumps": Code(409, "The way to the host has too many jump hosts.", "Shorten it."),
     "user_exists": Code(409, "There is a user with this name.", "Choose another name."),

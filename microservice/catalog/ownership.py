@@ -27,7 +27,7 @@ def check_giving(caller: Caller, team: Team | None) -> None:
 def check_hosts(service: MicroService, team: Team | None) -> None:
     """409 `team_in_the_way` where the service runs on hosts that are closed to the team. Inside the transaction.
 
-    The row is locked first: a new instance refers to it, so one that is made meanwhile is seen here, or sees the team.
+    The row is locked first, as whoever makes instances does: one that is made meanwhile is seen here, or sees the team.
     """
     MicroService.objects.select_for_update().filter(pk=service.pk).first()
     cut_off = service.instances.filter(host__in=tenancy.closed_to([team.pk] if team else []))

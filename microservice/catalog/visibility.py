@@ -27,7 +27,7 @@ def visible(caller: Caller, path: str = "") -> Q:
 
 
 def operations(caller: Caller) -> Q:
-    """The operations that the caller may see: of the services, without those on a host that is another team's by now."""
+    """The operations that the caller may see: without those on a host that is another team's by now."""
     return visible(caller, "deployment__microservice") & tenancy.visible(caller, "host")
 
 

@@ -44,9 +44,9 @@ def create_instances(deployment: Deployment, hosts: list[Asset]) -> list[MicroSe
     check_fields(rows)
     try:
         with transaction.atomic():
-            made = MicroServiceInstance.objects.bulk_create(rows)
-            placement.refuse_misplaced(service, made)
-            return made
+            placement.hold(service, hosts)
+            placement.refuse_closed(service, hosts)
+            return MicroServiceInstance.objects.bulk_create(rows)
     except IntegrityError:
         raise already_there(service, hosts) from None
 

@@ -4,12 +4,14 @@ Whose the service is is asked by each statement anew, and not taken from a row t
 """
 from collections.abc import Sequence
 
+from django.db import connection
 from django.db.models import Q
 
 from asset import tenancy
 from asset.models import Asset
 
-from ..models import MicroService, MicroServiceInstance
+from ..models import MicroService
+from ..plain import ask, places
 
 
 def kept_out(service: MicroService) -> Q:
@@ -29,9 +31,13 @@ def refuse_closed(service: MicroService, hosts: Sequence[Asset]) -> None:
         raise tenancy.refusal(service.name, names)
 
 
-def refuse_misplaced(service: MicroService, instances: Sequence[MicroServiceInstance]) -> None:
-    """The same for instances that this transaction has just made: their host and service cannot be given away any more
-    before it ends, because that locks the rows that these refer to."""
-    made = MicroServiceInstance.objects.filter(kept_out(service), pk__in=[row.pk for row in instances])
-    if names := list(made.order_by("host__hostname").values_list("host__hostname", flat=True)):
-        raise tenancy.refusal(service.name, names)
+def hold(service: MicroService, hosts: Sequence[Asset]) -> None:
+    """Neither the service nor the hosts are given away before this transaction ends, or that was done before.
+
+    Whoever gives them away locks their rows. The new instance's foreign keys would meet that lock, but only at the
+    commit, when the look has long been had. On SQLite there is one writer anyway.
+    """
+    if connection.features.has_select_for_update:
+        numbers = [host.pk for host in hosts]
+        ask("SELECT id FROM micro_service WHERE id = %s FOR KEY SHARE", service.pk)
+        ask(f"SELECT id FROM asset WHERE id IN ({places(numbers)}) ORDER BY id FOR KEY SHARE", *numbers)  # noqa: S608

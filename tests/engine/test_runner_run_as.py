@@ -1,4 +1,4 @@
-"""A service with a user of its own on the host: real users, real sudo, where root deploys and where a plain user does."""
+"""A service with a user of its own on the host: real users, real sudo; root deploys, or a plain user does."""
 import os
 import pwd
 import shutil
