@@ -222,13 +222,14 @@ def change_team(caller: Caller, team: Team, fields: dict) -> Team:
 
 
 def delete_team(caller: Caller, team: Team) -> None:
-    """Deletes a team that owns no services."""
+    """Deletes a team that owns no services and has no hosts."""
     _admin(caller)
     try:
         with transaction.atomic():
             Team.objects.get(pk=team.pk).delete()
     except ProtectedError as error:
-        raise conflict("team_in_use", f"{team.name} owns services.", "Give them to another team first.") from error
+        what = "owns services" if team.services.exists() else "has hosts of its own"
+        raise conflict("team_in_use", f"{team.name} {what}.", "Give them to another team first.") from error
 
 
 def set_members(caller: Caller, team: Team, members: list[dict]) -> None:

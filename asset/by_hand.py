@@ -13,7 +13,7 @@ def ssh_line(host: Asset) -> str:
     The host's jump hosts should be loaded with it, or they cost a query each.
     """
     words = ["ssh", "-p", str(host.port)]
-    if jumps := _jumps(host):
+    if jumps := hops(host):
         words += ["-J", ",".join(_place(hop) for hop in reversed(jumps))]
     words += ["-l", host.username, "--", host.ip]
     if host.sudo:
@@ -21,7 +21,8 @@ def ssh_line(host: Asset) -> str:
     return " ".join(shlex.quote(word) for word in words)
 
 
-def _jumps(host: Asset) -> list[Asset]:
+def hops(host: Asset) -> list[Asset]:
+    """Its jump hosts, the nearest to it first."""
     found: list[Asset] = []
     hop = host.jump_host
     while hop is not None and len(found) < MOST_JUMPS:

@@ -9,7 +9,7 @@ from access.callers import Caller
 from access.problems import Problem, conflict, invalid
 from microservice import history
 
-from . import rules
+from . import rules, tenancy
 from .contact import check, trust
 from .models import Asset, Credential
 from .way import MOST_JUMPS, WAY, endpoint_from, endpoint_of
@@ -20,11 +20,14 @@ __all__ = ["WAY", "change", "check", "create", "delete", "endpoint_from", "endpo
 def create(caller: Caller, values: Mapping[str, Any]) -> Asset:
     """A new host from the fields of `rules.FIELDS`. 422 names each field that is wrong, 409 a name that is taken."""
     clean, wrong = rules.check(values, rules.REQUIRED)
-    _refuse({f"/{name}": reason for name, reason in (wrong | missing_references([clean])[0]).items()})
+    teams = tenancy.teams_of([clean])
+    _refuse({f"/{name}": reason for name, reason in (wrong | missing_references([clean], teams)[0]).items()})
     check_jumps(None, clean.get("jump_host_id"))
+    given = [teams[which] for which in clean.pop("teams", ())]
     host = Asset(**clean, created_by=caller.name, updated_by=caller.name)
     with transaction.atomic():
         _save(host, force_insert=True)
+        host.teams.set(given)
         history.record(caller, "create", "host", host, after=shown(host))
     return host
 
@@ -32,7 +35,8 @@ def create(caller: Caller, values: Mapping[str, Any]) -> Asset:
 def change(caller: Caller, host: Asset, values: Mapping[str, Any]) -> Asset:
     """Changes the fields that are named and leaves the others. A base path stays while something lives below it."""
     clean, wrong = rules.check(values)
-    _refuse({f"/{name}": reason for name, reason in (wrong | missing_references([clean])[0]).items()})
+    teams = tenancy.teams_of([clean])
+    _refuse({f"/{name}": reason for name, reason in (wrong | missing_references([clean], teams)[0]).items()})
     if clean.get("base_path", host.base_path) != host.base_path and host.instances.exists():
         raise conflict(
             "host_in_use",
@@ -42,12 +46,15 @@ def change(caller: Caller, host: Asset, values: Mapping[str, Any]) -> Asset:
     if "jump_host_id" in clean:
         check_jumps(host, clean["jump_host_id"])
     before = shown(host)
+    given = [teams[which] for which in clean.pop("teams")] if "teams" in clean else None
     for name, value in clean.items():
         setattr(host, name, value)
     if host.host_key != before["host_key"]:
         host.offered_key = ""
     host.updated_by = caller.name
     with transaction.atomic():
+        if given is not None:
+            tenancy.give(host, given)
         _save(host, update_fields=[*clean, "offered_key", "updated", "updated_by"])
         after = shown(host)
         changed = [name for name in rules.FIELDS if before[name] != after[name]]
@@ -72,8 +79,9 @@ def delete(caller: Caller, host: Asset) -> None:
 
 
 def shown(host: Asset) -> dict[str, Any]:
-    """The fields that people set, as they are now."""
-    return {name: getattr(host, name) for name in rules.FIELDS}
+    """The fields that people set, as they are now; teams by their names."""
+    own = {name: getattr(host, name) for name in rules.FIELDS if name != "teams"}
+    return own | {"teams": sorted(host.teams.order_by().values_list("name", flat=True))}
 
 
 def check_jumps(host: Asset | None, jump_id: int | None) -> None:
@@ -93,8 +101,11 @@ def check_jumps(host: Asset | None, jump_id: int | None) -> None:
             raise invalid("/jump_host_id", f"would put more than {MOST_JUMPS} jump hosts before a host behind this one")
 
 
-def missing_references(rows: Iterable[Mapping[str, Any]]) -> list[dict[str, str]]:
-    """For each row, which of its references point at nothing. Two queries, however many rows."""
+def missing_references(
+    rows: Iterable[Mapping[str, Any]], teams: Mapping[int | str, int]
+) -> list[dict[str, str]]:
+    """For each row, which of its references point at nothing; `teams` are those that are there, by id and by name
+    (`tenancy.teams_of`). Two queries, however many rows."""
     rows = list(rows)
     wanted = {name: {row[name] for row in rows if row.get(name)} for name in ("credential_id", "jump_host_id")}
     there = {
@@ -103,7 +114,9 @@ def missing_references(rows: Iterable[Mapping[str, Any]]) -> list[dict[str, str]
     }
     what = {"credential_id": "there is no such credential", "jump_host_id": "there is no such host"}
     return [
-        {name: what[name] for name in there if row.get(name) and row[name] not in there[name]} for row in rows
+        {name: what[name] for name in there if row.get(name) and row[name] not in there[name]}
+        | ({"teams": "there is no such team"} if set(row.get("teams") or ()) - set(teams) else {})
+        for row in rows
     ]
 
 

@@ -12,8 +12,8 @@ from access.callers import Caller
 from access.problems import Problem, conflict
 from microservice import history
 
-from . import hosts, rules
-from .models import Asset
+from . import hosts, rules, tenancy
+from .models import Asset, HostTeam
 
 MOST_ROWS = 5000
 MOST_ERRORS = 100  # named in one answer
@@ -29,20 +29,22 @@ def import_many(caller: Caller, rows: list[Any]) -> list[Asset]:
         raise _refused({"": f"must hold 1 to {MOST_ROWS} hosts"})
     wrong: dict[str, str] = {}
     clean = [_checked(number, row, wrong) for number, row in enumerate(rows)]
-    for number, missing in enumerate(hosts.missing_references(clean)):
+    teams = tenancy.teams_of(clean)
+    for number, missing in enumerate(hosts.missing_references(clean, teams)):
         wrong |= {f"/{number}/{name}": reason for name, reason in missing.items()}
     wrong |= _taken(clean)
     if wrong:
         raise _refused(wrong)
     for jump_id in {row["jump_host_id"] for row in clean if row.get("jump_host_id")}:
         hosts.check_jumps(None, jump_id)
-    return _create(caller, clean)
+    return _create(caller, clean, [[teams[which] for which in row.pop("teams", ())] for row in clean])
 
 
 def from_csv(text: str) -> list[dict[str, Any]]:
     """Rows of a CSV text whose first line names the fields. An empty cell leaves its field out.
 
-    `sudo` is one of 1, true, yes, on or their opposites; `labels` is `name=text;name=text`.
+    `sudo` is one of 1, true, yes, on or their opposites; `labels` is `name=text;name=text`, `teams`
+    are names between semicolons.
     """
     try:
         reader = csv.DictReader(io.StringIO(text, newline=""), strict=True)
@@ -79,6 +81,8 @@ def _from_cells(row: Mapping[str | None, Any]) -> dict[str, Any]:
     if "labels" in cells:
         pairs = [pair.partition("=") for pair in cells["labels"].split(";") if pair.strip()]
         cells["labels"] = {name.strip(): value.strip() for name, _, value in pairs}
+    if "teams" in cells:
+        cells["teams"] = [name.strip() for name in cells["teams"].split(";") if name.strip()]
     return cells
 
 
@@ -110,11 +114,14 @@ def _taken(rows: list[dict[str, Any]]) -> dict[str, str]:
     }
 
 
-def _create(caller: Caller, rows: list[dict[str, Any]]) -> list[Asset]:
+def _create(caller: Caller, rows: list[dict[str, Any]], teams: list[list[int]]) -> list[Asset]:
+    """`teams`: for each row the ids of those that it belongs to."""
     made = [Asset(**row, created_by=caller.name, updated_by=caller.name) for row in rows]
     try:
         with transaction.atomic():
             made = Asset.objects.bulk_create(made, batch_size=500)
+            given = (HostTeam(host=host, team_id=team) for host, ids in zip(made, teams, strict=True) for team in ids)
+            HostTeam.objects.bulk_create(given, batch_size=500)
             names = [host.hostname for host in made]
             history.record(caller, "import", "host", None, after={"count": len(made), "hostnames": names})
     except IntegrityError as error:

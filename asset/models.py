@@ -48,6 +48,7 @@ class Asset(models.Model):
     fetch_address = models.GenericIPAddressField(
         null=True, blank=True, unpack_ipv4=True, help_text="Where they find it, if not at its ip"
     )
+    teams = models.ManyToManyField("access.Team", through="HostTeam", blank=True, related_name="hosts")
     labels = models.JSONField(default=dict, blank=True)
     description = models.CharField(max_length=256, blank=True)
     # What the last contact showed; written by the host check and by operations, read by people only.
@@ -69,5 +70,19 @@ class Asset(models.Model):
 
     def __str__(self):
         return f"{self.hostname}:{self.ip}"
+
+
+class HostTeam(models.Model):
+    """That a host belongs to a team. A team that has hosts is not deleted: they would be everybody's."""
+
+    host = models.ForeignKey(Asset, on_delete=models.CASCADE, related_name="+", db_index=False)
+    team = models.ForeignKey("access.Team", on_delete=models.PROTECT, related_name="+")
+
+    class Meta:
+        db_table = "asset_team"
+        constraints = [models.UniqueConstraint(fields=["host", "team"], name="one_host_of_a_team")]
+
+    def __str__(self):
+        return f"host {self.host_id} of team {self.team_id}"
 
 

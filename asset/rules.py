@@ -15,6 +15,7 @@ HOSTNAME = re.compile(rf"(?=.{{1,253}}\Z){_NAME}(?:\.{_NAME})*\Z")
 USERNAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.@-]{0,63}\Z")
 LABEL = re.compile(r"[A-Za-z0-9][A-Za-z0-9._/-]{0,62}\Z")
 MOST_LABELS = 64
+MOST_TEAMS = 64
 
 
 def text(value: Any, longest: int, least: int = 0) -> str:
@@ -94,6 +95,13 @@ def reference(value: Any) -> int | None:
     return None if value is None else number(value, 1, 2**63 - 1)
 
 
+def teams(value: Any) -> list[int | str]:
+    """Ids or names of teams, without doubles. Whether they are there is asked later, for many hosts at once."""
+    if not isinstance(value, list) or len(value) > MOST_TEAMS:
+        raise ValueError(f"must be a list of at most {MOST_TEAMS} teams")
+    return list(dict.fromkeys(text(one, 64, 1) if isinstance(one, str) else number(one, 1, 2**63 - 1) for one in value))
+
+
 FIELDS: dict[str, Callable[[Any], Any]] = {
     "hostname": hostname,
     "ip": ip,
@@ -105,6 +113,7 @@ FIELDS: dict[str, Callable[[Any], Any]] = {
     "jump_host_id": reference,
     "fetch_port": lambda value: None if value is None else number(value, 1024, 65535),
     "fetch_address": lambda value: None if value is None else ip(value),
+    "teams": teams,
     "labels": labels,
     "host_key": host_key,
     "description": lambda value: text(value, 256),

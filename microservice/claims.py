@@ -15,13 +15,15 @@ from django.db.models import BigIntegerField, Exists, F, Q, Subquery, Value
 from django.db.models import OuterRef as Outer
 from django.db.models.functions import Greatest, Now
 
+from asset import tenancy
 from asset.way import with_ways
 
 from . import advance, events
+from .endings import Ending, end
 from .models import Deployment, Event, MicroServiceInstance, MicroServiceVersion, Operation
 from .plain import ask, words
 from .rollout import Due, InFlight, Limits, choose
-from .status import DeploymentStatus, OperationStatus
+from .status import Action, DeploymentStatus, OperationStatus
 
 # A new instance of a service on a host starts above every fence that an earlier one could have reached there, because
 # ids only grow: the host may remember the earlier one's.
@@ -63,13 +65,13 @@ def claim(
     """
     due, unkept = _look()
     lost = _unkept(held, min(wanted, free)) if unkept else []
-    fresh = _due(mine, wanted, free) if due and not lost else []
+    fresh, told = _due(mine, wanted, free) if due and not lost else ([], [])
     numbers = lost + fresh
     if not numbers:
-        return [], []
+        return [], told
     _take(owner, lost, fresh, task_id)
     rows = _loaded(numbers, owner)
-    told = _started({row.deployment_id: row.deployment for row in rows}.values())
+    told += _started({row.deployment_id: row.deployment for row in rows}.values())
     told += [events.of_operation(row) for row in rows]
     began = set(fresh)
     return [Claim(row, row.pk in began, row.sent_before) for row in rows], told
@@ -91,7 +93,8 @@ SELECT o.deployment_id, d.microservice_id, o.host_id, a.jump_host_id, COUNT(*)
 {_FROM} WHERE o.status = {words(OperationStatus.RUNNING)} GROUP BY 1, 2, 3, 4
 """
 _HEAD = f"""
-SELECT o.id, o.deployment_id, d.microservice_id, o.host_id, a.jump_host_id {_FROM} WHERE o.id IN
+SELECT o.id, o.deployment_id, d.microservice_id, o.host_id, a.jump_host_id,
+o.action <> '{Action.DELETE.value}' AND {tenancy.CLOSED} {_FROM} WHERE o.id IN
 (SELECT id FROM (SELECT o.id FROM operation o WHERE o.deployment_id = %s AND {_QUEUED} ORDER BY o.id LIMIT %s) h)
 """  # noqa: S608
 
@@ -120,22 +123,34 @@ def _unkept(held: list[int], most: int) -> list[int]:
     )
 
 
-def _due(mine: Counter, most: int, free: int) -> list[int]:
+def _due(mine: Counter, most: int, free: int) -> tuple[list[int], list[Event]]:
+    """Those that start now, and the events of those that never will because their host is another team's by now."""
     if most <= 0:
-        return []
+        return [], []
     running = _in_flight()
     # Those with the fewest in flight first: the fair turn is theirs.
     waiting = (number for number, in ask(f"SELECT d.id {_WAITING}"))
     turn = sorted(waiting, key=lambda number: (running.deployment.get(number, 0), number))[:_LOOK_AT]
     if not turn:
-        return []
+        return [], []
     # Deployments before operations before instances: every transaction locks in this order.
     advance.lock(turn)
     rows = ask(" UNION ALL ".join([_HEAD] * len(turn)), *(value for one in turn for value in (one, most + 8)))
     candidates = sorted((Due(*row) for row in rows), key=lambda due: due.operation)
     reserve = max(1, settings.WORKER_SLOTS // 8) if settings.WORKER_SLOTS > 1 else 0
     own = InFlight(running.overall, mine, running.service, running.host, running.jump)
-    return [due.operation for due in choose(candidates, own, limits(), most, free, reserve)]
+    open_ones = [due for due in candidates if not due.closed]
+    chosen = [due.operation for due in choose(open_ones, own, limits(), most, free, reserve)]
+    return chosen, _never_start([due.operation for due in candidates if due.closed])
+
+
+def _never_start(numbers: list[int]) -> list[Event]:
+    """The same transaction ends them, and frees their instances. Their deployments are locked already."""
+    if not numbers:
+        return []
+    rows = Operation.objects.filter(pk__in=numbers).select_related("host", "deployment").defer("deployment__spec")
+    why = f"The host {tenancy.REASON}. Nothing was changed on it."
+    return end([Ending(row, OperationStatus.NOT_STARTED, error=why) for row in rows])
 
 
 def _in_flight() -> InFlight:

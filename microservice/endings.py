@@ -106,7 +106,7 @@ def _rest(ended: list[Operation]) -> None:
     for operation in ended:
         if operation.status == OperationStatus.SUCCEEDED:
             group = ("gone", 0) if operation.action == Action.DELETE else ("changed", InstanceStatus.RUNNING)
-        elif operation.status == OperationStatus.CANCELLED:
+        elif operation.status in (OperationStatus.CANCELLED, OperationStatus.NOT_STARTED):
             group = ("same", operation.status_before)
         else:
             group = ("same", AFTER_FAILURE[Action(operation.action)])

@@ -49,6 +49,8 @@ def of_history(row: History) -> Event | None:
     """What somebody changed without a deployment, as pages show it; None for what none of them shows live."""
     if row.subject != "host" and (row.microservice_id is None or row.subject == "deployment"):
         return None  # deployments have events of their own
+    if row.subject == "host" and row.action == "delete" and (row.before or {}).get("teams"):
+        return None  # whose it was is not known any more when somebody is to be told
     data = {"action": row.action, "id": row.subject_id, "service_id": row.microservice_id or 0}
     return Event(kind=row.subject, data=data, created=row.created)
 

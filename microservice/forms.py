@@ -11,6 +11,7 @@ from django.utils.functional import lazy
 from django.utils.translation import gettext_lazy as _
 
 from access.callers import SCOPES
+from access.models import Team
 from access.problems import Problem
 from asset.models import Asset, Credential
 
@@ -132,6 +133,21 @@ class ServiceForm(forms.Form):
             "A step without undo cannot be undone."
         ),
     )
+    run_as = forms.CharField(
+        label=_("User on hosts"),
+        max_length=32,
+        required=False,
+        help_text=_(
+            "The commands run as this user, through sudo -n -u, and see nothing of other services. It must exist on "
+            "every host. Empty: they run as the user that deploys."
+        ),
+        widget=forms.TextInput({"autocomplete": "off", "spellcheck": "false"}),
+    )
+    private_releases = forms.BooleanField(
+        label=_("Private releases"),
+        required=False,
+        help_text=_("Only this user’s group and the user that deploys can read the releases on a host."),
+    )
     keep_releases = forms.IntegerField(label=_("Releases kept on a host"), min_value=1, max_value=100)
     limits = JSONText(
         label=_("Limits"), empty="{}", rows=3, help_text=_("Limits of time and output, as a JSON object.")
@@ -152,6 +168,7 @@ class ServiceForm(forms.Form):
         (_("What it is"), ("description", "language")),
         (_("Commands"), ("start_command", "stop_command", "check_command", "check_timeout")),
         (_("Hooks"), ("pre_command", "pre_undo_command", "post_command", "post_undo_command")),
+        (_("User on hosts"), ("run_as", "private_releases")),
         (_("Surroundings"), ("environment", "steps", "keep_releases", "limits")),
         (_("Builds"), ("build_orig", "build_url", "build_command", "auto_deploy")),
     )
@@ -188,6 +205,13 @@ class HostForm(forms.Form):
     jump_host_id = forms.ModelChoiceField(
         Asset.objects.all(), label=_("Reached through"), required=False, empty_label=_("directly")
     )
+    teams = forms.ModelMultipleChoiceField(
+        Team.objects.all(),
+        label=_("Teams"),
+        required=False,
+        widget=forms.CheckboxSelectMultiple,
+        help_text=_("Only services of these teams come here, and only their members see it. None: it is everybody’s."),
+    )
     fetch_port = forms.IntegerField(
         label=_("Port for packages"),
         min_value=1024,
@@ -219,6 +243,7 @@ class HostForm(forms.Form):
         data = dict(self.cleaned_data)
         for name in ("credential_id", "jump_host_id"):
             data[name] = data[name].pk if data[name] else None
+        data["teams"] = [team.pk for team in data["teams"]]
         data["fetch_address"] = data["fetch_address"] or None
         return data
 

@@ -17,6 +17,7 @@ from django.conf import settings
 from django.db import DatabaseError
 from django.db.models import Max
 
+from asset.models import HostTeam
 from deployer.connections import give_back
 
 from . import events
@@ -28,6 +29,7 @@ POLL = 0.25  # seconds between two looks at the rows
 QUICK, LATE = 0.005, 0.02  # where a client waits for an answer: it comes late by 5 ms, or by 2% of what it waited
 BATCH = 500  # rows in one look
 ROOM = 2000  # events that may wait for one watcher
+NOBODY: frozenset[int] = frozenset()
 GONE = -1  # the team of a service that is not there any more
 
 
@@ -45,6 +47,7 @@ class Item:
     kind: str
     data: dict
     created: str
+    host_teams: frozenset[int] = frozenset()  # of an event about a host: whose that is
 
     @cached_property
     def text(self) -> bytes:
@@ -90,11 +93,21 @@ def read(last_id: int, deployment_id: int | None = None) -> list[Item]:
     about = [known.get(row.deployment_id or 0, row.data.get("service_id", 0)) for row in rows]
     owned = MicroService.objects.order_by().filter(pk__in=set(about)).values_list("pk", "team")
     teams = dict(owned) if any(about) else {}
+    theirs = _teams_of_hosts(row.data.get("id", 0) for row in rows if row.kind == "host")
     return [
         Item(row.pk, row.deployment_id or 0, service, teams.get(service, GONE), row.kind, row.data,
-             row.created.isoformat())
+             row.created.isoformat(), theirs.get(row.data.get("id", 0), NOBODY) if row.kind == "host" else NOBODY)
         for row, service in zip(rows, about, strict=True)
     ]
+
+
+def _teams_of_hosts(numbers: Iterable[int]) -> dict[int, frozenset[int]]:
+    """Of the hosts that belong to any. One query where there are events about hosts."""
+    found: dict[int, set[int]] = {}
+    if wanted := set(numbers):
+        for host, team in HostTeam.objects.filter(host__in=wanted).values_list("host", "team"):
+            found.setdefault(host, set()).add(team)
+    return {host: frozenset(teams) for host, teams in found.items()}
 
 
 def newest() -> int:

@@ -65,7 +65,7 @@ class OperationStatus(models.TextChoices):
     UNDONE = "undone", "undone"  # it failed, and the old version runs again
     FAILED = "failed", "failed"  # it failed, and so did the undo
     CANCELLED = "cancelled", "cancelled"  # stopped on request, and undone
-    NOT_STARTED = "not_started", "not started"  # the deployment ended before its turn
+    NOT_STARTED = "not_started", "not started"  # the deployment ended before its turn, or it may not start there
 
 
 class UndoStatus(models.TextChoices):
@@ -164,7 +164,7 @@ OPERATION_TRANSITIONS: dict[OperationStatus, dict[OperationStatus, str]] = {
     },
     _O.QUEUED: {
         _O.RUNNING: "a worker claimed it",
-        _O.NOT_STARTED: "the deployment ended before its turn",
+        _O.NOT_STARTED: "the deployment ended before its turn, or its host was given to another team",
         _O.CANCELLED: "the deployment was cancelled before its turn",
         _O.FAILED: "its lock was broken by hand",
     },

@@ -53,7 +53,11 @@ class Step:
 
 @dataclass(frozen=True)
 class ServiceSpec:
-    """How a service is deployed, as its administrator defined it. See `plans` for the checks of the last four."""
+    """How a service is deployed, as its administrator defined it. See `plans` for the checks of the last six.
+
+    `run_as`: the user of the host that its commands run as; "": the one that deploys. `private_releases`: only that
+    user's group and the one that deploys may read its releases.
+    """
 
     name: str
     start: str = ""
@@ -68,6 +72,8 @@ class ServiceSpec:
     keep_releases: int = 3
     limits: dict = field(default_factory=dict)
     steps: list[dict] = field(default_factory=list)
+    run_as: str = ""
+    private_releases: bool = False
 
 
 @dataclass(frozen=True)
@@ -88,7 +94,7 @@ class Atom:
 
     `directory` is the service's folder on the host; `old` and `new` are version names or "". `environment` is what
     every command sees besides VERSION, OTHER_VERSION, RELEASE, CURRENT and SHARED. `size` is the package's, 0 if not
-    known.
+    known. `run_as` and `private_releases` are the service's.
     """
 
     action: str
@@ -101,6 +107,8 @@ class Atom:
     size: int = 0
     keep_releases: int = 3
     limits: dict = field(default_factory=dict)
+    run_as: str = ""
+    private_releases: bool = False
 
     @property
     def needs_package(self) -> bool:

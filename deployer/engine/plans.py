@@ -7,6 +7,7 @@ from .program import DEFAULT_LIMITS
 ANCHORS = ("stop", "link", "start", "check", "post")
 OWN_NAMES = {"SERVICE", "VERSION", "RELEASE", "CURRENT", "SHARED", "HOST", "PORT", "TAG", "WEIGHT", "OTHER_VERSION"}
 NAME = r"[A-Za-z0-9][A-Za-z0-9._+-]{0,63}"  # of services and versions: nothing that a path could be made of
+USER = r"[a-z_][a-z0-9_-]{0,31}"
 LONGEST_COMMAND = 16_384
 _MOST = {  # the least and the most of each limit
     "step_timeout": (1, 86_400),
@@ -36,6 +37,7 @@ def plan(
             raise ValueError(f"{name!r} is no name: a letter or a digit, then letters, digits and . _ + -")
     if action != "delete" and not adopt and not re.fullmatch(r"[0-9a-f]{64}", sha256):
         raise ValueError(f"{action} needs the sha256 of the package, 64 hexadecimal digits")
+    check_run_as(spec.run_as, spec.private_releases)
     check_environment(spec.environment)
     check_limits(spec.limits)
     check_steps(spec.steps)
@@ -56,7 +58,17 @@ def plan(
         size=size,
         keep_releases=spec.keep_releases,
         limits=dict(spec.limits),
+        run_as=spec.run_as,
+        private_releases=spec.private_releases,
     )
+
+
+def check_run_as(user: str, private_releases: bool) -> None:
+    """Raises ValueError unless it is a name of a user, or none; only a user of its own can have releases to itself."""
+    if user and not re.fullmatch(USER, user):
+        raise ValueError("must be a user name: a-z or _, then at most 31 of a-z, 0-9, _ and -")
+    if private_releases and not user:
+        raise ValueError("private releases need a user that the service runs as")
 
 
 def check_environment(environment: dict) -> None:

@@ -74,7 +74,7 @@ def start(run: Run, output_from: int = 0, now: float | None = None, fetching: in
     `now` is the time (seconds since 1970) that the journal counts from; the caller's clock if not given.
     """
     call = _call("start", run, now) + f" _FROM={output_from:d}" + (f" _FETCHING={fetching:d}" if fetching else "")
-    return _text(call, _atom(run.atom), bool(fetching))
+    return _text(call, _atom(run.atom), bool(fetching), bool(run.atom.run_as))
 
 
 def attach(
@@ -85,7 +85,9 @@ def attach(
     It prints events numbered above `journal_from` and output from the byte `output_from` on.
     """
     seen = f" _SEEN={journal_from:d} _FROM={output_from:d} _CANCEL={int(cancel)}"
-    return _text(_call("attach", run, now) + seen, "")
+    # Whoever cancels for a watchdog that is dead has to end the processes of the service's user too.
+    user = f" _AS={quote(run.atom.run_as)}" if run.atom.run_as else ""
+    return _text(_call("attach", run, now) + seen + user, "", run_as=bool(user))
 
 
 def _call(mode: str, run: Run, now: float | None) -> str:
@@ -98,8 +100,8 @@ def _call(mode: str, run: Run, now: float | None) -> str:
     )
 
 
-def _text(call: str, atom: str, fetching: bool = False) -> bytes:
-    text = f"{call}\n{atom}{body(fetching)}".encode()
+def _text(call: str, atom: str, fetching: bool = False, run_as: bool = False) -> bytes:
+    text = f"{call}\n{atom}{body(fetching, run_as)}".encode()
     if len(text) > LONGEST_PROGRAM:
         raise ValueError(f"the commands and the environment are too long: {len(text)} bytes of {LONGEST_PROGRAM}")
     return text
@@ -117,6 +119,10 @@ def _atom(atom: Atom) -> str:
         "_STEPS": len(atom.steps),
     }
     values |= {f"_{name.upper()}": limits[name] for name in DEFAULT_LIMITS}
+    if atom.run_as:
+        # The folder quoted once more: it goes into shell text on the host.
+        quoted, closed = quote(_one_line(atom.directory)), "yes" if atom.private_releases else ""
+        values |= {"_AS": atom.run_as, "_QDIR": quoted, "_CLOSED": closed}
     for position, step in enumerate(atom.steps):
         values |= {f"{name}{position}": value for name, value in _step(step, atom, limits).items()}
     return "".join(f"{name}={quote(str(value))}\n" for name, value in values.items())
@@ -147,9 +153,9 @@ def _one_line(value: str) -> str:
 
 
 @cache
-def body(fetching: bool = False) -> str:
+def body(fetching: bool = False, run_as: bool = False) -> str:
     """The constant part: runner/*.sh in order, without comments and blank lines. Read once."""
-    more = ("fetch",) * fetching + ("crash",) * crash.ARMED
+    more = ("fetch",) * fetching + ("runas",) * run_as + ("crash",) * crash.ARMED
     return "".join(part(name) for name in (*PARTS[:-1], *more, PARTS[-1]))
 
 

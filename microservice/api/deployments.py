@@ -9,6 +9,7 @@ from ninja import Query, Router, Status
 
 from access.callers import Caller
 from access.problems import invalid
+from asset import tenancy
 from deployer.connections import give_back
 
 from .. import catalog, deployments, hub
@@ -61,7 +62,8 @@ def get_deployment(
 @needs("read")
 def list_operations(request: HttpRequest, id: schemas.PathId, query: paging.Page, status: str = ""):
     """A deployment's part on each instance, with its steps."""
-    rows = Operation.objects.filter(deployment=seen.find_deployment(caller(request), id))
+    who = caller(request)
+    rows = Operation.objects.filter(tenancy.visible(who, "host"), deployment=seen.find_deployment(who, id))
     if status:
         rows = rows.filter(status=_word(status, OperationStatus.values, "/query/status"))
     rows = rows.select_related("host", "from_version", "dest_version").prefetch_related("steps")

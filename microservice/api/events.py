@@ -9,6 +9,7 @@ from ninja import Query, Router
 
 from access.problems import Problem, invalid
 from access.watching import Known, watching
+from asset import tenancy
 from deployer.connections import give_back
 
 from .. import hub
@@ -59,7 +60,8 @@ def _stream(
 
     def wants(item: hub.Item) -> bool:
         if item.kind == "host":
-            return deployment_id is None and who.may("read")
+            mine = who.teams is None or tenancy.is_open(item.host_teams, who.teams)
+            return deployment_id is None and who.may("read") and mine
         return deployment_id in (None, item.deployment_id) and who.sees(item.service_id, item.team_id)
 
     if last_id is None:

@@ -1,13 +1,16 @@
 """/hosts/: how each is reached, what the last contact showed, and which of their keys is trusted."""
+from collections.abc import Collection
 from datetime import datetime
 from typing import Any
 
+from django.db.models import prefetch_related_objects
 from django.http import HttpRequest, HttpResponse
 from ninja import Field, Query, Router, Schema, Status
 from pydantic import StrictBool, StrictInt, StrictStr
 
+from access.callers import Caller
 from access.problems import Problem, invalid, not_found
-from asset import hosts, imports, keys
+from asset import hosts, imports, keys, tenancy
 from asset.models import Asset
 
 from . import paging, schemas
@@ -38,6 +41,7 @@ class HostChange(schemas.Body):
     base_path: StrictStr = Field("/srv/services", description="Absolute; services live below it")
     sudo: StrictBool = Field(False, description="Run programs under sudo -n")
     jump_host_id: StrictInt | None = None
+    teams: list[StrictInt | StrictStr] = Field([], description="Ids or names; only their services come there")
     fetch_port: StrictInt | None = Field(
         None, description="Hosts behind this one fetch packages from it on this port, from 1024 on; null: they do not"
     )
@@ -63,7 +67,8 @@ class HostOut(Schema):
     credential_id: int | None
     base_path: str
     sudo: bool
-    jump_host_id: int | None
+    jump_host_id: int | None = Field(description="null also where the caller may not see it")
+    teams: list[str] = Field(description="Names of the teams that it belongs to; none: it is everybody's")
     fetch_port: int | None
     fetch_address: str | None
     labels: dict[str, str]
@@ -97,10 +102,20 @@ class Trust(schemas.Body):
 
 @router.get("/hosts/", response=HostList)
 @needs("read")
-def list_hosts(request: HttpRequest, query: paging.Page, hostname: str = Query("", description="A part of the name")):
-    """All hosts, by name."""
-    rows = Asset.objects.filter(hostname__icontains=hostname) if hostname else Asset.objects.all()
-    return paging.page(query, rows, "hostname").answer(HostList, form)
+def list_hosts(
+    request: HttpRequest, query: paging.Page, hostname: str = Query("", description="A part of the name"),
+    team: str = Query("", description="A team's name"),
+):
+    """The hosts of no team and of the caller's own, by name; all of them for admins."""
+    who = caller(request)
+    rows = Asset.objects.filter(tenancy.visible(who)).prefetch_related("teams")
+    if hostname:
+        rows = rows.filter(hostname__icontains=hostname)
+    if team:
+        rows = rows.filter(teams__name=team)
+    found = paging.page(query, rows, "hostname")
+    hidden = tenancy.hidden(who, (row.jump_host_id for row in found.rows))
+    return found.answer(HostList, lambda host: form(host, hidden))
 
 
 @router.post("/hosts/", response={201: HostOut})
@@ -122,6 +137,7 @@ def import_hosts(request: HttpRequest, response: HttpResponse):
     if int(request.META.get("CONTENT_LENGTH") or 0) > MOST_BYTES:
         raise Problem(413, "too_large", f"An import has at most {MOST_BYTES} bytes.", "Send it in parts.")
     made = imports.import_many(caller(request), _rows(request))
+    prefetch_related_objects(made, "teams")
     response["Location"] = "/api/v1/hosts/"
     return Status(201, {"data": [form(host) for host in made], "count": len(made), "code": 0})
 
@@ -130,21 +146,21 @@ def import_hosts(request: HttpRequest, response: HttpResponse):
 @needs("read")
 def get_host(request: HttpRequest, id: schemas.PathId):
     """One host."""
-    return form(_find(id))
+    return _answer(request, _find(caller(request), id))
 
 
 @router.patch("/hosts/{id}", response=HostOut)
 @needs("admin")
 def change_host(request: HttpRequest, id: schemas.PathId, body: HostChange):
     """Changes the fields that are named."""
-    return form(hosts.change(caller(request), _find(id), body.given()))
+    return _answer(request, hosts.change(caller(request), _find(caller(request), id), body.given()))
 
 
 @router.delete("/hosts/{id}", response={204: None})
 @needs("admin")
 def delete_host(request: HttpRequest, id: schemas.PathId):
     """Removes a host that nothing refers to."""
-    hosts.delete(caller(request), _find(id))
+    hosts.delete(caller(request), _find(caller(request), id))
     return Status(204, None)
 
 
@@ -152,27 +168,34 @@ def delete_host(request: HttpRequest, id: schemas.PathId):
 @needs("deploy", outside=True)
 def check_host(request: HttpRequest, id: schemas.PathId):
     """Connects, and answers what it found or the reason, within 10 s. Never changes the pinned key."""
-    return hosts.check(_find(id), caller(request))
+    return hosts.check(_find(caller(request), id), caller(request))
 
 
 @router.post("/hosts/{id}/trust", response=HostOut)
 @needs("admin", outside=True)
 def trust_host(request: HttpRequest, id: schemas.PathId, body: Trust):
     """Pins the key that the host offers now, if its fingerprint is the one named."""
-    return form(hosts.trust(_find(id), body.fingerprint, caller(request)))
+    return _answer(request, hosts.trust(_find(caller(request), id), body.fingerprint, caller(request)))
 
 
-def form(host: Asset) -> HostOut:
-    derived = {"fingerprint", "offered_fingerprint"}
+def form(host: Asset, hidden: Collection[int] = ()) -> HostOut:
+    """`hidden`: ids of jump hosts that the caller may not see."""
+    derived = {"fingerprint", "offered_fingerprint", "jump_host_id", "teams"}
     return HostOut.model_construct(
         **{name: getattr(host, name) for name in set(HostOut.model_fields) - derived},
+        jump_host_id=None if host.jump_host_id in hidden else host.jump_host_id,
+        teams=sorted(team.name for team in host.teams.all()),
         fingerprint=keys.shown_fingerprint(host.host_key),
         offered_fingerprint=keys.shown_fingerprint(host.offered_key),
     )
 
 
-def _find(number: int) -> Asset:
-    found = Asset.objects.select_related("jump_host").filter(pk=number).first()
+def _answer(request: HttpRequest, host: Asset) -> HostOut:
+    return form(host, tenancy.hidden(caller(request), [host.jump_host_id]))
+
+
+def _find(who: Caller, number: int) -> Asset:
+    found = Asset.objects.select_related("jump_host").filter(tenancy.visible(who), pk=number).first()
     if found is None:
         raise not_found("host")
     return found

@@ -103,6 +103,8 @@ class ServiceChange(Body):
     pre_undo_command: Text = ""
     post_command: Text = ""
     post_undo_command: Text = ""
+    run_as: Text = Field("", description="User on the hosts that the commands run as, by sudo -n -u; empty: as today")
+    private_releases: StrictBool = Field(False, description="Only that user's group reads the releases; needs run_as")
     keep_releases: StrictInt = 3
     limits: dict[str, Any] = {}
     steps: list[dict[str, Any]] = []
@@ -133,6 +135,8 @@ class ServiceOut(Schema):
     pre_undo_command: str
     post_command: str
     post_undo_command: str
+    run_as: str
+    private_releases: bool
     keep_releases: int
     limits: dict[str, Any]
     steps: list[dict[str, Any]]

@@ -4,7 +4,7 @@ from django.db.models import QuerySet
 from access.callers import Caller
 from access.problems import forbidden, not_found
 
-from ..catalog.visibility import visible
+from ..catalog.visibility import operations, visible
 from ..models import Deployment, MicroService, MicroServiceInstance, Operation
 
 
@@ -24,7 +24,7 @@ def find_deployment(caller: Caller, deployment_id: int, scope: str = "read") -> 
 
 
 def find_operation(caller: Caller, operation_id: int) -> Operation:
-    operation = Operation.objects.filter(visible(caller, "deployment__microservice"), pk=operation_id).first()
+    operation = Operation.objects.filter(operations(caller), pk=operation_id).first()
     if operation is None:
         raise not_found("operation")
     return operation

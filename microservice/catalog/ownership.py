@@ -5,6 +5,9 @@ from typing import Any
 from access.callers import Caller
 from access.models import Team
 from access.problems import forbidden
+from asset import tenancy
+
+from ..models import MicroService
 
 
 def check_making(caller: Caller, team: Team | None) -> None:
@@ -19,6 +22,17 @@ def check_giving(caller: Caller, team: Team | None) -> None:
     """An owner may hand a service on to another team that they own; only admins make it everybody's."""
     if not (caller.owns(team.pk) if team else caller.may("admin")):
         raise forbidden("This needs the right admin, or ownership of the team that is to have it.")
+
+
+def check_hosts(service: MicroService, team: Team | None) -> None:
+    """409 `team_in_the_way` where the service runs on hosts that are closed to the team. Inside the transaction.
+
+    The row is locked first, as whoever makes instances does: one that is made meanwhile is seen here, or sees the team.
+    """
+    MicroService.objects.select_for_update().filter(pk=service.pk).first()
+    cut_off = service.instances.filter(host__in=tenancy.closed_to([team.pk] if team else []))
+    names = list(cut_off.order_by("host__hostname").values_list("host__hostname", flat=True))
+    tenancy.refuse_cutting_off(service.name, names, "/team")
 
 
 def told(fields: Mapping[str, Any]) -> dict[str, Any]:

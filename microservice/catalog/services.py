@@ -32,7 +32,7 @@ from .visibility import visible
 SERVICE_FIELDS = (
     "name", "language", "build_orig", "build_url", "build_command", "description", "start_command", "stop_command",
     "check_command", "check_timeout", "environment", "pre_command", "pre_undo_command", "post_command",
-    "post_undo_command", "keep_releases", "limits", "steps", "auto_deploy",
+    "post_undo_command", "run_as", "private_releases", "keep_releases", "limits", "steps", "auto_deploy",
 )
 
 
@@ -90,6 +90,8 @@ def change_service(caller: Caller, service: MicroService, fields: Mapping[str, A
     service.updated_by = caller.name
     try:
         with transaction.atomic():
+            if "team" in changed:
+                ownership.check_hosts(service, changed["team"])
             service.save(update_fields=[*changed, "updated", "updated_by"])
             record(caller, "change", "service", service, service=service, after=ownership.told(changed),
                    before=ownership.told({name: before[name] for name in changed}))
@@ -148,6 +150,10 @@ def _definition_errors(service: MicroService) -> list[dict]:
             check(getattr(service, name))
         except ValueError as error:
             errors.append({"pointer": f"/{name}", "reason": str(error)})
+    try:
+        plans.check_run_as(service.run_as, service.private_releases)
+    except ValueError as error:
+        errors.append({"pointer": "/private_releases" if "private" in str(error) else "/run_as", "reason": str(error)})
     return errors
 
 

@@ -2,6 +2,8 @@
 from django.db.models import Q, QuerySet
 
 from access.callers import Caller
+from asset import tenancy
+from asset.models import Asset
 
 from ..models import History
 
@@ -24,9 +26,17 @@ def visible(caller: Caller, path: str = "") -> Q:
     return seen
 
 
+def operations(caller: Caller) -> Q:
+    """The operations that the caller may see: without those on a host that is another team's by now."""
+    return visible(caller, "deployment__microservice") & tenancy.visible(caller, "host")
+
+
 def history(caller: Caller) -> QuerySet[History]:
     """What was done to what the caller may see."""
     rows = History.objects.filter(visible(caller, "microservice"))
     if not caller.may("admin"):
         rows = rows.exclude(subject__in=FOR_ADMINS).exclude(microservice=None, subject__in=OF_A_SERVICE)
+        # Whose a host was that is gone, nobody can tell any more.
+        hosts = Asset.objects.filter(tenancy.visible(caller)).order_by().values("pk")
+        rows = rows.filter(~Q(subject="host") | Q(subject_id__in=hosts))
     return rows

@@ -45,6 +45,9 @@ class MicroService(models.Model):
     pre_undo_command = models.TextField(blank=True)
     post_command = models.TextField(blank=True)
     post_undo_command = models.TextField(blank=True)
+    # The user of the host that the commands run as; "": the one that deploys.
+    run_as = models.CharField(max_length=32, blank=True)
+    private_releases = models.BooleanField(default=False, help_text="Only that user's group may read the releases")
     keep_releases = models.PositiveIntegerField(
         default=3,
         validators=[MinValueValidator(1), MaxValueValidator(100)],

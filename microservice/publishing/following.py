@@ -13,6 +13,7 @@ from callbacks import outbox
 
 from .. import deployments
 from ..models import MicroServiceInstance, MicroServiceVersion
+from ..requests.placement import kept_out
 from ..status import MAY_CHANGE_VERSION, Action, BuildStatus
 
 log = logging.getLogger(__name__)
@@ -28,8 +29,9 @@ def build_ended(version: MicroServiceVersion) -> None:
 def _carry_on(version: MicroServiceVersion) -> None:
     """Starts what follows, once.
 
-    Instances with the service's tag that run an older version go to this one, except in maintenance or locked; nothing
-    follows a version that is marked bad, has no package, or is not the newest that was built.
+    Instances with the service's tag that run an older version go to this one, except in maintenance, locked, or on a
+    host that is closed to the service; nothing follows a version that is marked bad, has no package, or is not the
+    newest that was built.
     """
     service = version.microservice
     if not service.auto_deploy or version.bad or not version.file_path:
@@ -40,7 +42,7 @@ def _carry_on(version: MicroServiceVersion) -> None:
     rows = MicroServiceInstance.objects.filter(
         microservice=service, tag=service.auto_deploy, locked=False, is_maintain=False, status__in=MAY_CHANGE_VERSION,
         version__lt=version.pk,
-    )
+    ).exclude(kept_out(service))
     by_version: dict[int, list[int]] = {}
     for number, old in rows.order_by("pk").values_list("pk", "version_id"):
         by_version.setdefault(old, []).append(number)

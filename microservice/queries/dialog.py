@@ -6,7 +6,8 @@ from django.db.models import Q, QuerySet
 
 from microservice.models import MicroService, MicroServiceInstance, MicroServiceVersion
 from microservice.requests.destinations import allowed, why_not_to
-from microservice.requests.targets import Wish
+from microservice.requests.placement import kept_out
+from microservice.requests.targets import Wish, with_places
 from microservice.status import MAY_CHANGE_VERSION, Action
 
 from .paging import Page, by_key, newest_first
@@ -83,8 +84,8 @@ def hosts(
     of: MicroService, version: MicroServiceVersion, ticked: list[str], after: str = ""
 ) -> tuple[list[tuple[MicroServiceInstance, str]], str]:
     """The instances that run a version, those ticked first, each with why it cannot go now; and where to go on."""
-    wish = Wish(of, MAY_CHANGE_VERSION, version)
-    rows = with_names(of).filter(version=version)
+    wish = Wish(of, MAY_CHANGE_VERSION, version, kept_out=kept_out(of))
+    rows = with_places(with_names(of).filter(version=version), wish)
     mine = [int(one) for one in ticked[:1000] if one.isascii() and one.isdigit() and len(one) < 19]
     page = by_key(rows.exclude(pk__in=mine) if mine else rows, "host__hostname", after, HOSTS)
     first = list(rows.filter(pk__in=mine).order_by("host__hostname")) if mine and not after else []

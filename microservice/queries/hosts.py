@@ -3,8 +3,9 @@
 from django.db.models import Count, Q
 
 from access.callers import Caller
-from access.models import Token
+from access.models import Team, Token
 from access.problems import not_found
+from asset import tenancy
 from asset.models import Asset, Credential
 from microservice.catalog.visibility import visible
 from microservice.models import MicroService, MicroServiceInstance
@@ -12,10 +13,17 @@ from microservice.status import MAY_RETRY
 
 from .paging import PAGE, Page, by_key
 
+MOST_TEAMS = 500
 
-def hosts(q: str = "", state: str = "", after: str = "", size: int = PAGE) -> Page:
-    """By name, each with `running` (instances) and `wrong` (those that failed). Two queries."""
-    rows = Asset.objects.select_related("credential")
+
+def hosts(
+    caller: Caller, q: str = "", state: str = "", team: str = "", after: str = "", size: int = PAGE
+) -> Page:
+    """Those that the caller sees, by name, each with `running` (instances) and `wrong` (those that failed), counted
+    among the services that the caller sees; `team` is a name. Three queries."""
+    rows = Asset.objects.filter(tenancy.visible(caller)).select_related("credential").prefetch_related("teams")
+    if team:
+        rows = rows.filter(teams__name=team)
     if q:
         rows = rows.filter(Q(hostname__icontains=q) | Q(ip__startswith=q))
     if state == "unreachable":
@@ -27,7 +35,9 @@ def hosts(q: str = "", state: str = "", after: str = "", size: int = PAGE) -> Pa
     page = by_key(rows, "hostname", after, size)
     counted: dict[int, dict] = {
         row["host_id"]: dict(row)
-        for row in MicroServiceInstance.objects.filter(host__in=[row.pk for row in page])
+        for row in MicroServiceInstance.objects.filter(
+            visible(caller, "microservice"), host__in=[row.pk for row in page]
+        )
         .values("host_id")
         .annotate(n=Count("pk"), wrong=Count("pk", filter=Q(status__in=MAY_RETRY)))
         .order_by()
@@ -38,11 +48,24 @@ def hosts(q: str = "", state: str = "", after: str = "", size: int = PAGE) -> Pa
     return page
 
 
-def host(number: int) -> Asset:
-    found = Asset.objects.filter(pk=number).select_related("credential", "jump_host").first()
+def host(caller: Caller, number: int) -> Asset:
+    """With `through`, its jump host, where the caller sees that one too."""
+    rows = Asset.objects.filter(tenancy.visible(caller), pk=number)
+    found = rows.select_related("credential", "jump_host").prefetch_related("teams").first()
     if found is None:
         raise not_found("host")
+    found.through = (  # type: ignore[attr-defined]
+        None if tenancy.hidden(caller, [found.jump_host_id]) else found.jump_host
+    )
     return found
+
+
+def teams(caller: Caller) -> list[str]:
+    """The names of the teams that have hosts which the caller sees, to choose from."""
+    rows = Team.objects.exclude(hosts=None)
+    if caller.teams is not None:
+        rows = rows.filter(pk__in=sorted(caller.teams))
+    return list(rows.distinct().values_list("name", flat=True)[:MOST_TEAMS])
 
 
 def runs_on(of: Asset, caller: Caller) -> list[MicroServiceInstance]:

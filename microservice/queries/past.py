@@ -72,7 +72,7 @@ def moves(caller: Caller, since: datetime, until: datetime, service: str = "") -
     # By deployment first: there are few of them, and operations have no index of their own for the time they ended at.
     in_time = Q(deployment__finished=None) | Q(deployment__finished__gte=since)
     rows = Operation.objects.filter(
-        visibility.visible(caller, "deployment__microservice"), in_time, deployment__created__lt=until,
+        visibility.operations(caller), in_time, deployment__created__lt=until,
         status=OperationStatus.SUCCEEDED, finished__gte=since, finished__lt=until,
     )  # fmt: skip
     if service:

@@ -7,8 +7,9 @@ from django.db.models import Count, F, Min, Q, QuerySet
 
 from access.callers import Caller
 from access.problems import not_found
+from asset import tenancy
 from microservice import atoms
-from microservice.catalog.visibility import visible
+from microservice.catalog.visibility import operations, visible
 from microservice.models import Deployment, MicroServiceInstance, Operation, Step
 from microservice.output import lines, logs, troubles
 from microservice.status import (
@@ -106,9 +107,10 @@ def may_be_retried(by_status: dict[str, int]) -> int:
     return sum(n for status, n in by_status.items() if status in RETRYABLE)
 
 
-def matrix(of: Deployment, status: str = "", after: str = "", size: int = ROWS) -> Matrix:
-    """A page of hosts × steps, in the order in which hosts take their turn. Three queries."""
-    rows = of.operations.select_related("host").only(*_SHOWN).order_by("pk")
+def matrix(caller: Caller, of: Deployment, status: str = "", after: str = "", size: int = ROWS) -> Matrix:
+    """A page of hosts × steps, in the order in which hosts take their turn; without hosts that are another team's by
+    now. Three queries."""
+    rows = of.operations.filter(tenancy.visible(caller, "host")).select_related("host").only(*_SHOWN).order_by("pk")
     if status in OperationStatus.values:
         rows = rows.filter(status=status)
     elif status == "wrong":
@@ -161,16 +163,17 @@ class Changed:
     more: int = 0
 
 
-def changed(of: Deployment, count: int) -> Changed:
+def changed(caller: Caller, of: Deployment, count: int) -> Changed:
     """The hosts on which it succeeded, `count` of them. One query."""
-    done = of.operations.filter(status=OperationStatus.SUCCEEDED).order_by("host__hostname")
-    names = list(done.values_list("host__hostname", flat=True)[:MOST_NAMES])
+    done = of.operations.filter(tenancy.visible(caller, "host"), status=OperationStatus.SUCCEEDED)
+    names = list(done.order_by("host__hostname").values_list("host__hostname", flat=True)[:MOST_NAMES])
     return Changed(names, max(0, count - len(names)))
 
 
-def first_error(of: Deployment) -> Operation | None:
+def first_error(caller: Caller, of: Deployment) -> Operation | None:
     """The operation that went wrong first, or that is being undone: what somebody on call wants to see on top."""
-    found = of.operations.filter(Q(status__in=OPERATION_WENT_WRONG) | ~Q(error="")).select_related("host")
+    wrong = Q(status__in=OPERATION_WENT_WRONG) | ~Q(error="")
+    found = of.operations.filter(wrong, tenancy.visible(caller, "host")).select_related("host")
     first = found.order_by(F("finished").asc(nulls_last=True), "pk").first()
     if first:
         first.deployment = of  # loaded already, with all that it skipped
@@ -190,7 +193,7 @@ def steps(of: Operation) -> list[Step]:
 
 def operation(caller: Caller, number: int) -> Operation:
     found = (
-        Operation.objects.filter(visible(caller, "deployment__microservice"), pk=number)
+        Operation.objects.filter(operations(caller), pk=number)
         .select_related("deployment__microservice", "from_version", "dest_version", "instance")
         .select_related("host__credential", "host__jump_host__jump_host__jump_host")
         .defer("host__credential__secret", "host__credential__passphrase")

@@ -2,13 +2,28 @@
 
 from dataclasses import dataclass
 
-from django.db.models import Case, Count, Exists, Max, Min, OuterRef, Q, QuerySet, Value, When
+from django.db.models import (
+    BooleanField,
+    Case,
+    Count,
+    Exists,
+    ExpressionWrapper,
+    Max,
+    Min,
+    OuterRef,
+    Q,
+    QuerySet,
+    Value,
+    When,
+)
 
 from access.callers import Caller
 from access.problems import not_found
+from asset import tenancy
 from asset.models import Asset
 from microservice.catalog.visibility import visible
 from microservice.models import Deployment, MicroService, MicroServiceInstance, MicroServiceVersion
+from microservice.requests.placement import closed_hosts
 from microservice.requests.targets import Wish, why_not
 from microservice.status import DEPLOYMENT_OPEN, BuildStatus
 
@@ -108,8 +123,8 @@ def instance(of: MicroService, number: int) -> MicroServiceInstance:
 
 
 def why_not_now(row: MicroServiceInstance, wish: Wish) -> str:
-    """What keeps an instance from being taken, from its row alone. Pure; the rule itself is `Wish.free`."""
-    free = not row.locked and row.status in wish.may_be and not row.is_maintain
+    """What keeps an instance (of `with_places`) from being taken. Pure; the rule itself is `Wish.free`."""
+    free = not (row.locked or row.is_maintain or row.closed) and row.status in wish.may_be  # type: ignore[attr-defined]
     return "" if free else why_not(row, wish)[1]
 
 
@@ -120,19 +135,31 @@ def came_from(of: MicroService, version: MicroServiceVersion) -> int | None:
     return most[0] if most else None
 
 
-def hosts_without(of: MicroService, ticked: list[str], find: str = "") -> tuple[list[tuple[Asset, bool]], bool]:
-    """Hosts, ticked ones first, then free ones, each with whether it has the service already (nothing can be installed
-    there); and whether there are more, which a search finds."""
+@dataclass(slots=True)
+class Place:
+    """A host in the dialog of an install, and what keeps the service from it: `has` it already, or `closed`."""
+
+    host: Asset
+    has: bool
+    closed: bool
+
+
+def hosts_without(
+    caller: Caller, of: MicroService, ticked: list[str], find: str = ""
+) -> tuple[list[Place], bool]:
+    """Hosts that the caller sees, ticked ones first, then free ones; and whether there are more, which a search finds.
+    """
     mine = [int(one) for one in ticked[:1000] if one.isascii() and one.isdigit() and len(one) < 19]
-    rows = Asset.objects.annotate(
+    rows = Asset.objects.filter(tenancy.visible(caller)).annotate(
         has=Exists(of.instances.filter(host=OuterRef("pk"))),
+        closed=ExpressionWrapper(closed_hosts(of), BooleanField()),
         other=Case(When(pk__in=mine, then=Value(0)), default=Value(1)),
     )  # fmt: skip
     if find:
         rows = rows.filter(Q(pk__in=mine) | Q(hostname__icontains=find) | Q(ip__startswith=find))
     most = len(mine) + MOST_HOSTS
-    found = list(rows.order_by("other", "has", "hostname")[: most + 1])
-    return [(row, row.has) for row in found[:most]], len(found) > most
+    found = list(rows.order_by("other", "has", "closed", "hostname")[: most + 1])
+    return [Place(row, row.has, row.closed) for row in found[:most]], len(found) > most
 
 
 def with_names(of: MicroService) -> QuerySet[MicroServiceInstance]:

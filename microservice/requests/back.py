@@ -9,7 +9,7 @@ from access.problems import Problem
 from ..models import Deployment, Operation
 from ..rollout import OnFailure, Strategy
 from ..status import MAY_CHANGE_VERSION, Action, OperationStatus
-from . import enqueue
+from . import enqueue, placement
 from .destinations import BETWEEN_VERSIONS
 from .record import queue, record_request, take_or_refuse
 from .targets import Wish, there_is
@@ -36,7 +36,7 @@ def send_back(caller: Caller, origin: Deployment, within: Q, requested_by: str =
     )  # fmt: skip
     wish = Wish(
         origin.microservice, MAY_CHANGE_VERSION, force=True, skip_locked=True, among=there_is(own),
-        still=there_is(own.filter(dest_version=OuterRef("version"))),
+        still=there_is(own.filter(dest_version=OuterRef("version"))), kept_out=placement.kept_out(origin.microservice),
     )  # fmt: skip
     action = Action.UPGRADE if origin.action == Action.REVERT else Action.REVERT
     strategy = Strategy(max_failures=origin.operations.count())

@@ -6,12 +6,13 @@ from django.db import transaction
 
 from access.callers import Caller
 from access.problems import Problem, invalid
+from asset import tenancy
 from asset.models import Asset
 
 from ..models import Deployment, MicroService, MicroServiceVersion
 from ..rollout import OnFailure, Strategy
 from ..status import Action, BuildStatus
-from . import behind, enqueue
+from . import behind, enqueue, placement
 from .destinations import check_bad, with_package
 from .instances import already_there, check_fields, create_instances, unsaved
 from .preview import plan_of
@@ -104,9 +105,10 @@ def _checked(
     ids = parse_ids(hosts, "/host")
     if isinstance(ids, str):
         raise invalid("/host", "must be ids of hosts: an install never goes to “all”")
-    found = list(Asset.objects.filter(pk__in=ids).order_by("pk"))
+    found = list(Asset.objects.filter(tenancy.visible(caller), pk__in=ids).order_by("pk"))
     missing = sorted(set(ids) - {host.pk for host in found})
     if missing:
         errors = [{"pointer": "/host", "reason": f"there is no host {number}"} for number in missing]
         raise Problem(422, "wrong_target", errors[0]["reason"].capitalize() + ".", "", errors)
+    placement.refuse_closed(service, found)
     return _Asked(course, found)

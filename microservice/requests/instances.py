@@ -11,6 +11,7 @@ from asset.models import Asset
 
 from ..models import Deployment, MicroService, MicroServiceInstance
 from ..status import InstanceStatus
+from . import placement
 
 
 def unsaved(service: MicroService, hosts: Iterable[Asset], fields: dict, **more) -> list[MicroServiceInstance]:
@@ -31,7 +32,8 @@ def check_fields(rows: list[MicroServiceInstance]) -> None:
 def create_instances(deployment: Deployment, hosts: list[Asset]) -> list[MicroServiceInstance]:
     """Locked instances on hosts that do not have the service yet; nothing runs there before the operation says so.
 
-    A host has a service once: the database's own constraint decides, with no gap between looking and taking.
+    A host has a service once: the database's own constraint decides, with no gap between looking and taking. Whether
+    the hosts are open to the service is asked when they are made. Raises Problem 409, and then none is.
     """
     service, who = deployment.microservice, deployment.requested_by
     rows = unsaved(
@@ -42,6 +44,8 @@ def create_instances(deployment: Deployment, hosts: list[Asset]) -> list[MicroSe
     check_fields(rows)
     try:
         with transaction.atomic():
+            placement.hold(service, hosts)
+            placement.refuse_closed(service, hosts)
             return MicroServiceInstance.objects.bulk_create(rows)
     except IntegrityError:
         raise already_there(service, hosts) from None

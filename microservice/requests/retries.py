@@ -13,7 +13,7 @@ from ..history import record
 from ..models import Deployment, MicroService, MicroServiceInstance, Operation
 from ..rollout import Strategy
 from ..status import MAY_DELETE, MAY_RETRY, RETRYABLE, Action, InstanceStatus, OperationStatus
-from . import enqueue
+from . import enqueue, placement
 from .destinations import check_bad, marked_bad
 from .record import check_right, must_have_ended, queue, record_request, take_or_refuse
 from .targets import Wish, check_ids, parse_numbers, there_is
@@ -25,7 +25,11 @@ def retry_instances(
     """Repeats for each instance what failed on it, toward the same version."""
     check_right(caller, service)
     numbers = parse_numbers(instances, "/instances")
-    wish = Wish(service, MAY_RETRY, None, numbers, force=True, still=Q(last_operation__isnull=False))
+    again = Operation.objects.filter(pk=OuterRef("last_operation"), action=Action.DELETE)
+    wish = Wish(
+        service, MAY_RETRY, None, numbers, force=True, still=Q(last_operation__isnull=False),
+        kept_out=placement.kept_out(service) & ~there_is(again),
+    )  # fmt: skip
     check_ids(wish)
     last = Operation.objects.filter(pk__in=wish.asked().values("last_operation"))
     check_bad(caller, marked_bad(last.values("dest_version")), even_bad, "/instances")
@@ -54,6 +58,7 @@ def retry(caller: Caller, origin: Deployment, *, even_bad: bool = False) -> Depl
         skip_locked=True,
         among=there_is(own),
         still=there_is(own.filter(same)),
+        kept_out=placement.kept_out(origin.microservice) & ~there_is(own.filter(action=Action.DELETE)),
     )
     with transaction.atomic():
         strategy = Strategy.parse(origin.strategy or None)

@@ -3,11 +3,12 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from django.db.models import F, Q, QuerySet, Subquery
+from django.db.models import BooleanField, ExpressionWrapper, F, Q, QuerySet, Subquery, Value
 from django.db.models.lookups import IsNull
 from django.utils import timezone
 
 from access.problems import Problem, conflict, invalid
+from asset import tenancy
 
 from ..models import Deployment, MicroService, MicroServiceInstance, MicroServiceVersion, Operation
 from ..status import BUSY, InstanceStatus
@@ -57,6 +58,7 @@ class Wish:
     skip_locked: bool = False
     among: Q = _ANY  # asked for are only those; what else they must be, beyond the fields above
     still: Q = _ANY  # taken are only those for which this still holds
+    kept_out: Q | None = None  # those to which nothing may come (placement.py); None: what is asked for only takes away
     becomes: InstanceStatus | None = None  # what all of them do from then on; None: not the same for each (enqueue.py)
 
     def asked(self) -> QuerySet[MicroServiceInstance]:
@@ -70,6 +72,8 @@ class Wish:
         rows = self.asked().filter(self.still, locked=False, status__in=self.may_be)
         if self.version:
             rows = rows.filter(version=self.version)
+        if self.kept_out is not None:
+            rows = rows.exclude(self.kept_out)
         return rows if self.force else rows.filter(is_maintain=False)
 
 
@@ -122,7 +126,7 @@ def take(wish: Wish, deployment: Deployment) -> tuple[int, list[dict]]:
 def left_out(wish: Wish, taken: Q) -> Iterable[dict]:
     """Every instance that was asked for and not taken, with its reason."""
     rows = wish.asked().exclude(taken).select_related("host", "lock_deployment").order_by("pk")
-    for row in rows:
+    for row in with_places(rows, wish):
         code, reason = why_not(row, wish)
         yield {
             "instance_id": row.pk,
@@ -133,8 +137,17 @@ def left_out(wish: Wish, taken: Q) -> Iterable[dict]:
         }
 
 
+def with_places(rows: QuerySet[MicroServiceInstance], wish: Wish) -> QuerySet[MicroServiceInstance]:
+    """Each with `closed`: whether its host is closed to what the wish would bring there."""
+    closed = None if wish.kept_out is None else ExpressionWrapper(wish.kept_out, BooleanField())
+    return rows.annotate(closed=closed or Value(False))
+
+
 def why_not(row: MicroServiceInstance, wish: Wish) -> tuple[str, str]:
-    """The code and the sentence for an instance that a wish cannot have. Pure; the row's lock must be loaded."""
+    """The code and the sentence for an instance that a wish cannot have. Pure; the row comes from `with_places`, with
+    its lock loaded."""
+    if row.closed:  # type: ignore[attr-defined]
+        return "host_of_another_team", tenancy.REASON
     if row.locked:
         return "instance_locked", f"is locked by {owner_of(row)}"
     if row.status not in wish.may_be:
@@ -165,5 +178,6 @@ def refuse_where_named(wish: Wish, left: Sequence[dict]) -> None:
         hint = {
             "instance_locked": 'Wait for that deployment, or leave locked ones out with on_locked "skip".',
             "in_maintenance": 'Take it out of maintenance, or say "force": true.',
+            "host_of_another_team": tenancy.HINT,
         }.get(hindered[0]["code"], "Look at the instance's last operation.")
         raise conflict(hindered[0]["code"], errors[0]["reason"] + more + ".", hint, errors)

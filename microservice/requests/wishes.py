@@ -6,6 +6,7 @@ from access.problems import invalid
 from ..models import MicroService, MicroServiceVersion
 from ..rollout import Strategy
 from ..status import MAY_CHANGE_VERSION, WHILE, Action
+from . import placement
 from .destinations import BETWEEN_VERSIONS, destination
 from .targets import Wish, check_ids, parse_ids
 
@@ -32,6 +33,9 @@ def wish_of(
     host = parse_ids(host, "/host")
     ids = None if isinstance(host, str) else tuple(host)
     skip = on_locked == "skip" or (on_locked is None and ids is None)
-    wish = Wish(service, MAY_CHANGE_VERSION, version, ids, force, skip, becomes=WHILE[Action(action)])
+    wish = Wish(
+        service, MAY_CHANGE_VERSION, version, ids, force, skip, kept_out=placement.kept_out(service),
+        becomes=WHILE[Action(action)],
+    )  # fmt: skip
     check_ids(wish)
     return wish, dest, course

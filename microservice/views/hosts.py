@@ -18,11 +18,12 @@ from .guard import blaming, complain, go, page, rows, say, sent, show, wanted
 
 @page(live=True)
 def hosts(request: HttpRequest, caller: Caller) -> HttpResponse:
-    asked = wanted(request, "q", "state", "after")
+    asked = wanted(request, "q", "state", "team", "after")
     context = {
         **asked,
-        "page": found.hosts(**asked, size=rows(request, PAGE, MOST)),
-        "filtered": bool(asked["q"] or asked["state"]),
+        "page": found.hosts(caller, **asked, size=rows(request, PAGE, MOST)),
+        "teams": found.teams(caller),
+        "filtered": bool(asked["q"] or asked["state"] or asked["team"]),
         "may_admin": caller.may("admin"),
     }
     return show(request, "host/list.html", "host/list_rows.html", context, "host/list_live.html")
@@ -42,9 +43,9 @@ def new(request: HttpRequest, caller: Caller) -> HttpResponse:
 
 @page("admin", ("GET", "POST"))
 def edit(request: HttpRequest, caller: Caller, number: int) -> HttpResponse:
-    host = found.host(number)
+    host = found.host(caller, number)
     before = host_changes.shown(host)
-    form = HostForm(sent(request), initial=before)
+    form = HostForm(sent(request), initial=before | {"teams": [team.pk for team in host.teams.all()]})
     if request.method == "POST" and form.is_valid():
         with blaming(form):
             host_changes.change(caller, host, form.values())
@@ -55,20 +56,20 @@ def edit(request: HttpRequest, caller: Caller, number: int) -> HttpResponse:
 
 @page(live=True)
 def host(request: HttpRequest, caller: Caller, number: int, finding: dict | None = None) -> HttpResponse:
-    return _page(request, caller, found.host(number))
+    return _page(request, caller, found.host(caller, number))
 
 
 @page("deploy", ("POST",))
 def check(request: HttpRequest, caller: Caller, number: int) -> HttpResponse:
     """Asks the host now and shows what was found on its page; at most 10 s."""
-    finding = contact.check(found.host(number), caller)
-    return _page(request, caller, found.host(number), finding)
+    finding = contact.check(found.host(caller, number), caller)
+    return _page(request, caller, found.host(caller, number), finding)
 
 
 @page("admin", ("POST",))
 def trust(request: HttpRequest, caller: Caller, number: int) -> HttpResponse:
     """Pins the key whose fingerprint somebody has compared and typed."""
-    host = found.host(number)
+    host = found.host(caller, number)
     fingerprint = request.POST.get("fingerprint", "")
     try:
         contact.trust(host, fingerprint, caller)
@@ -80,7 +81,7 @@ def trust(request: HttpRequest, caller: Caller, number: int) -> HttpResponse:
 
 @page("admin", ("POST",))
 def delete(request: HttpRequest, caller: Caller, number: int) -> HttpResponse:
-    host = found.host(number)
+    host = found.host(caller, number)
     try:
         host_changes.delete(caller, host)
     except Problem as problem:

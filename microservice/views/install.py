@@ -48,7 +48,7 @@ def install(request: HttpRequest, caller: Caller, name: str, number: int) -> Htt
             return go("deployment", _start(caller, service, version, choice, fields, data))
         except Problem as refusal:
             problem = refusal
-    hosts, more = services.hosts_without(service, choice.hosts, find)
+    hosts, more = services.hosts_without(caller, service, choice.hosts, find)
     context = {"service": service, "version": version, "choice": choice, "find": find, "hosts": hosts, "more": more}
     if request.GET.get("part") == "hosts":
         return render(request, "change/install_hosts.html", context)

@@ -10,7 +10,9 @@ from django.utils import timezone
 
 from access.callers import Caller
 from access.problems import Problem, not_found
-from asset.by_hand import ssh_line
+from asset import tenancy
+from asset.by_hand import hops, ssh_line
+from asset.models import Asset
 from microservice import catalog
 from microservice import deployments as requests
 from microservice.console.once import once
@@ -43,15 +45,15 @@ def deployment(request: HttpRequest, caller: Caller, number: int) -> HttpRespons
     """The whole page; for the page's own script the part that changes, or the rows that follow: the same templates."""
     found = runs.deployment(caller, number)
     if asks_for_more(request):
-        return render(request, "deployment/matrix_rows.html", _matrix(request, found))
+        return render(request, "deployment/matrix_rows.html", _matrix(request, caller, found))
     template = "deployment/live.html" if request.headers.get("HX-Request") else "deployment/page.html"
     return render(request, template, _watched(request, caller, found))
 
 
-def _matrix(request: HttpRequest, found: Deployment) -> dict:
+def _matrix(request: HttpRequest, caller: Caller, found: Deployment) -> dict:
     """The matrix's rows: a page of them, or as many as the page that asks has shown by now."""
     asked = wanted(request, "status", "after", "open")
-    matrix = runs.matrix(found, asked["status"], asked["after"], rows(request, runs.ROWS, runs.MOST_ROWS))
+    matrix = runs.matrix(caller, found, asked["status"], asked["after"], rows(request, runs.ROWS, runs.MOST_ROWS))
     opened = {int(word) for word in asked["open"].split(",")[:OPEN_AT_ONCE] if word.isascii() and word.isdigit()}
     for row in matrix.rows:
         row.open = row.operation.pk in opened
@@ -62,10 +64,10 @@ def _matrix(request: HttpRequest, found: Deployment) -> dict:
 
 def _watched(request: HttpRequest, caller: Caller, found: Deployment) -> dict:
     by_status = runs.counts(found)
-    wrong = runs.first_error(found)
+    wrong = runs.first_error(caller, found)
     line, said = runs.error_lines(wrong) if wrong else (0, "")
     total = sum(by_status.values())
-    context = _matrix(request, found)
+    context = _matrix(request, caller, found)
     return {
         **context,
         **_in_time(found, by_status, context["matrix"]),
@@ -78,7 +80,7 @@ def _watched(request: HttpRequest, caller: Caller, found: Deployment) -> dict:
         "error_line": line,
         "error_lines": terminal.render(said).html,
         "controls": controls(found, runs.may_be_retried(by_status), caller.may("deploy", found.microservice_id)),
-        "changed": runs.changed(found, by_status.get(OperationStatus.SUCCEEDED, 0)),
+        "changed": runs.changed(caller, found, by_status.get(OperationStatus.SUCCEEDED, 0)),
         "has_ended": found.status in DEPLOYMENT_ENDED,
         "paused": found.status == DeploymentStatus.PAUSED,
     }
@@ -135,7 +137,7 @@ def operation(request: HttpRequest, caller: Caller, number: int) -> HttpResponse
         "steps": runs.steps(found),
         **_attempts(found),
         "advice": advice(found),
-        "by_hand": ssh_line(found.host),
+        "by_hand": _by_hand(caller, found.host),
         "host_page": reverse("console:host", args=[found.host_id]),
         "may_deploy": caller.may("deploy", found.deployment.microservice_id),
         "deployment_ended": found.deployment.status in DEPLOYMENT_ENDED,
@@ -144,6 +146,11 @@ def operation(request: HttpRequest, caller: Caller, number: int) -> HttpResponse
     }
     template = "deployment/operation_live.html" if request.headers.get("HX-Request") else "deployment/operation.html"
     return render(request, template, context)
+
+
+def _by_hand(caller: Caller, host: Asset) -> str:
+    """How to try the host by hand; nothing where a jump host on the way is not the caller's to know."""
+    return "" if tenancy.hidden(caller, (hop.pk for hop in hops(host))) else ssh_line(host)
 
 
 def _attempts(of: Operation) -> dict:

@@ -132,8 +132,11 @@ def test_the_history_of_another_teams_service_is_not_told_even_after_it_is_gone(
     for name, service in services.items():
         History.objects.create(actor="x", action="change", subject="service", microservice=service, subject_name=name)
     History.objects.create(actor="x", action="delete", subject="service", subject_name="gone")
-    History.objects.create(actor="x", action="create", subject="host", subject_name="host")
+    red, blue = fleet.hosts(2)
+    blue.teams.add(Team.objects.get(name="blue"))
+    for name, number in (("host", red.pk), ("of-blue", blue.pk), ("gone-host", 10**6), ("import", None)):
+        History.objects.create(actor="x", action="x", subject="host", subject_name=name, subject_id=number)
     History.objects.create(actor="x", action="create", subject="user", subject_name="user")
     seen = lambda who: set(history(who).values_list("subject_name", flat=True))
     assert seen(caller(person(red=Role.VIEWER))) == {"red", "nobody", "host"}
-    assert len(seen(caller(get_user_model().objects.create_superuser("root")))) == 6
+    assert len(seen(caller(get_user_model().objects.create_superuser("root")))) == 9

@@ -103,6 +103,8 @@ class Host:
         self.log = root / "log"
         self.packages: dict[str, bytes] = {}
         self.fence = 0
+        self.user: str | None = None  # who logs in, where it is not whoever runs the tests
+        self.groups: list[int] = []  # of that user, besides the own
         self._sessions: list[int] = []
         self.tools = root / "bin"
         self.tools.mkdir(parents=True)
@@ -146,6 +148,7 @@ class Host:
         process = subprocess.Popen(
             argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
             start_new_session=session, env=environment, cwd="/",
+            user=self.user, group=self.user, extra_groups=None if self.user is None else self.groups,
         )
         self._sessions.append(process.pid)
         call = Call(process, nonce, deaf, unread)

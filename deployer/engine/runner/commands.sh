@@ -13,6 +13,7 @@ _command() {
 		cd "$RELEASE" 2>/dev/null || cd "$_DIR"
 		[ -z "$3" ] || exec 9>&-
 		_text=$2
+		[ -z "${_AS-}" ] || _become "$3"
 		set --
 		eval "$_ENV$_text"
 	) </dev/null >&6 2>&6 3<&- 4>&- 5>&- 6>&- 7>&- 8>&-

@@ -55,6 +55,7 @@ _holders() {
 		[ -z "$4" ] || kill -s "$4" "$_pid"
 		_found=yes
 	done
+	[ -z "${_AS-}" ] || ! _theirs "$1" "$4" || _found=yes
 	[ -n "$_found" ]
 } 2>/dev/null
 

@@ -29,10 +29,17 @@ _finish() {
 	_say
 	# crash: ended
 	: >"$_BASE/open"
+	# They hold the service's environment. Emptied under the lock, when no other run is without an end, and without a
+	# process; also those of runs that died right after their end, or ended before this was done.
+	for _each in "$_BASE/runs/"*/program "$_BASE/runs/"*/text; do
+		[ ! -s "$_each" ] || : >"$_each"
+	done
 	exec 8>&- 9>&-
 	_show_output
 	exec 4>&- 5>&-
 	_tidy
+	# A run that was cut may have been started again by now.
+	[ "$1" = cut ] || exec rm -f "$_RUN/program" "$_RUN/text" 2>/dev/null
 	exit 0
 }
 

@@ -123,6 +123,7 @@ _do_prepare() {
 		_detail="the user may not write in $_DIR"
 		return 1
 	}
+	[ -z "${_AS-}" ] || _may_become || return 1
 	[ -z "$_needed" ] || _room
 }
 

@@ -1,0 +1,98 @@
+"""Team blue tries to come to red's host, by every way there is: real hosts, a real worker, the real web server."""
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from django.contrib.auth import get_user_model
+from django.db import transaction
+from django.test import Client
+
+from access.models import Membership, Team
+from access.tokens import make_token
+from asset.models import HostTeam
+from microservice.models import Deployment, MicroServiceInstance, Operation
+from microservice.publishing.following import build_ended
+from microservice.status import DeploymentStatus, OperationStatus
+from tests.lab.web import Web
+from tests.microservice.api.conftest import Api
+from tests.microservice.world import World
+
+ROOT = Path(__file__).resolve().parents[2]
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+@pytest.fixture
+def here(transactional_db, sshds):
+    """h0 is red's, h1 everybody's; blue has the service."""
+    made = World(sshds(2))
+    made.red, made.blue = (Team.objects.create(name=name) for name in ("red", "blue"))
+    made.service.team = made.blue
+    made.service.auto_deploy = "follow"
+    made.service.save()
+    HostTeam.objects.create(host=made.assets[0], team=made.red)
+    return made
+
+
+def test_no_way_leads_to_a_host_of_another_team(here, environment, worker, tmp_path):
+    bob = get_user_model().objects.create_user("bob")
+    Membership.objects.create(team=here.blue, user=bob, role="owner")
+    secret = make_token(bob, "ci", ["read", "publish", "deploy", "admin"])[1]
+    api, browser, first = Api(secret), Client(), here.versions[0]
+    browser.force_login(bob)
+    with Web(environment, tmp_path / "web.log") as web:
+
+        def ctl(*words: str) -> subprocess.CompletedProcess:
+            known = {"PATH": os.environ["PATH"], "DEPLOYCTL_URL": web.url, "DEPLOYCTL_TOKEN": secret}
+            return subprocess.run([sys.executable, "-m", "deployctl", *words], cwd=ROOT, env=known, text=True,
+                                  capture_output=True, timeout=100)  # fmt: skip
+
+        # The command line, by name and by number; the API; the console.
+        assert "no host h0" in ctl("deploy", "shop", "1.0", "--host", "h0").stderr
+        by_number = ctl("deploy", "shop", "1.0", "--host", str(here.assets[0].pk))
+        assert by_number.returncode != 0 and f"no host {here.assets[0].pk}" in by_number.stderr
+        asked = api.post(f"/services/shop/versions/{first.pk}/install", {"host": [here.assets[0].pk]})
+        assert (asked.status_code, asked.json()["code"]) == (422, "wrong_target")
+        page = browser.post(f"/services/shop/versions/{first.pk}/install/", {"host": here.assets[0].pk, "key": "k"})
+        assert page.status_code == 422 and b"h0" not in page.content
+        assert not Deployment.objects.exists()
+        # What is everybody's takes it.
+        with_worker = worker()
+        done = ctl("deploy", "shop", "1.0", "--host", "h1", "--tag", "follow", "--wait")
+        assert done.returncode == 0, done.stderr
+    with_worker.stop()
+    _after_it_was_given_away(here, api, worker)
+    assert not here.folder(0).exists()
+
+
+def _after_it_was_given_away(here: World, api: Api, worker) -> None:
+    """Requested while the host was everybody's, and claimed when it was red's; then tried again in every way."""
+    first, second, third = here.versions
+    trace, instance = here.trace(1), MicroServiceInstance.objects.get()
+    asked = api.post(f"/services/shop/versions/{first.pk}/upgrade", {"dest_version": second.pk, "host": "all"})
+    assert asked.status_code == 202
+    HostTeam.objects.create(host=here.assets[1], team=here.red)
+    worker()
+    made = here.ended(Deployment.objects.get(pk=asked.json()["id"]))
+    assert made.status == DeploymentStatus.FAILED
+    assert made.operations.get().status == OperationStatus.NOT_STARTED
+    instance.refresh_from_db()
+    assert (instance.locked, instance.version) == (False, first)
+    count = Operation.objects.count()
+    ways = (
+        (f"/services/shop/versions/{first.pk}/upgrade", {"dest_version": third.pk, "host": [instance.pk]}),
+        (f"/deployments/{made.pk}/retry", None),
+        ("/services/shop/instances/retry", {"instances": [instance.pk]}),
+        (f"/deployments/{Deployment.objects.earliest('pk').pk}/retry", None),
+    )
+    for path, body in ways:
+        assert api.post(path, body).status_code == 409, path
+    with transaction.atomic():
+        build_ended(third)
+    assert Operation.objects.count() == count
+    assert (here.trace(1), here.current(1), here.running(1)) == (trace, "1.0", "1.0")
+    gone = api.post("/services/shop/instances/delete", {"instances": [instance.pk]})
+    assert gone.status_code == 202
+    assert here.ended(Deployment.objects.get(pk=gone.json()["id"])).status == DeploymentStatus.SUCCEEDED
+    assert here.running(1) == ""

@@ -1,0 +1,43 @@
+"""What a run leaves of itself on the host: nothing that holds the service's environment."""
+from deployer.engine.journal import Kind
+
+
+def holding(host, text: str) -> list[str]:
+    """The files of ours that hold a text."""
+    ours = (path for path in (host.folder / ".deployer").rglob("*") if path.is_file())
+    return [path.name for path in ours if text in path.read_text(errors="replace")]
+
+
+def test_a_runs_program_is_gone_when_the_run_has_ended(any_host):
+    """It holds the service's environment. However the run ends, and whoever brings it to its end."""
+    secret = {"environment": {"DB_PASSWORD": "canary-41d"}}
+    any_host.carry_out("install", None, "v1", **secret)
+    assert not holding(any_host, "canary-41d")
+    assert any_host.carry_out("upgrade", "v1", "v2", post="exit 1", **secret).end.result == "undone"
+    assert not holding(any_host, "canary-41d")
+    run = any_host.run("upgrade", "v1", "v2", pre="sleep 30", **secret)
+    going = any_host.start(run)
+    going.until(Kind.STARTED, "pre")
+    assert holding(any_host, "canary-41d") == ["program"]  # it is what a dead run is undone with
+    going.kill()
+    assert any_host.attach(run).over(30).end.result == "undone"
+    assert not holding(any_host, "canary-41d")
+    assert not list((any_host.folder / ".deployer" / "runs").glob("*/program"))
+
+
+def test_a_program_that_was_left_behind_goes_with_the_next_run(any_host):
+    """By a run that ended before programs were removed, or whose runner died right after its end."""
+    any_host.carry_out("install", None, "v1")
+    old = next((any_host.folder / ".deployer" / "runs").iterdir())
+    for name in ("program", "text"):
+        (old / name).write_text("DB_PASSWORD='canary-41d'")
+    any_host.carry_out("upgrade", "v1", "v2")
+    assert not holding(any_host, "canary-41d")
+    assert (old / "journal").read_text()
+
+
+def test_a_run_that_was_cut_keeps_what_it_needs_to_be_started_again(any_host):
+    run = any_host.run("install", None, "v1")
+    assert any_host.start(run, b"").over().end.result == "cut"
+    again = any_host.start(run).over()
+    assert again.end.result == "done", (again.said, again.noise)

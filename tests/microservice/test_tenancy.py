@@ -1,0 +1,375 @@
+"""Hosts that belong to teams: what may come there, who learns of them, and what happens when they change hands."""
+import threading
+
+import pytest
+from django.db import connection, connections, transaction
+
+from access.callers import SYSTEM, Caller
+from access.models import Team
+from access.people import delete_team
+from access.problems import Problem
+from access.rights import Rights
+from asset import hosts, imports, tenancy
+from asset.models import HostTeam
+from microservice import catalog, deployments
+from microservice.endings import Ending
+from microservice.ledger import Ledger
+from microservice.models import Deployment, History, MicroServiceInstance, Operation
+from microservice.publishing.following import build_ended
+from microservice.requests import retries
+from microservice.status import Action, DeploymentStatus, InstanceStatus, OperationStatus, UndoStatus
+
+from . import fleet
+
+pytestmark = pytest.mark.django_db(transaction=True)
+EVERY = frozenset({"read", "publish", "deploy", "admin"})
+
+
+def member(**roles: str) -> Caller:
+    """Somebody with these roles in teams."""
+    teams = {team.pk: roles[team.name] for team in Team.objects.filter(name__in=roles)}
+    return Caller(name="somebody", user_id=1, scopes=frozenset({"read", "publish", "deploy"}),
+                  rights=Rights(teams, EVERY))  # fmt: skip
+
+
+class Two:
+    """Two teams, each with a service and a host; and a host of nobody."""
+
+    def __init__(self):
+        self.red, self.blue = (Team.objects.create(name=name) for name in ("red", "blue"))
+        self.service = {name: fleet.service(f"of-{name}", team=getattr(self, name)) for name in ("red", "blue")}
+        self.service["nobody"] = fleet.service("of-nobody")
+        self.versions = {name: fleet.versions(service) for name, service in self.service.items()}
+        self.reds, self.blues, self.free = fleet.hosts(3)
+        HostTeam.objects.create(host=self.reds, team=self.red)
+        HostTeam.objects.create(host=self.blues, team=self.blue)
+
+    def instance(self, name: str, host, version: int = 0, **more) -> MicroServiceInstance:
+        return fleet.instances(self.versions[name][version], [host], **more)[0]
+
+
+@pytest.fixture
+def two(transactional_db, monkeypatch):
+    monkeypatch.setattr("microservice.requests.installs.with_package", lambda version, pointer: version)
+    monkeypatch.setattr("microservice.requests.destinations.ensure_described", lambda version: version)
+    return Two()
+
+
+@pytest.fixture
+def desk(transactional_db):
+    made = Ledger("w1", 16)
+    yield made
+    made.close()
+
+
+def refused(status: int, code: str, call, *arguments, **more) -> Problem:
+    before = Deployment.objects.count(), Operation.objects.count(), MicroServiceInstance.objects.count()
+    with pytest.raises(Problem) as caught:
+        call(*arguments, **more)
+    assert (caught.value.status, caught.value.code) == (status, code), caught.value
+    assert (Deployment.objects.count(), Operation.objects.count(), MicroServiceInstance.objects.count()) == before
+    assert not MicroServiceInstance.objects.filter(locked=True).exists()
+    return caught.value
+
+
+def test_the_rule():
+    assert tenancy.is_open([], {1}) and tenancy.is_open([], {None}) and tenancy.is_open([1, 2], {2, 3})
+    assert not tenancy.is_open([1], {2}) and not tenancy.is_open([1], {None}) and not tenancy.is_open([1], ())
+
+
+def test_the_rule_is_the_same_as_a_condition(two):
+    both = fleet.hosts(1)[0]
+    both.teams.set([two.red, two.blue])
+    every = [two.reds, two.blues, two.free, both]
+    for teams in ([], [two.red.pk], [two.blue.pk], [two.red.pk, two.blue.pk], [10**6]):
+        closed = set(tenancy.closed_to(teams).values_list("host", flat=True))
+        open_ones = {host.pk for host in every if tenancy.is_open([team.pk for team in host.teams.all()], teams)}
+        assert closed == {host.pk for host in every} - open_ones
+
+
+# --- what comes there -------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name, host, code", [
+    ("red", "reds", ""), ("red", "free", ""), ("nobody", "free", ""), ("blue", "blues", ""),
+    ("blue", "reds", "host_of_another_team"), ("nobody", "reds", "host_of_another_team"),
+])  # fmt: skip
+def test_only_services_of_its_teams_are_installed_on_a_host(two, name, host, code):
+    target = getattr(two, host)
+    for ask in (deployments.preview_install, deployments.install):
+        call = (ask, SYSTEM, two.service[name], two.versions[name][0], [target.pk])
+        if code:
+            problem = refused(409, code, *call)
+            assert target.hostname in problem.detail and target.hostname in problem.errors[0]["reason"]
+        else:
+            call[0](*call[1:])
+
+
+def test_a_host_of_two_teams_takes_the_services_of_both(two):
+    two.free.teams.set([two.red, two.blue])
+    for name in ("red", "blue"):
+        deployments.install(SYSTEM, two.service[name], two.versions[name][0], [two.free.pk])
+    refused_now = pytest.raises(Problem, match="of-nobody may not come to")
+    with refused_now:
+        deployments.install(SYSTEM, two.service["nobody"], two.versions["nobody"][0], [two.free.pk])
+
+
+def test_a_strangers_host_is_no_host_to_who_asks_for_it(two):
+    """Blue is told the same of red's host as of one that does not exist."""
+    blue = member(blue="owner")
+    said = []
+    for number in (two.reds.pk, 10**6):
+        problem = refused(422, "wrong_target", deployments.install, blue, two.service["blue"],
+                          two.versions["blue"][0], [number])  # fmt: skip
+        said.append(problem.detail.replace(str(number), "N"))
+    assert said[0] == said[1]
+    problem = refused(409, "host_of_another_team", deployments.install, member(blue="owner", red="viewer"),
+                      two.service["blue"], two.versions["blue"][0], [two.reds.pk])  # fmt: skip
+    assert two.reds.hostname in problem.detail
+
+
+def misplaced(two, **more) -> MicroServiceInstance:
+    """Blue's instance on a host that is red's: what no request leads to, and rows that were written by hand may."""
+    return two.instance("blue", two.reds, version=1, **more)
+
+
+@pytest.mark.parametrize("action, dest", [("upgrade", 2), ("revert", 0)])
+def test_what_is_on_a_closed_host_goes_to_no_other_version(two, action, dest):
+    instance, versions = misplaced(two), two.versions["blue"]
+    call = (SYSTEM, two.service["blue"], versions[1], action)
+    for ask in (deployments.preview, deployments.request):
+        problem = refused(409, "host_of_another_team", ask, *call, [instance.pk], versions[dest].pk)
+        assert two.reds.hostname in problem.detail
+    refused(409, "nothing_to_do", deployments.request, *call, "all", versions[dest].pk)
+    here = two.instance("blue", two.blues, version=1)
+    made = deployments.request(*call, "all", versions[dest].pk)
+    assert [row["code"] for row in made.skipped] == ["host_of_another_team"]
+    assert list(made.operations.values_list("instance", flat=True)) == [here.pk]
+
+
+def test_a_delete_is_always_possible_and_so_is_its_retry(two):
+    instance = misplaced(two)
+    made = deployments.delete(SYSTEM, two.service["blue"], [instance.pk])
+    end(made, OperationStatus.FAILED, undo_status=UndoStatus.FAILED)
+    again = retries.retry_instances(SYSTEM, two.service["blue"], [instance.pk])
+    assert again.operations.get().action == Action.DELETE
+    end(again, OperationStatus.FAILED, undo_status=UndoStatus.FAILED)
+    assert deployments.retry(SYSTEM, again).operations.get().action == Action.DELETE
+
+
+def test_a_retry_and_a_way_back_bring_nothing_to_a_host_that_was_given_away(two):
+    versions = two.versions["blue"]
+    first, second = two.instance("blue", two.blues), two.instance("blue", two.free)
+    made = deployments.request(SYSTEM, two.service["blue"], versions[0], "upgrade", "all", versions[1].pk,
+                               strategy={"max_failures": 2})  # fmt: skip
+    end(made, OperationStatus.UNDONE, undo_status=UndoStatus.UNDONE)
+    HostTeam.objects.create(host=two.free, team=two.red)
+    refused(409, "host_of_another_team", retries.retry_instances, SYSTEM, two.service["blue"], [second.pk])
+    again = deployments.retry(SYSTEM, made)
+    assert list(again.operations.values_list("instance", flat=True)) == [first.pk]
+    assert [row["code"] for row in again.skipped] == ["host_of_another_team"]
+    end(again, OperationStatus.SUCCEEDED)
+    HostTeam.objects.filter(host=two.blues).update(team=two.red)
+    refused(409, "nothing_to_do", deployments.revert, SYSTEM, again)
+
+
+def test_what_follows_new_builds_leaves_a_closed_host_alone(two):
+    service, versions = two.service["blue"], two.versions["blue"]
+    service.auto_deploy = "follow"
+    service.save()
+    misplaced(two, tag="follow")
+    here = two.instance("blue", two.blues, version=1, tag="follow")
+    with transaction.atomic():
+        build_ended(versions[2])
+    assert list(Operation.objects.values_list("instance", flat=True)) == [here.pk]
+
+
+def test_the_dialogs_grey_a_closed_host_with_its_reason(two):
+    from microservice.queries import dialog, services
+
+    misplaced(two)
+    two.instance("blue", two.blues, version=1)
+    offered, _ = dialog.hosts(two.service["blue"], two.versions["blue"][1], [])
+    assert {row.host.hostname: reason for row, reason in offered} == {
+        two.reds.hostname: tenancy.REASON, two.blues.hostname: "",
+    }  # fmt: skip
+    places, _ = services.hosts_without(SYSTEM, two.service["nobody"], [])
+    assert {place.host.pk: place.closed for place in places} == {
+        two.reds.pk: True, two.blues.pk: True, two.free.pk: False,
+    }  # fmt: skip
+    places, _ = services.hosts_without(member(blue="viewer"), two.service["blue"], [])
+    assert {place.host.pk for place in places} == {two.blues.pk, two.free.pk}
+
+
+# --- at the claim -----------------------------------------------------------------------------------------------------
+
+
+def end(deployment: Deployment, status, **more) -> None:
+    """Ends every operation as the ledger would."""
+    from microservice import endings, events
+
+    rows = list(deployment.operations.select_related("deployment", "host"))
+    Operation.objects.filter(pk__in=[row.pk for row in rows]).update(status=OperationStatus.RUNNING)
+    Deployment.objects.filter(pk=deployment.pk).update(status=DeploymentStatus.RUNNING)
+    with transaction.atomic():
+        events.write(endings.end([Ending(row, status, **more) for row in rows]))
+    deployment.refresh_from_db()
+
+
+def test_what_waits_for_a_host_that_was_given_away_never_starts(two, desk):
+    """Between the request and the claim: the host is red's now, so blue's operation ends, its instance is free and what
+    it was; what goes to another host of the same deployment starts."""
+    versions = two.versions["blue"]
+    lost, kept = two.instance("blue", two.free), two.instance("blue", two.blues)
+    made = deployments.request(SYSTEM, two.service["blue"], versions[0], "upgrade", "all", versions[1].pk)
+    HostTeam.objects.create(host=two.free, team=two.red)
+    claims = desk.claim_some(10)
+    assert [claim.operation.instance_id for claim in claims] == [kept.pk]
+    operation = made.operations.get(instance=lost)
+    assert (operation.status, operation.started) == (OperationStatus.NOT_STARTED, None)
+    assert operation.finished and tenancy.REASON in operation.error
+    lost.refresh_from_db()
+    assert (lost.locked, lost.status, lost.version_id) == (False, InstanceStatus.RUNNING, versions[0].pk)
+    assert desk.finish(Ending(claims[0].operation, OperationStatus.SUCCEEDED))
+    made.refresh_from_db()
+    assert made.status == DeploymentStatus.FAILED
+
+
+@pytest.mark.parametrize("how", ["the host", "the service"])
+def test_a_deployment_of_which_nothing_may_start_ends(two, desk, how):
+    made = deployments.install(SYSTEM, two.service["blue"], two.versions["blue"][0], [two.blues.pk])
+    if how == "the host":
+        HostTeam.objects.filter(host=two.blues).update(team=two.red)
+    else:
+        two.service["blue"].team = two.red
+        two.service["blue"].save()
+    assert desk.claim_some(10) == []
+    made.refresh_from_db()
+    assert made.status == DeploymentStatus.FAILED and made.operations.get().status == OperationStatus.NOT_STARTED
+    instance = MicroServiceInstance.objects.get()
+    assert (instance.locked, instance.status) == (False, InstanceStatus.INSTALL_FAILED)
+    refused(409, "host_of_another_team", retries.retry_instances, SYSTEM, two.service["blue"], [instance.pk])
+    assert deployments.delete(SYSTEM, two.service["blue"], [instance.pk]).operations.get().action == Action.DELETE
+    assert len(desk.claim_some(10)) == 1
+
+
+def test_an_install_behind_a_delete_does_not_begin_on_a_host_that_was_given_away(two):
+    old = two.instance("blue", two.blues)
+    gone = deployments.delete(SYSTEM, two.service["blue"], [old.pk])
+    waits = deployments.install(SYSTEM, two.service["blue"], two.versions["blue"][0], [two.blues.pk])
+    HostTeam.objects.filter(host=two.blues).update(team=two.red)
+    end(gone, OperationStatus.SUCCEEDED)
+    operation = waits.operations.get()
+    assert operation.status == OperationStatus.NOT_STARTED and two.blues.hostname in operation.error
+    assert not MicroServiceInstance.objects.exists()
+
+
+def test_a_claim_takes_as_many_statements_where_hosts_have_teams(two):
+    """Whose the hosts are is part of the question that is asked anyway, however many operations are due."""
+    from collections import Counter
+
+    from django.test.utils import CaptureQueriesContext
+
+    from microservice.claims import claim
+
+    counts = []
+    for name, host in (("nobody", two.free), ("blue", two.blues)):
+        for number in range(2):
+            more = fleet.hosts(5 if number else 1)
+            if host is two.blues:
+                HostTeam.objects.bulk_create(HostTeam(host=one, team=two.blue) for one in more)
+            fleet.instances(two.versions[name][0], more)
+        versions = two.versions[name]
+        deployments.request(SYSTEM, two.service[name], versions[0], "upgrade", "all", versions[1].pk)
+        with transaction.atomic(), CaptureQueriesContext(connection) as asked:
+            claims, _ = claim("w", Counter(), [], 20, 20, "")
+        assert len(claims) == 6
+        counts.append(len(asked))
+    assert counts[0] == counts[1]
+
+
+# --- changing hands ---------------------------------------------------------------------------------------------------
+
+
+def test_a_host_is_not_given_to_teams_while_others_run_there(two):
+    two.instance("blue", two.free)
+    two.instance("nobody", two.free)
+    problem = refused(409, "team_in_the_way", hosts.change, SYSTEM, two.free, {"teams": ["red"]})
+    assert "of-blue, of-nobody" in problem.detail and not two.free.teams.exists()
+    MicroServiceInstance.objects.filter(microservice=two.service["nobody"]).delete()
+    hosts.change(SYSTEM, two.free, {"teams": ["red", two.blue.pk]})
+    assert set(two.free.teams.values_list("name", flat=True)) == {"red", "blue"}
+    refused(409, "team_in_the_way", hosts.change, SYSTEM, two.free, {"teams": ["red"]})
+    hosts.change(SYSTEM, two.free, {"teams": []})
+    row = History.objects.filter(subject="host").latest("pk")
+    assert (row.before, row.after) == ({"teams": ["blue", "red"]}, {"teams": []})
+
+
+def test_a_service_is_not_given_to_a_team_to_which_its_hosts_are_closed(two):
+    service = two.service["red"]
+    two.instance("red", two.reds)
+    for team in (two.blue, None):
+        problem = refused(409, "team_in_the_way", catalog.change_service, SYSTEM, service, {"team": team})
+        assert two.reds.hostname in problem.detail
+        service.refresh_from_db()
+        assert service.team == two.red
+    two.reds.teams.add(two.blue)
+    assert catalog.change_service(SYSTEM, service, {"team": two.blue}).team == two.blue
+
+
+def test_a_team_that_has_hosts_is_not_deleted(two):
+    two.service["red"].versions.all().delete()
+    two.service["red"].delete()
+    with pytest.raises(Problem) as caught:
+        delete_team(SYSTEM, two.red)
+    assert (caught.value.status, caught.value.code) == (409, "team_in_use") and "hosts" in caught.value.detail
+    hosts.delete(SYSTEM, two.reds)
+    delete_team(SYSTEM, two.red)
+
+
+def test_of_an_install_and_a_gift_at_the_same_moment_one_is_refused(two):
+    """On both databases: an instance of blue on a host of red's never comes about, whoever is first."""
+    ways = set()
+    for _ in range(12):
+        start, answers = threading.Barrier(2), []
+
+        def ask(call, start=start, answers=answers):
+            start.wait()
+            try:
+                call()
+                answers.append("")
+            except Problem as problem:
+                answers.append(problem.code)
+            finally:
+                connections.close_all()
+
+        calls = (
+            lambda: hosts.change(SYSTEM, two.free, {"teams": ["red"]}),
+            lambda: deployments.install(SYSTEM, two.service["blue"], two.versions["blue"][0], [two.free.pk]),
+        )
+        threads = [threading.Thread(target=ask, args=(call,)) for call in calls]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert sorted(answers) in (["", "host_of_another_team"], ["", "team_in_the_way"]), answers
+        assert two.free.teams.exists() != MicroServiceInstance.objects.filter(host=two.free).exists()
+        ways |= set(answers)
+        two.free.teams.clear()
+        Operation.objects.all().delete()
+        MicroServiceInstance.objects.all().delete()
+
+
+def test_teams_come_in_with_an_import_by_name_or_id(two):
+    text = "hostname,ip,teams\na,10.9.0.1,red;blue\nb,10.9.0.2,\n"
+    made = imports.import_many(SYSTEM, imports.from_csv(text))
+    made += imports.import_many(SYSTEM, [{"hostname": "c", "ip": "10.9.0.3", "teams": [two.red.pk, "blue"]}])
+    assert [sorted(host.teams.values_list("name", flat=True)) for host in made] == [
+        ["blue", "red"], [], ["blue", "red"],
+    ]  # fmt: skip
+    with pytest.raises(Problem) as caught:
+        imports.import_many(SYSTEM, [{"hostname": "d", "ip": "10.9.0.4", "teams": ["green"]}])
+    assert caught.value.errors == [{"pointer": "/0/teams", "reason": "there is no such team"}]
+    for wrong in ("red", [True], [0], ["x" * 65], ["red"] * 65):
+        with pytest.raises(Problem):
+            hosts.change(SYSTEM, two.free, {"teams": wrong})
