@@ -7,6 +7,7 @@ rotated without opening the others. "" is the empty map.
 import json
 from collections.abc import Iterator, Mapping
 from datetime import datetime
+from typing import TYPE_CHECKING
 
 from django.db import models
 
@@ -23,7 +24,9 @@ class SealedMap:
 
     @classmethod
     def parse(cls, stored: str) -> "SealedMap":
-        return cls({name: (token, changed) for name, (token, changed) in json.loads(stored or "{}").items()})
+        if not stored:
+            return _EMPTY
+        return cls({name: (token, changed) for name, (token, changed) in json.loads(stored).items()})
 
     def stored(self) -> str:
         return json.dumps(self._entries) if self._entries else ""
@@ -49,9 +52,9 @@ class SealedMap:
     def __repr__(self) -> str:
         return f"SealedMap({self})"
 
-    def changed(self) -> dict[str, str]:
-        """When each was last set, as ISO 8601."""
-        return {name: changed for name, (_, changed) in self._entries.items()}
+    def changed(self) -> dict[str, datetime]:
+        """When each was last set."""
+        return {name: datetime.fromisoformat(changed) for name, (_, changed) in self._entries.items()}
 
     def value(self, name: str) -> Secret:
         """Raises Undecryptable."""
@@ -74,7 +77,16 @@ class SealedMap:
         })  # fmt: skip
 
 
-class SealedMapField(models.TextField):
+_EMPTY = SealedMap()
+
+
+if TYPE_CHECKING:  # at run time fields take no types
+    _Text = models.TextField[SealedMap | str, SealedMap]
+else:
+    _Text = models.TextField
+
+
+class SealedMapField(_Text):
     """A `SealedMap`. It cannot be searched."""
 
     def from_db_value(self, value, expression, connection):

@@ -40,7 +40,7 @@ def spec_of(service: MicroService) -> dict:
     change. Their values are kept beside it, sealed (Deployment.secrets).
     """
     return {
-        "secrets": service.secrets.changed(),
+        "secrets": {name: moment.isoformat() for name, moment in service.secrets.changed().items()},
         **{name: getattr(service, name) for name in _FIELDS},
         **{short: getattr(service, field) for short, field in _COMMANDS.items()},
     }

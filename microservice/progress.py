@@ -154,8 +154,10 @@ class Progress:
             self._output += self._stream.flush()
 
     def _masked(self, event: JournalEvent) -> JournalEvent:
-        texts = {name: self.mask.text(getattr(event, name)) for name in ("old_state", "new_state", "detail")}
-        return replace(event, **texts)
+        text = self.mask.text
+        return replace(
+            event, old_state=text(event.old_state), new_state=text(event.new_state), detail=text(event.detail)
+        )
 
     def sent(self, count: int) -> None:
         with self._change:

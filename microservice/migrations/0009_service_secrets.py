@@ -1,10 +1,11 @@
 """Secrets of services and builds get a place of their own; passwords in build_url move there."""
 
 import access.sealed
-import access.secrets
 from django.db import migrations, models
+from django.utils import timezone
 
 from access import userinfo
+from access.sealed import SealedMap
 
 
 def move_passwords(apps, schema_editor):
@@ -14,10 +15,11 @@ def move_passwords(apps, schema_editor):
     for service in services.filter(build_url__contains="@").only("name", "build_url"):
         url, user, password = userinfo.split(service.build_url)
         if url != service.build_url:
-            services.filter(pk=service.pk).update(build_url=url, build_username=user, build_password=password)
+            credential = SealedMap().after({"password": password}, timezone.now()) if password else SealedMap()
+            services.filter(pk=service.pk).update(build_url=url, build_username=user, build_credential=credential)
             moved.append(service.name)
     if moved:
-        print(f"\n  moved the password in build_url to build_password: {', '.join(sorted(moved))}")
+        print(f"\n  moved the password out of build_url, where every reader saw it, to build_password: {', '.join(sorted(moved))}")
 
 
 class Migration(migrations.Migration):
@@ -34,13 +36,8 @@ class Migration(migrations.Migration):
         ),
         migrations.AddField(
             model_name='microservice',
-            name='build_key',
-            field=access.secrets.EncryptedField(blank=True, db_default='', default='', editable=False),
-        ),
-        migrations.AddField(
-            model_name='microservice',
-            name='build_password',
-            field=access.secrets.EncryptedField(blank=True, db_default='', default='', editable=False),
+            name='build_credential',
+            field=access.sealed.SealedMapField(blank=True, db_default='', default=access.sealed.SealedMap, editable=False),
         ),
         migrations.AddField(
             model_name='microservice',

@@ -4,7 +4,6 @@ from django.core.validators import MaxValueValidator, MinValueValidator, RegexVa
 from django.db import models
 
 from access.sealed import SealedMap, SealedMapField
-from access.secrets import EncryptedField
 from asset.models import Asset
 
 from ..status import BuildStatus, InstanceStatus
@@ -34,11 +33,10 @@ class MicroService(models.Model):
     build_orig = models.CharField(max_length=16, choices=Origin.choices, default=Origin.GIT)
     build_url = models.CharField(max_length=128, blank=True)
     build_command = models.TextField(blank=True)
-    # What the build command sees and nobody else, and what git fetches with. `build_key` is a private key for ssh.
+    # What the build command alone sees, and what git fetches with: "password" for https, "key" for ssh.
     build_secrets = SealedMapField(default=SealedMap, db_default="", blank=True, editable=False)
     build_username = models.CharField(max_length=128, blank=True, default="", db_default="")
-    build_password = EncryptedField(blank=True, default="", db_default="", editable=False)
-    build_key = EncryptedField(blank=True, default="", db_default="", editable=False)
+    build_credential = SealedMapField(default=SealedMap, db_default="", blank=True, editable=False)
     description = models.CharField(max_length=256, blank=True)
     # Whose it is. Without a team it belongs to everybody: see access/roles.py.
     team = models.ForeignKey("access.Team", null=True, blank=True, on_delete=models.PROTECT, related_name="services")
