@@ -19,6 +19,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from access.masking import Mask, Stream
+
+from . import credentials
 from .origin import Job, Refused, Silent
 
 TAIL = 64 * 1024  # bytes of output that are kept
@@ -63,12 +66,13 @@ class Git:
         names = [f"refs/heads/{job.ref}", f"refs/tags/{job.ref}^{{}}", f"refs/tags/{job.ref}"]
         with tempfile.TemporaryDirectory(prefix="deployer-ask-") as folder:
             try:
-                done = subprocess.run(["git", "ls-remote", "--", job.url, *names], cwd=folder, env=self._git(folder),
-                                      stdin=subprocess.DEVNULL, capture_output=True, timeout=LONGEST_ASK)
+                with credentials.lent(job.credential, job.url, Path(folder), self._git(folder)) as environment:
+                    done = subprocess.run(["git", "ls-remote", "--", job.url, *names], cwd=folder, env=environment,
+                                          stdin=subprocess.DEVNULL, capture_output=True, timeout=LONGEST_ASK)
             except subprocess.TimeoutExpired as error:
                 raise Silent("The repository does not answer") from error
         if done.returncode:
-            raise Silent(f"The repository cannot be read: {_last_line(done.stderr)}")
+            raise Silent(job.mask().text(f"The repository cannot be read: {_last_line(done.stderr)}"))
         lines = [line.partition("\t") for line in done.stdout.decode().splitlines()]
         known = {name: commit for commit, _, name in lines}
         for name in names:
@@ -96,10 +100,11 @@ class Git:
             source, out, package = folder / "source", folder / "out", folder / "package.tar.gz"
             source.mkdir()
             out.mkdir()
-            run = _Run(folder, mark, self.limits, tell)
+            run = _Run(folder, mark, self.limits, tell, job.mask())
             run.go(["git", "init", "-q", "."], source, self._git(str(folder)), "git init")
             self._fetch(run, job, commit, source)
-            variables = {**job.variables(), "VERSION": job.version, "REF": job.ref, "COMMIT": commit, "OUT": str(out)}
+            variables = {**{name: secret.reveal() for name, secret in job.secrets.items()}, **job.variables(),
+                         "VERSION": job.version, "REF": job.ref, "COMMIT": commit, "OUT": str(out)}
             run.go(["/bin/sh", "-c", job.command], source, _clean(str(folder)) | variables, "the build command")
             _pack(out if any(out.iterdir()) else source, package)
             yield package
@@ -109,8 +114,9 @@ class Git:
 
     def _fetch(self, run: "_Run", job: Job, commit: str, source: Path) -> None:
         environment = self._git(str(source.parent))
-        run.go(["git", "fetch", "-q", "--depth", "1", "--no-tags", "--", job.url, commit], source, environment,
-               "git fetch")
+        with credentials.lent(job.credential, job.url, source.parent, environment) as lent:
+            run.go(["git", "fetch", "-q", "--depth", "1", "--no-tags", "--", job.url, commit], source, lent,
+                   "git fetch")
         run.go(["git", "checkout", "-q", "--detach", commit], source, environment, "git checkout")
 
     def _git(self, home: str) -> dict[str, str]:
@@ -128,8 +134,8 @@ class Git:
 class _Run:
     """Runs the build's commands one after the other, under limits that they share."""
 
-    def __init__(self, folder: Path, mark: str, limits: Limits, tell: Callable[[str], None]):
-        self._mark, self._limits, self._tell = mark, limits, tell
+    def __init__(self, folder: Path, mark: str, limits: Limits, tell: Callable[[str], None], mask: Mask):
+        self._mark, self._limits, self._tell, self._mask = mark, limits, tell, mask
         self._deadline = time.monotonic() + limits.seconds
         self._tail = bytearray()
         self._printed = 0
@@ -173,11 +179,16 @@ class _Run:
 
     def _read(self, process: subprocess.Popen) -> None:
         assert process.stdout is not None
+        stream = Stream(self._mask)  # before the tail is cut off, or half a secret could begin it
         with process.stdout as pipe:
             while piece := os.read(pipe.fileno(), 65536):
                 self._printed += len(piece)
-                self._tail += piece
-                del self._tail[:-TAIL]
+                self._keep(stream.feed(piece))
+        self._keep(stream.flush())
+
+    def _keep(self, piece: bytes) -> None:
+        self._tail += piece
+        del self._tail[:-TAIL]
 
     def text(self) -> str:
         return bytes(self._tail).decode("utf-8", "replace").replace("\0", "�")

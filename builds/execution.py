@@ -4,6 +4,7 @@ import os
 import socket
 import threading
 import uuid
+from dataclasses import replace
 from datetime import timedelta
 from functools import lru_cache
 
@@ -15,11 +16,13 @@ from django.utils import timezone
 
 from access.callers import SYSTEM, Caller
 from access.problems import Problem
+from access.secrets import Undecryptable
 from microservice.models import MicroService
 from microservice.publishing import intake
 from microservice.status import BuildStatus
 
 from . import checkout, requests, servers
+from .credentials import NOBODY, Credential
 from .models import OPEN, Build
 from .origin import Job, Refused, Silent
 
@@ -88,9 +91,18 @@ def move(build: Build) -> None:
 
 
 def job_of(build: Build) -> Job:
+    """Raises Refused where the service's secrets cannot be read."""
     version, service = build.version, build.version.microservice
-    return Job(build.pk, service.pk, service.name, version.pk, version.version, version.ref, service.build_url,
-               service.build_command, build.requested_by)
+    job = Job(build.pk, service.pk, service.name, version.pk, version.version, version.ref, service.build_url,
+              service.build_command, build.requested_by)
+    if build.origin != MicroService.Origin.GIT:
+        return job
+    try:
+        known = service.build_credential.open()
+        credential = Credential(service.build_username, known.get("password", NOBODY), known.get("key", NOBODY))
+        return replace(job, secrets=service.build_secrets.open(), credential=credential)
+    except Undecryptable as error:
+        raise Refused(f"The service's build secrets: {error}") from error
 
 
 def _ask(build: Build) -> None:

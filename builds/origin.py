@@ -1,13 +1,21 @@
 """The one interface that every origin of builds has."""
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Protocol
 
+from access.masking import Mask
+from access.secrets import Secret
 from microservice.status import BuildStatus
+
+from .credentials import NONE, Credential
 
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """What is to be built. `url`: the repository or the job; `username`: who asked for it."""
+    """What is to be built. `url`: the repository or the job; `username`: who asked for it.
+
+    `secrets` are for the build command alone, and `credential` for fetching alone; both for git only.
+    """
 
     build_id: int
     service_id: int
@@ -18,6 +26,12 @@ class Job:
     url: str
     command: str
     username: str
+    secrets: Mapping[str, Secret] = field(default_factory=dict)
+    credential: Credential = NONE
+
+    def mask(self) -> Mask:
+        """What must not be in anything that the build prints."""
+        return Mask([*(secret.reveal() for secret in self.secrets.values()), *self.credential.secrets])
 
     def variables(self) -> dict[str, str]:
         """What every build server is told."""

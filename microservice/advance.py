@@ -8,6 +8,8 @@ from django.db.models import OuterRef, Subquery
 from django.db.models.functions import Coalesce
 from django.utils import timezone
 
+from access.sealed import SealedMap
+
 from . import events, wake
 from .models import Deployment, Event, MicroServiceInstance, Operation
 from .plain import ask, places, words
@@ -35,7 +37,8 @@ def advance(ids: Iterable[int], resumed: bool = False) -> list[Event]:
     if not wanted:
         return []
     # What was asked for as a whole is of no concern here, and may be long.
-    deployments = list(Deployment.objects.select_for_update().filter(pk__in=wanted).order_by("pk").defer("spec"))
+    rows = Deployment.objects.select_for_update().filter(pk__in=wanted).order_by("pk")
+    deployments = list(rows.defer("spec", "secrets"))
     counted = _counted(wanted)
     told: list[Event] = []
     for deployment in deployments:
@@ -118,11 +121,14 @@ def become(deployment: Deployment, status: DeploymentStatus, reason: str = "") -
     if not may_become(DEPLOYMENT_TRANSITIONS, deployment.status, status):
         raise ValueError(f"deployment {deployment.pk} cannot go from {deployment.status} to {status}")
     deployment.status, deployment.status_reason = status, reason
+    written = ["status", "status_reason", "finished", "started"]
     if status in DEPLOYMENT_ENDED:
         deployment.finished = timezone.now()
+        deployment.secrets = SealedMap()  # nothing of it is carried out any more, and a retry takes the service's own
+        written.append("secrets")
     if status == DeploymentStatus.RUNNING and deployment.started is None:
         deployment.started = timezone.now()
-    deployment.save(update_fields=["status", "status_reason", "finished", "started"])
+    deployment.save(update_fields=written)
     return events.of_deployment(deployment)
 
 

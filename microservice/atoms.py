@@ -1,5 +1,9 @@
 """From rows to what the engine knows: the service's definition, the target, the atom."""
 
+from collections.abc import Mapping
+from types import MappingProxyType
+
+from access.secrets import Secret
 from deployer.engine.atom import Atom, ServiceSpec, Target
 from deployer.engine.plans import plan
 from deployer.engine.program import DEFAULT_LIMITS
@@ -26,11 +30,17 @@ def output_limit(spec: dict) -> int:
 
 
 NO_PACKAGE = "0" * 64
+_NONE: Mapping[str, Secret] = MappingProxyType({})
 
 
 def spec_of(service: MicroService) -> dict:
-    """How the service is deployed right now, as JSON: what a deployment keeps, whatever is edited later."""
+    """How the service is deployed right now, as JSON: what a deployment keeps, whatever is edited later.
+
+    Of secrets it says which there are and when each was set, so that a plan shown before is told from one after a
+    change. Their values are kept beside it, sealed (Deployment.secrets).
+    """
     return {
+        "secrets": {name: moment.isoformat() for name, moment in service.secrets.changed().items()},
         **{name: getattr(service, name) for name in _FIELDS},
         **{short: getattr(service, field) for short, field in _COMMANDS.items()},
     }
@@ -55,10 +65,16 @@ def atom_of(
     old: MicroServiceVersion | None,
     new: MicroServiceVersion | None,
     adopt: bool = False,
+    secrets: Mapping[str, Secret] = _NONE,
 ) -> Atom:
-    """The steps that carry the instance from `old` to `new`; the same for a preview and for the real thing."""
+    """The steps that carry the instance from `old` to `new`; the same for a preview and for the real thing.
+
+    `secrets`: what its commands see besides the environment. Only what is sent to a host has any.
+    """
+    known = {name: value for name, value in spec.items() if name != "secrets"}
+    known["environment"] = {**known.get("environment", {}), **secrets}
     return plan(
-        ServiceSpec(**spec),
+        ServiceSpec(**known),
         target_of(instance),
         str(action),
         old.version if old else None,

@@ -9,11 +9,14 @@ import socket
 import threading
 import uuid
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from functools import lru_cache
 
 from django.conf import settings
 
+from access.masking import Mask
 from access.problems import Problem
+from access.secrets import Undecryptable
 from asset.way import endpoint_from
 from deployer.engine import crash
 from deployer.engine.conduct import Outcome, OutcomeKind, Package, carry_out
@@ -32,6 +35,7 @@ from .progress import Progress
 from .status import Action, OperationStatus, UndoStatus
 
 log = logging.getLogger(__name__)
+_NOTHING = "Nothing was changed on the host."
 
 _ENDS_AS = {
     OutcomeKind.DONE: (OperationStatus.SUCCEEDED, UndoStatus.NONE),
@@ -135,6 +139,8 @@ def _ask_host(desk: Ledger, claim: Claim) -> Ending:
     assert instance is not None, "what has no instance is not claimed"
     progress = desk.progress_of(operation.pk)
     try:
+        secrets = operation.deployment.secrets.open()
+        progress.hide(Mask(secret.reveal() for secret in secrets.values()))
         atom = atom_of(
             operation.deployment.spec,
             instance,
@@ -142,10 +148,15 @@ def _ask_host(desk: Ledger, claim: Claim) -> Ending:
             operation.from_version,
             operation.dest_version,
             operation.adopt,
+            secrets,
         )
         endpoint = endpoint_from(instance.host)
     except (ValueError, Problem) as error:  # a definition that cannot be carried out: nothing has happened on the host
-        return Ending(operation, OperationStatus.UNDONE, error=f"{error} Nothing was changed on the host.")
+        return Ending(operation, OperationStatus.UNDONE, error=f"{error} {_NOTHING}")
+    except Undecryptable as error:
+        if not claim.fresh:  # it may be under way there, and what it prints could not be masked: asked again later
+            return Ending(operation, OperationStatus.UNKNOWN, error=f"The service's secrets: {error}")
+        return Ending(operation, OperationStatus.UNDONE, error=f"The service's secrets: {error} {_NOTHING}")
     progress.plan(step.name for step in atom.steps)
     outcome = carry_out(
         Run(operation=operation.pk, fence=operation.fence, atom=atom, nonce=uuid.uuid4().hex[:16]),
@@ -156,7 +167,9 @@ def _ask_host(desk: Ledger, claim: Claim) -> Ending:
         fresh=claim.fresh,
         output_from=operation.output_size,
     )
-    return _ending(operation, outcome, desk.stopping)
+    if outcome.kind not in (OutcomeKind.LOST, OutcomeKind.UNKNOWN):
+        progress.no_more_output()
+    return _ending(operation, replace(outcome, error=progress.mask.text(outcome.error)), desk.stopping)
 
 
 def _package(operation: Operation, sent_before: bool) -> Package | None:

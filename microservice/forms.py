@@ -31,6 +31,9 @@ def blame(form: forms.Form, problem: Problem) -> None:
         form.add_error(None, f"{told(problem.detail)} {told(problem.hint)}".strip())
 
 
+HIDDEN = "•••"  # what stands in the place of a value that the reader may not see
+
+
 class JSONText(forms.CharField):
     """A JSON value in a text area; empty means `empty`."""
 
@@ -68,7 +71,9 @@ class Environment(forms.CharField):
         return found
 
     def prepare_value(self, value):
-        return "\n".join(f"{name}={text}" for name, text in value.items()) if isinstance(value, dict) else value
+        if not isinstance(value, dict):
+            return value
+        return "\n".join(f"{name}={HIDDEN if text is None else text}" for name, text in value.items())
 
 
 class SecretText(forms.Textarea):
@@ -154,6 +159,13 @@ class ServiceForm(forms.Form):
     )
     build_orig = forms.ChoiceField(label=_("Built by"), choices=_terms(MicroService.Origin.choices))
     build_url = forms.CharField(label=_("Where it is built from"), max_length=128, required=False)
+    build_username = forms.CharField(
+        label=_("User of the repository"),
+        max_length=128,
+        required=False,
+        help_text=_("For https; its password or token is set below."),
+        widget=forms.TextInput({"autocomplete": "off", "spellcheck": "false"}),
+    )
     build_command = _command(
         _("Build command"), _("Run in a fresh checkout; what it leaves in $OUT, or else all of it, is packed.")
     )
@@ -170,7 +182,7 @@ class ServiceForm(forms.Form):
         (_("Hooks"), ("pre_command", "pre_undo_command", "post_command", "post_undo_command")),
         (_("User on hosts"), ("run_as", "private_releases")),
         (_("Surroundings"), ("environment", "steps", "keep_releases", "limits")),
-        (_("Builds"), ("build_orig", "build_url", "build_command", "auto_deploy")),
+        (_("Builds"), ("build_orig", "build_url", "build_username", "build_command", "auto_deploy")),
     )
 
     def groups(self):

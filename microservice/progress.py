@@ -8,6 +8,7 @@ from time import monotonic
 
 from django.db import connection
 
+from access.masking import Mask, Stream
 from deployer.engine.journal import JournalEvent, Kind
 
 from . import bulk
@@ -89,7 +90,12 @@ class Piece:
 
 
 class Progress:
-    """One operation's news. Its thread adds, the ledger takes; `forget` follows the commit, so nothing is lost."""
+    """One operation's news. Its thread adds, the ledger takes; `forget` follows the commit, so nothing is lost.
+
+    What it takes in has the operation's secrets masked before anything else sees it: rows, and so pages, events,
+    downloads and callbacks, never have them. A masked text has the same length, so offsets are the host's own. What is
+    held back is not in the rows, so whoever takes the operation over asks the host for it again.
+    """
 
     def __init__(self, operation: Operation):
         self.operation = operation
@@ -106,6 +112,12 @@ class Progress:
         self._start = operation.output_size
         self._line = operation.output_lines
         self._sent = 0
+        self.mask = Mask(())
+        self._stream = Stream(self.mask)
+
+    def hide(self, mask: Mask) -> None:
+        """From now on; before anything is taken in."""
+        self.mask, self._stream = mask, Stream(mask)
 
     def here(self) -> None:
         """Its thread is alive, and is the one that calls."""
@@ -119,7 +131,7 @@ class Progress:
 
     def events(self, seen: Iterable[JournalEvent]) -> None:
         with self._change:
-            for event in seen:
+            for event in map(self._masked, seen) if self.mask else seen:
                 if event.kind in BECOMES and event.position is not None:
                     before = self._steps.get(event.position) or StepState(event.position, event.step)
                     self._steps[event.position] = before.after(event)
@@ -128,10 +140,24 @@ class Progress:
     def output(self, start: int, data: bytes) -> None:
         """Adds output that begins at `start`; waits while too much of it has not been written yet."""
         with self._change:
-            if start != self._start + len(self._output):
-                raise ValueError(f"output from {start} on, when {self._start + len(self._output)} is what follows")
+            follows = self._start + len(self._output) + self._stream.held
+        if start != follows:
+            raise ValueError(f"output from {start} on, when {follows} is what follows")
+        data = self._stream.feed(data)  # by its own thread alone; the ledger is not to wait for the search
+        with self._change:
             self._change.wait_for(lambda: len(self._output) < MOST_WAITING, timeout=30)
             self._output += data
+
+    def no_more_output(self) -> None:
+        """What was held back is all that there is: the run has ended, and its output is there as a whole."""
+        with self._change:
+            self._output += self._stream.flush()
+
+    def _masked(self, event: JournalEvent) -> JournalEvent:
+        text = self.mask.text
+        return replace(
+            event, old_state=text(event.old_state), new_state=text(event.new_state), detail=text(event.detail)
+        )
 
     def sent(self, count: int) -> None:
         with self._change:

@@ -4,6 +4,7 @@ from datetime import datetime
 from django.http import HttpRequest, HttpResponse
 from ninja import Field, Router, Schema, Status
 
+from access import userinfo
 from access.problems import not_found
 from builds import reports, requests
 from builds.models import Build
@@ -72,11 +73,12 @@ def webhook(request: HttpRequest, origin: str):
 
 
 def form(build: Build) -> BuildOut:
-    own = set(BuildOut.model_fields) - {"status_str", "duplicate_of"}
+    own = set(BuildOut.model_fields) - {"status_str", "duplicate_of", "detail", "log"}
     other = build.duplicate_of
     return BuildOut.model_construct(
         **{name: getattr(build, name) for name in own}, status_str=BuildStatus(build.status).label,
         duplicate_of=other.version_id if other else None,
+        detail=userinfo.hidden(build.detail), log=userinfo.hidden(build.log),  # rows from before addresses had none
     )
 
 

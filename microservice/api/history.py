@@ -5,6 +5,8 @@ from typing import Annotated, Any
 from django.http import HttpRequest
 from ninja import Field, Query, Router, Schema
 
+from access.callers import Caller
+
 from .. import catalog
 from ..catalog import visibility
 from ..models import History
@@ -51,7 +53,9 @@ def list_history(
     since: Since = None, until: Until = None,
     service: str = Query("", description="Id or name"), actor: str = "", action: str = "",
 ):
-    """What was done, newest first. About people, tokens and credentials only admins are told."""
+    """What was done, newest first. About people, tokens and credentials only admins are told.
+
+    Values of a service's environment are null for whoever may not deploy it."""
     who = caller(request)
     rows = visibility.history(who)
     if since:
@@ -61,10 +65,11 @@ def list_history(
     if service:
         rows = rows.filter(microservice=catalog.find_service(who, service))
     named = {name: value for name, value in (("actor", actor), ("action", action)) if value}
-    return paging.page(query, rows.filter(**named)).answer(HistoryList, form)
+    return paging.page(query, rows.filter(**named)).answer(HistoryList, lambda row: form(who, row))
 
 
-def form(row: History) -> HistoryOut:
+def form(who: Caller, row: History) -> HistoryOut:
+    visibility.shown(who, [row])
     same = set(HistoryOut.model_fields) - {"service_id", "token"}
     token = None if row.token_id is None else TokenActed.model_construct(id=row.token_id, name=row.token_name)
     return HistoryOut.model_construct(

@@ -85,6 +85,9 @@ def number_or_word(choices: type[IntegerChoices]):
 BuildStatusIn = Annotated[int, BeforeValidator(number_or_word(BuildStatus))]
 
 
+SecretsIn = dict[str, StrictStr | None]
+
+
 class ServiceChange(Body):
     """A service's fields; what is not named stays."""
 
@@ -93,12 +96,20 @@ class ServiceChange(Body):
     build_orig: Text = ""
     build_url: Text = ""
     build_command: Text = ""
+    build_secrets: SecretsIn = Field({}, description="What the build command sees, as `secrets`")
+    build_username: Text = Field("", description="What the repository is fetched with over https")
+    build_password: Text = Field("", description='Write-only; a token or a password. "" removes it')
+    build_key: Text = Field("", description='Write-only; a private key for ssh, without a passphrase. "" removes it')
     description: Text = ""
     start_command: Text = ""
     stop_command: Text = ""
     check_command: Text = ""
     check_timeout: StrictInt = Field(60, description="Seconds")
-    environment: dict[str, Any] = {}
+    environment: dict[str, Any] = Field({}, description="NAME: text; null keeps the value that is there")
+    secrets: SecretsIn = Field(
+        {}, description="Write-only; commands see them as they see `environment`. NAME: text, or null to remove it; "
+        "what is not named stays"
+    )
     pre_command: Text = ""
     pre_undo_command: Text = ""
     post_command: Text = ""
@@ -125,12 +136,19 @@ class ServiceOut(Schema):
     build_orig: str
     build_url: str
     build_command: str
+    build_secrets: list[str] = Field(description="Names alone; values never come out")
+    build_secrets_changed: dict[str, datetime] = Field(description="When each was last set")
+    build_username: str
+    has_build_password: bool
+    has_build_key: bool
     description: str
     start_command: str
     stop_command: str
     check_command: str
     check_timeout: int
-    environment: dict[str, Any]
+    environment: dict[str, Any] = Field(description="Values are null for whoever may not deploy the service")
+    secrets: list[str] = Field(description="Names alone; values never come out")
+    secrets_changed: dict[str, datetime] = Field(description="When each was last set")
     pre_command: str
     pre_undo_command: str
     post_command: str

@@ -2,9 +2,11 @@
 from django.http import HttpRequest, HttpResponse
 from ninja import Router, Status
 
-from access import people
+from access import people, userinfo
+from access.callers import Caller
 
 from .. import catalog
+from ..catalog import secrets, visibility
 from ..models import MicroService
 from . import paging, schemas
 from .auth import caller, needs
@@ -17,7 +19,7 @@ router = Router()
 def list_services(request: HttpRequest, query: paging.Page):
     """The services that the caller may see, by name."""
     rows = catalog.services_of(caller(request)).select_related("team")
-    return paging.page(query, rows, "name").answer(schemas.ServiceList, form)
+    return paging.page(query, rows, "name").answer(schemas.ServiceList, lambda row: form(caller(request), row))
 
 
 @router.post("/services/", response={201: schemas.ServiceOut})
@@ -26,22 +28,22 @@ def create_service(request: HttpRequest, body: schemas.ServiceNew, response: Htt
     """Makes a service. Its commands run on hosts as they are: for admins, and for owners in their own team."""
     service = catalog.create_service(caller(request), _fields(body))
     response["Location"] = f"/api/v1/services/{service.pk}"
-    return Status(201, form(service))
+    return Status(201, form(caller(request), service))
 
 
 @router.get("/services/{service}", response=schemas.ServiceOut)
 @needs("read")
 def get_service(request: HttpRequest, service: str):
     """One service, by id or name."""
-    return form(catalog.find_service(caller(request), service))
+    return form(caller(request), catalog.find_service(caller(request), service))
 
 
 @router.patch("/services/{service}", response=schemas.ServiceOut)
 @needs("admin", owners=True)
 def change_service(request: HttpRequest, service: str, body: schemas.ServiceChange):
-    """Changes the fields that are named."""
+    """Changes the fields that are named; of secrets, those that are named."""
     found = catalog.find_service(caller(request), service, "admin")
-    return form(catalog.change_service(caller(request), found, _fields(body)))
+    return form(caller(request), catalog.change_service(caller(request), found, _fields(body)))
 
 
 @router.delete("/services/{service}", response={204: None})
@@ -52,10 +54,17 @@ def delete_service(request: HttpRequest, service: str):
     return Status(204, None)
 
 
-def form(service: MicroService) -> schemas.ServiceOut:
-    """A service as the API gives it."""
+def form(who: Caller, service: MicroService) -> schemas.ServiceOut:
+    """A service as the API gives it: of its secrets the names, of its environment what this caller may see."""
+    own = {"team", "environment", "build_url", "has_build_password", "has_build_key"}
+    own |= {*secrets.MAPS, *(f"{name}_changed" for name in secrets.MAPS)}
     return schemas.ServiceOut.model_construct(
-        **{name: getattr(service, name) for name in schemas.ServiceOut.model_fields if name != "team"},
+        None, **{name: getattr(service, name) for name in schemas.ServiceOut.model_fields if name not in own},
+        **{name: list(getattr(service, name)) for name in secrets.MAPS},
+        **{f"{name}_changed": getattr(service, name).changed() for name in secrets.MAPS},
+        environment=visibility.environment(who, service),
+        build_url=userinfo.hidden(service.build_url),
+        has_build_password="password" in service.build_credential, has_build_key="key" in service.build_credential,
         team=service.team.name if service.team else None,
     )
 

@@ -5,6 +5,7 @@ from django.db.models import Count
 from django.http import HttpRequest, HttpResponse
 from ninja import Query, Router, Status
 
+from access import userinfo
 from access.problems import invalid
 
 from .. import catalog
@@ -101,10 +102,11 @@ def count_instances(versions: Iterable[MicroServiceVersion]) -> dict[int, int]:
 
 def form(version: MicroServiceVersion, instances: int) -> schemas.VersionOut:
     """A version as the API gives it."""
-    own = set(schemas.VersionOut.model_fields) - {"status_str", "instances"}
+    own = set(schemas.VersionOut.model_fields) - {"status_str", "instances", "build_detail"}
     return schemas.VersionOut.model_construct(
         **{name: getattr(version, name) for name in own},
         status_str=BuildStatus(version.status).label, instances=instances,
+        build_detail=userinfo.hidden(version.build_detail),
     )
 
 

@@ -25,13 +25,12 @@ from ..models import (
 )
 from ..packages import stored
 from ..status import DEPLOYMENT_OPEN
-from . import ownership
+from . import ownership, secrets, visibility
 from .fields import errors_of, refuse
-from .visibility import visible
 
 SERVICE_FIELDS = (
-    "name", "language", "build_orig", "build_url", "build_command", "description", "start_command", "stop_command",
-    "check_command", "check_timeout", "environment", "pre_command", "pre_undo_command", "post_command",
+    "name", "language", "build_orig", "build_url", "build_command", "build_username", "description", "start_command",
+    "stop_command", "check_command", "check_timeout", "environment", "pre_command", "pre_undo_command", "post_command",
     "post_undo_command", "run_as", "private_releases", "keep_releases", "limits", "steps", "auto_deploy",
 )
 
@@ -43,7 +42,7 @@ def sees(caller: Caller, service_id: int) -> bool:
 
 def services_of(caller: Caller) -> QuerySet[MicroService]:
     """The services that the caller may see."""
-    return MicroService.objects.filter(visible(caller))
+    return MicroService.objects.filter(visibility.visible(caller))
 
 
 def find_service(caller: Caller, which: int | str, scope: str = "read") -> MicroService:
@@ -61,43 +60,66 @@ def find_service(caller: Caller, which: int | str, scope: str = "read") -> Micro
 
 
 def create_service(caller: Caller, fields: Mapping[str, Any]) -> MicroService:
-    """Makes a service of SERVICE_FIELDS; only name is required. 409 `service_exists` where the name is taken."""
+    """Makes a service of SERVICE_FIELDS and what catalog/secrets.py takes; only name is required.
+
+    409 `service_exists` where the name is taken.
+    """
     ownership.check_making(caller, fields.get("team"))
-    service = MicroService(**fields, created_by=caller.name, updated_by=caller.name)
+    plain = {name: value for name, value in fields.items() if name not in secrets.WRITE_ONLY}
+    hidden, told = secrets.resolve(MicroService(), fields)
+    service = MicroService(**plain, **hidden, created_by=caller.name, updated_by=caller.name)
     check_service(service)
     try:
         with transaction.atomic():
             service.save(force_insert=True)
-            record(caller, "create", "service", service, after=ownership.told(fields), service=service)
+            record(caller, "create", "service", service, after=ownership.told(plain) | told, service=service)
     except IntegrityError as error:
         raise _name_taken(service.name) from error
     return service
 
 
 def change_service(caller: Caller, service: MicroService, fields: Mapping[str, Any]) -> MicroService:
-    """Changes what `fields` names. The name stays once there are versions: hosts and the store have folders of it."""
-    before = {name: getattr(service, name) for name in fields}
-    changed = {name: value for name, value in fields.items() if before[name] != value}
-    if not changed:
-        return service
+    """Changes what `fields` names. The name stays once there are versions: hosts and the store have folders of it.
+
+    A value of the environment that is None stays as it is: whoever does not see it sends that back.
+    """
+    plain = {name: value for name, value in fields.items() if name not in secrets.WRITE_ONLY}
+    if "environment" in plain:
+        plain["environment"] = visibility.restored(plain["environment"], service.environment)
+    before = {name: getattr(service, name) for name in plain}
+    changed = {name: value for name, value in plain.items() if before[name] != value}
     if "team" in changed:
         ownership.check_giving(caller, changed["team"])
     if "name" in changed and service.versions.exists():
         raise conflict("service_named", f"{service.name} has versions, so its name stays.", "Make a new service.")
-    for name, value in changed.items():
-        setattr(service, name, value)
-    check_service(service)
-    service.updated_by = caller.name
     try:
         with transaction.atomic():
             if "team" in changed:
                 ownership.check_hosts(service, changed["team"])
-            service.save(update_fields=[*changed, "updated", "updated_by"])
-            record(caller, "change", "service", service, service=service, after=ownership.told(changed),
+            hidden, told = _resolved(service, fields)
+            if not changed and not hidden:
+                return service
+            for name, value in (changed | hidden).items():
+                setattr(service, name, value)
+            check_service(service)
+            service.updated_by = caller.name
+            service.save(update_fields=[*changed, *hidden, "updated", "updated_by"])
+            record(caller, "change", "service", service, service=service, after=ownership.told(changed) | told,
                    before=ownership.told({name: before[name] for name in changed}))
     except IntegrityError as error:
         raise _name_taken(service.name) from error
     return service
+
+
+def _resolved(service: MicroService, fields: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """As secrets.resolve, from the row as it is now: of two requests that change different secrets, both count."""
+    if not set(fields) & {*secrets.WRITE_ONLY, "build_url"}:
+        return {}, {}
+    stored = MicroService.objects.select_for_update().filter(pk=service.pk).only("build_url", *secrets.STORED)
+    row = stored.first()
+    if row is None:
+        raise not_found("service")
+    return secrets.resolve(row, fields)
 
 
 def delete_service(caller: Caller, service: MicroService) -> None:
@@ -139,7 +161,7 @@ def _delete_past(service: MicroService, deployments: QuerySet[Deployment]) -> No
 
 def check_service(service: MicroService) -> None:
     """Every field's own rule; raises one 422 Problem that names all that is wrong."""
-    refuse(errors_of(service, SERVICE_FIELDS) + _definition_errors(service))
+    refuse(errors_of(service, SERVICE_FIELDS) + _definition_errors(service) + secrets.clashes(service))
 
 
 def _definition_errors(service: MicroService) -> list[dict]:

@@ -1,11 +1,15 @@
-"""Which rows a caller may see: the one rule that the console's pages and the API's lists go by."""
+"""Which rows a caller may see, and what of them: the one rule that the console's pages and the API's lists go by."""
+from collections.abc import Iterable
+from typing import Any
+
 from django.db.models import Q, QuerySet
 
+from access import userinfo
 from access.callers import Caller
 from asset import tenancy
 from asset.models import Asset
 
-from ..models import History
+from ..models import History, MicroService
 
 # About people and secrets only administrators are told; the history of a service that is gone has no team left to ask.
 FOR_ADMINS = ("token", "credential", "user", "settings", "callback")
@@ -40,3 +44,45 @@ def history(caller: Caller) -> QuerySet[History]:
         hosts = Asset.objects.filter(tenancy.visible(caller)).order_by().values("pk")
         rows = rows.filter(~Q(subject="host") | Q(subject_id__in=hosts))
     return rows
+
+
+def sees_values(caller: Caller, service_id: int | None) -> bool:
+    """Whether the caller sees the values of a service's environment: who deploys it does. Others see the names.
+
+    `service_id` is None where the service is gone: administrators alone remember it.
+    """
+    return caller.may("admin") if service_id is None else caller.may("deploy", service_id)
+
+
+def environment(caller: Caller, service: MicroService) -> dict[str, Any]:
+    """The service's environment as the caller sees it: with None for each value that is hidden."""
+    values = service.environment if isinstance(service.environment, dict) else {}
+    return values if sees_values(caller, service.pk) else dict.fromkeys(values)
+
+
+def restored(given: Any, before: Any) -> Any:
+    """An environment that was given, with the values of `before` where it has None: those were hidden."""
+    if not isinstance(given, dict) or not isinstance(before, dict):
+        return given
+    return {name: before.get(name) if value is None else value for name, value in given.items()}
+
+
+def shown(caller: Caller, rows: Iterable[History]) -> list[History]:
+    """Rows of the history with what they tell cut down to what the caller sees. The rows are not to be saved.
+
+    The chain holds what was written; it cannot be edited, so what must not be read is hidden here, for old rows too.
+    """
+    cut = list(rows)
+    for row in cut:
+        row.before, row.after = (_cut(caller, row, values) for values in (row.before, row.after))
+        row.reason = userinfo.hidden(row.reason)
+    return cut
+
+
+def _cut(caller: Caller, row: History, values: Any) -> Any:
+    if not isinstance(values, dict):
+        return values
+    told = {name: userinfo.hidden(value) if isinstance(value, str) else value for name, value in values.items()}
+    if isinstance(told.get("environment"), dict) and not sees_values(caller, row.microservice_id):
+        told["environment"] = dict.fromkeys(told["environment"])
+    return told

@@ -3,6 +3,7 @@
 from django.db import models
 from django.utils import timezone
 
+from access.sealed import SealedMap, SealedMapField
 from asset.models import Asset
 
 from ..status import Action, DeploymentStatus, InstanceStatus, OperationStatus, StepStatus, UndoStatus
@@ -24,6 +25,8 @@ class Deployment(models.Model):
     skipped = models.JSONField(default=list)
     # How the service is deployed, as it stood at the request (atoms.spec_of): later edits do not reach what was asked.
     spec = models.JSONField(default=dict)
+    # The service's secrets as they stood at the request, sealed; taken away when the deployment has ended.
+    secrets = SealedMapField(default=SealedMap, db_default="", blank=True, editable=False)
     # What an install gives its instances: {"port", "tag", "weight"}. Those behind a delete do not exist yet.
     instance_fields = models.JSONField(default=dict, blank=True)
     # The deployment that this one retries or reverts.

@@ -3,6 +3,7 @@
 from django.core.validators import MaxValueValidator, MinValueValidator, RegexValidator
 from django.db import models
 
+from access.sealed import SealedMap, SealedMapField
 from asset.models import Asset
 
 from ..status import BuildStatus, InstanceStatus
@@ -32,6 +33,10 @@ class MicroService(models.Model):
     build_orig = models.CharField(max_length=16, choices=Origin.choices, default=Origin.GIT)
     build_url = models.CharField(max_length=128, blank=True)
     build_command = models.TextField(blank=True)
+    # What the build command alone sees, and what git fetches with: "password" for https, "key" for ssh.
+    build_secrets = SealedMapField(default=SealedMap, db_default="", blank=True, editable=False)
+    build_username = models.CharField(max_length=128, blank=True, default="", db_default="")
+    build_credential = SealedMapField(default=SealedMap, db_default="", blank=True, editable=False)
     description = models.CharField(max_length=256, blank=True)
     # Whose it is. Without a team it belongs to everybody: see access/roles.py.
     team = models.ForeignKey("access.Team", null=True, blank=True, on_delete=models.PROTECT, related_name="services")
@@ -41,6 +46,8 @@ class MicroService(models.Model):
     check_command = models.TextField(blank=True)
     check_timeout = models.PositiveIntegerField(default=60, validators=[MinValueValidator(1), MaxValueValidator(86400)])
     environment = models.JSONField(default=dict, blank=True)
+    # Seen by the same commands as `environment`, and never given out: see catalog/secrets.py.
+    secrets = SealedMapField(default=SealedMap, db_default="", blank=True, editable=False)
     pre_command = models.TextField(blank=True)
     pre_undo_command = models.TextField(blank=True)
     post_command = models.TextField(blank=True)

@@ -31,7 +31,9 @@ def history(caller: Caller, filters: dict[str, str], since: datetime | None, unt
         rows = rows.filter(Q(microservice__name=service) | Q(subject="service", subject_name=service))
     if q := filters.get("q"):
         rows = rows.filter(subject_name__icontains=q)
-    return newest_first(rows, filters.get("after", ""))
+    page = newest_first(rows, filters.get("after", ""))
+    visibility.shown(caller, page.rows)
+    return page
 
 
 @dataclass(slots=True)

@@ -42,8 +42,8 @@ def record_request(
     """The deployment's row, with how the service is deployed as it stands now."""
     return Deployment.objects.create(
         microservice=service, action=action, from_version=from_version, dest_version=dest, strategy=strategy.to_json(),
-        spec=atoms.spec_of(service), origin=origin, requested_by=requested_by or caller.name,
-        request_id=caller.request_id, instance_fields=instance_fields or {},
+        spec=atoms.spec_of(service), secrets=service.secrets, origin=origin,
+        requested_by=requested_by or caller.name, request_id=caller.request_id, instance_fields=instance_fields or {},
     )  # fmt: skip
 
 

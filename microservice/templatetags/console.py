@@ -13,6 +13,7 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString, mark_safe
 from django.utils.translation import get_language, gettext
 
+from access import userinfo
 from microservice.console import language
 from microservice.output import terminal
 from microservice.settings_forms import TITLES
@@ -247,6 +248,12 @@ def own_time(step) -> str:
 def plain(text: str) -> str:
     """Words that came from a host, without what could reorder or hide them."""
     return terminal.plain(text or "")
+
+
+@register.filter
+def without_user(text: str) -> str:
+    """A text without the users and passwords of addresses in it, which old rows may have."""
+    return userinfo.hidden(text or "")
 
 
 @register.simple_tag

@@ -6,18 +6,20 @@ from django.shortcuts import render
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
+from access import userinfo
 from access.callers import Caller
 from access.problems import Problem, forbidden, invalid
 from builds import requests
 from microservice import catalog, deployments
 from microservice import instances as instance_changes
-from microservice.catalog import ownership
+from microservice.catalog import ownership, visibility
 from microservice.console.once import once
 from microservice.forms import NewServiceForm, ServiceForm, VersionForm
 from microservice.models import MicroService, MicroServiceVersion
 from microservice.publishing import intake
 from microservice.queries import services
 from microservice.queries.paging import MOST, PAGE
+from microservice.secret_forms import SecretForm, kept
 from microservice.status import BuildStatus
 
 from . import builds
@@ -64,15 +66,24 @@ def instances(request: HttpRequest, caller: Caller, name: str) -> HttpResponse:
 def settings(request: HttpRequest, caller: Caller, name: str) -> HttpResponse:
     service = services.service(caller, name)
     before = {field: getattr(service, field) for field in ServiceForm.base_fields}
+    before |= {"environment": visibility.environment(caller, service), "build_url": userinfo.hidden(service.build_url)}
     form = ServiceForm(sent(request), initial=before)
     if request.method == "POST":
         _must(caller, "admin", service)  # what is said here runs on hosts
         if form.is_valid():
             with blaming(form):
-                catalog.change_service(caller, service, form.cleaned_data)
+                fields = form.cleaned_data
+                if not visibility.sees_values(caller, service.pk):
+                    del fields["environment"]  # it was sent back as it was shown, without its values
+                catalog.change_service(caller, service, fields)
                 say(request, _("%(name)s was saved.") % {"name": service.name})
                 return go("service_settings", service.name)
-    context = {**frame(caller, service, "settings"), "form": form}
+    context = {
+        **frame(caller, service, "settings"),
+        "form": form,
+        "kept": kept(service),
+        "secret_form": SecretForm(auto_id="secret_%s"),
+    }
     return render(request, "service/settings.html", context, status=422 if form.errors else 200)
 
 

@@ -16,11 +16,13 @@ from django.db import connection
 
 from access.tokens import make_token
 from demo.client import Client, Refused
+from tests.builds.githttp import GitHttp
+from tests.builds.repository import Repository
 from tests.callbacks.receiver import Receiver
 from tests.lab.network import wait_until
 from tests.lab.web import Web
 
-from .world import World
+from .world import START, STOP, World
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.timeout(180)]
 PAGES = (
@@ -73,6 +75,11 @@ class Processes(threading.Thread):
                     self.seen.add((folder / "cmdline").read_bytes())
                 except OSError:
                     continue
+
+
+def surroundings(*pids: int) -> bytes:
+    """The environments of these processes, which know secrets and must not have them there."""
+    return b"\n".join(Path(f"/proc/{pid}/environ").read_bytes() for pid in pids)
 
 
 def browser(web: Web, name: str, password: str) -> urllib.request.OpenerDirector:
@@ -160,6 +167,107 @@ def test_no_secret_comes_out_anywhere(sshds, worker, environment, tmp_path, brok
     assert found == set()
     # The same search finds one where there is one: what the callback's receiver got is for it to read.
     assert planted["a header of a callback"].encode() in repr(receiver.got).encode()
+
+
+SAY = (
+    'echo "db: $DB_PASSWORD"; printf %s "$DB_PASSWORD" | base64; set -x; : "$DB_PASSWORD"; set +x; '
+    'echo "again $DB_PASSWORD" >&2; '
+)
+HALF = (
+    'printf %s "${DB_PASSWORD%????????????}"; touch "$SHARED/half"; sleep 4; '
+    'echo "${DB_PASSWORD#??????????????????}"; '
+)
+BAD = '[ "$VERSION" = 1.0 ] || { echo "no $DB_PASSWORD" >&2; exit 5; }; '
+BUILD = 'echo "token: $NPM_TOKEN"; printf %s "$NPM_TOKEN" | base64; cp app app2; '
+
+
+def test_no_secret_of_a_service_or_of_its_builds_comes_out(
+    sshds, worker, environment, tmp_path, broker, settings, planted
+):
+    """Planted in a service, printed in every way by its commands and its build; after a success, a failure and a
+    worker that was killed half way through a value."""
+    settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.PBKDF2PasswordHasher"]  # as the web process has it
+    here = World(sshds(1), start_command=SAY + START)
+    boss = get_user_model().objects.create_superuser("boss", password="a password of the boss")
+    token = make_token(boss, "test", ["read", "publish", "deploy", "admin"])[1]
+    repository = Repository(tmp_path / "git" / "repository")
+    watch = Processes()
+    environment = {**environment, "CALLBACK_ALLOW": "127.0.0.0/8", "BUILD_PROTOCOLS": "http"}
+    more = {name: environment[name] for name in ("CALLBACK_ALLOW", "BUILD_PROTOCOLS")}
+    first = worker(**more)
+    password = planted("the password of a repository")
+    with (
+        Receiver() as receiver, GitHttp(tmp_path / "git", "ci", password) as git,
+        Web(environment, tmp_path / "web.log") as web,
+    ):  # fmt: skip
+        client = Client(web.url, token)
+        client.post("callbacks/", {"url": receiver.url})
+        secrets_of = {"secrets": {"DB_PASSWORD": planted("a service's secret")},
+                      "build_secrets": {"NPM_TOKEN": planted("a build's secret")},
+                      "build_username": "ci", "build_password": password}  # fmt: skip
+        said = [client.patch("services/shop", {**secrets_of, "build_command": BUILD,
+                                               "build_url": f"{git.url}/repository/.git"})]  # fmt: skip
+        said += [built(client, "10.0")]
+        repository.commit({"app": "2"})
+        client.patch("services/shop", {"build_command": BUILD + 'echo "bad $NPM_TOKEN" >&2; exit 3'})
+        said += [built(client, "12.0")]
+        assert said[-2]["log"].count("*" * 30) >= 2 and "exit status 3: bad ****" in said[-1]["detail"], said
+        here.service.refresh_from_db()
+        done = here.install()
+        client.patch("services/shop", {"stop_command": f'echo "stop $DB_PASSWORD" >&2; {STOP}',
+                                       "start_command": SAY + BAD + START})  # fmt: skip
+        here.service.refresh_from_db()
+        failed = here.go("upgrade", 0, 1)
+        client.patch("services/shop", {"start_command": HALF + START})
+        here.service.refresh_from_db()
+        taken = here.go("upgrade", 0, 1, wait=False)
+        wait_until((here.folder() / "shared" / "half").exists, 40, "half a value")
+        environments = surroundings(first.pid, web.pid)
+        first.kill()
+        second = worker(**more)
+        here.ended(taken, 90)
+        ends = [made.operations.get().status for made in (done, failed, taken)]
+        assert ends == ["succeeded", "undone", "succeeded"] and taken.operations.get().takeovers
+        wait_until(lambda: receiver.got, 30, "a callback")
+        client.patch("services/shop", {"secrets": {"DB_PASSWORD": planted("another secret of it")}})
+        queued = b"".join(broker.ask(f"LRANGE {name} 0 -1") for name in ("deployer", "unacked"))
+        opener = browser(web, "boss", "a password of the boss")
+        for made in (done, failed, taken):
+            ids = {"deployment": made.pk, "host": here.assets[0].pk, "operation": made.operations.get().pk}
+            said += [client.get(path.format(**ids)) for path in LISTS]
+            pages = (*PAGES, "/operations/{operation}/log/")
+            said += [opener.open(web.url + page.format(**ids)).read() for page in pages]
+            said += [download(web, token, ids["operation"]), client_events(web, token, made.pk)]
+            assert b"db: ****" in said[-2] or made == taken
+        versions = here.service.versions.values_list("pk", flat=True)
+        said += [opener.open(f"{web.url}/services/shop/versions/{number}/").read() for number in versions]
+        logs = first.log().encode() + second.log().encode() + web.log().encode()
+    watch.over.set()
+    texts = [one if isinstance(one, bytes) else repr(one).encode() for one in said]
+    places = {"an answer or a page": b"\n".join(texts), "a log": logs, "the rows": rows(), "the broker": queued,
+              "a process list": b"\n".join(watch.seen), "an environment": environments,
+              "a callback": repr(receiver.got).encode()}  # fmt: skip
+    assert all(len(text) > 200 for name, text in places.items() if name != "the broker")
+    found = {(what, where) for what, form in planted.forms().items() for where, text in places.items() if form in text}
+    assert found == set()
+    # The same search finds one where there is one: it was sent to the repository's server.
+    assert base64.b64encode(f"ci:{password}".encode()).decode() in "".join(git.asked)
+
+
+def built(client: Client, name: str) -> dict:
+    """A version of that name, built to its end."""
+    version = client.post("services/shop/versions/", {"version": name, "ref": "master"})["id"]
+    path = f"services/shop/versions/{version}/build"
+    client.post(path, {})
+    wait_until(lambda: client.get(path)["finished"], 60, "the build")
+    return client.get(path)
+
+
+def download(web: Web, token: str, number: int) -> bytes:
+    """All that an operation printed, as it is downloaded."""
+    request = urllib.request.Request(f"{web.url}/api/v1/operations/{number}/log",
+                                     headers={"Authorization": f"Bearer {token}"})  # fmt: skip
+    return urllib.request.build_opener(urllib.request.ProxyHandler({})).open(request, timeout=20).read()
 
 
 def client_events(web: Web, token: str, number: int) -> bytes:

@@ -1,10 +1,13 @@
 """Writes every stored secret again under the newest key."""
+from collections.abc import Callable
+
 from django.apps import apps
 from django.core.management.base import BaseCommand, CommandError
-from django.db.models import F, Model, TextField
+from django.db.models import F, Field, Model, TextField
 from django.db.models.functions import Cast
 
 from access.models import IdempotencyKey
+from access.sealed import SealedMap, SealedMapField
 from access.secrets import EncryptedField, Undecryptable, decrypt, seal, unseal
 
 
@@ -15,8 +18,9 @@ class Command(BaseCommand):
         written = unread = 0
         for model in apps.get_models():
             for field in model._meta.local_fields:
-                if isinstance(field, EncryptedField):
-                    more, failed = _rotate(model, field.name)
+                again = next((again for kind, again in _AGAIN.items() if isinstance(field, kind)), None)
+                if again is not None:
+                    more, failed = _rotate(model, field.name, again)
                     written, unread = written + more, unread + failed
         _rotate_answers()
         self.stdout.write(f"{written} secrets are under the newest key")
@@ -24,13 +28,20 @@ class Command(BaseCommand):
             raise CommandError(f"{unread} secrets cannot be read with any of FIELD_KEYS; give them again")
 
 
-def _rotate(model: type[Model], name: str) -> tuple[int, int]:
+# What is encrypted again of each kind of field, from what is stored. A map counts as one secret.
+_AGAIN: dict[type[Field], Callable[[str], object]] = {
+    EncryptedField: decrypt,
+    SealedMapField: lambda stored: SealedMap.parse(stored).rotated(),
+}
+
+
+def _rotate(model: type[Model], name: str, again: Callable[[str], object]) -> tuple[int, int]:
     """How many were written again, and how many could not be read."""
     written = unread = 0
     rows = model._default_manager.annotate(raw=Cast(F(name), TextField()))
     for key, raw in list(rows.exclude(raw="").values_list("pk", "raw")):
         try:
-            secret = decrypt(raw)
+            secret = again(raw)
         except Undecryptable:
             unread += 1
             continue

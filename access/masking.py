@@ -1,0 +1,150 @@
+"""Takes the values of secrets out of what commands print, before it is kept anywhere.
+
+A value is replaced by as many `*` as it has bytes: output is addressed by byte offsets that are the host's own, so
+nothing may get longer or shorter (line ends stay too, for lines are counted). What is looked for are pieces of at
+most PIECE bytes: of each line of a value, of its base64 at each of the three alignments and as `base64` wraps it, and
+of its form in a URL or in JSON. The search is one `bytes.find` after the other: linear in the text, whatever is in it.
+
+This protects against accidents, such as `set -x` or an error that quotes its input. A command that means to give a
+secret away can always write it in a form that nobody looks for.
+"""
+
+import base64
+import json
+import re
+import urllib.parse
+from bisect import bisect_left
+from collections.abc import Iterable
+
+SHORTEST = 6  # bytes: what is shorter would be found in every other word, so it is neither masked nor taken as a secret
+PIECE = 76  # bytes: what `base64` puts on a line, and the most that a stream holds back
+_STARS = bytes(byte if byte in b"\r\n" else 0x2A for byte in range(256))
+_FRAME = re.compile(rb"-----[A-Z0-9 ]{1,60}-----\Z")  # the first and last line of a PEM block tell nothing
+
+
+class Mask:
+    """What is looked for. Pure; one for any number of streams. False where there is nothing."""
+
+    def __init__(self, values: Iterable[str]):
+        """`values`: the texts themselves, revealed."""
+        pieces = {piece for value in values for piece in _pieces(value.encode("utf-8", "replace"))}
+        self._pieces = sorted(pieces)
+        self._backward = sorted(piece[::-1] for piece in pieces)
+
+    def __bool__(self) -> bool:
+        return bool(self._pieces)
+
+    def __repr__(self) -> str:
+        return f"Mask({len(self._pieces)} pieces)"
+
+    def text(self, text: str) -> str:
+        """A short text, such as an error, with every value masked: also one that was cut off at either end."""
+        if not self._pieces or not text:
+            return text
+        raw = text.encode("utf-8", "replace")
+        found = self.found(raw)
+        if (begun := self.begun(raw)) >= SHORTEST:
+            found.append((len(raw) - begun, len(raw)))
+        if (rest := _beginning(self._backward, raw[:PIECE][::-1])) >= SHORTEST:
+            found.append((0, rest))
+        return _starred(raw, found).decode("utf-8", "replace") if found else text
+
+    def found(self, raw: bytes) -> list[tuple[int, int]]:
+        """Where each piece stands: (start, end), in no order, overlaps included."""
+        found = []
+        for piece in self._pieces:
+            at = raw.find(piece)
+            while at >= 0:
+                found.append((at, at + len(piece)))
+                at = raw.find(piece, at + 1)
+        return found
+
+    def begun(self, raw: bytes) -> int:
+        """How many bytes at the end could be the beginning of a piece; a whole one does not count."""
+        return _beginning(self._pieces, raw[-PIECE:])
+
+
+class Stream:
+    """Masks bytes that come in pieces: what might be the beginning of a value is held back until more has come.
+
+    `feed` and `flush` together give back as many bytes as were fed, in order.
+    """
+
+    def __init__(self, mask: Mask):
+        self._mask = mask
+        self._seen = b""  # the last bytes, as they came: some were given out, the last `held` were not
+        self.held = 0
+
+    def feed(self, data: bytes) -> bytes:
+        """What can be given out now."""
+        if not self._mask:
+            return data
+        raw = self._seen + data
+        given = len(self._seen) - self.held
+        found = self._mask.found(raw)
+        end = len(raw) - self._mask.begun(raw)
+        # What a value covers is masked whatever follows it, so it needs not wait.
+        end = max([given, end, *(stop for start, stop in found if start < end)])
+        out = _starred(raw, found)[given:end]
+        self._seen, self.held = raw[-PIECE - (len(raw) - end):], len(raw) - end
+        return out
+
+    def flush(self) -> bytes:
+        """The rest, when nothing more comes. The greater part of a value that was cut off is masked as well."""
+        rest, self.held = self._seen[len(self._seen) - self.held:], 0
+        return _starred(rest, [(0, len(rest))]) if len(rest) >= SHORTEST else rest
+
+
+def _beginning(pieces: list[bytes], raw: bytes) -> int:
+    """How many of the last bytes of `raw` are the beginning of one of these (sorted) pieces, and not all of it."""
+    for at in range(len(raw)):
+        tail = raw[at:]
+        place = bisect_left(pieces, tail)
+        for piece in pieces[place : place + 2]:  # at most one of them is the tail itself
+            if len(piece) > len(tail) and piece.startswith(tail):
+                return len(tail)
+    return 0
+
+
+def _starred(raw: bytes, found: list[tuple[int, int]]) -> bytes:
+    if not found:
+        return raw
+    masked, done = bytearray(raw), 0
+    for start, end in sorted(found):
+        if end > done:
+            start = max(start, done)
+            masked[start:end] = raw[start:end].translate(_STARS)
+            done = end
+    return bytes(masked)
+
+
+def _pieces(value: bytes) -> set[bytes]:
+    lines = [line.strip() for line in value.split(b"\n")]
+    wanted = [line for line in lines if len(line) >= SHORTEST and not _FRAME.match(line)]
+    forms = wanted or [value.strip()]
+    for line in wanted[:]:
+        forms += [urllib.parse.quote(line, safe="").encode(), json.dumps(line.decode())[1:-1].encode()]
+    for coded in {value, value.rstrip(b"\n"), value.rstrip(b"\n") + b"\n"}:
+        forms += _coded(coded)
+    return {piece for form in forms for piece in _cut(form)}
+
+
+def _coded(value: bytes) -> list[bytes]:
+    """Base64 of it, wherever in a longer text it begins: only the letters that its neighbours do not change."""
+    forms = []
+    for shift in range(3):
+        coded = base64.b64encode(b"\0" * shift + value)
+        sure = coded[-(-8 * shift // 6) : 8 * (shift + len(value)) // 6]
+        forms += [sure, sure.translate(bytes.maketrans(b"+/", b"-_"))]
+    return forms
+
+
+def _cut(form: bytes) -> list[bytes]:
+    """In pieces that cover it; the last one begins early, so that none is too short to be looked for."""
+    if len(form) <= PIECE:
+        return [form] if len(form) >= SHORTEST else []
+    whole = [form[at : at + PIECE] for at in range(0, len(form) - PIECE + 1, PIECE)]
+    rest = len(form) % PIECE
+    if not rest:
+        return whole
+    return [*whole, form[-rest:] if rest >= 2 * SHORTEST else form[-rest - SHORTEST :]]

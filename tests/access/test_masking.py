@@ -1,0 +1,109 @@
+"""Secrets in what commands print: found in every form, across every border, and nothing moves."""
+
+import base64
+import json
+import time
+import urllib.parse
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from access.masking import PIECE, Mask, Stream
+
+PEM = "-----BEGIN PRIVATE KEY-----\n" + "\n".join(
+    base64.b64encode(bytes([number]) * 48).decode() for number in range(3, 9)
+) + "\n-----END PRIVATE KEY-----\n"  # fmt: skip
+
+
+def streamed(mask: Mask, raw: bytes, sizes: list[int]) -> bytes:
+    """What comes out where so many bytes come at a time."""
+    stream, out, at = Stream(mask), b"", 0
+    for size in [*sizes, len(raw) + 1]:
+        out += stream.feed(raw[at : at + size])
+        at += size
+    return out + stream.flush()
+
+
+@pytest.mark.parametrize("form", [
+    lambda s: s, lambda s: base64.b64encode(s.encode()).decode(),
+    lambda s: base64.b64encode(b"u:" + s.encode()).decode(),
+    lambda s: base64.b64encode(b"u" + s.encode() + b"\n").decode(), lambda s: json.dumps(s),
+    lambda s: urllib.parse.quote(s, safe=""), lambda s: base64.urlsafe_b64encode(s.encode()).decode(),
+])  # fmt: skip
+@pytest.mark.parametrize("secret", ["s3cret", "a+b/c?d=e\"f'g", "pässwörd", "x" * 300 + "yz", "tab\tin it"])
+def test_every_form_of_a_value_is_masked(form, secret):
+    masked = Mask([secret]).text(f"before {form(secret)} after")
+    assert masked.startswith("before ") and masked.endswith(" after")
+    middle = masked.removeprefix("before ").removesuffix(" after")
+    # In base64 the first and last letters hold bits of what stands beside: of those it tells less than a byte.
+    assert middle.strip('"').lstrip("dTp").count("*") >= len(middle) - 8, middle
+
+
+def test_every_line_of_a_key_is_masked_alone_and_in_base64_as_it_is_wrapped():
+    mask = Mask([PEM])
+    wrapped = base64.encodebytes(PEM.encode())
+    for line in PEM.splitlines()[1:-1]:
+        assert mask.text(f"got {line}!") == f"got {'*' * len(line)}!"
+    out = streamed(mask, wrapped, [7] * 10)
+    lines = wrapped.splitlines()
+    assert [line for line in out.splitlines()[:-1] if line.strip(b"*")] == []
+    assert len(lines[0]) == PIECE and out.count(b"\n") == len(lines)
+    assert mask.text("-----BEGIN PRIVATE KEY-----") == "-----BEGIN PRIVATE KEY-----"  # tells nothing
+
+
+@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(
+    st.lists(st.sampled_from(["aaaaaa", "ababab", "abcdef", "defabc", "abc", "a", "b", "\n", " "]), max_size=40),
+    st.lists(st.integers(1, 9), max_size=60),
+)
+def test_a_stream_gives_the_same_wherever_it_is_cut_and_as_many_bytes(words, sizes):
+    raw = "".join(words).encode()
+    mask = Mask(["aaaaaa", "ababab", "abcdef", "defabc"])
+    whole, out = streamed(mask, raw, []), streamed(mask, raw, sizes)
+    assert len(out) == len(raw) and out == whole
+    assert not [one for one in ("aaaaaa", "ababab", "abcdef", "defabc") if one.encode() in out]
+    assert out.count(b"\n") == raw.count(b"\n")
+
+
+def test_what_can_be_no_secret_is_not_held_back():
+    stream = Stream(Mask(["hunter2", "x" * 400]))
+    assert stream.feed(b"waiting") == b"waiting"
+    assert stream.feed(b"... hun") == b"... "
+    assert stream.feed(b"t") == b""
+    assert stream.feed(b"ing\n") == b"hunting\n"
+
+
+def test_a_value_that_was_cut_off_is_masked_as_far_as_it_came():
+    secret = "correct-horse-battery"
+    mask = Mask([secret])
+    assert mask.text(f"it said {secret[:12]}") == "it said ************"
+    assert mask.text(f"{secret[9:]} was wrong") == f"{'*' * 12} was wrong"
+    assert streamed(mask, f"pw={secret[:10]}".encode(), [5]) == b"pw=**********"
+    assert mask.text("it is correct") == "it is *******"  # the price of it
+    assert mask.text("corr") == "corr"
+
+
+def test_without_secrets_nothing_is_looked_at():
+    data = b"x" * 100
+    assert Stream(Mask(())).feed(data) is data
+    text = "".join(["a", "b"])
+    assert Mask(()).text(text) is text
+
+
+def test_it_takes_time_by_the_length_of_the_text_alone():
+    mask = Mask(["a" * 75 + "b", PEM])
+
+    def seconds(size: int) -> float:
+        stream, began = Stream(mask), time.thread_time()
+        for _ in range(size // 4096):
+            stream.feed(b"a" * 4096)
+        return time.thread_time() - began
+
+    seconds(1 << 18)
+    small, large = min(seconds(1 << 18) for _ in range(3)), min(seconds(1 << 21) for _ in range(3))
+    assert large < 8 * 3 * small
+
+
+def test_a_mask_does_not_print_what_it_looks_for():
+    assert "hunter2" not in repr(Mask(["hunter2"])) + str(Mask(["hunter2"]))

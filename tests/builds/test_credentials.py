@@ -1,0 +1,163 @@
+"""What git fetches with and what the build command sees: real servers, and a look at what could give it away."""
+
+import base64
+import os
+import tarfile
+import tempfile
+import threading
+from pathlib import Path
+
+import pytest
+
+from access.secrets import Secret
+from builds import credentials
+from builds.checkout import Git, Limits
+from builds.credentials import Credential
+from builds.origin import Job, Refused, Silent
+
+from .githttp import GitHttp
+from .repository import Repository
+from .test_checkout import job
+
+PASSWORD = "canary p@ss:word%40'\"$(id)"
+
+
+@pytest.fixture
+def repository(tmp_path):
+    return Repository(tmp_path / "repository")
+
+
+def build(one: Job, *protocols: str) -> tuple[str, bytes]:
+    """What it printed, and the bytes of its package."""
+    said = [""]
+    git = Git(protocols, Limits())
+    with git.built(one, git.commit(one), lambda text: said.append(text)) as package:
+        return said[-1], package.read_bytes()
+
+
+class Watched(threading.Thread):
+    """Arguments and environment of every process, looked at again and again."""
+
+    def __init__(self):
+        super().__init__(daemon=True)
+        self.seen: set[bytes] = set()
+        self.over = threading.Event()
+
+    def __enter__(self):
+        self.start()
+        return self
+
+    def __exit__(self, *_):
+        self.over.set()
+        self.join()
+
+    def run(self) -> None:
+        while not self.over.wait(0.003):
+            for folder in Path("/proc").glob("[0-9]*"):
+                for name in ("cmdline", "environ"):
+                    try:
+                        self.seen.add((folder / name).read_bytes())
+                    except OSError:
+                        continue
+
+
+def test_a_password_reaches_its_server_and_is_in_no_argument_and_no_environment(repository):
+    with GitHttp(repository.folder.parent, "ci", PASSWORD) as server, Watched() as watched:
+        one = job(repository, "sleep 0.2; cp app app2", url=f"{server.url}/repository/.git",
+                  credential=Credential("ci", Secret(PASSWORD)))  # fmt: skip
+        printed, package = build(one, "http")
+    assert len(package) > 50 and any(server.asked)
+    coded = base64.b64encode(f"ci:{PASSWORD}".encode())
+    everything = b"\n".join(watched.seen)
+    assert b"git" in everything and b"DEPLOYER_BUILD" in everything
+    assert b"canary" not in everything and coded not in everything and "canary" not in printed
+
+
+def test_without_the_right_password_it_says_that_it_cannot_read(repository):
+    with GitHttp(repository.folder.parent, "ci", PASSWORD) as server:
+        for wrong in (Credential(), Credential("ci", Secret("canary-wrong-one"))):
+            with pytest.raises(Silent) as refused:
+                build(job(repository, url=f"{server.url}/repository/.git", credential=wrong), "http")
+            assert "cannot be read" in str(refused.value) and "canary" not in str(refused.value)
+
+
+def test_a_server_that_sends_git_elsewhere_does_not_get_the_password_there(repository):
+    with GitHttp(repository.folder.parent, "ci", PASSWORD) as thief:
+        with GitHttp(repository.folder.parent, "", "", redirect=thief.url) as server, pytest.raises(Silent):
+            build(job(repository, url=f"{server.url}/repository/.git", credential=Credential("ci", Secret(PASSWORD))),
+                  "http")  # fmt: skip
+        assert thief.asked and not any(thief.asked)
+
+
+def test_nothing_of_a_credential_is_there_when_the_build_command_runs(repository):
+    look = ('find "$HOME" -type f -print0 | xargs -0 grep -l canary; find "$HOME" -name ".credential*"; '
+            "env | grep -i -e canary -e GIT_ -e SSH_")
+    with GitHttp(repository.folder.parent, "ci", PASSWORD) as server:
+        one = job(repository, f"({look}) > ../found; mv ../found found", url=f"{server.url}/repository/.git",
+                  credential=Credential("ci", Secret(PASSWORD)))
+        git = Git(("http",), Limits())
+        with git.built(one, git.commit(one), lambda text: None) as package, tarfile.open(package) as archive:
+            assert archive.extractfile("found").read() == b""
+
+
+def test_a_key_opens_ssh_and_the_file_is_for_its_owner_alone(repository, sshd, tmp_path, monkeypatch):
+    known = tmp_path / "known_hosts"
+    known.write_text(f"[{sshd.address}]:{sshd.port} {sshd.host_key}\n")
+    ssh = f"ssh -o UserKnownHostsFile={known} -o StrictHostKeyChecking=yes -F {os.devnull}"
+    monkeypatch.setenv("GIT_SSH_COMMAND", ssh)
+    monkeypatch.setenv("SSH_AUTH_SOCK", "/nonexistent")
+    url = f"ssh://{sshd.username}@{sshd.address}:{sshd.port}{repository.folder}/.git"
+    with pytest.raises(Silent):
+        build(job(repository, url=url), "ssh")
+    with Watched() as watched:
+        crlf = sshd.client_key.replace("\n", "\r\n")
+        printed, package = build(job(repository, "true", url=url, credential=Credential(key=Secret(crlf))), "ssh")
+    assert len(package) > 50
+    body = sshd.client_key.splitlines()[2].encode()
+    assert body not in b"\n".join(watched.seen) and body.decode() not in printed
+    with credentials.lent(Credential(key=Secret(sshd.client_key)), url, tmp_path, {"SSH_AUTH_SOCK": "x"}) as given:
+        [folder] = tmp_path.glob(".credential-*")
+        assert folder.stat().st_mode & 0o777 == 0o700 and (folder / "key").stat().st_mode & 0o777 == 0o600
+        assert "SSH_AUTH_SOCK" not in given and "IdentitiesOnly=yes" in given["GIT_SSH_COMMAND"]
+    assert not list(tmp_path.glob(".credential-*"))
+
+
+def test_secrets_are_for_the_build_command_alone_and_masked_in_all_that_it_prints(repository):
+    secrets = {"TOKEN": Secret("canary-token"), "PEM": Secret("line-of-canary-1\nline-of-canary-2\n")}
+    slowly = 'printf "tok=canary-"; sleep 1.3; echo token; echo "$PEM"; printf %s "$TOKEN" | base64; echo "$TOKEN" >&2'
+    said: list[str] = []
+    git, one = Git(("file",), Limits()), job(repository, f'{slowly}; printf %s "$TOKEN" > kept', secrets=secrets)
+    with Watched() as watched, git.built(one, git.commit(one), said.append):
+        pass
+    assert not [text for text in said if "canary" in text or base64.b64encode(b"canary-token").decode() in text]
+    assert said[-1].splitlines()[0] == "tok=************"
+    assert not [one for one in watched.seen if b"canary-token" in one and b"\0git\0" in one]
+
+
+def test_the_reason_of_a_failure_quotes_no_secret(repository):
+    one = job(repository, 'echo "wrong token: $TOKEN" >&2; exit 3', secrets={"TOKEN": Secret("canary-token")})
+    with pytest.raises(Refused) as refused:
+        build(one, "file")
+    assert "exit status 3: wrong token: ************" in str(refused.value)
+
+
+def test_a_log_that_is_cut_off_does_not_begin_with_half_a_secret(repository):
+    one = job(repository, 'i=0; while [ $i -lt 5000 ]; do echo "$TOKEN-$i"; i=$((i+1)); done',
+              secrets={"TOKEN": Secret("canary-token-that-is-long")})
+    printed, _ = build(one, "file")
+    assert len(printed) == 64 * 1024 and "canary" not in printed and "oken" not in printed
+
+
+def test_neither_a_job_nor_a_credential_prints_its_secrets(repository):
+    credential = Credential("u", Secret("canary-2"), Secret("c-3"))
+    one = job(repository, secrets={"A": Secret("canary-1")}, credential=credential)
+    assert "canary" not in f"{one} {one!r} {one.credential}" and "c-3" not in repr(one)
+
+
+def test_a_build_leaves_nothing_in_the_temporary_folder(repository, tmp_path, monkeypatch):
+    (tmp_path / "tmp").mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "tmp"))
+    with GitHttp(repository.folder.parent, "ci", PASSWORD) as server:
+        build(job(repository, url=f"{server.url}/repository/.git", credential=Credential("ci", Secret(PASSWORD))),
+              "http")  # fmt: skip
+    assert not list((tmp_path / "tmp").iterdir())

@@ -1,0 +1,210 @@
+"""Secrets of services and builds through the API: they go in and never come out; who sees what of the environment."""
+
+import json
+
+import pytest
+from cryptography.fernet import Fernet
+from django.contrib.auth import get_user_model
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
+
+from access.models import Membership, Team
+from access.roles import Role
+from access.tokens import make_token
+from microservice.catalog.secrets import ALTOGETHER, LINES, LONGEST, MOST
+from microservice.models import Deployment, History, MicroService
+from tests.microservice import fleet
+
+from .conftest import Api
+
+pytestmark = pytest.mark.django_db
+KEY = "-----BEGIN OPENSSH PRIVATE KEY-----\nY2FuYXJ5LWtleQ==\n-----END OPENSSH PRIVATE KEY-----\n"
+
+
+def told() -> str:
+    return json.dumps(list(History.objects.values("before", "after", "reason", "subject_name")))
+
+
+def test_secrets_go_in_and_only_their_names_come_out(api):
+    made = api().post("/services/", {
+        "name": "shop", "secrets": {"DB_PASSWORD": "canary-1\nline two"}, "build_secrets": {"NPM_TOKEN": "canary-2"},
+        "build_username": "ci", "build_password": "canary-3", "build_key": KEY,
+    })  # fmt: skip
+    assert made.status_code == 201, made.content
+    read = api("read").get("/services/shop")
+    body = read.json()
+    assert (body["secrets"], body["build_secrets"], body["build_username"]) == (["DB_PASSWORD"], ["NPM_TOKEN"], "ci")
+    assert (body["has_build_password"], body["has_build_key"]) == (True, True)
+    assert body["secrets_changed"]["DB_PASSWORD"].endswith(("Z", "+00:00"))
+    listed = api().get("/services/").content
+    for answer in (made.content, read.content, listed, told().encode()):
+        assert b"canary" not in answer and b"Y2FuYXJ5" not in answer and b"line two" not in answer
+    service = MicroService.objects.get()
+    assert service.secrets.value("DB_PASSWORD").reveal() == "canary-1\nline two"
+    assert service.build_credential.value("key").reveal() == KEY
+
+
+def test_a_change_touches_the_names_it_gives_and_the_history_tells_names_alone(api):
+    api().post("/services/", {"name": "shop", "secrets": {"ONE": "canary-1", "TWO": "canary-2"},
+                              "build_password": "canary-p"})  # fmt: skip
+    answer = api().patch("/services/shop", {"secrets": {"TWO": None, "ONE": "canary-4", "NEW": "canary-3", "NO": None},
+                                            "build_password": ""})  # fmt: skip
+    assert answer.status_code == 200, answer.content
+    assert (answer.json()["secrets"], answer.json()["has_build_password"]) == (["NEW", "ONE"], False)
+    row = History.objects.first()
+    assert row.after == {"secrets": {"NEW": "set", "ONE": "changed", "TWO": "removed"}, "build_password": "removed"}
+    assert "canary" not in told()
+    assert MicroService.objects.get().secrets.value("ONE").reveal() == "canary-4"
+    count = History.objects.count()
+    assert api().patch("/services/shop", {"secrets": {"GONE": None}, "build_key": ""}).status_code == 200
+    assert History.objects.count() == count  # nothing changed
+
+
+@pytest.mark.parametrize(("body", "pointer"), [
+    ({"secrets": {"1X": "long enough"}}, "/secrets/1X"),
+    ({"secrets": {"a b": "long enough"}}, "/secrets/a b"),
+    ({"secrets": {"VERSION": "long enough"}}, "/secrets/VERSION"),
+    ({"build_secrets": {"HOME": "long enough"}}, "/build_secrets/HOME"),
+    ({"secrets": {"A": "short"}}, "/secrets/A"),
+    ({"secrets": {"A": "ab        "}}, "/secrets/A"),
+    ({"secrets": {"A": 7}}, "/secrets/A"),
+    ({"secrets": {"A": "x" * (LONGEST + 1)}}, "/secrets/A"),
+    ({"secrets": {"A": "x" * LONGEST, "B": "x" * LONGEST, "C": "x" * (ALTOGETHER - 2 * LONGEST + 6)}}, "/secrets"),
+    ({"secrets": {f"A{number}": "long enough" for number in range(MOST + 1)}}, "/secrets"),
+    ({"secrets": {"A": "line\n" * (LINES + 1)}}, "/secrets"),
+    ({"secrets": {"COLOR": "long enough"}}, "/secrets/COLOR"),
+    ({"environment": {"KEPT": "again"}}, "/secrets/KEPT"),
+    ({"build_key": "no key at all"}, "/build_key"),
+    ({"build_password": "two\nlines"}, "/build_password"),
+    ({"build_url": "https://ci:canary@git.example/shop"}, "/build_url"),
+    ({"build_url": "https://canary-token@git.example/shop"}, "/build_url"),
+    ({"build_url": "ssh://git:canary@git.example/shop"}, "/build_url"),
+    ({"environment": {"UNKNOWN": None}}, "/environment"),
+])  # fmt: skip
+def test_what_can_be_no_secret_is_refused_and_not_quoted(api, body, pointer):
+    fleet.service("shop", environment={"COLOR": "blue"})
+    assert api().patch("/services/shop", {"secrets": {"KEPT": "a value that stays"}}).status_code == 200
+    answer = api().patch("/services/shop", body)
+    assert answer.status_code == 422, answer.content
+    assert [error["pointer"] for error in answer.json()["errors"]] == [pointer]
+    assert "canary" not in answer.content.decode() and "xxxx" not in answer.content.decode()
+    service = MicroService.objects.get()
+    assert list(service.secrets) == ["KEPT"] and service.environment == {"COLOR": "blue"} and not service.build_url
+
+
+@pytest.mark.parametrize("url", ["ssh://git@git.example/shop", "git@git.example:shop.git", "https://git.example/a@b"])
+def test_an_address_without_a_secret_is_taken(api, url):
+    assert api().post("/services/", {"name": "shop", "build_url": url}).json()["build_url"] == url
+
+
+def test_a_password_does_not_follow_the_address_to_another_server(api):
+    api().post("/services/", {"name": "shop", "build_url": "https://git.example/shop", "build_password": "canary"})
+    moved = api().patch("/services/shop", {"build_url": "https://evil.example/shop"})
+    assert moved.status_code == 422 and moved.json()["errors"][0]["pointer"] == "/build_password"
+    assert api().patch("/services/shop", {"build_url": "http://git.example/shop"}).status_code == 422
+    assert api().patch("/services/shop", {"build_url": "https://git.example/other"}).status_code == 200
+    again = api().patch("/services/shop", {"build_url": "https://new.example/shop", "build_password": "another"})
+    assert again.status_code == 200
+    assert api().patch("/services/shop", {"build_url": "https://x.example/", "build_password": ""}).status_code == 200
+
+
+def test_what_cannot_be_read_any_more_can_be_given_anew(api, settings):
+    api().post("/services/", {"name": "shop", "secrets": {"A": "a lost value", "B": "another lost one"}})
+    settings.FIELD_KEYS = [Fernet.generate_key().decode()]
+    assert api().get("/services/shop").json()["secrets"] == ["A", "B"]
+    answer = api().patch("/services/shop", {"secrets": {"A": "a value again", "B": None}})
+    assert answer.status_code == 200, answer.content
+    assert MicroService.objects.get().secrets.value("A").reveal() == "a value again"
+
+
+def test_only_who_administers_a_service_sets_its_secrets(api):
+    fleet.service("shop")
+    for scopes in (("read",), ("read", "publish"), ("read", "publish", "deploy")):
+        assert api(*scopes).patch("/services/shop", {"secrets": {"A": "long enough"}}).status_code == 403
+    assert not MicroService.objects.get().secrets
+
+
+# ---- who sees what of the environment --------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def member(db):
+    """`member(role)`: a caller with that role in the team that owns the service shop."""
+    team = Team.objects.create(name="red")
+    service = fleet.service("shop", environment={"DB_PASSWORD": "canary"}, team=team)
+
+    def some(role: str) -> Api:
+        user = get_user_model().objects.create_user(f"a {role}")
+        Membership.objects.create(team=team, user=user, role=role)
+        return Api(make_token(user, "test", ["read", "publish", "deploy", "admin"])[1])
+
+    some.service = service  # type: ignore[attr-defined]
+    return some
+
+
+@pytest.mark.parametrize(("role", "sees"), [
+    (Role.VIEWER, False), (Role.PUBLISHER, False), (Role.DEPLOYER, True), (Role.OWNER, True)])  # fmt: skip
+def test_values_of_the_environment_are_for_who_deploys(api, member, role, sees):
+    # A row of the history as it was written before anybody thought of it, and a new one.
+    History.objects.create(actor="ann", action="change", subject="service", microservice=member.service,
+                           before={"environment": {"DB_PASSWORD": "canary-0"}}, after={"environment": {}})  # fmt: skip
+    api().patch("/services/shop", {"environment": {"DB_PASSWORD": "canary-2", "COLOR": "blue"}})
+    caller = member(role)
+    answers = [caller.get(path) for path in ("/services/shop", "/services/", "/history/", "/history/?service=shop")]
+    assert all(answer.status_code == 200 for answer in answers)
+    assert [b"canary" in answer.content for answer in answers] == [sees] * 4
+    wanted = {"DB_PASSWORD": "canary-2", "COLOR": "blue"}
+    assert answers[0].json()["environment"] == (wanted if sees else dict.fromkeys(wanted))
+    assert b"DB_PASSWORD" in answers[2].content  # that it changed is told
+    assert b"canary" in api().get("/history/").content
+
+
+def test_a_token_for_reading_sees_no_values(api, member):
+    assert b"canary" not in api("read").get("/services/shop").content
+    assert b"canary" in api("read", "deploy").get("/services/shop").content
+
+
+def test_an_environment_with_hidden_values_can_be_sent_back(api, member):
+    shown = api("read").get("/services/shop").json()["environment"]
+    assert shown == {"DB_PASSWORD": None}
+    answer = api().patch("/services/shop", {"environment": {**shown, "COLOR": "blue"}})
+    assert answer.status_code == 200
+    assert MicroService.objects.get().environment == {"DB_PASSWORD": "canary", "COLOR": "blue"}
+
+
+def test_old_rows_with_a_password_in_an_address_do_not_show_it(api):
+    service = fleet.service("shop")
+    History.objects.create(actor="ann", action="change", subject="service", microservice=service,
+                           before={"build_url": "https://ci:canary@git.example/a"},
+                           after={"build_url": "https://canary@git.example/b"},
+                           reason="cannot read https://ci:canary@git.example/a")  # fmt: skip
+    answer = api().get("/history/?service=shop").content.decode()
+    assert "canary" not in answer and "git.example/b" in answer
+
+
+def test_lists_ask_no_more_however_many_services_there_are(api, member):
+    caller = member(Role.VIEWER)
+
+    def queries() -> int:
+        with CaptureQueriesContext(connection) as asked:
+            assert caller.get("/services/").status_code == 200
+            assert caller.get("/history/").status_code == 200
+        return len(asked)
+
+    def more(number: int) -> None:
+        made = fleet.service(f"s{number}", environment={"A": "b"}, team=member.service.team)
+        History.objects.create(actor="ann", action="change", subject="service", microservice=made,
+                               after={"environment": {"A": "b"}})  # fmt: skip
+
+    more(0)
+    queries()
+    few = queries()
+    for number in range(1, 10):
+        more(number)
+    assert queries() == few
+
+
+def test_a_deployment_does_not_give_out_how_the_service_was(api, member):
+    row = Deployment.objects.create(microservice=member.service, action="install",
+                                    spec={"environment": {"DB_PASSWORD": "canary"}})  # fmt: skip
+    assert b"canary" not in member(Role.VIEWER).get(f"/deployments/{row.pk}").content

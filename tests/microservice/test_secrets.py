@@ -1,0 +1,207 @@
+"""A service's secrets on the way to its commands and back in their output, over a real sshd."""
+
+import base64
+import json
+import os
+
+import pytest
+from cryptography.fernet import Fernet
+
+from access.callers import SYSTEM, Caller
+from access.masking import Mask
+from access.problems import Problem
+from access.sealed import SealedMap
+from deployer.engine.journal import JournalEvent, Kind
+from microservice import atoms, catalog, deployments, execution
+from microservice.models import Deployment, Event, Operation, Step
+from microservice.progress import Progress
+from microservice.status import DeploymentStatus, OperationStatus
+from tests.lab.network import wait_until
+
+from .world import World
+
+pytestmark = pytest.mark.django_db(transaction=True)
+ANN = Caller(name="ann", user_id=1, scopes=SYSTEM.scopes)
+LINES = [base64.b64encode(os.urandom(48)).decode() for _ in range(5)]
+PEM = "\n".join(["-----BEGIN X-----", *LINES, "-----END X-----"])
+VALUES = {"DB_PASSWORD": "it's a kanari $(id) \"x\"", "PEM": PEM}
+
+
+@pytest.fixture
+def here(transactional_db, sshds):
+    world = World(sshds(1))
+    yield world
+    execution.ledger().close()
+    execution.ledger.cache_clear()
+
+
+def set_up(world: World, values: dict | None = None, **fields) -> None:
+    catalog.change_service(ANN, world.service, {"secrets": values or VALUES, **fields})
+
+
+def work(deployment: Deployment) -> Operation:
+    while execution.work():
+        pass
+    deployment.refresh_from_db()
+    return deployment.operations.get()
+
+
+def output(operation: Operation) -> bytes:
+    return b"".join(bytes(row.data) for row in operation.output.order_by("start"))
+
+
+def kept(world: World) -> list[str]:
+    return (world.folder() / "shared" / "seen").read_text().split("\0")[:-1]
+
+
+def everything(operation: Operation) -> str:
+    """All that rows tell of an operation."""
+    number = operation.deployment_id
+    rows = [Step.objects.filter(operation=operation), Event.objects.filter(deployment=number),
+            Operation.objects.filter(pk=operation.pk), Deployment.objects.filter(pk=number)]  # fmt: skip
+    return repr([list(found.values()) for found in rows]) + output(operation).decode("utf-8", "replace")
+
+
+def test_commands_see_them_as_they_are_and_nothing_that_is_kept_has_them(here):
+    look = 'printf "%s\\0" "$DB_PASSWORD" "$PEM" "$COLOR" > "$SHARED/seen"; '
+    say = 'echo "pw=$DB_PASSWORD"; echo "$PEM"; printf %s "$PEM" | base64; printf "%s" "$DB_PASSWORD" >&2'
+    set_up(here, environment={"COLOR": "blue"}, pre_command=look + say)
+    operation = work(here.install(wait=False))
+    assert operation.status == OperationStatus.SUCCEEDED, operation.error
+    assert kept(here) == [VALUES["DB_PASSWORD"], PEM, "blue"]
+    printed = output(operation)
+    assert printed.startswith(b"pw=" + b"*" * len(VALUES["DB_PASSWORD"]) + b"\n-----BEGIN X-----\n****")
+    told = everything(operation)
+    assert "kanari" not in told and not [line for line in LINES if line[:20] in told]
+    # As many bytes as the host has: its own file is what offsets are about.
+    there = here.folder() / ".deployer" / "runs" / str(operation.pk) / "output"
+    assert operation.output_size == len(printed) and (not there.exists() or there.stat().st_size == len(printed))
+    assert operation.output_lines == printed.count(b"\n")
+
+
+def test_a_failure_that_quotes_one_tells_of_it_without(here):
+    set_up(here, start_command='echo "cannot log in with $DB_PASSWORD" >&2; exit 9')
+    operation = work(here.install(wait=False))
+    assert operation.status in (OperationStatus.UNDONE, OperationStatus.FAILED)
+    told = everything(operation)
+    assert "kanari" not in told and "***" in operation.error + output(operation).decode()
+
+
+def test_a_deployment_keeps_what_it_was_requested_with_until_it_has_ended(here):
+    look = 'printf "%s\\0" "$DB_PASSWORD" >> "$SHARED/seen"'
+    set_up(here, {"DB_PASSWORD": "the first value"}, pre_command=look)
+    first = here.install(wait=False)
+    set_up(here, {"DB_PASSWORD": "the second value"})
+    first.refresh_from_db()
+    assert "first value" not in json.dumps(first.spec) and list(first.spec["secrets"]) == ["DB_PASSWORD"]
+    work(first)
+    assert kept(here) == ["the first value"]
+    assert first.status == DeploymentStatus.SUCCEEDED and not first.secrets
+    second = here.go("upgrade", 0, 1, wait=False)
+    work(second)
+    back = deployments.request(SYSTEM, here.service, here.versions[1], "revert", "all", here.versions[0].pk)
+    assert work(back).status == OperationStatus.SUCCEEDED
+    assert kept(here) == ["the first value", "the second value", "the second value"]
+
+
+def test_a_retry_takes_the_secrets_of_today(here):
+    look = 'printf "%s\\0" "$DB_PASSWORD" >> "$SHARED/seen"; [ "$DB_PASSWORD" = "a right value" ]'
+    set_up(here, {"DB_PASSWORD": "a wrong value"}, pre_command=look)
+    failed = here.install(wait=False)
+    assert work(failed).status == OperationStatus.UNDONE
+    set_up(here, {"DB_PASSWORD": "a right value"})
+    assert work(deployments.retry(SYSTEM, failed)).status == OperationStatus.SUCCEEDED
+    assert kept(here) == ["a wrong value", "a right value"]
+
+
+def test_a_plan_shown_before_a_secret_changed_is_not_what_would_run(here):
+    set_up(here)
+    shown = deployments.preview_install(SYSTEM, here.service, here.versions[0], [here.assets[0].pk])
+    assert "kanari" not in json.dumps(shown) and PEM[20:60] not in json.dumps(shown)
+    set_up(here, {"DB_PASSWORD": "another value"})
+    with pytest.raises(Problem) as refused:
+        deployments.install(SYSTEM, here.service, here.versions[0], [here.assets[0].pk], plan=shown["plan"])
+    assert refused.value.code == "plan_changed"
+
+
+def test_secrets_that_cannot_be_read_start_nothing(here, settings):
+    set_up(here, pre_command="touch $SHARED/ran")
+    made = here.install(wait=False)
+    settings.FIELD_KEYS = [Fernet.generate_key().decode(), *settings.FIELD_KEYS]
+    Deployment.objects.filter(pk=made.pk).update(secrets=SealedMap({"A": ("no token", "2026-01-01T00:00:00+00:00")}))
+    operation = work(made)
+    assert operation.status == OperationStatus.UNDONE and "secrets" in operation.error
+    assert not (here.folder() / "shared" / "ran").exists()
+
+
+def test_after_a_takeover_the_other_worker_masks_as_well(here, worker):
+    """The first is killed in the middle of a value that is printed in two parts."""
+    execution.ledger().close()
+    say = ('printf "%s" "pw=it\'s a kan"; touch "$SHARED/in"; sleep 4; printf "%s\\n" "ari \\$(id) \\"x\\""; '
+           'echo "again $DB_PASSWORD"')  # fmt: skip
+    set_up(here, pre_command=say)
+    first = worker()
+    made = here.install(wait=False)
+    wait_until((here.folder() / "shared" / "in").exists, 30, "the command")
+    first.kill()
+    worker()
+    here.ended(made, 90)
+    operation = made.operations.get()
+    assert (operation.status, operation.takeovers) == ("succeeded", 1), operation.error
+    stars = b"*" * len(VALUES["DB_PASSWORD"])
+    assert output(operation) == b"pw=" + stars + b"\nagain " + stars + b"\n"
+
+
+# ---- what one operation gathers, without a host ----------------------------------------------------------------------
+
+
+def progress_from(start: int = 0) -> Progress:
+    made = Progress(Operation(pk=1, fence=1, output_size=start))
+    made.hide(Mask(["correct-horse"]))
+    return made
+
+
+def test_half_a_value_waits_for_the_rest_and_offsets_stay():
+    one = progress_from()
+    one.output(0, b"pw: correct-")
+    piece = one.take()
+    assert (piece.output, piece.start) == (b"pw: ", 0)
+    one.forget(piece)
+    with pytest.raises(ValueError, match="12 is what follows"):
+        one.output(4, b"correct-")
+    one.output(12, b"horse\nok correct")
+    piece = one.take()
+    assert (piece.output, piece.start) == (b"*************\nok ", 4)
+    one.forget(piece)
+    one.no_more_output()
+    assert (one.take().output, one.take().start) == (b"*******", 21)
+
+
+def test_what_was_held_back_when_a_worker_died_is_asked_for_again():
+    one = progress_from()
+    one.output(0, b"pw: correct-")
+    written = len(one.take().output)
+    other = progress_from(written)
+    other.output(written, b"correct-horse!")
+    assert (other.take().output, other.take().start) == (b"*************!", 4)
+
+
+def test_steps_are_told_without():
+    one = progress_from()
+    one.plan(["pre"])
+    texts = {"old_state": "correct-horse", "new_state": "is correct-horse", "detail": "no correct-horse here"}
+    one.events([JournalEvent(seq=1, at=1.0, kind=Kind.FAILED, position=0, step="pre", exit_status=1, **texts)])
+    [step] = one.take().steps
+    assert (step.old_state, step.detail) == ("*" * 13, "no ************* here")
+    assert "correct" not in repr(step)
+
+
+def test_an_atom_does_not_print_its_secrets(here):
+    set_up(here)
+    spec = atoms.spec_of(here.service)
+    assert "kanari" not in json.dumps(spec)
+    made = here.install(wait=False)
+    operation = made.operations.select_related("instance__host", "dest_version").get()
+    atom = atoms.atom_of(made.spec, operation.instance, "install", None, operation.dest_version,
+                         secrets=made.secrets.open())  # fmt: skip
+    assert "kanari" not in repr(atom) and atom.environment["DB_PASSWORD"].reveal() == VALUES["DB_PASSWORD"]
