@@ -51,7 +51,6 @@ class StepState:
         return replace(
             self,
             status=status,
-            name=event.step or self.name,
             old_state=event.old_state or self.old_state,
             new_state=self.new_state if event.kind is Kind.FAILED else event.new_state or self.new_state,
             detail=event.detail or self.detail,
@@ -120,9 +119,9 @@ class Progress:
     def events(self, seen: Iterable[JournalEvent]) -> None:
         with self._change:
             for event in seen:
-                if event.kind in BECOMES and event.position is not None:
-                    before = self._steps.get(event.position) or StepState(event.position, event.step)
-                    self._steps[event.position] = before.after(event)
+                # The rows of an operation are those of its plan, whatever a host names.
+                if event.kind in BECOMES and event.position in self._steps:
+                    self._steps[event.position] = self._steps[event.position].after(event)
                     self._changed.add(event.position)
 
     def output(self, start: int, data: bytes) -> None:
@@ -132,6 +131,11 @@ class Progress:
                 raise ValueError(f"output from {start} on, when {self._start + len(self._output)} is what follows")
             self._change.wait_for(lambda: len(self._output) < MOST_WAITING, timeout=30)
             self._output += data
+
+    @property
+    def unwritten(self) -> int:
+        """Bytes of output."""
+        return len(self._output)
 
     def sent(self, count: int) -> None:
         with self._change:
