@@ -1,4 +1,4 @@
-"""What one run may say, and for how long, at most: from its plan alone, so that a hostile host costs what an honest one does.
+"""What one run may say, and for how long, at most: from its plan alone. A hostile host costs what an honest one does.
 
 The host's program keeps these limits itself; here is our side of them, because the host need not run our program.
 """
