@@ -1,4 +1,4 @@
-"""Which IP addresses are on the public internet. Whoever connects to an address that no administrator chose asks here."""
+"""Which IP addresses are on the public internet: for whoever connects to an address that no administrator chose."""
 from collections.abc import Iterator
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
 
@@ -29,8 +29,8 @@ def is_public(address: Address) -> bool:
 
 
 def embedded(address: Address) -> Iterator[IPv4Address]:
-    """The IPv4 addresses that packets to an IPv6 one may end up at: mapped, compatible, translated, NAT64, 6to4, Teredo,
-    ISATAP."""
+    """The IPv4 addresses that packets to an IPv6 one may end up at: mapped, compatible, translated, NAT64, 6to4,
+    Teredo, ISATAP."""
     if not isinstance(address, IPv6Address):
         return
     number = int(address)

@@ -24,7 +24,7 @@ def test_every_sentence_of_the_catalogue_takes_linear_time_on_what_is_made_to_hu
     for sentence in sentences():
         pieces = [piece for piece in sentence.pieces if piece]
         for unit in ("".join(pieces), "".join(pieces[:-1]) or pieces[0], pieces[0], "".join(reversed(pieces))):
-            make = lambda n, unit=unit: sentence.pieces[0] + (unit + " ") * n + "."
+            make = lambda n, unit=unit, head=sentence.pieces[0]: head + (unit + " ") * n + "."
             assert grows_linearly(sentence.parts, make), (sentence.pieces, unit)
 
 
