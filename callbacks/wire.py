@@ -11,10 +11,12 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from concurrent.futures import TimeoutError as TooSlow
 from dataclasses import dataclass
-from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
+from ipaddress import ip_address, ip_network
 from urllib.parse import urlsplit
 
 from django.conf import settings
+
+from access.public import embedded, is_public
 
 DEADLINE = 10.0  # seconds for all of it, the name's resolution included
 RESOLVE = 5.0
@@ -48,20 +50,10 @@ def allowed(address: str) -> bool:
         parsed = ip_address(address.partition("%")[0])
     except ValueError:
         return False
-    inner = _inside(parsed)
-    if any(one in ip_network(entry, strict=False) for entry in settings.CALLBACK_ALLOW for one in (parsed, inner)):
+    meant = (parsed, *embedded(parsed))
+    if any(one in ip_network(entry, strict=False) for entry in settings.CALLBACK_ALLOW for one in meant):
         return True
-    return all(one.is_global and not one.is_multicast for one in (parsed, inner))
-
-
-def _inside(address: IPv4Address | IPv6Address) -> IPv4Address | IPv6Address:
-    """The IPv4 address that an IPv6 one stands for (mapped, 6to4, Teredo, NAT64), else the address itself."""
-    if not isinstance(address, IPv6Address):
-        return address
-    if address in ip_network("64:ff9b::/96") or address in ip_network("64:ff9b:1::/48"):
-        return IPv4Address(int(address) & 0xFFFFFFFF)
-    teredo = address.teredo[1] if address.teredo else None
-    return address.ipv4_mapped or address.sixtofour or teredo or address
+    return is_public(parsed)
 
 
 def place_of(url: str) -> tuple[str, str, int, str]:

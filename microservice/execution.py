@@ -11,6 +11,7 @@ import uuid
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from functools import lru_cache
+from time import monotonic
 
 from django.conf import settings
 
@@ -31,11 +32,13 @@ from .endings import Ending
 from .ledger import Ledger
 from .models import Operation
 from .packages.stored import open_package
-from .progress import Progress
+from .progress import PIECE, Progress
 from .status import Action, OperationStatus, UndoStatus
 
 log = logging.getLogger(__name__)
 _NOTHING = "Nothing was changed on the host."
+
+OUTPUT_PACE = 1.0  # seconds from one row of output to the next, as the program on the host shows it
 
 _ENDS_AS = {
     OutcomeKind.DONE: (OperationStatus.SUCCEEDED, UndoStatus.NONE),
@@ -81,6 +84,7 @@ class _Watch:
 
     def __init__(self, desk: Ledger, progress: Progress):
         self._desk, self._progress = desk, progress
+        self._told = 0.0
 
     def events(self, seen: list[JournalEvent]) -> None:
         self._progress.events(seen)
@@ -88,7 +92,14 @@ class _Watch:
 
     def output(self, start: int, data: bytes) -> None:
         self._progress.output(start, data)
-        self._desk.tell(self._progress)
+        self._tell_of_output()
+
+    def _tell_of_output(self) -> None:
+        """A row for each second or each full piece: a host that sends byte by byte gets no row for each byte."""
+        waiting = self._progress.unwritten
+        if waiting >= PIECE or (waiting and monotonic() - self._told >= OUTPUT_PACE):
+            self._told = monotonic()
+            self._desk.tell(self._progress)
 
     def sent(self, count: int) -> None:
         self._progress.sent(count)
@@ -98,6 +109,7 @@ class _Watch:
 
     def lost(self) -> bool:
         self._progress.here()
+        self._tell_of_output()
         return self._desk.stopping or self._progress.lost
 
 

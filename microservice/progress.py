@@ -52,7 +52,6 @@ class StepState:
         return replace(
             self,
             status=status,
-            name=event.step or self.name,
             old_state=event.old_state or self.old_state,
             new_state=self.new_state if event.kind is Kind.FAILED else event.new_state or self.new_state,
             detail=event.detail or self.detail,
@@ -132,9 +131,9 @@ class Progress:
     def events(self, seen: Iterable[JournalEvent]) -> None:
         with self._change:
             for event in map(self._masked, seen) if self.mask else seen:
-                if event.kind in BECOMES and event.position is not None:
-                    before = self._steps.get(event.position) or StepState(event.position, event.step)
-                    self._steps[event.position] = before.after(event)
+                # The rows of an operation are those of its plan, whatever a host names.
+                if event.kind in BECOMES and event.position in self._steps:
+                    self._steps[event.position] = self._steps[event.position].after(event)
                     self._changed.add(event.position)
 
     def output(self, start: int, data: bytes) -> None:
@@ -158,6 +157,11 @@ class Progress:
         return replace(
             event, old_state=text(event.old_state), new_state=text(event.new_state), detail=text(event.detail)
         )
+
+    @property
+    def unwritten(self) -> int:
+        """Bytes of output."""
+        return len(self._output)
 
     def sent(self, count: int) -> None:
         with self._change:

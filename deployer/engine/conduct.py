@@ -8,6 +8,7 @@ import time
 from dataclasses import replace
 
 from . import copies, crash, program
+from .bounds import max_seconds
 from .errors import ConnectionLost, Refused, WireError
 from .feed import Feed
 from .journal import Result
@@ -31,7 +32,8 @@ def carry_out(
     `output_from` on are handed to the watch once each, in order.
     """
     tale = Tale(safe=fresh, begun=bool(journal_from or output_from), sudo=sudo, patience=patience)
-    conduct = _Conduct(run, endpoint, package, Story(watch, journal_from, output_from), tale, limits)
+    story = Story(watch, run.atom, journal_from, output_from, max_seconds(run.atom, package))
+    conduct = _Conduct(run, endpoint, package, story, tale, limits)
     try:
         return conduct.to_the_end()
     except _Left:

@@ -5,12 +5,15 @@ from collections.abc import Callable
 from functools import cache
 from importlib import resources
 
+from .bounds import seconds_to_send
 from .endpoint import Endpoint
 from .package import PIECE, Package
 from .ssh import Channel
 
 ANSWER = 20.0  # seconds for an answer, and for any progress while a package is on its way
 HASHED = 20 << 20  # bytes a second that a slow jump host hashes, where a copy is there already
+MAX_WAITING = 4096  # bytes of answers that nobody has asked for yet
+MAX_NOISE = 1 << 20  # bytes on its standard error, in all
 MISSING = 127  # a shell's exit status for a program that is not there
 NONSENSE = "its answer makes no sense"
 
@@ -32,8 +35,9 @@ class Conversation:
     """One server on a jump host, from its start until its input is closed. One thread uses it. All raise Broken."""
 
     def __init__(self, channel: Channel, jump: Endpoint, patience: float = ANSWER):
-        self._channel, self._heard = channel, b""
-        self._others: dict[str, tuple[str, float]] = {}  # what another worker has sent of a package, and since when
+        self._channel, self._heard, self._noise = channel, b"", 0
+        # What another worker has sent of a package, since when, and since when it is waited for at all.
+        self._others: dict[str, tuple[str, float, float]] = {}
         self._give(server() + f"{jump.fetch_port}\n{jump.fetch_from}\n".encode())
         word, rest = self._word(patience)
         if word != "ready":
@@ -75,19 +79,22 @@ class Conversation:
             raise self._ended()
 
     def _notice(self, package: Package, count: str) -> None:
-        """Another worker's sending counts as long as it gets on."""
+        """Another worker's sending counts as long as it gets on, and no longer than it may take."""
         now = time.monotonic()
-        seen, since = self._others.get(package.sha256, ("", now))
-        self._others[package.sha256] = (count, now if count != seen else since)
-        if count == seen and now - since > ANSWER:
+        seen, since, first = self._others.get(package.sha256, ("", now, now))
+        self._others[package.sha256] = (count, now if count != seen else since, first)
+        if (count == seen and now - since > ANSWER) or now - first > seconds_to_send(package.size):
             raise Refusal("another worker sends it there, and does not get on")
 
     def _send(self, package: Package, goes_on: Callable[[], bool]) -> str:
         """Until it is there, or the server says that it takes no more. Answers with what is wrong with the store."""
+        until = time.monotonic() + seconds_to_send(package.size)
         try:
             with package.open() as file:
                 while goes_on() and (data := file.read(PIECE)) and not self._has_spoken():
                     self._give(b"part %d\n" % len(data) + data)
+                    if time.monotonic() > until:
+                        raise Broken("it takes the package too slowly")
         except OSError:
             return "the package in the store cannot be read"
         finally:
@@ -125,8 +132,9 @@ class Conversation:
         return word, plain(rest)
 
     def _read(self, seconds: float) -> None:
-        self._heard += self._channel.read(seconds)[0]
-        if len(self._heard) > 4096:
+        answers, noise = self._channel.read(seconds)
+        self._heard, self._noise = self._heard + answers, self._noise + len(noise)
+        if len(self._heard) > MAX_WAITING or self._noise > MAX_NOISE:
             raise Broken(NONSENSE)
 
     def _ended(self) -> Broken:

@@ -63,3 +63,15 @@ class Refused(WireError):
     """{where} lets the user in but refuses {what}."""
 
     hint = "Look at the sshd settings for this user (MaxSessions, ForceCommand, AllowTcpForwarding)."
+
+
+class DoesNotFit(WireError):
+    """The host's answer does not fit the plan: {reason}."""
+
+    hint = "Is this the right host, and who else may change what runs on it? Nothing more of its answer was believed."
+
+
+class Overdue(WireError):
+    """The host did not end the run within {seconds} s, which is longer than all limits of its steps together."""
+
+    hint = "Look on the host what of the operation is still alive."

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 LONGEST_LINE = 8192
-LONGEST_TEXT = 1000
+LONGEST_TEXT = 500  # characters: as the program on the host cuts them (runner/events.sh)
 _HEAD = re.compile(rb"(\d{1,12}) (\d{1,18}) ([a-z_]{1,16}) (-|\d{1,4}) (-|[A-Za-z0-9._-]{1,64}) (-|\d{1,3})\Z")
 _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029]+")
 
@@ -105,28 +105,32 @@ class Reader:
         self._rest = b""
         self._skipping = False
         self.noise = b""
+        self.noise_size = 0  # all of it
 
     def feed(self, data: bytes) -> list[JournalEvent]:
         """Events whose lines were completed by `data`."""
         *lines, rest = (self._rest + data).split(b"\n")
+        events, noise = [], []
         if self._skipping and lines:
-            lines, self._skipping = lines[1:], False
-        events = [event for event in map(self._take, lines) if event]
+            noise.append(lines.pop(0))
+            self._skipping = False
+        for line in lines:
+            event = parse(line[len(self._mark):]) if line.startswith(self._mark) else None
+            if event is None:
+                noise += [line, b"\n"]
+            else:
+                events.append(event)
         if self._skipping or len(rest) > LONGEST_LINE:
             # A line without an end must not fill the memory.
-            self._hear(rest)
+            noise.append(rest)
             rest, self._skipping = b"", True
         self._rest = rest
+        self._hear(b"".join(noise))
         return events
 
-    def _take(self, line: bytes) -> JournalEvent | None:
-        event = parse(line[len(self._mark):]) if line.startswith(self._mark) else None
-        if event is None:
-            self._hear(line + b"\n")
-        return event
-
     def _hear(self, noise: bytes) -> None:
-        self.noise = (self.noise + noise)[-2000:]
+        self.noise_size += len(noise)
+        self.noise = (self.noise + noise[-2000:])[-2000:]
 
 
 def _end(event: JournalEvent) -> JournalEvent | None:

@@ -5,7 +5,9 @@ from collections.abc import Callable
 from typing import Protocol
 
 from . import crash
-from .errors import ConnectionLost, WireError
+from .atom import Atom
+from .bounds import MAX_NOISE, Expected, max_output
+from .errors import ConnectionLost, DoesNotFit, Overdue, WireError
 from .feed import Feed
 from .journal import JournalEvent, Kind, Reader
 from .ladder import Heard, Mode
@@ -36,17 +38,23 @@ class Watch(Protocol):
 
 
 class Story:
-    """What the watch was told, over all visits: each event and each byte of output once, in order."""
+    """What the watch was told, over all visits: each event and each byte of output once, in order, and nothing that the
+    plan does not allow. `seconds`: how long all visits together may take."""
 
-    def __init__(self, watch: Watch, seen: int, position: int):
+    def __init__(self, watch: Watch, atom: Atom, seen: int, position: int, seconds: float):
         self.watch = watch
+        self.seconds = seconds
+        self._until = time.monotonic() + seconds
+        self._expected, self._max_output = Expected(atom), max_output(atom)
         self.seen = seen  # the highest number of an event
         self.position = position  # bytes of output
         self.failed: JournalEvent | None = None  # the step that failed first
 
     def events(self, events: list[JournalEvent]) -> None:
+        """Raises DoesNotFit before anything of them is told."""
         fresh = []
         for event in events:
+            self._expected.check(event, event.seq <= self.seen)
             if event.seq > self.seen:
                 fresh.append(event)
                 self.seen = event.seq
@@ -58,9 +66,15 @@ class Story:
     def output(self, start: int, data: bytes) -> None:
         """`data` stands at the byte `start`, which is not behind what is known."""
         fresh = data[self.position - start:]
+        if self.position + len(fresh) > self._max_output:
+            raise DoesNotFit(reason="it prints more than the service's limits allow")
         if fresh:
             self.watch.output(self.position, fresh)
             self.position += len(fresh)
+
+    def check_time(self) -> None:
+        if time.monotonic() > self._until:
+            raise Overdue(seconds=round(self.seconds))
 
 
 class Visit:
@@ -82,9 +96,8 @@ class Visit:
             if not more and self._events and self._end is None:
                 time.sleep(GATHER)
             out, err = channel.read(0 if more else POLL)
-            if out or err:
-                self._heard_at = time.monotonic()
             if out:
+                self._heard_at = time.monotonic()
                 self._output = True
                 self._story.output(self._offset, out)
                 self._offset += len(out)
@@ -117,8 +130,12 @@ class Visit:
         )
 
     def _take(self, events: list[JournalEvent]) -> None:
+        if self._reader.noise_size > MAX_NOISE:
+            raise DoesNotFit(reason="it says much that is none of the program's")
+        self._story.events(events)
         for event in events:
             self._events = True
+            self._heard_at = time.monotonic()
             self._end = event if event.kind is Kind.END else None
             if self._end is not None:
                 crash.here(crash.Point.HEARD_END)
@@ -126,7 +143,6 @@ class Visit:
                 self._feed.want()
             elif event.kind is Kind.HAVE:
                 self._feed.stop()
-        self._story.events(events)
 
     def _push(self, channel: Channel) -> bool:
         """Gives what the host takes at the moment. True: there is more to give at once."""
@@ -153,6 +169,7 @@ class Visit:
         assert channel is not None
         if channel.ended:
             return True
+        self._story.check_time()
         quiet = now - self._heard_at
         if self._end is not None:
             return self._story.position >= (self._end.output_size or 0) or quiet > 5 * LAST_WORDS

@@ -80,7 +80,7 @@ def _refusal(status: int) -> dict[str, Any]:
 
 
 def _shape(path: str) -> str:
-    return re.sub(r"[<{][^>}]*[>}]", "{}", path.rstrip("/"))
+    return re.sub(r"[<{][^<{>}]*[>}]", "{}", path.rstrip("/"))
 
 
 def _problem() -> dict[str, Any]:

@@ -83,7 +83,7 @@ class Api(NinjaAPI):
         for bound in self._get_bound_routers():
             for part, view in bound.path_operations.items():
                 route = normalize_path(f"/{bound.prefix}/{part}").strip("/").replace("{", "<").replace("}", ">")
-                shape = re.sub(r"<[^>]*>", "<>", route)
+                shape = re.sub(r"<[^<>]*>", "<>", route)
                 if shapes.setdefault(shape, route) != route:
                     raise ImproperlyConfigured(f"one address with two names for its parts: {shapes[shape]} and {route}")
                 for operation in view.operations:

@@ -5,6 +5,7 @@ the reader's language (`told`): it finds which sentence of the catalogue it is, 
 """
 
 import re
+from dataclasses import dataclass
 from functools import lru_cache
 from hashlib import sha256
 
@@ -22,18 +23,47 @@ ENGLISH = "en"
 MACHINES = ("/api/", "/healthz", "/readyz", "/metrics")
 # Where a sentence of the catalogue has a name or a number in it: {0}, {1} …
 PLACE = re.compile(r"\{(\d)\}")
-LONGEST = 2000  # characters of a text that is looked up; longer ones come from hosts and are no sentences of ours
+LONGEST = 2000  # characters of a text in which sentences are looked for
+LONGEST_SENTENCE = 300  # characters of one that is looked up; longer ones come from hosts and are no sentences of ours
 DEEPEST = 5  # sentences inside sentences
 SENTENCE_END = re.compile(r"(?<=[.!?]) (?=[A-Z])")
 FULL_STOP = "。"
-TAIL = re.compile(r"(?P<head>.+?)(?: \(and (?P<more>\d+) more\)|, and (?P<like>\d+) more like it)\.?", re.DOTALL)
-# A rule's place in a request, and what it says of it.
-FIELD = re.compile(r"(?P<name>[\w./-]+): (?P<reason>.+)", re.DOTALL)
+# A rule's place in a request, before what it says of it.
+FIELD = re.compile(r"[\w./-]+")
+# What follows a sentence that stands for several: before its number, and behind it.
+TAILS = ((" (and ", " more)"), (", and ", " more like it"))
 # Words that the rules put into their sentences, besides statuses, actions and roles.
 WORDS = ("newer", "older", "operation", "action", "member", "delivery", "origin", "past setting", "nobody", "release")
 
 
-Sentence = tuple[re.Pattern[str], str]
+@dataclass(frozen=True, slots=True)
+class Sentence:
+    """A sentence of the catalogue, by what stands between its places. No regular expression: those that have several
+    places take the square of a text's length or worse, and hosts choose what is looked up."""
+
+    pieces: tuple[str, ...]
+    translated: str
+
+    @property
+    def ends_open(self) -> bool:
+        return not self.pieces[-1]
+
+    def parts(self, said: str) -> list[str] | None:
+        """What stands in its places, each as short as can be; None where it is another sentence. Linear: every piece is
+        looked for once, behind the one before."""
+        first, *middle, last = self.pieces
+        end = len(said) - len(last)
+        at = len(first)
+        if at > end or not (said.startswith(first) and said.endswith(last)):
+            return None
+        parts = []
+        for piece in middle:
+            found = said.find(piece, at, end)
+            if found < 0:
+                return None
+            parts.append(said[at:found])
+            at = found + len(piece)
+        return [*parts, said[at:end]]
 
 
 class LanguageMiddleware(LocaleMiddleware):
@@ -81,7 +111,16 @@ def told(text: object) -> str:
     language = translation.get_language() or ENGLISH
     if not said or len(said) > LONGEST or language == ENGLISH:
         return said
+    if len(said) > LONGEST_SENTENCE:
+        parts = [_told(part, language, DEEPEST) if len(part) <= LONGEST_SENTENCE else part for part in _split(said)]
+        return _joined(parts)
     return _told(said, language, DEEPEST)
+
+
+def known(text: object) -> str:
+    """What a host says, in the reader's language where it is word for word a text of the catalogue; else as it is."""
+    said = str(text or "")
+    return (_word(said) if 0 < len(said) <= LONGEST_SENTENCE else "") or said
 
 
 @lru_cache(maxsize=1024)  # a list of what was left out says the same a hundred times
@@ -92,15 +131,16 @@ def _told(said: str, language: str, depth: int) -> str:
     found = _word(said) or _matched(said, compound, language, depth)
     if found:
         return found
-    if tail := TAIL.fullmatch(said):
-        more = gettext(" (and {0} more)").format(tail["more"] or tail["like"])
-        return _told(tail["head"], language, depth) + more + (FULL_STOP if said.endswith(".") else "")
-    if field := FIELD.fullmatch(said):
-        reason = _told(field["reason"], language, depth - 1)
-        if reason != field["reason"]:
-            return gettext("{0}: {1}").format(_word(field["name"]) or field["name"], reason)
-    if len(parts := SENTENCE_END.split(said)) > 1:
-        return " ".join(_told(part, language, depth - 1) for part in parts).replace(f"{FULL_STOP} ", FULL_STOP)
+    if tail := _tail(said):
+        more = gettext(" (and {0} more)").format(tail[1])
+        return _told(tail[0], language, depth) + more + (FULL_STOP if said.endswith(".") else "")
+    name, colon, rest = said.partition(": ")
+    if colon and rest and FIELD.fullmatch(name):
+        reason = _told(rest, language, depth - 1)
+        if reason != rest:
+            return gettext("{0}: {1}").format(_word(name) or name, reason)
+    if len(parts := _split(said)) > 1:
+        return _joined([_told(part, language, depth - 1) for part in parts])
     stopped = said.endswith(".")
     for text in (said, said[0].lower() + said[1:]):
         if found := _word(text) or _matched(text, simple, language, depth, stopped):
@@ -112,6 +152,24 @@ def _told(said: str, language: str, depth: int) -> str:
     return f"{name} {found}" if found else said
 
 
+def _split(said: str) -> list[str]:
+    return SENTENCE_END.split(said)
+
+
+def _joined(parts: list[str]) -> str:
+    return " ".join(parts).replace(f"{FULL_STOP} ", FULL_STOP)
+
+
+def _tail(said: str) -> tuple[str, str] | None:
+    """What stands before "(and 3 more)", and the number."""
+    text = said.removesuffix(".")
+    for before, behind in TAILS:
+        head, found, number = text.removesuffix(behind).rpartition(before)
+        if text.endswith(behind) and head and found and number.isdecimal():
+            return head, number
+    return None
+
+
 def _word(said: str) -> str:
     """What the catalogue has for exactly this; "" where it has nothing. One word is a term or a name, no sentence."""
     known = gettext(said) if " " in said else pgettext("term", said) if said else said
@@ -120,9 +178,11 @@ def _word(said: str) -> str:
 
 def _matched(said: str, sentences: list[Sentence], language: str, depth: int, stopped: bool = False) -> str:
     """The first sentence that it can be. A full stop (`stopped`) is the sentence's own and no part of a name."""
-    for pattern, translated in sentences if said else ():
-        if (found := pattern.fullmatch(said)) and not (stopped and found.end(pattern.groups) == len(said)):
-            return translated.format(*(_told(part, language, depth - 1) for part in found.groups()))
+    for sentence in sentences if said else ():
+        if stopped and sentence.ends_open:
+            continue
+        if (parts := sentence.parts(said)) is not None:
+            return sentence.translated.format(*(_told(part, language, depth - 1) for part in parts))
     return ""
 
 
@@ -138,9 +198,5 @@ def _sentences(language: str) -> tuple[list[Sentence], list[Sentence]]:
     ordered = sorted(found, key=lambda msgid: (msgid.startswith("{"), -len(PLACE.sub("", msgid))))
     compound = [msgid for msgid in ordered if SENTENCE_END.search(PLACE.sub(".", msgid))]
     simple = [msgid for msgid in ordered if msgid not in compound]
-    return ([(_pattern(msgid), found[msgid]) for msgid in compound], [(_pattern(one), found[one]) for one in simple])
-
-
-def _pattern(msgid: str) -> re.Pattern[str]:
-    pieces = PLACE.split(msgid)
-    return re.compile("".join(re.escape(piece) if n % 2 == 0 else "(.*?)" for n, piece in enumerate(pieces)), re.DOTALL)
+    of = lambda msgids: [Sentence(tuple(PLACE.split(msgid)[::2]), found[msgid]) for msgid in msgids]
+    return of(compound), of(simple)

@@ -91,9 +91,7 @@ def _cut(operation_id: int, number: int, start: int, size: int) -> Iterator[tupl
 
     A line that is longer than that is given by its beginning: the next window finds the next line by itself.
     """
-    held = b""
-    for piece in logs.read(operation_id, start, min(size, start + MOST_BYTES)):
-        held += piece
+    held = b"".join(logs.read(operation_id, start, min(size, start + MOST_BYTES)))
     lines = held.split(b"\n")
     rest = lines.pop()
     for line in lines:

@@ -31,6 +31,7 @@ _UNDO = (StepStatus.UNDOING, StepStatus.UNDONE, StepStatus.UNDO_FAILED)
 register = template.Library()
 register.filter("term", language.term)
 register.filter("told", language.told)
+register.filter("known", language.known)
 register.filter("terms", lambda words: [language.term(one) for one in words])
 WORDS = {"status", "role", "kind", "language"}  # fields of the history whose values are words of the API
 

@@ -18,12 +18,22 @@ pytestmark = pytest.mark.django_db
     "127.0.0.1", "10.1.2.3", "192.168.1.1", "172.16.0.1", "169.254.169.254", "100.64.0.1", "0.0.0.0", "224.0.0.1",
     "255.255.255.255", "::1", "::", "fe80::1", "fc00::1", "ff02::1", "::ffff:127.0.0.1", "::ffff:10.0.0.1",
     "64:ff9b::a00:1", "2002:7f00:1::", "nonsense",
+    # site-local, IPv4-compatible, IPv4-translated, protocol assignments, segment routing, and their like
+    "fec0::1", "feff::1", "::127.0.0.1", "::7f00:1", "::8.8.8.8", "::ffff:0:127.0.0.1", "::ffff:0:8.8.8.8", "5f00::1",
+    "192.0.0.8", "192.0.0.9", "192.0.0.170", "192.88.99.1", "198.18.0.1", "192.0.2.1", "240.0.0.1", "100::1",
+    "64:ff9b:1::a00:1", "64:ff9b:1::808:808", "64:ff9b::7f00:1", "64:ff9b::c000:8", "2002:a00:1::1", "2002:c000:8::",
+    "2001::1", "2001:0:7f00:1::", "2001:0:808:808::f7f7:f7f7", "2001:db8::1", "2001:2::1", "2001:10::1", "3fff::1",
+    "2606:4700::5efe:127.0.0.1", "2606:4700::200:5efe:10.0.0.1", "fe80::1%eth0", "fec0::1%1", "4000::1", "8000::1",
+    "1::1", "::ffff:192.0.0.8", "::ffff:169.254.169.254", "127.0.0.1%eth0", "fd00:ec2::254",
 ])
 def test_private_addresses_are_refused(address):
     assert not wire.allowed(address)
 
 
-@pytest.mark.parametrize("address", ["93.184.216.34", "2606:2800:220:1:248:1893:25c8:1946", "64:ff9b::5db8:d822"])
+@pytest.mark.parametrize("address", [
+    "93.184.216.34", "2606:2800:220:1:248:1893:25c8:1946", "64:ff9b::5db8:d822", "::ffff:93.184.216.34",
+    "2002:5db8:d822::1", "2a00:1450:4001:80b::200e", "2606:4700::5efe:5db8:d822",
+])
 def test_public_addresses_are_allowed(address):
     assert wire.allowed(address)
 
@@ -32,6 +42,10 @@ def test_a_setting_admits_a_network_and_no_other(settings):
     settings.CALLBACK_ALLOW = ["10.1.0.0/16"]
     assert wire.allowed("10.1.2.3")
     assert not wire.allowed("10.2.0.1")
+    assert wire.allowed("::ffff:10.1.2.3") and wire.allowed("64:ff9b::a01:203")
+    assert not wire.allowed("::ffff:10.2.0.1")
+    settings.CALLBACK_ALLOW = ["fec0::/10"]
+    assert wire.allowed("fec0::1") and not wire.allowed("fe80::1")
 
 
 @pytest.mark.parametrize("url", [

@@ -7,10 +7,17 @@ import threading
 import weakref
 
 import paramiko
-from paramiko.common import MSG_CHANNEL_REQUEST, MSG_CHANNEL_WINDOW_ADJUST, cMSG_GLOBAL_REQUEST
+from paramiko.common import (
+    MSG_CHANNEL_DATA,
+    MSG_CHANNEL_EXTENDED_DATA,
+    MSG_CHANNEL_REQUEST,
+    MSG_CHANNEL_WINDOW_ADJUST,
+    cMSG_GLOBAL_REQUEST,
+)
 
 from ..endpoint import Limits, host_key_text
 from ..line import Line
+from .packets import Packets
 
 WINDOW = 1 << 21  # bytes a host may send that nobody has read yet; both streams share it, so it bounds our memory
 PACKET = 1 << 15
@@ -18,11 +25,6 @@ PACKET = 1 << 15
 # What goes wrong is raised, in our words; paramiko's log lines would repeat it, with text that the peer chose. A logger
 # of no family: whatever logging is set to elsewhere, it stays silent.
 _SILENT = logging.Logger("ssh", logging.CRITICAL + 1)
-
-
-class Packets(paramiko.Packetizer):
-    def start_handshake(self, timeout: float) -> None:
-        """start_client has a limit of its own; a timer thread for each connection is not needed."""
 
 
 class Bell(threading.Event):
@@ -41,6 +43,28 @@ def _window_opened(channel, message) -> None:
     bell = getattr(channel, "bell", None)
     if bell is not None:
         bell.set()
+
+
+def _fed(channel, message) -> None:
+    _feed(channel, message, paramiko.Channel._feed)
+
+
+def _fed_extended(channel, message) -> None:
+    _feed(channel, message, paramiko.Channel._feed_extended)
+
+
+def _feed(channel, message, feed) -> None:
+    """What a peer sends beyond the window, paramiko would keep all the same, in memory and without an end."""
+    before = _unread(channel)
+    feed(channel, message)
+    after = _unread(channel)
+    if after > WINDOW:
+        raise paramiko.SSHException("it sends more than there is room for")
+    channel.transport.packetizer.accepted += max(0, after - before)
+
+
+def _unread(channel) -> int:
+    return len(channel.in_buffer) + len(channel.in_stderr_buffer)
 
 
 def _told(channel, message) -> None:
@@ -95,7 +119,8 @@ class Transport(paramiko.Transport):
     _preferred_macs = ("hmac-sha2-256-etm@openssh.com", "hmac-sha2-512-etm@openssh.com", "hmac-sha2-256",
                        "hmac-sha2-512")
     _channel_handler_table = paramiko.Transport._channel_handler_table | {
-        MSG_CHANNEL_WINDOW_ADJUST: _window_opened, MSG_CHANNEL_REQUEST: _told}
+        MSG_CHANNEL_WINDOW_ADJUST: _window_opened, MSG_CHANNEL_REQUEST: _told,
+        MSG_CHANNEL_DATA: _fed, MSG_CHANNEL_EXTENDED_DATA: _fed_extended}
 
     def __init__(self, line: Line, pinned: bytes | None, limits: Limits):
         super().__init__(line, default_window_size=WINDOW, default_max_packet_size=PACKET, packetizer_class=Packets)
