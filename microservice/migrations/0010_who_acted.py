@@ -6,7 +6,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('microservice', '0008_what_a_step_printed'),
+        ('microservice', '0009_packages_written_anew'),
     ]
 
     operations = [

@@ -25,7 +25,7 @@ def move_passwords(apps, schema_editor):
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('microservice', '0008_what_a_step_printed'),
+        ('microservice', '0011_run_as'),
     ]
 
     operations = [
