@@ -1,6 +1,6 @@
 # Everything that a person types. Each target makes the environment that it needs.
 .DEFAULT_GOAL := help
-.PHONY: help demo run test mutants model lint lock sbom audit storm openapi messages screenshots bench clean
+.PHONY: help demo run test fuzz mutants model lint lock sbom audit storm openapi rights messages screenshots bench clean
 MAKEFLAGS += --no-print-directory
 PYTHON_ENV := .venv/bin/python
 
@@ -16,6 +16,10 @@ run: .venv/installed  ## web, worker and (without BROKER_URL) a broker, set up b
 test: .venv/installed-dev  ## all tests, on SQLite and on PostgreSQL; installs the system packages that they need
 	@scripts/test-packages
 	@scripts/test
+
+fuzz: .venv/installed-dev  ## FUZZ_ARCHIVES (1000000) bent archives: what is written of them is what every tar reads
+	@scripts/test-packages
+	@FUZZ_ARCHIVES=$${FUZZ_ARCHIVES:-1000000} $(PYTHON_ENV) -m pytest -q -s tests/packages/test_fuzz.py
 
 mutants: .venv/installed-dev  ## takes each protection out, one by one: a test must fail
 	@scripts/test-packages

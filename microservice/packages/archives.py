@@ -37,19 +37,24 @@ def rewrite(read: Callable[[], bytes], write: Callable[[bytes], object]) -> Rewr
     contents, writer = Contents(), PackageWriter(write)
     members = Members(GzipStream(read))
     for member in members:
-        for kept in contents.add(member):
-            writer.add(kept)
+        kept = contents.add(member)
+        for each in kept:
+            writer.add(each)
         if member.kind == FILE:
-            contents.describe(member, _copy(members, writer))
+            is_written = bool(kept) and kept[-1].kind == FILE
+            contents.describe(member, _copy(members, writer if is_written else None))
     contents.check()
     writer.close()
     return Rewritten(writer.sha256, writer.size, contents.size, contents.manifest())
 
 
-def _copy(members: Members, writer: PackageWriter) -> bytes:
+def _copy(members: Members, writer: PackageWriter | None) -> bytes:
+    """The hash of a file's data, which is written on the way where there is a writer."""
     digest = hashlib.sha256()
     for chunk in members.data():
         digest.update(chunk)
-        writer.data(chunk)
-    writer.end_of_data()
+        if writer is not None:
+            writer.data(chunk)
+    if writer is not None:
+        writer.end_of_data()
     return digest.digest()

@@ -32,7 +32,7 @@ class Contents:
     def add(self, member: Member) -> list[Member]:
         """What is to be written for it, in order: folders before what lies in them. [] where it adds nothing.
 
-        A file must be followed by `describe`, once its data has been seen.
+        Every file must be followed by `describe` once its data has been seen, also one that adds nothing.
         """
         self._count_in(member.name, member.link)
         if not member.name:
@@ -46,16 +46,22 @@ class Contents:
             return above + self._symlink(member)
         if member.kind == HARD_LINK:
             return above + self._hard_link(member)
-        # A file may come again, and the last one counts. Not so one with a hard link to it: busybox tar makes those last.
-        if member.name in self._folders or member.name in self._links or member.name in self._hard_linked:
+        if member.name in self._folders or member.name in self._links:
             raise BadArchive(f"{shown(member.name)} is there twice")
+        # A file may come again, and the last one counts. One with a hard link to it must be the same again: busybox tar
+        # makes hard links last.
+        if member.name in self._hard_linked:
+            return above
         self.size += member.size
         self._files[member.name] = b""
         return [*above, _with_mode(member, member.mode & MODES)]
 
     def describe(self, member: Member, sha256: bytes) -> None:
         """What is known of a file when its data has been read."""
-        self._files[member.name] = b"file %o %d %s" % (member.mode & MODES, member.size, sha256.hex().encode())
+        entry = b"file %o %d %s" % (member.mode & MODES, member.size, sha256.hex().encode())
+        if member.name in self._hard_linked and self._files[member.name] != entry:
+            raise BadArchive(f"{shown(member.name)} is there twice")
+        self._files[member.name] = entry
 
     def manifest(self) -> str:
         """A hash of what is in it, in hex: names, kinds, modes, data and links; not times, owners or the order."""
@@ -115,13 +121,15 @@ class Contents:
         return [_with_mode(member, 0o777)]
 
     def _hard_link(self, member: Member) -> list[Member]:
+        if member.name in self._links and member.name == member.link:
+            return []  # how GNU tar writes a symlink that was named twice
         if member.name in self._folders or member.name in self._links:
             raise BadArchive(f"{shown(member.name)} is there twice")
         if member.link not in self._files:
             raise BadArchive(f"{shown(member.name)} is a hard link to no file that comes before it")
         there = self._files.get(member.name)
         if member.name == member.link or there == self._files[member.link]:
-            return []  # how GNU tar writes files that were named twice
+            return []  # and a file
         if there is not None:  # busybox tar does not put a link in the place of a file
             raise BadArchive(f"{shown(member.name)} is there twice")
         self._hard_linked |= {member.name, member.link}

@@ -20,6 +20,7 @@ class GzipStream:
         self._packed = b""  # read, and not unpacked yet
         self._ready = b""  # unpacked; asked for up to _position
         self._position = 0
+        self._padded = False  # nothing but zeros may follow
         self._packed_size = self._unpacked_size = 0
 
     def exactly(self, size: int) -> bytes:
@@ -66,6 +67,9 @@ class GzipStream:
             if self._zip.eof:
                 if not self._packed:
                     return
+                if self._padded or self._packed[0] == 0:  # bsdtar fills up its last record
+                    self._skip_zeros()
+                    continue
                 if not self._packed.startswith(b"\x1f"):
                     raise BadArchive("there is data behind its end")
                 self._zip = zlib.decompressobj(31)  # gzip files may be joined
@@ -78,6 +82,12 @@ class GzipStream:
             self._packed = self._zip.unconsumed_tail or self._zip.unused_data
             self._unpacked_size += len(self._ready)
             self._refuse_bomb()
+
+    def _skip_zeros(self) -> None:
+        self._padded = True
+        if self._packed.strip(b"\0"):
+            raise BadArchive("there is data behind its end")
+        self._packed = b""
 
     def _refuse_bomb(self) -> None:
         dense = self._unpacked_size > max(DENSE_BYTES, RATIO * self._packed_size)

@@ -108,10 +108,16 @@ def test_a_revert_marks_the_version_that_it_leaves_where_that_is_ticked_and_only
 
 def test_the_page_compares_the_browsers_hash_with_the_servers(admin):
     (one,) = fleet.versions(shop(), 1)
-    MicroServiceVersion.objects.filter(pk=one.pk).update(sha256="a" * 64, file_path="shop/x.tar.gz")
+    MicroServiceVersion.objects.filter(pk=one.pk).update(
+        sha256="c" * 64, source_sha256="a" * 64, file_path="shop/x.tar.gz")
     page = f"/services/shop/versions/{one.pk}/"
-    assert "the same as your browser computed" in admin.get(f"{page}?sent={'a' * 64}").content.decode()
-    assert "not what your browser computed" in admin.get(f"{page}?sent={'b' * 64}").content.decode()
+    shown = lambda sent: admin.get(f"{page}?sent={sent * 64}").content.decode()
+    same, other = "the same as your browser computed", "not what your browser computed"
+    assert same in shown("a") and other not in shown("a")
+    # Made again of the same content, it is the same version with another hash; what arrived broken was marked bad.
+    assert same not in shown("b") and other not in shown("b")
+    MicroServiceVersion.objects.update(bad=True)
+    assert other in shown("b")
 
 
 def test_a_version_page_costs_the_same_however_many_versions_and_builds_there_are(admin, cost):

@@ -1,11 +1,18 @@
 """A package store that speaks S3: moto's server, over HTTP and over TLS with its own CA and a client certificate."""
 import hashlib
+import tempfile
+from datetime import timedelta
 
 import pytest
 from django.core.files.storage import storages
+from django.core.files.uploadedfile import SimpleUploadedFile
+from django.test import TestCase
+from django.test.client import BOUNDARY, MULTIPART_CONTENT, encode_multipart
+from django.utils import timezone
 
-from microservice.models import MicroServiceVersion
-from microservice.packages import stored
+from microservice.models import MicroServiceVersion, UnclaimedPackage
+from microservice.packages import placing, stored
+from microservice.status import BuildStatus
 from outside import parts, storage
 from tests.microservice import fleet
 from tests.microservice.api.archives import GOOD, OTHER
@@ -57,13 +64,114 @@ def test_packages_go_to_s3_and_come_back_and_the_first_of_a_name_stays(api, chos
         assert put(data).status_code == 200, "the same bytes again"
         assert put(other).json()["code"] == "package_exists"
         version.refresh_from_db()
-        assert version.file_path == f"shop/1.0-{version.sha256[:16]}.tar.gz"
+        assert version.file_path.startswith(f"shop/1.0-{version.sha256[:16]}-")
         with stored.open_package(version) as file:
-            assert hashlib.sha256(file.read()).hexdigest() == version.sha256 == hashlib.sha256(data).hexdigest()
-        assert chosen.listdir("shop")[1] == [f"1.0-{version.sha256[:16]}.tar.gz"], "nothing of the refused one is kept"
+            assert hashlib.sha256(file.read()).hexdigest() == version.sha256
+        assert version.source_sha256 == hashlib.sha256(data).hexdigest()
+        assert objects(chosen) == [version.file_path], "nothing of the refused one is kept"
         assert not (tmp_path / "local/shop").exists()
         stored.remove([version.file_path])
         assert not chosen.exists(version.file_path)
+
+
+def objects(store) -> list[str]:
+    """All of the service's."""
+    return sorted(f"shop/{name}" for name in store.listdir("shop")[1])
+
+
+@pytest.fixture
+def in_s3(api, chosen, tmp_path):  # noqa: F811
+    with servers.S3(tmp_path) as server:
+        make_bucket(server)
+        assert api().put("/settings/", s3(server)).status_code == 200
+        yield chosen
+
+
+def form(version: str, package: bytes = GOOD, **fields) -> tuple[bytes, str]:
+    parts = {"version": version, "package": SimpleUploadedFile("p.tar.gz", package), **fields}
+    return encode_multipart(BOUNDARY, parts), MULTIPART_CONTENT
+
+
+def test_a_publish_that_is_refused_leaves_no_object(api, in_s3):  # noqa: F811
+    """Not found out before it is carried: the version is made by another request meanwhile, with other content."""
+    service = fleet.service("shop")
+    post = lambda *parts: api().post("/services/shop/versions/", *parts[:1], content_type=parts[1])
+    assert post(*form("1.0")).status_code == 201
+    kept = objects(in_s3)
+    assert len(kept) == 1
+    assert post(*form("1.0", ref="other")).json()["code"] == "version_exists"
+    assert post(*form("1.0", OTHER)).json()["code"] == "package_exists"
+    MicroServiceVersion.objects.create(microservice=service, version="2.0", ref="dev")
+    assert post(*form("2.0")).json()["code"] == "version_exists"
+    failed = MicroServiceVersion.objects.create(microservice=service, version="3.0", status=BuildStatus.FAILED)
+    assert post(*form("3.0", status="failed")).json()["code"] == "build_ended"
+    put = api().put(f"/services/shop/versions/{failed.pk}/package", GOOD, content_type="application/gzip")
+    assert put.json()["code"] == "build_ended"
+    assert objects(in_s3) == kept and not UnclaimedPackage.objects.exists()
+
+
+def test_whatever_breaks_after_the_object_was_carried_leaves_none(api, in_s3, monkeypatch):  # noqa: F811
+    version = MicroServiceVersion.objects.create(microservice=fleet.service("shop"), version="1.0")
+
+    def broken(*_):
+        assert len(objects(in_s3)) == 1, "it is there already"
+        raise RuntimeError("what nobody foresaw")
+
+    monkeypatch.setattr("microservice.publishing.following.build_ended", broken)
+    assert api().put(f"/services/shop/versions/{version.pk}/package", GOOD).status_code == 500
+    body, kind = form("2.0")
+    assert api().post("/services/shop/versions/", body, content_type=kind).status_code == 500
+    assert objects(in_s3) == [] and not UnclaimedPackage.objects.exists()
+    version.refresh_from_db()
+    assert version.file_path == ""
+
+
+def test_what_a_killed_process_left_is_swept_and_nothing_that_a_version_names(api, in_s3):  # noqa: F811
+    """It died between carrying the object and its row: the note is there, and so is the object."""
+    version = MicroServiceVersion.objects.create(microservice=fleet.service("shop"), version="1.0")
+    with pytest.raises(SystemExit), tempfile.NamedTemporaryFile() as file:
+        placing.Carried(in_s3, file, "shop", "0.9", "a" * 64).__enter__()
+        raise SystemExit
+    (left,) = objects(in_s3)
+    assert api().put(f"/services/shop/versions/{version.pk}/package", GOOD).status_code == 200
+    assert left in objects(in_s3), "it may be on its way still"
+    UnclaimedPackage.objects.update(created=timezone.now() - timedelta(hours=7))
+    version.refresh_from_db()
+    UnclaimedPackage.objects.create(path=version.file_path)
+    UnclaimedPackage.objects.update(created=timezone.now() - timedelta(hours=7))
+    placing.sweep(in_s3)
+    assert objects(in_s3) == [version.file_path] and not UnclaimedPackage.objects.exists()
+
+
+def test_an_upload_that_took_longer_than_the_sweep_waits_is_refused_and_not_lost(api, in_s3, monkeypatch):  # noqa: F811
+    version = MicroServiceVersion.objects.create(microservice=fleet.service("shop"), version="1.0")
+
+    def swept(carried):
+        UnclaimedPackage.objects.update(created=timezone.now() - timedelta(hours=7))
+        placing.sweep(in_s3)
+        return claim(carried)
+
+    claim = placing.Carried.claim
+    monkeypatch.setattr(placing.Carried, "claim", swept)
+    put = lambda: api().put(f"/services/shop/versions/{version.pk}/package", GOOD).status_code
+    assert put() == 503
+    version.refresh_from_db()
+    assert (version.file_path, version.status, objects(in_s3)) == ("", BuildStatus.PENDING, [])
+    monkeypatch.undo()
+    assert put() == 200
+
+
+def test_a_store_that_fails_while_something_is_removed_is_asked_again(api, in_s3, monkeypatch):  # noqa: F811
+    version = MicroServiceVersion.objects.create(microservice=fleet.service("shop"), version="1.0")
+    api().put(f"/services/shop/versions/{version.pk}/package", GOOD)
+    monkeypatch.setattr(type(in_s3), "delete", lambda *_: 1 / 0, raising=False)
+    with TestCase.captureOnCommitCallbacks(execute=True):
+        assert api().delete("/services/shop").status_code == 204
+    monkeypatch.undo()
+    assert len(objects(in_s3)) == 1
+    UnclaimedPackage.objects.update(created=timezone.now() - timedelta(hours=7))
+    placing.sweep(in_s3)
+    assert objects(in_s3) == []
 
 
 def test_s3_over_tls_with_its_own_ca_and_a_client_certificate(api, tmp_path):  # noqa: F811

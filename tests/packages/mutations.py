@@ -2,6 +2,7 @@
 
 `archive(number)` is always the same bytes for the same number, so a finding is named by its number.
 """
+
 import gzip
 import random
 import tarfile
@@ -13,18 +14,73 @@ BLOCK = 512
 KINDS = b"00\x00\x0011225555667LKLKxxgSDVMNXAEI34Z\xff "
 SIZES = (0, 0, 0, 1, 2, 511, 512, 513, 1024, 1536, 10240, 1 << 20, 8**11 - 1)
 NAMES = (
-    b"", b"/", b".", b"./", b"..", b"../x", b"a", b"d", b"d/", b"d/f", b"d/f/", b"d/f/x", b"l/x", b"/etc/x", b"a//b", b"./a/./b",
-    b"a/../b", b"d\0/../../x", b"x" * 100, b"y/" * 50, b"z" * 99 + b"/", b"\xff\xfe", b"smug", b"d/l", b"l", b"h", b"-rf", b" ",
+    b"",
+    b"/",
+    b".",
+    b"./",
+    b"..",
+    b"../x",
+    b"a",
+    b"d",
+    b"d/",
+    b"d/f",
+    b"d/f/",
+    b"d/f/x",
+    b"l/x",
+    b"/etc/x",
+    b"a//b",
+    b"./a/./b",
+    b"a/../b",
+    b"d\0/../../x",
+    b"x" * 100,
+    b"y/" * 50,
+    b"z" * 99 + b"/",
+    b"\xff\xfe",
+    b"smug",
+    b"d/l",
+    b"l",
+    b"h",
+    b"-rf",
+    b" ",
 )
-LINKS = (b"", b"/etc", b"/", b"..", b"../..", b".", b"d", b"d/f", b"d/../..", b"l", b"smug", b"x" * 100, b"../../../../etc/passwd", b"a\0b")
-MAGICS = (b"ustar\x0000", b"ustar  \0", bytes(8), b"ustar\0\0\0", b"ustar\x0001", b"ustar   ", b"USTAR\x0000", b"\0ustar 0")
+LINKS = (
+    b"",
+    b"/etc",
+    b"/",
+    b"..",
+    b"../..",
+    b".",
+    b"d",
+    b"d/f",
+    b"d/../..",
+    b"l",
+    b"smug",
+    b"x" * 100,
+    b"../../../../etc/passwd",
+    b"a\0b",
+)
+MAGICS = (
+    b"ustar\x0000",
+    b"ustar  \0",
+    bytes(8),
+    b"ustar\0\0\0",
+    b"ustar\x0001",
+    b"ustar   ",
+    b"USTAR\x0000",
+    b"\0ustar 0",
+)
 RECORDS = (
     b"path=../x", b"path=/etc/x", b"path=", b"path=d/f", b"path=d/", b"path=smug", b"path=a\0b", b"path=" + b"n/" * 30,
-    b"linkpath=/etc", b"linkpath=..", b"linkpath=d/f", b"size=0", b"size=512", b"size=1024", b"size=-1", b"size=1e3", b"size= 7",
-    b"GNU.sparse.major=1", b"GNU.sparse.name=smug", b"GNU.sparse.size=512", b"GNU.sparse.map=0,1", b"GNU.sparse.realsize=9",
-    b"SCHILY.realsize=512", b"SCHILY.filetype=dir", b"SCHILY.xattr.user.a=b", b"LIBARCHIVE.creationtime=1", b"hdrcharset=BINARY",
-    b"hdrcharset=KOI8-R", b"mtime=1.5", b"mtime=-1", b"mtime=x", b"uid=0", b"uname=root", b"comment=c", b"x=y", b"=", b"path",
-    b"typeflag=2", b"mode=4777", b"GNU.volume.label=l", b"GNU.dumpdir=Yx", b"RHT.security.selinux=x", b"VENDOR.path=smug",
+    b"linkpath=/etc", b"linkpath=..", b"linkpath=d/f", b"size=0", b"size=512", b"size=1024", b"size=-1",
+    b"size=1e3", b"size= 7",
+    b"GNU.sparse.major=1", b"GNU.sparse.name=smug", b"GNU.sparse.size=512", b"GNU.sparse.map=0,1",
+    b"GNU.sparse.realsize=9",
+    b"SCHILY.realsize=512", b"SCHILY.filetype=dir", b"SCHILY.xattr.user.a=b", b"LIBARCHIVE.creationtime=1",
+    b"hdrcharset=BINARY",
+    b"hdrcharset=KOI8-R", b"mtime=1.5", b"mtime=-1", b"mtime=x", b"uid=0", b"uname=root", b"comment=c", b"x=y",
+    b"=", b"path",
+    b"typeflag=2", b"mode=4777", b"GNU.volume.label=l", b"GNU.dumpdir=Yx", b"RHT.security.selinux=x",
+    b"VENDOR.path=smug",
 )  # fmt: skip
 
 
@@ -44,8 +100,14 @@ def honest() -> list[tuple[bytes, ...]]:
     """Small archives in each format, as blocks."""
     long = "long/" + "n" * 110
     parts = [
-        folder("d/"), entry("d/f", b"data " * 30), entry("run", b"#!/bin/sh\n" * 60, mode=0o755), link("l", "d"), hard("h", "d/f"),
-        link("d/up", "../run"), entry("é", b"x"), folder("empty"),
+        folder("d/"),
+        entry("d/f", b"data " * 30),
+        entry("run", b"#!/bin/sh\n" * 60, mode=0o755),
+        link("l", "d"),
+        hard("h", "d/f"),
+        link("d/up", "../run"),
+        entry("é", b"x"),
+        folder("empty"),
     ]
     longer = [entry(long, b"y" * 600), link("to", long), folder("deep/" * 22)]
     forms = (tarfile.GNU_FORMAT, tarfile.PAX_FORMAT, tarfile.USTAR_FORMAT)
@@ -54,11 +116,13 @@ def honest() -> list[tuple[bytes, ...]]:
     found.append(tar(*parts[:2], form=tarfile.PAX_FORMAT, pax={"comment": "as git writes it"}))
     cut = [each.rstrip(b"\0") for each in found]
     whole = [each + bytes(-len(each) % BLOCK + 2 * BLOCK) for each in cut]
-    return [tuple(each[at:at + BLOCK] for at in range(0, len(each), BLOCK)) for each in whole]
+    return [tuple(each[at : at + BLOCK] for at in range(0, len(each), BLOCK)) for each in whole]
 
 
 def _is_header(block: bytes) -> bool:
-    return block[257:262] in (b"ustar", b"USTAR") or (block[148:156].strip(b"0123456 7\0") == b"" and block[100:101] == b"0")
+    return block[257:262] in (b"ustar", b"USTAR") or (
+        block[148:156].strip(b"0123456 7\0") == b"" and block[100:101] == b"0"
+    )
 
 
 def _headers(blocks: list[bytes]) -> list[int]:
@@ -89,7 +153,7 @@ def header(chance: random.Random, name: bytes, kind: bytes, size: int = 0, linke
 
 
 def _put(head: bytearray, start: int, length: int, value: bytes) -> None:
-    head[start:start + length] = value[:length].ljust(length, b"\0")
+    head[start : start + length] = value[:length].ljust(length, b"\0")
 
 
 def _field(start: int, length: int, values):
@@ -108,8 +172,19 @@ def _kind(chance: random.Random, blocks: list[bytes]) -> None:
 
 
 def _number(chance: random.Random, size: int, length: int) -> bytes:
-    shapes = (b"%0*o\0" % (length - 1, size), b"%*o " % (length - 1, size), b"%0*o" % (length, size), b"%o\0" % size,
-              b"\x80" + size.to_bytes(length - 1, "big"), b"\xff" * length, b"%o\0junk" % size, b"-1\0", b"0x200\0", b"9\0", b"")
+    shapes = (
+        b"%0*o\0" % (length - 1, size),
+        b"%*o " % (length - 1, size),
+        b"%0*o" % (length, size),
+        b"%o\0" % size,
+        b"\x80" + size.to_bytes(length - 1, "big"),
+        b"\xff" * length,
+        b"%o\0junk" % size,
+        b"-1\0",
+        b"0x200\0",
+        b"9\0",
+        b"",
+    )
     return chance.choice(shapes[:5] if chance.random() < 0.6 else shapes)
 
 
@@ -120,7 +195,7 @@ def _size(chance: random.Random, blocks: list[bytes]) -> None:
     _put(head, 124, 12, _number(chance, size, 12))
     blocks[at] = bytes(head)
     if size <= 10240 and chance.random() < 0.5:
-        blocks[at + 1:at + 1] = [b"q" * BLOCK] * -(-size // BLOCK)
+        blocks[at + 1 : at + 1] = [b"q" * BLOCK] * -(-size // BLOCK)
 
 
 def _other_number(chance: random.Random, blocks: list[bytes]) -> None:
@@ -134,9 +209,14 @@ def _other_number(chance: random.Random, blocks: list[bytes]) -> None:
 def _smuggle(chance: random.Random, blocks: list[bytes]) -> None:
     """A member whose data are headers: whoever takes it for a kind without data reads them."""
     inner = [
-        header(chance, b"smug", b"2", 0, chance.choice((b"/etc", b"../..", b"d"))), header(chance, b"smug", b"3"),
-        header(chance, b"smug", b"4"), header(chance, b"smug", b"6"), header(chance, b"smug", b"0"), header(chance, b"smug", b"1", 0, b"d/f"),
-        header(chance, b"smug/", b"5"), header(chance, b"d", b"2", 0, b"/etc"),
+        header(chance, b"smug", b"2", 0, chance.choice((b"/etc", b"../..", b"d"))),
+        header(chance, b"smug", b"3"),
+        header(chance, b"smug", b"4"),
+        header(chance, b"smug", b"6"),
+        header(chance, b"smug", b"0"),
+        header(chance, b"smug", b"1", 0, b"d/f"),
+        header(chance, b"smug/", b"5"),
+        header(chance, b"d", b"2", 0, b"/etc"),
     ]
     hidden = [chance.choice(inner) for _ in range(chance.choice((1, 1, 2)))]
     kind = bytes([chance.choice(KINDS)])
@@ -152,12 +232,17 @@ def _extended(chance: random.Random, blocks: list[bytes]) -> None:
     for _ in range(chance.choice((1, 1, 1, 2, 3))):
         kind = chance.choice((b"L", b"K", b"x", b"x", b"g", b"X"))
         if kind in b"LK":
-            data = chance.choice((*NAMES, *LINKS, b"n/" * 70 + b"x", b"m" * 200)) + chance.choice((b"\0", b"\0", b"", b"\0\0", b"\0junk"))
+            data = chance.choice((*NAMES, *LINKS, b"n/" * 70 + b"x", b"m" * 200)) + chance.choice(
+                (b"\0", b"\0", b"", b"\0\0", b"\0junk")
+            )
         else:
             data = b"".join(_record(chance) for _ in range(chance.choice((0, 1, 1, 2, 3))))
         size = len(data) if chance.random() < 0.9 else chance.choice(SIZES[:-1])
         head = header(chance, chance.choice((b"././@LongLink", b"./PaxHeaders/x", b"h/", b"../x")), kind, size)
-        blocks[at:at] = [head, *[data[start:start + BLOCK].ljust(BLOCK, b"\0") for start in range(0, len(data), BLOCK)]]
+        blocks[at:at] = [
+            head,
+            *[data[start : start + BLOCK].ljust(BLOCK, b"\0") for start in range(0, len(data), BLOCK)],
+        ]
 
 
 def _record(chance: random.Random) -> bytes:
@@ -182,11 +267,11 @@ def _shuffle(chance: random.Random, blocks: list[bytes]) -> None:
     elif what == 3:
         blocks.insert(at, bytes(BLOCK))
     elif what == 4:
-        del blocks[at + 1:]
+        del blocks[at + 1 :]
     elif what == 5:
         blocks.extend(chance.choice(honest()))
     else:
-        blocks[at] = blocks[at][:chance.randrange(BLOCK)]
+        blocks[at] = blocks[at][: chance.randrange(BLOCK)]
     if not blocks:
         blocks.append(bytes(BLOCK))
 
@@ -209,7 +294,9 @@ def _again(chance: random.Random, blocks: list[bytes]) -> None:
 
 
 CHANGES = (
-    _kind, _kind, _size, _size, _other_number, _smuggle, _smuggle, _extended, _extended, _extended, _shuffle, _flip, _again, _again,
-    _field(0, 100, NAMES), _field(0, 100, NAMES), _field(157, 100, LINKS), _field(257, 8, MAGICS), _field(345, 155, (*NAMES[:12], b"p")),
+    _kind, _kind, _size, _size, _other_number, _smuggle, _smuggle, _extended, _extended, _extended, _shuffle,
+    _flip, _again, _again,
+    _field(0, 100, NAMES), _field(0, 100, NAMES), _field(157, 100, LINKS), _field(257, 8, MAGICS), _field(345,
+    155, (*NAMES[:12], b"p")),
     _field(265, 32, (b"root", b"eve\0root")), _field(482, 13, (b"\1" + b"\0" * 12, b"tar\0")),
 )  # fmt: skip

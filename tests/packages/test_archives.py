@@ -1,4 +1,5 @@
 """What is read of an archive and what is written for it, without a store and without rows."""
+
 import gzip
 import io
 import os
@@ -27,7 +28,7 @@ def test_every_cut_and_every_flipped_bit_is_refused_unless_the_same_bytes_come_o
             rewritten(small[:at])
     refused = 0
     for at, bit in ((at, bit) for at in range(10, len(small)) for bit in range(8)):
-        flipped = small[:at] + bytes([small[at] ^ 1 << bit]) + small[at + 1:]
+        flipped = small[:at] + bytes([small[at] ^ 1 << bit]) + small[at + 1 :]
         try:
             rewritten(flipped)
         except archives.BadArchive:
@@ -58,16 +59,29 @@ def test_chunks_that_cannot_be_packed_are_stored_between_others():
 
 def test_owners_and_special_bits_are_gone_and_times_and_rights_of_the_owner_stay():
     source = packed(
-        folder("d"), entry("suid", b"x", mode=0o6755, uid=5, gid=6, uname="eve", gname="eve", mtime=1_600_000_000),
-        entry("secret", b"x", mode=0o600), entry("open", b"x", mode=0o777), entry("plain", b"x", mode=0o664),
-        entry("late", b"x", mtime=10**11), entry("early", b"x", mtime=-5),
-        entry("closed", kind=tarfile.DIRTYPE, mode=0o1555), entry("private", kind=tarfile.DIRTYPE, mode=0o2770),
+        folder("d"),
+        entry("suid", b"x", mode=0o6755, uid=5, gid=6, uname="eve", gname="eve", mtime=1_600_000_000),
+        entry("secret", b"x", mode=0o600),
+        entry("open", b"x", mode=0o777),
+        entry("plain", b"x", mode=0o664),
+        entry("late", b"x", mtime=10**11),
+        entry("early", b"x", mtime=-5),
+        entry("closed", kind=tarfile.DIRTYPE, mode=0o1555),
+        entry("private", kind=tarfile.DIRTYPE, mode=0o2770),
     )
     found = {one.name: one for one in members(rewritten(source))}
     assert {(one.uid, one.gid, one.uname, one.gname) for one in found.values()} == {(0, 0, "", "")}
     assert {name: oct(one.mode) for name, one in found.items()} == {
-        "d": "0o755", "suid": "0o755", "secret": "0o600", "open": "0o755", "plain": "0o644", "late": "0o644",
-        "early": "0o644", "closed": "0o755", "private": "0o750"}
+        "d": "0o755",
+        "suid": "0o755",
+        "secret": "0o600",
+        "open": "0o755",
+        "plain": "0o644",
+        "late": "0o644",
+        "early": "0o644",
+        "closed": "0o755",
+        "private": "0o750",
+    }
     assert found["suid"].mtime == 1_600_000_000
     assert (found["late"].mtime, found["early"].mtime) == (8**11 - 1, 0)
 
@@ -83,11 +97,22 @@ def test_each_folder_is_written_once_and_before_what_lies_in_it_and_the_root_nev
 
 def test_what_is_named_twice_is_kept_once_where_nothing_differs_and_last_where_it_is_a_file():
     """`tar -c bin bin/run`, and a file added again with `tar -r`."""
-    kept = rewritten(packed(
-        folder("bin"), entry("bin/run", b"old"), link("l", "bin"), folder("bin/"), link("l", "bin"),
-        hard("h", "bin/run"), hard("h", "h"), entry("bin/run", b"new"),
-    ))
-    assert names(kept) == ["bin", "bin/run", "l", "h", "bin/run"]
+    kept = rewritten(
+        packed(
+            folder("bin"),
+            entry("bin/run", b"old"),
+            link("l", "bin"),
+            folder("bin/"),
+            link("l", "bin"),
+            entry("f", b"f"),
+            hard("h", "f"),
+            hard("h", "h"),
+            hard("h", "f"),
+            entry("f", b"f"),
+            entry("bin/run", b"new"),
+        )
+    )
+    assert names(kept) == ["bin", "bin/run", "l", "f", "h", "bin/run"]
 
 
 BROKEN = {
@@ -96,6 +121,10 @@ BROKEN = {
     "nothing but links": packed(link("a", "b")),
     "a file with something below it": packed(entry("a", b"x"), entry("a/b", b"x")),
     "a folder that becomes a file": packed(entry("a/b", b"x"), entry("a", b"x")),
+    "a file with a hard link that changes": packed(entry("a", b"x"), hard("b", "a"), entry("a", b"y")),
+    "a hard link that becomes a file": packed(entry("a", b"x"), hard("b", "a"), entry("b", b"y")),
+    "a file that becomes a hard link": packed(entry("a", b"x"), entry("b", b"y"), hard("b", "a")),
+    "zeros and more behind the gzip": packed(entry("a", b"x")) + bytes(600) + b"\x1f",
     "a link that changes": packed(entry("f", b"x"), link("a", "f"), link("a", "g")),
     "a folder with data": gzip.compress(raw(b"d/", 512, b"5") + raw(b"smug", 0, b"2") + END),
     "a file that ends with a slash": gzip.compress(raw(b"d/", 512, b"0") + raw(b"smug", 0, b"2") + END),
@@ -109,16 +138,21 @@ BROKEN = {
     "two long names": gzip.compress((raw(b"L", 2, b"L") + b"a".ljust(512, b"\0")) * 2 + raw(b"f") + END),
     "two long links": gzip.compress((raw(b"K", 2, b"K") + b"a".ljust(512, b"\0")) * 2 + raw(b"f") + END),
     "a long name and a pax header": gzip.compress(
-        raw(b"L", 2, b"L") + b"a".ljust(512, b"\0") + raw(b"x", 0, b"x") + raw(b"f") + END),
+        raw(b"L", 2, b"L") + b"a".ljust(512, b"\0") + raw(b"x", 0, b"x") + raw(b"f") + END
+    ),
     "a long name of nothing": gzip.compress(raw(b"f") + raw(b"L", 2, b"L") + b"a".ljust(512, b"\0") + END),
     "a long name with something behind it": gzip.compress(
-        raw(b"L", 9, b"L") + b"a\0../../b".ljust(512, b"\0") + raw(b"f") + END),
+        raw(b"L", 9, b"L") + b"a\0../../b".ljust(512, b"\0") + raw(b"f") + END
+    ),
     "a pax header that ends early": gzip.compress(
-        raw(b"x", 9, b"x") + b"20 path=a\n".ljust(512, b"\0") + raw(b"f") + END),
+        raw(b"x", 9, b"x") + b"20 path=a\n".ljust(512, b"\0") + raw(b"f") + END
+    ),
     "a pax path that comes twice": gzip.compress(
-        raw(b"x", 20, b"x") + b"10 path=a\n10 path=b\n".ljust(512, b"\0") + raw(b"f") + END),
+        raw(b"x", 20, b"x") + b"10 path=a\n10 path=b\n".ljust(512, b"\0") + raw(b"f") + END
+    ),
     "a pax size of a folder": gzip.compress(
-        raw(b"x", 12, b"x") + b"12 size=512\n".ljust(512, b"\0") + raw(b"d/", 0, b"5") + END),
+        raw(b"x", 12, b"x") + b"12 size=512\n".ljust(512, b"\0") + raw(b"d/", 0, b"5") + END
+    ),
     "a global path": packed(entry("a", b"x"), pax={"path": "b"}),
     "a global size": packed(entry("a", b"x"), pax={"size": "512"}),
     "names in an unknown encoding": packed(entry("a", b"x", pax_headers={"hdrcharset": "KOI8-R"})),
@@ -140,8 +174,12 @@ def test_a_hostile_archive_is_refused(what):
 
 
 def test_refusals_call_things_by_their_names():
-    for data, words in ((BROKEN["a sparse file of GNU tar"], "sparse file"), (HOSTILE["a sparse file"], "sparse file"),
-                        (HOSTILE["a pipe"], "named pipe"), (BROKEN["nothing but folders"], "no file in it")):
+    for data, words in (
+        (BROKEN["a sparse file of GNU tar"], "sparse file"),
+        (HOSTILE["a sparse file"], "sparse file"),
+        (HOSTILE["a pipe"], "named pipe"),
+        (BROKEN["nothing but folders"], "no file in it"),
+    ):
         with pytest.raises(archives.BadArchive, match=words):
             rewritten(data)
 
@@ -167,8 +205,13 @@ def test_the_manifest_knows_names_modes_data_and_links_and_not_times_or_the_orde
     some = [entry("a", b"x"), folder("d"), link("l", "a")]
     assert manifest(*some) == manifest(*some[::-1]) == manifest(entry("a", b"x", mtime=7, uid=9, mode=0o664), *some[1:])
     others = [
-        [entry("a", b"y"), *some[1:]], [entry("b", b"x"), *some[1:]], [entry("a", b"x", mode=0o755), *some[1:]],
-        [*some[:2], link("l", "d")], [some[0], some[2]], [*some, entry("e")], [some[0], entry("d"), some[2]],
+        [entry("a", b"y"), *some[1:]],
+        [entry("b", b"x"), *some[1:]],
+        [entry("a", b"x", mode=0o755), *some[1:]],
+        [*some[:2], link("l", "d")],
+        [some[0], some[2]],
+        [*some, entry("e")],
+        [some[0], entry("d"), some[2]],
     ]
     assert len({manifest(*other) for other in others} | {manifest(*some)}) == len(others) + 1
 

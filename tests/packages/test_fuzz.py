@@ -3,6 +3,7 @@
 Those that are accepted are written anew; GNU tar, busybox tar and bsdtar unpack what was written, and each must make
 exactly the members that were understood. Archives that are written the same way are unpacked once.
 """
+
 import hashlib
 import io
 import os
@@ -74,7 +75,8 @@ def unpacked(folder: Path, packages: dict[int, bytes]) -> Iterator[tuple[str, in
         out = folder / "out"
         for number in packages:
             (out / str(number)).mkdir(parents=True)
-        loop = f'umask 022; for each in *.tar; do {command} -xof "$each" -C "out/${{each%.tar}}" || echo "${{each%.tar}}"; done'
+        one = f'{command} -xof "$each" -C "out/${{each%.tar}}" || echo "${{each%.tar}}"'
+        loop = f"umask 022; for each in *.tar; do {one}; done"
         done = subprocess.run(["sh", "-c", loop], cwd=folder, capture_output=True, text=True, timeout=600)
         assert not done.stdout, f"{title} does not unpack {done.stdout.split()}: {done.stderr[-500:]}"
         assert sorted(path.name for path in out.iterdir()) == sorted(map(str, packages))
@@ -113,5 +115,7 @@ def test_what_we_write_is_what_every_tar_reads():
             compare(batch)
             batch = {}
     compare(batch)
-    print(f"\n{COUNT} archives: {accepted} accepted, {different} different ones unpacked three times, {refused} refused")
+    print(
+        f"\n{COUNT} archives: {accepted} accepted, {different} different ones unpacked three times, {refused} refused"
+    )
     assert accepted > COUNT / 10 and refused > COUNT / 10 and different > COUNT / 50

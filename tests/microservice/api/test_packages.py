@@ -245,6 +245,23 @@ def test_left_overs_of_dead_uploads_are_swept(api, version, store):
     assert files(store) == [answer.json()["file_path"]]
 
 
+def test_a_service_takes_only_what_is_its_own_with_it(api, version, store, django_capture_on_commit_callbacks):
+    """Rows from when `file_path` was a field: into another team's folder, beside all, shared with another row."""
+    own = put(api, version, GOOD).json()["file_path"]
+    red = fleet.service("red")
+    paths = ("red/1.0.tar.gz", "builds/1.tgz", "shop2/x.tar.gz", "shop/shared.tar.gz", "shop/old.tar.gz")
+    for number, path in enumerate((*paths, "shop/../red/1.0.tar.gz")):
+        target = store / path
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_bytes(b"x")
+        MicroServiceVersion.objects.create(microservice=version.microservice, version=f"0.{number}", file_path=path)
+    MicroServiceVersion.objects.create(microservice=red, version="1.0", file_path="shop/shared.tar.gz")
+    assert own in files(store) and "shop/old.tar.gz" in files(store)
+    with django_capture_on_commit_callbacks(execute=True):
+        assert api().delete("/services/shop").status_code == 204
+    assert files(store) == sorted(paths[:4]) and not UnclaimedPackage.objects.exists()
+
+
 @pytest.mark.django_db(transaction=True)
 def test_of_uploads_that_race_one_wins_and_the_store_holds_its_bytes(api, transactional_db, store):
     made = pending()

@@ -1,0 +1,48 @@
+"""`manage.py rewrite_packages`: writes packages anew that were stored before this was done on their way in."""
+
+from django.core.management.base import BaseCommand
+
+from access.callers import Caller
+from microservice.history import record
+from microservice.models import MicroServiceVersion, Operation
+from microservice.packages import stored
+from microservice.packages.archives import BadArchive
+from microservice.status import OPERATION_OPEN
+
+
+class Command(BaseCommand):
+    help = "Writes stored packages anew that were uploaded before packages were rewritten on their way in."
+
+    def add_arguments(self, parser):
+        parser.add_argument("--dry-run", action="store_true", help="only say how many there are")
+
+    def handle(self, *args, **options):
+        """One after the other, newest first; may be ended and started again. The hosts' releases stay as they are."""
+        old = MicroServiceVersion.objects.filter(manifest="").exclude(sha256="").exclude(file_path="")
+        if options["dry_run"]:
+            self.stdout.write(f"{old.count()} packages are as they were uploaded.")
+            return
+        counts = {"rewritten": 0, "in use": 0, "left as they are": 0}
+        for number in list(old.order_by("-pk").values_list("pk", flat=True)):
+            version = old.select_related("microservice").filter(pk=number).first()
+            if version is not None:
+                counts[self._one(version)] += 1
+        self.stdout.write(", ".join(f"{count} {what}" for what, count in counts.items()) + ".")
+
+    def _one(self, version: MicroServiceVersion) -> str:
+        name = f"{version.microservice.name} {version.version}"
+        # An operation that goes on was given the hash and the name that the row has now.
+        if Operation.objects.filter(dest_version=version, status__in=OPERATION_OPEN).exists():
+            self.stdout.write(f"{name}: an operation needs it at the moment; run this again later.")
+            return "in use"
+        before = version.sha256
+        try:
+            if not stored.rewrite(version):
+                return "in use"
+        except (BadArchive, FileNotFoundError) as error:
+            reason = str(error) if isinstance(error, BadArchive) else "it is not in the store"
+            self.stdout.write(f"{name}: left as it is, {reason}. Mark it bad, or publish it as another version.")
+            return "left as they are"
+        record(Caller(name="manage.py rewrite_packages"), "change", "version", version, before={"sha256": before},
+               after={"sha256": version.sha256}, service=version.microservice)
+        return "rewritten"
