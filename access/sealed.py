@@ -97,3 +97,6 @@ class SealedMapField(_Text):
 
     def to_python(self, value):
         return value if isinstance(value, SealedMap) else SealedMap.parse(value or "")
+
+    def value_to_string(self, obj):
+        return self.value_from_object(obj).stored()

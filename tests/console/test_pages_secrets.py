@@ -1,0 +1,128 @@
+"""Secrets on a service's settings page: set, replaced and removed, and never sent back."""
+
+import importlib
+import re
+
+import pytest
+from django.apps import apps
+from django.contrib.auth import get_user_model
+
+from access.models import Membership, Team
+from access.roles import Role
+from microservice.models import History, MicroService
+from tests.microservice import fleet
+
+pytestmark = pytest.mark.django_db
+PAGE = "/services/shop/settings/"
+
+
+def put(client, of: str = "secrets", name: str = "", value: str = "", what: str = "set"):
+    return client.post("/services/shop/secrets/", {"of": of, "name": name, "value": value, "what": what}, follow=True)
+
+
+def test_one_is_set_with_its_lines_as_a_file_has_them_and_never_shown(admin):
+    fleet.service("shop")
+    page = put(admin, name="PEM", value="line of canary\r\nanother line\r\n").content.decode()
+    assert "The secret was set" in page and "canary" not in page and "PEM" in page
+    assert MicroService.objects.get().secrets.value("PEM").reveal() == "line of canary\nanother line\n"
+    put(admin, "build_secrets", "TOKEN", "canary of builds")
+    put(admin, "build_password", value="canary of git")
+    page = put(admin, name="PEM", value="a canary that replaces it").content.decode()
+    found = MicroService.objects.get()
+    assert found.secrets.value("PEM").reveal() == "a canary that replaces it"
+    assert (list(found.build_secrets), list(found.build_credential)) == (["TOKEN"], ["password"])
+    pages = page + admin.get(PAGE).content.decode() + admin.get("/history/").content.decode()
+    assert "canary" not in pages and "build_password" in pages.replace(" ", "_")
+
+
+def test_one_is_removed_by_its_name(admin):
+    fleet.service("shop")
+    put(admin, name="ONE", value="a long value")
+    put(admin, name="TWO", value="a long value")
+    put(admin, "build_key", value="-----BEGIN PRIVATE KEY-----\nx\n-----END PRIVATE KEY-----")
+    page = put(admin, "secrets", "ONE", what="remove").content.decode()
+    assert "was removed" in page
+    put(admin, "build_key", what="remove")
+    found = MicroService.objects.get()
+    assert list(found.secrets) == ["TWO"] and not found.build_credential
+    assert History.objects.first().after == {"build_key": "removed"}
+
+
+@pytest.mark.parametrize(("of", "name", "value", "said"), [
+    ("secrets", "A", "canar", "at least 6 bytes"), ("secrets", "1A", "canary-long", "no name of a variable"),
+    ("secrets", "COLOR", "canary-long", "in the environment already"), ("secrets", "A", "", "required"),
+    ("nothing", "A", "canary-long", "nothing"), ("build_key", "", "canary-long", "must be a private key"),
+])  # fmt: skip
+def test_what_is_refused_is_said_and_not_sent_back(admin, of, name, value, said):
+    fleet.service("shop", environment={"COLOR": "blue"})
+    page = put(admin, of, name, value).content.decode()
+    assert said in page and "canar" not in re.sub(r"Canar(y|ies)|canar(y|ies)_", "", page)
+    found = MicroService.objects.get()
+    assert not found.secrets and not found.build_credential
+
+
+def test_who_does_not_administer_sees_names_and_changes_nothing(operator, viewer, admin):
+    fleet.service("shop")
+    put(admin, name="ONE", value="a long value")
+    for client in (operator, viewer):
+        assert put(client, name="TWO", value="a long value").status_code == 403
+        assert put(client, name="ONE", what="remove").status_code == 403
+        page = client.get(PAGE).content.decode()
+        assert "ONE" in page and "Set the secret" not in page and "a long value" not in page
+    assert list(MicroService.objects.get().secrets) == ["ONE"]
+
+
+def test_a_viewer_sees_names_of_the_environment_and_no_values(admin, viewer, operator):
+    fleet.service("shop", environment={"DB": "canary"})
+    admin.post(PAGE, posted(environment="DB=canary\nAPI=canary-2"))
+    for client, sees in ((admin, True), (operator, True), (viewer, False)):
+        pages = [client.get(PAGE).content.decode(), client.get("/history/").content.decode()]
+        assert [("canary" in page) for page in pages] == [sees, sees]
+        assert "DB=" in pages[0]
+
+
+def test_a_form_whose_values_were_hidden_does_not_overwrite_them(admin, monkeypatch):
+    """Whoever may change a service sees its values today; a right to change it without seeing them would end here."""
+    service = fleet.service("shop", environment={"DB": "canary"})
+    monkeypatch.setattr("microservice.catalog.visibility.sees_values", lambda caller, number: False)
+    assert "DB=•••" in admin.get(PAGE).content.decode()
+    assert admin.post(PAGE, posted(environment="DB=•••", description="new")).status_code == 302
+    service.refresh_from_db()
+    assert (service.environment, service.description) == ({"DB": "canary"}, "new")
+
+
+def test_an_address_with_a_password_is_refused_at_its_field(admin):
+    fleet.service("shop")
+    answer = admin.post(PAGE, posted(build_url="https://ci:canary@git.example/shop"))
+    assert answer.status_code == 422 and "must hold no user or password" in answer.content.decode()
+
+
+def posted(**more: str) -> dict:
+    return {"description": "", "language": "other", "check_timeout": "60", "keep_releases": "3", "build_orig": "git",
+            **more}  # fmt: skip
+
+
+def test_an_owner_sets_secrets_of_the_own_team(db, client):
+    team = Team.objects.create(name="red")
+    user = get_user_model().objects.create_user("olaf")
+    Membership.objects.create(team=team, user=user, role=Role.OWNER)
+    fleet.service("shop", team=team)
+    client.force_login(user)
+    assert put(client, name="ONE", value="a long value").status_code == 200
+    assert list(MicroService.objects.get().secrets) == ["ONE"]
+
+
+def test_the_migration_moves_passwords_out_of_addresses_and_names_the_services(capsys):
+    urls = {"a": "https://ci:ca%40nary@git.example/a", "b": "https://canary-token@git.example/b",
+            "c": "ssh://git@git.example/c", "d": "git@git.example:d", "e": "https://git.example/e@f"}  # fmt: skip
+    for name, url in urls.items():
+        MicroService.objects.filter(pk=fleet.service(name).pk).update(build_url=url)
+    importlib.import_module("microservice.migrations.0009_service_secrets").move_passwords(apps, None)
+    said = capsys.readouterr().out
+    assert said.rstrip().endswith("to build_password: a, b") and "nary" not in said
+    found = {row.name: row for row in MicroService.objects.all()}
+    assert [found[name].build_url for name in "abcde"] == [
+        "https://git.example/a", "https://git.example/b", *(urls[name] for name in "cde")]  # fmt: skip
+    assert (found["a"].build_username, found["a"].build_credential.value("password").reveal()) == ("ci", "ca@nary")
+    assert (found["b"].build_username, found["b"].build_credential.value("password").reveal()) == ("", "canary-token")
+    assert not any(found[name].build_credential for name in "cde")
