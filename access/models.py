@@ -12,7 +12,7 @@ class Token(models.Model):
     name = models.CharField(max_length=64)
     digest = models.CharField(max_length=64, unique=True, help_text="SHA-256 of the token")
     hint = models.CharField(max_length=8, help_text="The token's first characters, to tell tokens apart")
-    scopes = models.JSONField(default=list)  # of read, publish, deploy, admin
+    scopes = models.JSONField(default=list)  # of access.callers.SCOPES
     services = models.JSONField(default=list, blank=True)  # service ids; empty: every service
     expires = models.DateTimeField(null=True, blank=True)
     revoked = models.DateTimeField(null=True, blank=True)

@@ -128,6 +128,8 @@ def _text_error(name: str, value: object) -> dict | None:
 def teams(caller: Caller) -> QuerySet[Team]:
     """The teams that the caller may see: the own ones, or all of them."""
     found = Team.objects.prefetch_related("memberships__user")
+    if caller.services:  # a token for named services is told of nothing beside them
+        return found.none()
     return found if caller.teams is None else found.filter(pk__in=caller.teams)
 
 
@@ -189,11 +191,12 @@ def set_members(caller: Caller, team: Team, members: list[dict]) -> None:
     """The team has exactly these members: [{"user": id or name, "role"}]."""
     wanted: dict[int, str] = {}
     for place, entry in enumerate(members):
-        wanted[_member(entry["user"], f"/members/{place}/user").pk] = _role(entry["role"], f"/members/{place}/role")
+        user = _member(caller, team, entry["user"], f"/members/{place}/user")
+        wanted[user.pk] = _role(entry["role"], f"/members/{place}/role")
     with transaction.atomic():
         team.memberships.exclude(user__in=wanted).delete()
-        for user, role in wanted.items():
-            Membership.objects.update_or_create(team=team, user_id=user, defaults={"role": role})
+        for number, role in wanted.items():
+            Membership.objects.update_or_create(team=team, user_id=number, defaults={"role": role})
     _keep_an_owner(caller, team)
 
 
@@ -203,7 +206,7 @@ def set_member(caller: Caller, team: Team, user: int | str, role: str) -> Member
         raise forbidden(f"You are no owner of {team.name}.", "Ask one of its owners, or an administrator.")
     with transaction.atomic():
         found = Membership.objects.update_or_create(
-            team=team, user=_member(user, "/user"), defaults={"role": _role(role, "/role")}
+            team=team, user=_member(caller, team, user, "/user"), defaults={"role": _role(role, "/role")}
         )[0]
         _keep_an_owner(caller, team)
     return found
@@ -243,13 +246,16 @@ def _fill_team(team: Team, fields: dict) -> None:
         raise invalid("/name", "must not be all digits")
 
 
-def _member(which: int | str, pointer: str) -> User:
-    text = str(which)
-    found = User.objects
-    user = found.filter(pk=which).first() if isinstance(which, int) and which < 2**63 else None
-    user = user or found.filter(username=text).first()
+def _member(caller: Caller, team: Team, which: int | str, pointer: str) -> User:
+    """Somebody by their exact name. Administrators may say the id, others only of who is in the team already: asked for
+    one id after the other, the accounts of the whole system could be listed. What is refused is refused alike."""
+    if isinstance(which, str):
+        user = User.objects.filter(username=which).first()
+    else:
+        known = User.objects if caller.may("admin") else User.objects.filter(memberships__team=team)
+        user = known.filter(pk=which).first() if which < 2**63 else None
     if user is None:
-        raise invalid(pointer, "is no user")
+        raise invalid(pointer, "is not the name of a user")
     return user
 
 

@@ -12,8 +12,9 @@ from django.utils import timezone
 
 from access import throttle
 from access.address import client_address
-from access.callers import SCOPES, Caller
-from access.models import Membership, Token
+from access.callers import SCOPES, Caller, granted
+from access.memberships import roles_of
+from access.models import Token
 from access.problems import Problem, forbidden
 from access.request_id import request_id_of
 from access.rights import Rights
@@ -29,20 +30,16 @@ def rights_of(user: AbstractBaseUser, ceiling: Iterable[str] = SCOPES) -> Rights
     """What a person may do by their roles, within `ceiling`; None for an administrator. At most one query."""
     if getattr(user, "is_superuser", False) and user.is_active:
         return None
-    roles = dict(Membership.objects.filter(user=user.pk).values_list("team_id", "role")) if user.is_active else {}
-    return Rights(roles, _whole(ceiling) if user.is_active else frozenset())
+    if not user.is_active:
+        return Rights({}, frozenset(), True)
+    roles, any_team = roles_of([user.pk])
+    return Rights(roles.get(user.pk, {}), frozenset(ceiling), any_team)
 
 
 def scopes_of(user: AbstractBaseUser) -> frozenset[str]:
     """Every right that a person has for anything at all."""
     rights = rights_of(user)
     return frozenset(SCOPES) if rights is None else rights.anywhere
-
-
-def _whole(scopes: Iterable[str]) -> frozenset[str]:
-    """admin includes all others."""
-    given = frozenset(scopes)
-    return frozenset(SCOPES) if "admin" in given else given
 
 
 def caller_of(request: HttpRequest) -> Caller | None:
@@ -62,7 +59,7 @@ def caller_of(request: HttpRequest) -> Caller | None:
     rights = rights_of(user)
     return Caller(
         name=user.get_username(), user_id=user.pk, rights=rights,
-        scopes=frozenset(SCOPES) if rights is None else rights.on_nobodys,
+        scopes=frozenset(SCOPES) if rights is None else rights.on_unowned,
         address=client_address(request), request_id=request_id_of(request),
     )
 
@@ -74,10 +71,10 @@ def _by_token(request: HttpRequest, value: str) -> Caller:
         throttle.wrong_token(address)
         raise unauthorized("The token is wrong, has expired or was taken back.")
     _mark_used(token, now)
-    rights = rights_of(token.user, token.scopes)
+    rights = rights_of(token.user, granted(token.scopes, bool(token.services)))
     return Caller(
         name=token.user.get_username(), user_id=token.user_id, token_id=token.pk, rights=rights,
-        scopes=frozenset(token.scopes) if rights is None else rights.on_nobodys, services=frozenset(token.services),
+        scopes=frozenset(token.scopes) if rights is None else rights.on_unowned, services=frozenset(token.services),
         address=address, request_id=request_id_of(request),
     )
 

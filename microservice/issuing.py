@@ -7,7 +7,7 @@ from django.db import transaction
 from django.db.models import QuerySet
 from django.utils import timezone
 
-from access.callers import Caller
+from access.callers import SCOPES, Caller
 from access.models import Token
 from access.problems import forbidden, not_found
 from access.tokens import make_token
@@ -41,7 +41,7 @@ def issue(
     Raises a Problem: 403 for what the caller has not, 404 for a service that is not seen, 422 for a wrong field.
     """
     wanted = list(scopes)
-    lacking = sorted({scope for scope in wanted if not caller.might(scope)})
+    lacking = sorted({scope for scope in wanted if scope in SCOPES and not caller.might(scope)})
     if lacking:
         raise forbidden(f"You cannot give a right that you do not have: {', '.join(lacking)}.")
     named = {catalog.find_service(caller, which).pk for which in services} or caller.services

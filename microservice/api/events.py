@@ -59,7 +59,7 @@ def _stream(
 
     def wants(item: hub.Item) -> bool:
         if item.kind == "host":
-            return deployment_id is None and who.may("read")
+            return deployment_id is None and who.sees_hosts
         return deployment_id in (None, item.deployment_id) and who.sees(item.service_id, item.team_id)
 
     if last_id is None:

@@ -11,7 +11,7 @@ from asset import hosts, imports, keys
 from asset.models import Asset
 
 from . import paging, schemas
-from .auth import caller, needs
+from .auth import NEVER, caller, needs
 
 router = Router()
 
@@ -96,7 +96,7 @@ class Trust(schemas.Body):
 
 
 @router.get("/hosts/", response=HostList)
-@needs("read")
+@needs("read", bound="deploy")
 def list_hosts(request: HttpRequest, query: paging.Page, hostname: str = Query("", description="A part of the name")):
     """All hosts, by name."""
     rows = Asset.objects.filter(hostname__icontains=hostname) if hostname else Asset.objects.all()
@@ -127,7 +127,7 @@ def import_hosts(request: HttpRequest, response: HttpResponse):
 
 
 @router.get("/hosts/{id}", response=HostOut)
-@needs("read")
+@needs("read", bound="deploy")
 def get_host(request: HttpRequest, id: schemas.PathId):
     """One host."""
     return form(_find(id))
@@ -149,7 +149,7 @@ def delete_host(request: HttpRequest, id: schemas.PathId):
 
 
 @router.post("/hosts/{id}/check", response=dict[str, Any])
-@needs("deploy", outside=True)
+@needs("deploy", outside=True, bound=NEVER)
 def check_host(request: HttpRequest, id: schemas.PathId):
     """Connects, and answers what it found or the reason, within 10 s. Never changes the pinned key."""
     return hosts.check(_find(id), caller(request))

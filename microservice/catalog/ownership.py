@@ -1,5 +1,5 @@
 """Whose a service is: who may give it to a team, and how the history tells of it."""
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from access.callers import Caller
@@ -19,6 +19,22 @@ def check_giving(caller: Caller, team: Team | None) -> None:
     """An owner may hand a service on to another team that they own; only admins make it everybody's."""
     if not (caller.owns(team.pk) if team else caller.may("admin")):
         raise forbidden("This needs the right admin, or ownership of the team that is to have it.")
+
+
+# What decides which commands run on the build machines. More than the service's own matter: the builds of all services
+# run there. `ref` patterns belong here too.
+BUILD_FIELDS = frozenset({"build_orig", "build_url", "build_command", "build_refs"})
+
+
+def check_build(caller: Caller, changed: Collection[str], may_build: bool) -> None:
+    """403 where a field that decides what builds run is changed without the right `build`."""
+    wanted = sorted(BUILD_FIELDS.intersection(changed))
+    if not wanted or may_build:
+        return
+    hint = "A token for named services needs the scope `build` by name." if caller.services else "Ask an administrator."
+    problem = forbidden(f"This needs the right build: {', '.join(wanted)} decide what runs on build machines.", hint)
+    problem.errors = [{"pointer": f"/{name}", "reason": "needs the right build"} for name in wanted]
+    raise problem
 
 
 def told(fields: Mapping[str, Any]) -> dict[str, Any]:

@@ -62,8 +62,12 @@ def find_service(caller: Caller, which: int | str, scope: str = "read") -> Micro
 
 def create_service(caller: Caller, fields: Mapping[str, Any]) -> MicroService:
     """Makes a service of SERVICE_FIELDS; only name is required. 409 `service_exists` where the name is taken."""
-    ownership.check_making(caller, fields.get("team"))
+    team = fields.get("team")
+    ownership.check_making(caller, team)
     service = MicroService(**fields, created_by=caller.name, updated_by=caller.name)
+    unset = MicroService()
+    chosen = [name for name in fields if name != "team" and getattr(service, name) != getattr(unset, name)]
+    ownership.check_build(caller, chosen, caller.may_for_team("build", team.pk if team else None))
     check_service(service)
     try:
         with transaction.atomic():
@@ -80,6 +84,7 @@ def change_service(caller: Caller, service: MicroService, fields: Mapping[str, A
     changed = {name: value for name, value in fields.items() if before[name] != value}
     if not changed:
         return service
+    ownership.check_build(caller, changed, caller.may("build", service.pk))
     if "team" in changed:
         ownership.check_giving(caller, changed["team"])
     if "name" in changed and service.versions.exists():

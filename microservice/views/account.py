@@ -22,7 +22,7 @@ from microservice.queries import hosts as found
 from .guard import blaming, go, page, say, sent
 
 
-@page("read", ("GET", "POST"))
+@page("", ("GET", "POST"), look="")
 def tokens(request: HttpRequest, caller: Caller) -> HttpResponse:
     """The caller's tokens and a form for another, which is shown once: in the answer to this very POST."""
     form = TokenForm(sent(request))
@@ -53,7 +53,7 @@ def _make(caller: Caller, asked: dict) -> tuple[Token, str]:
         raise
 
 
-@page("read", ("GET", "POST"))
+@page("", ("GET", "POST"), look="")
 def account(request: HttpRequest, caller: Caller) -> HttpResponse:
     """Who somebody is here, and another password for them."""
     form = PasswordForm(sent(request))
@@ -70,7 +70,7 @@ def account(request: HttpRequest, caller: Caller) -> HttpResponse:
     return render(request, "people/account.html", context, status=422 if form.errors else 200)
 
 
-@page("read", ("POST",))
+@page("", ("POST",), look="")
 def revoke(request: HttpRequest, caller: Caller, number: int) -> HttpResponse:
     token = issuing.revoke(caller, number)
     say(request, _("%(name)s was taken back. It is refused from now on.") % {"name": token.name})

@@ -11,13 +11,12 @@ from microservice.history import record
 from microservice.people_forms import PersonForm
 from microservice.queries import people as found
 
-from .guard import blaming, complain, go, only, page, say, sent, show, wanted
+from .guard import blaming, complain, go, page, say, sent, show, wanted
 
 
-@page("admin", ("GET", "POST"))
+@page("admin", ("GET", "POST"), look="admin")
 def people(request: HttpRequest, caller: Caller) -> HttpResponse:
     """Everybody, and a form for another."""
-    only(caller)
     form = PersonForm(sent(request))
     if request.method == "POST" and form.is_valid():
         values = form.values()
@@ -33,9 +32,8 @@ def people(request: HttpRequest, caller: Caller) -> HttpResponse:
     return show(request, "people/list.html", "people/rows.html", context)
 
 
-@page("admin", ("GET", "POST"))
+@page("admin", ("GET", "POST"), look="admin")
 def person(request: HttpRequest, caller: Caller, number: int) -> HttpResponse:
-    only(caller)
     user = found.person(number)
     before = {"username": user.username, "email": user.email, "first_name": user.first_name,
               "last_name": user.last_name, "admin": user.is_superuser, "active": user.is_active}

@@ -1,17 +1,11 @@
-"""Users and teams over the API, and the matrix: every endpoint × every role × own team, other team and nobody's."""
-import re
-from datetime import timedelta
+"""Users and teams over the API. Every endpoint for every role: test_every_right.py."""
 
 import pytest
 from django.contrib.auth import get_user_model
-from django.test import Client
-from django.utils import timezone
 
-from access.models import Membership, Team, Token
-from access.roles import RIGHTS, Role
+from access.models import Membership, Team
+from access.roles import Role
 from access.tokens import make_token
-from microservice.api import api as the_api
-from microservice.api.auth import needs_of
 from microservice.models import History, MicroService
 from tests.microservice import fleet
 from tests.microservice.api.conftest import Api, api, store  # noqa: F401
@@ -29,104 +23,6 @@ def member(role: str, team: Team, name: str = "") -> Api:
 @pytest.fixture
 def red(db):
     return Team.objects.create(name="red")
-
-
-# --- the matrix -------------------------------------------------------------------------------------------------------
-
-
-def operations():
-    """All but what has no caller: reports of build servers, which prove themselves by a signature."""
-    return [(route, method, terms)
-            for route, found in the_api.operations_by_route().items() for method, operation in found.items()
-            if not (terms := needs_of(operation.view_func)).signed]
-
-
-def address(route: str, service: MicroService) -> str:
-    """The route's address with the service in it, and ids that are not there for the rest."""
-    named = re.sub(r"<(\w+:)?service>", str(service.pk), route)
-    return "/" + re.sub(r"<[^>]*>", "999999", named)
-
-
-OF_A_SERVICE = [one for one in operations() if "service>" in one[0]]
-OF_EVERYTHING = [one for one in operations() if "service>" not in one[0]]
-STREAMS = ("events",)  # answers that do not end
-
-
-def test_the_matrix_has_all_endpoints():
-    assert len(OF_A_SERVICE) >= 18
-    assert len(OF_EVERYTHING) >= 30
-
-
-@pytest.mark.parametrize("role", Role.values)
-@pytest.mark.parametrize(("route", "method", "terms"), OF_A_SERVICE, ids=lambda value: str(value)[:60])
-def test_an_endpoint_of_a_service_for_each_role_in_each_team(red, role, route, method, terms):
-    """Of another team: 404, whatever it is. Of the own one: 403 without the right, and with it neither of both
-    refusals (404 is then about an id that is not there, and not about the service)."""
-    services = {"own": fleet.service("own", team=red), "nobodys": fleet.service("nobodys"),
-                "other": fleet.service("other", team=Team.objects.create(name="blue"))}
-    rights = {"own": RIGHTS[role], "nobodys": RIGHTS[role] - {"admin"}, "other": frozenset()}
-    some = member(role, red)
-    for whose, service in services.items():
-        answer = some.send(method, address(route, service), {} if method != "GET" else None)
-        if answer.status_code == 422 and terms.scope in rights["own"]:
-            continue  # the body is looked at before the service: nothing is told about it
-        passes_the_gate = terms.scope in RIGHTS[role] - {"admin"} or (terms.owners and role == Role.OWNER)
-        if not passes_the_gate or (rights[whose] and terms.scope not in rights[whose]):
-            assert answer.status_code == 403, (whose, answer.content)
-        elif terms.scope in rights[whose]:
-            assert answer.status_code != 403, (whose, answer.content)
-            assert b"no such service" not in answer.content
-        else:
-            assert answer.status_code == 404, (whose, answer.content)
-            assert b"no such service" in answer.content
-    assert MicroService.objects.filter(name__in=["other", "nobodys"]).count() == 2
-
-
-@pytest.mark.parametrize(("route", "method", "terms"), operations(), ids=lambda value: str(value)[:60])
-def test_who_is_not_recognised_reaches_no_endpoint(red, route, method, terms):
-    """A token that has expired, was taken back or is made up; nobody at all; a session without its CSRF token."""
-    service = fleet.service("own", team=red)
-    root = get_user_model().objects.create_superuser("root")
-    path = address(route, service)
-    for change in ({"expires": timezone.now() - timedelta(seconds=1)}, {"revoked": timezone.now()}, {"digest": "x"}):
-        row, text = make_token(root, "test", EVERY)
-        Token.objects.filter(pk=row.pk).update(**change)
-        assert Api(text).send(method, path).status_code == 401
-    assert Api().send(method, path).status_code == 401
-    if method not in ("GET", "HEAD"):
-        browser = Client(enforce_csrf_checks=True, raise_request_exception=False)
-        browser.force_login(root)
-        assert browser.generic(method, f"/api/v1{path}", "{}", "application/json").status_code == 403
-
-
-@pytest.mark.parametrize(("route", "method", "terms"), operations(), ids=lambda value: str(value)[:60])
-def test_a_token_for_one_service_changes_nothing_beside_it(red, route, method, terms):
-    """However much its owner may: another service is not there, and what belongs to none is only looked at."""
-    own, other = fleet.service("own"), fleet.service("other", team=red)
-    root = get_user_model().objects.create_superuser("root")
-    bound = Api(make_token(root, "bound", EVERY, services=[own.pk])[1])
-    body = None if method == "GET" else {}
-    if "service>" in route:
-        assert bound.send(method, address(route, own), body).status_code not in (401, 403)
-        answer = bound.send(method, address(route, other), body)
-        assert answer.status_code in (404, 422) and (answer.status_code == 422 or b"no such service" in answer.content)
-        assert MicroService.objects.filter(pk=other.pk).exists()
-    elif terms.scope == "admin" and not (terms.owners and route != "services"):
-        assert bound.send(method, address(route, own), body or {"name": "third"}).status_code == 403
-        assert MicroService.objects.count() == 2
-    elif terms.owners:
-        assert bound.send(method, address(route, own), body).status_code in (403, 404, 422)
-
-
-@pytest.mark.parametrize(("route", "method", "terms"), OF_EVERYTHING, ids=lambda value: str(value)[:60])
-def test_an_endpoint_of_everything_for_each_role(red, route, method, terms):
-    path = address(route, fleet.service("own", team=red))
-    for role in Role.values:
-        passes = terms.scope in RIGHTS[role] - {"admin"} or (terms.owners and role == Role.OWNER)
-        if passes and route in STREAMS:
-            continue  # it would answer without an end
-        answer = member(role, red).send(method, path, {} if method != "GET" else None)
-        assert (answer.status_code == 403) == (not passes), answer.content
 
 
 def test_what_another_teams_people_do_is_not_seen_in_any_list(red):
