@@ -1,6 +1,6 @@
 # Everything that a person types. Each target makes the environment that it needs.
 .DEFAULT_GOAL := help
-.PHONY: help demo run test mutants model lint storm openapi messages screenshots bench clean
+.PHONY: help demo run test mutants model lint storm openapi rights messages screenshots bench clean
 MAKEFLAGS += --no-print-directory
 PYTHON_ENV := .venv/bin/python
 
@@ -27,6 +27,9 @@ model:  ## checks the model of an operation (docs/model) with Spin
 lint: .venv/installed-dev  ## ruff and mypy
 	@.venv/bin/ruff check .
 	@DEBUG=1 .venv/bin/mypy
+
+rights: .venv/installed  ## writes docs/rights.md, who may do what, anew
+	@DEBUG=1 $(PYTHON_ENV) manage.py rights_table > docs/rights.md.new && mv docs/rights.md.new docs/rights.md
 
 openapi: .venv/installed  ## writes openapi.json, the API's description, anew
 	@DEBUG=1 $(PYTHON_ENV) manage.py openapi > openapi.json.new && mv openapi.json.new openapi.json

@@ -162,7 +162,9 @@ class ServiceForm(forms.Form):
         for name in () if may_build else BUILD_FIELDS.intersection(self.fields):
             # Disabled, a field keeps its initial value whatever is sent.
             self.fields[name].disabled = True
-            self.fields[name].help_text = _("Decides what runs on build machines: to change it takes the right “build”.")
+            self.fields[name].help_text = _(
+                "Decides what runs on build machines: to change it takes the right “build”."
+            )
 
     def groups(self):
         """Its fields under their headings, for the template."""

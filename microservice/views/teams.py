@@ -35,7 +35,7 @@ def teams(request: HttpRequest, caller: Caller) -> HttpResponse:
     return render(request, "people/teams.html", context, status=422 if form.errors else 200)
 
 
-@page(look="")
+@page()
 def team(request: HttpRequest, caller: Caller, number: int) -> HttpResponse:
     return _page(request, caller, rules.find_team(caller, number))
 
