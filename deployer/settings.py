@@ -111,7 +111,6 @@ CELERY_TIMEZONE = "UTC"
 # every worker and command, with a fifth of the time and memory that they take to start.
 NINJA = Path(str(find_spec("ninja").origin)).parent  # type: ignore[union-attr]
 INSTALLED_APPS = [
-    "django.contrib.admin.apps.SimpleAdminConfig",  # urls.py looks for what there is to administrate: only web needs it
     "django.contrib.auth",
     "django.contrib.contenttypes",
     "django.contrib.sessions",

@@ -18,7 +18,7 @@ router = Router()
 class Member(schemas.Body):
     """Somebody and their role: viewer, publisher, deployer or owner."""
 
-    user: StrictInt | StrictStr = Field(description="Id or name")
+    user: StrictInt | StrictStr = Field(description="Exact name; the id only by administrators, or of a member")
     role: schemas.Text
 
 

@@ -138,6 +138,7 @@ def operation(request: HttpRequest, caller: Caller, number: int) -> HttpResponse
         "by_hand": ssh_line(found.host),
         "host_page": reverse("console:host", args=[found.host_id]),
         "may_deploy": caller.may("deploy", found.deployment.microservice_id),
+        "may_admin": caller.may("admin"),
         "deployment_ended": found.deployment.status in DEPLOYMENT_ENDED,
         "output": _output(found),
         "has_ended": runs.has_ended(found),

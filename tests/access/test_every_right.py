@@ -122,8 +122,11 @@ FORMS = {
 def form(line: Line, things: Things, thing: str) -> dict:
     """What a page of the console sends."""
     of = things.of[thing]
-    more = {"key": str(uuid.uuid4()), "dest": of["newer"], "where": "all", "user": of.get("member", ""), "instance": of["instance"],
-            "what": "maintain", "reason": "it is time", "service": of["name"], "host": things.shared["host"]}
+    more = {
+        "key": str(uuid.uuid4()), "dest": of["newer"], "where": "all", "user": of.get("member", ""),
+        "instance": of["instance"], "what": "maintain", "reason": "it is time", "service": of["name"],
+        "host": things.shared["host"],
+    }  # fmt: skip
     return {**more, **FORMS.get(line.address.lstrip("/"), {})}
 
 

@@ -203,3 +203,82 @@ def test_an_owner_does_not_leave_the_team_without_one(red):
     assert some.patch(f"/teams/{red.pk}/members/{own.pk}", {"role": "viewer"}).json()["code"] == "last_owner"
     assert some.patch(f"/teams/{red.pk}", {"members": []}).json()["code"] == "last_owner"
     assert Membership.objects.get(user=own).role == Role.OWNER
+
+
+def test_an_owner_learns_no_names_of_accounts_by_their_ids(red):
+    """An id of somebody, an id of nobody and a name that is not there are answered alike."""
+    joe = get_user_model().objects.create_user("joe")
+    some = member(Role.OWNER, red)
+    own = get_user_model().objects.get(username="owner-of-red")
+    path = f"/teams/{red.pk}/members/"
+    answers = [some.post(path, {"user": who, "role": "viewer"}) for who in (joe.pk, 10**9, 2**80, "nosuch", str(joe.pk))]
+    assert [answer.status_code for answer in answers] == [422] * 5
+    for answer in answers:
+        assert answer.json()["errors"] == answers[0].json()["errors"] and b"joe" not in answer.content
+    whole = [{"user": own.pk, "role": "owner"}, {"user": joe.pk, "role": "viewer"}]
+    assert some.patch(f"/teams/{red.pk}", {"members": whole}).json()["errors"][0]["pointer"] == "/members/1/user"
+    assert not Membership.objects.filter(user=joe).exists()
+    assert some.post(path, {"user": "joe", "role": "viewer"}).status_code == 201
+    assert some.post(path, {"user": joe.pk, "role": "deployer"}).json()["role"] == "deployer", "a member by now"
+
+
+def test_who_lists_accounts_is_an_administrator(red):
+    for role in Role.values:
+        some = member(role, red)
+        assert some.get("/users/").status_code == 403
+        assert some.get(f"/users/{get_user_model().objects.first().pk}").status_code == 403
+
+
+# --- what builds run --------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("field", ["build_command", "build_url", "build_orig"])
+def test_what_builds_run_is_changed_by_who_has_the_right_build(red, field):
+    value = {"build_command": "make", "build_url": "https://git.example/x.git", "build_orig": "gitlab"}[field]
+    shop = fleet.service("shop", team=red)
+    member(Role.OWNER, red)
+    own = get_user_model().objects.get(username="owner-of-red")
+    root = get_user_model().objects.create_superuser("root")
+    for user in (own, root):
+        token = lambda scopes, bound, user=user: Api(
+            make_token(user, "t", scopes, services=[shop.pk] if bound else ())[1])
+        bound = token(["admin"], True)
+        answer = bound.patch("/services/shop", {field: value})
+        assert answer.status_code == 403 and answer.json()["errors"][0]["pointer"] == f"/{field}"
+        assert "build machines" in answer.json()["detail"]
+        assert bound.patch("/services/shop", {"description": f"by {user}"}).status_code == 200, "anything else"
+        shop.refresh_from_db()
+        assert bound.patch("/services/shop", {field: getattr(shop, field)}).status_code == 200, "what it is already"
+        for scopes, is_bound in ((["admin", "build"], True), (["admin"], False)):
+            assert token(scopes, is_bound).patch("/services/shop", {field: value}).status_code == 200
+            MicroService.objects.filter(pk=shop.pk).update(**{field: getattr(MicroService(), field)})
+    assert Api(make_token(own, "t", ["read", "build"])[1]).patch("/services/shop", {field: value}).status_code == 403
+
+
+def test_a_service_is_made_with_what_its_builds_run_by_who_has_the_right_build(red):
+    some = member(Role.OWNER, red)
+    assert some.post("/services/", {"name": "a", "team": "red", "build_command": "make"}).status_code == 201
+    limited = Api(make_token(get_user_model().objects.get(username="owner-of-red"), "t", ["read", "build"])[1])
+    assert limited.post("/services/", {"name": "b", "team": "red", "build_command": "make"}).status_code == 403
+
+
+def test_no_token_gives_the_right_build_that_it_has_not(red):
+    shop = fleet.service("shop", team=red)
+    root = get_user_model().objects.create_superuser("root")
+    bound = Api(make_token(root, "t", ["admin"], services=[shop.pk])[1])
+    assert bound.post("/tokens/", {"name": "more", "scopes": ["build"], "services": ["shop"]}).status_code == 403
+
+
+def test_a_token_for_named_services_is_told_of_nothing_beside_them(red, api):  # noqa: F811
+    shop = fleet.service("shop", team=red)
+    host = fleet.hosts(1)[0]
+    every = ("read", "publish", "deploy", "build", "admin")
+    bound = api(*every, services=[shop.pk])
+    for path in ("/teams/", f"/teams/{red.pk}", f"/teams/{red.pk}/members/", "/credentials/", "/users/", "/callbacks/",
+                 "/settings/", "/settings/history"):
+        assert bound.get(path).status_code == 403, path
+    assert bound.get("/services/shop").json()["team"] == "red"
+    assert bound.get(f"/hosts/{host.pk}").status_code == 200, "it installs there"
+    looks = api("read", services=[shop.pk])
+    assert (looks.get("/hosts/").status_code, looks.get(f"/hosts/{host.pk}").status_code) == (403, 403)
+    assert bound.post(f"/hosts/{host.pk}/check").status_code == 403
