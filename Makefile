@@ -40,6 +40,8 @@ sbom: .venv-audit/installed  ## writes sbom.json: what the system is made of, as
 
 audit: .venv-audit/installed  ## asks whether a package has a known vulnerability, where the data can be reached
 	@scripts/audit vulnerabilities
+rights: .venv/installed  ## writes docs/rights.md, who may do what, anew
+	@DEBUG=1 $(PYTHON_ENV) manage.py rights_table > docs/rights.md.new && mv docs/rights.md.new docs/rights.md
 
 openapi: .venv/installed  ## writes openapi.json, the API's description, anew
 	@DEBUG=1 $(PYTHON_ENV) manage.py openapi > openapi.json.new && mv openapi.json.new openapi.json

@@ -4,15 +4,24 @@ from dataclasses import dataclass, field
 
 from access.rights import Rights
 
-SCOPES = ("read", "publish", "deploy", "tokens", "admin")
-EXPLICIT = frozenset({"tokens"})  # what a token has only where its scopes name it: admin does not include it
+SCOPES = ("read", "publish", "deploy", "build", "tokens", "admin")
+EXPLICIT = frozenset({"tokens"})  # what a token has only where its scopes name it
 PERSONAL = frozenset({"tokens"})  # what concerns the caller's own account, and no team's services
 
 
-def whole(scopes: Iterable[str]) -> frozenset[str]:
-    """The scopes with what they include: admin includes all others but EXPLICIT."""
+def granted(scopes: Iterable[str], for_named_services: bool) -> frozenset[str]:
+    """The rights that these scopes give. admin includes all others, with two exceptions: what is EXPLICIT, and `build`.
+
+    A token for named services has `build` only where it names it: whoever may change what a service's builds run has
+    more than that service, because the commands run on the build machines of all of them.
+    """
     given = frozenset(scopes)
-    return given | (frozenset(SCOPES) - EXPLICIT) if "admin" in given else given
+    if "admin" not in given:
+        return given
+    return given | (frozenset(SCOPES) - EXPLICIT - ({"build"} if for_named_services else frozenset()))
+
+
+_OF_THE_WHOLE = frozenset({"admin", "build"})  # without a service named, these are about every service
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,7 +29,7 @@ class Caller:
     """Somebody who was recognised, by a session or by a token.
 
     Administrators have no `rights`: no team is in their way, and `scopes` alone decide. Anybody else has in `rights`
-    what their roles in teams let them do, and in `scopes` what they may do where nothing of a team's is concerned.
+    what their roles in teams let them do, and in `scopes` what they may do with services of no team.
     """
 
     name: str
@@ -37,8 +46,9 @@ class Caller:
     rights: Rights | None = field(default=None, compare=False, repr=False)
 
     def may(self, scope: str, service_id: int | None = None) -> bool:
-        """Whether the caller has the right `scope`, for this service where one is named. See `whole` for admin."""
-        if self.services and service_id not in self.services and (service_id is not None or scope == "admin"):
+        """Whether the caller has the right `scope`, for this service where one is named. `granted` says what includes
+        what."""
+        if self.services and service_id not in self.services and (service_id is not None or scope in _OF_THE_WHOLE):
             return False  # a token for named services changes nothing beside them
         if service_id is not None and self.rights is not None:
             return scope in self.rights.on_service(service_id)
@@ -48,20 +58,36 @@ class Caller:
         """Whether there is anything at all that the caller may do with the right `scope`. What exactly: `may`."""
         return self._holds(scope) or (self.rights is not None and scope in self.rights.anywhere)
 
+    def enters(self, scope: str) -> bool:
+        """Whether the caller passes a door that needs `scope`, before it is known which object is asked for.
+
+        No team's role is enough to administrate the system as a whole. Behind all other doors it is asked: of this one?
+        """
+        return self.may(scope) if scope == "admin" else self.might(scope)
+
     def _holds(self, scope: str) -> bool:
-        return scope in self.scopes or ("admin" in self.scopes and scope not in EXPLICIT)
+        return scope in granted(self.scopes, bool(self.services))
 
     def owns(self, team_id: int) -> bool:
         """Whether the caller may change this team's services and members."""
+        return self.may_for_team("admin", team_id)
+
+    def may_for_team(self, scope: str, team_id: int | None) -> bool:
+        """Whether the caller has the right `scope` on whatever this team owns; None: on what no team owns."""
         if self.services:  # a token for named services is for nothing beside them
             return False
-        return self.may("admin") if self.rights is None else "admin" in self.rights.in_team(team_id)
+        return self.may(scope) if self.rights is None else scope in self.rights.in_team(team_id)
 
     def sees(self, service_id: int, team_id: int | None) -> bool:
         """Whether the caller may look at a service of which is known whose it is. Asks nobody."""
         if self.services and service_id not in self.services:
             return False
         return self._holds("read") if self.rights is None else "read" in self.rights.in_team(team_id)
+
+    @property
+    def sees_hosts(self) -> bool:
+        """Whether the caller may look at hosts at all. A token for named services may where it installs on them."""
+        return self.might("read") and (not self.services or self.might("deploy"))
 
     @property
     def standing(self) -> Hashable:
@@ -79,8 +105,13 @@ class Caller:
 
     @property
     def teams(self) -> frozenset[int] | None:
-        """The teams whose services the caller may see, besides those of no team; None: all."""
+        """The teams whose services the caller may see; None: all. Those of no team: `sees_unowned`."""
         return None if self.rights is None else frozenset(self.rights.roles)
+
+    @property
+    def sees_unowned(self) -> bool:
+        """Whether the caller may see services of no team."""
+        return self.rights is None or bool(self.rights.on_unowned)
 
     @property
     def key(self) -> str:

@@ -10,6 +10,7 @@ from django.core.exceptions import ValidationError
 from django.core.validators import validate_email
 from django.db import IntegrityError, transaction
 from django.db.models import ProtectedError, QuerySet
+from django.db.models.manager import BaseManager
 
 from access import failures, service_accounts, throttle
 from access.callers import Caller
@@ -33,8 +34,8 @@ def find_user(number: int) -> User:
 
 
 def user_named(which: int | str) -> User:
-    """A user by id or name. 422 at /user for one that is not there."""
-    return _member(which, "/user")
+    """A user by id or name, for administrators. 422 at /user for one that is not there."""
+    return _found(User.objects, which, "/user")
 
 
 def create_user(caller: Caller, fields: dict) -> User:
@@ -174,6 +175,8 @@ def _text_error(name: str, value: object) -> dict | None:
 def teams(caller: Caller) -> QuerySet[Team]:
     """The teams that the caller may see: the own ones, or all of them."""
     found = Team.objects.prefetch_related("memberships__user")
+    if caller.services:  # a token for named services is told of nothing beside them
+        return found.none()
     return found if caller.teams is None else found.filter(pk__in=caller.teams)
 
 
@@ -236,11 +239,12 @@ def set_members(caller: Caller, team: Team, members: list[dict]) -> None:
     """The team has exactly these members: [{"user": id or name, "role"}]."""
     wanted: dict[int, str] = {}
     for place, entry in enumerate(members):
-        wanted[_member(entry["user"], f"/members/{place}/user").pk] = _role(entry["role"], f"/members/{place}/role")
+        user = _member(caller, team, entry["user"], f"/members/{place}/user")
+        wanted[user.pk] = _role(entry["role"], f"/members/{place}/role")
     with transaction.atomic():
         team.memberships.exclude(user__in=wanted).delete()
-        for user, role in wanted.items():
-            Membership.objects.update_or_create(team=team, user_id=user, defaults={"role": role})
+        for number, role in wanted.items():
+            Membership.objects.update_or_create(team=team, user_id=number, defaults={"role": role})
     _keep_an_owner(caller, team)
 
 
@@ -250,7 +254,7 @@ def set_member(caller: Caller, team: Team, user: int | str, role: str) -> Member
         raise forbidden(f"You are no owner of {team.name}.", "Ask one of its owners, or an administrator.")
     with transaction.atomic():
         found = Membership.objects.update_or_create(
-            team=team, user=_member(user, "/user"), defaults={"role": _role(role, "/role")}
+            team=team, user=_member(caller, team, user, "/user"), defaults={"role": _role(role, "/role")}
         )[0]
         _keep_an_owner(caller, team)
     return found
@@ -290,13 +294,18 @@ def _fill_team(team: Team, fields: dict) -> None:
         raise invalid("/name", "must not be all digits")
 
 
-def _member(which: int | str, pointer: str) -> User:
-    text = str(which)
-    found = User.objects
-    user = found.filter(pk=which).first() if isinstance(which, int) and which < 2**63 else None
-    user = user or found.filter(username=text).first()
+def _member(caller: Caller, team: Team, which: int | str, pointer: str) -> User:
+    """Somebody by their exact name. Administrators may say the id, others only of who is in the team already: asked for
+    one id after the other, the accounts of the whole system could be listed. What is refused is refused alike."""
+    by_name = isinstance(which, str) or caller.may("admin")
+    return _found(User.objects if by_name else User.objects.filter(memberships__team=team), which, pointer)
+
+
+def _found(known: BaseManager[User] | QuerySet[User], which: int | str, pointer: str) -> User:
+    by = {"username": which} if isinstance(which, str) else {"pk": which if which < 2**63 else 0}
+    user = known.filter(**by).first()
     if user is None:
-        raise invalid(pointer, "is no user")
+        raise invalid(pointer, "is not the name of a user")
     return user
 
 

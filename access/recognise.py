@@ -13,8 +13,9 @@ from django.utils import timezone
 
 from access import throttle, token_use, traces
 from access.address import client_address
-from access.callers import PERSONAL, SCOPES, Caller, whole
-from access.models import Membership, Token
+from access.callers import PERSONAL, SCOPES, Caller, granted
+from access.memberships import roles_of
+from access.models import Token
 from access.problems import forbidden, unauthorized
 from access.request_id import request_id_of
 from access.rights import Rights
@@ -30,8 +31,10 @@ def rights_of(user: AbstractBaseUser, ceiling: Iterable[str] = SCOPES) -> Rights
     """What a person may do by their roles, within `ceiling`; None for an administrator. At most one query."""
     if getattr(user, "is_superuser", False) and user.is_active:
         return None
-    roles = dict(Membership.objects.filter(user=user.pk).values_list("team_id", "role")) if user.is_active else {}
-    return Rights(roles, whole(ceiling) if user.is_active else frozenset())
+    if not user.is_active:
+        return Rights({}, frozenset(), True)
+    roles, any_team = roles_of([user.pk])
+    return Rights(roles.get(user.pk, {}), frozenset(ceiling), any_team)
 
 
 def scopes_of(user: AbstractBaseUser) -> frozenset[str]:
@@ -65,7 +68,7 @@ def _by_session(request: HttpRequest) -> Caller | None:
     return Caller(
         name=user.get_username(), user_id=user.pk, session_id=session.about.number, rights=rights,
         is_fresh=session.is_fresh,
-        scopes=frozenset(SCOPES) if rights is None else rights.on_nobodys | PERSONAL,
+        scopes=frozenset(SCOPES) if rights is None else rights.on_unowned | PERSONAL,
         address=client_address(request), request_id=request_id_of(request),
     )
 
@@ -77,11 +80,11 @@ def _by_token(request: HttpRequest, value: str) -> Caller:
         _tell_refused(token, reason, address)
         throttle.wrong_token(address)
         raise unauthorized("The token is wrong, has expired or was taken back.")
-    rights = rights_of(token.user, token.scopes)
+    rights = rights_of(token.user, granted(token.scopes, bool(token.services)))
     scopes = frozenset(token.scopes)
     found = Caller(
         name=token.user.get_username(), user_id=token.user_id, token_id=token.pk, token_name=token.name, rights=rights,
-        scopes=scopes if rights is None else rights.on_nobodys | (scopes & PERSONAL),
+        scopes=scopes if rights is None else rights.on_unowned | (scopes & PERSONAL),
         services=frozenset(token.services), address=address, request_id=request_id_of(request),
     )
     to_be_marked = token.last_used is None or token.last_used < now - LAST_USED_EVERY

@@ -3,31 +3,35 @@ from collections.abc import Hashable, Mapping
 
 from django.apps import apps
 
-from access.roles import RIGHTS, of_nobodys
+from access.roles import RIGHTS, of_unowned
 
 
 class Rights:
-    """Somebody's roles, {team id: role}, cut down to `ceiling`: the scopes of the token that was shown, or all."""
+    """Somebody's roles, {team id: role}, cut down to `ceiling`: the scopes of the token that was shown, or all.
 
-    def __init__(self, roles: Mapping[int, str], ceiling: frozenset[str]):
-        self.roles = dict(roles)
+    `any_team`: whether there is a team at all, which decides about services of no team (`access.roles.of_unowned`).
+    """
+
+    def __init__(self, roles: Mapping[int, str], ceiling: frozenset[str], any_team: bool):
+        self.roles, self.any_team = dict(roles), any_team
         self._ceiling = ceiling
-        self.on_nobodys = RIGHTS[of_nobodys(list(self.roles.values()))] & ceiling
-        self.anywhere = self.on_nobodys.union(*(self.in_team(team) for team in self.roles))
+        unowned = of_unowned(any_team)
+        self.on_unowned = RIGHTS[unowned] & ceiling if unowned else frozenset()
+        self.anywhere = self.on_unowned.union(*(self.in_team(team) for team in self.roles))
         self._team_of: dict[int, int | None] | None = None
 
     @property
     def standing(self) -> Hashable:
-        return frozenset(self.roles.items()), self._ceiling
+        return frozenset(self.roles.items()), self._ceiling, self.on_unowned
 
     def again(self) -> "Rights":
         """The same roles, before it was looked up which services are whose."""
-        return Rights(self.roles, self._ceiling)
+        return Rights(self.roles, self._ceiling, self.any_team)
 
     def in_team(self, team_id: int | None) -> frozenset[str]:
         """The rights on what this team owns; None: on what no team owns."""
         if team_id is None:
-            return self.on_nobodys
+            return self.on_unowned
         role = self.roles.get(team_id)
         return RIGHTS[role] & self._ceiling if role else frozenset()
 

@@ -1,4 +1,5 @@
 """The roles in a team, and the rights that each gives. A ladder: each includes those before it."""
+from django.conf import settings
 from django.db.models import TextChoices
 
 
@@ -6,7 +7,7 @@ class Role(TextChoices):
     VIEWER = "viewer", "viewer"  # looks
     PUBLISHER = "publisher", "publisher"  # and publishes versions: what a pipeline needs
     DEPLOYER = "deployer", "deployer"  # and deploys
-    OWNER = "owner", "owner"  # and changes the team's services and members
+    OWNER = "owner", "owner"  # and changes the team's services, what their builds run, and the team's members
 
 
 LADDER = (Role.VIEWER, Role.PUBLISHER, Role.DEPLOYER, Role.OWNER)
@@ -14,17 +15,17 @@ RIGHTS: dict[str, frozenset[str]] = {
     Role.VIEWER: frozenset({"read"}),
     Role.PUBLISHER: frozenset({"read", "publish"}),
     Role.DEPLOYER: frozenset({"read", "publish", "deploy"}),
-    # "admin" of the team's own services and members: a caller has it for those only, and never without naming one.
-    Role.OWNER: frozenset({"read", "publish", "deploy", "admin"}),
+    # "admin" and "build" of the team's own services: a caller has them for those only, and never without naming one.
+    Role.OWNER: frozenset({"read", "publish", "deploy", "build", "admin"}),
 }
 
 
-def of_nobodys(roles: list[str]) -> Role:
-    """The role on services that no team owns, of somebody with these roles in teams.
+def of_unowned(any_team: bool) -> Role | None:
+    """The role that each account has on services of no team; None: no right at all.
 
-    Such a service belongs to everybody: where no teams are used, everybody deploys. Whoever is in teams has there the
-    best role that they have in any, so that a viewer stays one; nobody owns what no team owns.
+    Where no teams are used, everyone deploys. Once there is a team it is DEFAULT_ROLE, whatever roles the account has
+    in teams: otherwise an owner, who decides about the members of one team, would decide about everyone's services.
     """
-    if not roles:
+    if not any_team:
         return Role.DEPLOYER
-    return LADDER[min(max(LADDER.index(Role(role)) for role in roles), LADDER.index(Role.DEPLOYER))]
+    return Role(settings.DEFAULT_ROLE) if settings.DEFAULT_ROLE else None

@@ -6,7 +6,6 @@ refused. So whoever was signed out, shut out or given other roles is known as th
 """
 import threading
 import time
-from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
@@ -17,7 +16,8 @@ from django.http import HttpRequest
 from django.utils import timezone
 
 from .callers import Caller
-from .models import Membership, Session, Token
+from .memberships import roles_of
+from .models import Session, Token
 from .recognise import caller_of as recognised
 from .sessions import digest_of, live
 
@@ -105,12 +105,15 @@ class Watching:
 def _agrees(one: Known) -> bool:
     if not one.state:
         return False
-    rights, (_, (*_, superuser), roles) = one.caller.rights, one.state
-    return superuser if rights is None else not superuser and roles == rights.roles
+    rights, (_, (*_, superuser), roles, any_team) = one.caller.rights, one.state
+    return superuser if rights is None else not superuser and (roles, any_team) == (rights.roles, rights.any_team)
 
 
 def _states(known: Iterable[Known]) -> dict[tuple, tuple]:
-    """{key: what was shown, the account, its roles}, without those that are good no more. Three or four statements."""
+    """{key: what was shown, the account, its roles, whether there is any team}, without those that are good no more.
+
+    Three or four statements.
+    """
     now, known = timezone.now(), list(known)
     sessions = {digest_of(one.session): one.session for one in known if one.session}
     tokens = [one.caller.token_id for one in known if one.caller.token_id]
@@ -125,11 +128,9 @@ def _states(known: Iterable[Known]) -> dict[tuple, tuple]:
         shown |= {("", pk): rest for pk, *rest in good_ones.values_list("pk", "scopes", "services")}
     users = get_user_model().objects.filter(pk__in=people, is_active=True)
     accounts = {pk: rest for pk, *rest in users.values_list("pk", "username", "password", "is_superuser")}
-    roles: dict[int, dict[int, str]] = defaultdict(dict)
-    for user, team, role in Membership.objects.order_by().filter(user__in=people).values_list("user", "team", "role"):
-        roles[user][team] = role
+    roles, any_team = roles_of(people)
     return {
-        one.key: (shown[one.key], accounts[user], roles[user])
+        one.key: (shown[one.key], accounts[user], roles.get(user, {}), any_team)
         for one in known if one.key in shown and (user := one.caller.user_id or 0) in accounts
     }
 

@@ -88,6 +88,13 @@ def listed(value: str) -> list[str]:
     return value.replace(",", " ").split()
 
 
+def one_of(name: str, allowed: tuple[str, ...], default: str) -> str:
+    value = text(name, default).lower()
+    if value not in allowed:
+        raise BadSetting(name, f"must be one of {', '.join(allowed)}, not {value!r}")
+    return value
+
+
 def networks(name: str, also: tuple[str, ...] = ()) -> list[str]:
     """A list of addresses and networks, such as 10.0.0.0/8; `also`: other words that may stand in it."""
     found = words(name)

@@ -71,6 +71,9 @@ KEEP_OUTPUT_DAYS = env.number("KEEP_OUTPUT_DAYS", 90, 1, 36500)  # what commands
 WEB_THREADS = env.number("WEB_THREADS", 32, 2, 1000)
 STREAM_SLOTS = env.number("STREAM_SLOTS", max(1, WEB_THREADS - 8), 1, 1000)  # live streams in one web process
 
+# The role that each account has on services of no team, once there is any team; "": none.
+DEFAULT_ROLE = env.one_of("DEFAULT_ROLE", ("none", "viewer", "publisher", "deployer"), "none").replace("none", "")
+
 # Builds. Protocols that git may clone by: https and ssh; file admits repositories on the worker's own disk.
 BUILD_PROTOCOLS = env.words("BUILD_PROTOCOLS", "https ssh")
 BUILD_WEBHOOK_SECRET = env.secret("BUILD_WEBHOOK_SECRET")  # verifies reports of build servers without a secret
@@ -114,7 +117,6 @@ CELERY_TIMEZONE = "UTC"
 # every worker and command, with a fifth of the time and memory that they take to start.
 NINJA = Path(str(find_spec("ninja").origin)).parent  # type: ignore[union-attr]
 INSTALLED_APPS = [
-    "django.contrib.admin.apps.SimpleAdminConfig",  # urls.py looks for what there is to administrate: only web needs it
     "django.contrib.auth",
     "django.contrib.contenttypes",
     "django.contrib.sessions",

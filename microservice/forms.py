@@ -15,6 +15,7 @@ from access.models import Team
 from access.problems import Problem
 from asset.models import Asset, Credential
 
+from .catalog.ownership import BUILD_FIELDS
 from .console.language import term, told
 from .models import MicroService
 
@@ -184,6 +185,15 @@ class ServiceForm(forms.Form):
         (_("Surroundings"), ("environment", "steps", "keep_releases", "limits")),
         (_("Builds"), ("build_orig", "build_url", "build_username", "build_command", "auto_deploy")),
     )
+
+    def __init__(self, *args, may_build: bool = True, **more):
+        super().__init__(*args, **more)
+        for name in () if may_build else BUILD_FIELDS.intersection(self.fields):
+            # Disabled, a field keeps its initial value whatever is sent.
+            self.fields[name].disabled = True
+            self.fields[name].help_text = _(
+                "Decides what runs on build machines: to change it takes the right “build”."
+            )
 
     def groups(self):
         """Its fields under their headings, for the template."""

@@ -9,7 +9,7 @@ from django.db.models import QuerySet
 from django.utils import timezone
 
 from access import people, service_accounts, sessions, tokens
-from access.callers import Caller
+from access.callers import SCOPES, Caller
 from access.models import Token
 from access.problems import forbidden, invalid, not_found, reauthenticate, unauthorized
 
@@ -57,7 +57,7 @@ def issue(
     if caller.session_id and not sessions.hold(caller.session_id):
         raise unauthorized("The session has ended.")
     wanted = list(scopes)
-    lacking = sorted({scope for scope in wanted if not caller.might(scope)})
+    lacking = sorted({scope for scope in wanted if scope in SCOPES and not caller.might(scope)})
     if lacking:
         raise forbidden(f"You cannot give a right that you do not have: {', '.join(lacking)}.")
     named = {catalog.find_service(caller, which).pk for which in services} or caller.services
@@ -99,14 +99,13 @@ def told(row: Token) -> dict:
 
 
 def _owner(caller: Caller, user: int | str | None) -> User:
-    if user is None:
+    if user is None or user in (caller.user_id, caller.name):
         return User.objects.get(pk=caller.user_id or 0)
+    if not caller.may("admin"):  # before it is looked for: others do not learn which accounts there are
+        raise forbidden("Only administrators make tokens for a service account.")
     found = people.user_named(user)
-    if found.pk != caller.user_id:
-        if not caller.may("admin"):
-            raise forbidden("Only administrators make tokens for a service account.")
-        if not service_accounts.is_service(found):
-            raise invalid("/user", "must be a service account: people make their own tokens")
+    if found.pk != caller.user_id and not service_accounts.is_service(found):
+        raise invalid("/user", "must be a service account: people make their own tokens")
     return found
 
 

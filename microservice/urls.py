@@ -21,6 +21,7 @@ from .views import (
     settings,
     sign_in,
     teams,
+    workers,
 )
 
 app_name = "console"
@@ -78,6 +79,7 @@ urlpatterns = [
     path("callbacks/<int:number>/test/", callbacks.callback_test, name="callback_test"),
     path("callbacks/<int:number>/delete/", callbacks.callback_delete, name="callback_delete"),
     path("callbacks/<int:number>/deliveries/<int:delivery>/", callbacks.redeliver, name="redeliver"),
+    path("workers/", workers.workers, name="workers"),
     path("people/", people.people, name="people"),
     path("people/<int:number>/", people.person, name="person"),
     path("people/<int:number>/delete/", people.person_delete, name="person_delete"),

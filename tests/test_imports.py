@@ -28,8 +28,9 @@ MUST_NOT = {
     "microservice.wake": ["microservice.execution", "microservice.recovery", "microservice.tasks"],
 }
 DOORS = ["microservice.views", "microservice.api"]
-# The addresses, and what prints the API's description.
-MAY_OPEN = {"microservice.management.commands.openapi", *(f"{app}.urls" for app in APPS)}
+# The addresses, and what prints the API's description and who may do what.
+COMMANDS = ("openapi", "rights_table")
+MAY_OPEN = {f"microservice.management.commands.{name}" for name in COMMANDS} | {f"{app}.urls" for app in APPS}
 
 
 def modules(apps: list[str]) -> dict[str, Path]:

@@ -9,7 +9,7 @@ from pydantic import StrictInt, StrictStr
 from access import people
 from access.models import Team
 from microservice.api import paging, schemas
-from microservice.api.auth import caller, needs
+from microservice.api.auth import NEVER, caller, needs
 from microservice.history import record
 
 router = Router()
@@ -18,7 +18,7 @@ router = Router()
 class Member(schemas.Body):
     """Somebody and their role: viewer, publisher, deployer or owner."""
 
-    user: StrictInt | StrictStr = Field(description="Id or name")
+    user: StrictInt | StrictStr = Field(description="Exact name; the id only by administrators, or of a member")
     role: schemas.Text
 
 
@@ -62,14 +62,14 @@ class MemberList(schemas.Listed):
 
 
 @router.get("/teams/", response=TeamList)
-@needs("read")
+@needs("read", bound=NEVER)
 def list_teams(request: HttpRequest, query: paging.Page):
     """The caller's own teams; all of them for admins."""
     return paging.page(query, people.teams(caller(request)), "name").answer(TeamList, form)
 
 
 @router.post("/teams/", response={201: TeamOut})
-@needs("admin")
+@needs("admin", bound=NEVER)
 @transaction.atomic
 def create_team(request: HttpRequest, body: TeamNew, response: HttpResponse):
     """Makes a team."""
@@ -80,14 +80,14 @@ def create_team(request: HttpRequest, body: TeamNew, response: HttpResponse):
 
 
 @router.get("/teams/{id}", response=TeamOut)
-@needs("read")
+@needs("read", bound=NEVER)
 def get_team(request: HttpRequest, id: schemas.PathId):
     """One team, with its members."""
     return form(people.find_team(caller(request), id))
 
 
 @router.patch("/teams/{id}", response=TeamOut)
-@needs("admin", owners=True)
+@needs("admin", owners=True, bound=NEVER)
 @transaction.atomic
 def change_team(request: HttpRequest, id: schemas.PathId, body: TeamChange):
     """Changes the fields that are named. An owner changes the members, an admin the name too."""
@@ -99,7 +99,7 @@ def change_team(request: HttpRequest, id: schemas.PathId, body: TeamChange):
 
 
 @router.delete("/teams/{id}", response={204: None})
-@needs("admin")
+@needs("admin", bound=NEVER)
 @transaction.atomic
 def delete_team(request: HttpRequest, id: schemas.PathId):
     """Deletes a team that owns no services."""
@@ -110,7 +110,7 @@ def delete_team(request: HttpRequest, id: schemas.PathId):
 
 
 @router.get("/teams/{id}/members/", response=MemberList)
-@needs("read")
+@needs("read", bound=NEVER)
 def list_members(request: HttpRequest, id: schemas.PathId, query: paging.Page):
     """Who is in a team, and as what."""
     found = form(people.find_team(caller(request), id))
@@ -118,7 +118,7 @@ def list_members(request: HttpRequest, id: schemas.PathId, query: paging.Page):
 
 
 @router.post("/teams/{id}/members/", response={201: MemberOut})
-@needs("admin", owners=True)
+@needs("admin", owners=True, bound=NEVER)
 def add_member(request: HttpRequest, id: schemas.PathId, body: Member, response: HttpResponse):
     """Takes somebody in, or gives a member another role."""
     made = _set(request, id, body.user, body.role)
@@ -127,7 +127,7 @@ def add_member(request: HttpRequest, id: schemas.PathId, body: Member, response:
 
 
 @router.get("/teams/{id}/members/{user}", response=MemberOut)
-@needs("read")
+@needs("read", bound=NEVER)
 def get_member(request: HttpRequest, id: schemas.PathId, user: schemas.PathId):
     """As what somebody is in a team."""
     found = next((one for one in form(people.find_team(caller(request), id)).members if one.user_id == user), None)
@@ -137,7 +137,7 @@ def get_member(request: HttpRequest, id: schemas.PathId, user: schemas.PathId):
 
 
 @router.patch("/teams/{id}/members/{user}", response=MemberOut)
-@needs("admin", owners=True)
+@needs("admin", owners=True, bound=NEVER)
 def change_member(request: HttpRequest, id: schemas.PathId, user: schemas.PathId, body: RoleChange):
     """Gives a member another role."""
     _member(people.find_team(caller(request), id), user)
@@ -145,7 +145,7 @@ def change_member(request: HttpRequest, id: schemas.PathId, user: schemas.PathId
 
 
 @router.delete("/teams/{id}/members/{user}", response={204: None})
-@needs("admin", owners=True)
+@needs("admin", owners=True, bound=NEVER)
 @transaction.atomic
 def remove_member(request: HttpRequest, id: schemas.PathId, user: schemas.PathId):
     """Takes somebody out of a team."""

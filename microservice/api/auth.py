@@ -9,13 +9,16 @@ from ninja.security.apikey import APIKeyCookie
 
 from access.callers import SCOPES, Caller
 
+NEVER = "never"  # no right is called that
+
 
 @dataclass(frozen=True, slots=True)
 class Needs:
     """`scope`: the right. `outside`: waits for something outside, so no transaction is held around it.
     `streams`: reads its body itself, piece by piece, whatever its content type. `form`: takes multipart/form-data
     too, with files beside the fields. `owners`: an owner of any team comes in too; the endpoint asks: of this one?
-    `signed`: no caller, but a signature or a token of its own that the endpoint verifies."""
+    `signed`: no caller, but a signature or a token of its own that the endpoint verifies.
+    `bound`: the right that a token for named services needs here beside `scope`; NEVER: such a token is refused."""
 
     scope: str
     outside: bool = False
@@ -23,18 +26,25 @@ class Needs:
     form: bool = False
     owners: bool = False
     signed: bool = False
+    bound: str = ""
+
+    def admits(self, caller: Caller) -> bool:
+        """Whether the caller comes in; of which object the right is needed, the endpoint asks."""
+        if caller.services and self.bound and not caller.might(self.bound):
+            return False
+        return caller.might(self.scope) if self.owners else caller.enters(self.scope)
 
 
 def needs(
     scope: str, *, outside: bool = False, streams: bool = False, form: bool = False, owners: bool = False,
-    signed: bool = False,
+    signed: bool = False, bound: str = "",
 ) -> Callable[[Callable], Callable]:
     """Says of an endpoint which scope its caller must have. Every endpoint has to say it; a test lists them."""
     if scope not in SCOPES:
         raise ImproperlyConfigured(f"{scope} is no scope")
 
     def mark(view: Callable) -> Callable:
-        view.needs = Needs(scope, outside, streams, form, owners, signed)  # type: ignore[attr-defined]
+        view.needs = Needs(scope, outside, streams, form, owners, signed, bound)  # type: ignore[attr-defined]
         return view
 
     return mark

@@ -11,7 +11,7 @@ from asset import credentials
 from asset.models import Credential
 
 from . import paging, schemas
-from .auth import caller, needs
+from .auth import NEVER, caller, needs
 
 router = Router()
 
@@ -46,7 +46,7 @@ class CredentialList(schemas.Listed):
 
 
 @router.get("/credentials/", response=CredentialList)
-@needs("read")
+@needs("read", bound=NEVER)
 def list_credentials(request: HttpRequest, query: paging.Page):
     """All credentials by name, without their secrets."""
     return paging.page(query, _counted(), "name").answer(CredentialList, form)
@@ -62,7 +62,7 @@ def create_credential(request: HttpRequest, body: CredentialNew, response: HttpR
 
 
 @router.get("/credentials/{id}", response=CredentialOut)
-@needs("read")
+@needs("read", bound=NEVER)
 def get_credential(request: HttpRequest, id: schemas.PathId):
     """One credential, without its secret."""
     return form(_find(id))

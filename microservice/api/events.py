@@ -61,7 +61,7 @@ def _stream(
     def wants(item: hub.Item) -> bool:
         if item.kind == "host":
             mine = who.teams is None or tenancy.is_open(item.host_teams, who.teams)
-            return deployment_id is None and who.may("read") and mine
+            return deployment_id is None and who.sees_hosts and mine
         return deployment_id in (None, item.deployment_id) and who.sees(item.service_id, item.team_id)
 
     if last_id is None:

@@ -9,7 +9,7 @@ from access.recognise import caller_of
 from access.request_id import request_id_of
 
 from . import answers, idempotency, uploads
-from .auth import needs_of
+from .auth import Needs, needs_of
 
 JSON = "application/json"
 
@@ -42,8 +42,8 @@ def _answer(request: HttpRequest, operations: dict[str, Operation], names: dict)
     if caller is None:
         raise unauthorized()
     request.caller = caller  # type: ignore[attr-defined]
-    if not (caller.might(terms.scope) if terms.owners else caller.may(terms.scope)):
-        raise forbidden(f"This needs the right {terms.scope}.", "Ask somebody with the right admin for it.")
+    if not terms.admits(caller):
+        raise _not_admitted(caller, terms)
     if not terms.streams:
         uploads.read_chunks(request)
     as_form = terms.form and request.content_type == uploads.FORM
@@ -57,6 +57,12 @@ def _answer(request: HttpRequest, operations: dict[str, Operation], names: dict)
         return idempotency.once(request, caller, lambda: operation.run(request, **names),
                                 outside=terms.outside or as_form)
     return operation.run(request, **names)
+
+
+def _not_admitted(caller: Caller, terms: Needs) -> Problem:
+    if caller.services and terms.bound:
+        return forbidden("This token is for named services only.", "Use a token that is not bound to services.")
+    return forbidden(f"This needs the right {terms.scope}.", "Ask an owner of the team, or an administrator, for it.")
 
 
 def _check_content_type(request: HttpRequest, operation: Operation) -> None:

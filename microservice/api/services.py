@@ -25,7 +25,10 @@ def list_services(request: HttpRequest, query: paging.Page):
 @router.post("/services/", response={201: schemas.ServiceOut})
 @needs("admin", owners=True)
 def create_service(request: HttpRequest, body: schemas.ServiceNew, response: HttpResponse):
-    """Makes a service. Its commands run on hosts as they are: for admins, and for owners in their own team."""
+    """Makes a service. Its commands run on hosts as they are: for admins, and for owners in their own team.
+
+    `build_orig`, `build_url`, `build_command`, `build_refs` run on build machines: they need the right `build` too.
+    """
     service = catalog.create_service(caller(request), _fields(body))
     response["Location"] = f"/api/v1/services/{service.pk}"
     return Status(201, form(caller(request), service))
@@ -41,7 +44,10 @@ def get_service(request: HttpRequest, service: str):
 @router.patch("/services/{service}", response=schemas.ServiceOut)
 @needs("admin", owners=True)
 def change_service(request: HttpRequest, service: str, body: schemas.ServiceChange):
-    """Changes the fields that are named; of secrets, those that are named."""
+    """Changes the fields that are named; of secrets, those that are named.
+
+    What decides what builds run needs the right `build` too.
+    """
     found = catalog.find_service(caller(request), service, "admin")
     return form(caller(request), catalog.change_service(caller(request), found, _fields(body)))
 

@@ -1,5 +1,5 @@
 """Whose a service is: who may give it to a team, and how the history tells of it."""
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from access.callers import Caller
@@ -8,6 +8,7 @@ from access.problems import forbidden
 from asset import tenancy
 
 from ..models import MicroService
+from .secrets import OF_BUILDS
 
 
 def check_making(caller: Caller, team: Team | None) -> None:
@@ -33,6 +34,20 @@ def check_hosts(service: MicroService, team: Team | None) -> None:
     cut_off = service.instances.filter(host__in=tenancy.closed_to([team.pk] if team else []))
     names = list(cut_off.order_by("host__hostname").values_list("host__hostname", flat=True))
     tenancy.refuse_cutting_off(service.name, names, "/team")
+# What decides which commands run on the build machines. More than the service's own matter: the builds of all services
+# run there.
+BUILD_FIELDS = frozenset({"build_orig", "build_url", "build_command", "build_refs", *OF_BUILDS})
+
+
+def check_build(caller: Caller, changed: Collection[str], may_build: bool) -> None:
+    """403 where a field that decides what builds run is changed without the right `build`."""
+    wanted = sorted(BUILD_FIELDS.intersection(changed))
+    if not wanted or may_build:
+        return
+    hint = "A token for named services needs the scope `build` by name." if caller.services else "Ask an administrator."
+    problem = forbidden(f"This needs the right build: {', '.join(wanted)} decide what runs on build machines.", hint)
+    problem.errors = [{"pointer": f"/{name}", "reason": "needs the right build"} for name in wanted]
+    raise problem
 
 
 def told(fields: Mapping[str, Any]) -> dict[str, Any]:

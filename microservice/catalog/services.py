@@ -62,12 +62,16 @@ def find_service(caller: Caller, which: int | str, scope: str = "read") -> Micro
 def create_service(caller: Caller, fields: Mapping[str, Any]) -> MicroService:
     """Makes a service of SERVICE_FIELDS and what catalog/secrets.py takes; only name is required.
 
-    409 `service_exists` where the name is taken.
+    409 `service_exists` where the name is taken, 403 for what builds run without the right `build`.
     """
-    ownership.check_making(caller, fields.get("team"))
+    team = fields.get("team")
+    ownership.check_making(caller, team)
     plain = {name: value for name, value in fields.items() if name not in secrets.WRITE_ONLY}
-    hidden, told = secrets.resolve(MicroService(), fields)
+    unset = MicroService()
+    hidden, told = secrets.resolve(unset, fields)
     service = MicroService(**plain, **hidden, created_by=caller.name, updated_by=caller.name)
+    chosen = [name for name in plain if name != "team" and getattr(service, name) != getattr(unset, name)]
+    ownership.check_build(caller, [*chosen, *told], caller.may_for_team("build", team.pk if team else None))
     check_service(service)
     try:
         with transaction.atomic():
@@ -99,6 +103,7 @@ def change_service(caller: Caller, service: MicroService, fields: Mapping[str, A
             hidden, told = _resolved(service, fields)
             if not changed and not hidden:
                 return service
+            ownership.check_build(caller, [*changed, *told], caller.may("build", service.pk))
             for name, value in (changed | hidden).items():
                 setattr(service, name, value)
             check_service(service)

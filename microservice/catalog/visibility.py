@@ -11,20 +11,25 @@ from asset.models import Asset
 
 from ..models import History, MicroService
 
-# About people and secrets only administrators are told; the history of a service that is gone has no team left to ask.
-FOR_ADMINS = ("token", "credential", "user", "settings", "callback")
-OF_A_SERVICE = ("service", "version", "instance", "deployment", "build")
+# What is told of besides services, and to whom. About everything else (people, tokens, credentials, settings, services
+# that are gone and have no team left to ask) only administrators are told.
+OF_HOSTS = Q(microservice=None, subject="host")
+OF_TEAMS = Q(microservice=None, subject="team")
 
 
 def visible(caller: Caller, path: str = "") -> Q:
     """The rows about services that the caller may see; `path` leads from the row to its service ("": it is one).
 
-    Everybody sees what no team owns and what their own teams own, a token for named services only those of them.
+    Members see what their teams own, and who has the default role what no team owns; a token for named services sees
+    only those of them.
     """
     to = f"{path}__" if path else ""
     seen = Q()
     if caller.teams is not None:
-        seen &= Q(**{f"{to}team": None}) | Q(**{f"{to}team__in": sorted(caller.teams)})
+        seen &= Q(**{f"{to}team__in": sorted(caller.teams)})
+        if caller.sees_unowned:
+            # Not `team=None` alone: that is also true of a row that is about no service.
+            seen |= Q(**{f"{to}team": None, f"{path or 'pk'}__isnull": False})
     if caller.services:
         seen &= Q(**{f"{path or 'pk'}__in": sorted(caller.services)})
     return seen
@@ -37,13 +42,16 @@ def operations(caller: Caller) -> Q:
 
 def history(caller: Caller) -> QuerySet[History]:
     """What was done to what the caller may see."""
-    rows = History.objects.filter(visible(caller, "microservice"))
-    if not caller.may("admin"):
-        rows = rows.exclude(subject__in=FOR_ADMINS).exclude(microservice=None, subject__in=OF_A_SERVICE)
+    if caller.may("admin"):
+        return History.objects.all()
+    seen = visible(caller, "microservice") & Q(microservice__isnull=False)
+    if caller.sees_hosts and not caller.services:
         # Whose a host was that is gone, nobody can tell any more.
         hosts = Asset.objects.filter(tenancy.visible(caller)).order_by().values("pk")
-        rows = rows.filter(~Q(subject="host") | Q(subject_id__in=hosts))
-    return rows
+        seen |= OF_HOSTS & Q(subject_id__in=hosts)
+    if caller.teams and not caller.services:
+        seen |= OF_TEAMS & Q(subject_id__in=sorted(caller.teams))
+    return History.objects.filter(seen)
 
 
 def sees_values(caller: Caller, service_id: int | None) -> bool:

@@ -38,7 +38,7 @@ class MicroService(models.Model):
     build_username = models.CharField(max_length=128, blank=True, default="", db_default="")
     build_credential = SealedMapField(default=SealedMap, db_default="", blank=True, editable=False)
     description = models.CharField(max_length=256, blank=True)
-    # Whose it is. Without a team it belongs to everybody: see access/roles.py.
+    # Whose it is. What may be done where it has no team: see access/roles.py.
     team = models.ForeignKey("access.Team", null=True, blank=True, on_delete=models.PROTECT, related_name="services")
     # How it is deployed: commands are the service administrator's own shell text, everything else is quoted data.
     start_command = models.TextField(blank=True)

@@ -38,6 +38,7 @@ class ServiceRow:
     maintenance: int = 0
     deployments: list[Deployment] = field(default_factory=list)
     built: bool = False
+    may_deploy: bool = False
 
     @property
     def settled(self) -> bool:

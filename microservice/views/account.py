@@ -28,7 +28,7 @@ from . import proof
 from .guard import blaming, go, page, say, sent
 
 
-@page("read", ("GET", "POST"))
+@page("", ("GET", "POST"), look="")
 def tokens(request: HttpRequest, caller: Caller) -> HttpResponse:
     """The caller's tokens and a form for another, which is shown once: in the answer to this very POST."""
     form, made, secret = make_token(request, caller)
@@ -70,7 +70,7 @@ def _issue(caller: Caller, asked: dict, user: int | None) -> tuple[Token, str]:
         raise
 
 
-@page("read", ("GET", "POST"))
+@page("", ("GET", "POST"), look="")
 def account(request: HttpRequest, caller: Caller) -> HttpResponse:
     """Who somebody is here, where they are signed in, and another password for them."""
     form = PasswordForm(sent(request))
@@ -99,7 +99,7 @@ def _change_password(request: HttpRequest, caller: Caller, person: User, asked: 
     say(request, _("Your password was changed. You are signed out everywhere else."))
 
 
-@page("read", ("POST",))
+@page("", ("POST",), look="")
 def session_end(request: HttpRequest, caller: Caller, person: int, number: int) -> HttpResponse:
     """Ends one session: the caller's own, or for an administrator anybody's."""
     may_end(caller, person)
@@ -113,7 +113,7 @@ def session_end(request: HttpRequest, caller: Caller, person: int, number: int) 
     return _back(caller, person)
 
 
-@page("read", ("POST",))
+@page("", ("POST",), look="")
 def access_end(request: HttpRequest, caller: Caller, person: int) -> HttpResponse:
     """Ends all sessions but this one, and unless they are kept, all tokens."""
     may_end(caller, person)
@@ -130,7 +130,7 @@ def _back(caller: Caller, person: int) -> HttpResponse:
     return go("account") if person == caller.user_id else go("person", person)
 
 
-@page("read", ("POST",))
+@page("", ("POST",), look="")
 def revoke(request: HttpRequest, caller: Caller, number: int) -> HttpResponse:
     token = issuing.revoke(caller, number)
     text = _("%(name)s was taken back, with all tokens made with it. It is refused from now on.")

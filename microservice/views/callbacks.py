@@ -11,18 +11,16 @@ from callbacks.models import Callback
 from microservice.callback_forms import EVENTS, CallbackForm
 from microservice.queries import told
 
-from .guard import blaming, complain, go, only, page, say, sent, show, wanted
+from .guard import blaming, complain, go, page, say, sent, show, wanted
 
 
-@page()
+@page(look="admin")
 def callbacks(request: HttpRequest, caller: Caller) -> HttpResponse:
-    only(caller)
     return render(request, "callbacks/list.html", {"callbacks": told.callbacks(), "tab": "callbacks"})
 
 
-@page("admin", ("GET", "POST"))
+@page("admin", ("GET", "POST"), look="admin")
 def callback_new(request: HttpRequest, caller: Caller) -> HttpResponse:
-    only(caller)
     form = CallbackForm(sent(request))
     if request.method == "POST" and form.is_valid():
         with blaming(form):
@@ -32,9 +30,8 @@ def callback_new(request: HttpRequest, caller: Caller) -> HttpResponse:
     return render(request, "callbacks/edit.html", context, status=422 if form.errors else 200)
 
 
-@page("admin", ("GET", "POST"))
+@page("admin", ("GET", "POST"), look="admin")
 def callback_edit(request: HttpRequest, caller: Caller, number: int) -> HttpResponse:
-    only(caller)
     row = told.callback(number)
     before = {"url": row.url, "events": row.events, "active": row.active}
     form = CallbackForm(sent(request), initial=before, saved=True)
@@ -54,9 +51,8 @@ def callback_edit(request: HttpRequest, caller: Caller, number: int) -> HttpResp
     return render(request, "callbacks/edit.html", context, status=422 if form.errors else 200)
 
 
-@page()
+@page(look="admin")
 def callback(request: HttpRequest, caller: Caller, number: int) -> HttpResponse:
-    only(caller)
     return _page(request, told.callback(number))
 
 

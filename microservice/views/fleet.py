@@ -15,13 +15,14 @@ def home(request: HttpRequest, caller: Caller) -> HttpResponse:
     """Services × what runs where; `q`, `state` and `after` are in the address."""
     asked = wanted(request, "q", "state", "after")
     found = fleet.services(caller, **asked, size=rows(request, PAGE, MOST))
+    for row in found:
+        row.may_deploy = caller.may_for_team("deploy", row.service.team_id)
     context = {
         **asked,
         "page": found,
         "totals": fleet.totals(caller),
         "none_at_all": not found.rows and not any(asked.values()),
         "may_make": caller.might("admin"),
-        "may_deploy": caller.may("deploy"),
         "may_publish": caller.might("publish"),
         "most": intake.LIMIT,
     }

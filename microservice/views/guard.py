@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from functools import wraps
 from urllib.parse import urlencode
 
@@ -15,7 +16,7 @@ from django.utils.html import format_html
 from django.utils.translation import gettext
 from django.views.decorators.cache import never_cache
 
-from access.callers import Caller
+from access.callers import PERSONAL, SCOPES, Caller
 from access.problems import Problem, forbidden, invalid
 from access.recognise import caller_of
 from access.watching import watching
@@ -28,12 +29,35 @@ from . import fragments
 View = Callable[..., HttpResponse]
 
 
-def page(scope: str = "read", methods: tuple[str, ...] = ("GET",), live: bool = False) -> Callable[[View], View]:
-    """Wraps `view(request, caller, …)`: signed in, with the right `scope` to send anything (to look takes `read`).
+@dataclass(frozen=True, slots=True)
+class PageNeeds:
+    """What a page needs: the right `look` to be shown ("": to be signed in), and `send` for what is sent to it.
+
+    `owners`: an owner of any team may send too; the view asks: of this one?
+    """
+
+    look: str
+    send: str
+    methods: tuple[str, ...]
+    owners: bool
+
+    def admits(self, caller: Caller, sends: bool) -> bool:
+        scope = self.send if sends else self.look
+        if not scope:
+            return True
+        return caller.might(scope) if self.owners else caller.enters(scope)
+
+
+def page(
+    scope: str = "read", methods: tuple[str, ...] = ("GET",), live: bool = False, *, look: str = "read",
+    owners: bool = False,
+) -> Callable[[View], View]:
+    """Wraps `view(request, caller, …)`: signed in, with the right `scope` to send anything, and `look` to be shown it.
 
     A `Problem` that the view lets through becomes the problem page with its own HTTP status. `live`: what the page's
     script fetches is the same for all who may see and do the same: see fragments.py.
     """
+    needs = PageNeeds(look, scope, methods, owners)
 
     def decorate(view: View) -> View:
         @wraps(view)
@@ -46,8 +70,9 @@ def page(scope: str = "read", methods: tuple[str, ...] = ("GET",), live: bool = 
                 caller = (watching.caller_of if shared else caller_of)(request)
                 if caller is None or not caller.is_person:
                     return _to_sign_in(request)
-                needed = "read" if request.method in ("GET", "HEAD") else scope
-                only(caller, needed)
+                sends = request.method not in ("GET", "HEAD")
+                if not needs.admits(caller, sends):
+                    raise not_admitted(caller, needs.send if sends else needs.look)
                 if shared:
                     return fragments.answer(request, caller, lambda any_, who: view(any_, who, *args, **kwargs))
                 if live:
@@ -56,15 +81,16 @@ def page(scope: str = "read", methods: tuple[str, ...] = ("GET",), live: bool = 
             except Problem as problem:
                 return refused(request, problem)
 
+        guarded.needs = needs  # type: ignore[attr-defined]  # the table of rights is made of it
         return guarded
 
     return decorate
 
 
-def only(caller: Caller, scope: str = "admin") -> None:
-    """Refuses who may not even look: a page that is for those alone who have the right `scope`."""
-    if not caller.may(scope):
-        raise forbidden(f"You need the right “{scope}” for this.", "Ask an administrator for it.")
+def not_admitted(caller: Caller, scope: str) -> Problem:
+    if not any(caller.might(one) for one in SCOPES if one not in PERSONAL):
+        return forbidden("You have no role in any team.", "Ask the owner of a team, or an administrator, for one.")
+    return forbidden(f"You need the right “{scope}” for this.", "Ask an administrator for it.")
 
 
 def _to_sign_in(request: HttpRequest) -> HttpResponse:

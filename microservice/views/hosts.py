@@ -130,7 +130,7 @@ def _page(request: HttpRequest, caller: Caller, host: Asset, finding: dict | Non
         or bool(finding and finding["key_changed"])
         or bool(host.offered_key or problem),
         "may_admin": caller.may("admin"),
-        "may_deploy": caller.may("deploy"),
+        "may_deploy": caller.might("deploy"),
         **more,
     }
     part = "host/page_live.html" if request.headers.get("HX-Request") else "host/page.html"

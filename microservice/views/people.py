@@ -19,13 +19,12 @@ from microservice.queries import people as found
 
 from . import proof
 from .account import make_token
-from .guard import blaming, complain, go, only, page, say, sent, show, wanted
+from .guard import blaming, complain, go, page, say, sent, show, wanted
 
 
-@page("admin", ("GET", "POST"))
+@page("admin", ("GET", "POST"), look="admin")
 def people(request: HttpRequest, caller: Caller) -> HttpResponse:
     """Everybody, and a form for another."""
-    only(caller)
     form = PersonForm(sent(request))
     proof.ask(caller, form)
     if request.method == "POST" and form.is_valid():
@@ -43,9 +42,8 @@ def people(request: HttpRequest, caller: Caller) -> HttpResponse:
     return show(request, "people/list.html", "people/rows.html", context)
 
 
-@page("admin", ("GET", "POST"))
+@page("admin", ("GET", "POST"), look="admin")
 def person(request: HttpRequest, caller: Caller, number: int) -> HttpResponse:
-    only(caller)
     user = found.person(number)
     before = _shown(user)
     form = PersonForm(sent(request), initial=before, saved=True)
@@ -80,7 +78,6 @@ def _person_page(request: HttpRequest, caller: Caller, user: User, form: PersonF
 @page("admin", ("POST",))
 def person_token(request: HttpRequest, caller: Caller, number: int) -> HttpResponse:
     """A token for a service account, shown in the answer to this very POST."""
-    only(caller)
     user = found.person(number)
     form, made, secret = make_token(request, caller, user.pk, "token")
     mine = PersonForm(initial=_shown(user), saved=True)

@@ -140,6 +140,7 @@ def operation(request: HttpRequest, caller: Caller, number: int) -> HttpResponse
         "by_hand": _by_hand(caller, found.host),
         "host_page": reverse("console:host", args=[found.host_id]),
         "may_deploy": caller.may("deploy", found.deployment.microservice_id),
+        "may_admin": caller.may("admin"),
         "deployment_ended": found.deployment.status in DEPLOYMENT_ENDED,
         "output": _output(found),
         "has_ended": runs.has_ended(found),

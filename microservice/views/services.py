@@ -62,12 +62,12 @@ def instances(request: HttpRequest, caller: Caller, name: str) -> HttpResponse:
     return show(request, "service/instances.html", "service/instance_rows.html", context, "service/instances_live.html")
 
 
-@page("read", ("GET", "POST"))
+@page("admin", ("GET", "POST"), owners=True)
 def settings(request: HttpRequest, caller: Caller, name: str) -> HttpResponse:
     service = services.service(caller, name)
     before = {field: getattr(service, field) for field in ServiceForm.base_fields}
     before |= {"environment": visibility.environment(caller, service), "build_url": userinfo.hidden(service.build_url)}
-    form = ServiceForm(sent(request), initial=before)
+    form = ServiceForm(sent(request), initial=before, may_build=caller.may("build", service.pk))
     if request.method == "POST":
         _must(caller, "admin", service)  # what is said here runs on hosts
         if form.is_valid():
@@ -87,11 +87,9 @@ def settings(request: HttpRequest, caller: Caller, name: str) -> HttpResponse:
     return render(request, "service/settings.html", context, status=422 if form.errors else 200)
 
 
-@page("read", ("GET", "POST"))
+@page("admin", ("GET", "POST"), look="admin", owners=True)
 def new(request: HttpRequest, caller: Caller) -> HttpResponse:
     form = NewServiceForm(sent(request))
-    if not caller.might("admin"):
-        raise forbidden("You need the right “admin”, or a team that you own, for this.", "Ask an administrator for it.")
     if request.method == "POST" and form.is_valid():
         with blaming(form):
             service = catalog.create_service(caller, form.cleaned_data | ownership.team_for(caller))

@@ -21,7 +21,7 @@ from microservice.queries import services
 from .guard import blaming, complain, go, page, say, sent
 
 
-@page("admin", ("GET", "POST"))
+@page("admin", ("GET", "POST"), look="")
 def teams(request: HttpRequest, caller: Caller) -> HttpResponse:
     """The caller's teams, all for administrators, and a form for another."""
     form = TeamForm(sent(request))
@@ -40,7 +40,7 @@ def team(request: HttpRequest, caller: Caller, number: int) -> HttpResponse:
     return _page(request, caller, rules.find_team(caller, number))
 
 
-@page("read", ("POST",))
+@page("admin", ("POST",), owners=True)
 def team_change(request: HttpRequest, caller: Caller, number: int, what: str) -> HttpResponse:
     """One of the page's forms: name, member, remove, give, take, delete. What the caller may, the rules say."""
     team = rules.find_team(caller, number)
@@ -97,7 +97,7 @@ def _take(request: HttpRequest, caller: Caller, team: Team, form: None) -> str:
     if service.team_id != team.pk:
         raise invalid("/service", "is no service of this team")
     catalog.change_service(caller, service, {"team": None})
-    return _("{service} belongs to everybody from now on.").format(service=service.name)
+    return _("{service} belongs to no team from now on.").format(service=service.name)
 
 
 def _delete(request: HttpRequest, caller: Caller, team: Team, form: None) -> str:

@@ -1,17 +1,11 @@
-"""Users and teams over the API, and the matrix: every endpoint × every role × own team, other team and nobody's."""
-import re
-from datetime import timedelta
+"""Users and teams over the API. Every endpoint for every role: test_every_right.py."""
 
 import pytest
 from django.contrib.auth import get_user_model
-from django.test import Client
-from django.utils import timezone
 
-from access.models import Membership, Team, Token
-from access.roles import RIGHTS, Role
+from access.models import Membership, Team
+from access.roles import Role
 from access.tokens import make_token
-from microservice.api import api as the_api
-from microservice.api.auth import needs_of
 from microservice.models import History, MicroService
 from tests.microservice import fleet
 from tests.microservice.api.conftest import Api, api, store  # noqa: F401
@@ -29,104 +23,6 @@ def member(role: str, team: Team, name: str = "") -> Api:
 @pytest.fixture
 def red(db):
     return Team.objects.create(name="red")
-
-
-# --- the matrix -------------------------------------------------------------------------------------------------------
-
-
-def operations():
-    """All but what has no caller: reports of build servers, which prove themselves by a signature."""
-    return [(route, method, terms)
-            for route, found in the_api.operations_by_route().items() for method, operation in found.items()
-            if not (terms := needs_of(operation.view_func)).signed]
-
-
-def address(route: str, service: MicroService) -> str:
-    """The route's address with the service in it, and ids that are not there for the rest."""
-    named = re.sub(r"<(\w+:)?service>", str(service.pk), route)
-    return "/" + re.sub(r"<[^>]*>", "999999", named)
-
-
-OF_A_SERVICE = [one for one in operations() if "service>" in one[0]]
-OF_EVERYTHING = [one for one in operations() if "service>" not in one[0]]
-STREAMS = ("events",)  # answers that do not end
-
-
-def test_the_matrix_has_all_endpoints():
-    assert len(OF_A_SERVICE) >= 18
-    assert len(OF_EVERYTHING) >= 30
-
-
-@pytest.mark.parametrize("role", Role.values)
-@pytest.mark.parametrize(("route", "method", "terms"), OF_A_SERVICE, ids=lambda value: str(value)[:60])
-def test_an_endpoint_of_a_service_for_each_role_in_each_team(red, role, route, method, terms):
-    """Of another team: 404, whatever it is. Of the own one: 403 without the right, and with it neither of both
-    refusals (404 is then about an id that is not there, and not about the service)."""
-    services = {"own": fleet.service("own", team=red), "nobodys": fleet.service("nobodys"),
-                "other": fleet.service("other", team=Team.objects.create(name="blue"))}
-    rights = {"own": RIGHTS[role], "nobodys": RIGHTS[role] - {"admin"}, "other": frozenset()}
-    some = member(role, red)
-    for whose, service in services.items():
-        answer = some.send(method, address(route, service), {} if method != "GET" else None)
-        if answer.status_code == 422 and terms.scope in rights["own"]:
-            continue  # the body is looked at before the service: nothing is told about it
-        passes_the_gate = terms.scope in RIGHTS[role] - {"admin"} or (terms.owners and role == Role.OWNER)
-        if not passes_the_gate or (rights[whose] and terms.scope not in rights[whose]):
-            assert answer.status_code == 403, (whose, answer.content)
-        elif terms.scope in rights[whose]:
-            assert answer.status_code != 403, (whose, answer.content)
-            assert b"no such service" not in answer.content
-        else:
-            assert answer.status_code == 404, (whose, answer.content)
-            assert b"no such service" in answer.content
-    assert MicroService.objects.filter(name__in=["other", "nobodys"]).count() == 2
-
-
-@pytest.mark.parametrize(("route", "method", "terms"), operations(), ids=lambda value: str(value)[:60])
-def test_who_is_not_recognised_reaches_no_endpoint(red, route, method, terms):
-    """A token that has expired, was taken back or is made up; nobody at all; a session without its CSRF token."""
-    service = fleet.service("own", team=red)
-    root = get_user_model().objects.create_superuser("root")
-    path = address(route, service)
-    for change in ({"expires": timezone.now() - timedelta(seconds=1)}, {"revoked": timezone.now()}, {"digest": "x"}):
-        row, text = make_token(root, "test", EVERY)
-        Token.objects.filter(pk=row.pk).update(**change)
-        assert Api(text).send(method, path).status_code == 401
-    assert Api().send(method, path).status_code == 401
-    if method not in ("GET", "HEAD"):
-        browser = Client(enforce_csrf_checks=True, raise_request_exception=False)
-        browser.force_login(root)
-        assert browser.generic(method, f"/api/v1{path}", "{}", "application/json").status_code == 403
-
-
-@pytest.mark.parametrize(("route", "method", "terms"), operations(), ids=lambda value: str(value)[:60])
-def test_a_token_for_one_service_changes_nothing_beside_it(red, route, method, terms):
-    """However much its owner may: another service is not there, and what belongs to none is only looked at."""
-    own, other = fleet.service("own"), fleet.service("other", team=red)
-    root = get_user_model().objects.create_superuser("root")
-    bound = Api(make_token(root, "bound", EVERY, services=[own.pk])[1])
-    body = None if method == "GET" else {}
-    if "service>" in route:
-        assert bound.send(method, address(route, own), body).status_code not in (401, 403)
-        answer = bound.send(method, address(route, other), body)
-        assert answer.status_code in (404, 422) and (answer.status_code == 422 or b"no such service" in answer.content)
-        assert MicroService.objects.filter(pk=other.pk).exists()
-    elif terms.scope == "admin" and not (terms.owners and route != "services"):
-        assert bound.send(method, address(route, own), body or {"name": "third"}).status_code == 403
-        assert MicroService.objects.count() == 2
-    elif terms.owners:
-        assert bound.send(method, address(route, own), body).status_code in (403, 404, 422)
-
-
-@pytest.mark.parametrize(("route", "method", "terms"), OF_EVERYTHING, ids=lambda value: str(value)[:60])
-def test_an_endpoint_of_everything_for_each_role(red, route, method, terms):
-    path = address(route, fleet.service("own", team=red))
-    for role in Role.values:
-        passes = terms.scope in RIGHTS[role] - {"admin"} or (terms.owners and role == Role.OWNER)
-        if passes and route in STREAMS:
-            continue  # it would answer without an end
-        answer = member(role, red).send(method, path, {} if method != "GET" else None)
-        assert (answer.status_code == 403) == (not passes), answer.content
 
 
 def test_what_another_teams_people_do_is_not_seen_in_any_list(red):
@@ -307,3 +203,82 @@ def test_an_owner_does_not_leave_the_team_without_one(red):
     assert some.patch(f"/teams/{red.pk}/members/{own.pk}", {"role": "viewer"}).json()["code"] == "last_owner"
     assert some.patch(f"/teams/{red.pk}", {"members": []}).json()["code"] == "last_owner"
     assert Membership.objects.get(user=own).role == Role.OWNER
+
+
+def test_an_owner_learns_no_names_of_accounts_by_their_ids(red):
+    """An id of somebody, an id of nobody and a name that is not there are answered alike."""
+    joe = get_user_model().objects.create_user("joe")
+    some = member(Role.OWNER, red)
+    own = get_user_model().objects.get(username="owner-of-red")
+    path = f"/teams/{red.pk}/members/"
+    answers = [some.post(path, {"user": who, "role": "viewer"}) for who in (joe.pk, 10**9, 2**80, "nosuch", str(joe.pk))]
+    assert [answer.status_code for answer in answers] == [422] * 5
+    for answer in answers:
+        assert answer.json()["errors"] == answers[0].json()["errors"] and b"joe" not in answer.content
+    whole = [{"user": own.pk, "role": "owner"}, {"user": joe.pk, "role": "viewer"}]
+    assert some.patch(f"/teams/{red.pk}", {"members": whole}).json()["errors"][0]["pointer"] == "/members/1/user"
+    assert not Membership.objects.filter(user=joe).exists()
+    assert some.post(path, {"user": "joe", "role": "viewer"}).status_code == 201
+    assert some.post(path, {"user": joe.pk, "role": "deployer"}).json()["role"] == "deployer", "a member by now"
+
+
+def test_who_lists_accounts_is_an_administrator(red):
+    for role in Role.values:
+        some = member(role, red)
+        assert some.get("/users/").status_code == 403
+        assert some.get(f"/users/{get_user_model().objects.first().pk}").status_code == 403
+
+
+# --- what builds run --------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("field", ["build_command", "build_url", "build_orig"])
+def test_what_builds_run_is_changed_by_who_has_the_right_build(red, field):
+    value = {"build_command": "make", "build_url": "https://git.example/x.git", "build_orig": "gitlab"}[field]
+    shop = fleet.service("shop", team=red)
+    member(Role.OWNER, red)
+    own = get_user_model().objects.get(username="owner-of-red")
+    root = get_user_model().objects.create_superuser("root")
+    for user in (own, root):
+        token = lambda scopes, bound, user=user: Api(
+            make_token(user, "t", scopes, services=[shop.pk] if bound else ())[1])
+        bound = token(["admin"], True)
+        answer = bound.patch("/services/shop", {field: value})
+        assert answer.status_code == 403 and answer.json()["errors"][0]["pointer"] == f"/{field}"
+        assert "build machines" in answer.json()["detail"]
+        assert bound.patch("/services/shop", {"description": f"by {user}"}).status_code == 200, "anything else"
+        shop.refresh_from_db()
+        assert bound.patch("/services/shop", {field: getattr(shop, field)}).status_code == 200, "what it is already"
+        for scopes, is_bound in ((["admin", "build"], True), (["admin"], False)):
+            assert token(scopes, is_bound).patch("/services/shop", {field: value}).status_code == 200
+            MicroService.objects.filter(pk=shop.pk).update(**{field: getattr(MicroService(), field)})
+    assert Api(make_token(own, "t", ["read", "build"])[1]).patch("/services/shop", {field: value}).status_code == 403
+
+
+def test_a_service_is_made_with_what_its_builds_run_by_who_has_the_right_build(red):
+    some = member(Role.OWNER, red)
+    assert some.post("/services/", {"name": "a", "team": "red", "build_command": "make"}).status_code == 201
+    limited = Api(make_token(get_user_model().objects.get(username="owner-of-red"), "t", ["read", "build"])[1])
+    assert limited.post("/services/", {"name": "b", "team": "red", "build_command": "make"}).status_code == 403
+
+
+def test_no_token_gives_the_right_build_that_it_has_not(red):
+    shop = fleet.service("shop", team=red)
+    root = get_user_model().objects.create_superuser("root")
+    bound = Api(make_token(root, "t", ["admin"], services=[shop.pk])[1])
+    assert bound.post("/tokens/", {"name": "more", "scopes": ["build"], "services": ["shop"]}).status_code == 403
+
+
+def test_a_token_for_named_services_is_told_of_nothing_beside_them(red, api):  # noqa: F811
+    shop = fleet.service("shop", team=red)
+    host = fleet.hosts(1)[0]
+    every = ("read", "publish", "deploy", "build", "admin")
+    bound = api(*every, services=[shop.pk])
+    for path in ("/teams/", f"/teams/{red.pk}", f"/teams/{red.pk}/members/", "/credentials/", "/users/", "/callbacks/",
+                 "/settings/", "/settings/history"):
+        assert bound.get(path).status_code == 403, path
+    assert bound.get("/services/shop").json()["team"] == "red"
+    assert bound.get(f"/hosts/{host.pk}").status_code == 200, "it installs there"
+    looks = api("read", services=[shop.pk])
+    assert (looks.get("/hosts/").status_code, looks.get(f"/hosts/{host.pk}").status_code) == (403, 403)
+    assert bound.post(f"/hosts/{host.pk}/check").status_code == 403

@@ -5,7 +5,7 @@ from django.test import RequestFactory
 
 from access.models import Membership, Team
 from access.recognise import caller_of
-from access.roles import RIGHTS, Role, of_nobodys
+from access.roles import RIGHTS, Role, of_unowned
 from access.tokens import make_token
 from microservice.catalog.visibility import history
 from microservice.hub import GONE
@@ -13,7 +13,7 @@ from microservice.models import History
 from tests.microservice import fleet
 
 pytestmark = pytest.mark.django_db
-EVERY = ["read", "publish", "deploy", "admin"]
+EVERY = ["read", "publish", "deploy", "build", "admin"]
 
 
 def person(name="ann", **roles):
@@ -45,22 +45,34 @@ def test_a_role_gives_its_rights_in_its_own_team_and_none_in_another(services, r
     who = caller(person(red=role))
     assert rights(who, services["red"]) == RIGHTS[role]
     assert rights(who, services["blue"]) == set()
-    assert rights(who, services["nobody"]) == RIGHTS[role] - {"admin"}
+    assert rights(who, services["nobody"]) == set()
     assert not who.may("admin")
     assert who.might("admin") == (role == Role.OWNER)
 
 
-def test_what_no_team_owns_is_everybodys_where_nobody_is_in_a_team(services):
+def test_where_there_are_no_teams_everyone_deploys_what_no_team_owns(db):
+    service = fleet.service("of-nobody")
+    assert rights(caller(person()), service) == {"read", "publish", "deploy"}
+    Team.objects.create(name="red")
     who = caller(person())
-    assert rights(who, services["nobody"]) == {"read", "publish", "deploy"}
-    assert rights(who, services["red"]) == set()
+    assert rights(who, service) == set() and not any(who.might(scope) for scope in EVERY)
 
 
-def test_on_what_no_team_owns_the_best_role_counts():
-    assert of_nobodys([]) == Role.DEPLOYER
-    assert of_nobodys(["viewer"]) == Role.VIEWER
-    assert of_nobodys(["viewer", "publisher"]) == Role.PUBLISHER
-    assert of_nobodys(["owner", "viewer"]) == Role.DEPLOYER
+@pytest.mark.parametrize("default", ["", "viewer", "publisher", "deployer"])
+def test_no_role_in_a_team_changes_what_somebody_may_do_with_services_of_no_team(services, settings, default):
+    """Otherwise the owner of any team would decide it, by taking people in and by taking them out."""
+    settings.DEFAULT_ROLE = default
+    wanted = RIGHTS[default] if default else frozenset()
+    assert of_unowned(any_team=True) == (default or None)
+    for role in Role.values:
+        assert rights(caller(person(f"{role}-in-red", red=role)), services["nobody"]) == wanted
+    stranger = person("stranger")
+    assert rights(caller(stranger), services["nobody"]) == wanted
+    Membership.objects.create(team=Team.objects.get(name="blue"), user=stranger, role=Role.DEPLOYER)
+    assert rights(caller(stranger), services["nobody"]) == wanted
+    Membership.objects.filter(user=stranger).delete()
+    assert rights(caller(stranger), services["nobody"]) == wanted
+    assert rights(caller(stranger), services["red"]) == set()
 
 
 def test_a_token_keeps_of_its_owners_rights_what_its_scopes_name(services):
@@ -68,6 +80,8 @@ def test_a_token_keeps_of_its_owners_rights_what_its_scopes_name(services):
     assert rights(caller(user, ["read", "publish"]), services["red"]) == {"read", "publish"}
     assert rights(caller(user, ["admin"]), services["red"]) == set(EVERY)
     assert rights(caller(user, EVERY, services=[services["nobody"].pk]), services["red"]) == set()
+    assert rights(caller(user, ["admin"], services=[services["red"].pk]), services["red"]) == set(EVERY) - {"build"}
+    assert rights(caller(user, ["admin", "build"], services=[services["red"].pk]), services["red"]) == set(EVERY)
     assert not caller(user, EVERY, services=[services["red"].pk]).owns(services["red"].team_id)
 
 
@@ -96,7 +110,8 @@ def test_staff_are_no_administrators(services):
     assert rights(who, services["red"]) == set()
 
 
-def test_rights_cost_two_queries_however_many_services_there_are(services, django_assert_num_queries):
+def test_rights_cost_two_queries_however_many_services_there_are(services, settings, django_assert_num_queries):
+    settings.DEFAULT_ROLE = Role.VIEWER
     user = person(red=Role.VIEWER, blue=Role.DEPLOYER)
     more = [fleet.service(f"more-{number}") for number in range(20)]
     token = make_token(user, "test", EVERY)[1]
@@ -111,7 +126,8 @@ def test_a_service_that_is_not_there_gives_no_right(services):
     assert not caller(person()).may("read", 10**9)
 
 
-def test_a_service_that_came_after_the_first_look_is_known_too(services):
+def test_a_service_that_came_after_the_first_look_is_known_too(services, settings):
+    settings.DEFAULT_ROLE = Role.VIEWER
     who = caller(person())
     assert who.may("read", services["nobody"].pk)
     assert who.may("read", fleet.service("newer").pk)
@@ -125,10 +141,11 @@ def test_what_is_known_of_a_service_decides_the_same_without_asking(services, dj
         assert all(boss.sees(service.pk, service.team_id) for service in services.values())
         assert not who.sees(services["red"].pk, GONE)
     assert seen == {name: who.may("read", service.pk) for name, service in services.items()}
+    assert seen == {"red": True, "blue": False, "nobody": False}
     assert True in seen.values() and False in seen.values()
 
 
-def test_the_history_of_another_teams_service_is_not_told_even_after_it_is_gone(services):
+def test_the_history_of_another_teams_service_is_not_told_even_after_it_is_gone(services, settings):
     for name, service in services.items():
         History.objects.create(actor="x", action="change", subject="service", microservice=service, subject_name=name)
     History.objects.create(actor="x", action="delete", subject="service", subject_name="gone")
@@ -138,5 +155,23 @@ def test_the_history_of_another_teams_service_is_not_told_even_after_it_is_gone(
         History.objects.create(actor="x", action="x", subject="host", subject_name=name, subject_id=number)
     History.objects.create(actor="x", action="create", subject="user", subject_name="user")
     seen = lambda who: set(history(who).values_list("subject_name", flat=True))
-    assert seen(caller(person(red=Role.VIEWER))) == {"red", "nobody", "host"}
+    assert seen(caller(person(red=Role.VIEWER))) == {"red", "host"}
+    settings.DEFAULT_ROLE = Role.VIEWER
+    assert seen(caller(person("eve", red=Role.VIEWER))) == {"red", "nobody", "host"}
+    assert seen(caller(person("eve"), services=[services["red"].pk])) == {"red"}
     assert len(seen(caller(get_user_model().objects.create_superuser("root")))) == 9
+    settings.DEFAULT_ROLE = ""
+    assert seen(caller(person("no-role"))) == set()
+
+
+def test_a_teams_history_is_told_to_its_members_and_to_administrators(services):
+    for name in ("red", "blue"):
+        team = Team.objects.get(name=name)
+        History.objects.create(actor="x", action="create", subject="team", subject_id=team.pk, subject_name=name)
+    History.objects.create(actor="x", action="delete", subject="team", subject_name="gone")
+    seen = lambda who: set(history(who).values_list("subject_name", flat=True))
+    red = person(red=Role.VIEWER)
+    assert seen(caller(red)) == {"red"}
+    assert seen(caller(person("eve"))) == set()
+    assert seen(caller(red, services=[services["red"].pk])) == set()
+    assert seen(caller(get_user_model().objects.create_superuser("root"))) == {"red", "blue", "gone"}

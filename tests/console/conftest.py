@@ -30,8 +30,9 @@ def operator(db) -> Client:
 
 
 @pytest.fixture
-def viewer(db) -> Client:
-    """Somebody who may look, and nothing else."""
+def viewer(db, settings) -> Client:
+    """Somebody who may look, and nothing else: there is a team, and services of no team are for everyone to look at."""
+    settings.DEFAULT_ROLE = Role.VIEWER
     client = _client("vera")
     team = Team.objects.create(name="lookers")
     Membership.objects.create(team=team, user=get_user_model().objects.get(username="vera"), role=Role.VIEWER)

@@ -108,6 +108,6 @@ def test_who_is_signed_out_shut_out_or_has_other_rights_sees_no_more(web):
     all_show([tabs["stays"]], "for the team alone")
     assert {name: len(tab.texts) for name, tab in gone.items()} == shown
     asked = {name: tab.ask("/services/shop/instances/", **{"HX-Request": "true"}).status for name, tab in tabs.items()}
-    assert asked == {"stays": 200, "signed out": 401, "shut out": 401, "left the team": 404}
+    assert asked == {"stays": 200, "signed out": 401, "shut out": 401, "left the team": 403}
     for tab in tabs.values():
         tab.close()

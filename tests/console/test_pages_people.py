@@ -68,7 +68,7 @@ def test_a_team_is_made_filled_given_a_service_and_deleted(admin, operator):
     assert "owns services" in admin.post(f"{address}delete/", follow=True).content.decode()
     admin.post(f"{address}member/", {"user": "olga", "role": "owner"})
     nobody = operator.post(f"{address}member/", {"user": "nobody", "role": "viewer"})
-    assert nobody.status_code == 422 and "is no user" in nobody.content.decode(), "an owner may"
+    assert nobody.status_code == 422 and "is not the name of a user" in nobody.content.decode(), "an owner may"
     operator.post(f"{address}member/", {"user": "ada", "role": "viewer"})
     assert Membership.objects.count() == 2
     assert "no owner left" in operator.post(

@@ -274,3 +274,18 @@ def test_a_lock_is_broken_with_a_reason_only(admin):
     assert not instance.locked
     assert "its worker is gone" in admin.get("/history/").content.decode()
     assert not IdempotencyKey.objects.exists()
+
+
+def test_fields_that_decide_what_builds_run_are_read_only_without_the_right_for_it():
+    """Who may change a service by a session may change these too, as yet: the form keeps to the right all the same."""
+    from microservice.forms import ServiceForm
+
+    before = {"build_command": "sh build.sh", "build_orig": "git", "build_url": "", "keep_releases": 3,
+              "check_timeout": 60, "language": "go"}
+    sent = before | {"build_command": "evil", "build_url": "https://evil", "description": "new"}
+    form = ServiceForm(sent, initial=before, may_build=False)
+    assert form.is_valid(), form.errors
+    assert form.cleaned_data["build_command"] == "sh build.sh" and form.cleaned_data["build_url"] == ""
+    assert form.cleaned_data["description"] == "new"
+    assert "right “build”" in str(form["build_command"].help_text) and "disabled" in str(form["build_command"])
+    assert ServiceForm(sent, initial=before).is_valid()

@@ -92,3 +92,23 @@ def test_of_two_who_change_the_settings_at_once_the_second_is_told(admin):
         answer = admin.post("/settings/", second)
     assert answer.status_code == 409 and "changed by somebody else" in answer.content.decode()
     assert parts.chosen("gitlab") is not None
+
+
+def test_the_page_of_workers_has_celerys_record_of_an_operations_task(admin, operator):
+    from django.utils import timezone
+    from django_celery_results.models import TaskResult
+
+    from microservice.models import Heartbeat, Operation
+    from tests.microservice import fleet
+
+    Heartbeat.objects.create(worker="worker-1", seen=timezone.now(), slots=8)
+    TaskResult.objects.create(task_id="abc", task_name="microservice.tasks.work", status="FAILURE", traceback="<b>x")
+    TaskResult.objects.create(task_id="other", task_name="microservice.tasks.sweep", status="SUCCESS")
+    operation = fleet.running().operations.get()
+    Operation.objects.filter(pk=operation.pk).update(celery_task_id="abc")
+    assert "/workers/?task=abc" in admin.get(f"/operations/{operation.pk}/").content.decode()
+    page = admin.get("/workers/?task=abc").content.decode()
+    assert "worker-1" in page and "FAILURE" in page and "&lt;b&gt;x" in page and "sweep" not in page
+    assert "sweep" in admin.get("/workers/").content.decode()
+    assert operator.get("/workers/").status_code == 403
+    assert "/workers/?task" not in operator.get(f"/operations/{operation.pk}/").content.decode()

@@ -50,7 +50,7 @@ def evil():
     user = get_user_model().objects.create_user("eve", email="a@example.org", first_name=EVIL, last_name=EVIL)
     team = Team.objects.create(name="t")
     Membership.objects.create(team=team, user=user, role=Role.VIEWER)
-    Credential.objects.create(name="c", secret="x")  # noqa: S106
+    Credential.objects.create(name="c", secret="x")
     callback = Callback.objects.create(url="https://example.org/", secret="whsec_eA==", events=["deployment_ended"])
     Delivery.objects.create(callback=callback, event="test", name="n", body="{}", message_id="m", until="2030-01-01T00:00Z",
                             error="x", answer=EVIL)  # fmt: skip

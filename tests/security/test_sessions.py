@@ -11,7 +11,7 @@ from access.tokens import make_token
 from microservice.models import MicroService
 
 pytestmark = pytest.mark.django_db
-PASSWORD = "vera-password-1"  # noqa: S105
+PASSWORD = "vera-password-1"
 API = "/api/v1/services/"
 
 
@@ -43,7 +43,7 @@ def test_a_session_that_somebody_was_given_is_another_one_once_they_signed_in(ve
     client, stranger = Client(), Client()
     for one in (client, stranger):
         one.cookies["sessionid"] = planted.session_key
-    name = next((cookie for cookie in sign_in(client)[0].cookies if "sessionid" in cookie))
+    name = next(cookie for cookie in sign_in(client)[0].cookies if "sessionid" in cookie)
     assert is_in(client) and client.cookies[name].value != planted.session_key
     assert not is_in(stranger)
     made_up, _ = sign_in(client)
@@ -150,6 +150,6 @@ def test_a_name_that_nobody_has_costs_what_a_wrong_password_costs(vera, monkeypa
     costs = {}
     for name in ("vera", "nobody", "inactive", "passwordless", "v" * 150, "ве́ра"):
         made.clear()
-        answer = sign_in(name=name, password="wrong")[1]  # noqa: S106
+        answer = sign_in(name=name, password="wrong")[1]
         costs[name] = (answer.status_code, len(made))
     assert set(costs.values()) == {(200, 1)}, costs

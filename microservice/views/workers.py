@@ -1,0 +1,16 @@
+"""The worker processes, and what Celery notes of the tasks that woke them."""
+
+from django.http import HttpRequest, HttpResponse
+
+from access.callers import Caller
+from microservice.queries import workers as found
+
+from .guard import page, show, wanted
+
+
+@page(look="admin")
+def workers(request: HttpRequest, caller: Caller) -> HttpResponse:
+    """`task`: one task's id, as an operation's page links to it."""
+    asked = wanted(request, "task", "after")
+    context = {**asked, "workers": found.workers(), "page": found.tasks(**asked), "tab": "workers"}
+    return show(request, "settings/workers.html", "settings/task_rows.html", context)
