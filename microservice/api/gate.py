@@ -20,8 +20,6 @@ def enter(request: HttpRequest, operations: dict[str, Operation], names: dict) -
         response = _answer(request, operations, names)
     except Exception as error:  # noqa: BLE001 - whatever happens under /api/ is answered as a problem
         response = answers.from_exception(request, error)
-    if response.status_code >= 400:
-        uploads.drain(request)
     response["X-Request-ID"] = request_id_of(request)
     if "Cache-Control" not in response:
         response["Cache-Control"] = "no-store"
