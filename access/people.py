@@ -73,10 +73,10 @@ def delete_user(caller: Caller, user: User) -> None:
 def change_own_password(caller: Caller, user: User, old: str, new: str) -> None:
     """Gives somebody the password that they chose, where they know the one so far. Guesses count as those of signing in
     do. 422 at /old or /password, 429."""
-    throttle.sign_in(user.get_username(), caller.address)
+    throttle.own_password(user.pk)
     if not user.check_password(old):
         raise invalid("/old", "is not your password")
-    throttle.signed_in(user.get_username(), caller.address)
+    throttle.own_password_was_right(user.pk)
     _fill(user, {"password": new})
     user.save(update_fields=["password"])
 

@@ -4,7 +4,7 @@ from django.contrib.auth.views import LoginView, LogoutView
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 
-from access import throttle
+from access import devices, throttle
 from access.address import client_address
 from access.problems import Problem
 
@@ -16,9 +16,9 @@ class SignIn(LoginView):
     redirect_authenticated_user = True
 
     def post(self, request: HttpRequest, *args, **kwargs) -> HttpResponse:
-        name, address = request.POST.get("username", "")[:150], client_address(request)
+        name = request.POST.get("username", "")
         try:
-            throttle.sign_in(name, address)
+            throttle.sign_in(name, client_address(request), devices.device_of(request, name))
         except Problem as problem:
             answer = render(
                 request, self.template_name, {"form": self.get_form(), "problem": problem}, status=problem.status
@@ -29,8 +29,11 @@ class SignIn(LoginView):
         return super().post(request, *args, **kwargs)
 
     def form_valid(self, form) -> HttpResponse:
-        throttle.signed_in(self.request.POST.get("username", "")[:150], client_address(self.request))
-        return super().form_valid(form)
+        name = self.request.POST.get("username", "")
+        throttle.signed_in(name, client_address(self.request), devices.device_of(self.request, name))
+        response = super().form_valid(form)
+        devices.remember(self.request, response, name)
+        return response
 
 
 class SignOut(LogoutView):
