@@ -87,6 +87,7 @@ CODES: dict[str, Code] = {
     # 429 and what is wrong here
     "too_many_attempts": Code(429, "There were too many attempts lately.", "Wait as long as Retry-After says."),
     "too_many_connections": Code(429, "The client's address has too many connections open.", "Close some of them."),
+    "too_many_downloads": Code(429, "The caller loads as many logs at once as one caller may.", "Come back later."),
     "too_many_uploads": Code(429, "The caller uploads as much at once as one caller may.", "Come back later."),
     "internal_error": Code(500, "Something went wrong here; it is not the request.",
                            "Tell an administrator the request's id."),

@@ -64,6 +64,8 @@ MAX_IN_FLIGHT_JUMP = env.number("MAX_IN_FLIGHT_JUMP", 10, 0, 100_000)
 UNKNOWN_DEADLINE = env.number("UNKNOWN_DEADLINE", 3600, 10, 7 * 86400)
 KEEP_OUTPUT_DAYS = env.number("KEEP_OUTPUT_DAYS", 90, 1, 36500)  # what commands printed; steps and errors stay
 WEB_THREADS = env.number("WEB_THREADS", 32, 2, 1000)
+# Live streams and waits of one caller in one web process.
+STREAMS_PER_CALLER = env.number("STREAMS_PER_CALLER", max(2, WEB_THREADS // 4), 1, 1000)
 STREAM_SLOTS = env.number("STREAM_SLOTS", max(1, WEB_THREADS - 8), 1, 1000)  # live streams in one web process
 
 # Builds. Protocols that git may clone by: https and ssh; file admits repositories on the worker's own disk.

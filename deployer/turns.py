@@ -5,7 +5,10 @@ threads to what is short.
 """
 import threading
 from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
 
+from access.problems import Problem
 from deployer import environment as env
 
 THREADS = env.number("WEB_THREADS", 32, 2, 1000)
@@ -57,6 +60,18 @@ class Each:
                 del self._taken[who]
 
 
+@contextmanager
+def account_turn(turns: Each, who: str, problem: Problem) -> Iterator[None]:
+    """A caller's turn for as long as the block lasts. Raises `problem` where there is none."""
+    if not turns.enter(who):
+        raise problem
+    try:
+        yield
+    finally:
+        turns.leave(who)
+
+
 long = Turns(THREADS - RESERVE)
 streaming = Turns(max(1, THREADS // 2), within=long)  # bodies that a thread reads as they come
 uploads = Each(env.number("UPLOADS_PER_CALLER", max(1, THREADS // 4), 1, 1000))
+downloads = Each(max(2, THREADS // 8))  # whole logs, sent as fast as they are taken

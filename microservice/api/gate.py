@@ -46,7 +46,8 @@ def _answer(request: HttpRequest, operations: dict[str, Operation], names: dict)
         uploads.read_chunks(request)
     as_form = terms.form and request.content_type == uploads.FORM
     if as_form:
-        uploads.take_in(request)
+        with uploads.turn(caller):
+            uploads.take_in(request)
     elif not terms.streams:
         _check_content_type(request, operation)
     if any("\0" in str(value) for value in names.values()):

@@ -1,5 +1,6 @@
 """multipart/form-data: fields and one file in one request. The file goes to the disk as it comes, never into memory."""
 import hashlib
+from contextlib import AbstractContextManager
 from typing import Any
 
 from django.conf import settings
@@ -9,7 +10,9 @@ from django.core.files.uploadhandler import TemporaryFileUploadHandler
 from django.http import HttpRequest
 from django.http.multipartparser import MultiPartParserError
 
+from access.callers import Caller
 from access.problems import Problem, invalid
+from deployer import turns
 
 from ..packages.stored import PIECE
 from ..publishing.intake import LIMIT
@@ -29,6 +32,13 @@ def read_chunks(request: HttpRequest) -> None:
         raise RequestDataTooBig
     request._body = body
     request.META["CONTENT_LENGTH"] = str(len(body))
+
+
+def turn(caller: Caller) -> AbstractContextManager[None]:
+    """A caller's turn to upload something. 429 where the caller has as many as one may have."""
+    return turns.account_turn(turns.uploads, caller.account, Problem(
+        429, "too_many_uploads", f"You upload {turns.uploads.most} packages at once already.", "Come back later.",
+        headers={"Retry-After": "10"}))
 
 
 def take_in(request: HttpRequest) -> None:
