@@ -14,7 +14,8 @@ def _networks(trusted: tuple[str, ...]) -> tuple[IPv4Network | IPv6Network, ...]
     return tuple(ip_network(entry, strict=False) for entry in trusted if entry != "unix")
 
 
-def _is_proxy(address: str) -> bool:
+def is_proxy(address: str) -> bool:
+    """Whether what connects to us from there is one of TRUSTED_PROXIES."""
     if not address:  # a unix socket has no address: its name in TRUSTED_PROXIES is "unix"
         return "unix" in settings.TRUSTED_PROXIES
     try:
@@ -34,7 +35,7 @@ def address_of(environ: Mapping[str, Any]) -> str:
     `environ`: as WSGI gives it."""
     address = str(environ.get("REMOTE_ADDR", ""))
     forwarded = [part.strip() for part in environ.get("HTTP_X_FORWARDED_FOR", "").split(",")]
-    while forwarded and _is_proxy(address):
+    while forwarded and is_proxy(address):
         nearer = forwarded.pop()
         try:
             address = str(ip_address(nearer))
@@ -59,6 +60,6 @@ class ForwardedMiddleware:
         self.get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponseBase:
-        if not _is_proxy(str(request.META.get("REMOTE_ADDR", ""))):
+        if not is_proxy(str(request.META.get("REMOTE_ADDR", ""))):
             request.META.pop("HTTP_X_FORWARDED_PROTO", None)
         return self.get_response(request)

@@ -114,6 +114,11 @@ class Caller:
         return self.rights is None or bool(self.rights.on_unowned)
 
     @property
+    def account(self) -> str:
+        """Names who is behind it among those who take turns: many tokens of one person are one."""
+        return f"user:{self.user_id}"
+
+    @property
     def key(self) -> str:
         """Names the caller among idempotency keys: a token has its own, a person has one for all sessions."""
         return f"token:{self.token_id}" if self.token_id else f"user:{self.user_id}"

@@ -69,7 +69,8 @@ CODES: dict[str, Code] = {
     "too_many_jumps": Code(409, "The way to the host has too many jump hosts.", "Shorten it."),
     "user_exists": Code(409, "There is a user with this name.", "Choose another name."),
     "version_exists": Code(409, "The version is there already with other content.", "Choose another name for it."),
-    # 413, 415, 416, 422
+    # 408, 413, 415, 416, 422
+    "too_slow": Code(408, "The request took too long to arrive.", "Send it again, faster."),
     "too_large": Code(413, "The body is too large.", "A package is sent with PUT to …/package; a list in parts."),
     "uri_too_long": Code(414, "The address is too long.", "Send less in the query."),
     "unsupported_media_type": Code(415, "The body is not of a type that this address takes.",
@@ -88,8 +89,12 @@ CODES: dict[str, Code] = {
     "wrong_target": Code(422, "An instance cannot be a target of this request.", "Reload the list of instances."),
     # 429 and what is wrong here
     "too_many_attempts": Code(429, "There were too many attempts lately.", "Wait as long as Retry-After says."),
+    "too_many_connections": Code(429, "The client's address has too many connections open.", "Close some of them."),
+    "too_many_downloads": Code(429, "The caller loads as many logs at once as one caller may.", "Come back later."),
+    "too_many_uploads": Code(429, "The caller uploads as much at once as one caller may.", "Come back later."),
     "internal_error": Code(500, "Something went wrong here; it is not the request.",
                            "Tell an administrator the request's id."),
+    "busy": Code(503, "As much of this kind is under way as there is room for.", "Come back as Retry-After says."),
     "no_stream_slot": Code(503, "As many live streams are open as there are slots.", "Come back as Retry-After says."),
     "unavailable": Code(503, "The database does not answer at the moment.", "Come back as Retry-After says."),
 }

@@ -134,6 +134,19 @@ class Throttle(models.Model):
         return self.key
 
 
+class KnownAddress(models.Model):
+    """From where somebody signed in to an account before: see throttle.py. Neither name nor address can be read."""
+
+    key = models.CharField(max_length=80, unique=True)
+    seen = models.DateTimeField()
+
+    class Meta:
+        db_table = "known_address"
+
+    def __str__(self):
+        return self.key
+
+
 class Team(models.Model):
     """People who own services together."""
 

@@ -10,7 +10,6 @@ from django.core.exceptions import ValidationError
 from django.core.validators import validate_email
 from django.db import IntegrityError, transaction
 from django.db.models import ProtectedError, QuerySet
-from django.db.models.manager import BaseManager
 
 from access import failures, service_accounts, throttle
 from access.callers import Caller
@@ -35,7 +34,7 @@ def find_user(number: int) -> User:
 
 def user_named(which: int | str) -> User:
     """A user by id or name, for administrators. 422 at /user for one that is not there."""
-    return _found(User.objects, which, "/user")
+    return _found(User.objects.all(), which, "/user")
 
 
 def create_user(caller: Caller, fields: dict) -> User:
@@ -107,11 +106,11 @@ def change_own_password(caller: Caller, user: User, new: str, *, keep: str = "",
 def prove(caller: Caller, user: User, password: str, pointer: str = "/own_password") -> None:
     """Whether somebody knows their own password. Guesses count as those of signing in do, so this
     is called outside of any transaction that a refusal rolls back. 422 at `pointer`, 429."""
-    throttle.sign_in(user.get_username(), caller.address)
+    throttle.own_password(user.pk)
     if not user.check_password(password):
         failures.note(user.get_username(), caller.address, "")
         raise invalid(pointer, "is not your password")
-    throttle.signed_in(user.get_username(), caller.address)
+    throttle.own_password_was_right(user.pk)
 
 
 def _check_ways_in(caller: Caller, user: User, fields: dict) -> None:
@@ -298,10 +297,10 @@ def _member(caller: Caller, team: Team, which: int | str, pointer: str) -> User:
     """Somebody by their exact name. Administrators may say the id, others only of who is in the team already: asked for
     one id after the other, the accounts of the whole system could be listed. What is refused is refused alike."""
     by_name = isinstance(which, str) or caller.may("admin")
-    return _found(User.objects if by_name else User.objects.filter(memberships__team=team), which, pointer)
+    return _found(User.objects.all() if by_name else User.objects.filter(memberships__team=team), which, pointer)
 
 
-def _found(known: BaseManager[User] | QuerySet[User], which: int | str, pointer: str) -> User:
+def _found(known: QuerySet[User], which: int | str, pointer: str) -> User:
     by = {"username": which} if isinstance(which, str) else {"pk": which if which < 2**63 else 0}
     user = known.filter(**by).first()
     if user is None:

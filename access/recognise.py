@@ -132,7 +132,14 @@ def _note_use(token: Token, caller: Caller, agent: str | None, now: datetime) ->
 def _check_csrf(request: HttpRequest) -> None:
     check = CsrfViewMiddleware(lambda _: None)  # type: ignore[arg-type]
     check.process_request(request)
-    if check.process_view(request, _unexempted, (), {}) is not None:
+    # A form with files is not read before it is known whether its sender may send any: its token is in the header.
+    method, unread = request.method, request.content_type == "multipart/form-data" and not hasattr(request, "_post")
+    request.method = "PUT" if unread else method
+    try:
+        refusal = check.process_view(request, _unexempted, (), {})
+    finally:
+        request.method = method
+    if refusal is not None:
         raise forbidden(
             "The request carries a session but no valid CSRF token.",
             f"Send the cookie {settings.CSRF_COOKIE_NAME} as X-CSRFToken, or use a bearer token.",

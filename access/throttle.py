@@ -1,35 +1,62 @@
 """Guesses are counted per account and per address, in rows that all processes share.
 
-An attempt is counted before it is tried, so that many at once cannot slip through between the look and the count.
-What succeeds is taken out of the count again.
+An attempt is counted before it is tried, by one conditional UPDATE a row, so that many at once cannot slip through; one
+that is refused counts for nothing. What succeeds is taken out of the count again. Whoever signed in to an account
+before from where they are, or with the browser that they use (devices.py), is not held up by what strangers try on it.
 """
 import hashlib
+import unicodedata
 from datetime import timedelta
 
 from django.db.models import F
 from django.utils import timezone
 
 from access.address import neighbourhood
-from access.models import Throttle
+from access.models import KnownAddress, Throttle
 from access.problems import Problem
 
 WINDOW = timedelta(minutes=5)
+REMEMBERED = timedelta(days=90)  # an address from which somebody signed in
 SIGN_INS_OF_ACCOUNT_FROM_ADDRESS = 10
-SIGN_INS_OF_ACCOUNT = 100  # from anywhere; high, so that a stranger cannot lock somebody out easily
+SIGN_INS_OF_ACCOUNT_WITH_DEVICE = 10
+SIGN_INS_OF_ACCOUNT = 100  # from addresses that it is not known from
 SIGN_INS_FROM_ADDRESS = 50
+OWN_PASSWORDS = 10
 WRONG_TOKENS_FROM_ADDRESS = 100
 
 
-def sign_in(username: str, address: str) -> None:
-    """Call before a password is looked at. Raises a 429 Problem when there were too many attempts lately."""
-    _count(_sign_in_limits(username, address))
+def account_of(username: str) -> str:
+    """One text for everything that people may type for the same account, as the sign-in form cleans it."""
+    return unicodedata.normalize("NFKC", username.strip()[:150].casefold()).casefold().strip()
 
 
-def signed_in(username: str, address: str) -> None:
-    """Call after the right password: what was counted for it is taken back."""
-    pair, account, place = _sign_in_limits(username, address)
-    Throttle.objects.filter(key=pair).delete()
-    Throttle.objects.filter(key__in=[account, place], count__gt=0).update(count=F("count") - 1)
+def sign_in(username: str, address: str, device: str = "") -> None:
+    """Call before a password is looked at. Raises a 429 Problem when there were too many attempts lately.
+
+    `device`: the id of a browser that signed in to this account before; "" for any other.
+    """
+    _count(_sign_in_limits(account_of(username), address, device))
+
+
+def signed_in(username: str, address: str, device: str = "") -> None:
+    """Call after the right password: what was counted for it is taken back, and the address is known from now on."""
+    account, place = account_of(username), neighbourhood(address)
+    counted = list(_sign_in_limits(account, address, device))
+    Throttle.objects.filter(key=counted[0]).delete()
+    Throttle.objects.filter(key__in=counted[1:], count__gt=0).update(count=F("count") - 1)
+    KnownAddress.objects.bulk_create(
+        [KnownAddress(key=_key("known", account, place), seen=timezone.now())],
+        update_conflicts=True, unique_fields=["key"], update_fields=["seen"],
+    )
+
+
+def own_password(user_id: int) -> None:
+    """Call before somebody who is signed in proves their password again. Strangers' guesses do not count here."""
+    _count({_key("own", str(user_id)): OWN_PASSWORDS})
+
+
+def own_password_was_right(user_id: int) -> None:
+    Throttle.objects.filter(key=_key("own", str(user_id))).delete()
 
 
 def wrong_token(address: str) -> None:
@@ -40,15 +67,20 @@ def wrong_token(address: str) -> None:
 def prune() -> None:
     """Forgets what no longer counts."""
     Throttle.objects.filter(since__lt=timezone.now() - WINDOW).delete()
+    KnownAddress.objects.filter(seen__lt=timezone.now() - REMEMBERED).delete()
 
 
-def _sign_in_limits(username: str, address: str) -> dict[str, int]:
+def _sign_in_limits(account: str, address: str, device: str) -> dict[str, int]:
+    """What an attempt counts for; the first is the attempt's very own."""
+    if device:
+        return {_key("device", account, device): SIGN_INS_OF_ACCOUNT_WITH_DEVICE}
     place = neighbourhood(address)
-    return {
-        _key("pair", username.lower(), place): SIGN_INS_OF_ACCOUNT_FROM_ADDRESS,
-        _key("account", username.lower()): SIGN_INS_OF_ACCOUNT,
+    limits = {
+        _key("pair", account, place): SIGN_INS_OF_ACCOUNT_FROM_ADDRESS,
         _key("address", place): SIGN_INS_FROM_ADDRESS,
     }
+    known = KnownAddress.objects.filter(key=_key("known", account, place), seen__gt=timezone.now() - REMEMBERED)
+    return limits if known.exists() else limits | {_key("account", account): SIGN_INS_OF_ACCOUNT}
 
 
 def _key(kind: str, *parts: str) -> str:
@@ -58,14 +90,20 @@ def _key(kind: str, *parts: str) -> str:
 
 def _count(limits: dict[str, int]) -> None:
     now = timezone.now()
-    for key in limits:
-        if not Throttle.objects.filter(key=key, since__gt=now - WINDOW).update(count=F("count") + 1):
-            Throttle.objects.bulk_create(
-                [Throttle(key=key, count=1, since=now)],
-                update_conflicts=True, unique_fields=["key"], update_fields=["count", "since"],
-            )
-    full = [row for row in Throttle.objects.filter(key__in=limits) if row.count > limits[row.key]]
-    if full:
-        seconds = max(int((row.since + WINDOW - now).total_seconds()) + 1 for row in full)
-        raise Problem(429, "too_many_attempts", "There were too many attempts lately.",
-                      f"Wait {seconds} seconds and try again.", headers={"Retry-After": str(max(1, seconds))})
+    rows = Throttle.objects.filter(key__in=limits)
+    Throttle.objects.bulk_create([Throttle(key=key, count=0, since=now) for key in sorted(limits)],
+                                 ignore_conflicts=True)
+    rows.filter(since__lte=now - WINDOW).update(count=0, since=now)
+    counted: list[str] = []
+    for key, limit in limits.items():
+        if not Throttle.objects.filter(key=key, count__lt=limit).update(count=F("count") + 1):
+            Throttle.objects.filter(key__in=counted, count__gt=0).update(count=F("count") - 1)
+            _refuse([row for row in rows if row.count >= limits[row.key]])
+        counted.append(key)
+
+
+def _refuse(full: list[Throttle]) -> None:
+    now = timezone.now()
+    seconds = max((int((row.since + WINDOW - now).total_seconds()) + 1 for row in full), default=1)
+    raise Problem(429, "too_many_attempts", "There were too many attempts lately.",
+                  f"Wait {max(1, seconds)} seconds and try again.", headers={"Retry-After": str(max(1, seconds))})

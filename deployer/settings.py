@@ -69,6 +69,8 @@ MAX_IN_FLIGHT_JUMP = env.number("MAX_IN_FLIGHT_JUMP", 10, 0, 100_000)
 UNKNOWN_DEADLINE = env.number("UNKNOWN_DEADLINE", 3600, 10, 7 * 86400)
 KEEP_OUTPUT_DAYS = env.number("KEEP_OUTPUT_DAYS", 90, 1, 36500)  # what commands printed; steps and errors stay
 WEB_THREADS = env.number("WEB_THREADS", 32, 2, 1000)
+# Live streams and waits of one caller in one web process.
+STREAMS_PER_CALLER = env.number("STREAMS_PER_CALLER", max(2, WEB_THREADS // 4), 1, 1000)
 STREAM_SLOTS = env.number("STREAM_SLOTS", max(1, WEB_THREADS - 8), 1, 1000)  # live streams in one web process
 
 # The role that each account has on services of no team, once there is any team; "": none.
@@ -141,6 +143,7 @@ MIDDLEWARE = [
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "django.middleware.gzip.GZipMiddleware",
     "microservice.api.answers.ProblemsOnlyMiddleware",
+    "microservice.api.bodies.BodyMiddleware",  # before whatever could read a body
     "django.contrib.sessions.middleware.SessionMiddleware",
     "microservice.console.language.LanguageMiddleware",
     "microservice.console.zone.ZoneMiddleware",
@@ -197,8 +200,10 @@ TOKEN_DAYS = env.number("TOKEN_DAYS", 90, 1, 3650)  # until a token ends for whi
 SECURE_CONTENT_TYPE_NOSNIFF = True
 SECURE_REFERRER_POLICY = "same-origin"
 X_FRAME_OPTIONS = "DENY"
-DATA_UPLOAD_MAX_MEMORY_SIZE = 8 * 1024 * 1024
-FILE_UPLOAD_HANDLERS = ["django.core.files.uploadhandler.TemporaryFileUploadHandler"]
+DATA_UPLOAD_MAX_MEMORY_SIZE = 8 * 1024 * 1024  # access/bodies.py says where less
+# Nobody's file is written to a disk but a package whose sender may publish: api/uploads.py says so for that request.
+FILE_UPLOAD_HANDLERS = ["django.core.files.uploadhandler.MemoryFileUploadHandler"]
+FILE_UPLOAD_MAX_MEMORY_SIZE = 1024 * 1024
 
 LANGUAGE_CODE = "en"
 LANGUAGES = [("en", "English"), ("zh-hans", "简体中文")]

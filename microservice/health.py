@@ -1,6 +1,7 @@
 """What probes ask: is the process up, can it do its work, and how much work is there. No sign-in, so no names."""
 from collections.abc import Callable, Iterable
 from datetime import timedelta
+from ipaddress import ip_address
 
 from django.db import DatabaseError, connection
 from django.db.models import Count, Min
@@ -10,6 +11,9 @@ from kombu.exceptions import OperationalError
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Metric, generate_latest
 from prometheus_client.core import GaugeMetricFamily
 
+from access.address import client_address, is_proxy
+from access.problems import Problem
+from access.recognise import caller_of
 from deployer.celery import app
 
 from .models import Deployment, Heartbeat, Operation
@@ -25,11 +29,13 @@ def healthz(request: HttpRequest) -> HttpResponse:
 
 
 def readyz(request: HttpRequest) -> JsonResponse:
-    """200 when database and broker answer and a worker was seen lately; else 503, naming what is missing."""
+    """200 when database and broker answer and a worker was seen lately; else 503. What is missing is named to this
+    machine and to whoever shows a token or a session: the world learns only whether it is ready."""
     parts = {"database": _ask(_database), "broker": _ask(_broker)}
     parts["worker"] = _ask(_worker) if parts["database"] == "ok" else "not asked: the database does not answer"
     ready = all(answer == "ok" for answer in parts.values())
-    return JsonResponse({"ready": ready, **parts}, status=200 if ready else 503)
+    told = parts if _is_insider(request) else {}
+    return JsonResponse({"ready": ready, **told}, status=200 if ready else 503)
 
 
 def metrics(request: HttpRequest) -> HttpResponse:
@@ -70,6 +76,16 @@ class Figures:
         slots = list(Heartbeat.objects.filter(seen__gte=now - SEEN_LATELY).values_list("slots", flat=True))
         yield GaugeMetricFamily("deployer_workers", "Worker processes seen in the last minute", value=len(slots))
         yield GaugeMetricFamily("deployer_worker_slots", "Operations they can carry out at once", value=sum(slots))
+
+
+def _is_insider(request: HttpRequest) -> bool:
+    """Whether a request comes from this machine, directly or through a proxy on it, or from somebody recognised."""
+    if "HTTP_X_FORWARDED_FOR" in request.META and not is_proxy(str(request.META.get("REMOTE_ADDR", ""))):
+        return False  # through a proxy that nobody named: who asks is not known
+    try:
+        return ip_address(client_address(request) or "::1").is_loopback or caller_of(request) is not None
+    except (ValueError, Problem, DatabaseError):
+        return False
 
 
 def _ask(part: Callable[[], str]) -> str:

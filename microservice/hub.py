@@ -8,8 +8,8 @@ import logging
 import queue
 import threading
 import time
-from collections import OrderedDict
-from collections.abc import Callable, Iterable
+from collections import Counter, OrderedDict
+from collections.abc import Callable, Hashable, Iterable
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -18,7 +18,9 @@ from django.db import DatabaseError
 from django.db.models import Max
 
 from asset.models import HostTeam
+from deployer import turns
 from deployer.connections import give_back
+from deployer.turns import Turns
 
 from . import events
 from .models import Deployment, Event, MicroService
@@ -119,11 +121,12 @@ class Watcher:
     """Somebody's place at the hub. `close()` gives it up, as often as one likes, from any thread."""
 
     def __init__(
-        self, hub: "Hub", wants: Callable[[Item], bool], slot: bool, eager: bool = False
+        self, hub: "Hub", wants: Callable[[Item], bool], slot: bool, eager: bool = False, who: Hashable = None
     ):
-        self.dropped = False  # read too slowly: what came since is in the rows
+        self.dropped = False  # read too slowly, or gave its place to somebody: what came since is in the rows
+        self.who = who
         self._hub, self._wants, self.slot = hub, wants, slot
-        self._eager, self._joined = eager, time.monotonic()
+        self._eager, self.joined = eager, time.monotonic()
         self._queue: queue.Queue[Item] = queue.Queue(ROOM)
 
     def next(self, seconds: float) -> Item | None:
@@ -150,17 +153,21 @@ class Watcher:
 
     def pause(self, usual: float) -> float:
         """Seconds that it can do without a look at the rows."""
-        return min(usual, max(QUICK, LATE * (time.monotonic() - self._joined))) if self._eager else usual
+        return min(usual, max(QUICK, LATE * (time.monotonic() - self.joined))) if self._eager else usual
 
     def close(self) -> None:
         self._hub.leave(self)
 
 
 class Hub:
-    """The watchers of one process and the thread that reads for them; the thread lives while there are any."""
+    """The watchers of one process and the thread that reads for them; the thread lives while there are any.
 
-    def __init__(self, slots: int, poll: float = POLL):
-        self.slots, self.poll = slots, poll
+    Slots are shared fairly: `each` at most for one caller, and where all are taken, who has the most gives one to
+    whoever has fewer. `turns`: those of the process's threads that may be kept for long, if somebody counts them.
+    """
+
+    def __init__(self, slots: int, poll: float = POLL, each: int = 0, turns: Turns | None = None):
+        self.slots, self.poll, self.each, self._turns = slots, poll, each or slots, turns
         self._watchers: set[Watcher] = set()
         self._lock = threading.Lock()
         self._hurry = threading.Event()
@@ -168,17 +175,18 @@ class Hub:
         self._last_id = 0
 
     def join(
-        self, wants: Callable[[Item], bool] = lambda item: True, slot: bool = True, eager: bool = False
+        self, wants: Callable[[Item], bool] = lambda item: True, slot: bool = True, eager: bool = False,
+        who: Hashable = None,
     ) -> Watcher:
         """A place: every event that becomes visible from now on and is wanted comes to it. NoRoom beyond the slots.
 
-        `eager`: somebody does nothing but wait for it, so the rows are looked at more often.
+        `eager`: somebody does nothing but wait for it, so the rows are looked at more often. `who`: whose slot it is.
         """
         start = newest()  # before the lock: nobody waits for the database with it in his hand
         with self._lock:
-            if slot and sum(watcher.slot for watcher in self._watchers) >= self.slots:
-                raise NoRoom(NoRoom.__doc__)
-            watcher = Watcher(self, wants, slot, eager)
+            if slot:
+                self._take_slot(who)
+            watcher = Watcher(self, wants, slot, eager, who)
             self._watchers.add(watcher)
             if eager:
                 self._hurry.set()
@@ -190,7 +198,31 @@ class Hub:
 
     def leave(self, watcher: Watcher) -> None:
         with self._lock:
+            self._leave(watcher)
+
+    def _leave(self, watcher: Watcher) -> None:
+        if watcher in self._watchers:
             self._watchers.discard(watcher)
+            if watcher.slot and self._turns:
+                self._turns.leave()
+
+    def _take_slot(self, who: Hashable) -> None:
+        """With the lock."""
+        taken = [watcher for watcher in self._watchers if watcher.slot]
+        shares = Counter(watcher.who for watcher in taken)
+        if who is not None and shares[who] >= self.each:
+            raise NoRoom(NoRoom.__doc__)
+        full = len(taken) >= self.slots
+        if not full and (self._turns is None or self._turns.enter()):
+            return
+        greediest = max((one for one in shares if one is not None), key=lambda one: shares[one], default=None)
+        if who is None or greediest is None or shares[greediest] <= shares[who] + 1:
+            raise NoRoom(NoRoom.__doc__)
+        newest_of_it = max((one for one in taken if one.who == greediest), key=lambda one: one.joined)
+        newest_of_it.dropped = True
+        self._leave(newest_of_it)
+        if self._turns and not self._turns.enter():
+            raise NoRoom(NoRoom.__doc__)
 
     @property
     def watching(self) -> int:
@@ -239,4 +271,4 @@ class Hub:
                 watcher.hand(item)
 
 
-hub = Hub(settings.STREAM_SLOTS)
+hub = Hub(settings.STREAM_SLOTS, each=settings.STREAMS_PER_CALLER, turns=turns.long)

@@ -53,7 +53,7 @@ def get_deployment(
     """One deployment. With `wait` the answer comes when it has ended, or after that many seconds."""
     found = seen.find_deployment(caller(request), id)
     if wait and found.status not in DEPLOYMENT_ENDED:
-        _wait_for_end(id, wait)
+        _wait_for_end(id, wait, caller(request))
         found = seen.find_deployment(caller(request), id)
     return formed(found)
 
@@ -136,17 +136,18 @@ def _told(act: Callable[[Caller, Deployment], Deployment], request: HttpRequest,
     return formed(seen.find_deployment(caller(request), number, "deploy"))
 
 
-def _wait_for_end(deployment_id: int, seconds: float) -> None:
+def _wait_for_end(deployment_id: int, seconds: float, who: Caller) -> None:
     """Returns when the deployment has ended or the time is over; holds no database connection meanwhile."""
     deadline = time.monotonic() + seconds
     try:
         watcher = hub.hub.join(
-            lambda item: item.deployment_id == deployment_id and item.kind == "deployment", eager=True
+            lambda item: item.deployment_id == deployment_id and item.kind == "deployment", eager=True,
+            who=who.account,
         )
     except hub.NoRoom:
-        return  # as many wait as this process has threads to spare: the state as it is now is the answer
+        return  # as many wait as this process has threads to spare, or this caller may: the state as it is now
     try:
-        while (left := deadline - time.monotonic()) > 0:
+        while (left := deadline - time.monotonic()) > 0 and not watcher.dropped:
             status = Deployment.objects.values_list("status", flat=True).get(pk=deployment_id)
             if status in DEPLOYMENT_ENDED:
                 return

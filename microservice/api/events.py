@@ -67,7 +67,7 @@ def _stream(
     if last_id is None:
         last_id = hub.newest()
     try:
-        watcher = hub.hub.join(wants)
+        watcher = hub.hub.join(wants, who=who.account)
     except hub.NoRoom:
         raise Problem(503, "no_stream_slot", "As many live streams are open as this server has slots for.",
                       "Come back in a few seconds; nothing is lost: give the last id that you saw.",

@@ -20,8 +20,6 @@ def enter(request: HttpRequest, operations: dict[str, Operation], names: dict) -
         response = _answer(request, operations, names)
     except Exception as error:  # noqa: BLE001 - whatever happens under /api/ is answered as a problem
         response = answers.from_exception(request, error)
-    if response.status_code >= 400:
-        uploads.drain(request)
     response["X-Request-ID"] = request_id_of(request)
     if "Cache-Control" not in response:
         response["Cache-Control"] = "no-store"
@@ -48,7 +46,8 @@ def _answer(request: HttpRequest, operations: dict[str, Operation], names: dict)
         uploads.read_chunks(request)
     as_form = terms.form and request.content_type == uploads.FORM
     if as_form:
-        uploads.take_in(request)
+        with uploads.turn(caller):
+            uploads.take_in(request)
     elif not terms.streams:
         _check_content_type(request, operation)
     if any("\0" in str(value) for value in names.values()):

@@ -1,5 +1,6 @@
 """/operations/{id}: one operation, and what its commands printed."""
 import re
+from collections.abc import Callable, Iterator
 from typing import TypeVar
 
 from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
@@ -7,9 +8,10 @@ from django.http.response import HttpResponseBase
 from ninja import Query, Router
 
 from access.problems import Problem, invalid
+from deployer import turns
 
 from ..models import Operation
-from ..output import logs
+from ..output import logs, searching
 from . import schemas, seen, shapes
 from .auth import caller, needs
 
@@ -22,7 +24,7 @@ LONGEST_SEARCH = 200  # characters
 DESCRIPTION = """The output as text. All of it; or the bytes of a `Range`; or from `offset` on, with where to go on
 in `Next` (the same as `offset` when nothing came since; `X-Next-Offset` says it too). `search` answers the lines that
 hold a text, whatever its case, each as `offset:line`; `X-Hits` counts every occurrence, and `Next` says where to go on
-if there are more lines."""
+if there are more lines, or if the search took more than a few seconds or the same caller began another one."""
 
 
 @router.get("/operations/{id}", response=shapes.OperationOut)
@@ -50,13 +52,15 @@ def get_log(
     if offset is not None and offset > size:
         raise invalid("/query/offset", f"lies behind the end: there are {size} bytes so far")
     if search:
-        return _search(operation, search, offset or 0, size)
+        with searching.turn(caller(request).account) as enough:
+            return _search(operation, search, offset or 0, size, enough)
     if offset is not None:
         end = min(size, offset + limit)
         return _next(_plain(HttpResponse(b"".join(logs.read(operation.pk, offset, end)))), id, end)
     stretch = _range(request.headers.get("Range", ""), size)
     start, end = stretch or (0, size)
-    response = _plain(StreamingHttpResponse(logs.read(operation.pk, start, end), status=206 if stretch else 200))
+    whole = Download(logs.read(operation.pk, start, end), caller(request).account)
+    response = _plain(StreamingHttpResponse(whole, status=206 if stretch else 200))
     response["Accept-Ranges"] = "bytes"
     response["Content-Length"] = str(end - start)
     if stretch:
@@ -66,10 +70,28 @@ def get_log(
     return response
 
 
-def _search(operation: Operation, text: str, start: int, end: int) -> HttpResponse:
+class Download:
+    """A log on its way to a client that may take it slowly: each caller has few at once. Gives its turn back once."""
+
+    def __init__(self, pieces: Iterator[bytes], who: str):
+        if not turns.downloads.enter(who):
+            raise Problem(429, "too_many_downloads", f"You load {turns.downloads.most} logs at once already.",
+                          "Come back later, or load it in parts with offset.", headers={"Retry-After": "10"})
+        self._pieces, self._who = pieces, who
+
+    def __iter__(self) -> Iterator[bytes]:
+        return self._pieces
+
+    def close(self) -> None:
+        if who := self._who:
+            self._who = ""
+            turns.downloads.leave(who)
+
+
+def _search(operation: Operation, text: str, start: int, end: int, enough: Callable[[], bool]) -> HttpResponse:
     if any(ord(character) < 32 and character != "\t" for character in text):
         raise invalid("/query/search", "must be a part of one line, without control characters")
-    found = logs.search(operation.pk, text, start, end)
+    found = logs.search(operation.pk, text, start, end, enough=enough)
     response = _plain(HttpResponse(b"".join(b"%d:%s\n" % line for line in found.lines)))
     response["X-Hits"] = str(found.hits)
     response["X-Lines"] = str(len(found.lines))

@@ -1,22 +1,23 @@
 """multipart/form-data: fields and one file in one request. The file goes to the disk as it comes, never into memory."""
 import hashlib
-import time
+from contextlib import AbstractContextManager
 from typing import Any
 
 from django.conf import settings
 from django.core.exceptions import RequestDataTooBig
 from django.core.files.uploadedfile import UploadedFile
+from django.core.files.uploadhandler import TemporaryFileUploadHandler
 from django.http import HttpRequest
 from django.http.multipartparser import MultiPartParserError
 
+from access.callers import Caller
 from access.problems import Problem, invalid
+from deployer import turns
 
 from ..packages.stored import PIECE
 from ..publishing.intake import LIMIT
 
 FORM = "multipart/form-data"
-DRAIN = 256 * 1024 * 1024  # bytes of a refused request that are read on
-DRAIN_SECONDS = 5
 BESIDE = 64 * 1024  # bytes that the fields and the boundaries may have beside the file
 
 
@@ -33,24 +34,11 @@ def read_chunks(request: HttpRequest) -> None:
     request.META["CONTENT_LENGTH"] = str(len(body))
 
 
-def drain(request: HttpRequest) -> None:
-    """Reads on what a refused request still sends, within bounds: who sees the connection reset never sees the answer.
-
-    Bounded in bytes and in time, so that nobody holds a thread by sending slowly.
-    """
-    source, connection = request.META.get("wsgi.input"), request.META.get("gunicorn.socket")
-    if source is None or connection is None or not request.META.get("wsgi.input_terminated"):
-        return
-    before, end = connection.gettimeout(), time.monotonic() + DRAIN_SECONDS
-    connection.settimeout(1)
-    try:
-        for _ in range(DRAIN // PIECE):
-            if time.monotonic() > end or not source.read(PIECE):
-                return
-    except OSError:  # it has gone, or keeps us waiting
-        return
-    finally:
-        connection.settimeout(before)
+def turn(caller: Caller) -> AbstractContextManager[None]:
+    """A caller's turn to upload something. 429 where the caller has as many as one may have."""
+    return turns.account_turn(turns.uploads, caller.account, Problem(
+        429, "too_many_uploads", f"You upload {turns.uploads.most} packages at once already.", "Come back later.",
+        headers={"Retry-After": "10"}))
 
 
 def take_in(request: HttpRequest) -> None:
@@ -61,6 +49,7 @@ def take_in(request: HttpRequest) -> None:
                       "with PUT to …/package.")
     if int(length) > LIMIT + BESIDE:
         raise Problem(413, "too_large", f"A package has {LIMIT // 1024**3} GiB at most.")
+    request.upload_handlers = [TemporaryFileUploadHandler(request)]  # the caller is known and may publish
     fields(request)
     # ninja asks whether there is a body before it has it parsed: what it must not do is read a form into memory.
     request._body = FORM.encode()

@@ -91,7 +91,8 @@ def put_package(request: HttpRequest, service: str, id: schemas.PathId):
     found = catalog.find_service(caller(request), service, "publish")
     body = intake.body_of(request)
     digest = request.headers.get("Content-Digest", "")
-    return _formed(intake.store(caller(request), catalog.find_version(found, id), body, digest))
+    with uploads.turn(caller(request)):
+        return _formed(intake.store(caller(request), catalog.find_version(found, id), body, digest))
 
 
 def count_instances(versions: Iterable[MicroServiceVersion]) -> dict[int, int]:

@@ -4,7 +4,7 @@ Output is rows of bytes, each with its offset in the whole. No reader ever holds
 gigabytes passes through in pieces, and between two pieces no database connection is kept.
 """
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 from django.db.models import BigIntegerField, F
@@ -69,7 +69,8 @@ class Found:
 
     hits: int = 0
     lines: list[tuple[int, bytes]] = field(default_factory=list)  # (offset of the line, its bytes)
-    next_offset: int | None = None  # the first matching line that had no room
+    next_offset: int | None = None  # where to go on: the first matching line that had no room, or where time was over
+    cut: bool = False  # the end was not reached: time was over
     ends: list[int] = field(default_factory=list)  # for each of `lines`: how many ended before it in what was read
 
 
@@ -87,14 +88,23 @@ class Sought:
         return self._pattern.finditer(data.lower() if self._one_case else data)
 
 
-def search(operation_id: int, text: str | Sought, start: int, end: int, most: int = MOST_LINES) -> Found:
-    """Every occurrence of `text` between two offsets, literally, whatever its case."""
+def search(
+    operation_id: int, text: str | Sought, start: int, end: int, most: int = MOST_LINES,
+    enough: Callable[[], bool] = lambda: False,
+) -> Found:
+    """Every occurrence of `text` between two offsets, literally, whatever its case. `enough` is asked between two
+    pieces: where it says so, `next_offset` says from where nothing was looked at."""
     sought = Sought(text) if isinstance(text, str) else text
     found = Found()
     ended = 0
     for offset, stretch in _stretches(read(operation_id, start, end), start, sought):
         _collect(found, sought, offset, stretch, most, ended)
         ended += stretch.count(b"\n")
+        if enough() and (behind := offset + len(stretch)) < end:
+            found.cut = True
+            if found.next_offset is None:
+                found.next_offset = behind if stretch.endswith(b"\n") else max(offset + 1, behind - sought.longest + 1)
+            break
     return found
 
 

@@ -5,6 +5,7 @@ much had been printed when a step began, and when the first undo did: what lies 
 """
 
 import re
+from collections.abc import Callable
 
 from .. import atoms
 from ..models import Operation
@@ -47,7 +48,7 @@ def of_failed_step(of: Operation) -> tuple[int, int] | None:
     return min(start, size), size if shortened else min(end, size)
 
 
-def search(of: Operation) -> logs.Found:
+def search(of: Operation, enough: Callable[[], bool] = lambda: False) -> logs.Found:
     """All of it as a search's hits: `ends` counts from the beginning of the output."""
     size, part = logs.size(of.pk), of_failed_step(of)
     pieces: list[tuple[logs.Sought, int, int]] = [(Words(), 0, size)]
@@ -56,8 +57,9 @@ def search(of: Operation) -> logs.Found:
         pieces = [(Words(), 0, start), (Anything(), start, part[1]), (Words(), part[1], size)]
     found = logs.Found()
     for sought, start, end in pieces:
-        if start < end:
-            met = logs.search(of.pk, sought, start, end, logs.MOST_LINES - len(found.lines))
+        if start < end and not found.cut:
+            met = logs.search(of.pk, sought, start, end, logs.MOST_LINES - len(found.lines), enough)
+            found.cut = met.cut
             before = lines.number_at(of.pk, start) - 1
             found.hits += met.hits
             found.lines += met.lines

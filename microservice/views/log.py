@@ -8,7 +8,7 @@ from access.callers import Caller
 from access.problems import invalid
 from microservice import atoms
 from microservice.models import Operation
-from microservice.output import expiry, lines, logs, terminal, troubles
+from microservice.output import expiry, lines, logs, searching, terminal, troubles
 from microservice.queries import runs
 
 from .guard import page, wanted
@@ -42,13 +42,15 @@ def search(request: HttpRequest, caller: Caller, number: int) -> HttpResponse:
     text = asked["q"][:LONGEST_SEARCH]
     if any(ord(character) < 32 for character in text):
         raise invalid("/q", "must be a part of one line, without control characters")
-    if text:
-        met = logs.search(found.pk, text, 0, logs.size(found.pk))
-    else:
-        met = troubles.search(found) if asked["errors"] else logs.Found()
+    with searching.turn(caller.account) as enough:
+        if text:
+            met = logs.search(found.pk, text, 0, logs.size(found.pk), enough=enough)
+        else:
+            met = troubles.search(found, enough) if asked["errors"] else logs.Found()
     rows = dict(zip((ended + 1 for ended in met.ends), (data for _, data in met.lines), strict=True))
     hits = [(line, terminal.plain(data.decode("utf-8", "replace"))[:200]) for line, data in rows.items()]
     context = {"operation": found, "q": text, "hits": met.hits, "lines": hits, "more": met.next_offset is not None}
+    context["cut"] = met.next_offset if met.cut else None
     context["errors"] = asked["errors"] and not text
     context["failed_step"] = found.error_step if troubles.of_failed_step(found) else ""
     return render(request, "log/hits.html", context)

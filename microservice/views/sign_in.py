@@ -6,7 +6,7 @@ from django.contrib.auth.views import LoginView, LogoutView
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 
-from access import failures, throttle
+from access import devices, failures, throttle
 from access.address import client_address
 from access.problems import Problem
 from access.service_accounts import is_service
@@ -30,9 +30,9 @@ class SignIn(LoginView):
     redirect_authenticated_user = True
 
     def post(self, request: HttpRequest, *args, **kwargs) -> HttpResponse:
-        name, address = request.POST.get("username", "")[:150], client_address(request)
+        name, address = request.POST.get("username", ""), client_address(request)
         try:
-            throttle.sign_in(name, address)
+            throttle.sign_in(name, address, devices.device_of(request, name))
         except Problem as problem:
             failures.note(name, address, agent_of(request), refused=True)
             # Not the form that was sent: the template would have it validated, and the password looked at after all.
@@ -45,8 +45,11 @@ class SignIn(LoginView):
         return super().post(request, *args, **kwargs)
 
     def form_valid(self, form) -> HttpResponse:
-        throttle.signed_in(self.request.POST.get("username", "")[:150], client_address(self.request))
-        return super().form_valid(form)
+        name = self.request.POST.get("username", "")
+        throttle.signed_in(name, client_address(self.request), devices.device_of(self.request, name))
+        response = super().form_valid(form)
+        devices.remember(self.request, response, name)
+        return response
 
 
 class SignOut(LogoutView):

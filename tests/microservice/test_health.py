@@ -51,6 +51,28 @@ def test_without_a_broker_it_is_not_ready_and_says_so_soon(client, broker):
     assert timezone.now() - started < timedelta(seconds=5)
 
 
+@pytest.mark.parametrize(("meta", "told"), [
+    ({}, True),
+    ({"REMOTE_ADDR": "192.0.2.1"}, False),
+    ({"HTTP_X_FORWARDED_FOR": "127.0.0.1"}, False),  # through a proxy that nobody named
+    ({"REMOTE_ADDR": "10.0.0.1", "HTTP_X_FORWARDED_FOR": "192.0.2.1"}, False),
+    ({"REMOTE_ADDR": "10.0.0.1", "HTTP_X_FORWARDED_FOR": "127.0.0.1"}, True),
+    ({"REMOTE_ADDR": "192.0.2.1", "HTTP_AUTHORIZATION": "Bearer wrong"}, False),
+])
+def test_the_world_learns_only_whether_it_is_ready(client, broker, settings, meta, told):
+    settings.TRUSTED_PROXIES = ["10.0.0.1"]
+    answer = client.get("/readyz", **meta)
+    assert answer.status_code == 503
+    assert answer.json()["ready"] is False
+    assert (set(answer.json()) == {"ready", "database", "broker", "worker"}) is told
+    assert told or set(answer.json()) == {"ready"}
+
+
+def test_who_is_recognised_learns_what_is_not_ready(client, admin_user, broker):
+    client.force_login(admin_user)
+    assert "worker" in client.get("/readyz", REMOTE_ADDR="192.0.2.1").json()
+
+
 def test_metrics_are_counted_from_the_rows(client):
     worker()
     worker(seconds_ago=90)

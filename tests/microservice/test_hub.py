@@ -8,6 +8,7 @@ from django.db import connection, transaction
 from django.utils import timezone
 
 from access.callers import SYSTEM
+from deployer.turns import Turns
 from microservice import events, hub
 from microservice.history import chain, record
 from microservice.models import Event
@@ -242,3 +243,50 @@ def test_events_about_no_deployment_go_after_a_day_but_never_the_newest_of_all()
     assert expiry.prune_events() >= 1 and expiry.prune_events() == 0
     left = set(Event.objects.values_list("pk", flat=True))
     assert old not in left and {new, last} | of_deployment <= left
+
+
+def test_one_caller_has_so_many_slots_and_no_more():
+    made = hub.Hub(slots=6, poll=0.02, each=2)
+    mine = [made.join(who="vera") for _ in range(2)]
+    with pytest.raises(hub.NoRoom):
+        made.join(who="vera")
+    others = [made.join(who="alice"), made.join(who="bob")]
+    mine.pop().close()
+    mine.append(made.join(who="vera"))
+    for one in (*mine, *others):
+        one.close()
+
+
+def test_whoever_has_fewer_gets_a_slot_of_who_has_most():
+    made = hub.Hub(slots=4, poll=0.02)
+    greedy = [made.join(who="vera") for _ in range(4)]
+    alice = made.join(who="alice")
+    assert [one.dropped for one in greedy] == [False, False, False, True]  # her newest one
+    second = made.join(who="alice")
+    assert sum(one.dropped for one in greedy) == 2
+    with pytest.raises(hub.NoRoom):  # two and two: nobody has more than the others
+        made.join(who="alice")
+    with pytest.raises(hub.NoRoom):
+        made.join()
+    assert made.watching == 4
+    for one in (*greedy, alice, second):
+        one.close()
+    assert made.watching == 0
+
+
+def test_streams_leave_threads_to_what_is_short():
+    long = Turns(2)
+    made = hub.Hub(slots=4, poll=0.02, turns=long)
+    held = [made.join(), made.join()]
+    with pytest.raises(hub.NoRoom):
+        made.join()
+    held.pop().close()
+    assert long.enter()
+    with pytest.raises(hub.NoRoom):
+        made.join()
+    long.leave()
+    held.append(made.join())
+    for one in held:
+        one.close()
+        one.close()
+    assert [long.enter(), long.enter(), long.enter()] == [True, True, False]

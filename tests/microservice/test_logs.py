@@ -3,10 +3,12 @@ import random
 import re
 import time
 import tracemalloc
+from contextlib import ExitStack
 
 import pytest
 
-from microservice.output import logs
+from access.problems import Problem
+from microservice.output import logs, searching
 from tests.microservice import fleet
 
 pytestmark = pytest.mark.django_db
@@ -122,3 +124,42 @@ def test_many_hits_in_one_line_cost_one_look_each(operation):
     started = time.monotonic()
     assert logs.search(operation.pk, "a", 0, len(whole)).hits == 300_000
     assert time.monotonic() - started < 3
+
+
+def test_a_search_that_is_cut_says_where_to_go_on_and_nothing_is_lost(operation):
+    lines = [b"hit %d\n" % n if n % 7 == 0 else b"line %d\n" % n for n in range(3000)]
+    whole = b"".join(lines)
+    fleet.output(operation, *[whole[n : n + 1000] for n in range(0, len(whole), 1000)])
+    at, hits, parts = 0, 0, 0
+    while at is not None:
+        found = logs.search(operation.pk, "hit", at, len(whole), enough=lambda: True)
+        assert found.cut is (found.next_offset is not None)
+        at, hits, parts = found.next_offset, hits + found.hits, parts + 1
+    assert hits == len([line for line in lines if line.startswith(b"hit")]) and parts > 10
+
+
+def test_a_newer_search_of_a_caller_ends_the_older_one():
+    with searching.turn("vera") as first:
+        assert not first()
+        with searching.turn("alice") as other, searching.turn("vera") as second:
+            assert first() and not second() and not other()
+    with searching.turn("vera") as again:
+        assert not again()
+
+
+def test_a_search_ends_after_some_seconds(monkeypatch):
+    monkeypatch.setattr(searching, "LONGEST", 0.05)
+    with searching.turn("vera") as enough:
+        time.sleep(0.1)
+        assert enough()
+
+
+def test_only_some_search_at_once():
+    with ExitStack() as taken:
+        for n in range(searching.AT_ONCE.most):
+            taken.enter_context(searching.turn(f"user {n}"))
+        with pytest.raises(Problem) as refused, searching.turn("one more"):
+            pass
+        assert (refused.value.status, refused.value.headers) == (503, {"Retry-After": "2"})
+    with searching.turn("one more"):
+        pass

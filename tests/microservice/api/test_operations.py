@@ -4,6 +4,8 @@ import gzip
 
 import pytest
 
+from deployer import turns
+from microservice.output import searching
 from tests.microservice import fleet
 
 pytestmark = pytest.mark.django_db
@@ -110,3 +112,24 @@ def test_a_search_counts_all_hits_and_shows_lines_with_their_offsets(operation, 
     assert answer.content == b"12:an Error, an error\n36:ERROR\n"
     assert log("?search=error&offset=36").content == b"36:ERROR\n"
     assert log("?search=.").content == b""
+
+
+def test_a_search_that_took_too_long_says_where_to_go_on(operation, log, monkeypatch):
+    whole = fleet.output(operation, *[b"an error\n" * 10] * 20)
+    monkeypatch.setattr(searching, "LONGEST", -1)
+    at, hits, parts = 0, 0, 0
+    while at is not None:
+        answer = log(f"?search=error&offset={at}")
+        hits, parts, at = hits + int(answer["X-Hits"]), parts + 1, int(answer["Next"]) if "Next" in answer else None
+    assert hits == whole.count(b"error") and parts > 5
+
+
+def test_a_caller_loads_so_many_logs_at_once(operation, log):
+    held = [log() for _ in range(turns.downloads.most)]
+    refused = log()
+    assert (refused.status_code, refused.json()["code"], refused["Retry-After"]) == (429, "too_many_downloads", "10")
+    body(held.pop())  # taken to its end
+    held.append(log())
+    assert held[-1].status_code == 200
+    for one in held:
+        body(one)

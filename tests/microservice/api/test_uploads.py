@@ -63,8 +63,9 @@ def test_a_package_may_come_in_chunks(web, version, headers, store):
 
 
 def test_a_client_that_breaks_off_leaves_nothing(web, version, headers, store):
-    part = GOOD[:-100]
-    for length, sent in ((f"Content-Length: {len(GOOD)}", part),
+    package = GOOD + b"\0" * (2 * MEGABYTE)  # larger than what is collected before a thread gets it
+    part = package[:-100]
+    for length, sent in ((f"Content-Length: {len(package)}", part),
                          ("Transfer-Encoding: chunked", b"%x\r\n%s\r\n" % (len(part), part))):
         lines = [f"PUT {path_of(version)} HTTP/1.1", "Host: 127.0.0.1", length]
         lines += [f"{name}: {value}" for name, value in headers.items()]

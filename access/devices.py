@@ -1,0 +1,46 @@
+"""The cookie by which a browser is known to an account that it signed in to before.
+
+It opens nothing: it only has guesses counted on a key of their own (throttle.py), so that strangers who guess cannot
+lock the right person out. It holds no secret and no name: for up to MOST accounts a digest, and one id of the browser.
+"""
+import hashlib
+import secrets
+
+from django.conf import settings
+from django.core import signing
+from django.http import HttpRequest, HttpResponse
+
+from access.throttle import REMEMBERED, account_of
+
+COOKIE = "device"
+SALT = "access.devices"
+MOST = 5  # accounts of one browser
+
+
+def device_of(request: HttpRequest, username: str) -> str:
+    """The browser's id where it signed in to this account before, else ""."""
+    accounts, device = _read(request)
+    return device if _digest(username) in accounts else ""
+
+
+def remember(request: HttpRequest, response: HttpResponse, username: str) -> None:
+    """Call after a successful sign-in."""
+    accounts, device = _read(request)
+    digest = _digest(username)
+    kept = [digest, *(one for one in accounts if one != digest)][:MOST]
+    response.set_cookie(
+        COOKIE, signing.dumps([kept, device or secrets.token_hex(16)], salt=SALT), max_age=REMEMBERED,
+        httponly=True, secure=settings.SECURE, samesite="Strict",
+    )
+
+
+def _read(request: HttpRequest) -> tuple[list[str], str]:
+    try:
+        accounts, device = signing.loads(request.COOKIES.get(COOKIE, ""), salt=SALT, max_age=REMEMBERED)
+    except (signing.BadSignature, ValueError, TypeError):
+        return [], ""
+    return accounts, device
+
+
+def _digest(username: str) -> str:
+    return hashlib.sha256(account_of(username).encode(errors="replace")).hexdigest()[:32]

@@ -1,0 +1,80 @@
+"""A connection as the threads see it: paced reading, and answers that wait for nobody."""
+import socket
+import threading
+import time
+
+import pytest
+
+from deployer.line import OWED, Line, Pace, TooSlow
+
+
+@pytest.fixture
+def pair():
+    ours, theirs = socket.socketpair()
+    ours.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 8192)
+    yield Line(ours), theirs
+    ours.close()
+    theirs.close()
+
+
+def test_a_pace_is_an_idle_time_and_an_average():
+    pace = Pace(idle=30, grace=10, floor=100)
+    assert pace.left(0, 0) == 10
+    assert pace.left(0, 10) == 0
+    assert pace.left(1000, 15) == 5
+    assert pace.left(1_000_000, 15) == 30
+
+
+def test_a_silent_client_is_given_up(pair):
+    line, theirs = pair
+    line.begin(Pace(idle=0.2, grace=60))
+    theirs.sendall(b"x")
+    assert line.recv(10) == b"x"
+    with pytest.raises(TimeoutError):
+        line.recv(10)
+
+
+def test_one_that_drips_is_given_up_too(pair):
+    line, theirs = pair
+    line.begin(Pace(idle=5, grace=0.5, floor=1000))
+    over = threading.Event()
+
+    def drip() -> None:
+        while not over.wait(0.05):
+            theirs.sendall(b"x")
+
+    dripping = threading.Thread(target=drip)
+    dripping.start()
+    began = time.monotonic()
+    try:
+        with pytest.raises(TimeoutError):
+            while time.monotonic() - began < 20:
+                line.recv(10)
+    finally:
+        over.set()
+        dripping.join()
+    assert time.monotonic() - began < 10
+
+
+def test_a_slow_store_is_not_the_clients_fault(pair):
+    line, theirs = pair
+    line.begin(Pace(idle=5, grace=0.3, floor=1000))
+    for _ in range(4):
+        theirs.sendall(b"x")
+        time.sleep(0.2)  # here
+        assert line.recv(10) == b"x"
+
+
+def test_an_answer_that_nobody_takes_is_owed_and_a_larger_one_is_given_up(pair, monkeypatch):
+    monkeypatch.setattr("deployer.line.SEND_TIMEOUT", 0.3)
+    line, theirs = pair
+    began = time.monotonic()
+    line.sendall(b"x" * OWED)
+    assert time.monotonic() - began < 0.3 and line.owed
+    with pytest.raises(TooSlow):
+        line.sendall(b"y" * OWED)
+    got = b""
+    while line.owed or len(got) < OWED * 2:
+        got += theirs.recv(1 << 20)
+        line.send_owed()
+    assert got == b"x" * OWED + b"y" * OWED
