@@ -55,7 +55,7 @@ def test_no_admin_site_is_loaded_or_addressed():
 @pytest.fixture
 def upgrade(transactional_db, capsys):
     """`upgrade()` runs the migration on rows as they are, and gives what it printed."""
-    module = importlib.import_module("microservice.migrations.0009_report_of_rights")
+    module = importlib.import_module("microservice.migrations.0013_report_of_rights")
 
     def run() -> str:
         capsys.readouterr()

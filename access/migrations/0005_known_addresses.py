@@ -6,7 +6,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('access', '0003_teams'),
+        ('access', '0004_sessions_and_service_accounts'),
     ]
 
     operations = [

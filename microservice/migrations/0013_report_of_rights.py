@@ -94,7 +94,7 @@ def _row(History, when, who, flag, model, number, name, message):
 class Migration(migrations.Migration):
 
     dependencies = [
-        ("microservice", "0008_what_a_step_printed"),
+        ("microservice", "0012_service_secrets"),
         ("access", "0003_teams"),
         ("contenttypes", "0002_remove_content_type_name"),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
