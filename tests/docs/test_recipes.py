@@ -11,7 +11,7 @@ from django.contrib.auth import get_user_model
 
 from access.tokens import make_token
 from callbacks import signing
-from microservice.models import Deployment, MicroServiceVersion
+from microservice.models import Deployment, MicroService, MicroServiceVersion
 from microservice.status import BuildStatus, DeploymentStatus
 from tests.lab.web import Web
 from tests.microservice import fleet
@@ -94,6 +94,16 @@ def test_upgrade_and_wait_then_retry_what_failed(shell, sshds, worker):
     world.service.save()
     shell(recipe("Retry what failed"), DEPLOYMENT=str(failed.pk))
     world.agrees(2)
+
+
+def test_set_a_secret(web, shell, tmp_path):
+    fleet.service("shop")
+    key = "-----BEGIN PRIVATE KEY-----\n'quoted' \"too\"\n-----END PRIVATE KEY-----\n"
+    (tmp_path / "tls.key").write_text(key)
+    boss = get_user_model().objects.create_superuser("boss")
+    told = shell(recipe("Set a secret"), DEPLOYCTL_TOKEN=make_token(boss, "boss", ["admin"])[1])
+    assert "quoted" not in told and '"secrets": ["TLS_KEY"]' in told
+    assert MicroService.objects.get().secrets.value("TLS_KEY").reveal() == key
 
 
 def test_receive_a_callback_and_check_its_signature():
