@@ -18,10 +18,10 @@ from django.db.models.functions import Greatest, Now
 from asset import tenancy
 from asset.way import with_ways
 
-from . import advance, events
+from . import advance, events, wake
 from .endings import Ending, end
 from .models import Deployment, Event, MicroServiceInstance, MicroServiceVersion, Operation
-from .plain import ask, words
+from .plain import ask, places, words
 from .rollout import Due, InFlight, Limits, choose
 from .status import Action, DeploymentStatus, OperationStatus
 
@@ -63,9 +63,12 @@ def claim(
     First what nobody keeps alive and what is to be asked again: they hold locks. What is due waits for the next call,
     because those rows are locked now, and deployments must be locked before operations.
     """
-    due, unkept = _look()
+    due, unkept, teams = _look()
     lost = _unkept(held, min(wanted, free)) if unkept else []
-    fresh, told = _due(mine, wanted, free) if due and not lost else ([], [])
+    fresh = _due(mine, wanted, free) if due and not lost else []
+    told: list[Event] = []
+    if teams and fresh:
+        fresh, told = _without_closed(fresh)
     numbers = lost + fresh
     if not numbers:
         return [], told
@@ -85,7 +88,8 @@ AND EXISTS (SELECT 1 FROM operation o WHERE o.deployment_id = d.id AND {_QUEUED}
 _LOOK = f"""
 SELECT EXISTS (SELECT 1 {_WAITING}),
 EXISTS (SELECT 1 FROM operation WHERE status = {words(OperationStatus.RUNNING)} AND lease < {{now}})
-OR EXISTS (SELECT 1 FROM operation WHERE status = {words(OperationStatus.UNKNOWN)} AND due IS NOT NULL)
+OR EXISTS (SELECT 1 FROM operation WHERE status = {words(OperationStatus.UNKNOWN)} AND due IS NOT NULL),
+EXISTS (SELECT 1 FROM asset_team)
 """  # noqa: S608
 _FROM = "FROM operation o JOIN deployment d ON d.id = o.deployment_id JOIN asset a ON a.id = o.host_id"
 _IN_FLIGHT = f"""
@@ -93,17 +97,22 @@ SELECT o.deployment_id, d.microservice_id, o.host_id, a.jump_host_id, COUNT(*)
 {_FROM} WHERE o.status = {words(OperationStatus.RUNNING)} GROUP BY 1, 2, 3, 4
 """
 _HEAD = f"""
-SELECT o.id, o.deployment_id, d.microservice_id, o.host_id, a.jump_host_id,
-o.action <> '{Action.DELETE.value}' AND {tenancy.CLOSED} {_FROM} WHERE o.id IN
+SELECT o.id, o.deployment_id, d.microservice_id, o.host_id, a.jump_host_id {_FROM} WHERE o.id IN
 (SELECT id FROM (SELECT o.id FROM operation o WHERE o.deployment_id = %s AND {_QUEUED} ORDER BY o.id LIMIT %s) h)
 """  # noqa: S608
 
+_CLOSED = f"""
+SELECT o.id FROM operation o JOIN deployment d ON d.id = o.deployment_id
+WHERE o.id IN ({{places}}) AND o.action <> '{Action.DELETE.value}' AND {tenancy.CLOSED}
+"""  # noqa: S608
 
-def _look() -> tuple[bool, bool]:
-    """Whether there may be something due, and something that nobody keeps alive. Most often there is nothing."""
+
+def _look() -> tuple[bool, bool, bool]:
+    """Whether there may be something due, and something that nobody keeps alive; most often there is nothing. And
+    whether any host belongs to a team."""
     now = "STRFTIME('%%Y-%%m-%%d %%H:%%M:%%f', 'NOW')" if connection.vendor == "sqlite" else "CURRENT_TIMESTAMP"
-    due, unkept = ask(_LOOK.format(now=now))[0]
-    return bool(due), bool(unkept)
+    due, unkept, teams = ask(_LOOK.format(now=now))[0]
+    return bool(due), bool(unkept), bool(teams)
 
 
 def _unkept(held: list[int], most: int) -> list[int]:
@@ -123,34 +132,36 @@ def _unkept(held: list[int], most: int) -> list[int]:
     )
 
 
-def _due(mine: Counter, most: int, free: int) -> tuple[list[int], list[Event]]:
-    """Those that start now, and the events of those that never will because their host is another team's by now."""
+def _due(mine: Counter, most: int, free: int) -> list[int]:
     if most <= 0:
-        return [], []
+        return []
     running = _in_flight()
     # Those with the fewest in flight first: the fair turn is theirs.
     waiting = (number for number, in ask(f"SELECT d.id {_WAITING}"))
     turn = sorted(waiting, key=lambda number: (running.deployment.get(number, 0), number))[:_LOOK_AT]
     if not turn:
-        return [], []
+        return []
     # Deployments before operations before instances: every transaction locks in this order.
     advance.lock(turn)
     rows = ask(" UNION ALL ".join([_HEAD] * len(turn)), *(value for one in turn for value in (one, most + 8)))
     candidates = sorted((Due(*row) for row in rows), key=lambda due: due.operation)
     reserve = max(1, settings.WORKER_SLOTS // 8) if settings.WORKER_SLOTS > 1 else 0
     own = InFlight(running.overall, mine, running.service, running.host, running.jump)
-    open_ones = [due for due in candidates if not due.closed]
-    chosen = [due.operation for due in choose(open_ones, own, limits(), most, free, reserve)]
-    return chosen, _never_start([due.operation for due in candidates if due.closed])
+    return [due.operation for due in choose(candidates, own, limits(), most, free, reserve)]
 
 
-def _never_start(numbers: list[int]) -> list[Event]:
-    """The same transaction ends them, and frees their instances. Their deployments are locked already."""
-    if not numbers:
-        return []
-    rows = Operation.objects.filter(pk__in=numbers).select_related("host", "deployment").defer("deployment__spec")
+def _without_closed(numbers: list[int]) -> tuple[list[int], list[Event]]:
+    """Those of these operations that may start, and the events of those that never will, because their host or their
+    service was given to another team. These end here, and free their instances; their deployments are locked already.
+    """
+    closed = {number for number, in ask(_CLOSED.format(places=places(numbers)), *numbers)}
+    if not closed:
+        return numbers, []
+    rows = Operation.objects.filter(pk__in=closed).select_related("host", "deployment").defer("deployment__spec")
     why = f"The host {tenancy.REASON}. Nothing was changed on it."
-    return end([Ending(row, OperationStatus.NOT_STARTED, error=why) for row in rows])
+    told = end([Ending(row, OperationStatus.NOT_STARTED, error=why) for row in rows])
+    wake.workers(len(closed))  # their slots are free for what was not chosen
+    return [number for number in numbers if number not in closed], told
 
 
 def _in_flight() -> InFlight:

@@ -183,7 +183,6 @@ class Due:
     service: int
     host: int
     jump: int | None = None
-    closed: bool = False  # its host belongs to other teams by now: it never starts
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,7 @@
 """The host check: connects as a worker would, looks around, changes nothing, and says in words what is in the way."""
 import secrets
 import time
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 
 from . import copies_check
@@ -42,14 +43,17 @@ class Finding:
         return asdict(self)
 
 
-def probe(endpoint: Endpoint, base_path: str, sudo: bool, deadline: float = 8.0) -> Finding:
-    """Answers within `deadline` seconds, whatever the host does. Never changes what is pinned."""
+def probe(
+    endpoint: Endpoint, base_path: str, sudo: bool, deadline: float = 8.0, users: Sequence[str] = ()
+) -> Finding:
+    """Answers within `deadline` seconds, whatever the host does. Never changes what is pinned. `users`: whom services
+    run as there."""
     end = time.monotonic() + deadline
     limits = _shares(endpoint, deadline)
     try:
         with connect(endpoint, limits) as connection:
             finding = Finding(True, offered_key=endpoint.host_key, trusted=True, authenticated=True)
-            judge(finding, _ask(connection, base_path, sudo, end), base_path, sudo)
+            judge(finding, _ask(connection, base_path, sudo, end, users), base_path, sudo)
             if finding.ready:
                 _try_copies(finding, connection, endpoint, limits, end)
             return finding
@@ -64,13 +68,18 @@ def probe(endpoint: Endpoint, base_path: str, sudo: bool, deadline: float = 8.0)
         return finding
 
 
-def script(base_path: str, sudo: bool, nonce: str) -> bytes:
+def script(base_path: str, sudo: bool, nonce: str, users: Sequence[str] = ()) -> bytes:
     """The look around, as POSIX shell text. Its lines are `NONCE word value`."""
     place = f"""
 d={quote(base_path)}
 while [ ! -e "$d" ] && [ "$d" != / ]; do d=${{d%/*}}; d=${{d:-/}}; done
 if [ -d "$d" ] && [ -w "$d" ] && [ -x "$d" ]; then say place yes; else say place no; fi
 say free "$(df -Pk "$d" 2>/dev/null | {{ read -r _; read -r _ _ _ free _; echo "$free"; }})"
+"""
+    if users:
+        place += f"""for u in {' '.join(quote(user) for user in users)}; do
+sudo -n -u "$u" sh -c : </dev/null >/dev/null 2>&1 || say cannot "$u"
+done
 """
     say = f"say() {{ printf '%s\\n' \"{nonce} $1 $2\"; }}\n"
     where = f"sudo -n sh -c {quote(say + place)} </dev/null 2>/dev/null" if sudo else place
@@ -99,6 +108,11 @@ def judge(finding: Finding, told: list[tuple[str, str]], base_path: str, sudo: b
     finding.tools_missing = [value for word, value in told if word == "missing" and value in (*TOOLS, "/proc")]
     finding.sudo_works = words.get("sudo") == "yes" if sudo else None
     finding.base_path_writable = words["place"] == "yes" if "place" in words else None
+    for user in (value for word, value in told if word == "cannot"):
+        finding.warnings.append(
+            f"sudo -n -u {user[:32]} does not work: services that run as it cannot be deployed here. "
+            "Make the user, and allow it in sudoers."
+        )
     kilobytes = _number(words.get("free"))
     finding.free_bytes = None if kilobytes is None else kilobytes * 1024
     if "kills" in words and finding.uid != 0:
@@ -141,9 +155,11 @@ def _hindrance(finding: Finding, whole: bool, base_path: str, sudo: bool) -> tup
     return "", ""
 
 
-def _ask(connection: Connection, base_path: str, sudo: bool, end: float) -> list[tuple[str, str]]:
+def _ask(
+    connection: Connection, base_path: str, sudo: bool, end: float, users: Sequence[str]
+) -> list[tuple[str, str]]:
     nonce = secrets.token_hex(8)
-    lines = (line.split(" ", 2) for line in ask(connection, script(base_path, sudo, nonce), end).splitlines())
+    lines = (line.split(" ", 2) for line in ask(connection, script(base_path, sudo, nonce, users), end).splitlines())
     return [(line[1], line[2].strip()) for line in lines if len(line) == 3 and line[0] == nonce]
 
 

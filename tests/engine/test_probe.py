@@ -11,6 +11,7 @@ from deployer.engine import probe as probing
 from deployer.engine import program
 from deployer.engine.probe import Finding, judge, probe
 from deployer.engine.ssh import Endpoint
+from tests.lab import users
 from tests.lab.relay import Relay
 
 
@@ -108,3 +109,19 @@ def test_a_missing_tool_and_a_small_disk_and_ended_sessions_are_put_in_words():
 def test_the_check_looks_for_every_tool_that_the_program_on_the_host_needs():
     needed = re.search(r"_need_tools\(\) \{\nfor _each in ([^;]*);", program.body()).group(1).split()
     assert set(needed) <= set(probing.TOOLS)
+
+
+def test_whoever_services_run_as_is_tried_too(sshd):
+    """A warning, and no hindrance: other services may come there."""
+    found = probe(endpoint_of(sshd), str(sshd.root), False, users=["no-such-user", "$(touch canary)"])
+    assert found.ready
+    assert [warning.split(" does not")[0] for warning in found.warnings if "sudo" in warning] == [
+        "sudo -n -u no-such-user", "sudo -n -u $(touch canary)",
+    ]  # fmt: skip
+
+
+@pytest.mark.skipif(bool(users.why_not()), reason=users.why_not() or "-")
+def test_a_user_that_may_be_run_as_is_no_warning(sshd):
+    with users.made(("runs",)) as (name,):
+        found = probe(endpoint_of(sshd), str(sshd.root), False, users=[name])
+        assert not [warning for warning in found.warnings if "sudo" in warning]
