@@ -21,7 +21,7 @@ class Untouched(io.RawIOBase):
 
 def send(path: str, length: int | str, kind: str = FORM, client: Client | None = None, **meta):
     return (client or Client(enforce_csrf_checks=True)).generic("POST", path, b"", kind, **{
-        "CONTENT_LENGTH": str(length), "wsgi.input": Untouched(), "HTTP_REFERER": "http://testserver/login/",
+        "CONTENT_LENGTH": str(length), "CONTENT_TYPE": kind, "wsgi.input": Untouched(), "HTTP_REFERER": "http://testserver/login/",
         "HTTP_COOKIE": f"csrftoken={'c' * 32}", **meta})
 
 
