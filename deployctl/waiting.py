@@ -9,6 +9,7 @@ from .exits import Ended, Exit
 
 ENDED = frozenset({"succeeded", "failed", "cancelled"})
 LONGEST_ASK = 30  # seconds that the server holds one request
+PAUSE = 2.0  # seconds between two questions where the server did not wait
 
 
 def line(deployment: dict) -> str:
@@ -32,7 +33,10 @@ def until_ended(client: Client, deployments: Iterable[dict], timeout: float, qui
             if left < 1:
                 time.sleep(max(0.0, left))
                 wait = 0
+            asked = time.monotonic()
             deployment = client.get(f"/deployments/{deployment['id']}", wait=wait or None, timeout=wait + 30)
+            if deployment["status"] not in ENDED and time.monotonic() - asked < min(1, wait):
+                time.sleep(min(PAUSE, max(0.0, left - 1)))  # no turn to wait there: as many wait already as may
             if line(deployment) != shown and not quiet:
                 shown = line(deployment)
                 click.echo(shown, err=True)

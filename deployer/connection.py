@@ -26,6 +26,8 @@ class Connection(TConn):
         self.read_away = 0  # bytes
         self.counted = 0  # bytes of its request in the worker's sum
         self.collecting = False  # the loop reads its request
+        self.turn = 0  # grows whenever the loop stops waiting for it
+        self.gone = False
         self._on_close = on_close
 
     @property
@@ -43,8 +45,10 @@ class Connection(TConn):
 
     def close(self, graceful: bool = False) -> None:
         """Never waits, whatever is asked: whoever still sends is read away by the loop before."""
-        on_close, self._on_close = self._on_close, lambda one: None
-        on_close(self)
+        if self.gone:
+            return
+        self.gone = True
+        self._on_close(self)
         util.close(self.sock)
 
     @property

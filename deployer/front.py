@@ -98,10 +98,9 @@ class Worker(ThreadWorker):
             self.drop(next(iter(self.waiting)))
 
     def drop(self, conn: Connection) -> None:
-        self.nr_conns -= 1
-        conn.close()
-
-    # --- a request is collected ---------------------------------------------------------------------------------------
+        if not conn.gone:
+            self.nr_conns -= 1
+            conn.close()
 
     def await_request(self, conn: Connection, data: bytes = b"") -> None:
         """Collects the next request, of which `data` came with the one before."""
@@ -199,8 +198,11 @@ class Worker(ThreadWorker):
             super().finish_request(conn, fs)  # kept open
 
     def on_client_socket_readable(self, conn: Connection, client: Any) -> None:
+        try:
+            self.keepalived_conns.remove(conn)
+        except ValueError:
+            return  # it made room for another in this very look at the poller
         self.poller.unregister(client)
-        self.keepalived_conns.remove(conn)
         if isinstance(conn, Connection):
             self.await_request(conn)
         else:
@@ -255,17 +257,18 @@ class Worker(ThreadWorker):
             if not data or conn.read_away > LINGER_BYTES:
                 self.drop(conn)
 
-    # --- what the loop waits for --------------------------------------------------------------------------------------
-
     def wait(self, conn: Connection, event: int, callback: Callable, until: float, give_up: Callable) -> None:
         conn.sock.setblocking(False)
         conn.until, conn.give_up = until, partial(give_up, conn)
         self.waiting[conn] = None
-        self.poller.register(conn.sock, event, lambda _sock: callback(conn))
+        turn = conn.turn
+        # One look at the poller brings many events: what an earlier one of them has ended is not gone on with.
+        self.poller.register(conn.sock, event, lambda _sock: callback(conn) if conn.turn == turn else None)
 
     def forget(self, conn: Connection, still_counted: bool = False) -> None:
         """The loop does not wait for it any more."""
         conn.collecting = False
+        conn.turn += 1
         if not still_counted:
             self.held -= conn.counted
             conn.counted = 0

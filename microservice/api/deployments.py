@@ -47,13 +47,15 @@ def list_deployments(
 @router.get("/deployments/{id}", response=shapes.DeploymentOut)
 @needs("read")
 def get_deployment(
-    request: HttpRequest, id: schemas.PathId,
+    request: HttpRequest, id: schemas.PathId, response: HttpResponse,
     wait: int = Query(0, ge=0, le=LONGEST_WAIT, description="Seconds: answers once it has ended, at the latest then"),
 ):
-    """One deployment. With `wait` the answer comes when it has ended, or after that many seconds."""
+    """One deployment. With `wait` the answer comes when it has ended, or after that many seconds; at once, and with
+    `Retry-After`, where you wait as often already as one caller may."""
     found = seen.find_deployment(caller(request), id)
     if wait and found.status not in DEPLOYMENT_ENDED:
-        _wait_for_end(id, wait, caller(request))
+        if not _wait_for_end(id, wait, caller(request)):
+            response["Retry-After"] = "2"
         found = seen.find_deployment(caller(request), id)
     return formed(found)
 
@@ -136,8 +138,9 @@ def _told(act: Callable[[Caller, Deployment], Deployment], request: HttpRequest,
     return formed(seen.find_deployment(caller(request), number, "deploy"))
 
 
-def _wait_for_end(deployment_id: int, seconds: float, who: Caller) -> None:
-    """Returns when the deployment has ended or the time is over; holds no database connection meanwhile."""
+def _wait_for_end(deployment_id: int, seconds: float, who: Caller) -> bool:
+    """Returns when the deployment has ended or the time is over; holds no database connection meanwhile. False where
+    there was no turn, or it went to somebody else."""
     deadline = time.monotonic() + seconds
     try:
         watcher = hub.hub.join(
@@ -145,14 +148,15 @@ def _wait_for_end(deployment_id: int, seconds: float, who: Caller) -> None:
             who=who.account,
         )
     except hub.NoRoom:
-        return  # as many wait as this process has threads to spare, or this caller may: the state as it is now
+        return False  # as many wait as this process has threads to spare, or this caller may: the state as it is now
     try:
         while (left := deadline - time.monotonic()) > 0 and not watcher.dropped:
             status = Deployment.objects.values_list("status", flat=True).get(pk=deployment_id)
             if status in DEPLOYMENT_ENDED:
-                return
+                return True
             give_back()
             watcher.next(min(left, LOOK_AGAIN))
+        return not watcher.dropped
     finally:
         watcher.close()
 

@@ -196,5 +196,6 @@ def test_waiting_ends_with_its_time_and_also_where_no_event_tells_of_the_end(api
 def test_waiting_without_a_free_slot_answers_at_once(api, monkeypatch):
     monkeypatch.setattr(hub, "hub", hub.Hub(slots=0))
     deployment, caller, started = fleet.running(), api(), time.monotonic()
-    assert caller.get(f"/deployments/{deployment.pk}?wait=30").json()["status"] == "running"
+    answer = caller.get(f"/deployments/{deployment.pk}?wait=30")
+    assert (answer.json()["status"], answer["Retry-After"]) == ("running", "2")
     assert time.monotonic() - started < NOT_WAITED
