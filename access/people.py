@@ -11,12 +11,13 @@ from django.core.validators import validate_email
 from django.db import IntegrityError, transaction
 from django.db.models import ProtectedError, QuerySet
 
-from access import failures, service_accounts, throttle
+from access import service_accounts
 from access.callers import Caller
 from access.ending import end_access
 from access.models import Membership, Team, Token
-from access.problems import Problem, conflict, forbidden, invalid, not_found, reauthenticate
+from access.problems import Problem, conflict, forbidden, invalid, not_found
 from access.roles import Role
+from access.ways_in import check_ways_in
 
 USERNAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9@._+-]{0,149}\Z")
 
@@ -42,7 +43,7 @@ def create_user(caller: Caller, fields: dict) -> User:
     409 `user_exists`."""
     _admin(caller)
     user = User(is_active=True)
-    _check_ways_in(caller, user, fields)
+    check_ways_in(caller, user, fields)
     if service := bool(fields.get("service")):
         service_accounts.check_no_password(fields)
     _fill(user, fields)
@@ -61,7 +62,7 @@ def change_user(caller: Caller, user: User, fields: dict) -> User:
 
     Whose password is changed here, and who is shut out, loses all sessions and tokens; they do not come back."""
     _admin(caller)
-    _check_ways_in(caller, user, fields)
+    check_ways_in(caller, user, fields)
     if service_accounts.is_service(user):
         service_accounts.check_no_password(fields)
     losing = (fields.get("admin") is False and user.is_superuser) or (fields.get("active") is False and user.is_active)
@@ -101,30 +102,6 @@ def change_own_password(caller: Caller, user: User, new: str, *, keep: str = "",
     with transaction.atomic():
         user.save(update_fields=["password"])
         end_access(caller, user, "the password was changed", keep=keep, with_tokens=with_tokens)
-
-
-def prove(caller: Caller, user: User, password: str, pointer: str = "/own_password") -> None:
-    """Whether somebody knows their own password. Guesses count as those of signing in do, so this
-    is called outside of any transaction that a refusal rolls back. 422 at `pointer`, 429."""
-    throttle.own_password(user.pk)
-    if not user.check_password(password):
-        failures.note(user.get_username(), caller.address, "")
-        raise invalid(pointer, "is not your password")
-    throttle.own_password_was_right(user.pk)
-
-
-def _check_ways_in(caller: Caller, user: User, fields: dict) -> None:
-    """Who gives a password, an administrator's rights or an account back makes a way in, as who makes a token does.
-
-    So a token needs the scope for that (a stolen one could otherwise leave an account behind that outlives it), and a
-    session its password once more."""
-    raised = fields.get("admin") is True and not user.is_superuser
-    gives = bool(fields.get("password")) or raised or (fields.get("active") is True and not user.is_active)
-    lowered = fields.get("admin") is False and user.is_superuser
-    if gives and not caller.may("tokens"):
-        raise forbidden("A token gives passwords and administrator's rights only with the scope tokens.")
-    if (gives or lowered) and not caller.is_fresh:
-        raise reauthenticate()
 
 
 def _fill(user: User, fields: dict) -> None:

@@ -11,7 +11,7 @@ from django.shortcuts import render
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
-from access import people, sessions, traces
+from access import people, sessions, traces, ways_in
 from access.callers import SCOPES, Caller
 from access.ending import end_access, may_end
 from access.models import Token
@@ -89,7 +89,7 @@ def account(request: HttpRequest, caller: Caller) -> HttpResponse:
 
 
 def _change_password(request: HttpRequest, caller: Caller, person: User, asked: dict) -> None:
-    people.prove(caller, person, asked["old"], "/old")
+    ways_in.prove(caller, person, asked["old"], "/old")
     here = session_of(request).digest
     with transaction.atomic():
         people.change_own_password(caller, person, asked["password"], keep=here, with_tokens=asked["tokens"])

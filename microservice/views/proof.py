@@ -8,7 +8,7 @@ from django import forms
 from django.contrib.auth.models import User
 from django.http import HttpRequest
 
-from access import people, traces
+from access import traces, ways_in
 from access.callers import Caller
 from access.sessions import session_of
 from microservice.people_forms import OwnPassword
@@ -27,7 +27,7 @@ def proven(request: HttpRequest, caller: Caller, form: forms.Form) -> Caller:
     given = form.cleaned_data.pop(FIELD, "")
     if caller.is_fresh or not given:
         return caller
-    people.prove(caller, User.objects.get(pk=caller.user_id or 0), given)
+    ways_in.prove(caller, User.objects.get(pk=caller.user_id or 0), given)
     session_of(request).prove()
     traces.line("password given again", caller)
     return replace(caller, is_fresh=True)

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from access.callers import SCOPES
 from demo.client import OPENER, Client, Refused
 from demo.service import definition
 from tests.lab import processes
@@ -113,7 +114,7 @@ def test_it_prints_the_address_the_login_and_the_token(demo):
 
 def test_the_printed_login_is_a_superusers_and_the_token_has_all_scopes(demo):
     [token] = [row for row in demo.client.all("tokens/") if row["name"] == "demo"]
-    assert set(token["scopes"]) == {"read", "publish", "deploy", "build", "admin"}
+    assert set(token["scopes"]) == set(SCOPES)
     page = urllib.request.Request(demo.record["url"] + "/login/?next=/people/")
     jar = urllib.request.HTTPCookieProcessor()
     browser = urllib.request.build_opener(urllib.request.ProxyHandler({}), jar)
