@@ -29,7 +29,7 @@ def pytest_configure(config):
 ONCE = (
     "tests/bench", "tests/demo", "tests/deployctl", "tests/docs", "tests/mutants", "tests/test_lab.py",
     "tests/microservice/api/test_uploads.py", "tests/microservice/api/test_schemathesis.py",
-    "tests/access/test_people.py", "tests/microservice/api/test_forms.py",
+    "tests/access/test_people.py", "tests/access/test_every_right.py", "tests/microservice/api/test_forms.py",
     "tests/microservice/api/test_packages.py::test_a_hostile_archive", "tests/microservice/test_failures.py",
     "tests/builds/test_servers.py", "tests/builds/test_checkout.py",
 )  # fmt: skip
@@ -50,7 +50,7 @@ BROWSER = "tests/console/browser/"
 # What takes long although it is few tests comes first: at the end it would go on alone.
 LONG = (
     "tests/microservice/test_execution.py", "tests/microservice/test_messages.py", "tests/engine/test_copies.py",
-    "tests/console/test_many_tabs.py", BROWSER, "tests/builds/test_worker.py", "tests/demo",
+    "tests/console/test_many_tabs.py", "tests/access/test_every_right.py", BROWSER, "tests/builds/test_worker.py", "tests/demo",
 )  # fmt: skip
 
 

@@ -84,15 +84,13 @@ class Callers:
         """(who, the user who is signed in)."""
         return [(self._who(role, role or "no role"), user) for role, user in self.users.items()]
 
-    def tokens(self) -> list[tuple[Who, str]]:
-        """(who, the token's text): each single scope, all of them for one service, and those that hold no more."""
-        found = []
-        for role in ("owner", "admin"):
-            for scope in SCOPES:
-                found.append(self._token(role, [scope]))
-            found += [self._token(role, scopes, "red") for scopes in (SCOPES, ["admin"], ["read"], ["read", "deploy"])]
-        found += [self._token("admin", SCOPES, thing) for thing in ("blue", "nobody")]
-        return found
+    def tokens(self, role: str) -> list[tuple[Who, str]]:
+        """(who, the token's text): each single scope, and some of them for one service."""
+        found = [self._token(role, [scope]) for scope in SCOPES]
+        return found + [self._token(role, scopes, "red") for scopes in (SCOPES, ["admin"], ["read"])]
+
+    def tokens_for_another_service(self) -> list[tuple[Who, str]]:
+        return [self._token("admin", SCOPES, thing) for thing in ("blue", "nobody")]
 
     def unrecognised(self) -> list[tuple[Who, str]]:
         changes = {"expired": {"expires": timezone.now() - timedelta(seconds=1)},

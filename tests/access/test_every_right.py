@@ -21,7 +21,7 @@ from tests.access.rights_model import DOCUMENT, Line, Who, lines, may
 from tests.access.rights_things import THINGS, Callers, Things
 from tests.microservice.api.conftest import store  # noqa: F401
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.timeout(300)]  # some hundred requests each
 
 REFUSED = {401, 403, 404}
 LACKING = re.compile("needs the right|may not deploy")  # said in a page, beside its form
@@ -139,6 +139,7 @@ class Asked:
     def __init__(self, token: str = "", user=None, csrf: bool = False):
         self.client = Client(enforce_csrf_checks=csrf, raise_request_exception=False)
         self.headers = {"Authorization": f"Bearer {token}"} if token else {}
+        self.before = History.objects.count()  # and ever after: all is taken back
         if user is not None:
             self.client.force_login(user)
 
@@ -146,11 +147,10 @@ class Asked:
         """(whether it was refused for want of a right, what came of it)."""
         self.client.cookies.pop("messages", None)  # what an earlier request was told
         with transaction.atomic():
-            before = History.objects.order_by().count()
             answer = self.client.generic(method, path, headers=self.headers, **more)
             if hasattr(answer, "streaming_content"):
                 b"".join(answer.streaming_content)  # to its end: only then the client lets the connection be
-            after = History.objects.order_by().count()
+            after = History.objects.count()
             said = [str(one) for one in get_messages(answer.wsgi_request)] if hasattr(answer, "wsgi_request") else []
             transaction.set_rollback(True)
         assert answer.status_code < 500 or answer.status_code == 503, (method, path, answer.content[:500])
@@ -159,7 +159,7 @@ class Asked:
             said.append(getattr(answer, "content", b"").decode(errors="replace"))
         told = any(LACKING.search(one) for one in said)
         refused = answer.status_code in REFUSED or to_sign_in or told
-        assert not (refused and after != before), f"{method} {path} was refused and left a row"
+        assert not (refused and after != self.before), f"{method} {path} was refused and left a row"
         return refused, f"{answer.status_code} {getattr(answer, 'content', b'')[:200]!r} {said}"
 
 
@@ -213,8 +213,15 @@ def test_the_api_for_each_role(things):
     assert not wrong, "\n".join(wrong)
 
 
-def test_the_api_for_each_scope_of_a_token_and_for_tokens_of_one_service(things):
-    tokens = Callers(things).tokens()
+@pytest.mark.parametrize("role", ["owner", "admin"])
+def test_the_api_for_each_scope_of_a_token(things, role):
+    tokens = Callers(things).tokens(role)
+    wrong = [one for who, token in tokens for one in differing(who, Asked(token), API, things)]
+    assert not wrong, "\n".join(wrong)
+
+
+def test_the_api_for_tokens_of_one_service_about_others(things):
+    tokens = Callers(things).tokens_for_another_service()
     wrong = [one for who, token in tokens for one in differing(who, Asked(token), API, things)]
     assert not wrong, "\n".join(wrong)
 
@@ -249,6 +256,6 @@ def test_the_console_for_who_is_not_recognised_and_for_tokens(things):
     root = callers.users["admin"]
     unknown = [(Who("nobody", known=False), Asked()),
                (Who("a session without CSRF token", admin=True, csrf=False), Asked(user=root, csrf=True))]
-    unknown += [(Who("a token", known=False), Asked(token)) for who, token in callers.tokens()[-1:]]
+    unknown += [(Who("a token", known=False), Asked(token)) for who, token in callers.tokens_for_another_service()[:1]]
     wrong = [one for who, asked in unknown for one in differing(who, asked, CONSOLE, things, api=False)]
     assert not wrong, "\n".join(wrong)

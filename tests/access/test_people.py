@@ -211,7 +211,8 @@ def test_an_owner_learns_no_names_of_accounts_by_their_ids(red):
     some = member(Role.OWNER, red)
     own = get_user_model().objects.get(username="owner-of-red")
     path = f"/teams/{red.pk}/members/"
-    answers = [some.post(path, {"user": who, "role": "viewer"}) for who in (joe.pk, 10**9, 2**80, "nosuch", str(joe.pk))]
+    asked = (joe.pk, 10**9, 2**80, "nosuch", str(joe.pk))
+    answers = [some.post(path, {"user": who, "role": "viewer"}) for who in asked]
     assert [answer.status_code for answer in answers] == [422] * 5
     for answer in answers:
         assert answer.json()["errors"] == answers[0].json()["errors"] and b"joe" not in answer.content

@@ -85,7 +85,7 @@ def test_a_team_is_made_filled_given_a_service_and_deleted(admin, operator):
 def test_a_stranger_sees_no_other_team(admin, operator):
     admin.post("/teams/", {"name": "sales"})
     assert "sales" not in operator.get("/teams/").content.decode()
-    assert operator.get(f"/teams/{Team.objects.get().pk}/").status_code == 404
+    assert operator.get(f"/teams/{Team.objects.get().pk}/").status_code == 403, "without a role anywhere"
     assert operator.post("/teams/", {"name": "mine"}).status_code == 403
 
 
