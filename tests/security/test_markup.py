@@ -27,14 +27,16 @@ from tests.microservice import fleet
 pytestmark = pytest.mark.django_db
 EVIL = "\"'><img src=x onerror=a>"
 RAW = (b"<img src=x onerror", b"<svg onload", b"\x1b]8", b"<script>a")
-OUTPUT = b"</pre><svg onload=alert(1)>\n\x1b]8;;javascript:a\x07link\x1b]8;;\x07\n<script>a</script> javascript:alert(1)\n"
-MODELS = (MicroService, MicroServiceVersion, MicroServiceInstance, Asset, Credential, Deployment, Operation, Step, History,
-          Callback, Delivery, Team, Token)  # fmt: skip
+OUTPUT = (b"</pre><svg onload=alert(1)>\n\x1b]8;;javascript:a\x07link\x1b]8;;\x07\n"
+          b"<script>a</script> javascript:alert(1)\n")  # fmt: skip
+MODELS = (MicroService, MicroServiceVersion, MicroServiceInstance, Asset, Credential, Deployment, Operation, Step,
+          History, Callback, Delivery, Team, Token)  # fmt: skip
 # What only our own rules write: words that they compare, digests, keys, places.
 OURS = {
-    "status", "undo_status", "action", "sha256", "secret", "passphrase", "key", "host_key", "offered_key", "owner", "ip",
-    "celery_task_id", "message_id", "file_path", "kind", "event", "state", "language", "build_orig", "request_id", "digest",
-    "url", "headers", "body", "previous_hash", "hash", "seal", "subject", "token_hash", "base_path", "password",
+    "status", "undo_status", "action", "sha256", "secret", "passphrase", "key", "host_key", "offered_key", "owner",
+    "ip", "celery_task_id", "message_id", "file_path", "kind", "event", "state", "language", "build_orig", "request_id",
+    "digest", "url", "headers", "body", "previous_hash", "hash", "seal", "subject",
+    "token_hash", "base_path", "password",
 }  # fmt: skip
 JSON = {"environment": {"A": EVIL}, "before": {"description": EVIL}, "after": {"description": EVIL}}
 MOST_PAGES = 220
@@ -52,8 +54,8 @@ def evil():
     Membership.objects.create(team=team, user=user, role=Role.VIEWER)
     Credential.objects.create(name="c", secret="x")
     callback = Callback.objects.create(url="https://example.org/", secret="whsec_eA==", events=["deployment_ended"])
-    Delivery.objects.create(callback=callback, event="test", name="n", body="{}", message_id="m", until="2030-01-01T00:00Z",
-                            error="x", answer=EVIL)  # fmt: skip
+    Delivery.objects.create(callback=callback, event="test", name="n", body="{}", message_id="m",
+                            until="2030-01-01T00:00Z", error="x", answer=EVIL)  # fmt: skip
     History.objects.create(actor="x", action="change", subject="service", reason="x")
     changed = 0
     for model in MODELS:
