@@ -1,1 +1,1 @@
-"""Packages in the store: looked through, put in place, opened, described, removed."""
+"""Packages in the store: read strictly, written anew, put in place, opened and removed."""

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from .headers import BLOCK, FOLDER, LONG_LINK, LONG_NAME
 from .members import Member
 
-# Level 4 packs 3 to 6 % less than gzip's own 6, in half of its time (docs/performance.md).
+# Level 4 packs 3 to 6 % less than gzip's own 6, in half of its time.
 LEVEL = 4
 _SAMPLE = 8 * 1024  # bytes of a chunk that are tried, to find out whether it can be packed
 _NOT_WORTH_IT = 0.95

@@ -1,5 +1,6 @@
 """deployctl as a process against the real web server: what it prints, how it ends, and what it asks for."""
 import http.server
+import hashlib
 import json
 import os
 import subprocess
@@ -54,7 +55,7 @@ def test_a_version_is_published_and_the_same_again_changes_nothing(ctl, tmp_path
     for _ in range(2):
         done = ctl("--json", "versions", "publish", "shop", "1.0", str(package), "--ref", "main")
         assert done.returncode == 0, done.stderr
-        assert json.loads(done.stdout)["size"] == len(GOOD)
+        assert json.loads(done.stdout)["source_sha256"] == hashlib.sha256(GOOD).hexdigest()
     row = MicroServiceVersion.objects.get()
     assert (row.status, row.ref) == (BuildStatus.SUCCESS, "main")
     package.write_bytes(GOOD[:-9])
