@@ -269,7 +269,8 @@ def test_a_name_of_a_version_is_no_path(api, name):  # noqa: F811
 
 
 @pytest.mark.parametrize("text", ["--upload-pack=touch {}", "-oProxyCommand=touch {}", "--exec=touch {}",
-                                  "\n-c touch {}", "ext::touch {}", "--", "-", "$(touch {})", "`touch {}`", "x;touch {}"])  # fmt: skip
+                                  "\n-c touch {}", "ext::touch {}", "--", "-", "$(touch {})", "`touch {}`",
+                                  "x;touch {}"])  # fmt: skip
 def test_no_ref_and_no_address_is_an_option_of_git(tmp_path, text):
     canary = tmp_path / "canary"
     told = text.replace("{}", str(canary))
