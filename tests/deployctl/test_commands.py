@@ -1,6 +1,6 @@
 """deployctl as a process against the real web server: what it prints, how it ends, and what it asks for."""
-import http.server
 import hashlib
+import http.server
 import json
 import os
 import subprocess
