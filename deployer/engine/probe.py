@@ -105,7 +105,8 @@ def judge(finding: Finding, told: list[tuple[str, str]], base_path: str, sudo: b
     words = dict(told)
     finding.user = words.get("user", "")[:64]
     finding.uid = _number(words.get("uid"))
-    finding.tools_missing = [value for word, value in told if word == "missing" and value in (*TOOLS, "/proc")]
+    missing = {value for word, value in told if word == "missing"}
+    finding.tools_missing = [tool for tool in (*TOOLS, "/proc") if tool in missing]  # each once
     finding.sudo_works = words.get("sudo") == "yes" if sudo else None
     finding.base_path_writable = words["place"] == "yes" if "place" in words else None
     for user in (value for word, value in told if word == "cannot"):

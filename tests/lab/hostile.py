@@ -10,10 +10,14 @@ size = int(re.search(r"bs=(\\d+)", os.environ.get("SSH_ORIGINAL_COMMAND", "bs=0"
 text = b""
 while len(text) < size and (data := os.read(0, size - len(text))):
     text += data
-words = dict(word.split(b"=", 1) for word in text.split(b"\\n")[0].split(b" ") if b"=" in word)
-nonce, now = words[b"_NONCE"].decode(), words[b"_NOW"].decode()
-names = [m.decode() for m in re.findall(rb"^_name\\d+='([^']*)'", text, re.MULTILINE)] or json.load(open(KEPT))
-json.dump(names, open(KEPT, "w"))
+head = text.split(b"\\n")[0]
+words = dict(word.split(b"=", 1) for word in head.split(b" ") if b"=" in word)
+nonce, now = words.get(b"_NONCE", b"").decode(), words.get(b"_NOW", b"").decode()
+names = [m.decode() for m in re.findall(rb"^_name\\d+='([^']*)'", text, re.MULTILINE)]
+if names:
+    json.dump(names, open(KEPT, "w"))
+elif os.path.exists(KEPT):  # somebody attaches
+    names = json.load(open(KEPT))
 numbers = count(1)
 
 def event(kind, position="-", step="-", status="-", old="", new="", detail="", at=now, seq=None):

@@ -268,9 +268,10 @@ def test_a_name_of_a_version_is_no_path(api, name):  # noqa: F811
     assert api().post("/services/shop/versions/", {"version": name}).status_code in (400, 422)
 
 
-@pytest.mark.parametrize("text", ["--upload-pack=touch {}", "-oProxyCommand=touch {}", "--exec=touch {}",
-                                  "\n-c touch {}", "ext::touch {}", "--", "-", "$(touch {})", "`touch {}`",
-                                  "x;touch {}"])  # fmt: skip
+@pytest.mark.parametrize("text", [
+    "--upload-pack=touch {}", "-oProxyCommand=touch {}", "--exec=touch {}", "\n-c touch {}", "ext::touch {}", "--", "-",
+    "$(touch {})", "`touch {}`", "x;touch {}",
+])  # fmt: skip
 def test_no_ref_and_no_address_is_an_option_of_git(tmp_path, text):
     canary = tmp_path / "canary"
     told = text.replace("{}", str(canary))

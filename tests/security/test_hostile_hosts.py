@@ -1,4 +1,5 @@
 """What a host says is bounded on our side, at the limits of the plan: real sshds, whose forced command lies."""
+import json
 import resource
 import threading
 import time
@@ -7,6 +8,7 @@ import pytest
 
 from deployer.engine import bounds
 from deployer.engine.conduct import OutcomeKind
+from deployer.engine.probe import probe
 from microservice import execution
 from microservice.models import Event, Operation, Output, Step
 from tests.engine.host import Host
@@ -161,3 +163,23 @@ def test_the_time_that_an_operation_may_take_comes_from_its_plan(tmp_path):
     forward = sum(step.timeout or 1000 for step in run.atom.steps if step.name != "upload")
     assert bounds.max_seconds(run.atom) > forward + 1000 * 4 + bounds.SLACK
     assert bounds.seconds_to_send(1 << 30) > 60_000
+
+
+MARK = 'nonce = re.search(rb"([0-9a-f]{16}) \\$1", text)[1]\n'
+
+
+@pytest.mark.parametrize("body", [
+    'while True: out(b"x" * 65536)', 'while True: os.write(2, b"x" * 65536)',
+    'while True: out(b"\\n"); time.sleep(0.1)', "time.sleep(60)",
+    MARK + 'out((nonce + b" missing flock\\n") * 3000 + nonce + b" uid 0\\n" + nonce + b" over yes\\n")',
+    MARK + 'out(nonce + b" user " + b"u" * 60000 + b"\\n" + nonce + b" uid " + b"9" * 5000 + b"\\n")',
+], ids=["output", "noise", "trickle", "silence", "the same for ever", "long words"])  # fmt: skip
+def test_a_host_check_answers_in_time_and_keeps_little(tmp_path, body):
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    with Sshd(tmp_path / "host", extra=forced(tmp_path / "lie", body)) as sshd:
+        began = time.monotonic()
+        found = probe(Site(sshd).endpoint(), "/srv", False, deadline=4.0)
+        assert time.monotonic() - began < 6
+    assert not found.ready and found.error
+    assert len(json.dumps(found.to_json())) < 3000
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 40_000
