@@ -20,6 +20,7 @@ from microservice.publishing import intake
 from microservice.status import BuildStatus
 
 from . import checkout, requests, servers
+from .sandbox.running import TimedOut
 from .models import OPEN, Build
 from .origin import Job, Refused, Silent
 
@@ -79,7 +80,7 @@ def move(build: Build) -> None:
             _ask(build)
     except (Refused, Problem) as error:
         requests.end(build, BuildStatus.FAILED, str(error))
-    except checkout.TimedOut as error:
+    except TimedOut as error:
         requests.end(build, BuildStatus.TIMEOUT, str(error))
     except Silent as error:
         _later(build, str(error))
@@ -90,7 +91,7 @@ def move(build: Build) -> None:
 def job_of(build: Build) -> Job:
     version, service = build.version, build.version.microservice
     return Job(build.pk, service.pk, service.name, version.pk, version.version, version.ref, service.build_url,
-               service.build_command, build.requested_by)
+               service.build_command, build.requested_by, tuple(service.build_refs))
 
 
 def _ask(build: Build) -> None:
@@ -126,19 +127,22 @@ def _ask(build: Build) -> None:
 def _build_here(build: Build) -> None:
     """A git repository: this thread waits for the child processes and keeps the lease alive meanwhile."""
     git, job = servers.git(), job_of(build)
-    commit = git.commit(job)
-    if _doubles(build, commit):
-        return
-    _began(build)
     printed = ""
+
+    def keep(**fields) -> None:
+        ours = Build.objects.filter(pk=build.pk, owner=owner(), status__in=OPEN)
+        if not ours.update(lease=_lease(), **fields):
+            raise checkout.Given
 
     def tell(text: str) -> None:
         nonlocal printed
         printed = text
-        ours = Build.objects.filter(pk=build.pk, owner=owner(), status__in=OPEN)
-        if not ours.update(lease=_lease(), log=text):
-            raise checkout.Given
+        keep(log=text)
 
+    commit = git.commit(job, lambda text: keep())
+    if _doubles(build, commit):
+        return
+    _began(build)
     try:
         with git.built(job, commit, tell) as package, package.open("rb") as file:
             tell(printed)

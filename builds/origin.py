@@ -1,5 +1,6 @@
 """The one interface that every origin of builds has."""
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from microservice.status import BuildStatus
@@ -7,7 +8,13 @@ from microservice.status import BuildStatus
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """What is to be built. `url`: the repository or the job; `username`: who asked for it."""
+    """What is to be built. `url`: the repository or the job; `username`: who asked for it; `refs`: patterns of the
+    branches and tags that are built, none: all.
+
+    The last three are for secrets, and in no log: `build_environment` is what the build command sees besides;
+    `git_environment`, and `git_files` ({path below git's home: content}, such as .ssh/id_ed25519 or .netrc), open the
+    repository for git, and are gone before the build command starts.
+    """
 
     build_id: int
     service_id: int
@@ -18,6 +25,10 @@ class Job:
     url: str
     command: str
     username: str
+    refs: tuple[str, ...] = ()
+    build_environment: Mapping[str, str] = field(default_factory=dict, repr=False)
+    git_environment: Mapping[str, str] = field(default_factory=dict, repr=False)
+    git_files: Mapping[str, bytes] = field(default_factory=dict, repr=False)
 
     def variables(self) -> dict[str, str]:
         """What every build server is told."""

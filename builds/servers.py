@@ -6,8 +6,11 @@ from access.secrets import Secret
 from microservice.models import MicroService
 from outside.parts import chosen, not_configured, require
 
-from .checkout import Git, Limits
+from .checkout import Git
 from .origin import Origin
+from .sandbox import means
+from .sandbox.means import Found
+from .sandbox.watching import Limits
 
 _Name = MicroService.Origin
 
@@ -17,13 +20,24 @@ def given(part: str) -> dict:
     return require(part)
 
 
+def sandbox() -> Found:
+    """What git builds are shut in with on this machine."""
+    return means.find(settings.BUILD_SANDBOX, settings.BUILD_NETWORK)
+
+
+def limits() -> Limits:
+    """What each git build may use."""
+    disk = settings.BUILD_DISK * 1024**2
+    return Limits(seconds=settings.BUILD_TIMEOUT, memory=settings.BUILD_MEMORY * 1024**2, disk=disk, file_size=disk,
+                  processes=settings.BUILD_PROCESSES)
+
+
 def git() -> Git:
-    limits = Limits(seconds=settings.BUILD_TIMEOUT, memory=settings.BUILD_MEMORY * 1024**2)
     set_up = chosen("proxies") or {}
     proxies = {"http_proxy": set_up.get("http"), "https_proxy": set_up.get("https"),
                "no_proxy": ",".join(set_up.get("no_proxy") or [])}
-    return Git(tuple(settings.BUILD_PROTOCOLS), limits,
-               tuple((name, value) for name, value in proxies.items() if value))
+    return Git(tuple(settings.BUILD_PROTOCOLS), sandbox(), limits(),
+               tuple((name, value) for name, value in proxies.items() if value), tuple(settings.BUILD_TOOLS))
 
 
 def origin_of(name: str) -> Origin:

@@ -93,6 +93,7 @@ class ServiceChange(Body):
     build_orig: Text = ""
     build_url: Text = ""
     build_command: Text = ""
+    build_refs: list[Text] = Field([], description="Patterns of the branches and tags that are built; none: all")
     description: Text = ""
     start_command: Text = ""
     stop_command: Text = ""
@@ -123,6 +124,7 @@ class ServiceOut(Schema):
     build_orig: str
     build_url: str
     build_command: str
+    build_refs: list[str]
     description: str
     start_command: str
     stop_command: str

@@ -25,12 +25,12 @@ from ..models import (
 )
 from ..packages import stored
 from ..status import DEPLOYMENT_OPEN
-from . import ownership
+from . import building, ownership
 from .fields import errors_of, refuse
 from .visibility import visible
 
 SERVICE_FIELDS = (
-    "name", "language", "build_orig", "build_url", "build_command", "description", "start_command", "stop_command",
+    "name", "language", "build_orig", "build_url", "build_command", "build_refs", "description", "start_command", "stop_command",
     "check_command", "check_timeout", "environment", "pre_command", "pre_undo_command", "post_command",
     "post_undo_command", "keep_releases", "limits", "steps", "auto_deploy",
 )
@@ -65,6 +65,7 @@ def create_service(caller: Caller, fields: Mapping[str, Any]) -> MicroService:
     ownership.check_making(caller, fields.get("team"))
     service = MicroService(**fields, created_by=caller.name, updated_by=caller.name)
     check_service(service)
+    refuse(building.errors(service))
     try:
         with transaction.atomic():
             service.save(force_insert=True)
@@ -87,6 +88,8 @@ def change_service(caller: Caller, service: MicroService, fields: Mapping[str, A
     for name, value in changed.items():
         setattr(service, name, value)
     check_service(service)
+    if {"build_orig", "build_url"} & set(changed):
+        refuse(building.errors(service))
     service.updated_by = caller.name
     try:
         with transaction.atomic():
@@ -142,7 +145,7 @@ def check_service(service: MicroService) -> None:
 def _definition_errors(service: MicroService) -> list[dict]:
     errors = []
     for name, check in (("steps", plans.check_steps), ("limits", plans.check_limits),
-                        ("environment", plans.check_environment)):
+                        ("environment", plans.check_environment), ("build_refs", building.check_refs)):
         try:
             check(getattr(service, name))
         except ValueError as error:

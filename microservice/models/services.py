@@ -32,6 +32,8 @@ class MicroService(models.Model):
     build_orig = models.CharField(max_length=16, choices=Origin.choices, default=Origin.GIT)
     build_url = models.CharField(max_length=128, blank=True)
     build_command = models.TextField(blank=True)
+    # Patterns of the branches and tags that are built ("main", "release/*"); none: all of them.
+    build_refs = models.JSONField(default=list, blank=True)
     description = models.CharField(max_length=256, blank=True)
     # Whose it is. Without a team it belongs to everybody: see access/roles.py.
     team = models.ForeignKey("access.Team", null=True, blank=True, on_delete=models.PROTECT, related_name="services")
