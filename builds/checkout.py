@@ -22,6 +22,8 @@ LONGEST_ASK = 30  # seconds that a repository has to answer before anything is f
 MOST_REFS = 64 * 1024**2  # bytes of a repository's list of branches and tags
 _COMMIT = re.compile(r"[0-9a-f]{40,64}\Z")
 _REF = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._/+@-]*\Z")
+# A repository that another user owns may be read: nothing in it is run by reading it.
+_CONFIG = b"[safe]\n\tdirectory = *\n"
 _ASK = 'exec git ls-remote --heads --tags -- "$1"'
 _FETCH = """
 set -e
@@ -158,10 +160,8 @@ class Git:
         ours = ("SSH_AUTH_SOCK", "GIT_SSH_COMMAND", *(() if self.proxies else ("https_proxy", "no_proxy")))
         more = {name: os.environ[name] for name in ours if name in os.environ}
         return _clean(run, "git-home") | more | dict(self.proxies) | {
-            "GIT_TERMINAL_PROMPT": "0", "GIT_CONFIG_NOSYSTEM": "1", "GIT_CONFIG_GLOBAL": os.devnull,
+            "GIT_TERMINAL_PROMPT": "0", "GIT_CONFIG_NOSYSTEM": "1", "GIT_CONFIG_GLOBAL": f"{run.inside('git-home')}/.gitconfig",
             "GIT_ALLOW_PROTOCOL": ":".join(self.protocols), "GIT_ASKPASS": "/bin/false", "SSH_ASKPASS": "/bin/false",
-            # A repository that another user owns may be read: nothing in it is run by reading it.
-            "GIT_CONFIG_COUNT": "1", "GIT_CONFIG_KEY_0": "safe.directory", "GIT_CONFIG_VALUE_0": "*",
         } | dict(job.git_environment)
 
 
@@ -186,7 +186,7 @@ def _repository(job: Job) -> tuple[Mount, ...]:
 @contextmanager
 def _access(run: Run, job: Job) -> Iterator[None]:
     """The files that open the repository, in git's own home, for as long as git runs."""
-    files = dict(job.git_files)
+    files = {".gitconfig": _CONFIG, **job.git_files}
     if _scheme(job.url) == "ssh":
         files = {**_own_ssh(), **files}
     home = run.folder / "git-home"
@@ -195,7 +195,7 @@ def _access(run: Run, job: Job) -> Iterator[None]:
     try:
         for name, content in files.items():
             path = home / name
-            for folder in reversed(path.relative_to(home).parents[:-1]):
+            for folder in list(path.relative_to(home).parents)[-2::-1]:
                 (home / folder).mkdir(mode=0o700, exist_ok=True)
                 os.chown(home / folder, owner.st_uid, owner.st_gid)
             path.write_bytes(content)

@@ -5,7 +5,7 @@
 Secrets are in none of them: a command's environment comes over its standard input (see `start_text`).
 """
 import shlex
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from .layout import BUILD_UID, DNS, INSIDE_UID, Layout, Mount
@@ -13,6 +13,8 @@ from .layout import BUILD_UID, DNS, INSIDE_UID, Layout, Mount
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 BUBBLEWRAP, NAMESPACES, OFF, NONE = "bubblewrap", "namespaces", "off", "none"
 SHARED_MEMORY = 64 * 1024 * 1024  # bytes of /dev/shm
+_OPEN = ("/usr", "/etc/", "/bin", "/sbin", "/lib")  # everybody may read these
+_REACHED = "/tmp"  # noqa: S108 - where root's own view has the build's folder, which may lie below a closed one
 # Never reached from a build: the metadata services of clouds, which hand out the machine's own credentials.
 _NEVER = ("169.254.0.0/16", "100.100.100.200/32", "fd00:ec2::254/128")
 _WHERE_PROCESSES_COUNT = (5, 14)  # since then RLIMIT_NPROC counts the processes of one user namespace only
@@ -60,8 +62,9 @@ def outer(way: Way, layout: Layout, bounds: Bounds) -> list[str]:
     lines = [f"echo 0 > {shlex.quote(group)}/cgroup.procs" for group in bounds.groups]
     shut_in = way.means != OFF
     if way.root and shut_in:
-        for source, staged in _staged(layout):
-            lines += [f"mount --rbind {shlex.quote(source)} {shlex.quote(staged)}"]
+        lines += [f"mount --rbind {shlex.quote(source)} {shlex.quote(staged)}"
+                  for source, staged in places_to_stage(layout)]
+        lines.append(f"mount --rbind {shlex.quote(layout.folder)} {_REACHED}")
         if way.network:  # a device of this chain only; without it pasta says so
             lines.append("{ mount -t tmpfs -o mode=755 tmpfs /dev/net && mknod -m 666 /dev/net/tun c 10 200; } || true")
     if not lines:
@@ -177,21 +180,22 @@ def start_text(environment: Mapping[str, str], folder: str) -> str:
     return "\n".join([*lines, f"cd {shlex.quote(folder)}"]) + "\n"
 
 
-def _staged(layout: Layout) -> list[tuple[str, str]]:
-    """(source, place in the build's folder) of what only root may get at: a repository below a closed folder, say."""
-    own = [mount for mount in layout.mounts if not mount.writable and not mount.source.startswith((layout.folder, "/usr"))]
-    return [(mount.source, f"{layout.folder}/repository/{number}") for number, mount in enumerate(own)
-            if not mount.source.startswith(("/etc/", "/bin", "/sbin", "/lib"))]
+def places_to_stage(layout: Layout) -> list[tuple[str, str]]:
+    """(source, place in the build's folder) of what only root may get at: a repository below a closed folder, say. The
+    place must exist, empty and of the same kind, before `chain` runs as root."""
+    own = [mount.source for mount in layout.mounts if not mount.source.startswith((f"{layout.folder}/", *_OPEN))]
+    return [(source, f"{layout.folder}/repository/{number}") for number, source in enumerate(own)]
 
 
 def _reachable(way: Way, layout: Layout) -> Layout:
-    if not (way.root and _staged(layout)):
+    """The layout as the chain sees it behind `outer`."""
+    if not way.root:
         return layout
-    staged = dict(_staged(layout))
-    mounts = tuple(Mount(staged.get(mount.source, mount.source), mount.target, mount.writable) for mount in layout.mounts)
-    return Layout(layout.folder, mounts, layout.links)
+    staged = dict(places_to_stage(layout))
 
+    def moved(source: str) -> str:
+        source = staged.get(source, source)
+        return _REACHED + source.removeprefix(layout.folder) if source.startswith(layout.folder) else source
 
-def places_to_stage(layout: Layout) -> Iterable[tuple[str, str]]:
-    """(source, place) that must exist, empty and of the same kind, before `chain` runs as root."""
-    return _staged(layout)
+    mounts = tuple(Mount(moved(mount.source), mount.target, mount.writable) for mount in layout.mounts)
+    return Layout(_REACHED, mounts, layout.links)

@@ -92,18 +92,15 @@ class Run:
         reader = threading.Thread(target=self._read, args=(process,), daemon=True)
         reader.start()
         try:
-            reason = self._wait(process, command.what)
+            reason = self._wait(process, command.what, group)
         finally:
             self._end(process)
             reader.join(5)
         self._tell(self.text())  # now that the reader has all of it
-        reason = reason or self._watch.disk()  # what was written between the last look and the end
+        reason = reason or self._starved(group) or self._watch.disk()  # what happened after the last look
         if reason or self._printed > self._limits.output:
             raise Refused(f"{command.what} {reason or f'printed more than {self._limits.output} bytes'}")
         if process.returncode:
-            if group is not None and group.ended_by_memory():
-                raise Refused(f"{command.what} used more than {self._limits.memory // 1024**2} MiB of memory "
-                              "(BUILD_MEMORY)")
             raise Refused(f"{command.what} failed with exit status {process.returncode}: {last_line(self.text())}")
 
     def _start(self, command: Command, group: cgroups.Group | None) -> subprocess.Popen:
@@ -123,7 +120,11 @@ class Run:
                 words, cwd="/", env=environment, stdin=start, stdout=command.output or subprocess.PIPE,
                 stderr=subprocess.PIPE if command.output else subprocess.STDOUT, start_new_session=True)
 
-    def _wait(self, process: subprocess.Popen, what: str) -> str:
+    def _starved(self, group: cgroups.Group | None) -> str:
+        """The kernel may have ended only one process of many, and the command may not have minded."""
+        return self._watch.over_memory() if group is not None and group.ended_by_memory() else ""
+
+    def _wait(self, process: subprocess.Popen, what: str, group: cgroups.Group | None) -> str:
         """Until it has ended, or must end: then why."""
         told = 0.0
         while process.poll() is None:
@@ -131,7 +132,7 @@ class Run:
                 raise TimedOut(f"{what} took longer than {self._limits.seconds:.0f} s")
             if self._printed > self._limits.output:
                 return f"printed more than {self._limits.output} bytes"
-            if reason := self._watch.look(process.pid):
+            if reason := self._starved(group) or self._watch.look(process.pid):
                 return reason
             if time.monotonic() - told > 1:
                 told = time.monotonic()

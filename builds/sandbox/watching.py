@@ -54,8 +54,11 @@ class Watch:
             return f"used more than {self.limits.processes} processes and threads (BUILD_PROCESSES)"
         limit = self.limits.memory - self._elsewhere
         if self.counts_memory and sum(one.resident for one in there) > limit and processes.memory(there) > limit:
-            return f"used more than {_size(self.limits.memory)} of memory (BUILD_MEMORY)"
+            return self.over_memory()
         return ""
+
+    def over_memory(self) -> str:
+        return f"used more than {_size(self.limits.memory)} of memory (BUILD_MEMORY)"
 
     def _timed(self, what: str, pause: float, look: Callable[[], str]) -> str:
         began = time.monotonic()
