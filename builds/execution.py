@@ -98,6 +98,9 @@ def _ask(build: Build) -> None:
     """A build server: start it there, or look how far it is."""
     origin, job = servers.origin_of(build.origin), job_of(build)
     if build.status == BuildStatus.PENDING:
+        # Again, and here for certain: since it was asked for, the service or the settings may have changed.
+        servers.check(build.version.microservice)
+        servers.check_ref(build.version.microservice, job.ref)
         if _doubles(build, origin.commit(job)):
             return
         _began(build)

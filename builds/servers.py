@@ -3,9 +3,11 @@ from django.conf import settings
 
 from access.problems import Problem, conflict
 from access.secrets import Secret
+from microservice.catalog import building
 from microservice.models import MicroService
 from outside.parts import chosen, not_configured, require
 
+from . import refs
 from .checkout import Git
 from .origin import Origin
 from .sandbox import means
@@ -61,12 +63,22 @@ def check(service: MicroService) -> None:
                      f"{service.name}, or upload the package with PUT …/package.")
     if service.build_orig != _Name.GIT:
         origin_of(service.build_orig)
+        if reason := building.refusal(service):
+            raise _unfit(service, "build_url", "An administrator binds projects to teams under Settings.",
+                         f"The build_url of {service.name} {reason}.")
     elif not service.build_command:
         raise _unfit(service, "build_command", "Give it one.")
 
 
-def _unfit(service: MicroService, lacks: str, hint: str) -> Problem:
-    problem = conflict("not_configured", f"{service.name} has no {lacks}.", hint)
+def check_ref(service: MicroService, ref: str) -> None:
+    """Raises a Problem for a branch or tag that the service does not build. For build servers, which know commits by
+    themselves: where there are patterns, no commit is asked for by its hash."""
+    if service.build_orig != _Name.GIT and not refs.may_be_built(ref, service.build_refs):
+        raise conflict("ref_not_built", f"{refs.refusal(ref, service.build_refs)}.", "Choose another branch or tag.")
+
+
+def _unfit(service: MicroService, lacks: str, hint: str, told: str = "") -> Problem:
+    problem = conflict("not_configured", told or f"{service.name} has no {lacks}.", hint)
     problem.page = f"/services/{service.name}/settings/#id_{lacks}"
     return problem
 

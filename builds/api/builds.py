@@ -68,6 +68,9 @@ def get_build(request: HttpRequest, service: str, id: schemas.PathId):
 @needs("read", signed=True)
 def webhook(request: HttpRequest, origin: str):
     """What a build server reports. Verified by GitLab's token, or by an HMAC signature; the same one counts once."""
+    length = request.META.get("CONTENT_LENGTH") or "0"
+    if not length.isdigit() or len(length) > 9 or int(length) > reports.LARGEST:
+        raise reports.too_large()  # and not read
     return {"result": reports.take_in(origin, request.headers, request.body)}
 
 

@@ -20,6 +20,7 @@ from .watching import Limits, Watch
 
 TAIL = 64 * 1024  # bytes of output that are kept
 TICK = 0.05
+_NO_FORK = ("annot fork", "fork: ", "Resource temporarily unavailable")  # what shells and programs say at that limit
 
 
 class TimedOut(Exception):
@@ -101,7 +102,10 @@ class Run:
         if reason or self._printed > self._limits.output:
             raise Refused(f"{command.what} {reason or f'printed more than {self._limits.output} bytes'}")
         if process.returncode:
-            raise Refused(f"{command.what} failed with exit status {process.returncode}: {last_line(self.text())}")
+            text = self.text()
+            hint = f" (a build has at most {self._limits.processes} processes and threads: BUILD_PROCESSES)" if any(
+                sign in text for sign in _NO_FORK) else ""
+            raise Refused(f"{command.what} failed with exit status {process.returncode}: {last_line(text)}{hint}")
 
     def _start(self, command: Command, group: cgroups.Group | None) -> subprocess.Popen:
         way = commands.Way(self._way.means, command.network and self._way.network, self._way.root,

@@ -9,7 +9,7 @@ from django.utils import timezone
 from access.callers import Caller
 from access.problems import Problem
 from access.secrets import Secret
-from builds import execution, gitlab, jenkins, requests, servers
+from builds import execution, gitlab, jenkins, line, requests, servers
 from builds.models import Build
 from builds.origin import Job, Silent
 from microservice.models import MicroServiceVersion
@@ -34,8 +34,7 @@ def server():
 @pytest.fixture(autouse=True)
 def set_up(server, monkeypatch, settings):
     settings.BUILD_POLL = 1
-    monkeypatch.setattr(gitlab, "TIMEOUT", 1)
-    monkeypatch.setattr(jenkins, "TIMEOUT", 1)
+    monkeypatch.setattr(line, "TIMEOUT", 1)
     known = {"gitlab": gitlab.GitLab(server.url, "glpat-secret"),
              "jenkins": jenkins.Jenkins(server.url, "ci", "secret")}
     monkeypatch.setattr(servers, "origin_of", known.get)
