@@ -155,11 +155,14 @@ class Git:
             run.go(Command(what, ["sh", "-c", script, "sh", *words], self._git(run, job), run.inside(cwd),
                            (run.home("git-home"), *_repository(job), *mounts), network=True, output=output))
 
+    def proxy_variables(self) -> dict[str, str]:
+        """What git is told of proxies: those of the settings, or else those of this process."""
+        return dict(self.proxies) or {name: os.environ[name] for name in ("https_proxy", "no_proxy") if name in os.environ}
+
     def _git(self, run: Run, job: Job) -> dict[str, str]:
         """git asks nobody for a password, reads nobody's configuration, and speaks the allowed protocols only."""
-        ours = ("SSH_AUTH_SOCK", "GIT_SSH_COMMAND", *(() if self.proxies else ("https_proxy", "no_proxy")))
-        more = {name: os.environ[name] for name in ours if name in os.environ}
-        return _clean(run, "git-home") | more | dict(self.proxies) | {
+        ours = {name: os.environ[name] for name in ("SSH_AUTH_SOCK", "GIT_SSH_COMMAND") if name in os.environ}
+        return _clean(run, "git-home") | ours | self.proxy_variables() | {
             "GIT_TERMINAL_PROMPT": "0", "GIT_CONFIG_NOSYSTEM": "1", "GIT_CONFIG_GLOBAL": f"{run.inside('git-home')}/.gitconfig",
             "GIT_ALLOW_PROTOCOL": ":".join(self.protocols), "GIT_ASKPASS": "/bin/false", "SSH_ASKPASS": "/bin/false",
         } | dict(job.git_environment)

@@ -3,6 +3,7 @@ import logging
 import os
 import socket
 import threading
+import time
 import uuid
 from datetime import timedelta
 from functools import lru_cache
@@ -19,7 +20,7 @@ from microservice.models import MicroService
 from microservice.publishing import intake
 from microservice.status import BuildStatus
 
-from . import checkout, requests, servers
+from . import builders, checkout, requests, servers
 from .sandbox.running import TimedOut
 from .models import OPEN, Build
 from .origin import Job, Refused, Silent
@@ -202,8 +203,12 @@ class Sweeper:
         self._stop.set()
 
     def _run(self) -> None:
-        while not self._stop.wait(settings.SWEEP_EVERY):
+        told = 0.0
+        while not self._stop.wait(settings.SWEEP_EVERY if told else 0):
             try:
+                if time.monotonic() - told > builders.EVERY:
+                    builders.tell(owner(), servers.sandbox())
+                    told = time.monotonic()
                 if Build.objects.filter(status__in=OPEN, due__lte=Now()).exists():
                     threading.Thread(target=_pick_up, name="build", daemon=True).start()
             except DatabaseError as error:

@@ -7,7 +7,7 @@ from microservice.catalog import building
 from microservice.models import MicroService
 from outside.parts import chosen, not_configured, require
 
-from . import refs
+from . import builders, refs
 from .checkout import Git
 from .origin import Origin
 from .sandbox import means
@@ -66,8 +66,11 @@ def check(service: MicroService) -> None:
         if reason := building.refusal(service):
             raise _unfit(service, "build_url", "An administrator binds projects to teams under Settings.",
                          f"The build_url of {service.name} {reason}.")
-    elif not service.build_command:
+        return
+    if not service.build_command:
         raise _unfit(service, "build_command", "Give it one.")
+    if reason := builders.refusal(builders.lately()):
+        raise conflict("no_sandbox", reason, "See README, Builds. Or set BUILD_SANDBOX=off, and read there what it costs.")
 
 
 def check_ref(service: MicroService, ref: str) -> None:

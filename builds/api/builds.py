@@ -5,7 +5,7 @@ from django.http import HttpRequest, HttpResponse
 from ninja import Field, Router, Schema, Status
 
 from access.problems import not_found
-from builds import reports, requests
+from builds import builders, reports, requests
 from builds.models import Build
 from microservice import catalog
 from microservice.api import schemas
@@ -62,6 +62,27 @@ def start_build(request: HttpRequest, service: str, id: schemas.PathId, response
 def get_build(request: HttpRequest, service: str, id: schemas.PathId):
     """The version's newest build."""
     return form(_newest(catalog.find_version(catalog.find_service(caller(request), service), id)))
+
+
+class BuilderOut(Schema):
+    worker: str
+    seen: datetime
+    means: str = Field(description="bubblewrap, namespaces, off, or none: git builds are refused there")
+    network: str = Field(description="pasta, none, or host: no sandbox")
+    memory: str = Field(description="What limits it: cgroup2, cgroup1, or watched")
+    missing: list[str] = Field(description="What is missing, and what to install")
+
+
+class Builders(Schema):
+    data: list[BuilderOut]
+    limits: dict[str, int] = Field(description="Of each build: memory and disk in MiB, processes, seconds")
+
+
+@router.get("/builds/sandbox", response=Builders)
+@needs("read")
+def list_builders(request: HttpRequest):
+    """What the workers shut git builds in with."""
+    return {"data": builders.lately(), "limits": builders.limits()}
 
 
 @router.post("/builds/{origin}/webhook", response=Taken, openapi_extra=WEBHOOK)

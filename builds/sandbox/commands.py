@@ -90,7 +90,7 @@ def network(way: Way, bounds: Bounds) -> list[str]:
     dead = "\n".join(f"route add blackhole {address}" for address in sorted({*bounds.addresses, *_NEVER}))
     script = f'ip -force -batch - >/dev/null 2>&1 <<"END" || true\n{dead}\nEND\nexec "$@"'
     ports = [word for option in ("-t", "-u", "-T", "-U") for word in (option, "none")]
-    return ["pasta", "--quiet", "--config-net", "--no-map-gw", "--dns-forward", DNS, *ports, "--", "sh", "-c", script,
+    return ["pasta", "--quiet", "--log-file", "/dev/null", "--config-net", "--no-map-gw", "--dns-forward", DNS, *ports, "--", "sh", "-c", script,
             "sh", "setpriv", "--pdeathsig", "KILL", "--"]
 
 

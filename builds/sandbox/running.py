@@ -20,6 +20,7 @@ from .watching import Limits, Watch
 
 TAIL = 64 * 1024  # bytes of output that are kept
 TICK = 0.05
+_NOISE = "No external routable interface for IPv6\n"  # pasta's, where the machine has none
 _NO_FORK = ("annot fork", "fork: ", "Resource temporarily unavailable")  # what shells and programs say at that limit
 
 
@@ -173,7 +174,8 @@ class Run:
                 del self._tail[:-TAIL]
 
     def text(self) -> str:
-        return bytes(self._tail).decode("utf-8", "replace").replace("\0", "�")
+        text = bytes(self._tail).decode("utf-8", "replace").replace("\0", "�")
+        return text.replace(_NOISE, "")
 
 
 def own_addresses(proc: Path = Path("/proc/net")) -> tuple[str, ...]:

@@ -220,18 +220,18 @@ def own_tun() -> list[str]:
 _MACHINES = r"""
 set -e
 ip link set lo up
-unshare --net sleep 120 & other=$!
+unshare --net sleep 120 & other=$! there= here=
+trap 'kill $other $there $here' EXIT
 sleep 0.3
 ip link add inside type veth peer name outside netns $other
 ip addr add 192.0.2.10/24 dev inside; ip link set inside up; ip route add default via 192.0.2.20
-ip link add second type dummy; ip addr add 172.17.0.1/16 dev second; ip link set second up
+ip link add second type veth peer name third; ip addr add 172.17.0.1/16 dev second; ip link set second up
 nsenter --net=/proc/$other/ns/net sh -c 'ip link set lo up; ip addr add 192.0.2.20/24 dev outside; ip link set outside up'
 serve='import socket, sys
 for port in map(int, sys.argv[1:]): s = socket.create_server(("0.0.0.0", port)); globals()[f"s{port}"] = s
 import time; time.sleep(120)'
 nsenter --net=/proc/$other/ns/net python3 -c "$serve" 7001 & there=$!
 python3 -c "$serve" 7001 & here=$!
-trap 'kill $other $there $here' EXIT
 sleep 0.7
 "$@"
 """

@@ -63,7 +63,7 @@ def test_gitlab_is_told_what_is_built_and_for_whom(server):
                          "SERVICE_NAME": "shop", "USERNAME": "ann"}
     assert (build.reference, build.status, build.commit) == ("team/shop#7", BuildStatus.BUILDING, server.sha)
     assert build.url.endswith("/pipelines/7")
-    assert all(headers.get("PRIVATE-TOKEN") == "glpat-secret" for _, _, headers in server.asked)
+    assert all(headers.get("Private-token") == "glpat-secret" for _, _, headers in server.asked)
 
 
 @pytest.mark.parametrize(("word", "becomes", "detail"), [
@@ -233,9 +233,9 @@ def test_a_build_servers_own_webhook_secret_comes_before_that_of_the_environment
 
 def test_git_goes_through_the_proxies_of_the_settings_or_else_of_the_environment(monkeypatch):
     monkeypatch.setenv("https_proxy", "http://of.the.environment:1")
-    assert servers.git()._git("/home")["https_proxy"] == "http://of.the.environment:1"
+    assert servers.git().proxy_variables()["https_proxy"] == "http://of.the.environment:1"
     holds({"proxies": {"https": "http://of.the.settings:2", "no_proxy": ["a.example", "b.example"]}})
-    environment = servers.git()._git("/home")
+    environment = servers.git().proxy_variables()
     assert (environment["https_proxy"], environment["no_proxy"]) == ("http://of.the.settings:2", "a.example,b.example")
 
 
