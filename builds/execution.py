@@ -21,9 +21,9 @@ from microservice.publishing import intake
 from microservice.status import BuildStatus
 
 from . import builders, checkout, requests, servers
-from .sandbox.running import TimedOut
 from .models import OPEN, Build
 from .origin import Job, Refused, Silent
+from .sandbox.running import TimedOut
 
 log = logging.getLogger(__name__)
 MOST_TAKEOVERS = 3

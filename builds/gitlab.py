@@ -7,7 +7,6 @@ from gitlab.exceptions import GitlabAuthenticationError, GitlabError, GitlabHttp
 from gitlab.v4.objects import Project
 
 from microservice.status import BuildStatus
-
 from outside.projects import below
 
 from .line import DIRECT, Line
@@ -54,7 +53,7 @@ class GitLab:
         variables = [{"key": name, "value": value} for name, value in job.variables().items()]
         project = self._project(job.url)
         made = self._ask(lambda: project.pipelines.create({"ref": job.ref, "variables": variables}, **ONCE), sends=True)
-        return self._reference(project, made.id)
+        return self._reference(project, self._ask(lambda: made.id, sends=True))
 
     def find(self, job: Job) -> str:
         project = self._project(job.url)
@@ -64,7 +63,7 @@ class GitLab:
             rows = self._ask(lambda one=pipeline: one.variables.list(per_page=100, get_all=False, **ONCE))
             if self._ask(lambda rows=rows: any(row.key == "VERSION_ID" and row.value == wanted["VERSION_ID"]
                                                for row in rows)):
-                return self._reference(project, pipeline.id)
+                return self._reference(project, self._ask(lambda one=pipeline: one.id))
         return ""
 
     def look(self, reference: str) -> Seen:

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import Any
 
 from microservice.status import BuildStatus
-
 from outside.fetch import Unreachable
 
 from .line import DIRECT, Line

@@ -1,7 +1,6 @@
 """A build from a real repository: what it gets, what it leaves, and every limit."""
 import os
 import tarfile
-import time
 from pathlib import Path
 
 import pytest
@@ -9,7 +8,6 @@ import pytest
 from builds.checkout import Git, Given
 from builds.origin import Job, Refused, Silent
 from builds.sandbox import means
-from builds.sandbox.running import TimedOut
 from builds.sandbox.watching import Limits
 
 from .repository import Repository

@@ -182,7 +182,8 @@ LIMITED = {
     "disk": (FILLS.format("."), ("--disk", str(30 << 20)), "of disk"),
     "the disk by /tmp": (FILLS.format("/tmp"), ("--disk", str(30 << 20)), "of disk"),
     "the disk by a closed folder": (
-        f"mkdir c; cd c; {FILLS.format('.')}".replace("sleep 3", "chmod 0 ../c; sleep 3"), ("--disk", str(30 << 20)), "of disk"),
+        f"mkdir c; cd c; {FILLS.format('.')}".replace("sleep 3", "chmod 0 ../c; sleep 3"),
+        ("--disk", str(30 << 20)), "of disk"),
     "the disk by files without a name": (HIDES, ("--disk", str(30 << 20)), "of disk"),
     "time": ("sleep 30; echo slept", ("--seconds", "3"), "longer than 3 s"),
 }
@@ -226,7 +227,8 @@ sleep 0.3
 ip link add inside type veth peer name outside netns $other
 ip addr add 192.0.2.10/24 dev inside; ip link set inside up; ip route add default via 192.0.2.20
 ip link add second type veth peer name third; ip addr add 172.17.0.1/16 dev second; ip link set second up
-nsenter --net=/proc/$other/ns/net sh -c 'ip link set lo up; ip addr add 192.0.2.20/24 dev outside; ip link set outside up'
+nsenter --net=/proc/$other/ns/net sh -c '
+    ip link set lo up; ip addr add 192.0.2.20/24 dev outside; ip link set outside up'
 serve='import socket, sys
 for port in map(int, sys.argv[1:]): s = socket.create_server(("0.0.0.0", port)); globals()[f"s{port}"] = s
 import time; time.sleep(120)'
@@ -247,8 +249,8 @@ def test_the_network_leads_outside_and_not_to_this_machine(means, uid, own_tun):
     machines = [*own_tun, "unshare", "--net", "--", "bash", "-c", _MACHINES, "bash"]
 
     def reached(*words: str) -> list[str]:
-        done = subprocess.run([*machines, *command(*words[:2], uid, *words[2:])], cwd=ROOT, capture_output=True, text=True,
-                              timeout=150)
+        done = subprocess.run([*machines, *command(*words[:2], uid, *words[2:])], cwd=ROOT, capture_output=True,
+                              text=True, timeout=150)
         first, *lines = done.stdout.splitlines() or [done.stderr]
         assert first == "reason: ", done.stdout + done.stderr
         return lines

@@ -63,7 +63,7 @@ def test_gitlab_is_told_what_is_built_and_for_whom(server):
                          "SERVICE_NAME": "shop", "USERNAME": "ann"}
     assert (build.reference, build.status, build.commit) == ("team/shop#7", BuildStatus.BUILDING, server.sha)
     assert build.url.endswith("/pipelines/7")
-    assert all(headers.get("Private-token") == "glpat-secret" for _, _, headers in server.asked)
+    assert all(headers.get("Private-Token") == "glpat-secret" for _, _, headers in server.asked)
 
 
 @pytest.mark.parametrize(("word", "becomes", "detail"), [
