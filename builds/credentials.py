@@ -5,18 +5,14 @@ to another one gets nothing. A key is a file that ssh is pointed at. Neither is 
 and both are gone from the disk before anything of the repository is run.
 """
 
-import os
 import shlex
-import shutil
-import tempfile
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 
 from access.secrets import Secret, reveal
 
 NOBODY = Secret("")
+FOLDER = ".credential"  # in git's home
 _HELPER = """\
 [ "$1" = get ] || exit 0
 here=${0%/*} protocol='' host=''
@@ -44,51 +40,43 @@ class Credential:
 NONE = Credential()
 
 
-@contextmanager
-def lent(credential: Credential, url: str, folder: Path, environment: Mapping[str, str]) -> Iterator[dict[str, str]]:
-    """`environment` as git needs it to reach `url`, while the context lasts; then nothing of it lies in `folder`."""
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """What git needs to reach a repository: files by their names below its home, and its environment."""
+
+    files: Mapping[str, bytes]
+    environment: Mapping[str, str]
+
+
+def opened(credential: Credential, url: str, home: str, environment: Mapping[str, str]) -> Opened:
+    """How git reaches `url` with this credential. `home`: its home folder as git itself names it. Pure."""
     scheme, sign, rest = url.partition("://")
-    over_http = bool(sign) and scheme.startswith("http")
-    over_ssh = scheme == "ssh" if sign else not url.startswith("/")
-    if not ((over_http and credential.password) or (over_ssh and credential.key)):
-        yield dict(environment)
-        return
-    private = Path(tempfile.mkdtemp(prefix=".credential-", dir=folder))  # 0700
-    try:
-        if over_http:
-            host = rest.partition("/")[0].rpartition("@")[2]
-            yield _with_password(credential, f"{scheme}://{host}", private, environment)
-        else:
-            yield _with_key(credential, private, environment)
-    finally:
-        shutil.rmtree(private)
+    if sign and scheme.startswith("http") and credential.password:
+        host = rest.partition("/")[0].rpartition("@")[2]
+        return _by_password(credential, f"{scheme}://{host}", f"{home}/{FOLDER}", environment)
+    if (scheme == "ssh" if sign else not url.startswith("/")) and credential.key:
+        return _by_key(credential, f"{home}/{FOLDER}", environment)
+    return Opened({}, environment)
 
 
-def _with_password(
-    credential: Credential, server: str, private: Path, environment: Mapping[str, str]
-) -> dict[str, str]:
+def _by_password(credential: Credential, server: str, folder: str, environment: Mapping[str, str]) -> Opened:
     # A server that takes a token asks for some name all the same, and does not look at it.
     answer = f"username={credential.username or 'git'}\npassword={reveal(credential.password)}\n"
-    for name, text in (("helper", _HELPER), ("server", server), ("answer", answer)):
-        _write(private / name, text)
+    files = {f"{FOLDER}/{name}": text.encode() for name, text in
+             (("helper", _HELPER), ("server", server), ("answer", answer))}
     count = int(environment.get("GIT_CONFIG_COUNT", "0"))
-    return {
+    return Opened(files, {
         **environment,
         "GIT_CONFIG_COUNT": str(count + 1),
         f"GIT_CONFIG_KEY_{count}": "credential.helper",
-        f"GIT_CONFIG_VALUE_{count}": f"!sh {shlex.quote(str(private / 'helper'))}",
-    }
+        f"GIT_CONFIG_VALUE_{count}": f"!sh {shlex.quote(f'{folder}/helper')}",
+    })
 
 
-def _with_key(credential: Credential, private: Path, environment: Mapping[str, str]) -> dict[str, str]:
+def _by_key(credential: Credential, folder: str, environment: Mapping[str, str]) -> Opened:
     key = reveal(credential.key).replace("\r\n", "\n").strip("\n") + "\n"
-    _write(private / "key", key)
     ssh = environment.get("GIT_SSH_COMMAND", "ssh")
     # Only this key: whatever an agent of the worker's user holds is for others.
-    only = f"{ssh} -i {shlex.quote(str(private / 'key'))} -o IdentitiesOnly=yes -o BatchMode=yes"
-    return {name: text for name, text in environment.items() if name != "SSH_AUTH_SOCK"} | {"GIT_SSH_COMMAND": only}
-
-
-def _write(path: Path, text: str) -> None:
-    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
-        file.write(text)
+    only = f"{ssh} -i {shlex.quote(f'{folder}/key')} -o IdentitiesOnly=yes -o BatchMode=yes"
+    kept = {name: text for name, text in environment.items() if name != "SSH_AUTH_SOCK"}
+    return Opened({f"{FOLDER}/key": key.encode()}, kept | {"GIT_SSH_COMMAND": only})

@@ -3,6 +3,7 @@ import logging
 import os
 import socket
 import threading
+import time
 import uuid
 from dataclasses import replace
 from datetime import timedelta
@@ -21,10 +22,11 @@ from microservice.models import MicroService
 from microservice.publishing import intake
 from microservice.status import BuildStatus
 
-from . import checkout, requests, servers
+from . import builders, checkout, requests, servers
 from .credentials import NOBODY, Credential
 from .models import OPEN, Build
 from .origin import Job, Refused, Silent
+from .sandbox.running import TimedOut
 
 log = logging.getLogger(__name__)
 MOST_TAKEOVERS = 3
@@ -82,7 +84,7 @@ def move(build: Build) -> None:
             _ask(build)
     except (Refused, Problem) as error:
         requests.end(build, BuildStatus.FAILED, str(error))
-    except checkout.TimedOut as error:
+    except TimedOut as error:
         requests.end(build, BuildStatus.TIMEOUT, str(error))
     except Silent as error:
         _later(build, str(error))
@@ -94,7 +96,7 @@ def job_of(build: Build) -> Job:
     """Raises Refused where the service's secrets cannot be read."""
     version, service = build.version, build.version.microservice
     job = Job(build.pk, service.pk, service.name, version.pk, version.version, version.ref, service.build_url,
-              service.build_command, build.requested_by)
+              service.build_command, build.requested_by, tuple(service.build_refs))
     if build.origin != MicroService.Origin.GIT:
         return job
     try:
@@ -109,6 +111,9 @@ def _ask(build: Build) -> None:
     """A build server: start it there, or look how far it is."""
     origin, job = servers.origin_of(build.origin), job_of(build)
     if build.status == BuildStatus.PENDING:
+        # Again, and here for certain: since it was asked for, the service or the settings may have changed.
+        servers.check(build.version.microservice)
+        servers.check_ref(build.version.microservice, job.ref)
         if _doubles(build, origin.commit(job)):
             return
         _began(build)
@@ -138,19 +143,22 @@ def _ask(build: Build) -> None:
 def _build_here(build: Build) -> None:
     """A git repository: this thread waits for the child processes and keeps the lease alive meanwhile."""
     git, job = servers.git(), job_of(build)
-    commit = git.commit(job)
-    if _doubles(build, commit):
-        return
-    _began(build)
     printed = ""
+
+    def keep(**fields) -> None:
+        ours = Build.objects.filter(pk=build.pk, owner=owner(), status__in=OPEN)
+        if not ours.update(lease=_lease(), **fields):
+            raise checkout.Given
 
     def tell(text: str) -> None:
         nonlocal printed
         printed = text
-        ours = Build.objects.filter(pk=build.pk, owner=owner(), status__in=OPEN)
-        if not ours.update(lease=_lease(), log=text):
-            raise checkout.Given
+        keep(log=text)
 
+    commit = git.commit(job, lambda text: keep())
+    if _doubles(build, commit):
+        return
+    _began(build)
     try:
         with git.built(job, commit, tell) as package, package.open("rb") as file:
             tell(printed)
@@ -207,8 +215,12 @@ class Sweeper:
         self._stop.set()
 
     def _run(self) -> None:
-        while not self._stop.wait(settings.SWEEP_EVERY):
+        told = 0.0
+        while not self._stop.wait(settings.SWEEP_EVERY if told else 0):
             try:
+                if time.monotonic() - told > builders.EVERY:
+                    builders.tell(owner(), servers.sandbox())
+                    told = time.monotonic()
                 if Build.objects.filter(status__in=OPEN, due__lte=Now()).exists():
                     threading.Thread(target=_pick_up, name="build", daemon=True).start()
             except DatabaseError as error:

@@ -1,6 +1,5 @@
 """GitLab, by its pipeline API. The only file that imports python-gitlab."""
 from dataclasses import dataclass
-from urllib.parse import urlsplit
 
 import gitlab
 import requests
@@ -8,11 +7,11 @@ from gitlab.exceptions import GitlabAuthenticationError, GitlabError, GitlabHttp
 from gitlab.v4.objects import Project
 
 from microservice.status import BuildStatus
+from outside.projects import below
 
 from .line import DIRECT, Line
-from .origin import Job, Refused, Seen, Silent
+from .origin import Job, Refused, Seen, Silent, address_of, commit_of, number_of, plain
 
-TIMEOUT = 8  # seconds of one request
 ONCE = {"obey_rate_limit": False}  # the pause that GitLab asks for is made between moves, not inside one
 LOOK_BACK = 20  # pipelines of the ref that are looked through for a lost one
 _GOING_ON = frozenset({
@@ -32,7 +31,7 @@ def status_of(word: str) -> tuple[BuildStatus, str]:
     if word in _GOING_ON:
         return BuildStatus.BUILDING, ""
     if word not in _ENDED:
-        raise Silent(f"GitLab says a pipeline is {word[:40]!r}, which is none of its documented statuses")
+        raise Silent(f"GitLab says a pipeline is {plain(word, 40)!r}, which is none of its documented statuses")
     return _ENDED[word]
 
 
@@ -45,45 +44,49 @@ class GitLab:
     line: Line = DIRECT
 
     def commit(self, job: Job) -> str:
-        return str(self._ask(lambda: self._project(job.url).commits.get(job.ref, **ONCE).id))
+        found = self._ask(lambda: self._project(job.url).commits.get(job.ref, **ONCE).id)
+        if commit := commit_of(found):
+            return commit
+        raise Silent("GitLab answered without a commit")
 
     def start(self, job: Job) -> str:
         variables = [{"key": name, "value": value} for name, value in job.variables().items()]
         project = self._project(job.url)
         made = self._ask(lambda: project.pipelines.create({"ref": job.ref, "variables": variables}, **ONCE), sends=True)
-        return self._reference(project, made.id)
+        return self._reference(project, self._ask(lambda: made.id, sends=True))
 
     def find(self, job: Job) -> str:
         project = self._project(job.url)
         wanted = job.variables()
         recent = self._ask(lambda: project.pipelines.list(ref=job.ref, per_page=LOOK_BACK, get_all=False, **ONCE))
-        for pipeline in recent:
-            rows = self._ask(lambda one=pipeline: one.variables.list(get_all=True, **ONCE))
-            if {row.key: row.value for row in rows}.get("VERSION_ID") == wanted["VERSION_ID"]:
-                return self._reference(project, pipeline.id)
+        for pipeline in recent[:LOOK_BACK]:  # whatever was asked for, it may send more
+            rows = self._ask(lambda one=pipeline: one.variables.list(per_page=100, get_all=False, **ONCE))
+            if self._ask(lambda rows=rows: any(row.key == "VERSION_ID" and row.value == wanted["VERSION_ID"]
+                                               for row in rows)):
+                return self._reference(project, self._ask(lambda one=pipeline: one.id))
         return ""
 
     def look(self, reference: str) -> Seen:
         path, _, number = reference.rpartition("#")
         pipeline = self._ask(lambda: self._server().projects.get(path, lazy=True).pipelines.get(int(number), **ONCE))
-        status, detail = status_of(str(pipeline.status))
-        return Seen(status, detail, commit=str(pipeline.attributes.get("sha") or ""),
-                    url=str(pipeline.attributes.get("web_url") or "")[:500])
+        status, detail = status_of(str(self._ask(lambda: pipeline.status)))
+        return Seen(status, detail, commit=commit_of(pipeline.attributes.get("sha")),
+                    url=address_of(pipeline.attributes.get("web_url")))
 
     def _server(self) -> gitlab.Gitlab:
-        return gitlab.Gitlab(self.url, private_token=self.token, timeout=TIMEOUT, session=self.line.session(),
+        return gitlab.Gitlab(self.url, private_token=self.token, session=self.line.session(self.url),
                              retry_transient_errors=False)
 
     def _project(self, url: str) -> Project:
         """By the path of its address: https://gitlab.example/team/shop(.git) is team/shop."""
-        path = urlsplit(url).path.strip("/").removesuffix(".git")
+        path = below(self.url, url).removesuffix(".git")
         if not path:
             raise Refused(f"The service's build_url names no project: {url[:100]}")
         return self._server().projects.get(path, lazy=True)
 
     @staticmethod
     def _reference(project: Project, number: object) -> str:
-        if not isinstance(number, int):
+        if not number_of(number):
             raise Silent("GitLab answered without a pipeline's id", sent=True)
         return f"{str(project.encoded_id).replace('%2F', '/')}#{number}"
 
@@ -96,11 +99,12 @@ class GitLab:
         except GitlabError as error:
             code = error.response_code or 0
             if isinstance(error, GitlabHttpError | GitlabError) and 400 <= code < 500 and code not in (408, 429):
-                raise Refused(f"GitLab refused ({code}): {str(error.error_message)[:200]}") from error
+                raise Refused(f"GitLab refused ({code}): {plain(error.error_message, 200)}") from error
             raise Silent(f"GitLab answered {code or 'nothing that makes sense'}", sent=sends) from error
         except requests.ConnectTimeout as error:
             raise Silent("GitLab cannot be reached: timeout") from error
         except (requests.RequestException, OSError) as error:
             raise Silent(f"GitLab does not answer: {type(error).__name__}", sent=sends) from error
-        except (AttributeError, KeyError, TypeError, ValueError) as error:  # JSON of another shape than documented
+        # JSON of another shape than documented, or nested without end.
+        except (AttributeError, KeyError, TypeError, ValueError, RecursionError) as error:
             raise Silent("GitLab's answer makes no sense", sent=sends) from error

@@ -2,20 +2,16 @@
 import base64
 import json
 import re
-import ssl
-import urllib.error
 import urllib.parse
-import urllib.request
 from dataclasses import dataclass
 from typing import Any
 
 from microservice.status import BuildStatus
+from outside.fetch import Unreachable
 
 from .line import DIRECT, Line
-from .origin import Job, Refused, Seen, Silent
+from .origin import LONGEST_REFERENCE, Job, Refused, Seen, Silent, address_of, commit_of, number_of, plain
 
-TIMEOUT = 8  # seconds of one request
-LARGEST = 4 * 1024 * 1024  # bytes of an answer
 _ENDED = {
     "SUCCESS": (BuildStatus.SUCCESS, ""),
     "UNSTABLE": (BuildStatus.FAILED, "The build is unstable: tests failed"),
@@ -42,17 +38,17 @@ class Jenkins:
         path = self._path(job.url)
         body = urllib.parse.urlencode({**job.variables(), "REF": job.ref}).encode()
         _, headers = self._ask(f"{path}/buildWithParameters", body)
-        where = urllib.parse.urlsplit(headers.get("Location", "")).path
+        where = _path_of(headers.get("location"))
         if "/queue/item/" not in where:
             raise Silent("Jenkins answered without a queue item", sent=True)
-        return f"queue:{self._below(where).rstrip('/')}"
+        return self._reference("queue", where)
 
     def find(self, job: Job) -> str:
         tree = "builds[number,actions[parameters[name,value]]]{0,20}"
         told = self._json(f"{self._path(job.url)}/api/json?tree={urllib.parse.quote(tree)}")
-        for build in told.get("builds") or []:
-            if str(_parameters(build).get("VERSION_ID")) == str(job.version_id):
-                return f"build:{self._path(job.url)}/{int(build['number'])}"
+        for build in _list(told.get("builds"))[:20]:
+            if str(_parameters(build).get("VERSION_ID")) == str(job.version_id) and number_of(build.get("number")):
+                return f"build:{self._path(job.url)}/{build['number']}"
         return ""
 
     def look(self, reference: str) -> Seen:
@@ -65,11 +61,16 @@ class Jenkins:
         if told.get("cancelled"):
             return Seen(BuildStatus.FAILED, "The build was cancelled while it waited in the queue")
         there = told.get("executable")
-        if not there:
-            return Seen(BuildStatus.BUILDING, str(told.get("why") or "waits in the queue")[:300])
-        address = str(there.get("url", ""))
-        below = self._below(urllib.parse.urlsplit(address).path).rstrip("/")
-        return Seen(BuildStatus.BUILDING, url=address[:500], reference=f"build:{below}")
+        if not isinstance(there, dict):
+            return Seen(BuildStatus.BUILDING, plain(told.get("why"), 300) or "waits in the queue")
+        return Seen(BuildStatus.BUILDING, url=address_of(there.get("url")),
+                    reference=self._reference("build", _path_of(there.get("url"))))
+
+    def _reference(self, kind: str, path: str) -> str:
+        reference = f"{kind}:{self._below(path).rstrip('/')}"
+        if len(reference) > LONGEST_REFERENCE or not _REFERENCE.match(reference):
+            raise Silent("Jenkins' answer makes no sense", sent=True)
+        return reference
 
     def _path(self, url: str) -> str:
         """The job's path below the server's: build_url is the job's address, or the path of it."""
@@ -86,50 +87,53 @@ class Jenkins:
         raw, _ = self._ask(path)
         try:
             told = json.loads(raw)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise Silent("Jenkins answered something that is not JSON") from error
         if not isinstance(told, dict):
             raise Silent("Jenkins' answer makes no sense")
         return told
 
-    def _ask(self, path: str, body: bytes | None = None) -> tuple[bytes, Any]:
+    def _ask(self, path: str, body: bytes | None = None) -> tuple[bytes, dict[str, str]]:
+        """The body and the headers, their names in lower case."""
         login = base64.b64encode(f"{self.username}:{self.token}".encode()).decode()
-        request = urllib.request.Request(  # noqa: S310 - the settings admit http and https only
-            self.url.rstrip("/") + path, body, {"Authorization": f"Basic {login}"})
-        opener = urllib.request.build_opener(
-            _NoRedirect(), urllib.request.ProxyHandler(self.line.proxies),
-            urllib.request.HTTPSHandler(context=self.line.context or ssl.create_default_context()))
+        sends = body is not None
         try:
-            with opener.open(request, timeout=TIMEOUT) as answer:
-                return answer.read(LARGEST), answer.headers
-        except urllib.error.HTTPError as error:
-            if error.code in (301, 302, 303) and body is not None and error.headers.get("Location"):
-                return b"", error.headers
-            if 400 <= error.code < 500 and error.code not in (408, 429):
-                raise Refused(f"Jenkins refused ({error.code})") from error
-            raise Silent(f"Jenkins answered {error.code}", sent=body is not None) from error
-        except (OSError, ValueError) as error:
-            raise Silent(f"Jenkins does not answer: {type(error).__name__}", sent=body is not None) from error
+            reply = self.line.ask(self.url.rstrip("/") + path, body, {"Authorization": f"Basic {login}"})
+        except Unreachable as error:
+            raise Silent(f"Jenkins does not answer: {error}", sent=sends and error.sent) from error
+        if 200 <= reply.status < 300 or (sends and reply.status in (301, 302, 303)):
+            return reply.body, reply.headers
+        if 400 <= reply.status < 500 and reply.status not in (408, 429):
+            raise Refused(f"Jenkins refused ({reply.status})")
+        raise Silent(f"Jenkins answered {reply.status}", sent=sends)
 
 
-class _NoRedirect(urllib.request.HTTPRedirectHandler):
-    def redirect_request(self, *_):
-        return None
+def _path_of(address: object) -> str:
+    """The path of an address that a server gave; empty where it is none."""
+    try:
+        return urllib.parse.urlsplit(address).path if isinstance(address, str) else ""
+    except ValueError:
+        return ""
+
+
+def _list(value: object) -> list[Any]:
+    return [one for one in value if isinstance(one, dict)] if isinstance(value, list) else []
 
 
 def _build(told: dict[str, Any]) -> Seen:
-    commit = next((str(action["lastBuiltRevision"].get("SHA1", "")) for action in told.get("actions") or []
-                   if isinstance(action, dict) and isinstance(action.get("lastBuiltRevision"), dict)), "")
-    url = str(told.get("url") or "")[:500]
+    revisions = [action["lastBuiltRevision"] for action in _list(told.get("actions"))
+                 if isinstance(action.get("lastBuiltRevision"), dict)]
+    commit = commit_of(revisions[0].get("SHA1")) if revisions else ""
+    url = address_of(told.get("url"))
     if told.get("building") or (told.get("result") is None and "building" in told):
         return Seen(BuildStatus.BUILDING, commit=commit, url=url)
-    result = str(told.get("result"))
+    result = plain(told.get("result"), 40)
     if result not in _ENDED:
-        raise Silent(f"Jenkins says a build is {result[:40]!r}, which is none of its documented results")
+        raise Silent(f"Jenkins says a build is {result!r}, which is none of its documented results")
     status, detail = _ENDED[result]
     return Seen(status, detail, commit=commit, url=url)
 
 
 def _parameters(build: dict[str, Any]) -> dict[str, Any]:
-    return {one.get("name"): one.get("value") for action in build.get("actions") or [] if isinstance(action, dict)
-            for one in action.get("parameters") or []}
+    return {one["name"]: one.get("value") for action in _list(build.get("actions"))
+            for one in _list(action.get("parameters")) if isinstance(one.get("name"), str)}

@@ -1,12 +1,14 @@
-"""The line to a build server: TLS and proxies as the settings name them, for `requests` and for `urllib`."""
+"""The line to a build server: TLS and proxies as the settings name them, every exchange bounded in bytes and in time."""
 import ssl
 from dataclasses import dataclass, field
 from typing import Any
 
 import requests
-from requests.adapters import HTTPAdapter
+from requests.adapters import BaseAdapter
 
 from outside import fetch
+
+TIMEOUT = 8  # seconds of one exchange, from the first packet to the last byte of the answer
 
 
 @dataclass(frozen=True)
@@ -20,34 +22,44 @@ class Line:
     def of(cls, part: dict[str, Any], proxies: dict[str, Any] | None) -> "Line":
         return cls(fetch.tls(part), fetch.proxies_for(part["url"], proxies))
 
-    def session(self) -> requests.Session:
+    def ask(self, url: str, body: bytes | None, headers: dict[str, str]) -> fetch.Reply:
+        """Raises fetch.Unreachable."""
+        return fetch.exchange(url, method="GET" if body is None else "POST", body=body, headers=headers,
+                              context=self.context, proxies=self.proxies, timeout=TIMEOUT)
+
+    def session(self, url: str) -> requests.Session:
+        """For a library that speaks through `requests`. It reaches what lies below `url`, and nothing else: a server
+        that names another address, for the next page say, gets the token sent nowhere."""
         session = requests.Session()
         session.trust_env = False
-        session.proxies = dict(self.proxies)
-        if self.context is not None:
-            session.mount("https://", _Adapter(self.context))
+        session.adapters.clear()
+        session.mount(url.rstrip("/") + "/", _Adapter(self))
         return session
 
 
 DIRECT = Line()
 
 
-class _Adapter(HTTPAdapter):
-    """Leaves TLS to one context: `requests` would add its own list of CAs to the one that was given."""
+class _Adapter(BaseAdapter):
+    """Sends what `requests` prepared by `fetch.exchange`, which bounds it."""
 
-    def __init__(self, context: ssl.SSLContext):
-        self._context = context
+    def __init__(self, line: Line):
         super().__init__()
+        self._line = line
 
-    def init_poolmanager(self, *args, **more):
-        return super().init_poolmanager(*args, ssl_context=self._context, **more)
+    def send(self, request, *_args, **_more):
+        body = request.body.encode() if isinstance(request.body, str) else request.body
+        try:
+            reply = fetch.exchange(request.url, method=request.method, body=body, headers=dict(request.headers) | {
+                "Accept-Encoding": "identity"}, context=self._line.context, proxies=self._line.proxies, timeout=TIMEOUT)
+        except fetch.Unreachable as error:
+            kind = requests.ReadTimeout if error.sent else requests.ConnectTimeout
+            raise kind(str(error)) from error
+        answer = requests.Response()
+        answer.status_code, answer._content, answer.request, answer.url = reply.status, reply.body, request, request.url
+        # No Location: a redirect is an answer like any other, and followed by nobody.
+        answer.headers.update({name: value for name, value in reply.headers.items() if name != "location"})
+        return answer
 
-    def proxy_manager_for(self, *args, **more):
-        return super().proxy_manager_for(*args, ssl_context=self._context, **more)
-
-    def build_connection_pool_key_attributes(self, request, verify, cert=None):
-        host, _ = super().build_connection_pool_key_attributes(request, verify, cert)
-        return host, {}
-
-    def cert_verify(self, conn, url, verify, cert):
+    def close(self):
         pass

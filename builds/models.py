@@ -44,6 +44,24 @@ class Build(models.Model):
         return f"build {self.pk} of {self.version}"
 
 
+class Builder(models.Model):
+    """A worker process that was seen lately, and what it shuts git builds in with: for pages and the API, which may run
+    on other machines."""
+
+    worker = models.CharField(max_length=64, primary_key=True)
+    seen = models.DateTimeField()
+    means = models.CharField(max_length=16, help_text="none where git builds are refused")
+    network = models.CharField(max_length=16)
+    memory = models.CharField(max_length=16, help_text="What limits memory")
+    missing = models.JSONField(default=list, help_text="Sentences: what is missing, and what to install")
+
+    class Meta:
+        db_table = "builder"
+
+    def __str__(self):
+        return self.worker
+
+
 class Report(models.Model):
     """A build server's report that was taken in: the same one again changes nothing."""
 

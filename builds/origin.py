@@ -12,7 +12,8 @@ from .credentials import NONE, Credential
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """What is to be built. `url`: the repository or the job; `username`: who asked for it.
+    """What is to be built. `url`: the repository or the job; `username`: who asked for it; `refs`: patterns of the
+    branches and tags that are built, none: all.
 
     `secrets` are for the build command alone, and `credential` for fetching alone; both for git only.
     """
@@ -26,6 +27,7 @@ class Job:
     url: str
     command: str
     username: str
+    refs: tuple[str, ...] = ()
     secrets: Mapping[str, Secret] = field(default_factory=dict)
     credential: Credential = NONE
 
@@ -65,6 +67,33 @@ class Origin(Protocol):
 
     def look(self, reference: str) -> Seen:
         """How far it is."""
+
+
+LONGEST_REFERENCE = 200
+LONGEST_ADDRESS = 500
+
+
+def plain(value: object, longest: int) -> str:
+    """A text that a server sent, fit for a row: short, and of characters that every database takes."""
+    text = value if isinstance(value, str) else ""
+    return "".join(one if one.isprintable() else " " for one in text[:longest]).strip()
+
+
+def address_of(value: object) -> str:
+    """A web address that a server sent; empty for everything else."""
+    text = value if isinstance(value, str) and len(value) <= LONGEST_ADDRESS else ""
+    return text if text.startswith(("http://", "https://")) and text.isprintable() else ""
+
+
+def commit_of(value: object) -> str:
+    """The hash of a commit that a server sent; empty for everything else."""
+    text = value if isinstance(value, str) else ""
+    return text if 7 <= len(text) <= 64 and set(text) <= set("0123456789abcdef") else ""
+
+
+def number_of(value: object) -> int:
+    """An id that a server sent; 0 for everything else."""
+    return value if isinstance(value, int) and not isinstance(value, bool) and 0 < value < 2**63 else 0
 
 
 class Refused(Exception):

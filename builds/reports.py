@@ -22,11 +22,12 @@ from microservice.status import BuildStatus
 
 from . import requests, servers
 from .models import OPEN, Build, Report
-from .origin import Silent
+from .origin import LONGEST_REFERENCE, Silent, address_of, number_of, plain
 
-LONGEST_TIME = 15  # digits: a number of thousands of them is no number for Python
 OLDEST = 300  # seconds that a signed report's clock may differ
 KEPT = timedelta(days=7)
+LARGEST = 256 * 1024  # bytes of a report
+LONGEST_TIME = 15  # digits: a number of thousands of them is no number for Python
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +46,8 @@ def take_in(origin: str, headers: Mapping[str, str], body: bytes) -> str:
 
     Raises a Problem: 401 where it is not verified, 404 for an unknown origin, 422 for what cannot be read.
     """
+    if len(body) > LARGEST:
+        raise too_large()
     if origin not in MicroService.Origin.values:
         raise not_found("origin")
     secret = servers.webhook_secret(origin)
@@ -58,6 +61,10 @@ def take_in(origin: str, headers: Mapping[str, str], body: bytes) -> str:
         return "doubled"
     finally:
         Report.objects.filter(created__lt=timezone.now() - KEPT).delete()
+
+
+def too_large() -> Problem:
+    return Problem(413, "too_large", f"A report is at most {LARGEST // 1024} KiB.", "Send only the event itself.")
 
 
 def _apply(origin: str, told: Told) -> str:
@@ -105,8 +112,8 @@ def _unverified(detail: str) -> Problem:
 def _json(body: bytes) -> dict[str, Any]:
     try:
         told = json.loads(body)
-    except ValueError as error:
-        raise Problem(400, "not_json", "The body is not JSON.") from error
+    except (ValueError, RecursionError) as error:
+        raise Problem(400, "not_json", "The body is not JSON, or nested too deeply.") from error
     if not isinstance(told, dict):
         raise invalid("", "must be an object")
     return told
@@ -117,37 +124,47 @@ def _gitlab(told: dict[str, Any]) -> Told | None:
     pipeline = told.get("object_attributes")
     if told.get("object_kind") != "pipeline" or not isinstance(pipeline, dict):
         return None
-    variables = {one.get("key"): one.get("value") for one in pipeline.get("variables") or [] if isinstance(one, dict)}
-    named = told.get("project")
-    project = named if isinstance(named, dict) else {}
-    number = str(variables.get("VERSION_ID") or "")
-    if not _is_id(number):
+    listed = pipeline.get("variables") or []
+    if not isinstance(listed, list):
+        raise invalid("/object_attributes/variables", "must be a list")
+    number = next((_id_of(one.get("value")) for one in listed if isinstance(one, dict) and one.get("key") == "VERSION_ID"),
+                  0)
+    if not number:
         return None
+    named = told.get("project")
+    path = plain(named.get("path_with_namespace") if isinstance(named, dict) else "", LONGEST_REFERENCE)
+    reference = f"{path}#{number_of(pipeline.get('id'))}"
+    if len(reference) > LONGEST_REFERENCE:
+        raise invalid("/project/path_with_namespace", f"must be at most {LONGEST_REFERENCE} characters")
     from . import gitlab  # python-gitlab: only where a report is read
 
     try:
-        status, detail = gitlab.status_of(str(pipeline.get("status")))
+        status, detail = gitlab.status_of(plain(pipeline.get("status"), 40))
     except Silent as error:
         raise invalid("/object_attributes/status", "is none that is documented") from error
-    reference = f"{project.get('path_with_namespace')}#{pipeline.get('id')}"
-    return Told(int(number), reference, status, detail, str(pipeline.get("url") or "")[:500])
+    return Told(number, reference, status, detail, address_of(pipeline.get("url")))
 
 
 def _plain(told: dict[str, Any]) -> Told:
     """{"version_id", "status": building|success|failed|timeout, "reference", "detail", "url"}"""
-    number = str(told.get("version_id") or "")
-    if not _is_id(number):
+    number = _id_of(told.get("version_id"))
+    if not number:
         raise invalid("/version_id", "must be a version's id")
     known = {str(status.label): status for status in
              (BuildStatus.BUILDING, BuildStatus.SUCCESS, BuildStatus.FAILED, BuildStatus.TIMEOUT)}
-    if told.get("status") not in known:
+    word = told.get("status")
+    if not isinstance(word, str) or word not in known:
         raise invalid("/status", f"must be one of {', '.join(known)}")
     texts = {name: told.get(name) or "" for name in ("reference", "detail", "url")}
     for name, value in texts.items():
-        if not isinstance(value, str) or "\0" in value or len(value) > 500:
+        if not isinstance(value, str) or len(value) > 500:
             raise invalid(f"/{name}", "must be a text of at most 500 characters")
-    return Told(int(number), texts["reference"][:200], known[told["status"]], texts["detail"], texts["url"])
+    return Told(number, plain(texts["reference"], LONGEST_REFERENCE), known[word], plain(texts["detail"], 500),
+                address_of(texts["url"]))
 
 
-def _is_id(text: str) -> bool:
-    return text.isascii() and text.isdigit() and len(text) < 19
+def _id_of(value: object) -> int:
+    """A version's id, as a number or as text; 0 for everything else."""
+    if isinstance(value, str):
+        return int(value) if value.isascii() and value.isdigit() and len(value) < 19 else 0
+    return number_of(value)

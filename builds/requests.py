@@ -22,6 +22,7 @@ def start(caller: Caller, version: MicroServiceVersion) -> Build:
     if going_on:
         return going_on
     servers.check(version.microservice)
+    servers.check_ref(version.microservice, version.ref)
     try:
         with transaction.atomic():
             moved = MicroServiceVersion.objects.filter(pk=version.pk, status=BuildStatus.PENDING)
@@ -49,6 +50,7 @@ def why_not(version: MicroServiceVersion) -> Problem | None:
                         "Make another version.")
     try:
         servers.check(version.microservice)
+        servers.check_ref(version.microservice, version.ref)
     except Problem as problem:
         return problem
     return None

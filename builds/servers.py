@@ -3,11 +3,16 @@ from django.conf import settings
 
 from access.problems import Problem, conflict
 from access.secrets import Secret
+from microservice.catalog import building
 from microservice.models import MicroService
 from outside.parts import chosen, not_configured, require
 
-from .checkout import Git, Limits
+from . import builders, refs
+from .checkout import Git
 from .origin import Origin
+from .sandbox import means
+from .sandbox.means import Found
+from .sandbox.watching import Limits
 
 _Name = MicroService.Origin
 
@@ -17,13 +22,24 @@ def given(part: str) -> dict:
     return require(part)
 
 
+def sandbox() -> Found:
+    """What git builds are shut in with on this machine."""
+    return means.find(settings.BUILD_SANDBOX, settings.BUILD_NETWORK)
+
+
+def limits() -> Limits:
+    """What each git build may use."""
+    disk = settings.BUILD_DISK * 1024**2
+    return Limits(seconds=settings.BUILD_TIMEOUT, memory=settings.BUILD_MEMORY * 1024**2, disk=disk, file_size=disk,
+                  processes=settings.BUILD_PROCESSES)
+
+
 def git() -> Git:
-    limits = Limits(seconds=settings.BUILD_TIMEOUT, memory=settings.BUILD_MEMORY * 1024**2)
     set_up = chosen("proxies") or {}
     proxies = {"http_proxy": set_up.get("http"), "https_proxy": set_up.get("https"),
                "no_proxy": ",".join(set_up.get("no_proxy") or [])}
-    return Git(tuple(settings.BUILD_PROTOCOLS), limits,
-               tuple((name, value) for name, value in proxies.items() if value))
+    return Git(tuple(settings.BUILD_PROTOCOLS), sandbox(), limits(),
+               tuple((name, value) for name, value in proxies.items() if value), tuple(settings.BUILD_TOOLS))
 
 
 def origin_of(name: str) -> Origin:
@@ -47,12 +63,25 @@ def check(service: MicroService) -> None:
                      f"{service.name}, or upload the package with PUT …/package.")
     if service.build_orig != _Name.GIT:
         origin_of(service.build_orig)
-    elif not service.build_command:
+        if reason := building.refusal(service):
+            raise _unfit(service, "build_url", "An administrator binds projects to teams under Settings.",
+                         f"The build_url of {service.name} {reason}.")
+        return
+    if not service.build_command:
         raise _unfit(service, "build_command", "Give it one.")
+    if reason := builders.refusal(builders.lately()):
+        raise conflict("no_sandbox", reason, "See README, Builds. Or set BUILD_SANDBOX=off, and read there what it costs.")
 
 
-def _unfit(service: MicroService, lacks: str, hint: str) -> Problem:
-    problem = conflict("not_configured", f"{service.name} has no {lacks}.", hint)
+def check_ref(service: MicroService, ref: str) -> None:
+    """Raises a Problem for a branch or tag that the service does not build. For build servers, which know commits by
+    themselves: where there are patterns, no commit is asked for by its hash."""
+    if service.build_orig != _Name.GIT and not refs.may_be_built(ref, service.build_refs):
+        raise conflict("ref_not_built", f"{refs.refusal(ref, service.build_refs)}.", "Choose another branch or tag.")
+
+
+def _unfit(service: MicroService, lacks: str, hint: str, told: str = "") -> Problem:
+    problem = conflict("not_configured", told or f"{service.name} has no {lacks}.", hint)
     problem.page = f"/services/{service.name}/settings/#id_{lacks}"
     return problem
 

@@ -95,6 +95,14 @@ def one_of(name: str, allowed: tuple[str, ...], default: str) -> str:
     return value
 
 
+def choice(name: str, known: tuple[str, ...]) -> str:
+    """One of some words; the first is the default."""
+    value = text(name, known[0]).lower()
+    if value not in known:
+        raise BadSetting(name, f"must be one of {', '.join(known)}, not {value!r}")
+    return value
+
+
 def networks(name: str, also: tuple[str, ...] = ()) -> list[str]:
     """A list of addresses and networks, such as 10.0.0.0/8; `also`: other words that may stand in it."""
     found = words(name)

@@ -80,7 +80,13 @@ DEFAULT_ROLE = env.one_of("DEFAULT_ROLE", ("none", "viewer", "publisher", "deplo
 BUILD_PROTOCOLS = env.words("BUILD_PROTOCOLS", "https ssh")
 BUILD_WEBHOOK_SECRET = env.secret("BUILD_WEBHOOK_SECRET")  # verifies reports of build servers without a secret
 BUILD_TIMEOUT = env.number("BUILD_TIMEOUT", 3600, 5, 7 * 86400)
-BUILD_MEMORY = env.number("BUILD_MEMORY", 4096, 64, 1024 * 1024)  # MiB of address space for each process of a build
+# What a git build is shut in with: the strongest means that this machine has (auto), one of them, or nothing (off).
+BUILD_SANDBOX = env.choice("BUILD_SANDBOX", ("auto", "bubblewrap", "namespaces", "off"))
+BUILD_NETWORK = env.choice("BUILD_NETWORK", ("auto", "none"))
+BUILD_TOOLS = env.words("BUILD_TOOLS", "")  # folders beside the system's own that builds may read
+BUILD_MEMORY = env.number("BUILD_MEMORY", 4096, 64, 1024 * 1024)  # MiB of memory of all processes of a build together
+BUILD_DISK = env.number("BUILD_DISK", 8192, 16, 100 * 1024 * 1024)  # MiB of all that a build writes
+BUILD_PROCESSES = env.number("BUILD_PROCESSES", 1024, 16, 1_000_000)  # processes and threads of a build at once
 BUILD_SLOTS = env.number("BUILD_SLOTS", 2, 1, 100)  # builds looked after at once in one worker process
 BUILD_POLL = env.number("BUILD_POLL", 5, 1, 3600)  # seconds between two looks at a build server
 

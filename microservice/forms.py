@@ -77,6 +77,16 @@ class Environment(forms.CharField):
         return "\n".join(f"{name}={HIDDEN if text is None else text}" for name, text in value.items())
 
 
+class Words(forms.CharField):
+    """A list of words, with spaces or new lines between them."""
+
+    def clean(self, value):
+        return super().clean(value).split()
+
+    def prepare_value(self, value):
+        return " ".join(value) if isinstance(value, list) else value
+
+
 class SecretText(forms.Textarea):
     """A text area that is always empty when it is shown: a refused secret is typed again, never sent back."""
 
@@ -170,6 +180,12 @@ class ServiceForm(forms.Form):
     build_command = _command(
         _("Build command"), _("Run in a fresh checkout; what it leaves in $OUT, or else all of it, is packed.")
     )
+    build_refs = Words(
+        label=_("Branches and tags that are built"),
+        required=False,
+        widget=forms.TextInput({"autocomplete": "off", "spellcheck": "false"}),
+        help_text=_("Patterns with spaces between them, such as: main release/* v*. Empty: every branch and tag."),
+    )
     auto_deploy = forms.CharField(
         max_length=64,
         required=False,
@@ -183,7 +199,7 @@ class ServiceForm(forms.Form):
         (_("Hooks"), ("pre_command", "pre_undo_command", "post_command", "post_undo_command")),
         (_("User on hosts"), ("run_as", "private_releases")),
         (_("Surroundings"), ("environment", "steps", "keep_releases", "limits")),
-        (_("Builds"), ("build_orig", "build_url", "build_username", "build_command", "auto_deploy")),
+        (_("Builds"), ("build_orig", "build_url", "build_username", "build_command", "build_refs", "auto_deploy")),
     )
 
     def __init__(self, *args, may_build: bool = True, **more):

@@ -109,11 +109,28 @@ class AccountForm(ServerForm):
     user = _line(_("User"))
 
 
+class Bindings(forms.CharField):
+    """Which team builds which projects: a line for each, `project = team`."""
+
+    def __init__(self):
+        super().__init__(label=_("Projects of teams"), required=False, help_text=_(
+            "A line for each, such as: red-team/* = red. A * as the team means everybody. Empty: every team builds all."),
+            widget=forms.Textarea({"rows": 3, **PLAIN}))
+
+    def clean(self, value):
+        lines = [line.rpartition("=") for line in super().clean(value).splitlines() if line.strip()]
+        return [{"project": project.strip(), "team": team.strip()} for project, _sign, team in lines]
+
+    def prepare_value(self, value):
+        return "\n".join(f"{one['project']} = {one['team']}" for one in value) if isinstance(value, list) else value
+
+
 class GitLabForm(ServerForm):
     name = "gitlab"
     token = SecretLine(label=_("Access token"), help_text=_("With the scope “api”."))
     webhook_secret = SecretLine(label=_("Webhook secret"), help_text=_(
         "The secret token of GitLab's webhook for pipeline events, to /api/v1/builds/gitlab/webhook."))
+    projects = Bindings()
 
 
 class JenkinsForm(AccountForm):
@@ -121,6 +138,7 @@ class JenkinsForm(AccountForm):
     token = SecretLine(label=_("API token"))
     webhook_secret = SecretLine(label=_("Webhook secret"), help_text=_(
         "What the reports to /api/v1/builds/jenkins/webhook are signed with."))
+    projects = Bindings()
 
 
 class RegistryForm(AccountForm):

@@ -1,25 +1,34 @@
 """Requests to the servers that the settings name: with their own CA and client certificate, through the proxies, never
 following a redirect (it would carry the token elsewhere), and with an end in time."""
 import base64
+import contextlib
 import os
+import socket
 import ssl
 import tempfile
+import threading
 import time
 import urllib.error
 import urllib.request
+from collections.abc import Mapping
 from dataclasses import dataclass
-from http.client import HTTPException
+from http.client import HTTPConnection, HTTPException, HTTPSConnection
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 from access.secrets import Secret
 
-LARGEST = 1024 * 1024  # bytes of an answer
+LARGEST = 8 * 1024 * 1024  # bytes of an answer
+LARGEST_OF_A_TEST = 1024 * 1024
 
 
 class Unreachable(Exception):
-    """The server could not be spoken to; the text says why."""
+    """The server could not be spoken to; the text says why. `sent`: the request may have arrived all the same."""
+
+    def __init__(self, reason: str, sent: bool = False):
+        super().__init__(reason)
+        self.sent = sent
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,34 +49,126 @@ def fetch(
 ) -> Reply:
     """One request below `part["url"]`. Any status is a Reply. Raises Unreachable."""
     url = part["url"].rstrip("/") + path
-    request = urllib.request.Request(url, body, {"User-Agent": "deployer", **(headers or {})}, method=method)  # noqa: S310
-    end = time.monotonic() + timeout
     try:
-        opener = urllib.request.build_opener(
-            _NoRedirect, urllib.request.ProxyHandler(proxies_for(url, proxies)),
-            urllib.request.HTTPSHandler(context=tls(part)),
-        )
+        context = tls(part)
+    except ValueError as error:
+        raise Unreachable(str(error)) from error
+    return exchange(url, method=method, body=body, headers=headers, context=context,
+                    proxies=proxies_for(url, proxies), timeout=timeout, largest=LARGEST_OF_A_TEST)
+
+
+def exchange(url: str, *, method: str = "GET", body: bytes | None = None, headers: Mapping[str, str] | None = None,
+             context: ssl.SSLContext | None = None, proxies: dict[str, str] | None = None, timeout: float,
+             largest: int = LARGEST) -> Reply:
+    """One request, and at most `largest` bytes of an answer of any status. Ends within `timeout` seconds whatever the
+    server does: a server that sends a byte now and then is cut off too. Raises Unreachable (`sent`: the request may
+    have arrived)."""
+    told = {"User-Agent": "deployer", "Accept-Encoding": "identity", **(headers or {})}
+    request = urllib.request.Request(url, body, told, method=method)  # noqa: S310 - the settings admit http and https
+    deadline = _Deadline(timeout)
+    opener = urllib.request.build_opener(_NoRedirect, urllib.request.ProxyHandler(proxies or {}), _Plain(deadline),
+                                         _Secure(deadline, context or ssl.create_default_context()))
+    with deadline:
         try:
-            with opener.open(request, timeout=timeout) as answer:
-                return _reply(answer, end)
-        except urllib.error.HTTPError as error:
-            with error:
-                return _reply(error, end)
-    except urllib.error.URLError as error:
-        raise Unreachable(_words(error.reason)) from error
-    except (OSError, HTTPException, ValueError) as error:
-        raise Unreachable(_words(error)) from error
+            try:
+                with opener.open(request, timeout=timeout) as answer:
+                    return _reply(answer, deadline, largest)
+            except urllib.error.HTTPError as error:
+                with error:
+                    return _reply(error, deadline, largest)
+        except urllib.error.URLError as error:
+            raise deadline.told(error.reason) from error
+        except (OSError, HTTPException, ValueError) as error:
+            raise deadline.told(error) from error
 
 
-def _reply(answer: Any, end: float) -> Reply:
+class _Deadline:
+    """Cuts the connections of one exchange when its time is up: no time limit of single reads does that."""
+
+    def __init__(self, seconds: float):
+        self._end = time.monotonic() + seconds
+        self._timer = threading.Timer(seconds, self._cut)
+        self._timer.daemon = True
+        self._sockets: list[socket.socket] = []
+        self.over = self.connected = False
+
+    def __enter__(self) -> "_Deadline":
+        self._timer.start()
+        return self
+
+    def __exit__(self, *_) -> None:
+        self._timer.cancel()
+        for copy in self._sockets:
+            copy.close()
+
+    def connect(self, address: tuple[str, int], *_) -> socket.socket:
+        """In place of `socket.create_connection`: all addresses of a name share the time."""
+        last: OSError = OSError("the name has no address")
+        for family, kind, protocol, _name, place in socket.getaddrinfo(*address, type=socket.SOCK_STREAM):
+            left = self._end - time.monotonic()
+            if left <= 0:
+                raise TimeoutError
+            one = socket.socket(family, kind, protocol)
+            try:
+                one.settimeout(left)
+                one.connect(place)
+            except OSError as error:
+                one.close()
+                last = error
+                continue
+            self._sockets.append(one.dup())  # TLS takes the socket itself; shutting down a copy ends both
+            self.connected = True
+            return one
+        raise last
+
+    def _cut(self) -> None:
+        self.over = True
+        for copy in self._sockets:
+            with contextlib.suppress(OSError):
+                copy.shutdown(socket.SHUT_RDWR)
+
+    def told(self, error: object) -> "Unreachable":
+        if self.over or isinstance(error, TimeoutError):
+            return Unreachable("it did not answer in time", self.connected)
+        return Unreachable(_words(error), self.connected)
+
+
+class _Plain(urllib.request.HTTPHandler):
+    def __init__(self, deadline: _Deadline):
+        super().__init__()
+        self._deadline = deadline
+
+    def http_open(self, request):
+        return self.do_open(_made(HTTPConnection, self._deadline), request)
+
+
+class _Secure(urllib.request.HTTPSHandler):
+    def __init__(self, deadline: _Deadline, context: ssl.SSLContext):
+        super().__init__(context=context)
+        self._deadline, self._tls = deadline, context
+
+    def https_open(self, request):
+        return self.do_open(_made(HTTPSConnection, self._deadline), request, context=self._tls)
+
+
+def _made(kind: type[HTTPConnection], deadline: _Deadline):
+    def make(host: str, **more) -> HTTPConnection:
+        connection = kind(host, **more)
+        connection._create_connection = deadline.connect  # type: ignore[attr-defined]
+        return connection
+
+    return make
+
+
+def _reply(answer: Any, deadline: _Deadline, largest: int) -> Reply:
     pieces, size = [], 0
     while piece := answer.read1(65536):
         pieces.append(piece)
         size += len(piece)
-        if size > LARGEST:
-            raise Unreachable("the answer is too large")
-        if time.monotonic() > end:
-            raise Unreachable("the answer took too long")
+        if size > largest:
+            raise Unreachable("the answer is too large", True)
+    if deadline.over:  # what was cut looks like an end
+        raise Unreachable("it did not answer in time", True)
     return Reply(answer.status, {name.lower(): value for name, value in answer.headers.items()}, b"".join(pieces))
 
 

@@ -8,8 +8,8 @@ raises a 409 Problem `not_configured` that names the page. `chosen` answers None
 Every part but `proxies` has the TLS fields `ca` (PEM), `client_cert` (PEM), `client_key` (PEM) and `verify`.
 
 package_store  kind ("local" or "s3"); folder; endpoint, bucket, region, prefix, access_key, secret_key
-gitlab         url, token, webhook_secret
-jenkins        url, user, token, webhook_secret
+gitlab         url, token, webhook_secret, projects (which team builds which: see projects.py)
+jenkins        url, user, token, webhook_secret, projects
 registry       url, user, password
 proxies        http, https, no_proxy (list of host names)
 """
@@ -25,8 +25,8 @@ _TLS: dict[str, Any] = {"ca": "", "client_cert": "", "client_key": "", "verify":
 PARTS: dict[str, dict[str, Any]] = {
     "package_store": {"kind": "local", "folder": "", "endpoint": "", "bucket": "", "region": "", "prefix": "",
                       "access_key": "", "secret_key": "", **_TLS},
-    "gitlab": {"url": "", "token": "", "webhook_secret": "", **_TLS},
-    "jenkins": {"url": "", "user": "", "token": "", "webhook_secret": "", **_TLS},
+    "gitlab": {"url": "", "token": "", "webhook_secret": "", "projects": [], **_TLS},
+    "jenkins": {"url": "", "user": "", "token": "", "webhook_secret": "", "projects": [], **_TLS},
     "registry": {"url": "", "user": "", "password": "", **_TLS},
     "proxies": {"http": "", "https": "", "no_proxy": []},
 }

@@ -11,7 +11,7 @@ from access.problems import Problem, invalid, not_found
 from access.secrets import Secret
 from microservice.history import record
 
-from . import fetch, parts, probes
+from . import fetch, parts, probes, projects
 from .models import Setting
 
 
@@ -136,6 +136,8 @@ def _errors(name: str, fields: dict[str, Any]) -> list[dict]:
         errors += _store_errors(fields)
     elif reason := _address_error(fields["url"]):
         errors.append(_error(name, "url", reason))
+    if "projects" in fields and (reason := projects.binding_error(fields["projects"])):
+        errors.append(_error(name, "projects", reason))
     if fields["client_cert"] and not fields["client_key"] and "PRIVATE KEY" not in fields["client_cert"]:
         errors.append(_error(name, "client_key", "is missing beside client_cert"))
         return errors

@@ -6,7 +6,7 @@ from ninja import Field, Router, Schema, Status
 
 from access import userinfo
 from access.problems import not_found
-from builds import reports, requests
+from builds import builders, reports, requests
 from builds.models import Build
 from microservice import catalog
 from microservice.api import schemas
@@ -65,10 +65,34 @@ def get_build(request: HttpRequest, service: str, id: schemas.PathId):
     return form(_newest(catalog.find_version(catalog.find_service(caller(request), service), id)))
 
 
+class BuilderOut(Schema):
+    worker: str
+    seen: datetime
+    means: str = Field(description="bubblewrap, namespaces, off, or none: git builds are refused there")
+    network: str = Field(description="pasta, none, or host: no sandbox")
+    memory: str = Field(description="What limits it: cgroup2, cgroup1, or watched")
+    missing: list[str] = Field(description="What is missing, and what to install")
+
+
+class Builders(Schema):
+    data: list[BuilderOut]
+    limits: dict[str, int] = Field(description="Of each build: memory and disk in MiB, processes, seconds")
+
+
+@router.get("/builds/sandbox", response=Builders)
+@needs("read")
+def list_builders(request: HttpRequest):
+    """What the workers shut git builds in with."""
+    return {"data": builders.lately(), "limits": builders.limits()}
+
+
 @router.post("/builds/{origin}/webhook", response=Taken, openapi_extra=WEBHOOK)
 @needs("read", signed=True)
 def webhook(request: HttpRequest, origin: str):
     """What a build server reports. Verified by GitLab's token, or by an HMAC signature; the same one counts once."""
+    length = request.META.get("CONTENT_LENGTH") or "0"
+    if not length.isdigit() or len(length) > 9 or int(length) > reports.LARGEST:
+        raise reports.too_large()  # and not read
     return {"result": reports.take_in(origin, request.headers, request.body)}
 
 

@@ -100,6 +100,7 @@ class ServiceChange(Body):
     build_username: Text = Field("", description="What the repository is fetched with over https")
     build_password: Text = Field("", description='Write-only; a token or a password. "" removes it')
     build_key: Text = Field("", description='Write-only; a private key for ssh, without a passphrase. "" removes it')
+    build_refs: list[Text] = Field([], description="Patterns of the branches and tags that are built; none: all")
     description: Text = ""
     start_command: Text = ""
     stop_command: Text = ""
@@ -141,6 +142,7 @@ class ServiceOut(Schema):
     build_username: str
     has_build_password: bool
     has_build_key: bool
+    build_refs: list[str]
     description: str
     start_command: str
     stop_command: str

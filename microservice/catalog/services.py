@@ -25,13 +25,14 @@ from ..models import (
 )
 from ..packages import stored
 from ..status import DEPLOYMENT_OPEN
-from . import ownership, secrets, visibility
+from . import building, ownership, secrets, visibility
 from .fields import errors_of, refuse
 
 SERVICE_FIELDS = (
-    "name", "language", "build_orig", "build_url", "build_command", "build_username", "description", "start_command",
-    "stop_command", "check_command", "check_timeout", "environment", "pre_command", "pre_undo_command", "post_command",
-    "post_undo_command", "run_as", "private_releases", "keep_releases", "limits", "steps", "auto_deploy",
+    "name", "language", "build_orig", "build_url", "build_command", "build_username", "build_refs", "description",
+    "start_command", "stop_command", "check_command", "check_timeout", "environment", "pre_command", "pre_undo_command",
+    "post_command", "post_undo_command", "run_as", "private_releases", "keep_releases", "limits", "steps",
+    "auto_deploy",
 )
 
 
@@ -73,6 +74,7 @@ def create_service(caller: Caller, fields: Mapping[str, Any]) -> MicroService:
     chosen = [name for name in plain if name != "team" and getattr(service, name) != getattr(unset, name)]
     ownership.check_build(caller, [*chosen, *told], caller.may_for_team("build", team.pk if team else None))
     check_service(service)
+    refuse(building.errors(service))
     try:
         with transaction.atomic():
             service.save(force_insert=True)
@@ -107,6 +109,8 @@ def change_service(caller: Caller, service: MicroService, fields: Mapping[str, A
             for name, value in (changed | hidden).items():
                 setattr(service, name, value)
             check_service(service)
+            if {"build_orig", "build_url"} & set(changed):
+                refuse(building.errors(service))
             service.updated_by = caller.name
             service.save(update_fields=[*changed, *hidden, "updated", "updated_by"])
             record(caller, "change", "service", service, service=service, after=ownership.told(changed) | told,
@@ -172,7 +176,7 @@ def check_service(service: MicroService) -> None:
 def _definition_errors(service: MicroService) -> list[dict]:
     errors = []
     for name, check in (("steps", plans.check_steps), ("limits", plans.check_limits),
-                        ("environment", plans.check_environment)):
+                        ("environment", plans.check_environment), ("build_refs", building.check_refs)):
         try:
             check(getattr(service, name))
         except ValueError as error:

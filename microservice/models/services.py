@@ -37,6 +37,8 @@ class MicroService(models.Model):
     build_secrets = SealedMapField(default=SealedMap, db_default="", blank=True, editable=False)
     build_username = models.CharField(max_length=128, blank=True, default="", db_default="")
     build_credential = SealedMapField(default=SealedMap, db_default="", blank=True, editable=False)
+    # Patterns of the branches and tags that are built ("main", "release/*"); none: all of them.
+    build_refs = models.JSONField(default=list, blank=True)
     description = models.CharField(max_length=256, blank=True)
     # Whose it is. What may be done where it has no team: see access/roles.py.
     team = models.ForeignKey("access.Team", null=True, blank=True, on_delete=models.PROTECT, related_name="services")

@@ -6,7 +6,7 @@ from django.utils.translation import gettext as _
 
 from access.callers import Caller
 from access.problems import Problem, forbidden
-from builds import requests
+from builds import builders, requests
 from microservice import catalog
 from microservice.models import MicroService, MicroServiceVersion
 from microservice.publishing import versions
@@ -67,4 +67,6 @@ def shown(caller: Caller, service: MicroService, version: MicroServiceVersion) -
         "building": version.status == BuildStatus.BUILDING,
         "has_ended": version.status not in BUILD_TRANSITIONS,
         "why_not": why_not or requests.why_not(version),
+        "builders": builders.lately() if service.build_orig == MicroService.Origin.GIT else [],
+        "build_limits": builders.limits(),
     }

@@ -33,10 +33,19 @@ class PackageStore(Tls):
     secret_key: schemas.Text | None = Hidden
 
 
+class Binding(schemas.Body):
+    project: schemas.Text = Field(description="GitLab: group/project; Jenkins: folder/job; a * at its end: all below")
+    team: schemas.Text = Field(description="A team's name, or *: everybody")
+
+
+Projects = Field([], description="Which team's services build which projects; empty: every team builds all")
+
+
 class GitLab(Tls):
     url: schemas.Text
     token: schemas.Text | None = Hidden
     webhook_secret: schemas.Text | None = Field(None, description="Shown by its reports; write-only")
+    projects: list[Binding] = Projects
 
 
 class Jenkins(Tls):
@@ -44,6 +53,7 @@ class Jenkins(Tls):
     user: schemas.Text = ""
     token: schemas.Text | None = Hidden
     webhook_secret: schemas.Text | None = Field(None, description="Signs its reports; write-only")
+    projects: list[Binding] = Projects
 
 
 class Registry(Tls):

@@ -9,7 +9,7 @@ from django.utils import timezone
 from access.callers import Caller
 from access.problems import Problem
 from access.secrets import Secret
-from builds import execution, gitlab, jenkins, requests, servers
+from builds import execution, gitlab, jenkins, line, requests, servers
 from builds.models import Build
 from builds.origin import Job, Silent
 from microservice.models import MicroServiceVersion
@@ -34,8 +34,7 @@ def server():
 @pytest.fixture(autouse=True)
 def set_up(server, monkeypatch, settings):
     settings.BUILD_POLL = 1
-    monkeypatch.setattr(gitlab, "TIMEOUT", 1)
-    monkeypatch.setattr(jenkins, "TIMEOUT", 1)
+    monkeypatch.setattr(line, "TIMEOUT", 1)
     known = {"gitlab": gitlab.GitLab(server.url, "glpat-secret"),
              "jenkins": jenkins.Jenkins(server.url, "ci", "secret")}
     monkeypatch.setattr(servers, "origin_of", known.get)
@@ -64,7 +63,7 @@ def test_gitlab_is_told_what_is_built_and_for_whom(server):
                          "SERVICE_NAME": "shop", "USERNAME": "ann"}
     assert (build.reference, build.status, build.commit) == ("team/shop#7", BuildStatus.BUILDING, server.sha)
     assert build.url.endswith("/pipelines/7")
-    assert all(headers.get("PRIVATE-TOKEN") == "glpat-secret" for _, _, headers in server.asked)
+    assert all(headers.get("Private-Token") == "glpat-secret" for _, _, headers in server.asked)
 
 
 @pytest.mark.parametrize(("word", "becomes", "detail"), [
@@ -234,9 +233,9 @@ def test_a_build_servers_own_webhook_secret_comes_before_that_of_the_environment
 
 def test_git_goes_through_the_proxies_of_the_settings_or_else_of_the_environment(monkeypatch):
     monkeypatch.setenv("https_proxy", "http://of.the.environment:1")
-    assert servers.git()._git("/home")["https_proxy"] == "http://of.the.environment:1"
+    assert servers.git().proxy_variables()["https_proxy"] == "http://of.the.environment:1"
     holds({"proxies": {"https": "http://of.the.settings:2", "no_proxy": ["a.example", "b.example"]}})
-    environment = servers.git()._git("/home")
+    environment = servers.git().proxy_variables()
     assert (environment["https_proxy"], environment["no_proxy"]) == ("http://of.the.settings:2", "a.example,b.example")
 
 

@@ -1,4 +1,7 @@
 """A build by a real worker process; and by another one, when the first is killed in the middle."""
+import os
+import signal
+
 import pytest
 
 from access.callers import SYSTEM
@@ -10,19 +13,22 @@ from tests.lab.network import wait_until
 from tests.microservice import fleet
 
 from .repository import Repository
+from .test_sandbox import gone, running
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.timeout(300)]  # two workers start in it
 
 
 def test_a_build_survives_the_death_of_its_worker(worker, tmp_path, monkeypatch):
-    repository, first = Repository(tmp_path / "repository"), tmp_path / "first"
-    command = f"if mkdir {first} 2>/dev/null; then sleep 60; fi; echo built"
+    repository, mark = Repository(tmp_path / "repository"), f"20.{os.getpid()}"
+    command = f"sleep {mark}; echo built"
     service = fleet.service("shop", build_url=repository.url, build_command=command)
     version = MicroServiceVersion.objects.create(microservice=service, version="1.0")
     monkeypatch.setattr(servers, "check", lambda service: None)
     one = worker(BUILD_PROTOCOLS="file", LEASE="10")
     requests.start(SYSTEM, version)
-    wait_until(first.exists, 90, "the build having begun")
+    wait_until(lambda: running(mark), 90, "the build having begun")
+    os.kill(one.pid, signal.SIGKILL)  # the worker alone: what it runs has to end by itself
+    wait_until(lambda: gone(mark), 5, "its build having ended with it")
     one.kill()
     worker(BUILD_PROTOCOLS="file", LEASE="10")
     wait_until(lambda: Build.objects.get().status == BuildStatus.SUCCESS, 90, "the build having ended")

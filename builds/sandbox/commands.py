@@ -1,0 +1,201 @@
+"""The command lines of the sandbox, as texts: from the worker to a command that is shut in. Pure.
+
+    worker → outer (mounts that need root, cgroups) → guard (another user, dies with the worker) → network → means → inner
+
+Secrets are in none of them: a command's environment comes over its standard input (see `start_text`).
+"""
+import shlex
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from .layout import BUILD_UID, DNS, INSIDE_UID, Layout, Mount
+
+PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+BUBBLEWRAP, NAMESPACES, OFF, NONE = "bubblewrap", "namespaces", "off", "none"
+SHARED_MEMORY = 64 * 1024 * 1024  # bytes of /dev/shm
+_OPEN = ("/usr", "/etc/", "/bin", "/sbin", "/lib")  # everybody may read these
+_REACHED = "/tmp"  # noqa: S108 - where root's own view has the build's folder, which may lie below a closed one
+# Never reached from a build: the metadata services of clouds, which hand out the machine's own credentials.
+_NEVER = ("169.254.0.0/16", "100.100.100.200/32", "fd00:ec2::254/128")
+_WHERE_PROCESSES_COUNT = (5, 14)  # since then RLIMIT_NPROC counts the processes of one user namespace only
+
+
+@dataclass(frozen=True, slots=True)
+class Way:
+    """How commands are shut in. `root`: the worker is root. `user_namespace`: False only for root without any."""
+
+    means: str
+    network: bool = False
+    root: bool = False
+    user_namespace: bool = True
+
+    @property
+    def uid(self) -> int:
+        """The user's number inside."""
+        return INSIDE_UID if self.user_namespace else BUILD_UID
+
+
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """What one command gets from this machine. `groups`: cgroup folders it joins; `addresses`: this machine's own."""
+
+    worker: int  # the process id that it dies with
+    file_size: int
+    processes: int
+    kernel: tuple[int, int] = (0, 0)
+    groups: tuple[str, ...] = ()
+    addresses: tuple[str, ...] = ()
+
+
+def chain(way: Way, layout: Layout, bounds: Bounds, command: Sequence[str]) -> list[str]:
+    """The whole command line. Its standard input is what `start_text` returns."""
+    if way.means == OFF:
+        return [*outer(way, layout, bounds), *guard(way, bounds), *inner(way, bounds, command)]
+    means = bubblewrap if way.means == BUBBLEWRAP else namespaces
+    seen = _reachable(way, layout)
+    return [*outer(way, layout, bounds), *guard(way, bounds), *network(way, bounds), *means(way, seen),
+            *inner(way, bounds, command)]
+
+
+def outer(way: Way, layout: Layout, bounds: Bounds) -> list[str]:
+    """What the worker's own user does first. Root opens the way to what the build's user could not get at itself."""
+    lines = [f"echo 0 > {shlex.quote(group)}/cgroup.procs" for group in bounds.groups]
+    shut_in = way.means != OFF
+    if way.root and shut_in:
+        lines += [f"mount --rbind {shlex.quote(source)} {shlex.quote(staged)}"
+                  for source, staged in places_to_stage(layout)]
+        lines.append(f"mount --rbind {shlex.quote(layout.folder)} {_REACHED}")
+        if way.network:  # a device of this chain only; without it pasta says so
+            lines.append("{ mount -t tmpfs -o mode=755 tmpfs /dev/net && mknod -m 666 /dev/net/tun c 10 200; } || true")
+    if not lines:
+        return []
+    script = "\n".join(["set -e", *lines, 'exec "$@"'])
+    private = ["unshare", "--mount", "--propagation", "private", "--"] if way.root and shut_in else []
+    return [*private, "sh", "-c", script, "sh"]
+
+
+def guard(way: Way, bounds: Bounds) -> list[str]:
+    """Another user, and death with the worker: the signal is set first, then it is looked whether the worker lives."""
+    user = [f"--reuid={BUILD_UID}", f"--regid={BUILD_UID}", "--clear-groups"] if (
+        way.root and way.user_namespace and way.means != OFF) else []
+    return ["setpriv", *user, "--pdeathsig", "KILL", "--", "sh", "-c", '[ "$PPID" = "$1" ] && shift && exec "$@"', "sh",
+            str(bounds.worker)]
+
+
+def network(way: Way, bounds: Bounds) -> list[str]:
+    """A network of its own behind pasta, where nothing that this machine listens on is reached: no loopback (no port is
+    forwarded, the gateway does not stand for this machine), and none of its other addresses (they lead nowhere)."""
+    if not way.network:
+        return []
+    dead = "\n".join(f"route add blackhole {address}" for address in sorted({*bounds.addresses, *_NEVER}))
+    script = f'ip -force -batch - >/dev/null 2>&1 <<"END" || true\n{dead}\nEND\nexec "$@"'
+    ports = [word for option in ("-t", "-u", "-T", "-U") for word in (option, "none")]
+    return ["pasta", "--quiet", "--log-file", "/dev/null", "--config-net", "--no-map-gw", "--dns-forward", DNS, *ports, "--", "sh", "-c", script,
+            "sh", "setpriv", "--pdeathsig", "KILL", "--"]
+
+
+def bubblewrap(way: Way, layout: Layout) -> list[str]:
+    own = ["user", "pid", "ipc", "uts", *([] if way.network else ["net"])]
+    made = ["bwrap", *(f"--unshare-{name}" for name in own), "--unshare-cgroup-try", "--disable-userns",
+            "--die-with-parent", "--new-session", "--uid", str(way.uid), "--gid", str(way.uid), "--hostname", "build"]
+    for target, name in layout.links:
+        made += ["--symlink", target, name]
+    for mount in layout.mounts:
+        made += ["--bind" if mount.writable else "--ro-bind", mount.source, mount.target]
+    return [*made, "--proc", "/proc", "--dev", "/dev", "--size", str(SHARED_MEMORY), "--tmpfs", "/dev/shm",  # noqa: S108
+            "--remount-ro", "/dev", "--remount-ro", "/", "--chdir", "/", "--"]
+
+
+_MOUNTING = r'''
+set -eu
+place() {
+    if [ -d "$1" ]; then mkdir -p "$2"; else mkdir -p "${2%/*}"; [ -e "$2" ] || : > "$2"; fi
+}
+# The flags that a mount has are locked for a user namespace: they are named again, and more are added.
+seal() {
+    findmnt -rno VFS-OPTIONS,TARGET -R -M "$1" | while read -r has at; do
+        mount -o "remount,bind,$has,nosuid,$2" "$at"
+    done
+}
+ro() { place "$1" "$ROOT$2"; mount --rbind "$1" "$ROOT$2"; seal "$ROOT$2" nodev,ro; }
+rw() { place "$1" "$ROOT$2"; mount --bind "$1" "$ROOT$2"; seal "$ROOT$2" nodev; }
+mount -t tmpfs -o mode=755,size=4m,nosuid,nodev tmpfs "$ROOT"
+mkdir -p "$ROOT/proc" "$ROOT/dev/pts" "$ROOT/.old"
+mount -t proc -o nosuid,nodev,noexec proc "$ROOT/proc"
+for device in null zero full random urandom tty; do
+    : > "$ROOT/dev/$device"; mount --bind "/dev/$device" "$ROOT/dev/$device"
+done
+mkdir "$ROOT/dev/shm"; mount -t tmpfs -o mode=1777,size=SHARED,nosuid,nodev tmpfs "$ROOT/dev/shm"
+ln -s /proc/self/fd "$ROOT/dev/fd"
+ln -s fd/0 "$ROOT/dev/stdin"; ln -s fd/1 "$ROOT/dev/stdout"; ln -s fd/2 "$ROOT/dev/stderr"
+mount -t devpts -o newinstance,ptmxmode=0666,mode=620 devpts "$ROOT/dev/pts" && ln -s pts/ptmx "$ROOT/dev/ptmx" || true
+'''
+_TURNING = r'''
+hostname build
+cd "$ROOT"
+pivot_root . .old
+cd /
+umount -l /.old
+rmdir /.old
+mount -o remount,bind,ro,nosuid,nodev /
+'''
+
+
+def namespaces(way: Way, layout: Layout) -> list[str]:
+    """The same by util-linux alone. With a user namespace, one more inside takes all capabilities away again."""
+    lines = [f"ROOT={shlex.quote(layout.root)}", _MOUNTING.replace("SHARED", str(SHARED_MEMORY))]
+    lines += [f'ln -s {shlex.quote(target)} "$ROOT"{shlex.quote(name)}' for target, name in layout.links]
+    lines += [f"{'rw' if mount.writable else 'ro'} {shlex.quote(mount.source)} {shlex.quote(mount.target)}"
+              for mount in layout.mounts]
+    if not way.network:
+        lines.append("ip link set lo up 2>/dev/null || true")
+    lines.append(_TURNING)
+    if way.user_namespace:
+        lines.append("echo 1 > /proc/sys/user/max_user_namespaces\n"
+                     f'exec unshare --user --map-user={way.uid} --map-group={way.uid} -- setpriv --no-new-privs -- "$@"')
+    else:
+        lines.append(f"exec setpriv --reuid={way.uid} --regid={way.uid} --clear-groups --bounding-set=-all "
+                     '--inh-caps=-all --ambient-caps=-all --no-new-privs --pdeathsig KILL -- "$@"')
+    user = ["--user", "--map-root-user"] if way.user_namespace else []
+    net = [] if way.network else ["--net"]
+    return ["unshare", *user, "--mount", "--propagation", "private", "--pid", "--ipc", "--uts", "--cgroup", *net,
+            "--fork", "--kill-child=KILL", "--", "sh", "-c", "\n".join(lines), "sh"]
+
+
+def inner(way: Way, bounds: Bounds, command: Sequence[str]) -> list[str]:
+    """Limits of each process, and the start of the command itself. Where that would be process 1, a shell stays in
+    front of it: it waits for what others leave, and signals have their usual meaning for the command."""
+    limits = ["--core=0", f"--fsize={bounds.file_size}"]
+    if way.means != OFF and way.user_namespace and bounds.kernel >= _WHERE_PROCESSES_COUNT:
+        limits.append(f"--nproc={bounds.processes}")
+    run = '{ "$@" </dev/null; exit $?; }' if way.means == NAMESPACES else 'exec "$@" </dev/null'
+    # What eats too much memory is what the kernel ends first, before the worker.
+    start = f'echo 1000 > /proc/self/oom_score_adj; eval "$(cat)" && {run}'
+    return ["prlimit", *limits, "--", "sh", "-c", start, "sh", *command]
+
+
+def start_text(environment: Mapping[str, str], folder: str) -> str:
+    """What the inner shell reads from its standard input: where it starts, and with which environment."""
+    lines = [f"export {name}={shlex.quote(value)}" for name, value in environment.items()]
+    return "\n".join([*lines, f"cd {shlex.quote(folder)}"]) + "\n"
+
+
+def places_to_stage(layout: Layout) -> list[tuple[str, str]]:
+    """(source, place in the build's folder) of what only root may get at: a repository below a closed folder, say. The
+    place must exist, empty and of the same kind, before `chain` runs as root."""
+    own = [mount.source for mount in layout.mounts if not mount.source.startswith((f"{layout.folder}/", *_OPEN))]
+    return [(source, f"{layout.folder}/repository/{number}") for number, source in enumerate(own)]
+
+
+def _reachable(way: Way, layout: Layout) -> Layout:
+    """The layout as the chain sees it behind `outer`."""
+    if not way.root:
+        return layout
+    staged = dict(places_to_stage(layout))
+
+    def moved(source: str) -> str:
+        source = staged.get(source, source)
+        return _REACHED + source.removeprefix(layout.folder) if source.startswith(layout.folder) else source
+
+    mounts = tuple(Mount(moved(mount.source), mount.target, mount.writable) for mount in layout.mounts)
+    return Layout(_REACHED, mounts, layout.links)

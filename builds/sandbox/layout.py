@@ -1,0 +1,105 @@
+"""What a build sees: a read-only system without secrets, and the folders that are its own. Reads the disk, changes
+nothing outside a build's folder."""
+import os
+import shlex
+import subprocess
+import tempfile
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+# The user that builds run as where the worker is root. No account has it: UIDs from 1879048192 to 2^31 are unassigned.
+# The kernel lets UID 0 without any capability write to /proc/sys, so root outside is never root inside.
+BUILD_UID = 2_000_000_000
+INSIDE_UID = 1000
+DNS = "198.18.0.53"  # answered by the network of the sandbox, with the resolver of this machine
+FOLDERS = ("work", "home", "git-home", "tmp")
+BUILD, HOME = "/build", "/home/build"
+
+_SYSTEM = ("/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32")
+# What compilers and clients read. Not all of /etc: services keep passwords there.
+_ETC = (
+    "alternatives", "ld.so.cache", "ld.so.conf", "ld.so.conf.d", "localtime", "timezone", "hosts", "protocols",
+    "services", "mime.types", "os-release", "debian_version", "ssl/certs", "ssl/openssl.cnf", "ca-certificates",
+    "ca-certificates.conf", "pki/tls/certs", "pki/ca-trust/extracted", "crypto-policies", "ssh/ssh_known_hosts", "perl",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Mount:
+    """A file or folder of this machine, and where it is inside."""
+
+    source: str
+    target: str
+    writable: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """`folder`: the build's, outside. `links`: (target, name) of symbolic links. `root`: where namespaces mounts it."""
+
+    folder: str
+    mounts: tuple[Mount, ...] = ()
+    links: tuple[tuple[str, str], ...] = ()
+
+    def with_mounts(self, mounts: Iterable[Mount]) -> "Layout":
+        return replace(self, mounts=(*self.mounts, *mounts))
+
+    @property
+    def root(self) -> str:
+        return f"{self.folder}/root"
+
+
+def make(tools: Iterable[str] = (), uid: int = INSIDE_UID, network: bool = False) -> Layout:
+    """A fresh folder and what is seen from it. `tools`: more files and folders that builds may read."""
+    folder = Path(tempfile.mkdtemp(prefix="deployer-build-"))
+    for name in (*FOLDERS, "etc", "root", "repository"):
+        (folder / name).mkdir(mode=0o755)
+    for name in ("source", "out"):
+        (folder / "work" / name).mkdir()
+    _write_etc(folder / "etc", uid, network)
+    if os.geteuid() == 0:  # the build's user may pass through, and owns what it writes to
+        os.chown(folder, 0, BUILD_UID)
+        folder.chmod(0o750)
+        for path in [folder / name for name in (*FOLDERS, "root", "work/source", "work/out")]:
+            os.chown(path, BUILD_UID, BUILD_UID)
+    mounts, links = _system(tools)
+    return Layout(str(folder), (
+        *mounts, *(Mount(str(path), f"/etc/{path.name}") for path in sorted((folder / "etc").iterdir())),
+        Mount(f"{folder}/work", BUILD, True), Mount(f"{folder}/tmp", "/tmp", True),  # noqa: S108 - inside
+    ), links)
+
+
+def _system(tools: Iterable[str]) -> tuple[list[Mount], tuple[tuple[str, str], ...]]:
+    links = tuple((os.readlink(name), name) for name in _SYSTEM if os.path.islink(name))
+    folders = [name for name in _SYSTEM if not os.path.islink(name)]
+    configured = [f"/etc/{name}" for name in _ETC] + sorted(
+        str(path) for path in Path("/etc").glob("java-*")) + sorted(str(path) for path in Path("/etc").glob("python3*"))
+    names = ["/usr", *folders, *configured, *tools]
+    return [Mount(name, name) for name in names if os.path.exists(name)], links
+
+
+def _write_etc(folder: Path, uid: int, network: bool) -> None:
+    gid = uid
+    texts = {
+        "passwd": f"root:x:0:0::/:/usr/sbin/nologin\nbuild:x:{uid}:{gid}::{HOME}:/bin/sh\n",
+        "group": f"root:x:0:\nbuild:x:{gid}:\n",
+        "nsswitch.conf": "passwd: files\ngroup: files\nhosts: files dns\n",
+        "resolv.conf": f"nameserver {DNS}\n" if network else "",
+    }
+    for name, text in texts.items():
+        (folder / name).write_text(text)
+        (folder / name).chmod(0o644)
+
+
+def as_owner() -> list[str]:
+    """In front of a command that must get at files which a build made unreadable for its own user."""
+    return [] if os.geteuid() == 0 else ["unshare", "--user", "--map-root-user", "--"]
+
+
+def remove(folder: str) -> None:
+    """Removes a build's folder whatever was made of it: unreadable folders, or paths longer than any path may be."""
+    for command in (["rm", "-rf", "--", folder], ["sh", "-c", f"chmod -R u+rwX -- {shlex.quote(folder)}; "
+                                                              f"exec rm -rf -- {shlex.quote(folder)}"]):
+        if os.path.lexists(folder):
+            subprocess.run([*as_owner(), *command], capture_output=True, check=False)

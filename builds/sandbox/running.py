@@ -1,0 +1,240 @@
+"""Runs commands shut in, under limits that they share, and ends all of each."""
+import ipaddress
+import itertools
+import os
+import subprocess
+import tempfile
+import threading
+import time
+import uuid
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO
+
+from access.masking import Mask, Stream
+
+from ..origin import Refused
+from . import cgroups, commands, layout, processes
+from .commands import Bounds, Way
+from .layout import Layout, Mount
+from .watching import Limits, Watch
+
+NOTHING = Mask(())
+TAIL = 64 * 1024  # bytes of output that are kept
+TICK = 0.05
+_NOISE = "No external routable interface for IPv6\n"  # pasta's, where the machine has none
+_NO_FORK = ("annot fork", "fork: ", "Resource temporarily unavailable")  # what shells and programs say at that limit
+
+
+class TimedOut(Exception):
+    """The build took longer than it may."""
+
+
+@dataclass(frozen=True)
+class Command:
+    """`cwd` and the sources of `mounts` as `Run.inside` and this machine name them. `output`: a file for what it prints,
+    instead of the build's own output; the errors then are the build's output."""
+
+    what: str
+    words: Sequence[str]
+    environment: Mapping[str, str]
+    cwd: str
+    mounts: tuple[Mount, ...] = ()
+    network: bool = False
+    output: IO[bytes] | None = None
+
+
+class Run:
+    """Runs a build's commands one after the other in one folder.
+
+    `tell` gets the end of the output every second and may raise. `base`: where control groups can be made. `mask`: what
+    is taken out of the output before it is kept.
+    """
+
+    def __init__(self, way: Way, tools: Iterable[str], limits: Limits, tell: Callable[[str], None],
+                 base: cgroups.Base | None, mask: Mask = NOTHING):
+        self._way, self._limits, self._tell, self._base, self._mask = way, limits, tell, base, mask
+        self._layout = layout.make(tools, way.uid, way.network)
+        self._watch = Watch(self._layout.folder, limits, counts_memory=base is None)
+        self._deadline = time.monotonic() + limits.seconds
+        self._tail = bytearray()
+        self._printed = 0
+        self._mark = uuid.uuid4().hex
+
+    def __enter__(self) -> "Run":
+        return self
+
+    def __exit__(self, *_) -> None:
+        layout.remove(self._layout.folder)
+
+    @property
+    def folder(self) -> Path:
+        """The build's folder on this machine. All below it but its own name is another's work: follow no link in it."""
+        return Path(self._layout.folder)
+
+    def inside(self, name: str) -> str:
+        """What commands call one of the build's folders: work, home, git-home, tmp, or a path below one."""
+        if self._way.means == commands.OFF:
+            return f"{self._layout.folder}/{name}"
+        top, _, rest = name.partition("/")
+        place = {"work": layout.BUILD, "tmp": "/tmp"}.get(top, layout.HOME)  # noqa: S108 - inside
+        return f"{place}/{rest}" if rest else place
+
+    def home(self, name: str) -> Mount:
+        return Mount(f"{self._layout.folder}/{name}", layout.HOME, True)
+
+    def go(self, command: Command) -> None:
+        """Returns once it ended well. Raises Refused, TimedOut, and whatever `tell` raises."""
+        group = self._group()
+        try:
+            self._started(command, group)
+        finally:
+            if group is not None:
+                group.remove()
+
+    def _started(self, command: Command, group: cgroups.Group | None) -> None:
+        process = self._start(command, group)
+        reader = threading.Thread(target=self._read, args=(process,), daemon=True)
+        reader.start()
+        try:
+            reason = self._wait(process, command.what, group)
+        finally:
+            self._end(process)
+            reader.join(5)
+        self._tell(self.text())  # now that the reader has all of it
+        reason = reason or self._starved(group) or self._watch.disk()  # what happened after the last look
+        if reason or self._printed > self._limits.output:
+            raise Refused(f"{command.what} {reason or f'printed more than {self._limits.output} bytes'}")
+        if process.returncode:
+            text = self.text()
+            hint = f" (a build has at most {self._limits.processes} processes and threads: BUILD_PROCESSES)" if any(
+                sign in text for sign in _NO_FORK) else ""
+            raise Refused(f"{command.what} failed with exit status {process.returncode}: {last_line(text)}{hint}")
+
+    def _start(self, command: Command, group: cgroups.Group | None) -> subprocess.Popen:
+        way = commands.Way(self._way.means, command.network and self._way.network, self._way.root,
+                           self._way.user_namespace)
+        seen = self._layout.with_mounts(command.mounts)
+        if way.root:
+            _stage(seen)
+        bounds = Bounds(os.getpid(), self._limits.file_size, self._limits.processes, _kernel(),
+                        group.folders if group else (), own_addresses() if way.network else ())
+        words = commands.chain(way, seen, bounds, command.words)
+        environment = {"PATH": commands.PATH, "LANG": "C.UTF-8"}
+        if way.means == commands.OFF:
+            environment["DEPLOYER_BUILD"] = self._mark
+        with _file_of(commands.start_text(command.environment, command.cwd)) as start:
+            return subprocess.Popen(
+                words, cwd="/", env=environment, stdin=start, stdout=command.output or subprocess.PIPE,
+                stderr=subprocess.PIPE if command.output else subprocess.STDOUT, start_new_session=True)
+
+    def _starved(self, group: cgroups.Group | None) -> str:
+        """The kernel may have ended only one process of many, and the command may not have minded."""
+        return self._watch.over_memory() if group is not None and group.ended_by_memory() else ""
+
+    def _wait(self, process: subprocess.Popen, what: str, group: cgroups.Group | None) -> str:
+        """Until it has ended, or must end: then why."""
+        told = 0.0
+        while process.poll() is None:
+            if time.monotonic() > self._deadline:
+                raise TimedOut(f"{what} took longer than {self._limits.seconds:.0f} s")
+            if self._printed > self._limits.output:
+                return f"printed more than {self._limits.output} bytes"
+            if reason := self._starved(group) or self._watch.look(process.pid):
+                return reason
+            if time.monotonic() - told > 1:
+                told = time.monotonic()
+                self._tell(self.text())
+            try:
+                process.wait(TICK)
+            except subprocess.TimeoutExpired:
+                continue
+        return ""
+
+    def _end(self, process: subprocess.Popen) -> None:
+        """The namespace of processes ends with its first; they are killed by number as well, for builds without one."""
+        if process.poll() is None:
+            processes.end(one.pid for one in reversed(processes.below(process.pid)))
+        process.wait()
+        if self._way.means == commands.OFF:
+            processes.end_marked(self._mark)
+
+    def _group(self) -> cgroups.Group | None:
+        if self._base is None:
+            return None
+        try:
+            return cgroups.make(self._base, self._limits.memory, self._limits.processes)
+        except OSError as error:
+            raise Refused(f"The limits of the build cannot be set: {error.strerror}") from error
+
+    def _read(self, process: subprocess.Popen) -> None:
+        pipe = process.stderr or process.stdout
+        assert pipe is not None
+        stream = Stream(self._mask)
+        with pipe:
+            while piece := os.read(pipe.fileno(), 65536):
+                self._printed += len(piece)
+                self._keep(stream.feed(piece))
+            self._keep(stream.flush())
+
+    def _keep(self, piece: bytes) -> None:
+        self._tail += piece
+        del self._tail[:-TAIL]
+
+    def text(self) -> str:
+        text = bytes(self._tail).decode("utf-8", "replace").replace("\0", "�")
+        return text.replace(_NOISE, "")
+
+
+def own_addresses(proc: Path = Path("/proc/net")) -> tuple[str, ...]:
+    """Every address of this machine, loopback apart."""
+    found = set()
+    try:
+        lines = (proc / "fib_trie").read_text().splitlines()
+        found = {before.split()[-1] for before, line in itertools.pairwise(lines) if "/32 host LOCAL" in line}
+    except OSError:  # no IPv4
+        pass
+    try:
+        words = [line.split()[0] for line in (proc / "if_inet6").read_text().splitlines()]
+        found |= {str(ipaddress.IPv6Address(int(word, 16))) for word in words}
+    except OSError:  # no IPv6
+        pass
+    return tuple(sorted(one for one in found if not ipaddress.ip_address(one).is_loopback))
+
+
+def last_line(text: str) -> str:
+    """The last line that says something, printable, without a password of an address."""
+    line = next((line for line in reversed(text.splitlines()) if line.strip()), "it printed nothing")
+    words = [word if "@" not in word or "//" not in word else _without_user(word) for word in line[:4000].split(" ")]
+    return "".join(one if one.isprintable() else " " for one in " ".join(words))[:200]
+
+
+def _without_user(word: str) -> str:
+    before, _, rest = word.partition("//")
+    place, slash, path = rest.partition("/")
+    return f"{before}//{place.rpartition('@')[2]}{slash}{path}"
+
+
+def _file_of(text: str) -> IO[bytes]:
+    """In memory only, and never blocking: it may hold secrets."""
+    if hasattr(os, "memfd_create"):
+        file: IO[bytes] = os.fdopen(os.memfd_create("start"), "w+b")
+    else:
+        file = tempfile.TemporaryFile()
+    file.write(text.encode())
+    file.seek(0)
+    return file
+
+
+def _stage(seen: Layout) -> None:
+    for source, place in commands.places_to_stage(seen):
+        if os.path.isdir(source):
+            os.makedirs(place, exist_ok=True)
+        else:
+            os.close(os.open(place, os.O_CREAT | os.O_WRONLY, 0o644))
+
+
+def _kernel() -> tuple[int, int]:
+    numbers = os.uname().release.split(".")
+    return int(numbers[0]), int("".join(one for one in numbers[1] if one.isdigit()) or 0)

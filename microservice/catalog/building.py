@@ -1,0 +1,36 @@
+"""What a service may be built from: see `outside.projects`, and `builds`, which checks it again before each build."""
+
+import re
+
+from outside import parts, projects
+
+from ..models import MicroService
+
+MOST_REFS, LONGEST_REF = 50, 128
+_PATTERN = re.compile(r"[A-Za-z0-9_*?][A-Za-z0-9._/+@*?-]*\Z")
+
+
+def errors(service: MicroService) -> list[dict]:
+    """What is wrong with the service's build_url, where its build server is set up: [{"pointer", "reason"}]."""
+    reason = refusal(service)
+    return [{"pointer": "/build_url", "reason": reason}] if reason else []
+
+
+def refusal(service: MicroService) -> str:
+    """Why its build_url may not be built at the server that is set up; empty where it may, or none is. One query."""
+    if service.build_orig == MicroService.Origin.GIT or not service.build_url:
+        return ""
+    known = parts.chosen(service.build_orig)
+    if known is None:
+        return ""
+    team = service.team.name if service.team else ""
+    return projects.refusal(service.build_orig, known["url"], known["projects"], service.build_url, team)
+
+
+def check_refs(refs: object) -> None:
+    """Raises ValueError with what is wrong with patterns of branches and tags."""
+    if not isinstance(refs, list) or len(refs) > MOST_REFS:
+        raise ValueError(f"must be a list of at most {MOST_REFS} patterns")
+    for one in refs:
+        if not isinstance(one, str) or len(one) > LONGEST_REF or not _PATTERN.match(one):
+            raise ValueError(f"holds a pattern that is not one of a branch or tag, such as release/*: {str(one)[:40]!r}")

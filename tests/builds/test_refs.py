@@ -1,0 +1,25 @@
+"""Which branches and tags are built."""
+import time
+
+import pytest
+
+from builds import refs
+
+
+@pytest.mark.parametrize(("text", "pattern", "fits"), [
+    ("main", "main", True), ("mains", "main", False), ("release/1.2", "release/*", True), ("release", "release/*", False),
+    ("v1", "v?", True), ("v12", "v?", False), ("a/b/c", "a*c", True), ("", "*", True), ("x", "", False), ("aab", "*ab", True),
+])
+def test_patterns(text, pattern, fits):
+    assert refs.fits(text, pattern) is fits
+
+
+def test_a_pattern_takes_no_time_whatever_it_holds():
+    began = time.monotonic()
+    assert not refs.fits("a" * 255, "*a" * 60 + "b")
+    assert time.monotonic() - began < 0.5
+
+
+def test_only_branches_and_tags_are_listed_and_a_tag_is_the_commit_that_it_names():
+    raw = b"1\trefs/heads/main\n2\trefs/tags/v1\n3\trefs/tags/v1^{}\n4\trefs/pull/1/head\n5\tHEAD\nnonsense\n"
+    assert refs.listed(raw) == {"refs/heads/main": "1", "refs/tags/v1": "3"}
