@@ -13,10 +13,11 @@ from pathlib import Path
 
 from . import refs
 from .origin import Job, Refused, Silent
+from .sandbox.commands import OFF
 from .sandbox.layout import Mount
 from .sandbox.means import Found
 from .sandbox.running import Command, Run, TimedOut, last_line
-from .sandbox.watching import Limits
+from .sandbox.watching import DEFAULT, Limits
 
 LONGEST_ASK = 30  # seconds that a repository has to answer before anything is fetched
 MOST_REFS = 64 * 1024**2  # bytes of a repository's list of branches and tags
@@ -36,7 +37,7 @@ _REACHES = """
 set -e
 git init -q --bare "$TMPDIR/reach"
 cd "$TMPDIR/reach"
-git fetch -q --no-tags --filter=tree:0 --stdin -- "$1" </tmp/wanted
+git fetch -q --no-tags --filter=tree:0 --stdin -- "$1" <"$3"
 [ -n "$(git for-each-ref --count=1 --contains "$2" refs/reach)" ] || exit 42
 """
 _PACK = """
@@ -64,7 +65,7 @@ class Git:
 
     protocols: tuple[str, ...]
     found: Found
-    limits: Limits = Limits()
+    limits: Limits = DEFAULT
     proxies: tuple[tuple[str, str], ...] = ()
     tools: tuple[str, ...] = ()
 
@@ -138,10 +139,10 @@ class Git:
             wanted = run.folder / "wanted"
             wanted.write_text("".join(f"+{name}:refs/reach/{number}\n" for number, name in enumerate(names)))
             wanted.chmod(0o644)
-            mount = Mount(str(wanted), "/tmp/wanted")  # noqa: S108 - inside
-            script = _REACHES.replace("/tmp/wanted", str(wanted)) if self.found.means == "off" else _REACHES
+            inside = str(wanted) if self.found.means == OFF else f"{run.inside('tmp')}/wanted"
             try:
-                self._go(run, job, "git fetch", script, [job.url, job.ref], "tmp", mounts=(mount,))
+                self._go(run, job, "git fetch", _REACHES, [job.url, job.ref, inside], "tmp",
+                         mounts=(Mount(str(wanted), inside),))
             except Refused as error:
                 # 42: it is there, and not reached. 129: git does not even know it.
                 if "exit status 42:" in str(error) or "exit status 129:" in str(error):
@@ -157,13 +158,15 @@ class Git:
 
     def proxy_variables(self) -> dict[str, str]:
         """What git is told of proxies: those of the settings, or else those of this process."""
-        return dict(self.proxies) or {name: os.environ[name] for name in ("https_proxy", "no_proxy") if name in os.environ}
+        ours = {name: os.environ[name] for name in ("https_proxy", "no_proxy") if name in os.environ}
+        return dict(self.proxies) or ours
 
     def _git(self, run: Run, job: Job) -> dict[str, str]:
         """git asks nobody for a password, reads nobody's configuration, and speaks the allowed protocols only."""
         ours = {name: os.environ[name] for name in ("SSH_AUTH_SOCK", "GIT_SSH_COMMAND") if name in os.environ}
         return _clean(run, "git-home") | ours | self.proxy_variables() | {
-            "GIT_TERMINAL_PROMPT": "0", "GIT_CONFIG_NOSYSTEM": "1", "GIT_CONFIG_GLOBAL": f"{run.inside('git-home')}/.gitconfig",
+            "GIT_TERMINAL_PROMPT": "0", "GIT_CONFIG_NOSYSTEM": "1",
+            "GIT_CONFIG_GLOBAL": f"{run.inside('git-home')}/.gitconfig",
             "GIT_ALLOW_PROTOCOL": ":".join(self.protocols), "GIT_ASKPASS": "/bin/false", "SSH_ASKPASS": "/bin/false",
         } | dict(job.git_environment)
 
@@ -181,9 +184,9 @@ def _repository(job: Job) -> tuple[Mount, ...]:
     scheme = _scheme(job.url)
     if scheme == "file":
         path = os.path.normpath(job.url.removeprefix("file://"))
-        return (Mount(path, path),) if os.path.isdir(path) else ()
+        return (Mount(path, path),) if Path(path).is_dir() else ()
     agent = os.environ.get("SSH_AUTH_SOCK", "")
-    return (Mount(agent, agent),) if scheme == "ssh" and os.path.exists(agent) else ()
+    return (Mount(agent, agent),) if scheme == "ssh" and agent and Path(agent).exists() else ()
 
 
 @contextmanager

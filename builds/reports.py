@@ -94,7 +94,8 @@ def _gitlab_key(secret: str, headers: Mapping[str, str], body: bytes) -> bytes:
 
 def _signed(secret: str, headers: Mapping[str, str], body: bytes) -> bytes:
     number, at = headers.get("webhook-id", ""), headers.get("webhook-timestamp", "")
-    if not number or not at.isascii() or not at.isdigit() or len(at) > _LONGEST_TIME or abs(time.time() - int(at)) > OLDEST:
+    is_time = at.isascii() and at.isdigit() and len(at) <= _LONGEST_TIME
+    if not number or not is_time or abs(time.time() - int(at)) > OLDEST:
         raise _unverified("webhook-id is missing, or webhook-timestamp is no time within the last minutes.")
     expected = hmac.digest(secret.encode(), f"{number}.{at}.".encode() + body, "sha256")
     for signature in headers.get("webhook-signature", "").split(" "):
@@ -126,8 +127,8 @@ def _gitlab(told: dict[str, Any]) -> Told | None:
     listed = pipeline.get("variables") or []
     if not isinstance(listed, list):
         raise invalid("/object_attributes/variables", "must be a list")
-    number = next((_id_of(one.get("value")) for one in listed if isinstance(one, dict) and one.get("key") == "VERSION_ID"),
-                  0)
+    ours = [one for one in listed if isinstance(one, dict) and one.get("key") == "VERSION_ID"]
+    number = _id_of(ours[0].get("value")) if ours else 0
     if not number:
         return None
     named = told.get("project")

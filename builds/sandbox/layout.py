@@ -71,12 +71,12 @@ def make(tools: Iterable[str] = (), uid: int = INSIDE_UID, network: bool = False
 
 
 def _system(tools: Iterable[str]) -> tuple[list[Mount], tuple[tuple[str, str], ...]]:
-    links = tuple((os.readlink(name), name) for name in _SYSTEM if os.path.islink(name))
-    folders = [name for name in _SYSTEM if not os.path.islink(name)]
+    links = tuple((str(Path(name).readlink()), name) for name in _SYSTEM if Path(name).is_symlink())
+    folders = [name for name in _SYSTEM if not Path(name).is_symlink()]
     configured = [f"/etc/{name}" for name in _ETC] + sorted(
         str(path) for path in Path("/etc").glob("java-*")) + sorted(str(path) for path in Path("/etc").glob("python3*"))
     names = ["/usr", *folders, *configured, *tools]
-    return [Mount(name, name) for name in names if os.path.exists(name)], links
+    return [Mount(name, name) for name in names if Path(name).exists()], links
 
 
 def _write_etc(folder: Path, uid: int, network: bool) -> None:

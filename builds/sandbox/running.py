@@ -30,7 +30,7 @@ class TimedOut(Exception):
 
 @dataclass(frozen=True)
 class Command:
-    """`cwd` and the sources of `mounts` as `Run.inside` and this machine name them. `output`: a file for what it prints,
+    """`cwd` as `Run.inside` names it, sources of `mounts` as this machine does. `output`: a file for what it prints,
     instead of the build's own output; the errors then are the build's output."""
 
     what: str
@@ -212,7 +212,7 @@ def _file_of(text: str) -> IO[bytes]:
     if hasattr(os, "memfd_create"):
         file: IO[bytes] = os.fdopen(os.memfd_create("start"), "w+b")
     else:
-        file = tempfile.TemporaryFile()
+        file = tempfile.TemporaryFile()  # noqa: SIM115 - the caller closes it
     file.write(text.encode())
     file.seek(0)
     return file
@@ -220,8 +220,8 @@ def _file_of(text: str) -> IO[bytes]:
 
 def _stage(seen: Layout) -> None:
     for source, place in commands.places_to_stage(seen):
-        if os.path.isdir(source):
-            os.makedirs(place, exist_ok=True)
+        if Path(source).is_dir():
+            Path(place).mkdir(exist_ok=True)
         else:
             os.close(os.open(place, os.O_CREAT | os.O_WRONLY, 0o644))
 

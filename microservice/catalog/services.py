@@ -30,7 +30,8 @@ from .fields import errors_of, refuse
 from .visibility import visible
 
 SERVICE_FIELDS = (
-    "name", "language", "build_orig", "build_url", "build_command", "build_refs", "description", "start_command", "stop_command",
+    "name", "language", "build_orig", "build_url", "build_command", "build_refs", "description",
+    "start_command", "stop_command",
     "check_command", "check_timeout", "environment", "pre_command", "pre_undo_command", "post_command",
     "post_undo_command", "keep_releases", "limits", "steps", "auto_deploy",
 )
