@@ -1,4 +1,4 @@
-"""The line to a build server: TLS and proxies as the settings name them, every exchange bounded in bytes and in time."""
+"""The line to a build server: TLS and proxies as the settings name them, all of it bounded in bytes and in time."""
 import ssl
 from dataclasses import dataclass, field
 from typing import Any

@@ -127,8 +127,8 @@ def _gitlab(told: dict[str, Any]) -> Told | None:
     listed = pipeline.get("variables") or []
     if not isinstance(listed, list):
         raise invalid("/object_attributes/variables", "must be a list")
-    number = next((_id_of(one.get("value")) for one in listed if isinstance(one, dict) and one.get("key") == "VERSION_ID"),
-                  0)
+    ours = [one for one in listed if isinstance(one, dict) and one.get("key") == "VERSION_ID"]
+    number = _id_of(ours[0].get("value")) if ours else 0
     if not number:
         return None
     named = told.get("project")

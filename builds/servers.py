@@ -70,7 +70,7 @@ def check(service: MicroService) -> None:
     if not service.build_command:
         raise _unfit(service, "build_command", "Give it one.")
     if reason := builders.refusal(builders.lately()):
-        raise conflict("no_sandbox", reason, "See README, Builds. Or set BUILD_SANDBOX=off, and read there what it costs.")
+        raise conflict("no_sandbox", reason, "docs/builds.md says what to install.")
 
 
 def check_ref(service: MicroService, ref: str) -> None:

@@ -35,6 +35,7 @@ def make(var: Path) -> str:
         unfinished = folder.with_suffix(".new")
         shutil.rmtree(unfinished, ignore_errors=True)
         unfinished.mkdir(parents=True)
+        unfinished.chmod(0o755)  # builds are another user: they read it, whatever the umask here
         _fill(unfinished)
         unfinished.replace(folder)
     return address
@@ -65,5 +66,6 @@ def _git(folder: Path, *words: str) -> str:
         "GIT_CONFIG_GLOBAL": os.devnull, "GIT_AUTHOR_NAME": "demo", "GIT_AUTHOR_EMAIL": "demo@localhost",
         "GIT_COMMITTER_NAME": "demo", "GIT_COMMITTER_EMAIL": "demo@localhost",
     }
-    done = subprocess.run(["git", *words], cwd=folder, env=environment, capture_output=True, text=True, check=True)
+    done = subprocess.run(["git", *words], cwd=folder, umask=0o022, env=environment, capture_output=True,
+                          text=True, check=True)
     return done.stdout.strip()

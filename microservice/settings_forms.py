@@ -114,7 +114,7 @@ class Bindings(forms.CharField):
 
     def __init__(self):
         super().__init__(label=_("Projects of teams"), required=False, help_text=_(
-            "A line for each, such as: red-team/* = red. A * as the team means everybody. Empty: every team builds all."),
+            "A line for each, such as: red-team/* = red. The team * means everybody. Empty: every team builds all."),
             widget=forms.Textarea({"rows": 3, **PLAIN}))
 
     def clean(self, value):

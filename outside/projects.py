@@ -31,8 +31,8 @@ def refusal(origin: str, server: str, bindings: Iterable[Mapping[str, str]], bui
 
 
 def project_of(origin: str, server: str, build_url: str) -> str:
-    """The name that bindings are about: group/project at GitLab, folder/job at Jenkins. Empty where it has another shape,
-    or one that a server could read in another way."""
+    """The name that bindings are about: group/project at GitLab, folder/job at Jenkins. Empty where it has another
+    shape, or one that a server could read in another way."""
     parts = [unquote(part) for part in below(server, build_url).split("/") if part]
     if any(part in (".", "..") or set(part) & set("/\\;?#%") or not part.isprintable() for part in parts):
         return ""
@@ -57,12 +57,15 @@ def binding_error(bindings: object) -> str:
     if not isinstance(bindings, list) or len(bindings) > 1000:
         return "must be a list of at most 1000 bindings"
     for one in bindings:
-        if not isinstance(one, dict) or set(one) != {"project", "team"} or not all(
-                isinstance(value, str) and value and len(value) <= 200 and value.isprintable() for value in one.values()):
+        if not isinstance(one, dict) or set(one) != {"project", "team"} or not all(map(_is_name, one.values())):
             return 'must hold {"project": …, "team": …}, each a text of at most 200 characters'
         if EVERYBODY in one["project"].removesuffix(EVERYBODY):
             return 'may have one * in a project, at its end: "red-team/*"'
     return ""
+
+
+def _is_name(value: object) -> bool:
+    return isinstance(value, str) and 0 < len(value) <= 200 and value.isprintable()
 
 
 def _covers(pattern: str, project: str) -> bool:

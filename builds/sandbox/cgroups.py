@@ -59,7 +59,7 @@ def make(base: Base, memory: int, processes: int) -> Group:
     name = f"deployer-build-{uuid.uuid4().hex[:16]}"
     folders = {folder: f"{folder}/{name}" for folder in base.folders}
     for folder in folders.values():
-        os.mkdir(folder)
+        Path(folder).mkdir()
     group = Group(base.version, tuple(folders.values()), folders[base.memory])
     try:
         _limit(group, memory, processes + SPARE)

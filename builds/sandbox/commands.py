@@ -1,6 +1,6 @@
 """The command lines of the sandbox, as texts: from the worker to a command that is shut in. Pure.
 
-    worker → outer (mounts that need root, cgroups) → guard (another user, dies with the worker) → network → means → inner
+    worker → outer (mounts of root, cgroups) → guard (other user, dies with the worker) → network → means → inner
 
 Secrets are in none of them: a command's environment comes over its standard input (see `start_text`).
 """
@@ -90,8 +90,8 @@ def network(way: Way, bounds: Bounds) -> list[str]:
     dead = "\n".join(f"route add blackhole {address}" for address in sorted({*bounds.addresses, *_NEVER}))
     script = f'ip -force -batch - >/dev/null 2>&1 <<"END" || true\n{dead}\nEND\nexec "$@"'
     ports = [word for option in ("-t", "-u", "-T", "-U") for word in (option, "none")]
-    return ["pasta", "--quiet", "--log-file", "/dev/null", "--config-net", "--no-map-gw", "--dns-forward", DNS, *ports, "--", "sh", "-c", script,
-            "sh", "setpriv", "--pdeathsig", "KILL", "--"]
+    pasta = ["pasta", "--quiet", "--log-file", "/dev/null", "--config-net", "--no-map-gw", "--dns-forward", DNS, *ports]
+    return [*pasta, "--", "sh", "-c", script, "sh", "setpriv", "--pdeathsig", "KILL", "--"]
 
 
 def bubblewrap(way: Way, layout: Layout) -> list[str]:
@@ -151,8 +151,9 @@ def namespaces(way: Way, layout: Layout) -> list[str]:
         lines.append("ip link set lo up 2>/dev/null || true")
     lines.append(_TURNING)
     if way.user_namespace:
-        lines.append("echo 1 > /proc/sys/user/max_user_namespaces\n"
-                     f'exec unshare --user --map-user={way.uid} --map-group={way.uid} -- setpriv --no-new-privs -- "$@"')
+        lines += ["echo 1 > /proc/sys/user/max_user_namespaces",
+                  f"exec unshare --user --map-user={way.uid} --map-group={way.uid} -- "
+                  'setpriv --no-new-privs -- "$@"']
     else:
         lines.append(f"exec setpriv --reuid={way.uid} --regid={way.uid} --clear-groups --bounding-set=-all "
                      '--inh-caps=-all --ambient-caps=-all --no-new-privs --pdeathsig KILL -- "$@"')

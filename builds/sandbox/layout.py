@@ -54,9 +54,9 @@ def make(tools: Iterable[str] = (), uid: int = INSIDE_UID, network: bool = False
     """A fresh folder and what is seen from it. `tools`: more files and folders that builds may read."""
     folder = Path(tempfile.mkdtemp(prefix="deployer-build-"))
     for name in (*FOLDERS, "etc", "root", "repository"):
-        (folder / name).mkdir(mode=0o755)
+        _make(folder / name)
     for name in ("source", "out"):
-        (folder / "work" / name).mkdir()
+        _make(folder / "work" / name)
     _write_etc(folder / "etc", uid, network)
     if os.geteuid() == 0:  # the build's user may pass through, and owns what it writes to
         os.chown(folder, 0, BUILD_UID)
@@ -70,13 +70,18 @@ def make(tools: Iterable[str] = (), uid: int = INSIDE_UID, network: bool = False
     ), links)
 
 
+def _make(folder: Path) -> None:
+    folder.mkdir()
+    folder.chmod(0o755)  # whatever the worker's umask takes away: the build's user passes through
+
+
 def _system(tools: Iterable[str]) -> tuple[list[Mount], tuple[tuple[str, str], ...]]:
-    links = tuple((os.readlink(name), name) for name in _SYSTEM if os.path.islink(name))
-    folders = [name for name in _SYSTEM if not os.path.islink(name)]
+    links = tuple((str(Path(name).readlink()), name) for name in _SYSTEM if Path(name).is_symlink())
+    folders = [name for name in _SYSTEM if not Path(name).is_symlink()]
     configured = [f"/etc/{name}" for name in _ETC] + sorted(
         str(path) for path in Path("/etc").glob("java-*")) + sorted(str(path) for path in Path("/etc").glob("python3*"))
     names = ["/usr", *folders, *configured, *tools]
-    return [Mount(name, name) for name in names if os.path.exists(name)], links
+    return [Mount(name, name) for name in names if Path(name).exists()], links
 
 
 def _write_etc(folder: Path, uid: int, network: bool) -> None:

@@ -20,7 +20,7 @@ def below(top: int) -> list[Process]:
     """All descendants of a process and itself. Those of a process namespace stay below its first process for ever."""
     children: dict[int, list[Process]] = {}
     known: dict[int, Process] = {}
-    for name in os.listdir("/proc"):
+    for name in (path.name for path in Path("/proc").iterdir()):
         if name.isdigit() and (one := _read(int(name))):
             known[one.pid] = one
             children.setdefault(one.parent, []).append(one)
@@ -56,17 +56,17 @@ def unlinked(processes: Iterable[Process], device: int) -> tuple[int, int]:
     seen: dict[tuple[int, int], int] = {}
     for one in processes:
         try:
-            for name in os.listdir(f"/proc/{one.pid}/fd"):
-                _count(f"/proc/{one.pid}/fd/{name}", seen)
+            for path in Path(f"/proc/{one.pid}/fd").iterdir():
+                _count(path, seen)
         except OSError:
             continue
     disk = sum(size for (where, _), size in seen.items() if where == device)
     return disk, sum(seen.values()) - disk
 
 
-def _count(path: str, seen: dict[tuple[int, int], int]) -> None:
+def _count(path: Path, seen: dict[tuple[int, int], int]) -> None:
     try:
-        about = os.stat(path)
+        about = path.stat()
     except OSError:
         return
     if about.st_nlink == 0:

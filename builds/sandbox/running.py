@@ -33,7 +33,7 @@ class TimedOut(Exception):
 
 @dataclass(frozen=True)
 class Command:
-    """`cwd` and the sources of `mounts` as `Run.inside` and this machine name them. `output`: a file for what it prints,
+    """`cwd` as `Run.inside` names it, sources of `mounts` as this machine does. `output`: a file for what it prints,
     instead of the build's own output; the errors then are the build's output."""
 
     what: str
@@ -126,7 +126,8 @@ class Run:
             environment["DEPLOYER_BUILD"] = self._mark
         with _file_of(commands.start_text(command.environment, command.cwd)) as start:
             return subprocess.Popen(
-                words, cwd="/", env=environment, stdin=start, stdout=command.output or subprocess.PIPE,
+                words, cwd="/", env=environment, umask=0o022, stdin=start,
+                stdout=command.output or subprocess.PIPE,
                 stderr=subprocess.PIPE if command.output else subprocess.STDOUT, start_new_session=True)
 
     def _starved(self, group: cgroups.Group | None) -> str:
@@ -221,7 +222,7 @@ def _file_of(text: str) -> IO[bytes]:
     if hasattr(os, "memfd_create"):
         file: IO[bytes] = os.fdopen(os.memfd_create("start"), "w+b")
     else:
-        file = tempfile.TemporaryFile()
+        file = tempfile.TemporaryFile()  # noqa: SIM115 - the caller closes it
     file.write(text.encode())
     file.seek(0)
     return file
@@ -229,8 +230,8 @@ def _file_of(text: str) -> IO[bytes]:
 
 def _stage(seen: Layout) -> None:
     for source, place in commands.places_to_stage(seen):
-        if os.path.isdir(source):
-            os.makedirs(place, exist_ok=True)
+        if Path(source).is_dir():
+            Path(place).mkdir(exist_ok=True)
         else:
             os.close(os.open(place, os.O_CREAT | os.O_WRONLY, 0o644))
 

@@ -4,6 +4,7 @@ import subprocess
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from . import layout, processes
 
@@ -24,6 +25,9 @@ class Limits:
     output: int = 64 * 1024**2
 
 
+DEFAULT = Limits()
+
+
 @dataclass
 class Watch:
     """`look` returns why the command must end, or an empty text. Called often; it looks when it is time."""
@@ -40,7 +44,8 @@ class Watch:
 
     def disk(self, top: int = 0) -> str:
         """How much lies in the build's folder, and in files that have no name any more."""
-        on_disk, self._elsewhere = processes.unlinked(processes.below(top), os.stat(self.folder).st_dev) if top else (0, 0)
+        there = processes.below(top) if top else []
+        on_disk, self._elsewhere = processes.unlinked(there, Path(self.folder).stat().st_dev)
         if used(self.folder) + on_disk > self.limits.disk:
             return f"used more than {_size(self.limits.disk)} of disk (BUILD_DISK)"
         about = os.statvfs(self.folder)

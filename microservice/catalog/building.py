@@ -33,4 +33,4 @@ def check_refs(refs: object) -> None:
         raise ValueError(f"must be a list of at most {MOST_REFS} patterns")
     for one in refs:
         if not isinstance(one, str) or len(one) > LONGEST_REF or not _PATTERN.match(one):
-            raise ValueError(f"holds a pattern that is not one of a branch or tag, such as release/*: {str(one)[:40]!r}")
+            raise ValueError(f"must hold patterns of branches and tags, such as release/*, not {str(one)[:40]!r}")

@@ -1,4 +1,4 @@
-"""Commands run by each means of the sandbox, as a test's own worker would: `python -m tests.builds.inside` does the same
+"""Commands run by each means of the sandbox, as a worker would: `python -m tests.builds.inside` does the same
 in a process of its own, as another user or to be killed."""
 import argparse
 import os
@@ -12,7 +12,7 @@ from builds.sandbox.running import Command, Run, TimedOut
 from builds.sandbox.watching import Limits
 
 
-def run(way: Way, script: str, limits: Limits = Limits(seconds=60), base: cgroups.Base | None = None,
+def run(way: Way, script: str, limits: Limits, base: cgroups.Base | None = None,
         mounts: tuple[Mount, ...] = (), environment: dict | None = None) -> str:
     """What the script printed. Raises Refused and TimedOut."""
     with Run(way, (), limits, lambda text: None, base) as one:

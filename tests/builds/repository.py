@@ -10,6 +10,7 @@ class Repository:
     def __init__(self, folder: Path):
         self.folder = folder
         folder.mkdir(parents=True)
+        folder.chmod(0o755)  # a build is another user
         self.git("init", "-q", "-b", "master")
         self.commit({"app": "#!/bin/sh\necho 1\n"})
 
@@ -28,5 +29,6 @@ class Repository:
         who = {"GIT_AUTHOR_NAME": "a", "GIT_AUTHOR_EMAIL": "a@b",
                "GIT_COMMITTER_NAME": "a", "GIT_COMMITTER_EMAIL": "a@b",
                "GIT_CONFIG_GLOBAL": os.devnull, "GIT_CONFIG_NOSYSTEM": "1", "PATH": os.environ["PATH"]}
-        done = subprocess.run(["git", *words], cwd=self.folder, env=who, check=True, capture_output=True, text=True)
+        done = subprocess.run(["git", *words], cwd=self.folder, env=who, check=True, umask=0o022,
+                              capture_output=True, text=True)
         return done.stdout

@@ -5,6 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from access.secrets import Secret
+from builds import credentials
 from builds.checkout import Git, Given
 from builds.origin import Job, Refused, Silent
 from builds.sandbox import means
@@ -172,13 +174,15 @@ def test_a_branch_or_tag_that_fits_no_pattern_is_not_built(repository):
 # --- what opens a repository, and what the package is made from -------------------------------------------------------
 
 
-def test_what_opens_the_repository_is_gone_when_the_command_starts(repository):
+def test_what_opens_the_repository_is_gone_when_the_command_starts(repository, monkeypatch):
+    opened = lambda credential, url, home, environment: credentials.Opened(
+        {".ssh/netrc.test": b"secret"}, {**environment, "GIT_SECRET": "very-secret"})
+    monkeypatch.setattr(credentials, "opened", opened)
     one = job(repository, "find / -name netrc.test 2>/dev/null > told; env >> told; ls -A ~ >> told",
-              git_files={".ssh/netrc.test": b"secret"}, git_environment={"GIT_SECRET": "very-secret"},
-              build_environment={"NPM_TOKEN": "for-the-build"})
+              secrets={"NPM_TOKEN": Secret("for-the-build")})
     told = built(one)["told"]
     assert b"netrc" not in told and b"GIT_SECRET" not in told and b"NPM_TOKEN=for-the-build" in told
-    assert "secret" not in repr(one) and "for-the-build" not in repr(one)
+    assert "for-the-build" not in repr(one)
 
 
 def test_a_link_in_place_of_the_package_or_of_out_leads_nowhere(repository, tmp_path):

@@ -11,12 +11,15 @@ import pytest
 
 from access.secrets import Secret
 from builds import credentials
-from builds.checkout import Git, Limits
+from builds.checkout import Git
 from builds.credentials import Credential
 from builds.origin import Job, Refused, Silent
+from builds.sandbox import means
+from builds.sandbox.watching import Limits
 
 from .githttp import GitHttp
 from .repository import Repository
+from .test_checkout import git as shut_in
 from .test_checkout import job
 
 PASSWORD = "canary p@ss:word%40'\"$(id)"
@@ -27,10 +30,15 @@ def repository(tmp_path):
     return Repository(tmp_path / "repository")
 
 
+def git_of(*protocols: str) -> Git:
+    """Shut in; but without a sandbox where git fetches from a server of the test's own on loopback, which none reaches."""
+    return shut_in() if protocols == ("file",) else Git(protocols, means.find("off", "auto"), Limits())
+
+
 def build(one: Job, *protocols: str) -> tuple[str, bytes]:
     """What it printed, and the bytes of its package."""
     said = [""]
-    git = Git(protocols, Limits())
+    git = git_of(*protocols)
     with git.built(one, git.commit(one), lambda text: said.append(text)) as package:
         return said[-1], package.read_bytes()
 
@@ -69,8 +77,8 @@ def test_a_password_reaches_its_server_and_is_in_no_argument_and_no_environment(
     assert len(package) > 50 and any(server.asked)
     coded = base64.b64encode(f"ci:{PASSWORD}".encode())
     everything = b"\n".join(watched.seen)
-    assert b"git" in everything and b"DEPLOYER_BUILD" in everything
-    assert b"canary" not in everything and coded not in everything and "canary" not in printed
+    assert b"git" in everything and b"COMMIT=" in everything
+    assert b"canary p@ss" not in everything and coded not in everything and "canary" not in printed
 
 
 def test_without_the_right_password_it_says_that_it_cannot_read(repository):
@@ -95,7 +103,7 @@ def test_nothing_of_a_credential_is_there_when_the_build_command_runs(repository
     with GitHttp(repository.folder.parent, "ci", PASSWORD) as server:
         one = job(repository, f"({look}) > ../found; mv ../found found", url=f"{server.url}/repository/.git",
                   credential=Credential("ci", Secret(PASSWORD)))
-        git = Git(("http",), Limits())
+        git = git_of("http")
         with git.built(one, git.commit(one), lambda text: None) as package, tarfile.open(package) as archive:
             assert archive.extractfile("found").read() == b""
 
@@ -115,18 +123,23 @@ def test_a_key_opens_ssh_and_the_file_is_for_its_owner_alone(repository, sshd, t
     assert len(package) > 50
     body = sshd.client_key.splitlines()[2].encode()
     assert body not in b"\n".join(watched.seen) and body.decode() not in printed
-    with credentials.lent(Credential(key=Secret(sshd.client_key)), url, tmp_path, {"SSH_AUTH_SOCK": "x"}) as given:
-        [folder] = tmp_path.glob(".credential-*")
-        assert folder.stat().st_mode & 0o777 == 0o700 and (folder / "key").stat().st_mode & 0o777 == 0o600
-        assert "SSH_AUTH_SOCK" not in given and "IdentitiesOnly=yes" in given["GIT_SSH_COMMAND"]
-    assert not list(tmp_path.glob(".credential-*"))
+
+
+def test_a_key_is_the_only_one_and_a_file_below_gits_own_home():
+    key, url = Credential(key=Secret("k")), "ssh://git@example.com/shop.git"
+    found = credentials.opened(key, url, "/home/x", {"SSH_AUTH_SOCK": "x", "A": "b"})
+    assert found.files == {".credential/key": b"k\n"}
+    assert found.environment == {
+        "A": "b", "GIT_SSH_COMMAND": "ssh -i /home/x/.credential/key -o IdentitiesOnly=yes -o BatchMode=yes"}
+    assert credentials.opened(key, "https://example.com/shop.git", "/home/x", {}).files == {}
+    assert credentials.opened(Credential("u", Secret("p")), url, "/home/x", {}).files == {}
 
 
 def test_secrets_are_for_the_build_command_alone_and_masked_in_all_that_it_prints(repository):
     secrets = {"TOKEN": Secret("canary-token"), "PEM": Secret("line-of-canary-1\nline-of-canary-2\n")}
     slowly = 'printf "tok=canary-"; sleep 1.3; echo token; echo "$PEM"; printf %s "$TOKEN" | base64; echo "$TOKEN" >&2'
     said: list[str] = []
-    git, one = Git(("file",), Limits()), job(repository, f'{slowly}; printf %s "$TOKEN" > kept', secrets=secrets)
+    git, one = git_of("file"), job(repository, f'{slowly}; printf %s "$TOKEN" > kept', secrets=secrets)
     with Watched() as watched, git.built(one, git.commit(one), said.append):
         pass
     assert not [text for text in said if "canary" in text or base64.b64encode(b"canary-token").decode() in text]

@@ -1,4 +1,4 @@
-"""Build servers that answer without end, or slowly, or nonsense: bounded in bytes and in time, and never an error of ours."""
+"""Build servers that answer without end, or slowly, or nonsense: bounded, and never an error of ours."""
 import http.server
 import json
 import threading
@@ -76,7 +76,8 @@ def dripping_headers(request) -> None:
 
 
 def memory() -> int:
-    return int(next(row for row in Path("/proc/self/status").read_text().splitlines() if row.startswith("VmHWM")).split()[1])
+    rows = Path("/proc/self/status").read_text().splitlines()
+    return int(next(row for row in rows if row.startswith("VmHWM")).split()[1])
 
 
 def ask_all(origin) -> None:
@@ -135,7 +136,8 @@ def test_a_token_goes_to_no_other_address():
 
 anything = st.recursive(st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=20),
                         lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(
-                            ["id", "status", "sha", "web_url", "variables", "key", "value", "builds", "number", "actions",
+                            ["id", "status", "sha", "web_url", "variables", "key", "value", "builds", "number",
+                             "actions",
                              "parameters", "name", "executable", "url", "lastBuiltRevision", "SHA1", "result", "why"]),
                             inner, max_size=4), max_leaves=12)
 

@@ -7,8 +7,10 @@ from builds import refs
 
 
 @pytest.mark.parametrize(("text", "pattern", "fits"), [
-    ("main", "main", True), ("mains", "main", False), ("release/1.2", "release/*", True), ("release", "release/*", False),
-    ("v1", "v?", True), ("v12", "v?", False), ("a/b/c", "a*c", True), ("", "*", True), ("x", "", False), ("aab", "*ab", True),
+    ("main", "main", True), ("mains", "main", False), ("release/1.2", "release/*", True),
+    ("release", "release/*", False),
+    ("v1", "v?", True), ("v12", "v?", False), ("a/b/c", "a*c", True), ("", "*", True), ("x", "", False),
+    ("aab", "*ab", True),
 ])
 def test_patterns(text, pattern, fits):
     assert refs.fits(text, pattern) is fits

@@ -115,7 +115,8 @@ def test_a_signed_report_moves_a_jenkins_build_once(build):
 
 DEEP = b"[" * 100_000
 SHAPES = [
-    {"variables": 5}, {"variables": [{"key": ["a"], "value": "1"}]}, {"variables": [{"key": "VERSION_ID", "value": [1]}]},
+    {"variables": 5}, {"variables": [{"key": ["a"], "value": "1"}]},
+    {"variables": [{"key": "VERSION_ID", "value": [1]}]},
     {"variables": {"key": "VERSION_ID"}}, {"variables": [5, None, []]}, {"status": ["success"]}, {"status": {"a": 1}},
     {"id": "7" * 400}, {"id": 10**400}, {"url": "x" * 5000}, {"url": "\ud800"}, {"status": "\ud800"}, {"id": [7]},
 ]
@@ -132,7 +133,8 @@ def test_an_event_of_another_shape_is_never_an_error_of_ours(build, shape):
         assert answer.status_code < 500, answer.content
 
 
-@pytest.mark.parametrize("raw", [DEEP, b'{"a":' * 50_000, b"\xff\xfe\x00", b'{"object_kind": ' + b"9" * 5000 + b"}", b"NaN",
+@pytest.mark.parametrize("raw", [DEEP, b'{"a":' * 50_000, b"\xff\xfe\x00", b'{"object_kind": ' + b"9" * 5000 + b"}",
+                                 b"NaN",
                                  b'"\\ud800"', b"", b"null", b"{" + b" " * (300 * 1024) + b"}"])
 def test_a_body_that_is_none_is_refused(build, raw):
     assert 400 <= gitlab(raw).status_code < 500
@@ -142,13 +144,14 @@ def test_what_is_signed_may_have_any_shape(build):
     from hypothesis import HealthCheck, given, settings
     from hypothesis import strategies as st
 
-    value = st.recursive(st.none() | st.booleans() | st.integers() | st.text(max_size=8) | st.floats(allow_nan=False),
-                         lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=4), inner, max_size=3),
-                         max_leaves=6)
+    single = st.none() | st.booleans() | st.integers() | st.text(max_size=8) | st.floats(allow_nan=False)
+    value = st.recursive(single, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(
+        st.text(max_size=4), inner, max_size=3), max_leaves=6)
     names = ("version_id", "status", "reference", "detail", "url")
 
     @settings(max_examples=80, deadline=None, suppress_health_check=list(HealthCheck))
-    @given(st.fixed_dictionaries({}, optional=dict.fromkeys(names, value)), st.sampled_from(["success", "building", None]))
+    @given(st.fixed_dictionaries({}, optional=dict.fromkeys(names, value)),
+           st.sampled_from(["success", "building", None]))
     def never_an_error(body, word):
         body = {**body, **({"status": word, "version_id": build.version_id} if word else {})}
         assert signed("jenkins", body, number=str(time.monotonic_ns())).status_code < 500
@@ -158,5 +161,6 @@ def test_what_is_signed_may_have_any_shape(build):
 
 @pytest.mark.parametrize("at", ["9" * 5000, "²", "-1", "1e9", ""])
 def test_a_time_that_is_none_is_refused(build, at):
-    answer = Api().post("/builds/jenkins/webhook", b"{}", webhook_id="1", webhook_timestamp=at, webhook_signature="v1,x")
+    answer = Api().post("/builds/jenkins/webhook", b"{}", webhook_id="1", webhook_timestamp=at,
+                        webhook_signature="v1,x")
     assert answer.status_code == 401

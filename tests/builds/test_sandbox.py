@@ -54,7 +54,7 @@ def tried(means: str, script: str, uid: int = 0, *more: str) -> list[str]:
 
 @pytest.fixture
 def world():
-    """What a worker has: a process with secrets, files, a port, sockets. All of it open to every user of the machine."""
+    """What a worker has: a process with secrets, files, a port, sockets. All of it open to every user."""
     folder = Path(tempfile.mkdtemp(prefix="dp-", dir="/var/tmp"))
     folder.chmod(0o755)
     (folder / "var").mkdir()
