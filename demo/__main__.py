@@ -55,6 +55,7 @@ def _bring_up(supervisor: Supervisor, place: Place, environment: Environment, ch
     try:
         token, ids = _prepare(supervisor, place, environment, chosen)
         _announce(place, environment, token, chosen, ids, time.monotonic() - started)
+        _say_why_nothing_is_built(Client(place.url, token), supervisor)
     except Exception as error:  # noqa: BLE001 - whatever it is, the person at the terminal gets one line and an end
         if not supervisor.stopping.is_set():
             print(f"demo: {error} (logs: {place.var / 'log'})", file=sys.stderr, flush=True)
@@ -138,6 +139,18 @@ def _announce(place: Place, environment: Environment, token: str, chosen, ids, s
         f"  Data      {place.var}\n\n  Ctrl-C ends all of it; the next `make demo` goes on with the same data.\n",
         flush=True,
     )
+
+
+def _say_why_nothing_is_built(client: Client, supervisor: Supervisor, seconds: float = 20) -> None:
+    """One line, where this machine has nothing to shut builds in with. The worker finds that out by itself."""
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline and not supervisor.stopping.is_set():
+        builders = client.get("/builds/sandbox")["data"]
+        if builders:
+            if all(one["means"] == "none" for one in builders):
+                print(f"demo: hello-git cannot be built here. {' '.join(builders[0]['missing'])}", flush=True)
+            return
+        time.sleep(0.5)
 
 
 def _last_line(log: Path) -> str:
