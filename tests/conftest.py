@@ -50,7 +50,8 @@ BROWSER = "tests/console/browser/"
 # What takes long although it is few tests comes first: at the end it would go on alone.
 LONG = (
     "tests/microservice/test_execution.py", "tests/microservice/test_messages.py", "tests/engine/test_copies.py",
-    "tests/console/test_many_tabs.py", "tests/access/test_every_right.py", BROWSER, "tests/builds/test_worker.py", "tests/demo",
+    "tests/console/test_many_tabs.py", "tests/access/test_every_right.py", BROWSER, "tests/builds/test_worker.py",
+    "tests/demo",
 )  # fmt: skip
 
 
