@@ -106,3 +106,12 @@ def may(who: Who, line: Line, thing: str, default_role: str) -> bool:
     if line.of in ("the system", "the team it is for"):
         return who.admin and needed <= ceiling(who)
     return needed <= anywhere(who, default_role)
+
+
+def unseen(who: Who, line: Line, thing: str, default_role: str) -> bool:
+    """Whether the caller gets as far as the object, and must be told that there is none."""
+    if not who.known or line.bound or line.of not in ("the service", "the team"):
+        return False
+    if not who.csrf or not set(line.rights) <= anywhere(who, default_role):
+        return False
+    return bool(who.service and thing != who.service) or not on(who, thing, default_role)

@@ -142,3 +142,13 @@ def test_who_comes_back_after_a_while_is_looked_after_again(known, monkeypatch):
     assert known.still(known.remember(request(), who))
     one.asked -= watching.FORGET + 1
     assert known.still(one)
+
+
+def test_the_first_team_takes_from_who_has_no_role_what_everyone_had(known):
+    request = asks(person())
+    who = known.caller_of(request())
+    one = known.remember(request(), who)
+    assert who.might("deploy")
+    Team.objects.create(name="red")
+    assert not known.still(one)
+    assert not known.caller_of(request()).might("read")
