@@ -2,6 +2,7 @@
 from datetime import timedelta
 
 import pytest
+from cryptography.fernet import Fernet
 from django.utils import timezone
 
 from builds import execution, requests
@@ -235,3 +236,20 @@ def test_a_revert_marks_what_it_leaves_as_bad_if_asked(api, service):  # noqa: F
     refused = caller.post(f"/services/shop/versions/{old.pk}/upgrade", {"dest_version": old.pk, "host": "all",
                                                                        "mark_bad": True})
     assert refused.json()["errors"][0]["pointer"] == "/mark_bad"
+
+
+def test_build_secrets_that_cannot_be_read_fail_the_build_and_say_so(api, service, settings):  # noqa: F811
+    version, caller = pending(service), api()
+    assert caller.patch("/services/shop", {"build_secrets": {"TOKEN": "a canary"}}).status_code == 200
+    ask(caller, version)
+    settings.FIELD_KEYS = [Fernet.generate_key().decode()]
+    execution.work()
+    assert state(version) == BuildStatus.FAILED
+    assert "build secrets" in version.build_detail and "canary" not in Build.objects.get().log
+
+
+def test_a_build_server_is_told_no_secret(api, service, settings):  # noqa: F811
+    api().patch("/services/shop", {"build_secrets": {"TOKEN": "a canary"}, "build_password": "another canary"})
+    made = Build.objects.create(version=pending(service), origin="jenkins")
+    job = execution.job_of(Build.objects.select_related("version__microservice").get(pk=made.pk))
+    assert not job.secrets and not job.credential.password and "canary" not in repr(job)
