@@ -135,9 +135,8 @@ def test_a_process_full_of_silent_connections_takes_another(environment, tmp_pat
         assert seconds(f"{web.url}/healthz") < SOON
 
 
-@pytest.mark.parametrize("path", ["/login/", "/admin/login/", "/healthz", "/api/v1/services/", "/api/v1/nothing",
-                                  "/api/v1/services/shop/versions/nothing/there", "/api/v1/services/shop/versions/",
-                                  "/api/v1/builds/gitlab/webhook"])
+@pytest.mark.parametrize("path", ["/login/", "/api/v1/services/", "/api/v1/services/shop/versions/nothing/there",
+                                  "/api/v1/services/shop/versions/"])
 def test_a_large_form_of_a_stranger_is_cut_off_and_touches_no_disk(environment, tmp_path, short_tmp, path):
     with serving(environment, tmp_path / "web.log", TMPDIR=str(short_tmp)) as web:
         sent, answer = pour(web.url, path, 300 << 20, short_tmp)
