@@ -8,9 +8,11 @@ import pytest
 
 from deployer.engine import bounds
 from deployer.engine.conduct import OutcomeKind
+from deployer.engine.journal import JournalEvent, Kind
 from deployer.engine.probe import probe
 from microservice import execution
 from microservice.models import Event, Operation, Output, Step
+from microservice.progress import Progress
 from tests.engine.host import Host
 from tests.engine.test_conduct import Site, Watching
 from tests.lab.hostile import forced
@@ -183,3 +185,13 @@ def test_a_host_check_answers_in_time_and_keeps_little(tmp_path, body):
     assert not found.ready and found.error
     assert len(json.dumps(found.to_json())) < 3000
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 40_000
+
+
+def test_a_step_that_is_not_planned_makes_no_row():
+    """Whoever hands events in, and whatever the engine lets through."""
+    progress = Progress(Operation(pk=1))
+    progress.plan(["prepare", "link"])
+    told = enumerate((0, 1, 2, 9998), 1)
+    events = [JournalEvent(seq, time.time(), Kind.STARTED, position, "evil") for seq, position in told]
+    progress.events(events)
+    assert [(step.position, step.name) for step in progress.take().steps] == [(0, "prepare"), (1, "link")]
