@@ -26,6 +26,7 @@ from . import builders, checkout, requests, servers
 from .credentials import NOBODY, Credential
 from .models import OPEN, Build
 from .origin import Job, Refused, Silent
+from .sandbox import layout
 from .sandbox.running import TimedOut
 
 log = logging.getLogger(__name__)
@@ -220,6 +221,7 @@ class Sweeper:
             try:
                 if time.monotonic() - told > builders.EVERY:
                     builders.tell(owner(), servers.sandbox())
+                    layout.remove_abandoned()
                     told = time.monotonic()
                 if Build.objects.filter(status__in=OPEN, due__lte=Now()).exists():
                     threading.Thread(target=_pick_up, name="build", daemon=True).start()

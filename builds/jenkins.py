@@ -101,11 +101,12 @@ class Jenkins:
             reply = self.line.ask(self.url.rstrip("/") + path, body, {"Authorization": f"Basic {login}"})
         except Unreachable as error:
             raise Silent(f"Jenkins does not answer: {error}", sent=sends and error.sent) from error
-        if 200 <= reply.status < 300 or (sends and reply.status in (301, 302, 303)):
+        code = reply.status
+        if 200 <= code < 300 or (sends and code in (301, 302, 303)):
             return reply.body, reply.headers
-        if 400 <= reply.status < 500 and reply.status not in (408, 429):
-            raise Refused(f"Jenkins refused ({reply.status})")
-        raise Silent(f"Jenkins answered {reply.status}", sent=sends)
+        if 400 <= code < 500 and code not in (408, 429):
+            raise Refused(f"Jenkins refused ({code})")
+        raise Silent(f"Jenkins answered {code}", sent=sends)
 
 
 def _path_of(address: object) -> str:

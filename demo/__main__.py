@@ -145,7 +145,7 @@ def _say_why_nothing_is_built(client: Client, supervisor: Supervisor, seconds: f
     """One line, where this machine has nothing to shut builds in with. The worker finds that out by itself."""
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline and not supervisor.stopping.is_set():
-        builders = client.get("/builds/sandbox")["data"]
+        builders = client.get("builds/sandbox")["data"]
         if builders:
             if all(one["means"] == "none" for one in builders):
                 print(f"demo: hello-git cannot be built here. {' '.join(builders[0]['missing'])}", flush=True)

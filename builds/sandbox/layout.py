@@ -1,5 +1,6 @@
 """What a build sees: a read-only system without secrets, and the folders that are its own. Reads the disk, changes
 nothing outside a build's folder."""
+import fcntl
 import os
 import shlex
 import subprocess
@@ -95,6 +96,32 @@ def _write_etc(folder: Path, uid: int, network: bool) -> None:
     for name, text in texts.items():
         (folder / name).write_text(text)
         (folder / name).chmod(0o644)
+
+
+def hold(folder: str) -> int:
+    """Marks the folder as in use, for as long as the file that is answered is open: a killed worker lets go of it."""
+    held = os.open(f"{folder}/held", os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
+    fcntl.flock(held, fcntl.LOCK_EX)
+    return held
+
+
+def remove_abandoned() -> int:
+    """Removes the folders of builds whose worker was killed; how many there were."""
+    removed = 0
+    for folder in Path(tempfile.gettempdir()).glob("deployer-build-*"):
+        try:
+            held = os.open(folder / "held", os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW)
+        except OSError:  # another user's, or one that is just being made
+            continue
+        try:
+            fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            remove(str(folder))
+            removed += 1
+        except OSError:
+            continue
+        finally:
+            os.close(held)
+    return removed
 
 
 def as_owner() -> list[str]:

@@ -1,7 +1,9 @@
 """Runs commands shut in, under limits that they share, and ends all of each."""
+import contextlib
 import ipaddress
 import itertools
 import os
+import signal
 import subprocess
 import tempfile
 import threading
@@ -56,6 +58,7 @@ class Run:
                  base: cgroups.Base | None, mask: Mask = NOTHING):
         self._way, self._limits, self._tell, self._base, self._mask = way, limits, tell, base, mask
         self._layout = layout.make(tools, way.uid, way.network)
+        self._held = layout.hold(self._layout.folder)
         self._watch = Watch(self._layout.folder, limits, counts_memory=base is None)
         self._deadline = time.monotonic() + limits.seconds
         self._tail = bytearray()
@@ -67,6 +70,7 @@ class Run:
 
     def __exit__(self, *_) -> None:
         layout.remove(self._layout.folder)
+        os.close(self._held)
 
     @property
     def folder(self) -> Path:
@@ -137,7 +141,7 @@ class Run:
     def _wait(self, process: subprocess.Popen, what: str, group: cgroups.Group | None) -> str:
         """Until it has ended, or must end: then why."""
         told = 0.0
-        while process.poll() is None:
+        while not _has_ended(process):
             if time.monotonic() > self._deadline:
                 raise TimedOut(f"{what} took longer than {self._limits.seconds:.0f} s")
             if self._printed > self._limits.output:
@@ -147,16 +151,16 @@ class Run:
             if time.monotonic() - told > 1:
                 told = time.monotonic()
                 self._tell(self.text())
-            try:
-                process.wait(TICK)
-            except subprocess.TimeoutExpired:
-                continue
+            time.sleep(TICK)
         return ""
 
     def _end(self, process: subprocess.Popen) -> None:
         """The namespace of processes ends with its first; they are killed by number as well, for builds without one."""
-        if process.poll() is None:
+        if not _has_ended(process):
             processes.end(one.pid for one in reversed(processes.below(process.pid)))
+        # While it is not reaped, no other group can have its number. A pasta that found no network leaves a child here.
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(process.pid, signal.SIGKILL)
         process.wait()
         if self._way.means == commands.OFF:
             processes.end_marked(self._mark)
@@ -186,6 +190,11 @@ class Run:
     def text(self) -> str:
         text = bytes(self._tail).decode("utf-8", "replace").replace("\0", "�")
         return text.replace(_NOISE, "")
+
+
+def _has_ended(process: subprocess.Popen) -> bool:
+    return process.returncode is not None or os.waitid(
+        os.P_PID, process.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
 
 
 def own_addresses(proc: Path = Path("/proc/net")) -> tuple[str, ...]:

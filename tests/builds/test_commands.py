@@ -1,4 +1,4 @@
-"""The sandbox's command lines, as exact texts, and what is found of control groups in folders as each version has them."""
+"""The sandbox's command lines, as exact texts, and control groups in folders as each version has them."""
 from pathlib import Path
 
 import pytest
@@ -20,8 +20,9 @@ def text(way: Way, bounds: Bounds = BOUNDS) -> str:
 def test_bubblewrap_by_an_unprivileged_worker_without_a_network():
     assert text(Way("bubblewrap")) == (
         'setpriv --pdeathsig KILL -- sh -c [ "$PPID" = "$1" ] && shift && exec "$@" sh 42 '
-        "bwrap --unshare-user --unshare-pid --unshare-ipc --unshare-uts --unshare-net --unshare-cgroup-try --disable-userns "
-        "--die-with-parent --new-session --uid 1000 --gid 1000 --hostname build --symlink usr/bin /bin "
+        "bwrap --unshare-user --unshare-pid --unshare-ipc --unshare-uts --unshare-net --unshare-cgroup-try "
+        "--disable-userns --die-with-parent --new-session --uid 1000 --gid 1000 --hostname build "
+        "--symlink usr/bin /bin "
         f"--ro-bind /usr /usr --ro-bind /srv/repo /srv/repo --bind {FOLDER}/work /build --proc /proc --dev /dev "
         "--size 67108864 --tmpfs /dev/shm --remount-ro /dev --remount-ro / --chdir / -- "
         "prlimit --core=0 --fsize=1000 --nproc=50 -- sh -c echo 1000 > /proc/self/oom_score_adj; "
@@ -40,7 +41,7 @@ def test_root_opens_the_way_joins_the_groups_and_becomes_another_user():
 
 def test_namespaces_take_everything_away_again():
     told = text(Way("namespaces"))
-    assert "unshare --user --map-root-user --mount --propagation private --pid --ipc --uts --cgroup --net --fork" in told
+    assert "unshare --user --map-root-user --mount --propagation private --pid --ipc --uts --cgroup --net" in told
     assert "echo 1 > /proc/sys/user/max_user_namespaces\nexec unshare --user --map-user=1000" in told
     alone = text(Way("namespaces", root=True, user_namespace=False))
     assert "--bounding-set=-all --inh-caps=-all --ambient-caps=-all --no-new-privs --pdeathsig KILL" in alone

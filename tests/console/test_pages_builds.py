@@ -129,3 +129,18 @@ def test_a_version_page_costs_the_same_however_many_versions_and_builds_there_ar
     for number in range(20):
         requests.start(SYSTEM, version(service, f"2.{number}"))
     assert [cost(admin, page) for page in pages] == small
+
+
+def test_the_page_shows_what_builds_are_shut_in_with(client, admin_user):
+    from builds import builders
+    from builds.sandbox.commands import Way
+    from builds.sandbox.means import Found
+
+    service = fleet.service("boxed", build_url="https://git.example/x", build_command="make")
+    version = MicroServiceVersion.objects.create(microservice=service, version="1.0")
+    builders.tell("worker-1", Found(Way("bubblewrap", True)))
+    builders.tell("worker-2", Found(Way("none"), missing=("Install the package bubblewrap.",)))
+    client.force_login(admin_user)
+    page = client.get(f"/services/boxed/versions/{version.pk}/").content.decode()
+    assert "bubblewrap, network: pasta, memory: watched" in page and "MiB of memory" in page
+    assert "builds from git are refused" in page and "Install the package bubblewrap." in page

@@ -1,0 +1,93 @@
+"""What is found out about a machine, what it says to people, and that nothing is built without it."""
+import os
+
+import pytest
+
+from access.callers import SYSTEM
+from builds import builders, execution, requests
+from builds.models import Build
+from builds.sandbox import commands, layout, means
+from builds.sandbox.commands import BUBBLEWRAP, NAMESPACES, NONE, OFF, Way
+from microservice.models import MicroServiceVersion
+from microservice.status import BuildStatus
+from tests.lab import processes
+from tests.lab.network import wait_until
+from tests.microservice import fleet
+from tests.microservice.api.conftest import api  # noqa: F401 - a fixture
+
+from .repository import Repository
+from .test_sandbox import running
+
+
+def machine(monkeypatch, works: set[str], network: bool = True) -> None:
+    """A machine where these means work."""
+    def try_out(way: Way) -> str:
+        if way.means not in works:
+            return f"{way.means} is not here"
+        return "no pasta" if way.network and not network else ""
+
+    monkeypatch.setattr(means, "try_out", try_out)
+
+
+def test_the_folder_of_a_build_whose_worker_was_killed_is_removed_and_no_other(tmp_path, monkeypatch):
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    used, left = layout.make().folder, layout.make().folder
+    held = layout.hold(used)
+    os.close(layout.hold(left))
+    assert (layout.remove_abandoned(), os.listdir(tmp_path)) == (1, [os.path.basename(used)])
+    os.close(held)
+
+
+def test_a_network_that_fails_leaves_no_process(monkeypatch):
+    """A pasta that finds no /dev/net/tun leaves a child of its own, which waits for ever."""
+    before = set(processes.children(1))
+    way = Way("bubblewrap", network=True, root=os.geteuid() == 0)
+    monkeypatch.setattr(commands, "network", lambda *_: ["sh", "-c", "sleep 321.5 & exit 1", "sh"])
+    assert "exit status 1" in means.try_out(way)
+    wait_until(lambda: not [pid for pid in set(processes.children(1)) - before if running("321.5")], 5, "its end")
+    assert not running("321.5")
+
+
+@pytest.mark.parametrize(("works", "wanted", "found"), [
+    ({BUBBLEWRAP, NAMESPACES}, "auto", BUBBLEWRAP), ({NAMESPACES}, "auto", NAMESPACES), (set(), "auto", NONE),
+    ({BUBBLEWRAP, NAMESPACES}, NAMESPACES, NAMESPACES), ({NAMESPACES}, BUBBLEWRAP, NONE), (set(), OFF, OFF),
+])
+def test_the_strongest_means_that_works_is_used(monkeypatch, works, wanted, found):
+    machine(monkeypatch, works)
+    told = means.look(wanted, "auto")
+    assert told.means == found
+    assert bool(told.refusal()) is (found == NONE)
+    assert found != NONE or "bubblewrap" in told.refusal()
+
+
+def test_what_is_missing_for_a_network_is_told(monkeypatch):
+    machine(monkeypatch, {BUBBLEWRAP}, network=False)
+    told = means.look("auto", "auto")
+    assert (told.means, told.network) == (BUBBLEWRAP, "none") and "passt" in told.missing[0]
+    assert means.look("auto", "none").missing == ()
+
+
+@pytest.mark.django_db
+def test_without_a_sandbox_nothing_is_built_and_everybody_is_told_why(api, tmp_path, monkeypatch, settings):  # noqa: F811
+    settings.BUILD_PROTOCOLS = ["file"]
+    machine(monkeypatch, set())
+    found = means.look("auto", "auto")
+    monkeypatch.setattr(means, "find", lambda *_: found)
+    ran = tmp_path / "ran"
+    service = fleet.service("shop", build_url=Repository(tmp_path / "repository").url, build_command=f"touch {ran}")
+    version = MicroServiceVersion.objects.create(microservice=service, version="1.0")
+    requests.start(SYSTEM, version)  # asked for before anybody knew
+    assert execution.work() == 1
+    build = Build.objects.get()
+    assert build.status == BuildStatus.FAILED and "Install the package bubblewrap" in build.detail
+    assert not ran.exists()
+    builders.tell("worker-1", found)
+    other = MicroServiceVersion.objects.create(microservice=service, version="2.0")
+    answer = api().post(f"/services/shop/versions/{other.pk}/build")
+    assert (answer.status_code, answer.json()["code"]) == (409, "no_sandbox")
+    assert "bubblewrap" in answer.json()["detail"]
+    told = api().get("/builds/sandbox").json()
+    assert [(one["worker"], one["means"]) for one in told["data"]] == [("worker-1", "none")]
+    assert told["limits"]["memory"] == settings.BUILD_MEMORY
+    builders.tell("worker-2", means.Found(Way(BUBBLEWRAP, True)))
+    assert api().post(f"/services/shop/versions/{other.pk}/build").status_code == 202
