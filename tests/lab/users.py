@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 SUDOERS = Path("/etc/sudoers.d")
-LOCK = Path("/tmp/deployer-test-users.lock")  # noqa: S108 - only root makes users
+LOCK = Path("/tmp/deployer-test-users.lock")
 
 
 def why_not() -> str:
