@@ -235,7 +235,7 @@ def test_a_folder_that_its_user_may_not_enter_is_named(root):
     assert failed.detail == f"the user {root.shop} may not enter {root.host.folder}/releases"
 
 
-def wait_until(true, seconds: float = 10) -> None:
+def wait_until(true, seconds: float = 30) -> None:
     deadline = time.monotonic() + seconds
     while not true():
         assert time.monotonic() < deadline, "it did not come about"

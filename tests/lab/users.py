@@ -1,4 +1,5 @@
 """Users of this machine that a test makes, with what sudo lets them do; gone with the test. Needs root."""
+import fcntl
 import os
 import shutil
 import subprocess
@@ -7,6 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 SUDOERS = Path("/etc/sudoers.d")
+LOCK = Path("/tmp/deployer-test-users.lock")
 
 
 def why_not() -> str:
@@ -25,7 +27,7 @@ def made(names: tuple[str, ...], rules: str = "") -> Iterator[tuple[str, ...]]:
     drop_in = SUDOERS / f"deployer-test-{os.getpid()}"
     try:
         for user in users:
-            subprocess.run(["useradd", "--system", "--user-group", "--no-create-home", user], check=True)
+            _alone("useradd", "--system", "--user-group", "--no-create-home", user)
         if rules:
             drop_in.touch(0o440)
             drop_in.write_text(rules.format(*users) + "\n")
@@ -34,4 +36,11 @@ def made(names: tuple[str, ...], rules: str = "") -> Iterator[tuple[str, ...]]:
     finally:
         drop_in.unlink(missing_ok=True)
         for user in users:
-            subprocess.run(["userdel", user], check=False, capture_output=True)
+            _alone("userdel", user, check=False)
+
+
+def _alone(*command: str, check: bool = True) -> None:
+    """The tools do not wait for each other's lock on /etc/passwd: tests in other processes make users too."""
+    with LOCK.open("a") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        subprocess.run(command, check=check, capture_output=True)
