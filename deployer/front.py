@@ -6,6 +6,7 @@ client did not take yet, and reads away what a refused client still sends. Threa
 body is streamed, at a pace (deployer/line.py), and only some of them do (deployer/turns.py).
 """
 import errno
+import os
 import resource
 import socket
 import time
@@ -16,6 +17,7 @@ from functools import partial
 from selectors import EVENT_READ, EVENT_WRITE
 from typing import Any
 
+from django.conf import settings
 from gunicorn.glogging import Logger
 from gunicorn.http.errors import LimitRequestHeaders, LimitRequestLine, ParseException
 from gunicorn.workers.gthread import ThreadWorker
@@ -23,7 +25,6 @@ from gunicorn.workers.gthread import ThreadWorker
 from access.address import address_of, is_proxy
 from access.bodies import takes_packages
 from access.problems import Problem
-from deployer import environment as env
 from deployer import refusals, turns
 from deployer.arrival import Arrival, Limits
 from deployer.connection import Connection
@@ -43,10 +44,10 @@ class Worker(ThreadWorker):
     """gunicorn's threads, behind a loop that waits for the clients. All but `handle` runs in the loop's thread."""
 
     def init_process(self) -> None:
-        self.limits = Limits(env.number("HEAD_TIMEOUT", 10, 1, 600), env.number("BODY_TIMEOUT", 20, 1, 3600))
-        self.packages = Pace(idle=env.number("UPLOAD_IDLE", 30, 1, 3600), floor=env.number("UPLOAD_RATE", 8, 1, 2**20)
-                             * 1024)
-        self.most_of_peer = env.number("CONNECTIONS_PER_ADDRESS", 500, 1, 100_000)
+        os.environ.setdefault("DJANGO_SETTINGS_MODULE", "deployer.settings")  # as deployer/wsgi.py, which comes later
+        self.limits = Limits(settings.HEAD_TIMEOUT, settings.BODY_TIMEOUT)
+        self.packages = Pace(idle=settings.UPLOAD_IDLE, floor=settings.UPLOAD_RATE * 1024)
+        self.most_of_peer = settings.CONNECTIONS_PER_ADDRESS
         self.peers: Counter[str] = Counter()
         self.held = 0  # bytes
         self.waiting: dict[Connection, None] = {}  # whom the loop waits for, in the order in which it began to
@@ -154,8 +155,6 @@ class Worker(ThreadWorker):
                 return
             conn.streams = True
         self.enqueue_req(conn)
-
-    # --- a thread has it ----------------------------------------------------------------------------------------------
 
     def handle(self, conn: Connection) -> Any:
         if not isinstance(conn, Connection):
@@ -297,7 +296,7 @@ class Worker(ThreadWorker):
         self.log.warning("a request of %s could not be read: %s", (addr or ("", 0))[0], type(exc).__name__)
         try:
             client.sendall(answer(problem_of(exc)))
-        except OSError:  # it has gone
+        except OSError:
             self.log.debug("nobody was there to be told")
 
 

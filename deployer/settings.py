@@ -70,7 +70,14 @@ UNKNOWN_DEADLINE = env.number("UNKNOWN_DEADLINE", 3600, 10, 7 * 86400)
 KEEP_OUTPUT_DAYS = env.number("KEEP_OUTPUT_DAYS", 90, 1, 36500)  # what commands printed; steps and errors stay
 WEB_THREADS = env.number("WEB_THREADS", 32, 2, 1000)
 # Live streams and waits of one caller in one web process.
-STREAMS_PER_CALLER = env.number("STREAMS_PER_CALLER", max(2, WEB_THREADS // 4), 1, 1000)
+STREAMS_PER_CALLER = env.number("STREAMS_PER_CALLER", max(4, WEB_THREADS // 4), 1, 1000)
+UPLOADS_PER_CALLER = env.number("UPLOADS_PER_CALLER", max(4, WEB_THREADS // 4), 1, 1000)
+# How long a client may take, in seconds, and at which pace (KiB/s) a package has to come: deployer/front.py.
+HEAD_TIMEOUT = env.number("HEAD_TIMEOUT", 10, 1, 600)
+BODY_TIMEOUT = env.number("BODY_TIMEOUT", 20, 1, 3600)
+UPLOAD_IDLE = env.number("UPLOAD_IDLE", 30, 1, 3600)
+UPLOAD_RATE = env.number("UPLOAD_RATE", 8, 1, 1024 * 1024)
+CONNECTIONS_PER_ADDRESS = env.number("CONNECTIONS_PER_ADDRESS", 500, 1, 100_000)
 STREAM_SLOTS = env.number("STREAM_SLOTS", max(1, WEB_THREADS - 8), 1, 1000)  # live streams in one web process
 
 # The role that each account has on services of no team, once there is any team; "": none.

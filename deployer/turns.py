@@ -73,5 +73,4 @@ def account_turn(turns: Each, who: str, problem: Problem) -> Iterator[None]:
 
 long = Turns(THREADS - RESERVE)
 streaming = Turns(max(1, THREADS // 2), within=long)  # bodies that a thread reads as they come
-uploads = Each(env.number("UPLOADS_PER_CALLER", max(1, THREADS // 4), 1, 1000))
 downloads = Each(max(2, THREADS // 8))  # whole logs, sent as fast as they are taken

@@ -18,6 +18,7 @@ from ..packages.stored import PIECE
 from ..publishing.intake import LIMIT
 
 FORM = "multipart/form-data"
+UPLOADS = turns.Each(settings.UPLOADS_PER_CALLER)
 BESIDE = 64 * 1024  # bytes that the fields and the boundaries may have beside the file
 
 
@@ -36,8 +37,8 @@ def read_chunks(request: HttpRequest) -> None:
 
 def turn(caller: Caller) -> AbstractContextManager[None]:
     """A caller's turn to upload something. 429 where the caller has as many as one may have."""
-    return turns.account_turn(turns.uploads, caller.account, Problem(
-        429, "too_many_uploads", f"You upload {turns.uploads.most} packages at once already.", "Come back later.",
+    return turns.account_turn(UPLOADS, caller.account, Problem(
+        429, "too_many_uploads", f"You upload {UPLOADS.most} packages at once already.", "Come back later.",
         headers={"Retry-After": "10"}))
 
 

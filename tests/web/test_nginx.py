@@ -11,6 +11,7 @@ from tests.web.test_front import MANY, SOON, ann, head, lying_in, pour, signed_i
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.timeout(240)]
 FORMER = {  # the lines of the file as it was: the control
+    "client_body_timeout   10s;": "client_body_timeout 60s;",
     "client_max_body_size     1m;": "client_max_body_size 2g;",
     "proxy_request_buffering  on;": "proxy_request_buffering off;",
     "limit_conn        deployer_connections 100;": "",
