@@ -31,7 +31,7 @@ def repository(tmp_path):
 
 
 def git_of(*protocols: str) -> Git:
-    """Shut in; but without a sandbox where git fetches from a server of the test's own on loopback, which none reaches."""
+    """Shut in; but without a sandbox where git fetches from a server of the test on loopback, which none reaches."""
     return shut_in() if protocols == ("file",) else Git(protocols, means.find("off", "auto"), Limits())
 
 
