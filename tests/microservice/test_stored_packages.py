@@ -5,8 +5,8 @@ import io
 
 import pytest
 from django.apps import apps
+from django.core.files import storage as storages
 from django.core.files.base import ContentFile
-from django.core.files.storage import default_storage
 from django.core.management import call_command
 from django.db import connection, migrations
 
@@ -63,7 +63,7 @@ def test_the_migration_takes_foreign_paths_away_and_says_so(capsys):
 def uploaded_before(name: str, data: bytes, service=None) -> MicroServiceVersion:
     """A version as it was stored until now: the very bytes."""
     service = service or fleet.service("shop")
-    path = default_storage.save(f"{service.name}/{name}.tar.gz", ContentFile(data))
+    path = storages.default_storage.save(f"{service.name}/{name}.tar.gz", ContentFile(data))
     return version(service, name, path, sha256=hashlib.sha256(data).hexdigest())
 
 
@@ -88,7 +88,8 @@ def test_packages_from_before_are_written_anew_on_request(store):  # noqa: F811
         assert file.read() == rewritten(GOOD)
     assert one.sha256 == hashlib.sha256(rewritten(GOOD)).hexdigest()
     assert one.source_sha256 == hashlib.sha256(GOOD).hexdigest()
-    assert default_storage.exists(old) and UnclaimedPackage.objects.get().path == old, "an operation may be reading it"
+    assert storages.default_storage.exists(old), "an operation may be reading it"
+    assert UnclaimedPackage.objects.get().path == old
     assert History.objects.get(action="change").after == {"sha256": one.sha256}
     for row in (bad, gone, busy):
         before = row.file_path, row.sha256
