@@ -114,7 +114,7 @@ def delete_user(request: HttpRequest, id: schemas.PathId):
 
 
 @router.post("/users/{id}/end_sessions", response=EndedOut)
-@needs("read")
+@needs("tokens")
 def end_sessions(request: HttpRequest, id: schemas.PathId, body: Ending):
     """Ends all sessions and tokens of a person: one's own, or with the right admin anybody's.
 

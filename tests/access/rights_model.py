@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 DOCUMENT = Path(__file__).resolve().parents[2] / "docs" / "rights.md"
-SCOPES = ("read", "publish", "deploy", "build", "admin")
+SCOPES = ("read", "publish", "deploy", "build", "tokens", "admin")
 LADDER = ("viewer", "publisher", "deployer", "owner")
 
 
@@ -84,7 +84,8 @@ def on(who: Who, thing: str, default_role: str) -> frozenset[str]:
 
 
 def anywhere(who: Who, default_role: str) -> frozenset[str]:
-    return frozenset().union(*(on(who, thing, default_role) for thing in (*who.roles, "nobody")))
+    own = frozenset({"tokens"}) & ceiling(who)  # of the own account, whatever the roles
+    return own.union(*(on(who, thing, default_role) for thing in (*who.roles, "nobody")))
 
 
 def may(who: Who, line: Line, thing: str, default_role: str) -> bool:

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from django.core.management.base import BaseCommand
 from django.urls import URLPattern, get_resolver
 
-from access.callers import SCOPES, granted
+from access.callers import PERSONAL, SCOPES, granted
 from access.roles import LADDER, RIGHTS
 from microservice.api import api
 from microservice.api.auth import NEVER, Needs, needs_of
@@ -20,6 +20,7 @@ MEANS = {
     "publish": "publish versions, start their builds, mark them bad",
     "deploy": "install, upgrade, revert, delete, retry, break locks, check hosts",
     "build": "change what runs commands on build machines: " + ", ".join(sorted(BUILD_FIELDS)),
+    "tokens": "one's own account: make tokens and end them, end sessions; administrators also others'",
     "admin": "of a team: change its services and its members; of the system: everything",
 }
 # Fields that need a right of their own: (method, route, what is sent, the rights that it takes).
@@ -46,6 +47,8 @@ kind of token, on objects of the own team, of another team and of none.
   right beside them.
 - `build` decides which commands run on the build machines that all services share. Owners have it on their services.
   The scope `admin` includes it, but not in a token for named services: there it must be named.
+- `tokens` is everybody's in a browser session, also of an account without a role. A token has it only where its scopes
+  name it (`admin` does not include it); without it, it ends itself (`DELETE /tokens/<id>`) and no other.
 """
 API = """
 ## The API
@@ -76,7 +79,7 @@ def concerning(route: str, scope: str, owners: bool) -> str:
         return "the service"
     if first == "teams" and "<" in route and (owners or scope != "admin"):
         return "the team"
-    if first == "tokens" or not scope:
+    if first == "tokens" or scope == "tokens" or not scope:
         return "own"
     if owners:
         return "the team it is for"
@@ -108,7 +111,7 @@ def _roles() -> Iterator[str]:
     yield "## Roles and scopes\n"
     yield from _rows(
         ["right", *LADDER, "administrator", "what it is"],
-        [[f"`{scope}`", *("yes" if scope in RIGHTS[role] else "–" for role in LADDER), "yes", MEANS[scope]]
+        [[f"`{scope}`", *("yes" if scope in RIGHTS[role] | PERSONAL else "–" for role in LADDER), "yes", MEANS[scope]]
          for scope in SCOPES],
     )
     yield "\nOn what the own team owns. On what another team owns: none. On what no team owns: `DEFAULT_ROLE`'s.\n"
