@@ -12,7 +12,7 @@ from microservice.secret_forms import SecretForm, kept
 from .guard import complain, go, page, say
 
 
-@page("read", ("POST",))
+@page("admin", ("POST",), owners=True)
 def secret(request: HttpRequest, caller: Caller, name: str) -> HttpResponse:
     """Sets one, or removes the one that is named."""
     service = catalog.find_service(caller, services.service(caller, name).pk, "admin")

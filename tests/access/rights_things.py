@@ -5,7 +5,7 @@ from datetime import timedelta
 from django.contrib.auth import get_user_model
 from django.utils import timezone
 
-from access.models import Membership, Team, Token
+from access.models import Membership, Session, Team, Token
 from access.tokens import make_token
 from asset.models import Asset, Credential
 from builds.models import Build
@@ -33,6 +33,7 @@ class Things:
             "credential": Credential.objects.create(name="key", kind="password").pk,
             "user": other.pk,
             "token": make_token(other, "theirs", ["read"])[0].pk,
+            "session": Session.objects.create(user=other, digest="theirs", data="").pk,
             "setting": Setting.objects.create(document="{}").pk,
             "callback": _callback(),
         }

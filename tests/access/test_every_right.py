@@ -65,8 +65,10 @@ def ids(address: str, things: Things, thing: str) -> dict:
         "users": shared["user"], "people": shared["user"], "callbacks": shared["callback"],
         "settings": shared["setting"],
     }.get(first)  # fmt: skip
+    for part, named in (("deliveries/<number>", "delivery"), ("sessions/<int:number>", "session")):
+        number = shared[named] if part in address else number
     return {
-        "id": number, "number": shared["delivery"] if "deliveries/<number>" in address else number,
+        "id": number, "number": number, "person": shared["user"],
         "service": of["service"], "name": of["name"], "user": of.get("member"), "delivery": shared["delivery"],
         "action": "upgrade", "word": "good", "what": "pause" if first == "deployments" else "remove",
     }  # fmt: skip
@@ -96,7 +98,7 @@ def body(line: Line, things: Things, thing: str) -> object:
         "PATCH /teams/<id>": {},
         "POST /teams/<id>/members": {"user": "bystander", "role": "viewer"},
         "PATCH /teams/<id>/members/<user>": {"role": "publisher"},
-        "POST /tokens": {"name": "new", "scopes": ["read"]},
+        "POST /tokens": {"name": "new", "scopes": ["tokens"]},
         "POST /hosts": {"hostname": "new", "ip": "127.0.0.2"},
         "POST /hosts/import": [{"hostname": "new", "ip": "127.0.0.2"}],
         "POST /hosts/<id>/trust": {"fingerprint": "SHA256:x"},
@@ -113,7 +115,7 @@ def body(line: Line, things: Things, thing: str) -> object:
 FORMS = {
     "services/<str:name>/settings/": {"language": "go", "check_timeout": 60, "keep_releases": 3, "build_orig": "git"},
     "services/<str:name>/versions/new/": {"version": "9.9", "ref": "main"},
-    "hosts/new/": {"hostname": "new", "ip": "127.0.0.2"}, "tokens/": {"name": "new", "scopes": ["read"]},
+    "hosts/new/": {"hostname": "new", "ip": "127.0.0.2"}, "tokens/": {"name": "new", "scopes": ["tokens"]},
     "people/": {"username": "new", "active": "on"}, "callbacks/new/": {"url": "https://example.com/new"},
     "teams/": {"name": "green"}, "new-service/": {"name": "new", "language": "go"},
 }  # fmt: skip
