@@ -54,6 +54,8 @@ CODES: dict[str, Code] = {
     "last_owner": Code(409, "A team keeps at least one owner.", "Make somebody else an owner first."),
     "no_credential": Code(409, "The host has no credential to log in with.", "Give it one."),
     "no_target": Code(409, "There is no version to go to.", "Publish one."),
+    "no_sandbox": Code(409, "No worker has a sandbox for builds from git.", "Install what docs/builds.md names."),
+    "ref_not_built": Code(409, "The service does not build this ref.", "Choose another, or change build_refs."),
     "not_configured": Code(409, "This needs something from outside that is not set up.", "Set it up in the settings."),
     "not_locked": Code(409, "The instance is not locked.", "There is nothing to break."),
     "nothing_to_do": Code(409, "No instance is left that this could be done to.", "`errors` names each and why."),

@@ -8,10 +8,11 @@ from django.db import connections
 from django.test import Client
 from django.utils import timezone
 
-from access import people, throttle
+from access import throttle
 from access.callers import Caller
 from access.models import KnownAddress, Throttle
 from access.problems import Problem
+from access.ways_in import prove
 
 pytestmark = pytest.mark.django_db
 
@@ -115,15 +116,15 @@ def test_an_address_is_known_for_ninety_days():
     assert KnownAddress.objects.count() == 0
 
 
-def test_strangers_do_not_keep_anybody_from_changing_their_password():
+def test_strangers_do_not_keep_anybody_from_proving_their_own_password():
     ann = get_user_model().objects.create_user("ann", password="right horse")
     from_everywhere("ann")
     caller = Caller(name="ann", user_id=ann.pk, address="198.51.100.1")
-    people.change_own_password(caller, ann, "right horse", "battery staple 1")
+    prove(caller, ann, "right horse")
     statuses = []
     for _ in range(11):
         with pytest.raises(Problem) as refused:
-            people.change_own_password(caller, ann, "wrong", "battery staple 2")
+            prove(caller, ann, "wrong")
         statuses.append(refused.value.status)
     assert statuses == [422] * 10 + [429]
 

@@ -73,7 +73,9 @@ def test_who_does_not_administer_sees_names_and_changes_nothing(operator, viewer
 
 
 def test_a_viewer_sees_names_of_the_environment_and_no_values(admin, viewer, operator):
-    fleet.service("shop", environment={"DB": "canary"})
+    team = Team.objects.get(name="lookers")
+    Membership.objects.create(team=team, user=get_user_model().objects.get(username="olga"), role=Role.DEPLOYER)
+    fleet.service("shop", environment={"DB": "canary"}, team=team)
     admin.post(PAGE, posted(environment="DB=canary\nAPI=canary-2"))
     for client, sees in ((admin, True), (operator, True), (viewer, False)):
         pages = [client.get(PAGE).content.decode(), client.get("/history/").content.decode()]
@@ -117,7 +119,7 @@ def test_the_migration_moves_passwords_out_of_addresses_and_names_the_services(c
             "c": "ssh://git@git.example/c", "d": "git@git.example:d", "e": "https://git.example/e@f"}  # fmt: skip
     for name, url in urls.items():
         MicroService.objects.filter(pk=fleet.service(name).pk).update(build_url=url)
-    importlib.import_module("microservice.migrations.0009_service_secrets").move_passwords(apps, None)
+    importlib.import_module("microservice.migrations.0012_service_secrets").move_passwords(apps, None)
     said = capsys.readouterr().out
     assert said.rstrip().endswith("to build_password: a, b") and "nary" not in said
     found = {row.name: row for row in MicroService.objects.all()}

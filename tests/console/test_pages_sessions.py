@@ -7,7 +7,8 @@ from django.contrib.auth.models import User
 from django.test import Client
 from django.utils import timezone
 
-from access.models import ServiceAccount, Session, Team, Token
+from access.models import Membership, ServiceAccount, Session, Team, Token
+from access.roles import Role
 from access.tokens import make_token
 from microservice.history import record
 from microservice.models import History
@@ -139,9 +140,11 @@ def test_passwords_and_administrators_need_it_and_the_rest_does_not(admin, opera
 
 
 def test_a_service_account_is_made_and_given_a_token_by_clicking(admin, operator):
-    fleet.service("shop", team=Team.objects.create(name="red"))
+    red = Team.objects.create(name="red")
+    fleet.service("shop", team=red)
     admin.post("/people/", {"username": "pipeline", "service": "on", "active": "on"})
     account = ServiceAccount.objects.get().user
+    Membership.objects.create(team=red, user=account, role=Role.PUBLISHER)
     assert "service account" in text(admin.get("/people/"))
     address = f"/people/{account.pk}/"
     form = {"token-name": "ci", "token-scopes": ["read"], "token-endless": "on"}
