@@ -32,7 +32,10 @@ def reveal(secret: str) -> str:
 
 
 class Undecryptable(Exception):
-    """A stored secret cannot be read with any of FIELD_KEYS. Was a key taken away too early?"""
+    """A stored secret cannot be read with any of FIELD_KEYS."""
+
+    def __init__(self) -> None:
+        super().__init__("a stored secret cannot be read with any of FIELD_KEYS; was a key taken away too early?")
 
 
 @lru_cache(maxsize=4)
@@ -54,14 +57,14 @@ def unseal(token: bytes) -> bytes:
     try:
         return _cipher(tuple(settings.FIELD_KEYS)).decrypt(token)
     except InvalidToken as error:
-        raise Undecryptable(Undecryptable.__doc__) from error
+        raise Undecryptable from error
 
 
 def decrypt(token: str) -> Secret:
     try:
         return Secret(_cipher(tuple(settings.FIELD_KEYS)).decrypt(token.encode()).decode())
     except InvalidToken as error:
-        raise Undecryptable(Undecryptable.__doc__) from error
+        raise Undecryptable from error
 
 
 class EncryptedField(models.TextField):

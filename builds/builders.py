@@ -29,7 +29,7 @@ def refusal(builders: list[Builder]) -> str:
     """Why none of these workers builds from git; empty where one does, or where nobody knows of any."""
     if not builders or any(one.means != NONE for one in builders):
         return ""
-    return f"Builds from git need a sandbox, and no worker has one. {' '.join(builders[0].missing)}"[:1000]
+    return " ".join(("Builds from git need a sandbox, and no worker has one.", *builders[0].missing))[:1000]
 
 
 def limits() -> dict[str, int]:

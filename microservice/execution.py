@@ -166,9 +166,10 @@ def _ask_host(desk: Ledger, claim: Claim) -> Ending:
     except (ValueError, Problem) as error:  # a definition that cannot be carried out: nothing has happened on the host
         return Ending(operation, OperationStatus.UNDONE, error=f"{error} {_NOTHING}")
     except Undecryptable as error:
+        unread = f"The service's secrets: {error}"
         if not claim.fresh:  # it may be under way there, and what it prints could not be masked: asked again later
-            return Ending(operation, OperationStatus.UNKNOWN, error=f"The service's secrets: {error}")
-        return Ending(operation, OperationStatus.UNDONE, error=f"The service's secrets: {error} {_NOTHING}")
+            return Ending(operation, OperationStatus.UNKNOWN, error=unread)
+        return Ending(operation, OperationStatus.UNDONE, error=" ".join((unread, _NOTHING)))
     progress.plan(step.name for step in atom.steps)
     outcome = carry_out(
         Run(operation=operation.pk, fence=operation.fence, atom=atom, nonce=uuid.uuid4().hex[:16]),

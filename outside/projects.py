@@ -26,8 +26,8 @@ def refusal(origin: str, server: str, bindings: Iterable[Mapping[str, str]], bui
         return "names no project that could be bound to a team"
     if any(one["team"] in (team, EVERYBODY) and _covers(one["project"], project) for one in bindings if one["team"]):
         return ""
-    return f"names {project[:100]}, which the settings bind to no project of " + (
-        f"the team {team}" if team else "a service without a team")
+    whose = f"the team {team}" if team else "a service without a team"
+    return f"names {project[:100]}, which the settings bind to no project of {whose}"
 
 
 def project_of(origin: str, server: str, build_url: str) -> str:

@@ -59,7 +59,7 @@ class Found:
         """Why git builds are refused here; empty where they are not."""
         if self.means != NONE:
             return ""
-        return f"Builds from git need a sandbox, and this worker has none. {' '.join(self.missing)}"
+        return " ".join(("Builds from git need a sandbox, and this worker has none.", *self.missing))
 
 
 class Finder:
@@ -136,10 +136,10 @@ def _with_network(way: Way, network: str) -> tuple[Way, tuple[str, ...]]:
     reason = try_out(open_)
     if not reason:
         return open_, ()
-    return way, (f"Builds have no network. Install the packages passt and iproute2 to give them one. ({reason})",)
+    return way, (f"Builds have no network. Install the packages passt and iproute2 to give them one ({reason}).",)
 
 
 def _advice(means: str, reason: str) -> str:
     if means == BUBBLEWRAP:
-        return f"Install the package bubblewrap. ({reason})"
-    return f"Or allow user namespaces (sysctl user.max_user_namespaces). ({reason})"
+        return f"Install the package bubblewrap ({reason})."
+    return f"Or allow user namespaces with sysctl user.max_user_namespaces ({reason})."

@@ -98,6 +98,7 @@ class Run:
                 group.remove()
 
     def _started(self, command: Command, group: cgroups.Group | None) -> None:
+        self._watch.what = command.what
         process = self._start(command, group)
         reader = threading.Thread(target=self._read, args=(process,), daemon=True)
         reader.start()
@@ -108,13 +109,16 @@ class Run:
             reader.join(5)
         self._tell(self.text())  # now that the reader has all of it
         reason = reason or self._starved(group) or self._watch.disk()  # what happened after the last look
-        if reason or self._printed > self._limits.output:
-            raise Refused(f"{command.what} {reason or f'printed more than {self._limits.output} bytes'}")
+        if reason := reason or self._flooded(command.what):
+            raise Refused(reason)
         if process.returncode:
             text = self.text()
-            hint = f" (a build has at most {self._limits.processes} processes and threads: BUILD_PROCESSES)" if any(
-                sign in text for sign in _NO_FORK) else ""
-            raise Refused(f"{command.what} failed with exit status {process.returncode}: {last_line(text)}{hint}")
+            what, status, last = command.what, process.returncode, last_line(text)
+            if any(sign in text for sign in _NO_FORK):
+                most = self._limits.processes
+                raise Refused(f"{what} failed with exit status {status}: {last} (a build has at most {most} processes "
+                              "and threads: BUILD_PROCESSES)")
+            raise Refused(f"{what} failed with exit status {status}: {last}")
 
     def _start(self, command: Command, group: cgroups.Group | None) -> subprocess.Popen:
         way = commands.Way(self._way.means, command.network and self._way.network, self._way.root,
@@ -138,15 +142,17 @@ class Run:
         """The kernel may have ended only one process of many, and the command may not have minded."""
         return self._watch.over_memory() if group is not None and group.ended_by_memory() else ""
 
+    def _flooded(self, what: str) -> str:
+        most = self._limits.output
+        return f"{what} printed more than {most} bytes" if self._printed > most else ""
+
     def _wait(self, process: subprocess.Popen, what: str, group: cgroups.Group | None) -> str:
         """Until it has ended, or must end: then why."""
         told = 0.0
         while not _has_ended(process):
             if time.monotonic() > self._deadline:
                 raise TimedOut(f"{what} took longer than {self._limits.seconds:.0f} s")
-            if self._printed > self._limits.output:
-                return f"printed more than {self._limits.output} bytes"
-            if reason := self._starved(group) or self._watch.look(process.pid):
+            if reason := self._flooded(what) or self._starved(group) or self._watch.look(process.pid):
                 return reason
             if time.monotonic() - told > 1:
                 told = time.monotonic()

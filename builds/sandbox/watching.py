@@ -35,6 +35,7 @@ class Watch:
     folder: str
     limits: Limits
     counts_memory: bool
+    what: str = ""  # the command that is looked at
     _due: dict[str, float] = field(default_factory=dict)
     _elsewhere: int = 0  # bytes in memory that belong to files without a name
 
@@ -47,23 +48,23 @@ class Watch:
         there = processes.below(top) if top else []
         on_disk, self._elsewhere = processes.unlinked(there, Path(self.folder).stat().st_dev)
         if used(self.folder) + on_disk > self.limits.disk:
-            return f"used more than {_size(self.limits.disk)} of disk (BUILD_DISK)"
+            return f"{self.what} used more than {_size(self.limits.disk)} of disk (BUILD_DISK)"
         about = os.statvfs(self.folder)
         if about.f_bavail * about.f_frsize < min(LEAST_FREE, about.f_blocks * about.f_frsize // 50):
-            return "was ended because the disk of the worker is almost full"
+            return f"{self.what} was ended because the disk of the worker is almost full"
         return ""
 
     def _processes(self, top: int) -> str:
         there = processes.below(top)
         if sum(one.threads for one in there) >= self.limits.processes:
-            return f"used more than {self.limits.processes} processes and threads (BUILD_PROCESSES)"
+            return f"{self.what} used more than {self.limits.processes} processes and threads (BUILD_PROCESSES)"
         limit = self.limits.memory - self._elsewhere
         if self.counts_memory and sum(one.resident for one in there) > limit and processes.memory(there) > limit:
             return self.over_memory()
         return ""
 
     def over_memory(self) -> str:
-        return f"used more than {_size(self.limits.memory)} of memory (BUILD_MEMORY)"
+        return f"{self.what} used more than {_size(self.limits.memory)} of memory (BUILD_MEMORY)"
 
     def _timed(self, what: str, pause: float, look: Callable[[], str]) -> str:
         began = time.monotonic()

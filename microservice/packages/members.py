@@ -15,8 +15,9 @@ LAST_SECOND = 8**11 - 1  # what a header's octal field holds
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 _KINDS = (FILE, HARD_LINK, SYMLINK, FOLDER)
 _CALLED = {
-    b"3": "a character device", b"4": "a block device", b"6": "a named pipe", b"7": "a contiguous file",
-    headers.SPARSE: "a sparse file (make the archive without tar's --sparse)",
+    b"3": "{name} is a character device", b"4": "{name} is a block device", b"6": "{name} is a named pipe",
+    b"7": "{name} is a contiguous file",
+    headers.SPARSE: "{name} is a sparse file (make the archive without tar's --sparse)",
 }
 
 
@@ -124,8 +125,8 @@ def _member(header: Header, extra: _Extra) -> Member:
 
 def _check_kind(name: str, kind: bytes, size: int) -> None:
     if kind not in _KINDS:
-        called = _CALLED.get(kind, "neither a file, a folder nor a link")
-        raise BadArchive(f"{shown(name)} is {called}")
+        called = _CALLED.get(kind, "{name} is neither a file, a folder nor a link")
+        raise BadArchive(called.format(name=shown(name)))
     if kind != FILE and size:
         raise BadArchive(f"{shown(name)} has data, but it is not a file")
     if kind != FOLDER and name.endswith("/"):

@@ -23,7 +23,10 @@ _SILENT = re.compile(
 _SENTENCE = re.compile(r"[A-Za-z’']{2,},? [a-z{(]|\} [a-z]{2}|\} \(")
 _NO_SENTENCE = re.compile(
     r"^(SELECT|INSERT|UPDATE|JOIN|CASE|CAST|Bearer|Basic|git|exec|export|console|\{0\} \{1\}) "
-    r"|[$\n]|</|\(\?|\(ROW_NUMBER|%s"
+    r"|^(cd|chmod|ip|mount|route|!sh) "
+    r"|[$\n]|</|\(\?|\(ROW_NUMBER|%s|\|\| true$"
+    # what one text is looked for in another, or is shown in a debugger
+    r"|^(Mask\(.*|exit status \d+:|annot fork|Resource temporarily unavailable| more like it)$"
 )
 _ONE, _MANY = {"gettext", "gettext_lazy", "gettext_noop", "_"}, {"ngettext", "ngettext_lazy"}
 _ONE_IN, _MANY_IN = {"pgettext", "pgettext_lazy"}, {"npgettext", "npgettext_lazy"}
@@ -35,7 +38,7 @@ _WORDS = {"WORDS", "SCOPES"}
 _TOLD = {"MicroService", "MicroServiceVersion", "MicroServiceInstance", "Asset", "Credential", "Callback", "Team"}
 _SHELL = re.compile(r"""_(?:detail|is)=(?:"([^"]*)"|'([^']*)')""")
 _SHELL_VALUE = re.compile(r"\$\(\(.*?\)\)|\$\{[^}]*\}|\$\w+")
-_LOGS = {"log", "logger", "logging"}
+_LOGS = {"log", "logger", "logging", "traces"}
 
 _SCRIPT = re.compile(
     r"""\bgettext\(\s*"((?:[^"\\]|\\.)*)"\s*\)|\bngettext\(\s*"((?:[^"\\]|\\.)*)",\s*"((?:[^"\\]|\\.)*)\""""
