@@ -143,7 +143,8 @@ def short_tmp():
 @pytest.fixture
 def environment(database_url, broker, settings) -> dict[str, str]:
     """The environment of a child process that works on the test's own rows, broker and packages."""
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(("PYTEST_", "DJANGO_"))}
+    kept = {name: value for name, value in os.environ.items()
+            if not name.startswith(("PYTEST_", "DJANGO_")) and name != "UMASK"}
     return kept | {
         "DATABASE_URL": database_url,
         "BROKER_URL": broker.url,

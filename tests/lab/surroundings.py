@@ -24,7 +24,11 @@ VAR = Path(tempfile.mkdtemp(prefix="deployer-test-", dir="/tmp"))
 def _set() -> None:
     for name in READ_BY_SETTINGS:
         os.environ.pop(name, None)
-    database = f"postgresql://postgres@127.0.0.1:{POSTGRESQL_PORT}/deployer" if ON_POSTGRESQL else f"sqlite://{VAR}/db"
+    # A test holds one transaction from beginning to end, and loads and compiles what it needs in it: on a busy machine
+    # longer than the product lets any of its own be idle.
+    patient = "options=-c%20idle_in_transaction_session_timeout%3D60000"
+    server = f"postgresql://postgres@127.0.0.1:{POSTGRESQL_PORT}/deployer?{patient}"
+    database = server if ON_POSTGRESQL else f"sqlite://{VAR}/db"
     os.environ |= {
         "DEBUG": "1",  # no collectstatic before a test; pytest-django turns Django's own DEBUG off again
         "SECRET_KEY": "only-for-this-test-run-" + Fernet.generate_key().decode(),
@@ -32,6 +36,8 @@ def _set() -> None:
         "VAR": str(VAR),
         "DATABASE_URL": database,
         "LOG_LEVEL": "WARNING",
+        # For this process alone (tests/conftest.py): what tests make stands for other machines and other people.
+        "UMASK": "022",
     }
     owner = os.getpid()
     atexit.register(lambda: shutil.rmtree(VAR, ignore_errors=True) if os.getpid() == owner else None)

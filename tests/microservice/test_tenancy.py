@@ -29,7 +29,7 @@ def member(**roles: str) -> Caller:
     """Somebody with these roles in teams."""
     teams = {team.pk: roles[team.name] for team in Team.objects.filter(name__in=roles)}
     return Caller(name="somebody", user_id=1, scopes=frozenset({"read", "publish", "deploy"}),
-                  rights=Rights(teams, EVERY))  # fmt: skip
+                  rights=Rights(teams, EVERY, True))  # fmt: skip
 
 
 class Two:

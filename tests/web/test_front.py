@@ -44,7 +44,8 @@ def ann() -> None:
 def head(url: str, path: str, length: int, method: str = "POST", kind: str = "application/x-www-form-urlencoded",
          more: str = "") -> bytes:
     host = url.partition("//")[2]
-    return (f"{method} {path} HTTP/1.1\r\nHost: {host}\r\nCookie: csrftoken={COOKIE}\r\nReferer: {url}/login/\r\n"
+    cookies = f"csrftoken={COOKIE}; __Host-csrftoken={COOKIE}"  # the second is its name over https
+    return (f"{method} {path} HTTP/1.1\r\nHost: {host}\r\nCookie: {cookies}\r\nReferer: {url}/login/\r\n"
             f"Content-Type: {kind}\r\nContent-Length: {length}\r\n{more}\r\n").encode()
 
 
