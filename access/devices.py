@@ -12,7 +12,6 @@ from django.http import HttpRequest, HttpResponse
 
 from access.throttle import REMEMBERED, account_of
 
-COOKIE = "device"
 SALT = "access.devices"
 MOST = 5  # accounts of one browser
 
@@ -29,14 +28,14 @@ def remember(request: HttpRequest, response: HttpResponse, username: str) -> Non
     digest = _digest(username)
     kept = [digest, *(one for one in accounts if one != digest)][:MOST]
     response.set_cookie(
-        COOKIE, signing.dumps([kept, device or secrets.token_hex(16)], salt=SALT), max_age=REMEMBERED,
-        httponly=True, secure=settings.SECURE, samesite="Strict",
+        settings.DEVICE_COOKIE_NAME, signing.dumps([kept, device or secrets.token_hex(16)], salt=SALT),
+        max_age=REMEMBERED, httponly=True, secure=settings.SECURE, samesite="Strict",
     )
 
 
 def _read(request: HttpRequest) -> tuple[list[str], str]:
     try:
-        accounts, device = signing.loads(request.COOKIES.get(COOKIE, ""), salt=SALT, max_age=REMEMBERED)
+        accounts, device = signing.loads(request.COOKIES.get(settings.DEVICE_COOKIE_NAME, ""), salt=SALT, max_age=REMEMBERED)
     except (signing.BadSignature, ValueError, TypeError):
         return [], ""
     return accounts, device

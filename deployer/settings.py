@@ -203,6 +203,7 @@ SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = LANGUAGE_COOKIE_SECURE = SECURE
 # Over https: a cookie that no other host of the domain, and nothing spoken over http, can set or replace.
 _ONLY_OURS = "__Host-" if SECURE else ""
 SESSION_COOKIE_NAME, CSRF_COOKIE_NAME = f"{_ONLY_OURS}sessionid", f"{_ONLY_OURS}csrftoken"
+DEVICE_COOKIE_NAME = f"{_ONLY_OURS}device"  # by which a browser is known to accounts: access/devices.py
 SECURE_HSTS_SECONDS = env.number("HSTS_SECONDS", 365 * 86400, 0, 10 * 365 * 86400) if SECURE else 0
 SESSION_COOKIE_HTTPONLY = True
 SESSION_ENGINE = "access.sessions"
