@@ -35,7 +35,8 @@ def remember(request: HttpRequest, response: HttpResponse, username: str) -> Non
 
 def _read(request: HttpRequest) -> tuple[list[str], str]:
     try:
-        accounts, device = signing.loads(request.COOKIES.get(settings.DEVICE_COOKIE_NAME, ""), salt=SALT, max_age=REMEMBERED)
+        shown = request.COOKIES.get(settings.DEVICE_COOKIE_NAME, "")
+        accounts, device = signing.loads(shown, salt=SALT, max_age=REMEMBERED)
     except (signing.BadSignature, ValueError, TypeError):
         return [], ""
     return accounts, device
