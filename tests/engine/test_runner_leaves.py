@@ -1,5 +1,6 @@
 """What a run leaves of itself on the host: nothing that holds the service's environment."""
 from deployer.engine.journal import Kind
+from deployer.engine.program import Answer
 
 
 def holding(host, text: str) -> list[str]:
@@ -41,3 +42,31 @@ def test_a_run_that_was_cut_keeps_what_it_needs_to_be_started_again(any_host):
     assert any_host.start(run, b"").over().end.result == "cut"
     again = any_host.start(run).over()
     assert again.end.result == "done", (again.said, again.noise)
+
+
+def torn(host, run) -> None:
+    """The last line of the journal is half there, as after a power cut."""
+    journal = host.folder / f".deployer/runs/{run.operation}/journal"
+    whole = journal.read_bytes()
+    journal.write_bytes(whole[: whole.rindex(b"\n", 0, -1) + 9])
+
+
+def test_an_end_that_was_lost_after_the_program_was_removed_is_written_again(any_host):
+    any_host.carry_out("install", None, "v1")
+    run = any_host.run("upgrade", "v1", "v2", post="exit 1")
+    assert any_host.start(run).over().end.result == "undone"
+    torn(any_host, run)
+    again = any_host.attach(run).over()
+    assert again.end.result == "undone" and again.end.output_size is not None
+    torn(any_host, run)
+    assert any_host.carry_out("upgrade", "v1", "v2").end.result == "done"  # nothing is in its way
+
+
+def test_where_a_program_is_gone_and_no_result_was_kept_nothing_is_concluded(any_host):
+    any_host.carry_out("install", None, "v1")
+    run = any_host.run("upgrade", "v1", "v2")
+    assert any_host.start(run).over().end.result == "done"
+    torn(any_host, run)
+    (any_host.folder / f".deployer/runs/{run.operation}/result").unlink()
+    call = any_host.attach(run).over()
+    assert call.answer == Answer.UNSETTLED and "is not there" in call.noise

@@ -32,8 +32,8 @@ HELD = {
         ("tests/security/test_sessions.py", "test_no_other_site_may_read_and_no_method_echoes"),
     ),
     "IDOR over every method and path": (
-        ("tests/access/test_people.py", "test_an_endpoint_of_a_service_for_each_role_in_each_team"),
-        ("tests/access/test_people.py", "test_an_endpoint_of_everything_for_each_role"),
+        ("tests/access/test_every_right.py", "test_the_api_for_each_role"),
+        ("tests/access/test_every_right.py", "test_the_console_for_each_role"),
         ("tests/access/test_people.py", "test_the_console_goes_by_the_same_rule"),
     ),
     "nobody raises themselves or gives rights they lack": (

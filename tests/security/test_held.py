@@ -18,13 +18,14 @@ from django.test import Client
 
 from access.models import Membership, Team
 from access.roles import Role
-from builds import checkout, servers
-from builds.checkout import Git, Refused
+from builds import servers
+from builds.checkout import Refused
 from builds.origin import Silent
+from builds.sandbox.running import last_line
 from deployer.engine.journal import Kind
 from microservice.api import events
 from microservice.models import MicroService
-from tests.builds.test_checkout import job
+from tests.builds.test_checkout import git, job
 from tests.lab.web import Web
 from tests.microservice import fleet
 from tests.microservice.api.conftest import Api, api  # noqa: F401
@@ -176,14 +177,14 @@ def test_no_ref_and_no_address_is_an_option_of_git(tmp_path, text):
 
     for what in ({"ref": told}, {"url": told}, {"url": f"ssh://{told}/x"}, {"url": f"ssh://a@{told}/x"}):
         with pytest.raises((Refused, Silent)):
-            Git(("file", "ssh", "https")).commit(job(Place, **what))
+            git("file", "ssh", "https").commit(job(Place, **what))
     assert not canary.exists()
 
 
 def test_a_password_in_an_address_is_in_no_error():
     for said in ("fatal: unable to access 'https://bob:hunter2@git.example/x.git/'", "https://hunter2@a/ //b:hunter2@c",
                  "ssh://hunter2:hunter2@h and //hunter2@"):  # fmt: skip
-        assert "hunter2" not in checkout._last_line(f"before\n{said}\n".encode())
+        assert "hunter2" not in last_line(f"before\n{said}\n")
 
 
 # --- on hosts and on our own machine ----------------------------------------------------------------------------------

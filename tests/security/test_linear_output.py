@@ -1,7 +1,7 @@
 """What hosts and builds print is shown in time that grows with its length, whatever it is made of."""
 import pytest
 
-from builds import checkout
+from builds.sandbox.running import last_line
 from deployer.engine.journal import Reader
 from microservice.models import Output
 from microservice.output import lines, logs, terminal
@@ -15,7 +15,7 @@ SIZES = (16_384, 65_536)
 
 @pytest.mark.parametrize("unit", UNITS, ids=ascii)
 @pytest.mark.parametrize("show", [
-    terminal.render, terminal.plain, lambda text: checkout._last_line(text.encode()),
+    terminal.render, terminal.plain, last_line,
     lambda text: logs.Sought("error").finditer(text.encode()) and list(logs.pattern_of("ä").finditer(text.encode())),
 ], ids=["render", "plain", "last line", "search"])
 def test_text_is_shown_in_linear_time(show, unit):

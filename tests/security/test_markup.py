@@ -122,6 +122,6 @@ def _links(path: str, text: str) -> list[str]:
 
 def test_a_log_is_text_for_every_browser(admin_client, evil):
     answer = admin_client.get(f"/api/v1/operations/{evil.pk}/log")
-    assert b"".join(answer.streaming_content) == OUTPUT
+    assert b"".join(answer) == OUTPUT
     assert answer["Content-Type"] == "text/plain; charset=utf-8" and answer["X-Content-Type-Options"] == "nosniff"
     assert "sandbox" in answer["Content-Security-Policy"]

@@ -30,7 +30,7 @@ _make_run() {
 	if [ -s "$_RUN/journal" ]; then
 		_load
 		[ "$_ended" = cut ] || _answer exists
-		rm -f "$_RUN/cancel" "$_RUN/why" "$_RUN/killed" "$_RUN/reason" "$_RUN/copier" "$_RUN/size"
+		rm -f "$_RUN/cancel" "$_RUN/why" "$_RUN/killed" "$_RUN/reason" "$_RUN/copier" "$_RUN/size" "$_RUN/result"
 		_again=yes
 	fi
 	_needed=''
@@ -148,7 +148,11 @@ _take_up() {
 		exec 8>&-
 		return 0
 	fi
-	[ -r "$_RUN/program" ] || _answer unsettled "the program of operation $_OP is not there"
+	if [ ! -s "$_RUN/program" ]; then
+		_conclude
+		exec 8>&-
+		return 0
+	fi
 	_copy "$_OUTPUT_HEAD"
 	_MODE=recover
 	. "$_RUN/program"

@@ -24,6 +24,8 @@ _finish() {
 	[ ! -d "$_STAGE" ] || rm -rf "$_STAGE"
 	_close_output
 	printf '%s\n' "$_size" >"$_RUN/size"
+	# For whoever finds the program gone and the journal without its last line, as after a power cut: _conclude.
+	printf '%s\n' "$1" "$2" >"$_RUN/result"
 	# crash: ending
 	_event end - - "$1" "$_size" "$2"
 	_say
@@ -41,6 +43,20 @@ _finish() {
 	# A run that was cut may have been started again by now.
 	[ "$1" = cut ] || exec rm -f "$_RUN/program" "$_RUN/text" 2>/dev/null
 	exit 0
+}
+
+# The program goes only when the run has ended. Where it is gone and the journal has no end, the end was lost: it is
+# written again. Without a result nothing is concluded: somebody else took the program away.
+_conclude() {
+	[ -s "$_RUN/result" ] || _answer unsettled "the program of operation $_OP is not there"
+	{
+		read -r _was
+		read -r _why
+	} <"$_RUN/result"
+	[ -z "$(tail -c 1 "$_RUN/journal")" ] || echo >>"$_RUN/journal"
+	_size=$(wc -c <"$_RUN/output")
+	{ _event end - - "$_was" $((_size)) "$_why"; } 7>>"$_RUN/journal"
+	_unsaid=''
 }
 
 # What nobody needs any more. Best effort: the run is over.
@@ -105,7 +121,10 @@ _settle_other() {
 	[ -s "$_BASE/open" ] && read -r _other <"$_BASE/open"
 	case $_other in '' | "$_OP" | *[!0-9]*) return 0 ;; esac
 	[ -s "$_BASE/runs/$_other/journal" ] || return 0
-	[ -r "$_BASE/runs/$_other/program" ] || _answer unsettled "the program of operation $_other is not there"
+	if [ ! -s "$_BASE/runs/$_other/program" ]; then
+		[ -s "$_BASE/runs/$_other/result" ] || _answer unsettled "the program of operation $_other is not there"
+		return 0
+	fi
 	setsid sh -c '_MODE=recover _OP=$1 _DIR=$2 _NOW=$3 _UP0=$4 _NONCE=none _FROM=0; . "$5"' sh \
 		"$_other" "$_DIR" "$_NOW" "$_UP0" "$_BASE/runs/$_other/program" </dev/null 3</dev/null 4>/dev/null 5>/dev/null
 }

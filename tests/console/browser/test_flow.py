@@ -30,7 +30,7 @@ def test_from_publishing_through_canary_pause_failure_and_retry_to_the_revert(vi
     page.get_by_role("button", name=re.compile("Add, then upload")).click()
     page.locator("#package").set_input_files(package)
     page.get_by_role("button", name="Upload").click()
-    expect(page.get_by_text("SHA-256")).to_be_visible(timeout=SOON)
+    expect(page.get_by_text("SHA-256", exact=True)).to_be_visible(timeout=SOON)
     greeter.ids[3] = int(re.search(r"/versions/(\d+)/", page.url)[1])
 
     greeter.misbehave("node3", "fail", "start")
