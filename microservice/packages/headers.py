@@ -16,7 +16,7 @@ LONG_NAME, LONG_LINK, PAX, GLOBAL = b"L", b"K", b"x", b"g"
 EXTENDED = (LONG_NAME, LONG_LINK, PAX, GLOBAL)
 SPARSE = b"S"
 _USTAR, _GNU, _V7 = b"ustar\x0000", b"ustar  \0", bytes(8)
-_OCTAL = re.compile(rb"[ \0]*([0-7]*)[ \0]*\Z")
+_OCTAL = re.compile(rb"[0-7]*\Z")
 _LENGTH = re.compile(rb"([1-9][0-9]{0,5}) ")
 _DECIMAL = re.compile(rb"[0-9]{1,19}\Z")
 _TIME = re.compile(rb"(-?[0-9]{1,19})(?:\.[0-9]*)?\Z")
@@ -125,10 +125,10 @@ def _number(field: bytes) -> int:
     if field[0] & 0x80:
         value = int.from_bytes(bytes([field[0] & 0x7F]) + field[1:], "big")
         return value - (1 << (8 * len(field) - 1)) if field[0] & 0x40 else value
-    match = _OCTAL.match(field)
+    match = _OCTAL.match(field.strip(b" \0"))
     if match is None:
         raise BadArchive("it is not a tar archive, or it is corrupt")
-    return int(match[1] or b"0", 8)
+    return int(match[0] or b"0", 8)
 
 
 def _check_sum(block: bytes) -> None:
