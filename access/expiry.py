@@ -1,7 +1,8 @@
-"""What ends by itself: sessions past their limits, and windows of failed sign-ins that the history is told of."""
+"""What ends by itself: sessions past their limits, counts of guesses, windows of failed sign-ins that the history
+is told of."""
 import time
 
-from access import failures
+from access import failures, throttle
 from access.sessions import SessionStore
 
 EVERY = 60.0
@@ -15,3 +16,4 @@ def look_now_and_then() -> None:
         _looked = time.monotonic()
         SessionStore.clear_expired()
         failures.flush()
+        throttle.prune()

@@ -91,6 +91,9 @@ def _key(kind: str, *parts: str) -> str:
 def _count(limits: dict[str, int]) -> None:
     now = timezone.now()
     rows = Throttle.objects.filter(key__in=limits)
+    # First a look, and nothing else: whoever is refused anyway, for one name after the other, fills no table.
+    if full := [row for row in rows if row.count >= limits[row.key] and row.since > now - WINDOW]:
+        _refuse(full)
     Throttle.objects.bulk_create([Throttle(key=key, count=0, since=now) for key in sorted(limits)],
                                  ignore_conflicts=True)
     rows.filter(since__lte=now - WINDOW).update(count=0, since=now)

@@ -11,11 +11,11 @@ LINE_ROOM = 8190 + 64  # bytes of its first line; gunicorn's own limit is exact
 BUFFERED = 1024 * 1024  # bytes of a body that is collected here; a thread reads a larger one
 CHUNK_LINE = 1024  # bytes of a chunk's size line
 
-_LENGTH = re.compile(rb"\r\ncontent-length:[ \t]*([0-9]{1,18})[ \t]*\r\n", re.IGNORECASE)
+_LENGTH = re.compile(rb"\r\ncontent-length:[ \t]*([0-9]{1,4000})[ \t]*\r\n", re.IGNORECASE)
 _CHUNKED = re.compile(rb"\r\ntransfer-encoding:[^\r\n]*chunked", re.IGNORECASE)
 _EXPECTS = re.compile(rb"\r\nexpect:[ \t]*100-continue", re.IGNORECASE)
 _BARE = re.compile(rb"[^\r]\n")
-_SIZE = re.compile(rb"[0-9a-fA-F]{1,8}")
+_SIZE = re.compile(rb"[0-9a-fA-F]{1,1024}")  # CHUNK_LINE
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,7 +25,7 @@ class Pace:
         return min(self.idle, self.grace + received / self.floor - waited)
 
 
-ALL_HERE = Pace(idle=1, grace=1)  # of a request that was collected before a thread got it: there is nothing to wait for
+ALL_HERE = Pace(idle=0, grace=0)  # of a request that was collected before a thread got it: there is nothing to wait for
 
 
 class TooSlow(TimeoutError):

@@ -31,6 +31,7 @@ HEADER = "Idempotency-Key"
 WELL_FORMED = re.compile(r"[\x21-\x7e]{1,255}")
 KEPT = timedelta(hours=24)
 LEASE = timedelta(seconds=30)
+FOR_NOW = (401, 403, 429)  # who gives their password again, or is given the right, sends the same once more
 KEPT_HEADERS = ("Content-Type", "Location", "Retry-After")
 PRUNE_EVERY = 3600.0  # seconds, in each process
 _pruned = 0.0
@@ -150,7 +151,7 @@ class _KeptAlive:
 
 def _keep(row: IdempotencyKey, response: HttpResponseBase) -> bool:
     """Remembers the answer; whether the key was still ours. What may go better next time is not remembered."""
-    if response.status_code >= 500 or response.status_code == 429 or not isinstance(response, HttpResponse):
+    if response.status_code >= 500 or response.status_code in FOR_NOW or not isinstance(response, HttpResponse):
         return _free(row)
     headers = {name: response[name] for name in KEPT_HEADERS if name in response}
     return bool(_ours(row).update(status=response.status_code, headers=headers, body=seal(response.content)))

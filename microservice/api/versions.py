@@ -1,15 +1,16 @@
 """/services/{service}/versions/: versions, and the packages they consist of."""
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from django.db.models import Count
 from django.http import HttpRequest, HttpResponse
 from ninja import Query, Router, Status
 
-from access import userinfo
-from access.problems import invalid
+from access import sessions, userinfo
+from access.problems import invalid, unauthorized
+from access.recognise import caller_of
 
 from .. import catalog
-from ..models import MicroServiceInstance, MicroServiceVersion
+from ..models import MicroService, MicroServiceInstance, MicroServiceVersion
 from ..publishing import intake, versions
 from ..status import BuildStatus
 from . import paging, schemas, uploads
@@ -51,7 +52,7 @@ def create_version(request: HttpRequest, service: str, body: schemas.VersionNew,
         version, is_new = catalog.create_version(caller(request), found, body.given())
     else:
         version, is_new = intake.publish(
-            caller(request), found, body.given(), intake.Body(package, package.size),
+            caller(request), found, body.given(), intake.Body(package, package.size, _again(request, found)),
             request.headers.get("Content-Digest", ""),
         )
     response["Location"] = f"/api/v1/services/{found.pk}/versions/{version.pk}"
@@ -90,9 +91,22 @@ def put_package(request: HttpRequest, service: str, id: schemas.PathId):
     """Takes the raw bytes of a .tar.gz into the store and moves the version to success."""
     found = catalog.find_service(caller(request), service, "publish")
     body = intake.body_of(request)
+    body.at_end = _again(request, found)
     digest = request.headers.get("Content-Digest", "")
     with uploads.turn(caller(request)):
         return _formed(intake.store(caller(request), catalog.find_version(found, id), body, digest))
+
+
+def _again(request: HttpRequest, service: MicroService) -> Callable[[], object]:
+    """Asks once more whether the caller may publish: a package that came for hours is none of somebody's who was shut
+    out meanwhile."""
+    def ask() -> None:
+        who = caller_of(request)
+        if who is None or (who.session_id and not sessions.hold(who.session_id)):
+            raise unauthorized("The session has ended.")
+        catalog.find_service(who, service.pk, "publish")
+
+    return ask
 
 
 def count_instances(versions: Iterable[MicroServiceVersion]) -> dict[int, int]:

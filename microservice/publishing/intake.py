@@ -4,7 +4,7 @@ A version's row is the truth. The object is in the store before the transaction 
 its own: of two uploads one wins, and what no row took is removed (packages/placing.py).
 """
 import base64
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, BinaryIO, Protocol
@@ -34,10 +34,15 @@ class Readable(Protocol):
 
 @dataclass
 class Body:
-    """A request's body as a stream: `length` bytes are announced, or None where it comes in chunks."""
+    """A request's body as a stream: `length` bytes are announced, or None where it comes in chunks.
+
+    `at_end` is called once all of it has come, before anything is kept of it, and may raise a Problem: hours may have
+    passed since its sender was recognised.
+    """
 
     stream: Readable
     length: int | None
+    at_end: Callable[[], object] | None = None
 
     def __post_init__(self):
         self.taken = 0
@@ -53,6 +58,8 @@ class Body:
             raise _too_large()
         if not piece and self.length is not None and self.taken < self.length:
             raise _broken_off()
+        if not piece and self.at_end is not None:
+            self.at_end()
         return piece
 
 

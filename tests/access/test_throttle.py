@@ -8,7 +8,7 @@ from django.db import connections
 from django.test import Client
 from django.utils import timezone
 
-from access import throttle
+from access import expiry, throttle
 from access.callers import Caller
 from access.models import KnownAddress, Throttle
 from access.problems import Problem
@@ -133,6 +133,12 @@ def test_an_address_takes_fifty_guesses_over_all_accounts():
     assert sum(guesses(1, username=f"user{number}") for number in range(60)) == 50
 
 
+def test_guesses_for_one_name_after_the_other_fill_no_table():
+    for number in range(70):
+        guesses(1, username=f"user{number}")
+    assert Throttle.objects.count() == 1 + 2 * 50  # the address, and for each that was let through its two
+
+
 def test_an_account_takes_a_hundred_guesses_from_all_addresses():
     assert sum(guesses(1, address=f"192.0.2.{number}") for number in range(120)) == 100
 
@@ -156,6 +162,14 @@ def test_old_counts_are_forgotten():
     Throttle.objects.update(since=timezone.now() - timedelta(minutes=6))
     throttle.prune()
     assert Throttle.objects.count() == 0
+
+
+def test_a_worker_forgets_old_counts(monkeypatch):
+    guesses(1)
+    Throttle.objects.update(since=timezone.now() - timedelta(minutes=6))
+    monkeypatch.setattr(expiry, "_looked", 0.0)
+    expiry.look_now_and_then()
+    assert not Throttle.objects.exists()
 
 
 def test_wrong_tokens_end_in_429_whatever_the_client_says_about_its_address():

@@ -18,7 +18,9 @@ WHOLE = [
     HEAD + b"Content-Length: 5\r\n\r\nhello",
     HEAD + b"content-length:5\r\n\r\nhello",
     HEAD + b"Content-Length: 0\r\n\r\n",
+    HEAD + b"Content-Length: 00000000000000000000005\r\n\r\nhello",
     HEAD + b"Transfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n",
+    HEAD + b"Transfer-Encoding: chunked\r\n\r\n000000005\r\nhello\r\n0000000000\r\n\r\n",
     HEAD + b"Transfer-Encoding: chunked\r\n\r\nA;name=value\r\n0\r\n\r\n12345\r\n0\r\nTrailer: x\r\n\r\n",
 ]
 

@@ -5,7 +5,7 @@ import time
 
 import pytest
 
-from deployer.line import OWED, Line, Pace, TooSlow
+from deployer.line import ALL_HERE, OWED, Line, Pace, TooSlow
 
 
 @pytest.fixture
@@ -32,6 +32,16 @@ def test_a_silent_client_is_given_up(pair):
     assert line.recv(10) == b"x"
     with pytest.raises(TimeoutError):
         line.recv(10)
+
+
+def test_what_was_collected_is_not_waited_for(pair):
+    """Whatever a client says of a length that the loop reads in another way: no thread waits for the rest."""
+    line = Line(pair[0])
+    line.begin(ALL_HERE)
+    began = time.monotonic()
+    with pytest.raises(TooSlow):
+        line.recv(1)
+    assert time.monotonic() - began < 0.5
 
 
 def test_one_that_drips_is_given_up_too(pair):

@@ -6,10 +6,13 @@ import time
 import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
 
+from access.models import Token
 from microservice import hub
 from microservice.models import Deployment, Operation, Step
 from microservice.status import Action, DeploymentStatus, OperationStatus
+from tests.lab.network import wait_until
 from tests.microservice import fleet
 
 pytestmark = pytest.mark.django_db
@@ -171,6 +174,22 @@ def test_waiting_answers_once_the_deployment_has_ended(api):
     ending.join()
     assert shown["status"] == "failed" and 0.7 < took < NOT_WAITED
     assert hub.hub.watching == 0
+
+
+@pytest.mark.django_db(transaction=True)
+def test_who_is_shut_out_while_they_wait_is_told_nothing(api):
+    deployment, caller = fleet.running(), api()
+
+    def end():
+        wait_until(lambda: hub.hub.watching)
+        Token.objects.update(revoked=timezone.now())
+        Deployment.objects.filter(pk=deployment.pk).update(status=DeploymentStatus.FAILED)
+        connection.close()
+
+    ending = threading.Thread(target=end)
+    ending.start()
+    assert caller.get(f"/deployments/{deployment.pk}?wait=30").status_code == 401
+    ending.join()
 
 
 @pytest.mark.django_db(transaction=True)

@@ -8,7 +8,7 @@ import pytest
 from django.db import connections
 from django.utils import timezone
 
-from access.models import IdempotencyKey
+from access.models import IdempotencyKey, Token
 from microservice import catalog
 from microservice.api import idempotency, services
 from microservice.models import History, MicroService
@@ -57,6 +57,15 @@ def test_a_refusal_is_remembered_too(api):
     again = caller.post("/services/", SHOP, Idempotency_Key="a")
     assert (first.status_code, again.status_code, again.content) == (409, 409, first.content)
     assert again["Content-Type"] == "application/problem+json"
+
+
+def test_a_right_that_was_given_meanwhile_counts(api):
+    """As does a password that was given again: who lacked it sends the same request once more."""
+    caller = api("read", "tokens")
+    asked = {"name": "ci", "scopes": ["deploy"]}
+    assert caller.post("/tokens/", asked, Idempotency_Key="a").status_code == 403
+    Token.objects.update(scopes=["read", "tokens", "deploy"])
+    assert caller.post("/tokens/", asked, Idempotency_Key="a").status_code == 201
 
 
 def test_what_went_wrong_here_is_not_remembered_and_leaves_nothing(api, monkeypatch):

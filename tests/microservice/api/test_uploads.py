@@ -8,12 +8,14 @@ from pathlib import Path
 from urllib.request import urlopen
 
 import pytest
+from django.utils import timezone
 
+from access.models import Token
 from microservice.models import MicroService, MicroServiceVersion
 from microservice.status import BuildStatus
 from tests.lab.network import wait_until
 from tests.lab.web import Web
-from tests.microservice.api.archives import GOOD, entry, rewritten
+from tests.microservice.api.archives import GOOD, entry, packed, rewritten
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -53,6 +55,20 @@ def put(web, version, headers, body, *, chunked=False):
 
 def files(store: Path) -> list[str]:
     return sorted(str(path.relative_to(store)) for path in store.rglob("*") if path.is_file())
+
+
+def test_who_is_shut_out_while_their_package_comes_publishes_nothing(web, version, headers, store):
+    large = packed(entry("large", os.urandom(2 * MEGABYTE)))  # larger than what the web process collects
+
+    def pieces():
+        yield large[:MEGABYTE + MEGABYTE // 2]
+        wait_until(lambda: files(store))  # it was recognised, and is being written down
+        Token.objects.update(revoked=timezone.now())
+        yield large[MEGABYTE + MEGABYTE // 2:]
+
+    status, _ = put(web, version, {**headers, "Content-Length": str(len(large))}, pieces())
+    version.refresh_from_db()
+    assert (status, version.status, files(store)) == (401, BuildStatus.PENDING, [])
 
 
 def test_a_package_may_come_in_chunks(web, version, headers, store):
