@@ -12,6 +12,10 @@ from tests.lab.attack import connection_to
 FORM = "application/x-www-form-urlencoded"
 
 
+class Meant(str):
+    """An answer in words that say how something is refused, and not what came."""
+
+
 @dataclass(frozen=True)
 class Answer:
     status: int

@@ -3,6 +3,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
+from .caller import Meant
 from .instance import Instance, running
 
 KEY = "tried"
@@ -21,7 +22,8 @@ def tried(request) -> Callable[..., None]:
     mark = request.node.get_closest_marker("entry")
 
     def note(what: str, answer: object, held: bool) -> None:
-        request.node.user_properties.append((KEY, [mark.args[0], what, str(answer), bool(held)]))
+        came = f"expected: {answer}" if isinstance(answer, Meant) and not held else str(answer)
+        request.node.user_properties.append((KEY, [mark.args[0], what, came, bool(held)]))
         assert held, f"got through: {what}: {answer}"
 
     return note

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from .caller import Answer, Client
+from .caller import Answer, Client, Meant
 from .instance import PASSWORD
 
 pytestmark = pytest.mark.timeout(240)
@@ -161,7 +161,8 @@ def test_sessions_and_teams_that_ended(instance, tried):
           answer.status == http.client.FOUND)
     vera = instance.people["vera"]
     seen = vera.get("/history/?limit=200").text
-    tried("a viewer of red reads of blue's people in the history", "nothing", "dave" not in seen and "blue" not in seen)
+    tried("a viewer of red reads of blue's people in the history", Meant("nothing"),
+          "dave" not in seen and "blue" not in seen)
     named, _ = token(instance.people["alice"], "named", ["read"], services=["redsvc"])
     answer = named.get("/teams/")
     tried("a token for one service lists the teams", answer.said, answer.status == 403)

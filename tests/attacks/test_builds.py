@@ -6,6 +6,8 @@ import pytest
 
 from tests.lab.network import wait_until
 
+from .caller import Meant
+
 pytestmark = pytest.mark.timeout(240)
 LOOK = """
 echo ran
@@ -32,10 +34,10 @@ def test_a_build_command_looks_for_keys_and_leaves_a_process_behind(instance, tr
     assert "ran" in log, build
     found = [name for name, value in instance.secrets.items() if value in log]
     tried("an owner's build command reads the worker's environment and key files", f"found {found}", not found)
-    tried("… the packages and data of everybody", "no such folders", "files" not in log)
-    tried("… the web process on loopback", "no connection", "loopback" not in log)
+    tried("… the packages and data of everybody", Meant("no such folders"), "files" not in log)
+    tried("… the web process on loopback", Meant("no connection"), "loopback" not in log)
     wait_until(lambda: not _running(mark), 10, "the end of what the build left")
-    tried("… leaves a process behind (setsid, env -i)", "it ended with the build", not _running(mark))
+    tried("… leaves a process behind (setsid, env -i)", Meant("it ended with the build"), not _running(mark))
 
 
 def _running(mark: str) -> bool:

@@ -9,6 +9,7 @@ from tests.lab.network import wait_until
 from tests.lab.sshd import Sshd
 from tests.microservice.world import package
 
+from .caller import Meant
 from .instance import RED_PASSWORD, RED_VALUE
 
 pytestmark = pytest.mark.timeout(240)
@@ -49,7 +50,7 @@ def test_a_service_reads_the_passwords_of_another_on_the_same_host(instance, tri
     version = instance.publish(alice, "neighbour", "1", package({"app": "x"}))
     ended = instance.installed(alice, "neighbour", version, "red")
     assert ended["status"] == "succeeded" and "uid=" in ended["log"], ended
-    tried("a service's command reads the programs of another's ended runs", "no run keeps its program",
+    tried("a service's command reads the programs of another's ended runs", Meant("no run keeps its program"),
           RED_PASSWORD not in ended["log"])
     bare = [path for path in instance.hosts["red"].root.rglob("*") if path.is_file() and not path.is_symlink()
             and RED_VALUE.encode() in path.read_bytes()]  # fmt: skip
@@ -70,12 +71,12 @@ def test_a_viewer_looks_for_passwords(instance, tried):
     }  # fmt: skip
     for place, answer in places.items():
         assert answer.status in (200, 403, 404) and (answer.status == 200 or "page" in place), (place, answer.said)
-        tried(f"a viewer reads a value of the environment in {place}", "it is not there",
+        tried(f"a viewer reads a value of the environment in {place}", Meant("it is not there"),
               RED_PASSWORD not in answer.text)
     owner = instance.people["alice"].get("/services/redsvc").text
     assert RED_PASSWORD in owner, "the control: who may deploy sees the environment"
     everything = owner + instance.people["alice"].get("/history/").text + instance.admin.get("/services/redsvc").text
-    tried("the owner and an administrator read a secret", "names alone", RED_VALUE not in everything)
+    tried("the owner and an administrator read a secret", Meant("names alone"), RED_VALUE not in everything)
 
 
 @pytest.mark.entry(13)
