@@ -1,6 +1,6 @@
 # Everything that a person types. Each target makes the environment that it needs.
 .DEFAULT_GOAL := help
-.PHONY: help demo run test fuzz mutants model lint lock sbom audit storm openapi rights messages screenshots bench clean
+.PHONY: help demo run test security fuzz mutants model lint lock sbom audit storm openapi rights messages screenshots bench clean
 MAKEFLAGS += --no-print-directory
 PYTHON_ENV := .venv/bin/python
 
@@ -16,6 +16,10 @@ run: .venv/installed  ## web, worker and (without BROKER_URL) a broker, set up b
 test: .venv/installed-dev  ## all tests, on SQLite and on PostgreSQL; installs the system packages that they need
 	@scripts/test-packages
 	@scripts/test
+
+security: .venv/installed-dev  ## attacks a production-like instance, and prints what was tried and what came of it
+	@scripts/test-packages
+	@$(PYTHON_ENV) -m pytest -q tests/attacks
 
 fuzz: .venv/installed-dev  ## FUZZ_ARCHIVES (1000000) bent archives: what is written of them is what every tar reads
 	@scripts/test-packages

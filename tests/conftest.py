@@ -46,20 +46,21 @@ def pytest_collection_modifyitems(items):
     items.sort(key=lambda item: not item.nodeid.startswith(LONG))
 
 
-BROWSER = "tests/console/browser/"
+BROWSER, ATTACKS = "tests/console/browser/", "tests/attacks/"
 # What takes long although it is few tests comes first: at the end it would go on alone.
 LONG = (
     "tests/microservice/test_execution.py", "tests/microservice/test_messages.py", "tests/engine/test_copies.py",
-    "tests/console/test_many_tabs.py", "tests/access/test_every_right.py", BROWSER, "tests/builds/test_worker.py",
-    "tests/demo",
+    "tests/console/test_many_tabs.py", "tests/access/test_every_right.py", BROWSER, ATTACKS,
+    "tests/builds/test_worker.py", "tests/demo",
 )  # fmt: skip
 
 
 class Files(LoadScopeScheduling):
-    """Which tests run in one process: those of a file, and those of the folder that shares one demo and one browser."""
+    """Which tests run in one process: those of a file, and those of a folder that shares what takes long to start: the
+    demo and a browser, or the instance that is attacked."""
 
     def _split_scope(self, nodeid: str) -> str:
-        return BROWSER if nodeid.startswith(BROWSER) else nodeid.partition("::")[0]
+        return next((each for each in (BROWSER, ATTACKS) if nodeid.startswith(each)), nodeid.partition("::")[0])
 
 
 @pytest.hookimpl(optionalhook=True)  # there is no such hook with -p no:xdist

@@ -55,8 +55,8 @@ def test_every_command_in_the_pages_is_run_by_a_test():
 
 
 @pytest.mark.parametrize(
-    "target", ["demo", "run", "test", "fuzz", "mutants", "model", "lint", "lock", "sbom", "audit", "messages", "rights",
-               "screenshots", "bench", "help"]
+    "target", ["demo", "run", "test", "security", "fuzz", "mutants", "model", "lint", "lock", "sbom", "audit",
+               "messages", "rights", "screenshots", "bench", "help"]
 )
 def test_every_target_of_the_makefile_can_be_made(target):
     done = subprocess.run(["make", "-n", target], cwd=ROOT, capture_output=True, text=True)

@@ -14,6 +14,7 @@ class Slow:
     def __init__(self, url: str, count: int, first: bytes, source: str = "127.0.0.1"):
         parts = urlsplit(url)
         self.connections: list[socket.socket] = []
+        self._answered: set[socket.socket] = set()  # of those over TLS
         for _ in range(count):
             with suppress(OSError):
                 self.connections.append(self._opened(parts, first, source))
@@ -40,7 +41,25 @@ class Slow:
 
     def ended(self) -> int:
         """How many of them the server has answered or closed."""
-        return len(select.select(self.connections, [], [], 0)[0])
+        readable = select.select(self.connections, [], [], 0)[0]
+        encrypted = [one for one in readable if isinstance(one, ssl.SSLSocket) and one not in self._answered]
+        self._answered.update(one for one in encrypted if _has_answer(one))
+        return len(self._answered) + sum(not isinstance(one, ssl.SSLSocket) for one in readable)
+
+
+def _has_answer(one: ssl.SSLSocket) -> bool:
+    """Whether there is an answer or an end, and not the tickets alone that a server sends once the handshake is over.
+    What is there is read."""
+    one.setblocking(False)
+    try:
+        one.recv(4000)
+    except ssl.SSLWantReadError:
+        return False
+    except OSError:
+        pass
+    finally:
+        one.setblocking(True)
+    return True
 
 
 def unverified() -> ssl.SSLContext:
