@@ -188,7 +188,7 @@ def _repository(job: Job) -> tuple[Mount, ...]:
         path = os.path.normpath(job.url.removeprefix("file://"))
         return (Mount(path, path),) if Path(path).is_dir() else ()
     agent = os.environ.get("SSH_AUTH_SOCK", "")
-    return (Mount(agent, agent),) if scheme == "ssh" and agent and Path(agent).exists() else ()
+    return (Mount(agent, agent),) if scheme == "ssh" and job.own_keys and agent and Path(agent).exists() else ()
 
 
 @contextmanager
@@ -196,7 +196,7 @@ def _access(run: Run, job: Job, opening: Mapping[str, bytes]) -> Iterator[None]:
     """The files that open the repository, in git's own home, for as long as git runs."""
     files = {".gitconfig": _CONFIG, **opening}
     if _scheme(job.url) == "ssh":
-        files = {**_own_ssh(known_hosts_alone=bool(job.credential.key)), **files}
+        files = {**_own_ssh(known_hosts_alone=not job.own_keys), **files}
     home = run.folder / "git-home"
     owner = home.stat()
     written = []
@@ -217,8 +217,7 @@ def _access(run: Run, job: Job, opening: Mapping[str, bytes]) -> Iterator[None]:
 
 
 def _own_ssh(known_hosts_alone: bool) -> dict[str, bytes]:
-    """The worker's own keys and known hosts: what ssh would use without a sandbox. A service with a key of its own is
-    given no other."""
+    """The worker's own keys and known hosts: what ssh would use without a sandbox."""
     try:
         folder = Path(pwd.getpwuid(os.geteuid()).pw_dir) / ".ssh"
         files = [path for path in folder.iterdir() if path.is_file()]

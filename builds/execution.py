@@ -103,9 +103,16 @@ def job_of(build: Build) -> Job:
     try:
         known = service.build_credential.open()
         credential = Credential(service.build_username, known.get("password", NOBODY), known.get("key", NOBODY))
-        return replace(job, secrets=service.build_secrets.open(), credential=credential)
+        return replace(job, secrets=service.build_secrets.open(), credential=credential, own_keys=own_keys(service))
     except Undecryptable as error:
         raise Refused(f"The service's build secrets: {error}") from error
+
+
+def own_keys(service: MicroService) -> bool:
+    """Whether git may use the ssh keys of the worker's user for this service. They open repositories of more than one
+    team, and an owner chooses the address: services of no team are the administrators'."""
+    allowed = {"all": True, "none": False, "unowned": service.team_id is None}[settings.BUILD_SSH_KEYS]
+    return allowed and "key" not in service.build_credential
 
 
 def _ask(build: Build) -> None:

@@ -15,7 +15,8 @@ class Job:
     """What is to be built. `url`: the repository or the job; `username`: who asked for it; `refs`: patterns of the
     branches and tags that are built, none: all.
 
-    `secrets` are for the build command alone, and `credential` for fetching alone; both for git only.
+    `secrets` are for the build command alone, and `credential` for fetching alone; both for git only. `own_keys`:
+    whether the ssh keys of the worker's user may open the repository.
     """
 
     build_id: int
@@ -30,6 +31,7 @@ class Job:
     refs: tuple[str, ...] = ()
     secrets: Mapping[str, Secret] = field(default_factory=dict)
     credential: Credential = NONE
+    own_keys: bool = True
 
     def mask(self) -> Mask:
         """What must not be in anything that the build prints."""

@@ -88,13 +88,6 @@ def listed(value: str) -> list[str]:
     return value.replace(",", " ").split()
 
 
-def one_of(name: str, allowed: tuple[str, ...], default: str) -> str:
-    value = text(name, default).lower()
-    if value not in allowed:
-        raise BadSetting(name, f"must be one of {', '.join(allowed)}, not {value!r}")
-    return value
-
-
 def choice(name: str, known: tuple[str, ...]) -> str:
     """One of some words; the first is the default."""
     value = text(name, known[0]).lower()

@@ -22,7 +22,7 @@ from gunicorn.glogging import Logger
 from gunicorn.http.errors import LimitRequestHeaders, LimitRequestLine, ParseException
 from gunicorn.workers.gthread import ThreadWorker
 
-from access.address import address_of, is_proxy
+from access.address import address_of, is_proxy, neighbourhood
 from access.bodies import takes_packages
 from access.problems import Problem
 from deployer import refusals, turns
@@ -75,19 +75,20 @@ class Worker(ThreadWorker):
             return
         conn = Connection(self.cfg, sock, client, listener.getsockname(), self.closed)
         self.nr_conns += 1
-        self.peers[conn.peer] += 1
+        self.peers[neighbourhood(conn.peer)] += 1
         if self.nr_conns >= self.worker_connections - 1:
             self.make_room()
-        if self.peers[conn.peer] > self.most_of_peer and not is_proxy(conn.peer):
+        if self.peers[neighbourhood(conn.peer)] > self.most_of_peer and not is_proxy(conn.peer):
             self.refuse(conn, refusals.TOO_MANY_CONNECTIONS)
             return
         self.await_request(conn)
 
     def closed(self, conn: Connection) -> None:
         self.forget(conn)
-        self.peers[conn.peer] -= 1
-        if self.peers[conn.peer] <= 0:
-            del self.peers[conn.peer]
+        peer = neighbourhood(conn.peer)
+        self.peers[peer] -= 1
+        if self.peers[peer] <= 0:
+            del self.peers[peer]
 
     def make_room(self) -> None:
         """Lets go who has waited longest without saying anything: kept open for a next request, or not yet asking."""

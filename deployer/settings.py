@@ -81,7 +81,7 @@ CONNECTIONS_PER_ADDRESS = env.number("CONNECTIONS_PER_ADDRESS", 500, 1, 100_000)
 STREAM_SLOTS = env.number("STREAM_SLOTS", max(1, WEB_THREADS - 8), 1, 1000)  # live streams in one web process
 
 # The role that each account has on services of no team, once there is any team; "": none.
-DEFAULT_ROLE = env.one_of("DEFAULT_ROLE", ("none", "viewer", "publisher", "deployer"), "none").replace("none", "")
+DEFAULT_ROLE = env.choice("DEFAULT_ROLE", ("none", "viewer", "publisher", "deployer")).replace("none", "")
 
 # Builds. Protocols that git may clone by: https and ssh; file admits repositories on the worker's own disk.
 BUILD_PROTOCOLS = env.words("BUILD_PROTOCOLS", "https ssh")
@@ -90,6 +90,8 @@ BUILD_TIMEOUT = env.number("BUILD_TIMEOUT", 3600, 5, 7 * 86400)
 # What a git build is shut in with: the strongest means that this machine has (auto), one of them, or nothing (off).
 BUILD_SANDBOX = env.choice("BUILD_SANDBOX", ("auto", "bubblewrap", "namespaces", "off"))
 BUILD_NETWORK = env.choice("BUILD_NETWORK", ("auto", "none"))
+# Whose repositories the worker's own ssh keys open: a key of the worker opens more than one team's.
+BUILD_SSH_KEYS = env.choice("BUILD_SSH_KEYS", ("unowned", "all", "none"))
 BUILD_TOOLS = env.words("BUILD_TOOLS", "")  # folders beside the system's own that builds may read
 BUILD_MEMORY = env.number("BUILD_MEMORY", 4096, 64, 1024 * 1024)  # MiB of memory of all processes of a build together
 BUILD_DISK = env.number("BUILD_DISK", 8192, 16, 100 * 1024 * 1024)  # MiB of all that a build writes

@@ -2,20 +2,25 @@
 
 import base64
 import os
+import pwd
 import tarfile
 import tempfile
 import threading
 from pathlib import Path
 
 import pytest
+from django.utils import timezone
 
+from access.sealed import SealedMap
 from access.secrets import Secret
-from builds import credentials
+from builds import checkout, credentials
 from builds.checkout import Git
 from builds.credentials import Credential
+from builds.execution import own_keys
 from builds.origin import Job, Refused, Silent
 from builds.sandbox import means
 from builds.sandbox.watching import Limits
+from microservice.models import MicroService
 
 from .githttp import GitHttp
 from .repository import Repository
@@ -174,3 +179,29 @@ def test_a_build_leaves_nothing_in_the_temporary_folder(repository, tmp_path, mo
         build(job(repository, url=f"{server.url}/repository/.git", credential=Credential("ci", Secret(PASSWORD))),
               "http")  # fmt: skip
     assert not list((tmp_path / "tmp").iterdir())
+
+
+@pytest.mark.parametrize(
+    ("setting", "of_team", "has_key", "lent"),
+    [("unowned", False, False, True), ("unowned", True, False, False), ("unowned", False, True, False),
+     ("all", True, False, True), ("all", True, True, False), ("none", False, False, False)],
+)
+def test_the_workers_own_keys_open_what_no_team_chose(settings, setting, of_team, has_key, lent):
+    settings.BUILD_SSH_KEYS = setting
+    key = SealedMap().after({"key": "k" * 40}, timezone.now()) if has_key else SealedMap()
+    assert own_keys(MicroService(name="shop", team_id=7 if of_team else None, build_credential=key)) is lent
+
+
+def test_a_service_of_a_team_fetches_with_no_key_of_the_workers_user(repository, sshd, tmp_path, monkeypatch):
+    home = tmp_path / "home"
+    (home / ".ssh").mkdir(parents=True)
+    (home / ".ssh" / "known_hosts").write_text(f"[{sshd.address}]:{sshd.port} {sshd.host_key}\n")
+    (home / ".ssh" / "id_ed25519").write_text(sshd.client_key)
+    worker = pwd.getpwuid(os.geteuid())
+    monkeypatch.setattr("pwd.getpwuid", lambda uid: pwd.struct_passwd((*worker[:5], str(home), worker[6])))
+    for own, files in ((True, {"known_hosts", "id_ed25519"}), (False, {"known_hosts"})):
+        with git_of("ssh")._run(job(repository), lambda text: None, 10) as run:
+            one = job(repository, url=f"ssh://{sshd.username}@{sshd.address}/x", own_keys=own)
+            with checkout._access(run, one, {}):
+                assert {path.name for path in (run.folder / "git-home" / ".ssh").iterdir()} == files
+            assert not [path for path in (run.folder / "git-home").rglob("*") if path.is_file()]
