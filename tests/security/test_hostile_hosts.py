@@ -3,6 +3,7 @@ import json
 import resource
 import threading
 import time
+from contextlib import contextmanager
 
 import pytest
 
@@ -15,6 +16,7 @@ from microservice.models import Event, Operation, Output, Step
 from microservice.progress import Progress
 from tests.engine.host import Host
 from tests.engine.test_conduct import Site, Watching
+from tests.lab import processes
 from tests.lab.hostile import forced
 from tests.lab.sshd import Sshd
 from tests.microservice.world import World
@@ -55,13 +57,23 @@ LIES = {
 }
 
 
+@contextmanager
+def lying(folder, body: str):
+    """A host whose every answer is `body`. What it left running is ended with it."""
+    try:
+        with Sshd(folder / "host", extra=forced(folder / "lie", body)) as sshd:
+            yield sshd
+    finally:
+        processes.end_using(folder / "lie")
+
+
 @pytest.mark.parametrize("lie", LIES)
 def test_a_lie_ends_soon_with_a_named_error(tmp_path, lie, monkeypatch):
     body, says = LIES[lie]
     for name, value in {"SLACK": 2.0, "ENDING": 0, "SLOWEST": 1 << 20}.items():
         monkeypatch.setattr(bounds, name, value)
     monkeypatch.setattr(bounds, "seconds_to_send", lambda size: 1.0)
-    with Sshd(tmp_path / "host", extra=forced(tmp_path / "lie", body)) as sshd:
+    with lying(tmp_path, body) as sshd:
         site, watch = Site(sshd), Watching()
         run = site.host.run("install", None, "1.0", limits=LIMITS, check="", stop="")
         limit = bounds.max_seconds(run.atom)
@@ -85,7 +97,7 @@ for n, name in enumerate(names): event("started", n, name, detail="0"); event("d
 out(b"x" * 100)
 event("end", old="done", new="100")
 '''
-    with Sshd(tmp_path / "host", extra=forced(tmp_path / "lie", honest)) as sshd:
+    with lying(tmp_path, honest) as sshd:
         site = Site(sshd)
         outcome, watch = site.carry_out(site.host.run("install", None, "1.0", limits=LIMITS))
     assert (outcome.kind, len(watch.data)) == (OutcomeKind.DONE, 100)
@@ -178,7 +190,7 @@ MARK = 'nonce = re.search(rb"([0-9a-f]{16}) \\$1", text)[1]\n'
 ], ids=["output", "noise", "trickle", "silence", "the same for ever", "long words"])  # fmt: skip
 def test_a_host_check_answers_in_time_and_keeps_little(tmp_path, body):
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    with Sshd(tmp_path / "host", extra=forced(tmp_path / "lie", body)) as sshd:
+    with lying(tmp_path, body) as sshd:
         began = time.monotonic()
         found = probe(Site(sshd).endpoint(), "/srv", False, deadline=4.0)
         assert time.monotonic() - began < 6
