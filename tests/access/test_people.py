@@ -266,7 +266,7 @@ def test_a_service_is_made_with_what_its_builds_run_by_who_has_the_right_build(r
 def test_no_token_gives_the_right_build_that_it_has_not(red):
     shop = fleet.service("shop", team=red)
     root = get_user_model().objects.create_superuser("root")
-    bound = Api(make_token(root, "t", ["admin"], services=[shop.pk])[1])
+    bound = Api(make_token(root, "t", ["admin", "tokens"], services=[shop.pk])[1])
     assert bound.post("/tokens/", {"name": "more", "scopes": ["build"], "services": ["shop"]}).status_code == 403
 
 
