@@ -24,7 +24,7 @@ forwarded_allow_ips = ",".join(env.words("TRUSTED_PROXIES"))  # nobody else's X-
 control_socket_disable = True  # nothing here needs it, and it would be shared by all of a user's gunicorns
 accesslog = env.text("ACCESS_LOG") or None  # "-" is standard output
 access_log_format = '%(h)s %(l)s %(u)s %(t)s "%(r)s" %(s)s %(b)s "%(f)s" "%(a)s" %({x-request-id}o)s'
-logger_class = "deployer.front.AccessLog"
+logger_class = "deployer.access_log.AccessLog"
 errorlog = "-"
 loglevel = env.text("LOG_LEVEL", "INFO").lower()
 

@@ -18,11 +18,10 @@ from selectors import EVENT_READ, EVENT_WRITE
 from typing import Any
 
 from django.conf import settings
-from gunicorn.glogging import Logger
 from gunicorn.http.errors import LimitRequestHeaders, LimitRequestLine, ParseException
 from gunicorn.workers.gthread import ThreadWorker
 
-from access.address import address_of, is_proxy, neighbourhood
+from access.address import is_proxy, neighbourhood
 from access.bodies import takes_packages
 from access.problems import Problem
 from deployer import refusals, turns
@@ -299,10 +298,3 @@ class Worker(ThreadWorker):
             client.sendall(answer(problem_of(exc)))
         except OSError:
             self.log.debug("nobody was there to be told")
-
-
-class AccessLog(Logger):
-    """gunicorn's log; lines about requests name the client instead of the proxy in front of us."""
-
-    def atoms(self, resp: Any, req: Any, environ: Any, request_time: Any) -> dict[str, Any]:
-        return super().atoms(resp, req, environ, request_time) | {"h": address_of(environ) or "-"}
