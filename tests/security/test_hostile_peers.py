@@ -4,6 +4,7 @@ import socket
 import struct
 import threading
 import time
+from contextlib import suppress
 
 import paramiko
 import pytest
@@ -111,11 +112,17 @@ def rude(listening, say=None, talk=None) -> Endpoint:
     def serve(connection):
         server = LetsIn()
         transport = Server(connection, key, "auth" if say else "")
-        transport.say, transport.talk = lambda: say(transport), lambda channel: talk(transport, channel)
+        transport.say, transport.talk = lambda: say(transport), lambda channel: _said(talk, transport, channel)
         server.transport = transport
         transport.start_server(threading.Event(), server)
 
     return listening(serve, host_key=f"{key.get_name()} {key.get_base64()}", password="right")
+
+
+def _said(talk, transport, channel) -> None:
+    """From a thread of its own: whoever was spoken to may have gone before all of it was said."""
+    with suppress(EOFError, OSError, paramiko.SSHException):
+        talk(transport, channel)
 
 
 def test_an_honest_server_of_this_kind_is_spoken_to(listening):
