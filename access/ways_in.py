@@ -7,8 +7,8 @@ from access.problems import forbidden, invalid, reauthenticate
 
 
 def prove(caller: Caller, user: User, password: str, pointer: str = "/own_password") -> None:
-    """Whether somebody knows their own password. Guesses count as those of signing in do, so this
-    is called outside of any transaction that a refusal rolls back. 422 at `pointer`, 429."""
+    """Whether somebody knows their own password. Guesses have a count of their own, so this is called
+    outside of any transaction that a refusal rolls back. 422 at `pointer`, 429."""
     throttle.own_password(user.pk)
     if not user.check_password(password):
         failures.note(user.get_username(), caller.address, "")
