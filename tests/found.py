@@ -1,0 +1,47 @@
+"""What people found in use, by kind, and which tests hold it: `pytest.mark.found("…")`. The run says how many did."""
+
+from collections import Counter
+
+import pytest
+
+# A kind of fault → what must hold now.
+FOUND = {
+    "hosts": "host names hosts, instances names instances, never one for the other",
+    "away": "a part that was away or hung is used again within ten seconds, and hinders nobody else meanwhile",
+    "forms": "forms take what browsers send, and a form posted unchanged changes nothing",
+    "output": "what a host or a command says reaches people whole and at its place",
+    "packages": "packages in the formats that pipelines make; releases that cannot be half removed",
+    "removal": "what is gone for good can be got rid of, and its history stays",
+    "builds": "a build is complete or refused, may be built again, and is never two",
+    "keys": "keys and hosts are taken as people have them",
+    "time": "arithmetic on moments, never on clock times",
+    "settings": "every setting is parsed at the start; whatever says TLS is verified",
+    "waiting": "looks at build servers and waiting clients outlive what passes",
+    "ssh": "SSH servers that are older, newer or odder; what can be asked before the stop is asked before it",
+}
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items):
+    for item in items:
+        for marker in item.iter_markers("found"):
+            (kind,) = marker.args
+            if kind not in FOUND:
+                raise pytest.UsageError(f"{item.nodeid}: no such kind: {kind}")
+            item.user_properties.append(("found", kind))
+
+
+def pytest_terminal_summary(terminalreporter):
+    counted: dict[str, Counter] = {}
+    for outcome in ("passed", "failed", "error"):
+        for report in terminalreporter.stats.get(outcome, ()):
+            for name, kind in getattr(report, "user_properties", ()):
+                if name == "found":
+                    counted.setdefault(kind, Counter())[outcome] += 1
+    if not counted:
+        return
+    terminalreporter.section("found in use")
+    for kind, text in FOUND.items():
+        if kind in counted:
+            told = ", ".join(f"{count} {outcome}" for outcome, count in counted[kind].items())
+            terminalreporter.write_line(f"{kind:9} {told:22} {text}")
