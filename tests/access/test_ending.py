@@ -148,7 +148,7 @@ def test_a_child_that_is_being_made_while_its_parent_ends_ends_too():
 
     thread = threading.Thread(target=make)
     thread.start()
-    made.wait(10)
+    made.wait(60)
     threading.Timer(1.0, looked.set).start()
     ended = tokens.revoke([top.pk])
     thread.join()
@@ -317,7 +317,7 @@ def test_a_session_makes_no_token_behind_the_back_of_who_ends_it():
 
     thread = threading.Thread(target=make)
     thread.start()
-    made.wait(10)
+    made.wait(60)
     end_access(Caller(name="root"), user, "asked for")
     thread.join()
     assert Token.objects.get().revoked

@@ -14,6 +14,7 @@ from access.callers import SYSTEM
 from access.problems import Problem
 from callbacks import rules, sender, signing, wire
 from callbacks.models import Delivery, State
+from tests.lab.busy import within
 
 from .messages import callback, send_all, told
 
@@ -136,7 +137,7 @@ def test_a_server_that_is_slow_is_left_at_the_deadline(receiver, monkeypatch):
     told()
     row = send_all()[0]
     assert row.answer_status is None
-    assert row.took < 2500
+    assert row.took < within(2500)
     assert "no answer within" in row.error
 
 
@@ -161,6 +162,6 @@ def test_a_server_that_answers_a_byte_at_a_time_is_left_at_the_deadline(settings
         thread = threading.Thread(target=drip, daemon=True)
         thread.start()
         answer = wire.post(f"http://127.0.0.1:{server.getsockname()[1]}/", {}, b"")
-        thread.join(5)
+        thread.join(30)
     assert answer.status is None
-    assert answer.took < 2500
+    assert answer.took < within(2500)

@@ -113,7 +113,7 @@ def test_who_comes_while_it_is_rendered_waits_and_a_refusal_is_shared_too():
     def render():
         made.append(1)
         inside.set()
-        go_on.wait(10)
+        go_on.wait(60)
         raise not_found("deployment")
 
     def ask():
@@ -126,14 +126,14 @@ def test_who_comes_while_it_is_rendered_waits_and_a_refusal_is_shared_too():
     fragments_newest, fragments.newest = fragments.newest, lambda: 5
     try:
         threads[0].start()
-        inside.wait(10)
+        inside.wait(60)
         for thread in threads[1:]:
             thread.start()
         (one,) = shared._kept.values()
         wait_until(lambda: len(one.over._cond._waiters) == 9, what="nine wait")
         go_on.set()
         for thread in threads:
-            thread.join(10)
+            thread.join(60)
     finally:
         fragments.newest = fragments_newest
     assert len(made) == 1 and len(got) == 10 and {error.status for error in got} == {404}
@@ -148,19 +148,19 @@ def test_who_has_waited_takes_it_however_long_it_took(monkeypatch):
     def render():
         made.append(1)
         inside.set()
-        go_on.wait(10)
+        go_on.wait(60)
         return "slow"
 
     threads = [threading.Thread(target=lambda: got.append(shared.get("page", 5, render))) for _ in range(10)]
     threads[0].start()
-    inside.wait(10)
+    inside.wait(60)
     for thread in threads[1:]:
         thread.start()
     (one,) = shared._kept.values()
     wait_until(lambda: len(one.over._cond._waiters) == 9, what="nine wait")
     go_on.set()
     for thread in threads:
-        thread.join(10)
+        thread.join(60)
     assert got == ["slow"] * 10 and len(made) == 1
 
 

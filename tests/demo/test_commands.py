@@ -136,7 +136,7 @@ def test_the_worker_starts_by_its_ordinary_command_and_ends_when_told(installati
     with Process(["sh", "-c", command], installation.environment, tmp_path / "log") as one:
         one.wait_for(" ready.", 40)
         one.process.terminate()
-        assert one.process.wait(15) == 0, one.log()
+        assert one.process.wait(60) == 0, one.log()
 
 
 def test_the_embedded_broker_runs_in_the_foreground_where_no_other_is_named(made, short_tmp):
@@ -147,7 +147,7 @@ def test_the_embedded_broker_runs_in_the_foreground_where_no_other_is_named(made
         wait_until(probe.answers, 15, "the broker's answer")
         assert socket.stat().st_mode & 0o077 == 0
         one.process.terminate()
-        assert one.process.wait(10) == 0
+        assert one.process.wait(60) == 0
     refused = run("python manage.py broker", environment | {"BROKER_URL": "redis://127.0.0.1:1/0"})
     assert refused.returncode != 0
     assert "BROKER_URL is set" in refused.stderr
@@ -169,7 +169,7 @@ def test_make_run_starts_all_of_it_from_the_environment_and_ctrl_c_ends_it(made,
         assert wait_until(ready, 60, "a ready system")
         below = processes.descendants(one.pid)
         one.process.send_signal(signal.SIGINT)
-        assert one.process.wait(20) == 0
+        assert one.process.wait(60) == 0
         assert not [pid for pid in below if processes.alive(pid)]
 
 

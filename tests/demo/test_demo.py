@@ -48,7 +48,7 @@ class Demo:
     def end(self) -> int:
         if self.process.poll() is None:
             self.process.send_signal(signal.SIGINT)
-        return self.process.wait(25)
+        return self.process.wait(60)
 
     def pid_of(self, words: str) -> int | None:
         """The part whose command line has `words` in it, directly below the demo."""

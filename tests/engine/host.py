@@ -17,6 +17,7 @@ from deployer.engine.atom import ServiceSpec, Target
 from deployer.engine.journal import JournalEvent, Kind, Reader
 from deployer.engine.plans import plan
 from deployer.engine.program import Run
+from tests.lab.busy import within
 
 SHELLS = {"dash": ["dash"], "bash": ["bash", "--posix"], "busybox": ["busybox", "sh"]}
 _numbers = count(1)
@@ -63,7 +64,7 @@ class Call:
         return self
 
     def until(self, kind: Kind, step: str = "", seconds: float = 10) -> JournalEvent:
-        deadline = time.monotonic() + seconds
+        deadline = time.monotonic() + within(seconds)
         while time.monotonic() < deadline:
             for event in self.events:
                 if event.kind is kind and event.step == step:

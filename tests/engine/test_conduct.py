@@ -13,6 +13,7 @@ from deployer.engine.conduct import OutcomeKind, Package, carry_out
 from deployer.engine.journal import Kind
 from deployer.engine.ssh import Endpoint, Limits
 from tests.engine.host import Host, package
+from tests.lab.busy import within
 from tests.lab.network import wait_until
 from tests.lab.relay import Relay
 from tests.lab.sshd import Sshd
@@ -295,7 +296,7 @@ def test_a_host_that_is_not_there_leaves_it_not_started_after_a_few_tries(site, 
         relay.refusing.set()
         start = time.monotonic()
         outcome, _ = site.carry_out(run, at=relay)
-        assert 2 < time.monotonic() - start < 8
+        assert 2 < time.monotonic() - start < within(8)
     assert outcome.kind is OutcomeKind.NOT_STARTED
     assert "Nothing was changed" in outcome.error
     assert site.host.running == "1.0"
@@ -337,9 +338,9 @@ def test_an_operation_that_was_taken_away_is_left_at_once_and_goes_on_by_itself(
     watch.until(Kind.STARTED, "post")
     watch.leave.set()
     start = time.monotonic()
-    thread.join(5)
+    thread.join(30)
     assert result[0].kind is OutcomeKind.LOST
-    assert time.monotonic() - start < 0.8
+    assert time.monotonic() - start < within(0.8)
     outcome, after = site.carry_out(run, fresh=False)
     assert (outcome.kind, after.data) == (OutcomeKind.DONE, b"over\n")
 
@@ -401,7 +402,7 @@ def test_a_cancelled_operation_is_ended_and_undone(tmp_path, sessions):
         watch.cancel.set()
         thread.join(20)
         assert result[0].kind is OutcomeKind.CANCELLED
-        assert time.monotonic() - start < 10
+        assert time.monotonic() - start < within(10)
         assert site.host.running == "1.0"
 
 
@@ -432,7 +433,7 @@ def test_an_operation_cancelled_while_nobody_held_it_is_ended_by_the_next_one(si
     thread, _ = in_thread(lambda: site.carry_out(run, watch)[0])
     watch.until(Kind.STARTED, "post")
     watch.leave.set()
-    thread.join(5)
+    thread.join(30)
     after = Watching()
     after.cancel.set()
     outcome, _ = site.carry_out(run, after, fresh=False)

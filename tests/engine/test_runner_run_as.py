@@ -12,6 +12,7 @@ import pytest
 
 from deployer.engine.journal import Kind
 from tests.lab import users
+from tests.lab.busy import within
 
 from .host import SHELLS, Host
 
@@ -236,7 +237,7 @@ def test_a_folder_that_its_user_may_not_enter_is_named(root):
 
 
 def wait_until(true, seconds: float = 30) -> None:
-    deadline = time.monotonic() + seconds
+    deadline = time.monotonic() + within(seconds)
     while not true():
         assert time.monotonic() < deadline, "it did not come about"
         time.sleep(0.02)

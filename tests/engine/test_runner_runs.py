@@ -9,6 +9,7 @@ import pytest
 from deployer.engine import program
 from deployer.engine.journal import Kind, Result
 from deployer.engine.program import Answer, Run
+from tests.lab.busy import within
 from tests.storm.places import SmallDisk
 
 from .host import Host
@@ -22,7 +23,7 @@ def gated(host: Host, **changes) -> dict:
 
 
 def wait_at(host: Host, seconds: float = 10) -> None:
-    deadline = time.monotonic() + seconds
+    deadline = time.monotonic() + within(seconds)
     while not (host.root / "gate.at").exists():
         assert time.monotonic() < deadline, "never came to the gate"
         time.sleep(0.005)
@@ -182,7 +183,7 @@ def held(host: Host, step: str) -> dict:
 def die(call) -> None:
     """The runner and its watchdog go, as when the memory is short; what they had started lives on."""
     call.kill()
-    call.process.wait(5)
+    call.process.wait(60)
 
 
 @pytest.mark.parametrize("step", ["pre", "stop", "start", "check", "post"])

@@ -3,6 +3,8 @@ import random
 import socket
 import time
 
+from tests.lab.busy import within
+
 _random = random.SystemRandom()
 
 
@@ -25,8 +27,8 @@ def free_port(address: str = "127.0.0.1") -> int:
 
 
 def wait_for_port(address: str, port: int, seconds: float = 10) -> None:
-    """Returns once something accepts connections there; TimeoutError if nothing does in time."""
-    deadline = time.monotonic() + seconds
+    """Returns once something accepts connections there; TimeoutError if nothing does in time (busy.py)."""
+    deadline = time.monotonic() + within(seconds)
     while True:
         try:
             socket.create_connection((address, port), timeout=1).close()
@@ -38,8 +40,8 @@ def wait_for_port(address: str, port: int, seconds: float = 10) -> None:
 
 
 def wait_until(condition, seconds: float = 10, what: str = "the condition"):
-    """Returns the first true value of `condition()`; TimeoutError if there is none in time."""
-    deadline = time.monotonic() + seconds
+    """Returns the first true value of `condition()`; TimeoutError if there is none in time (busy.py)."""
+    deadline = time.monotonic() + within(seconds)
     while True:
         if value := condition():
             return value

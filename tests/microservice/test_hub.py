@@ -13,6 +13,7 @@ from microservice import events, hub
 from microservice.history import chain, record
 from microservice.models import Event
 from microservice.output import expiry
+from tests.lab.busy import within
 from tests.lab.network import wait_until
 from tests.microservice import fleet
 
@@ -74,7 +75,7 @@ def test_who_reads_too_slowly_is_let_go_and_the_others_are_not(one, monkeypatch)
     assert ids(slow, 10) == expected[:10]
     started = time.monotonic()
     assert slow.next(10) is None
-    assert time.monotonic() - started < 1
+    assert time.monotonic() - started < within(1)
 
 
 def test_beyond_the_slots_there_is_no_room_until_somebody_leaves(one):
@@ -93,7 +94,7 @@ def test_nothing_is_read_while_nobody_watches(one):
     watcher = one.join()
     thread = one._thread
     watcher.close()
-    thread.join(5)
+    thread.join(60)
     assert not thread.is_alive()
     again = one.join()
     made = fleet.event(fleet.running())
@@ -136,7 +137,7 @@ def test_who_only_waits_for_an_answer_need_not_wait_for_the_usual_look(one):
     began = time.monotonic()
     made = fleet.event(deployment)
     assert ids(eager, 1) == [made.pk]
-    assert time.monotonic() - began < 1
+    assert time.monotonic() - began < within(1)
     assert ids(usual, 1) == [made.pk]
     eager.close()
 
@@ -210,7 +211,7 @@ def test_a_change_that_is_committed_behind_a_later_one_is_told_all_the_same(one)
 
     thread = threading.Thread(target=slow)
     thread.start()
-    overtaken.wait(5)
+    overtaken.wait(60)
     record(SYSTEM, "quick", "service", service, service=service)
     first = watcher.next(5)
     over.set()

@@ -16,6 +16,7 @@ from microservice.ledger import Ledger
 from microservice.models import Deployment, Event, MicroServiceInstance, Operation, Output, Step
 from microservice.requests import retries
 from microservice.status import DeploymentStatus, InstanceStatus, OperationStatus, UndoStatus
+from tests.lab.busy import within
 
 from . import fleet
 
@@ -353,7 +354,7 @@ def test_events_are_never_passed_over_by_a_reader_however_many_write(ledgers):
 
 def wait_for(condition, seconds):
     """What the condition answers as soon as that is something; False when the time is over."""
-    deadline = time.monotonic() + seconds
+    deadline = time.monotonic() + within(seconds)
     while time.monotonic() < deadline:
         if answer := condition():
             return answer

@@ -9,6 +9,7 @@ import pytest
 
 from access.problems import Problem
 from microservice.output import logs, searching
+from tests.lab.busy import within
 from tests.microservice import fleet
 
 pytestmark = pytest.mark.django_db
@@ -123,7 +124,7 @@ def test_many_hits_in_one_line_cost_one_look_each(operation):
     whole = fleet.output(operation, b"a" * 300_000 + b"\n")
     started = time.monotonic()
     assert logs.search(operation.pk, "a", 0, len(whole)).hits == 300_000
-    assert time.monotonic() - started < 3
+    assert time.monotonic() - started < within(3)
 
 
 def test_a_search_that_is_cut_says_where_to_go_on_and_nothing_is_lost(operation):

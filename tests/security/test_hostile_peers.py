@@ -14,6 +14,7 @@ from deployer.engine.errors import WireError
 from deployer.engine.ssh import Endpoint, Limits, connect, fetch_host_key
 from deployer.engine.ssh.packets import MAX_COUNTED, MAX_GREETING, MAX_PACKET
 from deployer.engine.ssh.transport import WINDOW
+from tests.lab.busy import within
 
 QUICK = Limits(connect=2, handshake=4, auth=4, keepalive=1, silence=3)
 CALM = 60_000  # KiB that the process may grow by
@@ -65,7 +66,7 @@ def test_what_is_no_greeting_is_given_up_without_being_kept(listening, serve):
     endpoint = listening(serve)
     with pytest.raises(WireError):
         fetch_host_key(endpoint.address, endpoint.port, 4.0)
-    assert time.monotonic() - began < 3.5, "it was given up by the limits of what it sends, not of its time"
+    assert time.monotonic() - began < within(3.5), "it was given up by the limits of what it sends, not of its time"
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < CALM
 
 
@@ -141,7 +142,7 @@ def test_a_count_that_a_loop_is_made_of_ends_the_connection(listening, kind, cou
     with pytest.raises(WireError):
         connect(endpoint, QUICK)
     time.sleep(0.3)
-    assert time.monotonic() - began < 5 and time.process_time() - cpu < 2
+    assert time.monotonic() - began < within(5) and time.process_time() - cpu < 2
 
 
 def test_few_extensions_are_no_reason_to_leave(listening):
@@ -189,7 +190,7 @@ def test_a_flood_beside_what_was_asked_for_ends_the_connection(listening, what):
                     assert channel.read(0.1)[0] == b"" or what != "empty packets"
                     if not connection.alive:
                         raise connection.lost()
-    assert ended.wait(10)
+    assert ended.wait(60)
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < CALM
 
 

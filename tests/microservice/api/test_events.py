@@ -215,7 +215,7 @@ def test_a_watcher_holds_no_database_connection(api):
     watcher.start()
     time.sleep(0.3)
     fleet.event(deployment)
-    watcher.join(10)
+    watcher.join(60)
     answer.close()
     assert held == [None]
 
