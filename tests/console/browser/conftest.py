@@ -9,9 +9,12 @@ import tempfile
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from tests.console.browser.demo import DESKTOP, Demo
+
+SLOW = 60_000  # ms; a page of a busy machine. What never comes is waited for as long, so it is only long when it fails
+expect.set_options(timeout=SLOW)
 
 
 @pytest.fixture(scope="package")
@@ -41,6 +44,7 @@ def visit(demo, browser: Browser):
     def open_page(address: str, labels: tuple[str, str, str] = ("User name", "Password", "Sign in"), **how) -> Page:
         context = browser.new_context(**{"viewport": DESKTOP, "base_url": demo["url"], **how})
         contexts.append(context)
+        context.set_default_timeout(SLOW)
         page = context.new_page()
         page.on("pageerror", lambda error: complaints.append(str(error)))
         page.on("console", lambda line: complaints.append(line.text) if "Security Policy" in line.text else None)
