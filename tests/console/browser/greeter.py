@@ -12,7 +12,7 @@ from demo.client import Client
 from demo.misbehave import script
 from demo.service import definition
 
-SOON, LATER = 10_000, 60_000  # milliseconds
+SOON, LATER = 60_000, 120_000  # milliseconds
 COMMITS = ("1111111", "2222222", "3333333", "4444444")
 
 

@@ -15,7 +15,7 @@ from tests.console.browser.demo import DESKTOP, PHONE
 from tests.outside import servers
 
 pytestmark = [pytest.mark.browser, pytest.mark.demo, pytest.mark.timeout(300)]
-LATER = 60_000  # milliseconds
+LATER = 120_000  # milliseconds
 HASH = """([size, url]) => new Promise((resolve, reject) => {
   const bytes = new Uint8Array(size);
   for (let i = 0; i < size; i++) bytes[i] = (i * 7 + 3) & 255;

@@ -10,7 +10,7 @@ from tests.console.browser.demo import DESKTOP, PHONE
 
 pytestmark = [pytest.mark.browser, pytest.mark.demo, pytest.mark.timeout(300)]
 ZOOMED = {name: length // 2 for name, length in DESKTOP.items()}  # what a page gets at 200%
-SOON, LATER = 10_000, 60_000  # milliseconds
+SOON, LATER = 60_000, 120_000  # milliseconds
 OLD, MIDDLE, NEW = "20250301090000", "20250308101500", "20250315143000"
 PAGES = (
     "/", "/services/hello/", "/services/hello/instances/", "/services/hello/settings/", "/services/hello/versions/new/",
