@@ -16,6 +16,7 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 
 from .service import definition
@@ -60,8 +61,9 @@ def _drop(folder: Path, seconds: float) -> int:
     cut, deadline = 0, time.monotonic() + seconds
     while time.monotonic() < deadline:
         for pid in _connections(folder):
-            os.kill(pid, signal.SIGKILL)
-            cut += 1
+            with suppress(ProcessLookupError):  # it ended by itself meanwhile
+                os.kill(pid, signal.SIGKILL)
+                cut += 1
         time.sleep(0.1)
     return cut
 

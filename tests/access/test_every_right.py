@@ -21,7 +21,7 @@ from tests.access.rights_model import DOCUMENT, Line, Who, ceiling, lines, may, 
 from tests.access.rights_things import THINGS, Callers, Things
 from tests.microservice.api.conftest import store  # noqa: F401
 
-pytestmark = [pytest.mark.django_db, pytest.mark.timeout(300)]  # some hundred requests each
+pytestmark = pytest.mark.django_db  # some hundred requests each
 
 REFUSED = {401, 403, 404}
 LACKING = re.compile("needs the right|may not deploy")  # said in a page, beside its form

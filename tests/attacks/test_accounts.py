@@ -7,7 +7,6 @@ import pytest
 from .caller import Answer, Client, Meant
 from .instance import PASSWORD
 
-pytestmark = pytest.mark.timeout(240)
 SPELLINGS = (" frank", "frank ", "\uff46rank", "\tfrank", "\u00a0frank", " " * 150 + "frank", "FRANK", "frank\u3000")
 
 

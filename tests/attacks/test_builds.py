@@ -8,7 +8,6 @@ from tests.lab.network import wait_until
 
 from .caller import Meant
 
-pytestmark = pytest.mark.timeout(240)
 LOOK = """
 echo ran
 cat /proc/$PPID/environ /proc/[0-9]*/environ 2>/dev/null | tr '\\0' '\\n' | head -c 4000

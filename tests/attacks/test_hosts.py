@@ -12,7 +12,6 @@ from tests.microservice.world import package
 from .caller import Meant
 from .instance import RED_PASSWORD, RED_VALUE
 
-pytestmark = pytest.mark.timeout(240)
 SPY = "id; cd $RELEASE/../../..; grep -h DB_PASS redsvc/.deployer/runs/*/*; grep -rh DB_PASS redsvc; true"
 HEAD = 'event("begun"); event("need", names.index("upload"), "upload")\n'
 LIES = {

@@ -12,8 +12,6 @@ from tests.microservice.world import package
 from .caller import Meant
 from .instance import RED_SECRET
 
-pytestmark = pytest.mark.timeout(180)
-
 
 @pytest.mark.entry(2)
 def test_the_file_of_another_teams_package_is_named_read_and_destroyed(instance, tried):

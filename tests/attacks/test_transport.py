@@ -18,7 +18,6 @@ from tests.lab.worker import ROOT
 from .caller import Client, Meant
 from .instance import PASSWORD
 
-pytestmark = pytest.mark.timeout(240)
 PRIVATE = (
     "127.0.0.1", "2130706433", "0x7f.1", "0177.0.0.1", "[::1]", "[::ffff:127.0.0.1]", "[::127.0.0.1]",
     "[::ffff:0:127.0.0.1]", "[64:ff9b::7f00:1]", "[2002:7f00:1::]", "169.254.169.254", "10.0.0.1", "192.168.1.1",

@@ -21,6 +21,7 @@ from deployer.engine.journal import Kind, Reader, Result
 from microservice import atoms
 from microservice.models import Deployment, MicroServiceInstance, MicroServiceVersion, Step
 from microservice.status import Action
+from tests.lab.busy import within
 from tests.lab.network import free_port
 from tests.microservice import fleet
 
@@ -37,7 +38,7 @@ def test_two_hosts_and_one_turn_give_ratios_a_summary_and_a_history(tmp_path):
     ended = subprocess.run(
         [ROOT / "bench" / "run", "--only", "race", "--contestants", "LIMIT,PRODUCT,NOBODY", "--hosts", "2,2@4ms",
          "--turns", "1", "--no-write"],
-        env=environment, cwd=ROOT, capture_output=True, text=True, timeout=110,
+        env=environment, cwd=ROOT, capture_output=True, text=True, timeout=within(110),
     )  # fmt: skip
     assert ended.returncode == 1, ended.stdout + ended.stderr  # because of the contestant that cannot be had
     assert "| 2@4ms | REVERT |" in ended.stdout

@@ -24,7 +24,6 @@ USERS = (0, NOBODY) if AS_ROOT else (0,)
 SECRET = "a-secret-of-the-worker"
 every_means = pytest.mark.parametrize("means", MEANS)
 every_user = pytest.mark.parametrize("uid", USERS)
-pytestmark = pytest.mark.timeout(180)
 
 _TRIES = """
 cat /proc/{victim}/environ /proc/[0-9]*/environ 2>/dev/null | grep -qa {secret} && echo environment

@@ -15,7 +15,7 @@ from tests.microservice import fleet
 from .repository import Repository
 from .test_sandbox import gone, running
 
-pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.timeout(300)]  # two workers start in it
+pytestmark = pytest.mark.django_db(transaction=True)  # two workers start in it
 
 
 def test_a_build_survives_the_death_of_its_worker(worker, tmp_path, monkeypatch):

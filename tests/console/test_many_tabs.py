@@ -15,7 +15,7 @@ from tests.lab.network import wait_until
 from tests.lab.web import Web
 from tests.microservice import fleet
 
-pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.timeout(240)]
+pytestmark = pytest.mark.django_db(transaction=True)
 MANY = 200
 CHANGES = 3
 A_SECOND = 10  # statements of the process itself: the hub's looks at the events, one look at all viewers

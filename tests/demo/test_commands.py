@@ -24,7 +24,7 @@ from tests.lab.worker import Process, Worker
 ROOT = Path(__file__).resolve().parents[2]
 PROGRAMS = Path(sys.executable).parent  # where pip put gunicorn and celery
 
-pytestmark = [pytest.mark.demo, pytest.mark.timeout(240)]
+pytestmark = pytest.mark.demo
 
 
 def plain(var: Path, **more: str) -> dict[str, str]:

@@ -20,7 +20,7 @@ from tests.lab.network import wait_until
 ROOT = Path(__file__).resolve().parents[2]
 READY = 60  # seconds, package downloads included; here there are none
 
-pytestmark = [pytest.mark.demo, pytest.mark.timeout(240)]
+pytestmark = pytest.mark.demo
 
 
 class Demo:

@@ -78,7 +78,7 @@ def connection_to(url: str, timeout: float = 15, source: str = "127.0.0.1") -> h
     return http.client.HTTPConnection(host, port, timeout=timeout, source_address=(source, 0))
 
 
-def seconds(url: str, timeout: float = 15, source: str = "127.0.0.1") -> float:
+def seconds(url: str, timeout: float = 60, source: str = "127.0.0.1") -> float:
     """How long an honest GET takes; `timeout` where there is no answer by then."""
     began = time.monotonic()
     connection = connection_to(url, timeout, source)

@@ -24,7 +24,7 @@ from tests.lab.web import Web
 
 from .world import START, STOP, World
 
-pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.timeout(180)]
+pytestmark = pytest.mark.django_db(transaction=True)
 PAGES = (
     "/", "/hosts/", "/hosts/{host}/", "/credentials/", "/tokens/", "/history/", "/settings/", "/callbacks/",
     "/deployments/", "/deployments/{deployment}/", "/operations/{operation}/",

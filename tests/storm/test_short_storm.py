@@ -11,7 +11,7 @@ from tests.lab import postgres
 ROOT = Path(__file__).resolve().parents[2]
 
 
-@pytest.mark.timeout(480)
+@pytest.mark.timeout(1200)
 @pytest.mark.skipif(postgres.find_programs() is None, reason="this machine has no PostgreSQL")
 def test_nothing_is_lost_and_nothing_done_twice_in_a_short_storm_on_both_databases(tmp_path):
     storm = subprocess.run(

@@ -17,7 +17,7 @@ from tests.lab.busy import within
 from tests.lab.network import wait_until
 from tests.lab.web import Web
 
-pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.timeout(240)]
+pytestmark = pytest.mark.django_db(transaction=True)
 MANY = 150
 SOON = 6.0  # seconds, on a busy machine; without the protection there is no answer in twice that
 # Under both names: over https it is the second, and without one a form is refused before its body is read.
@@ -95,8 +95,8 @@ def test_slow_clients_hold_up_nobody_and_are_let_go(web, kind):
         assert len(attack.connections) == MANY
         for _ in range(3):
             attack.drip()
-            assert seconds(f"{web.url}/healthz") < SOON
-        assert signed_in(web.url) < 2 * SOON
+            assert seconds(f"{web.url}/healthz") < within(SOON)
+        assert signed_in(web.url) < within(2 * SOON)
         wait_until(lambda: attack.ended() == MANY, 30, "all of them answered or closed")
     assert "Traceback" not in web.log()
 
@@ -113,7 +113,7 @@ def test_who_does_not_take_the_answer_holds_no_thread(web):
         one.sendall(request * 4)  # one behind the other: no send buffer takes them all
         held.append(one)
     time.sleep(1)
-    assert seconds(f"{web.url}/healthz") < SOON
+    assert seconds(f"{web.url}/healthz") < within(SOON)
     for one in held:
         one.close()
 
@@ -123,18 +123,18 @@ def test_an_address_has_so_many_connections_and_no_more(environment, tmp_path):
           Slow(web.url, 40, b"", source="127.9.9.9") as attack):
         wait_until(lambda: attack.ended() >= 20, 20, "the rest refused")
         assert b" 429 " in attack.connections[-1].recv(1000)
-        assert seconds(f"{web.url}/healthz") < SOON  # from 127.0.0.1
+        assert seconds(f"{web.url}/healthz") < within(SOON)  # from 127.0.0.1
         assert attack.ended() == 20
     settings = {"CONNECTIONS_PER_ADDRESS": "20", "TRUSTED_PROXIES": "127.9.9.9"}
     with serving(environment, tmp_path / "web2.log", **settings) as web, Slow(web.url, 40, b"", "127.9.9.9") as many:
-        assert seconds(f"{web.url}/healthz") < SOON
+        assert seconds(f"{web.url}/healthz") < within(SOON)
         assert many.ended() == 0
 
 
 def test_a_process_full_of_silent_connections_takes_another(environment, tmp_path):
     settings = {"CONNECTIONS_PER_ADDRESS": "5000", "GUNICORN_CMD_ARGS": "--worker-connections=60"}
     with serving(environment, tmp_path / "web.log", **settings) as web, Slow(web.url, 200, b""):
-        assert seconds(f"{web.url}/healthz") < SOON
+        assert seconds(f"{web.url}/healthz") < within(SOON)
 
 
 @pytest.mark.parametrize("path", ["/login/", "/api/v1/services/", "/api/v1/services/shop/versions/nothing/there",

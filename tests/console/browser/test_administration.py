@@ -14,7 +14,7 @@ from demo.service import definition
 from tests.console.browser.demo import DESKTOP, PHONE
 from tests.outside import servers
 
-pytestmark = [pytest.mark.browser, pytest.mark.demo, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.browser, pytest.mark.demo]
 LATER = 120_000  # milliseconds
 HASH = """([size, url]) => new Promise((resolve, reject) => {
   const bytes = new Uint8Array(size);

@@ -8,7 +8,7 @@ from playwright.sync_api import Page, expect
 
 from tests.console.browser.demo import DESKTOP, PHONE
 
-pytestmark = [pytest.mark.browser, pytest.mark.demo, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.browser, pytest.mark.demo]
 ZOOMED = {name: length // 2 for name, length in DESKTOP.items()}  # what a page gets at 200%
 SOON, LATER = 60_000, 120_000  # milliseconds
 OLD, MIDDLE, NEW = "20250301090000", "20250308101500", "20250315143000"

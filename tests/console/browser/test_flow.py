@@ -13,7 +13,7 @@ from demo.service import definition
 from tests.console.browser.demo import PHONE
 from tests.console.browser.greeter import LATER, SOON, Greeter, confirm, is_in, version_name
 
-pytestmark = [pytest.mark.browser, pytest.mark.demo, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.browser, pytest.mark.demo]
 
 
 @pytest.fixture(scope="module")

@@ -7,7 +7,7 @@ from playwright.sync_api import Locator, Page, expect
 
 from tests.console.browser.greeter import SOON, Greeter, is_in
 
-pytestmark = [pytest.mark.browser, pytest.mark.demo, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.browser, pytest.mark.demo]
 MOST_TABS = 150
 
 

@@ -14,7 +14,7 @@ from demo.client import Client
 from demo.network import choose_port
 from tests.console.browser.greeter import LATER, SOON
 
-pytestmark = [pytest.mark.browser, pytest.mark.demo, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.browser, pytest.mark.demo]
 
 
 @pytest.fixture

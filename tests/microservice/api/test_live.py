@@ -31,7 +31,7 @@ def token():
 
 class Browser:
     def __init__(self, web, token, path, **headers):
-        self.connection = http.client.HTTPConnection("127.0.0.1", web.port, timeout=10)
+        self.connection = http.client.HTTPConnection("127.0.0.1", web.port, timeout=60)
         headers = {"Authorization": f"Bearer {token}", "Accept-Encoding": "gzip, br", **headers}
         self.connection.request("GET", f"/api/v1{path}", headers=headers)
         self.answer = self.connection.getresponse()
