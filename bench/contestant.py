@@ -65,12 +65,12 @@ def go(api: Api, action: str, addresses: set[str], number: int) -> None:
     running: dict[int, list[int]] = {}
     for row in api.get(f"/services/{SERVICE}/instances/?limit=500")["data"]:
         if row["host"].rpartition(":")[2] in addresses:
-            running.setdefault(row["version_id"], []).append(row["id"])
+            running.setdefault(row["version_id"], []).append(row["host_id"])
     if sum(map(len, running.values())) != len(addresses):
         sys.exit("the service is not installed on all of these hosts")
     asked = [
-        api.post(f"/services/{SERVICE}/versions/{old}/{action}", {"dest_version": number, "host": instances})
-        for old, instances in running.items()
+        api.post(f"/services/{SERVICE}/versions/{old}/{action}", {"dest_version": number, "host": hosts})
+        for old, hosts in running.items()
     ]
     for deployment in asked:
         while deployment["status"] not in ENDED:

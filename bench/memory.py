@@ -49,7 +49,7 @@ def _publish(product: Product, package: bytes) -> int:
 
 def _in_flight(product: Product, old: int, new: int, instances: list[int]) -> int:
     """The most that ran at once."""
-    asked = {"dest_version": new, "host": instances}
+    asked = {"dest_version": new, "instances": instances}
     made = product.client.post(f"services/{SERVICE}/versions/{old}/upgrade", asked)
     most = 0
     while made["status"] in ("queued", "running"):
@@ -79,7 +79,7 @@ def _large(lab: Lab, product: Product, old: int, instance: int) -> Iterator[Figu
     yield Figure("2 GB package in", PACKAGE / 1e6 / seconds, "MB/s")
     before, began = memory_of(product.pids("worker")), time.perf_counter()
     with Peak(lambda: product.pids("worker")) as peak:
-        asked = {"dest_version": version, "host": [instance]}
+        asked = {"dest_version": version, "instances": [instance]}
         product.ended(product.client.post(f"services/{SERVICE}/versions/{old}/upgrade", asked))
     seconds = time.perf_counter() - began
     yield Figure("2 GB package out: growth of worker", peak.most - before, "MB", FLAT_MB)

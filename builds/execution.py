@@ -22,12 +22,13 @@ from microservice.models import MicroService
 from microservice.publishing import intake
 from microservice.status import BuildStatus
 
-from . import builders, checkout, requests, servers
+from . import again, builders, checkout, looking, requests, servers
 from .credentials import NOBODY, Credential
 from .models import OPEN, Build
-from .origin import Job, Refused, Silent
+from .origin import Job, Refused, Seen, Silent
 from .sandbox import layout
 from .sandbox.running import TimedOut
+from .sentences import with_sentence
 
 log = logging.getLogger(__name__)
 MOST_TAKEOVERS = 3
@@ -53,6 +54,9 @@ def work() -> int:
         while (build := claim()) is not None:
             move(build)
             done += 1
+        while (build := again.claim(owner())) is not None:
+            again.look(build, job_of(build))
+            done += 1
     finally:
         _slots.release()
     return done
@@ -74,7 +78,7 @@ def move(build: Build) -> None:
     """One move. Whatever the origin does, the build is then ended, or due again later."""
     try:
         if _too_late(build):
-            requests.end(build, BuildStatus.TIMEOUT, f"It had not ended {settings.BUILD_TIMEOUT} s after its start")
+            _out_of_time(build)
         elif build.version.status == BuildStatus.SUCCESS and build.origin == MicroService.Origin.GIT:
             requests.end(build, BuildStatus.SUCCESS)  # its worker died between storing the package and writing this
         elif build.takeovers > MOST_TAKEOVERS:
@@ -116,36 +120,71 @@ def own_keys(service: MicroService) -> bool:
 
 
 def _ask(build: Build) -> None:
-    """A build server: start it there, or look how far it is."""
-    origin, job = servers.origin_of(build.origin), job_of(build)
-    if build.status == BuildStatus.PENDING:
-        # Again, and here for certain: since it was asked for, the service or the settings may have changed.
-        servers.check(build.version.microservice)
-        servers.check_ref(build.version.microservice, job.ref)
-        if _doubles(build, origin.commit(job)):
-            return
-        _began(build)
-        try:
-            reference = origin.start(job)
-        except Silent as error:
-            if not error.sent:  # nothing was started: the next move starts it
-                Build.objects.filter(pk=build.pk, status__in=OPEN).update(status=BuildStatus.PENDING, started=None)
-            raise
-    else:
-        reference = build.reference or origin.find(job)
-    if not reference:
-        raise Silent("It is not known whether the build server took the build")
-    Build.objects.filter(pk=build.pk, status__in=OPEN).update(reference=reference)
-    seen = origin.look(reference)
+    """A build server: start it there, or look how far it is. Only its start may be refused."""
+    if build.status == BuildStatus.PENDING and not _start(build):
+        return
+    seen = _look(build)
     if seen.status != BuildStatus.BUILDING:
         requests.end(build, seen.status, seen.detail, url=seen.url)
         return
     if _doubles(build, seen.commit):
         return
-    fields = {"reference": seen.reference or reference, "silences": 0, "detail": seen.detail[:500]}
+    fields = {"silences": 0, "detail": seen.detail[:500]}
+    if seen.reference:
+        fields["reference"] = seen.reference
     if seen.url:
         fields["url"] = seen.url
     _release(build, settings.BUILD_POLL, **fields)
+
+
+def _start(build: Build) -> bool:
+    """Whether it was started, and is to be looked at."""
+    origin, job = servers.origin_of(build.origin), job_of(build)
+    # Again, and here for certain: since it was asked for, the service or the settings may have changed.
+    servers.check(build.version.microservice)
+    servers.check_ref(build.version.microservice, job.ref)
+    if _doubles(build, origin.commit(job)):
+        return False
+    _began(build)
+    try:
+        _named(build, origin.start(job))
+    except Silent as error:
+        if not error.sent:  # nothing was started: the next move starts it
+            Build.objects.filter(pk=build.pk, status__in=OPEN).update(status=BuildStatus.PENDING, started=None)
+        raise
+    return True
+
+
+def _look(build: Build) -> Seen:
+    """Raises Silent for everything but an answer: what was started is never called failed because nobody can look."""
+    try:
+        reference, seen = looking.look(servers.origin_of(build.origin), job_of(build), build.reference)
+    except (Refused, Problem) as error:  # no settings any more, or none that can be used
+        raise Silent(str(error)) from error
+    _named(build, reference)
+    return seen
+
+
+def _named(build: Build, reference: str) -> None:
+    if reference != build.reference:
+        Build.objects.filter(pk=build.pk, status__in=OPEN).update(reference=reference)
+        build.reference = reference
+
+
+def _out_of_time(build: Build) -> None:
+    """Ends it, unless a last look finds that it has ended at its build server; that may be long ago."""
+    told = build.detail if build.silences else ""
+    if build.status == BuildStatus.BUILDING and build.origin != MicroService.Origin.GIT:
+        try:
+            seen = _look(build)
+            if seen.status != BuildStatus.BUILDING:
+                requests.end(build, seen.status, seen.detail, url=seen.url)
+                return
+            told = seen.detail
+        except Silent as error:
+            told = str(error)
+    fact = f"It had not ended {settings.BUILD_TIMEOUT} s after its start"
+    requests.end(build, BuildStatus.TIMEOUT, with_sentence(fact, told))
 
 
 def _build_here(build: Build) -> None:
@@ -199,6 +238,8 @@ def _too_late(build: Build) -> bool:
 
 
 def _later(build: Build, reason: str) -> None:
+    if reason == looking.NOT_KNOWN and build.silences:  # what the server said when it was asked to start stays
+        reason = build.detail if build.detail.startswith(reason) else with_sentence(reason, build.detail)
     pause = min(LONGEST_PAUSE, settings.BUILD_POLL * 2 ** min(build.silences, 10))
     _release(build, pause, detail=reason[:500], silences=build.silences + 1)
 
@@ -230,7 +271,7 @@ class Sweeper:
                     builders.tell(owner(), servers.sandbox())
                     layout.remove_abandoned()
                     told = time.monotonic()
-                if Build.objects.filter(status__in=OPEN, due__lte=Now()).exists():
+                if Build.objects.filter(status__in=OPEN, due__lte=Now()).exists() or again.due().exists():
                     threading.Thread(target=_pick_up, name="build", daemon=True).start()
             except DatabaseError as error:
                 log.warning("the sweep of builds could not ask the database: %s", type(error).__name__)

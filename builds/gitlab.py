@@ -3,7 +3,7 @@ from dataclasses import dataclass
 
 import gitlab
 import requests
-from gitlab.exceptions import GitlabAuthenticationError, GitlabError, GitlabHttpError
+from gitlab.exceptions import GitlabAuthenticationError, GitlabError
 from gitlab.v4.objects import Project
 
 from microservice.status import BuildStatus
@@ -11,6 +11,7 @@ from outside.projects import below
 
 from .line import DIRECT, Line
 from .origin import Job, Refused, Seen, Silent, address_of, commit_of, number_of, plain
+from .sentences import LONGEST, said, with_sentence
 
 ONCE = {"obey_rate_limit": False}  # the pause that GitLab asks for is made between moves, not inside one
 LOOK_BACK = 20  # pipelines of the ref that are looked through for a lost one
@@ -66,10 +67,15 @@ class GitLab:
                 return self._reference(project, self._ask(lambda one=pipeline: one.id))
         return ""
 
+    def again(self, job: Job, reference: str) -> str:
+        return reference  # a pipeline whose jobs are retried keeps its number
+
     def look(self, reference: str) -> Seen:
         path, _, number = reference.rpartition("#")
         pipeline = self._ask(lambda: self._server().projects.get(path, lazy=True).pipelines.get(int(number), **ONCE))
         status, detail = status_of(str(self._ask(lambda: pipeline.status)))
+        if detail:
+            detail = with_sentence(detail, plain(pipeline.attributes.get("yaml_errors"), LONGEST))
         return Seen(status, detail, commit=commit_of(pipeline.attributes.get("sha")),
                     url=address_of(pipeline.attributes.get("web_url")))
 
@@ -90,21 +96,23 @@ class GitLab:
             raise Silent("GitLab answered without a pipeline's id", sent=True)
         return f"{str(project.encoded_id).replace('%2F', '/')}#{number}"
 
-    @staticmethod
-    def _ask(call, sends: bool = False):
+    def _ask(self, call, sends: bool = False):
         try:
             return call()
-        except GitlabAuthenticationError as error:
-            raise Refused("GitLab does not accept the token") from error
         except GitlabError as error:
             code = error.response_code or 0
-            if isinstance(error, GitlabHttpError | GitlabError) and 400 <= code < 500 and code not in (408, 429):
-                raise Refused(f"GitLab refused ({code}): {plain(error.error_message, 200)}") from error
-            raise Silent(f"GitLab answered {code or 'nothing that makes sense'}", sent=sends) from error
+            # Its body and not what python-gitlab made of it, which may be a dictionary.
+            sentence = said({}, error.response_body or b"", (self.token,))
+            if isinstance(error, GitlabAuthenticationError):
+                raise Refused(with_sentence("GitLab does not accept the token", sentence)) from error
+            if 400 <= code < 500 and code not in (408, 429):
+                raise Refused(with_sentence(f"GitLab refused ({code})", sentence)) from error
+            fact = f"GitLab answered {code or 'nothing that makes sense'}"
+            raise Silent(with_sentence(fact, sentence), sent=sends, answered=code < 500) from error
         except requests.ConnectTimeout as error:
             raise Silent("GitLab cannot be reached: timeout") from error
         except (requests.RequestException, OSError) as error:
             raise Silent(f"GitLab does not answer: {type(error).__name__}", sent=sends) from error
         # JSON of another shape than documented, or nested without end.
         except (AttributeError, KeyError, TypeError, ValueError, RecursionError) as error:
-            raise Silent("GitLab's answer makes no sense", sent=sends) from error
+            raise Silent("GitLab's answer makes no sense", sent=sends, answered=True) from error

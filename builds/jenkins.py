@@ -11,6 +11,7 @@ from outside.fetch import Unreachable
 
 from .line import DIRECT, Line
 from .origin import LONGEST_REFERENCE, Job, Refused, Seen, Silent, address_of, commit_of, number_of, plain
+from .sentences import said, with_sentence
 
 _ENDED = {
     "SUCCESS": (BuildStatus.SUCCESS, ""),
@@ -20,6 +21,10 @@ _ENDED = {
     "ABORTED": (BuildStatus.FAILED, "The build was cancelled"),
 }
 _REFERENCE = re.compile(r"(queue|build):(/[^\s?#]*)\Z")
+
+
+class _Broken(Silent):
+    """Jenkins answered with an error of its own."""
 
 
 @dataclass(frozen=True)
@@ -37,11 +42,32 @@ class Jenkins:
     def start(self, job: Job) -> str:
         path = self._path(job.url)
         body = urllib.parse.urlencode({**job.variables(), "REF": job.ref}).encode()
-        _, headers = self._ask(f"{path}/buildWithParameters", body)
+        try:
+            _, headers = self._ask(f"{path}/buildWithParameters", body)
+        except _Broken as error:
+            self._refuse_unfit(path, str(error))
+            raise
         where = _path_of(headers.get("location"))
         if "/queue/item/" not in where:
             raise Silent("Jenkins answered without a queue item", sent=True)
         return self._reference("queue", where)
+
+    def _refuse_unfit(self, path: str, told: str) -> None:
+        """Asked to build what it cannot build with parameters, Jenkins answers 500, often without the sentence that
+        says so. The job itself tells. Raises Refused where that is the reason: then nothing was started."""
+        tree = urllib.parse.quote("buildable,property[parameterDefinitions[name]]")
+        try:
+            job = self._json(f"{path}/api/json?tree={tree}")
+        except (Refused, Silent):
+            return
+        properties = job.get("property")
+        if job.get("buildable") is False:
+            reason = "the job is not buildable"
+        elif isinstance(properties, list) and not any(one.get("parameterDefinitions") for one in _list(properties)):
+            reason = "the job is not parameterized"
+        else:
+            return
+        raise Refused(told if reason.removeprefix("the job is ") in told else f"{told} ({reason})")
 
     def find(self, job: Job) -> str:
         tree = "builds[number,actions[parameters[name,value]]]{0,20}"
@@ -50,6 +76,9 @@ class Jenkins:
             if str(_parameters(build).get("VERSION_ID")) == str(job.version_id) and number_of(build.get("number")):
                 return f"build:{self._path(job.url)}/{build['number']}"
         return ""
+
+    def again(self, job: Job, reference: str) -> str:
+        return self.find(job) or reference  # what is rebuilt, replayed or restarted gets another number
 
     def look(self, reference: str) -> Seen:
         found = _REFERENCE.match(reference)
@@ -88,9 +117,9 @@ class Jenkins:
         try:
             told = json.loads(raw)
         except (ValueError, RecursionError) as error:
-            raise Silent("Jenkins answered something that is not JSON") from error
+            raise Silent("Jenkins answered something that is not JSON", answered=True) from error
         if not isinstance(told, dict):
-            raise Silent("Jenkins' answer makes no sense")
+            raise Silent("Jenkins' answer makes no sense", answered=True)
         return told
 
     def _ask(self, path: str, body: bytes | None = None) -> tuple[bytes, dict[str, str]]:
@@ -104,9 +133,11 @@ class Jenkins:
         code = reply.status
         if 200 <= code < 300 or (sends and code in (301, 302, 303)):
             return reply.body, reply.headers
+        sentence = said(reply.headers, reply.body, (self.token, login))
         if 400 <= code < 500 and code not in (408, 429):
-            raise Refused(f"Jenkins refused ({code})")
-        raise Silent(f"Jenkins answered {code}", sent=sends)
+            raise Refused(with_sentence(f"Jenkins refused ({code})", sentence))
+        kind = _Broken if code >= 500 else Silent
+        raise kind(with_sentence(f"Jenkins answered {code}", sentence), sent=sends, answered=code < 500)
 
 
 def _path_of(address: object) -> str:

@@ -28,6 +28,8 @@ class Build(models.Model):
     due = models.DateTimeField(default=timezone.now)
     takeovers = models.PositiveIntegerField(default=0)
     silences = models.PositiveIntegerField(default=0, help_text="How often the origin did not answer in a row")
+    watched_until = models.DateTimeField(
+        null=True, blank=True, help_text="Ended badly at a build server: looked at again until then")
     created = models.DateTimeField(default=timezone.now)
     started = models.DateTimeField(null=True, blank=True)
     finished = models.DateTimeField(null=True, blank=True)
@@ -38,7 +40,10 @@ class Build(models.Model):
         constraints = [
             models.UniqueConstraint(fields=["version"], condition=Q(status__in=OPEN), name="one_open_build"),
         ]
-        indexes = [models.Index(fields=["due"], condition=Q(status__in=OPEN), name="build_due")]
+        indexes = [
+            models.Index(fields=["due"], condition=Q(status__in=OPEN), name="build_due"),
+            models.Index(fields=["watched_until"], condition=Q(watched_until__isnull=False), name="build_watched"),
+        ]
 
     def __str__(self):
         return f"build {self.pk} of {self.version}"

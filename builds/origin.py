@@ -70,6 +70,9 @@ class Origin(Protocol):
     def look(self, reference: str) -> Seen:
         """How far it is."""
 
+    def again(self, job: Job, reference: str) -> str:
+        """The reference of the newest try of a build that has ended: the same where the origin tries under one name."""
+
 
 LONGEST_REFERENCE = 200
 LONGEST_ADDRESS = 500
@@ -103,8 +106,9 @@ class Refused(Exception):
 
 
 class Silent(Exception):
-    """The origin could not be asked, or answered nothing that makes sense. `sent`: it may have done it all the same."""
+    """The origin could not be asked, or answered nothing that makes sense. `sent`: it may have done it all the same;
+    `answered`: it was asked and is there, so what it does not tell in one way it may tell in another."""
 
-    def __init__(self, reason: str, sent: bool = False):
+    def __init__(self, reason: str, sent: bool = False, answered: bool = False):
         super().__init__(reason)
-        self.sent = sent
+        self.sent, self.answered = sent, answered

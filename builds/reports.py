@@ -20,7 +20,7 @@ from access.problems import Problem, invalid, not_found
 from microservice.models import MicroService
 from microservice.status import BuildStatus
 
-from . import requests, servers
+from . import again, requests, servers, wake
 from .models import OPEN, Build, Report
 from .origin import LONGEST_REFERENCE, Silent, address_of, number_of, plain
 
@@ -68,8 +68,11 @@ def too_large() -> Problem:
 
 
 def _apply(origin: str, told: Told) -> str:
-    """Ended builds stay; a report about another pipeline than the one that was started moves nothing."""
+    """Ended builds stay, but what ended badly is looked at anew; a report about another pipeline than the one that was
+    started moves nothing."""
     build = Build.objects.filter(version=told.version_id, origin=origin, status__in=OPEN).first()
+    if build is None and again.reported(origin, told.version_id, told.reference):
+        wake.workers()  # who look for themselves: a late report must not undo what came after it
     if build is None or (build.reference and told.reference and not _same(build.reference, told.reference)):
         return "unchanged"
     if told.status == BuildStatus.BUILDING:

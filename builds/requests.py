@@ -1,5 +1,8 @@
 """Asking for builds, and how builds end: the only writer of a build's status."""
+from datetime import timedelta
+
 from django.db import IntegrityError, transaction
+from django.db.models.functions import Now
 from django.utils import timezone
 
 from access.callers import SYSTEM, Caller
@@ -7,10 +10,12 @@ from access.problems import Problem, conflict
 from microservice.history import record
 from microservice.models import MicroService, MicroServiceVersion
 from microservice.publishing import following
-from microservice.status import BUILD_TRANSITIONS, BuildStatus
+from microservice.status import BUILD_MAY_GO_ON, BUILD_TRANSITIONS, BuildStatus
 
 from . import servers, wake
 from .models import OPEN, Build
+
+WATCHED, FIRST_LOOK = timedelta(days=1), timedelta(seconds=60)  # see again.py
 
 
 def start(caller: Caller, version: MicroServiceVersion) -> Build:
@@ -64,12 +69,15 @@ def newest(version: MicroServiceVersion) -> Build | None:
 def end(build: Build, status: BuildStatus, detail: str = "", *, log: str | None = None, url: str = "",
         duplicate_of: Build | None = None) -> bool:
     """Ends an open build and moves its version; False where it had ended before, and then nothing changes."""
-    fields = {"status": status, "detail": detail[:500], "finished": timezone.now(), "owner": "", "lease": None,
+    now = timezone.now()
+    fields = {"status": status, "detail": detail[:500], "finished": now, "owner": "", "lease": None,
               "duplicate_of": duplicate_of}
     if log is not None:
         fields["log"] = log
     if url:
         fields["url"] = url
+    if status in BUILD_MAY_GO_ON and build.reference and build.origin != MicroService.Origin.GIT:
+        fields |= {"watched_until": now + WATCHED, "due": now + FIRST_LOOK}
     with transaction.atomic():
         # Compare-and-set: a late report, a doubled one and the sweep cannot both end it, nor end it twice.
         if not Build.objects.filter(pk=build.pk, status__in=OPEN).update(**fields):
@@ -82,6 +90,31 @@ def end(build: Build, status: BuildStatus, detail: str = "", *, log: str | None 
             following.build_ended(version)
             record(SYSTEM, "build", "version", version, before={"status": BuildStatus.BUILDING.value},
                    after={"status": status.value}, reason=detail, service=version.microservice)
+    return True
+
+
+def go_on(build: Build, reference: str, url: str) -> bool:
+    """Opens a build that had ended badly, because its build server tries it again; False where something else has
+    happened to it or its version meanwhile. A version that has got its package keeps its success."""
+    may = {"status__in": BUILD_MAY_GO_ON}
+    fields = {"status": BuildStatus.BUILDING, "started": timezone.now(), "finished": None, "detail": "", "silences": 0,
+              "takeovers": 0, "reference": reference, "url": url or build.url, "watched_until": None, "due": Now(),
+              "owner": "", "lease": None}
+    try:
+        with transaction.atomic():
+            if not Build.objects.filter(pk=build.pk, **may).update(**fields):
+                return False
+            version = MicroServiceVersion.objects.select_related("microservice").get(pk=build.version_id)
+            if MicroServiceVersion.objects.filter(pk=version.pk, **may).update(
+                    status=BuildStatus.BUILDING, build_detail=""):
+                record(SYSTEM, "build", "version", version, before={"status": version.status},
+                       after={"status": BuildStatus.BUILDING.value}, reason="tried again at the build server",
+                       service=version.microservice)
+            elif version.status != BuildStatus.SUCCESS:
+                transaction.set_rollback(True)
+                return False
+    except IntegrityError:  # another build of the version is open
+        return False
     return True
 
 

@@ -88,7 +88,8 @@ def _described(named: dict) -> dict:
         operation = operations.get(row.operation_id)
         if operation is not None:
             data["operation"] = {
-                "id": operation.pk, "instance_id": operation.instance_number, "host": str(operation.host),
+                "id": operation.pk, "instance_id": operation.instance_number,
+                "host_id": operation.host_id, "host": str(operation.host),
                 "action": operation.action, "status": row.data["status"], "error": row.data.get("error", "")[:2000],
                 "error_step": row.data.get("error_step", ""),
                 "url": f"{settings.PUBLIC_URL}/operations/{operation.pk}/",

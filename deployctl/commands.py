@@ -1,10 +1,12 @@
 """The commands. Each reads its arguments, asks the API and prints what it answered."""
 import base64
+import functools
 import hashlib
 import os
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import click
 from click.shell_completion import get_completion_class
@@ -13,15 +15,35 @@ from . import waiting
 from .client import printable
 from .context import Context, quoted
 from .exits import Ended, Exit
-
-waits = (
-    click.option("--wait/--no-wait", default=True, show_default=True, help="Come back when it has ended."),
-    click.option("--timeout", type=click.FloatRange(0), default=0, help="Seconds to wait at most; 0: no limit."),
-)
+from .patience import Patience
+from .where import Where
 
 
-def may_wait(command: Callable) -> Callable:
-    for option in reversed(waits):
+def may_wait(default: bool = True) -> Callable:
+    """Gives a command --wait and --timeout, and the client the patience that they ask for."""
+    def with_options(command: Callable) -> Callable:
+        @functools.wraps(command)
+        def begun(*args: Any, wait: bool, timeout: float, **more: Any) -> Any:
+            if wait:
+                click.get_current_context().obj.patience = Patience(waits=True, timeout=timeout)
+            return command(*args, **more)
+
+        told = click.option("--timeout", type=click.FloatRange(0), default=0, help=(
+            "Seconds to wait at most, whatever happens to the server meanwhile; 0: no limit."))(begun)
+        return click.option("--wait/--no-wait", default=default, show_default=True,
+                            help="Come back when it has ended.")(told)
+
+    return with_options
+
+
+def goes_somewhere(command: Callable) -> Callable:
+    """Gives a command --host and --instance."""
+    for option in (
+        click.option("--instance", "instances", multiple=True, help=(
+            "Instances by id, instead of --host: 1,2,3; may be given often.")),
+        click.option("--host", "hosts", multiple=True, help=(
+            "Hosts by name or id: web1,web2; may be given often. Otherwise, and for “all”, every host.")),
+    ):
         command = option(command)
     return command
 
@@ -38,7 +60,8 @@ def main(ctx: click.Context, url: str, token_file: Path | None, as_json: bool) -
 
     The token is read from DEPLOYCTL_TOKEN, so that it stands in no list of processes.
 
-    Exit status: 0 it ended well, 1 badly, 2 wrong use, 3 time is up, 4 something is in the way.
+    Exit status: 0 it ended well, 1 badly or the server was never there, 2 wrong use, or what was named is not there
+    or not allowed, 3 time is up (it goes on), 4 something is in the way.
     """
     token = token_file.read_text().strip() if token_file else os.environ.get("DEPLOYCTL_TOKEN", "").strip()
     ctx.obj = Context(url, token, as_json)
@@ -86,18 +109,19 @@ def list_versions(context: Context, service: str) -> None:
 @main.command()
 @click.argument("service")
 @click.argument("version")
-@click.option("--host", "hosts", multiple=True, required=True, help="A host's name or id; may be given often.")
+@click.option("--host", "hosts", multiple=True, required=True,
+              help="Hosts by name or id: web1,web2; may be given often.")
 @click.option("--port", type=click.IntRange(0, 65535), default=0)
 @click.option("--tag", default="")
-@may_wait
+@may_wait()
 @click.pass_obj
-def deploy(context: Context, service: str, version: str, hosts: tuple[str, ...], port: int, tag: str, wait: bool,
-           timeout: float) -> None:
+def deploy(context: Context, service: str, version: str, hosts: tuple[str, ...], port: int, tag: str) -> None:
     """Installs VERSION of SERVICE on hosts that do not have it yet."""
+    where = Where(hosts, ())
     number = context.version(service, version)["id"]
-    body = {"host": [context.host(host) for host in hosts], "port": port, "tag": tag}
-    made = context.client.post(f"/services/{quoted(service)}/versions/{number}/install", body)
-    context.follow([made], wait, timeout)
+    made = context.client.post(f"/services/{quoted(service)}/versions/{number}/install",
+                               {**where.body(), "port": port, "tag": tag})
+    context.follow([made])
 
 
 main.add_command(deploy, "install")
@@ -107,56 +131,59 @@ main.add_command(deploy, "install")
 @click.argument("service")
 @click.argument("version")
 @click.option("--from", "from_version", help="Only instances of this version. Otherwise every older one.")
-@click.option("--host", default="all", show_default=True, help="all, or ids of instances: 1,2,3.")
-@may_wait
+@goes_somewhere
+@may_wait()
 @click.pass_obj
-def upgrade(context: Context, service: str, version: str, from_version: str | None, host: str, wait: bool,
-            timeout: float) -> None:
+def upgrade(context: Context, service: str, version: str, from_version: str | None, hosts: tuple[str, ...],
+            instances: tuple[str, ...]) -> None:
     """Carries the instances of SERVICE to VERSION, a newer one."""
-    context.follow(_between(context, "upgrade", service, version, from_version, host), wait, timeout)
+    context.follow(_between(context, "upgrade", service, version, from_version, Where(hosts, instances)))
 
 
 @main.command()
 @click.argument("what")
 @click.argument("version", required=False)
 @click.option("--from", "from_version", help="Only instances of this version. Otherwise every newer one.")
-@click.option("--host", default="all", show_default=True, help="all, or ids of instances: 1,2,3.")
-@may_wait
+@goes_somewhere
+@may_wait()
 @click.pass_obj
-def revert(context: Context, what: str, version: str | None, from_version: str | None, host: str, wait: bool,
-           timeout: float) -> None:
+def revert(context: Context, what: str, version: str | None, from_version: str | None, hosts: tuple[str, ...],
+           instances: tuple[str, ...]) -> None:
     """Goes back: `revert SERVICE VERSION` to an older one, `revert DEPLOYMENT` to where a deployment came from."""
+    where = Where(hosts, instances)
     if version is not None:
-        return context.follow(_between(context, "revert", what, version, from_version, host), wait, timeout)
-    return context.follow([context.client.post(f"/deployments/{_number(what)}/revert")], wait, timeout)
+        return context.follow(_between(context, "revert", what, version, from_version, where))
+    if where.is_named or from_version:
+        raise Ended("A deployment goes back as a whole: --host, --instance and --from go with a service and a version.",
+                    Exit.WRONG_USE)
+    return context.follow([context.client.post(f"/deployments/{_number(what)}/revert")])
 
 
-def _between(context: Context, action: str, service: str, version: str, old: str | None, host: str) -> list[dict]:
+def _between(context: Context, action: str, service: str, version: str, old: str | None, where: Where) -> list[dict]:
     """One deployment for each version that runs now and that `action` leads away from."""
     dest = context.version(service, version)
     if old:
         starts = [context.version(service, old)["id"]]
     else:
-        rows = context.client.all(f"/services/{quoted(service)}/instances/")
-        named = {int(one) for one in host.split(",") if one.strip().isdigit()}
-        running = {row["version_id"] for row in rows if row["version_id"] and (not named or row["id"] in named)}
+        rows = where.among(service, context.client.all(f"/services/{quoted(service)}/instances/"))
+        running = {row["version_id"] for row in rows if row["version_id"]}
         starts = sorted(one for one in running if (one < dest["id"] if action == "upgrade" else one > dest["id"]))
     if not starts:
         raise Ended(f"Nothing to {action}: no instance of {service} runs another version that {version} is "
                     f"{'newer' if action == 'upgrade' else 'older'} than.", Exit.CONFLICT)
-    body = {"dest_version": dest["id"], "host": host}
-    if len(starts) > 1 and host != "all":
-        raise Ended("These instances run several versions: name one with --from.", Exit.WRONG_USE)
+    if len(starts) > 1 and where.is_named:
+        raise Ended("These run several versions: name one with --from.", Exit.WRONG_USE)
+    body = {"dest_version": dest["id"], **where.body()}
     return [context.client.post(f"/services/{quoted(service)}/versions/{one}/{action}", body) for one in starts]
 
 
 @main.command()
 @click.argument("deployment", type=click.IntRange(1))
-@may_wait
+@may_wait()
 @click.pass_obj
-def retry(context: Context, deployment: int, wait: bool, timeout: float) -> None:
+def retry(context: Context, deployment: int) -> None:
     """Repeats exactly what went wrong in DEPLOYMENT."""
-    context.follow([context.client.post(f"/deployments/{deployment}/retry")], wait, timeout)
+    context.follow([context.client.post(f"/deployments/{deployment}/retry")])
 
 
 @main.command()
@@ -164,7 +191,7 @@ def retry(context: Context, deployment: int, wait: bool, timeout: float) -> None
 @click.pass_obj
 def cancel(context: Context, deployment: int) -> None:
     """Stops DEPLOYMENT: nothing more starts, and what runs is undone."""
-    context.follow([context.client.post(f"/deployments/{deployment}/cancel")], False, 0)
+    context.follow([context.client.post(f"/deployments/{deployment}/cancel")])
 
 
 # --- looking ----------------------------------------------------------------------------------------------------------
@@ -172,18 +199,20 @@ def cancel(context: Context, deployment: int) -> None:
 
 @main.command()
 @click.argument("what")
-@click.option("--wait/--no-wait", default=False, show_default=True, help="Come back when it has ended.")
-@click.option("--timeout", type=click.FloatRange(0), default=0, help="Seconds to wait at most; 0: no limit.")
+@may_wait(default=False)
 @click.pass_obj
-def status(context: Context, what: str, wait: bool, timeout: float) -> None:
+def status(context: Context, what: str) -> None:
     """How far a deployment is (its number), or what runs where (a service's name)."""
     if what.isascii() and what.isdigit():
         one = context.client.get(f"/deployments/{what}")
-        context.follow([one], wait or one["status"] in waiting.ENDED, timeout)
+        context.patience.waits |= one["status"] in waiting.ENDED  # it says how that ended
+        context.follow([one])
         return
     rows = context.client.all(f"/services/{quoted(what)}/instances/")
+    if not context.as_json:
+        click.echo(f"{'instance':>8}  {'host id':>7}  {'host':32}  {'version':48}  status", err=True)
     context.show(rows, "\n".join(
-        f"{row['id']:>6}  {row['host']:32}  {row['version'] or '-':48}  {row['status_str']}"
+        f"{row['id']:>8}  {row['host_id']:>7}  {row['host']:32}  {row['version'] or '-':48}  {row['status_str']}"
         + (f"  locked by {row['locked_by']}" if row["locked"] else "") for row in rows))
 
 
@@ -194,6 +223,7 @@ def status(context: Context, what: str, wait: bool, timeout: float) -> None:
 def logs(context: Context, deployment: int, follow: bool) -> None:
     """What the commands of DEPLOYMENT print on its hosts."""
     read: dict[int, int] = {}
+    context.patience.waits = follow
     while True:
         ended = context.client.get(f"/deployments/{deployment}")["status"] in waiting.ENDED
         for row in context.client.all(f"/deployments/{deployment}/operations/"):
@@ -206,7 +236,8 @@ def logs(context: Context, deployment: int, follow: bool) -> None:
 def _print_new(context: Context, row: dict, read: dict[int, int]) -> None:
     while True:
         start = read.get(row["id"], 0)
-        answer = context.client.ask("GET", f"/operations/{row['id']}/log", query={"offset": str(start)})
+        answer = context.client.ask("GET", f"/operations/{row['id']}/log", query={"offset": str(start)},
+                                    text=True)
         read[row["id"]] = int(answer.headers.get("X-Next-Offset", start + len(answer.raw)))
         for text in answer.raw.decode("utf-8", "replace").splitlines():
             click.echo(f"{printable(row['host'])} | {printable(text)}")

@@ -8,6 +8,7 @@ import click
 from . import waiting
 from .client import Client, printable
 from .exits import Ended, Exit
+from .patience import Patience
 
 
 class Context:
@@ -15,6 +16,7 @@ class Context:
 
     def __init__(self, url: str, token: str, as_json: bool):
         self.url, self.token, self.as_json = url, token, as_json
+        self.patience = Patience()
         self._client: Client | None = None
 
     @property
@@ -22,7 +24,7 @@ class Context:
         if self._client is None:
             if not self.token:
                 raise Ended("There is no token: set DEPLOYCTL_TOKEN, or name a file with --token-file.", Exit.WRONG_USE)
-            self._client = Client(self.url, self.token)
+            self._client = Client(self.url, self.token, self.patience)
         return self._client
 
     def show(self, data: Any, text: str) -> None:
@@ -47,12 +49,13 @@ class Context:
             raise Ended(f"There is no host {which}.", Exit.WRONG_USE)
         return found[0]["id"]
 
-    def follow(self, deployments: list[dict], wait: bool, timeout: float) -> None:
-        """Prints deployments, waits for their end where asked to, and ends the command as they ended."""
-        if wait:
-            deployments = waiting.until_ended(self.client, deployments, timeout, quiet=self.as_json)
+    def follow(self, deployments: list[dict]) -> None:
+        """Prints deployments, waits for their end where that was asked for, and ends the command as they ended."""
+        waits = self.patience.waits
+        if waits:
+            deployments = waiting.until_ended(self.client, deployments, quiet=self.as_json)
         text = [waiting.line(one) for one in deployments]
-        bad = [one for one in deployments if one["status"] in ("failed", "cancelled")] if wait else []
+        bad = [one for one in deployments if one["status"] in ("failed", "cancelled")] if waits else []
         for one in bad if not self.as_json else ():
             text += waiting.failures(self.client, one)
         self.show(deployments[0] if len(deployments) == 1 else deployments, "\n".join(text))

@@ -13,7 +13,7 @@ from access.problems import invalid
 from . import catalog
 from .control import break_lock, cancel, pause, resume
 from .models import Deployment, MicroService, MicroServiceInstance, MicroServiceVersion, Operation
-from .requests import enqueue
+from .requests import enqueue, naming
 from .requests.back import send_back
 from .requests.destinations import check_bad, choices, marked_bad
 from .requests.installs import install, preview_install
@@ -21,7 +21,7 @@ from .requests.preview import LOADED, preview
 from .requests.record import check_right, must_have_ended, queue, record_request, take_or_refuse
 from .requests.retries import retry, retry_instances
 from .requests.shown import check_plan
-from .requests.targets import Wish, check_ids, parse_ids, parse_numbers
+from .requests.targets import Wish
 from .requests.wishes import wish_of
 from .rollout import Strategy
 from .status import MAY_DELETE, WHILE, Action, OperationStatus
@@ -32,7 +32,6 @@ __all__ = [
     "choices",
     "delete",
     "install",
-    "parse_ids",
     "pause",
     "preview",
     "preview_install",
@@ -49,9 +48,10 @@ def request(
     service: MicroService,
     version: MicroServiceVersion,
     action: str,
-    host: str | list[int],
+    host: object,
     dest_version: int | None = None,
     *,
+    instances: object = None,
     on_locked: str | None = None,
     strategy: object = None,
     force: bool = False,
@@ -60,7 +60,8 @@ def request(
     mark_bad: bool = False,
     reason: str = "",
 ) -> Deployment:
-    """Upgrades or reverts instances that run `version` to `dest_version` (an id). `host`: "all", or instance ids.
+    """Upgrades or reverts what runs `version` to `dest_version` (an id). Either `host` says where ("all", ids or names
+    of hosts) or `instances` (their ids); what each may be is in requests/naming.py.
 
     `mark_bad`: a revert says at the same time that `version` is bad, and why.
     """
@@ -68,7 +69,7 @@ def request(
     if mark_bad and action != Action.REVERT:
         raise invalid("/mark_bad", "goes with a revert only")
     wish, dest, course = wish_of(
-        caller, service, version, action, host, dest_version, on_locked, strategy, force, even_bad
+        caller, service, version, action, host, instances, dest_version, on_locked, strategy, force, even_bad
     )
     with transaction.atomic():
         deployment = record_request(caller, service, Action(action), version, dest, course)
@@ -84,9 +85,10 @@ def request(
 def delete(caller: Caller, service: MicroService, instances: object) -> Deployment:
     """Stops instances on their hosts, removes them there, and then here."""
     check_right(caller, service)
-    numbers = parse_numbers(instances, "/instances")
-    wish = Wish(service, MAY_DELETE, None, numbers, force=True, becomes=WHILE[Action.DELETE])
-    check_ids(wish)
+    numbers = naming.instances_of(service, instances)
+    wish = Wish(
+        service, MAY_DELETE, ids=numbers, pointer="/instances", force=True, becomes=WHILE[Action.DELETE]
+    )  # fmt: skip
     with transaction.atomic():
         deployment = record_request(caller, service, Action.DELETE, None, None, Strategy(max_failures=len(numbers)))
         return queue(caller, deployment, take_or_refuse(wish, deployment), enqueue.asked(Action.DELETE, None))

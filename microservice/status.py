@@ -156,6 +156,8 @@ BUILD_TRANSITIONS: dict[BuildStatus, dict[BuildStatus, str]] = {
         _B.DUPLICATE: "the same commit is built already",
     },
 }
+# Ended badly. A build server may try such a build again under the same name, and then it goes on here too.
+BUILD_MAY_GO_ON = frozenset({_B.TIMEOUT, _B.FAILED})
 OPERATION_TRANSITIONS: dict[OperationStatus, dict[OperationStatus, str]] = {
     _O.PENDING: {
         _O.QUEUED: "its batch is due",

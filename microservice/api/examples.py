@@ -4,7 +4,8 @@ from typing import Any
 PROBLEM: dict[str, Any] = {
     "type": "/api/v1/docs/errors#instance_locked", "title": "Conflict", "status": 409,
     "detail": "1 of 3 instances is locked.", "code": "instance_locked", "msg": "1 of 3 instances is locked.",
-    "errors": [{"pointer": "/host/0", "reason": "locked by deployment 12 of ann"}],
+    "errors": [{"pointer": "/host", "reason": "web1:10.0.0.11 is locked by ann, deployment 12", "host_id": 1,
+                "instance_id": 4}],
     "hint": 'Wait for it, leave the instance out, or send on_locked: "skip".', "request_id": "5f2c",
 }
 SCHEMAS: dict[str, dict[str, Any]] = {
@@ -16,7 +17,7 @@ SCHEMAS: dict[str, dict[str, Any]] = {
     "ServiceChange": {"check_timeout": 120},
     "VersionNew": {"version": "20260714-master-1a2b3c4", "ref": "master", "description": "Faster search"},
     "VersionChange": {"bad": True, "bad_reason": "loses orders"},
-    "Asked": {"dest_version": 12, "host": "all", "strategy": {"canary": 1, "batch_size": "20%"}},
+    "Asked": {"dest_version": 12, "host": ["web1", 2], "strategy": {"canary": 1, "batch_size": "20%"}},
     "Install": {"host": [1, 2], "port": 8080, "tag": "stable"},
     "Instances": {"instances": [3, 4]},
     "InstanceChange": {"weight": 50},

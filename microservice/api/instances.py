@@ -27,7 +27,7 @@ def list_instances(
     version_id: schemas.Id | None = None,
     locked: str = Query("", description="0, 1, true or false"),
     status: str = Query("", description="Number or word"),
-    host: str = Query("", description="A host's id, name or address"),
+    host: str = Query("", description="A host's id (digits alone), name or address"),
 ):
     """A service's instances, oldest first."""
     found = catalog.find_service(caller(request), service)
@@ -98,7 +98,9 @@ def list_choices(request: HttpRequest, service: str, id: schemas.PathId, action:
 def upgrade_or_revert(
     request: HttpRequest, service: str, id: schemas.PathId, action: str, body: shapes.Asked, response: HttpResponse
 ):
-    """Upgrades or reverts instances that run this version. `dry_run` answers 200 with the plan instead."""
+    """Upgrades or reverts what runs this version: on `host` ("all", ids or names of hosts) or `instances` (their ids).
+
+    `dry_run` answers 200 with the plan instead."""
     who = caller(request)
     found = catalog.find_service(who, service, "deploy")
     version = catalog.find_version(found, id)
@@ -143,10 +145,11 @@ def _status(text: str) -> int:
 
 
 def _on(host: str) -> Q:
-    """A host by its name, its id or its address. PostgreSQL takes nothing but an address for an address."""
+    """A host by its id, which digits alone are, its name or its address. PostgreSQL takes nothing but an address for
+    an address."""
+    if host.isascii() and host.isdigit():
+        return Q(host=int(host)) if len(host) < 19 else Q(pk__in=[])
     named = Q(host__hostname=host)
-    if host.isascii() and host.isdigit() and len(host) < 19:
-        return named | Q(host=int(host))
     try:
         return named | Q(host__ip=str(ip_address(host)))
     except ValueError:

@@ -80,12 +80,17 @@ class Asked(Body):
     """A request to upgrade or revert."""
 
     dest_version: StrictInt = Field(description="The id of the version to go to")
-    host: Ids = Field(description='"all", or ids of instances as "1,2,3" or [1, 2, 3]')
-    on_locked: StrictStr | None = Field(None, description='"refuse" (default for ids) or "skip" (default for "all")')
+    host: Ids | None = Field(None, description=(
+        '"all", or hosts by id or name, as GET /hosts/ gives them: "1,2,3", [1, 2, 3], ["web1", "web2"]; '
+        "digits alone are an id"))
+    instances: Ids | None = Field(None, description=(
+        "Ids of instances, as GET /services/{service}/instances/ gives them; instead of host, never with it"))
+    on_locked: StrictStr | None = Field(
+        None, description='"refuse" (default for what is named) or "skip" (default for "all")')
     strategy: dict[str, Any] | None = Field(
         None, description="batch_size, canary, max_failures, on_failure, pause_between; all optional"
     )
-    force: StrictBool = Field(False, description="Also instances in maintenance that are named by id")
+    force: StrictBool = Field(False, description="Also in maintenance, where named")
     dry_run: StrictBool = Field(False, description="Answer 200 with the plan; nothing is locked or written")
     plan: StrictStr | None = Field(None, max_length=4_000_000, description="The token of a dry run that was shown")
     mark_bad: StrictBool = Field(False, description="A revert: mark the version that it leaves as bad")
@@ -104,7 +109,7 @@ class BackAsked(Body):
 class Install(Body):
     """A request to install a version on hosts."""
 
-    host: Ids = Field(description='Ids of hosts as "1,2,3" or [1, 2, 3]')
+    host: Ids = Field(description='Hosts by id or name: "1,2,3", [1, 2, 3], ["web1", "web2"]; digits alone are an id')
     port: StrictInt = Field(0, ge=0, le=65535)
     tag: StrictStr = Field("", max_length=64)
     weight: StrictInt = Field(100, ge=0, le=1_000_000)

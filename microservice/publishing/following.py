@@ -50,7 +50,7 @@ def _carry_on(version: MicroServiceVersion) -> None:
     for old, numbers in by_version.items():
         try:
             with transaction.atomic():
-                deployments.request(caller, service, service.versions.get(pk=old), Action.UPGRADE, numbers,
-                                    version.pk, on_locked="skip")
+                deployments.request(caller, service, service.versions.get(pk=old), Action.UPGRADE, None, version.pk,
+                                    instances=numbers, on_locked="skip")
         except Problem as problem:
             log.warning("%s %s does not follow by itself: %s", service.name, version.version, problem.detail)

@@ -21,7 +21,7 @@ from ..history import record
 from ..models import MicroService, MicroServiceVersion
 from ..packages import archives, placing
 from ..packages.stored import PIECE, Taken, ensure_described, take
-from ..status import BUILD_TRANSITIONS, BuildStatus, may_become
+from ..status import BUILD_MAY_GO_ON, BUILD_TRANSITIONS, BuildStatus
 from . import following
 
 LIMIT = 4 * 1024**3
@@ -132,9 +132,8 @@ def _carried(service: MicroService, version: str, taken: Taken, temporary: Binar
 
 
 def _claim(caller: Caller, version: MicroServiceVersion, taken: Taken, carried: placing.Carried) -> MicroServiceVersion:
-    free = MicroServiceVersion.objects.filter(
-        pk=version.pk, sha256="", status__in=[*_TAKES_PACKAGE, BuildStatus.SUCCESS], file_path=version.file_path
-    )
+    may = [*_takes_package(version), BuildStatus.SUCCESS]
+    free = MicroServiceVersion.objects.filter(pk=version.pk, sha256="", status__in=may, file_path=version.file_path)
     with transaction.atomic():
         # Of uploads that race, one finds the row without a package; the others wait here until it has committed.
         won = free.update(file_path=carried.path, status=BuildStatus.SUCCESS, **taken.fields())
@@ -173,9 +172,15 @@ def _same(there: MicroServiceVersion, taken: Taken) -> MicroServiceVersion:
                    "Publish it as another version.")
 
 
+def _takes_package(version: MicroServiceVersion) -> list[BuildStatus]:
+    """A pipeline that failed and was retried at its build server sends its package, perhaps before we know of it."""
+    at_server = version.microservice.build_orig != MicroService.Origin.GIT
+    return [*_TAKES_PACKAGE, *(BUILD_MAY_GO_ON if at_server else ())]
+
+
 def _refuse_ended(version: MicroServiceVersion) -> None:
     status = BuildStatus(version.status)
-    if status != BuildStatus.SUCCESS and not may_become(BUILD_TRANSITIONS, status, BuildStatus.SUCCESS):
+    if status != BuildStatus.SUCCESS and status not in _takes_package(version):
         raise conflict("build_ended", f"The build of {version.version} has ended: {status.label}.",
                        "Publish it as another version.")
 

@@ -83,10 +83,11 @@ def between(service: MicroService, first: int, last: int) -> tuple[int, list[Mic
 def hosts(
     of: MicroService, version: MicroServiceVersion, ticked: list[str], after: str = ""
 ) -> tuple[list[tuple[MicroServiceInstance, str]], str]:
-    """The instances that run a version, those ticked first, each with why it cannot go now; and where to go on."""
+    """The instances that run a version, those on ticked hosts (ids) first, each with why it cannot go now; and where
+    to go on."""
     wish = Wish(of, MAY_CHANGE_VERSION, version, kept_out=kept_out(of))
     rows = with_places(with_names(of).filter(version=version), wish)
     mine = [int(one) for one in ticked[:1000] if one.isascii() and one.isdigit() and len(one) < 19]
-    page = by_key(rows.exclude(pk__in=mine) if mine else rows, "host__hostname", after, HOSTS)
-    first = list(rows.filter(pk__in=mine).order_by("host__hostname")) if mine and not after else []
+    page = by_key(rows.exclude(host__in=mine) if mine else rows, "host__hostname", after, HOSTS)
+    first = list(rows.filter(host__in=mine).order_by("host__hostname")) if mine and not after else []
     return [(row, why_not_now(row, wish)) for row in [*first, *page]], page.next

@@ -35,7 +35,7 @@ def send_back(caller: Caller, origin: Deployment, within: Q, requested_by: str =
         action__in=list(BETWEEN_VERSIONS),
     )  # fmt: skip
     wish = Wish(
-        origin.microservice, MAY_CHANGE_VERSION, force=True, skip_locked=True, among=there_is(own),
+        origin.microservice, MAY_CHANGE_VERSION, pointer="/path/id", force=True, skip_locked=True, among=there_is(own),
         still=there_is(own.filter(dest_version=OuterRef("version"))), kept_out=placement.kept_out(origin.microservice),
     )  # fmt: skip
     action = Action.UPGRADE if origin.action == Action.REVERT else Action.REVERT

@@ -5,20 +5,19 @@ from dataclasses import dataclass
 from django.db import transaction
 
 from access.callers import Caller
-from access.problems import Problem, invalid
+from access.problems import invalid
 from asset import tenancy
 from asset.models import Asset
 
 from ..models import Deployment, MicroService, MicroServiceVersion
 from ..rollout import OnFailure, Strategy
 from ..status import Action, BuildStatus
-from . import behind, enqueue, placement
+from . import behind, enqueue, naming, placement
 from .destinations import check_bad, with_package
 from .instances import already_there, check_fields, create_instances, unsaved
 from .preview import plan_of
 from .record import check_right, queue, record_request
 from .shown import check_plan
-from .targets import parse_ids
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +42,7 @@ def install(
     even_bad: bool = False,
     plan: str | None = None,
 ) -> Deployment:
-    """Puts a version on hosts (ids) that do not have the service; `adopt` records what runs there and runs nothing."""
+    """Puts a version on hosts (ids or names) that do not have the service; `adopt` records what runs there already."""
     fields = {"port": port, "tag": tag, "weight": weight}
     asked = _checked(caller, service, version, hosts, adopt, strategy, even_bad)
     with transaction.atomic():
@@ -102,13 +101,9 @@ def _checked(
     check_bad(caller, [version] if version.bad else [], even_bad, "/path/version")
     if not adopt:
         with_package(version, "/path/version")
-    ids = parse_ids(hosts, "/host")
-    if isinstance(ids, str):
-        raise invalid("/host", "must be ids of hosts: an install never goes to “all”")
-    found = list(Asset.objects.filter(tenancy.visible(caller), pk__in=ids).order_by("pk"))
-    missing = sorted(set(ids) - {host.pk for host in found})
-    if missing:
-        errors = [{"pointer": "/host", "reason": f"there is no host {number}"} for number in missing]
-        raise Problem(422, "wrong_target", errors[0]["reason"].capitalize() + ".", "", errors)
+    named = naming.parse_hosts(hosts)
+    if named is None:
+        raise invalid("/host", "must be ids or names of hosts: an install never goes to “all”")
+    found = naming.find_hosts(named, tenancy.visible(caller))
     placement.refuse_closed(service, found)
     return _Asked(course, found)

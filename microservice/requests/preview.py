@@ -9,8 +9,8 @@ from .. import atoms
 from ..models import MicroService, MicroServiceInstance, MicroServiceVersion
 from ..rollout import Strategy
 from . import shown
-from .record import check_right, named
-from .targets import Wish, left_out, refuse_where_named
+from .record import check_right
+from .targets import Wish, left_out, named, refuse_where_named
 from .wishes import wish_of
 
 LOADED = ("host", "version")
@@ -21,9 +21,10 @@ def preview(
     service: MicroService,
     version: MicroServiceVersion,
     action: str,
-    host: str | list[int],
+    host: object,
     dest_version: int | None = None,
     *,
+    instances: object = None,
     on_locked: str | None = None,
     strategy: object = None,
     force: bool = False,
@@ -33,7 +34,7 @@ def preview(
     steps, commands and what cannot be undone. Raises the same Problems as the request itself would."""
     check_right(caller, service)
     wish, dest, course = wish_of(
-        caller, service, version, action, host, dest_version, on_locked, strategy, force, even_bad
+        caller, service, version, action, host, instances, dest_version, on_locked, strategy, force, even_bad
     )
     rows = list(wish.free().select_related(*LOADED).order_by("pk"))
     skipped = list(left_out(wish, Q(pk__in=wish.free().values("pk"))))
@@ -76,7 +77,7 @@ def _refuse_like_the_request(wish: Wish, rows: list, skipped: list[dict]) -> Non
             if skipped
             else "There is nothing to do."
         )
-        raise conflict("nothing_to_do", detail, errors=named(skipped))
+        raise conflict("nothing_to_do", detail, errors=named(skipped, wish.pointer))
 
 
 def _target(

@@ -10,7 +10,7 @@ from ..models import Deployment, MicroService, MicroServiceVersion
 from ..rollout import Strategy
 from ..status import DEPLOYMENT_ENDED, Action
 from . import enqueue
-from .targets import Wish, take
+from .targets import Wish, named, take
 
 
 def check_right(caller: Caller, service: MicroService) -> None:
@@ -54,13 +54,8 @@ def take_or_refuse(wish: Wish, deployment: Deployment) -> int:
         left = deployment.skipped
         detail = f"There is nothing to do: {left[0]['host']} {left[0]['reason']}" if left else "There is nothing to do"
         more = f" (and {len(left) - 1} more)" if len(left) > 1 else ""
-        raise conflict("nothing_to_do", f"{detail}{more}.", errors=named(left))
+        raise conflict("nothing_to_do", f"{detail}{more}.", errors=named(left, wish.pointer))
     return targets
-
-
-def named(left: list[dict]) -> list[dict]:
-    """What was left out, as the errors of a refusal: each reason with the host that it is about."""
-    return [{"pointer": "/host", **one, "reason": f"{one['host']} {one['reason']}"} for one in left]
 
 
 def queue(

@@ -13,10 +13,10 @@ from ..history import record
 from ..models import Deployment, MicroService, MicroServiceInstance, Operation
 from ..rollout import Strategy
 from ..status import MAY_DELETE, MAY_RETRY, RETRYABLE, Action, InstanceStatus, OperationStatus
-from . import enqueue, placement
+from . import enqueue, naming, placement
 from .destinations import check_bad, marked_bad
 from .record import check_right, must_have_ended, queue, record_request, take_or_refuse
-from .targets import Wish, check_ids, parse_numbers, there_is
+from .targets import Wish, there_is
 
 
 def retry_instances(
@@ -24,13 +24,12 @@ def retry_instances(
 ) -> Deployment:
     """Repeats for each instance what failed on it, toward the same version."""
     check_right(caller, service)
-    numbers = parse_numbers(instances, "/instances")
+    numbers = naming.instances_of(service, instances)
     again = Operation.objects.filter(pk=OuterRef("last_operation"), action=Action.DELETE)
     wish = Wish(
-        service, MAY_RETRY, None, numbers, force=True, still=Q(last_operation__isnull=False),
+        service, MAY_RETRY, ids=numbers, pointer="/instances", force=True, still=Q(last_operation__isnull=False),
         kept_out=placement.kept_out(service) & ~there_is(again),
     )  # fmt: skip
-    check_ids(wish)
     last = Operation.objects.filter(pk__in=wish.asked().values("last_operation"))
     check_bad(caller, marked_bad(last.values("dest_version")), even_bad, "/instances")
     with transaction.atomic():
@@ -54,6 +53,7 @@ def retry(caller: Caller, origin: Deployment, *, even_bad: bool = False) -> Depl
     wish = Wish(
         origin.microservice,
         MAY_DELETE,
+        pointer="/path/id",
         force=True,
         skip_locked=True,
         among=there_is(own),

@@ -7,43 +7,13 @@ from django.db.models import BooleanField, ExpressionWrapper, F, Q, QuerySet, Su
 from django.db.models.lookups import IsNull
 from django.utils import timezone
 
-from access.problems import Problem, conflict, invalid
+from access.problems import conflict
 from asset import tenancy
 
 from ..models import Deployment, MicroService, MicroServiceInstance, MicroServiceVersion, Operation
 from ..status import BUSY, InstanceStatus
 
-ALL = "all"
 _ANY = Q()
-MOST_IDS = 20_000
-
-
-def parse_ids(value: object, pointer: str) -> str | list[int]:
-    """ "all", "1,2,3", 7 or [1, 2, 3] as "all" or a list without doubles. Raises Problem 422 for anything else."""
-    if value == ALL:
-        return ALL
-    if isinstance(value, bool) or not isinstance(value, int | str | list):
-        raise invalid(pointer, 'must be "all", or ids such as "1,2,3" or [1, 2, 3]')
-    parts = value.split(",") if isinstance(value, str) else value if isinstance(value, list) else [value]
-    ids = []
-    for part in parts:
-        text = part.strip() if isinstance(part, str) else "" if isinstance(part, bool) else str(part)
-        if not (text.isascii() and text.isdigit() and len(text) <= 18 and int(text) > 0):
-            raise invalid(pointer, 'must be "all", or ids such as "1,2,3" or [1, 2, 3]')
-        ids.append(int(text))
-    if not ids:
-        raise invalid(pointer, "names nothing")
-    if len(ids) > MOST_IDS:
-        raise invalid(pointer, f"names more than {MOST_IDS} ids; use several requests")
-    return list(dict.fromkeys(ids))
-
-
-def parse_numbers(value: object, pointer: str) -> tuple[int, ...]:
-    """Like `parse_ids`, where “all” is not meant. Raises Problem 422."""
-    ids = parse_ids(value, pointer)
-    if isinstance(ids, str):
-        raise invalid(pointer, "must be ids")
-    return tuple(ids)
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +23,9 @@ class Wish:
     service: MicroService
     may_be: frozenset[InstanceStatus]  # the statuses that allow it
     version: MicroServiceVersion | None = None  # the version that must run there; None: any
-    ids: tuple[int, ...] | None = None  # None: all of them
+    ids: tuple[int, ...] | None = None  # of instances; None: they are not named so
+    hosts: tuple[int, ...] | None = None  # ids of hosts; None: they are not named so
+    pointer: str = "/host"  # where the request says which
     force: bool = False  # in maintenance is no hindrance
     skip_locked: bool = False
     among: Q = _ANY  # asked for are only those; what else they must be, beyond the fields above
@@ -61,10 +33,17 @@ class Wish:
     kept_out: Q | None = None  # those to which nothing may come (placement.py); None: what is asked for only takes away
     becomes: InstanceStatus | None = None  # what all of them do from then on; None: not the same for each (enqueue.py)
 
+    @property
+    def is_named(self) -> bool:
+        """Whether the request says which, one by one; otherwise it means whatever fits."""
+        return self.ids is not None or self.hosts is not None
+
     def asked(self) -> QuerySet[MicroServiceInstance]:
         rows = MicroServiceInstance.objects.filter(self.among, microservice=self.service)
         if self.ids is not None:
             return rows.filter(pk__in=self.ids)
+        if self.hosts is not None:
+            return rows.filter(host__in=self.hosts)
         return rows.filter(version=self.version) if self.version else rows
 
     def free(self) -> QuerySet[MicroServiceInstance]:
@@ -75,29 +54,6 @@ class Wish:
         if self.kept_out is not None:
             rows = rows.exclude(self.kept_out)
         return rows if self.force else rows.filter(is_maintain=False)
-
-
-def check_ids(wish: Wish) -> None:
-    """Ids must be instances of this service, and run the version that the request names. Raises Problem 422."""
-    if wish.ids is None:
-        return
-    known = dict(wish.asked().values_list("pk", "version_id"))
-    errors = [
-        {"pointer": "/host", "reason": f"instance {number} is not an instance of {wish.service.name}"}
-        for number in wish.ids
-        if number not in known
-    ]
-    if wish.version:
-        errors += [
-            {"pointer": "/host", "reason": f"instance {number} does not run {wish.version.version}"}
-            for number in wish.ids
-            if number in known and known[number] != wish.version.pk
-        ]
-    if errors:
-        detail = errors[0]["reason"] + (f", and {len(errors) - 1} more like it" if len(errors) > 1 else "")
-        raise Problem(
-            422, "wrong_target", detail[0].upper() + detail[1:] + ".", "Reload the list of instances.", errors
-        )
 
 
 def there_is(own: QuerySet[Operation]) -> Q:
@@ -167,13 +123,18 @@ def owner_of(row: MicroServiceInstance) -> str:
     return f"{row.lock_deployment.requested_by or 'somebody'}, deployment {row.lock_deployment_id}, since {since}"
 
 
+def named(left: Sequence[dict], pointer: str) -> list[dict]:
+    """What was left out, as the errors of a refusal: each reason with the host that it is about."""
+    return [{"pointer": pointer, **one, "reason": f"{one['host']} {one['reason']}"} for one in left]
+
+
 def refuse_where_named(wish: Wish, left: Sequence[dict]) -> None:
     """Raises Problem 409: what was named is never silently left out; a locked one may be, if the request says so."""
-    if wish.ids is None:
+    if not wish.is_named:
         return
     hindered = [one for one in left if not (wish.skip_locked and one["code"] == "instance_locked")]
     if hindered:
-        errors = [{"pointer": "/host", **one, "reason": f"{one['host']} {one['reason']}"} for one in hindered]
+        errors = named(hindered, wish.pointer)
         more = f" (and {len(errors) - 1} more)" if len(errors) > 1 else ""
         hint = {
             "instance_locked": 'Wait for that deployment, or leave locked ones out with on_locked "skip".',

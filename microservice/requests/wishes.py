@@ -6,9 +6,9 @@ from access.problems import invalid
 from ..models import MicroService, MicroServiceVersion
 from ..rollout import Strategy
 from ..status import MAY_CHANGE_VERSION, WHILE, Action
-from . import placement
+from . import naming, placement
 from .destinations import BETWEEN_VERSIONS, destination
-from .targets import Wish, check_ids, parse_ids
+from .targets import Wish
 
 
 def wish_of(
@@ -16,7 +16,8 @@ def wish_of(
     service: MicroService,
     version: MicroServiceVersion,
     action: str,
-    host: str | list[int],
+    host: object,
+    instances: object,
     dest_version: int | None,
     on_locked: str | None = None,
     strategy: object = None,
@@ -30,12 +31,10 @@ def wish_of(
         raise invalid("/on_locked", "must be refuse or skip")
     course = Strategy.parse(strategy)
     dest = destination(caller, service, version, Action(action), dest_version, even_bad)
-    host = parse_ids(host, "/host")
-    ids = None if isinstance(host, str) else tuple(host)
-    skip = on_locked == "skip" or (on_locked is None and ids is None)
+    where = naming.targets_of(service, host, instances, version)
+    skip = on_locked == "skip" or (on_locked is None and not where.is_named)
     wish = Wish(
-        service, MAY_CHANGE_VERSION, version, ids, force, skip, kept_out=placement.kept_out(service),
-        becomes=WHILE[Action(action)],
+        service, MAY_CHANGE_VERSION, version, where.instances, where.hosts, where.pointer, force, skip,
+        kept_out=placement.kept_out(service), becomes=WHILE[Action(action)],
     )  # fmt: skip
-    check_ids(wish)
     return wish, dest, course

@@ -49,12 +49,11 @@ class Choice:
             raise invalid("/dest_version", "choose a version to go to")
         return int(self.dest)
 
-    def targets(self) -> str | list[int]:
-        if self.everywhere:
-            return "all"
-        if not self.hosts:
+    def targets(self) -> str | list[str]:
+        """As the API's `host`: what is ticked are hosts, by id."""
+        if not (self.everywhere or self.hosts):
             raise invalid("/host", "tick at least one host, or choose all of them")
-        return deployments.parse_ids(",".join(self.hosts), "/host")
+        return "all" if self.everywhere else self.hosts
 
     def course(self) -> dict:
         """The strategy as the API takes it; what was left empty is left out."""

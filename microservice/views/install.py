@@ -91,8 +91,7 @@ def _asked(choice: Choice, fields: Fields) -> dict:
     """Both what is previewed and what is sent. Raises Problem 422 for what cannot be meant."""
     if not choice.hosts:
         raise invalid("/host", "tick at least one host")
-    hosts = deployments.parse_ids(",".join(choice.hosts), "/host")
-    return {"hosts": hosts, "strategy": choice.course(), "even_bad": choice.even_bad, **fields.parsed()}
+    return {"hosts": choice.hosts, "strategy": choice.course(), "even_bad": choice.even_bad, **fields.parsed()}
 
 
 def _number(name: str, text: str) -> int:

@@ -8,11 +8,20 @@ from urllib.parse import parse_qs, unquote, urlsplit
 
 class Server:
     """`with Server() as server:` answers at `server.url`. What it is asked is in `asked`; `broken` changes the answers:
-    a status to answer with, "slow", "garbage", or "lost" (does it, and closes without an answer)."""
+    a status, "slow", "garbage", "sign-in" (a redirect), or "lost" (does it, and closes without an answer).
+
+    `broken_start`: a status for the start alone; `says`: the body and the headers of what is refused; `forgotten`:
+    paths that are gone; `newest`: the number of Jenkins' newest build; `job`: what Jenkins says of the job.
+    """
 
     def __init__(self):
         self.asked: list[tuple[str, str, dict]] = []
         self.broken: int | str | None = None
+        self.broken_start: int | None = None
+        self.says: tuple[bytes, dict[str, str]] = (b'{"message": "broken"}', {})
+        self.forgotten: set[str] = set()
+        self.newest, self.parameters, self.yaml_errors = 4, {}, None
+        self.job: dict[str, object] = {"buildable": True, "property": [{"parameterDefinitions": [{"name": "REF"}]}]}
         self.status, self.sha = "running", "a" * 40
         self.pipelines: dict[int, list[dict]] = {}
         self.queue: dict[str, object] = {"cancelled": False, "why": "In the quiet period"}
@@ -44,8 +53,13 @@ class Server:
         raw = request.rfile.read(int(request.headers.get("Content-Length") or 0))
         path = unquote(urlsplit(request.path).path)
         self.asked.append((method, path, dict(request.headers)))
-        if isinstance(self.broken, int):
-            return self.send(request, self.broken, {"message": "broken"})
+        refused = self.broken_start if method == "POST" else None
+        if isinstance(self.broken, int) or refused:
+            return self.send(request, refused or self.broken, self.says[0].decode(), self.says[1].items())
+        if self.broken == "sign-in":
+            return self.send(request, 302, "", {"Location": f"{self.url}/login"}.items())
+        if path in self.forgotten:
+            return self.send(request, 404, "")
         if self.broken == "slow":
             time.sleep(1.5)
         if self.broken == "garbage":
@@ -85,7 +99,7 @@ class Server:
 
     def pipeline(self, number: int) -> dict:
         url = f"{self.url}/team/shop/-/pipelines/{number}"
-        return {"id": number, "status": self.status, "sha": self.sha, "web_url": url}
+        return {"id": number, "status": self.status, "sha": self.sha, "web_url": url, "yaml_errors": self.yaml_errors}
 
     # --- Jenkins: www.jenkins.io/doc/book/using/remote-access-api ---------------------------------------------------
 
@@ -95,9 +109,10 @@ class Server:
             return 201, "", {"Location": f"{self.url}/queue/item/3/"}
         if path == "/queue/item/3/api/json":
             return 200, self.queue, ()
-        if path == "/job/shop/4/api/json":
+        if path in (f"/job/shop/{number}/api/json" for number in range(4, self.newest + 1)):
             return 200, self.build, ()
         if path == "/job/shop/api/json":
             told = [{"name": name, "value": value} for name, value in self.parameters.items()]
-            return 200, {"builds": [{"number": 4, "actions": [{}, {"parameters": told}]}]}, ()
+            built = [{"number": number, "actions": [{}, {"parameters": told}]} for number in range(self.newest, 3, -1)]
+            return 200, {**self.job, "builds": built}, ()
         return 404, "", ()

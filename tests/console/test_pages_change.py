@@ -114,9 +114,9 @@ def test_hosts_that_cannot_go_are_greyed_with_the_reason(admin, shop):
 
 def test_only_ticked_hosts_are_planned(admin, shop):
     one = MicroServiceInstance.objects.get(host__hostname="host3")
-    page = admin.get(f"/services/shop/versions/{shop[1].pk}/upgrade/?where=some&host={one.pk}").content.decode()
+    page = admin.get(f"/services/shop/versions/{shop[1].pk}/upgrade/?where=some&host={one.host_id}").content.decode()
     assert "Upgrade 1 host from" in page
-    assert hidden(page)["host"] == [str(one.pk)]
+    assert hidden(page)["host"] == [str(one.host_id)]
 
 
 def test_a_strategy_is_part_of_the_plan_and_of_the_request(admin, shop):
@@ -310,9 +310,9 @@ def test_many_hosts_come_a_page_at_a_time_and_ticked_ones_stand_first(admin, sho
     fleet.instances(shop[1], fleet.hosts(120, prefix="more"))
     where = f"/services/shop/versions/{shop[1].pk}/upgrade/"
     last = MicroServiceInstance.objects.order_by("host__hostname").last()
-    page = admin.get(f"{where}?where=some&host={last.pk}").content.decode()
+    page = admin.get(f"{where}?where=some&host={last.host_id}").content.decode()
     boxes = re.findall(r'name="host" id="host-(\d+)"[^>]*?( checked)?>', page)
-    assert boxes[0] == (str(last.pk), " checked") and len(boxes) == 51
+    assert boxes[0] == (str(last.host_id), " checked") and len(boxes) == 51
     following = re.search(r'part=hosts&amp;after=([\w%-]+)', page)[1]
-    more = admin.get(f"{where}?part=hosts&after={following}&host={last.pk}").content.decode()
-    assert more.count('name="host"') == 50 and f'id="host-{last.pk}"' not in more
+    more = admin.get(f"{where}?part=hosts&after={following}&host={last.host_id}").content.decode()
+    assert more.count('name="host"') == 50 and f'id="host-{last.host_id}"' not in more

@@ -81,7 +81,7 @@ def _after_it_was_given_away(here: World, api: Api, worker) -> None:
     assert (instance.locked, instance.version) == (False, first)
     count = Operation.objects.count()
     ways = (
-        (f"/services/shop/versions/{first.pk}/upgrade", {"dest_version": third.pk, "host": [instance.pk]}),
+        (f"/services/shop/versions/{first.pk}/upgrade", {"dest_version": third.pk, "host": [instance.host_id]}),
         (f"/deployments/{made.pk}/retry", None),
         ("/services/shop/instances/retry", {"instances": [instance.pk]}),
         (f"/deployments/{Deployment.objects.earliest('pk').pk}/retry", None),

@@ -1,4 +1,5 @@
 """docs/api.md and docs/ci: each recipe is run by a shell as it stands there, against the real processes."""
+import json
 import os
 import re
 import subprocess
@@ -22,9 +23,13 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 
 def recipe(title: str) -> str:
-    """The one code block below a heading of docs/api.md."""
+    """The first code block below a heading of docs/api.md."""
+    return recipes(title)[0]
+
+
+def recipes(title: str) -> list[str]:
     text = (ROOT / "docs" / "api.md").read_text().split(f"## {title}\n")[1].split("\n## ")[0]
-    return re.search(r"```\w+\n(.*?)```", text, re.DOTALL)[1]
+    return re.findall(r"```\w+\n(.*?)```", text, re.DOTALL)
 
 
 def snippet(name: str) -> str:
@@ -93,6 +98,19 @@ def test_upgrade_and_wait_then_retry_what_failed(shell, sshds, worker):
     world.service.check_command = CHECK
     world.service.save()
     shell(recipe("Retry what failed"), DEPLOYMENT=str(failed.pk))
+    world.agrees(2)
+
+
+@pytest.mark.found("hosts")
+def test_upgrade_some_hosts(shell, sshds, worker):
+    world = World(sshds(2), versions=3)
+    worker()
+    world.install(0)
+    by_command, by_request = recipes("Upgrade some hosts")
+    shell(by_command)
+    world.agrees(1)
+    told = shell(by_request, RUNS_NOW=str(world.versions[1].pk), DEST=str(world.versions[2].pk))
+    world.ended(Deployment.objects.get(pk=json.loads(told)["id"]))
     world.agrees(2)
 
 

@@ -37,7 +37,7 @@ def test_a_paused_deployment_goes_on_where_it_was(shop):
 
 
 def test_breaking_a_lock_needs_a_reason_frees_the_instance_and_leaves_a_row(shop):
-    deployment = ask(shop, host=[shop[2][0].pk])
+    deployment = ask(shop, host=[shop[2][0].host_id])
     instance = MicroServiceInstance.objects.get(pk=shop[2][0].pk)
     with pytest.raises(Problem):
         deployments.break_lock(ANN, instance, "  ")

@@ -459,7 +459,7 @@ def test_two_deployments_of_one_service_run_side_by_side_over_different_instance
     assert first.operations.count() == 4
     service, old, new = first.microservice, first.from_version, first.dest_version
     more = fleet.instances(old, fleet.hosts(2, prefix="more"))
-    second = deployments.request(SYSTEM, service, old, "upgrade", [row.pk for row in more], new.pk)
+    second = deployments.request(SYSTEM, service, old, "upgrade", [row.host_id for row in more], new.pk)
     owners = {desk.claim().operation.deployment_id for _ in range(6)}
     assert owners == {first.pk, second.pk}
 

@@ -138,7 +138,7 @@ def test_what_is_on_a_closed_host_goes_to_no_other_version(two, action, dest):
     instance, versions = misplaced(two), two.versions["blue"]
     call = (SYSTEM, two.service["blue"], versions[1], action)
     for ask in (deployments.preview, deployments.request):
-        problem = refused(409, "host_of_another_team", ask, *call, [instance.pk], versions[dest].pk)
+        problem = refused(409, "host_of_another_team", ask, *call, [instance.host_id], versions[dest].pk)
         assert two.reds.hostname in problem.detail
     refused(409, "nothing_to_do", deployments.request, *call, "all", versions[dest].pk)
     here = two.instance("blue", two.blues, version=1)

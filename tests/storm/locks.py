@@ -45,7 +45,8 @@ class Contest:
     def _round(self, hands: ThreadPoolExecutor) -> None:
         gate = threading.Barrier(CLIENTS)
         wishes = [self._wish() for _ in range(CLIENTS)]
-        wishes[0] |= {"host": "all", "on_locked": "skip"}  # so that nothing is left without an owner
+        # So that nothing is left without an owner.
+        wishes[0] = {"host": "all", "dest_version": self.new.pk, "on_locked": "skip"}
         answers = list(hands.map(lambda wish: self._ask(gate, wish), wishes))
         accepted = [answer["id"] for status, answer in answers if status == 202]
         self._look(accepted, answers)
@@ -54,7 +55,7 @@ class Contest:
 
     def _wish(self) -> dict:
         some = self.chance.sample(self.ids, self.chance.randint(1, 6))
-        return {"host": some, "dest_version": self.new.pk, "on_locked": self.chance.choice(["refuse", "skip"])}
+        return {"instances": some, "dest_version": self.new.pk, "on_locked": self.chance.choice(["refuse", "skip"])}
 
     def _ask(self, gate: threading.Barrier, wish: dict) -> tuple[int, dict]:
         gate.wait(60)

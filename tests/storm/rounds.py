@@ -272,7 +272,7 @@ def address(scene: Scene, action: str, old: str, new: str, turns: list[Turn]) ->
     ids = scene.rows(lambda: list(rows.values_list("pk", flat=True)))
     if action in ("delete", "retry"):
         return f"/services/shop/instances/{action}", {"instances": ids}
-    body = {"host": ids, "dest_version": scene.versions[new], "strategy": strategy, "force": True}
+    body = {"host": hosts, "dest_version": scene.versions[new], "strategy": strategy, "force": True}
     return f"/services/shop/versions/{scene.versions[old]}/{action}", body
 
 

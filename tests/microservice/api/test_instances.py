@@ -179,7 +179,7 @@ def test_while_an_operation_goes_on_only_notes_and_maintenance_may_change(api, s
 
 def test_breaking_a_lock_needs_a_reason_and_leaves_a_row(api, shop):
     _, versions, (one, *_) = shop
-    api().post(going(shop), {"dest_version": versions[2].pk, "host": [one.pk]})
+    api().post(going(shop), {"dest_version": versions[2].pk, "host": [one.host_id]})
     for body in ({}, {"reason": ""}, {"reason": "x" * 501}, {"reason": 5}):
         assert api().post(of(shop, f"{one.pk}/unlock"), body).status_code == 422
     answer = api().post(of(shop, f"{one.pk}/unlock"), {"reason": "the host is gone"})
@@ -262,8 +262,8 @@ def test_only_json_is_taken(api, shop):
 
 def test_ids_may_come_as_a_text_or_a_list(api, shop):
     _, versions, (one, two, three) = shop
-    first = api().post(going(shop), {"dest_version": versions[2].pk, "host": f"{one.pk},{two.pk}"})
-    second = api().post(going(shop), {"dest_version": versions[2].pk, "host": [three.pk]})
+    first = api().post(going(shop), {"dest_version": versions[2].pk, "host": f"{one.host_id},{two.host_id}"})
+    second = api().post(going(shop), {"dest_version": versions[2].pk, "host": [three.host_id]})
     assert (first.status_code, second.status_code) == (202, 202)
     assert sum(first.json()["counts"].values()) == 2
 
@@ -271,8 +271,8 @@ def test_ids_may_come_as_a_text_or_a_list(api, shop):
 def test_what_is_locked_is_refused_by_name_or_left_out_with_its_reason(api, shop):
     _, versions, (one, *_) = shop
     asked = {"dest_version": versions[2].pk}
-    assert api().post(going(shop), {**asked, "host": [one.pk]}).status_code == 202
-    named = api().post(going(shop), {**asked, "host": [one.pk]})
+    assert api().post(going(shop), {**asked, "host": [one.host_id]}).status_code == 202
+    named = api().post(going(shop), {**asked, "host": [one.host_id]})
     assert (named.status_code, named.json()["code"]) == (409, "instance_locked")
     everywhere = api().post(going(shop), {**asked, "host": "all"})
     assert everywhere.status_code == 202

@@ -1,0 +1,279 @@
+"""deployctl that waits: whatever happens to the web process, it goes on until its own --timeout."""
+import email.utils
+import json
+import os
+import socket
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+from django.contrib.auth import get_user_model
+
+from access.tokens import make_token
+from deployctl import client, patience
+from deployctl.commands import main
+from deployctl.patience import Patience
+from microservice.models import Deployment, MicroServiceInstance
+from microservice.status import DeploymentStatus, OperationStatus
+from tests.lab.network import free_port
+from tests.lab.web import Web
+from tests.microservice import fleet
+
+from .scripted import Scripted
+
+ROOT = Path(__file__).resolve().parents[2]
+pytestmark = pytest.mark.found("waiting")
+AWAY = 9  # seconds: longer than the tries of a command that does not wait
+
+
+def run(url: str, *words: str, token: str = "x") -> subprocess.CompletedProcess:
+    known = {"PATH": os.environ["PATH"], "DEPLOYCTL_URL": url, "DEPLOYCTL_TOKEN": token}
+    return subprocess.run([sys.executable, "-m", "deployctl", *words], cwd=ROOT, env=known, text=True,
+                          capture_output=True, timeout=100)
+
+
+class Command:
+    """deployctl in the background. `ended()` waits for it: (exit status, what it wrote to stderr)."""
+
+    def __init__(self, url: str, *words: str, token: str):
+        known = {"PATH": os.environ["PATH"], "DEPLOYCTL_URL": url, "DEPLOYCTL_TOKEN": token}
+        self.process = subprocess.Popen([sys.executable, "-m", "deployctl", *words], cwd=ROOT, env=known, text=True,
+                                        stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+
+    def ended(self) -> tuple[int, str, str]:
+        out, told = self.process.communicate(timeout=90)
+        return self.process.returncode, out, told
+
+    def end(self) -> None:
+        if self.process.poll() is None:
+            self.process.kill()
+            self.process.communicate()
+
+
+@pytest.fixture
+def background():
+    started: list[Command] = []
+
+    def start(url: str, *words: str, token: str) -> Command:
+        started.append(Command(url, *words, token=token))
+        return started[-1]
+
+    yield start
+    for one in started:
+        one.end()
+
+
+@pytest.fixture
+def webs(environment, tmp_path):
+    """`webs(port)`: a web process on that port; all end with the test."""
+    started: list[Web] = []
+
+    def start(port: int) -> Web:
+        web = Web(environment, tmp_path / f"web{len(started)}.log", port=port)
+        started.append(web)
+        web.start()
+        return web
+
+    yield start
+    for web in started:
+        web.stop()
+
+
+def secret() -> str:
+    user = get_user_model().objects.create(username="ann", is_superuser=True)
+    return make_token(user, "ci", ["read", "publish", "deploy", "admin"])[1]
+
+
+# --- a real web process -----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize(("end", "status"), [(DeploymentStatus.SUCCEEDED, 0), (DeploymentStatus.FAILED, 1)])
+def test_the_web_process_is_killed_and_comes_back(webs, background, end, status):
+    token, port = secret(), free_port()
+    old, _ = fleet.versions(fleet.service("shop"), 2)
+    fleet.instances(old, fleet.hosts(2))
+    web = webs(port)
+    command = background(web.url, "upgrade", "shop", "2.0", "--timeout", "80", token=token)
+    deadline = time.monotonic() + 30
+    while not Deployment.objects.exists() and time.monotonic() < deadline:
+        time.sleep(0.1)
+    web.kill()
+    time.sleep(AWAY)
+    Deployment.objects.update(status=end)
+    assert command.process.poll() is None, command.ended()
+    webs(port)
+    code, out, told = command.ended()
+    assert code == status, told
+    assert "does not answer" in told and "answers again" in told
+    assert Deployment.objects.count() == 1
+    assert str(end) in out
+
+
+@pytest.mark.django_db(transaction=True)
+def test_what_was_asked_while_it_was_away_is_done_once(webs, background):
+    """The web process dies before it can answer the request itself: it is sent again under the same key."""
+    token, port = secret(), free_port()
+    made = fleet.running(1)
+    made.operations.update(status=OperationStatus.UNDONE)
+    Deployment.objects.update(status=DeploymentStatus.FAILED)
+    MicroServiceInstance.objects.update(locked=False)
+    command = background(f"http://127.0.0.1:{port}", "retry", str(made.pk), "--timeout", "80", token=token)
+    time.sleep(AWAY)
+    assert command.process.poll() is None, command.ended()
+    webs(port)
+    deadline = time.monotonic() + 40
+    while Deployment.objects.count() < 2 and time.monotonic() < deadline:
+        time.sleep(0.1)
+    Deployment.objects.filter(origin=made).update(status=DeploymentStatus.SUCCEEDED)
+    assert command.ended()[0] == 0
+    assert Deployment.objects.count() == 2
+
+
+@pytest.mark.django_db(transaction=True)
+def test_following_the_output_goes_on_where_it_was(webs, background):
+    token, port = secret(), free_port()
+    made = fleet.running(1)
+    operation = made.operations.get()
+    fleet.output(operation, b"one\n")
+    web = webs(port)
+    command = background(web.url, "logs", str(made.pk), "-f", token=token)
+    assert command.process.stdout.readline().endswith("one\n")
+    web.kill()
+    from microservice.models import Operation, Output
+
+    Output.objects.create(operation=operation, start=4, line=1, data=b"two\n")
+    Operation.objects.filter(pk=operation.pk).update(output_size=8, output_lines=2)
+    time.sleep(AWAY)
+    Deployment.objects.update(status=DeploymentStatus.SUCCEEDED)
+    webs(port)
+    code, out, told = command.ended()
+    assert (code, [line.partition("| ")[2] for line in out.splitlines()]) == (0, ["two"]), told
+
+
+# --- every way in which it does not answer ----------------------------------------------------------------------------
+
+SOON = {"Retry-After": "0"}
+PASSES = ["reset", "cut", "cut error", "html", "garbage", 500, 502, 503, 504, 408, 429, 302]
+
+
+@pytest.mark.parametrize("step", PASSES)
+def test_what_passes_is_asked_again(step):
+    with Scripted("running", step, step, "running") as server:
+        done = run(server.url, "status", "7", "--wait", "--timeout", "60")
+    assert done.returncode == 0, done.stderr
+    assert "is asked again" in done.stderr and "answers again" in done.stderr
+
+
+def test_it_may_say_so_for_as_long_as_the_command_waits():
+    with Scripted("running", *[(503, SOON), (429, SOON)] * 15) as server:
+        done = run(server.url, "status", "7", "--wait", "--timeout", "90")
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize("how", ["seconds", "moment"])
+def test_it_is_asked_when_it_says(how):
+    after = "3" if how == "seconds" else email.utils.formatdate(time.time() + 8, usegmt=True)
+    with Scripted("running", (429, {"Retry-After": after})) as server:
+        done = run(server.url, "status", "7", "--wait", "--timeout", "60")
+    assert done.returncode == 0, done.stderr
+    (_, refused, again) = (at for at, _ in server.asked)
+    assert again - refused >= 2.9
+
+
+@pytest.mark.parametrize("status", [401, 403, 404])
+@pytest.mark.parametrize("before", [[], ["running", "running"]])
+def test_a_refusal_ends_it_at_once(status, before):
+    with Scripted(*before, status, "running", "running") as server:
+        done = run(server.url, "status", "7", "--wait", "--timeout", "60")
+    assert (done.returncode, len(server.asked)) == (2, len(before) + 1), done.stderr
+
+
+@pytest.mark.parametrize("step", ["hang", 503])
+def test_its_own_timeout_is_kept_whatever_the_server_does(step):
+    began = time.monotonic()
+    with Scripted("running", *[step] * 40) as server:
+        done = run(server.url, "status", "7", "--wait", "--timeout", "4")
+    assert done.returncode == 3, done.stderr
+    assert "Time is up: deployment 7" in done.stderr and "It goes on" in done.stderr
+    assert 4 <= time.monotonic() - began < 30
+
+
+def test_a_server_that_went_away_for_good_is_out_of_time_with_the_reason():
+    with Scripted("running") as server:
+        def leave():
+            while not server.asked:
+                time.sleep(0.05)
+            server.__exit__()
+
+        server.steps = ["running"] * 100
+        threading.Thread(target=leave, daemon=True).start()
+        done = run(server.url, "--json", "status", "7", "--wait", "--timeout", "5")
+    assert done.returncode == 3 and "does not answer" in done.stderr, done.stderr
+
+
+def test_how_it_ended_is_told_though_the_reasons_cannot_be_asked():
+    class Half(Scripted):
+        def answer(self, request):
+            if "/operations/" in request.path:
+                request.close_connection = True
+                return self.send(request, 503, {"detail": "not now"})
+            return super().answer(request)
+
+    with Half("running", "running", end="failed") as server:
+        done = run(server.url, "status", "7", "--wait", "--timeout", "5")
+    assert done.returncode == 1 and "could not be asked" in done.stdout, done.stdout + done.stderr
+
+
+def test_a_request_that_fails_in_the_same_way_again_and_again_is_given_up():
+    with Scripted(*[500] * 40) as server:
+        done = run(server.url, "retry", "7", "--timeout", "60")
+    assert (done.returncode, len(server.asked)) == (1, patience.TRIES), done.stderr
+
+
+def test_names_that_cannot_be_looked_up_for_a_while(monkeypatch):
+    """The resolver fails; the server is there."""
+    looked, real = [], socket.getaddrinfo
+
+    def lookup(host, *more, **others):
+        looked.append(host)
+        if 2 <= len(looked) < 10:
+            raise socket.gaierror(socket.EAI_AGAIN, "Temporary failure in name resolution")
+        return real("127.0.0.1", *more, **others)
+
+    monkeypatch.setattr(socket, "getaddrinfo", lookup)
+    monkeypatch.setattr(patience, "LONGEST_PAUSE", 0.05)
+    with Scripted("running", "running") as server:
+        port = server.server.server_port
+        told = CliRunner().invoke(main, ["--url", f"http://deployer.example:{port}", "--json", "status", "7", "--wait"],
+                                  env={"DEPLOYCTL_TOKEN": "x"})
+    assert told.exit_code == 0, told.output
+    assert len(looked) >= 10
+    assert json.loads(told.stdout.splitlines()[-1])["status"] == "succeeded"
+    assert "Temporary failure in name resolution" in told.stderr
+
+
+# --- the rule ---------------------------------------------------------------------------------------------------------
+
+
+def test_how_long_it_goes_on():
+    now = time.monotonic()
+    assert Patience().pause(patience.TRIES, None) is None, "who does not wait tries a few times"
+    assert Patience().pause(1, None) is not None
+    assert Patience(waits=True, began=now - patience.FIRST_CONTACT - 1).pause(1, None) is None, "it was never there"
+    assert Patience(waits=True, began=now - 10**6, reached=True).pause(500, None) == patience.LONGEST_PAUSE
+    assert Patience(waits=True, timeout=10, began=now - 11, reached=True).pause(1, 0) is None
+    left = Patience(waits=True, timeout=10, began=now - 8, reached=True).pause(9, 60)
+    assert left is not None and 0 < left <= 2, "no pause outlasts the timeout"
+    assert Patience(waits=True, reached=True).pause(1, 10**9) == patience.MOST_TOLD
+
+
+@pytest.mark.parametrize(("told", "seconds"), [
+    ("7", 7.0), ("", None), ("soon", None), ("-1", None), ("Wed, 21 Oct 2015 07:28:00 GMT", 0.0), ("9" * 40, 999999999),
+])
+def test_what_a_server_asks_for(told, seconds):
+    assert client._told(client.Answer(503, None, b"", {"Retry-After": told})) == seconds

@@ -1,0 +1,87 @@
+"""deployctl goes to hosts by name or id and to instances by id, in a fleet where each id means something else there."""
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from django.contrib.auth import get_user_model
+
+from access.tokens import make_token
+from microservice.models import Deployment, MicroServiceInstance
+from tests.lab.web import Web
+from tests.microservice import apart
+
+ROOT = Path(__file__).resolve().parents[2]
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.found("hosts")]
+
+
+@pytest.fixture
+def ctl(environment, tmp_path):
+    user = get_user_model().objects.create(username="ann", is_superuser=True)
+    secret = make_token(user, "ci", ["read", "publish", "deploy", "admin"])[1]
+    with Web(environment, tmp_path / "web.log") as web:
+
+        def run(*words: str) -> subprocess.CompletedProcess:
+            known = {"PATH": os.environ["PATH"], "DEPLOYCTL_URL": web.url, "DEPLOYCTL_TOKEN": secret}
+            return subprocess.run([sys.executable, "-m", "deployctl", *words], cwd=ROOT, env=known, text=True,
+                                  capture_output=True, timeout=100)
+
+        yield run
+
+
+def let_go() -> None:
+    MicroServiceInstance.objects.update(locked=False, lock_deployment=None, status=0)
+
+
+def test_upgrade_and_revert_go_where_they_say(ctl):
+    here = apart.made()
+    for words, hosts in (
+        (["upgrade", "shop", "3.0", "--host", "web1"], "web1"), (["upgrade", "shop", "3.0", "--host", "9002"], "web2"),
+        (["upgrade", "shop", "3.0", "--host", "web1,9003"], "web1 web3"),
+        (["revert", "shop", "1.0", "--host", "web2", "--host", "web3"], "web2 web3"),
+        (["upgrade", "shop", "3.0", "--instance", "9002"], "web1"),
+        (["revert", "shop", "1.0", "--instance", "9001,9103"], "web2 web3"),
+        (["upgrade", "shop", "3.0", "--from", "2.0", "--host", "web3"], "web3"),
+        (["upgrade", "shop", "3.0", "--host", "all"], "web1 web2 web3"), (["upgrade", "shop", "3.0"], "web1 web2 web3"),
+    ):  # fmt: skip
+        done = ctl(*words, "--no-wait")
+        assert (done.returncode, here.locked()) == (0, set(hosts.split())), (words, done.stderr)
+        let_go()
+
+
+def test_what_names_nothing_goes_nowhere(ctl):
+    here = apart.made()
+    for words, told in (
+        (["--host", "nowhere"], "no instance on host nowhere"), (["--host", "9103"], "no instance on host 9103"),
+        (["--instance", "9003"], "no instance 9003"), (["--instance", "web1"], "'web1'"),
+        (["--host", "web1", "--instance", "9001"], "--host and --instance"), (["--host", ""], "names nothing"),
+        (["--host", "web1,,web2"], "empty name"), (["--host", "all,web1"], "every host already"),
+        (["--from", "2.0", "--host", "spare"], "Host spare has no instance of shop"),
+    ):  # fmt: skip
+        done = ctl("upgrade", "shop", "3.0", *words, "--no-wait")
+        assert (done.returncode, told in done.stderr) == (2, True), (words, done.stderr)
+    whole = ctl("revert", "1", "--host", "web1")
+    assert (whole.returncode, "as a whole" in whole.stderr) == (2, True)
+    assert not here.locked() and not Deployment.objects.exists()
+
+
+def test_an_install_takes_names_and_ids(ctl):
+    apart.made()
+    taken = ctl("install", "shop", "2.0", "--host", "9002", "--no-wait")
+    assert taken.returncode == 4 and "web2:10.0.0.2 has shop already" in taken.stderr
+    assert "host 9103" in ctl("install", "shop", "2.0", "--host", "9103", "--no-wait").stderr
+    assert ctl("install", "shop", "2.0", "--host", "all", "--no-wait").returncode == 2
+    done = ctl("--json", "install", "shop", "2.0", "--host", "spare", "--no-wait")
+    assert done.returncode == 0, done.stderr
+    assert MicroServiceInstance.objects.get(host=apart.SPARE).lock_deployment_id == json.loads(done.stdout)["id"]
+
+
+def test_what_runs_where_says_which_id_is_which(ctl):
+    apart.made()
+    done = ctl("status", "shop")
+    assert done.stderr.split()[:3] == ["instance", "host", "id"]
+    rows = [line.split()[:3] for line in done.stdout.splitlines()]
+    assert rows == [["9001", "9002", "web2:10.0.0.2"], ["9002", "9001", "web1:10.0.0.1"],
+                    ["9103", "9003", "web3:10.0.0.3"]]  # fmt: skip

@@ -1,0 +1,47 @@
+"""A fleet in which no id is another's: and where it is a host's and an instance's at once, they lie on other hosts."""
+
+from dataclasses import dataclass
+
+from asset.models import Asset
+from microservice.models import MicroService, MicroServiceInstance, MicroServiceVersion
+from microservice.status import BuildStatus, InstanceStatus
+
+# host → (its id, the id of the instance on it). web1 and web2 are crossed: each one's host id is the other's instance
+# id; web3's are nobody else's.
+IDS = {"web1": (9001, 9002), "web2": (9002, 9001), "web3": (9003, 9103)}
+SPARE = 9004  # a host without the service
+
+
+@dataclass(slots=True)
+class Apart:
+    service: MicroService
+    versions: list[MicroServiceVersion]
+    hosts: dict[str, Asset]
+    instances: dict[str, MicroServiceInstance]
+
+    def locked(self) -> set[str]:
+        """The hosts on which something was begun."""
+        rows = MicroServiceInstance.objects.filter(locked=True, microservice=self.service)
+        return set(rows.values_list("host__hostname", flat=True))
+
+
+def made() -> Apart:
+    service = MicroService.objects.create(pk=7001, name="shop")
+    versions = [
+        MicroServiceVersion.objects.create(
+            pk=8000 + number, microservice=service, version=f"{number}.0", status=BuildStatus.SUCCESS,
+            file_path=f"shop/{number}.tar.gz", sha256="0" * 64, size=1,
+        )
+        for number in (1, 2, 3)
+    ]  # fmt: skip
+    hosts = {
+        name: Asset.objects.create(pk=host, hostname=name, ip=f"10.0.0.{host - 9000}")
+        for name, host in [*((name, host) for name, (host, _) in IDS.items()), ("spare", SPARE)]
+    }
+    instances = {
+        name: MicroServiceInstance.objects.create(
+            pk=number, microservice=service, version=versions[1], host=hosts[name], status=InstanceStatus.RUNNING
+        )
+        for name, (_, number) in IDS.items()
+    }
+    return Apart(service, versions, hosts, instances)
