@@ -30,6 +30,24 @@ class ConnectionLost(WireError):
     hint = "The host goes on by itself; the next try attaches to what it does."
 
 
+class NoCommonAlgorithm(WireError):
+    """{where} and this program have nothing in common to speak: {gaps}."""
+
+    @property
+    def hint(self) -> str:
+        return str(self.facts["remedy"])
+
+    @property
+    def legacy_would_do(self) -> bool:
+        return bool(self.facts.get("legacy"))
+
+
+class TooOld(WireError):
+    """{where} speaks another version of SSH than 2."""
+
+    hint = "Is it an SSH server at all? One that speaks only version 1 must be replaced: nothing of it is safe."
+
+
 class NotTrusted(WireError):
     """{where} has no host key pinned, so it is not trusted and nothing was sent to it."""
 
