@@ -68,13 +68,19 @@ class KeyChanged(WireError):
 class AuthRefused(WireError):
     """{where} did not let {username} in: {reason}."""
 
-    hint = "Is the credential's public key in the user's authorized_keys, or the password right?"
+    hint = (
+        "Is the credential's public key in the user's authorized_keys, and its type among those that sshd takes "
+        "(PubkeyAcceptedAlgorithms)? Or is the password right?"
+    )
 
 
 class BadCredential(WireError):
     """The credential cannot be used: {reason}."""
 
-    hint = "Give a private key in OpenSSH or PEM form (ed25519, ecdsa or rsa), with its passphrase if it has one."
+    @property
+    def hint(self) -> str:
+        usual = "Give a private key in OpenSSH, PEM or PKCS#8 form (ed25519, ecdsa or rsa), and its passphrase if it has one."
+        return str(self.facts.get("hint") or usual)
 
 
 class Refused(WireError):

@@ -244,9 +244,9 @@ class Connection:
         try:
             return transport.auth_publickey(user, key)
         except paramiko.AuthenticationException as error:
-            # A server that does not say which signatures it takes may take the old one alone: OpenSSH before 7.2.
-            silent = not transport.server_extensions.get("server-sig-algs")
-            if type(error) is not paramiko.AuthenticationException or not silent or not transport.is_active():
+            # A server may take the old signature alone and not say so: OpenSSH before 7.2 says nothing, and others until
+            # 9.5 say that they take all.
+            if type(error) is not paramiko.AuthenticationException or not transport.is_active():
                 raise
             if not isinstance(key, paramiko.RSAKey) or "ssh-rsa" not in transport.preferred_pubkeys:
                 raise
@@ -260,7 +260,7 @@ class Connection:
         transport = self._transport
         said = transport.server_extensions.get("server-sig-algs", b"").decode("ascii", "replace")
         there = tuple(name for name in algorithms.names(said.split(",")) if "-cert-" not in name)
-        here = algorithms.of_type(key.get_name(), transport.ours)
+        here = tuple(name for name in algorithms.of_type(key.get_name(), transport.ours) if name in transport.ours.keys)
         if there and not set(there) & set(here):
             return self._nothing_common([algorithms.Gap("logins", there, here)])
         if not there and isinstance(key, paramiko.RSAKey) and not self.endpoint.legacy:
