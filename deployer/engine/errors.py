@@ -79,7 +79,7 @@ class BadCredential(WireError):
 
     @property
     def hint(self) -> str:
-        usual = "Give a private key in OpenSSH, PEM or PKCS#8 form (ed25519, ecdsa or rsa), and its passphrase if it has one."
+        usual = "Give a private key in OpenSSH, PEM or PKCS#8 form (ed25519, ecdsa or rsa), and its passphrase if any."
         return str(self.facts.get("hint") or usual)
 
 

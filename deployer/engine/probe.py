@@ -9,8 +9,8 @@ from .copies_check import Said, ask
 from .endpoint import Endpoint, Limits
 from .errors import KeyChanged, NoCommonAlgorithm, NotTrusted, Unreachable, WireError
 from .program import quote
-from .visit import clean
 from .ssh import Connection, connect, fetch_host_key
+from .visit import clean
 
 # What the program on the host calls; a test compares with the program itself.
 TOOLS = ("flock", "dd", "mkdir", "mkfifo", "mv", "ln", "rm", "cat", "tail", "wc", "sleep", "tar", "gzip", "sha256sum",

@@ -57,13 +57,14 @@ class Watching:
 class Site:
     """A service on a real host: builds operations and carries them out."""
 
-    def __init__(self, sshd: Sshd, **known):
-        self.sshd, self.host, self._known = sshd, Host(sshd.root), known
+    def __init__(self, sshd: Sshd):
+        self.sshd, self.host = sshd, Host(sshd.root)
+        self.known: dict = {}  # what the endpoint is besides
 
     def endpoint(self, at=None, **other) -> Endpoint:
         at = at or self.sshd
         known = {"address": at.address, "port": at.port, "username": self.sshd.username}
-        known |= {"host_key": self.sshd.host_key, "key": self.sshd.client_key} | self._known
+        known |= {"host_key": self.sshd.host_key, "key": self.sshd.client_key} | self.known
         return Endpoint(**known | other)
 
     def package(self, version: str, data: bytes | None = None, **other) -> Package:

@@ -244,8 +244,8 @@ class Connection:
         try:
             return transport.auth_publickey(user, key)
         except paramiko.AuthenticationException as error:
-            # A server may take the old signature alone and not say so: OpenSSH before 7.2 says nothing, and others until
-            # 9.5 say that they take all.
+            # A server may take the old signature alone and not say so: OpenSSH before 7.2 says nothing, and 9.2 that it
+            # takes all.
             if type(error) is not paramiko.AuthenticationException or not transport.is_active():
                 raise
             if not isinstance(key, paramiko.RSAKey) or "ssh-rsa" not in transport.preferred_pubkeys:

@@ -38,8 +38,8 @@ _OTHERS = (
 
 
 def block(text: str) -> tuple[str, str]:
-    """The label (`OPENSSH PRIVATE KEY`, `RSA PRIVATE KEY` …) and the block of the first private key in the text: without
-    what stands before and after it, with even lines. Raises BadCredential, which names what was found instead."""
+    """The label (`OPENSSH PRIVATE KEY`, `RSA PRIVATE KEY` …) and the block of the first private key in the text: with
+    even lines, without what stands around it. Raises BadCredential, which names what was found instead."""
     text = text.replace("\ufeff", "").replace("\r\n", "\n").replace("\r", "\n")
     if "\\n" in text and text.strip().count("\n") < 2:  # from a JSON or .env file
         text = text.replace("\\r", "").replace("\\n", "\n")
@@ -90,7 +90,7 @@ def _after(data: bytes, at: int) -> int:
 def refusal(kind: str) -> BadCredential:
     """For a key that can be read, and that is of no use here."""
     if kind.startswith("sk-"):
-        return BadCredential(reason="it is the handle of a key in a hardware token, which nobody touches here", hint=NEW)
+        return BadCredential(reason="it is the handle of a key in a hardware token, which is not here", hint=NEW)
     if kind in ("ssh-dss", "DSA"):
         return BadCredential(reason="it is a DSA key, which OpenSSH takes no longer", hint=NEW)
     return BadCredential(reason=f"it is a key of the type {kind}, which SSH does not use", hint=NEW)
