@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from django.db import transaction
@@ -101,7 +102,8 @@ def _offered(host: Asset) -> str:
     jump = jump_of(host)
     give_back()
     try:
-        return keys.parse(_within(LONGEST, lambda: ssh.fetch_host_key(host.ip, host.port, HANDSHAKE, jump)))
+        ask = partial(ssh.fetch_host_key, host.ip, host.port, HANDSHAKE, jump, host.legacy_algorithms)
+        return keys.parse(_within(LONGEST, ask))
     except WireError as error:
         raise conflict("host_unreachable", str(error), error.hint) from error
     except TimeoutError as error:

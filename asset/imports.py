@@ -43,8 +43,8 @@ def import_many(caller: Caller, rows: list[Any]) -> list[Asset]:
 def from_csv(text: str) -> list[dict[str, Any]]:
     """Rows of a CSV text whose first line names the fields. An empty cell leaves its field out.
 
-    `sudo` is one of 1, true, yes, on or their opposites; `labels` is `name=text;name=text`, `teams`
-    are names between semicolons.
+    `sudo` and `legacy_algorithms` are one of 1, true, yes, on or their opposites; `labels` is `name=text;name=text`,
+    `teams` are names between semicolons.
     """
     try:
         reader = csv.DictReader(io.StringIO(text, newline=""), strict=True)
@@ -76,8 +76,9 @@ def _from_cells(row: Mapping[str | None, Any]) -> dict[str, Any]:
     for name in ("port", "credential_id", "jump_host_id", "fetch_port"):
         if (text := cells.get(name, "")).isascii() and text.isdigit() and len(text) < 19:
             cells[name] = int(text)
-    if (word := cells.get("sudo", "").lower()) in TRUE + FALSE:
-        cells["sudo"] = word in TRUE
+    for name in ("sudo", "legacy_algorithms"):
+        if (word := cells.get(name, "").lower()) in TRUE + FALSE:
+            cells[name] = word in TRUE
     if "labels" in cells:
         pairs = [pair.partition("=") for pair in cells["labels"].split(";") if pair.strip()]
         cells["labels"] = {name.strip(): value.strip() for name, _, value in pairs}

@@ -40,6 +40,7 @@ class Asset(models.Model):
     host_key = models.TextField(blank=True, default="", help_text='The pinned key, as "ssh-ed25519 AAAA…"')
     base_path = models.CharField(max_length=512, default="/srv/services", help_text="Absolute; services live below it")
     sudo = models.BooleanField(default=False, help_text="Run the program under sudo -n")
+    legacy_algorithms = models.BooleanField(default=False, help_text="Old SSH algorithms are offered to it too")
     jump_host = models.ForeignKey("self", null=True, blank=True, on_delete=models.PROTECT, related_name="behind")
     fetch_port = models.PositiveIntegerField(
         null=True, blank=True, validators=[MinValueValidator(1024), MaxValueValidator(65535)],

@@ -110,6 +110,7 @@ FIELDS: dict[str, Callable[[Any], Any]] = {
     "credential_id": reference,
     "base_path": base_path,
     "sudo": flag,
+    "legacy_algorithms": flag,
     "jump_host_id": reference,
     "fetch_port": lambda value: None if value is None else number(value, 1024, 65535),
     "fetch_address": lambda value: None if value is None else ip(value),

@@ -69,6 +69,7 @@ def _endpoint(hop: Asset, jump: Endpoint | None) -> Endpoint:
     known = Endpoint(
         address=hop.ip, port=hop.port, username=hop.username, host_key=hop.host_key, jump=jump,
         fetch_port=hop.fetch_port or 0, fetch_address=hop.fetch_address or "",
+        legacy=hop.legacy_algorithms,
     )  # fmt: skip
     if credential.kind == Credential.Kind.KEY:
         return replace(known, key=credential.secret, passphrase=credential.passphrase)

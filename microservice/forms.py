@@ -240,6 +240,14 @@ class HostForm(forms.Form):
     )
     base_path = forms.CharField(label=_("Folder for services"), max_length=512, initial="/srv/services")
     sudo = forms.BooleanField(label=_("Run under sudo -n"), required=False)
+    legacy_algorithms = forms.BooleanField(
+        label=_("Allow legacy SSH algorithms"),
+        required=False,
+        help_text=_(
+            "Offers ssh-rsa, SHA-1 and CBC too, after all others, to a server that has nothing better, such as OpenSSH "
+            "before 7.2. They are weaker: update the server where you can. “Check now” says whether it needs them."
+        ),
+    )
     jump_host_id = forms.ModelChoiceField(
         Asset.objects.all(), label=_("Reached through"), required=False, empty_label=_("directly")
     )

@@ -14,7 +14,7 @@ from .feed import Feed
 from .journal import Result
 from .ladder import Heard, Mode, Outcome, OutcomeKind, Tale, next_move
 from .package import Package, damage
-from .program import Answer, Run
+from .program import Run
 from .ssh import USUAL, Connection, Endpoint, Limits, connect
 from .visit import POLL, Story, Visit, Watch
 
@@ -62,7 +62,7 @@ class _Conduct:
             if self._is_cancelled() and self._tale.safe and not self._tale.rounds:
                 return Outcome(OutcomeKind.CANCELLED, error="Nothing was changed on the host.")
             heard = self._visit(mode)
-            if heard.events or heard.answer in (Answer.OVER, Answer.EXISTS, Answer.NO_RUN):
+            if heard.told:
                 self._touched = time.monotonic()
             self._tale = self._tale.after(heard, time.monotonic() - self._touched)
             move = next_move(self._tale, heard)

@@ -5,6 +5,7 @@ Both are tried as in an operation, with the same server and the same tools. Noth
 import secrets
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 
 from . import program, ssh
 from .conversation import Conversation, Refusal
@@ -65,24 +66,34 @@ exit 0
 def _try(connection: ssh.Connection, jump: Endpoint, token: str, end: float) -> str:
     nonce = secrets.token_hex(8)
     text = script(jump, token, nonce)
-    words = next((line.split() for line in ask(connection, text, end).splitlines() if line.startswith(nonce)), [])
+    words = next((line.split() for line in ask(connection, text, end).out.splitlines() if line.startswith(nonce)), [])
     if len(words) < 2 or not words[-1].isdigit():
         return "the host did not answer in time"
     status = int(words[-1])
     return "" if status == 0 else _ENDED.get(status, f"{words[1][:8]} ended with exit status {status}")
 
 
-def ask(connection: ssh.Connection, text: bytes, end: float, most: int = 65536) -> str:
-    """What a program prints, at most until `end`, as far as it was heard."""
+@dataclass(frozen=True)
+class Said:
+    """What a program printed, as far as it was heard. `status` is None where its end was not."""
+
+    out: str
+    err: bytes = b""
+    status: int | None = None
+
+
+def ask(connection: ssh.Connection, text: bytes, end: float, most: int = 65536) -> Said:
+    """What a program prints, at most until `end`."""
     channel = connection.run(program.command(len(text), False))
-    out, rest, finished = b"", memoryview(text), False
+    out, err, rest, finished = b"", b"", memoryview(text), False
     try:
         while not channel.ended and time.monotonic() < end - 0.2:
             rest = rest[channel.send(rest):] if rest else rest
             if not rest and not finished:
                 finished = True
                 channel.finish_input()
-            out = (out + channel.read(0.2)[0])[:most]
+            more = channel.read(0.2)
+            out, err = (out + more[0])[:most], (err + more[1])[:2000]
     except ConnectionLost:
         pass  # what was heard so far is judged
-    return out.decode("utf-8", "replace")
+    return Said(out.decode("utf-8", "replace"), err, channel.exit_status)

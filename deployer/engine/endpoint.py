@@ -22,7 +22,8 @@ class Endpoint:
     """An SSH server and the way in. `host_key` is the pinned one, as `ssh-ed25519 AAAA…`; empty means not trusted yet.
     `key` is the text of a private key. `key`, `password` and `passphrase` may be a plain text or an object with
     `reveal()`; they appear in no repr. `fetch_port`: hosts behind this one may fetch packages from it on that port (0:
-    none do), at `fetch_address` where they know it by another address."""
+    none do), at `fetch_address` where they know it by another address. `legacy`: old algorithms
+    are offered too."""
 
     address: str
     port: int = 22
@@ -34,6 +35,7 @@ class Endpoint:
     jump: "Endpoint | None" = None
     fetch_port: int = 0
     fetch_address: str = ""
+    legacy: bool = False
 
     @property
     def where(self) -> str:

@@ -30,6 +30,24 @@ class ConnectionLost(WireError):
     hint = "The host goes on by itself; the next try attaches to what it does."
 
 
+class NoCommonAlgorithm(WireError):
+    """{where} and this program have nothing in common to speak: {gaps}."""
+
+    @property
+    def hint(self) -> str:
+        return str(self.facts["remedy"])
+
+    @property
+    def legacy_would_do(self) -> bool:
+        return bool(self.facts.get("legacy"))
+
+
+class TooOld(WireError):
+    """{where} speaks another version of SSH than 2."""
+
+    hint = "Is it an SSH server at all? One that speaks only version 1 must be replaced: nothing of it is safe."
+
+
 class NotTrusted(WireError):
     """{where} has no host key pinned, so it is not trusted and nothing was sent to it."""
 
@@ -50,13 +68,19 @@ class KeyChanged(WireError):
 class AuthRefused(WireError):
     """{where} did not let {username} in: {reason}."""
 
-    hint = "Is the credential's public key in the user's authorized_keys, or the password right?"
+    hint = (
+        "Is the credential's public key in the user's authorized_keys, and its type among those that sshd takes "
+        "(PubkeyAcceptedAlgorithms)? Or is the password right?"
+    )
 
 
 class BadCredential(WireError):
     """The credential cannot be used: {reason}."""
 
-    hint = "Give a private key in OpenSSH or PEM form (ed25519, ecdsa or rsa), with its passphrase if it has one."
+    @property
+    def hint(self) -> str:
+        usual = "Give a private key in OpenSSH, PEM or PKCS#8 form (ed25519, ecdsa or rsa), and its passphrase if any."
+        return str(self.facts.get("hint") or usual)
 
 
 class Refused(WireError):

@@ -106,6 +106,7 @@ class Reader:
         self._skipping = False
         self.noise = b""
         self.noise_size = 0  # all of it
+        self.signed = False  # a line of our program came, an event or an answer (runner/names.sh)
 
     def feed(self, data: bytes) -> list[JournalEvent]:
         """Events whose lines were completed by `data`."""
@@ -115,11 +116,15 @@ class Reader:
             noise.append(lines.pop(0))
             self._skipping = False
         for line in lines:
+            if line == self._mark + b"answer":
+                self.signed = True
+                continue
             event = parse(line[len(self._mark):]) if line.startswith(self._mark) else None
             if event is None:
                 noise += [line, b"\n"]
             else:
                 events.append(event)
+                self.signed = True
         if self._skipping or len(rest) > LONGEST_LINE:
             # A line without an end must not fill the memory.
             noise.append(rest)

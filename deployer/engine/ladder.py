@@ -6,7 +6,7 @@ run is started; otherwise it is attached to, which never does anything twice.
 from dataclasses import dataclass, replace
 from enum import Enum, StrEnum
 
-from .errors import WireError
+from .errors import NoCommonAlgorithm, WireError
 from .journal import JournalEvent, Result
 from .program import Answer
 
@@ -59,6 +59,7 @@ class Heard:
     error: WireError | None = None
     sent: bool = True
     left: bool = False  # in the middle, by us, in order to cancel
+    signed: bool = True  # something came that only our program says: without that, `answer` is somebody else's
     events: bool = False
     output: bool = False  # some came
     output_missing: bool = False
@@ -66,6 +67,11 @@ class Heard:
     problem: str = ""
     noise: str = ""
     host_fence: int | None = None
+
+    @property
+    def told(self) -> bool:
+        """The host said something about the run."""
+        return self.events or (self.signed and self.answer in (Answer.OVER, Answer.EXISTS, Answer.NO_RUN))
 
 
 @dataclass(frozen=True)
@@ -87,7 +93,7 @@ class Tale:
 
     def after(self, heard: Heard, out_of_touch: float) -> "Tale":
         """The tale with one more visit in it."""
-        told = heard.events or heard.answer in (Answer.OVER, Answer.EXISTS, Answer.NO_RUN)
+        told = heard.told
         cut = heard.end is not None and heard.end.result is Result.CUT
         return replace(
             self,
@@ -98,16 +104,16 @@ class Tale:
             losses=0 if told else self.losses + 1,
             cuts=self.cuts + cut,
             fetches=self.fetches + 1 if heard.output_missing and not heard.output else 0,
-            no_runs=self.no_runs + (heard.answer == Answer.NO_RUN),
+            no_runs=self.no_runs + (heard.signed and heard.answer == Answer.NO_RUN),
             rounds=self.rounds + 1,
         )
 
     def _still_safe(self, heard: Heard, cut: bool) -> bool:
         if cut:
             return True
-        if heard.events or heard.answer == Answer.EXISTS:
+        if heard.events or (heard.signed and heard.answer == Answer.EXISTS):
             return False
-        if heard.answer == Answer.NO_RUN:
+        if heard.signed and heard.answer == Answer.NO_RUN:
             return not self.begun
         if heard.mode is Mode.START and heard.sent:
             # Whoever answers a start without doing anything says so; without an answer it may be under way.
@@ -142,6 +148,8 @@ def next_move(tale: Tale, heard: Heard) -> Move:
         return Move(Mode.ATTACH)
     if heard.answer is None:
         return _after_loss(tale, heard)
+    if not heard.signed:
+        return _after_stranger(tale, heard)
     match heard.answer:
         case Answer.LOWER_FENCE:
             error = "The host has seen a higher fence for this instance: somebody else is in charge of it."
@@ -207,6 +215,8 @@ def _after_cut(tale: Tale, heard: Heard) -> Move:
 
 def _after_loss(tale: Tale, heard: Heard) -> Move:
     error = str(heard.error)
+    if isinstance(heard.error, NoCommonAlgorithm):
+        error = f"{error} {heard.error.hint}"
     # A run that exists is waited for as long as patience lasts; a host that was never reached is not.
     limit = FIRST_TRIES if tale.safe and not tale.ever_touched else tale.patience
     if heard.error is None or not heard.error.passing or tale.out_of_touch >= limit:
@@ -225,10 +235,15 @@ def _after_no_run(tale: Tale) -> Move:
 
 
 def _after_stranger(tale: Tale, heard: Heard) -> Move:
-    if tale.sudo and heard.answer == 1 and not tale.begun:
+    if tale.sudo and heard.answer == 1 and not tale.begun and "sudo" in heard.noise:
         error = "sudo -n did not run the program: the user needs a NOPASSWD rule."
-    else:
+    elif heard.signed:
         error = f"The host did not run the program as it should (exit status {heard.answer})."
+    else:
+        error = (
+            f"Something else ran in the place of our program (exit status {heard.answer}): a forced command "
+            "(command=… in authorized_keys, ForceCommand), a restricted shell, or nologin."
+        )
     error = _with_noise(error, heard)
     return _leave(tale, error) if tale.safe else _wait(tale, error)
 

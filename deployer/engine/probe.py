@@ -5,11 +5,12 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 
 from . import copies_check
-from .copies_check import ask
+from .copies_check import Said, ask
 from .endpoint import Endpoint, Limits
-from .errors import KeyChanged, NotTrusted, Unreachable, WireError
+from .errors import KeyChanged, NoCommonAlgorithm, NotTrusted, Unreachable, WireError
 from .program import quote
 from .ssh import Connection, connect, fetch_host_key
+from .visit import clean
 
 # What the program on the host calls; a test compares with the program itself.
 TOOLS = ("flock", "dd", "mkdir", "mkfifo", "mv", "ln", "rm", "cat", "tail", "wc", "sleep", "tar", "gzip", "sha256sum",
@@ -37,6 +38,8 @@ class Finding:
     sudo_works: bool | None = None
     gives_packages: bool | None = None  # to hosts behind it; None where it has no port for that
     fetches_packages: bool | None = None  # from its jump host; None where that has no such port
+    # Whether it speaks old algorithms only; None where that was not seen.
+    legacy_needed: bool | None = None
     warnings: list[str] = field(default_factory=list)
 
     def to_json(self) -> dict:
@@ -53,7 +56,9 @@ def probe(
     try:
         with connect(endpoint, limits) as connection:
             finding = Finding(True, offered_key=endpoint.host_key, trusted=True, authenticated=True)
-            judge(finding, _ask(connection, base_path, sudo, end, users), base_path, sudo)
+            _judge_algorithms(finding, connection.legacy_in_use, endpoint)
+            told, said = _ask(connection, base_path, sudo, end, users)
+            judge(finding, told, base_path, sudo, said)
             if finding.ready:
                 _try_copies(finding, connection, endpoint, limits, end)
             return finding
@@ -61,7 +66,7 @@ def probe(
         return _untrusted(endpoint, error, end)
     except WireError as error:
         reached = not isinstance(error, Unreachable)
-        finding = Finding(reached, str(error), error.hint)
+        finding = Finding(reached, str(error), error.hint, legacy_needed=_needs_legacy(error, endpoint))
         # Whoever refuses a log-in or breaks off after the key exchange has shown the pinned key.
         if reached and type(error).__name__ in ("AuthRefused", "Refused"):
             finding.offered_key, finding.trusted = endpoint.host_key, True
@@ -100,7 +105,25 @@ exit 0
 """.encode()
 
 
-def judge(finding: Finding, told: list[tuple[str, str]], base_path: str, sudo: bool) -> Finding:
+def _needs_legacy(error: WireError, endpoint: Endpoint) -> bool | None:
+    """True only for the host itself: its jump hosts have rows of their own."""
+    here = isinstance(error, NoCommonAlgorithm) and error.facts["where"] == endpoint.where
+    return error.legacy_would_do if isinstance(error, NoCommonAlgorithm) and here else None
+
+
+def _judge_algorithms(finding: Finding, old: list[str], endpoint: Endpoint) -> None:
+    finding.legacy_needed = bool(old)
+    if old:
+        finding.warnings.append(
+            f"It is spoken to with old algorithms, which are weaker: {', '.join(old)}. Update its SSH server."
+        )
+    elif endpoint.legacy:
+        finding.warnings.append("It needs no legacy algorithms: take legacy_algorithms off its row.")
+
+
+def judge(
+    finding: Finding, told: list[tuple[str, str]], base_path: str, sudo: bool, said: Said | None = None
+) -> Finding:
     """Puts the host's answers into the finding, with the first hindrance in words. Pure but for `finding` itself."""
     words = dict(told)
     finding.user = words.get("user", "")[:64]
@@ -123,6 +146,8 @@ def judge(finding: Finding, told: list[tuple[str, str]], base_path: str, sudo: b
     if finding.free_bytes is not None and finding.free_bytes < LITTLE:
         finding.warnings.append(f"Only {finding.free_bytes >> 20} MiB are free on the disk.")
     finding.error, finding.next_step = _hindrance(finding, "over" in words, base_path, sudo)
+    if finding.uid is None and said is not None:
+        finding.error, finding.next_step = _not_run(said)
     finding.ready = not finding.error
     return finding
 
@@ -156,20 +181,35 @@ def _hindrance(finding: Finding, whole: bool, base_path: str, sudo: bool) -> tup
     return "", ""
 
 
+def _not_run(said: Said) -> tuple[str, str]:
+    """Nothing of ours was run. An end says that something else was; silence may be a login shell that takes long."""
+    words = f" It said: {text}" if (text := clean(said.err or said.out.encode())) else ""
+    if said.status is None and not words:
+        return "The user logs in, but no command ran in time.", "Does its login shell take long, or wait for something?"
+    ended = "" if said.status is None else f" (exit status {said.status})"
+    return (
+        f"The user logs in, but something else ran in the place of our command{ended}.{words}",
+        "Give the user a POSIX shell, and take away what runs instead: command=… in its authorized_keys, ForceCommand "
+        "in sshd_config, a restricted shell such as git-shell, or nologin.",
+    )
+
+
 def _ask(
     connection: Connection, base_path: str, sudo: bool, end: float, users: Sequence[str]
-) -> list[tuple[str, str]]:
+) -> tuple[list[tuple[str, str]], Said]:
     nonce = secrets.token_hex(8)
-    lines = (line.split(" ", 2) for line in ask(connection, script(base_path, sudo, nonce, users), end).splitlines())
-    return [(line[1], line[2].strip()) for line in lines if len(line) == 3 and line[0] == nonce]
+    said = ask(connection, script(base_path, sudo, nonce, users), end)
+    lines = (line.split(" ", 2) for line in said.out.splitlines())
+    return [(line[1], line[2].strip()) for line in lines if len(line) == 3 and line[0] == nonce], said
 
 
 def _untrusted(endpoint: Endpoint, error: WireError, end: float) -> Finding:
     left = max(1.0, (end - time.monotonic()) / 2)
     try:
-        offered = fetch_host_key(endpoint.address, endpoint.port, left / 2, endpoint.jump)
+        offered = fetch_host_key(endpoint.address, endpoint.port, left / 2, endpoint.jump, endpoint.legacy)
     except WireError as trouble:
-        return Finding(False, str(trouble), trouble.hint)
+        reached = not isinstance(trouble, Unreachable)
+        return Finding(reached, str(trouble), trouble.hint, legacy_needed=_needs_legacy(trouble, endpoint))
     return Finding(True, str(error), error.hint, offered_key=offered)
 
 

@@ -83,6 +83,8 @@ class Visit:
         self._reader = Reader(nonce)
         self._channel: Channel | None = None
         self._events = self._output = self._left = self._finished = False
+        self._before = b""  # on standard output, of what is not known to be our program
+        self._closing = 0.0  # since when its input is closed, because it says nothing of ours
         self._end: JournalEvent | None = None
         self._offset = story.position
         self._started = self._heard_at = time.monotonic()
@@ -99,6 +101,7 @@ class Visit:
             if out:
                 self._heard_at = time.monotonic()
                 self._output = True
+                self._before = b"" if self._signed else (self._before + out)[-2000:]
                 self._story.output(self._offset, out)
                 self._offset += len(out)
             if err:
@@ -111,7 +114,7 @@ class Visit:
     def heard(self, error: WireError | None) -> Heard:
         """What came of it. Pure, once `follow` is over."""
         status = self._channel.exit_status if self._channel is not None and not self._left else None
-        end, noise = self._end, _clean(self._reader.noise)
+        end, noise = self._end, clean(self._reader.noise or (b"" if self._signed else self._before))
         fence = re.search(r"\d{1,15}", noise) if status == Answer.LOWER_FENCE else None
         return Heard(
             mode=self._mode,
@@ -120,6 +123,7 @@ class Visit:
             error=error,
             sent=self._feed.touched,
             left=self._left and error is None,
+            signed=self._signed,
             events=self._events,
             output=self._output,
             output_missing=end is not None and self._story.position < (end.output_size or 0),
@@ -128,6 +132,11 @@ class Visit:
             noise=noise,
             host_fence=int(fence.group()) if fence else None,
         )
+
+    @property
+    def _signed(self) -> bool:
+        """The program that runs there is ours."""
+        return self._events or self._reader.signed
 
     def _take(self, events: list[JournalEvent]) -> None:
         if self._reader.noise_size > MAX_NOISE:
@@ -176,15 +185,24 @@ class Visit:
         if channel.exit_status is not None:
             return quiet > LAST_WORDS
         if not self._events and now - self._started > FIRST_WORD:
-            raise ConnectionLost(where="the host", reason="it did not take the program up")
+            self._give_up(channel, now)
         return False
+
+    def _give_up(self, channel: Channel, now: float) -> None:
+        """A menu, or whatever else reads input in the place of our program, ends with it, and is then known as that."""
+        if not self._closing:
+            self._closing, self._finished = now, True
+            self._feed.stop()
+            channel.finish_input()
+        elif now - self._closing > LAST_WORDS:
+            raise ConnectionLost(where="the host", reason="it did not take the program up")
 
     def _may_leave(self) -> bool:
         """Not before the program has spoken: one that begins only after we have left would not be cancelled."""
         return self._events or time.monotonic() - self._started > BEFORE_CANCEL
 
 
-def _clean(noise: bytes) -> str:
+def clean(noise: bytes) -> str:
     """The last words of a host that said something else than events, on one line."""
     text = noise.decode("utf-8", "replace")
     return " ".join("".join(char if char.isprintable() else " " for char in text).split())[-300:]

@@ -40,6 +40,9 @@ class HostChange(schemas.Body):
     credential_id: StrictInt | None = None
     base_path: StrictStr = Field("/srv/services", description="Absolute; services live below it")
     sudo: StrictBool = Field(False, description="Run programs under sudo -n")
+    legacy_algorithms: StrictBool = Field(
+        False, description="Offer it old SSH algorithms too (ssh-rsa, SHA-1, CBC): for servers that have no others"
+    )
     jump_host_id: StrictInt | None = None
     teams: list[StrictInt | StrictStr] = Field([], description="Ids or names; only their services come there")
     fetch_port: StrictInt | None = Field(
@@ -67,6 +70,7 @@ class HostOut(Schema):
     credential_id: int | None
     base_path: str
     sudo: bool
+    legacy_algorithms: bool
     jump_host_id: int | None = Field(description="null also where the caller may not see it")
     teams: list[str] = Field(description="Names of the teams that it belongs to; none: it is everybody's")
     fetch_port: int | None

@@ -60,11 +60,13 @@ class Site:
 
     def __init__(self, sshd: Sshd):
         self.sshd, self.host = sshd, Host(sshd.root)
+        self.known: dict = {}  # what the endpoint is besides
 
     def endpoint(self, at=None, **other) -> Endpoint:
         at = at or self.sshd
         known = {"address": at.address, "port": at.port, "username": self.sshd.username}
-        return Endpoint(**known | {"host_key": self.sshd.host_key, "key": self.sshd.client_key} | other)
+        known |= {"host_key": self.sshd.host_key, "key": self.sshd.client_key} | self.known
+        return Endpoint(**known | other)
 
     def package(self, version: str, data: bytes | None = None, **other) -> Package:
         whole = self.host.package(version)

@@ -12,7 +12,7 @@ from deployer.engine.errors import (
     AuthRefused,
     BadCredential,
     KeyChanged,
-    Unreachable,
+    NoCommonAlgorithm,
 )
 from deployer.engine.ssh import Endpoint, connect
 from tests.lab.relay import Relay
@@ -145,5 +145,5 @@ def test_a_server_with_older_algorithms_is_spoken_to(tmp_path):
 
 
 def test_a_server_that_has_only_unsafe_algorithms_is_told_apart(tmp_path):
-    with Sshd(tmp_path / "host", extra="Ciphers aes128-cbc") as host, pytest.raises(Unreachable, match="no algorithm"):
+    with Sshd(tmp_path / "host", extra="Ciphers aes128-cbc") as host, pytest.raises(NoCommonAlgorithm, match="aes128"):
         connect(endpoint_of(host))

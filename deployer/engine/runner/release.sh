@@ -118,15 +118,18 @@ _link() {
 		rm -f "$_DIR/current"
 		return
 	fi
-	[ ! -L "$_BASE/current.$_OP" ] || rm -f "$_BASE/current.$_OP"
-	ln -s "$1" "$_BASE/current.$_OP" || return
+	if [ "$1" != "${_prepared-}" ]; then
+		[ ! -L "$_BASE/current.$_OP" ] || rm -f "$_BASE/current.$_OP"
+		ln -s "$1" "$_BASE/current.$_OP" || return
+	fi
+	_prepared=''
 	# crash: swap
 	mv -fT "$_BASE/current.$_OP" "$_DIR/current" 8>&- 9>&-
 }
 
 # _free: KiB that are left for us on the disk.
 _free_space() {
-	_free=$(df -Pk "$_DIR" | {
+	_free=$(df -Pk "$_DIR/releases" | {
 		read -r _
 		read -r _ _ _ _free _ && echo "$_free"
 	})

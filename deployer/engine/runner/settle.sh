@@ -2,6 +2,7 @@
 
 # The steps that did not all succeed are undone, from the journal alone.
 _go_back() {
+	_release_reserve
 	_load
 	_why=''
 	[ ! -e "$_RUN/why" ] || read -r _why <"$_RUN/why"
@@ -41,7 +42,7 @@ _finish() {
 	exec 4>&- 5>&-
 	_tidy
 	# A run that was cut may have been started again by now.
-	[ "$1" = cut ] || exec rm -f "$_RUN/program" "$_RUN/text" 2>/dev/null
+	[ "$1" = cut ] || exec rm -f "$_RUN/program" "$_RUN/text" "$_RUN/reserve" "$_BASE/current.$_OP" 2>/dev/null
 	exit 0
 }
 

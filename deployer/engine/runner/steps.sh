@@ -2,7 +2,7 @@
 # fails where the step's effect is not there.
 
 _forward() {
-	_i=0
+	_i=0 _hooked=''
 	while [ "$_i" -lt "$_STEPS" ]; do
 		_step "$_i" || return 1
 		_i=$((_i + 1))
@@ -20,8 +20,12 @@ _step() {
 		return 1
 	fi
 	printf '%s %s\n' "$_up" $((_timeout + 2)) >"$_RUN/now"
+	case $_kind in
+	hook) _hooked=yes ;;
+	stop | link | unlink | start) _release_reserve ;;
+	esac
 	# crash: started $1
-	if "_do_$_kind" "$1"; then
+	if _still_fits "$1" && "_do_$_kind" "$1"; then
 		# crash: effect $1
 		_event 'done' "$1" "$_status" "$_was" "$_is" "$_detail"
 		# crash: done $1
@@ -32,6 +36,12 @@ _step() {
 	_explain
 	_event failed "$1" "$_status" "$_was" "$_believed" "$_detail"
 	return 1
+}
+
+# What commands before the stop have made, or have not, is looked at before it too.
+_still_fits() {
+	case $_hooked$_kind in yesstop | yeslink) _hooked='' ;; *) return 0 ;; esac
+	_foresee "$1" ''
 }
 
 _state_before() {
@@ -124,7 +134,13 @@ _do_prepare() {
 		return 1
 	}
 	[ -z "${_AS-}" ] || _may_become || return 1
-	[ -z "$_needed" ] || _room
+	_can_end || return 1
+	if [ -n "$_needed" ]; then
+		_room || return 1
+	else
+		_foresee 0 syntax || return 1
+	fi
+	_notes
 }
 
 _do_upload() {
@@ -165,7 +181,8 @@ _do_unpack() {
 	_is="releases/$_NEW"
 	[ -n "$_needed" ] || return 0
 	_look_through || return 1
-	mv "$_STAGE" "$_DIR/releases/$_NEW" 8>&- 9>&- || [ ! -e "$_STAGE" ]
+	mv -T "$_STAGE" "$_DIR/releases/$_NEW" 8>&- 9>&- || [ ! -e "$_STAGE" ] || return 1
+	_foresee 0 syntax
 }
 
 _do_link() {

@@ -1,14 +1,26 @@
 """A connection to a host and the commands that run on it, through jump hosts where it has one."""
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import paramiko
 from paramiko.common import cMSG_CHANNEL_REQUEST
 
 from ..endpoint import Endpoint, Limits, fingerprint, host_key_blob, host_key_text, reveal
-from ..errors import AuthRefused, ConnectionLost, KeyChanged, NotTrusted, Refused, Unreachable
+from ..errors import (
+    AuthRefused,
+    ConnectionLost,
+    KeyChanged,
+    NoCommonAlgorithm,
+    NotTrusted,
+    Refused,
+    TooOld,
+    Unreachable,
+    WireError,
+)
 from ..jumps import SharedConnections
 from ..line import Line, dial, why
+from . import algorithms
 from .keys import key_of
 from .transport import Bell, Closing, Transport
 
@@ -103,7 +115,7 @@ class Connection:
             except BaseException:
                 self._give_back()
                 raise
-        self._transport = Transport(Line(below, limits.silence), pinned, limits)
+        self._transport = Transport(Line(below, limits.silence), pinned, limits, endpoint.legacy)
 
     def __enter__(self) -> "Connection":
         return self
@@ -167,10 +179,8 @@ class Connection:
         transport, where = self._transport, self.endpoint.where
         try:
             transport.start_client(timeout=self._limits.handshake)
-        except paramiko.IncompatiblePeer as error:
-            if transport.pinned is not None and "host key" in str(error):
-                raise self._key_changed("a key of another type", "") from None
-            raise Unreachable(where=where, reason="it offers no algorithm that we use") from None
+        except paramiko.IncompatiblePeer:
+            raise self._incompatible() from None
         except (EOFError, OSError, paramiko.SSHException) as error:
             if transport.offered is not None and transport.offered != transport.pinned:
                 key = host_key_text(transport.offered)
@@ -178,6 +188,33 @@ class Connection:
             raise Unreachable(where=where, reason=why(transport.sock.gave_up or error)) from None
         if not transport.initial_kex_done:
             raise Unreachable(where=where, reason="it did not answer in time")
+
+    def _incompatible(self) -> WireError:
+        """Nothing in common; or all but the pinned key's type, so that the host has lost that key."""
+        transport = self._transport
+        if transport.theirs is None:
+            return TooOld(where=self.endpoint.where)
+        ours = transport.ours
+        if transport.pinned is not None:
+            kind = host_key_text(transport.pinned).split()[0]
+            # The key may be there still, and only be proved in a way that we do not take: no sign of another key.
+            if set(algorithms.of_type(kind, algorithms.LEGACY)) & set(transport.theirs.keys):
+                ours = replace(ours, keys=transport.preferred_keys)
+        if found := algorithms.gaps(transport.theirs, ours):
+            return self._nothing_common(found)
+        return self._key_changed("a key of another type", "")
+
+    def _nothing_common(self, found: list[algorithms.Gap]) -> NoCommonAlgorithm:
+        return NoCommonAlgorithm(
+            where=self.endpoint.where, gaps="; ".join(map(str, found)),
+            remedy=algorithms.remedy(found, self.endpoint.legacy),
+            legacy=not self.endpoint.legacy and algorithms.legacy_would_do(found),
+        )
+
+    @property
+    def legacy_in_use(self) -> list[str]:
+        """The agreed algorithms that only hosts with legacy algorithms are offered."""
+        return algorithms.old_in_use(self._transport.agreed)
 
     def _key_changed(self, offered: str, key: str) -> KeyChanged:
         pinned = fingerprint(self.endpoint.host_key) if self.endpoint.host_key else "none"
@@ -187,7 +224,7 @@ class Connection:
         transport, user = self._transport, self.endpoint.username
         try:
             if key is not None:
-                more = transport.auth_publickey(user, key)
+                more = self._prove(key)
             else:
                 more = transport.auth_password(user, reveal(self.endpoint.password))
         except paramiko.BadAuthenticationType as error:
@@ -196,11 +233,42 @@ class Connection:
         except paramiko.AuthenticationException as error:
             if "saw EOF" in str(error) or "timeout" in str(error):  # a cut line is no refusal: another try may help
                 raise self.lost(error if "timeout" not in str(error) else TimeoutError()) from None
-            raise self._refused("the credential was not accepted") from None
+            raise self._not_accepted(key) from None
         except (EOFError, OSError, paramiko.SSHException) as error:
             raise self.lost(error) from None
         if more:
             raise self._refused("it asks for a second proof")
+
+    def _prove(self, key: paramiko.PKey) -> list[str]:
+        transport, user = self._transport, self.endpoint.username
+        try:
+            return transport.auth_publickey(user, key)
+        except paramiko.AuthenticationException as error:
+            # A server may take the old signature alone and not say so: OpenSSH before 7.2 says nothing, and 9.2 that it
+            # takes all.
+            if type(error) is not paramiko.AuthenticationException or not transport.is_active():
+                raise
+            if not isinstance(key, paramiko.RSAKey) or "ssh-rsa" not in transport.preferred_pubkeys:
+                raise
+            transport._preferred_pubkeys = ("ssh-rsa",)
+            return transport.auth_publickey(user, key)
+
+    def _not_accepted(self, key: paramiko.PKey | None) -> WireError:
+        """Tells a key that is not known from one whose signatures are not taken."""
+        if key is None:
+            return self._refused("the credential was not accepted")
+        transport = self._transport
+        said = transport.server_extensions.get("server-sig-algs", b"").decode("ascii", "replace")
+        there = tuple(name for name in algorithms.names(said.split(",")) if "-cert-" not in name)
+        here = tuple(name for name in algorithms.of_type(key.get_name(), transport.ours) if name in transport.ours.keys)
+        if there and not set(there) & set(here):
+            return self._nothing_common([algorithms.Gap("logins", there, here)])
+        if not there and isinstance(key, paramiko.RSAKey) and not self.endpoint.legacy:
+            return self._refused(
+                "the credential was not accepted; it is an RSA key, and the host does not say that it takes RSA "
+                "signatures with SHA-2 (servers before OpenSSH 7.2 need legacy_algorithms, or a key of another type)"
+            )
+        return self._refused("the credential was not accepted")
 
     def _refused(self, reason: str) -> AuthRefused:
         return AuthRefused(where=self.endpoint.where, username=self.endpoint.username, reason=reason)
@@ -230,11 +298,13 @@ def borrow(endpoint: Endpoint, limits: Limits = USUAL) -> tuple[Connection, Call
     return _jumps.borrow(endpoint, limits)
 
 
-def fetch_host_key(address: str, port: int, timeout: float = 10.0, jump: Endpoint | None = None) -> str:
+def fetch_host_key(
+    address: str, port: int, timeout: float = 10.0, jump: Endpoint | None = None, legacy: bool = False
+) -> str:
     """The key that the host proves to have, as `ssh-ed25519 AAAA…`, for a person to compare. Sends nothing after the
-    key exchange, and trusts nothing. Raises Unreachable."""
+    key exchange, and trusts nothing. Raises Unreachable, NoCommonAlgorithm, TooOld."""
     limits = Limits(connect=timeout, handshake=timeout)
-    connection = Connection(Endpoint(address, port, jump=jump), limits, None)
+    connection = Connection(Endpoint(address, port, jump=jump, legacy=legacy), limits, None)
     try:
         connection.shake_hands()
     except KeyChanged as found:

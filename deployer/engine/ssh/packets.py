@@ -5,6 +5,7 @@ comes near them.
 """
 
 import time
+import zlib
 
 import paramiko
 from paramiko.common import MSG_EXT_INFO, MSG_USERAUTH_INFO_REQUEST
@@ -64,3 +65,19 @@ def _check_count(kind: int, message: paramiko.Message) -> None:
     if message.get_int() > MAX_COUNTED:
         raise paramiko.SSHException("the message counts too much")
     message.rewind()
+
+
+class Bounded:
+    """What unpacks compressed packets: a few bytes can stand for any number."""
+
+    def __init__(self):
+        self._zlib = zlib.decompressobj()
+
+    def __call__(self, data: bytes) -> bytes:
+        try:
+            whole = self._zlib.decompress(data, MAX_PACKET)
+        except zlib.error as error:
+            raise paramiko.SSHException("the compressed data is damaged") from error
+        if self._zlib.unconsumed_tail:
+            raise paramiko.SSHException("the packet is too large")
+        return whole

@@ -17,7 +17,8 @@ from paramiko.common import (
 
 from ..endpoint import Limits, host_key_text
 from ..line import Line
-from .packets import Packets
+from . import algorithms
+from .packets import Bounded, Packets
 
 WINDOW = 1 << 21  # bytes a host may send that nobody has read yet; both streams share it, so it bounds our memory
 PACKET = 1 << 15
@@ -108,23 +109,26 @@ class Closing(paramiko.Channel):
 
 
 class Transport(paramiko.Transport):
-    """Fast and sound algorithms first, then what sane older servers have; nothing with SHA-1, CBC or 3DES."""
+    """What is offered, and what of it was agreed on, stands in algorithms.py."""
 
     _active_check_timeout = 0.5
-    # OpenSSH's server has fast code for P-256, and only a plain one for curve25519: 2 ms of a host's CPU a connection.
-    _preferred_kex = ("ecdh-sha2-nistp256", "curve25519-sha256@libssh.org", "ecdh-sha2-nistp384", "ecdh-sha2-nistp521",
-                      "diffie-hellman-group16-sha512", "diffie-hellman-group-exchange-sha256",
-                      "diffie-hellman-group14-sha256")
-    _preferred_ciphers = ("aes128-gcm@openssh.com", "aes256-gcm@openssh.com", "aes128-ctr", "aes192-ctr", "aes256-ctr")
-    _preferred_macs = ("hmac-sha2-256-etm@openssh.com", "hmac-sha2-512-etm@openssh.com", "hmac-sha2-256",
-                       "hmac-sha2-512")
+    _kex_info = algorithms.KEX
+    _key_info = algorithms.KEYS
+    _compression_info = {name: (pack, unpack and Bounded)
+                         for name, (pack, unpack) in paramiko.Transport._compression_info.items()}
     _channel_handler_table = paramiko.Transport._channel_handler_table | {
         MSG_CHANNEL_WINDOW_ADJUST: _window_opened, MSG_CHANNEL_REQUEST: _told,
         MSG_CHANNEL_DATA: _fed, MSG_CHANNEL_EXTENDED_DATA: _fed_extended}
 
-    def __init__(self, line: Line, pinned: bytes | None, limits: Limits):
+    def __init__(self, line: Line, pinned: bytes | None, limits: Limits, legacy: bool = False):
         super().__init__(line, default_window_size=WINDOW, default_max_packet_size=PACKET, packetizer_class=Packets)
         self.pinned = pinned
+        self.ours = algorithms.ours(legacy)
+        self.theirs: algorithms.Offer | None = None  # once the server has said so
+        self._preferred_kex, self._preferred_keys = self.ours.kex, self.ours.keys
+        self._preferred_ciphers, self._preferred_macs = self.ours.ciphers, self.ours.macs
+        self._preferred_compression = self.ours.compression
+        self._preferred_pubkeys = self.ours.keys
         self.offered: bytes | None = None
         self.logger = _SILENT
         self.packetizer.set_log(_SILENT)
@@ -143,8 +147,25 @@ class Transport(paramiko.Transport):
         """Only the pinned key's type: a host with several keys then shows the right one."""
         if self.pinned is None:
             return self._preferred_keys
-        name = host_key_text(self.pinned).split()[0]
-        return ("rsa-sha2-512", "rsa-sha2-256") if name == "ssh-rsa" else (name,)
+        return algorithms.of_type(host_key_text(self.pinned).split()[0], self.ours)
+
+    @property
+    def agreed(self) -> list[str]:
+        """The algorithms in use."""
+        kex = next((name for name in self.ours.kex if self.theirs and name in self.theirs.kex), "")
+        ciphers = (self.local_cipher, self.remote_cipher)
+        macs = () if all("gcm" in cipher for cipher in ciphers) else (self.local_mac, self.remote_mac)
+        return [kex, self.host_key_type, *ciphers, *macs, self.local_compression, self.remote_compression]
+
+    def _really_parse_kex_init(self, m, ignore_first_byte=False):
+        parsed = super()._really_parse_kex_init(m, ignore_first_byte)
+        if not ignore_first_byte:  # a server's, not our own
+            self.theirs = algorithms.theirs(parsed)
+            for side in ("client", "server"):
+                # paramiko wants a MAC in common also where the cipher is its own: RFC 5647 and OpenSSH do not.
+                if algorithms.has_own_mac(parsed[f"{side}_encrypt_algo_list"], self.ours.ciphers):
+                    parsed[f"{side}_mac_algo_list"].append(self.ours.macs[0])
+        return parsed
 
     def _verify_key(self, host_key: bytes, sig: bytes) -> None:
         """Ends the connection inside the key exchange where the key is not the pinned one: no byte follows it."""

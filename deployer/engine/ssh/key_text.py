@@ -1,0 +1,96 @@
+"""A private key in the text that people paste: found in it, made regular, or named for what it is instead. Pure."""
+import base64
+import binascii
+import re
+
+from ..errors import BadCredential
+
+NEW = "Make a new key: ssh-keygen -t ed25519."
+_BLOCK = re.compile(r"-----BEGIN ((?:[A-Z0-9]+ )*PRIVATE KEY)-----(.*?)-----END \1-----", re.DOTALL)
+_HEADER = re.compile(r"[A-Za-z0-9-]+:")
+_PUBLIC = r"(?m)^\s*(?:[^\s]+ )*?(?:ssh-(?:ed25519|rsa|dss)|ecdsa-sha2-nistp\d+|sk-[a-z0-9-]+@openssh\.com) AAAA"
+
+# What may be pasted instead, the first that fits: a pattern, what it is, and what to do.
+_OTHERS = (
+    (r"PuTTY-User-Key-File-\d", "a PuTTY key (.ppk)",
+     "Convert it: puttygen KEY.ppk -O private-openssh -o KEY."),
+    (r"-cert-v01@openssh\.com AAAA", "a certificate, which holds no private key",
+     "Give the private key that belongs to it: the file without -cert.pub."),
+    (_PUBLIC, "a public key", "Give the private key that belongs to it: the file without .pub."),
+    (r"-- BEGIN SSH2 PUBLIC KEY", "a public key (RFC 4716)",
+     "Give the private key that belongs to it; one in the same form is converted by: ssh-keygen -i -f KEY > KEY.new."),
+    (r"-- BEGIN SSH2 ENCRYPTED PRIVATE KEY", "a private key in ssh.com's form (SSH2)",
+     "Take its passphrase off and convert it: ssh-keygen -i -f KEY > KEY.new."),
+    (r"-----BEGIN (?:[A-Z0-9]+ )*PUBLIC KEY-----", "a public key (PEM)", "Give the private key that belongs to it."),
+    (r"-----BEGIN (?:TRUSTED )?CERTIFICATE(?: REQUEST)?-----", "an X.509 certificate",
+     "Give the private key that belongs to it."),
+    (r"SSH PRIVATE KEY FILE FORMAT 1\.1", "a key of version 1 of SSH", NEW),
+    (r"-----BEGIN PGP ", "a PGP key", NEW),
+    (r'"kty"\s*:', "a JSON Web Key", NEW),
+    (r"-----BEGIN (?:[A-Z0-9]+ )*PRIVATE KEY-----", "a private key that was cut short: its END line is missing",
+     "Give the whole file."),
+    (r"-----END (?:[A-Z0-9]+ )*PRIVATE KEY-----", "a private key that was cut short: its BEGIN line is missing",
+     "Give the whole file."),
+    (r"\A\s*(?:SHA256:|MD5:|\d+ SHA256:)", "a fingerprint", "Give the private key itself."),
+    (r"\A\s*(?:b3BlbnNzaC1rZXk|MII|MHc|MIG|MC4)", "the middle of a private key",
+     "Give its BEGIN and END lines too."),
+)  # fmt: skip
+
+
+def block(text: str) -> tuple[str, str]:
+    """The label (`OPENSSH PRIVATE KEY`, `RSA PRIVATE KEY` …) and the block of the first private key in the text: with
+    even lines, without what stands around it. Raises BadCredential, which names what was found instead."""
+    text = text.replace("\ufeff", "").replace("\r\n", "\n").replace("\r", "\n")
+    if "\\n" in text and text.strip().count("\n") < 2:  # from a JSON or .env file
+        text = text.replace("\\r", "").replace("\\n", "\n")
+    found = _BLOCK.search(text)
+    if found is None:
+        raise _named(text)
+    label = found.group(1)
+    headers, body = [], ""
+    for line in map(str.strip, found.group(2).split("\n")):
+        if _HEADER.match(line) and not body:
+            headers.append(line)
+        else:
+            body += "".join(line.split())
+    lines = [body[start:start + 64] for start in range(0, len(body), 64)]
+    head = [*headers, ""] if headers else []
+    return label, "\n".join([f"-----BEGIN {label}-----", *head, *lines, f"-----END {label}-----", ""])
+
+
+def _named(text: str) -> BadCredential:
+    for pattern, what, remedy in _OTHERS:
+        if re.search(pattern, text):
+            return BadCredential(reason=f"it is {what}", hint=remedy)
+    return BadCredential(reason="it is no private key")
+
+
+def kind_in(pem: str) -> str:
+    """The type of key that a block in OpenSSH's form holds, which it says in clear; empty where it cannot be read."""
+    try:
+        data = base64.b64decode("".join(pem.split("\n")[1:-2]), validate=True)
+        if not data.startswith(b"openssh-key-v1\0"):
+            return ""
+        at = len(b"openssh-key-v1\0")
+        for _ in range(3):  # cipher, its key's derivation, and options of that
+            at = _after(data, at)
+        at += 8  # how many keys, and how long the first public one is
+        return data[at + 4 : _after(data, at)].decode("ascii")
+    except (binascii.Error, UnicodeDecodeError, IndexError):
+        return ""
+
+
+def _after(data: bytes, at: int) -> int:
+    end = at + 4 + int.from_bytes(data[at : at + 4], "big")
+    if end > len(data):
+        raise IndexError
+    return end
+
+
+def refusal(kind: str) -> BadCredential:
+    """For a key that can be read, and that is of no use here."""
+    if kind.startswith("sk-"):
+        return BadCredential(reason="it is the handle of a key in a hardware token, which is not here", hint=NEW)
+    if kind in ("ssh-dss", "DSA"):
+        return BadCredential(reason="it is a DSA key, which OpenSSH takes no longer", hint=NEW)
+    return BadCredential(reason=f"it is a key of the type {kind}, which SSH does not use", hint=NEW)

@@ -1,0 +1,91 @@
+"""Accounts that run something else than they are asked: told at the first answer, by the check and by operations."""
+import pytest
+
+from deployer.engine import visit
+from deployer.engine.conduct import OutcomeKind, carry_out
+from deployer.engine.probe import probe
+from tests.lab.sshd import Sshd
+
+from .test_conduct import QUICK, Site, Watching
+from .wire import endpoint_of
+
+pytestmark = pytest.mark.found("ssh")
+
+INSTEAD = {
+    "a greeting": "echo Welcome to the gate",
+    "git-shell": "git-shell -c \\\"$SSH_ORIGINAL_COMMAND\\\"",
+    "nologin": "/usr/sbin/nologin",
+    "false": "/bin/false",
+    "internal-sftp": "internal-sftp",
+    "a menu": "printf '1) status\\n2) quit\\nchoice: '; read line; echo no such choice; exit 1",
+    "an echo": "cat",
+    "an echo of errors": "cat >&2",
+    "a status of ours": "exit 42",
+    "another status of ours": "exit 44",
+}
+
+
+def logins(host) -> int:
+    return host.log().count("Accepted publickey")
+
+
+@pytest.fixture(params=INSTEAD)
+def forced(request, tmp_path):
+    with Sshd(tmp_path / "host") as host:
+        keys = host.folder / "authorized_keys"
+        keys.write_text(f'command="{INSTEAD[request.param]}" {keys.read_text()}')
+        yield host, request.param
+
+
+@pytest.mark.parametrize("sudo", [False, True], ids=["as itself", "sudo"])
+def test_an_operation_is_told_at_the_first_answer(forced, monkeypatch, sudo):
+    host, name = forced
+    monkeypatch.setattr(visit, "FIRST_WORD", 2.0)  # for what waits for input and does not end
+    site, watch = Site(host), Watching()
+    run = site.host.run("install", None, "1.0")
+    outcome = carry_out(run, site.endpoint(), sudo, site.package("1.0"), watch, fresh=True, patience=20, limits=QUICK)
+    assert outcome.kind is OutcomeKind.NOT_STARTED, outcome
+    assert logins(host) == 1
+    assert "Something else ran in the place of our program" in outcome.error and "forced command" in outcome.error
+    assert "NOPASSWD" not in outcome.error
+    assert not watch.told and not site.host.folder.exists()
+    if name in ("a greeting", "nologin"):
+        assert {"a greeting": "Welcome to the gate", "nologin": "not available"}[name] in outcome.error
+
+
+def test_the_check_says_what_ran_instead(forced):
+    host, name = forced
+    found = probe(endpoint_of(host), str(host.root), False, deadline=5)
+    assert (found.authenticated, found.ready) == (True, False)
+    assert "something else ran in the place of our command" in found.error
+    assert "ForceCommand" in found.next_step and "authorized_keys" in found.next_step
+    if name in ("a greeting", "nologin", "a menu"):
+        assert {"a greeting": "Welcome to", "nologin": "not available", "a menu": "no such choice"}[name] in found.error
+
+
+def test_force_command_in_the_servers_own_settings_is_told_too(tmp_path):
+    with Sshd(tmp_path / "host", extra="ForceCommand echo maintenance, come back later") as host:
+        site = Site(host)
+        outcome, _ = site.carry_out(site.host.run("install", None, "1.0"), patience=60)
+        assert outcome.kind is OutcomeKind.NOT_STARTED and "maintenance, come back later" in outcome.error
+        assert logins(host) == 1
+
+
+def test_an_account_that_is_locked_up_while_a_run_goes_on_is_asked_a_few_times_only(tmp_path):
+    """What was begun may be under way, so nothing is concluded before patience is over; but not 200 log-ins."""
+    with Sshd(tmp_path / "host") as host:
+        site = Site(host)
+        keys = host.folder / "authorized_keys"
+        keys.write_text(f'command="echo no more" {keys.read_text()}')
+        outcome, _ = site.carry_out(site.host.run("install", None, "1.0"), fresh=False, patience=6)
+        assert outcome.kind is OutcomeKind.UNKNOWN and "Something else ran" in outcome.error
+        assert logins(host) < 10
+
+
+def test_a_forced_command_that_passes_ours_on_is_no_hindrance(tmp_path):
+    with Sshd(tmp_path / "host") as host:
+        keys = host.folder / "authorized_keys"
+        keys.write_text(f'command="echo hello >&2; exec sh -c \\"$SSH_ORIGINAL_COMMAND\\"" {keys.read_text()}')
+        site = Site(host)
+        site.have("1.0")
+        assert probe(endpoint_of(host), str(host.root), False).ready

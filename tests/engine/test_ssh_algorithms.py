@@ -1,0 +1,345 @@
+"""Servers that speak other algorithms: spoken to where paramiko can, told with both offers where not, never retried."""
+import dataclasses
+import io
+import socket
+import subprocess
+import threading
+import zlib
+
+import paramiko
+import pytest
+
+from deployer.engine.errors import AuthRefused, KeyChanged, NoCommonAlgorithm, TooOld
+from deployer.engine.ladder import OutcomeKind
+from deployer.engine.probe import probe
+from deployer.engine.ssh import Endpoint, algorithms, connect, fetch_host_key
+from deployer.engine.ssh.packets import MAX_PACKET, Bounded
+from tests.lab.sshd import Sshd
+
+from .test_conduct import Site
+from .wire import collect, endpoint_of, let_in, make_key
+
+pytestmark = pytest.mark.found("ssh")
+
+OPTIONS = {"kex": "KexAlgorithms", "cipher": "Ciphers", "mac": "MACs", "key-sig": "HostKeyAlgorithms"}
+LISTS = {"kex": "kex", "cipher": "ciphers", "mac": "macs", "key-sig": "keys"}
+
+
+def known_to_sshd(what: str) -> list[str]:
+    listed = subprocess.run(["ssh", "-Q", what], capture_output=True, text=True, check=True).stdout.split()
+    return [name for name in listed if "cert" not in name and not name.startswith(("sk-", "webauthn-", "ssh-dss"))]
+
+
+EACH = [(what, name) for what in OPTIONS for name in known_to_sshd(what)]
+
+
+@pytest.fixture(scope="module")
+def keys(tmp_path_factory):
+    """Host keys of every type, made once."""
+    folder = tmp_path_factory.mktemp("keys")
+    made = {}
+    for kind, bits in (("rsa", "2048"), ("ecdsa-256", "256"), ("ecdsa-384", "384"), ("ecdsa-521", "521")):
+        path = folder / kind
+        subprocess.run(["ssh-keygen", "-q", "-t", kind.split("-")[0], "-b", bits, "-N", "", "-f", path], check=True)
+        made[kind] = path
+    return made
+
+
+def only(what: str, name: str, keys) -> str:
+    """The lines of a server that has nothing else in this list, and a key of every type. AEAD would hide the MAC."""
+    ciphers = "Ciphers aes256-ctr\n" if what == "mac" else ""
+    return f"{ciphers}{OPTIONS[what]} {name}\n" + "\n".join(f"HostKey {path}" for path in keys.values())
+
+
+def pin_of(name: str, keys, host) -> str:
+    kind = {"ssh-rsa": "rsa", "rsa-sha2-256": "rsa", "rsa-sha2-512": "rsa"}.get(name)
+    kind = kind or {f"ecdsa-sha2-nistp{bits}": f"ecdsa-{bits}" for bits in (256, 384, 521)}.get(name)
+    return keys[kind].with_suffix(".pub").read_text() if kind else host.host_key
+
+
+@pytest.mark.parametrize(("what", "name"), EACH, ids=lambda each: each)
+def test_a_server_that_has_one_algorithm_only_is_spoken_to_or_told_with_both_offers(tmp_path, keys, what, name):
+    """Modern ones at once; old ones where the host's row says so; and the others never, as just that."""
+    modern, legacy = (getattr(offer, LISTS[what]) for offer in (algorithms.ours(False), algorithms.ours(True)))
+    with Sshd(tmp_path / "host", extra=only(what, name, keys)) as host:
+        pinned = endpoint_of(host, host_key=pin_of(name, keys, host))
+        for allowed, offer in ((False, modern), (True, legacy)):
+            endpoint = dataclasses.replace(pinned, legacy=allowed)
+            if name in offer:
+                with connect(endpoint) as connection:
+                    assert collect(connection.run("cat"), b"x" * 100_000)[0] == b"x" * 100_000
+                    assert connection.legacy_in_use == ([] if name in modern else [name])
+                continue
+            with pytest.raises(NoCommonAlgorithm) as caught:
+                connect(endpoint)
+            told = str(caught.value)
+            assert not caught.value.passing and name in told
+            # With a key pinned, only its type is asked for.
+            assert set(offer) & set(told.replace(",", "").replace(")", "").split())
+            assert algorithms.WORDS[LISTS[what]][0] in told and OPTIONS[what] in caught.value.hint
+            assert ("legacy_algorithms" in caught.value.hint) == (not allowed and name in legacy)
+
+
+
+def test_every_algorithm_that_paramiko_knows_is_offered_and_the_old_ones_last():
+    theirs = paramiko.Transport
+    ours, modern = algorithms.ours(True), algorithms.ours(False)
+    assert set(theirs._kex_info) <= set(ours.kex) and set(theirs._cipher_info) == set(ours.ciphers)
+    assert set(theirs._mac_info) == set(ours.macs) and set(theirs._compression_info) == set(ours.compression)
+    assert {name for name in theirs._key_info if "cert" not in name} < set(ours.keys)
+    for field in dataclasses.fields(algorithms.Offer):
+        new, all_of_them = getattr(modern, field.name), getattr(ours, field.name)
+        assert all_of_them[: len(new)] == new, "what is old comes after all that is not"
+        assert not [name for name in new if name.endswith(("sha1", "-cbc", "md5", "sha1-96", "ssh-rsa", "md5-96"))]
+
+
+def test_all_lists_without_anything_in_common_are_named_at_once(tmp_path):
+    kex, cipher, mac = "sntrup761x25519-sha512@openssh.com", "chacha20-poly1305@openssh.com", "umac-64@openssh.com"
+    odd = f"KexAlgorithms {kex}\nCiphers {cipher}\nMACs {mac}"
+    with Sshd(tmp_path / "host", extra=odd) as host, pytest.raises(NoCommonAlgorithm) as caught:
+        connect(endpoint_of(host))
+    told = str(caught.value)
+    assert kex in told and cipher in told and mac in told
+    for option in ("KexAlgorithms", "Ciphers", "MACs"):
+        assert option in caught.value.hint
+
+
+def test_a_mac_is_not_missed_where_the_cipher_is_one_itself(tmp_path):
+    odd = "Ciphers aes256-gcm@openssh.com\nMACs umac-128-etm@openssh.com"
+    with Sshd(tmp_path / "host", extra=odd) as host, connect(endpoint_of(host)) as connection:
+        assert collect(connection.run("cat"), b"x" * 100_000)[0] == b"x" * 100_000
+
+
+@pytest.mark.parametrize("pinned", ["rsa", "ed25519"])
+def test_a_host_with_ssh_rsa_alone_is_no_changed_key_whatever_is_pinned(tmp_path, keys, pinned):
+    with Sshd(tmp_path / "host", extra=only("key-sig", "ssh-rsa", keys)) as host:
+        public = keys["rsa"].with_suffix(".pub").read_text() if pinned == "rsa" else host.host_key
+        with pytest.raises(NoCommonAlgorithm, match="ssh-rsa") as caught:
+            connect(endpoint_of(host, host_key=public))
+        assert "rsa-sha2-512 (HostKeyAlgorithms)" in caught.value.hint and "legacy_algorithms" in caught.value.hint
+        with pytest.raises(NoCommonAlgorithm):
+            fetch_host_key(host.address, host.port, 5)
+        assert fetch_host_key(host.address, host.port, 5, legacy=True).split()[0] == "ssh-rsa"
+
+
+def test_of_a_host_with_keys_of_every_type_the_pinned_one_is_asked_for_also_with_legacy(tmp_path, keys):
+    lines = "\n".join(["HostKeyAlgorithms +ssh-rsa", *(f"HostKey {path}" for path in keys.values())])
+    with Sshd(tmp_path / "host", extra=lines) as host:
+        for public in [host.host_key, *(path.with_suffix(".pub").read_text() for path in keys.values())]:
+            for legacy in (False, True):
+                with connect(endpoint_of(host, host_key=public, legacy=legacy)) as connection:
+                    assert connection.legacy_in_use == []
+
+
+def test_another_key_is_a_changed_key_also_on_a_legacy_host(tmp_path, keys):
+    other = make_key(tmp_path / "other", "rsa")[1]
+    with Sshd(tmp_path / "host", extra=only("key-sig", "ssh-rsa", keys)) as host, pytest.raises(KeyChanged):
+        connect(endpoint_of(host, host_key=other, legacy=True))
+
+
+def test_the_host_check_tells_it_and_recommends_what_the_row_must_say(tmp_path, keys):
+    with Sshd(tmp_path / "host", extra=only("mac", "hmac-sha1", keys)) as host:
+        found = probe(endpoint_of(host), str(host.root), False)
+        assert (found.ready, found.reachable, found.legacy_needed, found.offered_key) == (False, True, True, "")
+        assert "hmac-sha1" in found.error and "legacy_algorithms" in found.next_step
+        unpinned = probe(endpoint_of(host, host_key=""), str(host.root), False)
+        assert "hmac-sha1" in unpinned.error and unpinned.legacy_needed
+        allowed = probe(endpoint_of(host, legacy=True), str(host.root), False)
+        assert (allowed.ready, allowed.legacy_needed) == (True, True)
+        assert any("hmac-sha1" in each for each in allowed.warnings)
+    with Sshd(tmp_path / "modern") as host:
+        found = probe(endpoint_of(host, legacy=True), str(host.root), False)
+        assert (found.ready, found.legacy_needed) == (True, False)
+        assert any("take legacy_algorithms off" in each for each in found.warnings)
+
+
+def test_an_operation_is_told_with_what_to_change_after_one_try(tmp_path, keys):
+    with Sshd(tmp_path / "host", extra=only("kex", "diffie-hellman-group14-sha1", keys)) as host:
+        site = Site(host)
+        outcome, _ = site.carry_out(site.host.run("install", None, "1.0"))
+        assert outcome.kind is OutcomeKind.NOT_STARTED
+        assert "diffie-hellman-group14-sha1" in outcome.error and "ecdh-sha2-nistp256" in outcome.error
+        assert "KexAlgorithms" in outcome.error and "legacy_algorithms" in outcome.error
+        assert host.log().count("Connection from") == 2, "the lab's own look whether it is there, and one try"
+        site.known["legacy"] = True
+        outcome, _ = site.carry_out(site.host.run("install", None, "1.0"))
+        assert outcome.kind is OutcomeKind.DONE
+
+
+def test_an_rsa_key_is_proved_with_sha_1_where_that_alone_is_taken_and_the_row_says_so(tmp_path):
+    """OpenSSH 9.2 says that it takes everything, and refuses: nobody can tell that from a key that is not known."""
+    private, public = make_key(tmp_path / "mine", "rsa")
+    with Sshd(tmp_path / "host", extra="PubkeyAcceptedAlgorithms ssh-rsa") as host:
+        let_in(host, public)
+        with pytest.raises(AuthRefused) as caught:
+            connect(endpoint_of(host, key=private))
+        assert "PubkeyAcceptedAlgorithms" in caught.value.hint
+        with connect(endpoint_of(host, key=private, legacy=True)) as connection:
+            assert collect(connection.run("echo in"))[0] == b"in\n"
+
+
+# --- what OpenSSH's server cannot be made to be: paramiko's, made to be so --------------------------------------------
+
+
+class _Anybody(paramiko.ServerInterface):
+    def get_allowed_auths(self, username):
+        return "publickey"
+
+    def check_auth_publickey(self, username, key):
+        return paramiko.AUTH_SUCCESSFUL
+
+    def check_channel_request(self, kind, chanid):
+        return paramiko.OPEN_SUCCEEDED
+
+    def check_channel_exec_request(self, channel, command):
+        def answer():
+            channel.sendall(b"z" * 50_000)
+            channel.send_exit_status(0)
+            channel.close()
+
+        threading.Thread(target=answer, daemon=True).start()
+        return True
+
+
+class _Odd:
+    """A server whose lists are set. `logins`: which signatures it takes, and whether it `says` so."""
+
+    def __init__(self, logins=algorithms.LEGACY.keys, says=True, **preferred):
+        self.key = algorithms.OldRSAKey(key=paramiko.RSAKey.generate(2048).key)
+        self._preferred, self._logins, self._says = preferred, logins, says
+
+    def __enter__(self):
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        threading.Thread(target=self._serve, daemon=True).start()
+        return self
+
+    def __exit__(self, *_):
+        self._listener.shutdown(socket.SHUT_RDWR)
+        self._listener.close()
+
+    def _serve(self):
+        while True:
+            try:
+                transport = self._transport(self._listener.accept()[0])
+                transport.add_server_key(self.key)
+                transport.start_server(threading.Event(), _Anybody())
+            except OSError:
+                return
+
+    def _transport(self, sock):
+        class Never(paramiko.PKey):
+            name = "never"
+
+            def __init__(self, message):
+                pass
+
+            def verify_ssh_sig(self, data, msg):
+                return False
+
+        class Transport(paramiko.Transport):
+            _kex_info = algorithms.KEX
+            _key_info = algorithms.KEYS
+
+            @property
+            def preferred_pubkeys(self):  # what it says, and afterwards what it looks at, as OpenSSH does
+                return super().preferred_pubkeys if not self.initial_kex_done else tuple(algorithms.KEYS)
+
+        transport = Transport(sock, server_sig_algs=self._says)
+        transport._key_info = {name: kind if name in self._logins else Never for name, kind in algorithms.KEYS.items()}
+        transport._preferred_pubkeys = self._logins
+        for name, value in self._preferred.items():
+            setattr(transport, f"_preferred_{name}", value)
+        return transport
+
+    def endpoint(self, host_key: str = "", **other) -> Endpoint:
+        pinned = host_key or f"ssh-rsa {self.key.get_base64()}"
+        return Endpoint("127.0.0.1", self._listener.getsockname()[1], "deploy", pinned, **other)
+
+
+@pytest.mark.parametrize(("compression", "legacy", "common"), [
+    ("none", False, True), ("zlib@openssh.com", False, True), ("zlib", False, False), ("zlib", True, True),
+    ("lzma", True, False),
+])  # fmt: skip
+def test_compression_is_spoken_where_a_server_insists(tmp_path, compression, legacy, common):
+    private, _ = make_key(tmp_path / "mine", "ed25519")
+    with _Odd(compression=(compression,)) as server:
+        endpoint = server.endpoint(key=private, legacy=legacy)
+        if common:
+            with connect(endpoint) as connection:
+                assert collect(connection.run("any")) == (b"z" * 50_000, b"")
+            return
+        with pytest.raises(NoCommonAlgorithm, match="compression") as caught:
+            connect(endpoint)
+        assert compression in str(caught.value) and "none" in str(caught.value)
+
+
+def test_a_few_compressed_bytes_cannot_become_any_number():
+    assert Bounded()(zlib.compress(b"x" * 1000)) == b"x" * 1000
+    with pytest.raises(paramiko.SSHException, match="too large"):
+        Bounded()(zlib.compress(bytes(10 * MAX_PACKET)))
+    with pytest.raises(paramiko.SSHException, match="damaged"):
+        Bounded()(b"no zlib at all")
+
+
+def test_the_hybrid_key_exchange_comes_first_where_a_server_has_it(tmp_path):
+    private, _ = make_key(tmp_path / "mine", "ed25519")
+    if "mlkem768x25519-sha256" not in algorithms.ours(False).kex:
+        pytest.skip("this build of cryptography has no ML-KEM")
+    both = ("ecdh-sha2-nistp256", "mlkem768x25519-sha256")
+    with _Odd(kex=both) as server, connect(server.endpoint(key=private)) as connection:
+        assert connection._transport.agreed[0] == "mlkem768x25519-sha256"
+        assert collect(connection.run("any"))[0] == b"z" * 50_000
+
+
+def test_a_server_that_says_nothing_of_signatures_is_tried_with_the_old_one_where_its_row_says_so(tmp_path):
+    """OpenSSH before 7.2: it takes `ssh-rsa` and does not say so."""
+    private, _ = make_key(tmp_path / "mine", "rsa")
+    with _Odd(logins=("ssh-rsa",), says=False) as server:
+        with pytest.raises(AuthRefused, match=r"SHA-2.*legacy_algorithms") as caught:
+            connect(server.endpoint(key=private))
+        assert not caught.value.passing
+        with connect(server.endpoint(key=private, legacy=True)) as connection:
+            assert collect(connection.run("any"))[0] == b"z" * 50_000
+
+
+@pytest.mark.parametrize(("credential", "taken"), [("rsa", "ssh-rsa"), ("ed25519", "rsa-sha2-512")])
+def test_signatures_that_are_not_taken_are_told_apart_from_a_key_that_is_not_known(tmp_path, credential, taken):
+    private, _ = make_key(tmp_path / "mine", credential)
+    with _Odd(logins=(taken,)) as server:
+        with pytest.raises(NoCommonAlgorithm, match="signature for logging in") as caught:
+            connect(server.endpoint(key=private))
+        assert f"it has {taken};" in str(caught.value) and "PubkeyAcceptedAlgorithms" in caught.value.hint
+        assert ("legacy_algorithms" in caught.value.hint) == (taken == "ssh-rsa")
+        if taken == "ssh-rsa":
+            with connect(server.endpoint(key=private, legacy=True)) as connection:
+                assert collect(connection.run("any"))[0] == b"z" * 50_000
+
+
+def test_a_server_of_the_first_version_is_told_as_that():
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+
+        def serve():
+            sock = listener.accept()[0]
+            sock.sendall(b"SSH-1.5-1.2.27\n")
+            sock.recv(100)
+
+        threading.Thread(target=serve, daemon=True).start()
+        pinned = f"ssh-rsa {paramiko.RSAKey.generate(1024).get_base64()}"
+        private = paramiko.RSAKey.generate(2048)
+        text = io.StringIO()
+        private.write_private_key(text)
+        with pytest.raises(TooOld, match="another version") as caught:
+            connect(Endpoint("127.0.0.1", listener.getsockname()[1], "deploy", pinned, key=text.getvalue()))
+        assert not caught.value.passing
+
+
+def test_names_that_are_no_algorithms_are_not_repeated():
+    """What a server says goes into errors, logs and pages."""
+    sides, kinds = ("client", "server"), ("encrypt", "mac", "compress")
+    lists = {f"{side}_{what}_algo_list": ["none"] for side in sides for what in kinds}
+    parsed = lists | {"kex_algo_list": ["<script>", "a" * 65, "x\n", "fine"], "server_key_algo_list": [""] * 3}
+    found = algorithms.gaps(algorithms.theirs(parsed), algorithms.ours(False))
+    told = "; ".join(map(str, found))
+    assert "fine" in told and "script" not in told and "aaa" not in told and "it has none" in told
+    many = algorithms.Gap("kex", tuple(f"k{i}" for i in range(40)), ("x",))
+    assert "k15 and 24 more" in str(many) and "k16" not in str(many)
