@@ -27,12 +27,14 @@ class Connection(psycopg.Connection):
 
     @classmethod
     def connect(  # type: ignore[override]
-        cls, conninfo: str = "", *, given: Mapping[str, str] = MappingProxyType({}), pooler: str = "auto", **kwargs: Any
-    ) -> Self:
+        cls, conninfo: str = "", *, given: Mapping[str, str] = MappingProxyType({}), pooler: str = "auto",
+        autocommit: bool = False, **kwargs: Any,
+    ) -> Self:  # fmt: skip
         try:
-            made = super().connect(conninfo, **kwargs)
+            made = super().connect(conninfo, autocommit=True, **kwargs)
             try:
                 made._set_limits(given, pooler)
+                made.autocommit = autocommit
             except BaseException:
                 made.close()
                 raise
