@@ -8,6 +8,10 @@ if __name__ == "__main__":
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "deployer.settings")
     if sys.argv[1:2] == ["field_key"]:
         os.environ["DEBUG"] = "1"  # it makes a secret without which the settings cannot be read otherwise
+    if sys.argv[1:2] == ["migrate"]:
+        from deployer.postgresql import limits
+
+        limits.choose(limits.MIGRATION)
     from deployer.memory import command
 
     with command():

@@ -4,11 +4,10 @@ import ssl
 import tempfile
 from ipaddress import ip_network
 from pathlib import Path
-from urllib.parse import parse_qsl, unquote, urlencode, urlsplit, urlunsplit
+from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
 # What `forget_secrets` takes away: whoever reads one of them reads every key, package and session.
 SECRETS = ("SECRET_KEY", "FIELD_KEYS", "DATABASE_URL", "BROKER_URL", "BUILD_WEBHOOK_SECRET")
-LONGEST_IDLE = 5000  # milliseconds between two statements of one transaction, on PostgreSQL
 
 
 class BadSetting(SystemExit):
@@ -106,46 +105,6 @@ def networks(name: str, also: tuple[str, ...] = ()) -> list[str]:
         except ValueError:
             raise BadSetting(name, f"must hold addresses or networks such as 10.0.0.0/8, not {entry!r}") from None
     return found
-
-
-def database(name: str, default: str, pool_size: int) -> dict:
-    """`sqlite:///path` or `postgresql://user:password@host:port/name?option=value` as Django's DATABASES entry."""
-    parts = urlsplit(secret(name, default))
-    if parts.scheme == "sqlite":
-        # Four slashes or three: both mean the absolute path, as everybody who writes such URLs expects.
-        path = Path("/" + unquote(parts.path).lstrip("/"))
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)  # SQLite makes a file, never its folder
-        except OSError as error:
-            raise BadSetting(name, f"lies in a folder that cannot be made: {error.strerror}") from None
-        keep_to_ourselves(name, path)
-        return {
-            "ENGINE": "django.db.backends.sqlite3",
-            "NAME": str(path),
-            "OPTIONS": {
-                "transaction_mode": "IMMEDIATE",
-                "timeout": 20,
-                "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL; PRAGMA cache_size=-16000; "
-                "PRAGMA temp_store=MEMORY; PRAGMA foreign_keys=ON;",
-            },
-        }
-    if parts.scheme in ("postgresql", "postgres"):
-        if not parts.path.strip("/"):
-            raise BadSetting(name, "names no database")
-        options = dict(parse_qsl(parts.query))
-        # A process that is frozen, or cut off, in a transaction would keep its row locks, and nobody could take over.
-        options.setdefault("options", f"-c idle_in_transaction_session_timeout={LONGEST_IDLE}")
-        return {
-            "ENGINE": "django.db.backends.postgresql",
-            "NAME": unquote(parts.path.strip("/")),
-            "USER": unquote(parts.username or ""),
-            "PASSWORD": unquote(parts.password or ""),
-            "HOST": options.pop("host", parts.hostname or ""),
-            "PORT": str(parts.port or ""),
-            "CONN_MAX_AGE": 0,  # the pool keeps the connections
-            "OPTIONS": {**options, "pool": {"min_size": 1, "max_size": pool_size, "timeout": 20, "max_idle": 60}},
-        }
-    raise BadSetting(name, "must start with sqlite:// or postgresql://")
 
 
 def keep_to_ourselves(name: str, database: Path) -> None:

@@ -12,6 +12,7 @@ from urllib.parse import quote
 from cryptography.fernet import Fernet
 
 from deployer import environment as env
+from deployer.database_url import database
 
 # Before anything is written: databases, packages and logs are nobody else's. 007 shares them with the group.
 os.umask(env.mask("UMASK", 0o077))
@@ -100,7 +101,7 @@ BUILD_SLOTS = env.number("BUILD_SLOTS", 2, 1, 100)  # builds looked after at onc
 BUILD_POLL = env.number("BUILD_POLL", 5, 1, 3600)  # seconds between two looks at a build server
 
 DATABASES = {
-    "default": env.database(
+    "default": database(
         "DATABASE_URL", f"sqlite://{quote(str(VAR / 'deployer.sqlite3'))}", env.number("DATABASE_POOL", 16, 2, 500)
     )
 }
@@ -168,6 +169,7 @@ MIDDLEWARE = [
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
+    "microservice.console.unavailable.UnavailableMiddleware",
 ]
 APPEND_SLASH = False  # a POST is never redirected: the API answers with and without the slash by itself
 ROOT_URLCONF = "deployer.urls"

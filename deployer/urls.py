@@ -4,6 +4,7 @@ from django.urls import include, path
 from microservice import health
 from microservice.api import answers, api
 
+handler500 = "microservice.console.unavailable.server_error"
 urlpatterns = [
     path("api/v1/", api.urls),
     path("api/<path:rest>", answers.no_such_path),

@@ -37,7 +37,7 @@ def advance(ids: Iterable[int], resumed: bool = False) -> list[Event]:
     if not wanted:
         return []
     # What was asked for as a whole is of no concern here, and may be long.
-    rows = Deployment.objects.select_for_update().filter(pk__in=wanted).order_by("pk")
+    rows = Deployment.objects.select_for_update(no_key=True).filter(pk__in=wanted).order_by("pk")
     deployments = list(rows.defer("spec", "secrets"))
     counted = _counted(wanted)
     told: list[Event] = []
@@ -46,11 +46,24 @@ def advance(ids: Iterable[int], resumed: bool = False) -> list[Event]:
     return told
 
 
-def lock(ids: Iterable[int]) -> None:
+def lock(ids: Iterable[int], around: bool = False) -> list[int]:
     """Locks deployments before anything below them, in one order, so that no two transactions wait for each other.
-    On SQLite there is one writer anyway."""
-    if ids and connection.features.has_select_for_update:
-        list(Deployment.objects.select_for_update().filter(pk__in=sorted(ids)).order_by("pk").values_list("pk"))
+    Answers which were locked: all of them, or with `around` those that nobody else holds. On SQLite there is one writer
+    anyway."""
+    wanted = sorted(ids)
+    if not wanted or not connection.features.has_select_for_update:
+        return wanted
+    rows = Deployment.objects.select_for_update(no_key=True, skip_locked=around).filter(pk__in=wanted).order_by("pk")
+    return list(rows.values_list("pk", flat=True))
+
+
+def unheld(ids: Iterable[int]) -> set[int]:
+    """Those of these deployments that rows may point at: whoever holds one against that is not waited for."""
+    wanted = set(ids)
+    if not wanted or not connection.features.has_select_for_update_skip_locked:
+        return wanted
+    rows = f"SELECT id FROM deployment WHERE id IN ({places(wanted)}) FOR KEY SHARE SKIP LOCKED"  # noqa: S608
+    return {number for number, in ask(rows, *wanted)}
 
 
 class Counted(NamedTuple):

@@ -1,6 +1,9 @@
-"""Many rows as one prepared statement with many values, because Django would build an expression for each of them.
+"""Many rows in one statement, because Django would build an expression for each of their values.
 
-For what is written at every round of the ledger; everywhere else `bulk_create` says the same.
+For what is written at every round of the ledger; everywhere else `bulk_create` says the same. PostgreSQL is given a list
+of rows, which the client sends as one message: of a process that stops in the middle of it, the server's limits end the
+transaction. Of many messages in a row (`executemany`) it would have carried out some, and wait for the others. SQLite is
+given one prepared statement, many times.
 """
 
 from collections.abc import Iterable, Sequence
@@ -8,6 +11,8 @@ from datetime import datetime
 
 from django.db import connection
 from django.db.models import Model
+
+AT_ONCE = 1000  # rows of one statement
 
 
 def insert(model: type[Model], names: Sequence[str], rows: Iterable[Sequence], conflict: str = "") -> None:
@@ -19,10 +24,15 @@ def insert(model: type[Model], names: Sequence[str], rows: Iterable[Sequence], c
         return
     known = {field.name: field.column for field in model._meta.concrete_fields}
     columns = ", ".join(f'"{known[name]}"' for name in names)
-    places = ", ".join(["%s"] * len(names))
-    sql = f'INSERT INTO "{model._meta.db_table}" ({columns}) VALUES ({places})'  # noqa: S608
+    places = f"({', '.join(['%s'] * len(names))})"
+    sql = f'INSERT INTO "{model._meta.db_table}" ({columns}) VALUES '  # noqa: S608
+    end = f" ON CONFLICT {conflict}" if conflict else ""
     with connection.cursor() as cursor:
-        cursor.executemany(f"{sql} ON CONFLICT {conflict}" if conflict else sql, values)
+        if connection.vendor == "sqlite":
+            cursor.executemany(sql + places + end, values)
+        for at in range(0, len(values), AT_ONCE) if connection.vendor != "sqlite" else ():
+            part = values[at : at + AT_ONCE]
+            cursor.execute(sql + ", ".join([places] * len(part)) + end, [value for row in part for value in row])
 
 
 def overwrite(key: Iterable[str], names: Iterable[str]) -> str:

@@ -56,16 +56,19 @@ def limits() -> Limits:
 
 
 def claim(
-    owner: str, mine: Counter, held: list[int], wanted: int, free: int, task_id: str
+    owner: str, mine: Counter, held: list[int], wanted: int, free: int, task_id: str, around: bool = False
 ) -> tuple[list[Claim], list[Event]]:
     """Takes up to `wanted` operations. `mine`: how many this process has in flight, by deployment; `held`: which.
+    `around`: what somebody else holds a row of is left for later, instead of being waited for.
 
     First what nobody keeps alive and what is to be asked again: they hold locks. What is due waits for the next call,
     because those rows are locked now, and deployments must be locked before operations.
     """
     due, unkept, teams = _look()
     lost = _unkept(held, min(wanted, free)) if unkept else []
-    fresh = _due(mine, wanted, free) if due and not lost else []
+    fresh = _due(mine, wanted, free, around) if due and not lost else []
+    if around:
+        lost, fresh = _unhindered(lost), _unhindered(fresh)
     told: list[Event] = []
     if teams and fresh:
         fresh, told = _without_closed(fresh)
@@ -128,11 +131,24 @@ def _unkept(held: list[int], most: int) -> list[int]:
     )
     skip = connection.features.has_select_for_update_skip_locked
     return list(
-        rows.select_for_update(skip_locked=skip, of=("self",) if skip else ()).values_list("pk", flat=True)[:most]
+        rows.select_for_update(skip_locked=skip, no_key=skip, of=("self",) if skip else ())
+        .values_list("pk", flat=True)[:most]
     )
 
 
-def _due(mine: Counter, most: int, free: int) -> list[int]:
+def _unhindered(numbers: list[int]) -> list[int]:
+    """Those of these operations of which nobody holds the row, the instance's row or the deployment's."""
+    if not numbers or not connection.features.has_select_for_update_skip_locked:
+        return numbers
+    rows = Operation.objects.filter(pk__in=numbers).order_by("pk").select_for_update(skip_locked=True, no_key=True)
+    free = {pk: (instance, above) for pk, instance, above in rows.values_list("pk", "instance_id", "deployment_id")}
+    instances = MicroServiceInstance.objects.filter(pk__in={instance for instance, _ in free.values()}).order_by("pk")
+    open_ = set(instances.select_for_update(skip_locked=True, no_key=True).values_list("pk", flat=True))
+    above = advance.unheld(above for _, above in free.values())
+    return [number for number in numbers if number in free and free[number][0] in open_ and free[number][1] in above]
+
+
+def _due(mine: Counter, most: int, free: int, around: bool) -> list[int]:
     if most <= 0:
         return []
     running = _in_flight()
@@ -142,7 +158,9 @@ def _due(mine: Counter, most: int, free: int) -> list[int]:
     if not turn:
         return []
     # Deployments before operations before instances: every transaction locks in this order.
-    advance.lock(turn)
+    turn = advance.lock(turn, around)
+    if not turn:
+        return []
     rows = ask(" UNION ALL ".join([_HEAD] * len(turn)), *(value for one in turn for value in (one, most + 8)))
     candidates = sorted((Due(*row) for row in rows), key=lambda due: due.operation)
     reserve = max(1, settings.WORKER_SLOTS // 8) if settings.WORKER_SLOTS > 1 else 0

@@ -24,6 +24,7 @@ from deployer.engine.conduct import Outcome, OutcomeKind, Package, carry_out
 from deployer.engine.journal import JournalEvent
 from deployer.engine.program import Run
 from deployer.logs import about
+from deployer.postgresql import limits
 
 from . import wake
 from .atoms import atom_of
@@ -53,6 +54,7 @@ _ENDS_AS = {
 @lru_cache(maxsize=1)
 def ledger() -> Ledger:
     """This process's ledger, under a name that no other process ever has."""
+    limits.choose(limits.WORKER)
     return Ledger(f"{socket.gethostname()[:32]}:{os.getpid()}:{uuid.uuid4().hex[:12]}", settings.WORKER_SLOTS)
 
 

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from django.conf import settings
-from django.db import DatabaseError
+from django.db import Error
 from django.db.models import Max
 
 from asset.models import HostTeam
@@ -252,9 +252,13 @@ class Hub:
         """Hands out what is new; whether there may be more at once."""
         try:
             items = read(self._last_id) if events.any_after(self._last_id) else []
-        except DatabaseError:
+        except Error as error:
             # The database may be restarting. The rows are still there when it is back, and so are the watchers.
-            log.warning("the event hub could not read, and tries again", exc_info=True)
+            log.warning("the event hub could not read, and tries again: %s", type(error).__name__)
+            give_back()
+            return False
+        except Exception:  # every stream of this process lives on this thread: it outlives any error
+            log.exception("the event hub met an error that it does not know")
             give_back()
             return False
         if not items:

@@ -10,59 +10,33 @@ import sys
 import threading
 import traceback
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from concurrent.futures import Future
 from contextlib import contextmanager
-from dataclasses import dataclass
 from functools import partial
-from itertools import islice
 from time import monotonic, sleep
-from typing import TypeVar
 
 from django.conf import settings
 from django.db import DatabaseError, connection, transaction
 
+from deployer.database_errors import is_held
 from deployer.engine import crash
 
 from . import advance, events
-from .claims import Claim, claim, lease
+from .claims import Claim, claim
 from .endings import Ending, end
-from .models import Operation
-from .plain import ask, for_update, places, words
+from .keeping import Hindered, still_mine
 from .progress import Progress, write_progress
-from .status import OperationStatus
+from .shares import Asker, shares
 
 TICK = 0.2  # seconds that progress is gathered before it is written
 # Seconds from one answer to the next while others are in flight. A round costs much the same for one ending as for
-# thirty, so the more may still end, the longer they are waited for; the last one in flight waits for nobody.
+# thirty, so the more may still end, the longer they are waited for; the last one waits for nobody.
 PACE, PACE_EACH, SLOWEST_PACE = 0.03, 0.008, 0.25
 HUNG = 300.0  # seconds without a sign of life after which a thread hangs: whatever it may wait for ends sooner
 LOOK = 1.0  # seconds after which it is looked whether an operation was taken away or is to be cancelled
-_MINE = f"""
-SELECT o.id, o.fence, o.cancel_requested FROM operation o
-WHERE o.id IN ({{places}}) AND o.owner = %s AND o.status = {words(OperationStatus.RUNNING)} ORDER BY o.id {{lock}}
-"""  # noqa: S608
+AROUND = 5.0  # seconds for which it goes around rows that somebody holds, once it has waited for one in vain
 log = logging.getLogger(__name__)
-T = TypeVar("T")
-
-
-@dataclass(frozen=True, slots=True)
-class Asker:
-    """Somebody who asks for up to `most` operations."""
-
-    most: int
-    task_id: str
-
-
-def shares(taken: Sequence[T], wanted: Sequence[int]) -> list[list[T]]:
-    """What was taken, dealt out in turn to those who asked for so many each. Pure."""
-    dealt: list[list[T]] = [[] for _ in wanted]
-    rest = iter(taken)
-    for turn in range(max(wanted, default=0)):
-        for hand, most in zip(dealt, wanted, strict=True):
-            if turn < most:
-                hand.extend(islice(rest, 1))
-    return dealt
 
 
 class Ledger:
@@ -77,6 +51,7 @@ class Ledger:
         self._claims: list[tuple[Asker, Future]] = []
         self._endings: list[tuple[Ending, Future]] = []
         self._renewed = self._looked = self._answered = 0.0
+        self._around_until = 0.0
         self._closed = False
         self._thread = threading.Thread(target=self._run, name="ledger", daemon=True)
         self._thread.start()
@@ -159,6 +134,9 @@ class Ledger:
                     work()
                 except DatabaseError as error:  # what is gathered stays, and is written when the database is back
                     log.warning("the database did not take it: %s", type(error).__name__)
+                    if is_held(error):  # the connection is good, and the next try goes around whatever is held
+                        self._around_until = monotonic() + AROUND
+                        continue
                     connection.close()
                     sleep(0.5)
                 except Exception:  # without this thread nothing would ever be unlocked: it outlives any error
@@ -196,19 +174,49 @@ class Ledger:
             return
         self._looked = monotonic()
         crash.here(crash.Point.WRITING)
+        write = self._write_around if self._goes_around else self._write_together
+        write(held, awaiting, endings, renew)
+
+    @property
+    def _goes_around(self) -> bool:
+        return monotonic() < self._around_until
+
+    def _write_together(self, held, awaiting, endings, renew, around: bool = False) -> None:
         try:
-            kept, written = self._transaction(held, awaiting, endings, renew)
+            kept, written = self._transaction(held, awaiting, endings, renew, around)
         except BaseException:
-            with self._change:
-                self._endings = endings + self._endings
+            self._put_back(endings)
             raise
         crash.here(crash.Point.ENDED if endings else crash.Point.RECORDED)
         for progress, taken in written:
             progress.forget(taken)
-        for ending, _ in endings:
-            self._let_go((ending.operation.pk, ending.operation.fence))
-        for ending, future in endings:
-            future.set_result((ending.operation.pk, ending.operation.fence) in kept)
+        names = [(ending.operation.pk, ending.operation.fence) for ending, _ in endings]
+        for name in names:
+            self._let_go(name)
+        for name, (_, future) in zip(names, endings, strict=True):
+            future.set_result(name in kept)
+
+    def _write_around(self, held, awaiting, endings, renew) -> None:
+        """Somebody holds rows: that must not keep the leases of all others from being renewed. First those, then the
+        progress, then each ending by itself. One that was waited for in vain is the last one the next time."""
+        rest = list(endings)
+        try:
+            self._write_together(held, [], [], renew, around=True)
+            self._write_together(held, awaiting, [], False, around=True)
+            while rest:
+                one = rest.pop(0)
+                mine = {key: progress for key, progress in held.items() if key == one[0].operation.pk}
+                try:
+                    self._write_together(mine, list(mine.values()), [one], False, around=True)
+                except Hindered:
+                    sleep(PACE)
+        except BaseException:
+            self._put_back(rest)
+            raise
+
+    def _put_back(self, endings: list[tuple[Ending, Future]]) -> None:
+        with self._change:
+            self._endings = endings + self._endings
 
     def _let_go(self, name: tuple[int, int]) -> None:
         """Under another fence the operation may be this process's again: that one stays."""
@@ -230,11 +238,14 @@ class Ledger:
                 progress.lost = True
                 self._let_go(progress.name)
 
-    def _transaction(self, held, awaiting, endings, renew):
+    def _transaction(self, held, awaiting, endings, renew, around):
         with transaction.atomic():
             # Deployments are locked before operations, by everybody; see claims.py.
-            advance.lock({ending.operation.deployment_id for ending, _ in endings})
-            kept = self._still_mine(held, renew)
+            above = {ending.operation.deployment_id for ending, _ in endings}
+            locked = advance.lock(above, around)
+            kept = still_mine(self.owner, held, renew, around)
+            if len(locked) < len(above) or endings and any(not p.lost and p.name not in kept for p in held.values()):
+                raise Hindered
             written = [(progress, progress.take()) for progress in awaiting if progress.name in kept]
             told = write_progress(written)
             told += end([ending for ending, _ in endings if (ending.operation.pk, ending.operation.fence) in kept])
@@ -243,21 +254,6 @@ class Ledger:
         if renew:
             self._renewed = monotonic()
         return kept, written
-
-    def _still_mine(self, held: dict[int, Progress], renew: bool) -> set[tuple[int, int]]:
-        """Operation and fence of those that this process still owns. A late worker finds itself out here."""
-        if renew:
-            mine = Operation.objects.filter(pk__in=list(held), owner=self.owner, status=OperationStatus.RUNNING)
-            mine.update(lease=lease())
-        kept = set()
-        for number, fence, cancel in ask(_MINE.format(places=places(held), lock=for_update("o")), *held, self.owner):
-            if held[number].name == (number, fence):
-                kept.add((number, fence))
-                if cancel:
-                    held[number].cancelled = True
-        for progress in held.values():
-            progress.lost = progress.name not in kept
-        return kept
 
     def _take(self, asked: list[tuple[Asker, Future]]) -> None:
         with self._change:
@@ -270,11 +266,7 @@ class Ledger:
         taken: list[Claim] = []
         try:
             if free > 0:
-                with transaction.atomic():
-                    taken, told = claim(self.owner, mine, held, sum(wanted), free, asked[0][0].task_id)
-                    events.write(told)
-                    if taken:
-                        crash.here(crash.Point.CLAIMING)
+                taken = self._claimed(mine, held, sum(wanted), free, asked[0][0].task_id)
         except BaseException as error:  # whatever it was, somebody waits for an answer
             for _, future in asked:
                 future.set_exception(error)
@@ -288,6 +280,22 @@ class Ledger:
                 self._held[one.operation.pk] = Progress(one.operation)
         for (_, future), share in zip(asked, shares(taken, wanted), strict=True):
             future.set_result(share)
+
+    def _claimed(self, *question) -> list[Claim]:
+        """What could be claimed; of rows that somebody holds for long, whatever can be had without them."""
+        while True:
+            around = self._goes_around
+            try:
+                with transaction.atomic():
+                    taken, told = claim(self.owner, *question, around=around)
+                    events.write(told)
+                    if taken:
+                        crash.here(crash.Point.CLAIMING)
+                    return taken
+            except DatabaseError as error:
+                if around or not is_held(error):
+                    raise
+                self._around_until = monotonic() + AROUND
 
     def progress_of(self, number: int) -> Progress:
         return self._held[number]

@@ -25,6 +25,9 @@ def places(values: Sized) -> str:
     return ", ".join(["%s"] * len(values)) or "NULL"
 
 
-def for_update(table: str) -> str:
-    """Locks the rows of this table until the commit. On SQLite there is one writer anyway."""
-    return "FOR UPDATE OF " + table if connection.features.has_select_for_update else ""
+def for_update(table: str, skip_locked: bool = False) -> str:
+    """Locks the rows of this table until the commit; rows that point at them may be added meanwhile. On SQLite there is
+    one writer anyway."""
+    if not connection.features.has_select_for_update:
+        return ""
+    return f"FOR NO KEY UPDATE OF {table}{' SKIP LOCKED' * skip_locked}"

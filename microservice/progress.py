@@ -222,10 +222,15 @@ def write_progress(written: list[tuple[Progress, Piece]]) -> list[Event]:
     return told
 
 
+_GROW = """
+WITH now (id, size, lines, sent) AS (VALUES {rows})
+UPDATE operation SET output_size = now.size, output_lines = now.lines, bytes_sent = bytes_sent + now.sent
+FROM now WHERE operation.id = now.id
+"""
+
+
 def _grow(grown: list[tuple[Operation, int]]) -> None:
     if grown:
+        values = [n for operation, sent in grown for n in (operation.pk, operation.output_size, operation.output_lines, sent)]
         with connection.cursor() as cursor:
-            cursor.executemany(
-                "UPDATE operation SET output_size = %s, output_lines = %s, bytes_sent = bytes_sent + %s WHERE id = %s",
-                [(operation.output_size, operation.output_lines, sent, operation.pk) for operation, sent in grown],
-            )
+            cursor.execute(_GROW.format(rows=", ".join(["(%s, %s, %s, %s)"] * len(grown))), values)

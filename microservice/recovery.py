@@ -6,8 +6,10 @@ Many sweeps at once do no harm, because a claim is a compare-and-set.
 
 import logging
 import threading
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
+from functools import partial
 
 from django.conf import settings
 from django.db import DatabaseError, connection, transaction
@@ -16,7 +18,9 @@ from django.db.models.functions import Now
 from django.utils import timezone
 
 from access import expiry as access_expiry
+from deployer.database_errors import is_held
 from deployer.engine import crash
+from deployer.postgresql.stuck import end_stuck
 
 from . import advance, events, execution
 from .history import chain
@@ -44,16 +48,20 @@ class Sweeper:
     def _run(self) -> None:
         while not self._stop.is_set():
             try:
-                found = sweep()
+                found = look()
                 if found:
                     crash.here(crash.Point.SWEPT)
                 for _ in range(found):
                     self._hands.submit(_pick_up)
+                tidy()
             except DatabaseError as error:
                 log.warning("the sweep could not ask the database: %s", type(error).__name__)
                 connection.close()
             except RuntimeError:  # the hands were shut down between the question and the work
                 return
+            except Exception:  # without this thread nothing that was lost would ever be found: it outlives any error
+                log.exception("the sweep met an error that it does not know")
+                connection.close()
             self._stop.wait(settings.SWEEP_EVERY)
 
 
@@ -65,16 +73,37 @@ def _pick_up() -> None:
 
 
 def sweep() -> int:
-    """One sweep. Answers how many operations this process should pick up now: never more than it has room for."""
+    """One sweep, all of it."""
+    found = look()
+    tidy()
+    return found
+
+
+def look() -> int:
+    """What cannot wait. Answers how many operations this process should pick up now: never more than it has room for."""
     desk = execution.ledger()
-    _sign_of_life(desk)
-    _finish_the_finished()
-    retries.try_remainders()
-    expiry.prune_now_and_then()
-    chain.seal()
-    access_expiry.look_now_and_then()
+    _each(end_stuck, partial(_sign_of_life, desk))
     free = desk.slots - desk.in_flight
     return 0 if desk.stopping else min(free, _left_lying(free))
+
+
+def tidy() -> None:
+    """What is done now and then."""
+    _each(
+        _finish_the_finished, retries.try_remainders, expiry.prune_now_and_then, chain.seal,
+        access_expiry.look_now_and_then,
+    )  # fmt: skip
+
+
+def _each(*parts: Callable[[], object]) -> None:
+    """Whatever hinders one of them (a row that somebody holds for long, say) is met by that one alone."""
+    for part in parts:
+        try:
+            part()
+        except DatabaseError as error:
+            if not is_held(error):
+                raise
+            log.warning("a part of the sweep was hindered by somebody who holds a row")
 
 
 def _sign_of_life(desk) -> None:
@@ -108,5 +137,4 @@ def _finish_the_finished() -> None:
     )
     if stuck:
         with transaction.atomic():
-            advance.lock(set(stuck))
-            events.write(advance.advance(stuck))
+            events.write(advance.advance(advance.lock(stuck, around=True)))

@@ -6,7 +6,7 @@ from http import HTTPStatus
 
 from django.core.exceptions import PermissionDenied, RequestDataTooBig, SuspiciousOperation
 from django.core.exceptions import ValidationError as FieldError
-from django.db import IntegrityError, OperationalError
+from django.db import Error, IntegrityError
 from django.http import Http404, HttpRequest, HttpResponse, UnreadablePostError
 from django.http.response import HttpResponseBase
 from django.shortcuts import render
@@ -16,6 +16,7 @@ from ninja.errors import ValidationError as ShapeError
 from access.codes import CODES
 from access.problems import Problem, conflict, forbidden
 from access.request_id import request_id_of
+from deployer.database_errors import is_away
 
 log = logging.getLogger(__name__)
 
@@ -118,7 +119,7 @@ def _problem(error: BaseException) -> Problem | None:
         case IntegrityError():
             # Two requests raced, and a constraint of the database decided.
             return conflict("conflict", "Another request changed the same thing at the same moment.", "Look again.")
-        case OperationalError():
+        case Error() if is_away(error):
             log.error("the database did not answer", exc_info=error)
             return Problem(503, "unavailable", "The database does not answer at the moment.",
                            "Try again in a moment.", headers={"Retry-After": "2"})

@@ -8,7 +8,7 @@
   const SLOW = 900; // a state change is on the screen within a second, however long a fragment takes
   const OUTPUT = 500; // what is printed is fetched at most twice a second
   const POLL = 3000;
-  const RETRY = 10000;
+  const RETRY = 4000;
 
   const root = document.getElementById("live");
   const banner = document.getElementById("stale");

@@ -1,4 +1,5 @@
 """A real PostgreSQL server for the tests: made anew in a temporary folder, gone afterwards."""
+import contextlib
 import getpass
 import os
 import pwd
@@ -8,6 +9,7 @@ import tempfile
 from pathlib import Path
 
 from . import processes
+from .cable import Network
 from .network import free_port
 
 # It holds nothing that anybody wants to keep, so it never waits for a disk.
@@ -27,13 +29,16 @@ class Postgres:
 
     settings = FAST
 
-    def __init__(self, port: int | None = None):
+    def __init__(self, port: int | None = None, network: Network | None = None):
+        """`network`: the server stands at the other end of it, and can be cut off there."""
         self.port = port or free_port()
+        self.network = network
+        self.address = network.address if network else "127.0.0.1"
         self.process: subprocess.Popen | None = None
         self.folder: Path | None = None
 
     def url(self, database: str) -> str:
-        return f"postgresql://postgres@127.0.0.1:{self.port}/{database}"
+        return f"postgresql://postgres@{self.address}:{self.port}/{database}"
 
     def __enter__(self):
         self.start()
@@ -55,17 +60,40 @@ class Postgres:
         made = subprocess.run(initdb, **_as(user, self.folder), capture_output=True, text=True)
         if made.returncode:
             raise RuntimeError(f"initdb failed: {made.stderr}")
+        with (data / "pg_hba.conf").open("a") as rules:
+            rules.write("host all all 10.0.0.0/8 trust\n")
+        self.run()
+
+    def run(self) -> None:
+        """Starts the server on the data that is there."""
+        programs, user = find_programs(), _server_user()
+        assert programs is not None and self.folder is not None
+        (self.folder / "data" / "postmaster.pid").unlink(missing_ok=True)
         options = [word for setting in self.settings for word in ("-c", setting)]
-        listen = ["-h", "127.0.0.1", "-p", str(self.port), "-k", str(self.folder)]
-        with (self.folder / "log").open("w") as log:
-            self.process = subprocess.Popen(
-                [programs / "postgres", "-D", data, *listen, *options],
-                **_as(user, self.folder), stdin=subprocess.DEVNULL, stdout=log, stderr=log,
-            )
+        listen = ["-h", self.address, "-p", str(self.port), "-k", str(self.folder)]
+        command, how = [programs / "postgres", "-D", self.folder / "data", *listen, *options], _as(user, self.folder)
+        if self.network is not None:
+            command, how = [*self.network.inside(user.pw_uid, user.pw_gid), *command], {"cwd": self.folder}
+        with (self.folder / "log").open("a") as log:
+            self.process = subprocess.Popen(command, **how, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
         self._wait(programs)
 
+    def kill(self) -> None:
+        """SIGKILL to the server and all of its sessions; `run` starts it again."""
+        assert self.process is not None
+        for pid in [self.process.pid, *processes.descendants(self.process.pid)]:
+            processes.kill(pid)
+        self.process.wait()
+
+    def signal(self, number: int) -> None:
+        """To the server and all of its sessions."""
+        assert self.process is not None
+        for pid in [self.process.pid, *processes.descendants(self.process.pid)]:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, number)
+
     def _wait(self, programs: Path) -> None:
-        asked = [programs / "pg_isready", "-q", "-h", "127.0.0.1", "-p", str(self.port), "-t", "30"]
+        asked = [programs / "pg_isready", "-q", "-h", self.address, "-p", str(self.port), "-t", "30"]
         for _ in range(300):
             if self.process.poll() is not None:
                 break

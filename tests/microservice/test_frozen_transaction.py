@@ -1,29 +1,219 @@
-"""A process that is frozen in a transaction, on PostgreSQL: its row locks must not outlast it."""
+"""A process that is frozen in a transaction, on PostgreSQL: its locks must not outlast it, and hinder nobody else."""
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
 import psycopg
 import pytest
+from django.db import connection, connections
 
-from deployer import environment
+from deployer import database_url
+from deployer.postgresql import limits, stuck
+from microservice import claims
+from microservice.ledger import Ledger
+from microservice.models import Operation
+from tests.lab import surroundings
+from tests.microservice.test_ledger import done, upgrade, wait_for
+
+pytestmark = pytest.mark.found("away")
+ON_POSTGRESQL = pytest.mark.skipif(not surroundings.ON_POSTGRESQL, reason="SQLite has no rows that are locked one by one")
+ROOT = Path(__file__).resolve().parents[2]
+# A client as the product's own connections are, that stops half way through what it sends: the server has carried out
+# the first statement of its pipeline and waits for the rest of the second one.
+HALF_SENT = """
+import os, signal, socket, sys
+from deployer import database_url
+from deployer.postgresql.connection import Connection
+made = database_url.database("DATABASE_URL", "", 4)
+options = {k: v for k, v in made["OPTIONS"].items() if k != "pool"}
+line = Connection.connect(host=made["HOST"], port=made["PORT"], user=made["USER"], dbname=made["NAME"], **options)
+line.autocommit = True
+line.execute("BEGIN")
+with line.pipeline():
+    line.execute(sys.argv[1])
+    line.pgconn.flush()
+    # The head of a Parse message that says it is 1,000 bytes long, and a few of them.
+    os.write(line.pgconn.socket, b"P" + (1000).to_bytes(4, "big") + b"\\0INSERT")
+    print(line.info.backend_pid, flush=True)
+    os.kill(os.getpid(), signal.SIGSTOP)
+"""
 
 
 @pytest.fixture
 def options(postgres, monkeypatch) -> dict:
-    """How the product connects, as psycopg takes it."""
+    """How the product connects, as its connections take it."""
     monkeypatch.setenv("DATABASE_URL", postgres.url("postgres"))
-    made = environment.database("DATABASE_URL", "", 4)
-    return {
-        "host": made["HOST"], "port": made["PORT"], "user": made["USER"], "dbname": made["NAME"],
-        "options": made["OPTIONS"]["options"],
-    }  # fmt: skip
+    made = database_url.database("DATABASE_URL", "", 4)
+    given = {name: value for name, value in made["OPTIONS"].items() if name != "pool"}
+    return {"host": made["HOST"], "port": made["PORT"], "user": made["USER"], "dbname": made["NAME"], **given}
 
 
 def test_a_transaction_that_stands_still_loses_its_locks_and_somebody_else_goes_on(options):
-    with psycopg.connect(**options, autocommit=True) as other:
+    from deployer.postgresql.connection import Connection
+
+    with Connection.connect(**options, autocommit=True) as other:
         other.execute("CREATE TABLE IF NOT EXISTS standing (id int)")
         other.execute("INSERT INTO standing VALUES (1)")
-        frozen = psycopg.connect(**options)
+        frozen = Connection.connect(**options)
         frozen.execute("SELECT id FROM standing FOR UPDATE")
         other.execute("SET lock_timeout = '15s'")
         other.execute("UPDATE standing SET id = 2")  # waits for the one that stands still, and not for ever
         with pytest.raises(psycopg.errors.IdleInTransactionSessionTimeout):
             frozen.execute("SELECT 1")
         other.execute("DROP TABLE standing")
+
+
+@pytest.fixture
+def stopped(database_url):
+    """`stopped(sql)`: a client that carried this out in a transaction and then stopped in the middle of a message."""
+    started: list[subprocess.Popen] = []
+
+    def start(sql: str) -> int:
+        environment = {**os.environ, "DATABASE_URL": database_url, "DJANGO_SETTINGS_MODULE": "deployer.settings"}
+        one = subprocess.Popen([sys.executable, "-c", HALF_SENT, sql], cwd=ROOT, env=environment, stdout=subprocess.PIPE)
+        started.append(one)
+        assert one.stdout is not None
+        return int(one.stdout.readline())
+
+    yield start
+    for one in started:
+        one.send_signal(signal.SIGCONT)
+        one.kill()
+        one.wait()
+
+
+def state_of(pid: int) -> tuple | None:
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT state, wait_event FROM pg_stat_activity WHERE pid = %s", [pid])
+        return cursor.fetchone()
+
+
+@ON_POSTGRESQL
+@pytest.mark.django_db(transaction=True)
+def test_a_client_that_stops_in_the_middle_of_a_message_is_ended_although_its_session_is_active(stopped):
+    """The server's own limits do not end it: that is shown, too. What every worker's sweep does, does."""
+    deployment = upgrade(2)
+    pid = stopped(f"SELECT id FROM operation WHERE deployment_id = {deployment.pk} FOR UPDATE")
+    assert wait_for(lambda: state_of(pid) == ("active", "ClientRead"), 10)
+    time.sleep(limits.WEB.idle / 1000 + 1)
+    assert state_of(pid) == ("active", "ClientRead")
+    assert free_operations() == 0
+    given = connection.settings_dict["OPTIONS"]["given"]
+    assert given["idle_in_transaction_session_timeout"] == "60000"  # the tests' own, for this process
+    del given["idle_in_transaction_session_timeout"]
+    try:
+        assert stuck.end_stuck() == 1
+    finally:
+        given["idle_in_transaction_session_timeout"] = "60000"
+    assert wait_for(lambda: state_of(pid) is None and free_operations() == 2, 10)
+
+
+def free_operations() -> int:
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT count(*) FROM (SELECT id FROM operation FOR UPDATE SKIP LOCKED) free")
+        return cursor.fetchone()[0]
+
+
+@ON_POSTGRESQL
+@pytest.mark.django_db(transaction=True)
+def test_sessions_that_are_somebody_else_s_or_at_work_are_left_alone(options, database_url):
+    upgrade(1)
+    url = database_url.partition("?")[0]
+    with psycopg.connect(url, application_name="psql") as foreign, psycopg.connect(url, application_name="deployer") as own:
+        foreign.execute("SELECT id FROM deployment FOR UPDATE")
+        own.execute("SELECT id FROM operation FOR UPDATE")
+        assert stuck.end_stuck() == 0
+        foreign.execute("SELECT 1")
+        own.execute("SELECT 1")
+
+
+@pytest.fixture
+def ledgers(transactional_db, monkeypatch):
+    made = []
+
+    def make(name="w1", slots=32):
+        made.append(Ledger(name, slots))
+        return made[-1]
+
+    monkeypatch.setattr(limits, "chosen", limits.WORKER)
+    connections.close_all()
+    connection.close_pool() if hasattr(connection, "close_pool") else None
+    yield make
+    for one in made:
+        one.close()
+
+
+class Holder:
+    """Somebody who holds rows in a transaction for as long as the test says."""
+
+    def __init__(self, sql: str):
+        self._over, held = threading.Event(), threading.Event()
+
+        def hold() -> None:
+            from django.db import transaction
+
+            try:
+                with transaction.atomic(), connection.cursor() as cursor:
+                    cursor.execute(sql)
+                    held.set()
+                    self._over.wait(60)
+            finally:
+                connections.close_all()
+
+        self._thread = threading.Thread(target=hold)
+        self._thread.start()
+        assert held.wait(20)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self._over.set()
+        self._thread.join()
+
+
+@ON_POSTGRESQL
+@pytest.mark.parametrize("rows", ["deployment", "operation", "micro_service_instance"])
+def test_what_somebody_holds_hinders_no_takeover_of_the_others(ledgers, settings, rows):
+    settings.LEASE = 2
+    held_up, others = upgrade(2, "held"), upgrade(8, "free")
+    dead = ledgers("dead")
+    assert len(dead.claim_some(10)) == 10
+    dead.close()
+    where = {"deployment": "id = %d", "operation": "deployment_id = %d", "micro_service_instance": "lock_deployment_id = %d"}
+    with Holder(f"SELECT id FROM {rows} WHERE {where[rows] % held_up.pk} FOR UPDATE"):
+        time.sleep(2.5)
+        alive = ledgers("alive")
+        taken: list = []
+        assert wait_for(lambda: taken.extend(alive.claim_some(32)) or len(taken) >= 8, 20)
+        free = {claim.operation.pk for claim in taken if claim.operation.deployment_id == others.pk}
+        assert len(free) == 8
+
+
+@ON_POSTGRESQL
+@pytest.mark.parametrize("rows", ["deployment", "operation"])
+def test_what_somebody_holds_hinders_neither_the_leases_nor_the_endings_of_the_others(ledgers, settings, rows):
+    settings.LEASE = 6
+    held_up, others = upgrade(1, "held"), upgrade(3, "free")
+    desk = ledgers("desk")
+    taken = {claim.operation.deployment_id: claim for claim in desk.claim_some(10)}
+    assert set(taken) == {held_up.pk, others.pk}
+    where = "id" if rows == "deployment" else "deployment_id"
+    waiting = threading.Thread(target=lambda: desk.finish(done(taken[held_up.pk])))
+    with Holder(f"SELECT id FROM {rows} WHERE {where} = {held_up.pk} FOR UPDATE"):
+        waiting.start()
+        began = time.monotonic()
+        assert desk.finish(done(taken[others.pk])) is True
+        assert time.monotonic() - began < 20
+        time.sleep(settings.LEASE)  # the others' leases are renewed meanwhile
+        running = Operation.objects.filter(deployment=others, status="running")
+        assert running.count() == 2 and not running.filter(lease__lt=claims.Now()).exists()
+        assert waiting.is_alive()
+    waiting.join(20)
+    assert not waiting.is_alive()
+    assert Operation.objects.get(deployment=held_up).status == "succeeded"

@@ -1,0 +1,43 @@
+"""Ends what holds locks and waits for a client that says nothing, whatever that client's state is.
+
+The server's own limits end a transaction that is idle. They do not end one whose client stopped in the middle of what it
+was sending or reading: that session is `active`, and waits. Nor do they hold in a session that a pooler made.
+So every worker's sweep looks for such sessions of this product and ends them.
+"""
+
+import logging
+
+from django.db import connection
+
+from . import limits
+
+log = logging.getLogger(__name__)
+# Only sessions of this product, by role, database and name: nobody else's psql, dump or restore. `state_change` moves with
+# every message that comes, so a client that is merely slow is none of them.
+_END = """
+SELECT pid, state, pg_terminate_backend(pid) FROM pg_stat_activity a
+WHERE datname = current_database() AND usename = current_user AND application_name = current_setting('application_name')
+AND pid <> pg_backend_pid()
+AND (backend_xid IS NOT NULL
+    OR EXISTS (SELECT 1 FROM pg_locks l WHERE l.pid = a.pid AND l.locktype = 'advisory' AND l.granted))
+AND ((state LIKE 'idle in transaction%%' OR state = 'active' AND wait_event_type = 'Client')
+    AND state_change < clock_timestamp() - %s * interval '1 millisecond'
+    OR %s > 0 AND xact_start < clock_timestamp() - %s * interval '1 millisecond')
+"""
+
+
+def end_stuck() -> int:
+    """Ends them, and answers how many there were. Nothing on SQLite, which has no sessions."""
+    if connection.vendor != "postgresql":
+        return 0
+    given = connection.settings_dict["OPTIONS"].get("given", {})
+    bounds = limits.of_transactions(limits.chosen, 170000, given)
+    idle, whole = (int(bounds[name]) for name in ("idle_in_transaction_session_timeout", "transaction_timeout"))
+    if not idle:
+        return 0
+    with connection.cursor() as cursor:
+        cursor.execute(_END, [idle, whole, whole])
+        found = cursor.fetchall()
+    for pid, state, _ in found:
+        log.warning("session %s of the database held locks and said nothing (%s): it was ended", pid, state)
+    return len(found)
