@@ -57,6 +57,7 @@ if _begin_fetch {quote(jump.fetch_from)} {jump.fetch_port} {quote(token)}; then
 wait "$_fetcher"
 _status=$?
 fi
+echo
 echo {nonce} "$_tool" "$_status"
 exit 0
 """.encode()

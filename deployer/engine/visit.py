@@ -9,7 +9,7 @@ from .atom import Atom
 from .bounds import MAX_NOISE, Expected, max_output
 from .errors import ConnectionLost, DoesNotFit, Overdue, WireError
 from .feed import Feed
-from .journal import JournalEvent, Kind, Reader
+from .journal import JournalEvent, Kind, Reader, Shown
 from .ladder import Heard, Mode
 from .program import Answer
 from .ssh import Channel
@@ -80,7 +80,7 @@ class Story:
 class Visit:
     def __init__(self, mode: Mode, feed: Feed, story: Story, nonce: str, *, cancelling: bool):
         self._mode, self._feed, self._story, self._cancelling = mode, feed, story, cancelling
-        self._reader = Reader(nonce)
+        self._reader, self._shown = Reader(nonce), Shown(nonce)
         self._channel: Channel | None = None
         self._events = self._output = self._left = self._finished = False
         self._end: JournalEvent | None = None
@@ -97,10 +97,7 @@ class Visit:
                 time.sleep(GATHER)
             out, err = channel.read(0 if more else POLL)
             if out:
-                self._heard_at = time.monotonic()
-                self._output = True
-                self._story.output(self._offset, out)
-                self._offset += len(out)
+                self._show(self._shown.feed(out))
             if err:
                 self._take(self._reader.feed(err))
             if is_cancelled() and not self._cancelling and self._may_leave():
@@ -111,7 +108,7 @@ class Visit:
     def heard(self, error: WireError | None) -> Heard:
         """What came of it. Pure, once `follow` is over."""
         status = self._channel.exit_status if self._channel is not None and not self._left else None
-        end, noise = self._end, _clean(self._reader.noise)
+        end, noise = self._end, _clean(self._shown.noise + b"\n" + self._reader.noise)
         fence = re.search(r"\d{1,15}", noise) if status == Answer.LOWER_FENCE else None
         return Heard(
             mode=self._mode,
@@ -128,6 +125,15 @@ class Visit:
             noise=noise,
             host_fence=int(fence.group()) if fence else None,
         )
+
+    def _show(self, data: bytes) -> None:
+        if self._shown.noise_size > MAX_NOISE:
+            raise DoesNotFit(reason="it says much that is none of the program's")
+        if data:
+            self._heard_at = time.monotonic()
+            self._output = True
+            self._story.output(self._offset, data)
+            self._offset += len(data)
 
     def _take(self, events: list[JournalEvent]) -> None:
         if self._reader.noise_size > MAX_NOISE:

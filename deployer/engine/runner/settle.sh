@@ -109,6 +109,7 @@ _judge() {
 		;;
 	*)
 		if [ "$_reached" = $((_STEPS - 1)) ] && [ "$_s" = 'done' ] && [ ! -e "$_RUN/why" ]; then _finish 'done' ''; fi
+		_fault=died _lines=''
 		[ "$_s" != started ] || _event failed "$_reached" - "$_o" unsure 'the run died: it was killed, or the host restarted'
 		;;
 	esac
