@@ -40,6 +40,8 @@ class Asset(models.Model):
     host_key = models.TextField(blank=True, default="", help_text='The pinned key, as "ssh-ed25519 AAAA…"')
     base_path = models.CharField(max_length=512, default="/srv/services", help_text="Absolute; services live below it")
     sudo = models.BooleanField(default=False, help_text="Run the program under sudo -n")
+    # Of what commands print there; "": UTF-8, or what is recognised beyond doubt. A service's own comes first.
+    encoding = models.CharField(max_length=16, blank=True, default="", db_default="")
     jump_host = models.ForeignKey("self", null=True, blank=True, on_delete=models.PROTECT, related_name="behind")
     fetch_port = models.PositiveIntegerField(
         null=True, blank=True, validators=[MinValueValidator(1024), MaxValueValidator(65535)],

@@ -1,8 +1,8 @@
 """Which of the lines that a command printed last says why it failed. Pure.
 
-Programs end an error with what is no cause: how to ask for help, where a log was put, the frames of a trace, that "previous
-errors" made them fail. A terminal's own marks are taken off first: colours, and all but the last frame of a line that
-was rewritten with `\\r`.
+Programs end an error with what is no cause: how to ask for help, where a log was put, the frames of a trace, that
+"previous errors" made them fail. A terminal's own marks are taken off first: colours, and all but the last frame of a
+line that was rewritten with a carriage return.
 """
 
 import re
@@ -77,9 +77,10 @@ def bare(line: str) -> str:
 def cause(lines: Sequence[str]) -> str:
     """The line that names the cause, as `bare` gives it; "" where nothing was printed."""
     said = [(text, _indented(line)) for line in lines[-LOOKED_AT:] if (text := bare(line))]
-    if any(text.startswith("goroutine ") for text, _ in said):  # the message stands above all goroutines
-        if panic := next((text for text, _ in said if _GO_PANIC.match(text)), ""):
-            return panic
+    # Go's message stands above all goroutines.
+    panics = any(text.startswith("goroutine ") for text, _ in said)
+    if panics and (panic := next((text for text, _ in said if _GO_PANIC.match(text)), "")):
+        return panic
     told = [text for text, raw in said if not (_FRAME.match(raw) or _is(text, _NO_CAUSE))]
     causes = [text for text in told if not _is(text, _SUMMARY)] or told or [text for text, _ in said]
     return causes[-1] if causes else ""

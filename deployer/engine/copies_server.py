@@ -1,7 +1,7 @@
 """Runs on a jump host: keeps copies of packages, and gives them to hosts behind it while its standard input is open.
 
-Sent there as text, never imported here. Python 3.6 or newer and its standard library, nothing else. Before it come three
-lines: NONCE, PORT and ADDRESS. It prints `@NONCE output` first, for a login shell may have printed something before.
+Sent there as text, never imported here. Python 3.6 or newer and its standard library, nothing else. Before it come
+three lines: NONCE, PORT and ADDRESS. It prints `@NONCE output` first, for a login shell may have printed something.
 Requests on standard input, one answer on standard output for each:
 
     have SHA256 SIZE    there | busy COUNT (another worker's server has that much) | no REASON | send: it follows, as

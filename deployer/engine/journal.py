@@ -17,7 +17,6 @@ On standard error the same line follows `@NONCE `, so that nothing a login shell
 output the line `@NONCE output` stands before the run's output, for the same reason.
 """
 import re
-from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
 

@@ -42,12 +42,14 @@ class Answer(IntEnum):
 
 @dataclass(frozen=True)
 class Run:
-    """One operation to be carried out. `nonce`: letters and digits, new for each connection."""
+    """One operation to be carried out. `nonce`: letters and digits, new for each connection. `encoding`: of what the
+    commands print, see text.py."""
 
     operation: int
     fence: int
     atom: Atom
     nonce: str
+    encoding: str = ""
 
 
 def quote(value: str) -> str:

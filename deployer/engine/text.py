@@ -1,14 +1,14 @@
 """What hosts and commands print, as text. The bytes are kept as they came; only what people see is decoded here.
 
 UTF-8 is what most print. Where a host or a service says that it prints something else, lines that are so are taken for
-it; without a word, an encoding is recognised only where no other fits, and valid UTF-8 is never taken for anything else.
+it; without a word, an encoding is recognised only where no other fits, and valid UTF-8 is never taken for another.
 """
 
 import codecs
 import re
 from functools import lru_cache, partial
 
-# Encodings in which every ASCII byte of a line stands for itself, so that lines, colours and searches stay what they are:
+# Encodings in which every ASCII byte of a line stands for itself, so that lines, colours and searches stay the same:
 # codec → what people call it. (Second bytes of some are ASCII letters, never a control character.)
 KNOWN = {
     "utf-8": "UTF-8",
@@ -36,7 +36,8 @@ KNOWN = {
 }
 # Each of them holds all of the narrower ones, which programs name more often.
 _WIDER = {
-    "gbk": "gb18030", "gb2312": "gb18030", "hkscs": "big5", "shift_jis": "cp932", "euc_kr": "cp949", "iso8859-1": "cp1252",
+    "gbk": "gb18030", "gb2312": "gb18030", "hkscs": "big5", "shift_jis": "cp932", "euc_kr": "cp949",
+    "iso8859-1": "cp1252",
     "ascii": "utf-8", "iso8859-9": "cp1254", "cp874": "tis-620", "big5hkscs": "big5", "cp950": "big5",
 }  # fmt: skip
 SAMPLE = 16384  # bytes that are looked at to recognise an encoding

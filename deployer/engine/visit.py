@@ -78,9 +78,9 @@ class Story:
 
 
 class Visit:
-    def __init__(self, mode: Mode, feed: Feed, story: Story, nonce: str, *, cancelling: bool):
+    def __init__(self, mode: Mode, feed: Feed, story: Story, nonce: str, *, cancelling: bool, encoding: str = ""):
         self._mode, self._feed, self._story, self._cancelling = mode, feed, story, cancelling
-        self._reader, self._shown = Reader(nonce), Shown(nonce)
+        self._reader, self._shown = Reader(nonce, encoding), Shown(nonce)
         self._channel: Channel | None = None
         self._events = self._output = self._left = self._finished = False
         self._end: JournalEvent | None = None

@@ -40,6 +40,10 @@ class HostChange(schemas.Body):
     credential_id: StrictInt | None = None
     base_path: StrictStr = Field("/srv/services", description="Absolute; services live below it")
     sudo: StrictBool = Field(False, description="Run programs under sudo -n")
+    encoding: StrictStr = Field(
+        "", description='Of what commands print there, such as "gb18030"; a service\'s own comes first. Empty: UTF-8, '
+        "or what is recognised beyond doubt"
+    )
     jump_host_id: StrictInt | None = None
     teams: list[StrictInt | StrictStr] = Field([], description="Ids or names; only their services come there")
     fetch_port: StrictInt | None = Field(
@@ -67,6 +71,7 @@ class HostOut(Schema):
     credential_id: int | None
     base_path: str
     sudo: bool
+    encoding: str
     jump_host_id: int | None = Field(description="null also where the caller may not see it")
     teams: list[str] = Field(description="Names of the teams that it belongs to; none: it is everybody's")
     fetch_port: int | None

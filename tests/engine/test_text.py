@@ -27,8 +27,13 @@ def test_what_is_beyond_doubt_is_recognised(codec, text):
     assert recognised(mixed) == codec, "lines of UTF-8 beside it say nothing"
 
 
-@pytest.mark.parametrize("data", [b"caf\xe9\xe8\xf8", b"\xff\xfe\x00", "Ошибка".encode("cp1251"), "Ошибка файла".encode("koi8-r"),
-                                  "žluťoučký kůň".encode("cp1250"), b"\xb4\xed", bytes(range(128, 256)), b"\xc1\xaa\xcd\xa8"])
+DOUBTFUL = [
+    b"caf\xe9\xe8\xf8", b"\xff\xfe\x00", "Ошибка".encode("cp1251"), "Ошибка файла".encode("koi8-r"),
+    "žluťoučký kůň".encode("cp1250"), b"\xb4\xed", bytes(range(128, 256)), b"\xc1\xaa\xcd\xa8",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("data", DOUBTFUL)
 def test_what_is_in_doubt_is_not_guessed(data):
     assert recognised(data) == ""
     assert "\ufffd" in decode(data)
@@ -62,14 +67,17 @@ def test_what_was_said_is_taken_where_it_fits():
 
 @pytest.mark.parametrize(
     ("given", "kept"),
-    [("GBK", "gb18030"), ("latin-1", "cp1252"), ("Shift_JIS", "cp932"), ("", ""), ("utf8", "utf-8"), ("EUC-KR", "cp949"),
+    [("GBK", "gb18030"), ("latin-1", "cp1252"), ("Shift_JIS", "cp932"), ("", ""), ("utf8", "utf-8"),
+     ("EUC-KR", "cp949"),
      ("windows-1251", "cp1251"), ("ISO-8859-15", "iso8859-15"), *((codec, codec) for codec in KNOWN)],
 )
 def test_an_encoding_is_kept_under_one_name(given, kept):
     assert normalised(given) == kept
 
 
-@pytest.mark.parametrize("name", ["utf-16", "iso2022_jp", "hz", "rot13", "base64", "no such", "x\0y", "utf-7", "idna", "é"])
+@pytest.mark.parametrize(
+    "name", ["utf-16", "iso2022_jp", "hz", "rot13", "base64", "no such", "x\0y", "utf-7", "idna", "é"]
+)
 def test_an_encoding_in_which_lines_are_no_lines_is_refused(name):
     with pytest.raises(ValueError, match="must be one of"):
         normalised(name)
