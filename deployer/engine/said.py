@@ -26,7 +26,7 @@ _SAID = tuple(
                             r"|sudo: account validation failure|may not run sudo"),
         (Code.SUDO_MISSING, r"sudo:? (?:command )?not found|sudo: No such file or directory"),
         (Code.LIMITED_SHELL, r"this service allows sftp connections only|\br(?:bash|ksh): |: restricted\b"
-                             r"|fatal: unrecognized command|interactive git shell is not enabled|hi .* you've successfully authenticated"),
+                             r"|fatal: unrecognized command|interactive git shell is not enabled"),
     )
 )  # fmt: skip
 

@@ -1,4 +1,4 @@
-"""What hosts say where they do not run the program: real sentences of logins, PAM, sudo and shells, and what they mean."""
+"""What hosts say where they do not run the program: sentences of logins, PAM, sudo and shells, and what they mean."""
 
 import pytest
 
@@ -41,7 +41,7 @@ def test_the_hosts_own_words_are_understood(code, words):
         move = next_move(Tale(safe=True, sudo=sudo), heard)
         assert move.outcome is not None and move.outcome.kind is OutcomeKind.NOT_STARTED
         assert move.outcome.code == code
-        assert SENTENCES[code] in move.outcome.error and words[:40] in move.outcome.error, "and the host's words stand there"
+        assert SENTENCES[code] in move.outcome.error and words[:40] in move.outcome.error, "with the host's words"
 
 
 @pytest.mark.parametrize("words", ["", "Welcome to Ubuntu 24.04", "404 Not Found", "Last login: today", "no such file"])

@@ -11,7 +11,6 @@ from microservice.models import Operation
 from microservice.queries.advice import BY_CODE, advice
 from microservice.status import OperationStatus
 
-
 UNDONE, FAILED, UNKNOWN = OperationStatus.UNDONE, OperationStatus.FAILED, OperationStatus.UNKNOWN
 
 
@@ -45,14 +44,14 @@ def test_each_kind_of_failure_has_a_cause_and_a_next_step(code, step, status, ca
 @pytest.mark.found("output")
 @pytest.mark.parametrize(
     "words",
-    ["404 Not Found", "sh: 1: java: not found", "connection refused", "shows another host key than", "no space left on device",
-     "sudo -n is what you need", "did not let me in", "ended after 3 tries", "a higher fence", "may not write", "has the sha256"],
+    ["404 Not Found", "sh: 1: java: not found", "connection refused", "shows another host key than", "a higher fence",
+     "no space left on device", "sudo -n is what you need", "did not let me in", "ended after 3 tries", "may not write",
+     "has the sha256"],
 )  # fmt: skip
 def test_what_a_service_prints_is_not_taken_for_what_went_wrong(words):
-    said = advice(Operation(status=UNDONE, error=f"start failed: {words}", error_step="start", error_code="step_failed"))
-    assert said.cause == "The new version did not start."
-    own = advice(Operation(status=UNDONE, error=f"mine failed: {words}", error_step="mine", error_code="step_failed"))
-    assert own.cause == ""
+    for step, cause in (("start", "The new version did not start."), ("mine", "")):
+        row = Operation(status=UNDONE, error=f"{step} failed: {words}", error_step=step, error_code="step_failed")
+        assert advice(row).cause == cause
 
 
 @pytest.mark.found("output")

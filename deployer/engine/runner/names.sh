@@ -6,7 +6,7 @@ _NL='
 '
 # Parts of a detail: a code of ours, our words, and what a command printed last, line by line (journal.py).
 _US=''
-_unsaid='' _fault='' _lines=''
+_unsaid='' _fault='' _lines='' _serves=''
 
 _paths() {
 	_BASE=$_DIR/.deployer

@@ -22,6 +22,7 @@ _go_back() {
 
 _finish() {
 	[ ! -d "$_STAGE" ] || rm -rf "$_STAGE"
+	_let_services_be
 	_close_output
 	printf '%s\n' "$_size" >"$_RUN/size"
 	# For whoever finds the program gone and the journal without its last line, as after a power cut: _conclude.
@@ -90,6 +91,7 @@ _open_run() {
 # Brings a dead run to its end. The caller holds the lock, so nobody else carries it out.
 _recover() {
 	_alive
+	_let_services_be
 	_end_all "${_runner:-none}" $$ $$
 	_sign
 	_open_run

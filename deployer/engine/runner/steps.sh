@@ -116,7 +116,7 @@ _do_stop() {
 }
 
 _do_start() {
-	_command "$_acts" "$_cmd" service
+	_launch "$_acts" "$_cmd"
 	_status=$?
 	_is="$_acts runs"
 	[ "$_status" != 0 ] || return 0

@@ -74,7 +74,7 @@ _undo_stop() {
 }
 
 _bring_back() {
-	_command "$_back" "$_cmd" service
+	_launch "$_back" "$_cmd"
 	_status=$?
 	if [ -n "$_look_for" ]; then
 		_wait_for "$_back" "$_look_for" "$_patience" && return 0
