@@ -154,19 +154,19 @@ class Shown:
 
     def __init__(self, nonce: str):
         self._mark = b"@" + nonce.encode("ascii") + b" output\n"
-        self._begun = False
+        self.begun = False
         self.noise = b""
         self.noise_size = 0
 
     def feed(self, data: bytes) -> bytes:
         """The run's output in `data`."""
-        if self._begun:
+        if self.begun:
             return data
         # The mark may be cut in two; a greeting may end without a line's end, so it is looked for anywhere.
         said = self.noise + data
         at = said.find(self._mark)
-        self._begun = at >= 0
-        before, rest = (said[:at], said[at + len(self._mark) :]) if self._begun else (said, b"")
+        self.begun = at >= 0
+        before, rest = (said[:at], said[at + len(self._mark) :]) if self.begun else (said, b"")
         self.noise_size += len(before) - len(self.noise)
         self.noise = before[-2000:]
         return rest

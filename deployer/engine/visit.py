@@ -4,10 +4,10 @@ import time
 from collections.abc import Callable
 from typing import Protocol
 
-from . import crash
+from . import crash, pace
 from .atom import Atom
 from .bounds import MAX_NOISE, Expected, max_output
-from .errors import ConnectionLost, DoesNotFit, Overdue, WireError
+from .errors import DoesNotFit, Overdue, SlowShell, WireError
 from .feed import Feed
 from .journal import JournalEvent, Kind, Reader, Shown
 from .ladder import Heard, Mode
@@ -15,8 +15,6 @@ from .program import Answer
 from .ssh import Channel
 
 POLL = 0.25  # seconds between two looks at whether the operation is lost or cancelled
-FIRST_WORD = 30.0  # seconds a program that has arrived may take to say anything
-BEFORE_CANCEL = 8.0  # the same, where somebody waits for it to be cancelled
 LAST_WORDS = 2.0  # seconds to wait for more after the exit status, where something holds the stream open
 GATHER = 0.004  # seconds: a host tells its steps in many small packets, and taking each up by itself costs more than
 # the steps themselves; the end is not waited for
@@ -78,11 +76,13 @@ class Story:
 
 
 class Visit:
-    def __init__(self, mode: Mode, feed: Feed, story: Story, nonce: str, *, cancelling: bool, encoding: str = ""):
+    def __init__(self, mode: Mode, feed: Feed, story: Story, nonce: str, where: str, *, cancelling: bool,
+                 encoding: str = ""):
+        self._where = where
         self._mode, self._feed, self._story, self._cancelling = mode, feed, story, cancelling
         self._reader, self._shown = Reader(nonce, encoding), Shown(nonce)
         self._channel: Channel | None = None
-        self._events = self._output = self._left = self._finished = False
+        self._begun = self._events = self._output = self._left = self._finished = False
         self._end: JournalEvent | None = None
         self._offset = story.position
         self._started = self._heard_at = time.monotonic()
@@ -126,10 +126,16 @@ class Visit:
             host_fence=int(fence.group()) if fence else None,
         )
 
+    def _begin(self) -> None:
+        if not self._begun:
+            self._begun = True
+            pace.took(self._where, time.monotonic() - self._started)
+
     def _show(self, data: bytes) -> None:
         if self._shown.noise_size > MAX_NOISE:
             raise DoesNotFit(reason="it says much that is none of the program's")
         if data:
+            self._begin()
             self._heard_at = time.monotonic()
             self._output = True
             self._story.output(self._offset, data)
@@ -140,6 +146,7 @@ class Visit:
             raise DoesNotFit(reason="it says much that is none of the program's")
         self._story.events(events)
         for event in events:
+            self._begin()
             self._events = True
             self._heard_at = time.monotonic()
             self._end = event if event.kind is Kind.END else None
@@ -181,13 +188,14 @@ class Visit:
             return self._story.position >= (self._end.output_size or 0) or quiet > 5 * LAST_WORDS
         if channel.exit_status is not None:
             return quiet > LAST_WORDS
-        if not self._events and now - self._started > FIRST_WORD:
-            raise ConnectionLost(where="the host", reason="it did not take the program up")
+        if not self._begun and now - self._started > (limit := pace.patience(self._where)):
+            pace.gave_up(self._where, limit)
+            raise SlowShell(where=self._where, seconds=round(limit))
         return False
 
     def _may_leave(self) -> bool:
         """Not before the program has spoken: one that begins only after we have left would not be cancelled."""
-        return self._events or time.monotonic() - self._started > BEFORE_CANCEL
+        return self._events or time.monotonic() - self._started > pace.before_cancel(self._where)
 
 
 def _clean(noise: bytes) -> str:
