@@ -1,4 +1,5 @@
-"""Asking a host what it is, and trusting the key that a person has compared. Both wait at most 10 s for the outside.
+"""Asking a host what it is, and trusting the key that a person has compared. Both wait at most 10 s for the outside;
+a check waits longer, a minute at most, for a host whose login shell is known to be slow.
 
 What speaks SSH is loaded when a host is asked: a web process that asks none needs neither its time nor its memory.
 """
@@ -15,6 +16,7 @@ from django.utils import timezone
 from access.callers import Caller
 from access.problems import Problem, conflict, invalid
 from deployer.connections import give_back
+from deployer.engine import pace
 from deployer.engine.errors import WireError
 from microservice import events, history
 
@@ -38,13 +40,15 @@ def check(host: Asset, caller: Caller) -> dict[str, Any]:
     """
     from deployer.engine.probe import Finding, probe
 
+    longest = LONGEST
     try:
         endpoint = endpoint_of(host)
         users = _users(host)
         give_back()
-        found = _within(LONGEST, lambda: probe(endpoint, host.base_path, host.sudo, deadline=PROBE, users=users))
+        longest += pace.for_check(endpoint.where)
+        found = _within(longest, lambda: probe(endpoint, host.base_path, host.sudo, deadline=PROBE, users=users))
     except TimeoutError:
-        found = Finding(reachable=False, error=f"The host did not answer within {LONGEST:.0f} s.")
+        found = Finding(reachable=False, error=f"The host did not answer within {longest:.0f} s.")
     except Problem as problem:
         found = Finding(reachable=False, error=problem.detail, next_step=problem.hint)
     _remember(host, found)

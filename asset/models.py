@@ -41,6 +41,8 @@ class Asset(models.Model):
     base_path = models.CharField(max_length=512, default="/srv/services", help_text="Absolute; services live below it")
     sudo = models.BooleanField(default=False, help_text="Run the program under sudo -n")
     legacy_algorithms = models.BooleanField(default=False, help_text="Old SSH algorithms are offered to it too")
+    # Of what commands print there; "": UTF-8, or what is recognised beyond doubt. A service's own comes first.
+    encoding = models.CharField(max_length=16, blank=True, default="", db_default="")
     jump_host = models.ForeignKey("self", null=True, blank=True, on_delete=models.PROTECT, related_name="behind")
     fetch_port = models.PositiveIntegerField(
         null=True, blank=True, validators=[MinValueValidator(1024), MaxValueValidator(65535)],

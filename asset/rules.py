@@ -8,6 +8,8 @@ import unicodedata
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from deployer.engine.text import normalised
+
 from . import keys
 
 _NAME = r"[A-Za-z0-9](?:[A-Za-z0-9_-]{0,61}[A-Za-z0-9])?"
@@ -90,6 +92,11 @@ def host_key(value: Any) -> str:
     return keys.parse(given) if text(given, keys.LONGEST) else ""
 
 
+def encoding(value: Any) -> str:
+    """The name under which it is kept; "" where nothing is said."""
+    return normalised(text(value, 32))
+
+
 def reference(value: Any) -> int | None:
     """The id of another row, or None. Whether it is there is asked later, for many hosts at once."""
     return None if value is None else number(value, 1, 2**63 - 1)
@@ -111,6 +118,7 @@ FIELDS: dict[str, Callable[[Any], Any]] = {
     "base_path": base_path,
     "sudo": flag,
     "legacy_algorithms": flag,
+    "encoding": encoding,
     "jump_host_id": reference,
     "fetch_port": lambda value: None if value is None else number(value, 1024, 65535),
     "fetch_address": lambda value: None if value is None else ip(value),

@@ -224,25 +224,41 @@ def logs(context: Context, deployment: int, follow: bool) -> None:
     """What the commands of DEPLOYMENT print on its hosts."""
     read: dict[int, int] = {}
     context.patience.waits = follow
+    begun: dict[int, bytes] = {}  # lines that have no end yet
     while True:
         ended = context.client.get(f"/deployments/{deployment}")["status"] in waiting.ENDED
         for row in context.client.all(f"/deployments/{deployment}/operations/"):
-            _print_new(context, row, read)
+            _print_new(context, row, read, begun, last=ended or not follow)
         if ended or not follow:
             return
         time.sleep(0.5)
 
 
-def _print_new(context: Context, row: dict, read: dict[int, int]) -> None:
+def _print_new(context: Context, row: dict, read: dict[int, int], begun: dict[int, bytes], last: bool) -> None:
+    """Whole lines, and with `last` the rest; of a line that was rewritten, what stands there in the end."""
     while True:
         start = read.get(row["id"], 0)
         answer = context.client.ask("GET", f"/operations/{row['id']}/log", query={"offset": str(start)},
                                     text=True)
         read[row["id"]] = int(answer.headers.get("X-Next-Offset", start + len(answer.raw)))
-        for text in answer.raw.decode("utf-8", "replace").splitlines():
-            click.echo(f"{printable(row['host'])} | {printable(text)}")
+        data = begun.pop(row["id"], b"") + answer.raw
+        if answer.raw or not last:
+            data, _, begun[row["id"]] = data.rpartition(b"\n")
+        charset = answer.headers.get("Content-Type", "").partition("charset=")[2] or "utf-8"
+        for line in data.split(b"\n") if data else ():
+            frames = [frame for frame in _text(line, charset).split("\r") if frame.strip()]
+            click.echo(f"{printable(row['host'])} | {printable(frames[-1] if frames else '')}")
         if not answer.raw:
             return
+
+
+def _text(line: bytes, charset: str) -> str:
+    for name in ("utf-8", charset) if charset == "utf-8" else (charset, "utf-8"):
+        try:
+            return line.decode(name)
+        except (UnicodeDecodeError, LookupError):
+            continue
+    return line.decode("utf-8", "replace")
 
 
 @main.group()

@@ -17,6 +17,7 @@ from django.db.models.functions import Greatest, Now
 
 from asset import tenancy
 from asset.way import with_ways
+from deployer.engine.codes import Code
 
 from . import advance, events, wake
 from .endings import Ending, end
@@ -177,7 +178,7 @@ def _without_closed(numbers: list[int]) -> tuple[list[int], list[Event]]:
         return numbers, []
     rows = Operation.objects.filter(pk__in=closed).select_related("host", "deployment").defer("deployment__spec")
     why = f"The host {tenancy.REASON}. Nothing was changed on it."
-    told = end([Ending(row, OperationStatus.NOT_STARTED, error=why) for row in rows])
+    told = end([Ending(row, OperationStatus.NOT_STARTED, error=why, error_code=Code.DEFINITION) for row in rows])
     wake.workers(len(closed))  # their slots are free for what was not chosen
     return [number for number in numbers if number not in closed], told
 
@@ -220,7 +221,8 @@ def _loaded(numbers: list[int], owner: str):
         bytes_sent__gt=0,
     )  # fmt: skip
     rows = list(mine.select_related("instance").annotate(sent_before=Exists(sent)))
-    deployments = Deployment.objects.in_bulk({row.deployment_id for row in rows})
+    told = Deployment.objects.annotate(encoding=F("microservice__encoding"))
+    deployments = told.in_bulk({row.deployment_id for row in rows})
     versions = MicroServiceVersion.objects.in_bulk(
         {number for row in rows for number in (row.from_version_id, row.dest_version_id) if number}
     )

@@ -7,6 +7,7 @@ from access.callers import Caller
 from access.problems import conflict, forbidden, invalid
 from callbacks import outbox
 from callbacks.models import Telling
+from deployer.engine.codes import Code
 
 from . import advance, events, wake
 from .history import record
@@ -125,7 +126,8 @@ def _take_away(row: MicroServiceInstance, error: str) -> list:
         begun = own.status in _BEGUN
         own.status = OperationStatus.FAILED if begun else OperationStatus.NOT_STARTED
         own.error, own.owner, own.lease, own.due, own.finished = error, "", None, None, timezone.now()
-        own.save(update_fields=["status", "error", "owner", "lease", "due", "finished"])
+        own.error_code = Code.LOCK_BROKEN
+        own.save(update_fields=["status", "error", "error_code", "owner", "lease", "due", "finished"])
         changes = {"status": AFTER_FAILURE[Action(own.action)] if begun else own.status_before, "last_operation": own}
     held = MicroServiceInstance.objects.filter(pk=row.pk, locked=True, lock_deployment=row.lock_deployment_id)
     advance.release_locks(held, **changes)

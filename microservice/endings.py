@@ -36,6 +36,7 @@ class Ending:
     undo_status: UndoStatus = UndoStatus.NONE
     error: str = ""
     error_step: str = ""
+    error_code: str = ""
     reached: bool | None = None  # whether the host answered; None: it was not asked
 
 
@@ -54,7 +55,8 @@ def end(endings: list[Ending]) -> list[Event]:
 
 
 _FIELDS = (
-    "status", "undo_status", "error", "error_step", "finished", "owner", "lease", "due", "asked", "unknown_since",
+    "status", "undo_status", "error", "error_step", "error_code", "finished", "owner", "lease", "due", "asked",
+    "unknown_since",
 )  # fmt: skip
 
 
@@ -74,7 +76,7 @@ def _ended(ending: Ending, now) -> Operation:
     """The row as it will be."""
     row = ending.operation
     row.status, row.undo_status = ending.status, ending.undo_status
-    row.error, row.error_step, row.owner = ending.error, ending.error_step, ""
+    row.error, row.error_step, row.error_code, row.owner = ending.error, ending.error_step, ending.error_code, ""
     row.lease = now if ending.status == OperationStatus.RUNNING else None  # has run out already
     if ending.status == OperationStatus.UNKNOWN:
         _ask_again(row, now)

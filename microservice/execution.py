@@ -20,6 +20,7 @@ from access.problems import Problem
 from access.secrets import Undecryptable
 from asset.way import endpoint_from
 from deployer.engine import crash
+from deployer.engine.codes import Code
 from deployer.engine.conduct import Outcome, OutcomeKind, Package, carry_out
 from deployer.engine.journal import JournalEvent
 from deployer.engine.program import Run
@@ -137,7 +138,8 @@ def _to_its_end(desk: Ledger, claim: Claim, task_id: str) -> Claim | None:
     except Exception as error:  # whatever it was: the host is asked again later, and the instance is never left locked
         log.exception("operation %s: carrying it out went wrong in this worker", operation.pk)
         ending = Ending(
-            operation, OperationStatus.UNKNOWN, error=f"The worker met an error of its own ({type(error).__name__})."
+            operation, OperationStatus.UNKNOWN, error=f"The worker met an error of its own ({type(error).__name__}).",
+            error_code=Code.WORKER,
         )
     kept, following = desk.next(ending, task_id)
     if kept:
@@ -166,15 +168,18 @@ def _ask_host(desk: Ledger, claim: Claim) -> Ending:
         )
         endpoint = endpoint_from(instance.host)
     except (ValueError, Problem) as error:  # a definition that cannot be carried out: nothing has happened on the host
-        return Ending(operation, OperationStatus.UNDONE, error=f"{error} {_NOTHING}")
+        code = error.code if isinstance(error, Problem) else Code.DEFINITION
+        return Ending(operation, OperationStatus.UNDONE, error=f"{error} {_NOTHING}", error_code=code)
     except Undecryptable as error:
         unread = f"The service's secrets: {error}"
         if not claim.fresh:  # it may be under way there, and what it prints could not be masked: asked again later
-            return Ending(operation, OperationStatus.UNKNOWN, error=unread)
-        return Ending(operation, OperationStatus.UNDONE, error=" ".join((unread, _NOTHING)))
+            return Ending(operation, OperationStatus.UNKNOWN, error=unread, error_code=Code.SECRETS)
+        error_of = " ".join((unread, _NOTHING))
+        return Ending(operation, OperationStatus.UNDONE, error=error_of, error_code=Code.SECRETS)
+    encoding = operation.deployment.encoding or instance.host.encoding  # type: ignore[attr-defined]  see claims._loaded
     progress.plan(step.name for step in atom.steps)
     outcome = carry_out(
-        Run(operation=operation.pk, fence=operation.fence, atom=atom, nonce=uuid.uuid4().hex[:16]),
+        Run(operation.pk, operation.fence, atom, uuid.uuid4().hex[:16], encoding),
         endpoint,
         instance.host.sudo,
         _package(operation, claim.sent_before),
@@ -203,10 +208,11 @@ def _ending(operation: Operation, outcome: Outcome, stopping: bool) -> Ending:
     if outcome.kind == OutcomeKind.LOST and stopping:  # the host goes on by itself; whoever comes next attaches
         return Ending(operation, OperationStatus.RUNNING)
     if outcome.kind == OutcomeKind.LOST:
-        return Ending(operation, OperationStatus.FAILED, UndoStatus.NONE, _refused(outcome), reached=True)
+        error = _refused(outcome)
+        return Ending(operation, OperationStatus.FAILED, UndoStatus.NONE, error, error_code=outcome.code, reached=True)
     status, undo_status = _ENDS_AS[outcome.kind]
     reached = {OutcomeKind.UNKNOWN: False, OutcomeKind.NOT_STARTED: None}.get(outcome.kind, True)
-    return Ending(operation, status, undo_status, outcome.error, outcome.step, reached)
+    return Ending(operation, status, undo_status, outcome.error, outcome.step, outcome.code, reached)
 
 
 def _refused(outcome: Outcome) -> str:

@@ -14,6 +14,7 @@ from access.callers import SCOPES
 from access.models import Team
 from access.problems import Problem
 from asset.models import Asset, Credential
+from deployer.engine import text
 
 from .catalog.ownership import BUILD_FIELDS
 from .console.language import term, told
@@ -108,6 +109,11 @@ def _command(label, hint="") -> forms.CharField:
     )
 
 
+def _encoding(hint, unset) -> forms.ChoiceField:
+    choices = [("", unset), *text.KNOWN.items()]
+    return forms.ChoiceField(label=_("Encoding of the output"), choices=choices, required=False, help_text=hint)
+
+
 class NewServiceForm(forms.Form):
     """The least a service needs; the rest has a page of its own."""
 
@@ -164,6 +170,8 @@ class ServiceForm(forms.Form):
         required=False,
         help_text=_("Only this user’s group and the user that deploys can read the releases on a host."),
     )
+    encoding = _encoding(_("Of what its commands print. The bytes are kept as they come, so it may be set afterwards."),
+                         _("as the host’s"))
     keep_releases = forms.IntegerField(label=_("Releases kept on a host"), min_value=1, max_value=100)
     limits = JSONText(
         label=_("Limits"), empty="{}", rows=3, help_text=_("Limits of time and output, as a JSON object.")
@@ -198,7 +206,7 @@ class ServiceForm(forms.Form):
         (_("Commands"), ("start_command", "stop_command", "check_command", "check_timeout")),
         (_("Hooks"), ("pre_command", "pre_undo_command", "post_command", "post_undo_command")),
         (_("User on hosts"), ("run_as", "private_releases")),
-        (_("Surroundings"), ("environment", "steps", "keep_releases", "limits")),
+        (_("Surroundings"), ("environment", "encoding", "steps", "keep_releases", "limits")),
         (_("Builds"), ("build_orig", "build_url", "build_username", "build_command", "build_refs", "auto_deploy")),
     )
 
@@ -247,6 +255,10 @@ class HostForm(forms.Form):
             "Offers ssh-rsa, SHA-1 and CBC too, after all others, to a server that has nothing better, such as OpenSSH "
             "before 7.2. They are weaker: update the server where you can. “Check now” says whether it needs them."
         ),
+    )
+    encoding = _encoding(
+        _("Of what commands print there; a service may say its own. The bytes are kept as they come."),
+        _("UTF-8, or what is recognised beyond doubt"),
     )
     jump_host_id = forms.ModelChoiceField(
         Asset.objects.all(), label=_("Reached through"), required=False, empty_label=_("directly")

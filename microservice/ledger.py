@@ -244,7 +244,7 @@ class Ledger:
             above = {ending.operation.deployment_id for ending, _ in endings}
             locked = advance.lock(above, around)
             kept = still_mine(self.owner, held, renew, around)
-            if len(locked) < len(above) or endings and any(not p.lost and p.name not in kept for p in held.values()):
+            if len(locked) < len(above) or (endings and any(not p.lost and p.name not in kept for p in held.values())):
                 raise Hindered
             written = [(progress, progress.take()) for progress in awaiting if progress.name in kept]
             told = write_progress(written)

@@ -82,7 +82,8 @@ class _Conduct:
             error = self._dropped(trouble)
         # Built now: it tells the host what time it is, and connecting may have taken long.
         text, feed, nonce = self._program(mode)
-        visit = Visit(mode, feed, self._story, nonce, cancelling=self._tale.cancelled)
+        visit = Visit(mode, feed, self._story, nonce, self._endpoint.where, cancelling=self._tale.cancelled,
+                      encoding=self._run.encoding)
         try:
             if connection is not None:
                 self._visits += 1

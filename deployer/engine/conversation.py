@@ -1,12 +1,15 @@
 """What a worker and the server on a jump host say to each other (copies_server.py tells the words)."""
 import re
+import secrets
 import time
 from collections.abc import Callable
 from functools import cache
 from importlib import resources
 
+from . import pace
 from .bounds import seconds_to_send
 from .endpoint import Endpoint
+from .journal import Shown
 from .package import PIECE, Package
 from .ssh import Channel
 
@@ -34,12 +37,14 @@ def server() -> bytes:
 class Conversation:
     """One server on a jump host, from its start until its input is closed. One thread uses it. All raise Broken."""
 
-    def __init__(self, channel: Channel, jump: Endpoint, patience: float = ANSWER):
+    def __init__(self, channel: Channel, jump: Endpoint, patience: float | None = None):
         self._channel, self._heard, self._noise = channel, b"", 0
+        nonce = secrets.token_hex(8)
+        self._shown = Shown(nonce)
         # What another worker has sent of a package, since when, and since when it is waited for at all.
         self._others: dict[str, tuple[str, float, float]] = {}
-        self._give(server() + f"{jump.fetch_port}\n{jump.fetch_from}\n".encode())
-        word, rest = self._word(patience)
+        self._give(server() + f"{nonce}\n{jump.fetch_port}\n{jump.fetch_from}\n".encode())
+        word, rest = self._word(pace.patience(jump.where) if patience is None else patience)
         if word != "ready":
             raise Broken(rest if word == "no" else NONSENSE)
         if not re.fullmatch(r"[0-9a-f]{64}", rest):  # hosts are told it as a word of a line
@@ -133,8 +138,8 @@ class Conversation:
 
     def _read(self, seconds: float) -> None:
         answers, noise = self._channel.read(seconds)
-        self._heard, self._noise = self._heard + answers, self._noise + len(noise)
-        if len(self._heard) > MAX_WAITING or self._noise > MAX_NOISE:
+        self._heard, self._noise = self._heard + self._shown.feed(answers), self._noise + len(noise)
+        if len(self._heard) > MAX_WAITING or self._noise + self._shown.noise_size > MAX_NOISE:
             raise Broken(NONSENSE)
 
     def _ended(self) -> Broken:

@@ -7,11 +7,13 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from . import program, ssh
+from . import pace, program, ssh
 from .conversation import Conversation, Refusal
 from .endpoint import Endpoint, Limits
 from .errors import ConnectionLost, WireError
+from .journal import Shown
 from .program import quote
+from .text import decode
 
 STALLED = 3  # seconds that a host waits for an answer
 _ENDED = {143: "nothing came from it", 127: "nothing to fetch with: install curl, or GNU wget, or nc"}
@@ -66,34 +68,52 @@ exit 0
 def _try(connection: ssh.Connection, jump: Endpoint, token: str, end: float) -> str:
     nonce = secrets.token_hex(8)
     text = script(jump, token, nonce)
-    words = next((line.split() for line in ask(connection, text, end).out.splitlines() if line.startswith(nonce)), [])
+    said = ask(connection, text, end).text
+    words = next((line.split() for line in said.splitlines() if line.startswith(nonce)), [])
     if len(words) < 2 or not words[-1].isdigit():
         return "the host did not answer in time"
     status = int(words[-1])
     return "" if status == 0 else _ENDED.get(status, f"{words[1][:8]} ended with exit status {status}")
 
 
-@dataclass(frozen=True)
-class Said:
-    """What a program printed, as far as it was heard. `status` is None where its end was not."""
+@dataclass
+class Asked:
+    """What a program printed, as far as it was heard. `greeting`: what stood before it on standard output, and `noise`
+    on standard error: the login shell's, or of whatever ran in the program's place. `began`: seconds until it began;
+    None: it did not. `exit_status` is None where its end was not heard."""
 
-    out: str
-    err: bytes = b""
-    status: int | None = None
+    text: str = ""
+    greeting: str = ""
+    greeting_size: int = 0
+    noise: str = ""
+    began: float | None = None
+    exit_status: int | None = None
 
 
-def ask(connection: ssh.Connection, text: bytes, end: float, most: int = 65536) -> Said:
-    """What a program prints, at most until `end`."""
+def ask(connection: ssh.Connection, text: bytes, end: float, most: int = 65536) -> Asked:
+    """Runs a program, at most until `end`."""
+    nonce = secrets.token_hex(8)
+    text = f"printf '@%s output\\n' {nonce}\n".encode() + text
     channel = connection.run(program.command(len(text), False))
-    out, err, rest, finished = b"", b"", memoryview(text), False
+    out, err, shown, asked = b"", b"", Shown(nonce), Asked()
+    rest, finished, started = memoryview(text), False, time.monotonic()
     try:
         while not channel.ended and time.monotonic() < end - 0.2:
             rest = rest[channel.send(rest):] if rest else rest
             if not rest and not finished:
                 finished = True
                 channel.finish_input()
-            more = channel.read(0.2)
-            out, err = (out + more[0])[:most], (err + more[1])[:2000]
+            more, noise = channel.read(0.2)
+            out, err = (out + shown.feed(more))[:most], (err + noise)[-2000:]
+            if shown.begun and asked.began is None:
+                asked.began = time.monotonic() - started
     except ConnectionLost:
         pass  # what was heard so far is judged
-    return Said(out.decode("utf-8", "replace"), err, channel.exit_status)
+    where = connection.endpoint.where
+    if asked.began is not None:
+        pace.took(where, asked.began)
+    elif not channel.ended:
+        pace.gave_up(where, time.monotonic() - started)
+    asked.text, asked.noise = out.decode("utf-8", "replace"), decode(err)
+    asked.greeting, asked.greeting_size, asked.exit_status = decode(shown.noise), shown.noise_size, channel.exit_status
+    return asked

@@ -1,7 +1,8 @@
 """Runs on a jump host: keeps copies of packages, and gives them to hosts behind it while its standard input is open.
 
-Sent there as text, never imported here. Python 3.6 or newer and its standard library, nothing else. Before it come two
-lines: PORT and ADDRESS. Requests on standard input, one answer on standard output for each:
+Sent there as text, never imported here. Python 3.6 or newer and its standard library, nothing else. Before it come
+three lines: NONCE, PORT and ADDRESS. It prints `@NONCE output` first, for a login shell may have printed something.
+Requests on standard input, one answer on standard output for each:
 
     have SHA256 SIZE    there | busy COUNT (another worker's server has that much) | no REASON | send: it follows, as
     part COUNT          and COUNT bytes, again and again; a count of 0 ends it: there | no REASON (at once)
@@ -385,6 +386,7 @@ def main(port, address):
 
 if __name__ == "__main__":
     try:
+        say("@" + sys.stdin.buffer.readline(80).decode("ascii").strip(), "output")
         main(int(sys.stdin.buffer.readline(64)), sys.stdin.buffer.readline(128).decode("ascii").strip())
     except (OSError, SystemExit):
         pass

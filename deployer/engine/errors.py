@@ -4,10 +4,13 @@
 operating system; never a key, a password, or text that the host chose.
 """
 
+from .codes import Code
+
 
 class WireError(Exception):
     """The host could not be spoken to."""
 
+    code = Code.UNREACHABLE
     passing = False
     hint = "Try the host check; it names what is wrong."
 
@@ -19,6 +22,7 @@ class WireError(Exception):
 class Unreachable(WireError):
     """{where} cannot be reached: {reason}."""
 
+    code = Code.UNREACHABLE
     passing = True
     hint = "Is the host up, is the address right, and does a firewall let port 22 (or the one given) through?"
 
@@ -26,16 +30,30 @@ class Unreachable(WireError):
 class ConnectionLost(WireError):
     """The connection to {where} was lost: {reason}."""
 
+    code = Code.CONNECTION_LOST
     passing = True
     hint = "The host goes on by itself; the next try attaches to what it does."
+
+
+class SlowShell(WireError):
+    """{where} lets the user in, but its login shell began no command within {seconds} s."""
+
+    code = Code.SLOW_SHELL
+    passing = True
+    hint = (
+        "Look at what the login shell's start-up files do: /etc/profile, ~/.profile, ~/.bashrc. The next try waits "
+        "for longer."
+    )
 
 
 class NoCommonAlgorithm(WireError):
     """{where} and this program have nothing in common to speak: {gaps}."""
 
-    @property
-    def hint(self) -> str:
-        return str(self.facts["remedy"])
+    code = Code.NO_COMMON_ALGORITHM
+
+    def __init__(self, **facts: object):
+        super().__init__(**facts)
+        self.hint = str(facts["remedy"])
 
     @property
     def legacy_would_do(self) -> bool:
@@ -45,18 +63,21 @@ class NoCommonAlgorithm(WireError):
 class TooOld(WireError):
     """{where} speaks another version of SSH than 2."""
 
+    code = Code.TOO_OLD
     hint = "Is it an SSH server at all? One that speaks only version 1 must be replaced: nothing of it is safe."
 
 
 class NotTrusted(WireError):
     """{where} has no host key pinned, so it is not trusted and nothing was sent to it."""
 
+    code = Code.NOT_TRUSTED
     hint = "Check the host, compare the fingerprint with the host's own, and trust it."
 
 
 class KeyChanged(WireError):
     """{where} shows another host key than the pinned one: pinned {pinned}, offered {offered}. Nothing was sent."""
 
+    code = Code.KEY_CHANGED
     hint = "Was the host installed anew? Compare fingerprints on the host itself before trusting the new key."
 
     @property
@@ -68,34 +89,42 @@ class KeyChanged(WireError):
 class AuthRefused(WireError):
     """{where} did not let {username} in: {reason}."""
 
+    code = Code.AUTH_REFUSED
     hint = (
         "Is the credential's public key in the user's authorized_keys, and its type among those that sshd takes "
-        "(PubkeyAcceptedAlgorithms)? Or is the password right?"
+        "(PubkeyAcceptedAlgorithms)? Or is the password right? Is the account locked or expired (chage -l, passwd -S "
+        "on the host)?"
     )
 
 
 class BadCredential(WireError):
     """The credential cannot be used: {reason}."""
 
-    @property
-    def hint(self) -> str:
-        usual = "Give a private key in OpenSSH, PEM or PKCS#8 form (ed25519, ecdsa or rsa), and its passphrase if any."
-        return str(self.facts.get("hint") or usual)
+    code = Code.BAD_CREDENTIAL
+
+    hint = "Give a private key in OpenSSH, PEM or PKCS#8 form (ed25519, ecdsa or rsa), and its passphrase if any."
+
+    def __init__(self, **facts: object):
+        super().__init__(**facts)
+        self.hint = str(facts.get("hint") or self.hint)
 
 
 class Refused(WireError):
     """{where} lets the user in but refuses {what}."""
 
+    code = Code.SESSION_REFUSED
     hint = "Look at the sshd settings for this user (MaxSessions, ForceCommand, AllowTcpForwarding)."
 
 
 class DoesNotFit(WireError):
     """The host's answer does not fit the plan: {reason}."""
 
+    code = Code.UNEXPECTED_ANSWER
     hint = "Is this the right host, and who else may change what runs on it? Nothing more of its answer was believed."
 
 
 class Overdue(WireError):
     """The host did not end the run within {seconds} s, which is longer than all limits of its steps together."""
 
+    code = Code.OVERDUE
     hint = "Look on the host what of the operation is still alive."

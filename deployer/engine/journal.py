@@ -9,13 +9,19 @@ A line of the journal file, fields of the head parted by one space, then three t
 - POSITION counts the atom's steps from 0; it is `-` where the event is about the run, and so is STEP.
 - STATUS is a command's exit status, or `-`.
 - OLD and NEW are the step's states; for `end` they are the result and the size of the whole output in bytes.
-- DETAIL says why something failed; for `started` and `undoing` it is how many bytes had been printed by then.
+- DETAIL is a remark; for `started` and `undoing` it is how many bytes had been printed by then. For `failed` and
+  `undo_failed` it is CODE, what the program says itself, and the lines that the step printed last, parted by 0x1F: who
+  reads it takes the line that names the cause (cause.py).
 
-On standard error the same line follows `@NONCE `, so that nothing a login shell prints can be taken for it.
+On standard error the same line follows `@NONCE `, so that nothing a login shell prints can be taken for it; on standard
+output the line `@NONCE output` stands before the run's output, for the same reason.
 """
 import re
 from dataclasses import dataclass
 from enum import StrEnum
+
+from .cause import cause
+from .text import decode
 
 LONGEST_LINE = 8192
 LONGEST_TEXT = 500  # characters: as the program on the host cuts them (runner/events.sh)
@@ -61,13 +67,15 @@ class JournalEvent:
     new_state: str = ""
     exit_status: int | None = None
     detail: str = ""
+    code: str = ""  # FAILED and UNDO_FAILED only: what went wrong, where the host's program knows it (codes.py)
     printed: int | None = None  # STARTED and UNDOING only: bytes of output before it
     result: Result | None = None  # END only
     output_size: int | None = None  # END only: bytes of output there are in all
 
 
-def parse(line: bytes) -> JournalEvent | None:
-    """The event of one journal line (without nonce and newline), or None for anything that is not one."""
+def parse(line: bytes, encoding: str = "") -> JournalEvent | None:
+    """The event of one journal line (without nonce and newline), or None for anything that is not one. `encoding`: of
+    what commands print, see text.py."""
     head, *texts = line[:LONGEST_LINE].split(b"\t", 3)
     match = _HEAD.match(head)
     if match is None or len(texts) != 3:
@@ -75,8 +83,10 @@ def parse(line: bytes) -> JournalEvent | None:
     seq, at, kind, position, step, status = (part.decode("ascii") for part in match.groups())
     if kind not in Kind.__members__.values():
         return None
-    old, new, detail = (_clean(text) for text in texts)
-    printed = None
+    code, printed = "", None
+    if kind in (Kind.FAILED, Kind.UNDO_FAILED):
+        code, texts[2] = _failure(texts[2], encoding)
+    old, new, detail = (_clean(text, encoding) for text in texts)
     if kind in (Kind.STARTED, Kind.UNDOING):
         printed, detail = int(detail) if re.fullmatch(r"\d{1,15}", detail, re.ASCII) else None, ""
     event = JournalEvent(
@@ -89,6 +99,7 @@ def parse(line: bytes) -> JournalEvent | None:
         new_state=new,
         exit_status=None if status == "-" else int(status),
         detail=detail,
+        code=code,
         printed=printed,
     )
     return _end(event) if event.kind is Kind.END else event
@@ -100,7 +111,8 @@ class Reader:
     What is no event of this nonce is `noise`: its last 2,000 bytes are kept, for the words of an error.
     """
 
-    def __init__(self, nonce: str):
+    def __init__(self, nonce: str, encoding: str = ""):
+        self._encoding = encoding
         self._mark = b"@" + nonce.encode("ascii") + b" "
         self._rest = b""
         self._skipping = False
@@ -119,7 +131,7 @@ class Reader:
             if line == self._mark + b"answer":
                 self.signed = True
                 continue
-            event = parse(line[len(self._mark):]) if line.startswith(self._mark) else None
+            event = parse(line[len(self._mark):], self._encoding) if line.startswith(self._mark) else None
             if event is None:
                 noise += [line, b"\n"]
             else:
@@ -138,6 +150,33 @@ class Reader:
         self.noise = (self.noise + noise[-2000:])[-2000:]
 
 
+class Shown:
+    """Takes a channel's standard output as it comes, and gives back the run's: all that follows the mark.
+
+    What comes before it is `noise`, as of `Reader`: a greeting of the login shell, or the words of a host that did not
+    run the program at all.
+    """
+
+    def __init__(self, nonce: str):
+        self._mark = b"@" + nonce.encode("ascii") + b" output\n"
+        self.begun = False
+        self.noise = b""
+        self.noise_size = 0
+
+    def feed(self, data: bytes) -> bytes:
+        """The run's output in `data`."""
+        if self.begun:
+            return data
+        # The mark may be cut in two; a greeting may end without a line's end, so it is looked for anywhere.
+        said = self.noise + data
+        at = said.find(self._mark)
+        self.begun = at >= 0
+        before, rest = (said[:at], said[at + len(self._mark) :]) if self.begun else (said, b"")
+        self.noise_size += len(before) - len(self.noise)
+        self.noise = before[-2000:]
+        return rest
+
+
 def _end(event: JournalEvent) -> JournalEvent | None:
     if event.old_state not in Result.__members__.values() or not re.fullmatch(r"\d{1,15}", event.new_state, re.ASCII):
         return None
@@ -147,5 +186,16 @@ def _end(event: JournalEvent) -> JournalEvent | None:
     )
 
 
-def _clean(text: bytes) -> str:
-    return _CONTROL.sub(" ", text.decode("utf-8", "replace"))[:LONGEST_TEXT].strip()
+def _failure(detail: bytes, encoding: str) -> tuple[str, bytes]:
+    """The code, and what is wrong in one sentence: the program's own words, then the line that names the cause."""
+    code, *rest = detail.split(b"\x1f")
+    if not rest:
+        return "", detail
+    known = decode(code)
+    said = cause(decode(b"\n".join(rest[1:]), encoding).split("\n"))
+    whole = decode(rest[0]) + (f": {said}" if said and rest[0] else said)
+    return known if re.fullmatch(r"[a-z_]{1,32}", known) else "", whole.encode()
+
+
+def _clean(text: bytes, encoding: str = "") -> str:
+    return _CONTROL.sub(" ", decode(text, encoding))[:LONGEST_TEXT].strip()

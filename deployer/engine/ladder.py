@@ -6,6 +6,8 @@ run is started; otherwise it is attached to, which never does anything twice.
 from dataclasses import dataclass, replace
 from enum import Enum, StrEnum
 
+from . import said
+from .codes import Code
 from .errors import NoCommonAlgorithm, WireError
 from .journal import JournalEvent, Result
 from .program import Answer
@@ -33,12 +35,14 @@ class OutcomeKind(StrEnum):
 
 @dataclass(frozen=True)
 class Outcome:
-    """`step`: the step that failed. `error` is for people. `host_fence`: the host's own, where it refused ours."""
+    """`step`: the step that failed. `error` is for people, `code` for whoever decides what to advise. `host_fence`: the
+    host's own, where it refused ours."""
 
     kind: OutcomeKind
     step: str = ""
     error: str = ""
     host_fence: int | None = None
+    code: str = ""
 
 
 class Mode(Enum):
@@ -141,7 +145,7 @@ class Move:
 def next_move(tale: Tale, heard: Heard) -> Move:
     """The whole ladder. `tale` already includes `heard`."""
     if tale.rounds > MOST_ROUNDS:
-        return _leave(tale, "The host answers in circles.")
+        return _leave(tale, "The host answers in circles.", Code.UNEXPECTED_ANSWER)
     if heard.end is not None:
         return _after_end(tale, heard)
     if heard.left:
@@ -153,25 +157,31 @@ def next_move(tale: Tale, heard: Heard) -> Move:
     match heard.answer:
         case Answer.LOWER_FENCE:
             error = "The host has seen a higher fence for this instance: somebody else is in charge of it."
-            return _stop(OutcomeKind.LOST, error, host_fence=heard.host_fence)
+            return _stop(OutcomeKind.LOST, error, Code.LOWER_FENCE, host_fence=heard.host_fence)
         case Answer.EXISTS:
             return Move(Mode.ATTACH)
         case Answer.NO_RUN:
             return _after_no_run(tale)
         case Answer.BUSY:
-            return _wait(tale, "Another run is alive on this host for this service.")
+            return _wait(tale, "Another run is alive on this host for this service.", Code.BUSY)
         case Answer.CANNOT_WRITE | Answer.NO_TOOL | Answer.UNSETTLED:
-            error = _with_noise(_WORDS[Answer(heard.answer)], heard)
-            return _leave(tale, error) if tale.safe else _wait(tale, error)
+            words, code = _WORDS[Answer(heard.answer)]
+            error = _with_noise(words, heard)
+            return _leave(tale, error, code) if tale.safe else _wait(tale, error, code)
         case Answer.OVER:
-            return _wait(tale, "The host says that the run is over, but not how it ended.")
+            error = "The host says that the run is over, but not how it ended."
+            return _wait(tale, error, Code.UNEXPECTED_ANSWER)
     return _after_stranger(tale, heard)
 
 
 _WORDS = {
-    Answer.CANNOT_WRITE: "The service's folder on the host cannot be made or written, or its disk is full.",
-    Answer.NO_TOOL: "A program that is needed is missing on the host.",
-    Answer.UNSETTLED: "An earlier operation on this instance has no end yet, and could not be brought to one.",
+    Answer.CANNOT_WRITE: (
+        "The service's folder on the host cannot be made or written, or its disk is full.", Code.CANNOT_WRITE
+    ),
+    Answer.NO_TOOL: ("A program that is needed is missing on the host.", Code.NO_TOOL),
+    Answer.UNSETTLED: (
+        "An earlier operation on this instance has no end yet, and could not be brought to one.", Code.UNSETTLED
+    ),
 }
 _ENDS = {
     Result.DONE: OutcomeKind.DONE,
@@ -190,7 +200,16 @@ def _after_end(tale: Tale, heard: Heard) -> Move:
     kind = _ENDS[heard.end.result]
     if kind is OutcomeKind.DONE:
         return _stop(kind)
-    return _stop(kind, _what_failed(heard), heard.failed.step if heard.failed else "")
+    step = heard.failed.step if heard.failed else ""
+    return _stop(kind, _what_failed(heard), _code(heard), step)
+
+
+def _code(heard: Heard) -> str:
+    """What the program on the host says that went wrong; else it was the step's own command."""
+    assert heard.end is not None
+    if heard.failed is None:
+        return Code.DIED if heard.end.result is Result.UNDONE else Code.CANCELLED
+    return heard.failed.code if heard.failed.code in tuple(Code) else Code.STEP_FAILED
 
 
 def _what_failed(heard: Heard) -> str:
@@ -205,11 +224,11 @@ def _what_failed(heard: Heard) -> str:
 
 def _after_cut(tale: Tale, heard: Heard) -> Move:
     if tale.cancelled:
-        return _stop(OutcomeKind.CANCELLED, NOTHING)
+        return _stop(OutcomeKind.CANCELLED, NOTHING, Code.CANCELLED)
     if heard.problem:
-        return _leave(tale, heard.problem)
+        return _leave(tale, heard.problem, Code.NO_PACKAGE)
     if tale.cuts >= MOST_CUTS:
-        return _leave(tale, f"The package did not arrive whole in {tale.cuts} tries.")
+        return _leave(tale, f"The package did not arrive whole in {tale.cuts} tries.", Code.CUT)
     return Move(Mode.START, _PAUSES[min(tale.cuts - 1, len(_PAUSES) - 1)])
 
 
@@ -220,51 +239,55 @@ def _after_loss(tale: Tale, heard: Heard) -> Move:
     # A run that exists is waited for as long as patience lasts; a host that was never reached is not.
     limit = FIRST_TRIES if tale.safe and not tale.ever_touched else tale.patience
     if heard.error is None or not heard.error.passing or tale.out_of_touch >= limit:
-        return _leave(tale, error)
+        return _leave(tale, error, heard.error.code if heard.error else Code.CONNECTION_LOST)
     return Move(tale.next_mode, tale.pause)
 
 
 def _after_no_run(tale: Tale) -> Move:
     if tale.begun:
-        return _leave(tale, "The host no longer knows this run, although it had begun it. Was its folder removed?")
+        error = "The host no longer knows this run, although it had begun it. Was its folder removed?"
+        return _leave(tale, error, Code.RUN_GONE)
     if not tale.cancelled:
         return Move(Mode.START)
     if tale.no_runs >= 3:
-        return _stop(OutcomeKind.CANCELLED, NOTHING)
+        return _stop(OutcomeKind.CANCELLED, NOTHING, Code.CANCELLED)
     return Move(Mode.ATTACH, 1.0)  # a start that is still on its way would begin after we have left
 
 
 def _after_stranger(tale: Tale, heard: Heard) -> Move:
-    if tale.sudo and heard.answer == 1 and not tale.begun and "sudo" in heard.noise:
-        error = "sudo -n did not run the program: the user needs a NOPASSWD rule."
-    elif heard.signed:
-        error = f"The host did not run the program as it should (exit status {heard.answer})."
+    code = said.meaning(heard.noise) if not tale.begun else None
+    if code is None and tale.sudo and heard.answer == 1 and not tale.begun and not heard.noise:
+        code = Code.SUDO_PASSWORD
+    if heard.signed:
+        code = code or Code.UNEXPECTED_ANSWER
+        usual = f"The host did not run the program as it should (exit status {heard.answer})."
     else:
-        error = (
+        code = code or Code.NOT_RUN
+        usual = (
             f"Something else ran in the place of our program (exit status {heard.answer}): a forced command "
             "(command=… in authorized_keys, ForceCommand), a restricted shell, or nologin."
         )
-    error = _with_noise(error, heard)
-    return _leave(tale, error) if tale.safe else _wait(tale, error)
+    error = _with_noise(said.SENTENCES.get(code, usual), heard)
+    return _leave(tale, error, code) if tale.safe else _wait(tale, error, code)
 
 
-def _wait(tale: Tale, error: str) -> Move:
+def _wait(tale: Tale, error: str, code: str) -> Move:
     """Asks again until patience is over."""
     if tale.out_of_touch >= tale.patience:
-        return _leave(tale, error)
+        return _leave(tale, error, code)
     return Move(tale.next_mode, max(tale.pause, 0.5))
 
 
-def _leave(tale: Tale, error: str) -> Move:
+def _leave(tale: Tale, error: str, code: str) -> Move:
     if tale.cancelled and tale.safe:
-        return _stop(OutcomeKind.CANCELLED, NOTHING)
+        return _stop(OutcomeKind.CANCELLED, NOTHING, Code.CANCELLED)
     if tale.safe:
-        return _stop(OutcomeKind.NOT_STARTED, f"{error} {NOTHING}")
-    return _stop(OutcomeKind.UNKNOWN, f"{error} How far the operation came on the host is not known.")
+        return _stop(OutcomeKind.NOT_STARTED, f"{error} {NOTHING}", code)
+    return _stop(OutcomeKind.UNKNOWN, f"{error} How far the operation came on the host is not known.", code)
 
 
-def _stop(kind: OutcomeKind, error: str = "", step: str = "", host_fence: int | None = None) -> Move:
-    return Move(outcome=Outcome(kind, step, error, host_fence))
+def _stop(kind: OutcomeKind, error: str = "", code: str = "", step: str = "", host_fence: int | None = None) -> Move:
+    return Move(outcome=Outcome(kind, step, error, host_fence, code))
 
 
 def _with_noise(error: str, heard: Heard) -> str:

@@ -4,8 +4,9 @@ import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 
-from . import copies_check
-from .copies_check import Said, ask
+from . import copies_check, pace, said
+from .conversation import plain
+from .copies_check import Asked, ask
 from .endpoint import Endpoint, Limits
 from .errors import KeyChanged, NoCommonAlgorithm, NotTrusted, Unreachable, WireError
 from .program import quote
@@ -36,6 +37,7 @@ class Finding:
     free_bytes: int | None = None
     tools_missing: list[str] = field(default_factory=list)
     sudo_works: bool | None = None
+    shell_seconds: float | None = None  # until the login shell began a command
     gives_packages: bool | None = None  # to hosts behind it; None where it has no port for that
     fetches_packages: bool | None = None  # from its jump host; None where that has no such port
     # Whether it speaks old algorithms only; None where that was not seen.
@@ -49,16 +51,16 @@ class Finding:
 def probe(
     endpoint: Endpoint, base_path: str, sudo: bool, deadline: float = 8.0, users: Sequence[str] = ()
 ) -> Finding:
-    """Answers within `deadline` seconds, whatever the host does. Never changes what is pinned. `users`: whom services
-    run as there."""
-    end = time.monotonic() + deadline
+    """Answers within `deadline` seconds, whatever the host does, and so much later as its login shell is known to need
+    (`pace.for_check`). Never changes what is pinned. `users`: whom services run as there."""
+    end = time.monotonic() + deadline + pace.for_check(endpoint.where)
     limits = _shares(endpoint, deadline)
     try:
         with connect(endpoint, limits) as connection:
             finding = Finding(True, offered_key=endpoint.host_key, trusted=True, authenticated=True)
             _judge_algorithms(finding, connection.legacy_in_use, endpoint)
-            told, said = _ask(connection, base_path, sudo, end, users)
-            judge(finding, told, base_path, sudo, said)
+            asked, told = _ask(connection, base_path, sudo, end, users)
+            judge(finding, told, base_path, sudo, asked)
             if finding.ready:
                 _try_copies(finding, connection, endpoint, limits, end)
             return finding
@@ -122,7 +124,7 @@ def _judge_algorithms(finding: Finding, old: list[str], endpoint: Endpoint) -> N
 
 
 def judge(
-    finding: Finding, told: list[tuple[str, str]], base_path: str, sudo: bool, said: Said | None = None
+    finding: Finding, told: list[tuple[str, str]], base_path: str, sudo: bool, asked: Asked | None = None
 ) -> Finding:
     """Puts the host's answers into the finding, with the first hindrance in words. Pure but for `finding` itself."""
     words = dict(told)
@@ -145,9 +147,8 @@ def judge(
         )
     if finding.free_bytes is not None and finding.free_bytes < LITTLE:
         finding.warnings.append(f"Only {finding.free_bytes >> 20} MiB are free on the disk.")
-    finding.error, finding.next_step = _hindrance(finding, "over" in words, base_path, sudo)
-    if finding.uid is None and said is not None:
-        finding.error, finding.next_step = _not_run(said)
+    _of_login_shell(finding, asked or Asked(began=0.0))
+    finding.error, finding.next_step = _hindrance(finding, "over" in words, base_path, sudo, asked or Asked(began=0.0))
     finding.ready = not finding.error
     return finding
 
@@ -166,7 +167,28 @@ def _try_copies(finding: Finding, connection: Connection, endpoint: Endpoint, li
             finding.warnings.append(f"It cannot fetch packages from its jump host: {reason}.")
 
 
-def _hindrance(finding: Finding, whole: bool, base_path: str, sudo: bool) -> tuple[str, str]:
+def _of_login_shell(finding: Finding, asked: Asked) -> None:
+    if asked.began is None:
+        return
+    finding.shell_seconds = round(asked.began, 1)
+    if asked.greeting_size:
+        words = " ".join(plain(asked.greeting).split())[:100]
+        finding.warnings.append(
+            f"The login shell prints {asked.greeting_size} bytes before every command, beginning with: {words}. They "
+            "are left out of what operations print, and break scp and rsync: print greetings in interactive shells only."
+        )
+    if asked.began > pace.SLOW:
+        finding.warnings.append(
+            f"The login shell takes {asked.began:.0f} s to begin a command, and every operation waits for it: look at "
+            "/etc/profile, ~/.profile and ~/.bashrc."
+        )
+
+
+def _hindrance(
+    finding: Finding, whole: bool, base_path: str, sudo: bool, asked: Asked
+) -> tuple[str, str]:
+    if asked.began is None:
+        return _not_run(asked)
     if finding.uid is None:
         return "The user logs in, but no command runs.", "Give the user a POSIX shell, and take ForceCommand away."
     if finding.tools_missing:
@@ -181,14 +203,19 @@ def _hindrance(finding: Finding, whole: bool, base_path: str, sudo: bool) -> tup
     return "", ""
 
 
-def _not_run(said: Said) -> tuple[str, str]:
+def _not_run(asked: Asked) -> tuple[str, str]:
     """Nothing of ours was run. An end says that something else was; silence may be a login shell that takes long."""
-    words = f" It said: {text}" if (text := clean(said.err or said.out.encode())) else ""
-    if said.status is None and not words:
-        return "The user logs in, but no command ran in time.", "Does its login shell take long, or wait for something?"
-    ended = "" if said.status is None else f" (exit status {said.status})"
+    if code := said.meaning(f"{asked.greeting} {asked.noise}"):
+        return said.SENTENCES[code], said.NEXT[code]
+    words = f" It said: {text}" if (text := clean((asked.noise or asked.greeting).encode())) else ""
+    if asked.exit_status is None:
+        return (
+            f"The login shell has not begun a command in time.{words}",
+            "Check again: the next check waits for longer, and operations wait for a minute or more. Look at what "
+            "/etc/profile, ~/.profile and ~/.bashrc do, and whether a menu or a forced command waits for input.",
+        )
     return (
-        f"The user logs in, but something else ran in the place of our command{ended}.{words}",
+        f"The user logs in, but something else ran in the place of our command (exit status {asked.exit_status}).{words}",
         "Give the user a POSIX shell, and take away what runs instead: command=… in its authorized_keys, ForceCommand "
         "in sshd_config, a restricted shell such as git-shell, or nologin.",
     )
@@ -196,11 +223,11 @@ def _not_run(said: Said) -> tuple[str, str]:
 
 def _ask(
     connection: Connection, base_path: str, sudo: bool, end: float, users: Sequence[str]
-) -> tuple[list[tuple[str, str]], Said]:
+) -> tuple[Asked, list[tuple[str, str]]]:
     nonce = secrets.token_hex(8)
-    said = ask(connection, script(base_path, sudo, nonce, users), end)
-    lines = (line.split(" ", 2) for line in said.out.splitlines())
-    return [(line[1], line[2].strip()) for line in lines if len(line) == 3 and line[0] == nonce], said
+    asked = ask(connection, script(base_path, sudo, nonce, users), end)
+    lines = (line.split(" ", 2) for line in asked.text.splitlines())
+    return asked, [(line[1], line[2].strip()) for line in lines if len(line) == 3 and line[0] == nonce]
 
 
 def _untrusted(endpoint: Endpoint, error: WireError, end: float) -> Finding:

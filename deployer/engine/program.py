@@ -15,7 +15,8 @@ from .atom import Acts, Atom, Step, StepKind
 
 LONGEST_PROGRAM = 120_000  # one environment string, where the host's sudo makes `setsid` necessary
 PARTS = (
-    "names", "events", "output", "processes", "watch", "lock", "commands", "release", "foresee", "steps", "undo", "settle", "main",
+    "names", "events", "output", "processes", "watch", "lock", "commands", "relay", "release", "foresee", "steps",
+    "undo", "settle", "main",
 )
 DEFAULT_LIMITS = {
     "step_timeout": 600,
@@ -42,12 +43,14 @@ class Answer(IntEnum):
 
 @dataclass(frozen=True)
 class Run:
-    """One operation to be carried out. `nonce`: letters and digits, new for each connection."""
+    """One operation to be carried out. `nonce`: letters and digits, new for each connection. `encoding`: of what the
+    commands print, see text.py."""
 
     operation: int
     fence: int
     atom: Atom
     nonce: str
+    encoding: str = ""
 
 
 def quote(value: str) -> str:

@@ -4,19 +4,17 @@ import time
 from collections.abc import Callable
 from typing import Protocol
 
-from . import crash
+from . import crash, pace
 from .atom import Atom
 from .bounds import MAX_NOISE, Expected, max_output
-from .errors import ConnectionLost, DoesNotFit, Overdue, WireError
+from .errors import DoesNotFit, Overdue, SlowShell, WireError
 from .feed import Feed
-from .journal import JournalEvent, Kind, Reader
+from .journal import JournalEvent, Kind, Reader, Shown
 from .ladder import Heard, Mode
 from .program import Answer
 from .ssh import Channel
 
 POLL = 0.25  # seconds between two looks at whether the operation is lost or cancelled
-FIRST_WORD = 30.0  # seconds a program that has arrived may take to say anything
-BEFORE_CANCEL = 8.0  # the same, where somebody waits for it to be cancelled
 LAST_WORDS = 2.0  # seconds to wait for more after the exit status, where something holds the stream open
 GATHER = 0.004  # seconds: a host tells its steps in many small packets, and taking each up by itself costs more than
 # the steps themselves; the end is not waited for
@@ -78,12 +76,13 @@ class Story:
 
 
 class Visit:
-    def __init__(self, mode: Mode, feed: Feed, story: Story, nonce: str, *, cancelling: bool):
+    def __init__(self, mode: Mode, feed: Feed, story: Story, nonce: str, where: str, *, cancelling: bool,
+                 encoding: str = ""):
+        self._where = where
         self._mode, self._feed, self._story, self._cancelling = mode, feed, story, cancelling
-        self._reader = Reader(nonce)
+        self._reader, self._shown = Reader(nonce, encoding), Shown(nonce)
         self._channel: Channel | None = None
-        self._events = self._output = self._left = self._finished = False
-        self._before = b""  # on standard output, of what is not known to be our program
+        self._begun = self._events = self._output = self._left = self._finished = False
         self._closing = 0.0  # since when its input is closed, because it says nothing of ours
         self._end: JournalEvent | None = None
         self._offset = story.position
@@ -99,11 +98,7 @@ class Visit:
                 time.sleep(GATHER)
             out, err = channel.read(0 if more else POLL)
             if out:
-                self._heard_at = time.monotonic()
-                self._output = True
-                self._before = b"" if self._signed else (self._before + out)[-2000:]
-                self._story.output(self._offset, out)
-                self._offset += len(out)
+                self._show(self._shown.feed(out))
             if err:
                 self._take(self._reader.feed(err))
             if is_cancelled() and not self._cancelling and self._may_leave():
@@ -114,8 +109,8 @@ class Visit:
     def heard(self, error: WireError | None) -> Heard:
         """What came of it. Pure, once `follow` is over."""
         status = self._channel.exit_status if self._channel is not None and not self._left else None
-        end, noise = self._end, clean(self._reader.noise or (b"" if self._signed else self._before))
-        fence = re.search(r"\d{1,15}", noise) if status == Answer.LOWER_FENCE else None
+        end, noise = self._end, clean(self._shown.noise + b"\n" + self._reader.noise)
+        fence = re.search(r"the highest fence seen here is (\d{1,15})", noise) if status == Answer.LOWER_FENCE else None
         return Heard(
             mode=self._mode,
             answer=None if error else status,
@@ -130,19 +125,36 @@ class Visit:
             failed=self._story.failed,
             problem=self._feed.problem,
             noise=noise,
-            host_fence=int(fence.group()) if fence else None,
+            host_fence=int(fence[1]) if fence else None,
         )
 
     @property
     def _signed(self) -> bool:
         """The program that runs there is ours."""
-        return self._events or self._reader.signed
+        return self._events or self._shown.begun or self._reader.signed
+
+    def _begin(self) -> None:
+        if not self._begun:
+            self._begun = True
+            pace.took(self._where, time.monotonic() - self._started)
+
+    def _show(self, data: bytes) -> None:
+        if self._shown.noise_size > MAX_NOISE:
+            raise DoesNotFit(reason="it says much that is none of the program's")
+        if self._shown.begun:
+            self._begin()
+        if data:
+            self._heard_at = time.monotonic()
+            self._output = True
+            self._story.output(self._offset, data)
+            self._offset += len(data)
 
     def _take(self, events: list[JournalEvent]) -> None:
         if self._reader.noise_size > MAX_NOISE:
             raise DoesNotFit(reason="it says much that is none of the program's")
         self._story.events(events)
         for event in events:
+            self._begin()
             self._events = True
             self._heard_at = time.monotonic()
             self._end = event if event.kind is Kind.END else None
@@ -184,7 +196,7 @@ class Visit:
             return self._story.position >= (self._end.output_size or 0) or quiet > 5 * LAST_WORDS
         if channel.exit_status is not None:
             return quiet > LAST_WORDS
-        if not self._events and now - self._started > FIRST_WORD:
+        if not self._begun and (self._closing or now - self._started > pace.patience(self._where)):
             self._give_up(channel, now)
         return False
 
@@ -192,14 +204,15 @@ class Visit:
         """A menu, or whatever else reads input in the place of our program, ends with it, and is then known as that."""
         if not self._closing:
             self._closing, self._finished = now, True
+            pace.gave_up(self._where, now - self._started)
             self._feed.stop()
             channel.finish_input()
         elif now - self._closing > LAST_WORDS:
-            raise ConnectionLost(where="the host", reason="it did not take the program up")
+            raise SlowShell(where=self._where, seconds=round(self._closing - self._started))
 
     def _may_leave(self) -> bool:
         """Not before the program has spoken: one that begins only after we have left would not be cancelled."""
-        return self._events or time.monotonic() - self._started > BEFORE_CANCEL
+        return self._events or time.monotonic() - self._started > pace.before_cancel(self._where)
 
 
 def clean(noise: bytes) -> str:

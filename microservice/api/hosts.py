@@ -43,6 +43,10 @@ class HostChange(schemas.Body):
     legacy_algorithms: StrictBool = Field(
         False, description="Offer it old SSH algorithms too (ssh-rsa, SHA-1, CBC): for servers that have no others"
     )
+    encoding: StrictStr = Field(
+        "", description='Of what commands print there, such as "gb18030"; a service\'s own comes first. Empty: UTF-8, '
+        "or what is recognised beyond doubt"
+    )
     jump_host_id: StrictInt | None = None
     teams: list[StrictInt | StrictStr] = Field([], description="Ids or names; only their services come there")
     fetch_port: StrictInt | None = Field(
@@ -71,6 +75,7 @@ class HostOut(Schema):
     base_path: str
     sudo: bool
     legacy_algorithms: bool
+    encoding: str
     jump_host_id: int | None = Field(description="null also where the caller may not see it")
     teams: list[str] = Field(description="Names of the teams that it belongs to; none: it is everybody's")
     fetch_port: int | None

@@ -11,7 +11,7 @@ from access.problems import Problem, invalid
 from deployer import turns
 
 from ..models import Operation
-from ..output import logs, searching
+from ..output import encodings, logs, searching
 from . import schemas, seen, shapes
 from .auth import caller, needs
 
@@ -21,10 +21,18 @@ Answer = TypeVar("Answer", bound=HttpResponseBase)
 RANGE = re.compile(r"bytes=([0-9]{0,18})-([0-9]{0,18})\Z")
 MOST_AT_ONCE = 8 * 1024 * 1024  # bytes of one answer to ?offset=
 LONGEST_SEARCH = 200  # characters
-DESCRIPTION = """The output as text. All of it; or the bytes of a `Range`; or from `offset` on, with where to go on
-in `Next` (the same as `offset` when nothing came since; `X-Next-Offset` says it too). `search` answers the lines that
-hold a text, whatever its case, each as `offset:line`; `X-Hits` counts every occurrence, and `Next` says where to go on
-if there are more lines, or if the search took more than a few seconds or the same caller began another one."""
+# Codecs whose names at IANA are others than Python's.
+MIME = {
+    "cp932": "shift_jis", "cp949": "euc-kr", "euc_jp": "euc-jp", "iso8859-15": "iso-8859-15", "iso8859-2": "iso-8859-2",
+    "iso8859-7": "iso-8859-7", "cp850": "ibm850", "cp866": "ibm866",
+} | {f"cp{number}": f"windows-{number}" for number in range(1250, 1259)}  # fmt: skip
+DESCRIPTION = """The output as text, byte for byte as it came; the charset of `Content-Type` says how to read it: as the
+service or the host says, UTF-8, or what is recognised beyond doubt. All of it; or the bytes of a `Range`; or from
+`offset` on, with where to go on in `Next` (the same as `offset` when nothing came since; `X-Next-Offset` says it too).
+`search` answers the lines that hold a text, whatever its case, each as `offset:line`; of a line over 2,000 bytes what
+stands around the first occurrence, with dots where something is left out, and that part's offset. `X-Hits` counts every
+occurrence, and `Next` says where to go on if there are more lines, or if the search took more than a few seconds or the
+same caller began another one."""
 
 
 @router.get("/operations/{id}", response=shapes.OperationOut)
@@ -56,11 +64,12 @@ def get_log(
             return _search(operation, search, offset or 0, size, enough)
     if offset is not None:
         end = min(size, offset + limit)
-        return _next(_plain(HttpResponse(b"".join(logs.read(operation.pk, offset, end)))), id, end)
+        data = b"".join(logs.read(operation.pk, offset, end))
+        return _next(_plain(HttpResponse(data), encodings.of_data(operation, data)), id, end)
     stretch = _range(request.headers.get("Range", ""), size)
     start, end = stretch or (0, size)
     whole = Download(logs.read(operation.pk, start, end), caller(request).account)
-    response = _plain(StreamingHttpResponse(whole, status=206 if stretch else 200))
+    response = _plain(StreamingHttpResponse(whole, status=206 if stretch else 200), encodings.of_all(operation))
     response["Accept-Ranges"] = "bytes"
     response["Content-Length"] = str(end - start)
     if stretch:
@@ -91,16 +100,24 @@ class Download:
 def _search(operation: Operation, text: str, start: int, end: int, enough: Callable[[], bool]) -> HttpResponse:
     if any(ord(character) < 32 and character != "\t" for character in text):
         raise invalid("/query/search", "must be a part of one line, without control characters")
-    found = logs.search(operation.pk, text, start, end, enough=enough)
-    response = _plain(HttpResponse(b"".join(b"%d:%s\n" % line for line in found.lines)))
+    encoding = encodings.of_all(operation)
+    found = logs.search(operation.pk, logs.Sought(text, encoding), start, end, enough=enough)
+    response = _plain(HttpResponse(b"".join(map(_line, found.lines, found.places))), encoding)
     response["X-Hits"] = str(found.hits)
     response["X-Lines"] = str(len(found.lines))
     return response if found.next_offset is None else _next(response, operation.pk, found.next_offset)
 
 
-def _plain(response: Answer) -> Answer:
-    """Output is hostile until proven otherwise: it is text, and no browser may think that it is anything else."""
-    response["Content-Type"] = "text/plain; charset=utf-8"
+def _line(line: tuple[int, bytes], place: tuple[int, int, bool, bool]) -> bytes:
+    """A long line is given by what stands around the occurrence, between dots."""
+    (offset, data), (_, before, more, _) = line, place
+    return b"%d:%s%s%s\n" % (offset + before, b"..." if before else b"", data, b"..." if more else b"")
+
+
+def _plain(response: Answer, encoding: str) -> Answer:
+    """Output is hostile until proven otherwise: it is text, and no browser may think that it is anything else. The
+    bytes are those that came; the header says how they are to be read."""
+    response["Content-Type"] = f"text/plain; charset={MIME.get(encoding, encoding or 'utf-8')}"
     response["X-Content-Type-Options"] = "nosniff"
     response["Content-Security-Policy"] = "sandbox; default-src 'none'"
     return response

@@ -117,6 +117,7 @@ class ServiceChange(Body):
     post_undo_command: Text = ""
     run_as: Text = Field("", description="User on the hosts that the commands run as, by sudo -n -u; empty: as today")
     private_releases: StrictBool = Field(False, description="Only that user's group reads the releases; needs run_as")
+    encoding: Text = Field("", description="Of what its commands print; empty: the host's. Any name that Python knows")
     keep_releases: StrictInt = 3
     limits: dict[str, Any] = {}
     steps: list[dict[str, Any]] = []
@@ -157,6 +158,7 @@ class ServiceOut(Schema):
     post_undo_command: str
     run_as: str
     private_releases: bool
+    encoding: str
     keep_releases: int
     limits: dict[str, Any]
     steps: list[dict[str, Any]]

@@ -24,7 +24,9 @@ def find_deployment(caller: Caller, deployment_id: int, scope: str = "read") -> 
 
 
 def find_operation(caller: Caller, operation_id: int) -> Operation:
-    operation = Operation.objects.filter(operations(caller), pk=operation_id).first()
+    rows = Operation.objects.select_related("host", "deployment__microservice")  # which say how its output is read
+    rows = rows.defer("deployment__spec", "deployment__secrets")
+    operation = rows.filter(operations(caller), pk=operation_id).first()
     if operation is None:
         raise not_found("operation")
     return operation

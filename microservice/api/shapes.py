@@ -202,6 +202,7 @@ class OperationOut(Schema):
     attempt: int
     error: str
     error_step: str
+    error_code: str = Field(description="What went wrong, and who says so, in one word; empty where nothing did")
     output_size: int
     started: datetime | None
     finished: datetime | None
@@ -241,7 +242,7 @@ def deployment(row: Deployment, counts: Mapping[str, int]) -> DeploymentOut:
 def operation(row: Operation) -> OperationOut:
     """Needs host, both versions and steps loaded."""
     same = ("id", "deployment_id", "host_id", "action", "batch", "status", "undo_status", "attempt", "error",
-            "error_step", "output_size", "started", "finished")
+            "error_step", "error_code", "output_size", "started", "finished")
     return OperationOut.model_construct(
         **{name: getattr(row, name) for name in same}, **_versions(row),
         instance_id=row.instance_number, host=str(row.host), steps=[step(one) for one in row.steps.all()],

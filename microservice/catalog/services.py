@@ -10,7 +10,7 @@ from django.utils import timezone
 
 from access.callers import SCOPES, Caller
 from access.problems import Problem, conflict, forbidden, invalid, not_found
-from deployer.engine import plans
+from deployer.engine import plans, text
 
 from ..history import record
 from ..models import (
@@ -31,8 +31,8 @@ from .fields import errors_of, refuse
 SERVICE_FIELDS = (
     "name", "language", "build_orig", "build_url", "build_command", "build_username", "build_refs", "description",
     "start_command", "stop_command", "check_command", "check_timeout", "environment", "pre_command", "pre_undo_command",
-    "post_command", "post_undo_command", "run_as", "private_releases", "keep_releases", "limits", "steps",
-    "auto_deploy",
+    "post_command", "post_undo_command", "run_as", "private_releases", "encoding", "keep_releases", "limits",
+    "steps", "auto_deploy",
 )
 
 
@@ -48,10 +48,10 @@ def services_of(caller: Caller) -> QuerySet[MicroService]:
 
 def find_service(caller: Caller, which: int | str, scope: str = "read") -> MicroService:
     """A service by its id or its name. 422 for what can be neither, 404 for what is not seen, 403 without the right."""
-    text = str(which)
-    if len(text) > 64 or not re.match(NAME_PATTERN, text):
+    name = str(which)
+    if len(name) > 64 or not re.match(NAME_PATTERN, name):
         raise invalid("/path/service", "is neither an id nor a service's name")
-    by = {"pk": int(text)} if text.isascii() and text.isdigit() and len(text) < 19 else {"name": text}
+    by = {"pk": int(name)} if name.isascii() and name.isdigit() and len(name) < 19 else {"name": name}
     service = MicroService.objects.select_related("team").filter(**by).first()
     if service is None or not sees(caller, service.pk):
         raise not_found("service")
@@ -185,6 +185,10 @@ def _definition_errors(service: MicroService) -> list[dict]:
         plans.check_run_as(service.run_as, service.private_releases)
     except ValueError as error:
         errors.append({"pointer": "/private_releases" if "private" in str(error) else "/run_as", "reason": str(error)})
+    try:
+        service.encoding = text.normalised(service.encoding)
+    except ValueError as error:
+        errors.append({"pointer": "/encoding", "reason": str(error)})
     return errors
 
 

@@ -71,6 +71,8 @@ class Operation(models.Model):
     origin = models.ForeignKey("self", null=True, blank=True, on_delete=models.PROTECT, related_name="retries")
     error = models.TextField(blank=True)
     error_step = models.CharField(max_length=64, blank=True)
+    # What went wrong in one word, and so who said it: deployer.engine.codes.Code, or a Problem's code.
+    error_code = models.CharField(max_length=32, blank=True, default="", db_default="")
     # Who may write, and until when (on the database's clock). A takeover raises the fence; a lower one is refused.
     owner = models.CharField(max_length=64, blank=True)
     fence = models.BigIntegerField(default=0)

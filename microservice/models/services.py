@@ -57,6 +57,8 @@ class MicroService(models.Model):
     # The user of the host that the commands run as; "": the one that deploys.
     run_as = models.CharField(max_length=32, blank=True)
     private_releases = models.BooleanField(default=False, help_text="Only that user's group may read the releases")
+    # Of what its commands print; "": the host's. Bytes are kept as they come, so it may be set afterwards.
+    encoding = models.CharField(max_length=16, blank=True, default="", db_default="")
     keep_releases = models.PositiveIntegerField(
         default=3,
         validators=[MinValueValidator(1), MaxValueValidator(100)],

@@ -13,10 +13,11 @@ from django.db.models.functions import Length
 from deployer.connections import give_back
 
 from ..models import Output
+from . import frames
 
 AT_ONCE = 8  # rows fetched by one query
 LINE_PIECE = 64 * 1024  # a line without an end is searched in pieces of this many bytes
-LINE_SHOWN = 2000  # bytes of a found line that are shown
+LINE_SHOWN = 2000  # bytes of a found line that are given, with the first occurrence in it among them
 MOST_LINES = 1000  # found lines in one answer
 
 
@@ -72,20 +73,45 @@ class Found:
     next_offset: int | None = None  # where to go on: the first matching line that had no room, or where time was over
     cut: bool = False  # the end was not reached: time was over
     ends: list[int] = field(default_factory=list)  # for each of `lines`: how many ended before it in what was read
+    # For each of `lines`: the offset of the occurrence, how much of the line is left out before what is given, whether
+    # something is left out behind it, and whether a page shows the occurrence without being asked for more.
+    places: list[tuple[int, int, bool, bool]] = field(default_factory=list)
 
 
 class Sought:
-    """What is looked for: a text, literally, whatever its case; `longest` bytes at most are one occurrence."""
+    """What is looked for: a text, literally, whatever its case; `longest` bytes at most are one occurrence. `encoding`:
+    of what is not UTF-8, see encodings.py."""
 
-    def __init__(self, text: str):
-        self.longest = max(len(text.encode()), sum(max(map(len, _forms(character))) for character in text))
+    _encoding = ""
+
+    def __init__(self, text: str, encoding: str = ""):
+        self._encoding = "" if encoding in ("", "utf-8") else encoding
+        codecs = ("utf-8", self._encoding) if self._encoding and not text.isascii() else ("utf-8",)
+        longest = (sum(max(map(len, _forms(character, codec))) for character in text) for codec in codecs)
+        self.longest = max(len(text.encode()), *longest)
         # Bytes in one case are found without a pattern's alternatives, which is ten times as fast; beyond ASCII only
         # a pattern knows both cases of a character.
         self._one_case = text.isascii()
-        self._pattern = re.compile(re.escape(text.lower().encode())) if self._one_case else pattern_of(text)
+        self._pattern = re.compile(re.escape(text.lower().encode())) if self._one_case else pattern_of(text, *codecs)
 
     def finditer(self, data: bytes) -> Iterator[re.Match[bytes]]:
-        return self._pattern.finditer(data.lower() if self._one_case else data)
+        found = self._pattern.finditer(data.lower() if self._one_case else data)
+        return (match for match in found if self._begins_there(data, match.start())) if self._encoding else found
+
+    def _begins_there(self, data: bytes, at: int) -> bool:
+        """Not in the middle of a character, whose second byte may look like a letter."""
+        if at == 0 or data[at - 1] < 0x80:
+            return True
+        start = at
+        while start > max(0, at - 4096) and data[start - 1] >= 0x30:
+            start -= 1
+        for codec in (self._encoding, "utf-8"):
+            try:
+                data[start:at].decode(codec)
+            except UnicodeDecodeError:
+                continue
+            return True
+        return False
 
 
 def search(
@@ -108,13 +134,24 @@ def search(
     return found
 
 
-def pattern_of(text: str) -> re.Pattern[bytes]:
-    """Matches the UTF-8 bytes of `text` in either case. Every character stands for itself."""
-    return re.compile(b"".join(b"(?:" + b"|".join(map(re.escape, _forms(character))) + b")" for character in text))
+def pattern_of(text: str, *codecs: str) -> re.Pattern[bytes]:
+    """Matches the bytes of `text`, in UTF-8 or the encodings named, in either case. Characters are but themselves."""
+    ways = (
+        b"".join(b"(?:" + b"|".join(map(re.escape, _forms(character, codec))) + b")" for character in text)
+        for codec in codecs or ("utf-8",)
+    )
+    return re.compile(b"|".join(ways))
 
 
-def _forms(character: str) -> list[bytes]:
-    return sorted({form.encode("utf-8", "replace") for form in (character, character.lower(), character.upper())})
+def _forms(character: str, codec: str = "utf-8") -> list[bytes]:
+    """Never empty: what an encoding has no character for is looked for in UTF-8."""
+    forms = set()
+    for form in (character, character.lower(), character.upper()):
+        try:
+            forms.add(form.encode(codec))
+        except UnicodeEncodeError:
+            forms.add(form.encode("utf-8", "replace"))
+    return sorted(forms)
 
 
 def _stretches(pieces: Iterator[bytes], start: int, sought: Sought) -> Iterator[tuple[int, bytes]]:
@@ -140,18 +177,40 @@ def _stretches(pieces: Iterator[bytes], start: int, sought: Sought) -> Iterator[
 
 
 def _collect(found: Found, sought: Sought, offset: int, stretch: bytes, most: int, ended: int) -> None:
-    end = -1  # of the line that was met last: what else is in it costs one comparison
+    end = line = -1  # of the line that was met last: what else is in it costs one comparison
+    frame = -1  # where the last frame of that line begins, while only earlier ones were met in it
     counted = 0  # how far `ended` counts the lines of the stretch
     for match in sought.finditer(stretch):
         found.hits += 1
         if match.start() < end:
+            if 0 <= frame < match.start():
+                _give(found, stretch, offset, match, line, end)  # of several in one line, the first that a page shows
+                frame = -1
             continue
         line = stretch.rfind(b"\n", max(0, end), match.start()) + 1
         end = stretch.find(b"\n", match.end())
         end = len(stretch) if end < 0 else end
         if len(found.lines) < most:
             ended, counted = ended + stretch.count(b"\n", counted, line), line
-            found.lines.append((offset + line, stretch[line:end][:LINE_SHOWN]))
+            found.lines.append((offset + line, b""))
+            found.places.append((0, 0, False, False))
+            _give(found, stretch, offset, match, line, end)
             found.ends.append(ended)
-        elif found.next_offset is None:
-            found.next_offset = offset + line
+            frame = -1 if found.places[-1][3] else stretch.rfind(b"\r", line, max(line, end - 1))
+        else:
+            frame = -1
+            if found.next_offset is None:
+                found.next_offset = offset + line
+
+
+def _give(found: Found, stretch: bytes, offset: int, match: re.Match[bytes], line: int, end: int) -> None:
+    """Of a short line all, of a long one what stands around the occurrence."""
+    start, stop = line, end
+    if end - line > LINE_SHOWN:
+        start = max(line, match.start() - LINE_SHOWN // 4)
+        stop = min(end, max(match.end(), start + LINE_SHOWN))
+    whole = stretch[line:end] if end - line <= LINE_PIECE else b""
+    shown = bool(whole) and frames.is_shown(whole, match.start() - line, match.end() - match.start())
+    found.lines[-1] = (found.lines[-1][0], stretch[start:stop])
+    found.places[-1] = (offset + match.start(), start - line, stop < end, shown)
+

@@ -9,6 +9,9 @@ from dataclasses import dataclass
 
 from django.utils.html import escape
 from django.utils.safestring import SafeString, mark_safe
+from django.utils.translation import ngettext
+
+from deployer.engine.text import decode, recognised
 
 LINE_LIMIT = 4000  # characters of one line that are shown
 
@@ -31,27 +34,45 @@ KNOWN = frozenset(COLOURS) | frozenset(WEIGHTS.values())
 
 @dataclass(frozen=True, slots=True)
 class Rendered:
-    """A piece of output as HTML, and the style that holds where the next piece starts (words with spaces between)."""
+    """A piece of output as HTML, and the style that holds where the next piece starts (words with spaces between).
+    `whole`: all of its text is there, no line was clipped, and none was rewritten."""
 
     html: SafeString
     style: str
+    whole: bool = True
 
 
-def render(data: bytes | str, style: str = "") -> Rendered:
-    """Turns output into escaped HTML, starting in `style` (as an earlier piece left it; unknown words are ignored)."""
-    text = data.decode("utf-8", "replace") if isinstance(data, bytes) else data
-    text = text.replace("\r\n", "\n").replace("\r", "\n")
+def render(data: bytes | str, style: str = "", encoding: str = "", frames: bool = False) -> Rendered:
+    """Turns output into escaped HTML, starting in `style` (as an earlier piece left it; unknown words are ignored). Of
+    a line that was rewritten, the last frame is shown, or with `frames` all of them, one below the other."""
+    text = decoded(data, encoding) if isinstance(data, bytes) else data
+    if frames:
+        text = text.replace("\r\n", "\n").replace("\r", "\n")
     now = frozenset(style.split()) & KNOWN
     out: list[str] = []
-    room = LINE_LIMIT
-    at = 0
-    for match in SEQUENCE.finditer(text):
-        room = _write(out, text[at : match.start()], now, room)
-        at = match.end()
-        if match["final"] == "m":
-            now = _restyle(now, match["arguments"])
-    _write(out, text[at:], now, room)
-    return Rendered(mark_safe("".join(out)), " ".join(sorted(now)))  # noqa: S308  every piece was escaped by _write
+    whole = True
+    for number, line in enumerate(text.split("\n")):
+        if number:
+            out.append("\n")
+        now, shown = _line(out, line, now)
+        whole = whole and shown
+    return Rendered(mark_safe("".join(out)), " ".join(sorted(now)), whole)  # noqa: S308  _write escaped every piece
+
+
+def decoded(data: bytes, encoding: str = "") -> str:
+    """Line by line, for several programs may print into one output."""
+    if not encoding or encoding == "utf-8":
+        try:
+            return data.decode()
+        except UnicodeDecodeError:
+            encoding = encoding or recognised(data)
+    return "\n".join(decode(line, encoding) for line in data.split(b"\n"))
+
+
+def has_text(frame: bytes | str) -> bool:
+    """Whether anything of it is seen."""
+    text = frame.decode("utf-8", "replace") if isinstance(frame, bytes) else frame
+    return bool(SEQUENCE.sub("", text).strip())
 
 
 def plain(text: str) -> str:
@@ -59,25 +80,45 @@ def plain(text: str) -> str:
     return HIDDEN.sub(lambda match: _name(match[0]), SEQUENCE.sub("", text.replace("\r\n", "\n").replace("\r", "\n")))
 
 
+def _line(out: list[str], line: str, style: frozenset[str]) -> tuple[frozenset[str], bool]:
+    """Appends one line; the style that it leaves, and whether all of it is shown."""
+    line, earlier = line.rstrip("\r"), 0
+    if "\r" in line:
+        hidden, line, earlier = _last_frame(line)
+        for match in SEQUENCE.finditer(hidden):
+            style = _restyle(style, match["arguments"]) if match["final"] == "m" else style
+    room, at = LINE_LIMIT, 0
+    for match in SEQUENCE.finditer(line):
+        room = _write(out, line[at : match.start()], style, room)
+        at = match.end()
+        if match["final"] == "m":
+            style = _restyle(style, match["arguments"])
+    room = _write(out, line[at:], style, room)
+    if earlier:
+        note = ngettext("%(n)d earlier state of this line", "%(n)d earlier states of this line", earlier)
+        out.append(f' <span class="clipped">… {escape(note % {"n": earlier})}</span>')
+    return style, room >= 0 and not earlier
+
+
+def _last_frame(line: str) -> tuple[str, str, int]:
+    """What came before the last frame that shows anything, that frame, and how many before it showed something."""
+    frames = line.split("\r")
+    seen = [number for number, frame in enumerate(frames) if has_text(frame)]
+    number = seen[-1] if seen else len(frames) - 1
+    return "\r".join(frames[:number]), frames[number], max(0, len(seen) - 1)
+
+
 def _write(out: list[str], text: str, style: frozenset[str], room: int) -> int:
-    """Appends `text` in `style`; returns how many characters its last line may still have (below 0: clipped)."""
-    if not text:
+    """Appends `text` in `style`; returns how many characters the line may still have (below 0: clipped)."""
+    if not text or room < 0:
         return room
-    pieces = []
-    for number, line in enumerate(text.split("\n")):
-        if number:
-            pieces.append("\n")
-            room = LINE_LIMIT
-        if room >= 0:
-            pieces.append(_visible(line[:room]))
-            if len(line) > room:
-                pieces.append(
-                    f'<span class="clipped">… the rest of this line is not shown (over {LINE_LIMIT} characters)</span>'
-                )
-                room = -1
-            else:
-                room -= len(line)
-    written = "".join(pieces)
+    written = _visible(text[:room])
+    if len(text) > room:
+        note = f"… the rest of this line is not shown (over {LINE_LIMIT} characters)"
+        written += f'<span class="clipped">{note}</span>'
+        room = -1
+    else:
+        room -= len(text)
     names = " ".join(f"t-{word}" for word in sorted(style))
     out.append(f'<span class="{names}">{written}</span>' if names and written else written)
     return room

@@ -63,6 +63,7 @@ def search(of: Operation, enough: Callable[[], bool] = lambda: False) -> logs.Fo
             before = lines.number_at(of.pk, start) - 1
             found.hits += met.hits
             found.lines += met.lines
+            found.places += met.places
             found.ends += [before + ended for ended in met.ends]
             found.next_offset = met.next_offset if found.next_offset is None else found.next_offset
     return found

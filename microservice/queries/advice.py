@@ -1,8 +1,14 @@
-"""Why an operation went wrong, as far as its words tell, and what to do next. Pure: from its row alone."""
+"""Why an operation went wrong, and what to do next. Pure: from its row alone.
+
+It hangs on the code, which says what went wrong and who said so, and on the kind of the step. What a command printed is
+not read: `404 Not Found` is no missing program.
+"""
 
 from dataclasses import dataclass
 
 from django.utils.translation import gettext_lazy as _
+
+from deployer.engine.codes import Code
 
 from ..models import Operation
 from ..status import OperationStatus
@@ -16,72 +22,117 @@ class Advice:
     next: str
 
 
-# The first that matches what the error says; more particular ones first.
-_NO_ANSWER = ("cannot be reached", "was lost", "timed out", "refused")
-_BY_WORDS = (
-    (
-        ("shows another host key",),
+_DISK = (_("The host’s disk is full, or not writable."), _("Make room below the host’s base path, then retry."))
+_NO_ANSWER = (_("The host does not answer."), _("Try the line below by hand. Once the host answers, retry."))
+_TOO_LONG = (
+    _("It took longer than the service allows."),
+    _("Read the end of the output. Raise the limit in the service’s settings only if the time was really needed."),
+)
+_ON_THE_HOST = _("What to change there stands in the reason above; then retry.")
+BY_CODE: dict[str, tuple] = {
+    Code.KEY_CHANGED: (
         _("The host has another key than the one that was trusted."),
-        _(
-            "Open the host’s page, compare both fingerprints with the host itself; if it is right, trust it."
-        ),
+        _("Open the host’s page, compare both fingerprints with the host itself; if it is right, trust it."),
     ),
-    (
-        ("no host key pinned",),
-        _("The host’s key was never trusted."),
-        _("Open the host’s page, check it and trust it."),
-    ),
-    (
-        ("did not let", "has no credential"),
+    Code.NOT_TRUSTED: (_("The host’s key was never trusted."), _("Open the host’s page, check it and trust it.")),
+    Code.AUTH_REFUSED: (
         _("The host refuses the credential."),
-        _("Try the line below by hand; put the credential’s public key into the user’s authorized_keys."),
+        _("Try the line below by hand; put the credential’s public key into the user’s authorized_keys. Is the "
+          "account locked or expired?"),
     ),
-    (
-        ("lower fence", "higher fence"),
+    "no_credential": (_("The host has no credential."), _("Choose one in the host’s form, then retry.")),
+    Code.BAD_CREDENTIAL: (
+        _("The credential cannot be used."), _("Replace it on the page of the credentials, then retry."),
+    ),
+    Code.SESSION_REFUSED: (
+        _("The host lets the user in and opens no session."),
+        _("Look at the sshd settings for this user: MaxSessions, ForceCommand, AllowTcpForwarding."),
+    ),
+    Code.SLOW_SHELL: (
+        _("The login shell on the host takes very long to start."),
+        _("Look at what its start-up files do: /etc/profile, ~/.profile, ~/.bashrc. A retry waits for longer."),
+    ),
+    Code.NO_COMMON_ALGORITHM: (
+        _("The host and this system have no SSH algorithm in common."), _ON_THE_HOST,
+    ),
+    Code.TOO_OLD: (
+        _("The host speaks only version 1 of SSH, or is no SSH server."),
+        _("Replace its SSH server: nothing of version 1 is safe. Or correct the host’s port."),
+    ),
+    Code.LOWER_FENCE: (
         _("A newer operation is in charge of this instance."),
         _("Look at the instance’s last operation; nothing is to be done here."),
     ),
-    (
-        ("no space left", "disk full", "disk is full", "disk has", "cannot be made or written"),
-        _("The host’s disk is full, or not writable."),
-        _("Make room below the host’s base path, then retry."),
-    ),
-    (
-        ("sudo -n",),
+    Code.CANNOT_WRITE: _DISK,
+    Code.DISK: _DISK,
+    Code.SUDO_PASSWORD: (
         _("The host’s user may not use sudo without a password."),
         _("Give it a NOPASSWD rule, or turn sudo off for the host; then retry."),
     ),
-    (
-        ("may not write",),
+    Code.SUDO_REFUSED: (
+        _("The host’s user may not use sudo for this."),
+        _("Give it a NOPASSWD rule, or turn sudo off for the host; then retry."),
+    ),
+    Code.SUDO_TTY: (
+        _("sudo on the host runs nothing without a terminal (requiretty)."),
+        _("Take requiretty out of the host’s sudoers, at least for this user; then retry."),
+    ),
+    Code.SUDO_MISSING: (
+        _("The host has no sudo."),
+        _("Install it there, or turn sudo off for the host and log in as a user that needs none; then retry."),
+    ),
+    Code.PASSWORD_EXPIRED: (
+        _("The user’s password on the host has expired."),
+        _("Set a new one there, or let it never expire (chage -M -1); then retry."),
+    ),
+    Code.ACCOUNT_EXPIRED: (
+        _("The user’s account on the host has expired."), _("Extend it there (chage -E -1); then retry."),
+    ),
+    Code.ACCOUNT_LOCKED: (
+        _("The user’s account on the host is locked or has no login shell."),
+        _("Unlock it there (usermod -U, faillock --reset) and give it a login shell; then retry."),
+    ),
+    Code.LOGINS_OFF: (
+        _("The host lets nobody log in at the moment."),
+        _("Look at /etc/nologin and at the limits for logins on the host; then retry."),
+    ),
+    Code.LIMITED_SHELL: (
+        _("The user’s shell on the host runs only certain commands."),
+        _("Give the user a POSIX shell, or choose another user for the host; then retry."),
+    ),
+    Code.NOT_RUN: (
+        _("The host ran something else in place of the deployment’s program."),
+        _("Try the line below by hand. Give the user a POSIX shell, and take ForceCommand away."),
+    ),
+    Code.NOT_WRITABLE: (
         _("The user may not write where the service lives."),
         _("Give the folder to the user, or turn sudo on for the host; then retry."),
     ),
-    (
-        ("program that the runner needs", "not found"),
-        _("A program is missing on the host."),
-        _("Install it there, then retry."),
-    ),
-    (
-        ("has the sha256",),
+    Code.RUN_AS: (_("The service’s own user cannot be used on the host."), _ON_THE_HOST),
+    Code.NO_TOOL: (_("A program is missing on the host."), _("Install it there, then retry.")),
+    Code.OTHER_PACKAGE: (
         _("The package is not the one that was recorded."),
         _("Upload the version again under a new name: a version is never changed."),
     ),
-    (
-        ("ended after",),
-        _("It took longer than the service allows."),
-        _("Read the end of the output. Raise the limit in the service’s settings only if the time was really needed."),
+    Code.PACKAGE: (
+        _("The package holds what no host may unpack."), _("Make the package anew, under a new version’s name."),
     ),
-    (
-        _NO_ANSWER,
-        _("The host does not answer."),
-        _("Try the line below by hand. Once the host answers, retry."),
+    Code.NO_PACKAGE: (
+        _("The package is not there any more, neither in the store nor on the host."),
+        _("Upload it as a new version, or deploy another one."),
     ),
-    (
-        ("lock was broken",),
-        _("Somebody took the instance away from it."),
-        _("See the history for who and why; look at the host."),
+    Code.TIMEOUT: _TOO_LONG,
+    Code.IDLE: _TOO_LONG,
+    Code.UNREACHABLE: _NO_ANSWER,
+    Code.CONNECTION_LOST: _NO_ANSWER,
+    Code.DIED: (
+        _("The run on the host was killed, or the host was restarted."),
+        _("Look at the host: did it restart, or run out of memory? Then retry."),
     ),
-)
+    Code.LOCK_BROKEN: (
+        _("Somebody took the instance away from it."), _("See the history for who and why; look at the host."),
+    ),
+}  # fmt: skip
 _BY_STEP = {
     "prepare": (
         _("The host is not ready for the service."),
@@ -109,19 +160,15 @@ def advice(of: Operation) -> Advice | None:
     cause, then = _known(of)
     if status == OperationStatus.UNKNOWN:
         then = _("The host is asked again by itself. Try the line below by hand to see why it does not answer.")
-    elif status == OperationStatus.FAILED and not of.error.startswith("The lock was broken"):
+    elif status == OperationStatus.FAILED and of.error_code not in (Code.LOCK_BROKEN, Code.LOWER_FENCE):
         cause = cause or _("A step failed, and so did the undo of what was done before.")
         then = _("Look at the host first: it may be between two versions. Then retry, which repairs it.")
     return Advice(str(cause), str(then))
 
 
 def _known(of: Operation) -> tuple:
-    said = of.error.lower()
-    for words, cause, then in _BY_WORDS:
-        if words == _NO_ANSWER and of.error_step:
-            continue  # a step was reached: it is its command that speaks of a connection
-        if any(word in said for word in words):
-            return cause, then
+    if of.error_code in BY_CODE:
+        return BY_CODE[of.error_code]
     if of.error_step in _BY_STEP:
         return _BY_STEP[of.error_step]
     return "", _("Read the output below, mend the cause, then retry from the deployment’s page.")

@@ -8,10 +8,11 @@ from django.db.models import Count, F, Min, Q, QuerySet
 from access.callers import Caller
 from access.problems import not_found
 from asset import tenancy
+from deployer.engine.cause import bare
 from microservice import atoms
 from microservice.catalog.visibility import operations, visible
 from microservice.models import Deployment, MicroServiceInstance, Operation, Step
-from microservice.output import lines, logs, troubles
+from microservice.output import encodings, frames, lines, logs, terminal, troubles
 from microservice.status import (
     DEPLOYMENT_OPEN,
     OPERATION_ENDED,
@@ -34,7 +35,7 @@ SIDE_BY_SIDE = 4  # attempts
 
 _SHOWN = (
     "deployment_id", "action", "adopt", "from_version_id", "dest_version_id", "status", "attempt", "started",
-    "finished", "error", "host__hostname", "host__ip", "host__base_path",
+    "finished", "error", "host__hostname", "host__ip", "host__base_path", "host__encoding",
 )  # fmt: skip
 
 
@@ -123,6 +124,8 @@ def matrix(caller: Caller, of: Deployment, status: str = "", after: str = "", si
     steps: dict[int, dict[str, Step]] = defaultdict(dict)
     for step in _cells(found):
         steps[step.operation_id][step.name] = step
+    for row in found:
+        row.deployment = of  # loaded already, with its service
     columns = _columns(of) or _planned(of, found)
     return Matrix(columns, [Row(row, [steps[row.pk].get(name) for name in columns]) for row in found], more)
 
@@ -247,12 +250,23 @@ def output(of: Operation, start: int, most: int) -> tuple[bytes, int]:
     end = logs.size(of.pk)
     start = min(start, end)
     data = b"".join(logs.read(of.pk, start, min(end, start + most)))
-    if start + len(data) < end or not has_ended(of):
+    ends = start + len(data)
+    if ends < end or not has_ended(of):
         # A character or a colour may be cut in two where more is to come: what follows the last newline waits for it.
         cut = data.rfind(b"\n") + 1
         if cut or len(data) < most:
-            data = data[:cut]
-    return data, start + len(data)
+            return data[:cut], start + cut
+        if frame := data.rstrip(b"\r").rfind(b"\r") + 1:  # of a line that is rewritten, the last frame may count
+            return b"", start + frame
+    return data, ends
+
+
+def unfinished(of: Operation, start: int) -> bytes:
+    """What there is of a line that has not ended, from byte `start` on; its end where it is long."""
+    if has_ended(of):
+        return b""
+    end = logs.size(of.pk)
+    return b"".join(logs.read(of.pk, max(start, end - frames.FRAMES), end)) if start < end else b""
 
 
 def error_lines(of: Operation, number: int = 6) -> tuple[int, str]:
@@ -266,8 +280,9 @@ def error_lines(of: Operation, number: int = 6) -> tuple[int, str]:
     begin, end = part or (0, logs.size(of.pk))
     start = max(begin, end - troubles.TAIL)
     first = lines.number_at(of.pk, start)
-    said = b"".join(logs.read(of.pk, start, end)).decode("utf-8", "replace").split("\n")
-    found = [(first + place, line.rstrip("\r")) for place, line in enumerate(said) if line.strip()]
+    data = b"".join(logs.read(of.pk, start, end))
+    said = terminal.decoded(data, encodings.of_data(of, data)).split("\n")
+    found = [(first + place, line) for place, line in enumerate(said) if bare(line)]
     words = of.error.strip()
     last = next((at for at in reversed(range(len(found))) if _repeats(words, found[at][1])), len(found) - 1)
     shown = found[max(0, last + 1 - number) : last + 1]
@@ -275,7 +290,7 @@ def error_lines(of: Operation, number: int = 6) -> tuple[int, str]:
 
 
 def _repeats(error: str, line: str) -> bool:
-    words = " ".join(line.split())
+    words = bare(line)
     return len(words) > 3 and words[:200] in error
 
 

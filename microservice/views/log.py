@@ -1,20 +1,26 @@
 """What an operation printed, by lines: a window that grows as it is scrolled, links to lines, and a search."""
 
+from dataclasses import dataclass
+
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
+from django.utils.html import escape
 from django.utils.safestring import mark_safe
+from django.utils.translation import gettext
 
 from access.callers import Caller
 from access.problems import invalid
 from microservice import atoms
 from microservice.models import Operation
-from microservice.output import expiry, lines, logs, searching, terminal, troubles
+from microservice.output import encodings, expiry, lines, logs, searching, terminal, troubles
 from microservice.queries import runs
 
 from .guard import page, wanted
 
 BEFORE = 20  # lines above the one that a link means
 LONGEST_SEARCH = 200
+LEAD, EXCERPT = 60, 180  # characters before a hit, and from it on
+AROUND = 4000  # bytes of a long line on either side of a place in it
 
 
 @page(live=True)
@@ -44,16 +50,38 @@ def search(request: HttpRequest, caller: Caller, number: int) -> HttpResponse:
         raise invalid("/q", "must be a part of one line, without control characters")
     with searching.turn(caller.account) as enough:
         if text:
-            met = logs.search(found.pk, text, 0, logs.size(found.pk), enough=enough)
+            sought = logs.Sought(text, encodings.of_all(found))
+            met = logs.search(found.pk, sought, 0, logs.size(found.pk), enough=enough)
         else:
             met = troubles.search(found, enough) if asked["errors"] else logs.Found()
-    rows = dict(zip((ended + 1 for ended in met.ends), (data for _, data in met.lines), strict=True))
-    hits = [(line, terminal.plain(data.decode("utf-8", "replace"))[:200]) for line, data in rows.items()]
+    hits = _hits(met, encodings.of_data(found, b"\n".join(data for _, data in met.lines)))
     context = {"operation": found, "q": text, "hits": met.hits, "lines": hits, "more": met.next_offset is not None}
     context["cut"] = met.next_offset if met.cut else None
     context["errors"] = asked["errors"] and not text
     context["failed_step"] = found.error_step if troubles.of_failed_step(found) else ""
     return render(request, "log/hits.html", context)
+
+
+@dataclass(slots=True)
+class Hit:
+    """A line with an occurrence: `text` is what stands around it; `near` its offset where the page shows it only so."""
+
+    line: int
+    text: str
+    near: int | None
+
+
+def _hits(met: logs.Found, encoding: str) -> list[Hit]:
+    """One for each line, also where a long one was searched in pieces."""
+    found: dict[int, Hit] = {}
+    for ended, (offset, data), (at, before, more, shown) in zip(met.ends, met.lines, met.places, strict=True):
+        place = at - offset - before  # in `data`
+        lead = terminal.plain(terminal.decoded(data[:place], encoding))
+        rest = terminal.plain(terminal.decoded(data[place:], encoding))
+        text = ("…" if before or len(lead) > LEAD else "") + lead[-LEAD:] + rest[:EXCERPT]
+        text += "…" if more or len(rest) > EXCERPT else ""
+        found.setdefault(ended + 1, Hit(ended + 1, text.replace("\n", " "), None if shown else at))
+    return list(found.values())
 
 
 def _about(of: Operation) -> dict:
@@ -71,7 +99,7 @@ def _about(of: Operation) -> dict:
 def _lines(request: HttpRequest, of: Operation) -> dict:
     """The window that was asked for: around a line, from one on, or before one; without a word, the end."""
     ended = runs.has_ended(of)
-    line, start, before = (_number(request, name) for name in ("line", "from", "before"))
+    line, start, before, near = (_number(request, name) for name in ("line", "from", "before", "near"))
     most = lines.AT_ONCE
     if before:
         first, most = max(1, before - most), min(most, before - 1)
@@ -82,10 +110,10 @@ def _lines(request: HttpRequest, of: Operation) -> dict:
     found = lines.window(of.pk, first, ended, most) if most else lines.Window()
     if line and found.next and found.next <= line:  # what stands above it is so long that it fills the window
         found = lines.window(of.pk, line, ended, most)
-    behind = found.lines[-1][0] + 1 if found.lines else first
+    behind = found.lines[-1][0] + (not found.unfinished) if found.lines else first
     return {
         "operation": of,
-        "shown": _rendered(found),
+        "shown": _rendered(of, found, line if "near" in request.GET else 0, near),
         "earlier": found.first if found.first > 1 and not start else None,
         "later": None if before else found.next,
         "goes_on": None if before or found.next or ended else behind,
@@ -97,11 +125,34 @@ def _number(request: HttpRequest, name: str) -> int:
     return int(text) if text.isascii() and text.isdigit() and len(text) < 16 else 0
 
 
-def _rendered(window: lines.Window) -> str:
-    """The lines as list items. A colour that is not ended goes on in the next line, as in a terminal."""
+def _rendered(of: Operation, window: lines.Window, opened: int, near: int) -> str:
+    """The lines as list items. A colour that is not ended goes on in the next line, as in a terminal. `opened`: the
+    line that is shown around the offset `near` as it came, not only as it is in the end."""
     style, parts = "", []
-    for number, data in window.lines:
-        line = terminal.render(data, style)
-        style = line.style
-        parts.append(f'<li id="L{number}"><a href="#L{number}">{number}</a><code>{line.html}</code></li>')
+    encoding = encodings.of_data(of, b"\n".join(data for _, data in window.lines))
+    for (number, data), place in zip(window.lines, window.places, strict=True):
+        line = terminal.render(data, style, encoding)
+        style, shown = line.style, line.html
+        if number == opened:
+            shown = _around(of, number, near, encoding)
+        elif not line.whole or number in window.cut:
+            shown += _link(number, place, gettext("show all of it"))
+        growing = " data-unfinished" if window.unfinished and number == window.lines[-1][0] else ""
+        parts.append(f'<li id="L{number}"{growing}><a href="#L{number}">{number}</a><code>{shown}</code></li>')
     return mark_safe("\n".join(parts))  # noqa: S308  terminal.render escapes; the rest is numbers
+
+
+def _around(of: Operation, number: int, near: int, encoding: str) -> str:
+    """A part of one line, every frame of it, with links to what stands before and behind it."""
+    begin, end = lines.extent(of.pk, number) or (0, 0)
+    near = min(max(near, begin), end)
+    start, stop = max(begin, near - AROUND), min(end, near + AROUND)
+    part = terminal.render(b"".join(logs.read(of.pk, start, stop)), "", encoding, frames=True).html
+    before = _link(number, max(begin, start - AROUND), gettext("what comes before")) if start > begin else ""
+    behind = _link(number, min(end, stop + AROUND), gettext("what follows")) if stop < end else ""
+    return f"{before} {part}{behind}"
+
+
+def _link(number: int, near: int, text: str) -> str:
+    where = f"?line={number}&amp;near={near}#L{number}"
+    return f' <a class="part" href="{where}" data-line="{number}" data-near="{near}">{escape(text)}</a>'

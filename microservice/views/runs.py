@@ -7,6 +7,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.urls import reverse
 from django.utils import timezone
+from django.utils.safestring import mark_safe
 
 from access.callers import Caller
 from access.problems import Problem, not_found
@@ -17,7 +18,7 @@ from microservice import catalog
 from microservice import deployments as requests
 from microservice.console.once import once
 from microservice.models import Deployment, Operation
-from microservice.output import logs, terminal
+from microservice.output import encodings, logs, terminal
 from microservice.queries import runs, watch
 from microservice.queries.advice import advice
 from microservice.status import DEPLOYMENT_ENDED, OPERATION_ENDED, DeploymentStatus, OperationStatus
@@ -167,16 +168,25 @@ def output(request: HttpRequest, caller: Caller, number: int) -> HttpResponse:
     asked = wanted(request, "offset", "style")
     offset = int(asked["offset"]) if asked["offset"].isascii() and asked["offset"].isdigit() else 0
     data, end = runs.output(found, min(offset, 1 << 60), PIECE)
-    rendered = terminal.render(data, asked["style"])
+    rendered, growing = _rendered(found, data, end, asked["style"])
     return HttpResponse(
-        rendered.html,
+        rendered.html + growing,
         headers={"X-Next": end, "X-Style": rendered.style, "X-Ended": int(runs.has_ended(found) and not data)},
     )
+
+
+def _rendered(of: Operation, data: bytes, end: int, style: str = "") -> tuple[terminal.Rendered, str]:
+    """Whole lines; and the one that is being written, as it is by now, which the page's script replaces."""
+    rest = runs.unfinished(of, end)
+    encoding = encodings.of_data(of, data + rest)
+    rendered = terminal.render(data, style, encoding)
+    now = terminal.render(rest, rendered.style, encoding).html if rest else ""
+    return rendered, mark_safe(f"<span data-unfinished>{now}</span>" if now else "")  # noqa: S308  render escapes
 
 
 def _output(of: Operation) -> dict:
     """The end of an operation's output for the first view; the page's script goes on from there."""
     start = max(0, logs.size(of.pk) - PIECE)
     data, end = runs.output(of, start, PIECE)
-    rendered = terminal.render(data)
-    return {"html": rendered.html, "start": start, "next": end, "style": rendered.style}
+    rendered, growing = _rendered(of, data, end)
+    return {"html": rendered.html + growing, "start": start, "next": end, "style": rendered.style}

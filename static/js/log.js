@@ -17,10 +17,11 @@
     return answer.text();
   }
 
-  /* To a line, wherever it is: where it is not on the page, a window around it replaces what is. */
-  async function go(number) {
-    if (!document.getElementById(`L${number}`)) {
-      await htmx.swap({ text: await lines(`line=${number}`), target: list, swap: "innerHTML", sourceElement: list, hx: {} });
+  /* To a line, wherever it is: where it is not on the page, a window around it replaces what is. `near`: a place in the
+     line that is only shown where it is asked for. */
+  async function go(number, near) {
+    if (near || !document.getElementById(`L${number}`)) {
+      await htmx.swap({ text: await lines(`line=${number}${near ? `&near=${near}` : ""}`), target: list, swap: "innerHTML", sourceElement: list, hx: {} });
     }
     const hash = `#L${number}`;
     if (location.hash === hash) document.getElementById(`L${number}`)?.scrollIntoView({ block: "center" });
@@ -30,6 +31,7 @@
 
   /* Hits. */
   const hits = () => (document.querySelector("[data-hits]")?.dataset.hits ?? "").split(",").filter(Boolean).map(Number);
+  const places = () => (document.querySelector("[data-hits]")?.dataset.places ?? "").split(",");
   let at = -1;
 
   function step(by) {
@@ -37,7 +39,7 @@
     if (!found.length) return;
     at = at < 0 ? (by > 0 ? 0 : found.length - 1) : (at + by + found.length) % found.length;
     document.querySelector("[data-hit-place]").textContent = `${at + 1} / ${found.length}`;
-    go(found[at]);
+    go(found[at], places()[at]);
   }
 
   document.addEventListener("click", (event) => {
@@ -47,7 +49,7 @@
     if (!link || event.ctrlKey || event.metaKey || event.shiftKey || event.button) return;
     event.preventDefault();
     at = hits().indexOf(Number(link.dataset.line));
-    go(link.dataset.line);
+    go(link.dataset.line, link.dataset.near);
   });
 
   /* What was searched for is painted by the browser: no markup is put into the output. */
@@ -88,6 +90,7 @@
       if (!end) return;
       const text = await lines(`from=${end.dataset.from}`);
       if (!end.isConnected) return;
+      list.querySelector("[data-unfinished]")?.remove(); // it comes again, as it is by now
       await htmx.swap({ text, target: end, swap: "outerHTML", sourceElement: list, hx: {} });
       document.querySelector(".log + .empty")?.remove();
       if (follow?.checked) scrollTo({ top: document.documentElement.scrollHeight });

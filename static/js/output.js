@@ -20,8 +20,8 @@
         const html = await answer.text();
         const next = answer.headers.get("X-Next");
         more = next !== panel.dataset.next;
-        if (!more) break;
         const atEnd = panel.scrollHeight - panel.scrollTop - panel.clientHeight < 40;
+        panel.querySelector("[data-unfinished]")?.remove(); // it comes again, as it is by now
         panel.insertAdjacentHTML("beforeend", html);
         panel.dataset.next = next;
         panel.dataset.style = answer.headers.get("X-Style");

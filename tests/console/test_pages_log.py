@@ -82,11 +82,13 @@ def test_a_link_to_a_line_behind_a_huge_one_shows_it(admin, operation):
     assert numbers(get(admin, f"/operations/{operation.pk}/log/?line=3"))[0] == 3
 
 
+@pytest.mark.found("output")
 def test_what_still_runs_is_followed_from_the_last_whole_line(admin):
     operation = fleet.running(1, "shop").operations.get()
     fleet.output(operation, b"one\ntwo\nhal")
     page = get(admin, f"/operations/{operation.pk}/log/")
     assert numbers(page) == [1, 2] and 'data-from="3"' in page
+    assert '<li id="L3" data-unfinished><a href="#L3">3</a><code>hal</code></li>' in page
     Output.objects.create(operation=operation, start=11, line=2, data=b"f\nthree\n")
     more = get(admin, f"/operations/{operation.pk}/log/?part=lines&from=3")
     assert numbers(more) == [3, 4] and "<code>half</code>" in more and 'data-from="5"' in more

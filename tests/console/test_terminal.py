@@ -35,7 +35,7 @@ MARKUP = re.compile(r'<span class="(?:t-\w+(?: t-\w+)*|seen|clipped)">|</span>')
         ("abc\u202egnp.exe".encode(), 'abc<span class="seen">U+202E</span>gnp.exe'),
         ("zero\u200bwidth".encode(), 'zero<span class="seen">U+200B</span>width'),
         (b"not \xff utf-8", "not \N{REPLACEMENT CHARACTER} utf-8"),
-        (b"one\r\ntwo\rthree\tfour", "one\ntwo\nthree\tfour"),
+        (b"one\r\ntwo\rthree\tfour", 'one\nthree\tfour <span class="clipped">… 1 earlier state of this line</span>'),
         (b"", ""),
     ],
 )

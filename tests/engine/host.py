@@ -14,7 +14,7 @@ from pathlib import Path
 
 from deployer.engine import program
 from deployer.engine.atom import ServiceSpec, Target
-from deployer.engine.journal import JournalEvent, Kind, Reader
+from deployer.engine.journal import JournalEvent, Kind, Reader, Shown
 from deployer.engine.plans import plan
 from deployer.engine.program import Run
 from tests.lab.busy import within
@@ -39,7 +39,7 @@ class Call:
 
     def __init__(self, process: subprocess.Popen, nonce: str, deaf: bool = False, unread: bool = False):
         self.process, self.events, self.output = process, [], b""
-        self._reader = Reader(nonce)
+        self._reader, self._shown = Reader(nonce), Shown(nonce)
         if deaf:
             process.stdout.close()
             process.stderr.close()
@@ -54,7 +54,7 @@ class Call:
 
     def _see(self) -> None:
         while data := os.read(self.process.stdout.fileno(), 65536):
-            self.output += data
+            self.output += self._shown.feed(data)
 
     def over(self, seconds: float = 20) -> "Call":
         self.process.wait(seconds)

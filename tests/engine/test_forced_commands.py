@@ -1,7 +1,7 @@
 """Accounts that run something else than they are asked: told at the first answer, by the check and by operations."""
 import pytest
 
-from deployer.engine import visit
+from deployer.engine import pace
 from deployer.engine.conduct import OutcomeKind, carry_out
 from deployer.engine.probe import probe
 from tests.lab.sshd import Sshd
@@ -40,7 +40,7 @@ def forced(request, tmp_path):
 @pytest.mark.parametrize("sudo", [False, True], ids=["as itself", "sudo"])
 def test_an_operation_is_told_at_the_first_answer(forced, monkeypatch, sudo):
     host, name = forced
-    monkeypatch.setattr(visit, "FIRST_WORD", 2.0)  # for what waits for input and does not end
+    monkeypatch.setattr(pace, "FIRST", 2.0)  # for what waits for input and does not end
     site, watch = Site(host), Watching()
     run = site.host.run("install", None, "1.0")
     outcome = carry_out(run, site.endpoint(), sudo, site.package("1.0"), watch, fresh=True, patience=20, limits=QUICK)

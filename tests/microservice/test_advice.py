@@ -6,28 +6,60 @@ import pytest
 
 from asset.by_hand import ssh_line
 from asset.models import Asset
+from deployer.engine.codes import Code
 from microservice.models import Operation
-from microservice.queries.advice import advice
+from microservice.queries.advice import BY_CODE, advice
 from microservice.status import OperationStatus
 
+UNDONE, FAILED, UNKNOWN = OperationStatus.UNDONE, OperationStatus.FAILED, OperationStatus.UNKNOWN
 
+
+@pytest.mark.found("output")
 @pytest.mark.parametrize(
-    ("error", "step", "status", "cause", "then"),
+    ("code", "step", "status", "cause", "then"),
     [
-        ("h shows another host key than the pinned one", "", OperationStatus.UNDONE, "another key", "fingerprints"),
-        ("tar: x; No space left on device", "unpack", OperationStatus.UNDONE, "disk is full", "Make room"),
-        ("h cannot be reached: timed out", "", OperationStatus.UNKNOWN, "does not answer", "asked again by itself"),
-        ("exit status 1", "check", OperationStatus.UNDONE, "did not pass its check", "output below"),
-        ("not passed within 20 s; refused", "check", OperationStatus.UNDONE, "did not pass its check", "new build"),
-        ("ended after 30 s", "check", OperationStatus.UNDONE, "longer than", "limit"),
-        ("exit status 1", "start", OperationStatus.FAILED, "did not start", "between two versions"),
-        ("exit status 1", "migrate", OperationStatus.UNDONE, "", "mend the cause"),
-        ("The lock was broken by ada: stuck", "", OperationStatus.FAILED, "took the instance away", "history"),
+        ("key_changed", "", UNDONE, "another key", "fingerprints"),
+        ("disk", "unpack", UNDONE, "disk is full", "Make room"),
+        ("unreachable", "", UNKNOWN, "does not answer", "asked again by itself"),
+        ("step_failed", "check", UNDONE, "did not pass its check", "output below"),
+        ("unchecked", "check", UNDONE, "did not pass its check", "new build"),
+        ("timeout", "check", UNDONE, "longer than", "limit"),
+        ("idle", "start", UNDONE, "longer than", "limit"),
+        ("step_failed", "start", FAILED, "did not start", "between two versions"),
+        ("step_failed", "migrate", UNDONE, "", "mend the cause"),
+        ("lock_broken", "", FAILED, "took the instance away", "history"),
+        ("sudo_tty", "", UNDONE, "requiretty", "sudoers"),
+        ("password_expired", "", UNDONE, "password on the host has expired", "chage"),
+        ("account_expired", "", UNDONE, "account on the host has expired", "chage"),
+        ("account_locked", "", UNDONE, "locked", "Unlock"),
+        ("no_credential", "", UNDONE, "no credential", "form"),
+        ("slow_shell", "", UNDONE, "login shell", "waits for longer"),
     ],
 )  # fmt: skip
-def test_each_kind_of_failure_has_a_cause_and_a_next_step(error, step, status, cause, then):
-    found = advice(Operation(status=status, error=error, error_step=step))
+def test_each_kind_of_failure_has_a_cause_and_a_next_step(code, step, status, cause, then):
+    found = advice(Operation(status=status, error="whatever it says", error_step=step, error_code=code))
     assert cause in found.cause and then in found.next
+
+
+@pytest.mark.found("output")
+@pytest.mark.parametrize(
+    "words",
+    ["404 Not Found", "sh: 1: java: not found", "connection refused", "shows another host key than", "a higher fence",
+     "no space left on device", "sudo -n is what you need", "did not let me in", "ended after 3 tries", "may not write",
+     "has the sha256"],
+)  # fmt: skip
+def test_what_a_service_prints_is_not_taken_for_what_went_wrong(words):
+    for step, cause in (("start", "The new version did not start."), ("mine", "")):
+        row = Operation(status=UNDONE, error=f"{step} failed: {words}", error_step=step, error_code="step_failed")
+        assert advice(row).cause == cause
+
+
+@pytest.mark.found("output")
+def test_advice_hangs_on_codes_that_there_are():
+    assert set(BY_CODE) <= {*Code, "no_credential"}
+    without = {"unexpected_answer", "overdue", "busy", "unsettled", "run_gone", "step_failed", "unchecked", "cancelled",
+               "cut", "definition", "secrets", "worker", "other"}  # fmt: skip
+    assert set(Code) - set(BY_CODE) == without, "a new code needs advice, or a place in this list"
 
 
 def test_what_went_well_needs_no_advice():

@@ -29,12 +29,13 @@ _event() {
 	_one_line "$5"
 	_after=$_text
 	_one_line "$6"
+	case $1 in failed | undo_failed) _text="$_fault$_US$_text$_lines" ;; esac
 	set -- "$_seq $((_NOW + _up - _UP0)) $1 $2 $_label $3" "$_before" "$_after" "$_text"
-	printf '%s\t%.500s\t%.500s\t%.500s\n' "$@" >&7
+	printf '%s\t%.500s\t%.500s\t%.5000s\n' "$@" >&7
 	_written=$?
 	if [ "${#_before}" -gt 500 ] || [ "${#_after}" -gt 500 ] || [ "${#_text}" -gt 500 ]; then
 		_say
-		printf "@$_NONCE %s\t%.500s\t%.500s\t%.500s\n" "$@" >&5
+		printf "@$_NONCE %s\t%.500s\t%.500s\t%.5000s\n" "$@" >&5
 	else
 		_unsaid="$_unsaid@$_NONCE $1$_TAB$2$_TAB$3$_TAB$4$_NL"
 	fi

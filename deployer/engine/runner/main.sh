@@ -135,8 +135,7 @@ _press() {
 	if [ "$_pressed" -lt 20 ] || [ -e "$_RUN/why" ] || [ -n "$_going_back" ]; then return 0; fi
 	# The watchdog does not answer, so it is dead.
 	cat "$_RUN/cancel" >"$_RUN/why"
-	_copies=''
-	[ ! -e "$_RUN/copier" ] || read -r _copies <"$_RUN/copier"
+	_readers
 	_end_all "$_runner" "$_runner" "$_copies"
 	: >"$_RUN/killed"
 }

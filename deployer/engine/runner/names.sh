@@ -4,7 +4,9 @@
 _TAB='	'
 _NL='
 '
-_unsaid=''
+# Parts of a detail: a code of ours, our words, and what a command printed last, line by line (journal.py).
+_US=''
+_unsaid='' _fault='' _lines='' _serves=''
 
 _paths() {
 	_BASE=$_DIR/.deployer

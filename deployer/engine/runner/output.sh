@@ -16,11 +16,12 @@ _copy() {
 	done
 }
 
-# Opens the output for reading at the byte _FROM.
+# Opens the output for reading at the byte _FROM. What was shown before the mark came from a login shell (journal.Shown).
 _open_output() {
+	printf '@%s output\n' "$_NONCE" >&4 || :
 	exec 3<"$_RUN/output"
 	[ "$_FROM" = 0 ] || dd bs=1 skip="$_FROM" count=0 <&3 >/dev/null 2>&1 8>&- 9>&-
-}
+} 2>/dev/null
 
 # Shows the output while the run goes on, until TERM says that it is over and `size` how far to go.
 _copier() {

@@ -75,11 +75,11 @@ _inside() {
 		*..*) _stays "${1%%' -> '*}" "$_to" && return 0 ;;
 		*) return 0 ;;
 		esac
-		_detail="the package holds a link that leads outside: $1"
+		_fault=package _detail="the package holds a link that leads outside: $1"
 		return 1
 		;;
 	esac
-	_detail="the package holds what is no file, folder or link, or a file with a set-uid bit: $1"
+	_fault=package _detail="the package holds what is no file, folder or link, or a file with a set-uid bit: $1"
 	return 1
 }
 
@@ -141,7 +141,7 @@ _room() {
 	[ "$_DISK_RESERVE" -gt 0 ] || [ "$_SIZE" -gt 8388608 ] || return 0
 	_free_space
 	[ -z "$_free" ] || [ $((_free * 1024)) -ge "$_wanted" ] || {
-		_detail="the disk has $_free KiB left, and $((_wanted / 1024)) are needed"
+		_fault=disk _detail="the disk has $_free KiB left, and $((_wanted / 1024)) are needed"
 		return 1
 	}
 }

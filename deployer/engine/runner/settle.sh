@@ -23,6 +23,7 @@ _go_back() {
 
 _finish() {
 	[ ! -d "$_STAGE" ] || rm -rf "$_STAGE"
+	_let_services_be
 	_close_output
 	printf '%s\n' "$_size" >"$_RUN/size"
 	# For whoever finds the program gone and the journal without its last line, as after a power cut: _conclude.
@@ -91,6 +92,7 @@ _open_run() {
 # Brings a dead run to its end. The caller holds the lock, so nobody else carries it out.
 _recover() {
 	_alive
+	_let_services_be
 	_end_all "${_runner:-none}" $$ $$
 	_sign
 	_open_run
@@ -110,6 +112,7 @@ _judge() {
 		;;
 	*)
 		if [ "$_reached" = $((_STEPS - 1)) ] && [ "$_s" = 'done' ] && [ ! -e "$_RUN/why" ]; then _finish 'done' ''; fi
+		_fault=died _lines=''
 		[ "$_s" != started ] || _event failed "$_reached" - "$_o" unsure 'the run died: it was killed, or the host restarted'
 		;;
 	esac

@@ -11,11 +11,12 @@ _forward() {
 
 _step() {
 	eval "_kind=\$_kind$1 _cmd=\$_run$1 _look_for=\$_check$1 _acts=\$_acts$1 _timeout=\$_timeout$1"
-	_status=- _is='' _detail='' _believed=sure
+	_status=- _is='' _detail='' _believed=sure _fault='' _lines=''
 	_state_before
 	# crash: before $1
 	_printed
 	if ! _event started "$1" - "$_was" '' "$_at"; then
+		_fault=disk
 		_event failed "$1" - "$_was" sure "the journal cannot be written: is the disk full?"
 		return 1
 	fi
@@ -65,18 +66,35 @@ _explain() {
 	[ -z "$_why" ] || _believed=unsure
 	case $_why in
 	'') [ -n "$_detail" ] || _last_words ;;
-	timeout) _detail="ended after $_timeout s" ;;
-	idle) _detail="ended after $_IDLE_TIMEOUT s without output" ;;
-	cancelled) _detail='cancelled' ;;
-	*) _detail='the package stopped coming' ;;
+	timeout) _ended_by timeout "ended after $_timeout s" ;;
+	idle) _ended_by idle "ended after $_IDLE_TIMEOUT s without output" ;;
+	cancelled) _detail='cancelled' _fault=cancelled _lines='' ;;
+	*) _detail='the package stopped coming' _fault=cut _lines='' ;;
 	esac
 }
 
-_last_words() {
-	_detail="exit status $_status"
-	_said=$(tail -c 500 "$_RUN/output" | tail -n 1)
-	[ -z "$_said" ] || _detail="$_detail: $_said"
+_ended_by() {
+	_last_words
+	_fault=$1 _detail=$2
 }
+
+# What the step printed last goes with its failure, line by line: cause.py finds the one that names the cause. Nothing
+# of an earlier step does.
+_last_words() {
+	_detail="exit status $_status" _lines=''
+	read -r _ _pos </proc/self/fdinfo/6
+	_rest=$((_pos - ${_at:-_pos}))
+	[ "$_rest" -gt 0 ] || return 0
+	[ "$_rest" -le 4000 ] || _rest=4000
+	_said=$(tail -c "$_rest" "$_RUN/output" 8>&- 9>&-)
+	while :; do
+		case $_said in
+		*"$_NL"*) _lines=$_lines$_US${_said%%"$_NL"*} _said=${_said#*"$_NL"} ;;
+		*) break ;;
+		esac
+	done
+	[ -z "$_said" ] || _lines=$_lines$_US$_said
+} 2>/dev/null
 
 # Runs the step's command; a failure is believed only after one more look, if the step says how to look.
 _do_hook() {
@@ -84,10 +102,12 @@ _do_hook() {
 	_status=$?
 	[ ! -e "$_RUN/why" ] || return "$_status"
 	if [ -n "$_look_for" ]; then
+		[ "$_status" = 0 ] || _last_words
 		if _command "$_acts" "$_look_for" ''; then
 			[ "$_status" = 0 ] || _detail="exit status $_status, but its check passes"
 			return 0
 		fi
+		[ "$_status" != 0 ] || _last_words
 		_detail="exit status $_status, and its check does not pass"
 		return 1
 	fi
@@ -106,7 +126,7 @@ _do_stop() {
 }
 
 _do_start() {
-	_command "$_acts" "$_cmd" service
+	_launch "$_acts" "$_cmd"
 	_status=$?
 	_is="$_acts runs"
 	[ "$_status" != 0 ] || return 0
@@ -124,13 +144,13 @@ _do_check() {
 		return 0
 	fi
 	_last_words
-	_detail="not passed within $_timeout s; $_detail"
+	_fault=unchecked _detail="not passed within $_timeout s; $_detail"
 	return 1
 }
 
 _do_prepare() {
 	[ -w "$_DIR" ] && [ -w "$_DIR/releases" ] || {
-		_detail="the user may not write in $_DIR"
+		_fault=not_writable _detail="the user may not write in $_DIR"
 		return 1
 	}
 	[ -z "${_AS-}" ] || _may_become || return 1
@@ -167,11 +187,12 @@ _do_upload() {
 	fi
 	_status=$_tar
 	if [ "$_tar" = 0 ]; then
-		_detail="the package has the sha256 $_got, not $_SHA"
+		_fault=other_package _detail="the package has the sha256 $_got, not $_SHA"
 	else
 		# A full disk takes tar's own words as little as its files.
 		_last_words
 		_free_space
+		[ "${_free:-64}" -ge 64 ] || _fault=disk
 		_detail="tar: $_detail; the disk has ${_free:-?} KiB left"
 	fi
 	return 1

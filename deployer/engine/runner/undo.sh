@@ -35,7 +35,7 @@ _undo_step() {
 	# crash: undo $_i
 	_printed
 	_event undoing "$_i" - '' '' "$_at"
-	_status=- _is='' _detail=''
+	_status=- _is='' _detail='' _fault='' _lines=''
 	printf '%s %s\n' "$_up" $((_timeout + _patience)) >"$_RUN/now"
 	[ ! -e "$_RUN/why" ] || rm -f "$_RUN/why" "$_RUN/killed"
 	_start_watch undo
@@ -45,7 +45,7 @@ _undo_step() {
 	# crash: undo_effect $_i
 	if [ "$_s" = undo_failed ]; then
 		_remains="$_remains $_label"
-		[ ! -e "$_RUN/why" ] || _detail="ended after $((_timeout + _patience)) s"
+		[ ! -e "$_RUN/why" ] || _ended_by timeout "ended after $((_timeout + _patience)) s"
 		[ -n "$_detail" ] || _last_words
 	fi
 	_event "$_s" "$_i" "$_status" '' "$_is" "$_detail"
@@ -74,10 +74,11 @@ _undo_stop() {
 }
 
 _bring_back() {
-	_command "$_back" "$_cmd" service
+	_launch "$_back" "$_cmd"
 	_status=$?
 	if [ -n "$_look_for" ]; then
 		_wait_for "$_back" "$_look_for" "$_patience" && return 0
+		_last_words
 		_detail="exit status $_status, and its check does not pass"
 		return 1
 	fi

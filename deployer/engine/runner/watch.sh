@@ -71,8 +71,7 @@ _tick() {
 _give_up() {
 	trap '' TERM
 	printf '%s\n' "$1" >"$_RUN/why"
-	_copies=''
-	[ ! -e "$_RUN/copier" ] || read -r _copies <"$_RUN/copier"
+	_readers
 	_end_all $$ $$ "$_self $_copies"
 	: >"$_RUN/killed"
 	exit 0

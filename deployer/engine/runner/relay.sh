@@ -1,0 +1,79 @@
+# What a start command prints goes through a pipe into the run's output, so that a service which it leaves in the background
+# inherits the pipe and not the file. While the run lasts, what the service prints is shown too; then it is read and
+# thrown away for as long as anybody writes: nothing grows, and no service waits for a reader or ends for want of one.
+
+# Carries out $2 for the version $1, as _command does. Where no pipe can be made, what it prints is lost.
+_launch() {
+	if [ ! -p "$_RUN/pipe" ] && ! mkfifo "$_RUN/pipe" 2>/dev/null 8>&- 9>&-; then
+		_command "$1" "$2" service 6>/dev/null
+		return
+	fi
+	# For reading and writing, as then nobody waits for the other end; whoever holds it has a reader in himself.
+	{
+		_relay
+		_command "$1" "$2" service 6>&0
+		_launched=$?
+	} 0<>"$_RUN/pipe"
+	_drained "$_relay"
+	return "$_launched"
+}
+
+# By descriptor 1, for a job in the background is given no descriptor 0. tee goes on reading where the disk is full, and
+# ends by itself when nobody holds the pipe any more.
+_relay() {
+	{
+		(
+			trap '' HUP INT TERM PIPE
+			exec tee /dev/null <&1 >&6 2>/dev/null 3<&- 4>&- 5>&- 7>&- 8>&- 9>&-
+		) &
+	} 1<"$_RUN/pipe"
+	_relay=$!
+	printf '%s\n' "$_relay" >>"$_RUN/relays"
+}
+
+# Waits until what the command said is in the output, for its last words count: the relay has ended, or waits for more.
+_drained() {
+	_tries=0 _seen=''
+	while _look "$1" && [ "$_state" != Z ]; do
+		read -r _ _pos </proc/self/fdinfo/6
+		if [ "$_state" = S ] && [ "$_pos" = "$_seen" ]; then
+			_serves=yes
+			return 0
+		fi
+		_seen='' _tries=$((_tries + 1))
+		[ "$_state" != S ] || _seen=$_pos
+		[ "$_tries" -gt 20 ] || continue
+		[ "$_tries" -lt 120 ] || break
+		sleep 0.01 </dev/null 4>&- 5>&- 6>&- 8>&- 9>&-
+	done
+	[ "$_tries" -lt 120 ] || _serves=yes
+	[ -n "$_serves" ] || wait "$1" 2>/dev/null
+}
+
+# Before a run is ended, whoever does it, and before a dead one's processes are. The new reader comes first, so that there
+# is always one; it is in a session of its own, which nobody ends, and of its two processes each brings the other back.
+_let_services_be() {
+	[ -p "$_RUN/pipe" ] || return 0
+	if [ "$_MODE" != start ] || [ -n "$_serves" ]; then
+		{
+			{
+				(
+					trap '' HUP INT TERM PIPE
+					exec setsid sh -c 'until cat; do :; done' <&1 >/dev/null 2>&1 3<&- 4>&- 5>&- 6>&- 7>&- 8>&- 9>&-
+				) &
+			} 1<"$_RUN/pipe"
+			while read -r _each; do
+				[ ! "/proc/$_each/fd/0" -ef "$_RUN/pipe" ] || kill -s KILL "$_each"
+			done <"$_RUN/relays"
+		} 0<>"$_RUN/pipe"
+	fi
+	rm -f "$_RUN/pipe" "$_RUN/relays" 8>&- 9>&-
+	_serves=''
+} 2>/dev/null
+
+# _copies: the processes of a run that only read, which are never ended with it.
+_readers() {
+	_copies=''
+	[ ! -e "$_RUN/copier" ] || read -r _copies <"$_RUN/copier"
+	[ ! -e "$_RUN/relays" ] || while read -r _each; do _copies="$_copies $_each"; done <"$_RUN/relays"
+}

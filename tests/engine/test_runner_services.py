@@ -1,0 +1,131 @@
+"""What a service prints that a start command left running: shown while the run lasts, then nowhere that grows."""
+
+import os
+import signal
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+
+from deployer.engine.journal import Kind, Result
+from tests.lab.network import wait_until
+
+pytestmark = pytest.mark.found("output")
+
+# Prints for as long as it lives, and says in a file how far it got.
+SERVE = """n=0; while :; do n=$((n + 1)); printf '%s %01000d\\n' tick $n; echo $n >{count}; sleep 0.01; done"""
+
+
+class Chatty:
+    """A service that writes to what it inherited, for ever."""
+
+    def __init__(self, host):
+        self.host, self.count, self.pid = host, host.root / "count", host.root / "pid"
+
+    @property
+    def start(self) -> str:
+        body = SERVE.format(count=self.count).replace("'", "'\\''")
+        return f"echo starting; setsid sh -c 'echo $$ >{self.pid}; {body}' & printf $VERSION >{self.host.root}/running"
+
+    def said(self) -> int:
+        with suppress(OSError, ValueError):
+            return int(self.count.read_text())
+        return 0
+
+    def goes_on(self) -> None:
+        """More than any pipe holds."""
+        before = self.said()
+        wait_until(lambda: self.said() > before + 150, 30, "a service that is not held up")
+
+    def end(self) -> None:
+        with suppress(OSError, ValueError):
+            os.kill(int(self.pid.read_text()), signal.SIGKILL)
+
+
+@pytest.fixture
+def chatty(any_host):
+    found = Chatty(any_host)
+    yield found
+    found.end()
+    wait_until(lambda: not readers(any_host), 10, "no reader that is left")
+
+
+def readers(host) -> list[int]:
+    """Processes that read a pipe of a run, also where its name is gone."""
+    found = []
+    for pid in filter(str.isdigit, os.listdir("/proc")):
+        with suppress(OSError):
+            if f"{host.folder}/.deployer/runs/" in os.readlink(f"/proc/{pid}/fd/0"):
+                found.append(int(pid))
+    return found
+
+
+def output(host, call):
+    return host.folder / ".deployer" / "runs" / str(call) / "output"
+
+
+def test_a_service_in_the_background_writes_into_nothing_that_grows(any_host, chatty):
+    run = any_host.run("install", None, "v1", start=chatty.start)
+    call = any_host.start(run).over()
+    assert call.end.result is Result.DONE
+    assert call.output.startswith(b"starting\n")
+    assert len(call.output) == call.end.output_size, "nothing was added behind the end"
+    path, size = output(any_host, run.operation), call.end.output_size
+    chatty.goes_on()
+    assert path.stat().st_size == size
+
+
+def test_what_it_prints_while_the_run_lasts_is_shown(any_host, chatty):
+    call = any_host.carry_out("install", None, "v1", start=chatty.start, check=f"[ -s {chatty.count} ] && sleep 0.3")
+    assert call.end.result is Result.DONE and call.output.count(b"tick") > 1
+
+
+@pytest.mark.parametrize("program", ["cat", "sh"])
+def test_either_reader_may_be_killed_and_the_service_is_neither_ended_nor_held_up(any_host, chatty, program):
+    any_host.carry_out("install", None, "v1", start=chatty.start)
+    wait_until(lambda: len(readers(any_host)) == 2, 10, "two readers")
+    victim = next(pid for pid in readers(any_host) if (what(pid) == "cat") == (program == "cat"))
+    os.kill(victim, signal.SIGKILL)
+    chatty.goes_on()
+    assert readers(any_host) and victim not in readers(any_host)
+
+
+def what(pid: int) -> str:
+    """A busybox is what it was called as."""
+    return Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")[0].decode().rpartition("/")[2]
+
+
+def test_a_start_that_leaves_nothing_leaves_no_reader(any_host):
+    call = any_host.carry_out("install", None, "v1")
+    assert call.end.result is Result.DONE and not readers(any_host)
+    assert not list(any_host.folder.glob(".deployer/runs/*/pipe"))
+
+
+def test_the_last_words_of_a_start_that_fails_are_all_there(any_host):
+    call = any_host.carry_out("install", None, "v1", start="seq 1 40000; echo the cause >&2; exit 3")
+    failed = next(event for event in call.events if event.kind is Kind.FAILED)
+    assert (failed.exit_status, failed.detail) == (3, "exit status 3: the cause")
+    assert call.output.startswith(b"".join(b"%d\n" % n for n in range(1, 40001)) + b"the cause\n")
+
+
+def test_a_service_outlives_a_runner_that_was_killed_and_the_recovery(any_host, chatty):
+    run = any_host.run("install", None, "v1", start=chatty.start, check="sleep 100", check_timeout=200)
+    call = any_host.start(run)
+    call.until(Kind.STARTED, "check")
+    wait_until(lambda: chatty.said() > 5, what="a service that prints")
+    call.kill()
+    again = any_host.attach(run).over(40)
+    assert again.end.result is Result.UNDONE
+    size = again.end.output_size
+    chatty.goes_on()
+    assert output(any_host, run.operation).stat().st_size == size
+
+
+def test_a_start_that_is_given_up_holds_no_service_up(any_host, chatty):
+    run = any_host.run(
+        "install", None, "v1", start=chatty.start + "; sleep 100", limits={"step_timeout": 1}, check="", stop=""
+    )
+    call = any_host.start(run).over(60)
+    assert call.end.result in (Result.UNDONE, Result.FAILED)
+    chatty.goes_on()
+    assert output(any_host, run.operation).stat().st_size == call.end.output_size

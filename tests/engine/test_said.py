@@ -1,0 +1,61 @@
+"""What hosts say where they do not run the program: sentences of logins, PAM, sudo and shells, and what they mean."""
+
+import pytest
+
+from deployer.engine.codes import Code
+from deployer.engine.ladder import Heard, Mode, OutcomeKind, Tale, next_move
+from deployer.engine.said import NEXT, SENTENCES, meaning
+
+pytestmark = pytest.mark.found("output")
+
+SAID = [
+    (Code.SUDO_TTY, "sudo: sorry, you must have a tty to run sudo"),
+    (Code.SUDO_PASSWORD, "sudo: a password is required"),
+    (Code.SUDO_PASSWORD, "sudo: a terminal is required to read the password; either use the -S option to read from "
+                         "standard input or configure an askpass helper sudo: a password is required"),
+    (Code.SUDO_PASSWORD, "sudo: no tty present and no askpass program specified"),
+    (Code.SUDO_PASSWORD, "sudo: interactive authentication is required"),
+    (Code.SUDO_REFUSED, "deploy is not in the sudoers file. This incident will be reported."),
+    (Code.SUDO_REFUSED, "Sorry, user deploy is not allowed to execute '/usr/bin/sh -c x' as root on web1."),
+    (Code.SUDO_MISSING, "bash: line 1: exec: sudo: not found"),
+    (Code.SUDO_MISSING, "sh: 1: exec: sudo: not found"),
+    (Code.PASSWORD_EXPIRED, "WARNING: Your password has expired. Password change required but no TTY available."),
+    (Code.PASSWORD_EXPIRED, "You are required to change your password immediately (administrator enforced)."),
+    (Code.PASSWORD_EXPIRED, "sudo: Account or password is expired, reset your password and try again"),
+    (Code.ACCOUNT_EXPIRED, "Your account has expired; please contact your system administrator."),
+    (Code.ACCOUNT_LOCKED, "This account is currently not available."),
+    (Code.ACCOUNT_LOCKED, "The account is locked due to 3 failed logins."),
+    (Code.LOGINS_OFF, "System is going down. Unprivileged users are not permitted to log in anymore."),
+    (Code.LOGINS_OFF, "Too many logins for 'deploy'."),
+    (Code.LIMITED_SHELL, "This service allows sftp connections only."),
+    (Code.LIMITED_SHELL, "rbash: line 1: exec: restricted"),
+    (Code.LIMITED_SHELL, "fatal: unrecognized command 'exec sh -c x'"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("code", "words"), SAID)
+def test_the_hosts_own_words_are_understood(code, words):
+    assert meaning(words) is code
+    for sudo in (True, False):
+        heard = Heard(Mode.START, answer=1, noise=f"Welcome to web1! {words}")
+        move = next_move(Tale(safe=True, sudo=sudo), heard)
+        assert move.outcome is not None and move.outcome.kind is OutcomeKind.NOT_STARTED
+        assert move.outcome.code == code
+        assert SENTENCES[code] in move.outcome.error and words[:40] in move.outcome.error, "with the host's words"
+
+
+@pytest.mark.parametrize("words", ["", "Welcome to Ubuntu 24.04", "404 Not Found", "Last login: today", "no such file"])
+def test_words_that_mean_nothing_are_not_guessed_from(words):
+    assert meaning(words) is None
+    move = next_move(Tale(safe=True), Heard(Mode.START, answer=1, noise=words))
+    assert move.outcome is not None and move.outcome.code == Code.NOT_RUN
+
+
+def test_each_meaning_has_a_sentence_and_a_next_step():
+    assert set(SENTENCES) == set(NEXT) == {code for code, _ in SAID}
+
+
+def test_once_the_program_has_run_the_host_is_not_taken_for_locked():
+    heard = Heard(Mode.ATTACH, answer=1, noise="This account is currently not available.")
+    move = next_move(Tale(safe=False, begun=True, out_of_touch=99), heard)
+    assert move.outcome is not None and move.outcome.code == Code.NOT_RUN

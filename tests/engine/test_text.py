@@ -1,0 +1,83 @@
+"""Which encoding bytes are taken for: what was said, what is beyond doubt, and never a guess over valid UTF-8."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from deployer.engine.text import KNOWN, decode, normalised, recognised
+
+pytestmark = pytest.mark.found("output")
+
+PRINTED = {
+    "gb18030": ["错误：无法打开文件", "启动失败：端口已被占用\n请检查配置文件", "数据库连接失败", "用户名或密码错误",
+                "nginx: [emerg] 第 3 步：正在启动服务…完成"],
+    "big5": ["錯誤：無法開啟檔案", "啟動失敗：連接埠已被佔用"],
+    "cp932": ["エラー：ファイルを開けません", "サービスの起動に失敗しました", "設定ファイルが見つかりません。"],
+    "euc_jp": ["エラー：ファイルを開けません", "サービスの起動に失敗しました"],
+    "cp949": ["오류: 파일을 열 수 없습니다", "서비스를 시작하지 못했습니다"],
+    "cp1252": ["Fehler: Datei konnte nicht geöffnet werden, ungültig", "échec du démarrage"],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("codec", "text"), [(codec, text) for codec, texts in PRINTED.items() for text in texts])
+def test_what_is_beyond_doubt_is_recognised(codec, text):
+    assert recognised(text.encode(codec)) == codec
+    assert decode(text.encode(codec)) == text
+    mixed = "ok\nprêt\n".encode() + text.encode(codec)
+    assert recognised(mixed) == codec, "lines of UTF-8 beside it say nothing"
+
+
+DOUBTFUL = [
+    b"caf\xe9\xe8\xf8", b"\xff\xfe\x00", "Ошибка".encode("cp1251"), "Ошибка файла".encode("koi8-r"),
+    "žluťoučký kůň".encode("cp1250"), b"\xb4\xed", bytes(range(128, 256)), b"\xc1\xaa\xcd\xa8",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("data", DOUBTFUL)
+def test_what_is_in_doubt_is_not_guessed(data):
+    assert recognised(data) == ""
+    assert "\ufffd" in decode(data)
+
+
+@given(st.text(max_size=60))
+def test_valid_utf_8_is_never_taken_for_anything_else(text):
+    assert recognised(text.encode("utf-8", "ignore")) == ""
+    assert decode(text.encode("utf-8", "ignore")) == text.encode("utf-8", "ignore").decode()
+
+
+@given(st.text("中文错误端口服务abc 文件：，。", max_size=20))
+def test_utf_8_that_was_cut_in_a_character_is_still_utf_8(text):
+    data = text.encode()
+    for end in range(len(data)):
+        assert recognised(data[:end]) == ""
+
+
+@given(st.binary(max_size=300), st.sampled_from(["", *KNOWN]))
+def test_any_bytes_are_some_text(data, encoding):
+    assert isinstance(decode(data, encoding), str)
+    assert decode(data, encoding).count("\n") == data.count(b"\n"), "lines stay lines in every encoding"
+
+
+def test_what_was_said_is_taken_where_it_fits():
+    assert decode("学".encode("gbk"), "gb18030") == "学", "which is valid UTF-8 too"
+    assert decode("✔ über".encode(), "cp932") == "✔ über", "UTF-8 where what was said does not fit"
+    assert decode("Ошибка".encode("koi8-r"), "koi8-r") == "Ошибка"
+    assert decode(b"caf\xe9", "cp1252") == "café"
+
+
+@pytest.mark.parametrize(
+    ("given", "kept"),
+    [("GBK", "gb18030"), ("latin-1", "cp1252"), ("Shift_JIS", "cp932"), ("", ""), ("utf8", "utf-8"),
+     ("EUC-KR", "cp949"),
+     ("windows-1251", "cp1251"), ("ISO-8859-15", "iso8859-15"), *((codec, codec) for codec in KNOWN)],
+)
+def test_an_encoding_is_kept_under_one_name(given, kept):
+    assert normalised(given) == kept
+
+
+@pytest.mark.parametrize(
+    "name", ["utf-16", "iso2022_jp", "hz", "rot13", "base64", "no such", "x\0y", "utf-7", "idna", "é"]
+)
+def test_an_encoding_in_which_lines_are_no_lines_is_refused(name):
+    with pytest.raises(ValueError, match="must be one of"):
+        normalised(name)
