@@ -256,8 +256,6 @@ def _after_no_run(tale: Tale) -> Move:
 
 def _after_stranger(tale: Tale, heard: Heard) -> Move:
     code = said.meaning(heard.noise) if not tale.begun else None
-    if code is None and tale.sudo and heard.answer == 1 and not tale.begun and not heard.noise:
-        code = Code.SUDO_PASSWORD
     if heard.signed:
         code = code or Code.UNEXPECTED_ANSWER
         usual = f"The host did not run the program as it should (exit status {heard.answer})."

@@ -2,8 +2,10 @@
 import pytest
 
 from deployer.engine import pace
+from deployer.engine.codes import Code
 from deployer.engine.conduct import OutcomeKind, carry_out
 from deployer.engine.probe import probe
+from deployer.engine.said import NEXT, SENTENCES
 from tests.lab.sshd import Sshd
 
 from .test_conduct import QUICK, Site, Watching
@@ -23,6 +25,9 @@ INSTEAD = {
     "a status of ours": "exit 42",
     "another status of ours": "exit 44",
 }
+
+# Of these the words are known, and say more.
+KNOWN = {"git-shell": Code.LIMITED_SHELL, "nologin": Code.ACCOUNT_LOCKED, "internal-sftp": Code.LIMITED_SHELL}
 
 
 def logins(host) -> int:
@@ -46,7 +51,11 @@ def test_an_operation_is_told_at_the_first_answer(forced, monkeypatch, sudo):
     outcome = carry_out(run, site.endpoint(), sudo, site.package("1.0"), watch, fresh=True, patience=20, limits=QUICK)
     assert outcome.kind is OutcomeKind.NOT_STARTED, outcome
     assert logins(host) == 1
-    assert "Something else ran in the place of our program" in outcome.error and "forced command" in outcome.error
+    if name in KNOWN:
+        assert outcome.error.startswith(SENTENCES[KNOWN[name]]) and outcome.code == KNOWN[name]
+    else:
+        assert "Something else ran in the place of our program" in outcome.error and "forced command" in outcome.error
+        assert outcome.code == Code.NOT_RUN
     assert "NOPASSWD" not in outcome.error
     assert not watch.told and not site.host.folder.exists()
     if name in ("a greeting", "nologin"):
@@ -57,10 +66,13 @@ def test_the_check_says_what_ran_instead(forced):
     host, name = forced
     found = probe(endpoint_of(host), str(host.root), False, deadline=5)
     assert (found.authenticated, found.ready) == (True, False)
+    if name in KNOWN:
+        assert (found.error, found.next_step) == (SENTENCES[KNOWN[name]], NEXT[KNOWN[name]])
+        return
     assert "something else ran in the place of our command" in found.error
     assert "ForceCommand" in found.next_step and "authorized_keys" in found.next_step
-    if name in ("a greeting", "nologin", "a menu"):
-        assert {"a greeting": "Welcome to", "nologin": "not available", "a menu": "no such choice"}[name] in found.error
+    if name in ("a greeting", "a menu"):
+        assert {"a greeting": "Welcome to", "a menu": "no such choice"}[name] in found.error
 
 
 def test_force_command_in_the_servers_own_settings_is_told_too(tmp_path):
