@@ -176,7 +176,8 @@ def _ask_host(desk: Ledger, claim: Claim) -> Ending:
             return Ending(operation, OperationStatus.UNKNOWN, error=unread, error_code=Code.SECRETS)
         error_of = " ".join((unread, _NOTHING))
         return Ending(operation, OperationStatus.UNDONE, error=error_of, error_code=Code.SECRETS)
-    encoding = operation.deployment.encoding or instance.host.encoding  # type: ignore[attr-defined]  see claims._loaded
+    # The service's was put there by claims._loaded.
+    encoding = operation.deployment.encoding or instance.host.encoding  # type: ignore[attr-defined]
     progress.plan(step.name for step in atom.steps)
     outcome = carry_out(
         Run(operation.pk, operation.fence, atom, uuid.uuid4().hex[:16], encoding),

@@ -136,7 +136,11 @@ class ServiceForm(forms.Form):
     language = forms.ChoiceField(label=_("Language"), choices=_terms(MicroService.Language.choices))
     start_command = _command(
         _("Start"),
-        _("Returns once the service is launched. Sees SERVICE VERSION RELEASE CURRENT SHARED HOST PORT TAG WEIGHT."),
+        _(
+            "Returns once the service is launched. Sees SERVICE VERSION RELEASE CURRENT SHARED HOST PORT TAG WEIGHT. "
+            "What the service prints is shown until the operation ends, and then thrown away: send its own log to a "
+            "file in $SHARED (>>\"$SHARED/serve.log\" 2>&1), to the journal (systemd-cat) or to syslog (logger)."
+        ),
     )
     stop_command = _command(_("Stop"))
     check_command = _command(_("Check"), _("Repeated until it succeeds or the time is over."))

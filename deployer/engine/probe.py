@@ -172,10 +172,10 @@ def _of_login_shell(finding: Finding, asked: Asked) -> None:
         return
     finding.shell_seconds = round(asked.began, 1)
     if asked.greeting_size:
-        words = " ".join(plain(asked.greeting).split())[:100]
+        words = " ".join(plain(asked.greeting[-150:]).split())[-100:]
         finding.warnings.append(
-            f"The login shell prints {asked.greeting_size} bytes before every command, beginning with: {words}. They "
-            "are left out of what operations print, and break scp and rsync: print greetings in interactive shells only."
+            f"The login shell prints {asked.greeting_size} bytes before every command, such as: {words}. They "
+            "are left out of what operations print, and break scp and rsync: print it in interactive shells only."
         )
     if asked.began > pace.SLOW:
         finding.warnings.append(

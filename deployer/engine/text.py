@@ -6,6 +6,7 @@ it; without a word, an encoding is recognised only where no other fits, and vali
 
 import codecs
 import re
+from collections.abc import Callable
 from functools import lru_cache, partial
 
 # Encodings in which every ASCII byte of a line stands for itself, so that lines, colours and searches stay the same:
@@ -150,7 +151,7 @@ def _is_japanese(sample: bytes, codec: str) -> bool:
     return _share(letters, _KANA) > 0.25 and _share(letters, _KANA, _HAN, *_MARKS) > 0.95
 
 
-_FITS = {
+_FITS: dict[str, Callable[[bytes], bool]] = {
     "gb18030": _is_chinese,
     "big5": _is_traditional,
     "cp932": partial(_is_japanese, codec="cp932"),

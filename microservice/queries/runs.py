@@ -262,11 +262,10 @@ def output(of: Operation, start: int, most: int) -> tuple[bytes, int]:
 
 
 def unfinished(of: Operation, start: int) -> bytes:
-    """What there is of a line that has not ended, from byte `start` on; its end where it is long."""
-    if has_ended(of):
-        return b""
-    end = logs.size(of.pk)
-    return b"".join(logs.read(of.pk, max(start, end - frames.FRAMES), end)) if start < end else b""
+    """The line without an end that stands at byte `start`, its end where it is long; nothing while whole lines are."""
+    end = logs.size(of.pk) if not has_ended(of) else start
+    rest = b"".join(logs.read(of.pk, max(start, end - frames.FRAMES), end)) if start < end else b""
+    return b"" if b"\n" in rest else rest
 
 
 def error_lines(of: Operation, number: int = 6) -> tuple[int, str]:

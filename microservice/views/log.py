@@ -20,7 +20,7 @@ from .guard import page, wanted
 BEFORE = 20  # lines above the one that a link means
 LONGEST_SEARCH = 200
 LEAD, EXCERPT = 60, 180  # characters before a hit, and from it on
-AROUND = 4000  # bytes of a long line on either side of a place in it
+AROUND = 1800  # bytes of a long line on either side of a place in it: both together fit in terminal.LINE_LIMIT
 
 
 @page(live=True)
@@ -106,17 +106,32 @@ def _lines(request: HttpRequest, of: Operation) -> dict:
     elif start or line:
         first = start or max(1, min(line, lines.count(of.pk)) - BEFORE)
     else:
-        first = max(1, lines.count(of.pk) - most + 1)
+        return _shown(of, _last_lines(of, ended), ended)
     found = lines.window(of.pk, first, ended, most) if most else lines.Window()
     if line and found.next and found.next <= line:  # what stands above it is so long that it fills the window
         found = lines.window(of.pk, line, ended, most)
+    shown = _shown(of, found, ended, first, line if "near" in request.GET else 0, near)
+    return shown | ({"earlier": None} if start else {}) | ({"later": None, "goes_on": None} if before else {})
+
+
+def _last_lines(of: Operation, ended: bool) -> lines.Window:
+    """The end: fewer lines where some are so long that they fill a window."""
+    count, found = lines.count(of.pk), lines.Window()
+    for most in (lines.AT_ONCE, BEFORE, 1):
+        found = lines.window(of.pk, max(1, count - most + 1), ended, most)
+        if found.next is None:
+            break
+    return found
+
+
+def _shown(of: Operation, found: lines.Window, ended: bool, first: int = 1, opened: int = 0, near: int = 0) -> dict:
     behind = found.lines[-1][0] + (not found.unfinished) if found.lines else first
     return {
         "operation": of,
-        "shown": _rendered(of, found, line if "near" in request.GET else 0, near),
-        "earlier": found.first if found.first > 1 and not start else None,
-        "later": None if before else found.next,
-        "goes_on": None if before or found.next or ended else behind,
+        "shown": _rendered(of, found, opened, near),
+        "earlier": found.first if found.first > 1 else None,
+        "later": found.next,
+        "goes_on": None if found.next or ended else behind,
     }
 
 
@@ -132,11 +147,13 @@ def _rendered(of: Operation, window: lines.Window, opened: int, near: int) -> st
     encoding = encodings.of_data(of, b"\n".join(data for _, data in window.lines))
     for (number, data), place in zip(window.lines, window.places, strict=True):
         line = terminal.render(data, style, encoding)
-        style, shown = line.style, line.html
+        style, shown = line.style, str(line.html)
         if number == opened:
             shown = _around(of, number, near, encoding)
         elif not line.whole or number in window.cut:
-            shown += _link(number, place, gettext("show all of it"))
+            rewritten = b"\r" in data or (number in window.cut and len(data) < lines.SHOWN)
+            near = place + (len(data) if rewritten else terminal.LINE_LIMIT)
+            shown += _link(number, near, gettext("show all of it"))
         growing = " data-unfinished" if window.unfinished and number == window.lines[-1][0] else ""
         parts.append(f'<li id="L{number}"{growing}><a href="#L{number}">{number}</a><code>{shown}</code></li>')
     return mark_safe("\n".join(parts))  # noqa: S308  terminal.render escapes; the rest is numbers

@@ -127,3 +127,92 @@ def test_errors_only_says_what_counts_and_lists_what_the_failed_step_printed(adm
 def test_a_strangers_log_is_not_there(admin):
     assert admin.get("/operations/999/log/").status_code == 404
     assert admin.get("/operations/999/log/search/?q=x").status_code == 404
+
+
+BAR = b"".join(b"\rloading part %03d of a long name that fills the line, %d %%" % (n, n // 2) for n in range(201))
+
+
+@pytest.mark.found("output")
+@pytest.mark.parametrize("times", [1, 30], ids=["14 KiB", "400 KiB"])
+def test_a_line_that_is_rewritten_shows_what_stands_there_in_the_end(admin, operation, times):
+    fleet.output(operation, b"first\n", *[BAR] * times, b"\r\x1b[31merror\x1b[0m: no such mirror\n", b"last\n")
+    where = f"/operations/{operation.pk}/log/"
+    page = get(admin, where)
+    assert '<span class="t-red">error</span>: no such mirror' in page and "loading" not in page
+    assert "earlier state" in page, "and that it is not all"
+    part = re.search(r'href="(\?line=2&amp;near=\d+)#L2"', page)[1].replace("&amp;", "&")
+    opened = get(admin, where + part)
+    assert "loading part 200" in opened and "no such mirror" in opened
+    while before := re.search(r'href="(\?line=2&amp;near=\d+)#L2"[^>]*>what comes before', opened):
+        opened = get(admin, where + before[1].replace("&amp;", "&"))
+        if times > 1:
+            break
+    assert "loading part" in opened
+    panel = get(admin, f"/operations/{operation.pk}/")
+    assert "no such mirror" in panel and "loading part 150" not in panel
+
+
+@pytest.mark.found("output")
+def test_what_is_being_written_is_shown_while_it_has_no_end(admin):
+    operation = fleet.running(1, "shop").operations.get()
+    fleet.output(operation, b"first\n" + BAR)
+    page = get(admin, f"/operations/{operation.pk}/log/")
+    assert re.search(r'<li id="L2" data-unfinished>.*loading part 200[^<]*100 %', page)
+    panel = get(admin, f"/operations/{operation.pk}/")
+    assert re.search(r"<span data-unfinished>loading part 200[^<]*100 %", panel)
+    answer = admin.get(f"/operations/{operation.pk}/output/?offset=6")
+    assert answer["X-Next"] == "6" and b"loading part 200" in answer.content, "and it is asked for again"
+    Output.objects.create(operation=operation, start=6 + len(BAR), line=1, data=b"\rdone\nnext")
+    answer = admin.get(f"/operations/{operation.pk}/output/?offset=6")
+    assert answer["X-Next"] == str(6 + len(BAR) + 6)
+    assert answer.content.startswith(b"done") and b"<span data-unfinished>next</span>" in answer.content
+
+
+@pytest.mark.found("output")
+def test_a_line_that_is_rewritten_beyond_one_answer_still_comes_to_its_last_frame(admin):
+    operation = fleet.running(1, "shop").operations.get()
+    whole = fleet.output(operation, *[BAR] * 10, b"\rthe end of it\nnext\n")
+    seen, offset = "", "0"
+    for _ in range(20):
+        answer = admin.get(f"/operations/{operation.pk}/output/?offset={offset}")
+        seen += re.sub(r"<span data-unfinished>.*</span>", "", answer.content.decode(), flags=re.S)
+        if answer["X-Next"] == offset:
+            break
+        offset = answer["X-Next"]
+    assert offset == str(len(whole))
+    lines_seen = re.sub(r'<span class="clipped">[^<]*</span>', "", seen).split("\n")
+    assert [line.strip() for line in lines_seen] == ["the end of it", "next", ""]
+
+
+@pytest.mark.found("output")
+@pytest.mark.parametrize(
+    ("text", "lead"),
+    [(b"", b"x" * 100), (b"", b"x" * 30_000), (b"", b"x" * 300_000), (b"\r100 %\rall is well", b"\r" + b"y" * 500)],
+    ids=["short", "long", "huge", "an earlier frame"],
+)
+def test_a_hit_is_shown_with_what_is_around_it_and_the_page_shows_it(admin, operation, text, lead):
+    fleet.output(operation, b"first\n", lead + b" before it the needle after it " + text + b"\n", b"last\n")
+    page = get(admin, f"/operations/{operation.pk}/log/search/?q=needle")
+    assert "1 hit<" in page
+    link, shown = re.search(r'<li><a href="([^"]*)"[^>]*>2</a> <code>([^<]*)</code>', page).groups()
+    assert "before it the needle after it" in shown and len(shown) < 400
+    assert (shown[0] == "…") == (len(lead) > 60)
+    opened = get(admin, f"/operations/{operation.pk}/log/" + link.replace("&amp;", "&").partition("#")[0])
+    assert "before it the needle after it" in opened
+
+
+@pytest.mark.found("output")
+def test_a_hit_in_what_the_page_shows_needs_no_place_of_its_own(admin, operation):
+    fleet.output(operation, b"a needle\n", b"old needle\rnew needle\n", b"the needle\rgone\n")
+    page = get(admin, f"/operations/{operation.pk}/log/search/?q=needle")
+    assert "4 hits" in page and 'data-hits="1,2,3"' in page
+    assert re.search(r'data-places=",,\d+"', page), "only the last is in no last frame"
+
+
+@pytest.mark.found("output")
+def test_windows_of_rewritten_lines_cost_what_others_do(admin, operation, cost):
+    fleet.output(operation, b"10 %\r20 %\rdone\n" * 280)
+    many = cost(admin, f"/operations/{operation.pk}/log/")
+    Output.objects.all().delete()
+    fleet.output(operation, b"10 %\r20 %\rdone\n")
+    assert many <= cost(admin, f"/operations/{operation.pk}/log/") + 1

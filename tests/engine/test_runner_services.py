@@ -1,6 +1,7 @@
 """What a service prints that a start command left running: shown while the run lasts, then nowhere that grows."""
 
 import os
+import re
 import signal
 from contextlib import suppress
 from pathlib import Path
@@ -129,3 +130,25 @@ def test_a_start_that_is_given_up_holds_no_service_up(any_host, chatty):
     assert call.end.result in (Result.UNDONE, Result.FAILED)
     chatty.goes_on()
     assert output(any_host, run.operation).stat().st_size == call.end.output_size
+
+
+LOGS = re.findall(r"^\| .* \| `(setsid .*|\{ .*)` \|$", Path("docs/output.md").read_text(), re.MULTILINE)
+
+
+@pytest.mark.parametrize("start", LOGS)
+def test_the_ways_to_a_log_of_its_own_in_the_docs_leave_no_reader(host, start, request):
+    """With what stands in for programs that talk to the system: systemd-cat carries a command out, logger reads."""
+    tell = host.root / "log-of-its-own"
+    for name, text in {
+        "serve": f"echo $$ >{host.root}/pid; exec sleep 60",
+        "systemd-cat": f'shift 2; echo "$@" >{tell}; exec "$@" >/dev/null 2>&1',
+        "logger": f"echo logger >{tell}; exec cat >/dev/null",
+    }.items():
+        (host.tools / name).write_text(f"#!/bin/sh\n{text}\n")
+        (host.tools / name).chmod(0o755)
+    command = start.replace("\\|", "|").replace("./serve", "serve")
+    call = host.carry_out("install", None, "v1", start=f"{command}\nprintf $VERSION >{host.root}/running")
+    request.addfinalizer(Chatty(host).end)
+    assert call.end.result is Result.DONE
+    wait_until((host.root / "pid").exists, what="the service")
+    assert not readers(host)

@@ -1,0 +1,183 @@
+"""Login shells that say something, that take long, or that run nothing: over real SSH, with their start-up files."""
+
+import os
+import pwd
+import time
+from dataclasses import replace
+
+import pytest
+
+from deployer.engine import pace
+from deployer.engine.codes import Code
+from deployer.engine.conduct import OutcomeKind, carry_out
+from deployer.engine.journal import Shown
+from deployer.engine.probe import probe
+from tests.engine.test_conduct import QUICK, Site, Watching
+from tests.lab.relay import Relay
+from tests.lab.sshd import Sshd
+
+pytestmark = [
+    pytest.mark.found("output"),
+    pytest.mark.skipif(
+        not pwd.getpwuid(os.getuid()).pw_shell.endswith("bash"), reason="the login shell of this user is not bash"
+    ),
+]
+
+
+@pytest.fixture
+def shell(tmp_path):
+    """`shell("echo hello")`: a site whose login shell does that before any command."""
+    started = []
+
+    def site(start_up: str) -> Site:
+        # bash reads it where sshd starts it, also for a command.
+        sshd = Sshd(tmp_path / f"host{len(started)}")
+        (sshd.folder / ".bashrc").write_text(f"{start_up}\n")
+        started.append(sshd)
+        sshd.start()
+        return Site(sshd)
+
+    yield site
+    for sshd in started:
+        sshd.__exit__()
+
+
+GREETING = "Welcome to web1!\n\nLast login: Monday"
+TALK = f"printf '%s' '{GREETING}'; printf '%s\\n' 'also here' >&2"
+STEPS = {"post": "echo from post; echo err >&2", "steps": [{"name": "own", "before": "link", "run": "seq 1 2000"}]}
+EXPECTED = b"".join(b"%d\n" % n for n in range(1, 2001)) + b"from post\nerr\n"
+
+
+def test_a_greeting_is_no_output_and_moves_no_steps_place(shell):
+    site = shell(TALK)
+    outcome, watch = site.carry_out(site.host.run("install", None, "1.0", **STEPS))
+    assert outcome.kind is OutcomeKind.DONE
+    assert watch.data == EXPECTED
+    printed = {event.step: event.printed for event in watch.told if event.printed is not None}
+    assert watch.data[printed["own"] :].startswith(b"1\n2\n") and watch.data[printed["post"] :] == b"from post\nerr\n"
+
+
+@pytest.mark.parametrize("greeting", ["seq 1 20000", TALK, "printf '@n1 output'"], ids=["long", "no end", "a mark"])
+def test_after_a_cut_output_goes_on_where_it_was_whatever_the_shell_says(shell, greeting):
+    site = shell(greeting)
+    run = site.host.run(
+        "install", None, "1.0", **STEPS | {"post": f"seq 5000 6000; {wait_for(site)}; seq 6001 7000"}
+    )
+    with Relay(site.sshd.address, site.sshd.port) as relay:
+        watch = Watching()
+        original = watch.output
+
+        def output(start, data):
+            original(start, data)
+            if b"6000\n" in watch.data and not getattr(watch, "cut", False):
+                watch.cut = True
+                relay.cut()
+                (site.host.root / "go").touch()
+
+        watch.output = output
+        outcome, _ = site.carry_out(run, watch, at=relay)
+    assert outcome.kind is OutcomeKind.DONE and watch.cut
+    assert watch.data == EXPECTED.replace(
+        b"from post\nerr\n", b"".join(b"%d\n" % n for n in range(5000, 7001))
+    )
+
+
+def wait_for(site) -> str:
+    return f"while [ ! -e {site.host.root}/go ]; do sleep 0.1; done"
+
+
+def test_the_mark_is_found_wherever_it_was_cut():
+    for cut in range(20):
+        shown = Shown("n1")
+        whole = b"hello @n1 outpu @n1 output\nreal @n1 output\n"
+        assert shown.feed(whole[:cut]) + shown.feed(whole[cut:]) == b"real @n1 output\n"
+        assert shown.noise == b"hello @n1 outpu "
+
+
+def test_the_host_check_warns_of_a_shell_that_talks(shell):
+    site = shell(f"seq 1 30000; {TALK}")
+    found = probe(site.endpoint(), str(site.sshd.root), False)
+    assert found.ready, found
+    (warning,) = found.warnings
+    assert "prints" in warning and "168930 bytes" in warning and "interactive" in warning
+    assert "Last login: Monday" in warning
+
+
+def test_a_shell_that_says_nothing_is_not_warned_of(sshd):
+    assert probe(Site(sshd).endpoint(), str(sshd.root), False).warnings == []
+
+
+@pytest.mark.parametrize("seconds", [12, 35])
+def test_a_slow_login_shell_is_waited_for(shell, seconds):
+    site = shell(f"sleep {seconds}")
+    outcome, watch = site.carry_out(site.host.run("install", None, "1.0", post="echo done"), limits=SLOW)
+    assert outcome.kind is OutcomeKind.DONE and watch.data == b"done\n"
+    assert pace.needed(site.endpoint().where) >= seconds
+
+
+SLOW = replace(QUICK, silence=20)
+
+
+def test_what_is_waited_for_grows_until_it_is_enough_and_no_further(shell, monkeypatch):
+    monkeypatch.setattr(pace, "FIRST", 1.0)
+    site = shell("sleep 5")
+    run = site.host.run("install", None, "1.0")
+    tries = 0
+    while True:
+        tries += 1
+        assert tries < 8, "it converges"
+        kind = {"fresh": tries == 1, "patience": 0.5, "limits": SLOW}
+        outcome = carry_out(run, site.endpoint(), False, site.package("1.0"), Watching(), **kind)
+        if outcome.kind is OutcomeKind.DONE:
+            break
+        assert outcome.code == Code.SLOW_SHELL and "began no command within" in outcome.error
+    assert 4 < pace.needed(site.endpoint().where) <= 40
+
+
+def test_the_limits_are_bounded_and_come_down_again():
+    where = "pace.test:22"
+    for _ in range(20):
+        pace.gave_up(where, pace.patience(where))
+    assert pace.patience(where) == pace.MOST and pace.for_check(where) == pace.MOST_FOR_CHECK
+    for _ in range(20):
+        pace.took(where, 0.2)
+    assert (pace.patience(where), pace.for_check(where)) == (pace.FIRST, 0.0)
+    assert pace.before_cancel(where) == pace.BEFORE_CANCEL
+    for number in range(pace.MOST_HOSTS + 10):
+        pace.took(f"{number}.test", 2)
+    assert len(pace._needed) == pace.MOST_HOSTS
+    pace._needed.clear()
+
+
+def test_a_check_of_a_slow_shell_says_so_and_the_next_one_waits_for_it(shell):
+    site = shell("sleep 6")
+    began = time.monotonic()
+    found = probe(site.endpoint(), str(site.sshd.root), False, deadline=4)
+    assert time.monotonic() - began < 9
+    assert found.reachable and found.authenticated and not found.ready
+    assert "login shell has not begun" in found.error and "Check again" in found.next_step
+    found = probe(site.endpoint(), str(site.sshd.root), False, deadline=4)
+    assert found.ready and found.shell_seconds >= 6, found
+    assert "takes 6 s" in " ".join(found.warnings) or "takes 7 s" in " ".join(found.warnings)
+
+
+EXPIRED = "echo 'WARNING: Your password has expired.'; echo 'Password change required but no TTY available.'; exit 1"
+
+
+@pytest.mark.parametrize(
+    ("start_up", "code", "words"),
+    [
+        (EXPIRED, Code.PASSWORD_EXPIRED, "password on the host has expired"),
+        ("echo 'This account is currently not available.'; exit 1", Code.ACCOUNT_LOCKED, "has no login shell"),
+        ("echo 'sudo: sorry, you must have a tty to run sudo' >&2; exit 1", Code.SUDO_TTY, "requiretty"),
+        ("echo 'See 404 Not Found'; exit 1", Code.NOT_RUN, "did not run the program"),
+    ],
+)
+def test_what_the_host_itself_says_in_the_programs_place_is_what_people_read(shell, start_up, code, words):
+    site = shell(start_up)
+    outcome, watch = site.carry_out(site.host.run("install", None, "1.0"))
+    assert (outcome.kind, outcome.code) == (OutcomeKind.NOT_STARTED, code)
+    assert words in outcome.error and watch.data == b"", "what the host says is no output of the service"
+    if code is not Code.NOT_RUN:
+        found = probe(site.endpoint(), str(site.sshd.root), False)
+        assert found.reachable and not found.ready and words in found.error and found.next_step
