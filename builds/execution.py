@@ -275,6 +275,7 @@ class Sweeper:
                     threading.Thread(target=_pick_up, name="build", daemon=True).start()
             except DatabaseError as error:
                 log.warning("the sweep of builds could not ask the database: %s", type(error).__name__)
+            finally:
                 connection.close()
 
 

@@ -3,7 +3,7 @@
 from django.db import Error, IntegrityError, OperationalError
 
 LOCK_NOT_AVAILABLE = "55P03"
-# Classes and codes of PostgreSQL with which a server says that it cannot do what it could do before, and may do again: a
+# Classes and codes of PostgreSQL with which a server says that it cannot do now what it may do again in a moment: a
 # broken line, a server that starts or stops, a replica after a failover, a limit that ended a transaction.
 _AWAY_CLASSES = ("08", "53", "57", "58", "40")
 _AWAY_CODES = ("25006", "25P02", "25P03", "25P04", LOCK_NOT_AVAILABLE)

@@ -1,4 +1,4 @@
-"""DATABASE_URL: read at the start in whatever shape it comes, as Django's DATABASES entry. No error quotes any of it."""
+"""DATABASE_URL: read at the start in whatever shape it comes, as Django's DATABASES entry. No error quotes it."""
 
 import re
 import shlex
@@ -10,7 +10,7 @@ from urllib.parse import parse_qsl, quote, unquote, urlencode, urlsplit
 from deployer import environment as env
 from deployer.postgresql import limits
 
-UNREADABLE = "is not a valid URL: percent-encode the characters of its user and password (%40 for @, %2F for /, %25 for %)"
+UNREADABLE = "is not a valid URL: percent-encode its user and password (%40 for @, %2F for /, %25 for %)"
 POOLERS = ("auto", "none", "session", "transaction")
 VERIFICATION = ("required", "none")
 SESSIONS = ("any", "read-write", "read-only", "primary", "standby", "prefer-standby")
@@ -95,7 +95,7 @@ def _read(name: str, value: str) -> tuple[dict[str, str], dict[str, str]]:
     theirs = urlencode([(key, word) for key, word in options if key not in own], quote_via=quote)
     try:
         parts = {key: str(word) for key, word in conninfo_to_dict(plain + mark + theirs).items()}
-    except ProgrammingError as error:
+    except (ProgrammingError, UnicodeError) as error:
         unknown = re.search(r'invalid URI query parameter: "([a-z_]+)"', str(error))
         if unknown and any(key == unknown[1] for key, _ in options):
             raise env.BadSetting(name, f"has an option that PostgreSQL does not know: {unknown[1]}") from None
@@ -151,7 +151,7 @@ def _authorities(name: str) -> str:
     """The system's own. The OpenSSL that psycopg brings looks for them elsewhere, so they are named."""
     found = ssl.get_default_verify_paths().cafile
     if not found:
-        raise env.BadSetting(name, "asks for TLS, and this machine has no certificates of authorities: name sslrootcert")
+        raise env.BadSetting(name, "asks for TLS, and this machine has no certificates of authorities: set sslrootcert")
     return found
 
 
@@ -172,7 +172,7 @@ def _session_settings(name: str, parts: dict[str, str]) -> dict[str, str]:
 
 
 def _milliseconds(name: str, setting: str, word: str, units: Mapping[str, int] = _UNITS) -> str:
-    if setting not in ("idle_in_transaction_session_timeout", "lock_timeout", "statement_timeout", "transaction_timeout"):
+    if setting not in limits.of_transactions(limits.WEB, limits.NEWEST):
         return word
     found = re.fullmatch(r"(\d{1,9})\s*([a-z]*)", word)
     if not found or found[2] not in units:

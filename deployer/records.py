@@ -67,8 +67,8 @@ class Records(DatabaseBackend):
                 self._prune()
             except DatabaseError as error:
                 log.warning("the records of tasks wait for the database: %s", type(error).__name__)
+            finally:
                 connection.close()
-        connection.close()
 
     def write(self) -> None:
         """Writes what waits. Raises DatabaseError, and then it waits on."""

@@ -1,9 +1,9 @@
 """Many rows in one statement, because Django would build an expression for each of their values.
 
-For what is written at every round of the ledger; everywhere else `bulk_create` says the same. PostgreSQL is given a list
-of rows, which the client sends as one message: of a process that stops in the middle of it, the server's limits end the
-transaction. Of many messages in a row (`executemany`) it would have carried out some, and wait for the others. SQLite is
-given one prepared statement, many times.
+For what is written at every round of the ledger; everywhere else `bulk_create` says the same. PostgreSQL is given a
+list of rows, which the client sends as one message: of a process that stops in the middle of it, the server's limits
+end the transaction. Of many messages in a row (`executemany`) it would have carried out some, and wait for the others.
+SQLite is given one prepared statement, many times.
 """
 
 from collections.abc import Iterable, Sequence
@@ -30,7 +30,8 @@ def insert(model: type[Model], names: Sequence[str], rows: Iterable[Sequence], c
     with connection.cursor() as cursor:
         if connection.vendor == "sqlite":
             cursor.executemany(sql + places + end, values)
-        for at in range(0, len(values), AT_ONCE) if connection.vendor != "sqlite" else ():
+            return
+        for at in range(0, len(values), AT_ONCE):
             part = values[at : at + AT_ONCE]
             cursor.execute(sql + ", ".join([places] * len(part)) + end, [value for row in part for value in row])
 

@@ -28,7 +28,8 @@ _BEGUN = (OperationStatus.RUNNING, OperationStatus.UNKNOWN)
 
 def _locked(caller: Caller, deployment: Deployment) -> Deployment:
     """The deployment's row, locked until the transaction ends, if the caller may touch it."""
-    row = Deployment.objects.select_for_update(of=("self",), no_key=True).select_related("microservice").get(pk=deployment.pk)
+    rows = Deployment.objects.select_for_update(of=("self",), no_key=True).select_related("microservice")
+    row = rows.get(pk=deployment.pk)
     if not caller.may("deploy", row.microservice_id):
         raise forbidden(f"{caller.name} may not deploy {row.microservice.name}.", "Ask for the scope “deploy”.")
     return row

@@ -1,7 +1,7 @@
 """Which operations a worker process still owns, as the rows say; inside the ledger's transaction.
 
-A row that somebody else holds (a process that is frozen in its transaction, say) hinders nobody for longer than the wait
-for one lock: then the ledger goes `around` such rows for a while. They are written once they are free.
+A row that somebody else holds (a process that is frozen in its transaction, say) hinders nobody for longer than the
+wait for one lock: then the ledger goes `around` such rows for a while. They are written once they are free.
 """
 
 from collections.abc import Iterable

@@ -281,13 +281,13 @@ class Ledger:
         for (_, future), share in zip(asked, shares(taken, wanted), strict=True):
             future.set_result(share)
 
-    def _claimed(self, *question) -> list[Claim]:
+    def _claimed(self, mine: Counter, held: list[int], wanted: int, free: int, task_id: str) -> list[Claim]:
         """What could be claimed; of rows that somebody holds for long, whatever can be had without them."""
         while True:
             around = self._goes_around
             try:
                 with transaction.atomic():
-                    taken, told = claim(self.owner, *question, around=around)
+                    taken, told = claim(self.owner, mine, held, wanted, free, task_id, around)
                     events.write(told)
                     if taken:
                         crash.here(crash.Point.CLAIMING)

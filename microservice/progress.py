@@ -231,6 +231,7 @@ FROM now WHERE operation.id = now.id
 
 def _grow(grown: list[tuple[Operation, int]]) -> None:
     if grown:
-        values = [n for operation, sent in grown for n in (operation.pk, operation.output_size, operation.output_lines, sent)]
+        rows = [(operation.pk, operation.output_size, operation.output_lines, sent) for operation, sent in grown]
+        values = [value for row in rows for value in row]
         with connection.cursor() as cursor:
             cursor.execute(_GROW.format(rows=", ".join(["(%s, %s, %s, %s)"] * len(grown))), values)

@@ -56,12 +56,12 @@ class Sweeper:
                 tidy()
             except DatabaseError as error:
                 log.warning("the sweep could not ask the database: %s", type(error).__name__)
-                connection.close()
             except RuntimeError:  # the hands were shut down between the question and the work
                 return
             except Exception:  # without this thread nothing that was lost would ever be found: it outlives any error
                 log.exception("the sweep met an error that it does not know")
-                connection.close()
+            finally:
+                connection.close()  # a pool that is small has others to serve until the next sweep
             self._stop.wait(settings.SWEEP_EVERY)
 
 
@@ -80,7 +80,8 @@ def sweep() -> int:
 
 
 def look() -> int:
-    """What cannot wait. Answers how many operations this process should pick up now: never more than it has room for."""
+    """What cannot wait. Answers how many operations this process should pick up now: never more than it has room
+    for."""
     desk = execution.ledger()
     _each(end_stuck, partial(_sign_of_life, desk))
     free = desk.slots - desk.in_flight

@@ -1,5 +1,6 @@
 """Django's own backend, whose pool and connections are these."""
 
+from collections.abc import Callable
 from typing import Any
 
 from django.db.backends.base.base import NO_DB_ALIAS
@@ -11,6 +12,9 @@ _OURS = ("given", "pooler")  # of Connection.connect
 
 
 class DatabaseWrapper(base.DatabaseWrapper):
+    _connection_pools: dict[str, Pool]
+    _configure_connection: Callable[[Any], bool]
+
     def get_connection_params(self) -> dict[str, Any]:
         """For psycopg's own connect. Without a pool (the tests' maintenance database) nothing of ours is known."""
         return {name: value for name, value in super().get_connection_params().items() if name not in _OURS}
@@ -28,7 +32,7 @@ class DatabaseWrapper(base.DatabaseWrapper):
         return self._connection_pools[self.alias]
 
     def _set_autocommit(self, autocommit: bool) -> None:
-        super()._set_autocommit(autocommit)
+        super()._set_autocommit(autocommit)  # type: ignore[misc]
         if autocommit or not getattr(self.connection, "in_each_transaction", ""):
             return
         with self.wrap_database_errors:

@@ -52,7 +52,8 @@ class Connection(psycopg.Connection):
         settings = bounds | limits.of_sockets(version)
         direct = {"auto": sql.SQL("pg_backend_pid() = {}").format(self.info.backend_pid),
                   "transaction": sql.SQL("false")}.get(pooler, sql.SQL("true"))  # fmt: skip
-        asked = [sql.SQL("CASE WHEN direct THEN set_config({}, {}, false) END").format(*pair) for pair in settings.items()]
+        one = sql.SQL("CASE WHEN direct THEN set_config({}, {}, false) END")
+        asked = [one.format(*pair) for pair in settings.items()]
         query = sql.SQL("SELECT direct, {} FROM (SELECT {} AS direct) d").format(sql.SQL(", ").join(asked), direct)
         row = self.execute(query).fetchone()
         if row is not None and not row[0]:

@@ -1,7 +1,7 @@
 """How long anything in PostgreSQL may take, as the server's own settings. Pure.
 
-They are set after connecting, never as a start-up parameter: poolers refuse those. Where a pooler stands between, they are
-set in each transaction, because the next one may be carried out by another session of the server.
+They are set after connecting, never as a start-up parameter: poolers refuse those. Where a pooler stands between, they
+are set in each transaction, because the next one may be carried out by another session of the server.
 """
 
 from collections.abc import Mapping
@@ -12,6 +12,7 @@ from types import MappingProxyType
 # a packet, and the end after 6 s without an answer.
 PROBE_AFTER, PROBE_EVERY, PROBES = 5, 2, 3  # seconds, seconds, probes
 UNANSWERED = 6000  # milliseconds for which what was sent may stay unacknowledged
+NEWEST = 170000  # the version of PostgreSQL from which on it knows all of these settings
 CONNECT = 3  # seconds, for each host
 NAME = "deployer"  # of sessions on the server, unless DATABASE_URL has an application_name
 SLACK = 5.0  # seconds that an answer may come later than the server's own limit on a statement
@@ -50,14 +51,15 @@ def of_transactions(limits: Limits, version: int, given: Mapping[str, str] = Map
         "lock_timeout": limits.lock,
         "statement_timeout": limits.statement,
     }
-    if version >= 170000:
+    if version >= NEWEST:
         wanted["transaction_timeout"] = limits.transaction
     return {name: str(value) for name, value in wanted.items()} | dict(given)
 
 
 def of_sockets(version: int) -> dict[str, str]:
     """How the server notices that its client is gone."""
-    wanted = {"tcp_keepalives_idle": PROBE_AFTER, "tcp_keepalives_interval": PROBE_EVERY, "tcp_keepalives_count": PROBES}
+    wanted = {"tcp_keepalives_idle": PROBE_AFTER, "tcp_keepalives_interval": PROBE_EVERY}
+    wanted["tcp_keepalives_count"] = PROBES
     if version >= 120000:
         wanted["tcp_user_timeout"] = UNANSWERED
     if version >= 140000:

@@ -1,8 +1,8 @@
 """Ends what holds locks and waits for a client that says nothing, whatever that client's state is.
 
-The server's own limits end a transaction that is idle. They do not end one whose client stopped in the middle of what it
-was sending or reading: that session is `active`, and waits. Nor do they hold in a session that a pooler made.
-So every worker's sweep looks for such sessions of this product and ends them.
+The server's own limits end a transaction that is idle. They do not end one whose client stopped in the middle of what
+it was sending or reading: that session is `active`, and waits. Nor do they hold in a session that a pooler made. So
+every worker's sweep looks for such sessions of this product and ends them.
 """
 
 import logging
@@ -12,8 +12,8 @@ from django.db import connection
 from . import limits
 
 log = logging.getLogger(__name__)
-# Only sessions of this product, by role, database and name: nobody else's psql, dump or restore. `state_change` moves with
-# every message that comes, so a client that is merely slow is none of them.
+# Only sessions of this product, by role, database and name: nobody else's psql, dump or restore. `state_change` moves
+# with every message that comes, so a client that is merely slow is none of them.
 _END = """
 SELECT pid, state, pg_terminate_backend(pid) FROM pg_stat_activity a
 WHERE datname = current_database() AND usename = current_user AND application_name = current_setting('application_name')
@@ -31,7 +31,7 @@ def end_stuck() -> int:
     if connection.vendor != "postgresql":
         return 0
     given = connection.settings_dict["OPTIONS"].get("given", {})
-    bounds = limits.of_transactions(limits.chosen, 170000, given)
+    bounds = limits.of_transactions(limits.chosen, limits.NEWEST, given)
     idle, whole = (int(bounds[name]) for name in ("idle_in_transaction_session_timeout", "transaction_timeout"))
     if not idle:
         return 0

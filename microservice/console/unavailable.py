@@ -1,4 +1,4 @@
-"""The page of a request that failed here: 503 where the database does not answer, and it comes again by itself; else 500.
+"""The page of a request that failed here: 503 where the database is away, and it comes again by itself; else 500.
 
 It is made without the database: no session, no user, no context processor.
 """

@@ -4,10 +4,12 @@ import os
 import random
 import shutil
 import subprocess
+from functools import lru_cache
 
 _random = random.SystemRandom()
 
 
+@lru_cache(maxsize=1)
 def why_not() -> str:
     """Why this machine has no such network; "" where it has."""
     if os.geteuid():
@@ -19,7 +21,8 @@ def why_not() -> str:
     made = subprocess.run(["ip", "netns", "add", name], capture_output=True, text=True)
     if made.returncode:
         return f"this machine allows no network namespaces: {made.stderr.strip()}"
-    bridge = subprocess.run(["ip", "netns", "exec", name, "ip", "link", "add", "b", "type", "bridge"], capture_output=True)
+    add = ["ip", "netns", "exec", name, "ip", "link", "add", "br0", "type", "bridge"]
+    bridge = subprocess.run(add, capture_output=True)
     subprocess.run(["ip", "netns", "del", name], check=True)
     return "this machine allows no bridges" if bridge.returncode else ""
 
@@ -46,11 +49,11 @@ class Network:
             _ip("link", "set", end, "netns", name)
         _ip("addr", "add", f"{self.here}/30", "dev", a)
         _ip("link", "set", a, "up")
-        self._inside(self._between, "link", "add", "bridge", "type", "bridge")
+        self._inside(self._between, "link", "add", "br0", "type", "bridge")
         for end in (b, c):
-            self._inside(self._between, "link", "set", end, "master", "bridge")
+            self._inside(self._between, "link", "set", end, "master", "br0")
             self._inside(self._between, "link", "set", end, "up")
-        self._inside(self._between, "link", "set", "bridge", "up")
+        self._inside(self._between, "link", "set", "br0", "up")
         self._inside(self._there, "addr", "add", f"{self.address}/30", "dev", d)
         for end in ("lo", d):
             self._inside(self._there, "link", "set", end, "up")
@@ -70,7 +73,7 @@ class Network:
         self._inside(self._between, "link", "set", self._ends[2], "nomaster")
 
     def heal(self) -> None:
-        self._inside(self._between, "link", "set", self._ends[2], "master", "bridge")
+        self._inside(self._between, "link", "set", self._ends[2], "master", "br0")
 
     def _inside(self, name: str, *words: str) -> None:
         _ip("netns", "exec", name, "ip", *words)

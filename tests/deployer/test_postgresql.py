@@ -1,0 +1,363 @@
+"""Connections to PostgreSQL: every wait has its limit, and a server that comes back is used again at once."""
+
+import contextlib
+import os
+import signal
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import psycopg
+import pytest
+
+from deployer import database_url
+from deployer.postgresql import connection, limits
+from deployer.postgresql.connection import Connection
+from deployer.postgresql.pool import Pool
+from tests.lab import cable
+from tests.lab.pgbouncer import PgBouncer
+from tests.lab.postgres import Postgres, _server_user
+from tests.outside.servers import Authority
+
+away = pytest.mark.found("away")
+settings = pytest.mark.found("settings")
+PASSWORD = "canary-of-the-database"
+
+
+@pytest.fixture
+def server():
+    with Postgres() as one:
+        yield one
+
+
+def options(monkeypatch, url: str) -> dict:
+    """How the product connects to `url`, as Connection.connect takes it."""
+    monkeypatch.setenv("DATABASE_URL", url)
+    made = database_url.database("DATABASE_URL", "", 8)
+    given = {name: value for name, value in made["OPTIONS"].items() if name != "pool"}
+    names = {"user": "USER", "password": "PASSWORD", "host": "HOST", "port": "PORT", "dbname": "NAME"}
+    return {**given, **{name: made[word] for name, word in names.items()}, "autocommit": True}
+
+
+@pytest.fixture
+def pool(monkeypatch):
+    """`pool(url)`: a pool as the product makes it."""
+    made: list[Pool] = []
+
+    def make(url: str) -> Pool:
+        made.append(Pool(max_size=8, kwargs=options(monkeypatch, url)))
+        made[-1].open()
+        return made[-1]
+
+    yield make
+    for one in made:
+        one.close(1)
+    Connection.failing = False
+
+
+def directly(server: Postgres) -> psycopg.Connection:
+    """By the server's own socket, with no network between."""
+    where = f"host={server.folder} port={server.port} user=postgres dbname=postgres"
+    return psycopg.connect(where, autocommit=True)
+
+
+def full(pool: Pool) -> None:
+    """As many connections as it may have, all given back."""
+    taken = [pool.getconn() for _ in range(pool.max_size)]
+    for one in taken:
+        one.execute("SELECT 1")
+        pool.putconn(one)
+
+
+def asked(pool: Pool) -> None:
+    one = pool.getconn()
+    try:
+        one.execute("SELECT 1")
+    finally:
+        pool.putconn(one)
+
+
+# ---- a server that was away -----------------------------------------------------------------------------------------
+
+
+@away
+def test_after_a_restart_no_request_meets_a_connection_of_before(server, pool):
+    """As many requests as there were connections failed, however long ago it was."""
+    used = pool(server.url("postgres"))
+    full(used)
+    server.kill()
+    server.run()
+    for _ in range(2 * used.max_size):
+        asked(used)
+
+
+@away
+@pytest.mark.parametrize("seconds", [8])
+def test_a_server_that_comes_back_is_used_within_seconds_however_long_it_was_away(server, pool, seconds):
+    used = pool(server.url("postgres"))
+    full(used)
+    server.kill()
+    over, first = threading.Event(), []
+
+    def ask() -> None:
+        while not over.wait(0.1):
+            with contextlib.suppress(psycopg.Error):
+                asked(used)
+                first.append(time.monotonic())
+                return
+
+    time.sleep(0.5)
+    threads = [threading.Thread(target=ask) for _ in range(4)]
+    for one in threads:
+        one.start()
+    time.sleep(seconds)
+    server.run()
+    back = time.monotonic()
+    for one in threads:
+        one.join(20)
+    over.set()
+    assert len(first) == 4 and max(first) - back < 5
+
+
+@away
+def test_while_it_is_away_nobody_waits_long_for_a_connection(server, pool):
+    used = pool(server.url("postgres"))
+    full(used)
+    server.kill()
+    with pytest.raises(psycopg.Error):
+        asked(used)
+    began = time.monotonic()
+    with pytest.raises(psycopg.Error):
+        asked(used)
+    assert time.monotonic() - began < 5
+
+
+@away
+def test_a_frozen_server_is_given_up_and_its_connection_is_not_used_again(server, pool, monkeypatch):
+    monkeypatch.setattr(limits, "SLACK", 0.5)
+    used = pool(server.url("postgres") + "?options=-c%20statement_timeout%3D500")
+    one = used.getconn()
+    one.execute("SELECT 1")
+    server.signal(signal.SIGSTOP)
+    try:
+        began = time.monotonic()
+        with pytest.raises(psycopg.OperationalError, match="did not answer within 1 s"):
+            one.execute("SELECT 1")
+        assert time.monotonic() - began < 10 and one.closed
+        used.putconn(one)
+    finally:
+        server.signal(signal.SIGCONT)
+    asked(used)
+
+
+@away
+def test_a_statement_and_a_wait_for_a_lock_have_limits_of_the_server(server, monkeypatch):
+    query = "?options=-c%20statement_timeout%3D1s%20-c%20lock_timeout%3D500"
+    given = options(monkeypatch, server.url("postgres") + query)
+    with Connection.connect(**given) as one, Connection.connect(**given) as other:
+        with pytest.raises(psycopg.errors.QueryCanceled):
+            one.execute("SELECT pg_sleep(30)")
+        one.execute("CREATE TABLE t (id int)")
+        with one.transaction():
+            one.execute("LOCK TABLE t")
+            with pytest.raises(psycopg.errors.LockNotAvailable):
+                other.execute("SELECT * FROM t")
+
+
+@away
+@pytest.mark.skipif(bool(cable.why_not()), reason=cable.why_not() or "it is there")
+def test_a_line_that_is_cut_without_a_word_is_noticed_at_both_ends(monkeypatch):
+    """17 minutes it took. The server gives up the session, with its locks, as its client does."""
+    with cable.Network() as network, Postgres(network=network) as server:
+        given = options(monkeypatch, server.url("postgres"))
+        with directly(server) as direct:
+            direct.execute("CREATE TABLE t (id int)")
+            line = Connection.connect(**given)
+            line.execute("BEGIN")
+            # Half of a message: the session is active, and no limit on idle ones holds.
+            with contextlib.suppress(psycopg.OperationalError), line.pipeline():
+                line.execute("LOCK TABLE t")
+                line.pgconn.flush()
+                os.write(line.pgconn.socket, b"P" + (1000).to_bytes(4, "big") + b"\0INSERT")
+                held = "SELECT 1 FROM pg_locks WHERE relation = 't'::regclass"
+                until(lambda: direct.execute(held).fetchone(), 10)
+                network.cut()
+                began = time.monotonic()
+                until(lambda: direct.execute(held).fetchone() is None, 20)
+                gone = time.monotonic() - began
+            assert gone < 15
+            with pytest.raises(psycopg.Error):
+                line.execute("SELECT 1")
+            assert time.monotonic() - began < 25
+            network.heal()
+
+
+def until(condition, seconds: float) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "it did not come true"
+        time.sleep(0.1)
+
+
+@away
+def test_a_connection_that_was_used_just_now_is_looked_at_without_a_round_trip(server, monkeypatch):
+    one = Connection.connect(**options(monkeypatch, server.url("postgres")))
+    with directly(server) as direct:
+        asked = "SELECT query_start FROM pg_stat_activity WHERE pid = %s"
+        before = direct.execute(asked, [one.info.backend_pid]).fetchone()
+        one.check()
+        assert direct.execute(asked, [one.info.backend_pid]).fetchone() == before
+        monkeypatch.setattr(connection, "FRESH", 0.0)
+        one.check()
+        assert direct.execute(asked, [one.info.backend_pid]).fetchone() != before
+        # A server that closed its end is seen at once, however fresh the connection is.
+        monkeypatch.setattr(connection, "FRESH", 1e9)
+        direct.execute("SELECT pg_terminate_backend(%s)", [one.info.backend_pid])
+        until(lambda: not one.is_silent, 10)
+        with pytest.raises(psycopg.OperationalError):
+            one.check()
+
+
+# ---- several hosts --------------------------------------------------------------------------------------------------
+
+
+@settings
+def test_of_several_hosts_the_one_that_takes_writes_is_used_and_found_again_after_a_failover(monkeypatch, pool):
+    class ReadOnly(Postgres):
+        settings = [*Postgres.settings, "default_transaction_read_only=on"]
+
+    with ReadOnly() as replica, Postgres() as primary:
+        url = f"postgresql://postgres@127.0.0.1:1,127.0.0.1:{replica.port},127.0.0.1:{primary.port}/postgres"
+        used = pool(url)
+        one = used.getconn()
+        assert one.info.port == primary.port
+        used.putconn(one)
+        direct = directly(primary)
+        direct.execute("ALTER SYSTEM SET default_transaction_read_only = on")
+        direct.execute("SELECT pg_reload_conf()")
+
+        def refused() -> bool:
+            line = used.getconn()
+            try:
+                line.execute("CREATE TABLE t (id int)")
+                line.execute("DROP TABLE t")
+            except psycopg.errors.ReadOnlySqlTransaction:
+                return True
+            finally:
+                used.putconn(line)
+            return False
+
+        until(refused, 10)
+        replica.kill()
+        replica.settings = Postgres.settings  # type: ignore[misc]
+        replica.run()
+
+        def writes() -> bool:
+            with contextlib.suppress(psycopg.Error):
+                line = used.getconn()
+                try:
+                    line.execute("CREATE TABLE IF NOT EXISTS t (id int)")
+                    return line.info.port == replica.port
+                finally:
+                    used.putconn(line)
+            return False
+
+        until(writes, 10)
+        direct.close()
+
+
+# ---- TLS ------------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def authority() -> Authority:
+    return Authority()
+
+
+@contextlib.contextmanager
+def over_tls(authority: Authority, name: str = "127.0.0.1"):
+    """A server that speaks TLS with a certificate of this authority."""
+    with Postgres() as server:
+        assert server.folder is not None and server.process is not None
+        certificate, key = authority.issue("database")
+        user = _server_user()
+        for file, text in (("server.crt", certificate), ("server.key", key)):
+            path = server.folder / "data" / file
+            path.write_text(text)
+            path.chmod(0o600)
+            if os.geteuid() == 0:
+                os.chown(path, user.pw_uid, user.pw_gid)
+        with (server.folder / "data" / "postgresql.auto.conf").open("a") as more:
+            more.write("ssl = on\n")
+        server.kill()
+        server.run()
+        yield server
+
+
+def url_of(server: Postgres, query: str, host: str = "127.0.0.1") -> str:
+    return f"postgresql://postgres:{PASSWORD}@{host}:{server.port}/postgres?{query}"
+
+
+@settings
+def test_a_stranger_s_certificate_is_refused_where_tls_is_asked_for(monkeypatch, authority, tmp_path):
+    with over_tls(authority) as server:
+        with pytest.raises(psycopg.OperationalError, match="certificate verify failed") as caught:
+            Connection.connect(**options(monkeypatch, url_of(server, "sslmode=require")))
+        assert PASSWORD not in str(caught.value)
+        unverified = options(monkeypatch, url_of(server, "sslmode=require&ssl_cert_reqs=none"))
+        with Connection.connect(**unverified) as one:
+            assert one.pgconn.ssl_in_use
+
+
+@settings
+def test_an_authority_of_one_s_own_vouches_for_the_name(monkeypatch, authority, tmp_path):
+    ca = tmp_path / "ca.pem"
+    ca.write_text(authority.pem)
+    with over_tls(authority) as server:
+        with Connection.connect(**options(monkeypatch, url_of(server, f"sslmode=require&sslrootcert={ca}"))) as one:
+            assert one.pgconn.ssl_in_use
+        with pytest.raises(psycopg.OperationalError, match="does not match host name"):
+            Connection.connect(**options(monkeypatch, url_of(server, f"sslrootcert={ca}", "localhost")))
+
+
+# ---- poolers --------------------------------------------------------------------------------------------------------
+
+
+@settings
+@pytest.mark.parametrize("mode", ["session", "transaction"])
+def test_a_pooler_is_recognised_and_each_transaction_through_it_has_its_limits(server, monkeypatch, mode):
+    with PgBouncer(server, mode) as pooler:
+        one = Connection.connect(**options(monkeypatch, pooler.url("postgres")))
+        assert "lock_timeout" in one.in_each_transaction
+        one.execute("BEGIN")
+        one.begin_within_limits()
+        assert one.execute("SHOW idle_in_transaction_session_timeout").fetchone() == ("5s",)
+        assert one.execute("SHOW lock_timeout").fetchone() == ("10s",)
+        one.execute("COMMIT")
+        # Nothing of it is left in a session that may be somebody else's next.
+        assert one.execute("SHOW lock_timeout").fetchone() == ("0",)
+        one.close()
+
+
+@settings
+def test_without_a_pooler_the_session_has_its_limits(server, monkeypatch):
+    with Connection.connect(**options(monkeypatch, server.url("postgres"))) as one:
+        assert one.in_each_transaction == ""
+        wanted = {"idle_in_transaction_session_timeout": "5s", "lock_timeout": "10s", "statement_timeout": "20s",
+                  "tcp_user_timeout": "6000"}  # fmt: skip
+        assert {name: one.execute(f"SHOW {name}").fetchone()[0] for name in wanted} == wanted
+
+
+@settings
+def test_newer_servers_are_told_how_long_a_transaction_may_be():
+    assert "transaction_timeout" not in limits.of_transactions(limits.WEB, 160009)
+    assert limits.of_transactions(limits.WEB, 170001)["transaction_timeout"] == "30000"
+    assert "tcp_user_timeout" not in limits.of_sockets(110000) and "tcp_user_timeout" in limits.of_sockets(120000)
+
+
+def test_all_at_once_get_connections_of_a_pool(server, pool):
+    used = pool(server.url("postgres"))
+    with ThreadPoolExecutor(32) as threads:
+        list(threads.map(lambda _: asked(used), range(200)))
+    assert Path(server.folder or "").is_dir()
