@@ -11,8 +11,9 @@ class WireError(Exception):
     passing = False
     hint = "Try the host check; it names what is wrong."
 
-    def __init__(self, **facts: object):
+    def __init__(self, hint: str = "", **facts: object):
         self.facts = facts
+        self.hint = hint or type(self).hint
         super().__init__(" ".join((type(self).__doc__ or "").format(**facts).split()))
 
 
@@ -33,9 +34,7 @@ class ConnectionLost(WireError):
 class NoCommonAlgorithm(WireError):
     """{where} and this program have nothing in common to speak: {gaps}."""
 
-    @property
-    def hint(self) -> str:
-        return str(self.facts["remedy"])
+    hint = "Update its SSH server."
 
     @property
     def legacy_would_do(self) -> bool:
@@ -77,10 +76,7 @@ class AuthRefused(WireError):
 class BadCredential(WireError):
     """The credential cannot be used: {reason}."""
 
-    @property
-    def hint(self) -> str:
-        usual = "Give a private key in OpenSSH, PEM or PKCS#8 form (ed25519, ecdsa or rsa), and its passphrase if any."
-        return str(self.facts.get("hint") or usual)
+    hint = "Give a private key in OpenSSH, PEM or PKCS#8 form (ed25519, ecdsa or rsa), and its passphrase if any."
 
 
 class Refused(WireError):
