@@ -161,6 +161,7 @@ def test_paramiko_is_imported_in_one_folder():
 
 
 def test_the_engine_needs_nothing_but_the_standard_library_and_paramiko():
+    """And what paramiko itself is made of, for keys and signatures, in the same folder."""
     allowed = sys.stdlib_module_names | {"paramiko"}
     wrong = {
         f"{name} imports {imported}"
@@ -168,6 +169,7 @@ def test_the_engine_needs_nothing_but_the_standard_library_and_paramiko():
         if inside(name, "deployer.engine")
         for imported in wanted
         if not inside(imported, "deployer.engine") and imported.split(".")[0] not in allowed and imported != "deployer"
+        if not (inside(name, "deployer.engine.ssh") and inside(imported, "cryptography"))
     }
     assert not wrong
 

@@ -14,8 +14,9 @@ class WireError(Exception):
     passing = False
     hint = "Try the host check; it names what is wrong."
 
-    def __init__(self, **facts: object):
+    def __init__(self, hint: str = "", **facts: object):
         self.facts = facts
+        self.hint = hint or type(self).hint
         super().__init__(" ".join((type(self).__doc__ or "").format(**facts).split()))
 
 
@@ -50,10 +51,7 @@ class NoCommonAlgorithm(WireError):
     """{where} and this program have nothing in common to speak: {gaps}."""
 
     code = Code.NO_COMMON_ALGORITHM
-
-    def __init__(self, **facts: object):
-        super().__init__(**facts)
-        self.hint = str(facts["remedy"])
+    hint = "Update its SSH server."
 
     @property
     def legacy_would_do(self) -> bool:
@@ -101,12 +99,7 @@ class BadCredential(WireError):
     """The credential cannot be used: {reason}."""
 
     code = Code.BAD_CREDENTIAL
-
     hint = "Give a private key in OpenSSH, PEM or PKCS#8 form (ed25519, ecdsa or rsa), and its passphrase if any."
-
-    def __init__(self, **facts: object):
-        super().__init__(**facts)
-        self.hint = str(facts.get("hint") or self.hint)
 
 
 class Refused(WireError):

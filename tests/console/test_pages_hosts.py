@@ -30,6 +30,23 @@ def test_a_host_is_added_and_changed(admin):
     assert "192.168.0.1:8123" in admin.get(answer["Location"]).content.decode()
 
 
+@pytest.mark.found("ssh")
+def test_legacy_algorithms_are_allowed_on_the_page_and_shown(admin):
+    admin.post("/hosts/new/", HOST)
+    host = Asset.objects.get()
+    page = admin.get(f"/hosts/{host.pk}/edit/").content.decode()
+    assert not host.legacy_algorithms and "Allow legacy SSH algorithms" in page
+    assert "legacy ones are allowed" not in admin.get(f"/hosts/{host.pk}/").content.decode()
+    admin.post(f"/hosts/{host.pk}/edit/", HOST | {"legacy_algorithms": "on"})
+    host.refresh_from_db()
+    assert host.legacy_algorithms
+    assert "legacy ones are allowed" in admin.get(f"/hosts/{host.pk}/").content.decode()
+    assert re.search(r'name="legacy_algorithms"[^>]*checked', admin.get(f"/hosts/{host.pk}/edit/").content.decode())
+    admin.post(f"/hosts/{host.pk}/edit/", HOST)
+    host.refresh_from_db()
+    assert not host.legacy_algorithms
+
+
 @pytest.mark.parametrize(
     ("field", "value"),
     [

@@ -207,7 +207,7 @@ class Connection:
     def _nothing_common(self, found: list[algorithms.Gap]) -> NoCommonAlgorithm:
         return NoCommonAlgorithm(
             where=self.endpoint.where, gaps="; ".join(map(str, found)),
-            remedy=algorithms.remedy(found, self.endpoint.legacy),
+            hint=algorithms.remedy(found, self.endpoint.legacy),
             legacy=not self.endpoint.legacy and algorithms.legacy_would_do(found),
         )
 

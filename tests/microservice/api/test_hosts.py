@@ -23,7 +23,7 @@ def public(tmp_path_factory):
 def test_a_host_is_made_read_changed_and_deleted(api, public):
     fields = {
         "hostname": "web1", "ip": "10.0.0.1", "port": 2222, "username": "deploy", "base_path": "/srv/x", "sudo": True,
-        "fetch_port": 8123, "fetch_address": "192.168.0.1",
+        "legacy_algorithms": True, "fetch_port": 8123, "fetch_address": "192.168.0.1",
         "labels": {"zone": "eu"}, "host_key": public, "description": "first",
     }  # fmt: skip
     made = api().post("/hosts/", fields)
