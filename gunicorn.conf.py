@@ -6,7 +6,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parent))  # gunicorn reads this before it looks for the application
 
 from deployer import environment as env
-from deployer import privacy
+from deployer import privacy, watchdog
 
 wsgi_app = "deployer.wsgi"
 bind = env.text("BIND") or f"127.0.0.1:{env.number('PORT', 8000, 1, 65535)}"
@@ -52,6 +52,7 @@ def on_starting(server):
 def post_worker_init(worker):
     """The application is loaded, so its settings are read."""
     privacy.close_and_forget()
+    watchdog.arm()
 
 
 if Path("/dev/shm").is_dir():  # noqa: S108 - the heartbeat file: on a disk it stalls the worker while the disk is slow

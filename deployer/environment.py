@@ -1,10 +1,9 @@
 """Reads settings from environment variables and says in one line what is wrong with them."""
 import os
-import ssl
 import tempfile
 from ipaddress import ip_network
 from pathlib import Path
-from urllib.parse import parse_qsl, unquote, urlencode, urlsplit, urlunsplit
+from urllib.parse import parse_qsl, unquote, urlsplit
 
 # What `forget_secrets` takes away: whoever reads one of them reads every key, package and session.
 SECRETS = ("SECRET_KEY", "FIELD_KEYS", "DATABASE_URL", "BROKER_URL", "BUILD_WEBHOOK_SECRET")
@@ -164,45 +163,6 @@ def keep_to_ourselves(name: str, database: Path) -> None:
         except OSError as error:
             raise BadSetting(name, f"names a database that others can read, and that cannot be changed ({path}): "
                              f"{error.strerror}") from None
-
-
-BROKERS = ("redis", "rediss", "redis+socket", "amqp", "amqps")
-_REQUIREMENTS = {"required": ssl.CERT_REQUIRED, "none": ssl.CERT_NONE}
-
-
-def broker(name: str) -> tuple[str, dict | None]:
-    """The broker's address, and how TLS is spoken to it (None: not at all); "" where no address is given.
-
-    `rediss://` and `amqps://` verify the server's certificate and name, unless `ssl_cert_reqs=none` says otherwise:
-    Celery's own default takes a stranger's. `ssl_ca_certs`, `ssl_certfile` and `ssl_keyfile` name files.
-    """
-    value = secret(name)
-    if not value:
-        return "", None
-    try:
-        parts = urlsplit(value)
-        _ = parts.port  # raises for one that is no number
-    except ValueError:
-        raise BadSetting(name, "is no address that can be read: is its password percent-encoded?") from None
-    if parts.scheme not in BROKERS:
-        raise BadSetting(name, f"must start with one of {', '.join(f'{one}://' for one in BROKERS)}")
-    if parts.scheme not in ("rediss", "amqps"):
-        return value, None
-    options = dict(parse_qsl(parts.query))
-    wanted = options.pop("ssl_cert_reqs", "required").lower().removeprefix("cert_")
-    if wanted not in _REQUIREMENTS:
-        raise BadSetting(name, "has an ssl_cert_reqs that is neither required nor none")
-    files = ("ssl_ca_certs", "ssl_certfile", "ssl_keyfile")
-    given = {option: options.pop(option) for option in files if option in options}
-    for option, path in given.items():
-        if not Path(path).is_file():
-            raise BadSetting(name, f"names a file in {option} that is not there: {path}")
-    tls: dict[str, object] = {"ssl_cert_reqs": _REQUIREMENTS[wanted], **given}
-    if parts.scheme == "amqps":
-        tls = {option.removeprefix("ssl_"): what for option, what in tls.items()} | {"server_hostname": parts.hostname}
-    else:
-        tls["ssl_check_hostname"] = wanted == "required"
-    return urlunsplit(parts._replace(query=urlencode(options))), tls
 
 
 LONGEST_SOCKET = 100  # bytes; the kernel takes 107, and servers need a few for temporary names

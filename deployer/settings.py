@@ -11,6 +11,7 @@ from urllib.parse import quote
 
 from cryptography.fernet import Fernet
 
+from deployer import broker_url
 from deployer import environment as env
 
 # Before anything is written: databases, packages and logs are nobody else's. 007 shares them with the group.
@@ -105,7 +106,8 @@ DATABASES = {
     )
 }
 
-BROKER_URL, CELERY_BROKER_USE_SSL = env.broker("BROKER_URL")
+_broker = broker_url.broker("BROKER_URL")
+BROKER_URL, CELERY_BROKER_USE_SSL = _broker.url, _broker.tls
 BROKER_SOCKET = "" if BROKER_URL else env.socket_path(VAR / "broker.sock")  # of the embedded broker
 CELERY_BROKER_URL = BROKER_URL or f"redis+socket://{quote(str(BROKER_SOCKET))}"
 CELERY_RESULT_BACKEND = "deployer.records.Records"
@@ -121,11 +123,11 @@ CELERY_WORKER_PREFETCH_MULTIPLIER = 1
 CELERY_WORKER_SEND_TASK_EVENTS = False
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
+CELERY_BROKER_CONNECTION_TIMEOUT = broker_url.CONNECT
+CELERY_BROKER_HEARTBEAT = broker_url.HEARTBEAT
 CELERY_BROKER_TRANSPORT_OPTIONS = {
-    "visibility_timeout": env.number("BROKER_VISIBILITY_TIMEOUT", 3600, 1, 86400),
-    "socket_timeout": 10,
-    "socket_connect_timeout": 3,
-}
+    "visibility_timeout": env.number("BROKER_VISIBILITY_TIMEOUT", 3600, 1, 86400), **_broker.options}
+CELERY_WORKER_CONSUMER = "deployer.consumer:Consumer"  # no answer and no absence of the broker ends it
 CELERY_TASK_PUBLISH_RETRY = False  # a request never waits for a broker that is down; the sweep tells the workers later
 CELERY_RESULT_EXPIRES = 7 * 86400
 CELERY_TIMEZONE = "UTC"

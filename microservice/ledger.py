@@ -20,8 +20,9 @@ from time import monotonic, sleep
 from typing import TypeVar
 
 from django.conf import settings
-from django.db import DatabaseError, connection, transaction
+from django.db import Error, connection, transaction
 
+from deployer import watchdog
 from deployer.engine import crash
 
 from . import advance, events
@@ -36,6 +37,7 @@ TICK = 0.2  # seconds that progress is gathered before it is written
 # Seconds from one answer to the next while others are in flight. A round costs much the same for one ending as for
 # thirty, so the more may still end, the longer they are waited for; the last one in flight waits for nobody.
 PACE, PACE_EACH, SLOWEST_PACE = 0.03, 0.008, 0.25
+HUNG_WRITER = 60.0  # seconds that one round of the writing thread may take: then this process is of no use any more
 HUNG = 300.0  # seconds without a sign of life after which a thread hangs: whatever it may wait for ends sooner
 LOOK = 1.0  # seconds after which it is looked whether an operation was taken away or is to be cancelled
 _MINE = f"""
@@ -78,6 +80,7 @@ class Ledger:
         self._endings: list[tuple[Ending, Future]] = []
         self._renewed = self._looked = self._answered = 0.0
         self._closed = False
+        self._pulse = watchdog.watch("ledger", HUNG_WRITER)
         self._thread = threading.Thread(target=self._run, name="ledger", daemon=True)
         self._thread.start()
 
@@ -145,8 +148,9 @@ class Ledger:
     def _run(self) -> None:
         while not self._closed:
             self._wait()
-            with self._pen:
+            with self._pen, self._pulse:
                 self._work()
+        watchdog.forget(self._pulse)
         connection.close()
 
     def _work(self) -> None:
@@ -157,7 +161,7 @@ class Ledger:
             for work in (partial(self._write, endings), partial(self._take, asked)):
                 try:
                     work()
-                except DatabaseError as error:  # what is gathered stays, and is written when the database is back
+                except Error as error:  # what is gathered stays, and is written when the database is back
                     log.warning("the database did not take it: %s", type(error).__name__)
                     connection.close()
                     sleep(0.5)

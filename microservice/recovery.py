@@ -5,18 +5,19 @@ Many sweeps at once do no harm, because a claim is a compare-and-set.
 """
 
 import logging
-import threading
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 
 from django.conf import settings
-from django.db import DatabaseError, connection, transaction
+from django.db import Error, transaction
 from django.db.models import Exists, OuterRef, Q
 from django.db.models.functions import Now
 from django.utils import timezone
 
 from access import expiry as access_expiry
 from deployer.engine import crash
+from deployer.listening import listening
+from deployer.loop import Loop
 
 from . import advance, events, execution
 from .history import chain
@@ -25,6 +26,10 @@ from .output import expiry
 from .requests import retries
 from .status import DEPLOYMENT_OPEN, OPERATION_OPEN, DeploymentStatus, OperationStatus
 
+WITHOUT_BROKER = 1.0  # seconds between two sweeps at most while no message comes
+HEARTBEAT = 3.0  # seconds between two signs of life
+LONGEST_HEARTBEAT = 60.0  # seconds after which one hangs
+LONGEST_SWEEP = 120.0  # seconds after which a sweep hangs
 log = logging.getLogger(__name__)
 
 
@@ -32,42 +37,39 @@ class Sweeper:
     """The thread that sweeps, and the threads that pick up what it finds."""
 
     def __init__(self) -> None:
-        self._stop = threading.Event()
         self._hands = ThreadPoolExecutor(settings.WORKER_SLOTS, thread_name_prefix="picked-up")
-        self._thread = threading.Thread(target=self._run, name="sweep", daemon=True)
-        self._thread.start()
+        self._loop = Loop("sweep", self._sweep, pace, LONGEST_SWEEP)
+        self._heart = Loop("heartbeat", sign_of_life, lambda: HEARTBEAT, LONGEST_HEARTBEAT)
 
     def stop(self) -> None:
-        self._stop.set()
+        self._loop.stop()  # and not the heart: whoever finishes what is in hand still lives
         self._hands.shutdown(wait=False, cancel_futures=True)
 
-    def _run(self) -> None:
-        while not self._stop.is_set():
-            try:
-                found = sweep()
-                if found:
-                    crash.here(crash.Point.SWEPT)
-                for _ in range(found):
-                    self._hands.submit(_pick_up)
-            except DatabaseError as error:
-                log.warning("the sweep could not ask the database: %s", type(error).__name__)
-                connection.close()
-            except RuntimeError:  # the hands were shut down between the question and the work
-                return
-            self._stop.wait(settings.SWEEP_EVERY)
+    def _sweep(self) -> None:
+        found = sweep()
+        if found:
+            crash.here(crash.Point.SWEPT)
+        for _ in range(found):
+            self._hands.submit(_pick_up)
+
+
+def pace() -> float:
+    """Seconds from one sweep to the next. Where no message wakes this process, the sweep is all that finds work."""
+    return settings.SWEEP_EVERY if listening else min(settings.SWEEP_EVERY, WITHOUT_BROKER)
 
 
 def _pick_up() -> None:
     try:
         execution.work()
-    except DatabaseError as error:
+    except Error as error:
         log.warning("nothing could be picked up: %s", type(error).__name__)
+    except Exception:
+        log.exception("nothing could be picked up")
 
 
 def sweep() -> int:
     """One sweep. Answers how many operations this process should pick up now: never more than it has room for."""
     desk = execution.ledger()
-    _sign_of_life(desk)
     _finish_the_finished()
     retries.try_remainders()
     expiry.prune_now_and_then()
@@ -77,10 +79,14 @@ def sweep() -> int:
     return 0 if desk.stopping else min(free, _left_lying(free))
 
 
-def _sign_of_life(desk) -> None:
+def sign_of_life() -> None:
     """What /readyz asks for. Rows of workers long gone are taken away."""
-    Heartbeat.objects.update_or_create(worker=desk.owner, defaults={"seen": timezone.now(), "slots": desk.slots})
-    Heartbeat.objects.filter(seen__lt=timezone.now() - timedelta(days=1)).delete()
+    desk, now = execution.ledger(), timezone.now()
+    deaf = None if listening else now - timedelta(seconds=listening.seconds)
+    told = {"seen": now, "slots": desk.slots, "without_broker": deaf}
+    if not Heartbeat.objects.filter(worker=desk.owner).update(**told):
+        Heartbeat.objects.create(worker=desk.owner, **told)
+        Heartbeat.objects.filter(seen__lt=now - timedelta(days=1)).delete()
 
 
 def _left_lying(most: int) -> int:

@@ -13,7 +13,7 @@ from typing import Any
 
 from django.conf import settings
 from django.core.files.storage import FileSystemStorage, Storage
-from django.db import DatabaseError, connection
+from django.db import Error, connection
 
 from access.secrets import Secret
 
@@ -141,7 +141,7 @@ def check_at_start() -> None:
             raise BadSetting(name, f"must be a folder that can be written to: {error}") from None
     try:
         store = _look()[0]
-    except DatabaseError:  # not there yet, or without tables: whoever asks it next says so
+    except Error:  # not there yet, or without tables: whoever asks it next says so
         return
     if store and store["kind"] == "local":
         try:

@@ -61,6 +61,8 @@ def test_the_sweep_of_a_worker_that_stops_finds_nothing_and_still_shows_that_it_
     upgrade(1)
     desk.stop()
     assert recovery.sweep() == 0
+    recovery.sign_of_life()
+    recovery.sign_of_life()
     assert Heartbeat.objects.get().worker == "sweeping"
 
 
