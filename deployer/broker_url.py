@@ -104,7 +104,7 @@ class Reader:
         if parts.scheme not in SPEAKS:
             raise self.wrong(f"must start with one of {', '.join(f'{one}://' for one in SPEAKS)}")
         if not value.startswith(f"{parts.scheme}://"):
-            raise self.wrong(f"must start with {parts.scheme}://, in small letters")
+            raise self.wrong(f"must start with {parts.scheme}://")
         if parts.fragment or "#" in value or "@" in parts.path + parts.query:
             raise self.wrong(f"is no address that can be read: {_ENCODED}")
         if port == 0:

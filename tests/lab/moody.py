@@ -6,7 +6,7 @@ next:
 pass     everything passes
 refuse   nobody listens, and whoever is connected is cut off
 freeze   connections are taken and kept, and nothing passes until the mood changes: a server that stands still
-lose     the same, and what is connected or connects meanwhile never hears anything again: a firewall that lost its table
+lose     the same, and who is or gets connected meanwhile never hears anything again: a firewall that lost its table
 bytes    whoever says something gets this for an answer, whatever it was: an error, or garbage
 """
 import contextlib

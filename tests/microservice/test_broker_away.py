@@ -1,14 +1,18 @@
 """A broker that is away, or answers an error, is of no consequence: rows are carried out, nobody waits, and no worker
 ends. Real workers, a real broker, and between them a door that does what networks and servers do."""
+import subprocess
+import sys
 import time
 
 import pytest
 
-from microservice.models import Heartbeat
+from microservice.models import Deployment, Heartbeat
 from microservice.status import DeploymentStatus
 from tests.lab import moody
 from tests.lab.moody import Moody
-from tests.lab.worker import Worker
+from tests.lab.rabbitmq import RabbitMq
+from tests.lab.sentinel import Watched
+from tests.lab.worker import ROOT, Worker
 
 from .test_execution import until
 from .world import World
@@ -56,6 +60,31 @@ def deaf_worker(environment, tmp_path):
         one.stop()
 
 
+ASK = """
+import sys, time, django
+django.setup()
+from access.callers import SYSTEM
+from microservice import deployments
+from microservice.models import MicroServiceVersion
+action, old, new, *hosts = sys.argv[1:]
+one, two = (MicroServiceVersion.objects.get(pk=int(pk)) for pk in (old, new))
+if action == "install":
+    deployments.install(SYSTEM, one.microservice, one, [int(pk) for pk in hosts])
+else:
+    deployments.request(SYSTEM, one.microservice, two if action == "revert" else one, action, "all",
+                        one.pk if action == "revert" else two.pk)
+time.sleep(4)  # as a web process does: it lives on while its messages are sent
+"""
+
+
+def asked(here: World, environment: dict, url: str, action: str) -> None:
+    """A request whose messages go to this broker, as those of a web process would; carried out."""
+    words = [action, *(str(version.pk) for version in here.versions[:2]), *(str(host.pk) for host in here.assets)]
+    subprocess.run([sys.executable, "-c", ASK, *words], check=True, cwd=ROOT, timeout=90, env={
+        **environment, "BROKER_URL": url, "DJANGO_SETTINGS_MODULE": "deployer.settings"})
+    assert here.ended(Deployment.objects.latest("pk"), 30).status == DeploymentStatus.SUCCEEDED
+
+
 def listens() -> bool:
     return any(row.without_broker is None for row in Heartbeat.objects.all())
 
@@ -72,6 +101,7 @@ def test_a_broker_that_is_away_at_the_start_stops_nothing(here, door, deaf_worke
     assert worker.running() and "Traceback" not in worker.log()
 
 
+@pytest.mark.timeout(400)
 def test_a_broker_that_goes_away_later_stops_nothing_however_it_goes(here, door, deaf_worker):
     """One worker, whose own sweep is so rare that a message must have woken it when the broker is back."""
     worker = deaf_worker(door.url, SWEEP_EVERY="120")
@@ -106,3 +136,49 @@ def test_a_worker_without_a_broker_stops_when_it_is_told_to(here, door, deaf_wor
         worker.process.wait(20)
         assert worker.process.returncode == 0 and time.monotonic() - begun < 20
         Heartbeat.objects.all().delete()
+
+
+@pytest.mark.timeout(400)
+def test_a_failover_of_sentinels_is_followed(here, environment, deaf_worker, short_tmp):
+    """The worker's own sweep is so rare that after the failover a message must have woken it."""
+    with Watched(short_tmp / "s", password="of-the-broker") as servers:
+        worker = deaf_worker(servers.url, SWEEP_EVERY="120")
+        until(listens, SOON)
+        before = worker.log().count("received")
+        asked(here, environment, servers.url, "install")
+        assert worker.log().count("received") > before, "woken by a message"
+        servers.kill_master()
+        until(lambda: not listens(), 15)
+        until(listens, SOON)
+        before = worker.log().count("received")
+        asked(here, environment, servers.url, "upgrade")
+        assert worker.running() and worker.log().count("received") > before, "woken by a message of the new master"
+        here.agrees(1)
+
+
+@pytest.mark.timeout(400)
+def test_rabbitmq_that_goes_away_later_stops_nothing_however_it_goes(here, deaf_worker, environment, short_tmp):
+    with RabbitMq(short_tmp / "rabbit") as server, Moody(server.port, "amqp") as door:
+        worker = deaf_worker(door.url, SWEEP_EVERY="120")
+        until(listens, SOON)
+        asked(here, environment, server.url, "install")
+        version = 0
+        for mood in (moody.FREEZE, moody.LOSE, ANSWERS["another program"], "killed"):
+            if mood == "killed":
+                server.stop()
+            else:
+                door.mood = mood
+            until(lambda: not listens(), 30)
+            version = 1 - version
+            here.go("upgrade" if version else "revert", 1 - version, version)
+            if mood == "killed":
+                server.start()
+            else:
+                door.mood = moody.PASS
+            begun = time.monotonic()
+            until(listens, SOON)
+            print(f"RabbitMQ, {mood!r}: heard again after {time.monotonic() - begun:.1f} s")
+            assert worker.running(), mood
+        before = worker.log().count("received")
+        asked(here, environment, server.url, "revert" if version else "upgrade")
+        assert worker.log().count("received") > before, "woken by a message"
