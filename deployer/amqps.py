@@ -9,7 +9,7 @@ class Transport(pyamqp.SSLTransport):
     """
 
     def establish_connection(self):
-        if isinstance(self.client.ssl, dict):
+        if self.client is not None and isinstance(self.client.ssl, dict):
             self.client.ssl = dict(self.client.ssl)
         return super().establish_connection()
 

@@ -6,6 +6,7 @@ something is written to it.
 import threading
 from concurrent.futures import Future
 from time import monotonic
+from typing import Any
 
 from deployer.celery import app
 
@@ -46,7 +47,7 @@ def _ask(answer: Future[str]) -> None:
 def _write() -> None:
     with app.connection_for_write() as line:
         line.ensure_connection(max_retries=max(0, len(line.alt) - 1), interval_start=0, interval_step=0)
-        channel = line.default_channel
+        channel: Any = line.default_channel
         if hasattr(channel, "conn_or_acquire"):  # Redis and Valkey, through Sentinels or not
             with channel.conn_or_acquire() as client:
                 client.set(NAME, "", ex=60)

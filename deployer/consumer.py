@@ -7,6 +7,7 @@ microservice/recovery.py.
 """
 import logging
 from time import monotonic, sleep
+from typing import Any
 
 from celery.worker.consumer import Consumer as CeleryConsumer
 from celery.worker.state import maybe_shutdown
@@ -27,7 +28,9 @@ def pause_after(tries: int) -> float:
 class Consumer(CeleryConsumer):
     """As Celery's, but that no error of the broker ends it."""
 
-    class Blueprint(CeleryConsumer.Blueprint):
+    hub: Any
+
+    class Blueprint(CeleryConsumer.Blueprint):  # type: ignore[misc, valid-type] - a class, whatever the stubs say
         # Not what tells other workers about this one: it publishes in the consumer's thread, and tries again for ever
         # where nobody answers. Which workers there are stands in rows.
         default_steps = [step for step in CeleryConsumer.Blueprint.default_steps

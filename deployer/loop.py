@@ -54,7 +54,7 @@ class Loop:
             self._act()
             self._failures = 0
             return True
-        except Exception as error:
+        except Exception as error:  # what is done here is not done by anybody else in this process
             if self.stopping.is_set():
                 return False
             self._failures += 1

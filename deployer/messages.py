@@ -5,6 +5,7 @@ A message carries nothing: the rows are the queue, and what could not be sent is
 import logging
 import threading
 from time import monotonic
+from typing import Any
 
 from deployer.celery import app
 from deployer.engine import crash
@@ -18,7 +19,7 @@ class Sender:
     """One connection that is kept, and given up at the first error. For one thread."""
 
     def __init__(self) -> None:
-        self._producer = None
+        self._producer: Any = None
 
     def send(self, task: str, count: int) -> None:
         """Raises whatever the broker answers. A connection that was kept may have been closed by a broker that was

@@ -5,13 +5,17 @@ import sys
 import time
 
 import pytest
+import requests
+from django.contrib.auth import get_user_model
 
+from access.tokens import make_token
 from microservice.models import Deployment, Heartbeat
 from microservice.status import DeploymentStatus
 from tests.lab import moody
 from tests.lab.moody import Moody
 from tests.lab.rabbitmq import RabbitMq
 from tests.lab.sentinel import Watched
+from tests.lab.web import Web
 from tests.lab.worker import ROOT, Worker
 
 from .test_execution import until
@@ -182,3 +186,29 @@ def test_rabbitmq_that_goes_away_later_stops_nothing_however_it_goes(here, deaf_
         before = worker.log().count("received")
         asked(here, environment, server.url, "revert" if version else "upgrade")
         assert worker.log().count("received") > before, "woken by a message"
+
+
+@pytest.mark.timeout(300)
+def test_requests_are_answered_at_once_while_the_broker_is_away(here, door, environment, deaf_worker, tmp_path):
+    """A real web process and a real worker, both without a broker: 202 at once, and it is carried out."""
+    user = get_user_model().objects.create_user("ann", is_superuser=True)
+    headers = {"Authorization": f"Bearer {make_token(user, 'test', ['read', 'deploy'])[1]}"}
+    deaf_worker(door.url)
+    here.install(0)
+    version = 0
+    with Web({**environment, "BROKER_URL": door.url}, tmp_path / "web.log") as web:
+        for kind in ("frozen", "refused", "lost", "replica"):
+            door.mood = MOODS[kind]
+            version, old = 1 - version, here.versions[version]
+            word = "upgrade" if version else "revert"
+            begun = time.monotonic()
+            answer = requests.post(
+                f"{web.url}/api/v1/services/shop/versions/{old.pk}/{word}", headers=headers, timeout=30,
+                json={"host": "all", "dest_version": here.versions[version].pk})
+            took = time.monotonic() - begun
+            assert answer.status_code == 202, answer.text
+            assert took < 5, f"{kind}: {took:.1f} s"
+            assert here.ended(Deployment.objects.latest("pk"), 30).status == DeploymentStatus.SUCCEEDED
+            time.sleep(1.1)  # readyz remembers an answer for a second
+            ready = requests.get(f"{web.url}/readyz", timeout=10)
+            assert (ready.status_code, ready.json()["degraded"]) == (200, True), ready.text
