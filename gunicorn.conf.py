@@ -6,10 +6,10 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parent))  # gunicorn reads this before it looks for the application
 
 from deployer import environment as env
-from deployer import privacy
+from deployer import places, privacy, watchdog
 
 wsgi_app = "deployer.wsgi"
-bind = env.text("BIND") or f"127.0.0.1:{env.number('PORT', 8000, 1, 65535)}"
+bind = places.listening("BIND", env.number("PORT", 8000, 1, 65535))
 worker_class = "deployer.front.Worker"  # gthread
 workers = env.number("WEB_PROCESSES", 1, 1, 64)
 threads = env.number("WEB_THREADS", 32, 2, 1000)  # live streams take WEB_THREADS - 8 of them at most
@@ -22,11 +22,11 @@ timeout = 60
 graceful_timeout = env.number("WEB_GRACE", 5, 1, 600)  # live streams do not end by themselves; browsers come again
 forwarded_allow_ips = ",".join(env.words("TRUSTED_PROXIES"))  # nobody else's X-Forwarded-Proto is believed
 control_socket_disable = True  # nothing here needs it, and it would be shared by all of a user's gunicorns
-accesslog = env.text("ACCESS_LOG") or None  # "-" is standard output
+accesslog = places.log_file("ACCESS_LOG")  # "-" is standard output
 access_log_format = '%(h)s %(l)s %(u)s %(t)s "%(r)s" %(s)s %(b)s "%(f)s" "%(a)s" %({x-request-id}o)s'
 logger_class = "deployer.access_log.AccessLog"
 errorlog = "-"
-loglevel = env.text("LOG_LEVEL", "INFO").lower()
+loglevel = env.choice("LOG_LEVEL", ("info", "debug", "warning", "error", "critical"))
 
 
 def on_starting(server):
@@ -52,6 +52,7 @@ def on_starting(server):
 def post_worker_init(worker):
     """The application is loaded, so its settings are read."""
     privacy.close_and_forget()
+    watchdog.arm()
 
 
 if Path("/dev/shm").is_dir():  # noqa: S108 - the heartbeat file: on a disk it stalls the worker while the disk is slow

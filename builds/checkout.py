@@ -24,6 +24,7 @@ MOST_REFS = 64 * 1024**2  # bytes of a repository's list of branches and tags
 _COMMIT = re.compile(r"[0-9a-f]{40,64}\Z")
 _REF = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._/+@-]*\Z")
 # A repository that another user owns may be read: nothing in it is run by reading it.
+_AUTHORITIES = "authorities.pem"
 _CONFIG = b"[safe]\n\tdirectory = *\n"
 _ASK = 'exec git ls-remote --heads --tags -- "$1"'
 _FETCH = """
@@ -61,13 +62,15 @@ def _silently(text: str) -> None:
 @dataclass(frozen=True)
 class Git:
     """`protocols`: those that git may speak (https, ssh; file only where a setting admits it). `proxies`: as variables
-    of the environment; without them, those of this process. `tools`: what builds may read besides the system."""
+    of the environment; without them, those of this process. `tools`: what builds may read besides the system.
+    `authorities`: whose certificates git believes, in PEM; without them, those that the machine believes."""
 
     protocols: tuple[str, ...]
     found: Found
     limits: Limits = DEFAULT
     proxies: tuple[tuple[str, str], ...] = ()
     tools: tuple[str, ...] = ()
+    authorities: str = ""
 
     def commit(self, job: Job, tell: Callable[[str], None] = _silently) -> str:
         """The commit that the ref stands at, if it is one that is built. `tell` is called now and then, and may raise.
@@ -154,7 +157,8 @@ class Git:
             mounts: tuple[Mount, ...] = ()) -> None:
         """git itself, with what opens the repository for it. The build command sees none of that."""
         opened = credentials.opened(job.credential, job.url, run.inside("git-home"), self._git(run))
-        with _access(run, job, opened.files):
+        own = {_AUTHORITIES: self.authorities.encode()} if self.authorities else {}
+        with _access(run, job, own | dict(opened.files)):
             run.go(Command(what, ["sh", "-c", script, "sh", *words], opened.environment, run.inside(cwd),
                            (run.home("git-home"), *_repository(job), *mounts), network=True, output=output))
 
@@ -166,7 +170,8 @@ class Git:
     def _git(self, run: Run) -> dict[str, str]:
         """git asks nobody for a password, reads nobody's configuration, and speaks the allowed protocols only."""
         ours = {name: os.environ[name] for name in ("SSH_AUTH_SOCK", "GIT_SSH_COMMAND") if name in os.environ}
-        return _clean(run, "git-home") | ours | self.proxy_variables() | {
+        own = {"GIT_SSL_CAINFO": f"{run.inside('git-home')}/{_AUTHORITIES}"} if self.authorities else {}
+        return _clean(run, "git-home") | ours | own | self.proxy_variables() | {
             "GIT_TERMINAL_PROMPT": "0", "GIT_CONFIG_NOSYSTEM": "1",
             "GIT_CONFIG_GLOBAL": f"{run.inside('git-home')}/.gitconfig",
             "GIT_ALLOW_PROTOCOL": ":".join(self.protocols), "GIT_ASKPASS": "/bin/false", "SSH_ASKPASS": "/bin/false",

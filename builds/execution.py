@@ -10,7 +10,7 @@ from datetime import timedelta
 from functools import lru_cache
 
 from django.conf import settings
-from django.db import DatabaseError, connection
+from django.db import Error, connection
 from django.db.models import F, Q
 from django.db.models.functions import Now
 from django.utils import timezone
@@ -18,6 +18,7 @@ from django.utils import timezone
 from access.callers import SYSTEM, Caller
 from access.problems import Problem
 from access.secrets import Undecryptable
+from deployer.loop import Loop
 from microservice.models import MicroService
 from microservice.publishing import intake
 from microservice.status import BuildStatus
@@ -33,6 +34,7 @@ from .sentences import with_sentence
 log = logging.getLogger(__name__)
 MOST_TAKEOVERS = 3
 LONGEST_PAUSE = 120  # seconds between two looks at an origin that does not answer
+LONGEST_SWEEP = 600.0  # seconds after which a sweep hangs: what an abandoned build left may be large
 _slots = threading.BoundedSemaphore(settings.BUILD_SLOTS)
 
 
@@ -257,32 +259,25 @@ class Sweeper:
     """The thread that finds what nobody looks after: builds that are due, and those whose worker died."""
 
     def __init__(self) -> None:
-        self._stop = threading.Event()
-        threading.Thread(target=self._run, name="build-sweep", daemon=True).start()
+        self._told = 0.0
+        self._loop = Loop("build-sweep", self._sweep, lambda: settings.SWEEP_EVERY, LONGEST_SWEEP)
 
     def stop(self) -> None:
-        self._stop.set()
+        self._loop.stop()
 
-    def _run(self) -> None:
-        told = 0.0
-        while not self._stop.wait(settings.SWEEP_EVERY if told else 0):
-            try:
-                if time.monotonic() - told > builders.EVERY:
-                    builders.tell(owner(), servers.sandbox())
-                    layout.remove_abandoned()
-                    told = time.monotonic()
-                if Build.objects.filter(status__in=OPEN, due__lte=Now()).exists() or again.due().exists():
-                    threading.Thread(target=_pick_up, name="build", daemon=True).start()
-            except DatabaseError as error:
-                log.warning("the sweep of builds could not ask the database: %s", type(error).__name__)
-            finally:
-                connection.close()
+    def _sweep(self) -> None:
+        if not self._told or time.monotonic() - self._told > builders.EVERY:
+            builders.tell(owner(), servers.sandbox())
+            layout.remove_abandoned()
+            self._told = time.monotonic()
+        if Build.objects.filter(status__in=OPEN, due__lte=Now()).exists() or again.due().exists():
+            threading.Thread(target=_pick_up, name="build", daemon=True).start()
 
 
 def _pick_up() -> None:
     try:
         work()
-    except DatabaseError as error:
+    except Error as error:
         log.warning("no build could be picked up: %s", type(error).__name__)
     finally:
         connection.close()

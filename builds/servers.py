@@ -5,6 +5,7 @@ from access.problems import Problem, conflict
 from access.secrets import Secret
 from microservice.catalog import building
 from microservice.models import MicroService
+from outside import trust
 from outside.parts import chosen, not_configured, require
 
 from . import builders, refs
@@ -39,7 +40,8 @@ def git() -> Git:
     proxies = {"http_proxy": set_up.get("http"), "https_proxy": set_up.get("https"),
                "no_proxy": ",".join(set_up.get("no_proxy") or [])}
     return Git(tuple(settings.BUILD_PROTOCOLS), sandbox(), limits(),
-               tuple((name, value) for name, value in proxies.items() if value), tuple(settings.BUILD_TOOLS))
+               tuple((name, value) for name, value in proxies.items() if value), tuple(settings.BUILD_TOOLS),
+               trust.bundle())
 
 
 def origin_of(name: str) -> Origin:

@@ -1,5 +1,6 @@
 """Celery's door to builds: no logic."""
-from celery.signals import worker_ready, worker_shutting_down
+from celery import bootsteps
+from celery.signals import worker_shutting_down
 
 from deployer.celery import app
 
@@ -13,9 +14,19 @@ def work() -> int:
     return execution.work()
 
 
-@worker_ready.connect
-def open_shop(**_) -> None:
-    _sweepers.append(execution.Sweeper())
+class BuildShop(bootsteps.StartStopStep):
+    """What looks after builds, with a broker or without."""
+
+    requires = ("celery.worker.components:Pool",)
+
+    def start(self, worker) -> None:
+        _sweepers.append(execution.Sweeper())
+
+    def stop(self, worker) -> None:
+        """Nothing: it was told by the signal."""
+
+
+app.steps["worker"].add(BuildShop)
 
 
 @worker_shutting_down.connect

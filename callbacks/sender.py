@@ -8,16 +8,18 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 
 from django.conf import settings
-from django.db import DatabaseError, connection
+from django.db import Error, connection
 from django.db.models import F, Q
 from django.utils import timezone
 
 from access.secrets import reveal
+from deployer.loop import Loop
 
 from . import signing, wire
 from .models import Delivery, State
 
 LEASE = timedelta(seconds=60)  # longer than a request can take
+LONGEST_LOOK = 300.0  # seconds after which a look at the outbox hangs
 AT_ONCE = 8  # requests of one process
 OF_ONE = 2  # of them to one callback, so that a dead address does not hold up the others
 PAUSES = (5, 30, 120, 600, 1800, 3600, 7200)  # seconds before the next attempt; the last one again and again
@@ -29,34 +31,26 @@ class Sender:
     """The thread that looks, and the threads that send."""
 
     def __init__(self) -> None:
-        self._stop = threading.Event()
         self._hands = ThreadPoolExecutor(AT_ONCE, thread_name_prefix="callback")
         self._free = threading.Semaphore(AT_ONCE)
-        self._thread = threading.Thread(target=self._run, name="callbacks", daemon=True)
-        self._thread.start()
+        self._loop = Loop("callbacks", self._look, lambda: min(1.0, settings.SWEEP_EVERY), LONGEST_LOOK)
 
     def stop(self) -> None:
-        self._stop.set()
+        self._loop.stop()
         self._hands.shutdown(wait=False, cancel_futures=True)
 
-    def _run(self) -> None:
-        while not self._stop.is_set():
-            try:
-                for row in claim(AT_ONCE):
-                    self._free.acquire()
-                    self._hands.submit(self._one, row)
-            except DatabaseError as error:
-                log.warning("the outbox could not be read: %s", type(error).__name__)
-            except RuntimeError:  # the hands were shut down between the look and the work
-                return
-            finally:
-                connection.close()
-            self._stop.wait(min(1.0, settings.SWEEP_EVERY))
+    def _look(self) -> None:
+        try:
+            for row in claim(AT_ONCE):
+                self._free.acquire(timeout=LEASE.total_seconds())  # nothing that is sent takes longer
+                self._hands.submit(self._one, row)
+        finally:
+            connection.close()
 
     def _one(self, row: Delivery) -> None:
         try:
             attempt(row)
-        except DatabaseError as error:  # its lease runs out, and it is sent again
+        except Error as error:  # its lease runs out, and it is sent again
             log.warning("what came of a callback could not be written: %s", type(error).__name__)
         finally:
             connection.close()

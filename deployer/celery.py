@@ -4,10 +4,13 @@ import os
 from celery import Celery
 from celery.signals import worker_init
 
+from deployer import amqps
+
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "deployer.settings")
 # Django's checks would load every address and page into a worker, which has no use for them; the web process runs them.
 os.environ.setdefault("CELERY_SKIP_CHECKS", "1")
 
+amqps.register()
 app = Celery("deployer")
 app.config_from_object("django.conf:settings", namespace="CELERY")
 app.autodiscover_tasks()

@@ -1,13 +1,12 @@
 """Reads settings from environment variables and says in one line what is wrong with them."""
 import os
-import ssl
 import tempfile
 from ipaddress import ip_network
 from pathlib import Path
-from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
 # What `forget_secrets` takes away: whoever reads one of them reads every key, package and session.
 SECRETS = ("SECRET_KEY", "FIELD_KEYS", "DATABASE_URL", "BROKER_URL", "BUILD_WEBHOOK_SECRET")
+LONGEST_NUMBER = 12  # digits
 
 
 class BadSetting(SystemExit):
@@ -17,8 +16,18 @@ class BadSetting(SystemExit):
         super().__init__(f"deployer cannot start: {name} {reason}")
 
 
+def shown(value: str) -> str:
+    """A value that is no secret, in a line about it: whatever it holds, it makes no second line and no long one."""
+    return repr(value if len(value) <= 80 else value[:77] + "…").encode("ascii", "backslashreplace").decode()
+
+
 def text(name: str, default: str = "") -> str:
-    return os.environ.get(name, "").strip() or default
+    value = os.environ.get(name, "").strip()
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        raise BadSetting(name, "is not UTF-8 text") from None
+    return value or default
 
 
 def secret(name: str, default: str = "") -> str:
@@ -33,17 +42,19 @@ def secret(name: str, default: str = "") -> str:
         return value
     if path:
         return _read(f"{name}_FILE", Path(path))
-    if credential is not None and credential.is_file():
-        return _read(name, credential)
-    return default
+    try:
+        given = credential is not None and credential.is_file()
+    except (OSError, ValueError):  # such a folder cannot be: nothing lies in it
+        given = False
+    return _read(name, credential) if given and credential is not None else default
 
 
 def _read(name: str, path: Path) -> str:
     try:
         return path.read_text().strip()
-    except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
-        raise BadSetting(name, f"names a file that cannot be read ({path}): {reason}") from None
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text, or no path"
+        raise BadSetting(name, f"names a file that cannot be read ({shown(str(path))}): {reason}") from None
 
 
 def forget_secrets() -> None:
@@ -57,8 +68,8 @@ def mask(name: str, default: int) -> int:
     value = text(name)
     if not value:
         return default
-    if not value.isascii() or not value.isdigit() or set(value) - set("01234567") or int(value, 8) > 0o777:
-        raise BadSetting(name, f"must be a umask in octal digits such as 077, not {value!r}")
+    if len(value) > LONGEST_NUMBER or not value.isascii() or set(value) - set("01234567") or int(value, 8) > 0o777:
+        raise BadSetting(name, f"must be a umask in octal digits such as 077, not {shown(value)}")
     return int(value, 8)
 
 
@@ -66,15 +77,16 @@ def flag(name: str, default: bool = False) -> bool:
     value = text(name).lower()
     if value in ("", "1", "true", "yes", "on", "0", "false", "no", "off"):
         return value in ("1", "true", "yes", "on") if value else default
-    raise BadSetting(name, f"must be 1 or 0, not {value!r}")
+    raise BadSetting(name, f"must be 1 or 0, not {shown(value)}")
 
 
 def number(name: str, default: int, least: int, most: int) -> int:
     value = text(name)
     if not value:
         return default
-    if not value.isascii() or not value.isdigit() or not least <= int(value) <= most:
-        raise BadSetting(name, f"must be a whole number from {least} to {most}, not {value!r}")
+    digits = len(value) <= LONGEST_NUMBER and value.isascii() and value.isdigit()
+    if not digits or not least <= int(value) <= most:
+        raise BadSetting(name, f"must be a whole number from {least} to {most}, not {shown(value)}")
     return int(value)
 
 
@@ -91,7 +103,7 @@ def choice(name: str, known: tuple[str, ...]) -> str:
     """One of some words; the first is the default."""
     value = text(name, known[0]).lower()
     if value not in known:
-        raise BadSetting(name, f"must be one of {', '.join(known)}, not {value!r}")
+        raise BadSetting(name, f"must be one of {', '.join(known)}, not {shown(value)}")
     return value
 
 
@@ -103,7 +115,16 @@ def networks(name: str, also: tuple[str, ...] = ()) -> list[str]:
             if entry not in also:
                 ip_network(entry, strict=False)
         except ValueError:
-            raise BadSetting(name, f"must hold addresses or networks such as 10.0.0.0/8, not {entry!r}") from None
+            raise BadSetting(name, f"must hold addresses or networks such as 10.0.0.0/8, not {shown(entry)}") from None
+    return found
+
+
+def several(name: str, known: tuple[str, ...], default: str) -> list[str]:
+    """A list of some words."""
+    found = words(name, default)
+    for word in found:
+        if word not in known:
+            raise BadSetting(name, f"must be some of {', '.join(known)}, not {shown(word)}")
     return found
 
 
@@ -125,45 +146,6 @@ def keep_to_ourselves(name: str, database: Path) -> None:
                              f"{error.strerror}") from None
 
 
-BROKERS = ("redis", "rediss", "redis+socket", "amqp", "amqps")
-_REQUIREMENTS = {"required": ssl.CERT_REQUIRED, "none": ssl.CERT_NONE}
-
-
-def broker(name: str) -> tuple[str, dict | None]:
-    """The broker's address, and how TLS is spoken to it (None: not at all); "" where no address is given.
-
-    `rediss://` and `amqps://` verify the server's certificate and name, unless `ssl_cert_reqs=none` says otherwise:
-    Celery's own default takes a stranger's. `ssl_ca_certs`, `ssl_certfile` and `ssl_keyfile` name files.
-    """
-    value = secret(name)
-    if not value:
-        return "", None
-    try:
-        parts = urlsplit(value)
-        _ = parts.port  # raises for one that is no number
-    except ValueError:
-        raise BadSetting(name, "is no address that can be read: is its password percent-encoded?") from None
-    if parts.scheme not in BROKERS:
-        raise BadSetting(name, f"must start with one of {', '.join(f'{one}://' for one in BROKERS)}")
-    if parts.scheme not in ("rediss", "amqps"):
-        return value, None
-    options = dict(parse_qsl(parts.query))
-    wanted = options.pop("ssl_cert_reqs", "required").lower().removeprefix("cert_")
-    if wanted not in _REQUIREMENTS:
-        raise BadSetting(name, "has an ssl_cert_reqs that is neither required nor none")
-    files = ("ssl_ca_certs", "ssl_certfile", "ssl_keyfile")
-    given = {option: options.pop(option) for option in files if option in options}
-    for option, path in given.items():
-        if not Path(path).is_file():
-            raise BadSetting(name, f"names a file in {option} that is not there: {path}")
-    tls: dict[str, object] = {"ssl_cert_reqs": _REQUIREMENTS[wanted], **given}
-    if parts.scheme == "amqps":
-        tls = {option.removeprefix("ssl_"): what for option, what in tls.items()} | {"server_hostname": parts.hostname}
-    else:
-        tls["ssl_check_hostname"] = wanted == "required"
-    return urlunsplit(parts._replace(query=urlencode(options))), tls
-
-
 LONGEST_SOCKET = 100  # bytes; the kernel takes 107, and servers need a few for temporary names
 
 
@@ -171,6 +153,13 @@ def socket_path(wanted: Path) -> Path:
     """`wanted`, or where that is too long for a unix socket a short path that is made once and recorded beside it."""
     if len(os.fsencode(wanted)) <= LONGEST_SOCKET:
         return wanted
+    try:
+        return _short_socket(wanted)
+    except OSError as error:
+        raise BadSetting("VAR", f"must be a folder that can be written to: {error.strerror}") from None
+
+
+def _short_socket(wanted: Path) -> Path:
     record = wanted.with_name(wanted.name + ".path")
     if not record.exists():
         wanted.parent.mkdir(parents=True, exist_ok=True)

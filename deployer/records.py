@@ -10,7 +10,7 @@ import threading
 from time import monotonic
 
 from celery import states
-from django.db import DatabaseError, connection
+from django.db import connection
 from django.utils import timezone
 from django_celery_results.backends import DatabaseBackend
 from django_celery_results.models import TaskResult
@@ -65,20 +65,28 @@ class Records(DatabaseBackend):
             try:
                 self.write()
                 self._prune()
-            except DatabaseError as error:
+            except Exception as error:  # noqa: BLE001 - nobody else writes them, and nothing is decided by them
                 log.warning("the records of tasks wait for the database: %s", type(error).__name__)
+                with self._change:
+                    self._change.wait_for(lambda: self._closing, timeout=1.0)
             finally:
-                connection.close()
+                self._close_line()
+
+    def _close_line(self) -> None:
+        try:
+            connection.close()
+        except Exception as error:  # noqa: BLE001 - it is of no use any more
+            log.debug("a connection could not be closed: %s", type(error).__name__)
 
     def write(self) -> None:
-        """Writes what waits. Raises DatabaseError, and then it waits on."""
+        """Writes what waits. Raises whatever the database answers, and then it waits on."""
         with self._change:
             taken, self._waiting = self._waiting, {}
         try:
             TaskResult.objects.bulk_create(
                 taken.values(), update_conflicts=True, unique_fields=["task_id"], update_fields=_FIELDS
             )
-        except DatabaseError:
+        except Exception:
             with self._change:
                 self._waiting = taken | self._waiting
             raise

@@ -11,6 +11,7 @@ from urllib.parse import quote
 
 from cryptography.fernet import Fernet
 
+from deployer import broker_url, places
 from deployer import environment as env
 from deployer.database_url import database
 
@@ -18,7 +19,7 @@ from deployer.database_url import database
 os.umask(env.mask("UMASK", 0o077))
 
 BASE_DIR = Path(__file__).resolve().parent.parent
-VAR = Path(env.text("VAR", str(BASE_DIR / "var")))
+VAR = places.folder("VAR", str(BASE_DIR / "var"))
 
 DEBUG = env.flag("DEBUG")
 SECRET_KEY = env.secret("SECRET_KEY", "not-a-secret-because-debug-is-on" if DEBUG else "")
@@ -35,18 +36,20 @@ for _key in FIELD_KEYS:
     except ValueError:
         raise env.BadSetting("FIELD_KEYS", "holds something that is not a Fernet key") from None
 
-PUBLIC_URL = env.text("PUBLIC_URL", "http://127.0.0.1:8000").rstrip("/")
-ALLOWED_HOSTS = env.words("ALLOWED_HOSTS", "127.0.0.1 localhost [::1]")
+PUBLIC_URL = places.address("PUBLIC_URL", "http://127.0.0.1:8000")
+ALLOWED_HOSTS = places.host_names("ALLOWED_HOSTS", "127.0.0.1 localhost [::1]")
 # Addresses whose X-Forwarded-For is believed. Nobody else's is.
 TRUSTED_PROXIES = env.networks("TRUSTED_PROXIES", also=("unix",))
 # Networks that callbacks may reach although they are private.
 CALLBACK_ALLOW = env.networks("CALLBACK_ALLOW")
+# Authorities that are trusted beside the system's, wherever TLS is spoken to servers that have no CA of their own set.
+TLS_CA_FILE = places.certificates("TLS_CA_FILE")
 SECURE = PUBLIC_URL.startswith("https://")
 CSRF_TRUSTED_ORIGINS = [PUBLIC_URL]
 if TRUSTED_PROXIES:  # from anybody else the header is taken away: access.address.ForwardedMiddleware
     SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
 
-PACKAGE_ROOT = Path(env.text("PACKAGE_ROOT", str(VAR / "packages")))
+PACKAGE_ROOT = places.folder("PACKAGE_ROOT", str(VAR / "packages"))
 STORAGES = {
     # The folder holds until a package store is set up at run time.
     "default": {"BACKEND": "outside.storage.Chosen", "OPTIONS": {"location": PACKAGE_ROOT}},
@@ -85,7 +88,7 @@ STREAM_SLOTS = env.number("STREAM_SLOTS", max(1, WEB_THREADS - 8), 1, 1000)  # l
 DEFAULT_ROLE = env.choice("DEFAULT_ROLE", ("none", "viewer", "publisher", "deployer")).replace("none", "")
 
 # Builds. Protocols that git may clone by: https and ssh; file admits repositories on the worker's own disk.
-BUILD_PROTOCOLS = env.words("BUILD_PROTOCOLS", "https ssh")
+BUILD_PROTOCOLS = env.several("BUILD_PROTOCOLS", ("https", "ssh", "file", "http", "git"), "https ssh")
 BUILD_WEBHOOK_SECRET = env.secret("BUILD_WEBHOOK_SECRET")  # verifies reports of build servers without a secret
 BUILD_TIMEOUT = env.number("BUILD_TIMEOUT", 3600, 5, 7 * 86400)
 # What a git build is shut in with: the strongest means that this machine has (auto), one of them, or nothing (off).
@@ -93,7 +96,7 @@ BUILD_SANDBOX = env.choice("BUILD_SANDBOX", ("auto", "bubblewrap", "namespaces",
 BUILD_NETWORK = env.choice("BUILD_NETWORK", ("auto", "none"))
 # Whose repositories the worker's own ssh keys open: a key of the worker opens more than one team's.
 BUILD_SSH_KEYS = env.choice("BUILD_SSH_KEYS", ("unowned", "all", "none"))
-BUILD_TOOLS = env.words("BUILD_TOOLS", "")  # folders beside the system's own that builds may read
+BUILD_TOOLS = places.places("BUILD_TOOLS")  # folders beside the system's own that builds may read
 BUILD_MEMORY = env.number("BUILD_MEMORY", 4096, 64, 1024 * 1024)  # MiB of memory of all processes of a build together
 BUILD_DISK = env.number("BUILD_DISK", 8192, 16, 100 * 1024 * 1024)  # MiB of all that a build writes
 BUILD_PROCESSES = env.number("BUILD_PROCESSES", 1024, 16, 1_000_000)  # processes and threads of a build at once
@@ -106,7 +109,8 @@ DATABASES = {
     )
 }
 
-BROKER_URL, CELERY_BROKER_USE_SSL = env.broker("BROKER_URL")
+_broker = broker_url.broker("BROKER_URL")
+BROKER_URL, CELERY_BROKER_USE_SSL = _broker.url, _broker.tls
 BROKER_SOCKET = "" if BROKER_URL else env.socket_path(VAR / "broker.sock")  # of the embedded broker
 CELERY_BROKER_URL = BROKER_URL or f"redis+socket://{quote(str(BROKER_SOCKET))}"
 CELERY_RESULT_BACKEND = "deployer.records.Records"
@@ -122,11 +126,11 @@ CELERY_WORKER_PREFETCH_MULTIPLIER = 1
 CELERY_WORKER_SEND_TASK_EVENTS = False
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
+CELERY_BROKER_CONNECTION_TIMEOUT = broker_url.CONNECT
+CELERY_BROKER_HEARTBEAT = broker_url.HEARTBEAT
 CELERY_BROKER_TRANSPORT_OPTIONS = {
-    "visibility_timeout": env.number("BROKER_VISIBILITY_TIMEOUT", 3600, 1, 86400),
-    "socket_timeout": 10,
-    "socket_connect_timeout": 3,
-}
+    "visibility_timeout": env.number("BROKER_VISIBILITY_TIMEOUT", 3600, 1, 86400), **_broker.options}
+CELERY_WORKER_CONSUMER = "deployer.consumer:Consumer"  # no answer and no absence of the broker ends it
 CELERY_TASK_PUBLISH_RETRY = False  # a request never waits for a broker that is down; the sweep tells the workers later
 CELERY_RESULT_EXPIRES = 7 * 86400
 CELERY_TIMEZONE = "UTC"
@@ -238,12 +242,13 @@ STATIC_ROOT = VAR / "static"
 STATICFILES_DIRS = [BASE_DIR / "static", NINJA / "static"]
 WHITENOISE_USE_FINDERS = True
 
+LOG_LEVEL = env.choice("LOG_LEVEL", ("info", "debug", "warning", "error", "critical")).upper()
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
     "formatters": {"line": {"()": "deployer.logs.ReadableLine" if DEBUG else "deployer.logs.JsonLine"}},
     "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
-    "root": {"handlers": ["stderr"], "level": env.text("LOG_LEVEL", "INFO").upper()},
+    "root": {"handlers": ["stderr"], "level": LOG_LEVEL},
     # Who came in and who was refused is logged at every LOG_LEVEL: see access/traces.py.
     "loggers": {"access": {"level": "INFO"}, "paramiko": {"level": "ERROR"}, "django.db.backends": {"level": "INFO"}},
 }

@@ -25,9 +25,9 @@ from deployer.engine.conduct import Outcome, OutcomeKind, Package, carry_out
 from deployer.engine.journal import JournalEvent
 from deployer.engine.program import Run
 from deployer.logs import about
+from deployer.messages import MOST
 from deployer.postgresql import limits
 
-from . import wake
 from .atoms import atom_of
 from .claims import Claim
 from .endings import Ending
@@ -66,7 +66,7 @@ def work(task_id: str = "") -> int:
     beside it where more is due.
     """
     desk = ledger()
-    claims = desk.claim_some(-(-desk.slots // wake.MOST), task_id)
+    claims = desk.claim_some(-(-desk.slots // MOST), task_id)
     if not claims:
         return 0
     with ThreadPoolExecutor(max(1, len(claims) - 1)) as crew:

@@ -18,7 +18,7 @@ from django.db import Error
 from django.db.models import Max
 
 from asset.models import HostTeam
-from deployer import turns
+from deployer import turns, watchdog
 from deployer.connections import give_back
 from deployer.turns import Turns
 
@@ -30,6 +30,7 @@ log = logging.getLogger(__name__)
 POLL = 0.25  # seconds between two looks at the rows
 QUICK, LATE = 0.005, 0.02  # where a client waits for an answer: it comes late by 5 ms, or by 2% of what it waited
 BATCH = 500  # rows in one look
+HUNG = 60.0  # seconds that one look may take: after it nobody at this process sees anything new
 ROOM = 2000  # events that may wait for one watcher
 NOBODY: frozenset[int] = frozenset()
 GONE = -1  # the team of a service that is not there any more
@@ -173,6 +174,7 @@ class Hub:
         self._hurry = threading.Event()
         self._thread: threading.Thread | None = None
         self._last_id = 0
+        self._pulse = watchdog.watch("event-hub", HUNG)
 
     def join(
         self, wants: Callable[[Item], bool] = lambda item: True, slot: bool = True, eager: bool = False,
@@ -231,7 +233,9 @@ class Hub:
     def _run(self) -> None:
         try:
             while self._anybody():
-                if not self._look():
+                with self._pulse:
+                    more = self._look()
+                if not more:
                     self._hurry.wait(self._pause())
                     self._hurry.clear()
         finally:

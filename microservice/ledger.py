@@ -17,8 +17,9 @@ from functools import partial
 from time import monotonic, sleep
 
 from django.conf import settings
-from django.db import DatabaseError, connection, transaction
+from django.db import Error, connection, transaction
 
+from deployer import watchdog
 from deployer.database_errors import is_held
 from deployer.engine import crash
 
@@ -33,6 +34,7 @@ TICK = 0.2  # seconds that progress is gathered before it is written
 # Seconds from one answer to the next while others are in flight. A round costs much the same for one ending as for
 # thirty, so the more may still end, the longer they are waited for; the last one waits for nobody.
 PACE, PACE_EACH, SLOWEST_PACE = 0.03, 0.008, 0.25
+HUNG_WRITER = 60.0  # seconds that one round of the writing thread may take: then this process is of no use any more
 HUNG = 300.0  # seconds without a sign of life after which a thread hangs: whatever it may wait for ends sooner
 LOOK = 1.0  # seconds after which it is looked whether an operation was taken away or is to be cancelled
 AROUND = 5.0  # seconds for which it goes around rows that somebody holds, once it has waited for one in vain
@@ -53,6 +55,7 @@ class Ledger:
         self._renewed = self._looked = self._answered = 0.0
         self._around_until = 0.0
         self._closed = False
+        self._pulse = watchdog.watch("ledger", HUNG_WRITER)
         self._thread = threading.Thread(target=self._run, name="ledger", daemon=True)
         self._thread.start()
 
@@ -120,8 +123,9 @@ class Ledger:
     def _run(self) -> None:
         while not self._closed:
             self._wait()
-            with self._pen:
+            with self._pen, self._pulse:
                 self._work()
+        watchdog.forget(self._pulse)
         connection.close()
 
     def _work(self) -> None:
@@ -132,7 +136,7 @@ class Ledger:
             for work in (partial(self._write, endings), partial(self._take, asked)):
                 try:
                     work()
-                except DatabaseError as error:  # what is gathered stays, and is written when the database is back
+                except Error as error:  # what is gathered stays, and is written when the database is back
                     log.warning("the database did not take it: %s", type(error).__name__)
                     if is_held(error):  # the connection is good, and the next try goes around whatever is held
                         self._around_until = monotonic() + AROUND
@@ -292,7 +296,7 @@ class Ledger:
                     if taken:
                         crash.here(crash.Point.CLAIMING)
                     return taken
-            except DatabaseError as error:
+            except Error as error:
                 if around or not is_held(error):
                     raise
                 self._around_until = monotonic() + AROUND

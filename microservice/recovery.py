@@ -5,14 +5,12 @@ Many sweeps at once do no harm, because a claim is a compare-and-set.
 """
 
 import logging
-import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
-from functools import partial
 
 from django.conf import settings
-from django.db import DatabaseError, connection, transaction
+from django.db import Error, transaction
 from django.db.models import Exists, OuterRef, Q
 from django.db.models.functions import Now
 from django.utils import timezone
@@ -20,6 +18,8 @@ from django.utils import timezone
 from access import expiry as access_expiry
 from deployer.database_errors import is_held
 from deployer.engine import crash
+from deployer.listening import listening
+from deployer.loop import Loop
 from deployer.postgresql.stuck import end_stuck
 
 from . import advance, events, execution
@@ -29,6 +29,10 @@ from .output import expiry
 from .requests import retries
 from .status import DEPLOYMENT_OPEN, OPERATION_OPEN, DeploymentStatus, OperationStatus
 
+WITHOUT_BROKER = 1.0  # seconds between two sweeps at most while no message comes
+HEARTBEAT = 3.0  # seconds between two signs of life
+LONGEST_HEARTBEAT = 60.0  # seconds after which one hangs
+LONGEST_SWEEP = 120.0  # seconds after which a sweep hangs
 log = logging.getLogger(__name__)
 
 
@@ -36,40 +40,35 @@ class Sweeper:
     """The thread that sweeps, and the threads that pick up what it finds."""
 
     def __init__(self) -> None:
-        self._stop = threading.Event()
         self._hands = ThreadPoolExecutor(settings.WORKER_SLOTS, thread_name_prefix="picked-up")
-        self._thread = threading.Thread(target=self._run, name="sweep", daemon=True)
-        self._thread.start()
+        self._loop = Loop("sweep", self._sweep, pace, LONGEST_SWEEP)
+        self._heart = Loop("heartbeat", sign_of_life, lambda: HEARTBEAT, LONGEST_HEARTBEAT)
 
     def stop(self) -> None:
-        self._stop.set()
+        self._loop.stop()  # and not the heart: whoever finishes what is in hand still lives
         self._hands.shutdown(wait=False, cancel_futures=True)
 
-    def _run(self) -> None:
-        while not self._stop.is_set():
-            try:
-                found = look()
-                if found:
-                    crash.here(crash.Point.SWEPT)
-                for _ in range(found):
-                    self._hands.submit(_pick_up)
-                tidy()
-            except DatabaseError as error:
-                log.warning("the sweep could not ask the database: %s", type(error).__name__)
-            except RuntimeError:  # the hands were shut down between the question and the work
-                return
-            except Exception:  # without this thread nothing that was lost would ever be found: it outlives any error
-                log.exception("the sweep met an error that it does not know")
-            finally:
-                connection.close()  # a pool that is small has others to serve until the next sweep
-            self._stop.wait(settings.SWEEP_EVERY)
+    def _sweep(self) -> None:
+        found = look()
+        if found:
+            crash.here(crash.Point.SWEPT)
+        for _ in range(found):
+            self._hands.submit(_pick_up)
+        tidy()
+
+
+def pace() -> float:
+    """Seconds from one sweep to the next. Where no message wakes this process, the sweep is all that finds work."""
+    return settings.SWEEP_EVERY if listening else min(settings.SWEEP_EVERY, WITHOUT_BROKER)
 
 
 def _pick_up() -> None:
     try:
         execution.work()
-    except DatabaseError as error:
+    except Error as error:
         log.warning("nothing could be picked up: %s", type(error).__name__)
+    except Exception:
+        log.exception("nothing could be picked up")
 
 
 def sweep() -> int:
@@ -83,7 +82,7 @@ def look() -> int:
     """What cannot wait. Answers how many operations this process should pick up now: never more than it has room
     for."""
     desk = execution.ledger()
-    _each(end_stuck, partial(_sign_of_life, desk))
+    _each(end_stuck)
     free = desk.slots - desk.in_flight
     return 0 if desk.stopping else min(free, _left_lying(free))
 
@@ -101,16 +100,20 @@ def _each(*parts: Callable[[], object]) -> None:
     for part in parts:
         try:
             part()
-        except DatabaseError as error:
+        except Error as error:
             if not is_held(error):
                 raise
             log.warning("a part of the sweep was hindered by somebody who holds a row")
 
 
-def _sign_of_life(desk) -> None:
+def sign_of_life() -> None:
     """What /readyz asks for. Rows of workers long gone are taken away."""
-    Heartbeat.objects.update_or_create(worker=desk.owner, defaults={"seen": timezone.now(), "slots": desk.slots})
-    Heartbeat.objects.filter(seen__lt=timezone.now() - timedelta(days=1)).delete()
+    desk, now = execution.ledger(), timezone.now()
+    deaf = None if listening else now - timedelta(seconds=listening.seconds)
+    told = {"seen": now, "slots": desk.slots, "without_broker": deaf}
+    if not Heartbeat.objects.filter(worker=desk.owner).update(**told):
+        Heartbeat.objects.create(worker=desk.owner, **told)
+        Heartbeat.objects.filter(seen__lt=now - timedelta(days=1)).delete()
 
 
 def _left_lying(most: int) -> int:

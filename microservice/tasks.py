@@ -1,8 +1,13 @@
-"""Celery's door: no logic. A worker opens its shop when it is ready, and claims nothing more once told to stop."""
+"""Celery's door: no logic. A worker opens its shop before it looks for its broker, and claims nothing more once told to
+stop."""
 
-from celery.signals import worker_init, worker_ready, worker_shutting_down
+import logging
+
+from celery import bootsteps
+from celery.signals import worker_init, worker_shutting_down
 
 from callbacks import sender
+from deployer import watchdog
 from deployer.celery import app
 from deployer.memory import settle
 from outside.storage import check_at_start
@@ -10,6 +15,7 @@ from outside.storage import check_at_start
 from . import execution, recovery, wake
 
 _sweepers: list[recovery.Sweeper | sender.Sender] = []
+log = logging.getLogger(__name__)
 
 
 @app.task(name=wake.WORK, bind=True)
@@ -22,12 +28,24 @@ def look_around(**_) -> None:
     check_at_start()
 
 
-@worker_ready.connect
-def open_shop(**_) -> None:
-    execution.ledger()
-    _sweepers.append(recovery.Sweeper())
-    _sweepers.append(sender.Sender())
-    settle()
+class Shop(bootsteps.StartStopStep):
+    """What carries out the rows. Celery's consumer, which comes after it, is one way to wake it."""
+
+    requires = ("celery.worker.components:Pool",)
+
+    def start(self, worker) -> None:
+        watchdog.arm()
+        execution.ledger()
+        _sweepers.append(recovery.Sweeper())
+        _sweepers.append(sender.Sender())
+        settle()
+        log.info("this worker carries out what is due")
+
+    def stop(self, worker) -> None:
+        """Nothing: it was told by the signal, before Celery began to wait for its own threads."""
+
+
+app.steps["worker"].add(Shop)
 
 
 @worker_shutting_down.connect

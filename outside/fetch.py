@@ -19,6 +19,8 @@ from urllib.parse import urlsplit
 
 from access.secrets import Secret
 
+from . import trust
+
 LARGEST = 8 * 1024 * 1024  # bytes of an answer
 LARGEST_OF_A_TEST = 1024 * 1024
 
@@ -67,7 +69,7 @@ def exchange(url: str, *, method: str = "GET", body: bytes | None = None, header
     request = urllib.request.Request(url, body, told, method=method)  # noqa: S310 - the settings admit http and https
     deadline = _Deadline(timeout)
     opener = urllib.request.build_opener(_NoRedirect, urllib.request.ProxyHandler(proxies or {}), _Plain(deadline),
-                                         _Secure(deadline, context or ssl.create_default_context()))
+                                         _Secure(deadline, context or trust.context()))
     with deadline:
         try:
             try:
@@ -177,7 +179,7 @@ def tls(part: dict[str, Any]) -> ssl.SSLContext:
     if not part["ca"].isascii() or not part["client_cert"].isascii():
         raise ValueError("the certificates cannot be read: not PEM")
     try:
-        context = ssl.create_default_context(cadata=part["ca"] or None)
+        context = trust.context(part["ca"])
         if not part["verify"]:
             context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
         if part["client_cert"]:

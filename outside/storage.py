@@ -13,11 +13,11 @@ from typing import Any
 
 from django.conf import settings
 from django.core.files.storage import FileSystemStorage, Storage
-from django.db import DatabaseError, connection
+from django.db import Error, connection
 
 from access.secrets import Secret
 
-from . import fetch, parts
+from . import fetch, parts, trust
 
 REMEMBERED = 2.0  # seconds until another process's change is seen
 IN_MEMORY = 8 * 1024 * 1024  # bytes of a package that S3 has sent; what is beyond lies in a temporary file
@@ -76,9 +76,13 @@ def s3_options(part: dict[str, Any], proxies: dict[str, Any] | None = None) -> d
         "bucket_name": part["bucket"], "endpoint_url": part["endpoint"] or None, "region_name": part["region"] or None,
         "access_key": part["access_key"], "secret_key": _plain(part["secret_key"]), "location": part["prefix"],
         "file_overwrite": False, "default_acl": None, "querystring_auth": False, "max_memory_size": IN_MEMORY,
-        "verify": (pem_file(part["ca"]) if part["ca"] else None) if part["verify"] else False,
+        "verify": _verified_by(part["ca"] or trust.bundle()) if part["verify"] else False,
         "client_config": _client_config(part, proxies), "transfer_config": _transfer_config(),
     }
+
+
+def _verified_by(authorities: str) -> str | None:
+    return pem_file(authorities) if authorities else None
 
 
 def _transfer_config():
@@ -141,7 +145,7 @@ def check_at_start() -> None:
             raise BadSetting(name, f"must be a folder that can be written to: {error}") from None
     try:
         store = _look()[0]
-    except DatabaseError:  # not there yet, or without tables: whoever asks it next says so
+    except Error:  # not there yet, or without tables: whoever asks it next says so
         return
     if store and store["kind"] == "local":
         try:

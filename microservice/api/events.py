@@ -2,7 +2,7 @@
 import time
 from collections.abc import Callable, Generator, Iterator
 
-from django.db import DatabaseError
+from django.db import Error
 from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
 from django.http.response import HttpResponseBase
 from ninja import Query, Router
@@ -153,7 +153,7 @@ def still(known: Known) -> bool:
     """Whether a stream may go on. Whoever may something else now comes back, and is told what that is."""
     try:
         return watching.still(known)
-    except DatabaseError:
+    except Error:
         return True  # it does not answer, so there is nothing to tell either; the next look asks again
     finally:
         give_back()

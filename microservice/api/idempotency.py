@@ -13,7 +13,7 @@ from collections.abc import Callable
 from datetime import timedelta
 
 from django.conf import settings
-from django.db import DatabaseError, IntegrityError, transaction
+from django.db import Error, IntegrityError, transaction
 from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from django.utils import timezone
@@ -143,7 +143,7 @@ class _KeptAlive:
                 if not _ours(self._row).update(lease=lease):
                     return
                 self._row.lease = lease
-            except DatabaseError:  # once more in a moment; it has two more tries before the lease runs out
+            except Error:  # once more in a moment; it has two more tries before the lease runs out
                 continue
             finally:
                 give_back()

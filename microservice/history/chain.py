@@ -13,7 +13,7 @@ import logging
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 
-from django.db import DatabaseError, transaction
+from django.db import Error, transaction
 
 from .. import events
 from ..models import History, HistoryHead
@@ -51,7 +51,7 @@ def _seal_quietly() -> None:
         # Again until nothing is left: a deed that commits meanwhile finds the head in our hands, and leaves it to us.
         while seal():
             pass
-    except DatabaseError as error:  # the rows are there; the next sweep seals them
+    except Error as error:  # the rows are there; the next sweep seals them
         log.warning("the history was not sealed: %s", type(error).__name__)
 
 

@@ -9,6 +9,7 @@ class Heartbeat(models.Model):
     worker = models.CharField(max_length=64, primary_key=True)
     seen = models.DateTimeField()
     slots = models.PositiveIntegerField(default=0)
+    without_broker = models.DateTimeField(null=True)  # since when no message reaches it; None: they do
 
     class Meta:
         db_table = "worker_heartbeat"

@@ -78,7 +78,11 @@ class Process:
 class Worker(Process):
     """One worker process. `slots` operations at a time; `environment` as the `environment` fixture gives it."""
 
-    def __init__(self, environment: dict[str, str], log: Path, *, slots: int = 8, name: str = ""):
+    READY = " ready."  # what Celery writes once it listens to its broker
+    WORKING = "this worker carries out what is due"  # what a worker writes with or without one
+
+    def __init__(self, environment: dict[str, str], log: Path, *, slots: int = 8, name: str = "", sign: str = READY):
+        self.sign = sign
         self.name = name or f"test-{os.getpid()}-{time.monotonic_ns()}"
         command = [
             sys.executable, "-m", "celery", "-A", "deployer", "worker",
@@ -87,8 +91,8 @@ class Worker(Process):
         super().__init__(command, {**environment, "WORKER_SLOTS": str(slots)}, log)
 
     def start(self) -> None:
-        seen = self.log().count(" ready.")
+        seen = self.log().count(self.sign)
         super().start()
-        wait_until(lambda: self.log().count(" ready.") > seen or not self.running(), 90, "the worker being ready")
+        wait_until(lambda: self.log().count(self.sign) > seen or not self.running(), 90, "the worker being ready")
         if not self.running():
             raise RuntimeError(f"the worker did not start:\n{self.log()}")

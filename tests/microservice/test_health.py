@@ -1,14 +1,21 @@
 """What probes are told."""
 
+import time
+from contextlib import contextmanager
 from datetime import timedelta
 
 import pytest
-from django.db import connection
+from django.db import DatabaseError, InterfaceError, connection
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
+from deployer import broker_check
+from deployer.broker_url import options_of
+from deployer.celery import app
 from microservice.models import Heartbeat, Operation
 from microservice.status import OperationStatus
+from tests.lab import moody
+from tests.lab.moody import Moody
 from tests.microservice import fleet
 
 pytestmark = pytest.mark.django_db
@@ -30,7 +37,7 @@ def test_a_system_is_ready_with_database_broker_and_a_worker_seen_lately(client,
     worker()
     answer = client.get("/readyz")
     assert (answer.status_code, answer.json()) == (
-        200, {"ready": True, "database": "ok", "broker": "ok", "worker": "ok"}
+        200, {"ready": True, "degraded": False, "database": "ok", "broker": "ok", "worker": "ok"}
     )  # fmt: skip
 
 
@@ -41,14 +48,58 @@ def test_without_a_worker_lately_it_is_not_ready(client, broker):
     assert answer.status_code == 503 and answer.json()["worker"] != "ok" and answer.json()["broker"] == "ok"
 
 
-def test_without_a_broker_it_is_not_ready_and_says_so_soon(client, broker):
+@pytest.mark.found("away")
+@pytest.mark.parametrize("mood", [moody.REFUSE, moody.FREEZE, b"-LOADING it is loading\r\n", b"\x00garbage", "replica",
+                                  "full"])
+def test_a_broker_that_is_away_is_told_soon_and_takes_nobody_out_of_the_balance(client, broker, mood):
+    """Greetings say nothing: a replica and a full server greet as ever."""
     worker()
-    broker.kill()
-    started = timezone.now()
-    answer = client.get("/readyz")
-    assert (answer.status_code, answer.json()["worker"]) == (503, "ok")
-    assert answer.json()["broker"].startswith("does not answer") and "/" not in answer.json()["broker"]
-    assert timezone.now() - started < timedelta(seconds=5)
+    with Moody(broker.path) as door, app_of(door.url) as check:
+        assert check() == "ok"
+        if mood == "replica":
+            broker.ask("REPLICAOF 127.0.0.1 1")
+        elif mood == "full":
+            broker.ask("CONFIG SET maxmemory 1")
+        else:
+            door.mood = mood
+        time.sleep(1.1)  # an answer is remembered for a second
+        started = time.monotonic()
+        try:
+            answer = client.get("/readyz")
+        finally:
+            broker.kill()
+        assert time.monotonic() - started < 4
+        told = answer.json()
+        assert (answer.status_code, told["ready"], told["degraded"], told["worker"]) == (200, True, True, "ok")
+        assert told["broker"].startswith("away (") and "/" not in told["broker"]
+
+
+@pytest.mark.found("away")
+@pytest.mark.parametrize("error", [DatabaseError, InterfaceError, RuntimeError, OSError])
+def test_a_probe_never_answers_500(client, broker, monkeypatch, error):
+    client.raise_request_exception = False
+
+    def away(*_, **__):
+        raise error("connection to 10.0.0.1 as secret-user failed")
+
+    monkeypatch.setattr(connection, "cursor", away)
+    for path, status in (("/healthz", 200), ("/readyz", 503), ("/metrics", 503)):
+        answer = client.get(path)
+        assert answer.status_code == status, path
+        assert b"secret-user" not in answer.content
+
+
+@contextmanager
+def app_of(url):
+    """The product's own application, at another broker; gives what asks it."""
+    before = app.conf.broker_url, app.conf.broker_transport_options
+    app.conf.broker_url, app.conf.broker_read_url, app.conf.broker_write_url = url, url, url
+    app.conf.broker_transport_options = options_of("redis")
+    try:
+        yield lambda: broker_check.Check().look(2)
+    finally:
+        app.conf.broker_url, app.conf.broker_transport_options = before
+        app.conf.broker_read_url = app.conf.broker_write_url = before[0]
 
 
 @pytest.mark.parametrize(("meta", "told"), [
@@ -64,7 +115,7 @@ def test_the_world_learns_only_whether_it_is_ready(client, broker, settings, met
     answer = client.get("/readyz", **meta)
     assert answer.status_code == 503
     assert answer.json()["ready"] is False
-    assert (set(answer.json()) == {"ready", "database", "broker", "worker"}) is told
+    assert (set(answer.json()) == {"ready", "degraded", "database", "broker", "worker"}) is told
     assert told or set(answer.json()) == {"ready"}
 
 
@@ -84,7 +135,7 @@ def test_metrics_are_counted_from_the_rows(client):
     for line in (
         'deployer_deployments{status="running"} 1.0', 'deployer_operations{status="running"} 2.0',
         'deployer_operations{status="queued"} 1.0', 'deployer_operations{status="unknown"} 0.0', "deployer_workers 1.0",
-        "deployer_worker_slots 8.0",
+        "deployer_worker_slots 8.0", "deployer_workers_without_broker 0.0",
     ):  # fmt: skip
         assert line in lines
     age = next(float(line.split()[1]) for line in lines if line.startswith("deployer_queue_age_seconds "))

@@ -61,6 +61,8 @@ def test_the_sweep_of_a_worker_that_stops_finds_nothing_and_still_shows_that_it_
     upgrade(1)
     desk.stop()
     assert recovery.sweep() == 0
+    recovery.sign_of_life()
+    recovery.sign_of_life()
     assert Heartbeat.objects.get().worker == "sweeping"
 
 
@@ -86,3 +88,13 @@ def test_a_transaction_whose_answer_was_lost_is_written_again_without_doubling_a
     assert operation.steps.count() == 2
     operation.refresh_from_db()
     assert operation.output_size == 5
+
+
+def test_without_a_broker_the_sweep_comes_more_often(settings, monkeypatch):
+    settings.SWEEP_EVERY = 120
+    monkeypatch.setattr(recovery, "listening", True)
+    assert recovery.pace() == 120
+    monkeypatch.setattr(recovery, "listening", False)
+    assert recovery.pace() <= 1
+    settings.SWEEP_EVERY = 0.5
+    assert recovery.pace() == 0.5

@@ -1,0 +1,50 @@
+"""What is done again and again is done again after every error."""
+import threading
+import time
+
+import pytest
+from django.db import DatabaseError, InterfaceError
+
+from deployer.loop import Loop
+
+pytestmark = pytest.mark.found("away")
+
+
+@pytest.mark.parametrize("error", [DatabaseError, InterfaceError, RuntimeError, OSError, KeyError, MemoryError])
+def test_no_error_ends_it(error):
+    came, done = [], threading.Event()
+
+    def act():
+        came.append(1)
+        if len(came) < 3:
+            raise error("no")
+        done.set()
+
+    loop = Loop("test", act, lambda: 0.01, 60)
+    try:
+        assert done.wait(20)
+    finally:
+        loop.stop()
+
+
+def test_a_pause_that_becomes_shorter_is_noticed():
+    pauses, came = [600.0], []
+    loop = Loop("test", lambda: came.append(time.monotonic()), lambda: pauses[0], 60)
+    try:
+        while not came:
+            time.sleep(0.01)
+        pauses[0] = 0.1
+        deadline = time.monotonic() + 20
+        while len(came) < 2:
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+    finally:
+        loop.stop()
+
+
+def test_it_ends_when_it_is_told_to():
+    came = []
+    loop = Loop("test", lambda: came.append(1), lambda: 0.01, 60)
+    loop.stop()
+    loop._thread.join(20)
+    assert not loop._thread.is_alive()

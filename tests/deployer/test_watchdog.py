@@ -1,0 +1,98 @@
+"""A thread that hangs is noticed from outside, and its process ends with words; nothing else ends it."""
+import subprocess
+import sys
+import textwrap
+import time
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from deployer.watchdog import EXIT, LOOK, MOST_OF_A_LOOK, Pulse, Watched
+from tests.lab.worker import ROOT
+
+pytestmark = pytest.mark.found("away")
+
+
+def test_who_waits_for_work_may_wait_as_long_as_he_likes():
+    watched, pulse = Watched(), Pulse("a", 5)
+    for _ in range(100):
+        assert watched.look([pulse], LOOK) == []
+
+
+def test_a_piece_of_work_that_takes_longer_than_its_limit_hangs():
+    watched, pulse = Watched(), Pulse("a", 5)
+    with pulse:
+        seen = [bool(watched.look([pulse], LOOK)) for _ in range(8)]
+    assert seen == [False] * 6 + [True] * 2
+    assert watched.look([pulse], LOOK) == []
+
+
+def test_work_that_goes_on_does_not_hang():
+    watched, pulse = Watched(), Pulse("a", 5)
+    for _ in range(50):
+        with pulse:
+            assert watched.look([pulse], LOOK) == []
+    with pulse:
+        for _ in range(50):
+            pulse.progress()
+            assert watched.look([pulse], LOOK) == []
+
+
+def test_a_process_that_was_frozen_has_not_hung():
+    """Stopped for an hour in the middle of a piece: it has what is left of its time."""
+    watched, pulse = Watched(), Pulse("a", 5)
+    with pulse:
+        watched.look([pulse], LOOK)
+        assert watched.look([pulse], 3600.0) == []
+        assert watched.look([pulse], LOOK) == []
+        assert [bool(watched.look([pulse], LOOK)) for _ in range(4)][-1]
+
+
+@given(st.lists(st.tuples(st.floats(0, 5000), st.booleans()), max_size=60))
+def test_only_what_made_no_progress_for_its_limit_is_called_hung(history):
+    watched, pulse, still = Watched(), Pulse("a", 7), 0.0
+    with pulse:
+        watched.look([pulse], LOOK)
+        for passed, goes_on in history:
+            if goes_on:
+                pulse.progress()
+            still = 0.0 if goes_on else still + min(passed, MOST_OF_A_LOOK)
+            assert bool(watched.look([pulse], passed)) == (still > 7)
+
+
+def run(code: str) -> subprocess.CompletedProcess:
+    return subprocess.run([sys.executable, "-c", textwrap.dedent(code)], cwd=ROOT, capture_output=True, text=True,
+                          timeout=60)
+
+
+def test_the_process_of_a_thread_that_hangs_ends_and_says_where_it_stood():
+    begun = time.monotonic()
+    done = run("""
+        import logging, threading, time
+        logging.basicConfig()
+        from deployer import watchdog
+        watchdog.arm()
+        def hangs_here():
+            with watchdog.watch("ledger", 2):
+                threading.Event().wait()
+        threading.Thread(target=hangs_here, daemon=True).start()
+        time.sleep(50)
+    """)
+    assert done.returncode == EXIT and time.monotonic() - begun < 40
+    assert "the thread ledger has made no progress for 2 s" in done.stderr and "in hangs_here" in done.stderr
+
+
+def test_it_ends_although_its_log_hangs_too():
+    done = run("""
+        import logging, threading, time
+        class Hangs(logging.Handler):
+            def emit(self, record):
+                threading.Event().wait()
+        logging.getLogger().addHandler(Hangs())
+        from deployer import watchdog
+        watchdog.arm()
+        with watchdog.watch("ledger", 1):
+            time.sleep(50)
+    """)
+    assert done.returncode == EXIT

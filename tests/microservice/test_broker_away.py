@@ -1,0 +1,214 @@
+"""A broker that is away, or answers an error, is of no consequence: rows are carried out, nobody waits, and no worker
+ends. Real workers, a real broker, and between them a door that does what networks and servers do."""
+import subprocess
+import sys
+import time
+
+import pytest
+import requests
+from django.contrib.auth import get_user_model
+
+from access.tokens import make_token
+from microservice.models import Deployment, Heartbeat
+from microservice.status import DeploymentStatus
+from tests.lab import moody
+from tests.lab.moody import Moody
+from tests.lab.rabbitmq import RabbitMq
+from tests.lab.sentinel import Watched
+from tests.lab.web import Web
+from tests.lab.worker import ROOT, Worker
+
+from .test_execution import until
+from .world import World
+
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.found("away")]
+ANSWERS = {
+    "replica": b"-READONLY You can't write against a read only replica.\r\n",
+    "full disk": b"-MISCONF Valkey is configured to save RDB snapshots, but it is unable to persist on disk.\r\n",
+    "loading": b"-LOADING Valkey is loading the dataset in memory\r\n",
+    "no password": b"-NOAUTH Authentication required.\r\n",
+    "wrong password": b"-WRONGPASS invalid username-password pair or user is disabled.\r\n",
+    "full memory": b"-OOM command not allowed when used memory > 'maxmemory'.\r\n",
+    "another program": b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n",
+    "garbage": bytes(range(256)),
+}
+MOODS = {**ANSWERS, "refused": moody.REFUSE, "frozen": moody.FREEZE, "lost": moody.LOSE}
+SOON = 10.0  # seconds within which everything works again, and within which the rows are begun meanwhile
+
+
+@pytest.fixture
+def here(transactional_db, sshds):
+    return World(sshds(2))
+
+
+@pytest.fixture
+def door(broker):
+    with Moody(broker.path) as door:
+        yield door
+
+
+@pytest.fixture
+def deaf_worker(environment, tmp_path):
+    """`deaf_worker(url)`: a worker that is ready when it works, whatever its broker does."""
+    started: list[Worker] = []
+
+    def start(url: str, **more: str) -> Worker:
+        one = Worker({**environment, "BROKER_URL": url, "SWEEP_EVERY": "3", **more},
+                     tmp_path / f"worker{len(started)}.log", sign=Worker.WORKING)
+        started.append(one)
+        one.start()
+        return one
+
+    yield start
+    for one in started:
+        one.stop()
+
+
+ASK = """
+import sys, time, django
+django.setup()
+from access.callers import SYSTEM
+from microservice import deployments
+from microservice.models import MicroServiceVersion
+action, old, new, *hosts = sys.argv[1:]
+one, two = (MicroServiceVersion.objects.get(pk=int(pk)) for pk in (old, new))
+if action == "install":
+    deployments.install(SYSTEM, one.microservice, one, [int(pk) for pk in hosts])
+else:
+    deployments.request(SYSTEM, one.microservice, two if action == "revert" else one, action, "all",
+                        one.pk if action == "revert" else two.pk)
+time.sleep(4)  # as a web process does: it lives on while its messages are sent
+"""
+
+
+def asked(here: World, environment: dict, url: str, action: str) -> None:
+    """A request whose messages go to this broker, as those of a web process would; carried out."""
+    words = [action, *(str(version.pk) for version in here.versions[:2]), *(str(host.pk) for host in here.assets)]
+    subprocess.run([sys.executable, "-c", ASK, *words], check=True, cwd=ROOT, timeout=90, env={
+        **environment, "BROKER_URL": url, "DJANGO_SETTINGS_MODULE": "deployer.settings"})
+    assert here.ended(Deployment.objects.latest("pk"), 30).status == DeploymentStatus.SUCCEEDED
+
+
+def listens() -> bool:
+    return any(row.without_broker is None for row in Heartbeat.objects.all())
+
+
+@pytest.mark.parametrize("kind", MOODS)
+def test_a_broker_that_is_away_at_the_start_stops_nothing(here, door, deaf_worker, kind):
+    door.mood = MOODS[kind]
+    worker = deaf_worker(door.url)
+    here.install(0)
+    here.agrees(0)
+    assert worker.running() and not listens()
+    door.mood = moody.PASS
+    until(listens, SOON)
+    assert worker.running() and "Traceback" not in worker.log()
+
+
+@pytest.mark.timeout(400)
+def test_a_broker_that_goes_away_later_stops_nothing_however_it_goes(here, door, deaf_worker):
+    """One worker, whose own sweep is so rare that a message must have woken it when the broker is back."""
+    worker = deaf_worker(door.url, SWEEP_EVERY="120")
+    until(listens, SOON)
+    here.install(0)
+    version = 0
+    for kind in ("replica", "another program", "refused", "frozen", "lost"):
+        door.mood = MOODS[kind]
+        version = 1 - version
+        begun = time.monotonic()
+        ended = here.go("upgrade" if version else "revert", 1 - version, version)
+        assert ended.status == DeploymentStatus.SUCCEEDED, kind
+        print(f"{kind}: carried out after {time.monotonic() - begun:.1f} s")
+        until(lambda: not listens(), SOON)
+        door.mood = moody.PASS
+        begun = time.monotonic()
+        until(listens, SOON)
+        print(f"{kind}: heard again after {time.monotonic() - begun:.1f} s")
+        assert worker.running(), kind
+    here.agrees(version)
+
+
+def test_a_worker_without_a_broker_stops_when_it_is_told_to(here, door, deaf_worker):
+    for mood in (moody.REFUSE, moody.FREEZE, ANSWERS["replica"]):
+        door.mood = moody.PASS
+        worker = deaf_worker(door.url)
+        until(listens, SOON)
+        door.mood = mood
+        time.sleep(2)
+        begun = time.monotonic()
+        worker.process.terminate()
+        worker.process.wait(20)
+        assert worker.process.returncode == 0 and time.monotonic() - begun < 20
+        Heartbeat.objects.all().delete()
+
+
+@pytest.mark.timeout(400)
+def test_a_failover_of_sentinels_is_followed(here, environment, deaf_worker, short_tmp):
+    """The worker's own sweep is so rare that after the failover a message must have woken it."""
+    with Watched(short_tmp / "s", password="of-the-broker") as servers:
+        worker = deaf_worker(servers.url, SWEEP_EVERY="120")
+        until(listens, SOON)
+        before = worker.log().count("received")
+        asked(here, environment, servers.url, "install")
+        assert worker.log().count("received") > before, "woken by a message"
+        servers.kill_master()
+        until(lambda: not listens(), 15)
+        until(listens, SOON)
+        before = worker.log().count("received")
+        asked(here, environment, servers.url, "upgrade")
+        assert worker.running() and worker.log().count("received") > before, "woken by a message of the new master"
+        here.agrees(1)
+
+
+@pytest.mark.timeout(400)
+def test_rabbitmq_that_goes_away_later_stops_nothing_however_it_goes(here, deaf_worker, environment, short_tmp):
+    with RabbitMq(short_tmp / "rabbit") as server, Moody(server.port, "amqp") as door:
+        worker = deaf_worker(door.url, SWEEP_EVERY="120")
+        until(listens, SOON)
+        asked(here, environment, server.url, "install")
+        version = 0
+        for mood in (moody.FREEZE, moody.LOSE, ANSWERS["another program"], "killed"):
+            if mood == "killed":
+                server.stop()
+            else:
+                door.mood = mood
+            until(lambda: not listens(), 30)
+            version = 1 - version
+            here.go("upgrade" if version else "revert", 1 - version, version)
+            if mood == "killed":
+                server.start()
+            else:
+                door.mood = moody.PASS
+            begun = time.monotonic()
+            until(listens, SOON)
+            print(f"RabbitMQ, {mood!r}: heard again after {time.monotonic() - begun:.1f} s")
+            assert worker.running(), mood
+        before = worker.log().count("received")
+        asked(here, environment, server.url, "revert" if version else "upgrade")
+        assert worker.log().count("received") > before, "woken by a message"
+
+
+@pytest.mark.timeout(300)
+def test_requests_are_answered_at_once_while_the_broker_is_away(here, door, environment, deaf_worker, tmp_path):
+    """A real web process and a real worker, both without a broker: 202 at once, and it is carried out."""
+    user = get_user_model().objects.create_user("ann", is_superuser=True)
+    headers = {"Authorization": f"Bearer {make_token(user, 'test', ['read', 'deploy'])[1]}"}
+    deaf_worker(door.url)
+    here.install(0)
+    version = 0
+    with Web({**environment, "BROKER_URL": door.url}, tmp_path / "web.log") as web:
+        for kind in ("frozen", "refused", "lost", "replica"):
+            door.mood = MOODS[kind]
+            version, old = 1 - version, here.versions[version]
+            word = "upgrade" if version else "revert"
+            begun = time.monotonic()
+            answer = requests.post(
+                f"{web.url}/api/v1/services/shop/versions/{old.pk}/{word}", headers=headers, timeout=30,
+                json={"host": "all", "dest_version": here.versions[version].pk})
+            took = time.monotonic() - begun
+            assert answer.status_code == 202, answer.text
+            assert took < 5, f"{kind}: {took:.1f} s"
+            assert here.ended(Deployment.objects.latest("pk"), 30).status == DeploymentStatus.SUCCEEDED
+            time.sleep(1.1)  # readyz remembers an answer for a second
+            ready = requests.get(f"{web.url}/readyz", timeout=10)
+            assert (ready.status_code, ready.json()["degraded"]) == (200, True), ready.text
