@@ -7,6 +7,7 @@ from django.db.models import ProtectedError
 
 from access.callers import Caller
 from access.problems import Problem, conflict, invalid
+from access.rollback import rolls_back
 from microservice import history
 
 from . import rules, tenancy
@@ -32,6 +33,7 @@ def create(caller: Caller, values: Mapping[str, Any]) -> Asset:
     return host
 
 
+@rolls_back
 def change(caller: Caller, host: Asset, values: Mapping[str, Any]) -> Asset:
     """Changes the fields that are named and leaves the others. A base path stays while something lives below it."""
     clean, wrong = rules.check(values)
@@ -47,6 +49,11 @@ def change(caller: Caller, host: Asset, values: Mapping[str, Any]) -> Asset:
         check_jumps(host, clean["jump_host_id"])
     before = shown(host)
     given = [teams[which] for which in clean.pop("teams")] if "teams" in clean else None
+    if given is not None and set(given) == set(host.teams.values_list("pk", flat=True)):
+        given = None
+    clean = {name: value for name, value in clean.items() if before[name] != value}
+    if given is None and not clean:
+        return host
     for name, value in clean.items():
         setattr(host, name, value)
     if host.host_key != before["host_key"]:

@@ -4,8 +4,6 @@ A form refuses only what it cannot read; what is read goes to the same functions
 refuse is put back at the field that it names (`blame`).
 """
 
-import json
-
 from django import forms
 from django.utils.functional import lazy
 from django.utils.translation import gettext_lazy as _
@@ -16,6 +14,7 @@ from access.problems import Problem
 from asset.models import Asset, Credential
 
 from .catalog.ownership import BUILD_FIELDS
+from .console.fields import Environment, Form, JSONText, SecretText, Words
 from .console.language import term, told
 from .models import MicroService
 
@@ -32,68 +31,6 @@ def blame(form: forms.Form, problem: Problem) -> None:
         form.add_error(None, f"{told(problem.detail)} {told(problem.hint)}".strip())
 
 
-HIDDEN = "•••"  # what stands in the place of a value that the reader may not see
-
-
-class JSONText(forms.CharField):
-    """A JSON value in a text area; empty means `empty`."""
-
-    widget = forms.Textarea
-
-    def __init__(self, *, empty: str, rows: int = 4, **more):
-        super().__init__(required=False, widget=forms.Textarea({"rows": rows, "spellcheck": "false"}), **more)
-        self.nothing = empty
-
-    def clean(self, value):
-        try:
-            return json.loads(super().clean(value).strip() or self.nothing)
-        except (ValueError, RecursionError) as error:
-            raise forms.ValidationError(_("This is not JSON: %(error)s"), params={"error": error}) from None
-
-    def prepare_value(self, value):
-        return value if isinstance(value, str) or value is None else json.dumps(value, indent=2, ensure_ascii=False)
-
-
-class Environment(forms.CharField):
-    """NAME=value lines as an object."""
-
-    def __init__(self, **more):
-        super().__init__(required=False, widget=forms.Textarea({"rows": 4, "spellcheck": "false"}), **more)
-
-    def clean(self, value):
-        found: dict[str, str] = {}
-        for number, line in enumerate(super().clean(value).splitlines(), 1):
-            if not line.strip():
-                continue
-            name, sign, text = line.partition("=")
-            if not sign:
-                raise forms.ValidationError(_("Line %(n)s has no “=”: write NAME=value."), params={"n": number})
-            found[name.strip()] = text
-        return found
-
-    def prepare_value(self, value):
-        if not isinstance(value, dict):
-            return value
-        return "\n".join(f"{name}={HIDDEN if text is None else text}" for name, text in value.items())
-
-
-class Words(forms.CharField):
-    """A list of words, with spaces or new lines between them."""
-
-    def clean(self, value):
-        return super().clean(value).split()
-
-    def prepare_value(self, value):
-        return " ".join(value) if isinstance(value, list) else value
-
-
-class SecretText(forms.Textarea):
-    """A text area that is always empty when it is shown: a refused secret is typed again, never sent back."""
-
-    def format_value(self, value):
-        return ""
-
-
 def _terms(choices: list[tuple]) -> list[tuple]:
     return [(value, lazy(term, str)(label)) for value, label in choices]
 
@@ -108,7 +45,7 @@ def _command(label, hint="") -> forms.CharField:
     )
 
 
-class NewServiceForm(forms.Form):
+class NewServiceForm(Form):
     """The least a service needs; the rest has a page of its own."""
 
     name = forms.CharField(
@@ -123,7 +60,7 @@ class NewServiceForm(forms.Form):
     description = forms.CharField(label=_("Description"), max_length=256, required=False)
 
 
-class ServiceForm(forms.Form):
+class ServiceForm(Form):
     """How a service is described, deployed and built."""
 
     description = forms.CharField(label=_("Description"), max_length=256, required=False)
@@ -139,7 +76,9 @@ class ServiceForm(forms.Form):
     pre_undo_command = _command(_("Undo of “before”"))
     post_command = _command(_("After"), _("For example: back into traffic."))
     post_undo_command = _command(_("Undo of “after”"))
-    environment = Environment(label=_("Environment"), help_text=_("NAME=value, one a line."))
+    environment = Environment(label=_("Environment"), help_text=_(
+        "NAME=value, one a line. A value with several lines, a quote or blanks at its ends stands in double quotes."
+    ))
     steps = JSONText(
         label=_("Steps of its own"),
         empty="[]",
@@ -216,7 +155,7 @@ class ServiceForm(forms.Form):
         return [(title, [self[name] for name in names]) for title, names in self.GROUPS]
 
 
-class VersionForm(forms.Form):
+class VersionForm(Form):
     version = forms.CharField(
         label=_("Version"),
         max_length=48,
@@ -227,7 +166,7 @@ class VersionForm(forms.Form):
     description = forms.CharField(label=_("Description"), max_length=256, required=False)
 
 
-class HostForm(forms.Form):
+class HostForm(Form):
     hostname = forms.CharField(label=_("Host name"), max_length=253)
     ip = forms.CharField(label=_("Address"), max_length=45, help_text=_("IPv4 or IPv6."))
     port = forms.IntegerField(label=_("SSH port"), min_value=1, max_value=65535, initial=22)
@@ -286,7 +225,7 @@ class HostForm(forms.Form):
         return data
 
 
-class CredentialForm(forms.Form):
+class CredentialForm(Form):
     name = forms.CharField(label=_("Name"), max_length=64)
     kind = forms.ChoiceField(label=_("Kind"), choices=_terms(Credential.Kind.choices))
     secret = forms.CharField(
@@ -303,7 +242,7 @@ class CredentialForm(forms.Form):
     )
 
 
-class TokenForm(forms.Form):
+class TokenForm(Form):
     name = forms.CharField(label=_("Name"), max_length=64, help_text=_("Who or what will use it."))
     scopes = forms.MultipleChoiceField(
         label=_("Rights"), choices=_terms([(scope, scope) for scope in SCOPES]), widget=forms.CheckboxSelectMultiple
