@@ -11,10 +11,11 @@ from django.utils.translation import gettext_lazy as _
 from access.callers import SCOPES
 from access.models import Team
 from access.problems import Problem
+from asset import pasted
 from asset.models import Asset, Credential
 
 from .catalog.ownership import BUILD_FIELDS
-from .console.fields import Environment, Form, JSONText, SecretText, Words
+from .console.fields import Environment, Form, JSONText, KeyFile, SecretText, Words
 from .console.language import term, told
 from .models import MicroService
 
@@ -168,7 +169,11 @@ class VersionForm(Form):
 
 class HostForm(Form):
     hostname = forms.CharField(label=_("Host name"), max_length=253)
-    ip = forms.CharField(label=_("Address"), max_length=45, help_text=_("IPv4 or IPv6."))
+    ip = forms.CharField(
+        label=_("Address"),
+        max_length=253,
+        help_text=_("IPv4, IPv6, or a name, which is resolved at each connection: the pinned key says whose it is."),
+    )
     port = forms.IntegerField(label=_("SSH port"), min_value=1, max_value=65535, initial=22)
     username = forms.CharField(label=_("SSH user"), max_length=64, initial="root")
     credential_id = forms.ModelChoiceField(
@@ -208,12 +213,30 @@ class HostForm(Form):
     host_key = forms.CharField(
         label=_("Host key"),
         required=False,
+        strip=False,
         help_text=_(
-            "“ssh-ed25519 AAAA…”, pinned at once. Leave it empty to trust it by its fingerprint after a check."
+            "What “ssh-keygen -lf /etc/ssh/ssh_host_ed25519_key.pub” prints on the host, a fingerprint (SHA256:…), a "
+            "line of known_hosts, or the key (ssh-ed25519 AAAA…). Leave it empty to compare after the check."
         ),
-        widget=forms.Textarea({"rows": 2, "spellcheck": "false"}),
+        widget=forms.Textarea({"rows": 2, "spellcheck": "false", "autocomplete": "off"}),
     )
     description = forms.CharField(label=_("Description"), max_length=256, required=False)
+
+    # A fingerprint that was given in the place of the key: what the host offers is compared with it.
+    fingerprint = ""
+
+    def clean(self) -> dict:
+        given = super().clean() or self.cleaned_data
+        text = given.get("host_key", "")
+        if not text.strip() or text == self.initial.get("host_key"):
+            return given
+        try:
+            found = pasted.read(text, (given.get("hostname", ""), given.get("ip", "")))
+        except ValueError as error:
+            self.add_error("host_key", told(str(error)))
+            return given
+        self.fingerprint = "" if found.key else text
+        return given | {"host_key": found.key or self.initial.get("host_key", "")}
 
     def values(self) -> dict:
         """As `asset.hosts` takes them."""
@@ -230,16 +253,32 @@ class CredentialForm(Form):
     kind = forms.ChoiceField(label=_("Kind"), choices=_terms(Credential.Kind.choices))
     secret = forms.CharField(
         strip=False,
+        required=False,
         label=_("Private key or password"),
         help_text=_("Encrypted at rest; never shown again."),
         widget=SecretText({"rows": 6, "spellcheck": "false", "autocomplete": "off"}),
     )
+    key_file = KeyFile(label=_("Or the private key’s file"), help_text=_("Such as ~/.ssh/id_ed25519, not the .pub."))
     passphrase = forms.CharField(
         strip=False,
         required=False,
         label=_("Passphrase of the key"),
         widget=forms.PasswordInput({"autocomplete": "new-password"}),
     )
+
+    def clean(self) -> dict:
+        """One of the two, as `secret`. What a browser chose as a file is gone when the page comes back: it says so."""
+        given = super().clean() or self.cleaned_data
+        text, of_file = given.get("secret", ""), given.pop("key_file", "")
+        if text and of_file:
+            self.add_error("secret", _("Give the text or the file, not both."))
+        elif not text and not of_file and not self.errors:
+            self.add_error("secret", _("Paste a private key or a password, or choose the key’s file."))
+        elif self.errors and of_file:
+            self.add_error("key_file", _("Choose the file again: no page can give it back."))
+        if given.get("kind") == Credential.Kind.PASSWORD:
+            text = text.removesuffix("\n")  # the end of the line that was copied
+        return given | {"secret": of_file or text}
 
 
 class TokenForm(Form):

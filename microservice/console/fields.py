@@ -136,6 +136,30 @@ class Environment(forms.CharField):
         return "\n".join(hidden) if hidden else assignments.shown(value)
 
 
+class KeyFile(forms.FileField):
+    """The file of a private key, as its text with LF at the ends of lines; "" where none was chosen."""
+
+    MOST = 32_768  # bytes; as many as a credential's secret may have
+
+    def __init__(self, **more):
+        super().__init__(required=False, widget=forms.FileInput(), **more)
+
+    def clean(self, data, initial=None):
+        chosen = super().clean(data, initial)
+        if not chosen:
+            return ""
+        if chosen.size > self.MOST:
+            raise forms.ValidationError(_("The file is too large for a private key."))
+        content = chosen.read()
+        try:
+            text = content.decode("utf-16" if content[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig")
+        except UnicodeDecodeError:
+            raise forms.ValidationError(_(
+                "The file is binary. A key in DER form is converted with: openssl pkey -inform DER -in FILE -out key.pem"
+            )) from None  # fmt: skip
+        return _LINE_END.sub("\n", text)
+
+
 class Words(forms.CharField):
     """A list of words, with spaces or new lines between them."""
 

@@ -230,11 +230,14 @@ def borrow(endpoint: Endpoint, limits: Limits = USUAL) -> tuple[Connection, Call
     return _jumps.borrow(endpoint, limits)
 
 
-def fetch_host_key(address: str, port: int, timeout: float = 10.0, jump: Endpoint | None = None) -> str:
+def fetch_host_key(address: str, port: int, timeout: float = 10.0, jump: Endpoint | None = None,
+                   algorithms: tuple[str, ...] = ()) -> str:
     """The key that the host proves to have, as `ssh-ed25519 AAAA…`, for a person to compare. Sends nothing after the
-    key exchange, and trusts nothing. Raises Unreachable."""
+    key exchange, and trusts nothing. `algorithms`: of one of these types, where it has one. Raises Unreachable."""
     limits = Limits(connect=timeout, handshake=timeout)
     connection = Connection(Endpoint(address, port, jump=jump), limits, None)
+    if algorithms:
+        connection._transport._preferred_keys = algorithms
     try:
         connection.shake_hands()
     except KeyChanged as found:
