@@ -154,9 +154,8 @@ class KeyFile(forms.FileField):
         try:
             text = content.decode("utf-16" if content[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig")
         except UnicodeDecodeError:
-            raise forms.ValidationError(_(
-                "The file is binary. A key in DER form is converted with: openssl pkey -inform DER -in FILE -out key.pem"
-            )) from None  # fmt: skip
+            said = _("The file is binary. A key in DER form: openssl pkey -inform DER -in FILE -out key.pem")
+            raise forms.ValidationError(said) from None
         return _LINE_END.sub("\n", text)
 
 

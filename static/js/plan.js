@@ -92,11 +92,11 @@
       wanted = query();
       came = await ask();
     }
-    const button = document.getElementById("confirm");
+    const button = document.querySelector("#plan [data-confirms]");
     button.classList.remove("busy");
     button.removeAttribute("aria-busy");
     if (came && (words(button) !== asked || button.getAttribute("aria-disabled"))) return look(button);
-    if (!came) fill(button.form);
+    if (!came && button.form !== choose) fill(button.form);
     waiting = "sent";
     button.form.requestSubmit(button);
     waiting = false;
@@ -121,7 +121,7 @@
   document.addEventListener(
     "submit",
     (event) => {
-      if (event.submitter?.id !== "confirm" || waiting === "sent") return;
+      if (!event.submitter?.matches("[data-confirms]") || waiting === "sent") return;
       const impossible = event.submitter.getAttribute("aria-disabled");
       if (!waiting && query() === shown && !impossible) return;
       event.preventDefault();

@@ -150,7 +150,7 @@ def test_a_wrong_choice_is_shown_and_cannot_be_confirmed(admin, shop, query):
     answer = admin.get(f"/services/shop/versions/{shop[1].pk}/upgrade/?{query}")
     assert answer.status_code == 200
     page = answer.content.decode()
-    assert 'role="alert"' in page and 'id="confirm" form="choose" aria-disabled="true"' in page
+    assert 'role="alert"' in page and 'id="confirm"' not in page
 
 
 def test_a_forged_confirmation_is_refused_by_the_rules_of_every_request(admin, shop):
@@ -195,8 +195,7 @@ def test_install_goes_to_the_ticked_hosts_that_do_not_have_it(admin, shop):
     free = fleet.hosts(2)
     where = f"/services/shop/versions/{shop[2].pk}/install/"
     page = admin.get(where).content.decode()
-    assert page.count("has shop already") == 4 and "Tick the hosts first" in page
-    assert 'id="confirm" form="choose" aria-disabled="true"' in page
+    assert page.count("has shop already") == 4 and "Tick the hosts first" in page and 'id="confirm"' not in page
     plan = admin.get(f"{where}?host={free[0].pk}&host={free[1].pk}&canary=1").content.decode()
     plan = plan[plan.index('id="plan"') :]
     assert "in 2 batches (1, 1)" in plan and "on 2 hosts" in plan and free[1].hostname in plan and ">upload<" in plan

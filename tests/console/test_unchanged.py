@@ -12,7 +12,7 @@ from access.roles import Role
 from asset import credentials
 from asset import hosts as host_changes
 from callbacks import rules as callback_rules
-from callbacks.models import Callback
+from callbacks.models import Callback, Telling
 from microservice import catalog
 from microservice.forms import ServiceForm
 from outside.models import Setting
@@ -161,3 +161,11 @@ def test_every_form_that_shows_what_is_saved_is_among_these():
     }
     assert {"environment", "steps", "limits", "build_refs"} <= set(ServiceForm.base_fields)
     assert Role.OWNER  # a member's role is not filled from a row: the form beside the list is always empty
+
+
+def test_a_field_that_comes_back_as_it_was_shown_keeps_what_its_line_cannot_hold(admin):
+    """Blanks at the ends, which forms take away, and the order in which boxes were saved."""
+    catalog.create_service(WHO, {"name": "shop", "description": "  two  ", "auto_deploy": " tag "})
+    post_unchanged(admin, "/services/shop/settings/", "description")
+    made, _secret = callback_rules.create(WHO, {"url": "https://a.example/", "events": list(Telling.values)[::-1]})
+    post_unchanged(admin, f"/callbacks/{made.pk}/edit/", "url")
