@@ -17,6 +17,7 @@ from access.ending import end_access
 from access.models import Membership, Team, Token
 from access.problems import Problem, conflict, forbidden, invalid, not_found
 from access.roles import Role
+from access.rollback import rolls_back
 from access.ways_in import check_ways_in
 
 USERNAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9@._+-]{0,149}\Z")
@@ -57,6 +58,7 @@ def create_user(caller: Caller, fields: dict) -> User:
     return find_user(user.pk)
 
 
+@rolls_back
 def change_user(caller: Caller, user: User, fields: dict) -> User:
     """Changes the fields that are named. Nobody shuts themselves out: somebody else has to.
 
@@ -186,6 +188,7 @@ def create_team(caller: Caller, fields: dict) -> Team:
     return find_team(caller, team.pk)
 
 
+@rolls_back
 def change_team(caller: Caller, team: Team, fields: dict) -> Team:
     """Changes name or description (admins), or the whole list of members (its owners too)."""
     if not caller.owns(team.pk):

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from django.db import transaction
@@ -20,7 +19,7 @@ from deployer.engine import pace
 from deployer.engine.errors import WireError
 from microservice import events, history
 
-from . import keys, reach
+from . import keys, pasted, reach
 from .models import Asset
 from .way import endpoint_of, jump_of
 
@@ -74,44 +73,81 @@ def shown(host: Asset, found: Finding) -> dict[str, Any]:
 
 
 def trust(host: Asset, fingerprint: str, caller: Caller) -> Asset:
-    """Pins the key that the host offers now, if its fingerprint is the one named; else 409 with both."""
+    """Pins the key that the host offers now, if its fingerprint is the one named; else 409 with both.
+
+    `fingerprint`: SHA256:…, or what ssh-keygen -lf prints, or a key or lines of known_hosts: one of them has to be the
+    host's. What was known of the host before is forgotten with the old key: nobody has logged in with this one yet.
+    """
     if not fingerprint.strip():
         raise invalid("/fingerprint", "is required: SHA256:… as `ssh-keygen -lf` prints it on the host")
     before = host.host_key
-    offered = _offered(host)
-    if not keys.same_fingerprint(fingerprint, shows := keys.fingerprint(offered)):
+    named = _named(host, fingerprint)
+    offered = _offered(host, named)
+    shows = keys.fingerprint(offered)
+    if not any(keys.same_fingerprint(one, shows) for one in named.fingerprints):
+        told = ", ".join(named.fingerprints)[:100]
         raise conflict(
             "fingerprint_differs",
-            f"{host.hostname} offers the key {shows}, not the one that was named ({fingerprint.strip()[:100]}).",
+            f"{host.hostname} offers the key {shows}, not the one that was named ({told}).",
             "Compare with the host's own: ssh-keygen -lf /etc/ssh/ssh_host_ed25519_key.pub",
-            [{"pointer": "/fingerprint", "reason": "is not the offered key's", "named": fingerprint.strip()[:100],
-              "offered": shows}],
+            [{"pointer": "/fingerprint", "reason": "is not the offered key's", "named": told, "offered": shows}],
         )
     with transaction.atomic():
         now = timezone.now()
         pinned = Asset.objects.filter(pk=host.pk, host_key=before, ip=host.ip, port=host.port).update(
-            host_key=offered, offered_key="", updated=now, updated_by=caller.name
+            host_key=offered, offered_key="", updated=now, updated_by=caller.name, **reach.UNKNOWN
         )
         if not pinned:  # we asked the host that this row was about; it is about another one now
             raise conflict("changed_meanwhile", "The host was changed while it was asked.", "Look again.")
         history.record(caller, "trust", "host", host,
                        before={"fingerprint": keys.shown_fingerprint(before)}, after={"fingerprint": shows})
+        events.write([events.of_host(host.pk, None)])
     host.refresh_from_db()
     return host
 
 
-def _offered(host: Asset) -> str:
+def _named(host: Asset, text: str) -> pasted.Pasted:
+    try:
+        return pasted.read(text, (host.hostname, host.ip))
+    except ValueError as error:
+        if len(text.split()) > 1:
+            raise invalid("/fingerprint", str(error)) from None
+        return pasted.Pasted("", (text.strip(),))  # it is compared, and shown beside what the host offers
+
+
+def _offered(host: Asset, named: pasted.Pasted) -> str:
+    """The key that the host offers: one that was named where it has that, else the one that it offers first."""
     from deployer.engine import ssh
 
     jump = jump_of(host)
     give_back()
+    kinds = named.kinds or tuple(pasted.ALGORITHMS)
+
+    def ask() -> str:
+        first = ""
+        for algorithms in ((), *(pasted.ALGORITHMS[kind] for kind in kinds)):
+            try:
+                offered = ssh.fetch_host_key(
+                    host.ip, host.port, HANDSHAKE, jump, host.legacy_algorithms, algorithms
+                )
+            except WireError:
+                if not first:
+                    raise
+                continue  # it has no key of that kind
+            first = first or offered
+            if any(keys.same_fingerprint(one, keys.shown_fingerprint(offered)) for one in named.fingerprints):
+                return offered
+        return first
+
     try:
-        ask = partial(ssh.fetch_host_key, host.ip, host.port, HANDSHAKE, jump, host.legacy_algorithms)
         return keys.parse(_within(LONGEST, ask))
     except WireError as error:
+        reach.note(Asset.objects.filter(pk=host.pk), False, str(error))
         raise conflict("host_unreachable", str(error), error.hint) from error
     except TimeoutError as error:
-        raise conflict("host_unreachable", f"The host did not answer within {LONGEST:.0f} s.") from error
+        told = f"The host did not answer within {LONGEST:.0f} s."
+        reach.note(Asset.objects.filter(pk=host.pk), False, told)
+        raise conflict("host_unreachable", told) from error
     except ValueError as error:
         raise conflict("host_key_unusable", f"The host's key cannot be pinned: {error}") from error
 

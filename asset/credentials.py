@@ -7,6 +7,7 @@ from django.db.models import ProtectedError
 
 from access.callers import Caller
 from access.problems import Problem, conflict
+from access.rollback import rolls_back
 from access.secrets import Secret
 from deployer.engine.endpoint import reveal
 from deployer.engine.errors import BadCredential
@@ -30,6 +31,7 @@ def create(caller: Caller, values: Mapping[str, Any]) -> Credential:
     return credential
 
 
+@rolls_back
 def change(caller: Caller, credential: Credential, values: Mapping[str, Any]) -> Credential:
     """Changes what is named. A new secret comes with its own passphrase; another kind needs another secret."""
     wrong: dict[str, str] = {}

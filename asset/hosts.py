@@ -7,14 +7,19 @@ from django.db.models import ProtectedError
 
 from access.callers import Caller
 from access.problems import Problem, conflict, invalid
+from access.rollback import rolls_back
 from microservice import history
 
-from . import rules, tenancy
+from . import reach, rules, tenancy
 from .contact import check, trust
 from .models import Asset, Credential
 from .way import MOST_JUMPS, WAY, endpoint_from, endpoint_of
 
 __all__ = ["WAY", "change", "check", "create", "delete", "endpoint_from", "endpoint_of", "shown", "trust"]
+
+
+# Where one of these changes, what the last contact showed was said of another machine, user or folder.
+OF_THE_WAY = frozenset({"ip", "port", "username", "credential_id", "host_key", "jump_host_id", "base_path", "sudo"})
 
 
 def create(caller: Caller, values: Mapping[str, Any]) -> Asset:
@@ -32,6 +37,7 @@ def create(caller: Caller, values: Mapping[str, Any]) -> Asset:
     return host
 
 
+@rolls_back
 def change(caller: Caller, host: Asset, values: Mapping[str, Any]) -> Asset:
     """Changes the fields that are named and leaves the others. A base path stays while something lives below it."""
     clean, wrong = rules.check(values)
@@ -47,15 +53,23 @@ def change(caller: Caller, host: Asset, values: Mapping[str, Any]) -> Asset:
         check_jumps(host, clean["jump_host_id"])
     before = shown(host)
     given = [teams[which] for which in clean.pop("teams")] if "teams" in clean else None
+    if given is not None and set(given) == set(host.teams.values_list("pk", flat=True)):
+        given = None
+    clean = {name: value for name, value in clean.items() if before[name] != value}
+    if given is None and not clean:
+        return host
     for name, value in clean.items():
         setattr(host, name, value)
     if host.host_key != before["host_key"]:
         host.offered_key = ""
+    anew = reach.UNKNOWN if set(clean) & OF_THE_WAY else {}
+    for name, value in anew.items():
+        setattr(host, name, value)
     host.updated_by = caller.name
     with transaction.atomic():
         if given is not None:
             tenancy.give(host, given)
-        _save(host, update_fields=[*clean, "offered_key", "updated", "updated_by"])
+        _save(host, update_fields=[*clean, *anew, "offered_key", "updated", "updated_by"])
         after = shown(host)
         changed = [name for name in rules.FIELDS if before[name] != after[name]]
         if changed:

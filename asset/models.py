@@ -33,7 +33,7 @@ class Asset(models.Model):
     """A host: a machine reached over SSH."""
 
     hostname = models.CharField(max_length=253, unique=True)
-    ip = models.GenericIPAddressField(unpack_ipv4=True)
+    ip = models.CharField(max_length=253, help_text="An address, or a name that is resolved at each connection")
     port = models.PositiveIntegerField(default=22, validators=[MinValueValidator(1), MaxValueValidator(65535)])
     username = models.CharField(max_length=64, default="root")
     credential = models.ForeignKey(Credential, null=True, blank=True, on_delete=models.PROTECT, related_name="hosts")

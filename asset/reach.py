@@ -1,8 +1,13 @@
 """What the last contact with hosts showed, and since when that is so. For people; nothing is decided by it."""
+from typing import Any
+
 from django.db.models import Case, DateTimeField, F, QuerySet, When
 from django.db.models.functions import Now
 
 from .models import Asset
+
+# Of a host that was changed, and not asked since. What it once answered was said of another key or address.
+UNKNOWN: dict[str, Any] = {"reachable": None, "reachable_since": None, "last_error": ""}
 
 
 def note(hosts: QuerySet[Asset], reachable: bool, error: str = "", **more) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 
 from deployer.engine.text import normalised
 
-from . import keys
+from . import pasted
 
 _NAME = r"[A-Za-z0-9](?:[A-Za-z0-9_-]{0,61}[A-Za-z0-9])?"
 HOSTNAME = re.compile(rf"(?=.{{1,253}}\Z){_NAME}(?:\.{_NAME})*\Z")
@@ -43,16 +43,29 @@ def hostname(value: Any) -> str:
     return value
 
 
+def address(value: Any) -> str:
+    """An IPv4 or IPv6 address, or a name, which is resolved at each connection: the pinned key says whose it is."""
+    given = text(value, 253, 1)
+    # What ends in digits only is an address, or none; what programs make of 1.2 or 0x7f.1 differs.
+    if HOSTNAME.match(given) and not re.search(r"(?:\A|\.)(?:\d+|0[xX][0-9A-Fa-f]*)\Z", given):
+        return given.lower()
+    try:
+        return ip(given)
+    except ValueError as error:
+        is_one = ":" in given or given.replace(".", "").isdigit()
+        raise error if is_one else ValueError("must be an IPv4 or IPv6 address, or a host's name") from None
+
+
 def ip(value: Any) -> str:
     given = text(value, 45, 1)
     try:
-        address = ipaddress.ip_address(given)
+        found = ipaddress.ip_address(given)
     except ValueError:
         raise ValueError("must be an IPv4 or IPv6 address") from None
-    if "%" in given or address.is_multicast or address.is_unspecified:
+    if "%" in given or found.is_multicast or found.is_unspecified:
         raise ValueError("must be the address of one host, without a zone")
-    mapped = getattr(address, "ipv4_mapped", None)
-    return str(mapped or address)
+    mapped = getattr(found, "ipv4_mapped", None)
+    return str(mapped or found)
 
 
 def username(value: Any) -> str:
@@ -88,8 +101,14 @@ def labels(value: Any) -> dict[str, str]:
 
 
 def host_key(value: Any) -> str:
-    given = value.strip() if isinstance(value, str) else value  # files that hold a key end with a newline
-    return keys.parse(given) if text(given, keys.LONGEST) else ""
+    if not isinstance(value, str):
+        raise ValueError("must be a text")
+    if not value.strip():
+        return ""
+    found = pasted.read(value)
+    if not found.key:
+        raise ValueError("is a fingerprint, not a key: the host is asked for its key when the fingerprint is trusted")
+    return found.key
 
 
 def encoding(value: Any) -> str:
@@ -111,7 +130,7 @@ def teams(value: Any) -> list[int | str]:
 
 FIELDS: dict[str, Callable[[Any], Any]] = {
     "hostname": hostname,
-    "ip": ip,
+    "ip": address,
     "port": lambda value: number(value, 1, 65535),
     "username": username,
     "credential_id": reference,

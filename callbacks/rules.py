@@ -10,7 +10,8 @@ from django.utils import timezone
 
 from access.callers import Caller
 from access.problems import conflict, invalid, not_found
-from access.secrets import Secret
+from access.rollback import rolls_back
+from access.secrets import Secret, reveal
 from microservice.history import record
 
 from . import outbox, sender, signing, wire
@@ -40,6 +41,7 @@ def create(caller: Caller, fields: dict[str, Any]) -> tuple[Callback, str]:
     return row, secret
 
 
+@rolls_back
 @transaction.atomic
 def change(caller: Caller, row: Callback, fields: dict[str, Any]) -> Callback:
     """Changes the fields that are named. Another server is not given the old one's headers and secret unasked."""
@@ -47,7 +49,10 @@ def change(caller: Caller, row: Callback, fields: dict[str, Any]) -> Callback:
     elsewhere = "url" in fields and _server(fields["url"]) != _server(before)
     if elsewhere and row.headers and "headers" not in fields:
         raise invalid("/headers", "must be given again for another server: they may hold a password")
+    was = _values(row)
     _fill(row, fields)
+    if _values(row) == was:
+        return row
     row.save()
     record(caller, "change", "callback", row, before={"url": before}, after=_told(fields))
     return row
@@ -104,6 +109,10 @@ def _fill(row: Callback, fields: dict[str, Any]) -> None:
         row.secret = Secret(fields["secret"])
     if "active" in fields:
         row.active = fields["active"]
+
+
+def _values(row: Callback) -> list:
+    return [row.url, row.events, row.active, reveal(row.headers), reveal(row.secret)]
 
 
 def _url(url: str) -> str:

@@ -7,6 +7,7 @@ from django.utils.translation import gettext_lazy as _
 
 from callbacks.models import Telling
 
+from .console.fields import Form
 from .settings_forms import PLAIN, SecretLine
 
 EVENTS = {
@@ -37,7 +38,7 @@ class Headers(forms.CharField):
         return found
 
 
-class CallbackForm(forms.Form):
+class CallbackForm(Form):
     url = forms.CharField(label=_("Address"), max_length=2000, widget=forms.URLInput({**PLAIN, "inputmode": "url"}),
                           help_text=_("http:// or https://. Private networks only where CALLBACK_ALLOW admits them."))
     events = forms.MultipleChoiceField(label=_("It is told when"), choices=list(EVENTS.items()),

@@ -63,7 +63,7 @@ def of_deployment(deployment, **more) -> Event:
     )
 
 
-def of_host(number: int, reachable: bool) -> Event:
+def of_host(number: int, reachable: bool | None) -> Event:
     return Event(kind="host", data={"id": number, "reachable": reachable})
 
 

@@ -4,8 +4,6 @@ A form refuses only what it cannot read; what is read goes to the same functions
 refuse is put back at the field that it names (`blame`).
 """
 
-import json
-
 from django import forms
 from django.utils.functional import lazy
 from django.utils.translation import gettext_lazy as _
@@ -13,10 +11,12 @@ from django.utils.translation import gettext_lazy as _
 from access.callers import SCOPES
 from access.models import Team
 from access.problems import Problem
+from asset import pasted
 from asset.models import Asset, Credential
 from deployer.engine import text
 
 from .catalog.ownership import BUILD_FIELDS
+from .console.fields import Environment, Form, JSONText, KeyFile, SecretText, Words
 from .console.language import term, told
 from .models import MicroService
 
@@ -31,68 +31,6 @@ def blame(form: forms.Form, problem: Problem) -> None:
             placed = True
     if not placed:
         form.add_error(None, f"{told(problem.detail)} {told(problem.hint)}".strip())
-
-
-HIDDEN = "•••"  # what stands in the place of a value that the reader may not see
-
-
-class JSONText(forms.CharField):
-    """A JSON value in a text area; empty means `empty`."""
-
-    widget = forms.Textarea
-
-    def __init__(self, *, empty: str, rows: int = 4, **more):
-        super().__init__(required=False, widget=forms.Textarea({"rows": rows, "spellcheck": "false"}), **more)
-        self.nothing = empty
-
-    def clean(self, value):
-        try:
-            return json.loads(super().clean(value).strip() or self.nothing)
-        except (ValueError, RecursionError) as error:
-            raise forms.ValidationError(_("This is not JSON: %(error)s"), params={"error": error}) from None
-
-    def prepare_value(self, value):
-        return value if isinstance(value, str) or value is None else json.dumps(value, indent=2, ensure_ascii=False)
-
-
-class Environment(forms.CharField):
-    """NAME=value lines as an object."""
-
-    def __init__(self, **more):
-        super().__init__(required=False, widget=forms.Textarea({"rows": 4, "spellcheck": "false"}), **more)
-
-    def clean(self, value):
-        found: dict[str, str] = {}
-        for number, line in enumerate(super().clean(value).splitlines(), 1):
-            if not line.strip():
-                continue
-            name, sign, text = line.partition("=")
-            if not sign:
-                raise forms.ValidationError(_("Line %(n)s has no “=”: write NAME=value."), params={"n": number})
-            found[name.strip()] = text
-        return found
-
-    def prepare_value(self, value):
-        if not isinstance(value, dict):
-            return value
-        return "\n".join(f"{name}={HIDDEN if text is None else text}" for name, text in value.items())
-
-
-class Words(forms.CharField):
-    """A list of words, with spaces or new lines between them."""
-
-    def clean(self, value):
-        return super().clean(value).split()
-
-    def prepare_value(self, value):
-        return " ".join(value) if isinstance(value, list) else value
-
-
-class SecretText(forms.Textarea):
-    """A text area that is always empty when it is shown: a refused secret is typed again, never sent back."""
-
-    def format_value(self, value):
-        return ""
 
 
 def _terms(choices: list[tuple]) -> list[tuple]:
@@ -114,7 +52,7 @@ def _encoding(hint, unset) -> forms.ChoiceField:
     return forms.ChoiceField(label=_("Encoding of the output"), choices=choices, required=False, help_text=hint)
 
 
-class NewServiceForm(forms.Form):
+class NewServiceForm(Form):
     """The least a service needs; the rest has a page of its own."""
 
     name = forms.CharField(
@@ -129,7 +67,7 @@ class NewServiceForm(forms.Form):
     description = forms.CharField(label=_("Description"), max_length=256, required=False)
 
 
-class ServiceForm(forms.Form):
+class ServiceForm(Form):
     """How a service is described, deployed and built."""
 
     description = forms.CharField(label=_("Description"), max_length=256, required=False)
@@ -149,7 +87,9 @@ class ServiceForm(forms.Form):
     pre_undo_command = _command(_("Undo of “before”"))
     post_command = _command(_("After"), _("For example: back into traffic."))
     post_undo_command = _command(_("Undo of “after”"))
-    environment = Environment(label=_("Environment"), help_text=_("NAME=value, one a line."))
+    environment = Environment(label=_("Environment"), help_text=_(
+        "NAME=value, one a line. A value with several lines, a quote or blanks at its ends stands in double quotes."
+    ))
     steps = JSONText(
         label=_("Steps of its own"),
         empty="[]",
@@ -228,7 +168,7 @@ class ServiceForm(forms.Form):
         return [(title, [self[name] for name in names]) for title, names in self.GROUPS]
 
 
-class VersionForm(forms.Form):
+class VersionForm(Form):
     version = forms.CharField(
         label=_("Version"),
         max_length=48,
@@ -239,9 +179,13 @@ class VersionForm(forms.Form):
     description = forms.CharField(label=_("Description"), max_length=256, required=False)
 
 
-class HostForm(forms.Form):
+class HostForm(Form):
     hostname = forms.CharField(label=_("Host name"), max_length=253)
-    ip = forms.CharField(label=_("Address"), max_length=45, help_text=_("IPv4 or IPv6."))
+    ip = forms.CharField(
+        label=_("Address"),
+        max_length=253,
+        help_text=_("IPv4, IPv6, or a name, which is resolved at each connection: the pinned key says whose it is."),
+    )
     port = forms.IntegerField(label=_("SSH port"), min_value=1, max_value=65535, initial=22)
     username = forms.CharField(label=_("SSH user"), max_length=64, initial="root")
     credential_id = forms.ModelChoiceField(
@@ -293,12 +237,30 @@ class HostForm(forms.Form):
     host_key = forms.CharField(
         label=_("Host key"),
         required=False,
+        strip=False,
         help_text=_(
-            "“ssh-ed25519 AAAA…”, pinned at once. Leave it empty to trust it by its fingerprint after a check."
+            "What “ssh-keygen -lf /etc/ssh/ssh_host_ed25519_key.pub” prints on the host, a fingerprint (SHA256:…), a "
+            "line of known_hosts, or the key (ssh-ed25519 AAAA…). Leave it empty to compare after the check."
         ),
-        widget=forms.Textarea({"rows": 2, "spellcheck": "false"}),
+        widget=forms.Textarea({"rows": 2, "spellcheck": "false", "autocomplete": "off"}),
     )
     description = forms.CharField(label=_("Description"), max_length=256, required=False)
+
+    # A fingerprint that was given in the place of the key: what the host offers is compared with it.
+    fingerprint = ""
+
+    def clean(self) -> dict:
+        given = super().clean() or self.cleaned_data
+        text = given.get("host_key", "")
+        if not text.strip() or text == self.initial.get("host_key"):
+            return given
+        try:
+            found = pasted.read(text, (given.get("hostname", ""), given.get("ip", "")))
+        except ValueError as error:
+            self.add_error("host_key", told(str(error)))
+            return given
+        self.fingerprint = "" if found.key else text
+        return given | {"host_key": found.key or self.initial.get("host_key", "")}
 
     def values(self) -> dict:
         """As `asset.hosts` takes them."""
@@ -310,15 +272,17 @@ class HostForm(forms.Form):
         return data
 
 
-class CredentialForm(forms.Form):
+class CredentialForm(Form):
     name = forms.CharField(label=_("Name"), max_length=64)
     kind = forms.ChoiceField(label=_("Kind"), choices=_terms(Credential.Kind.choices))
     secret = forms.CharField(
         strip=False,
+        required=False,
         label=_("Private key or password"),
         help_text=_("Encrypted at rest; never shown again."),
         widget=SecretText({"rows": 6, "spellcheck": "false", "autocomplete": "off"}),
     )
+    key_file = KeyFile(label=_("Or the private key’s file"), help_text=_("Such as ~/.ssh/id_ed25519, not the .pub."))
     passphrase = forms.CharField(
         strip=False,
         required=False,
@@ -326,8 +290,22 @@ class CredentialForm(forms.Form):
         widget=forms.PasswordInput({"autocomplete": "new-password"}),
     )
 
+    def clean(self) -> dict:
+        """One of the two, as `secret`. What a browser chose as a file is gone when the page comes back: it says so."""
+        given = super().clean() or self.cleaned_data
+        text, of_file = given.get("secret", ""), given.pop("key_file", "")
+        if text and of_file:
+            self.add_error("secret", _("Give the text or the file, not both."))
+        elif not text and not of_file and not self.errors:
+            self.add_error("secret", _("Paste a private key or a password, or choose the key’s file."))
+        elif self.errors and of_file:
+            self.add_error("key_file", _("Choose the file again: no page can give it back."))
+        if given.get("kind") == Credential.Kind.PASSWORD:
+            text = text.removesuffix("\n")  # the end of the line that was copied
+        return given | {"secret": of_file or text}
 
-class TokenForm(forms.Form):
+
+class TokenForm(Form):
     name = forms.CharField(label=_("Name"), max_length=64, help_text=_("Who or what will use it."))
     scopes = forms.MultipleChoiceField(
         label=_("Rights"), choices=_terms([(scope, scope) for scope in SCOPES]), widget=forms.CheckboxSelectMultiple

@@ -7,6 +7,7 @@ from django.utils import timezone
 
 from access.callers import Caller
 from access.problems import conflict, not_found
+from access.rollback import rolls_back
 
 from .history import record, record_alike
 from .models import MicroService, MicroServiceInstance
@@ -18,6 +19,7 @@ FIELDS = ("port", "tag", "weight", "description", "is_maintain")
 SEEN_BY_COMMANDS = frozenset({"port", "tag", "weight"})
 
 
+@rolls_back
 def change(caller: Caller, instance: MicroServiceInstance, values: Mapping[str, Any]) -> MicroServiceInstance:
     """Changes the named fields. 422 for a value that is wrong, 409 while an operation uses what would change."""
     changed = {name: value for name, value in values.items() if getattr(instance, name) != value}

@@ -7,6 +7,7 @@ from django.utils.translation import gettext_lazy as _
 
 from access.roles import Role
 
+from .console.fields import Form
 from .settings_forms import PLAIN, SecretLine
 
 ROLES = [
@@ -17,7 +18,7 @@ ROLES = [
 ]
 
 
-class PersonForm(forms.Form):
+class PersonForm(Form):
     username = forms.CharField(label=_("User name"), max_length=150, widget=forms.TextInput(PLAIN),
                                help_text=_("Letters, digits and @ . + - _"))
     first_name = forms.CharField(label=_("First name"), max_length=150, required=False)
@@ -56,17 +57,17 @@ class OwnPassword(forms.CharField):
         )
 
 
-class TeamForm(forms.Form):
+class TeamForm(Form):
     name = forms.CharField(label=_("Name"), max_length=64, widget=forms.TextInput(PLAIN))
     description = forms.CharField(label=_("Description"), max_length=256, required=False)
 
 
-class MemberForm(forms.Form):
+class MemberForm(Form):
     user = forms.CharField(label=_("User name"), max_length=150, widget=forms.TextInput(PLAIN))
     role = forms.ChoiceField(label=_("Role"), choices=ROLES)
 
 
-class PasswordForm(forms.Form):
+class PasswordForm(Form):
     old = forms.CharField(label=_("Password so far"), strip=False,
                           widget=forms.PasswordInput({"autocomplete": "current-password"}))
     password = forms.CharField(label=_("New password"), strip=False, max_length=1000,

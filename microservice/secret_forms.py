@@ -7,7 +7,7 @@ from django import forms
 from django.utils.translation import gettext_lazy as _
 
 from .catalog import secrets
-from .forms import SecretText
+from .console.fields import Form, SecretText
 from .models import MicroService
 
 OF = {
@@ -18,7 +18,7 @@ OF = {
 }
 
 
-class SecretForm(forms.Form):
+class SecretForm(Form):
     """One secret of a service or of its builds, or what its repository is fetched with. Never shown with a value."""
 
     of = forms.ChoiceField(label=_("For"), choices=list(OF.items()))
@@ -39,8 +39,7 @@ class SecretForm(forms.Form):
     )
 
     def clean_value(self):
-        """Browsers send CR LF between lines; what is read from a file has LF."""
-        return self.cleaned_data["value"].replace("\r\n", "\n").replace("\0", "")
+        return self.cleaned_data["value"].replace("\0", "")
 
     def change(self) -> dict:
         """As catalog.change_service takes it. Only of a form that is valid."""

@@ -1,5 +1,7 @@
 """The form of the settings page: one part of the outside world each. The rules are those of `outside.rules`."""
 
+import json
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -9,7 +11,8 @@ from django.utils.translation import gettext_lazy as _
 from access.problems import Problem
 from outside import parts
 
-from .forms import SecretText, blame
+from .console.fields import Form, SecretText, Words
+from .forms import blame
 
 TITLES = {"package_store": _("Package store"), "gitlab": _("GitLab"), "jenkins": _("Jenkins"),
           "registry": _("Registry"), "proxies": _("Proxies")}
@@ -34,7 +37,7 @@ def _pem(label, hint="") -> forms.CharField:
                            widget=forms.Textarea({"rows": 3, "placeholder": "-----BEGIN CERTIFICATE-----", **PLAIN}))
 
 
-class PartForm(forms.Form):
+class PartForm(Form):
     """What is set of one part. `value` is what the API would be given for it."""
 
     name = ""
@@ -42,10 +45,7 @@ class PartForm(forms.Form):
     SECURITY: tuple[str, ...] = ()
 
     def __init__(self, data: Mapping | None, shown: Mapping[str, Any] | None):
-        initial = {"on": shown is not None, **(shown or {})}
-        if isinstance(initial.get("no_proxy"), list):
-            initial["no_proxy"] = " ".join(initial["no_proxy"])
-        super().__init__(data, prefix=self.name, initial=initial)
+        super().__init__(data, prefix=self.name, initial={"on": shown is not None, **(shown or {})})
         self.title = TITLES[self.name]
         self.without = parts.WITHOUT[self.name]
         self.is_set = shown is not None
@@ -72,8 +72,8 @@ class PartForm(forms.Form):
         for key in parts.SECRETS & set(given):
             if not given[key]:
                 del given[key]
-        if "client_cert" in given and not given["client_cert"]:
-            given["client_key"] = ""
+        if self.initial.get("client_cert") and not given.get("client_cert"):
+            given["client_key"] = ""  # it goes with its certificate
         return given
 
 
@@ -109,8 +109,13 @@ class AccountForm(ServerForm):
     user = _line(_("User"))
 
 
+_NAME = r'\s*"(?:[^"\\]|\\.)*"\s*|[^="]*'
+_BINDING = re.compile(rf"(?P<project>{_NAME})=(?P<team>{_NAME})\Z")
+
+
 class Bindings(forms.CharField):
-    """Which team builds which projects: a line for each, `project = team`."""
+    """Which team builds which projects: a line for each, `project = team`. A name with = or blanks at its ends stands
+    between double quotes, as in JSON."""
 
     def __init__(self):
         super().__init__(label=_("Projects of teams"), required=False, help_text=_(
@@ -118,11 +123,30 @@ class Bindings(forms.CharField):
             widget=forms.Textarea({"rows": 3, **PLAIN}))
 
     def clean(self, value):
-        lines = [line.rpartition("=") for line in super().clean(value).splitlines() if line.strip()]
-        return [{"project": project.strip(), "team": team.strip()} for project, _sign, team in lines]
+        return [self._binding(number, line)
+                for number, line in enumerate(super().clean(value).split("\n"), 1) if line.strip()]
 
     def prepare_value(self, value):
-        return "\n".join(f"{one['project']} = {one['team']}" for one in value) if isinstance(value, list) else value
+        if not isinstance(value, list):
+            return value
+        return "\n".join(f"{self._shown(one['project'])} = {self._shown(one['team'])}" for one in value)
+
+    @staticmethod
+    def _binding(number: int, line: str) -> dict[str, str]:
+        match = _BINDING.match(line)
+        if match is None:  # without quotes the last = counts
+            project, _sign, team = line.rpartition("=")
+            return {"project": project.strip(), "team": team.strip()}
+        try:
+            return {name: json.loads(text) if '"' in text else text.strip() for name, text in match.groupdict().items()}
+        except ValueError:
+            raise forms.ValidationError(_("Line %(n)s has a quote that does not end, or an escape that JSON does not "
+                                          "know."), params={"n": number}) from None
+
+    @staticmethod
+    def _shown(name: str) -> str:
+        plain = name == name.strip() and not set(name) & {"=", '"'}
+        return name if plain else json.dumps(name, ensure_ascii=False)
 
 
 class GitLabForm(ServerForm):
@@ -150,10 +174,8 @@ class ProxiesForm(PartForm):
     name = "proxies"
     http = _line(_("For http://"))
     https = _line(_("For https://"))
-    no_proxy = _line(_("Not for"), _("Host names that are spoken to directly, with spaces between them."))
-
-    def clean_no_proxy(self) -> list[str]:
-        return self.cleaned_data["no_proxy"].split()
+    no_proxy = Words(label=_("Not for"), required=False, widget=forms.TextInput(PLAIN),
+                     help_text=_("Host names that are spoken to directly, with spaces between them."))
 
 
 FORMS = (PackageStoreForm, GitLabForm, JenkinsForm, RegistryForm, ProxiesForm)

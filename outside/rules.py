@@ -96,6 +96,9 @@ def _save(caller: Caller, document: dict, reason: str, restored: Setting | None 
                          "Nothing was saved. Try the same with POST /api/v1/settings/check.",
                          [{"pointer": f"/{part}", "reason": f"{step['what']}: {step['detail']}"} for part, step in bad],
                          findings=findings)
+    newest = parts.newest()
+    if newest is not None and restored is None and _whole(parts.document_of(newest)) == _whole(document):
+        return newest  # it holds already, and has just passed its test again
     with transaction.atomic():
         before = parts.newest()
         row = Setting.objects.create(document=Secret(json.dumps(document)), findings=findings, reason=reason[:300],
@@ -106,6 +109,11 @@ def _save(caller: Caller, document: dict, reason: str, restored: Setting | None 
                after={"parts": sorted(document), "changed": changed}, reason=reason)
     _forget()
     return row
+
+
+def _whole(document: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
+    """With every key: what was left out is what was given empty."""
+    return {name: {**parts.PARTS[name], **fields} for name, fields in document.items()}
 
 
 def _forget() -> None:
@@ -131,6 +139,8 @@ def _errors(name: str, fields: dict[str, Any]) -> list[dict]:
     if name == "proxies":
         errors += [_error(name, key, reason) for key in ("http", "https") if fields[key]
                    and (reason := _address_error(fields[key]))]
+        if any(not name.isprintable() or " " in name or not name for name in fields["no_proxy"]):
+            errors.append(_error(name, "no_proxy", "must be names of hosts, without blanks"))
         return errors
     if name == "package_store":
         errors += _store_errors(fields)

@@ -1,6 +1,7 @@
 """What an SSH connection runs over. No SSH in here: sockets, their limits, and words for what is wrong with them."""
 import errno
 import socket
+import threading
 import time
 
 from .endpoint import Endpoint
@@ -71,17 +72,75 @@ class Line:
 
 
 def dial(endpoint: Endpoint, seconds: float) -> socket.socket:
-    """A TCP connection to the endpoint, without Nagle's delay. Raises Unreachable."""
+    """A TCP connection to the endpoint, without Nagle's delay, after `seconds` at most. Raises Unreachable."""
+    end = time.monotonic() + seconds
     try:
-        sock = socket.create_connection((endpoint.address, endpoint.port), seconds)
+        sock = _first(resolved(endpoint.address, endpoint.port, seconds), end)
     except (OSError, UnicodeError) as error:
         raise Unreachable(where=endpoint.where, reason=why(error)) from None
     sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     return sock
 
 
+def resolved(address: str, port: int, seconds: float) -> list[tuple]:
+    """Where a name leads now: [(family, socket address)]. A name is looked up each time; an address stands for itself.
+
+    The system's resolver knows no limit of ours and may ask silent servers for a minute, so it is left to a thread.
+    Raises OSError (TimeoutError after `seconds`) or UnicodeError.
+    """
+    if _is_address(address):
+        return [(found[0], found[4]) for found in _look_up(address, port, socket.AI_NUMERICHOST)]
+    answer: list = []
+
+    def look() -> None:
+        try:
+            answer.append(_look_up(address, port, 0))
+        except (OSError, UnicodeError) as error:
+            answer.append(error)
+
+    thread = threading.Thread(target=look, name="resolver", daemon=True)
+    thread.start()
+    thread.join(seconds)
+    if not answer:
+        raise NotResolved
+    if isinstance(answer[0], Exception):
+        raise answer[0]
+    return [(found[0], found[4]) for found in answer[0]]
+
+
+class NotResolved(TimeoutError):
+    """No name server has answered in time."""
+
+
+def _look_up(address: str, port: int, flags: int) -> list[tuple]:
+    return socket.getaddrinfo(address, port, type=socket.SOCK_STREAM, flags=flags)
+
+
+def _is_address(address: str) -> bool:
+    return ":" in address or address.rpartition(".")[2].isdigit()
+
+
+def _first(places: list[tuple], end: float) -> socket.socket:
+    """A connection to the first of these that takes one; the others share what time is left."""
+    failed: OSError = TimeoutError()
+    for number, (family, place) in enumerate(places):
+        share = max(0.1, end - time.monotonic()) / (len(places) - number)
+        sock = socket.socket(family, socket.SOCK_STREAM)
+        try:
+            sock.settimeout(share)
+            sock.connect(place)
+        except OSError as error:
+            sock.close()
+            failed = error
+        else:
+            return sock
+    raise failed
+
+
 def why(error: BaseException | None) -> str:
     """A reason in words of ours or of the operating system, never of the peer."""
+    if isinstance(error, NotResolved) or (isinstance(error, socket.gaierror) and error.errno == socket.EAI_AGAIN):
+        return "no name server answered for its name"
     if isinstance(error, socket.gaierror):
         return "its name is not known"
     if isinstance(error, TimeoutError):

@@ -10,7 +10,7 @@ from pydantic import StrictBool, StrictInt, StrictStr
 
 from access.callers import Caller
 from access.problems import Problem, invalid, not_found
-from asset import hosts, imports, keys, tenancy
+from asset import hosts, imports, keys, pasted, tenancy
 from asset.models import Asset
 
 from . import paging, schemas
@@ -34,7 +34,7 @@ class HostChange(schemas.Body):
     """A host's fields; what is not named stays."""
 
     hostname: StrictStr = ""
-    ip: StrictStr = Field("", description="IPv4 or IPv6")
+    ip: StrictStr = Field("", description="IPv4, IPv6, or a name that is resolved at each connection")
     port: StrictInt = 22
     username: StrictStr = "root"
     credential_id: StrictInt | None = None
@@ -54,7 +54,7 @@ class HostChange(schemas.Body):
     )
     fetch_address: StrictStr | None = Field(None, description="Where they find it, if not at its ip")
     labels: dict[str, StrictStr] = {}
-    host_key: StrictStr = Field("", description='"ssh-ed25519 AAAA…": pinned at once')
+    host_key: StrictStr = Field("", description='"ssh-ed25519 AAAA…", or lines of known_hosts: pinned at once')
     description: StrictStr = ""
 
 
@@ -62,7 +62,7 @@ class HostNew(HostChange):
     """A new host: only name and address are required."""
 
     hostname: StrictStr
-    ip: StrictStr = Field(description="IPv4 or IPv6")
+    ip: StrictStr = Field(description="IPv4, IPv6, or a name that is resolved at each connection")
 
 
 class HostOut(Schema):
@@ -106,7 +106,10 @@ class Imported(Schema):
 
 
 class Trust(schemas.Body):
-    fingerprint: StrictStr = Field(max_length=200, description="SHA256:…, of the key that is to be pinned")
+    fingerprint: StrictStr = Field(
+        max_length=pasted.LONGEST,
+        description="SHA256:…, of the key that is to be pinned; or a line of ssh-keygen -lf or known_hosts, or the key",
+    )
 
 
 @router.get("/hosts/", response=HostList)

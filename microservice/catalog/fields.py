@@ -32,6 +32,22 @@ def errors_of(row: MicroService | MicroServiceVersion, names: tuple[str, ...]) -
     return errors
 
 
+def unix_lines(name: str, value: Any) -> Any:
+    """Commands, and those of steps, with LF where whoever wrote them ends lines with CR LF; anything else as it is.
+
+    A shell takes the CR for a part of the last word of each line, so that nobody can have meant it.
+    """
+    if name.endswith("_command") and isinstance(value, str):
+        return value.replace("\r\n", "\n")
+    if name == "steps" and isinstance(value, list):
+        return [
+            {key: text.replace("\r\n", "\n") if isinstance(text, str) else text for key, text in step.items()}
+            if isinstance(step, dict) else step
+            for step in value
+        ]  # fmt: skip
+    return value
+
+
 def _text_reason(name: str, value: Any) -> str:
     if not isinstance(value, str):
         return ""

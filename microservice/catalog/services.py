@@ -10,6 +10,7 @@ from django.utils import timezone
 
 from access.callers import SCOPES, Caller
 from access.problems import Problem, conflict, forbidden, invalid, not_found
+from access.rollback import rolls_back
 from deployer.engine import plans, text
 
 from ..history import record
@@ -26,7 +27,7 @@ from ..models import (
 from ..packages import stored
 from ..status import DEPLOYMENT_OPEN
 from . import building, ownership, secrets, visibility
-from .fields import errors_of, refuse
+from .fields import errors_of, refuse, unix_lines
 
 SERVICE_FIELDS = (
     "name", "language", "build_orig", "build_url", "build_command", "build_username", "build_refs", "description",
@@ -67,7 +68,7 @@ def create_service(caller: Caller, fields: Mapping[str, Any]) -> MicroService:
     """
     team = fields.get("team")
     ownership.check_making(caller, team)
-    plain = {name: value for name, value in fields.items() if name not in secrets.WRITE_ONLY}
+    plain = {name: unix_lines(name, value) for name, value in fields.items() if name not in secrets.WRITE_ONLY}
     unset = MicroService()
     hidden, told = secrets.resolve(unset, fields)
     service = MicroService(**plain, **hidden, created_by=caller.name, updated_by=caller.name)
@@ -84,6 +85,7 @@ def create_service(caller: Caller, fields: Mapping[str, Any]) -> MicroService:
     return service
 
 
+@rolls_back
 def change_service(caller: Caller, service: MicroService, fields: Mapping[str, Any]) -> MicroService:
     """Changes what `fields` names. The name stays once there are versions: hosts and the store have folders of it.
 
@@ -93,7 +95,8 @@ def change_service(caller: Caller, service: MicroService, fields: Mapping[str, A
     if "environment" in plain:
         plain["environment"] = visibility.restored(plain["environment"], service.environment)
     before = {name: getattr(service, name) for name in plain}
-    changed = {name: value for name, value in plain.items() if before[name] != value}
+    # What is saved stays as it is where it comes back as it is, also a step from before line ends were looked at.
+    changed = {name: unix_lines(name, value) for name, value in plain.items() if before[name] != value}
     if "team" in changed:
         ownership.check_giving(caller, changed["team"])
     if "name" in changed and service.versions.exists():

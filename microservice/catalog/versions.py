@@ -12,6 +12,7 @@ from django.db import IntegrityError, transaction
 
 from access.callers import Caller
 from access.problems import conflict, invalid, not_found
+from access.rollback import rolled_back, rolls_back
 
 from ..history import record
 from ..models import MicroService, MicroServiceVersion
@@ -98,9 +99,10 @@ def checked(version: MicroServiceVersion, fields: Mapping[str, Any]) -> Change |
     if not changed:
         return None
     _check_change(version, changed)
-    for name, value in changed.items():
-        setattr(version, name, value)
-    refuse(errors_of(version, VERSION_CHANGES))
+    with rolled_back(version):
+        for name, value in changed.items():
+            setattr(version, name, value)
+        refuse(errors_of(version, VERSION_CHANGES))
     return Change(before, changed)
 
 
@@ -117,6 +119,7 @@ def write(caller: Caller, version: MicroServiceVersion, change: Change) -> None:
     )  # fmt: skip
 
 
+@rolls_back
 def mark_bad(caller: Caller, version: MicroServiceVersion, reason: str) -> None:
     """Marks a version that was left as bad, so that nothing goes to it any more. 422 without a reason."""
     if not reason.strip():

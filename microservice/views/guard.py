@@ -20,6 +20,7 @@ from access.callers import PERSONAL, SCOPES, Caller
 from access.problems import Problem, forbidden, invalid
 from access.recognise import caller_of
 from access.watching import watching
+from microservice.console.fields import with_unix_lines
 from microservice.console.language import told
 from microservice.forms import blame
 from microservice.hub import newest
@@ -73,6 +74,8 @@ def page(
                 sends = request.method not in ("GET", "HEAD")
                 if not needs.admits(caller, sends):
                     raise not_admitted(caller, needs.send if sends else needs.look)
+                if sends:
+                    request.POST = with_unix_lines(request.POST)  # type: ignore[assignment]
                 if shared:
                     return fragments.answer(request, caller, lambda any_, who: view(any_, who, *args, **kwargs))
                 if live:

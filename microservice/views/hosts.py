@@ -15,6 +15,8 @@ from microservice.queries.paging import MOST, PAGE
 
 from .guard import blaming, complain, go, page, rows, say, sent, show, wanted
 
+FINDING = "host_finding"  # in the session: [the host's id, what a check has found]
+
 
 @page(live=True)
 def hosts(request: HttpRequest, caller: Caller) -> HttpResponse:
@@ -35,9 +37,8 @@ def new(request: HttpRequest, caller: Caller) -> HttpResponse:
     if request.method == "POST" and form.is_valid():
         with blaming(form):
             host = host_changes.create(caller, form.values())
-            said = _("%(name)s was added. Check it, and trust its key if you gave none.")
-            say(request, said % {"name": host.hostname})
-            return go("host", host.pk)
+            say(request, _("%(name)s was added.") % {"name": host.hostname})
+            return _asked_at_once(request, caller, host, form.fingerprint)
     return render(request, "host/edit.html", {"form": form}, status=422 if form.errors else 200)
 
 
@@ -50,13 +51,17 @@ def edit(request: HttpRequest, caller: Caller, number: int) -> HttpResponse:
         with blaming(form):
             host_changes.change(caller, host, form.values())
             say(request, _("%(name)s was saved.") % {"name": host.hostname})
+            moved = any(before[name] != form.values()[name] for name in host_changes.OF_THE_WAY)
+            if form.fingerprint or moved:
+                return _asked_at_once(request, caller, host, form.fingerprint)
             return go("host", host.pk)
     return render(request, "host/edit.html", {"form": form, "host": host}, status=422 if form.errors else 200)
 
 
 @page(live=True)
-def host(request: HttpRequest, caller: Caller, number: int, finding: dict | None = None) -> HttpResponse:
-    return _page(request, caller, found.host(caller, number))
+def host(request: HttpRequest, caller: Caller, number: int) -> HttpResponse:
+    of, finding = request.session.pop(FINDING, (0, None)) if "HX-Request" not in request.headers else (0, None)
+    return _page(request, caller, found.host(caller, number), finding if of == number else None)
 
 
 @page("deploy", ("POST",))
@@ -68,15 +73,15 @@ def check(request: HttpRequest, caller: Caller, number: int) -> HttpResponse:
 
 @page("admin", ("POST",))
 def trust(request: HttpRequest, caller: Caller, number: int) -> HttpResponse:
-    """Pins the key whose fingerprint somebody has compared and typed."""
+    """Pins the key whose fingerprint somebody has compared and given, and looks at the host with it."""
     host = found.host(caller, number)
     fingerprint = request.POST.get("fingerprint", "")
     try:
         contact.trust(host, fingerprint, caller)
     except Problem as problem:
-        return _page(request, caller, host, problem=problem, fingerprint=fingerprint)
+        return _page(request, caller, found.host(caller, number), problem=problem, fingerprint=fingerprint)
     say(request, _("The key of %(name)s is trusted from now on.") % {"name": host.hostname})
-    return go("host", host.pk)
+    return _asked_at_once(request, caller, host)
 
 
 @page("admin", ("POST",))
@@ -94,7 +99,7 @@ def delete(request: HttpRequest, caller: Caller, number: int) -> HttpResponse:
 @page("admin", ("GET", "POST"))
 def credential_list(request: HttpRequest, caller: Caller) -> HttpResponse:
     """Every credential, and a form for another. Nothing of a secret ever comes back."""
-    form = CredentialForm(sent(request))
+    form = CredentialForm(sent(request), request.FILES if request.method == "POST" else None)
     if request.method == "POST" and form.is_valid():
         values = {name: value for name, value in form.cleaned_data.items() if value or name != "passphrase"}
         with blaming(form):
@@ -116,6 +121,24 @@ def credential_delete(request: HttpRequest, caller: Caller, number: int) -> Http
     except Problem as problem:
         complain(request, problem)
     return go("credentials")
+
+
+def _asked_at_once(request: HttpRequest, caller: Caller, host: Asset, fingerprint: str = "") -> HttpResponse:
+    """To the host's page, with what a check has found just now; before it, the key of the given fingerprint is pinned.
+
+    The finding goes with the session for one look, so that loading the page again sends nothing again.
+    """
+    if fingerprint:
+        try:
+            contact.trust(host, fingerprint, caller)
+            say(request, _("The key of %(name)s is trusted from now on.") % {"name": host.hostname})
+        except Problem as problem:
+            complain(request, problem)
+            if problem.code == "host_unreachable":  # which stands on its page by now
+                return go("host", host.pk)
+    finding = contact.check(host, caller) | {"checked": ""}
+    request.session[FINDING] = [host.pk, finding]
+    return go("host", host.pk)
 
 
 def _page(request: HttpRequest, caller: Caller, host: Asset, finding: dict | None = None, **more) -> HttpResponse:

@@ -52,9 +52,10 @@ def person(request: HttpRequest, caller: Caller, number: int) -> HttpResponse:
         with blaming(form):
             caller = proof.proven(request, caller, form)
             values = {name: value for name, value in form.values().items() if before.get(name) != value}
-            rules.change_user(caller, user, values)
-            record(caller, "change", "user", user, after=_told(values),
-                   before={name: before[name] for name in values if name in before})
+            if values:
+                rules.change_user(caller, user, values)
+                record(caller, "change", "user", user, after=_told(values),
+                       before={name: before[name] for name in values if name in before})
             say(request, _("{name} was saved.").format(name=user.get_username()))
             return go("person", number)
         user = found.person(number)

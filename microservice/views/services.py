@@ -72,9 +72,9 @@ def settings(request: HttpRequest, caller: Caller, name: str) -> HttpResponse:
         _must(caller, "admin", service)  # what is said here runs on hosts
         if form.is_valid():
             with blaming(form):
-                fields = form.cleaned_data
+                fields = form.changed()
                 if not visibility.sees_values(caller, service.pk):
-                    del fields["environment"]  # it was sent back as it was shown, without its values
+                    fields.pop("environment", None)  # whoever does not see the values cannot have meant to change them
                 catalog.change_service(caller, service, fields)
                 say(request, _("%(name)s was saved.") % {"name": service.name})
                 return go("service_settings", service.name)

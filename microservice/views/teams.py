@@ -48,7 +48,7 @@ def team_change(request: HttpRequest, caller: Caller, number: int, what: str) ->
         "name": _rename, "member": _member, "remove": _remove, "give": _give, "take": _take, "delete": _delete}
     if what not in deeds:
         raise invalid("/what", "is none of the page's forms")
-    name_form = TeamForm(request.POST) if what == "name" else None
+    name_form = TeamForm(request.POST, initial=_named(team)) if what == "name" else None
     member_form = MemberForm(request.POST) if what == "member" else None
     form = name_form or member_form
     try:
@@ -63,10 +63,15 @@ def team_change(request: HttpRequest, caller: Caller, number: int, what: str) ->
     return _page(request, caller, rules.find_team(caller, number), name_form, member_form, status=422)
 
 
+def _named(team: Team) -> dict[str, str]:
+    return {"name": team.name, "description": team.description}
+
+
 def _rename(request: HttpRequest, caller: Caller, team: Team, form: TeamForm) -> str:
-    before = {"name": team.name, "description": team.description}
-    team = rules.change_team(caller, team, form.cleaned_data)
-    record(caller, "change", "team", team, before=before, after=form.cleaned_data)
+    if fields := form.changed():
+        before = {name: getattr(team, name) for name in fields}
+        team = rules.change_team(caller, team, fields)
+        record(caller, "change", "team", team, before=before, after=fields)
     return _("{name} was saved.").format(name=team.name)
 
 
@@ -119,7 +124,7 @@ def _page(request: HttpRequest, caller: Caller, team: Team, name_form: TeamForm 
         "members": sorted(team.memberships.all(), key=lambda one: one.user.get_username()),
         "services": found.owned(team),
         "nobodys": found.nobodys() if caller.may("admin") else [],
-        "name_form": name_form or TeamForm(initial={"name": team.name, "description": team.description}),
+        "name_form": name_form or TeamForm(initial=_named(team)),
         "member_form": member_form or MemberForm(),
         "may_admin": caller.may("admin"),
         "owns": caller.owns(team.pk),

@@ -83,8 +83,6 @@
     }
     if (field.matches(".part input[type=checkbox]") && field.checked) field.closest(".part").querySelector("details").open = true;
     if (field.matches("[data-means]") && field.checked) document.getElementById(field.dataset.means).checked = true;
-    /* What is confirmed is what the server has shown: until the new plan is here there is nothing to confirm. */
-    if (field.closest("[data-replans]")) document.getElementById("confirm")?.setAttribute("disabled", "");
     countTicks();
   });
 

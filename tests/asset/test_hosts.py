@@ -47,7 +47,7 @@ def test_a_new_host_is_kept_in_its_regular_form_and_in_the_history(keys):
 
 def test_every_wrong_field_is_named_and_nothing_is_kept():
     with pytest.raises(Problem) as refused:
-        hosts.create(WHO, {"hostname": "a;b", "ip": "nowhere", "credential_id": 77, "jump_host_id": 78})
+        hosts.create(WHO, {"hostname": "a;b", "ip": "no where", "credential_id": 77, "jump_host_id": 78})
     assert refused.value.status == 422
     pointers = {error["pointer"] for error in refused.value.errors}
     assert pointers == {"/hostname", "/ip", "/credential_id", "/jump_host_id"}

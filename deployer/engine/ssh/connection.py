@@ -299,12 +299,16 @@ def borrow(endpoint: Endpoint, limits: Limits = USUAL) -> tuple[Connection, Call
 
 
 def fetch_host_key(
-    address: str, port: int, timeout: float = 10.0, jump: Endpoint | None = None, legacy: bool = False
+    address: str, port: int, timeout: float = 10.0, jump: Endpoint | None = None, legacy: bool = False,
+    types: tuple[str, ...] = (),
 ) -> str:
     """The key that the host proves to have, as `ssh-ed25519 AAAA…`, for a person to compare. Sends nothing after the
-    key exchange, and trusts nothing. Raises Unreachable, NoCommonAlgorithm, TooOld."""
+    key exchange, and trusts nothing. `types`: of one of these, where it has one. Raises Unreachable, NoCommonAlgorithm,
+    TooOld."""
     limits = Limits(connect=timeout, handshake=timeout)
     connection = Connection(Endpoint(address, port, jump=jump, legacy=legacy), limits, None)
+    if types:
+        connection._transport._preferred_keys = types
     try:
         connection.shake_hands()
     except KeyChanged as found:

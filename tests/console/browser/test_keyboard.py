@@ -141,7 +141,7 @@ def test_a_version_is_deleted_from_a_host_and_installed_there_again(visit, keyed
     page.goto(f"/services/keyed/versions/{keyed.ids[1]}/")
     press(page, page.get_by_role("link", name="Install…"))
     page.wait_for_url("**/install/")
-    page.locator("#choose[data-htmx-powered]").wait_for()  # quicker than any hand, a key would come before the script
+    page.locator("#find[data-htmx-powered]").wait_for()  # quicker than any hand, a key would come before the script
     page.keyboard.press("j")
     page.keyboard.press("Space")
     expect(page.get_by_label("The plan")).to_contain_text("node1", timeout=SOON)

@@ -1,0 +1,144 @@
+/* The dialogs of upgrade, revert and install: the plan follows what is typed, and the button does what is shown.
+
+   A click that comes before the plan for what was just typed waits for it. Where that plan is about the same hosts and
+   versions, as the button names them, it is sent then; otherwise it is there to be looked at, and the page says so. */
+"use strict";
+(() => {
+  const TYPING = 200; // milliseconds without a key until the plan is asked for
+  const LONGEST = 15000; // until what was typed is sent without having seen its plan: the server compares anyway
+
+  const choose = document.getElementById("choose");
+  if (!choose) return;
+  let shown = query(true); // what the plan on the page is about
+  let due = null;
+  let asking = null; // {query, answer: Promise<boolean>, stop}
+  let waiting = false;
+
+  /* What is chosen now; or, with `drawn`, what the server drew: a page that the browser brings back keeps what was
+     typed, beside a plan that is about something else. */
+  function query(drawn) {
+    const found = new URLSearchParams();
+    for (const field of choose.elements) {
+      if (!field.name || field.disabled || field.matches("[data-find], button")) continue;
+      if (field.matches("[type=checkbox], [type=radio]")) {
+        if (drawn ? field.defaultChecked : field.checked) found.append(field.name, field.value);
+      } else if (field.matches("select")) {
+        const options = [...field.options];
+        const drew = options.find((option) => option.defaultSelected) ?? options[0];
+        found.append(field.name, drawn ? drew.value : field.value);
+      } else found.append(field.name, drawn ? field.defaultValue : field.value);
+    }
+    return found.toString();
+  }
+
+  function follow(pause = 0) {
+    clearTimeout(due);
+    due = setTimeout(ask, pause);
+  }
+
+  /* Whether the plan for what is chosen now has come. */
+  function ask() {
+    clearTimeout(due);
+    const wanted = query();
+    if (asking?.query === wanted) return asking.answer;
+    asking?.stop.abort();
+    asking = null;
+    busy(wanted !== shown);
+    if (wanted === shown) return Promise.resolve(true);
+    const stop = new AbortController();
+    const one = (asking = { query: wanted, stop, answer: fetched(wanted, stop) });
+    one.answer.then(() => {
+      if (asking === one) {
+        asking = null;
+        busy(false);
+      }
+    });
+    return one.answer;
+  }
+
+  async function fetched(wanted, stop) {
+    const late = setTimeout(() => stop.abort(), LONGEST);
+    try {
+      const answer = await fetch(`${location.pathname}?${wanted}`, { signal: stop.signal, cache: "no-store" });
+      const page = new DOMParser().parseFromString(await answer.text(), "text/html");
+      const plan = page.getElementById("plan");
+      if (!plan || stop.signal.aborted) return false;
+      document.getElementById("plan").replaceWith(document.adoptNode(plan));
+      for (const place of document.querySelectorAll("[id^=wrong-]"))
+        place.textContent = page.getElementById(place.id)?.textContent ?? "";
+      shown = wanted;
+      history.replaceState(history.state, "", `${location.pathname}?${wanted}`);
+      return true;
+    } catch {
+      return false;
+    } finally {
+      clearTimeout(late);
+    }
+  }
+
+  function busy(is) {
+    document.getElementById("plan").toggleAttribute("data-behind", is);
+  }
+
+  const words = (button) => button?.textContent.replace(/\s+/g, " ").trim();
+
+  async function send(clicked) {
+    const asked = words(clicked);
+    clicked.classList.add("busy");
+    clicked.setAttribute("aria-busy", "true");
+    let came = false;
+    /* What is typed while it waits counts too. */
+    for (let wanted = null; wanted !== query(); ) {
+      wanted = query();
+      came = await ask();
+    }
+    const button = document.querySelector("#plan [data-confirms]");
+    button.classList.remove("busy");
+    button.removeAttribute("aria-busy");
+    if (came && (words(button) !== asked || button.getAttribute("aria-disabled"))) return look(button);
+    if (!came && button.form !== choose) fill(button.form);
+    waiting = "sent";
+    button.form.requestSubmit(button);
+    waiting = false;
+  }
+
+  function look(button) {
+    waiting = false;
+    if (button.getAttribute("aria-disabled")) return;
+    document.getElementById("plan-word").hidden = false;
+    button.focus();
+  }
+
+  /* The plan could not be had. What was typed goes to the server with the plan that was seen: it says what differs. */
+  function fill(form) {
+    const chosen = new URLSearchParams(query());
+    for (const field of [...form.elements])
+      if (field.name && !["csrfmiddlewaretoken", "key", "plan"].includes(field.name)) field.remove();
+    for (const [name, value] of chosen)
+      form.append(Object.assign(document.createElement("input"), { type: "hidden", name, value }));
+  }
+
+  document.addEventListener(
+    "submit",
+    (event) => {
+      if (!event.submitter?.matches("[data-confirms]") || waiting === "sent") return;
+      const impossible = event.submitter.getAttribute("aria-disabled");
+      if (!waiting && query() === shown && !impossible) return;
+      event.preventDefault();
+      event.stopImmediatePropagation();
+      if (waiting || (impossible && query() === shown)) return;
+      waiting = true;
+      send(event.submitter);
+    },
+    true,
+  );
+
+  choose.addEventListener("input", (event) => {
+    if (!event.target.matches("[data-find]")) follow(TYPING);
+  });
+  /* On the document, where page.js has ticked what belongs together by then. */
+  document.addEventListener("change", (event) => {
+    if (event.target.form === choose && !event.target.matches("[data-find]")) follow();
+  });
+  addEventListener("pageshow", () => follow());
+})();

@@ -1,0 +1,105 @@
+"""A host's key in every form in which people have it."""
+
+import base64
+import hashlib
+import hmac
+import subprocess
+
+import pytest
+
+from asset import keys, pasted, rules
+
+pytestmark = pytest.mark.found("keys")
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    """{type: (public key's line, what ssh-keygen -lf prints, -E md5)}."""
+    folder = tmp_path_factory.mktemp("keys")
+    found = {}
+    for kind, bits in (("ed25519", "256"), ("ecdsa", "384"), ("rsa", "2048")):
+        path = folder / kind
+        subprocess.run(
+            ["ssh-keygen", "-q", "-t", kind, "-b", bits, "-N", "", "-C", "root@web 1 (old)", "-f", path], check=True
+        )
+        public = path.with_suffix(".pub")
+        told = [
+            subprocess.run(["ssh-keygen", *more, "-lf", public], check=True, capture_output=True, text=True).stdout
+            for more in ([], ["-E", "md5"])
+        ]
+        rfc = subprocess.run(["ssh-keygen", "-e", "-f", public], check=True, capture_output=True, text=True).stdout
+        found[kind] = (public.read_text(), *told, rfc, path.read_text())
+    return found
+
+
+@pytest.mark.parametrize("kind", ["ed25519", "ecdsa", "rsa"])
+def test_what_ssh_keygen_prints_is_a_fingerprint_and_its_kind(made, kind):
+    public, line, *_ = made[kind]
+    found = pasted.read(line)
+    assert found == pasted.Pasted("", (keys.fingerprint(public),), (kind.upper(),))
+    bare = line.split()[1]
+    for text in (bare, bare.removeprefix("SHA256:"), f" {bare}=\r\n"):
+        assert pasted.read(text) == pasted.Pasted("", (keys.fingerprint(public),))
+
+
+@pytest.mark.parametrize("kind", ["ed25519", "ecdsa", "rsa"])
+def test_a_key_and_a_line_of_known_hosts_are_the_key(made, kind):
+    public = made[kind][0]
+    plain = keys.parse(public)
+    salt = b"s" * 20
+    digest = hmac.new(salt, b"web1", hashlib.sha1).digest()
+    hashed = f"|1|{base64.b64encode(salt).decode()}|{base64.b64encode(digest).decode()}"
+    for text in (
+        public,
+        f"web1,10.0.0.1 {public}",
+        f"[web1]:2222 {plain}",
+        f"{hashed} {plain}",
+        f"\r\n# web1:22 SSH-2.0-OpenSSH_9.2p1\r\nweb1 {plain}\r\n",
+    ):
+        assert pasted.read(text, ("web1", "10.0.0.1")).key == plain
+        assert rules.host_key(text) == plain
+
+
+def test_of_several_lines_those_of_the_host_count_and_the_best_key(made):
+    scan = "\n".join(f"web1 {made[kind][0]}" for kind in ("rsa", "ecdsa", "ed25519"))
+    assert pasted.read(scan, ("web1",)).key == keys.parse(made["ed25519"][0])
+    other = f"db1 {made['ed25519'][0]}\nweb1 {made['rsa'][0]}"
+    assert pasted.read(other, ("WEB1", "")).key == keys.parse(made["rsa"][0])
+    assert pasted.read(other, ("elsewhere",)).key == keys.parse(made["ed25519"][0])
+    prints = "\n".join(made[kind][1] for kind in made)
+    assert set(pasted.read(prints).fingerprints) == {keys.fingerprint(made[kind][0]) for kind in made}
+
+
+def test_what_is_no_key_is_refused_in_words_and_never_repeated(made):
+    public, _line, md5, rfc, private = made["ed25519"]
+    for text, word in (
+        ("", "known_hosts"),
+        ("nonsense", "known_hosts"),
+        ("ssh-ed25519 AAAA", "another type"),
+        (md5, "MD5"),
+        (rfc, "RFC 4716"),
+        (private, "never leaves its host"),
+        (f"@cert-authority *.example.org {public}", "own key"),
+        (f"@revoked * {public}", "own key"),
+        ("x" * 20_000, "at most"),
+    ):
+        with pytest.raises(ValueError) as refused:
+            pasted.read(text)
+        assert word in str(refused.value)
+        assert not any(len(part) > 20 and part in str(refused.value) for part in text.split())
+
+
+@pytest.mark.parametrize("name", ["web1", "web1.example.org", "Web1.Example.Org", "a-b_c.internal", "localhost", "x1"])
+def test_a_name_is_an_address(name):
+    assert rules.FIELDS["ip"](name) == name.lower()
+
+
+WRONG = ["300.1.1.1", "1.2.3", "0x7f.1", "127.1", "1234", "a..b", "-a", "a b", "a;b", "", "::g", "x.0x7f", "224.0.0.1"]
+
+
+@pytest.mark.parametrize("name", [*WRONG, "a" * 254])
+def test_what_is_neither_is_refused(name):
+    with pytest.raises(ValueError):
+        rules.FIELDS["ip"](name)
+    with pytest.raises(ValueError):
+        rules.FIELDS["fetch_address"]("web1")

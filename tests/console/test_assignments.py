@@ -1,0 +1,82 @@
+"""Variables as lines of a text area: every value can be shown, and what people type is read or refused at its line."""
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from microservice import settings_forms
+from microservice.console import assignments
+from microservice.console.fields import Environment
+from tests.console.admitted import PEM, any_text, binding, name
+
+pytestmark = pytest.mark.found("forms")
+
+
+@given(st.lists(binding, max_size=4))
+@settings(max_examples=200, deadline=None)
+def test_lines_of_bindings_can_hold_every_name(bindings):
+    field = settings_forms.Bindings()
+    assert field.clean(field.prepare_value(bindings)) == bindings
+
+
+@given(st.dictionaries(name, any_text, max_size=5))
+@settings(max_examples=500, deadline=None)
+def test_lines_of_variables_can_hold_every_value(values):
+    assert assignments.parsed(assignments.shown(values)) == values
+
+
+@given(st.text("\"'\\\n\r\t =anu0"))
+@settings(max_examples=500, deadline=None)
+def test_lines_that_somebody_types_are_read_or_refused_at_a_line(text):
+    """And what was read is shown so that it is read the same."""
+    try:
+        found = assignments.parsed(text)
+    except assignments.Unreadable as error:
+        assert 1 <= error.line <= text.count("\n") + 1 and error.code in Environment.REASONS
+    else:
+        assert assignments.parsed(assignments.shown(found)) == found
+
+
+@pytest.mark.parametrize(
+    ("typed", "value"),
+    [
+        ("A=b c", "b c"),
+        ("A= b ", "b"),
+        ("A=", ""),
+        ('A=""', ""),
+        ('A=" b "', " b "),
+        ("A='b\\n'", "b\\n"),
+        ('A="b\\nc"', "b\nc"),
+        ('A="b\nc"', "b\nc"),
+        ("A='b\nc'", "b\nc"),
+        ('A="\\u00e9"', "é"),
+        ("A=b=c", "b=c"),
+        ('A="b" ', "b"),
+        ("A=it's", "it's"),
+        ('A=a "b"', 'a "b"'),
+        ('A = "b"', "b"),
+        ('A="\\"\\\\"', '"\\'),
+        ('A={"a": "b"}', '{"a": "b"}'),
+        (f'A="{PEM}"', PEM),
+    ],
+)
+def test_values_as_people_write_them(typed, value):
+    assert assignments.parsed(typed) == {"A": value}
+
+
+@pytest.mark.parametrize(
+    ("typed", "code", "line"),
+    [
+        ("A=1\nB", "no_equals", 2),
+        ('A="b', "quotes", 1),
+        ('\n\nA="b" c', "quotes", 3),
+        ("A='b\n\nB=2", "quotes", 1),
+        ('A="C:\\dir"', "escape", 1),
+        ('A="1\n2"\nA=3', "twice", 3),
+        ('A="\\u12"', "escape", 1),
+    ],
+)
+def test_lines_that_cannot_be_read_are_named(typed, code, line):
+    with pytest.raises(assignments.Unreadable) as refused:
+        assignments.parsed(typed)
+    assert (refused.value.code, refused.value.line) == (code, line)

@@ -1,0 +1,171 @@
+"""A form that is posted as it was shown changes nothing, whatever the API has let in."""
+
+import pytest
+from django.apps import apps
+from django.contrib.auth import get_user_model
+from hypothesis import HealthCheck, Phase, given, settings
+
+from access.callers import Caller
+from access.models import Team
+from access.people import change_team, change_user, create_team, create_user
+from access.roles import Role
+from asset import credentials
+from asset import hosts as host_changes
+from callbacks import rules as callback_rules
+from callbacks.models import Callback, Telling
+from microservice import catalog
+from microservice.forms import ServiceForm
+from outside.models import Setting
+from tests.console import admitted, as_a_browser
+
+pytestmark = [pytest.mark.django_db, pytest.mark.found("forms")]
+WHO = Caller(name="ada", scopes=frozenset({"admin", "build", "deploy", "publish", "read", "tokens"}), is_fresh=True)
+NO_SHRINKING = [Phase.explicit, Phase.generate]  # a failure names its row; to make it smaller takes minutes here
+ONCE_EACH = settings(
+    max_examples=25,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+    phases=NO_SHRINKING,
+    database=None,
+)
+
+# --- what is in the database, and a form that is posted as it was shown -----------------------------------------------
+
+
+def rows() -> dict[str, list]:
+    """Every row that a page could change, with all its columns; but for sessions, whose last use is noted."""
+    return {
+        model._meta.label: list(model._default_manager.order_by("pk").values())
+        for model in apps.get_models()
+        if "session" not in model._meta.model_name.lower() and model._meta.app_label not in ("contenttypes", "admin")
+    }
+
+
+def post_unchanged(client, address: str, having: str) -> None:
+    """Posts the page's form that has the field `having`. Every row is as before, and nothing is refused."""
+    shown = client.get(address)
+    assert shown.status_code == 200, shown.content
+    page = shown.content.decode()
+    form = next(one for one in as_a_browser.forms(page) if one.method == "post" and one.has(having))
+    before, data = rows(), form.data()
+    if ("do", "save") in form.buttons:
+        data["do"] = ["save"]
+    answer = client.post(form.action or address, data)
+    assert answer.status_code == 302, answer.content.decode()
+    after = rows()
+    assert {name: new for name in after if (new := [row for row in after[name] if row not in before[name]])} == {}
+    assert {name: len(found) for name, found in after.items()} == {name: len(found) for name, found in before.items()}
+
+
+@pytest.fixture(autouse=True)
+def never_asked_outside(monkeypatch):
+    """What is set of the outside world counts as tried: no server of the examples is there."""
+    from outside import fetch, probes
+
+    monkeypatch.setattr(probes, "test", lambda document: [])
+    monkeypatch.setattr(fetch, "tls", lambda fields: None)
+
+
+@given(admitted.service)
+@ONCE_EACH
+def test_the_settings_of_a_service(admin, fields):
+    made = catalog.create_service(WHO, {"name": "shop", **fields, "private_releases": bool(fields["run_as"])})
+    post_unchanged(admin, "/services/shop/settings/", "start_command")
+    catalog.delete_service(WHO, made)
+
+
+@pytest.mark.parametrize("value", admitted.HARD, ids=ascii)
+def test_a_variable_whose_value_is_hard_to_show(admin, value):
+    fields = {"environment": {"BEFORE": "x", "HARD": value, "Z": ""}, "start_command": "one\ntwo\n"}
+    made = catalog.create_service(WHO, {"name": "shop", **fields})
+    post_unchanged(admin, "/services/shop/settings/", "environment")
+    # And where another field of the page is changed, this one still is what it was.
+    page = admin.get("/services/shop/settings/").content.decode()
+    form = next(one for one in as_a_browser.forms(page) if one.has("environment"))
+    shown = form.data()["environment"][0]
+    changed = form.data() | {"description": ["other"], "environment": [shown.replace("BEFORE=x", "BEFORE=y", 1)]}
+    assert admin.post("/services/shop/settings/", changed).status_code == 302
+    made.refresh_from_db()
+    assert made.environment == {"BEFORE": "y", "HARD": value, "Z": ""} and made.description == "other"
+    assert made.start_command == "one\ntwo\n"
+
+
+@given(admitted.host)
+@ONCE_EACH
+def test_a_host(admin, fields):
+    if not Team.objects.filter(name="red").exists():
+        create_team(WHO, {"name": "red"})
+    key = credentials.create(WHO, {"name": "pw", "kind": "password", "secret": "sesame"})
+    made = host_changes.create(WHO, {"hostname": "web1", "credential_id": key.pk, **fields})
+    post_unchanged(admin, f"/hosts/{made.pk}/edit/", "hostname")
+    made.delete()
+    key.delete()
+
+
+@given(admitted.person)
+@ONCE_EACH
+def test_a_person(admin, fields):
+    made = create_user(WHO, {"username": "eve", "password": "long-enough-17"})
+    change_user(WHO, made, fields)
+    post_unchanged(admin, f"/people/{made.pk}/", "username")
+    get_user_model().objects.filter(pk=made.pk).delete()
+
+
+@given(admitted.team)
+@ONCE_EACH
+def test_a_team(admin, fields):
+    made = create_team(WHO, {"name": "red"})
+    change_team(WHO, made, fields)
+    post_unchanged(admin, f"/teams/{made.pk}/", "description")
+    Team.objects.filter(pk=made.pk).delete()
+
+
+@given(admitted.callback)
+@ONCE_EACH
+def test_a_callback(admin, fields):
+    made, _secret = callback_rules.create(WHO, fields)
+    post_unchanged(admin, f"/callbacks/{made.pk}/edit/", "url")
+    Callback.objects.filter(pk=made.pk).delete()
+
+
+@given(admitted.outside)
+@ONCE_EACH
+def test_what_is_needed_from_outside(admin, document):
+    from outside import rules
+
+    rules.save(WHO, document)
+    post_unchanged(admin, "/settings/", "gitlab-on")
+    Setting.objects.all().delete()
+
+
+def test_every_form_that_shows_what_is_saved_is_among_these():
+    """A new page whose form is filled from a row needs a test here."""
+    import ast
+    from pathlib import Path
+
+    import microservice.views
+
+    found = set()
+    for path in sorted(Path(microservice.views.__file__).parent.glob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Call) and any(word.arg == "initial" for word in node.keywords):
+                found.add(f"{path.stem}.{ast.unparse(node.func)}")
+    assert found == {
+        "services.ServiceForm",
+        "sign_in.SignInForm",
+        "services.VersionForm",
+        "hosts.HostForm",
+        "people.PersonForm",
+        "teams.TeamForm",
+        "callbacks.CallbackForm",
+    }
+    assert {"environment", "steps", "limits", "build_refs"} <= set(ServiceForm.base_fields)
+    assert Role.OWNER  # a member's role is not filled from a row: the form beside the list is always empty
+
+
+def test_a_field_that_comes_back_as_it_was_shown_keeps_what_its_line_cannot_hold(admin):
+    """Blanks at the ends, which forms take away, and the order in which boxes were saved."""
+    catalog.create_service(WHO, {"name": "shop", "description": "  two  ", "auto_deploy": " tag "})
+    post_unchanged(admin, "/services/shop/settings/", "description")
+    made, _secret = callback_rules.create(WHO, {"url": "https://a.example/", "events": list(Telling.values)[::-1]})
+    post_unchanged(admin, f"/callbacks/{made.pk}/edit/", "url")

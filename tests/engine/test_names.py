@@ -1,0 +1,82 @@
+"""A host's address may be a name: it is looked up at each connection, and never longer than one may take."""
+
+import socket
+import threading
+import time
+
+import pytest
+
+from deployer.engine import line
+from deployer.engine.endpoint import Endpoint
+from deployer.engine.errors import Unreachable
+from deployer.engine.line import dial
+from deployer.engine.ssh import connect, fetch_host_key
+
+from .wire import QUICK, endpoint_of
+
+pytestmark = pytest.mark.found("keys")
+
+
+@pytest.fixture
+def leads(monkeypatch):
+    """`leads["web.lab"] = [addresses]`: what the name servers say; an exception is raised, a number is waited for."""
+    found: dict[str, object] = {}
+    real = line._look_up
+
+    def look_up(address, port, flags):
+        answer = found.get(address, [address])
+        if isinstance(answer, Exception):
+            raise answer
+        if isinstance(answer, threading.Event):
+            answer.wait(60)
+            answer = []
+        return [one for each in answer for one in real(each, port, socket.AI_NUMERICHOST)]
+
+    monkeypatch.setattr(line, "_look_up", look_up)
+    return found
+
+
+def test_a_name_is_looked_up_at_each_connection(sshds, leads):
+    first, second = sshds(2)
+    leads["web.lab"] = [first.address]
+    endpoint = endpoint_of(first, address="web.lab")
+    with connect(endpoint, QUICK) as connection:
+        assert connection.alive
+    leads["web.lab"] = [second.address]
+    with pytest.raises(Unreachable, match="web"):
+        connect(endpoint, QUICK)  # nobody listens on the first one's port there
+
+
+def test_of_several_addresses_the_first_that_answers_is_taken(sshds, leads):
+    (host,) = sshds(1)
+    leads["web.lab"] = ["127.0.0.66", host.address]
+    assert fetch_host_key("web.lab", host.port, 5) == host.host_key
+
+
+def test_a_name_that_nobody_knows_and_servers_that_do_not_answer_are_told_apart(leads):
+    for error, words in (
+        (socket.gaierror(socket.EAI_NONAME, "x"), "its name is not known"),
+        (socket.gaierror(socket.EAI_AGAIN, "x"), "no name server answered"),
+        (UnicodeError("x"), "its name is not valid"),
+    ):
+        leads["web.lab"] = error
+        with pytest.raises(Unreachable, match=words):
+            dial(Endpoint("web.lab", 22), 5)
+
+
+def test_looking_a_name_up_ends_with_the_time_of_a_connection(leads):
+    over = threading.Event()
+    leads["web.lab"] = over
+    begun = time.monotonic()
+    with pytest.raises(Unreachable, match="no name server answered"):
+        dial(Endpoint("web.lab", 22), 0.5)
+    assert time.monotonic() - begun < 10
+    over.set()
+
+
+def test_an_address_asks_no_name_server(monkeypatch):
+    asked = []
+    monkeypatch.setattr(line.threading, "Thread", lambda *_, **__: asked.append(1))
+    for address in ("127.0.0.1", "::1"):
+        assert line.resolved(address, 22, 1)[0][1][0] == address
+    assert not asked
