@@ -51,7 +51,7 @@ _make_run() {
 # The lock is held and every other run has its end: no stage is anybody's any more.
 _clear_stages() {
 	for _each in "$_DIR/releases/.stage-"*; do
-		[ ! -d "$_each" ] || rm -rf "$_each"
+		[ ! -d "$_each" ] || _remove_tree "$_each"
 	done
 }
 

@@ -124,6 +124,7 @@ _do_prepare() {
 		return 1
 	}
 	[ -z "${_AS-}" ] || _may_become || return 1
+	[ -n "$_NEW" ] || _may_remove || return 1
 	[ -z "$_needed" ] || _room
 }
 
@@ -188,14 +189,15 @@ _do_prune() {
 	[ -n "$_gone" ] || return 0
 	[ -d "$_TRASH" ] || mkdir -p "$_TRASH"
 	for _each in $_gone; do
-		mv "$_DIR/releases/$_each" "$_TRASH/" || _detail='not all could be moved away'
+		_move_release "$_DIR/releases/$_each" "$_TRASH" || _detail='not all could be moved away'
 	done
+	! _held_below "$_TRASH" || _cannot_remove "$_held"
 	return 0
 }
 
 _do_remove() {
 	mkdir -p "$_TRASH" || return 1
 	for _each in "$_DIR/releases/"*; do
-		[ ! -e "$_each" ] || mv "$_each" "$_TRASH/" || return 1
+		[ ! -e "$_each" ] || _move_release "$_each" "$_TRASH" || return 1
 	done
 }

@@ -1,0 +1,62 @@
+# What goes from a host for good. A folder that was made read-only resists `rm` and `mv`, unless root runs them: it is
+# opened first. What another user's folder holds cannot be removed, and is told.
+
+# Moves the release $1 into $2. A folder gets another parent only from whoever may write in the folder itself.
+_move_release() {
+	mv "$1" "$2/" 2>/dev/null 8>&- 9>&- || { chmod u+rwx "$1" 8>&- 9>&- && mv "$1" "$2/" 8>&- 9>&-; }
+}
+
+# `find` is told of a folder before it enters it, so each is opened in time: by one process each, which are rare.
+_remove_tree() {
+	rm -rf "$1" 2>/dev/null 8>&- 9>&- && return
+	find "$1" -type d ! -perm -700 -exec chmod u+rwx {} \; 2>/dev/null 8>&- 9>&-
+	rm -rf "$1" 2>/dev/null 8>&- 9>&-
+}
+
+# _held: the first folder in $1 that holds something and is not ours to empty. Fails where there is none.
+_held_below() {
+	_held='' _me=''
+	while read -r _each _me _; do [ "$_each" != Uid: ] || break; done </proc/self/status
+	[ "$_me" != 0 ] && [ -e "$1" ] || return 1
+	_found=$(find "$1" -type d ! -user "$_me" 2>/dev/null 8>&- 9>&-)
+	while [ -n "$_found" ]; do
+		_held=${_found%%"$_NL"*}
+		if [ ! -w "$_held" ] || [ ! -x "$_held" ]; then
+			[ -r "$_held" ] && [ -z "$(ls -A "$_held" 2>/dev/null)" ] || return 0
+		fi
+		[ "$_held" != "$_found" ] || break
+		_found=${_found#*"$_NL"}
+	done
+	_held=''
+	return 1
+}
+
+_cannot_remove() {
+	_detail="cannot be removed: ${1#"$_DIR/"} belongs to another user"
+}
+
+# Part of `prepare` of a delete: what could not be removed is known before anything is stopped.
+_may_remove() {
+	for _each in "$_DIR/releases" "$_BASE/trash"; do
+		if _held_below "$_each"; then
+			_cannot_remove "$_held"
+			return 1
+		fi
+	done
+}
+
+# The last thing a delete does, before it says that it is done: from here on there is no way back, also for whoever takes
+# it up. _left: what stays all the same.
+_remove_for_good() {
+	: >"$_RUN/removing"
+	# crash: removing
+	_left=''
+	for _each in "$_BASE/trash" "$_DIR/releases/"* "$_DIR/releases/.stage-"*; do
+		[ ! -e "$_each" ] || _remove_tree "$_each" || _left="$_left ${_each#"$_DIR/"}"
+	done
+	[ -n "$_left" ] || return 0
+	for _each in $_left; do
+		! _held_below "$_DIR/$_each" || _left=" ${_held#"$_DIR/"}"
+	done
+	return 1
+}
