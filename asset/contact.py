@@ -103,6 +103,8 @@ def _offered(host: Asset) -> str:
     try:
         return keys.parse(_within(LONGEST, lambda: ssh.fetch_host_key(host.ip, host.port, HANDSHAKE, jump)))
     except WireError as error:
+        if error.reached is False:
+            reach.note(Asset.objects.filter(pk=host.pk), False, str(error))
         raise conflict("host_unreachable", str(error), error.hint) from error
     except TimeoutError as error:
         raise conflict("host_unreachable", f"The host did not answer within {LONGEST:.0f} s.") from error

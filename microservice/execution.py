@@ -203,8 +203,10 @@ def _ending(operation: Operation, outcome: Outcome, stopping: bool) -> Ending:
     if outcome.kind == OutcomeKind.LOST:
         return Ending(operation, OperationStatus.FAILED, UndoStatus.NONE, _refused(outcome), reached=True)
     status, undo_status = _ENDS_AS[outcome.kind]
-    reached = {OutcomeKind.UNKNOWN: False, OutcomeKind.NOT_STARTED: None}.get(outcome.kind, True)
-    return Ending(operation, status, undo_status, outcome.error, outcome.step, reached)
+    return Ending(
+        operation, status, undo_status, outcome.error, outcome.step, outcome.reached, outcome.trouble,
+        outcome.offered_key,
+    )  # fmt: skip
 
 
 def _refused(outcome: Outcome) -> str:

@@ -9,6 +9,7 @@ class WireError(Exception):
     """The host could not be spoken to."""
 
     passing = False
+    reached: bool | None = True  # whether the host answered at all; None: it was not asked
     hint = "Try the host check; it names what is wrong."
 
     def __init__(self, **facts: object):
@@ -20,6 +21,7 @@ class Unreachable(WireError):
     """{where} cannot be reached: {reason}."""
 
     passing = True
+    reached = False
     hint = "Is the host up, is the address right, and does a firewall let port 22 (or the one given) through?"
 
 
@@ -27,6 +29,7 @@ class ConnectionLost(WireError):
     """The connection to {where} was lost: {reason}."""
 
     passing = True
+    reached = False
     hint = "The host goes on by itself; the next try attaches to what it does."
 
 
@@ -55,6 +58,8 @@ class AuthRefused(WireError):
 
 class BadCredential(WireError):
     """The credential cannot be used: {reason}."""
+
+    reached = None
 
     hint = "Give a private key in OpenSSH or PEM form (ed25519, ecdsa or rsa), with its passphrase if it has one."
 

@@ -6,7 +6,7 @@ run is started; otherwise it is attached to, which never does anything twice.
 from dataclasses import dataclass, replace
 from enum import Enum, StrEnum
 
-from .errors import WireError
+from .errors import KeyChanged, WireError
 from .journal import JournalEvent, Result
 from .program import Answer
 
@@ -33,12 +33,27 @@ class OutcomeKind(StrEnum):
 
 @dataclass(frozen=True)
 class Outcome:
-    """`step`: the step that failed. `error` is for people. `host_fence`: the host's own, where it refused ours."""
+    """`step`: the step that failed. `error` is for people. `host_fence`: the host's own, where it refused ours.
+
+    What was learnt about the host by the way: `reached`, whether it answered at last (None: it was not asked),
+    `trouble`, what was in the way, and `offered_key`, the key it showed that is not the pinned one.
+    """
 
     kind: OutcomeKind
     step: str = ""
     error: str = ""
     host_fence: int | None = None
+    reached: bool | None = None
+    trouble: str = ""
+    offered_key: str = ""
+
+    def learnt(self, heard: "Heard") -> "Outcome":
+        """With what the last visit showed of the host."""
+        error = heard.error
+        if error is None:
+            return replace(self, reached=True)
+        key = error.offered if isinstance(error, KeyChanged) else ""
+        return replace(self, reached=error.reached, trouble=str(error), offered_key=key)
 
 
 class Mode(Enum):
