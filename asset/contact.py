@@ -18,6 +18,7 @@ from deployer.engine.errors import WireError
 from microservice import events, history
 
 from . import keys, reach
+from .archiving import refuse_archived
 from .models import Asset
 from .way import endpoint_of, jump_of
 
@@ -37,6 +38,7 @@ def check(host: Asset, caller: Caller) -> dict[str, Any]:
     """
     from deployer.engine.probe import Finding, probe
 
+    refuse_archived(host)
     try:
         endpoint = endpoint_of(host)
         users = _users(host)
@@ -72,6 +74,7 @@ def trust(host: Asset, fingerprint: str, caller: Caller) -> Asset:
     """Pins the key that the host offers now, if its fingerprint is the one named; else 409 with both."""
     if not fingerprint.strip():
         raise invalid("/fingerprint", "is required: SHA256:… as `ssh-keygen -lf` prints it on the host")
+    refuse_archived(host)
     before = host.host_key
     offered = _offered(host)
     if not keys.same_fingerprint(fingerprint, shows := keys.fingerprint(offered)):

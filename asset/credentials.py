@@ -13,7 +13,7 @@ from deployer.engine.errors import BadCredential
 from microservice import history
 
 from . import rules
-from .models import Credential
+from .models import Asset, Credential
 
 LONGEST_SECRET = 32_768  # characters; a private RSA key of 16,384 bits takes about 12,500
 FIELDS = ("name", "kind", "secret", "passphrase")
@@ -52,6 +52,8 @@ def delete(caller: Caller, credential: Credential) -> None:
     try:
         with transaction.atomic():
             history.record(caller, "delete", "credential", credential, before=shown(credential))
+            # Nobody logs in to an archived host; whoever brings it back gives it another one.
+            Asset.every.filter(credential=credential, archived__isnull=False).update(credential=None)
             credential.delete()
     except (ProtectedError, IntegrityError) as error:
         hosts = ", ".join(credential.hosts.values_list("hostname", flat=True)[:5])

@@ -203,7 +203,7 @@ def _loaded(numbers: list[int], owner: str):
     )  # fmt: skip
     rows = list(mine.select_related("instance").annotate(sent_before=Exists(sent)))
     deployments = Deployment.objects.in_bulk({row.deployment_id for row in rows})
-    versions = MicroServiceVersion.objects.in_bulk(
+    versions = MicroServiceVersion.every.in_bulk(
         {number for row in rows for number in (row.from_version_id, row.dest_version_id) if number}
     )
     hosts = with_ways({row.host_id for row in rows})

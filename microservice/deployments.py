@@ -11,6 +11,7 @@ from access.callers import Caller
 from access.problems import invalid
 
 from . import catalog
+from .forgetting import archive_host, forget
 from .control import break_lock, cancel, pause, resume
 from .models import Deployment, MicroService, MicroServiceInstance, MicroServiceVersion, Operation
 from .requests import enqueue
@@ -27,10 +28,12 @@ from .rollout import Strategy
 from .status import MAY_DELETE, WHILE, Action, OperationStatus
 
 __all__ = [
+    "archive_host",
     "break_lock",
     "cancel",
     "choices",
     "delete",
+    "forget",
     "install",
     "parse_ids",
     "pause",

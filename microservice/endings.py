@@ -125,7 +125,7 @@ def _rest(ended: list[Operation]) -> None:
             behind.begin(operations)
             continue
         if status == InstanceStatus.DELETE_FAILED:
-            behind.keep_trying(instances)
+            behind.keep_trying(instances, {one.instance_id: one for one in operations if one.instance_id})
         changes = {"status": status, "last_operation": Subquery(own.values("pk")[:1]), "updated": Now()}
         if what == "changed":
             changes |= {"previous_version": F("version"), "version": Subquery(own.values("dest_version")[:1])}

@@ -1,7 +1,7 @@
 """/credentials/: what workers log in with. Secrets go in and never come out."""
 from datetime import datetime
 
-from django.db.models import Count
+from django.db.models import Count, Q
 from django.http import HttpRequest, HttpResponse
 from ninja import Field, Router, Schema, Status
 from pydantic import StrictStr
@@ -93,7 +93,7 @@ def form(credential: Credential) -> CredentialOut:
 
 def _counted():
     # The related name is `hosts`, so the number cannot be called that.
-    return Credential.objects.annotate(used=Count("hosts"))
+    return Credential.objects.annotate(used=Count("hosts", filter=Q(hosts__archived=None)))
 
 
 def _find(number: int) -> Credential:

@@ -13,6 +13,7 @@ from access.problems import Problem, invalid, not_found
 from asset import hosts, imports, keys, tenancy
 from asset.models import Asset
 
+from .. import deployments
 from . import paging, schemas
 from .auth import NEVER, caller, needs
 
@@ -80,6 +81,9 @@ class HostOut(Schema):
     last_contact: datetime | None
     last_error: str
     offered_fingerprint: str = Field(description="Of a key that the host offered and that is not the pinned one")
+    archived: datetime | None = Field(description="Since when it is in no list and no choice; null: it is there")
+    archived_by: str
+    archive_reason: str
     created: datetime
     created_by: str
     updated: datetime
@@ -96,6 +100,11 @@ class Imported(Schema):
     code: int = 0
 
 
+class Archive(schemas.Body):
+    reason: StrictStr = Field(min_length=1, max_length=500, description="Kept with the host and in the history")
+    forget: StrictBool = Field(False, description="Forget first what is installed there: see instances/forget")
+
+
 class Trust(schemas.Body):
     fingerprint: StrictStr = Field(max_length=200, description="SHA256:…, of the key that is to be pinned")
 
@@ -105,15 +114,17 @@ class Trust(schemas.Body):
 def list_hosts(
     request: HttpRequest, query: paging.Page, hostname: str = Query("", description="A part of the name"),
     team: str = Query("", description="A team's name"),
+    archived: bool = Query(False, description="Those that are archived, instead of those that are there"),
 ):
-    """The hosts of no team and of the caller's own, by name; all of them for admins."""
+    """The hosts of no team and of the caller's own, by name; all of them for admins. Archived ones by falling id."""
     who = caller(request)
-    rows = Asset.objects.filter(tenancy.visible(who)).prefetch_related("teams")
+    rows = (Asset.every.exclude(archived=None) if archived else Asset.objects.all()).filter(tenancy.visible(who))
+    rows = rows.prefetch_related("teams")
     if hostname:
         rows = rows.filter(hostname__icontains=hostname)
     if team:
         rows = rows.filter(teams__name=team)
-    found = paging.page(query, rows, "hostname")
+    found = paging.page(query, rows, "-id" if archived else "hostname")  # names of archived ones are not unique
     hidden = tenancy.hidden(who, (row.jump_host_id for row in found.rows))
     return found.answer(HostList, lambda host: form(host, hidden))
 
@@ -164,6 +175,25 @@ def delete_host(request: HttpRequest, id: schemas.PathId):
     return Status(204, None)
 
 
+@router.post("/hosts/{id}/archive", response=HostOut)
+@needs("admin")
+def archive_host(request: HttpRequest, id: schemas.PathId, body: Archive):
+    """Takes a host that is gone for good out of every list and choice; deployments and history still name it.
+
+    409 names what is in the way: instances, operations, hosts behind it. With `forget` instances go first, which needs
+    the right deploy for each service.
+    """
+    who = caller(request)
+    return _answer(request, deployments.archive_host(who, _find(who, id), body.reason, body.forget))
+
+
+@router.post("/hosts/{id}/unarchive", response=HostOut)
+@needs("admin")
+def unarchive_host(request: HttpRequest, id: schemas.PathId):
+    """Brings an archived host back. 409 where another one has its name by now."""
+    return _answer(request, hosts.unarchive(caller(request), _find(caller(request), id)))
+
+
 @router.post("/hosts/{id}/check", response=dict[str, Any])
 @needs("deploy", outside=True, bound=NEVER)
 def check_host(request: HttpRequest, id: schemas.PathId):
@@ -195,7 +225,7 @@ def _answer(request: HttpRequest, host: Asset) -> HostOut:
 
 
 def _find(who: Caller, number: int) -> Asset:
-    found = Asset.objects.select_related("jump_host").filter(tenancy.visible(who), pk=number).first()
+    found = Asset.every.select_related("jump_host").filter(tenancy.visible(who), pk=number).first()
     if found is None:
         raise not_found("host")
     return found

@@ -75,6 +75,19 @@ def delete_instances(request: HttpRequest, service: str, body: shapes.Instances,
     return accepted(deployments.delete(caller(request), found, body.instances), response)
 
 
+@router.post("/services/{service}/instances/forget", response=shapes.Forgotten)
+@needs("deploy")
+def forget_instances(request: HttpRequest, service: str, body: shapes.Forget):
+    """Removes instances here without asking their hosts, which are gone for good. Deployments and history stay.
+
+    Whatever goes on with them ends, a delete that is tried again too. What still runs on such a host runs on, unwatched;
+    if it comes back, install with `adopt`, or install anew: a late run of the old instance is kept out by its fence.
+    """
+    found = catalog.find_service(caller(request), service, "deploy")
+    gone = deployments.forget(caller(request), found, body.instances, body.reason)
+    return shapes.Forgotten.model_construct(data=gone, count=len(gone), code=0)
+
+
 @router.post("/services/{service}/instances/retry", response={202: shapes.DeploymentOut})
 @needs("deploy")
 def retry_instances(request: HttpRequest, service: str, body: shapes.InstancesAgain, response: HttpResponse):

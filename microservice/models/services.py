@@ -4,7 +4,7 @@ from django.core.validators import MaxValueValidator, MinValueValidator, RegexVa
 from django.db import models
 
 from access.sealed import SealedMap, SealedMapField
-from asset.models import Asset
+from asset.models import Archivable, Asset
 
 from ..status import BuildStatus, InstanceStatus
 
@@ -80,8 +80,8 @@ class MicroService(models.Model):
         return self.name
 
 
-class MicroServiceVersion(models.Model):
-    """One build of a service; never edited once built."""
+class MicroServiceVersion(Archivable):
+    """One build of a service; never edited once built. Deleted, it is archived: past operations keep its name."""
 
     microservice = models.ForeignKey(MicroService, on_delete=models.PROTECT, related_name="versions")
     version = models.CharField(max_length=48, validators=[valid_name])
@@ -107,7 +107,11 @@ class MicroServiceVersion(models.Model):
     class Meta:
         db_table = "micro_service_version"
         ordering = ["-id"]
-        constraints = [models.UniqueConstraint(fields=["microservice", "version"], name="one_version_of_a_name")]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["microservice", "version"], condition=models.Q(archived=None), name="one_version_of_a_name"
+            )
+        ]
         indexes = [models.Index(fields=["microservice", "status", "-id"], name="version_newest")]
 
     def __str__(self):

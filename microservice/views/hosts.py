@@ -9,6 +9,7 @@ from access.problems import Problem, not_found
 from asset import contact, credentials, keys
 from asset import hosts as host_changes
 from asset.models import Asset, Credential
+from microservice import deployments
 from microservice.forms import CredentialForm, HostForm
 from microservice.queries import hosts as found
 from microservice.queries.paging import MOST, PAGE
@@ -91,6 +92,29 @@ def delete(request: HttpRequest, caller: Caller, number: int) -> HttpResponse:
     return go("hosts")
 
 
+@page("admin", ("POST",))
+def archive(request: HttpRequest, caller: Caller, number: int) -> HttpResponse:
+    """Takes a host out of every list, with what is installed there where that was ticked."""
+    host = found.host(caller, number)
+    try:
+        deployments.archive_host(caller, host, request.POST.get("reason", ""), request.POST.get("forget") == "on")
+        say(request, _("%(name)s was archived.") % {"name": host.hostname})
+    except Problem as problem:
+        complain(request, problem)
+    return go("host", number)
+
+
+@page("admin", ("POST",))
+def unarchive(request: HttpRequest, caller: Caller, number: int) -> HttpResponse:
+    host = found.host(caller, number)
+    try:
+        host_changes.unarchive(caller, host)
+        say(request, _("%(name)s is back.") % {"name": host.hostname})
+    except Problem as problem:
+        complain(request, problem)
+    return go("host", number)
+
+
 @page("admin", ("GET", "POST"))
 def credential_list(request: HttpRequest, caller: Caller) -> HttpResponse:
     """Every credential, and a form for another. Nothing of a secret ever comes back."""
@@ -123,6 +147,8 @@ def _page(request: HttpRequest, caller: Caller, host: Asset, finding: dict | Non
     context = {
         "host": host,
         "runs": found.runs_on(host, caller),
+        "installed": host.instances.count(),
+        "ran_once": host.operations.exists(),
         "finding": finding,
         "pinned": _fingerprint(host.host_key),
         "offered": _fingerprint((finding or {}).get("offered_key") or host.offered_key),
