@@ -11,8 +11,8 @@ from access.callers import Caller
 from access.problems import invalid
 
 from . import catalog
-from .forgetting import archive_host, forget
 from .control import break_lock, cancel, pause, resume
+from .forgetting import archive_host, forget
 from .models import Deployment, MicroService, MicroServiceInstance, MicroServiceVersion, Operation
 from .requests import enqueue
 from .requests.back import send_back

@@ -38,6 +38,7 @@ urlpatterns = [
     path(_service, services.versions, name="service"),
     path(f"{_service}instances/", services.instances, name="instances"),
     path(f"{_service}instances/change/", services.change_instances, name="change_instances"),
+    path(f"{_service}instances/<int:number>/edit/", services.edit_instance, name="instance_edit"),
     path(f"{_service}instances/<int:number>/unlock/", services.unlock, name="unlock"),
     path(f"{_service}settings/", services.settings, name="service_settings"),
     path(f"{_service}secrets/", secrets.secret, name="service_secret"),

@@ -85,7 +85,8 @@ def forget_instances(request: HttpRequest, service: str, body: shapes.Forget):
     """
     found = catalog.find_service(caller(request), service, "deploy")
     gone = deployments.forget(caller(request), found, body.instances, body.reason)
-    return shapes.Forgotten.model_construct(data=gone, count=len(gone), code=0)
+    rows = [shapes.ForgottenOut.model_construct(**row) for row in gone]
+    return shapes.Forgotten.model_construct(data=rows, count=len(rows), code=0)
 
 
 @router.post("/services/{service}/instances/retry", response={202: shapes.DeploymentOut})
@@ -125,7 +126,7 @@ def upgrade_or_revert(
 @router.post("/services/{service}/versions/{id}/install", response={202: shapes.DeploymentOut, 200: dict})
 @needs("deploy")
 def install(request: HttpRequest, service: str, id: schemas.PathId, body: shapes.Install, response: HttpResponse):
-    """Puts a version on hosts that do not have the service yet. `dry_run` answers 200 with the plan instead."""
+    """Puts a version on hosts that do not have the service yet, or where its first install failed. `dry_run` answers 200 with the plan instead."""
     who = caller(request)
     found = catalog.find_service(who, service, "deploy")
     version = catalog.find_version(found, id)

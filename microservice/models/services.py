@@ -173,3 +173,12 @@ class MicroServiceInstance(models.Model):
 
     def __str__(self):
         return f"{self.microservice} on {self.host}"
+
+    @property
+    def was_never_installed(self) -> bool:
+        """Its first install failed, so another version may be installed in its place."""
+        return self.version_id is None and self.status == InstanceStatus.INSTALL_FAILED and not self.locked
+
+    @property
+    def delete_is_stuck(self) -> bool:
+        return self.status == InstanceStatus.DELETE_FAILED and self.tries > 0

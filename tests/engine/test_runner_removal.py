@@ -8,10 +8,11 @@ from pathlib import Path
 
 import pytest
 
+from deployer.engine import crash, program
 from deployer.engine.journal import Kind, Result
 from tests.lab import users
 
-from .host import SHELLS, Host
+from .host import SHELLS, Host, package
 
 pytestmark = [
     pytest.mark.found("packages"),
@@ -134,3 +135,44 @@ def test_what_pruning_cannot_remove_is_told_by_that_very_operation(deployed):
     pruned = next(event for event in ended.events if event.kind is Kind.DONE and event.step == "prune")
     assert "v1/theirs" in pruned.detail
     assert deployed.running == "v3"
+
+
+def test_a_release_that_a_deleted_version_of_the_same_name_left_is_not_taken_for_the_new_one(any_host):
+    """Instances are forgotten, versions deleted and their names given again: what a host still has may be another's."""
+    any_host.carry_out("install", None, "v1")
+    any_host.carry_out("upgrade", "v1", "v2")
+    any_host.packages["v1"] = package("v1", another="file")
+    ended = any_host.carry_out("revert", "v2", "v1")
+    assert ended.end.result is Result.DONE, (ended.said, ended.output)
+    release = any_host.folder / "releases" / "v1"
+    assert (release / "another").read_text() == "file"
+    any_host.carry_out("upgrade", "v1", "v2")
+    back = any_host.carry_out("revert", "v2", "v1")
+    assert "have" in [event.kind for event in back.events], "the same package is not sent again"
+    any_host.carry_out("delete", "v1", None)
+    assert not list((any_host.folder / ".deployer").glob("sum.*"))
+
+
+def test_a_release_from_before_sums_were_kept_is_used_as_it_is(host):
+    host.carry_out("install", None, "v1")
+    host.carry_out("upgrade", "v1", "v2")
+    for sums in (host.folder / ".deployer").glob("sum.*"):
+        sums.unlink()
+    back = host.carry_out("revert", "v2", "v1")
+    assert "have" in [event.kind for event in back.events] and back.end.result is Result.DONE
+
+
+def test_a_delete_that_died_while_it_removed_is_finished_by_whoever_comes_next(host, monkeypatch):
+    monkeypatch.setattr(crash, "ARMED", True)
+    program.body.cache_clear()
+    try:
+        host.carry_out("install", None, "v1")
+        (host.folder / ".deployer" / "crash").write_text("removing\n")
+        run = host.run("delete", "v1", None)
+        died = host.start(run).over()
+        assert "end" not in died.said
+        (host.folder / ".deployer" / "runs" / str(run.operation) / "why").write_text("cancelled\n")
+        assert host.attach(run).over().end.result is Result.DONE, "there is no way back any more"
+        assert left(host) == []
+    finally:
+        program.body.cache_clear()

@@ -34,7 +34,7 @@ _make_run() {
 		_again=yes
 	fi
 	_needed=''
-	[ "$_SHA" = '' ] || [ -d "$_DIR/releases/$_NEW" ] || _needed=$_STAGE
+	[ "$_SHA" = '' ] || _is_there || _needed=$_STAGE
 	_clear_stages
 	set -- "$_DIR/releases/"*
 	# The trash by the same process, where a release more will be one too many.

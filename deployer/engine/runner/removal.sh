@@ -1,6 +1,33 @@
 # What goes from a host for good. A folder that was made read-only resists `rm` and `mv`, unless root runs them: it is
 # opened first. What another user's folder holds cannot be removed, and is told.
 
+# Whether the release is there and of this package: a version that was deleted may have left another one of its name. One
+# without a sum is from before there were any; a version without a package has nothing to compare.
+_is_there() {
+	[ -d "$_DIR/releases/$_NEW" ] || return 1
+	_sum=$_SHA
+	[ ! -e "$_BASE/sum.$_NEW" ] || read -r _sum <"$_BASE/sum.$_NEW"
+	case $_SHA in *[!0]*) [ "$_sum" = "$_SHA" ] ;; esac
+}
+
+# Puts the stage in the release's place. The sum comes last: without it the release is sent once more, and no harm done.
+_put_in_place() {
+	if [ -d "$_DIR/releases/$_NEW" ]; then
+		rm -f "$_BASE/sum.$_NEW" && mkdir -p "$_TRASH" && _move_release "$_DIR/releases/$_NEW" "$_TRASH" || return 1
+	fi
+	mv "$_STAGE" "$_DIR/releases/$_NEW" 8>&- 9>&- || [ ! -e "$_STAGE" ] || return 1
+	printf '%s\n' "$_SHA" >"$_BASE/sum.$_NEW"
+}
+
+# Sums of releases that are gone. Best effort, in one process where there are any.
+_forget_sums() {
+	set --
+	for _each in "$_BASE/sum."*; do
+		[ ! -e "$_each" ] || [ -d "$_DIR/releases/${_each##*/sum.}" ] || set -- "$@" "$_each"
+	done
+	[ $# = 0 ] || rm -f "$@"
+}
+
 # Moves the release $1 into $2. A folder gets another parent only from whoever may write in the folder itself.
 _move_release() {
 	mv "$1" "$2/" 2>/dev/null 8>&- 9>&- || { chmod u+rwx "$1" 8>&- 9>&- && mv "$1" "$2/" 8>&- 9>&-; }

@@ -67,6 +67,7 @@ _tidy() {
 		[ ! -e "$_each" ] || _remove_tree "$_BASE/trash"
 		break
 	done
+	_forget_sums
 	set -- "$_BASE/runs/"*
 	[ $# -gt 30 ] || return 0
 	_count=$#

@@ -166,7 +166,7 @@ _do_unpack() {
 	_is="releases/$_NEW"
 	[ -n "$_needed" ] || return 0
 	_look_through || return 1
-	mv "$_STAGE" "$_DIR/releases/$_NEW" 8>&- 9>&- || [ ! -e "$_STAGE" ]
+	_put_in_place
 }
 
 _do_link() {
