@@ -1,5 +1,6 @@
 """Credentials: made, changed and deleted by rule. A secret goes in here and comes out nowhere but in the engine."""
 from collections.abc import Mapping
+from copy import copy
 from typing import Any
 
 from django.db import IntegrityError, transaction
@@ -32,19 +33,32 @@ def create(caller: Caller, values: Mapping[str, Any]) -> Credential:
 
 def change(caller: Caller, credential: Credential, values: Mapping[str, Any]) -> Credential:
     """Changes what is named. A new secret comes with its own passphrase; another kind needs another secret."""
-    wrong: dict[str, str] = {}
-    if "secret" in values and "passphrase" not in values:
-        values = {**values, "passphrase": ""}
-    if values.get("kind", credential.kind) != credential.kind and "secret" not in values:
-        wrong |= {"secret": "is required when the kind changes"}
     before = shown(credential)
-    _take(credential, values, wrong)
+    _replace(credential, values)
+    if shown(credential) == before and not {"secret", "passphrase"} & set(values):
+        return credential
     credential.updated_by = caller.name
     with transaction.atomic():
         _save(credential)
         reason = "the secret was replaced" if {"secret", "passphrase"} & set(values) else ""
         history.record(caller, "change", "credential", credential, before, shown(credential), reason)
     return credential
+
+
+def changed(credential: Credential, values: Mapping[str, Any]) -> Credential:
+    """What `change` would make of it, unsaved; the credential itself stays as it is. Raises the same Problems."""
+    tried = copy(credential)
+    _replace(tried, values)
+    return tried
+
+
+def _replace(credential: Credential, values: Mapping[str, Any]) -> None:
+    wrong: dict[str, str] = {}
+    if "secret" in values and "passphrase" not in values:
+        values = {**values, "passphrase": ""}
+    if values.get("kind", credential.kind) != credential.kind and "secret" not in values:
+        wrong |= {"secret": "is required when the kind changes"}
+    _take(credential, values, wrong)
 
 
 def delete(caller: Caller, credential: Credential) -> None:

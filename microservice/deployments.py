@@ -106,6 +106,7 @@ def revert(
         )
     must_have_ended(origin)
     done = Operation.objects.filter(deployment=origin, status=OperationStatus.SUCCEEDED)
+    catalog.refuse_deleted(done.values("from_version"), "/path/id")
     check_bad(caller, marked_bad(done.values("from_version")), even_bad, "/path/id")
     with transaction.atomic():
         if mark_bad and origin.dest_version:

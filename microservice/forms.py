@@ -17,6 +17,7 @@ from asset.models import Asset, Credential
 
 from .catalog.ownership import BUILD_FIELDS
 from .console.language import term, told
+from .label_field import Labels
 from .models import MicroService
 
 
@@ -250,6 +251,7 @@ class HostForm(forms.Form):
         widget=forms.CheckboxSelectMultiple,
         help_text=_("Only services of these teams come here, and only their members see it. None: it is everybody’s."),
     )
+    labels = Labels(label=_("Labels"), help_text=_("name=text, one a line, such as zone=eu."))
     fetch_port = forms.IntegerField(
         label=_("Port for packages"),
         min_value=1024,

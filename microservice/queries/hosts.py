@@ -83,6 +83,18 @@ def credentials() -> list[Credential]:
     return list(Credential.objects.defer("secret", "passphrase").annotate(used=Count("hosts", filter=Q(hosts__archived=None))).order_by("name"))
 
 
+def credential(number: int) -> Credential:
+    row = Credential.objects.filter(pk=number).first()
+    if row is None:
+        raise not_found("credential")
+    return row
+
+
+def uses_of(caller: Caller, of: Credential) -> list[Asset]:
+    """The first hosts, by name, that are logged in to with it."""
+    return list(of.hosts.filter(tenancy.visible(caller)).order_by("hostname")[:MOST_TEAMS])
+
+
 def tokens(caller: Caller) -> list[Token]:
     """The caller's own tokens; everybody's for an administrator. Each with `service_names`. Two queries."""
     rows = Token.objects.select_related("user", "parent").filter(revoked=None)

@@ -3,13 +3,15 @@
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
 
 from access.callers import Caller
 from access.problems import Problem, not_found
-from asset import contact, credentials, keys
+from asset import contact, credentials, keys, trial
 from asset import hosts as host_changes
 from asset.models import Asset, Credential
 from microservice import deployments
+from microservice.credential_forms import CredentialChangeForm
 from microservice.forms import CredentialForm, HostForm
 from microservice.queries import hosts as found
 from microservice.queries.paging import MOST, PAGE
@@ -127,6 +129,27 @@ def credential_list(request: HttpRequest, caller: Caller) -> HttpResponse:
             return go("credentials")
     context = {"form": form, "credentials": found.credentials(), "may_admin": caller.may("admin")}
     return render(request, "host/credentials.html", context, status=422 if form.errors else 200)
+
+
+@page("admin", ("GET", "POST"), look="admin")
+def credential(request: HttpRequest, caller: Caller, number: int) -> HttpResponse:
+    """Its name, and another secret in its place: tried on hosts that use it first, where that is ticked."""
+    found_one = found.credential(number)
+    form = CredentialChangeForm(sent(request), initial={"name": found_one.name, "kind": found_one.kind, "test": True})
+    tried: list[dict] = []
+    if request.method == "POST" and form.is_valid():
+        with blaming(form):
+            if form.replaces and form.cleaned_data["test"]:
+                tried = trial.trial(caller, found_one, form.secrets())
+                trial.refuse_unaccepted(tried)
+            credentials.change(caller, found_one, form.values())
+            accepted = sum(bool(one["accepted"]) for one in tried)
+            say(request, _("%(name)s was saved.") % {"name": found_one.name} + (
+                " " + ngettext("%(n)s host let it in.", "%(n)s hosts let it in.", accepted) % {"n": accepted}
+                if tried else ""))  # fmt: skip
+            return go("credentials")
+    context = {"form": form, "credential": found_one, "tried": tried, "users": found.uses_of(caller, found_one)}
+    return render(request, "host/credential.html", context, status=422 if form.errors else 200)
 
 
 @page("admin", ("POST",))

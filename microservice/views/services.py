@@ -131,6 +131,37 @@ def version(request: HttpRequest, caller: Caller, name: str, number: int) -> Htt
     return render(request, "service/version.html", context)
 
 
+@page("admin", ("POST",), owners=True)
+def delete_version(request: HttpRequest, caller: Caller, name: str, number: int) -> HttpResponse:
+    """Removes a version and its package; where something still needs it, its page says what."""
+    service = services.service(caller, name)
+    _must(caller, "admin", service)
+    found = services.version(service, number)
+    try:
+        catalog.delete_version(caller, found, request.POST.get("reason", ""))
+    except Problem as problem:
+        complain(request, problem)
+        return go("version", service.name, number)
+    say(request, _("%(name)s was deleted.") % {"name": found.version})
+    return go("service", service.name)
+
+
+@page("admin", ("POST",), owners=True)
+def delete_service(request: HttpRequest, caller: Caller, name: str) -> HttpResponse:
+    """Removes a service with its versions and packages, when its name was typed once more."""
+    service = services.service(caller, name)
+    _must(caller, "admin", service)
+    try:
+        if request.POST.get("name", "") != service.name:
+            raise invalid("/name", "must be the service's name")
+        catalog.delete_service(caller, service)
+    except Problem as problem:
+        complain(request, problem)
+        return go("service_settings", service.name)
+    say(request, _("%(name)s was deleted.") % {"name": service.name})
+    return go("fleet")
+
+
 @page("deploy", ("POST",))
 def change_instances(request: HttpRequest, caller: Caller, name: str) -> HttpResponse:
     """What was chosen for the instances that were ticked: retry, delete, or maintenance on or off."""

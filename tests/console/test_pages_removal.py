@@ -79,3 +79,37 @@ def test_an_instance_posted_unchanged_changes_nothing(operator, placed):
     values = {"port": 1, "tag": " x ", "weight": 100, "description": "  two  "}
     operator.post(f"/services/shop/instances/{row.pk}/edit/", values)
     assert not History.objects.filter(action="change").exists()
+
+
+def posted(host, **more):
+    """The host's form as a browser sends it back."""
+    fields = {
+        "hostname": host.hostname, "ip": host.ip, "port": host.port, "username": host.username, "credential_id": "",
+        "base_path": host.base_path, "jump_host_id": "", "fetch_port": "", "fetch_address": "", "host_key": "",
+        "description": "", "labels": "\r\n".join(f"{name}={text}" for name, text in host.labels.items()),
+    }  # fmt: skip
+    return {**fields, **more}
+
+
+def test_a_hosts_labels_are_changed_and_seen(admin):
+    host = fleet.hosts(1)[0]
+    path = f"/hosts/{host.pk}/"
+    admin.post(f"{path}edit/", posted(host, labels="zone=eu\r\nrack=a=b \r\n\r\nempty="))
+    host.refresh_from_db()
+    assert host.labels == {"zone": "eu", "rack": "a=b ", "empty": ""}
+    for page in (path, "/hosts/"):
+        assert "zone=eu" in admin.get(page).content.decode()
+    for wrong in ("zone", "-x=1", "a=1\r\na=2", f"a={'x' * 256}"):
+        answer = admin.post(f"{path}edit/", posted(host, labels=wrong))
+        assert answer.status_code == 422 and 'id="id_labels-wrong"' in answer.content.decode()
+
+
+@pytest.mark.parametrize("text", ["", " both ", "a=b", "x\u2028y", "\u00a0", "'\"<&>"])
+def test_labels_posted_unchanged_change_nothing(admin, text):
+    host = fleet.hosts(1)[0]
+    Asset.objects.filter(pk=host.pk).update(labels={"first": text, "second": "z"})
+    host.refresh_from_db()
+    admin.post(f"/hosts/{host.pk}/edit/", posted(host))
+    host.refresh_from_db()
+    assert host.labels == {"first": text, "second": "z"}
+    assert not History.objects.filter(action="change").exists()

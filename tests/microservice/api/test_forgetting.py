@@ -64,3 +64,15 @@ def test_how_often_a_delete_was_tried_is_told(api):
     rows = {row["id"]: row for row in api().get("/services/shop/instances/").json()["data"]}
     assert rows[one.pk]["delete_attempts"] == 4 and rows[one.pk]["retry_at"] == "2026-01-01T00:00:00Z"
     assert rows[two.pk]["delete_attempts"] == 12 and rows[two.pk]["retry_at"] is None
+
+
+def test_the_api_deletes_versions_and_names_what_is_in_the_way(api):
+    service = fleet.service()
+    one, two = fleet.versions(service, 2)
+    fleet.instances(two, fleet.hosts(1))
+    path = f"/services/shop/versions/{one.pk}"
+    assert api("publish", "read").delete(path).status_code == 403
+    assert api().delete(f"/services/shop/versions/{two.pk}").json()["code"] == "version_in_use"
+    assert api().delete(f"{path}?reason=old").status_code == 204
+    assert api().get(path).status_code == api().delete(path).status_code == 404
+    assert "1.0" not in [row["version"] for row in api().get("/services/shop/versions/").json()["data"]]
