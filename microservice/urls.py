@@ -59,6 +59,7 @@ urlpatterns = [
     path("operations/<int:number>/output/", runs.output, name="output"),
     path("hosts/", hosts.hosts, name="hosts"),
     path("hosts/new/", hosts.new, name="host_new"),
+    path("hosts/import/", hosts.import_hosts, name="host_import"),
     path("hosts/<int:number>/", hosts.host, name="host"),
     path("hosts/<int:number>/edit/", hosts.edit, name="host_edit"),
     path("hosts/<int:number>/check/", hosts.check, name="host_check"),

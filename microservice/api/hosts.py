@@ -95,8 +95,10 @@ class HostList(schemas.Listed):
 
 
 class Imported(Schema):
-    data: list[HostOut]
-    count: int
+    data: list[HostOut] = Field(description="Those that were created; none with dry_run")
+    count: int = Field(description="How many were created, or would be")
+    unchanged: int = Field(description="Rows whose host was there already with the same fields")
+    dry_run: bool = False
     code: int = 0
 
 
@@ -138,19 +140,26 @@ def create_host(request: HttpRequest, body: HostNew, response: HttpResponse):
     return Status(201, form(made))
 
 
-@router.post("/hosts/import", response={201: Imported}, openapi_extra=IMPORT_BODY)
+@router.post("/hosts/import", response={201: Imported, 200: Imported}, openapi_extra=IMPORT_BODY)
 @needs("admin")
-def import_hosts(request: HttpRequest, response: HttpResponse):
-    """Adds many at once: rows of the same fields, as a JSON list or as CSV with the fields' names on its first line.
+def import_hosts(request: HttpRequest, response: HttpResponse,
+                 dry_run: bool = Query(False, description="Check only; nothing is created")):
+    """Adds many at once: rows of the same fields, as a JSON list or as CSV with the fields' names on its first line;
+    `credential` and `jump_host` may be names.
 
-    All of them, or none and every reason.
+    All of them, or none and every reason, with its line in a CSV. A row whose host is there just as it says is no
+    error: the same file again answers 200 and changes nothing.
     """
     if int(request.META.get("CONTENT_LENGTH") or 0) > MOST_BYTES:
         raise Problem(413, "too_large", f"An import has at most {MOST_BYTES} bytes.", "Send it in parts.")
-    made = imports.import_many(caller(request), _rows(request))
-    prefetch_related_objects(made, "teams")
+    checked = imports.check_many(_rows(request))
     response["Location"] = "/api/v1/hosts/"
-    return Status(201, {"data": [form(host) for host in made], "count": len(made), "code": 0})
+    told = {"data": [], "count": len(checked.new), "unchanged": len(checked.unchanged), "dry_run": dry_run, "code": 0}
+    if dry_run or not checked.new:
+        return Status(200, told)
+    made = imports.create(caller(request), checked)
+    prefetch_related_objects(made, "teams")
+    return Status(201, told | {"data": [form(host) for host in made]})
 
 
 @router.get("/hosts/{id}", response=HostOut)

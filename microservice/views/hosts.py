@@ -7,12 +7,13 @@ from django.utils.translation import ngettext
 
 from access.callers import Caller
 from access.problems import Problem, not_found
-from asset import contact, credentials, keys, trial
+from asset import contact, credentials, imports, keys, trial
 from asset import hosts as host_changes
 from asset.models import Asset, Credential
 from microservice import deployments
 from microservice.credential_forms import CredentialChangeForm
 from microservice.forms import CredentialForm, HostForm
+from microservice.import_forms import HostImportForm
 from microservice.queries import hosts as found
 from microservice.queries.paging import MOST, PAGE
 
@@ -55,6 +56,26 @@ def edit(request: HttpRequest, caller: Caller, number: int) -> HttpResponse:
             say(request, _("%(name)s was saved.") % {"name": host.hostname})
             return go("host", host.pk)
     return render(request, "host/edit.html", {"form": form, "host": host}, status=422 if form.errors else 200)
+
+
+@page("admin", ("GET", "POST"), look="admin")
+def import_hosts(request: HttpRequest, caller: Caller) -> HttpResponse:
+    """Many hosts from a file: what is in it is checked and shown first, by line, and imported then."""
+    form = HostImportForm(sent(request), request.FILES or None)
+    context: dict = {"checked": None, "problem": None}
+    if request.method == "POST" and form.is_valid():
+        try:
+            checked = imports.check_many(form.rows())
+            if request.POST.get("then") == "import":
+                n = len(imports.create(caller, checked))
+                say(request, ngettext("%(n)s host was added.", "%(n)s hosts were added.", n) % {"n": n})
+                return go("hosts")
+            context["checked"] = checked
+        except Problem as problem:
+            context["problem"] = problem
+        form = HostImportForm(initial={"text": form.cleaned_data["text"]})  # a browser sends no file a second time
+    status = 422 if form.errors else context["problem"].status if context["problem"] else 200
+    return render(request, "host/import.html", context | {"form": form}, status=status)
 
 
 @page(live=True)

@@ -76,3 +76,15 @@ def test_the_api_deletes_versions_and_names_what_is_in_the_way(api):
     assert api().delete(f"{path}?reason=old").status_code == 204
     assert api().get(path).status_code == api().delete(path).status_code == 404
     assert "1.0" not in [row["version"] for row in api().get("/services/shop/versions/").json()["data"]]
+
+
+def test_an_import_is_tried_first_and_the_same_again_changes_nothing(api):
+    table = b"hostname,ip\nweb1,10.0.0.1\nweb2,10.0.0.2\n"
+    tried = api().post("/hosts/import?dry_run=true", table, content_type="text/csv")
+    assert (tried.status_code, tried.json()["count"], tried.json()["data"]) == (200, 2, []), tried.content
+    assert not Asset.objects.exists()
+    assert api().post("/hosts/import", table, content_type="text/csv").status_code == 201
+    again = api().post("/hosts/import", table, content_type="text/csv")
+    assert (again.status_code, again.json()["count"], again.json()["unchanged"]) == (200, 0, 2)
+    wrong = api().post("/hosts/import", b"hostname,ip\nweb3,x\n", content_type="text/csv")
+    assert wrong.json()["errors"][0]["line"] == 2 and wrong.status_code == 422
