@@ -17,7 +17,7 @@ from deployer.connections import give_back
 from deployer.engine.errors import WireError
 from microservice import events, history
 
-from . import keys, reach
+from . import keys, marks, reach
 from .archiving import refuse_archived
 from .models import Asset
 from .way import endpoint_of, jump_of
@@ -43,13 +43,33 @@ def check(host: Asset, caller: Caller) -> dict[str, Any]:
         endpoint = endpoint_of(host)
         users = _users(host)
         give_back()
-        found = _within(LONGEST, lambda: probe(endpoint, host.base_path, host.sudo, deadline=PROBE, users=users))
+        known = {"users": users, "mark": marks.mark_of(host)}
+        found = _within(LONGEST, lambda: probe(endpoint, host.base_path, host.sudo, deadline=PROBE, **known))
+        _judge_mark(host, found, caller, lambda: _within(LONGEST, lambda: probe(
+            endpoint, host.base_path, host.sudo, deadline=PROBE, instead_of=found.mark, **known)))  # fmt: skip
     except TimeoutError:
         found = Finding(reachable=False, error=f"The host did not answer within {LONGEST:.0f} s.")
     except Problem as problem:
         found = Finding(reachable=False, error=problem.detail, next_step=problem.hint)
     _remember(host, found)
     return shown(host, found)
+
+
+def _judge_mark(host: Asset, found: Finding, caller: Caller, take_over: Callable[[], Any]) -> None:
+    """Whose the folder is: another host's is a hindrance that names it; what nobody owns any more is taken over."""
+    if not found.mark or found.mark.split(" ")[0] == marks.mark_of(host).split(" ")[0]:
+        return
+    first = marks.owner(found.mark)
+    if first is not None:
+        found.error = f"This is the same machine and folder as {marks.told(first, caller)}."
+        found.next_step = "Use that one, and delete or archive this one; or give this one another folder."
+        found.ready = False
+    else:
+        take_over()
+        found.warnings.append(
+            f"The folder had the mark of {marks.name_in(found.mark)}, a host that is not here any more. It is this one's "
+            "from now on."
+        )
 
 
 def _users(host: Asset) -> list[str]:

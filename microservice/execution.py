@@ -18,6 +18,7 @@ from django.conf import settings
 from access.masking import Mask
 from access.problems import Problem
 from access.secrets import Undecryptable
+from asset.marks import mark_of
 from asset.way import endpoint_from
 from deployer.engine import crash
 from deployer.engine.conduct import Outcome, OutcomeKind, Package, carry_out
@@ -172,7 +173,7 @@ def _ask_host(desk: Ledger, claim: Claim) -> Ending:
         return Ending(operation, OperationStatus.UNDONE, error=" ".join((unread, _NOTHING)))
     progress.plan(step.name for step in atom.steps)
     outcome = carry_out(
-        Run(operation=operation.pk, fence=operation.fence, atom=atom, nonce=uuid.uuid4().hex[:16]),
+        Run(operation.pk, operation.fence, atom, uuid.uuid4().hex[:16], mark_of(instance.host)),
         endpoint,
         instance.host.sudo,
         _package(operation, claim.sent_before),

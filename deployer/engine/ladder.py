@@ -16,6 +16,7 @@ MOST_FETCHES = 5  # visits that bring none of the output that is missing; the re
 MOST_ROUNDS = 200  # a host that answers in circles is left alone
 _PAUSES = (0.0, 0.2, 0.5, 1.0, 2.0, 3.0)
 NOTHING = "Nothing was changed on the host."
+SAME_HOST = "Use that one; if it is gone, check this host, which then takes the folder over."
 DIED = "The run died half way: it was killed, or the host restarted. What it had done was undone."
 
 
@@ -170,6 +171,9 @@ def next_move(tale: Tale, heard: Heard) -> Move:
         case Answer.CANNOT_WRITE | Answer.NO_TOOL | Answer.UNSETTLED:
             error = _with_noise(_WORDS[Answer(heard.answer)], heard)
             return _leave(tale, error) if tale.safe else _wait(tale, error)
+        case Answer.OTHER_HOST:
+            error = f"This machine and folder are those of another host: {heard.noise or 'it has no name'}. {SAME_HOST}"
+            return _leave(tale, error)
         case Answer.OVER:
             return _wait(tale, "The host says that the run is over, but not how it ended.")
     return _after_stranger(tale, heard)

@@ -1,4 +1,5 @@
-"""The host check: connects as a worker would, looks around, changes nothing, and says in words what is in the way."""
+"""The host check: connects as a worker would, looks around, and says in words what is in the way. It changes nothing
+but the mark of the folder, which says whose it is."""
 import secrets
 import time
 from collections.abc import Sequence
@@ -37,6 +38,7 @@ class Finding:
     sudo_works: bool | None = None
     gives_packages: bool | None = None  # to hosts behind it; None where it has no port for that
     fetches_packages: bool | None = None  # from its jump host; None where that has no such port
+    mark: str = ""  # in the folder: which host it belongs to
     warnings: list[str] = field(default_factory=list)
 
     def to_json(self) -> dict:
@@ -44,16 +46,18 @@ class Finding:
 
 
 def probe(
-    endpoint: Endpoint, base_path: str, sudo: bool, deadline: float = 8.0, users: Sequence[str] = ()
+    endpoint: Endpoint, base_path: str, sudo: bool, deadline: float = 8.0, users: Sequence[str] = (), mark: str = "",
+    instead_of: str = "",
 ) -> Finding:
     """Answers within `deadline` seconds, whatever the host does. Never changes what is pinned. `users`: whom services
-    run as there."""
+    run as there. `mark` is left in the folder where it has none, or has `instead_of`."""
     end = time.monotonic() + deadline
-    limits = _shares(endpoint, deadline)
+    limits, nonce = _shares(endpoint, deadline), secrets.token_hex(8)
     try:
         with connect(endpoint, limits) as connection:
             finding = Finding(True, offered_key=endpoint.host_key, trusted=True, authenticated=True)
-            judge(finding, _ask(connection, base_path, sudo, end, users), base_path, sudo)
+            text = script(base_path, sudo, nonce, users, mark, instead_of)
+            judge(finding, _ask(connection, text, nonce, end), base_path, sudo)
             if finding.ready:
                 _try_copies(finding, connection, endpoint, limits, end)
             return finding
@@ -68,13 +72,24 @@ def probe(
         return finding
 
 
-def script(base_path: str, sudo: bool, nonce: str, users: Sequence[str] = ()) -> bytes:
+def script(
+    base_path: str, sudo: bool, nonce: str, users: Sequence[str] = (), mark: str = "", instead_of: str = ""
+) -> bytes:
     """The look around, as POSIX shell text. Its lines are `NONCE word value`."""
     place = f"""
 d={quote(base_path)}
 while [ ! -e "$d" ] && [ "$d" != / ]; do d=${{d%/*}}; d=${{d:-/}}; done
 if [ -d "$d" ] && [ -w "$d" ] && [ -x "$d" ]; then say place yes; else say place no; fi
 say free "$(df -Pk "$d" 2>/dev/null | {{ read -r _; read -r _ _ _ free _; echo "$free"; }})"
+"""
+    if mark:
+        place += f"""m={quote(base_path)}/.deployer-host
+found=
+[ ! -r "$m" ] || read -r found <"$m"
+if [ -d {quote(base_path)} ] && {{ [ ! -e "$m" ] || {{ [ -n "$found" ] && [ "$found" = {quote(instead_of)} ]; }}; }}
+then (umask 022; printf '%s\\n' {quote(mark)} >"$m") 2>/dev/null && found={quote(mark)}
+fi
+[ -z "$found" ] || say mark "$found"
 """
     if users:
         place += f"""for u in {' '.join(quote(user) for user in users)}; do
@@ -109,6 +124,7 @@ def judge(finding: Finding, told: list[tuple[str, str]], base_path: str, sudo: b
     finding.tools_missing = [tool for tool in (*TOOLS, "/proc") if tool in missing]  # each once
     finding.sudo_works = words.get("sudo") == "yes" if sudo else None
     finding.base_path_writable = words["place"] == "yes" if "place" in words else None
+    finding.mark = "".join(char for char in words.get("mark", "")[:400] if char.isprintable())
     for user in (value for word, value in told if word == "cannot"):
         finding.warnings.append(
             f"sudo -n -u {user[:32]} does not work: services that run as it cannot be deployed here. "
@@ -156,11 +172,8 @@ def _hindrance(finding: Finding, whole: bool, base_path: str, sudo: bool) -> tup
     return "", ""
 
 
-def _ask(
-    connection: Connection, base_path: str, sudo: bool, end: float, users: Sequence[str]
-) -> list[tuple[str, str]]:
-    nonce = secrets.token_hex(8)
-    lines = (line.split(" ", 2) for line in ask(connection, script(base_path, sudo, nonce, users), end).splitlines())
+def _ask(connection: Connection, text: bytes, nonce: str, end: float) -> list[tuple[str, str]]:
+    lines = (line.split(" ", 2) for line in ask(connection, text, end).splitlines())
     return [(line[1], line[2].strip()) for line in lines if len(line) == 3 and line[0] == nonce]
 
 

@@ -4,6 +4,7 @@ _start() {
 	umask 077
 	_need_tools
 	_make_folders || _answer cannot_write
+	_own_folder || _answer other_host "$_name"
 	_lock || {
 		[ $? = 1 ] || _answer cannot_write
 		[ -s "$_RUN/journal" ] && _answer exists

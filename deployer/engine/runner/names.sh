@@ -22,6 +22,7 @@ _answer() {
 	exists) _code=43 ;;
 	no_run) _code=44 ;;
 	no_tool) _code=45 ;;
+	other_host) _code=47 ;;
 	*) _code=46 ;;
 	esac
 	[ -z "${2-}" ] || printf '%s\n' "$2" >&5
