@@ -37,7 +37,9 @@ def archive(caller: Caller, host: Asset, reason: str) -> Asset:
         row.archived, row.archived_by, row.archive_reason = timezone.now(), caller.name, reason
         row.updated_by = caller.name
         row.save(update_fields=["archived", "archived_by", "archive_reason", "updated", "updated_by"])
-        history.record(caller, "archive", "host", row, before={"archived": False}, after={"archived": True}, reason=reason)
+        history.record(
+            caller, "archive", "host", row, before={"archived": False}, after={"archived": True}, reason=reason
+        )
     return row
 
 

@@ -43,10 +43,14 @@ def check(host: Asset, caller: Caller) -> dict[str, Any]:
         endpoint = endpoint_of(host)
         users = _users(host)
         give_back()
-        known = {"users": users, "mark": marks.mark_of(host)}
-        found = _within(LONGEST, lambda: probe(endpoint, host.base_path, host.sudo, deadline=PROBE, **known))
-        _judge_mark(host, found, caller, lambda: _within(LONGEST, lambda: probe(
-            endpoint, host.base_path, host.sudo, deadline=PROBE, instead_of=found.mark, **known)))  # fmt: skip
+        mark = marks.mark_of(host)
+
+        def look(instead_of: str = "") -> Finding:
+            return _within(LONGEST, lambda: probe(
+                endpoint, host.base_path, host.sudo, PROBE, users, mark, instead_of))  # fmt: skip
+
+        found = look()
+        _judge_mark(host, found, caller, look)
     except TimeoutError:
         found = Finding(reachable=False, error=f"The host did not answer within {LONGEST:.0f} s.")
     except Problem as problem:
@@ -55,7 +59,7 @@ def check(host: Asset, caller: Caller) -> dict[str, Any]:
     return shown(host, found)
 
 
-def _judge_mark(host: Asset, found: Finding, caller: Caller, take_over: Callable[[], Any]) -> None:
+def _judge_mark(host: Asset, found: Finding, caller: Caller, take_over: Callable[[str], Any]) -> None:
     """Whose the folder is: another host's is a hindrance that names it; what nobody owns any more is taken over."""
     if not found.mark or found.mark.split(" ")[0] == marks.mark_of(host).split(" ")[0]:
         return
@@ -65,10 +69,10 @@ def _judge_mark(host: Asset, found: Finding, caller: Caller, take_over: Callable
         found.next_step = "Use that one, and delete or archive this one; or give this one another folder."
         found.ready = False
     else:
-        take_over()
+        take_over(found.mark)
         found.warnings.append(
-            f"The folder had the mark of {marks.name_in(found.mark)}, a host that is not here any more. It is this one's "
-            "from now on."
+            f"The folder had the mark of {marks.name_in(found.mark)}, a host that is not here any more. "
+            "It is this one's from now on."
         )
 
 

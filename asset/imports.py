@@ -44,8 +44,8 @@ def import_many(caller: Caller, rows: list[Any]) -> list[Asset]:
 
 
 def check_many(rows: list[Any]) -> Checked:
-    """Everything that can be told before anything is created. 422 with a pointer for each wrong value (/3/ip is row 3's,
-    from 0), and the line where the rows came from a file.
+    """Everything that can be told before anything is created. 422 with a pointer for each wrong value (/3/ip is that of
+    row 3, from 0), and the line where the rows came from a file.
 
     A row whose host is there with the same fields is no error, so that a file can be imported again. A credential and a
     jump host are named by `credential_id` and `jump_host_id`, or by name as `credential` and `jump_host`; a jump host
@@ -174,11 +174,11 @@ def _taken(
     rows: list[dict[str, Any]], there: Mapping[str, Asset], teams: Mapping[int | str, int], bad: Collection[int]
 ) -> tuple[dict[str, str], set[str]]:
     """Names that come twice or are another host's; and those whose host is there just as the row says."""
-    often = Counter(row.get("hostname") for row in rows)
+    often = Counter(str(row.get("hostname", "")) for row in rows)
     wrong: dict[str, str] = {}
     unchanged: set[str] = set()
     for number, row in enumerate(rows):
-        name = row.get("hostname")
+        name = str(row.get("hostname", ""))
         if name and often[name] > 1:
             wrong[f"/{number}/hostname"] = "comes more than once"
         elif name in there:
@@ -220,7 +220,9 @@ def create(caller: Caller, checked: Checked) -> list[Asset]:
 
 
 def _refused(wrong: dict[str, str], rows: list[Any] | None = None) -> Problem:
-    errors = [{"pointer": pointer, "reason": reason, **_line(pointer, rows)} for pointer, reason in wrong.items()]
+    errors: list[dict[str, Any]] = [
+        {"pointer": pointer, "reason": reason, **_line(pointer, rows)} for pointer, reason in wrong.items()
+    ]
     errors.sort(key=lambda error: error.get("line", 0))
     first = errors[0]
     where = f"line {first['line']}, {first['pointer'].split('/')[-1]}" if "line" in first else first["pointer"]

@@ -1,8 +1,8 @@
 """The mark that a host leaves in its folder on the machine: of two rows for one machine and folder the second is found.
 
-A mark is one line, `ID-MOMENT NAME`: the row's id, the moment it was made in microseconds, by which rows of other systems
-and of restored databases are told apart, and its name then. An operation refuses a folder with another row's mark; the
-host check takes over what nobody owns any more.
+A mark is one line, `ID-MOMENT NAME`: the row's id, the moment it was made in microseconds, by which rows of other
+systems are told apart, and its name then. An operation refuses a folder with another row's mark; the host check takes
+over what nobody owns any more.
 """
 import re
 
@@ -20,7 +20,7 @@ def mark_of(host: Asset) -> str:
 
 
 def owner(mark: str) -> Asset | None:
-    """The host that left this mark, where it is there still; None for one that is archived, gone or not of this system."""
+    """The host that left this mark, where it is there; None for one that is archived, gone or not of this system."""
     found = _MARK.fullmatch(mark)
     row = Asset.objects.filter(pk=int(found.group(1))).first() if found else None
     return row if row is not None and found is not None and _moment(row) == int(found.group(2)) else None

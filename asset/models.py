@@ -24,7 +24,7 @@ class Archivable(models.Model):
     archive_reason = models.CharField(max_length=500, blank=True, default="", db_default="")
 
     objects = Present()
-    every = models.Manager()
+    every = models.Manager()  # noqa: DJ012 - a manager, though it has another name
 
     class Meta:
         abstract = True

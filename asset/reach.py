@@ -24,9 +24,10 @@ def note_each(reachable: bool, troubles: Mapping[int, str]) -> None:
     """The same for hosts by id, each with what was in the way there: one statement."""
     hosts = Asset.objects.filter(pk__in=troubles)
     if len(set(troubles.values())) <= 1:
-        return note(hosts, reachable, next(iter(troubles.values()), ""))
-    each = [When(pk=pk, then=Value(trouble[:500])) for pk, trouble in troubles.items()]
-    note(hosts, reachable, last_error=Case(*each, output_field=TextField()))
+        note(hosts, reachable, next(iter(troubles.values()), ""))
+    else:
+        each = [When(pk=pk, then=Value(trouble[:500])) for pk, trouble in troubles.items()]
+        note(hosts, reachable, last_error=Case(*each, output_field=TextField()))
 
 
 def note_keys(keys: Mapping[int, str]) -> None:

@@ -1,8 +1,8 @@
 """Instances that nobody can delete any more, because their host is gone for good: their rows go, their history stays.
 
-Nothing is asked of the host and nothing of it changes. What still runs there runs on, unwatched. Whoever works on such an
-instance is refused from then on: in the rows because its operation has ended, and on the host because an instance that
-is made later starts above every fence of an earlier one (claims.FENCES_AN_INSTANCE).
+Nothing is asked of the host and nothing on it changes. What still runs there runs on, unwatched. Whoever works on such
+an instance is refused from then on: in the rows because its operation has ended, and on the host because an instance
+that is made later starts above every fence of an earlier one (claims.FENCES_AN_INSTANCE).
 """
 
 from collections.abc import Collection
@@ -67,9 +67,11 @@ def _forget(caller: Caller, which: Q, reason: str) -> list[dict[str, Any]]:
     places = set(rows.values_list("microservice_id", "host_id"))
     waiting = _waiting(places)
     open_here = Operation.objects.filter(instance__in=rows.values("pk"), status__in=OPERATION_OPEN)
-    deployments = {*rows.filter(locked=True, lock_deployment__isnull=False).values_list("lock_deployment_id", flat=True),
-                   *open_here.values_list("deployment_id", flat=True),
-                   *Operation.objects.filter(pk__in=waiting).values_list("deployment_id", flat=True)}  # fmt: skip
+    locked = rows.filter(locked=True, lock_deployment__isnull=False)
+    deployments = {
+        *locked.values_list("lock_deployment_id", flat=True), *open_here.values_list("deployment_id", flat=True),
+        *Operation.objects.filter(pk__in=waiting).values_list("deployment_id", flat=True),
+    }  # fmt: skip
     advance.lock(deployments)
     ended = _end(open_here, f"The instance was forgotten by {caller.name}: {reason}")
     ended += _end(Operation.objects.filter(pk__in=waiting, status__in=_NOT_BEGUN),

@@ -24,7 +24,8 @@ class HostImportForm(forms.Form):
     )
 
     def clean(self):
-        data = super().clean()
+        super().clean()
+        data = self.cleaned_data
         file, text = data.get("file"), data.get("text", "")
         if file is not None:
             try:

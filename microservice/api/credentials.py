@@ -97,7 +97,7 @@ def get_credential(request: HttpRequest, id: schemas.PathId):
 @router.patch("/credentials/{id}", response=CredentialOut)
 @needs("admin")
 def change_credential(request: HttpRequest, id: schemas.PathId, body: CredentialReplacement):
-    """Changes what is named. With `test` a new secret is tried first, within 10 s, and saved only where it is let in."""
+    """Changes what is named. With `test` a new secret is tried first, within 10 s, and saved only if it is let in."""
     given, credential = body.given(), _find(id)
     if given.pop("test", False):
         trial.refuse_unaccepted(trial.trial(caller(request), credential, _secrets(given)))
@@ -111,7 +111,8 @@ def test_credential(request: HttpRequest, id: schemas.PathId, body: CredentialTr
     """Logs in to up to 5 hosts at once with the credential as it is, or as it would be; within 10 s. Saves nothing."""
     given = body.given()
     found = trial.trial(caller(request), _find(id), _secrets(given), given.get("hosts") or None)
-    return TrialList.model_construct(data=[TrialOut.model_construct(**row) for row in found], count=len(found), code=0)
+    rows = [TrialOut.model_construct(**row) for row in found]
+    return TrialList.model_construct(data=rows, count=len(rows), code=0)
 
 
 @router.delete("/credentials/{id}", response={204: None})

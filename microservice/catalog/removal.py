@@ -22,7 +22,8 @@ def delete_version(caller: Caller, version: MicroServiceVersion, reason: str = "
     409 `version_in_use`, naming where: it runs, may be reverted to, is to be retried, is on its way, or is being built.
     """
     with transaction.atomic():
-        row = MicroServiceVersion.every.select_for_update(of=("self",)).select_related("microservice").get(pk=version.pk)
+        rows = MicroServiceVersion.every.select_for_update(of=("self",)).select_related("microservice")
+        row = rows.get(pk=version.pk)
         if row.archived:
             return
         _refuse_in_use(row)

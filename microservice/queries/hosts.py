@@ -80,7 +80,8 @@ def runs_on(of: Asset, caller: Caller) -> list[MicroServiceInstance]:
 
 def credentials() -> list[Credential]:
     """Every credential without its secret, with `used`, the number of hosts that prove themselves with it."""
-    return list(Credential.objects.defer("secret", "passphrase").annotate(used=Count("hosts", filter=Q(hosts__archived=None))).order_by("name"))
+    used = Count("hosts", filter=Q(hosts__archived=None))
+    return list(Credential.objects.defer("secret", "passphrase").annotate(used=used).order_by("name"))
 
 
 def credential(number: int) -> Credential:

@@ -86,5 +86,5 @@ def already_there(service: MicroService, hosts: list[Asset]) -> Problem:
         for one in there.select_related("host")
     ] or [{"pointer": "/host", "reason": f"a host got {service.name} in this very moment"}]  # fmt: skip
     more = f" (and {len(errors) - 1} more)" if len(errors) > 1 else ""
-    hint = "Upgrade or revert it instead. Where a first install failed, any version can be installed, out of maintenance."
+    hint = "Upgrade or revert it instead. Where a first install failed, another one can be tried, out of maintenance."
     return conflict("already_installed", errors[0]["reason"] + more + ".", hint, errors)

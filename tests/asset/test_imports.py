@@ -51,7 +51,8 @@ def test_the_same_file_again_changes_nothing_and_a_longer_one_adds_the_rest():
     checked = imports.check_many(imports.from_csv(text))
     assert (checked.new, checked.unchanged) == ([], ["web1", "web2"])
     assert imports.import_many(WHO, imports.from_csv(text)) == []
-    assert [row.hostname for row in imports.import_many(WHO, imports.from_csv(text + "web3,10.0.0.3,,,,,\n"))] == ["web3"]
+    longer = imports.import_many(WHO, imports.from_csv(text + "web3,10.0.0.3,,,,,\n"))
+    assert [row.hostname for row in longer] == ["web3"]
 
 
 def test_a_host_that_is_there_otherwise_is_refused_with_what_differs():

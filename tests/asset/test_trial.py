@@ -6,6 +6,7 @@ from django.test import Client
 
 from access.callers import Caller
 from access.problems import Problem
+from access.tokens import make_token
 from asset import credentials, hosts, trial
 from asset.models import Credential
 from deployer.engine.endpoint import reveal
@@ -13,7 +14,6 @@ from microservice.models import History
 from tests.lab.network import free_port
 from tests.lab.sshd import Sshd
 from tests.microservice.api.conftest import Api
-from access.tokens import make_token
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.found("removal")]
 WHO = Caller(name="ann", scopes=frozenset({"admin"}))

@@ -16,7 +16,8 @@ def placed():
 
 
 def change(client, placed, **more):
-    return client.post("/services/shop/instances/change/", {"instance": [row.pk for row in placed], **more}, follow=True)
+    chosen = [row.pk for row in placed]
+    return client.post("/services/shop/instances/change/", {"instance": chosen, **more}, follow=True)
 
 
 def test_ticked_instances_are_forgotten_with_a_reason_and_the_dialog_says_what_is_lost(operator, placed):

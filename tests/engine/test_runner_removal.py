@@ -121,7 +121,7 @@ def test_a_delete_whose_leavings_appear_only_while_it_runs_is_not_done(deployed)
     assert ended.end.result in (Result.FAILED, Result.UNDONE), ended.end
     told = " ".join(event.detail for event in ended.events)
     assert "theirs" in told
-    assert [path for path in deployed.folder.rglob("theirs")], "it stays, and was told"
+    assert list(deployed.folder.rglob("theirs")), "it stays, and was told"
 
 
 def test_what_pruning_cannot_remove_is_told_by_that_very_operation(deployed):

@@ -150,7 +150,7 @@ def test_a_delete_is_not_tried_for_ever_without_somebody_being_told(shop, desk, 
 
 
 def test_a_host_with_anything_on_it_is_not_archived_and_the_refusal_names_it(shop):
-    service, _, (one, *_) = shop
+    _, _, (one, *_) = shop
     found = refused("host_in_use", hosts.archive, ADMIN, one.host, WHY)
     assert "shop is installed there" in found.detail and found.errors[0]["instance_id"] == one.pk
     jump = fleet.hosts(1, prefix="jump")[0]

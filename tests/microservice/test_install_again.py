@@ -1,4 +1,4 @@
-"""A first install that failed is no hindrance: the service is installed with another version, and nothing deleted before."""
+"""A first install that failed is no hindrance: another version is installed, and nothing is deleted before."""
 import pytest
 
 from access.callers import SYSTEM, Caller
@@ -28,7 +28,7 @@ def failed(shop, monkeypatch):
 
 
 def test_another_version_is_installed_in_its_place_with_other_fields(failed):
-    service, one, two, host, instance = failed
+    service, _, two, host, instance = failed
     assert (instance.version, instance.status, instance.locked) == (None, InstanceStatus.INSTALL_FAILED, False)
     made = deployments.install(ANN, service, two, [host.pk], port=9090, tag="b", weight=7)
     instance.refresh_from_db()
