@@ -19,7 +19,8 @@ from deployer.engine import pace
 from deployer.engine.errors import WireError
 from microservice import events, history
 
-from . import keys, pasted, reach
+from . import keys, marks, pasted, reach
+from .archiving import refuse_archived
 from .models import Asset
 from .way import endpoint_of, jump_of
 
@@ -39,19 +40,44 @@ def check(host: Asset, caller: Caller) -> dict[str, Any]:
     """
     from deployer.engine.probe import Finding, probe
 
+    refuse_archived(host)
     longest = LONGEST
     try:
         endpoint = endpoint_of(host)
         users = _users(host)
         give_back()
         longest += pace.for_check(endpoint.where)
-        found = _within(longest, lambda: probe(endpoint, host.base_path, host.sudo, deadline=PROBE, users=users))
+        mark = marks.mark_of(host)
+
+        def look(instead_of: str = "") -> Finding:
+            return _within(longest, lambda: probe(
+                endpoint, host.base_path, host.sudo, PROBE, users, mark, instead_of))  # fmt: skip
+
+        found = look()
+        _judge_mark(host, found, caller, look)
     except TimeoutError:
         found = Finding(reachable=False, error=f"The host did not answer within {longest:.0f} s.")
     except Problem as problem:
         found = Finding(reachable=False, error=problem.detail, next_step=problem.hint)
     _remember(host, found)
     return shown(host, found)
+
+
+def _judge_mark(host: Asset, found: Finding, caller: Caller, take_over: Callable[[str], Any]) -> None:
+    """Whose the folder is: another host's is a hindrance that names it; what nobody owns any more is taken over."""
+    if not found.mark or found.mark.split(" ")[0] == marks.mark_of(host).split(" ")[0]:
+        return
+    first = marks.owner(found.mark)
+    if first is not None:
+        found.error = f"This is the same machine and folder as {marks.told(first, caller)}."
+        found.next_step = "Use that one, and delete or archive this one; or give this one another folder."
+        found.ready = False
+    else:
+        take_over(found.mark)
+        found.warnings.append(
+            f"The folder had the mark of {marks.name_in(found.mark)}, a host that is not here any more. "
+            "It is this one's from now on."
+        )
 
 
 def _users(host: Asset) -> list[str]:
@@ -80,6 +106,7 @@ def trust(host: Asset, fingerprint: str, caller: Caller) -> Asset:
     """
     if not fingerprint.strip():
         raise invalid("/fingerprint", "is required: SHA256:… as `ssh-keygen -lf` prints it on the host")
+    refuse_archived(host)
     before = host.host_key
     named = _named(host, fingerprint)
     offered = _offered(host, named)
@@ -142,7 +169,8 @@ def _offered(host: Asset, named: pasted.Pasted) -> str:
     try:
         return keys.parse(_within(LONGEST, ask))
     except WireError as error:
-        reach.note(Asset.objects.filter(pk=host.pk), False, str(error))
+        if error.reached is False:
+            reach.note(Asset.objects.filter(pk=host.pk), False, str(error))
         raise conflict("host_unreachable", str(error), error.hint) from error
     except TimeoutError as error:
         told = f"The host did not answer within {LONGEST:.0f} s."

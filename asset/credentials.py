@@ -1,5 +1,6 @@
 """Credentials: made, changed and deleted by rule. A secret goes in here and comes out nowhere but in the engine."""
 from collections.abc import Mapping
+from copy import copy
 from typing import Any
 
 from django.db import IntegrityError, transaction
@@ -14,7 +15,7 @@ from deployer.engine.errors import BadCredential
 from microservice import history
 
 from . import rules
-from .models import Credential
+from .models import Asset, Credential
 
 LONGEST_SECRET = 32_768  # characters; a private RSA key of 16,384 bits takes about 12,500
 FIELDS = ("name", "kind", "secret", "passphrase")
@@ -34,13 +35,10 @@ def create(caller: Caller, values: Mapping[str, Any]) -> Credential:
 @rolls_back
 def change(caller: Caller, credential: Credential, values: Mapping[str, Any]) -> Credential:
     """Changes what is named. A new secret comes with its own passphrase; another kind needs another secret."""
-    wrong: dict[str, str] = {}
-    if "secret" in values and "passphrase" not in values:
-        values = {**values, "passphrase": ""}
-    if values.get("kind", credential.kind) != credential.kind and "secret" not in values:
-        wrong |= {"secret": "is required when the kind changes"}
     before = shown(credential)
-    _take(credential, values, wrong)
+    _replace(credential, values)
+    if shown(credential) == before and not {"secret", "passphrase"} & set(values):
+        return credential
     credential.updated_by = caller.name
     with transaction.atomic():
         _save(credential)
@@ -49,11 +47,29 @@ def change(caller: Caller, credential: Credential, values: Mapping[str, Any]) ->
     return credential
 
 
+def changed(credential: Credential, values: Mapping[str, Any]) -> Credential:
+    """What `change` would make of it, unsaved; the credential itself stays as it is. Raises the same Problems."""
+    tried = copy(credential)
+    _replace(tried, values)
+    return tried
+
+
+def _replace(credential: Credential, values: Mapping[str, Any]) -> None:
+    wrong: dict[str, str] = {}
+    if "secret" in values and "passphrase" not in values:
+        values = {**values, "passphrase": ""}
+    if values.get("kind", credential.kind) != credential.kind and "secret" not in values:
+        wrong |= {"secret": "is required when the kind changes"}
+    _take(credential, values, wrong)
+
+
 def delete(caller: Caller, credential: Credential) -> None:
     """409, naming hosts, while any uses it."""
     try:
         with transaction.atomic():
             history.record(caller, "delete", "credential", credential, before=shown(credential))
+            # Nobody logs in to an archived host; whoever brings it back gives it another one.
+            Asset.every.filter(credential=credential, archived__isnull=False).update(credential=None)
             credential.delete()
     except (ProtectedError, IntegrityError) as error:
         hosts = ", ".join(credential.hosts.values_list("hostname", flat=True)[:5])

@@ -11,11 +11,15 @@ from access.rollback import rolls_back
 from microservice import history
 
 from . import reach, rules, tenancy
+from .archiving import archive, refuse_archived, unarchive
 from .contact import check, trust
 from .models import Asset, Credential
 from .way import MOST_JUMPS, WAY, endpoint_from, endpoint_of
 
-__all__ = ["WAY", "change", "check", "create", "delete", "endpoint_from", "endpoint_of", "shown", "trust"]
+__all__ = [
+    "WAY", "archive", "change", "check", "create", "delete", "endpoint_from", "endpoint_of", "shown", "trust",
+    "unarchive",
+]
 
 
 # Where one of these changes, what the last contact showed was said of another machine, user or folder.
@@ -40,6 +44,7 @@ def create(caller: Caller, values: Mapping[str, Any]) -> Asset:
 @rolls_back
 def change(caller: Caller, host: Asset, values: Mapping[str, Any]) -> Asset:
     """Changes the fields that are named and leaves the others. A base path stays while something lives below it."""
+    refuse_archived(host)
     clean, wrong = rules.check(values)
     teams = tenancy.teams_of([clean])
     _refuse({f"/{name}": reason for name, reason in (wrong | missing_references([clean], teams)[0]).items()})
@@ -81,7 +86,7 @@ def change(caller: Caller, host: Asset, values: Mapping[str, Any]) -> Asset:
 
 
 def delete(caller: Caller, host: Asset) -> None:
-    """409, naming what is in the way, while instances, operations or other hosts refer to it."""
+    """409, naming what is in the way, while instances, operations or other hosts refer to it: see `archive`."""
     try:
         with transaction.atomic():
             history.record(caller, "delete", "host", host, before=shown(host))
@@ -160,7 +165,7 @@ def _refuse(errors: dict[str, str]) -> None:
 def _in_use(host: Asset, what: list[str]) -> Problem:
     names = f": {', '.join(what)}" if what else ""
     return conflict("host_in_use", f"{host.hostname} cannot be deleted while something refers to it{names}.",
-                    "Delete its instances first. A host that has a history of operations stays.")
+                    "Delete its instances first. A host that has a history of operations is archived instead.")
 
 
 def _described(row: Any) -> str:

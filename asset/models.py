@@ -5,6 +5,31 @@ from django.db import models
 from access.secrets import EncryptedField
 
 
+class Present(models.Manager):
+    """Without what was archived."""
+
+    def get_queryset(self):
+        return super().get_queryset().filter(archived=None)
+
+
+class Archivable(models.Model):
+    """A row that may leave every list and choice, and stays where history, deployments and operations point at it.
+
+    `objects`, and what other rows reach through it, has those that are there; `every` has all of them. A foreign key
+    still leads to an archived row. Names are unique among those that are there alone, so they can be used again.
+    """
+
+    archived = models.DateTimeField(null=True, blank=True, help_text="Since when it is in no list; null: it is there")
+    archived_by = models.CharField(max_length=150, blank=True, default="", db_default="")
+    archive_reason = models.CharField(max_length=500, blank=True, default="", db_default="")
+
+    objects = Present()
+    every = models.Manager()  # noqa: DJ012 - a manager, though it has another name
+
+    class Meta:
+        abstract = True
+
+
 class Credential(models.Model):
     """What a worker proves its right with: a private key, or a password. Encrypted at rest, never given out again."""
 
@@ -29,10 +54,10 @@ class Credential(models.Model):
         return self.name
 
 
-class Asset(models.Model):
+class Asset(Archivable):
     """A host: a machine reached over SSH."""
 
-    hostname = models.CharField(max_length=253, unique=True)
+    hostname = models.CharField(max_length=253)
     ip = models.CharField(max_length=253, help_text="An address, or a name that is resolved at each connection")
     port = models.PositiveIntegerField(default=22, validators=[MinValueValidator(1), MaxValueValidator(65535)])
     username = models.CharField(max_length=64, default="root")
@@ -70,6 +95,11 @@ class Asset(models.Model):
     class Meta:
         db_table = "asset"
         ordering = ["hostname"]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["hostname"], condition=models.Q(archived=None), name="one_host_of_a_name"
+            ),
+        ]
 
     def __str__(self):
         return f"{self.hostname}:{self.ip}"

@@ -41,7 +41,7 @@ def hidden(caller: Caller, numbers: Iterable[int | None]) -> set[int]:
     wanted = {number for number in numbers if number is not None}
     if caller.teams is None or not wanted:
         return set()
-    return wanted - set(Asset.objects.filter(visible(caller), pk__in=wanted).values_list("pk", flat=True))
+    return wanted - set(Asset.every.filter(visible(caller), pk__in=wanted).values_list("pk", flat=True))
 
 
 def teams_of(rows: Iterable[Mapping[str, Any]]) -> dict[int | str, int]:

@@ -22,7 +22,7 @@ def with_ways(numbers: Iterable[int]) -> dict[int, Asset]:
     found: dict[int, Asset] = {}
     missing = set(numbers)
     while missing:  # the hosts, then their jump hosts, then those of these: a circle ends, because each is read once
-        found |= Asset.objects.in_bulk(missing)
+        found |= Asset.every.in_bulk(missing)
         missing = {host.jump_host_id for host in found.values() if host.jump_host_id} - set(found)
     keys = Credential.objects.in_bulk({host.credential_id for host in found.values() if host.credential_id})
     for host in found.values():
@@ -33,7 +33,7 @@ def with_ways(numbers: Iterable[int]) -> dict[int, Asset]:
 
 def endpoint_of(host: Asset) -> Endpoint:
     """The way to a host, jump hosts included: one query. Raises Problem (409) where the way is not complete."""
-    return endpoint_from(Asset.objects.select_related(*WAY).get(pk=host.pk))
+    return endpoint_from(Asset.every.select_related(*WAY).get(pk=host.pk))
 
 
 def endpoint_from(host: Asset) -> Endpoint:

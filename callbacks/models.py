@@ -14,6 +14,8 @@ class Telling(models.TextChoices):
     DEPLOYMENT_FAILED = "deployment.failed", "a deployment has ended badly"
     INSTANCE_FAILED = "instance.failed", "an operation on an instance has failed or was undone"
     LOCK_BROKEN = "lock.broken", "somebody broke an instance's lock"
+    DELETE_GIVEN_UP = "delete.given_up", "a delete failed so often that it is not tried again by itself"
+    INSTANCE_FORGOTTEN = "instance.forgotten", "somebody forgot an instance whose host is gone"
 
 
 class State(models.TextChoices):

@@ -20,7 +20,13 @@ FOR = timedelta(days=1)  # how long it is tried
 
 def tell(event: str, name: str, data: dict[str, Any]) -> None:
     """Queues one message for every callback that wants it. `name` says what it is about, and is told once."""
-    _queue({(event, name): data})
+    tell_each(event, {name: data})
+
+
+def tell_each(event: str, told: dict[str, dict[str, Any]]) -> None:
+    """The same of many things: {name: data}. Two statements, however many."""
+    if told:
+        _queue({(event, name): data for name, data in told.items()})
 
 
 def build_ended(version: Any) -> None:

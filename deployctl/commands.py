@@ -11,7 +11,7 @@ from typing import Any
 import click
 from click.shell_completion import get_completion_class
 
-from . import waiting
+from . import removal, waiting
 from .client import printable
 from .context import Context, quoted
 from .exits import Ended, Exit
@@ -275,6 +275,26 @@ def check_host(context: Context, host: str) -> None:
     context.show(found, "\n".join(f"{name}: {value}" for name, value in found.items() if value not in (None, "", [])))
     if not found.get("reachable") or found.get("error"):
         raise SystemExit(int(Exit.BADLY))
+
+
+for command in (removal.list_hosts, removal.archive, removal.unarchive, removal.import_hosts):
+    hosts.add_command(command)
+versions.add_command(removal.delete_version)
+main.add_command(removal.forget)
+
+
+@main.group()
+def instances() -> None:
+    """Instances: a service on a host."""
+
+
+@main.group()
+def services() -> None:
+    """Services."""
+
+
+instances.add_command(removal.set_instance)
+services.add_command(removal.delete_service)
 
 
 @main.command()

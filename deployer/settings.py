@@ -71,6 +71,8 @@ MAX_IN_FLIGHT_HOST = env.number("MAX_IN_FLIGHT_HOST", 4, 0, 100_000)
 MAX_IN_FLIGHT_JUMP = env.number("MAX_IN_FLIGHT_JUMP", 10, 0, 100_000)
 # How long a host that cannot be asked is asked again, before its operation is given up as failed.
 UNKNOWN_DEADLINE = env.number("UNKNOWN_DEADLINE", 3600, 10, 7 * 86400)
+# How often a delete that fails is tried; then somebody is told, and decides: retry it, or forget the instance.
+DELETE_TRIES = env.number("DELETE_TRIES", 12, 1, 10_000)
 KEEP_OUTPUT_DAYS = env.number("KEEP_OUTPUT_DAYS", 90, 1, 36500)  # what commands printed; steps and errors stay
 WEB_THREADS = env.number("WEB_THREADS", 32, 2, 1000)
 # Live streams and waits of one caller in one web process.

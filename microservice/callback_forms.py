@@ -17,6 +17,8 @@ EVENTS = {
     Telling.DEPLOYMENT_FAILED: _("a deployment has ended badly"),
     Telling.INSTANCE_FAILED: _("an operation on an instance has failed or was undone"),
     Telling.LOCK_BROKEN: _("somebody broke an instance's lock"),
+    Telling.DELETE_GIVEN_UP: _("a delete failed so often that it is not tried again by itself"),
+    Telling.INSTANCE_FORGOTTEN: _("somebody forgot an instance whose host is gone"),
 }
 
 

@@ -223,7 +223,7 @@ def _loaded(numbers: list[int], owner: str):
     rows = list(mine.select_related("instance").annotate(sent_before=Exists(sent)))
     told = Deployment.objects.annotate(encoding=F("microservice__encoding"))
     deployments = told.in_bulk({row.deployment_id for row in rows})
-    versions = MicroServiceVersion.objects.in_bulk(
+    versions = MicroServiceVersion.every.in_bulk(
         {number for row in rows for number in (row.from_version_id, row.dest_version_id) if number}
     )
     hosts = with_ways({row.host_id for row in rows})

@@ -12,6 +12,7 @@ from access.problems import invalid
 
 from . import catalog
 from .control import break_lock, cancel, pause, resume
+from .forgetting import archive_host, forget
 from .models import Deployment, MicroService, MicroServiceInstance, MicroServiceVersion, Operation
 from .requests import enqueue, naming
 from .requests.back import send_back
@@ -27,10 +28,12 @@ from .rollout import Strategy
 from .status import MAY_DELETE, WHILE, Action, OperationStatus
 
 __all__ = [
+    "archive_host",
     "break_lock",
     "cancel",
     "choices",
     "delete",
+    "forget",
     "install",
     "pause",
     "preview",
@@ -105,6 +108,7 @@ def revert(
         )
     must_have_ended(origin)
     done = Operation.objects.filter(deployment=origin, status=OperationStatus.SUCCEEDED)
+    catalog.refuse_deleted(done.values("from_version"), "/path/id")
     check_bad(caller, marked_bad(done.values("from_version")), even_bad, "/path/id")
     with transaction.atomic():
         if mark_bad and origin.dest_version:

@@ -10,7 +10,6 @@ from django.db.models.functions import Now
 from django.utils import timezone
 
 from asset import reach
-from asset.models import Asset
 
 from . import advance, events
 from .models import Event, MicroServiceInstance, Operation
@@ -38,6 +37,8 @@ class Ending:
     error_step: str = ""
     error_code: str = ""
     reached: bool | None = None  # whether the host answered; None: it was not asked
+    trouble: str = ""  # what was in the way of speaking with it
+    offered_key: str = ""  # that it showed, and that is not the pinned one
 
 
 def end(endings: list[Ending]) -> list[Event]:
@@ -126,7 +127,7 @@ def _rest(ended: list[Operation]) -> None:
             behind.begin(operations)
             continue
         if status == InstanceStatus.DELETE_FAILED:
-            behind.keep_trying(instances)
+            behind.keep_trying(instances, {one.instance_id: one for one in operations if one.instance_id})
         changes = {"status": status, "last_operation": Subquery(own.values("pk")[:1]), "updated": Now()}
         if what == "changed":
             changes |= {"previous_version": F("version"), "version": Subquery(own.values("dest_version")[:1])}
@@ -134,15 +135,20 @@ def _rest(ended: list[Operation]) -> None:
 
 
 def _note_contact(endings: Iterable[Ending]) -> list[Event]:
-    """When each host was last spoken to, for people: two statements at most. Answers with what is to be told of those
-    that are not as they were when their operation was claimed."""
-    answered = {ending.operation.host_id for ending in endings if ending.reached}
-    silent = {ending.operation.host_id for ending in endings if ending.reached is False} - answered
-    if answered:
-        reach.note(Asset.objects.filter(pk__in=answered), True)
-    if silent:
-        error = next(ending.error for ending in endings if ending.operation.host_id in silent)
-        reach.note(Asset.objects.filter(pk__in=silent), False, error)
-    before = {ending.operation.host_id: ending.operation.host.reachable for ending in endings}
-    now = dict.fromkeys(answered, True) | dict.fromkeys(silent, False)
-    return [events.of_host(pk, reachable) for pk, reachable in now.items() if before[pk] != reachable]
+    """What was learnt about each host, for people: four statements at most, and one on a good day. Answers with what is
+    to be told of those that are not as they were when their operation was claimed. Of several endings on a host the
+    last one counts."""
+    learnt = {ending.operation.host_id: ending for ending in endings if ending.reached is not None}
+    well = {pk for pk, ending in learnt.items() if ending.reached and not ending.trouble}
+    if well:
+        reach.note_well(well)
+    for reachable in (True, False):
+        troubles = {pk: one.trouble for pk, one in learnt.items() if one.reached is reachable and pk not in well}
+        if troubles:
+            reach.note_each(reachable, troubles)
+    reach.note_keys({pk: ending.offered_key for pk, ending in learnt.items() if ending.offered_key})
+    return [
+        events.of_host(pk, bool(ending.reached))
+        for pk, ending in learnt.items()
+        if ending.operation.host.reachable != ending.reached or ending.offered_key
+    ]

@@ -18,6 +18,7 @@ from django.conf import settings
 from access.masking import Mask
 from access.problems import Problem
 from access.secrets import Undecryptable
+from asset.marks import mark_of
 from asset.way import endpoint_from
 from deployer.engine import crash
 from deployer.engine.codes import Code
@@ -180,7 +181,7 @@ def _ask_host(desk: Ledger, claim: Claim) -> Ending:
     encoding = operation.deployment.encoding or instance.host.encoding  # type: ignore[attr-defined]
     progress.plan(step.name for step in atom.steps)
     outcome = carry_out(
-        Run(operation.pk, operation.fence, atom, uuid.uuid4().hex[:16], encoding),
+        Run(operation.pk, operation.fence, atom, uuid.uuid4().hex[:16], encoding, mark_of(instance.host)),
         endpoint,
         instance.host.sudo,
         _package(operation, claim.sent_before),
@@ -212,8 +213,10 @@ def _ending(operation: Operation, outcome: Outcome, stopping: bool) -> Ending:
         error = _refused(outcome)
         return Ending(operation, OperationStatus.FAILED, UndoStatus.NONE, error, error_code=outcome.code, reached=True)
     status, undo_status = _ENDS_AS[outcome.kind]
-    reached = {OutcomeKind.UNKNOWN: False, OutcomeKind.NOT_STARTED: None}.get(outcome.kind, True)
-    return Ending(operation, status, undo_status, outcome.error, outcome.step, outcome.code, reached)
+    return Ending(
+        operation, status, undo_status, outcome.error, outcome.step, outcome.code, outcome.reached, outcome.trouble,
+        outcome.offered_key,
+    )  # fmt: skip
 
 
 def _refused(outcome: Outcome) -> str:

@@ -18,6 +18,7 @@ from deployer.engine import text
 from .catalog.ownership import BUILD_FIELDS
 from .console.fields import Environment, Form, JSONText, KeyFile, SecretText, Words
 from .console.language import term, told
+from .label_field import Labels
 from .models import MicroService
 
 
@@ -218,6 +219,7 @@ class HostForm(Form):
         widget=forms.CheckboxSelectMultiple,
         help_text=_("Only services of these teams come here, and only their members see it. None: it is everybody’s."),
     )
+    labels = Labels(label=_("Labels"), help_text=_("name=text, one a line, such as zone=eu."))
     fetch_port = forms.IntegerField(
         label=_("Port for packages"),
         min_value=1024,

@@ -37,6 +37,7 @@ class Code(StrEnum):
     NO_TOOL = "no_tool"
     UNSETTLED = "unsettled"
     RUN_GONE = "run_gone"
+    OTHER_HOST = "other_host"  # the folder is marked as another one's
     # The program on the host, in a step (the journal).
     STEP_FAILED = "step_failed"  # a command of the service said so, by its exit status
     TIMEOUT = "timeout"

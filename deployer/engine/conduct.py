@@ -67,7 +67,7 @@ class _Conduct:
             self._tale = self._tale.after(heard, time.monotonic() - self._touched)
             move = next_move(self._tale, heard)
             if move.outcome is not None:
-                return move.outcome
+                return move.outcome.learnt(heard)
             assert move.mode is not None, "a move is an outcome or another visit"
             mode = move.mode
             self._pause(move.pause)

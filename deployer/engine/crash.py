@@ -55,6 +55,7 @@ class HostPoint(StrEnum):
     UNDO_EFFECT = "undo_effect"  # each undo
     UNDONE = "undone"  # each undo
     RECOVERING = "recovering"  # a dead run was taken up again
+    REMOVING = "removing"  # a delete has begun to remove what it had moved away
     ENDING = "ending"  # before the journal's last line
     ENDED = "ended"  # after it
 

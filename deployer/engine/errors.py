@@ -12,6 +12,7 @@ class WireError(Exception):
 
     code = Code.UNREACHABLE
     passing = False
+    reached: bool | None = True  # whether the host answered at all; None: it was not asked
     hint = "Try the host check; it names what is wrong."
 
     def __init__(self, hint: str = "", **facts: object):
@@ -25,6 +26,7 @@ class Unreachable(WireError):
 
     code = Code.UNREACHABLE
     passing = True
+    reached = False
     hint = "Is the host up, is the address right, and does a firewall let port 22 (or the one given) through?"
 
 
@@ -33,6 +35,7 @@ class ConnectionLost(WireError):
 
     code = Code.CONNECTION_LOST
     passing = True
+    reached = False
     hint = "The host goes on by itself; the next try attaches to what it does."
 
 
@@ -99,6 +102,7 @@ class BadCredential(WireError):
     """The credential cannot be used: {reason}."""
 
     code = Code.BAD_CREDENTIAL
+    reached = None
     hint = "Give a private key in OpenSSH, PEM or PKCS#8 form (ed25519, ecdsa or rsa), and its passphrase if any."
 
 

@@ -8,7 +8,7 @@ from enum import Enum, StrEnum
 
 from . import said
 from .codes import Code
-from .errors import NoCommonAlgorithm, WireError
+from .errors import KeyChanged, NoCommonAlgorithm, WireError
 from .journal import JournalEvent, Result
 from .program import Answer
 
@@ -18,6 +18,7 @@ MOST_FETCHES = 5  # visits that bring none of the output that is missing; the re
 MOST_ROUNDS = 200  # a host that answers in circles is left alone
 _PAUSES = (0.0, 0.2, 0.5, 1.0, 2.0, 3.0)
 NOTHING = "Nothing was changed on the host."
+SAME_HOST = "Use that one; if it is gone, check this host, which then takes the folder over."
 DIED = "The run died half way: it was killed, or the host restarted. What it had done was undone."
 
 
@@ -36,13 +37,28 @@ class OutcomeKind(StrEnum):
 @dataclass(frozen=True)
 class Outcome:
     """`step`: the step that failed. `error` is for people, `code` for whoever decides what to advise. `host_fence`: the
-    host's own, where it refused ours."""
+    host's own, where it refused ours.
+
+    What was learnt about the host by the way: `reached`, whether it answered at last (None: it was not asked),
+    `trouble`, what was in the way, and `offered_key`, the key it showed that is not the pinned one.
+    """
 
     kind: OutcomeKind
     step: str = ""
     error: str = ""
     host_fence: int | None = None
     code: str = ""
+    reached: bool | None = None
+    trouble: str = ""
+    offered_key: str = ""
+
+    def learnt(self, heard: "Heard") -> "Outcome":
+        """With what the last visit showed of the host."""
+        error = heard.error
+        if error is None:
+            return replace(self, reached=True)
+        key = error.offered if isinstance(error, KeyChanged) else ""
+        return replace(self, reached=error.reached, trouble=str(error), offered_key=key)
 
 
 class Mode(Enum):
@@ -168,6 +184,9 @@ def next_move(tale: Tale, heard: Heard) -> Move:
             words, code = _WORDS[Answer(heard.answer)]
             error = _with_noise(words, heard)
             return _leave(tale, error, code) if tale.safe else _wait(tale, error, code)
+        case Answer.OTHER_HOST:
+            error = f"This machine and folder are those of another host: {heard.noise or 'it has no name'}. {SAME_HOST}"
+            return _leave(tale, error, Code.OTHER_HOST)
         case Answer.OVER:
             error = "The host says that the run is over, but not how it ended."
             return _wait(tale, error, Code.UNEXPECTED_ANSWER)

@@ -1,4 +1,5 @@
-"""The host check: connects as a worker would, looks around, changes nothing, and says in words what is in the way."""
+"""The host check: connects as a worker would, looks around, and says in words what is in the way. It changes nothing
+but the mark of the folder, which says whose it is."""
 import secrets
 import time
 from collections.abc import Sequence
@@ -42,6 +43,7 @@ class Finding:
     fetches_packages: bool | None = None  # from its jump host; None where that has no such port
     # Whether it speaks old algorithms only; None where that was not seen.
     legacy_needed: bool | None = None
+    mark: str = ""  # in the folder: which host it belongs to
     warnings: list[str] = field(default_factory=list)
 
     def to_json(self) -> dict:
@@ -49,17 +51,20 @@ class Finding:
 
 
 def probe(
-    endpoint: Endpoint, base_path: str, sudo: bool, deadline: float = 8.0, users: Sequence[str] = ()
+    endpoint: Endpoint, base_path: str, sudo: bool, deadline: float = 8.0, users: Sequence[str] = (), mark: str = "",
+    instead_of: str = "",
 ) -> Finding:
     """Answers within `deadline` seconds, whatever the host does, and so much later as its login shell is known to need
-    (`pace.for_check`). Never changes what is pinned. `users`: whom services run as there."""
+    (`pace.for_check`). Never changes what is pinned. `users`: whom services run as there. `mark` is left in the folder
+    where it has none, or has `instead_of`."""
     end = time.monotonic() + deadline + pace.for_check(endpoint.where)
-    limits = _shares(endpoint, deadline)
+    limits, nonce = _shares(endpoint, deadline), secrets.token_hex(8)
     try:
         with connect(endpoint, limits) as connection:
             finding = Finding(True, offered_key=endpoint.host_key, trusted=True, authenticated=True)
             _judge_algorithms(finding, connection.legacy_in_use, endpoint)
-            asked, told = _ask(connection, base_path, sudo, end, users)
+            text = script(base_path, sudo, nonce, users, mark, instead_of)
+            asked, told = _ask(connection, text, nonce, end)
             judge(finding, told, base_path, sudo, asked)
             if finding.ready:
                 _try_copies(finding, connection, endpoint, limits, end)
@@ -75,13 +80,24 @@ def probe(
         return finding
 
 
-def script(base_path: str, sudo: bool, nonce: str, users: Sequence[str] = ()) -> bytes:
+def script(
+    base_path: str, sudo: bool, nonce: str, users: Sequence[str] = (), mark: str = "", instead_of: str = ""
+) -> bytes:
     """The look around, as POSIX shell text. Its lines are `NONCE word value`."""
     place = f"""
 d={quote(base_path)}
 while [ ! -e "$d" ] && [ "$d" != / ]; do d=${{d%/*}}; d=${{d:-/}}; done
 if [ -d "$d" ] && [ -w "$d" ] && [ -x "$d" ]; then say place yes; else say place no; fi
 say free "$(df -Pk "$d" 2>/dev/null | {{ read -r _; read -r _ _ _ free _; echo "$free"; }})"
+"""
+    if mark:
+        place += f"""m={quote(base_path)}/.deployer-host
+found=
+[ ! -r "$m" ] || read -r found <"$m"
+if [ -d {quote(base_path)} ] && {{ [ ! -e "$m" ] || {{ [ -n "$found" ] && [ "$found" = {quote(instead_of)} ]; }}; }}
+then (umask 022; printf '%s\\n' {quote(mark)} >"$m") 2>/dev/null && found={quote(mark)}
+fi
+[ -z "$found" ] || say mark "$found"
 """
     if users:
         place += f"""for u in {' '.join(quote(user) for user in users)}; do
@@ -134,6 +150,7 @@ def judge(
     finding.tools_missing = [tool for tool in (*TOOLS, "/proc") if tool in missing]  # each once
     finding.sudo_works = words.get("sudo") == "yes" if sudo else None
     finding.base_path_writable = words["place"] == "yes" if "place" in words else None
+    finding.mark = "".join(char for char in words.get("mark", "")[:400] if char.isprintable())
     for user in (value for word, value in told if word == "cannot"):
         finding.warnings.append(
             f"sudo -n -u {user[:32]} does not work: services that run as it cannot be deployed here. "
@@ -214,18 +231,16 @@ def _not_run(asked: Asked) -> tuple[str, str]:
             "Check again: the next check waits for longer, and operations wait for a minute or more. Look at what "
             "/etc/profile, ~/.profile and ~/.bashrc do, and whether a menu or a forced command waits for input.",
         )
+    ended = f"(exit status {asked.exit_status})"
     return (
-        f"The user logs in, but something else ran in the place of our command (exit status {asked.exit_status}).{words}",
+        f"The user logs in, but something else ran in the place of our command {ended}.{words}",
         "Give the user a POSIX shell, and take away what runs instead: command=… in its authorized_keys, ForceCommand "
         "in sshd_config, a restricted shell such as git-shell, or nologin.",
     )
 
 
-def _ask(
-    connection: Connection, base_path: str, sudo: bool, end: float, users: Sequence[str]
-) -> tuple[Asked, list[tuple[str, str]]]:
-    nonce = secrets.token_hex(8)
-    asked = ask(connection, script(base_path, sudo, nonce, users), end)
+def _ask(connection: Connection, text: bytes, nonce: str, end: float) -> tuple[Asked, list[tuple[str, str]]]:
+    asked = ask(connection, text, end)
     lines = (line.split(" ", 2) for line in asked.text.splitlines())
     return asked, [(line[1], line[2].strip()) for line in lines if len(line) == 3 and line[0] == nonce]
 

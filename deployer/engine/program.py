@@ -15,8 +15,8 @@ from .atom import Acts, Atom, Step, StepKind
 
 LONGEST_PROGRAM = 120_000  # one environment string, where the host's sudo makes `setsid` necessary
 PARTS = (
-    "names", "events", "output", "processes", "watch", "lock", "commands", "relay", "release", "foresee", "steps",
-    "undo", "settle", "main",
+    "names", "events", "output", "processes", "watch", "lock", "commands", "relay", "release", "removal", "foresee",
+    "steps", "undo", "settle", "main",
 )
 DEFAULT_LIMITS = {
     "step_timeout": 600,
@@ -39,18 +39,21 @@ class Answer(IntEnum):
     NO_RUN = 44  # attach: there is no such run; start it
     NO_TOOL = 45  # a program that the runner needs is missing; standard error names it
     UNSETTLED = 46  # another operation's run has no end and could not be brought to one
+    OTHER_HOST = 47  # start: the folder has the mark of another host; standard error names it
 
 
 @dataclass(frozen=True)
 class Run:
     """One operation to be carried out. `nonce`: letters and digits, new for each connection. `encoding`: of what the
-    commands print, see text.py."""
+    commands print, see text.py. `mark`: what the host's folder is marked with, "" for none; a folder with another one's
+    mark is refused."""
 
     operation: int
     fence: int
     atom: Atom
     nonce: str
     encoding: str = ""
+    mark: str = ""
 
 
 def quote(value: str) -> str:
@@ -77,6 +80,8 @@ def start(run: Run, output_from: int = 0, now: float | None = None, fetching: in
     `now` is the time (seconds since 1970) that the journal counts from; the caller's clock if not given.
     """
     call = _call("start", run, now) + f" _FROM={output_from:d}" + (f" _FETCHING={fetching:d}" if fetching else "")
+    if run.mark:
+        call += f" _MARK={quote(_one_line(run.mark))}"
     return _text(call, _atom(run.atom), bool(fetching), bool(run.atom.run_as))
 
 

@@ -1,13 +1,13 @@
 """/credentials/: what workers log in with. Secrets go in and never come out."""
 from datetime import datetime
 
-from django.db.models import Count
+from django.db.models import Count, Q
 from django.http import HttpRequest, HttpResponse
 from ninja import Field, Router, Schema, Status
-from pydantic import StrictStr
+from pydantic import StrictBool, StrictInt, StrictStr
 
 from access.problems import not_found
-from asset import credentials
+from asset import credentials, trial
 from asset.models import Credential
 
 from . import paging, schemas
@@ -23,6 +23,32 @@ class CredentialChange(schemas.Body):
     kind: StrictStr = Field(Credential.Kind.KEY.value, description="key or password")
     secret: StrictStr = Field("", description="A private key's text, or the password")
     passphrase: StrictStr = Field("", description="Opens the private key, where it is locked")
+
+
+class CredentialReplacement(CredentialChange):
+    test: StrictBool = Field(False, description="Log in with it first on hosts that use it; 409 where one refuses it")
+
+
+class CredentialTrial(schemas.Body):
+    """What would be saved; nothing named: the credential as it is."""
+
+    kind: StrictStr = Field(Credential.Kind.KEY.value, description="key or password")
+    secret: StrictStr = ""
+    passphrase: StrictStr = ""
+    hosts: list[StrictInt] = Field([], description="Ids of hosts to log in to, 5 at most; none: those that use it")
+
+
+class TrialOut(Schema):
+    host_id: int
+    hostname: str
+    accepted: bool | None = Field(description="Whether the host let it in; null: the host could not be asked")
+    error: str
+
+
+class TrialList(Schema):
+    data: list[TrialOut]
+    count: int
+    code: int = 0
 
 
 class CredentialNew(CredentialChange):
@@ -70,10 +96,23 @@ def get_credential(request: HttpRequest, id: schemas.PathId):
 
 @router.patch("/credentials/{id}", response=CredentialOut)
 @needs("admin")
-def change_credential(request: HttpRequest, id: schemas.PathId, body: CredentialChange):
-    """Changes what is named."""
-    credentials.change(caller(request), _find(id), body.given())
+def change_credential(request: HttpRequest, id: schemas.PathId, body: CredentialReplacement):
+    """Changes what is named. With `test` a new secret is tried first, within 10 s, and saved only if it is let in."""
+    given, credential = body.given(), _find(id)
+    if given.pop("test", False):
+        trial.refuse_unaccepted(trial.trial(caller(request), credential, _secrets(given)))
+    credentials.change(caller(request), credential, given)
     return form(_find(id))
+
+
+@router.post("/credentials/{id}/test", response=TrialList)
+@needs("admin", outside=True)
+def test_credential(request: HttpRequest, id: schemas.PathId, body: CredentialTrial):
+    """Logs in to up to 5 hosts at once with the credential as it is, or as it would be; within 10 s. Saves nothing."""
+    given = body.given()
+    found = trial.trial(caller(request), _find(id), _secrets(given), given.get("hosts") or None)
+    rows = [TrialOut.model_construct(**row) for row in found]
+    return TrialList.model_construct(data=rows, count=len(rows), code=0)
 
 
 @router.delete("/credentials/{id}", response={204: None})
@@ -82,6 +121,10 @@ def delete_credential(request: HttpRequest, id: schemas.PathId):
     """Removes a credential that no host uses."""
     credentials.delete(caller(request), _find(id))
     return Status(204, None)
+
+
+def _secrets(given: dict) -> dict:
+    return {name: value for name, value in given.items() if name in ("kind", "secret", "passphrase")}
 
 
 def form(credential: Credential) -> CredentialOut:
@@ -93,7 +136,7 @@ def form(credential: Credential) -> CredentialOut:
 
 def _counted():
     # The related name is `hosts`, so the number cannot be called that.
-    return Credential.objects.annotate(used=Count("hosts"))
+    return Credential.objects.annotate(used=Count("hosts", filter=Q(hosts__archived=None)))
 
 
 def _find(number: int) -> Credential:

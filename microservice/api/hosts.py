@@ -13,6 +13,7 @@ from access.problems import Problem, invalid, not_found
 from asset import hosts, imports, keys, pasted, tenancy
 from asset.models import Asset
 
+from .. import deployments
 from . import paging, schemas
 from .auth import NEVER, caller, needs
 
@@ -89,6 +90,9 @@ class HostOut(Schema):
     last_contact: datetime | None
     last_error: str
     offered_fingerprint: str = Field(description="Of a key that the host offered and that is not the pinned one")
+    archived: datetime | None = Field(description="Since when it is in no list and no choice; null: it is there")
+    archived_by: str
+    archive_reason: str
     created: datetime
     created_by: str
     updated: datetime
@@ -100,9 +104,16 @@ class HostList(schemas.Listed):
 
 
 class Imported(Schema):
-    data: list[HostOut]
-    count: int
+    data: list[HostOut] = Field(description="Those that were created; none with dry_run")
+    count: int = Field(description="How many were created, or would be")
+    unchanged: int = Field(description="Rows whose host was there already with the same fields")
+    dry_run: bool = False
     code: int = 0
+
+
+class Archive(schemas.Body):
+    reason: StrictStr = Field(min_length=1, max_length=500, description="Kept with the host and in the history")
+    forget: StrictBool = Field(False, description="Forget first what is installed there: see instances/forget")
 
 
 class Trust(schemas.Body):
@@ -117,15 +128,17 @@ class Trust(schemas.Body):
 def list_hosts(
     request: HttpRequest, query: paging.Page, hostname: str = Query("", description="A part of the name"),
     team: str = Query("", description="A team's name"),
+    archived: bool = Query(False, description="Those that are archived, instead of those that are there"),
 ):
-    """The hosts of no team and of the caller's own, by name; all of them for admins."""
+    """The hosts of no team and of the caller's own, by name; all of them for admins. Archived ones by falling id."""
     who = caller(request)
-    rows = Asset.objects.filter(tenancy.visible(who)).prefetch_related("teams")
+    rows = (Asset.every.exclude(archived=None) if archived else Asset.objects.all()).filter(tenancy.visible(who))
+    rows = rows.prefetch_related("teams")
     if hostname:
         rows = rows.filter(hostname__icontains=hostname)
     if team:
         rows = rows.filter(teams__name=team)
-    found = paging.page(query, rows, "hostname")
+    found = paging.page(query, rows, "-id" if archived else "hostname")  # names of archived ones are not unique
     hidden = tenancy.hidden(who, (row.jump_host_id for row in found.rows))
     return found.answer(HostList, lambda host: form(host, hidden))
 
@@ -139,19 +152,26 @@ def create_host(request: HttpRequest, body: HostNew, response: HttpResponse):
     return Status(201, form(made))
 
 
-@router.post("/hosts/import", response={201: Imported}, openapi_extra=IMPORT_BODY)
+@router.post("/hosts/import", response={201: Imported, 200: Imported}, openapi_extra=IMPORT_BODY)
 @needs("admin")
-def import_hosts(request: HttpRequest, response: HttpResponse):
-    """Adds many at once: rows of the same fields, as a JSON list or as CSV with the fields' names on its first line.
+def import_hosts(request: HttpRequest, response: HttpResponse,
+                 dry_run: bool = Query(False, description="Check only; nothing is created")):
+    """Adds many at once: rows of the same fields, as a JSON list or as CSV with the fields' names on its first line;
+    `credential` and `jump_host` may be names.
 
-    All of them, or none and every reason.
+    All of them, or none and every reason, with its line in a CSV. A row whose host is there just as it says is no
+    error: the same file again answers 200 and changes nothing.
     """
     if int(request.META.get("CONTENT_LENGTH") or 0) > MOST_BYTES:
         raise Problem(413, "too_large", f"An import has at most {MOST_BYTES} bytes.", "Send it in parts.")
-    made = imports.import_many(caller(request), _rows(request))
-    prefetch_related_objects(made, "teams")
+    checked = imports.check_many(_rows(request))
     response["Location"] = "/api/v1/hosts/"
-    return Status(201, {"data": [form(host) for host in made], "count": len(made), "code": 0})
+    told = {"data": [], "count": len(checked.new), "unchanged": len(checked.unchanged), "dry_run": dry_run, "code": 0}
+    if dry_run or not checked.new:
+        return Status(200, told)
+    made = imports.create(caller(request), checked)
+    prefetch_related_objects(made, "teams")
+    return Status(201, told | {"data": [form(host) for host in made]})
 
 
 @router.get("/hosts/{id}", response=HostOut)
@@ -174,6 +194,25 @@ def delete_host(request: HttpRequest, id: schemas.PathId):
     """Removes a host that nothing refers to."""
     hosts.delete(caller(request), _find(caller(request), id))
     return Status(204, None)
+
+
+@router.post("/hosts/{id}/archive", response=HostOut)
+@needs("admin")
+def archive_host(request: HttpRequest, id: schemas.PathId, body: Archive):
+    """Takes a host that is gone for good out of every list and choice; deployments and history still name it.
+
+    409 names what is in the way: instances, operations, hosts behind it. With `forget` instances go first, which needs
+    the right deploy for each service.
+    """
+    who = caller(request)
+    return _answer(request, deployments.archive_host(who, _find(who, id), body.reason, body.forget))
+
+
+@router.post("/hosts/{id}/unarchive", response=HostOut)
+@needs("admin")
+def unarchive_host(request: HttpRequest, id: schemas.PathId):
+    """Brings an archived host back. 409 where another one has its name by now."""
+    return _answer(request, hosts.unarchive(caller(request), _find(caller(request), id)))
 
 
 @router.post("/hosts/{id}/check", response=dict[str, Any])
@@ -207,7 +246,7 @@ def _answer(request: HttpRequest, host: Asset) -> HostOut:
 
 
 def _find(who: Caller, number: int) -> Asset:
-    found = Asset.objects.select_related("jump_host").filter(tenancy.visible(who), pk=number).first()
+    found = Asset.every.select_related("jump_host").filter(tenancy.visible(who), pk=number).first()
     if found is None:
         raise not_found("host")
     return found

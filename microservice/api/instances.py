@@ -75,6 +75,20 @@ def delete_instances(request: HttpRequest, service: str, body: shapes.Instances,
     return accepted(deployments.delete(caller(request), found, body.instances), response)
 
 
+@router.post("/services/{service}/instances/forget", response=shapes.Forgotten)
+@needs("deploy")
+def forget_instances(request: HttpRequest, service: str, body: shapes.Forget):
+    """Removes instances here without asking their hosts, which are gone for good. Deployments and history stay.
+
+    Whatever goes on with them ends, a delete that is tried again too. What still runs there runs on, unwatched; if the
+    host comes back, install with `adopt`, or install anew: a late run of the old instance is kept out by its fence.
+    """
+    found = catalog.find_service(caller(request), service, "deploy")
+    gone = deployments.forget(caller(request), found, body.instances, body.reason)
+    rows = [shapes.ForgottenOut.model_construct(**row) for row in gone]
+    return shapes.Forgotten.model_construct(data=rows, count=len(rows), code=0)
+
+
 @router.post("/services/{service}/instances/retry", response={202: shapes.DeploymentOut})
 @needs("deploy")
 def retry_instances(request: HttpRequest, service: str, body: shapes.InstancesAgain, response: HttpResponse):
@@ -114,7 +128,10 @@ def upgrade_or_revert(
 @router.post("/services/{service}/versions/{id}/install", response={202: shapes.DeploymentOut, 200: dict})
 @needs("deploy")
 def install(request: HttpRequest, service: str, id: schemas.PathId, body: shapes.Install, response: HttpResponse):
-    """Puts a version on hosts that do not have the service yet. `dry_run` answers 200 with the plan instead."""
+    """Puts a version on hosts that do not have the service yet, or where its first install failed.
+
+    `dry_run` answers 200 with the plan instead.
+    """
     who = caller(request)
     found = catalog.find_service(who, service, "deploy")
     version = catalog.find_version(found, id)

@@ -36,6 +36,10 @@ class InstanceOut(Schema):
     lock_deployment_id: int | None
     is_maintain: bool
     last_operation_id: int | None
+    delete_attempts: int = Field(description="How often a delete of it has failed")
+    retry_at: datetime | None = Field(
+        description="When a delete that failed is tried again by itself; null after DELETE_TRIES, or where none failed"
+    )
     updated_by: str
     updated: datetime
 
@@ -45,7 +49,10 @@ class InstanceList(Listed):
 
 
 class InstanceChange(Body):
-    """What may change of an instance; port, tag and weight only while no operation goes on."""
+    """What may change of an instance; port, tag and weight only while no operation goes on.
+
+    What runs was started with the old port, tag and weight: commands see the new ones from its next operation on.
+    """
 
     port: StrictInt = Field(0, ge=0, le=65535)
     tag: StrictStr = Field("", max_length=64)
@@ -62,6 +69,27 @@ class Instances(Body):
     """Ids of instances, as a list or as "1,2,3"."""
 
     instances: Ids
+
+
+class Forget(Instances):
+    """Instances whose host is gone for good, and why."""
+
+    reason: StrictStr = Field(min_length=1, max_length=500, description="Kept in the history")
+
+
+class ForgottenOut(Schema):
+    id: int
+    host: str = Field(description="hostname:ip")
+    host_id: int
+    version: str | None = Field(description="What ran there, as far as was known")
+    status_str: str = Field(description="What it was")
+    operation_id: int | None = Field(description="The operation that was ended by it")
+
+
+class Forgotten(Schema):
+    data: list[ForgottenOut]
+    count: int
+    code: int = 0
 
 
 class InstancesAgain(Instances):
@@ -224,6 +252,8 @@ def instance(row: MicroServiceInstance) -> InstanceOut:
         version=version.version if version else None,
         previous_version=previous.version if previous else None,
         status_str=InstanceStatus(row.status).label,
+        delete_attempts=row.tries,
+        retry_at=row.again_at if row.status == InstanceStatus.DELETE_FAILED else None,
         locked_by=owner_of(row) if row.locked else None,
     )
 

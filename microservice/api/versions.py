@@ -74,6 +74,20 @@ def change_version(request: HttpRequest, service: str, id: schemas.PathId, body:
     return _formed(versions.change(caller(request), catalog.find_version(found, id), body.given()))
 
 
+@router.delete("/services/{service}/versions/{id}", response={204: None})
+@needs("admin", owners=True)
+def delete_version(
+    request: HttpRequest, service: str, id: schemas.PathId, reason: str = Query("", max_length=500)
+):
+    """Removes a version and its package where nothing needs it; deployments and history keep its name.
+
+    409 names where it runs, may be reverted to, is to be retried or is on its way. The name can be used again.
+    """
+    found = catalog.find_service(caller(request), service, "admin")
+    catalog.delete_version(caller(request), catalog.find_version(found, id), reason)
+    return Status(204, None)
+
+
 PACKAGE = {
     "requestBody": {
         "required": True,

@@ -1,5 +1,6 @@
 """Services and their versions: found, made, changed and deleted under their rules. Refuses with Problem."""
 
+from .removal import delete_version, refuse_deleted
 from .services import (
     SERVICE_FIELDS,
     change_service,
@@ -20,9 +21,11 @@ __all__ = [
     "create_service",
     "create_version",
     "delete_service",
+    "delete_version",
     "find_service",
     "find_version",
     "mark_bad",
+    "refuse_deleted",
     "sees",
     "services_of",
 ]

@@ -20,6 +20,7 @@ from ..models import (
     Event,
     MicroService,
     MicroServiceInstance,
+    MicroServiceVersion,
     Operation,
     Output,
     Step,
@@ -99,7 +100,7 @@ def change_service(caller: Caller, service: MicroService, fields: Mapping[str, A
     changed = {name: unix_lines(name, value) for name, value in plain.items() if before[name] != value}
     if "team" in changed:
         ownership.check_giving(caller, changed["team"])
-    if "name" in changed and service.versions.exists():
+    if "name" in changed and MicroServiceVersion.every.filter(microservice=service).exists():
         raise conflict("service_named", f"{service.name} has versions, so its name stays.", "Make a new service.")
     try:
         with transaction.atomic():
@@ -152,7 +153,7 @@ def delete_service(caller: Caller, service: MicroService) -> None:
             raise conflict("service_in_use", f"A deployment of {service.name} is going on.", "Wait until it has ended.")
         _delete_past(service, deployments)
         paths = list(service.versions.exclude(file_path="").values_list("file_path", flat=True))
-        service.versions.all().delete()
+        MicroServiceVersion.every.filter(microservice=service).delete()
         own = stored.release(service, paths, doomed=True)
         record(caller, "delete", "service", service, before={"name": service.name})
         MicroService.objects.filter(pk=service.pk).delete()

@@ -47,7 +47,7 @@ def history(caller: Caller) -> QuerySet[History]:
     seen = visible(caller, "microservice") & Q(microservice__isnull=False)
     if caller.sees_hosts and not caller.services:
         # Whose a host was that is gone, nobody can tell any more.
-        hosts = Asset.objects.filter(tenancy.visible(caller)).order_by().values("pk")
+        hosts = Asset.every.filter(tenancy.visible(caller)).order_by().values("pk")
         seen |= OF_HOSTS & Q(subject_id__in=hosts)
     if caller.teams and not caller.services:
         seen |= OF_TEAMS & Q(subject_id__in=sorted(caller.teams))

@@ -4,7 +4,7 @@ from django.core.validators import MaxValueValidator, MinValueValidator, RegexVa
 from django.db import models
 
 from access.sealed import SealedMap, SealedMapField
-from asset.models import Asset
+from asset.models import Archivable, Asset
 
 from ..status import BuildStatus, InstanceStatus
 
@@ -82,8 +82,8 @@ class MicroService(models.Model):
         return self.name
 
 
-class MicroServiceVersion(models.Model):
-    """One build of a service; never edited once built."""
+class MicroServiceVersion(Archivable):
+    """One build of a service; never edited once built. Deleted, it is archived: past operations keep its name."""
 
     microservice = models.ForeignKey(MicroService, on_delete=models.PROTECT, related_name="versions")
     version = models.CharField(max_length=48, validators=[valid_name])
@@ -109,7 +109,11 @@ class MicroServiceVersion(models.Model):
     class Meta:
         db_table = "micro_service_version"
         ordering = ["-id"]
-        constraints = [models.UniqueConstraint(fields=["microservice", "version"], name="one_version_of_a_name")]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["microservice", "version"], condition=models.Q(archived=None), name="one_version_of_a_name"
+            )
+        ]
         indexes = [models.Index(fields=["microservice", "status", "-id"], name="version_newest")]
 
     def __str__(self):
@@ -171,3 +175,12 @@ class MicroServiceInstance(models.Model):
 
     def __str__(self):
         return f"{self.microservice} on {self.host}"
+
+    @property
+    def was_never_installed(self) -> bool:
+        """Its first install failed, so another version may be installed in its place."""
+        return self.version_id is None and self.status == InstanceStatus.INSTALL_FAILED and not self.locked
+
+    @property
+    def delete_is_stuck(self) -> bool:
+        return self.status == InstanceStatus.DELETE_FAILED and self.tries > 0

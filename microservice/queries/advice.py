@@ -59,6 +59,9 @@ BY_CODE: dict[str, tuple] = {
         _("The host speaks only version 1 of SSH, or is no SSH server."),
         _("Replace its SSH server: nothing of version 1 is safe. Or correct the host’s port."),
     ),
+    Code.OTHER_HOST: (
+        _("This machine and folder are those of another host here."), _ON_THE_HOST,
+    ),
     Code.LOWER_FENCE: (
         _("A newer operation is in charge of this instance."),
         _("Look at the instance’s last operation; nothing is to be done here."),

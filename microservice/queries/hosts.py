@@ -11,7 +11,7 @@ from microservice.catalog.visibility import visible
 from microservice.models import MicroService, MicroServiceInstance
 from microservice.status import MAY_RETRY
 
-from .paging import PAGE, Page, by_key
+from .paging import PAGE, Page, by_key, newest_first
 
 MOST_TEAMS = 500
 
@@ -20,8 +20,10 @@ def hosts(
     caller: Caller, q: str = "", state: str = "", team: str = "", after: str = "", size: int = PAGE
 ) -> Page:
     """Those that the caller sees, by name, each with `running` (instances) and `wrong` (those that failed), counted
-    among the services that the caller sees; `team` is a name. Three queries."""
-    rows = Asset.objects.filter(tenancy.visible(caller)).select_related("credential").prefetch_related("teams")
+    among the services that the caller sees; `team` is a name. Archived ones only with the state `archived`, the last
+    that came first. Three queries."""
+    rows = Asset.every.exclude(archived=None) if state == "archived" else Asset.objects.all()
+    rows = rows.filter(tenancy.visible(caller)).select_related("credential").prefetch_related("teams")
     if team:
         rows = rows.filter(teams__name=team)
     if q:
@@ -32,7 +34,7 @@ def hosts(
         rows = rows.filter(host_key="")
     elif state == "changed":
         rows = rows.exclude(offered_key="")
-    page = by_key(rows, "hostname", after, size)
+    page = newest_first(rows, after, size) if state == "archived" else by_key(rows, "hostname", after, size)
     counted: dict[int, dict] = {
         row["host_id"]: dict(row)
         for row in MicroServiceInstance.objects.filter(
@@ -49,8 +51,8 @@ def hosts(
 
 
 def host(caller: Caller, number: int) -> Asset:
-    """With `through`, its jump host, where the caller sees that one too."""
-    rows = Asset.objects.filter(tenancy.visible(caller), pk=number)
+    """With `through`, its jump host, where the caller sees that one too. Also one that is archived."""
+    rows = Asset.every.filter(tenancy.visible(caller), pk=number)
     found = rows.select_related("credential", "jump_host").prefetch_related("teams").first()
     if found is None:
         raise not_found("host")
@@ -62,7 +64,7 @@ def host(caller: Caller, number: int) -> Asset:
 
 def teams(caller: Caller) -> list[str]:
     """The names of the teams that have hosts which the caller sees, to choose from."""
-    rows = Team.objects.exclude(hosts=None)
+    rows = Team.objects.filter(hosts__in=Asset.objects.all())
     if caller.teams is not None:
         rows = rows.filter(pk__in=sorted(caller.teams))
     return list(rows.distinct().values_list("name", flat=True)[:MOST_TEAMS])
@@ -78,7 +80,20 @@ def runs_on(of: Asset, caller: Caller) -> list[MicroServiceInstance]:
 
 def credentials() -> list[Credential]:
     """Every credential without its secret, with `used`, the number of hosts that prove themselves with it."""
-    return list(Credential.objects.defer("secret", "passphrase").annotate(used=Count("hosts")).order_by("name"))
+    used = Count("hosts", filter=Q(hosts__archived=None))
+    return list(Credential.objects.defer("secret", "passphrase").annotate(used=used).order_by("name"))
+
+
+def credential(number: int) -> Credential:
+    row = Credential.objects.filter(pk=number).first()
+    if row is None:
+        raise not_found("credential")
+    return row
+
+
+def uses_of(caller: Caller, of: Credential) -> list[Asset]:
+    """The first hosts, by name, that are logged in to with it."""
+    return list(of.hosts.filter(tenancy.visible(caller)).order_by("hostname")[:MOST_TEAMS])
 
 
 def tokens(caller: Caller) -> list[Token]:

@@ -23,6 +23,7 @@ from asset import tenancy
 from asset.models import Asset
 from microservice.catalog.visibility import visible
 from microservice.models import Deployment, MicroService, MicroServiceInstance, MicroServiceVersion
+from microservice.requests.instances import FAILED_FIRST
 from microservice.requests.placement import closed_hosts
 from microservice.requests.targets import Wish, why_not
 from microservice.status import DEPLOYMENT_OPEN, BuildStatus
@@ -151,7 +152,7 @@ def hosts_without(
     """
     mine = [int(one) for one in ticked[:1000] if one.isascii() and one.isdigit() and len(one) < 19]
     rows = Asset.objects.filter(tenancy.visible(caller)).annotate(
-        has=Exists(of.instances.filter(host=OuterRef("pk"))),
+        has=Exists(of.instances.filter(host=OuterRef("pk")).exclude(FAILED_FIRST)),
         closed=ExpressionWrapper(closed_hosts(of), BooleanField()),
         other=Case(When(pk__in=mine, then=Value(0)), default=Value(1)),
     )  # fmt: skip

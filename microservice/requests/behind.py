@@ -2,19 +2,24 @@
 
 A host has a service once. An install that is asked for while the old instance is being deleted is not refused: its
 operation waits, without an instance, and becomes due in the transaction that takes the old row away. A delete that
-failed stays visible as `delete_failed`, and the sweep tries it again with growing pauses until it is done.
+failed stays visible as `delete_failed`, and the sweep tries it again with growing pauses, DELETE_TRIES times.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import timedelta
 
+from django.conf import settings
 from django.db.models import Case, DateTimeField, F, QuerySet, Value, When
 from django.utils import timezone
 
+from access.callers import SYSTEM
 from access.problems import Problem
 from asset.models import Asset
+from callbacks import outbox
+from callbacks.models import Telling
 
 from .. import wake
+from ..history import record_rows, row_of
 from ..models import Deployment, MicroService, MicroServiceInstance, MicroServiceVersion, Operation
 from ..status import Action, InstanceStatus, OperationStatus
 from .instances import create_instances
@@ -64,12 +69,32 @@ def begin(deleted: Iterable[Operation]) -> None:
     wake.workers(begun)
 
 
-def keep_trying(instances: QuerySet[MicroServiceInstance]) -> None:
-    """Their delete has failed: the sweep tries again, later and later."""
+def keep_trying(instances: QuerySet[MicroServiceInstance], failed: Mapping[int, Operation]) -> None:
+    """Their delete has failed: the sweep tries again, later and later, and after DELETE_TRIES not by itself any more;
+    then callbacks are told, and the history. `failed`: the operation that did, by its instance's id."""
     now = timezone.now()
     pauses = [min(LONGEST_PAUSE, FIRST_PAUSE * 2**tries) for tries in range(8)]
     after = [When(tries=tries, then=Value(now + timedelta(seconds=pause))) for tries, pause in enumerate(pauses)]
     instances.update(
-        again_at=Case(*after, default=Value(now + timedelta(seconds=LONGEST_PAUSE)), output_field=DateTimeField()),
+        again_at=Case(
+            When(tries__gte=settings.DELETE_TRIES - 1, then=Value(None)), *after,
+            default=Value(now + timedelta(seconds=LONGEST_PAUSE)), output_field=DateTimeField(),
+        ),
         tries=F("tries") + 1,
+    )  # fmt: skip
+    _tell_of_given_up(list(instances.filter(again_at=None).select_related("microservice", "host")), failed)
+
+
+def _tell_of_given_up(rows: list[MicroServiceInstance], failed: Mapping[int, Operation]) -> None:
+    outbox.tell_each(Telling.DELETE_GIVEN_UP, {
+        f"delete.given_up:{failed[row.pk].pk}": {
+            "instance": {"id": row.pk, "host": str(row.host), "host_id": row.host_id, "service": row.microservice.name,
+                         "service_id": row.microservice_id},
+            "tries": row.tries, "error": failed[row.pk].error[:2000], "operation_id": failed[row.pk].pk,
+            "url": f"{settings.PUBLIC_URL}/services/{row.microservice.name}/instances/",
+        } for row in rows
+    })  # fmt: skip
+    record_rows(
+        row_of(SYSTEM, "give_up", "instance", row, {"tries": row.tries}, None, failed[row.pk].error, row.microservice)
+        for row in rows
     )

@@ -14,7 +14,7 @@ from ..rollout import OnFailure, Strategy
 from ..status import Action, BuildStatus
 from . import behind, enqueue, naming, placement
 from .destinations import check_bad, with_package
-from .instances import already_there, check_fields, create_instances, unsaved
+from .instances import FAILED_FIRST, already_there, check_fields, create_instances, take_failed, unsaved
 from .preview import plan_of
 from .record import check_right, queue, record_request
 from .shown import check_plan
@@ -42,7 +42,8 @@ def install(
     even_bad: bool = False,
     plan: str | None = None,
 ) -> Deployment:
-    """Puts a version on hosts (ids or names) that do not have the service; `adopt` records what runs there already."""
+    """Puts a version on hosts (ids or names) that do not have the service, or where its first install failed; `adopt`
+    records what runs there already, and runs nothing."""
     fields = {"port": port, "tag": tag, "weight": weight}
     asked = _checked(caller, service, version, hosts, adopt, strategy, even_bad)
     with transaction.atomic():
@@ -50,7 +51,9 @@ def install(
             caller, service, Action.INSTALL, None, version, asked.course, instance_fields=fields
         )
         now, later = behind.split(service, asked.hosts)
-        made = create_instances(deployment, now)
+        made = take_failed(deployment, now)
+        taken = {row.host_id for row in made}
+        made += create_instances(deployment, [host for host in now if host.pk not in taken])
         behind.wait(deployment, version, later, adopt)
         if plan is not None:
             check_plan(plan, deployment, [*made, *unsaved(service, later, fields)], adopt)
@@ -73,7 +76,7 @@ def preview_install(
     """What `preview` answers, of an install: no instance is there yet, so a target has only its host."""
     fields = {"port": port, "tag": tag, "weight": weight}
     asked = _checked(caller, service, version, hosts, adopt, strategy, even_bad)
-    there = service.instances.filter(host__in=asked.hosts).exclude(status__in=behind.GOING)
+    there = service.instances.filter(host__in=asked.hosts).exclude(FAILED_FIRST).exclude(status__in=behind.GOING)
     if taken := set(there.values_list("host_id", flat=True)):
         raise already_there(service, [host for host in asked.hosts if host.pk in taken])
     rows = unsaved(service, asked.hosts, fields)

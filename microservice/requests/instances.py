@@ -4,6 +4,7 @@ from collections.abc import Iterable
 
 from django.core.exceptions import ValidationError
 from django.db import IntegrityError, transaction
+from django.db.models import Q
 from django.utils import timezone
 
 from access.problems import Problem, conflict, invalid
@@ -51,6 +52,31 @@ def create_instances(deployment: Deployment, hosts: list[Asset]) -> list[MicroSe
         raise already_there(service, hosts) from None
 
 
+# A first install that failed: nothing of the service ever ran there, so any version may be installed in its place.
+FAILED_FIRST = Q(version=None, status=InstanceStatus.INSTALL_FAILED, locked=False, is_maintain=False)
+
+
+def take_failed(deployment: Deployment, hosts: list[Asset]) -> list[MicroServiceInstance]:
+    """Takes the instances on these hosts whose first install failed, with what the new one gives them; answers those.
+
+    As `targets.take` does it: the condition is part of the UPDATE, so two requests never hold the same instance.
+    """
+    service = deployment.microservice
+    check_fields(unsaved(service, hosts[:1], deployment.instance_fields))
+    failed = MicroServiceInstance.objects.filter(FAILED_FIRST, microservice=service, host__in=hosts)
+    if not failed.exists():  # most often; and a statement that locks nothing
+        return []
+    placement.hold(service, hosts)
+    placement.refuse_closed(service, hosts)
+    failed.update(
+        **deployment.instance_fields, locked=True, lock_deployment=deployment, locked_since=timezone.now(),
+        status=InstanceStatus.INSTALLING, status_before=InstanceStatus.INSTALL_FAILED, updated=timezone.now(),
+        updated_by=deployment.requested_by,
+    )  # fmt: skip
+    held = MicroServiceInstance.objects.filter(lock_deployment=deployment, locked=True)
+    return list(held.select_related("host"))
+
+
 def already_there(service: MicroService, hosts: list[Asset]) -> Problem:
     """The refusal that names what is on these hosts."""
     there = MicroServiceInstance.objects.filter(microservice=service, host__in=hosts)
@@ -60,5 +86,5 @@ def already_there(service: MicroService, hosts: list[Asset]) -> Problem:
         for one in there.select_related("host")
     ] or [{"pointer": "/host", "reason": f"a host got {service.name} in this very moment"}]  # fmt: skip
     more = f" (and {len(errors) - 1} more)" if len(errors) > 1 else ""
-    hint = "Upgrade or revert it instead; one whose install failed can be retried or deleted."
+    hint = "Upgrade or revert it instead. Where a first install failed, another one can be tried, out of maintenance."
     return conflict("already_installed", errors[0]["reason"] + more + ".", hint, errors)

@@ -8,6 +8,7 @@ from django.db import connection
 from django.db.models import Q
 
 from asset import tenancy
+from asset.archiving import refuse_archived
 from asset.models import Asset
 
 from ..models import MicroService
@@ -25,10 +26,14 @@ def closed_hosts(service: MicroService) -> Q:
 
 
 def refuse_closed(service: MicroService, hosts: Sequence[Asset]) -> None:
-    """Raises Problem 409 `host_of_another_team` that names those of these hosts which are closed to the service."""
-    closed = Asset.objects.filter(closed_hosts(service), pk__in=[host.pk for host in hosts]).order_by("hostname")
-    if names := list(closed.values_list("hostname", flat=True)):
-        raise tenancy.refusal(service.name, names)
+    """Raises Problem 409 where the service may not come to one of these hosts: `host_of_another_team` names those which
+    are closed to it, `host_archived` one that was archived meanwhile."""
+    wrong = Asset.every.filter(closed_hosts(service) | Q(archived__isnull=False), pk__in=[host.pk for host in hosts])
+    found = list(wrong.order_by("hostname"))
+    for host in found:
+        refuse_archived(host)
+    if found:
+        raise tenancy.refusal(service.name, [host.hostname for host in found])
 
 
 def hold(service: MicroService, hosts: Sequence[Asset]) -> None:

@@ -9,6 +9,7 @@ from access.callers import SYSTEM, Caller
 from access.problems import Problem
 
 from .. import wake
+from ..catalog.removal import refuse_deleted
 from ..history import record
 from ..models import Deployment, MicroService, MicroServiceInstance, Operation
 from ..rollout import Strategy
@@ -31,6 +32,7 @@ def retry_instances(
         kept_out=placement.kept_out(service) & ~there_is(again),
     )  # fmt: skip
     last = Operation.objects.filter(pk__in=wish.asked().values("last_operation"))
+    refuse_deleted(last.values("dest_version"), "/instances")
     check_bad(caller, marked_bad(last.values("dest_version")), even_bad, "/instances")
     with transaction.atomic():
         deployment = record_request(caller, service, Action.RETRY, None, None, Strategy(max_failures=len(numbers)))
@@ -45,6 +47,7 @@ def retry(caller: Caller, origin: Deployment, *, even_bad: bool = False) -> Depl
         return _ask_now(caller, origin, asking)
     must_have_ended(origin)
     failed = Operation.objects.filter(deployment=origin, status__in=RETRYABLE)
+    refuse_deleted(failed.values("dest_version"), "/path/id")
     check_bad(caller, marked_bad(failed.values("dest_version")), even_bad, "/path/id")
     own = Operation.objects.filter(deployment=origin, instance_id=OuterRef("pk"), status__in=RETRYABLE)
     same = Q(from_version=OuterRef("version")) | Q(from_version__isnull=True) & Exists(

@@ -77,7 +77,7 @@ def _place(host: Asset) -> list:
 
 
 def _moves(deployment: Deployment, moved: list[int], now: dict, shown: dict) -> Iterable[dict]:
-    hosts = Asset.objects.in_bulk(moved)
+    hosts = Asset.every.in_bulk(moved)
     found = MicroServiceInstance.objects.filter(microservice=deployment.microservice_id, host__in=moved)
     rows = {row.host_id: row for row in found.select_related("version")}
     for number in moved:

@@ -3,13 +3,17 @@
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
 
 from access.callers import Caller
 from access.problems import Problem, not_found
-from asset import contact, credentials, keys
+from asset import contact, credentials, imports, keys, trial
 from asset import hosts as host_changes
 from asset.models import Asset, Credential
+from microservice import deployments
+from microservice.credential_forms import CredentialChangeForm
 from microservice.forms import CredentialForm, HostForm
+from microservice.import_forms import HostImportForm
 from microservice.queries import hosts as found
 from microservice.queries.paging import MOST, PAGE
 
@@ -58,6 +62,26 @@ def edit(request: HttpRequest, caller: Caller, number: int) -> HttpResponse:
     return render(request, "host/edit.html", {"form": form, "host": host}, status=422 if form.errors else 200)
 
 
+@page("admin", ("GET", "POST"), look="admin")
+def import_hosts(request: HttpRequest, caller: Caller) -> HttpResponse:
+    """Many hosts from a file: what is in it is checked and shown first, by line, and imported then."""
+    form = HostImportForm(sent(request), request.FILES or None)
+    context: dict = {"checked": None, "problem": None}
+    if request.method == "POST" and form.is_valid():
+        try:
+            checked = imports.check_many(form.rows())
+            if request.POST.get("then") == "import":
+                n = len(imports.create(caller, checked))
+                say(request, ngettext("%(n)s host was added.", "%(n)s hosts were added.", n) % {"n": n})
+                return go("hosts")
+            context["checked"] = checked
+        except Problem as problem:
+            context["problem"] = problem
+        form = HostImportForm(initial={"text": form.cleaned_data["text"]})  # a browser sends no file a second time
+    status = 422 if form.errors else context["problem"].status if context["problem"] else 200
+    return render(request, "host/import.html", context | {"form": form}, status=status)
+
+
 @page(live=True)
 def host(request: HttpRequest, caller: Caller, number: int) -> HttpResponse:
     of, finding = request.session.pop(FINDING, (0, None)) if "HX-Request" not in request.headers else (0, None)
@@ -96,6 +120,29 @@ def delete(request: HttpRequest, caller: Caller, number: int) -> HttpResponse:
     return go("hosts")
 
 
+@page("admin", ("POST",))
+def archive(request: HttpRequest, caller: Caller, number: int) -> HttpResponse:
+    """Takes a host out of every list, with what is installed there where that was ticked."""
+    host = found.host(caller, number)
+    try:
+        deployments.archive_host(caller, host, request.POST.get("reason", ""), request.POST.get("forget") == "on")
+        say(request, _("%(name)s was archived.") % {"name": host.hostname})
+    except Problem as problem:
+        complain(request, problem)
+    return go("host", number)
+
+
+@page("admin", ("POST",))
+def unarchive(request: HttpRequest, caller: Caller, number: int) -> HttpResponse:
+    host = found.host(caller, number)
+    try:
+        host_changes.unarchive(caller, host)
+        say(request, _("%(name)s is back.") % {"name": host.hostname})
+    except Problem as problem:
+        complain(request, problem)
+    return go("host", number)
+
+
 @page("admin", ("GET", "POST"))
 def credential_list(request: HttpRequest, caller: Caller) -> HttpResponse:
     """Every credential, and a form for another. Nothing of a secret ever comes back."""
@@ -108,6 +155,27 @@ def credential_list(request: HttpRequest, caller: Caller) -> HttpResponse:
             return go("credentials")
     context = {"form": form, "credentials": found.credentials(), "may_admin": caller.may("admin")}
     return render(request, "host/credentials.html", context, status=422 if form.errors else 200)
+
+
+@page("admin", ("GET", "POST"), look="admin")
+def credential(request: HttpRequest, caller: Caller, number: int) -> HttpResponse:
+    """Its name, and another secret in its place: tried on hosts that use it first, where that is ticked."""
+    found_one = found.credential(number)
+    form = CredentialChangeForm(sent(request), initial={"name": found_one.name, "kind": found_one.kind, "test": True})
+    tried: list[dict] = []
+    if request.method == "POST" and form.is_valid():
+        with blaming(form):
+            if form.replaces and form.cleaned_data["test"]:
+                tried = trial.trial(caller, found_one, form.secrets())
+                trial.refuse_unaccepted(tried)
+            credentials.change(caller, found_one, form.values())
+            accepted = sum(bool(one["accepted"]) for one in tried)
+            say(request, _("%(name)s was saved.") % {"name": found_one.name} + (
+                " " + ngettext("%(n)s host let it in.", "%(n)s hosts let it in.", accepted) % {"n": accepted}
+                if tried else ""))  # fmt: skip
+            return go("credentials")
+    context = {"form": form, "credential": found_one, "tried": tried, "users": found.uses_of(caller, found_one)}
+    return render(request, "host/credential.html", context, status=422 if form.errors else 200)
 
 
 @page("admin", ("POST",))
@@ -146,6 +214,8 @@ def _page(request: HttpRequest, caller: Caller, host: Asset, finding: dict | Non
     context = {
         "host": host,
         "runs": found.runs_on(host, caller),
+        "installed": host.instances.count(),
+        "ran_once": host.operations.exists(),
         "finding": finding,
         "pinned": _fingerprint(host.host_key),
         "offered": _fingerprint((finding or {}).get("offered_key") or host.offered_key),

@@ -15,7 +15,8 @@ from microservice import instances as instance_changes
 from microservice.catalog import ownership, visibility
 from microservice.console.once import once
 from microservice.forms import NewServiceForm, ServiceForm, VersionForm
-from microservice.models import MicroService, MicroServiceVersion
+from microservice.instance_forms import InstanceForm
+from microservice.models import MicroService, MicroServiceInstance, MicroServiceVersion
 from microservice.publishing import intake
 from microservice.queries import services
 from microservice.queries.paging import MOST, PAGE
@@ -130,6 +131,37 @@ def version(request: HttpRequest, caller: Caller, name: str, number: int) -> Htt
     return render(request, "service/version.html", context)
 
 
+@page("admin", ("POST",), owners=True)
+def delete_version(request: HttpRequest, caller: Caller, name: str, number: int) -> HttpResponse:
+    """Removes a version and its package; where something still needs it, its page says what."""
+    service = services.service(caller, name)
+    _must(caller, "admin", service)
+    found = services.version(service, number)
+    try:
+        catalog.delete_version(caller, found, request.POST.get("reason", ""))
+    except Problem as problem:
+        complain(request, problem)
+        return go("version", service.name, number)
+    say(request, _("%(name)s was deleted.") % {"name": found.version})
+    return go("service", service.name)
+
+
+@page("admin", ("POST",), owners=True)
+def delete_service(request: HttpRequest, caller: Caller, name: str) -> HttpResponse:
+    """Removes a service with its versions and packages, when its name was typed once more."""
+    service = services.service(caller, name)
+    _must(caller, "admin", service)
+    try:
+        if request.POST.get("name", "") != service.name:
+            raise invalid("/name", "must be the service's name")
+        catalog.delete_service(caller, service)
+    except Problem as problem:
+        complain(request, problem)
+        return go("service_settings", service.name)
+    say(request, _("%(name)s was deleted.") % {"name": service.name})
+    return go("fleet")
+
+
 @page("deploy", ("POST",))
 def change_instances(request: HttpRequest, caller: Caller, name: str) -> HttpResponse:
     """What was chosen for the instances that were ticked: retry, delete, or maintenance on or off."""
@@ -144,13 +176,42 @@ def change_instances(request: HttpRequest, caller: Caller, name: str) -> HttpRes
             asked = f"{service.pk} {what} {sorted(chosen)}"
             made = once(caller, request.POST.get("key", ""), asked, lambda: start(caller, service, chosen))
             return go("deployment", made)
+        if what == "forget":
+            n = len(deployments.forget(caller, service, chosen, request.POST.get("reason", "")))
+            said = ngettext("%(n)s instance was forgotten.", "%(n)s instances were forgotten.", n)
+            say(request, said % {"n": n})
+            return go("instances", service.name)
         if what not in ("maintain", "end_maintenance"):
-            raise invalid("/what", "is none of retry, delete, maintain and end_maintenance")
+            raise invalid("/what", "is none of retry, delete, forget, maintain and end_maintenance")
         instance_changes.keep_out(caller, service, chosen, what == "maintain")
         say(request, _maintained(len(chosen), what == "maintain"))
     except Problem as problem:
         complain(request, problem)
     return go("instances", service.name)
+
+
+@page("deploy", ("GET", "POST"))
+def edit_instance(request: HttpRequest, caller: Caller, name: str, number: int) -> HttpResponse:
+    """How one instance is known and reached; what runs there is changed by deployments."""
+    service = services.service(caller, name)
+    instance = services.instance(service, number)
+    form = InstanceForm(sent(request), initial={field: getattr(instance, field) for field in InstanceForm.base_fields})
+    if request.method == "POST":
+        _must(caller, "deploy", service)
+        if form.is_valid():
+            with blaming(form):
+                instance_changes.change(caller, instance, form.cleaned_data)
+                say(request, _saved(instance, form.changed_data))
+                return go("instances", service.name)
+    context = {**frame(caller, service, "instances"), "form": form, "instance": instance}
+    return render(request, "service/instance.html", context, status=422 if form.errors else 200)
+
+
+def _saved(instance: MicroServiceInstance, changed: list[str]) -> str:
+    said = _("%(instance)s was saved.") % {"instance": instance}
+    if instance.version_id and instance_changes.SEEN_BY_COMMANDS.intersection(changed):
+        said += " " + _("What runs there was started with the old values; its next operation uses the new ones.")
+    return said
 
 
 @page("deploy", ("POST",))

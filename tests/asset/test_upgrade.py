@@ -5,7 +5,7 @@ from django.db import connection
 from django.db.migrations.executor import MigrationExecutor
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.found("keys")]
-BEFORE, NOW = ("asset", "0004_host_teams"), ("asset", "0005_names_as_addresses")
+BEFORE, NOW = ("asset", "0006_encoding_of_output"), ("asset", "0007_names_as_addresses")
 
 
 def migrate(to: tuple[str, str]):

@@ -11,8 +11,9 @@ import pytest
 from django.contrib.auth import get_user_model
 
 from access.tokens import make_token
+from asset.models import Asset
 from callbacks import signing
-from microservice.models import Deployment, MicroService, MicroServiceVersion
+from microservice.models import Deployment, MicroService, MicroServiceInstance, MicroServiceVersion
 from microservice.status import BuildStatus, DeploymentStatus
 from tests.lab.web import Web
 from tests.microservice import fleet
@@ -141,3 +142,23 @@ def test_watch_a_deployment_live(shell):
     Deployment.objects.update(status=DeploymentStatus.SUCCEEDED)
     last = fleet.event(deployment, "deployment", status="succeeded")
     assert f"id: {last.pk}\n" in shell(recipe("Watch a deployment live"), DEPLOYMENT=str(deployment.pk))
+
+
+@pytest.mark.found("removal")
+def test_give_up_a_host_import_others_and_change_what_is_there(shell):
+    service = fleet.service("shop")
+    old, new = fleet.versions(service, 2)
+    MicroServiceVersion.objects.filter(pk=old.pk).update(version="0.9", file_path="")
+    one, two = (Asset.objects.create(hostname=f"web{number}", ip=f"10.0.0.{number}") for number in (1, 2))
+    fleet.instances(new, [one, two])
+    admin = make_token(get_user_model().objects.get(username="ann"), "admin", ["read", "deploy", "admin"])[1]
+    said = shell(recipe("Give up a host that is gone for good"), DEPLOYCTL_TOKEN=admin)
+    assert "web1 is archived" in said and "archived: the machine burned" in said
+    assert list(MicroServiceInstance.objects.values_list("host", flat=True)) == [two.pk]
+    said = shell(recipe("Import hosts from a file"), DEPLOYCTL_TOKEN=admin)
+    assert "1 would be added, 0 were there already" in said and "1 added" in said
+    assert Asset.objects.get(hostname="web7").labels == {"zone": "eu", "rack": "4"}
+    said = shell(recipe("Change an instance, delete a version"), DEPLOYCTL_TOKEN=admin)
+    assert "port 8081" in said and "shop 0.9 is deleted" in said
+    assert MicroServiceInstance.objects.get().weight == 50
+    assert not MicroServiceVersion.objects.filter(version="0.9").exists()

@@ -356,3 +356,21 @@ def test_the_files_of_fences_and_of_the_order_stay_short(running):
     assert order.read_text() == "v1\nv2\n"
     running.fence = 5
     assert running.carry_out("upgrade", "v2", "v3").answer == Answer.LOWER_FENCE
+
+
+def test_a_folder_with_another_hosts_mark_is_refused_before_anything_is_made(any_host):
+    """One machine and folder under two names: the second one's instances would take the first one's for theirs."""
+    from dataclasses import replace
+
+    first = any_host.run("install", None, "v1")
+    assert any_host.start(replace(first, mark="7-100 web 1")).over().end.result == "done"
+    assert (any_host.base / ".deployer-host").read_text() == "7-100 web 1\n"
+    second = replace(any_host.run("upgrade", "v1", "v2"), mark="8-100 web2")
+    refused = any_host.start(second).over()
+    assert refused.answer == Answer.OTHER_HOST and refused.noise.strip() == "web 1"
+    assert not (any_host.folder / ".deployer" / "runs" / str(second.operation)).exists()
+    renamed = replace(any_host.run("upgrade", "v1", "v2"), mark="7-100 renamed")
+    assert any_host.start(renamed).over().end.result == "done"
+    (any_host.base / ".deployer-host").write_text("")  # cut short by a full disk: nobody's
+    again = replace(any_host.run("upgrade", "v2", "v3"), mark="8-100 web2")
+    assert any_host.start(again).over().end.result == "done"

@@ -76,6 +76,8 @@ def items(retry: bool = True) -> list[Item]:
         points += [f"{point} {step}" for step in steps for point in OF_A_STEP]
         if "link" in steps:
             points.append(HostPoint.SWAP)
+        if "remove" in steps:
+            points.append(HostPoint.REMOVING)
         found += [Item(action, (str(point),)) for point in points]
         undos = [HostPoint.ENDING, HostPoint.ENDED]
         undos += [f"{point} {step}" for step in steps if step in UNDOABLE for point in OF_AN_UNDO]

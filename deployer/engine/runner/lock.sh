@@ -5,6 +5,20 @@ _make_folders() {
 	(umask 022 && mkdir -p "$_DIR/releases" "$_DIR/shared") && mkdir -p "$_BASE/runs"
 }
 
+# Two rows for one machine and folder would each take what runs here for theirs: the first one's mark stays, and the other
+# one is refused. Where no mark can be left there is none.
+_own_folder() {
+	_mark=${_DIR%/*}/.deployer-host
+	[ -n "${_MARK-}" ] || return 0
+	if [ -r "$_mark" ]; then
+		_found='' _name=''
+		read -r _found _name <"$_mark"
+		[ "$_found" = "${_MARK%% *}" ] || [ -z "$_found" ]
+	else
+		(umask 022 && printf '%s\n' "$_MARK" >"$_mark") 2>/dev/null || return 0
+	fi
+}
+
 _lock() {
 	# A redirection that fails would end the shell in `exec`.
 	true >>"$_BASE/lock" || return 2

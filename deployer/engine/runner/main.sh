@@ -4,6 +4,7 @@ _start() {
 	umask 077
 	_need_tools
 	_make_folders || _answer cannot_write
+	_own_folder || _answer other_host "$_name"
 	_lock || {
 		[ $? = 1 ] || _answer cannot_write
 		[ -s "$_RUN/journal" ] && _answer exists
@@ -51,7 +52,7 @@ _make_run() {
 # The lock is held and every other run has its end: no stage is anybody's any more.
 _clear_stages() {
 	for _each in "$_DIR/releases/.stage-"*; do
-		[ ! -d "$_each" ] || rm -rf "$_each"
+		[ ! -d "$_each" ] || _remove_tree "$_each"
 	done
 }
 

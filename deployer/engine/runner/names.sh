@@ -24,6 +24,7 @@ _answer() {
 	exists) _code=43 ;;
 	no_run) _code=44 ;;
 	no_tool) _code=45 ;;
+	other_host) _code=47 ;;
 	*) _code=46 ;;
 	esac
 	# Without it, the status could be anybody's: that of a forced command, which ran in the place of this program.

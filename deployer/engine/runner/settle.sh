@@ -22,7 +22,9 @@ _go_back() {
 }
 
 _finish() {
-	[ ! -d "$_STAGE" ] || rm -rf "$_STAGE"
+	[ ! -d "$_STAGE" ] || _remove_tree "$_STAGE"
+	# Without a version to go to it is a delete, which is not done while something of it stays.
+	if [ "$1$_NEW" = 'done' ] && ! _remove_for_good; then set -- failed "left on the host:$_left"; fi
 	_let_services_be
 	_close_output
 	printf '%s\n' "$_size" >"$_RUN/size"
@@ -64,9 +66,10 @@ _conclude() {
 # What nobody needs any more. Best effort: the run is over.
 _tidy() {
 	for _each in "$_BASE/trash/"*; do
-		[ ! -e "$_each" ] || rm -rf "$_BASE/trash"
+		[ ! -e "$_each" ] || _remove_tree "$_BASE/trash"
 		break
 	done
+	_forget_sums
 	set -- "$_BASE/runs/"*
 	[ $# -gt 30 ] || return 0
 	_count=$#
@@ -105,6 +108,7 @@ _recover() {
 }
 
 _judge() {
+	[ ! -e "$_RUN/removing" ] || _finish 'done' ''
 	if [ "$_reached" -lt 0 ]; then _kind=prepare; else eval "_kind=\$_kind$_reached _s=\$_s$_reached _o=\$_o$_reached"; fi
 	case $_kind in
 	prepare | upload | unpack)

@@ -155,6 +155,7 @@ _do_prepare() {
 	}
 	[ -z "${_AS-}" ] || _may_become || return 1
 	_can_end || return 1
+	[ -n "$_NEW" ] || _may_remove || return 1
 	if [ -n "$_needed" ]; then
 		_room || return 1
 	else
@@ -202,7 +203,7 @@ _do_unpack() {
 	_is="releases/$_NEW"
 	[ -n "$_needed" ] || return 0
 	_look_through || return 1
-	mv -T "$_STAGE" "$_DIR/releases/$_NEW" 8>&- 9>&- || [ ! -e "$_STAGE" ] || return 1
+	_put_in_place || return 1
 	_foresee 0 syntax
 }
 
@@ -226,14 +227,15 @@ _do_prune() {
 	[ -n "$_gone" ] || return 0
 	[ -d "$_TRASH" ] || mkdir -p "$_TRASH"
 	for _each in $_gone; do
-		mv "$_DIR/releases/$_each" "$_TRASH/" || _detail='not all could be moved away'
+		_move_release "$_DIR/releases/$_each" "$_TRASH" || _detail='not all could be moved away'
 	done
+	! _held_below "$_TRASH" || _cannot_remove "$_held"
 	return 0
 }
 
 _do_remove() {
 	mkdir -p "$_TRASH" || return 1
 	for _each in "$_DIR/releases/"*; do
-		[ ! -e "$_each" ] || mv "$_each" "$_TRASH/" || return 1
+		[ ! -e "$_each" ] || _move_release "$_each" "$_TRASH" || return 1
 	done
 }

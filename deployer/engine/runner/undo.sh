@@ -116,7 +116,7 @@ _undo_unlink() {
 
 _undo_prune() {
 	for _each in "$_TRASH/"*; do
-		[ ! -e "$_each" ] || mv "$_each" "$_DIR/releases/" || return 1
+		[ ! -e "$_each" ] || _move_release "$_each" "$_DIR/releases" || return 1
 	done
 }
 

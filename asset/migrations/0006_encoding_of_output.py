@@ -2,7 +2,7 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-    dependencies = [("asset", "0004_host_teams")]
+    dependencies = [("asset", "0005_legacy_algorithms")]
 
     operations = [
         migrations.AddField(

@@ -22,7 +22,7 @@ class AlterAddress(migrations.AlterField):
 
 
 class Migration(migrations.Migration):
-    dependencies = [("asset", "0004_host_teams")]
+    dependencies = [("asset", "0006_encoding_of_output")]
 
     operations = [
         AlterAddress(

@@ -1,0 +1,93 @@
+"""Two rows for one machine and folder are found by the mark in the folder, and the second is refused by name."""
+import pytest
+
+from access.callers import Caller
+from access.models import Team
+from asset import hosts, marks
+from asset.models import Asset, HostTeam
+from microservice import deployments
+from microservice.status import DeploymentStatus, OperationStatus
+from tests.microservice.test_execution import world  # noqa: F401 - a fixture
+from tests.microservice.test_forgetting import ADMIN
+
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.found("keys")]
+WHO = Caller(name="ann", scopes=frozenset({"admin"}))
+
+
+def twin(of: Asset, **more) -> Asset:
+    """Another row for the same machine and folder, by another name."""
+    fields = {name: getattr(of, name) for name in ("ip", "port", "username", "credential", "host_key", "base_path")}
+    return Asset.objects.create(**{**fields, "hostname": "alias", **more})
+
+
+def text(here) -> str:
+    return (here.hosts[0].root / ".deployer-host").read_text().strip()
+
+
+def test_an_operation_on_the_second_row_is_refused_with_the_firsts_name_and_touches_nothing(world, worker):  # noqa: F811
+    here = world(hosts=1)
+    worker()
+    assert here.install().status == DeploymentStatus.SUCCEEDED
+    assert text(here) == marks.mark_of(here.assets[0])
+    second = twin(here.assets[0])
+    made = here.ended(deployments.install(ADMIN, here.service, here.versions[1], [second.pk]))
+    operation = made.operations.get()
+    assert operation.status == OperationStatus.UNDONE
+    assert "those of another host: h0" in operation.error and "Nothing was changed" in operation.error
+    here.assets, rest = here.assets[:1], second
+    assert here.running() == "1.0" and rest.instances.get().version is None
+    assert here.go("upgrade", 0, 1).status == DeploymentStatus.SUCCEEDED, "the first one goes on as ever"
+
+
+def test_the_check_of_the_second_row_names_the_first_where_it_may_be_seen(world):  # noqa: F811
+    here = world(hosts=1)
+    first = here.assets[0]
+    assert hosts.check(first, WHO)["ready"]
+    second = twin(first)
+    found = hosts.check(second, WHO)
+    assert not found["ready"] and found["error"] == "This is the same machine and folder as h0."
+    second.refresh_from_db()
+    assert second.last_error == found["error"]
+    team = Team.objects.create(name="red")
+    HostTeam.objects.create(host=first, team=team)
+    from access.rights import Rights
+
+    other = Caller(name="eve", user_id=1, scopes=frozenset({"deploy"}), rights=Rights({}, frozenset(), True))
+    assert "h0" not in hosts.check(second, other)["error"]
+    assert hosts.check(first, WHO)["ready"]
+
+
+def test_another_folder_of_the_same_machine_is_another_host(world, tmp_path):  # noqa: F811
+    here = world(hosts=1)
+    hosts.check(here.assets[0], WHO)
+    folder = here.hosts[0].root / "other"
+    folder.mkdir()
+    assert hosts.check(twin(here.assets[0], base_path=str(folder)), WHO)["ready"]
+
+
+def test_the_folder_of_a_host_that_is_archived_or_gone_is_taken_over_by_a_check(world, worker):  # noqa: F811
+    here = world(hosts=1)
+    worker()
+    here.install()
+    first = here.assets[0]
+    deployments.archive_host(ADMIN, first, "moved", forget_instances=True)
+    second = twin(first, hostname="h0")
+    found = hosts.check(second, WHO)
+    assert found["ready"] and "not here any more" in " ".join(found["warnings"])
+    assert text(here) == marks.mark_of(second)
+    assert hosts.check(second, WHO)["warnings"] == []
+    here.assets = [second]
+    made = here.ended(deployments.install(ADMIN, here.service, here.versions[1], [second.pk]))
+    assert made.status == DeploymentStatus.SUCCEEDED, "the fence of the new instance is above the forgotten one's"
+    assert here.running() == "2.0"
+
+
+def test_a_mark_of_another_system_with_the_same_id_is_not_taken_for_ours(world):  # noqa: F811
+    here = world(hosts=1)
+    first = here.assets[0]
+    mark = marks.mark_of(first)
+    assert marks.owner(mark) == first and marks.owner("") is marks.owner("x") is None
+    number = mark.split("-")[0]
+    assert marks.owner(f"{number}-17 h0") is None
+    Asset.every.filter(pk=first.pk).update(archived=first.created)
+    assert marks.owner(mark) is None

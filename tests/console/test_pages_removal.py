@@ -1,0 +1,116 @@
+"""What is gone for good is got rid of on the pages, and what is there is changed on them."""
+import pytest
+
+from asset.models import Asset
+from microservice.models import History, MicroServiceInstance
+from microservice.status import InstanceStatus
+from tests.microservice import fleet
+
+pytestmark = [pytest.mark.django_db, pytest.mark.found("removal")]
+
+
+@pytest.fixture
+def placed():
+    service = fleet.service()
+    return fleet.instances(fleet.versions(service)[0], fleet.hosts(2))
+
+
+def change(client, placed, **more):
+    chosen = [row.pk for row in placed]
+    return client.post("/services/shop/instances/change/", {"instance": chosen, **more}, follow=True)
+
+
+def test_ticked_instances_are_forgotten_with_a_reason_and_the_dialog_says_what_is_lost(operator, placed):
+    page = operator.get("/services/shop/instances/").content.decode()
+    assert 'id="sure-forget"' in page and "Lost is what is known of these instances" in page
+    assert "must say why" in change(operator, placed, what="forget").content.decode()
+    assert MicroServiceInstance.objects.count() == 2
+    page = change(operator, placed, what="forget", reason="it burned").content.decode()
+    assert "2 instances were forgotten" in page
+    assert not MicroServiceInstance.objects.exists()
+    assert set(History.objects.filter(action="forget").values_list("reason", flat=True)) == {"it burned"}
+
+
+def test_a_viewer_forgets_nothing(viewer, placed):
+    assert change(viewer, placed, what="forget", reason="x").status_code == 403
+    assert MicroServiceInstance.objects.count() == 2
+
+
+def test_a_delete_that_is_tried_no_more_says_so_on_the_page(operator, placed):
+    MicroServiceInstance.objects.filter(pk=placed[0].pk).update(status=InstanceStatus.DELETE_FAILED, tries=12)
+    page = operator.get("/services/shop/instances/").content.decode()
+    assert "Tried 12 times." in page and "not tried again by itself" in page
+
+
+def test_a_host_is_archived_on_its_page_and_brought_back(admin, placed):
+    host = placed[0].host
+    path = f"/hosts/{host.pk}/"
+    page = admin.get(path).content.decode()
+    assert 'id="sure-archive"' in page and "1 service is installed there" in page
+    said = admin.post(f"{path}archive/", {"reason": "gone"}, follow=True).content.decode()
+    assert "is installed there" in said and Asset.objects.filter(pk=host.pk).exists()
+    said = admin.post(f"{path}archive/", {"reason": "gone", "forget": "on"}, follow=True).content.decode()
+    assert "was archived" in said and "Archived by ada" in said and "Check now" not in said
+    assert not Asset.objects.filter(pk=host.pk).exists()
+    assert "is back" in admin.post(f"{path}unarchive/", follow=True).content.decode()
+    assert Asset.objects.filter(pk=host.pk).exists()
+
+
+def test_port_tag_and_weight_are_changed_on_a_page_that_says_when_they_take_effect(operator, placed):
+    row = placed[0]
+    path = f"/services/shop/instances/{row.pk}/edit/"
+    assert path in operator.get("/services/shop/instances/").content.decode()
+    page = operator.get(path).content.decode()
+    assert "takes effect with the next operation" in page
+    values = {"port": 8081, "tag": "blue", "weight": 5, "description": "hand made", "is_maintain": "on"}
+    said = operator.post(path, values, follow=True).content.decode()
+    assert "its next operation uses the new ones" in said
+    row.refresh_from_db()
+    assert (row.port, row.tag, row.weight, row.description, row.is_maintain) == (8081, "blue", 5, "hand made", True)
+    listed = operator.get("/services/shop/instances/").content.decode()
+    assert "8081" in listed and "blue" in listed
+    assert operator.post(path, {**values, "port": 70000}).status_code == 422
+    MicroServiceInstance.objects.filter(pk=row.pk).update(locked=True)
+    assert "is locked" in operator.post(path, {**values, "port": 1}).content.decode()
+
+
+def test_an_instance_posted_unchanged_changes_nothing(operator, placed):
+    row = placed[0]
+    MicroServiceInstance.objects.filter(pk=row.pk).update(tag=" x ", description="  two  ", port=1)
+    values = {"port": 1, "tag": " x ", "weight": 100, "description": "  two  "}
+    operator.post(f"/services/shop/instances/{row.pk}/edit/", values)
+    assert not History.objects.filter(action="change").exists()
+
+
+def posted(host, **more):
+    """The host's form as a browser sends it back."""
+    fields = {
+        "hostname": host.hostname, "ip": host.ip, "port": host.port, "username": host.username, "credential_id": "",
+        "base_path": host.base_path, "jump_host_id": "", "fetch_port": "", "fetch_address": "", "host_key": "",
+        "description": "", "labels": "\r\n".join(f"{name}={text}" for name, text in host.labels.items()),
+    }  # fmt: skip
+    return {**fields, **more}
+
+
+def test_a_hosts_labels_are_changed_and_seen(admin):
+    host = fleet.hosts(1)[0]
+    path = f"/hosts/{host.pk}/"
+    admin.post(f"{path}edit/", posted(host, labels="zone=eu\r\nrack=a=b \r\n\r\nempty="))
+    host.refresh_from_db()
+    assert host.labels == {"zone": "eu", "rack": "a=b ", "empty": ""}
+    for page in (path, "/hosts/"):
+        assert "zone=eu" in admin.get(page).content.decode()
+    for wrong in ("zone", "-x=1", "a=1\r\na=2", f"a={'x' * 256}"):
+        answer = admin.post(f"{path}edit/", posted(host, labels=wrong))
+        assert answer.status_code == 422 and 'id="id_labels-wrong"' in answer.content.decode()
+
+
+@pytest.mark.parametrize("text", ["", " both ", "a=b", "x\u2028y", "\u00a0", "'\"<&>"])
+def test_labels_posted_unchanged_change_nothing(admin, text):
+    host = fleet.hosts(1)[0]
+    Asset.objects.filter(pk=host.pk).update(labels={"first": text, "second": "z"})
+    host.refresh_from_db()
+    admin.post(f"/hosts/{host.pk}/edit/", posted(host))
+    host.refresh_from_db()
+    assert host.labels == {"first": text, "second": "z"}
+    assert not History.objects.filter(action="change").exists()

@@ -1,0 +1,52 @@
+"""What is gone for good, from the command line."""
+import json
+
+import pytest
+
+from asset.models import Asset
+from microservice.models import History, MicroService, MicroServiceInstance
+from tests.microservice import fleet
+
+from .test_commands import ctl, web  # noqa: F401 - fixtures
+
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.found("removal")]
+
+
+def test_an_instance_is_forgotten_by_its_hosts_name(ctl):  # noqa: F811
+    version = fleet.versions(fleet.service("shop"))[0]
+    one, two = fleet.instances(version, fleet.hosts(2))
+    refused = ctl("forget", "shop", one.host.hostname)
+    assert refused.returncode == 2 and "--reason" in refused.stderr
+    done = ctl("--json", "forget", "shop", one.host.hostname, "--reason", "burned")
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["data"][0]["id"] == one.pk
+    assert list(MicroServiceInstance.objects.all()) == [two]
+    assert History.objects.get(action="forget").reason == "burned"
+    again = ctl("forget", "shop", one.host.hostname, "--reason", "burned")
+    assert again.returncode == 2 and "has no instance on" in again.stderr
+
+
+def test_a_host_in_use_is_named_and_an_archived_one_comes_back_by_its_name(ctl):  # noqa: F811
+    (row,) = fleet.instances(fleet.versions(fleet.service("shop"))[0], fleet.hosts(1))
+    name = row.host.hostname
+    refused = ctl("hosts", "archive", name, "--reason", "x")
+    assert refused.returncode == 4 and "shop is installed there" in refused.stderr
+    assert ctl("hosts", "archive", name, "--reason", "x", "--forget").returncode == 0
+    assert name not in ctl("hosts", "list").stdout and name in ctl("hosts", "list", "--archived").stdout
+    assert ctl("hosts", "unarchive", "nobody").returncode == 2
+    assert ctl("hosts", "unarchive", name).returncode == 0
+    assert Asset.objects.filter(hostname=name).exists()
+
+
+def test_a_service_is_deleted_only_when_it_is_said_twice(ctl):  # noqa: F811
+    fleet.service("shop")
+    assert ctl("services", "delete", "shop").returncode == 2 and MicroService.objects.exists()
+    done = ctl("services", "delete", "shop", "--yes")
+    assert done.returncode == 0 and not MicroService.objects.exists(), done.stderr
+
+
+def test_errors_of_an_import_name_their_lines(ctl, tmp_path):  # noqa: F811
+    file = tmp_path / "hosts.csv"
+    file.write_text("hostname,ip\nweb1,10.0.0.1\nweb2,x\n")
+    refused = ctl("hosts", "import", str(file))
+    assert refused.returncode == 2 and "line 3, ip: must be an IPv4 or IPv6 address" in refused.stderr, refused.stderr

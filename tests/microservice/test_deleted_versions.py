@@ -1,0 +1,113 @@
+"""Versions and services that nobody needs any more are deleted; what still needs one is named."""
+import pytest
+from django.core.files.base import ContentFile
+from django.core.files.storage import default_storage
+
+from access.callers import Caller
+from access.problems import Problem
+from microservice import catalog, deployments
+from microservice.models import Deployment, History, MicroService, MicroServiceInstance, MicroServiceVersion, Operation
+from microservice.status import BuildStatus, DeploymentStatus, InstanceStatus, OperationStatus
+
+from . import fleet
+
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.found("removal")]
+ADMIN = Caller(name="root", scopes=frozenset({"read", "publish", "deploy", "admin"}))
+
+
+def in_use(version) -> Problem:
+    with pytest.raises(Problem) as caught:
+        catalog.delete_version(ADMIN, version, "old")
+    assert (caught.value.status, caught.value.code) == (409, "version_in_use")
+    assert not MicroServiceVersion.every.get(pk=version.pk).archived
+    return caught.value
+
+
+def test_a_version_goes_with_its_package_and_history_keeps_its_name(shop):
+    service, (_, running, _, last), instances = shop
+    path = default_storage.save("shop/4.0.tar.gz", ContentFile(b"package"))
+    MicroServiceVersion.objects.filter(pk=last.pk).update(file_path=path)
+    made = fleet.deployment(instances[:1], last, DeploymentStatus.FAILED, OperationStatus.UNDONE)
+    catalog.delete_version(ADMIN, last, "leaked a key")
+    assert not default_storage.exists(path)
+    assert last not in service.versions.all() and not MicroServiceVersion.objects.filter(pk=last.pk).exists()
+    assert made.operations.select_related("dest_version").get().dest_version.version == "4.0"
+    row = History.objects.get(action="delete", subject="version")
+    assert (row.actor, row.subject_name, row.reason, row.before["file_path"]) == ("root", "4.0", "leaked a key", path)
+    assert "4.0" not in [row["version"] for row in deployments.choices(running, "upgrade")]
+    catalog.delete_version(ADMIN, last)  # again: nothing changes
+    assert History.objects.filter(action="delete").count() == 1
+
+
+def test_its_name_can_be_used_again_for_another_version(shop):
+    service, (*_, last), _ = shop
+    catalog.delete_version(ADMIN, last)
+    again, is_new = catalog.create_version(ADMIN, service, {"version": "4.0"})
+    assert is_new and again.pk != last.pk and again.status == BuildStatus.PENDING
+
+
+@pytest.mark.parametrize(("field", "words"), [("version", "it runs on host1"), ("previous_version", "be reverted to")])
+def test_where_it_runs_or_may_be_reverted_to_is_named(shop, field, words):
+    _, (one, *_), (first, *_) = shop
+    MicroServiceInstance.objects.filter(pk=first.pk).update(**{field: one})
+    problem = in_use(one)
+    assert words in problem.detail and first.host.hostname in problem.detail
+    assert problem.errors[0]["instance_id"] == first.pk and problem.errors[0]["host_id"] == first.host_id
+
+
+def test_what_is_under_way_with_it_or_may_be_retried_is_named(shop):
+    _, (_, _, third, last), instances = shop
+    made = fleet.deployment(instances[:1], third)
+    assert f"deployment {made.pk}" in in_use(third).detail
+    failed = fleet.deployment(instances[1:2], last, DeploymentStatus.FAILED, OperationStatus.UNDONE)
+    MicroServiceInstance.objects.filter(pk=instances[1].pk).update(
+        last_operation=failed.operations.get(), status=InstanceStatus.UPGRADE_FAILED)
+    assert "may be retried" in in_use(last).detail
+
+
+def test_a_version_that_is_being_built_is_not_deleted(shop):
+    version = fleet.versions(shop[0], 1, BuildStatus.BUILDING)[0]
+    assert "being built" in in_use(version).detail
+
+
+def test_nothing_goes_to_a_deleted_version_by_a_retry_or_a_revert_of_an_old_deployment(shop):
+    _, (one, two, three, _), instances = shop
+    old = fleet.deployment(instances[:1], three, DeploymentStatus.FAILED, OperationStatus.UNDONE)
+    back = fleet.deployment(instances[1:2], two, DeploymentStatus.SUCCEEDED, OperationStatus.SUCCEEDED)
+    Operation.objects.filter(deployment=back).update(from_version=one)
+    for version in (three, one):
+        catalog.delete_version(ADMIN, version)
+    for act, deployment in ((deployments.retry, old), (deployments.revert, back)):
+        with pytest.raises(Problem) as caught:
+            act(ADMIN, deployment)
+        assert caught.value.code == "version_deleted"
+    assert Deployment.objects.count() == 2
+
+
+def test_versions_are_deleted_on_their_page(shop, admin_client):
+    _, (one, two, *_), _ = shop
+    page = admin_client.get(f"/services/shop/versions/{one.pk}/").content.decode()
+    assert 'id="sure-delete"' in page and "removed from the store for good" in page
+    said = admin_client.post(f"/services/shop/versions/{two.pk}/delete/", follow=True).content.decode()
+    assert "cannot be deleted: it runs on" in said
+    said = admin_client.post(f"/services/shop/versions/{one.pk}/delete/", {"reason": "old"}, follow=True)
+    assert "1.0 was deleted" in said.content.decode()
+    assert not MicroServiceVersion.objects.filter(pk=one.pk).exists()
+
+
+def test_a_service_is_deleted_on_its_page_when_its_name_is_typed(shop, admin_client):
+    service, (*_, last), instances = shop
+    fleet.deployment(instances[:1], last, DeploymentStatus.FAILED, OperationStatus.UNDONE)
+    page = admin_client.get("/services/shop/settings/").content.decode()
+    assert "It has 3 instances" in page and "/delete/" not in page
+    said = admin_client.post("/services/shop/delete/", {"name": "shop"}, follow=True).content.decode()
+    assert "has 3 instances" in said
+    deployments.forget(ADMIN, service, [row.pk for row in instances], "gone")
+    catalog.delete_version(ADMIN, last)
+    assert "/services/shop/delete/" in admin_client.get("/services/shop/settings/").content.decode()
+    said = admin_client.post("/services/shop/delete/", {"name": "shopp"}, follow=True).content.decode()
+    assert "must be the service" in said and MicroService.objects.exists()
+    said = admin_client.post("/services/shop/delete/", {"name": "shop"}, follow=True).content.decode()
+    assert "shop was deleted" in said and not MicroService.objects.exists()
+    assert not MicroServiceVersion.every.exists()
+    assert History.objects.filter(action="delete", subject="service", subject_name="shop").exists()

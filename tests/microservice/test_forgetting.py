@@ -1,0 +1,240 @@
+"""Hosts that are gone for good: their instances are forgotten, whatever goes on with them, and the hosts archived."""
+import pytest
+from django.utils import timezone
+
+from access.callers import SYSTEM, Caller
+from access.problems import Problem
+from asset import credentials, hosts
+from asset.models import Asset, Credential
+from callbacks.models import Callback, Delivery, Telling
+from microservice import deployments
+from microservice.claims import FENCES_AN_INSTANCE
+from microservice.endings import Ending
+from microservice.ledger import Ledger
+from microservice.models import Deployment, History, MicroServiceInstance, Operation
+from microservice.requests import retries
+from microservice.status import DeploymentStatus, InstanceStatus, OperationStatus
+
+from . import fleet
+
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.found("removal")]
+ANN = Caller(name="ann", scopes=frozenset({"deploy"}))
+ADMIN = Caller(name="root", scopes=frozenset({"read", "publish", "deploy", "admin"}))
+WHY = "the machine burned"
+
+
+@pytest.fixture(autouse=True)
+def packages(monkeypatch):
+    monkeypatch.setattr("microservice.requests.installs.with_package", lambda version, pointer: version)
+    monkeypatch.setattr("microservice.requests.destinations.ensure_described", lambda version: version)
+
+
+@pytest.fixture
+def desk(transactional_db):
+    made = Ledger("w1", 16)
+    yield made
+    made.close()
+
+
+def refused(code, act, *args, **more) -> Problem:
+    with pytest.raises(Problem) as caught:
+        act(*args, **more)
+    assert caught.value.code == code, caught.value
+    return caught.value
+
+
+def test_an_instance_is_forgotten_with_a_reason_and_its_history_stays(shop):
+    service, versions, (one, two, three) = shop
+    told = deployments.forget(ANN, service, [one.pk, two.pk], WHY)
+    assert [(row["id"], row["version"], row["operation_id"]) for row in told] == [
+        (one.pk, "2.0", None), (two.pk, "2.0", None)
+    ]  # fmt: skip
+    assert list(MicroServiceInstance.objects.values_list("pk", flat=True)) == [three.pk]
+    rows = History.objects.filter(action="forget").order_by("pk")
+    assert [(row.actor, row.subject_id, row.reason, row.before["version"]) for row in rows] == [
+        ("ann", one.pk, WHY, "2.0"), ("ann", two.pk, WHY, "2.0")
+    ]  # fmt: skip
+    again = deployments.install(ADMIN, service, versions[0], [one.host_id])
+    assert again.operations.get().instance_id not in (one.pk, two.pk)
+
+
+@pytest.mark.parametrize("reason", ["", "  ", "x" * 501, "two\nlines"])
+def test_without_a_reason_nothing_is_forgotten(shop, reason):
+    service, _, (one, *_) = shop
+    assert refused("invalid", deployments.forget, ANN, service, [one.pk], reason).status == 422
+    assert MicroServiceInstance.objects.count() == 3
+
+
+def test_who_may_not_delete_may_not_forget_and_ids_of_others_are_refused(shop):
+    service, _, (one, *_) = shop
+    reader = Caller(name="eve", scopes=frozenset({"read"}))
+    assert refused("forbidden", deployments.forget, reader, service, [one.pk], WHY).status == 403
+    other = fleet.instances(fleet.versions(fleet.service("other"))[0], fleet.hosts(1, prefix="x"))[0]
+    assert refused("wrong_target", deployments.forget, ANN, service, [one.pk, other.pk], WHY).status == 422
+    assert MicroServiceInstance.objects.count() == 4
+
+
+@pytest.mark.parametrize("state", [OperationStatus.QUEUED, OperationStatus.RUNNING, OperationStatus.UNKNOWN])
+def test_what_goes_on_with_it_ends_and_the_late_worker_writes_nothing(shop, desk, state):
+    service, _, (one, *_) = shop
+    made = deployments.delete(ANN, service, [one.pk])
+    claim = None
+    if state is not OperationStatus.QUEUED:
+        claim = desk.claim()
+        if state is OperationStatus.UNKNOWN:
+            assert desk.finish(Ending(claim.operation, OperationStatus.UNKNOWN, error="silent", reached=False))
+    told = deployments.forget(ANN, service, [one.pk], WHY)
+    operation = made.operations.get()
+    assert told[0]["operation_id"] == operation.pk
+    ended = OperationStatus.NOT_STARTED if state is OperationStatus.QUEUED else OperationStatus.FAILED
+    assert (operation.status, operation.instance_id, operation.owner) == (ended, None, "")
+    assert WHY in operation.error and operation.instance_number == one.pk
+    made.refresh_from_db()
+    assert made.status == DeploymentStatus.FAILED
+    if state is OperationStatus.RUNNING:
+        assert not desk.finish(Ending(claim.operation, OperationStatus.SUCCEEDED))
+        operation.refresh_from_db()
+        assert operation.status == OperationStatus.FAILED
+    assert desk.claim() is None
+    assert not MicroServiceInstance.objects.filter(pk=one.pk).exists()
+
+
+def test_the_fence_of_a_later_instance_is_above_every_one_that_the_forgotten_one_gave_out(shop, desk):
+    service, versions, (one, *_) = shop
+    deployments.delete(ANN, service, [one.pk])
+    old = desk.claim().operation.fence
+    deployments.forget(ANN, service, [one.pk], WHY)
+    deployments.install(ADMIN, service, versions[0], [one.host_id])
+    new = desk.claim().operation
+    assert new.fence > old and new.fence // FENCES_AN_INSTANCE > old // FENCES_AN_INSTANCE
+
+
+def test_an_install_that_waits_for_the_delete_ends_with_it(shop):
+    service, versions, (one, *_) = shop
+    deployments.delete(ANN, service, [one.pk])
+    waiting = deployments.install(ADMIN, service, versions[0], [one.host_id])
+    deployments.forget(ANN, service, [one.pk], WHY)
+    waiting.refresh_from_db()
+    operation = waiting.operations.get()
+    assert operation.status == OperationStatus.NOT_STARTED and WHY in operation.error
+    assert waiting.status == DeploymentStatus.FAILED
+
+
+def fail_delete(desk) -> None:
+    claim = desk.claim()
+    assert desk.finish(Ending(claim.operation, OperationStatus.UNDONE, error="h cannot be reached", reached=False))
+
+
+def test_a_delete_is_not_tried_for_ever_without_somebody_being_told(shop, desk, settings):
+    settings.DELETE_TRIES = 3
+    Callback.objects.create(url="https://example.com/", secret="whsec_AA==", events=list(Telling.values))
+    service, _, (one, *_) = shop
+    deployments.delete(ANN, service, [one.pk])
+    fail_delete(desk)
+    for tries in (1, 2):
+        row = MicroServiceInstance.objects.get(pk=one.pk)
+        assert (row.tries, row.status) == (tries, InstanceStatus.DELETE_FAILED) and row.again_at
+        assert not Delivery.objects.filter(event=Telling.DELETE_GIVEN_UP).exists()
+        MicroServiceInstance.objects.filter(pk=one.pk).update(again_at=timezone.now())
+        assert retries.try_remainders() == 1
+        fail_delete(desk)
+    row = MicroServiceInstance.objects.get(pk=one.pk)
+    assert (row.tries, row.again_at, row.status) == (3, None, InstanceStatus.DELETE_FAILED)
+    assert retries.try_remainders() == 0
+    told = Delivery.objects.get(event=Telling.DELETE_GIVEN_UP)
+    assert '"tries": 3' in told.body and "cannot be reached" in told.body
+    assert History.objects.get(action="give_up").subject_id == one.pk
+    retries.retry_instances(ANN, service, [one.pk])  # by hand it can be tried at any time
+    fail_delete(desk)
+    assert Delivery.objects.filter(event=Telling.DELETE_GIVEN_UP).count() == 2
+
+
+def test_a_host_with_anything_on_it_is_not_archived_and_the_refusal_names_it(shop):
+    _, _, (one, *_) = shop
+    found = refused("host_in_use", hosts.archive, ADMIN, one.host, WHY)
+    assert "shop is installed there" in found.detail and found.errors[0]["instance_id"] == one.pk
+    jump = fleet.hosts(1, prefix="jump")[0]
+    Asset.objects.filter(pk=one.host_id).update(jump_host=jump)
+    assert one.host.hostname in refused("host_in_use", hosts.archive, ADMIN, jump, WHY).detail
+
+
+def test_an_archived_host_is_in_no_list_or_choice_keeps_its_history_and_comes_back(shop, client, admin_client):
+    service, versions, (one, *_) = shop
+    made = fleet.deployment([one], versions[2], DeploymentStatus.FAILED, OperationStatus.FAILED)
+    name = one.host.hostname
+    deployments.forget(ANN, service, [one.pk], WHY)
+    hosts.archive(ADMIN, one.host, WHY)
+    assert not Asset.objects.filter(pk=one.host_id).exists()
+    assert name not in admin_client.get("/hosts/").content.decode()
+    assert name in admin_client.get("/hosts/?state=archived").content.decode()
+    for page in (f"/services/shop/versions/{versions[0].pk}/install/", "/hosts/new/"):
+        assert f">{name}" not in admin_client.get(page).content.decode()
+    page = admin_client.get(f"/hosts/{one.host_id}/").content.decode()
+    assert WHY in page and "archived" in page
+    assert Operation.objects.select_related("host").get(deployment=made).host.hostname == name
+    assert name in admin_client.get(f"/deployments/{made.pk}/").content.decode()
+    rows = History.objects.filter(action="archive")
+    assert [(row.actor, row.subject_id, row.reason) for row in rows] == [("root", one.host_id, WHY)]
+    for act in (hosts.change, hosts.check, hosts.trust):
+        host = Asset.every.get(pk=one.host_id)
+        args = (ADMIN, host, {}) if act is hosts.change else (host, ADMIN) if act is hosts.check else (host, "x", ADMIN)
+        refused("host_archived", act, *args)
+    refused("wrong_target", deployments.install, ADMIN, service, versions[0], [one.host_id])
+    hosts.unarchive(ADMIN, Asset.every.get(pk=one.host_id))
+    assert name in admin_client.get("/hosts/").content.decode()
+
+
+def test_the_name_of_an_archived_host_can_be_used_again(shop):
+    host = fleet.hosts(1, prefix="old")[0]
+    hosts.archive(ADMIN, host, WHY)
+    again = hosts.create(ADMIN, {"hostname": host.hostname, "ip": "10.9.9.9"})
+    assert again.pk != host.pk
+    refused("already_there", hosts.unarchive, ADMIN, Asset.every.get(pk=host.pk))
+    refused("already_there", hosts.create, ADMIN, {"hostname": host.hostname, "ip": "10.9.9.8"})
+
+
+def test_a_credential_of_archived_hosts_alone_can_be_deleted(shop):
+    credential = Credential.objects.create(name="old", kind="password", secret="pw")
+    host = fleet.hosts(1, prefix="old")[0]
+    Asset.objects.filter(pk=host.pk).update(credential=credential)
+    refused("credential_in_use", credentials.delete, ADMIN, credential)
+    hosts.archive(ADMIN, host, WHY)
+    credentials.delete(ADMIN, credential)
+    assert Asset.every.get(pk=host.pk).credential is None
+
+
+def test_a_host_is_archived_with_all_that_is_on_it_or_not_at_all(shop):
+    service, _, (one, *_) = shop
+    other = fleet.instances(fleet.versions(fleet.service("other"))[0], [one.host])[0]
+    half = Caller(name="half", scopes=ADMIN.scopes, services=frozenset({service.pk}))
+    refused("forbidden", deployments.archive_host, half, one.host, WHY, True)
+    assert MicroServiceInstance.objects.filter(host=one.host).count() == 2
+    deployments.archive_host(ADMIN, one.host, WHY, True)
+    assert not MicroServiceInstance.objects.filter(pk__in=[one.pk, other.pk]).exists()
+    assert Asset.every.get(pk=one.host_id).archived_by == "root"
+
+
+def test_an_install_that_races_an_archive_is_refused(shop, monkeypatch):
+    """The host was looked up before it was archived: the second look, under its lock, finds it out."""
+    from microservice.requests import installs
+
+    service, versions, _ = shop
+    host = fleet.hosts(1, prefix="late")[0]
+    checked = installs._checked
+
+    def late(*args):
+        found = checked(*args)
+        hosts.archive(ADMIN, host, WHY)
+        return found
+
+    monkeypatch.setattr(installs, "_checked", late)
+    refused("host_archived", deployments.install, ADMIN, service, versions[0], [host.pk])
+    assert not MicroServiceInstance.objects.filter(host=host).exists()
+
+
+def test_many_are_forgotten_in_a_fixed_number_of_statements(shop, django_assert_max_num_queries):
+    service, versions, _ = shop
+    many = fleet.instances(versions[0], fleet.hosts(40, prefix="many"))
+    with django_assert_max_num_queries(45):
+        deployments.forget(SYSTEM, service, [row.pk for row in many], WHY)
+    assert Deployment.objects.count() == 0 and History.objects.filter(action="forget").count() == 40

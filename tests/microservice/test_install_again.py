@@ -1,0 +1,95 @@
+"""A first install that failed is no hindrance: another version is installed, and nothing is deleted before."""
+import pytest
+
+from access.callers import SYSTEM, Caller
+from access.problems import Problem
+from microservice import deployments
+from microservice.models import MicroServiceInstance
+from microservice.queries.services import hosts_without
+from microservice.status import DeploymentStatus, InstanceStatus, OperationStatus
+
+from . import fleet
+from .shop import end_all
+from .test_execution import world  # noqa: F401 - a fixture
+
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.found("removal")]
+ANN = Caller(name="ann", scopes=frozenset({"deploy"}))
+
+
+@pytest.fixture
+def failed(shop, monkeypatch):
+    """The service, two of its versions, a host, and the instance whose first install failed there."""
+    monkeypatch.setattr("microservice.requests.installs.with_package", lambda version, pointer: version)
+    service, (one, two, *_), _ = shop
+    host = fleet.hosts(1, prefix="new")[0]
+    made = deployments.install(ANN, service, one, [host.pk], port=8080, tag="a")
+    end_all(made, OperationStatus.UNDONE, error="start failed")
+    return service, one, two, host, MicroServiceInstance.objects.get(host=host)
+
+
+def test_another_version_is_installed_in_its_place_with_other_fields(failed):
+    service, _, two, host, instance = failed
+    assert (instance.version, instance.status, instance.locked) == (None, InstanceStatus.INSTALL_FAILED, False)
+    made = deployments.install(ANN, service, two, [host.pk], port=9090, tag="b", weight=7)
+    instance.refresh_from_db()
+    assert (instance.port, instance.tag, instance.weight) == (9090, "b", 7)
+    assert (instance.status, instance.lock_deployment) == (InstanceStatus.INSTALLING, made)
+    operation = made.operations.get()
+    assert (operation.instance_id, operation.from_version, operation.dest_version) == (instance.pk, None, two)
+    end_all(made, OperationStatus.SUCCEEDED)
+    instance.refresh_from_db()
+    assert (instance.version, instance.status, instance.locked) == (two, InstanceStatus.RUNNING, False)
+
+
+def test_failed_and_new_hosts_go_together_and_the_preview_is_what_runs(failed):
+    service, _, two, host, instance = failed
+    other = fleet.hosts(1, prefix="other")[0]
+    plan = deployments.preview_install(ANN, service, two, [host.pk, other.pk], port=1)
+    assert [row["host_id"] for row in plan["targets"]] == [host.pk, other.pk]
+    made = deployments.install(ANN, service, two, [host.pk, other.pk], port=1, plan=plan["plan"])
+    assert made.operations.count() == 2
+    assert instance.pk in made.operations.values_list("instance_id", flat=True)
+
+
+@pytest.mark.parametrize("state", [{"locked": True}, {"is_maintain": True}, {"status": InstanceStatus.RUNNING}])
+def test_what_is_busy_or_runs_or_is_kept_out_is_refused_as_before(failed, state):
+    service, _, two, host, instance = failed
+    if state.get("status") == InstanceStatus.RUNNING:
+        state = {**state, "version": two}
+    MicroServiceInstance.objects.filter(pk=instance.pk).update(**state)
+    for act in (deployments.preview_install, deployments.install):
+        with pytest.raises(Problem) as caught:
+            act(ANN, service, two, [host.pk])
+        assert caught.value.code == "already_installed"
+    with pytest.raises(Problem) as caught:
+        deployments.install(ANN, service, two, [host.pk], port=-1)
+    assert caught.value.status in (409, 422)
+
+
+def test_a_wrong_field_is_refused_for_it_too(failed):
+    service, _, two, host, instance = failed
+    with pytest.raises(Problem) as caught:
+        deployments.install(ANN, service, two, [host.pk], port=70000)
+    assert caught.value.status == 422
+    instance.refresh_from_db()
+    assert not instance.locked
+
+
+def test_the_page_offers_the_host_and_another_version(failed, admin_client):
+    service, _, two, host, _ = failed
+    places, _ = hosts_without(SYSTEM, service, [])
+    assert next(place for place in places if place.host == host).has is False
+    page = admin_client.get("/services/shop/instances/").content.decode()
+    assert f"install/?host={host.pk}" in page and "Install another version" in page
+    page = admin_client.get(f"/services/shop/versions/{two.pk}/install/?host={host.pk}").content.decode()
+    assert "already" not in page.split('name="host"')[1].split("</label>")[0]
+
+
+def test_on_a_real_host_the_second_version_runs(world, worker):  # noqa: F811
+    here = world(hosts=1, start_command='[ "$VERSION" != 1.0 ] || exit 7; echo "$VERSION" >"$SHARED/v"',
+                 stop_command="true", check_command='[ "$(cat "$SHARED/v")" = "$VERSION" ]')  # fmt: skip
+    worker()
+    assert here.install(0).status == DeploymentStatus.FAILED
+    assert here.install(1).status == DeploymentStatus.SUCCEEDED
+    assert here.current() == "2.0"
+    assert MicroServiceInstance.objects.get().version == here.versions[1]

@@ -1,0 +1,68 @@
+"""What an operation learns about its host by the way is what the pages of hosts show."""
+import pytest
+
+from asset.models import Asset
+from microservice.models import Event
+from microservice.status import OperationStatus
+from tests.lab.network import free_port
+
+from .test_execution import world  # noqa: F401 - a fixture
+
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.found("keys")]
+
+
+def green() -> dict:
+    return {"reachable": True, "last_error": ""}
+
+
+def test_a_host_that_refuses_an_operations_connection_is_not_green(world, worker, admin_client):  # noqa: F811
+    here = world(hosts=2)
+    worker()
+    here.install()
+    assert set(Asset.objects.values_list("reachable", "last_error")) == {(True, "")}
+    Asset.objects.filter(pk=here.assets[1].pk).update(port=free_port())
+    here.go("upgrade", 0, 1)
+    well, silent = Asset.objects.order_by("pk")
+    assert (well.reachable, well.last_error) == (True, "")
+    assert silent.reachable is False and silent.ip in silent.last_error
+    assert [row.data for row in Event.objects.filter(kind="host", data__id=silent.pk)][-1]["reachable"] is False
+    page = admin_client.get("/hosts/?q=h1").content.decode()
+    assert "unreachable" in page and 'tone-ok">' not in page.split('id="host-')[1].split("<td>")[1]
+
+
+def test_each_of_several_silent_hosts_has_its_own_error(world, worker):  # noqa: F811
+    here = world(hosts=3)
+    worker()
+    here.install()
+    for asset in here.assets:
+        Asset.objects.filter(pk=asset.pk).update(port=free_port())
+    here.go("upgrade", 0, 1)
+    for asset in Asset.objects.all():
+        assert asset.reachable is False and f"{asset.ip}:{asset.port}" in asset.last_error
+
+
+def test_a_key_that_an_operation_finds_changed_is_shown_until_the_pinned_one_is_seen_again(world, worker):  # noqa: F811
+    here = world(hosts=1)
+    worker()
+    here.install()
+    pinned = here.assets[0].host_key
+    other = pinned.split()[0] + " " + "AAAAC3NzaC1lZDI1NTE5AAAAILnm2dGkkGqGNDcUmBHG2ufnQbDAGcGPTJr1dPGIQnkX"
+    Asset.objects.update(host_key=other)
+    assert here.go("upgrade", 0, 1).operations.get().status == OperationStatus.UNDONE
+    host = Asset.objects.get()
+    assert host.offered_key == pinned and "another host key" in host.last_error
+    Asset.objects.update(host_key=pinned)
+    here.go("upgrade", 0, 1)
+    host.refresh_from_db()
+    assert (host.reachable, host.last_error, host.offered_key) == (True, "", "")
+
+
+def test_a_log_in_that_is_refused_is_no_plain_reachable(world, worker, admin_client):  # noqa: F811
+    here = world(hosts=1)
+    worker()
+    here.install()
+    Asset.objects.update(username="nobody-of-this-name")
+    here.go("upgrade", 0, 1)
+    host = Asset.objects.get()
+    assert host.reachable is True and "did not let" in host.last_error
+    assert "reachable, and not ready" in admin_client.get("/hosts/").content.decode()
