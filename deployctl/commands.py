@@ -60,7 +60,9 @@ def versions() -> None:
 @click.option("--description", default="", help="What is new.")
 @click.pass_obj
 def publish(context: Context, service: str, version: str, package: Path, ref: str, description: str) -> None:
-    """Makes VERSION of SERVICE from PACKAGE, a .tar.gz. The same again changes nothing."""
+    """Makes VERSION of SERVICE from PACKAGE: a .tar.gz, .tar, .tar.bz2, .tar.xz or .zip.
+
+    The same again changes nothing, also made again of the same files."""
     path = f"/services/{quoted(service)}/versions/"
     with package.open("rb") as file:
         digest = base64.b64encode(hashlib.file_digest(file, "sha256").digest()).decode()

@@ -214,6 +214,7 @@ def test_a_file_with_a_set_uid_bit_fails_the_step(running):
         assert running.tree() == before
 
 
+@pytest.mark.found("packages")
 @pytest.mark.parametrize("mode", [0o700, 0o777, 0o2755, 0o500])
 def test_the_release_folders_mode_is_ours_whatever_the_package_says_of_its_root(any_host, mode):
     any_host.packages["v1"] = archive(("./", tarfile.DIRTYPE, {"mode": mode}))
