@@ -37,8 +37,9 @@ def list_versions(request: HttpRequest, service: str, query: paging.Page,
 
 @router.post("/services/{service}/versions/", response={201: schemas.VersionOut, 200: schemas.VersionOut},
              openapi_extra={"requestBody": {"content": {uploads.FORM: {"schema": {
-                 "type": "object", "required": ["version", "package"], "properties": {
-                     "version": {"type": "string"}, "ref": {"type": "string"}, "description": {"type": "string"},
+                 "type": "object", "required": ["package"], "properties": {
+                     "version": {"type": "string"}, "commit": {"type": "string"},
+                     "committed": {"type": "string", "format": "date-time"}, "ref": {"type": "string"}, "description": {"type": "string"},
                      "package": {"type": "string", "format": "binary", "description": KINDS},
                  }}}}}})
 @needs("publish", form=True)
@@ -50,10 +51,10 @@ def create_version(request: HttpRequest, service: str, body: schemas.VersionNew,
     found = catalog.find_service(caller(request), service, "publish")
     package = uploads.file(request, "package")
     if package is None:
-        version, is_new = catalog.create_version(caller(request), found, body.given())
+        version, is_new = catalog.create_version(caller(request), found, body.named())
     else:
         version, is_new = intake.publish(
-            caller(request), found, body.given(), intake.Body(package, package.size, _again(request, found)),
+            caller(request), found, body.named(), intake.Body(package, package.size, _again(request, found)),
             request.headers.get("Content-Digest", ""),
         )
     response["Location"] = f"/api/v1/services/{found.pk}/versions/{version.pk}"

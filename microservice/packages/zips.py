@@ -215,6 +215,8 @@ def _fields(extra: bytes) -> dict[int, bytes]:
     at = 0
     while at + 4 <= len(extra):
         number, size = struct.unpack_from("<2H", extra, at)
+        if at + 4 + size > len(extra):
+            raise BadArchive("one of its headers is corrupt")
         found.setdefault(number, extra[at + 4:at + 4 + size])
         at += 4 + size
     return found
