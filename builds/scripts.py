@@ -42,7 +42,7 @@ fill() {
     [ -z "$left" ] || refuse "of $left there is only the Git LFS pointer: lfs.fetchinclude or lfs.fetchexclude is set"
 }
 why() {
-    grep -v '^ *$' "$TMPDIR/why" | tail -n 1
+    grep -i -m 1 -E 'fatal:|error|not exist|not found|denied' "$TMPDIR/why" || tail -n 1 "$TMPDIR/why"
 }
 update() {
     git submodule --quiet update --init --recursive "$@" 2>"$TMPDIR/why"
