@@ -1,4 +1,5 @@
 """The worker side: claims a build that is due, brings it one move further, writes down what came of it."""
+import errno
 import logging
 import os
 import socket
@@ -10,11 +11,12 @@ from datetime import timedelta
 from functools import lru_cache
 
 from django.conf import settings
-from django.db import DatabaseError, connection
+from django.db import DatabaseError, InterfaceError, OperationalError, connection
 from django.db.models import F, Q
 from django.db.models.functions import Now
 from django.utils import timezone
 
+from access import userinfo
 from access.callers import SYSTEM, Caller
 from access.problems import Problem
 from access.secrets import Undecryptable
@@ -25,7 +27,7 @@ from microservice.status import BuildStatus
 from . import builders, checkout, requests, servers
 from .credentials import NOBODY, Credential
 from .models import OPEN, Build
-from .origin import Job, Refused, Silent
+from .origin import Job, Refused, Silent, plain
 from .sandbox import layout
 from .sandbox.running import TimedOut
 
@@ -74,11 +76,13 @@ def move(build: Build) -> None:
     """One move. Whatever the origin does, the build is then ended, or due again later."""
     try:
         if _too_late(build):
-            requests.end(build, BuildStatus.TIMEOUT, f"It had not ended {settings.BUILD_TIMEOUT} s after its start")
+            last = f"; at last: {build.detail}" if build.silences else ""
+            requests.end(build, BuildStatus.TIMEOUT,
+                         f"It had not ended {settings.BUILD_TIMEOUT} s after its start{last}")
         elif build.version.status == BuildStatus.SUCCESS and build.origin == MicroService.Origin.GIT:
             requests.end(build, BuildStatus.SUCCESS)  # its worker died between storing the package and writing this
         elif build.takeovers > MOST_TAKEOVERS:
-            requests.end(build, BuildStatus.FAILED, f"{MOST_TAKEOVERS} workers died of it")
+            requests.end(build, BuildStatus.FAILED, f"{MOST_TAKEOVERS} workers ended while they built it")
         elif build.origin == MicroService.Origin.GIT:
             _build_here(build)
         else:
@@ -91,13 +95,27 @@ def move(build: Build) -> None:
         _later(build, str(error))
     except checkout.Given:
         log.info("%s is looked after by somebody else", build)
+    except (OperationalError, InterfaceError):  # the database is away: nothing can be written, and the lease runs out
+        raise
+    except Exception as error:
+        log.exception("%s ended in an error that nobody foresaw", build)
+        requests.end(build, BuildStatus.FAILED, _unforeseen(error))
+
+
+def _unforeseen(error: Exception) -> str:
+    """For people, without what an address may hold."""
+    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return "There is no room left on the disk of the worker or of the package store"
+    return userinfo.hidden(f"The worker met an error: {type(error).__name__}: {error}")
 
 
 def job_of(build: Build) -> Job:
     """Raises Refused where the service's secrets cannot be read."""
     version, service = build.version, build.version.microservice
+    before = Build.objects.filter(version=version).exclude(pk=build.pk).exclude(reference="")
     job = Job(build.pk, service.pk, service.name, version.pk, version.version, version.ref, service.build_url,
-              service.build_command, build.requested_by, tuple(service.build_refs))
+              service.build_command, build.requested_by, tuple(service.build_refs),
+              depth=service.build_depth, others=frozenset(before.values_list("reference", flat=True)))
     if build.origin != MicroService.Origin.GIT:
         return job
     try:
@@ -171,7 +189,8 @@ def _build_here(build: Build) -> None:
         with git.built(job, commit, tell) as package, package.open("rb") as file:
             tell(printed)
             caller = Caller(name=build.requested_by or SYSTEM.name, scopes=SYSTEM.scopes)
-            intake.store(caller, build.version, intake.Body(file, package.stat().st_size))
+            # Whoever lost the build stores nothing: its row is asked in the transaction that takes the package.
+            intake.store(caller, build.version, intake.Body(file, package.stat().st_size), claim=keep)
     finally:
         Build.objects.filter(pk=build.pk, owner=owner()).update(log=printed)
     requests.end(build, BuildStatus.SUCCESS)
@@ -200,7 +219,7 @@ def _too_late(build: Build) -> bool:
 
 def _later(build: Build, reason: str) -> None:
     pause = min(LONGEST_PAUSE, settings.BUILD_POLL * 2 ** min(build.silences, 10))
-    _release(build, pause, detail=reason[:500], silences=build.silences + 1)
+    _release(build, pause, detail=plain(reason, 500), silences=build.silences + 1)
 
 
 def _release(build: Build, seconds: float, **fields) -> None:

@@ -190,7 +190,7 @@ class ServiceForm(forms.Form):
         label=_("Commits of the history in a checkout"),
         min_value=0,
         max_value=1_000_000,
-        help_text=_("0: all of it, with every tag, which git describe needs. 1: the commit alone, for large repositories."),
+        help_text=_("0: all of it, with every tag, as git describe needs it. 1: the commit alone."),
     )
     auto_deploy = forms.CharField(
         max_length=64,

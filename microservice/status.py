@@ -156,6 +156,12 @@ BUILD_TRANSITIONS: dict[BuildStatus, dict[BuildStatus, str]] = {
         _B.DUPLICATE: "the same commit is built already",
     },
 }
+# What an attempt more may take back to building. Asked for on purpose only: nothing else leaves an end.
+BUILD_AGAIN: dict[BuildStatus, str] = {
+    _B.TIMEOUT: "its build is tried again",
+    _B.FAILED: "its build is tried again",
+    _B.DUPLICATE: "the commit is built again on purpose",
+}
 OPERATION_TRANSITIONS: dict[OperationStatus, dict[OperationStatus, str]] = {
     _O.PENDING: {
         _O.QUEUED: "its batch is due",

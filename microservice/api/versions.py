@@ -39,7 +39,8 @@ def list_versions(request: HttpRequest, service: str, query: paging.Page,
              openapi_extra={"requestBody": {"content": {uploads.FORM: {"schema": {
                  "type": "object", "required": ["package"], "properties": {
                      "version": {"type": "string"}, "commit": {"type": "string"},
-                     "committed": {"type": "string", "format": "date-time"}, "ref": {"type": "string"}, "description": {"type": "string"},
+                     "committed": {"type": "string", "format": "date-time"},
+                     "ref": {"type": "string"}, "description": {"type": "string"},
                      "package": {"type": "string", "format": "binary", "description": KINDS},
                  }}}}}})
 @needs("publish", form=True)

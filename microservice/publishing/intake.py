@@ -78,8 +78,11 @@ def body_of(request: HttpRequest) -> Body:
     return Body(request, int(length))
 
 
-def store(caller: Caller, version: MicroServiceVersion, body: Body, content_digest: str = "") -> MicroServiceVersion:
+def store(caller: Caller, version: MicroServiceVersion, body: Body, content_digest: str = "", *,
+          claim: Callable[[], object] | None = None) -> MicroServiceVersion:
     """Takes a package in and moves the version to success; the same content again changes nothing.
+
+    `claim` is called in the transaction that takes the package, and may raise: then nothing is taken.
 
     `source_sha256` of the version that is returned is that of the bytes that came, also where others were first.
     Raises a Problem, and keeps nothing: 400 broken off, 409 another package is there or the build has ended
@@ -92,7 +95,7 @@ def store(caller: Caller, version: MicroServiceVersion, body: Body, content_dige
         if version.sha256 or _is_there(version):
             return _same(_again(version), taken)
         with _carried(version.microservice, version.version, taken, temporary) as carried:
-            return _claim(caller, version, taken, carried)
+            return _claim(caller, version, taken, carried, claim)
 
 
 def publish(
@@ -132,11 +135,14 @@ def _carried(service: MicroService, version: str, taken: Taken, temporary: Binar
     return placing.Carried(default_storage, temporary, service.name, version, taken.package.sha256)
 
 
-def _claim(caller: Caller, version: MicroServiceVersion, taken: Taken, carried: placing.Carried) -> MicroServiceVersion:
+def _claim(caller: Caller, version: MicroServiceVersion, taken: Taken, carried: placing.Carried,
+           claim: Callable[[], object] | None = None) -> MicroServiceVersion:
     free = MicroServiceVersion.objects.filter(
         pk=version.pk, sha256="", status__in=[*_TAKES_PACKAGE, BuildStatus.SUCCESS], file_path=version.file_path
     )
     with transaction.atomic():
+        if claim is not None:
+            claim()
         # Of uploads that race, one finds the row without a package; the others wait here until it has committed.
         won = free.update(file_path=carried.path, status=BuildStatus.SUCCESS, **taken.fields())
         if won:

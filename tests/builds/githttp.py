@@ -68,11 +68,15 @@ class GitHttp:
                 path, _, query = self.path.partition("?")
                 body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
                 if path.endswith("/info/lfs/objects/batch"):
-                    return self._batch(body)
-                if path.startswith("/lfs-objects/"):
-                    return self._answer(objects[path.rpartition("/")[2]])
-                if "/info/lfs/" in path:
-                    return self._answer(b"{}", "application/vnd.git-lfs+json", 404)
+                    self._batch(body)
+                elif path.startswith("/lfs-objects/"):
+                    self._answer(objects[path.rpartition("/")[2]])
+                elif "/info/lfs/" in path:
+                    self._answer(b"{}", "application/vnd.git-lfs+json", 404)
+                else:
+                    self._git(path, query, body)
+
+            def _git(self, path, query, body):
                 environment = {
                     "PATH": os.environ["PATH"], "GIT_PROJECT_ROOT": str(folder), "GIT_HTTP_EXPORT_ALL": "1",
                     "PATH_INFO": path, "QUERY_STRING": query, "REQUEST_METHOD": self.command, "REMOTE_USER": username,

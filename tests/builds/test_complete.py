@@ -1,4 +1,4 @@
-"""A checkout is complete, or the build is refused: submodules, files of Git LFS, tags and history, from real servers."""
+"""A checkout is complete, or the build is refused: submodules, Git LFS, tags and history, from real servers."""
 import pytest
 
 from access.secrets import Secret
@@ -86,7 +86,7 @@ def test_a_submodule_that_is_left_out_or_named_nowhere_refuses_the_build(server,
         built(of(server, repository))
     repository.git("rm", "-q", "--cached", ".gitmodules")
     repository.git("commit", "-q", "-m", "no address any more")
-    with pytest.raises(Refused, match="submodule could not be fetched: .*[Nn]o url"):
+    with pytest.raises(Refused, match=r"submodule could not be fetched: .*[Nn]o url"):
         built(of(server, repository))
 
 
@@ -105,7 +105,7 @@ def test_a_file_of_lfs_that_is_not_there_refuses_the_build(server, repository):
     pointer = server.lfs(b"gone")
     server.objects.clear()
     repository.commit({".gitattributes": ATTRIBUTES, "model.bin": pointer})
-    with pytest.raises(Refused, match="files of Git LFS could not be fetched: .*(does not exist|missing|404)"):
+    with pytest.raises(Refused, match=r"files of Git LFS could not be fetched: .*(does not exist|missing|404)"):
         built(of(server, repository))
 
 
