@@ -5,6 +5,7 @@ import os
 import socket
 import threading
 import time
+import traceback
 import uuid
 from dataclasses import replace
 from datetime import timedelta
@@ -97,8 +98,10 @@ def move(build: Build) -> None:
         log.info("%s is looked after by somebody else", build)
     except (OperationalError, InterfaceError):  # the database is away: nothing can be written, and the lease runs out
         raise
-    except Exception as error:
-        log.exception("%s ended in an error that nobody foresaw", build)
+    except Exception as error:  # noqa: BLE001 - whatever it is, it is this build's end and nobody else's
+        # Where it came from, and not its text: that may quote an address with a password.
+        where = "".join(traceback.format_tb(error.__traceback__))
+        log.error("%s ended in an error that nobody foresaw: %s\n%s", build, type(error).__name__, where)
         requests.end(build, BuildStatus.FAILED, _unforeseen(error))
 
 

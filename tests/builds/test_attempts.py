@@ -14,7 +14,6 @@ from callbacks.models import Callback, Delivery
 from microservice.models import MicroServiceVersion
 from microservice.publishing import intake
 from microservice.status import BuildStatus
-from tests.microservice import fleet
 from tests.microservice.api.conftest import api, store  # noqa: F401 - fixtures
 
 from .buildservers import Server
