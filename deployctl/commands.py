@@ -9,7 +9,7 @@ from pathlib import Path
 import click
 from click.shell_completion import get_completion_class
 
-from . import waiting
+from . import building, waiting
 from .client import printable
 from .context import Context, quoted
 from .exits import Ended, Exit
@@ -80,6 +80,11 @@ def list_versions(context: Context, service: str) -> None:
     context.show(rows, "\n".join(
         f"{row['id']:>6}  {row['version']:48}  {'bad' if row['bad'] else row['status_str']:9}  {row['instances']} hosts"
         for row in rows))
+
+
+versions.add_command(building.attempts)
+versions.add_command(building.name)
+main.add_command(building.build)
 
 
 # --- what changes hosts -----------------------------------------------------------------------------------------------
