@@ -11,7 +11,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from . import credentials, refs
+from microservice.catalog import building
+
+from . import credentials, refs, scripts
 from .origin import Job, Refused, Silent
 from .sandbox.commands import OFF
 from .sandbox.layout import Mount
@@ -22,33 +24,9 @@ from .sandbox.watching import DEFAULT, Limits
 LONGEST_ASK = 30  # seconds that a repository has to answer before anything is fetched
 MOST_REFS = 64 * 1024**2  # bytes of a repository's list of branches and tags
 _COMMIT = re.compile(r"[0-9a-f]{40,64}\Z")
-_REF = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._/+@-]*\Z")
 # A repository that another user owns may be read: nothing in it is run by reading it.
 _AUTHORITIES = "authorities.pem"
 _CONFIG = b"[safe]\n\tdirectory = *\n"
-_ASK = 'exec git ls-remote --heads --tags -- "$1"'
-_FETCH = """
-set -e
-git init -q .
-git fetch -q --depth 1 --no-tags -- "$1" "$2"
-git checkout -q --detach "$2"
-"""
-# All commits of the branches and tags that count, and no files where the server can leave them out.
-_REACHES = """
-set -e
-git init -q --bare "$TMPDIR/reach"
-cd "$TMPDIR/reach"
-git fetch -q --no-tags --filter=tree:0 --stdin -- "$1" <"$3"
-[ -n "$(git for-each-ref --count=1 --contains "$2" refs/reach)" ] || exit 42
-"""
-_PACK = """
-set -e
-cd "$1"
-[ -z "$(ls -A "$2")" ] || cd "$2"
-find . -mindepth 1 -maxdepth 1 ! -name .git -printf '%P\\0' | LC_ALL=C sort -z |
-    tar --create --gzip --null --verbatim-files-from --files-from=- --sort=name --owner=0 --group=0 --numeric-owner \\
-        --format=pax --pax-option=delete=atime,delete=ctime
-"""
 
 
 class Given(Exception):
@@ -94,7 +72,7 @@ class Git:
             raise Refused(reason)
         if _scheme(job.url) not in self.protocols or job.url.startswith("-") or any(ord(one) < 33 for one in job.url):
             raise Refused(f"The build_url must be one of: {', '.join(self.protocols)}")
-        if not _REF.match(job.ref) or ".." in job.ref or job.ref.endswith((".lock", "/")):
+        if not building.is_ref(job.ref):
             raise Refused("The ref is no branch, tag or commit")
 
     @contextmanager
@@ -104,7 +82,8 @@ class Git:
         Raises Refused (the build failed, and why), TimedOut, Silent, and whatever `tell` raises.
         """
         with self._run(job, tell, self.limits.seconds) as run:
-            self._go(run, job, "git fetch", _FETCH, [job.url, commit], "work/source")
+            self._go(run, job, "git fetch", scripts.FETCH, [job.url, commit, str(job.depth)], "work/source")
+            self._go(run, job, "Completing the checkout", scripts.COMPLETE, [str(job.depth)], "work/source")
             out = run.inside("work/out")
             secrets = {name: secret.reveal() for name, secret in job.secrets.items()}
             environment = secrets | _clean(run, "home") | dict(self.proxies) | job.variables() | {
@@ -114,7 +93,7 @@ class Git:
             package = run.folder / "package.tar.gz"
             # The worker makes the file, and what was built only fills it: no link of the build's leads anywhere.
             with package.open("xb") as file:
-                words = ["sh", "-c", _PACK, "sh", run.inside("work/source"), out]
+                words = ["sh", "-c", scripts.PACK, "sh", run.inside("work/source"), out]
                 run.go(Command("packing", words, _clean(run, "tmp"), run.inside("tmp"), output=file))
             yield package
 
@@ -126,7 +105,7 @@ class Git:
     def _listed(self, run: Run, job: Job) -> dict[str, str]:
         with (run.folder / "refs").open("x+b") as file:
             try:
-                self._go(run, job, "The repository", _ASK, [job.url], "tmp", file)
+                self._go(run, job, "The repository", scripts.ASK, [job.url], "tmp", file)
             except TimedOut as error:
                 raise Silent("The repository does not answer") from error
             except Refused as error:
@@ -145,7 +124,7 @@ class Git:
             wanted.chmod(0o644)
             inside = str(wanted) if self.found.means == OFF else f"{run.inside('tmp')}/wanted"
             try:
-                self._go(run, job, "git fetch", _REACHES, [job.url, job.ref, inside], "tmp",
+                self._go(run, job, "git fetch", scripts.REACHES, [job.url, job.ref, inside], "tmp",
                          mounts=(Mount(str(wanted), inside),))
             except Refused as error:
                 # 42: it is there, and not reached. 129: git does not even know it.

@@ -1,9 +1,11 @@
 """The worker side: claims a build that is due, brings it one move further, writes down what came of it."""
+import errno
 import logging
 import os
 import socket
 import threading
 import time
+import traceback
 import uuid
 from dataclasses import replace
 from datetime import timedelta
@@ -15,9 +17,11 @@ from django.db.models import F, Q
 from django.db.models.functions import Now
 from django.utils import timezone
 
+from access import userinfo
 from access.callers import SYSTEM, Caller
 from access.problems import Problem
 from access.secrets import Undecryptable
+from deployer.database_errors import is_away
 from deployer.loop import Loop
 from microservice.models import MicroService
 from microservice.publishing import intake
@@ -26,7 +30,7 @@ from microservice.status import BuildStatus
 from . import again, builders, checkout, looking, requests, servers
 from .credentials import NOBODY, Credential
 from .models import OPEN, Build
-from .origin import Job, Refused, Seen, Silent
+from .origin import Job, Refused, Seen, Silent, plain
 from .sandbox import layout
 from .sandbox.running import TimedOut
 from .sentences import with_sentence
@@ -84,7 +88,7 @@ def move(build: Build) -> None:
         elif build.version.status == BuildStatus.SUCCESS and build.origin == MicroService.Origin.GIT:
             requests.end(build, BuildStatus.SUCCESS)  # its worker died between storing the package and writing this
         elif build.takeovers > MOST_TAKEOVERS:
-            requests.end(build, BuildStatus.FAILED, f"{MOST_TAKEOVERS} workers died of it")
+            requests.end(build, BuildStatus.FAILED, f"{MOST_TAKEOVERS} workers ended while they built it")
         elif build.origin == MicroService.Origin.GIT:
             _build_here(build)
         else:
@@ -97,13 +101,29 @@ def move(build: Build) -> None:
         _later(build, str(error))
     except checkout.Given:
         log.info("%s is looked after by somebody else", build)
+    except Exception as error:
+        if is_away(error):  # nothing can be written, and the lease runs out
+            raise
+        # Where it came from, and not its text: that may quote an address with a password.
+        where = "".join(traceback.format_tb(error.__traceback__))
+        log.error("%s ended in an error that nobody foresaw: %s\n%s", build, type(error).__name__, where)
+        requests.end(build, BuildStatus.FAILED, _unforeseen(error))
+
+
+def _unforeseen(error: Exception) -> str:
+    """For people, without what an address may hold."""
+    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return "There is no room left on the disk of the worker or of the package store"
+    return userinfo.hidden(f"The worker met an error: {type(error).__name__}: {error}")
 
 
 def job_of(build: Build) -> Job:
     """Raises Refused where the service's secrets cannot be read."""
     version, service = build.version, build.version.microservice
+    before = Build.objects.filter(version=version).exclude(pk=build.pk).exclude(reference="")
     job = Job(build.pk, service.pk, service.name, version.pk, version.version, version.ref, service.build_url,
-              service.build_command, build.requested_by, tuple(service.build_refs))
+              service.build_command, build.requested_by, tuple(service.build_refs),
+              depth=service.build_depth, others=frozenset(before.values_list("reference", flat=True)))
     if build.origin != MicroService.Origin.GIT:
         return job
     try:
@@ -212,7 +232,8 @@ def _build_here(build: Build) -> None:
         with git.built(job, commit, tell) as package, package.open("rb") as file:
             tell(printed)
             caller = Caller(name=build.requested_by or SYSTEM.name, scopes=SYSTEM.scopes)
-            intake.store(caller, build.version, intake.Body(file, package.stat().st_size))
+            # Whoever lost the build stores nothing: its row is asked in the transaction that takes the package.
+            intake.store(caller, build.version, intake.Body(file, package.stat().st_size), claim=keep)
     finally:
         Build.objects.filter(pk=build.pk, owner=owner()).update(log=printed)
     requests.end(build, BuildStatus.SUCCESS)
@@ -243,7 +264,7 @@ def _later(build: Build, reason: str) -> None:
     if reason == looking.NOT_KNOWN and build.silences:  # what the server said when it was asked to start stays
         reason = build.detail if build.detail.startswith(reason) else with_sentence(reason, build.detail)
     pause = min(LONGEST_PAUSE, settings.BUILD_POLL * 2 ** min(build.silences, 10))
-    _release(build, pause, detail=reason[:500], silences=build.silences + 1)
+    _release(build, pause, detail=plain(reason, 500), silences=build.silences + 1)
 
 
 def _release(build: Build, seconds: float, **fields) -> None:

@@ -1,5 +1,6 @@
 """GitLab, by its pipeline API. The only file that imports python-gitlab."""
 from dataclasses import dataclass
+from urllib.parse import unquote
 
 import gitlab
 import requests
@@ -64,7 +65,9 @@ class GitLab:
             rows = self._ask(lambda one=pipeline: one.variables.list(per_page=100, get_all=False, **ONCE))
             if self._ask(lambda rows=rows: any(row.key == "VERSION_ID" and row.value == wanted["VERSION_ID"]
                                                for row in rows)):
-                return self._reference(project, self._ask(lambda one=pipeline: one.id))
+                reference = self._reference(project, self._ask(lambda one=pipeline: one.id))
+                if reference not in job.others:
+                    return reference
         return ""
 
     def again(self, job: Job, reference: str) -> str:
@@ -85,7 +88,7 @@ class GitLab:
 
     def _project(self, url: str) -> Project:
         """By the path of its address: https://gitlab.example/team/shop(.git) is team/shop."""
-        path = below(self.url, url).removesuffix(".git")
+        path = unquote(below(self.url, url)).removesuffix(".git")
         if not path:
             raise Refused(f"The service's build_url names no project: {url[:100]}")
         return self._server().projects.get(path, lazy=True)

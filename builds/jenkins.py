@@ -74,7 +74,9 @@ class Jenkins:
         told = self._json(f"{self._path(job.url)}/api/json?tree={urllib.parse.quote(tree)}")
         for build in _list(told.get("builds"))[:20]:
             if str(_parameters(build).get("VERSION_ID")) == str(job.version_id) and number_of(build.get("number")):
-                return f"build:{self._path(job.url)}/{build['number']}"
+                reference = f"build:{self._path(job.url)}/{build['number']}"
+                if reference not in job.others:
+                    return reference
         return ""
 
     def again(self, job: Job, reference: str) -> str:
@@ -103,7 +105,7 @@ class Jenkins:
 
     def _path(self, url: str) -> str:
         """The job's path below the server's: build_url is the job's address, or the path of it."""
-        path = self._below(urllib.parse.urlsplit(url).path).rstrip("/")
+        path = self._below(_quoted(urllib.parse.urlsplit(url).path)).rstrip("/")
         if "/job/" not in f"{path}/":
             raise Refused(f"The service's build_url names no Jenkins job (…/job/name): {url[:100]}")
         return path
@@ -140,10 +142,15 @@ class Jenkins:
         raise kind(with_sentence(f"Jenkins answered {code}", sentence), sent=sends, answered=code < 500)
 
 
+def _quoted(path: str) -> str:
+    """A path as it is sent: a job's name may hold blanks and Chinese, as people type it or as a browser shows it."""
+    return re.sub("%(?![0-9A-Fa-f]{2})", "%25", urllib.parse.quote(path, safe="/%:@!$&'()*+,;=~-._"))
+
+
 def _path_of(address: object) -> str:
     """The path of an address that a server gave; empty where it is none."""
     try:
-        return urllib.parse.urlsplit(address).path if isinstance(address, str) else ""
+        return _quoted(urllib.parse.urlsplit(address).path) if isinstance(address, str) else ""
     except ValueError:
         return ""
 

@@ -10,18 +10,21 @@ OPEN = tuple(status.value for status in BUILD_TRANSITIONS)
 
 
 class Build(models.Model):
-    """One build of a version at its origin, and (while a worker looks after it) whose it is and until when."""
+    """One attempt to build a version at its origin, and (while a worker looks after it) whose it is and until when."""
 
     version = models.ForeignKey(MicroServiceVersion, on_delete=models.CASCADE, related_name="builds")
     origin = models.CharField(max_length=16)
     status = models.IntegerField(choices=BuildStatus.choices, default=BuildStatus.PENDING)
     commit = models.CharField(max_length=64, blank=True)
-    reference = models.CharField(max_length=200, blank=True, help_text="What the origin calls it")
+    reference = models.CharField(max_length=500, blank=True, help_text="What the origin calls it")
     url = models.CharField(max_length=500, blank=True, help_text="Where people can watch it")
     detail = models.CharField(max_length=500, blank=True, help_text="Why it is what it is")
     log = models.TextField(blank=True, help_text="The end of what it printed")
     duplicate_of = models.ForeignKey("self", null=True, blank=True, on_delete=models.SET_NULL, related_name="+")
     requested_by = models.CharField(max_length=150, blank=True)
+    even_built = models.BooleanField(
+        default=False, db_default=False, help_text="Although the commit is built already"
+    )
     # Who looks after it, and until when (on the database's clock); `due`: when it is looked at again.
     owner = models.CharField(max_length=64, blank=True)
     lease = models.DateTimeField(null=True, blank=True)

@@ -16,7 +16,8 @@ class Job:
     branches and tags that are built, none: all.
 
     `secrets` are for the build command alone, and `credential` for fetching alone; both for git only. `own_keys`:
-    whether the ssh keys of the worker's user may open the repository.
+    whether the ssh keys of the worker's user may open the repository. `depth`: commits of the history, 0: all of it.
+    `others`: references of the version's earlier attempts, which are not this one.
     """
 
     build_id: int
@@ -32,6 +33,8 @@ class Job:
     secrets: Mapping[str, Secret] = field(default_factory=dict)
     credential: Credential = NONE
     own_keys: bool = True
+    depth: int = 0
+    others: frozenset[str] = frozenset()
 
     def mask(self) -> Mask:
         """What must not be in anything that the build prints."""
@@ -74,7 +77,7 @@ class Origin(Protocol):
         """The reference of the newest try of a build that has ended: the same where the origin tries under one name."""
 
 
-LONGEST_REFERENCE = 200
+LONGEST_REFERENCE = 500
 LONGEST_ADDRESS = 500
 
 

@@ -75,6 +75,9 @@ def _apply(origin: str, told: Told) -> str:
         wake.workers()  # who look for themselves: a late report must not undo what came after it
     if build is None or (build.reference and told.reference and not _same(build.reference, told.reference)):
         return "unchanged"
+    if told.reference and Build.objects.filter(version=told.version_id, reference=told.reference).exclude(
+            pk=build.pk).exists():
+        return "unchanged"  # late, about an attempt before this one
     if told.status == BuildStatus.BUILDING:
         if told.reference and not build.reference:
             Build.objects.filter(pk=build.pk, status__in=OPEN, reference="").update(

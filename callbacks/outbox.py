@@ -29,10 +29,10 @@ def tell_each(event: str, told: dict[str, dict[str, Any]]) -> None:
         _queue({(event, name): data for name, data in told.items()})
 
 
-def build_ended(version: Any) -> None:
-    """Call in the transaction that ends a version's build, with the version as it is then."""
+def build_ended(version: Any, attempt: int = 0) -> None:
+    """Call in the transaction that ends a version's build, with the version as it is then. Each attempt's is told."""
     service = version.microservice
-    tell(Telling.BUILD_ENDED, f"build.ended:{version.pk}:{version.status}", {
+    tell(Telling.BUILD_ENDED, f"build.ended:{version.pk}:{version.status}" + (f":{attempt}" if attempt else ""), {
         "service": service.name, "service_id": service.pk,
         "version": {"id": version.pk, "version": version.version, "ref": version.ref, "sha256": version.sha256,
                     "source_sha256": version.source_sha256, "detail": version.build_detail,

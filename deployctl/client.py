@@ -83,7 +83,7 @@ class Client:
 
     def put_file(self, path: str, file: Path, digest: str) -> Any:
         """Streams a file. The same bytes again change nothing, so a try that broke off is repeated."""
-        headers = {"Content-Type": "application/gzip", "Content-Length": str(file.stat().st_size),
+        headers = {"Content-Type": "application/octet-stream", "Content-Length": str(file.stat().st_size),
                    "Content-Digest": f"sha-256=:{digest}:"}
         return self.ask("PUT", path, file, headers, timeout=3600).data
 

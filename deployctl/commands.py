@@ -11,7 +11,7 @@ from typing import Any
 import click
 from click.shell_completion import get_completion_class
 
-from . import removal, waiting
+from . import building, removal, waiting
 from .client import printable
 from .context import Context, quoted
 from .exits import Ended, Exit
@@ -83,7 +83,9 @@ def versions() -> None:
 @click.option("--description", default="", help="What is new.")
 @click.pass_obj
 def publish(context: Context, service: str, version: str, package: Path, ref: str, description: str) -> None:
-    """Makes VERSION of SERVICE from PACKAGE, a .tar.gz. The same again changes nothing."""
+    """Makes VERSION of SERVICE from PACKAGE: a .tar.gz, .tar, .tar.bz2, .tar.xz or .zip.
+
+    The same again changes nothing, also made again of the same files."""
     path = f"/services/{quoted(service)}/versions/"
     with package.open("rb") as file:
         digest = base64.b64encode(hashlib.file_digest(file, "sha256").digest()).decode()
@@ -101,6 +103,11 @@ def list_versions(context: Context, service: str) -> None:
     context.show(rows, "\n".join(
         f"{row['id']:>6}  {row['version']:48}  {'bad' if row['bad'] else row['status_str']:9}  {row['instances']} hosts"
         for row in rows))
+
+
+versions.add_command(building.attempts)
+versions.add_command(building.name)
+main.add_command(building.build)
 
 
 # --- what changes hosts -----------------------------------------------------------------------------------------------

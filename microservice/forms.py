@@ -122,7 +122,7 @@ class ServiceForm(Form):
         label=_("Limits"), empty="{}", rows=3, help_text=_("Limits of time and output, as a JSON object.")
     )
     build_orig = forms.ChoiceField(label=_("Built by"), choices=_terms(MicroService.Origin.choices))
-    build_url = forms.CharField(label=_("Where it is built from"), max_length=128, required=False)
+    build_url = forms.CharField(label=_("Where it is built from"), max_length=500, required=False)
     build_username = forms.CharField(
         label=_("User of the repository"),
         max_length=128,
@@ -139,6 +139,12 @@ class ServiceForm(Form):
         widget=forms.TextInput({"autocomplete": "off", "spellcheck": "false"}),
         help_text=_("Patterns with spaces between them, such as: main release/* v*. Empty: every branch and tag."),
     )
+    build_depth = forms.IntegerField(
+        label=_("Commits of the history in a checkout"),
+        min_value=0,
+        max_value=1_000_000,
+        help_text=_("0: all of it, with every tag, as git describe needs it. 1: the commit alone."),
+    )
     auto_deploy = forms.CharField(
         max_length=64,
         required=False,
@@ -152,7 +158,8 @@ class ServiceForm(Form):
         (_("Hooks"), ("pre_command", "pre_undo_command", "post_command", "post_undo_command")),
         (_("User on hosts"), ("run_as", "private_releases")),
         (_("Surroundings"), ("environment", "encoding", "steps", "keep_releases", "limits")),
-        (_("Builds"), ("build_orig", "build_url", "build_username", "build_command", "build_refs", "auto_deploy")),
+        (_("Builds"), ("build_orig", "build_url", "build_username", "build_command", "build_refs", "build_depth",
+                          "auto_deploy")),
     )
 
     def __init__(self, *args, may_build: bool = True, **more):
@@ -172,11 +179,11 @@ class ServiceForm(Form):
 class VersionForm(Form):
     version = forms.CharField(
         label=_("Version"),
-        max_length=48,
+        max_length=128,
         help_text=_("CI's form is timestamp-branch-commit."),
         widget=forms.TextInput({"autocomplete": "off", "spellcheck": "false"}),
     )
-    ref = forms.CharField(label=_("Branch"), max_length=128, initial="master")
+    ref = forms.CharField(label=_("Branch"), max_length=250, initial="master")
     description = forms.CharField(label=_("Description"), max_length=256, required=False)
 
 

@@ -158,6 +158,12 @@ BUILD_TRANSITIONS: dict[BuildStatus, dict[BuildStatus, str]] = {
 }
 # Ended badly. A build server may try such a build again under the same name, and then it goes on here too.
 BUILD_MAY_GO_ON = frozenset({_B.TIMEOUT, _B.FAILED})
+# What an attempt more may take back to building. Asked for on purpose only: nothing else leaves an end.
+BUILD_AGAIN: dict[BuildStatus, str] = {
+    _B.TIMEOUT: "its build is tried again",
+    _B.FAILED: "its build is tried again",
+    _B.DUPLICATE: "the commit is built again on purpose",
+}
 OPERATION_TRANSITIONS: dict[OperationStatus, dict[OperationStatus, str]] = {
     _O.PENDING: {
         _O.QUEUED: "its batch is due",

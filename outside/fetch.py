@@ -171,6 +171,8 @@ def _reply(answer: Any, deadline: _Deadline, largest: int) -> Reply:
             raise Unreachable("the answer is too large", True)
     if deadline.over:  # what was cut looks like an end
         raise Unreachable("it did not answer in time", True)
+    if answer.length:  # announced, and never sent
+        raise Unreachable("the answer was cut short", True)
     return Reply(answer.status, {name.lower(): value for name, value in answer.headers.items()}, b"".join(pieces))
 
 
@@ -223,4 +225,5 @@ def _words(error: object) -> str:
         return f"its certificate is not trusted: {error.verify_message}"
     if isinstance(error, TimeoutError):
         return "it did not answer in time"
-    return f"{type(error).__name__}: {error}"[:300]
+    told = f"{type(error).__name__}: {error}"[:300]
+    return "".join(one if one.isprintable() else " " for one in told)

@@ -3,6 +3,7 @@ from datetime import datetime
 
 from django.http import HttpRequest, HttpResponse
 from ninja import Field, Router, Schema, Status
+from pydantic import StrictBool
 
 from access import userinfo
 from access.problems import not_found
@@ -11,10 +12,12 @@ from builds.models import Build
 from microservice import catalog
 from microservice.api import schemas
 from microservice.api.auth import caller, needs
+from microservice.api.schemas import Body
 from microservice.models import MicroServiceVersion
 from microservice.status import BuildStatus
 
 router = Router()
+MOST = 100  # attempts in one answer
 WEBHOOK = {
     "security": [],
     "requestBody": {"required": True, "content": {"application/json": {"schema": {"type": "object"}}}},
@@ -26,8 +29,16 @@ WEBHOOK = {
 }
 
 
+class BuildAsked(Body):
+    """What may be asked along with a build."""
+
+    again: StrictBool = Field(False, description="Also where the last attempt failed, timed out or was a duplicate")
+    even_built: StrictBool = Field(False, description="Also where the commit is built already, as another version")
+
+
 class BuildOut(Schema):
     id: int
+    attempt: int = Field(description="Which of the version's attempts it is, from 1")
     version_id: int
     origin: str
     status: int
@@ -39,9 +50,15 @@ class BuildOut(Schema):
     log: str = Field(description="The end of what it printed")
     duplicate_of: int | None = Field(description="The version that this one doubles")
     requested_by: str
+    even_built: bool = Field(description="It was asked for although the commit was built already")
     created: datetime
     started: datetime | None
     finished: datetime | None
+
+
+class Attempts(Schema):
+    data: list[BuildOut] = Field(description="Newest first; at most 100")
+    count: int = Field(description="How many there were")
 
 
 class Taken(Schema):
@@ -50,19 +67,33 @@ class Taken(Schema):
 
 @router.post("/services/{service}/versions/{id}/build", response={202: BuildOut})
 @needs("publish")
-def start_build(request: HttpRequest, service: str, id: schemas.PathId, response: HttpResponse):
-    """Starts a pending version's build at its origin. Asked for again while it goes on: the same build."""
+def start_build(request: HttpRequest, service: str, id: schemas.PathId, response: HttpResponse,
+                body: BuildAsked | None = None):
+    """Starts a version's build at its origin. Asked for again while it goes on: the same build.
+
+    One that ended badly is built once more with `again`, under the same name; what is built never is.
+    """
     found = catalog.find_service(caller(request), service, "publish")
-    build = requests.start(caller(request), catalog.find_version(found, id))
+    build = requests.start(caller(request), catalog.find_version(found, id), **(body.model_dump() if body else {}))
     response["Location"] = f"/api/v1/services/{found.pk}/versions/{id}/build"
-    return Status(202, form(_newest(build.version)))
+    return Status(202, _newest(build.version))
 
 
 @router.get("/services/{service}/versions/{id}/build", response=BuildOut)
 @needs("read")
 def get_build(request: HttpRequest, service: str, id: schemas.PathId):
     """The version's newest build."""
-    return form(_newest(catalog.find_version(catalog.find_service(caller(request), service), id)))
+    return _newest(catalog.find_version(catalog.find_service(caller(request), service), id))
+
+
+@router.get("/services/{service}/versions/{id}/builds/", response=Attempts)
+@needs("read")
+def list_builds(request: HttpRequest, service: str, id: schemas.PathId):
+    """Every attempt to build the version: who asked for it, what it printed, and how it ended."""
+    version = catalog.find_version(catalog.find_service(caller(request), service), id)
+    count = requests.attempts(version).count()
+    rows = requests.attempts(version)[:MOST]
+    return {"data": [form(row, count - number) for number, row in enumerate(rows)], "count": count}
 
 
 class BuilderOut(Schema):
@@ -96,18 +127,18 @@ def webhook(request: HttpRequest, origin: str):
     return {"result": reports.take_in(origin, request.headers, request.body)}
 
 
-def form(build: Build) -> BuildOut:
-    own = set(BuildOut.model_fields) - {"status_str", "duplicate_of", "detail", "log"}
+def form(build: Build, attempt: int) -> BuildOut:
+    own = set(BuildOut.model_fields) - {"status_str", "duplicate_of", "detail", "log", "attempt"}
     other = build.duplicate_of
     return BuildOut.model_construct(
         **{name: getattr(build, name) for name in own}, status_str=BuildStatus(build.status).label,
-        duplicate_of=other.version_id if other else None,
+        duplicate_of=other.version_id if other else None, attempt=attempt,
         detail=userinfo.hidden(build.detail), log=userinfo.hidden(build.log),  # rows from before addresses had none
     )
 
 
-def _newest(version: MicroServiceVersion) -> Build:
+def _newest(version: MicroServiceVersion) -> BuildOut:
     found = requests.newest(version)
     if found is None:
         raise not_found("build")
-    return found
+    return form(found, requests.attempts(version).count())

@@ -19,6 +19,7 @@ from access.masking import Mask, Stream
 from ..origin import Refused
 from . import cgroups, commands, layout, processes
 from .commands import Bounds, Way
+from .guardian import Guardian
 from .layout import Layout, Mount
 from .watching import Limits, Watch
 
@@ -91,8 +92,10 @@ class Run:
     def go(self, command: Command) -> None:
         """Returns once it ended well. Raises Refused, TimedOut, and whatever `tell` raises."""
         group = self._group()
+        guarded = Guardian(self._mark) if self._way.means == commands.OFF else contextlib.nullcontext()
         try:
-            self._started(command, group)
+            with guarded:
+                self._started(command, group)
         finally:
             if group is not None:
                 group.remove()

@@ -6,7 +6,7 @@ from .program import DEFAULT_LIMITS
 
 ANCHORS = ("stop", "link", "start", "check", "post")
 OWN_NAMES = {"SERVICE", "VERSION", "RELEASE", "CURRENT", "SHARED", "HOST", "PORT", "TAG", "WEIGHT", "OTHER_VERSION"}
-NAME = r"[A-Za-z0-9][A-Za-z0-9._+-]{0,63}"  # of services and versions: nothing that a path could be made of
+NAME = r"[A-Za-z0-9][A-Za-z0-9._+-]{0,127}"  # of services and versions: nothing that a path could be made of
 USER = r"[a-z_][a-z0-9_-]{0,31}"
 LONGEST_COMMAND = 16_384
 _MOST = {  # the least and the most of each limit

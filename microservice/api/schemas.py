@@ -7,6 +7,9 @@ from django.db.models import IntegerChoices
 from ninja import Field, Path, Schema
 from pydantic import AwareDatetime, BeforeValidator, ConfigDict, StrictBool, StrictInt, StrictStr
 
+from access.problems import invalid
+from deployctl.naming import version_name
+
 from ..status import BuildStatus
 
 Id = Annotated[int, Field(ge=1, le=2**63 - 1)]
@@ -101,6 +104,8 @@ class ServiceChange(Body):
     build_password: Text = Field("", description='Write-only; a token or a password. "" removes it')
     build_key: Text = Field("", description='Write-only; a private key for ssh, without a passphrase. "" removes it')
     build_refs: list[Text] = Field([], description="Patterns of the branches and tags that are built; none: all")
+    build_depth: StrictInt = Field(0, ge=0, le=1_000_000, description=(
+        "Commits of the history that a build from git sees; 0: all of it, with every tag"))
     description: Text = ""
     start_command: Text = ""
     stop_command: Text = ""
@@ -144,6 +149,7 @@ class ServiceOut(Schema):
     has_build_password: bool
     has_build_key: bool
     build_refs: list[str]
+    build_depth: int
     description: str
     start_command: str
     stop_command: str
@@ -177,10 +183,25 @@ class ServiceList(Listed):
 class VersionNew(Body):
     """A new version of a service."""
 
-    version: Text
+    version: Text = Field("", description="Where it is left out: TIME-BRANCH-COMMIT, of the fields below")
     ref: Text = "master"
     description: Text = ""
     status: BuildStatusIn = BuildStatus.PENDING.value
+    commit: Text = Field("", description="The hash that it was built from, where `version` is left out")
+    committed: Moment | None = Field(None, description="When that commit was made, where `version` is left out")
+
+    def named(self) -> dict[str, Any]:
+        """The fields of a version, its name made by the rule of deployctl/naming.py where none was given."""
+        fields = self.given()
+        commit, committed = fields.pop("commit", ""), fields.pop("committed", None)
+        if "version" in fields:
+            return fields
+        if not commit or committed is None:
+            raise invalid("/version", "must be there; or commit and committed, which it is then made of")
+        try:
+            return fields | {"version": version_name(self.ref, commit, committed)}
+        except ValueError as error:
+            raise invalid("/commit", str(error)) from error
 
 
 class VersionChange(Body):

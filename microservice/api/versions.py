@@ -17,6 +17,7 @@ from . import paging, schemas, uploads
 from .auth import caller, needs
 
 router = Router()
+KINDS = "A .tar.gz, .tar, .tar.bz2, .tar.xz or .zip"
 
 
 @router.get("/services/{service}/versions/", response=schemas.VersionList)
@@ -36,9 +37,11 @@ def list_versions(request: HttpRequest, service: str, query: paging.Page,
 
 @router.post("/services/{service}/versions/", response={201: schemas.VersionOut, 200: schemas.VersionOut},
              openapi_extra={"requestBody": {"content": {uploads.FORM: {"schema": {
-                 "type": "object", "required": ["version", "package"], "properties": {
-                     "version": {"type": "string"}, "ref": {"type": "string"}, "description": {"type": "string"},
-                     "package": {"type": "string", "format": "binary", "description": "A .tar.gz"},
+                 "type": "object", "required": ["package"], "properties": {
+                     "version": {"type": "string"}, "commit": {"type": "string"},
+                     "committed": {"type": "string", "format": "date-time"},
+                     "ref": {"type": "string"}, "description": {"type": "string"},
+                     "package": {"type": "string", "format": "binary", "description": KINDS},
                  }}}}}})
 @needs("publish", form=True)
 def create_version(request: HttpRequest, service: str, body: schemas.VersionNew, response: HttpResponse):
@@ -49,10 +52,10 @@ def create_version(request: HttpRequest, service: str, body: schemas.VersionNew,
     found = catalog.find_service(caller(request), service, "publish")
     package = uploads.file(request, "package")
     if package is None:
-        version, is_new = catalog.create_version(caller(request), found, body.given())
+        version, is_new = catalog.create_version(caller(request), found, body.named())
     else:
         version, is_new = intake.publish(
-            caller(request), found, body.given(), intake.Body(package, package.size, _again(request, found)),
+            caller(request), found, body.named(), intake.Body(package, package.size, _again(request, found)),
             request.headers.get("Content-Digest", ""),
         )
     response["Location"] = f"/api/v1/services/{found.pk}/versions/{version.pk}"
@@ -92,7 +95,8 @@ PACKAGE = {
     "requestBody": {
         "required": True,
         "content": {kind: {"schema": {"type": "string", "format": "binary"}}
-                    for kind in ("application/gzip", "application/octet-stream")},
+                    for kind in ("application/gzip", "application/octet-stream", "application/zip",
+                                 "application/x-tar")},
     },
     "parameters": [{"name": "Content-Digest", "in": "header", "schema": {"type": "string"},
                     "description": "sha-256=:base64: (RFC 9530); verified where it is given"}],
@@ -102,7 +106,10 @@ PACKAGE = {
 @router.put("/services/{service}/versions/{id}/package", response=schemas.VersionOut, openapi_extra=PACKAGE)
 @needs("publish", streams=True)
 def put_package(request: HttpRequest, service: str, id: schemas.PathId):
-    """Takes the raw bytes of a .tar.gz into the store and moves the version to success."""
+    """Takes the raw bytes of an archive into the store and moves the version to success.
+
+    A .tar.gz, .tar, .tar.bz2, .tar.xz or .zip: what is stored is a .tar.gz.
+    """
     found = catalog.find_service(caller(request), service, "publish")
     body = intake.body_of(request)
     body.at_end = _again(request, found)

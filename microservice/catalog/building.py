@@ -6,8 +6,9 @@ from outside import parts, projects
 
 from ..models import MicroService
 
-MOST_REFS, LONGEST_REF = 50, 128
-_PATTERN = re.compile(r"[A-Za-z0-9_*?][A-Za-z0-9._/+@*?-]*\Z")
+MOST_REFS, LONGEST_REF = 50, 250
+# What git keeps out of names of branches and tags: man git-check-ref-format.
+_NEVER = re.compile(r"[\x00-\x20\x7f~^:?*\[\\]|\.\.|@\{|//|/\.|\.lock(?:/|\Z)|\A[/.-]|[/.]\Z|\A@?\Z")
 
 
 def errors(service: MicroService) -> list[dict]:
@@ -27,10 +28,15 @@ def refusal(service: MicroService) -> str:
     return projects.refusal(service.build_orig, known["url"], known["projects"], service.build_url, team)
 
 
+def is_ref(text: str) -> bool:
+    """Whether git lets a branch or a tag have this name: feature/#42, fix(cart), 功能/支付."""
+    return len(text) <= LONGEST_REF and text.isprintable() and not _NEVER.search(text)
+
+
 def check_refs(refs: object) -> None:
     """Raises ValueError with what is wrong with patterns of branches and tags."""
     if not isinstance(refs, list) or len(refs) > MOST_REFS:
         raise ValueError(f"must be a list of at most {MOST_REFS} patterns")
     for one in refs:
-        if not isinstance(one, str) or len(one) > LONGEST_REF or not _PATTERN.match(one):
+        if not isinstance(one, str) or not is_ref(re.sub(r"[*?]", "x", one)):
             raise ValueError(f"must hold patterns of branches and tags, such as release/*, not {str(one)[:40]!r}")

@@ -31,7 +31,8 @@ from . import building, ownership, secrets, visibility
 from .fields import errors_of, refuse, unix_lines
 
 SERVICE_FIELDS = (
-    "name", "language", "build_orig", "build_url", "build_command", "build_username", "build_refs", "description",
+    "name", "language", "build_orig", "build_url", "build_command", "build_username", "build_refs", "build_depth",
+    "description",
     "start_command", "stop_command", "check_command", "check_timeout", "environment", "pre_command", "pre_undo_command",
     "post_command", "post_undo_command", "run_as", "private_releases", "encoding", "keep_releases", "limits",
     "steps", "auto_deploy",

@@ -31,7 +31,7 @@ class MicroService(models.Model):
     name = models.CharField(max_length=64, unique=True, validators=[valid_name, not_all_digits])
     language = models.CharField(max_length=16, choices=Language.choices, default=Language.OTHER)
     build_orig = models.CharField(max_length=16, choices=Origin.choices, default=Origin.GIT)
-    build_url = models.CharField(max_length=128, blank=True)
+    build_url = models.CharField(max_length=500, blank=True)
     build_command = models.TextField(blank=True)
     # What the build command alone sees, and what git fetches with: "password" for https, "key" for ssh.
     build_secrets = SealedMapField(default=SealedMap, db_default="", blank=True, editable=False)
@@ -39,6 +39,10 @@ class MicroService(models.Model):
     build_credential = SealedMapField(default=SealedMap, db_default="", blank=True, editable=False)
     # Patterns of the branches and tags that are built ("main", "release/*"); none: all of them.
     build_refs = models.JSONField(default=list, blank=True)
+    build_depth = models.PositiveIntegerField(
+        default=0, db_default=0, validators=[MaxValueValidator(1_000_000)],
+        help_text="How many commits of the history a build from git sees; 0: all of it, with every tag",
+    )
     description = models.CharField(max_length=256, blank=True)
     # Whose it is. What may be done where it has no team: see access/roles.py.
     team = models.ForeignKey("access.Team", null=True, blank=True, on_delete=models.PROTECT, related_name="services")
@@ -86,9 +90,9 @@ class MicroServiceVersion(Archivable):
     """One build of a service; never edited once built. Deleted, it is archived: past operations keep its name."""
 
     microservice = models.ForeignKey(MicroService, on_delete=models.PROTECT, related_name="versions")
-    version = models.CharField(max_length=48, validators=[valid_name])
+    version = models.CharField(max_length=128, validators=[valid_name])
     description = models.CharField(max_length=256, blank=True)
-    ref = models.CharField(max_length=128, default="master")
+    ref = models.CharField(max_length=250, default="master")
     status = models.IntegerField(choices=BuildStatus.choices, default=BuildStatus.PENDING)
     # Set by `packages` alone, always below the service's own folder: whoever names an object may read and remove it.
     file_path = models.CharField(max_length=255, blank=True)

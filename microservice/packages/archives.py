@@ -1,54 +1,91 @@
-"""Rewrites a .tar.gz while it streams by: what comes out is made of nothing but what was understood.
+"""Rewrites an archive while it streams by: what comes out is made of nothing but what was understood.
 
 Hosts unpack with their own tar, and two readers of one archive may see different members in it. So no archive is
-judged and then kept: it is parsed strictly (headers, members), its members are judged (contents), and a new archive is
-written of them (writer). Memory stays flat: a file's data passes through in chunks.
+judged and then kept: it is recognised (formats), unpacked within bounds (streams) and parsed strictly (headers,
+members, zips), its members are judged (contents), and a new .tar.gz is written of them (writer). Memory stays flat: a
+file's data passes through in chunks. A zip archive has its directory at its end, so it waits on the disk for it.
 """
 import hashlib
-from collections.abc import Callable
-from dataclasses import dataclass
+import tempfile
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
 
+from . import formats
 from .contents import Contents
 from .errors import BadArchive
-from .gunzip import GzipStream
 from .headers import FILE
 from .members import Members
 from .writer import PackageWriter
+from .zips import ZipMembers
 
-__all__ = ["BadArchive", "Rewritten", "rewrite"]
+__all__ = ["BadArchive", "Rewritten", "entries", "rewrite"]
 
 
 @dataclass(frozen=True, slots=True)
 class Rewritten:
-    """The package that was written: hash and size of its bytes, bytes of its files, and a hash of what is in it."""
+    """The package that was written: hash and size of its bytes, bytes of its files, a hash of what is in it, and that
+    itself, as Contents.entries gives it."""
 
     sha256: str
     size: int
     unpacked_size: int
     manifest: str
+    entries: Mapping[str, bytes] = field(repr=False, compare=False)
 
 
-def rewrite(read: Callable[[], bytes], write: Callable[[bytes], object]) -> Rewritten:
+def rewrite(read: Callable[[], bytes], write: Callable[[bytes], object], folder: Path | None = None) -> Rewritten:
     """Reads an archive to its end through `read` (a piece of packed bytes, b"" at the end) and writes it anew.
 
-    Raises BadArchive; what was written until then is to be thrown away. `read` is called until it gives b"" only where
-    the archive is good.
+    `folder`: where a zip archive waits meanwhile. Raises BadArchive; what was written until then is to be thrown away.
+    `read` is called until it gives b"" only where the archive is good.
     """
     contents, writer = Contents(), PackageWriter(write)
-    members = Members(GzipStream(read))
-    for member in members:
-        kept = contents.add(member)
-        for each in kept:
-            writer.add(each)
-        if member.kind == FILE:
-            is_written = bool(kept) and kept[-1].kind == FILE
-            contents.describe(member, _copy(members, writer if is_written else None))
+    with _members(read, folder) as members:
+        for member in members:
+            kept = contents.add(member)
+            for each in kept:
+                writer.add(each)
+            if member.kind == FILE:
+                is_written = bool(kept) and kept[-1].kind == FILE
+                contents.describe(member, _copy(members, writer if is_written else None))
     contents.check()
     writer.close()
-    return Rewritten(writer.sha256, writer.size, contents.size, contents.manifest())
+    return Rewritten(writer.sha256, writer.size, contents.size, contents.manifest(), contents.entries())
 
 
-def _copy(members: Members, writer: PackageWriter | None) -> bytes:
+def entries(read: Callable[[], bytes]) -> Mapping[str, bytes]:
+    """What is in an archive, as Contents.entries gives it. Raises BadArchive."""
+    contents = Contents()
+    with _members(read, None) as members:
+        for member in members:
+            contents.add(member)
+            if member.kind == FILE:
+                contents.describe(member, _copy(members, None))
+    return contents.entries()
+
+
+@contextmanager
+def _members(read: Callable[[], bytes], folder: Path | None) -> Iterator[Members | ZipMembers]:
+    begin = b""
+    while len(begin) < formats.LOOK and (piece := read()):
+        begin += piece
+    waiting = [begin]
+
+    def again() -> bytes:
+        return waiting.pop() if waiting else read()
+
+    if not begin.startswith(formats.ZIP):
+        yield Members(formats.opened(begin[:formats.LOOK], again))
+        return
+    with tempfile.TemporaryFile(dir=folder) as file:
+        while piece := again():
+            file.write(piece)
+        yield ZipMembers(file)
+
+
+def _copy(members: Members | ZipMembers, writer: PackageWriter | None) -> bytes:
     """The hash of a file's data, which is written on the way where there is a writer."""
     digest = hashlib.sha256()
     for chunk in members.data():

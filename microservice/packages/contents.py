@@ -79,7 +79,7 @@ class Contents:
     def check(self) -> None:
         """Once all members are known: something is in it, and each link stays inside, followed through all others."""
         if not self._files:
-            raise BadArchive("there is no file in it")
+            raise BadArchive("there is no file in it", "Is the folder that was packed the one with what was built?")
         for name, target in self._links.items():
             self._follow(name, target)
 
@@ -126,7 +126,7 @@ class Contents:
         if member.name in self._folders or member.name in self._links:
             raise BadArchive(f"{shown(member.name)} is there twice")
         if member.link not in self._files:
-            raise BadArchive(f"{shown(member.name)} is a hard link to no file that comes before it")
+            raise BadArchive(f"{shown(member.name)} is a hard link to {shown(member.link)}, which is no file before it")
         there = self._files.get(member.name)
         if member.name == member.link or there == self._files[member.link]:
             return []  # and a file
@@ -147,7 +147,7 @@ class Contents:
                 continue
             if part == "..":
                 if not place:
-                    raise BadArchive(f"{shown(name)} is a link that leads outside")
+                    raise BadArchive(f"{shown(name)} is a symbolic link that leads outside, to {shown(target)}")
                 place.pop()
                 continue
             place.append(part)
@@ -155,7 +155,7 @@ class Contents:
             if onward is not None:
                 hops += 1
                 if hops > LINK_HOPS:
-                    raise BadArchive(f"{shown(name)} is a link that leads nowhere")
+                    raise BadArchive(f"{shown(name)} is a symbolic link that leads nowhere")
                 place.pop()
                 todo += onward.split("/")[::-1]
 

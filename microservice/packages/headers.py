@@ -6,7 +6,7 @@ gnu, ustar, pax), busybox, bsdtar, Python, Go and git write is accepted; what th
 import re
 from dataclasses import dataclass
 
-from .errors import BadArchive
+from .errors import BadArchive, shown
 
 BLOCK = 512
 ZEROS = bytes(BLOCK)
@@ -23,6 +23,8 @@ _TIME = re.compile(rb"(-?[0-9]{1,19})(?:\.[0-9]*)?\Z")
 _CHARSETS = (b"BINARY", b"ISO-IR 10646 2000 UTF-8")
 # What changes a member's meaning; every other key is dropped.
 _MEANING = (b"path", b"linkpath", b"size", b"hdrcharset")
+_SPARSE_NAME = re.compile(rb"[0-9] (?:GNU\.sparse\.name|path)=([^\n]{1,1024})\n")
+AS_A_WHOLE = "Files are packed as a whole: tar -czf package.tar.gz -C FOLDER . without --sparse."
 _SPARSE_KEYS = (b"GNU.sparse.", b"SCHILY.realsize", b"SCHILY.holesdata")
 
 
@@ -41,6 +43,8 @@ class Header:
 
 def parse(block: bytes) -> Header:
     """Reads one block of 512 bytes that is not all zeros."""
+    if len(block) < BLOCK:
+        raise BadArchive("it ends too early")
     _check_sum(block)
     magic = block[257:265]
     if magic not in (_USTAR, _GNU, _V7):
@@ -59,6 +63,15 @@ def parse(block: bytes) -> Header:
         link=_text(block[157:257]),
         has_magic=magic != _V7,
     )
+
+
+def is_header(block: bytes) -> bool:
+    """Whether a block can begin a tar archive: its magic is one of tar's, and its sum is right."""
+    try:
+        parse(block)
+    except BadArchive:
+        return False
+    return len(block) == BLOCK
 
 
 def long_text(data: bytes) -> bytes:
@@ -81,14 +94,14 @@ def pax_records(data: bytes, is_global: bool = False) -> dict[bytes, bytes]:
         key, equals, value = data[match.end():end - 1].partition(b"=")
         if not key or not equals:
             raise BadArchive("it has a broken extended header")
+        if key.startswith(_SPARSE_KEYS):
+            raise BadArchive(f"{_sparse_name(data)} is a sparse file", AS_A_WHOLE)
         _take_record(found, key, value, is_global)
         position = end
     return found
 
 
 def _take_record(found: dict[bytes, bytes], key: bytes, value: bytes, is_global: bool) -> None:
-    if key.startswith(_SPARSE_KEYS):
-        raise BadArchive("it holds a sparse file (make it without tar's --sparse)")
     if key == b"hdrcharset" and value not in _CHARSETS:
         raise BadArchive("it has names in an unknown encoding")
     if key not in _MEANING and key != b"mtime":
@@ -99,6 +112,12 @@ def _take_record(found: dict[bytes, bytes], key: bytes, value: bytes, is_global:
     if key in found or (key in _MEANING and not value):
         raise BadArchive("it has an extended header that says something twice, or nothing")
     found[key] = value
+
+
+def _sparse_name(data: bytes) -> str:
+    """Which file an extended header with a map of holes is about, as far as it says."""
+    found = _SPARSE_NAME.search(data)
+    return shown(found[1].decode("utf-8", "replace")) if found else "one of its members"
 
 
 def decimal(value: bytes) -> int:

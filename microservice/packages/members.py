@@ -5,8 +5,8 @@ from dataclasses import dataclass
 
 from . import headers
 from .errors import BadArchive, shown
-from .gunzip import GzipStream
 from .headers import BLOCK, FILE, FOLDER, HARD_LINK, SYMLINK, ZEROS, Header
+from .streams import Stream
 
 NAME_BYTES = 1024
 DEPTH = 64
@@ -16,8 +16,9 @@ _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 _KINDS = (FILE, HARD_LINK, SYMLINK, FOLDER)
 _CALLED = {
     b"3": "{name} is a character device", b"4": "{name} is a block device", b"6": "{name} is a named pipe",
-    b"7": "{name} is a contiguous file",
-    headers.SPARSE: "{name} is a sparse file (make the archive without tar's --sparse)",
+    b"7": "{name} is a contiguous file", headers.SPARSE: "{name} is a sparse file", b"s": "{name} is a socket",
+    b"D": "{name} is GNU tar's list of a folder", b"M": "{name} goes on from another volume",
+    b"V": "{name} is the label of a volume",
 }
 
 
@@ -36,7 +37,7 @@ class Member:
 class Members:
     """Iterates over an archive's members. The data of each must be taken with `data` before the next one."""
 
-    def __init__(self, stream: GzipStream):
+    def __init__(self, stream: Stream):
         self._stream = stream
         self._left = 0  # bytes of the member's data that were not taken yet
 
@@ -45,7 +46,7 @@ class Members:
         while (block := self._stream.exactly(BLOCK)) != ZEROS:
             header = headers.parse(block)
             if header.kind in headers.EXTENDED:
-                _check_name(_decoded(header.name))
+                checked_name(_decoded(header.name))
                 extra.take(header.kind, self._extended(header))
                 continue
             member = _member(header, extra)
@@ -102,38 +103,39 @@ class _Extra:
 
 def _member(header: Header, extra: _Extra) -> Member:
     # Its plain name is checked too: programs that know no extended headers use that one.
-    _check_name(_decoded(header.name))
+    checked_name(_decoded(header.name))
     name = _decoded(extra.name or header.name)
     size = headers.decimal(extra.records[b"size"]) if b"size" in extra.records else header.size
     kind = header.kind
     if name.endswith("/") and kind == FILE and not header.has_magic and size == 0:
         kind = FOLDER  # in the oldest format this is how a folder is written
-    _check_kind(name, kind, size)
+    check_kind(name, kind, size)
     if not name.strip("/"):
         raise BadArchive("it holds a member without a name")
     link = _decoded(extra.link or header.link) if kind in (SYMLINK, HARD_LINK) else ""
     mtime = headers.seconds(extra.records[b"mtime"]) if b"mtime" in extra.records else header.mtime
     return Member(
-        name="/".join(_check_name(name)),
+        name="/".join(checked_name(name)),
         kind=kind,
         mode=header.mode,
         mtime=max(0, min(mtime, LAST_SECOND)),
         size=size,
-        link="/".join(_check_name(link)) if kind == HARD_LINK else link,
+        link="/".join(checked_name(link)) if kind == HARD_LINK else link,
     )
 
 
-def _check_kind(name: str, kind: bytes, size: int) -> None:
+def check_kind(name: str, kind: bytes, size: int) -> None:
+    """Raises BadArchive for what is neither a file, a folder nor a link, calling it by its name."""
     if kind not in _KINDS:
         called = _CALLED.get(kind, "{name} is neither a file, a folder nor a link")
-        raise BadArchive(called.format(name=shown(name)))
+        raise BadArchive(called.format(name=shown(name)), headers.AS_A_WHOLE if kind == headers.SPARSE else "")
     if kind != FILE and size:
         raise BadArchive(f"{shown(name)} has data, but it is not a file")
     if kind != FOLDER and name.endswith("/"):
         raise BadArchive(f"{shown(name)} ends with a slash, but it is not a folder")
 
 
-def _check_name(name: str) -> list[str]:
+def checked_name(name: str) -> list[str]:
     """The parts of a member's name; [] for the archive's root. Raises BadArchive for a name that leads elsewhere."""
     if name.startswith("/") or len(name) > NAME_BYTES or _CONTROL.search(name):
         raise BadArchive(f"{shown(name)} is not a path inside a package")
@@ -145,8 +147,11 @@ def _check_name(name: str) -> list[str]:
 
 def check_link_text(name: str, target: str) -> None:
     """What a symlink may say at all; where it leads is decided when all links are known."""
-    if not target or target.startswith("/") or _CONTROL.search(target) or len(target) > NAME_BYTES:
-        raise BadArchive(f"{shown(name)} is a link that leads outside")
+    if not target or _CONTROL.search(target) or len(target) > NAME_BYTES:
+        raise BadArchive(f"{shown(name)} is a symbolic link with an empty or impossible target")
+    if target.startswith("/"):
+        raise BadArchive(f"{shown(name)} is a symbolic link to an absolute path, {shown(target)}",
+                         "Links must be relative and stay inside: ln -sr TARGET LINK.")
 
 
 def _decoded(name: bytes) -> str:

@@ -127,9 +127,11 @@ class Temporary:
         return self.file  # type: ignore[return-value]
 
     def __exit__(self, *_) -> None:
-        self.file.close()
-        with suppress(FileNotFoundError):  # renamed into the store
-            Path(self.file.name).unlink()
+        try:
+            self.file.close()  # on a full disk this fails too, and what takes its room must go all the same
+        finally:
+            with suppress(FileNotFoundError):  # renamed into the store
+                Path(self.file.name).unlink()
 
 
 def _sweep_incoming(folder: Path) -> None:

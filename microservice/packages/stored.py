@@ -2,8 +2,9 @@
 
 import hashlib
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import BinaryIO
 
 from django.core.files.storage import default_storage
@@ -42,7 +43,7 @@ def take(read: Callable[[], bytes], temporary: BinaryIO) -> Taken:
         digest.update(piece)
         return piece
 
-    made = archives.rewrite(hashed, temporary.write)
+    made = archives.rewrite(hashed, temporary.write, Path(temporary.name).parent)
     temporary.flush()
     os.fsync(temporary.fileno())
     return Taken(made, digest.hexdigest())
@@ -51,6 +52,13 @@ def take(read: Callable[[], bytes], temporary: BinaryIO) -> Taken:
 def open_package(version: MicroServiceVersion) -> BinaryIO:
     """The package as a binary file, from its start. Raises FileNotFoundError where the store has lost it."""
     return default_storage.open(version.file_path, "rb")  # type: ignore[return-value]
+
+
+def contents_of(version: MicroServiceVersion) -> Mapping[str, bytes]:
+    """What is in the package, as packages.contents has it. Reads the whole package. Raises FileNotFoundError, and
+    archives.BadArchive where the store gives something else back."""
+    with open_package(version) as file:
+        return archives.entries(lambda: file.read(PIECE))
 
 
 def ensure_described(version: MicroServiceVersion) -> MicroServiceVersion:

@@ -19,9 +19,10 @@ from ..status import MAY_CHANGE_VERSION, Action, BuildStatus
 log = logging.getLogger(__name__)
 
 
-def build_ended(version: MicroServiceVersion) -> None:
-    """Call in the transaction that moves a version's build to its end, with the version as it is then."""
-    outbox.build_ended(version)
+def build_ended(version: MicroServiceVersion, attempt: int = 0) -> None:
+    """Call in the transaction that moves a version's build to its end, with the version as it is then. `attempt`: which
+    of its builds that was; 0: none, a package or a status was sent."""
+    outbox.build_ended(version, attempt)
     if version.status == BuildStatus.SUCCESS:
         _carry_on(version)
 

@@ -19,12 +19,14 @@ from access.problems import Problem, conflict, invalid
 from .. import catalog
 from ..history import record
 from ..models import MicroService, MicroServiceVersion
-from ..packages import archives, placing
-from ..packages.stored import PIECE, Taken, ensure_described, take
+from ..packages import archives, differences, placing
+from ..packages.stored import PIECE, Taken, contents_of, ensure_described, take
 from ..status import BUILD_MAY_GO_ON, BUILD_TRANSITIONS, BuildStatus
 from . import following
 
 LIMIT = 4 * 1024**3
+GOOD = ("Send a .tar.gz (or .tar, .tar.bz2, .tar.xz, .zip) of files, folders and links that stay inside it: "
+        "tar -czf package.tar.gz -C FOLDER .")
 _TAKES_PACKAGE = [status for status, onward in BUILD_TRANSITIONS.items() if BuildStatus.SUCCESS in onward]
 
 
@@ -76,12 +78,15 @@ def body_of(request: HttpRequest) -> Body:
     return Body(request, int(length))
 
 
-def store(caller: Caller, version: MicroServiceVersion, body: Body, content_digest: str = "") -> MicroServiceVersion:
+def store(caller: Caller, version: MicroServiceVersion, body: Body, content_digest: str = "", *,
+          claim: Callable[[], object] | None = None) -> MicroServiceVersion:
     """Takes a package in and moves the version to success; the same content again changes nothing.
+
+    `claim` is called in the transaction that takes the package, and may raise: then nothing is taken.
 
     `source_sha256` of the version that is returned is that of the bytes that came, also where others were first.
     Raises a Problem, and keeps nothing: 400 broken off, 409 another package is there or the build has ended
-    otherwise, 413 too large, 422 no good .tar.gz or another digest than announced.
+    otherwise, 413 too large, 422 no good archive or another digest than announced.
     """
     expected = _announced(content_digest)
     _refuse_ended(version)
@@ -90,7 +95,7 @@ def store(caller: Caller, version: MicroServiceVersion, body: Body, content_dige
         if version.sha256 or _is_there(version):
             return _same(_again(version), taken)
         with _carried(version.microservice, version.version, taken, temporary) as carried:
-            return _claim(caller, version, taken, carried)
+            return _claim(caller, version, taken, carried, claim)
 
 
 def publish(
@@ -120,8 +125,7 @@ def _take_in(body: Body, temporary: BinaryIO, expected: str | None) -> Taken:
     try:
         taken = take(body.read, temporary)
     except archives.BadArchive as error:
-        raise invalid("", f"this is no package: {error}", "bad_package", "Send a .tar.gz of files, folders and "
-                      "links that stay inside it.") from error
+        raise invalid("", f"this is no package: {error}", "bad_package", error.hint or GOOD) from error
     if expected is not None and taken.source_sha256 != expected:
         raise invalid("/header/Content-Digest", "is not the digest of the package's bytes", "digest_mismatch")
     return taken
@@ -131,10 +135,13 @@ def _carried(service: MicroService, version: str, taken: Taken, temporary: Binar
     return placing.Carried(default_storage, temporary, service.name, version, taken.package.sha256)
 
 
-def _claim(caller: Caller, version: MicroServiceVersion, taken: Taken, carried: placing.Carried) -> MicroServiceVersion:
+def _claim(caller: Caller, version: MicroServiceVersion, taken: Taken, carried: placing.Carried,
+           claim: Callable[[], object] | None = None) -> MicroServiceVersion:
     may = [*_takes_package(version), BuildStatus.SUCCESS]
     free = MicroServiceVersion.objects.filter(pk=version.pk, sha256="", status__in=may, file_path=version.file_path)
     with transaction.atomic():
+        if claim is not None:
+            claim()
         # Of uploads that race, one finds the row without a package; the others wait here until it has committed.
         won = free.update(file_path=carried.path, status=BuildStatus.SUCCESS, **taken.fields())
         if won:
@@ -164,12 +171,15 @@ def _is_there(version: MicroServiceVersion) -> bool:
 def _same(there: MicroServiceVersion, taken: Taken) -> MicroServiceVersion:
     """The version that has this package already. Raises Problem 409 where it has another one, or none and has ended."""
     _refuse_ended(there)
+    told = "what is stored of it cannot be read"
+    errors: list[dict] = []
     with suppress(archives.BadArchive, FileNotFoundError):
         if taken.is_of(ensure_described(there)):
             there.source_sha256 = taken.source_sha256  # what this request sent; the row keeps what the first one did
             return there
-    raise conflict("package_exists", f"{there.version} has another package already; it is never replaced.",
-                   "Publish it as another version.")
+        told, errors = differences.between(contents_of(there), taken.package.entries)
+    raise conflict("package_exists", f"{there.version} has another package already, which is never replaced: {told}.",
+                   "Publish it as another version.", errors)
 
 
 def _takes_package(version: MicroServiceVersion) -> list[BuildStatus]:

@@ -11,14 +11,17 @@ from microservice import catalog
 from microservice.models import MicroService, MicroServiceVersion
 from microservice.publishing import versions
 from microservice.queries import services
-from microservice.status import BUILD_TRANSITIONS, BuildStatus
+from microservice.status import BUILD_AGAIN, BUILD_TRANSITIONS, BuildStatus
 
 from .guard import complain, go, page, say
+
+MOST = 20  # attempts that a page lists
 
 
 @page("publish", ("GET", "POST"), live=True)
 def build(request: HttpRequest, caller: Caller, name: str, number: int) -> HttpResponse:
-    """Starts it: asked for twice while it goes on, it is built once. By GET: how far it is, for the page's script.
+    """Starts it: asked for twice while it goes on, it is built once; what ended badly is built again, where the form
+    says so (`again`, `even_built`). By GET: how far it is, for the page's script.
 
     That is told to load the page anew once the build has ended.
     """
@@ -30,7 +33,9 @@ def build(request: HttpRequest, caller: Caller, name: str, number: int) -> HttpR
             answer["HX-Refresh"] = "true"
         return answer
     try:
-        requests.start(caller, catalog.find_version(catalog.find_service(caller, service.pk, "publish"), number))
+        found = catalog.find_version(catalog.find_service(caller, service.pk, "publish"), number)
+        asked = {name: request.POST.get(name) == "on" for name in ("again", "even_built")}
+        requests.start(caller, found, **asked)
         say(request, _("%(version)s is being built.") % {"version": found.version})
     except Problem as problem:
         complain(request, problem)
@@ -54,16 +59,24 @@ def mark(request: HttpRequest, caller: Caller, name: str, number: int, word: str
     return go("version", service.name, number)
 
 
-def shown(caller: Caller, service: MicroService, version: MicroServiceVersion) -> dict:
-    """What the fragment about a version's build needs: its newest build, and why none can be started."""
+def shown(caller: Caller, service: MicroService, version: MicroServiceVersion, attempt: str = "") -> dict:
+    """What the fragment about a version's build needs: its newest build or the attempt with that id, its attempts, and
+    why none can be started."""
     version.microservice = service
     why_not: Problem | None = None
     if not caller.may("publish", service.pk):
         why_not = forbidden(f"You need the right “publish” for {service.name}.")
+    attempts = list(requests.attempts(version).defer("log")[:MOST])
+    wanted = int(attempt) if attempt.isascii() and attempt.isdigit() and len(attempt) < 19 else 0
+    build = next((one for one in attempts if one.pk == wanted), attempts[0] if attempts else None)
     return {
         "service": service,
         "version": version,
-        "build": requests.newest(version),
+        "build": build,
+        "log": requests.printed(build) if build else "",
+        "attempts": attempts if len(attempts) > 1 else [],
+        "again": version.status in BUILD_AGAIN,
+        "is_duplicate": version.status == BuildStatus.DUPLICATE,
         "building": version.status == BuildStatus.BUILDING,
         "has_ended": version.status not in BUILD_TRANSITIONS,
         "why_not": why_not or requests.why_not(version),

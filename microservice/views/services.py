@@ -124,7 +124,7 @@ def version(request: HttpRequest, caller: Caller, name: str, number: int) -> Htt
     context = {
         **frame(caller, service, "versions"),
         "version": found,
-        **builds.shown(caller, service, found),
+        **builds.shown(caller, service, found, wanted(request, "attempt")["attempt"]),
         "sent_hash": wanted(request, "sent")["sent"],
         "runs_on": services.instances_of_version(service, number, 100),
     }

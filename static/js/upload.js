@@ -52,8 +52,8 @@
     const field = form.elements.version;
     const file = input.files[0];
     if (!file || !field || field.value) return;
-    const name = file.name.replace(/\.(tar\.gz|tgz)$/i, "").replace(`${form.dataset.service}-`, "");
-    field.value = name.replace(/[^A-Za-z0-9._+-]/g, "-").replace(/^[^A-Za-z0-9]+/, "").slice(0, 48);
+    const name = file.name.replace(/\.(tar(\.(gz|bz2|xz))?|t[gbx]z2?|zip)$/i, "").replace(`${form.dataset.service}-`, "");
+    field.value = name.replace(/[^A-Za-z0-9._+-]/g, "-").replace(/^[^A-Za-z0-9]+/, "").slice(0, 128);
     field.focus();
     field.select();
   }
@@ -98,8 +98,11 @@
 
   async function checked(file) {
     if (file.size > Number(form.dataset.most)) throw new Error(gettext("It is larger than a package may be."));
-    const [first, second] = new Uint8Array(await file.slice(0, 2).arrayBuffer());
-    if (first !== 0x1f || second !== 0x8b) throw new Error(gettext("This is no .tar.gz."));
+    const begin = new TextDecoder("latin1").decode(await file.slice(0, 262).arrayBuffer());
+    const known = ["\x1f\x8b", "BZh", "\xfd7zXZ", "PK\x03\x04"].some((mark) => begin.startsWith(mark));
+    if (!known && !begin.startsWith("ustar", 257)) {
+      throw new Error(gettext("This is none of .tar.gz, .tar, .tar.bz2, .tar.xz and .zip."));
+    }
   }
 
   async function address() {
@@ -118,7 +121,7 @@
     const ours = hashed(file, (done) => { hashedSoFar = done; });
     ours.catch(() => {}); /* asked for below; a broken upload comes first */
     say(gettext("Sending it, and computing its hash on the way…"));
-    const version = await ask("PUT", where, file, "application/gzip", ({ loaded, total }) => {
+    const version = await ask("PUT", where, file, "application/octet-stream", ({ loaded, total }) => {
       bar.value = (100 * loaded) / total;
       const left = ((performance.now() - begun) / 1000 / Math.max(loaded, 1)) * (total - loaded);
       sent.textContent = interpolate(

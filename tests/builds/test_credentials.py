@@ -74,6 +74,7 @@ class Watched(threading.Thread):
                         continue
 
 
+@pytest.mark.found("builds")
 def test_a_password_reaches_its_server_and_is_in_no_argument_and_no_environment(repository):
     with GitHttp(repository.folder.parent, "ci", PASSWORD) as server, Watched() as watched:
         one = job(repository, "sleep 0.2; cp app app2", url=f"{server.url}/repository/.git",

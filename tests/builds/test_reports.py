@@ -122,6 +122,7 @@ SHAPES = [
 ]
 
 
+@pytest.mark.found("builds")
 @pytest.mark.parametrize("shape", SHAPES, ids=str)
 def test_an_event_of_another_shape_is_never_an_error_of_ours(build, shape):
     body = pipeline(build, "success")
@@ -133,6 +134,7 @@ def test_an_event_of_another_shape_is_never_an_error_of_ours(build, shape):
         assert answer.status_code < 500, answer.content
 
 
+@pytest.mark.found("builds")
 @pytest.mark.parametrize("raw", [DEEP, b'{"a":' * 50_000, b"\xff\xfe\x00", b'{"object_kind": ' + b"9" * 5000 + b"}",
                                  b"NaN",
                                  b'"\\ud800"', b"", b"null", b"{" + b" " * (300 * 1024) + b"}"])
@@ -140,6 +142,7 @@ def test_a_body_that_is_none_is_refused(build, raw):
     assert 400 <= gitlab(raw).status_code < 500
 
 
+@pytest.mark.found("builds")
 def test_what_is_signed_may_have_any_shape(build):
     from hypothesis import HealthCheck, given, settings
     from hypothesis import strategies as st

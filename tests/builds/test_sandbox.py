@@ -155,6 +155,7 @@ def test_something_does_without_a_sandbox(mark):
     assert not gone(mark)
 
 
+@pytest.mark.found("builds")
 @every_user
 @every_means
 @pytest.mark.parametrize("network", [False, True])
@@ -164,6 +165,15 @@ def test_all_of_it_dies_with_a_worker_that_is_killed(means, uid, network, mark, 
     if network and not own_tun:
         pytest.skip("needs root, for a /dev/net/tun of its own that everybody may open")
     with subprocess.Popen(words, cwd=ROOT, stdout=subprocess.DEVNULL) as worker:
+        wait_until(lambda: len(running(mark)) == 2, 60, "the build")
+        worker.kill()
+    wait_until(lambda: gone(mark), 5, "the build being gone")
+
+
+@pytest.mark.found("builds")
+def test_without_a_sandbox_what_does_not_hide_dies_with_a_worker_that_is_killed(mark):
+    with subprocess.Popen(command("off", f"setsid sleep {mark} & sleep {mark}"), cwd=ROOT,
+                          stdout=subprocess.DEVNULL) as worker:
         wait_until(lambda: len(running(mark)) == 2, 60, "the build")
         worker.kill()
     wait_until(lambda: gone(mark), 5, "the build being gone")

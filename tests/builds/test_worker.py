@@ -18,19 +18,24 @@ from .test_sandbox import gone, running
 pytestmark = pytest.mark.django_db(transaction=True)  # two workers start in it
 
 
-def test_a_build_survives_the_death_of_its_worker(worker, tmp_path, monkeypatch):
+@pytest.mark.found("builds")
+@pytest.mark.parametrize("sandbox", ["auto", "off"])
+def test_a_build_survives_the_death_of_its_worker_and_never_runs_beside_itself(worker, tmp_path, monkeypatch, sandbox):
+    """What the first worker's build started, in a session of its own too, is gone before another one may begin."""
     repository, mark = Repository(tmp_path / "repository"), f"20.{os.getpid()}"
-    command = f"sleep {mark}; echo built"
+    command = f"setsid sleep {mark} & sleep {mark}; echo built"
     service = fleet.service("shop", build_url=repository.url, build_command=command)
     version = MicroServiceVersion.objects.create(microservice=service, version="1.0")
     monkeypatch.setattr(servers, "check", lambda service: None)
-    one = worker(BUILD_PROTOCOLS="file", LEASE="10")
+    one = worker(BUILD_PROTOCOLS="file", LEASE="10", BUILD_SANDBOX=sandbox)
     requests.start(SYSTEM, version)
-    wait_until(lambda: running(mark), 90, "the build having begun")
+    wait_until(lambda: len(running(mark)) == 2, 90, "the build having begun")
     os.kill(one.pid, signal.SIGKILL)  # the worker alone: what it runs has to end by itself
     wait_until(lambda: gone(mark), 5, "its build having ended with it")
     one.kill()
-    worker(BUILD_PROTOCOLS="file", LEASE="10")
+    worker(BUILD_PROTOCOLS="file", LEASE="10", BUILD_SANDBOX=sandbox)
+    wait_until(lambda: running(mark), 90, "the build having begun once more")
+    assert len(running(mark)) <= 2
     wait_until(lambda: Build.objects.get().status == BuildStatus.SUCCESS, 90, "the build having ended")
     version.refresh_from_db()
     assert (version.status, Build.objects.get().takeovers) == (BuildStatus.SUCCESS, 1)

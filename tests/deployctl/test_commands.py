@@ -12,6 +12,8 @@ import pytest
 from django.contrib.auth import get_user_model
 
 from access.tokens import make_token
+from builds import requests
+from builds.models import Build
 from microservice.models import Deployment, MicroServiceVersion
 from microservice.status import BuildStatus, DeploymentStatus, OperationStatus
 from tests.lab.web import Web
@@ -63,6 +65,45 @@ def test_a_version_is_published_and_the_same_again_changes_nothing(ctl, tmp_path
     assert refused.returncode in (2, 4)
     assert "Hint: " in refused.stderr
     assert "1.0" in ctl("versions", "list", "shop").stdout
+
+
+@pytest.mark.found("packages")
+def test_a_zip_is_published_and_other_content_names_what_differs(ctl, tmp_path):
+    from tests.packages import zips
+
+    fleet.service("shop")
+    package = tmp_path / "shop.zip"
+    package.write_bytes(zips.made(zips.entry("bin/run", b"x", 0o100755)))
+    assert ctl("versions", "publish", "shop", "1.0", str(package)).returncode == 0
+    package.write_bytes(zips.made(zips.entry("bin/run", b"yy", 0o100755), zips.entry("more", b"z")))
+    refused = ctl("versions", "publish", "shop", "1.0", str(package))
+    assert refused.returncode == 4 and "changed: bin/run: was 1 bytes, is 2" in refused.stderr
+    assert "added: more" in refused.stderr
+    package.write_bytes(b"<!doctype html>")
+    refused = ctl("versions", "publish", "shop", "2.0", str(package))
+    assert refused.returncode == 2 and "web page" in refused.stderr and "tar -czf" in refused.stderr
+
+
+@pytest.mark.found("builds")
+def test_builds_are_started_named_and_waited_for(ctl):
+    named = ctl("versions", "name", "--ref", "功能/#42", "--commit", "0a1b2c3d4e",
+                "--time", "2026-07-14T10:09:10+02:00")
+    assert (named.returncode, named.stdout) == (0, "20260714080910-42-0a1b2c3d\n")
+    for words in (("--commit", "HEAD", "--time", "2026-07-14T10:09:10Z"), ("--commit", "0a1b2c3d", "--time", "noon"),
+                  ("--commit", "0a1b2c3d", "--time", "2026-07-14T10:09:10")):
+        assert ctl("versions", "name", "--ref", "x", *words).returncode == 2
+    service = fleet.service("shop", build_url="file:///nowhere", build_command="true")
+    late = ctl("build", "shop", "1.0", "--ref", "fix(cart)", "--timeout", "1")
+    assert late.returncode == 3 and "It goes on" in late.stderr
+    version = MicroServiceVersion.objects.get(microservice=service)
+    assert (version.ref, version.status) == ("fix(cart)", BuildStatus.BUILDING)
+    requests.end(Build.objects.get(), BuildStatus.FAILED, "no compiler", log="make: cc: not found")
+    refused = ctl("build", "shop", "1.0")
+    assert refused.returncode == 4 and "again" in refused.stderr
+    assert ctl("build", "shop", "1.0", "--again", "--no-wait").returncode == 0
+    assert Build.objects.count() == 2
+    told = ctl("versions", "attempts", "shop", "1.0").stdout.splitlines()
+    assert len(told) == 2 and "no compiler" in told[1]
 
 
 def test_how_a_command_ends(ctl):

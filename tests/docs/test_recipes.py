@@ -4,22 +4,30 @@ import os
 import re
 import subprocess
 import sys
+import threading
 import time
+from datetime import datetime
 from pathlib import Path
 
 import pytest
 from django.contrib.auth import get_user_model
 
+from access.callers import SYSTEM
 from access.tokens import make_token
 from asset.models import Asset
+from builds import requests
+from builds.models import Build
 from callbacks import signing
-from microservice.models import Deployment, MicroService, MicroServiceInstance, MicroServiceVersion
+from deployctl.naming import LONGEST, version_name
+from microservice.models import NAME_PATTERN, Deployment, MicroService, MicroServiceInstance, MicroServiceVersion
 from microservice.status import BuildStatus, DeploymentStatus
+from tests.lab.network import wait_until
 from tests.lab.web import Web
 from tests.microservice import fleet
 from tests.microservice.world import CHECK, World
 
 ROOT = Path(__file__).resolve().parents[2]
+WHEN = "2026-07-14T10:09:10+02:00"
 pytestmark = pytest.mark.django_db(transaction=True)
 
 
@@ -51,6 +59,10 @@ def shell(web, tmp_path):
     token = make_token(user, "ci", ["read", "publish", "deploy"])[1]
     (tmp_path / "build").mkdir()
     (tmp_path / "build" / "app").write_text("#!/bin/sh\n")
+    git = ["git", "-c", "user.name=a", "-c", "user.email=a@b", "-C", str(tmp_path)]
+    subprocess.run([*git, "init", "-q"], check=True)
+    subprocess.run([*git, "commit", "-q", "--allow-empty", "-m", "x"], check=True,
+                   env={**os.environ, "GIT_COMMITTER_DATE": WHEN, "GIT_AUTHOR_DATE": WHEN})
 
     def run(script: str, **more: str) -> str:
         known = {"PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}", "PYTHONPATH": str(ROOT),
@@ -63,27 +75,62 @@ def shell(web, tmp_path):
     return run
 
 
-def test_publish_from_gitlab_ci_twice(shell):
+@pytest.mark.found("packages")
+def test_publish_from_gitlab_ci_twice(shell, tmp_path):
+    """As a job that is tried again does it: the archive is made again, of files with other times."""
     fleet.service("shop")
-    for _ in range(2):
-        shell(recipe("Publish from GitLab CI"), CI_COMMIT_REF_NAME="feature/x", CI_COMMIT_SHORT_SHA="1a2b3c4d")
+    for number in range(2):
+        os.utime(tmp_path / "build" / "app", (number, number))
+        shell(recipe("Publish from GitLab CI"), CI_COMMIT_REF_NAME="@功能/#42", CI_COMMIT_SHA="1a2b3c4d5e6f",
+              CI_COMMIT_TIMESTAMP=WHEN)
     version = MicroServiceVersion.objects.get()
-    assert (version.version, version.ref) == ("20260714-feature-x-1a2b3c4d", "feature/x")
+    assert (version.version, version.ref) == ("20260714080910-42-1a2b3c4d", "@功能/#42")
     assert version.status == BuildStatus.SUCCESS
 
 
 @pytest.mark.parametrize(("name", "variables"), [
-    ("gitlab-ci.yml", {"CI_COMMIT_REF_NAME": "feature/x", "CI_COMMIT_SHORT_SHA": "1a2b3c4d"}),
-    ("github-actions.yml", {"GITHUB_REF_NAME": "feature/x", "GITHUB_SHA": "1a2b3c4d5e6f"}),
-    ("Jenkinsfile", {"BRANCH_NAME": "feature/x", "GIT_COMMIT": "1a2b3c4d5e6f"}),
+    ("gitlab-ci.yml", {"CI_COMMIT_REF_NAME": "fix(cart)/#4", "CI_COMMIT_SHA": "1a2b3c4d5e6f",
+                       "CI_COMMIT_TIMESTAMP": "2026-07-14T10:09:10+02:00"}),
+    ("github-actions.yml", {"GITHUB_REF_NAME": "fix(cart)/#4", "GITHUB_SHA": "1a2b3c4d5e6f"}),
+    ("Jenkinsfile", {"BRANCH_NAME": "fix(cart)/#4", "GIT_COMMIT": "1a2b3c4d5e6f"}),
 ])
 def test_the_pipelines_publish(shell, name, variables):
     fleet.service("shop")
     assert len(snippet(name).splitlines()) == 3
     shell(snippet(name), **variables)
     version = MicroServiceVersion.objects.get()
-    assert version.version.endswith("-feature-x-1a2b3c4d")
-    assert (version.ref, version.status) == ("feature/x", BuildStatus.SUCCESS)
+    assert version.version == "20260714080910-fix-cart-4-1a2b3c4d"
+    assert (version.ref, version.status) == ("fix(cart)/#4", BuildStatus.SUCCESS)
+
+
+NAMES = ["master", "feature/#42", "fix(cart)", "功能/支付", "@x", "a'b$(id)", "release/1.0", "-.x.-", "a" * 150,
+         "é" * 60, "a/" * 60, "+_.", "x..y", "x-/-y", "1.0+build_7", "_private", "100%", "a\\b"]
+
+
+@pytest.mark.found("builds")
+@pytest.mark.parametrize("ref", NAMES)
+def test_the_shell_names_a_version_as_the_one_rule_does(ref):
+    known = {"PATH": os.environ["PATH"], "REF": ref, "COMMIT": "0a1b2c3d4e5f", "TIME": WHEN}
+    done = subprocess.run(["sh", "-eu", "-c", recipe("What a version is called")], check=True, capture_output=True,
+                          text=True, env=known)
+    made = version_name(ref, "0a1b2c3d4e5f", datetime.fromisoformat(WHEN))
+    assert done.stdout.strip() == made
+    assert len(made) <= LONGEST and re.match(NAME_PATTERN, made)
+
+
+@pytest.mark.found("builds")
+def test_build_again_what_failed(shell):
+    service = fleet.service("shop", build_url="file:///nowhere", build_command="true")
+    version = MicroServiceVersion.objects.create(microservice=service, version="1.0")
+    requests.end(requests.start(SYSTEM, version), BuildStatus.FAILED, "x")
+    done = []
+    thread = threading.Thread(target=lambda: done.append(shell(recipe("Build again what failed"))))
+    thread.start()
+    wait_until(lambda: Build.objects.count() == 2, 30, "the second attempt")
+    requests.end(Build.objects.first(), BuildStatus.SUCCESS)
+    thread.join()
+    assert "attempt 2 is success" in done[0]
+    assert "failed" in shell("python -m deployctl versions attempts shop 1.0")
 
 
 def test_upgrade_and_wait_then_retry_what_failed(shell, sshds, worker):

@@ -214,12 +214,22 @@ def test_a_file_with_a_set_uid_bit_fails_the_step(running):
         assert running.tree() == before
 
 
+@pytest.mark.found("packages")
 @pytest.mark.parametrize("mode", [0o700, 0o777, 0o2755, 0o500])
 def test_the_release_folders_mode_is_ours_whatever_the_package_says_of_its_root(any_host, mode):
     any_host.packages["v1"] = archive(("./", tarfile.DIRTYPE, {"mode": mode}))
     call = any_host.carry_out("install", None, "v1", start="true", check="", stop="true")
     assert call.end.result is Result.DONE, (call.events, call.output)
     assert (any_host.folder / "releases/v1").stat().st_mode & 0o777 == 0o755
+
+
+@pytest.mark.found("builds")
+def test_a_version_name_of_128_characters_is_carried_out(any_host):
+    name = "a" * 100 + "+b_c." + "1" * 23
+    any_host.packages[name] = archive(("a", tarfile.REGTYPE, {}))
+    call = any_host.carry_out("install", None, name, start="true", check="", stop="true")
+    assert call.end.result is Result.DONE, (call.events, call.output)
+    assert (any_host.folder / "releases" / name / "a").exists()
 
 
 def test_a_folder_may_have_its_group_from_the_one_above(host):

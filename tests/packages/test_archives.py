@@ -173,6 +173,14 @@ def test_a_hostile_archive_is_refused(what):
         rewritten(HOSTILE[what])
 
 
+@pytest.mark.found("packages")
+@pytest.mark.parametrize("what", ["nothing but the root", "nothing but folders"])
+def test_an_archive_without_any_file_is_refused_like_an_empty_one(what):
+    for data in (BROKEN[what], tar(folder("./")), gzip.compress(END)):
+        with pytest.raises(archives.BadArchive, match="no file in it"):
+            rewritten(data)
+
+
 def test_refusals_call_things_by_their_names():
     for data, words in (
         (BROKEN["a sparse file of GNU tar"], "sparse file"),

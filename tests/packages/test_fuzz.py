@@ -19,9 +19,9 @@ import pytest
 
 from microservice.packages import archives
 from microservice.packages.contents import Contents
-from microservice.packages.gunzip import GzipStream
 from microservice.packages.headers import FILE
 from microservice.packages.members import Members
+from microservice.packages.streams import Gzip
 
 from . import mutations
 
@@ -34,7 +34,7 @@ TARS = {"GNU tar": "tar", "busybox": "busybox tar", "bsdtar": "bsdtar"}
 def understood(data: bytes) -> dict[str, bytes]:
     """What the archive's members are: Contents.entries."""
     stream = io.BytesIO(data)
-    members, contents = Members(GzipStream(lambda: stream.read(1 << 20))), Contents()
+    members, contents = Members(Gzip(lambda: stream.read(1 << 20))), Contents()
     for member in members:
         contents.add(member)
         if member.kind == FILE:

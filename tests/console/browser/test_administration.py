@@ -67,7 +67,7 @@ def test_a_package_that_is_dropped_on_its_service_becomes_a_version_with_the_sam
     page.locator("main").evaluate(DROP, ["notes.tar.gz", base64.b64encode(b"no package at all").decode()])
     dialog = page.get_by_role("dialog")
     dialog.get_by_role("button", name="Upload").click()
-    expect(dialog).to_contain_text("This is no .tar.gz")
+    expect(dialog).to_contain_text("This is none of .tar.gz")
     dialog.get_by_label("Version").fill("")
     dialog.get_by_role("button", name="Close").click()
     page.goto("/")

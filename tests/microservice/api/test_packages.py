@@ -76,6 +76,7 @@ def test_the_same_bytes_again_change_nothing_and_others_are_refused(api, version
     assert (store / first.json()["file_path"]).read_bytes() == rewritten(GOOD)
 
 
+@pytest.mark.found("packages")
 def test_an_archive_that_was_made_again_of_the_same_content_is_the_same_package(api, version, store):
     """Other times, another order, other owners and another packer: a pipeline that is retried."""
     parts = [folder("bin"), entry("bin/run", b"x", mode=0o755), entry("a", b"y", mtime=5), link("b", "a")]
@@ -282,3 +283,48 @@ def test_of_uploads_that_race_one_wins_and_the_store_holds_its_bytes(api, transa
     assert [status == 200 for status in statuses] == [rewritten(data) == kept for data in bodies]
     assert set(statuses) == {200, 409}
     assert files(store) == [made.file_path] and not UnclaimedPackage.objects.exists()
+
+
+# --- what was found in use --------------------------------------------------------------------------------------------
+
+
+@pytest.mark.found("packages")
+def test_a_conflict_says_which_files_differ_and_how_many(api, version, store):
+    some = [entry(f"lib/{number}", b"x") for number in range(10)]
+    put(api, version, packed(entry("bin/run", b"old", mode=0o755), entry("gone", b"x"), entry("mode", b"x"), *some,
+                             link("l", "gone")))
+    other = [entry(f"lib/{number}", b"y") for number in range(10)]
+    answer = put(api, version, packed(entry("bin/run", b"newer", mode=0o755), entry("mode", b"x", mode=0o700), *other,
+                                      entry("more", b""), link("l", "more")))
+    assert (answer.status_code, answer.json()["code"]) == (409, "package_exists")
+    told = answer.json()["detail"]
+    assert "15 of its files" in told and "changed bin/run, l, lib/0 and 10 more; added more; missing gone" in told
+    reasons = [error["reason"] for error in answer.json()["errors"]]
+    assert "changed: bin/run: was 3 bytes, is 5" in reasons and "changed: 8 more" in reasons
+    assert "changed: lib/0: the same size, other bytes" in reasons and "changed: l: leads elsewhere" in reasons
+    assert "missing: gone" in reasons and "added: more" in reasons
+    only = put(api, version, packed(entry("bin/run", b"old"), entry("gone", b"x"), entry("mode", b"x"), *some,
+                                    link("l", "gone")))
+    assert [error["reason"] for error in only.json()["errors"]] == ["changed: bin/run: mode was 755, is 644"]
+
+
+@pytest.mark.found("packages")
+def test_a_job_that_is_tried_again_in_another_format_is_the_same_version(api, version, store):
+    import lzma
+
+    from tests.packages import zips
+
+    first = put(api, version, packed(entry("a", b"x"), entry("bin/run", b"y", mode=0o755))).json()
+    made_again = (lzma.compress(tar(entry("bin/run", b"y", mode=0o755, mtime=9), entry("a", b"x"))),
+                  zips.made(zips.entry("a", b"x", 0o100644), zips.entry("bin/run", b"y", 0o100755)))
+    for data in made_again:
+        answer = put(api, version, data, Content_Digest=digest(data))
+        assert (answer.status_code, answer.json()["sha256"]) == (200, first["sha256"]), answer.content
+    assert files(store) == [first["file_path"]]
+
+
+@pytest.mark.found("packages")
+def test_a_refusal_says_what_was_sent_and_what_makes_a_package(api, version, store):
+    answer = put(api, version, b"<!doctype html><title>Sign in</title>")
+    assert (answer.status_code, answer.json()["code"]) == (422, "bad_package")
+    assert "web page" in answer.json()["detail"] and "tar -czf" in answer.json()["hint"]

@@ -25,6 +25,7 @@ def told() -> str:
     return json.dumps(list(History.objects.values("before", "after", "reason", "subject_name")))
 
 
+@pytest.mark.found("builds")
 def test_secrets_go_in_and_only_their_names_come_out(api):
     made = api().post("/services/", {
         "name": "shop", "secrets": {"DB_PASSWORD": "canary-1\nline two"}, "build_secrets": {"NPM_TOKEN": "canary-2"},
@@ -60,6 +61,7 @@ def test_a_change_touches_the_names_it_gives_and_the_history_tells_names_alone(a
     assert History.objects.count() == count  # nothing changed
 
 
+@pytest.mark.found("builds")
 @pytest.mark.parametrize(("body", "pointer"), [
     ({"secrets": {"1X": "long enough"}}, "/secrets/1X"),
     ({"secrets": {"a b": "long enough"}}, "/secrets/a b"),
@@ -172,6 +174,7 @@ def test_an_environment_with_hidden_values_can_be_sent_back(api, member):
     assert MicroService.objects.get().environment == {"DB_PASSWORD": "canary", "COLOR": "blue"}
 
 
+@pytest.mark.found("builds")
 def test_old_rows_with_a_password_in_an_address_do_not_show_it(api):
     service = fleet.service("shop")
     History.objects.create(actor="ann", action="change", subject="service", microservice=service,

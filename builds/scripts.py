@@ -1,0 +1,82 @@
+"""What is run to fetch a repository and to pack what was built: shell text, its values as arguments."""
+
+ASK = 'exec git ls-remote --heads --tags -- "$1"'
+# $3: how many commits of the history, 0: all of it with every tag. The tags at the commit come along in any case.
+FETCH = """
+set -e
+git init -q .
+git remote add origin "$1"
+if [ "$3" = 0 ]; then
+    git fetch -q --tags origin "$2"
+else
+    git fetch -q --depth "$3" origin "+$2:refs/deployer/commit"
+fi
+git checkout -q --detach "$2"
+"""
+# A checkout without its submodules and with the pointers of Git LFS looks well and is half of it. What git leaves out
+# without a word (update = none, lfs.fetchexclude) is looked for afterwards. $1: as $3 above.
+COMPLETE = r"""
+set -e
+refuse() {
+    echo "$1"
+    exit 1
+}
+keeps_lfs() {
+    git ls-files -z | git check-attr -z --stdin filter | tr '\n\0' ' \n' | sed -n 'n;n;p' | grep -qx lfs
+}
+pointer() {
+    git lfs ls-files | sed -n 's/^[^ ]* - //p' | head -n 1
+}
+fill() {
+    keeps_lfs || return 0
+    command -v git-lfs >/dev/null ||
+        refuse "the repository keeps files in Git LFS, and this worker has no git-lfs (install the package git-lfs)"
+    server=$(git lfs env | sed -n 's/^Endpoint[^=]*=\([^ ]*\).*/\1/p' | head -n 1)
+    case ":$GIT_ALLOW_PROTOCOL:" in
+        *":${server%%:*}:"*) ;;
+        *) refuse "the address of the Git LFS server must be one of: $GIT_ALLOW_PROTOCOL" ;;
+    esac
+    git lfs install --local --skip-repo >/dev/null
+    git lfs pull 2>"$TMPDIR/why" || refuse "files of Git LFS could not be fetched: $(why)"
+    left=$(pointer)
+    [ -z "$left" ] || refuse "of $left there is only the Git LFS pointer: lfs.fetchinclude or lfs.fetchexclude is set"
+}
+why() {
+    grep -i -m 1 -E 'fatal:|error|not exist|not found|denied' "$TMPDIR/why" || tail -n 1 "$TMPDIR/why"
+}
+update() {
+    git submodule --quiet update --init --recursive "$@" 2>"$TMPDIR/why"
+}
+unset GIT_ASKPASS SSH_ASKPASS  # git-lfs would ask it before git's own helper
+fill
+git ls-files --stage | grep -q '^160000' || exit 0
+if [ "$1" = 0 ]; then
+    update || refuse "a submodule could not be fetched: $(why)"
+else
+    update --depth "$1" || update || refuse "a submodule could not be fetched: $(why)"
+fi
+left=$(git submodule status --recursive | sed -n 's/^-[^ ]* //p' | head -n 1)
+[ -z "$left" ] || refuse "the submodule $left was left out: .gitmodules says so"
+git submodule --quiet foreach --recursive 'printf "%s\n" "$toplevel/$sm_path"' >"$TMPDIR/modules"
+while IFS= read -r folder; do
+    cd "$folder"
+    fill
+done <"$TMPDIR/modules"
+"""
+# All commits of the branches and tags that count, and no files where the server can leave them out.
+REACHES = """
+set -e
+git init -q --bare "$TMPDIR/reach"
+cd "$TMPDIR/reach"
+git fetch -q --no-tags --filter=tree:0 --stdin -- "$1" <"$3"
+[ -n "$(git for-each-ref --count=1 --contains "$2" refs/reach)" ] || exit 42
+"""
+PACK = """
+set -e
+cd "$1"
+find . -mindepth 2 -name .git -type f -exec rm -f {} + || true
+[ -z "$(ls -A "$2")" ] || cd "$2"
+find . -mindepth 1 -maxdepth 1 ! -name .git -printf '%P\\0' | LC_ALL=C sort -z |
+    tar --create --gzip --null --verbatim-files-from --files-from=- --sort=name --owner=0 --group=0 --numeric-owner \\
+        --format=pax --pax-option=delete=atime,delete=ctime
+"""

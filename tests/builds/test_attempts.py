@@ -1,0 +1,226 @@
+"""A build that ended badly is built again under the same name, attempts side by side; a commit on purpose once more."""
+import json
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+from django.db import connections
+from django.utils import timezone
+
+from access.callers import SYSTEM
+from access.problems import Problem
+from builds import checkout, execution, reports, requests
+from builds.models import Build
+from callbacks.models import Callback, Delivery
+from microservice.models import MicroServiceVersion
+from microservice.publishing import intake
+from microservice.status import BuildStatus
+from tests.microservice.api.conftest import api, store  # noqa: F401 - fixtures
+
+from .buildservers import Server
+from .test_builds import ask, pending, quick, repository, service, state  # noqa: F401 - fixtures
+
+pytestmark = [pytest.mark.django_db, pytest.mark.found("builds")]
+ENDS_BADLY = [BuildStatus.FAILED, BuildStatus.TIMEOUT]
+
+
+def again(caller, version, **more):
+    return caller.post(f"/services/shop/versions/{version.pk}/build", {"again": True, **more})
+
+
+def test_a_build_that_failed_is_built_again_under_the_same_name_and_both_are_kept(api, service, store):  # noqa: F811
+    service.build_command = "echo first; exit 3"
+    service.save()
+    version, caller = pending(service), api()
+    ask(caller, version)
+    execution.work()
+    assert state(version) == BuildStatus.FAILED
+    refused = ask(caller, version)
+    assert (refused.status_code, refused.json()["code"]) == (409, "build_status") and "again" in refused.json()["hint"]
+    service.build_command = "echo second; cp app app2"
+    service.save()
+    made = again(caller, version)
+    assert (made.status_code, made.json()["attempt"], state(version)) == (202, 2, BuildStatus.BUILDING)
+    assert again(caller, version).json()["id"] == made.json()["id"], "while it goes on, the same"
+    execution.work()
+    assert state(version) == BuildStatus.SUCCESS and version.build_detail == ""
+    told = caller.get(f"/services/shop/versions/{version.pk}/builds/").json()
+    assert told["count"] == 2
+    assert [(one["attempt"], one["status_str"], one["requested_by"]) for one in told["data"]] == [
+        (2, "success", "ann"), (1, "failed", "ann")]
+    assert "second" in told["data"][0]["log"] and "first" in told["data"][1]["log"]
+    assert "exit status 3" in told["data"][1]["detail"] and told["data"][1]["finished"]
+    done = again(caller, version, even_built=True)
+    assert (done.status_code, done.json()["code"]) == (409, "build_status"), "what is built never is once more"
+
+
+@pytest.mark.parametrize("how", ENDS_BADLY)
+@pytest.mark.parametrize("origin", ["git", "gitlab", "jenkins"])
+def test_it_is_so_for_every_end_and_every_origin(api, service, monkeypatch, how, origin):  # noqa: F811
+    from builds import servers
+
+    monkeypatch.setattr(servers, "check", lambda service: None)
+    service.build_orig = origin
+    service.save()
+    version, caller = pending(service), api()
+    requests.end(requests.start(SYSTEM, version), how, "it ended so")
+    assert again(caller, version).status_code == 202
+    assert (state(version), Build.objects.filter(version=version).count()) == (BuildStatus.BUILDING, 2)
+    assert Build.objects.first().origin == origin
+
+
+def test_a_key_that_comes_twice_makes_one_attempt(api, service):  # noqa: F811
+    version, caller = pending(service), api()
+    requests.end(requests.start(SYSTEM, version), BuildStatus.FAILED, "x")
+    path = f"/services/shop/versions/{version.pk}/build"
+    first = caller.post(path, {"again": True}, Idempotency_Key="one")
+    requests.end(Build.objects.first(), BuildStatus.FAILED, "at once")
+    replayed = caller.post(path, {"again": True}, Idempotency_Key="one")
+    assert (first.status_code, replayed.json()) == (202, first.json()) and Build.objects.count() == 2
+
+
+@pytest.mark.django_db(transaction=True)
+def test_of_many_that_ask_again_at_once_one_makes_an_attempt(service):  # noqa: F811
+    version = pending(service)
+    requests.end(requests.start(SYSTEM, version), BuildStatus.FAILED, "x")
+
+    def go(_):
+        try:
+            found = MicroServiceVersion.objects.select_related("microservice").get(pk=version.pk)
+            return requests.start(SYSTEM, found, again=True).pk
+        except Problem as problem:
+            return problem.code
+        finally:
+            connections.close_all()
+
+    with ThreadPoolExecutor(6) as pool:
+        found = set(pool.map(go, range(6)))
+    assert found == {Build.objects.first().pk} and Build.objects.count() == 2
+
+
+def test_a_commit_that_is_built_is_built_again_only_on_purpose(api, service):  # noqa: F811
+    first, second, third = (pending(service, f"{number}.0") for number in (1, 2, 3))
+    caller = api()
+    ask(caller, first)
+    ask(caller, second)
+    execution.work()
+    assert state(second) == BuildStatus.DUPLICATE
+    assert again(caller, second).status_code == 409
+    assert again(caller, second, even_built=True).json()["even_built"] is True
+    caller.post(f"/services/shop/versions/{third.pk}/build", {"even_built": True})
+    execution.work()
+    assert (state(second), state(third)) == (BuildStatus.SUCCESS, BuildStatus.SUCCESS)
+    assert len(set(Build.objects.filter(status=BuildStatus.SUCCESS).values_list("commit", flat=True))) == 1
+
+
+def test_a_late_report_about_an_earlier_attempt_moves_nothing(service, settings):  # noqa: F811
+    settings.BUILD_WEBHOOK_SECRET = "word"
+    version = pending(service)
+    old = Build.objects.create(version=version, origin="gitlab", status=BuildStatus.FAILED, reference="team/shop#7")
+    MicroServiceVersion.objects.update(status=BuildStatus.BUILDING)
+    new = Build.objects.create(version=version, origin="gitlab", status=BuildStatus.BUILDING)
+    told = reports.Told(version.pk, "team/shop#7", BuildStatus.SUCCESS)
+    assert reports._apply("gitlab", told) == "unchanged"
+    new.refresh_from_db()
+    assert (new.status, new.reference, old.pk < new.pk) == (BuildStatus.BUILDING, "", True)
+    assert reports._apply("gitlab", reports.Told(version.pk, "team/shop#8", BuildStatus.SUCCESS)) == "moved"
+
+
+@pytest.mark.parametrize("name", ["gitlab", "jenkins"])
+def test_what_an_earlier_attempt_started_is_not_found_for_this_one(name):
+    from builds import gitlab, jenkins
+    from builds.origin import Job
+
+    with Server() as server:
+        url = f"{server.url}/team/shop" if name == "gitlab" else f"{server.url}/job/shop"
+        one = Job(2, 1, "shop", 5, "1.0", "main", url, "", "ann")
+        origin = gitlab.GitLab(server.url, "t") if name == "gitlab" else jenkins.Jenkins(server.url, "ci", "t")
+        first = origin.start(one)
+        found = origin.find(one)
+        assert found and (name == "jenkins" or found == first)
+        from dataclasses import replace
+
+        assert origin.find(replace(one, others=frozenset({found}))) == ""
+
+
+def test_each_attempts_end_is_told(service):  # noqa: F811
+    Callback.objects.create(url="https://x.example", events=["build.ended"], active=True)
+    version = pending(service)
+    for _ in range(2):
+        requests.end(requests.start(SYSTEM, version, again=True), BuildStatus.FAILED, "x")
+        version.refresh_from_db()
+    assert Delivery.objects.count() == 2
+
+
+def test_a_worker_that_lost_its_build_stores_nothing(service, store, monkeypatch):  # noqa: F811
+    """Its build ended and was asked for again while the package of the first attempt was on its way."""
+    version = pending(service)
+    first = requests.start(SYSTEM, version)
+    real = intake.store
+
+    def late(*args, **more):
+        requests.end(first, BuildStatus.TIMEOUT, "it took too long")
+        found = MicroServiceVersion.objects.select_related("microservice").get(pk=version.pk)
+        requests.start(SYSTEM, found, again=True)
+        return real(*args, **more)
+
+    monkeypatch.setattr(intake, "store", late)
+    execution.move(execution.claim())
+    monkeypatch.setattr(intake, "store", real)
+    version.refresh_from_db()
+    assert (version.file_path, version.status) == ("", BuildStatus.BUILDING)
+    assert not [path for path in store.rglob("*") if path.is_file()]
+    assert issubclass(checkout.Given, Exception)
+    execution.work()
+    assert state(version) == BuildStatus.SUCCESS
+
+
+def test_the_page_lists_attempts_shows_each_and_builds_again(client, admin_user, service):  # noqa: F811
+    client.force_login(admin_user)
+    version = pending(service)
+    one = requests.start(SYSTEM, version)
+    requests.end(one, BuildStatus.FAILED, "no compiler", log="printed by the first")
+    page = f"/services/shop/versions/{version.pk}/"
+    shown = client.get(page).content.decode()
+    assert "Build again" in shown and "printed by the first" in shown and "Attempts" not in shown
+    client.post(f"{page}build/", {"again": "on"})
+    second = Build.objects.first()
+    assert second.pk != one.pk and second.requested_by == "admin"
+    requests.end(second, BuildStatus.TIMEOUT, "too slow", log="printed by the second")
+    shown = client.get(page).content.decode()
+    assert "Attempts" in shown and "printed by the second" in shown and f"?attempt={one.pk}#build" in shown
+    shown = client.get(f"{page}?attempt={one.pk}").content.decode()
+    assert "printed by the first" in shown and "printed by the second" not in shown
+    for wrong in ("x", "99999999", "9" * 40, "²"):
+        assert client.get(page, {"attempt": wrong}).status_code == 200
+
+
+def test_the_page_of_a_duplicate_builds_it_where_that_is_ticked(client, admin_user, service):  # noqa: F811
+    client.force_login(admin_user)
+    version = pending(service)
+    requests.end(requests.start(SYSTEM, version), BuildStatus.DUPLICATE, "x")
+    page = f"/services/shop/versions/{version.pk}/"
+    assert 'name="even_built" required' in client.get(page).content.decode()
+    client.post(f"{page}build/", {"again": "on"})
+    assert Build.objects.count() == 1
+    client.post(f"{page}build/", {"again": "on", "even_built": "on"})
+    assert Build.objects.count() == 2 and Build.objects.first().even_built
+
+
+def test_a_version_name_of_128_characters_and_a_branch_of_any_name_go_all_the_way(api, service, repository, store):  # noqa: F811
+    name, branch = "a" * 100 + "+b_c." + "1" * 23, "功能/支付#42(fix)"
+    assert len(name) == 128
+    repository.git("checkout", "-q", "-b", branch)
+    repository.commit({"app": "x"})
+    caller = api()
+    caller.patch("/services/shop", {"build_refs": ["功能/*"]})
+    made = caller.post("/services/shop/versions/", {"version": name, "ref": branch})
+    assert made.status_code == 201, made.content
+    version = MicroServiceVersion.objects.get()
+    ask(caller, version)
+    execution.work()
+    assert state(version) == BuildStatus.SUCCESS, version.build_detail
+    assert (store / version.file_path).exists() and version.file_path.startswith(f"shop/{name}-")
+    assert caller.get(f"/services/shop/versions/?ref={branch.replace('#', '%23')}").json()["count"] == 1
+    assert caller.post("/services/shop/versions/", {"version": "a" * 129, "ref": "x"}).status_code == 422
+    assert json.dumps(caller.get("/services/shop").json()["build_refs"], ensure_ascii=False) == '["功能/*"]'
+    assert timezone.now() > version.created

@@ -1,0 +1,205 @@
+"""An error that nobody foresaw is that build's failure, with its text and at once: broken servers, strange names, a
+full disk."""
+import contextlib
+import os
+import socket
+import subprocess
+import tempfile
+import threading
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from builds import checkout, execution, gitlab, jenkins, line, requests
+from builds.models import Build
+from builds.origin import Job, Refused, Silent
+from microservice.publishing import intake
+from microservice.status import BuildStatus
+from outside import fetch
+from tests.microservice import fleet
+
+from .buildservers import Server
+from .test_builds import pending, quick, repository, service, state  # noqa: F401 - fixtures
+
+pytestmark = [pytest.mark.django_db, pytest.mark.found("builds")]
+
+
+class Odd(Exception):
+    """What nobody foresaw."""
+
+
+def test_an_unforeseen_error_ends_the_build_at_once_with_its_text(service, monkeypatch):  # noqa: F811
+    from access.callers import SYSTEM
+
+    version = pending(service)
+    requests.start(SYSTEM, version)
+
+    def broken(*_args, **_more):
+        raise Odd("at https://ann:canary@git.example/x: \0 \ud800 odd")
+
+    monkeypatch.setattr(checkout.Git, "commit", broken)
+    assert execution.work() == 1
+    build = Build.objects.get()
+    assert (state(version), build.takeovers, build.owner) == (BuildStatus.FAILED, 0, "")
+    assert "Odd: at https://•••@git.example/x" in build.detail and "canary" not in build.detail
+
+
+def test_the_next_build_goes_on_beside_one_that_failed_so(service, monkeypatch):  # noqa: F811
+    from access.callers import SYSTEM
+
+    first, second = pending(service), pending(service, "2.0")
+    requests.start(SYSTEM, first)
+    requests.start(SYSTEM, second)
+    real = intake.store
+    monkeypatch.setattr(intake, "store", lambda *args, **more: (_ for _ in ()).throw(Odd("once")))
+    execution.move(execution.claim())
+    monkeypatch.setattr(intake, "store", real)
+    execution.work()
+    assert (state(first), state(second)) == (BuildStatus.FAILED, BuildStatus.SUCCESS)
+
+
+@contextlib.contextmanager
+def small_disk(folder: Path, size: str = "1m"):
+    """A file system of its own, in this test's own mounts."""
+    folder.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={size},mode=755", "tmpfs", str(folder)], check=True)
+    try:
+        yield folder
+    finally:
+        subprocess.run(["umount", "-l", str(folder)], check=True)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="a small disk is mounted, which needs root")
+def test_a_full_package_store_ends_the_build_and_says_so(service, settings, tmp_path):  # noqa: F811
+    from access.callers import SYSTEM
+
+    service.build_command = "dd if=/dev/urandom of=big bs=1M count=8 2>/dev/null"
+    service.save()
+    version = pending(service)
+    with small_disk(tmp_path / "store") as store:
+        settings.STORAGES = {**settings.STORAGES, "default": {
+            "BACKEND": "django.core.files.storage.FileSystemStorage", "OPTIONS": {"location": str(store)}}}
+        requests.start(SYSTEM, version)
+        execution.work()
+        assert state(version) == BuildStatus.FAILED
+        assert "no room left on the disk" in version.build_detail
+        assert not [path for path in store.rglob("*") if path.is_file()]
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="a small disk is mounted, which needs root")
+def test_a_full_disk_of_the_worker_ends_the_build_and_says_so(service, tmp_path, monkeypatch):  # noqa: F811
+    from access.callers import SYSTEM
+
+    version = pending(service)
+    with small_disk(tmp_path / "disk", "64k") as disk:
+        (disk / "full").write_bytes(bytes(40_000))
+        monkeypatch.setattr(tempfile, "tempdir", str(disk))
+        with contextlib.suppress(OSError):
+            (disk / "more").write_bytes(bytes(80_000))
+        requests.start(SYSTEM, version)
+        execution.work()
+    monkeypatch.undo()
+    assert state(version) == BuildStatus.FAILED and Build.objects.get().takeovers == 0
+    assert any(words in version.build_detail for words in ("room left", "No space left", "almost full"))
+
+
+# --- build servers ----------------------------------------------------------------------------------------------------
+
+
+@contextlib.contextmanager
+def answering(raw: bytes):
+    """A server that answers whatever comes with these bytes, and closes."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        def serve():
+            with contextlib.suppress(OSError):
+                while True:
+                    one, _ = server.accept()
+                    with one, contextlib.suppress(OSError):
+                        one.settimeout(5)
+                        one.recv(65536)
+                        one.sendall(raw)
+
+        threading.Thread(target=serve, daemon=True).start()
+        yield f"http://127.0.0.1:{server.getsockname()[1]}"
+
+
+BROKEN = {
+    "no HTTP": b"SSH-2.0-OpenSSH_9.2\r\n",
+    "nothing": b"",
+    "cut short": b'HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 500\r\n\r\n{"id": 1',
+    "cut in a chunk": b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nff\r\n{\"id\"",
+    "a chunk of no size": b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n",
+    "a length that is none": b"HTTP/1.1 200 OK\r\nContent-Length: many\r\n\r\n<html>",
+    "a negative length": b"HTTP/1.1 200 OK\r\nContent-Length: -5\r\n\r\n<html>",
+    "a status that is none": b"HTTP/1.1 abc OK\r\n\r\n",
+    "bytes in headers": b"HTTP/1.1 201 OK\r\nLocation: http://[\xff\xfe/queue/item/\xe8\x00/\r\n"
+                        b"Content-Length: 0\r\n\r\n",
+    "a thousand headers": b"HTTP/1.1 200 OK\r\n" + b"X: y\r\n" * 1000 + b"\r\n",
+}
+
+
+@pytest.mark.parametrize("name", ["gitlab", "jenkins"])
+@pytest.mark.parametrize("what", BROKEN)
+def test_a_broken_answer_is_silence_and_never_an_error_of_ours(name, what):
+    with answering(BROKEN[what]) as url:
+        one = Job(1, 1, "shop", 1, "1.0", "main", f"{url}/job/shop", "", "ann")
+        origin = gitlab.GitLab(url, "t") if name == "gitlab" else jenkins.Jenkins(url, "ci", "t")
+        for call in (lambda: origin.start(one), lambda: origin.find(one),
+                     lambda: origin.look("build:/job/shop/3" if name == "jenkins" else "job/shop#3")):
+            with pytest.raises((Silent, Refused)) as told:
+                call()
+            assert str(told.value).isprintable() and len(str(told.value)) < 400
+
+
+def test_what_was_cut_short_is_told_so():
+    with answering(BROKEN["cut short"]) as url, pytest.raises(fetch.Unreachable, match="cut short"):
+        line.DIRECT.ask(url, None, {})
+
+
+@pytest.mark.parametrize("path", ["/job/买 菜/job/a(b)#c", "/job/%E4%B9%B0%20%E8%8F%9C", "/job/100%/job/ü", "/job/a b",
+                                  "/job/" + "买" * 30])
+def test_a_job_with_a_strange_name_is_asked_by_it(path):
+    from urllib.parse import unquote, urlsplit
+
+    with Server() as server:
+        origin = jenkins.Jenkins(server.url, "ci", "t")
+        url = server.url + path
+        asked = unquote(jenkins._quoted(urlsplit(url).path))
+        with pytest.raises(Refused, match="404"):
+            origin.start(Job(1, 1, "shop", 1, "1.0", "功能/#42", url, "", "ann"))
+        assert server.asked[0][1] == f"{asked}/buildWithParameters"
+
+
+def test_a_project_with_a_strange_name_is_asked_by_it():
+    with Server() as server:
+        for path in ("/team/买菜", "/team/%E4%B9%B0%E8%8F%9C"):
+            with pytest.raises(Refused, match="404"):
+                gitlab.GitLab(server.url, "t").start(
+                    Job(1, 1, "shop", 1, "1.0", "功能/#42", server.url + path, "", "ann"))
+        assert {asked[1] for asked in server.asked} == {"/api/v4/projects/team/买菜/pipeline"}
+
+
+@pytest.mark.parametrize("origin", ["gitlab", "jenkins"])
+def test_a_server_that_answers_nonsense_has_a_clear_end(origin, settings, monkeypatch):
+    from django.utils import timezone
+
+    from access.callers import SYSTEM
+    from builds import servers
+
+    shop = fleet.service("shop", build_orig=origin)
+    version = pending(shop)
+    with answering(BROKEN["no HTTP"]) as url:
+        shop.build_url = f"{url}/job/shop"
+        shop.save()
+        make = (lambda: gitlab.GitLab(url, "t")) if origin == "gitlab" else (lambda: jenkins.Jenkins(url, "c", "t"))
+        monkeypatch.setattr(servers, "check", lambda service: None)
+        monkeypatch.setattr(servers, "origin_of", lambda name: make())
+        requests.start(SYSTEM, version)
+        execution.work()
+        assert Build.objects.get().silences == 1 and state(version) == BuildStatus.BUILDING
+        long_ago = timezone.now() - timedelta(seconds=settings.BUILD_TIMEOUT + 100)
+        Build.objects.update(created=long_ago, started=None, due=long_ago)
+        execution.work()
+    assert state(version) == BuildStatus.TIMEOUT
+    assert "does not answer" in version.build_detail and "at last" in version.build_detail
