@@ -25,15 +25,18 @@ def pause_after(tries: int) -> float:
     return min(LONGEST_PAUSE, FIRST_PAUSE * 2 ** min(tries - 1, 10))
 
 
+Steps: Any = CeleryConsumer.Blueprint  # a class, whatever the stubs say
+
+
 class Consumer(CeleryConsumer):
     """As Celery's, but that no error of the broker ends it."""
 
     hub: Any
 
-    class Blueprint(CeleryConsumer.Blueprint):  # type: ignore[misc, valid-type]
+    class Blueprint(Steps):
         # Not what tells other workers about this one: it publishes in the consumer's thread, and tries again for ever
         # where nobody answers. Which workers there are stands in rows.
-        default_steps = [step for step in CeleryConsumer.Blueprint.default_steps
+        default_steps = [step for step in Steps.default_steps
                          if step.rpartition(":")[2] not in ("Heart", "Mingle", "Gossip")]
 
     def __init__(self, *args, **kwargs):

@@ -131,6 +131,8 @@ def several(name: str, known: tuple[str, ...], default: str) -> list[str]:
 def keep_to_ourselves(name: str, database: Path) -> None:
     """Takes from others the right to read a SQLite database: it holds sessions and password hashes. What an earlier
     version left readable is mended; where that cannot be, the start is refused. The group keeps what UMASK gives it."""
+    if not database.name:
+        raise BadSetting(name, "names no file")
     umask = os.umask(0o077)
     os.umask(umask)
     forbidden = (umask & 0o070) | 0o007

@@ -5,7 +5,7 @@ import textwrap
 import time
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from deployer.watchdog import EXIT, LOOK, MOST_OF_A_LOOK, Pulse, Watched
@@ -49,6 +49,7 @@ def test_a_process_that_was_frozen_has_not_hung():
         assert [bool(watched.look([pulse], LOOK)) for _ in range(4)][-1]
 
 
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.lists(st.tuples(st.floats(0, 5000), st.booleans()), max_size=60))
 def test_only_what_made_no_progress_for_its_limit_is_called_hung(history):
     watched, pulse, still = Watched(), Pulse("a", 7), 0.0
