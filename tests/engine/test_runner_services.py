@@ -56,7 +56,7 @@ def readers(host) -> list[int]:
     found = []
     for pid in filter(str.isdigit, os.listdir("/proc")):
         with suppress(OSError):
-            if f"{host.folder}/.deployer/runs/" in os.readlink(f"/proc/{pid}/fd/0"):
+            if f"{host.folder}/.deployer/pipe" in os.readlink(f"/proc/{pid}/fd/0"):
                 found.append(int(pid))
     return found
 
@@ -99,7 +99,8 @@ def what(pid: int) -> str:
 def test_a_start_that_leaves_nothing_leaves_no_reader(any_host):
     call = any_host.carry_out("install", None, "v1")
     assert call.end.result is Result.DONE and not readers(any_host)
-    assert not list(any_host.folder.glob(".deployer/runs/*/pipe"))
+    again = any_host.carry_out("upgrade", "v1", "v2", start=f"echo two; printf $VERSION >{any_host.root}/running")
+    assert again.end.result is Result.DONE and again.output == b"two\n" and not readers(any_host)
 
 
 def test_the_last_words_of_a_start_that_fails_are_all_there(any_host):

@@ -2,9 +2,10 @@
 # inherits the pipe and not the file. While the run lasts, what the service prints is shown too; then it is read and
 # thrown away for as long as anybody writes: nothing grows, and no service waits for a reader or ends for want of one.
 
-# Carries out $2 for the version $1, as _command does. Where no pipe can be made, what it prints is lost.
+# Carries out $2 for the version $1, as _command does. The pipe is kept for the next run, unless a service has it. Where
+# no pipe can be made, what it prints is lost.
 _launch() {
-	if [ ! -p "$_RUN/pipe" ] && ! mkfifo "$_RUN/pipe" 2>/dev/null 8>&- 9>&-; then
+	if [ ! -p "$_BASE/pipe" ] && ! mkfifo "$_BASE/pipe" 2>/dev/null 8>&- 9>&-; then
 		_command "$1" "$2" service 6>/dev/null
 		return
 	fi
@@ -13,7 +14,7 @@ _launch() {
 		_relay
 		_command "$1" "$2" service 6>&0
 		_launched=$?
-	} 0<>"$_RUN/pipe"
+	} 0<>"$_BASE/pipe"
 	_drained "$_relay"
 	return "$_launched"
 }
@@ -26,48 +27,46 @@ _relay() {
 			trap '' HUP INT TERM PIPE
 			exec tee /dev/null <&1 >&6 2>/dev/null 3<&- 4>&- 5>&- 7>&- 8>&- 9>&-
 		) &
-	} 1<"$_RUN/pipe"
+	} 1<"$_BASE/pipe"
 	_relay=$!
 	printf '%s\n' "$_relay" >>"$_RUN/relays"
 }
 
 # Waits until what the command said is in the output, for its last words count: the relay has ended, or waits for more.
+# Nearly always it ends at once: that costs neither a process nor a look into its state.
 _drained() {
 	_tries=0 _seen=''
-	while _look "$1" && [ "$_state" != Z ]; do
+	while [ -e "/proc/$1/fd/0" ]; do
+		_tries=$((_tries + 1))
+		[ "$_tries" -gt 200 ] || continue
+		[ "$_tries" -lt 300 ] || break
 		read -r _ _pos </proc/self/fdinfo/6
-		if [ "$_state" = S ] && [ "$_pos" = "$_seen" ]; then
-			_serves=yes
-			return 0
-		fi
-		_seen='' _tries=$((_tries + 1))
+		if _look "$1" && [ "$_state" = S ] && [ "$_pos" = "$_seen" ]; then break; fi
+		_seen=''
 		[ "$_state" != S ] || _seen=$_pos
-		[ "$_tries" -gt 20 ] || continue
-		[ "$_tries" -lt 120 ] || break
 		sleep 0.01 </dev/null 4>&- 5>&- 6>&- 8>&- 9>&-
 	done
-	[ "$_tries" -lt 120 ] || _serves=yes
-	[ -n "$_serves" ] || wait "$1" 2>/dev/null
-}
+	if [ -e "/proc/$1/fd/0" ]; then _serves=yes; else wait "$1"; fi
+} 2>/dev/null
 
 # Before a run is ended, whoever does it, and before a dead one's processes are. The new reader comes first, so that there
 # is always one; it is in a session of its own, which nobody ends, and of its two processes each brings the other back.
 _let_services_be() {
-	[ -p "$_RUN/pipe" ] || return 0
-	if [ "$_MODE" != start ] || [ -n "$_serves" ]; then
+	[ -p "$_BASE/pipe" ] || return 0
+	# Where nobody holds it any more, the next run takes the same pipe.
+	[ "$_MODE" != start ] || [ -n "$_serves" ] || return 0
+	{
 		{
-			{
-				(
-					trap '' HUP INT TERM PIPE
-					exec setsid sh -c 'until cat; do :; done' <&1 >/dev/null 2>&1 3<&- 4>&- 5>&- 6>&- 7>&- 8>&- 9>&-
-				) &
-			} 1<"$_RUN/pipe"
-			while read -r _each; do
-				[ ! "/proc/$_each/fd/0" -ef "$_RUN/pipe" ] || kill -s KILL "$_each"
-			done <"$_RUN/relays"
-		} 0<>"$_RUN/pipe"
-	fi
-	rm -f "$_RUN/pipe" "$_RUN/relays" 8>&- 9>&-
+			(
+				trap '' HUP INT TERM PIPE
+				exec setsid sh -c 'until cat; do :; done' <&1 >/dev/null 2>&1 3<&- 4>&- 5>&- 6>&- 7>&- 8>&- 9>&-
+			) &
+		} 1<"$_BASE/pipe"
+		while read -r _each; do
+			[ ! "/proc/$_each/fd/0" -ef "$_BASE/pipe" ] || kill -s KILL "$_each"
+		done <"$_RUN/relays"
+	} 0<>"$_BASE/pipe"
+	rm -f "$_BASE/pipe" "$_RUN/relays" 8>&- 9>&-
 	_serves=''
 } 2>/dev/null
 

@@ -45,7 +45,7 @@ _finish() {
 	exec 4>&- 5>&-
 	_tidy
 	# A run that was cut may have been started again by now.
-	[ "$1" = cut ] || exec rm -f "$_RUN/program" "$_RUN/text" "$_RUN/reserve" "$_BASE/current.$_OP" 2>/dev/null
+	[ "$1" = cut ] || exec rm -f "$_RUN/program" "$_RUN/text" "$_RUN/relays" "$_RUN/reserve" "$_BASE/current.$_OP" 2>/dev/null
 	exit 0
 }
 
