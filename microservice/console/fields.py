@@ -26,7 +26,7 @@ def with_unix_lines(data: QueryDict) -> QueryDict:
     found = QueryDict(mutable=True, encoding=data.encoding)
     for name, values in data.lists():
         found.setlist(name, [_LINE_END.sub("\n", value) for value in values])
-    found._mutable = False  # type: ignore[attr-defined]  # as what Django made of the request
+    found._mutable = False  # as what Django made of the request
     return found
 
 
@@ -39,7 +39,7 @@ class Form(forms.Form):
     """
 
     def _clean_fields(self) -> None:
-        super()._clean_fields()
+        super()._clean_fields()  # type: ignore[misc]
         for name, field in self.fields.items():
             # A disabled field keeps its value whatever is sent, and without being read as if it had been typed.
             if field.disabled or self._is_as_shown(name, field):
