@@ -1,0 +1,72 @@
+"""A host is added in Chromium by one form and one click, with what people have at hand."""
+
+import re
+
+import pytest
+from playwright.sync_api import expect
+
+from demo.client import Client
+from tests.console.browser.greeter import LATER
+
+pytestmark = [pytest.mark.browser, pytest.mark.demo, pytest.mark.timeout(300), pytest.mark.found("keys")]
+
+
+@pytest.fixture
+def node(demo):
+    """One of the demo's hosts as it is now, and what would make it another row of this system."""
+    client = Client(demo["url"], demo["token"])
+    row = client.get(f"hosts/{demo['hosts'][0]['id']}")
+
+    def fill(page, name: str, **more):
+        page.goto("/hosts/new/")
+        fields = {"hostname": name, "ip": row["ip"], "port": str(row["port"]), "username": row["username"],
+                  "base_path": row["base_path"] + f"-{name}", **more}  # fmt: skip
+        for field, value in fields.items():
+            page.locator(f"[name={field}]").fill(value)
+        page.locator("[name=credential_id]").select_option(str(row["credential_id"]))
+
+    yield row, fill, client
+    for one in client.all("hosts/"):
+        if one["hostname"] in ("pasted", "compared"):
+            client.send("DELETE", f"hosts/{one['id']}")
+
+
+def test_one_form_and_one_click(visit, node):
+    row, fill, client = node
+    page = visit("/hosts/")
+    fill(page, "pasted", host_key=f"# what ssh-keygen -lf prints\n256 {row['fingerprint']} root@node (ED25519)\n")
+    page.get_by_role("button", name="Add the host").click()
+    expect(page.get_by_text("pasted was added.")).to_be_visible(timeout=LATER)
+    expect(page.get_by_role("heading", name="What the check found")).to_be_visible()
+    expect(page.get_by_text("ready for deployments")).to_be_visible()
+    made = next(one for one in client.all("hosts/") if one["hostname"] == "pasted")
+    assert made["fingerprint"] == row["fingerprint"] and made["reachable"] is True
+    page.reload()
+    expect(page.get_by_role("heading", name="What the check found")).to_have_count(0)
+
+
+def test_a_key_that_is_trusted_afterwards_leaves_nothing_old_on_the_page(visit, node):
+    row, fill, _client = node
+    page = visit("/hosts/")
+    fill(page, "compared")
+    page.get_by_role("button", name="Add the host").click()
+    expect(page.get_by_text("the host offers", exact=True)).to_be_visible(timeout=LATER)
+    expect(page.get_by_text(re.compile("no host key pinned"))).to_be_visible()
+    page.get_by_label("Trust the key with this fingerprint").fill(f"256 {row['fingerprint']} a (ED25519)\n\n")
+    page.get_by_role("button", name="Trust this key").click()
+    expect(page.get_by_text("ready for deployments")).to_be_visible(timeout=LATER)
+    expect(page.get_by_text(re.compile("no host key pinned|not trusted yet|not reachable"))).to_have_count(0)
+    page.reload()
+    expect(page.get_by_text(re.compile("no host key pinned|not trusted yet|not reachable"))).to_have_count(0)
+
+
+def test_a_key_is_chosen_as_a_file_and_chosen_again_after_a_refusal(visit, tmp_path):
+    path = tmp_path / "id_ed25519"
+    path.write_text("-----BEGIN NOTHING-----\r\n")
+    page = visit("/credentials/")
+    page.get_by_label("Name").fill("from a file")
+    page.get_by_label("Or the private key’s file").set_input_files(path)
+    page.get_by_role("button", name="Add it").click()
+    expect(page.get_by_role("alert")).to_be_visible()
+    expect(page.get_by_label("Name")).to_have_value("from a file")
+    expect(page.get_by_label("Or the private key’s file")).to_have_value("")
