@@ -1,4 +1,4 @@
-"""A host's row says whether old SSH algorithms are offered to it: by API, import, check, and each hop by its own row."""
+"""A host's row says whether old SSH algorithms are offered to it: by API, import, check, and at each hop."""
 import pytest
 
 from access.callers import Caller
