@@ -15,8 +15,8 @@ from .atom import Acts, Atom, Step, StepKind
 
 LONGEST_PROGRAM = 120_000  # one environment string, where the host's sudo makes `setsid` necessary
 PARTS = (
-    "names", "events", "output", "processes", "watch", "lock", "commands", "release", "foresee", "steps", "undo", "settle",
-    "main",
+    "names", "events", "output", "processes", "watch", "lock", "commands", "release", "foresee", "steps", "undo",
+    "settle", "main",
 )
 DEFAULT_LIMITS = {
     "step_timeout": 600,

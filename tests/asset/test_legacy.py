@@ -1,4 +1,4 @@
-"""A host's row says whether old SSH algorithms are offered to it: by API, import, check, and for each hop by its own row."""
+"""A host's row says whether old SSH algorithms are offered to it: by import and check, for each hop by its own row."""
 import pytest
 
 from access.callers import Caller
