@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from deployer.engine.errors import AuthRefused, ConnectionLost, KeyChanged, Unreachable
+from deployer.engine.errors import AuthRefused, ConnectionLost, KeyChanged, NoCommonAlgorithm, Unreachable
 from deployer.engine.journal import JournalEvent, Kind, Result
 from deployer.engine.ladder import MOST_CUTS, MOST_ROUNDS, Heard, Mode, Move, Outcome, OutcomeKind, Tale, next_move
 from deployer.engine.program import Answer
@@ -159,6 +159,23 @@ def test_a_program_that_was_killed_is_asked_after():
     assert kind(go(FRESH, Heard(START, answer=1, events=True), Heard(ATTACH, answer=2), away=61)) is OutcomeKind.UNKNOWN
 
 
+def test_an_answer_that_is_not_our_programs_is_told_at_once_and_believed_in_nothing():
+    """A forced command may end with any status: 0, or those of our own answers."""
+    for answer in [*Answer, 1, 2, 127]:
+        move = go(FRESH, Heard(START, answer=answer, signed=False, noise="Welcome"))
+        assert kind(move) is OutcomeKind.NOT_STARTED and "Something else ran" in move.outcome.error
+        assert "Welcome" in move.outcome.error and move.outcome.host_fence is None
+        begun = go(FRESH, Heard(START, answer=137, events=True), Heard(ATTACH, answer=answer, signed=False))
+        assert begun.mode is ATTACH, "what was begun may be under way"
+
+
+def test_a_host_without_a_common_algorithm_is_not_tried_again():
+    error = NoCommonAlgorithm(where="a", gaps="no cipher (it has x; we have y)", hint="Let it allow y (Ciphers).")
+    move = go(FRESH, Heard(START, error=error, sent=False))
+    assert kind(move) is OutcomeKind.NOT_STARTED
+    assert "no cipher (it has x; we have y)" in move.outcome.error and "(Ciphers)" in move.outcome.error
+
+
 RESULTS = st.none() | st.sampled_from(list(Result)).map(end)
 ANSWERS = st.sampled_from([*Answer, 1, 2, 126, 127, 137, 255])
 
@@ -173,6 +190,7 @@ def visits(draw):
         "error": error,
         "end": draw(RESULTS) if events else None,
         "events": events,
+        "signed": events or draw(st.booleans()),
         "sent": draw(st.booleans()) or events or not error,
         "output_missing": draw(st.booleans()),
         "output": draw(st.booleans()),
@@ -187,9 +205,10 @@ def test_whatever_a_host_says_a_run_that_may_have_begun_is_never_started_nor_cal
         heard = Heard(mode, **one)
         assert not (mode is START and may_have_begun)
         was_cut = heard.end is not None and heard.end.result is Result.CUT
-        if was_cut or (heard.answer == Answer.NO_RUN and not heard.events and not tale.begun):
+        answer = heard.answer if heard.signed else None
+        if was_cut or (answer == Answer.NO_RUN and not heard.events and not tale.begun):
             may_have_begun = False
-        elif heard.events or heard.answer == Answer.EXISTS or (mode is START and heard.sent and heard.answer is None):
+        elif heard.events or answer == Answer.EXISTS or (mode is START and heard.sent and heard.answer is None):
             may_have_begun = True
         tale = tale.after(heard, away)
         move = next_move(tale, heard)

@@ -269,7 +269,8 @@ def _fill(rest, lacks: str, free: int) -> None:
 
 def test_room_that_is_there_at_prepare_is_there_at_the_end(small):
     """Between prepare and the stop the disk fills up: by the service, by a log, by a neighbour."""
-    fill = f"cat /dev/zero >{small.base}/rest 2>/dev/null; true"
+    files = f"i=0; while true >{small.base}/rest$i; do i=$((i + 1)); done 2>/dev/null"
+    fill = f"{files}\ncat /dev/zero >{small.base}/rest0 2>/dev/null; true"
     call = small.carry_out("upgrade", "v1", "v2", pre=fill)
     assert call.end.result == "done", (call.said, call.output)
     assert (small.running, small.current) == ("v2", "releases/v2")
