@@ -134,7 +134,8 @@ class _KeptAlive:
 
     def __exit__(self, *_) -> None:
         self._done.set()
-        self._thread.join()  # before the row is used again: the lease is what says that it is ours
+        # Before the row is used again: the lease is what says that it is ours.
+        self._thread.join(LEASE.total_seconds())
 
     def _renew(self) -> None:
         while not self._done.wait(LEASE.total_seconds() / 3):

@@ -93,7 +93,16 @@ def listens() -> bool:
     return any(row.without_broker is None for row in Heartbeat.objects.all())
 
 
-@pytest.mark.parametrize("kind", MOODS)
+@pytest.mark.parametrize("kind", ANSWERS)
+def test_an_error_that_the_broker_answers_ends_no_worker(door, deaf_worker, kind):
+    door.mood = ANSWERS[kind]
+    worker = deaf_worker(door.url)
+    worker.wait_for("the broker is away (")
+    time.sleep(1)
+    assert worker.running() and "Traceback" not in worker.log()
+
+
+@pytest.mark.parametrize("kind", ["replica", "no password", "refused", "frozen", "lost"])
 def test_a_broker_that_is_away_at_the_start_stops_nothing(here, door, deaf_worker, kind):
     door.mood = MOODS[kind]
     worker = deaf_worker(door.url)

@@ -1,0 +1,47 @@
+"""A worker whose writing thread hangs ends and says so, and another one takes over: real processes."""
+import sys
+
+import pytest
+
+from microservice.status import DeploymentStatus
+from tests.lab.worker import Process
+
+from .test_execution import until
+from .world import World
+
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.found("away")]
+HANGS = """
+import os, sys, threading
+os.environ["DJANGO_SETTINGS_MODULE"] = "deployer.settings"
+import django
+django.setup()
+from microservice import ledger
+
+ledger.HUNG_WRITER = 3
+writes = ledger.Ledger._write
+
+def hangs(self, endings):
+    if self.in_flight:  # it has claimed something, and never writes a word of it
+        threading.Event().wait()
+    writes(self, endings)
+
+ledger.Ledger._write = hangs
+sys.argv = ["celery", "-A", "deployer", "worker", "--loglevel", "INFO"]
+from celery.__main__ import main
+main()
+"""
+
+
+def test_a_worker_whose_writer_hangs_ends_and_another_one_takes_over(transactional_db, sshds, environment, worker,
+                                                                     tmp_path):
+    here = World(sshds(1))
+    with Process([sys.executable, "-c", HANGS], environment, tmp_path / "hangs.log") as hung:
+        hung.wait_for(" ready.", 60)
+        asked = here.install(0, wait=False)
+        until(lambda: not hung.running(), 60)
+        assert hung.process.returncode == 70
+        assert "the thread ledger has made no progress for 3 s" in hung.log() and "in hangs" in hung.log()
+    worker()
+    assert here.ended(asked, 60).status == DeploymentStatus.SUCCEEDED
+    here.agrees(0)
+    assert here.trace().count("start 1.0") == 1
