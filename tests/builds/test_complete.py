@@ -170,3 +170,24 @@ def test_what_reserves_address_space_runs_and_what_uses_memory_is_ended(reposito
     assert files["told"].decode().split() == ["reserved", "node", "java"]
     with pytest.raises((Refused, TimedOut), match="of memory"):
         built_from_a_folder(job(repository, "perl -e '$x = \"x\" x (600 << 20); sleep 20'"), memory=400 << 20)
+
+
+@pytest.mark.django_db
+def test_services_from_before_keep_the_commit_alone_and_the_migration_says_whose(capsys):
+    import importlib
+
+    from django.apps import apps
+    from django.db import connection, migrations
+
+    from tests.microservice import fleet
+
+    old, other = fleet.service("old", build_url="https://git.example/x"), fleet.service("uploaded")
+    assert (old.build_depth, other.build_depth) == (0, 0)
+    migration = importlib.import_module("microservice.migrations.0015_complete_checkouts").Migration
+    for operation in migration.operations:
+        if isinstance(operation, migrations.RunPython):
+            operation.code(apps, connection.schema_editor())
+    said = capsys.readouterr().out
+    old.refresh_from_db()
+    other.refresh_from_db()
+    assert (old.build_depth, other.build_depth) == (1, 0) and "build_depth is 1" in said and ": old" in said

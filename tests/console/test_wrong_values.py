@@ -20,7 +20,7 @@ CASES = [
     ("/new-service/", {"name": "shop", "language": "other"}, {"name": "1234"}),
     ("/new-service/", {"name": "shop", "language": "other"}, {"description": "d" * 257}),
     ("/services/shop/versions/new/", {"version": "1.0", "ref": "master"}, {"version": "a/b"}),
-    ("/services/shop/versions/new/", {"version": "1.0", "ref": "master"}, {"version": "v" * 49}),
+    ("/services/shop/versions/new/", {"version": "1.0", "ref": "master"}, {"version": "v" * 129}),
     ("/services/shop/settings/", SERVICE, {"check_timeout": "soon"}),
     ("/services/shop/settings/", SERVICE, {"keep_releases": "0"}),
     ("/services/shop/settings/", SERVICE, {"environment": "no sign of equality"}),

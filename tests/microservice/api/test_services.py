@@ -56,7 +56,7 @@ def test_a_name_outside_the_pattern_is_refused(api, name):
 
 
 @pytest.mark.parametrize(("field", "value"), [
-    ("language", "cobol"), ("build_orig", "svn"), ("build_url", "x" * 129), ("description", "x" * 257),
+    ("language", "cobol"), ("build_orig", "svn"), ("build_url", "x" * 501), ("description", "x" * 257),
     ("description", "a\nb"), ("check_timeout", 0), ("check_timeout", 10**30), ("check_timeout", "60"),
     ("check_timeout", True), ("keep_releases", 0), ("keep_releases", -1), ("environment", []), ("steps", {}),
     ("start_command", "a\rb"), ("start_command", "x" * 16385), ("start_command", "\u001b[2J"), ("limits", "x"),
