@@ -159,6 +159,7 @@ def test_a_program_that_was_killed_is_asked_after():
     assert kind(go(FRESH, Heard(START, answer=1, events=True), Heard(ATTACH, answer=2), away=61)) is OutcomeKind.UNKNOWN
 
 
+@pytest.mark.found("ssh")
 def test_an_answer_that_is_not_our_programs_is_told_at_once_and_believed_in_nothing():
     """A forced command may end with any status: 0, or those of our own answers."""
     for answer in [*Answer, 1, 2, 127]:
@@ -169,6 +170,7 @@ def test_an_answer_that_is_not_our_programs_is_told_at_once_and_believed_in_noth
         assert begun.mode is ATTACH, "what was begun may be under way"
 
 
+@pytest.mark.found("ssh")
 def test_a_host_without_a_common_algorithm_is_not_tried_again():
     error = NoCommonAlgorithm(where="a", gaps="no cipher (it has x; we have y)", hint="Let it allow y (Ciphers).")
     move = go(FRESH, Heard(START, error=error, sent=False))
