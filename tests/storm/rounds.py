@@ -269,10 +269,10 @@ def address(scene: Scene, action: str, old: str, new: str, turns: list[Turn]) ->
     if action == "install":
         return f"/services/shop/versions/{scene.versions[new]}/install", {"host": hosts, "strategy": strategy}
     rows = MicroServiceInstance.objects.filter(host__in=hosts)
-    ids = scene.rows(lambda: list(rows.values_list("pk", flat=True)))
+    there = scene.rows(lambda: dict(rows.values_list("pk", "host_id")))
     if action in ("delete", "retry"):
-        return f"/services/shop/instances/{action}", {"instances": ids}
-    body = {"host": hosts, "dest_version": scene.versions[new], "strategy": strategy, "force": True}
+        return f"/services/shop/instances/{action}", {"instances": list(there)}
+    body = {"host": list(there.values()), "dest_version": scene.versions[new], "strategy": strategy, "force": True}
     return f"/services/shop/versions/{scene.versions[old]}/{action}", body
 
 
