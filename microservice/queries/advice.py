@@ -82,6 +82,24 @@ _BY_WORDS = (
         _("See the history for who and why; look at the host."),
     ),
 )
+# What this system itself says first, so no command can be taken for it.
+_BY_BEGINNING = (
+    (
+        "left on the host:",
+        _("It was stopped and is not current any more, but something of it could not be removed."),
+        _("Remove what is named on the host, as its owner. The delete is tried again by itself, or retry it."),
+    ),
+    (
+        "The instance was forgotten",
+        _("Somebody forgot the instance: its host is gone for good."),
+        _("See the history for who and why. If the host comes back, install the service there again."),
+    ),
+    (
+        "What it waited for was forgotten",
+        _("It waited for a delete, and the instance was forgotten: its host is gone for good."),
+        _("See the history for who and why. If the host is there again, install once more."),
+    ),
+)
 _BY_STEP = {
     "prepare": (
         _("The host is not ready for the service."),
@@ -106,6 +124,9 @@ def advice(of: Operation) -> Advice | None:
     status = OperationStatus(of.status)
     if not of.error and status not in (OperationStatus.FAILED, OperationStatus.UNDONE, OperationStatus.UNKNOWN):
         return None
+    for beginning, cause, then in _BY_BEGINNING:
+        if of.error.startswith(beginning):
+            return Advice(str(cause), str(then))
     cause, then = _known(of)
     if status == OperationStatus.UNKNOWN:
         then = _("The host is asked again by itself. Try the line below by hand to see why it does not answer.")
