@@ -37,11 +37,17 @@ CODES: dict[str, Code] = {
     "changed_meanwhile": Code(409, "What was to be changed was changed by somebody else.", "Look again, then decide."),
     "conflict": Code(409, "Two requests changed the same thing at the same moment.", "Look again, and send it again."),
     "credential_in_use": Code(409, "Hosts are logged in to with this credential.", "Give them another one first."),
+    "credential_refused": Code(
+        409, "A host did not let the new credential in.", "Put it in place there first, or save it without the test."
+    ),
     "deployment_open": Code(409, "The deployment has not ended.", "Wait for its end, or cancel it."),
     "deployment_state": Code(409, "The deployment is not in a state that allows this.", "Look how far it has come."),
     "fingerprint_differs": Code(409, "The host offers another key than the one that was named.",
                                 "Compare the fingerprint with the host's own before you trust it."),
-    "host_in_use": Code(409, "Something still refers to the host.", "Delete its instances first."),
+    "host_archived": Code(409, "The host is archived.", "Bring it back first: unarchive it."),
+    "host_in_use": Code(
+        409, "Something still refers to the host.", "Delete its instances first, or forget them where it is gone."
+    ),
     "host_of_another_team": Code(409, "The host belongs to other teams than the service.", "Choose another host."),
     "host_key_unusable": Code(409, "The host offers a key of a kind that cannot be pinned.", "Give it an ed25519 key."),
     "host_unreachable": Code(409, "The host did not answer.", "Look at its address, port and network."),
@@ -71,7 +77,11 @@ CODES: dict[str, Code] = {
     "team_in_use": Code(409, "Services or hosts belong to the team.", "Give them to another team first."),
     "too_many_jumps": Code(409, "The way to the host has too many jump hosts.", "Shorten it."),
     "user_exists": Code(409, "There is a user with this name.", "Choose another name."),
+    "version_deleted": Code(409, "The version was deleted, with its package.", "Choose another version."),
     "version_exists": Code(409, "The version is there already with other content.", "Choose another name for it."),
+    "version_in_use": Code(
+        409, "The version runs somewhere, may be reverted to or is on its way.", "Go to another version there first."
+    ),
     # 408, 413, 415, 416, 422
     "too_slow": Code(408, "The request took too long to arrive.", "Send it again, faster."),
     "too_large": Code(413, "The body is too large.", "A package is sent with PUT to …/package; a list in parts."),

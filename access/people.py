@@ -211,7 +211,8 @@ def delete_team(caller: Caller, team: Team) -> None:
             Team.objects.get(pk=team.pk).delete()
     except ProtectedError as error:
         what = "owns services" if team.services.exists() else "has hosts of its own"
-        raise conflict("team_in_use", f"{team.name} {what}.", "Give them to another team first.") from error
+        hint = "Give them to another team first, archived hosts too."
+        raise conflict("team_in_use", f"{team.name} {what}.", hint) from error
 
 
 def set_members(caller: Caller, team: Team, members: list[dict]) -> None:

@@ -44,7 +44,8 @@ def create(caller: Caller, values: Mapping[str, Any]) -> Asset:
 @rolls_back
 def change(caller: Caller, host: Asset, values: Mapping[str, Any]) -> Asset:
     """Changes the fields that are named and leaves the others. A base path stays while something lives below it."""
-    refuse_archived(host)
+    if set(values) - {"teams"}:  # whose an archived host is may change: a team is not kept because of it
+        refuse_archived(host)
     clean, wrong = rules.check(values)
     teams = tenancy.teams_of([clean])
     _refuse({f"/{name}": reason for name, reason in (wrong | missing_references([clean], teams)[0]).items()})

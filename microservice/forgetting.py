@@ -19,6 +19,7 @@ from asset.archiving import checked_reason
 from asset.models import Asset
 from callbacks import outbox
 from callbacks.models import Telling
+from deployer.engine.codes import Code
 
 from . import advance, events
 from .history import record_rows, row_of
@@ -74,9 +75,9 @@ def _forget(caller: Caller, which: Q, reason: str) -> list[dict[str, Any]]:
         *Operation.objects.filter(pk__in=waiting).values_list("deployment_id", flat=True),
     }  # fmt: skip
     advance.lock(deployments)
-    ended = _end(open_here, f"The instance was forgotten by {caller.name}: {reason}")
+    ended = _end(open_here, Code.FORGOTTEN, f"The instance was forgotten by {caller.name}: {reason}")
     ended += _end(Operation.objects.filter(pk__in=waiting, status__in=_NOT_BEGUN),
-                  f"What it waited for was forgotten by {caller.name}: {reason}")  # fmt: skip
+                  Code.DELETE_FORGOTTEN, f"What it waited for was forgotten by {caller.name}: {reason}")  # fmt: skip
     loaded = rows.select_related("host", "version", "microservice", "lock_deployment")
     gone = list(loaded.select_for_update(of=("self",)).order_by("pk"))
     _refuse_moved(gone, deployments)
@@ -102,17 +103,17 @@ def _waiting(places: Collection[tuple[int, int]]) -> list[int]:
     return [pk for pk, service, host in rows if (service, host) in places]
 
 
-def _end(which, error: str) -> list[Operation]:
+def _end(which, code: Code, error: str) -> list[Operation]:
     """Ends operations where nobody owns them any more; two statements and one to read them."""
     rows = list(which.select_for_update().order_by("pk"))
-    common = {"error": error, "owner": "", "lease": None, "due": None, "finished": timezone.now()}
+    common = {"error": error, "error_code": code, "owner": "", "lease": None, "due": None, "finished": timezone.now()}
     begun = [row for row in rows if row.status in _BEGUN]
     rest = [row for row in rows if row.status not in _BEGUN]
     for mine, status in ((begun, OperationStatus.FAILED), (rest, OperationStatus.NOT_STARTED)):
         if mine:
             Operation.objects.filter(pk__in=[row.pk for row in mine]).update(status=status, **common)
         for row in mine:
-            row.status, row.error = status, error
+            row.status, row.error, row.error_code = status, error, code
     return rows
 
 

@@ -50,6 +50,7 @@ class Code(StrEnum):
     RUN_AS = "run_as"
     DIED = "died"
     CANCELLED = "cancelled"
+    LEFT_ON_HOST = "left_on_host"  # of what was to be deleted
     CUT = "cut"  # the package did not arrive whole
     # This system.
     NO_PACKAGE = "no_package"
@@ -57,4 +58,6 @@ class Code(StrEnum):
     SECRETS = "secrets"
     WORKER = "worker"
     LOCK_BROKEN = "lock_broken"
+    FORGOTTEN = "forgotten"
+    DELETE_FORGOTTEN = "delete_forgotten"  # it waited for the delete of an instance that was forgotten
     OTHER = "other"

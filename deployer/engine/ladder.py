@@ -227,7 +227,9 @@ def _code(heard: Heard) -> str:
     """What the program on the host says that went wrong; else it was the step's own command."""
     assert heard.end is not None
     if heard.failed is None:
-        return Code.DIED if heard.end.result is Result.UNDONE else Code.CANCELLED
+        if heard.end.result is Result.UNDONE:
+            return Code.DIED
+        return Code.LEFT_ON_HOST if heard.end.detail.startswith("left on the host:") else Code.CANCELLED
     return heard.failed.code if heard.failed.code in tuple(Code) else Code.STEP_FAILED
 
 

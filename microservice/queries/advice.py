@@ -135,7 +135,23 @@ BY_CODE: dict[str, tuple] = {
     Code.LOCK_BROKEN: (
         _("Somebody took the instance away from it."), _("See the history for who and why; look at the host."),
     ),
+    Code.LEFT_ON_HOST: (
+        _("It was stopped and is not current any more, but something of it could not be removed."),
+        _("Remove what is named on the host, as its owner. The delete is tried again by itself, or retry it."),
+    ),
+    Code.FORGOTTEN: (
+        _("Somebody forgot the instance: its host is gone for good."),
+        _("See the history for who and why. If the host comes back, install the service there again."),
+    ),
+    Code.DELETE_FORGOTTEN: (
+        _("It waited for a delete, and the instance was forgotten: its host is gone for good."),
+        _("See the history for who and why. If the host is there again, install once more."),
+    ),
 }  # fmt: skip
+# Where the host is not between two versions, although the operation failed.
+_KNOWN_END = frozenset(
+    {Code.LOCK_BROKEN, Code.LOWER_FENCE, Code.LEFT_ON_HOST, Code.FORGOTTEN, Code.DELETE_FORGOTTEN}
+)
 _BY_STEP = {
     "prepare": (
         _("The host is not ready for the service."),
@@ -163,7 +179,7 @@ def advice(of: Operation) -> Advice | None:
     cause, then = _known(of)
     if status == OperationStatus.UNKNOWN:
         then = _("The host is asked again by itself. Try the line below by hand to see why it does not answer.")
-    elif status == OperationStatus.FAILED and of.error_code not in (Code.LOCK_BROKEN, Code.LOWER_FENCE):
+    elif status == OperationStatus.FAILED and of.error_code not in _KNOWN_END:
         cause = cause or _("A step failed, and so did the undo of what was done before.")
         then = _("Look at the host first: it may be between two versions. Then retry, which repairs it.")
     return Advice(str(cause), str(then))

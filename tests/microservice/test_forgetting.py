@@ -238,3 +238,30 @@ def test_many_are_forgotten_in_a_fixed_number_of_statements(shop, django_assert_
     with django_assert_max_num_queries(45):
         deployments.forget(SYSTEM, service, [row.pk for row in many], WHY)
     assert Deployment.objects.count() == 0 and History.objects.filter(action="forget").count() == 40
+
+
+def test_a_team_is_not_kept_by_hosts_that_are_archived():
+    from access.models import Team
+    from access.people import delete_team
+    from asset.models import HostTeam
+
+    team, host = Team.objects.create(name="red"), fleet.hosts(1, prefix="old")[0]
+    HostTeam.objects.create(host=host, team=team)
+    hosts.archive(ADMIN, host, WHY)
+    assert "archived hosts too" in refused("team_in_use", delete_team, ADMIN, team).hint
+    archived = Asset.every.get(pk=host.pk)
+    refused("host_archived", hosts.change, ADMIN, archived, {"teams": [], "port": 23})
+    hosts.change(ADMIN, archived, {"teams": []})
+    delete_team(ADMIN, team)
+
+
+def test_what_was_forgotten_or_left_is_explained_on_the_operations_page(shop, admin_client):
+    service, _, (one, two, _) = shop
+    for row, error in ((one, None), (two, "left on the host: releases/1.0/theirs")):
+        made = deployments.delete(ANN, service, [row.pk])
+        if error is None:
+            deployments.forget(ANN, service, [row.pk], WHY)
+        else:
+            Operation.objects.filter(deployment=made).update(status=OperationStatus.FAILED, error=error)
+        page = admin_client.get(f"/operations/{made.operations.get().pk}/").content.decode()
+        assert ("Somebody forgot the instance" if error is None else "could not be removed") in page
