@@ -50,7 +50,7 @@
     one.answer.then(() => {
       if (asking === one) {
         asking = null;
-        busy(false);
+        busy(query() !== shown);
       }
     });
     return one.answer;
@@ -63,7 +63,7 @@
       const page = new DOMParser().parseFromString(await answer.text(), "text/html");
       const plan = page.getElementById("plan");
       if (!plan || stop.signal.aborted) return false;
-      document.getElementById("plan").replaceWith(document.adoptNode(plan));
+      put(document.adoptNode(plan));
       for (const place of document.querySelectorAll("[id^=wrong-]"))
         place.textContent = page.getElementById(place.id)?.textContent ?? "";
       shown = wanted;
@@ -74,6 +74,16 @@
     } finally {
       clearTimeout(late);
     }
+  }
+
+  /* In the place of the plan that is there. Who is in it by keyboard stays there: on the button, or at its beginning. */
+  function put(plan) {
+    const old = document.getElementById("plan");
+    const held = old.contains(document.activeElement) ? document.activeElement : null;
+    old.replaceWith(plan);
+    if (!held) return;
+    plan.tabIndex = -1;
+    (held.matches("[data-confirms]") ? plan.querySelector("[data-confirms]") : plan).focus({ preventScroll: true });
   }
 
   function busy(is) {

@@ -250,6 +250,16 @@ def test_a_click_on_a_plan_that_has_become_another_shows_that_one_and_says_so(vi
     assert started(page, client)["strategy"]["canary"] == 1
 
 
+def test_who_is_on_the_button_by_keyboard_stays_there_when_the_plan_comes(visit, clicker):
+    settled(clicker, 1)
+    page = visit(clicker.dialog(1, "upgrade", f"?dest={clicker.ids[2]}"))
+    slowly(page, 1)
+    page.locator("#batch_size").press_sequentially("2")
+    page.locator("#confirm").focus()
+    expect(page.locator("#plan")).to_contain_text("in 2 batches", timeout=LATER)
+    expect(page.locator("#confirm")).to_be_focused()
+
+
 def test_the_plan_follows_the_typing_without_a_click_and_after_the_back_button(visit, clicker):
     settled(clicker, 1)
     page = visit(clicker.dialog(1, "upgrade", f"?dest={clicker.ids[2]}"))
