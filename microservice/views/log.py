@@ -154,8 +154,8 @@ def _rendered(of: Operation, window: lines.Window, opened: int, near: int) -> st
             rewritten = b"\r" in data or (number in window.cut and len(data) < lines.SHOWN)
             if rewritten and number in window.cut:
                 shown += f' <span class="clipped">… {escape(gettext("earlier states of this line"))}</span>'
-            near = place + (len(data) if rewritten else terminal.LINE_LIMIT)
-            shown += _link(number, near, gettext("show all of it"))
+            rest = place + (len(data) if rewritten else terminal.LINE_LIMIT)
+            shown += _link(number, rest, gettext("show all of it"))
         growing = " data-unfinished" if window.unfinished and number == window.lines[-1][0] else ""
         parts.append(f'<li id="L{number}"{growing}><a href="#L{number}">{number}</a><code>{shown}</code></li>')
     return mark_safe("\n".join(parts))  # noqa: S308  terminal.render escapes; the rest is numbers

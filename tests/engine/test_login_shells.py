@@ -181,3 +181,14 @@ def test_what_the_host_itself_says_in_the_programs_place_is_what_people_read(she
     if code is not Code.NOT_RUN:
         found = probe(site.endpoint(), str(site.sshd.root), False)
         assert found.reachable and not found.ready and words in found.error and found.next_step
+
+
+def test_what_a_host_says_while_it_refuses_is_told_in_our_words(tmp_path):
+    """As where PAM ends the log-in of an expired account: its sentence comes in the banner, and no more is said."""
+    banner = tmp_path / "banner"
+    banner.write_text("Your account has expired; please contact your system administrator.\n")
+    with Sshd(tmp_path / "host", extra=f"Banner {banner}\nPubkeyAuthentication no") as sshd:
+        site = Site(sshd)
+        outcome, _ = site.carry_out(site.host.run("install", None, "1.0"))
+    assert (outcome.kind, outcome.code) == (OutcomeKind.NOT_STARTED, Code.ACCOUNT_EXPIRED)
+    assert "account on the host has expired" in outcome.error

@@ -56,7 +56,7 @@ def readers(host) -> list[int]:
     found = []
     for pid in filter(str.isdigit, os.listdir("/proc")):
         with suppress(OSError):
-            if f"{host.folder}/.deployer/pipe" in os.readlink(f"/proc/{pid}/fd/0"):
+            if f"{host.folder}/.deployer/relay" in os.readlink(f"/proc/{pid}/fd/0"):
                 found.append(int(pid))
     return found
 

@@ -5,7 +5,7 @@
 # Carries out $2 for the version $1, as _command does. The pipe is kept for the next run, unless a service has it. Where
 # no pipe can be made, what it prints is lost.
 _launch() {
-	if [ ! -p "$_BASE/pipe" ] && ! mkfifo "$_BASE/pipe" 2>/dev/null 8>&- 9>&-; then
+	if [ ! -p "$_BASE/relay" ] && ! mkfifo "$_BASE/relay" 2>/dev/null 8>&- 9>&-; then
 		_command "$1" "$2" service 6>/dev/null
 		return
 	fi
@@ -14,7 +14,7 @@ _launch() {
 		_relay
 		_command "$1" "$2" service 6>&0
 		_launched=$?
-	} 0<>"$_BASE/pipe"
+	} 0<>"$_BASE/relay"
 	_drained "$_relay"
 	return "$_launched"
 }
@@ -27,7 +27,7 @@ _relay() {
 			trap '' HUP INT TERM PIPE
 			exec tee /dev/null <&1 >&6 2>/dev/null 3<&- 4>&- 5>&- 7>&- 8>&- 9>&-
 		) &
-	} 1<"$_BASE/pipe"
+	} 1<"$_BASE/relay"
 	_relay=$!
 	printf '%s\n' "$_relay" >>"$_RUN/relays"
 }
@@ -52,7 +52,7 @@ _drained() {
 # Before a run is ended, whoever does it, and before a dead one's processes are. The new reader comes first, so that there
 # is always one; it is in a session of its own, which nobody ends, and of its two processes each brings the other back.
 _let_services_be() {
-	[ -p "$_BASE/pipe" ] || return 0
+	[ -p "$_BASE/relay" ] || return 0
 	# Where nobody holds it any more, the next run takes the same pipe.
 	[ "$_MODE" != start ] || [ -n "$_serves" ] || return 0
 	{
@@ -61,12 +61,12 @@ _let_services_be() {
 				trap '' HUP INT TERM PIPE
 				exec setsid sh -c 'until cat; do :; done' <&1 >/dev/null 2>&1 3<&- 4>&- 5>&- 6>&- 7>&- 8>&- 9>&-
 			) &
-		} 1<"$_BASE/pipe"
+		} 1<"$_BASE/relay"
 		while read -r _each; do
-			[ ! "/proc/$_each/fd/0" -ef "$_BASE/pipe" ] || kill -s KILL "$_each"
+			[ ! "/proc/$_each/fd/0" -ef "$_BASE/relay" ] || kill -s KILL "$_each"
 		done <"$_RUN/relays"
-	} 0<>"$_BASE/pipe"
-	rm -f "$_BASE/pipe" "$_RUN/relays" 8>&- 9>&-
+	} 0<>"$_BASE/relay"
+	rm -f "$_BASE/relay" "$_RUN/relays" 8>&- 9>&-
 	_serves=''
 } 2>/dev/null
 

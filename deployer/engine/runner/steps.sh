@@ -66,16 +66,11 @@ _explain() {
 	[ -z "$_why" ] || _believed=unsure
 	case $_why in
 	'') [ -n "$_detail" ] || _last_words ;;
-	timeout) _ended_by timeout "ended after $_timeout s" ;;
-	idle) _ended_by idle "ended after $_IDLE_TIMEOUT s without output" ;;
+	timeout) _detail="ended after $_timeout s" _fault=timeout _lines='' ;;
+	idle) _detail="ended after $_IDLE_TIMEOUT s without output" _fault=idle _lines='' ;;
 	cancelled) _detail='cancelled' _fault=cancelled _lines='' ;;
 	*) _detail='the package stopped coming' _fault=cut _lines='' ;;
 	esac
-}
-
-_ended_by() {
-	_last_words
-	_fault=$1 _detail=$2
 }
 
 # What the step printed last goes with its failure, line by line: cause.py finds the one that names the cause. Nothing

@@ -45,7 +45,7 @@ _undo_step() {
 	# crash: undo_effect $_i
 	if [ "$_s" = undo_failed ]; then
 		_remains="$_remains $_label"
-		[ ! -e "$_RUN/why" ] || _ended_by timeout "ended after $((_timeout + _patience)) s"
+		[ ! -e "$_RUN/why" ] || _fault=timeout _detail="ended after $((_timeout + _patience)) s"
 		[ -n "$_detail" ] || _last_words
 	fi
 	_event "$_s" "$_i" "$_status" '' "$_is" "$_detail"

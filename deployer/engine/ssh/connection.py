@@ -6,6 +6,8 @@ from dataclasses import replace
 import paramiko
 from paramiko.common import cMSG_CHANNEL_REQUEST
 
+from .. import said
+from ..codes import Code
 from ..endpoint import Endpoint, Limits, fingerprint, host_key_blob, host_key_text, reveal
 from ..errors import (
     AuthRefused,
@@ -20,6 +22,7 @@ from ..errors import (
 )
 from ..jumps import SharedConnections
 from ..line import Line, dial, why
+from ..text import decode
 from . import algorithms
 from .keys import key_of
 from .transport import Bell, Closing, Transport
@@ -231,11 +234,12 @@ class Connection:
             ways = [way for way in ("publickey", "password", "keyboard-interactive") if way in error.allowed_types]
             raise self._refused(f"it accepts only {' or '.join(ways) or 'other ways'}") from None
         except paramiko.AuthenticationException as error:
-            if "saw EOF" in str(error) or "timeout" in str(error):  # a cut line is no refusal: another try may help
+            # A cut line is no refusal: another try may help. PAM's refusal ends the line too, and says so before.
+            if ("saw EOF" in str(error) or "timeout" in str(error)) and not self._said():
                 raise self.lost(error if "timeout" not in str(error) else TimeoutError()) from None
             raise self._not_accepted(key) from None
         except (EOFError, OSError, paramiko.SSHException) as error:
-            raise self.lost(error) from None
+            raise self._refused("") if self._said() else self.lost(error) from None
         if more:
             raise self._refused("it asks for a second proof")
 
@@ -271,7 +275,18 @@ class Connection:
         return self._refused("the credential was not accepted")
 
     def _refused(self, reason: str) -> AuthRefused:
-        return AuthRefused(where=self.endpoint.where, username=self.endpoint.username, reason=reason)
+        """In our words, also where the host said more in its banner: an account that has expired, or is locked."""
+        code = self._said()
+        reason = said.SENTENCES[code] if code else reason
+        error = AuthRefused(where=self.endpoint.where, username=self.endpoint.username, reason=reason)
+        error.code = code or error.code
+        return error
+
+    def _said(self) -> Code | None:
+        """What PAM's own sentence means, which no banner that everybody is shown holds."""
+        banner = self._transport.get_banner()
+        code = said.meaning(decode(banner)) if banner else None
+        return code if code in (Code.ACCOUNT_EXPIRED, Code.PASSWORD_EXPIRED, Code.LOGINS_OFF) else None
 
 
 def connect(endpoint: Endpoint, limits: Limits = USUAL) -> Connection:
