@@ -97,7 +97,7 @@ class GitLab:
     def _reference(project: Project, number: object) -> str:
         if not number_of(number):
             raise Silent("GitLab answered without a pipeline's id", sent=True)
-        return f"{str(project.encoded_id).replace('%2F', '/')}#{number}"
+        return f"{unquote(str(project.encoded_id))}#{number}"
 
     def _ask(self, call, sends: bool = False):
         try:

@@ -141,6 +141,7 @@ class ServiceForm(Form):
     )
     build_depth = forms.IntegerField(
         label=_("Commits of the history in a checkout"),
+        required=False,
         min_value=0,
         max_value=1_000_000,
         help_text=_("0: all of it, with every tag, as git describe needs it. 1: the commit alone."),
@@ -170,6 +171,11 @@ class ServiceForm(Form):
             self.fields[name].help_text = _(
                 "Decides what runs on build machines: to change it takes the right “build”."
             )
+
+    def clean_build_depth(self):
+        """Left empty, it stays as it is."""
+        depth = self.cleaned_data["build_depth"]
+        return self.initial.get("build_depth", 0) if depth is None else depth
 
     def groups(self):
         """Its fields under their headings, for the template."""

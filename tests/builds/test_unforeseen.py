@@ -177,7 +177,13 @@ def test_a_project_with_a_strange_name_is_asked_by_it():
             with pytest.raises(Refused, match="404"):
                 gitlab.GitLab(server.url, "t").start(
                     Job(1, 1, "shop", 1, "1.0", "功能/#42", server.url + path, "", "ann"))
-        assert {asked[1] for asked in server.asked} == {"/api/v4/projects/team/买菜/pipeline"}
+        origin = gitlab.GitLab(server.url, "t")
+        reference = origin._reference(origin._project(f"{server.url}/team/买菜"), 7)
+        assert reference == "team/买菜#7"
+        with pytest.raises(Refused, match="404"):
+            origin.look(reference)
+        assert {asked[1] for asked in server.asked} == {
+            "/api/v4/projects/team/买菜/pipeline", "/api/v4/projects/team/买菜/pipelines/7"}
 
 
 @pytest.mark.parametrize("origin", ["gitlab", "jenkins"])
