@@ -206,8 +206,9 @@ def test_requests_are_answered_at_once_while_the_broker_is_away(here, door, envi
     here.install(0)
     version = 0
     with Web({**environment, "BROKER_URL": door.url}, tmp_path / "web.log") as web:
-        for kind in ("frozen", "refused", "lost", "replica"):
-            door.mood = MOODS[kind]
+        usual = 0.0
+        for kind in ("there", "there, and everything was loaded", "frozen", "refused", "lost", "replica"):
+            door.mood = MOODS.get(kind, moody.PASS)
             version, old = 1 - version, here.versions[version]
             word = "upgrade" if version else "revert"
             begun = time.monotonic()
@@ -216,8 +217,11 @@ def test_requests_are_answered_at_once_while_the_broker_is_away(here, door, envi
                 json={"host": "all", "dest_version": here.versions[version].pk})
             took = time.monotonic() - begun
             assert answer.status_code == 202, answer.text
-            assert took < 5, f"{kind}: {took:.1f} s"
+            if kind not in MOODS:
+                usual = took
+            # The machine may be busy; but a broker that is waited for costs three seconds at least.
+            assert kind not in MOODS or took < 3 * usual + 2, f"{kind}: {took:.1f} s, and {usual:.1f} s with a broker"
             assert here.ended(Deployment.objects.latest("pk"), 30).status == DeploymentStatus.SUCCEEDED
             time.sleep(1.1)  # readyz remembers an answer for a second
             ready = requests.get(f"{web.url}/readyz", timeout=10)
-            assert (ready.status_code, ready.json()["degraded"]) == (200, True), ready.text
+            assert (ready.status_code, ready.json()["degraded"]) == (200, kind in MOODS), ready.text
