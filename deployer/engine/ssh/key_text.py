@@ -6,33 +6,34 @@ import re
 from ..errors import BadCredential
 
 NEW = "Make a new key: ssh-keygen -t ed25519."
-_BLOCK = re.compile(r"-----BEGIN ((?:[A-Z0-9]+ )*PRIVATE KEY)-----(.*?)-----END \1-----", re.DOTALL)
-_HEADER = re.compile(r"[A-Za-z0-9-]+:")
-_PUBLIC = r"(?m)^\s*(?:[^\s]+ )*?(?:ssh-(?:ed25519|rsa|dss)|ecdsa-sha2-nistp\d+|sk-[a-z0-9-]+@openssh\.com) AAAA"
+_LABEL = re.compile(r"(?:[A-Z0-9]{1,12} ){0,4}PRIVATE KEY\Z")
+_HEADER = re.compile(r"[A-Za-z0-9-]{1,40}:")
 
 # What may be pasted instead, the first that fits: a pattern, what it is, and what to do.
 _OTHERS = (
-    (r"PuTTY-User-Key-File-\d", "a PuTTY key (.ppk)",
+    (re.compile(r"PuTTY-User-Key-File-\d"), "a PuTTY key (.ppk)",
      "Convert it: puttygen KEY.ppk -O private-openssh -o KEY."),
-    (r"-cert-v01@openssh\.com AAAA", "a certificate, which holds no private key",
+    (re.compile(r"-cert-v01@openssh\.com AAAA"), "a certificate, which holds no private key",
      "Give the private key that belongs to it: the file without -cert.pub."),
-    (_PUBLIC, "a public key", "Give the private key that belongs to it: the file without .pub."),
-    (r"-- BEGIN SSH2 PUBLIC KEY", "a public key (RFC 4716)",
+    (re.compile(r"(?:ssh-(?:ed25519|rsa|dss)|ecdsa-sha2-nistp\d{3}|sk-[a-z0-9-]{1,40}@openssh\.com) AAAA"),
+     "a public key", "Give the private key that belongs to it: the file without .pub."),
+    (re.compile(r"-- BEGIN SSH2 PUBLIC KEY"), "a public key (RFC 4716)",
      "Give the private key that belongs to it; one in the same form is converted by: ssh-keygen -i -f KEY > KEY.new."),
-    (r"-- BEGIN SSH2 ENCRYPTED PRIVATE KEY", "a private key in ssh.com's form (SSH2)",
+    (re.compile(r"-- BEGIN SSH2 ENCRYPTED PRIVATE KEY"), "a private key in ssh.com's form (SSH2)",
      "Take its passphrase off and convert it: ssh-keygen -i -f KEY > KEY.new."),
-    (r"-----BEGIN (?:[A-Z0-9]+ )*PUBLIC KEY-----", "a public key (PEM)", "Give the private key that belongs to it."),
-    (r"-----BEGIN (?:TRUSTED )?CERTIFICATE(?: REQUEST)?-----", "an X.509 certificate",
+    (re.compile(r"-----BEGIN (?:[A-Z0-9]{1,12} ){0,4}PUBLIC KEY-----"), "a public key (PEM)",
      "Give the private key that belongs to it."),
-    (r"SSH PRIVATE KEY FILE FORMAT 1\.1", "a key of version 1 of SSH", NEW),
-    (r"-----BEGIN PGP ", "a PGP key", NEW),
-    (r'"kty"\s*:', "a JSON Web Key", NEW),
-    (r"-----BEGIN (?:[A-Z0-9]+ )*PRIVATE KEY-----", "a private key that was cut short: its END line is missing",
-     "Give the whole file."),
-    (r"-----END (?:[A-Z0-9]+ )*PRIVATE KEY-----", "a private key that was cut short: its BEGIN line is missing",
-     "Give the whole file."),
-    (r"\A\s*(?:SHA256:|MD5:|\d+ SHA256:)", "a fingerprint", "Give the private key itself."),
-    (r"\A\s*(?:b3BlbnNzaC1rZXk|MII|MHc|MIG|MC4)", "the middle of a private key",
+    (re.compile(r"-----BEGIN (?:TRUSTED )?CERTIFICATE(?: REQUEST)?-----"), "an X.509 certificate",
+     "Give the private key that belongs to it."),
+    (re.compile(r"SSH PRIVATE KEY FILE FORMAT 1\.1"), "a key of version 1 of SSH", NEW),
+    (re.compile(r"-----BEGIN PGP "), "a PGP key", NEW),
+    (re.compile(r'"kty"\s*:'), "a JSON Web Key", NEW),
+    (re.compile(r"-----BEGIN (?:[A-Z0-9]{1,12} ){0,4}PRIVATE KEY-----"),
+     "a private key that was cut short: its END line is missing", "Give the whole file."),
+    (re.compile(r"-----END (?:[A-Z0-9]{1,12} ){0,4}PRIVATE KEY-----"),
+     "a private key that was cut short: its BEGIN line is missing", "Give the whole file."),
+    (re.compile(r"\A\s*(?:SHA256:|MD5:|\d+ SHA256:)"), "a fingerprint", "Give the private key itself."),
+    (re.compile(r"\A\s*(?:b3BlbnNzaC1rZXk|MII|MHc|MIG|MC4)"), "the middle of a private key",
      "Give its BEGIN and END lines too."),
 )  # fmt: skip
 
@@ -43,12 +44,11 @@ def block(text: str) -> tuple[str, str]:
     text = text.replace("\ufeff", "").replace("\r\n", "\n").replace("\r", "\n")
     if "\\n" in text and text.strip().count("\n") < 2:  # from a JSON or .env file
         text = text.replace("\\r", "").replace("\\n", "\n")
-    found = _BLOCK.search(text)
-    if found is None:
+    label, inside = _first(text)
+    if not label:
         raise _named(text)
-    label = found.group(1)
     headers, body = [], ""
-    for line in map(str.strip, found.group(2).split("\n")):
+    for line in map(str.strip, inside.split("\n")):
         if _HEADER.match(line) and not body:
             headers.append(line)
         else:
@@ -58,9 +58,19 @@ def block(text: str) -> tuple[str, str]:
     return label, "\n".join([f"-----BEGIN {label}-----", *head, *lines, f"-----END {label}-----", ""])
 
 
+def _first(text: str) -> tuple[str, str]:
+    """The label of the first whole block of a private key, and what is in it; empty where there is none."""
+    for part in text.split("-----BEGIN ")[1:]:
+        label, found, rest = part.partition("-----")
+        inside, ended, _ = rest.partition(f"-----END {label}-----")
+        if found and ended and _LABEL.match(label):
+            return label, inside
+    return "", ""
+
+
 def _named(text: str) -> BadCredential:
     for pattern, what, remedy in _OTHERS:
-        if re.search(pattern, text):
+        if pattern.search(text):
             return BadCredential(reason=f"it is {what}", hint=remedy)
     return BadCredential(reason="it is no private key")
 
