@@ -165,12 +165,10 @@ class ServiceForm(Form):
 
     def __init__(self, *args, may_build: bool = True, **more):
         super().__init__(*args, **more)
+        said = _("Decides what runs on build machines: to change it takes the right “build”.")
         for name in () if may_build else BUILD_FIELDS.intersection(self.fields):
             # Disabled, a field keeps its initial value whatever is sent.
-            self.fields[name].disabled = True
-            self.fields[name].help_text = _(
-                "Decides what runs on build machines: to change it takes the right “build”."
-            )
+            self.fields[name].disabled, self.fields[name].help_text = True, said
 
     def clean_build_depth(self):
         """Left empty, it stays as it is."""
