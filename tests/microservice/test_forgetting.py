@@ -177,7 +177,7 @@ def test_an_archived_host_is_in_no_list_or_choice_keeps_its_history_and_comes_ba
     assert [(row.actor, row.subject_id, row.reason) for row in rows] == [("root", one.host_id, WHY)]
     for act in (hosts.change, hosts.check, hosts.trust):
         host = Asset.every.get(pk=one.host_id)
-        args = (ADMIN, host, {}) if act is hosts.change else (host, ADMIN) if act is hosts.check else (host, "x", ADMIN)
+        args = {hosts.change: (ADMIN, host, {"port": 23}), hosts.check: (host, ADMIN)}.get(act, (host, "x", ADMIN))
         refused("host_archived", act, *args)
     refused("wrong_target", deployments.install, ADMIN, service, versions[0], [one.host_id])
     hosts.unarchive(ADMIN, Asset.every.get(pk=one.host_id))
