@@ -61,11 +61,20 @@ def work() -> int:
             move(build)
             done += 1
         while (build := again.claim(owner())) is not None:
-            again.look(build, job_of(build))
+            _look_again(build)
             done += 1
     finally:
         _slots.release()
     return done
+
+
+def _look_again(build: Build) -> None:
+    try:
+        again.look(build, job_of(build))
+    except Exception as error:  # noqa: BLE001 - it is looked at later, and hinders none of the others
+        if is_away(error):
+            raise
+        log.warning("%s could not be looked at again: %s", build, type(error).__name__)
 
 
 def claim() -> Build | None:
