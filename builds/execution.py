@@ -71,7 +71,7 @@ def work() -> int:
 def _look_again(build: Build) -> None:
     try:
         again.look(build, job_of(build))
-    except Exception as error:  # noqa: BLE001 - it is looked at later, and hinders none of the others
+    except Exception as error:
         if is_away(error):
             raise
         log.warning("%s could not be looked at again: %s", build, type(error).__name__)
