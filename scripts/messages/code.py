@@ -18,12 +18,14 @@ APPS = ("access", "asset", "microservice", "builds", "outside", "callbacks", "de
 _SILENT = re.compile(
     r"/(migrations|management|api|runner|models)/|/(admin|models|urls|apps|settings|environment|logs|broker|codes|health|claims"
     r"|enqueue|events|progress|hub|terminal|advance|wake|tasks|celery|wsgi|program|reports"
-    r"|recovery|status|security|advice|chain|bulk)\.py$"
+    r"|recovery|status|security|advice|chain|bulk|plain|database_url|broker_url|cause|loop|consumer|listening|watchdog"
+    r"|pool|connection_settings)\.py$|/postgresql/"
 )
 _SENTENCE = re.compile(r"[A-Za-z’']{2,},? [a-z{(]|\} [a-z]{2}|\} \(")
 _NO_SENTENCE = re.compile(
     r"^(SELECT|INSERT|UPDATE|JOIN|CASE|CAST|Bearer|Basic|git|exec|export|console|\{0\} \{1\}) "
-    r"|^(cd|chmod|ip|mount|route|!sh) "
+    r"|^(cd|chmod|ip|mount|route|!sh|PRAGMA|FOR NO KEY|7z|dpkg-deb|unrar|zcat|tar -czf|(lz4|lzip|lzop|xz|zstd) -dc) "
+    r"|^-----|\\[dSWZ]|\.\*"
     r"|[$\n]|</|\(\?|\(ROW_NUMBER|%s|\|\| true$"
     # what one text is looked for in another, or is shown in a debugger
     r"|^(Mask\(.*|exit status \d+:|annot fork|Resource temporarily unavailable| more like it)$"
