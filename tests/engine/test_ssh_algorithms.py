@@ -16,6 +16,7 @@ from deployer.engine.ssh import Endpoint, algorithms, connect, fetch_host_key
 from deployer.engine.ssh.packets import MAX_PACKET, Bounded
 from tests.lab.sshd import Sshd
 
+from .odd import Odd
 from .test_conduct import Site
 from .wire import collect, endpoint_of, let_in, make_key
 
@@ -181,88 +182,13 @@ def test_an_rsa_key_is_proved_with_sha_1_where_that_alone_is_taken_and_the_row_s
 # --- what OpenSSH's server cannot be made to be: paramiko's, made to be so --------------------------------------------
 
 
-class _Anybody(paramiko.ServerInterface):
-    def get_allowed_auths(self, username):
-        return "publickey"
-
-    def check_auth_publickey(self, username, key):
-        return paramiko.AUTH_SUCCESSFUL
-
-    def check_channel_request(self, kind, chanid):
-        return paramiko.OPEN_SUCCEEDED
-
-    def check_channel_exec_request(self, channel, command):
-        def answer():
-            channel.sendall(b"z" * 50_000)
-            channel.send_exit_status(0)
-            channel.close()
-
-        threading.Thread(target=answer, daemon=True).start()
-        return True
-
-
-class _Odd:
-    """A server whose lists are set. `logins`: which signatures it takes, and whether it `says` so."""
-
-    def __init__(self, logins=algorithms.LEGACY.keys, says=True, **preferred):
-        self.key = algorithms.OldRSAKey(key=paramiko.RSAKey.generate(2048).key)
-        self._preferred, self._logins, self._says = preferred, logins, says
-
-    def __enter__(self):
-        self._listener = socket.create_server(("127.0.0.1", 0))
-        threading.Thread(target=self._serve, daemon=True).start()
-        return self
-
-    def __exit__(self, *_):
-        self._listener.shutdown(socket.SHUT_RDWR)
-        self._listener.close()
-
-    def _serve(self):
-        while True:
-            try:
-                transport = self._transport(self._listener.accept()[0])
-                transport.add_server_key(self.key)
-                transport.start_server(threading.Event(), _Anybody())
-            except OSError:
-                return
-
-    def _transport(self, sock):
-        class Never(paramiko.PKey):
-            name = "never"
-
-            def __init__(self, message):
-                pass
-
-            def verify_ssh_sig(self, data, msg):
-                return False
-
-        class Transport(paramiko.Transport):
-            _kex_info = algorithms.KEX
-            _key_info = algorithms.KEYS
-
-            @property
-            def preferred_pubkeys(self):  # what it says, and afterwards what it looks at, as OpenSSH does
-                return super().preferred_pubkeys if not self.initial_kex_done else tuple(algorithms.KEYS)
-
-        transport = Transport(sock, server_sig_algs=self._says)
-        transport._key_info = {name: kind if name in self._logins else Never for name, kind in algorithms.KEYS.items()}
-        transport._preferred_pubkeys = self._logins
-        for name, value in self._preferred.items():
-            setattr(transport, f"_preferred_{name}", value)
-        return transport
-
-    def endpoint(self, host_key: str = "", **other) -> Endpoint:
-        pinned = host_key or f"ssh-rsa {self.key.get_base64()}"
-        return Endpoint("127.0.0.1", self._listener.getsockname()[1], "deploy", pinned, **other)
-
-
 @pytest.mark.parametrize(("compression", "legacy", "common"), [
     ("none", False, True), ("zlib@openssh.com", False, True), ("zlib", False, False), ("zlib", True, True),
     ("lzma", True, False),
 ])  # fmt: skip
 def test_compression_is_spoken_where_a_server_insists(tmp_path, compression, legacy, common):
     private, _ = make_key(tmp_path / "mine", "ed25519")
-    with _Odd(compression=(compression,)) as server:
+    with Odd(compression=(compression,)) as server:
         endpoint = server.endpoint(key=private, legacy=legacy)
         if common:
             with connect(endpoint) as connection:
@@ -286,7 +212,7 @@ def test_the_hybrid_key_exchange_comes_first_where_a_server_has_it(tmp_path):
     if "mlkem768x25519-sha256" not in algorithms.ours(False).kex:
         pytest.skip("this build of cryptography has no ML-KEM")
     both = ("ecdh-sha2-nistp256", "mlkem768x25519-sha256")
-    with _Odd(kex=both) as server, connect(server.endpoint(key=private)) as connection:
+    with Odd(kex=both) as server, connect(server.endpoint(key=private)) as connection:
         assert connection._transport.agreed[0] == "mlkem768x25519-sha256"
         assert collect(connection.run("any"))[0] == b"z" * 50_000
 
@@ -294,7 +220,7 @@ def test_the_hybrid_key_exchange_comes_first_where_a_server_has_it(tmp_path):
 def test_a_server_that_says_nothing_of_signatures_is_tried_with_the_old_one_where_its_row_says_so(tmp_path):
     """OpenSSH before 7.2: it takes `ssh-rsa` and does not say so."""
     private, _ = make_key(tmp_path / "mine", "rsa")
-    with _Odd(logins=("ssh-rsa",), says=False) as server:
+    with Odd(logins=("ssh-rsa",), says=False) as server:
         with pytest.raises(AuthRefused, match=r"SHA-2.*legacy_algorithms") as caught:
             connect(server.endpoint(key=private))
         assert not caught.value.passing
@@ -305,7 +231,7 @@ def test_a_server_that_says_nothing_of_signatures_is_tried_with_the_old_one_wher
 @pytest.mark.parametrize(("credential", "taken"), [("rsa", "ssh-rsa"), ("ed25519", "rsa-sha2-512")])
 def test_signatures_that_are_not_taken_are_told_apart_from_a_key_that_is_not_known(tmp_path, credential, taken):
     private, _ = make_key(tmp_path / "mine", credential)
-    with _Odd(logins=(taken,)) as server:
+    with Odd(logins=(taken,)) as server:
         with pytest.raises(NoCommonAlgorithm, match="signature for logging in") as caught:
             connect(server.endpoint(key=private))
         assert f"it has {taken};" in str(caught.value) and "PubkeyAcceptedAlgorithms" in caught.value.hint

@@ -1,7 +1,6 @@
 """A connection to a host and the commands that run on it, through jump hosts where it has one."""
 
 from collections.abc import Callable
-from dataclasses import replace
 
 import paramiko
 from paramiko.common import cMSG_CHANNEL_REQUEST
@@ -13,17 +12,14 @@ from ..errors import (
     AuthRefused,
     ConnectionLost,
     KeyChanged,
-    NoCommonAlgorithm,
     NotTrusted,
     Refused,
-    TooOld,
     Unreachable,
-    WireError,
 )
 from ..jumps import SharedConnections
 from ..line import Line, dial, why
 from ..text import decode
-from . import algorithms
+from . import algorithms, disagreements
 from .keys import key_of
 from .transport import Bell, Closing, Transport
 
@@ -183,51 +179,25 @@ class Connection:
         try:
             transport.start_client(timeout=self._limits.handshake)
         except paramiko.IncompatiblePeer:
-            raise self._incompatible() from None
+            raise disagreements.incompatible(transport, self.endpoint) from None
         except (EOFError, OSError, paramiko.SSHException) as error:
             if transport.offered is not None and transport.offered != transport.pinned:
                 key = host_key_text(transport.offered)
-                raise self._key_changed(fingerprint(key), key) from None
+                raise disagreements.key_changed(self.endpoint, fingerprint(key), key) from None
             raise Unreachable(where=where, reason=why(transport.sock.gave_up or error)) from None
         if not transport.initial_kex_done:
             raise Unreachable(where=where, reason="it did not answer in time")
-
-    def _incompatible(self) -> WireError:
-        """Nothing in common; or all but the pinned key's type, so that the host has lost that key."""
-        transport = self._transport
-        if transport.theirs is None:
-            return TooOld(where=self.endpoint.where)
-        ours = transport.ours
-        if transport.pinned is not None:
-            kind = host_key_text(transport.pinned).split()[0]
-            # The key may be there still, and only be proved in a way that we do not take: no sign of another key.
-            if set(algorithms.of_type(kind, algorithms.LEGACY)) & set(transport.theirs.keys):
-                ours = replace(ours, keys=transport.preferred_keys)
-        if found := algorithms.gaps(transport.theirs, ours):
-            return self._nothing_common(found)
-        return self._key_changed("a key of another type", "")
-
-    def _nothing_common(self, found: list[algorithms.Gap]) -> NoCommonAlgorithm:
-        return NoCommonAlgorithm(
-            where=self.endpoint.where, gaps="; ".join(map(str, found)),
-            hint=algorithms.remedy(found, self.endpoint.legacy),
-            legacy=not self.endpoint.legacy and algorithms.legacy_would_do(found),
-        )
 
     @property
     def legacy_in_use(self) -> list[str]:
         """The agreed algorithms that only hosts with legacy algorithms are offered."""
         return algorithms.old_in_use(self._transport.agreed)
 
-    def _key_changed(self, offered: str, key: str) -> KeyChanged:
-        pinned = fingerprint(self.endpoint.host_key) if self.endpoint.host_key else "none"
-        return KeyChanged(where=self.endpoint.where, pinned=pinned, offered=offered, key=key)
-
     def log_in(self, key: paramiko.PKey | None) -> None:
         transport, user = self._transport, self.endpoint.username
         try:
             if key is not None:
-                more = self._prove(key)
+                more = disagreements.prove(transport, user, key)
             else:
                 more = transport.auth_password(user, reveal(self.endpoint.password))
         except paramiko.BadAuthenticationType as error:
@@ -237,42 +207,12 @@ class Connection:
             # A cut line is no refusal: another try may help. PAM's refusal ends the line too, and says so before.
             if ("saw EOF" in str(error) or "timeout" in str(error)) and not self._said():
                 raise self.lost(error if "timeout" not in str(error) else TimeoutError()) from None
-            raise self._not_accepted(key) from None
+            told = self._refused("") if self._said() else disagreements.not_accepted(transport, self.endpoint, key)
+            raise told from None
         except (EOFError, OSError, paramiko.SSHException) as error:
             raise self._refused("") if self._said() else self.lost(error) from None
         if more:
             raise self._refused("it asks for a second proof")
-
-    def _prove(self, key: paramiko.PKey) -> list[str]:
-        transport, user = self._transport, self.endpoint.username
-        try:
-            return transport.auth_publickey(user, key)
-        except paramiko.AuthenticationException as error:
-            # A server may take the old signature alone and not say so: OpenSSH before 7.2 says nothing, and 9.2 that it
-            # takes all.
-            if type(error) is not paramiko.AuthenticationException or not transport.is_active():
-                raise
-            if not isinstance(key, paramiko.RSAKey) or "ssh-rsa" not in transport.preferred_pubkeys:
-                raise
-            transport._preferred_pubkeys = ("ssh-rsa",)
-            return transport.auth_publickey(user, key)
-
-    def _not_accepted(self, key: paramiko.PKey | None) -> WireError:
-        """Tells a key that is not known from one whose signatures are not taken."""
-        if key is None:
-            return self._refused("the credential was not accepted")
-        transport = self._transport
-        said = transport.server_extensions.get("server-sig-algs", b"").decode("ascii", "replace")
-        there = tuple(name for name in algorithms.names(said.split(",")) if "-cert-" not in name)
-        here = tuple(name for name in algorithms.of_type(key.get_name(), transport.ours) if name in transport.ours.keys)
-        if there and not set(there) & set(here):
-            return self._nothing_common([algorithms.Gap("logins", there, here)])
-        if not there and isinstance(key, paramiko.RSAKey) and not self.endpoint.legacy:
-            return self._refused(
-                "the credential was not accepted; it is an RSA key, and the host does not say that it takes RSA "
-                "signatures with SHA-2 (servers before OpenSSH 7.2 need legacy_algorithms, or a key of another type)"
-            )
-        return self._refused("the credential was not accepted")
 
     def _refused(self, reason: str) -> AuthRefused:
         """In our words, also where the host said more in its banner: an account that has expired, or is locked."""
