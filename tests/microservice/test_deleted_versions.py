@@ -1,7 +1,7 @@
 """Versions and services that nobody needs any more are deleted; what still needs one is named."""
 import pytest
+from django.core.files import storage  # the store itself is lazy: a collector that looks at it would ask the database
 from django.core.files.base import ContentFile
-from django.core.files.storage import default_storage
 
 from access.callers import Caller
 from access.problems import Problem
@@ -25,11 +25,11 @@ def in_use(version) -> Problem:
 
 def test_a_version_goes_with_its_package_and_history_keeps_its_name(shop):
     service, (_, running, _, last), instances = shop
-    path = default_storage.save("shop/4.0.tar.gz", ContentFile(b"package"))
+    path = storage.default_storage.save("shop/4.0.tar.gz", ContentFile(b"package"))
     MicroServiceVersion.objects.filter(pk=last.pk).update(file_path=path)
     made = fleet.deployment(instances[:1], last, DeploymentStatus.FAILED, OperationStatus.UNDONE)
     catalog.delete_version(ADMIN, last, "leaked a key")
-    assert not default_storage.exists(path)
+    assert not storage.default_storage.exists(path)
     assert last not in service.versions.all() and not MicroServiceVersion.objects.filter(pk=last.pk).exists()
     assert made.operations.select_related("dest_version").get().dest_version.version == "4.0"
     row = History.objects.get(action="delete", subject="version")
