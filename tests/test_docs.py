@@ -66,7 +66,7 @@ def test_every_target_of_the_makefile_can_be_made(target):
 def test_the_settings_table_names_exactly_what_the_code_reads():
     read = set()
     for path in ("deployer/settings.py", "gunicorn.conf.py"):
-        read |= set(re.findall(r"env\.\w+\(\s*[\"']([A-Z_]+)[\"']", (ROOT / path).read_text()))
+        read |= set(re.findall(r"(?:env\.\w+|\bdatabase)\(\s*[\"']([A-Z_]+)[\"']", (ROOT / path).read_text()))
     table = (ROOT / "README.md").read_text().partition("## Settings")[2].partition("\n## ")[0]
     assert set(re.findall(r"^\| `([A-Z_]+)`", table, re.MULTILINE)) == read
 
