@@ -1,4 +1,4 @@
-"""What a request gets that failed here: never a bare 500, and where the database is away, words and when to come again."""
+"""What a request gets that failed here: never a bare 500; where the database is away, words and when to come again."""
 
 import pytest
 from django.db import InternalError, OperationalError, ProgrammingError
