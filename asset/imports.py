@@ -18,6 +18,8 @@ from .models import Asset, Credential, HostTeam
 
 MOST_ROWS = 5000
 MOST_ERRORS = 100  # named in one answer
+# What a row may hold: credential and jump host by name too.
+FIELDS = [name.removesuffix("_id") for name in rules.FIELDS]
 TRUE, FALSE = ("1", "true", "yes", "on"), ("0", "false", "no", "off")
 
 

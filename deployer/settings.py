@@ -175,7 +175,7 @@ MIDDLEWARE = [
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
-    "microservice.console.unavailable.UnavailableMiddleware",
+    "microservice.views.unavailable.UnavailableMiddleware",
 ]
 APPEND_SLASH = False  # a POST is never redirected: the API answers with and without the slash by itself
 ROOT_URLCONF = "deployer.urls"

@@ -1,10 +1,20 @@
 """Every address of the system: the API, the console and what probes ask for."""
+import sys
+
+from django.http import HttpRequest, HttpResponse
 from django.urls import include, path
 
 from microservice import health
 from microservice.api import answers, api
+from microservice.views import unavailable
 
-handler500 = "microservice.console.unavailable.server_error"
+
+def handler500(request: HttpRequest) -> HttpResponse:
+    """Also for what failed outside of a view: in a session that is saved, say."""
+    failed = answers.from_exception if request.path_info.startswith("/api/") else unavailable.failed
+    return failed(request, sys.exc_info()[1] or RuntimeError("unknown"))
+
+
 urlpatterns = [
     path("api/v1/", api.urls),
     path("api/<path:rest>", answers.no_such_path),

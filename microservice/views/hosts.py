@@ -66,7 +66,7 @@ def edit(request: HttpRequest, caller: Caller, number: int) -> HttpResponse:
 def import_hosts(request: HttpRequest, caller: Caller) -> HttpResponse:
     """Many hosts from a file: what is in it is checked and shown first, by line, and imported then."""
     form = HostImportForm(sent(request), request.FILES or None)
-    context: dict = {"checked": None, "problem": None}
+    context: dict = {"checked": None, "problem": None, "fields": ", ".join(imports.FIELDS)}
     if request.method == "POST" and form.is_valid():
         try:
             checked = imports.check_many(form.rows())

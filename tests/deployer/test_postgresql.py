@@ -93,7 +93,7 @@ def test_after_a_restart_no_request_meets_a_connection_of_before(server, pool):
 
 
 @away
-@pytest.mark.parametrize("seconds", [8])
+@pytest.mark.parametrize("seconds", [7.3])
 def test_a_server_that_comes_back_is_used_within_seconds_however_long_it_was_away(server, pool, seconds):
     used = pool(server.url("postgres"))
     full(used)

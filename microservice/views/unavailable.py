@@ -3,16 +3,12 @@
 It is made without the database: no session, no user, no context processor.
 """
 
-import sys
-
 from django.http import HttpRequest, HttpResponse
 from django.template.loader import render_to_string
 from django.utils.translation import get_language
 
 from access.request_id import request_id_of
 from deployer.database_errors import is_away
-
-from ..api import answers
 
 SECONDS = 3  # until the page comes again
 
@@ -27,17 +23,10 @@ class UnavailableMiddleware:
         return self.get_response(request)
 
     def process_exception(self, request: HttpRequest, error: Exception) -> HttpResponse | None:
-        return failed(request, error) if is_away(error) else None
-
-
-def server_error(request: HttpRequest) -> HttpResponse:
-    """Django's handler500: also for what failed outside of a view, in a session that is saved, say."""
-    return failed(request, sys.exc_info()[1] or RuntimeError("unknown"))
+        return failed(request, error) if is_away(error) and not request.path_info.startswith("/api/") else None
 
 
 def failed(request: HttpRequest, error: BaseException) -> HttpResponse:
-    if request.path_info.startswith("/api/"):
-        return answers.from_exception(request, error)
     away = is_away(error)
     comes_again = away and request.method in ("GET", "HEAD")
     words = {

@@ -1,0 +1,54 @@
+"""What a request gets that failed here: never a bare 500; where the database is away, words and when to come again."""
+
+import pytest
+from django.db import InternalError, OperationalError, ProgrammingError
+from django.test import RequestFactory
+from psycopg import errors
+
+from deployer.database_errors import is_away, is_held
+from deployer.urls import handler500
+
+pytestmark = pytest.mark.found("away")
+
+
+def caused(kind, by) -> Exception:
+    error = kind("x")
+    error.__cause__ = by
+    return error
+
+
+def answer(method: str, path: str, error: Exception, **headers):
+    try:
+        raise error
+    except Exception:  # noqa: BLE001 - as Django calls it, while it is being handled
+        return handler500(RequestFactory().generic(method, path, headers=headers))
+
+
+def test_a_page_of_a_database_that_is_away_comes_again_and_a_form_is_not_sent_again():
+    page = answer("GET", "/hosts/?q=<x>", OperationalError("canary"))
+    assert page.status_code == 503 and page["Retry-After"] == "3"
+    assert b'http-equiv="refresh"' in page.content and b"canary" not in page.content and b"<x>" not in page.content
+    form = answer("POST", "/hosts/", OperationalError("canary"))
+    assert form.status_code == 503 and b'http-equiv="refresh"' not in form.content and b"send it again" in form.content
+
+
+def test_a_part_of_a_page_stays_as_it_is():
+    assert answer("GET", "/hosts/", OperationalError("x"), **{"HX-Request": "true"})["HX-Reswap"] == "none"
+
+
+def test_the_api_says_it_in_its_own_form():
+    told = answer("GET", "/api/v1/hosts/", OperationalError("x"))
+    assert (told.status_code, told["Content-Type"]) == (503, "application/problem+json") and told["Retry-After"]
+
+
+def test_another_error_is_a_page_too_and_names_the_request():
+    page = answer("GET", "/hosts/", ValueError("canary"))
+    assert page.status_code == 500 and b"id of this request" in page.content and b"canary" not in page.content
+
+
+def test_which_errors_mean_that_the_database_is_away():
+    assert is_away(OperationalError("server closed the connection"))
+    assert is_away(caused(InternalError, errors.ReadOnlySqlTransaction()))
+    assert is_away(caused(InternalError, errors.IdleInTransactionSessionTimeout()))
+    assert not is_away(caused(ProgrammingError, errors.UndefinedTable())) and not is_away(ValueError())
+    assert is_held(caused(OperationalError, errors.LockNotAvailable())) and not is_held(OperationalError())
