@@ -170,7 +170,7 @@ EXPIRED = "echo 'WARNING: Your password has expired.'; echo 'Password change req
         (EXPIRED, Code.PASSWORD_EXPIRED, "password on the host has expired"),
         ("echo 'This account is currently not available.'; exit 1", Code.ACCOUNT_LOCKED, "has no login shell"),
         ("echo 'sudo: sorry, you must have a tty to run sudo' >&2; exit 1", Code.SUDO_TTY, "requiretty"),
-        ("echo 'See 404 Not Found'; exit 1", Code.NOT_RUN, "did not run the program"),
+        ("echo 'See 404 Not Found'; exit 1", Code.NOT_RUN, "Something else ran in the place of our program"),
     ],
 )
 def test_what_the_host_itself_says_in_the_programs_place_is_what_people_read(shell, start_up, code, words):

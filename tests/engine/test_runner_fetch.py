@@ -30,8 +30,9 @@ def serving(folder: Path, *packages: bytes):
         stdin=subprocess.PIPE, stdout=subprocess.PIPE, env={"XDG_CACHE_HOME": str(folder)},
     )  # fmt: skip
     with process:
-        process.stdin.write(source + f"{port}\n127.0.0.1\n".encode())
+        process.stdin.write(source + f"nonce\n{port}\n127.0.0.1\n".encode())
         process.stdin.flush()
+        assert process.stdout.readline() == b"@nonce output\n"
         token = process.stdout.readline().split()[1].decode()
         for data in packages:
             process.stdin.write(f"have {hashlib.sha256(data).hexdigest()} {len(data)}\n".encode())

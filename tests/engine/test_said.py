@@ -47,7 +47,7 @@ def test_the_hosts_own_words_are_understood(code, words):
 @pytest.mark.parametrize("words", ["", "Welcome to Ubuntu 24.04", "404 Not Found", "Last login: today", "no such file"])
 def test_words_that_mean_nothing_are_not_guessed_from(words):
     assert meaning(words) is None
-    move = next_move(Tale(safe=True), Heard(Mode.START, answer=1, noise=words))
+    move = next_move(Tale(safe=True), Heard(Mode.START, answer=1, signed=False, noise=words))
     assert move.outcome is not None and move.outcome.code == Code.NOT_RUN
 
 
@@ -56,6 +56,6 @@ def test_each_meaning_has_a_sentence_and_a_next_step():
 
 
 def test_once_the_program_has_run_the_host_is_not_taken_for_locked():
-    heard = Heard(Mode.ATTACH, answer=1, noise="This account is currently not available.")
+    heard = Heard(Mode.ATTACH, answer=1, signed=False, noise="This account is currently not available.")
     move = next_move(Tale(safe=False, begun=True, out_of_touch=99), heard)
     assert move.outcome is not None and move.outcome.code == Code.NOT_RUN

@@ -56,7 +56,7 @@ _has() {
 }
 
 # Whether the release is on the host, and not an empty folder: as after a clean-up that went wrong.
-_is_there() {
+_is_filled() {
 	for _each in "$_DIR/releases/$_NEW/"* "$_DIR/releases/$_NEW/".[!.]*; do
 		if [ -e "$_each" ] || [ -L "$_each" ]; then return 0; fi
 	done

@@ -4,7 +4,7 @@
 # Whether the release is there and of this package: a version that was deleted may have left another one of its name. One
 # without a sum is from before there were any; a version without a package has nothing to compare.
 _is_there() {
-	[ -d "$_DIR/releases/$_NEW" ] || return 1
+	_is_filled || return 1
 	_sum=$_SHA
 	[ ! -e "$_BASE/sum.$_NEW" ] || read -r _sum <"$_BASE/sum.$_NEW"
 	case $_SHA in *[!0]*) [ "$_sum" = "$_SHA" ] ;; esac
