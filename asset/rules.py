@@ -47,7 +47,8 @@ def address(value: Any) -> str:
     """An IPv4 or IPv6 address, or a name, which is resolved at each connection: the pinned key says whose it is."""
     given = text(value, 253, 1)
     # What ends in digits only is an address, or none; what programs make of 1.2 or 0x7f.1 differs.
-    if HOSTNAME.match(given) and not re.search(r"(?:\A|\.)(?:\d+|0[xX][0-9A-Fa-f]*)\Z", given):
+    last = given.rpartition(".")[2]
+    if HOSTNAME.match(given) and not re.fullmatch(r"\d+|0[xX][0-9A-Fa-f]*", last):
         return given.lower()
     try:
         return ip(given)

@@ -16,7 +16,7 @@ VERIFICATION = ("required", "none")
 SESSIONS = ("any", "read-write", "read-only", "primary", "standby", "prefer-standby")
 TLS_FILES = ("sslrootcert", "sslcert", "sslkey", "sslcrl")
 MODES = ("disable", "allow", "prefer", "require", "verify-ca", "verify-full")
-_SETTING = re.compile(r"-c\s*([a-z_.]+)=(\S*)|--([a-z_.-]+)=(\S*)")
+_SETTING = re.compile(r"-c\s{0,9}([a-z_.]{1,64})=(\S*)|--([a-z][a-z_.-]{0,63})=(\S*)")
 _UNITS = {"": 1, "ms": 1, "s": 1000, "min": 60_000}
 
 

@@ -109,7 +109,7 @@ class AccountForm(ServerForm):
     user = _line(_("User"))
 
 
-_NAME = r'\s*"(?:[^"\\]|\\.)*"\s*|[^="]*'
+_NAME = r'\s{0,9}"(?:[^"\\]|\\.){0,999}"\s{0,9}|[^="]*'
 _BINDING = re.compile(rf"(?P<project>{_NAME})=(?P<team>{_NAME})\Z")
 
 

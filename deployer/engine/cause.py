@@ -29,14 +29,15 @@ def _patterns(*patterns: str) -> tuple[re.Pattern[str], ...]:
 _NO_CAUSE = _patterns(
     r"\W*",  # rules, prompts, closing brackets
     r"(?:run|see|try|use|type)\b.{0,40}(?:--help|-h\b|\bhelp\b|\bman\b).*",  # Run 'docker run --help' for more …
-    r".*\bfor (?:more information|more details|usage|help|details)\b.*",
+    r".{0,200}\bfor (?:more information|more details|usage|help|details)\b.*",
     r"(?:usage|synopsis|hint|note):.*",
-    r"see .*\b(?:systemctl status|journalctl)\b.*",
+    r"see .{0,200}\b(?:systemctl status|journalctl)\b.*",
     r"npm (?:err!|error)(?: \w+)?",
-    r"npm (?:err!|error)\s+(?:a complete log of this run|[\w./\\: -]*_logs\b|at |\w+ this is related to npm).*",
+    r"npm (?:err!|error)\s{1,9}(?:a complete log of this run|[\w./\\: -]{0,300}_logs\b|at ).*",
+    r"npm (?:err!|error)\s{1,9}\w{1,40} this is related to npm.*",
     r"npm (?:err!|error)\s+(?:code|errno|syscall|path|dest|cwd|command|lifecycle|node|npm|os|argv)\b.*",
     r"info (?:visit|if you think this is a bug).*",  # yarn
-    r"at (?:async .*|[\w$.]+.*\(.*|(?:file|node|/).*|.*:\d+:\d+)",  # a frame
+    r"at (?:async .*|[\w$.]{1,200}.{0,200}\(.*|(?:file|node|/).*|.{0,500}:\d{1,9}:\d{1,9})",  # a frame
     r"\.\.\. \d+ (?:more|common frames omitted|lines? matching.*)",
     r"emitted 'error' event .*",
     r"require stack:|- /\S+\.[cm]?js",
@@ -49,20 +50,23 @@ _NO_CAUSE = _patterns(
 )
 # What only sums up what was said before: taken where nothing else was said.
 _SUMMARY = _patterns(
-    r"npm (?:err!|error)\s+(?:failed at the .* script\.?|exit status \d+|\S+@\S+ \w+: `.*`)",
+    r"npm (?:err!|error)\s{1,9}(?:failed at the .{0,200} script\.?|exit status \d+)",
+    r"npm (?:err!|error)\s{1,9}\S{1,200}@\S{1,200} \w{1,40}: `.*`",
     r"tar: (?:exiting with failure status.*|error is not recoverable: exiting now|child returned status \d+)",
     r"make(?:\[\d+\])?: (?:\*\*\* .*|(?:leaving|entering) directory.*)",
     r"(?:the )?(?:command|process|script|build|compilation)\b.{0,200}"
     r"\b(?:exited|terminated|failed|returned)\b(?: with| a)?(?: non-zero)?(?: exit)?(?: code| status)?:? ?\d*\.?",
     r"exit (?:code|status):? \d+\.?",
     r"nginx: configuration file .*test failed",
-    r"error: failed to (?:run|start) .*: exit status \d+",
+    r"error: failed to (?:run|start) .{0,300}: exit status \d+",
 )
 _FRAME = re.compile(
-    r"\s+at\s+\S|\s*\.\.\. \d+ (?:more|common)|\s+\^|\s*File \".*\", line \d+"  # Java, node, Python
-    r"|goroutine \d+ \[|\S+\((?:\.\.\.|0x[0-9a-f, x.{}?]*)?\)$|\s+\S+\.go:\d+|created by \S+|exit status \d+$"  # Go
-    r"|\s+\d+: |\s+from \S+:\d+:in "  # Rust, Ruby
-    r"|\s*(?:code|errno|syscall|address|port|path|dest|requireStack|hostname): .*,?$"  # what node says of an error
+    r"\s{1,200}at\s{1,9}\S|\s{0,200}\.\.\. \d{1,9} (?:more|common)|\s{1,200}\^"  # Java, node
+    r"|\s{0,200}File \".{0,500}\", line \d+"  # Python
+    r"|goroutine \d+ \[|\S{1,500}\((?:\.\.\.|0x[0-9a-f, x.{}?]{0,200})?\)$|\s{1,200}\S{1,500}\.go:\d+"  # Go
+    r"|created by \S+|exit status \d+$"
+    r"|\s{1,200}\d+: |\s{1,200}from \S{1,500}:\d+:in "  # Rust, Ruby
+    r"|\s{0,200}(?:code|errno|syscall|address|port|path|dest|requireStack|hostname): .*,?$"  # what node says of an error
 )
 _GO_PANIC = re.compile(r"panic: |fatal error: ")
 

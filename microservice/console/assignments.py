@@ -21,7 +21,7 @@ from collections.abc import Mapping
 _ESCAPED = ("Cc", "Cs", "Zl", "Zp")
 _LETTERS = {"n": "\n", "r": "\r", "t": "\t", "\\": "\\", '"': '"'}
 _CODES = {code: f"\\{letter}" for letter, code in _LETTERS.items() if code != "\n"}
-_DOUBLE = re.compile(r'"((?:[^"\\]|\\.)*)"[ \t]*(?=\n|\Z)', re.DOTALL)
+_DOUBLE = re.compile(r'"((?:[^"\\]|\\.)*+)"[ \t]*+(?=\n|\Z)', re.DOTALL)
 _SINGLE = re.compile(r"'([^']*)'[ \t]*(?=\n|\Z)")
 _ESCAPE = re.compile(r"\\(u[0-9A-Fa-f]{4}|.)", re.DOTALL)
 
@@ -65,7 +65,7 @@ def _assignment(text: str, at: int, end: int, line: int) -> tuple[str, str, int]
     if not bare.startswith(('"', "'")):
         return name, bare, end
     start = text.index(bare[0], at + text[at:end].index("="))
-    match = (_DOUBLE if bare[0] == '"' else _SINGLE).match(text, start)
+    match = _DOUBLE.match(text, start) if bare[0] == '"' else _SINGLE.match(text, start)
     if match is None:
         raise Unreadable("quotes", line, name)
     value = match[1]

@@ -23,7 +23,7 @@ _TIME = re.compile(rb"(-?[0-9]{1,19})(?:\.[0-9]*)?\Z")
 _CHARSETS = (b"BINARY", b"ISO-IR 10646 2000 UTF-8")
 # What changes a member's meaning; every other key is dropped.
 _MEANING = (b"path", b"linkpath", b"size", b"hdrcharset")
-_SPARSE_NAME = re.compile(rb"[0-9] (?:GNU\.sparse\.name|path)=([^\n]{1,1024})\n")
+_SPARSE_NAME = re.compile(rb"[0-9]{1,9} (?:GNU\.sparse\.name|path)=(.{1,1024})")
 AS_A_WHOLE = "Files are packed as a whole: tar -czf package.tar.gz -C FOLDER . without --sparse."
 _SPARSE_KEYS = (b"GNU.sparse.", b"SCHILY.realsize", b"SCHILY.holesdata")
 
@@ -116,7 +116,7 @@ def _take_record(found: dict[bytes, bytes], key: bytes, value: bytes, is_global:
 
 def _sparse_name(data: bytes) -> str:
     """Which file an extended header with a map of holes is about, as far as it says."""
-    found = _SPARSE_NAME.search(data)
+    found = next(filter(None, map(_SPARSE_NAME.fullmatch, data.split(b"\n"))), None)
     return shown(found[1].decode("utf-8", "replace")) if found else "one of its members"
 
 

@@ -17,8 +17,9 @@ ANCHORED = {"match", "fullmatch"}
 # Made at run time: where, and what they are made of. Each example stands for all.
 MADE = {
     ("microservice/output/logs.py", "re.escape(text"): [b"error", b"aaaaaaab"],
-    ("microservice/output/logs.py", "b''.join("): [rb"(?:\xc3\x84|\xc3\xa4)(?:X|x)", rb"(?:A|a)(?:\.)"],
-    ("deployer/engine/cause.py", "pattern"): [one.pattern for one in (*cause._NO_CAUSE, *cause._SUMMARY)],
+    ("microservice/output/logs.py", "b'|'.join("): [rb"(?:\xc3\x84|\xc3\xa4)(?:X|x)", rb"(?:A|a)(?:\.)"],
+    ("deployer/engine/cause.py", "pattern"): [
+        rf"\A(?:{one.pattern})\Z" for one in (*cause._NO_CAUSE, *cause._SUMMARY)],
     ("deployer/engine/said.py", "pattern"): list(said.PATTERNS.values()),
     ("microservice/output/troubles.py", "words"): [
         rb"error|fatal|fail|exception|traceback|panic|denied|refused|not found|timed out|cannot|no such"],
