@@ -4,13 +4,15 @@ import re
 import signal
 import subprocess
 import sys
+import time
 from collections import Counter
 from pathlib import Path
 
 import pytest
 
 from deployer.engine import crash, program
-from deployer.engine.journal import Result
+from deployer.engine.journal import Kind, Result
+from tests.lab.busy import within
 
 ROOT = Path(crash.__file__).resolve().parents[2]
 
@@ -69,3 +71,24 @@ def test_a_stage_that_a_dead_run_left_is_taken_away_by_the_next_one(running):
     (left / "half").write_text("of a package")
     assert running.carry_out("upgrade", "v1", "v2").end.result is Result.DONE
     assert not left.exists()
+
+
+@pytest.mark.found("removal")
+def test_a_delete_that_was_cancelled_at_its_very_end_goes_back_whatever_dies_on_the_way(armed, running):
+    """Its last step was done, and has nothing to undo; by the journal alone it looks like one that ended well."""
+    (running.folder / ".deployer" / "crash").write_text("undone stop\n")
+    gate = running.root / "gate"
+    run = running.run("delete", "v1", None, post=f"trap 'exit 0' TERM; : >{gate}; while :; do sleep 0.05; done")
+    call = running.start(run)
+    deadline = time.monotonic() + within(10)
+    while not gate.exists():
+        assert time.monotonic() < deadline, "the hook never began"
+        time.sleep(0.01)
+    pressed = running.attach(run, cancel=True)
+    call.over()
+    ended = pressed.over()
+    kinds = [(event.kind, event.step) for event in ended.events]
+    assert (Kind.DONE, "post") in kinds and (Kind.UNDONE, "stop") in kinds
+    assert ended.end.result is Result.CANCELLED
+    assert (running.current, running.running) == ("releases/v1", "v1")
+    assert (running.folder / "releases" / "v1" / "version").exists()

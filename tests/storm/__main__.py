@@ -14,7 +14,7 @@ from pathlib import Path
 from .residents import ROOT
 from .tally import Tally, added_up, summary, table, unreal
 
-SHORT_LIMIT = 420  # seconds after which a short storm on a busy machine is given up
+SHORT_LIMIT = 900  # seconds after which a short storm on a busy machine is given up
 LEAST_REFUSALS = {"short": 20, "long": 100}
 
 

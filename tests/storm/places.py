@@ -1,8 +1,9 @@
 """The hosts of a storm: folders behind real sshds and relays, and the service that lives on them.
 
-Every command writes one line to `shared/trace` and the same line, as `said …`, to its output; so what ran, in which
-order, how often, and whether its output arrived can be compared. A file `shared/at-WORD-VERSION` is sourced by the
-command of that name: so a storm makes a command fail, hang or take long.
+Every command writes one line to `shared/trace`, behind its operation's number, and the same line, as `said …`, to its
+output; so what ran for which operation, in which order, how often, and whether its output arrived can be compared: the
+system tries a failed delete again by itself, and that is another operation. A file `shared/at-WORD-VERSION` is sourced
+by the command of that name: so a storm makes a command fail, hang or take long.
 """
 import hashlib
 import os
@@ -17,7 +18,7 @@ from tests.lab.sshd import Sshd
 SERVICE = "shop"
 LINES = 60  # that the pre hook prints
 _LINE = (
-    'echo "{0} $VERSION" >>"$SHARED/trace"; echo "said {0} $VERSION"; '
+    'echo "$_OP {0} $VERSION" >>"$SHARED/trace"; echo "said {0} $VERSION"; '
     '[ ! -e "$SHARED/at-{0}-$VERSION" ] || . "$SHARED/at-{0}-$VERSION"; '
 )
 START = _LINE.format("start") + (
@@ -78,9 +79,11 @@ class Place:
         link = self.folder / "current"
         return os.readlink(link).removeprefix("releases/") if link.is_symlink() else ""
 
-    def trace(self, since: int = 0) -> list[str]:
+    def trace(self, since: int = 0) -> list[tuple[int, str]]:
+        """(operation, line) for each command that ran, from the line `since` on."""
         path = self.shared / "trace"
-        return path.read_text().splitlines()[since:] if path.exists() else []
+        lines = path.read_text().splitlines()[since:] if path.exists() else []
+        return [(int(number), line) for number, _, line in (line.partition(" ") for line in lines)]
 
     def arm(self, point: str) -> None:
         """The next run to come to `NAME [step]` dies there, with all its processes."""

@@ -11,10 +11,10 @@ from deployer.engine.crash import Point
 from . import faults
 from .checks import check_round
 from .plan import Item, Turn
+from .quiet import Remainders, wait_for_ends
 from .scene import VERSIONS, Scene
 
 AT_MOST_ASKED = 2.0  # seconds that the database gives no answer while late workers go on
-LONGEST = 60.0  # seconds after the last fault in which everything must have an end
 OLD, NEW = VERSIONS
 
 
@@ -29,10 +29,12 @@ class Round:
         self._over = threading.Event()
         self.kinds: set[str] = set()
         self.ids: list[int] = []
+        self.remainders = Remainders(scene)
 
     def play(self) -> None:
         scene = self.scene
         scene.tally.rounds += 1
+        before = frozenset(scene.ended)
         scene.tally.context = f"round {scene.tally.rounds} on {scene.tally.database}"
         for turn in self.turns:
             prepare(scene, turn)
@@ -47,7 +49,7 @@ class Round:
         for request in requests:
             request.result()
         self._cancel()
-        self._wait_for_ends()
+        wait_for_ends(scene, self.remainders)
         self._over.set()
         guard.join()
         self._thaw()
@@ -55,8 +57,9 @@ class Round:
             if turn.place.disarm() and turn.item:
                 turn.died = True
                 turn.notes.append("crash point met")
-        check_round(scene, self.turns, bool(self.kinds & BROKER))
+        check_round(scene, self.turns, bool(self.kinds & BROKER), before)
         self._nothing_changed_afterwards()
+        self.remainders.let_go()
         for turn in self.turns:
             turn.place.calm()
         took = f"{time.monotonic() - began:.1f} s"
@@ -95,14 +98,6 @@ class Round:
             if status not in (200, 409):
                 self.scene.tally.wrong(f"cancel answered {status} {answer}")
             self.scene.tally.faults["cancelled"] += 1
-
-    def _wait_for_ends(self) -> None:
-        scene, deadline = self.scene, time.monotonic() + LONGEST
-        while left := scene.rows(open_deployments):
-            if time.monotonic() > deadline:
-                scene.tally.check(2, False, f"deployments {left} have no end after {LONGEST:.0f} s: {stuck(scene)}")
-                return
-            time.sleep(0.1)
 
     def _guard(self) -> None:
         while not self._over.wait(0.1):
@@ -149,13 +144,6 @@ class Round:
 BROKER = {"broker killed", "broker emptied", "message sent ten times"}
 
 
-def open_deployments() -> list[int]:
-    from microservice.models import Deployment
-    from microservice.status import DEPLOYMENT_OPEN
-
-    return list(Deployment.objects.filter(status__in=DEPLOYMENT_OPEN).values_list("pk", flat=True))
-
-
 def ends() -> dict[int, dict]:
     """Operations that have ended, as they are."""
     from microservice.models import Operation
@@ -166,14 +154,6 @@ def ends() -> dict[int, dict]:
         row["pk"]: row
         for row in Operation.objects.filter(status__in=OPERATION_ENDED).order_by("-pk").values(*columns)[:200]
     }
-
-
-def stuck(scene: Scene) -> list:
-    from microservice.models import Operation
-    from microservice.status import OPERATION_OPEN
-
-    columns = ("pk", "host__hostname", "status", "owner", "lease", "due", "error", "takeovers")
-    return scene.rows(lambda: list(Operation.objects.filter(status__in=OPERATION_OPEN).values_list(*columns)))
 
 
 def states(scene: Scene) -> dict[int, tuple[str, str, str]]:

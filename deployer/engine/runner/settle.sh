@@ -115,7 +115,10 @@ _judge() {
 		[ ! -e "$_RUN/why" ] && printf 'cut\n' >"$_RUN/why"
 		;;
 	*)
-		if [ "$_reached" = $((_STEPS - 1)) ] && [ "$_s" = 'done' ] && [ ! -e "$_RUN/why" ]; then _finish 'done' ''; fi
+		# `why` alone does not tell: an undo that has begun takes it away, and `reason` stays.
+		if [ "$_reached" = $((_STEPS - 1)) ] && [ "$_s" = 'done' ] && [ ! -e "$_RUN/why" ] && [ ! -e "$_RUN/reason" ]; then
+			_finish 'done' ''
+		fi
 		_fault=died _lines=''
 		[ "$_s" != started ] || _event failed "$_reached" - "$_o" unsure 'the run died: it was killed, or the host restarted'
 		;;

@@ -1,0 +1,111 @@
+"""The sweep tries a failed delete again by itself: the storm takes that for the operation of its own that it is."""
+from datetime import timedelta
+
+import pytest
+from django.utils import timezone
+
+from access.callers import SYSTEM
+from asset.models import Asset
+from microservice import deployments
+from microservice.endings import Ending
+from microservice.ledger import Ledger
+from microservice.models import MicroServiceInstance, Operation, Output
+from microservice.requests import retries
+from microservice.status import OperationStatus
+from tests.lab.sshd import Sshd
+from tests.microservice import fleet
+
+from .checks import check_round
+from .places import SERVICE, Place
+from .plan import Turn
+from .quiet import Remainders, wait_for_ends
+from .scene import Scene, Size
+from .tally import Tally
+
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.found("removal")]
+RAN = ["pre 1.0", "stop 1.0", "start 1.0", "undo-pre 1.0"]  # a delete whose stop failed late, and its undo
+
+
+@pytest.fixture
+def scene(tmp_path, settings):
+    """One host with an instance, by rows and a folder; no process of the product."""
+    made = Scene(tmp_path, Size("sqlite"), 1, Tally())
+    made.service = fleet.service(SERVICE)
+    old, _ = fleet.versions(made.service, 2)
+    place = Place(1, Sshd(tmp_path / "sshd"), tmp_path / "h1")
+    place.asset_id = Asset.objects.create(hostname="h1", ip="127.0.0.1").pk
+    place.shared.mkdir(parents=True)
+    place.folder.joinpath("current").symlink_to("releases/1.0")
+    place.silent_service = True
+    fleet.instances(old, list(Asset.objects.all()))
+    made.places.append(place)
+    yield made
+    place.end()
+
+
+@pytest.fixture
+def desk(transactional_db):
+    made = Ledger("w1", 16)
+    yield made
+    made.close()
+
+
+def carry_out(scene: Scene, desk: Ledger, times: int = 1) -> Operation:
+    """The next operation runs on the host so many times and is undone; its row has the output of one run."""
+    operation = desk.claim().operation
+    with (scene.places[0].shared / "trace").open("a") as trace:
+        trace.writelines(f"{operation.pk} {line}\n" for line in RAN * times)
+    said = "".join(f"said {line}\n" for line in RAN).encode()
+    Output.objects.create(operation=operation, start=0, data=said)
+    Operation.objects.filter(pk=operation.pk).update(output_size=len(said))
+    assert desk.finish(Ending(operation, OperationStatus.UNDONE, error="stop failed"))
+    return operation
+
+
+def delete(scene: Scene) -> Turn:
+    mine = MicroServiceInstance.objects.get()
+    turn = Turn(scene.places[0], "delete", "delete", "1.0", "", fail="stop")
+    turn.deployment = deployments.delete(SYSTEM, scene.service, [mine.pk]).pk
+    return turn
+
+
+def test_a_delete_that_the_sweep_tries_again_within_a_round_is_not_taken_for_one_that_ran_twice(scene, desk):
+    turn = delete(scene)
+    carry_out(scene, desk)
+    MicroServiceInstance.objects.update(again_at=timezone.now())  # half a minute later, in a slow round
+    assert retries.try_remainders() == 1
+    carry_out(scene, desk)
+    check_round(scene, [turn], broker=False)
+    assert scene.tally.failures == [] and scene.tally.checked[3] == 2, "both of them were looked at"
+
+
+def test_a_run_that_the_host_carries_out_twice_is_still_found(scene, desk):
+    turn = delete(scene)
+    carry_out(scene, desk, times=2)
+    check_round(scene, [turn], broker=False)
+    assert set(scene.tally.failed) == {3, 5, 6}, scene.tally.failures
+
+
+def test_what_runs_for_an_operation_that_had_ended_before_the_round_is_found(scene, desk):
+    turn = delete(scene)
+    ended = carry_out(scene, desk)
+    check_round(scene, [turn], broker=False, before={ended.pk})
+    assert 7 in scene.tally.failed, scene.tally.failures
+
+
+def test_nothing_is_tried_again_while_rows_and_hosts_are_compared(scene, desk):
+    delete(scene)
+    carry_out(scene, desk)
+    due = timezone.now() + timedelta(seconds=20)
+    MicroServiceInstance.objects.update(again_at=due)
+    remainders = Remainders(scene)
+    wait_for_ends(scene, remainders)
+    assert MicroServiceInstance.objects.get().again_at > due + timedelta(hours=1)
+    remainders.let_go()
+    assert MicroServiceInstance.objects.get().again_at == due
+
+    MicroServiceInstance.objects.update(again_at=timezone.now())
+    assert remainders.hold(), "a sweep may have seen that it is due: so the storm looks once more"
+    assert not remainders.hold() and retries.try_remainders() == 0
+    remainders.let_go()
+    assert retries.try_remainders() == 1
