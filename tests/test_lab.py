@@ -54,7 +54,7 @@ def test_a_worker_process_sees_the_rows_of_the_test(worker, environment):
 
 
 def test_no_test_leaves_files_of_its_own_in_the_project():
-    """A start that is tried with odd settings, or a server that dumps where it stands, wrote files named `$(id)` here."""
+    """A start tried with odd settings, or a server that dumps where it stands, wrote files such as `$(id)` here."""
     odd = [path.name for path in ROOT.iterdir() if not re.fullmatch(r"[A-Za-z0-9._-]+", path.name)]
     dumped = [path.name for path in ROOT.iterdir() if path.is_file() and not path.stat().st_size]
     assert not odd and not dumped

@@ -64,7 +64,7 @@ def cases() -> list[tuple[str, str]]:
 
 
 def read(environments: list[dict[str, str]], folder: Path) -> list[dict[str, str]]:
-    """Starts in `folder`: a setting that names a file (ACCESS_LOG) makes it, and a strange word is a file's name too."""
+    """Starts in `folder`: a setting that names a file (ACCESS_LOG) makes it, however strange its name."""
     done = subprocess.run(
         [sys.executable, "-m", "tests.deployer.read_settings"], input=json.dumps(environments), capture_output=True,
         text=True, cwd=folder, timeout=600, env={"PATH": "/usr/bin:/bin", "PYTHONPATH": str(ROOT)})
