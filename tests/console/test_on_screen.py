@@ -4,6 +4,7 @@ import re
 import pytest
 
 from microservice.models import Operation
+from microservice.queries import runs
 from microservice.status import OperationStatus
 from tests.lab.worker import ROOT
 from tests.microservice import fleet
@@ -28,3 +29,17 @@ def test_an_install_that_was_undone_does_not_say_that_a_version_from_before_runs
     Operation.objects.filter(pk=row.pk).update(from_version=None)
     said = admin.get(page).content.decode()
     assert "The version from before" not in said and "the service is not installed there" in said
+
+
+@pytest.mark.django_db
+@pytest.mark.found("output")
+def test_the_first_error_says_where_its_line_is_cut_and_counts_nothing_that_it_did_not_read():
+    row = fleet.running().operations.get()
+    frames = b"".join(b"\rpull %3d%% %s" % (number, b"=" * 100) for number in range(200))
+    fleet.output(row, frames + b"\rdocker: no space left on device\n")
+    row.error, row.error_step = "start failed with exit status 125: docker: no space left on device", ""
+    assert runs.error_lines(row) == (1, "… docker: no space left on device")
+    short = fleet.running(name="blog").operations.get()
+    fleet.output(short, b"a\rb\n")
+    short.error = "start failed: b"
+    assert runs.error_lines(short) == (1, "a\rb")
