@@ -1,4 +1,5 @@
 """The lab itself: what the tests stand on is what it says it is."""
+import re
 import subprocess
 import sys
 
@@ -6,6 +7,7 @@ import pytest
 from django.db import connection
 
 from tests.lab import processes, surroundings
+from tests.lab.worker import ROOT
 
 
 def run(host, command: str, **options) -> subprocess.CompletedProcess:
@@ -49,3 +51,10 @@ def test_a_worker_process_sees_the_rows_of_the_test(worker, environment):
     assert one.running()
     one.kill()
     assert not one.running()
+
+
+def test_no_test_leaves_files_of_its_own_in_the_project():
+    """A start tried with odd settings, or a server that dumps where it stands, wrote files such as `$(id)` here."""
+    odd = [path.name for path in ROOT.iterdir() if not re.fullmatch(r"[A-Za-z0-9._-]+", path.name)]
+    dumped = [path.name for path in ROOT.iterdir() if path.is_file() and not path.stat().st_size]
+    assert not odd and not dumped

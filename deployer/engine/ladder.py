@@ -238,8 +238,10 @@ def _what_failed(heard: Heard) -> str:
     failed, left = heard.failed, heard.end.detail
     if failed is None:  # between two steps, so that none of them failed
         return left or (DIED if heard.end.result is Result.UNDONE else "")
-    status = f" with exit status {failed.exit_status}" if failed.exit_status else ""
-    told = f"{failed.step} failed{status}" + (f": {failed.detail}" if failed.detail else ".")
+    said = f"exit status {failed.exit_status}"  # with which most of what the program says begins, too: once is enough
+    detail = failed.detail.removeprefix(f"{said}: ") if failed.detail != said else ""
+    status = f" with {said}" if failed.exit_status and not detail.startswith(f"{said},") else ""
+    told = f"{failed.step} failed{status}" + (f": {detail}" if detail else ".")
     return f"{told} {left}".strip() if left and left != failed.detail else told
 
 

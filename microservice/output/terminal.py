@@ -80,6 +80,11 @@ def plain(text: str) -> str:
     return HIDDEN.sub(lambda match: _name(match[0]), SEQUENCE.sub("", text.replace("\r\n", "\n").replace("\r", "\n")))
 
 
+def end_of(line: str) -> str:
+    """The last frame of a line of which only the end was read, and which says so."""
+    return "… " + _last_frame(line.rstrip("\r"))[1]
+
+
 def _line(out: list[str], line: str, style: frozenset[str]) -> tuple[frozenset[str], bool]:
     """Appends one line; the style that it leaves, and whether all of it is shown."""
     line, earlier = line.rstrip("\r"), 0

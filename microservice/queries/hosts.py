@@ -33,7 +33,7 @@ def hosts(
     elif state == "untrusted":
         rows = rows.filter(host_key="")
     elif state == "changed":
-        rows = rows.exclude(offered_key="")
+        rows = rows.exclude(host_key="").exclude(offered_key="")  # a host never trusted offers one, too
     page = newest_first(rows, after, size) if state == "archived" else by_key(rows, "hostname", after, size)
     counted: dict[int, dict] = {
         row["host_id"]: dict(row)

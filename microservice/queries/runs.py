@@ -285,7 +285,9 @@ def error_lines(of: Operation, number: int = 6) -> tuple[int, str]:
     words = of.error.strip()
     last = next((at for at in reversed(range(len(found))) if _repeats(words, found[at][1])), len(found) - 1)
     shown = found[max(0, last + 1 - number) : last + 1]
-    return (shown[-1][0], "\n".join(line for _, line in shown)) if shown else (0, "")
+    cut = first if start > begin else -1  # the end of a line of which nobody here knows how many states it had
+    texts = [terminal.end_of(line) if at == cut else line for at, line in shown]
+    return (shown[-1][0], "\n".join(texts)) if shown else (0, "")
 
 
 def _repeats(error: str, line: str) -> bool:

@@ -20,6 +20,7 @@ from microservice.queries.paging import MOST, PAGE
 from .guard import blaming, complain, go, page, rows, say, sent, show, wanted
 
 FINDING = "host_finding"  # in the session: [the host's id, what a check has found]
+NAMED = "host_key_named"  # in the session: [the host's id, a pasted fingerprint that could not be compared yet]
 
 
 @page(live=True)
@@ -203,6 +204,7 @@ def _asked_at_once(request: HttpRequest, caller: Caller, host: Asset, fingerprin
         except Problem as problem:
             complain(request, problem)
             if problem.code == "host_unreachable":  # which stands on its page by now
+                request.session[NAMED] = [host.pk, fingerprint]  # so that nobody pastes it again once it is up
                 return go("host", host.pk)
     finding = contact.check(host, caller) | {"checked": ""}
     request.session[FINDING] = [host.pk, finding]
@@ -211,7 +213,9 @@ def _asked_at_once(request: HttpRequest, caller: Caller, host: Asset, fingerprin
 
 def _page(request: HttpRequest, caller: Caller, host: Asset, finding: dict | None = None, **more) -> HttpResponse:
     problem = more.get("problem")
+    whose, named = request.session.get(NAMED, (0, ""))
     context = {
+        "fingerprint": named if whose == host.pk else "",
         "host": host,
         "runs": found.runs_on(host, caller),
         "installed": host.instances.count(),

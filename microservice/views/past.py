@@ -5,9 +5,10 @@ from datetime import datetime, timedelta
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.utils import timezone
+from django.utils.translation import gettext
 
 from access.callers import Caller
-from access.problems import Problem, invalid
+from access.problems import Problem
 from microservice.console import moments
 from microservice.queries import past
 
@@ -55,7 +56,7 @@ def moves(request: HttpRequest, caller: Caller) -> HttpResponse:
 def _between(asked: dict[str, str]) -> tuple[datetime | None, datetime | None]:
     since, until = (_moment(edge, asked[edge], asked[f"{edge}_at"]) for edge in EDGES)
     if since and until and since >= until:
-        raise invalid("/query/until", "must be after the beginning")
+        raise _wrong("until", "must be after the beginning")
     return since, until
 
 
@@ -63,7 +64,12 @@ def _moment(edge: moments.Edge, text: str, offset: str) -> datetime | None:
     try:
         return moments.parse(text, edge, offset) if text else None
     except (ValueError, OverflowError):
-        raise invalid(f"/query/{edge}", "must be a time such as 2027-01-31T14:00") from None
+        raise _wrong(edge, "must be a time such as 2027-01-31T14:00") from None
+
+
+def _wrong(edge: moments.Edge, reason: str) -> Problem:
+    """422, by the name that the field has on the page."""
+    return Problem(422, "invalid", f"{gettext('From') if edge == 'since' else gettext('Until')}: {reason}")
 
 
 def _shown(since: datetime | None, until: datetime | None) -> dict:

@@ -101,6 +101,8 @@
     const begin = new TextDecoder("latin1").decode(await file.slice(0, 262).arrayBuffer());
     const known = ["\x1f\x8b", "BZh", "\xfd7zXZ", "PK\x03\x04"].some((mark) => begin.startsWith(mark));
     if (!known && !begin.startsWith("ustar", 257)) {
+      // The server knows by the beginning what it is instead, and the command that makes a good one.
+      if (!form.elements.version) await ask("PUT", form.dataset.upload, file.slice(0, 512), "application/octet-stream");
       throw new Error(gettext("This is none of .tar.gz, .tar, .tar.bz2, .tar.xz and .zip."));
     }
   }

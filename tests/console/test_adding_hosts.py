@@ -133,6 +133,9 @@ def test_a_host_that_is_not_there_is_added_and_says_so_within_ten_seconds(admin,
     assert time.monotonic() - begun < 20 and "cannot be reached" in page and "lab was added." in page
     host = Asset.objects.get()
     assert host.reachable is False and "refused" in host.last_error
+    for again in (admin.get(answer["Location"]), admin.post(f"/hosts/{host.pk}/check/")):
+        kept = re.search(r'<textarea id="fingerprint"[^>]*>([^<]*)<', again.content.decode())[1]
+        assert kept.strip() == "SHA256:" + "A" * 43, "what was pasted is at hand once the host is up"
 
 
 @pytest.mark.parametrize(

@@ -134,3 +134,16 @@ def test_what_changed_between_two_times_names_each_instance_that_moved_before_an
     late = f"since={typed(NOON + timedelta(hours=1))}&until={typed(NOON + timedelta(hours=2))}"
     assert "1 instance moved" in admin.get(f"/history/moves/?{late}").content.decode()
     assert "Nothing moved in this time" in admin.get("/history/moves/").content.decode()
+
+
+@pytest.mark.found("time")
+@pytest.mark.parametrize(("asked", "told"), [
+    ({"since": "2026-03-01T12:00", "until": "2026-03-01T11:00"}, "Until: must be after the beginning"),
+    ({"since": "yesterday"}, "From: must be a time such as 2027-01-31T14:00"),
+])
+@pytest.mark.parametrize("path", ["/history/", "/history/moves/"])
+def test_a_wrong_time_is_told_by_its_field_and_not_as_if_nothing_had_happened(admin, path, asked, told):
+    answer = admin.get(path, asked)
+    page = answer.content.decode()
+    assert answer.status_code == 422 and told in page and "query." not in page
+    assert "Nothing matches" not in page and "Nothing has" not in page

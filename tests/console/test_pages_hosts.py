@@ -30,6 +30,19 @@ def test_a_host_is_added_and_changed(admin):
     assert "192.168.0.1:8123" in admin.get(answer["Location"]).content.decode()
 
 
+@pytest.mark.found("keys")
+def test_a_host_that_was_never_trusted_has_no_changed_key(admin):
+    """What it offered is kept, to be compared; nothing was pinned that could have changed."""
+    admin.post("/hosts/new/", HOST)
+    new = Asset.objects.get()
+    Asset.objects.filter(pk=new.pk).update(host_key="", offered_key="ssh-ed25519 AAAA")
+    page = admin.get("/hosts/").content.decode()
+    assert "not trusted yet" in page and "changed" not in page.partition("<tbody")[2].partition("</tbody")[0]
+    assert f"/hosts/{new.pk}/" not in admin.get("/hosts/?state=changed").content.decode()
+    Asset.objects.filter(pk=new.pk).update(host_key="ssh-ed25519 BBBB")
+    assert f"/hosts/{new.pk}/" in admin.get("/hosts/?state=changed").content.decode()
+
+
 @pytest.mark.found("ssh")
 def test_legacy_algorithms_are_allowed_on_the_page_and_shown(admin):
     admin.post("/hosts/new/", HOST)

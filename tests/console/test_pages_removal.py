@@ -1,4 +1,6 @@
 """What is gone for good is got rid of on the pages, and what is there is changed on them."""
+import re
+
 import pytest
 
 from asset.models import Asset
@@ -52,6 +54,10 @@ def test_a_host_is_archived_on_its_page_and_brought_back(admin, placed):
     said = admin.post(f"{path}archive/", {"reason": "gone", "forget": "on"}, follow=True).content.decode()
     assert "was archived" in said and "Archived by ada" in said and "Check now" not in said
     assert not Asset.objects.filter(pk=host.pk).exists()
+    none = admin.get("/hosts/", {"q": host.hostname}).content.decode()
+    assert "No host matches" in none
+    link = re.search(r'href="(/hosts/\?state=archived[^"]*)"', none)[1].replace("&amp;", "&")
+    assert path in admin.get(link).content.decode()
     assert "is back" in admin.post(f"{path}unarchive/", follow=True).content.decode()
     assert Asset.objects.filter(pk=host.pk).exists()
 

@@ -45,6 +45,20 @@ def test_an_end_is_the_outcome_whoever_hears_it_and_however_the_line_ends(result
         assert kind(move) == OutcomeKind(result.value)
 
 
+@pytest.mark.found("output")
+@pytest.mark.parametrize(("detail", "told"), [
+    ("exit status 7: no such port", "start failed with exit status 7: no such port"),
+    ("exit status 7", "start failed with exit status 7."),
+    ("exit status 7, and its check does not pass", "start failed: exit status 7, and its check does not pass"),
+    ("exit status 77: odd", "start failed with exit status 7: exit status 77: odd"),
+    ("not passed in 20 s; exit status 7: no", "start failed with exit status 7: not passed in 20 s; exit status 7: no"),
+])
+def test_the_exit_status_is_said_once(detail, told):
+    failed = JournalEvent(4, 1.0, Kind.FAILED, position=6, step="start", exit_status=7, detail=detail)
+    heard = Heard(START, answer=0, end=end(Result.FAILED, detail=""), failed=failed, events=True)
+    assert go(FRESH, heard).outcome.error == told
+
+
 def test_the_step_that_failed_is_named_with_its_words_and_what_is_left():
     failed = JournalEvent(4, 1.0, Kind.FAILED, position=6, step="start", exit_status=3, detail="port in use")
     heard = Heard(START, answer=0, end=end(Result.FAILED, detail="not undone: link"), failed=failed, events=True)

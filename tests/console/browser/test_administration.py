@@ -85,6 +85,20 @@ def test_a_package_that_is_dropped_on_its_service_becomes_a_version_with_the_sam
     expect(page.get_by_text("only a test").first).to_be_visible()
 
 
+@pytest.mark.found("packages")
+def test_a_file_that_is_no_package_is_named_with_the_command_that_makes_one(demo, visit):
+    name = f"other-{random.randrange(16**7):07x}"
+    client, versions = Client(demo["url"], demo["token"]), f"services/{definition.NAME}/versions/"
+    made = client.post(versions, {"version": name})
+    page = visit(f"/{versions}{made['id']}/")
+    empty = b"PK\x05\x06" + b"\0" * 18
+    for begin, told in ((b"\x28\xb5\x2f\xfd", "zstd -dc package.tar.zst"), (empty, "without any file")):
+        page.set_input_files("[type=file]", {"name": "a", "mimeType": "application/x", "buffer": begin + b"\0" * 9000})
+        page.get_by_role("button", name="Upload").click()
+        expect(page.locator("[data-upload]")).to_contain_text(told)
+    client.send("DELETE", f"{versions}{made['id']}")
+
+
 def test_a_build_is_started_and_watched_without_a_reload(visit):
     page = visit("/")
     page.get_by_role("link", name=definition.BUILT, exact=True).first.click()

@@ -1,0 +1,45 @@
+"""What people see and read at a glance: tables on phones, what is so now."""
+import re
+
+import pytest
+
+from microservice.models import Operation
+from microservice.queries import runs
+from microservice.status import OperationStatus
+from tests.lab.worker import ROOT
+from tests.microservice import fleet
+
+
+@pytest.mark.found("output")
+def test_every_table_folds_on_a_phone_or_scrolls_by_itself():
+    """One that does neither squeezes its columns there until each letter of a version has a line of its own."""
+    tables = [(path.name, found[1]) for path in (ROOT / "templates").rglob("*.html")
+              for found in re.finditer(r"<table([^>]*)>", path.read_text()) if path.name != "api_errors.html"]
+    assert len(tables) > 20
+    assert not [one for one in tables if one[1] not in (' class="fold"', ' class="matrix"')]
+
+
+@pytest.mark.django_db
+@pytest.mark.found("removal")
+def test_an_install_that_was_undone_does_not_say_that_a_version_from_before_runs(admin):
+    row = fleet.running().operations.get()
+    page = f"/operations/{row.pk}/"
+    Operation.objects.filter(pk=row.pk).update(status=OperationStatus.UNDONE, error="no", error_step="start")
+    assert "The version from before runs again" in admin.get(page).content.decode()
+    Operation.objects.filter(pk=row.pk).update(from_version=None)
+    said = admin.get(page).content.decode()
+    assert "The version from before" not in said and "the service is not installed there" in said
+
+
+@pytest.mark.django_db
+@pytest.mark.found("output")
+def test_the_first_error_says_where_its_line_is_cut_and_counts_nothing_that_it_did_not_read():
+    row = fleet.running().operations.get()
+    frames = b"".join(b"\rpull %3d%% %s" % (number, b"=" * 100) for number in range(200))
+    fleet.output(row, frames + b"\rdocker: no space left on device\n")
+    row.error, row.error_step = "start failed with exit status 125: docker: no space left on device", ""
+    assert runs.error_lines(row) == (1, "… docker: no space left on device")
+    short = fleet.running(name="blog").operations.get()
+    fleet.output(short, b"a\rb\n")
+    short.error = "start failed: b"
+    assert runs.error_lines(short) == (1, "a\rb")
