@@ -62,10 +62,11 @@ def cases() -> list[tuple[str, str]]:
     return found
 
 
-def read(environments: list[dict[str, str]]) -> list[dict[str, str]]:
+def read(environments: list[dict[str, str]], folder: str) -> list[dict[str, str]]:
+    """`folder`: where they are read. A setting that is the name of a file may be made there by the check of it."""
     done = subprocess.run(
         [sys.executable, "-m", "tests.deployer.read_settings"], input=json.dumps(environments), capture_output=True,
-        text=True, cwd=ROOT, timeout=600, env={"PATH": "/usr/bin:/bin", "PYTHONPATH": str(ROOT)})
+        text=True, cwd=folder, timeout=600, env={"PATH": "/usr/bin:/bin", "PYTHONPATH": str(ROOT)})
     assert done.returncode == 0, done.stderr[-3000:]
     return [json.loads(line) for line in done.stdout.splitlines()]
 
@@ -100,7 +101,7 @@ def check(good, tried, least):
             own.pop(name.removesuffix("_FILE"), None)
         environments.append(own)
     wrong, ends = [], {"started": 0, "refused": 0}
-    for (name, value), seen in zip(tried, read(environments), strict=True):
+    for (name, value), seen in zip(tried, read(environments, good["HOME"]), strict=True):
         said = seen["text"] + seen["said"]
         if seen["end"] == "broke":
             wrong.append((name, value, seen["text"].splitlines()[-1]))

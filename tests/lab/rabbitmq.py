@@ -47,8 +47,8 @@ class RabbitMq:
         }
         with (self.folder / "out").open("a") as out:
             self.process = subprocess.Popen(
-                [str(BIN / "rabbitmq-server")], env=environment, stdin=subprocess.DEVNULL, stdout=out, stderr=out,
-                start_new_session=True,
+                [str(BIN / "rabbitmq-server")], cwd=self.folder, env=environment, stdin=subprocess.DEVNULL, stdout=out,
+                stderr=out, start_new_session=True,
             )  # fmt: skip
         wait_until(self.answers, 90, "RabbitMQ's first answer")
 
