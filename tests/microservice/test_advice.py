@@ -1,6 +1,8 @@
 """What an operation's page says about the cause and what to do next; and the ssh line."""
 
+import re
 import shlex
+from pathlib import Path
 
 import pytest
 
@@ -33,6 +35,10 @@ UNDONE, FAILED, UNKNOWN = OperationStatus.UNDONE, OperationStatus.FAILED, Operat
         ("account_expired", "", UNDONE, "account on the host has expired", "chage"),
         ("account_locked", "", UNDONE, "locked", "Unlock"),
         ("no_credential", "", UNDONE, "no credential", "form"),
+        ("not_ready", "stop", UNDONE, "before anything was stopped", "reason above"),
+        ("busy", "", UNKNOWN, "still alive", "asked again by itself"),
+        ("cut", "", UNDONE, "did not arrive whole", "sent again"),
+        ("secrets", "", UNDONE, "cannot be read", "set them anew"),
         ("slow_shell", "", UNDONE, "login shell", "waits for longer"),
     ],
 )  # fmt: skip
@@ -57,9 +63,14 @@ def test_what_a_service_prints_is_not_taken_for_what_went_wrong(words):
 @pytest.mark.found("output")
 def test_advice_hangs_on_codes_that_there_are():
     assert set(BY_CODE) <= {*Code, "no_credential"}
-    without = {"unexpected_answer", "overdue", "busy", "unsettled", "run_gone", "step_failed", "unchecked", "cancelled",
-               "cut", "definition", "secrets", "worker", "other"}  # fmt: skip
+    without = {"step_failed", "unchecked", "cancelled", "other"}  # the step tells more
     assert set(Code) - set(BY_CODE) == without, "a new code needs advice, or a place in this list"
+
+
+@pytest.mark.found("output")
+def test_the_page_on_output_names_every_code_once():
+    rows = re.findall(r"^\| ((?:`[a-z_]+`(?:, )?)+) \| ", Path("docs/output.md").read_text(), re.MULTILINE)
+    assert sorted(re.findall(r"`([a-z_]+)`", " ".join(rows[1:]))) == sorted(Code)
 
 
 def test_what_went_well_needs_no_advice():
