@@ -20,5 +20,6 @@ def version_name(ref: str, commit: str, moment: datetime) -> str:
     """`moment` needs a time zone. Raises ValueError for a commit that is no hash."""
     if not re.fullmatch(r"[0-9a-f]{7,64}", commit):
         raise ValueError("must be the hash of a commit: 7 to 64 of 0-9 and a-f")
-    branch = re.sub(r"^[^A-Za-z0-9]+|[^A-Za-z0-9]+$", "", re.sub(r"[^A-Za-z0-9._+-]+", "-", ref))[:BRANCH] or "ref"
+    allowed = re.sub(r"[^A-Za-z0-9._+-]+", "-", ref)
+    branch = re.sub(r"^[^A-Za-z0-9]+|[^A-Za-z0-9]+$", "", allowed)[:BRANCH] or "ref"
     return f"{moment.astimezone(UTC):%Y%m%d%H%M%S}-{branch}-{commit[:COMMIT]}"

@@ -9,6 +9,8 @@ from .forms import CredentialForm
 class CredentialChangeForm(CredentialForm):
     """As it was added; an empty secret stays as it is."""
 
+    must_hold_secret = False
+
     test = forms.BooleanField(
         label=_("Log in with it first"),
         required=False,

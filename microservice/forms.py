@@ -286,6 +286,8 @@ class HostForm(Form):
 
 
 class CredentialForm(Form):
+    must_hold_secret = True
+
     name = forms.CharField(label=_("Name"), max_length=64)
     kind = forms.ChoiceField(label=_("Kind"), choices=_terms(Credential.Kind.choices))
     secret = forms.CharField(
@@ -309,7 +311,7 @@ class CredentialForm(Form):
         text, of_file = given.get("secret", ""), given.pop("key_file", "")
         if text and of_file:
             self.add_error("secret", _("Give the text or the file, not both."))
-        elif not text and not of_file and not self.errors:
+        elif self.must_hold_secret and not text and not of_file and not self.errors:
             self.add_error("secret", _("Paste a private key or a password, or choose the key’s file."))
         elif self.errors and of_file:
             self.add_error("key_file", _("Choose the file again: no page can give it back."))

@@ -3,8 +3,10 @@
 from django import forms
 from django.utils.translation import gettext_lazy as _
 
+from .console.fields import Form
 
-class InstanceForm(forms.Form):
+
+class InstanceForm(Form):
     """What people may change of an instance."""
 
     port = forms.IntegerField(label=_("Port"), min_value=0, max_value=65535, help_text=_("0: none."))

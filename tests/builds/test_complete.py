@@ -183,7 +183,7 @@ def test_services_from_before_keep_the_commit_alone_and_the_migration_says_whose
 
     old, other = fleet.service("old", build_url="https://git.example/x"), fleet.service("uploaded")
     assert (old.build_depth, other.build_depth) == (0, 0)
-    migration = importlib.import_module("microservice.migrations.0015_complete_checkouts").Migration
+    migration = importlib.import_module("microservice.migrations.0018_complete_checkouts").Migration
     for operation in migration.operations:
         if isinstance(operation, migrations.RunPython):
             operation.code(apps, connection.schema_editor())

@@ -208,4 +208,4 @@ def test_a_server_that_answers_nonsense_has_a_clear_end(origin, settings, monkey
         Build.objects.update(created=long_ago, started=None, due=long_ago)
         execution.work()
     assert state(version) == BuildStatus.TIMEOUT
-    assert "does not answer" in version.build_detail and "at last" in version.build_detail
+    assert "does not answer" in version.build_detail and "It had not ended" in version.build_detail

@@ -2,6 +2,8 @@
 
 import string
 
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from hypothesis import strategies as st
 
 from callbacks.models import Telling
@@ -123,6 +125,16 @@ person = st.fixed_dictionaries(
         "email": st.sampled_from(["", "a@example.org"]),
         "admin": st.booleans(),
         "active": st.booleans(),
+    }
+)
+KEY = Ed25519PrivateKey.generate().private_bytes(Encoding.PEM, PrivateFormat.OpenSSH, NoEncryption()).decode()
+instance = st.fixed_dictionaries(
+    {
+        "port": st.integers(0, 65535),
+        "tag": limited(any_text, 64),
+        "weight": st.integers(0, 1_000_000),
+        "description": limited(any_text, 256),
+        "is_maintain": st.booleans(),
     }
 )
 team = st.fixed_dictionaries(

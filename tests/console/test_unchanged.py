@@ -4,6 +4,7 @@ import pytest
 from django.apps import apps
 from django.contrib.auth import get_user_model
 from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import strategies as st
 
 from access.callers import Caller
 from access.models import Team
@@ -11,12 +12,15 @@ from access.people import change_team, change_user, create_team, create_user
 from access.roles import Role
 from asset import credentials
 from asset import hosts as host_changes
+from asset.models import Credential
 from callbacks import rules as callback_rules
 from callbacks.models import Callback, Telling
 from microservice import catalog
 from microservice.forms import ServiceForm
+from microservice.models import MicroServiceInstance
 from outside.models import Setting
 from tests.console import admitted, as_a_browser
+from tests.microservice import fleet
 
 pytestmark = [pytest.mark.django_db, pytest.mark.found("forms")]
 WHO = Caller(name="ada", scopes=frozenset({"admin", "build", "deploy", "publish", "read", "tokens"}), is_fresh=True)
@@ -102,6 +106,24 @@ def test_a_host(admin, fields):
     key.delete()
 
 
+@given(st.sampled_from(["password", "key"]), admitted.word)
+@ONCE_EACH
+def test_a_credential(admin, kind, name):
+    Credential.objects.all().delete()
+    secret = "sesame" if kind == "password" else admitted.KEY
+    made = credentials.create(WHO, {"name": name, "kind": kind, "secret": secret})
+    post_unchanged(admin, f"/credentials/{made.pk}/", "secret")
+
+
+@given(admitted.instance)
+@ONCE_EACH
+def test_an_instance(admin, fields):
+    row = MicroServiceInstance.objects.first()
+    row = row or fleet.instances(fleet.versions(fleet.service(), 1)[0], fleet.hosts())[0]
+    MicroServiceInstance.objects.filter(pk=row.pk).update(**fields)
+    post_unchanged(admin, f"/services/shop/instances/{row.pk}/edit/", "weight")
+
+
 @given(admitted.person)
 @ONCE_EACH
 def test_a_person(admin, fields):
@@ -153,7 +175,10 @@ def test_every_form_that_shows_what_is_saved_is_among_these():
     assert found == {
         "services.ServiceForm",
         "sign_in.SignInForm",
+        "services.InstanceForm",
         "services.VersionForm",
+        "hosts.CredentialChangeForm",
+        "hosts.HostImportForm",  # what was pasted, shown again: it is filled from no row
         "hosts.HostForm",
         "people.PersonForm",
         "teams.TeamForm",

@@ -35,7 +35,7 @@ def test_an_upgrade_of_all_locks_every_instance_and_queues_an_operation_for_each
 
 def test_what_is_asked_for_by_id_is_all_that_is_touched(shop):
     chosen = [shop[2][0].pk, shop[2][2].pk]
-    ask(shop, host=chosen)
+    ask(shop, host=[shop[2][0].host_id, shop[2][2].host_id])
     assert sorted(MicroServiceInstance.objects.filter(locked=True).values_list("pk", flat=True)) == chosen
 
 
@@ -83,7 +83,7 @@ def test_a_bad_version_is_brought_anywhere_only_by_a_person_who_says_so(shop, ca
     ways = {
         "upgrade": lambda **more: ask(shop, caller=caller, host=[instances[0].host_id], **more),
         "preview": lambda **more: deployments.preview(
-            caller, service, versions[1], "upgrade", [instances[0].pk], versions[2].pk, **more),
+            caller, service, versions[1], "upgrade", [instances[0].host_id], versions[2].pk, **more),
         "install": lambda **more: deployments.install(caller, service, versions[2], [new], **more),
         "retry": lambda **more: deployments.retry(caller, failed, **more),
         "retry_instances": lambda **more: deployments.retry_instances(caller, service, [instances[1].pk], **more),

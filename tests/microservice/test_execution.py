@@ -11,6 +11,7 @@ from asset.models import Asset
 from microservice import deployments
 from microservice.models import MicroServiceInstance, Operation, Step
 from microservice.status import DeploymentStatus, InstanceStatus, OperationStatus
+from tests.lab import surroundings
 from tests.lab.busy import within
 from tests.lab.network import free_port
 from tests.lab.sshd import Sshd
@@ -185,13 +186,20 @@ def test_a_host_that_cannot_be_reached_is_left_as_it_was_and_named(world, worker
 
 def test_while_hosts_are_waited_for_a_worker_holds_few_connections_and_no_transaction(world, worker):
     here = world(hosts=6, pre_command='touch "$SHARED/in"; sleep 3')
-    one = worker(slots=8, PGAPPNAME="counted")
+    one = worker(slots=8, **counted())
     deployment = here.install(wait=False)
     until(lambda: all((here.folder(number) / "shared" / "in").exists() for number in range(6)), 20)
     open_now, held = database_connections(one.pid)
     assert 0 < open_now <= 5, "one for each thread that writes or sweeps, none for each operation"
     assert held == 0
     assert here.ended(deployment).status == DeploymentStatus.SUCCEEDED
+
+
+def counted() -> dict[str, str]:
+    """Settings with which a process calls itself so, where the database is told."""
+    name = connection.settings_dict["NAME"]
+    url = f"postgresql://postgres@127.0.0.1:{surroundings.POSTGRESQL_PORT}/{name}?application_name=counted"
+    return {} if connection.vendor == "sqlite" else {"DATABASE_URL": url}
 
 
 def database_connections(pid: int) -> tuple[int, int]:
@@ -203,7 +211,7 @@ def database_connections(pid: int) -> tuple[int, int]:
     with connection.cursor() as cursor:
         cursor.execute(
             "SELECT COUNT(*), COUNT(*) FILTER (WHERE state LIKE 'idle in%' AND now() - state_change > interval '0.5 s')"
-            " FROM pg_stat_activity WHERE application_name = 'counted'"
+            " FROM pg_stat_activity WHERE application_name LIKE 'counted%%'"
         )
         return cursor.fetchone()
 

@@ -7,6 +7,7 @@ from access.problems import Problem
 from asset import credentials, hosts
 from asset.models import Asset, Credential
 from callbacks.models import Callback, Delivery, Telling
+from deployer.engine.codes import Code
 from microservice import deployments
 from microservice.claims import FENCES_AN_INSTANCE
 from microservice.endings import Ending
@@ -262,6 +263,8 @@ def test_what_was_forgotten_or_left_is_explained_on_the_operations_page(shop, ad
         if error is None:
             deployments.forget(ANN, service, [row.pk], WHY)
         else:
-            Operation.objects.filter(deployment=made).update(status=OperationStatus.FAILED, error=error)
+            Operation.objects.filter(deployment=made).update(
+                status=OperationStatus.FAILED, error=error, error_code=Code.LEFT_ON_HOST
+            )
         page = admin_client.get(f"/operations/{made.operations.get().pk}/").content.decode()
         assert ("Somebody forgot the instance" if error is None else "could not be removed") in page

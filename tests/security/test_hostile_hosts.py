@@ -23,7 +23,7 @@ from tests.lab.sshd import Sshd
 from tests.microservice.world import World
 
 LIMITS = {"step_timeout": 1, "output_head": 65_536, "output_tail": 1_024}
-HEAD = 'event("begun"); event("need", names.index("upload"), "upload")\n'
+HEAD = 'out(f"@{nonce} output\\n".encode()); event("begun"); event("need", names.index("upload"), "upload")\n'
 
 # name: what the host does, and what the error says of it.
 LIES = {
