@@ -1,6 +1,7 @@
 """The connection to a host as somebody tries it by hand: text to copy, without any secret. Pure."""
 
 import shlex
+from collections.abc import Sequence
 
 from .models import Asset
 
@@ -12,13 +13,10 @@ def ssh_line(host: Asset) -> str:
 
     The host's jump hosts should be loaded with it, or they cost a query each.
     """
-    words = ["ssh", "-p", str(host.port)]
-    if jumps := hops(host):
-        words += ["-J", ",".join(_place(hop) for hop in reversed(jumps))]
-    words += ["-l", host.username, "--", host.ip]
+    words = _reach(host, hops(host))
     if host.sudo:
         words += ["sudo", "-n", "true"]
-    return " ".join(shlex.quote(word) for word in words)
+    return shlex.join(words)
 
 
 def hops(host: Asset) -> list[Asset]:
@@ -31,6 +29,30 @@ def hops(host: Asset) -> list[Asset]:
     return found
 
 
-def _place(hop: Asset) -> str:
-    address = f"[{hop.ip}]" if ":" in hop.ip else hop.ip
-    return f"{hop.username}@{address}:{hop.port}"
+def _reach(host: Asset, jumps: Sequence[Asset], *more: str) -> list[str]:
+    """`jumps`: the nearest to it first."""
+    return ["ssh", *_algorithms(host), "-p", str(host.port), *_through(host, jumps), *more, "-l", host.username, "--",
+            host.ip]
+
+
+def _through(host: Asset, jumps: Sequence[Asset]) -> list[str]:
+    if not jumps:
+        return []
+    if not any(hop.legacy_algorithms for hop in jumps):
+        return ["-J", ",".join(f"{hop.username}@{_address(hop)}:{hop.port}" for hop in reversed(jumps))]
+    # -J gives a jump host no options. ssh replaces what follows a % in a command.
+    way = shlex.join(_reach(jumps[0], jumps[1:], "-W", f"{_address(host)}:{host.port}"))
+    return ["-o", f"ProxyCommand={way.replace('%', '%%')}"]
+
+
+def _algorithms(host: Asset) -> list[str]:
+    """The options without which ssh refuses what the host's row allows."""
+    if not host.legacy_algorithms:
+        return []
+    from deployer.engine.ssh.algorithms import by_hand  # loads what speaks SSH: only where a host is old
+
+    return [word for option in by_hand() for word in ("-o", option)]
+
+
+def _address(host: Asset) -> str:
+    return f"[{host.ip}]" if ":" in host.ip else host.ip

@@ -65,19 +65,21 @@ def check(host: Asset, caller: Caller) -> dict[str, Any]:
 
 def _judge_mark(host: Asset, found: Finding, caller: Caller, take_over: Callable[[str], Any]) -> None:
     """Whose the folder is: another host's is a hindrance that names it; what nobody owns any more is taken over."""
-    if not found.mark or found.mark.split(" ")[0] == marks.mark_of(host).split(" ")[0]:
+    if not found.mark or marks.same(found.mark, marks.mark_of(host)):
         return
     first = marks.owner(found.mark)
     if first is not None:
         found.error = f"This is the same machine and folder as {marks.told(first, caller)}."
         found.next_step = "Use that one, and delete or archive this one; or give this one another folder."
         found.ready = False
+        return
+    whose = f"The folder had the mark of {marks.name_in(found.mark)}, a host that is not here any more."
+    if marks.same(take_over(found.mark).mark, marks.mark_of(host)):
+        found.warnings.append(f"{whose} It is this one's from now on.")
     else:
-        take_over(found.mark)
-        found.warnings.append(
-            f"The folder had the mark of {marks.name_in(found.mark)}, a host that is not here any more. "
-            "It is this one's from now on."
-        )
+        found.error = f"{whose} It could not be replaced, and every operation would be refused."
+        found.next_step = f"Remove {host.base_path}/.deployer-host on the host, or give it to {host.username}."
+        found.ready = False
 
 
 def _users(host: Asset) -> list[str]:

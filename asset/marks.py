@@ -19,6 +19,11 @@ def mark_of(host: Asset) -> str:
     return f"{host.pk}-{_moment(host)} {host.hostname}"
 
 
+def same(one: str, other: str) -> bool:
+    """Whether two marks are one host's, whatever its name was. Pure."""
+    return bool(one) and one.split(" ")[0] == other.split(" ")[0]
+
+
 def owner(mark: str) -> Asset | None:
     """The host that left this mark, where it is there; None for one that is archived, gone or not of this system."""
     found = _MARK.fullmatch(mark)

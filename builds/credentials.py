@@ -5,6 +5,7 @@ to another one gets nothing. A key is a file that ssh is pointed at. Neither is 
 and both are gone from the disk before anything of the repository is run.
 """
 
+import re
 import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -13,6 +14,7 @@ from access.secrets import Secret, reveal
 
 NOBODY = Secret("")
 FOLDER = ".credential"  # in git's home
+_BLOCK = re.compile(r"-----BEGIN ([A-Z0-9 ]*)PRIVATE KEY-----.*?-----END \1PRIVATE KEY-----", re.DOTALL)
 _HELPER = """\
 [ "$1" = get ] || exit 0
 here=${0%/*} protocol='' host=''
@@ -73,8 +75,15 @@ def _by_password(credential: Credential, server: str, folder: str, environment: 
     })
 
 
+def _readable(key: str) -> str:
+    """As ssh reads it from a file: nothing before it, and even lines. Rows of before may have both."""
+    text = key.replace("\r\n", "\n")
+    block = _BLOCK.search(text)
+    return (block[0] if block else text.strip("\n")) + "\n"
+
+
 def _by_key(credential: Credential, folder: str, environment: Mapping[str, str]) -> Opened:
-    key = reveal(credential.key).replace("\r\n", "\n").strip("\n") + "\n"
+    key = _readable(reveal(credential.key))
     ssh = environment.get("GIT_SSH_COMMAND", "ssh")
     # Only this key: whatever an agent of the worker's user holds is for others.
     only = f"{ssh} -i {shlex.quote(f'{folder}/key')} -o IdentitiesOnly=yes -o BatchMode=yes"

@@ -14,6 +14,8 @@ from datetime import timedelta
 from typing import Any
 
 from django.db import IntegrityError, transaction
+from django.db.models import Q
+from django.db.models.functions import Now
 from django.utils import timezone
 
 from access.problems import Problem, invalid, not_found
@@ -78,12 +80,24 @@ def _apply(origin: str, told: Told) -> str:
     if told.reference and Build.objects.filter(version=told.version_id, reference=told.reference).exclude(
             pk=build.pk).exists():
         return "unchanged"  # late, about an attempt before this one
+    if told.reference != build.reference and _may_be_earlier(build, told):
+        Build.objects.filter(pk=build.pk, status__in=OPEN).update(due=Now())
+        wake.workers()
+        return "unchanged"
     if told.status == BuildStatus.BUILDING:
         if told.reference and not build.reference:
             Build.objects.filter(pk=build.pk, status__in=OPEN, reference="").update(
                 reference=told.reference, status=BuildStatus.BUILDING, started=build.started or timezone.now())
         return "unchanged"
     return "moved" if requests.end(build, told.status, told.detail, url=told.url) else "unchanged"
+
+
+def _may_be_earlier(build: Build, told: Told) -> bool:
+    """Whether it may be about an attempt before this one, whose name is not known or not told: the server is asked."""
+    earlier = Build.objects.filter(version=build.version_id, pk__lt=build.pk)
+    if told.reference:
+        earlier = earlier.filter(Q(reference="") | Q(reference__startswith="queue:"))
+    return earlier.exists()
 
 
 def _same(known: str, told: str) -> bool:

@@ -117,7 +117,8 @@ def end(build: Build, status: BuildStatus, detail: str = "", *, log: str | None 
             status=status, build_detail=detail)
         if moved:
             version = MicroServiceVersion.objects.select_related("microservice").get(pk=build.version_id)
-            following.build_ended(version, attempt=build.pk)
+            # One that went on at its build server ends again: each end is told, and this one is the only one now.
+            following.build_ended(version, attempt=f"{build.pk}.{int(now.timestamp() * 1000)}")
             record(SYSTEM, "build", "version", version, before={"status": BuildStatus.BUILDING.value},
                    after={"status": status.value}, reason=detail, service=version.microservice)
     return True

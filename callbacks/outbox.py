@@ -29,7 +29,7 @@ def tell_each(event: str, told: dict[str, dict[str, Any]]) -> None:
         _queue({(event, name): data for name, data in told.items()})
 
 
-def build_ended(version: Any, attempt: int = 0) -> None:
+def build_ended(version: Any, attempt: str = "") -> None:
     """Call in the transaction that ends a version's build, with the version as it is then. Each attempt's is told."""
     service = version.microservice
     tell(Telling.BUILD_ENDED, f"build.ended:{version.pk}:{version.status}" + (f":{attempt}" if attempt else ""), {

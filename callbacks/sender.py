@@ -4,6 +4,7 @@ import json
 import logging
 import threading
 import time
+import traceback
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 
@@ -42,7 +43,8 @@ class Sender:
     def _look(self) -> None:
         try:
             for row in claim(AT_ONCE):
-                self._free.acquire(timeout=LEASE.total_seconds())  # nothing that is sent takes longer
+                if not self._free.acquire(timeout=LEASE.total_seconds()):  # nothing that is sent takes longer
+                    return  # leases run out, and the rest is sent again
                 self._hands.submit(self._one, row)
         finally:
             connection.close()
@@ -52,6 +54,8 @@ class Sender:
             attempt(row)
         except Error as error:  # its lease runs out, and it is sent again
             log.warning("what came of a callback could not be written: %s", type(error).__name__)
+        except Exception:  # nobody asks what became of this call
+            log.exception("what came of a callback could not be written")
         finally:
             connection.close()
             self._free.release()
@@ -75,7 +79,15 @@ def claim(most: int) -> list[Delivery]:
 
 def attempt(row: Delivery) -> Delivery:
     """Sends a delivery once and writes what came of it: delivered, later again, or given up."""
-    seen = send(row)
+    try:
+        seen = send(row)
+    except Exception as error:  # noqa: BLE001 - such as a secret that nobody can read: this callback's trouble alone
+        # Where it came from, and not its text: that may quote a secret.
+        where = "".join(traceback.format_tb(error.__traceback__))
+        log.error("a callback met an error that nobody foresaw: %s\n%s", type(error).__name__, where)
+        said = f"It could not be sent: {type(error).__name__}"
+        fields = {"error": said, "answer_status": None, "sent": timezone.now()}
+        seen = {"good": False, "refused": False, "fields": fields}
     now = timezone.now()
     if seen["good"]:
         state, due = State.DELIVERED, row.due
@@ -83,9 +95,9 @@ def attempt(row: Delivery) -> Delivery:
         state, due = State.FAILED, row.due
     else:
         state = State.PENDING
-    fields = {**seen["fields"], "state": state, "due": due, "lease": None}
-    Delivery.objects.filter(pk=row.pk).update(**fields)
-    for name, value in fields.items():
+    written = {**seen["fields"], "state": state, "due": due, "lease": None}
+    Delivery.objects.filter(pk=row.pk).update(**written)
+    for name, value in written.items():
         setattr(row, name, value)
     return row
 

@@ -7,8 +7,9 @@ import click
 
 from .client import printable
 from .context import Context, quoted
-from .exits import Ended, Exit
+from .exits import Ended, Exit, OutOfTime
 from .naming import version_name
+from .patience import Patience
 
 WELL, OPEN = "success", ("pending", "building")
 PAUSE = 2.0  # seconds between two looks
@@ -27,13 +28,15 @@ LINES = 20  # of what it printed, where it ended badly
 def build(context: Context, service: str, version: str, ref: str, again: bool, even_built: bool, wait: bool,
           timeout: float) -> None:
     """Has VERSION of SERVICE built at the service's origin, and makes it where it is not there yet."""
+    if wait:
+        context.patience = Patience(waits=True, timeout=timeout)
     path = f"/services/{quoted(service)}/versions/"
     known = [row for row in context.client.all(path) if row["version"] == version]
     made = known[0] if known else context.client.post(path, {"version": version, "ref": ref})
     path = f"{path}{made['id']}/build"
     one = context.client.post(path, {"again": again, "even_built": even_built})
     if wait:
-        one = _until_ended(context, path, one, timeout)
+        one = _until_ended(context, path, one)
     context.show(one, _line(service, version, one))
     if wait and one["status_str"] != WELL:
         if not context.as_json and one["log"]:
@@ -72,19 +75,18 @@ def name(ref: str, commit: str, moment: str) -> None:
         raise Ended(f"--commit {error}.", Exit.WRONG_USE) from None
 
 
-def _until_ended(context: Context, path: str, one: dict[str, Any], timeout: float) -> dict[str, Any]:
-    """The build as it ended. A server that is away is waited for as well. Raises Ended with TIME_IS_UP."""
-    deadline = time.monotonic() + timeout if timeout else float("inf")
+def _until_ended(context: Context, path: str, one: dict[str, Any]) -> dict[str, Any]:
+    """The build as it ended. Raises Ended with TIME_IS_UP when the client's patience is over."""
     while one["status_str"] in OPEN:
-        if time.monotonic() >= deadline:
-            raise Ended(f"Time is up: the build is {one['status_str']}. It goes on.", Exit.TIME_IS_UP)
-        time.sleep(min(PAUSE, max(0.0, deadline - time.monotonic())))
+        left = context.client.patience.left
+        late = f"Time is up: the build is {one['status_str']}. It goes on."
+        if left <= 0:
+            raise Ended(late, Exit.TIME_IS_UP)
+        time.sleep(min(PAUSE, left))
         try:
             one = context.client.get(path)
-        except Ended as error:
-            if error.exit_code != Exit.BADLY:
-                raise
-            click.echo(error.message, err=True)
+        except OutOfTime as error:
+            raise Ended(f"{late} {error.reason}", Exit.TIME_IS_UP) from None
     return one
 
 

@@ -248,11 +248,13 @@ def _print_new(context: Context, row: dict, read: dict[int, int], begun: dict[in
         answer = context.client.ask("GET", f"/operations/{row['id']}/log", query={"offset": str(start)},
                                     text=True)
         read[row["id"]] = int(answer.headers.get("X-Next-Offset", start + len(answer.raw)))
-        data = begun.pop(row["id"], b"") + answer.raw
+        *lines, rest = (begun.pop(row["id"], b"") + answer.raw).split(b"\n")
         if answer.raw or not last:
-            data, _, begun[row["id"]] = data.rpartition(b"\n")
+            begun[row["id"]] = rest
+        elif rest:
+            lines.append(rest)
         charset = answer.headers.get("Content-Type", "").partition("charset=")[2] or "utf-8"
-        for line in data.split(b"\n") if data else ():
+        for line in lines:
             frames = [frame for frame in _text(line, charset).split("\r") if frame.strip()]
             click.echo(f"{printable(row['host'])} | {printable(frames[-1] if frames else '')}")
         if not answer.raw:

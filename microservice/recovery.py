@@ -16,7 +16,7 @@ from django.db.models.functions import Now
 from django.utils import timezone
 
 from access import expiry as access_expiry
-from deployer.database_errors import is_held
+from deployer.database_errors import is_away, is_held
 from deployer.engine import crash
 from deployer.listening import listening
 from deployer.loop import Loop
@@ -100,10 +100,13 @@ def _each(*parts: Callable[[], object]) -> None:
     for part in parts:
         try:
             part()
-        except Error as error:
-            if not is_held(error):
+        except Exception as error:
+            if is_held(error):
+                log.warning("a part of the sweep was hindered by somebody who holds a row")
+            elif is_away(error):
                 raise
-            log.warning("a part of the sweep was hindered by somebody who holds a row")
+            else:
+                log.exception("a part of the sweep met an error that it does not know")
 
 
 def sign_of_life() -> None:

@@ -45,6 +45,7 @@ class Code(StrEnum):
     UNCHECKED = "unchecked"  # the check did not pass in its time
     DISK = "disk"
     NOT_WRITABLE = "not_writable"
+    NOT_READY = "not_ready"  # what a later step needs is not there, as was seen before the stop
     OTHER_PACKAGE = "other_package"
     PACKAGE = "package"  # what is in it is refused
     RUN_AS = "run_as"

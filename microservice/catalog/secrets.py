@@ -15,6 +15,7 @@ from access.masking import SHORTEST
 from access.sealed import SealedMap
 from access.secrets import Undecryptable
 from deployer.engine import plans
+from deployer.engine.errors import BadCredential
 
 from ..models import MicroService
 from .fields import refuse
@@ -52,7 +53,7 @@ def resolve(stored: MicroService, fields: Mapping[str, Any]) -> tuple[dict[str, 
             values[name] = before.after(changes, timezone.now())
             told[name] = {key: _became(key in before, text is not None) for key, text in sorted(changes.items())}
     credential: SealedMap = stored.build_credential
-    given = {key: fields[name] or None for name, key in WORDS.items() if name in fields}
+    given = {key: _regular(name, fields[name]) or None for name, key in WORDS.items() if name in fields}
     changes = {key: text for key, text in given.items() if text is not None or key in credential}
     if changes:
         values["build_credential"] = credential.after(changes, timezone.now())
@@ -123,11 +124,23 @@ def _word_errors(name: str, text: str) -> list[dict]:
         return [{"pointer": f"/{name}", "reason": f"must be at most {LONGEST} bytes without NUL"}]
     if name == "build_password" and any(ord(letter) < 32 for letter in text):
         return [{"pointer": f"/{name}", "reason": "holds a control character"}]
-    if name == "build_key" and text and "PRIVATE KEY-----" not in text:
-        return [{"pointer": f"/{name}", "reason": "must be a private key in OpenSSH or PEM form"}]
+    try:
+        _regular(name, text)
+    except BadCredential as error:
+        reason = f"must be a private key without a passphrase. {error} {error.hint}"
+        return [{"pointer": f"/{name}", "reason": reason}]
     if text and len(text.strip().encode()) < SHORTEST:
         return [{"pointer": f"/{name}", "reason": f"must be at least {SHORTEST} bytes"}]
     return []
+
+
+def _regular(name: str, text: str) -> str:
+    """A key as ssh reads it from a file, however it was pasted; a password as it is."""
+    if name != "build_key" or not text:
+        return text
+    from deployer.engine.ssh.keys import open_key  # loads what speaks SSH: only where a key is given
+
+    return open_key(text)
 
 
 def _moved_errors(stored: MicroService, fields: Mapping[str, Any]) -> list[dict]:

@@ -19,9 +19,9 @@ from ..status import MAY_CHANGE_VERSION, Action, BuildStatus
 log = logging.getLogger(__name__)
 
 
-def build_ended(version: MicroServiceVersion, attempt: int = 0) -> None:
+def build_ended(version: MicroServiceVersion, attempt: str = "") -> None:
     """Call in the transaction that moves a version's build to its end, with the version as it is then. `attempt`: which
-    of its builds that was; 0: none, a package or a status was sent."""
+    end of which of its builds that was; "": none, a package or a status was sent."""
     outbox.build_ended(version, attempt)
     if version.status == BuildStatus.SUCCESS:
         _carry_on(version)

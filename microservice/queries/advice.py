@@ -113,6 +113,45 @@ BY_CODE: dict[str, tuple] = {
     ),
     Code.RUN_AS: (_("The service’s own user cannot be used on the host."), _ON_THE_HOST),
     Code.NO_TOOL: (_("A program is missing on the host."), _("Install it there, then retry.")),
+    Code.NOT_READY: (
+        _("What a later step needs is not there. It was seen before anything was stopped."),
+        _("See the reason above: mend the host, the command or the package, then retry."),
+    ),
+    Code.UNEXPECTED_ANSWER: (
+        _("What the host answers does not fit the operation."),
+        _("Is it the right host, and who else may change what runs on it? Try the line below by hand, then retry."),
+    ),
+    Code.OVERDUE: (
+        _("The host did not end the run in the time that all its steps have together."),
+        _("Look on the host what of the operation is still alive, then retry."),
+    ),
+    Code.BUSY: (
+        _("Another run of the service is still alive on the host."),
+        _("Wait until it has ended, or look on the host what of it is still alive; then retry."),
+    ),
+    Code.UNSETTLED: (
+        _("An earlier operation on the host has no end yet."),
+        _("See what the host said above; mend the service’s folder on the host, then retry."),
+    ),
+    Code.RUN_GONE: (
+        _("The host does not know the run any more."),
+        _("Was the service’s folder removed, or the host restored? Look what runs there, then retry."),
+    ),
+    Code.CUT: (
+        _("The package did not arrive whole."), _("Look at the way to the host, then retry: it is sent again."),
+    ),
+    Code.SECRETS: (
+        _("The service’s secrets cannot be read with the keys of this installation."),
+        _("Bring the key back that they were written with, or set them anew on the service’s page; then retry."),
+    ),
+    Code.DEFINITION: (
+        _("The operation cannot be carried out as the service and the host are now."),
+        _("See the reason above, change the service or the host, then deploy again."),
+    ),
+    Code.WORKER: (
+        _("The worker met an error of its own."),
+        _("Look at the worker’s log for the operation’s number; the host is asked again by a retry."),
+    ),
     Code.OTHER_PACKAGE: (
         _("The package is not the one that was recorded."),
         _("Upload the version again under a new name: a version is never changed."),

@@ -1,4 +1,6 @@
 """Two rows for one machine and folder are found by the mark in the folder, and the second is refused by name."""
+import subprocess
+
 import pytest
 
 from access.callers import Caller
@@ -80,6 +82,23 @@ def test_the_folder_of_a_host_that_is_archived_or_gone_is_taken_over_by_a_check(
     made = here.ended(deployments.install(ADMIN, here.service, here.versions[1], [second.pk]))
     assert made.status == DeploymentStatus.SUCCEEDED, "the fence of the new instance is above the forgotten one's"
     assert here.running() == "2.0"
+
+
+def test_a_mark_that_cannot_be_replaced_is_a_hindrance_and_not_a_warning(world):  # noqa: F811
+    """The check said that the folder was this one's from now on, and the next operation was refused."""
+    here = world(hosts=1)
+    first = here.assets[0]
+    left = here.hosts[0].root / ".deployer-host"
+    left.write_text("999999-17 gone\n")
+    if subprocess.run(["chattr", "+i", left], capture_output=True).returncode:
+        pytest.skip("this file system has no files that even root cannot replace")
+    try:
+        found = hosts.check(first, WHO)
+    finally:
+        subprocess.run(["chattr", "-i", left], check=True)
+    assert not found["ready"] and "could not be replaced" in found["error"] and "gone" in found["error"]
+    assert not found["warnings"] and str(left) in found["next_step"]
+    assert hosts.check(first, WHO)["ready"] and text(here) == marks.mark_of(first)
 
 
 def test_a_mark_of_another_system_with_the_same_id_is_not_taken_for_ours(world):  # noqa: F811

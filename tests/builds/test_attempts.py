@@ -1,6 +1,7 @@
 """A build that ended badly is built again under the same name, attempts side by side; a commit on purpose once more."""
 import json
 from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
 
 import pytest
 from django.db import connections
@@ -125,6 +126,22 @@ def test_a_late_report_about_an_earlier_attempt_moves_nothing(service, settings)
     assert reports._apply("gitlab", reports.Told(version.pk, "team/shop#8", BuildStatus.SUCCESS)) == "moved"
 
 
+@pytest.mark.parametrize(("known", "said"), [("queue:12", "build:/job/shop/4"), ("", "build:/job/shop/4"),
+                                             ("build:/job/shop/4", "")])
+def test_a_report_that_may_be_about_an_earlier_attempt_has_the_server_asked(service, known, said):  # noqa: F811
+    """Of the first attempt only the queue item is known, or the report names nothing: its end is not the second's."""
+    version = pending(service)
+    Build.objects.create(version=version, origin="jenkins", status=BuildStatus.TIMEOUT, reference=known)
+    MicroServiceVersion.objects.update(status=BuildStatus.BUILDING)
+    later = timezone.now() + timedelta(hours=1)
+    new = Build.objects.create(version=version, origin="jenkins", status=BuildStatus.BUILDING, reference="queue:13",
+                               due=later)
+    assert reports._apply("jenkins", reports.Told(version.pk, said, BuildStatus.FAILED)) == "unchanged"
+    new.refresh_from_db()
+    assert (new.status, new.reference) == (BuildStatus.BUILDING, "queue:13") and new.due < later
+    assert reports._apply("jenkins", reports.Told(version.pk, "queue:13", BuildStatus.FAILED)) == "moved"
+
+
 @pytest.mark.parametrize("name", ["gitlab", "jenkins"])
 def test_what_an_earlier_attempt_started_is_not_found_for_this_one(name):
     from builds import gitlab, jenkins
@@ -149,6 +166,20 @@ def test_each_attempts_end_is_told(service):  # noqa: F811
         requests.end(requests.start(SYSTEM, version, again=True), BuildStatus.FAILED, "x")
         version.refresh_from_db()
     assert Delivery.objects.count() == 2
+
+
+@pytest.mark.found("waiting")
+def test_each_end_of_one_that_went_on_at_its_build_server_is_told(service):  # noqa: F811
+    Callback.objects.create(url="https://x.example", events=["build.ended"], active=True)
+    version = pending(service)
+    build = Build.objects.create(version=version, origin="gitlab", status=BuildStatus.BUILDING, reference="team/shop#7")
+    MicroServiceVersion.objects.update(status=BuildStatus.BUILDING)
+    for count in (1, 2):
+        assert requests.end(build, BuildStatus.FAILED, "x") and not requests.end(build, BuildStatus.FAILED, "late")
+        assert Delivery.objects.count() == count
+        assert requests.go_on(build, "team/shop#7", "")
+    assert requests.end(build, BuildStatus.SUCCESS)
+    assert Delivery.objects.count() == 3
 
 
 def test_a_worker_that_lost_its_build_stores_nothing(service, store, monkeypatch):  # noqa: F811

@@ -114,6 +114,7 @@ def test_nothing_of_a_credential_is_there_when_the_build_command_runs(repository
             assert archive.extractfile("found").read() == b""
 
 
+@pytest.mark.found("keys")
 def test_a_key_opens_ssh_and_the_file_is_for_its_owner_alone(repository, sshd, tmp_path, monkeypatch):
     known = tmp_path / "known_hosts"
     known.write_text(f"[{sshd.address}]:{sshd.port} {sshd.host_key}\n")
@@ -124,8 +125,8 @@ def test_a_key_opens_ssh_and_the_file_is_for_its_owner_alone(repository, sshd, t
     with pytest.raises(Silent):
         build(job(repository, url=url), "ssh")
     with Watched() as watched:
-        crlf = sshd.client_key.replace("\n", "\r\n")
-        printed, package = build(job(repository, "true", url=url, credential=Credential(key=Secret(crlf))), "ssh")
+        pasted = "\ufeffthe key:\r\n" + sshd.client_key.replace("\n", "\r\n")
+        printed, package = build(job(repository, "true", url=url, credential=Credential(key=Secret(pasted))), "ssh")
     assert len(package) > 50
     body = sshd.client_key.splitlines()[2].encode()
     assert body not in b"\n".join(watched.seen) and body.decode() not in printed

@@ -165,3 +165,21 @@ def test_a_server_that_answers_a_byte_at_a_time_is_left_at_the_deadline(settings
         thread.join(30)
     assert answer.status is None
     assert answer.took < within(2500)
+
+
+@pytest.mark.found("away")
+def test_one_that_meets_an_error_nobody_foresaw_is_a_failed_attempt_and_hinders_no_other(receiver, caplog):
+    """A secret whose key is lost: it was sent again and again every minute for ever, and nobody was told."""
+    broken, good = callback(receiver.url), callback(receiver.url)
+    type(broken).objects.filter(pk=broken.pk).update(headers="{no json: canary")
+    told()
+    rows = send_all()
+    assert len(rows) == 2 and len(receiver.got) == 1
+    row = Delivery.objects.get(callback=broken)
+    assert (row.state, row.lease, row.attempts) == (State.PENDING, None, 1) and row.due > timezone.now()
+    assert "could not be sent" in row.error and "canary" not in row.error + caplog.text
+    assert Delivery.objects.get(callback=good).state == State.DELIVERED
+    Delivery.objects.filter(pk=row.pk).update(due=timezone.now(), until=timezone.now())
+    send_all()
+    row.refresh_from_db()
+    assert row.state == State.FAILED

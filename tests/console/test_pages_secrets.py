@@ -10,6 +10,7 @@ from django.contrib.auth import get_user_model
 from access.models import Membership, Team
 from access.roles import Role
 from microservice.models import History, MicroService
+from tests.lab.keys import new_key
 from tests.microservice import fleet
 
 pytestmark = pytest.mark.django_db
@@ -39,7 +40,7 @@ def test_one_is_removed_by_its_name(admin):
     fleet.service("shop")
     put(admin, name="ONE", value="a long value")
     put(admin, name="TWO", value="a long value")
-    put(admin, "build_key", value="-----BEGIN PRIVATE KEY-----\nx\n-----END PRIVATE KEY-----")
+    put(admin, "build_key", value=new_key())
     page = put(admin, "secrets", "ONE", what="remove").content.decode()
     assert "was removed" in page
     put(admin, "build_key", what="remove")

@@ -223,3 +223,23 @@ def test_an_answer_that_was_lost_is_asked_for_again_with_the_same_key():
     assert done.returncode == 0, done.stderr
     assert len(keys) == 3
     assert len(set(keys)) == 1
+
+
+@pytest.mark.found("output")
+def test_an_empty_line_that_comes_alone_is_printed_too(capsys):
+    """Followed while it is written: a piece of output may be a line's end and nothing more."""
+    from deployctl.client import Answer
+    from deployctl.commands import _print_new
+
+    pieces = [b"one\n", b"\n", b"tw", b"o\n", b"three", b""]
+
+    class Asked:
+        def ask(self, *_, query, **__):
+            piece = pieces.pop(0)
+            return Answer(200, None, piece, {"X-Next-Offset": str(int(query["offset"]) + len(piece))})
+
+    class Context:
+        client = Asked()
+
+    _print_new(Context(), {"id": 1, "host": "h"}, {}, {}, last=True)
+    assert capsys.readouterr().out == "h | one\nh | \nh | two\nh | three\n"

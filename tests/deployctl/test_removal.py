@@ -47,6 +47,6 @@ def test_a_service_is_deleted_only_when_it_is_said_twice(ctl):  # noqa: F811
 
 def test_errors_of_an_import_name_their_lines(ctl, tmp_path):  # noqa: F811
     file = tmp_path / "hosts.csv"
-    file.write_text("hostname,ip\nweb1,10.0.0.1\nweb2,x\n")
+    file.write_text("hostname,ip\nweb1,10.0.0.1\nweb2,x/y\n")
     refused = ctl("hosts", "import", str(file))
     assert refused.returncode == 2 and "line 3, ip: must be an IPv4 or IPv6 address" in refused.stderr, refused.stderr

@@ -14,11 +14,13 @@ from click.testing import CliRunner
 from django.contrib.auth import get_user_model
 
 from access.tokens import make_token
+from builds import requests
+from builds.models import Build
 from deployctl import client, patience
 from deployctl.commands import main
 from deployctl.patience import Patience
 from microservice.models import Deployment, MicroServiceInstance
-from microservice.status import DeploymentStatus, OperationStatus
+from microservice.status import BuildStatus, DeploymentStatus, OperationStatus
 from tests.lab.network import free_port
 from tests.lab.web import Web
 from tests.microservice import fleet
@@ -132,6 +134,29 @@ def test_what_was_asked_while_it_was_away_is_done_once(webs, background):
     Deployment.objects.filter(origin=made).update(status=DeploymentStatus.SUCCEEDED)
     assert command.ended()[0] == 0
     assert Deployment.objects.count() == 2
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_build_is_asked_for_and_waited_for_although_the_web_process_is_away(webs, background):
+    """Away when it is asked for, and once more while it goes on: one build, and the command ends as that did."""
+    token, port = secret(), free_port()
+    fleet.service("shop", build_url="file:///nowhere", build_command="true")
+    words = ("build", "shop", "1.0", "--ref", "main", "--timeout", "80")
+    command = background(f"http://127.0.0.1:{port}", *words, token=token)
+    time.sleep(AWAY)
+    assert command.process.poll() is None, command.ended()
+    web = webs(port)
+    deadline = time.monotonic() + 40
+    while not Build.objects.exists() and time.monotonic() < deadline:
+        time.sleep(0.1)
+    web.kill()
+    requests.end(Build.objects.get(), BuildStatus.FAILED, "no compiler")
+    time.sleep(AWAY)
+    assert command.process.poll() is None, command.ended()
+    webs(port)
+    code, out, told = command.ended()
+    assert code == 1 and "no compiler" in out, told
+    assert Build.objects.count() == 1
 
 
 @pytest.mark.django_db(transaction=True)

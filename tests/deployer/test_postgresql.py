@@ -276,20 +276,23 @@ def authority() -> Authority:
 
 
 @contextlib.contextmanager
-def over_tls(authority: Authority, name: str = "127.0.0.1"):
-    """A server that speaks TLS with a certificate of this authority."""
+def over_tls(authority: Authority, asks: bool = False):
+    """A server that speaks TLS with a certificate of this authority. `asks`: for a client's certificate of it, too."""
     with Postgres() as server:
         assert server.folder is not None and server.process is not None
         certificate, key = authority.issue("database")
         user = _server_user()
-        for file, text in (("server.crt", certificate), ("server.key", key)):
+        for file, text in (("server.crt", certificate), ("server.key", key), ("root.crt", authority.pem)):
             path = server.folder / "data" / file
             path.write_text(text)
             path.chmod(0o600)
             if os.geteuid() == 0:
                 os.chown(path, user.pw_uid, user.pw_gid)
         with (server.folder / "data" / "postgresql.auto.conf").open("a") as more:
-            more.write("ssl = on\n")
+            more.write("ssl = on\n" + ("ssl_ca_file = 'root.crt'\n" if asks else ""))
+        if asks:
+            rules = server.folder / "data" / "pg_hba.conf"
+            rules.write_text("hostssl all all 127.0.0.1/32 trust clientcert=verify-ca\n" + rules.read_text())
         server.kill()
         server.run()
         yield server
@@ -319,6 +322,21 @@ def test_an_authority_of_one_s_own_vouches_for_the_name(monkeypatch, authority, 
             assert one.pgconn.ssl_in_use
         with pytest.raises(psycopg.OperationalError, match="does not match host name"):
             Connection.connect(**options(monkeypatch, url_of(server, f"sslrootcert={ca}", "localhost")))
+
+
+@settings
+def test_a_client_s_certificate_is_shown_where_the_server_asks_for_one(monkeypatch, authority, tmp_path):
+    certificate, key = authority.issue("deployer")
+    for name, text in (("ca", authority.pem), ("crt", certificate), ("key", key)):
+        (tmp_path / name).write_text(text)
+        (tmp_path / name).chmod(0o600)
+    trusts = f"sslmode=require&sslrootcert={tmp_path}/ca"
+    with over_tls(authority, asks=True) as server:
+        with pytest.raises(psycopg.OperationalError, match="client certificate"):
+            Connection.connect(**options(monkeypatch, url_of(server, trusts)))
+        shown = f"{trusts}&sslcert={tmp_path}/crt&sslkey={tmp_path}/key"
+        with Connection.connect(**options(monkeypatch, url_of(server, shown))) as one:
+            assert one.pgconn.ssl_in_use
 
 
 # ---- poolers --------------------------------------------------------------------------------------------------------

@@ -5,8 +5,10 @@ import subprocess
 
 import pytest
 
+from deployer.engine.codes import Code
 from deployer.engine.journal import Kind
 from tests.lab import users
+from tests.lab.network import wait_until
 
 from .host import SHELLS, Host, package
 
@@ -34,6 +36,8 @@ def refused(host, action="upgrade", old="v1", new="v2", **spec) -> str:
     assert not {"done stop", "done unlink"} & set(call.said), call.said
     assert (host.running, host.logged) == ("v1", []), "the old version was stopped"
     assert host.tree("releases/v2", "v2") == before
+    # No command of the service said so: it is no `step_failed`.
+    assert failed.code in (Code.NOT_READY, Code.NOT_WRITABLE, Code.DISK), failed
     return f"{failed.step}: {failed.detail}"
 
 
@@ -90,7 +94,7 @@ def test_a_program_that_a_step_before_the_stop_makes_is_there_in_time(running):
     (running.root / "log").unlink()
     running.packages["v3"] = package("v3")
     call = running.carry_out("upgrade", "v2", "v3", post="bin/made", pre="true")
-    assert [event.step for event in call.events if event.kind is Kind.FAILED] == ["stop"]
+    assert [(event.step, event.code) for event in call.events if event.kind is Kind.FAILED] == [("stop", "not_ready")]
     assert "post needs bin/made" in next(event.detail for event in call.events if event.kind is Kind.FAILED)
     assert (running.running, running.logged) == ("v2", [])
 
@@ -276,6 +280,20 @@ def test_room_that_is_there_at_prepare_is_there_at_the_end(small):
     assert (small.running, small.current) == ("v2", "releases/v2")
     assert not list((small.folder / ".deployer").glob("runs/*/reserve"))
     assert not list((small.folder / ".deployer").glob("current.*"))
+
+
+def test_whoever_takes_a_dead_run_up_gives_its_room_back_first(running):
+    """It died with the room still kept, and what undoes its steps finds a full disk otherwise."""
+    kept = running.root / "kept"
+    room = f"cat {running.folder}/.deployer/runs/*/reserve | wc -c >{kept}"
+    run = running.run("upgrade", "v1", "v2", pre=f"{room}; sleep 100", pre_undo=room)
+    call = running.start(run)
+    call.until(Kind.STARTED, "pre")
+    wait_until(lambda: kept.exists() and kept.read_text().strip(), what="the command before the stop")
+    assert int(kept.read_text()) == 16384
+    call.kill()
+    assert running.attach(run).over(40).end.result == "undone"
+    assert int(kept.read_text()) == 0
 
 
 @pytest.mark.parametrize("running", ["dash", "bash"], indirect=True)  # busybox looks at the file's mode alone

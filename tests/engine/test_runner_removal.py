@@ -95,7 +95,7 @@ def test_a_delete_that_cannot_remove_everything_says_so_before_it_stops_anything
     ended = deployed.carry_out("delete", "v1", None)
     assert ended.end.result is Result.UNDONE
     failed = next(event for event in ended.events if event.kind is Kind.FAILED)
-    assert failed.step == "prepare" and "releases/v1/theirs" in failed.detail
+    assert (failed.step, failed.code) == ("prepare", "not_writable") and "releases/v1/theirs" in failed.detail
     assert deployed.logged == []
     assert (deployed.current, deployed.running) == ("releases/v1", "v1")
     assert left(deployed) == ["v1"]

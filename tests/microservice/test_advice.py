@@ -1,6 +1,9 @@
 """What an operation's page says about the cause and what to do next; and the ssh line."""
 
+import re
 import shlex
+import subprocess
+from pathlib import Path
 
 import pytest
 
@@ -33,6 +36,10 @@ UNDONE, FAILED, UNKNOWN = OperationStatus.UNDONE, OperationStatus.FAILED, Operat
         ("account_expired", "", UNDONE, "account on the host has expired", "chage"),
         ("account_locked", "", UNDONE, "locked", "Unlock"),
         ("no_credential", "", UNDONE, "no credential", "form"),
+        ("not_ready", "stop", UNDONE, "before anything was stopped", "reason above"),
+        ("busy", "", UNKNOWN, "still alive", "asked again by itself"),
+        ("cut", "", UNDONE, "did not arrive whole", "sent again"),
+        ("secrets", "", UNDONE, "cannot be read", "set them anew"),
         ("slow_shell", "", UNDONE, "login shell", "waits for longer"),
     ],
 )  # fmt: skip
@@ -57,9 +64,14 @@ def test_what_a_service_prints_is_not_taken_for_what_went_wrong(words):
 @pytest.mark.found("output")
 def test_advice_hangs_on_codes_that_there_are():
     assert set(BY_CODE) <= {*Code, "no_credential"}
-    without = {"unexpected_answer", "overdue", "busy", "unsettled", "run_gone", "step_failed", "unchecked", "cancelled",
-               "cut", "definition", "secrets", "worker", "other"}  # fmt: skip
+    without = {"step_failed", "unchecked", "cancelled", "other"}  # the step tells more
     assert set(Code) - set(BY_CODE) == without, "a new code needs advice, or a place in this list"
+
+
+@pytest.mark.found("output")
+def test_the_page_on_output_names_every_code_once():
+    rows = re.findall(r"^\| ((?:`[a-z_]+`(?:, )?)+) \| ", Path("docs/output.md").read_text(), re.MULTILINE)
+    assert sorted(re.findall(r"`([a-z_]+)`", " ".join(rows[1:]))) == sorted(Code)
 
 
 def test_what_went_well_needs_no_advice():
@@ -77,3 +89,39 @@ def test_the_ssh_line_goes_through_jump_hosts_and_quotes_whatever_a_row_says():
         "10.0.0.1", "sudo", "-n", "true",
     ]  # fmt: skip
     assert ssh_line(far) == "ssh -p 2222 -l jump -- fd00::1"
+
+
+def settings_of(line: str) -> dict[str, str]:
+    """What the real ssh makes of it."""
+    words = shlex.split(line)
+    done = subprocess.run([words[0], "-G", "-F", "none", *words[1:]], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    return dict(text.split(" ", 1) for text in done.stdout.splitlines() if " " in text)
+
+
+@pytest.mark.found("ssh")
+def test_the_ssh_line_speaks_to_an_old_host_as_we_do():
+    old = Asset(hostname="old", ip="10.0.0.1", port=22, username="deploy", legacy_algorithms=True)
+    new = Asset(hostname="new", ip="10.0.0.3", port=22, username="deploy")
+    found, modern = settings_of(ssh_line(old)), settings_of(ssh_line(new))
+    for name in ("kexalgorithms", "hostkeyalgorithms", "ciphers", "macs", "pubkeyacceptedalgorithms"):
+        assert set(found[name].split(",")) > set(modern[name].split(",")), name
+    assert "ssh-rsa" in found["hostkeyalgorithms"].split(",")
+    assert "diffie-hellman-group14-sha1" in found["kexalgorithms"].split(",")
+
+
+@pytest.mark.found("ssh")
+def test_the_ssh_line_gives_an_old_jump_host_its_options_too():
+    """-J would give it none. Each value is still one word, also two commands down."""
+    far = Asset(hostname="far", ip="fd00::1", port=2222, username="a%h'b")
+    near = Asset(hostname="near", ip="10.0.0.2", port=22, username="x; $(id)", jump_host=far, legacy_algorithms=True)
+    line = ssh_line(Asset(hostname="h", ip="10.0.0.1", port=22, username="deploy", jump_host=near))
+    proxy = settings_of(line)["proxycommand"].replace("%%", "%")
+    words = shlex.split(proxy)
+    assert words[-6:] == ["-W", "10.0.0.1:22", "-l", "x; $(id)", "--", "10.0.0.2"]
+    assert words[words.index("-J") + 1] == "a%h'b@[fd00::1]:2222" and "HostKeyAlgorithms=+ssh-rsa" in words
+    far.legacy_algorithms = True
+    words = shlex.split(settings_of(ssh_line(Asset(hostname="h", ip="10.0.0.1", port=22, username="deploy",
+                                                   jump_host=near)))["proxycommand"].replace("%%", "%"))
+    inner = next(word for word in words if word.startswith("ProxyCommand=")).removeprefix("ProxyCommand=")
+    assert shlex.split(inner.replace("%%", "%"))[-6:] == ["-W", "10.0.0.2:22", "-l", "a%h'b", "--", "fd00::1"]

@@ -3,6 +3,7 @@
 from datetime import timedelta
 
 import pytest
+from django.db import ProgrammingError
 from django.utils import timezone
 
 from access.callers import SYSTEM
@@ -98,3 +99,19 @@ def test_without_a_broker_the_sweep_comes_more_often(settings, monkeypatch):
     assert recovery.pace() <= 1
     settings.SWEEP_EVERY = 0.5
     assert recovery.pace() == 0.5
+
+
+@pytest.mark.found("away")
+@pytest.mark.parametrize("broken", ["end_stuck", "retries.try_remainders"])
+def test_an_error_in_one_part_of_the_sweep_hinders_no_other(desk, monkeypatch, broken):
+    """A store that is away, a right that the database's role has not: what was lost is found all the same."""
+    done = []
+
+    def fails():
+        raise ProgrammingError("permission denied") if broken == "end_stuck" else OSError("the store is away")
+
+    monkeypatch.setattr(recovery if broken == "end_stuck" else recovery.retries, broken.rpartition(".")[2], fails)
+    upgrade(2)
+    monkeypatch.setattr(recovery.chain, "seal", lambda: done.append("sealed"))
+    assert recovery.sweep() == 2
+    assert done == ["sealed"]

@@ -5,21 +5,21 @@
 _can_end() {
 	_has link || _has unlink || return 0
 	if [ -e "$_DIR/current" ] && [ ! -L "$_DIR/current" ]; then
-		_detail="$_DIR/current is a file or folder of its own, and no link to a release: move it away"
+		_fault=not_ready _detail="$_DIR/current is a file or folder of its own, and no link to a release: move it away"
 		return 1
 	fi
 	if [ -k "$_DIR" ] && [ ! -O "$_DIR" ] && [ -L "$_DIR/current" ] && ! _own_link; then
-		_detail="$_DIR/current belongs to another user, and the sticky bit of $_DIR keeps it: give it to this one"
+		_fault=not_writable _detail="$_DIR/current belongs to another user, and the sticky bit of $_DIR keeps it: give it to this one"
 		return 1
 	fi
 	for _each in order trash; do
 		[ ! -e "$_BASE/$_each" ] || [ -w "$_BASE/$_each" ] || {
-			_detail="$_BASE/$_each cannot be written: does it belong to another user?"
+			_fault=not_writable _detail="$_BASE/$_each cannot be written: does it belong to another user?"
 			return 1
 		}
 	done
 	_reserve || {
-		_detail="there is no room for the files of the run: is the disk full, or a quota?"
+		_fault=disk _detail="there is no room for the files of the run: is the disk full, or a quota?"
 		return 1
 	}
 }
@@ -33,16 +33,15 @@ _own_link() {
 # The journal's lines, the order and the link need both blocks and inodes when the service stands still already.
 _reserve() {
 	{ printf '%16384s' '' >"$_RUN/reserve"; } 2>/dev/null || return 1
-	_reserved=yes
 	_has link || return 0
 	[ ! -L "$_BASE/current.$_OP" ] || rm -f "$_BASE/current.$_OP"
 	ln -s "releases/$_NEW" "$_BASE/current.$_OP" 8>&- 9>&- || return 1
 	_prepared="releases/$_NEW"
 }
 
+# Also what a run that died had kept: the file tells, for whoever takes it up.
 _release_reserve() {
-	[ -z "${_reserved-}" ] || : >"$_RUN/reserve"
-	_reserved=''
+	[ ! -s "$_RUN/reserve" ] || : >"$_RUN/reserve"
 }
 
 # Whether there is a step of the kind $1.
@@ -101,7 +100,7 @@ _foresee() {
 			_n=$((_n + 1))
 		done
 	) && return 0
-	_detail=${_said##*"$_TAB"}
+	_fault=not_ready _detail=${_said##*"$_TAB"}
 	return 1
 }
 

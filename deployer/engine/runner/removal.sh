@@ -67,6 +67,7 @@ _may_remove() {
 	for _each in "$_DIR/releases" "$_BASE/trash"; do
 		if _held_below "$_each"; then
 			_cannot_remove "$_held"
+			_fault=not_writable
 			return 1
 		fi
 	done

@@ -98,6 +98,7 @@ _recover() {
 	_let_services_be
 	_end_all "${_runner:-none}" $$ $$
 	_sign
+	_release_reserve
 	_open_run
 	_load
 	[ -z "$_ended" ] || exit 0

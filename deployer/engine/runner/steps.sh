@@ -166,7 +166,7 @@ _do_upload() {
 	fi
 	if [ -n "$_FETCHING" ] && ! _fetch "$1"; then return 1; fi
 	_take_in || {
-		_detail='cannot make pipes'
+		_fault=disk _detail='cannot make pipes'
 		return 1
 	}
 	exec 3<&-

@@ -170,6 +170,14 @@ def old_in_use(names: Sequence[str]) -> list[str]:
     return [name for name in dict.fromkeys(names) if name not in modern]
 
 
+def by_hand() -> list[str]:
+    """Options that add the old ones to what OpenSSH's client offers: as `ours(legacy=True)` does here."""
+    # The name that clients before OpenSSH 8.5 know too.
+    lists = {WORDS[name][1]: getattr(_OLD, name) for name in ("kex", "keys", "ciphers", "macs")}
+    lists["PubkeyAcceptedKeyTypes"] = _OLD.keys
+    return [f"{option}=+{','.join(names)}" for option, names in lists.items()]
+
+
 def _old(what: str) -> tuple[str, ...]:
     return getattr(_OLD, "keys" if what == "logins" else what)
 

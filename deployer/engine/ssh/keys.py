@@ -43,6 +43,13 @@ def check_key(text: str, passphrase: str = "") -> None:
     _parse(text, passphrase)
 
 
+def open_key(text: str) -> str:
+    """The block of a private key that needs no passphrase, as programs read it from a file, out of what was pasted.
+    Raises BadCredential where there is none, or where it is locked."""
+    _parse(text, "")
+    return key_text.block(text)[1]
+
+
 def _parse(text: str, passphrase: str) -> paramiko.PKey:
     label, pem = key_text.block(text)
     load = load_ssh_private_key if label == "OPENSSH PRIVATE KEY" else load_pem_private_key

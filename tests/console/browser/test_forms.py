@@ -13,6 +13,7 @@ from demo.client import Client
 from demo.service import definition
 from microservice import callback_forms, forms, people_forms, secret_forms, settings_forms
 from tests.console.browser.greeter import LATER, Greeter, version_name
+from tests.lab.keys import new_key
 
 pytestmark = [pytest.mark.browser, pytest.mark.demo, pytest.mark.timeout(300), pytest.mark.found("forms")]
 LINES = "set -e\nif true; then\n\techo 'one  two'\nfi\n"
@@ -111,7 +112,7 @@ def test_several_lines_in_each_command_and_in_the_other_text_areas_of_a_service(
         expect(page.get_by_text("The secret was set.")).to_be_visible()
 
 
-KEY_TEXT = "-----BEGIN OPENSSH PRIVATE KEY-----\nb3BlbnNzaC1rZXktdjE\n-----END OPENSSH PRIVATE KEY-----\n"
+KEY_TEXT = new_key()
 
 
 def test_several_lines_in_the_text_areas_of_hosts_callbacks_and_settings(visit, client, tmp_path):

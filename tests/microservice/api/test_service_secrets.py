@@ -1,6 +1,7 @@
 """Secrets of services and builds through the API: they go in and never come out; who sees what of the environment."""
 
 import json
+import subprocess
 
 import pytest
 from cryptography.fernet import Fernet
@@ -13,12 +14,14 @@ from access.roles import Role
 from access.tokens import make_token
 from microservice.catalog.secrets import ALTOGETHER, LINES, LONGEST, MOST
 from microservice.models import Deployment, History, MicroService
+from tests.lab.keys import new_key
 from tests.microservice import fleet
 
 from .conftest import Api
 
 pytestmark = pytest.mark.django_db
-KEY = "-----BEGIN OPENSSH PRIVATE KEY-----\nY2FuYXJ5LWtleQ==\n-----END OPENSSH PRIVATE KEY-----\n"
+KEY = new_key()
+SECRET_LINE = KEY.splitlines()[3]  # the seed; the lines before it hold what is public
 
 
 def told() -> str:
@@ -39,10 +42,27 @@ def test_secrets_go_in_and_only_their_names_come_out(api):
     assert body["secrets_changed"]["DB_PASSWORD"].endswith(("Z", "+00:00"))
     listed = api().get("/services/").content
     for answer in (made.content, read.content, listed, told().encode()):
-        assert b"canary" not in answer and b"Y2FuYXJ5" not in answer and b"line two" not in answer
+        assert b"canary" not in answer and SECRET_LINE.encode() not in answer and b"line two" not in answer
     service = MicroService.objects.get()
     assert service.secrets.value("DB_PASSWORD").reveal() == "canary-1\nline two"
-    assert service.build_credential.value("key").reveal() == KEY
+    assert service.build_credential.value("key").reveal().split() == KEY.split()
+
+
+@pytest.mark.found("keys")
+@pytest.mark.parametrize("pasted", [
+    lambda text: "\ufeff" + text.replace("\n", "\r\n"), lambda text: f"the deploy key:\n{text}of the shop",
+    lambda text: "".join(f"   {line}  \n" for line in text.splitlines()), lambda text: text.replace("\n", "\\n"),
+])  # fmt: skip
+def test_a_key_of_a_repository_is_kept_as_ssh_reads_it_however_it_is_pasted(api, pasted, tmp_path):
+    """ssh itself takes a file with a BOM, or with a word before the key, for no key at all."""
+    assert api().post("/services/", {"name": "shop", "build_key": pasted(KEY)}).status_code == 201
+    kept = MicroService.objects.get().build_credential.value("key").reveal()
+    lines = kept.splitlines()
+    assert (lines[0], lines[-1]) == (KEY.splitlines()[0], KEY.splitlines()[-1])
+    assert "".join(lines[1:-1]) == "".join(KEY.splitlines()[1:-1])
+    (tmp_path / "key").touch(0o600)
+    (tmp_path / "key").write_text(kept)
+    assert subprocess.run(["ssh-keygen", "-y", "-f", tmp_path / "key"], capture_output=True).returncode == 0
 
 
 def test_a_change_touches_the_names_it_gives_and_the_history_tells_names_alone(api):
@@ -77,6 +97,8 @@ def test_a_change_touches_the_names_it_gives_and_the_history_tells_names_alone(a
     ({"secrets": {"COLOR": "long enough"}}, "/secrets/COLOR"),
     ({"environment": {"KEPT": "again"}}, "/secrets/KEPT"),
     ({"build_key": "no key at all"}, "/build_key"),
+    ({"build_key": "-----BEGIN OPENSSH PRIVATE KEY-----\ncanary\n-----END OPENSSH PRIVATE KEY-----\n"}, "/build_key"),
+    ({"build_key": new_key("canary")}, "/build_key"),
     ({"build_password": "two\nlines"}, "/build_password"),
     ({"build_url": "https://ci:canary@git.example/shop"}, "/build_url"),
     ({"build_url": "https://canary-token@git.example/shop"}, "/build_url"),
