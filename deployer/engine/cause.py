@@ -66,7 +66,8 @@ _FRAME = re.compile(
     r"|goroutine \d+ \[|\S{1,500}\((?:\.\.\.|0x[0-9a-f, x.{}?]{0,200})?\)$|\s{1,200}\S{1,500}\.go:\d+"  # Go
     r"|created by \S+|exit status \d+$"
     r"|\s{1,200}\d+: |\s{1,200}from \S{1,500}:\d+:in "  # Rust, Ruby
-    r"|\s{0,200}(?:code|errno|syscall|address|port|path|dest|requireStack|hostname): .*,?$"  # what node says of an error
+    # What node says of an error.
+    r"|\s{0,200}(?:code|errno|syscall|address|port|path|dest|requireStack|hostname): .*,?$"
 )
 _GO_PANIC = re.compile(r"panic: |fatal error: ")
 
