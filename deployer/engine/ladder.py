@@ -240,7 +240,8 @@ def _what_failed(heard: Heard) -> str:
         return left or (DIED if heard.end.result is Result.UNDONE else "")
     said = f"exit status {failed.exit_status}"  # with which most of what the program says begins, too: once is enough
     detail = failed.detail.removeprefix(f"{said}: ") if failed.detail != said else ""
-    status = f" with {said}" if failed.exit_status and not detail.startswith(f"{said},") else ""
+    twice = not failed.exit_status or detail.startswith(f"{said},")
+    status = "" if twice else f" with exit status {failed.exit_status}"
     told = f"{failed.step} failed{status}" + (f": {detail}" if detail else ".")
     return f"{told} {left}".strip() if left and left != failed.detail else told
 

@@ -84,7 +84,7 @@ def test_a_package_store(company, tmp_path):
         with pytest.raises(SSLError):
             storage.build(part).connection.meta.client.list_buckets()
         known(True)
-        assert storage.build(part).connection.meta.client.list_buckets()["Buckets"] == []
+        assert "Buckets" in storage.build(part).connection.meta.client.list_buckets()  # moto's are the whole process's
 
 
 def test_git_over_https(company, settings, tmp_path):
