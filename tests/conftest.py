@@ -51,7 +51,9 @@ BROWSER, ATTACKS = "tests/console/browser/", "tests/attacks/"
 LONG = (
     "tests/microservice/test_execution.py", "tests/microservice/test_messages.py", "tests/engine/test_copies.py",
     "tests/console/test_many_tabs.py", "tests/access/test_every_right.py", BROWSER, ATTACKS,
-    "tests/builds/test_worker.py", "tests/demo",
+    "tests/builds/test_worker.py", "tests/demo", "tests/microservice/test_broker_away.py", "tests/away", "tests/web",
+    "tests/deployctl/test_waiting.py", "tests/console/test_unchanged.py",
+    "tests/microservice/test_broker_under_load.py",
 )  # fmt: skip
 
 
