@@ -213,7 +213,8 @@ def _asked_at_once(request: HttpRequest, caller: Caller, host: Asset, fingerprin
 
 def _page(request: HttpRequest, caller: Caller, host: Asset, finding: dict | None = None, **more) -> HttpResponse:
     problem = more.get("problem")
-    whose, named = request.session.get(NAMED, (0, ""))
+    is_part = "HX-Request" in request.headers  # the same for all who watch, so nothing of a session is in it
+    whose, named = (0, "") if is_part else request.session.get(NAMED, (0, ""))
     context = {
         "fingerprint": named if whose == host.pk else "",
         "host": host,
@@ -230,7 +231,7 @@ def _page(request: HttpRequest, caller: Caller, host: Asset, finding: dict | Non
         "may_deploy": caller.might("deploy"),
         **more,
     }
-    part = "host/page_live.html" if request.headers.get("HX-Request") else "host/page.html"
+    part = "host/page_live.html" if is_part else "host/page.html"
     return render(request, part, context, status=problem.status if problem else 200)
 
 

@@ -77,7 +77,7 @@ def test_the_page_takes_a_file_shows_what_is_wrong_by_line_and_imports_then(admi
     wrong = SimpleUploadedFile("hosts.csv", b"hostname,ip\nweb1,10.0.0.1\nweb2,no-where!\n")
     answer = admin_client.post(path, {"file": wrong, "text": "", "then": "import"})
     page = answer.content.decode()
-    assert answer.status_code == 422 and '<td class="number">3</td>' in page and "/1/ip" in page
+    assert answer.status_code == 422 and 'data-name="Line">3</td>' in page and "/1/ip" in page
     assert "web2,no-where!" in page, "it can be mended right here"
     good = SimpleUploadedFile("hosts.csv", "\ufeffhostname,ip\r\nweb1,10.0.0.1\r\njump1,10.0.0.9\r\n".encode())
     page = admin_client.post(path, {"file": good, "text": "", "then": "check"}).content.decode()
