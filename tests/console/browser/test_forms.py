@@ -45,6 +45,7 @@ ELSEWHERE = {
     "steps",
     "limits",
     "host_key",
+    "labels",
     "secret",
     "headers",
     "value",
@@ -128,10 +129,11 @@ def test_several_lines_in_the_text_areas_of_hosts_callbacks_and_settings(visit, 
     page.get_by_label("Host name").fill("lined")
     page.get_by_label("Address", exact=True).fill("192.0.2.77")
     page.locator("[name=host_key]").fill(f"{public} root@lined\n\n")
+    page.locator("[name=labels]").fill("zone=eu\nrack=7\n")
     page.get_by_role("button", name="Add the host").click()
     expect(page.get_by_role("heading", name="lined")).to_be_visible()
     made = next(one for one in client.all("hosts/") if one["hostname"] == "lined")
-    assert made["host_key"] == public
+    assert made["host_key"] == public and made["labels"] == {"zone": "eu", "rack": "7"}
 
     page.goto("/callbacks/new/")
     page.get_by_label("Address").fill("https://example.org/hook")
