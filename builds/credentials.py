@@ -5,7 +5,6 @@ to another one gets nothing. A key is a file that ssh is pointed at. Neither is 
 and both are gone from the disk before anything of the repository is run.
 """
 
-import re
 import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -14,7 +13,6 @@ from access.secrets import Secret, reveal
 
 NOBODY = Secret("")
 FOLDER = ".credential"  # in git's home
-_BLOCK = re.compile(r"-----BEGIN ([A-Z0-9 ]*)PRIVATE KEY-----.*?-----END \1PRIVATE KEY-----", re.DOTALL)
 _HELPER = """\
 [ "$1" = get ] || exit 0
 here=${0%/*} protocol='' host=''
@@ -78,8 +76,12 @@ def _by_password(credential: Credential, server: str, folder: str, environment: 
 def _readable(key: str) -> str:
     """As ssh reads it from a file: nothing before it, and even lines. Rows of before may have both."""
     text = key.replace("\r\n", "\n")
-    block = _BLOCK.search(text)
-    return (block[0] if block else text.strip("\n")) + "\n"
+    for part in text.split("-----BEGIN ")[1:]:
+        label = part.partition("-----")[0]
+        inside, end, _ = part.partition(f"-----END {label}-----")
+        if label.endswith("PRIVATE KEY") and end:
+            return f"-----BEGIN {inside}{end}\n"
+    return text.strip("\n") + "\n"
 
 
 def _by_key(credential: Credential, folder: str, environment: Mapping[str, str]) -> Opened:
