@@ -3,7 +3,6 @@
 import re
 import shlex
 import ssl
-from collections.abc import Mapping
 from pathlib import Path
 from urllib.parse import parse_qsl, quote, unquote, urlencode, urlsplit
 
@@ -112,7 +111,7 @@ def _check_hosts(name: str, parts: dict[str, str]) -> None:
     """Several hosts are tried in turn; of those the one that takes writes is meant, unless something else is said."""
     hosts, ports = parts.get("host", "").split(","), parts.get("port", "").split(",")
     for port in ports:
-        if port and not (port.isascii() and port.isdigit() and 1 <= int(port) <= 65535):
+        if port and not (port.isascii() and port.isdigit() and len(port) <= 5 and 1 <= int(port) <= 65535):
             raise env.BadSetting(name, "has a port that is not a number from 1 to 65535")
     if len(ports) not in (1, len(hosts)):
         raise env.BadSetting(name, f"has {len(ports)} ports for {len(hosts)} hosts")
@@ -139,12 +138,21 @@ def _check_tls(name: str, parts: dict[str, str], own: dict[str, str]) -> None:
         parts["sslmode"] = mode = "verify-full"
     for option in TLS_FILES:
         path = parts.get(option)
-        if path and path != "system" and not Path(path).is_file():
-            raise env.BadSetting(name, f"names a file in {option} that cannot be found: {path}")
+        if path and path != "system":
+            _check_readable(name, option, path)
     if mode == "verify-ca" and "sslrootcert" not in parts:
         raise env.BadSetting(name, "has sslmode=verify-ca, which needs sslrootcert")
     if mode == "verify-full" and parts.get("sslrootcert", "system") == "system":
         parts["sslrootcert"] = _authorities(name)
+
+
+def _check_readable(name: str, option: str, path: str) -> None:
+    try:
+        with Path(path).open("rb"):
+            pass
+    except (OSError, ValueError) as error:
+        told = f"{env.shown(path)} ({getattr(error, 'strerror', None) or 'no path'})"
+        raise env.BadSetting(name, f"names a file in {option} that cannot be read: {told}") from None
 
 
 def _authorities(name: str) -> str:
@@ -171,10 +179,10 @@ def _session_settings(name: str, parts: dict[str, str]) -> dict[str, str]:
     return {setting: _milliseconds(name, setting, word) for setting, word in given.items()}
 
 
-def _milliseconds(name: str, setting: str, word: str, units: Mapping[str, int] = _UNITS) -> str:
+def _milliseconds(name: str, setting: str, word: str) -> str:
     if setting not in limits.of_transactions(limits.WEB, limits.NEWEST):
         return word
     found = re.fullmatch(r"(\d{1,9})\s*([a-z]*)", word)
-    if not found or found[2] not in units:
+    if not found or found[2] not in _UNITS:
         raise env.BadSetting(name, f"has a {setting} that is not a number of ms, s or min")
-    return str(int(found[1]) * units[found[2]])
+    return str(int(found[1]) * _UNITS[found[2]])

@@ -49,7 +49,7 @@ class Connection(psycopg.Connection):
         A pooler is known by its numbers: what it calls the session is not what the server calls it."""
         version = self.info.server_version
         bounds = limits.of_transactions(limits.chosen, version, given)
-        settings = bounds | limits.of_sockets(version)
+        settings = bounds | limits.of_sockets()
         direct = {"auto": sql.SQL("pg_backend_pid() = {}").format(self.info.backend_pid),
                   "transaction": sql.SQL("false")}.get(pooler, sql.SQL("true"))  # fmt: skip
         one = sql.SQL("CASE WHEN direct THEN set_config({}, {}, false) END")

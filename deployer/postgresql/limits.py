@@ -56,14 +56,15 @@ def of_transactions(limits: Limits, version: int, given: Mapping[str, str] = Map
     return {name: str(value) for name, value in wanted.items()} | dict(given)
 
 
-def of_sockets(version: int) -> dict[str, str]:
-    """How the server notices that its client is gone."""
-    wanted = {"tcp_keepalives_idle": PROBE_AFTER, "tcp_keepalives_interval": PROBE_EVERY}
-    wanted["tcp_keepalives_count"] = PROBES
-    if version >= 120000:
-        wanted["tcp_user_timeout"] = UNANSWERED
-    if version >= 140000:
-        wanted["client_connection_check_interval"] = 2000  # while it works, or waits for a lock
+def of_sockets() -> dict[str, str]:
+    """How the server notices that its client is gone. Django takes PostgreSQL 14 and newer, which know all of these."""
+    wanted = {
+        "tcp_keepalives_idle": PROBE_AFTER,
+        "tcp_keepalives_interval": PROBE_EVERY,
+        "tcp_keepalives_count": PROBES,
+        "tcp_user_timeout": UNANSWERED,
+        "client_connection_check_interval": 2000,  # while it works, or waits for a lock
+    }
     return {name: str(value) for name, value in wanted.items()}
 
 
