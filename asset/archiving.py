@@ -44,11 +44,14 @@ def archive(caller: Caller, host: Asset, reason: str) -> Asset:
 
 
 def unarchive(caller: Caller, host: Asset) -> Asset:
-    """Brings it back as it was. 409 `already_there` where another host has its name by now. There: nothing changes."""
+    """Brings it back as it was. 409 `already_there` where another host has its name by now, `host_archived` where its
+    jump host is archived. There: nothing changes."""
     with transaction.atomic():
         row = Asset.every.select_for_update().get(pk=host.pk)
         if not row.archived:
             return row
+        if row.jump_host is not None:
+            refuse_archived(row.jump_host)
         before = {"archived": True, "reason": row.archive_reason}
         row.archived, row.archived_by, row.archive_reason, row.updated_by = None, "", "", caller.name
         try:
@@ -69,7 +72,7 @@ def refuse_archived(host: Asset) -> None:
 
 def refuse_in_use(host: Asset) -> None:
     """409 `host_in_use` that names each instance, operation and host in the way of an archive."""
-    rows = host.instances.select_related("microservice").order_by("microservice__name")[:MAX_NAMED]
+    rows = host.instances.select_related("microservice").order_by("microservice__name")
     errors = [
         {"pointer": "/instances", "reason": f"{row.microservice.name} is installed there", "instance_id": row.pk,
          "service": row.microservice.name}
@@ -80,14 +83,12 @@ def refuse_in_use(host: Asset) -> None:
     going = Operation.objects.filter(host=host, status__in=OPERATION_OPEN).values_list("deployment_id", flat=True)
     errors = [
         {"pointer": "/operations", "reason": f"deployment {number} still has an operation there"}
-        for number in sorted(set(going[:MAX_NAMED]))
+        for number in sorted(set(going))
     ]
     if errors:
         raise _in_use(host, errors, "Cancel the deployment, or wait for its end.")
     behind = Asset.objects.filter(jump_host=host).order_by("hostname").values_list("hostname", flat=True)
-    errors = [
-        {"pointer": "/jump_host_id", "reason": f"{name} is reached through it"} for name in behind[:MAX_NAMED]
-    ]
+    errors = [{"pointer": "/jump_host_id", "reason": f"{name} is reached through it"} for name in behind]
     if errors:
         raise _in_use(host, errors, "Give those hosts another way first.")
 
@@ -95,4 +96,4 @@ def refuse_in_use(host: Asset) -> None:
 def _in_use(host: Asset, errors: list[dict], hint: str) -> Problem:
     more = f" (and {len(errors) - 1} more)" if len(errors) > 1 else ""
     detail = f"{host.hostname} cannot be archived: {errors[0]['reason']}{more}."
-    return conflict("host_in_use", detail, hint, errors)
+    return conflict("host_in_use", detail, hint, errors[:MAX_NAMED])

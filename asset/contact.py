@@ -6,6 +6,7 @@ What speaks SSH is loaded when a host is asked: a web process that asks none nee
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
@@ -47,11 +48,12 @@ def check(host: Asset, caller: Caller) -> dict[str, Any]:
         users = _users(host)
         give_back()
         longest += pace.for_check(endpoint.where)
-        mark = marks.mark_of(host)
+        mark, end = marks.mark_of(host), time.monotonic() + longest
 
         def look(instead_of: str = "") -> Finding:
-            return _within(longest, lambda: probe(
-                endpoint, host.base_path, host.sudo, PROBE, users, mark, instead_of))  # fmt: skip
+            left = end - time.monotonic()  # taking a folder over is a second look, in what the first one has left
+            return _within(left, lambda: probe(
+                endpoint, host.base_path, host.sudo, min(PROBE, max(left, 1.0)), users, mark, instead_of))  # fmt: skip
 
         found = look()
         _judge_mark(host, found, caller, look)
@@ -74,7 +76,11 @@ def _judge_mark(host: Asset, found: Finding, caller: Caller, take_over: Callable
         found.ready = False
         return
     whose = f"The folder had the mark of {marks.name_in(found.mark)}, a host that is not here any more."
-    if marks.same(take_over(found.mark).mark, marks.mark_of(host)):
+    try:
+        taken = take_over(found.mark).mark
+    except TimeoutError:
+        taken = ""
+    if marks.same(taken, marks.mark_of(host)):
         found.warnings.append(f"{whose} It is this one's from now on.")
     else:
         found.error = f"{whose} It could not be replaced, and every operation would be refused."

@@ -14,7 +14,7 @@ from . import reach, rules, tenancy
 from .archiving import archive, refuse_archived, unarchive
 from .contact import check, trust
 from .models import Asset, Credential
-from .way import MOST_JUMPS, WAY, endpoint_from, endpoint_of
+from .way import MOST_JUMPS, WAY, endpoint_from, endpoint_of, with_ways
 
 __all__ = [
     "WAY", "archive", "change", "check", "create", "delete", "endpoint_from", "endpoint_of", "shown", "trust",
@@ -113,12 +113,23 @@ def check_jumps(host: Asset | None, jump_id: int | None) -> None:
         above += 1
         if above > MOST_JUMPS:
             raise invalid("/jump_host_id", f"would put more than {MOST_JUMPS} jump hosts in the way")
-        at = Asset.objects.values_list("jump_host_id", flat=True).get(pk=at)
+        at = Asset.every.values_list("jump_host_id", flat=True).get(pk=at)  # also where one on the way is archived
     behind, below = ([host.pk] if host else []), 0
     while above and (behind := list(Asset.objects.filter(jump_host__in=behind).values_list("pk", flat=True))):
         below += 1
         if above + below > MOST_JUMPS:
             raise invalid("/jump_host_id", f"would put more than {MOST_JUMPS} jump hosts before a host behind this one")
+
+
+def check_new_jumps(jumps: Iterable[int]) -> None:
+    """The same for new hosts behind these: a query for each level, however many there are."""
+    known = with_ways(jumps)
+    for number in jumps:
+        above, at = 0, known.get(number)
+        while at is not None and above <= MOST_JUMPS:
+            above, at = above + 1, at.jump_host
+        if above > MOST_JUMPS:
+            raise invalid("/jump_host_id", f"would put more than {MOST_JUMPS} jump hosts in the way")
 
 
 def missing_references(

@@ -68,8 +68,7 @@ def check_many(rows: list[Any]) -> Checked:
     if wrong:
         raise _refused(wrong, rows)
     new = [row for row in clean if row["hostname"] not in unchanged]
-    for jump_id in {row["jump_host_id"] for row in new if row.get("jump_host_id")}:
-        hosts.check_jumps(None, jump_id)
+    hosts.check_new_jumps({row["jump_host_id"] for row in new if row.get("jump_host_id")})
     return Checked(new, [[teams[which] for which in row.pop("teams", ())] for row in new], sorted(unchanged))
 
 
@@ -79,9 +78,9 @@ def _named(rows: list[Any], wrong: dict[str, str]) -> list[Any]:
         ("credential", Credential, "name"), ("jump_host", Asset, "hostname"))
     rows = [Row(row, getattr(row, "line", 0)) if isinstance(row, dict) else row for row in rows]
     for column, model, field in models:
-        wanted = {row[column] for row in rows if isinstance(row, dict) and _nameable(row.get(column))}
         if not any(isinstance(row, dict) and column in row for row in rows):
             continue
+        wanted = {row[column] for row in rows if isinstance(row, dict) and _nameable(row.get(column))}
         found = dict(model.objects.filter(**{f"{field}__in": wanted}).values_list(field, "pk"))
         for number, row in enumerate(rows):
             if isinstance(row, dict) and column in row:
@@ -139,7 +138,9 @@ def _from_cells(row: Mapping[Any, Any]) -> dict[str, Any]:
             cells[name] = word in TRUE
     if "labels" in cells:
         pairs = [pair.partition("=") for pair in cells["labels"].split(";") if pair.strip()]
-        cells["labels"] = {name.strip(): value.strip() for name, _, value in pairs}
+        names = [name.strip() for name, _, _ in pairs]
+        if all(sign for _, sign, _ in pairs) and len(set(names)) == len(names):
+            cells["labels"] = {name: value.strip() for name, (_, _, value) in zip(names, pairs, strict=True)}
     if "teams" in cells:
         cells["teams"] = [name.strip() for name in cells["teams"].split(";") if name.strip()]
     return cells

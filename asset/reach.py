@@ -7,7 +7,7 @@ from django.db.models.functions import Now
 
 from .models import Asset
 
-# Of a host that was changed, and not asked since. What it once answered was said of another key or address.
+# Of a host that was changed, and not asked since: what it once answered was said of another key, address or user.
 UNKNOWN: dict[str, Any] = {"reachable": None, "reachable_since": None, "last_error": ""}
 
 

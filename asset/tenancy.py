@@ -76,7 +76,7 @@ def give(host: Asset, teams: Collection[int]) -> None:
     is given away meanwhile waits. Services before hosts, as there.
     """
     list(host.instances.select_related("microservice").select_for_update(of=("microservice",)).order_by("microservice"))
-    Asset.objects.select_for_update().filter(pk=host.pk).first()
+    Asset.every.select_for_update().filter(pk=host.pk).first()
     if teams:
         others = host.instances.exclude(microservice__team__in=teams).order_by("microservice__name")
         refuse_cutting_off(host.hostname, list(others.values_list("microservice__name", flat=True)), "/teams")

@@ -11,15 +11,15 @@ from typing import Any
 from access.callers import Caller
 from access.problems import conflict, invalid
 from deployer.connections import give_back
-from deployer.engine.endpoint import Endpoint, Limits
-from deployer.engine.errors import WireError
+from deployer.engine.endpoint import Endpoint, shares
+from deployer.engine.errors import AuthRefused, BadCredential, WireError
 
 from . import credentials, tenancy
 from .models import Asset, Credential
 from .way import endpoint_from, with_ways
 
 MAX_HOSTS = 5  # that are asked in one trial, all at once
-LIMITS = Limits(connect=2.0, handshake=2.5, auth=2.5, keepalive=2.0, silence=4.0)  # an answer is promised within 10 s
+DEADLINE = 8.0  # seconds for a log-in with all that is in the way; an answer is promised within 10
 
 
 def trial(
@@ -75,8 +75,8 @@ def _log_in(endpoint: Endpoint) -> tuple[bool | None, str]:
     from deployer.engine.ssh import connect
 
     try:
-        connect(endpoint, LIMITS).close()
+        connect(endpoint, shares(endpoint, DEADLINE)).close()
     except WireError as error:
-        refused = type(error).__name__ in ("AuthRefused", "BadCredential")
+        refused = isinstance(error, AuthRefused | BadCredential)
         return (False if refused else None), f"{error} {error.hint}".strip()
     return True, ""

@@ -98,3 +98,26 @@ def test_only_administrators_import(client, django_user_model):
     assert client.get("/hosts/import/").status_code == 403
     assert client.post("/hosts/import/", {"text": "hostname,ip\na,10.0.0.1\n", "then": "import"}).status_code == 403
     assert fleet.hosts(0) == [] and Asset.objects.count() == 1
+
+
+@pytest.mark.parametrize("cell", ["zone", "zone=eu;rack", "zone=eu;zone=us"])
+def test_labels_of_a_file_are_read_as_the_form_reads_them(cell):
+    problem = refused(f"hostname,ip,labels\nweb1,10.0.0.1,{cell}\n")
+    assert problem.errors[0]["pointer"] == "/0/labels"
+
+
+def test_each_jump_host_is_looked_at_in_a_query_a_level(django_assert_max_num_queries):
+    jumps = [Asset.objects.create(hostname=f"j{number}", ip="10.0.1.1") for number in range(30)]
+    rows = [{"hostname": f"b{one.pk}", "ip": "10.0.2.1", "jump_host_id": one.pk} for one in jumps]
+    with django_assert_max_num_queries(22):
+        assert len(imports.create(WHO, imports.check_many(rows))) == 30
+    far = jumps[0]
+    for number in range(3):
+        far = Asset.objects.create(hostname=f"far{number}", ip="10.0.3.1", jump_host=far)
+    assert "jump hosts in the way" in refused_rows([{"hostname": "x", "ip": "10.0.4.1", "jump_host_id": far.pk}]).detail
+
+
+def refused_rows(rows: list) -> Problem:
+    with pytest.raises(Problem) as caught:
+        imports.check_many(rows)
+    return caught.value
