@@ -108,9 +108,9 @@ def revert(
         )
     must_have_ended(origin)
     done = Operation.objects.filter(deployment=origin, status=OperationStatus.SUCCEEDED)
-    catalog.refuse_deleted(done.values("from_version"), "/path/id")
     check_bad(caller, marked_bad(done.values("from_version")), even_bad, "/path/id")
     with transaction.atomic():
+        catalog.refuse_deleted(done.values_list("from_version", flat=True), "/path/id")
         if mark_bad and origin.dest_version:
             catalog.mark_bad(caller, origin.dest_version, reason)
         return send_back(caller, origin, Q())

@@ -13,7 +13,7 @@ from django.db.models import Q
 from django.utils import timezone
 
 from access.callers import Caller
-from access.problems import Problem, conflict
+from access.problems import conflict
 from asset import archiving
 from asset.archiving import checked_reason
 from asset.models import Asset
@@ -24,7 +24,7 @@ from deployer.engine.codes import Code
 from . import advance, events
 from .history import record_rows, row_of
 from .models import Event, MicroService, MicroServiceInstance, Operation
-from .requests.naming import parse_instances
+from .requests.naming import instances_of
 from .requests.record import check_right
 from .requests.targets import owner_of
 from .status import OPERATION_OPEN, InstanceStatus, OperationStatus
@@ -42,12 +42,7 @@ def forget(caller: Caller, service: MicroService, instances: object, reason: str
     """
     check_right(caller, service)
     reason = checked_reason(reason)
-    numbers = parse_instances(instances)
-    found = set(MicroServiceInstance.objects.filter(microservice=service, pk__in=numbers).values_list("pk", flat=True))
-    if missing := [number for number in numbers if number not in found]:
-        errors = [{"pointer": "/instances", "reason": f"instance {number} is not an instance of {service.name}"}
-                  for number in missing]  # fmt: skip
-        raise Problem(422, "wrong_target", errors[0]["reason"].capitalize() + ".", "Reload the list.", errors)
+    numbers = instances_of(service, instances)
     with transaction.atomic():
         return _forget(caller, Q(pk__in=numbers), reason)
 

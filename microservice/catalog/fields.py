@@ -7,7 +7,7 @@ from django.core.exceptions import ValidationError
 
 from access import userinfo
 from access.problems import invalid
-from deployer.engine import plans
+from deployer.engine import plans, text
 
 from ..models import MicroService, MicroServiceVersion
 
@@ -32,16 +32,22 @@ def errors_of(row: MicroService | MicroServiceVersion, names: tuple[str, ...]) -
     return errors
 
 
-def unix_lines(name: str, value: Any) -> Any:
-    """Commands, and those of steps, with LF where whoever wrote them ends lines with CR LF; anything else as it is.
+def regular(name: str, value: Any) -> Any:
+    """A value as it is kept: commands, and those of steps, with LF where whoever wrote them ends lines with CR LF; an
+    encoding by the name that is kept. Anything else, also what is wrong, as it is.
 
     A shell takes the CR for a part of the last word of each line, so that nobody can have meant it.
     """
     if name.endswith("_command") and isinstance(value, str):
         return value.replace("\r\n", "\n")
+    if name == "encoding" and isinstance(value, str):
+        try:
+            return text.normalised(value)
+        except ValueError:  # told with all else that is wrong
+            return value
     if name == "steps" and isinstance(value, list):
         return [
-            {key: text.replace("\r\n", "\n") if isinstance(text, str) else text for key, text in step.items()}
+            {key: one.replace("\r\n", "\n") if isinstance(one, str) else one for key, one in step.items()}
             if isinstance(step, dict) else step
             for step in value
         ]  # fmt: skip

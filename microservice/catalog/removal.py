@@ -1,8 +1,10 @@
 """Versions that nobody needs any more: their package goes, and their row leaves every list and choice. Past deployments
 and the history keep the name, which can be given again."""
 
-from django.db import transaction
-from django.db.models import Q, QuerySet
+from collections.abc import Iterable
+
+from django.db import connection, transaction
+from django.db.models import Q
 from django.utils import timezone
 
 from access.callers import Caller
@@ -11,6 +13,7 @@ from access.problems import conflict
 from ..history import record
 from ..models import MicroServiceInstance, MicroServiceVersion, Operation
 from ..packages import stored
+from ..plain import ask, places
 from ..status import MAY_RETRY, OPERATION_OPEN, BuildStatus
 
 MAX_NAMED = 20  # places in one refusal
@@ -36,12 +39,16 @@ def delete_version(caller: Caller, version: MicroServiceVersion, reason: str = "
         transaction.on_commit(lambda: stored.remove(own))
 
 
-def refuse_deleted(numbers: QuerySet, pointer: str) -> None:
-    """409 `version_deleted` where one of these versions (ids) was deleted: its package is gone."""
-    gone = MicroServiceVersion.every.filter(pk__in=numbers, archived__isnull=False).first()
-    if gone is not None:
-        raise conflict("version_deleted", f"{gone.version} was deleted, and its package with it.",
-                       "Choose another version.", [{"pointer": pointer, "reason": f"{gone.version} was deleted"}])
+def refuse_deleted(numbers: Iterable[int | None], pointer: str) -> None:
+    """409 `version_deleted` where one of these versions (ids) was deleted: its package is gone. Inside the transaction
+    that is to need them: until its end none of them can be deleted, and others may need them too."""
+    wanted = {number for number in numbers if number is not None}
+    share = "FOR KEY SHARE" if connection.features.has_select_for_update else ""
+    rows = f"SELECT version, archived FROM micro_service_version WHERE id IN ({places(wanted)}) {share}"  # noqa: S608
+    for name, archived in ask(rows, *wanted):
+        if archived is not None:
+            raise conflict("version_deleted", f"{name} was deleted, and its package with it.",
+                           "Choose another version.", [{"pointer": pointer, "reason": f"{name} was deleted"}])
 
 
 def _refuse_in_use(version: MicroServiceVersion) -> None:

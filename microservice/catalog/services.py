@@ -28,7 +28,7 @@ from ..models import (
 from ..packages import stored
 from ..status import DEPLOYMENT_OPEN
 from . import building, ownership, secrets, visibility
-from .fields import errors_of, refuse, unix_lines
+from .fields import errors_of, refuse, regular
 
 SERVICE_FIELDS = (
     "name", "language", "build_orig", "build_url", "build_command", "build_username", "build_refs", "build_depth",
@@ -70,7 +70,7 @@ def create_service(caller: Caller, fields: Mapping[str, Any]) -> MicroService:
     """
     team = fields.get("team")
     ownership.check_making(caller, team)
-    plain = {name: unix_lines(name, value) for name, value in fields.items() if name not in secrets.WRITE_ONLY}
+    plain = {name: regular(name, value) for name, value in fields.items() if name not in secrets.WRITE_ONLY}
     unset = MicroService()
     hidden, told = secrets.resolve(unset, fields)
     service = MicroService(**plain, **hidden, created_by=caller.name, updated_by=caller.name)
@@ -98,7 +98,7 @@ def change_service(caller: Caller, service: MicroService, fields: Mapping[str, A
         plain["environment"] = visibility.restored(plain["environment"], service.environment)
     before = {name: getattr(service, name) for name in plain}
     # What is saved stays as it is where it comes back as it is, also a step from before line ends were looked at.
-    changed = {name: unix_lines(name, value) for name, value in plain.items() if before[name] != value}
+    changed = {name: regular(name, value) for name, value in plain.items() if before[name] != value}
     if "team" in changed:
         ownership.check_giving(caller, changed["team"])
     if "name" in changed and MicroServiceVersion.every.filter(microservice=service).exists():
@@ -191,7 +191,7 @@ def _definition_errors(service: MicroService) -> list[dict]:
     except ValueError as error:
         errors.append({"pointer": "/private_releases" if "private" in str(error) else "/run_as", "reason": str(error)})
     try:
-        service.encoding = text.normalised(service.encoding)
+        text.normalised(service.encoding)
     except ValueError as error:
         errors.append({"pointer": "/encoding", "reason": str(error)})
     return errors

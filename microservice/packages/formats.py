@@ -11,31 +11,31 @@ ZIP = b"PK\x03\x04"
 _PACKED: tuple[type[Stream], ...] = (Gzip, Bzip2, Xz)
 _GZIP = "| gzip > package.tar.gz"
 _FOLDER = "tar -czf package.tar.gz -C FOLDER ."
-# What a pipeline may have made instead: where its mark stands, the mark, what it is, and the command for a good one.
-_OTHERS: tuple[tuple[int, bytes, str, str], ...] = (
-    (0, b"\x28\xb5\x2f\xfd", "a Zstandard file", f"zstd -dc package.tar.zst {_GZIP}"),
-    (0, b"\x04\x22\x4d\x18", "an LZ4 file", f"lz4 -dc package.tar.lz4 {_GZIP}"),
-    (0, b"LZIP", "an lzip file", f"lzip -dc package.tar.lz {_GZIP}"),
-    (0, b"\x89LZO", "an lzop file", f"lzop -dc package.tar.lzo {_GZIP}"),
-    (0, b"\x1f\x9d", "a file of compress", f"zcat package.tar.Z {_GZIP}"),
-    (0, b"\x5d\0\0", "an LZMA file", f"xz -dc --format=lzma package.tar.lzma {_GZIP}"),
-    (0, b"7z\xbc\xaf\x27\x1c", "a 7-Zip archive", f"7z x -oFOLDER package.7z && {_FOLDER}"),
-    (0, b"Rar!\x1a\x07", "a RAR archive", f"unrar x package.rar FOLDER/ && {_FOLDER}"),
-    (0, b"PK\x05\x06", "a zip archive without any file", _FOLDER),
-    (0, b"PK\x07\x08", "one part of a zip archive that was split", _FOLDER),
-    (0, b"!<arch>\ndebian", "a Debian package", f"dpkg-deb --fsys-tarfile package.deb {_GZIP}"),
-    (0, b"!<arch>", "an ar archive (a static library)", _FOLDER),
-    (0, b"\xed\xab\xee\xdb", "an RPM package", "rpm2archive - < package.rpm > package.tar.gz"),
-    (0, b"070701", "a cpio archive", f"cpio -id -D FOLDER < package.cpio && {_FOLDER}"),
-    (0, b"version https://git-lfs.github.com/spec/", "a Git LFS pointer, not the file it stands for",
+# What a pipeline may have made instead: its mark, what it is, and the command for a good one.
+_OTHERS: tuple[tuple[bytes, str, str], ...] = (
+    (b"\x28\xb5\x2f\xfd", "a Zstandard file", f"zstd -dc package.tar.zst {_GZIP}"),
+    (b"\x04\x22\x4d\x18", "an LZ4 file", f"lz4 -dc package.tar.lz4 {_GZIP}"),
+    (b"LZIP", "an lzip file", f"lzip -dc package.tar.lz {_GZIP}"),
+    (b"\x89LZO", "an lzop file", f"lzop -dc package.tar.lzo {_GZIP}"),
+    (b"\x1f\x9d", "a file of compress", f"zcat package.tar.Z {_GZIP}"),
+    (b"\x5d\0\0", "an LZMA file", f"xz -dc --format=lzma package.tar.lzma {_GZIP}"),
+    (b"7z\xbc\xaf\x27\x1c", "a 7-Zip archive", f"7z x -oFOLDER package.7z && {_FOLDER}"),
+    (b"Rar!\x1a\x07", "a RAR archive", f"unrar x package.rar FOLDER/ && {_FOLDER}"),
+    (b"PK\x05\x06", "a zip archive without any file", _FOLDER),
+    (b"PK\x07\x08", "one part of a zip archive that was split", _FOLDER),
+    (b"!<arch>\ndebian", "a Debian package", f"dpkg-deb --fsys-tarfile package.deb {_GZIP}"),
+    (b"!<arch>", "an ar archive (a static library)", _FOLDER),
+    (b"\xed\xab\xee\xdb", "an RPM package", "rpm2archive - < package.rpm > package.tar.gz"),
+    (b"070701", "a cpio archive", f"cpio -id -D FOLDER < package.cpio && {_FOLDER}"),
+    (b"version https://git-lfs.github.com/spec/", "a Git LFS pointer, not the file it stands for",
      "git lfs pull"),
-    (0, b"\x7fELF", "an executable (ELF), not an archive", "tar -czf package.tar.gz PROGRAM"),
-    (0, b"MZ", "a Windows executable, not an archive", "tar -czf package.tar.gz PROGRAM"),
-    (0, b"#!", "a script, not an archive", "tar -czf package.tar.gz SCRIPT"),
-    (0, b"\x89PNG", "an image (PNG)", _FOLDER),
-    (0, b"\xff\xd8\xff", "an image (JPEG)", _FOLDER),
-    (0, b"GIF8", "an image (GIF)", _FOLDER),
-    (0, b"%PDF", "a PDF document", _FOLDER),
+    (b"\x7fELF", "an executable (ELF), not an archive", "tar -czf package.tar.gz PROGRAM"),
+    (b"MZ", "a Windows executable, not an archive", "tar -czf package.tar.gz PROGRAM"),
+    (b"#!", "a script, not an archive", "tar -czf package.tar.gz SCRIPT"),
+    (b"\x89PNG", "an image (PNG)", _FOLDER),
+    (b"\xff\xd8\xff", "an image (JPEG)", _FOLDER),
+    (b"GIF8", "an image (GIF)", _FOLDER),
+    (b"%PDF", "a PDF document", _FOLDER),
 )
 
 
@@ -65,8 +65,8 @@ def _refused(begin: bytes, words: str) -> BadArchive:
 
 def described(begin: bytes) -> tuple[str, str]:
     """What bytes that are no archive are, in words, and a command that makes a package. Nothing of them is repeated."""
-    for at, mark, what, command in _OTHERS:
-        if begin.startswith(mark, at):
+    for mark, what, command in _OTHERS:
+        if begin.startswith(mark):
             return what, command
     for kind in _PACKED:
         if begin.startswith(kind.magic):

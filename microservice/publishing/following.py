@@ -48,10 +48,11 @@ def _carry_on(version: MicroServiceVersion) -> None:
     for number, old in rows.order_by("pk").values_list("pk", "version_id"):
         by_version.setdefault(old, []).append(number)
     caller = Caller(name="auto_deploy", scopes=frozenset({"read", "deploy"}))
+    known = service.versions.in_bulk(by_version)
     for old, numbers in by_version.items():
         try:
             with transaction.atomic():
-                deployments.request(caller, service, service.versions.get(pk=old), Action.UPGRADE, None, version.pk,
+                deployments.request(caller, service, known[old], Action.UPGRADE, None, version.pk,
                                     instances=numbers, on_locked="skip")
         except Problem as problem:
             log.warning("%s %s does not follow by itself: %s", service.name, version.version, problem.detail)

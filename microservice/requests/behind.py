@@ -17,6 +17,7 @@ from access.problems import Problem
 from asset.models import Asset
 from callbacks import outbox
 from callbacks.models import Telling
+from deployer.engine.codes import Code
 
 from .. import wake
 from ..history import record_rows, row_of
@@ -61,11 +62,12 @@ def begin(deleted: Iterable[Operation]) -> None:
         try:
             row.instance = create_instances(row.deployment, [row.host])[0]
         except Problem as problem:
-            row.status, row.error, row.finished = OperationStatus.NOT_STARTED, problem.detail, timezone.now()
+            row.status, row.finished = OperationStatus.NOT_STARTED, timezone.now()
+            row.error, row.error_code = problem.detail, Code.DEFINITION
         else:
             row.instance_number = row.instance.pk
             begun += 1
-        row.save(update_fields=["instance", "instance_number", "status", "error", "finished"])
+        row.save(update_fields=["instance", "instance_number", "status", "error", "error_code", "finished"])
     wake.workers(begun)
 
 

@@ -5,6 +5,7 @@ from access.problems import conflict, forbidden
 from deployer.engine import crash
 
 from .. import atoms, events, wake
+from ..catalog.removal import refuse_deleted
 from ..history import record
 from ..models import Deployment, MicroService, MicroServiceVersion
 from ..rollout import Strategy
@@ -39,7 +40,8 @@ def record_request(
     requested_by: str = "",
     instance_fields: dict | None = None,
 ) -> Deployment:
-    """The deployment's row, with how the service is deployed as it stands now."""
+    """The deployment's row, with how the service is deployed as it stands now. In the request's transaction."""
+    refuse_deleted([dest.pk] if dest else [], "/dest_version")  # it was there; from here on it stays
     return Deployment.objects.create(
         microservice=service, action=action, from_version=from_version, dest_version=dest, strategy=strategy.to_json(),
         spec=atoms.spec_of(service), secrets=service.secrets, origin=origin,

@@ -32,9 +32,9 @@ def retry_instances(
         kept_out=placement.kept_out(service) & ~there_is(again),
     )  # fmt: skip
     last = Operation.objects.filter(pk__in=wish.asked().values("last_operation"))
-    refuse_deleted(last.values("dest_version"), "/instances")
     check_bad(caller, marked_bad(last.values("dest_version")), even_bad, "/instances")
     with transaction.atomic():
+        refuse_deleted(last.values_list("dest_version", flat=True), "/instances")
         deployment = record_request(caller, service, Action.RETRY, None, None, Strategy(max_failures=len(numbers)))
         return queue(caller, deployment, take_or_refuse(wish, deployment), enqueue.again(None))
 
@@ -47,7 +47,6 @@ def retry(caller: Caller, origin: Deployment, *, even_bad: bool = False) -> Depl
         return _ask_now(caller, origin, asking)
     must_have_ended(origin)
     failed = Operation.objects.filter(deployment=origin, status__in=RETRYABLE)
-    refuse_deleted(failed.values("dest_version"), "/path/id")
     check_bad(caller, marked_bad(failed.values("dest_version")), even_bad, "/path/id")
     own = Operation.objects.filter(deployment=origin, instance_id=OuterRef("pk"), status__in=RETRYABLE)
     same = Q(from_version=OuterRef("version")) | Q(from_version__isnull=True) & Exists(
@@ -64,6 +63,7 @@ def retry(caller: Caller, origin: Deployment, *, even_bad: bool = False) -> Depl
         kept_out=placement.kept_out(origin.microservice) & ~there_is(own.filter(action=Action.DELETE)),
     )
     with transaction.atomic():
+        refuse_deleted(failed.values_list("dest_version", flat=True), "/path/id")
         strategy = Strategy.parse(origin.strategy or None)
         deployment = record_request(
             caller, origin.microservice, Action.RETRY, origin.from_version, origin.dest_version, strategy, origin
@@ -82,6 +82,7 @@ def _ask_now(caller: Caller, origin: Deployment, asking: QuerySet[Operation]) ->
 
 def try_remainders() -> int:
     """Retries deletes that failed and whose pause is over. Answers how many. Two sweeps at once: one of them has it."""
+    done = 0
     due = MicroServiceInstance.objects.filter(
         again_at__lte=timezone.now(), status=InstanceStatus.DELETE_FAILED, locked=False
     ).select_related("microservice")
@@ -92,6 +93,7 @@ def try_remainders() -> int:
         try:
             with transaction.atomic():
                 retry_instances(SYSTEM, service, numbers)
+            done += len(numbers)
         except Problem:  # another sweep, or somebody's click, was quicker with one of them: next time
             continue
-    return sum(map(len, by_service.values()))
+    return done

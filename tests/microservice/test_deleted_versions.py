@@ -1,7 +1,11 @@
 """Versions and services that nobody needs any more are deleted; what still needs one is named."""
+import threading
+import time
+
 import pytest
 from django.core.files import storage  # the store itself is lazy: a collector that looks at it would ask the database
 from django.core.files.base import ContentFile
+from django.db import connection, transaction
 
 from access.callers import Caller
 from access.problems import Problem
@@ -87,7 +91,7 @@ def test_nothing_goes_to_a_deleted_version_by_a_retry_or_a_revert_of_an_old_depl
 def test_versions_are_deleted_on_their_page(shop, admin_client):
     _, (one, two, *_), _ = shop
     page = admin_client.get(f"/services/shop/versions/{one.pk}/").content.decode()
-    assert 'id="sure-delete"' in page and "removed from the store for good" in page
+    assert 'id="sure-delete"' in page and "permanently removed from the store" in page
     said = admin_client.post(f"/services/shop/versions/{two.pk}/delete/", follow=True).content.decode()
     assert "cannot be deleted: it runs on" in said
     said = admin_client.post(f"/services/shop/versions/{one.pk}/delete/", {"reason": "old"}, follow=True)
@@ -111,3 +115,50 @@ def test_a_service_is_deleted_on_its_page_when_its_name_is_typed(shop, admin_cli
     assert "shop was deleted" in said and not MicroService.objects.exists()
     assert not MicroServiceVersion.every.exists()
     assert History.objects.filter(action="delete", subject="service", subject_name="shop").exists()
+
+
+def test_a_request_toward_a_version_that_is_being_deleted_waits_and_is_refused(shop):
+    """What was looked at before the transaction may be gone in it: a package that is gone is never on its way."""
+    service, (_, running, _, last), _ = shop
+    held, go, told = threading.Event(), threading.Event(), []
+
+    def delete() -> None:
+        with transaction.atomic():
+            catalog.delete_version(ADMIN, last, "old")
+            held.set()
+            go.wait(60)
+        connection.close()
+
+    def request() -> None:
+        try:
+            told.append(deployments.request(ADMIN, service, running, "upgrade", "all", last.pk))
+        except Problem as problem:
+            told.append(problem.code)
+        connection.close()
+
+    deleting, requesting = threading.Thread(target=delete), threading.Thread(target=request)
+    deleting.start()
+    assert held.wait(60)
+    requesting.start()
+    time.sleep(0.5)  # it has looked, and waits for the row or for its turn to write
+    go.set()
+    deleting.join(60)
+    requesting.join(60)
+    assert told == ["version_deleted"] and not Deployment.objects.exists()
+
+
+def test_requests_toward_one_version_do_not_wait_for_each_other(shop):
+    if not connection.features.has_select_for_update:
+        return  # there is one writer anyway
+    _, (_, _, _, last), _ = shop
+    with transaction.atomic():
+        catalog.refuse_deleted([last.pk], "/dest_version")
+        other = threading.Thread(target=lambda: (_held(last.pk), connection.close()))
+        other.start()
+        other.join(60)
+        assert not other.is_alive()
+
+
+def _held(number: int) -> None:
+    with transaction.atomic():
+        catalog.refuse_deleted([number], "/dest_version")

@@ -88,3 +88,15 @@ def test_an_import_is_tried_first_and_the_same_again_changes_nothing(api):
     assert (again.status_code, again.json()["count"], again.json()["unchanged"]) == (200, 0, 2)
     wrong = api().post("/hosts/import", b"hostname,ip\nweb3,!\n", content_type="text/csv")
     assert wrong.json()["errors"][0]["line"] == 2 and wrong.status_code == 422
+
+
+def test_a_host_comes_back_only_with_its_way(api):
+    near = Asset.objects.create(hostname="near", ip="10.0.0.1")
+    behind = Asset.objects.create(hostname="behind", ip="10.0.0.2", jump_host=near)
+    for host in (behind, near):
+        assert api().post(f"/hosts/{host.pk}/archive", {"reason": "moved"}).status_code == 200
+    refused = api().post(f"/hosts/{behind.pk}/unarchive")
+    assert (refused.status_code, refused.json()["code"]) == (409, "host_archived")
+    assert "near" in refused.json()["detail"]
+    assert api().post(f"/hosts/{near.pk}/unarchive").status_code == 200
+    assert api().post(f"/hosts/{behind.pk}/unarchive").status_code == 200
