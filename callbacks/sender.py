@@ -41,13 +41,10 @@ class Sender:
         self._hands.shutdown(wait=False, cancel_futures=True)
 
     def _look(self) -> None:
-        try:
-            for row in claim(AT_ONCE):
-                if not self._free.acquire(timeout=LEASE.total_seconds()):  # nothing that is sent takes longer
-                    return  # leases run out, and the rest is sent again
-                self._hands.submit(self._one, row)
-        finally:
-            connection.close()
+        for row in claim(AT_ONCE):
+            if not self._free.acquire(timeout=LEASE.total_seconds()):  # nothing that is sent takes longer
+                return  # leases run out, and the rest is sent again
+            self._hands.submit(self._one, row)
 
     def _one(self, row: Delivery) -> None:
         try:

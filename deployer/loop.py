@@ -23,30 +23,30 @@ class Loop:
     def __init__(self, name: str, act: Callable[[], None], pause: Callable[[], float], limit: float):
         self._name, self._act, self._pause = name, act, pause
         self._failures = 0
-        self.stopping = threading.Event()
-        self.pulse = watchdog.watch(name, limit)
+        self._stopping = threading.Event()
+        self._pulse = watchdog.watch(name, limit)
         self._thread = threading.Thread(target=self._run, name=name, daemon=True)
         self._thread.start()
 
     def stop(self) -> None:
         """Nothing more is begun."""
-        self.stopping.set()
+        self._stopping.set()
 
     def _run(self) -> None:
-        while not self.stopping.is_set():
-            with self.pulse:
+        while not self._stopping.is_set():
+            with self._pulse:
                 done = self._once()
             self._rest(done)
-        watchdog.forget(self.pulse)
+        watchdog.forget(self._pulse)
 
     def _rest(self, done: bool) -> None:
         """Looks now and then whether the pause has become a shorter one."""
         begun = monotonic()
-        while not self.stopping.is_set():
+        while not self._stopping.is_set():
             pause = self._pause() if done else min(AFTER_A_FAILURE, self._pause())
             if (left := begun + pause - monotonic()) <= 0:
                 return
-            self.stopping.wait(min(left, 1.0))
+            self._stopping.wait(min(left, 1.0))
 
     def _once(self) -> bool:
         try:
@@ -54,7 +54,7 @@ class Loop:
             self._failures = 0
             return True
         except Exception as error:  # what is done here is not done by anybody else in this process
-            if self.stopping.is_set():
+            if self._stopping.is_set():
                 return False
             self._failures += 1
             if self._failures <= FIRST_WORDS or self._failures % 10 == 0:

@@ -18,6 +18,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from access.secrets import Secret
+from deployer.engine import line
 
 from . import trust
 
@@ -105,23 +106,11 @@ class _Deadline:
 
     def connect(self, address: tuple[str, int], *_) -> socket.socket:
         """In place of `socket.create_connection`: all addresses of a name share the time."""
-        last: OSError = OSError("the name has no address")
-        for family, kind, protocol, _name, place in socket.getaddrinfo(*address, type=socket.SOCK_STREAM):
-            left = self._end - time.monotonic()
-            if left <= 0:
-                raise TimeoutError
-            one = socket.socket(family, kind, protocol)
-            try:
-                one.settimeout(left)
-                one.connect(place)
-            except OSError as error:
-                one.close()
-                last = error
-                continue
-            self._sockets.append(one.dup())  # TLS takes the socket itself; shutting down a copy ends both
-            self.connected = True
-            return one
-        raise last
+        one = line.first(line.resolved(*address, max(0.0, self._end - time.monotonic())), self._end)
+        self._sockets.append(one.dup())  # TLS takes the socket itself; shutting down a copy ends both
+        self.connected = True
+        one.settimeout(max(0.1, self._end - time.monotonic()))
+        return one
 
     def _cut(self) -> None:
         self.over = True

@@ -55,6 +55,8 @@ class Code(StrEnum):
     CUT = "cut"  # the package did not arrive whole
     # This system.
     NO_PACKAGE = "no_package"
+    NO_CREDENTIAL = "no_credential"
+    TOO_MANY_JUMPS = "too_many_jumps"
     DEFINITION = "definition"
     SECRETS = "secrets"
     WORKER = "worker"

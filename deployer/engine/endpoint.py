@@ -46,6 +46,15 @@ class Endpoint:
         return self.fetch_address or self.address
 
 
+def shares(endpoint: Endpoint, deadline: float) -> Limits:
+    """Each wait's part of `deadline` seconds: three for every server on the way, and one to look around."""
+    hops, hop = 1, endpoint
+    while hop.jump is not None:
+        hops, hop = hops + 1, hop.jump
+    share = deadline / (3 * hops + 1)
+    return Limits(connect=share, handshake=share, auth=share, keepalive=share / 2, silence=2 * share)
+
+
 def reveal(secret: str) -> str:
     """The text of a secret, whatever type guards it."""
     return secret.reveal() if hasattr(secret, "reveal") else secret

@@ -1,7 +1,7 @@
 """What can go wrong between a worker and a host, from the wire upwards. Each docstring is the message.
 
 `passing` says whether another try may help. Facts put into a message are addresses, fingerprints and reasons of the
-operating system; never a key, a password, or text that the host chose.
+operating system; never a key, a password, or text that the host chose, but for the names of its algorithms.
 """
 
 from .codes import Code

@@ -75,7 +75,7 @@ def dial(endpoint: Endpoint, seconds: float) -> socket.socket:
     """A TCP connection to the endpoint, without Nagle's delay, after `seconds` at most. Raises Unreachable."""
     end = time.monotonic() + seconds
     try:
-        sock = _first(resolved(endpoint.address, endpoint.port, seconds), end)
+        sock = first(resolved(endpoint.address, endpoint.port, seconds), end)
     except (OSError, UnicodeError) as error:
         raise Unreachable(where=endpoint.where, reason=why(error)) from None
     sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -120,7 +120,7 @@ def _is_address(address: str) -> bool:
     return ":" in address or address.rpartition(".")[2].isdigit()
 
 
-def _first(places: list[tuple], end: float) -> socket.socket:
+def first(places: list[tuple], end: float) -> socket.socket:
     """A connection to the first of these that takes one; the others share what time is left."""
     failed: OSError = TimeoutError()
     for number, (family, place) in enumerate(places):

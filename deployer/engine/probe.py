@@ -8,8 +8,8 @@ from dataclasses import asdict, dataclass, field
 from . import copies_check, pace, said
 from .conversation import plain
 from .copies_check import Asked, ask
-from .endpoint import Endpoint, Limits
-from .errors import KeyChanged, NoCommonAlgorithm, NotTrusted, Unreachable, WireError
+from .endpoint import Endpoint, Limits, shares
+from .errors import AuthRefused, KeyChanged, NoCommonAlgorithm, NotTrusted, Refused, WireError
 from .program import quote
 from .ssh import Connection, connect, fetch_host_key
 from .visit import clean
@@ -58,7 +58,7 @@ def probe(
     (`pace.for_check`). Never changes what is pinned. `users`: whom services run as there. `mark` is left in the folder
     where it has none, or has `instead_of`."""
     end = time.monotonic() + deadline + pace.for_check(endpoint.where)
-    limits, nonce = _shares(endpoint, deadline), secrets.token_hex(8)
+    limits, nonce = shares(endpoint, deadline), secrets.token_hex(8)
     try:
         with connect(endpoint, limits) as connection:
             finding = Finding(True, offered_key=endpoint.host_key, trusted=True, authenticated=True)
@@ -72,10 +72,10 @@ def probe(
     except (NotTrusted, KeyChanged) as error:
         return _untrusted(endpoint, error, end)
     except WireError as error:
-        reached = not isinstance(error, Unreachable)
+        reached = error.reached is not False
         finding = Finding(reached, str(error), error.hint, legacy_needed=_needs_legacy(error, endpoint))
         # Whoever refuses a log-in or breaks off after the key exchange has shown the pinned key.
-        if reached and type(error).__name__ in ("AuthRefused", "Refused"):
+        if reached and isinstance(error, AuthRefused | Refused):
             finding.offered_key, finding.trusted = endpoint.host_key, True
         return finding
 
@@ -164,8 +164,9 @@ def judge(
         )
     if finding.free_bytes is not None and finding.free_bytes < LITTLE:
         finding.warnings.append(f"Only {finding.free_bytes >> 20} MiB are free on the disk.")
-    _of_login_shell(finding, asked or Asked(began=0.0))
-    finding.error, finding.next_step = _hindrance(finding, "over" in words, base_path, sudo, asked or Asked(began=0.0))
+    asked = asked or Asked(began=0.0)
+    _of_login_shell(finding, asked)
+    finding.error, finding.next_step = _hindrance(finding, "over" in words, base_path, sudo, asked)
     finding.ready = not finding.error
     return finding
 
@@ -224,7 +225,7 @@ def _not_run(asked: Asked) -> tuple[str, str]:
     """Nothing of ours was run. An end says that something else was; silence may be a login shell that takes long."""
     if code := said.meaning(f"{asked.greeting} {asked.noise}"):
         return said.SENTENCES[code], said.NEXT[code]
-    words = f" It said: {text}" if (text := clean((asked.noise or asked.greeting).encode())) else ""
+    words = f" It said: {text}" if (text := clean(asked.noise or asked.greeting)) else ""
     if asked.exit_status is None:
         return (
             f"The login shell has not begun a command in time.{words}",
@@ -250,18 +251,9 @@ def _untrusted(endpoint: Endpoint, error: WireError, end: float) -> Finding:
     try:
         offered = fetch_host_key(endpoint.address, endpoint.port, left / 2, endpoint.jump, endpoint.legacy)
     except WireError as trouble:
-        reached = not isinstance(trouble, Unreachable)
+        reached = trouble.reached is not False
         return Finding(reached, str(trouble), trouble.hint, legacy_needed=_needs_legacy(trouble, endpoint))
     return Finding(True, str(error), error.hint, offered_key=offered)
-
-
-def _shares(endpoint: Endpoint, deadline: float) -> Limits:
-    """Each wait's part of the deadline: three for every server on the way, and one to look around."""
-    hops, hop = 1, endpoint
-    while hop.jump is not None:
-        hops, hop = hops + 1, hop.jump
-    share = deadline / (3 * hops + 1)
-    return Limits(connect=share, handshake=share, auth=share, keepalive=share / 2, silence=2 * share)
 
 
 def _number(text: str | None) -> int | None:

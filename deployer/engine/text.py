@@ -35,9 +35,9 @@ KNOWN = {
     "cp1258": "Windows-1258 (Vietnamese)",
     "tis-620": "TIS-620 (Thai)",
 }
-# Each of them holds all of the narrower ones, which programs name more often.
+# What a program calls by a narrower name, and one that people know.
 _WIDER = {
-    "gbk": "gb18030", "gb2312": "gb18030", "hkscs": "big5", "shift_jis": "cp932", "euc_kr": "cp949",
+    "gbk": "gb18030", "gb2312": "gb18030", "shift_jis": "cp932", "euc_kr": "cp949",
     "iso8859-1": "cp1252",
     "ascii": "utf-8", "iso8859-9": "cp1254", "cp874": "tis-620", "big5hkscs": "big5", "cp950": "big5",
 }  # fmt: skip

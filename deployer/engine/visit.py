@@ -13,6 +13,7 @@ from .journal import JournalEvent, Kind, Reader, Shown
 from .ladder import Heard, Mode
 from .program import Answer
 from .ssh import Channel
+from .text import decode
 
 POLL = 0.25  # seconds between two looks at whether the operation is lost or cancelled
 LAST_WORDS = 2.0  # seconds to wait for more after the exit status, where something holds the stream open
@@ -109,7 +110,9 @@ class Visit:
     def heard(self, error: WireError | None) -> Heard:
         """What came of it. Pure, once `follow` is over."""
         status = self._channel.exit_status if self._channel is not None and not self._left else None
-        end, noise = self._end, clean(self._shown.noise + b"\n" + self._reader.noise)
+        # What our own program answers comes after whatever a login shell has printed.
+        said = self._reader.noise if self._reader.signed else self._shown.noise + b"\n" + self._reader.noise
+        end, noise = self._end, clean(decode(said))
         fence = re.search(r"the highest fence seen here is (\d{1,15})", noise) if status == Answer.LOWER_FENCE else None
         return Heard(
             mode=self._mode,
@@ -215,7 +218,6 @@ class Visit:
         return self._events or time.monotonic() - self._started > pace.before_cancel(self._where)
 
 
-def clean(noise: bytes) -> str:
+def clean(text: str) -> str:
     """The last words of a host that said something else than events, on one line."""
-    text = noise.decode("utf-8", "replace")
     return " ".join("".join(char if char.isprintable() else " " for char in text).split())[-300:]

@@ -28,7 +28,7 @@ _TOO_LONG = (
     _("It took longer than the service allows."),
     _("Read the end of the output. Raise the limit in the service’s settings only if the time was really needed."),
 )
-_ON_THE_HOST = _("What to change there stands in the reason above; then retry.")
+_ON_THE_HOST = _("Make the change named in the error above, then retry.")
 BY_CODE: dict[str, tuple] = {
     Code.KEY_CHANGED: (
         _("The host has another key than the one that was trusted."),
@@ -40,7 +40,8 @@ BY_CODE: dict[str, tuple] = {
         _("Try the line below by hand; put the credential’s public key into the user’s authorized_keys. Is the "
           "account locked or expired?"),
     ),
-    "no_credential": (_("The host has no credential."), _("Choose one in the host’s form, then retry.")),
+    Code.TOO_MANY_JUMPS: (_("The way to the host has too many jump hosts."), _("Shorten it, then retry.")),
+    Code.NO_CREDENTIAL: (_("The host has no credential."), _("Choose one in the host’s form, then retry.")),
     Code.BAD_CREDENTIAL: (
         _("The credential cannot be used."), _("Replace it on the page of the credentials, then retry."),
     ),
@@ -114,7 +115,7 @@ BY_CODE: dict[str, tuple] = {
     Code.RUN_AS: (_("The service’s own user cannot be used on the host."), _ON_THE_HOST),
     Code.NO_TOOL: (_("A program is missing on the host."), _("Install it there, then retry.")),
     Code.NOT_READY: (
-        _("What a later step needs is not there. It was seen before anything was stopped."),
+        _("A later step would have failed: something it needs is missing. Nothing was stopped."),
         _("See the reason above: mend the host, the command or the package, then retry."),
     ),
     Code.UNEXPECTED_ANSWER: (
@@ -123,7 +124,7 @@ BY_CODE: dict[str, tuple] = {
     ),
     Code.OVERDUE: (
         _("The host did not end the run in the time that all its steps have together."),
-        _("Look on the host what of the operation is still alive, then retry."),
+        _("Check the host for processes of this operation that are still running, then retry."),
     ),
     Code.BUSY: (
         _("Another run of the service is still alive on the host."),
@@ -175,8 +176,11 @@ BY_CODE: dict[str, tuple] = {
         _("Somebody took the instance away from it."), _("See the history for who and why; look at the host."),
     ),
     Code.LEFT_ON_HOST: (
-        _("It was stopped and is not current any more, but something of it could not be removed."),
-        _("Remove what is named on the host, as its owner. The delete is tried again by itself, or retry it."),
+        _("The service was stopped, but some of its files could not be removed."),
+        _(
+            "Remove the files named in the error as their owner. The delete is retried automatically, or you can retry "
+            "it now."
+        ),
     ),
     Code.FORGOTTEN: (
         _("Somebody forgot the instance: its host is gone for good."),

@@ -83,8 +83,11 @@ _remove_for_good() {
 		[ ! -e "$_each" ] || _remove_tree "$_each" || _left="$_left ${_each#"$_DIR/"}"
 	done
 	[ -n "$_left" ] || return 0
+	_named=''
 	for _each in $_left; do
-		! _held_below "$_DIR/$_each" || _left=" ${_held#"$_DIR/"}"
+		! _held_below "$_DIR/$_each" || _each=${_held#"$_DIR/"}
+		_named="$_named $_each"
 	done
+	_left=$_named
 	return 1
 }

@@ -61,7 +61,6 @@ _OLD = Offer(
     compression=("zlib",),
 )
 LEGACY = Offer(**{each.name: getattr(MODERN, each.name) + getattr(_OLD, each.name) for each in fields(Offer)})
-LOGINS = MODERN.keys
 
 
 class OldRSAKey(paramiko.RSAKey):
