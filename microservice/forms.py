@@ -9,16 +9,12 @@ from django.utils.functional import lazy
 from django.utils.translation import gettext_lazy as _
 
 from access.callers import SCOPES
-from access.models import Team
 from access.problems import Problem
-from asset import pasted
-from asset.models import Asset, Credential
 from deployer.engine import text
 
 from .catalog.ownership import BUILD_FIELDS
-from .console.fields import Environment, Form, JSONText, KeyFile, SecretText, Words
+from .console.fields import Environment, Form, JSONText, Words
 from .console.language import term, told
-from .label_field import Labels
 from .models import MicroService
 
 
@@ -34,7 +30,7 @@ def blame(form: forms.Form, problem: Problem) -> None:
         form.add_error(None, f"{told(problem.detail)} {told(problem.hint)}".strip())
 
 
-def _terms(choices: list[tuple]) -> list[tuple]:
+def terms(choices: list[tuple]) -> list[tuple]:
     return [(value, lazy(term, str)(label)) for value, label in choices]
 
 
@@ -48,7 +44,7 @@ def _command(label, hint="") -> forms.CharField:
     )
 
 
-def _encoding(hint, unset) -> forms.ChoiceField:
+def encoding(hint, unset) -> forms.ChoiceField:
     choices = [("", unset), *text.KNOWN.items()]
     return forms.ChoiceField(label=_("Encoding of the output"), choices=choices, required=False, help_text=hint)
 
@@ -63,7 +59,7 @@ class NewServiceForm(Form):
         widget=forms.TextInput({"autocomplete": "off", "spellcheck": "false"}),
     )
     language = forms.ChoiceField(
-        label=_("Language"), choices=_terms(MicroService.Language.choices), initial=MicroService.Language.OTHER
+        label=_("Language"), choices=terms(MicroService.Language.choices), initial=MicroService.Language.OTHER
     )
     description = forms.CharField(label=_("Description"), max_length=256, required=False)
 
@@ -72,7 +68,7 @@ class ServiceForm(Form):
     """How a service is described, deployed and built."""
 
     description = forms.CharField(label=_("Description"), max_length=256, required=False)
-    language = forms.ChoiceField(label=_("Language"), choices=_terms(MicroService.Language.choices))
+    language = forms.ChoiceField(label=_("Language"), choices=terms(MicroService.Language.choices))
     start_command = _command(
         _("Start"),
         _(
@@ -115,13 +111,13 @@ class ServiceForm(Form):
         required=False,
         help_text=_("Only this user’s group and the user that deploys can read the releases on a host."),
     )
-    encoding = _encoding(_("Of what its commands print. The bytes are kept as they come, so it may be set afterwards."),
+    encoding = encoding(_("Of what its commands print. The bytes are kept as they come, so it may be set afterwards."),
                          _("as the host’s"))
     keep_releases = forms.IntegerField(label=_("Releases kept on a host"), min_value=1, max_value=100)
     limits = JSONText(
         label=_("Limits"), empty="{}", rows=3, help_text=_("Limits of time and output, as a JSON object.")
     )
-    build_orig = forms.ChoiceField(label=_("Built by"), choices=_terms(MicroService.Origin.choices))
+    build_orig = forms.ChoiceField(label=_("Built by"), choices=terms(MicroService.Origin.choices))
     build_url = forms.CharField(label=_("Where it is built from"), max_length=500, required=False)
     build_username = forms.CharField(
         label=_("User of the repository"),
@@ -191,139 +187,10 @@ class VersionForm(Form):
     description = forms.CharField(label=_("Description"), max_length=256, required=False)
 
 
-class HostForm(Form):
-    hostname = forms.CharField(label=_("Host name"), max_length=253)
-    ip = forms.CharField(
-        label=_("Address"),
-        max_length=253,
-        help_text=_("IPv4, IPv6, or a name, which is resolved at each connection: the pinned key says whose it is."),
-    )
-    port = forms.IntegerField(label=_("SSH port"), min_value=1, max_value=65535, initial=22)
-    username = forms.CharField(label=_("SSH user"), max_length=64, initial="root")
-    credential_id = forms.ModelChoiceField(
-        Credential.objects.defer("secret", "passphrase"),
-        label=_("Credential"),
-        required=False,
-        empty_label=_("none yet"),
-    )
-    base_path = forms.CharField(label=_("Folder for services"), max_length=512, initial="/srv/services")
-    sudo = forms.BooleanField(label=_("Run under sudo -n"), required=False)
-    legacy_algorithms = forms.BooleanField(
-        label=_("Allow legacy SSH algorithms"),
-        required=False,
-        help_text=_(
-            "Offers ssh-rsa, SHA-1 and CBC too, after all others, to a server that has nothing better, such as OpenSSH "
-            "before 7.2. They are weaker: update the server where you can. “Check now” says whether it needs them."
-        ),
-    )
-    encoding = _encoding(
-        _("Of what commands print there; a service may say its own. The bytes are kept as they come."),
-        _("UTF-8, or what is recognised beyond doubt"),
-    )
-    jump_host_id = forms.ModelChoiceField(
-        Asset.objects.all(), label=_("Reached through"), required=False, empty_label=_("directly")
-    )
-    teams = forms.ModelMultipleChoiceField(
-        Team.objects.all(),
-        label=_("Teams"),
-        required=False,
-        widget=forms.CheckboxSelectMultiple,
-        help_text=_("Only services of these teams come here, and only their members see it. None: it is everybody’s."),
-    )
-    labels = Labels(label=_("Labels"), help_text=_("name=text, one a line, such as zone=eu."))
-    fetch_port = forms.IntegerField(
-        label=_("Port for packages"),
-        min_value=1024,
-        max_value=65535,
-        required=False,
-        help_text=_(
-            "For a jump host: hosts behind it fetch packages from it on this port, unencrypted, so that each package "
-            "crosses the line to it once. Empty: all of them get it over that line. “Check now” tries it."
-        ),
-    )
-    fetch_address = forms.GenericIPAddressField(
-        label=_("Address for packages"),
-        required=False,
-        unpack_ipv4=True,
-        help_text=_("Where the hosts behind it find it, if not at its address above."),
-    )
-    host_key = forms.CharField(
-        label=_("Host key"),
-        required=False,
-        strip=False,
-        help_text=_(
-            "What “ssh-keygen -lf /etc/ssh/ssh_host_ed25519_key.pub” prints on the host, a fingerprint (SHA256:…), a "
-            "line of known_hosts, or the key (ssh-ed25519 AAAA…). Leave it empty to compare after the check."
-        ),
-        widget=forms.Textarea({"rows": 2, "spellcheck": "false", "autocomplete": "off"}),
-    )
-    description = forms.CharField(label=_("Description"), max_length=256, required=False)
-
-    # A fingerprint that was given in the place of the key: what the host offers is compared with it.
-    fingerprint = ""
-
-    def clean(self) -> dict:
-        given = super().clean() or self.cleaned_data
-        text = given.get("host_key", "")
-        if not text.strip() or text == self.initial.get("host_key"):
-            return given
-        try:
-            found = pasted.read(text, (given.get("hostname", ""), given.get("ip", "")))
-        except ValueError as error:
-            self.add_error("host_key", told(str(error)))
-            return given
-        self.fingerprint = "" if found.key else text
-        return given | {"host_key": found.key or self.initial.get("host_key", "")}
-
-    def values(self) -> dict:
-        """As `asset.hosts` takes them."""
-        data = dict(self.cleaned_data)
-        for name in ("credential_id", "jump_host_id"):
-            data[name] = data[name].pk if data[name] else None
-        data["teams"] = [team.pk for team in data["teams"]]
-        data["fetch_address"] = data["fetch_address"] or None
-        return data
-
-
-class CredentialForm(Form):
-    must_hold_secret = True
-
-    name = forms.CharField(label=_("Name"), max_length=64)
-    kind = forms.ChoiceField(label=_("Kind"), choices=_terms(Credential.Kind.choices))
-    secret = forms.CharField(
-        strip=False,
-        required=False,
-        label=_("Private key or password"),
-        help_text=_("Encrypted at rest; never shown again."),
-        widget=SecretText({"rows": 6, "spellcheck": "false", "autocomplete": "off"}),
-    )
-    key_file = KeyFile(label=_("Or the private key’s file"), help_text=_("Such as ~/.ssh/id_ed25519, not the .pub."))
-    passphrase = forms.CharField(
-        strip=False,
-        required=False,
-        label=_("Passphrase of the key"),
-        widget=forms.PasswordInput({"autocomplete": "new-password"}),
-    )
-
-    def clean(self) -> dict:
-        """One of the two, as `secret`. What a browser chose as a file is gone when the page comes back: it says so."""
-        given = super().clean() or self.cleaned_data
-        text, of_file = given.get("secret", ""), given.pop("key_file", "")
-        if text and of_file:
-            self.add_error("secret", _("Give the text or the file, not both."))
-        elif self.must_hold_secret and not text and not of_file and not self.errors:
-            self.add_error("secret", _("Paste a private key or a password, or choose the key’s file."))
-        elif self.errors and of_file:
-            self.add_error("key_file", _("Choose the file again: no page can give it back."))
-        if given.get("kind") == Credential.Kind.PASSWORD:
-            text = text.removesuffix("\n")  # the end of the line that was copied
-        return given | {"secret": of_file or text}
-
-
 class TokenForm(Form):
     name = forms.CharField(label=_("Name"), max_length=64, help_text=_("Who or what will use it."))
     scopes = forms.MultipleChoiceField(
-        label=_("Rights"), choices=_terms([(scope, scope) for scope in SCOPES]), widget=forms.CheckboxSelectMultiple
+        label=_("Rights"), choices=terms([(scope, scope) for scope in SCOPES]), widget=forms.CheckboxSelectMultiple
     )
     services = forms.CharField(
         label=_("Services"),

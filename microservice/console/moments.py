@@ -57,4 +57,3 @@ def _meant(clock: datetime) -> set[datetime]:
     """One moment, or two: of a time that comes twice, or the two ways to take one that never comes."""
     zone = timezone.get_current_timezone()
     return {clock.replace(tzinfo=zone, fold=fold).astimezone(UTC) for fold in (0, 1)}
-

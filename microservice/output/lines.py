@@ -84,7 +84,7 @@ def window(operation_id: int, first: int, whole: bool, most: int = AT_ONCE) -> W
             found.next = number + 1
             break
     else:
-        found.next = found.lines[-1][0] + 1 if found.lines and _more(operation_id, found.lines[-1][0] + 1) else None
+        found.next = found.lines[-1][0] + 1 if found.lines else None
     if found.next is not None and not _more(operation_id, found.next):
         found.next = None
     return found

@@ -14,6 +14,7 @@ from microservice.status import MAY_RETRY
 from .paging import PAGE, Page, by_key, newest_first
 
 MOST_TEAMS = 500
+MOST_USES = 500  # hosts that a credential's page names
 
 
 def hosts(
@@ -85,7 +86,8 @@ def credentials() -> list[Credential]:
 
 
 def credential(number: int) -> Credential:
-    row = Credential.objects.filter(pk=number).first()
+    # Without its secrets, which may be what cannot be read, and why somebody comes here to set them anew.
+    row = Credential.objects.defer("secret", "passphrase").filter(pk=number).first()
     if row is None:
         raise not_found("credential")
     return row
@@ -93,7 +95,7 @@ def credential(number: int) -> Credential:
 
 def uses_of(caller: Caller, of: Credential) -> list[Asset]:
     """The first hosts, by name, that are logged in to with it."""
-    return list(of.hosts.filter(tenancy.visible(caller)).order_by("hostname")[:MOST_TEAMS])
+    return list(of.hosts.filter(tenancy.visible(caller)).order_by("hostname")[:MOST_USES])
 
 
 def tokens(caller: Caller) -> list[Token]:

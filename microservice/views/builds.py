@@ -28,7 +28,7 @@ def build(request: HttpRequest, caller: Caller, name: str, number: int) -> HttpR
     service = services.service(caller, name)
     found = catalog.find_version(service, number)
     if request.method != "POST":
-        answer = render(request, "service/build.html", shown(caller, service, found))
+        answer = render(request, "service/build.html", shown(caller, service, found, request.GET.get("attempt", "")))
         if found.status != BuildStatus.BUILDING:
             answer["HX-Refresh"] = "true"
         return answer
@@ -73,6 +73,8 @@ def shown(caller: Caller, service: MicroService, version: MicroServiceVersion, a
         "service": service,
         "version": version,
         "build": build,
+        "attempt": build.pk if build and build.pk == wanted else "",
+        "is_building": build is not None and build.status == BuildStatus.BUILDING,
         "log": requests.printed(build) if build else "",
         "attempts": attempts if len(attempts) > 1 else [],
         "again": version.status in BUILD_AGAIN,

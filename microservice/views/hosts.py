@@ -11,8 +11,8 @@ from asset import contact, credentials, imports, keys, trial
 from asset import hosts as host_changes
 from asset.models import Asset, Credential
 from microservice import deployments
-from microservice.credential_forms import CredentialChangeForm
-from microservice.forms import CredentialForm, HostForm
+from microservice.credential_forms import CredentialChangeForm, CredentialForm
+from microservice.host_forms import HostForm
 from microservice.import_forms import HostImportForm
 from microservice.queries import hosts as found
 from microservice.queries.paging import MOST, PAGE
@@ -56,7 +56,7 @@ def edit(request: HttpRequest, caller: Caller, number: int) -> HttpResponse:
         with blaming(form):
             host_changes.change(caller, host, form.values())
             say(request, _("%(name)s was saved.") % {"name": host.hostname})
-            moved = any(before[name] != form.values()[name] for name in host_changes.OF_THE_WAY)
+            moved = any(before[name] != getattr(host, name) for name in host_changes.OF_THE_WAY)
             if form.fingerprint or moved:
                 return _asked_at_once(request, caller, host, form.fingerprint)
             return go("host", host.pk)
@@ -162,7 +162,8 @@ def credential_list(request: HttpRequest, caller: Caller) -> HttpResponse:
 def credential(request: HttpRequest, caller: Caller, number: int) -> HttpResponse:
     """Its name, and another secret in its place: tried on hosts that use it first, where that is ticked."""
     found_one = found.credential(number)
-    form = CredentialChangeForm(sent(request), initial={"name": found_one.name, "kind": found_one.kind, "test": True})
+    saved = {"name": found_one.name, "kind": found_one.kind, "test": True}
+    form = CredentialChangeForm(sent(request), request.FILES or None, initial=saved)
     tried: list[dict] = []
     if request.method == "POST" and form.is_valid():
         with blaming(form):
@@ -200,6 +201,7 @@ def _asked_at_once(request: HttpRequest, caller: Caller, host: Asset, fingerprin
     if fingerprint:
         try:
             contact.trust(host, fingerprint, caller)
+            request.session.pop(NAMED, None)
             say(request, _("The key of %(name)s is trusted from now on.") % {"name": host.hostname})
         except Problem as problem:
             complain(request, problem)

@@ -174,4 +174,4 @@ def _around(of: Operation, number: int, near: int, encoding: str) -> str:
 
 def _link(number: int, near: int, text: str) -> str:
     where = f"?line={number}&amp;near={near}#L{number}"
-    return f' <a class="part" href="{where}" data-line="{number}" data-near="{near}">{escape(text)}</a>'
+    return f' <a href="{where}" data-line="{number}" data-near="{near}">{escape(text)}</a>'

@@ -4,10 +4,14 @@ import subprocess
 
 import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
+from django.db import connection
 
+from access.callers import Caller
+from asset import credentials
 from asset.models import Credential
 
 pytestmark = [pytest.mark.django_db, pytest.mark.found("keys")]
+ADA = Caller(name="ada", scopes=frozenset({"admin"}))
 
 
 @pytest.fixture(scope="module")
@@ -56,3 +60,22 @@ def test_what_is_wrong_is_said_and_nothing_of_it_comes_back(admin, content, more
     page = answer.content.decode()
     assert answer.status_code == 422 and word in page and "-----BEGIN" not in page
     assert 'enctype="multipart/form-data"' in page and not Credential.objects.exists()
+
+
+def test_a_key_is_replaced_by_its_file(admin, private):
+    made = credentials.create(ADA, {"name": "k", "kind": "password", "secret": "before"})
+    page = admin.get(f"/credentials/{made.pk}/").content.decode()
+    assert 'enctype="multipart/form-data"' in page
+    chosen = SimpleUploadedFile("id_ed25519", private.encode())
+    assert admin.post(f"/credentials/{made.pk}/", {"name": "k", "kind": "key", "key_file": chosen}).status_code == 302
+    assert Credential.objects.get().secret.reveal() == private
+
+
+def test_a_secret_that_cannot_be_read_is_replaced_on_its_page(admin):
+    made = credentials.create(ADA, {"name": "k", "kind": "password", "secret": "before"})
+    with connection.cursor() as cursor:
+        cursor.execute("UPDATE credential SET secret = 'gAAAAAB-of-a-key-that-is-lost'")
+    assert admin.get(f"/credentials/{made.pk}/").status_code == 200
+    sent = {"name": "k", "kind": "password", "secret": "after"}
+    assert admin.post(f"/credentials/{made.pk}/", sent).status_code == 302
+    assert Credential.objects.get().secret.reveal() == "after"

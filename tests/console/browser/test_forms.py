@@ -11,7 +11,15 @@ from playwright.sync_api import Page, expect
 
 from demo.client import Client
 from demo.service import definition
-from microservice import callback_forms, forms, people_forms, secret_forms, settings_forms
+from microservice import (
+    callback_forms,
+    credential_forms,
+    forms,
+    host_forms,
+    people_forms,
+    secret_forms,
+    settings_forms,
+)
 from tests.console.browser.greeter import LATER, Greeter, version_name
 from tests.lab.keys import new_key
 
@@ -58,7 +66,7 @@ ELSEWHERE = {
 
 def test_every_text_area_is_typed_into_below():
     found = set()
-    for module in (forms, callback_forms, people_forms, secret_forms, settings_forms):
+    for module in (forms, callback_forms, credential_forms, host_forms, people_forms, secret_forms, settings_forms):
         for form in vars(module).values():
             if isinstance(form, type) and issubclass(form, django_forms.Form):
                 found |= {
