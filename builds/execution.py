@@ -4,7 +4,6 @@ import logging
 import os
 import socket
 import threading
-import time
 import traceback
 import uuid
 from dataclasses import replace
@@ -12,7 +11,6 @@ from datetime import timedelta
 from functools import lru_cache
 
 from django.conf import settings
-from django.db import Error, connection
 from django.db.models import F, Q
 from django.db.models.functions import Now
 from django.utils import timezone
@@ -22,23 +20,20 @@ from access.callers import SYSTEM, Caller
 from access.problems import Problem
 from access.secrets import Undecryptable
 from deployer.database_errors import is_away
-from deployer.loop import Loop
 from microservice.models import MicroService
 from microservice.publishing import intake
 from microservice.status import BuildStatus
 
-from . import again, builders, checkout, looking, requests, servers
+from . import again, checkout, looking, requests, servers
 from .credentials import NOBODY, Credential
 from .models import OPEN, Build
 from .origin import Job, Refused, Seen, Silent, plain
-from .sandbox import layout
 from .sandbox.running import TimedOut
 from .sentences import with_sentence
 
 log = logging.getLogger(__name__)
 MOST_TAKEOVERS = 3
 LONGEST_PAUSE = 120  # seconds between two looks at an origin that does not answer
-LONGEST_SWEEP = 600.0  # seconds after which a sweep hangs: what an abandoned build left may be large
 _slots = threading.BoundedSemaphore(settings.BUILD_SLOTS)
 
 
@@ -283,31 +278,3 @@ def _release(build: Build, seconds: float, **fields) -> None:
 
 def _lease():
     return Now() + timedelta(seconds=max(settings.LEASE, 10))
-
-
-class Sweeper:
-    """The thread that finds what nobody looks after: builds that are due, and those whose worker died."""
-
-    def __init__(self) -> None:
-        self._told = 0.0
-        self._loop = Loop("build-sweep", self._sweep, lambda: settings.SWEEP_EVERY, LONGEST_SWEEP)
-
-    def stop(self) -> None:
-        self._loop.stop()
-
-    def _sweep(self) -> None:
-        if not self._told or time.monotonic() - self._told > builders.EVERY:
-            builders.tell(owner(), servers.sandbox())
-            layout.remove_abandoned()
-            self._told = time.monotonic()
-        if Build.objects.filter(status__in=OPEN, due__lte=Now()).exists() or again.due().exists():
-            threading.Thread(target=_pick_up, name="build", daemon=True).start()
-
-
-def _pick_up() -> None:
-    try:
-        work()
-    except Error as error:
-        log.warning("no build could be picked up: %s", type(error).__name__)
-    finally:
-        connection.close()

@@ -4,9 +4,9 @@ from celery.signals import worker_shutting_down
 
 from deployer.celery import app
 
-from . import execution, wake
+from . import execution, sweeping, wake
 
-_sweepers: list[execution.Sweeper] = []
+_sweepers: list[sweeping.Sweeper] = []
 
 
 @app.task(name=wake.WORK)
@@ -20,7 +20,7 @@ class BuildShop(bootsteps.StartStopStep):
     requires = ("celery.worker.components:Pool",)
 
     def start(self, worker) -> None:
-        _sweepers.append(execution.Sweeper())
+        _sweepers.append(sweeping.Sweeper())
 
     def stop(self, worker) -> None:
         """Nothing: it was told by the signal."""

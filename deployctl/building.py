@@ -6,10 +6,9 @@ from typing import Any
 import click
 
 from .client import printable
-from .context import Context, quoted
+from .context import Context, may_wait, quoted
 from .exits import Ended, Exit, OutOfTime
 from .naming import version_name
-from .patience import Patience
 
 WELL, OPEN = "success", ("pending", "building")
 PAUSE = 2.0  # seconds between two looks
@@ -22,14 +21,11 @@ LINES = 20  # of what it printed, where it ended badly
 @click.option("--ref", default="master", show_default=True, help="The branch, tag or commit, where VERSION is new.")
 @click.option("--again", is_flag=True, help="Also where its last attempt failed, timed out or was a duplicate.")
 @click.option("--even-built", is_flag=True, help="Also where the commit is built already.")
-@click.option("--wait/--no-wait", default=True, show_default=True, help="Come back when it has ended.")
-@click.option("--timeout", type=click.FloatRange(0), default=0, help="Seconds to wait at most; 0: no limit.")
+@may_wait()
 @click.pass_obj
-def build(context: Context, service: str, version: str, ref: str, again: bool, even_built: bool, wait: bool,
-          timeout: float) -> None:
+def build(context: Context, service: str, version: str, ref: str, again: bool, even_built: bool) -> None:
     """Has VERSION of SERVICE built at the service's origin, and makes it where it is not there yet."""
-    if wait:
-        context.patience = Patience(waits=True, timeout=timeout)
+    wait = context.patience.waits
     path = f"/services/{quoted(service)}/versions/"
     known = [row for row in context.client.all(path) if row["version"] == version]
     made = known[0] if known else context.client.post(path, {"version": version, "ref": ref})

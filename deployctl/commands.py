@@ -1,39 +1,19 @@
 """The commands. Each reads its arguments, asks the API and prints what it answered."""
 import base64
-import functools
 import hashlib
 import os
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import click
 from click.shell_completion import get_completion_class
 
 from . import building, removal, waiting
 from .client import printable
-from .context import Context, quoted
+from .context import Context, may_wait, quoted
 from .exits import Ended, Exit
-from .patience import Patience
 from .where import Where
-
-
-def may_wait(default: bool = True) -> Callable:
-    """Gives a command --wait and --timeout, and the client the patience that they ask for."""
-    def with_options(command: Callable) -> Callable:
-        @functools.wraps(command)
-        def begun(*args: Any, wait: bool, timeout: float, **more: Any) -> Any:
-            if wait:
-                click.get_current_context().obj.patience = Patience(waits=True, timeout=timeout)
-            return command(*args, **more)
-
-        told = click.option("--timeout", type=click.FloatRange(0), default=0, help=(
-            "Seconds to wait at most, whatever happens to the server meanwhile; 0: no limit."))(begun)
-        return click.option("--wait/--no-wait", default=default, show_default=True,
-                            help="Come back when it has ended.")(told)
-
-    return with_options
 
 
 def goes_somewhere(command: Callable) -> Callable:

@@ -1,5 +1,7 @@
 """What every command has: the client, how to print, and names turned into ids."""
+import functools
 import json
+from collections.abc import Callable
 from typing import Any
 from urllib.parse import quote
 
@@ -65,3 +67,20 @@ class Context:
 
 def quoted(name: str) -> str:
     return quote(name, safe="")
+
+
+def may_wait(default: bool = True) -> Callable:
+    """Gives a command --wait and --timeout, and the client the patience that they ask for."""
+    def with_options(command: Callable) -> Callable:
+        @functools.wraps(command)
+        def begun(*args: Any, wait: bool, timeout: float, **more: Any) -> Any:
+            if wait:
+                click.get_current_context().obj.patience = Patience(waits=True, timeout=timeout)
+            return command(*args, **more)
+
+        told = click.option("--timeout", type=click.FloatRange(0), default=0, help=(
+            "Seconds to wait at most, whatever happens to the server meanwhile; 0: no limit."))(begun)
+        return click.option("--wait/--no-wait", default=default, show_default=True,
+                            help="Come back when it has ended.")(told)
+
+    return with_options
