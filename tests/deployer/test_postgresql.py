@@ -6,7 +6,6 @@ import signal
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 
 import psycopg
 import pytest
@@ -378,4 +377,3 @@ def test_all_at_once_get_connections_of_a_pool(server, pool):
     used = pool(server.url("postgres"))
     with ThreadPoolExecutor(32) as threads:
         list(threads.map(lambda _: asked(used), range(200)))
-    assert Path(server.folder or "").is_dir()
