@@ -14,7 +14,7 @@ from .test_checkout import built as built_from_a_folder
 from .test_checkout import job
 from .test_credentials import git_of
 
-pytestmark = [pytest.mark.found("builds")]
+pytestmark = pytest.mark.found("builds")
 PASSWORD = "canary-of-the-repository"
 ATTRIBUTES = "*.bin filter=lfs diff=lfs merge=lfs -text\n"
 
