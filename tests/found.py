@@ -33,7 +33,7 @@ def pytest_collection_modifyitems(items):
 
 def pytest_terminal_summary(terminalreporter):
     counted: dict[str, Counter] = {}
-    for outcome in ("passed", "failed", "error"):
+    for outcome in ("passed", "failed", "error", "skipped"):
         for report in terminalreporter.stats.get(outcome, ()):
             for name, kind in getattr(report, "user_properties", ()):
                 if name == "found":
@@ -42,6 +42,5 @@ def pytest_terminal_summary(terminalreporter):
         return
     terminalreporter.section("found in use")
     for kind, text in FOUND.items():
-        if kind in counted:
-            told = ", ".join(f"{count} {outcome}" for outcome, count in counted[kind].items())
-            terminalreporter.write_line(f"{kind:9} {told:22} {text}")
+        told = ", ".join(f"{count} {outcome}" for outcome, count in counted.get(kind, {}).items())
+        terminalreporter.write_line(f"{kind:9} {told or '0':22} {text}")

@@ -10,7 +10,7 @@ from tests.lab import cable
 from .scene import KINDS, Scene
 from .watchers import get
 
-pytestmark = [pytest.mark.found("away"), pytest.mark.timeout(300)]
+pytestmark = pytest.mark.found("away")
 PROMISED = 10.0  # seconds after its return
 WHY_NOT = cable.why_not()
 

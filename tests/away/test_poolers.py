@@ -8,7 +8,7 @@ import pytest
 from .scene import Scene
 from .watchers import get
 
-pytestmark = [pytest.mark.found("settings"), pytest.mark.timeout(300)]
+pytestmark = pytest.mark.found("settings")
 
 
 @pytest.mark.parametrize("mode", ["session", "transaction"])

@@ -37,11 +37,13 @@ def signed_in(url: str) -> urllib.request.OpenerDirector:
 
 
 class Pages:
-    """Pages and API, asked for by several at once. What came is in `seen`: (when it came, status, its text)."""
+    """Pages and API, asked for by several at once. What came is in `seen`: (when it came, status, its text); when each
+    of those who ask was last answered well, in `answered`."""
 
     def __init__(self, url: str, token: str):
         self.url, self.token = url, token
         self.seen: list[tuple[float, int, str]] = []
+        self.answered = dict.fromkeys(range(AT_ONCE), 0.0)
         self._over = threading.Event()
         self._threads: list[threading.Thread] = []
 
@@ -49,7 +51,7 @@ class Pages:
         browser = signed_in(self.url)
         for number in range(AT_ONCE):
             ask = self._page(browser) if number % 2 else self._api
-            self._threads.append(threading.Thread(target=self._run, args=(ask,), daemon=True))
+            self._threads.append(threading.Thread(target=self._run, args=(number, ask), daemon=True))
             self._threads[-1].start()
         return self
 
@@ -69,13 +71,16 @@ class Pages:
 
         return ask
 
-    def _run(self, ask) -> None:
+    def _run(self, number: int, ask) -> None:
         while not self._over.wait(0.2):
             try:
                 status, text = ask()
             except (OSError, http.client.HTTPException) as error:
                 status, text = 0, repr(error)
-            self.seen.append((time.monotonic(), status, text))
+            now = time.monotonic()
+            if status == 200:
+                self.answered[number] = now
+            self.seen.append((now, status, text))
 
     def last_failure(self) -> float:
         """When somebody last got something else than what was asked for (0.0: never)."""

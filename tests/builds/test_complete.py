@@ -1,4 +1,6 @@
 """A checkout is complete, or the build is refused: submodules, Git LFS, tags and history, from real servers."""
+import shutil
+
 import pytest
 
 from access.secrets import Secret
@@ -12,7 +14,7 @@ from .test_checkout import built as built_from_a_folder
 from .test_checkout import job
 from .test_credentials import git_of
 
-pytestmark = [pytest.mark.found("builds"), pytest.mark.timeout(120)]
+pytestmark = pytest.mark.found("builds")
 PASSWORD = "canary-of-the-repository"
 ATTRIBUTES = "*.bin filter=lfs diff=lfs merge=lfs -text\n"
 
@@ -159,15 +161,15 @@ def test_every_branch_that_git_allows_is_built(repository, name):
 RESERVES = """
 perl -e 'my %number = ("x86_64" => 9, "aarch64" => 222); use POSIX; my $machine = (POSIX::uname())[4];
 for (1 .. 8) { syscall($number{$machine}, 0, 64 << 30, 3, 0x4022, -1, 0) > 0 or die "no room: $!" } print "reserved\\n"'
-if command -v node >/dev/null; then node -e 'new WebAssembly.Memory({initial: 1, maximum: 65536}); console.log("node")'
-else echo node; fi
-if command -v java >/dev/null; then java -Xmx200m -version 2>/dev/null && echo java; else echo java; fi
+command -v node >/dev/null && node -e 'new WebAssembly.Memory({initial: 1, maximum: 65536}); console.log("node")'
+command -v java >/dev/null && java -Xmx200m -version 2>/dev/null && echo java
+true
 """
 
 
 def test_what_reserves_address_space_runs_and_what_uses_memory_is_ended(repository):
     files = built_from_a_folder(job(repository, f"({RESERVES}) > told"), memory=400 << 20)
-    assert files["told"].decode().split() == ["reserved", "node", "java"]
+    assert files["told"].decode().split() == ["reserved", *filter(shutil.which, ("node", "java"))]
     with pytest.raises((Refused, TimedOut), match="of memory"):
         built_from_a_folder(job(repository, "perl -e '$x = \"x\" x (600 << 20); sleep 20'"), memory=400 << 20)
 

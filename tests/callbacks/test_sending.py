@@ -151,7 +151,7 @@ def test_a_server_that_answers_a_byte_at_a_time_is_left_at_the_deadline(settings
         def drip():
             peer, _ = server.accept()
             try:
-                for _ in range(40):
+                for _ in range(600):
                     peer.sendall(b"H")
                     time.sleep(0.1)
             except OSError:

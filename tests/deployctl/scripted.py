@@ -13,6 +13,7 @@ class Scripted:
     """`with Scripted(steps) as server:` — the steps are taken one a request; after the last one the deployment has
     succeeded. A step is a status, (status, headers), "running", or what goes wrong on the line: "reset", "cut" (fewer
     bytes than were announced), "cut error" (a 503 that breaks off), "html" (200 of something else), "garbage", "hang".
+    A header's value may be a function, which is asked when it is sent.
     """
 
     def __init__(self, *steps, end: str = "succeeded"):
@@ -73,6 +74,6 @@ class Scripted:
         request.send_response(status)
         told = {"Content-Type": kind, "Content-Length": str(announced or len(raw)), **(headers or {})}
         for name, value in told.items():
-            request.send_header(name, value)
+            request.send_header(name, value() if callable(value) else value)
         request.end_headers()
         request.wfile.write(raw)

@@ -21,7 +21,8 @@ from deployctl.commands import main
 from deployctl.patience import Patience
 from microservice.models import Deployment, MicroServiceInstance
 from microservice.status import BuildStatus, DeploymentStatus, OperationStatus
-from tests.lab.network import free_port
+from tests.lab.busy import within
+from tests.lab.network import free_port, wait_until
 from tests.lab.web import Web
 from tests.microservice import fleet
 
@@ -101,9 +102,7 @@ def test_the_web_process_is_killed_and_comes_back(webs, background, end, status)
     fleet.instances(old, fleet.hosts(2))
     web = webs(port)
     command = background(web.url, "upgrade", "shop", "2.0", "--timeout", "80", token=token)
-    deadline = time.monotonic() + 30
-    while not Deployment.objects.exists() and time.monotonic() < deadline:
-        time.sleep(0.1)
+    wait_until(Deployment.objects.exists, 30, "the deployment")
     web.kill()
     time.sleep(AWAY)
     Deployment.objects.update(status=end)
@@ -128,9 +127,7 @@ def test_what_was_asked_while_it_was_away_is_done_once(webs, background):
     time.sleep(AWAY)
     assert command.process.poll() is None, command.ended()
     webs(port)
-    deadline = time.monotonic() + 40
-    while Deployment.objects.count() < 2 and time.monotonic() < deadline:
-        time.sleep(0.1)
+    wait_until(lambda: Deployment.objects.count() > 1, 40, "the second deployment")
     Deployment.objects.filter(origin=made).update(status=DeploymentStatus.SUCCEEDED)
     assert command.ended()[0] == 0
     assert Deployment.objects.count() == 2
@@ -146,9 +143,7 @@ def test_a_build_is_asked_for_and_waited_for_although_the_web_process_is_away(we
     time.sleep(AWAY)
     assert command.process.poll() is None, command.ended()
     web = webs(port)
-    deadline = time.monotonic() + 40
-    while not Build.objects.exists() and time.monotonic() < deadline:
-        time.sleep(0.1)
+    wait_until(Build.objects.exists, 40, "the build")
     web.kill()
     requests.end(Build.objects.get(), BuildStatus.FAILED, "no compiler")
     time.sleep(AWAY)
@@ -202,7 +197,7 @@ def test_it_may_say_so_for_as_long_as_the_command_waits():
 
 @pytest.mark.parametrize("how", ["seconds", "moment"])
 def test_it_is_asked_when_it_says(how):
-    after = "3" if how == "seconds" else email.utils.formatdate(time.time() + 8, usegmt=True)
+    after = "3" if how == "seconds" else lambda: email.utils.formatdate(time.time() + 4, usegmt=True)
     with Scripted("running", (429, {"Retry-After": after})) as server:
         done = run(server.url, "status", "7", "--wait", "--timeout", "60")
     assert done.returncode == 0, done.stderr
@@ -225,7 +220,7 @@ def test_its_own_timeout_is_kept_whatever_the_server_does(step):
         done = run(server.url, "status", "7", "--wait", "--timeout", "4")
     assert done.returncode == 3, done.stderr
     assert "Time is up: deployment 7" in done.stderr and "It goes on" in done.stderr
-    assert 4 <= time.monotonic() - began < 30
+    assert 4 <= time.monotonic() - began < within(10)
 
 
 def test_a_server_that_went_away_for_good_is_out_of_time_with_the_reason():

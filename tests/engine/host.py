@@ -104,6 +104,7 @@ class Host:
         self.log = root / "log"
         self.packages: dict[str, bytes] = {}
         self.fence = 0
+        self.port = 8080  # of the service
         self.user: str | None = None  # who logs in, where it is not whoever runs the tests
         self.groups: list[int] = []  # of that user, besides the own
         self._sessions: list[int] = []
@@ -126,7 +127,7 @@ class Host:
         self, action: str, old: str | None, new: str | None, *, adopt: bool = False, operation: int = 0, **spec
     ) -> Run:
         data = self.package(new) if new else b""
-        target = Target("host-1", "127.0.0.1", str(self.base), 8080, "blue", 50)
+        target = Target("host-1", "127.0.0.1", str(self.base), self.port, "blue", 50)
         atom = plan(
             self.spec(**spec), target, action, old, new,
             sha256=hashlib.sha256(data).hexdigest(), size=len(data), adopt=adopt,

@@ -335,14 +335,15 @@ def test_a_late_worker_is_refused_by_the_host_and_leaves(site):
 
 def test_an_operation_that_was_taken_away_is_left_at_once_and_goes_on_by_itself(site):
     site.have("1.0")
-    watch, run = Watching(), site.host.run("upgrade", "1.0", "2.0", post="sleep 2; echo over")
+    gate = site.host.root / "gate"
+    post = f"until [ -e {gate} ]; do sleep 0.1; done; echo over"
+    watch, run = Watching(), site.host.run("upgrade", "1.0", "2.0", post=post)
     thread, result = in_thread(lambda: site.carry_out(run, watch)[0])
     watch.until(Kind.STARTED, "post")
     watch.leave.set()
-    start = time.monotonic()
-    thread.join(30)
-    assert result[0].kind is OutcomeKind.LOST
-    assert time.monotonic() - start < within(0.8)
+    thread.join(within(5))
+    assert not thread.is_alive() and result[0].kind is OutcomeKind.LOST
+    gate.touch()
     outcome, after = site.carry_out(run, fresh=False)
     assert (outcome.kind, after.data) == (OutcomeKind.DONE, b"over\n")
 

@@ -133,7 +133,9 @@ def test_a_start_that_is_given_up_holds_no_service_up(any_host, chatty):
     assert output(any_host, run.operation).stat().st_size == call.end.output_size
 
 
-LOGS = re.findall(r"^\| .* \| `(setsid .*|\{ .*)` \|$", Path("docs/output.md").read_text(), re.MULTILINE)
+PAGE = Path(__file__).resolve().parents[2] / "docs/output.md"
+LOGS = re.findall(r"^\| .* \| `(setsid .*|\{ .*)` \|$", PAGE.read_text(), re.MULTILINE)
+assert len(LOGS) >= 3, LOGS
 
 
 @pytest.mark.parametrize("start", LOGS)

@@ -40,6 +40,14 @@ class Network:
         self.here, self.address = f"{net}.{host + 1}", f"{net}.{host + 2}"
 
     def __enter__(self) -> "Network":
+        try:
+            self._make()
+        except BaseException:
+            self.__exit__()
+            raise
+        return self
+
+    def _make(self) -> None:
         a, b, c, d = self._ends
         for name in (self._there, self._between):
             _ip("netns", "add", name)
@@ -57,7 +65,6 @@ class Network:
         self._inside(self._there, "addr", "add", f"{self.address}/30", "dev", d)
         for end in ("lo", d):
             self._inside(self._there, "link", "set", end, "up")
-        return self
 
     def __exit__(self, *_) -> None:
         for name in (self._there, self._between):

@@ -30,8 +30,16 @@ class PgBouncer:
 
     def __enter__(self) -> "PgBouncer":
         assert PROGRAM is not None, "this machine has no PgBouncer (Debian: pgbouncer)"
-        user = _server_user()
         self.folder = Path(tempfile.mkdtemp(prefix="deployer-pgbouncer-", dir="/tmp"))
+        try:
+            self._start(PROGRAM)
+        except BaseException:
+            self.__exit__()
+            raise
+        return self
+
+    def _start(self, program: str) -> None:
+        user = _server_user()
         (self.folder / "users").write_text('"postgres" ""\n')
         (self.folder / "ini").write_text(
             f"[databases]\n* = host={self.postgres.address} port={self.postgres.port}\n"
@@ -43,13 +51,12 @@ class PgBouncer:
             for path in (self.folder, *self.folder.iterdir()):
                 os.chown(path, user.pw_uid, user.pw_gid)
         with (self.folder / "log").open("w") as log:
-            self.process = subprocess.Popen([PROGRAM, self.folder / "ini"], **_as(user, self.folder),
+            self.process = subprocess.Popen([program, self.folder / "ini"], **_as(user, self.folder),
                                             stdin=subprocess.DEVNULL, stdout=log, stderr=log)  # fmt: skip
         try:
             wait_for_port("127.0.0.1", self.port, 30)
         except TimeoutError:
             raise RuntimeError(f"PgBouncer did not start: {(self.folder / 'log').read_text()}") from None
-        return self
 
     def __exit__(self, *_) -> None:
         if self.process is not None:

@@ -28,11 +28,15 @@ class Watched:
 
     def __enter__(self) -> "Watched":
         self.folder.mkdir(parents=True, exist_ok=True)
-        for port in self.ports:
-            self.start(port)
-        for port in self.sentinels:
-            self._sentinel(port)
-        wait_until(lambda: all(map(self._knows, self.sentinels)), 60, "the Sentinels knowing each other")
+        try:
+            for port in self.ports:
+                self.start(port)
+            for port in self.sentinels:
+                self._sentinel(port)
+            wait_until(lambda: all(map(self._knows, self.sentinels)), 60, "the Sentinels knowing each other")
+        except BaseException:
+            self.__exit__()
+            raise
         return self
 
     def __exit__(self, *_) -> None:

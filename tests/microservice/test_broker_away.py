@@ -12,6 +12,7 @@ from access.tokens import make_token
 from microservice.models import Deployment, Heartbeat
 from microservice.status import DeploymentStatus
 from tests.lab import moody
+from tests.lab.busy import within
 from tests.lab.moody import Moody
 from tests.lab.rabbitmq import RabbitMq
 from tests.lab.sentinel import Watched
@@ -114,7 +115,6 @@ def test_a_broker_that_is_away_at_the_start_stops_nothing(here, door, deaf_worke
     assert worker.running() and "Traceback" not in worker.log()
 
 
-@pytest.mark.timeout(400)
 def test_a_broker_that_goes_away_later_stops_nothing_however_it_goes(here, door, deaf_worker):
     """One worker, whose own sweep is so rare that a message must have woken it when the broker is back."""
     worker = deaf_worker(door.url, SWEEP_EVERY="120")
@@ -144,14 +144,11 @@ def test_a_worker_without_a_broker_stops_when_it_is_told_to(here, door, deaf_wor
         until(listens, SOON)
         door.mood = mood
         time.sleep(2)
-        begun = time.monotonic()
         worker.process.terminate()
-        worker.process.wait(20)
-        assert worker.process.returncode == 0 and time.monotonic() - begun < 20
+        assert worker.process.wait(within(20)) == 0
         Heartbeat.objects.all().delete()
 
 
-@pytest.mark.timeout(400)
 def test_a_failover_of_sentinels_is_followed(here, environment, deaf_worker, short_tmp):
     """The worker's own sweep is so rare that after the failover a message must have woken it."""
     with Watched(short_tmp / "s", password="of-the-broker") as servers:
@@ -169,7 +166,6 @@ def test_a_failover_of_sentinels_is_followed(here, environment, deaf_worker, sho
         here.agrees(1)
 
 
-@pytest.mark.timeout(400)
 def test_rabbitmq_that_goes_away_later_stops_nothing_however_it_goes(here, deaf_worker, environment, short_tmp):
     with RabbitMq(short_tmp / "rabbit") as server, Moody(server.port, "amqp") as door:
         worker = deaf_worker(door.url, SWEEP_EVERY="120")
@@ -197,7 +193,6 @@ def test_rabbitmq_that_goes_away_later_stops_nothing_however_it_goes(here, deaf_
         assert worker.log().count("received") > before, "woken by a message"
 
 
-@pytest.mark.timeout(300)
 def test_requests_are_answered_at_once_while_the_broker_is_away(here, door, environment, deaf_worker, tmp_path):
     """A real web process and a real worker, both without a broker: 202 at once, and it is carried out."""
     user = get_user_model().objects.create_user("ann", is_superuser=True)

@@ -164,11 +164,14 @@ def test_an_archived_host_is_in_no_list_or_choice_keeps_its_history_and_comes_ba
     made = fleet.deployment([one], versions[2], DeploymentStatus.FAILED, OperationStatus.FAILED)
     name = one.host.hostname
     deployments.forget(ANN, service, [one.pk], WHY)
+    offers = (f"/services/shop/versions/{versions[0].pk}/install/", "/hosts/new/")
+    for page in offers:
+        assert f">{name}" in admin_client.get(page).content.decode()
     hosts.archive(ADMIN, one.host, WHY)
     assert not Asset.objects.filter(pk=one.host_id).exists()
     assert name not in admin_client.get("/hosts/").content.decode()
     assert name in admin_client.get("/hosts/?state=archived").content.decode()
-    for page in (f"/services/shop/versions/{versions[0].pk}/install/", "/hosts/new/"):
+    for page in offers:
         assert f">{name}" not in admin_client.get(page).content.decode()
     page = admin_client.get(f"/hosts/{one.host_id}/").content.decode()
     assert WHY in page and "archived" in page

@@ -129,7 +129,7 @@ def test_a_hundred_watchers_cost_as_many_queries_as_one(one, monkeypatch):
 def test_who_only_waits_for_an_answer_need_not_wait_for_the_usual_look(one):
     """Also where the hub is asleep already when it comes."""
     deployment = fleet.running()
-    one.poll = 3
+    one.poll = 30
     usual = one.join()
     time.sleep(0.2)
     eager = one.join(eager=True)

@@ -61,9 +61,6 @@ def test_what_is_busy_or_runs_or_is_kept_out_is_refused_as_before(failed, state)
         with pytest.raises(Problem) as caught:
             act(ANN, service, two, [host.pk])
         assert caught.value.code == "already_installed"
-    with pytest.raises(Problem) as caught:
-        deployments.install(ANN, service, two, [host.pk], port=-1)
-    assert caught.value.status in (409, 422)
 
 
 def test_a_wrong_field_is_refused_for_it_too(failed):

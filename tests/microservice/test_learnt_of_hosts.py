@@ -11,10 +11,6 @@ from .test_execution import world  # noqa: F401 - a fixture
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.found("keys")]
 
 
-def green() -> dict:
-    return {"reachable": True, "last_error": ""}
-
-
 def test_a_host_that_refuses_an_operations_connection_is_not_green(world, worker, admin_client):  # noqa: F811
     here = world(hosts=2)
     worker()
