@@ -5,26 +5,26 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))  # gunicorn reads this before it looks for the application
 
-from deployer import environment as env
-from deployer import places, privacy, watchdog
+from runtime import environment as env
+from runtime import locations, privacy, watchdog
 
 wsgi_app = "deployer.wsgi"
-bind = places.listening("BIND", env.number("PORT", 8000, 1, 65535))
-worker_class = "deployer.front.Worker"  # gthread
+bind = locations.listening("BIND", env.number("PORT", 8000, 1, 65535))
+worker_class = "deployer.web_process.gunicorn_worker.Worker"  # gthread
 workers = env.number("WEB_PROCESSES", 1, 1, 64)
 threads = env.number("WEB_THREADS", 32, 2, 1000)  # live streams take WEB_THREADS - 8 of them at most
 worker_connections = 2000
 backlog = 2048
 keepalive = 75  # longer than a reverse proxy keeps its side open, so the proxy is the one that closes
-sendfile = False  # what a slow client does not take is sent on by the loop, not by a thread: deployer/line.py
+sendfile = False  # what a slow client does not take is sent on by the loop, not by a thread: deployer/web_process/client_stream.py
 limit_request_line = 8190  # the dialog with some hundred ticked hosts is still an address
 timeout = 60
 graceful_timeout = env.number("WEB_GRACE", 5, 1, 600)  # live streams do not end by themselves; browsers come again
 forwarded_allow_ips = ",".join(env.words("TRUSTED_PROXIES"))  # nobody else's X-Forwarded-Proto is believed
 control_socket_disable = True  # nothing here needs it, and it would be shared by all of a user's gunicorns
-accesslog = places.log_file("ACCESS_LOG")  # "-" is standard output
+accesslog = locations.log_file("ACCESS_LOG")  # "-" is standard output
 access_log_format = '%(h)s %(l)s %(u)s %(t)s "%(r)s" %(s)s %(b)s "%(f)s" "%(a)s" %({x-request-id}o)s'
-logger_class = "deployer.access_log.AccessLog"
+logger_class = "deployer.web_process.access_log.AccessLog"
 errorlog = "-"
 loglevel = env.choice("LOG_LEVEL", ("info", "debug", "warning", "error", "critical"))
 

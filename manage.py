@@ -9,10 +9,10 @@ if __name__ == "__main__":
     if sys.argv[1:2] == ["field_key"]:
         os.environ["DEBUG"] = "1"  # it makes a secret without which the settings cannot be read otherwise
     if sys.argv[1:2] == ["migrate"]:
-        from deployer.postgresql import limits
+        from runtime.postgresql import limits
 
         limits.choose(limits.MIGRATION)
-    from deployer.memory import command
+    from runtime.memory import command
 
     with command():
         from django.core.management import execute_from_command_line

@@ -2,7 +2,7 @@
 from collections.abc import Hashable, Iterable
 from dataclasses import dataclass, field
 
-from access.rights import Rights
+from .permissions import Rights
 
 SCOPES = ("read", "publish", "deploy", "build", "tokens", "admin")
 EXPLICIT = frozenset({"tokens"})  # what a token has only where its scopes name it

@@ -2,8 +2,9 @@
 is told of."""
 import time
 
-from access import failures, throttle
 from access.sessions import SessionStore
+
+from . import failed_sign_ins, throttle
 
 EVERY = 60.0
 _looked = 0.0
@@ -15,5 +16,5 @@ def look_now_and_then() -> None:
     if not _looked or time.monotonic() - _looked > EVERY:
         _looked = time.monotonic()
         SessionStore.clear_expired()
-        failures.flush()
+        failed_sign_ins.flush()
         throttle.prune()

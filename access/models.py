@@ -83,7 +83,7 @@ class ServiceAccount(models.Model):
 
 
 class FailedSignIns(models.Model):
-    """Failed sign-ins to an account from an address within a few minutes, counted: see failures.py."""
+    """Failed sign-ins to an account from an address within a few minutes, counted: see failed_sign_ins.py."""
 
     key = models.CharField(max_length=64, primary_key=True)
     user_id = models.IntegerField(null=True)  # null: no such account, or too many rows to tell them apart

@@ -1,7 +1,7 @@
 """Every way a request can be refused. One small file: the code is what machines read, the sentence what people read.
 
 `Problem` travels as an exception from wherever a rule is broken to the one place that turns it into
-`application/problem+json` (microservice/api/answers.py) or into a message on a page.
+`application/problem+json` (api/errors.py) or into a message on a page.
 """
 from dataclasses import dataclass, field
 

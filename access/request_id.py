@@ -6,7 +6,7 @@ from collections.abc import Callable
 from django.http import HttpRequest
 from django.http.response import HttpResponseBase
 
-from deployer.logs import about
+from runtime.logs import about
 
 WELL_FORMED = re.compile(r"[A-Za-z0-9._-]{8,64}")
 

@@ -13,8 +13,9 @@ from django.db.models import Q, QuerySet
 from django.http import HttpRequest
 from django.utils import timezone
 
-from access.address import client_address
 from access.models import Session
+
+from .client_ip import client_address
 
 SEEN_EVERY = timedelta(minutes=1)
 FRESH = timedelta(minutes=10)  # for so long after the password was given, what is delicate needs no second time

@@ -11,9 +11,10 @@ from datetime import timedelta
 from django.db.models import F
 from django.utils import timezone
 
-from access.address import neighbourhood
 from access.models import KnownAddress, Throttle
 from access.problems import Problem
+
+from .client_ip import neighbourhood
 
 WINDOW = timedelta(minutes=5)
 REMEMBERED = timedelta(days=90)  # an address from which somebody signed in

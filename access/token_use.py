@@ -3,10 +3,11 @@ import threading
 import time
 from collections import OrderedDict
 
-from access import traces
-from access.address import neighbourhood
 from access.callers import Caller
 from access.models import Token, TokenAddress
+
+from . import security_log
+from .client_ip import neighbourhood
 
 AGAIN = 3600.0  # seconds until the same token from the same place is worth a line again
 MOST_ADDRESSES = 100  # of one token; what comes from more places than that is in the log only
@@ -30,15 +31,15 @@ def note(token: Token, caller: Caller, agent: str) -> None:
     place = neighbourhood(caller.address)[:64]
     known = set(TokenAddress.objects.filter(token=token).values_list("address", flat=True)[:MOST_ADDRESSES])
     if place in known or len(known) >= MOST_ADDRESSES:
-        traces.line("token used", caller, agent=agent)
+        security_log.line("token used", caller, agent=agent)
         _remember(token, place)
         return
     TokenAddress.objects.bulk_create([TokenAddress(token=token, address=place)], ignore_conflicts=True)
     if known:
-        traces.tell("token used from a new address", caller, "first_use", subject="token", subject_id=token.pk,
+        security_log.tell("token used from a new address", caller, "first_use", subject="token", subject_id=token.pk,
                     subject_name=token.name, after={"agent": agent})
     else:
-        traces.line("token used for the first time", caller, agent=agent)
+        security_log.line("token used for the first time", caller, agent=agent)
     _remember(token, place)
 
 

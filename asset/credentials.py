@@ -10,11 +10,11 @@ from access.callers import Caller
 from access.problems import Problem, conflict
 from access.rollback import rolls_back
 from access.secrets import Secret
+from audit import history
 from deployer.engine.endpoint import reveal
 from deployer.engine.errors import BadCredential
-from microservice import history
 
-from . import rules
+from . import validation
 from .models import Asset, Credential
 
 LONGEST_SECRET = 32_768  # characters; a private RSA key of 16,384 bits takes about 12,500
@@ -99,7 +99,7 @@ def _take(credential: Credential, values: Mapping[str, Any], wrong: dict[str, st
 
 def _checked(name: str, value: Any) -> str:
     if name == "name":
-        if (name := rules.text(value, 64, 1)) != name.strip():
+        if (name := validation.text(value, 64, 1)) != name.strip():
             raise ValueError("must not begin or end with a space")
         return name
     if name == "kind":
@@ -119,7 +119,7 @@ def _checked(name: str, value: Any) -> str:
 
 def _unfit(credential: Credential) -> dict[str, str]:
     """What is wrong with kind, secret and passphrase together."""
-    from deployer.engine.ssh import check_key  # loads what speaks SSH: see contact.py
+    from deployer.engine.ssh import check_key  # loads what speaks SSH: see host_check.py
 
     secret, passphrase = reveal(credential.secret), reveal(credential.passphrase)
     if credential.kind == Credential.Kind.PASSWORD:

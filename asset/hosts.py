@@ -8,16 +8,16 @@ from django.db.models import ProtectedError
 from access.callers import Caller
 from access.problems import Problem, conflict, invalid
 from access.rollback import rolls_back
-from microservice import history
+from audit import history
 
-from . import reach, rules, tenancy
-from .archiving import archive, refuse_archived, unarchive
-from .contact import check, trust
+from . import reachability, tenancy, validation
+from .archiving import refuse_archived, unarchive
+from .endpoints import MOST_JUMPS, WAY, endpoint_from, endpoint_of, with_ways
+from .host_check import check, trust
 from .models import Asset, Credential
-from .way import MOST_JUMPS, WAY, endpoint_from, endpoint_of, with_ways
 
 __all__ = [
-    "WAY", "archive", "change", "check", "create", "delete", "endpoint_from", "endpoint_of", "shown", "trust",
+    "WAY", "change", "check", "create", "delete", "endpoint_from", "endpoint_of", "shown", "trust",
     "unarchive",
 ]
 
@@ -28,7 +28,7 @@ OF_THE_WAY = frozenset({"ip", "port", "username", "credential_id", "host_key", "
 
 def create(caller: Caller, values: Mapping[str, Any]) -> Asset:
     """A new host from the fields of `rules.FIELDS`. 422 names each field that is wrong, 409 a name that is taken."""
-    clean, wrong = rules.check(values, rules.REQUIRED)
+    clean, wrong = validation.check(values, validation.REQUIRED)
     teams = tenancy.teams_of([clean])
     _refuse({f"/{name}": reason for name, reason in (wrong | missing_references([clean], teams)[0]).items()})
     check_jumps(None, clean.get("jump_host_id"))
@@ -46,7 +46,7 @@ def change(caller: Caller, host: Asset, values: Mapping[str, Any]) -> Asset:
     """Changes the fields that are named and leaves the others. A base path stays while something lives below it."""
     if set(values) - {"teams"}:  # whose an archived host is may change: a team is not kept because of it
         refuse_archived(host)
-    clean, wrong = rules.check(values)
+    clean, wrong = validation.check(values)
     teams = tenancy.teams_of([clean])
     _refuse({f"/{name}": reason for name, reason in (wrong | missing_references([clean], teams)[0]).items()})
     if clean.get("base_path", host.base_path) != host.base_path and host.instances.exists():
@@ -68,7 +68,7 @@ def change(caller: Caller, host: Asset, values: Mapping[str, Any]) -> Asset:
         setattr(host, name, value)
     if host.host_key != before["host_key"]:
         host.offered_key = ""
-    anew = reach.UNKNOWN if set(clean) & OF_THE_WAY else {}
+    anew = reachability.UNKNOWN if set(clean) & OF_THE_WAY else {}
     for name, value in anew.items():
         setattr(host, name, value)
     host.updated_by = caller.name
@@ -77,7 +77,7 @@ def change(caller: Caller, host: Asset, values: Mapping[str, Any]) -> Asset:
             tenancy.give(host, given)
         _save(host, update_fields=[*clean, *anew, "offered_key", "updated", "updated_by"])
         after = shown(host)
-        changed = [name for name in rules.FIELDS if before[name] != after[name]]
+        changed = [name for name in validation.FIELDS if before[name] != after[name]]
         if changed:
             history.record(
                 caller, "change", "host", host,
@@ -100,7 +100,7 @@ def delete(caller: Caller, host: Asset) -> None:
 
 def shown(host: Asset) -> dict[str, Any]:
     """The fields that people set, as they are now; teams by their names."""
-    own = {name: getattr(host, name) for name in rules.FIELDS if name != "teams"}
+    own = {name: getattr(host, name) for name in validation.FIELDS if name != "teams"}
     return own | {"teams": sorted(host.teams.order_by().values_list("name", flat=True))}
 
 

@@ -11,15 +11,15 @@ from django.db import IntegrityError, transaction
 
 from access.callers import Caller
 from access.problems import Problem, conflict
-from microservice import history
+from audit import history
 
-from . import hosts, rules, tenancy
+from . import hosts, tenancy, validation
 from .models import Asset, Credential, HostTeam
 
 MOST_ROWS = 5000
 MOST_ERRORS = 100  # named in one answer
 # What a row may hold: credential and jump host by name too.
-FIELDS = [name.removesuffix("_id") for name in rules.FIELDS]
+FIELDS = [name.removesuffix("_id") for name in validation.FIELDS]
 TRUE, FALSE = ("1", "true", "yes", "on"), ("0", "false", "no", "off")
 
 
@@ -150,7 +150,7 @@ def _checked(number: int, row: Any, wrong: dict[str, str]) -> dict[str, Any]:
     if not isinstance(row, dict):
         wrong[f"/{number}"] = "must be an object"
         return {}
-    clean, reasons = rules.check(row, rules.REQUIRED)
+    clean, reasons = validation.check(row, validation.REQUIRED)
     wrong |= {f"/{number}/{_escaped(name)}": reason for name, reason in reasons.items()}
     return clean
 

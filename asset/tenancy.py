@@ -72,7 +72,7 @@ def give(host: Asset, teams: Collection[int]) -> None:
     """The host belongs to these teams (ids) from now on, none: to everybody. Inside the caller's transaction.
 
     409 `team_in_the_way` where that would cut off instances. The rows are locked first, as whoever makes instances does
-    (requests/placement.py): one that is made at the same time is seen here, or sees the new teams; and a service that
+    (microservice/deployments/placement.py): one that is made at the same time is seen here, or sees the new teams; and a service that
     is given away meanwhile waits. Services before hosts, as there.
     """
     list(host.instances.select_related("microservice").select_for_update(of=("microservice",)).order_by("microservice"))

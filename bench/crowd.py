@@ -4,9 +4,9 @@ Everything up to the engine's connection is the product's: claims, fences, plans
 parser, rows, events. A module of its own, because to import it is to have no real hosts any more.
 """
 from bench.simulated import Connection
-from deployer.celery import app
-from deployer.engine import conduct
+from deployer.engine import run
+from runtime.celery_app import app
 
 __all__ = ["app"]
 
-conduct.connect = Connection
+run.connect = Connection

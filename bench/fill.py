@@ -117,8 +117,8 @@ def _deployments(services: list, versions: dict[str, list], instances: dict[str,
     from django.utils import timezone
 
     from microservice.atoms import spec_of
+    from microservice.deployments.rollout import Strategy
     from microservice.models import Deployment, Operation, Step
-    from microservice.rollout import Strategy
     from microservice.status import Action, DeploymentStatus, OperationStatus, StepStatus
 
     now = timezone.now()

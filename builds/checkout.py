@@ -14,7 +14,7 @@ from pathlib import Path
 from microservice.catalog import building
 
 from . import credentials, refs, scripts
-from .origin import Job, Refused, Silent
+from .providers import Job, Refused, Silent
 from .sandbox.commands import OFF
 from .sandbox.layout import Mount
 from .sandbox.means import Found

@@ -15,21 +15,21 @@ from django.db.models import F, Q
 from django.db.models.functions import Now
 from django.utils import timezone
 
-from access import userinfo
+from access import url_userinfo
 from access.callers import SYSTEM, Caller
 from access.problems import Problem
 from access.secrets import Undecryptable
-from deployer.database_errors import is_away
 from microservice.models import MicroService
-from microservice.publishing import intake
+from microservice.publishing import upload
 from microservice.status import BuildStatus
+from runtime.database_errors import is_away
 
-from . import again, checkout, looking, requests, servers
+from . import build_requests, checkout, polling, rebuilds, servers
 from .credentials import NOBODY, Credential
 from .models import OPEN, Build
-from .origin import Job, Refused, Seen, Silent, plain
+from .providers import Job, Refused, Seen, Silent, plain
+from .refusal_text import with_sentence
 from .sandbox.running import TimedOut
-from .sentences import with_sentence
 
 log = logging.getLogger(__name__)
 MOST_TAKEOVERS = 3
@@ -55,7 +55,7 @@ def work() -> int:
         while (build := claim()) is not None:
             move(build)
             done += 1
-        while (build := again.claim(owner())) is not None:
+        while (build := rebuilds.claim(owner())) is not None:
             _look_again(build)
             done += 1
     finally:
@@ -65,7 +65,7 @@ def work() -> int:
 
 def _look_again(build: Build) -> None:
     try:
-        again.look(build, job_of(build))
+        rebuilds.look(build, job_of(build))
     except Exception as error:
         if is_away(error):
             raise
@@ -90,17 +90,17 @@ def move(build: Build) -> None:
         if _too_late(build):
             _out_of_time(build)
         elif build.version.status == BuildStatus.SUCCESS and build.origin == MicroService.Origin.GIT:
-            requests.end(build, BuildStatus.SUCCESS)  # its worker died between storing the package and writing this
+            build_requests.end(build, BuildStatus.SUCCESS)  # its worker died between storing the package and writing this
         elif build.takeovers > MOST_TAKEOVERS:
-            requests.end(build, BuildStatus.FAILED, f"{MOST_TAKEOVERS} workers ended while they built it")
+            build_requests.end(build, BuildStatus.FAILED, f"{MOST_TAKEOVERS} workers ended while they built it")
         elif build.origin == MicroService.Origin.GIT:
             _build_here(build)
         else:
             _ask(build)
     except (Refused, Problem) as error:
-        requests.end(build, BuildStatus.FAILED, str(error))
+        build_requests.end(build, BuildStatus.FAILED, str(error))
     except TimedOut as error:
-        requests.end(build, BuildStatus.TIMEOUT, str(error))
+        build_requests.end(build, BuildStatus.TIMEOUT, str(error))
     except Silent as error:
         _later(build, str(error))
     except checkout.Given:
@@ -111,14 +111,14 @@ def move(build: Build) -> None:
         # Where it came from, and not its text: that may quote an address with a password.
         where = "".join(traceback.format_tb(error.__traceback__))
         log.error("%s ended in an error that nobody foresaw: %s\n%s", build, type(error).__name__, where)
-        requests.end(build, BuildStatus.FAILED, _unforeseen(error))
+        build_requests.end(build, BuildStatus.FAILED, _unforeseen(error))
 
 
 def _unforeseen(error: Exception) -> str:
     """For people, without what an address may hold."""
     if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
         return "There is no room left on the disk of the worker or of the package store"
-    return userinfo.hidden(f"The worker met an error: {type(error).__name__}: {error}")
+    return url_userinfo.hidden(f"The worker met an error: {type(error).__name__}: {error}")
 
 
 def job_of(build: Build) -> Job:
@@ -151,7 +151,7 @@ def _ask(build: Build) -> None:
         return
     seen = _look(build)
     if seen.status != BuildStatus.BUILDING:
-        requests.end(build, seen.status, seen.detail, url=seen.url)
+        build_requests.end(build, seen.status, seen.detail, url=seen.url)
         return
     if _doubles(build, seen.commit):
         return
@@ -184,7 +184,7 @@ def _start(build: Build) -> bool:
 def _look(build: Build) -> Seen:
     """Raises Silent for everything but an answer: what was started is never called failed because nobody can look."""
     try:
-        reference, seen = looking.look(servers.origin_of(build.origin), job_of(build), build.reference)
+        reference, seen = polling.look(servers.origin_of(build.origin), job_of(build), build.reference)
     except (Refused, Problem) as error:  # no settings any more, or none that can be used
         raise Silent(str(error)) from error
     _named(build, reference)
@@ -204,13 +204,13 @@ def _out_of_time(build: Build) -> None:
         try:
             seen = _look(build)
             if seen.status != BuildStatus.BUILDING:
-                requests.end(build, seen.status, seen.detail, url=seen.url)
+                build_requests.end(build, seen.status, seen.detail, url=seen.url)
                 return
             told = seen.detail
         except Silent as error:
             told = str(error)
     fact = f"It had not ended {settings.BUILD_TIMEOUT} s after its start"
-    requests.end(build, BuildStatus.TIMEOUT, with_sentence(fact, told))
+    build_requests.end(build, BuildStatus.TIMEOUT, with_sentence(fact, told))
 
 
 def _build_here(build: Build) -> None:
@@ -237,19 +237,19 @@ def _build_here(build: Build) -> None:
             tell(printed)
             caller = Caller(name=build.requested_by or SYSTEM.name, scopes=SYSTEM.scopes)
             # Whoever lost the build stores nothing: its row is asked in the transaction that takes the package.
-            intake.store(caller, build.version, intake.Body(file, package.stat().st_size), claim=keep)
+            upload.store(caller, build.version, upload.Body(file, package.stat().st_size), claim=keep)
     finally:
         Build.objects.filter(pk=build.pk, owner=owner()).update(log=printed)
-    requests.end(build, BuildStatus.SUCCESS)
+    build_requests.end(build, BuildStatus.SUCCESS)
 
 
 def _doubles(build: Build, commit: str) -> bool:
     """Ends the build where another one builds or built the same commit; whether it did."""
-    same = requests.learned_commit(build, commit)
+    same = build_requests.learned_commit(build, commit)
     if same is None:
         return False
     detail = f"The commit {commit[:12]} is built as {same.version.version} (version {same.version_id}) already"
-    requests.end(build, BuildStatus.DUPLICATE, detail, duplicate_of=same)
+    build_requests.end(build, BuildStatus.DUPLICATE, detail, duplicate_of=same)
     return True
 
 
@@ -265,7 +265,7 @@ def _too_late(build: Build) -> bool:
 
 
 def _later(build: Build, reason: str) -> None:
-    if reason == looking.NOT_KNOWN and build.silences:  # what the server said when it was asked to start stays
+    if reason == polling.NOT_KNOWN and build.silences:  # what the server said when it was asked to start stays
         reason = build.detail if build.detail.startswith(reason) else with_sentence(reason, build.detail)
     pause = min(LONGEST_PAUSE, settings.BUILD_POLL * 2 ** min(build.silences, 10))
     _release(build, pause, detail=plain(reason, 500), silences=build.silences + 1)

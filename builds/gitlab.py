@@ -7,12 +7,12 @@ import requests
 from gitlab.exceptions import GitlabAuthenticationError, GitlabError
 from gitlab.v4.objects import Project
 
+from integrations.projects import below
 from microservice.status import BuildStatus
-from outside.projects import below
 
-from .line import DIRECT, Line
-from .origin import Job, Refused, Seen, Silent, address_of, commit_of, number_of, plain
-from .sentences import LONGEST, said, with_sentence
+from .providers import Job, Refused, Seen, Silent, address_of, commit_of, number_of, plain
+from .refusal_text import LONGEST, said, with_sentence
+from .server_session import DIRECT, Line
 
 ONCE = {"obey_rate_limit": False}  # the pause that GitLab asks for is made between moves, not inside one
 LOOK_BACK = 20  # pipelines of the ref that are looked through for a lost one

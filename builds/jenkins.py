@@ -6,12 +6,12 @@ import urllib.parse
 from dataclasses import dataclass
 from typing import Any
 
+from integrations.http_client import Unreachable
 from microservice.status import BuildStatus
-from outside.fetch import Unreachable
 
-from .line import DIRECT, Line
-from .origin import LONGEST_REFERENCE, Job, Refused, Seen, Silent, address_of, commit_of, number_of, plain
-from .sentences import said, with_sentence
+from .providers import LONGEST_REFERENCE, Job, Refused, Seen, Silent, address_of, commit_of, number_of, plain
+from .refusal_text import said, with_sentence
+from .server_session import DIRECT, Line
 
 _ENDED = {
     "SUCCESS": (BuildStatus.SUCCESS, ""),

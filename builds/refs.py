@@ -1,7 +1,7 @@
 """Which branches and tags of a repository are built. Pure."""
 from collections.abc import Iterable, Mapping
 
-from .origin import Refused
+from .providers import Refused
 
 _HEADS, _TAGS, _PEELED = "refs/heads/", "refs/tags/", "^{}"
 

@@ -22,9 +22,9 @@ from access.problems import Problem, invalid, not_found
 from microservice.models import MicroService
 from microservice.status import BuildStatus
 
-from . import again, requests, servers, wake
+from . import build_requests, rebuilds, servers, wake
 from .models import OPEN, Build, Report
-from .origin import LONGEST_REFERENCE, Silent, address_of, number_of, plain
+from .providers import LONGEST_REFERENCE, Silent, address_of, number_of, plain
 
 OLDEST = 300  # seconds that a signed report's clock may differ
 KEPT = timedelta(days=7)
@@ -73,7 +73,7 @@ def _apply(origin: str, told: Told) -> str:
     """Ended builds stay, but what ended badly is looked at anew; a report about another pipeline than the one that was
     started moves nothing."""
     build = Build.objects.filter(version=told.version_id, origin=origin, status__in=OPEN).first()
-    if build is None and again.reported(origin, told.version_id, told.reference):
+    if build is None and rebuilds.reported(origin, told.version_id, told.reference):
         wake.workers()  # who look for themselves: a late report must not undo what came after it
     if build is None or (build.reference and told.reference and not _same(build.reference, told.reference)):
         return "unchanged"
@@ -89,7 +89,7 @@ def _apply(origin: str, told: Told) -> str:
             Build.objects.filter(pk=build.pk, status__in=OPEN, reference="").update(
                 reference=told.reference, status=BuildStatus.BUILDING, started=build.started or timezone.now())
         return "unchanged"
-    return "moved" if requests.end(build, told.status, told.detail, url=told.url) else "unchanged"
+    return "moved" if build_requests.end(build, told.status, told.detail, url=told.url) else "unchanged"
 
 
 def _may_be_earlier(build: Build, told: Told) -> bool:

@@ -3,14 +3,14 @@ from django.conf import settings
 
 from access.problems import Problem, conflict
 from access.secrets import Secret
+from integrations import tls
+from integrations.registry import chosen, not_configured, require
 from microservice.catalog import building
 from microservice.models import MicroService
-from outside import trust
-from outside.parts import chosen, not_configured, require
 
 from . import builders, refs
 from .checkout import Git
-from .origin import Origin
+from .providers import Origin
 from .sandbox import means
 from .sandbox.means import Found
 from .sandbox.watching import Limits
@@ -41,7 +41,7 @@ def git() -> Git:
                "no_proxy": ",".join(set_up.get("no_proxy") or [])}
     return Git(tuple(settings.BUILD_PROTOCOLS), sandbox(), limits(),
                tuple((name, value) for name, value in proxies.items() if value), tuple(settings.BUILD_TOOLS),
-               trust.bundle())
+               tls.bundle())
 
 
 def origin_of(name: str) -> Origin:
@@ -49,7 +49,7 @@ def origin_of(name: str) -> Origin:
     # Here and not above: python-gitlab and requests take 15 MB, and most processes never speak to a build server.
     from .gitlab import GitLab
     from .jenkins import Jenkins
-    from .line import Line
+    from .server_session import Line
 
     known = given(name)
     token, line = known["token"].reveal() if known["token"] else "", Line.of(known, chosen("proxies"))

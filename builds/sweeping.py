@@ -7,9 +7,9 @@ from django.conf import settings
 from django.db import Error, connection
 from django.db.models.functions import Now
 
-from deployer.loop import Loop
+from runtime.periodic import Loop
 
-from . import again, builders, execution, servers
+from . import builders, execution, rebuilds, servers
 from .models import OPEN, Build
 from .sandbox import layout
 
@@ -32,7 +32,7 @@ class Sweeper:
             builders.tell(execution.owner(), servers.sandbox())
             layout.remove_abandoned()
             self._told = time.monotonic()
-        if Build.objects.filter(status__in=OPEN, due__lte=Now()).exists() or again.due().exists():
+        if Build.objects.filter(status__in=OPEN, due__lte=Now()).exists() or rebuilds.due().exists():
             threading.Thread(target=_pick_up, name="build", daemon=True).start()
 
 

@@ -2,7 +2,7 @@
 from celery import bootsteps
 from celery.signals import worker_shutting_down
 
-from deployer.celery import app
+from runtime.celery_app import app
 
 from . import execution, sweeping, wake
 

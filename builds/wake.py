@@ -1,7 +1,7 @@
 """Tells the workers that there is something to build. The rows are the queue; a lost message is found by the sweep."""
 from django.db import transaction
 
-from deployer.messages import waker
+from runtime.messages import waker
 
 WORK = "builds.work"
 

@@ -1,19 +1,16 @@
 """Fills the outbox, inside the transaction of what is told: what was rolled back is never told, what was done always.
 
-`fill(events)` is called where the rows of live views are written (microservice/events.py); `tell` for what has no such
+`fill(events)` is called where the rows of live views are written (audit/events.py); `tell` for what has no such
 row. Where nothing that happened is a callback's business this costs nothing; where no callback wants it, one look.
 """
 import json
 import uuid
-from collections.abc import Iterable
 from datetime import timedelta
 from typing import Any
 
-from django.apps import apps
-from django.conf import settings
 from django.utils import timezone
 
-from .models import Callback, Delivery, Telling
+from .models import Callback, Delivery
 
 FOR = timedelta(days=1)  # how long it is tried
 
@@ -26,101 +23,20 @@ def tell(event: str, name: str, data: dict[str, Any]) -> None:
 def tell_each(event: str, told: dict[str, dict[str, Any]]) -> None:
     """The same of many things: {name: data}. Two statements, however many."""
     if told:
-        _queue({(event, name): data for name, data in told.items()})
+        queue({(event, name): data for name, data in told.items()})
 
 
-def build_ended(version: Any, attempt: str = "") -> None:
-    """Call in the transaction that ends a version's build, with the version as it is then. Each attempt's is told."""
-    service = version.microservice
-    tell(Telling.BUILD_ENDED, f"build.ended:{version.pk}:{version.status}" + (f":{attempt}" if attempt else ""), {
-        "service": service.name, "service_id": service.pk,
-        "version": {"id": version.pk, "version": version.version, "ref": version.ref, "sha256": version.sha256,
-                    "source_sha256": version.source_sha256, "detail": version.build_detail,
-                    "status": version.status, "status_str": version.get_status_display()},
-        "url": f"{settings.PUBLIC_URL}/services/{service.name}/versions/{version.pk}/",
-    })
-
-
-def fill(events: Iterable[Any]) -> None:
-    """Queues what these rows of live views mean to callbacks. At most four statements, however many there are."""
-    named = {}
-    for row in events:
-        meaning = _meaning(row)
-        if meaning:
-            named[meaning, _name(meaning, row)] = row
-    if not named:
-        return
-    wanted = {event for callback in _callbacks() for event in callback.events}
-    named = {key: row for key, row in named.items() if key[0] in wanted}
-    if named:
-        _queue(_described(named))
-
-
-def _meaning(row: Any) -> Telling | None:
-    from microservice.status import DEPLOYMENT_ENDED, DeploymentStatus, OperationStatus
-
-    status = row.data.get("status")
-    if row.kind == "deployment":
-        if status == DeploymentStatus.RUNNING:
-            return Telling.DEPLOYMENT_STARTED
-        if status == DeploymentStatus.FAILED:
-            return Telling.DEPLOYMENT_FAILED
-        return Telling.DEPLOYMENT_ENDED if status in DEPLOYMENT_ENDED else None
-    if row.kind == "operation" and status in (OperationStatus.FAILED, OperationStatus.UNDONE):
-        return Telling.INSTANCE_FAILED
-    return None
-
-
-def _name(meaning: Telling, row: Any) -> str:
-    return f"{meaning.value}:{row.operation_id if meaning == Telling.INSTANCE_FAILED else row.deployment_id}"
-
-
-def _described(named: dict) -> dict:
-    """{(event, name): data}, with the names of what each row is about. Two queries: deployments, operations."""
-    deployments = apps.get_model("microservice", "Deployment").objects.select_related(
-        "microservice", "from_version", "dest_version"
-    ).defer("spec").in_bulk({row.deployment_id for row in named.values()})
-    wanted = {row.operation_id for (event, _), row in named.items() if event == Telling.INSTANCE_FAILED}
-    operations = apps.get_model("microservice", "Operation").objects.select_related("host").in_bulk(wanted) \
-        if wanted else {}
-    told = {}
-    for (event, name), row in named.items():
-        found = deployments.get(row.deployment_id)
-        data = {
-            "deployment": {"id": row.deployment_id, **_of_deployment(found), **{
-                key: row.data[key] for key in ("status", "reason") if row.kind == "deployment" and key in row.data
-            }},
-        }
-        operation = operations.get(row.operation_id)
-        if operation is not None:
-            data["operation"] = {
-                "id": operation.pk, "instance_id": operation.instance_number,
-                "host_id": operation.host_id, "host": str(operation.host),
-                "action": operation.action, "status": row.data["status"], "error": row.data.get("error", "")[:2000],
-                "error_step": row.data.get("error_step", ""),
-                "url": f"{settings.PUBLIC_URL}/operations/{operation.pk}/",
-            }
-        told[event, name] = data
-    return told
-
-
-def _of_deployment(found: Any) -> dict[str, Any]:
-    if found is None:
-        return {}
-    return {
-        "service": found.microservice.name, "service_id": found.microservice_id, "action": found.action,
-        "from_version": str(found.from_version) if found.from_version else None,
-        "dest_version": str(found.dest_version) if found.dest_version else None,
-        "status": str(found.status), "reason": found.status_reason, "requested_by": found.requested_by,
-        "url": f"{settings.PUBLIC_URL}/deployments/{found.pk}/",
-    }
+def wanted() -> set[str]:
+    """The events that any active callback wants. One query."""
+    return {event for callback in _callbacks() for event in callback.events}
 
 
 def _callbacks() -> list[Callback]:
     return list(Callback.objects.filter(active=True).only("pk", "events").order_by("pk"))
 
 
-def _queue(told: dict) -> None:
+def queue(told: dict[tuple[str, str], dict[str, Any]]) -> None:
+    """Queues messages, {(event, name): data}. Two statements, however many."""
     now = timezone.now()
     rows = [
         Delivery(callback=callback, event=event, name=name, message_id=f"msg_{uuid.uuid4().hex}", due=now, created=now,

@@ -14,9 +14,9 @@ from django.db.models import F, Q
 from django.utils import timezone
 
 from access.secrets import reveal
-from deployer.loop import Loop
+from runtime.periodic import Loop
 
-from . import signing, wire
+from . import http_client, signing
 from .models import Delivery, State
 
 LEASE = timedelta(seconds=60)  # longer than a request can take
@@ -107,9 +107,9 @@ def send(row: Delivery) -> dict:
     headers = {"Content-Type": "application/json", "User-Agent": "deployer", "Connection": "close", **extra, **signed}
     refused = False
     try:
-        answer = wire.post(callback.url, headers, body)
-    except wire.Refused as error:
-        refused, answer = True, wire.Answer(None, error=str(error))
+        answer = http_client.post(callback.url, headers, body)
+    except http_client.Refused as error:
+        refused, answer = True, http_client.Answer(None, error=str(error))
     fields = {
         "url": callback.url, "headers": shown(headers), "answer_status": answer.status, "answer": answer.body,
         "error": answer.error or ("" if answer.is_good else f"answered {answer.status}"), "took": answer.took,

@@ -7,7 +7,7 @@ import sys
 import threading
 from pathlib import Path
 
-from deployer.privacy import close
+from runtime.privacy import close
 
 from . import parts
 from .supervise import Supervisor

@@ -8,7 +8,7 @@ from concurrent.futures import Future
 from time import monotonic
 from typing import Any
 
-from deployer.celery import app
+from runtime.celery_app import app
 
 FRESH = 1.0  # seconds for which an answer holds: many probes cost the broker as much as one
 NAME = "deployer.probe"

@@ -1,26 +1,5 @@
-"""The Celery application: `celery -A deployer worker`."""
-import os
+"""The Celery application, where Celery looks for it: `celery -A deployer worker`."""
 
-from celery import Celery
-from celery.signals import worker_init
+from runtime.celery_app import app
 
-from deployer import amqps
-
-os.environ.setdefault("DJANGO_SETTINGS_MODULE", "deployer.settings")
-# Django's checks would load every address and page into a worker, which has no use for them; the web process runs them.
-os.environ.setdefault("CELERY_SKIP_CHECKS", "1")
-
-amqps.register()
-app = Celery("deployer")
-app.config_from_object("django.conf:settings", namespace="CELERY")
-app.autodiscover_tasks()
-
-
-@worker_init.connect
-def _keep_secrets(**_) -> None:
-    from django.conf import settings
-
-    from deployer.privacy import close_and_forget
-
-    settings.FIELD_KEYS  # noqa: B018 - reads all of the settings, before the environment is emptied
-    close_and_forget()
+__all__ = ["app"]

@@ -11,15 +11,15 @@ from urllib.parse import quote
 
 from cryptography.fernet import Fernet
 
-from deployer import broker_url, places
-from deployer import environment as env
-from deployer.database_url import database
+from runtime import broker_url, locations
+from runtime import environment as env
+from runtime.database_url import database
 
 # Before anything is written: databases, packages and logs are nobody else's. 007 shares them with the group.
 os.umask(env.mask("UMASK", 0o077))
 
 BASE_DIR = Path(__file__).resolve().parent.parent
-VAR = places.folder("VAR", str(BASE_DIR / "var"))
+VAR = locations.folder("VAR", str(BASE_DIR / "var"))
 
 DEBUG = env.flag("DEBUG")
 SECRET_KEY = env.secret("SECRET_KEY", "not-a-secret-because-debug-is-on" if DEBUG else "")
@@ -36,23 +36,23 @@ for _key in FIELD_KEYS:
     except ValueError:
         raise env.BadSetting("FIELD_KEYS", "holds something that is not a Fernet key") from None
 
-PUBLIC_URL = places.address("PUBLIC_URL", "http://127.0.0.1:8000")
-ALLOWED_HOSTS = places.host_names("ALLOWED_HOSTS", "127.0.0.1 localhost [::1]")
+PUBLIC_URL = locations.address("PUBLIC_URL", "http://127.0.0.1:8000")
+ALLOWED_HOSTS = locations.host_names("ALLOWED_HOSTS", "127.0.0.1 localhost [::1]")
 # Addresses whose X-Forwarded-For is believed. Nobody else's is.
 TRUSTED_PROXIES = env.networks("TRUSTED_PROXIES", also=("unix",))
 # Networks that callbacks may reach although they are private.
 CALLBACK_ALLOW = env.networks("CALLBACK_ALLOW")
 # Authorities that are trusted beside the system's, wherever TLS is spoken to servers that have no CA of their own set.
-TLS_CA_FILE = places.certificates("TLS_CA_FILE")
+TLS_CA_FILE = locations.certificates("TLS_CA_FILE")
 SECURE = PUBLIC_URL.startswith("https://")
 CSRF_TRUSTED_ORIGINS = [PUBLIC_URL]
-if TRUSTED_PROXIES:  # from anybody else the header is taken away: access.address.ForwardedMiddleware
+if TRUSTED_PROXIES:  # from anybody else the header is taken away: access.client_ip.ForwardedMiddleware
     SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
 
-PACKAGE_ROOT = places.folder("PACKAGE_ROOT", str(VAR / "packages"))
+PACKAGE_ROOT = locations.folder("PACKAGE_ROOT", str(VAR / "packages"))
 STORAGES = {
     # The folder holds until a package store is set up at run time.
-    "default": {"BACKEND": "outside.storage.Chosen", "OPTIONS": {"location": PACKAGE_ROOT}},
+    "default": {"BACKEND": "integrations.storage.Chosen", "OPTIONS": {"location": PACKAGE_ROOT}},
     "staticfiles": {
         "BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"
         if DEBUG
@@ -78,7 +78,7 @@ WEB_THREADS = env.number("WEB_THREADS", 32, 2, 1000)
 # Live streams and waits of one caller in one web process.
 STREAMS_PER_CALLER = env.number("STREAMS_PER_CALLER", max(4, WEB_THREADS // 4), 1, 1000)
 UPLOADS_PER_CALLER = env.number("UPLOADS_PER_CALLER", max(4, WEB_THREADS // 4), 1, 1000)
-# How long a client may take, in seconds, and at which pace (KiB/s) a package has to come: deployer/front.py.
+# How long a client may take, in seconds, and at which pace (KiB/s) a package has to come: deployer/web_process/gunicorn_worker.py.
 HEAD_TIMEOUT = env.number("HEAD_TIMEOUT", 10, 1, 600)
 BODY_TIMEOUT = env.number("BODY_TIMEOUT", 20, 1, 3600)
 UPLOAD_IDLE = env.number("UPLOAD_IDLE", 30, 1, 3600)
@@ -98,7 +98,7 @@ BUILD_SANDBOX = env.choice("BUILD_SANDBOX", ("auto", "bubblewrap", "namespaces",
 BUILD_NETWORK = env.choice("BUILD_NETWORK", ("auto", "none"))
 # Whose repositories the worker's own ssh keys open: a key of the worker opens more than one team's.
 BUILD_SSH_KEYS = env.choice("BUILD_SSH_KEYS", ("unowned", "all", "none"))
-BUILD_TOOLS = places.places("BUILD_TOOLS")  # folders beside the system's own that builds may read
+BUILD_TOOLS = locations.places("BUILD_TOOLS")  # folders beside the system's own that builds may read
 BUILD_MEMORY = env.number("BUILD_MEMORY", 4096, 64, 1024 * 1024)  # MiB of memory of all processes of a build together
 BUILD_DISK = env.number("BUILD_DISK", 8192, 16, 100 * 1024 * 1024)  # MiB of all that a build writes
 BUILD_PROCESSES = env.number("BUILD_PROCESSES", 1024, 16, 1_000_000)  # processes and threads of a build at once
@@ -115,7 +115,7 @@ _broker = broker_url.broker("BROKER_URL")
 BROKER_URL, CELERY_BROKER_USE_SSL = _broker.url, _broker.tls
 BROKER_SOCKET = "" if BROKER_URL else env.socket_path(VAR / "broker.sock")  # of the embedded broker
 CELERY_BROKER_URL = BROKER_URL or f"redis+socket://{quote(str(BROKER_SOCKET))}"
-CELERY_RESULT_BACKEND = "deployer.records.Records"
+CELERY_RESULT_BACKEND = "runtime.result_backend.Records"
 CELERY_TASK_TRACK_STARTED = True
 CELERY_RESULT_EXTENDED = True
 CELERY_TASK_ACKS_LATE = False  # a message is only a wake-up: losing one does no harm, the sweep sends it again
@@ -132,7 +132,7 @@ CELERY_BROKER_CONNECTION_TIMEOUT = broker_url.CONNECT
 CELERY_BROKER_HEARTBEAT = broker_url.HEARTBEAT
 CELERY_BROKER_TRANSPORT_OPTIONS = {
     "visibility_timeout": env.number("BROKER_VISIBILITY_TIMEOUT", 3600, 1, 86400), **_broker.options}
-CELERY_WORKER_CONSUMER = "deployer.consumer:Consumer"  # no answer and no absence of the broker ends it
+CELERY_WORKER_CONSUMER = "runtime.consumer:Consumer"  # no answer and no absence of the broker ends it
 CELERY_TASK_PUBLISH_RETRY = False  # a request never waits for a broker that is down; the sweep tells the workers later
 CELERY_RESULT_EXPIRES = 7 * 86400
 CELERY_TIMEZONE = "UTC"
@@ -149,33 +149,39 @@ INSTALLED_APPS = [
     "django.contrib.staticfiles",
     "django_celery_results",
     "django_htmx",
+    # From the lowest layer up: each imports only those before it (pyproject.toml, importlinter).
     "access",
+    "audit",
     "asset",
+    "callbacks",
+    "integrations",
     "microservice",
     "builds",
-    "outside",
-    "callbacks",
+    "worker",
+    "api",
+    "console",
+    "deployer",
 ]
 MIDDLEWARE = [
-    "access.address.ForwardedMiddleware",
+    "access.client_ip.ForwardedMiddleware",
     "access.request_id.RequestIdMiddleware",
-    "access.traces.TraceMiddleware",
+    "access.security_log.TraceMiddleware",
     "django.middleware.security.SecurityMiddleware",
-    "microservice.console.security.ContentSecurityPolicy",
+    "console.content_security.ContentSecurityPolicy",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "django.middleware.gzip.GZipMiddleware",
-    "microservice.api.answers.ProblemsOnlyMiddleware",
-    "microservice.api.bodies.BodyMiddleware",  # before whatever could read a body
+    "api.errors.ProblemsOnlyMiddleware",
+    "api.bodies.BodyMiddleware",  # before whatever could read a body
     "django.contrib.sessions.middleware.SessionMiddleware",
-    "microservice.console.language.LanguageMiddleware",
-    "microservice.console.zone.ZoneMiddleware",
+    "console.language.LanguageMiddleware",
+    "console.zone.ZoneMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
-    "microservice.views.unavailable.UnavailableMiddleware",
+    "console.views.unavailable.UnavailableMiddleware",
 ]
 APPEND_SLASH = False  # a POST is never redirected: the API answers with and without the slash by itself
 ROOT_URLCONF = "deployer.urls"
@@ -192,7 +198,7 @@ TEMPLATES = [
                 "django.contrib.auth.context_processors.auth",
                 "django.contrib.messages.context_processors.messages",
                 "django.template.context_processors.i18n",
-                "microservice.views.fragments.own",
+                "console.views.fragment_cache.own",
             ],
         },
     }
@@ -248,9 +254,9 @@ LOG_LEVEL = env.choice("LOG_LEVEL", ("info", "debug", "warning", "error", "criti
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
-    "formatters": {"line": {"()": "deployer.logs.ReadableLine" if DEBUG else "deployer.logs.JsonLine"}},
+    "formatters": {"line": {"()": "runtime.logs.ReadableLine" if DEBUG else "runtime.logs.JsonLine"}},
     "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
     "root": {"handlers": ["stderr"], "level": LOG_LEVEL},
-    # Who came in and who was refused is logged at every LOG_LEVEL: see access/traces.py.
+    # Who came in and who was refused is logged at every LOG_LEVEL: see access/security_log.py.
     "loggers": {"access": {"level": "INFO"}, "paramiko": {"level": "ERROR"}, "django.db.backends": {"level": "INFO"}},
 }

@@ -4,22 +4,24 @@ import sys
 from django.http import HttpRequest, HttpResponse
 from django.urls import include, path
 
-from microservice import health
-from microservice.api import answers, api
-from microservice.views import unavailable
+from api import errors
+from api.v1 import api
+from console.views import unavailable
+
+from . import health
 
 
 def handler500(request: HttpRequest) -> HttpResponse:
     """Also for what failed outside of a view: in a session that is saved, say."""
-    failed = answers.from_exception if request.path_info.startswith("/api/") else unavailable.failed
+    failed = errors.from_exception if request.path_info.startswith("/api/") else unavailable.failed
     return failed(request, sys.exc_info()[1] or RuntimeError("unknown"))
 
 
 urlpatterns = [
     path("api/v1/", api.urls),
-    path("api/<path:rest>", answers.no_such_path),
+    path("api/<path:rest>", errors.no_such_path),
     path("healthz", health.healthz),
     path("readyz", health.readyz),
     path("metrics", health.metrics),
-    path("", include("microservice.urls")),
+    path("", include("console.urls")),
 ]

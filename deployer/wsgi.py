@@ -7,9 +7,9 @@ application = get_wsgi_application()
 
 from django.urls import get_resolver  # noqa: E402 - Django has to be set up first
 
-from deployer.celery import app  # noqa: E402
-from deployer.memory import settle  # noqa: E402
-from outside.storage import check_at_start  # noqa: E402
+from integrations.storage import check_at_start  # noqa: E402
+from runtime.celery_app import app  # noqa: E402
+from runtime.memory import settle  # noqa: E402
 
 check_at_start()
 # Everything that requests need is loaded before the first one comes: pages, the API, and what speaks with the broker.

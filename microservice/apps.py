@@ -6,6 +6,8 @@ class MicroserviceConfig(AppConfig):
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:
-        from . import traces
+        from access import permissions
 
-        traces.listen()
+        from .catalog import visibility
+
+        permissions.owners = visibility.owners

@@ -17,16 +17,20 @@ from access.problems import conflict
 from asset import archiving
 from asset.archiving import checked_reason
 from asset.models import Asset
+from audit import events
+from audit.history import record_rows, row_of
+from audit.models import Event
 from callbacks import outbox
 from callbacks.models import Telling
 from deployer.engine.codes import Code
 
-from . import advance, events
-from .history import record_rows, row_of
-from .models import Event, MicroService, MicroServiceInstance, Operation
-from .requests.naming import instances_of
-from .requests.record import check_right
-from .requests.targets import owner_of
+from . import notify
+from .deployments import advance
+from .deployments.create import check_right
+from .deployments.selection import instances_of
+from .deployments.targets import owner_of
+from .host_use import refuse_in_use
+from .models import MicroService, MicroServiceInstance, Operation
 from .status import OPERATION_OPEN, InstanceStatus, OperationStatus
 
 _BEGUN = (OperationStatus.RUNNING, OperationStatus.UNKNOWN)
@@ -55,7 +59,7 @@ def archive_host(caller: Caller, host: Asset, reason: str, forget_instances: boo
             for row in host.instances.select_related("microservice"):
                 check_right(caller, row.microservice)
             _forget(caller, Q(host=host), reason)
-        return archiving.archive(caller, host, reason)
+        return archiving.archive(caller, host, reason, refuse_in_use)
 
 
 def _forget(caller: Caller, which: Q, reason: str) -> list[dict[str, Any]]:
@@ -85,7 +89,7 @@ def _forget(caller: Caller, which: Q, reason: str) -> list[dict[str, Any]]:
             "forgotten_by": caller.name, "reason": reason,
         } for row, what in zip(gone, told, strict=True)
     })  # fmt: skip
-    events.write([events.of_operation(one) for one in ended] + _advanced(deployments))
+    notify.publish([events.of_operation(one) for one in ended] + _advanced(deployments))
     return told
 
 

@@ -8,10 +8,10 @@ from django.utils import timezone
 from access.callers import Caller
 from access.problems import conflict, not_found
 from access.rollback import rolls_back
+from audit.history import record, record_alike
 
-from .history import record, record_alike
+from .deployments.targets import owner_of
 from .models import MicroService, MicroServiceInstance
-from .requests.targets import owner_of
 
 FIELDS = ("port", "tag", "weight", "description", "is_maintain")
 # The commands of an operation see these, so they stay as they are while one goes on. Notes and the maintenance flag

@@ -7,8 +7,8 @@ import logging
 
 from django.db import transaction
 
-from deployer.engine import crash
-from deployer.messages import Sender, waker
+from deployer.engine import failpoints
+from runtime.messages import Sender, waker
 
 WORK = "microservice.work"
 log = logging.getLogger(__name__)
@@ -21,7 +21,7 @@ def workers(due: int) -> None:
 
 
 def _committed(due: int) -> None:
-    crash.here(crash.Point.ACCEPTED)
+    failpoints.here(failpoints.Point.ACCEPTED)
     waker.ask(WORK, due)
 
 

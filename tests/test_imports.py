@@ -13,21 +13,21 @@ FORBIDDEN_NAMES = {"utils", "util", "helpers", "helper", "common", "manager", "m
 
 # module prefix → prefixes that it must not import. All rules whose prefix matches a module apply to it.
 MUST_NOT = {
-    "deployer.engine": ["django", "celery", "microservice", "asset", "access", "deployer.settings", "deployer.celery"],
+    "deployer.engine": ["django", "celery", "microservice", "asset", "access", "deployer.settings", "runtime.celery_app"],
     "access": ["microservice", "deployer.engine", "asset"],
-    "asset": ["microservice.views", "microservice.api", "microservice.deployments"],
+    "asset": ["console.views", "api", "microservice.deployments"],
     "microservice.status": ["microservice", "asset", "access", "deployer"],
-    "microservice.models": ["microservice.queries", "microservice.deployments", "microservice.execution"],
-    "microservice.queries": ["microservice.deployments", "microservice.execution", "microservice.recovery"],
-    "microservice.rollout": ["django", "celery", "deployer", "microservice.models"],
-    "microservice.views": ["deployer.engine", "microservice.execution", "microservice.recovery", "microservice.tasks"],
-    "microservice.api": ["deployer.engine", "microservice.execution", "microservice.recovery", "microservice.tasks"],
-    "microservice.deployments": ["microservice.execution", "microservice.recovery", "microservice.tasks"],
-    "microservice.execution": ["microservice.deployments"],
-    "builds": ["microservice.views", "deployer.engine"],
-    "microservice.wake": ["microservice.execution", "microservice.recovery", "microservice.tasks"],
+    "microservice.models": ["console.queries", "microservice.deployments", "worker.execution"],
+    "console.queries": ["microservice.deployments", "worker.execution", "worker.recovery"],
+    "microservice.deployments.rollout": ["django", "celery", "deployer", "microservice.models"],
+    "console.views": ["deployer.engine", "worker.execution", "worker.recovery", "worker.tasks"],
+    "api": ["deployer.engine", "worker.execution", "worker.recovery", "worker.tasks"],
+    "microservice.deployments": ["worker.execution", "worker.recovery", "worker.tasks"],
+    "worker.execution": ["microservice.deployments"],
+    "builds": ["console.views", "deployer.engine"],
+    "microservice.wake": ["worker.execution", "worker.recovery", "worker.tasks"],
 }
-DOORS = ["microservice.views", "microservice.api"]
+DOORS = ["console.views", "api"]
 # The addresses, and what prints the API's description and who may do what.
 COMMANDS = ("openapi", "rights_table")
 MAY_OPEN = {f"microservice.management.commands.{name}" for name in COMMANDS} | {f"{app}.urls" for app in APPS}
@@ -175,18 +175,18 @@ def test_the_engine_needs_nothing_but_the_standard_library_and_paramiko():
 
 
 def test_only_the_worker_side_knows_how_work_is_done_on_hosts():
-    conduct = "deployer.engine.conduct"
+    conduct = "deployer.engine.run"
     callers = [name for name, wanted in IMPORTS.items() if any(inside(one, conduct) for one in wanted)]
-    assert not [name for name in callers if inside(name, "microservice.api") or inside(name, "microservice.views")]
+    assert not [name for name in callers if inside(name, "api") or inside(name, "console.views")]
 
 
 def test_a_worker_loads_nothing_that_only_web_needs():
     """Memory and start-up: the API's and the pages' libraries would be half of a worker."""
-    asked = "import sys; from deployer.celery import app; app.loader.import_default_modules(); print(*sys.modules)"
+    asked = "import sys; from runtime.celery_app import app; app.loader.import_default_modules(); print(*sys.modules)"
     ended = subprocess.run([sys.executable, "-c", asked], cwd=ROOT, capture_output=True, text=True, check=True)
     loaded = set(ended.stdout.split())
-    assert "microservice.execution" in loaded
-    unwanted = {"ninja", "pydantic", "gitlab", "requests", "prometheus_client", "microservice.api", "microservice.urls"}
+    assert "worker.execution" in loaded
+    unwanted = {"ninja", "pydantic", "gitlab", "requests", "prometheus_client", "api", "console.urls"}
     assert not loaded & unwanted
 
 
@@ -195,7 +195,7 @@ def test_what_speaks_ssh_is_loaded_by_no_command_or_web_process_that_asks_no_hos
     command = [sys.executable, "manage.py", "shell", "--no-imports", "-c", asked]
     ended = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
     looked_for_garbage, *loaded = ended.stdout.split()
-    assert "microservice.api.hosts" in loaded and "paramiko" not in loaded
+    assert "api.resources.hosts" in loaded and "paramiko" not in loaded
     assert looked_for_garbage == "0"
 
 

@@ -6,18 +6,18 @@ import threading
 
 import pytest
 
-from deployer.logs import JsonLine, ReadableLine, about
+from runtime.logs import JsonLine, ReadableLine, about
 
 
 def line(text="it begins", *arguments, formatter=None, error=None) -> str:
-    record = logging.LogRecord("microservice.execution", logging.INFO, "x.py", 1, text, arguments, error)
+    record = logging.LogRecord("worker.execution", logging.INFO, "x.py", 1, text, arguments, error)
     return (formatter or JsonLine()).format(record)
 
 
 def test_a_line_is_one_object_and_says_what_it_is_about():
     with about(deployment=3, operation=7), about(host="h1", request=""):
         told = json.loads(line("%s begins", "upgrade"))
-    assert (told["text"], told["level"], told["logger"]) == ("upgrade begins", "info", "microservice.execution")
+    assert (told["text"], told["level"], told["logger"]) == ("upgrade begins", "info", "worker.execution")
     assert (told["deployment"], told["operation"], told["host"]) == (3, 7, "h1") and "request" not in told
     assert "operation" not in json.loads(line())
 
@@ -54,7 +54,7 @@ def test_threads_do_not_mix_up_what_they_are_about():
 def test_for_people_it_is_a_readable_line():
     with about(operation=7):
         told = line(formatter=ReadableLine())
-    assert told.endswith("INFO    microservice.execution: it begins [operation=7]")
+    assert told.endswith("INFO    worker.execution: it begins [operation=7]")
 
 
 @pytest.mark.parametrize("debug", ["0", "1"])

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
 
-from ..origin import Refused
+from ..providers import Refused
 from . import cgroups
 from .commands import BUBBLEWRAP, NAMESPACES, NONE, OFF, Way
 from .running import Command, Run, TimedOut

@@ -16,7 +16,7 @@ from typing import IO
 
 from access.masking import Mask, Stream
 
-from ..origin import Refused
+from ..providers import Refused
 from . import cgroups, commands, layout, processes
 from .commands import Bounds, Way
 from .guardian import Guardian

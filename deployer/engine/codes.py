@@ -19,7 +19,7 @@ class Code(StrEnum):
     TOO_OLD = "too_old"
     UNEXPECTED_ANSWER = "unexpected_answer"
     OVERDUE = "overdue"
-    # The host ran something else, or nothing, in the program's place, and says why itself (said.py).
+    # The host ran something else, or nothing, in the program's place, and says why itself (messages.py).
     NOT_RUN = "not_run"
     PASSWORD_EXPIRED = "password_expired"  # noqa: S105  a code, no password
     ACCOUNT_EXPIRED = "account_expired"

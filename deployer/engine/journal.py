@@ -11,7 +11,7 @@ A line of the journal file, fields of the head parted by one space, then three t
 - OLD and NEW are the step's states; for `end` they are the result and the size of the whole output in bytes.
 - DETAIL is a remark; for `started` and `undoing` it is how many bytes had been printed by then. For `failed` and
   `undo_failed` it is CODE, what the program says itself, and the lines that the step printed last, parted by 0x1F: who
-  reads it takes the line that names the cause (cause.py).
+  reads it takes the line that names the cause (error_lines.py).
 
 On standard error the same line follows `@NONCE `, so that nothing a login shell prints can be taken for it; on standard
 output the line `@NONCE output` stands before the run's output, for the same reason.
@@ -20,7 +20,7 @@ import re
 from dataclasses import dataclass
 from enum import StrEnum
 
-from .cause import cause
+from .error_lines import cause
 from .text import decode
 
 LONGEST_LINE = 8192

@@ -5,14 +5,15 @@ import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 
-from . import copies_check, pace, said
-from .conversation import plain
-from .copies_check import Asked, ask
+from . import deadlines, messages
+from .attempt import clean
 from .endpoint import Endpoint, Limits, shares
 from .errors import AuthRefused, KeyChanged, NoCommonAlgorithm, NotTrusted, Refused, WireError
+from .jump_cache import check
+from .jump_cache.check import Asked, ask
+from .jump_cache.protocol import plain
 from .program import quote
 from .ssh import Connection, connect, fetch_host_key
-from .visit import clean
 
 # What the program on the host calls; a test compares with the program itself.
 TOOLS = ("flock", "dd", "mkdir", "mkfifo", "mv", "ln", "rm", "cat", "tail", "wc", "sleep", "tar", "gzip", "sha256sum",
@@ -57,7 +58,7 @@ def probe(
     """Answers within `deadline` seconds, whatever the host does, and so much later as its login shell is known to need
     (`pace.for_check`). Never changes what is pinned. `users`: whom services run as there. `mark` is left in the folder
     where it has none, or has `instead_of`."""
-    end = time.monotonic() + deadline + pace.for_check(endpoint.where)
+    end = time.monotonic() + deadline + deadlines.for_check(endpoint.where)
     limits, nonce = shares(endpoint, deadline), secrets.token_hex(8)
     try:
         with connect(endpoint, limits) as connection:
@@ -174,12 +175,12 @@ def judge(
 def _try_copies(finding: Finding, connection: Connection, endpoint: Endpoint, limits: Limits, end: float) -> None:
     """No hindrance where it does not work: packages then go over each host's own connection."""
     if endpoint.fetch_port:
-        reason = copies_check.why_not_given(connection, endpoint, end)
+        reason = check.why_not_given(connection, endpoint, end)
         finding.gives_packages = not reason
         if reason:
             finding.warnings.append(f"It cannot give packages to the hosts behind it: {reason}.")
     if endpoint.jump is not None and endpoint.jump.fetch_port:
-        reason = copies_check.why_not_fetched(connection, endpoint, limits, end)
+        reason = check.why_not_fetched(connection, endpoint, limits, end)
         finding.fetches_packages = not reason
         if reason:
             finding.warnings.append(f"It cannot fetch packages from its jump host: {reason}.")
@@ -195,7 +196,7 @@ def _of_login_shell(finding: Finding, asked: Asked) -> None:
             f"The login shell prints {asked.greeting_size} bytes before every command, such as: {words}. They "
             "are left out of what operations print, and break scp and rsync: print it in interactive shells only."
         )
-    if asked.began > pace.SLOW:
+    if asked.began > deadlines.SLOW:
         finding.warnings.append(
             f"The login shell takes {asked.began:.0f} s to begin a command, and every operation waits for it: look at "
             "/etc/profile, ~/.profile and ~/.bashrc."
@@ -223,8 +224,8 @@ def _hindrance(
 
 def _not_run(asked: Asked) -> tuple[str, str]:
     """Nothing of ours was run. An end says that something else was; silence may be a login shell that takes long."""
-    if code := said.meaning(f"{asked.greeting} {asked.noise}"):
-        return said.SENTENCES[code], said.NEXT[code]
+    if code := messages.meaning(f"{asked.greeting} {asked.noise}"):
+        return messages.SENTENCES[code], messages.NEXT[code]
     words = f" It said: {text}" if (text := clean(asked.noise or asked.greeting)) else ""
     if asked.exit_status is None:
         return (

@@ -10,7 +10,7 @@ from enum import IntEnum
 from functools import cache
 from importlib import resources
 
-from . import crash
+from . import failpoints
 from .atom import Acts, Atom, Step, StepKind
 
 LONGEST_PROGRAM = 120_000  # one environment string, where the host's sudo makes `setsid` necessary
@@ -163,13 +163,13 @@ def _one_line(value: str) -> str:
 @cache
 def body(fetching: bool = False, run_as: bool = False) -> str:
     """The constant part: runner/*.sh in order, without comments and blank lines. Read once."""
-    more = ("fetch",) * fetching + ("runas",) * run_as + ("crash",) * crash.ARMED
+    more = ("fetch",) * fetching + ("runas",) * run_as + ("crash",) * failpoints.ARMED
     return "".join(part(name) for name in (*PARTS[:-1], *more, PARTS[-1]))
 
 
 def part(name: str) -> str:
     """One file of runner/, without comments and blank lines."""
     lines = (resources.files(__package__) / "runner" / f"{name}.sh").read_text("ascii").splitlines()
-    if crash.ARMED:
+    if failpoints.ARMED:
         lines = [line.replace("# crash: ", "_crash ") for line in lines]
     return "".join(f"{line.lstrip()}\n" for line in lines if line.strip() and not line.lstrip().startswith("#"))

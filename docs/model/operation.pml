@@ -1,7 +1,7 @@
 /* One operation: two workers, one sweep, one host; any of them may crash or be late.
  *
  * What is modelled, and where it stands in the code: the claim and the ending as compare-and-set with a fence
- * (microservice/claims.py, ledger.py), the lease that may run out at any time (a worker that is frozen, cut off or only
+ * (worker/claims.py, ledger.py), the lease that may run out at any time (a worker that is frozen, cut off or only
  * slow), and the host's own fence, lock and journal (deployer/engine/runner/lock.sh, main.sh). A message to the host may be
  * late by any time: the worker that sent it may have been replaced, or be dead, when it arrives.
  *

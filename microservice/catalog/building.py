@@ -1,8 +1,8 @@
-"""What a service may be built from: see `outside.projects`, and `builds`, which checks it again before each build."""
+"""What a service may be built from: see `integrations.projects`, and `builds`, which checks it again before each build."""
 
 import re
 
-from outside import parts, projects
+from integrations import projects, registry
 
 from ..models import MicroService
 
@@ -21,7 +21,7 @@ def refusal(service: MicroService) -> str:
     """Why its build_url may not be built at the server that is set up; empty where it may, or none is. One query."""
     if service.build_orig == MicroService.Origin.GIT or not service.build_url:
         return ""
-    known = parts.chosen(service.build_orig)
+    known = registry.chosen(service.build_orig)
     if known is None:
         return ""
     team = service.team.name if service.team else ""

@@ -5,7 +5,7 @@ from typing import Any
 
 from django.core.exceptions import ValidationError
 
-from access import userinfo
+from access import url_userinfo
 from access.problems import invalid
 from deployer.engine import plans, text
 
@@ -63,7 +63,7 @@ def _text_reason(name: str, value: Any) -> str:
         return "holds a control character (lines end with LF)" if _CONTROL_IN_COMMAND.search(value) else ""
     if _CONTROL.search(value):
         return "holds a control character"
-    if name == "build_url" and userinfo.split(value)[0] != value:
+    if name == "build_url" and url_userinfo.split(value)[0] != value:
         return "must hold no user or password: give them as build_username and build_password, which nobody can read"
     return ""
 

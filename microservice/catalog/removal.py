@@ -9,11 +9,11 @@ from django.utils import timezone
 
 from access.callers import Caller
 from access.problems import conflict
+from audit.history import record
+from runtime.sql import ask, places
 
-from ..history import record
 from ..models import MicroServiceInstance, MicroServiceVersion, Operation
-from ..packages import stored
-from ..plain import ask, places
+from ..packages import store
 from ..status import MAY_RETRY, OPERATION_OPEN, BuildStatus
 
 MAX_NAMED = 20  # places in one refusal
@@ -34,9 +34,9 @@ def delete_version(caller: Caller, version: MicroServiceVersion, reason: str = "
         paths = [row.file_path] if row.file_path else []
         row.archived, row.archived_by, row.archive_reason, row.file_path = timezone.now(), caller.name, reason[:500], ""
         row.save(update_fields=["archived", "archived_by", "archive_reason", "file_path"])
-        own = stored.release(row.microservice, paths, doomed=True)
+        own = store.release(row.microservice, paths, doomed=True)
         record(caller, "delete", "version", row, before=before, reason=reason, service=row.microservice)
-        transaction.on_commit(lambda: stored.remove(own))
+        transaction.on_commit(lambda: store.remove(own))
 
 
 def refuse_deleted(numbers: Iterable[int | None], pointer: str) -> None:

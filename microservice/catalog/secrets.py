@@ -10,7 +10,7 @@ from typing import Any
 
 from django.utils import timezone
 
-from access import userinfo
+from access import url_userinfo
 from access.masking import SHORTEST
 from access.sealed import SealedMap
 from access.secrets import Undecryptable
@@ -148,7 +148,7 @@ def _moved_errors(stored: MicroService, fields: Mapping[str, Any]) -> list[dict]
     url = fields.get("build_url", stored.build_url)
     if "password" not in stored.build_credential or "build_password" in fields or not isinstance(url, str):
         return []
-    if userinfo.server_of(url) == userinfo.server_of(stored.build_url):
+    if url_userinfo.server_of(url) == url_userinfo.server_of(stored.build_url):
         return []
-    reason = f"was given for {userinfo.server_of(stored.build_url)[1]}: give it again for the new address, or remove it"
+    reason = f"was given for {url_userinfo.server_of(stored.build_url)[1]}: give it again for the new address, or remove it"
     return [{"pointer": "/build_password", "reason": reason}]

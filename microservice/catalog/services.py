@@ -11,13 +11,13 @@ from django.utils import timezone
 from access.callers import SCOPES, Caller
 from access.problems import Problem, conflict, forbidden, invalid, not_found
 from access.rollback import rolls_back
+from audit.history import record
+from audit.models import Event
 from deployer.engine import plans, text
 
-from ..history import record
 from ..models import (
     NAME_PATTERN,
     Deployment,
-    Event,
     MicroService,
     MicroServiceInstance,
     MicroServiceVersion,
@@ -25,7 +25,7 @@ from ..models import (
     Output,
     Step,
 )
-from ..packages import stored
+from ..packages import store as stored
 from ..status import DEPLOYMENT_OPEN
 from . import building, ownership, secrets, visibility
 from .fields import errors_of, refuse, regular

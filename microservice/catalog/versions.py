@@ -13,8 +13,8 @@ from django.db import IntegrityError, transaction
 from access.callers import Caller
 from access.problems import conflict, invalid, not_found
 from access.rollback import rolled_back, rolls_back
+from audit.history import record
 
-from ..history import record
 from ..models import MicroService, MicroServiceVersion
 from ..status import BUILD_TRANSITIONS, BuildStatus, may_become
 from .fields import errors_of, refuse

@@ -4,12 +4,13 @@ from typing import Any
 
 from django.db.models import Q, QuerySet
 
-from access import userinfo
+from access import url_userinfo
 from access.callers import Caller
 from asset import tenancy
 from asset.models import Asset
+from audit.models import History
 
-from ..models import History, MicroService
+from ..models import MicroService
 
 # What is told of besides services, and to whom. About everything else (people, tokens, credentials, settings, services
 # that are gone and have no team left to ask) only administrators are told.
@@ -83,14 +84,22 @@ def shown(caller: Caller, rows: Iterable[History]) -> list[History]:
     cut = list(rows)
     for row in cut:
         row.before, row.after = (_cut(caller, row, values) for values in (row.before, row.after))
-        row.reason = userinfo.hidden(row.reason)
+        row.reason = url_userinfo.hidden(row.reason)
     return cut
 
 
 def _cut(caller: Caller, row: History, values: Any) -> Any:
     if not isinstance(values, dict):
         return values
-    told = {name: userinfo.hidden(value) if isinstance(value, str) else value for name, value in values.items()}
+    told = {name: url_userinfo.hidden(value) if isinstance(value, str) else value for name, value in values.items()}
     if isinstance(told.get("environment"), dict) and not sees_values(caller, row.microservice_id):
         told["environment"] = dict.fromkeys(told["environment"])
     return told
+
+
+def owners(service_id: int | None = None) -> dict[int, int | None]:
+    """See access.permissions.Owners."""
+    services = MicroService.objects.order_by()
+    if service_id is not None:
+        services = services.filter(pk=service_id)
+    return dict(services.values_list("pk", "team_id"))

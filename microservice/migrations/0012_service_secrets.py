@@ -4,7 +4,7 @@ import access.sealed
 from django.db import migrations, models
 from django.utils import timezone
 
-from access import userinfo
+from access import url_userinfo
 from access.sealed import SealedMap
 
 
@@ -13,7 +13,7 @@ def move_passwords(apps, schema_editor):
     services = apps.get_model("microservice", "MicroService").objects
     moved = []
     for service in services.filter(build_url__contains="@").only("name", "build_url"):
-        url, user, password = userinfo.split(service.build_url)
+        url, user, password = url_userinfo.split(service.build_url)
         if url != service.build_url:
             credential = SealedMap().after({"password": password}, timezone.now()) if password else SealedMap()
             services.filter(pk=service.pk).update(build_url=url, build_username=user, build_credential=credential)

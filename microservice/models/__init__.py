@@ -1,14 +1,13 @@
 """Services, their versions, what runs where, and what was asked to change it.
 
 The rows are the queue and the truth: a Celery message only says that there is work. Rules about them live in
-`status.py` (what may become what), `deployments.py` (requests), `ledger.py` (what workers write) and `rollout.py`.
+`status.py` (what may become what), `deployments/` (requests, rollout) and `worker/writer.py` (what workers write).
 
 A foreign key with which another index begins has none of its own (`db_index=False`): each index costs a write for every
 row that a request locks or a worker records.
 """
 
-from .deployments import Deployment, Event, Operation, Output, Step
-from .history import History, HistoryHead
+from .deployments import Deployment, Operation, Output, Step
 from .packages import UnclaimedPackage
 from .services import (
     NAME_PATTERN,
@@ -23,10 +22,7 @@ from .workers import Heartbeat
 __all__ = [
     "NAME_PATTERN",
     "Deployment",
-    "Event",
     "Heartbeat",
-    "History",
-    "HistoryHead",
     "MicroService",
     "MicroServiceInstance",
     "MicroServiceVersion",

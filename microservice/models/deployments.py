@@ -54,7 +54,7 @@ class Operation(models.Model):
 
     deployment = models.ForeignKey(Deployment, on_delete=models.PROTECT, related_name="operations", db_index=False)
     # Deleting an instance removes its row; its operations stay and name the host. An install that waits behind a
-    # delete on its host has none yet: it becomes due when the old row is gone (requests/behind.py).
+    # delete on its host has none yet: it becomes due when the old row is gone (deployments/deferred_installs.py).
     instance = models.ForeignKey(
         MicroServiceInstance, null=True, blank=True, on_delete=models.SET_NULL, related_name="operations"
     )
@@ -153,24 +153,3 @@ class Output(models.Model):
 
     def __str__(self):
         return f"output of operation {self.operation_id} from byte {self.start}"
-
-
-class Event(models.Model):
-    """What changed, in the order of commit: the rows behind every live view. See events.py for who writes and how."""
-
-    # None: what somebody changed of a service, a version, an instance or a host without any deployment.
-    deployment = models.ForeignKey(
-        Deployment, null=True, on_delete=models.CASCADE, related_name="events", db_index=False
-    )
-    operation = models.ForeignKey(Operation, null=True, on_delete=models.CASCADE, related_name="+")
-    kind = models.CharField(max_length=16)  # deployment, operation, step, output; service, version, instance, host
-    data = models.JSONField(default=dict)
-    created = models.DateTimeField(default=timezone.now)
-
-    class Meta:
-        db_table = "event"
-        ordering = ["id"]
-        indexes = [models.Index(fields=["deployment", "id"], name="event_of_deployment")]
-
-    def __str__(self):
-        return f"event {self.pk}: {self.kind}"

@@ -7,7 +7,9 @@ from datetime import datetime, timedelta
 from django.conf import settings
 from django.utils import timezone
 
-from ..models import Event, Operation, Output
+from audit.models import Event
+
+from ..models import Operation, Output
 
 AT_ONCE = 500  # pieces, or events, in one look
 TOLD = timedelta(days=1)  # longer than any page goes without asking

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from django.db.models import BigIntegerField, F
 from django.db.models.functions import Length
 
-from deployer.connections import give_back
+from runtime.db_connections import give_back
 
 from ..models import Output
 from . import frames

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from access.problems import Problem
-from deployer.turns import Turns
+from access.turns import Turns
 
 LONGEST = 3.0  # seconds of one request's search
 AT_ONCE = Turns(4)  # in this process; more would only wait for each other

@@ -10,7 +10,7 @@ from access.callers import Caller
 from ..catalog import versions
 from ..models import MicroServiceVersion
 from ..status import BUILD_TRANSITIONS
-from . import following
+from . import auto_deploy
 
 
 def change(caller: Caller, version: MicroServiceVersion, fields: Mapping[str, Any]) -> MicroServiceVersion:
@@ -21,5 +21,5 @@ def change(caller: Caller, version: MicroServiceVersion, fields: Mapping[str, An
     with transaction.atomic():
         versions.write(caller, version, made)
         if "status" in made.after and version.status not in BUILD_TRANSITIONS:
-            following.build_ended(version)
+            auto_deploy.build_ended(version)
     return version

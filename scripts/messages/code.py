@@ -1,6 +1,6 @@
 """What the code says to people: calls of gettext, words of the API, and sentences of the rules.
 
-A sentence of the rules is English wherever it goes; `microservice.console.language.told` says it in the reader's
+A sentence of the rules is English wherever it goes; `console.language.told` says it in the reader's
 language. It is found here by its look: a text with a space between words, in a module whose texts reach a page. The
 names and numbers in it become {0}, {1} ….
 """

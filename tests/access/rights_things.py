@@ -9,11 +9,11 @@ from access.models import Membership, Session, Team, Token
 from access.tokens import make_token
 from asset.models import Asset, Credential
 from builds.models import Build
-from callbacks import rules as callback_rules
+from callbacks import changes as callback_rules
 from callbacks.models import Delivery
+from integrations.models import Setting
 from microservice.models import MicroServiceInstance
 from microservice.status import DeploymentStatus, OperationStatus
-from outside.models import Setting
 from tests.access.rights_model import SCOPES, Who
 from tests.microservice import fleet
 

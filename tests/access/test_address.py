@@ -2,7 +2,7 @@
 import pytest
 from django.test import RequestFactory
 
-from access.address import client_address, neighbourhood
+from access.client_ip import client_address, neighbourhood
 
 PROXIES = ["10.0.0.0/8", "192.0.2.7", "unix"]
 

@@ -9,11 +9,11 @@ from django.contrib.auth import get_user_model
 from django.db import connection
 from django.urls import get_resolver
 
-from access import people
+from access import accounts
 from access.callers import SYSTEM
 from access.models import Membership, Team
 from access.tokens import make_token
-from microservice.models import History
+from audit.models import History
 from tests.microservice import fleet
 
 ADDRESSES = (
@@ -114,6 +114,6 @@ def test_the_log_of_the_admin_site_becomes_history_and_keeps_no_account_from_bei
     assert (row.actor, row.action, row.subject) == ("ghost", "create", "user")
     assert (row.subject_id, row.subject_name) == (7, "eve")
     assert row.created.isoformat() == "2026-01-31T12:00:00+00:00" and "admin site" in row.reason
-    people.delete_user(SYSTEM, ghost)
+    accounts.delete_user(SYSTEM, ghost)
     assert not get_user_model().objects.exists()
     assert upgrade() == ""

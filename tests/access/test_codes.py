@@ -3,7 +3,7 @@ import ast
 import re
 from pathlib import Path
 
-from access.codes import CODES
+from access.problem_codes import CODES
 from access.problems import Problem
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -45,7 +45,7 @@ def test_every_refusal_of_the_project_is_in_the_table():
 
 
 def test_every_code_of_the_table_is_carried_by_some_refusal():
-    texts = [path.read_text() for app in APPS for path in (ROOT / app).rglob("*.py") if path.name != "codes.py"]
+    texts = [path.read_text() for app in APPS for path in (ROOT / app).rglob("*.py") if path.name != "problem_codes.py"]
     assert [code for code in CODES if not any(f'"{code}"' in text for text in texts)] == []
 
 
@@ -58,11 +58,11 @@ def test_every_code_says_what_it_means_and_what_to_do():
 
 
 def test_the_type_of_a_problem_leads_to_its_place_on_the_page(client, rf):
-    from microservice.api import answers
+    from api import errors
 
     page = client.get("/api/v1/docs/errors").content.decode()
     for code, told in CODES.items():
-        kind = answers.answer(rf.get("/api/v1/"), Problem(told.status, code, "No.")).content.decode()
+        kind = errors.answer(rf.get("/api/v1/"), Problem(told.status, code, "No.")).content.decode()
         address, _, anchor = re.search(r'"type": "([^"]*)"', kind)[1].partition("#")
         assert (address, anchor) == ("/api/v1/docs/errors", code)
         assert f'id="{anchor}"' in page

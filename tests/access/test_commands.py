@@ -13,7 +13,8 @@ from access.models import IdempotencyKey, Membership, Team, Token
 from access.secrets import Undecryptable, seal, unseal
 from access.service_accounts import is_service
 from asset.models import Credential
-from microservice.models import History, MicroService
+from audit.models import History
+from microservice.models import MicroService
 from tests.microservice import fleet
 
 pytestmark = pytest.mark.django_db

@@ -11,13 +11,13 @@ from django.utils import timezone
 
 from access import tokens
 from access.callers import SCOPES, Caller
-from access.ending import end_access
 from access.models import Membership, Session, Team, Token
 from access.problems import Problem
+from access.revocation import end_access
 from access.roles import Role
 from access.tokens import make_token
-from microservice import issuing
-from microservice.models import History
+from audit.models import History
+from microservice import tokens as issuing
 from tests.microservice import fleet
 from tests.microservice.api.conftest import Api, api, person  # noqa: F401
 

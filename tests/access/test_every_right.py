@@ -14,9 +14,9 @@ from django.contrib.messages import get_messages
 from django.db import transaction
 from django.test import Client
 
-from microservice import hub
-from microservice.management.commands.rights_table import table
-from microservice.models import History
+from audit.models import History
+from deployer.management.commands.rights_table import table
+from microservice import event_stream
 from tests.access.rights_model import DOCUMENT, Line, Who, ceiling, lines, may, unseen
 from tests.access.rights_things import THINGS, Callers, Things
 from tests.microservice.api.conftest import store  # noqa: F401
@@ -38,9 +38,9 @@ def no_streams(monkeypatch):
     """A stream has no end: whoever gets so far is told that there is no room for one more."""
 
     def full(*args, **more):
-        raise hub.NoRoom
+        raise event_stream.NoRoom
 
-    monkeypatch.setattr(hub.hub, "join", full)
+    monkeypatch.setattr(event_stream.hub, "join", full)
 
 
 def test_the_document_is_what_the_rules_say():

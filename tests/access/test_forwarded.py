@@ -3,7 +3,7 @@ import pytest
 from django.http import HttpRequest, HttpResponse
 from django.test import RequestFactory
 
-from access.address import ForwardedMiddleware
+from access.client_ip import ForwardedMiddleware
 
 PROXY = {"HTTP_X_FORWARDED_PROTO": "https"}
 
@@ -33,4 +33,4 @@ def test_nobody_else_is(address):
 
 
 def test_it_stands_before_everything_that_could_ask(settings):
-    assert settings.MIDDLEWARE[0] == "access.address.ForwardedMiddleware"
+    assert settings.MIDDLEWARE[0] == "access.client_ip.ForwardedMiddleware"

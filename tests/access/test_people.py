@@ -6,7 +6,8 @@ from django.contrib.auth import get_user_model
 from access.models import Membership, Team
 from access.roles import Role
 from access.tokens import make_token
-from microservice.models import History, MicroService
+from audit.models import History
+from microservice.models import MicroService
 from tests.microservice import fleet
 from tests.microservice.api.conftest import Api, api, store  # noqa: F401
 

@@ -6,10 +6,10 @@ from django.contrib.auth import get_user_model
 from django.test import Client, RequestFactory
 from django.utils import timezone
 
+from access.authentication import caller_of
 from access.callers import Caller
 from access.models import Membership, Team, Token
 from access.problems import Problem
-from access.recognise import caller_of
 from access.roles import Role
 from access.tokens import make_token
 from tests.microservice import fleet

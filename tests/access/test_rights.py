@@ -3,13 +3,13 @@ import pytest
 from django.contrib.auth import get_user_model
 from django.test import RequestFactory
 
+from access.authentication import caller_of
 from access.models import Membership, Team
-from access.recognise import caller_of
 from access.roles import RIGHTS, Role, of_unowned
 from access.tokens import make_token
+from audit.models import History
 from microservice.catalog.visibility import history
-from microservice.hub import GONE
-from microservice.models import History
+from microservice.event_stream import GONE
 from tests.microservice import fleet
 
 pytestmark = pytest.mark.django_db

@@ -12,7 +12,7 @@ from access import expiry, throttle
 from access.callers import Caller
 from access.models import KnownAddress, Throttle
 from access.problems import Problem
-from access.ways_in import prove
+from access.reauthentication import prove
 
 pytestmark = pytest.mark.django_db
 

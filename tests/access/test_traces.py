@@ -8,12 +8,12 @@ from django.contrib.auth import get_user_model
 from django.test import Client
 from django.utils import timezone
 
-from access import failures, token_use, traces
-from access.address import neighbourhood
+from access import failed_sign_ins, security_log, token_use
+from access.client_ip import neighbourhood
 from access.models import FailedSignIns, Token, TokenAddress
 from access.tokens import make_token
-from deployer.logs import JsonLine
-from microservice.models import History
+from audit.models import History
+from runtime.logs import JsonLine
 from tests.lab.web import Web
 from tests.microservice.api.conftest import Api
 
@@ -36,9 +36,9 @@ def lines():
     kept: list[dict] = []
     handler = Kept()
     handler.setFormatter(JsonLine())
-    traces.log.addHandler(handler)
+    security_log.log.addHandler(handler)
     yield kept
-    traces.log.removeHandler(handler)
+    security_log.log.removeHandler(handler)
 
 
 def sign_in(name="ann", password="right horse 1", **more) -> Client:
@@ -63,7 +63,7 @@ def test_signing_in_and_out_are_told_with_who_where_and_how(ann, lines):
 
 def over(minutes: int = 6) -> int:
     FailedSignIns.objects.update(since=timezone.now() - timedelta(minutes=minutes))
-    return failures.flush()
+    return failed_sign_ins.flush()
 
 
 def test_failures_are_lines_at_once_and_one_row_a_window(ann, lines):
@@ -72,7 +72,7 @@ def test_failures_are_lines_at_once_and_one_row_a_window(ann, lines):
     sign_in(password="wrong", REMOTE_ADDR="192.0.2.8")
     assert [line["event"] for line in lines] == ["sign-in failed"] * 6
     assert {line["subject"] for line in lines} == {"ann"} and lines[-1]["address"] == "192.0.2.8"
-    assert not told(action="sign_in_failed") and failures.flush() == 0, "the window is not over"
+    assert not told(action="sign_in_failed") and failed_sign_ins.flush() == 0, "the window is not over"
     assert over() == 2
     rows = told(action="sign_in_failed")
     assert [(row.subject_id, row.address, row.after["failed"], row.after["refused"]) for row in rows] == [
@@ -97,13 +97,13 @@ def test_what_is_typed_as_a_name_is_kept_only_where_it_is_one(ann, lines):
     over()
     everything = str(lines) + str([(row.subject_name, row.after, row.actor) for row in told()])
     assert "horse" not in everything and "root" not in everything
-    assert [row.subject_name for row in told(action="sign_in_failed")] == [failures.UNKNOWN]
+    assert [row.subject_name for row in told(action="sign_in_failed")] == [failed_sign_ins.UNKNOWN]
 
 
 def test_a_flood_of_names_fills_nothing(db, monkeypatch):
-    monkeypatch.setattr(failures, "MOST", 5)
+    monkeypatch.setattr(failed_sign_ins, "MOST", 5)
     for number in range(40):
-        failures.note("nobody", f"192.0.2.{number}", "")
+        failed_sign_ins.note("nobody", f"192.0.2.{number}", "")
     assert FailedSignIns.objects.count() <= 6
     assert sum(FailedSignIns.objects.values_list("failed", flat=True)) == 40
 

@@ -6,7 +6,7 @@ from django.contrib.auth import get_user_model
 from django.test import Client, RequestFactory
 from django.utils import timezone
 
-from access import watching
+from access import session_cache
 from access.models import Membership, Session, Team, Token
 from access.roles import Role
 from access.tokens import make_token
@@ -17,8 +17,8 @@ pytestmark = pytest.mark.django_db
 @pytest.fixture
 def known(monkeypatch):
     """A look at every question."""
-    monkeypatch.setattr(watching, "AGAIN", 0)
-    return watching.Watching()
+    monkeypatch.setattr(session_cache, "AGAIN", 0)
+    return session_cache.Watching()
 
 
 def person(name: str = "ann", **more):
@@ -46,7 +46,7 @@ def again(session: str):
 def test_who_was_seen_lately_costs_nothing_until_the_next_look(known, monkeypatch, django_assert_num_queries):
     request = asks(person())
     first = known.caller_of(request())
-    monkeypatch.setattr(watching, "AGAIN", 60)
+    monkeypatch.setattr(session_cache, "AGAIN", 60)
     with django_assert_num_queries(0):
         assert all(known.caller_of(request()) is first for _ in range(50))
 
@@ -100,16 +100,16 @@ def test_what_changes_while_somebody_is_recognised_is_noticed_too(known, monkeyp
     """The rights were read, then taken away, then the rows are read that later looks are compared with."""
     user = person(is_superuser=True)
     request = asks(user)
-    recognised = watching.recognised
+    recognised = session_cache.recognised
 
     def then_taken_away(asked):
         who = recognised(asked)
         get_user_model().objects.update(is_superuser=False)
         return who
 
-    monkeypatch.setattr(watching, "recognised", then_taken_away)
+    monkeypatch.setattr(session_cache, "recognised", then_taken_away)
     known.caller_of(request())
-    monkeypatch.setattr(watching, "recognised", recognised)
+    monkeypatch.setattr(session_cache, "recognised", recognised)
     assert not known.caller_of(request()).may("admin")
 
 
@@ -128,7 +128,7 @@ def test_who_asks_for_nothing_any_more_is_forgotten(known, monkeypatch):
     request = asks(person())
     known.caller_of(request())
     assert len(known._known) == 1
-    monkeypatch.setattr(watching, "FORGET", 0)
+    monkeypatch.setattr(session_cache, "FORGET", 0)
     known.caller_of(again("none"))
     assert not known._known
 
@@ -138,9 +138,9 @@ def test_who_comes_back_after_a_while_is_looked_after_again(known, monkeypatch):
     request = asks(person())
     who = known.caller_of(request())
     one = known.remember(request(), who)
-    one.asked -= watching.FORGET + 1
+    one.asked -= session_cache.FORGET + 1
     assert known.still(known.remember(request(), who))
-    one.asked -= watching.FORGET + 1
+    one.asked -= session_cache.FORGET + 1
     assert known.still(one)
 
 

@@ -8,9 +8,9 @@ import pytest
 
 from access.callers import Caller
 from access.problems import Problem
-from asset import credentials, hosts, keys
+from asset import credentials, host_keys, hosts
 from asset.models import Asset
-from microservice.models import History
+from audit.models import History
 from tests.lab.busy import within
 from tests.lab.network import free_port
 from tests.lab.sshd import Sshd
@@ -43,7 +43,7 @@ def host_at(address, port, server, host_key="", hostname="web1", **more):
 def other_key(tmp_path_factory):
     path = tmp_path_factory.mktemp("other") / "key"
     subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", path], check=True)
-    return keys.parse(path.with_suffix(".pub").read_text())
+    return host_keys.parse(path.with_suffix(".pub").read_text())
 
 
 def test_a_trusted_host_is_looked_at_and_the_contact_is_kept(host, server):
@@ -57,19 +57,19 @@ def test_a_trusted_host_is_looked_at_and_the_contact_is_kept(host, server):
 
 def test_a_host_that_nobody_trusts_yet_shows_its_key_and_is_not_trusted_by_that(host, server):
     found = hosts.check(host, WHO)
-    assert found["offered_fingerprint"] == keys.fingerprint(server.host_key)
+    assert found["offered_fingerprint"] == host_keys.fingerprint(server.host_key)
     assert not found["ready"] and not found["authenticated"] and found["error"]
     host.refresh_from_db()
     assert host.host_key == ""
-    assert keys.parse(host.offered_key) == keys.parse(server.host_key)
+    assert host_keys.parse(host.offered_key) == host_keys.parse(server.host_key)
 
 
 def test_a_changed_key_is_shown_with_both_fingerprints_and_the_pinned_one_stays(host, server, other_key):
     hosts.change(WHO, host, {"host_key": other_key})
     found = hosts.check(host, WHO)
     assert found["key_changed"] and not found["ready"]
-    assert found["pinned_fingerprint"] == keys.fingerprint(other_key)
-    assert found["offered_fingerprint"] == keys.fingerprint(server.host_key)
+    assert found["pinned_fingerprint"] == host_keys.fingerprint(other_key)
+    assert found["offered_fingerprint"] == host_keys.fingerprint(server.host_key)
     host.refresh_from_db()
     assert host.host_key == other_key and host.offered_key
 
@@ -78,21 +78,21 @@ def test_a_key_is_pinned_when_its_fingerprint_is_named(host, server, other_key):
     hosts.change(WHO, host, {"host_key": other_key})
     hosts.check(host, WHO)
     host.refresh_from_db()
-    fingerprint = keys.fingerprint(server.host_key)
+    fingerprint = host_keys.fingerprint(server.host_key)
     hosts.trust(host, fingerprint, WHO)
     host.refresh_from_db()
-    assert host.host_key == keys.parse(server.host_key) and host.offered_key == ""
+    assert host.host_key == host_keys.parse(server.host_key) and host.offered_key == ""
     row = History.objects.get(action="trust")
-    assert (row.before, row.after) == ({"fingerprint": keys.fingerprint(other_key)}, {"fingerprint": fingerprint})
+    assert (row.before, row.after) == ({"fingerprint": host_keys.fingerprint(other_key)}, {"fingerprint": fingerprint})
     assert hosts.check(host, WHO)["ready"]
 
 
 def test_no_other_key_is_pinned_than_the_one_that_was_named(host, server, other_key):
-    for named in (keys.fingerprint(other_key), "SHA256:", "nonsense"):
+    for named in (host_keys.fingerprint(other_key), "SHA256:", "nonsense"):
         with pytest.raises(Problem) as refused:
             hosts.trust(host, named, WHO)
         assert (refused.value.status, refused.value.code) == (409, "fingerprint_differs")
-        assert keys.fingerprint(server.host_key) in refused.value.detail and named in refused.value.detail
+        assert host_keys.fingerprint(server.host_key) in refused.value.detail and named in refused.value.detail
     with pytest.raises(Problem) as refused:
         hosts.trust(host, " ", WHO)
     assert refused.value.status == 422
@@ -133,9 +133,9 @@ def test_a_host_behind_a_jump_host_is_reached_and_trusted_through_it(server, hos
     hosts.change(WHO, host, {"host_key": server.host_key})
     with Sshd(tmp_path / "inner") as inner:
         behind = host_at(inner.address, inner.port, inner, hostname="inner", jump_host_id=host.pk)
-        hosts.trust(behind, keys.fingerprint(inner.host_key), WHO)
+        hosts.trust(behind, host_keys.fingerprint(inner.host_key), WHO)
         assert hosts.check(behind, WHO)["ready"]
-    assert Asset.objects.get(pk=behind.pk).host_key == keys.parse(inner.host_key)
+    assert Asset.objects.get(pk=behind.pk).host_key == host_keys.parse(inner.host_key)
 
 
 def test_the_check_tries_the_users_that_services_run_as_there(host, server):

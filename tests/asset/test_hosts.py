@@ -10,7 +10,7 @@ from access.callers import Caller
 from access.problems import Problem
 from asset import credentials, hosts, imports
 from asset.models import Asset, Credential
-from microservice.models import History
+from audit.models import History
 from tests.microservice import fleet
 
 pytestmark = pytest.mark.django_db

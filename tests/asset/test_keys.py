@@ -6,7 +6,7 @@ import subprocess
 
 import pytest
 
-from asset import keys
+from asset import host_keys
 
 
 @pytest.fixture(scope="module")
@@ -26,23 +26,23 @@ def made(tmp_path_factory):
 
 def test_a_key_loses_its_comment_and_white_space(made):
     for text, _ in made.values():
-        regular = keys.parse("  " + text.replace(" ", "\t", 1) + "\n")
+        regular = host_keys.parse("  " + text.replace(" ", "\t", 1) + "\n")
         assert regular == " ".join(text.split()[:2])
-        assert keys.parse(regular) == regular
+        assert host_keys.parse(regular) == regular
 
 
 def test_a_fingerprint_is_what_ssh_keygen_prints(made):
     for text, fingerprint in made.values():
-        assert keys.fingerprint(keys.parse(text)) == fingerprint
+        assert host_keys.fingerprint(host_keys.parse(text)) == fingerprint
 
 
 def test_a_fingerprint_may_be_named_without_its_prefix_and_with_padding(made):
     (_, one), (_, other) = made["ed25519256"], made["rsa2048"]
-    assert keys.same_fingerprint(one.removeprefix("SHA256:"), one)
-    assert keys.same_fingerprint(f" {one}= \n", one)
-    assert not keys.same_fingerprint(other, one)
-    assert not keys.same_fingerprint("", "")
-    assert not keys.same_fingerprint("SHA256:", "SHA256:")
+    assert host_keys.same_fingerprint(one.removeprefix("SHA256:"), one)
+    assert host_keys.same_fingerprint(f" {one}= \n", one)
+    assert not host_keys.same_fingerprint(other, one)
+    assert not host_keys.same_fingerprint("", "")
+    assert not host_keys.same_fingerprint("SHA256:", "SHA256:")
 
 
 def test_what_is_no_key_is_refused_with_a_reason(made):
@@ -63,6 +63,6 @@ def test_what_is_no_key_is_refused_with_a_reason(made):
         "ssh-ed25519 " + base64.b64encode(struct.pack(">I", 11) + b"ssh-ed25519").decode(),
     ]:
         with pytest.raises(ValueError) as refused:
-            keys.parse(text)
+            host_keys.parse(text)
         assert str(refused.value)
-        assert keys.shown_fingerprint("nonsense") == ""
+        assert host_keys.shown_fingerprint("nonsense") == ""

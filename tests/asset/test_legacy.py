@@ -2,9 +2,9 @@
 import pytest
 
 from access.callers import Caller
-from asset import credentials, hosts, imports, keys
+from asset import credentials, host_keys, hosts, imports
 from asset.models import Asset
-from microservice.models import History
+from audit.models import History
 from tests.lab.sshd import Sshd
 
 pytestmark = [pytest.mark.django_db, pytest.mark.found("ssh")]
@@ -34,7 +34,7 @@ def test_the_check_recommends_it_and_then_the_host_is_trusted_checked_and_ready(
     assert "no MAC" in host.last_error and not host.offered_key
     host = hosts.change(WHO, host, {"legacy_algorithms": True})
     assert History.objects.filter(action="change").get().after == {"legacy_algorithms": True}
-    hosts.trust(host, keys.fingerprint(old.host_key), WHO)
+    hosts.trust(host, host_keys.fingerprint(old.host_key), WHO)
     found = hosts.check(host, WHO)
     assert found["ready"] and found["legacy_needed"] and "old algorithms" in " ".join(found["warnings"])
 

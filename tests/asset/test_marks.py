@@ -5,9 +5,9 @@ import pytest
 
 from access.callers import Caller
 from access.models import Team
-from asset import hosts, marks
+from asset import host_marks, hosts
 from asset.models import Asset, HostTeam
-from microservice import deployments
+from microservice.deployments import actions
 from microservice.status import DeploymentStatus, OperationStatus
 from tests.microservice.test_execution import world  # noqa: F401 - a fixture
 from tests.microservice.test_forgetting import ADMIN
@@ -30,9 +30,9 @@ def test_an_operation_on_the_second_row_is_refused_with_the_firsts_name_and_touc
     here = world(hosts=1)
     worker()
     assert here.install().status == DeploymentStatus.SUCCEEDED
-    assert text(here) == marks.mark_of(here.assets[0])
+    assert text(here) == host_marks.mark_of(here.assets[0])
     second = twin(here.assets[0])
-    made = here.ended(deployments.install(ADMIN, here.service, here.versions[1], [second.pk]))
+    made = here.ended(actions.install(ADMIN, here.service, here.versions[1], [second.pk]))
     operation = made.operations.get()
     assert operation.status == OperationStatus.UNDONE
     assert "those of another host: h0" in operation.error and "Nothing was changed" in operation.error
@@ -52,7 +52,7 @@ def test_the_check_of_the_second_row_names_the_first_where_it_may_be_seen(world)
     assert second.last_error == found["error"]
     team = Team.objects.create(name="red")
     HostTeam.objects.create(host=first, team=team)
-    from access.rights import Rights
+    from access.permissions import Rights
 
     other = Caller(name="eve", user_id=1, scopes=frozenset({"deploy"}), rights=Rights({}, frozenset(), True))
     assert "h0" not in hosts.check(second, other)["error"]
@@ -72,14 +72,14 @@ def test_the_folder_of_a_host_that_is_archived_or_gone_is_taken_over_by_a_check(
     worker()
     here.install()
     first = here.assets[0]
-    deployments.archive_host(ADMIN, first, "moved", forget_instances=True)
+    actions.archive_host(ADMIN, first, "moved", forget_instances=True)
     second = twin(first, hostname="h0")
     found = hosts.check(second, WHO)
     assert found["ready"] and "not here any more" in " ".join(found["warnings"])
-    assert text(here) == marks.mark_of(second)
+    assert text(here) == host_marks.mark_of(second)
     assert hosts.check(second, WHO)["warnings"] == []
     here.assets = [second]
-    made = here.ended(deployments.install(ADMIN, here.service, here.versions[1], [second.pk]))
+    made = here.ended(actions.install(ADMIN, here.service, here.versions[1], [second.pk]))
     assert made.status == DeploymentStatus.SUCCEEDED, "the fence of the new instance is above the forgotten one's"
     assert here.running() == "2.0"
 
@@ -98,15 +98,15 @@ def test_a_mark_that_cannot_be_replaced_is_a_hindrance_and_not_a_warning(world):
         subprocess.run(["chattr", "-i", left], check=True)
     assert not found["ready"] and "could not be replaced" in found["error"] and "gone" in found["error"]
     assert not found["warnings"] and str(left) in found["next_step"]
-    assert hosts.check(first, WHO)["ready"] and text(here) == marks.mark_of(first)
+    assert hosts.check(first, WHO)["ready"] and text(here) == host_marks.mark_of(first)
 
 
 def test_a_mark_of_another_system_with_the_same_id_is_not_taken_for_ours(world):  # noqa: F811
     here = world(hosts=1)
     first = here.assets[0]
-    mark = marks.mark_of(first)
-    assert marks.owner(mark) == first and marks.owner("") is marks.owner("x") is None
+    mark = host_marks.mark_of(first)
+    assert host_marks.owner(mark) == first and host_marks.owner("") is host_marks.owner("x") is None
     number = mark.split("-")[0]
-    assert marks.owner(f"{number}-17 h0") is None
+    assert host_marks.owner(f"{number}-17 h0") is None
     Asset.every.filter(pk=first.pk).update(archived=first.created)
-    assert marks.owner(mark) is None
+    assert host_marks.owner(mark) is None

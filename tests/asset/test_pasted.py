@@ -7,7 +7,7 @@ import subprocess
 
 import pytest
 
-from asset import keys, pasted, rules
+from asset import host_keys, pasted_keys, validation
 
 pytestmark = pytest.mark.found("keys")
 
@@ -35,17 +35,17 @@ def made(tmp_path_factory):
 @pytest.mark.parametrize("kind", ["ed25519", "ecdsa", "rsa"])
 def test_what_ssh_keygen_prints_is_a_fingerprint_and_its_kind(made, kind):
     public, line, *_ = made[kind]
-    found = pasted.read(line)
-    assert found == pasted.Pasted("", (keys.fingerprint(public),), (kind.upper(),))
+    found = pasted_keys.read(line)
+    assert found == pasted_keys.Pasted("", (host_keys.fingerprint(public),), (kind.upper(),))
     bare = line.split()[1]
     for text in (bare, bare.removeprefix("SHA256:"), f" {bare}=\r\n"):
-        assert pasted.read(text) == pasted.Pasted("", (keys.fingerprint(public),))
+        assert pasted_keys.read(text) == pasted_keys.Pasted("", (host_keys.fingerprint(public),))
 
 
 @pytest.mark.parametrize("kind", ["ed25519", "ecdsa", "rsa"])
 def test_a_key_and_a_line_of_known_hosts_are_the_key(made, kind):
     public = made[kind][0]
-    plain = keys.parse(public)
+    plain = host_keys.parse(public)
     salt = b"s" * 20
     digest = hmac.new(salt, b"web1", hashlib.sha1).digest()
     hashed = f"|1|{base64.b64encode(salt).decode()}|{base64.b64encode(digest).decode()}"
@@ -56,18 +56,18 @@ def test_a_key_and_a_line_of_known_hosts_are_the_key(made, kind):
         f"{hashed} {plain}",
         f"\r\n# web1:22 SSH-2.0-OpenSSH_9.2p1\r\nweb1 {plain}\r\n",
     ):
-        assert pasted.read(text, ("web1", "10.0.0.1")).key == plain
-        assert rules.host_key(text) == plain
+        assert pasted_keys.read(text, ("web1", "10.0.0.1")).key == plain
+        assert validation.host_key(text) == plain
 
 
 def test_of_several_lines_those_of_the_host_count_and_the_best_key(made):
     scan = "\n".join(f"web1 {made[kind][0]}" for kind in ("rsa", "ecdsa", "ed25519"))
-    assert pasted.read(scan, ("web1",)).key == keys.parse(made["ed25519"][0])
+    assert pasted_keys.read(scan, ("web1",)).key == host_keys.parse(made["ed25519"][0])
     other = f"db1 {made['ed25519'][0]}\nweb1 {made['rsa'][0]}"
-    assert pasted.read(other, ("WEB1", "")).key == keys.parse(made["rsa"][0])
-    assert pasted.read(other, ("elsewhere",)).key == keys.parse(made["ed25519"][0])
+    assert pasted_keys.read(other, ("WEB1", "")).key == host_keys.parse(made["rsa"][0])
+    assert pasted_keys.read(other, ("elsewhere",)).key == host_keys.parse(made["ed25519"][0])
     prints = "\n".join(made[kind][1] for kind in made)
-    assert set(pasted.read(prints).fingerprints) == {keys.fingerprint(made[kind][0]) for kind in made}
+    assert set(pasted_keys.read(prints).fingerprints) == {host_keys.fingerprint(made[kind][0]) for kind in made}
 
 
 def test_what_is_no_key_is_refused_in_words_and_never_repeated(made):
@@ -84,14 +84,14 @@ def test_what_is_no_key_is_refused_in_words_and_never_repeated(made):
         ("x" * 20_000, "at most"),
     ):
         with pytest.raises(ValueError) as refused:
-            pasted.read(text)
+            pasted_keys.read(text)
         assert word in str(refused.value)
         assert not any(len(part) > 20 and part in str(refused.value) for part in text.split())
 
 
 @pytest.mark.parametrize("name", ["web1", "web1.example.org", "Web1.Example.Org", "a-b_c.internal", "localhost", "x1"])
 def test_a_name_is_an_address(name):
-    assert rules.FIELDS["ip"](name) == name.lower()
+    assert validation.FIELDS["ip"](name) == name.lower()
 
 
 WRONG = ["300.1.1.1", "1.2.3", "0x7f.1", "127.1", "1234", "a..b", "-a", "a b", "a;b", "", "::g", "x.0x7f", "224.0.0.1"]
@@ -100,6 +100,6 @@ WRONG = ["300.1.1.1", "1.2.3", "0x7f.1", "127.1", "1234", "a..b", "-a", "a b", "
 @pytest.mark.parametrize("name", [*WRONG, "a" * 254])
 def test_what_is_neither_is_refused(name):
     with pytest.raises(ValueError):
-        rules.FIELDS["ip"](name)
+        validation.FIELDS["ip"](name)
     with pytest.raises(ValueError):
-        rules.FIELDS["fetch_address"]("web1")
+        validation.FIELDS["fetch_address"]("web1")

@@ -5,9 +5,9 @@ import pytest
 from django.utils import timezone
 
 from access.callers import Caller
-from asset import hosts, reach
+from asset import hosts, reachability
 from asset.models import Asset
-from microservice.models import Event
+from audit.models import Event
 from tests.lab.network import free_port
 from tests.microservice import fleet
 
@@ -24,12 +24,12 @@ def test_the_moment_moves_only_when_the_host_turns_however_many_are_noted_at_onc
     Asset.objects.filter(pk=silent.pk).update(reachable=False, reachable_since=LONG_AGO)
     Asset.objects.filter(pk=well.pk).update(reachable=True, reachable_since=LONG_AGO)
     with django_assert_num_queries(1):
-        reach.note(Asset.objects.all(), False, "no answer")
+        reachability.note(Asset.objects.all(), False, "no answer")
     found = states()
     assert found[silent.hostname] == (False, LONG_AGO)
     assert all(found[one.hostname][0] is False and found[one.hostname][1] > LONG_AGO for one in (never, well))
     assert set(Asset.objects.values_list("last_contact", "last_error")) == {(None, "no answer")}
-    reach.note(Asset.objects.filter(pk=silent.pk), True)
+    reachability.note(Asset.objects.filter(pk=silent.pk), True)
     silent.refresh_from_db()
     assert silent.reachable_since > LONG_AGO and silent.last_contact and silent.last_error == ""
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from asset import rules
+from asset import validation
 
 GOOD = {
     "hostname": ["web1", "web-1.example.com", "a_b", "1", "x" * 63 + ".y", "10.0.0.1"],
@@ -90,28 +90,28 @@ BAD = {
 @pytest.mark.parametrize("name", GOOD)
 def test_good_values_stay_as_they_are(name):
     for value in GOOD[name]:
-        assert rules.check({name: value}) == ({name: value}, {})
+        assert validation.check({name: value}) == ({name: value}, {})
 
 
 @pytest.mark.parametrize("name", BAD)
 def test_bad_values_are_refused_with_a_reason(name):
     for value in BAD[name]:
-        clean, wrong = rules.check({name: value})
+        clean, wrong = validation.check({name: value})
         assert clean == {} and wrong[name], f"{name}={value!r} was taken"
 
 
 def test_a_base_path_is_made_regular():
     for given in ("/srv/x", "/srv//x/", "//srv/x//"):
-        assert rules.base_path(given) == "/srv/x"
-    assert rules.base_path("/srv/ü …") == "/srv/ü …"
+        assert validation.base_path(given) == "/srv/x"
+    assert validation.base_path("/srv/ü …") == "/srv/ü …"
 
 
 def test_an_address_is_made_regular():
-    assert rules.ip("2001:DB8:0::1") == "2001:db8::1"
-    assert rules.ip("::ffff:10.0.0.1") == "10.0.0.1"
+    assert validation.ip("2001:DB8:0::1") == "2001:db8::1"
+    assert validation.ip("::ffff:10.0.0.1") == "10.0.0.1"
 
 
 def test_every_wrong_and_missing_field_is_named_at_once():
-    clean, wrong = rules.check({"port": 0, "wheels": 4, "sudo": True}, rules.REQUIRED)
+    clean, wrong = validation.check({"port": 0, "wheels": 4, "sudo": True}, validation.REQUIRED)
     assert clean == {"sudo": True}
     assert set(wrong) == {"port", "wheels", "hostname", "ip"}

@@ -7,10 +7,10 @@ from django.test import Client
 from access.callers import Caller
 from access.problems import Problem
 from access.tokens import make_token
-from asset import credentials, hosts, trial
+from asset import credential_test, credentials, hosts
 from asset.models import Credential
+from audit.models import History
 from deployer.engine.endpoint import reveal
-from microservice.models import History
 from tests.lab.network import free_port
 from tests.lab.sshd import Sshd
 from tests.microservice.api.conftest import Api
@@ -44,23 +44,23 @@ def used(server):
 
 
 def test_a_new_secret_is_tried_on_the_hosts_that_use_the_old_one_and_nothing_is_saved(used, stranger, server):
-    assert [(one["hostname"], one["accepted"]) for one in trial.trial(WHO, used, {})] == [("web1", True)]
-    (refused,) = trial.trial(WHO, used, {"secret": stranger})
+    assert [(one["hostname"], one["accepted"]) for one in credential_test.trial(WHO, used, {})] == [("web1", True)]
+    (refused,) = credential_test.trial(WHO, used, {"secret": stranger})
     assert refused["accepted"] is False and "did not let" in refused["error"]
     with pytest.raises(Problem) as caught:
-        trial.refuse_unaccepted([refused])
+        credential_test.refuse_unaccepted([refused])
     assert (caught.value.status, caught.value.code) == (409, "credential_refused")
     assert reveal(Credential.objects.get().secret) == server.client_key and stranger not in str(caught.value.errors)
 
 
 def test_a_host_that_cannot_be_asked_is_told_apart_from_one_that_refuses(used, stranger):
     hosts.change(WHO, used.hosts.get(), {"port": free_port()})
-    (silent,) = trial.trial(WHO, used, {"secret": stranger})
+    (silent,) = credential_test.trial(WHO, used, {"secret": stranger})
     assert silent["accepted"] is None and "cannot be reached" in silent["error"]
     with pytest.raises(Problem):
-        trial.refuse_unaccepted([silent])
-    trial.refuse_unaccepted([silent, {**silent, "accepted": True}])
-    trial.refuse_unaccepted([])
+        credential_test.refuse_unaccepted([silent])
+    credential_test.refuse_unaccepted([silent, {**silent, "accepted": True}])
+    credential_test.refuse_unaccepted([])
 
 
 def test_the_api_replaces_only_what_is_let_in(used, stranger, server, django_user_model):

@@ -4,7 +4,7 @@ import argparse
 import os
 import sys
 
-from builds.origin import Refused
+from builds.providers import Refused
 from builds.sandbox import cgroups, means
 from builds.sandbox.commands import Way
 from builds.sandbox.layout import Mount

@@ -9,11 +9,11 @@ from django.utils import timezone
 
 from access.callers import SYSTEM
 from access.problems import Problem
-from builds import execution, reports, requests
+from builds import build_requests, execution, reports
 from builds.models import Build
 from callbacks.models import Callback, Delivery
 from microservice.models import MicroServiceVersion
-from microservice.publishing import intake
+from microservice.publishing import upload
 from microservice.status import BuildStatus
 from tests.microservice.api.conftest import api, store  # noqa: F401 - fixtures
 
@@ -63,7 +63,7 @@ def test_it_is_so_for_every_end_and_every_origin(api, service, monkeypatch, how,
     service.build_orig = origin
     service.save()
     version, caller = pending(service), api()
-    requests.end(requests.start(SYSTEM, version), how, "it ended so")
+    build_requests.end(build_requests.start(SYSTEM, version), how, "it ended so")
     assert again(caller, version).status_code == 202
     assert (state(version), Build.objects.filter(version=version).count()) == (BuildStatus.BUILDING, 2)
     assert Build.objects.first().origin == origin
@@ -71,10 +71,10 @@ def test_it_is_so_for_every_end_and_every_origin(api, service, monkeypatch, how,
 
 def test_a_key_that_comes_twice_makes_one_attempt(api, service):  # noqa: F811
     version, caller = pending(service), api()
-    requests.end(requests.start(SYSTEM, version), BuildStatus.FAILED, "x")
+    build_requests.end(build_requests.start(SYSTEM, version), BuildStatus.FAILED, "x")
     path = f"/services/shop/versions/{version.pk}/build"
     first = caller.post(path, {"again": True}, Idempotency_Key="one")
-    requests.end(Build.objects.first(), BuildStatus.FAILED, "at once")
+    build_requests.end(Build.objects.first(), BuildStatus.FAILED, "at once")
     replayed = caller.post(path, {"again": True}, Idempotency_Key="one")
     assert (first.status_code, replayed.json()) == (202, first.json()) and Build.objects.count() == 2
 
@@ -82,12 +82,12 @@ def test_a_key_that_comes_twice_makes_one_attempt(api, service):  # noqa: F811
 @pytest.mark.django_db(transaction=True)
 def test_of_many_that_ask_again_at_once_one_makes_an_attempt(service):  # noqa: F811
     version = pending(service)
-    requests.end(requests.start(SYSTEM, version), BuildStatus.FAILED, "x")
+    build_requests.end(build_requests.start(SYSTEM, version), BuildStatus.FAILED, "x")
 
     def go(_):
         try:
             found = MicroServiceVersion.objects.select_related("microservice").get(pk=version.pk)
-            return requests.start(SYSTEM, found, again=True).pk
+            return build_requests.start(SYSTEM, found, again=True).pk
         except Problem as problem:
             return problem.code
         finally:
@@ -145,7 +145,7 @@ def test_a_report_that_may_be_about_an_earlier_attempt_has_the_server_asked(serv
 @pytest.mark.parametrize("name", ["gitlab", "jenkins"])
 def test_what_an_earlier_attempt_started_is_not_found_for_this_one(name):
     from builds import gitlab, jenkins
-    from builds.origin import Job
+    from builds.providers import Job
 
     with Server() as server:
         url = f"{server.url}/team/shop" if name == "gitlab" else f"{server.url}/job/shop"
@@ -163,7 +163,7 @@ def test_each_attempts_end_is_told(service):  # noqa: F811
     Callback.objects.create(url="https://x.example", events=["build.ended"], active=True)
     version = pending(service)
     for _ in range(2):
-        requests.end(requests.start(SYSTEM, version, again=True), BuildStatus.FAILED, "x")
+        build_requests.end(build_requests.start(SYSTEM, version, again=True), BuildStatus.FAILED, "x")
         version.refresh_from_db()
     assert Delivery.objects.count() == 2
 
@@ -175,28 +175,28 @@ def test_each_end_of_one_that_went_on_at_its_build_server_is_told(service):  # n
     build = Build.objects.create(version=version, origin="gitlab", status=BuildStatus.BUILDING, reference="team/shop#7")
     MicroServiceVersion.objects.update(status=BuildStatus.BUILDING)
     for count in (1, 2):
-        assert requests.end(build, BuildStatus.FAILED, "x") and not requests.end(build, BuildStatus.FAILED, "late")
+        assert build_requests.end(build, BuildStatus.FAILED, "x") and not build_requests.end(build, BuildStatus.FAILED, "late")
         assert Delivery.objects.count() == count
-        assert requests.go_on(build, "team/shop#7", "")
-    assert requests.end(build, BuildStatus.SUCCESS)
+        assert build_requests.go_on(build, "team/shop#7", "")
+    assert build_requests.end(build, BuildStatus.SUCCESS)
     assert Delivery.objects.count() == 3
 
 
 def test_a_worker_that_lost_its_build_stores_nothing(service, store, monkeypatch):  # noqa: F811
     """Its build ended and was asked for again while the package of the first attempt was on its way."""
     version = pending(service)
-    first = requests.start(SYSTEM, version)
-    real = intake.store
+    first = build_requests.start(SYSTEM, version)
+    real = upload.store
 
     def late(*args, **more):
-        requests.end(first, BuildStatus.TIMEOUT, "it took too long")
+        build_requests.end(first, BuildStatus.TIMEOUT, "it took too long")
         found = MicroServiceVersion.objects.select_related("microservice").get(pk=version.pk)
-        requests.start(SYSTEM, found, again=True)
+        build_requests.start(SYSTEM, found, again=True)
         return real(*args, **more)
 
-    monkeypatch.setattr(intake, "store", late)
+    monkeypatch.setattr(upload, "store", late)
     execution.move(execution.claim())
-    monkeypatch.setattr(intake, "store", real)
+    monkeypatch.setattr(upload, "store", real)
     version.refresh_from_db()
     assert (version.file_path, version.status) == ("", BuildStatus.BUILDING)
     assert not [path for path in store.rglob("*") if path.is_file()]
@@ -207,15 +207,15 @@ def test_a_worker_that_lost_its_build_stores_nothing(service, store, monkeypatch
 def test_the_page_lists_attempts_shows_each_and_builds_again(client, admin_user, service):  # noqa: F811
     client.force_login(admin_user)
     version = pending(service)
-    one = requests.start(SYSTEM, version)
-    requests.end(one, BuildStatus.FAILED, "no compiler", log="printed by the first")
+    one = build_requests.start(SYSTEM, version)
+    build_requests.end(one, BuildStatus.FAILED, "no compiler", log="printed by the first")
     page = f"/services/shop/versions/{version.pk}/"
     shown = client.get(page).content.decode()
     assert "Build again" in shown and "printed by the first" in shown and "Attempts" not in shown
     client.post(f"{page}build/", {"again": "on"})
     second = Build.objects.first()
     assert second.pk != one.pk and second.requested_by == "admin"
-    requests.end(second, BuildStatus.TIMEOUT, "too slow", log="printed by the second")
+    build_requests.end(second, BuildStatus.TIMEOUT, "too slow", log="printed by the second")
     shown = client.get(page).content.decode()
     assert "Attempts" in shown and "printed by the second" in shown and f"?attempt={one.pk}#build" in shown
     shown = client.get(f"{page}?attempt={one.pk}").content.decode()
@@ -227,7 +227,7 @@ def test_the_page_lists_attempts_shows_each_and_builds_again(client, admin_user,
 def test_the_page_of_a_duplicate_builds_it_where_that_is_ticked(client, admin_user, service):  # noqa: F811
     client.force_login(admin_user)
     version = pending(service)
-    requests.end(requests.start(SYSTEM, version), BuildStatus.DUPLICATE, "x")
+    build_requests.end(build_requests.start(SYSTEM, version), BuildStatus.DUPLICATE, "x")
     page = f"/services/shop/versions/{version.pk}/"
     assert 'name="even_built" required' in client.get(page).content.decode()
     client.post(f"{page}build/", {"again": "on"})

@@ -5,9 +5,10 @@ import pytest
 from cryptography.fernet import Fernet
 from django.utils import timezone
 
-from builds import execution, requests
+from audit.models import History
+from builds import build_requests, execution
 from builds.models import Build
-from microservice.models import Deployment, History, MicroServiceVersion
+from microservice.models import Deployment, MicroServiceVersion
 from microservice.status import BuildStatus
 from tests.microservice import fleet
 from tests.microservice.api.conftest import api, store  # noqa: F401 - fixtures
@@ -124,7 +125,7 @@ def test_a_build_whose_worker_died_is_built_by_another(service):
     version = pending(service)
     from access.callers import SYSTEM
 
-    build = requests.start(SYSTEM, version)
+    build = build_requests.start(SYSTEM, version)
     Build.objects.update(owner="dead", status=BuildStatus.BUILDING, started=timezone.now(),
                          lease=timezone.now() + timedelta(seconds=60))
     assert execution.work() == 0
@@ -138,7 +139,7 @@ def test_a_build_that_kills_its_workers_is_given_up(service):
     from access.callers import SYSTEM
 
     version = pending(service)
-    requests.start(SYSTEM, version)
+    build_requests.start(SYSTEM, version)
     Build.objects.update(owner="dead", takeovers=3, lease=timezone.now() - timedelta(seconds=1))
     execution.work()
     assert state(version) == BuildStatus.FAILED
@@ -150,7 +151,7 @@ def test_a_silent_repository_is_asked_again_until_time_is_up(service, settings):
     version = pending(service)
     service.build_url += "-gone"
     service.save()
-    requests.start(SYSTEM, version)
+    build_requests.start(SYSTEM, version)
     began = timezone.now()
     assert execution.work() == 1
     build = Build.objects.get()
@@ -166,9 +167,9 @@ def test_an_ended_build_stays_as_it_ended(service):
     from access.callers import SYSTEM
 
     version = pending(service)
-    build = requests.start(SYSTEM, version)
-    assert requests.end(build, BuildStatus.FAILED, "first")
-    assert not requests.end(build, BuildStatus.SUCCESS, "late")
+    build = build_requests.start(SYSTEM, version)
+    assert build_requests.end(build, BuildStatus.FAILED, "first")
+    assert not build_requests.end(build, BuildStatus.SUCCESS, "late")
     told = History.objects.get(action="build", reason="first")  # and so whoever watches the versions is told
     assert (told.microservice.name, told.after) == ("shop", {"status": BuildStatus.FAILED.value})
     assert (state(version), version.build_detail) == (BuildStatus.FAILED, "first")
@@ -191,7 +192,7 @@ def following(service):
 def test_a_built_version_goes_to_the_instances_with_the_tag(following):
     from access.callers import SYSTEM
 
-    requests.start(SYSTEM, pending(following, "9.0"))
+    build_requests.start(SYSTEM, pending(following, "9.0"))
     execution.work()
     deployment = Deployment.objects.get()
     assert (deployment.requested_by, deployment.dest_version.version) == ("auto_deploy", "9.0")
@@ -201,11 +202,11 @@ def test_a_built_version_goes_to_the_instances_with_the_tag(following):
 def test_nothing_follows_a_bad_version_or_one_that_failed(following):
     from access.callers import SYSTEM
 
-    requests.start(SYSTEM, pending(following, "9.0", bad=True))
+    build_requests.start(SYSTEM, pending(following, "9.0", bad=True))
     execution.work()
     following.build_command = "false"
     following.save()
-    requests.start(SYSTEM, pending(following, "9.1"))
+    build_requests.start(SYSTEM, pending(following, "9.1"))
     execution.work()
     assert not Deployment.objects.exists()
 
@@ -215,7 +216,7 @@ def test_an_older_version_that_is_built_late_is_not_followed(following):
 
     late = pending(following, "8.0")
     fleet.versions(following, 1)
-    requests.start(SYSTEM, late)
+    build_requests.start(SYSTEM, late)
     execution.work()
     assert (state(late), Deployment.objects.count()) == (BuildStatus.SUCCESS, 0)
 

@@ -8,7 +8,7 @@ import pytest
 from access.secrets import Secret
 from builds import credentials
 from builds.checkout import Git, Given
-from builds.origin import Job, Refused, Silent
+from builds.providers import Job, Refused, Silent
 from builds.sandbox import means
 from builds.sandbox.watching import Limits
 

@@ -5,7 +5,7 @@ import pytest
 
 from access.secrets import Secret
 from builds.credentials import Credential
-from builds.origin import Job, Refused
+from builds.providers import Job, Refused
 from builds.sandbox.running import TimedOut
 
 from .githttp import GitHttp

@@ -17,7 +17,7 @@ from builds import checkout, credentials
 from builds.checkout import Git
 from builds.credentials import Credential
 from builds.execution import own_keys
-from builds.origin import Job, Refused, Silent
+from builds.providers import Job, Refused, Silent
 from builds.sandbox import means
 from builds.sandbox.watching import Limits
 from microservice.models import MicroService

@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from builds import gitlab, jenkins, line
-from builds.origin import Job, Refused, Seen, Silent
-from outside import fetch
+from builds import gitlab, jenkins, server_session
+from builds.providers import Job, Refused, Seen, Silent
+from integrations import http_client
 from tests.lab.busy import within
 
 JOB = Job(1, 1, "shop", 1, "1.0", "main", "http://127.0.0.1/job/shop", "", "ann")
@@ -104,7 +104,7 @@ def test_an_answer_of_500_mb_costs_no_memory(name):
 @pytest.mark.parametrize("name", ORIGINS)
 @pytest.mark.parametrize("answer", [dripping, dripping_headers])
 def test_an_answer_that_drips_ends_in_time(name, answer, monkeypatch):
-    monkeypatch.setattr(line, "TIMEOUT", 1)
+    monkeypatch.setattr(server_session, "TIMEOUT", 1)
     with Hostile(answer) as server:
         began = time.monotonic()
         with pytest.raises(Silent):
@@ -116,8 +116,8 @@ def test_an_answer_that_drips_ends_in_time(name, answer, monkeypatch):
 def test_a_test_of_the_settings_ends_in_time(answer):
     with Hostile(answer) as server:
         began = time.monotonic()
-        with pytest.raises(fetch.Unreachable, match="in time"):
-            fetch.exchange(server.url, timeout=1)
+        with pytest.raises(http_client.Unreachable, match="in time"):
+            http_client.exchange(server.url, timeout=1)
         assert time.monotonic() - began < within(3)
 
 

@@ -6,10 +6,11 @@ from django.utils import timezone
 
 from access.callers import SYSTEM
 from access.problems import Problem, conflict
-from builds import again, execution, requests, servers
+from audit.models import History
+from builds import build_requests, execution, rebuilds, servers
 from builds.models import Build
-from microservice.models import History, MicroServiceVersion
-from microservice.publishing import intake
+from microservice.models import MicroServiceVersion
+from microservice.publishing import upload
 from microservice.status import BuildStatus
 from tests.microservice.api.archives import GOOD
 from tests.microservice.api.conftest import store  # noqa: F401
@@ -236,7 +237,7 @@ def test_only_the_newest_build_of_a_version_is_looked_at(server):  # noqa: F811
     build = moved(build)
     Build.objects.create(version=build.version, origin="gitlab", status=B.FAILED, finished=timezone.now())
     Build.objects.update(due=timezone.now() - timedelta(seconds=1))
-    assert not again.due().exists()
+    assert not rebuilds.due().exists()
 
 
 def test_another_build_that_is_open_keeps_it_ended(server):  # noqa: F811
@@ -244,10 +245,10 @@ def test_another_build_that_is_open_keeps_it_ended(server):  # noqa: F811
     ends(server, well=False)
     build = moved(build)
     Build.objects.create(version=build.version, origin="gitlab", status=B.PENDING)
-    assert not requests.go_on(build, build.reference, "")
+    assert not build_requests.go_on(build, build.reference, "")
     MicroServiceVersion.objects.update(status=B.DUPLICATE)
     Build.objects.filter(status=B.PENDING).delete()
-    assert not requests.go_on(build, build.reference, "")
+    assert not build_requests.go_on(build, build.reference, "")
     assert Build.objects.get().status == B.FAILED
 
 
@@ -263,9 +264,9 @@ def test_a_report_has_it_looked_at_at_once_and_decides_nothing(server, secret, w
     build = moved(build)
     Build.objects.update(watched_until=None)  # it ended long ago
     assert gitlab(pipeline(build, word, number=8)).json()["result"] == "unchanged"
-    assert not again.due().exists(), "that is another pipeline, which got the variables handed on"
+    assert not rebuilds.due().exists(), "that is another pipeline, which got the variables handed on"
     assert gitlab(pipeline(build, word)).json()["result"] == "unchanged"
-    assert again.due().exists()
+    assert rebuilds.due().exists()
     assert execution.work() == 1
     build.refresh_from_db()
     assert build.status == B.FAILED, "the report was late: the server says that it failed"
@@ -296,7 +297,7 @@ def test_a_retried_pipeline_may_send_its_package_before_anybody_has_looked(serve
     build = moved(build)
     import io
 
-    intake.store(SYSTEM, build.version, intake.Body(io.BytesIO(GOOD), len(GOOD)))
+    upload.store(SYSTEM, build.version, upload.Body(io.BytesIO(GOOD), len(GOOD)))
     version = MicroServiceVersion.objects.get()
     assert version.status == B.SUCCESS and version.file_path
     retried(server, origin)
@@ -316,5 +317,5 @@ def test_the_package_of_a_git_build_that_failed_is_refused_as_before(server, sto
     MicroServiceVersion.objects.filter(pk=version.pk).update(sha256="", file_path="")
     version.refresh_from_db()
     with pytest.raises(Problem) as caught:
-        intake.store(SYSTEM, version, intake.Body(io.BytesIO(GOOD), len(GOOD)))
+        upload.store(SYSTEM, version, upload.Body(io.BytesIO(GOOD), len(GOOD)))
     assert caught.value.code == "build_ended"

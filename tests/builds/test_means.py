@@ -4,7 +4,7 @@ import os
 import pytest
 
 from access.callers import SYSTEM
-from builds import builders, execution, requests
+from builds import build_requests, builders, execution
 from builds.models import Build
 from builds.sandbox import commands, layout, means
 from builds.sandbox.commands import BUBBLEWRAP, NAMESPACES, NONE, OFF, Way
@@ -76,7 +76,7 @@ def test_without_a_sandbox_nothing_is_built_and_everybody_is_told_why(api, tmp_p
     ran = tmp_path / "ran"
     service = fleet.service("shop", build_url=Repository(tmp_path / "repository").url, build_command=f"touch {ran}")
     version = MicroServiceVersion.objects.create(microservice=service, version="1.0")
-    requests.start(SYSTEM, version)  # asked for before anybody knew
+    build_requests.start(SYSTEM, version)  # asked for before anybody knew
     assert execution.work() == 1
     build = Build.objects.get()
     assert build.status == BuildStatus.FAILED and "Install the package bubblewrap" in build.detail

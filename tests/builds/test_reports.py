@@ -7,7 +7,7 @@ import time
 import pytest
 
 from access.callers import SYSTEM
-from builds import requests, servers
+from builds import build_requests, servers
 from builds.models import Build
 from microservice.models import MicroServiceVersion
 from microservice.status import BuildStatus
@@ -27,7 +27,7 @@ def secret(monkeypatch):
 def build(monkeypatch, db):
     monkeypatch.setattr(servers, "check", lambda service: None)
     service = fleet.service("shop", build_orig="gitlab", build_url="https://gitlab.example/team/shop")
-    made = requests.start(SYSTEM, MicroServiceVersion.objects.create(microservice=service, version="1.0"))
+    made = build_requests.start(SYSTEM, MicroServiceVersion.objects.create(microservice=service, version="1.0"))
     Build.objects.update(reference="team/shop#7", status=BuildStatus.BUILDING)
     return made
 

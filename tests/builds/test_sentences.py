@@ -4,7 +4,7 @@ import time
 
 import pytest
 
-from builds.sentences import said
+from builds.refusal_text import said
 from microservice.status import BuildStatus as B
 
 from .test_servers import asked, moved, server, set_up  # noqa: F401

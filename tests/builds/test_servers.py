@@ -9,12 +9,12 @@ from django.utils import timezone
 from access.callers import Caller
 from access.problems import Problem
 from access.secrets import Secret
-from builds import execution, gitlab, jenkins, line, requests, servers
+from builds import build_requests, execution, gitlab, jenkins, server_session, servers
 from builds.models import Build
-from builds.origin import Job, Silent
+from builds.providers import Job, Silent
+from integrations.models import Setting
 from microservice.models import MicroServiceVersion
 from microservice.status import BuildStatus
-from outside.models import Setting
 from tests.microservice import fleet
 from tests.outside import servers as outside
 
@@ -34,7 +34,7 @@ def server():
 @pytest.fixture(autouse=True)
 def set_up(server, monkeypatch, settings):
     settings.BUILD_POLL = 1
-    monkeypatch.setattr(line, "TIMEOUT", 1)
+    monkeypatch.setattr(server_session, "TIMEOUT", 1)
     known = {"gitlab": gitlab.GitLab(server.url, "glpat-secret"),
              "jenkins": jenkins.Jenkins(server.url, "ci", "secret")}
     monkeypatch.setattr(servers, "origin_of", known.get)
@@ -46,7 +46,7 @@ def asked(origin, server, name="1.0") -> Build:
 
     service = MicroService.objects.filter(name="shop").first() or fleet.service(
         "shop", build_orig=origin, build_url=f"{server.url}/{path}")
-    return requests.start(ANN, MicroServiceVersion.objects.create(microservice=service, version=name, ref="main"))
+    return build_requests.start(ANN, MicroServiceVersion.objects.create(microservice=service, version=name, ref="main"))
 
 
 def moved(build) -> Build:

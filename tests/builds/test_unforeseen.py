@@ -11,12 +11,12 @@ from pathlib import Path
 
 import pytest
 
-from builds import checkout, execution, gitlab, jenkins, line, requests
+from builds import build_requests, checkout, execution, gitlab, jenkins, server_session
 from builds.models import Build
-from builds.origin import Job, Refused, Silent
-from microservice.publishing import intake
+from builds.providers import Job, Refused, Silent
+from integrations import http_client
+from microservice.publishing import upload
 from microservice.status import BuildStatus
-from outside import fetch
 from tests.microservice import fleet
 
 from .buildservers import Server
@@ -33,7 +33,7 @@ def test_an_unforeseen_error_ends_the_build_at_once_with_its_text(service, monke
     from access.callers import SYSTEM
 
     version = pending(service)
-    requests.start(SYSTEM, version)
+    build_requests.start(SYSTEM, version)
 
     def broken(*_args, **_more):
         raise Odd("at https://ann:canary@git.example/x: \0 \ud800 odd")
@@ -49,12 +49,12 @@ def test_the_next_build_goes_on_beside_one_that_failed_so(service, monkeypatch):
     from access.callers import SYSTEM
 
     first, second = pending(service), pending(service, "2.0")
-    requests.start(SYSTEM, first)
-    requests.start(SYSTEM, second)
-    real = intake.store
-    monkeypatch.setattr(intake, "store", lambda *args, **more: (_ for _ in ()).throw(Odd("once")))
+    build_requests.start(SYSTEM, first)
+    build_requests.start(SYSTEM, second)
+    real = upload.store
+    monkeypatch.setattr(upload, "store", lambda *args, **more: (_ for _ in ()).throw(Odd("once")))
     execution.move(execution.claim())
-    monkeypatch.setattr(intake, "store", real)
+    monkeypatch.setattr(upload, "store", real)
     execution.work()
     assert (state(first), state(second)) == (BuildStatus.FAILED, BuildStatus.SUCCESS)
 
@@ -80,7 +80,7 @@ def test_a_full_package_store_ends_the_build_and_says_so(service, settings, tmp_
     with small_disk(tmp_path / "store") as store:
         settings.STORAGES = {**settings.STORAGES, "default": {
             "BACKEND": "django.core.files.storage.FileSystemStorage", "OPTIONS": {"location": str(store)}}}
-        requests.start(SYSTEM, version)
+        build_requests.start(SYSTEM, version)
         execution.work()
         assert state(version) == BuildStatus.FAILED
         assert "no room left on the disk" in version.build_detail
@@ -97,7 +97,7 @@ def test_a_full_disk_of_the_worker_ends_the_build_and_says_so(service, tmp_path,
         monkeypatch.setattr(tempfile, "tempdir", str(disk))
         with contextlib.suppress(OSError):
             (disk / "more").write_bytes(bytes(80_000))
-        requests.start(SYSTEM, version)
+        build_requests.start(SYSTEM, version)
         execution.work()
     monkeypatch.undo()
     assert state(version) == BuildStatus.FAILED and Build.objects.get().takeovers == 0
@@ -153,8 +153,8 @@ def test_a_broken_answer_is_silence_and_never_an_error_of_ours(name, what):
 
 
 def test_what_was_cut_short_is_told_so():
-    with answering(BROKEN["cut short"]) as url, pytest.raises(fetch.Unreachable, match="cut short"):
-        line.DIRECT.ask(url, None, {})
+    with answering(BROKEN["cut short"]) as url, pytest.raises(http_client.Unreachable, match="cut short"):
+        server_session.DIRECT.ask(url, None, {})
 
 
 @pytest.mark.parametrize("path", ["/job/买 菜/job/a(b)#c", "/job/%E4%B9%B0%20%E8%8F%9C", "/job/100%/job/ü", "/job/a b",
@@ -201,7 +201,7 @@ def test_a_server_that_answers_nonsense_has_a_clear_end(origin, settings, monkey
         make = (lambda: gitlab.GitLab(url, "t")) if origin == "gitlab" else (lambda: jenkins.Jenkins(url, "c", "t"))
         monkeypatch.setattr(servers, "check", lambda service: None)
         monkeypatch.setattr(servers, "origin_of", lambda name: make())
-        requests.start(SYSTEM, version)
+        build_requests.start(SYSTEM, version)
         execution.work()
         assert Build.objects.get().silences == 1 and state(version) == BuildStatus.BUILDING
         long_ago = timezone.now() - timedelta(seconds=settings.BUILD_TIMEOUT + 100)

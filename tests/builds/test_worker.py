@@ -5,7 +5,7 @@ import signal
 import pytest
 
 from access.callers import SYSTEM
-from builds import requests, servers
+from builds import build_requests, servers
 from builds.models import Build
 from microservice.models import MicroServiceVersion
 from microservice.status import BuildStatus
@@ -28,7 +28,7 @@ def test_a_build_survives_the_death_of_its_worker_and_never_runs_beside_itself(w
     version = MicroServiceVersion.objects.create(microservice=service, version="1.0")
     monkeypatch.setattr(servers, "check", lambda service: None)
     one = worker(BUILD_PROTOCOLS="file", LEASE="10", BUILD_SANDBOX=sandbox)
-    requests.start(SYSTEM, version)
+    build_requests.start(SYSTEM, version)
     wait_until(lambda: len(running(mark)) == 2, 90, "the build having begun")
     os.kill(one.pid, signal.SIGKILL)  # the worker alone: what it runs has to end by itself
     wait_until(lambda: gone(mark), 2, "its build having ended with it")

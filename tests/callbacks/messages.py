@@ -3,14 +3,14 @@
 import base64
 
 from access.callers import SYSTEM
-from callbacks import outbox, rules, sender
+from callbacks import changes, outbox, sender
 from callbacks.models import Callback, Delivery, Telling
 
 SECRET = "whsec_" + base64.b64encode(b"k" * 24).decode()
 
 
 def callback(url: str, **fields) -> Callback:
-    return rules.create(SYSTEM, {"url": url, "secret": SECRET, **fields})[0]
+    return changes.create(SYSTEM, {"url": url, "secret": SECRET, **fields})[0]
 
 
 def told(name="deployment.ended:1", event=Telling.DEPLOYMENT_ENDED) -> None:

@@ -6,9 +6,10 @@ import pytest
 from django.db import transaction
 
 from access.callers import SYSTEM
-from callbacks import outbox
+from audit import events
 from callbacks.models import Delivery
-from microservice import advance, control, events
+from microservice import notify
+from microservice.deployments import advance, control
 from microservice.publishing import versions
 from microservice.status import BuildStatus, DeploymentStatus, OperationStatus
 from tests.microservice import fleet
@@ -52,11 +53,11 @@ def test_a_deployments_start_and_end_are_told_with_names(status, event):
     callback("https://example.org/")
     made = fleet.running()
     made.status = DeploymentStatus.QUEUED
-    events.write([advance.become(made, DeploymentStatus.RUNNING)])
+    notify.publish([advance.become(made, DeploymentStatus.RUNNING)])
     assert names() == ["deployment.started"]
     if status == DeploymentStatus.CANCELLED:
-        events.write([advance.become(made, DeploymentStatus.CANCELLING)])
-    events.write([advance.become(made, status, "because")])
+        notify.publish([advance.become(made, DeploymentStatus.CANCELLING)])
+    notify.publish([advance.become(made, status, "because")])
     assert names() == sorted(["deployment.started", event])
     data = json.loads(Delivery.objects.get(event=event).body)["data"]["deployment"]
     assert (data["service"], data["status"], data["reason"]) == ("shop", str(status), "because")
@@ -69,7 +70,7 @@ def test_failed_and_undone_instances_are_told_and_good_ones_not():
     ends = (OperationStatus.FAILED, OperationStatus.UNDONE, OperationStatus.SUCCEEDED, OperationStatus.CANCELLED)
     for operation, status in zip(operations, ends, strict=True):
         operation.status, operation.error = status, "it broke"
-    events.write([events.of_operation(operation) for operation in operations])
+    notify.publish([events.of_operation(operation) for operation in operations])
     assert names() == ["instance.failed"] * 2
     data = json.loads(Delivery.objects.first().body)["data"]
     assert (data["operation"]["error"], data["deployment"]["service"]) == ("it broke", "shop")
@@ -82,7 +83,7 @@ def test_the_number_of_statements_does_not_grow_with_what_is_told(django_assert_
     for operation in operations:
         operation.status = OperationStatus.FAILED
     with django_assert_max_num_queries(7):  # two looks for callbacks, two for names, one insert, one of the events
-        events.write([events.of_operation(operation) for operation in operations])
+        notify.publish([events.of_operation(operation) for operation in operations])
     assert len(names()) == 40
 
 
@@ -91,7 +92,7 @@ def test_without_callbacks_a_bad_end_costs_one_look_and_a_good_one_nothing(djang
     for status, statements in ((OperationStatus.FAILED, 1), (OperationStatus.SUCCEEDED, 0)):
         operation.status = status
         with django_assert_num_queries(statements):
-            outbox.fill([events.of_operation(operation)])
+            notify.fill([events.of_operation(operation)])
 
 
 def test_a_broken_lock_is_told():

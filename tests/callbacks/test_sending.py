@@ -12,7 +12,7 @@ from django.utils import timezone
 
 from access.callers import SYSTEM
 from access.problems import Problem
-from callbacks import rules, sender, signing, wire
+from callbacks import changes, http_client, sender, signing
 from callbacks.models import Delivery, State
 from tests.lab.busy import within
 
@@ -81,7 +81,7 @@ def test_what_was_given_up_is_sent_again_by_hand(receiver):
     Delivery.objects.update(until=timezone.now())
     row = send_all()[0]
     assert row.state == State.FAILED
-    rules.redeliver(SYSTEM, row)
+    changes.redeliver(SYSTEM, row)
     assert send_all()[0].state == State.DELIVERED
     assert receiver.got[0].body == receiver.got[1].body
     assert receiver.got[0].headers["webhook-id"] == receiver.got[1].headers["webhook-id"]
@@ -92,7 +92,7 @@ def test_what_is_being_sent_is_not_sent_by_hand_too(receiver):
     told()
     row = sender.claim(8)[0]
     with pytest.raises(Problem, match="being sent"):
-        rules.redeliver(SYSTEM, row)
+        changes.redeliver(SYSTEM, row)
 
 
 def test_a_delivery_is_claimed_once_and_again_when_its_lease_has_run_out(receiver):
@@ -127,11 +127,11 @@ def test_an_answer_is_clipped(receiver):
     receiver.answers = [(200, {}, b"x" * 100_000, 0)]
     callback(receiver.url)
     told()
-    assert len(send_all()[0].answer) == wire.CLIPPED
+    assert len(send_all()[0].answer) == http_client.CLIPPED
 
 
 def test_a_server_that_is_slow_is_left_at_the_deadline(receiver, monkeypatch):
-    monkeypatch.setattr(wire, "DEADLINE", 0.5)
+    monkeypatch.setattr(http_client, "DEADLINE", 0.5)
     receiver.answers = [(200, {}, b"", 3)]
     callback(receiver.url)
     told()
@@ -145,7 +145,7 @@ def test_a_server_that_answers_a_byte_at_a_time_is_left_at_the_deadline(settings
     import threading
     import time
 
-    monkeypatch.setattr(wire, "DEADLINE", 0.6)
+    monkeypatch.setattr(http_client, "DEADLINE", 0.6)
     settings.CALLBACK_ALLOW = ["127.0.0.1"]
     with socket.create_server(("127.0.0.1", 0)) as server:
         def drip():
@@ -161,7 +161,7 @@ def test_a_server_that_answers_a_byte_at_a_time_is_left_at_the_deadline(settings
 
         thread = threading.Thread(target=drip, daemon=True)
         thread.start()
-        answer = wire.post(f"http://127.0.0.1:{server.getsockname()[1]}/", {}, b"")
+        answer = http_client.post(f"http://127.0.0.1:{server.getsockname()[1]}/", {}, b"")
         thread.join(30)
     assert answer.status is None
     assert answer.took < within(2500)

@@ -5,7 +5,7 @@ import socket
 import pytest
 
 from access.problems import Problem
-from callbacks import wire
+from callbacks import http_client
 from callbacks.models import Callback, State, Telling
 from tests.callbacks.receiver import Receiver
 
@@ -27,7 +27,7 @@ pytestmark = pytest.mark.django_db
     "1::1", "::ffff:192.0.0.8", "::ffff:169.254.169.254", "127.0.0.1%eth0", "fd00:ec2::254",
 ])
 def test_private_addresses_are_refused(address):
-    assert not wire.allowed(address)
+    assert not http_client.allowed(address)
 
 
 @pytest.mark.parametrize("address", [
@@ -35,17 +35,17 @@ def test_private_addresses_are_refused(address):
     "2002:5db8:d822::1", "2a00:1450:4001:80b::200e", "2606:4700::5efe:5db8:d822",
 ])
 def test_public_addresses_are_allowed(address):
-    assert wire.allowed(address)
+    assert http_client.allowed(address)
 
 
 def test_a_setting_admits_a_network_and_no_other(settings):
     settings.CALLBACK_ALLOW = ["10.1.0.0/16"]
-    assert wire.allowed("10.1.2.3")
-    assert not wire.allowed("10.2.0.1")
-    assert wire.allowed("::ffff:10.1.2.3") and wire.allowed("64:ff9b::a01:203")
-    assert not wire.allowed("::ffff:10.2.0.1")
+    assert http_client.allowed("10.1.2.3")
+    assert not http_client.allowed("10.2.0.1")
+    assert http_client.allowed("::ffff:10.1.2.3") and http_client.allowed("64:ff9b::a01:203")
+    assert not http_client.allowed("::ffff:10.2.0.1")
     settings.CALLBACK_ALLOW = ["fec0::/10"]
-    assert wire.allowed("fec0::1") and not wire.allowed("fe80::1")
+    assert http_client.allowed("fec0::1") and not http_client.allowed("fe80::1")
 
 
 @pytest.mark.parametrize("url", [
@@ -94,8 +94,8 @@ def test_a_name_is_resolved_once_and_that_address_is_spoken_to(receiver, monkeyp
 def test_a_name_with_one_private_address_among_others_is_refused(monkeypatch):
     monkeypatch.setattr(socket, "getaddrinfo", lambda host, port, *_: [
         (socket.AF_INET, socket.SOCK_STREAM, 6, "", (address, port)) for address in ("93.184.216.34", "10.0.0.1")])
-    with pytest.raises(wire.Refused):
-        wire.resolve("mixed.example", 80)
+    with pytest.raises(http_client.Refused):
+        http_client.resolve("mixed.example", 80)
 
 
 def test_redirects_are_not_followed(receiver):

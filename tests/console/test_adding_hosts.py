@@ -7,10 +7,10 @@ import time
 import pytest
 
 from access.callers import Caller
-from asset import contact, keys
+from asset import host_check, host_keys
 from asset import hosts as host_changes
 from asset.models import Asset, Credential
-from microservice.models import History
+from audit.models import History
 from tests.lab.busy import within
 from tests.lab.network import free_port
 from tests.lab.sshd import Sshd
@@ -63,7 +63,7 @@ def test_one_form_and_one_click(admin, server, form, tmp_path, form_of):
     answer = admin.post("/hosts/new/", form | {"host_key": given[form_of]})
     host = Asset.objects.get()
     assert answer.status_code == 302 and answer["Location"] == f"/hosts/{host.pk}/"
-    assert (keys.parse(server.host_key), True, "", "") == (
+    assert (host_keys.parse(server.host_key), True, "", "") == (
         host.host_key,
         host.reachable,
         host.last_error,
@@ -81,7 +81,7 @@ def test_without_a_key_the_check_shows_what_the_host_offers_and_trusting_it_leav
 ):
     answer = admin.post("/hosts/new/", form)
     page = text_of(admin.get(answer["Location"]).content.decode())
-    assert keys.fingerprint(server.host_key) in page and "What the check found" in page
+    assert host_keys.fingerprint(server.host_key) in page and "What the check found" in page
     host = Asset.objects.get()
     assert host.last_error and host.offered_key and not host.host_key
     answer = admin.post(f"/hosts/{host.pk}/trust/", {"fingerprint": printed(server, tmp_path)})
@@ -96,9 +96,9 @@ def test_without_a_key_the_check_shows_what_the_host_offers_and_trusting_it_leav
 
 def test_through_the_api_too_nothing_old_is_left_once_a_key_is_trusted(server, form):
     host = host_changes.create(WHO, form | {"port": server.port, "credential_id": int(form["credential_id"])})
-    contact.check(host, WHO)
+    host_check.check(host, WHO)
     Asset.objects.filter(pk=host.pk).update(reachable=False, last_error="old")
-    host = contact.trust(host, keys.fingerprint(server.host_key), WHO)
+    host = host_check.trust(host, host_keys.fingerprint(server.host_key), WHO)
     assert (host.reachable, host.reachable_since, host.last_error, host.offered_key) == (None, None, "", "")
 
 
@@ -107,7 +107,7 @@ def test_a_fingerprint_of_another_key_is_refused_and_the_host_is_there_to_look_a
     host = Asset.objects.get()
     page = text_of(admin.get(answer["Location"]).content.decode())
     assert not host.host_key and "not the one that was named (SHA256:AAAA" in page
-    assert keys.fingerprint(server.host_key) in page and "Trust this key" in page
+    assert host_keys.fingerprint(server.host_key) in page and "Trust this key" in page
 
 
 def test_a_fingerprint_of_another_kind_of_key_is_found_among_the_host_s(admin, form, tmp_path, server):
@@ -123,8 +123,8 @@ def test_a_fingerprint_of_another_kind_of_key_is_found_among_the_host_s(admin, f
                     ["ssh-keygen", "-lf", tmp_path / f"{kind}.pub"], check=True, capture_output=True, text=True
                 ).stdout
                 host = Asset.objects.create(hostname=f"{kind}{words.start}", ip=many.address, port=many.port)
-                contact.trust(host, " ".join(line.split()[words]), WHO)
-                assert host.host_key == keys.parse((tmp_path / f"{kind}.pub").read_text())
+                host_check.trust(host, " ".join(line.split()[words]), WHO)
+                assert host.host_key == host_keys.parse((tmp_path / f"{kind}.pub").read_text())
 
 
 def test_a_host_that_is_not_there_is_added_and_says_so_within_ten_seconds(admin, form):
@@ -169,7 +169,7 @@ def test_a_changed_address_is_looked_at_and_what_the_old_one_said_is_gone(admin,
 
 
 def test_a_name_is_resolved_at_each_connection_and_the_pinned_key_is_what_counts(admin, server, form, monkeypatch):
-    from deployer.engine import line
+    from deployer.engine import transport_socket as line
 
     leads = {"at": server.address}
     asked = []
@@ -188,6 +188,6 @@ def test_a_name_is_resolved_at_each_connection_and_the_pinned_key_is_what_counts
     host = Asset.objects.get()
     assert host.ip == "web.lab" and host.reachable is True and "web.lab" in asked
     leads["at"] = None  # it leads elsewhere now, where nobody is
-    assert contact.check(host, WHO)["reachable"] is False
+    assert host_check.check(host, WHO)["reachable"] is False
     leads["at"] = server.address
-    assert contact.check(host, WHO)["ready"] is True
+    assert host_check.check(host, WHO)["ready"] is True

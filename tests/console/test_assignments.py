@@ -4,9 +4,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from microservice import settings_forms
-from microservice.console import assignments
-from microservice.console.fields import Environment
+from console.forms import assignments
+from console.forms import settings as settings_forms
+from console.forms.fields import Environment
 from tests.console.admitted import PEM, any_text, binding, name
 
 pytestmark = pytest.mark.found("forms")

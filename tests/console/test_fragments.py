@@ -8,12 +8,12 @@ from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
-from access import watching
+from access import session_cache
 from access.models import Membership, Team
 from access.problems import not_found
 from access.roles import Role
+from console.views import fragment_cache
 from microservice.models import MicroService
-from microservice.views import fragments
 from tests.lab.network import wait_until
 from tests.microservice import fleet
 
@@ -23,8 +23,8 @@ ASKS = {"HX-Request": "true"}
 
 @pytest.fixture(autouse=True)
 def fresh(monkeypatch):
-    monkeypatch.setattr(fragments, "_fragments", fragments.Fragments())
-    monkeypatch.setattr(watching.watching, "_known", {})
+    monkeypatch.setattr(fragment_cache, "_fragments", fragment_cache.Fragments())
+    monkeypatch.setattr(session_cache.watching, "_known", {})
 
 
 def tab(name: str, **rights) -> Client:
@@ -41,8 +41,8 @@ PAGES = ("/", "/services/shop/instances/", "/deployments/{deployment}/", "/opera
 
 @pytest.mark.parametrize("page", PAGES)
 def test_all_who_may_see_the_same_cost_what_one_costs(page, monkeypatch):
-    monkeypatch.setattr(watching, "AGAIN", 60)
-    monkeypatch.setattr(fragments, "FRESH", 60)
+    monkeypatch.setattr(session_cache, "AGAIN", 60)
+    monkeypatch.setattr(fragment_cache, "FRESH", 60)
     deployment = fleet.running(3)
     operation = deployment.operations.first()
     page = page.format(deployment=deployment.pk, operation=operation.pk, host=operation.host_id)
@@ -65,7 +65,7 @@ def test_each_has_a_token_that_is_theirs_and_a_key_of_their_own():
     values = []
     for one in tabs:
         text = one.get(f"/deployments/{deployment.pk}/", headers=ASKS).content.decode()
-        assert fragments.TOKEN not in text and fragments.KEY not in text
+        assert fragment_cache.TOKEN not in text and fragment_cache.KEY not in text
         form = {name: re.search(f'name="{name}" value="([^"]+)"', text)[1] for name in ("csrfmiddlewaretoken", "key")}
         values += form.values()
         other = tabs[1 - tabs.index(one)]
@@ -102,13 +102,13 @@ def test_a_moment_later_it_is_rendered_anew(monkeypatch):
     one = tab("ann")
     one.get("/", headers=ASKS)
     MicroService.objects.update(description="what it does now")
-    monkeypatch.setattr(fragments, "FRESH", 0)
+    monkeypatch.setattr(fragment_cache, "FRESH", 0)
     assert "what it does now" in one.get("/", headers=ASKS).content.decode()
 
 
 def test_who_comes_while_it_is_rendered_waits_and_a_refusal_is_shared_too():
     made, inside, go_on, got = [], threading.Event(), threading.Event(), []
-    shared = fragments.Fragments()
+    shared = fragment_cache.Fragments()
 
     def render():
         made.append(1)
@@ -123,7 +123,7 @@ def test_who_comes_while_it_is_rendered_waits_and_a_refusal_is_shared_too():
             got.append(error)
 
     threads = [threading.Thread(target=ask) for _ in range(10)]
-    fragments_newest, fragments.newest = fragments.newest, lambda: 5
+    fragments_newest, fragment_cache.newest = fragment_cache.newest, lambda: 5
     try:
         threads[0].start()
         inside.wait(60)
@@ -135,15 +135,15 @@ def test_who_comes_while_it_is_rendered_waits_and_a_refusal_is_shared_too():
         for thread in threads:
             thread.join(60)
     finally:
-        fragments.newest = fragments_newest
+        fragment_cache.newest = fragments_newest
     assert len(made) == 1 and len(got) == 10 and {error.status for error in got} == {404}
 
 
 def test_who_has_waited_takes_it_however_long_it_took(monkeypatch):
     """On a machine that has too much to do, waiting anew would never end."""
-    monkeypatch.setattr(fragments, "newest", lambda: 5)
-    monkeypatch.setattr(fragments, "FRESH", 0)
-    shared, made, inside, go_on, got = fragments.Fragments(), [], threading.Event(), threading.Event(), []
+    monkeypatch.setattr(fragment_cache, "newest", lambda: 5)
+    monkeypatch.setattr(fragment_cache, "FRESH", 0)
+    shared, made, inside, go_on, got = fragment_cache.Fragments(), [], threading.Event(), threading.Event(), []
 
     def render():
         made.append(1)
@@ -165,8 +165,8 @@ def test_who_has_waited_takes_it_however_long_it_took(monkeypatch):
 
 
 def test_where_rendering_failed_the_next_one_tries_itself(monkeypatch):
-    monkeypatch.setattr(fragments, "newest", lambda: 5)
-    shared = fragments.Fragments()
+    monkeypatch.setattr(fragment_cache, "newest", lambda: 5)
+    shared = fragment_cache.Fragments()
     with pytest.raises(ZeroDivisionError):
         shared.get("page", 0, lambda: 1 / 0)
     assert shared.get("page", 0, lambda: "fine") == "fine"

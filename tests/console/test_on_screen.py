@@ -3,8 +3,8 @@ import re
 
 import pytest
 
+from console.queries import deployments
 from microservice.models import Operation
-from microservice.queries import runs
 from microservice.status import OperationStatus
 from tests.lab.worker import ROOT
 from tests.microservice import fleet
@@ -38,8 +38,8 @@ def test_the_first_error_says_where_its_line_is_cut_and_counts_nothing_that_it_d
     frames = b"".join(b"\rpull %3d%% %s" % (number, b"=" * 100) for number in range(200))
     fleet.output(row, frames + b"\rdocker: no space left on device\n")
     row.error, row.error_step = "start failed with exit status 125: docker: no space left on device", ""
-    assert runs.error_lines(row) == (1, "… docker: no space left on device")
+    assert deployments.error_lines(row) == (1, "… docker: no space left on device")
     short = fleet.running(name="blog").operations.get()
     fleet.output(short, b"a\rb\n")
     short.error = "start failed: b"
-    assert runs.error_lines(short) == (1, "a\rb")
+    assert deployments.error_lines(short) == (1, "a\rb")

@@ -6,7 +6,7 @@ import pytest
 from django.test import Client
 
 from access.models import Token
-from microservice.models import History
+from audit.models import History
 
 pytestmark = pytest.mark.django_db
 

@@ -5,11 +5,11 @@ import re
 import pytest
 
 from access.callers import SYSTEM
-from builds import requests
+from builds import build_requests
 from builds.models import Build
+from integrations import registry
 from microservice.models import Deployment, MicroServiceVersion
 from microservice.status import BuildStatus
-from outside import parts
 from tests.microservice import fleet
 
 pytestmark = pytest.mark.django_db
@@ -35,7 +35,7 @@ def test_a_version_that_was_never_built_says_so_and_a_click_builds_it_and_the_pa
     assert "HX-Refresh" not in watched and 'id="build"' in watched.content.decode()
     Build.objects.update(log="compiling\x1b]8;;javascript:x\x07<b>")
     assert "compiling" in admin.get(fragment).content.decode() and "<b>" not in admin.get(fragment).content.decode()
-    requests.end(Build.objects.get(), BuildStatus.FAILED, "make: *** [all] Error 2", url="javascript:alert(1)")
+    build_requests.end(Build.objects.get(), BuildStatus.FAILED, "make: *** [all] Error 2", url="javascript:alert(1)")
     assert admin.get(fragment)["HX-Refresh"] == "true"
     shown = admin.get(page).content.decode()
     assert "Error 2" in shown and "hx-trigger" not in shown and 'href="javascript:' not in shown
@@ -45,9 +45,9 @@ def test_a_version_that_was_never_built_says_so_and_a_click_builds_it_and_the_pa
 def test_a_duplicate_leads_to_the_version_that_it_doubles(admin):
     service = shop()
     one, two = version(service), version(service, "1.1")
-    first, second = requests.start(SYSTEM, one), requests.start(SYSTEM, two)
-    requests.learned_commit(first, "a" * 40)
-    requests.end(second, BuildStatus.DUPLICATE, "The commit is built already", duplicate_of=first)
+    first, second = build_requests.start(SYSTEM, one), build_requests.start(SYSTEM, two)
+    build_requests.learned_commit(first, "a" * 40)
+    build_requests.end(second, BuildStatus.DUPLICATE, "The commit is built already", duplicate_of=first)
     page = admin.get(f"/services/shop/versions/{two.pk}/").content.decode()
     assert f'href="/services/shop/versions/{one.pk}/"' in page and "duplicate" in page
 
@@ -55,7 +55,7 @@ def test_a_duplicate_leads_to_the_version_that_it_doubles(admin):
 @pytest.mark.parametrize(("fields", "page"), [
     ({"build_url": ""}, "/services/shop/settings/#id_build_url"),
     ({"build_command": ""}, "/services/shop/settings/#id_build_command"),
-    ({"build_orig": "gitlab"}, parts.place("gitlab")), ({"build_orig": "jenkins"}, parts.place("jenkins"))])
+    ({"build_orig": "gitlab"}, registry.place("gitlab")), ({"build_orig": "jenkins"}, registry.place("jenkins"))])
 def test_what_is_not_set_up_is_told_and_leads_to_its_place(admin, fields, page):
     one = version(shop(**fields))
     shown = admin.get(f"/services/shop/versions/{one.pk}/").content.decode()
@@ -123,11 +123,11 @@ def test_the_page_compares_the_browsers_hash_with_the_servers(admin):
 def test_a_version_page_costs_the_same_however_many_versions_and_builds_there_are(admin, cost):
     service = shop()
     one = version(service)
-    requests.start(SYSTEM, one)
+    build_requests.start(SYSTEM, one)
     pages = (f"/services/shop/versions/{one.pk}/", f"/services/shop/versions/{one.pk}/build/", "/services/shop/")
     small = [cost(admin, page) for page in pages]
     for number in range(20):
-        requests.start(SYSTEM, version(service, f"2.{number}"))
+        build_requests.start(SYSTEM, version(service, f"2.{number}"))
     assert [cost(admin, page) for page in pages] == small
 
 

@@ -5,7 +5,7 @@ import re
 import pytest
 
 from access.callers import SYSTEM
-from callbacks import outbox, rules
+from callbacks import changes, outbox
 from callbacks.models import Callback, Delivery, State, Telling
 from tests.callbacks.receiver import Receiver
 
@@ -53,7 +53,7 @@ def test_a_wrong_callback_is_shown_at_its_field(admin, field, value, words):
 
 
 def test_the_test_button_sends_the_newest_message_and_shows_both_sides(admin, receiver):
-    row = rules.create(SYSTEM, {"url": receiver.url, "events": ["build.ended"]})[0]
+    row = changes.create(SYSTEM, {"url": receiver.url, "events": ["build.ended"]})[0]
     outbox.tell(Telling.BUILD_ENDED, "build.ended:1:2", {"service": "shop<script>"})
     page = admin.post(f"/callbacks/{row.pk}/test/").content.decode()
     assert "The test arrived" in page and "webhook-signature" in page and "shop&lt;script&gt;" in page
@@ -69,12 +69,12 @@ def test_the_test_button_sends_the_newest_message_and_shows_both_sides(admin, re
 
 
 def test_callbacks_are_for_administrators_and_cost_the_same_however_many_there_are(admin, operator, cost):
-    row = rules.create(SYSTEM, {"url": "https://hooks.example/1", "events": ["build.ended"]})[0]
+    row = changes.create(SYSTEM, {"url": "https://hooks.example/1", "events": ["build.ended"]})[0]
     for address in ("/callbacks/", "/callbacks/new/", f"/callbacks/{row.pk}/", f"/callbacks/{row.pk}/edit/"):
         assert operator.get(address).status_code == 403
     assert operator.post(f"/callbacks/{row.pk}/delete/").status_code == 403 and Callback.objects.exists()
     small, page = cost(admin, "/callbacks/"), cost(admin, f"/callbacks/{row.pk}/")
     for number in range(20):
-        rules.create(SYSTEM, {"url": f"https://hooks.example/{number}", "events": ["build.ended"]})
+        changes.create(SYSTEM, {"url": f"https://hooks.example/{number}", "events": ["build.ended"]})
         outbox.tell(Telling.BUILD_ENDED, f"build.ended:{number}", {})
     assert (cost(admin, "/callbacks/"), cost(admin, f"/callbacks/{row.pk}/")) == (small, page)

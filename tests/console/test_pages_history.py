@@ -9,8 +9,9 @@ from django.utils import timezone
 
 from access.callers import Caller
 from asset.models import Asset
-from microservice.history import record
-from microservice.models import Deployment, History, MicroService, MicroServiceVersion, Operation
+from audit.history import record
+from audit.models import History
+from microservice.models import Deployment, MicroService, MicroServiceVersion, Operation
 from microservice.status import Action, DeploymentStatus, OperationStatus
 
 pytestmark = pytest.mark.django_db

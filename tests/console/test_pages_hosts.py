@@ -135,17 +135,17 @@ def test_a_check_shows_what_it_found_on_a_host_that_is_ready(admin, sshd):
 
 
 def test_a_key_is_trusted_by_its_fingerprint_only(admin, sshd):
-    from asset import keys
+    from asset import host_keys
 
     host = Asset.objects.create(hostname="lab", ip=sshd.address, port=sshd.port)
     wrong = admin.post(f"/hosts/{host.pk}/trust/", {"fingerprint": "SHA256:" + "A" * 43})
     assert wrong.status_code == 409 and "A" * 43 in wrong.content.decode()
     host.refresh_from_db()
     assert host.host_key == ""
-    offered = keys.fingerprint(" ".join(sshd.host_key.split()[:2]))
+    offered = host_keys.fingerprint(" ".join(sshd.host_key.split()[:2]))
     assert admin.post(f"/hosts/{host.pk}/trust/", {"fingerprint": offered}).status_code == 302
     host.refresh_from_db()
-    assert keys.fingerprint(host.host_key) == offered
+    assert host_keys.fingerprint(host.host_key) == offered
     assert offered in admin.get(f"/hosts/{host.pk}/").content.decode()
 
 

@@ -5,7 +5,7 @@ from django.contrib.auth.models import User
 from django.test import Client
 
 from access.models import Membership, Team, Token
-from microservice.models import History
+from audit.models import History
 from tests.microservice import fleet
 
 pytestmark = pytest.mark.django_db

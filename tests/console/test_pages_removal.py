@@ -4,7 +4,8 @@ import re
 import pytest
 
 from asset.models import Asset
-from microservice.models import History, MicroServiceInstance
+from audit.models import History
+from microservice.models import MicroServiceInstance
 from microservice.status import InstanceStatus
 from tests.microservice import fleet
 

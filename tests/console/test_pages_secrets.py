@@ -9,7 +9,8 @@ from django.contrib.auth import get_user_model
 
 from access.models import Membership, Team
 from access.roles import Role
-from microservice.models import History, MicroService
+from audit.models import History
+from microservice.models import MicroService
 from tests.lab.keys import new_key
 from tests.microservice import fleet
 

@@ -7,8 +7,9 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
 from access.models import IdempotencyKey
+from audit.models import History
 from builds.models import Build
-from microservice.models import Deployment, History, MicroService, MicroServiceInstance, MicroServiceVersion
+from microservice.models import Deployment, MicroService, MicroServiceInstance, MicroServiceVersion
 from microservice.status import BuildStatus, InstanceStatus
 from tests.microservice import fleet
 
@@ -278,7 +279,7 @@ def test_a_lock_is_broken_with_a_reason_only(admin):
 
 def test_fields_that_decide_what_builds_run_are_read_only_without_the_right_for_it():
     """Who may change a service by a session may change these too, as yet: the form keeps to the right all the same."""
-    from microservice.forms import ServiceForm
+    from console.forms.services import ServiceForm
 
     before = {"build_command": "sh build.sh", "build_orig": "git", "build_url": "", "keep_releases": 3,
               "check_timeout": 60, "language": "go"}

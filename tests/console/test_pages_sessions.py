@@ -10,8 +10,8 @@ from django.utils import timezone
 from access.models import Membership, ServiceAccount, Session, Team, Token
 from access.roles import Role
 from access.tokens import make_token
-from microservice.history import record
-from microservice.models import History
+from audit.history import record
+from audit.models import History
 from tests.microservice import fleet
 
 pytestmark = pytest.mark.django_db

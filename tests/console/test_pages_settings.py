@@ -2,9 +2,9 @@
 
 import pytest
 
-from microservice.models import History
-from outside import parts
-from outside.models import Setting
+from audit.models import History
+from integrations import registry
+from integrations.models import Setting
 from tests.outside import servers
 
 pytestmark = pytest.mark.django_db
@@ -23,7 +23,7 @@ def seen() -> int | str:
 def test_at_first_the_page_says_what_is_missing_and_what_does_not_work_without_it(admin, operator):
     for client in (admin, operator):
         page = client.get("/settings/").content.decode()
-        for name in parts.PARTS:
+        for name in registry.PARTS:
             assert f'href="#{name}"' in page
         assert "No build can be started at GitLab" in page
     assert "Only administrators see" in page and "<input" not in page.partition("<main")[2].partition("</main")[0]
@@ -57,8 +57,8 @@ def test_an_empty_secret_keeps_the_one_that_is_saved_and_wrong_fields_are_marked
         admin.post("/settings/", gitlab(lab, do="save"))
         again = gitlab(lab, **{"gitlab-token": "", "gitlab-webhook_secret": "s" * 20, "do": "save"})
         assert admin.post("/settings/", again).status_code == 302
-        assert parts.require("gitlab")["token"].reveal() == "glpat-1234"
-        assert parts.require("gitlab")["webhook_secret"].reveal() == "s" * 20
+        assert registry.require("gitlab")["token"].reveal() == "glpat-1234"
+        assert registry.require("gitlab")["webhook_secret"].reveal() == "s" * 20
         moved = admin.post("/settings/", gitlab(other, **{"gitlab-token": "", "do": "save"}))
         assert moved.status_code == 422 and "must be given again" in moved.content.decode() and other.seen == []
     nonsense = {"gitlab-on": "on", "gitlab-url": "nonsense", "do": "save", "seen": seen()}
@@ -71,17 +71,17 @@ def test_past_settings_are_listed_with_who_and_when_and_brought_back(admin, cost
     with servers.gitlab() as lab:
         admin.post("/settings/", gitlab(lab, do="save"))
         admin.post("/settings/", {"do": "save", "seen": seen(), "package_store-kind": "local"})
-        assert parts.chosen("gitlab") is None
+        assert registry.chosen("gitlab") is None
         first = Setting.objects.order_by("pk").first()
         page = admin.get("/settings/history/").content.decode()
         assert "ada" in page and "GitLab" in page and f"/settings/history/{first.pk}/restore/" in page
         small = cost(admin, "/settings/history/")
         assert admin.post(f"/settings/history/{first.pk}/restore/")["Location"] == "/settings/"
-        assert parts.require("gitlab")["token"].reveal() == "glpat-1234"
+        assert registry.require("gitlab")["token"].reveal() == "glpat-1234"
         admin.post("/settings/", {"do": "save", "seen": seen(), "package_store-kind": "local"})
     gone = admin.post(f"/settings/history/{first.pk}/restore/")
     assert gone.status_code == 422 and "Nothing was saved" in gone.content.decode()
-    assert parts.chosen("gitlab") is None and Setting.objects.count() == 4
+    assert registry.chosen("gitlab") is None and Setting.objects.count() == 4
     assert cost(admin, "/settings/history/") == small
 
 
@@ -91,7 +91,7 @@ def test_of_two_who_change_the_settings_at_once_the_second_is_told(admin):
         admin.post("/settings/", gitlab(lab, do="save"))
         answer = admin.post("/settings/", second)
     assert answer.status_code == 409 and "changed by somebody else" in answer.content.decode()
-    assert parts.chosen("gitlab") is not None
+    assert registry.chosen("gitlab") is not None
 
 
 def test_the_page_of_workers_has_celerys_record_of_an_operations_task(admin, operator):
@@ -102,8 +102,8 @@ def test_the_page_of_workers_has_celerys_record_of_an_operations_task(admin, ope
     from tests.microservice import fleet
 
     Heartbeat.objects.create(worker="worker-1", seen=timezone.now(), slots=8)
-    TaskResult.objects.create(task_id="abc", task_name="microservice.tasks.work", status="FAILURE", traceback="<b>x")
-    TaskResult.objects.create(task_id="other", task_name="microservice.tasks.sweep", status="SUCCESS")
+    TaskResult.objects.create(task_id="abc", task_name="worker.tasks.work", status="FAILURE", traceback="<b>x")
+    TaskResult.objects.create(task_id="other", task_name="worker.tasks.sweep", status="SUCCESS")
     operation = fleet.running().operations.get()
     Operation.objects.filter(pk=operation.pk).update(celery_task_id="abc")
     assert "/workers/?task=abc" in admin.get(f"/operations/{operation.pk}/").content.decode()

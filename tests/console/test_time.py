@@ -16,13 +16,14 @@ from django.utils import timezone
 from access import tokens
 from access.callers import Caller
 from asset.models import Asset
-from microservice.console import moments
-from microservice.history import record
-from microservice.models import Deployment, History, MicroService, MicroServiceVersion, Operation
+from audit.history import record
+from audit.models import History
+from console import moments
+from console.queries.timeline import WIDTH, Course, lines
+from console.templatetags.console import age
+from microservice.models import Deployment, MicroService, MicroServiceVersion, Operation
 from microservice.output import expiry
-from microservice.queries.timeline import WIDTH, Course, lines
 from microservice.status import Action, DeploymentStatus, OperationStatus
-from microservice.templatetags.console import age
 
 pytestmark = [pytest.mark.django_db, pytest.mark.found("time")]
 ROOT = Path(__file__).resolve().parents[2]
@@ -242,11 +243,11 @@ def test_what_is_kept_and_what_ends_is_reckoned_in_moments(reader, settings, mon
 
 LOCAL = {"localtime", "make_aware", "make_naive", "localdate", "fromtimestamp", "utcnow", "today", "combine"}
 MAY = {
-    "microservice/console/moments.py": "turns clock times into moments and back",
-    "microservice/templatetags/console.py": "shows a moment by the clock",
+    "console/moments.py": "turns clock times into moments and back",
+    "console/templatetags/console.py": "shows a moment by the clock",
     "microservice/management/commands/token.py": "reads a time without a zone as UTC",
-    "microservice/progress.py": "fromtimestamp, in UTC",
-    "deployer/logs.py": "fromtimestamp, in UTC",
+    "worker/progress.py": "fromtimestamp, in UTC",
+    "runtime/logs.py": "fromtimestamp, in UTC",
 }
 APPS = ("access", "asset", "builds", "callbacks", "deployctl", "deployer", "microservice", "outside")
 

@@ -6,18 +6,18 @@ from django.contrib.auth import get_user_model
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
+from access.accounts import change_team, change_user, create_team, create_user
 from access.callers import Caller
 from access.models import Team
-from access.people import change_team, change_user, create_team, create_user
 from asset import credentials
 from asset import hosts as host_changes
 from asset.models import Credential
-from callbacks import rules as callback_rules
+from callbacks import changes as callback_rules
 from callbacks.models import Callback, Telling
+from console.forms.services import ServiceForm
+from integrations.models import Setting
 from microservice import catalog
-from microservice.forms import ServiceForm
 from microservice.models import MicroServiceInstance
-from outside.models import Setting
 from tests.console import admitted, as_a_browser
 from tests.microservice import fleet
 
@@ -63,10 +63,10 @@ def post_unchanged(client, address: str, having: str) -> None:
 @pytest.fixture(autouse=True)
 def never_asked_outside(monkeypatch):
     """What is set of the outside world counts as tried: no server of the examples is there."""
-    from outside import fetch, probes
+    from integrations import http_client, probes
 
     monkeypatch.setattr(probes, "test", lambda document: [])
-    monkeypatch.setattr(fetch, "tls", lambda fields: None)
+    monkeypatch.setattr(http_client, "tls", lambda fields: None)
 
 
 @given(admitted.service)
@@ -152,9 +152,9 @@ def test_a_callback(admin, fields):
 @given(admitted.outside)
 @ONCE_EACH
 def test_what_is_needed_from_outside(admin, document):
-    from outside import rules
+    from integrations import changes
 
-    rules.save(WHO, document)
+    changes.save(WHO, document)
     post_unchanged(admin, "/settings/", "gitlab-on")
     Setting.objects.all().delete()
 
@@ -164,10 +164,10 @@ def test_every_form_that_shows_what_is_saved_is_among_these():
     import ast
     from pathlib import Path
 
-    import microservice.views
+    import console.views
 
     found = set()
-    for path in sorted(Path(microservice.views.__file__).parent.glob("*.py")):
+    for path in sorted(Path(console.views.__file__).parent.glob("*.py")):
         for node in ast.walk(ast.parse(path.read_text())):
             if isinstance(node, ast.Call) and any(word.arg == "initial" for word in node.keywords):
                 found.add(f"{path.stem}.{ast.unparse(node.func)}")

@@ -7,7 +7,7 @@ from django.template import Context, Template
 from django.test import Client
 from django.utils import translation
 
-from microservice.console.language import told
+from console.language import told
 from microservice.models import Deployment, MicroService
 from scripts.messages import catalogue, templates
 from scripts.messages.found import ROOT

@@ -9,11 +9,11 @@ import pytest
 
 from demo import misbehave
 from demo.service import definition
-from microservice import execution
 from microservice.models import Step
 from tests.lab.busy import within
 from tests.microservice.test_execution import until
 from tests.microservice.world import CHECK, START, STOP, World
+from worker import execution
 
 at = definition._may_misbehave
 

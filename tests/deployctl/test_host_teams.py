@@ -13,7 +13,7 @@ from access.models import Membership, Team
 from access.tokens import make_token
 from asset.models import HostTeam
 from microservice.models import Deployment, MicroServiceInstance, Operation
-from microservice.publishing.following import build_ended
+from microservice.publishing.auto_deploy import build_ended
 from microservice.status import DeploymentStatus, OperationStatus
 from tests.lab.web import Web
 from tests.microservice.api.conftest import Api

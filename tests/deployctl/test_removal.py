@@ -4,7 +4,8 @@ import json
 import pytest
 
 from asset.models import Asset
-from microservice.models import History, MicroService, MicroServiceInstance
+from audit.models import History
+from microservice.models import MicroService, MicroServiceInstance
 from tests.microservice import fleet
 
 from .test_commands import ctl, web  # noqa: F401 - fixtures

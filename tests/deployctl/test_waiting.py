@@ -14,7 +14,7 @@ from click.testing import CliRunner
 from django.contrib.auth import get_user_model
 
 from access.tokens import make_token
-from builds import requests
+from builds import build_requests
 from builds.models import Build
 from deployctl import client, patience
 from deployctl.commands import main
@@ -145,7 +145,7 @@ def test_a_build_is_asked_for_and_waited_for_although_the_web_process_is_away(we
     web = webs(port)
     wait_until(Build.objects.exists, 40, "the build")
     web.kill()
-    requests.end(Build.objects.get(), BuildStatus.FAILED, "no compiler")
+    build_requests.end(Build.objects.get(), BuildStatus.FAILED, "no compiler")
     time.sleep(AWAY)
     assert command.process.poll() is None, command.ended()
     webs(port)

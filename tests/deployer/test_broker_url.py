@@ -8,8 +8,8 @@ import threading
 import pytest
 from cryptography.fernet import Fernet
 
-from deployer import environment as env
-from deployer.broker_url import broker
+from runtime import environment as env
+from runtime.broker_url import broker
 from tests.lab.broker import Broker
 from tests.lab.rabbitmq import RabbitMq
 from tests.outside.servers import Authority

@@ -4,9 +4,9 @@ import ssl
 
 import pytest
 
-from deployer import database_url
-from deployer import environment as env
-from deployer.postgresql import limits
+from runtime import database_url
+from runtime import environment as env
+from runtime.postgresql import limits
 
 pytestmark = pytest.mark.found("settings")
 PASSWORD = "canary-of-the-database"

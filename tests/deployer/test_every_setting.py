@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from cryptography.fernet import Fernet
 
-from deployer.environment import SECRETS
+from runtime.environment import SECRETS
 from tests.lab.worker import ROOT
 
 pytestmark = pytest.mark.found("settings")

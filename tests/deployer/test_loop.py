@@ -5,7 +5,7 @@ import time
 import pytest
 from django.db import DatabaseError, InterfaceError
 
-from deployer.loop import Loop
+from runtime.periodic import Loop
 
 pytestmark = pytest.mark.found("away")
 

@@ -10,10 +10,10 @@ from concurrent.futures import ThreadPoolExecutor
 import psycopg
 import pytest
 
-from deployer import database_url
-from deployer.postgresql import connection, limits
-from deployer.postgresql.connection import Connection
-from deployer.postgresql.pool import Pool
+from runtime import database_url
+from runtime.postgresql import connection, limits
+from runtime.postgresql.connection import Connection
+from runtime.postgresql.pool import Pool
 from tests.lab import cable
 from tests.lab.busy import within
 from tests.lab.network import wait_until

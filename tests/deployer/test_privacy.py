@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from cryptography.fernet import Fernet
 
-from deployer import environment as env
+from runtime import environment as env
 from tests.lab.broker import Broker
 from tests.lab.web import Web
 from tests.lab.worker import Process, Worker

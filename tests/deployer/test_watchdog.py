@@ -8,7 +8,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from deployer.watchdog import EXIT, LOOK, MOST_OF_A_LOOK, Pulse, Watched
+from runtime.watchdog import EXIT, LOOK, MOST_OF_A_LOOK, Pulse, Watched
 from tests.lab.worker import ROOT
 
 pytestmark = pytest.mark.found("away")

@@ -15,7 +15,7 @@ from django.contrib.auth import get_user_model
 from access.callers import SYSTEM
 from access.tokens import make_token
 from asset.models import Asset
-from builds import requests
+from builds import build_requests
 from builds.models import Build
 from callbacks import signing
 from deployctl.naming import LONGEST, version_name
@@ -122,12 +122,12 @@ def test_the_shell_names_a_version_as_the_one_rule_does(ref):
 def test_build_again_what_failed(shell):
     service = fleet.service("shop", build_url="file:///nowhere", build_command="true")
     version = MicroServiceVersion.objects.create(microservice=service, version="1.0")
-    requests.end(requests.start(SYSTEM, version), BuildStatus.FAILED, "x")
+    build_requests.end(build_requests.start(SYSTEM, version), BuildStatus.FAILED, "x")
     done = []
     thread = threading.Thread(target=lambda: done.append(shell(recipe("Build again what failed"))))
     thread.start()
     wait_until(lambda: Build.objects.count() == 2, 30, "the second attempt")
-    requests.end(Build.objects.first(), BuildStatus.SUCCESS)
+    build_requests.end(Build.objects.first(), BuildStatus.SUCCESS)
     thread.join()
     assert "attempt 2 is success" in done[0]
     assert "failed" in shell("python -m deployctl versions attempts shop 1.0")

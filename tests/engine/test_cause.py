@@ -5,7 +5,7 @@ import time
 
 import pytest
 
-from deployer.engine.cause import bare, cause
+from deployer.engine.error_lines import bare, cause
 
 pytestmark = pytest.mark.found("output")
 

@@ -8,9 +8,9 @@ import time
 
 import pytest
 
-from deployer.engine import ladder, program
-from deployer.engine.conduct import OutcomeKind, Package, carry_out
+from deployer.engine import decisions, program
 from deployer.engine.journal import Kind
+from deployer.engine.run import OutcomeKind, Package, carry_out
 from deployer.engine.ssh import Endpoint, Limits
 from tests.engine.host import Host, package
 from tests.lab.busy import within
@@ -291,7 +291,7 @@ def test_a_host_that_stays_away_leaves_it_unknown_and_whoever_comes_next_attache
 
 
 def test_a_host_that_is_not_there_leaves_it_not_started_after_a_few_tries(site, monkeypatch):
-    monkeypatch.setattr(ladder, "FIRST_TRIES", 2.0)
+    monkeypatch.setattr(decisions, "FIRST_TRIES", 2.0)
     site.have("1.0")
     run = site.host.run("upgrade", "1.0", "2.0")
     with Relay(site.sshd.address, site.sshd.port) as relay:

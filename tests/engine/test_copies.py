@@ -15,10 +15,11 @@ from pathlib import Path
 
 import pytest
 
-from deployer.engine import conversation, copies
-from deployer.engine.conduct import OutcomeKind, Package, carry_out
 from deployer.engine.journal import Kind
+from deployer.engine.jump_cache import client as copies
+from deployer.engine.jump_cache import protocol
 from deployer.engine.probe import TOOLS, probe
+from deployer.engine.run import OutcomeKind, Package, carry_out
 from deployer.engine.ssh import USUAL, Endpoint
 from tests.engine.host import Host, package
 from tests.engine.test_conduct import QUICK, Watching
@@ -29,7 +30,7 @@ from tests.lab.sshd import Sshd
 from tests.storm.places import SmallDisk
 
 MIB = 1 << 20
-SERVER = Path(conversation.__file__).with_name("copies_server.py")
+SERVER = Path(protocol.__file__).with_name("server.py")
 
 
 class Network:

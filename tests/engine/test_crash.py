@@ -10,17 +10,17 @@ from pathlib import Path
 
 import pytest
 
-from deployer.engine import crash, program
+from deployer.engine import failpoints, program
 from deployer.engine.journal import Kind, Result
 from tests.lab.busy import within
 
-ROOT = Path(crash.__file__).resolve().parents[2]
+ROOT = Path(failpoints.__file__).resolve().parents[2]
 
 
 @pytest.fixture
 def armed(monkeypatch):
     """Programs are built with calls of their crash points."""
-    monkeypatch.setattr(crash, "ARMED", True)
+    monkeypatch.setattr(failpoints, "ARMED", True)
     program.body.cache_clear()
     yield
     program.body.cache_clear()
@@ -29,16 +29,16 @@ def armed(monkeypatch):
 def test_every_point_stands_in_the_code_and_no_place_in_the_code_is_without_a_name():
     code = "".join(path.read_text() for app in ("deployer", "microservice") for path in (ROOT / app).rglob("*.py"))
     used = Counter(re.findall(r"crash\.Point\.([A-Z_]+)", code))
-    assert used == {point.name: 1 for point in crash.Point}
+    assert used == {point.name: 1 for point in failpoints.Point}
 
 
 def test_every_point_on_a_host_stands_in_the_runner():
     parts = "".join(path.read_text() for path in (ROOT / "deployer/engine/runner").glob("*.sh"))
-    assert Counter(re.findall(r"# crash: (\w+)", parts)) == {str(point): 1 for point in crash.HostPoint}
+    assert Counter(re.findall(r"# crash: (\w+)", parts)) == {str(point): 1 for point in failpoints.HostPoint}
 
 
 def test_what_is_not_armed_is_an_empty_call_and_leaves_nothing_in_a_program():
-    assert crash.here.__name__ == "_pass"
+    assert failpoints.here.__name__ == "_pass"
     assert "crash" not in program.body()
 
 

@@ -1,11 +1,11 @@
 """Accounts that run something else than they are asked: told at the first answer, by the check and by operations."""
 import pytest
 
-from deployer.engine import pace
+from deployer.engine import deadlines
 from deployer.engine.codes import Code
-from deployer.engine.conduct import OutcomeKind, carry_out
+from deployer.engine.messages import NEXT, SENTENCES
 from deployer.engine.probe import probe
-from deployer.engine.said import NEXT, SENTENCES
+from deployer.engine.run import OutcomeKind, carry_out
 from tests.lab.sshd import Sshd
 
 from .test_conduct import QUICK, Site, Watching
@@ -45,7 +45,7 @@ def forced(request, tmp_path):
 @pytest.mark.parametrize("sudo", [False, True], ids=["as itself", "sudo"])
 def test_an_operation_is_told_at_the_first_answer(forced, monkeypatch, sudo):
     host, name = forced
-    monkeypatch.setattr(pace, "FIRST", 2.0)  # for what waits for input and does not end
+    monkeypatch.setattr(deadlines, "FIRST", 2.0)  # for what waits for input and does not end
     site, watch = Site(host), Watching()
     run = site.host.run("install", None, "1.0")
     outcome = carry_out(run, site.endpoint(), sudo, site.package("1.0"), watch, fresh=True, patience=20, limits=QUICK)

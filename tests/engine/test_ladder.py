@@ -3,9 +3,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from deployer.engine.decisions import MOST_CUTS, MOST_ROUNDS, Heard, Mode, Move, Outcome, OutcomeKind, Tale, next_move
 from deployer.engine.errors import AuthRefused, ConnectionLost, KeyChanged, NoCommonAlgorithm, Unreachable
 from deployer.engine.journal import JournalEvent, Kind, Result
-from deployer.engine.ladder import MOST_CUTS, MOST_ROUNDS, Heard, Mode, Move, Outcome, OutcomeKind, Tale, next_move
 from deployer.engine.program import Answer
 
 START, ATTACH = Mode.START, Mode.ATTACH

@@ -7,11 +7,11 @@ from dataclasses import replace
 
 import pytest
 
-from deployer.engine import pace
+from deployer.engine import deadlines
 from deployer.engine.codes import Code
-from deployer.engine.conduct import OutcomeKind, carry_out
 from deployer.engine.journal import Shown
 from deployer.engine.probe import probe
+from deployer.engine.run import OutcomeKind, carry_out
 from tests.engine.test_conduct import QUICK, Site, Watching
 from tests.lab.busy import within
 from tests.lab.relay import Relay
@@ -113,14 +113,14 @@ def test_a_slow_login_shell_is_waited_for(shell, seconds):
     site = shell(f"sleep {seconds}")
     outcome, watch = site.carry_out(site.host.run("install", None, "1.0", post="echo done"), limits=SLOW)
     assert outcome.kind is OutcomeKind.DONE and watch.data == b"done\n"
-    assert pace.needed(site.endpoint().where) >= seconds
+    assert deadlines.needed(site.endpoint().where) >= seconds
 
 
 SLOW = replace(QUICK, silence=20)
 
 
 def test_what_is_waited_for_grows_until_it_is_enough_and_no_further(shell, monkeypatch):
-    monkeypatch.setattr(pace, "FIRST", 1.0)
+    monkeypatch.setattr(deadlines, "FIRST", 1.0)
     site = shell("sleep 5")
     run = site.host.run("install", None, "1.0")
     tries = 0
@@ -132,22 +132,22 @@ def test_what_is_waited_for_grows_until_it_is_enough_and_no_further(shell, monke
         if outcome.kind is OutcomeKind.DONE:
             break
         assert outcome.code == Code.SLOW_SHELL and "began no command within" in outcome.error
-    assert 4 < pace.needed(site.endpoint().where) <= 40
+    assert 4 < deadlines.needed(site.endpoint().where) <= 40
 
 
 def test_the_limits_are_bounded_and_come_down_again():
     where = "pace.test:22"
     for _ in range(20):
-        pace.gave_up(where, pace.patience(where))
-    assert pace.patience(where) == pace.MOST and pace.for_check(where) == pace.MOST_FOR_CHECK
+        deadlines.gave_up(where, deadlines.patience(where))
+    assert deadlines.patience(where) == deadlines.MOST and deadlines.for_check(where) == deadlines.MOST_FOR_CHECK
     for _ in range(20):
-        pace.took(where, 0.2)
-    assert (pace.patience(where), pace.for_check(where)) == (pace.FIRST, 0.0)
-    assert pace.before_cancel(where) == pace.BEFORE_CANCEL
-    for number in range(pace.MOST_HOSTS + 10):
-        pace.took(f"{number}.test", 2)
-    assert len(pace._needed) == pace.MOST_HOSTS
-    pace._needed.clear()
+        deadlines.took(where, 0.2)
+    assert (deadlines.patience(where), deadlines.for_check(where)) == (deadlines.FIRST, 0.0)
+    assert deadlines.before_cancel(where) == deadlines.BEFORE_CANCEL
+    for number in range(deadlines.MOST_HOSTS + 10):
+        deadlines.took(f"{number}.test", 2)
+    assert len(deadlines._needed) == deadlines.MOST_HOSTS
+    deadlines._needed.clear()
 
 
 def test_a_check_of_a_slow_shell_says_so_and_the_next_one_waits_for_it(shell):

@@ -6,11 +6,11 @@ import time
 
 import pytest
 
-from deployer.engine import line
+from deployer.engine import transport_socket
 from deployer.engine.endpoint import Endpoint
 from deployer.engine.errors import Unreachable
-from deployer.engine.line import dial
 from deployer.engine.ssh import connect, fetch_host_key
+from deployer.engine.transport_socket import dial
 from tests.lab.busy import within
 
 from .wire import QUICK, endpoint_of
@@ -22,7 +22,7 @@ pytestmark = pytest.mark.found("keys")
 def leads(monkeypatch):
     """`leads["web.lab"] = [addresses]`: what the name servers say; an exception is raised, a number is waited for."""
     found: dict[str, object] = {}
-    real = line._look_up
+    real = transport_socket._look_up
 
     def look_up(address, port, flags):
         answer = found.get(address, [address])
@@ -33,7 +33,7 @@ def leads(monkeypatch):
             answer = []
         return [one for each in answer for one in real(each, port, socket.AI_NUMERICHOST)]
 
-    monkeypatch.setattr(line, "_look_up", look_up)
+    monkeypatch.setattr(transport_socket, "_look_up", look_up)
     return found
 
 
@@ -77,7 +77,7 @@ def test_looking_a_name_up_ends_with_the_time_of_a_connection(leads):
 
 def test_an_address_asks_no_name_server(monkeypatch):
     asked = []
-    monkeypatch.setattr(line.threading, "Thread", lambda *_, **__: asked.append(1))
+    monkeypatch.setattr(transport_socket.threading, "Thread", lambda *_, **__: asked.append(1))
     for address in ("127.0.0.1", "::1"):
-        assert line.resolved(address, 22, 1)[0][1][0] == address
+        assert transport_socket.resolved(address, 22, 1)[0][1][0] == address
     assert not asked

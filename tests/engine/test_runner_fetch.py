@@ -10,8 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from deployer.engine import conversation, crash, program
+from deployer.engine import failpoints, program
 from deployer.engine.journal import Kind, Result
+from deployer.engine.jump_cache import protocol
 from tests.engine.host import SHELLS, Host, package
 from tests.lab.network import free_port
 
@@ -24,7 +25,7 @@ TOOLS = ("flock", "dd", "mkdir", "mkfifo", "mv", "ln", "rm", "cat", "tail", "wc"
 def serving(folder: Path, *packages: bytes):
     """The jump host's server, as a process of our own; the line that a host is told."""
     port = free_port()
-    source = conversation.server()
+    source = protocol.server()
     process = subprocess.Popen(
         [sys.executable, "-I", "-c", f"import sys; exec(sys.stdin.buffer.read({len(source)}))"],
         stdin=subprocess.PIPE, stdout=subprocess.PIPE, env={"XDG_CACHE_HOME": str(folder)},
@@ -139,7 +140,7 @@ def test_what_answers_without_end_is_cut_off_and_fills_no_disk(host):
 @pytest.fixture
 def armed(monkeypatch):
     """Programs are built with calls of their crash points."""
-    monkeypatch.setattr(crash, "ARMED", True)
+    monkeypatch.setattr(failpoints, "ARMED", True)
     program.body.cache_clear()
     yield
     program.body.cache_clear()

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from deployer.engine import crash, program
+from deployer.engine import failpoints, program
 from deployer.engine.journal import Kind, Result
 from tests.lab import users
 
@@ -163,7 +163,7 @@ def test_a_release_from_before_sums_were_kept_is_used_as_it_is(host):
 
 
 def test_a_delete_that_died_while_it_removed_is_finished_by_whoever_comes_next(host, monkeypatch):
-    monkeypatch.setattr(crash, "ARMED", True)
+    monkeypatch.setattr(failpoints, "ARMED", True)
     program.body.cache_clear()
     try:
         host.carry_out("install", None, "v1")

@@ -3,8 +3,8 @@
 import pytest
 
 from deployer.engine.codes import Code
-from deployer.engine.ladder import Heard, Mode, OutcomeKind, Tale, next_move
-from deployer.engine.said import NEXT, SENTENCES, meaning
+from deployer.engine.decisions import Heard, Mode, OutcomeKind, Tale, next_move
+from deployer.engine.messages import NEXT, SENTENCES, meaning
 
 pytestmark = pytest.mark.found("output")
 

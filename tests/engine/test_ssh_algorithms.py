@@ -9,8 +9,8 @@ import zlib
 import paramiko
 import pytest
 
+from deployer.engine.decisions import OutcomeKind
 from deployer.engine.errors import AuthRefused, KeyChanged, NoCommonAlgorithm, TooOld
-from deployer.engine.ladder import OutcomeKind
 from deployer.engine.probe import probe
 from deployer.engine.ssh import Endpoint, algorithms, connect, fetch_host_key
 from deployer.engine.ssh.packets import MAX_PACKET, Bounded

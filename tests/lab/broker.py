@@ -4,7 +4,7 @@ import subprocess
 from pathlib import Path
 from urllib.parse import quote
 
-from deployer import broker
+from runtime import embedded_broker
 
 from . import processes
 from .network import wait_until
@@ -28,7 +28,7 @@ class Broker:
     def start(self) -> None:
         self.path.unlink(missing_ok=True)
         self.process = subprocess.Popen(
-            broker.command(self.path), stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+            embedded_broker.command(self.path), stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
         )
         wait_until(self.answers, 10, "the broker's first answer")
 

@@ -1,14 +1,7 @@
 """Rows for tests: a service with versions, hosts that run it, and a deployment with its operations."""
 from asset.models import Asset
-from microservice.models import (
-    Deployment,
-    Event,
-    MicroService,
-    MicroServiceInstance,
-    MicroServiceVersion,
-    Operation,
-    Output,
-)
+from audit.models import Event
+from microservice.models import Deployment, MicroService, MicroServiceInstance, MicroServiceVersion, Operation, Output
 from microservice.status import Action, BuildStatus, DeploymentStatus, InstanceStatus, OperationStatus
 
 

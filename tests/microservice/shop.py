@@ -4,8 +4,10 @@ import pytest
 
 from access.callers import Caller
 from access.problems import Problem
-from microservice import deployments
-from microservice.models import Deployment, History, MicroServiceInstance, Operation
+from audit.models import History
+from microservice import notify
+from microservice.deployments import actions
+from microservice.models import Deployment, MicroServiceInstance, Operation
 from microservice.status import DeploymentStatus, InstanceStatus, OperationStatus
 
 ANN = Caller(name="ann", scopes=frozenset({"deploy"}))
@@ -14,7 +16,7 @@ ANN = Caller(name="ann", scopes=frozenset({"deploy"}))
 def ask(shop, action="upgrade", host="all", dest=None, caller=ANN, **more):
     service, versions, _ = shop
     dest = dest or (versions[2] if action == "upgrade" else versions[0])
-    return deployments.request(caller, service, versions[1], action, host, dest.pk, **more)
+    return actions.request(caller, service, versions[1], action, host, dest.pk, **more)
 
 
 def refused(status, code, *args, **more):
@@ -52,11 +54,11 @@ def end_all(deployment, status, **more):
     """Ends every operation by hand, as the ledger would."""
     from django.db import transaction
 
-    from microservice import endings, events
+    from worker import results
 
     rows = list(deployment.operations.select_related("deployment"))
     Operation.objects.filter(pk__in=[row.pk for row in rows]).update(status=OperationStatus.RUNNING)
     Deployment.objects.filter(pk=deployment.pk).update(status=DeploymentStatus.RUNNING)
     with transaction.atomic():
-        events.write(endings.end([endings.Ending(row, status, **more) for row in rows]))
+        notify.publish(results.end([results.Ending(row, status, **more) for row in rows]))
     deployment.refresh_from_db()

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from asset.by_hand import ssh_line
 from asset.models import Asset
+from asset.ssh_command import ssh_line
+from console.queries.advice import BY_CODE, advice
 from deployer.engine.codes import Code
 from microservice.models import Operation
-from microservice.queries.advice import BY_CODE, advice
 from microservice.status import OperationStatus
 
 UNDONE, FAILED, UNKNOWN = OperationStatus.UNDONE, OperationStatus.FAILED, OperationStatus.UNKNOWN

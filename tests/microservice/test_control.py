@@ -3,8 +3,9 @@
 import pytest
 
 from access.problems import Problem
-from microservice import deployments
-from microservice.models import Deployment, History, MicroServiceInstance, Operation
+from audit.models import History
+from microservice.deployments import actions
+from microservice.models import Deployment, MicroServiceInstance, Operation
 from microservice.status import DeploymentStatus, InstanceStatus, OperationStatus
 
 from .shop import ANN, ask
@@ -14,7 +15,7 @@ pytestmark = pytest.mark.django_db
 
 def test_a_cancel_before_anything_began_frees_every_instance_as_it_was(shop):
     MicroServiceInstance.objects.filter(pk=shop[2][0].pk).update(status=InstanceStatus.REVERT_FAILED)
-    deployment = deployments.cancel(ANN, ask(shop))
+    deployment = actions.cancel(ANN, ask(shop))
     assert deployment.status == DeploymentStatus.CANCELLED
     assert {row.status for row in deployment.operations.all()} == {OperationStatus.CANCELLED}
     assert sorted(MicroServiceInstance.objects.values_list("locked", "status")) == [(False, 0), (False, 0), (False, 13)]
@@ -25,23 +26,23 @@ def test_a_cancel_waits_for_what_has_begun(shop):
     first = deployment.operations.first()
     Operation.objects.filter(pk=first.pk).update(status=OperationStatus.RUNNING)
     Deployment.objects.filter(pk=deployment.pk).update(status=DeploymentStatus.RUNNING)
-    assert deployments.cancel(ANN, deployment).status == DeploymentStatus.CANCELLING
+    assert actions.cancel(ANN, deployment).status == DeploymentStatus.CANCELLING
     first.refresh_from_db()
     assert first.cancel_requested and first.status == OperationStatus.RUNNING
 
 
 def test_a_paused_deployment_goes_on_where_it_was(shop):
-    deployment = deployments.pause(ANN, ask(shop))
+    deployment = actions.pause(ANN, ask(shop))
     assert deployment.status == DeploymentStatus.PAUSED
-    assert deployments.resume(ANN, deployment).status == DeploymentStatus.QUEUED
+    assert actions.resume(ANN, deployment).status == DeploymentStatus.QUEUED
 
 
 def test_breaking_a_lock_needs_a_reason_frees_the_instance_and_leaves_a_row(shop):
     deployment = ask(shop, host=[shop[2][0].host_id])
     instance = MicroServiceInstance.objects.get(pk=shop[2][0].pk)
     with pytest.raises(Problem):
-        deployments.break_lock(ANN, instance, "  ")
-    deployments.break_lock(ANN, instance, "host burned down")
+        actions.break_lock(ANN, instance, "  ")
+    actions.break_lock(ANN, instance, "host burned down")
     instance.refresh_from_db()
     deployment.refresh_from_db()
     assert (instance.locked, instance.status) == (False, InstanceStatus.RUNNING)

@@ -9,8 +9,10 @@ from django.db import connection, transaction
 
 from access.callers import Caller
 from access.problems import Problem
-from microservice import catalog, deployments
-from microservice.models import Deployment, History, MicroService, MicroServiceInstance, MicroServiceVersion, Operation
+from audit.models import History
+from microservice import catalog
+from microservice.deployments import actions
+from microservice.models import Deployment, MicroService, MicroServiceInstance, MicroServiceVersion, Operation
 from microservice.status import BuildStatus, DeploymentStatus, InstanceStatus, OperationStatus
 
 from . import fleet
@@ -38,7 +40,7 @@ def test_a_version_goes_with_its_package_and_history_keeps_its_name(shop):
     assert made.operations.select_related("dest_version").get().dest_version.version == "4.0"
     row = History.objects.get(action="delete", subject="version")
     assert (row.actor, row.subject_name, row.reason, row.before["file_path"]) == ("root", "4.0", "leaked a key", path)
-    assert "4.0" not in [row["version"] for row in deployments.choices(running, "upgrade")]
+    assert "4.0" not in [row["version"] for row in actions.choices(running, "upgrade")]
     catalog.delete_version(ADMIN, last)  # again: nothing changes
     assert History.objects.filter(action="delete").count() == 1
 
@@ -81,7 +83,7 @@ def test_nothing_goes_to_a_deleted_version_by_a_retry_or_a_revert_of_an_old_depl
     Operation.objects.filter(deployment=back).update(from_version=one)
     for version in (three, one):
         catalog.delete_version(ADMIN, version)
-    for act, deployment in ((deployments.retry, old), (deployments.revert, back)):
+    for act, deployment in ((actions.retry, old), (actions.revert, back)):
         with pytest.raises(Problem) as caught:
             act(ADMIN, deployment)
         assert caught.value.code == "version_deleted"
@@ -106,7 +108,7 @@ def test_a_service_is_deleted_on_its_page_when_its_name_is_typed(shop, admin_cli
     assert "It has 3 instances" in page and "/delete/" not in page
     said = admin_client.post("/services/shop/delete/", {"name": "shop"}, follow=True).content.decode()
     assert "has 3 instances" in said
-    deployments.forget(ADMIN, service, [row.pk for row in instances], "gone")
+    actions.forget(ADMIN, service, [row.pk for row in instances], "gone")
     catalog.delete_version(ADMIN, last)
     assert "/services/shop/delete/" in admin_client.get("/services/shop/settings/").content.decode()
     said = admin_client.post("/services/shop/delete/", {"name": "shopp"}, follow=True).content.decode()
@@ -131,7 +133,7 @@ def test_a_request_toward_a_version_that_is_being_deleted_waits_and_is_refused(s
 
     def request() -> None:
         try:
-            told.append(deployments.request(ADMIN, service, running, "upgrade", "all", last.pk))
+            told.append(actions.request(ADMIN, service, running, "upgrade", "all", last.pk))
         except Problem as problem:
             told.append(problem.code)
         connection.close()

@@ -8,8 +8,9 @@ from django.test.utils import CaptureQueriesContext
 
 from access.callers import SYSTEM, Caller
 from access.problems import Problem
-from microservice import deployments
-from microservice.models import History, MicroServiceInstance, Operation
+from audit.models import History
+from microservice.deployments import actions
+from microservice.models import MicroServiceInstance, Operation
 from microservice.status import BuildStatus, InstanceStatus, OperationStatus
 
 from . import fleet
@@ -82,12 +83,12 @@ def test_a_bad_version_is_brought_anywhere_only_by_a_person_who_says_so(shop, ca
     new = fleet.hosts(1)[0].pk
     ways = {
         "upgrade": lambda **more: ask(shop, caller=caller, host=[instances[0].host_id], **more),
-        "preview": lambda **more: deployments.preview(
+        "preview": lambda **more: actions.preview(
             caller, service, versions[1], "upgrade", [instances[0].host_id], versions[2].pk, **more),
-        "install": lambda **more: deployments.install(caller, service, versions[2], [new], **more),
-        "retry": lambda **more: deployments.retry(caller, failed, **more),
-        "retry_instances": lambda **more: deployments.retry_instances(caller, service, [instances[1].pk], **more),
-        "revert": lambda **more: deployments.revert(caller, done, **more),
+        "install": lambda **more: actions.install(caller, service, versions[2], [new], **more),
+        "retry": lambda **more: actions.retry(caller, failed, **more),
+        "retry_instances": lambda **more: actions.retry_instances(caller, service, [instances[1].pk], **more),
+        "revert": lambda **more: actions.revert(caller, done, **more),
     }
     for name, way in ways.items():
         with pytest.raises(Problem) as caught:
@@ -111,7 +112,7 @@ def test_another_services_version_cannot_be_deployed(shop):
 @pytest.mark.parametrize("number", [0, -1, 2**70, 999999, True, "3", None, 1.0])
 def test_a_destination_that_does_not_exist_is_refused(shop, number):
     with pytest.raises(Problem) as caught:
-        deployments.request(ANN, shop[0], shop[1][1], "upgrade", "all", number)
+        actions.request(ANN, shop[0], shop[1][1], "upgrade", "all", number)
     assert (caught.value.status, caught.value.errors[0]["pointer"]) == (422, "/dest_version")
 
 
@@ -213,7 +214,7 @@ def test_fifty_simultaneous_requests_give_each_instance_one_owner(transactional_
         chosen = [row.host_id for row in rows[number % 5 :: 5]] if number % 2 else "all"
         start.wait()
         try:
-            answers.append(deployments.request(SYSTEM, service, old, "upgrade", chosen, new.pk))
+            answers.append(actions.request(SYSTEM, service, old, "upgrade", chosen, new.pk))
         except Problem as problem:
             answers.append(problem)
         finally:

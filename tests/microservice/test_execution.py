@@ -8,7 +8,7 @@ from django.db import connection
 
 from access.callers import SYSTEM
 from asset.models import Asset
-from microservice import deployments
+from microservice.deployments import actions
 from microservice.models import MicroServiceInstance, Operation, Step
 from microservice.status import DeploymentStatus, InstanceStatus, OperationStatus
 from tests.lab import surroundings
@@ -44,7 +44,7 @@ def test_every_action_ends_with_host_process_and_rows_agreeing(world, worker):
     again = here.go("upgrade", 0, 2)
     assert {(row.status, row.bytes_sent) for row in again.operations.all()} == {("succeeded", 0)}  # and so was this one
     here.agrees(2)
-    gone = deployments.delete(SYSTEM, here.service, list(MicroServiceInstance.objects.values_list("pk", flat=True)))
+    gone = actions.delete(SYSTEM, here.service, list(MicroServiceInstance.objects.values_list("pk", flat=True)))
     assert here.ended(gone).status == DeploymentStatus.SUCCEEDED
     here.agrees(None)
     assert not MicroServiceInstance.objects.exists()
@@ -97,7 +97,7 @@ def test_a_failed_check_brings_the_old_version_back_and_retry_repeats_exactly_th
     assert bad.error_step == "check" and bad.error
     assert bad.instance.status == InstanceStatus.UPGRADE_FAILED and not bad.instance.locked
     (here.hosts[1].root / "shop" / "shared" / "sick").unlink()
-    again = here.ended(deployments.retry(SYSTEM, failed))
+    again = here.ended(actions.retry(SYSTEM, failed))
     row = again.operations.get()
     assert (row.status, row.attempt, row.bytes_sent) == ("succeeded", 2, 0)
     here.agrees(1)
@@ -245,7 +245,7 @@ def test_a_cancel_ends_the_command_on_the_host_and_undoes_what_was_done(world, w
     deployment = here.go("upgrade", 0, 1, wait=False)
     until((here.folder() / "shared" / "in").exists, 20)
     began = time.monotonic()
-    deployments.cancel(SYSTEM, deployment)
+    actions.cancel(SYSTEM, deployment)
     assert here.ended(deployment, 30).status == DeploymentStatus.CANCELLED
     assert time.monotonic() - began < within(12)
     here.agrees(0)

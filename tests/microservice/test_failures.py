@@ -11,9 +11,10 @@ from pathlib import Path
 import pytest
 
 from access.callers import SYSTEM
-from microservice import deployments, execution
+from microservice.deployments import actions
 from microservice.models import MicroServiceInstance, Step
 from microservice.status import InstanceStatus
+from worker import execution
 
 from .world import CHECK, START, STOP, World
 
@@ -103,7 +104,7 @@ def test_a_failure_in_any_step_of_a_change_ends_on_the_old_version(here, action,
     steps = dict(Step.objects.filter(operation=operation).values_list("name", "status"))
     assert steps[step] == "failed" or step in ("stop", "start")
     assert {steps[name] for name in reached if name != "check"} <= {"undone", "done"}
-    retried = run(here, deployments.retry(SYSTEM, operation.deployment))
+    retried = run(here, actions.retry(SYSTEM, operation.deployment))
     assert retried.status == "undone" and retried.bytes_sent == 0, "a second try sends no package"
 
 
@@ -119,7 +120,7 @@ def test_a_failure_in_any_step_of_an_install_leaves_nothing_running(here, step):
     assert (instance.status, instance.version, instance.locked) == (InstanceStatus.INSTALL_FAILED, None, False)
     assert here.current() == "" and here.running() == ""
     next(here.folder().glob("shared/fail-*")).unlink()
-    assert run(here, deployments.retry_instances(SYSTEM, here.service, [instance.pk])).status == "succeeded"
+    assert run(here, actions.retry_instances(SYSTEM, here.service, [instance.pk])).status == "succeeded"
     here.agrees(1)
 
 
@@ -129,13 +130,13 @@ def test_a_failure_in_any_step_of_a_delete_leaves_it_running(here, step):
     before = tree(here)
     sabotage(here, step, "2.0")
     instance = MicroServiceInstance.objects.get()
-    operation = run(here, deployments.delete(SYSTEM, here.service, [instance.pk]))
+    operation = run(here, actions.delete(SYSTEM, here.service, [instance.pk]))
     assert (operation.status, operation.error_step) == ("undone", step)
     assert tree(here) == before
     here.agrees(1)
     assert MicroServiceInstance.objects.get().status == InstanceStatus.DELETE_FAILED
     next(here.folder().glob("shared/fail-*")).unlink()
-    assert run(here, deployments.retry_instances(SYSTEM, here.service, [instance.pk])).status == "succeeded"
+    assert run(here, actions.retry_instances(SYSTEM, here.service, [instance.pk])).status == "succeeded"
     here.agrees(None)
 
 
@@ -182,7 +183,7 @@ def test_what_a_service_defines_is_never_pasted_into_the_shell_unquoted(here, tm
     here.service.environment = {"EVIL": evil}
     here.service.pre_command = 'printf %s "$EVIL|$TAG" > "$SHARED/said"'
     here.service.save()
-    made = deployments.install(
+    made = actions.install(
         SYSTEM, here.service, here.versions[0], [here.assets[0].pk], tag=evil.replace("\n", " ")[:64]
     )
     assert run(here, made).status == "succeeded"

@@ -6,15 +6,15 @@ from access.callers import SYSTEM, Caller
 from access.problems import Problem
 from asset import credentials, hosts
 from asset.models import Asset, Credential
+from audit.models import History
 from callbacks.models import Callback, Delivery, Telling
 from deployer.engine.codes import Code
-from microservice import deployments
-from microservice.claims import FENCES_AN_INSTANCE
-from microservice.endings import Ending
-from microservice.ledger import Ledger
-from microservice.models import Deployment, History, MicroServiceInstance, Operation
-from microservice.requests import retries
+from microservice.deployments import actions, retries
+from microservice.models import Deployment, MicroServiceInstance, Operation
 from microservice.status import DeploymentStatus, InstanceStatus, OperationStatus
+from worker.claims import FENCES_AN_INSTANCE
+from worker.results import Ending
+from worker.writer import Ledger
 
 from . import fleet
 
@@ -26,8 +26,8 @@ WHY = "the machine burned"
 
 @pytest.fixture(autouse=True)
 def packages(monkeypatch):
-    monkeypatch.setattr("microservice.requests.installs.with_package", lambda version, pointer: version)
-    monkeypatch.setattr("microservice.requests.destinations.ensure_described", lambda version: version)
+    monkeypatch.setattr("microservice.deployments.installs.with_package", lambda version, pointer: version)
+    monkeypatch.setattr("microservice.deployments.destinations.ensure_described", lambda version: version)
 
 
 @pytest.fixture
@@ -46,7 +46,7 @@ def refused(code, act, *args, **more) -> Problem:
 
 def test_an_instance_is_forgotten_with_a_reason_and_its_history_stays(shop):
     service, versions, (one, two, three) = shop
-    told = deployments.forget(ANN, service, [one.pk, two.pk], WHY)
+    told = actions.forget(ANN, service, [one.pk, two.pk], WHY)
     assert [(row["id"], row["version"], row["operation_id"]) for row in told] == [
         (one.pk, "2.0", None), (two.pk, "2.0", None)
     ]  # fmt: skip
@@ -55,36 +55,36 @@ def test_an_instance_is_forgotten_with_a_reason_and_its_history_stays(shop):
     assert [(row.actor, row.subject_id, row.reason, row.before["version"]) for row in rows] == [
         ("ann", one.pk, WHY, "2.0"), ("ann", two.pk, WHY, "2.0")
     ]  # fmt: skip
-    again = deployments.install(ADMIN, service, versions[0], [one.host_id])
+    again = actions.install(ADMIN, service, versions[0], [one.host_id])
     assert again.operations.get().instance_id not in (one.pk, two.pk)
 
 
 @pytest.mark.parametrize("reason", ["", "  ", "x" * 501, "two\nlines"])
 def test_without_a_reason_nothing_is_forgotten(shop, reason):
     service, _, (one, *_) = shop
-    assert refused("invalid", deployments.forget, ANN, service, [one.pk], reason).status == 422
+    assert refused("invalid", actions.forget, ANN, service, [one.pk], reason).status == 422
     assert MicroServiceInstance.objects.count() == 3
 
 
 def test_who_may_not_delete_may_not_forget_and_ids_of_others_are_refused(shop):
     service, _, (one, *_) = shop
     reader = Caller(name="eve", scopes=frozenset({"read"}))
-    assert refused("forbidden", deployments.forget, reader, service, [one.pk], WHY).status == 403
+    assert refused("forbidden", actions.forget, reader, service, [one.pk], WHY).status == 403
     other = fleet.instances(fleet.versions(fleet.service("other"))[0], fleet.hosts(1, prefix="x"))[0]
-    assert refused("wrong_target", deployments.forget, ANN, service, [one.pk, other.pk], WHY).status == 422
+    assert refused("wrong_target", actions.forget, ANN, service, [one.pk, other.pk], WHY).status == 422
     assert MicroServiceInstance.objects.count() == 4
 
 
 @pytest.mark.parametrize("state", [OperationStatus.QUEUED, OperationStatus.RUNNING, OperationStatus.UNKNOWN])
 def test_what_goes_on_with_it_ends_and_the_late_worker_writes_nothing(shop, desk, state):
     service, _, (one, *_) = shop
-    made = deployments.delete(ANN, service, [one.pk])
+    made = actions.delete(ANN, service, [one.pk])
     claim = None
     if state is not OperationStatus.QUEUED:
         claim = desk.claim()
         if state is OperationStatus.UNKNOWN:
             assert desk.finish(Ending(claim.operation, OperationStatus.UNKNOWN, error="silent", reached=False))
-    told = deployments.forget(ANN, service, [one.pk], WHY)
+    told = actions.forget(ANN, service, [one.pk], WHY)
     operation = made.operations.get()
     assert told[0]["operation_id"] == operation.pk
     ended = OperationStatus.NOT_STARTED if state is OperationStatus.QUEUED else OperationStatus.FAILED
@@ -102,19 +102,19 @@ def test_what_goes_on_with_it_ends_and_the_late_worker_writes_nothing(shop, desk
 
 def test_the_fence_of_a_later_instance_is_above_every_one_that_the_forgotten_one_gave_out(shop, desk):
     service, versions, (one, *_) = shop
-    deployments.delete(ANN, service, [one.pk])
+    actions.delete(ANN, service, [one.pk])
     old = desk.claim().operation.fence
-    deployments.forget(ANN, service, [one.pk], WHY)
-    deployments.install(ADMIN, service, versions[0], [one.host_id])
+    actions.forget(ANN, service, [one.pk], WHY)
+    actions.install(ADMIN, service, versions[0], [one.host_id])
     new = desk.claim().operation
     assert new.fence > old and new.fence // FENCES_AN_INSTANCE > old // FENCES_AN_INSTANCE
 
 
 def test_an_install_that_waits_for_the_delete_ends_with_it(shop):
     service, versions, (one, *_) = shop
-    deployments.delete(ANN, service, [one.pk])
-    waiting = deployments.install(ADMIN, service, versions[0], [one.host_id])
-    deployments.forget(ANN, service, [one.pk], WHY)
+    actions.delete(ANN, service, [one.pk])
+    waiting = actions.install(ADMIN, service, versions[0], [one.host_id])
+    actions.forget(ANN, service, [one.pk], WHY)
     waiting.refresh_from_db()
     operation = waiting.operations.get()
     assert operation.status == OperationStatus.NOT_STARTED and WHY in operation.error
@@ -130,7 +130,7 @@ def test_a_delete_is_not_tried_for_ever_without_somebody_being_told(shop, desk, 
     settings.DELETE_TRIES = 3
     Callback.objects.create(url="https://example.com/", secret="whsec_AA==", events=list(Telling.values))
     service, _, (one, *_) = shop
-    deployments.delete(ANN, service, [one.pk])
+    actions.delete(ANN, service, [one.pk])
     fail_delete(desk)
     for tries in (1, 2):
         row = MicroServiceInstance.objects.get(pk=one.pk)
@@ -152,22 +152,22 @@ def test_a_delete_is_not_tried_for_ever_without_somebody_being_told(shop, desk, 
 
 def test_a_host_with_anything_on_it_is_not_archived_and_the_refusal_names_it(shop):
     _, _, (one, *_) = shop
-    found = refused("host_in_use", hosts.archive, ADMIN, one.host, WHY)
+    found = refused("host_in_use", actions.archive_host, ADMIN, one.host, WHY)
     assert "shop is installed there" in found.detail and found.errors[0]["instance_id"] == one.pk
     jump = fleet.hosts(1, prefix="jump")[0]
     Asset.objects.filter(pk=one.host_id).update(jump_host=jump)
-    assert one.host.hostname in refused("host_in_use", hosts.archive, ADMIN, jump, WHY).detail
+    assert one.host.hostname in refused("host_in_use", actions.archive_host, ADMIN, jump, WHY).detail
 
 
 def test_an_archived_host_is_in_no_list_or_choice_keeps_its_history_and_comes_back(shop, client, admin_client):
     service, versions, (one, *_) = shop
     made = fleet.deployment([one], versions[2], DeploymentStatus.FAILED, OperationStatus.FAILED)
     name = one.host.hostname
-    deployments.forget(ANN, service, [one.pk], WHY)
+    actions.forget(ANN, service, [one.pk], WHY)
     offers = (f"/services/shop/versions/{versions[0].pk}/install/", "/hosts/new/")
     for page in offers:
         assert f">{name}" in admin_client.get(page).content.decode()
-    hosts.archive(ADMIN, one.host, WHY)
+    actions.archive_host(ADMIN, one.host, WHY)
     assert not Asset.objects.filter(pk=one.host_id).exists()
     assert name not in admin_client.get("/hosts/").content.decode()
     assert name in admin_client.get("/hosts/?state=archived").content.decode()
@@ -183,14 +183,14 @@ def test_an_archived_host_is_in_no_list_or_choice_keeps_its_history_and_comes_ba
         host = Asset.every.get(pk=one.host_id)
         args = {hosts.change: (ADMIN, host, {"port": 23}), hosts.check: (host, ADMIN)}.get(act, (host, "x", ADMIN))
         refused("host_archived", act, *args)
-    refused("wrong_target", deployments.install, ADMIN, service, versions[0], [one.host_id])
+    refused("wrong_target", actions.install, ADMIN, service, versions[0], [one.host_id])
     hosts.unarchive(ADMIN, Asset.every.get(pk=one.host_id))
     assert name in admin_client.get("/hosts/").content.decode()
 
 
 def test_the_name_of_an_archived_host_can_be_used_again(shop):
     host = fleet.hosts(1, prefix="old")[0]
-    hosts.archive(ADMIN, host, WHY)
+    actions.archive_host(ADMIN, host, WHY)
     again = hosts.create(ADMIN, {"hostname": host.hostname, "ip": "10.9.9.9"})
     assert again.pk != host.pk
     refused("already_there", hosts.unarchive, ADMIN, Asset.every.get(pk=host.pk))
@@ -202,7 +202,7 @@ def test_a_credential_of_archived_hosts_alone_can_be_deleted(shop):
     host = fleet.hosts(1, prefix="old")[0]
     Asset.objects.filter(pk=host.pk).update(credential=credential)
     refused("credential_in_use", credentials.delete, ADMIN, credential)
-    hosts.archive(ADMIN, host, WHY)
+    actions.archive_host(ADMIN, host, WHY)
     credentials.delete(ADMIN, credential)
     assert Asset.every.get(pk=host.pk).credential is None
 
@@ -211,16 +211,16 @@ def test_a_host_is_archived_with_all_that_is_on_it_or_not_at_all(shop):
     service, _, (one, *_) = shop
     other = fleet.instances(fleet.versions(fleet.service("other"))[0], [one.host])[0]
     half = Caller(name="half", scopes=ADMIN.scopes, services=frozenset({service.pk}))
-    refused("forbidden", deployments.archive_host, half, one.host, WHY, True)
+    refused("forbidden", actions.archive_host, half, one.host, WHY, True)
     assert MicroServiceInstance.objects.filter(host=one.host).count() == 2
-    deployments.archive_host(ADMIN, one.host, WHY, True)
+    actions.archive_host(ADMIN, one.host, WHY, True)
     assert not MicroServiceInstance.objects.filter(pk__in=[one.pk, other.pk]).exists()
     assert Asset.every.get(pk=one.host_id).archived_by == "root"
 
 
 def test_an_install_that_races_an_archive_is_refused(shop, monkeypatch):
     """The host was looked up before it was archived: the second look, under its lock, finds it out."""
-    from microservice.requests import installs
+    from microservice.deployments import installs
 
     service, versions, _ = shop
     host = fleet.hosts(1, prefix="late")[0]
@@ -228,11 +228,11 @@ def test_an_install_that_races_an_archive_is_refused(shop, monkeypatch):
 
     def late(*args):
         found = checked(*args)
-        hosts.archive(ADMIN, host, WHY)
+        actions.archive_host(ADMIN, host, WHY)
         return found
 
     monkeypatch.setattr(installs, "_checked", late)
-    refused("host_archived", deployments.install, ADMIN, service, versions[0], [host.pk])
+    refused("host_archived", actions.install, ADMIN, service, versions[0], [host.pk])
     assert not MicroServiceInstance.objects.filter(host=host).exists()
 
 
@@ -240,18 +240,18 @@ def test_many_are_forgotten_in_a_fixed_number_of_statements(shop, django_assert_
     service, versions, _ = shop
     many = fleet.instances(versions[0], fleet.hosts(40, prefix="many"))
     with django_assert_max_num_queries(45):
-        deployments.forget(SYSTEM, service, [row.pk for row in many], WHY)
+        actions.forget(SYSTEM, service, [row.pk for row in many], WHY)
     assert Deployment.objects.count() == 0 and History.objects.filter(action="forget").count() == 40
 
 
 def test_a_team_is_not_kept_by_hosts_that_are_archived():
+    from access.accounts import delete_team
     from access.models import Team
-    from access.people import delete_team
     from asset.models import HostTeam
 
     team, host = Team.objects.create(name="red"), fleet.hosts(1, prefix="old")[0]
     HostTeam.objects.create(host=host, team=team)
-    hosts.archive(ADMIN, host, WHY)
+    actions.archive_host(ADMIN, host, WHY)
     assert "archived hosts too" in refused("team_in_use", delete_team, ADMIN, team).hint
     archived = Asset.every.get(pk=host.pk)
     refused("host_archived", hosts.change, ADMIN, archived, {"teams": [], "port": 23})
@@ -262,9 +262,9 @@ def test_a_team_is_not_kept_by_hosts_that_are_archived():
 def test_what_was_forgotten_or_left_is_explained_on_the_operations_page(shop, admin_client):
     service, _, (one, two, _) = shop
     for row, error in ((one, None), (two, "left on the host: releases/1.0/theirs")):
-        made = deployments.delete(ANN, service, [row.pk])
+        made = actions.delete(ANN, service, [row.pk])
         if error is None:
-            deployments.forget(ANN, service, [row.pk], WHY)
+            actions.forget(ANN, service, [row.pk], WHY)
         else:
             Operation.objects.filter(deployment=made).update(
                 status=OperationStatus.FAILED, error=error, error_code=Code.LEFT_ON_HOST

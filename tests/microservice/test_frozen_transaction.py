@@ -12,14 +12,14 @@ import psycopg
 import pytest
 from django.db import connection, connections
 
-from deployer import database_url
-from deployer.postgresql import limits, stuck
-from microservice import claims
-from microservice.ledger import Ledger
 from microservice.models import Operation
+from runtime import database_url
+from runtime.postgresql import limits, stuck
 from tests.lab import surroundings
 from tests.lab.busy import within
 from tests.microservice.test_ledger import done, upgrade, wait_for
+from worker import claims
+from worker.writer import Ledger
 
 pytestmark = pytest.mark.found("away")
 # SQLite has no sessions, and no lock on a row: there such a test is none at all, so that nobody counts it as passed.
@@ -30,7 +30,7 @@ ROOT = Path(__file__).resolve().parents[2]
 HALF_SENT = """
 import os, signal, socket, sys
 from deployer import database_url
-from deployer.postgresql.connection import Connection
+from runtime.postgresql.connection import Connection
 made = database_url.database("DATABASE_URL", "", 4)
 options = {k: v for k, v in made["OPTIONS"].items() if k != "pool"}
 line = Connection.connect(host=made["HOST"], port=made["PORT"], user=made["USER"], dbname=made["NAME"], **options)
@@ -56,7 +56,7 @@ def options(postgres, monkeypatch) -> dict:
 
 
 def test_a_transaction_that_stands_still_loses_its_locks_and_somebody_else_goes_on(options):
-    from deployer.postgresql.connection import Connection
+    from runtime.postgresql.connection import Connection
 
     with Connection.connect(**options, autocommit=True) as other:
         other.execute("CREATE TABLE IF NOT EXISTS standing (id int)")

@@ -10,10 +10,10 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from deployer import broker_check
-from deployer.broker_url import options_of
-from deployer.celery import app
 from microservice.models import Heartbeat, Operation
 from microservice.status import OperationStatus
+from runtime.broker_url import options_of
+from runtime.celery_app import app
 from tests.lab import moody
 from tests.lab.busy import within
 from tests.lab.moody import Moody

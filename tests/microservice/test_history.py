@@ -14,8 +14,10 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from access.callers import Caller
-from microservice.history import chain, record, record_alike
-from microservice.models import History, HistoryHead, MicroService
+from audit import chain
+from audit.history import record, record_alike
+from audit.models import History, HistoryHead
+from microservice.models import MicroService
 
 ADA = Caller(name="ada", address="192.0.2.7")
 

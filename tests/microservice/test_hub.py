@@ -8,10 +8,11 @@ from django.db import connection, transaction
 from django.utils import timezone
 
 from access.callers import SYSTEM
-from deployer.turns import Turns
-from microservice import events, hub
-from microservice.history import chain, record
-from microservice.models import Event
+from access.turns import Turns
+from audit import chain, events
+from audit.history import record
+from audit.models import Event
+from microservice import event_stream
 from microservice.output import expiry
 from tests.lab.busy import within
 from tests.lab.network import wait_until
@@ -22,7 +23,7 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 @pytest.fixture
 def one():
-    made = hub.Hub(slots=3, poll=0.02)
+    made = event_stream.Hub(slots=3, poll=0.02)
     yield made
     made._watchers.clear()
     wait_until(lambda: made._thread is None, what="the hub's thread ends")
@@ -63,10 +64,10 @@ def test_what_happened_before_somebody_joined_is_not_handed_out(one):
 
 
 def test_who_reads_too_slowly_is_let_go_and_the_others_are_not(one, monkeypatch):
-    monkeypatch.setattr(hub, "ROOM", 10)
+    monkeypatch.setattr(event_stream, "ROOM", 10)
     deployment = fleet.running()
     slow = one.join()
-    monkeypatch.setattr(hub, "ROOM", 1000)
+    monkeypatch.setattr(event_stream, "ROOM", 1000)
     quick = one.join()
     made = Event.objects.bulk_create([Event(deployment=deployment, kind="step") for _ in range(100)])
     expected = [event.pk for event in made]
@@ -80,13 +81,13 @@ def test_who_reads_too_slowly_is_let_go_and_the_others_are_not(one, monkeypatch)
 
 def test_beyond_the_slots_there_is_no_room_until_somebody_leaves(one):
     watchers = [one.join() for _ in range(3)]
-    with pytest.raises(hub.NoRoom):
+    with pytest.raises(event_stream.NoRoom):
         one.join()
     one.join(slot=False)
     watchers[0].close()
     watchers[0].close()
     one.join()
-    with pytest.raises(hub.NoRoom):
+    with pytest.raises(event_stream.NoRoom):
         one.join()
 
 
@@ -247,9 +248,9 @@ def test_events_about_no_deployment_go_after_a_day_but_never_the_newest_of_all()
 
 
 def test_one_caller_has_so_many_slots_and_no_more():
-    made = hub.Hub(slots=6, poll=0.02, each=2)
+    made = event_stream.Hub(slots=6, poll=0.02, each=2)
     mine = [made.join(who="vera") for _ in range(2)]
-    with pytest.raises(hub.NoRoom):
+    with pytest.raises(event_stream.NoRoom):
         made.join(who="vera")
     others = [made.join(who="alice"), made.join(who="bob")]
     mine.pop().close()
@@ -259,15 +260,15 @@ def test_one_caller_has_so_many_slots_and_no_more():
 
 
 def test_whoever_has_fewer_gets_a_slot_of_who_has_most():
-    made = hub.Hub(slots=4, poll=0.02)
+    made = event_stream.Hub(slots=4, poll=0.02)
     greedy = [made.join(who="vera") for _ in range(4)]
     alice = made.join(who="alice")
     assert [one.dropped for one in greedy] == [False, False, False, True]  # her newest one
     second = made.join(who="alice")
     assert sum(one.dropped for one in greedy) == 2
-    with pytest.raises(hub.NoRoom):  # two and two: nobody has more than the others
+    with pytest.raises(event_stream.NoRoom):  # two and two: nobody has more than the others
         made.join(who="alice")
-    with pytest.raises(hub.NoRoom):
+    with pytest.raises(event_stream.NoRoom):
         made.join()
     assert made.watching == 4
     for one in (*greedy, alice, second):
@@ -277,13 +278,13 @@ def test_whoever_has_fewer_gets_a_slot_of_who_has_most():
 
 def test_streams_leave_threads_to_what_is_short():
     long = Turns(2)
-    made = hub.Hub(slots=4, poll=0.02, turns=long)
+    made = event_stream.Hub(slots=4, poll=0.02, turns=long)
     held = [made.join(), made.join()]
-    with pytest.raises(hub.NoRoom):
+    with pytest.raises(event_stream.NoRoom):
         made.join()
     held.pop().close()
     assert long.enter()
-    with pytest.raises(hub.NoRoom):
+    with pytest.raises(event_stream.NoRoom):
         made.join()
     long.leave()
     held.append(made.join())

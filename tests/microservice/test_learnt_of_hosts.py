@@ -2,7 +2,7 @@
 import pytest
 
 from asset.models import Asset
-from microservice.models import Event
+from audit.models import Event
 from microservice.status import OperationStatus
 from tests.lab.network import free_port
 

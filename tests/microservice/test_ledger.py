@@ -9,14 +9,15 @@ from django.db import connections
 from django.utils import timezone
 
 from access.callers import SYSTEM
+from audit.models import Event
 from deployer.engine.journal import JournalEvent, Kind
-from microservice import deployments, ledger
-from microservice.endings import Ending
-from microservice.ledger import Ledger
-from microservice.models import Deployment, Event, MicroServiceInstance, Operation, Output, Step
-from microservice.requests import retries
+from microservice.deployments import actions, retries
+from microservice.models import Deployment, MicroServiceInstance, Operation, Output, Step
 from microservice.status import DeploymentStatus, InstanceStatus, OperationStatus, UndoStatus
 from tests.lab.busy import within
+from worker import writer
+from worker.results import Ending
+from worker.writer import Ledger
 
 from . import fleet
 
@@ -41,7 +42,7 @@ def upgrade(count=3, name="shop", **more) -> Deployment:
     service = fleet.service(name)
     old, new = fleet.versions(service, 2)
     fleet.instances(old, fleet.hosts(count, prefix=name))
-    return deployments.request(SYSTEM, service, old, "upgrade", "all", new.pk, **more)
+    return actions.request(SYSTEM, service, old, "upgrade", "all", new.pk, **more)
 
 
 def done(claim, **more) -> Ending:
@@ -164,7 +165,7 @@ def test_an_operation_whose_thread_hangs_is_taken_over_and_its_late_word_is_refu
     first = desk.claim()
     hung = desk.progress_of(first.operation.pk)
     hung.here()
-    monkeypatch.setattr(ledger, "HUNG", 1.0)
+    monkeypatch.setattr(writer, "HUNG", 1.0)
     assert wait_for(lambda: hung.lost, 10), "its lease would be renewed for ever"
     assert "its thread hangs" in caplog.text and "in wait_for" in caplog.text, "the log says where"
     monkeypatch.undo()
@@ -177,8 +178,8 @@ def test_an_operation_whose_thread_hangs_is_taken_over_and_its_late_word_is_refu
 
 
 def test_what_was_claimed_is_dealt_out_in_turn_and_nobody_gets_more_than_asked_for(ledgers):
-    assert ledger.shares([1, 2, 3, 4, 5], [1, 3, 4]) == [[1], [2, 4], [3, 5]]
-    assert ledger.shares([1], [2, 2]) == [[1], []] and ledger.shares([], []) == []
+    assert writer.shares([1, 2, 3, 4, 5], [1, 3, 4]) == [[1], [2, 4], [3, 5]]
+    assert writer.shares([1], [2, 2]) == [[1], []] and writer.shares([], []) == []
     upgrade(5)
     desk = ledgers()
     assert [len(desk.claim_some(3)), len(desk.claim_some(3)), len(desk.claim_some(3))] == [3, 2, 0]
@@ -202,11 +203,11 @@ def test_fences_of_a_new_instance_are_above_every_fence_of_the_one_before(ledger
     desk.finish(done(claim))
     instance = MicroServiceInstance.objects.get()
     host, service = instance.host, instance.microservice
-    deployments.delete(SYSTEM, service, [instance.pk])
+    actions.delete(SYSTEM, service, [instance.pk])
     gone = desk.claim()
     desk.finish(done(gone))
     assert not MicroServiceInstance.objects.exists()
-    deployments.install(SYSTEM, service, deployment.dest_version, [host.pk])
+    actions.install(SYSTEM, service, deployment.dest_version, [host.pk])
     assert desk.claim().operation.fence > gone.operation.fence > claim.operation.fence
 
 
@@ -300,7 +301,7 @@ def test_a_cancel_reaches_the_worker_that_has_the_operation(ledgers, settings):
     settings.LEASE = 2
     deployment, desk = upgrade(1), ledgers()
     claim = desk.claim()
-    deployments.cancel(SYSTEM, deployment)
+    actions.cancel(SYSTEM, deployment)
     assert wait_for(lambda: desk.progress_of(claim.operation.pk).cancelled, 5)
     desk.finish(done(claim, status=OperationStatus.CANCELLED, undo_status=UndoStatus.UNDONE))
     deployment.refresh_from_db()
@@ -312,7 +313,7 @@ def test_events_are_never_passed_over_by_a_reader_however_many_write(ledgers):
     """Ids become visible in their order, also when transactions that took theirs earlier commit later."""
     from django.db import transaction
 
-    from microservice import events
+    from audit import events
 
     deployment = upgrade(1)
     stop, seen, failures = threading.Event(), [], []
@@ -369,9 +370,9 @@ def test_an_install_that_is_asked_for_during_a_delete_waits_for_its_end(ledgers)
     deployment, desk = upgrade(1), ledgers()
     desk.finish(done(desk.claim()))
     old = MicroServiceInstance.objects.get()
-    deployments.delete(SYSTEM, old.microservice, [old.pk])
+    actions.delete(SYSTEM, old.microservice, [old.pk])
     going = desk.claim()
-    install = deployments.install(SYSTEM, old.microservice, deployment.dest_version, [old.host_id], port=81)
+    install = actions.install(SYSTEM, old.microservice, deployment.dest_version, [old.host_id], port=81)
     assert desk.claim() is None, "the delete has not ended"
     desk.finish(done(going))
     claim = desk.claim()
@@ -387,7 +388,7 @@ def test_a_delete_that_failed_is_tried_again_until_it_is_done(ledgers):
     desk = ledgers()
     desk.finish(done(desk.claim()))
     instance = MicroServiceInstance.objects.get()
-    deployments.delete(SYSTEM, instance.microservice, [instance.pk])
+    actions.delete(SYSTEM, instance.microservice, [instance.pk])
     for tries in (1, 2):
         desk.finish(done(desk.claim(), status=OperationStatus.UNDONE, undo_status=UndoStatus.UNDONE, error="no"))
         instance.refresh_from_db()
@@ -443,12 +444,12 @@ def test_a_canary_goes_first_by_itself_and_a_pause_between_batches_waits_for_som
     desk.finish(done(claim))
     deployment.refresh_from_db()
     assert deployment.status == DeploymentStatus.PAUSED and desk.claim() is None
-    deployments.resume(SYSTEM, deployment)
+    actions.resume(SYSTEM, deployment)
     batch = [desk.claim(), desk.claim()]
     assert all(batch) and desk.claim() is None
     for claim in batch:
         desk.finish(done(claim))
-    deployments.resume(SYSTEM, deployment)
+    actions.resume(SYSTEM, deployment)
     desk.finish(done(desk.claim()))
     deployment.refresh_from_db()
     assert deployment.status == DeploymentStatus.SUCCEEDED
@@ -459,7 +460,7 @@ def test_two_deployments_of_one_service_run_side_by_side_over_different_instance
     assert first.operations.count() == 4
     service, old, new = first.microservice, first.from_version, first.dest_version
     more = fleet.instances(old, fleet.hosts(2, prefix="more"))
-    second = deployments.request(SYSTEM, service, old, "upgrade", [row.host_id for row in more], new.pk)
+    second = actions.request(SYSTEM, service, old, "upgrade", [row.host_id for row in more], new.pk)
     owners = {desk.claim().operation.deployment_id for _ in range(6)}
     assert owners == {first.pk, second.pk}
 

@@ -6,9 +6,9 @@ import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
+from console.queries import deployments
 from microservice.models import Output, Step
-from microservice.output import lines, logs, troubles
-from microservice.queries import runs
+from microservice.output import error_lines, lines, logs
 from tests.microservice import fleet
 
 pytestmark = pytest.mark.django_db
@@ -90,31 +90,31 @@ def test_a_search_numbers_its_lines_also_behind_lines_without_end(operation):
 
 def test_words_of_trouble_are_found(operation):
     fleet.output(operation, b"all well\nERROR: no room\nit Failed\npermission denied\nfine\n")
-    assert [end + 1 for end in troubles.search(operation).ends] == [2, 3, 4]
+    assert [end + 1 for end in error_lines.search(operation).ends] == [2, 3, 4]
 
 
 def test_what_the_failed_step_printed_last_counts_as_trouble_and_what_the_undo_printed_does_not(operation):
     before, own, undo = b"well\nrefused once\n", b"x\n" * 60 + b"half a ", b"line\nall is well again\n"
     fleet.output(operation, before + own + undo)
     operation.error_step = "start"
-    assert [end + 1 for end in troubles.search(operation).ends] == [2], "where the steps do not know their places"
+    assert [end + 1 for end in error_lines.search(operation).ends] == [2], "where the steps do not know their places"
     for position, name, start, back in ((0, "stop", 0, 150), (1, "start", len(before), len(before + own))):
         Step.objects.create(operation=operation, position=position, name=name, output_start=start, undo_start=back)
-    found = troubles.search(operation)
+    found = error_lines.search(operation)
     assert [end + 1 for end in found.ends] == [2, *range(14, 64)] and found.hits == 51
     assert found.lines[-1][1] == b"half a "
-    assert runs.error_lines(operation, 2) == (63, "x\nhalf a ")
+    assert deployments.error_lines(operation, 2) == (63, "x\nhalf a ")
     operation.error = "start failed with exit status 7: half a"
-    assert runs.error_lines(operation, 1) == (63, "half a ")
+    assert deployments.error_lines(operation, 1) == (63, "half a ")
     operation.error = "start failed with exit status 7: all is well again"
-    assert runs.error_lines(operation, 1) == (63, "half a "), "what the undo printed is nobody's error"
+    assert deployments.error_lines(operation, 1) == (63, "half a "), "what the undo printed is nobody's error"
     operation.output_size = 20 << 20  # shortened on the host: what lies in its middle is not there
     Step.objects.filter(name="start").update(output_start=9 << 20)
-    assert troubles.of_failed_step(operation) is None
+    assert error_lines.of_failed_step(operation) is None
 
 
 def test_what_is_written_while_it_happens_has_its_line_numbers(operation):
-    from microservice.progress import Progress, write_progress
+    from worker.progress import Progress, write_progress
 
     progress = Progress(operation)
     for start, data in ((0, b"one\ntwo"), (7, b" and more\nthree\n"), (23, b"x\n" * 50_000)):

@@ -4,7 +4,7 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
 from access.callers import SYSTEM
-from microservice import deployments
+from microservice.deployments import actions
 from microservice.models import Deployment, MicroServiceInstance, Operation
 from microservice.status import Action, DeploymentStatus, InstanceStatus, OperationStatus
 
@@ -61,14 +61,14 @@ def costs(count):
         found.append((what, cost))
         return made
 
-    made = cost_of("upgrade", lambda: deployments.request(SYSTEM, service, old, Action.UPGRADE, "all", new.pk))
-    cost_of("cancel", lambda: deployments.cancel(SYSTEM, made))
-    again = cost_of("retry", lambda: _of_ended(made, OperationStatus.UNDONE, deployments.retry))
+    made = cost_of("upgrade", lambda: actions.request(SYSTEM, service, old, Action.UPGRADE, "all", new.pk))
+    cost_of("cancel", lambda: actions.cancel(SYSTEM, made))
+    again = cost_of("retry", lambda: _of_ended(made, OperationStatus.UNDONE, actions.retry))
     assert set(service.instances.values_list("status", "locked")) == {(InstanceStatus.UPGRADING, True)}
-    cost_of("cancel of the retry", lambda: deployments.cancel(SYSTEM, again))
+    cost_of("cancel of the retry", lambda: actions.cancel(SYSTEM, again))
     assert set(service.instances.values_list("status", "locked")) == {(InstanceStatus.RUNNING, False)}
     service.instances.update(version=new)
-    back = cost_of("revert", lambda: _of_ended(made, OperationStatus.SUCCEEDED, deployments.revert))
+    back = cost_of("revert", lambda: _of_ended(made, OperationStatus.SUCCEEDED, actions.revert))
     assert back.operations.count() == count
     assert set(service.instances.values_list("status", "locked")) == {(InstanceStatus.REVERTING, True)}
     return found

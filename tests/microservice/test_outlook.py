@@ -4,8 +4,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from microservice.queries.outlook import Standing, time_left, waits_for
-from microservice.queries.timeline import QUEUED, RUNNING, UNDOING, WIDTH, Course, lines
+from console.queries.estimates import Standing, time_left, waits_for
+from console.queries.timeline import QUEUED, RUNNING, UNDOING, WIDTH, Course, lines
 from microservice.status import DeploymentStatus, OperationStatus
 
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)

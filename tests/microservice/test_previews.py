@@ -3,7 +3,7 @@
 import pytest
 
 from access.problems import Problem
-from microservice import deployments
+from microservice.deployments import actions
 from microservice.models import Deployment, MicroServiceInstance
 from microservice.status import InstanceStatus
 
@@ -15,19 +15,19 @@ pytestmark = pytest.mark.django_db
 
 def test_a_preview_shows_each_host_and_changes_nothing(shop):
     service, versions, instances = shop
-    plan = deployments.preview(ANN, service, versions[1], "upgrade", "all", versions[2].pk)
+    plan = actions.preview(ANN, service, versions[1], "upgrade", "all", versions[2].pk)
     assert [one["instance_id"] for one in plan["targets"]] == [one.pk for one in instances]
     assert "link" in [step["name"] for step in plan["targets"][0]["steps"]]
     assert not Deployment.objects.exists() and not MicroServiceInstance.objects.filter(locked=True).exists()
 
 
 def test_a_request_with_the_plan_that_was_shown_goes_through(shop):
-    plan = deployments.preview(ANN, shop[0], shop[1][1], "upgrade", "all", shop[1][2].pk)["plan"]
+    plan = actions.preview(ANN, shop[0], shop[1][1], "upgrade", "all", shop[1][2].pk)["plan"]
     assert ask(shop, plan=plan).operations.count() == 3
 
 
 def test_a_request_whose_targets_have_moved_is_refused_and_names_what_moved(shop):
-    plan = deployments.preview(ANN, shop[0], shop[1][1], "upgrade", "all", shop[1][2].pk)["plan"]
+    plan = actions.preview(ANN, shop[0], shop[1][1], "upgrade", "all", shop[1][2].pk)["plan"]
     MicroServiceInstance.objects.filter(pk=shop[2][0].pk).update(port=81)
     assert refused(409, "plan_changed", shop, plan=plan).errors[0]["instance_id"] == shop[2][0].pk
     MicroServiceInstance.objects.filter(pk=shop[2][0].pk).update(port=0, is_maintain=True)
@@ -35,7 +35,7 @@ def test_a_request_whose_targets_have_moved_is_refused_and_names_what_moved(shop
 
 
 def test_a_request_whose_service_was_redefined_is_refused(shop):
-    plan = deployments.preview(ANN, shop[0], shop[1][1], "upgrade", "all", shop[1][2].pk)["plan"]
+    plan = actions.preview(ANN, shop[0], shop[1][1], "upgrade", "all", shop[1][2].pk)["plan"]
     shop[0].start_command = "./other"
     shop[0].save()
     refused(409, "plan_changed", shop, plan=plan)
@@ -44,20 +44,20 @@ def test_a_request_whose_service_was_redefined_is_refused(shop):
 def test_an_install_with_the_plan_that_was_shown_goes_through_unless_it_is_another_one(shop):
     service, versions, _ = shop
     new = fleet.hosts(2, prefix="new")
-    plan = deployments.preview_install(ANN, service, versions[1], [new[0].pk, new[1].pk], port=80)
+    plan = actions.preview_install(ANN, service, versions[1], [new[0].pk, new[1].pk], port=80)
     assert [(one["host_id"], one["instance_id"]) for one in plan["targets"]] == [(host.pk, None) for host in new]
     assert "upload" in [step["name"] for step in plan["targets"][0]["steps"]]
     ids = [host.pk for host in new]
     for other in ({"port": 81}, {"adopt": True}, {"strategy": {"canary": 1}}):
         with pytest.raises(Problem) as refusal:
-            deployments.install(ANN, service, versions[1], ids, plan=plan["plan"], **{"port": 80, **other})
+            actions.install(ANN, service, versions[1], ids, plan=plan["plan"], **{"port": 80, **other})
         assert refusal.value.code == "plan_changed"
     with pytest.raises(Problem) as refusal:
-        deployments.install(ANN, service, versions[1], ids[:1], port=80, plan=plan["plan"])
+        actions.install(ANN, service, versions[1], ids[:1], port=80, plan=plan["plan"])
     assert refusal.value.errors[0]["host_id"] == ids[1]
     assert "is not among the targets any more" in refusal.value.errors[0]["reason"]
     assert not Deployment.objects.exists() and not MicroServiceInstance.objects.filter(host__in=new).exists()
-    made = deployments.install(ANN, service, versions[1], ids, port=80, plan=plan["plan"])
+    made = actions.install(ANN, service, versions[1], ids, port=80, plan=plan["plan"])
     assert made.operations.count() == 2
 
 
@@ -68,13 +68,13 @@ def test_a_preview_of_an_install_refuses_what_the_install_refuses(shop):
     wrong = [({"hosts": "all"}, "invalid"), ({"port": 70000}, "invalid"), ({"weight": -1}, "invalid")]
     wrong += [({"hosts": [10**9]}, "wrong_target"), ({"hosts": [new.pk, taken]}, "already_installed")]
     for how, code in wrong:
-        for what in (deployments.preview_install, deployments.install):
+        for what in (actions.preview_install, actions.install):
             with pytest.raises(Problem) as refusal:
                 what(ANN, service, versions[1], **{"hosts": [new.pk], **how})
             assert refusal.value.code == code
     MicroServiceInstance.objects.filter(host=taken).update(status=InstanceStatus.DELETING, locked=True)
-    plan = deployments.preview_install(ANN, service, versions[1], [new.pk, taken])["plan"]
-    made = deployments.install(ANN, service, versions[1], [new.pk, taken], plan=plan)
+    plan = actions.preview_install(ANN, service, versions[1], [new.pk, taken])["plan"]
+    made = actions.install(ANN, service, versions[1], [new.pk, taken], plan=plan)
     assert made.operations.count() == 2, "one of them waits for the end of the delete"
 
 

@@ -5,8 +5,8 @@ from django.db import DatabaseError, connection
 from django.test.utils import CaptureQueriesContext
 from django_celery_results.models import TaskResult
 
-from deployer.celery import app
-from deployer.records import Records
+from runtime.celery_app import app
+from runtime.result_backend import Records
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

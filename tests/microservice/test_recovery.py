@@ -7,11 +7,12 @@ from django.db import ProgrammingError
 from django.utils import timezone
 
 from access.callers import SYSTEM
-from microservice import deployments, execution, recovery
-from microservice.ledger import Ledger
+from microservice.deployments import actions
 from microservice.models import Deployment, Heartbeat, Operation, Output
-from microservice.progress import Progress, write_progress
 from microservice.status import DeploymentStatus, OperationStatus
+from worker import execution, recovery
+from worker.progress import Progress, write_progress
+from worker.writer import Ledger
 
 from . import fleet
 
@@ -30,7 +31,7 @@ def desk(transactional_db, monkeypatch):
 def upgrade(count: int, name: str = "shop") -> Deployment:
     old, new = fleet.versions(fleet.service(name), 2)
     fleet.instances(old, fleet.hosts(count, prefix=name))
-    return deployments.request(SYSTEM, old.microservice, old, "upgrade", "all", new.pk)
+    return actions.request(SYSTEM, old.microservice, old, "upgrade", "all", new.pk)
 
 
 def test_what_nobody_claimed_is_found_by_the_sweep(desk):

@@ -7,7 +7,7 @@ from collections import Counter
 import pytest
 
 from access.problems import Problem
-from microservice.rollout import NOTHING, Due, InFlight, Limits, Snapshot, Strategy, choose, decide
+from microservice.deployments.rollout import NOTHING, Due, InFlight, Limits, Snapshot, Strategy, choose, decide
 from microservice.status import (
     DEPLOYMENT_ENDED,
     DEPLOYMENT_TRANSITIONS,

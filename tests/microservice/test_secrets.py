@@ -11,12 +11,15 @@ from access.callers import SYSTEM, Caller
 from access.masking import Mask
 from access.problems import Problem
 from access.sealed import SealedMap
+from audit.models import Event
 from deployer.engine.journal import JournalEvent, Kind
-from microservice import atoms, catalog, deployments, execution
-from microservice.models import Deployment, Event, Operation, Step
-from microservice.progress import Progress
+from microservice import atoms, catalog
+from microservice.deployments import actions
+from microservice.models import Deployment, Operation, Step
 from microservice.status import DeploymentStatus, OperationStatus
 from tests.lab.network import wait_until
+from worker import execution
+from worker.progress import Progress
 
 from .world import World
 
@@ -99,7 +102,7 @@ def test_a_deployment_keeps_what_it_was_requested_with_until_it_has_ended(here):
     assert first.status == DeploymentStatus.SUCCEEDED and not first.secrets
     second = here.go("upgrade", 0, 1, wait=False)
     work(second)
-    back = deployments.request(SYSTEM, here.service, here.versions[1], "revert", "all", here.versions[0].pk)
+    back = actions.request(SYSTEM, here.service, here.versions[1], "revert", "all", here.versions[0].pk)
     assert work(back).status == OperationStatus.SUCCEEDED
     assert kept(here) == ["the first value", "the second value", "the second value"]
 
@@ -110,17 +113,17 @@ def test_a_retry_takes_the_secrets_of_today(here):
     failed = here.install(wait=False)
     assert work(failed).status == OperationStatus.UNDONE
     set_up(here, {"DB_PASSWORD": "a right value"})
-    assert work(deployments.retry(SYSTEM, failed)).status == OperationStatus.SUCCEEDED
+    assert work(actions.retry(SYSTEM, failed)).status == OperationStatus.SUCCEEDED
     assert kept(here) == ["a wrong value", "a right value"]
 
 
 def test_a_plan_shown_before_a_secret_changed_is_not_what_would_run(here):
     set_up(here)
-    shown = deployments.preview_install(SYSTEM, here.service, here.versions[0], [here.assets[0].pk])
+    shown = actions.preview_install(SYSTEM, here.service, here.versions[0], [here.assets[0].pk])
     assert "kanari" not in json.dumps(shown) and PEM[20:60] not in json.dumps(shown)
     set_up(here, {"DB_PASSWORD": "another value"})
     with pytest.raises(Problem) as refused:
-        deployments.install(SYSTEM, here.service, here.versions[0], [here.assets[0].pk], plan=shown["plan"])
+        actions.install(SYSTEM, here.service, here.versions[0], [here.assets[0].pk], plan=shown["plan"])
     assert refused.value.code == "plan_changed"
 
 

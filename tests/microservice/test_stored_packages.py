@@ -10,8 +10,9 @@ from django.core.files.base import ContentFile
 from django.core.management import call_command
 from django.db import connection, migrations
 
-from microservice.models import History, MicroServiceVersion, UnclaimedPackage
-from microservice.packages import stored
+from audit.models import History
+from microservice.models import MicroServiceVersion, UnclaimedPackage
+from microservice.packages import store as stored
 from microservice.status import BuildStatus
 from tests.microservice import fleet
 from tests.microservice.api.archives import GOOD, HOSTILE, rewritten

@@ -4,20 +4,21 @@ import threading
 import pytest
 from django.db import connection, connections, transaction
 
+from access.accounts import delete_team
 from access.callers import SYSTEM, Caller
 from access.models import Team
-from access.people import delete_team
+from access.permissions import Rights
 from access.problems import Problem
-from access.rights import Rights
 from asset import hosts, imports, tenancy
 from asset.models import HostTeam
-from microservice import catalog, deployments
-from microservice.endings import Ending
-from microservice.ledger import Ledger
-from microservice.models import Deployment, History, MicroServiceInstance, Operation
-from microservice.publishing.following import build_ended
-from microservice.requests import retries
+from audit.models import History
+from microservice import catalog, notify
+from microservice.deployments import actions, retries
+from microservice.models import Deployment, MicroServiceInstance, Operation
+from microservice.publishing.auto_deploy import build_ended
 from microservice.status import Action, DeploymentStatus, InstanceStatus, OperationStatus, UndoStatus
+from worker.results import Ending
+from worker.writer import Ledger
 
 from . import fleet
 
@@ -50,8 +51,8 @@ class Two:
 
 @pytest.fixture
 def two(transactional_db, monkeypatch):
-    monkeypatch.setattr("microservice.requests.installs.with_package", lambda version, pointer: version)
-    monkeypatch.setattr("microservice.requests.destinations.ensure_described", lambda version: version)
+    monkeypatch.setattr("microservice.deployments.installs.with_package", lambda version, pointer: version)
+    monkeypatch.setattr("microservice.deployments.destinations.ensure_described", lambda version: version)
     return Two()
 
 
@@ -96,7 +97,7 @@ def test_the_rule_is_the_same_as_a_condition(two):
 ])  # fmt: skip
 def test_only_services_of_its_teams_are_installed_on_a_host(two, name, host, code):
     target = getattr(two, host)
-    for ask in (deployments.preview_install, deployments.install):
+    for ask in (actions.preview_install, actions.install):
         call = (ask, SYSTEM, two.service[name], two.versions[name][0], [target.pk])
         if code:
             problem = refused(409, code, *call)
@@ -108,10 +109,10 @@ def test_only_services_of_its_teams_are_installed_on_a_host(two, name, host, cod
 def test_a_host_of_two_teams_takes_the_services_of_both(two):
     two.free.teams.set([two.red, two.blue])
     for name in ("red", "blue"):
-        deployments.install(SYSTEM, two.service[name], two.versions[name][0], [two.free.pk])
+        actions.install(SYSTEM, two.service[name], two.versions[name][0], [two.free.pk])
     refused_now = pytest.raises(Problem, match="of-nobody may not come to")
     with refused_now:
-        deployments.install(SYSTEM, two.service["nobody"], two.versions["nobody"][0], [two.free.pk])
+        actions.install(SYSTEM, two.service["nobody"], two.versions["nobody"][0], [two.free.pk])
 
 
 def test_a_strangers_host_is_no_host_to_who_asks_for_it(two):
@@ -119,11 +120,11 @@ def test_a_strangers_host_is_no_host_to_who_asks_for_it(two):
     blue = member(blue="owner")
     said = []
     for number in (two.reds.pk, 10**6):
-        problem = refused(422, "wrong_target", deployments.install, blue, two.service["blue"],
+        problem = refused(422, "wrong_target", actions.install, blue, two.service["blue"],
                           two.versions["blue"][0], [number])  # fmt: skip
         said.append(problem.detail.replace(str(number), "N"))
     assert said[0] == said[1]
-    problem = refused(409, "host_of_another_team", deployments.install, member(blue="owner", red="viewer"),
+    problem = refused(409, "host_of_another_team", actions.install, member(blue="owner", red="viewer"),
                       two.service["blue"], two.versions["blue"][0], [two.reds.pk])  # fmt: skip
     assert two.reds.hostname in problem.detail
 
@@ -137,40 +138,40 @@ def misplaced(two, **more) -> MicroServiceInstance:
 def test_what_is_on_a_closed_host_goes_to_no_other_version(two, action, dest):
     instance, versions = misplaced(two), two.versions["blue"]
     call = (SYSTEM, two.service["blue"], versions[1], action)
-    for ask in (deployments.preview, deployments.request):
+    for ask in (actions.preview, actions.request):
         problem = refused(409, "host_of_another_team", ask, *call, [instance.host_id], versions[dest].pk)
         assert two.reds.hostname in problem.detail
-    refused(409, "nothing_to_do", deployments.request, *call, "all", versions[dest].pk)
+    refused(409, "nothing_to_do", actions.request, *call, "all", versions[dest].pk)
     here = two.instance("blue", two.blues, version=1)
-    made = deployments.request(*call, "all", versions[dest].pk)
+    made = actions.request(*call, "all", versions[dest].pk)
     assert [row["code"] for row in made.skipped] == ["host_of_another_team"]
     assert list(made.operations.values_list("instance", flat=True)) == [here.pk]
 
 
 def test_a_delete_is_always_possible_and_so_is_its_retry(two):
     instance = misplaced(two)
-    made = deployments.delete(SYSTEM, two.service["blue"], [instance.pk])
+    made = actions.delete(SYSTEM, two.service["blue"], [instance.pk])
     end(made, OperationStatus.FAILED, undo_status=UndoStatus.FAILED)
     again = retries.retry_instances(SYSTEM, two.service["blue"], [instance.pk])
     assert again.operations.get().action == Action.DELETE
     end(again, OperationStatus.FAILED, undo_status=UndoStatus.FAILED)
-    assert deployments.retry(SYSTEM, again).operations.get().action == Action.DELETE
+    assert actions.retry(SYSTEM, again).operations.get().action == Action.DELETE
 
 
 def test_a_retry_and_a_way_back_bring_nothing_to_a_host_that_was_given_away(two):
     versions = two.versions["blue"]
     first, second = two.instance("blue", two.blues), two.instance("blue", two.free)
-    made = deployments.request(SYSTEM, two.service["blue"], versions[0], "upgrade", "all", versions[1].pk,
+    made = actions.request(SYSTEM, two.service["blue"], versions[0], "upgrade", "all", versions[1].pk,
                                strategy={"max_failures": 2})  # fmt: skip
     end(made, OperationStatus.UNDONE, undo_status=UndoStatus.UNDONE)
     HostTeam.objects.create(host=two.free, team=two.red)
     refused(409, "host_of_another_team", retries.retry_instances, SYSTEM, two.service["blue"], [second.pk])
-    again = deployments.retry(SYSTEM, made)
+    again = actions.retry(SYSTEM, made)
     assert list(again.operations.values_list("instance", flat=True)) == [first.pk]
     assert [row["code"] for row in again.skipped] == ["host_of_another_team"]
     end(again, OperationStatus.SUCCEEDED)
     HostTeam.objects.filter(host=two.blues).update(team=two.red)
-    refused(409, "nothing_to_do", deployments.revert, SYSTEM, again)
+    refused(409, "nothing_to_do", actions.revert, SYSTEM, again)
 
 
 def test_what_follows_new_builds_leaves_a_closed_host_alone(two):
@@ -185,7 +186,7 @@ def test_what_follows_new_builds_leaves_a_closed_host_alone(two):
 
 
 def test_the_dialogs_grey_a_closed_host_with_its_reason(two):
-    from microservice.queries import dialog, services
+    from console.queries import dialog, services
 
     misplaced(two)
     two.instance("blue", two.blues, version=1)
@@ -206,13 +207,13 @@ def test_the_dialogs_grey_a_closed_host_with_its_reason(two):
 
 def end(deployment: Deployment, status, **more) -> None:
     """Ends every operation as the ledger would."""
-    from microservice import endings, events
+    from worker import results
 
     rows = list(deployment.operations.select_related("deployment", "host"))
     Operation.objects.filter(pk__in=[row.pk for row in rows]).update(status=OperationStatus.RUNNING)
     Deployment.objects.filter(pk=deployment.pk).update(status=DeploymentStatus.RUNNING)
     with transaction.atomic():
-        events.write(endings.end([Ending(row, status, **more) for row in rows]))
+        notify.publish(results.end([Ending(row, status, **more) for row in rows]))
     deployment.refresh_from_db()
 
 
@@ -221,7 +222,7 @@ def test_what_waits_for_a_host_that_was_given_away_never_starts(two, desk):
     it was; what goes to another host of the same deployment starts."""
     versions = two.versions["blue"]
     lost, kept = two.instance("blue", two.free), two.instance("blue", two.blues)
-    made = deployments.request(SYSTEM, two.service["blue"], versions[0], "upgrade", "all", versions[1].pk)
+    made = actions.request(SYSTEM, two.service["blue"], versions[0], "upgrade", "all", versions[1].pk)
     HostTeam.objects.create(host=two.free, team=two.red)
     claims = desk.claim_some(10)
     assert [claim.operation.instance_id for claim in claims] == [kept.pk]
@@ -237,7 +238,7 @@ def test_what_waits_for_a_host_that_was_given_away_never_starts(two, desk):
 
 @pytest.mark.parametrize("how", ["the host", "the service"])
 def test_a_deployment_of_which_nothing_may_start_ends(two, desk, how):
-    made = deployments.install(SYSTEM, two.service["blue"], two.versions["blue"][0], [two.blues.pk])
+    made = actions.install(SYSTEM, two.service["blue"], two.versions["blue"][0], [two.blues.pk])
     if how == "the host":
         HostTeam.objects.filter(host=two.blues).update(team=two.red)
     else:
@@ -249,14 +250,14 @@ def test_a_deployment_of_which_nothing_may_start_ends(two, desk, how):
     instance = MicroServiceInstance.objects.get()
     assert (instance.locked, instance.status) == (False, InstanceStatus.INSTALL_FAILED)
     refused(409, "host_of_another_team", retries.retry_instances, SYSTEM, two.service["blue"], [instance.pk])
-    assert deployments.delete(SYSTEM, two.service["blue"], [instance.pk]).operations.get().action == Action.DELETE
+    assert actions.delete(SYSTEM, two.service["blue"], [instance.pk]).operations.get().action == Action.DELETE
     assert len(desk.claim_some(10)) == 1
 
 
 def test_an_install_behind_a_delete_does_not_begin_on_a_host_that_was_given_away(two):
     old = two.instance("blue", two.blues)
-    gone = deployments.delete(SYSTEM, two.service["blue"], [old.pk])
-    waits = deployments.install(SYSTEM, two.service["blue"], two.versions["blue"][0], [two.blues.pk])
+    gone = actions.delete(SYSTEM, two.service["blue"], [old.pk])
+    waits = actions.install(SYSTEM, two.service["blue"], two.versions["blue"][0], [two.blues.pk])
     HostTeam.objects.filter(host=two.blues).update(team=two.red)
     end(gone, OperationStatus.SUCCEEDED)
     operation = waits.operations.get()
@@ -270,7 +271,7 @@ def test_a_claim_takes_as_many_statements_where_hosts_have_teams(two):
 
     from django.test.utils import CaptureQueriesContext
 
-    from microservice.claims import claim
+    from worker.claims import claim
 
     counts = []
     for name, host in (("nobody", two.free), ("blue", two.blues)):
@@ -280,7 +281,7 @@ def test_a_claim_takes_as_many_statements_where_hosts_have_teams(two):
                 HostTeam.objects.bulk_create(HostTeam(host=one, team=two.blue) for one in more)
             fleet.instances(two.versions[name][0], more)
         versions = two.versions[name]
-        deployments.request(SYSTEM, two.service[name], versions[0], "upgrade", "all", versions[1].pk)
+        actions.request(SYSTEM, two.service[name], versions[0], "upgrade", "all", versions[1].pk)
         with transaction.atomic(), CaptureQueriesContext(connection) as asked:
             claims, _ = claim("w", Counter(), [], 20, 20, "")
         assert len(claims) == 6
@@ -345,7 +346,7 @@ def test_of_an_install_and_a_gift_at_the_same_moment_one_is_refused(two):
 
         calls = (
             lambda: hosts.change(SYSTEM, two.free, {"teams": ["red"]}),
-            lambda: deployments.install(SYSTEM, two.service["blue"], two.versions["blue"][0], [two.free.pk]),
+            lambda: actions.install(SYSTEM, two.service["blue"], two.versions["blue"][0], [two.free.pk]),
         )
         threads = [threading.Thread(target=ask, args=(call,)) for call in calls]
         for thread in threads:

@@ -5,8 +5,8 @@ from django.db import InternalError, OperationalError, ProgrammingError
 from django.test import RequestFactory
 from psycopg import errors
 
-from deployer.database_errors import is_away, is_held
 from deployer.urls import handler500
+from runtime.database_errors import is_away, is_held
 
 pytestmark = pytest.mark.found("away")
 

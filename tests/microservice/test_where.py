@@ -10,9 +10,10 @@ from django.test import Client
 from access.callers import SYSTEM
 from access.models import IdempotencyKey
 from access.secrets import seal
-from callbacks import outbox
-from microservice import deployments
-from microservice.models import Deployment, Event, MicroServiceInstance, Operation
+from audit.models import Event
+from microservice import notify
+from microservice.deployments import actions
+from microservice.models import Deployment, MicroServiceInstance, Operation
 from microservice.status import DeploymentStatus, InstanceStatus, OperationStatus
 
 from . import apart, fleet
@@ -163,7 +164,7 @@ def test_deletes_and_retries_of_instances_take_instances(here, api):  # noqa: F8
         refused = api().post(f"/services/shop/instances/{what}", {"instances": [9003]})
         assert (refused.status_code, refused.json()["errors"][0]["pointer"]) == (422, "/instances")
         assert api().post(f"/services/shop/instances/{what}", {"host": [9001]}).status_code == 422
-    made = deployments.request(SYSTEM, here.service, here.versions[1], "upgrade", "all", here.versions[2].pk)
+    made = actions.request(SYSTEM, here.service, here.versions[1], "upgrade", "all", here.versions[2].pk)
     end_all(made, OperationStatus.UNDONE)
     assert api().post("/services/shop/instances/retry", {"instances": [9001]}).status_code == 202
     assert here.locked() == {"web2"}
@@ -174,7 +175,7 @@ def test_deletes_and_retries_of_instances_take_instances(here, api):  # noqa: F8
 
 
 def test_a_retry_and_a_revert_of_a_deployment_stay_on_its_hosts(here, api):  # noqa: F811
-    made = deployments.request(SYSTEM, here.service, here.versions[1], "upgrade", ["web1"], here.versions[2].pk)
+    made = actions.request(SYSTEM, here.service, here.versions[1], "upgrade", ["web1"], here.versions[2].pk)
     end_all(made, OperationStatus.UNDONE)
     again = api().post(f"/deployments/{made.pk}/retry")
     assert again.status_code == 202 and here.locked() == {"web1"}
@@ -264,11 +265,11 @@ def test_the_console_installs_on_hosts_and_changes_instances(here, admin):
 
 
 def test_events_and_callbacks_name_both(here):
-    made = deployments.request(SYSTEM, here.service, here.versions[1], "upgrade", ["web1"], here.versions[2].pk)
+    made = actions.request(SYSTEM, here.service, here.versions[1], "upgrade", ["web1"], here.versions[2].pk)
     end_all(made, OperationStatus.UNDONE)
     told = Event.objects.filter(kind="operation").latest("pk")
     assert (told.data["host_id"], told.data["instance_id"]) == (9001, 9002)
-    described = outbox._described({("instance.failed", "x"): _failed(made)})
+    described = notify._described({("instance.failed", "x"): _failed(made)})
     operation = described["instance.failed", "x"]["operation"]
     assert (operation["host_id"], operation["instance_id"]) == (9001, 9002), json.dumps(operation)
 
@@ -278,7 +279,7 @@ def _failed(made: Deployment) -> Event:
 
 
 def test_what_follows_a_build_goes_to_the_tagged_instances(here):
-    from microservice.publishing.following import build_ended
+    from microservice.publishing.auto_deploy import build_ended
 
     here.service.auto_deploy = "follow"
     here.service.save()

@@ -13,7 +13,7 @@ from django.core.files.storage import default_storage
 
 from access.callers import SYSTEM
 from asset.models import Asset, Credential
-from microservice import deployments
+from microservice.deployments import actions
 from microservice.models import Deployment, MicroService, MicroServiceInstance, MicroServiceVersion
 from microservice.status import DEPLOYMENT_ENDED, BuildStatus
 from tests.lab.sshd import Sshd
@@ -71,11 +71,11 @@ class World:
     # ---- what an operator does ---------------------------------------------------------------------------------------
 
     def install(self, version: int = 0, wait: bool = True) -> Deployment:
-        made = deployments.install(SYSTEM, self.service, self.versions[version], [host.pk for host in self.assets])
+        made = actions.install(SYSTEM, self.service, self.versions[version], [host.pk for host in self.assets])
         return self.ended(made) if wait else made
 
     def go(self, action: str, old: int, new: int, wait: bool = True, host="all", **more) -> Deployment:
-        made = deployments.request(
+        made = actions.request(
             SYSTEM, self.service, self.versions[old], action, host, self.versions[new].pk, **more
         )
         return self.ended(made) if wait else made

@@ -5,9 +5,9 @@ import pytest
 
 from access.models import Team
 from access.secrets import Secret
+from integrations import projects
+from integrations.models import Setting
 from microservice.models import MicroService
-from outside import projects
-from outside.models import Setting
 from tests.microservice.api.conftest import api  # noqa: F401 - a fixture
 
 LAB, CI = "https://gitlab.example", "https://ci.example/jenkins"

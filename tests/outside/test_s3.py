@@ -10,10 +10,12 @@ from django.test import TestCase
 from django.test.client import BOUNDARY, MULTIPART_CONTENT, encode_multipart
 from django.utils import timezone
 
+from integrations import registry as parts
+from integrations import storage
 from microservice.models import MicroServiceVersion, UnclaimedPackage
-from microservice.packages import placing, stored
+from microservice.packages import placement
+from microservice.packages import store as stored
 from microservice.status import BuildStatus
-from outside import parts, storage
 from tests.microservice import fleet
 from tests.microservice.api.archives import GOOD, OTHER
 from tests.microservice.api.conftest import api  # noqa: F401
@@ -42,7 +44,7 @@ def steps(answer) -> dict[str, bool]:
 def chosen(settings, tmp_path):
     """The product's own storage, whose folder holds until another store is chosen."""
     settings.STORAGES = {**settings.STORAGES, "default": {
-        "BACKEND": "outside.storage.Chosen", "OPTIONS": {"location": tmp_path / "local"}}}
+        "BACKEND": "integrations.storage.Chosen", "OPTIONS": {"location": tmp_path / "local"}}}
     yield storages["default"]
 
 
@@ -117,7 +119,7 @@ def test_whatever_breaks_after_the_object_was_carried_leaves_none(api, in_s3, mo
         assert len(objects(in_s3)) == 1, "it is there already"
         raise RuntimeError("what nobody foresaw")
 
-    monkeypatch.setattr("microservice.publishing.following.build_ended", broken)
+    monkeypatch.setattr("microservice.publishing.auto_deploy.build_ended", broken)
     assert api().put(f"/services/shop/versions/{version.pk}/package", GOOD).status_code == 500
     body, kind = form("2.0")
     assert api().post("/services/shop/versions/", body, content_type=kind).status_code == 500
@@ -130,7 +132,7 @@ def test_what_a_killed_process_left_is_swept_and_nothing_that_a_version_names(ap
     """It died between carrying the object and its row: the note is there, and so is the object."""
     version = MicroServiceVersion.objects.create(microservice=fleet.service("shop"), version="1.0")
     with pytest.raises(SystemExit), tempfile.NamedTemporaryFile() as file:
-        placing.Carried(in_s3, file, "shop", "0.9", "a" * 64).__enter__()
+        placement.Carried(in_s3, file, "shop", "0.9", "a" * 64).__enter__()
         raise SystemExit
     (left,) = objects(in_s3)
     assert api().put(f"/services/shop/versions/{version.pk}/package", GOOD).status_code == 200
@@ -139,7 +141,7 @@ def test_what_a_killed_process_left_is_swept_and_nothing_that_a_version_names(ap
     version.refresh_from_db()
     UnclaimedPackage.objects.create(path=version.file_path)
     UnclaimedPackage.objects.update(created=timezone.now() - timedelta(hours=7))
-    placing.sweep(in_s3)
+    placement.sweep(in_s3)
     assert objects(in_s3) == [version.file_path] and not UnclaimedPackage.objects.exists()
 
 
@@ -148,11 +150,11 @@ def test_an_upload_that_took_longer_than_the_sweep_waits_is_refused_and_not_lost
 
     def swept(carried):
         UnclaimedPackage.objects.update(created=timezone.now() - timedelta(hours=7))
-        placing.sweep(in_s3)
+        placement.sweep(in_s3)
         return claim(carried)
 
-    claim = placing.Carried.claim
-    monkeypatch.setattr(placing.Carried, "claim", swept)
+    claim = placement.Carried.claim
+    monkeypatch.setattr(placement.Carried, "claim", swept)
     put = lambda: api().put(f"/services/shop/versions/{version.pk}/package", GOOD).status_code
     assert put() == 503
     version.refresh_from_db()
@@ -170,7 +172,7 @@ def test_a_store_that_fails_while_something_is_removed_is_asked_again(api, in_s3
     monkeypatch.undo()
     assert len(objects(in_s3)) == 1
     UnclaimedPackage.objects.update(created=timezone.now() - timedelta(hours=7))
-    placing.sweep(in_s3)
+    placement.sweep(in_s3)
     assert objects(in_s3) == []
 
 

@@ -9,9 +9,9 @@ from django.db import connection
 
 from access.problems import Problem
 from access.secrets import Secret
-from microservice.models import History
-from outside import parts, probes, storage
-from outside.models import Setting
+from audit.models import History
+from integrations import probes, registry, storage
+from integrations.models import Setting
 from tests.lab.busy import within
 from tests.microservice.api.conftest import api, store  # noqa: F401
 from tests.outside import servers
@@ -31,14 +31,14 @@ def steps(answer, part) -> dict[str, bool]:
 def test_at_first_nothing_is_set_and_what_is_missing_is_said(api):  # noqa: F811
     answer = api().get("/settings/").json()
     assert answer["id"] is None
-    assert answer["settings"] == dict.fromkeys(parts.PARTS)
-    assert {one["part"] for one in answer["missing"]} == set(parts.PARTS)
+    assert answer["settings"] == dict.fromkeys(registry.PARTS)
+    assert {one["part"] for one in answer["missing"]} == set(registry.PARTS)
     assert all(one["without"] for one in answer["missing"])
 
 
 def test_a_part_that_is_not_set_up_is_a_409_that_names_the_page():
     with pytest.raises(Problem) as problem:
-        parts.require("gitlab")
+        registry.require("gitlab")
     assert (problem.value.status, problem.value.code) == (409, "not_configured")
     assert "/settings/" in problem.value.hint
 
@@ -60,9 +60,9 @@ def test_every_part_is_tested_saved_and_given_to_who_requires_it(api, tmp_path):
     assert steps(saved, "gitlab") == {"log in": True, "list": True}
     assert list((tmp_path / "packages").iterdir()) == []
     assert saved.json()["missing"] == []
-    found = parts.require("gitlab")
+    found = registry.require("gitlab")
     assert (found["url"], found["token"].reveal(), found["verify"]) == (lab.url, "glpat-1234", True)
-    assert isinstance(parts.require("registry")["password"], Secret)
+    assert isinstance(registry.require("registry")["password"], Secret)
 
 
 def test_a_failing_part_fails_the_whole_and_nothing_is_saved(api, tmp_path):  # noqa: F811
@@ -156,7 +156,7 @@ def test_a_secret_that_is_left_out_stays_as_long_as_the_server_does(api):  # noq
     with servers.gitlab() as lab, servers.gitlab() as other:
         api().put("/settings/", gitlab(lab))
         assert api().put("/settings/", {"gitlab": {"url": lab.url}}).status_code == 200
-        assert parts.require("gitlab")["token"].reveal() == "glpat-1234"
+        assert registry.require("gitlab")["token"].reveal() == "glpat-1234"
         answer = api().put("/settings/", {"gitlab": {"url": other.url}})
         assert (answer.status_code, answer.json()["errors"][0]["pointer"]) == (422, "/gitlab/token")
         assert other.seen == []
@@ -166,16 +166,16 @@ def test_past_settings_are_kept_and_brought_back_when_they_pass(api):  # noqa: F
     with servers.gitlab() as lab:
         first = api().put("/settings/", gitlab(lab)).json()
         api().put("/settings/", {})
-        assert parts.chosen("gitlab") is None
+        assert registry.chosen("gitlab") is None
         rows = api().get("/settings/history").json()
         assert [row["created_by"] for row in rows["data"]] == ["ann", "ann"]
         back = api().post(f"/settings/history/{first['id']}/restore")
         assert (back.status_code, back.json()["restored"]) == (200, first["id"])
-        assert parts.require("gitlab")["token"].reveal() == "glpat-1234"
+        assert registry.require("gitlab")["token"].reveal() == "glpat-1234"
         api().put("/settings/", {})
     gone = api().post(f"/settings/history/{first['id']}/restore")
     assert gone.json()["code"] == "settings_test_failed"
-    assert parts.chosen("gitlab") is None
+    assert registry.chosen("gitlab") is None
     assert api().post("/settings/history/999/restore").status_code == 404
     assert Setting.objects.count() == 4
 
@@ -219,7 +219,7 @@ def test_the_choice_is_looked_up_now_and_then_only(tmp_path, django_assert_num_q
 
 
 def test_s3_is_given_what_is_set_or_says_what_is_missing():
-    part = parts.wrapped("package_store", {"kind": "s3", "bucket": "b", "access_key": "a", "secret_key": "s",
+    part = registry.wrapped("package_store", {"kind": "s3", "bucket": "b", "access_key": "a", "secret_key": "s",
                                            "endpoint": "https://s3.example", "prefix": "p", "verify": False})
     options = storage.s3_options(part)
     assert (options["bucket_name"], options["secret_key"], options["location"]) == ("b", "s", "p")

@@ -6,11 +6,12 @@ import pytest
 from access.secrets import Secret
 from builds import servers as build_servers
 from builds.credentials import Credential
-from builds.line import DIRECT
-from builds.origin import Silent
-from callbacks import wire
-from outside import fetch, parts, storage
-from outside.fetch import Unreachable
+from builds.providers import Silent
+from builds.server_session import DIRECT
+from callbacks import http_client
+from integrations import http_client as fetch
+from integrations import registry, storage
+from integrations.http_client import Unreachable
 from tests.builds.githttp import GitHttp
 from tests.builds.repository import Repository
 from tests.builds.test_checkout import job
@@ -43,7 +44,7 @@ def context_of(certificate: tuple[str, str], folder) -> ssl.SSLContext:
 def test_build_servers_and_registries(company, tmp_path):
     authority, known = company
     with servers.gitlab(tls=authority.issue("gitlab"), folder=tmp_path) as server:
-        part = parts.wrapped("gitlab", {"url": server.url})
+        part = registry.wrapped("gitlab", {"url": server.url})
         for ask in (lambda: fetch.fetch(part, "/api/v4/user", headers={"PRIVATE-TOKEN": "glpat-1234"}),
                     lambda: DIRECT.ask(server.url + "/api/v4/user", None, {"PRIVATE-TOKEN": "glpat-1234"})):
             known(False)
@@ -53,7 +54,7 @@ def test_build_servers_and_registries(company, tmp_path):
             assert server.seen == []
             known(True)
             assert ask().status == 200
-        other = parts.wrapped("gitlab", {"url": server.url, "ca": Authority().pem})
+        other = registry.wrapped("gitlab", {"url": server.url, "ca": Authority().pem})
         with pytest.raises(Unreachable, match="its certificate is not trusted"):
             fetch.fetch(other, "/api/v4/user")  # a CA of its own is believed alone
 
@@ -67,10 +68,10 @@ def test_callbacks(company, settings, tmp_path):
         server.http.RequestHandlerClass.do_POST = lambda self: (got.append(self.path), self.send_response(204),
                                                                 self.end_headers())
         url = server.url + "/hook"
-        seen = wire.post(url, {}, b"{}")
+        seen = http_client.post(url, {}, b"{}")
         assert seen.status is None and "CERTIFICATE_VERIFY_FAILED" in seen.error and got == []
         known(True)
-        assert wire.post(url, {}, b"{}").status == 204 and got == ["/hook"]
+        assert http_client.post(url, {}, b"{}").status == 204 and got == ["/hook"]
 
 
 def test_a_package_store(company, tmp_path):
@@ -78,7 +79,7 @@ def test_a_package_store(company, tmp_path):
 
     authority, known = company
     with servers.S3(tmp_path, tls=authority.issue("s3")) as server:
-        part = parts.wrapped("package_store", {
+        part = registry.wrapped("package_store", {
             "kind": "s3", "endpoint": server.url, "bucket": "b", "region": "eu-west-1", "access_key": "AKIA1",
             "secret_key": "s3cr3t-key"})
         with pytest.raises(SSLError):

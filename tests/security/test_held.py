@@ -18,12 +18,12 @@ from django.test import Client
 
 from access.models import Membership, Team
 from access.roles import Role
+from api.resources import events
 from builds import servers
 from builds.checkout import Refused
-from builds.origin import Silent
+from builds.providers import Silent
 from builds.sandbox.running import last_line
 from deployer.engine.journal import Kind
-from microservice.api import events
 from microservice.models import MicroService
 from tests.builds.test_checkout import git, job
 from tests.lab.busy import within

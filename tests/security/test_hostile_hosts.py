@@ -7,13 +7,12 @@ from contextlib import contextmanager
 
 import pytest
 
-from deployer.engine import bounds
-from deployer.engine.conduct import OutcomeKind
+from audit.models import Event
+from deployer.engine import limits
 from deployer.engine.journal import JournalEvent, Kind
 from deployer.engine.probe import probe
-from microservice import execution
-from microservice.models import Event, Operation, Output, Step
-from microservice.progress import Progress
+from deployer.engine.run import OutcomeKind
+from microservice.models import Operation, Output, Step
 from tests.engine.host import Host
 from tests.engine.test_conduct import Site, Watching
 from tests.lab import processes
@@ -21,6 +20,8 @@ from tests.lab.busy import within
 from tests.lab.hostile import forced
 from tests.lab.sshd import Sshd
 from tests.microservice.world import World
+from worker import execution
+from worker.progress import Progress
 
 LIMITS = {"step_timeout": 1, "output_head": 65_536, "output_tail": 1_024}
 HEAD = 'out(f"@{nonce} output\\n".encode()); event("begun"); event("need", names.index("upload"), "upload")\n'
@@ -72,20 +73,20 @@ def lying(folder, body: str):
 def test_a_lie_ends_soon_with_a_named_error(tmp_path, lie, monkeypatch):
     body, says = LIES[lie]
     for name, value in {"SLACK": 2.0, "ENDING": 0, "SLOWEST": 1 << 20}.items():
-        monkeypatch.setattr(bounds, name, value)
-    monkeypatch.setattr(bounds, "seconds_to_send", lambda size: 1.0)
+        monkeypatch.setattr(limits, name, value)
+    monkeypatch.setattr(limits, "seconds_to_send", lambda size: 1.0)
     with lying(tmp_path, body) as sshd:
         site, watch = Site(sshd), Watching()
         run = site.host.run("install", None, "1.0", limits=LIMITS, check="", stop="")
-        limit = bounds.max_seconds(run.atom)
+        limit = limits.max_seconds(run.atom)
         assert limit < 15
         began, before = time.monotonic(), resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
         outcome, _ = site.carry_out(run, watch, patience=3)
         took, grew = time.monotonic() - began, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
     assert outcome.kind in (OutcomeKind.UNKNOWN, OutcomeKind.NOT_STARTED), outcome
     assert says is None or says in outcome.error
-    assert len(watch.data) <= bounds.max_output(run.atom)
-    assert len(watch.told) <= bounds.MAX_STARTS * (4 * len(run.atom.steps) + 4)
+    assert len(watch.data) <= limits.max_output(run.atom)
+    assert len(watch.told) <= limits.MAX_STARTS * (4 * len(run.atom.steps) + 4)
     assert took < within(limit + 25), took
     assert grew < 40_000, "KiB"
 
@@ -148,7 +149,7 @@ def test_the_rows_of_an_operation_are_those_of_its_plan_and_it_ends(hostile_worl
     planned = Step.objects.filter(operation=operation)
     assert planned.count() < 12 and {len(step.old_state) for step in planned} <= {0, 500}
     stored = sum(len(row.data) for row in Output.objects.filter(operation=operation))
-    assert stored <= 65_536 + 1_024 + bounds.MARKER
+    assert stored <= 65_536 + 1_024 + limits.MARKER
     assert Event.objects.filter(operation=operation).count() < 40
     answer = admin_client.get(f"/api/v1/deployments/{deployment.pk}/operations/")
     assert answer.status_code == 200 and len(answer.content) < 30_000
@@ -176,8 +177,8 @@ def test_the_time_that_an_operation_may_take_comes_from_its_plan(tmp_path):
     host = Host(tmp_path)
     run = host.run("upgrade", "1", "2", limits={"step_timeout": 1000}, check_timeout=77, pre="x", pre_undo="y")
     forward = sum(step.timeout or 1000 for step in run.atom.steps if step.name != "upload")
-    assert bounds.max_seconds(run.atom) > forward + 1000 * 4 + bounds.SLACK
-    assert bounds.seconds_to_send(1 << 30) > 60_000
+    assert limits.max_seconds(run.atom) > forward + 1000 * 4 + limits.SLACK
+    assert limits.seconds_to_send(1 << 30) > 60_000
 
 
 MARK = 'nonce = re.search(rb"([0-9a-f]{16}) \\$1", text)[1]\n'

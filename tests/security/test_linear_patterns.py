@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from deployer.engine import cause, said
+from deployer.engine import error_lines, messages
 from tests.security.linear import grows_linearly
 from tests.security.patterns import texts, troubles
 
@@ -18,10 +18,10 @@ ANCHORED = {"match", "fullmatch"}
 MADE = {
     ("microservice/output/logs.py", "re.escape(text"): [b"error", b"aaaaaaab"],
     ("microservice/output/logs.py", "b'|'.join("): [rb"(?:\xc3\x84|\xc3\xa4)(?:X|x)", rb"(?:A|a)(?:\.)"],
-    ("deployer/engine/cause.py", "pattern"): [
-        rf"\A(?:{one.pattern})\Z" for one in (*cause._NO_CAUSE, *cause._SUMMARY)],
-    ("deployer/engine/said.py", "pattern"): list(said.PATTERNS.values()),
-    ("microservice/output/troubles.py", "words"): [
+    ("deployer/engine/error_lines.py", "pattern"): [
+        rf"\A(?:{one.pattern})\Z" for one in (*error_lines._NO_CAUSE, *error_lines._SUMMARY)],
+    ("deployer/engine/messages.py", "pattern"): list(messages.PATTERNS.values()),
+    ("microservice/output/error_lines.py", "words"): [
         rb"error|fatal|fail|exception|traceback|panic|denied|refused|not found|timed out|cannot|no such"],
 }  # fmt: skip
 

@@ -2,7 +2,7 @@
 import pytest
 from django.utils import translation
 
-from microservice.console import language
+from console import language
 from tests.security.linear import grows_linearly
 
 CHINESE = "zh-hans"

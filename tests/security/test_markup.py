@@ -12,16 +12,9 @@ from access.models import Membership, Team, Token
 from access.roles import Role
 from access.sealed import SealedMapField
 from asset.models import Asset, Credential
+from audit.models import History
 from callbacks.models import Callback, Delivery
-from microservice.models import (
-    Deployment,
-    History,
-    MicroService,
-    MicroServiceInstance,
-    MicroServiceVersion,
-    Operation,
-    Step,
-)
+from microservice.models import Deployment, MicroService, MicroServiceInstance, MicroServiceVersion, Operation, Step
 from microservice.status import OperationStatus, StepStatus
 from tests.microservice import fleet
 

@@ -1,7 +1,7 @@
 """What each action's commands write, in order, and where a run can die: pure, from the service's definition."""
 from dataclasses import dataclass, field
 
-from deployer.engine.crash import HostPoint
+from deployer.engine.failpoints import HostPoint
 
 STEPS = {
     "install": ["prepare", "upload", "unpack", "pre", "link", "migrate", "start", "check", "post", "prune"],

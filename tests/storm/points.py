@@ -2,7 +2,7 @@
 import time
 from collections import Counter
 
-from deployer.engine.crash import Point
+from deployer.engine.failpoints import Point
 
 from .plan import Item, Turn, items
 from .rounds import Round, pick

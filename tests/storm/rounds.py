@@ -6,7 +6,7 @@ import time
 from collections import defaultdict
 from concurrent.futures import ThreadPoolExecutor
 
-from deployer.engine.crash import Point
+from deployer.engine.failpoints import Point
 
 from . import faults
 from .checks import check_round

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from cryptography.fernet import Fernet
 
-from deployer import broker as broker_command
+from runtime import embedded_broker as broker_command
 from tests.lab import processes
 from tests.lab.broker import Broker
 from tests.lab.network import free_port, wait_for_port

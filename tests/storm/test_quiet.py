@@ -6,14 +6,13 @@ from django.utils import timezone
 
 from access.callers import SYSTEM
 from asset.models import Asset
-from microservice import deployments
-from microservice.endings import Ending
-from microservice.ledger import Ledger
+from microservice.deployments import actions, retries
 from microservice.models import MicroServiceInstance, Operation, Output
-from microservice.requests import retries
 from microservice.status import OperationStatus
 from tests.lab.sshd import Sshd
 from tests.microservice import fleet
+from worker.results import Ending
+from worker.writer import Ledger
 
 from .checks import check_round
 from .places import SERVICE, Place
@@ -65,7 +64,7 @@ def carry_out(scene: Scene, desk: Ledger, times: int = 1) -> Operation:
 def delete(scene: Scene) -> Turn:
     mine = MicroServiceInstance.objects.get()
     turn = Turn(scene.places[0], "delete", "delete", "1.0", "", fail="stop")
-    turn.deployment = deployments.delete(SYSTEM, scene.service, [mine.pk]).pk
+    turn.deployment = actions.delete(SYSTEM, scene.service, [mine.pk]).pk
     return turn
 
 

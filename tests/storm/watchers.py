@@ -80,7 +80,7 @@ class Follower:
 
     def end(self) -> None:
         """Waits until everything was told, and compares with the rows."""
-        from microservice.models import Event
+        from audit.models import Event
 
         there = self.scene.rows(lambda: list(Event.objects.order_by("pk").values_list("pk", flat=True)))
         deadline = time.monotonic() + 15

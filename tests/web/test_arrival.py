@@ -1,7 +1,7 @@
 """When a request is whole, decided from its bytes alone: however they were cut."""
 import pytest
 
-from deployer.arrival import BUFFERED, HEAD_ROOM, Arrival, Limits
+from deployer.web_process.arrival import BUFFERED, HEAD_ROOM, Arrival, Limits
 
 HEAD = b"POST /login/?a=b HTTP/1.1\r\nHost: x\r\n"
 

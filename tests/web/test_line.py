@@ -5,7 +5,7 @@ import time
 
 import pytest
 
-from deployer.line import ALL_HERE, OWED, Line, Pace, TooSlow
+from deployer.web_process.client_stream import ALL_HERE, OWED, Line, Pace, TooSlow
 from tests.lab.busy import within
 
 
@@ -77,12 +77,12 @@ def test_a_slow_store_is_not_the_clients_fault(pair):
 
 
 def test_an_answer_that_nobody_takes_is_owed_and_a_larger_one_is_given_up(pair, monkeypatch):
-    monkeypatch.setattr("deployer.line.SEND_TIMEOUT", 60)
+    monkeypatch.setattr("deployer.web_process.client_stream.SEND_TIMEOUT", 60)
     line, theirs = pair
     began = time.monotonic()
     line.sendall(b"x" * OWED)
     assert time.monotonic() - began < within(0.3) and line.owed
-    monkeypatch.setattr("deployer.line.SEND_TIMEOUT", 0.3)
+    monkeypatch.setattr("deployer.web_process.client_stream.SEND_TIMEOUT", 0.3)
     with pytest.raises(TooSlow):
         line.sendall(b"y" * OWED)
     got = b""

@@ -1,4 +1,4 @@
-# Only in an armed program (crash.py). $1 the point, $2 the step's position where there is one. Lines after the first in
+# Only in an armed program (failpoints.py). $1 the point, $2 the step's position where there is one. Lines after the first in
 # `.deployer/crash` are for later deaths of the same run.
 _crash() {
 	[ -e "$_BASE/crash" ] || return 0

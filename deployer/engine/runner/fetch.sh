@@ -1,4 +1,4 @@
-# Only in the program for a host whose jump host keeps copies of packages (copies.py): the package is fetched from there.
+# Only in the program for a host whose jump host keeps copies of packages (jump_cache/client.py): the package is fetched from there.
 # The address, which holds a secret, comes on standard input and goes to the tool's; nobody else is told it.
 
 # Answers `need`. Descriptor 3 becomes what was fetched, if it is the package; else it stays, and the bytes come there.

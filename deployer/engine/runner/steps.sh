@@ -73,7 +73,7 @@ _explain() {
 	esac
 }
 
-# What the step printed last goes with its failure, line by line: cause.py finds the one that names the cause. Nothing
+# What the step printed last goes with its failure, line by line: error_lines.py finds the one that names the cause. Nothing
 # of an earlier step does.
 _last_words() {
 	_detail="exit status $_status" _lines=''

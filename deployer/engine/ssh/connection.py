@@ -5,7 +5,7 @@ from collections.abc import Callable
 import paramiko
 from paramiko.common import cMSG_CHANNEL_REQUEST
 
-from .. import said
+from .. import messages
 from ..codes import Code
 from ..endpoint import Endpoint, Limits, fingerprint, host_key_blob, host_key_text, reveal
 from ..errors import (
@@ -17,8 +17,8 @@ from ..errors import (
     Unreachable,
 )
 from ..jumps import SharedConnections
-from ..line import Line, dial, why
 from ..text import decode
+from ..transport_socket import Line, dial, why
 from . import algorithms, disagreements
 from .keys import key_of
 from .transport import Bell, Closing, Transport
@@ -217,7 +217,7 @@ class Connection:
     def _refused(self, reason: str) -> AuthRefused:
         """In our words, also where the host said more in its banner: an account that has expired, or is locked."""
         code = self._said()
-        reason = said.SENTENCES[code] if code else reason
+        reason = messages.SENTENCES[code] if code else reason
         error = AuthRefused(where=self.endpoint.where, username=self.endpoint.username, reason=reason)
         error.code = code or error.code
         return error
@@ -225,7 +225,7 @@ class Connection:
     def _said(self) -> Code | None:
         """What PAM's own sentence means, which no banner that everybody is shown holds."""
         banner = self._transport.get_banner()
-        code = said.meaning(decode(banner)) if banner else None
+        code = messages.meaning(decode(banner)) if banner else None
         return code if code in (Code.ACCOUNT_EXPIRED, Code.PASSWORD_EXPIRED, Code.LOGINS_OFF) else None
 
 

@@ -16,7 +16,7 @@ from paramiko.common import (
 )
 
 from ..endpoint import Limits, host_key_text
-from ..line import Line
+from ..transport_socket import Line
 from . import algorithms
 from .packets import Bounded, Packets
 

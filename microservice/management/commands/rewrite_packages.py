@@ -3,9 +3,9 @@
 from django.core.management.base import BaseCommand
 
 from access.callers import Caller
-from microservice.history import record
+from audit.history import record
 from microservice.models import MicroServiceVersion, Operation
-from microservice.packages import stored
+from microservice.packages import store
 from microservice.packages.archives import BadArchive
 from microservice.status import OPERATION_OPEN
 
@@ -37,7 +37,7 @@ class Command(BaseCommand):
             return "in use"
         before = version.sha256
         try:
-            if not stored.rewrite(version):
+            if not store.rewrite(version):
                 return "in use"
         except (BadArchive, FileNotFoundError) as error:
             reason = str(error) if isinstance(error, BadArchive) else "it is not in the store"

@@ -3,13 +3,13 @@ from django.contrib.auth import get_user_model
 from django.core.management.base import BaseCommand, CommandError
 from django.db import transaction
 
-from access import people
+from access import accounts
 from access.callers import SYSTEM, Caller
 from access.models import Team
 from access.problems import Problem
 from access.roles import Role
 from access.service_accounts import is_service
-from microservice.history import record
+from audit.history import record
 
 BY = Caller(name="manage.py service_account", scopes=SYSTEM.scopes)
 
@@ -32,7 +32,7 @@ class Command(BaseCommand):
         try:
             user = _account(options["name"])
             if team:
-                people.set_member(BY, team, user.pk, options["role"])
+                accounts.set_member(BY, team, user.pk, options["role"])
                 record(BY, "change", "team", team, after={"member": user.get_username(), "role": options["role"]})
         except Problem as problem:
             raise CommandError(problem.detail) from problem
@@ -43,7 +43,7 @@ class Command(BaseCommand):
 def _account(name: str):
     user = get_user_model().objects.select_related("service_account").filter(username=name).first()
     if user is None:
-        user = people.create_user(BY, {"username": name, "service": True})
+        user = accounts.create_user(BY, {"username": name, "service": True})
         record(BY, "create", "user", user, after={"username": name, "service": True})
     elif not is_service(user):
         raise CommandError(f"{name} is a person: choose another name for the service account")

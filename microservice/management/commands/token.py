@@ -2,18 +2,18 @@
 import re
 from datetime import datetime, timedelta
 
-from django.apps import apps
 from django.contrib.auth import get_user_model
 from django.core.management.base import BaseCommand, CommandError
 from django.utils import timezone
 from django.utils.dateparse import parse_datetime
 
+from access.authentication import scopes_of
 from access.callers import SCOPES, Caller
 from access.problems import Problem
-from access.recognise import scopes_of
 from access.tokens import make_token, usual_end
-from microservice.history import record
-from microservice.issuing import told
+from audit.history import record
+from microservice.models import MicroService
+from microservice.tokens import told
 
 UNITS = {"m": "minutes", "h": "hours", "d": "days"}
 
@@ -57,10 +57,10 @@ def _user(name: str):
 
 
 def _services(text: str) -> list[int]:
-    services = apps.get_model("microservice", "MicroService").objects
     found = []
     for which in text.replace(",", " ").split():
-        service = services.filter(**({"pk": which} if which.isascii() and which.isdigit() else {"name": which})).first()
+        service = MicroService.objects.filter(**({"pk": which} if which.isascii() and which.isdigit() else {"name": which})
+        ).first()
         if service is None:
             raise CommandError(f"there is no service {which}")
         found.append(service.pk)

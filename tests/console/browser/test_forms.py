@@ -9,17 +9,9 @@ import pytest
 from django import forms as django_forms
 from playwright.sync_api import Page, expect
 
+from console.forms import callbacks, credentials, hosts, people, secrets, services, settings
 from demo.client import Client
 from demo.service import definition
-from microservice import (
-    callback_forms,
-    credential_forms,
-    forms,
-    host_forms,
-    people_forms,
-    secret_forms,
-    settings_forms,
-)
 from tests.console.browser.greeter import LATER, Greeter, version_name
 from tests.lab.keys import new_key
 
@@ -47,7 +39,7 @@ def clicker(demo) -> Greeter:
 
 # --- text areas -------------------------------------------------------------------------------------------------------
 
-COMMANDS = [name for name in forms.ServiceForm.base_fields if name.endswith("_command")]
+COMMANDS = [name for name in services.ServiceForm.base_fields if name.endswith("_command")]
 ELSEWHERE = {
     "environment",
     "steps",
@@ -66,7 +58,7 @@ ELSEWHERE = {
 
 def test_every_text_area_is_typed_into_below():
     found = set()
-    for module in (forms, callback_forms, credential_forms, host_forms, people_forms, secret_forms, settings_forms):
+    for module in (services, callbacks, credentials, hosts, people, secrets, settings):
         for form in vars(module).values():
             if isinstance(form, type) and issubclass(form, django_forms.Form):
                 found |= {

@@ -8,9 +8,9 @@ from django.db import IntegrityError, OperationalError
 from django.test import Client
 from django.urls import resolve
 
+from api.auth import needs_of
+from api.v1 import api as the_api
 from microservice import catalog
-from microservice.api import api as the_api
-from microservice.api.auth import needs_of
 from tests.microservice import fleet
 from tests.microservice.api.conftest import Api, person
 

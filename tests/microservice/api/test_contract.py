@@ -5,10 +5,11 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
 from access.models import Membership, Team, Token
+from api.v1 import api as the_api
 from asset.models import Credential
+from audit.models import History
 from callbacks.models import Callback, Delivery
-from microservice.api import api as the_api
-from microservice.models import Deployment, History, MicroService, Step
+from microservice.models import Deployment, MicroService, Step
 from tests.microservice import fleet
 
 pytestmark = pytest.mark.django_db

@@ -3,7 +3,7 @@
 import pytest
 
 from asset.models import Credential
-from microservice.models import History
+from audit.models import History
 from tests.microservice import fleet
 
 pytestmark = pytest.mark.django_db

@@ -5,9 +5,9 @@ from pathlib import Path
 import jsonschema_rs
 import pytest
 
+from api.management.commands.openapi import described
+from api.openapi_examples import SCHEMAS
 from asset.models import Asset
-from microservice.api.examples import SCHEMAS
-from microservice.management.commands.openapi import described
 from microservice.models import MicroServiceVersion
 from tests.microservice import fleet
 

@@ -6,9 +6,9 @@ import pytest
 
 from access.callers import SYSTEM
 from asset.models import Asset
+from console.queries import deployments
 from microservice.models import MicroService, Operation, Output, Step
 from microservice.output import logs
-from microservice.queries import runs
 from microservice.status import OperationStatus
 from tests.microservice import fleet
 
@@ -89,8 +89,8 @@ def test_the_words_on_top_of_a_deployment_are_readable(operation):
     Asset.objects.update(encoding="gb18030")
     fleet.output(operation, SAID.encode("gbk"))
     Step.objects.create(operation=operation, position=0, name="start", output_start=0)
-    row = runs.first_error(SYSTEM, operation.deployment)
-    assert runs.error_lines(row)[1].split("\n") == SAID.split("\n")[:2]
+    row = deployments.first_error(SYSTEM, operation.deployment)
+    assert deployments.error_lines(row)[1].split("\n") == SAID.split("\n")[:2]
 
 
 def test_the_api_and_an_import_take_an_encoding_by_any_of_its_names(api):

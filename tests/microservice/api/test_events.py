@@ -8,8 +8,8 @@ import pytest
 from django.db import connection, connections
 
 from access.models import Token
-from microservice import hub
-from microservice.api import events
+from api.resources import events
+from microservice import event_stream
 from microservice.models import Deployment
 from microservice.status import DeploymentStatus
 from tests.lab.network import wait_until
@@ -21,8 +21,8 @@ pytestmark = pytest.mark.django_db(transaction=True)
 @pytest.fixture(autouse=True)
 def own_hub(monkeypatch):
     """A quick hub with few slots, whose thread has ended when the test has."""
-    own = hub.Hub(slots=4, poll=0.02)
-    monkeypatch.setattr(hub, "hub", own)
+    own = event_stream.Hub(slots=4, poll=0.02)
+    monkeypatch.setattr(event_stream, "hub", own)
     yield own
     for watcher in list(own._watchers):
         watcher.close()
@@ -130,7 +130,7 @@ def test_an_event_that_is_in_the_rows_and_handed_out_by_the_hub_comes_once(api, 
     deployment = fleet.running()
     reader = Reader(api().get(f"/deployments/{deployment.pk}/events"))
     first = fleet.event(deployment)
-    (watcher,) = hub.hub._watchers
+    (watcher,) = event_stream.hub._watchers
     wait_until(lambda: not watcher._queue.empty(), what="the hub hands it out")
     assert reader.ids(1) == [first.pk]
     assert next(reader.parts) == b": still here\n\n"
@@ -240,13 +240,13 @@ def test_a_stream_ends_soon_after_its_token_was_taken_back(api, monkeypatch):
 
 
 def test_who_reads_too_slowly_is_let_go_and_gets_the_rest_by_its_last_id(api, monkeypatch):
-    monkeypatch.setattr(hub, "ROOM", 5)
+    monkeypatch.setattr(event_stream, "ROOM", 5)
     monkeypatch.setattr(events, "KEEPALIVE", 0.05)
     deployment = fleet.running()
     reader = Reader(api().get(f"/deployments/{deployment.pk}/events"))
     assert [next(reader.parts) for _ in range(2)][1] == b": still here\n\n"  # it has read the rows, and waits
     rows = [fleet.event(deployment).pk for _ in range(40)]
-    (watcher,) = hub.hub._watchers
+    (watcher,) = event_stream.hub._watchers
     wait_until(lambda: watcher.dropped)
     found = []
     while event := reader.event():
@@ -258,7 +258,7 @@ def test_who_reads_too_slowly_is_let_go_and_gets_the_rest_by_its_last_id(api, mo
 
 
 def test_no_value_can_begin_a_field_of_its_own():
-    item = hub.Item(1, 2, 3, None, "step", {"error": "a\nevent: evil\r\ndata: {}\n\n"}, "now")
+    item = event_stream.Item(1, 2, 3, None, "step", {"error": "a\nevent: evil\r\ndata: {}\n\n"}, "now")
     lines = item.text.decode().split("\n")
     assert [line.partition(":")[0] for line in lines] == ["id", "event", "data", "", ""]
     assert json.loads(lines[2].removeprefix("data: "))["error"].endswith("\n\n")

@@ -7,7 +7,8 @@ from django.core.files.uploadedfile import SimpleUploadedFile
 from django.test.client import BOUNDARY, MULTIPART_CONTENT, encode_multipart
 
 from access.models import IdempotencyKey
-from microservice.models import History, MicroServiceVersion
+from audit.models import History
+from microservice.models import MicroServiceVersion
 from microservice.status import BuildStatus
 from tests.microservice import fleet
 from tests.microservice.api.archives import GOOD, rewritten

@@ -7,14 +7,16 @@ from django.db import transaction
 from django.test import Client
 from django.urls import reverse
 
+from access.authentication import caller_of
 from access.callers import SYSTEM
 from access.models import Membership, Team
-from access.recognise import caller_of
 from access.tokens import make_token
 from asset import hosts
 from asset.models import Asset, HostTeam
-from microservice import events, hub
-from microservice.models import History, Operation
+from audit import events
+from audit.models import History
+from microservice import event_stream
+from microservice.models import Operation
 from microservice.status import DeploymentStatus, OperationStatus
 from tests.microservice import fleet
 
@@ -134,7 +136,7 @@ def test_the_console_tells_nobody_of_another_team_of_a_host(red, blue):
 def test_events_about_a_host_reach_those_who_see_it(red):
     from django.test import RequestFactory
 
-    from microservice.api import events as stream
+    from api.resources import events as stream
 
     wanted = {}
     for name, roles in (("bob", {"blue": "viewer"}), ("rita", {"red": "viewer"})):
@@ -142,14 +144,14 @@ def test_events_about_a_host_reach_those_who_see_it(red):
         request = RequestFactory().get("/", headers={"Authorization": f"Bearer {token}"})
         request.caller = caller_of(request)
         seen = []
-        original = hub.hub.join
+        original = event_stream.hub.join
         try:
-            hub.hub.join = lambda wants, *_, seen=seen, **__: seen.append(wants) or (_ for _ in ()).throw(hub.NoRoom())
+            event_stream.hub.join = lambda wants, *_, seen=seen, **__: seen.append(wants) or (_ for _ in ()).throw(event_stream.NoRoom())
             with pytest.raises(Exception, match="slots"):
                 stream._stream(request, 0, None)
         finally:
-            hub.hub.join = original
-        wanted[name] = {item.data["id"] for item in hub.read(0) if item.kind == "host" and seen[0](item)}
+            event_stream.hub.join = original
+        wanted[name] = {item.data["id"] for item in event_stream.read(0) if item.kind == "host" and seen[0](item)}
     assert red.host.pk in wanted["rita"] and red.host.pk not in wanted["bob"]
     assert red.blues.pk in wanted["bob"] and red.blues.pk not in wanted["rita"]
 

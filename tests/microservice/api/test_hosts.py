@@ -6,7 +6,7 @@ import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
-from asset import keys
+from asset import host_keys
 from asset.models import Asset
 from tests.microservice import fleet
 
@@ -30,9 +30,9 @@ def test_a_host_is_made_read_changed_and_deleted(api, public):
     assert made.status_code == 201, made.content
     shown = made.json()
     assert made["Location"] == f"/api/v1/hosts/{shown['id']}"
-    regular = keys.parse(public)
+    regular = host_keys.parse(public)
     assert {name: shown[name] for name in fields} == {**fields, "host_key": regular}
-    assert (shown["fingerprint"], shown["reachable"], shown["created_by"]) == (keys.fingerprint(regular), None, "ann")
+    assert (shown["fingerprint"], shown["reachable"], shown["created_by"]) == (host_keys.fingerprint(regular), None, "ann")
     path = f"/hosts/{shown['id']}"
     assert api("read").get(path).json() == shown
     changed = api().patch(path, {"port": 22, "labels": {}, "fetch_port": None})
@@ -136,7 +136,7 @@ def test_a_host_is_checked_trusted_and_checked_again(api, sshd):
     first = api("deploy").post(f"{path}/check")
     assert first.status_code == 200, first.content
     offered = first.json()["offered_fingerprint"]
-    assert first.json()["ready"] is False and offered == keys.fingerprint(sshd.host_key)
+    assert first.json()["ready"] is False and offered == host_keys.fingerprint(sshd.host_key)
     assert api().get(path).json()["offered_fingerprint"] == offered
     wrong = api().post(f"{path}/trust", {"fingerprint": "SHA256:" + "A" * 43})
     assert (wrong.status_code, wrong.json()["code"]) == (409, "fingerprint_differs")

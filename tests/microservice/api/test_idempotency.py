@@ -9,10 +9,12 @@ from django.db import connections
 from django.utils import timezone
 
 from access.models import IdempotencyKey, Token
+from api import idempotency
+from api.resources import services
+from audit.models import History
 from microservice import catalog
-from microservice.api import idempotency, services
-from microservice.models import History, MicroService
-from microservice.publishing import intake
+from microservice.models import MicroService
+from microservice.publishing import upload
 from tests.microservice import fleet
 from tests.microservice.api.archives import GOOD
 
@@ -178,7 +180,7 @@ def test_fifty_equal_requests_at_once_make_one_service(api, transactional_db):
 def test_a_package_that_takes_longer_than_the_lease_keeps_its_key(api, monkeypatch):
     """As a form: an equal request that comes meanwhile waits, and whoever comes after gets the same bytes."""
     fleet.service("shop")
-    caller, slowly, seen = api(), intake.publish, []
+    caller, slowly, seen = api(), upload.publish, []
 
     def publish(*words):
         deadline = timezone.now() + idempotency.LEASE * 2
@@ -194,7 +196,7 @@ def test_a_package_that_takes_longer_than_the_lease_keeps_its_key(api, monkeypat
                            Idempotency_Key="a")
 
     monkeypatch.setattr(idempotency, "LEASE", timedelta(seconds=0.6))
-    monkeypatch.setattr(intake, "publish", publish)
+    monkeypatch.setattr(upload, "publish", publish)
     first, again = post(), post()
     assert (first.status_code, seen) == (201, ["idempotency_in_progress"]), first.content
     assert (again.status_code, again.content, again["Idempotency-Replayed"]) == (201, first.content, "true")

@@ -7,7 +7,8 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from microservice.models import Deployment, History, MicroService
+from audit.models import History
+from microservice.models import Deployment, MicroService
 from tests.lab.web import Web
 from tests.microservice import fleet
 

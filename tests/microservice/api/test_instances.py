@@ -4,7 +4,8 @@ import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
-from microservice.models import Deployment, History, MicroServiceInstance
+from audit.models import History
+from microservice.models import Deployment, MicroServiceInstance
 from microservice.status import BuildStatus, InstanceStatus
 from tests.microservice import fleet
 

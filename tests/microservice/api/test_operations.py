@@ -4,7 +4,7 @@ import gzip
 
 import pytest
 
-from deployer import turns
+from access import turns
 from microservice.output import searching
 from tests.microservice import fleet
 

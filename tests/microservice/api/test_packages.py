@@ -15,9 +15,11 @@ from django.db import connections
 
 from access.callers import SYSTEM
 from access.problems import Problem
-from microservice.models import History, MicroServiceVersion, UnclaimedPackage
-from microservice.packages import archives, placing, stored
-from microservice.publishing import intake
+from audit.models import History
+from microservice.models import MicroServiceVersion, UnclaimedPackage
+from microservice.packages import archives, placement
+from microservice.packages import store as stored
+from microservice.publishing import upload as intake
 from microservice.status import BuildStatus
 from tests.microservice import fleet
 from tests.microservice.api.archives import GOOD, HOSTILE, OTHER, entry, folder, link, packed, rewritten, tar
@@ -147,7 +149,7 @@ def test_a_package_that_was_put_into_the_store_by_other_means_is_not_replaced(ap
 def test_a_package_that_was_put_there_by_other_means_is_written_anew_before_it_is_used(version, store, path):
     by_other_means(version, store, path)
     stored.ensure_described(version)
-    assert placing.is_own("shop", version.file_path)
+    assert placement.is_own("shop", version.file_path)
     assert (store / version.file_path).read_bytes() == rewritten(GOOD)
     assert version.sha256 == hashlib.sha256(rewritten(GOOD)).hexdigest()
     assert version.source_sha256 == hashlib.sha256(GOOD).hexdigest()

@@ -12,8 +12,9 @@ from django.test.utils import CaptureQueriesContext
 from access.models import Membership, Team
 from access.roles import Role
 from access.tokens import make_token
+from audit.models import History
 from microservice.catalog.secrets import ALTOGETHER, LINES, LONGEST, MOST
-from microservice.models import Deployment, History, MicroService
+from microservice.models import Deployment, MicroService
 from tests.lab.keys import new_key
 from tests.microservice import fleet
 

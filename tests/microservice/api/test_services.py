@@ -1,7 +1,8 @@
 """Services through the API."""
 import pytest
 
-from microservice.models import History, MicroService
+from audit.models import History
+from microservice.models import MicroService
 from microservice.status import DeploymentStatus, OperationStatus
 from tests.microservice import fleet
 

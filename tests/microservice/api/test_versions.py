@@ -6,7 +6,8 @@ from django.core.files.uploadedfile import SimpleUploadedFile
 from django.db import connections
 from django.test.client import BOUNDARY, MULTIPART_CONTENT, encode_multipart
 
-from microservice.models import History, MicroServiceVersion
+from audit.models import History
+from microservice.models import MicroServiceVersion
 from microservice.status import BuildStatus
 from tests.microservice import fleet
 from tests.microservice.api.archives import GOOD

@@ -1,0 +1,151 @@
+"""Who is asking: a bearer token, or a browser session with CSRF. The one place that knows what each may do."""
+import logging
+from collections.abc import Callable, Iterable
+from datetime import datetime, timedelta
+
+from django.conf import settings
+from django.contrib.auth.models import AbstractBaseUser
+from django.db import DatabaseError, transaction
+from django.db.models import Q
+from django.http import HttpRequest, HttpResponse
+from django.middleware.csrf import CsrfViewMiddleware
+from django.utils import timezone
+
+from . import security_log, throttle, token_use
+from .callers import PERSONAL, SCOPES, Caller, granted
+from .client_ip import client_address
+from .memberships import roles_of
+from .models import Token
+from .permissions import Rights
+from .problems import forbidden, unauthorized
+from .request_id import request_id_of
+from .sessions import agent_of, by_hand, session_of
+from .tokens import digest_of
+
+log = logging.getLogger(__name__)
+SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS", "TRACE"})
+LAST_USED_EVERY = timedelta(minutes=1)
+
+
+def rights_of(user: AbstractBaseUser, ceiling: Iterable[str] = SCOPES) -> Rights | None:
+    """What a person may do by their roles, within `ceiling`; None for an administrator. At most one query."""
+    if getattr(user, "is_superuser", False) and user.is_active:
+        return None
+    if not user.is_active:
+        return Rights({}, frozenset(), True)
+    roles, any_team = roles_of([user.pk])
+    return Rights(roles.get(user.pk, {}), frozenset(ceiling), any_team)
+
+
+def scopes_of(user: AbstractBaseUser) -> frozenset[str]:
+    """Every right that a person has for anything at all."""
+    rights = rights_of(user)
+    return frozenset(SCOPES) if rights is None else rights.anywhere | PERSONAL
+
+
+def caller_of(request: HttpRequest) -> Caller | None:
+    """The caller, or None where nobody is named. Remembered as `request.known`, for the log.
+
+    Raises a Problem: 401 for a token that is wrong, expired or revoked, 429 after too many of those,
+    403 for a session without its CSRF token on an unsafe method. At most three queries, and one write a minute.
+    """
+    scheme, _, value = request.headers.get("Authorization", "").partition(" ")
+    found = _by_token(request, value.strip()) if scheme.lower() == "bearer" else _by_session(request)
+    request.known = found  # type: ignore[attr-defined]
+    return found
+
+
+def _by_session(request: HttpRequest) -> Caller | None:
+    user = getattr(request, "user", None)
+    if user is None or not user.is_authenticated:
+        return None
+    if request.method not in SAFE_METHODS:
+        _check_csrf(request)
+    session = session_of(request)
+    if session.is_to_be_noted and by_hand(request):
+        _note(session.note_seen)
+    rights = rights_of(user)
+    return Caller(
+        name=user.get_username(), user_id=user.pk, session_id=session.about.number, rights=rights,
+        is_fresh=session.is_fresh,
+        scopes=frozenset(SCOPES) if rights is None else rights.on_unowned | PERSONAL,
+        address=client_address(request), request_id=request_id_of(request),
+    )
+
+
+def _by_token(request: HttpRequest, value: str) -> Caller:
+    now, address = timezone.now(), client_address(request)
+    token = Token.objects.select_related("user").filter(digest=digest_of(value)).first()
+    if (reason := _why_not(token, now)) or token is None:
+        _tell_refused(token, reason, address)
+        throttle.wrong_token(address)
+        raise unauthorized("The token is wrong, has expired or was taken back.")
+    rights = rights_of(token.user, granted(token.scopes, bool(token.services)))
+    scopes = frozenset(token.scopes)
+    found = Caller(
+        name=token.user.get_username(), user_id=token.user_id, token_id=token.pk, token_name=token.name, rights=rights,
+        scopes=scopes if rights is None else rights.on_unowned | (scopes & PERSONAL),
+        services=frozenset(token.services), address=address, request_id=request_id_of(request),
+    )
+    to_be_marked = token.last_used is None or token.last_used < now - LAST_USED_EVERY
+    place_due = token_use.is_due(token, address)
+    if to_be_marked or place_due:
+        _note(lambda: _note_use(token, found, agent_of(request) if place_due else None, now))
+    return found
+
+
+def _why_not(token: Token | None, now: datetime) -> str:
+    """Why a token is not recognised, for the log: who shows it is not told. Empty for one that holds."""
+    if token is None:
+        return "unknown"
+    if token.revoked:
+        return "revoked"
+    if token.expires and token.expires <= now:
+        return "expired"
+    return "" if token.user.is_active else "account shut out"
+
+
+def _tell_refused(token: Token | None, reason: str, address: str) -> None:
+    owner = Caller(name="", address=address)
+    if token is not None:
+        owner = Caller(name=token.user.get_username(), token_id=token.pk, token_name=token.name, address=address)
+    security_log.line("token refused", owner, logging.WARNING, reason=reason)
+
+
+def _note(write: Callable[[], None]) -> None:
+    """What is written beside a request. Somebody who writes for long is no reason to refuse who only reads."""
+    try:
+        with transaction.atomic():
+            write()
+    except DatabaseError as error:
+        log.warning("a caller's last use could not be noted: %s", type(error).__name__)
+
+
+def _note_use(token: Token, caller: Caller, agent: str | None, now: datetime) -> None:
+    """When the token was last used; and where, with `agent`."""
+    unmarked = Q(last_used=None) | Q(last_used__lt=now - LAST_USED_EVERY)
+    Token.objects.filter(unmarked, pk=token.pk).update(last_used=now)
+    if agent is not None:
+        token_use.note(token, caller, agent)
+
+
+def _check_csrf(request: HttpRequest) -> None:
+    check = CsrfViewMiddleware(lambda _: None)  # type: ignore[arg-type]
+    check.process_request(request)
+    # A form with files is not read before it is known whether its sender may send any: its token is in the header.
+    method, unread = request.method, request.content_type == "multipart/form-data" and not hasattr(request, "_post")
+    request.method = "PUT" if unread else method
+    try:
+        refusal = check.process_view(request, _unexempted, (), {})
+    finally:
+        request.method = method
+    if refusal is not None:
+        raise forbidden(
+            "The request carries a session but no valid CSRF token.",
+            f"Send the cookie {settings.CSRF_COOKIE_NAME} as X-CSRFToken, or use a bearer token.",
+        )
+
+
+def _unexempted(request: HttpRequest) -> HttpResponse:
+    """Stands for the view: the API's own views are exempt from the middleware because they are checked here."""
+    raise NotImplementedError

@@ -1,0 +1,59 @@
+"""Failed sign-ins: each is a line of the log at once, and the history gets one row an account and address and window.
+
+A flood must not fill the database: rows are counted up in a small table, MOST at a time, and told when their window is
+over. A name that is no account's is kept nowhere: people type their passwords there, now and then.
+"""
+import hashlib
+import logging
+from datetime import timedelta
+
+from django.contrib.auth.models import User
+from django.db import transaction
+from django.db.models import F
+from django.dispatch import Signal
+from django.utils import timezone
+
+from . import security_log
+from .callers import Caller
+from .client_ip import neighbourhood
+from .models import FailedSignIns
+
+WINDOW = timedelta(minutes=5)
+MOST = 500  # windows counted at once; what does not fit is counted together
+AT_ONCE = 100
+UNKNOWN = "(unknown account)"
+ended = Signal()  # rows: windows that are over, to be written into the history
+
+
+def note(username: str, address: str, agent: str, *, refused: bool = False) -> None:
+    """A sign-in failed; or was `refused` unseen, because there were too many attempts."""
+    user = User.objects.filter(username=username[:150]).values_list("pk", "username").first()
+    name = user[1] if user else UNKNOWN
+    event = "sign-in refused: too many attempts" if refused else "sign-in failed"
+    security_log.line(event, Caller(name="", address=address), logging.WARNING, subject=name, agent=agent)
+    flush()
+    _count(user[0] if user else None, name, neighbourhood(address)[:64], "refused" if refused else "failed")
+
+
+def _count(user_id: int | None, name: str, place: str, column: str) -> None:
+    key = hashlib.sha256(f"{user_id}\n{place}".encode()).hexdigest()
+    rows = FailedSignIns.objects
+    if rows.filter(key=key).update(**{column: F(column) + 1}):
+        return
+    if rows.count() >= MOST:
+        key, user_id, name, place = "others", None, UNKNOWN, ""
+    row = FailedSignIns(key=key, user_id=user_id, username=name, address=place, since=timezone.now())
+    rows.bulk_create([row], ignore_conflicts=True)
+    rows.filter(key=key).update(**{column: F(column) + 1})
+
+
+def flush() -> int:
+    """Tells the history of windows that are over, and forgets them. Answers how many."""
+    over = FailedSignIns.objects.filter(since__lte=timezone.now() - WINDOW)
+    if not over.exists():
+        return 0
+    with transaction.atomic():
+        rows = list(over.select_for_update(skip_locked=True).order_by("since")[:AT_ONCE])
+        FailedSignIns.objects.filter(pk__in=[row.pk for row in rows]).delete()
+        ended.send(None, rows=rows)
+    return len(rows)

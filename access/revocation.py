@@ -1,0 +1,44 @@
+"""Ends what somebody came in with: sessions and tokens, at once and for good. Whoever keeps the history is told."""
+from dataclasses import dataclass, field
+
+from django.contrib.auth.models import User
+from django.db import transaction
+from django.dispatch import Signal
+
+from . import security_log, sessions, tokens
+from .callers import Caller
+from .models import Token
+from .problems import forbidden, not_found
+
+ended = Signal()  # caller, user, what (Ended), reason
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    sessions: int = 0
+    tokens: list[Token] = field(default_factory=list)
+
+
+def end_access(caller: Caller, user: User, reason: str, *, keep: str = "", with_tokens: bool = True) -> Ended:
+    """Ends all of somebody's sessions but the one with the digest `keep`, and their tokens with all made with them.
+
+    That the caller may is asked by who calls; `may_end` does so.
+    """
+    with transaction.atomic():
+        # Sessions first: one that is making a token is waited for, and its token is then among those below.
+        gone = sessions.end_all(user.pk, keep)
+        own = list(Token.objects.filter(user=user, revoked=None).values_list("pk", flat=True)) if with_tokens else []
+        what = Ended(gone, tokens.revoke(own))
+        if what.sessions or what.tokens:
+            ended.send(None, caller=caller, user=user, what=what, reason=reason)
+            security_log.line("sessions and tokens ended", caller, subject=user.get_username(), sessions=what.sessions,
+                        tokens=len(what.tokens), reason=reason)
+    return what
+
+
+def may_end(caller: Caller, user_id: int) -> None:
+    """The person or an administrator, in a session or with the scope tokens. 403, 404."""
+    if user_id != caller.user_id and not caller.may("admin"):
+        raise not_found("user")
+    if caller.services or not caller.may("tokens"):
+        raise forbidden("A token ends sessions and tokens only with the scope tokens.", "Do it in the console.")

@@ -1,0 +1,78 @@
+"""The access log: who came in, who was refused and why, which token acted, from where. One line each, logger "access".
+
+What of it belongs into the history too is said by the signal `notable`: who keeps the history listens to it.
+"""
+import logging
+from collections.abc import Callable
+
+from django.db import DatabaseError
+from django.dispatch import Signal
+from django.http import HttpRequest
+from django.http.response import HttpResponseBase
+
+from runtime.logs import about
+
+from .callers import Caller
+from .client_ip import client_address
+from .sessions import agent_of
+
+log = logging.getLogger("access")
+
+notable = Signal()  # caller, action, subject, subject_id, subject_name, after
+REFUSALS = (401, 403, 429)
+LONGEST = 200
+
+
+def line(event: str, caller: Caller | None = None, level: int = logging.INFO, /, **more: object) -> None:
+    """One line of the log: `event` in a few fixed words, and everything else as fields of their own."""
+    who: dict[str, object] = {}
+    if caller is not None:
+        who = {"user": caller.name, "token": caller.token_id, "token_name": caller.token_name,
+               "address": caller.address}
+    with about(**{"event": event, **{name: _short(value) for name, value in more.items()}, **who}):
+        log.log(level, "%s", event)
+
+
+def tell(
+    event: str, caller: Caller, action: str, *, subject: str, subject_id: int | None, subject_name: str,
+    after: dict[str, object],
+) -> None:
+    """A line of the log and a row of the history."""
+    line(event, caller, logging.INFO, **{"subject": subject_name, **after})
+    notable.send(None, caller=caller, action=action, subject=subject, subject_id=subject_id,
+                 subject_name=subject_name, after=after)
+
+
+class TraceMiddleware:
+    """Logs each refusal and each request to the admin site, with who asked, from where, and with what."""
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponseBase]):
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponseBase:
+        response = self.get_response(request)
+        refused = response.status_code in REFUSALS
+        if refused or request.path_info.startswith("/admin/"):
+            line(
+                "refused" if refused else "admin page", _who(request), logging.WARNING if refused else logging.INFO,
+                status=response.status_code, reason=getattr(response, "reason_code", ""), method=request.method,
+                path=request.path_info, agent=agent_of(request),
+            )
+        return response
+
+
+def _who(request: HttpRequest) -> Caller:
+    """The caller, where somebody was recognised; else what is known without a right being given for it."""
+    known: Caller | None = getattr(request, "known", None)
+    if known is not None:
+        return known
+    try:
+        user = getattr(request, "user", None)
+        name = user.get_username() if user is not None and user.is_authenticated else ""
+    except DatabaseError:
+        name = ""
+    return Caller(name=name, address=client_address(request))
+
+
+def _short(value: object) -> object:
+    return value[:LONGEST] if isinstance(value, str) else value

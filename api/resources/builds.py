@@ -1,0 +1,145 @@
+"""/services/{service}/versions/{id}/build and /builds/{origin}/webhook."""
+from datetime import datetime
+
+from django.http import HttpRequest, HttpResponse
+from ninja import Field, Router, Schema, Status
+from pydantic import StrictBool
+
+from access import url_userinfo
+from access.problems import not_found
+from builds import build_requests, builders, reports
+from builds.models import Build
+from microservice import catalog
+from microservice.models import MicroServiceVersion
+from microservice.status import BuildStatus
+
+from ..auth import caller, needs
+from ..schemas import base
+from ..schemas.base import Body
+
+router = Router()
+MOST = 100  # attempts in one answer
+WEBHOOK = {
+    "security": [],
+    "requestBody": {"required": True, "content": {"application/json": {"schema": {"type": "object"}}}},
+    "parameters": [{"name": name, "in": "header", "schema": {"type": "string"}, "description": told} for name, told in (
+        ("X-Gitlab-Token", "GitLab: the secret that was set up"),
+        ("webhook-id", "Others: which report it is"), ("webhook-timestamp", "Others: unix seconds"),
+        ("webhook-signature", "Others: v1,base64 of HMAC-SHA256 over id.timestamp.body"),
+    )],
+}
+
+
+class BuildAsked(Body):
+    """What may be asked along with a build."""
+
+    again: StrictBool = Field(False, description="Also where the last attempt failed, timed out or was a duplicate")
+    even_built: StrictBool = Field(False, description="Also where the commit is built already, as another version")
+
+
+class BuildOut(Schema):
+    id: int
+    attempt: int = Field(description="Which of the version's attempts it is, from 1")
+    version_id: int
+    origin: str
+    status: int
+    status_str: str
+    detail: str = Field(description="Why it is what it is")
+    commit: str
+    reference: str = Field(description="What the origin calls it")
+    url: str
+    log: str = Field(description="The end of what it printed")
+    duplicate_of: int | None = Field(description="The version that this one doubles")
+    requested_by: str
+    even_built: bool = Field(description="It was asked for although the commit was built already")
+    created: datetime
+    started: datetime | None
+    finished: datetime | None
+
+
+class Attempts(Schema):
+    data: list[BuildOut] = Field(description="Newest first; at most 100")
+    count: int = Field(description="How many there were")
+
+
+class Taken(Schema):
+    result: str = Field(description="moved, unchanged, or doubled: it came before")
+
+
+@router.post("/services/{service}/versions/{id}/build", response={202: BuildOut})
+@needs("publish")
+def start_build(request: HttpRequest, service: str, id: base.PathId, response: HttpResponse,
+                body: BuildAsked | None = None):
+    """Starts a version's build at its origin. Asked for again while it goes on: the same build.
+
+    One that ended badly is built once more with `again`, under the same name; what is built never is.
+    """
+    found = catalog.find_service(caller(request), service, "publish")
+    build = build_requests.start(caller(request), catalog.find_version(found, id), **(body.model_dump() if body else {}))
+    response["Location"] = f"/api/v1/services/{found.pk}/versions/{id}/build"
+    return Status(202, _newest(build.version))
+
+
+@router.get("/services/{service}/versions/{id}/build", response=BuildOut)
+@needs("read")
+def get_build(request: HttpRequest, service: str, id: base.PathId):
+    """The version's newest build."""
+    return _newest(catalog.find_version(catalog.find_service(caller(request), service), id))
+
+
+@router.get("/services/{service}/versions/{id}/builds/", response=Attempts)
+@needs("read")
+def list_builds(request: HttpRequest, service: str, id: base.PathId):
+    """Every attempt to build the version: who asked for it, what it printed, and how it ended."""
+    version = catalog.find_version(catalog.find_service(caller(request), service), id)
+    count = build_requests.attempts(version).count()
+    rows = build_requests.attempts(version)[:MOST]
+    return {"data": [form(row, count - number) for number, row in enumerate(rows)], "count": count}
+
+
+class BuilderOut(Schema):
+    worker: str
+    seen: datetime
+    means: str = Field(description="bubblewrap, namespaces, off, or none: git builds are refused there")
+    network: str = Field(description="pasta, none, or host: no sandbox")
+    memory: str = Field(description="What limits it: cgroup2, cgroup1, or watched")
+    missing: list[str] = Field(description="What is missing, and what to install")
+
+
+class Builders(Schema):
+    data: list[BuilderOut]
+    limits: dict[str, int] = Field(description="Of each build: memory and disk in MiB, processes, seconds")
+
+
+@router.get("/builds/sandbox", response=Builders)
+@needs("read")
+def list_builders(request: HttpRequest):
+    """What the workers shut git builds in with."""
+    return {"data": builders.lately(), "limits": builders.limits()}
+
+
+@router.post("/builds/{origin}/webhook", response=Taken, openapi_extra=WEBHOOK)
+@needs("read", signed=True)
+def webhook(request: HttpRequest, origin: str):
+    """What a build server reports. Verified by GitLab's token, or by an HMAC signature; the same one counts once."""
+    length = request.META.get("CONTENT_LENGTH") or "0"
+    if not length.isdigit() or len(length) > 9 or int(length) > reports.LARGEST:
+        raise reports.too_large()  # and not read
+    return {"result": reports.take_in(origin, request.headers, request.body)}
+
+
+def form(build: Build, attempt: int) -> BuildOut:
+    own = set(BuildOut.model_fields) - {"status_str", "duplicate_of", "detail", "log", "attempt"}
+    other = build.duplicate_of
+    return BuildOut.model_construct(
+        **{name: getattr(build, name) for name in own}, status_str=BuildStatus(build.status).label,
+        duplicate_of=other.version_id if other else None, attempt=attempt,
+        detail=url_userinfo.hidden(build.detail), log=url_userinfo.hidden(build.log),  # rows from before addresses had none
+    )
+
+
+def _newest(version: MicroServiceVersion) -> BuildOut:
+    found = build_requests.newest(version)
+    if found is None:
+        raise not_found("build")
+    return form(found, build_requests.attempts(version).count())

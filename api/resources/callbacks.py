@@ -1,0 +1,150 @@
+"""/callbacks/: who is told what happens, and what became of each message."""
+import json
+from datetime import datetime
+
+from django.http import HttpRequest, HttpResponse
+from ninja import Field, Router, Schema, Status
+from pydantic import StrictBool
+
+from access.problems import not_found
+from access.secrets import reveal
+from callbacks import changes, sender
+from callbacks.models import Callback, Delivery, Telling
+
+from .. import paging
+from ..auth import caller, needs
+from ..schemas import base
+
+router = Router()
+EVENTS = ", ".join(Telling.values)
+
+
+class CallbackChange(base.Body):
+    """A callback's fields; what is not named stays."""
+
+    url: base.Text = ""
+    headers: dict[base.Text, base.Text] = Field({}, description="Sent with every message; values may be secrets")
+    secret: base.Text = Field("", description="whsec_ and base64; made here where none is given. Write-only")
+    events: list[base.Text] = Field([], description=f"Some of {EVENTS}; all where none are named")
+    active: StrictBool = True
+
+
+class CallbackNew(CallbackChange):
+    url: base.Text
+
+
+class CallbackOut(Schema):
+    id: int
+    url: str
+    headers: dict[str, str] = Field(description="What looks like a secret is left out")
+    events: list[str]
+    active: bool
+    created: datetime
+    created_by: str
+
+
+class CallbackMade(CallbackOut):
+    secret: str = Field(description="Shown this once")
+
+
+class CallbackList(base.Listed):
+    data: list[CallbackOut]
+
+
+class DeliveryOut(Schema):
+    id: int
+    event: str
+    message_id: str
+    url: str
+    headers: dict[str, str] = Field(description="As sent last")
+    body: str
+    state: str = Field(description="pending, delivered or failed")
+    answer_status: int | None
+    answer: str = Field(description="The first part of the answer's body")
+    error: str
+    attempts: int
+    took: int | None = Field(description="Milliseconds")
+    created: datetime
+    sent: datetime | None
+    due: datetime | None = Field(description="When it is tried next; null where it is not")
+
+
+class DeliveryList(base.Listed):
+    data: list[DeliveryOut]
+
+
+@router.get("/callbacks/", response=CallbackList)
+@needs("admin")
+def list_callbacks(request: HttpRequest, query: paging.Page):
+    """Every callback, without its secret."""
+    return paging.page(query, Callback.objects.all()).answer(CallbackList, form)
+
+
+@router.post("/callbacks/", response={201: CallbackMade})
+@needs("admin")
+def create_callback(request: HttpRequest, body: CallbackNew, response: HttpResponse):
+    """Adds a callback. Its secret is in this answer only."""
+    row, secret = changes.create(caller(request), body.given())
+    response["Location"] = f"/api/v1/callbacks/{row.pk}"
+    return Status(201, CallbackMade.model_construct(**dict(form(row)), secret=secret))
+
+
+@router.get("/callbacks/{id}", response=CallbackOut)
+@needs("admin")
+def get_callback(request: HttpRequest, id: base.PathId):
+    """One callback, without its secret."""
+    return form(changes.find(id))
+
+
+@router.patch("/callbacks/{id}", response=CallbackOut)
+@needs("admin")
+def change_callback(request: HttpRequest, id: base.PathId, body: CallbackChange):
+    """Changes the fields that are named."""
+    return form(changes.change(caller(request), changes.find(id), body.given()))
+
+
+@router.delete("/callbacks/{id}", response={204: None})
+@needs("admin")
+def delete_callback(request: HttpRequest, id: base.PathId):
+    """Deletes a callback with its deliveries."""
+    changes.delete(caller(request), changes.find(id))
+    return Status(204, None)
+
+
+@router.post("/callbacks/{id}/test", response=DeliveryOut)
+@needs("admin", outside=True)
+def try_callback(request: HttpRequest, id: base.PathId):
+    """Sends the newest message again, now, and shows both sides; within 10 s."""
+    return delivery(changes.try_out(changes.find(id)))
+
+
+@router.get("/callbacks/{id}/deliveries", response=DeliveryList)
+@needs("admin")
+def list_deliveries(request: HttpRequest, id: base.PathId, query: paging.Page):
+    """What was sent, newest first, with what came back."""
+    return paging.page(query, Delivery.objects.filter(callback=changes.find(id))).answer(DeliveryList, delivery)
+
+
+@router.post("/callbacks/{id}/deliveries/{number}/redeliver", response={202: DeliveryOut})
+@needs("admin")
+def redeliver(request: HttpRequest, id: base.PathId, number: base.PathId):
+    """Sends a message again with its old id, until it arrives or another day has passed."""
+    row = Delivery.objects.select_related("callback").filter(callback=changes.find(id), pk=number).first()
+    if row is None:
+        raise not_found("delivery")
+    return Status(202, delivery(changes.redeliver(caller(request), row)))
+
+
+def form(row: Callback) -> CallbackOut:
+    headers = json.loads(reveal(row.headers)) if row.headers else {}
+    return CallbackOut.model_construct(
+        **{name: getattr(row, name) for name in ("id", "url", "events", "active", "created", "created_by")},
+        headers=sender.shown(headers),
+    )
+
+
+def delivery(row: Delivery) -> DeliveryOut:
+    return DeliveryOut.model_construct(
+        **{name: getattr(row, name) for name in set(DeliveryOut.model_fields) - {"due"}},
+        due=row.due if row.state == changes.State.PENDING else None,
+    )

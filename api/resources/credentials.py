@@ -1,0 +1,147 @@
+"""/credentials/: what workers log in with. Secrets go in and never come out."""
+from datetime import datetime
+
+from django.db.models import Count, Q
+from django.http import HttpRequest, HttpResponse
+from ninja import Field, Router, Schema, Status
+from pydantic import StrictBool, StrictInt, StrictStr
+
+from access.problems import not_found
+from asset import credential_test, credentials
+from asset.models import Credential
+
+from .. import paging
+from ..auth import NEVER, caller, needs
+from ..schemas import base
+
+router = Router()
+
+
+class CredentialChange(base.Body):
+    """What may change. A new secret comes with its own passphrase."""
+
+    name: StrictStr = ""
+    kind: StrictStr = Field(Credential.Kind.KEY.value, description="key or password")
+    secret: StrictStr = Field("", description="A private key's text, or the password")
+    passphrase: StrictStr = Field("", description="Opens the private key, where it is locked")
+
+
+class CredentialReplacement(CredentialChange):
+    test: StrictBool = Field(False, description="Log in with it first on hosts that use it; 409 where one refuses it")
+
+
+class CredentialTrial(base.Body):
+    """What would be saved; nothing named: the credential as it is."""
+
+    kind: StrictStr = Field(Credential.Kind.KEY.value, description="key or password")
+    secret: StrictStr = ""
+    passphrase: StrictStr = ""
+    hosts: list[StrictInt] = Field([], description="Ids of hosts to log in to, 5 at most; none: those that use it")
+
+
+class TrialOut(Schema):
+    host_id: int
+    hostname: str
+    accepted: bool | None = Field(description="Whether the host let it in; null: the host could not be asked")
+    error: str
+
+
+class TrialList(Schema):
+    data: list[TrialOut]
+    count: int
+    code: int = 0
+
+
+class CredentialNew(CredentialChange):
+    name: StrictStr
+    secret: StrictStr = Field(description="A private key's text, or the password")
+
+
+class CredentialOut(Schema):
+    id: int
+    name: str
+    kind: str
+    hosts: int = Field(description="How many hosts are logged in to with it")
+    created: datetime
+    created_by: str
+    updated: datetime
+    updated_by: str
+
+
+class CredentialList(base.Listed):
+    data: list[CredentialOut]
+
+
+@router.get("/credentials/", response=CredentialList)
+@needs("read", bound=NEVER)
+def list_credentials(request: HttpRequest, query: paging.Page):
+    """All credentials by name, without their secrets."""
+    return paging.page(query, _counted(), "name").answer(CredentialList, form)
+
+
+@router.post("/credentials/", response={201: CredentialOut})
+@needs("admin")
+def create_credential(request: HttpRequest, body: CredentialNew, response: HttpResponse):
+    """Adds a credential. A private key is opened once with its passphrase, so that a wrong one is told now."""
+    made = credentials.create(caller(request), body.given())
+    response["Location"] = f"/api/v1/credentials/{made.pk}"
+    return Status(201, form(_find(made.pk)))
+
+
+@router.get("/credentials/{id}", response=CredentialOut)
+@needs("read", bound=NEVER)
+def get_credential(request: HttpRequest, id: base.PathId):
+    """One credential, without its secret."""
+    return form(_find(id))
+
+
+@router.patch("/credentials/{id}", response=CredentialOut)
+@needs("admin")
+def change_credential(request: HttpRequest, id: base.PathId, body: CredentialReplacement):
+    """Changes what is named. With `test` a new secret is tried first, within 10 s, and saved only if it is let in."""
+    given, credential = body.given(), _find(id)
+    if given.pop("test", False):
+        credential_test.refuse_unaccepted(credential_test.trial(caller(request), credential, _secrets(given)))
+    credentials.change(caller(request), credential, given)
+    return form(_find(id))
+
+
+@router.post("/credentials/{id}/test", response=TrialList)
+@needs("admin", outside=True)
+def test_credential(request: HttpRequest, id: base.PathId, body: CredentialTrial):
+    """Logs in to up to 5 hosts at once with the credential as it is, or as it would be; within 10 s. Saves nothing."""
+    given = body.given()
+    found = credential_test.trial(caller(request), _find(id), _secrets(given), given.get("hosts") or None)
+    rows = [TrialOut.model_construct(**row) for row in found]
+    return TrialList.model_construct(data=rows, count=len(rows), code=0)
+
+
+@router.delete("/credentials/{id}", response={204: None})
+@needs("admin")
+def delete_credential(request: HttpRequest, id: base.PathId):
+    """Removes a credential that no host uses."""
+    credentials.delete(caller(request), _find(id))
+    return Status(204, None)
+
+
+def _secrets(given: dict) -> dict:
+    return {name: value for name, value in given.items() if name in ("kind", "secret", "passphrase")}
+
+
+def form(credential: Credential) -> CredentialOut:
+    return CredentialOut.model_construct(
+        **{name: getattr(credential, name) for name in set(CredentialOut.model_fields) - {"hosts"}},
+        hosts=credential.used,  # type: ignore[attr-defined]  # counted by the query
+    )
+
+
+def _counted():
+    # The related name is `hosts`, so the number cannot be called that.
+    return Credential.objects.annotate(used=Count("hosts", filter=Q(hosts__archived=None)))
+
+
+def _find(number: int) -> Credential:
+    found = _counted().filter(pk=number).first()
+    if found is None:
+        raise not_found("credential")
+    return found

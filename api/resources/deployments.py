@@ -1,0 +1,172 @@
+"""/deployments/: what was requested, how far it has come, and stopping, repeating or taking it back."""
+import time
+from collections import defaultdict
+from collections.abc import Callable, Iterable
+
+from django.db.models import Count
+from django.http import HttpRequest, HttpResponse
+from ninja import Query, Router, Status
+
+from access.authentication import caller_of
+from access.callers import Caller
+from access.problems import invalid
+from asset import tenancy
+from microservice import catalog, event_stream
+from microservice.deployments import actions
+from microservice.models import Deployment, Operation
+from microservice.status import DEPLOYMENT_ENDED, Action, DeploymentStatus, OperationStatus
+from runtime.db_connections import give_back
+
+from .. import lookup, paging
+from ..auth import caller, needs
+from ..schemas import base
+from ..schemas import deployments as shapes
+
+router = Router()
+
+LONGEST_WAIT = 30  # seconds
+LOOK_AGAIN = 2.0  # seconds after which a waiting request looks at the row itself, whatever the hub says
+
+
+@router.get("/deployments/", response=shapes.DeploymentList)
+@needs("read")
+def list_deployments(
+    request: HttpRequest, query: paging.Page,
+    service: str = Query("", description="Id or name"), status: str = "", action: str = "",
+):
+    """What was requested, newest first."""
+    who = caller(request)
+    rows = lookup.deployments(who)
+    if service:
+        rows = rows.filter(microservice=catalog.find_service(who, service))
+    if status:
+        rows = rows.filter(status=_word(status, DeploymentStatus.values, "/query/status"))
+    if action:
+        rows = rows.filter(action=_word(action, Action.values, "/query/action"))
+    found = paging.page(query, rows)
+    counts = count_operations(found.rows)
+    return found.answer(shapes.DeploymentList, lambda row: shapes.deployment(row, counts.get(row.pk, {})))
+
+
+@router.get("/deployments/{id}", response=shapes.DeploymentOut)
+@needs("read")
+def get_deployment(
+    request: HttpRequest, id: base.PathId, response: HttpResponse,
+    wait: int = Query(0, ge=0, le=LONGEST_WAIT, description="Seconds: answers once it has ended, at the latest then"),
+):
+    """One deployment. With `wait` the answer comes when it has ended, or after that many seconds; at once, and with
+    `Retry-After`, where you wait as often already as one caller may."""
+    found = lookup.find_deployment(caller(request), id)
+    if wait and found.status not in DEPLOYMENT_ENDED:
+        if not _wait_for_end(id, wait, caller(request)):
+            response["Retry-After"] = "2"
+        who = caller_of(request)  # anew: whoever lost the right meanwhile is not told how it went on
+        found = lookup.find_deployment(who or caller(request), id)
+    return formed(found)
+
+
+@router.get("/deployments/{id}/operations/", response=shapes.OperationList)
+@needs("read")
+def list_operations(request: HttpRequest, id: base.PathId, query: paging.Page, status: str = ""):
+    """A deployment's part on each instance, with its steps."""
+    who = caller(request)
+    rows = Operation.objects.filter(tenancy.visible(who, "host"), deployment=lookup.find_deployment(who, id))
+    if status:
+        rows = rows.filter(status=_word(status, OperationStatus.values, "/query/status"))
+    rows = rows.select_related("host", "from_version", "dest_version").prefetch_related("steps")
+    return paging.page(query, rows, "id").answer(shapes.OperationList, shapes.operation)
+
+
+@router.post("/deployments/{id}/cancel", response=shapes.DeploymentOut)
+@needs("deploy")
+def cancel(request: HttpRequest, id: base.PathId):
+    """Nothing more starts; what runs is stopped on its host and undone."""
+    return _told(actions.cancel, request, id)
+
+
+@router.post("/deployments/{id}/pause", response=shapes.DeploymentOut)
+@needs("deploy")
+def pause(request: HttpRequest, id: base.PathId):
+    """Nothing more starts until it is resumed; what runs goes on."""
+    return _told(actions.pause, request, id)
+
+
+@router.post("/deployments/{id}/resume", response=shapes.DeploymentOut)
+@needs("deploy")
+def resume(request: HttpRequest, id: base.PathId):
+    """Goes on with a paused deployment."""
+    return _told(actions.resume, request, id)
+
+
+@router.post("/deployments/{id}/retry", response={202: shapes.DeploymentOut})
+@needs("deploy")
+def retry(
+    request: HttpRequest, id: base.PathId, response: HttpResponse, body: shapes.Again | None = None
+):
+    """Repeats exactly what is undone, failed, not_started or unknown, each toward its own version."""
+    found = lookup.find_deployment(caller(request), id, "deploy")
+    return accepted(actions.retry(caller(request), found, even_bad=bool(body and body.even_bad)), response)
+
+
+@router.post("/deployments/{id}/revert", response={202: shapes.DeploymentOut})
+@needs("deploy")
+def revert(
+    request: HttpRequest, id: base.PathId, response: HttpResponse, body: shapes.BackAsked | None = None
+):
+    """Sends each instance that this deployment changed back to the version it came from."""
+    found = lookup.find_deployment(caller(request), id, "deploy")
+    asked = body.model_dump() if body else {}
+    return accepted(actions.revert(caller(request), found, **asked), response)
+
+
+def accepted(deployment: Deployment, response: HttpResponse) -> Status:
+    """202, where to look, and the deployment with what was left out of it."""
+    response["Location"] = f"/api/v1/deployments/{deployment.pk}"
+    return Status(202, formed(deployment))
+
+
+def formed(deployment: Deployment) -> shapes.DeploymentOut:
+    return shapes.deployment(deployment, count_operations([deployment]).get(deployment.pk, {}))
+
+
+def count_operations(rows: Iterable[Deployment]) -> dict[int, dict[str, int]]:
+    """{deployment id: {status: operations}}, in one statement."""
+    counts: dict[int, dict[str, int]] = defaultdict(dict)
+    grouped = Operation.objects.filter(deployment__in=[row.pk for row in rows]).order_by()
+    for deployment_id, status, number in grouped.values_list("deployment", "status").annotate(Count("pk")):
+        counts[deployment_id][status] = number
+    return counts
+
+
+def _told(act: Callable[[Caller, Deployment], Deployment], request: HttpRequest, number: int) -> shapes.DeploymentOut:
+    act(caller(request), lookup.find_deployment(caller(request), number, "deploy"))
+    return formed(lookup.find_deployment(caller(request), number, "deploy"))
+
+
+def _wait_for_end(deployment_id: int, seconds: float, who: Caller) -> bool:
+    """Returns when the deployment has ended or the time is over; holds no database connection meanwhile. False where
+    there was no turn, or it went to somebody else."""
+    deadline = time.monotonic() + seconds
+    try:
+        watcher = event_stream.hub.join(
+            lambda item: item.deployment_id == deployment_id and item.kind == "deployment", eager=True,
+            who=who.account,
+        )
+    except event_stream.NoRoom:
+        return False  # as many wait as this process has threads to spare, or this caller may: the state as it is now
+    try:
+        while (left := deadline - time.monotonic()) > 0 and not watcher.dropped:
+            status = Deployment.objects.values_list("status", flat=True).get(pk=deployment_id)
+            if status in DEPLOYMENT_ENDED:
+                return True
+            give_back()
+            watcher.next(min(left, LOOK_AGAIN))
+        return not watcher.dropped
+    finally:
+        watcher.close()
+
+
+def _word(text: str, words: list[str], pointer: str) -> str:
+    if text not in words:
+        raise invalid(pointer, f"must be one of {', '.join(words)}")
+    return text

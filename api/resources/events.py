@@ -1,0 +1,170 @@
+"""Live events as text/event-stream: what has happened since an id, from the rows, then what happens, from the hub."""
+import time
+from collections.abc import Callable, Generator, Iterator
+
+from django.db import Error
+from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
+from django.http.response import HttpResponseBase
+from ninja import Query, Router
+
+from access.problems import Problem, invalid
+from access.session_cache import Known, watching
+from asset import tenancy
+from microservice import event_stream
+from microservice.status import DEPLOYMENT_ENDED
+from runtime.db_connections import give_back
+
+from .. import lookup
+from ..auth import caller, needs
+from ..schemas import base
+
+router = Router()
+
+KEEPALIVE = 10.0  # seconds without an event after which a comment is sent
+RETRY = 2000  # milliseconds after which a browser comes back
+ASK_AGAIN = 2.0  # seconds after which it is asked again whether the caller still may
+STREAM = {"responses": {200: {"content": {"text/event-stream": {"schema": {"type": "string"}}}}}}
+SINCE = Query(None, ge=0, le=2**63 - 1, description="The last id that was seen; the header Last-Event-ID says the same")
+
+
+@router.get("/events", openapi_extra=STREAM)
+@needs("read")
+def all_events(request: HttpRequest, last_event_id: int | None = SINCE) -> HttpResponseBase:
+    """Everything that the caller may see, from now on, or after the last id that was seen.
+
+    Also what is changed without a deployment: kinds `service`, `version`, `instance` and `host`.
+    """
+    return _stream(request, _last_id(request, last_event_id), None)
+
+
+@router.get("/deployments/{id}/events", openapi_extra=STREAM)
+@needs("read")
+def deployment_events(
+    request: HttpRequest, id: base.PathId, last_event_id: int | None = SINCE
+) -> HttpResponseBase:
+    """One deployment's events from its first, or after the last id that was seen. Ends when the deployment has ended.
+
+    204 where it has ended and nothing came after that id: a browser then stops asking.
+    """
+    found = lookup.find_deployment(caller(request), id)
+    last_id = _last_id(request, last_event_id) or 0
+    ended = found.status in DEPLOYMENT_ENDED
+    if ended and not event_stream.read(last_id, id):
+        return HttpResponse(status=204)
+    return _stream(request, last_id, id, ended)
+
+
+def _stream(
+    request: HttpRequest, last_id: int | None, deployment_id: int | None, ended: bool = False
+) -> HttpResponseBase:
+    who = caller(request)
+
+    def wants(item: event_stream.Item) -> bool:
+        if item.kind == "host":
+            mine = who.teams is None or tenancy.is_open(item.host_teams, who.teams)
+            return deployment_id is None and who.sees_hosts and mine
+        return deployment_id in (None, item.deployment_id) and who.sees(item.service_id, item.team_id)
+
+    if last_id is None:
+        last_id = event_stream.newest()
+    try:
+        watcher = event_stream.hub.join(wants, who=who.account)
+    except event_stream.NoRoom:
+        raise Problem(503, "no_stream_slot", "As many live streams are open as this server has slots for.",
+                      "Come back in a few seconds; nothing is lost: give the last id that you saw.",
+                      headers={"Retry-After": "5"}) from None
+    try:
+        known = watching.remember(request, who)
+    except BaseException:
+        watcher.close()
+        raise
+    stream = Stream(watcher, wants, last_id, deployment_id, ended, lambda: still(known))
+    response = StreamingHttpResponse(stream, content_type="text/event-stream; charset=utf-8")
+    response["Cache-Control"] = "no-cache, no-store"
+    response["X-Accel-Buffering"] = "no"
+    request.META.pop("HTTP_ACCEPT_ENCODING", None)  # a compressor would keep events back until it has enough of them
+    give_back()
+    return response
+
+
+class Stream:
+    """The body of one answer. Joined the hub before it reads the rows, so that nothing falls between; ids tell doubles.
+
+    A class and no bare generator: `close()` gives the slot back also where nobody ever read a byte.
+    """
+
+    def __init__(
+        self, watcher: event_stream.Watcher, wants: Callable[[event_stream.Item], bool], last_id: int, deployment_id: int | None,
+        ended: bool, still_may: Callable[[], bool],
+    ):
+        self._watcher, self._wants, self._last_id = watcher, wants, last_id
+        self._deployment_id, self._still_may = deployment_id, still_may
+        self._ended = ended  # the deployment had ended before: all that is left to say is in the rows
+        self._parts = self._all()
+
+    def __iter__(self) -> Iterator[bytes]:
+        return self
+
+    def __next__(self) -> bytes:
+        return next(self._parts)
+
+    def close(self) -> None:
+        self._parts.close()
+        self._watcher.close()
+
+    def _all(self) -> Generator[bytes, None, None]:
+        try:
+            yield b"retry: %d\n\n" % RETRY
+            yield from self._from_rows()
+            yield from self._live()
+        finally:
+            self._watcher.close()
+
+    def _from_rows(self) -> Iterator[bytes]:
+        """Everything after the last id that is in the rows by now; no connection is kept while it is sent."""
+        while items := event_stream.read(self._last_id, self._deployment_id):
+            give_back()
+            if text := b"".join(self._sent(item) for item in items if self._wants(item)):
+                yield text
+            self._last_id = max(self._last_id, items[-1].id)
+        give_back()
+
+    def _live(self) -> Iterator[bytes]:
+        sent = time.monotonic()
+        while not self._ended:
+            items = self._watcher.take(min(KEEPALIVE, ASK_AGAIN))
+            if not self._still_may() or (not items and self._watcher.dropped):
+                return  # too slow: it comes back with the last id, and gets the rest from the rows
+            text = b"".join(self._sent(item) for item in items if item.id > self._last_id)
+            if not text and time.monotonic() - sent >= KEEPALIVE:
+                text = b": still here\n\n"
+            if text:
+                sent = time.monotonic()
+                yield text
+        yield from self._from_rows()  # what was written together with the end
+
+    def _sent(self, item: event_stream.Item) -> bytes:
+        self._last_id = max(self._last_id, item.id)
+        if item.kind == "deployment" and item.data.get("status") in DEPLOYMENT_ENDED:
+            self._ended = self._deployment_id is not None
+        return item.text
+
+
+def still(known: Known) -> bool:
+    """Whether a stream may go on. Whoever may something else now comes back, and is told what that is."""
+    try:
+        return watching.still(known)
+    except Error:
+        return True  # it does not answer, so there is nothing to tell either; the next look asks again
+    finally:
+        give_back()
+
+
+def _last_id(request: HttpRequest, given: int | None) -> int | None:
+    """The query's or the header's; a browser that comes back sends the header, which is the newer of both."""
+    header = request.headers.get("Last-Event-ID", "").strip()
+    if not header:
+        return given
+    if not (header.isascii() and header.isdigit() and len(header) < 19):
+        raise invalid("/header/Last-Event-ID", "must be the id of an event")
+    return max(int(header), given or 0)

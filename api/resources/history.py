@@ -1,0 +1,78 @@
+"""/history/: who did what to what, and when."""
+from datetime import datetime
+from typing import Annotated, Any
+
+from django.http import HttpRequest
+from ninja import Field, Query, Router, Schema
+
+from access.callers import Caller
+from audit.models import History
+from microservice import catalog
+from microservice.catalog import visibility
+
+from .. import paging
+from ..auth import caller, needs
+from ..schemas import base
+
+router = Router()
+
+Since = Annotated[base.Moment | None, Query(description="RFC 3339; from this moment on")]
+Until = Annotated[base.Moment | None, Query(description="RFC 3339; before this moment")]
+
+
+class TokenActed(Schema):
+    id: int
+    name: str
+
+
+class HistoryOut(Schema):
+    id: int
+    created: datetime
+    actor: str
+    token: TokenActed | None = Field(description="The token that the actor showed; null for a person in a session")
+    address: str
+    action: str
+    subject: str
+    subject_id: int | None
+    subject_name: str
+    service_id: int | None
+    before: dict[str, Any] | None = Field(description="What changed, as it was")
+    after: dict[str, Any] | None
+    reason: str
+    position: int | None = Field(description="Its place in the chain; null in the moment before it is sealed")
+    hash: str = Field(description="Of its content, its place and the hash before it; see `manage.py verify_history`")
+
+
+class HistoryList(base.Listed):
+    data: list[HistoryOut]
+
+
+@router.get("/history/", response=HistoryList)
+@needs("read")
+def list_history(
+    request: HttpRequest, query: paging.Page,
+    since: Since = None, until: Until = None,
+    service: str = Query("", description="Id or name"), actor: str = "", action: str = "",
+):
+    """What was done, newest first. About people, tokens and credentials only admins are told.
+
+    Values of a service's environment are null for whoever may not deploy it."""
+    who = caller(request)
+    rows = visibility.history(who)
+    if since:
+        rows = rows.filter(created__gte=since)
+    if until:
+        rows = rows.filter(created__lt=until)
+    if service:
+        rows = rows.filter(microservice=catalog.find_service(who, service))
+    named = {name: value for name, value in (("actor", actor), ("action", action)) if value}
+    return paging.page(query, rows.filter(**named)).answer(HistoryList, lambda row: form(who, row))
+
+
+def form(who: Caller, row: History) -> HistoryOut:
+    visibility.shown(who, [row])
+    same = set(HistoryOut.model_fields) - {"service_id", "token"}
+    token = None if row.token_id is None else TokenActed.model_construct(id=row.token_id, name=row.token_name)
+    return HistoryOut.model_construct(
+        **{name: getattr(row, name) for name in same}, service_id=row.microservice_id, token=token
+    )

@@ -1,0 +1,176 @@
+"""/services/{service}/instances/: what runs where, and what may be done with it by hand."""
+from ipaddress import ip_address
+
+from django.db.models import Q, QuerySet
+from django.http import HttpRequest, HttpResponse
+from ninja import Query, Router, Status
+
+from access.problems import invalid
+from microservice import catalog, instances
+from microservice.deployments import actions
+from microservice.models import MicroServiceInstance
+from microservice.status import InstanceStatus
+
+from .. import paging
+from ..auth import caller, needs
+from ..lookup import find_instance
+from ..schemas import base
+from ..schemas import deployments as shapes
+from .deployments import accepted
+
+router = Router()
+
+LOCKED = {"1": True, "true": True, "0": False, "false": False}
+
+
+@router.get("/services/{service}/instances/", response=shapes.InstanceList)
+@needs("read")
+def list_instances(
+    request: HttpRequest, service: str, query: paging.Page,
+    version_id: base.Id | None = None,
+    locked: str = Query("", description="0, 1, true or false"),
+    status: str = Query("", description="Number or word"),
+    host: str = Query("", description="A host's id (digits alone), name or address"),
+):
+    """A service's instances, oldest first."""
+    found = catalog.find_service(caller(request), service)
+    rows = MicroServiceInstance.objects.filter(microservice=found)
+    if version_id is not None:
+        rows = rows.filter(version=version_id)
+    if locked:
+        rows = rows.filter(locked=_locked(locked))
+    if status:
+        rows = rows.filter(status=_status(status))
+    if host:
+        rows = rows.filter(_on(host))
+    return paging.page(query, _whole(rows), "id").answer(shapes.InstanceList, shapes.instance)
+
+
+@router.get("/services/{service}/instances/{id}", response=shapes.InstanceOut)
+@needs("read")
+def get_instance(request: HttpRequest, service: str, id: base.PathId):
+    """One instance."""
+    return shapes.instance(find_instance(catalog.find_service(caller(request), service), id))
+
+
+@router.patch("/services/{service}/instances/{id}", response=shapes.InstanceOut)
+@needs("deploy")
+def change_instance(request: HttpRequest, service: str, id: base.PathId, body: shapes.InstanceChange):
+    """Changes what is named. Port, tag and weight stay while an operation goes on: its commands see them."""
+    found = find_instance(catalog.find_service(caller(request), service, "deploy"), id)
+    return shapes.instance(instances.change(caller(request), found, body.given()))
+
+
+@router.post("/services/{service}/instances/{id}/unlock", response=shapes.InstanceOut)
+@needs("deploy")
+def unlock_instance(request: HttpRequest, service: str, id: base.PathId, body: shapes.Unlock):
+    """Breaks a lock, and writes down who did it and why. The host's own fence still keeps a late run out."""
+    found = catalog.find_service(caller(request), service, "deploy")
+    actions.break_lock(caller(request), find_instance(found, id), body.reason)
+    return shapes.instance(find_instance(found, id))
+
+
+@router.post("/services/{service}/instances/delete", response={202: shapes.DeploymentOut})
+@needs("deploy")
+def delete_instances(request: HttpRequest, service: str, body: shapes.Instances, response: HttpResponse):
+    """Stops instances on their hosts, removes them there, and then here."""
+    found = catalog.find_service(caller(request), service, "deploy")
+    return accepted(actions.delete(caller(request), found, body.instances), response)
+
+
+@router.post("/services/{service}/instances/forget", response=shapes.Forgotten)
+@needs("deploy")
+def forget_instances(request: HttpRequest, service: str, body: shapes.Forget):
+    """Removes instances here without asking their hosts, which are gone for good. Deployments and history stay.
+
+    Whatever goes on with them ends, a delete that is tried again too. What still runs there runs on, unwatched; if the
+    host comes back, install with `adopt`, or install anew: a late run of the old instance is kept out by its fence.
+    """
+    found = catalog.find_service(caller(request), service, "deploy")
+    gone = actions.forget(caller(request), found, body.instances, body.reason)
+    rows = [shapes.ForgottenOut.model_construct(**row) for row in gone]
+    return shapes.Forgotten.model_construct(data=rows, count=len(rows), code=0)
+
+
+@router.post("/services/{service}/instances/retry", response={202: shapes.DeploymentOut})
+@needs("deploy")
+def retry_instances(request: HttpRequest, service: str, body: shapes.InstancesAgain, response: HttpResponse):
+    """Repeats for each what failed, toward the same version."""
+    found = catalog.find_service(caller(request), service, "deploy")
+    made = actions.retry_instances(caller(request), found, body.instances, even_bad=body.even_bad)
+    return accepted(made, response)
+
+
+@router.get("/services/{service}/versions/{id}/{action}", response=shapes.Choices)
+@needs("read")
+def list_choices(request: HttpRequest, service: str, id: base.PathId, action: str):
+    """The successful builds of a service, newest first, and to which of them `action` may go from this version."""
+    version = catalog.find_version(catalog.find_service(caller(request), service), id)
+    found = [shapes.ChoiceOut.model_construct(**one) for one in actions.choices(version, action)]
+    return shapes.Choices.model_construct(data=found, count=len(found), code=0)
+
+
+@router.post("/services/{service}/versions/{id}/{action}", response={202: shapes.DeploymentOut, 200: dict})
+@needs("deploy")
+def upgrade_or_revert(
+    request: HttpRequest, service: str, id: base.PathId, action: str, body: shapes.Asked, response: HttpResponse
+):
+    """Upgrades or reverts what runs this version: on `host` ("all", ids or names of hosts) or `instances` (their ids).
+
+    `dry_run` answers 200 with the plan instead."""
+    who = caller(request)
+    found = catalog.find_service(who, service, "deploy")
+    version = catalog.find_version(found, id)
+    if body.dry_run:
+        asked = body.model_dump(exclude={"dry_run", "plan", "mark_bad", "reason"})
+        return Status(200, actions.preview(who, found, version, action, **asked))
+    asked = body.model_dump(exclude={"dry_run"})
+    return accepted(actions.request(who, found, version, action, **asked), response)
+
+
+@router.post("/services/{service}/versions/{id}/install", response={202: shapes.DeploymentOut, 200: dict})
+@needs("deploy")
+def install(request: HttpRequest, service: str, id: base.PathId, body: shapes.Install, response: HttpResponse):
+    """Puts a version on hosts that do not have the service yet, or where its first install failed.
+
+    `dry_run` answers 200 with the plan instead.
+    """
+    who = caller(request)
+    found = catalog.find_service(who, service, "deploy")
+    version = catalog.find_version(found, id)
+    if body.dry_run:
+        asked = body.model_dump(exclude={"host", "dry_run", "plan"})
+        return Status(200, actions.preview_install(who, found, version, body.host, **asked))
+    asked = body.model_dump(exclude={"host", "dry_run"})
+    return accepted(actions.install(who, found, version, body.host, **asked), response)
+
+
+def _whole(rows: QuerySet[MicroServiceInstance]) -> QuerySet[MicroServiceInstance]:
+    return rows.select_related("microservice", "host", "version", "previous_version", "lock_deployment").defer(
+        "host__host_key", "host__offered_key", "lock_deployment__skipped", "lock_deployment__spec"
+    )
+
+
+def _locked(text: str) -> bool:
+    if text.lower() not in LOCKED:
+        raise invalid("/query/locked", "must be 0, 1, true or false")
+    return LOCKED[text.lower()]
+
+
+def _status(text: str) -> int:
+    try:
+        return base.number_or_word(InstanceStatus)(text)
+    except ValueError as error:
+        raise invalid("/query/status", str(error)) from error
+
+
+def _on(host: str) -> Q:
+    """A host by its id, which digits alone are, its name or its address. PostgreSQL takes nothing but an address for
+    an address."""
+    if host.isascii() and host.isdigit():
+        return Q(host=int(host)) if len(host) < 19 else Q(pk__in=[])
+    named = Q(host__hostname=host)
+    try:
+        return named | Q(host__ip=str(ip_address(host)))
+    except ValueError:
+        return named

@@ -1,0 +1,147 @@
+"""/operations/{id}: one operation, and what its commands printed."""
+import re
+from collections.abc import Callable, Iterator
+from typing import TypeVar
+
+from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
+from django.http.response import HttpResponseBase
+from ninja import Query, Router
+
+from access import turns
+from access.problems import Problem, invalid
+from microservice.models import Operation
+from microservice.output import encodings, logs, searching
+
+from .. import lookup
+from ..auth import caller, needs
+from ..schemas import base, deployments
+
+router = Router()
+Answer = TypeVar("Answer", bound=HttpResponseBase)
+
+RANGE = re.compile(r"bytes=([0-9]{0,18})-([0-9]{0,18})\Z")
+MOST_AT_ONCE = 8 * 1024 * 1024  # bytes of one answer to ?offset=
+LONGEST_SEARCH = 200  # characters
+# Codecs whose names at IANA are others than Python's.
+MIME = {
+    "cp932": "shift_jis", "cp949": "euc-kr", "euc_jp": "euc-jp", "iso8859-15": "iso-8859-15", "iso8859-2": "iso-8859-2",
+    "iso8859-7": "iso-8859-7", "cp850": "ibm850", "cp866": "ibm866",
+} | {f"cp{number}": f"windows-{number}" for number in range(1250, 1259)}  # fmt: skip
+DESCRIPTION = """The output as text, byte for byte as it came; the charset of `Content-Type` says how to read it: as the
+service or the host says, UTF-8, or what is recognised beyond doubt. All of it; or the bytes of a `Range`; or from
+`offset` on, with where to go on in `Next` (the same as `offset` when nothing came since; `X-Next-Offset` says it too).
+`search` answers the lines that hold a text, whatever its case, each as `offset:line`; of a line over 2,000 bytes what
+stands around the first occurrence, with dots where something is left out, and that part's offset. `X-Hits` counts every
+occurrence, and `Next` says where to go on if there are more lines, or if the search took more than a few seconds or the
+same caller began another one."""
+
+
+@router.get("/operations/{id}", response=deployments.OperationOut)
+@needs("read")
+def get_operation(request: HttpRequest, id: base.PathId):
+    """One operation, with its steps."""
+    found = lookup.find_operation(caller(request), id)
+    whole = Operation.objects.select_related("host", "from_version", "dest_version").prefetch_related("steps")
+    return deployments.operation(whole.get(pk=found.pk))
+
+
+@router.get("/operations/{id}/log", description=DESCRIPTION, openapi_extra={
+    "responses": {200: {"content": {"text/plain": {"schema": {"type": "string"}}}}},
+    "parameters": [{"name": "Range", "in": "header", "schema": {"type": "string"}, "description": "bytes=0-99"}],
+})
+@needs("read")
+def get_log(
+    request: HttpRequest, id: base.PathId,
+    offset: int | None = Query(None, ge=0, le=2**63 - 1, description="Bytes from the start"),
+    limit: int = Query(1024 * 1024, ge=1, le=MOST_AT_ONCE, description="Bytes at most, with offset"),
+    search: str = Query("", max_length=LONGEST_SEARCH),
+) -> HttpResponseBase:
+    operation = lookup.find_operation(caller(request), id)
+    size = logs.size(operation.pk)
+    if offset is not None and offset > size:
+        raise invalid("/query/offset", f"lies behind the end: there are {size} bytes so far")
+    if search:
+        with searching.turn(caller(request).account) as enough:
+            return _search(operation, search, offset or 0, size, enough)
+    if offset is not None:
+        end = min(size, offset + limit)
+        data = b"".join(logs.read(operation.pk, offset, end))
+        return _next(_plain(HttpResponse(data), encodings.of_data(operation, data)), id, end)
+    stretch = _range(request.headers.get("Range", ""), size)
+    start, end = stretch or (0, size)
+    whole = Download(logs.read(operation.pk, start, end), caller(request).account)
+    response = _plain(StreamingHttpResponse(whole, status=206 if stretch else 200), encodings.of_all(operation))
+    response["Accept-Ranges"] = "bytes"
+    response["Content-Length"] = str(end - start)
+    if stretch:
+        # Compressed, the bytes would not be those that the range names.
+        request.META.pop("HTTP_ACCEPT_ENCODING", None)
+        response["Content-Range"] = f"bytes {start}-{end - 1}/{size}"
+    return response
+
+
+class Download:
+    """A log on its way to a client that may take it slowly: each caller has few at once. Gives its turn back once."""
+
+    def __init__(self, pieces: Iterator[bytes], who: str):
+        if not turns.downloads.enter(who):
+            raise Problem(429, "too_many_downloads", f"You load {turns.downloads.most} logs at once already.",
+                          "Come back later, or load it in parts with offset.", headers={"Retry-After": "10"})
+        self._pieces, self._who = pieces, who
+
+    def __iter__(self) -> Iterator[bytes]:
+        return self._pieces
+
+    def close(self) -> None:
+        if who := self._who:
+            self._who = ""
+            turns.downloads.leave(who)
+
+
+def _search(operation: Operation, text: str, start: int, end: int, enough: Callable[[], bool]) -> HttpResponse:
+    if any(ord(character) < 32 and character != "\t" for character in text):
+        raise invalid("/query/search", "must be a part of one line, without control characters")
+    encoding = encodings.of_all(operation)
+    found = logs.search(operation.pk, logs.Sought(text, encoding), start, end, enough=enough)
+    response = _plain(HttpResponse(b"".join(map(_line, found.lines, found.places))), encoding)
+    response["X-Hits"] = str(found.hits)
+    response["X-Lines"] = str(len(found.lines))
+    return response if found.next_offset is None else _next(response, operation.pk, found.next_offset)
+
+
+def _line(line: tuple[int, bytes], place: tuple[int, int, bool, bool]) -> bytes:
+    """A long line is given by what stands around the occurrence, between dots."""
+    (offset, data), (_, before, more, _) = line, place
+    return b"%d:%s%s%s\n" % (offset + before, b"..." if before else b"", data, b"..." if more else b"")
+
+
+def _plain(response: Answer, encoding: str) -> Answer:
+    """Output is hostile until proven otherwise: it is text, and no browser may think that it is anything else. The
+    bytes are those that came; the header says how they are to be read."""
+    response["Content-Type"] = f"text/plain; charset={MIME.get(encoding, encoding or 'utf-8')}"
+    response["X-Content-Type-Options"] = "nosniff"
+    response["Content-Security-Policy"] = "sandbox; default-src 'none'"
+    return response
+
+
+def _next(response: HttpResponse, operation_id: int, offset: int) -> HttpResponse:
+    response["Next"] = response["X-Next-Offset"] = str(offset)
+    response["Link"] = f'</api/v1/operations/{operation_id}/log?offset={offset}>; rel="next"'
+    return response
+
+
+def _range(header: str, size: int) -> tuple[int, int] | None:
+    """The stretch that a Range header means. None for all: without one, or with one that RFC 9110 says to pass over.
+
+    Raises 416 where there is no byte of it.
+    """
+    match = RANGE.match(header.strip())
+    first, last = match.groups() if match else ("", "")
+    if not (first or last) or (first and last and int(first) > int(last)):
+        return None
+    start = int(first) if first else max(0, size - int(last))
+    end = min(size, int(last) + 1) if first and last else size
+    if start >= end:
+        raise Problem(416, "range_not_satisfiable", f"There are {size} bytes so far, none in that range.",
+                      headers={"Content-Range": f"bytes */{size}"})
+    return start, end

@@ -1,0 +1,83 @@
+"""/services/: services and how each is deployed."""
+from django.http import HttpRequest, HttpResponse
+from ninja import Router, Status
+
+from access import accounts, url_userinfo
+from access.callers import Caller
+from microservice import catalog
+from microservice.catalog import secrets, visibility
+from microservice.models import MicroService
+
+from .. import paging
+from ..auth import caller, needs
+from ..schemas import base
+
+router = Router()
+
+
+@router.get("/services/", response=base.ServiceList)
+@needs("read")
+def list_services(request: HttpRequest, query: paging.Page):
+    """The services that the caller may see, by name."""
+    rows = catalog.services_of(caller(request)).select_related("team")
+    return paging.page(query, rows, "name").answer(base.ServiceList, lambda row: form(caller(request), row))
+
+
+@router.post("/services/", response={201: base.ServiceOut})
+@needs("admin", owners=True)
+def create_service(request: HttpRequest, body: base.ServiceNew, response: HttpResponse):
+    """Makes a service. Its commands run on hosts as they are: for admins, and for owners in their own team.
+
+    `build_orig`, `build_url`, `build_command`, `build_refs` run on build machines: they need the right `build` too.
+    """
+    service = catalog.create_service(caller(request), _fields(body))
+    response["Location"] = f"/api/v1/services/{service.pk}"
+    return Status(201, form(caller(request), service))
+
+
+@router.get("/services/{service}", response=base.ServiceOut)
+@needs("read")
+def get_service(request: HttpRequest, service: str):
+    """One service, by id or name."""
+    return form(caller(request), catalog.find_service(caller(request), service))
+
+
+@router.patch("/services/{service}", response=base.ServiceOut)
+@needs("admin", owners=True)
+def change_service(request: HttpRequest, service: str, body: base.ServiceChange):
+    """Changes the fields that are named; of secrets, those that are named.
+
+    What decides what builds run needs the right `build` too.
+    """
+    found = catalog.find_service(caller(request), service, "admin")
+    return form(caller(request), catalog.change_service(caller(request), found, _fields(body)))
+
+
+@router.delete("/services/{service}", response={204: None})
+@needs("admin", owners=True)
+def delete_service(request: HttpRequest, service: str):
+    """Deletes a service without instances, with its versions and packages."""
+    catalog.delete_service(caller(request), catalog.find_service(caller(request), service, "admin"))
+    return Status(204, None)
+
+
+def form(who: Caller, service: MicroService) -> base.ServiceOut:
+    """A service as the API gives it: of its secrets the names, of its environment what this caller may see."""
+    own = {"team", "environment", "build_url", "has_build_password", "has_build_key"}
+    own |= {*secrets.MAPS, *(f"{name}_changed" for name in secrets.MAPS)}
+    return base.ServiceOut.model_construct(
+        None, **{name: getattr(service, name) for name in base.ServiceOut.model_fields if name not in own},
+        **{name: list(getattr(service, name)) for name in secrets.MAPS},
+        **{f"{name}_changed": getattr(service, name).changed() for name in secrets.MAPS},
+        environment=visibility.environment(who, service),
+        build_url=url_userinfo.hidden(service.build_url),
+        has_build_password="password" in service.build_credential, has_build_key="key" in service.build_credential,
+        team=service.team.name if service.team else None,
+    )
+
+
+def _fields(body: base.ServiceChange) -> dict:
+    fields = body.given()
+    if "team" in fields:
+        fields["team"] = accounts.team_named(fields["team"]) if fields["team"] is not None else None
+    return fields

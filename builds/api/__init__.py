@@ -1,1 +1,0 @@
-"""The part of the HTTP API that is about builds."""

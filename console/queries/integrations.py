@@ -1,0 +1,19 @@
+"""What was set of the outside world, over time."""
+
+from integrations import registry
+from integrations.models import Setting
+
+from .paging import Page, newest_first
+
+
+def past(after: str = "") -> Page:
+    """Every document that ever held, newest first, each with `changed` and `parts` (names). Two queries."""
+    page = newest_first(Setting.objects.select_related("restored"), after)
+    before = Setting.objects.filter(pk__lt=page.rows[-1].pk).order_by("-pk").first() if page.rows else None
+    older = registry.document_of(before)
+    for row in reversed(page.rows):
+        document = registry.document_of(row)
+        row.parts = [name for name in registry.PARTS if name in document]
+        row.changed = [name for name in registry.PARTS if document.get(name) != older.get(name)]
+        older = document
+    return page

@@ -1,0 +1,342 @@
+"""What every page's template speaks: a status, a glyph, a time. A status looks the same wherever it is shown."""
+
+from datetime import datetime, timedelta
+from functools import lru_cache
+from urllib.parse import urlencode
+
+from django import template
+from django.forms import BoundField
+from django.templatetags.static import static
+from django.urls import reverse
+from django.utils import timezone
+from django.utils.html import format_html
+from django.utils.safestring import SafeString, mark_safe
+from django.utils.translation import get_language, gettext
+
+from access import url_userinfo
+from microservice.output import terminal
+from microservice.status import BuildStatus, DeploymentStatus, InstanceStatus, OperationStatus, StepStatus, UndoStatus
+
+from .. import language
+from ..forms.settings import TITLES
+
+_UNDO = (StepStatus.UNDOING, StepStatus.UNDONE, StepStatus.UNDO_FAILED)
+
+register = template.Library()
+register.filter("term", language.term)
+register.filter("told", language.told)
+register.filter("known", language.known)
+register.filter("terms", lambda words: [language.term(one) for one in words])
+WORDS = {"status", "role", "kind", "language"}  # fields of the history whose values are words of the API
+
+# For each kind of status: member → (tone, glyph). Tones are classes of console.css, glyphs symbols of glyphs.svg.
+_WAITING, _GOING, _GOOD, _WRONG = ("idle", "wait"), ("run", "run"), ("ok", "ok"), ("bad", "bad")
+_UNDOING, _UNDONE, _LEFT_OUT, _BROKEN = ("undo", "run"), ("undo", "undo"), ("idle", "none"), ("bad", "warn")
+LOOKS: dict[str, tuple[type, dict]] = {
+    "build": (
+        BuildStatus,
+        {
+            BuildStatus.PENDING: _WAITING,
+            BuildStatus.BUILDING: _GOING,
+            BuildStatus.SUCCESS: _GOOD,
+            BuildStatus.TIMEOUT: _WRONG,
+            BuildStatus.FAILED: _WRONG,
+            BuildStatus.DUPLICATE: ("idle", "copy"),
+        },
+    ),
+    "instance": (
+        InstanceStatus,
+        {
+            InstanceStatus.RUNNING: _GOOD,
+            InstanceStatus.INSTALLING: _GOING,
+            InstanceStatus.UPGRADING: _GOING,
+            InstanceStatus.REVERTING: _GOING,
+            InstanceStatus.DELETING: _GOING,
+            InstanceStatus.INSTALL_FAILED: _WRONG,
+            InstanceStatus.UPGRADE_FAILED: _WRONG,
+            InstanceStatus.REVERT_FAILED: _WRONG,
+            InstanceStatus.DELETE_FAILED: _WRONG,
+        },
+    ),
+    "deployment": (
+        DeploymentStatus,
+        {
+            DeploymentStatus.QUEUED: _WAITING,
+            DeploymentStatus.RUNNING: _GOING,
+            DeploymentStatus.PAUSED: ("warn", "pause"),
+            DeploymentStatus.CANCELLING: _UNDOING,
+            DeploymentStatus.SUCCEEDED: _GOOD,
+            DeploymentStatus.FAILED: _WRONG,
+            DeploymentStatus.CANCELLED: ("idle", "stop"),
+        },
+    ),
+    "operation": (
+        OperationStatus,
+        {
+            OperationStatus.PENDING: _WAITING,
+            OperationStatus.QUEUED: _WAITING,
+            OperationStatus.RUNNING: _GOING,
+            OperationStatus.UNKNOWN: ("warn", "ask"),
+            OperationStatus.SUCCEEDED: _GOOD,
+            OperationStatus.UNDONE: _UNDONE,
+            OperationStatus.FAILED: _BROKEN,
+            OperationStatus.CANCELLED: ("idle", "stop"),
+            OperationStatus.NOT_STARTED: _LEFT_OUT,
+        },
+    ),
+    "step": (
+        StepStatus,
+        {
+            StepStatus.PENDING: _WAITING,
+            StepStatus.RUNNING: _GOING,
+            StepStatus.DONE: _GOOD,
+            StepStatus.FAILED: _WRONG,
+            StepStatus.UNDOING: _UNDOING,
+            StepStatus.UNDONE: _UNDONE,
+            StepStatus.UNDO_FAILED: _BROKEN,
+        },
+    ),
+    "undo": (
+        UndoStatus,
+        {
+            UndoStatus.NONE: _LEFT_OUT,
+            UndoStatus.UNDOING: _UNDOING,
+            UndoStatus.UNDONE: _UNDONE,
+            UndoStatus.FAILED: _BROKEN,
+        },
+    ),
+}
+
+
+@register.simple_tag
+@lru_cache(maxsize=256)  # a page of a hundred hosts shows a thousand of them
+def glyph(name: str, spin: bool = False) -> SafeString:
+    """A picture from glyphs.svg. It never says anything by itself: a word stands beside it."""
+    return format_html(
+        '<svg class="glyph{}" aria-hidden="true"><use href="{}#{}"></use></svg>',
+        " spin" if spin else "",
+        static("glyphs.svg"),
+        name,
+    )
+
+
+@register.simple_tag
+def status(value, kind: str) -> SafeString:
+    """A status as glyph, word and colour. `kind`: build, instance, deployment, operation, step or undo."""
+    return _status(value, kind, get_language())
+
+
+@lru_cache(maxsize=256)
+def _status(value, kind: str, _language: str | None) -> SafeString:
+    words, looks = LOOKS[kind]
+    member = words(value)
+    tone, picture = looks[member]
+    return format_html(
+        '<span class="status tone-{}">{}{}</span>',
+        tone,
+        glyph(picture, spin=picture == "run"),
+        language.term(member.label),
+    )
+
+
+@register.simple_tag
+def mark(tone: str, picture: str, word: str) -> SafeString:
+    """The same look for what is no status of its own: a lock, maintenance, reachable."""
+    return format_html('<span class="status tone-{}">{}{}</span>', tone, glyph(picture), word)
+
+
+@register.filter
+def tone(value, kind: str) -> str:
+    words, looks = LOOKS[kind]
+    return looks[words(value)][0]
+
+
+@register.filter
+def word(value, kind: str) -> str:
+    return LOOKS[kind][0](value).label.replace("_", " ")
+
+
+@register.simple_tag
+def when(moment: datetime | None, empty: str | None = None) -> SafeString:
+    """A moment as its age; the page's script keeps it fresh and adds the reader's own clock time."""
+    if moment is None:
+        return format_html('<span class="muted">{}</span>', gettext("never") if empty is None else empty)
+    return format_html(
+        '<time class="nowrap" datetime="{}" title="{}" data-age>{}</time>',
+        moment.isoformat(timespec="seconds"),
+        _clock(moment),
+        age(timezone.now() - moment),
+    )
+
+
+@register.simple_tag
+def clock(moment: datetime | None, empty: str = "") -> SafeString | str:
+    """A moment by the clock, in the reader's zone; where only the page's script knows it, that puts it right."""
+    if moment is None:
+        return empty
+    text = _clock(moment)
+    return format_html('<time class="nowrap" datetime="{}" data-clock>{}</time>', moment.isoformat(), text)
+
+
+def _clock(moment: datetime) -> str:
+    return timezone.localtime(moment).strftime("%Y-%m-%d %H:%M:%S %Z")
+
+
+@register.simple_tag
+def zone() -> str:
+    """The zone that the page's clock times are in."""
+    return timezone.get_current_timezone_name()
+
+
+def age(passed: timedelta) -> str:
+    """About how long ago, in one unit. The same words as static/js/page.js."""
+    seconds = max(0, int(passed.total_seconds()))
+    for size, words in (
+        (86400, gettext("%(n)s d ago")),
+        (3600, gettext("%(n)s h ago")),
+        (60, gettext("%(n)s min ago")),
+        (1, gettext("%(n)s s ago")),
+    ):
+        if seconds >= max(size, 5):
+            return words % {"n": seconds // size}
+    return gettext("just now")
+
+
+def lasted(seconds: float | None) -> str:
+    """How long: 340 ms, 12.4 s, 3 min 20 s, 2 h 5 min. Hosts count in hundredths of a second."""
+    if seconds is None:
+        return ""
+    if seconds < 0.01:
+        return gettext("under 10 ms")
+    if seconds < 1:
+        return gettext("%(n)s ms") % {"n": round(seconds * 1000)}
+    if seconds < 60:
+        return gettext("%(n)s s") % {"n": f"{seconds:.1f}"}
+    if seconds < 3600:
+        return gettext("%(minutes)s min %(seconds)s s") % {"minutes": int(seconds) // 60, "seconds": int(seconds) % 60}
+    return gettext("%(hours)s h %(minutes)s min") % {"hours": int(seconds) // 3600, "minutes": int(seconds) // 60 % 60}
+
+
+@register.filter
+def reasons(controls) -> list[tuple[list[str], str]]:
+    """Why buttons cannot be used: each reason once, with the words of all that it holds for."""
+    found: dict[str, list[str]] = {}
+    for one in controls:
+        if one.why_not:
+            found.setdefault(one.why_not, []).append(one.word)
+    return [(words, why) for why, words in found.items()]
+
+
+@register.simple_tag
+def took(started: datetime | None, finished: datetime | None) -> str:
+    """How long something took; nothing where it has not ended."""
+    return lasted((finished - started).total_seconds()) if started and finished else ""
+
+
+@register.filter
+def own_time(step) -> str:
+    """How long a step itself took. Of one that was undone only the end of its undo is known."""
+    return "" if step.status in _UNDO else took(step.started, step.finished)
+
+
+@register.filter
+def plain(text: str) -> str:
+    """Words that came from a host, without what could reorder or hide them."""
+    return terminal.plain(text or "")
+
+
+@register.filter
+def without_user(text: str) -> str:
+    """A text without the users and passwords of addresses in it, which old rows may have."""
+    return url_userinfo.hidden(text or "")
+
+
+@register.simple_tag
+def script_words() -> str:
+    """The address of the words of the page's scripts, in the page's language."""
+    return reverse("console:script_words", args=[get_language(), language.catalogue_version()])
+
+
+@register.simple_tag(takes_context=True)
+def link(context, **changes) -> str:
+    """This page's address with some of its query changed; an empty value takes the name away, and so the cursor."""
+    query = {name: value for name, value in context["request"].GET.items() if name not in ("after", "rows")}
+    query.update(changes)
+    kept = {name: value for name, value in query.items() if value not in ("", None)}
+    return "?" + urlencode(kept)
+
+
+@register.simple_tag
+def control(field: BoundField) -> SafeString:
+    """A form field's control, tied to its hint and its error for those who cannot see them stand together."""
+    described = [f"{field.auto_id}-hint"] if field.help_text else []
+    attributes: dict[str, str | bool] = {}
+    if field.errors:
+        described.append(f"{field.auto_id}-wrong")
+        attributes["aria-invalid"] = "true"
+    if described:
+        attributes["aria-describedby"] = " ".join(described)
+    return mark_safe(field.as_widget(attrs=attributes))  # noqa: S308  Django's own widget, escaped by its template
+
+
+@register.simple_tag(takes_context=True)
+def wrong(context, name: str) -> SafeString:
+    """The place beside a dialog's field for what is wrong with it; empty where nothing is."""
+    said = language.told(context.get("wrong", {}).get(name, ""))
+    return format_html('<span class="wrong" id="wrong-{}">{}</span>', name, said)
+
+
+@register.filter
+def is_link(url: str) -> bool:
+    """Whether an address that a stranger gave may be a link: never javascript: or data:."""
+    return url.startswith(("https://", "http://"))
+
+
+@register.filter
+def part_title(name: str) -> str:
+    """What people call a part of the outside world."""
+    return str(TITLES.get(name, name))
+
+
+@register.filter
+def part_of(pointer: str) -> str:
+    """The first name of a JSON pointer, /part/field."""
+    return pointer.strip("/").partition("/")[0]
+
+
+@register.filter
+def field_of(pointer: str) -> str:
+    """The second name of a JSON pointer, /part/field; "" where there is none."""
+    return pointer.strip("/").partition("/")[2]
+
+
+@register.filter
+def words(text: str) -> list[str]:
+    """The words of a text, to loop over."""
+    return text.split()
+
+
+@register.filter
+def changes(row) -> list[tuple[str, object, object]]:
+    """What a row of the history says that changed: (name, before, after), with "" where there was or is nothing."""
+    before, after = row.before or {}, row.after or {}
+    names = dict.fromkeys([*after, *before])
+    found = [(name, before.get(name), after.get(name)) for name in names]
+    if row.subject == "version":
+        found = [(name, *map(_build_word, values)) if name == "status" else (name, *values) for name, *values in found]
+    said = [(name, *(language.term(one) if name in WORDS else one for one in values)) for name, *values in found]
+    return [(name, _shown(old), _shown(new)) for name, old, new in said if old or new]
+
+
+def _shown(value) -> str:
+    """A value of the history as people write it, not as a program would."""
+    if isinstance(value, dict):
+        return ", ".join(f"{name}={_shown(one)}" for name, one in value.items())
+    if isinstance(value, list):
+        return ", ".join(map(_shown, value))
+    return "" if value is None else str(value)
+
+
+def _build_word(value):
+    """The word of a build status that the history kept by its number."""
+    return word(value, "build") if isinstance(value, int) else value

@@ -1,0 +1,78 @@
+"""The matrix's cells and the timeline's bars: thousands of pieces on a page, so they are put together here."""
+
+from functools import lru_cache
+
+from django import template
+from django.utils.html import format_html
+from django.utils.safestring import SafeString, mark_safe
+from django.utils.translation import get_language, gettext, ngettext
+
+from microservice.status import StepStatus
+
+from ..queries.deployments import Compared, Row
+from ..queries.timeline import QUEUED, RUNNING, UNDOING, Line
+from .console import lasted, own_time, status
+
+register = template.Library()
+TONES = {QUEUED: "wait", RUNNING: "run", UNDOING: "undo"}
+
+
+@register.simple_tag
+def cells(row: Row | Compared) -> SafeString:
+    """One row's cells: each step's status as glyph, word and colour, and what it took."""
+    empty = _empty(row.waits, get_language())
+    parts = []
+    for step in row.cells:
+        if step is None or (step.status == StepStatus.PENDING and not row.waits):
+            parts.append(empty)
+        else:
+            shown, time = status(step.status, "step"), own_time(step)
+            parts.append(f'<td class="cell">{shown}<span class="took">{time}</span></td>')
+    return mark_safe("".join(parts))  # noqa: S308  statuses of our own and numbers, nothing that a host said
+
+
+@lru_cache(maxsize=32)
+def _empty(waits: bool, language: str) -> str:
+    return format_html('<td class="cell muted">{}</td>', gettext("not yet") if waits else gettext("not run"))
+
+
+register.filter("span", lasted)
+
+
+@register.filter
+def about(seconds: float) -> str:
+    """A guess needs no decimals: about 20 s, about 4 min, about 2 h."""
+    if seconds < 90:
+        return gettext("about %(n)s s") % {"n": max(1, round(seconds))}
+    if seconds < 5400:
+        return gettext("about %(n)s min") % {"n": round(seconds / 60)}
+    return gettext("about %(n)s h") % {"n": round(seconds / 3600)}
+
+
+@register.simple_tag
+def stretches(line: Line) -> SafeString:
+    """One line of the timeline as a picture. What it says stands beside it in words; see `in_words`."""
+    rects = "".join(
+        f'<rect class="time-{TONES[one.kind]}" x="{one.x}" width="{one.width}" height="10"></rect>'
+        for one in line.stretches
+    )
+    return mark_safe(  # noqa: S308  numbers and names of our own
+        f'<svg class="bar time" viewBox="0 0 10000 10" preserveAspectRatio="none" aria-hidden="true">{rects}</svg>'
+    )
+
+
+@register.filter
+def in_words(line: Line) -> str:
+    """The same in words: waited 3.1 s, ran 12.4 s."""
+    words = {
+        QUEUED: gettext("waited %(time)s"),
+        RUNNING: gettext("ran %(time)s"),
+        UNDOING: gettext("undone in %(time)s"),
+    }
+    said = [words[one.kind] % {"time": lasted(one.seconds)} for one in line.stretches]
+    return ", ".join(said) or gettext("nothing yet")
+
+
+@register.filter
+def hosts(count: int) -> str:
+    return ngettext("%(n)s host", "%(n)s hosts", count) % {"n": count}

@@ -1,0 +1,138 @@
+"""The own account: its password, sessions and tokens."""
+
+from datetime import datetime, timedelta
+
+from django.conf import settings
+from django.contrib.auth import update_session_auth_hash
+from django.contrib.auth.models import User
+from django.db import transaction
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
+from django.utils import timezone
+from django.utils.translation import gettext as _
+
+from access import accounts, reauthentication, security_log, sessions
+from access.callers import SCOPES, Caller
+from access.models import Token
+from access.problems import Problem, invalid, not_found
+from access.revocation import end_access, may_end
+from access.sessions import session_of
+from audit.history import record
+from microservice import tokens as issuing
+
+from ..forms.people import PasswordForm
+from ..forms.services import TokenForm
+from ..queries import hosts as found
+from ..queries import people as persons
+from . import reauthentication as proof
+from .decorators import blaming, go, page, say, sent
+
+
+@page("", ("GET", "POST"), look="")
+def tokens(request: HttpRequest, caller: Caller) -> HttpResponse:
+    """The caller's tokens and a form for another, which is shown once: in the answer to this very POST."""
+    form, made, secret = make_token(request, caller)
+    context = {
+        "form": form,
+        "tokens": found.tokens(caller),
+        "made": made,
+        "secret": secret,
+        "address": settings.PUBLIC_URL,
+        "own": [scope for scope in SCOPES if caller.might(scope)],
+        "days": settings.TOKEN_DAYS,
+        "tab": "tokens",
+    }
+    return render(request, "settings/tokens.html", context, status=422 if form.errors else 200)
+
+
+def make_token(
+    request: HttpRequest, caller: Caller, user: int | None = None, prefix: str | None = None
+) -> tuple[TokenForm, Token | None, str]:
+    """The form for a token, and where one was asked for, the token and its text. `user`: a service account's."""
+    form = TokenForm(sent(request), prefix=prefix)
+    proof.ask(caller, form)
+    if request.method == "POST" and form.is_valid():
+        with blaming(form):
+            made, secret = _issue(proof.proven(request, caller, form), form.cleaned_data, user)
+            return TokenForm(prefix=prefix), made, secret
+    return form, None, ""
+
+
+def _issue(caller: Caller, asked: dict, user: int | None) -> tuple[Token, str]:
+    end: datetime | issuing.End | None = None if asked["endless"] else issuing.End.USUAL
+    if asked["days"]:
+        end = timezone.now() + timedelta(days=asked["days"])
+    try:
+        return issuing.issue(caller, asked["name"], asked["scopes"], asked["services"].split(), end, user)
+    except Problem as problem:
+        if problem.code == "not_found":
+            raise invalid("/services", "names a service that you cannot see") from problem
+        raise
+
+
+@page("", ("GET", "POST"), look="")
+def account(request: HttpRequest, caller: Caller) -> HttpResponse:
+    """Who somebody is here, where they are signed in, and another password for them."""
+    form = PasswordForm(sent(request))
+    person = accounts.find_user(caller.user_id or 0)
+    if request.method == "POST" and form.is_valid():
+        with blaming(form):
+            _change_password(request, caller, person, form.cleaned_data)
+            return go("account")
+    rights = [scope for scope in SCOPES if caller.might(scope)]
+    context = {
+        "person": person, "form": form, "rights": rights, "tab": "account", "own": True,
+        "sessions": sessions.sessions_of(person.pk)[:100], "here": session_of(request).digest,
+        "sign_ins": persons.sign_ins(person.pk),
+    }  # fmt: skip
+    return render(request, "people/account.html", context, status=422 if form.errors else 200)
+
+
+def _change_password(request: HttpRequest, caller: Caller, person: User, asked: dict) -> None:
+    reauthentication.prove(caller, person, asked["old"], "/old")
+    here = session_of(request).digest
+    with transaction.atomic():
+        accounts.change_own_password(caller, person, asked["password"], keep=here, with_tokens=asked["tokens"])
+        record(caller, "change", "user", person, after={"password": "changed"})
+    update_session_auth_hash(request, person)  # this session goes on, every other one ends
+    session_of(request).prove()
+    say(request, _("Your password was changed. You are signed out everywhere else."))
+
+
+@page("", ("POST",), look="")
+def session_end(request: HttpRequest, caller: Caller, person: int, number: int) -> HttpResponse:
+    """Ends one session: the caller's own, or for an administrator anybody's."""
+    may_end(caller, person)
+    user = accounts.find_user(person)
+    with transaction.atomic():
+        if not sessions.end(person, number):
+            raise not_found("session")
+        record(caller, "end_sessions", "user", user, after={"sessions": 1})
+    security_log.line("session ended", caller, subject=user.get_username(), session=number)
+    say(request, _("The session has ended."))
+    return _back(caller, person)
+
+
+@page("", ("POST",), look="")
+def access_end(request: HttpRequest, caller: Caller, person: int) -> HttpResponse:
+    """Ends all sessions but this one, and unless they are kept, all tokens."""
+    may_end(caller, person)
+    here = session_of(request).digest
+    ended = end_access(
+        caller, accounts.find_user(person), "asked for", keep=here, with_tokens="tokens" in request.POST
+    )
+    text = _("{sessions} sessions and {tokens} tokens have ended.")
+    say(request, text.format(sessions=ended.sessions, tokens=len(ended.tokens)))
+    return _back(caller, person)
+
+
+def _back(caller: Caller, person: int) -> HttpResponse:
+    return go("account") if person == caller.user_id else go("person", person)
+
+
+@page("", ("POST",), look="")
+def revoke(request: HttpRequest, caller: Caller, number: int) -> HttpResponse:
+    token = issuing.revoke(caller, number)
+    text = _("%(name)s was taken back, with all tokens made with it. It is refused from now on.")
+    say(request, text % {"name": token.name})
+    return go("tokens")

@@ -1,0 +1,110 @@
+"""The people who may sign in: made, changed, shut out, given another password, deleted."""
+
+from django.conf import settings
+from django.contrib.auth.models import User
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
+from django.utils.translation import gettext as _
+
+from access import accounts as rules
+from access import sessions
+from access.callers import Caller
+from access.problems import Problem
+from access.service_accounts import is_service
+from access.sessions import session_of
+from audit.history import record
+
+from ..forms.people import PersonForm
+from ..forms.services import TokenForm
+from ..queries import people as found
+from . import reauthentication
+from .account import make_token
+from .decorators import blaming, complain, go, page, say, sent, show, wanted
+
+
+@page("admin", ("GET", "POST"), look="admin")
+def people(request: HttpRequest, caller: Caller) -> HttpResponse:
+    """Everybody, and a form for another."""
+    form = PersonForm(sent(request))
+    reauthentication.ask(caller, form)
+    if request.method == "POST" and form.is_valid():
+        with blaming(form):
+            caller = reauthentication.proven(request, caller, form)
+            values = form.values()
+            user = rules.create_user(caller, values)
+            record(caller, "create", "user", user, after=_told(values))
+            say(request, _("{name} was added.").format(name=user.get_username()))
+            return go("person", user.pk)
+    asked = wanted(request, "q", "after")
+    context = {**asked, "page": found.persons(**asked), "form": form, "tab": "people"}
+    if form.errors:
+        return render(request, "people/list.html", context, status=422)
+    return show(request, "people/list.html", "people/rows.html", context)
+
+
+@page("admin", ("GET", "POST"), look="admin")
+def person(request: HttpRequest, caller: Caller, number: int) -> HttpResponse:
+    user = found.person(number)
+    before = _shown(user)
+    form = PersonForm(sent(request), initial=before, saved=True)
+    reauthentication.ask(caller, form)
+    if request.method == "POST" and form.is_valid():
+        with blaming(form):
+            caller = reauthentication.proven(request, caller, form)
+            values = {name: value for name, value in form.values().items() if before.get(name) != value}
+            if values:
+                rules.change_user(caller, user, values)
+                record(caller, "change", "user", user, after=_told(values),
+                       before={name: before[name] for name in values if name in before})
+            say(request, _("{name} was saved.").format(name=user.get_username()))
+            return go("person", number)
+        user = found.person(number)
+    return _person_page(request, caller, user, form)
+
+
+def _person_page(request: HttpRequest, caller: Caller, user: User, form: PersonForm, **more) -> HttpResponse:
+    service = is_service(user)
+    context = {
+        "person": user, "form": form, "tab": "people", "own": user.pk == caller.user_id, "service": service,
+        "sessions": sessions.sessions_of(user.pk)[:100], "here": session_of(request).digest,
+        "sign_ins": found.sign_ins(user.pk), "address": settings.PUBLIC_URL, **more,
+    }  # fmt: skip
+    if service and "token_form" not in context:
+        context["token_form"] = TokenForm(prefix="token")
+        reauthentication.ask(caller, context["token_form"])
+    wrong = form.errors or ("token_form" in context and context["token_form"].errors)
+    return render(request, "people/person.html", context, status=422 if wrong else 200)
+
+
+@page("admin", ("POST",))
+def person_token(request: HttpRequest, caller: Caller, number: int) -> HttpResponse:
+    """A token for a service account, shown in the answer to this very POST."""
+    user = found.person(number)
+    form, made, secret = make_token(request, caller, user.pk, "token")
+    mine = PersonForm(initial=_shown(user), saved=True)
+    return _person_page(request, caller, found.person(number), mine, token_form=form, made=made, secret=secret)
+
+
+def _shown(user: User) -> dict:
+    return {"username": user.username, "email": user.email, "first_name": user.first_name,
+            "last_name": user.last_name, "admin": user.is_superuser, "active": user.is_active}
+
+
+@page("admin", ("POST",))
+def person_delete(request: HttpRequest, caller: Caller, number: int) -> HttpResponse:
+    user = found.person(number)
+    try:
+        name, pk = user.get_username(), user.pk
+        rules.delete_user(caller, user)
+        record(caller, "delete", "user", None, subject_name=name, before={"id": pk})
+    except Problem as problem:
+        complain(request, problem)
+        return go("person", number)
+    text = _("{name} was deleted, with the tokens and memberships. The history keeps the name.")
+    say(request, text.format(name=name))
+    return go("people")
+
+
+def _told(values: dict) -> dict:
+    """What the history keeps: that a password was given, and never which."""
+    return {name: "changed" if name == "password" else value for name, value in values.items()}

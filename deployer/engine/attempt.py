@@ -1,0 +1,223 @@
+"""One program on a host: its input goes out while events and output come in, until there is nothing more to hear."""
+import re
+import time
+from collections.abc import Callable
+from typing import Protocol
+
+from . import deadlines, failpoints
+from .atom import Atom
+from .decisions import Heard, Mode
+from .errors import DoesNotFit, Overdue, SlowShell, WireError
+from .journal import JournalEvent, Kind, Reader, Shown
+from .limits import MAX_NOISE, Expected, max_output
+from .program import Answer
+from .program_input import Feed
+from .ssh import Channel
+from .text import decode
+
+POLL = 0.25  # seconds between two looks at whether the operation is lost or cancelled
+LAST_WORDS = 2.0  # seconds to wait for more after the exit status, where something holds the stream open
+GATHER = 0.004  # seconds: a host tells its steps in many small packets, and taking each up by itself costs more than
+# the steps themselves; the end is not waited for
+BURST = 1 << 20  # bytes sent before the streams are looked at again
+
+
+class Watch(Protocol):
+    """Who is told what happens, and asked whether to go on, by the thread that carries out."""
+
+    def events(self, seen: list[JournalEvent]) -> None: ...
+
+    def output(self, start: int, data: bytes) -> None: ...
+
+    def sent(self, count: int) -> None: ...
+
+    def cancelled(self) -> bool: ...
+
+    def lost(self) -> bool: ...
+
+
+class Story:
+    """What the watch was told, over all visits: each event and each byte of output once, in order, and nothing that the
+    plan does not allow. `seconds`: how long all visits together may take."""
+
+    def __init__(self, watch: Watch, atom: Atom, seen: int, position: int, seconds: float):
+        self.watch = watch
+        self.seconds = seconds
+        self._until = time.monotonic() + seconds
+        self._expected, self._max_output = Expected(atom), max_output(atom)
+        self.seen = seen  # the highest number of an event
+        self.position = position  # bytes of output
+        self.failed: JournalEvent | None = None  # the step that failed first
+
+    def events(self, events: list[JournalEvent]) -> None:
+        """Raises DoesNotFit before anything of them is told."""
+        fresh = []
+        for event in events:
+            self._expected.check(event, event.seq <= self.seen)
+            if event.seq > self.seen:
+                fresh.append(event)
+                self.seen = event.seq
+                if event.kind is Kind.FAILED and self.failed is None:
+                    self.failed = event
+        if fresh:
+            self.watch.events(fresh)
+
+    def output(self, start: int, data: bytes) -> None:
+        """`data` stands at the byte `start`, which is not behind what is known."""
+        fresh = data[self.position - start:]
+        if self.position + len(fresh) > self._max_output:
+            raise DoesNotFit(reason="it prints more than the service's limits allow")
+        if fresh:
+            self.watch.output(self.position, fresh)
+            self.position += len(fresh)
+
+    def check_time(self) -> None:
+        if time.monotonic() > self._until:
+            raise Overdue(seconds=round(self.seconds))
+
+
+class Visit:
+    def __init__(self, mode: Mode, feed: Feed, story: Story, nonce: str, where: str, *, cancelling: bool,
+                 encoding: str = ""):
+        self._where = where
+        self._mode, self._feed, self._story, self._cancelling = mode, feed, story, cancelling
+        self._reader, self._shown = Reader(nonce, encoding), Shown(nonce)
+        self._channel: Channel | None = None
+        self._begun = self._events = self._output = self._left = self._finished = False
+        self._closing = 0.0  # since when its input is closed, because it says nothing of ours
+        self._end: JournalEvent | None = None
+        self._offset = story.position
+        self._started = self._heard_at = time.monotonic()
+
+    def follow(self, channel: Channel, is_cancelled: Callable[[], bool]) -> None:
+        """Returns when the program has ended, or the run's end was heard, or the visit was left in order to cancel.
+        Raises WireError, and whatever `is_cancelled` raises."""
+        self._channel = channel
+        while not self._over():
+            more = self._push(channel)
+            if not more and self._events and self._end is None:
+                time.sleep(GATHER)
+            out, err = channel.read(0 if more else POLL)
+            if out:
+                self._show(self._shown.feed(out))
+            if err:
+                self._take(self._reader.feed(err))
+            if is_cancelled() and not self._cancelling and self._may_leave():
+                self._left = True
+                channel.close()
+                return
+
+    def heard(self, error: WireError | None) -> Heard:
+        """What came of it. Pure, once `follow` is over."""
+        status = self._channel.exit_status if self._channel is not None and not self._left else None
+        # What our own program answers comes after whatever a login shell has printed.
+        said = self._reader.noise if self._reader.signed else self._shown.noise + b"\n" + self._reader.noise
+        end, noise = self._end, clean(decode(said))
+        fence = re.search(r"the highest fence seen here is (\d{1,15})", noise) if status == Answer.LOWER_FENCE else None
+        return Heard(
+            mode=self._mode,
+            answer=None if error else status,
+            end=end,
+            error=error,
+            sent=self._feed.touched,
+            left=self._left and error is None,
+            signed=self._signed,
+            events=self._events,
+            output=self._output,
+            output_missing=end is not None and self._story.position < (end.output_size or 0),
+            failed=self._story.failed,
+            problem=self._feed.problem,
+            noise=noise,
+            host_fence=int(fence[1]) if fence else None,
+        )
+
+    @property
+    def _signed(self) -> bool:
+        """The program that runs there is ours."""
+        return self._events or self._shown.begun or self._reader.signed
+
+    def _begin(self) -> None:
+        if not self._begun:
+            self._begun = True
+            deadlines.took(self._where, time.monotonic() - self._started)
+
+    def _show(self, data: bytes) -> None:
+        if self._shown.noise_size > MAX_NOISE:
+            raise DoesNotFit(reason="it says much that is none of the program's")
+        if self._shown.begun:
+            self._begin()
+        if data:
+            self._heard_at = time.monotonic()
+            self._output = True
+            self._story.output(self._offset, data)
+            self._offset += len(data)
+
+    def _take(self, events: list[JournalEvent]) -> None:
+        if self._reader.noise_size > MAX_NOISE:
+            raise DoesNotFit(reason="it says much that is none of the program's")
+        self._story.events(events)
+        for event in events:
+            self._begin()
+            self._events = True
+            self._heard_at = time.monotonic()
+            self._end = event if event.kind is Kind.END else None
+            if self._end is not None:
+                failpoints.here(failpoints.Point.HEARD_END)
+            if event.kind is Kind.NEED:
+                self._feed.want()
+            elif event.kind is Kind.HAVE:
+                self._feed.stop()
+
+    def _push(self, channel: Channel) -> bool:
+        """Gives what the host takes at the moment. True: there is more to give at once."""
+        room = BURST
+        while room > 0:
+            piece = self._feed.piece()
+            if not piece:
+                if self._feed.over and not self._finished:
+                    self._finished = True
+                    channel.finish_input()
+                    failpoints.here(failpoints.Point.PACKAGE_SENT)
+                return False
+            taken = channel.send(piece)
+            if not taken:
+                return False
+            room -= taken
+            failpoints.here(failpoints.Point.SENT)
+            if of_package := self._feed.taken(taken):
+                self._story.watch.sent(of_package)
+        return True
+
+    def _over(self) -> bool:
+        channel, now = self._channel, time.monotonic()
+        assert channel is not None
+        if channel.ended:
+            return True
+        self._story.check_time()
+        quiet = now - self._heard_at
+        if self._end is not None:
+            return self._story.position >= (self._end.output_size or 0) or quiet > 5 * LAST_WORDS
+        if channel.exit_status is not None:
+            return quiet > LAST_WORDS
+        if not self._begun and (self._closing or now - self._started > deadlines.patience(self._where)):
+            self._give_up(channel, now)
+        return False
+
+    def _give_up(self, channel: Channel, now: float) -> None:
+        """A menu, or whatever else reads input in the place of our program, ends with it, and is then known as that."""
+        if not self._closing:
+            self._closing, self._finished = now, True
+            deadlines.gave_up(self._where, now - self._started)
+            self._feed.stop()
+            channel.finish_input()
+        elif now - self._closing > LAST_WORDS:
+            raise SlowShell(where=self._where, seconds=round(self._closing - self._started))
+
+    def _may_leave(self) -> bool:
+        """Not before the program has spoken: one that begins only after we have left would not be cancelled."""
+        return self._events or time.monotonic() - self._started > deadlines.before_cancel(self._where)
+
+
+def clean(text: str) -> str:
+    """The last words of a host that said something else than events, on one line."""
+    return " ".join("".join(char if char.isprintable() else " " for char in text).split())[-300:]

@@ -1,0 +1,188 @@
+"""Copies of packages on jump hosts: each goes there once, and the hosts behind it fetch it from there.
+
+A jump host that may do so has a `fetch_port`. While operations behind it ask for packages, one thread of this process
+speaks with one server there (protocol.py), over the connection that they share. What it cannot give is sent over
+each host's own connection, as everywhere else; the host is told why, and says so in its journal.
+"""
+import threading
+import time
+
+from .. import ssh
+from ..endpoint import Endpoint, Limits
+from ..errors import WireError
+from ..package import Package
+from .protocol import Broken, Conversation, Refusal, plain
+
+AGAIN = 60.0  # seconds that a refusal counts; then it is tried again
+STALLED = 15  # seconds without a byte, after which a host no longer fetches
+ALIVE = 10.0  # seconds between two signs of life to a host that waits: it gives up after 60
+BUSY = 0.5  # seconds between two looks at what another worker sends
+BYTES, WAIT = b"bytes", b"wait\n"  # to a host
+IDLE = 5.0  # seconds between two looks at a server that nobody wants anything from
+
+
+class Copy:
+    """One operation's wish for the copy of its package on its host's jump host. Used by one thread, closed once."""
+
+    def __init__(self, shelf: "_Shelf", package: Package):
+        self._shelf, self._package = shelf, package
+        self._open, self._told = True, 0.0
+        shelf.users += 1
+
+    def want(self) -> None:
+        self._told = time.monotonic()
+        self._shelf.want(self._package)
+
+    def line(self) -> bytes:
+        """What to tell the host now: `fetch ADDRESS PORT TOKEN`; `bytes REASON`, and they follow; or `wait`, now and
+        then, while it is not known; empty for nothing."""
+        if answer := self._shelf.answer(self._package.sha256):
+            return answer
+        if time.monotonic() - self._told < ALIVE:
+            return b""
+        self._told = time.monotonic()
+        return WAIT
+
+    def close(self) -> None:
+        if self._open:
+            self._open = False
+            _give_back(self._shelf)
+
+
+class _Shelf:
+    """What a jump host keeps. Its thread lives as long as somebody uses it; everything else only looks at answers."""
+
+    def __init__(self, jump: Endpoint, limits: Limits):
+        self.jump, self._limits = jump, limits
+        self.users = 0
+        self._lock = threading.Lock()
+        self._wanted: dict[str, Package] = {}
+        self._answers: dict[str, tuple[bytes, float]] = {}  # and until when each counts
+        self._refused: tuple[bytes, float] = (b"", 0.0)  # whatever is asked for
+        self._channel: ssh.Channel | None = None
+        self._runs = False
+
+    def want(self, package: Package) -> None:
+        with self._lock:
+            if self._known(package.sha256) or package.sha256 in self._wanted:
+                return
+            self._wanted[package.sha256] = package
+            if not self._runs:
+                self._runs = True
+                threading.Thread(target=self._run, name="copies", daemon=True).start()
+            elif self._channel is not None:
+                self._channel.wake()
+
+    def wake(self) -> None:
+        with self._lock:
+            if self._channel is not None:
+                self._channel.wake()
+
+    def answer(self, sha256: str) -> bytes:
+        with self._lock:
+            return self._known(sha256)
+
+    @property
+    def refuses(self) -> bool:
+        return time.monotonic() < self._refused[1]
+
+    def _known(self, sha256: str) -> bytes:
+        line, until = self._refused if self.refuses else self._answers.get(sha256, (b"", 0.0))
+        return line if time.monotonic() < until else b""
+
+    def _run(self) -> None:
+        while True:
+            reason = ""
+            try:
+                self._converse()
+            except (WireError, Refusal) as error:
+                reason = str(error)
+            except Exception as error:  # noqa: BLE001 - whatever it was, hosts wait for an answer
+                reason = f"the worker met an error of its own ({type(error).__name__})"
+            with self._lock:
+                self._channel = None
+                self._answers.clear()
+                if reason:
+                    self._refused = _refusal(reason)
+                if reason or not self.users:
+                    self._wanted.clear()
+                if not self._wanted:
+                    self._runs = False
+                    return
+
+    def _converse(self) -> None:
+        """One server, until nobody uses it. Raises what is wrong with it."""
+        connection, give_back = ssh.borrow(self.jump, self._limits)
+        try:
+            channel = connection.run(Conversation.command())
+            try:
+                talk = Conversation(channel, self.jump)
+                with self._lock:
+                    self._channel = channel
+                while self._next(talk):
+                    pass
+                channel.finish_input()
+            finally:
+                channel.close()
+        finally:
+            give_back()
+
+    def _next(self, talk: Conversation) -> bool:
+        """Brings what is wanted first, or waits. False when nobody uses the server any more."""
+        with self._lock:
+            if not self.users:
+                self._answers.clear()  # whoever comes now needs a server anew
+                return False
+            package = next(iter(self._wanted.values()), None)
+        if package is None:
+            talk.rest(IDLE)
+            return True
+        answer = None
+        try:
+            if talk.bring(package, lambda: self.users > 0):
+                line = f"fetch {self.jump.fetch_from} {self.jump.fetch_port} {talk.token}\n"
+                answer = line.encode(), float("inf")
+        except Broken:
+            raise
+        except Refusal as error:
+            answer = _refusal(str(error))
+        with self._lock:
+            self._wanted.pop(package.sha256, None)
+            if answer is not None:
+                self._answers[package.sha256] = answer
+            else:  # another worker brings it: others first
+                self._wanted[package.sha256] = package
+        if answer is None:
+            talk.rest(BUSY)
+        return True
+
+
+def _refusal(reason: str) -> tuple[bytes, float]:
+    said = plain(f"the jump host did not give it: {reason}")
+    return b"%s %s\n" % (BYTES, said.encode()), time.monotonic() + AGAIN
+
+
+_lock = threading.Lock()
+_shelves: dict[Endpoint, _Shelf] = {}
+
+
+def are_kept(endpoint: Endpoint) -> bool:
+    """Whether this host's own jump host may keep copies for it. One farther away it may not reach at all."""
+    return endpoint.jump is not None and endpoint.jump.fetch_port > 0
+
+
+def copy_for(endpoint: Endpoint, package: Package, limits: Limits) -> Copy:
+    """The package's copy where this host may fetch it. Costs nothing until it is wanted; to be closed."""
+    jump = endpoint.jump
+    assert jump is not None, "see `are_kept`"
+    with _lock:
+        for known in [shelf for shelf in _shelves.values() if not shelf.users and not shelf.refuses]:
+            del _shelves[known.jump]
+        return Copy(_shelves.setdefault(jump, _Shelf(jump, limits)), package)
+
+
+def _give_back(shelf: _Shelf) -> None:
+    with _lock:
+        shelf.users -= 1
+        if not shelf.users:
+            shelf.wake()

@@ -1,0 +1,1 @@
+"""What a request for a deployment goes through; `actions.py` is the way in."""

@@ -1,0 +1,247 @@
+"""Which operation a worker takes next, and how it becomes the only one who may write for it.
+
+Everything here runs inside the ledger's transaction. A claim is a compare-and-set: the row must still be what it was
+when it was looked at, and its instance's fence grows by one, so that whoever had it before can be
+told no, here and on the host.
+"""
+
+from collections import Counter
+from dataclasses import dataclass
+from datetime import timedelta
+
+from django.conf import settings
+from django.db import connection
+from django.db.models import BigIntegerField, Exists, F, Q, Subquery, Value
+from django.db.models import OuterRef as Outer
+from django.db.models.functions import Greatest, Now
+
+from asset import tenancy
+from asset.endpoints import with_ways
+from audit import events
+from audit.models import Event
+from deployer.engine.codes import Code
+from microservice import wake
+from microservice.deployments import advance
+from microservice.deployments.rollout import Due, InFlight, Limits, choose
+from microservice.models import Deployment, MicroServiceInstance, MicroServiceVersion, Operation
+from microservice.status import Action, DeploymentStatus, OperationStatus
+from runtime.sql import ask, places, words
+
+from .results import Ending, end
+
+# A new instance of a service on a host starts above every fence that an earlier one could have reached there, because
+# ids only grow: the host may remember the earlier one's.
+FENCES_AN_INSTANCE = 1 << 20
+_CLAIMABLE = (DeploymentStatus.QUEUED, DeploymentStatus.RUNNING)
+_LOOK_AT = 24  # open deployments that are looked at for one claim
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """An operation that is this worker's now, with everything its thread needs: it reads no database."""
+
+    operation: Operation  # with instance, host (and its jump hosts), credential, versions, deployment, service loaded
+    fresh: bool  # nobody has tried to start it on the host before
+    sent_before: bool = False  # this version's package went to this host once, so its release may still be there
+
+
+def lease():
+    """The database's clock in `LEASE` seconds: workers' own clocks may differ."""
+    return Now() + timedelta(seconds=settings.LEASE)
+
+
+def limits() -> Limits:
+    return Limits(
+        overall=settings.MAX_IN_FLIGHT,
+        service=settings.MAX_IN_FLIGHT_SERVICE,
+        host=settings.MAX_IN_FLIGHT_HOST,
+        jump=settings.MAX_IN_FLIGHT_JUMP,
+    )
+
+
+def claim(
+    owner: str, mine: Counter, held: list[int], wanted: int, free: int, task_id: str, around: bool = False
+) -> tuple[list[Claim], list[Event]]:
+    """Takes up to `wanted` operations. `mine`: how many this process has in flight, by deployment; `held`: which.
+    `around`: what somebody else holds a row of is left for later, instead of being waited for.
+
+    First what nobody keeps alive and what is to be asked again: they hold locks. What is due waits for the next call,
+    because those rows are locked now, and deployments must be locked before operations.
+    """
+    due, unkept, teams = _look()
+    lost = _unkept(held, min(wanted, free)) if unkept else []
+    fresh = _due(mine, wanted, free, around) if due and not lost else []
+    if around:
+        lost, fresh = _unhindered(lost), _unhindered(fresh)
+    told: list[Event] = []
+    if teams and fresh:
+        fresh, told = _without_closed(fresh)
+    numbers = lost + fresh
+    if not numbers:
+        return [], told
+    _take(owner, lost, fresh, task_id)
+    rows = _loaded(numbers, owner)
+    told += _started({row.deployment_id: row.deployment for row in rows}.values())
+    told += [events.of_operation(row) for row in rows]
+    began = set(fresh)
+    return [Claim(row, row.pk in began, row.sent_before) for row in rows], told
+
+
+_QUEUED = f"o.status = {words(OperationStatus.QUEUED)} AND o.instance_id IS NOT NULL"  # without: it waits
+_WAITING = f"""
+FROM deployment d WHERE d.status IN ({words(*_CLAIMABLE)})
+AND EXISTS (SELECT 1 FROM operation o WHERE o.deployment_id = d.id AND {_QUEUED})
+"""  # noqa: S608
+_LOOK = f"""
+SELECT EXISTS (SELECT 1 {_WAITING}),
+EXISTS (SELECT 1 FROM operation WHERE status = {words(OperationStatus.RUNNING)} AND lease < {{now}})
+OR EXISTS (SELECT 1 FROM operation WHERE status = {words(OperationStatus.UNKNOWN)} AND due IS NOT NULL),
+EXISTS (SELECT 1 FROM asset_team)
+"""  # noqa: S608
+_FROM = "FROM operation o JOIN deployment d ON d.id = o.deployment_id JOIN asset a ON a.id = o.host_id"
+_IN_FLIGHT = f"""
+SELECT o.deployment_id, d.microservice_id, o.host_id, a.jump_host_id, COUNT(*)
+{_FROM} WHERE o.status = {words(OperationStatus.RUNNING)} GROUP BY 1, 2, 3, 4
+"""
+_HEAD = f"""
+SELECT o.id, o.deployment_id, d.microservice_id, o.host_id, a.jump_host_id {_FROM} WHERE o.id IN
+(SELECT id FROM (SELECT o.id FROM operation o WHERE o.deployment_id = %s AND {_QUEUED} ORDER BY o.id LIMIT %s) h)
+"""  # noqa: S608
+
+_CLOSED = f"""
+SELECT o.id FROM operation o JOIN deployment d ON d.id = o.deployment_id
+WHERE o.id IN ({{places}}) AND o.action <> '{Action.DELETE.value}' AND {tenancy.CLOSED}
+"""  # noqa: S608
+
+
+def _look() -> tuple[bool, bool, bool]:
+    """Whether there may be something due, and something that nobody keeps alive; most often there is nothing. And
+    whether any host belongs to a team."""
+    now = "STRFTIME('%%Y-%%m-%%d %%H:%%M:%%f', 'NOW')" if connection.vendor == "sqlite" else "CURRENT_TIMESTAMP"
+    due, unkept, teams = ask(_LOOK.format(now=now))[0]
+    return bool(due), bool(unkept), bool(teams)
+
+
+def _unkept(held: list[int], most: int) -> list[int]:
+    """Operations whose lease ran out, and unknown ones whose time has come to be asked."""
+    if most <= 0:
+        return []
+    rows = (
+        Operation.objects.filter(
+            Q(status=OperationStatus.RUNNING, lease__lt=Now()) | Q(status=OperationStatus.UNKNOWN, due__lte=Now())
+        )
+        .exclude(pk__in=held)
+        .order_by("pk")
+    )
+    skip = connection.features.has_select_for_update_skip_locked
+    return list(
+        rows.select_for_update(skip_locked=skip, no_key=skip, of=("self",) if skip else ())
+        .values_list("pk", flat=True)[:most]
+    )
+
+
+def _unhindered(numbers: list[int]) -> list[int]:
+    """Those of these operations of which nobody holds the row, the instance's row or the deployment's."""
+    if not numbers or not connection.features.has_select_for_update_skip_locked:
+        return numbers
+    rows = Operation.objects.filter(pk__in=numbers).order_by("pk").select_for_update(skip_locked=True, no_key=True)
+    free = {pk: (instance, above) for pk, instance, above in rows.values_list("pk", "instance_id", "deployment_id")}
+    instances = MicroServiceInstance.objects.filter(pk__in={instance for instance, _ in free.values()}).order_by("pk")
+    open_ = set(instances.select_for_update(skip_locked=True, no_key=True).values_list("pk", flat=True))
+    above = advance.unheld(above for _, above in free.values())
+    return [number for number in numbers if number in free and free[number][0] in open_ and free[number][1] in above]
+
+
+def _due(mine: Counter, most: int, free: int, around: bool) -> list[int]:
+    if most <= 0:
+        return []
+    running = _in_flight()
+    # Those with the fewest in flight first: the fair turn is theirs.
+    waiting = (number for number, in ask(f"SELECT d.id {_WAITING}"))
+    turn = sorted(waiting, key=lambda number: (running.deployment.get(number, 0), number))[:_LOOK_AT]
+    if not turn:
+        return []
+    # Deployments before operations before instances: every transaction locks in this order.
+    turn = advance.lock(turn, around)
+    if not turn:
+        return []
+    rows = ask(" UNION ALL ".join([_HEAD] * len(turn)), *(value for one in turn for value in (one, most + 8)))
+    candidates = sorted((Due(*row) for row in rows), key=lambda due: due.operation)
+    reserve = max(1, settings.WORKER_SLOTS // 8) if settings.WORKER_SLOTS > 1 else 0
+    own = InFlight(running.overall, mine, running.service, running.host, running.jump)
+    return [due.operation for due in choose(candidates, own, limits(), most, free, reserve)]
+
+
+def _without_closed(numbers: list[int]) -> tuple[list[int], list[Event]]:
+    """Those of these operations that may start, and the events of those that never will, because their host or their
+    service was given to another team. These end here, and free their instances; their deployments are locked already.
+    """
+    closed = {number for number, in ask(_CLOSED.format(places=places(numbers)), *numbers)}
+    if not closed:
+        return numbers, []
+    rows = Operation.objects.filter(pk__in=closed).select_related("host", "deployment").defer("deployment__spec")
+    why = f"The host {tenancy.REASON}. Nothing was changed on it."
+    told = end([Ending(row, OperationStatus.NOT_STARTED, error=why, error_code=Code.DEFINITION) for row in rows])
+    wake.workers(len(closed))  # their slots are free for what was not chosen
+    return [number for number in numbers if number not in closed], told
+
+
+def _in_flight() -> InFlight:
+    """What runs now, everywhere, counted in one statement."""
+    deployment: Counter[int] = Counter()
+    service: Counter[int] = Counter()
+    host: Counter[int] = Counter()
+    jump: Counter[int | None] = Counter()
+    for of_deployment, of_service, of_host, of_jump, n in ask(_IN_FLIGHT):
+        deployment[of_deployment] += n
+        service[of_service] += n
+        host[of_host] += n
+        jump[of_jump] += n
+    return InFlight(sum(deployment.values()), deployment, service, host, jump)
+
+
+def _take(owner: str, lost: list[int], fresh: list[int], task_id: str) -> None:
+    """The compare-and-set, then a higher fence for each instance that was taken."""
+    common = {"owner": owner, "lease": lease(), "status": OperationStatus.RUNNING, "celery_task_id": task_id}
+    if fresh:
+        Operation.objects.filter(pk__in=fresh, status=OperationStatus.QUEUED).update(started=Now(), **common)
+    if lost:
+        Operation.objects.filter(pk__in=lost).filter(
+            Q(status=OperationStatus.RUNNING, lease__lt=Now()) | Q(status=OperationStatus.UNKNOWN, due__lte=Now())
+        ).update(takeovers=F("takeovers") + 1, due=None, **common)
+    taken = Operation.objects.filter(pk__in=lost + fresh, owner=owner, status=OperationStatus.RUNNING)
+    MicroServiceInstance.objects.filter(pk__in=taken.values("instance_id")).update(
+        fence=Greatest(F("fence"), F("pk") * Value(FENCES_AN_INSTANCE), output_field=BigIntegerField()) + 1
+    )
+    taken.update(fence=Subquery(MicroServiceInstance.objects.filter(pk=Outer("instance_id")).values("fence")[:1]))
+
+
+def _loaded(numbers: list[int], owner: str):
+    """With all that their threads need. What many of them share is read once, and is one object."""
+    mine = Operation.objects.filter(pk__in=numbers, owner=owner, status=OperationStatus.RUNNING)
+    sent = Operation.objects.filter(
+        instance_number=Outer("instance_number"), dest_version=Outer("dest_version"), pk__lt=Outer("pk"),
+        bytes_sent__gt=0,
+    )  # fmt: skip
+    rows = list(mine.select_related("instance").annotate(sent_before=Exists(sent)))
+    told = Deployment.objects.annotate(encoding=F("microservice__encoding"))
+    deployments = told.in_bulk({row.deployment_id for row in rows})
+    versions = MicroServiceVersion.every.in_bulk(
+        {number for row in rows for number in (row.from_version_id, row.dest_version_id) if number}
+    )
+    hosts = with_ways({row.host_id for row in rows})
+    for row in rows:
+        row.deployment, row.host = deployments[row.deployment_id], hosts[row.host_id]
+        row.from_version = versions[row.from_version_id] if row.from_version_id else None
+        row.dest_version = versions[row.dest_version_id] if row.dest_version_id else None
+        if row.instance is not None:
+            row.instance.host = row.host
+    return rows
+
+
+def _started(deployments) -> list[Event]:
+    return [
+        advance.become(deployment, DeploymentStatus.RUNNING)
+        for deployment in deployments
+        if deployment.status == DeploymentStatus.QUEUED
+    ]

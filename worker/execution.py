@@ -1,0 +1,227 @@
+"""The worker side: claim the next operation, carry it out on its host, write down how it ended, go on.
+
+The threads here talk to hosts and to the ledger, never to the database.
+"""
+
+import logging
+import os
+import socket
+import threading
+import uuid
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from functools import lru_cache
+from time import monotonic
+
+from django.conf import settings
+
+from access.masking import Mask
+from access.problems import Problem
+from access.secrets import Undecryptable
+from asset.endpoints import endpoint_from
+from asset.host_marks import mark_of
+from deployer.engine import failpoints
+from deployer.engine.codes import Code
+from deployer.engine.journal import JournalEvent
+from deployer.engine.program import Run
+from deployer.engine.run import Outcome, OutcomeKind, Package, carry_out
+from microservice.atoms import atom_of
+from microservice.models import Operation
+from microservice.packages.store import open_package
+from microservice.status import Action, OperationStatus, UndoStatus
+from runtime.logs import about
+from runtime.messages import MOST
+from runtime.postgresql import limits
+
+from .claims import Claim
+from .progress import PIECE, Progress
+from .results import Ending
+from .writer import Ledger
+
+log = logging.getLogger(__name__)
+_NOTHING = "Nothing was changed on the host."
+
+OUTPUT_PACE = 1.0  # seconds from one row of output to the next, as the program on the host shows it
+
+_ENDS_AS = {
+    OutcomeKind.DONE: (OperationStatus.SUCCEEDED, UndoStatus.NONE),
+    OutcomeKind.UNDONE: (OperationStatus.UNDONE, UndoStatus.UNDONE),
+    OutcomeKind.FAILED: (OperationStatus.FAILED, UndoStatus.FAILED),
+    OutcomeKind.CANCELLED: (OperationStatus.CANCELLED, UndoStatus.UNDONE),
+    OutcomeKind.UNKNOWN: (OperationStatus.UNKNOWN, UndoStatus.NONE),
+    OutcomeKind.NOT_STARTED: (OperationStatus.UNDONE, UndoStatus.NONE),
+}
+
+
+@lru_cache(maxsize=1)
+def ledger() -> Ledger:
+    """This process's ledger, under a name that no other process ever has."""
+    limits.choose(limits.WORKER)
+    return Ledger(f"{socket.gethostname()[:32]}:{os.getpid()}:{uuid.uuid4().hex[:12]}", settings.WORKER_SLOTS)
+
+
+def work(task_id: str = "") -> int:
+    """Carries out what is due until nothing is. Returns how many operations that were.
+
+    A message costs a worker as much as a small operation, so each is answered by a crew: by this thread, and by others
+    beside it where more is due.
+    """
+    desk = ledger()
+    claims = desk.claim_some(-(-desk.slots // MOST), task_id)
+    if not claims:
+        return 0
+    with ThreadPoolExecutor(max(1, len(claims) - 1)) as crew:
+        others = [crew.submit(_to_the_last, desk, claim, task_id) for claim in claims[1:]]
+        return _to_the_last(desk, claims[0], task_id) + sum(other.result() for other in others)
+
+
+def _to_the_last(desk: Ledger, claim: Claim | None, task_id: str) -> int:
+    done = 0
+    while claim is not None:
+        claim = _carry_out(desk, claim, task_id)
+        done += 1
+    return done
+
+
+class _Watch:
+    """What the engine tells, and asks, while it carries an operation out."""
+
+    def __init__(self, desk: Ledger, progress: Progress):
+        self._desk, self._progress = desk, progress
+        self._told = 0.0
+
+    def events(self, seen: list[JournalEvent]) -> None:
+        self._progress.events(seen)
+        self._desk.tell(self._progress)
+
+    def output(self, start: int, data: bytes) -> None:
+        self._progress.output(start, data)
+        self._tell_of_output()
+
+    def _tell_of_output(self) -> None:
+        """A row for each second or each full piece: a host that sends byte by byte gets no row for each byte."""
+        waiting = self._progress.unwritten
+        if waiting >= PIECE or (waiting and monotonic() - self._told >= OUTPUT_PACE):
+            self._told = monotonic()
+            self._desk.tell(self._progress)
+
+    def sent(self, count: int) -> None:
+        self._progress.sent(count)
+
+    def cancelled(self) -> bool:
+        return self._progress.cancelled
+
+    def lost(self) -> bool:
+        self._progress.here()
+        self._tell_of_output()
+        return self._desk.stopping or self._progress.lost
+
+
+def _carry_out(desk: Ledger, claim: Claim, task_id: str) -> Claim | None:
+    """Brings one operation to its end, and answers with the next one that is due."""
+    operation = claim.operation
+    threading.current_thread().name = f"operation-{operation.pk}"
+    with about(
+        deployment=operation.deployment_id,
+        operation=operation.pk,
+        host=operation.host.hostname,
+        request=operation.deployment.request_id,
+    ):
+        return _to_its_end(desk, claim, task_id)
+
+
+def _to_its_end(desk: Ledger, claim: Claim, task_id: str) -> Claim | None:
+    operation = claim.operation
+    log.info("%s %s", operation.action, "begins" if claim.fresh else "is taken up again")
+    failpoints.here(failpoints.Point.BEGINNING)
+    try:
+        ending = _ask_host(desk, claim)
+    except Exception as error:  # whatever it was: the host is asked again later, and the instance is never left locked
+        log.exception("operation %s: carrying it out went wrong in this worker", operation.pk)
+        ending = Ending(
+            operation, OperationStatus.UNKNOWN, error=f"The worker met an error of its own ({type(error).__name__}).",
+            error_code=Code.WORKER,
+        )
+    kept, following = desk.next(ending, task_id)
+    if kept:
+        # Not its error: that may quote what a command printed, and logs go where such words must not.
+        log.info("%s ends: %s%s", operation.action, ending.status, f" in {ending.error_step}" * bool(ending.error_step))
+    else:
+        log.info("it belongs to somebody else now; nothing was written")
+    return following
+
+
+def _ask_host(desk: Ledger, claim: Claim) -> Ending:
+    operation, instance = claim.operation, claim.operation.instance
+    assert instance is not None, "what has no instance is not claimed"
+    progress = desk.progress_of(operation.pk)
+    try:
+        secrets = operation.deployment.secrets.open()
+        progress.hide(Mask(secret.reveal() for secret in secrets.values()))
+        atom = atom_of(
+            operation.deployment.spec,
+            instance,
+            operation.action,
+            operation.from_version,
+            operation.dest_version,
+            operation.adopt,
+            secrets,
+        )
+        endpoint = endpoint_from(instance.host)
+    except (ValueError, Problem) as error:  # a definition that cannot be carried out: nothing has happened on the host
+        code = error.code if isinstance(error, Problem) else Code.DEFINITION
+        return Ending(operation, OperationStatus.UNDONE, error=f"{error} {_NOTHING}", error_code=code)
+    except Undecryptable as error:
+        unread = f"The service's secrets: {error}"
+        if not claim.fresh:  # it may be under way there, and what it prints could not be masked: asked again later
+            return Ending(operation, OperationStatus.UNKNOWN, error=unread, error_code=Code.SECRETS)
+        error_of = " ".join((unread, _NOTHING))
+        return Ending(operation, OperationStatus.UNDONE, error=error_of, error_code=Code.SECRETS)
+    # The service's was put there by claims._loaded.
+    encoding = operation.deployment.encoding or instance.host.encoding  # type: ignore[attr-defined]
+    progress.plan(step.name for step in atom.steps)
+    outcome = carry_out(
+        Run(operation.pk, operation.fence, atom, uuid.uuid4().hex[:16], encoding, mark_of(instance.host)),
+        endpoint,
+        instance.host.sudo,
+        _package(operation, claim.sent_before),
+        _Watch(desk, progress),
+        fresh=claim.fresh,
+        output_from=operation.output_size,
+    )
+    if outcome.kind not in (OutcomeKind.LOST, OutcomeKind.UNKNOWN):
+        progress.no_more_output()
+    return _ending(operation, replace(outcome, error=progress.mask.text(outcome.error)), desk.stopping)
+
+
+def _package(operation: Operation, sent_before: bool) -> Package | None:
+    version = operation.dest_version
+    if version is None or operation.adopt or not version.file_path:
+        return None
+    return Package(
+        sha256=version.sha256,
+        size=version.size or 0,
+        open=lambda: open_package(version),
+        likely_there=operation.action == Action.REVERT or operation.attempt > 1 or sent_before,
+    )
+
+
+def _ending(operation: Operation, outcome: Outcome, stopping: bool) -> Ending:
+    if outcome.kind == OutcomeKind.LOST and stopping:  # the host goes on by itself; whoever comes next attaches
+        return Ending(operation, OperationStatus.RUNNING)
+    if outcome.kind == OutcomeKind.LOST:
+        error = _refused(outcome)
+        return Ending(operation, OperationStatus.FAILED, UndoStatus.NONE, error, error_code=outcome.code, reached=True)
+    status, undo_status = _ENDS_AS[outcome.kind]
+    return Ending(
+        operation, status, undo_status, outcome.error, outcome.step, outcome.code, outcome.reached, outcome.trouble,
+        outcome.offered_key,
+    )  # fmt: skip
+
+
+def _refused(outcome: Outcome) -> str:
+    """This is written only where the rows say that the operation is still ours; so it is not another worker's."""
+    return (
+        f"The host has seen the fence {outcome.host_fence or '?'} for this instance, higher than any that this system "
+        "gave out, so it refused. Was the database restored from a backup?"
+    )

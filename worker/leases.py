@@ -1,0 +1,56 @@
+"""Which operations a worker process still owns, as the rows say; inside the ledger's transaction.
+
+A row that somebody else holds (a process that is frozen in its transaction, say) hinders nobody for longer than the
+wait for one lock: then the ledger goes `around` such rows for a while. They are written once they are free.
+"""
+
+from collections.abc import Iterable
+
+from microservice.deployments import advance
+from microservice.models import Operation
+from microservice.status import OperationStatus
+from runtime.sql import ask, for_update, places, words
+
+from .claims import lease
+from .progress import Progress
+
+
+class Hindered(Exception):
+    """Somebody holds a row that is to be written."""
+
+
+Name = tuple[int, int]  # an operation and its fence
+_MINE = f"""
+SELECT o.id, o.fence, o.cancel_requested FROM operation o
+WHERE o.id IN ({{places}}) AND o.owner = %s AND o.status = {words(OperationStatus.RUNNING)} ORDER BY o.id {{lock}}
+"""  # noqa: S608
+
+
+def still_mine(owner: str, held: dict[int, Progress], renew: bool, around: bool = False) -> set[Name]:
+    """Those that may be written now. A late worker finds itself out here; with `renew` the leases are renewed."""
+    if renew and not around:
+        _renew(owner, held)
+    kept = set(_mine(owner, held, for_update("o", skip_locked=around)))
+    seen = kept
+    if around:
+        if renew:
+            _renew(owner, [number for number, _ in kept])
+        seen = kept | set(_mine(owner, held, ""))  # a row that somebody holds is not lost
+        open_ = advance.unheld(held[number].operation.deployment_id for number, _ in kept)
+        kept = {name for name in kept if held[name[0]].operation.deployment_id in open_}
+    for progress in held.values():
+        progress.lost = progress.name not in seen
+    return kept
+
+
+def _mine(owner: str, held: dict[int, Progress], lock: str) -> Iterable[Name]:
+    for number, fence, cancel in ask(_MINE.format(places=places(held), lock=lock), *held, owner):
+        if held[number].name == (number, fence):
+            yield number, fence
+            if cancel:
+                held[number].cancelled = True
+
+
+def _renew(owner: str, numbers: Iterable[int]) -> None:
+    mine = Operation.objects.filter(pk__in=list(numbers), owner=owner, status=OperationStatus.RUNNING)
+    mine.update(lease=lease())

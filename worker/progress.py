@@ -1,0 +1,237 @@
+"""What happens in an operation, gathered by its thread and written in bulk by the ledger."""
+
+import threading
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from time import monotonic
+
+from django.db import connection
+
+from access.masking import Mask, Stream
+from audit.models import Event
+from deployer.engine.journal import JournalEvent, Kind
+from microservice.models import Operation, Output, Step
+from microservice.status import StepStatus
+from runtime import bulk_insert
+
+MOST_WAITING = 1 << 20  # bytes of output one operation may have in memory; a host's own file holds the rest meanwhile
+PIECE = 1 << 16  # bytes of output in one row, at most
+
+BECOMES = {
+    Kind.STARTED: StepStatus.RUNNING,
+    Kind.DONE: StepStatus.DONE,
+    Kind.FAILED: StepStatus.FAILED,
+    Kind.UNDOING: StepStatus.UNDOING,
+    Kind.UNDONE: StepStatus.UNDONE,
+    Kind.UNDO_FAILED: StepStatus.UNDO_FAILED,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class StepState:
+    """A step as far as it has come; what becomes a Step row."""
+
+    position: int
+    name: str
+    status: StepStatus = StepStatus.PENDING
+    old_state: str = ""
+    new_state: str = ""
+    detail: str = ""
+    exit_status: int | None = None
+    started: datetime | None = None
+    finished: datetime | None = None
+    output_start: int | None = None
+    undo_start: int | None = None
+
+    def after(self, event: JournalEvent) -> "StepState":
+        """The step when this has happened. Pure."""
+        status = BECOMES[event.kind]
+        at = datetime.fromtimestamp(event.at, UTC)
+        begins = status in (StepStatus.RUNNING, StepStatus.UNDOING)
+        return replace(
+            self,
+            status=status,
+            old_state=event.old_state or self.old_state,
+            new_state=self.new_state if event.kind is Kind.FAILED else event.new_state or self.new_state,
+            detail=event.detail or self.detail,
+            exit_status=self.exit_status if event.exit_status is None else event.exit_status,
+            started=at if status == StepStatus.RUNNING else self.started,
+            finished=None if begins else at,
+            output_start=event.printed if status == StepStatus.RUNNING else self.output_start,
+            undo_start=event.printed if status == StepStatus.UNDOING else self.undo_start,
+        )
+
+    def row(self) -> tuple:
+        """The columns of _STEP."""
+        return (self.name, str(self.status), self.old_state, self.new_state, self.detail, self.exit_status,
+                self.started, self.finished, self.output_start, self.undo_start)  # fmt: skip
+
+    def told(self) -> dict:
+        return {
+            "position": self.position,
+            "name": self.name,
+            "status": str(self.status),
+            "exit_status": self.exit_status,
+            "detail": self.detail,
+        }
+
+
+@dataclass(slots=True)
+class Piece:
+    """What one transaction writes of an operation."""
+
+    steps: list[StepState]
+    output: bytes
+    start: int
+    line: int
+    sent: int
+
+
+class Progress:
+    """One operation's news. Its thread adds, the ledger takes; `forget` follows the commit, so nothing is lost.
+
+    What it takes in has the operation's secrets masked before anything else sees it: rows, and so pages, events,
+    downloads and callbacks, never have them. A masked text has the same length, so offsets are the host's own. What is
+    held back is not in the rows, so whoever takes the operation over asks the host for it again.
+    """
+
+    def __init__(self, operation: Operation):
+        self.operation = operation
+        self.name = (operation.pk, operation.fence)
+        self.awaits_writing = False
+        self.lost = False  # taken over by somebody else: its thread is to leave it at once
+        self.cancelled = False
+        self.heard = monotonic()  # when its thread last said or asked anything
+        self.thread: int | None = None  # which thread that is
+        self._change = threading.Condition()
+        self._steps: dict[int, StepState] = {}
+        self._changed: set[int] = set()
+        self._output = bytearray()
+        self._start = operation.output_size
+        self._line = operation.output_lines
+        self._sent = 0
+        self.mask = Mask(())
+        self._stream = Stream(self.mask)
+
+    def hide(self, mask: Mask) -> None:
+        """From now on; before anything is taken in."""
+        self.mask, self._stream = mask, Stream(mask)
+
+    def here(self) -> None:
+        """Its thread is alive, and is the one that calls."""
+        self.heard, self.thread = monotonic(), threading.get_ident()
+
+    def plan(self, names: Iterable[str]) -> None:
+        with self._change:
+            for position, name in enumerate(names):
+                self._steps[position] = StepState(position, name)
+                self._changed.add(position)
+
+    def events(self, seen: Iterable[JournalEvent]) -> None:
+        with self._change:
+            for event in map(self._masked, seen) if self.mask else seen:
+                # The rows of an operation are those of its plan, whatever a host names.
+                if event.kind in BECOMES and event.position in self._steps:
+                    self._steps[event.position] = self._steps[event.position].after(event)
+                    self._changed.add(event.position)
+
+    def output(self, start: int, data: bytes) -> None:
+        """Adds output that begins at `start`; waits while too much of it has not been written yet."""
+        with self._change:
+            follows = self._start + len(self._output) + self._stream.held
+        if start != follows:
+            raise ValueError(f"output from {start} on, when {follows} is what follows")
+        data = self._stream.feed(data)  # by its own thread alone; the ledger is not to wait for the search
+        with self._change:
+            self._change.wait_for(lambda: len(self._output) < MOST_WAITING, timeout=30)
+            self._output += data
+
+    def no_more_output(self) -> None:
+        """What was held back is all that there is: the run has ended, and its output is there as a whole."""
+        with self._change:
+            self._output += self._stream.flush()
+
+    def _masked(self, event: JournalEvent) -> JournalEvent:
+        text = self.mask.text
+        return replace(
+            event, old_state=text(event.old_state), new_state=text(event.new_state), detail=text(event.detail)
+        )
+
+    @property
+    def unwritten(self) -> int:
+        """Bytes of output."""
+        return len(self._output)
+
+    def sent(self, count: int) -> None:
+        with self._change:
+            self._sent += count
+
+    def take(self) -> Piece:
+        with self._change:
+            self.awaits_writing = False
+            steps = [self._steps[position] for position in sorted(self._changed)]
+            return Piece(steps, bytes(self._output), self._start, self._line, self._sent)
+
+    def forget(self, piece: Piece) -> None:
+        """The piece is in the database. What changed since it was taken stays to be written."""
+        with self._change:
+            for step in piece.steps:
+                if self._steps[step.position] is step:
+                    self._changed.discard(step.position)
+            del self._output[: len(piece.output)]
+            self._start += len(piece.output)
+            self._line += piece.output.count(b"\n")
+            self._sent -= piece.sent
+            self._change.notify_all()
+
+
+_STEP = (
+    "name", "status", "old_state", "new_state", "detail", "exit_status", "started", "finished", "output_start",
+    "undo_start",
+)  # fmt: skip
+_STEP_AGAIN = bulk_insert.overwrite(("operation_id", "position"), _STEP)
+
+
+def write_progress(written: list[tuple[Progress, Piece]]) -> list[Event]:
+    """Writes what was taken, in a fixed number of statements, and answers with the events that tell of it."""
+    steps, output, told, grown = [], [], [], []
+    for progress, piece in written:
+        number, deployment = progress.operation.pk, progress.operation.deployment_id
+        steps += [(number, step.position, *step.row()) for step in piece.steps]
+        if piece.steps:
+            data = {"operation_id": number, "steps": [step.told() for step in piece.steps]}
+            told.append(Event(deployment_id=deployment, operation_id=number, kind="step", data=data))
+        line = piece.line
+        for at in range(0, len(piece.output), PIECE):
+            part = piece.output[at : at + PIECE]
+            output.append((number, piece.start + at, line, part))
+            line += part.count(b"\n")
+        if piece.output:
+            size = piece.start + len(piece.output)
+            data = {"operation_id": number, "start": piece.start, "size": size}
+            told.append(Event(deployment_id=deployment, operation_id=number, kind="output", data=data))
+        if piece.output or piece.sent:
+            progress.operation.output_size = piece.start + len(piece.output)
+            progress.operation.output_lines = line
+            grown.append((progress.operation, piece.sent))
+    bulk_insert.insert(Step, ("operation", "position", *_STEP), steps, _STEP_AGAIN)
+    # A commit whose answer was lost is tried again: the same bytes at the same place are no second output.
+    bulk_insert.insert(Output, ("operation", "start", "line", "data"), output, "DO NOTHING")
+    _grow(grown)
+    return told
+
+
+_GROW = """
+WITH now (id, size, lines, sent) AS (VALUES {rows})
+UPDATE operation SET output_size = now.size, output_lines = now.lines, bytes_sent = bytes_sent + now.sent
+FROM now WHERE operation.id = now.id
+"""
+
+
+def _grow(grown: list[tuple[Operation, int]]) -> None:
+    if grown:
+        rows = [(operation.pk, operation.output_size, operation.output_lines, sent) for operation, sent in grown]
+        values = [value for row in rows for value in row]
+        with connection.cursor() as cursor:
+            cursor.execute(_GROW.format(rows=", ".join(["(%s, %s, %s, %s)"] * len(grown))), values)

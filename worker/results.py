@@ -1,0 +1,147 @@
+"""How an operation ends: its result, the instance's version and status, and the unlock, all in one transaction."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import timedelta
+
+from django.conf import settings
+from django.db.models import F, OuterRef, Subquery
+from django.db.models.functions import Now
+from django.utils import timezone
+
+from asset import reachability
+from audit import events
+from audit.models import Event
+from microservice.deployments import advance, deferred_installs
+from microservice.models import MicroServiceInstance, Operation
+from microservice.status import AFTER_FAILURE, OPERATION_ENDED, Action, InstanceStatus, OperationStatus, UndoStatus
+
+FIRST_PAUSE, LONGEST_PAUSE = 5, 300  # seconds between two questions to a host that does not answer
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """What became of an operation in this worker's hands."""
+
+    operation: Operation
+    status: OperationStatus  # RUNNING: this worker lets go of it, and the next one attaches
+    undo_status: UndoStatus = UndoStatus.NONE
+    error: str = ""
+    error_step: str = ""
+    error_code: str = ""
+    reached: bool | None = None  # whether the host answered; None: it was not asked
+    trouble: str = ""  # what was in the way of speaking with it
+    offered_key: str = ""  # that it showed, and that is not the pinned one
+
+
+def end(endings: list[Ending]) -> list[Event]:
+    """Writes the endings of operations that are still the caller's. Answers with the events to write last."""
+    if not endings:
+        return []
+    now = timezone.now()
+    operations = [_ended(ending, now) for ending in endings]
+    ended = [operation for operation in operations if operation.status in OPERATION_ENDED]
+    _rest(ended)
+    _write(operations)
+    told = _note_contact(endings)
+    told += [events.of_operation(operation) for operation in operations if operation.status != OperationStatus.RUNNING]
+    return told + advance.advance({operation.deployment_id for operation in operations})
+
+
+_FIELDS = (
+    "status", "undo_status", "error", "error_step", "error_code", "finished", "owner", "lease", "due", "asked",
+    "unknown_since",
+)  # fmt: skip
+
+
+def _write(operations: list[Operation]) -> None:
+    """Those that ended alike, which on a good day is all of them, in one plain statement; the rest in another."""
+    alike: dict[tuple, list[Operation]] = {}
+    for operation in operations:
+        alike.setdefault(tuple(getattr(operation, name) for name in _FIELDS), []).append(operation)
+    values, most = max(alike.items(), key=lambda item: len(item[1]))
+    Operation.objects.filter(pk__in=[one.pk for one in most]).update(**dict(zip(_FIELDS, values, strict=True)))
+    rest = [operation for operation in operations if operation not in most]
+    if rest:
+        Operation.objects.bulk_update(rest, _FIELDS)
+
+
+def _ended(ending: Ending, now) -> Operation:
+    """The row as it will be."""
+    row = ending.operation
+    row.status, row.undo_status = ending.status, ending.undo_status
+    row.error, row.error_step, row.error_code, row.owner = ending.error, ending.error_step, ending.error_code, ""
+    row.lease = now if ending.status == OperationStatus.RUNNING else None  # has run out already
+    if ending.status == OperationStatus.UNKNOWN:
+        _ask_again(row, now)
+    elif ending.status in OPERATION_ENDED:
+        row.finished, row.due, row.unknown_since = now, None, None
+    return row
+
+
+def _ask_again(row: Operation, now) -> None:
+    """Later and later; past the deadline the instance is let go, with the truth in its error.
+
+    That is safe because the next operation on the instance has a higher fence and settles the old run first.
+    """
+    row.unknown_since = row.unknown_since or now
+    row.asked += 1
+    if now - row.unknown_since > timedelta(seconds=settings.UNKNOWN_DEADLINE):
+        row.status, row.finished, row.due = OperationStatus.FAILED, now, None
+        row.error = (
+            f"The host could not be asked for {settings.UNKNOWN_DEADLINE} s, so what runs there is not known: "
+            f"{row.error} The next operation on it settles what was left before it starts."
+        )
+    else:
+        row.due = now + timedelta(seconds=min(LONGEST_PAUSE, FIRST_PAUSE * 2 ** min(row.asked - 1, 10)))
+
+
+def _rest(ended: list[Operation]) -> None:
+    """Instances of ended operations: unlocked, with what runs there now. A lock that is not ours is left alone."""
+    groups: dict[tuple[str, int], list[Operation]] = {}
+    for operation in ended:
+        if operation.status == OperationStatus.SUCCEEDED:
+            group = ("gone", 0) if operation.action == Action.DELETE else ("changed", InstanceStatus.RUNNING)
+        elif operation.status in (OperationStatus.CANCELLED, OperationStatus.NOT_STARTED):
+            group = ("same", operation.status_before)
+        else:
+            group = ("same", AFTER_FAILURE[Action(operation.action)])
+        groups.setdefault(group, []).append(operation)
+    for (what, status), operations in sorted(groups.items()):
+        numbers = [operation.pk for operation in operations]
+        own = Operation.objects.filter(pk__in=numbers, instance_id=OuterRef("pk"))
+        instances = MicroServiceInstance.objects.filter(
+            pk__in=[operation.instance_id for operation in operations],
+            locked=True,
+            lock_deployment__in={operation.deployment_id for operation in operations},
+        )
+        if what == "gone":
+            instances.delete()
+            deferred_installs.begin(operations)
+            continue
+        if status == InstanceStatus.DELETE_FAILED:
+            deferred_installs.keep_trying(instances, {one.instance_id: one for one in operations if one.instance_id})
+        changes = {"status": status, "last_operation": Subquery(own.values("pk")[:1]), "updated": Now()}
+        if what == "changed":
+            changes |= {"previous_version": F("version"), "version": Subquery(own.values("dest_version")[:1])}
+        advance.release_locks(instances, **changes)
+
+
+def _note_contact(endings: Iterable[Ending]) -> list[Event]:
+    """What was learnt about each host, for people: four statements at most, and one on a good day. Answers with what is
+    to be told of those that are not as they were when their operation was claimed. Of several endings on a host the
+    last one counts."""
+    learnt = {ending.operation.host_id: ending for ending in endings if ending.reached is not None}
+    well = {pk for pk, ending in learnt.items() if ending.reached and not ending.trouble}
+    if well:
+        reachability.note_well(well)
+    for reachable in (True, False):
+        troubles = {pk: one.trouble for pk, one in learnt.items() if one.reached is reachable and pk not in well}
+        if troubles:
+            reachability.note_each(reachable, troubles)
+    reachability.note_keys({pk: ending.offered_key for pk, ending in learnt.items() if ending.offered_key})
+    return [
+        events.of_host(pk, bool(ending.reached))
+        for pk, ending in learnt.items()
+        if ending.operation.host.reachable != ending.reached or ending.offered_key
+    ]

@@ -1,0 +1,56 @@
+"""Celery's door: no logic. A worker opens its shop before it looks for its broker, and claims nothing more once told to
+stop."""
+
+import logging
+
+from celery import bootsteps
+from celery.signals import worker_init, worker_shutting_down
+
+from callbacks import sender
+from integrations.storage import check_at_start
+from microservice import wake
+from runtime import watchdog
+from runtime.celery_app import app
+from runtime.memory import settle
+
+from . import execution, recovery
+
+_sweepers: list[recovery.Sweeper | sender.Sender] = []
+log = logging.getLogger(__name__)
+
+
+@app.task(name=wake.WORK, bind=True)
+def work(self) -> int:
+    return execution.work(self.request.id)
+
+
+@worker_init.connect
+def look_around(**_) -> None:
+    check_at_start()
+
+
+class Shop(bootsteps.StartStopStep):
+    """What carries out the rows. Celery's consumer, which comes after it, is one way to wake it."""
+
+    requires = ("celery.worker.components:Pool",)
+
+    def start(self, worker) -> None:
+        watchdog.arm()
+        execution.ledger()
+        _sweepers.append(recovery.Sweeper())
+        _sweepers.append(sender.Sender())
+        settle()
+        log.info("this worker carries out what is due")
+
+    def stop(self, worker) -> None:
+        """Nothing: it was told by the signal, before Celery began to wait for its own threads."""
+
+
+app.steps["worker"].add(Shop)
+
+
+@worker_shutting_down.connect
+def close_shop(**_) -> None:
+    execution.ledger().stop()
+    for sweeper in _sweepers:
+        sweeper.stop()
