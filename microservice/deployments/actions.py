@@ -11,13 +11,13 @@ from access.callers import Caller
 from access.problems import invalid
 
 from .. import catalog
-from ..forgetting import archive_host, forget
 from ..models import Deployment, MicroService, MicroServiceInstance, MicroServiceVersion, Operation
 from ..status import MAY_DELETE, WHILE, Action, OperationStatus
 from . import enqueue, selection
 from .control import break_lock, cancel, pause, resume
 from .create import check_right, must_have_ended, queue, record_request, take_or_refuse
 from .destinations import check_bad, choices, marked_bad
+from .forgetting import archive_host, forget
 from .installs import install, preview_install
 from .plan_token import check_plan
 from .preview import LOADED, preview

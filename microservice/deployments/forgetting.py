@@ -24,14 +24,14 @@ from callbacks import outbox
 from callbacks.models import Telling
 from deployer.engine.codes import Code
 
-from . import notify
-from .deployments import advance
-from .deployments.create import check_right
-from .deployments.selection import instances_of
-from .deployments.targets import owner_of
-from .host_use import refuse_in_use
-from .models import MicroService, MicroServiceInstance, Operation
-from .status import OPERATION_OPEN, InstanceStatus, OperationStatus
+from .. import notify
+from ..host_use import refuse_in_use
+from ..models import MicroService, MicroServiceInstance, Operation
+from ..status import OPERATION_OPEN, InstanceStatus, OperationStatus
+from . import advance
+from .create import check_right
+from .selection import instances_of
+from .targets import owner_of
 
 _BEGUN = (OperationStatus.RUNNING, OperationStatus.UNKNOWN)
 _NOT_BEGUN = tuple(OPERATION_OPEN - set(_BEGUN))
