@@ -9,6 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import psycopg
 import pytest
+from psycopg_pool.sched import Scheduler
 
 from runtime import database_url
 from runtime.postgresql import connection, limits
@@ -96,11 +97,19 @@ def test_after_a_restart_no_request_meets_a_connection_of_before(server, pool):
 
 @away
 @pytest.mark.parametrize("seconds", [7.3])
-def test_a_server_that_comes_back_is_used_within_seconds_however_long_it_was_away(server, pool, seconds):
+def test_a_server_that_comes_back_is_used_within_seconds_however_long_it_was_away(server, pool, monkeypatch, seconds):
     used = pool(server.url("postgres"))
     full(used)
     server.kill()
-    over, first = threading.Event(), []
+    over, first, pauses = threading.Event(), [], []
+    enter = Scheduler.enter
+
+    def noted(self, delay, action):
+        if "AddConnection" in repr(action):
+            pauses.append(delay)
+        return enter(self, delay, action)
+
+    monkeypatch.setattr(Scheduler, "enter", noted)
 
     def ask() -> None:
         while not over.wait(0.1):
@@ -120,6 +129,7 @@ def test_a_server_that_comes_back_is_used_within_seconds_however_long_it_was_awa
         one.join(20)
     over.set()
     assert len(first) == 4 and max(first) - back < within(5)
+    assert len(pauses) > 4 and max(pauses) < 3, "they begin anew before they are long"
 
 
 @away
