@@ -302,5 +302,5 @@ def _admin(caller: Caller) -> None:
 
 def _all_of(errors: list[dict]) -> Problem:
     problem = invalid(errors[0]["pointer"], errors[0]["reason"])
-    problem.errors = errors
+    problem.field_errors = list(errors)
     return problem

@@ -45,6 +45,7 @@ def answer(request: HttpRequest, problem: Problem) -> HttpResponse:
         "msg": problem.detail,
         "errors": problem.errors,
         "hint": problem.hint,
+        "params": problem.params,
         "request_id": request_id_of(request),
     }
     response = HttpResponse(json.dumps(body), status=problem.status, content_type=PROBLEM_JSON, headers=problem.headers)
@@ -135,9 +136,9 @@ def _invalid(errors: list[dict]) -> Problem:
 
 def _not_any_more(problem: Problem) -> Problem:
     """Names what takes the place of a field that clients from before may still send."""
-    for error in problem.errors:
-        if error["pointer"] == "/file_path":
-            problem.hint = "No field names an object in the store: publish the package with PUT to …/package."
+    if any(error["pointer"] == "/file_path" for error in problem.errors):
+        hint = "No field names an object in the store: publish the package with PUT to …/package."
+        return Problem(problem.status, problem.code, problem.detail, hint, problem.field_errors)
     return problem
 
 

@@ -5,7 +5,7 @@ from django.db import IntegrityError, transaction
 from django.utils import timezone
 
 from access.callers import Caller
-from access.problems import conflict, invalid
+from access.problems import conflict, invalid, refused
 from audit import history
 
 from .models import Asset
@@ -66,4 +66,4 @@ def unarchive(caller: Caller, host: Asset) -> Asset:
 def refuse_archived(host: Asset) -> None:
     """409 where something is asked of a host that is archived."""
     if host.archived:
-        raise conflict("host_archived", f"{host.hostname} is archived.", "Bring it back first: unarchive it.")
+        raise refused("host_archived", host=host.hostname)

@@ -170,7 +170,7 @@ def _refuse(errors: dict[str, str]) -> None:
     if errors:
         first = next(iter(errors))
         problem = invalid(first, errors[first])
-        problem.errors = [{"pointer": pointer, "reason": reason} for pointer, reason in errors.items()]
+        problem.field_errors = [{"pointer": pointer, "reason": reason} for pointer, reason in errors.items()]
         raise problem
 
 

@@ -100,12 +100,6 @@ def catalogue_version() -> str:
     return found.hexdigest()[:12]
 
 
-def term(word: object) -> str:
-    """A word of the API (a status, an action, a role, a field's name) in the reader's language."""
-    plain = "" if word is None else str(word).replace("_", " ")
-    return pgettext("term", plain) if plain else ""
-
-
 def told(text: object) -> str:
     """An English sentence of the rules in the reader's language; as it is where the catalogue does not know it."""
     said = str(text or "")

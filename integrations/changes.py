@@ -1,6 +1,5 @@
 """Settings: checked, tested as a whole, saved only when the test passes, kept, brought back. Refuses with Problem."""
 import json
-from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -15,11 +14,12 @@ from . import http_client, probes, projects, registry
 from .models import Setting
 
 
-@dataclass
 class TestFailed(Problem):
     """A document that did not pass its test. `findings`: of every part, as `probes.test` gives them."""
 
-    findings: list[dict[str, Any]] = field(default_factory=list)
+    def __init__(self, *parts: Any, findings: list[dict[str, Any]]):
+        super().__init__(*parts)
+        self.findings = findings
 
 
 KEEP = None  # given for a secret, or the secret left out: the one that is saved stays, as long as the server does
@@ -64,7 +64,7 @@ def complete(given: dict[str, dict[str, Any] | None]) -> dict[str, dict[str, Any
         document[name] = whole
     if errors:
         problem = invalid(errors[0]["pointer"], errors[0]["reason"])
-        problem.errors = errors
+        problem.field_errors = list(errors)
         raise problem
     return document
 

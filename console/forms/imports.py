@@ -44,6 +44,5 @@ class HostImportForm(forms.Form):
             try:
                 return imports.from_json(text.encode())
             except Problem as problem:
-                problem.status, problem.detail = 422, problem.detail.replace("The body", "The text")
-                raise
+                raise Problem(422, problem.code, problem.detail.replace("The body", "The text")) from problem
         return imports.from_csv(text)

@@ -11,10 +11,11 @@ from django.utils.translation import gettext_lazy as _
 from access.callers import SCOPES
 from access.problems import Problem
 from deployer.engine import text
+from messages.rendering import term
 from microservice.catalog.ownership import BUILD_FIELDS
 from microservice.models import MicroService
 
-from ..language import term, told
+from ..language import told
 from .fields import Environment, Form, JSONText, Words
 
 

@@ -14,6 +14,7 @@ from django.utils.safestring import SafeString, mark_safe
 from django.utils.translation import get_language, gettext
 
 from access import url_userinfo
+from messages import rendering
 from microservice.output import terminal
 from microservice.status import BuildStatus, DeploymentStatus, InstanceStatus, OperationStatus, StepStatus, UndoStatus
 
@@ -23,10 +24,10 @@ from ..forms.settings import TITLES
 _UNDO = (StepStatus.UNDOING, StepStatus.UNDONE, StepStatus.UNDO_FAILED)
 
 register = template.Library()
-register.filter("term", language.term)
+register.filter("term", rendering.term)
 register.filter("told", language.told)
 register.filter("known", language.known)
-register.filter("terms", lambda words: [language.term(one) for one in words])
+register.filter("terms", lambda words: [rendering.term(one) for one in words])
 WORDS = {"status", "role", "kind", "language"}  # fields of the history whose values are words of the API
 
 # For each kind of status: member → (tone, glyph). Tones are classes of console.css, glyphs symbols of glyphs.svg.
@@ -135,7 +136,7 @@ def _status(value, kind: str, _language: str | None) -> SafeString:
         '<span class="status tone-{}">{}{}</span>',
         tone,
         glyph(picture, spin=picture == "run"),
-        language.term(member.label),
+        rendering.term(member.label),
     )
 
 
@@ -324,7 +325,7 @@ def changes(row) -> list[tuple[str, object, object]]:
     found = [(name, before.get(name), after.get(name)) for name in names]
     if row.subject == "version":
         found = [(name, *map(_build_word, values)) if name == "status" else (name, *values) for name, *values in found]
-    said = [(name, *(language.term(one) if name in WORDS else one for one in values)) for name, *values in found]
+    said = [(name, *(rendering.term(one) if name in WORDS else one for one in values)) for name, *values in found]
     return [(name, _shown(old), _shown(new)) for name, old, new in said if old or new]
 
 

@@ -5,10 +5,10 @@ from dataclasses import dataclass
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
+from messages.rendering import term
 from microservice.models import Deployment
 from microservice.status import DEPLOYMENT_ENDED, Action, DeploymentStatus, OperationStatus
 
-from ..language import term
 from ..templatetags.console import tone
 
 

@@ -73,5 +73,5 @@ def refuse(errors: list[dict]) -> None:
     if not errors:
         return
     problem = invalid(errors[0]["pointer"], errors[0]["reason"])
-    problem.errors = errors
+    problem.field_errors = list(errors)
     raise problem

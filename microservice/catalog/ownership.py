@@ -46,7 +46,7 @@ def check_build(caller: Caller, changed: Collection[str], may_build: bool) -> No
         return
     hint = "A token for named services needs the scope `build` by name." if caller.services else "Ask an administrator."
     problem = forbidden(f"This needs the right build: {', '.join(wanted)} decide what runs on build machines.", hint)
-    problem.errors = [{"pointer": f"/{name}", "reason": "needs the right build"} for name in wanted]
+    problem.field_errors = [{"pointer": f"/{name}", "reason": "needs the right build"} for name in wanted]
     raise problem
 
 

@@ -1,0 +1,86 @@
+"""Makes sentences of messages. A page renders in the reader's language; what is kept, logged or sent is English."""
+
+from collections.abc import Callable, Mapping
+from string import Formatter
+from typing import Any
+
+from django.utils import translation
+from django.utils.translation import gettext, ngettext, pgettext
+
+from . import Message
+from .text import Text
+from .texts import TEXTS
+
+ENGLISH = "en"
+MAX_NAMED = 20  # of a list of names in a sentence; the rest is counted
+LITERAL = "literal"  # a text that is a person's, a host's or an older row's: shown as it is
+
+
+def render(message: Message) -> str:
+    """The sentence, in the language that is active. A code without a text (of a newer version, say) shows itself."""
+    if message.code == LITERAL:
+        return str(message.params["text"])
+    text = TEXTS.get(message.code)
+    if text is None:
+        return ", ".join([message.code, *(f"{name}={value}" for name, value in message.params.items())])
+    return _sentence(text.says, message.params)
+
+
+def hint(message: Message) -> str:
+    """What to do next, in the language that is active; "" where there is nothing to add."""
+    if message.code == LITERAL:
+        return str(message.params.get("hint", ""))
+    text: Text | None = TEXTS.get(message.code)
+    return _sentence(text.hint, message.params) if text and text.hint else ""
+
+
+def english(message: Message, part: Callable[[Message], str] = render) -> str:
+    """The sentence (or, with `hint`, what to do next) in English."""
+    with translation.override(ENGLISH):
+        return part(message)
+
+
+def literal(text: str, hint: str = "") -> Message:
+    """What somebody else said, as a message: never translated."""
+    return Message(LITERAL, {"text": text, **({"hint": hint} if hint else {})})
+
+
+def term(word: object) -> str:
+    """A word of the API (a status, an action, a role, a field's name) in the reader's language."""
+    plain = "" if word is None else str(word).replace("_", " ")
+    return pgettext("term", plain) if plain else ""
+
+
+def _sentence(says: Any, params: Mapping[str, Any]) -> str:
+    if isinstance(says, tuple):
+        singular, plural, counted = says
+        says = ngettext(str(singular), str(plural), int(params.get(counted, 0)))
+    return _Places().vformat(str(says), (), _Params(params))
+
+
+class _Params(dict[str, Any]):
+    """A parameter that is missing, as in a row of an older version, shows its name instead of an error."""
+
+    def __missing__(self, name: str) -> str:
+        return f"{{{name}}}"
+
+
+class _Places(Formatter):
+    """`{name}`; `{status:term}`, a word of the API in the reader's language. A list stands between commas."""
+
+    def get_field(self, field_name: str, args: Any, kwargs: Any) -> tuple[Any, str]:
+        return kwargs[field_name], field_name  # names only: no text reaches into a value
+
+    def format_field(self, value: Any, format_spec: str) -> str:
+        if isinstance(value, (list, tuple)):
+            return _listed([self.format_field(one, format_spec) for one in value])
+        if isinstance(value, Message):
+            return render(value)
+        return term(value) if format_spec == "term" else str(value)
+
+
+def _listed(names: list[str]) -> str:
+    shown = ", ".join(names[:MAX_NAMED])
+    if len(names) > MAX_NAMED:
+        return gettext("{names} and {count} more").format(names=shown, count=len(names) - MAX_NAMED)
+    return shown

@@ -1,0 +1,7 @@
+"""The HTTP API itself."""
+
+
+from ..text import Text
+
+TEXTS: dict[str, Text] = {
+}

@@ -1,0 +1,7 @@
+"""Builds and build servers."""
+
+
+from ..text import Text
+
+TEXTS: dict[str, Text] = {
+}

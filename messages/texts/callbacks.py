@@ -1,0 +1,7 @@
+"""Callbacks."""
+
+
+from ..text import Text
+
+TEXTS: dict[str, Text] = {
+}

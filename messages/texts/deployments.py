@@ -1,0 +1,7 @@
+"""Deployments: requests, targets, rollouts."""
+
+
+from ..text import Text
+
+TEXTS: dict[str, Text] = {
+}

@@ -1,0 +1,7 @@
+"""Integrations."""
+
+
+from ..text import Text
+
+TEXTS: dict[str, Text] = {
+}

@@ -1,0 +1,7 @@
+"""What becomes of an operation on a host."""
+
+
+from ..text import Text
+
+TEXTS: dict[str, Text] = {
+}
