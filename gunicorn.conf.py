@@ -1,4 +1,5 @@
 """The web process: `gunicorn -c gunicorn.conf.py deployer.wsgi`. Read from the environment, as the settings are."""
+
 import os
 import sys
 from pathlib import Path
@@ -16,7 +17,7 @@ threads = env.number("WEB_THREADS", 32, 2, 1000)  # live streams take WEB_THREAD
 worker_connections = 2000
 backlog = 2048
 keepalive = 75  # longer than a reverse proxy keeps its side open, so the proxy is the one that closes
-sendfile = False  # what a slow client does not take is sent on by the loop, not by a thread: deployer/web_process/client_stream.py
+sendfile = False  # what a slow client does not take is sent on by the loop, not by a thread: see client_stream.py
 limit_request_line = 8190  # the dialog with some hundred ticked hosts is still an address
 timeout = 60
 graceful_timeout = env.number("WEB_GRACE", 5, 1, 600)  # live streams do not end by themselves; browsers come again

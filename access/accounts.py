@@ -2,6 +2,7 @@
 
 That the caller may is asked at the top of each. The history is written by who calls: this app does not know it.
 """
+
 import re
 
 from django.contrib.auth import password_validation

@@ -1,4 +1,5 @@
 """Who is asking: a bearer token, or a browser session with CSRF. The one place that knows what each may do."""
+
 import logging
 from collections.abc import Callable, Iterable
 from datetime import datetime, timedelta
@@ -66,10 +67,14 @@ def _by_session(request: HttpRequest) -> Caller | None:
         _note(session.note_seen)
     rights = rights_of(user)
     return Caller(
-        name=user.get_username(), user_id=user.pk, session_id=session.about.number, rights=rights,
+        name=user.get_username(),
+        user_id=user.pk,
+        session_id=session.about.number,
+        rights=rights,
         is_fresh=session.is_fresh,
         scopes=frozenset(SCOPES) if rights is None else rights.on_unowned | PERSONAL,
-        address=client_address(request), request_id=request_id_of(request),
+        address=client_address(request),
+        request_id=request_id_of(request),
     )
 
 
@@ -83,9 +88,15 @@ def _by_token(request: HttpRequest, value: str) -> Caller:
     rights = rights_of(token.user, granted(token.scopes, bool(token.services)))
     scopes = frozenset(token.scopes)
     found = Caller(
-        name=token.user.get_username(), user_id=token.user_id, token_id=token.pk, token_name=token.name, rights=rights,
+        name=token.user.get_username(),
+        user_id=token.user_id,
+        token_id=token.pk,
+        token_name=token.name,
+        rights=rights,
         scopes=scopes if rights is None else rights.on_unowned | (scopes & PERSONAL),
-        services=frozenset(token.services), address=address, request_id=request_id_of(request),
+        services=frozenset(token.services),
+        address=address,
+        request_id=request_id_of(request),
     )
     to_be_marked = token.last_used is None or token.last_used < now - LAST_USED_EVERY
     place_due = token_use.is_due(token, address)

@@ -2,6 +2,7 @@
 
 What is larger is refused by its Content-Length before a byte of it is read or written anywhere.
 """
+
 import re
 
 KIB = 1024

@@ -1,4 +1,5 @@
 """Who is asking: one value that views hand to whatever decides, and the one place that says what they may do."""
+
 from collections.abc import Hashable, Iterable
 from dataclasses import dataclass, field
 

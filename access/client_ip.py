@@ -1,4 +1,5 @@
 """Where a request comes from. Only TRUSTED_PROXIES are believed about somebody else's address."""
+
 from collections.abc import Callable, Mapping
 from functools import lru_cache
 from ipaddress import IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network

@@ -3,6 +3,7 @@
 It opens nothing: it only has guesses counted on a key of their own (throttle.py), so that strangers who guess cannot
 lock the right person out. It holds no secret and no name: for up to MOST accounts a digest, and one id of the browser.
 """
+
 import hashlib
 import secrets
 
@@ -28,8 +29,12 @@ def remember(request: HttpRequest, response: HttpResponse, username: str) -> Non
     digest = _digest(username)
     kept = [digest, *(one for one in accounts if one != digest)][:MOST]
     response.set_cookie(
-        settings.DEVICE_COOKIE_NAME, signing.dumps([kept, device or secrets.token_hex(16)], salt=SALT),
-        max_age=REMEMBERED, httponly=True, secure=settings.SECURE, samesite="Strict",
+        settings.DEVICE_COOKIE_NAME,
+        signing.dumps([kept, device or secrets.token_hex(16)], salt=SALT),
+        max_age=REMEMBERED,
+        httponly=True,
+        secure=settings.SECURE,
+        samesite="Strict",
     )
 
 

@@ -1,5 +1,6 @@
 """What ends by itself: sessions past their limits, counts of guesses, windows of failed sign-ins that the history
 is told of."""
+
 import time
 
 from access.sessions import SessionStore

@@ -3,6 +3,7 @@
 A flood must not fill the database: rows are counted up in a small table, MOST at a time, and told when their window is
 over. A name that is no account's is kept nowhere: people type their passwords there, now and then.
 """
+
 import hashlib
 import logging
 from datetime import timedelta

@@ -86,12 +86,12 @@ class Stream:
         # What a value covers is masked whatever follows it, so it needs not wait.
         end = max([given, end, *(stop for start, stop in found if start < end)])
         out = _starred(raw, found)[given:end]
-        self._seen, self.held = raw[-PIECE - (len(raw) - end):], len(raw) - end
+        self._seen, self.held = raw[-PIECE - (len(raw) - end) :], len(raw) - end
         return out
 
     def flush(self) -> bytes:
         """The rest, when nothing more comes. The greater part of a value that was cut off is masked as well."""
-        rest, self.held = self._seen[len(self._seen) - self.held:], 0
+        rest, self.held = self._seen[len(self._seen) - self.held :], 0
         return _starred(rest, [(0, len(rest))]) if len(rest) >= SHORTEST else rest
 
 

@@ -1,4 +1,5 @@
 """Who has which role in which team, for one person or for many, in one query."""
+
 from collections import defaultdict
 from collections.abc import Collection, Mapping
 

@@ -1,4 +1,5 @@
 """Tokens and sessions that callers show, people's roles, and answers kept for requests that may come twice."""
+
 from django.conf import settings
 from django.db import models
 from django.utils import timezone

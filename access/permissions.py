@@ -1,4 +1,5 @@
 """What somebody may do by their roles in teams: looked up once a request, however many services it touches."""
+
 from collections.abc import Hashable, Mapping
 from typing import Protocol
 

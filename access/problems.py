@@ -40,8 +40,8 @@ class FieldError:
 class Problem(Exception):
     """A refused request.
 
-    `code` is what machines read: the message's code up to its first dot. `detail`, `hint` and `errors` are rendered when
-    they are read, in the language that is active then: English in the API, the reader's language on a page.
+    `code` is what machines read: the message's code up to its first dot. `detail`, `hint` and `errors` are rendered
+    when they are read, in the language that is active then: English in the API, the reader's language on a page.
     """
 
     def __init__(
@@ -92,7 +92,9 @@ def refused(
     **params: Any,
 ) -> Problem:
     """A refusal by the code of its text (`host_in_use.base_path`); the status is that of its family (`host_in_use`)."""
-    return Problem(CODES[code.partition(".")[0]].status, Message(code, params), errors=errors, headers=headers, page=page)
+    return Problem(
+        CODES[code.partition(".")[0]].status, Message(code, params), errors=errors, headers=headers, page=page
+    )
 
 
 def invalid(pointer: str, reason: Message | str, code: str = "invalid", hint: str = "", **params: Any) -> Problem:

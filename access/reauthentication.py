@@ -1,4 +1,5 @@
 """What makes a way in, and what that takes: the own password once more, and for a token a scope of its own."""
+
 from django.contrib.auth.models import User
 
 from . import failed_sign_ins, throttle

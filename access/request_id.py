@@ -1,4 +1,5 @@
 """One id for each request, in its answer, in the rows it writes and in every log line about it."""
+
 import re
 import uuid
 from collections.abc import Callable

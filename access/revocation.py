@@ -1,4 +1,5 @@
 """Ends what somebody came in with: sessions and tokens, at once and for good. Whoever keeps the history is told."""
+
 from dataclasses import dataclass, field
 
 from django.contrib.auth.models import User
@@ -31,8 +32,14 @@ def end_access(caller: Caller, user: User, reason: str, *, keep: str = "", with_
         what = Ended(gone, tokens.revoke(own))
         if what.sessions or what.tokens:
             ended.send(None, caller=caller, user=user, what=what, reason=reason)
-            security_log.line("sessions and tokens ended", caller, subject=user.get_username(), sessions=what.sessions,
-                        tokens=len(what.tokens), reason=reason)
+            security_log.line(
+                "sessions and tokens ended",
+                caller,
+                subject=user.get_username(),
+                sessions=what.sessions,
+                tokens=len(what.tokens),
+                reason=reason,
+            )
     return what
 
 

@@ -1,4 +1,5 @@
 """The roles in a team, and the rights that each gives. A ladder: each includes those before it."""
+
 from django.conf import settings
 from django.db.models import TextChoices
 

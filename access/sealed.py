@@ -72,9 +72,9 @@ class SealedMap:
 
     def rotated(self) -> "SealedMap":
         """The same under the newest key. Raises Undecryptable."""
-        return SealedMap({
-            name: (encrypt(decrypt(token).reveal()), changed) for name, (token, changed) in self._entries.items()
-        })  # fmt: skip
+        return SealedMap(
+            {name: (encrypt(decrypt(token).reveal()), changed) for name, (token, changed) in self._entries.items()}
+        )
 
 
 _EMPTY = SealedMap()

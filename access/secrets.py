@@ -3,6 +3,7 @@
 `FIELD_KEYS` holds Fernet keys, newest first: the first encrypts, all decrypt. `manage.py rotate_keys` writes every
 secret again under the first, after which the old ones can be taken away.
 """
+
 from functools import lru_cache
 
 from cryptography.fernet import Fernet, InvalidToken, MultiFernet

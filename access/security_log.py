@@ -2,6 +2,7 @@
 
 What of it belongs into the history too is said by the signal `notable`: who keeps the history listens to it.
 """
+
 import logging
 from collections.abc import Callable
 
@@ -27,20 +28,37 @@ def line(event: str, caller: Caller | None = None, level: int = logging.INFO, /,
     """One line of the log: `event` in a few fixed words, and everything else as fields of their own."""
     who: dict[str, object] = {}
     if caller is not None:
-        who = {"user": caller.name, "token": caller.token_id, "token_name": caller.token_name,
-               "address": caller.address}
+        who = {
+            "user": caller.name,
+            "token": caller.token_id,
+            "token_name": caller.token_name,
+            "address": caller.address,
+        }
     with about(**{"event": event, **{name: _short(value) for name, value in more.items()}, **who}):
         log.log(level, "%s", event)
 
 
 def tell(
-    event: str, caller: Caller, action: str, *, subject: str, subject_id: int | None, subject_name: str,
+    event: str,
+    caller: Caller,
+    action: str,
+    *,
+    subject: str,
+    subject_id: int | None,
+    subject_name: str,
     after: dict[str, object],
 ) -> None:
     """A line of the log and a row of the history."""
     line(event, caller, logging.INFO, **{"subject": subject_name, **after})
-    notable.send(None, caller=caller, action=action, subject=subject, subject_id=subject_id,
-                 subject_name=subject_name, after=after)
+    notable.send(
+        None,
+        caller=caller,
+        action=action,
+        subject=subject,
+        subject_id=subject_id,
+        subject_name=subject_name,
+        after=after,
+    )
 
 
 class TraceMiddleware:
@@ -54,9 +72,14 @@ class TraceMiddleware:
         refused = response.status_code in REFUSALS
         if refused or request.path_info.startswith("/admin/"):
             line(
-                "refused" if refused else "admin page", _who(request), logging.WARNING if refused else logging.INFO,
-                status=response.status_code, reason=getattr(response, "reason_code", ""), method=request.method,
-                path=request.path_info, agent=agent_of(request),
+                "refused" if refused else "admin page",
+                _who(request),
+                logging.WARNING if refused else logging.INFO,
+                status=response.status_code,
+                reason=getattr(response, "reason_code", ""),
+                method=request.method,
+                path=request.path_info,
+                agent=agent_of(request),
             )
         return response
 

@@ -1,4 +1,5 @@
 """Service accounts: users that are no persons. They have tokens and roles, no password, and no way into the console."""
+
 from django.contrib.auth.base_user import AbstractBaseUser
 from django.contrib.auth.models import User
 

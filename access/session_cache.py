@@ -4,6 +4,7 @@ Whoever watches asks again and again. Each is recognised the ordinary way once. 
 their sessions, tokens, accounts and roles says whether any of it has changed; who has changed is recognised anew, or
 refused. So whoever was signed out, shut out or given other roles is known as that a second later.
 """
+
 import threading
 import time
 from collections.abc import Iterable
@@ -131,7 +132,8 @@ def _states(known: Iterable[Known]) -> dict[tuple, tuple]:
     roles, any_team = roles_of(people)
     return {
         one.key: (shown[one.key], accounts[user], roles.get(user, {}), any_team)
-        for one in known if one.key in shown and (user := one.caller.user_id or 0) in accounts
+        for one in known
+        if one.key in shown and (user := one.caller.user_id or 0) in accounts
     }
 
 

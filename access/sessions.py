@@ -2,6 +2,7 @@
 
 What a request needs comes with the one row that Django loads anyway. A session ends when its row is deleted.
 """
+
 import hashlib
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
@@ -123,8 +124,12 @@ class SessionStore(SessionBase):
         data = self._get_session(no_load=must_create)  # type: ignore[attr-defined]
         number = data.get(SESSION_KEY)
         row = {
-            "data": self.encode(data), "user_id": int(number) if number else None, "created": self.about.created,
-            "proved": self.about.proved, "address": self.about.address, "agent": self.about.agent,
+            "data": self.encode(data),
+            "user_id": int(number) if number else None,
+            "created": self.about.created,
+            "proved": self.about.proved,
+            "address": self.about.address,
+            "agent": self.about.agent,
         }
         if not must_create:
             if not Session.objects.filter(digest=self.digest).update(**row):

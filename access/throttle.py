@@ -4,6 +4,7 @@ An attempt is counted before it is tried, by one conditional UPDATE a row, so th
 that is refused counts for nothing. What succeeds is taken out of the count again. Whoever signed in to an account
 before from where they are, or with the browser that they use (devices.py), is not held up by what strangers try on it.
 """
+
 import hashlib
 import unicodedata
 from datetime import timedelta
@@ -47,7 +48,9 @@ def signed_in(username: str, address: str, device: str = "") -> None:
     Throttle.objects.filter(key__in=counted[1:], count__gt=0).update(count=F("count") - 1)
     KnownAddress.objects.bulk_create(
         [KnownAddress(key=_key("known", account, place), seen=timezone.now())],
-        update_conflicts=True, unique_fields=["key"], update_fields=["seen"],
+        update_conflicts=True,
+        unique_fields=["key"],
+        update_fields=["seen"],
     )
 
 
@@ -95,8 +98,9 @@ def _count(limits: dict[str, int]) -> None:
     # First a look, and nothing else: whoever is refused anyway, for one name after the other, fills no table.
     if full := [row for row in rows if row.count >= limits[row.key] and row.since > now - WINDOW]:
         _refuse(full)
-    Throttle.objects.bulk_create([Throttle(key=key, count=0, since=now) for key in sorted(limits)],
-                                 ignore_conflicts=True)
+    Throttle.objects.bulk_create(
+        [Throttle(key=key, count=0, since=now) for key in sorted(limits)], ignore_conflicts=True
+    )
     rows.filter(since__lte=now - WINDOW).update(count=0, since=now)
     counted: list[str] = []
     for key, limit in limits.items():
@@ -109,5 +113,10 @@ def _count(limits: dict[str, int]) -> None:
 def _refuse(full: list[Throttle]) -> None:
     now = timezone.now()
     seconds = max((int((row.since + WINDOW - now).total_seconds()) + 1 for row in full), default=1)
-    raise Problem(429, "too_many_attempts", "There were too many attempts lately.",
-                  f"Wait {max(1, seconds)} seconds and try again.", headers={"Retry-After": str(max(1, seconds))})
+    raise Problem(
+        429,
+        "too_many_attempts",
+        "There were too many attempts lately.",
+        f"Wait {max(1, seconds)} seconds and try again.",
+        headers={"Retry-After": str(max(1, seconds))},
+    )

@@ -1,4 +1,5 @@
 """Where tokens are used from: a line of the log once an hour, and a row of the history for each new place."""
+
 import threading
 import time
 from collections import OrderedDict
@@ -36,8 +37,15 @@ def note(token: Token, caller: Caller, agent: str) -> None:
         return
     TokenAddress.objects.bulk_create([TokenAddress(token=token, address=place)], ignore_conflicts=True)
     if known:
-        security_log.tell("token used from a new address", caller, "first_use", subject="token", subject_id=token.pk,
-                    subject_name=token.name, after={"agent": agent})
+        security_log.tell(
+            "token used from a new address",
+            caller,
+            "first_use",
+            subject="token",
+            subject_id=token.pk,
+            subject_name=token.name,
+            after={"agent": agent},
+        )
     else:
         security_log.line("token used for the first time", caller, agent=agent)
     _remember(token, place)

@@ -1,4 +1,5 @@
 """Tokens: made, shown once, kept as a hash, and ended with all that was made with them."""
+
 import hashlib
 import secrets
 from collections.abc import Collection, Iterable
@@ -28,8 +29,14 @@ def usual_end() -> datetime:
 
 
 def make_token(
-    user: User, name: str, scopes: Iterable[str], *, services: Iterable[int] = (),
-    expires: datetime | None = None, parent: int | None = None, created_by: str = "",
+    user: User,
+    name: str,
+    scopes: Iterable[str],
+    *,
+    services: Iterable[int] = (),
+    expires: datetime | None = None,
+    parent: int | None = None,
+    created_by: str = "",
 ) -> tuple[Token, str]:
     """Makes a token; returns its row and the token itself, which nothing can show a second time. `expires` None: never.
 
@@ -50,8 +57,15 @@ def make_token(
         if parent and not Token.objects.filter(_holds(), pk=parent).update(last_used=timezone.now()):
             raise unauthorized("The token was taken back.")
         row = Token.objects.create(
-            user=user, name=name, digest=digest_of(text), hint=text[:HINT_LENGTH], scopes=wanted, parent_id=parent,
-            services=sorted(set(services)), expires=expires, created_by=created_by,
+            user=user,
+            name=name,
+            digest=digest_of(text),
+            hint=text[:HINT_LENGTH],
+            scopes=wanted,
+            parent_id=parent,
+            services=sorted(set(services)),
+            expires=expires,
+            created_by=created_by,
         )
     return row, text
 

@@ -3,6 +3,7 @@
 Live streams, waits and large bodies are long. Each kind has a limit of its own, and all of them together leave RESERVE
 threads to what is short.
 """
+
 import threading
 from collections import Counter
 from collections.abc import Iterator

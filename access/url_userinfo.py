@@ -30,8 +30,8 @@ def split(url: str) -> tuple[str, str, str]:
         return url, "", ""
     user, colon, password = told.partition(":")
     if not scheme.lower().startswith("http"):
-        return (f"{scheme}://{user}@{rest[len(told) + 1:]}" if colon else url), "", unquote(password)
-    clean = f"{scheme}://{rest[len(told) + 1:]}"
+        return (f"{scheme}://{user}@{rest[len(told) + 1 :]}" if colon else url), "", unquote(password)
+    clean = f"{scheme}://{rest[len(told) + 1 :]}"
     return (clean, unquote(user), unquote(password)) if colon else (clean, "", unquote(user))
 
 

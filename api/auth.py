@@ -1,4 +1,5 @@
 """What an endpoint says about itself: the right a caller needs, and how the gate has to treat it."""
+
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -36,8 +37,14 @@ class Needs:
 
 
 def needs(
-    scope: str, *, outside: bool = False, streams: bool = False, form: bool = False, owners: bool = False,
-    signed: bool = False, bound: str = "",
+    scope: str,
+    *,
+    outside: bool = False,
+    streams: bool = False,
+    form: bool = False,
+    owners: bool = False,
+    signed: bool = False,
+    bound: str = "",
 ) -> Callable[[Callable], Callable]:
     """Says of an endpoint which scope its caller must have. Every endpoint has to say it; a test lists them."""
     if scope not in SCOPES:

@@ -1,4 +1,5 @@
 """Refuses a body that is too large for its address, before anything reads it or writes it to a disk."""
+
 from collections.abc import Callable
 
 from django.http import HttpRequest, HttpResponse
@@ -26,6 +27,13 @@ class BodyMiddleware:
         if limit is None or (length.isascii() and length.isdigit() and int(length) <= limit):
             return self.get_response(request)
         if request.path_info.startswith("/api/"):
-            return errors.answer(request, Problem(413, "too_large", f"The body has more than {limit} bytes.",
-                                                   "A package is sent with PUT to …/package; a list in parts."))
+            return errors.answer(
+                request,
+                Problem(
+                    413,
+                    "too_large",
+                    f"The body has more than {limit} bytes.",
+                    "A package is sent with PUT to …/package; a list in parts.",
+                ),
+            )
         return HttpResponse(f"A body has at most {limit} bytes here.\n", status=413, content_type="text/plain")

@@ -1,4 +1,5 @@
 """The one door that every request to the API goes through: method, caller, right, content type, then the endpoint."""
+
 from django.http import HttpRequest
 from django.http.response import HttpResponseBase
 from ninja.operation import Operation
@@ -30,8 +31,13 @@ def _answer(request: HttpRequest, operations: dict[str, Operation], names: dict)
     operation = operations.get(request.method or "")
     if operation is None:
         allowed = ", ".join(sorted(operations))
-        raise Problem(405, "method_not_allowed", f"This address does not take {request.method}.",
-                      f"It takes {allowed}.", headers={"Allow": allowed})
+        raise Problem(
+            405,
+            "method_not_allowed",
+            f"This address does not take {request.method}.",
+            f"It takes {allowed}.",
+            headers={"Allow": allowed},
+        )
     terms = needs_of(operation.view_func)
     if terms.signed:
         request.caller = Caller(name="signed")  # type: ignore[attr-defined]  # it has no right; ninja asks for somebody
@@ -53,8 +59,9 @@ def _answer(request: HttpRequest, operations: dict[str, Operation], names: dict)
     if any("\0" in str(value) for value in names.values()):
         raise Problem(404, "not_found", "There is nothing at this address.")
     if request.method == "POST" and not terms.streams:
-        return idempotency.once(request, caller, lambda: operation.run(request, **names),
-                                outside=terms.outside or as_form)
+        return idempotency.once(
+            request, caller, lambda: operation.run(request, **names), outside=terms.outside or as_form
+        )
     return operation.run(request, **names)
 
 
@@ -69,5 +76,10 @@ def _check_content_type(request: HttpRequest, operation: Operation) -> None:
     reads_json = any(model.__ninja_param_source__ == "body" for model in operation.models)
     if reads_json and request.content_type != JSON and request.META.get("CONTENT_LENGTH") not in (None, "", "0"):
         what = request.content_type or "untyped"
-        raise Problem(415, "unsupported_media_type", f"The body must be {JSON}, not {what}.",
-                      f"Send Content-Type: {JSON}.", headers={"Accept": JSON})
+        raise Problem(
+            415,
+            "unsupported_media_type",
+            f"The body must be {JSON}, not {what}.",
+            f"Send Content-Type: {JSON}.",
+            headers={"Accept": JSON},
+        )

@@ -1,4 +1,5 @@
 """Turns whatever goes wrong under /api/ into `application/problem+json` (RFC 9457). The only place that does."""
+
 import json
 import logging
 from collections.abc import Callable
@@ -29,8 +30,12 @@ def from_exception(request: HttpRequest, error: BaseException) -> HttpResponse:
     problem = _problem(error)
     if problem is None:
         log.error("request %s: %s %s failed", request_id_of(request), request.method, request.path, exc_info=error)
-        problem = Problem(500, "internal_error", "Something went wrong here; it is not your request.",
-                          f"Tell an administrator this request's id: {request_id_of(request)}")
+        problem = Problem(
+            500,
+            "internal_error",
+            "Something went wrong here; it is not your request.",
+            f"Tell an administrator this request's id: {request_id_of(request)}",
+        )
     return answer(request, problem)
 
 
@@ -71,7 +76,8 @@ def problem_from_fields(error: FieldError) -> Problem:
     """A model's own validation as a 422 with one pointer a field."""
     errors = [
         {"pointer": "/" + name.replace("__all__", ""), "reason": str(reason)}
-        for name, reasons in error.message_dict.items() for reason in reasons
+        for name, reasons in error.message_dict.items()
+        for reason in reasons
     ]
     return _invalid(errors)
 
@@ -122,8 +128,13 @@ def _problem(error: BaseException) -> Problem | None:
             return conflict("conflict", "Another request changed the same thing at the same moment.", "Look again.")
         case Error() if is_away(error):
             log.error("the database did not answer", exc_info=error)
-            return Problem(503, "unavailable", "The database does not answer at the moment.",
-                           "Try again in a moment.", headers={"Retry-After": "2"})
+            return Problem(
+                503,
+                "unavailable",
+                "The database does not answer at the moment.",
+                "Try again in a moment.",
+                headers={"Retry-After": "2"},
+            )
     return None
 
 

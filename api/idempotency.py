@@ -4,6 +4,7 @@ The key's row is inserted first, under a lease; the unique constraint lets one o
 and its answer are committed in one transaction, so that no crash can do the one and forget the other. Whoever died
 before that leaves a key that is free again when its lease has run out.
 """
+
 import hashlib
 import hmac
 import re
@@ -86,8 +87,12 @@ def _claim(caller: str, key: str, fingerprint: str) -> IdempotencyKey:
             IdempotencyKey.objects.filter(pk=row.pk).delete()
             continue
         if row.fingerprint != fingerprint:
-            raise invalid(f"/header/{HEADER}", "was used for another request", "idempotency_key_reused",
-                          "Use a new key for each new request.")
+            raise invalid(
+                f"/header/{HEADER}",
+                "was used for another request",
+                "idempotency_key_reused",
+                "Use a new key for each new request.",
+            )
         if row.status is not None:
             return row
         # Compare-and-set on the lease: of those who find a dead one's key, one takes it.
@@ -170,8 +175,12 @@ def _replay(row: IdempotencyKey) -> HttpResponse:
     try:
         body = unseal(bytes(row.body))
     except Undecryptable as error:
-        raise Problem(409, "idempotency_lost", "The answer to this key can no longer be read.",
-                      "Look whether it was done, and use a new key.") from error
+        raise Problem(
+            409,
+            "idempotency_lost",
+            "The answer to this key can no longer be read.",
+            "Look whether it was done, and use a new key.",
+        ) from error
     response = HttpResponse(body, status=row.status, headers=row.headers)
     response["Idempotency-Replayed"] = "true"
     return response

@@ -1,4 +1,5 @@
 """Finds what a caller asks for, among what the caller may see: what is not seen is not there (404)."""
+
 from django.db.models import QuerySet
 
 from access.callers import Caller

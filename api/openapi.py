@@ -1,4 +1,5 @@
 """What /api/v1/openapi.json says beyond the shapes: every refusal an endpoint can answer with, headers, examples."""
+
 import re
 from typing import Any
 
@@ -14,18 +15,27 @@ from .schemas.base import Problem
 PROBLEM = {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}}
 EVERYWHERE = (400, 401, 403, 404, 405, 413, 414, 422, 429, 431, 503)
 MEANS = {
-    400: "The request cannot be read", 401: "Nobody was recognised", 403: "The right is lacking",
-    404: "Not there, or not to be seen", 405: "Not this method", 409: "A state is in the way",
+    400: "The request cannot be read",
+    401: "Nobody was recognised",
+    403: "The right is lacking",
+    404: "Not there, or not to be seen",
+    405: "Not this method",
+    409: "A state is in the way",
     413: "The body is too large",
     414: "The address is too long",
-    415: "Not a body of this type", 416: "No byte in that range",
-    422: "Well formed and wrong", 429: "Too many attempts lately",
-    431: "The headers are too many or too long", 503: "Not now: come back as Retry-After says",
+    415: "Not a body of this type",
+    416: "No byte in that range",
+    422: "Well formed and wrong",
+    429: "Too many attempts lately",
+    431: "The headers are too many or too long",
+    503: "Not now: come back as Retry-After says",
 }
 IDEMPOTENCY_KEY = {
-    "name": "Idempotency-Key", "in": "header", "required": False,
+    "name": "Idempotency-Key",
+    "in": "header",
+    "required": False,
     "description": "1 to 255 visible ASCII characters. The same key with the same request is done once and answered "
-                   "twice with the same bytes, for 24 hours.",
+    "twice with the same bytes, for 24 hours.",
     "schema": {"type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[!-~]+$"},
 }
 

@@ -1,18 +1,31 @@
 """Examples in the API's description, by the name of their schema. A test holds each against its schema."""
+
 from typing import Any
 
 PROBLEM: dict[str, Any] = {
-    "type": "/api/v1/docs/errors#instance_locked", "title": "Conflict", "status": 409,
-    "detail": "1 of 3 instances is locked.", "code": "instance_locked", "msg": "1 of 3 instances is locked.",
-    "errors": [{"pointer": "/host", "reason": "web1:10.0.0.11 is locked by ann, deployment 12", "host_id": 1,
-                "instance_id": 4}],
-    "hint": 'Wait for it, leave the instance out, or send on_locked: "skip".', "request_id": "5f2c",
+    "type": "/api/v1/docs/errors#instance_locked",
+    "title": "Conflict",
+    "status": 409,
+    "detail": "1 of 3 instances is locked.",
+    "code": "instance_locked",
+    "msg": "1 of 3 instances is locked.",
+    "errors": [
+        {"pointer": "/host", "reason": "web1:10.0.0.11 is locked by ann, deployment 12", "host_id": 1, "instance_id": 4}
+    ],
+    "hint": 'Wait for it, leave the instance out, or send on_locked: "skip".',
+    "request_id": "5f2c",
 }
 SCHEMAS: dict[str, dict[str, Any]] = {
     "ServiceNew": {
-        "name": "shop", "language": "python", "build_orig": "gitlab", "build_url": "https://gitlab.example/team/shop",
-        "start_command": "systemctl --user start shop", "stop_command": "systemctl --user stop shop",
-        "check_command": 'curl -fsS "http://$HOST:$PORT/health"', "check_timeout": 60, "keep_releases": 3,
+        "name": "shop",
+        "language": "python",
+        "build_orig": "gitlab",
+        "build_url": "https://gitlab.example/team/shop",
+        "start_command": "systemctl --user start shop",
+        "stop_command": "systemctl --user stop shop",
+        "check_command": 'curl -fsS "http://$HOST:$PORT/health"',
+        "check_timeout": 60,
+        "keep_releases": 3,
     },
     "ServiceChange": {"check_timeout": 120},
     "VersionNew": {"version": "20260714-master-1a2b3c4", "ref": "master", "description": "Faster search"},
@@ -22,8 +35,13 @@ SCHEMAS: dict[str, dict[str, Any]] = {
     "Instances": {"instances": [3, 4]},
     "InstanceChange": {"weight": 50},
     "Unlock": {"reason": "the host was thrown away"},
-    "HostNew": {"hostname": "web1", "ip": "10.0.0.11", "username": "deploy", "credential_id": 1,
-                "base_path": "/srv/deployer"},
+    "HostNew": {
+        "hostname": "web1",
+        "ip": "10.0.0.11",
+        "username": "deploy",
+        "credential_id": 1,
+        "base_path": "/srv/deployer",
+    },
     "TokenNew": {"name": "gitlab-ci", "scopes": ["read", "publish"], "services": ["shop"]},
     "CredentialNew": {"name": "deploy key", "kind": "password", "secret": "a secret"},
 }

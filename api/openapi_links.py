@@ -1,4 +1,5 @@
 """Links in the API's description (OpenAPI 3.1): from what an answer made to the addresses that take it."""
+
 import re
 from typing import Any
 
@@ -27,7 +28,8 @@ def _links(known: dict[str, dict[str, Any]], path: str, row: str) -> dict[str, A
     below = [one for one in known if f"{one}/".startswith(f"{row}/") and one.count("{") == len(parameters)]
     return {
         told["operationId"]: {"operationId": told["operationId"], "parameters": parameters}
-        for one in below for told in known[one].values()
+        for one in below
+        for told in known[one].values()
         if "text/event-stream" not in told["responses"].get("200", {}).get("content", {})
     }
 

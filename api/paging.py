@@ -1,4 +1,5 @@
 """Lists in pages by keyset: a page costs the same at the end of a list as at its start, and never skips or doubles."""
+
 import base64
 import binascii
 import json

@@ -1,4 +1,5 @@
 """Reads a JSON body strictly: what no database, shell or page could take is refused here, with the place it lies at."""
+
 import json
 from collections.abc import Iterator
 from typing import Any

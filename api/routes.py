@@ -1,4 +1,5 @@
 """Finds the routers and turns them into addresses that answer with and without a trailing slash."""
+
 import importlib
 import json
 import pkgutil
@@ -99,8 +100,9 @@ def _resources() -> Iterator[ModuleType]:
 
 def _literal_first(route: str) -> list[tuple[int, str]]:
     """Sorts `versions/<id>/package` before `versions/<id>/<action>`, whichever module was found first."""
-    return [(2 if part.startswith("<") and ":" not in part else 1 if "<" in part else 0, part)
-            for part in route.split("/")]
+    return [
+        (2 if part.startswith("<") and ":" not in part else 1 if "<" in part else 0, part) for part in route.split("/")
+    ]
 
 
 def _view(operations: dict[str, Operation]) -> Callable[..., HttpResponseBase]:

@@ -1,4 +1,5 @@
 """multipart/form-data: fields and one file in one request. The file goes to the disk as it comes, never into memory."""
+
 import hashlib
 from contextlib import AbstractContextManager
 from typing import Any
@@ -36,17 +37,29 @@ def read_chunks(request: HttpRequest) -> None:
 
 def turn(caller: Caller) -> AbstractContextManager[None]:
     """A caller's turn to upload something. 429 where the caller has as many as one may have."""
-    return turns.account_turn(UPLOADS, caller.account, Problem(
-        429, "too_many_uploads", f"You upload {UPLOADS.most} packages at once already.", "Come back later.",
-        headers={"Retry-After": "10"}))
+    return turns.account_turn(
+        UPLOADS,
+        caller.account,
+        Problem(
+            429,
+            "too_many_uploads",
+            f"You upload {UPLOADS.most} packages at once already.",
+            "Come back later.",
+            headers={"Retry-After": "10"},
+        ),
+    )
 
 
 def take_in(request: HttpRequest) -> None:
     """Reads the form, its file to the disk. What would be too large, or does not say its length, is refused unread."""
     length = request.META.get("CONTENT_LENGTH") or ""
     if not length.isascii() or not length.isdigit():
-        raise Problem(400, "bad_request", "multipart/form-data needs a Content-Length.", "A package in chunks is sent "
-                      "with PUT to …/package.")
+        raise Problem(
+            400,
+            "bad_request",
+            "multipart/form-data needs a Content-Length.",
+            "A package in chunks is sent with PUT to …/package.",
+        )
     if int(length) > LIMIT + BESIDE:
         raise Problem(413, "too_large", f"A package has {LIMIT // 1024**3} GiB at most.")
     request.upload_handlers = [TemporaryFileUploadHandler(request)]  # the caller is known and may publish
@@ -76,8 +89,11 @@ def file(request: HttpRequest, name: str) -> UploadedFile | None:
     fields(request)
     found = request.FILES
     if set(found) != {name} or len(found.getlist(name)) != 1:
-        raise invalid(f"/{name}", "must be there, once, and the only file",
-                      hint=f"Send it as a part called {name} with a file name, or send JSON and the package after.")
+        raise invalid(
+            f"/{name}",
+            "must be there, once, and the only file",
+            hint=f"Send it as a part called {name} with a file name, or send JSON and the package after.",
+        )
     one = found[name]
     assert isinstance(one, UploadedFile)
     return one

@@ -1,4 +1,5 @@
 """Hosts that are gone for good leave every list and choice, and stay where deployments and history name them."""
+
 from collections.abc import Callable
 
 from django.db import IntegrityError, transaction
@@ -28,7 +29,7 @@ def archive(caller: Caller, host: Asset, reason: str, refuse_in_use: Callable[[A
     """
     reason = checked_reason(reason)
     with transaction.atomic():
-        # Locked as whoever makes instances locks it (microservice/deployments/placement.py): one that is made now is seen, or refused.
+        # Locked as whoever makes instances locks it (deployments/placement.py): one made now is seen, or refused.
         row = Asset.every.select_for_update().get(pk=host.pk)
         if row.archived:
             return row
@@ -57,8 +58,11 @@ def unarchive(caller: Caller, host: Asset) -> Asset:
             with transaction.atomic():
                 row.save(update_fields=["archived", "archived_by", "archive_reason", "updated", "updated_by"])
         except IntegrityError as error:
-            raise conflict("already_there", f"Another host is named {row.hostname} by now.",
-                           "Rename that one first, or leave this one archived.") from error
+            raise conflict(
+                "already_there",
+                f"Another host is named {row.hostname} by now.",
+                "Rename that one first, or leave this one archived.",
+            ) from error
         history.record(caller, "unarchive", "host", row, before=before, after={"archived": False})
     return row
 

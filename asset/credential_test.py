@@ -2,6 +2,7 @@
 
 What speaks SSH is loaded when a host is asked; see host_check.py.
 """
+
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
@@ -49,12 +50,19 @@ def trial(
 def refuse_unaccepted(found: list[dict[str, Any]]) -> None:
     """409 `credential_refused` where a host refused it, or where hosts use it and none could be asked."""
     wrong = [one for one in found if one["accepted"] is False] or (
-        found if found and not any(one["accepted"] for one in found) else [])
+        found if found and not any(one["accepted"] for one in found) else []
+    )
     if wrong:
-        errors = [{"pointer": "/secret", "reason": f"{one['hostname']}: {one['error']}", "host_id": one["host_id"]}
-                  for one in wrong]  # fmt: skip
-        raise conflict("credential_refused", f"Nothing was saved: {errors[0]['reason']}",
-                       "Put the new key in place on the hosts first, or save it without the test.", errors)
+        errors = [
+            {"pointer": "/secret", "reason": f"{one['hostname']}: {one['error']}", "host_id": one["host_id"]}
+            for one in wrong
+        ]
+        raise conflict(
+            "credential_refused",
+            f"Nothing was saved: {errors[0]['reason']}",
+            "Put the new key in place on the hosts first, or save it without the test.",
+            errors,
+        )
 
 
 def _chosen(caller: Caller, credential: Credential, hosts: Collection[int] | None) -> list[int]:

@@ -1,4 +1,5 @@
 """Credentials: made, changed and deleted by rule. A secret goes in here and comes out nowhere but in the engine."""
+
 from collections.abc import Mapping
 from copy import copy
 from typing import Any
@@ -73,8 +74,11 @@ def delete(caller: Caller, credential: Credential) -> None:
             credential.delete()
     except (ProtectedError, IntegrityError) as error:
         hosts = ", ".join(credential.hosts.values_list("hostname", flat=True)[:5])
-        raise conflict("credential_in_use", f"{credential.name} is what workers log in with on {hosts or 'a host'}.",
-                       "Give those hosts another credential first.") from error
+        raise conflict(
+            "credential_in_use",
+            f"{credential.name} is what workers log in with on {hosts or 'a host'}.",
+            "Give those hosts another credential first.",
+        ) from error
 
 
 def shown(credential: Credential) -> dict[str, str]:

@@ -1,4 +1,5 @@
 """The way to a host, through its jump hosts, as the engine wants it."""
+
 from collections.abc import Iterable
 from dataclasses import replace
 
@@ -67,10 +68,15 @@ def _endpoint(hop: Asset, jump: Endpoint | None) -> Endpoint:
         what = f"{hop.hostname} has no credential, so nobody can log in."
         raise conflict("no_credential", what, "Choose one in the host's form.")
     known = Endpoint(
-        address=hop.ip, port=hop.port, username=hop.username, host_key=hop.host_key, jump=jump,
-        fetch_port=hop.fetch_port or 0, fetch_address=hop.fetch_address or "",
+        address=hop.ip,
+        port=hop.port,
+        username=hop.username,
+        host_key=hop.host_key,
+        jump=jump,
+        fetch_port=hop.fetch_port or 0,
+        fetch_address=hop.fetch_address or "",
         legacy=hop.legacy_algorithms,
-    )  # fmt: skip
+    )
     if credential.kind == Credential.Kind.KEY:
         return replace(known, key=credential.secret, passphrase=credential.passphrase)
     return replace(known, password=credential.secret)

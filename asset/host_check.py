@@ -3,6 +3,7 @@ a check waits longer, a minute at most, for a host whose login shell is known to
 
 What speaks SSH is loaded when a host is asked: a web process that asks none needs neither its time nor its memory.
 """
+
 from __future__ import annotations
 
 import threading
@@ -52,8 +53,10 @@ def check(host: Asset, caller: Caller) -> dict[str, Any]:
 
         def look(instead_of: str = "") -> Finding:
             left = end - time.monotonic()  # taking a folder over is a second look, in what the first one has left
-            return _within(left, lambda: probe(
-                endpoint, host.base_path, host.sudo, min(PROBE, max(left, 1.0)), users, mark, instead_of))  # fmt: skip
+            return _within(
+                left,
+                lambda: probe(endpoint, host.base_path, host.sudo, min(PROBE, max(left, 1.0)), users, mark, instead_of),
+            )
 
         found = look()
         _judge_mark(host, found, caller, look)
@@ -134,8 +137,14 @@ def trust(host: Asset, fingerprint: str, caller: Caller) -> Asset:
         )
         if not pinned:  # we asked the host that this row was about; it is about another one now
             raise conflict("changed_meanwhile", "The host was changed while it was asked.", "Look again.")
-        history.record(caller, "trust", "host", host,
-                       before={"fingerprint": host_keys.shown_fingerprint(before)}, after={"fingerprint": shows})
+        history.record(
+            caller,
+            "trust",
+            "host",
+            host,
+            before={"fingerprint": host_keys.shown_fingerprint(before)},
+            after={"fingerprint": shows},
+        )
         events.write([events.of_host(host.pk, None)])
     host.refresh_from_db()
     return host
@@ -162,9 +171,7 @@ def _offered(host: Asset, named: pasted_keys.Pasted) -> str:
         first = ""
         for algorithms in ((), *(pasted_keys.ALGORITHMS[kind] for kind in kinds)):
             try:
-                offered = ssh.fetch_host_key(
-                    host.ip, host.port, HANDSHAKE, jump, host.legacy_algorithms, algorithms
-                )
+                offered = ssh.fetch_host_key(host.ip, host.port, HANDSHAKE, jump, host.legacy_algorithms, algorithms)
             except WireError:
                 if not first:
                     raise

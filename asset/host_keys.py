@@ -1,4 +1,5 @@
 """Public host keys as people paste them: read, made regular, and compared by fingerprint. Pure."""
+
 import base64
 import hmac
 

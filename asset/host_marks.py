@@ -4,6 +4,7 @@ A mark is one line, `ID-MOMENT NAME`: the row's id, the moment it was made in mi
 systems are told apart, and its name then. An operation refuses a folder with another row's mark; the host check takes
 over what nobody owns any more.
 """
+
 import re
 
 from access.callers import Caller

@@ -1,4 +1,5 @@
 """Hosts: created, changed and deleted by rule; asked what they are, and trusted by name of their key."""
+
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -17,7 +18,15 @@ from .host_check import check, trust
 from .models import Asset, Credential
 
 __all__ = [
-    "WAY", "change", "check", "create", "delete", "endpoint_from", "endpoint_of", "shown", "trust",
+    "WAY",
+    "change",
+    "check",
+    "create",
+    "delete",
+    "endpoint_from",
+    "endpoint_of",
+    "shown",
+    "trust",
     "unarchive",
 ]
 
@@ -80,8 +89,12 @@ def change(caller: Caller, host: Asset, values: Mapping[str, Any]) -> Asset:
         changed = [name for name in validation.FIELDS if before[name] != after[name]]
         if changed:
             history.record(
-                caller, "change", "host", host,
-                before={name: before[name] for name in changed}, after={name: after[name] for name in changed},
+                caller,
+                "change",
+                "host",
+                host,
+                before={name: before[name] for name in changed},
+                after={name: after[name] for name in changed},
             )
     return host
 
@@ -132,9 +145,7 @@ def check_new_jumps(jumps: Iterable[int]) -> None:
             raise invalid("/jump_host_id", f"would put more than {MOST_JUMPS} jump hosts in the way")
 
 
-def missing_references(
-    rows: Iterable[Mapping[str, Any]], teams: Mapping[int | str, int]
-) -> list[dict[str, str]]:
+def missing_references(rows: Iterable[Mapping[str, Any]], teams: Mapping[int | str, int]) -> list[dict[str, str]]:
     """For each row, which of its references point at nothing; `teams` are those that are there, by id and by name
     (`tenancy.teams_of`). Two queries, however many rows."""
     rows = list(rows)
@@ -176,8 +187,11 @@ def _refuse(errors: dict[str, str]) -> None:
 
 def _in_use(host: Asset, what: list[str]) -> Problem:
     names = f": {', '.join(what)}" if what else ""
-    return conflict("host_in_use", f"{host.hostname} cannot be deleted while something refers to it{names}.",
-                    "Delete its instances first. A host that has a history of operations is archived instead.")
+    return conflict(
+        "host_in_use",
+        f"{host.hostname} cannot be deleted while something refers to it{names}.",
+        "Delete its instances first. A host that has a history of operations is archived instead.",
+    )
 
 
 def _described(row: Any) -> str:

@@ -1,4 +1,5 @@
 """Many hosts at once, from JSON or CSV: all of them, or none and every reason why, row by row."""
+
 import csv
 import io
 import json
@@ -75,7 +76,9 @@ def check_many(rows: list[Any]) -> Checked:
 def _named(rows: list[Any], wrong: dict[str, str]) -> list[Any]:
     """The rows with ids in the place of names of credentials and jump hosts. Two queries, where any is named."""
     models: tuple[tuple[str, type[Credential | Asset], str], ...] = (
-        ("credential", Credential, "name"), ("jump_host", Asset, "hostname"))
+        ("credential", Credential, "name"),
+        ("jump_host", Asset, "hostname"),
+    )
     rows = [Row(row, getattr(row, "line", 0)) if isinstance(row, dict) else row for row in rows]
     for column, model, field in models:
         if not any(isinstance(row, dict) and column in row for row in rows):
@@ -218,8 +221,11 @@ def create(caller: Caller, checked: Checked) -> list[Asset]:
             names = [host.hostname for host in made]
             history.record(caller, "import", "host", None, after={"count": len(made), "hostnames": names})
     except IntegrityError as error:
-        raise conflict("already_there", "Some of these names were taken at the same moment. Nothing was imported.",
-                       "Send the same again to see which.") from error
+        raise conflict(
+            "already_there",
+            "Some of these names were taken at the same moment. Nothing was imported.",
+            "Send the same again to see which.",
+        ) from error
     return made
 
 

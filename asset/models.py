@@ -1,4 +1,5 @@
 """Hosts, and what it takes to reach them over SSH."""
+
 from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
 
@@ -70,7 +71,9 @@ class Asset(Archivable):
     encoding = models.CharField(max_length=16, blank=True, default="", db_default="")
     jump_host = models.ForeignKey("self", null=True, blank=True, on_delete=models.PROTECT, related_name="behind")
     fetch_port = models.PositiveIntegerField(
-        null=True, blank=True, validators=[MinValueValidator(1024), MaxValueValidator(65535)],
+        null=True,
+        blank=True,
+        validators=[MinValueValidator(1024), MaxValueValidator(65535)],
         help_text="Hosts reached through this one fetch packages from it on this port; none: they do not",
     )
     fetch_address = models.GenericIPAddressField(
@@ -96,9 +99,7 @@ class Asset(Archivable):
         db_table = "asset"
         ordering = ["hostname"]
         constraints = [
-            models.UniqueConstraint(
-                fields=["hostname"], condition=models.Q(archived=None), name="one_host_of_a_name"
-            ),
+            models.UniqueConstraint(fields=["hostname"], condition=models.Q(archived=None), name="one_host_of_a_name"),
         ]
 
     def __str__(self):
@@ -117,5 +118,3 @@ class HostTeam(models.Model):
 
     def __str__(self):
         return f"host {self.host_id} of team {self.team_id}"
-
-

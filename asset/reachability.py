@@ -1,4 +1,5 @@
 """What the last contact with hosts showed, and since when that is so. For people; nothing is decided by it."""
+
 from collections.abc import Collection, Mapping
 from typing import Any
 

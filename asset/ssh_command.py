@@ -31,8 +31,18 @@ def hops(host: Asset) -> list[Asset]:
 
 def _reach(host: Asset, jumps: Sequence[Asset], *more: str) -> list[str]:
     """`jumps`: the nearest to it first."""
-    return ["ssh", *_algorithms(host), "-p", str(host.port), *_through(host, jumps), *more, "-l", host.username, "--",
-            host.ip]
+    return [
+        "ssh",
+        *_algorithms(host),
+        "-p",
+        str(host.port),
+        *_through(host, jumps),
+        *more,
+        "-l",
+        host.username,
+        "--",
+        host.ip,
+    ]
 
 
 def _through(host: Asset, jumps: Sequence[Asset]) -> list[str]:

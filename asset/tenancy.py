@@ -3,6 +3,7 @@
 A host of no team is everybody's. One with teams is theirs alone: others do not learn that it exists, and no service of
 another team, or of none, comes there. What a host runs is taken away from it by anybody who may delete the service.
 """
+
 from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
@@ -60,8 +61,12 @@ def refusal(service: str, hosts: Collection[str]) -> Problem:
     """409 `host_of_another_team`, naming each host that the service may not come to."""
     errors = [{"pointer": "/host", "reason": f"{host} {REASON}"} for host in list(hosts)[:MOST_NAMED]]
     more = f" (and {len(hosts) - 1} more)" if len(hosts) > 1 else ""
-    return conflict("host_of_another_team", f"{service} may not come to {next(iter(hosts))}{more}: the host belongs to "
-                    "other teams.", HINT, errors)  # fmt: skip
+    return conflict(
+        "host_of_another_team",
+        f"{service} may not come to {next(iter(hosts))}{more}: the host belongs to other teams.",
+        HINT,
+        errors,
+    )
 
 
 REASON = "belongs to other teams than the service"
@@ -72,8 +77,8 @@ def give(host: Asset, teams: Collection[int]) -> None:
     """The host belongs to these teams (ids) from now on, none: to everybody. Inside the caller's transaction.
 
     409 `team_in_the_way` where that would cut off instances. The rows are locked first, as whoever makes instances does
-    (microservice/deployments/placement.py): one that is made at the same time is seen here, or sees the new teams; and a service that
-    is given away meanwhile waits. Services before hosts, as there.
+    (deployments/placement.py): one that is made at the same time is seen here, or sees the new teams; and a service
+    that is given away meanwhile waits. Services before hosts, as there.
     """
     list(host.instances.select_related("microservice").select_for_update(of=("microservice",)).order_by("microservice"))
     Asset.every.select_for_update().filter(pk=host.pk).first()
@@ -89,7 +94,8 @@ def refuse_cutting_off(whom: str, what: Collection[str], pointer: str) -> None:
         return
     named = ", ".join(list(what)[:MOST_NAMED]) + (f" and {len(what) - MOST_NAMED} more" * (len(what) > MOST_NAMED))
     raise conflict(
-        "team_in_the_way", f"This would separate {whom} from what it is deployed with: {named}.",
+        "team_in_the_way",
+        f"This would separate {whom} from what it is deployed with: {named}.",
         "Delete those instances first, or share the hosts with both teams.",
         [{"pointer": pointer, "reason": f"{one} would be cut off"} for one in list(what)[:MOST_NAMED]],
-    )  # fmt: skip
+    )

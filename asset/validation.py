@@ -2,6 +2,7 @@
 
 The reasons are sentences that end up in an answer's `errors`, so none of them repeats a secret or the value itself.
 """
+
 import ipaddress
 import re
 import unicodedata

@@ -25,7 +25,9 @@ def write(events: Iterable[Event]) -> None:
         with connection.cursor() as cursor:
             cursor.execute("SELECT pg_advisory_xact_lock(%s)", [_LOCK])
     names = ("deployment", "operation", "kind", "data", "created")
-    bulk_insert.insert(Event, names, ((row.deployment_id, row.operation_id, row.kind, row.data, row.created) for row in rows))
+    bulk_insert.insert(
+        Event, names, ((row.deployment_id, row.operation_id, row.kind, row.data, row.created) for row in rows)
+    )
 
 
 def after(last_id: int, deployment_id: int | None = None, limit: int = 500) -> list[Event]:

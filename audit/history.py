@@ -1,4 +1,5 @@
 """Writes down who did what to what, from what to what. Rows are only ever added, and chained by their hashes."""
+
 from collections.abc import Iterable
 from typing import Any
 
@@ -11,8 +12,15 @@ from .models import History
 
 
 def record(
-    caller: Caller, action: str, subject: str, obj: Model | None, before: dict[str, Any] | None = None,
-    after: dict[str, Any] | None = None, reason: str = "", service: Model | None = None, subject_name: str = "",
+    caller: Caller,
+    action: str,
+    subject: str,
+    obj: Model | None,
+    before: dict[str, Any] | None = None,
+    after: dict[str, Any] | None = None,
+    reason: str = "",
+    service: Model | None = None,
+    subject_name: str = "",
     subject_id: int | None = None,
 ) -> History:
     """One row of the history, written in the caller's transaction: it stands or falls with the deed.
@@ -27,7 +35,12 @@ def record(
 
 
 def record_alike(
-    caller: Caller, action: str, subject: str, objs: Iterable[Model], before: dict[str, Any], after: dict[str, Any],
+    caller: Caller,
+    action: str,
+    subject: str,
+    objs: Iterable[Model],
+    before: dict[str, Any],
+    after: dict[str, Any],
     service: Model,
 ) -> None:
     """A row as `record` writes it for each of these, to all of which the same was done, in one statement."""
@@ -42,17 +55,31 @@ def record_rows(rows: Iterable[History]) -> None:
 
 
 def row_of(
-    caller: Caller, action: str, subject: str, obj: Model | None, before: dict[str, Any] | None,
-    after: dict[str, Any] | None, reason: str = "", service: Model | None = None, subject_name: str = "",
+    caller: Caller,
+    action: str,
+    subject: str,
+    obj: Model | None,
+    before: dict[str, Any] | None,
+    after: dict[str, Any] | None,
+    reason: str = "",
+    service: Model | None = None,
+    subject_name: str = "",
     subject_id: int | None = None,
 ) -> History:
     """A row that is not written yet. It names the token that acted, where one did."""
     row = History(
-        actor=caller.name[:150], token_id=caller.token_id, token_name=caller.token_name[:64],
-        address=caller.address[:64], action=action, subject=subject,
+        actor=caller.name[:150],
+        token_id=caller.token_id,
+        token_name=caller.token_name[:64],
+        address=caller.address[:64],
+        action=action,
+        subject=subject,
         subject_id=obj.pk if obj is not None else subject_id,
         subject_name=(subject_name or (str(obj) if obj is not None else ""))[:300],
-        microservice_id=service.pk if service is not None else None, before=before, after=after, reason=reason[:500],
+        microservice_id=service.pk if service is not None else None,
+        before=before,
+        after=after,
+        reason=reason[:500],
     )
     row.digest = chain.digest(row)
     return row

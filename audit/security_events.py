@@ -2,6 +2,7 @@
 
 Sign-ins are heard of by Django's own signals, whichever way somebody came in.
 """
+
 from django.contrib.auth.models import User
 from django.contrib.auth.signals import user_logged_in, user_logged_out, user_login_failed
 from django.http import HttpRequest
@@ -46,8 +47,15 @@ def _tell(event: str, action: str, request: HttpRequest, user: User) -> None:
         return
     number: str = request.request_id  # type: ignore[attr-defined]
     who = Caller(name=user.get_username(), user_id=user.pk, address=client_address(request), request_id=number)
-    security_log.tell(event, who, action, subject="user", subject_id=user.pk, subject_name=user.get_username(),
-                after={"agent": agent_of(request), "request_id": number})
+    security_log.tell(
+        event,
+        who,
+        action,
+        subject="user",
+        subject_id=user.pk,
+        subject_name=user.get_username(),
+        after={"agent": agent_of(request), "request_id": number},
+    )
 
 
 def _came_in(request: HttpRequest) -> bool:
@@ -55,8 +63,9 @@ def _came_in(request: HttpRequest) -> bool:
     return hasattr(request, "request_id")
 
 
-def _notable(sender, caller: Caller, action: str, subject: str, subject_id: int | None, subject_name: str,
-             after: dict, **named) -> None:
+def _notable(
+    sender, caller: Caller, action: str, subject: str, subject_id: int | None, subject_name: str, after: dict, **named
+) -> None:
     record(caller, action, subject, None, after=after, subject_name=subject_name, subject_id=subject_id)
 
 
@@ -69,8 +78,15 @@ def _access_ended(sender, caller: Caller, user: User, what: revocation.Ended, re
 
 def _failures_ended(sender, rows: list[FailedSignIns], **named) -> None:
     record_rows(
-        row_of(Caller(name=NOBODY, address=row.address), "sign_in_failed", "user", None, None,
-               {"failed": row.failed, "refused": row.refused, "since": row.since.isoformat(timespec="seconds")},
-               subject_name=row.username, subject_id=row.user_id)
+        row_of(
+            Caller(name=NOBODY, address=row.address),
+            "sign_in_failed",
+            "user",
+            None,
+            None,
+            {"failed": row.failed, "refused": row.refused, "since": row.since.isoformat(timespec="seconds")},
+            subject_name=row.username,
+            subject_id=row.user_id,
+        )
         for row in rows
     )

@@ -1,4 +1,5 @@
 """`make bench`: what the product takes, beside the bare OpenSSH client and other tools, and what came of it."""
+
 import argparse
 import json
 import os
@@ -128,7 +129,7 @@ def _tell(run: Run, var: Path, last_race: list, last_own: list[Finding], asked: 
 
 
 def places(text: str, rtt: float = 0) -> tuple[int, float]:
-    """"50@20ms" → 50 hosts, 20 ms there and back. Raises ValueError."""
+    """ "50@20ms" → 50 hosts, 20 ms there and back. Raises ValueError."""
     count, _, far = text.partition("@")
     return int(count), float(far.removesuffix("ms")) if far else rtt
 
@@ -137,13 +138,21 @@ def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="bench/run", description="What the product takes, beside LIMIT and others.")
     words = lambda text: [word for word in text.split(",") if word]
     parser.add_argument("--only", type=words, default=[RACE, *OWN], help=f"of {','.join((RACE, *OWN))} (all)")
-    parser.add_argument("--hosts", type=words, default=["1", "50", "50@20ms"],
-                        help="how many hosts the race has, with commas between; 50@20ms: behind a line whose round "
-                        "trip takes 20 ms (1,50,50@20ms)")  # fmt: skip
+    parser.add_argument(
+        "--hosts",
+        type=words,
+        default=["1", "50", "50@20ms"],
+        help="how many hosts the race has, with commas between; 50@20ms: behind a line whose round "
+        "trip takes 20 ms (1,50,50@20ms)",
+    )
     parser.add_argument("--rtt", type=float, default=0, metavar="MS", help="the round trip of --hosts that name none")
     parser.add_argument("--turns", type=int, default=5, help="of each contestant that count (5)")
-    parser.add_argument("--contestants", type=words, default=[],
-                        help=f"({','.join(USUAL)}, and {','.join(FAR)} behind a line); ANSIBLE on request")  # fmt: skip
+    parser.add_argument(
+        "--contestants",
+        type=words,
+        default=[],
+        help=f"({','.join(USUAL)}, and {','.join(FAR)} behind a line); ANSIBLE on request",
+    )
     parser.add_argument("--no-write", dest="write", action="store_false", help="leave docs/performance.md as it is")
     parser.add_argument("--keep", action="store_true", help="leave the folder with logs and hosts")
     asked = parser.parse_args()

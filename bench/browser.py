@@ -1,4 +1,5 @@
 """A client with one kept connection, as a browser or a pipeline has: time, bytes and statements of each request."""
+
 import gzip
 import http.client
 import json

@@ -1,4 +1,5 @@
 """From a click (the POST of an upgrade of one instance) to the first byte that the worker sends to its host."""
+
 import time
 from collections.abc import Iterator
 from statistics import median, quantiles
@@ -42,10 +43,18 @@ def _install(lab: Lab, api: Browser, port: int) -> list[int]:
     folder = lab.folder / "clicked"
     folder.mkdir()
     (credential,) = (row["id"] for row in api.get("/api/v1/credentials/").json()["data"])
-    host = api.post("/api/v1/hosts/", {
-        "hostname": "clicked", "ip": address, "port": port, "username": lab.hosts.user, "credential_id": credential,
-        "base_path": str(folder), "host_key": lab.hosts.host_key,
-    }).json()["id"]  # fmt: skip
+    host = api.post(
+        "/api/v1/hosts/",
+        {
+            "hostname": "clicked",
+            "ip": address,
+            "port": port,
+            "username": lab.hosts.user,
+            "credential_id": credential,
+            "base_path": str(folder),
+            "host_key": lab.hosts.host_key,
+        },
+    ).json()["id"]
     api.post("/api/v1/services/", DEFINITION | {"name": "click"})
     versions = []
     for name in ("v1", "v2"):

@@ -8,6 +8,7 @@ HOSTS is a file with one address a line. `BENCH_API` names a file that says wher
 Ends with 0 once every host carries the version. It stands for the curl of a pipeline, whose start costs next to
 nothing, so it imports what it needs and no more: http.client alone would take longer than some of its requests.
 """
+
 import json
 import os
 import socket
@@ -38,7 +39,7 @@ class Api:
         self._socket.sendall(f"{method} /api/v1{path} HTTP/1.1\r\n{self._head}{content}\r\n".encode() + body)
         status = int(self._answers.readline().split()[1])
         length = 0
-        while (line := self._answers.readline().strip()):
+        while line := self._answers.readline().strip():
             name, _, value = line.partition(b":")
             if name.lower() == b"content-length":
                 length = int(value)

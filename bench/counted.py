@@ -3,6 +3,7 @@ many the whole process has sent so far, in whatever thread: X-Statements-So-Far.
 
 A request outside of the bench is answered by deployer.wsgi itself, which knows nothing of this.
 """
+
 from itertools import count
 
 from django.db import connection

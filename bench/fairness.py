@@ -1,4 +1,5 @@
 """How much later a deployment of one instance ends because one of 5,000 was asked for before it."""
+
 import time
 from collections.abc import Iterator
 from statistics import median

@@ -3,6 +3,7 @@
 1,000 services, 20,000 instances on 10,000 hosts, a service with 5,000 versions, 600 deployments, one of them of 1,000
 hosts with all its steps. Figures are about what requests and pages cost with them, not about how they came.
 """
+
 import hashlib
 import os
 import sys
@@ -16,9 +17,14 @@ HOSTS, SERVICES, INSTANCES, VERSIONS, DEPLOYMENTS = 10_000, 1_000, 20_000, 5_000
 OF_DEPLOYMENT = 1_000
 # Service → instances. The rest of INSTANCES is shared among the other services.
 LARGE = {
-    "big-10000": 10_000, "big-5000": 5_000, "big-1000": 1_000, "big-500": 500, "big-50": 50, "big-1": 1,
+    "big-10000": 10_000,
+    "big-5000": 5_000,
+    "big-1000": 1_000,
+    "big-500": 500,
+    "big-50": 50,
+    "big-1": 1,
     "big-versions": 20,
-}  # fmt: skip
+}
 OLD, NEW = "20260101000000-master-1", "20260101000000-master-2"
 STEPS = ("prepare", "upload", "unpack", "stop", "link", "start", "check", "prune")
 
@@ -40,13 +46,16 @@ def _hosts() -> list:
     return Asset.objects.bulk_create(
         [
             Asset(
-                hostname=f"h{number:05}.example.net", ip=f"10.{number >> 16}.{number >> 8 & 255}.{number & 255}",
-                credential=credential, host_key="ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJ", reachable=True,
+                hostname=f"h{number:05}.example.net",
+                ip=f"10.{number >> 16}.{number >> 8 & 255}.{number & 255}",
+                credential=credential,
+                host_key="ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJ",
+                reachable=True,
             )
             for number in range(HOSTS)
         ],
         batch_size=500,
-    )  # fmt: skip
+    )
 
 
 def _services() -> list:
@@ -55,12 +64,17 @@ def _services() -> list:
     names = [*LARGE, *(f"service-{number:04}" for number in range(SERVICES - len(LARGE)))]
     return MicroService.objects.bulk_create(
         [
-            MicroService(name=name, start_command="true", stop_command="true", check_command="true",
-                         description=f"What {name} does for the others")
+            MicroService(
+                name=name,
+                start_command="true",
+                stop_command="true",
+                check_command="true",
+                description=f"What {name} does for the others",
+            )
             for name in names
         ],
         batch_size=500,
-    )  # fmt: skip
+    )
 
 
 def _versions(services: list, folder: Path) -> dict[str, list]:
@@ -75,8 +89,14 @@ def _versions(services: list, folder: Path) -> dict[str, list]:
     store.mkdir(parents=True, exist_ok=True)
     package.replace(store / "all.tar.gz")
     data = (store / "all.tar.gz").read_bytes()
-    same = {"file_path": "all.tar.gz", "sha256": hashlib.sha256(data).hexdigest(), "size": len(data),
-            "unpacked_size": 2 * len(data), "status": BuildStatus.SUCCESS, "created_by": "pipeline"}  # fmt: skip
+    same = {
+        "file_path": "all.tar.gz",
+        "sha256": hashlib.sha256(data).hexdigest(),
+        "size": len(data),
+        "unpacked_size": 2 * len(data),
+        "status": BuildStatus.SUCCESS,
+        "created_by": "pipeline",
+    }
     rows = []
     for service in services:
         names = [OLD, NEW]
@@ -128,36 +148,55 @@ def _deployments(services: list, versions: dict[str, list], instances: dict[str,
     made = Deployment.objects.bulk_create(
         [
             Deployment(
-                microservice=service, action=Action.UPGRADE, from_version=versions[service.name][0],
-                dest_version=versions[service.name][1], status=DeploymentStatus.SUCCEEDED, spec=spec_of(service),
-                strategy=Strategy().to_json(), requested_by="pipeline", **times,
+                microservice=service,
+                action=Action.UPGRADE,
+                from_version=versions[service.name][0],
+                dest_version=versions[service.name][1],
+                status=DeploymentStatus.SUCCEEDED,
+                spec=spec_of(service),
+                strategy=Strategy().to_json(),
+                requested_by="pipeline",
+                **times,
             )
             for service in of
         ],
         batch_size=500,
-    )  # fmt: skip
+    )
     operations = Operation.objects.bulk_create(
         [
             Operation(
-                deployment=deployment, instance=instance, instance_number=instance.pk, host=instance.host,
-                action=Action.UPGRADE, from_version=deployment.from_version, dest_version=deployment.dest_version,
-                status=OperationStatus.SUCCEEDED, **times,
+                deployment=deployment,
+                instance=instance,
+                instance_number=instance.pk,
+                host=instance.host,
+                action=Action.UPGRADE,
+                from_version=deployment.from_version,
+                dest_version=deployment.dest_version,
+                status=OperationStatus.SUCCEEDED,
+                **times,
             )
             for deployment in made
             for instance in instances[deployment.microservice.name][:OF_DEPLOYMENT]
         ],
         batch_size=500,
-    )  # fmt: skip
+    )
     Step.objects.bulk_create(
         [
-            Step(operation=operation, position=position, name=name, status=StepStatus.DONE, old_state="absent",
-                 new_state="there", **times)
+            Step(
+                operation=operation,
+                position=position,
+                name=name,
+                status=StepStatus.DONE,
+                old_state="absent",
+                new_state="there",
+                **times,
+            )
             for operation in operations
             if operation.deployment_id == made[0].pk
             for position, name in enumerate(STEPS)
         ],
         batch_size=2000,
-    )  # fmt: skip
+    )
 
 
 if __name__ == "__main__":

@@ -1,4 +1,5 @@
 """What an instance costs in deployments of 50, 500 and 5,000: time, and CPU of web, broker and worker together."""
+
 import time
 from collections.abc import Iterator
 

@@ -1,4 +1,5 @@
 """var/bench-history.jsonl: every turn and every figure of every run of the bench, one JSON object a line."""
+
 import json
 from collections.abc import Iterator
 from dataclasses import asdict

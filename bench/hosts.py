@@ -1,4 +1,5 @@
 """The hosts: loopback addresses with a folder each, all behind real OpenSSH servers that need no root."""
+
 import copy
 import getpass
 import os

@@ -1,4 +1,5 @@
 """What a large system costs when nobody asks it for anything: one web process and one worker."""
+
 import time
 from collections.abc import Iterator
 

@@ -1,4 +1,5 @@
 """An upgrade of hosts behind one slow line: each gets the package over it, or they fetch it from the jump host."""
+
 import time
 from collections.abc import Iterator
 
@@ -48,10 +49,16 @@ def _hosts(lab: Lab, port: int, addresses: list[str]) -> tuple[int, list[int]]:
     jump = client.post("hosts/", known | {"hostname": "jump", "ip": addresses[0], "port": port})["id"]
     folder = lab.folder / SERVICE
     rows = [
-        known | {"hostname": f"behind{number}", "ip": address, "port": lab.hosts.port, "jump_host_id": jump,
-                 "base_path": str(folder / address)}
+        known
+        | {
+            "hostname": f"behind{number}",
+            "ip": address,
+            "port": lab.hosts.port,
+            "jump_host_id": jump,
+            "base_path": str(folder / address),
+        }
         for number, address in enumerate(addresses, 1)
-    ]  # fmt: skip
+    ]
     return jump, [row["id"] for row in client.post("hosts/import", rows)["data"]]
 
 

@@ -1,4 +1,5 @@
 """What the measurements share: a folder, hosts, and one product at a time, each made when it is first asked for."""
+
 import os
 import shutil
 import tempfile

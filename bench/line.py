@@ -1,4 +1,5 @@
 """A line with a round trip of some milliseconds to all hosts, the same for whoever connects through it (line.c)."""
+
 import shutil
 import subprocess
 from pathlib import Path

@@ -1,4 +1,5 @@
 """How long a request takes that locks and queues very many instances: from the POST to its 202."""
+
 from collections.abc import Iterator
 from statistics import median
 

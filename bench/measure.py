@@ -1,4 +1,5 @@
 """Wall time, CPU time and memory of commands, and of processes that run already."""
+
 import os
 import resource
 import subprocess

@@ -1,4 +1,5 @@
 """Memory: of a worker with very many operations in flight, and while a package of 2 GB goes in and out."""
+
 import gzip
 import io
 import random
@@ -68,8 +69,11 @@ def _large(lab: Lab, product: Product, old: int, instance: int) -> Iterator[Figu
     package = lab.folder / "large.tar.gz"
     _write_large(package)
     url = f"{product.url}/api/v1/services/{SERVICE}/versions/{version}/package"
-    headers = {"Authorization": f"Bearer {product.token}", "Content-Type": "application/gzip",
-               "Content-Length": str(package.stat().st_size)}  # fmt: skip
+    headers = {
+        "Authorization": f"Bearer {product.token}",
+        "Content-Type": "application/gzip",
+        "Content-Length": str(package.stat().st_size),
+    }
     before, began = memory_of(product.pids("web")), time.perf_counter()
     with Peak(lambda: product.pids("web")) as peak, package.open("rb") as file:
         OPENER.open(urllib.request.Request(url, file, headers, method="PUT"), timeout=300).close()

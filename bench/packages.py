@@ -1,4 +1,5 @@
 """Packages to deploy: the same files each time, and one that names the version."""
+
 import base64
 import gzip
 import io

@@ -1,4 +1,5 @@
 """Lists and pages of a large system: time, statements, and bytes as they come compressed over the line."""
+
 import re
 from collections.abc import Iterator
 from statistics import median

@@ -1,4 +1,5 @@
 """The product as it runs in production: broker, web and worker by their ordinary commands, filled through the API."""
+
 import json
 import os
 import secrets

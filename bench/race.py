@@ -1,4 +1,5 @@
 """The contestants in turns on the same hosts: the product beside the bare OpenSSH client and the usual tools."""
+
 import os
 import sys
 import time

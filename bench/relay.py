@@ -1,4 +1,5 @@
 """Between a worker and a host: says when the first byte of each connection came by, how many did, and may be slow."""
+
 import socket
 import threading
 import time

@@ -1,4 +1,5 @@
 """The tables that people read, as Markdown. Pure but for `write`, which puts one between its marks in a document."""
+
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -6,9 +7,17 @@ from .results import Figure, Finding
 
 RUNS_KEPT = 20
 RUN_COLUMNS = (
-    "vs_limit", "revert_vs_limit", "vs_fabric", "vs_capistrano", "vs_pyinfra", "client_cpu_ms_per_host", "lock_10000_s",
-    "small_behind_big_s", "idle_cpu_percent", "idle_mb",
-)  # fmt: skip
+    "vs_limit",
+    "revert_vs_limit",
+    "vs_fabric",
+    "vs_capistrano",
+    "vs_pyinfra",
+    "client_cpu_ms_per_host",
+    "lock_10000_s",
+    "small_behind_big_s",
+    "idle_cpu_percent",
+    "idle_mb",
+)
 RUN_HEAD = (
     "| run | × LIMIT | revert × LIMIT | × faster than Fabric | than Capistrano | than pyinfra | client CPU ms a host "
     "| lock 10,000, s | one behind 5,000, s | idle CPU % | idle MB |\n"

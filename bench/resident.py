@@ -5,6 +5,7 @@ From the environment: BENCH_HOSTS (folder with a folder for each address), BENCH
 (where contestant.py finds the way in), BENCH_VAR (the product's own folder). With the argument `prepare` it only makes
 what a system has before its first start, so that the next start is quick.
 """
+
 import os
 import shutil
 import signal

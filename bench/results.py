@@ -1,4 +1,5 @@
 """What was measured, summed up: medians, ratios within one run, and what var/bench.json says. Pure."""
+
 from collections.abc import Iterable
 from dataclasses import dataclass
 from statistics import median
@@ -6,9 +7,17 @@ from statistics import median
 LIMIT, PRODUCT, REVERT = "LIMIT", "PRODUCT", "REVERT"
 # Everything that var/bench.json says besides `figures`; what was not measured is null.
 KEYS = (
-    "vs_limit", "vs_fabric", "vs_capistrano", "vs_pyinfra", "client_cpu_ms_per_host", "lock_10000_s", "revert_vs_limit",
-    "small_behind_big_s", "idle_cpu_percent", "idle_mb",
-)  # fmt: skip
+    "vs_limit",
+    "vs_fabric",
+    "vs_capistrano",
+    "vs_pyinfra",
+    "client_cpu_ms_per_host",
+    "lock_10000_s",
+    "revert_vs_limit",
+    "small_behind_big_s",
+    "idle_cpu_percent",
+    "idle_mb",
+)
 # How many times as long as the product others took, where there were the most hosts.
 OTHERS = {"vs_fabric": "FABRIC", "vs_capistrano": "CAPISTRANO", "vs_pyinfra": "PYINFRA"}
 DATABASES = ("sqlite", "postgresql")
@@ -70,7 +79,7 @@ class Figure:
 
 
 def where(hosts: int, rtt: float) -> str:
-    """"50", or "50@20ms" behind a line with a round trip of 20 ms."""
+    """ "50", or "50@20ms" behind a line with a round trip of 20 ms."""
     return f"{hosts}@{rtt:g}ms" if rtt else str(hosts)
 
 
@@ -89,9 +98,20 @@ def figures(rows: Iterable[Row]) -> list[Figure]:
         cpu = median(row.cpu for row in good) * 1000 / hosts
         host_cpu = median(row.host_cpu for row in good) * 1000 / hosts
         found.append(
-            Figure(contestant, hosts, median(walls), median(walls) / limit, min(walls) / limit, max(walls) / limit, cpu,
-                   host_cpu, len(good), len(turns), rtt)
-        )  # fmt: skip
+            Figure(
+                contestant,
+                hosts,
+                median(walls),
+                median(walls) / limit,
+                min(walls) / limit,
+                max(walls) / limit,
+                cpu,
+                host_cpu,
+                len(good),
+                len(turns),
+                rtt,
+            )
+        )
     return sorted(found, key=lambda figure: (figure.rtt, figure.hosts, figure.ratio))
 
 

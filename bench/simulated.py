@@ -1,4 +1,5 @@
 """A connection that answers as a host does on which every step goes well, after HOST_TAKES seconds."""
+
 import re
 import shlex
 import time

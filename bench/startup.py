@@ -1,4 +1,5 @@
 """How long the product's commands take to be there."""
+
 import subprocess
 import sys
 import time
@@ -39,7 +40,13 @@ def _manage(words: list[str], environment: dict[str, str]) -> float:
     took = []
     for _ in range(TURNS + 1):  # the first one compiles
         began = time.perf_counter()
-        subprocess.run([sys.executable, "manage.py", *words], cwd=ROOT, env=environment, check=True,
-                       stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)  # fmt: skip
+        subprocess.run(
+            [sys.executable, "manage.py", *words],
+            cwd=ROOT,
+            env=environment,
+            check=True,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
         took.append(time.perf_counter() - began)
     return median(took[1:])

@@ -1,4 +1,5 @@
 """Tabs that watch a page as static/js/live.js does: a stream each, and the fragment whenever it tells of something."""
+
 import gzip
 import http.client
 import re

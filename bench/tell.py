@@ -1,4 +1,5 @@
 """What a measurement gives: figures, one after the other, so that those before a failure are kept."""
+
 from dataclasses import dataclass
 
 

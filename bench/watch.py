@@ -1,4 +1,5 @@
 """What pages cost that are watched: each change, shown in one tab and in 200 of as many people."""
+
 import json
 import subprocess
 import sys
@@ -73,7 +74,7 @@ def _change(api: Browser, words: str, tabs: list[Tab]) -> float:
     began = time.monotonic()
     while time.monotonic() < began + EVERY or not all(any(words in text for _, text in tab.texts) for tab in tabs):
         if time.monotonic() > began + 30:
-            raise TimeoutError(f"{words} was not shown in every tab: {({tab.over for tab in tabs})}")
+            raise TimeoutError(f"{words} was not shown in every tab: { ({tab.over for tab in tabs}) }")
         time.sleep(0.02)
     return max(next(when for when, text in tab.texts if words in text) for tab in tabs) - began
 

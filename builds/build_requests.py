@@ -1,4 +1,5 @@
 """Asking for builds, and how builds end: the only writer of a build's status."""
+
 from datetime import timedelta
 
 from django.db import IntegrityError, transaction
@@ -42,10 +43,18 @@ def start(caller: Caller, version: MicroServiceVersion, *, again: bool = False, 
                 if there := Build.objects.filter(version=version, status__in=OPEN).first():
                     return there  # another request was faster
                 raise conflict("build_moved_on", f"{version.version} was changed at the same moment.", "Look again.")
-            build = Build.objects.create(version=version, origin=version.microservice.build_orig,
-                                         requested_by=caller.name, even_built=even_built)
-            record(caller, "build", "version", version, before={"status": before.value},
-                   after={"status": BuildStatus.BUILDING.value}, service=version.microservice)
+            build = Build.objects.create(
+                version=version, origin=version.microservice.build_orig, requested_by=caller.name, even_built=even_built
+            )
+            record(
+                caller,
+                "build",
+                "version",
+                version,
+                before={"status": before.value},
+                after={"status": BuildStatus.BUILDING.value},
+                service=version.microservice,
+            )
             wake.workers()
     except IntegrityError:  # another request was faster by a moment
         return Build.objects.get(version=version, status__in=OPEN)
@@ -58,14 +67,23 @@ def _in_the_way(version: MicroServiceVersion, again: bool, even_built: bool) -> 
     if status == BuildStatus.PENDING:
         return None
     if status not in BUILD_AGAIN:
-        return conflict("build_status", f"{version.version} is {status.label}; only what is pending or ended badly is "
-                        "built.", "Make another version.")
+        return conflict(
+            "build_status",
+            f"{version.version} is {status.label}; only what is pending or ended badly is built.",
+            "Make another version.",
+        )
     if not again:
-        return conflict("build_status", f"{version.version} is {status.label} already.",
-                        'Send {"again": true} to build it once more under the same name.')
+        return conflict(
+            "build_status",
+            f"{version.version} is {status.label} already.",
+            'Send {"again": true} to build it once more under the same name.',
+        )
     if status == BuildStatus.DUPLICATE and not even_built:
-        return conflict("build_status", f"The commit of {version.version} is built already.",
-                        'Send {"again": true, "even_built": true} to build it all the same.')
+        return conflict(
+            "build_status",
+            f"The commit of {version.version} is built already.",
+            'Send {"again": true, "even_built": true} to build it all the same.',
+        )
     return None
 
 
@@ -96,12 +114,25 @@ def newest(version: MicroServiceVersion) -> Build | None:
     return Build.objects.select_related("duplicate_of__version").filter(version=version).first()
 
 
-def end(build: Build, status: BuildStatus, detail: str = "", *, log: str | None = None, url: str = "",
-        duplicate_of: Build | None = None) -> bool:
+def end(
+    build: Build,
+    status: BuildStatus,
+    detail: str = "",
+    *,
+    log: str | None = None,
+    url: str = "",
+    duplicate_of: Build | None = None,
+) -> bool:
     """Ends an open build and moves its version; False where it had ended before, and then nothing changes."""
     now, detail = timezone.now(), plain(detail, 500)
-    fields = {"status": status, "detail": detail, "finished": now, "owner": "", "lease": None,
-              "duplicate_of": duplicate_of}
+    fields = {
+        "status": status,
+        "detail": detail,
+        "finished": now,
+        "owner": "",
+        "lease": None,
+        "duplicate_of": duplicate_of,
+    }
     if log is not None:
         fields["log"] = log
     if url:
@@ -114,13 +145,22 @@ def end(build: Build, status: BuildStatus, detail: str = "", *, log: str | None 
             return False
         froms = [old for old, onward in BUILD_TRANSITIONS.items() if status in onward]
         moved = MicroServiceVersion.objects.filter(pk=build.version_id, status__in=froms).update(
-            status=status, build_detail=detail)
+            status=status, build_detail=detail
+        )
         if moved:
             version = MicroServiceVersion.objects.select_related("microservice").get(pk=build.version_id)
             # One that went on at its build server ends again: each end is told, and this one is the only one now.
             auto_deploy.build_ended(version, attempt=f"{build.pk}.{int(now.timestamp() * 1000)}")
-            record(SYSTEM, "build", "version", version, before={"status": BuildStatus.BUILDING.value},
-                   after={"status": status.value}, reason=detail, service=version.microservice)
+            record(
+                SYSTEM,
+                "build",
+                "version",
+                version,
+                before={"status": BuildStatus.BUILDING.value},
+                after={"status": status.value},
+                reason=detail,
+                service=version.microservice,
+            )
     return True
 
 
@@ -128,19 +168,38 @@ def go_on(build: Build, reference: str, url: str) -> bool:
     """Opens a build that had ended badly, because its build server tries it again; False where something else has
     happened to it or its version meanwhile. A version that has got its package keeps its success."""
     may = {"status__in": BUILD_MAY_GO_ON}
-    fields = {"status": BuildStatus.BUILDING, "started": timezone.now(), "finished": None, "detail": "", "silences": 0,
-              "takeovers": 0, "reference": reference, "url": url or build.url, "watched_until": None, "due": Now(),
-              "owner": "", "lease": None}
+    fields = {
+        "status": BuildStatus.BUILDING,
+        "started": timezone.now(),
+        "finished": None,
+        "detail": "",
+        "silences": 0,
+        "takeovers": 0,
+        "reference": reference,
+        "url": url or build.url,
+        "watched_until": None,
+        "due": Now(),
+        "owner": "",
+        "lease": None,
+    }
     try:
         with transaction.atomic():
             if not Build.objects.filter(pk=build.pk, **may).update(**fields):
                 return False
             version = MicroServiceVersion.objects.select_related("microservice").get(pk=build.version_id)
             if MicroServiceVersion.objects.filter(pk=version.pk, **may).update(
-                    status=BuildStatus.BUILDING, build_detail=""):
-                record(SYSTEM, "build", "version", version, before={"status": version.status},
-                       after={"status": BuildStatus.BUILDING.value}, reason="tried again at the build server",
-                       service=version.microservice)
+                status=BuildStatus.BUILDING, build_detail=""
+            ):
+                record(
+                    SYSTEM,
+                    "build",
+                    "version",
+                    version,
+                    before={"status": version.status},
+                    after={"status": BuildStatus.BUILDING.value},
+                    reason="tried again at the build server",
+                    service=version.microservice,
+                )
             elif version.status != BuildStatus.SUCCESS:
                 transaction.set_rollback(True)
                 return False
@@ -161,9 +220,17 @@ def learned_commit(build: Build, commit: str) -> Build | None:
     with transaction.atomic():
         # The service's row is the lock: of two that learn the same commit at once, the second sees the first.
         MicroService.objects.filter(pk=service_id).update(updated=timezone.now())
-        same = Build.objects.filter(
-            version__microservice=service_id, commit=commit, status__in=[*OPEN, BuildStatus.SUCCESS],
-        ).exclude(pk=build.pk).select_related("version").order_by("pk").first()
+        same = (
+            Build.objects.filter(
+                version__microservice=service_id,
+                commit=commit,
+                status__in=[*OPEN, BuildStatus.SUCCESS],
+            )
+            .exclude(pk=build.pk)
+            .select_related("version")
+            .order_by("pk")
+            .first()
+        )
         if same is None:
             Build.objects.filter(pk=build.pk).update(commit=commit)
             build.commit = commit

@@ -1,4 +1,5 @@
 """The workers that build from git: what each has for a sandbox, as it said lately."""
+
 from datetime import timedelta
 
 from django.conf import settings
@@ -15,9 +16,16 @@ LATELY = timedelta(seconds=90)
 def tell(worker: str, found: Found) -> None:
     """Writes down what this worker has, and forgets those that are gone. Two statements."""
     now = timezone.now()
-    Builder.objects.update_or_create(worker=worker, defaults={
-        "seen": now, "means": found.means, "network": found.network, "memory": found.memory,
-        "missing": [sentence[:500] for sentence in found.missing]})
+    Builder.objects.update_or_create(
+        worker=worker,
+        defaults={
+            "seen": now,
+            "means": found.means,
+            "network": found.network,
+            "memory": found.memory,
+            "missing": [sentence[:500] for sentence in found.missing],
+        },
+    )
     Builder.objects.filter(seen__lt=now - 10 * LATELY).delete()
 
 
@@ -34,6 +42,9 @@ def refusal(builders: list[Builder]) -> str:
 
 def limits() -> dict[str, int]:
     """What each build may use. MiB, numbers and seconds."""
-    return {"memory": settings.BUILD_MEMORY, "disk": settings.BUILD_DISK, "processes": settings.BUILD_PROCESSES,
-            "seconds": settings.BUILD_TIMEOUT}
-
+    return {
+        "memory": settings.BUILD_MEMORY,
+        "disk": settings.BUILD_DISK,
+        "processes": settings.BUILD_PROCESSES,
+        "seconds": settings.BUILD_TIMEOUT,
+    }

@@ -3,6 +3,7 @@
 Everything that runs is a stranger: it runs in a sandbox (see `sandbox`), under limits on time, memory, processes, disk
 and output, with none of the worker's own environment. The command is shell text of who may change the service's build.
 """
+
 import os
 import pwd
 import re
@@ -86,10 +87,23 @@ class Git:
             self._go(run, job, "Completing the checkout", scripts.COMPLETE, [str(job.depth)], "work/source")
             out = run.inside("work/out")
             secrets = {name: secret.reveal() for name, secret in job.secrets.items()}
-            environment = secrets | _clean(run, "home") | dict(self.proxies) | job.variables() | {
-                "VERSION": job.version, "REF": job.ref, "COMMIT": commit, "OUT": out}
-            run.go(Command("the build command", ["/bin/sh", "-c", job.command], environment,
-                           run.inside("work/source"), (run.home("home"),), network=True))
+            environment = (
+                secrets
+                | _clean(run, "home")
+                | dict(self.proxies)
+                | job.variables()
+                | {"VERSION": job.version, "REF": job.ref, "COMMIT": commit, "OUT": out}
+            )
+            run.go(
+                Command(
+                    "the build command",
+                    ["/bin/sh", "-c", job.command],
+                    environment,
+                    run.inside("work/source"),
+                    (run.home("home"),),
+                    network=True,
+                )
+            )
             package = run.folder / "package.tar.gz"
             # The worker makes the file, and what was built only fills it: no link of the build's leads anywhere.
             with package.open("xb") as file:
@@ -98,8 +112,14 @@ class Git:
             yield package
 
     def _run(self, job: Job, tell: Callable[[str], None], seconds: float) -> Run:
-        limits = Limits(seconds, self.limits.memory, self.limits.disk, self.limits.processes, self.limits.file_size,
-                        self.limits.output)
+        limits = Limits(
+            seconds,
+            self.limits.memory,
+            self.limits.disk,
+            self.limits.processes,
+            self.limits.file_size,
+            self.limits.output,
+        )
         return Run(self.found.way, self.tools, limits, tell, self.found.base, job.mask())
 
     def _listed(self, run: Run, job: Job) -> dict[str, str]:
@@ -124,22 +144,47 @@ class Git:
             wanted.chmod(0o644)
             inside = str(wanted) if self.found.means == OFF else f"{run.inside('tmp')}/wanted"
             try:
-                self._go(run, job, "git fetch", scripts.REACHES, [job.url, job.ref, inside], "tmp",
-                         mounts=(Mount(str(wanted), inside),))
+                self._go(
+                    run,
+                    job,
+                    "git fetch",
+                    scripts.REACHES,
+                    [job.url, job.ref, inside],
+                    "tmp",
+                    mounts=(Mount(str(wanted), inside),),
+                )
             except Refused as error:
                 # 42: it is there, and not reached. 129: git does not even know it.
                 if "exit status 42:" in str(error) or "exit status 129:" in str(error):
                     raise refused from error
                 raise
 
-    def _go(self, run: Run, job: Job, what: str, script: str, words: list[str], cwd: str, output=None,
-            mounts: tuple[Mount, ...] = ()) -> None:
+    def _go(
+        self,
+        run: Run,
+        job: Job,
+        what: str,
+        script: str,
+        words: list[str],
+        cwd: str,
+        output=None,
+        mounts: tuple[Mount, ...] = (),
+    ) -> None:
         """git itself, with what opens the repository for it. The build command sees none of that."""
         opened = credentials.opened(job.credential, job.url, run.inside("git-home"), self._git(run))
         own = {_AUTHORITIES: self.authorities.encode()} if self.authorities else {}
         with _access(run, job, own | dict(opened.files)):
-            run.go(Command(what, ["sh", "-c", script, "sh", *words], opened.environment, run.inside(cwd),
-                           (run.home("git-home"), *_repository(job), *mounts), network=True, output=output))
+            run.go(
+                Command(
+                    what,
+                    ["sh", "-c", script, "sh", *words],
+                    opened.environment,
+                    run.inside(cwd),
+                    (run.home("git-home"), *_repository(job), *mounts),
+                    network=True,
+                    output=output,
+                )
+            )
 
     def proxy_variables(self) -> dict[str, str]:
         """What git is told of proxies: those of the settings, or else those of this process."""
@@ -150,11 +195,20 @@ class Git:
         """git asks nobody for a password, reads nobody's configuration, and speaks the allowed protocols only."""
         ours = {name: os.environ[name] for name in ("SSH_AUTH_SOCK", "GIT_SSH_COMMAND") if name in os.environ}
         own = {"GIT_SSL_CAINFO": f"{run.inside('git-home')}/{_AUTHORITIES}"} if self.authorities else {}
-        return _clean(run, "git-home") | ours | own | self.proxy_variables() | {
-            "GIT_TERMINAL_PROMPT": "0", "GIT_CONFIG_NOSYSTEM": "1",
-            "GIT_CONFIG_GLOBAL": f"{run.inside('git-home')}/.gitconfig",
-            "GIT_ALLOW_PROTOCOL": ":".join(self.protocols), "GIT_ASKPASS": "/bin/false", "SSH_ASKPASS": "/bin/false",
-        }
+        return (
+            _clean(run, "git-home")
+            | ours
+            | own
+            | self.proxy_variables()
+            | {
+                "GIT_TERMINAL_PROMPT": "0",
+                "GIT_CONFIG_NOSYSTEM": "1",
+                "GIT_CONFIG_GLOBAL": f"{run.inside('git-home')}/.gitconfig",
+                "GIT_ALLOW_PROTOCOL": ":".join(self.protocols),
+                "GIT_ASKPASS": "/bin/false",
+                "SSH_ASKPASS": "/bin/false",
+            }
+        )
 
 
 def _scheme(url: str) -> str:
@@ -205,8 +259,10 @@ def _own_ssh(known_hosts_alone: bool) -> dict[str, bytes]:
     try:
         folder = Path(pwd.getpwuid(os.geteuid()).pw_dir) / ".ssh"
         files = [path for path in folder.iterdir() if path.is_file()]
-        return {f".ssh/{path.name}": path.read_bytes() for path in files
-                if path.name == "known_hosts" or not known_hosts_alone}
+        return {
+            f".ssh/{path.name}": path.read_bytes()
+            for path in files
+            if path.name == "known_hosts" or not known_hosts_alone
+        }
     except (KeyError, OSError):
         return {}
-

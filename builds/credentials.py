@@ -62,15 +62,20 @@ def opened(credential: Credential, url: str, home: str, environment: Mapping[str
 def _by_password(credential: Credential, server: str, folder: str, environment: Mapping[str, str]) -> Opened:
     # A server that takes a token asks for some name all the same, and does not look at it.
     answer = f"username={credential.username or 'git'}\npassword={reveal(credential.password)}\n"
-    files = {f"{FOLDER}/{name}": text.encode() for name, text in
-             (("helper", _HELPER), ("server", server), ("answer", answer))}
+    files = {
+        f"{FOLDER}/{name}": text.encode()
+        for name, text in (("helper", _HELPER), ("server", server), ("answer", answer))
+    }
     count = int(environment.get("GIT_CONFIG_COUNT", "0"))
-    return Opened(files, {
-        **environment,
-        "GIT_CONFIG_COUNT": str(count + 1),
-        f"GIT_CONFIG_KEY_{count}": "credential.helper",
-        f"GIT_CONFIG_VALUE_{count}": f"!sh {shlex.quote(f'{folder}/helper')}",
-    })
+    return Opened(
+        files,
+        {
+            **environment,
+            "GIT_CONFIG_COUNT": str(count + 1),
+            f"GIT_CONFIG_KEY_{count}": "credential.helper",
+            f"GIT_CONFIG_VALUE_{count}": f"!sh {shlex.quote(f'{folder}/helper')}",
+        },
+    )
 
 
 def _readable(key: str) -> str:

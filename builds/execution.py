@@ -1,4 +1,5 @@
 """The worker side: claims a build that is due, brings it one move further, writes down what came of it."""
+
 import errno
 import logging
 import os
@@ -78,7 +79,8 @@ def claim() -> Build | None:
     due = Build.objects.filter(unkept, status__in=OPEN, due__lte=Now()).order_by("due")
     for number, before in due.values_list("pk", "owner")[:10]:
         taken = Build.objects.filter(unkept, pk=number, status__in=OPEN).update(
-            owner=owner(), lease=_lease(), takeovers=F("takeovers") + (1 if before else 0))
+            owner=owner(), lease=_lease(), takeovers=F("takeovers") + (1 if before else 0)
+        )
         if taken:
             return Build.objects.select_related("version__microservice").get(pk=number)
     return None
@@ -90,7 +92,9 @@ def move(build: Build) -> None:
         if _too_late(build):
             _out_of_time(build)
         elif build.version.status == BuildStatus.SUCCESS and build.origin == MicroService.Origin.GIT:
-            build_requests.end(build, BuildStatus.SUCCESS)  # its worker died between storing the package and writing this
+            build_requests.end(
+                build, BuildStatus.SUCCESS
+            )  # its worker died between storing the package and writing this
         elif build.takeovers > MOST_TAKEOVERS:
             build_requests.end(build, BuildStatus.FAILED, f"{MOST_TAKEOVERS} workers ended while they built it")
         elif build.origin == MicroService.Origin.GIT:
@@ -125,9 +129,20 @@ def job_of(build: Build) -> Job:
     """Raises Refused where the service's secrets cannot be read."""
     version, service = build.version, build.version.microservice
     before = Build.objects.filter(version=version).exclude(pk=build.pk).exclude(reference="")
-    job = Job(build.pk, service.pk, service.name, version.pk, version.version, version.ref, service.build_url,
-              service.build_command, build.requested_by, tuple(service.build_refs),
-              depth=service.build_depth, others=frozenset(before.values_list("reference", flat=True)))
+    job = Job(
+        build.pk,
+        service.pk,
+        service.name,
+        version.pk,
+        version.version,
+        version.ref,
+        service.build_url,
+        service.build_command,
+        build.requested_by,
+        tuple(service.build_refs),
+        depth=service.build_depth,
+        others=frozenset(before.values_list("reference", flat=True)),
+    )
     if build.origin != MicroService.Origin.GIT:
         return job
     try:
@@ -255,7 +270,8 @@ def _doubles(build: Build, commit: str) -> bool:
 
 def _began(build: Build) -> None:
     Build.objects.filter(pk=build.pk, status__in=OPEN).update(
-        status=BuildStatus.BUILDING, started=build.started or timezone.now())
+        status=BuildStatus.BUILDING, started=build.started or timezone.now()
+    )
 
 
 def _too_late(build: Build) -> bool:
@@ -273,7 +289,8 @@ def _later(build: Build, reason: str) -> None:
 
 def _release(build: Build, seconds: float, **fields) -> None:
     Build.objects.filter(pk=build.pk, owner=owner(), status__in=OPEN).update(
-        owner="", lease=None, due=Now() + timedelta(seconds=seconds), **fields)
+        owner="", lease=None, due=Now() + timedelta(seconds=seconds), **fields
+    )
 
 
 def _lease():

@@ -1,4 +1,5 @@
 """GitLab, by its pipeline API. The only file that imports python-gitlab."""
+
 from dataclasses import dataclass
 from urllib.parse import unquote
 
@@ -16,10 +17,19 @@ from .server_session import DIRECT, Line
 
 ONCE = {"obey_rate_limit": False}  # the pause that GitLab asks for is made between moves, not inside one
 LOOK_BACK = 20  # pipelines of the ref that are looked through for a lost one
-_GOING_ON = frozenset({
-    "created", "waiting_for_resource", "preparing", "pending", "running", "scheduled", "manual", "waiting_for_callback",
-    "canceling",
-})
+_GOING_ON = frozenset(
+    {
+        "created",
+        "waiting_for_resource",
+        "preparing",
+        "pending",
+        "running",
+        "scheduled",
+        "manual",
+        "waiting_for_callback",
+        "canceling",
+    }
+)
 _ENDED = {
     "success": (BuildStatus.SUCCESS, ""),
     "failed": (BuildStatus.FAILED, "The pipeline failed"),
@@ -63,8 +73,9 @@ class GitLab:
         recent = self._ask(lambda: project.pipelines.list(ref=job.ref, per_page=LOOK_BACK, get_all=False, **ONCE))
         for pipeline in recent[:LOOK_BACK]:  # whatever was asked for, it may send more
             rows = self._ask(lambda one=pipeline: one.variables.list(per_page=100, get_all=False, **ONCE))
-            if self._ask(lambda rows=rows: any(row.key == "VERSION_ID" and row.value == wanted["VERSION_ID"]
-                                               for row in rows)):
+            if self._ask(
+                lambda rows=rows: any(row.key == "VERSION_ID" and row.value == wanted["VERSION_ID"] for row in rows)
+            ):
                 reference = self._reference(project, self._ask(lambda one=pipeline: one.id))
                 if reference not in job.others:
                     return reference
@@ -79,12 +90,17 @@ class GitLab:
         status, detail = status_of(str(self._ask(lambda: pipeline.status)))
         if detail:
             detail = with_sentence(detail, plain(pipeline.attributes.get("yaml_errors"), LONGEST))
-        return Seen(status, detail, commit=commit_of(pipeline.attributes.get("sha")),
-                    url=address_of(pipeline.attributes.get("web_url")))
+        return Seen(
+            status,
+            detail,
+            commit=commit_of(pipeline.attributes.get("sha")),
+            url=address_of(pipeline.attributes.get("web_url")),
+        )
 
     def _server(self) -> gitlab.Gitlab:
-        return gitlab.Gitlab(self.url, private_token=self.token, session=self.line.session(self.url),
-                             retry_transient_errors=False)
+        return gitlab.Gitlab(
+            self.url, private_token=self.token, session=self.line.session(self.url), retry_transient_errors=False
+        )
 
     def _project(self, url: str) -> Project:
         """By the path of its address: https://gitlab.example/team/shop(.git) is team/shop."""

@@ -1,4 +1,5 @@
 """Jenkins, by its remote API: a job with parameters, its queue item, then its build."""
+
 import base64
 import json
 import re
@@ -94,8 +95,11 @@ class Jenkins:
         there = told.get("executable")
         if not isinstance(there, dict):
             return Seen(BuildStatus.BUILDING, plain(told.get("why"), 300) or "waits in the queue")
-        return Seen(BuildStatus.BUILDING, url=address_of(there.get("url")),
-                    reference=self._reference("build", _path_of(there.get("url"))))
+        return Seen(
+            BuildStatus.BUILDING,
+            url=address_of(there.get("url")),
+            reference=self._reference("build", _path_of(there.get("url"))),
+        )
 
     def _reference(self, kind: str, path: str) -> str:
         reference = f"{kind}:{self._below(path).rstrip('/')}"
@@ -160,8 +164,11 @@ def _list(value: object) -> list[Any]:
 
 
 def _build(told: dict[str, Any]) -> Seen:
-    revisions = [action["lastBuiltRevision"] for action in _list(told.get("actions"))
-                 if isinstance(action.get("lastBuiltRevision"), dict)]
+    revisions = [
+        action["lastBuiltRevision"]
+        for action in _list(told.get("actions"))
+        if isinstance(action.get("lastBuiltRevision"), dict)
+    ]
     commit = commit_of(revisions[0].get("SHA1")) if revisions else ""
     url = address_of(told.get("url"))
     if told.get("building") or (told.get("result") is None and "building" in told):
@@ -174,5 +181,9 @@ def _build(told: dict[str, Any]) -> Seen:
 
 
 def _parameters(build: dict[str, Any]) -> dict[str, Any]:
-    return {one["name"]: one.get("value") for action in _list(build.get("actions"))
-            for one in _list(action.get("parameters")) if isinstance(one.get("name"), str)}
+    return {
+        one["name"]: one.get("value")
+        for action in _list(build.get("actions"))
+        for one in _list(action.get("parameters"))
+        if isinstance(one.get("name"), str)
+    }

@@ -1,4 +1,5 @@
 """Builds that were asked for, and the reports of build servers that were taken in."""
+
 from django.db import models
 from django.db.models import Q
 from django.utils import timezone
@@ -22,9 +23,7 @@ class Build(models.Model):
     log = models.TextField(blank=True, help_text="The end of what it printed")
     duplicate_of = models.ForeignKey("self", null=True, blank=True, on_delete=models.SET_NULL, related_name="+")
     requested_by = models.CharField(max_length=150, blank=True)
-    even_built = models.BooleanField(
-        default=False, db_default=False, help_text="Although the commit is built already"
-    )
+    even_built = models.BooleanField(default=False, db_default=False, help_text="Although the commit is built already")
     # Who looks after it, and until when (on the database's clock); `due`: when it is looked at again.
     owner = models.CharField(max_length=64, blank=True)
     lease = models.DateTimeField(null=True, blank=True)
@@ -32,7 +31,8 @@ class Build(models.Model):
     takeovers = models.PositiveIntegerField(default=0)
     silences = models.PositiveIntegerField(default=0, help_text="How often the origin did not answer in a row")
     watched_until = models.DateTimeField(
-        null=True, blank=True, help_text="Ended badly at a build server: looked at again until then")
+        null=True, blank=True, help_text="Ended badly at a build server: looked at again until then"
+    )
     created = models.DateTimeField(default=timezone.now)
     started = models.DateTimeField(null=True, blank=True)
     finished = models.DateTimeField(null=True, blank=True)

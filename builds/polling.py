@@ -4,6 +4,7 @@ What refuses or makes no sense (401, 403, 404, 410, a queue item that was forgot
 token is exchanged, a proxy asks for a sign-in, an item becomes a build. It is looked at again, and under any other name
 that the build may have there.
 """
+
 from .providers import Job, Origin, Refused, Seen, Silent
 
 NOT_KNOWN = "It is not known whether the build server took the build"

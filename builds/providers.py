@@ -1,4 +1,5 @@
 """The one interface that every origin of builds has."""
+
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
@@ -42,8 +43,12 @@ class Job:
 
     def variables(self) -> dict[str, str]:
         """What every build server is told."""
-        return {"SERVICE_ID": str(self.service_id), "VERSION_ID": str(self.version_id),
-                "SERVICE_NAME": self.service_name, "USERNAME": self.username}
+        return {
+            "SERVICE_ID": str(self.service_id),
+            "VERSION_ID": str(self.version_id),
+            "SERVICE_NAME": self.service_name,
+            "USERNAME": self.username,
+        }
 
 
 @dataclass(frozen=True, slots=True)

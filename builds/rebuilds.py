@@ -4,6 +4,7 @@ Each is looked at for a day after its end, or after the last report about it: le
 build server reports something. What goes on there goes on here, and what ended well there has ended well here. A build
 that ran out of time here comes back only by its success: that it still runs is why it was given up.
 """
+
 import logging
 from datetime import timedelta
 
@@ -28,7 +29,8 @@ def due() -> QuerySet[Build]:
     """Those that are to be looked at now: the newest build of their versions."""
     newer = Build.objects.filter(version=OuterRef("version"), pk__gt=OuterRef("pk"))
     return Build.objects.filter(
-        _FLOATING, ~Exists(newer), status__in=BUILD_MAY_GO_ON, watched_until__gt=Now(), due__lte=Now())
+        _FLOATING, ~Exists(newer), status__in=BUILD_MAY_GO_ON, watched_until__gt=Now(), due__lte=Now()
+    )
 
 
 def claim(owner: str) -> Build | None:
@@ -36,8 +38,9 @@ def claim(owner: str) -> Build | None:
     for number in due().order_by("due").values_list("pk", flat=True)[:10]:
         taken = Build.objects.filter(_FLOATING, pk=number, status__in=BUILD_MAY_GO_ON, due__lte=Now())
         # Later already: where its worker dies of the look, the next one is not at once.
-        if taken.update(owner=owner, lease=Now() + timedelta(seconds=max(settings.LEASE, 10)),
-                        due=Now() + build_requests.FIRST_LOOK):
+        if taken.update(
+            owner=owner, lease=Now() + timedelta(seconds=max(settings.LEASE, 10)), due=Now() + build_requests.FIRST_LOOK
+        ):
             return Build.objects.select_related("version__microservice").get(pk=number)
     return None
 
@@ -56,7 +59,8 @@ def look(build: Build, job: Job) -> None:
         log.info("%s could not be looked at again: %s", build, error)
     pause = min(LONGEST_PAUSE, max(build_requests.FIRST_LOOK.total_seconds(), _since_its_end(build) / 4))
     Build.objects.filter(pk=build.pk, owner=build.owner, status__in=BUILD_MAY_GO_ON).update(
-        owner="", lease=None, due=Now() + timedelta(seconds=pause))
+        owner="", lease=None, due=Now() + timedelta(seconds=pause)
+    )
 
 
 def reported(origin: str, version_id: int, reference: str) -> bool:
@@ -67,8 +71,11 @@ def reported(origin: str, version_id: int, reference: str) -> bool:
     # Pipelines pass their variables on to others: only the very pipeline counts. Jenkins is asked which build it is.
     if origin == "gitlab" and reference != build.reference:
         return False
-    return bool(Build.objects.filter(pk=build.pk, status=build.status).update(
-        watched_until=timezone.now() + build_requests.WATCHED, due=Now()))
+    return bool(
+        Build.objects.filter(pk=build.pk, status=build.status).update(
+            watched_until=timezone.now() + build_requests.WATCHED, due=Now()
+        )
+    )
 
 
 def _goes_on(build: Build, seen: Seen) -> bool:

@@ -1,4 +1,5 @@
 """Which branches and tags of a repository are built. Pure."""
+
 from collections.abc import Iterable, Mapping
 
 from .providers import Refused

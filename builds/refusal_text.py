@@ -3,6 +3,7 @@
 GitLab puts a text, a list or lists by field under `message` or `error`. Jenkins sends `X-Error`, a page with the
 sentence below a heading, Jetty's own page, or the first line of a Java stack trace.
 """
+
 import json
 import re
 from collections.abc import Iterable, Mapping

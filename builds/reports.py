@@ -3,6 +3,7 @@
 GitLab is known by its token (X-Gitlab-Token); Jenkins and everybody else sign as in Standard Webhooks: `webhook-id`,
 `webhook-timestamp`, `webhook-signature: v1,base64(HMAC-SHA256(secret, id.timestamp.body))`.
 """
+
 import base64
 import hashlib
 import hmac
@@ -77,8 +78,10 @@ def _apply(origin: str, told: Told) -> str:
         wake.workers()  # who look for themselves: a late report must not undo what came after it
     if build is None or (build.reference and told.reference and not _same(build.reference, told.reference)):
         return "unchanged"
-    if told.reference and Build.objects.filter(version=told.version_id, reference=told.reference).exclude(
-            pk=build.pk).exists():
+    if (
+        told.reference
+        and Build.objects.filter(version=told.version_id, reference=told.reference).exclude(pk=build.pk).exists()
+    ):
         return "unchanged"  # late, about an attempt before this one
     if told.reference != build.reference and _may_be_earlier(build, told):
         Build.objects.filter(pk=build.pk, status__in=OPEN).update(due=Now())
@@ -87,7 +90,8 @@ def _apply(origin: str, told: Told) -> str:
     if told.status == BuildStatus.BUILDING:
         if told.reference and not build.reference:
             Build.objects.filter(pk=build.pk, status__in=OPEN, reference="").update(
-                reference=told.reference, status=BuildStatus.BUILDING, started=build.started or timezone.now())
+                reference=told.reference, status=BuildStatus.BUILDING, started=build.started or timezone.now()
+            )
         return "unchanged"
     return "moved" if build_requests.end(build, told.status, told.detail, url=told.url) else "unchanged"
 
@@ -170,8 +174,10 @@ def _plain(told: dict[str, Any]) -> Told:
     number = _id_of(told.get("version_id"))
     if not number:
         raise invalid("/version_id", "must be a version's id")
-    known = {str(status.label): status for status in
-             (BuildStatus.BUILDING, BuildStatus.SUCCESS, BuildStatus.FAILED, BuildStatus.TIMEOUT)}
+    known = {
+        str(status.label): status
+        for status in (BuildStatus.BUILDING, BuildStatus.SUCCESS, BuildStatus.FAILED, BuildStatus.TIMEOUT)
+    }
     word = told.get("status")
     if not isinstance(word, str) or word not in known:
         raise invalid("/status", f"must be one of {', '.join(known)}")
@@ -179,8 +185,13 @@ def _plain(told: dict[str, Any]) -> Told:
     for name, value in texts.items():
         if not isinstance(value, str) or len(value) > 500:
             raise invalid(f"/{name}", "must be a text of at most 500 characters")
-    return Told(number, plain(texts["reference"], LONGEST_REFERENCE), known[word], plain(texts["detail"], 500),
-                address_of(texts["url"]))
+    return Told(
+        number,
+        plain(texts["reference"], LONGEST_REFERENCE),
+        known[word],
+        plain(texts["detail"], 500),
+        address_of(texts["url"]),
+    )
 
 
 def _id_of(value: object) -> int:

@@ -1,4 +1,5 @@
 """The line to a build server: TLS and proxies as the settings name them, all of it bounded in bytes and in time."""
+
 import ssl
 from dataclasses import dataclass, field
 from typing import Any
@@ -24,8 +25,15 @@ class Line:
 
     def ask(self, url: str, body: bytes | None, headers: dict[str, str]) -> http_client.Reply:
         """Raises fetch.Unreachable."""
-        return http_client.exchange(url, method="GET" if body is None else "POST", body=body, headers=headers,
-                              context=self.context, proxies=self.proxies, timeout=TIMEOUT)
+        return http_client.exchange(
+            url,
+            method="GET" if body is None else "POST",
+            body=body,
+            headers=headers,
+            context=self.context,
+            proxies=self.proxies,
+            timeout=TIMEOUT,
+        )
 
     def session(self, url: str) -> requests.Session:
         """For a library that speaks through `requests`. It reaches what lies below `url`, and nothing else: a server
@@ -50,8 +58,15 @@ class _Adapter(BaseAdapter):
     def send(self, request, *_args, **_more):
         body = request.body.encode() if isinstance(request.body, str) else request.body
         try:
-            reply = http_client.exchange(request.url, method=request.method, body=body, headers=dict(request.headers) | {
-                "Accept-Encoding": "identity"}, context=self._line.context, proxies=self._line.proxies, timeout=TIMEOUT)
+            reply = http_client.exchange(
+                request.url,
+                method=request.method,
+                body=body,
+                headers=dict(request.headers) | {"Accept-Encoding": "identity"},
+                context=self._line.context,
+                proxies=self._line.proxies,
+                timeout=TIMEOUT,
+            )
         except http_client.Unreachable as error:
             kind = requests.ReadTimeout if error.sent else requests.ConnectTimeout
             raise kind(str(error)) from error

@@ -1,4 +1,5 @@
 """The build servers that are set up. The one place that knows where their settings come from."""
+
 from django.conf import settings
 
 from access.problems import Problem, conflict
@@ -31,17 +32,30 @@ def sandbox() -> Found:
 def limits() -> Limits:
     """What each git build may use."""
     disk = settings.BUILD_DISK * 1024**2
-    return Limits(seconds=settings.BUILD_TIMEOUT, memory=settings.BUILD_MEMORY * 1024**2, disk=disk, file_size=disk,
-                  processes=settings.BUILD_PROCESSES)
+    return Limits(
+        seconds=settings.BUILD_TIMEOUT,
+        memory=settings.BUILD_MEMORY * 1024**2,
+        disk=disk,
+        file_size=disk,
+        processes=settings.BUILD_PROCESSES,
+    )
 
 
 def git() -> Git:
     set_up = chosen("proxies") or {}
-    proxies = {"http_proxy": set_up.get("http"), "https_proxy": set_up.get("https"),
-               "no_proxy": ",".join(set_up.get("no_proxy") or [])}
-    return Git(tuple(settings.BUILD_PROTOCOLS), sandbox(), limits(),
-               tuple((name, value) for name, value in proxies.items() if value), tuple(settings.BUILD_TOOLS),
-               tls.bundle())
+    proxies = {
+        "http_proxy": set_up.get("http"),
+        "https_proxy": set_up.get("https"),
+        "no_proxy": ",".join(set_up.get("no_proxy") or []),
+    }
+    return Git(
+        tuple(settings.BUILD_PROTOCOLS),
+        sandbox(),
+        limits(),
+        tuple((name, value) for name, value in proxies.items() if value),
+        tuple(settings.BUILD_TOOLS),
+        tls.bundle(),
+    )
 
 
 def origin_of(name: str) -> Origin:
@@ -61,13 +75,20 @@ def origin_of(name: str) -> Origin:
 def check(service: MicroService) -> None:
     """Raises a Problem where a build of this service could not even be asked for."""
     if not service.build_url:
-        raise _unfit(service, "build_url", "Give it one: PATCH …/services/"
-                     f"{service.name}, or upload the package with PUT …/package.")
+        raise _unfit(
+            service,
+            "build_url",
+            f"Give it one: PATCH …/services/{service.name}, or upload the package with PUT …/package.",
+        )
     if service.build_orig != _Name.GIT:
         origin_of(service.build_orig)
         if reason := building.refusal(service):
-            raise _unfit(service, "build_url", "An administrator binds projects to teams under Settings.",
-                         f"The build_url of {service.name} {reason}.")
+            raise _unfit(
+                service,
+                "build_url",
+                "An administrator binds projects to teams under Settings.",
+                f"The build_url of {service.name} {reason}.",
+            )
         return
     if not service.build_command:
         raise _unfit(service, "build_command", "Give it one.")

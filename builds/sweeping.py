@@ -1,4 +1,5 @@
 """Finds builds that nobody looks after, and has them carried out: with a broker or without."""
+
 import logging
 import threading
 import time

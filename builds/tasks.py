@@ -1,4 +1,5 @@
 """Celery's door to builds: no logic."""
+
 from celery import bootsteps
 from celery.signals import worker_shutting_down
 

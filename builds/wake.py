@@ -1,4 +1,5 @@
 """Tells the workers that there is something to build. The rows are the queue; a lost message is found by the sweep."""
+
 from django.db import transaction
 
 from runtime.messages import waker

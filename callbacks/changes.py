@@ -1,4 +1,5 @@
 """Callbacks made, changed, tried and their deliveries sent again. Refuses with Problem."""
+
 import json
 import re
 import uuid
@@ -18,8 +19,21 @@ from . import http_client, outbox, sender, signing
 from .models import Callback, Delivery, State, Telling
 
 TOKEN = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]{1,100}\Z")
-OURS = ("host", "content-length", "content-type", "transfer-encoding", "connection", "user-agent", "upgrade", "te",
-        "trailer", "expect", "keep-alive", "proxy-authorization", "proxy-connection")
+OURS = (
+    "host",
+    "content-length",
+    "content-type",
+    "transfer-encoding",
+    "connection",
+    "user-agent",
+    "upgrade",
+    "te",
+    "trailer",
+    "expect",
+    "keep-alive",
+    "proxy-authorization",
+    "proxy-connection",
+)
 MOST_HEADERS = 20
 
 
@@ -74,8 +88,14 @@ def try_out(callback: Callback) -> Delivery:
     message = newest.message_id if newest else f"msg_{uuid.uuid4().hex}"
     body = newest.body if newest else outbox.body_of("test", now, {"test": True})
     row = Delivery.objects.create(
-        callback=callback, event=newest.event if newest else "test", name=f"test:{uuid.uuid4().hex}", body=body,
-        message_id=message, until=now, lease=now + sender.LEASE, attempts=1,
+        callback=callback,
+        event=newest.event if newest else "test",
+        name=f"test:{uuid.uuid4().hex}",
+        body=body,
+        message_id=message,
+        until=now,
+        lease=now + sender.LEASE,
+        attempts=1,
     )
     return sender.attempt(row)
 
@@ -86,8 +106,9 @@ def redeliver(caller: Caller, row: Delivery) -> Delivery:
     now = timezone.now()
     again = Delivery.objects.filter(pk=row.pk).exclude(state=State.PENDING)
     waiting = Delivery.objects.filter(Q(lease=None) | Q(lease__lt=now), pk=row.pk, state=State.PENDING)
-    if not again.update(state=State.PENDING, due=now, lease=None, until=now + outbox.FOR, attempts=0) \
-            and not waiting.update(due=now, until=now + outbox.FOR):
+    if not again.update(
+        state=State.PENDING, due=now, lease=None, until=now + outbox.FOR, attempts=0
+    ) and not waiting.update(due=now, until=now + outbox.FOR):
         raise conflict("being_sent", "It is being sent at this moment.", "Look again.")
     record(caller, "redeliver", "callback", row.callback, after={"delivery": row.pk})
     row.refresh_from_db()

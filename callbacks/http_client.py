@@ -3,6 +3,7 @@
 A name is resolved once and the connection made to what it resolved to, so a name that changes its mind between the look
 and the connection (DNS rebinding) changes nothing. Redirects are not followed: they would lead anywhere.
 """
+
 import http.client
 import socket
 import threading

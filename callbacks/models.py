@@ -1,4 +1,5 @@
 """Who is told what, and everything that was told: the outbox. A row is written in the transaction of what it tells."""
+
 from django.db import models
 from django.utils import timezone
 

@@ -3,6 +3,7 @@
 `fill(events)` is called where the rows of live views are written (audit/events.py); `tell` for what has no such
 row. Where nothing that happened is a callback's business this costs nothing; where no callback wants it, one look.
 """
+
 import json
 import uuid
 from datetime import timedelta
@@ -39,9 +40,19 @@ def queue(told: dict[tuple[str, str], dict[str, Any]]) -> None:
     """Queues messages, {(event, name): data}. Two statements, however many."""
     now = timezone.now()
     rows = [
-        Delivery(callback=callback, event=event, name=name, message_id=f"msg_{uuid.uuid4().hex}", due=now, created=now,
-                 until=now + FOR, body=body_of(event, now, data))
-        for callback in _callbacks() for (event, name), data in told.items() if event in callback.events
+        Delivery(
+            callback=callback,
+            event=event,
+            name=name,
+            message_id=f"msg_{uuid.uuid4().hex}",
+            due=now,
+            created=now,
+            until=now + FOR,
+            body=body_of(event, now, data),
+        )
+        for callback in _callbacks()
+        for (event, name), data in told.items()
+        if event in callback.events
     ]
     if rows:
         Delivery.objects.bulk_create(rows, ignore_conflicts=True)  # told already: not again

@@ -1,5 +1,6 @@
 """Sends what lies in the outbox: a thread in every worker process. Any number of them do no harm, because each takes a
 delivery by one conditional update with a lease; a process that dies in the middle leaves it to the next."""
+
 import json
 import logging
 import threading
@@ -66,8 +67,11 @@ def claim(most: int) -> list[Delivery]:
     taken: list[int] = []
     for callback in list(free.values_list("callback", flat=True).distinct()[:50]):
         busy = pending.filter(callback=callback, lease__gte=now).count()
-        for number in list(free.filter(callback=callback).order_by("due").values_list("pk", flat=True)[: OF_ONE - busy]
-                           if busy < OF_ONE else []):
+        for number in list(
+            free.filter(callback=callback).order_by("due").values_list("pk", flat=True)[: OF_ONE - busy]
+            if busy < OF_ONE
+            else []
+        ):
             # Of two processes that saw the same row, the second one's condition does not hold any more.
             if len(taken) < most and free.filter(pk=number).update(lease=now + LEASE, attempts=F("attempts") + 1):
                 taken.append(number)
@@ -111,8 +115,12 @@ def send(row: Delivery) -> dict:
     except http_client.Refused as error:
         refused, answer = True, http_client.Answer(None, error=str(error))
     fields = {
-        "url": callback.url, "headers": shown(headers), "answer_status": answer.status, "answer": answer.body,
-        "error": answer.error or ("" if answer.is_good else f"answered {answer.status}"), "took": answer.took,
+        "url": callback.url,
+        "headers": shown(headers),
+        "answer_status": answer.status,
+        "answer": answer.body,
+        "error": answer.error or ("" if answer.is_good else f"answered {answer.status}"),
+        "took": answer.took,
         "sent": timezone.now(),
     }
     return {"good": answer.is_good, "refused": refused, "fields": fields}
@@ -120,5 +128,7 @@ def send(row: Delivery) -> dict:
 
 def shown(headers: dict[str, str]) -> dict[str, str]:
     """Headers as people may see them: what looks like a secret is not kept."""
-    return {name: "[secret]" if any(word in name.lower() for word in SECRET_LIKE) else value
-            for name, value in headers.items()}
+    return {
+        name: "[secret]" if any(word in name.lower() for word in SECRET_LIKE) else value
+        for name, value in headers.items()
+    }

@@ -1,4 +1,5 @@
 """Signatures after Standard Webhooks (standardwebhooks.com): HMAC-SHA256 over `id.timestamp.body`."""
+
 import base64
 import binascii
 import hashlib

@@ -33,8 +33,22 @@ FIELD = re.compile(r"[\w./-]+")
 # What follows a sentence that stands for several: before its number, and behind it.
 TAILS = ((" (and ", " more)"), (", and ", " more like it"))
 # Words that the rules put into their sentences, besides statuses, actions and roles.
-WORDS = ("newer", "older", "operation", "action", "member", "delivery", "origin", "past setting", "nobody", "release",
-         "session", "packing", "namespaces", "watched")  # fmt: skip
+WORDS = (
+    "newer",
+    "older",
+    "operation",
+    "action",
+    "member",
+    "delivery",
+    "origin",
+    "past setting",
+    "nobody",
+    "release",
+    "session",
+    "packing",
+    "namespaces",
+    "watched",
+)
 
 
 @dataclass(frozen=True, slots=True)

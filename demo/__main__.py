@@ -1,4 +1,5 @@
 """`python -m demo` (`make demo`): the whole product with four hosts and a service on them, until Ctrl-C."""
+
 import getpass
 import json
 import os
@@ -83,8 +84,15 @@ def _prepare(supervisor: Supervisor, place: Place, environment: Environment, cho
     client = Client(place.url, token)
     private_key = (place.var / "demo_key").read_text()
     source = repository.make(place.var)
-    ids = fill.fill(client, chosen, private_key, getpass.getuser(), sys.executable, source,
-                    repository.commits(place.var) if source else {})
+    ids = fill.fill(
+        client,
+        chosen,
+        private_key,
+        getpass.getuser(),
+        sys.executable,
+        source,
+        repository.commits(place.var) if source else {},
+    )
     _wait_for_answer(supervisor, f"{place.url}/readyz", "a worker")
     return token, ids
 

@@ -1,4 +1,5 @@
 """The HTTP API as a script uses it: the standard library and nothing else."""
+
 import json
 import urllib.error
 import urllib.request

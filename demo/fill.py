@@ -2,6 +2,7 @@
 
 Safe to run again: what is there already is left as it is, or brought up to date.
 """
+
 import time
 
 from .client import Client
@@ -13,7 +14,12 @@ CREDENTIAL = "demo"
 
 
 def fill(
-    client: Client, hosts: list[Host], private_key: str, username: str, python: str, repository: str,
+    client: Client,
+    hosts: list[Host],
+    private_key: str,
+    username: str,
+    python: str,
+    repository: str,
     commits: dict[str, str],
 ) -> list[int]:
     """Brings the demo's data up to date. Returns the hosts' ids, in order."""
@@ -38,8 +44,14 @@ def _credential(client: Client, private_key: str) -> int:
 
 def _host(client: Client, host: Host, row: dict | None, credential: int, username: str) -> int:
     wanted = {
-        "hostname": host.name, "ip": host.ip, "port": host.port, "username": username, "credential_id": credential,
-        "base_path": str(host.root), "host_key": host.key, "labels": {"demo": "yes"},
+        "hostname": host.name,
+        "ip": host.ip,
+        "port": host.port,
+        "username": username,
+        "credential_id": credential,
+        "base_path": str(host.root),
+        "host_key": host.key,
+        "labels": {"demo": "yes"},
     }
     if row is None:
         return client.post("hosts/", wanted)["id"]

@@ -1,4 +1,5 @@
 """The demo's hosts: SSH servers at loopback addresses, each with its own folder and key. No root needed."""
+
 import os
 import signal
 import sys
@@ -70,8 +71,13 @@ def boot(host: Host) -> list[tuple[list[str], dict[str, str]]]:
         if port and not running(shared):
             release = current.parent / os.readlink(current)
             environment = {
-                "PATH": os.environ.get("PATH", os.defpath), "PYTHON": sys.executable, "SERVICE": definition.NAME,
-                "VERSION": release.name, "RELEASE": str(release), "SHARED": str(shared), "PORT": port,
+                "PATH": os.environ.get("PATH", os.defpath),
+                "PYTHON": sys.executable,
+                "SERVICE": definition.NAME,
+                "VERSION": release.name,
+                "RELEASE": str(release),
+                "SHARED": str(shared),
+                "PORT": port,
             }
             commands.append((["sh", "-c", definition.START], environment))
     return commands

@@ -1,4 +1,5 @@
 """Free ports, the one of last time first."""
+
 import random
 import socket
 

@@ -2,6 +2,7 @@
 
 Used by the demo for its hosts and by the tests for theirs.
 """
+
 import getpass
 import os
 import shutil

@@ -1,4 +1,5 @@
 """The product's own processes, as their ordinary commands: broker, web and worker."""
+
 import os
 import subprocess
 import sys
@@ -22,7 +23,9 @@ def product(environment: dict[str, str], log: Callable[[str], Path]) -> list[Par
     if not any(environment.get(name, "").strip() for name in ("BROKER_URL", "BROKER_URL_FILE")):
         # What `manage.py broker` becomes, without the second that Django takes to start.
         socket = socket_path(Path(environment["VAR"]) / "broker.sock")
-        parts.append(Part("broker", embedded_broker.command(socket), embedded_broker.environment(), log("broker"), ROOT))
+        parts.append(
+            Part("broker", embedded_broker.command(socket), embedded_broker.environment(), log("broker"), ROOT)
+        )
     parts.append(Part("web", WEB, environment, log("web"), ROOT))
     worker = [*WORKER, "--loglevel", environment.get("LOG_LEVEL", "INFO").upper()]
     parts.append(Part("worker", worker, environment, log("worker"), ROOT))

@@ -1,6 +1,7 @@
 """`python -m demo.people FILE`: makes the tables, the demo's superuser and a token with all scopes, and writes the
 token to FILE, unless the one in FILE is good still. One process does all three: starting Django takes the longest.
 """
+
 import os
 import sys
 from pathlib import Path

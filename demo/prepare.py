@@ -2,6 +2,7 @@
 
 One process and a fork of it, because loading Django takes longer than any of these.
 """
+
 import hashlib
 import multiprocessing
 import os

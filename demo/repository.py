@@ -2,6 +2,7 @@
 
 Made once and then left alone: whoever wants another build commits something to it.
 """
+
 import os
 import shutil
 import subprocess
@@ -62,10 +63,16 @@ def _fill(folder: Path) -> None:
 
 def _git(folder: Path, *words: str) -> str:
     environment = {
-        "PATH": os.environ.get("PATH", os.defpath), "HOME": str(folder), "GIT_CONFIG_NOSYSTEM": "1",
-        "GIT_CONFIG_GLOBAL": os.devnull, "GIT_AUTHOR_NAME": "demo", "GIT_AUTHOR_EMAIL": "demo@localhost",
-        "GIT_COMMITTER_NAME": "demo", "GIT_COMMITTER_EMAIL": "demo@localhost",
+        "PATH": os.environ.get("PATH", os.defpath),
+        "HOME": str(folder),
+        "GIT_CONFIG_NOSYSTEM": "1",
+        "GIT_CONFIG_GLOBAL": os.devnull,
+        "GIT_AUTHOR_NAME": "demo",
+        "GIT_AUTHOR_EMAIL": "demo@localhost",
+        "GIT_COMMITTER_NAME": "demo",
+        "GIT_COMMITTER_EMAIL": "demo@localhost",
     }
-    done = subprocess.run(["git", *words], cwd=folder, umask=0o022, env=environment, capture_output=True,
-                          text=True, check=True)
+    done = subprocess.run(
+        ["git", *words], cwd=folder, umask=0o022, env=environment, capture_output=True, text=True, check=True
+    )
     return done.stdout.strip()

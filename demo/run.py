@@ -1,6 +1,7 @@
 """`python -m demo.run` (`make run`): web, worker and, without BROKER_URL, a broker on this machine, as the environment
 says. Nothing is made up: without SECRET_KEY and FIELD_KEYS it does not start.
 """
+
 import os
 import signal
 import sys

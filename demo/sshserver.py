@@ -4,6 +4,7 @@ It does what OpenSSH does with `ssh host command`, and no more: one user, by key
 session of its own, its streams are carried both ways as they come, and it lives on when the connection is cut.
 FOLDER holds host_key and authorized_keys, as for OpenSSH.
 """
+
 import getpass
 import logging
 import os

@@ -3,6 +3,7 @@
 `restart_delay` decides; `Supervisor` acts. Every process below it ends with it, also what the demo's hosts
 left running.
 """
+
 import ctypes
 import logging  # noqa: F401 - not used, but loaded before any thread forks: its hooks belong to both halves of a fork
 import os

@@ -1,4 +1,5 @@
 """What the parts are told through their environment, and the secrets, made once and kept in var/demo.env."""
+
 import fcntl
 import json
 import os
@@ -109,9 +110,14 @@ def environment(place: Place) -> dict[str, str]:
             given.pop(name, None)
             write_private(place.var / f"demo.{name.lower()}", value + "\n")
             files[f"{name}_FILE"] = str(place.var / f"demo.{name.lower()}")
-    defaults = kept | files | {
-        "LOG_LEVEL": "INFO", "PYTHONUNBUFFERED": "1",
-        "BUILD_PROTOCOLS": "https ssh file",  # its repository lies on this machine
-    }
+    defaults = (
+        kept
+        | files
+        | {
+            "LOG_LEVEL": "INFO",
+            "PYTHONUNBUFFERED": "1",
+            "BUILD_PROTOCOLS": "https ssh file",  # its repository lies on this machine
+        }
+    )
     ours = {"VAR": str(place.var), "PORT": str(place.port), "PUBLIC_URL": place.url}
     return defaults | given | ours

@@ -1,4 +1,5 @@
 """`python -m deployctl`."""
+
 from .commands import main
 
 if __name__ == "__main__":

@@ -1,4 +1,5 @@
 """Builds: started at their origin, waited for, tried again; and what versions are called."""
+
 import time
 from datetime import datetime
 from typing import Any
@@ -48,9 +49,14 @@ def attempts(context: Context, service: str, version: str) -> None:
     """Every attempt to build VERSION of SERVICE, the newest first."""
     number = context.version(service, version)["id"]
     rows = context.client.get(f"/services/{quoted(service)}/versions/{number}/builds/")["data"]
-    context.show(rows, "\n".join(
-        f"{row['attempt']:>4}  {row['created']:24}  {row['status_str']:9}  {row['requested_by']:16}  {row['detail']}"
-        for row in rows))
+    context.show(
+        rows,
+        "\n".join(
+            f"{row['attempt']:>4}  {row['created']:24}  {row['status_str']:9}  {row['requested_by']:16}  "
+            f"{row['detail']}"
+            for row in rows
+        ),
+    )
 
 
 @click.command("name")

@@ -1,4 +1,5 @@
 """The HTTP API over the standard library. What is safe to send again is sent again: a POST carries a key for that."""
+
 import email.utils
 import http.client
 import json
@@ -83,12 +84,23 @@ class Client:
 
     def put_file(self, path: str, file: Path, digest: str) -> Any:
         """Streams a file. The same bytes again change nothing, so a try that broke off is repeated."""
-        headers = {"Content-Type": "application/octet-stream", "Content-Length": str(file.stat().st_size),
-                   "Content-Digest": f"sha-256=:{digest}:"}
+        headers = {
+            "Content-Type": "application/octet-stream",
+            "Content-Length": str(file.stat().st_size),
+            "Content-Digest": f"sha-256=:{digest}:",
+        }
         return self.ask("PUT", path, file, headers, timeout=3600).data
 
-    def ask(self, method: str, path: str, body: bytes | Path | None = None, headers: dict[str, str] | None = None,
-            query: dict[str, Any] | None = None, timeout: float = 60, text: bool = False) -> Answer:
+    def ask(
+        self,
+        method: str,
+        path: str,
+        body: bytes | Path | None = None,
+        headers: dict[str, str] | None = None,
+        query: dict[str, Any] | None = None,
+        timeout: float = 60,
+        text: bool = False,
+    ) -> Answer:
         """`text`: what is asked for is no JSON. `timeout`: seconds of silence that one try bears."""
         known = {name: value for name, value in (query or {}).items() if value not in (None, "")}
         address = self._base + path + (f"?{urllib.parse.urlencode(known)}" if known else "")
@@ -106,8 +118,16 @@ class Client:
                 click.echo(f"{self._base} answers again.", err=True)
             return answer
 
-    def _try(self, method: str, address: str, body: bytes | Path | None, headers: dict[str, str], timeout: float,
-             text: bool, tried: int) -> Answer:
+    def _try(
+        self,
+        method: str,
+        address: str,
+        body: bytes | Path | None,
+        headers: dict[str, str],
+        timeout: float,
+        text: bool,
+        tried: int,
+    ) -> Answer:
         """One try. Raises _Again where another one may be better, Ended where not."""
         try:
             answer = self._once(method, address, body, headers, timeout)
@@ -145,8 +165,9 @@ class Client:
             click.echo(f"{again}. It is asked again.", err=True)
         time.sleep(pause)
 
-    def _once(self, method: str, address: str, body: bytes | Path | None, headers: dict[str, str],
-              timeout: float) -> Answer:
+    def _once(
+        self, method: str, address: str, body: bytes | Path | None, headers: dict[str, str], timeout: float
+    ) -> Answer:
         headers = {"Authorization": f"Bearer {self._token}", "Accept": "application/json", **headers}
         if not isinstance(body, Path):
             request = urllib.request.Request(address, body, headers, method=method)  # noqa: S310 - http(s) only

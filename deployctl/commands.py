@@ -1,4 +1,5 @@
 """The commands. Each reads its arguments, asks the API and prints what it answered."""
+
 import base64
 import hashlib
 import os
@@ -19,20 +20,36 @@ from .where import Where
 def goes_somewhere(command: Callable) -> Callable:
     """Gives a command --host and --instance."""
     for option in (
-        click.option("--instance", "instances", multiple=True, help=(
-            "Instances by id, instead of --host: 1,2,3; may be given often.")),
-        click.option("--host", "hosts", multiple=True, help=(
-            "Hosts by name or id: web1,web2; may be given often. Otherwise, and for “all”, every host.")),
+        click.option(
+            "--instance",
+            "instances",
+            multiple=True,
+            help=("Instances by id, instead of --host: 1,2,3; may be given often."),
+        ),
+        click.option(
+            "--host",
+            "hosts",
+            multiple=True,
+            help=("Hosts by name or id: web1,web2; may be given often. Otherwise, and for “all”, every host."),
+        ),
     ):
         command = option(command)
     return command
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
-@click.option("--url", envvar="DEPLOYCTL_URL", default="http://127.0.0.1:8000", show_default=True,
-              help="Where the server is. [DEPLOYCTL_URL]")
-@click.option("--token-file", type=click.Path(exists=True, dir_okay=False, path_type=Path),
-              help="A file with the token, instead of DEPLOYCTL_TOKEN.")
+@click.option(
+    "--url",
+    envvar="DEPLOYCTL_URL",
+    default="http://127.0.0.1:8000",
+    show_default=True,
+    help="Where the server is. [DEPLOYCTL_URL]",
+)
+@click.option(
+    "--token-file",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="A file with the token, instead of DEPLOYCTL_TOKEN.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print what the API answered as JSON.")
 @click.pass_context
 def main(ctx: click.Context, url: str, token_file: Path | None, as_json: bool) -> None:
@@ -80,9 +97,14 @@ def publish(context: Context, service: str, version: str, package: Path, ref: st
 def list_versions(context: Context, service: str) -> None:
     """The newest versions of SERVICE."""
     rows = context.client.get(f"/services/{quoted(service)}/versions/")["data"]
-    context.show(rows, "\n".join(
-        f"{row['id']:>6}  {row['version']:48}  {'bad' if row['bad'] else row['status_str']:9}  {row['instances']} hosts"
-        for row in rows))
+    context.show(
+        rows,
+        "\n".join(
+            f"{row['id']:>6}  {row['version']:48}  {'bad' if row['bad'] else row['status_str']:9}  "
+            f"{row['instances']} hosts"
+            for row in rows
+        ),
+    )
 
 
 versions.add_command(building.attempts)
@@ -96,8 +118,9 @@ main.add_command(building.build)
 @main.command()
 @click.argument("service")
 @click.argument("version")
-@click.option("--host", "hosts", multiple=True, required=True,
-              help="Hosts by name or id: web1,web2; may be given often.")
+@click.option(
+    "--host", "hosts", multiple=True, required=True, help="Hosts by name or id: web1,web2; may be given often."
+)
 @click.option("--port", type=click.IntRange(0, 65535), default=0)
 @click.option("--tag", default="")
 @may_wait()
@@ -106,8 +129,9 @@ def deploy(context: Context, service: str, version: str, hosts: tuple[str, ...],
     """Installs VERSION of SERVICE on hosts that do not have it yet."""
     where = Where(hosts, ())
     number = context.version(service, version)["id"]
-    made = context.client.post(f"/services/{quoted(service)}/versions/{number}/install",
-                               {**where.body(), "port": port, "tag": tag})
+    made = context.client.post(
+        f"/services/{quoted(service)}/versions/{number}/install", {**where.body(), "port": port, "tag": tag}
+    )
     context.follow([made])
 
 
@@ -121,8 +145,14 @@ main.add_command(deploy, "install")
 @goes_somewhere
 @may_wait()
 @click.pass_obj
-def upgrade(context: Context, service: str, version: str, from_version: str | None, hosts: tuple[str, ...],
-            instances: tuple[str, ...]) -> None:
+def upgrade(
+    context: Context,
+    service: str,
+    version: str,
+    from_version: str | None,
+    hosts: tuple[str, ...],
+    instances: tuple[str, ...],
+) -> None:
     """Carries the instances of SERVICE to VERSION, a newer one."""
     context.follow(_between(context, "upgrade", service, version, from_version, Where(hosts, instances)))
 
@@ -134,15 +164,23 @@ def upgrade(context: Context, service: str, version: str, from_version: str | No
 @goes_somewhere
 @may_wait()
 @click.pass_obj
-def revert(context: Context, what: str, version: str | None, from_version: str | None, hosts: tuple[str, ...],
-           instances: tuple[str, ...]) -> None:
+def revert(
+    context: Context,
+    what: str,
+    version: str | None,
+    from_version: str | None,
+    hosts: tuple[str, ...],
+    instances: tuple[str, ...],
+) -> None:
     """Goes back: `revert SERVICE VERSION` to an older one, `revert DEPLOYMENT` to where a deployment came from."""
     where = Where(hosts, instances)
     if version is not None:
         return context.follow(_between(context, "revert", what, version, from_version, where))
     if where.is_named or from_version:
-        raise Ended("A deployment goes back as a whole: --host, --instance and --from go with a service and a version.",
-                    Exit.WRONG_USE)
+        raise Ended(
+            "A deployment goes back as a whole: --host, --instance and --from go with a service and a version.",
+            Exit.WRONG_USE,
+        )
     return context.follow([context.client.post(f"/deployments/{_number(what)}/revert")])
 
 
@@ -156,8 +194,11 @@ def _between(context: Context, action: str, service: str, version: str, old: str
         running = {row["version_id"] for row in rows if row["version_id"]}
         starts = sorted(one for one in running if (one < dest["id"] if action == "upgrade" else one > dest["id"]))
     if not starts:
-        raise Ended(f"Nothing to {action}: no instance of {service} runs another version that {version} is "
-                    f"{'newer' if action == 'upgrade' else 'older'} than.", Exit.CONFLICT)
+        raise Ended(
+            f"Nothing to {action}: no instance of {service} runs another version that {version} is "
+            f"{'newer' if action == 'upgrade' else 'older'} than.",
+            Exit.CONFLICT,
+        )
     if len(starts) > 1 and where.is_named:
         raise Ended("These run several versions: name one with --from.", Exit.WRONG_USE)
     body = {"dest_version": dest["id"], **where.body()}
@@ -198,9 +239,14 @@ def status(context: Context, what: str) -> None:
     rows = context.client.all(f"/services/{quoted(what)}/instances/")
     if not context.as_json:
         click.echo(f"{'instance':>8}  {'host id':>7}  {'host':32}  {'version':48}  status", err=True)
-    context.show(rows, "\n".join(
-        f"{row['id']:>8}  {row['host_id']:>7}  {row['host']:32}  {row['version'] or '-':48}  {row['status_str']}"
-        + (f"  locked by {row['locked_by']}" if row["locked"] else "") for row in rows))
+    context.show(
+        rows,
+        "\n".join(
+            f"{row['id']:>8}  {row['host_id']:>7}  {row['host']:32}  {row['version'] or '-':48}  {row['status_str']}"
+            + (f"  locked by {row['locked_by']}" if row["locked"] else "")
+            for row in rows
+        ),
+    )
 
 
 @main.command()
@@ -225,8 +271,7 @@ def _print_new(context: Context, row: dict, read: dict[int, int], begun: dict[in
     """Whole lines, and with `last` the rest; of a line that was rewritten, what stands there in the end."""
     while True:
         start = read.get(row["id"], 0)
-        answer = context.client.ask("GET", f"/operations/{row['id']}/log", query={"offset": str(start)},
-                                    text=True)
+        answer = context.client.ask("GET", f"/operations/{row['id']}/log", query={"offset": str(start)}, text=True)
         read[row["id"]] = int(answer.headers.get("X-Next-Offset", start + len(answer.raw)))
         *lines, rest = (begun.pop(row["id"], b"") + answer.raw).split(b"\n")
         if answer.raw or not last:

@@ -1,4 +1,5 @@
 """What every command has: the client, how to print, and names turned into ids."""
+
 import functools
 import json
 from collections.abc import Callable
@@ -71,6 +72,7 @@ def quoted(name: str) -> str:
 
 def may_wait(default: bool = True) -> Callable:
     """Gives a command --wait and --timeout, and the client the patience that they ask for."""
+
     def with_options(command: Callable) -> Callable:
         @functools.wraps(command)
         def begun(*args: Any, wait: bool, timeout: float, **more: Any) -> Any:
@@ -78,9 +80,14 @@ def may_wait(default: bool = True) -> Callable:
                 click.get_current_context().obj.patience = Patience(waits=True, timeout=timeout)
             return command(*args, **more)
 
-        told = click.option("--timeout", type=click.FloatRange(0), default=0, help=(
-            "Seconds to wait at most, whatever happens to the server meanwhile; 0: no limit."))(begun)
-        return click.option("--wait/--no-wait", default=default, show_default=True,
-                            help="Come back when it has ended.")(told)
+        told = click.option(
+            "--timeout",
+            type=click.FloatRange(0),
+            default=0,
+            help=("Seconds to wait at most, whatever happens to the server meanwhile; 0: no limit."),
+        )(begun)
+        return click.option(
+            "--wait/--no-wait", default=default, show_default=True, help="Come back when it has ended."
+        )(told)
 
     return with_options

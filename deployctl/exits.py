@@ -1,4 +1,5 @@
 """How a command ends, as its exit status."""
+
 from enum import IntEnum
 
 import click

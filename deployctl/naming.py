@@ -8,6 +8,7 @@ BRANCH every run of what is no letter, digit or one of . _ + - of ASCII is one "
 or digit and behind its last one is left out, and it ends after 100 characters; where nothing is left it is "ref".
 COMMIT is the first 8 characters of the hash.
 """
+
 import re
 from datetime import UTC, datetime
 

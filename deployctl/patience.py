@@ -1,4 +1,5 @@
 """How long a command goes on asking a server that does not answer, or answers that it cannot now."""
+
 import time
 from dataclasses import dataclass, field
 

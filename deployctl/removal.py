@@ -1,4 +1,5 @@
 """Commands for what is gone for good, and for what is changed by hand: hosts, instances, versions, services."""
+
 import json
 from pathlib import Path
 from typing import Any
@@ -35,10 +36,15 @@ def list_hosts(context: Context, archived: bool) -> None:
     """Hosts by name: id, name, address, what the last contact showed, labels."""
     rows = context.client.all("/hosts/", archived="true" if archived else "")
     words = {True: "reachable", False: "unreachable", None: "never asked"}
-    context.show(rows, "\n".join(
-        f"{row['id']:>6}  {row['hostname']:32}  {row['ip']}:{row['port']}  "
-        + (f"archived: {row['archive_reason']}" if row["archived"] else words[row["reachable"]])
-        + "".join(f"  {name}={text}" for name, text in row["labels"].items()) for row in rows))
+    context.show(
+        rows,
+        "\n".join(
+            f"{row['id']:>6}  {row['hostname']:32}  {row['ip']}:{row['port']}  "
+            + (f"archived: {row['archive_reason']}" if row["archived"] else words[row["reachable"]])
+            + "".join(f"  {name}={text}" for name, text in row["labels"].items())
+            for row in rows
+        ),
+    )
 
 
 @click.command("archive")
@@ -97,8 +103,11 @@ def set_instance(context: Context, service: str, host: str, **fields: Any) -> No
     path = f"/services/{quoted(service)}/instances/{_instance(context, service, host)['id']}"
     body = json.dumps(given).encode()
     done = context.client.ask("PATCH", path, body, {"Content-Type": "application/json"}).data
-    context.show(done, f"{done['host']}: port {done['port']}, tag {done['tag'] or '-'}, weight {done['weight']}; "
-                       "used from the next operation on")  # fmt: skip
+    context.show(
+        done,
+        f"{done['host']}: port {done['port']}, tag {done['tag'] or '-'}, weight {done['weight']}; "
+        "used from the next operation on",
+    )
 
 
 @click.command("delete")

@@ -1,4 +1,5 @@
 """Following deployments to their end."""
+
 import time
 from collections.abc import Iterable
 
@@ -15,8 +16,10 @@ PAUSE = 2.0  # seconds between two questions where the server did not wait
 def line(deployment: dict) -> str:
     counts = ", ".join(f"{number} {name}" for name, number in deployment["counts"].items() if number)
     went = " → ".join(filter(None, (deployment.get("from_version_str"), deployment.get("dest_version_str"))))
-    return printable(f"deployment {deployment['id']}  {deployment['service']}  {deployment['action']}  {went}  "
-                     f"{deployment['status']}  ({counts or 'nothing to do'})")
+    return printable(
+        f"deployment {deployment['id']}  {deployment['service']}  {deployment['action']}  {went}  "
+        f"{deployment['status']}  ({counts or 'nothing to do'})"
+    )
 
 
 def until_ended(client: Client, deployments: Iterable[dict], quiet: bool) -> list[dict]:
@@ -58,6 +61,11 @@ def failures(client: Client, deployment: dict) -> list[str]:
         rows = client.all(f"/deployments/{deployment['id']}/operations/")
     except Ended as error:
         return [printable(f"  What went wrong could not be asked: {error.message}")]
-    return [printable(f"  {row['host']}: {row['status']}: {row['error'] or 'no reason given'}"
-                      + (f" (step {row['error_step']})" if row["error_step"] else ""))
-            for row in rows if row["status"] not in ("succeeded", "pending", "queued", "running")]
+    return [
+        printable(
+            f"  {row['host']}: {row['status']}: {row['error'] or 'no reason given'}"
+            + (f" (step {row['error_step']})" if row["error_step"] else "")
+        )
+        for row in rows
+        if row["status"] not in ("succeeded", "pending", "queued", "running")
+    ]

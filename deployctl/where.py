@@ -1,4 +1,5 @@
 """Where a command goes: hosts by name or id, instances by id; the same rule as the API's (docs/api.md)."""
+
 from collections.abc import Iterable
 
 from .exits import Ended, Exit
@@ -38,8 +39,12 @@ class Where:
         wanted = self.instances or self.hosts
         if missing := [str(one) for one in wanted if one not in known]:
             named = ", ".join(missing)
-            raise Ended(f"{service} has no instance {named}." if self.instances else
-                        f"{service} has no instance on host {named}.", Exit.WRONG_USE)
+            raise Ended(
+                f"{service} has no instance {named}."
+                if self.instances
+                else f"{service} has no instance on host {named}.",
+                Exit.WRONG_USE,
+            )
         return [known[one] for one in wanted]
 
     def _names(self, row: dict) -> tuple[int | str, ...]:

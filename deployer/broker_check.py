@@ -3,6 +3,7 @@
 An answer to a greeting says little: a replica, or a server whose disk is full, greets as ever and takes nothing. So
 something is written to it.
 """
+
 import threading
 from concurrent.futures import Future
 from time import monotonic
@@ -23,7 +24,7 @@ class Check:
         self._answer: Future[str] | None = None
 
     def look(self, seconds: float) -> str:
-        """"ok", or "away" and why. Returns within `seconds`; raises nothing."""
+        """ "ok", or "away" and why. Returns within `seconds`; raises nothing."""
         with self._lock:
             if self._answer is None or (self._answer.done() and monotonic() - self._asked > FRESH):
                 self._asked, self._answer = monotonic(), Future()

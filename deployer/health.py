@@ -1,4 +1,5 @@
 """What probes ask: is the process up, can it do its work, and how much work is there. No sign-in, so no names."""
+
 import logging
 from collections.abc import Callable, Iterable
 from datetime import timedelta
@@ -84,10 +85,14 @@ class Figures:
         )
         workers = list(Heartbeat.objects.filter(seen__gte=now - SEEN_LATELY).values_list("slots", "without_broker"))
         yield GaugeMetricFamily("deployer_workers", "Worker processes seen in the last minute", value=len(workers))
-        yield GaugeMetricFamily("deployer_worker_slots", "Operations they can carry out at once",
-                                value=sum(slots for slots, _ in workers))
-        yield GaugeMetricFamily("deployer_workers_without_broker", "Those of them that no message reaches now",
-                                value=sum(deaf is not None for _, deaf in workers))
+        yield GaugeMetricFamily(
+            "deployer_worker_slots", "Operations they can carry out at once", value=sum(slots for slots, _ in workers)
+        )
+        yield GaugeMetricFamily(
+            "deployer_workers_without_broker",
+            "Those of them that no message reaches now",
+            value=sum(deaf is not None for _, deaf in workers),
+        )
 
 
 def _is_insider(request: HttpRequest) -> bool:

@@ -78,7 +78,7 @@ WEB_THREADS = env.number("WEB_THREADS", 32, 2, 1000)
 # Live streams and waits of one caller in one web process.
 STREAMS_PER_CALLER = env.number("STREAMS_PER_CALLER", max(4, WEB_THREADS // 4), 1, 1000)
 UPLOADS_PER_CALLER = env.number("UPLOADS_PER_CALLER", max(4, WEB_THREADS // 4), 1, 1000)
-# How long a client may take, in seconds, and at which pace (KiB/s) a package has to come: deployer/web_process/gunicorn_worker.py.
+# How long a client may take, in seconds, and at which pace (KiB/s) a package has to come: gunicorn_worker.py.
 HEAD_TIMEOUT = env.number("HEAD_TIMEOUT", 10, 1, 600)
 BODY_TIMEOUT = env.number("BODY_TIMEOUT", 20, 1, 3600)
 UPLOAD_IDLE = env.number("UPLOAD_IDLE", 30, 1, 3600)
@@ -131,7 +131,9 @@ CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 CELERY_BROKER_CONNECTION_TIMEOUT = broker_url.CONNECT
 CELERY_BROKER_HEARTBEAT = broker_url.HEARTBEAT
 CELERY_BROKER_TRANSPORT_OPTIONS = {
-    "visibility_timeout": env.number("BROKER_VISIBILITY_TIMEOUT", 3600, 1, 86400), **_broker.options}
+    "visibility_timeout": env.number("BROKER_VISIBILITY_TIMEOUT", 3600, 1, 86400),
+    **_broker.options,
+}
 CELERY_WORKER_CONSUMER = "runtime.consumer:Consumer"  # no answer and no absence of the broker ends it
 CELERY_TASK_PUBLISH_RETRY = False  # a request never waits for a broker that is down; the sweep tells the workers later
 CELERY_RESULT_EXPIRES = 7 * 86400

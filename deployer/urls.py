@@ -1,4 +1,5 @@
 """Every address of the system: the API, the console and what probes ask for."""
+
 import sys
 
 from django.http import HttpRequest, HttpResponse

@@ -1,4 +1,5 @@
 """Settings: checked, tested as a whole, saved only when the test passes, kept, brought back. Refuses with Problem."""
+
 import json
 from typing import Any
 from urllib.parse import urlsplit
@@ -31,10 +32,14 @@ def shown(document: dict[str, dict[str, Any]]) -> dict[str, Any]:
     told: dict[str, Any] = {}
     for name, defaults in registry.PARTS.items():
         fields = document.get(name)
-        told[name] = None if fields is None else {
-            **{key: value for key, value in {**defaults, **fields}.items() if key not in registry.SECRETS},
-            **{f"{key}_set": bool(fields.get(key)) for key in defaults if key in registry.SECRETS},
-        }
+        told[name] = (
+            None
+            if fields is None
+            else {
+                **{key: value for key, value in {**defaults, **fields}.items() if key not in registry.SECRETS},
+                **{f"{key}_set": bool(fields.get(key)) for key in defaults if key in registry.SECRETS},
+            }
+        )
     return told
 
 
@@ -92,21 +97,37 @@ def _save(caller: Caller, document: dict, reason: str, restored: Setting | None 
     bad = [(found["part"], step) for found in findings for step in found["steps"] if not step["ok"]]
     if bad:
         part, step = bad[0]
-        raise TestFailed(422, "settings_test_failed", f"{part}: {step['what']}: {step['detail']}",
-                         "Nothing was saved. Try the same with POST /api/v1/settings/check.",
-                         [{"pointer": f"/{part}", "reason": f"{step['what']}: {step['detail']}"} for part, step in bad],
-                         findings=findings)
+        raise TestFailed(
+            422,
+            "settings_test_failed",
+            f"{part}: {step['what']}: {step['detail']}",
+            "Nothing was saved. Try the same with POST /api/v1/settings/check.",
+            [{"pointer": f"/{part}", "reason": f"{step['what']}: {step['detail']}"} for part, step in bad],
+            findings=findings,
+        )
     newest = registry.newest()
     if newest is not None and restored is None and _whole(registry.document_of(newest)) == _whole(document):
         return newest  # it holds already, and has just passed its test again
     with transaction.atomic():
         before = registry.newest()
-        row = Setting.objects.create(document=Secret(json.dumps(document)), findings=findings, reason=reason[:300],
-                                     restored=restored, created_by=caller.name)
+        row = Setting.objects.create(
+            document=Secret(json.dumps(document)),
+            findings=findings,
+            reason=reason[:300],
+            restored=restored,
+            created_by=caller.name,
+        )
         old = registry.document_of(before)
         changed = [name for name in registry.PARTS if old.get(name) != document.get(name)]
-        record(caller, "restore" if restored else "change", "settings", row, before={"parts": sorted(old)},
-               after={"parts": sorted(document), "changed": changed}, reason=reason)
+        record(
+            caller,
+            "restore" if restored else "change",
+            "settings",
+            row,
+            before={"parts": sorted(old)},
+            after={"parts": sorted(document), "changed": changed},
+            reason=reason,
+        )
     _forget()
     return row
 
@@ -137,8 +158,11 @@ def _errors(name: str, fields: dict[str, Any]) -> list[dict]:
         if isinstance(value, str) and len(value) > LONGEST:
             errors.append(_error(name, key, f"is longer than {LONGEST} characters"))
     if name == "proxies":
-        errors += [_error(name, key, reason) for key in ("http", "https") if fields[key]
-                   and (reason := _address_error(fields[key]))]
+        errors += [
+            _error(name, key, reason)
+            for key in ("http", "https")
+            if fields[key] and (reason := _address_error(fields[key]))
+        ]
         if any(not name.isprintable() or " " in name or not name for name in fields["no_proxy"]):
             errors.append(_error(name, "no_proxy", "must be names of hosts, without blanks"))
         return errors
@@ -160,12 +184,16 @@ def _errors(name: str, fields: dict[str, Any]) -> list[dict]:
 
 def _store_errors(fields: dict[str, Any]) -> list[dict]:
     if fields["kind"] == "local":
-        return [] if fields["folder"].startswith("/") and "\0" not in fields["folder"] else [
-            _error("package_store", "folder", "must be a whole path, such as /srv/packages")]
+        return (
+            []
+            if fields["folder"].startswith("/") and "\0" not in fields["folder"]
+            else [_error("package_store", "folder", "must be a whole path, such as /srv/packages")]
+        )
     if fields["kind"] != "s3":
         return [_error("package_store", "kind", "must be local or s3")]
-    errors = [_error("package_store", key, "is required") for key in ("bucket", "access_key", "secret_key")
-              if not fields[key]]
+    errors = [
+        _error("package_store", key, "is required") for key in ("bucket", "access_key", "secret_key") if not fields[key]
+    ]
     if fields["endpoint"] and (reason := _address_error(fields["endpoint"])):
         errors.append(_error("package_store", "endpoint", reason))
     return errors

@@ -1,5 +1,6 @@
 """Requests to the servers that the settings name: with their own CA and client certificate, through the proxies, never
 following a redirect (it would carry the token elsewhere), and with an end in time."""
+
 import base64
 import contextlib
 import os
@@ -47,8 +48,14 @@ class _NoRedirect(urllib.request.HTTPRedirectHandler):
 
 
 def fetch(
-    part: dict[str, Any], path: str, *, headers: dict[str, str] | None = None, proxies: dict[str, Any] | None = None,
-    method: str = "GET", body: bytes | None = None, timeout: float = 4.0,
+    part: dict[str, Any],
+    path: str,
+    *,
+    headers: dict[str, str] | None = None,
+    proxies: dict[str, Any] | None = None,
+    method: str = "GET",
+    body: bytes | None = None,
+    timeout: float = 4.0,
 ) -> Reply:
     """One request below `part["url"]`. Any status is a Reply. Raises Unreachable."""
     url = part["url"].rstrip("/") + path
@@ -56,21 +63,41 @@ def fetch(
         context = tls(part)
     except ValueError as error:
         raise Unreachable(str(error)) from error
-    return exchange(url, method=method, body=body, headers=headers, context=context,
-                    proxies=proxies_for(url, proxies), timeout=timeout, largest=LARGEST_OF_A_TEST)
+    return exchange(
+        url,
+        method=method,
+        body=body,
+        headers=headers,
+        context=context,
+        proxies=proxies_for(url, proxies),
+        timeout=timeout,
+        largest=LARGEST_OF_A_TEST,
+    )
 
 
-def exchange(url: str, *, method: str = "GET", body: bytes | None = None, headers: Mapping[str, str] | None = None,
-             context: ssl.SSLContext | None = None, proxies: dict[str, str] | None = None, timeout: float,
-             largest: int = LARGEST) -> Reply:
+def exchange(
+    url: str,
+    *,
+    method: str = "GET",
+    body: bytes | None = None,
+    headers: Mapping[str, str] | None = None,
+    context: ssl.SSLContext | None = None,
+    proxies: dict[str, str] | None = None,
+    timeout: float,
+    largest: int = LARGEST,
+) -> Reply:
     """One request, and at most `largest` bytes of an answer of any status. Ends within `timeout` seconds whatever the
     server does: a server that sends a byte now and then is cut off too. Raises Unreachable (`sent`: the request may
     have arrived)."""
     told = {"User-Agent": "deployer", "Accept-Encoding": "identity", **(headers or {})}
     request = urllib.request.Request(url, body, told, method=method)  # noqa: S310 - the settings admit http and https
     deadline = _Deadline(timeout)
-    opener = urllib.request.build_opener(_NoRedirect, urllib.request.ProxyHandler(proxies or {}), _Plain(deadline),
-                                         _Secure(deadline, context or trust.context()))
+    opener = urllib.request.build_opener(
+        _NoRedirect,
+        urllib.request.ProxyHandler(proxies or {}),
+        _Plain(deadline),
+        _Secure(deadline, context or trust.context()),
+    )
     with deadline:
         try:
             try:
@@ -106,7 +133,9 @@ class _Deadline:
 
     def connect(self, address: tuple[str, int], *_) -> socket.socket:
         """In place of `socket.create_connection`: all addresses of a name share the time."""
-        one = transport_socket.first(transport_socket.resolved(*address, max(0.0, self._end - time.monotonic())), self._end)
+        one = transport_socket.first(
+            transport_socket.resolved(*address, max(0.0, self._end - time.monotonic())), self._end
+        )
         self._sockets.append(one.dup())  # TLS takes the socket itself; shutting down a copy ends both
         self.connected = True
         one.settimeout(max(0.1, self._end - time.monotonic()))

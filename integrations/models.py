@@ -1,4 +1,5 @@
 """What the system needs from outside, as it was set at run time: the newest row holds, every older one is kept."""
+
 from django.db import models
 from django.utils import timezone
 

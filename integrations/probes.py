@@ -1,4 +1,5 @@
 """Tries every part of a document for real: logs in, lists, writes and deletes a probe file. Answers within 10 s."""
+
 import json
 import time
 import uuid
@@ -140,14 +141,20 @@ def _json(what: str, reply: Any, kind: type) -> Any:
 
 
 def _refusal(status: int) -> str:
-    words = {401: "the user, token or password is wrong", 403: "this user or token may not do that",
-             404: "there is nothing at this address"}
+    words = {
+        401: "the user, token or password is wrong",
+        403: "this user or token may not do that",
+        404: "there is nothing at this address",
+    }
     if 300 <= status < 400:
         return f"it answers with a redirect ({status}), which is not followed: give the address that it leads to"
     return words.get(status, f"it answers {status}")
 
 
 PROBES: dict[str, Callable[[dict, dict | None], Iterator[Found]]] = {
-    "package_store": _package_store, "gitlab": _gitlab, "jenkins": _jenkins, "registry": _registry,
+    "package_store": _package_store,
+    "gitlab": _gitlab,
+    "jenkins": _jenkins,
+    "registry": _registry,
     "proxies": _proxies,
 }

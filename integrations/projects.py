@@ -2,6 +2,7 @@
 
 The credentials of the server are the system's own: without this, everybody who may name a project could build it.
 """
+
 from collections.abc import Iterable, Mapping
 from urllib.parse import unquote, urlsplit
 
@@ -80,7 +81,10 @@ def _elsewhere(server: str, build_url: str) -> str:
     try:
         told, known = urlsplit(build_url), urlsplit(server)
         same = (told.scheme, (told.hostname or "").lower(), told.port or _PORTS.get(told.scheme)) == (
-            known.scheme, (known.hostname or "").lower(), known.port or _PORTS.get(known.scheme))
+            known.scheme,
+            (known.hostname or "").lower(),
+            known.port or _PORTS.get(known.scheme),
+        )
     except ValueError:
         return "is no address"
     if not told.scheme and not told.netloc and not build_url.startswith("//"):

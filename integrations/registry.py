@@ -13,6 +13,7 @@ jenkins        url, user, token, webhook_secret, projects
 registry       url, user, password
 proxies        http, https, no_proxy (list of host names)
 """
+
 import json
 from typing import Any
 
@@ -23,8 +24,17 @@ from .models import Setting
 
 _TLS: dict[str, Any] = {"ca": "", "client_cert": "", "client_key": "", "verify": True}
 PARTS: dict[str, dict[str, Any]] = {
-    "package_store": {"kind": "local", "folder": "", "endpoint": "", "bucket": "", "region": "", "prefix": "",
-                      "access_key": "", "secret_key": "", **_TLS},
+    "package_store": {
+        "kind": "local",
+        "folder": "",
+        "endpoint": "",
+        "bucket": "",
+        "region": "",
+        "prefix": "",
+        "access_key": "",
+        "secret_key": "",
+        **_TLS,
+    },
     "gitlab": {"url": "", "token": "", "webhook_secret": "", "projects": [], **_TLS},
     "jenkins": {"url": "", "user": "", "token": "", "webhook_secret": "", "projects": [], **_TLS},
     "registry": {"url": "", "user": "", "password": "", **_TLS},
@@ -32,8 +42,13 @@ PARTS: dict[str, dict[str, Any]] = {
 }
 SECRETS = frozenset({"token", "password", "secret_key", "client_key", "webhook_secret"})
 OURS = frozenset({"webhook_secret"})  # never sent to the server, so it may stay where the server's address changes
-NAMES = {"package_store": "the package store", "gitlab": "GitLab", "jenkins": "Jenkins", "registry": "the registry",
-         "proxies": "the proxies"}
+NAMES = {
+    "package_store": "the package store",
+    "gitlab": "GitLab",
+    "jenkins": "Jenkins",
+    "registry": "the registry",
+    "proxies": "the proxies",
+}
 WITHOUT = {
     "package_store": "Packages are kept in the local folder PACKAGE_ROOT.",
     "gitlab": "No build can be started at GitLab, and none of its reports is believed.",
@@ -80,8 +95,11 @@ def require(name: str) -> dict[str, Any]:
 
 def not_configured(name: str, what: str = "is not set up yet", hint: str = "") -> Problem:
     """409 for who needs a part, or something of it, that is not set up. Names the place on the page."""
-    problem = conflict("not_configured", f"{NAMES[name][0].upper()}{NAMES[name][1:]} {what}.",
-                       hint or f"Set it up under Settings ({place(name)}), or with PUT /api/v1/settings/.")
+    problem = conflict(
+        "not_configured",
+        f"{NAMES[name][0].upper()}{NAMES[name][1:]} {what}.",
+        hint or f"Set it up under Settings ({place(name)}), or with PUT /api/v1/settings/.",
+    )
     problem.page = place(name)
     return problem
 

@@ -3,6 +3,7 @@
 `STORAGES["default"]` is `Chosen`: it asks the settings, so that a change needs no restart. Packages are not moved when
 the store changes; who changes it copies them first.
 """
+
 import os
 import tempfile
 import threading
@@ -73,11 +74,19 @@ def build(part: dict[str, Any], proxies: dict[str, Any] | None = None) -> Storag
 def s3_options(part: dict[str, Any], proxies: dict[str, Any] | None = None) -> dict[str, Any]:
     """What django-storages' S3Storage is given."""
     return {
-        "bucket_name": part["bucket"], "endpoint_url": part["endpoint"] or None, "region_name": part["region"] or None,
-        "access_key": part["access_key"], "secret_key": _plain(part["secret_key"]), "location": part["prefix"],
-        "file_overwrite": False, "default_acl": None, "querystring_auth": False, "max_memory_size": IN_MEMORY,
+        "bucket_name": part["bucket"],
+        "endpoint_url": part["endpoint"] or None,
+        "region_name": part["region"] or None,
+        "access_key": part["access_key"],
+        "secret_key": _plain(part["secret_key"]),
+        "location": part["prefix"],
+        "file_overwrite": False,
+        "default_acl": None,
+        "querystring_auth": False,
+        "max_memory_size": IN_MEMORY,
         "verify": _verified_by(part["ca"] or tls.bundle()) if part["verify"] else False,
-        "client_config": _client_config(part, proxies), "transfer_config": _transfer_config(),
+        "client_config": _client_config(part, proxies),
+        "transfer_config": _transfer_config(),
     }
 
 
@@ -101,10 +110,14 @@ def _client_config(part: dict[str, Any], proxies: dict[str, Any] | None):
     return Config(
         # A server of one's own is seldom reachable as bucket.server: the bucket goes into the path.
         s3={"addressing_style": "path" if part["endpoint"] else "auto"},
-        client_cert=certificate, proxies=http_client.proxies_for(part["endpoint"] or "https://s3.amazonaws.com", proxies),
-        connect_timeout=5, read_timeout=60, retries={"total_max_attempts": 3, "mode": "standard"},
+        client_cert=certificate,
+        proxies=http_client.proxies_for(part["endpoint"] or "https://s3.amazonaws.com", proxies),
+        connect_timeout=5,
+        read_timeout=60,
+        retries={"total_max_attempts": 3, "mode": "standard"},
         # Servers that speak an older S3 do not know the newer checksums.
-        request_checksum_calculation="when_required", response_checksum_validation="when_required",
+        request_checksum_calculation="when_required",
+        response_checksum_validation="when_required",
     )
 
 

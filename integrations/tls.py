@@ -1,12 +1,17 @@
 """Whom the system believes where TLS is spoken: the machine's authorities and those of TLS_CA_FILE, or, where a server
 has a CA of its own in the settings, that one alone. Never nobody, unless a setting of that server says so."""
+
 import ssl
 from pathlib import Path
 
 from django.conf import settings
 
-_BUNDLES = ("/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca-bundle.crt", "/etc/ssl/ca-bundle.pem",
-            "/etc/ssl/cert.pem")
+_BUNDLES = (
+    "/etc/ssl/certs/ca-certificates.crt",
+    "/etc/pki/tls/certs/ca-bundle.crt",
+    "/etc/ssl/ca-bundle.pem",
+    "/etc/ssl/cert.pem",
+)
 
 
 def context(ca: str = "") -> ssl.SSLContext:

@@ -11,8 +11,15 @@ from deployer.engine.program import DEFAULT_LIMITS
 from .models import MicroService, MicroServiceInstance, MicroServiceVersion
 
 _FIELDS = (
-    "name", "check_timeout", "environment", "keep_releases", "limits", "steps", "run_as", "private_releases",
-)  # fmt: skip
+    "name",
+    "check_timeout",
+    "environment",
+    "keep_releases",
+    "limits",
+    "steps",
+    "run_as",
+    "private_releases",
+)
 _COMMANDS = {
     "start": "start_command",
     "stop": "stop_command",

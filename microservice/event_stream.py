@@ -3,6 +3,7 @@
 A hundred watchers cost the database as much as one. Nobody is waited for: who reads too slowly is let go, and comes
 back with the id of the last event that it saw. Nothing is read while nobody watches.
 """
+
 import json
 import logging
 import queue
@@ -100,8 +101,16 @@ def read(last_id: int, deployment_id: int | None = None) -> list[Item]:
     teams = dict(owned) if any(about) else {}
     theirs = _teams_of_hosts(row.data.get("id", 0) for row in rows if row.kind == "host")
     return [
-        Item(row.pk, row.deployment_id or 0, service, teams.get(service, GONE), row.kind, row.data,
-             row.created.isoformat(), theirs.get(row.data.get("id", 0), NOBODY) if row.kind == "host" else NOBODY)
+        Item(
+            row.pk,
+            row.deployment_id or 0,
+            service,
+            teams.get(service, GONE),
+            row.kind,
+            row.data,
+            row.created.isoformat(),
+            theirs.get(row.data.get("id", 0), NOBODY) if row.kind == "host" else NOBODY,
+        )
         for row, service in zip(rows, about, strict=True)
     ]
 
@@ -179,7 +188,10 @@ class Hub:
         self._pulse = watchdog.watch("event-hub", HUNG)
 
     def join(
-        self, wants: Callable[[Item], bool] = lambda item: True, slot: bool = True, eager: bool = False,
+        self,
+        wants: Callable[[Item], bool] = lambda item: True,
+        slot: bool = True,
+        eager: bool = False,
         who: Hashable = None,
     ) -> Watcher:
         """A place: every event that becomes visible from now on and is wanted comes to it. NoRoom beyond the slots.

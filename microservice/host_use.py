@@ -13,8 +13,12 @@ def refuse_in_use(host: Asset) -> None:
     """409 `host_in_use` that names each instance, operation and host in the way of an archive."""
     rows = host.instances.select_related("microservice").order_by("microservice__name")
     errors = [
-        {"pointer": "/instances", "reason": f"{row.microservice.name} is installed there", "instance_id": row.pk,
-         "service": row.microservice.name}
+        {
+            "pointer": "/instances",
+            "reason": f"{row.microservice.name} is installed there",
+            "instance_id": row.pk,
+            "service": row.microservice.name,
+        }
         for row in rows
     ]
     if errors:

@@ -1,4 +1,5 @@
 """What people may change of an instance by hand: how it is known and reached, never what runs there."""
+
 from collections.abc import Collection, Mapping
 from typing import Any
 
@@ -38,8 +39,11 @@ def change(caller: Caller, instance: MicroServiceInstance, values: Mapping[str, 
             now = MicroServiceInstance.objects.select_related("host", "lock_deployment").filter(pk=instance.pk).first()
             owner = f" by {owner_of(now)}" if now is not None and now.locked else ""
             what = ", ".join(sorted(SEEN_BY_COMMANDS & set(changed)))
-            raise conflict("instance_locked", f"{instance.host} is locked{owner}; {what} cannot change meanwhile.",
-                           "Wait for the deployment's end. Description and maintenance can change at any time.")
+            raise conflict(
+                "instance_locked",
+                f"{instance.host} is locked{owner}; {what} cannot change meanwhile.",
+                "Wait for the deployment's end. Description and maintenance can change at any time.",
+            )
         record(caller, "change", "instance", instance, before, changed, service=instance.microservice)
     instance.refresh_from_db(fields=["updated", "updated_by"])
     return instance

@@ -25,13 +25,25 @@ def publish(rows: Iterable[Event]) -> None:
 def build_ended(version: Any, attempt: str = "") -> None:
     """Call in the transaction that ends a version's build, with the version as it is then. Each attempt's is told."""
     service = version.microservice
-    outbox.tell(Telling.BUILD_ENDED, f"build.ended:{version.pk}:{version.status}" + (f":{attempt}" if attempt else ""), {
-        "service": service.name, "service_id": service.pk,
-        "version": {"id": version.pk, "version": version.version, "ref": version.ref, "sha256": version.sha256,
-                    "source_sha256": version.source_sha256, "detail": version.build_detail,
-                    "status": version.status, "status_str": version.get_status_display()},
-        "url": f"{settings.PUBLIC_URL}/services/{service.name}/versions/{version.pk}/",
-    })
+    outbox.tell(
+        Telling.BUILD_ENDED,
+        f"build.ended:{version.pk}:{version.status}" + (f":{attempt}" if attempt else ""),
+        {
+            "service": service.name,
+            "service_id": service.pk,
+            "version": {
+                "id": version.pk,
+                "version": version.version,
+                "ref": version.ref,
+                "sha256": version.sha256,
+                "source_sha256": version.source_sha256,
+                "detail": version.build_detail,
+                "status": version.status,
+                "status_str": version.get_status_display(),
+            },
+            "url": f"{settings.PUBLIC_URL}/services/{service.name}/versions/{version.pk}/",
+        },
+    )
 
 
 def fill(rows: Iterable[Event]) -> None:
@@ -68,26 +80,33 @@ def _name(meaning: Telling, row: Any) -> str:
 
 def _described(named: dict) -> dict:
     """{(event, name): data}, with the names of what each row is about. Two queries: deployments, operations."""
-    deployments = Deployment.objects.select_related(
-        "microservice", "from_version", "dest_version"
-    ).defer("spec").in_bulk({row.deployment_id for row in named.values()})
+    deployments = (
+        Deployment.objects.select_related("microservice", "from_version", "dest_version")
+        .defer("spec")
+        .in_bulk({row.deployment_id for row in named.values()})
+    )
     wanted = {row.operation_id for (event, _), row in named.items() if event == Telling.INSTANCE_FAILED}
-    operations = Operation.objects.select_related("host").in_bulk(wanted) \
-        if wanted else {}
+    operations = Operation.objects.select_related("host").in_bulk(wanted) if wanted else {}
     told = {}
     for (event, name), row in named.items():
         found = deployments.get(row.deployment_id)
         data = {
-            "deployment": {"id": row.deployment_id, **_of_deployment(found), **{
-                key: row.data[key] for key in ("status", "reason") if row.kind == "deployment" and key in row.data
-            }},
+            "deployment": {
+                "id": row.deployment_id,
+                **_of_deployment(found),
+                **{key: row.data[key] for key in ("status", "reason") if row.kind == "deployment" and key in row.data},
+            },
         }
         operation = operations.get(row.operation_id)
         if operation is not None:
             data["operation"] = {
-                "id": operation.pk, "instance_id": operation.instance_number,
-                "host_id": operation.host_id, "host": str(operation.host),
-                "action": operation.action, "status": row.data["status"], "error": row.data.get("error", "")[:2000],
+                "id": operation.pk,
+                "instance_id": operation.instance_number,
+                "host_id": operation.host_id,
+                "host": str(operation.host),
+                "action": operation.action,
+                "status": row.data["status"],
+                "error": row.data.get("error", "")[:2000],
                 "error_step": row.data.get("error_step", ""),
                 "url": f"{settings.PUBLIC_URL}/operations/{operation.pk}/",
             }
@@ -99,9 +118,13 @@ def _of_deployment(found: Any) -> dict[str, Any]:
     if found is None:
         return {}
     return {
-        "service": found.microservice.name, "service_id": found.microservice_id, "action": found.action,
+        "service": found.microservice.name,
+        "service_id": found.microservice_id,
+        "action": found.action,
         "from_version": str(found.from_version) if found.from_version else None,
         "dest_version": str(found.dest_version) if found.dest_version else None,
-        "status": str(found.status), "reason": found.status_reason, "requested_by": found.requested_by,
+        "status": str(found.status),
+        "reason": found.status_reason,
+        "requested_by": found.requested_by,
         "url": f"{settings.PUBLIC_URL}/deployments/{found.pk}/",
     }

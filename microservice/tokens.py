@@ -1,4 +1,5 @@
 """Tokens given out and taken back: nobody gives a right, a service or a time that they have not themselves."""
+
 from collections.abc import Iterable
 from datetime import datetime, timedelta
 from enum import Enum
@@ -42,8 +43,12 @@ def find(caller: Caller, number: int) -> Token:
 
 @transaction.atomic
 def issue(
-    caller: Caller, name: str, scopes: Iterable[str], services: Iterable[int | str] = (),
-    expires: datetime | End | None = End.USUAL, user: int | str | None = None,
+    caller: Caller,
+    name: str,
+    scopes: Iterable[str],
+    services: Iterable[int | str] = (),
+    expires: datetime | End | None = End.USUAL,
+    user: int | str | None = None,
 ) -> tuple[Token, str]:
     """A token for the caller, and its text, which nothing can show again. `services`: ids or names; none: all.
 
@@ -63,7 +68,12 @@ def issue(
     named = {catalog.find_service(caller, which).pk for which in services} or caller.services
     owner = _owner(caller, user)
     row, text = tokens.make_token(
-        owner, name, wanted, services=named, expires=_end(caller, owner, expires), parent=caller.token_id,
+        owner,
+        name,
+        wanted,
+        services=named,
+        expires=_end(caller, owner, expires),
+        parent=caller.token_id,
         created_by=caller.name,
     )
     record(caller, "create", "token", row, after=told(row))
@@ -94,8 +104,13 @@ def record_ended(caller: Caller, ended: Iterable[Token], reason: str = "") -> No
 def told(row: Token) -> dict:
     """What the history keeps of a new token."""
     end = row.expires.isoformat() if row.expires else None
-    return {"scopes": row.scopes, "services": row.services, "user_id": row.user_id, "expires": end,
-            "parent": row.parent_id}
+    return {
+        "scopes": row.scopes,
+        "services": row.services,
+        "user_id": row.user_id,
+        "expires": end,
+        "parent": row.parent_id,
+    }
 
 
 def _owner(caller: Caller, user: int | str | None) -> User:
@@ -120,6 +135,8 @@ def _end(caller: Caller, owner: User, asked: datetime | End | None) -> datetime 
         return tokens.usual_end()
     endless = asked is None or asked > timezone.now() + LONGEST
     if endless and not caller.may("admin") and not service_accounts.is_service(owner):
-        raise forbidden("Only administrators and service accounts have tokens that last longer than a year.",
-                        f"Name an end within {LONGEST.days} days.")
+        raise forbidden(
+            "Only administrators and service accounts have tokens that last longer than a year.",
+            f"Name an end within {LONGEST.days} days.",
+        )
     return asked

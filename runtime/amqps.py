@@ -1,4 +1,5 @@
 """AMQP over TLS, where each of several servers is verified by its own name."""
+
 from kombu.transport import TRANSPORT_ALIASES, pyamqp
 
 

@@ -7,6 +7,7 @@
 Several addresses stand with `;` between them: of Sentinels, or of servers that take over for each other. User,
 password, path and parameters are those of all of them, wherever they stand.
 """
+
 import socket
 import ssl
 from dataclasses import dataclass, field
@@ -16,15 +17,22 @@ from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
 from .environment import BadSetting, secret
 
 SPEAKS = {
-    "redis": "redis", "rediss": "redis", "redis+socket": "socket", "sentinel": "sentinel", "sentinels": "sentinel",
-    "amqp": "amqp", "amqps": "amqp",
-}  # fmt: skip
+    "redis": "redis",
+    "rediss": "redis",
+    "redis+socket": "socket",
+    "sentinel": "sentinel",
+    "sentinels": "sentinel",
+    "amqp": "amqp",
+    "amqps": "amqp",
+}
 WITH_TLS = ("rediss", "sentinels", "amqps")
 TLS_PARAMETERS = ("ssl_cert_reqs", "ssl_check_hostname", "ssl_ca_certs", "ssl_certfile", "ssl_keyfile")
 PARAMETERS = {
-    "redis": ("virtual_host",), "socket": ("virtual_host",), "amqp": (),
+    "redis": ("virtual_host",),
+    "socket": ("virtual_host",),
+    "amqp": (),
     "sentinel": ("master_name", "sentinel_username", "sentinel_password"),
-}  # fmt: skip
+}
 _REQUIREMENTS = {"required": ssl.CERT_REQUIRED, "none": ssl.CERT_NONE}
 _ENCODED = "is its password percent-encoded?"
 # No wait for a broker is longer than these seconds, whatever it does: one that is frozen or cut off is given up.
@@ -60,9 +68,12 @@ def options_of(speaks: str) -> dict:
     if speaks == "amqp":
         return {"read_timeout": ANSWER, "write_timeout": ANSWER, "socket_settings": KEEPALIVE}
     return {
-        "socket_timeout": ANSWER, "socket_connect_timeout": CONNECT, "health_check_interval": SILENCE,
-        "socket_keepalive": True, "socket_keepalive_options": KEEPALIVE,
-    }  # fmt: skip
+        "socket_timeout": ANSWER,
+        "socket_connect_timeout": CONNECT,
+        "health_check_interval": SILENCE,
+        "socket_keepalive": True,
+        "socket_keepalive_options": KEEPALIVE,
+    }
 
 
 class Reader:
@@ -152,8 +163,9 @@ class Reader:
                 raise self.wrong("has parameters that are no pairs of name=value") from None
             for name, value in pairs:
                 if name in TLS_PARAMETERS and not tls:
-                    raise self.wrong(f"has the parameter {name}, but does not speak TLS: see rediss://, sentinels:// "
-                                     "and amqps://")
+                    raise self.wrong(
+                        f"has the parameter {name}, but does not speak TLS: see rediss://, sentinels:// and amqps://"
+                    )
                 if name not in known:  # its name may be a piece of a password: it is not told
                     raise self.wrong(f"has a parameter that is none of {', '.join(known) or 'any that is known'}")
                 if not value or given.get(name, value) != value:
@@ -168,8 +180,12 @@ class Reader:
                 raise self.wrong("must name the master that the Sentinels watch: …/0?master_name=main")
             own = {part: given[f"sentinel_{part}"] for part in ("username", "password") if f"sentinel_{part}" in given}
             options["master_name"] = given["master_name"]
-            options["sentinel_kwargs"] = {"socket_timeout": CONNECT, "socket_connect_timeout": CONNECT, **own,
-                                          **({"ssl": True, **tls} if tls else {})}
+            options["sentinel_kwargs"] = {
+                "socket_timeout": CONNECT,
+                "socket_connect_timeout": CONNECT,
+                **own,
+                **({"ssl": True, **tls} if tls else {}),
+            }
         return options
 
     # ---- TLS ---------------------------------------------------------------------------------------------------------
@@ -185,8 +201,11 @@ class Reader:
             raise self.wrong("has an ssl_check_hostname that is neither true nor false")
         files = {option: given.pop(option) for option in TLS_PARAMETERS[2:] if option in given}
         self._check_files(files)
-        return {"ssl_cert_reqs": _REQUIREMENTS[wanted], "ssl_check_hostname": wanted == "required" and named == "true",
-                **files}
+        return {
+            "ssl_cert_reqs": _REQUIREMENTS[wanted],
+            "ssl_check_hostname": wanted == "required" and named == "true",
+            **files,
+        }
 
     def _check_files(self, files: dict[str, str]) -> None:
         for option, path in files.items():
@@ -195,8 +214,9 @@ class Reader:
                     pass
             except (OSError, ValueError) as error:
                 reason = getattr(error, "strerror", None) or "no path"
-                raise self.wrong(f"names a file in {option} that is not there or cannot be read: {path!r} ({reason})"
-                                 ) from None
+                raise self.wrong(
+                    f"names a file in {option} that is not there or cannot be read: {path!r} ({reason})"
+                ) from None
         if "ssl_keyfile" in files and "ssl_certfile" not in files:
             raise self.wrong("names an ssl_keyfile and no ssl_certfile")
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
@@ -209,8 +229,9 @@ class Reader:
             if "ssl_certfile" in files:
                 context.load_cert_chain(files["ssl_certfile"], files.get("ssl_keyfile"), password=lambda: "")
         except (ssl.SSLError, ValueError):
-            raise self.wrong("names in ssl_certfile and ssl_keyfile no certificate with its key in PEM, without a "
-                             "passphrase") from None
+            raise self.wrong(
+                "names in ssl_certfile and ssl_keyfile no certificate with its key in PEM, without a passphrase"
+            ) from None
 
     def _spoken(self, tls: dict | None, speaks: str) -> dict | None:
         """As the client library takes it. py-amqp has names of its own, and verifies a name where it is given one;
@@ -218,5 +239,6 @@ class Reader:
         if tls is None or speaks != "amqp":
             return tls
         named = {"server_hostname": None} if tls["ssl_check_hostname"] else {}
-        return {option.removeprefix("ssl_"): value for option, value in tls.items() if option != "ssl_check_hostname"
-                } | named
+        return {
+            option.removeprefix("ssl_"): value for option, value in tls.items() if option != "ssl_check_hostname"
+        } | named

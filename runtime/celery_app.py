@@ -1,4 +1,5 @@
 """The Celery application: `celery -A deployer worker`."""
+
 import os
 
 from celery import Celery

@@ -5,6 +5,7 @@ server that is still loading, a wrong password), and lets its pauses between two
 error is a lost connection, and there is a try every few seconds. Meanwhile the rows are carried out all the same:
 worker/recovery.py.
 """
+
 import logging
 from time import monotonic, sleep
 from typing import Any
@@ -36,8 +37,9 @@ class Consumer(CeleryConsumer):
     class Blueprint(Steps):
         # Not what tells other workers about this one: it publishes in the consumer's thread, and tries again for ever
         # where nobody answers. Which workers there are stands in rows.
-        default_steps = [step for step in Steps.default_steps
-                         if step.rpartition(":")[2] not in ("Heart", "Mingle", "Gossip")]
+        default_steps = [
+            step for step in Steps.default_steps if step.rpartition(":")[2] not in ("Heart", "Mingle", "Gossip")
+        ]
 
     def __init__(self, *args, **kwargs):
         super().__init__(*args, **kwargs)
@@ -46,8 +48,9 @@ class Consumer(CeleryConsumer):
 
     def ensure_connected(self, conn):
         """One try of each address; `start` tries again, and a signal to stop is heard in between."""
-        return conn.ensure_connection(max_retries=max(0, len(conn.alt) - 1), interval_start=0, interval_step=0,
-                                      callback=maybe_shutdown)
+        return conn.ensure_connection(
+            max_retries=max(0, len(conn.alt) - 1), interval_start=0, interval_step=0, callback=maybe_shutdown
+        )
 
     def on_ready(self) -> None:
         super().on_ready()
@@ -75,8 +78,9 @@ class Consumer(CeleryConsumer):
         if self._tries == 1 or monotonic() - self._told > REMIND:
             self._told = monotonic()
             # The kind only: an answer of the broker may quote what it was sent.
-            log.warning("the broker is away (%s): work is found in the rows, and the broker is tried again",
-                        type(exc).__name__)
+            log.warning(
+                "the broker is away (%s): work is found in the rows, and the broker is tried again", type(exc).__name__
+            )
         end = monotonic() + pause_after(self._tries)
         while monotonic() < end:
             maybe_shutdown()

@@ -1,4 +1,5 @@
 """Gives a thread's database connection back while the thread waits for something else (a host, a live view)."""
+
 from django.db import connection
 
 

@@ -1,4 +1,5 @@
 """The embedded broker: a Valkey server on a unix socket, for machines where nothing is installed."""
+
 import os
 from pathlib import Path
 

@@ -1,4 +1,5 @@
 """Reads settings from environment variables and says in one line what is wrong with them."""
+
 import os
 import tempfile
 from ipaddress import ip_network
@@ -144,8 +145,9 @@ def keep_to_ourselves(name: str, database: Path) -> None:
         except FileNotFoundError:
             continue
         except OSError as error:
-            raise BadSetting(name, f"names a database that others can read, and that cannot be changed ({path}): "
-                             f"{error.strerror}") from None
+            raise BadSetting(
+                name, f"names a database that others can read, and that cannot be changed ({path}): {error.strerror}"
+            ) from None
 
 
 LONGEST_SOCKET = 100  # bytes; the kernel takes 107, and servers need a few for temporary names

@@ -1,4 +1,5 @@
 """Whether this worker process hears its broker. Written by runtime/consumer.py alone, read by anybody."""
+
 from time import monotonic
 
 

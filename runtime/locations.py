@@ -1,4 +1,5 @@
 """Settings that name places: addresses, folders, files. Wrong ones are a BadSetting, as in runtime/environment.py."""
+
 import os
 import re
 import ssl
@@ -16,8 +17,10 @@ def host_names(name: str, default: str) -> list[str]:
     found = words(name, default)
     for word in found:
         if not _HOST_NAME.fullmatch(word):
-            raise BadSetting(name, f"must hold host names such as deploy.example.com, without scheme, port or path, "
-                             f"not {shown(word)}")
+            raise BadSetting(
+                name,
+                f"must hold host names such as deploy.example.com, without scheme, port or path, not {shown(word)}",
+            )
     return found
 
 
@@ -54,8 +57,11 @@ def _may_be_listened_at(value: str) -> bool:
     host, colon, number = value.rpartition(":")
     if not colon or value.endswith("]"):  # an address alone, at gunicorn's own port
         return bool(re.fullmatch(r"[0-9]{1,3}(\.[0-9]{1,3}){3}|\[[0-9A-Fa-f:.]{2,45}\]|localhost", value))
-    return (host == "" or bool(_HOST_NAME.fullmatch(host))) and bool(
-        re.fullmatch(r"[0-9]{1,5}", number)) and 0 < int(number) <= 65535
+    return (
+        (host == "" or bool(_HOST_NAME.fullmatch(host)))
+        and bool(re.fullmatch(r"[0-9]{1,5}", number))
+        and 0 < int(number) <= 65535
+    )
 
 
 def log_file(name: str) -> str | None:
@@ -82,8 +88,9 @@ def folder(name: str, default: str) -> Path:
         if len(os.fsencode(path)) > LONGEST_FOLDER:
             raise BadSetting(name, "is too long for the paths of what lies in it")
     except (OSError, ValueError) as error:
-        raise BadSetting(name, f"names a folder that cannot be used: {getattr(error, 'strerror', None) or 'no path'}"
-                         ) from None
+        raise BadSetting(
+            name, f"names a folder that cannot be used: {getattr(error, 'strerror', None) or 'no path'}"
+        ) from None
     return path
 
 

@@ -1,4 +1,5 @@
 """How processes start and end: no search for garbage where there is none, and what only the start needed given back."""
+
 import gc
 from collections.abc import Iterator
 from contextlib import contextmanager

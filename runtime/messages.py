@@ -2,6 +2,7 @@
 
 A message carries nothing: the rows are the queue, and what could not be sent is found by every worker's sweep.
 """
+
 import logging
 import threading
 from time import monotonic

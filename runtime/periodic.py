@@ -1,4 +1,5 @@
 """What a process does again and again in a thread of its own, whatever goes wrong in it."""
+
 import logging
 import threading
 from collections.abc import Callable
@@ -59,8 +60,11 @@ class Loop:
             self._failures += 1
             if self._failures <= FIRST_WORDS or self._failures % 10 == 0:
                 if isinstance(error, Error):
-                    log.warning("%s: the database did not answer as it should (%s); trying again", self._name,
-                                type(error).__name__)
+                    log.warning(
+                        "%s: the database did not answer as it should (%s); trying again",
+                        self._name,
+                        type(error).__name__,
+                    )
                 else:
                     log.exception("%s met an error that it does not know; trying again", self._name)
             return False

@@ -3,6 +3,7 @@
 Any process of the same user may otherwise read /proc/<pid>/environ and attach to another one's memory, where keys are
 in plain text as long as it lives.
 """
+
 import ctypes
 import logging
 import os
@@ -28,5 +29,8 @@ def close_and_forget() -> None:
     given = [name for name in SECRETS if os.environ.get(name)]
     forget_secrets()
     if given:
-        log.warning("%s: given by the environment; %s_FILE or the service manager's credentials keep it out of there",
-                    ", ".join(given), given[0])
+        log.warning(
+            "%s: given by the environment; %s_FILE or the service manager's credentials keep it out of there",
+            ", ".join(given),
+            given[0],
+        )

@@ -19,9 +19,18 @@ GATHER = 3.0  # seconds: most tasks begin and end within it, and are one record
 MOST_WAITING = 10_000  # records, while the database does not take them
 PRUNE_EVERY = 3600.0  # seconds
 _FIELDS = (
-    "status", "result", "traceback", "meta", "content_encoding", "content_type", "task_name", "task_args",
-    "task_kwargs", "worker", "date_done",
-)  # fmt: skip
+    "status",
+    "result",
+    "traceback",
+    "meta",
+    "content_encoding",
+    "content_type",
+    "task_name",
+    "task_args",
+    "task_kwargs",
+    "worker",
+    "date_done",
+)
 log = logging.getLogger(__name__)
 
 
@@ -45,9 +54,14 @@ class Records(DatabaseBackend):
             before = self._waiting.get(task_id)
             more["date_started"] = timezone.now() if status == states.STARTED else getattr(before, "date_started", None)
             record = TaskResult(
-                task_id=task_id, status=status, result=encoded, meta=meta, content_type=content_type,
-                content_encoding=content_encoding, **more,
-            )  # fmt: skip
+                task_id=task_id,
+                status=status,
+                result=encoded,
+                meta=meta,
+                content_type=content_type,
+                content_encoding=content_encoding,
+                **more,
+            )
             if before or len(self._waiting) < MOST_WAITING:
                 self._waiting[task_id] = record
             if self._thread is None:

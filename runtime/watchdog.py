@@ -8,6 +8,7 @@ far below these: this is for the one that nobody thought of.
 Time counts only while the watching thread itself gets to run: a process that was frozen, or a machine that slept, has
 not hung.
 """
+
 import logging
 import os
 import sys
@@ -114,6 +115,10 @@ def _end(hung: list[Pulse]) -> None:
     for pulse in hung:
         frame = frames.get(pulse.thread or 0)
         where = "".join(traceback.format_stack(frame)) if frame else "-"
-        log.critical("the thread %s has made no progress for %.0f s: this process ends, to be started anew\n%s",
-                     pulse.name, pulse.limit, where)
+        log.critical(
+            "the thread %s has made no progress for %.0f s: this process ends, to be started anew\n%s",
+            pulse.name,
+            pulse.limit,
+            where,
+        )
     os._exit(EXIT)

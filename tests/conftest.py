@@ -1,4 +1,5 @@
 """Fixtures for every test: which database, a broker, hosts, and the environment for real child processes."""
+
 import logging
 import os
 import shutil
@@ -27,12 +28,22 @@ def pytest_configure(config):
 # Rows lie below these too, but they are about something else: a command line, a page of the documentation, a stream of
 # bytes, the forms of answers, hosts that misbehave, who has which right. Once is enough, on SQLite.
 ONCE = (
-    "tests/bench", "tests/demo", "tests/deployctl", "tests/docs", "tests/mutants", "tests/test_lab.py",
-    "tests/microservice/api/test_uploads.py", "tests/microservice/api/test_schemathesis.py",
-    "tests/access/test_people.py", "tests/access/test_every_right.py", "tests/microservice/api/test_forms.py",
-    "tests/microservice/api/test_packages.py::test_a_hostile_archive", "tests/microservice/test_failures.py",
-    "tests/builds/test_servers.py", "tests/builds/test_checkout.py",
-)  # fmt: skip
+    "tests/bench",
+    "tests/demo",
+    "tests/deployctl",
+    "tests/docs",
+    "tests/mutants",
+    "tests/test_lab.py",
+    "tests/microservice/api/test_uploads.py",
+    "tests/microservice/api/test_schemathesis.py",
+    "tests/access/test_people.py",
+    "tests/access/test_every_right.py",
+    "tests/microservice/api/test_forms.py",
+    "tests/microservice/api/test_packages.py::test_a_hostile_archive",
+    "tests/microservice/test_failures.py",
+    "tests/builds/test_servers.py",
+    "tests/builds/test_checkout.py",
+)
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -49,12 +60,22 @@ def pytest_collection_modifyitems(items):
 BROWSER, ATTACKS = "tests/console/browser/", "tests/attacks/"
 # What takes long although it is few tests comes first: at the end it would go on alone.
 LONG = (
-    "tests/microservice/test_execution.py", "tests/microservice/test_messages.py", "tests/engine/test_copies.py",
-    "tests/console/test_many_tabs.py", "tests/access/test_every_right.py", BROWSER, ATTACKS,
-    "tests/builds/test_worker.py", "tests/demo", "tests/microservice/test_broker_away.py", "tests/away", "tests/web",
-    "tests/deployctl/test_waiting.py", "tests/console/test_unchanged.py",
+    "tests/microservice/test_execution.py",
+    "tests/microservice/test_messages.py",
+    "tests/engine/test_copies.py",
+    "tests/console/test_many_tabs.py",
+    "tests/access/test_every_right.py",
+    BROWSER,
+    ATTACKS,
+    "tests/builds/test_worker.py",
+    "tests/demo",
+    "tests/microservice/test_broker_away.py",
+    "tests/away",
+    "tests/web",
+    "tests/deployctl/test_waiting.py",
+    "tests/console/test_unchanged.py",
     "tests/microservice/test_broker_under_load.py",
-)  # fmt: skip
+)
 
 
 class Files(LoadScopeScheduling):
@@ -146,8 +167,11 @@ def short_tmp():
 @pytest.fixture
 def environment(database_url, broker, settings) -> dict[str, str]:
     """The environment of a child process that works on the test's own rows, broker and packages."""
-    kept = {name: value for name, value in os.environ.items()
-            if not name.startswith(("PYTEST_", "DJANGO_")) and name != "UMASK"}
+    kept = {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith(("PYTEST_", "DJANGO_")) and name != "UMASK"
+    }
     return kept | {
         "DATABASE_URL": database_url,
         "BROKER_URL": broker.url,

@@ -1,4 +1,5 @@
 """README and CONTRIBUTING are right: each command in them is run here, or by the test that is named for it."""
+
 import re
 import subprocess
 import sys
@@ -55,8 +56,25 @@ def test_every_command_in_the_pages_is_run_by_a_test():
 
 
 @pytest.mark.parametrize(
-    "target", ["demo", "run", "test", "security", "fuzz", "mutants", "model", "lint", "lock", "sbom", "audit",
-               "messages", "rights", "screenshots", "bench", "help"]
+    "target",
+    [
+        "demo",
+        "run",
+        "test",
+        "security",
+        "fuzz",
+        "mutants",
+        "model",
+        "lint",
+        "lock",
+        "sbom",
+        "audit",
+        "messages",
+        "rights",
+        "screenshots",
+        "bench",
+        "help",
+    ],
 )
 def test_every_target_of_the_makefile_can_be_made(target):
     done = subprocess.run(["make", "-n", target], cwd=ROOT, capture_output=True, text=True)

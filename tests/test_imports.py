@@ -1,4 +1,5 @@
 """Who may import whom (CONTRIBUTING.md, "Who may import whom"), read from the code itself."""
+
 import ast
 import re
 import subprocess
@@ -13,7 +14,15 @@ FORBIDDEN_NAMES = {"utils", "util", "helpers", "helper", "common", "manager", "m
 
 # module prefix → prefixes that it must not import. All rules whose prefix matches a module apply to it.
 MUST_NOT = {
-    "deployer.engine": ["django", "celery", "microservice", "asset", "access", "deployer.settings", "runtime.celery_app"],
+    "deployer.engine": [
+        "django",
+        "celery",
+        "microservice",
+        "asset",
+        "access",
+        "deployer.settings",
+        "runtime.celery_app",
+    ],
     "access": ["microservice", "deployer.engine", "asset"],
     "asset": ["console.views", "api", "microservice.deployments"],
     "microservice.status": ["microservice", "asset", "access", "deployer"],

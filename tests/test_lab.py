@@ -1,4 +1,5 @@
 """The lab itself: what the tests stand on is what it says it is."""
+
 import re
 import subprocess
 import sys

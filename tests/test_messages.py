@@ -40,7 +40,12 @@ def test_a_field_error_names_its_place():
     problem = invalid("/a/port", "password_required")
     assert problem.detail == "a.port: is required: you entered it too long ago"
     assert problem.errors == [
-        {"pointer": "/a/port", "reason": "is required: you entered it too long ago", "code": "password_required", "params": {}}
+        {
+            "pointer": "/a/port",
+            "reason": "is required: you entered it too long ago",
+            "code": "password_required",
+            "params": {},
+        }
     ]
 
 

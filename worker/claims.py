@@ -135,8 +135,9 @@ def _unkept(held: list[int], most: int) -> list[int]:
     )
     skip = connection.features.has_select_for_update_skip_locked
     return list(
-        rows.select_for_update(skip_locked=skip, no_key=skip, of=("self",) if skip else ())
-        .values_list("pk", flat=True)[:most]
+        rows.select_for_update(skip_locked=skip, no_key=skip, of=("self",) if skip else ()).values_list(
+            "pk", flat=True
+        )[:most]
     )
 
 
@@ -157,7 +158,7 @@ def _due(mine: Counter, most: int, free: int, around: bool) -> list[int]:
         return []
     running = _in_flight()
     # Those with the fewest in flight first: the fair turn is theirs.
-    waiting = (number for number, in ask(f"SELECT d.id {_WAITING}"))
+    waiting = (number for (number,) in ask(f"SELECT d.id {_WAITING}"))
     turn = sorted(waiting, key=lambda number: (running.deployment.get(number, 0), number))[:_LOOK_AT]
     if not turn:
         return []
@@ -176,7 +177,7 @@ def _without_closed(numbers: list[int]) -> tuple[list[int], list[Event]]:
     """Those of these operations that may start, and the events of those that never will, because their host or their
     service was given to another team. These end here, and free their instances; their deployments are locked already.
     """
-    closed = {number for number, in ask(_CLOSED.format(places=places(numbers)), *numbers)}
+    closed = {number for (number,) in ask(_CLOSED.format(places=places(numbers)), *numbers)}
     if not closed:
         return numbers, []
     rows = Operation.objects.filter(pk__in=closed).select_related("host", "deployment").defer("deployment__spec")
@@ -220,9 +221,11 @@ def _loaded(numbers: list[int], owner: str):
     """With all that their threads need. What many of them share is read once, and is one object."""
     mine = Operation.objects.filter(pk__in=numbers, owner=owner, status=OperationStatus.RUNNING)
     sent = Operation.objects.filter(
-        instance_number=Outer("instance_number"), dest_version=Outer("dest_version"), pk__lt=Outer("pk"),
+        instance_number=Outer("instance_number"),
+        dest_version=Outer("dest_version"),
+        pk__lt=Outer("pk"),
         bytes_sent__gt=0,
-    )  # fmt: skip
+    )
     rows = list(mine.select_related("instance").annotate(sent_before=Exists(sent)))
     told = Deployment.objects.annotate(encoding=F("microservice__encoding"))
     deployments = told.in_bulk({row.deployment_id for row in rows})

@@ -139,7 +139,9 @@ def _to_its_end(desk: Ledger, claim: Claim, task_id: str) -> Claim | None:
     except Exception as error:  # whatever it was: the host is asked again later, and the instance is never left locked
         log.exception("operation %s: carrying it out went wrong in this worker", operation.pk)
         ending = Ending(
-            operation, OperationStatus.UNKNOWN, error=f"The worker met an error of its own ({type(error).__name__}).",
+            operation,
+            OperationStatus.UNKNOWN,
+            error=f"The worker met an error of its own ({type(error).__name__}).",
             error_code=Code.WORKER,
         )
     kept, following = desk.next(ending, task_id)
@@ -214,9 +216,16 @@ def _ending(operation: Operation, outcome: Outcome, stopping: bool) -> Ending:
         return Ending(operation, OperationStatus.FAILED, UndoStatus.NONE, error, error_code=outcome.code, reached=True)
     status, undo_status = _ENDS_AS[outcome.kind]
     return Ending(
-        operation, status, undo_status, outcome.error, outcome.step, outcome.code, outcome.reached, outcome.trouble,
+        operation,
+        status,
+        undo_status,
+        outcome.error,
+        outcome.step,
+        outcome.code,
+        outcome.reached,
+        outcome.trouble,
         outcome.offered_key,
-    )  # fmt: skip
+    )
 
 
 def _refused(outcome: Outcome) -> str:

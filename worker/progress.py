@@ -64,8 +64,18 @@ class StepState:
 
     def row(self) -> tuple:
         """The columns of _STEP."""
-        return (self.name, str(self.status), self.old_state, self.new_state, self.detail, self.exit_status,
-                self.started, self.finished, self.output_start, self.undo_start)  # fmt: skip
+        return (
+            self.name,
+            str(self.status),
+            self.old_state,
+            self.new_state,
+            self.detail,
+            self.exit_status,
+            self.started,
+            self.finished,
+            self.output_start,
+            self.undo_start,
+        )
 
     def told(self) -> dict:
         return {
@@ -187,9 +197,17 @@ class Progress:
 
 
 _STEP = (
-    "name", "status", "old_state", "new_state", "detail", "exit_status", "started", "finished", "output_start",
+    "name",
+    "status",
+    "old_state",
+    "new_state",
+    "detail",
+    "exit_status",
+    "started",
+    "finished",
+    "output_start",
     "undo_start",
-)  # fmt: skip
+)
 _STEP_AGAIN = bulk_insert.overwrite(("operation_id", "position"), _STEP)
 
 

@@ -91,9 +91,12 @@ def look() -> int:
 def tidy() -> None:
     """What is done now and then."""
     _each(
-        _finish_the_finished, retries.try_remainders, expiry.prune_now_and_then, chain.seal,
+        _finish_the_finished,
+        retries.try_remainders,
+        expiry.prune_now_and_then,
+        chain.seal,
         access_expiry.look_now_and_then,
-    )  # fmt: skip
+    )
 
 
 def _each(*parts: Callable[[], object]) -> None:

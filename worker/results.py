@@ -49,9 +49,18 @@ def end(endings: list[Ending]) -> list[Event]:
 
 
 _FIELDS = (
-    "status", "undo_status", "error", "error_step", "error_code", "finished", "owner", "lease", "due", "asked",
+    "status",
+    "undo_status",
+    "error",
+    "error_step",
+    "error_code",
+    "finished",
+    "owner",
+    "lease",
+    "due",
+    "asked",
     "unknown_since",
-)  # fmt: skip
+)
 
 
 def _write(operations: list[Operation]) -> None:

@@ -1,4 +1,5 @@
 """/services/{service}/versions/{id}/build and /builds/{origin}/webhook."""
+
 from datetime import datetime
 
 from django.http import HttpRequest, HttpResponse
@@ -22,11 +23,15 @@ MOST = 100  # attempts in one answer
 WEBHOOK = {
     "security": [],
     "requestBody": {"required": True, "content": {"application/json": {"schema": {"type": "object"}}}},
-    "parameters": [{"name": name, "in": "header", "schema": {"type": "string"}, "description": told} for name, told in (
-        ("X-Gitlab-Token", "GitLab: the secret that was set up"),
-        ("webhook-id", "Others: which report it is"), ("webhook-timestamp", "Others: unix seconds"),
-        ("webhook-signature", "Others: v1,base64 of HMAC-SHA256 over id.timestamp.body"),
-    )],
+    "parameters": [
+        {"name": name, "in": "header", "schema": {"type": "string"}, "description": told}
+        for name, told in (
+            ("X-Gitlab-Token", "GitLab: the secret that was set up"),
+            ("webhook-id", "Others: which report it is"),
+            ("webhook-timestamp", "Others: unix seconds"),
+            ("webhook-signature", "Others: v1,base64 of HMAC-SHA256 over id.timestamp.body"),
+        )
+    ],
 }
 
 
@@ -68,14 +73,17 @@ class Taken(Schema):
 
 @router.post("/services/{service}/versions/{id}/build", response={202: BuildOut})
 @needs("publish")
-def start_build(request: HttpRequest, service: str, id: base.PathId, response: HttpResponse,
-                body: BuildAsked | None = None):
+def start_build(
+    request: HttpRequest, service: str, id: base.PathId, response: HttpResponse, body: BuildAsked | None = None
+):
     """Starts a version's build at its origin. Asked for again while it goes on: the same build.
 
     One that ended badly is built once more with `again`, under the same name; what is built never is.
     """
     found = catalog.find_service(caller(request), service, "publish")
-    build = build_requests.start(caller(request), catalog.find_version(found, id), **(body.model_dump() if body else {}))
+    build = build_requests.start(
+        caller(request), catalog.find_version(found, id), **(body.model_dump() if body else {})
+    )
     response["Location"] = f"/api/v1/services/{found.pk}/versions/{id}/build"
     return Status(202, _newest(build.version))
 
@@ -132,9 +140,12 @@ def form(build: Build, attempt: int) -> BuildOut:
     own = set(BuildOut.model_fields) - {"status_str", "duplicate_of", "detail", "log", "attempt"}
     other = build.duplicate_of
     return BuildOut.model_construct(
-        **{name: getattr(build, name) for name in own}, status_str=BuildStatus(build.status).label,
-        duplicate_of=other.version_id if other else None, attempt=attempt,
-        detail=url_userinfo.hidden(build.detail), log=url_userinfo.hidden(build.log),  # rows from before addresses had none
+        **{name: getattr(build, name) for name in own},
+        status_str=BuildStatus(build.status).label,
+        duplicate_of=other.version_id if other else None,
+        attempt=attempt,
+        detail=url_userinfo.hidden(build.detail),
+        log=url_userinfo.hidden(build.log),  # rows from before addresses had none
     )
 
 

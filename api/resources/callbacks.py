@@ -1,4 +1,5 @@
 """/callbacks/: who is told what happens, and what became of each message."""
+
 import json
 from datetime import datetime
 

@@ -1,4 +1,5 @@
 """/credentials/: what workers log in with. Secrets go in and never come out."""
+
 from datetime import datetime
 
 from django.db.models import Count, Q

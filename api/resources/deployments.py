@@ -1,4 +1,5 @@
 """/deployments/: what was requested, how far it has come, and stopping, repeating or taking it back."""
+
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterable
@@ -31,8 +32,11 @@ LOOK_AGAIN = 2.0  # seconds after which a waiting request looks at the row itsel
 @router.get("/deployments/", response=shapes.DeploymentList)
 @needs("read")
 def list_deployments(
-    request: HttpRequest, query: paging.Page,
-    service: str = Query("", description="Id or name"), status: str = "", action: str = "",
+    request: HttpRequest,
+    query: paging.Page,
+    service: str = Query("", description="Id or name"),
+    status: str = "",
+    action: str = "",
 ):
     """What was requested, newest first."""
     who = caller(request)
@@ -51,7 +55,9 @@ def list_deployments(
 @router.get("/deployments/{id}", response=shapes.DeploymentOut)
 @needs("read")
 def get_deployment(
-    request: HttpRequest, id: base.PathId, response: HttpResponse,
+    request: HttpRequest,
+    id: base.PathId,
+    response: HttpResponse,
     wait: int = Query(0, ge=0, le=LONGEST_WAIT, description="Seconds: answers once it has ended, at the latest then"),
 ):
     """One deployment. With `wait` the answer comes when it has ended, or after that many seconds; at once, and with
@@ -100,9 +106,7 @@ def resume(request: HttpRequest, id: base.PathId):
 
 @router.post("/deployments/{id}/retry", response={202: shapes.DeploymentOut})
 @needs("deploy")
-def retry(
-    request: HttpRequest, id: base.PathId, response: HttpResponse, body: shapes.Again | None = None
-):
+def retry(request: HttpRequest, id: base.PathId, response: HttpResponse, body: shapes.Again | None = None):
     """Repeats exactly what is undone, failed, not_started or unknown, each toward its own version."""
     found = lookup.find_deployment(caller(request), id, "deploy")
     return accepted(actions.retry(caller(request), found, even_bad=bool(body and body.even_bad)), response)
@@ -110,9 +114,7 @@ def retry(
 
 @router.post("/deployments/{id}/revert", response={202: shapes.DeploymentOut})
 @needs("deploy")
-def revert(
-    request: HttpRequest, id: base.PathId, response: HttpResponse, body: shapes.BackAsked | None = None
-):
+def revert(request: HttpRequest, id: base.PathId, response: HttpResponse, body: shapes.BackAsked | None = None):
     """Sends each instance that this deployment changed back to the version it came from."""
     found = lookup.find_deployment(caller(request), id, "deploy")
     asked = body.model_dump() if body else {}
@@ -149,7 +151,8 @@ def _wait_for_end(deployment_id: int, seconds: float, who: Caller) -> bool:
     deadline = time.monotonic() + seconds
     try:
         watcher = event_stream.hub.join(
-            lambda item: item.deployment_id == deployment_id and item.kind == "deployment", eager=True,
+            lambda item: item.deployment_id == deployment_id and item.kind == "deployment",
+            eager=True,
             who=who.account,
         )
     except event_stream.NoRoom:

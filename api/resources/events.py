@@ -1,4 +1,5 @@
 """Live events as text/event-stream: what has happened since an id, from the rows, then what happens, from the hub."""
+
 import time
 from collections.abc import Callable, Generator, Iterator
 
@@ -39,9 +40,7 @@ def all_events(request: HttpRequest, last_event_id: int | None = SINCE) -> HttpR
 
 @router.get("/deployments/{id}/events", openapi_extra=STREAM)
 @needs("read")
-def deployment_events(
-    request: HttpRequest, id: base.PathId, last_event_id: int | None = SINCE
-) -> HttpResponseBase:
+def deployment_events(request: HttpRequest, id: base.PathId, last_event_id: int | None = SINCE) -> HttpResponseBase:
     """One deployment's events from its first, or after the last id that was seen. Ends when the deployment has ended.
 
     204 where it has ended and nothing came after that id: a browser then stops asking.
@@ -70,9 +69,13 @@ def _stream(
     try:
         watcher = event_stream.hub.join(wants, who=who.account)
     except event_stream.NoRoom:
-        raise Problem(503, "no_stream_slot", "As many live streams are open as this server has slots for.",
-                      "Come back in a few seconds; nothing is lost: give the last id that you saw.",
-                      headers={"Retry-After": "5"}) from None
+        raise Problem(
+            503,
+            "no_stream_slot",
+            "As many live streams are open as this server has slots for.",
+            "Come back in a few seconds; nothing is lost: give the last id that you saw.",
+            headers={"Retry-After": "5"},
+        ) from None
     try:
         known = watching.remember(request, who)
     except BaseException:
@@ -94,8 +97,13 @@ class Stream:
     """
 
     def __init__(
-        self, watcher: event_stream.Watcher, wants: Callable[[event_stream.Item], bool], last_id: int, deployment_id: int | None,
-        ended: bool, still_may: Callable[[], bool],
+        self,
+        watcher: event_stream.Watcher,
+        wants: Callable[[event_stream.Item], bool],
+        last_id: int,
+        deployment_id: int | None,
+        ended: bool,
+        still_may: Callable[[], bool],
     ):
         self._watcher, self._wants, self._last_id = watcher, wants, last_id
         self._deployment_id, self._still_may = deployment_id, still_may

@@ -1,4 +1,5 @@
 """/history/: who did what to what, and when."""
+
 from datetime import datetime
 from typing import Annotated, Any
 
@@ -50,9 +51,13 @@ class HistoryList(base.Listed):
 @router.get("/history/", response=HistoryList)
 @needs("read")
 def list_history(
-    request: HttpRequest, query: paging.Page,
-    since: Since = None, until: Until = None,
-    service: str = Query("", description="Id or name"), actor: str = "", action: str = "",
+    request: HttpRequest,
+    query: paging.Page,
+    since: Since = None,
+    until: Until = None,
+    service: str = Query("", description="Id or name"),
+    actor: str = "",
+    action: str = "",
 ):
     """What was done, newest first. About people, tokens and credentials only admins are told.
 

@@ -1,4 +1,5 @@
 """/hosts/: how each is reached, what the last contact showed, and which of their keys is trusted."""
+
 from collections.abc import Collection
 from datetime import datetime
 from typing import Any
@@ -46,8 +47,9 @@ class HostChange(base.Body):
         False, description="Offer it old SSH algorithms too (ssh-rsa, SHA-1, CBC): for servers that have no others"
     )
     encoding: StrictStr = Field(
-        "", description='Of what commands print there, such as "gb18030"; a service\'s own comes first. Empty: UTF-8, '
-        "or what is recognised beyond doubt"
+        "",
+        description='Of what commands print there, such as "gb18030"; a service\'s own comes first. Empty: UTF-8, '
+        "or what is recognised beyond doubt",
     )
     jump_host_id: StrictInt | None = None
     teams: list[StrictInt | StrictStr] = Field([], description="Ids or names; only their services come there")
@@ -127,7 +129,9 @@ class Trust(base.Body):
 @router.get("/hosts/", response=HostList)
 @needs("read", bound="deploy")
 def list_hosts(
-    request: HttpRequest, query: paging.Page, hostname: str = Query("", description="A part of the name"),
+    request: HttpRequest,
+    query: paging.Page,
+    hostname: str = Query("", description="A part of the name"),
     team: str = Query("", description="A team's name"),
     archived: bool = Query(False, description="Those that are archived, instead of those that are there"),
 ):
@@ -155,8 +159,11 @@ def create_host(request: HttpRequest, body: HostNew, response: HttpResponse):
 
 @router.post("/hosts/import", response={201: Imported, 200: Imported}, openapi_extra=IMPORT_BODY)
 @needs("admin")
-def import_hosts(request: HttpRequest, response: HttpResponse,
-                 dry_run: bool = Query(False, description="Check only; nothing is created")):
+def import_hosts(
+    request: HttpRequest,
+    response: HttpResponse,
+    dry_run: bool = Query(False, description="Check only; nothing is created"),
+):
     """Adds many at once: rows of the same fields, as a JSON list or as CSV with the fields' names on its first line;
     `credential` and `jump_host` may be names.
 
@@ -261,5 +268,10 @@ def _rows(request: HttpRequest) -> list[Any]:
             return imports.from_csv(request.body.decode("utf-8-sig"))
         except UnicodeDecodeError as error:
             raise invalid("", "must be UTF-8") from error
-    raise Problem(415, "unsupported_media_type", "The body must be application/json or text/csv.",
-                  "Send Content-Type: text/csv or application/json.", headers={"Accept": "application/json, text/csv"})
+    raise Problem(
+        415,
+        "unsupported_media_type",
+        "The body must be application/json or text/csv.",
+        "Send Content-Type: text/csv or application/json.",
+        headers={"Accept": "application/json, text/csv"},
+    )

@@ -1,4 +1,5 @@
 """/services/{service}/instances/: what runs where, and what may be done with it by hand."""
+
 from ipaddress import ip_address
 
 from django.db.models import Q, QuerySet
@@ -26,7 +27,9 @@ LOCKED = {"1": True, "true": True, "0": False, "false": False}
 @router.get("/services/{service}/instances/", response=shapes.InstanceList)
 @needs("read")
 def list_instances(
-    request: HttpRequest, service: str, query: paging.Page,
+    request: HttpRequest,
+    service: str,
+    query: paging.Page,
     version_id: base.Id | None = None,
     locked: str = Query("", description="0, 1, true or false"),
     status: str = Query("", description="Number or word"),

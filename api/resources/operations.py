@@ -1,4 +1,5 @@
 """/operations/{id}: one operation, and what its commands printed."""
+
 import re
 from collections.abc import Callable, Iterator
 from typing import TypeVar
@@ -24,9 +25,15 @@ MOST_AT_ONCE = 8 * 1024 * 1024  # bytes of one answer to ?offset=
 LONGEST_SEARCH = 200  # characters
 # Codecs whose names at IANA are others than Python's.
 MIME = {
-    "cp932": "shift_jis", "cp949": "euc-kr", "euc_jp": "euc-jp", "iso8859-15": "iso-8859-15", "iso8859-2": "iso-8859-2",
-    "iso8859-7": "iso-8859-7", "cp850": "ibm850", "cp866": "ibm866",
-} | {f"cp{number}": f"windows-{number}" for number in range(1250, 1259)}  # fmt: skip
+    "cp932": "shift_jis",
+    "cp949": "euc-kr",
+    "euc_jp": "euc-jp",
+    "iso8859-15": "iso-8859-15",
+    "iso8859-2": "iso-8859-2",
+    "iso8859-7": "iso-8859-7",
+    "cp850": "ibm850",
+    "cp866": "ibm866",
+} | {f"cp{number}": f"windows-{number}" for number in range(1250, 1259)}
 DESCRIPTION = """The output as text, byte for byte as it came; the charset of `Content-Type` says how to read it: as the
 service or the host says, UTF-8, or what is recognised beyond doubt. All of it; or the bytes of a `Range`; or from
 `offset` on, with where to go on in `Next` (the same as `offset` when nothing came since; `X-Next-Offset` says it too).
@@ -45,13 +52,18 @@ def get_operation(request: HttpRequest, id: base.PathId):
     return deployments.operation(whole.get(pk=found.pk))
 
 
-@router.get("/operations/{id}/log", description=DESCRIPTION, openapi_extra={
-    "responses": {200: {"content": {"text/plain": {"schema": {"type": "string"}}}}},
-    "parameters": [{"name": "Range", "in": "header", "schema": {"type": "string"}, "description": "bytes=0-99"}],
-})
+@router.get(
+    "/operations/{id}/log",
+    description=DESCRIPTION,
+    openapi_extra={
+        "responses": {200: {"content": {"text/plain": {"schema": {"type": "string"}}}}},
+        "parameters": [{"name": "Range", "in": "header", "schema": {"type": "string"}, "description": "bytes=0-99"}],
+    },
+)
 @needs("read")
 def get_log(
-    request: HttpRequest, id: base.PathId,
+    request: HttpRequest,
+    id: base.PathId,
     offset: int | None = Query(None, ge=0, le=2**63 - 1, description="Bytes from the start"),
     limit: int = Query(1024 * 1024, ge=1, le=MOST_AT_ONCE, description="Bytes at most, with offset"),
     search: str = Query("", max_length=LONGEST_SEARCH),
@@ -85,8 +97,13 @@ class Download:
 
     def __init__(self, pieces: Iterator[bytes], who: str):
         if not turns.downloads.enter(who):
-            raise Problem(429, "too_many_downloads", f"You load {turns.downloads.most} logs at once already.",
-                          "Come back later, or load it in parts with offset.", headers={"Retry-After": "10"})
+            raise Problem(
+                429,
+                "too_many_downloads",
+                f"You load {turns.downloads.most} logs at once already.",
+                "Come back later, or load it in parts with offset.",
+                headers={"Retry-After": "10"},
+            )
         self._pieces, self._who = pieces, who
 
     def __iter__(self) -> Iterator[bytes]:
@@ -142,6 +159,10 @@ def _range(header: str, size: int) -> tuple[int, int] | None:
     start = int(first) if first else max(0, size - int(last))
     end = min(size, int(last) + 1) if first and last else size
     if start >= end:
-        raise Problem(416, "range_not_satisfiable", f"There are {size} bytes so far, none in that range.",
-                      headers={"Content-Range": f"bytes */{size}"})
+        raise Problem(
+            416,
+            "range_not_satisfiable",
+            f"There are {size} bytes so far, none in that range.",
+            headers={"Content-Range": f"bytes */{size}"},
+        )
     return start, end

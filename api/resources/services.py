@@ -1,4 +1,5 @@
 """/services/: services and how each is deployed."""
+
 from django.http import HttpRequest, HttpResponse
 from ninja import Router, Status
 
@@ -66,12 +67,14 @@ def form(who: Caller, service: MicroService) -> base.ServiceOut:
     own = {"team", "environment", "build_url", "has_build_password", "has_build_key"}
     own |= {*secrets.MAPS, *(f"{name}_changed" for name in secrets.MAPS)}
     return base.ServiceOut.model_construct(
-        None, **{name: getattr(service, name) for name in base.ServiceOut.model_fields if name not in own},
+        None,
+        **{name: getattr(service, name) for name in base.ServiceOut.model_fields if name not in own},
         **{name: list(getattr(service, name)) for name in secrets.MAPS},
         **{f"{name}_changed": getattr(service, name).changed() for name in secrets.MAPS},
         environment=visibility.environment(who, service),
         build_url=url_userinfo.hidden(service.build_url),
-        has_build_password="password" in service.build_credential, has_build_key="key" in service.build_credential,
+        has_build_password="password" in service.build_credential,
+        has_build_key="key" in service.build_credential,
         team=service.team.name if service.team else None,
     )
 

@@ -1,4 +1,5 @@
 """/settings/: what the system needs from outside, tested as a whole before any of it is saved."""
+
 from datetime import datetime
 from typing import Any, Literal
 
@@ -158,7 +159,11 @@ def restore_settings(request: HttpRequest, id: base.PathId):
 def form(row: Setting | None) -> dict[str, Any]:
     document = parts.document_of(row)
     return {
-        "id": row.pk if row else None, "settings": changes.shown(document), "missing": changes.missing(document),
-        "findings": row.findings if row else [], "restored": row.restored_id if row else None,
-        "created": row.created if row else None, "created_by": row.created_by if row else "",
+        "id": row.pk if row else None,
+        "settings": changes.shown(document),
+        "missing": changes.missing(document),
+        "findings": row.findings if row else [],
+        "restored": row.restored_id if row else None,
+        "created": row.created if row else None,
+        "created_by": row.created_by if row else "",
     }

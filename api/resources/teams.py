@@ -1,4 +1,5 @@
 """/teams/: people who own services together, and what each is in the team."""
+
 from datetime import datetime
 
 from django.db import transaction
@@ -162,8 +163,10 @@ def form(team: Team) -> TeamOut:
     members = sorted(team.memberships.all(), key=lambda one: one.user.get_username())
     return TeamOut.model_construct(
         **{name: getattr(team, name) for name in ("id", "name", "description", "created", "created_by")},
-        members=[MemberOut.model_construct(user_id=one.user_id, username=one.user.get_username(), role=one.role)
-                 for one in members],
+        members=[
+            MemberOut.model_construct(user_id=one.user_id, username=one.user.get_username(), role=one.role)
+            for one in members
+        ],
     )
 
 

@@ -1,4 +1,5 @@
 """/tokens/: what pipelines and scripts show instead of a password."""
+
 from django.http import HttpRequest, HttpResponse
 from ninja import Router, Status
 
@@ -49,6 +50,4 @@ def revoke_token(request: HttpRequest, id: base.PathId):
 def form(token: Token) -> base.TokenOut:
     """A token's row as the API gives it: everything but the token."""
     own = set(base.TokenOut.model_fields) - {"user"}  # the parent's id among them
-    return base.TokenOut.model_construct(
-        **{name: getattr(token, name) for name in own}, user=token.user.get_username()
-    )
+    return base.TokenOut.model_construct(**{name: getattr(token, name) for name in own}, user=token.user.get_username())

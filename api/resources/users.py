@@ -1,4 +1,5 @@
 """/users/: the people who may sign in."""
+
 from datetime import datetime
 
 from django.contrib.auth.models import User
@@ -131,10 +132,13 @@ def end_sessions(request: HttpRequest, id: base.PathId, body: Ending):
 def form(user: User) -> UserOut:
     return UserOut.model_construct(
         **{name: getattr(user, name) for name in ("id", "username", "email", "first_name", "last_name", "last_login")},
-        admin=user.is_superuser, active=user.is_active, created=user.date_joined,
+        admin=user.is_superuser,
+        active=user.is_active,
+        created=user.date_joined,
         service=service_accounts.is_service(user),
-        teams=[TeamOf.model_construct(id=one.team_id, name=one.team.name, role=one.role)
-               for one in user.memberships.all()],
+        teams=[
+            TeamOf.model_construct(id=one.team_id, name=one.team.name, role=one.role) for one in user.memberships.all()
+        ],
     )
 
 

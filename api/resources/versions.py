@@ -1,4 +1,5 @@
 """/services/{service}/versions/: versions, and the packages they consist of."""
+
 from collections.abc import Callable, Iterable
 
 from django.db.models import Count
@@ -23,8 +24,13 @@ KINDS = "A .tar.gz, .tar, .tar.bz2, .tar.xz or .zip"
 
 @router.get("/services/{service}/versions/", response=base.VersionList)
 @needs("read")
-def list_versions(request: HttpRequest, service: str, query: paging.Page,
-                  status: str = Query("", description="Number or word"), ref: str = ""):
+def list_versions(
+    request: HttpRequest,
+    service: str,
+    query: paging.Page,
+    status: str = Query("", description="Number or word"),
+    ref: str = "",
+):
     """A service's versions, newest first."""
     rows = catalog.find_service(caller(request), service).versions.all()
     if status:
@@ -36,14 +42,30 @@ def list_versions(request: HttpRequest, service: str, query: paging.Page,
     return found.answer(base.VersionList, lambda version: form(version, running.get(version.pk, 0)))
 
 
-@router.post("/services/{service}/versions/", response={201: base.VersionOut, 200: base.VersionOut},
-             openapi_extra={"requestBody": {"content": {uploads.FORM: {"schema": {
-                 "type": "object", "required": ["package"], "properties": {
-                     "version": {"type": "string"}, "commit": {"type": "string"},
-                     "committed": {"type": "string", "format": "date-time"},
-                     "ref": {"type": "string"}, "description": {"type": "string"},
-                     "package": {"type": "string", "format": "binary", "description": KINDS},
-                 }}}}}})
+@router.post(
+    "/services/{service}/versions/",
+    response={201: base.VersionOut, 200: base.VersionOut},
+    openapi_extra={
+        "requestBody": {
+            "content": {
+                uploads.FORM: {
+                    "schema": {
+                        "type": "object",
+                        "required": ["package"],
+                        "properties": {
+                            "version": {"type": "string"},
+                            "commit": {"type": "string"},
+                            "committed": {"type": "string", "format": "date-time"},
+                            "ref": {"type": "string"},
+                            "description": {"type": "string"},
+                            "package": {"type": "string", "format": "binary", "description": KINDS},
+                        },
+                    }
+                }
+            }
+        }
+    },
+)
 @needs("publish", form=True)
 def create_version(request: HttpRequest, service: str, body: base.VersionNew, response: HttpResponse):
     """Makes a version: 201. The same again answers 200 with the one that is there; other content is a 409.
@@ -56,7 +78,10 @@ def create_version(request: HttpRequest, service: str, body: base.VersionNew, re
         version, is_new = catalog.create_version(caller(request), found, body.named())
     else:
         version, is_new = upload.publish(
-            caller(request), found, body.named(), upload.Body(package, package.size, _again(request, found)),
+            caller(request),
+            found,
+            body.named(),
+            upload.Body(package, package.size, _again(request, found)),
             request.headers.get("Content-Digest", ""),
         )
     response["Location"] = f"/api/v1/services/{found.pk}/versions/{version.pk}"
@@ -80,9 +105,7 @@ def change_version(request: HttpRequest, service: str, id: base.PathId, body: ba
 
 @router.delete("/services/{service}/versions/{id}", response={204: None})
 @needs("admin", owners=True)
-def delete_version(
-    request: HttpRequest, service: str, id: base.PathId, reason: str = Query("", max_length=500)
-):
+def delete_version(request: HttpRequest, service: str, id: base.PathId, reason: str = Query("", max_length=500)):
     """Removes a version and its package where nothing needs it; deployments and history keep its name.
 
     409 names where it runs, may be reverted to, is to be retried or is on its way. The name can be used again.
@@ -95,12 +118,19 @@ def delete_version(
 PACKAGE = {
     "requestBody": {
         "required": True,
-        "content": {kind: {"schema": {"type": "string", "format": "binary"}}
-                    for kind in ("application/gzip", "application/octet-stream", "application/zip",
-                                 "application/x-tar")},
+        "content": {
+            kind: {"schema": {"type": "string", "format": "binary"}}
+            for kind in ("application/gzip", "application/octet-stream", "application/zip", "application/x-tar")
+        },
     },
-    "parameters": [{"name": "Content-Digest", "in": "header", "schema": {"type": "string"},
-                    "description": "sha-256=:base64: (RFC 9530); verified where it is given"}],
+    "parameters": [
+        {
+            "name": "Content-Digest",
+            "in": "header",
+            "schema": {"type": "string"},
+            "description": "sha-256=:base64: (RFC 9530); verified where it is given",
+        }
+    ],
 }
 
 
@@ -122,6 +152,7 @@ def put_package(request: HttpRequest, service: str, id: base.PathId):
 def _again(request: HttpRequest, service: MicroService) -> Callable[[], object]:
     """Asks once more whether the caller may publish: a package that came for hours is none of somebody's who was shut
     out meanwhile."""
+
     def ask() -> None:
         who = caller_of(request)
         if who is None or (who.session_id and not sessions.hold(who.session_id)):
@@ -142,7 +173,8 @@ def form(version: MicroServiceVersion, instances: int) -> base.VersionOut:
     own = set(base.VersionOut.model_fields) - {"status_str", "instances", "build_detail"}
     return base.VersionOut.model_construct(
         **{name: getattr(version, name) for name in own},
-        status_str=BuildStatus(version.status).label, instances=instances,
+        status_str=BuildStatus(version.status).label,
+        instances=instances,
         build_detail=url_userinfo.hidden(version.build_detail),
     )
 

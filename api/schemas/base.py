@@ -1,4 +1,5 @@
 """The shapes of what goes in and comes out, shared by the parts of the API."""
+
 import re
 from datetime import datetime
 from typing import Annotated, Any
@@ -103,8 +104,12 @@ class ServiceChange(Body):
     build_password: Text = Field("", description='Write-only; a token or a password. "" removes it')
     build_key: Text = Field("", description='Write-only; a private key for ssh, without a passphrase. "" removes it')
     build_refs: list[Text] = Field([], description="Patterns of the branches and tags that are built; none: all")
-    build_depth: StrictInt = Field(0, ge=0, le=1_000_000, description=(
-        "Commits of the history that a build from git sees; 0: all of it, with every tag"))
+    build_depth: StrictInt = Field(
+        0,
+        ge=0,
+        le=1_000_000,
+        description=("Commits of the history that a build from git sees; 0: all of it, with every tag"),
+    )
     description: Text = ""
     start_command: Text = ""
     stop_command: Text = ""
@@ -112,8 +117,9 @@ class ServiceChange(Body):
     check_timeout: StrictInt = Field(60, description="Seconds")
     environment: dict[str, Any] = Field({}, description="NAME: text; null keeps the value that is there")
     secrets: SecretsIn = Field(
-        {}, description="Write-only; commands see them as they see `environment`. NAME: text, or null to remove it; "
-        "what is not named stays"
+        {},
+        description="Write-only; commands see them as they see `environment`. NAME: text, or null to remove it; "
+        "what is not named stays",
     )
     pre_command: Text = ""
     pre_undo_command: Text = ""
@@ -242,8 +248,12 @@ class TokenNew(Body):
     name: Text
     scopes: list[Text]
     services: list[StrictInt | StrictStr] = []
-    expires: Moment | None = Field(None, description=(
-        "Where it is not named: after TOKEN_DAYS days. null: never, for administrators and service accounts"))
+    expires: Moment | None = Field(
+        None,
+        description=(
+            "Where it is not named: after TOKEN_DAYS days. null: never, for administrators and service accounts"
+        ),
+    )
     user: StrictInt | StrictStr | None = Field(None, description="Id or name of the service account that it is for")
 
 

@@ -1,4 +1,5 @@
 """What goes in and comes out of the parts about running: instances, deployments, operations, and requests for them."""
+
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
@@ -109,13 +110,22 @@ class Asked(Body):
     """A request to upgrade or revert."""
 
     dest_version: StrictInt = Field(description="The id of the version to go to")
-    host: Ids | None = Field(None, description=(
-        '"all", or hosts by id or name, as GET /hosts/ gives them: "1,2,3", [1, 2, 3], ["web1", "web2"]; '
-        "digits alone are an id"))
-    instances: Ids | None = Field(None, description=(
-        "Ids of instances, as GET /services/{service}/instances/ gives them; instead of host, never with it"))
+    host: Ids | None = Field(
+        None,
+        description=(
+            '"all", or hosts by id or name, as GET /hosts/ gives them: "1,2,3", [1, 2, 3], ["web1", "web2"]; '
+            "digits alone are an id"
+        ),
+    )
+    instances: Ids | None = Field(
+        None,
+        description=(
+            "Ids of instances, as GET /services/{service}/instances/ gives them; instead of host, never with it"
+        ),
+    )
     on_locked: StrictStr | None = Field(
-        None, description='"refuse" (default for what is named) or "skip" (default for "all")')
+        None, description='"refuse" (default for what is named) or "skip" (default for "all")'
+    )
     strategy: dict[str, Any] | None = Field(
         None, description="batch_size, canary, max_failures, on_failure, pause_between; all optional"
     )
@@ -245,11 +255,28 @@ class OperationList(Listed):
 def instance(row: MicroServiceInstance) -> InstanceOut:
     """Needs service, host, both versions and the lock's deployment loaded."""
     service, version, previous = row.microservice, row.version, row.previous_version
-    same = ("id", "host_id", "version_id", "previous_version_id", "port", "tag", "weight", "description", "status",
-            "locked", "lock_deployment_id", "is_maintain", "last_operation_id", "updated_by", "updated")
+    same = (
+        "id",
+        "host_id",
+        "version_id",
+        "previous_version_id",
+        "port",
+        "tag",
+        "weight",
+        "description",
+        "status",
+        "locked",
+        "lock_deployment_id",
+        "is_maintain",
+        "last_operation_id",
+        "updated_by",
+        "updated",
+    )
     return InstanceOut.model_construct(
         **{name: getattr(row, name) for name in same},
-        name=service.name, language=service.language, host=str(row.host),
+        name=service.name,
+        language=service.language,
+        host=str(row.host),
         version=version.version if version else None,
         previous_version=previous.version if previous else None,
         status_str=InstanceStatus(row.status).label,
@@ -261,22 +288,52 @@ def instance(row: MicroServiceInstance) -> InstanceOut:
 
 def deployment(row: Deployment, counts: Mapping[str, int]) -> DeploymentOut:
     """Needs service and both versions loaded."""
-    same = ("id", "action", "status", "requested_by", "created", "started", "finished", "strategy", "skipped",
-            "origin_id")
+    same = (
+        "id",
+        "action",
+        "status",
+        "requested_by",
+        "created",
+        "started",
+        "finished",
+        "strategy",
+        "skipped",
+        "origin_id",
+    )
     return DeploymentOut.model_construct(
-        **{name: getattr(row, name) for name in same}, **_versions(row),
-        service=row.microservice.name, service_id=row.microservice_id, reason=row.status_reason,
+        **{name: getattr(row, name) for name in same},
+        **_versions(row),
+        service=row.microservice.name,
+        service_id=row.microservice_id,
+        reason=row.status_reason,
         counts=Counts.model_construct(None, **{word.value: counts.get(word.value, 0) for word in OperationStatus}),
     )
 
 
 def operation(row: Operation) -> OperationOut:
     """Needs host, both versions and steps loaded."""
-    same = ("id", "deployment_id", "host_id", "action", "batch", "status", "undo_status", "attempt", "error",
-            "error_step", "error_code", "output_size", "started", "finished")
+    same = (
+        "id",
+        "deployment_id",
+        "host_id",
+        "action",
+        "batch",
+        "status",
+        "undo_status",
+        "attempt",
+        "error",
+        "error_step",
+        "error_code",
+        "output_size",
+        "started",
+        "finished",
+    )
     return OperationOut.model_construct(
-        **{name: getattr(row, name) for name in same}, **_versions(row),
-        instance_id=row.instance_number, host=str(row.host), steps=[step(one) for one in row.steps.all()],
+        **{name: getattr(row, name) for name in same},
+        **_versions(row),
+        instance_id=row.instance_number,
+        host=str(row.host),
+        steps=[step(one) for one in row.steps.all()],
     )
 
 
@@ -287,6 +344,8 @@ def step(row: Step) -> StepOut:
 def _versions(row: Deployment | Operation) -> dict[str, Any]:
     before, after = row.from_version, row.dest_version
     return {
-        "from_version": row.from_version_id, "from_version_str": before.version if before else None,
-        "dest_version": row.dest_version_id, "dest_version_str": after.version if after else None,
+        "from_version": row.from_version_id,
+        "from_version_str": before.version if before else None,
+        "dest_version": row.dest_version_id,
+        "dest_version_str": after.version if after else None,
     }

@@ -3,6 +3,7 @@
 No journal, no undo, no lock, no record of it anywhere: what the network, sshd, tar and a few small processes cost
 whatever is built around them.
 """
+
 from pathlib import Path
 
 from ..hosts import Hosts
@@ -25,7 +26,7 @@ def prepare(folder: Path, hosts: Hosts) -> Path:
         "LogLevel ERROR\nCiphers aes128-gcm@openssh.com\nKexAlgorithms curve25519-sha256\n"
     )
     script = folder / "limit.sh"
-    script.write_text(f"R={hosts.root}/$3 V=$2\nexec ssh -F {configuration} \"$3\" \"R=$R V=$V; \"'{WORK}' <\"$1\"\n")
+    script.write_text(f'R={hosts.root}/$3 V=$2\nexec ssh -F {configuration} "$3" "R=$R V=$V; "\'{WORK}\' <"$1"\n')
     return script
 
 

@@ -1,4 +1,5 @@
 """pyinfra's inventory of the hosts in the file that BENCH_HOSTS names."""
+
 import json
 import os
 from pathlib import Path

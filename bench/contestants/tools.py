@@ -2,6 +2,7 @@
 
 Nothing here is needed by the product. A tool that cannot be had is left out, and it is said why.
 """
+
 import json
 import shutil
 import subprocess
@@ -40,9 +41,15 @@ def describe(folder: Path, hosts: Hosts) -> Path:
     """Writes down for the tools where the hosts are and what is to be done."""
     path = folder / "lab.json"
     told = {
-        "root": str(hosts.root), "port": hosts.port, "user": hosts.user, "key": str(hosts.key),
-        "known": str(hosts.known), "host_key": hosts.host_key, "before": work.BEFORE, "steps": work.STEPS,
-    }  # fmt: skip
+        "root": str(hosts.root),
+        "port": hosts.port,
+        "user": hosts.user,
+        "key": str(hosts.key),
+        "known": str(hosts.known),
+        "host_key": hosts.host_key,
+        "before": work.BEFORE,
+        "steps": work.STEPS,
+    }
     path.write_text(json.dumps(told))
     return path
 
@@ -68,8 +75,13 @@ def _pyinfra(name: str, folder: Path, lab: Path) -> Contestant:
     files = [str(HERE / "pyinfra_hosts.py"), str(HERE / "with_pyinfra.py")]
 
     def call(hosts: Path, package: Path, version: str) -> Call:
-        given = {"BENCH_LAB": str(lab), "BENCH_HOSTS": str(hosts), "BENCH_PACKAGE": str(package),
-                 "BENCH_VERSION": version, "PYTHONPATH": str(HERE)}  # fmt: skip
+        given = {
+            "BENCH_LAB": str(lab),
+            "BENCH_HOSTS": str(hosts),
+            "BENCH_PACKAGE": str(package),
+            "BENCH_VERSION": version,
+            "PYTHONPATH": str(HERE),
+        }
         return Call([*program, "--parallel", str(len(hosts.read_text().split())), *files], given)
 
     return call

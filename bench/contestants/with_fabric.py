@@ -2,6 +2,7 @@
 
 FORM `steps`: a command for each step, as a fabfile is usually written. `one`: the upload, then one command.
 """
+
 import json
 import sys
 from base64 import b64decode

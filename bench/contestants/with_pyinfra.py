@@ -1,4 +1,5 @@
 """pyinfra's operations, one for each step. pyinfra runs this file; see tools.py."""
+
 import json
 import os
 from pathlib import Path
@@ -13,7 +14,9 @@ before, steps = work.commands(lab["root"], host.name, version)
 
 server.shell(name="folders", commands=[before])
 files.put(
-    name="upload", src=os.environ["BENCH_PACKAGE"], dest=work.upload(lab["root"], host.name, version),
+    name="upload",
+    src=os.environ["BENCH_PACKAGE"],
+    dest=work.upload(lab["root"], host.name, version),
     create_remote_dir=False,
 )
 for number, command in enumerate(steps):

@@ -1,4 +1,5 @@
 """The work as shell text, the same for every contestant. $R is a host's folder, $V the version."""
+
 import shlex
 
 BEFORE = "mkdir -p $R/releases/.$V.part $R/run $R/tmp"

@@ -1,5 +1,6 @@
 """A control group for each command of a build, where this process may make one: version 2 (delegated by the service
 manager: Delegate=yes) or version 1. Limits memory of all processes together, and their number."""
+
 import os
 import time
 import uuid

@@ -4,6 +4,7 @@
 
 Secrets are in none of them: a command's environment comes over its standard input (see `start_text`).
 """
+
 import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -53,8 +54,13 @@ def chain(way: Way, layout: Layout, bounds: Bounds, command: Sequence[str]) -> l
         return [*outer(way, layout, bounds), *guard(way, bounds), *inner(way, bounds, command)]
     means = bubblewrap if way.means == BUBBLEWRAP else namespaces
     seen = _reachable(way, layout)
-    return [*outer(way, layout, bounds), *guard(way, bounds), *network(way, bounds), *means(way, seen),
-            *inner(way, bounds, command)]
+    return [
+        *outer(way, layout, bounds),
+        *guard(way, bounds),
+        *network(way, bounds),
+        *means(way, seen),
+        *inner(way, bounds, command),
+    ]
 
 
 def outer(way: Way, layout: Layout, bounds: Bounds) -> list[str]:
@@ -62,8 +68,9 @@ def outer(way: Way, layout: Layout, bounds: Bounds) -> list[str]:
     lines = [f"echo 0 > {shlex.quote(group)}/cgroup.procs" for group in bounds.groups]
     shut_in = way.means != OFF
     if way.root and shut_in:
-        lines += [f"mount --rbind {shlex.quote(source)} {shlex.quote(staged)}"
-                  for source, staged in places_to_stage(layout)]
+        lines += [
+            f"mount --rbind {shlex.quote(source)} {shlex.quote(staged)}" for source, staged in places_to_stage(layout)
+        ]
         lines.append(f"mount --rbind {shlex.quote(layout.folder)} {_REACHED}")
         if way.network:  # a device of this chain only; without it pasta says so
             lines.append("{ mount -t tmpfs -o mode=755 tmpfs /dev/net && mknod -m 666 /dev/net/tun c 10 200; } || true")
@@ -76,10 +83,23 @@ def outer(way: Way, layout: Layout, bounds: Bounds) -> list[str]:
 
 def guard(way: Way, bounds: Bounds) -> list[str]:
     """Another user, and death with the worker: the signal is set first, then it is looked whether the worker lives."""
-    user = [f"--reuid={BUILD_UID}", f"--regid={BUILD_UID}", "--clear-groups"] if (
-        way.root and way.user_namespace and way.means != OFF) else []
-    return ["setpriv", *user, "--pdeathsig", "KILL", "--", "sh", "-c", '[ "$PPID" = "$1" ] && shift && exec "$@"', "sh",
-            str(bounds.worker)]
+    user = (
+        [f"--reuid={BUILD_UID}", f"--regid={BUILD_UID}", "--clear-groups"]
+        if (way.root and way.user_namespace and way.means != OFF)
+        else []
+    )
+    return [
+        "setpriv",
+        *user,
+        "--pdeathsig",
+        "KILL",
+        "--",
+        "sh",
+        "-c",
+        '[ "$PPID" = "$1" ] && shift && exec "$@"',
+        "sh",
+        str(bounds.worker),
+    ]
 
 
 def network(way: Way, bounds: Bounds) -> list[str]:
@@ -96,17 +116,45 @@ def network(way: Way, bounds: Bounds) -> list[str]:
 
 def bubblewrap(way: Way, layout: Layout) -> list[str]:
     own = ["user", "pid", "ipc", "uts", *([] if way.network else ["net"])]
-    made = ["bwrap", *(f"--unshare-{name}" for name in own), "--unshare-cgroup-try", "--disable-userns",
-            "--die-with-parent", "--new-session", "--uid", str(way.uid), "--gid", str(way.uid), "--hostname", "build"]
+    made = [
+        "bwrap",
+        *(f"--unshare-{name}" for name in own),
+        "--unshare-cgroup-try",
+        "--disable-userns",
+        "--die-with-parent",
+        "--new-session",
+        "--uid",
+        str(way.uid),
+        "--gid",
+        str(way.uid),
+        "--hostname",
+        "build",
+    ]
     for target, name in layout.links:
         made += ["--symlink", target, name]
     for mount in layout.mounts:
         made += ["--bind" if mount.writable else "--ro-bind", mount.source, mount.target]
-    return [*made, "--proc", "/proc", "--dev", "/dev", "--size", str(SHARED_MEMORY), "--tmpfs", "/dev/shm",  # noqa: S108
-            "--remount-ro", "/dev", "--remount-ro", "/", "--chdir", "/", "--"]
+    return [
+        *made,
+        "--proc",
+        "/proc",
+        "--dev",
+        "/dev",
+        "--size",
+        str(SHARED_MEMORY),
+        "--tmpfs",
+        "/dev/shm",  # noqa: S108
+        "--remount-ro",
+        "/dev",
+        "--remount-ro",
+        "/",
+        "--chdir",
+        "/",
+        "--",
+    ]
 
 
-_MOUNTING = r'''
+_MOUNTING = r"""
 set -eu
 place() {
     if [ -d "$1" ]; then mkdir -p "$2"; else mkdir -p "${2%/*}"; [ -e "$2" ] || : > "$2"; fi
@@ -129,8 +177,8 @@ mkdir "$ROOT/dev/shm"; mount -t tmpfs -o mode=1777,size=SHARED,nosuid,nodev tmpf
 ln -s /proc/self/fd "$ROOT/dev/fd"
 ln -s fd/0 "$ROOT/dev/stdin"; ln -s fd/1 "$ROOT/dev/stdout"; ln -s fd/2 "$ROOT/dev/stderr"
 mount -t devpts -o newinstance,ptmxmode=0666,mode=620 devpts "$ROOT/dev/pts" && ln -s pts/ptmx "$ROOT/dev/ptmx" || true
-'''
-_TURNING = r'''
+"""
+_TURNING = r"""
 hostname build
 cd "$ROOT"
 pivot_root . .old
@@ -138,29 +186,51 @@ cd /
 umount -l /.old
 rmdir /.old
 mount -o remount,bind,ro,nosuid,nodev /
-'''
+"""
 
 
 def namespaces(way: Way, layout: Layout) -> list[str]:
     """The same by util-linux alone. With a user namespace, one more inside takes all capabilities away again."""
     lines = [f"ROOT={shlex.quote(layout.root)}", _MOUNTING.replace("SHARED", str(SHARED_MEMORY))]
     lines += [f'ln -s {shlex.quote(target)} "$ROOT"{shlex.quote(name)}' for target, name in layout.links]
-    lines += [f"{'rw' if mount.writable else 'ro'} {shlex.quote(mount.source)} {shlex.quote(mount.target)}"
-              for mount in layout.mounts]
+    lines += [
+        f"{'rw' if mount.writable else 'ro'} {shlex.quote(mount.source)} {shlex.quote(mount.target)}"
+        for mount in layout.mounts
+    ]
     if not way.network:
         lines.append("ip link set lo up 2>/dev/null || true")
     lines.append(_TURNING)
     if way.user_namespace:
-        lines += ["echo 1 > /proc/sys/user/max_user_namespaces",
-                  f"exec unshare --user --map-user={way.uid} --map-group={way.uid} -- "
-                  'setpriv --no-new-privs -- "$@"']
+        lines += [
+            "echo 1 > /proc/sys/user/max_user_namespaces",
+            f'exec unshare --user --map-user={way.uid} --map-group={way.uid} -- setpriv --no-new-privs -- "$@"',
+        ]
     else:
-        lines.append(f"exec setpriv --reuid={way.uid} --regid={way.uid} --clear-groups --bounding-set=-all "
-                     '--inh-caps=-all --ambient-caps=-all --no-new-privs --pdeathsig KILL -- "$@"')
+        lines.append(
+            f"exec setpriv --reuid={way.uid} --regid={way.uid} --clear-groups --bounding-set=-all "
+            '--inh-caps=-all --ambient-caps=-all --no-new-privs --pdeathsig KILL -- "$@"'
+        )
     user = ["--user", "--map-root-user"] if way.user_namespace else []
     net = [] if way.network else ["--net"]
-    return ["unshare", *user, "--mount", "--propagation", "private", "--pid", "--ipc", "--uts", "--cgroup", *net,
-            "--fork", "--kill-child=KILL", "--", "sh", "-c", "\n".join(lines), "sh"]
+    return [
+        "unshare",
+        *user,
+        "--mount",
+        "--propagation",
+        "private",
+        "--pid",
+        "--ipc",
+        "--uts",
+        "--cgroup",
+        *net,
+        "--fork",
+        "--kill-child=KILL",
+        "--",
+        "sh",
+        "-c",
+        "\n".join(lines),
+        "sh",
+    ]
 
 
 def inner(way: Way, bounds: Bounds, command: Sequence[str]) -> list[str]:

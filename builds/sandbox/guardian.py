@@ -3,6 +3,7 @@
 A process of its own waits for the worker's end of a pipe. When that closes without a word, the worker is gone, and
 whatever carries the build's mark is killed, before another worker may take the build over: a lease is longer.
 """
+
 import contextlib
 import subprocess
 
@@ -23,8 +24,14 @@ class Guardian:
 
     def __init__(self, mark: str):
         self._process = subprocess.Popen(
-            ["sh", "-c", _SCRIPT, "sh", mark], stdin=subprocess.PIPE, stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL, cwd="/", env={"PATH": "/usr/bin:/bin"}, start_new_session=True)
+            ["sh", "-c", _SCRIPT, "sh", mark],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            cwd="/",
+            env={"PATH": "/usr/bin:/bin"},
+            start_new_session=True,
+        )
 
     def __enter__(self) -> "Guardian":
         return self

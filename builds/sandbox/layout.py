@@ -1,5 +1,6 @@
 """What a build sees: a read-only system without secrets, and the folders that are its own. Reads the disk, changes
 nothing outside a build's folder."""
+
 import fcntl
 import os
 import shlex
@@ -20,9 +21,27 @@ BUILD, HOME = "/build", "/home/build"
 _SYSTEM = ("/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32")
 # What compilers and clients read. Not all of /etc: services keep passwords there.
 _ETC = (
-    "alternatives", "ld.so.cache", "ld.so.conf", "ld.so.conf.d", "localtime", "timezone", "hosts", "protocols",
-    "services", "mime.types", "os-release", "debian_version", "ssl/certs", "ssl/openssl.cnf", "ca-certificates",
-    "ca-certificates.conf", "pki/tls/certs", "pki/ca-trust/extracted", "crypto-policies", "ssh/ssh_known_hosts", "perl",
+    "alternatives",
+    "ld.so.cache",
+    "ld.so.conf",
+    "ld.so.conf.d",
+    "localtime",
+    "timezone",
+    "hosts",
+    "protocols",
+    "services",
+    "mime.types",
+    "os-release",
+    "debian_version",
+    "ssl/certs",
+    "ssl/openssl.cnf",
+    "ca-certificates",
+    "ca-certificates.conf",
+    "pki/tls/certs",
+    "pki/ca-trust/extracted",
+    "crypto-policies",
+    "ssh/ssh_known_hosts",
+    "perl",
 )
 
 
@@ -65,10 +84,16 @@ def make(tools: Iterable[str] = (), uid: int = INSIDE_UID, network: bool = False
         for path in [folder / name for name in (*FOLDERS, "root", "work/source", "work/out")]:
             os.chown(path, BUILD_UID, BUILD_UID)
     mounts, links = _system(tools)
-    return Layout(str(folder), (
-        *mounts, *(Mount(str(path), f"/etc/{path.name}") for path in sorted((folder / "etc").iterdir())),
-        Mount(f"{folder}/work", BUILD, True), Mount(f"{folder}/tmp", "/tmp", True),  # noqa: S108 - inside
-    ), links)
+    return Layout(
+        str(folder),
+        (
+            *mounts,
+            *(Mount(str(path), f"/etc/{path.name}") for path in sorted((folder / "etc").iterdir())),
+            Mount(f"{folder}/work", BUILD, True),
+            Mount(f"{folder}/tmp", "/tmp", True),  # noqa: S108 - inside
+        ),
+        links,
+    )
 
 
 def _make(folder: Path) -> None:
@@ -79,8 +104,11 @@ def _make(folder: Path) -> None:
 def _system(tools: Iterable[str]) -> tuple[list[Mount], tuple[tuple[str, str], ...]]:
     links = tuple((str(Path(name).readlink()), name) for name in _SYSTEM if Path(name).is_symlink())
     folders = [name for name in _SYSTEM if not Path(name).is_symlink()]
-    configured = [f"/etc/{name}" for name in _ETC] + sorted(
-        str(path) for path in Path("/etc").glob("java-*")) + sorted(str(path) for path in Path("/etc").glob("python3*"))
+    configured = (
+        [f"/etc/{name}" for name in _ETC]
+        + sorted(str(path) for path in Path("/etc").glob("java-*"))
+        + sorted(str(path) for path in Path("/etc").glob("python3*"))
+    )
     names = ["/usr", *folders, *configured, *tools]
     return [Mount(name, name) for name in names if Path(name).exists()], links
 
@@ -131,7 +159,9 @@ def as_owner() -> list[str]:
 
 def remove(folder: str) -> None:
     """Removes a build's folder whatever was made of it: unreadable folders, or paths longer than any path may be."""
-    for command in (["rm", "-rf", "--", folder], ["sh", "-c", f"chmod -R u+rwX -- {shlex.quote(folder)}; "
-                                                              f"exec rm -rf -- {shlex.quote(folder)}"]):
+    for command in (
+        ["rm", "-rf", "--", folder],
+        ["sh", "-c", f"chmod -R u+rwX -- {shlex.quote(folder)}; exec rm -rf -- {shlex.quote(folder)}"],
+    ):
         if os.path.lexists(folder):
             subprocess.run([*as_owner(), *command], capture_output=True, check=False)

@@ -1,4 +1,5 @@
 """What this machine can shut builds in with: found out by doing it, remembered for a while, told to people."""
+
 import os
 import threading
 import time

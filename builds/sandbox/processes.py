@@ -1,4 +1,5 @@
 """The processes of a build, read from /proc: which they are, how much memory they hold, what files only they hold."""
+
 import os
 import signal
 from collections.abc import Iterable

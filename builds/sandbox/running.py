@@ -1,4 +1,5 @@
 """Runs commands shut in, under limits that they share, and ends all of each."""
+
 import contextlib
 import ipaddress
 import itertools
@@ -55,8 +56,15 @@ class Run:
     is taken out of the output before it is kept.
     """
 
-    def __init__(self, way: Way, tools: Iterable[str], limits: Limits, tell: Callable[[str], None],
-                 base: cgroups.Base | None, mask: Mask = NOTHING):
+    def __init__(
+        self,
+        way: Way,
+        tools: Iterable[str],
+        limits: Limits,
+        tell: Callable[[str], None],
+        base: cgroups.Base | None,
+        mask: Mask = NOTHING,
+    ):
         self._way, self._limits, self._tell, self._base, self._mask = way, limits, tell, base, mask
         self._layout = layout.make(tools, way.uid, way.network)
         self._held = layout.hold(self._layout.folder)
@@ -119,27 +127,42 @@ class Run:
             what, status, last = command.what, process.returncode, last_line(text)
             if any(sign in text for sign in _NO_FORK):
                 most = self._limits.processes
-                raise Refused(f"{what} failed with exit status {status}: {last} (a build has at most {most} processes "
-                              "and threads: BUILD_PROCESSES)")
+                raise Refused(
+                    f"{what} failed with exit status {status}: {last} (a build has at most {most} processes "
+                    "and threads: BUILD_PROCESSES)"
+                )
             raise Refused(f"{what} failed with exit status {status}: {last}")
 
     def _start(self, command: Command, group: cgroups.Group | None) -> subprocess.Popen:
-        way = commands.Way(self._way.means, command.network and self._way.network, self._way.root,
-                           self._way.user_namespace)
+        way = commands.Way(
+            self._way.means, command.network and self._way.network, self._way.root, self._way.user_namespace
+        )
         seen = self._layout.with_mounts(command.mounts)
         if way.root:
             _stage(seen)
-        bounds = Bounds(os.getpid(), self._limits.file_size, self._limits.processes, _kernel(),
-                        group.folders if group else (), own_addresses() if way.network else ())
+        bounds = Bounds(
+            os.getpid(),
+            self._limits.file_size,
+            self._limits.processes,
+            _kernel(),
+            group.folders if group else (),
+            own_addresses() if way.network else (),
+        )
         words = commands.chain(way, seen, bounds, command.words)
         environment = {"PATH": commands.PATH, "LANG": "C.UTF-8"}
         if way.means == commands.OFF:
             environment["DEPLOYER_BUILD"] = self._mark
         with _file_of(commands.start_text(command.environment, command.cwd)) as start:
             return subprocess.Popen(
-                words, cwd="/", env=environment, umask=0o022, stdin=start,
+                words,
+                cwd="/",
+                env=environment,
+                umask=0o022,
+                stdin=start,
                 stdout=command.output or subprocess.PIPE,
-                stderr=subprocess.PIPE if command.output else subprocess.STDOUT, start_new_session=True)
+                stderr=subprocess.PIPE if command.output else subprocess.STDOUT,
+                start_new_session=True,
+            )
 
     def _starved(self, group: cgroups.Group | None) -> str:
         """The kernel may have ended only one process of many, and the command may not have minded."""
@@ -202,8 +225,10 @@ class Run:
 
 
 def _has_ended(process: subprocess.Popen) -> bool:
-    return process.returncode is not None or os.waitid(
-        os.P_PID, process.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
+    return (
+        process.returncode is not None
+        or os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
+    )
 
 
 def own_addresses(proc: Path = Path("/proc/net")) -> tuple[str, ...]:

@@ -1,4 +1,5 @@
 """Looks at a build while it runs: its processes, its memory (where no control group limits it), its disk."""
+
 import os
 import subprocess
 import time
@@ -41,7 +42,8 @@ class Watch:
 
     def look(self, top: int) -> str:
         return self._timed("processes", OFTEN, lambda: self._processes(top)) or self._timed(
-            "disk", 2 * OFTEN, lambda: self.disk(top))
+            "disk", 2 * OFTEN, lambda: self.disk(top)
+        )
 
     def disk(self, top: int = 0) -> str:
         """How much lies in the build's folder, and in files that have no name any more."""
@@ -80,8 +82,13 @@ def used(folder: str) -> int:
     """Bytes of the build's own folders. Everything they hold is another's work: `du` reads any depth, and follows none
     of its links."""
     names = [f"{folder}/{name}" for name in layout.FOLDERS]
-    done = subprocess.run([*layout.as_owner(), "du", "-scx", "--block-size=1", "--", *names], capture_output=True,
-                          text=True, check=False, errors="replace")
+    done = subprocess.run(
+        [*layout.as_owner(), "du", "-scx", "--block-size=1", "--", *names],
+        capture_output=True,
+        text=True,
+        check=False,
+        errors="replace",
+    )
     last = done.stdout.splitlines()[-1:]
     return int(last[0].split()[0]) if last and last[0].split()[0].isdigit() else 0
 

@@ -1,1 +1,1 @@
-"""The console's forms, one module for each subject. The rules themselves are those of the functions that the API calls."""
+"""The console's forms, one module for each subject. The rules are those of the functions that the API calls too."""

@@ -41,10 +41,18 @@ class Headers(forms.CharField):
 
 
 class CallbackForm(Form):
-    url = forms.CharField(label=_("Address"), max_length=2000, widget=forms.URLInput({**PLAIN, "inputmode": "url"}),
-                          help_text=_("http:// or https://. Private networks only where CALLBACK_ALLOW admits them."))
-    events = forms.MultipleChoiceField(label=_("It is told when"), choices=list(EVENTS.items()),
-                                       initial=Telling.values, widget=forms.CheckboxSelectMultiple)
+    url = forms.CharField(
+        label=_("Address"),
+        max_length=2000,
+        widget=forms.URLInput({**PLAIN, "inputmode": "url"}),
+        help_text=_("http:// or https://. Private networks only where CALLBACK_ALLOW admits them."),
+    )
+    events = forms.MultipleChoiceField(
+        label=_("It is told when"),
+        choices=list(EVENTS.items()),
+        initial=Telling.values,
+        widget=forms.CheckboxSelectMultiple,
+    )
     headers = Headers(label=_("Headers of its own"), help_text=_("Name: value, one a line; at most 20."))
     without_headers = forms.BooleanField(label=_("Send none of the saved headers any more"), required=False)
     secret = SecretLine(label=_("Secret"), help_text=_("whsec_ and base64. Empty: one is made, and shown once."))

@@ -19,8 +19,12 @@ ROLES = [
 
 
 class PersonForm(Form):
-    username = forms.CharField(label=_("User name"), max_length=150, widget=forms.TextInput(PLAIN),
-                               help_text=_("Letters, digits and @ . + - _"))
+    username = forms.CharField(
+        label=_("User name"),
+        max_length=150,
+        widget=forms.TextInput(PLAIN),
+        help_text=_("Letters, digits and @ . + - _"),
+    )
     first_name = forms.CharField(label=_("First name"), max_length=150, required=False)
     last_name = forms.CharField(label=_("Last name"), max_length=150, required=False)
     email = forms.CharField(label=_("E-mail"), max_length=254, required=False)
@@ -50,10 +54,15 @@ class OwnPassword(forms.CharField):
 
     def __init__(self) -> None:
         super().__init__(
-            label=_("Your own password"), required=False, strip=False, max_length=1000,
+            label=_("Your own password"),
+            required=False,
+            strip=False,
+            max_length=1000,
             widget=forms.PasswordInput({"autocomplete": "current-password"}),
-            help_text=_("You signed in more than ten minutes ago. It is needed for tokens, passwords and "
-                        "administrator's rights."),
+            help_text=_(
+                "You signed in more than ten minutes ago. It is needed for tokens, passwords and "
+                "administrator's rights."
+            ),
         )
 
 
@@ -68,15 +77,23 @@ class MemberForm(Form):
 
 
 class PasswordForm(Form):
-    old = forms.CharField(label=_("Password so far"), strip=False,
-                          widget=forms.PasswordInput({"autocomplete": "current-password"}))
-    password = forms.CharField(label=_("New password"), strip=False, max_length=1000,
-                               widget=forms.PasswordInput({"autocomplete": "new-password"}))
-    again = forms.CharField(label=_("New password once more"), strip=False,
-                            widget=forms.PasswordInput({"autocomplete": "new-password"}))
+    old = forms.CharField(
+        label=_("Password so far"), strip=False, widget=forms.PasswordInput({"autocomplete": "current-password"})
+    )
+    password = forms.CharField(
+        label=_("New password"),
+        strip=False,
+        max_length=1000,
+        widget=forms.PasswordInput({"autocomplete": "new-password"}),
+    )
+    again = forms.CharField(
+        label=_("New password once more"), strip=False, widget=forms.PasswordInput({"autocomplete": "new-password"})
+    )
 
     tokens = forms.BooleanField(
-        label=_("Revoke my tokens too"), required=False, initial=True,
+        label=_("Revoke my tokens too"),
+        required=False,
+        initial=True,
         help_text=_("Recommended where somebody else may know the old password."),
     )
 

@@ -75,7 +75,7 @@ class ServiceForm(Form):
         _(
             "Returns once the service is launched. Sees SERVICE VERSION RELEASE CURRENT SHARED HOST PORT TAG WEIGHT. "
             "What the service prints is shown until the operation ends, and then thrown away: send its own log to a "
-            "file in $SHARED (>>\"$SHARED/serve.log\" 2>&1), to the journal (systemd-cat) or to syslog (logger)."
+            'file in $SHARED (>>"$SHARED/serve.log" 2>&1), to the journal (systemd-cat) or to syslog (logger).'
         ),
     )
     stop_command = _command(_("Stop"))
@@ -85,9 +85,12 @@ class ServiceForm(Form):
     pre_undo_command = _command(_("Undo of “before”"))
     post_command = _command(_("After"), _("For example: back into traffic."))
     post_undo_command = _command(_("Undo of “after”"))
-    environment = Environment(label=_("Environment"), help_text=_(
-        "NAME=value, one a line. A value with several lines, a quote or blanks at its ends stands in double quotes."
-    ))
+    environment = Environment(
+        label=_("Environment"),
+        help_text=_(
+            "NAME=value, one a line. A value with several lines, a quote or blanks at its ends stands in double quotes."
+        ),
+    )
     steps = JSONText(
         label=_("Steps of its own"),
         empty="[]",
@@ -112,8 +115,10 @@ class ServiceForm(Form):
         required=False,
         help_text=_("Only this user’s group and the user that deploys can read the releases on a host."),
     )
-    encoding = encoding(_("Of what its commands print. The bytes are kept as they come, so it may be set afterwards."),
-                         _("as the host’s"))
+    encoding = encoding(
+        _("Of what its commands print. The bytes are kept as they come, so it may be set afterwards."),
+        _("as the host’s"),
+    )
     keep_releases = forms.IntegerField(label=_("Releases kept on a host"), min_value=1, max_value=100)
     limits = JSONText(
         label=_("Limits"), empty="{}", rows=3, help_text=_("Limits of time and output, as a JSON object.")
@@ -156,8 +161,10 @@ class ServiceForm(Form):
         (_("Hooks"), ("pre_command", "pre_undo_command", "post_command", "post_undo_command")),
         (_("User on hosts"), ("run_as", "private_releases")),
         (_("Surroundings"), ("environment", "encoding", "steps", "keep_releases", "limits")),
-        (_("Builds"), ("build_orig", "build_url", "build_username", "build_command", "build_refs", "build_depth",
-                          "auto_deploy")),
+        (
+            _("Builds"),
+            ("build_orig", "build_url", "build_username", "build_command", "build_refs", "build_depth", "auto_deploy"),
+        ),
     )
 
     def __init__(self, *args, may_build: bool = True, **more):

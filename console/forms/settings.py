@@ -14,8 +14,13 @@ from integrations import registry
 from .fields import Form, SecretText, Words
 from .services import blame
 
-TITLES = {"package_store": _("Package store"), "gitlab": _("GitLab"), "jenkins": _("Jenkins"),
-          "registry": _("Registry"), "proxies": _("Proxies")}
+TITLES = {
+    "package_store": _("Package store"),
+    "gitlab": _("GitLab"),
+    "jenkins": _("Jenkins"),
+    "registry": _("Registry"),
+    "proxies": _("Proxies"),
+}
 PLAIN = {"autocomplete": "off", "spellcheck": "false"}
 KEPT = _("One is saved. Leave this empty to keep it; it is never shown again.")
 
@@ -33,8 +38,12 @@ def _line(label, hint="") -> forms.CharField:
 
 
 def _pem(label, hint="") -> forms.CharField:
-    return forms.CharField(label=label, help_text=hint, required=False,
-                           widget=forms.Textarea({"rows": 3, "placeholder": "-----BEGIN CERTIFICATE-----", **PLAIN}))
+    return forms.CharField(
+        label=label,
+        help_text=hint,
+        required=False,
+        widget=forms.Textarea({"rows": 3, "placeholder": "-----BEGIN CERTIFICATE-----", **PLAIN}),
+    )
 
 
 class PartForm(Form):
@@ -83,15 +92,18 @@ class TlsForm(PartForm):
     verify = forms.BooleanField(label=_("Check the server's certificate"), required=False, initial=True)
     ca = _pem(_("CA"), _("PEM. Empty: the CAs that this machine trusts."))
     client_cert = _pem(_("Client certificate"), _("PEM. Only where the server asks for one."))
-    client_key = forms.CharField(label=_("Key of the client certificate"), required=False,
-                                 widget=SecretText({"rows": 3, **PLAIN}))
+    client_key = forms.CharField(
+        label=_("Key of the client certificate"), required=False, widget=SecretText({"rows": 3, **PLAIN})
+    )
 
 
 class PackageStoreForm(TlsForm):
     name = "package_store"
     kind = forms.ChoiceField(label=_("Kind"), choices=[("local", _("a folder")), ("s3", "S3")])
-    folder = _line(_("Folder"), _(
-        "A folder: its whole path. Web and worker machines share it. Packages are not moved when this changes."))
+    folder = _line(
+        _("Folder"),
+        _("A folder: its whole path. Web and worker machines share it. Packages are not moved when this changes."),
+    )
     endpoint = _line(_("S3: address"), _("Empty: Amazon's own."))
     bucket = _line(_("S3: bucket"))
     region = _line(_("S3: region"))
@@ -118,13 +130,21 @@ class Bindings(forms.CharField):
     between double quotes, as in JSON."""
 
     def __init__(self):
-        super().__init__(label=_("Projects of teams"), required=False, help_text=_(
-            "A line for each, such as: red-team/* = red. The team * means everybody. Empty: every team builds all."),
-            widget=forms.Textarea({"rows": 3, **PLAIN}))
+        super().__init__(
+            label=_("Projects of teams"),
+            required=False,
+            help_text=_(
+                "A line for each, such as: red-team/* = red. The team * means everybody. Empty: every team builds all."
+            ),
+            widget=forms.Textarea({"rows": 3, **PLAIN}),
+        )
 
     def clean(self, value):
-        return [self._binding(number, line)
-                for number, line in enumerate(super().clean(value).split("\n"), 1) if line.strip()]
+        return [
+            self._binding(number, line)
+            for number, line in enumerate(super().clean(value).split("\n"), 1)
+            if line.strip()
+        ]
 
     def prepare_value(self, value):
         if not isinstance(value, list):
@@ -140,8 +160,10 @@ class Bindings(forms.CharField):
         try:
             return {name: json.loads(text) if '"' in text else text.strip() for name, text in match.groupdict().items()}
         except ValueError:
-            raise forms.ValidationError(_("Line %(n)s has a quote that does not end, or an escape that JSON does not "
-                                          "know."), params={"n": number}) from None
+            raise forms.ValidationError(
+                _("Line %(n)s has a quote that does not end, or an escape that JSON does not know."),
+                params={"n": number},
+            ) from None
 
     @staticmethod
     def _shown(name: str) -> str:
@@ -152,16 +174,19 @@ class Bindings(forms.CharField):
 class GitLabForm(ServerForm):
     name = "gitlab"
     token = SecretLine(label=_("Access token"), help_text=_("With the scope “api”."))
-    webhook_secret = SecretLine(label=_("Webhook secret"), help_text=_(
-        "The secret token of GitLab's webhook for pipeline events, to /api/v1/builds/gitlab/webhook."))
+    webhook_secret = SecretLine(
+        label=_("Webhook secret"),
+        help_text=_("The secret token of GitLab's webhook for pipeline events, to /api/v1/builds/gitlab/webhook."),
+    )
     projects = Bindings()
 
 
 class JenkinsForm(AccountForm):
     name = "jenkins"
     token = SecretLine(label=_("API token"))
-    webhook_secret = SecretLine(label=_("Webhook secret"), help_text=_(
-        "What the reports to /api/v1/builds/jenkins/webhook are signed with."))
+    webhook_secret = SecretLine(
+        label=_("Webhook secret"), help_text=_("What the reports to /api/v1/builds/jenkins/webhook are signed with.")
+    )
     projects = Bindings()
 
 
@@ -174,8 +199,12 @@ class ProxiesForm(PartForm):
     name = "proxies"
     http = _line(_("For http://"))
     https = _line(_("For https://"))
-    no_proxy = Words(label=_("Not for"), required=False, widget=forms.TextInput(PLAIN),
-                     help_text=_("Host names that are spoken to directly, with spaces between them."))
+    no_proxy = Words(
+        label=_("Not for"),
+        required=False,
+        widget=forms.TextInput(PLAIN),
+        help_text=_("Host names that are spoken to directly, with spaces between them."),
+    )
 
 
 FORMS = (PackageStoreForm, GitLabForm, JenkinsForm, RegistryForm, ProxiesForm)

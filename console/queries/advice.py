@@ -36,13 +36,16 @@ BY_CODE: dict[str, tuple] = {
     Code.NOT_TRUSTED: (_("The host’s key was never trusted."), _("Open the host’s page, check it and trust it.")),
     Code.AUTH_REFUSED: (
         _("The host refuses the credential."),
-        _("Try the line below by hand; put the credential’s public key into the user’s authorized_keys. Is the "
-          "account locked or expired?"),
+        _(
+            "Try the line below by hand; put the credential’s public key into the user’s authorized_keys. Is the "
+            "account locked or expired?"
+        ),
     ),
     Code.TOO_MANY_JUMPS: (_("The way to the host has too many jump hosts."), _("Shorten it, then retry.")),
     Code.NO_CREDENTIAL: (_("The host has no credential."), _("Choose one in the host’s form, then retry.")),
     Code.BAD_CREDENTIAL: (
-        _("The credential cannot be used."), _("Replace it on the page of the credentials, then retry."),
+        _("The credential cannot be used."),
+        _("Replace it on the page of the credentials, then retry."),
     ),
     Code.SESSION_REFUSED: (
         _("The host lets the user in and opens no session."),
@@ -53,14 +56,16 @@ BY_CODE: dict[str, tuple] = {
         _("Look at what its start-up files do: /etc/profile, ~/.profile, ~/.bashrc. A retry waits for longer."),
     ),
     Code.NO_COMMON_ALGORITHM: (
-        _("The host and this system have no SSH algorithm in common."), _ON_THE_HOST,
+        _("The host and this system have no SSH algorithm in common."),
+        _ON_THE_HOST,
     ),
     Code.TOO_OLD: (
         _("The host speaks only version 1 of SSH, or is no SSH server."),
         _("Replace its SSH server: nothing of version 1 is safe. Or correct the host’s port."),
     ),
     Code.OTHER_HOST: (
-        _("This machine and folder are those of another host here."), _ON_THE_HOST,
+        _("This machine and folder are those of another host here."),
+        _ON_THE_HOST,
     ),
     Code.LOWER_FENCE: (
         _("A newer operation is in charge of this instance."),
@@ -89,7 +94,8 @@ BY_CODE: dict[str, tuple] = {
         _("Set a new one there, or let it never expire (chage -M -1); then retry."),
     ),
     Code.ACCOUNT_EXPIRED: (
-        _("The user’s account on the host has expired."), _("Extend it there (chage -E -1); then retry."),
+        _("The user’s account on the host has expired."),
+        _("Extend it there (chage -E -1); then retry."),
     ),
     Code.ACCOUNT_LOCKED: (
         _("The user’s account on the host is locked or has no login shell."),
@@ -138,7 +144,8 @@ BY_CODE: dict[str, tuple] = {
         _("Was the service’s folder removed, or the host restored? Look what runs there, then retry."),
     ),
     Code.CUT: (
-        _("The package did not arrive whole."), _("Look at the way to the host, then retry: it is sent again."),
+        _("The package did not arrive whole."),
+        _("Look at the way to the host, then retry: it is sent again."),
     ),
     Code.SECRETS: (
         _("The service’s secrets cannot be read with the keys of this installation."),
@@ -157,7 +164,8 @@ BY_CODE: dict[str, tuple] = {
         _("Upload the version again under a new name: a version is never changed."),
     ),
     Code.PACKAGE: (
-        _("The package holds what no host may unpack."), _("Make the package anew, under a new version’s name."),
+        _("The package holds what no host may unpack."),
+        _("Make the package anew, under a new version’s name."),
     ),
     Code.NO_PACKAGE: (
         _("The package is not there any more, neither in the store nor on the host."),
@@ -172,7 +180,8 @@ BY_CODE: dict[str, tuple] = {
         _("Look at the host: did it restart, or run out of memory? Then retry."),
     ),
     Code.LOCK_BROKEN: (
-        _("Somebody took the instance away from it."), _("See the history for who and why; look at the host."),
+        _("Somebody took the instance away from it."),
+        _("See the history for who and why; look at the host."),
     ),
     Code.LEFT_ON_HOST: (
         _("The service was stopped, but some of its files could not be removed."),
@@ -189,11 +198,9 @@ BY_CODE: dict[str, tuple] = {
         _("It waited for a delete, and the instance was forgotten: its host is gone for good."),
         _("See the history for who and why. If the host is there again, install once more."),
     ),
-}  # fmt: skip
+}
 # Where the host is not between two versions, although the operation failed.
-_KNOWN_END = frozenset(
-    {Code.LOCK_BROKEN, Code.LOWER_FENCE, Code.LEFT_ON_HOST, Code.FORGOTTEN, Code.DELETE_FORGOTTEN}
-)
+_KNOWN_END = frozenset({Code.LOCK_BROKEN, Code.LOWER_FENCE, Code.LEFT_ON_HOST, Code.FORGOTTEN, Code.DELETE_FORGOTTEN})
 _BY_STEP = {
     "prepare": (
         _("The host is not ready for the service."),

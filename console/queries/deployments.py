@@ -35,9 +35,21 @@ SIDE_BY_SIDE = 4  # attempts
 
 
 _SHOWN = (
-    "deployment_id", "action", "adopt", "from_version_id", "dest_version_id", "status", "attempt", "started",
-    "finished", "error", "host__hostname", "host__ip", "host__base_path", "host__encoding",
-)  # fmt: skip
+    "deployment_id",
+    "action",
+    "adopt",
+    "from_version_id",
+    "dest_version_id",
+    "status",
+    "attempt",
+    "started",
+    "finished",
+    "error",
+    "host__hostname",
+    "host__ip",
+    "host__base_path",
+    "host__encoding",
+)
 
 
 @dataclass(slots=True)

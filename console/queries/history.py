@@ -74,17 +74,26 @@ def moves(caller: Caller, since: datetime, until: datetime, service: str = "") -
     # By deployment first: there are few of them, and operations have no index of their own for the time they ended at.
     in_time = Q(deployment__finished=None) | Q(deployment__finished__gte=since)
     rows = Operation.objects.filter(
-        visibility.operations(caller), in_time, deployment__created__lt=until,
-        status=OperationStatus.SUCCEEDED, finished__gte=since, finished__lt=until,
-    )  # fmt: skip
+        visibility.operations(caller),
+        in_time,
+        deployment__created__lt=until,
+        status=OperationStatus.SUCCEEDED,
+        finished__gte=since,
+        finished__lt=until,
+    )
     if service:
         rows = rows.filter(deployment__microservice__name=service)
     found = list(
         rows.order_by("finished", "pk").values_list(
-            "deployment__microservice__name", "host__hostname", "from_version__version", "dest_version__version",
-            "deployment", "deployment__requested_by", "finished",
+            "deployment__microservice__name",
+            "host__hostname",
+            "from_version__version",
+            "dest_version__version",
+            "deployment",
+            "deployment__requested_by",
+            "finished",
         )[: MOST + 1]
-    )  # fmt: skip
+    )
     paths: dict[tuple[str, str], _Path] = {}
     for name, host, old, new, deployment, actor, ended in found[:MOST]:
         finished = ended or until

@@ -17,9 +17,7 @@ MOST_TEAMS = 500
 MOST_USES = 500  # hosts that a credential's page names
 
 
-def hosts(
-    caller: Caller, q: str = "", state: str = "", team: str = "", after: str = "", size: int = PAGE
-) -> Page:
+def hosts(caller: Caller, q: str = "", state: str = "", team: str = "", after: str = "", size: int = PAGE) -> Page:
     """Those that the caller sees, by name, each with `running` (instances) and `wrong` (those that failed), counted
     among the services that the caller sees; `team` is a name. Archived ones only with the state `archived`, the last
     that came first. Three queries."""

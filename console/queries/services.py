@@ -145,17 +145,14 @@ class Place:
     closed: bool
 
 
-def hosts_without(
-    caller: Caller, of: MicroService, ticked: list[str], find: str = ""
-) -> tuple[list[Place], bool]:
-    """Hosts that the caller sees, ticked ones first, then free ones; and whether there are more, which a search finds.
-    """
+def hosts_without(caller: Caller, of: MicroService, ticked: list[str], find: str = "") -> tuple[list[Place], bool]:
+    """Hosts that the caller sees, ticked ones first, then free ones; and whether there are more."""
     mine = [int(one) for one in ticked[:1000] if one.isascii() and one.isdigit() and len(one) < 19]
     rows = Asset.objects.filter(tenancy.visible(caller)).annotate(
         has=Exists(of.instances.filter(host=OuterRef("pk")).exclude(FAILED_FIRST)),
         closed=ExpressionWrapper(closed_hosts(of), BooleanField()),
         other=Case(When(pk__in=mine, then=Value(0)), default=Value(1)),
-    )  # fmt: skip
+    )
     if find:
         rows = rows.filter(Q(pk__in=mine) | Q(hostname__icontains=find) | Q(ip__startswith=find))
     most = len(mine) + MOST_HOSTS

@@ -81,10 +81,15 @@ def account(request: HttpRequest, caller: Caller) -> HttpResponse:
             return go("account")
     rights = [scope for scope in SCOPES if caller.might(scope)]
     context = {
-        "person": person, "form": form, "rights": rights, "tab": "account", "own": True,
-        "sessions": sessions.sessions_of(person.pk)[:100], "here": session_of(request).digest,
+        "person": person,
+        "form": form,
+        "rights": rights,
+        "tab": "account",
+        "own": True,
+        "sessions": sessions.sessions_of(person.pk)[:100],
+        "here": session_of(request).digest,
         "sign_ins": persons.sign_ins(person.pk),
-    }  # fmt: skip
+    }
     return render(request, "people/account.html", context, status=422 if form.errors else 200)
 
 
@@ -118,9 +123,7 @@ def access_end(request: HttpRequest, caller: Caller, person: int) -> HttpRespons
     """Ends all sessions but this one, and unless they are kept, all tokens."""
     may_end(caller, person)
     here = session_of(request).digest
-    ended = end_access(
-        caller, accounts.find_user(person), "asked for", keep=here, with_tokens="tokens" in request.POST
-    )
+    ended = end_access(caller, accounts.find_user(person), "asked for", keep=here, with_tokens="tokens" in request.POST)
     text = _("{sessions} sessions and {tokens} tokens have ended.")
     say(request, text.format(sessions=ended.sessions, tokens=len(ended.tokens)))
     return _back(caller, person)

@@ -82,6 +82,11 @@ def redeliver(request: HttpRequest, caller: Caller, number: int, delivery: int) 
 
 def _page(request: HttpRequest, row: Callback, **more) -> HttpResponse:
     after = wanted(request, "after")["after"]
-    context = {"callback": row, "page": told.deliveries(row, after), "tab": "callbacks",
-               "events": [EVENTS[one] for one in EVENTS if one in row.events], **more}
+    context = {
+        "callback": row,
+        "page": told.deliveries(row, after),
+        "tab": "callbacks",
+        "events": [EVENTS[one] for one in EVENTS if one in row.events],
+        **more,
+    }
     return show(request, "callbacks/page.html", "callbacks/delivery_rows.html", context)

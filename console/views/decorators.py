@@ -50,7 +50,11 @@ class PageNeeds:
 
 
 def page(
-    scope: str = "read", methods: tuple[str, ...] = ("GET",), live: bool = False, *, look: str = "read",
+    scope: str = "read",
+    methods: tuple[str, ...] = ("GET",),
+    live: bool = False,
+    *,
+    look: str = "read",
     owners: bool = False,
 ) -> Callable[[View], View]:
     """Wraps `view(request, caller, …)`: signed in, with the right `scope` to send anything, and `look` to be shown it.

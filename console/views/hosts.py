@@ -172,9 +172,15 @@ def credential(request: HttpRequest, caller: Caller, number: int) -> HttpRespons
                 credential_test.refuse_unaccepted(tried)
             credentials.change(caller, found_one, form.values())
             accepted = sum(bool(one["accepted"]) for one in tried)
-            say(request, _("%(name)s was saved.") % {"name": found_one.name} + (
-                " " + ngettext("%(n)s host let it in.", "%(n)s hosts let it in.", accepted) % {"n": accepted}
-                if tried else ""))  # fmt: skip
+            say(
+                request,
+                _("%(name)s was saved.") % {"name": found_one.name}
+                + (
+                    " " + ngettext("%(n)s host let it in.", "%(n)s hosts let it in.", accepted) % {"n": accepted}
+                    if tried
+                    else ""
+                ),
+            )
             return go("credentials")
     context = {"form": form, "credential": found_one, "tried": tried, "users": found.uses_of(caller, found_one)}
     return render(request, "host/credential.html", context, status=422 if form.errors else 200)

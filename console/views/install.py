@@ -32,8 +32,12 @@ class Fields:
         return cls(**typed, adopt=data.get("adopt") == "on")
 
     def parsed(self) -> dict:
-        return {"port": _number("port", self.port), "tag": self.tag, "weight": _number("weight", self.weight),
-                "adopt": self.adopt}  # fmt: skip
+        return {
+            "port": _number("port", self.port),
+            "tag": self.tag,
+            "weight": _number("weight", self.weight),
+            "adopt": self.adopt,
+        }
 
 
 @page("deploy", ("GET", "POST"))

@@ -54,8 +54,14 @@ def person(request: HttpRequest, caller: Caller, number: int) -> HttpResponse:
             values = {name: value for name, value in form.values().items() if before.get(name) != value}
             if values:
                 rules.change_user(caller, user, values)
-                record(caller, "change", "user", user, after=_told(values),
-                       before={name: before[name] for name in values if name in before})
+                record(
+                    caller,
+                    "change",
+                    "user",
+                    user,
+                    after=_told(values),
+                    before={name: before[name] for name in values if name in before},
+                )
             say(request, _("{name} was saved.").format(name=user.get_username()))
             return go("person", number)
         user = found.person(number)
@@ -65,10 +71,17 @@ def person(request: HttpRequest, caller: Caller, number: int) -> HttpResponse:
 def _person_page(request: HttpRequest, caller: Caller, user: User, form: PersonForm, **more) -> HttpResponse:
     service = is_service(user)
     context = {
-        "person": user, "form": form, "tab": "people", "own": user.pk == caller.user_id, "service": service,
-        "sessions": sessions.sessions_of(user.pk)[:100], "here": session_of(request).digest,
-        "sign_ins": found.sign_ins(user.pk), "address": settings.PUBLIC_URL, **more,
-    }  # fmt: skip
+        "person": user,
+        "form": form,
+        "tab": "people",
+        "own": user.pk == caller.user_id,
+        "service": service,
+        "sessions": sessions.sessions_of(user.pk)[:100],
+        "here": session_of(request).digest,
+        "sign_ins": found.sign_ins(user.pk),
+        "address": settings.PUBLIC_URL,
+        **more,
+    }
     if service and "token_form" not in context:
         context["token_form"] = TokenForm(prefix="token")
         reauthentication.ask(caller, context["token_form"])
@@ -86,8 +99,14 @@ def person_token(request: HttpRequest, caller: Caller, number: int) -> HttpRespo
 
 
 def _shown(user: User) -> dict:
-    return {"username": user.username, "email": user.email, "first_name": user.first_name,
-            "last_name": user.last_name, "admin": user.is_superuser, "active": user.is_active}
+    return {
+        "username": user.username,
+        "email": user.email,
+        "first_name": user.first_name,
+        "last_name": user.last_name,
+        "admin": user.is_superuser,
+        "active": user.is_active,
+    }
 
 
 @page("admin", ("POST",))

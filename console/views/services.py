@@ -1,6 +1,5 @@
 """A service's pages: versions, instances, settings; and what is done to them that is no deployment's dialog."""
 
-
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.utils.translation import gettext as _
@@ -68,7 +67,10 @@ def instances(request: HttpRequest, caller: Caller, name: str) -> HttpResponse:
 def settings(request: HttpRequest, caller: Caller, name: str) -> HttpResponse:
     service = services.service(caller, name)
     before = {field: getattr(service, field) for field in ServiceForm.base_fields}
-    before |= {"environment": visibility.environment(caller, service), "build_url": url_userinfo.hidden(service.build_url)}
+    before |= {
+        "environment": visibility.environment(caller, service),
+        "build_url": url_userinfo.hidden(service.build_url),
+    }
     form = ServiceForm(sent(request), initial=before, may_build=caller.may("build", service.pk))
     if request.method == "POST":
         _must(caller, "admin", service)  # what is said here runs on hosts

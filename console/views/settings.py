@@ -23,8 +23,14 @@ def settings(request: HttpRequest, caller: Caller) -> HttpResponse:
     row = registry.newest()
     document = registry.document_of(row)
     found = forms_of(sent(request), changes.shown(document))
-    context: dict = {"row": row, "parts": found, "missing": changes.missing(document), "tab": "outside",
-                     "may_admin": caller.may("admin"), "seen": request.POST.get("seen", row.pk if row else "")}
+    context: dict = {
+        "row": row,
+        "parts": found,
+        "missing": changes.missing(document),
+        "tab": "outside",
+        "may_admin": caller.may("admin"),
+        "seen": request.POST.get("seen", row.pk if row else ""),
+    }
     if request.method == "POST":
         try:
             findings = _tried(request, caller, found)
@@ -41,8 +47,11 @@ def settings(request: HttpRequest, caller: Caller) -> HttpResponse:
 def _tried(request: HttpRequest, caller: Caller, found: list[PartForm]) -> list[dict] | None:
     """The findings of a test that was asked for; None where what was tested is saved. Raises a Problem."""
     wrong = [form for form in found if not form.is_valid() and form.cleaned_data.get("on")]
-    errors = [{"pointer": f"/{form.name}/{key}", "reason": str(reasons[0])}
-              for form in wrong for key, reasons in form.errors.items()]
+    errors = [
+        {"pointer": f"/{form.name}/{key}", "reason": str(reasons[0])}
+        for form in wrong
+        for key, reasons in form.errors.items()
+    ]
     if errors:
         raise Problem(422, "invalid", errors[0]["reason"], errors=errors)
     given = {form.name: form.value() for form in found}
@@ -50,8 +59,11 @@ def _tried(request: HttpRequest, caller: Caller, found: list[PartForm]) -> list[
         return changes.check(given)
     newest = registry.newest()
     if request.POST.get("seen", "") != str(newest.pk if newest else ""):
-        raise conflict("changed_meanwhile", "The settings were changed by somebody else since this page was loaded.",
-                       "Load the page again, then decide.")
+        raise conflict(
+            "changed_meanwhile",
+            "The settings were changed by somebody else since this page was loaded.",
+            "Load the page again, then decide.",
+        )
     if request.POST.get("do") != "save":
         raise invalid("/do", "is neither test nor save")
     changes.save(caller, given)
@@ -83,8 +95,14 @@ def settings_restore(request: HttpRequest, caller: Caller, number: int) -> HttpR
 
 def _past(request: HttpRequest, caller: Caller, problem: Problem | None = None) -> HttpResponse:
     after = wanted(request, "after")["after"]
-    context = {"page": past.past(after), "tab": "outside", "problem": problem,
-               "findings": getattr(problem, "findings", []), "holds": registry.newest(), "may_admin": True}
+    context = {
+        "page": past.past(after),
+        "tab": "outside",
+        "problem": problem,
+        "findings": getattr(problem, "findings", []),
+        "holds": registry.newest(),
+        "may_admin": True,
+    }
     if problem:
         return render(request, "settings/past.html", context, status=problem.status)
     return show(request, "settings/past.html", "settings/past_rows.html", context)

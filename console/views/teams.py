@@ -45,7 +45,13 @@ def team_change(request: HttpRequest, caller: Caller, number: int, what: str) ->
     """One of the page's forms: name, member, remove, give, take, delete. What the caller may, the rules say."""
     team = rules.find_team(caller, number)
     deeds: dict[str, Callable[..., str]] = {
-        "name": _rename, "member": _member, "remove": _remove, "give": _give, "take": _take, "delete": _delete}
+        "name": _rename,
+        "member": _member,
+        "remove": _remove,
+        "give": _give,
+        "take": _take,
+        "delete": _delete,
+    }
     if what not in deeds:
         raise invalid("/what", "is none of the page's forms")
     name_form = TeamForm(request.POST, initial=_named(team)) if what == "name" else None
@@ -79,7 +85,8 @@ def _member(request: HttpRequest, caller: Caller, team: Team, form: MemberForm) 
     made = rules.set_member(caller, team, form.cleaned_data["user"], form.cleaned_data["role"])
     record(caller, "change", "team", team, after={"member": made.user.get_username(), "role": made.role})
     return _("{name} is {role} of {team} from now on.").format(
-        name=made.user.get_username(), role=made.role, team=team.name)
+        name=made.user.get_username(), role=made.role, team=team.name
+    )
 
 
 def _remove(request: HttpRequest, caller: Caller, team: Team, form: None) -> str:
@@ -117,8 +124,14 @@ def _service(request: HttpRequest, caller: Caller) -> MicroService:
     return catalog.find_service(caller, named.pk, "admin")
 
 
-def _page(request: HttpRequest, caller: Caller, team: Team, name_form: TeamForm | None = None,
-          member_form: MemberForm | None = None, status: int = 200) -> HttpResponse:
+def _page(
+    request: HttpRequest,
+    caller: Caller,
+    team: Team,
+    name_form: TeamForm | None = None,
+    member_form: MemberForm | None = None,
+    status: int = 200,
+) -> HttpResponse:
     context = {
         "team": team,
         "members": sorted(team.memberships.all(), key=lambda one: one.user.get_username()),

@@ -30,9 +30,13 @@ def failed(request: HttpRequest, error: BaseException) -> HttpResponse:
     away = is_away(error)
     comes_again = away and request.method in ("GET", "HEAD")
     words = {
-        "away": away, "comes_again": comes_again, "seconds": SECONDS, "request_id": request_id_of(request),
-        "again": request.get_full_path(), "LANGUAGE_CODE": get_language(),
-    }  # fmt: skip
+        "away": away,
+        "comes_again": comes_again,
+        "seconds": SECONDS,
+        "request_id": request_id_of(request),
+        "again": request.get_full_path(),
+        "LANGUAGE_CODE": get_language(),
+    }
     response = HttpResponse(render_to_string("unavailable.html", words), status=503 if away else 500)
     response["Cache-Control"] = "no-store"
     if away:

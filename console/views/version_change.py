@@ -105,7 +105,14 @@ def _start(
 
     def start() -> Deployment:
         made = actions.request(
-            caller, service, version, action, choice.targets(), choice.dest_id(), strategy=choice.course(), plan=plan,
+            caller,
+            service,
+            version,
+            action,
+            choice.targets(),
+            choice.dest_id(),
+            strategy=choice.course(),
+            plan=plan,
             even_bad=choice.even_bad,
         )
         if choice.mark_bad and action == Action.REVERT:

@@ -13,6 +13,11 @@ def workers(request: HttpRequest, caller: Caller) -> HttpResponse:
     """`task`: one task's id, as an operation's page links to it."""
     asked = wanted(request, "task", "after")
     seen = found.workers()
-    context = {**asked, "workers": seen, "deaf": any(one.without_broker for one in seen), "page": found.tasks(**asked),
-               "tab": "workers"}
+    context = {
+        **asked,
+        "workers": seen,
+        "deaf": any(one.without_broker for one in seen),
+        "page": found.tasks(**asked),
+        "tab": "workers",
+    }
     return show(request, "settings/workers.html", "settings/task_rows.html", context)

@@ -2,6 +2,7 @@
 
 The commands see SERVICE, VERSION, RELEASE, CURRENT, SHARED, HOST, PORT, TAG and WEIGHT, besides `environment`.
 """
+
 import gzip
 import io
 import tarfile
@@ -25,11 +26,14 @@ INSTALLED = BUILDS[1][0]  # in the middle: there is something to upgrade to and 
 ADDRESS = 'address=$(cat "$SHARED/../../../address")\n'
 
 # Launches the service in a session of its own and returns. The process id is kept for the stop command.
-START = ADDRESS + """\
+START = (
+    ADDRESS
+    + """\
 echo "$PORT" > "$SHARED/hello.port"
 setsid "$PYTHON" -I -S "$RELEASE/hello.py" serve "$address" "$PORT" "$VERSION" </dev/null >>"$SHARED/hello.log" 2>&1 &
 echo $! > "$SHARED/hello.pid"
 """
+)
 
 # Returns once the process is gone. A process id that meanwhile belongs to something else is left alone.
 STOP = """\
@@ -44,7 +48,9 @@ rm -f "$SHARED/hello.pid"
 """
 
 # The process that answers must be the version that was started, not an older one that still holds the port.
-CHECK = ADDRESS + """\
+CHECK = (
+    ADDRESS
+    + """\
 tries=0
 until "$PYTHON" -I -S "$RELEASE/hello.py" check "$address" "$PORT" "$VERSION"; do
   tries=$((tries + 1))
@@ -52,6 +58,7 @@ until "$PYTHON" -I -S "$RELEASE/hello.py" check "$address" "$PORT" "$VERSION"; d
   sleep 0.1
 done
 """
+)
 
 # Where there is a load balancer, these take the instance out of traffic and put it back.
 OUT = 'echo "out of traffic: $VERSION, going from or to ${OTHER_VERSION:-nothing}" >> "$SHARED/traffic.log"\n'

@@ -4,6 +4,7 @@
 hello.py serve ADDRESS PORT VERSION     serves until it is ended
 hello.py check ADDRESS PORT VERSION     exit status 0 when the process that answers there has that very version
 """
+
 import select
 import socket
 import sys

@@ -2,6 +2,7 @@
 
 Everything here is immutable and turns into JSON and back, so that whoever takes an operation over means the same steps.
 """
+
 from dataclasses import asdict, dataclass, field, fields
 from enum import StrEnum
 
@@ -133,8 +134,14 @@ class Atom:
     def from_json(cls, data: dict) -> "Atom":
         """The atom that `to_json` described. Keys that are not known are left out, so that a newer row can be read."""
         steps = tuple(
-            Step(**{**_known(Step, step), "kind": StepKind(step["kind"]), "acts": Acts(step["acts"]),
-                    "undo_acts": Acts(step["undo_acts"])})
+            Step(
+                **{
+                    **_known(Step, step),
+                    "kind": StepKind(step["kind"]),
+                    "acts": Acts(step["acts"]),
+                    "undo_acts": Acts(step["undo_acts"]),
+                }
+            )
             for step in data["steps"]
         )
         return cls(**{**_known(cls, data), "steps": steps})

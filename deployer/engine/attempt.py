@@ -1,4 +1,5 @@
 """One program on a host: its input goes out while events and output come in, until there is nothing more to hear."""
+
 import re
 import time
 from collections.abc import Callable
@@ -64,7 +65,7 @@ class Story:
 
     def output(self, start: int, data: bytes) -> None:
         """`data` stands at the byte `start`, which is not behind what is known."""
-        fresh = data[self.position - start:]
+        fresh = data[self.position - start :]
         if self.position + len(fresh) > self._max_output:
             raise DoesNotFit(reason="it prints more than the service's limits allow")
         if fresh:
@@ -77,8 +78,9 @@ class Story:
 
 
 class Visit:
-    def __init__(self, mode: Mode, feed: Feed, story: Story, nonce: str, where: str, *, cancelling: bool,
-                 encoding: str = ""):
+    def __init__(
+        self, mode: Mode, feed: Feed, story: Story, nonce: str, where: str, *, cancelling: bool, encoding: str = ""
+    ):
         self._where = where
         self._mode, self._feed, self._story, self._cancelling = mode, feed, story, cancelling
         self._reader, self._shown = Reader(nonce, encoding), Shown(nonce)

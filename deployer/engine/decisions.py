@@ -3,6 +3,7 @@
 Safe means: as far as the host has told, nothing of this run was begun, or what was begun touched nothing. Only then a
 run is started; otherwise it is attached to, which never does anything twice.
 """
+
 from dataclasses import dataclass, replace
 from enum import Enum, StrEnum
 
@@ -195,11 +196,13 @@ def next_move(tale: Tale, heard: Heard) -> Move:
 
 _WORDS = {
     Answer.CANNOT_WRITE: (
-        "The service's folder on the host cannot be made or written, or its disk is full.", Code.CANNOT_WRITE
+        "The service's folder on the host cannot be made or written, or its disk is full.",
+        Code.CANNOT_WRITE,
     ),
     Answer.NO_TOOL: ("A program that is needed is missing on the host.", Code.NO_TOOL),
     Answer.UNSETTLED: (
-        "An earlier operation on this instance has no end yet, and could not be brought to one.", Code.UNSETTLED
+        "An earlier operation on this instance has no end yet, and could not be brought to one.",
+        Code.UNSETTLED,
     ),
 }
 _ENDS = {

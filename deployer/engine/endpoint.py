@@ -1,4 +1,5 @@
 """Where a host is, how it is recognised, how we log in, and how long we wait. Facts only; `ssh` acts on them."""
+
 import base64
 import binascii
 import hashlib

@@ -20,7 +20,6 @@ LOOKED_AT = 200  # lines, from the end
 LONGEST = 2000  # characters of one line that are looked at
 
 
-
 def _patterns(*patterns: str) -> tuple[re.Pattern[str], ...]:
     return tuple(re.compile(pattern, re.IGNORECASE) for pattern in patterns)
 

@@ -7,6 +7,7 @@ the point's name out of that folder (NAME becomes NAME.PID), and dies on the spo
 On hosts the places are comments in runner/*.sh, `# crash: NAME [step]`. Only an armed process makes calls of them;
 they look for `.deployer/crash`, one line `NAME [step's name]`, and end every process of the run.
 """
+
 import os
 import signal
 import time

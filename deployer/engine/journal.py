@@ -16,6 +16,7 @@ A line of the journal file, fields of the head parted by one space, then three t
 On standard error the same line follows `@NONCE `, so that nothing a login shell prints can be taken for it; on standard
 output the line `@NONCE output` stands before the run's output, for the same reason.
 """
+
 import re
 from dataclasses import dataclass
 from enum import StrEnum
@@ -131,7 +132,7 @@ class Reader:
             if line == self._mark + b"answer":
                 self.signed = True
                 continue
-            event = parse(line[len(self._mark):], self._encoding) if line.startswith(self._mark) else None
+            event = parse(line[len(self._mark) :], self._encoding) if line.startswith(self._mark) else None
             if event is None:
                 noise += [line, b"\n"]
             else:
@@ -181,8 +182,12 @@ def _end(event: JournalEvent) -> JournalEvent | None:
     if event.old_state not in Result.__members__.values() or not re.fullmatch(r"\d{1,15}", event.new_state, re.ASCII):
         return None
     return JournalEvent(
-        seq=event.seq, at=event.at, kind=event.kind, detail=event.detail,
-        result=Result(event.old_state), output_size=int(event.new_state),
+        seq=event.seq,
+        at=event.at,
+        kind=event.kind,
+        detail=event.detail,
+        result=Result(event.old_state),
+        output_size=int(event.new_state),
     )
 
 

@@ -1,4 +1,5 @@
 """Connections to jump hosts, shared by all operations of a process that go through them."""
+
 import threading
 from collections.abc import Callable
 from typing import Any

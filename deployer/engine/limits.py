@@ -2,6 +2,7 @@
 
 The host's program keeps these limits itself; here is our side of them, because the host need not run our program.
 """
+
 import time
 from collections.abc import Callable
 

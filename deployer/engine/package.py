@@ -1,4 +1,5 @@
 """A package in the store: opened when it is wanted, read in pieces, never held in memory as a whole."""
+
 import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass

@@ -1,4 +1,5 @@
 """What is done on a host, decided as data: pure functions from a service's definition and an action to an atom."""
+
 import re
 
 from .atom import Acts, Atom, ServiceSpec, Step, StepKind, Target
@@ -20,8 +21,15 @@ _MOST = {  # the least and the most of each limit
 
 
 def plan(
-    spec: ServiceSpec, target: Target, action: str, old: str | None, new: str | None, *,
-    sha256: str = "", size: int = 0, adopt: bool = False,
+    spec: ServiceSpec,
+    target: Target,
+    action: str,
+    old: str | None,
+    new: str | None,
+    *,
+    sha256: str = "",
+    size: int = 0,
+    adopt: bool = False,
 ) -> Atom:
     """The atom of one operation. `action`: install, upgrade, revert or delete; `old` runs now, `new` will run then.
 
@@ -166,24 +174,41 @@ def _hook(name: str, when: str, command: str, undo: str) -> list[Step]:
 def _own(step: dict) -> Step:
     undo = step.get("undo") or ""
     return Step(
-        step["name"], StepKind.HOOK, f"the service's own step before {step['before']}",
-        command=step["run"], undo=undo, check=step.get("check") or "", undoable=bool(undo),
+        step["name"],
+        StepKind.HOOK,
+        f"the service's own step before {step['before']}",
+        command=step["run"],
+        undo=undo,
+        check=step.get("check") or "",
+        undoable=bool(undo),
     )
 
 
 def _stop(spec: ServiceSpec) -> list[Step]:
     if not spec.stop:
         return []
-    return [Step(
-        "stop", StepKind.STOP, "stop the version that runs", command=spec.stop, undo=spec.start, check=spec.check,
-        undoable=bool(spec.start), acts=Acts.OLD, undo_check=spec.check, undo_timeout=_patience(spec),
-    )]
+    return [
+        Step(
+            "stop",
+            StepKind.STOP,
+            "stop the version that runs",
+            command=spec.stop,
+            undo=spec.start,
+            check=spec.check,
+            undoable=bool(spec.start),
+            acts=Acts.OLD,
+            undo_check=spec.check,
+            undo_timeout=_patience(spec),
+        )
+    ]
 
 
 def _link(restarted: ServiceSpec | None) -> Step:
     # Without a stop command the start command replaces what runs, so the old version is started once current is back.
     return Step(
-        "link", StepKind.LINK, "let current lead to the new release",
+        "link",
+        StepKind.LINK,
+        "let current lead to the new release",
         undo=restarted.start if restarted else "",
         undo_check=restarted.check if restarted and restarted.start else "",
         undo_timeout=_patience(restarted) if restarted else 0,
@@ -193,10 +218,17 @@ def _link(restarted: ServiceSpec | None) -> Step:
 def _start(spec: ServiceSpec) -> list[Step]:
     if not spec.start:
         return []
-    return [Step(
-        "start", StepKind.START, "start the new version", command=spec.start, undo=spec.stop, check=spec.check,
-        undo_acts=Acts.NEW,
-    )]
+    return [
+        Step(
+            "start",
+            StepKind.START,
+            "start the new version",
+            command=spec.start,
+            undo=spec.stop,
+            check=spec.check,
+            undo_acts=Acts.NEW,
+        )
+    ]
 
 
 def _check(spec: ServiceSpec) -> list[Step]:

@@ -1,5 +1,6 @@
 """The host check: connects as a worker would, looks around, and says in words what is in the way. It changes nothing
 but the mark of the folder, which says whose it is."""
+
 import secrets
 import time
 from collections.abc import Sequence
@@ -16,8 +17,26 @@ from .program import quote
 from .ssh import Connection, connect, fetch_host_key
 
 # What the program on the host calls; a test compares with the program itself.
-TOOLS = ("flock", "dd", "mkdir", "mkfifo", "mv", "ln", "rm", "cat", "tail", "wc", "sleep", "tar", "gzip", "sha256sum",
-         "tee", "find", "ls", "chmod")
+TOOLS = (
+    "flock",
+    "dd",
+    "mkdir",
+    "mkfifo",
+    "mv",
+    "ln",
+    "rm",
+    "cat",
+    "tail",
+    "wc",
+    "sleep",
+    "tar",
+    "gzip",
+    "sha256sum",
+    "tee",
+    "find",
+    "ls",
+    "chmod",
+)
 LITTLE = 100 << 20  # bytes of free disk below which a warning is given
 
 
@@ -52,7 +71,12 @@ class Finding:
 
 
 def probe(
-    endpoint: Endpoint, base_path: str, sudo: bool, deadline: float = 8.0, users: Sequence[str] = (), mark: str = "",
+    endpoint: Endpoint,
+    base_path: str,
+    sudo: bool,
+    deadline: float = 8.0,
+    users: Sequence[str] = (),
+    mark: str = "",
     instead_of: str = "",
 ) -> Finding:
     """Answers within `deadline` seconds, whatever the host does, and so much later as its login shell is known to need
@@ -101,7 +125,7 @@ fi
 [ -z "$found" ] || say mark "$found"
 """
     if users:
-        place += f"""for u in {' '.join(quote(user) for user in users)}; do
+        place += f"""for u in {" ".join(quote(user) for user in users)}; do
 sudo -n -u "$u" sh -c : </dev/null >/dev/null 2>&1 || say cannot "$u"
 done
 """
@@ -111,7 +135,7 @@ done
     return f"""{say}
 say uid "$(id -u)"
 say user "$(id -un)"
-for t in {' '.join(TOOLS)}; do command -v "$t" >/dev/null 2>&1 || say missing "$t"; done
+for t in {" ".join(TOOLS)}; do command -v "$t" >/dev/null 2>&1 || say missing "$t"; done
 [ -r /proc/uptime ] && [ -r /proc/self/stat ] || say missing /proc
 c=/etc/systemd/logind.conf
 if grep -qis '^ *KillUserProcesses *= *\\(yes\\|true\\|1\\|on\\)' "$c" "$c".d/*.conf
@@ -203,9 +227,7 @@ def _of_login_shell(finding: Finding, asked: Asked) -> None:
         )
 
 
-def _hindrance(
-    finding: Finding, whole: bool, base_path: str, sudo: bool, asked: Asked
-) -> tuple[str, str]:
+def _hindrance(finding: Finding, whole: bool, base_path: str, sudo: bool, asked: Asked) -> tuple[str, str]:
     if asked.began is None:
         return _not_run(asked)
     if finding.uid is None:

@@ -3,6 +3,7 @@
 A program is one line of what this call is about, the atom as quoted assignments, and the constant body (runner/*.sh).
 The host keeps all of it but the first line, so a run that died is undone by the very program that it was started with.
 """
+
 import re
 import time
 from dataclasses import dataclass
@@ -15,8 +16,21 @@ from .atom import Acts, Atom, Step, StepKind
 
 LONGEST_PROGRAM = 120_000  # one environment string, where the host's sudo makes `setsid` necessary
 PARTS = (
-    "names", "events", "output", "processes", "watch", "lock", "commands", "relay", "release", "removal", "foresee",
-    "steps", "undo", "settle", "main",
+    "names",
+    "events",
+    "output",
+    "processes",
+    "watch",
+    "lock",
+    "commands",
+    "relay",
+    "release",
+    "removal",
+    "foresee",
+    "steps",
+    "undo",
+    "settle",
+    "main",
 )
 DEFAULT_LIMITS = {
     "step_timeout": 600,
@@ -85,9 +99,7 @@ def start(run: Run, output_from: int = 0, now: float | None = None, fetching: in
     return _text(call, _atom(run.atom), bool(fetching), bool(run.atom.run_as))
 
 
-def attach(
-    run: Run, journal_from: int, output_from: int, cancel: bool = False, now: float | None = None
-) -> bytes:
+def attach(run: Run, journal_from: int, output_from: int, cancel: bool = False, now: float | None = None) -> bytes:
     """The program that follows the run to its end, recovering it if it died.
 
     It prints events numbered above `journal_from` and output from the byte `output_from` on.

@@ -1,4 +1,5 @@
 """What goes to a program's standard input, in pieces."""
+
 from typing import BinaryIO
 
 from .jump_cache.client import BYTES, WAIT, Copy

@@ -3,6 +3,7 @@
 One connection, one channel at a time: program and package go out in one flight while both streams are read. What the
 answers mean is decided in decisions.py; here they are got. A line that breaks is made again, and the run attached to.
 """
+
 import secrets
 import time
 from dataclasses import replace
@@ -23,8 +24,17 @@ __all__ = ["Outcome", "OutcomeKind", "Package", "Watch", "carry_out"]
 
 
 def carry_out(
-    run: Run, endpoint: Endpoint, sudo: bool, package: Package | None, watch: Watch, *,
-    fresh: bool, journal_from: int = 0, output_from: int = 0, patience: float = 60.0, limits: Limits = USUAL,
+    run: Run,
+    endpoint: Endpoint,
+    sudo: bool,
+    package: Package | None,
+    watch: Watch,
+    *,
+    fresh: bool,
+    journal_from: int = 0,
+    output_from: int = 0,
+    patience: float = 60.0,
+    limits: Limits = USUAL,
 ) -> Outcome:
     """Blocks until the end is known, the watch says `lost`, or the host cannot be asked for `patience` seconds.
 
@@ -48,9 +58,7 @@ class _Left(Exception):
 
 
 class _Conduct:
-    def __init__(
-        self, run: Run, endpoint: Endpoint, package: Package | None, story: Story, tale: Tale, limits: Limits
-    ):
+    def __init__(self, run: Run, endpoint: Endpoint, package: Package | None, story: Story, tale: Tale, limits: Limits):
         self._run, self._endpoint, self._package, self._limits = run, endpoint, package, limits
         self._story, self._tale = story, tale
         self._connection: Connection | None = None
@@ -83,8 +91,15 @@ class _Conduct:
             error = self._dropped(trouble)
         # Built now: it tells the host what time it is, and connecting may have taken long.
         text, feed, nonce = self._program(mode)
-        visit = Visit(mode, feed, self._story, nonce, self._endpoint.where, cancelling=self._tale.cancelled,
-                      encoding=self._run.encoding)
+        visit = Visit(
+            mode,
+            feed,
+            self._story,
+            nonce,
+            self._endpoint.where,
+            cancelling=self._tale.cancelled,
+            encoding=self._run.encoding,
+        )
         try:
             if connection is not None:
                 self._visits += 1

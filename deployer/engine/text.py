@@ -37,10 +37,17 @@ KNOWN = {
 }
 # What a program calls by a narrower name, and one that people know.
 _WIDER = {
-    "gbk": "gb18030", "gb2312": "gb18030", "shift_jis": "cp932", "euc_kr": "cp949",
+    "gbk": "gb18030",
+    "gb2312": "gb18030",
+    "shift_jis": "cp932",
+    "euc_kr": "cp949",
     "iso8859-1": "cp1252",
-    "ascii": "utf-8", "iso8859-9": "cp1254", "cp874": "tis-620", "big5hkscs": "big5", "cp950": "big5",
-}  # fmt: skip
+    "ascii": "utf-8",
+    "iso8859-9": "cp1254",
+    "cp874": "tis-620",
+    "big5hkscs": "big5",
+    "cp950": "big5",
+}
 SAMPLE = 16384  # bytes that are looked at to recognise an encoding
 FEWEST = 4  # characters beyond ASCII from which anything is recognised
 
@@ -164,6 +171,9 @@ def _is_western(sample: bytes) -> bool:
     """Words of ASCII letters with some letters among them that are the same in every encoding of their kind."""
     words = [word for word in _WORD.findall(sample) if not word.isascii()]
     high = sum(byte > 0x7F for word in words for byte in word)
-    return bool(words) and 3 * high <= sum(map(len, words)) and _SHARED.issuperset(
-        byte for word in words for byte in word if byte > 0x7F
-    ) and sum(byte > 0x7F for byte in sample) == high
+    return (
+        bool(words)
+        and 3 * high <= sum(map(len, words))
+        and _SHARED.issuperset(byte for word in words for byte in word if byte > 0x7F)
+        and sum(byte > 0x7F for byte in sample) == high
+    )

@@ -1,4 +1,5 @@
 """What an SSH connection runs over. No SSH in here: sockets, their limits, and words for what is wrong with them."""
+
 import errno
 import socket
 import threading

@@ -1,4 +1,5 @@
 """gunicorn's lines about requests, where ACCESS_LOG asks for them."""
+
 from typing import Any
 
 from gunicorn.glogging import Logger

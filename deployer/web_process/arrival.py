@@ -3,6 +3,7 @@
 Pure: no socket, no clock. The web process's loop (gunicorn_worker.py) feeds it, so that a slow client costs memory for
 what it has sent and no thread. What is decided here is only when a request is handed over; gunicorn parses it.
 """
+
 import re
 from dataclasses import dataclass, field
 

@@ -1,4 +1,5 @@
 """A client's connection as the loop of the web process keeps it: gunicorn_worker.py."""
+
 import socket
 import time
 from collections.abc import Callable
@@ -58,4 +59,5 @@ class Connection(TConn):
         if not self.arrival.streamed:
             return False  # it is in the process's memory, all of it
         return (isinstance(reader, LengthReader) and reader.length > 0) or (
-            isinstance(reader, ChunkedReader) and reader.parser is not None)
+            isinstance(reader, ChunkedReader) and reader.parser is not None
+        )

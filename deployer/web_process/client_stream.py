@@ -1,4 +1,5 @@
 """A client's connection as the threads of the web process see it: no slow reader or writer keeps one for long."""
+
 import errno
 import select
 import socket

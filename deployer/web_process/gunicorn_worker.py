@@ -5,6 +5,7 @@ ones stop a process. Here the loop reads heads and ordinary bodies (arrival.py) 
 client did not take yet, and reads away what a refused client still sends. Threads wait for a client only where a large
 body is streamed, at a pace (client_stream.py), and only some of them do (access/turns.py).
 """
+
 import errno
 import os
 import resource
@@ -130,8 +131,9 @@ class Worker(ThreadWorker):
         conn.counted += len(data)
         conn.until = arrival.deadline
         if arrival.too_large:
-            self.refuse(conn, problem_of(LimitRequestLine(0, 0) if arrival.too_large == "line" else
-                                         LimitRequestHeaders("")))
+            self.refuse(
+                conn, problem_of(LimitRequestLine(0, 0) if arrival.too_large == "line" else LimitRequestHeaders(""))
+            )
         elif arrival.ready:
             self.hand_over(conn)
         elif self.held > HELD:
@@ -228,8 +230,9 @@ class Worker(ThreadWorker):
         try:
             conn.sock.owed += data
             if not conn.sock.send_owed() and then:
-                self.wait(conn, EVENT_WRITE, partial(self.on_writable, then=then), time.monotonic() + SEND_TIMEOUT,
-                          self.drop)
+                self.wait(
+                    conn, EVENT_WRITE, partial(self.on_writable, then=then), time.monotonic() + SEND_TIMEOUT, self.drop
+                )
                 return
         except OSError:
             self.drop(conn)

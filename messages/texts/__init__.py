@@ -19,9 +19,20 @@ def _merged(*tables: Mapping[str, Text]) -> dict[str, Text]:
     return merged
 
 
-TEXTS = _merged(*(
-    module.TEXTS
-    for module in (
-        access, api, asset, builds, callbacks, console, deployments, integrations, operations, services,
+TEXTS = _merged(
+    *(
+        module.TEXTS
+        for module in (
+            access,
+            api,
+            asset,
+            builds,
+            callbacks,
+            console,
+            deployments,
+            integrations,
+            operations,
+            services,
+        )
     )
-))
+)

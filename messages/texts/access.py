@@ -13,6 +13,8 @@ TEXTS: dict[str, Text] = {
     ),
     # The reasons that stand at fields.
     "invalid": Text(_("{field}: {reason}")),
-    "invalid.several": Text((_("{field}: {reason} (and {more} more)"), _("{field}: {reason} (and {more} more)"), "more")),
+    "invalid.several": Text(
+        (_("{field}: {reason} (and {more} more)"), _("{field}: {reason} (and {more} more)"), "more")
+    ),
     "password_required": Text(_("is required: you entered it too long ago")),
 }

@@ -1,7 +1,5 @@
 """The HTTP API itself."""
 
-
 from ..text import Text
 
-TEXTS: dict[str, Text] = {
-}
+TEXTS: dict[str, Text] = {}

@@ -1,7 +1,5 @@
 """Builds and build servers."""
 
-
 from ..text import Text
 
-TEXTS: dict[str, Text] = {
-}
+TEXTS: dict[str, Text] = {}

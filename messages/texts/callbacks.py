@@ -1,7 +1,5 @@
 """Callbacks."""
 
-
 from ..text import Text
 
-TEXTS: dict[str, Text] = {
-}
+TEXTS: dict[str, Text] = {}

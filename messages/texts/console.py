@@ -1,7 +1,5 @@
 """The console's own pages."""
 
-
 from ..text import Text
 
-TEXTS: dict[str, Text] = {
-}
+TEXTS: dict[str, Text] = {}

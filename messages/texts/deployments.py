@@ -1,7 +1,5 @@
 """Deployments: requests, targets, rollouts."""
 
-
 from ..text import Text
 
-TEXTS: dict[str, Text] = {
-}
+TEXTS: dict[str, Text] = {}

@@ -1,7 +1,5 @@
 """Integrations."""
 
-
 from ..text import Text
 
-TEXTS: dict[str, Text] = {
-}
+TEXTS: dict[str, Text] = {}

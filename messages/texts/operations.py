@@ -1,7 +1,5 @@
 """What becomes of an operation on a host."""
 
-
 from ..text import Text
 
-TEXTS: dict[str, Text] = {
-}
+TEXTS: dict[str, Text] = {}

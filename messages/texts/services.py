@@ -1,7 +1,5 @@
 """Services, versions, packages and instances."""
 
-
 from ..text import Text
 
-TEXTS: dict[str, Text] = {
-}
+TEXTS: dict[str, Text] = {}

@@ -1,4 +1,4 @@
-"""What a service may be built from: see `integrations.projects`, and `builds`, which checks it again before each build."""
+"""What a service may be built from: see `integrations.projects`. `builds` checks it again before each build."""
 
 import re
 

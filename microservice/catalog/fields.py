@@ -23,8 +23,11 @@ def errors_of(row: MicroService | MicroServiceVersion, names: tuple[str, ...]) -
     try:
         row.clean_fields(exclude=every - set(names))
     except ValidationError as error:
-        errors = [{"pointer": f"/{name}", "reason": str(reason)}
-                  for name, reasons in error.message_dict.items() for reason in reasons]
+        errors = [
+            {"pointer": f"/{name}", "reason": str(reason)}
+            for name, reasons in error.message_dict.items()
+            for reason in reasons
+        ]
     for name in names:
         reason = _text_reason(name, getattr(row, name))
         if reason:
@@ -48,9 +51,10 @@ def regular(name: str, value: Any) -> Any:
     if name == "steps" and isinstance(value, list):
         return [
             {key: one.replace("\r\n", "\n") if isinstance(one, str) else one for key, one in step.items()}
-            if isinstance(step, dict) else step
+            if isinstance(step, dict)
+            else step
             for step in value
-        ]  # fmt: skip
+        ]
     return value
 
 

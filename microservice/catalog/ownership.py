@@ -1,4 +1,5 @@
 """Whose a service is: who may give it to a team, and how the history tells of it."""
+
 from collections.abc import Collection, Mapping
 from typing import Any
 
@@ -34,6 +35,8 @@ def check_hosts(service: MicroService, team: Team | None) -> None:
     cut_off = service.instances.filter(host__in=tenancy.closed_to([team.pk] if team else []))
     names = list(cut_off.order_by("host__hostname").values_list("host__hostname", flat=True))
     tenancy.refuse_cutting_off(service.name, names, "/team")
+
+
 # What decides which commands run on the build machines. More than the service's own matter: the builds of all services
 # run there.
 BUILD_FIELDS = frozenset({"build_orig", "build_url", "build_command", "build_refs", *OF_BUILDS})

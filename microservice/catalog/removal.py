@@ -47,29 +47,42 @@ def refuse_deleted(numbers: Iterable[int | None], pointer: str) -> None:
     rows = f"SELECT version, archived FROM micro_service_version WHERE id IN ({places(wanted)}) {share}"  # noqa: S608
     for name, archived in ask(rows, *wanted):
         if archived is not None:
-            raise conflict("version_deleted", f"{name} was deleted, and its package with it.",
-                           "Choose another version.", [{"pointer": pointer, "reason": f"{name} was deleted"}])
+            raise conflict(
+                "version_deleted",
+                f"{name} was deleted, and its package with it.",
+                "Choose another version.",
+                [{"pointer": pointer, "reason": f"{name} was deleted"}],
+            )
 
 
 def _refuse_in_use(version: MicroServiceVersion) -> None:
     errors = [{"pointer": "/path/id", **one} for one in _uses(version)]
     if errors:
         more = f" (and {len(errors) - 1} more)" if len(errors) > 1 else ""
-        raise conflict("version_in_use", f"{version.version} cannot be deleted: {errors[0]['reason']}{more}.",
-                       "Bring those to another version first, or delete or forget the instances.", errors)
+        raise conflict(
+            "version_in_use",
+            f"{version.version} cannot be deleted: {errors[0]['reason']}{more}.",
+            "Bring those to another version first, or delete or forget the instances.",
+            errors,
+        )
 
 
 def _uses(version: MicroServiceVersion):
     """What still needs the version, each as a sentence with the ids of what it is about."""
     if version.status == BuildStatus.BUILDING:
         yield {"reason": "it is being built"}
-    near = Q(version=version) | Q(previous_version=version) | Q(
-        last_operation__dest_version=version, status__in=MAY_RETRY)
+    near = (
+        Q(version=version) | Q(previous_version=version) | Q(last_operation__dest_version=version, status__in=MAY_RETRY)
+    )
     rows = MicroServiceInstance.objects.filter(near).select_related("host").order_by("host__hostname")
     for row in rows[:MAX_NAMED]:
-        what = ("it runs on {}" if row.version_id == version.pk
-                else "{} may be reverted to it" if row.previous_version_id == version.pk
-                else "an operation toward it failed on {} and may be retried")  # fmt: skip
+        what = (
+            "it runs on {}"
+            if row.version_id == version.pk
+            else "{} may be reverted to it"
+            if row.previous_version_id == version.pk
+            else "an operation toward it failed on {} and may be retried"
+        )
         yield {"reason": what.format(row.host.hostname), "instance_id": row.pk, "host_id": row.host_id}
     toward = Q(dest_version=version) | Q(from_version=version)
     going = Operation.objects.filter(toward, status__in=OPERATION_OPEN).values_list("deployment_id", flat=True)

@@ -30,8 +30,20 @@ MOST = 64  # secrets of a map
 LONGEST = 16_384  # bytes of one; of a key as well
 ALTOGETHER = 32_768  # bytes of a map: it travels in a program of at most 120,000
 LINES = 400  # lines of a map: each is looked for in all that is printed
-OF_BUILD = {"PATH", "HOME", "LANG", "TMPDIR", "OUT", "REF", "COMMIT", "SERVICE_ID", "SERVICE_NAME", "VERSION_ID",
-            "USERNAME", "DEPLOYER_BUILD"}  # fmt: skip
+OF_BUILD = {
+    "PATH",
+    "HOME",
+    "LANG",
+    "TMPDIR",
+    "OUT",
+    "REF",
+    "COMMIT",
+    "SERVICE_ID",
+    "SERVICE_NAME",
+    "VERSION_ID",
+    "USERNAME",
+    "DEPLOYER_BUILD",
+}
 
 
 def resolve(stored: MicroService, fields: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -39,8 +51,9 @@ def resolve(stored: MicroService, fields: Mapping[str, Any]) -> tuple[dict[str, 
 
     `stored`: the service as it is in the database, its row locked; what does not change is in neither.
     """
-    errors = [error for name in MAPS if name in fields for error in _map_errors(name, getattr(stored, name),
-                                                                              fields[name])]
+    errors = [
+        error for name in MAPS if name in fields for error in _map_errors(name, getattr(stored, name), fields[name])
+    ]
     errors += [error for name in WORDS if name in fields for error in _word_errors(name, fields[name])]
     errors += _moved_errors(stored, fields)
     refuse(errors)
@@ -150,5 +163,7 @@ def _moved_errors(stored: MicroService, fields: Mapping[str, Any]) -> list[dict]
         return []
     if url_userinfo.server_of(url) == url_userinfo.server_of(stored.build_url):
         return []
-    reason = f"was given for {url_userinfo.server_of(stored.build_url)[1]}: give it again for the new address, or remove it"
+    reason = (
+        f"was given for {url_userinfo.server_of(stored.build_url)[1]}: give it again for the new address, or remove it"
+    )
     return [{"pointer": "/build_password", "reason": reason}]

@@ -31,11 +31,31 @@ from . import building, ownership, secrets, visibility
 from .fields import errors_of, refuse, regular
 
 SERVICE_FIELDS = (
-    "name", "language", "build_orig", "build_url", "build_command", "build_username", "build_refs", "build_depth",
+    "name",
+    "language",
+    "build_orig",
+    "build_url",
+    "build_command",
+    "build_username",
+    "build_refs",
+    "build_depth",
     "description",
-    "start_command", "stop_command", "check_command", "check_timeout", "environment", "pre_command", "pre_undo_command",
-    "post_command", "post_undo_command", "run_as", "private_releases", "encoding", "keep_releases", "limits",
-    "steps", "auto_deploy",
+    "start_command",
+    "stop_command",
+    "check_command",
+    "check_timeout",
+    "environment",
+    "pre_command",
+    "pre_undo_command",
+    "post_command",
+    "post_undo_command",
+    "run_as",
+    "private_releases",
+    "encoding",
+    "keep_releases",
+    "limits",
+    "steps",
+    "auto_deploy",
 )
 
 
@@ -118,8 +138,15 @@ def change_service(caller: Caller, service: MicroService, fields: Mapping[str, A
                 refuse(building.errors(service))
             service.updated_by = caller.name
             service.save(update_fields=[*changed, *hidden, "updated", "updated_by"])
-            record(caller, "change", "service", service, service=service, after=ownership.told(changed) | told,
-                   before=ownership.told({name: before[name] for name in changed}))
+            record(
+                caller,
+                "change",
+                "service",
+                service,
+                service=service,
+                after=ownership.told(changed) | told,
+                before=ownership.told({name: before[name] for name in changed}),
+            )
     except IntegrityError as error:
         raise _name_taken(service.name) from error
     return service
@@ -180,8 +207,12 @@ def check_service(service: MicroService) -> None:
 
 def _definition_errors(service: MicroService) -> list[dict]:
     errors = []
-    for name, check in (("steps", plans.check_steps), ("limits", plans.check_limits),
-                        ("environment", plans.check_environment), ("build_refs", building.check_refs)):
+    for name, check in (
+        ("steps", plans.check_steps),
+        ("limits", plans.check_limits),
+        ("environment", plans.check_environment),
+        ("build_refs", building.check_refs),
+    ):
         try:
             check(getattr(service, name))
         except ValueError as error:

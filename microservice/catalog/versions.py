@@ -53,9 +53,12 @@ def create_version(
             raise not_found("service") from error
     differing = _differing(there, version)
     if differing:
-        raise conflict("version_exists", f"{version.version} is there already with another {', '.join(differing)}.",
-                       "Versions are never edited: choose another name.",
-                       [{"pointer": f"/{name}", "reason": "differs from what is there"} for name in differing])
+        raise conflict(
+            "version_exists",
+            f"{version.version} is there already with another {', '.join(differing)}.",
+            "Versions are never edited: choose another name.",
+            [{"pointer": f"/{name}", "reason": "differs from what is there"} for name in differing],
+        )
     return there, False
 
 
@@ -114,9 +117,15 @@ def write(caller: Caller, version: MicroServiceVersion, change: Change) -> None:
     if not unmoved.update(**change.after):
         raise conflict("build_moved_on", f"{version.version} was changed at the same moment.", "Look again.")
     record(
-        caller, "change", "version", version, before={name: before[name] for name in change.after}, after=change.after,
-        reason=str(change.after.get("bad_reason", "")), service=version.microservice,
-    )  # fmt: skip
+        caller,
+        "change",
+        "version",
+        version,
+        before={name: before[name] for name in change.after},
+        after=change.after,
+        reason=str(change.after.get("bad_reason", "")),
+        service=version.microservice,
+    )
 
 
 @rolls_back
@@ -137,5 +146,8 @@ def _check_change(version: MicroServiceVersion, changed: Mapping[str, Any]) -> N
     if "status" in changed:
         new = BuildStatus(changed["status"])
         if not may_become(BUILD_TRANSITIONS, old, new):
-            raise conflict("build_status", f"A build that is {old.label} does not become {new.label}.",
-                           errors=[{"pointer": "/status", "reason": f"is {old.label}"}])
+            raise conflict(
+                "build_status",
+                f"A build that is {old.label} does not become {new.label}.",
+                errors=[{"pointer": "/status", "reason": f"is {old.label}"}],
+            )

@@ -1,4 +1,5 @@
 """Which rows a caller may see, and what of them: the one rule that the console's pages and the API's lists go by."""
+
 from collections.abc import Iterable
 from typing import Any
 

@@ -89,9 +89,7 @@ def delete(caller: Caller, service: MicroService, instances: object) -> Deployme
     """Stops instances on their hosts, removes them there, and then here."""
     check_right(caller, service)
     numbers = selection.instances_of(service, instances)
-    wish = Wish(
-        service, MAY_DELETE, ids=numbers, pointer="/instances", force=True, becomes=WHILE[Action.DELETE]
-    )  # fmt: skip
+    wish = Wish(service, MAY_DELETE, ids=numbers, pointer="/instances", force=True, becomes=WHILE[Action.DELETE])
     with transaction.atomic():
         deployment = record_request(caller, service, Action.DELETE, None, None, Strategy(max_failures=len(numbers)))
         return queue(caller, deployment, take_or_refuse(wish, deployment), enqueue.asked(Action.DELETE, None))

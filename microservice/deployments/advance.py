@@ -65,7 +65,7 @@ def unheld(ids: Iterable[int]) -> set[int]:
     if not wanted or not connection.features.has_select_for_update_skip_locked:
         return wanted
     rows = f"SELECT id FROM deployment WHERE id IN ({places(wanted)}) FOR KEY SHARE SKIP LOCKED"  # noqa: S608
-    return {number for number, in ask(rows, *wanted)}
+    return {number for (number,) in ask(rows, *wanted)}
 
 
 class Counted(NamedTuple):

@@ -109,10 +109,16 @@ def break_lock(caller: Caller, instance: MicroServiceInstance, reason: str) -> M
         before = {"locked_by": owner_of(row), "status": row.get_status_display()}
         told = _take_away(row, f"The lock was broken by {caller.name}: {reason}")
         noted = record(caller, "unlock", "instance", row, before=before, reason=reason, service=row.microservice)
-        outbox.tell(Telling.LOCK_BROKEN, f"lock.broken:{noted.pk}", {
-            "instance": {"id": row.pk, "host": str(row.host), "service": row.microservice.name}, **before,
-            "broken_by": caller.name, "reason": reason,
-        })
+        outbox.tell(
+            Telling.LOCK_BROKEN,
+            f"lock.broken:{noted.pk}",
+            {
+                "instance": {"id": row.pk, "host": str(row.host), "service": row.microservice.name},
+                **before,
+                "broken_by": caller.name,
+                "reason": reason,
+            },
+        )
         told += advance.advance([row.lock_deployment_id] if row.lock_deployment_id else [])
         notify.publish(told)
     row.refresh_from_db()
@@ -121,9 +127,7 @@ def break_lock(caller: Caller, instance: MicroServiceInstance, reason: str) -> M
 
 def _take_away(row: MicroServiceInstance, error: str) -> list:
     """The operation that held the instance ends here; the instance is free."""
-    own = Operation.objects.filter(
-        instance=row, deployment=row.lock_deployment_id, status__in=OPERATION_OPEN
-    ).first()  # fmt: skip
+    own = Operation.objects.filter(instance=row, deployment=row.lock_deployment_id, status__in=OPERATION_OPEN).first()
     changes: dict = {}
     if own is not None:
         begun = own.status in _BEGUN

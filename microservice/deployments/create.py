@@ -44,10 +44,18 @@ def record_request(
     """The deployment's row, with how the service is deployed as it stands now. In the request's transaction."""
     refuse_deleted([dest.pk] if dest else [], "/dest_version")  # it was there; from here on it stays
     return Deployment.objects.create(
-        microservice=service, action=action, from_version=from_version, dest_version=dest, strategy=strategy.to_json(),
-        spec=atoms.spec_of(service), secrets=service.secrets, origin=origin,
-        requested_by=requested_by or caller.name, request_id=caller.request_id, instance_fields=instance_fields or {},
-    )  # fmt: skip
+        microservice=service,
+        action=action,
+        from_version=from_version,
+        dest_version=dest,
+        strategy=strategy.to_json(),
+        spec=atoms.spec_of(service),
+        secrets=service.secrets,
+        origin=origin,
+        requested_by=requested_by or caller.name,
+        request_id=caller.request_id,
+        instance_fields=instance_fields or {},
+    )
 
 
 def take_or_refuse(wish: Wish, deployment: Deployment) -> int:
@@ -76,10 +84,14 @@ def queue(
     due = enqueue.enqueue(deployment, targets, source, last_first) if targets else 0
     deployment.save(update_fields=["skipped"])
     record(
-        caller, str(deployment.action), "deployment", deployment, service=deployment.microservice,
+        caller,
+        str(deployment.action),
+        "deployment",
+        deployment,
+        service=deployment.microservice,
         before={"version": _name(deployment.from_version)},
         after={"version": _name(deployment.dest_version), "instances": targets + also},
-    )  # fmt: skip
+    )
     notify.publish([events.of_deployment(deployment, targets=targets + also)])
     wake.workers(due)
     failpoints.here(failpoints.Point.REQUESTED)

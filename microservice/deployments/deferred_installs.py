@@ -41,22 +41,34 @@ def wait(deployment: Deployment, version: MicroServiceVersion, hosts: Iterable[A
     """Records operations that become due when the delete on their host has ended well."""
     Operation.objects.bulk_create(
         Operation(
-            deployment=deployment, instance=None, instance_number=0, host=host, action=Action.INSTALL,
-            dest_version=version, adopt=adopt, status=OperationStatus.QUEUED,
+            deployment=deployment,
+            instance=None,
+            instance_number=0,
+            host=host,
+            action=Action.INSTALL,
+            dest_version=version,
+            adopt=adopt,
+            status=OperationStatus.QUEUED,
             status_before=InstanceStatus.INSTALL_FAILED,
         )
         for host in hosts
-    )  # fmt: skip
+    )
 
 
 def begin(deleted: Iterable[Operation]) -> None:
     """The old rows are gone: what waited behind them gets its instance, and is due. One waits for each host at most
     that matters: a second one meets the new instance when its turn comes, and is refused like any other."""
-    waiting = Operation.objects.filter(
-        instance__isnull=True, action=Action.INSTALL, status=OperationStatus.QUEUED,
-        host__in={row.host_id for row in deleted},
-        deployment__microservice__in={row.deployment.microservice_id for row in deleted},
-    ).select_related("deployment__microservice", "host").order_by("pk")  # fmt: skip
+    waiting = (
+        Operation.objects.filter(
+            instance__isnull=True,
+            action=Action.INSTALL,
+            status=OperationStatus.QUEUED,
+            host__in={row.host_id for row in deleted},
+            deployment__microservice__in={row.deployment.microservice_id for row in deleted},
+        )
+        .select_related("deployment__microservice", "host")
+        .order_by("pk")
+    )
     begun = 0
     for row in waiting:
         try:
@@ -79,23 +91,36 @@ def keep_trying(instances: QuerySet[MicroServiceInstance], failed: Mapping[int, 
     after = [When(tries=tries, then=Value(now + timedelta(seconds=pause))) for tries, pause in enumerate(pauses)]
     instances.update(
         again_at=Case(
-            When(tries__gte=settings.DELETE_TRIES - 1, then=Value(None)), *after,
-            default=Value(now + timedelta(seconds=LONGEST_PAUSE)), output_field=DateTimeField(),
+            When(tries__gte=settings.DELETE_TRIES - 1, then=Value(None)),
+            *after,
+            default=Value(now + timedelta(seconds=LONGEST_PAUSE)),
+            output_field=DateTimeField(),
         ),
         tries=F("tries") + 1,
-    )  # fmt: skip
+    )
     _tell_of_given_up(list(instances.filter(again_at=None).select_related("microservice", "host")), failed)
 
 
 def _tell_of_given_up(rows: list[MicroServiceInstance], failed: Mapping[int, Operation]) -> None:
-    outbox.tell_each(Telling.DELETE_GIVEN_UP, {
-        f"delete.given_up:{failed[row.pk].pk}": {
-            "instance": {"id": row.pk, "host": str(row.host), "host_id": row.host_id, "service": row.microservice.name,
-                         "service_id": row.microservice_id},
-            "tries": row.tries, "error": failed[row.pk].error[:2000], "operation_id": failed[row.pk].pk,
-            "url": f"{settings.PUBLIC_URL}/services/{row.microservice.name}/instances/",
-        } for row in rows
-    })  # fmt: skip
+    outbox.tell_each(
+        Telling.DELETE_GIVEN_UP,
+        {
+            f"delete.given_up:{failed[row.pk].pk}": {
+                "instance": {
+                    "id": row.pk,
+                    "host": str(row.host),
+                    "host_id": row.host_id,
+                    "service": row.microservice.name,
+                    "service_id": row.microservice_id,
+                },
+                "tries": row.tries,
+                "error": failed[row.pk].error[:2000],
+                "operation_id": failed[row.pk].pk,
+                "url": f"{settings.PUBLIC_URL}/services/{row.microservice.name}/instances/",
+            }
+            for row in rows
+        },
+    )
     record_rows(
         row_of(SYSTEM, "give_up", "instance", row, {"tries": row.tries}, None, failed[row.pk].error, row.microservice)
         for row in rows

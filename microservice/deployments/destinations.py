@@ -22,15 +22,20 @@ def choices(version: MicroServiceVersion, action: str, even_bad: bool = False) -
     rows = MicroServiceVersion.objects.filter(microservice=version.microservice_id, status=BuildStatus.SUCCESS)
     reasons = [(row, why_not_to(version, row, Action(action), even_bad)) for row in rows.order_by("-pk")]
     return [
-        {"id": row.pk, "version": row.version, "enable": not reason, "reason": reason, "created": row.created,
-         "ref": row.ref, "bad": row.bad}
+        {
+            "id": row.pk,
+            "version": row.version,
+            "enable": not reason,
+            "reason": reason,
+            "created": row.created,
+            "ref": row.ref,
+            "bad": row.bad,
+        }
         for row, reason in reasons
-    ]  # fmt: skip
+    ]
 
 
-def why_not_to(
-    version: MicroServiceVersion, dest: MicroServiceVersion, action: Action, even_bad: bool = False
-) -> str:
+def why_not_to(version: MicroServiceVersion, dest: MicroServiceVersion, action: Action, even_bad: bool = False) -> str:
     """Why `action` may not go from `version` to `dest`; empty where it may. Pure."""
     if dest.status != BuildStatus.SUCCESS:
         return f"its build is {BuildStatus(dest.status).label}"
@@ -63,15 +68,25 @@ def check_bad(caller: Caller, bad: Iterable[MicroServiceVersion], even_bad: bool
     for version in bad:
         reason = version.bad_reason or "no reason given"
         if not even_bad:
-            raise invalid(pointer, f"{version.version} was marked bad: {reason}", "version_bad",
-                          "Choose another version; or, as a person signed in, send even_bad: true.")
+            raise invalid(
+                pointer,
+                f"{version.version} was marked bad: {reason}",
+                "version_bad",
+                "Choose another version; or, as a person signed in, send even_bad: true.",
+            )
         if not caller.is_person:
-            raise forbidden(f"{version.version} was marked bad: {reason}. No token and no rule brings it anywhere.",
-                            "Sign in and do it by hand, or mark the version as good again.")
+            raise forbidden(
+                f"{version.version} was marked bad: {reason}. No token and no rule brings it anywhere.",
+                "Sign in and do it by hand, or mark the version as good again.",
+            )
 
 
 def destination(
-    caller: Caller, service: MicroService, version: MicroServiceVersion, action: Action, number: object,
+    caller: Caller,
+    service: MicroService,
+    version: MicroServiceVersion,
+    action: Action,
+    number: object,
     even_bad: bool = False,
 ) -> MicroServiceVersion:
     """The version with this id, if `action` may go there from `version`. Raises Problem 422, or 403 (`check_bad`)."""

@@ -70,25 +70,34 @@ def _forget(caller: Caller, which: Q, reason: str) -> list[dict[str, Any]]:
     open_here = Operation.objects.filter(instance__in=rows.values("pk"), status__in=OPERATION_OPEN)
     locked = rows.filter(locked=True, lock_deployment__isnull=False)
     deployments = {
-        *locked.values_list("lock_deployment_id", flat=True), *open_here.values_list("deployment_id", flat=True),
+        *locked.values_list("lock_deployment_id", flat=True),
+        *open_here.values_list("deployment_id", flat=True),
         *Operation.objects.filter(pk__in=waiting).values_list("deployment_id", flat=True),
-    }  # fmt: skip
+    }
     advance.lock(deployments)
     ended = _end(open_here, Code.FORGOTTEN, f"The instance was forgotten by {caller.name}: {reason}")
-    ended += _end(Operation.objects.filter(pk__in=waiting, status__in=_NOT_BEGUN),
-                  Code.DELETE_FORGOTTEN, f"What it waited for was forgotten by {caller.name}: {reason}")  # fmt: skip
+    ended += _end(
+        Operation.objects.filter(pk__in=waiting, status__in=_NOT_BEGUN),
+        Code.DELETE_FORGOTTEN,
+        f"What it waited for was forgotten by {caller.name}: {reason}",
+    )
     loaded = rows.select_related("host", "version", "microservice", "lock_deployment")
     gone = list(loaded.select_for_update(of=("self",)).order_by("pk"))
     _refuse_moved(gone, deployments)
     told = [_described(row, ended) for row in gone]
     record_rows(_history(caller, row, reason) for row in gone)
     MicroServiceInstance.objects.filter(pk__in=[row.pk for row in gone]).delete()
-    outbox.tell_each(Telling.INSTANCE_FORGOTTEN, {
-        f"instance.forgotten:{row.pk}": {
-            "instance": {**what, "service": row.microservice.name, "service_id": row.microservice_id},
-            "forgotten_by": caller.name, "reason": reason,
-        } for row, what in zip(gone, told, strict=True)
-    })  # fmt: skip
+    outbox.tell_each(
+        Telling.INSTANCE_FORGOTTEN,
+        {
+            f"instance.forgotten:{row.pk}": {
+                "instance": {**what, "service": row.microservice.name, "service_id": row.microservice_id},
+                "forgotten_by": caller.name,
+                "reason": reason,
+            }
+            for row, what in zip(gone, told, strict=True)
+        },
+    )
     notify.publish([events.of_operation(one) for one in ended] + _advanced(deployments))
     return told
 
@@ -96,9 +105,11 @@ def _forget(caller: Caller, which: Q, reason: str) -> list[dict[str, Any]]:
 def _waiting(places: Collection[tuple[int, int]]) -> list[int]:
     """Installs that wait for the delete of one of these: (service, host)."""
     rows = Operation.objects.filter(
-        instance=None, status__in=_NOT_BEGUN, host__in={host for _, host in places},
+        instance=None,
+        status__in=_NOT_BEGUN,
+        host__in={host for _, host in places},
         deployment__microservice__in={service for service, _ in places},
-    ).values_list("pk", "deployment__microservice_id", "host_id")  # fmt: skip
+    ).values_list("pk", "deployment__microservice_id", "host_id")
     return [pk for pk, service, host in rows if (service, host) in places]
 
 
@@ -125,17 +136,24 @@ def _refuse_moved(gone: list[MicroServiceInstance], deployments: set[int]) -> No
 
 def _described(row: MicroServiceInstance, ended: list[Operation]) -> dict[str, Any]:
     return {
-        "id": row.pk, "host": str(row.host), "host_id": row.host_id,
-        "version": row.version.version if row.version else None, "status_str": InstanceStatus(row.status).label,
+        "id": row.pk,
+        "host": str(row.host),
+        "host_id": row.host_id,
+        "version": row.version.version if row.version else None,
+        "status_str": InstanceStatus(row.status).label,
         "operation_id": next((one.pk for one in ended if one.instance_id == row.pk), None),
-    }  # fmt: skip
+    }
 
 
 def _history(caller: Caller, row: MicroServiceInstance, reason: str):
     before = {
-        "host": str(row.host), "version": row.version.version if row.version else None,
-        "status": InstanceStatus(row.status).label, "port": row.port, "tag": row.tag, "weight": row.weight,
-    } | ({"locked_by": owner_of(row)} if row.locked else {})  # fmt: skip
+        "host": str(row.host),
+        "version": row.version.version if row.version else None,
+        "status": InstanceStatus(row.status).label,
+        "port": row.port,
+        "tag": row.tag,
+        "weight": row.weight,
+    } | ({"locked_by": owner_of(row)} if row.locked else {})
     return row_of(caller, "forget", "instance", row, before, None, reason, row.microservice)
 
 

@@ -76,7 +76,9 @@ def preview_install(
     """What `preview` answers, of an install: no instance is there yet, so a target has only its host."""
     fields = {"port": port, "tag": tag, "weight": weight}
     asked = _checked(caller, service, version, hosts, adopt, strategy, even_bad)
-    there = service.instances.filter(host__in=asked.hosts).exclude(FAILED_FIRST).exclude(status__in=deferred_installs.GOING)
+    there = (
+        service.instances.filter(host__in=asked.hosts).exclude(FAILED_FIRST).exclude(status__in=deferred_installs.GOING)
+    )
     if taken := set(there.values_list("host_id", flat=True)):
         raise already_there(service, [host for host in asked.hosts if host.pk in taken])
     rows = unsaved(service, asked.hosts, fields)

@@ -38,10 +38,17 @@ def create_instances(deployment: Deployment, hosts: list[Asset]) -> list[MicroSe
     """
     service, who = deployment.microservice, deployment.requested_by
     rows = unsaved(
-        service, hosts, deployment.instance_fields,
-        locked=True, lock_deployment=deployment, locked_since=timezone.now(),
-        status=InstanceStatus.INSTALLING, status_before=InstanceStatus.INSTALL_FAILED, created_by=who, updated_by=who,
-    )  # fmt: skip
+        service,
+        hosts,
+        deployment.instance_fields,
+        locked=True,
+        lock_deployment=deployment,
+        locked_since=timezone.now(),
+        status=InstanceStatus.INSTALLING,
+        status_before=InstanceStatus.INSTALL_FAILED,
+        created_by=who,
+        updated_by=who,
+    )
     check_fields(rows)
     try:
         with transaction.atomic():
@@ -69,10 +76,15 @@ def take_failed(deployment: Deployment, hosts: list[Asset]) -> list[MicroService
     placement.hold(service, hosts)
     placement.refuse_closed(service, hosts)
     failed.update(
-        **deployment.instance_fields, locked=True, lock_deployment=deployment, locked_since=timezone.now(),
-        status=InstanceStatus.INSTALLING, status_before=InstanceStatus.INSTALL_FAILED, updated=timezone.now(),
+        **deployment.instance_fields,
+        locked=True,
+        lock_deployment=deployment,
+        locked_since=timezone.now(),
+        status=InstanceStatus.INSTALLING,
+        status_before=InstanceStatus.INSTALL_FAILED,
+        updated=timezone.now(),
         updated_by=deployment.requested_by,
-    )  # fmt: skip
+    )
     held = MicroServiceInstance.objects.filter(lock_deployment=deployment, locked=True)
     return list(held.select_related("host"))
 
@@ -81,10 +93,14 @@ def already_there(service: MicroService, hosts: list[Asset]) -> Problem:
     """The refusal that names what is on these hosts."""
     there = MicroServiceInstance.objects.filter(microservice=service, host__in=hosts)
     errors: list[dict] = [
-        {"pointer": "/host", "host_id": one.host_id, "instance_id": one.pk,
-         "reason": f"{one.host} has {service.name} already ({InstanceStatus(one.status).label})"}
+        {
+            "pointer": "/host",
+            "host_id": one.host_id,
+            "instance_id": one.pk,
+            "reason": f"{one.host} has {service.name} already ({InstanceStatus(one.status).label})",
+        }
         for one in there.select_related("host")
-    ] or [{"pointer": "/host", "reason": f"a host got {service.name} in this very moment"}]  # fmt: skip
+    ] or [{"pointer": "/host", "reason": f"a host got {service.name} in this very moment"}]
     more = f" (and {len(errors) - 1} more)" if len(errors) > 1 else ""
     hint = "Upgrade or revert it instead. Where a first install failed, another one can be tried, out of maintenance."
     return conflict("already_installed", errors[0]["reason"] + more + ".", hint, errors)

@@ -2,6 +2,7 @@
 
 Whose the service is is asked by each statement anew, and not taken from a row that was read before.
 """
+
 from collections.abc import Sequence
 
 from django.db import connection

@@ -30,9 +30,7 @@ def token(
     return signing.dumps(shown, salt=_SALT, compress=True)
 
 
-def check_plan(
-    plan: object, deployment: Deployment, rows: Iterable[MicroServiceInstance], adopt: bool = False
-) -> None:
+def check_plan(plan: object, deployment: Deployment, rows: Iterable[MicroServiceInstance], adopt: bool = False) -> None:
     """Inside the request's transaction, when its targets are locked and cannot move any more: are they what was shown?
 
     Raises Problem 422 for a token that is none, 409 `plan_changed` with what moved.

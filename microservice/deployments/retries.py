@@ -20,17 +20,20 @@ from .rollout import Strategy
 from .targets import Wish, there_is
 
 
-def retry_instances(
-    caller: Caller, service: MicroService, instances: object, *, even_bad: bool = False
-) -> Deployment:
+def retry_instances(caller: Caller, service: MicroService, instances: object, *, even_bad: bool = False) -> Deployment:
     """Repeats for each instance what failed on it, toward the same version."""
     check_right(caller, service)
     numbers = selection.instances_of(service, instances)
     again = Operation.objects.filter(pk=OuterRef("last_operation"), action=Action.DELETE)
     wish = Wish(
-        service, MAY_RETRY, ids=numbers, pointer="/instances", force=True, still=Q(last_operation__isnull=False),
+        service,
+        MAY_RETRY,
+        ids=numbers,
+        pointer="/instances",
+        force=True,
+        still=Q(last_operation__isnull=False),
         kept_out=placement.kept_out(service) & ~there_is(again),
-    )  # fmt: skip
+    )
     last = Operation.objects.filter(pk__in=wish.asked().values("last_operation"))
     check_bad(caller, marked_bad(last.values("dest_version")), even_bad, "/instances")
     with transaction.atomic():

@@ -31,13 +31,22 @@ def fleet_revert(origin: Deployment, how: OnFailure) -> Deployment | None:
 
 def send_back(caller: Caller, origin: Deployment, within: Q, requested_by: str = "") -> Deployment:
     own = Operation.objects.filter(
-        within, deployment=origin, instance_id=OuterRef("pk"), status=OperationStatus.SUCCEEDED,
+        within,
+        deployment=origin,
+        instance_id=OuterRef("pk"),
+        status=OperationStatus.SUCCEEDED,
         action__in=list(BETWEEN_VERSIONS),
-    )  # fmt: skip
+    )
     wish = Wish(
-        origin.microservice, MAY_CHANGE_VERSION, pointer="/path/id", force=True, skip_locked=True, among=there_is(own),
-        still=there_is(own.filter(dest_version=OuterRef("version"))), kept_out=placement.kept_out(origin.microservice),
-    )  # fmt: skip
+        origin.microservice,
+        MAY_CHANGE_VERSION,
+        pointer="/path/id",
+        force=True,
+        skip_locked=True,
+        among=there_is(own),
+        still=there_is(own.filter(dest_version=OuterRef("version"))),
+        kept_out=placement.kept_out(origin.microservice),
+    )
     action = Action.UPGRADE if origin.action == Action.REVERT else Action.REVERT
     strategy = Strategy(max_failures=origin.operations.count())
     with transaction.atomic():

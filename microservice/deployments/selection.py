@@ -44,10 +44,17 @@ def targets_of(service: MicroService, host: object, instances: object, version: 
     not run `version`.
     """
     if host is not None and instances is not None:
-        errors = [{"pointer": pointer, "reason": "host and instances exclude each other"}
-                  for pointer in ("/host", "/instances")]  # fmt: skip
-        raise Problem(422, "invalid", "host and instances: give one of them, not both.",
-                      "host takes hosts, instances takes instances.", errors)  # fmt: skip
+        errors = [
+            {"pointer": pointer, "reason": "host and instances exclude each other"}
+            for pointer in ("/host", "/instances")
+        ]
+        raise Problem(
+            422,
+            "invalid",
+            "host and instances: give one of them, not both.",
+            "host takes hosts, instances takes instances.",
+            errors,
+        )
     if instances is not None:
         return Where("/instances", instances=instances_of(service, instances, version))
     if host is None:
@@ -66,9 +73,7 @@ def parse_instances(value: object, pointer: str = "/instances") -> tuple[int, ..
     return tuple(_parse(value, pointer, _INSTANCES, _id))
 
 
-def instances_of(
-    service: MicroService, value: object, version: MicroServiceVersion | None = None
-) -> tuple[int, ...]:
+def instances_of(service: MicroService, value: object, version: MicroServiceVersion | None = None) -> tuple[int, ...]:
     """Ids of instances of this service that run `version`, if one is given. Raises Problem 422 naming the others."""
     wanted = parse_instances(value)
     known = dict(service.instances.filter(pk__in=wanted).values_list("pk", "version_id"))
@@ -79,11 +84,14 @@ def instances_of(
     ]
     if version:
         errors += [
-            {"pointer": "/instances", "instance_id": number,
-             "reason": f"instance {number} does not run {version.version}"}
+            {
+                "pointer": "/instances",
+                "instance_id": number,
+                "reason": f"instance {number} does not run {version.version}",
+            }
             for number in wanted
             if number in known and known[number] != version.pk
-        ]  # fmt: skip
+        ]
     _refuse(errors, "Reload the list of instances.")
     return wanted
 
@@ -97,9 +105,7 @@ def find_hosts(hosts: Sequence[int | str], among: Q) -> list[Asset]:
     return found
 
 
-def _hosts_of(
-    service: MicroService, hosts: Sequence[int | str], version: MicroServiceVersion
-) -> tuple[int, ...]:
+def _hosts_of(service: MicroService, hosts: Sequence[int | str], version: MicroServiceVersion) -> tuple[int, ...]:
     """Looked up among the service's own instances alone: whether a host exists elsewhere is not told."""
     rows = service.instances.filter(_any_of(hosts, "host", "host__hostname"))
     known: dict[int | str, tuple[int, int, str, int | None]] = {}

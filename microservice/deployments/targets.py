@@ -71,9 +71,14 @@ def take(wish: Wish, deployment: Deployment) -> tuple[int, list[dict]]:
     """
     changes = {} if wish.becomes is None else {"status": wish.becomes}
     taken = wish.free().update(
-        locked=True, lock_deployment=deployment, locked_since=timezone.now(), status_before=F("status"),
-        updated=timezone.now(), updated_by=deployment.requested_by, **changes,
-    )  # fmt: skip
+        locked=True,
+        lock_deployment=deployment,
+        locked_since=timezone.now(),
+        status_before=F("status"),
+        updated=timezone.now(),
+        updated_by=deployment.requested_by,
+        **changes,
+    )
     left = list(left_out(wish, Q(lock_deployment=deployment, locked=True)))
     refuse_where_named(wish, left)
     return taken, left

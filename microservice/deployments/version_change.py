@@ -34,7 +34,15 @@ def wish_of(
     where = selection.targets_of(service, host, instances, version)
     skip = on_locked == "skip" or (on_locked is None and not where.is_named)
     wish = Wish(
-        service, MAY_CHANGE_VERSION, version, where.instances, where.hosts, where.pointer, force, skip,
-        kept_out=placement.kept_out(service), becomes=WHILE[Action(action)],
-    )  # fmt: skip
+        service,
+        MAY_CHANGE_VERSION,
+        version,
+        where.instances,
+        where.hosts,
+        where.pointer,
+        force,
+        skip,
+        kept_out=placement.kept_out(service),
+        becomes=WHILE[Action(action)],
+    )
     return wish, dest, course

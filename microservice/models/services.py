@@ -40,7 +40,9 @@ class MicroService(models.Model):
     # Patterns of the branches and tags that are built ("main", "release/*"); none: all of them.
     build_refs = models.JSONField(default=list, blank=True)
     build_depth = models.PositiveIntegerField(
-        default=0, db_default=0, validators=[MaxValueValidator(1_000_000)],
+        default=0,
+        db_default=0,
+        validators=[MaxValueValidator(1_000_000)],
         help_text="How many commits of the history a build from git sees; 0: all of it, with every tag",
     )
     description = models.CharField(max_length=256, blank=True)

@@ -3,6 +3,7 @@
 Output is rows of bytes, each with its offset in the whole. No reader ever holds more than a few of them: a log of
 gigabytes passes through in pieces, and between two pieces no database connection is kept.
 """
+
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -115,7 +116,11 @@ class Sought:
 
 
 def search(
-    operation_id: int, text: str | Sought, start: int, end: int, most: int = MOST_LINES,
+    operation_id: int,
+    text: str | Sought,
+    start: int,
+    end: int,
+    most: int = MOST_LINES,
     enough: Callable[[], bool] = lambda: False,
 ) -> Found:
     """Every occurrence of `text` between two offsets, literally, whatever its case. `enough` is asked between two
@@ -213,4 +218,3 @@ def _give(found: Found, stretch: bytes, offset: int, match: re.Match[bytes], lin
     shown = bool(whole) and frames.is_shown(whole, match.start() - line, match.end() - match.start())
     found.lines[-1] = (found.lines[-1][0], stretch[start:stop])
     found.places[-1] = (offset + match.start(), start - line, stop < end, shown)
-

@@ -3,6 +3,7 @@
 A newer search of the same caller ends the older one, which answers what it has found with where to go on: whoever types
 into a search box never waits for what they typed before.
 """
+
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -23,8 +24,13 @@ def turn(who: str) -> Iterator[Callable[[], bool]]:
     """Gives what says whether the search has to end. Raises a 503 Problem where as many are under way as may be."""
     mine, until = object(), time.monotonic() + LONGEST
     if not AT_ONCE.enter():
-        raise Problem(503, "busy", "As many searches are under way as this server does at once.",
-                      "Search again in a moment.", headers={"Retry-After": "2"})
+        raise Problem(
+            503,
+            "busy",
+            "As many searches are under way as this server does at once.",
+            "Search again in a moment.",
+            headers={"Retry-After": "2"},
+        )
     try:
         with _lock:
             _newest[who] = mine

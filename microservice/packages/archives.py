@@ -5,6 +5,7 @@ judged and then kept: it is recognised (formats), unpacked within bounds (stream
 members, zips), its members are judged (contents), and a new .tar.gz is written of them (writer). Memory stays flat: a
 file's data passes through in chunks. A zip archive has its directory at its end, so it waits on the disk for it.
 """
+
 import hashlib
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
@@ -77,7 +78,7 @@ def _members(read: Callable[[], bytes], folder: Path | None) -> Iterator[Members
         return waiting.pop() if waiting else read()
 
     if not begin.startswith(formats.ZIP):
-        yield Members(formats.opened(begin[:formats.LOOK], again))
+        yield Members(formats.opened(begin[: formats.LOOK], again))
         return
     with tempfile.TemporaryFile(dir=folder) as file:
         while piece := again():

@@ -1,4 +1,5 @@
 """What an archive's members make together: which of them are kept, where its links lead, and a hash of it all."""
+
 import hashlib
 from dataclasses import dataclass, field
 

@@ -1,4 +1,5 @@
 """What two packages differ in, for people. Pure."""
+
 from collections.abc import Mapping
 
 NAMED = 5  # of each kind

@@ -1,4 +1,5 @@
 """What bytes are, by their beginning: an archive that is taken, or what they are instead and how a good one is made."""
+
 from collections.abc import Callable
 
 from . import headers
@@ -27,8 +28,7 @@ _OTHERS: tuple[tuple[bytes, str, str], ...] = (
     (b"!<arch>", "an ar archive (a static library)", _FOLDER),
     (b"\xed\xab\xee\xdb", "an RPM package", "rpm2archive - < package.rpm > package.tar.gz"),
     (b"070701", "a cpio archive", f"cpio -id -D FOLDER < package.cpio && {_FOLDER}"),
-    (b"version https://git-lfs.github.com/spec/", "a Git LFS pointer, not the file it stands for",
-     "git lfs pull"),
+    (b"version https://git-lfs.github.com/spec/", "a Git LFS pointer, not the file it stands for", "git lfs pull"),
     (b"\x7fELF", "an executable (ELF), not an archive", "tar -czf package.tar.gz PROGRAM"),
     (b"MZ", "a Windows executable, not an archive", "tar -czf package.tar.gz PROGRAM"),
     (b"#!", "a script, not an archive", "tar -czf package.tar.gz SCRIPT"),

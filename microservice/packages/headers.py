@@ -3,6 +3,7 @@
 Tar is a family of formats, and its readers disagree about whatever none of them would write. What GNU tar (v7, oldgnu,
 gnu, ustar, pax), busybox, bsdtar, Python, Go and git write is accepted; what they would not write is refused.
 """
+
 import re
 from dataclasses import dataclass
 
@@ -89,9 +90,9 @@ def pax_records(data: bytes, is_global: bool = False) -> dict[bytes, bytes]:
     while position < len(data):
         match = _LENGTH.match(data, position)
         end = position + int(match[1]) if match else 0
-        if match is None or end > len(data) or end <= match.end() or data[end - 1:end] != b"\n":
+        if match is None or end > len(data) or end <= match.end() or data[end - 1 : end] != b"\n":
             raise BadArchive("it has a broken extended header")
-        key, equals, value = data[match.end():end - 1].partition(b"=")
+        key, equals, value = data[match.end() : end - 1].partition(b"=")
         if not key or not equals:
             raise BadArchive("it has a broken extended header")
         if key.startswith(_SPARSE_KEYS):

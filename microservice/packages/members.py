@@ -1,4 +1,5 @@
 """The members of a tar archive, in order: headers put together with the extended ones before them."""
+
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -15,9 +16,14 @@ LAST_SECOND = 8**11 - 1  # what a header's octal field holds
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 _KINDS = (FILE, HARD_LINK, SYMLINK, FOLDER)
 _CALLED = {
-    b"3": "{name} is a character device", b"4": "{name} is a block device", b"6": "{name} is a named pipe",
-    b"7": "{name} is a contiguous file", headers.SPARSE: "{name} is a sparse file", b"s": "{name} is a socket",
-    b"D": "{name} is GNU tar's list of a folder", b"M": "{name} goes on from another volume",
+    b"3": "{name} is a character device",
+    b"4": "{name} is a block device",
+    b"6": "{name} is a named pipe",
+    b"7": "{name} is a contiguous file",
+    headers.SPARSE: "{name} is a sparse file",
+    b"s": "{name} is a socket",
+    b"D": "{name} is GNU tar's list of a folder",
+    b"M": "{name} goes on from another volume",
     b"V": "{name} is the label of a volume",
 }
 
@@ -150,8 +156,10 @@ def check_link_text(name: str, target: str) -> None:
     if not target or _CONTROL.search(target) or len(target) > NAME_BYTES:
         raise BadArchive(f"{shown(name)} is a symbolic link with an empty or impossible target")
     if target.startswith("/"):
-        raise BadArchive(f"{shown(name)} is a symbolic link to an absolute path, {shown(target)}",
-                         "Links must be relative and stay inside: ln -sr TARGET LINK.")
+        raise BadArchive(
+            f"{shown(name)} is a symbolic link to an absolute path, {shown(target)}",
+            "Links must be relative and stay inside: ln -sr TARGET LINK.",
+        )
 
 
 def _decoded(name: bytes) -> str:

@@ -3,6 +3,7 @@
 An object's name is its own (hash and chance are in it), so of uploads that race none can touch another's object. It
 is noted as unclaimed before it is there, and the note goes in the transaction in which a version takes the object.
 """
+
 import logging
 import os
 import secrets
@@ -80,7 +81,7 @@ def remove(storage: Storage, paths: Iterable[str]) -> None:
         except Exception:  # each store has errors of its own; none is worth failing a finished request
             log.warning("%s could not be removed from the package store; it is tried again later", path, exc_info=True)
     for start in range(0, len(gone), 500):
-        UnclaimedPackage.objects.filter(path__in=gone[start:start + 500]).delete()
+        UnclaimedPackage.objects.filter(path__in=gone[start : start + 500]).delete()
 
 
 def sweep(storage: Storage) -> None:

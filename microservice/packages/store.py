@@ -26,8 +26,13 @@ class Taken:
     def fields(self) -> dict[str, str | int]:
         """The columns of a version that describe its package."""
         made = self.package
-        return {"sha256": made.sha256, "size": made.size, "unpacked_size": made.unpacked_size,
-                "manifest": made.manifest, "source_sha256": self.source_sha256}
+        return {
+            "sha256": made.sha256,
+            "size": made.size,
+            "unpacked_size": made.unpacked_size,
+            "manifest": made.manifest,
+            "source_sha256": self.source_sha256,
+        }
 
     def is_of(self, version: MicroServiceVersion) -> bool:
         """Whether the version's package has this content, or was made of the same bytes."""
@@ -85,8 +90,7 @@ def rewrite(version: MicroServiceVersion) -> bool:
     with placement.Temporary(default_storage) as temporary:
         with open_package(version) as file:
             taken = take(lambda: file.read(PIECE), temporary)
-        carried = placement.Carried(
-            default_storage, temporary, service.name, version.version, taken.package.sha256)
+        carried = placement.Carried(default_storage, temporary, service.name, version.version, taken.package.sha256)
         with carried, transaction.atomic():
             unmoved = MicroServiceVersion.objects.filter(pk=version.pk, sha256=version.sha256, file_path=old)
             won = unmoved.update(file_path=carried.path, **taken.fields())

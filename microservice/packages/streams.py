@@ -1,4 +1,5 @@
 """A packed stream unpacked piece by piece, within bounds: memory stays flat, and a bomb is refused while it unpacks."""
+
 import bz2
 import lzma
 import zlib
@@ -54,12 +55,12 @@ class Stream:
     def first(self, size: int) -> bytes:
         """The next bytes, at most so many, which stay where they are. Fewer where it ends before."""
         while len(self._ready) - self._position < size:
-            kept = self._ready[self._position:]
+            kept = self._ready[self._position :]
             self._fill()
             more, self._ready, self._position = self._ready, kept + self._ready, 0
             if not more:
                 break
-        return self._ready[self._position:self._position + size]
+        return self._ready[self._position : self._position + size]
 
     def exactly(self, size: int) -> bytes:
         """That many bytes. For headers and chunks of data: `size` is what the caller holds in memory."""
@@ -92,7 +93,7 @@ class Stream:
     def _take(self, most: int) -> bytes:
         if self._position == len(self._ready):
             self._fill()
-        piece = self._ready[self._position:self._position + most]
+        piece = self._ready[self._position : self._position + most]
         self._position += len(piece)
         return piece
 
@@ -195,7 +196,9 @@ class _Buffered:
             ready = self._unpacker.decompress(packed, PIECE)
         except (OSError, lzma.LZMAError) as error:
             if "emory" in str(error):
-                raise BadArchive(f"it takes more than {XZ_MEMORY // 1024**2} MiB of memory to unpack",
-                                 "Make it with xz -9 or less, or with tar -czf package.tar.gz.") from error
+                raise BadArchive(
+                    f"it takes more than {XZ_MEMORY // 1024**2} MiB of memory to unpack",
+                    "Make it with xz -9 or less, or with tar -czf package.tar.gz.",
+                ) from error
             raise BadArchive(f"it is not {self._called}, or it is corrupt") from error
         return ready, self._unpacker.unused_data if self._unpacker.eof else b""

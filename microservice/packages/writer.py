@@ -4,6 +4,7 @@ GNU's format, as `tar` on Debian and Red Hat writes it: a name of more than 99 b
 text in a `K` header, a large number in binary. PAX would be the standard's way, but busybox tar skips PAX headers and
 cuts the names. Owners are 0, their names empty; gzip's header holds neither a name nor a time.
 """
+
 import hashlib
 import struct
 import zlib

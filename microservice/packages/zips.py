@@ -3,6 +3,7 @@
 Zip's readers disagree where the two differ, where files overlap, or where something lies between them. What Info-ZIP,
 Python, Go, Java, .NET, bsdtar and git write is accepted.
 """
+
 import bz2
 import calendar
 import stat
@@ -135,14 +136,20 @@ class ZipMembers:
         mark, _, flags, method, _, _, crc, packed, size, name_size, extra_size = _LOCAL.unpack(raw)
         name = self._read(entry.offset + _LOCAL.size, name_size)
         extra = self._read(entry.offset + _LOCAL.size + name_size, extra_size)
-        if mark != b"PK\x03\x04" or name != entry.raw or (flags ^ entry.flags) & (_ENCRYPTED | _DESCRIBED | _UTF8) or (
-                method != entry.method):
+        if (
+            mark != b"PK\x03\x04"
+            or name != entry.raw
+            or (flags ^ entry.flags) & (_ENCRYPTED | _DESCRIBED | _UTF8)
+            or (method != entry.method)
+        ):
             raise BadArchive("its directory and its files say different things", _AGAIN)
         size, packed = _with_zip64(extra, size, packed)
         # Where the sizes stand behind the data, what stands here is nothing, or the same.
         free = {0, 0xFFFFFFFF} if flags & _DESCRIBED else set()
-        if any(here != there and here not in free for here, there in zip(
-                (crc, packed, size), (entry.crc, entry.packed, entry.size), strict=True)):
+        if any(
+            here != there and here not in free
+            for here, there in zip((crc, packed, size), (entry.crc, entry.packed, entry.size), strict=True)
+        ):
             raise BadArchive("its directory and its files say different things", _AGAIN)
         return entry.offset + _LOCAL.size + name_size + extra_size
 
@@ -160,7 +167,7 @@ class ZipMembers:
             lengths = fields[10:13]
             text = self._read(at + _ENTRY.size, sum(lengths))
             at += _ENTRY.size + len(text)
-            entries.append(_entry(fields, text[:lengths[0]], text[lengths[0]:lengths[0] + lengths[1]]))
+            entries.append(_entry(fields, text[: lengths[0]], text[lengths[0] : lengths[0] + lengths[1]]))
         if at != start + size or (entries and min(entry.offset for entry in entries)):
             raise BadArchive("it has something in front of its files, or behind its directory", _AGAIN)
         return entries
@@ -217,7 +224,7 @@ def _fields(extra: bytes) -> dict[int, bytes]:
         number, size = struct.unpack_from("<2H", extra, at)
         if at + 4 + size > len(extra):
             raise BadArchive("one of its headers is corrupt")
-        found.setdefault(number, extra[at + 4:at + 4 + size])
+        found.setdefault(number, extra[at + 4 : at + 4 + size])
         at += 4 + size
     return found
 

@@ -41,7 +41,11 @@ def _carry_on(version: MicroServiceVersion) -> None:
     if good.filter(pk__gt=version.pk).exists():
         return
     rows = MicroServiceInstance.objects.filter(
-        microservice=service, tag=service.auto_deploy, locked=False, is_maintain=False, status__in=MAY_CHANGE_VERSION,
+        microservice=service,
+        tag=service.auto_deploy,
+        locked=False,
+        is_maintain=False,
+        status__in=MAY_CHANGE_VERSION,
         version__lt=version.pk,
     ).exclude(kept_out(service))
     by_version: dict[int, list[int]] = {}
@@ -52,7 +56,8 @@ def _carry_on(version: MicroServiceVersion) -> None:
     for old, numbers in by_version.items():
         try:
             with transaction.atomic():
-                actions.request(caller, service, known[old], Action.UPGRADE, None, version.pk,
-                                    instances=numbers, on_locked="skip")
+                actions.request(
+                    caller, service, known[old], Action.UPGRADE, None, version.pk, instances=numbers, on_locked="skip"
+                )
         except Problem as problem:
             log.warning("%s %s does not follow by itself: %s", service.name, version.version, problem.detail)

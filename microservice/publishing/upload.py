@@ -3,6 +3,7 @@
 A version's row is the truth. The object is in the store before the transaction that claims the row, under a name of
 its own: of two uploads one wins, and what no row took is removed (packages/placement.py).
 """
+
 import base64
 from collections.abc import Callable, Mapping
 from contextlib import suppress
@@ -25,8 +26,10 @@ from ..status import BUILD_MAY_GO_ON, BUILD_TRANSITIONS, BuildStatus
 from . import auto_deploy
 
 LIMIT = 4 * 1024**3
-GOOD = ("Send a .tar.gz (or .tar, .tar.bz2, .tar.xz, .zip) of files, folders and links that stay inside it: "
-        "tar -czf package.tar.gz -C FOLDER .")
+GOOD = (
+    "Send a .tar.gz (or .tar, .tar.bz2, .tar.xz, .zip) of files, folders and links that stay inside it: "
+    "tar -czf package.tar.gz -C FOLDER ."
+)
 _TAKES_PACKAGE = [status for status, onward in BUILD_TRANSITIONS.items() if BuildStatus.SUCCESS in onward]
 
 
@@ -78,8 +81,14 @@ def body_of(request: HttpRequest) -> Body:
     return Body(request, int(length))
 
 
-def store(caller: Caller, version: MicroServiceVersion, body: Body, content_digest: str = "", *,
-          claim: Callable[[], object] | None = None) -> MicroServiceVersion:
+def store(
+    caller: Caller,
+    version: MicroServiceVersion,
+    body: Body,
+    content_digest: str = "",
+    *,
+    claim: Callable[[], object] | None = None,
+) -> MicroServiceVersion:
     """Takes a package in and moves the version to success; the same content again changes nothing.
 
     `claim` is called in the transaction that takes the package, and may raise: then nothing is taken.
@@ -135,8 +144,13 @@ def _carried(service: MicroService, version: str, taken: Taken, temporary: Binar
     return placement.Carried(default_storage, temporary, service.name, version, taken.package.sha256)
 
 
-def _claim(caller: Caller, version: MicroServiceVersion, taken: Taken, carried: placement.Carried,
-           claim: Callable[[], object] | None = None) -> MicroServiceVersion:
+def _claim(
+    caller: Caller,
+    version: MicroServiceVersion,
+    taken: Taken,
+    carried: placement.Carried,
+    claim: Callable[[], object] | None = None,
+) -> MicroServiceVersion:
     may = [*_takes_package(version), BuildStatus.SUCCESS]
     free = MicroServiceVersion.objects.filter(pk=version.pk, sha256="", status__in=may, file_path=version.file_path)
     with transaction.atomic():
@@ -147,10 +161,20 @@ def _claim(caller: Caller, version: MicroServiceVersion, taken: Taken, carried: 
         if won:
             carried.claim()
             package = taken.package
-            record(caller, "publish", "version", version, before={"status": version.status},
-                   after={"status": BuildStatus.SUCCESS.value, "sha256": package.sha256, "size": package.size,
-                          "source_sha256": taken.source_sha256},
-                   service=version.microservice)
+            record(
+                caller,
+                "publish",
+                "version",
+                version,
+                before={"status": version.status},
+                after={
+                    "status": BuildStatus.SUCCESS.value,
+                    "sha256": package.sha256,
+                    "size": package.size,
+                    "source_sha256": taken.source_sha256,
+                },
+                service=version.microservice,
+            )
             auto_deploy.build_ended(_again(version))
     there = _again(version)
     return there if won else _same(there, taken)
@@ -178,8 +202,12 @@ def _same(there: MicroServiceVersion, taken: Taken) -> MicroServiceVersion:
             there.source_sha256 = taken.source_sha256  # what this request sent; the row keeps what the first one did
             return there
         told, errors = differences.between(contents_of(there), taken.package.entries)
-    raise conflict("package_exists", f"{there.version} has another package already, which is never replaced: {told}.",
-                   "Publish it as another version.", errors)
+    raise conflict(
+        "package_exists",
+        f"{there.version} has another package already, which is never replaced: {told}.",
+        "Publish it as another version.",
+        errors,
+    )
 
 
 def _takes_package(version: MicroServiceVersion) -> list[BuildStatus]:
@@ -191,8 +219,11 @@ def _takes_package(version: MicroServiceVersion) -> list[BuildStatus]:
 def _refuse_ended(version: MicroServiceVersion) -> None:
     status = BuildStatus(version.status)
     if status != BuildStatus.SUCCESS and status not in _takes_package(version):
-        raise conflict("build_ended", f"The build of {version.version} has ended: {status.label}.",
-                       "Publish it as another version.")
+        raise conflict(
+            "build_ended",
+            f"The build of {version.version} has ended: {status.label}.",
+            "Publish it as another version.",
+        )
 
 
 def _announced(content_digest: str) -> str | None:

@@ -27,9 +27,14 @@ class Connection(psycopg.Connection):
 
     @classmethod
     def connect(  # type: ignore[override]
-        cls, conninfo: str = "", *, given: Mapping[str, str] = MappingProxyType({}), pooler: str = "auto",
-        autocommit: bool = False, **kwargs: Any,
-    ) -> Self:  # fmt: skip
+        cls,
+        conninfo: str = "",
+        *,
+        given: Mapping[str, str] = MappingProxyType({}),
+        pooler: str = "auto",
+        autocommit: bool = False,
+        **kwargs: Any,
+    ) -> Self:
         try:
             made = super().connect(conninfo, autocommit=True, **kwargs)
             try:
@@ -50,8 +55,10 @@ class Connection(psycopg.Connection):
         version = self.info.server_version
         bounds = limits.of_transactions(limits.chosen, version, given)
         settings = bounds | limits.of_sockets()
-        direct = {"auto": sql.SQL("pg_backend_pid() = {}").format(self.info.backend_pid),
-                  "transaction": sql.SQL("false")}.get(pooler, sql.SQL("true"))  # fmt: skip
+        direct = {
+            "auto": sql.SQL("pg_backend_pid() = {}").format(self.info.backend_pid),
+            "transaction": sql.SQL("false"),
+        }.get(pooler, sql.SQL("true"))
         one = sql.SQL("CASE WHEN direct THEN set_config({}, {}, false) END")
         asked = [one.format(*pair) for pair in settings.items()]
         query = sql.SQL("SELECT direct, {} FROM (SELECT {} AS direct) d").format(sql.SQL(", ").join(asked), direct)

@@ -16,9 +16,17 @@ TRY_FOR = 5.0
 class Pool(ConnectionPool[Connection]):
     def __init__(self, max_size: int, **kwargs: Any):
         super().__init__(
-            min_size=1, max_size=max_size, open=False, connection_class=Connection, check=self._look_at,
-            timeout=WAIT, max_idle=60, reconnect_timeout=TRY_FOR, reconnect_failed=ConnectionPool.check, **kwargs,
-        )  # fmt: skip
+            min_size=1,
+            max_size=max_size,
+            open=False,
+            connection_class=Connection,
+            check=self._look_at,
+            timeout=WAIT,
+            max_idle=60,
+            reconnect_timeout=TRY_FOR,
+            reconnect_failed=ConnectionPool.check,
+            **kwargs,
+        )
 
     def getconn(self, timeout: float | None = None) -> Connection:
         return super().getconn(WAIT_WHILE_AWAY if timeout is None and Connection.failing else timeout)

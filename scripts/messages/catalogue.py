@@ -58,8 +58,14 @@ def text(catalogue: Catalog) -> str:
     buffer = io.BytesIO()
     write_po(buffer, catalogue, width=120, omit_header=True, include_lineno=False, sort_output=False)
     plural = f'"Plural-Forms: nplurals={catalogue.num_plurals}; plural={catalogue.plural_expr};\\n"'
-    head = [HEADER, 'msgid ""', 'msgstr ""', f'"Language: {catalogue.locale}\\n"',
-            '"Content-Type: text/plain; charset=utf-8\\n"', plural]  # fmt: skip
+    head = [
+        HEADER,
+        'msgid ""',
+        'msgstr ""',
+        f'"Language: {catalogue.locale}\\n"',
+        '"Content-Type: text/plain; charset=utf-8\\n"',
+        plural,
+    ]
     return "\n".join(head) + "\n\n" + buffer.getvalue().decode()
 
 

@@ -57,8 +57,12 @@ def lines(heading: str) -> list[Line]:
 def role_rights() -> dict[str, frozenset[str]]:
     rows = document()["Roles and scopes"]
     head = rows[0]
-    return {role: frozenset(row[0].strip("`") for row in rows[1:] if len(row) == len(head) and
-                            row[head.index(role)] == "yes") for role in LADDER}
+    return {
+        role: frozenset(
+            row[0].strip("`") for row in rows[1:] if len(row) == len(head) and row[head.index(role)] == "yes"
+        )
+        for role in LADDER
+    }
 
 
 def scope_rights(bound: bool) -> dict[str, frozenset[str]]:

@@ -49,9 +49,15 @@ class Things:
         running = fleet.instances(old, fleet.hosts(1, prefix=f"{thing}-"))
         made = fleet.deployment(running, new, DeploymentStatus.FAILED, OperationStatus.UNDONE)
         Build.objects.create(version=old, origin="git", status=2)
-        ids = {"service": service.pk, "name": service.name, "version": old.pk, "newer": new.pk,
-               "instance": MicroServiceInstance.objects.get(microservice=service).pk, "deployment": made.pk,
-               "operation": made.operations.get().pk}  # fmt: skip
+        ids = {
+            "service": service.pk,
+            "name": service.name,
+            "version": old.pk,
+            "newer": new.pk,
+            "instance": MicroServiceInstance.objects.get(microservice=service).pk,
+            "deployment": made.pk,
+            "operation": made.operations.get().pk,
+        }
         if team:
             member = get_user_model().objects.create_user(f"member-of-{thing}")
             Membership.objects.create(team=team, user=member, role="viewer")
@@ -94,8 +100,11 @@ class Callers:
         return [self._token("admin", SCOPES, thing) for thing in ("blue", "nobody")]
 
     def unrecognised(self) -> list[tuple[Who, str]]:
-        changes = {"expired": {"expires": timezone.now() - timedelta(seconds=1)},
-                   "revoked": {"revoked": timezone.now()}, "made up": {"digest": "x"}}  # fmt: skip
+        changes = {
+            "expired": {"expires": timezone.now() - timedelta(seconds=1)},
+            "revoked": {"revoked": timezone.now()},
+            "made up": {"digest": "x"},
+        }
         found = []
         for name, change in changes.items():
             row, text = make_token(self.users["admin"], name, SCOPES)

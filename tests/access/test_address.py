@@ -1,4 +1,5 @@
 """Whose address a request has: a stranger's word about it does not count."""
+
 import pytest
 from django.test import RequestFactory
 
@@ -7,20 +8,23 @@ from access.client_ip import client_address, neighbourhood
 PROXIES = ["10.0.0.0/8", "192.0.2.7", "unix"]
 
 
-@pytest.mark.parametrize(("remote", "forwarded", "expected"), [
-    ("203.0.113.5", "", "203.0.113.5"),
-    ("203.0.113.5", "1.1.1.1", "203.0.113.5"),  # a stranger says so
-    ("10.0.0.1", "1.1.1.1", "1.1.1.1"),
-    ("10.0.0.1", "6.6.6.6, 1.1.1.1", "1.1.1.1"),  # the left end is the client's own words
-    ("10.0.0.1", "6.6.6.6, 1.1.1.1, 192.0.2.7", "1.1.1.1"),
-    ("10.0.0.1", "6.6.6.6, 192.0.2.8, 10.1.1.1", "192.0.2.8"),
-    ("10.0.0.1", "nonsense", "10.0.0.1"),
-    ("10.0.0.1", "1.1.1.1, <script>", "10.0.0.1"),
-    ("10.0.0.1", "", "10.0.0.1"),
-    ("10.0.0.1", "10.0.0.2", "10.0.0.2"),
-    ("", "1.1.1.1", "1.1.1.1"),
-    ("10.0.0.1", "2001:DB8::1", "2001:db8::1"),
-])
+@pytest.mark.parametrize(
+    ("remote", "forwarded", "expected"),
+    [
+        ("203.0.113.5", "", "203.0.113.5"),
+        ("203.0.113.5", "1.1.1.1", "203.0.113.5"),  # a stranger says so
+        ("10.0.0.1", "1.1.1.1", "1.1.1.1"),
+        ("10.0.0.1", "6.6.6.6, 1.1.1.1", "1.1.1.1"),  # the left end is the client's own words
+        ("10.0.0.1", "6.6.6.6, 1.1.1.1, 192.0.2.7", "1.1.1.1"),
+        ("10.0.0.1", "6.6.6.6, 192.0.2.8, 10.1.1.1", "192.0.2.8"),
+        ("10.0.0.1", "nonsense", "10.0.0.1"),
+        ("10.0.0.1", "1.1.1.1, <script>", "10.0.0.1"),
+        ("10.0.0.1", "", "10.0.0.1"),
+        ("10.0.0.1", "10.0.0.2", "10.0.0.2"),
+        ("", "1.1.1.1", "1.1.1.1"),
+        ("10.0.0.1", "2001:DB8::1", "2001:db8::1"),
+    ],
+)
 def test_only_trusted_proxies_are_believed(settings, remote, forwarded, expected):
     settings.TRUSTED_PROXIES = PROXIES
     request = RequestFactory().get("/", REMOTE_ADDR=remote, HTTP_X_FORWARDED_FOR=forwarded)

@@ -18,11 +18,27 @@ from audit.models import History
 from tests.microservice import fleet
 
 ADDRESSES = (
-    "", "login/", "logout/", "password_change/", "password_change/done/", "jsi18n/", "autocomplete/", "r/1/1/",
-    "auth/user/", "auth/user/add/", "auth/user/1/change/", "auth/user/1/password/", "auth/user/1/delete/",
-    "auth/group/", "auth/group/add/", "access/token/", "asset/credential/1/change/", "microservice/history/",
-    "django_celery_results/taskresult/", "django_celery_results/groupresult/add/",
-)  # fmt: skip
+    "",
+    "login/",
+    "logout/",
+    "password_change/",
+    "password_change/done/",
+    "jsi18n/",
+    "autocomplete/",
+    "r/1/1/",
+    "auth/user/",
+    "auth/user/add/",
+    "auth/user/1/change/",
+    "auth/user/1/password/",
+    "auth/user/1/delete/",
+    "auth/group/",
+    "auth/group/add/",
+    "access/token/",
+    "asset/credential/1/change/",
+    "microservice/history/",
+    "django_celery_results/taskresult/",
+    "django_celery_results/groupresult/add/",
+)
 
 
 @pytest.mark.django_db

@@ -1,4 +1,5 @@
 """How large a body may be, by its address; and nothing of it is read or written before that is known."""
+
 import io
 
 import pytest
@@ -20,23 +21,53 @@ class Untouched(io.RawIOBase):
 
 
 def send(path: str, length: int | str, kind: str = FORM, client: Client | None = None, **meta):
-    return (client or Client(enforce_csrf_checks=True)).generic("POST", path, b"", kind, **{
-        "CONTENT_LENGTH": str(length), "CONTENT_TYPE": kind, "wsgi.input": Untouched(), "HTTP_REFERER": "http://testserver/login/",
-        "HTTP_COOKIE": f"csrftoken={'c' * 32}", **meta})
+    return (client or Client(enforce_csrf_checks=True)).generic(
+        "POST",
+        path,
+        b"",
+        kind,
+        **{
+            "CONTENT_LENGTH": str(length),
+            "CONTENT_TYPE": kind,
+            "wsgi.input": Untouched(),
+            "HTTP_REFERER": "http://testserver/login/",
+            "HTTP_COOKIE": f"csrftoken={'c' * 32}",
+            **meta,
+        },
+    )
 
 
-@pytest.mark.parametrize(("path", "limit"), [
-    ("/login/", bodies.USUAL), ("/api/v1/services/", bodies.API), ("/api/v1/builds/gitlab/webhook", bodies.REPORT),
-    ("/api/v1/builds/gitlab/webhook/", bodies.REPORT), ("/api/v1/services/x/versionsx", bodies.API),
-    ("/api/v1/services/x/versions", None), ("/api/v1/services/x/versions/1/package", None),
-    ("/x/api/v1/services/x/versions/", bodies.USUAL),
-])
+@pytest.mark.parametrize(
+    ("path", "limit"),
+    [
+        ("/login/", bodies.USUAL),
+        ("/api/v1/services/", bodies.API),
+        ("/api/v1/builds/gitlab/webhook", bodies.REPORT),
+        ("/api/v1/builds/gitlab/webhook/", bodies.REPORT),
+        ("/api/v1/services/x/versionsx", bodies.API),
+        ("/api/v1/services/x/versions", None),
+        ("/api/v1/services/x/versions/1/package", None),
+        ("/x/api/v1/services/x/versions/", bodies.USUAL),
+    ],
+)
 def test_each_address_has_its_limit(path, limit):
     assert bodies.most(path) == limit
 
 
-@pytest.mark.parametrize("path", ["/login/", "/admin/login/", "/healthz", "/nothing", "/api/v1/services/",
-                                  "/api/nothing", "/api/v1/builds/git/webhook", "/", "/static/css/x.css"])
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/login/",
+        "/admin/login/",
+        "/healthz",
+        "/nothing",
+        "/api/v1/services/",
+        "/api/nothing",
+        "/api/v1/builds/git/webhook",
+        "/",
+        "/static/css/x.css",
+    ],
+)
 def test_a_larger_one_is_refused_unread(db, path):
     for length in (str(300 << 20), "-1", "1e9", "9" * 30):
         answer = send(path, length)
@@ -45,8 +76,14 @@ def test_a_larger_one_is_refused_unread(db, path):
             assert answer.json()["code"] == "too_large"
 
 
-@pytest.mark.parametrize("path", ["/api/v1/services/shop/versions/", "/api/v1/services/shop/versions/1/package",
-                                  "/api/v1/services/shop/versions/nothing/there"])
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/api/v1/services/shop/versions/",
+        "/api/v1/services/shop/versions/1/package",
+        "/api/v1/services/shop/versions/nothing/there",
+    ],
+)
 def test_what_a_stranger_sends_to_where_packages_go_is_not_read(db, path):
     assert send(path, 300 << 20).status_code in (401, 404, 405)
     assert send(path, 300 << 20, HTTP_AUTHORIZATION="Bearer wrong").status_code in (401, 404, 405)

@@ -1,4 +1,5 @@
 """The table of codes and the project's code say the same."""
+
 import ast
 import re
 from pathlib import Path
@@ -31,7 +32,7 @@ def _codes(node: ast.AST) -> list[str]:
         return []
     place = PLACE[node.func.id]
     named = [keyword.value for keyword in node.keywords if keyword.arg == "code"]
-    return [text for one in [*node.args[place:place + 1], *named] if (text := _text(one))]
+    return [text for one in [*node.args[place : place + 1], *named] if (text := _text(one))]
 
 
 def _text(node: ast.AST | None) -> str:

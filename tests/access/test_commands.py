@@ -1,4 +1,5 @@
 """manage.py token, field_key and rotate_keys."""
+
 import io
 from datetime import timedelta
 
@@ -57,12 +58,20 @@ def test_token_takes_a_user_services_and_an_end(root):
     assert Token.objects.first().expires is None
 
 
-@pytest.mark.parametrize("words", [
-    ["--scopes", "everything"], ["--scopes", ""], ["--scopes", "read", "--user", "nobody"],
-    ["--scopes", "read", "--services", "nosuch"], ["--scopes", "read", "--services", "99"],
-    ["--scopes", "read", "--expires", "soon"], ["--scopes", "read", "--expires", "2020-01-01T00:00:00Z"],
-    ["--scopes", "read", "--expires", "2020-13-01T00:00:00Z"], ["--scopes", "admin", "--user", "ann"],
-])
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["--scopes", "everything"],
+        ["--scopes", ""],
+        ["--scopes", "read", "--user", "nobody"],
+        ["--scopes", "read", "--services", "nosuch"],
+        ["--scopes", "read", "--services", "99"],
+        ["--scopes", "read", "--expires", "soon"],
+        ["--scopes", "read", "--expires", "2020-01-01T00:00:00Z"],
+        ["--scopes", "read", "--expires", "2020-13-01T00:00:00Z"],
+        ["--scopes", "admin", "--user", "ann"],
+    ],
+)
 def test_token_says_in_one_line_what_is_wrong(root, words):
     get_user_model().objects.create_user("ann")
     with pytest.raises(CommandError) as error:
@@ -114,7 +123,8 @@ def test_rotate_keys_writes_every_secret_under_the_newest_key(settings):
     settings.FIELD_KEYS = [old]
     made = Credential.objects.create(name="key", secret="the canary")
     IdempotencyKey.objects.create(
-        caller="a", key="b", fingerprint="c", status=200, body=seal(b"answer"), lease=timezone.now())
+        caller="a", key="b", fingerprint="c", status=200, body=seal(b"answer"), lease=timezone.now()
+    )
     before = stored()
     assert "canary" not in before
     settings.FIELD_KEYS = [new, old]

@@ -1,4 +1,5 @@
 """Tokens that make tokens, and what ends with what: parents, a click, another password, a shut-out account."""
+
 import threading
 from datetime import timedelta
 
@@ -69,10 +70,16 @@ def test_a_person_in_a_browser_makes_and_takes_back_their_own(db):
     assert not holds(made.json()["token"])
 
 
-@pytest.mark.parametrize(("method", "body"), [
-    ("POST", {"username": "eve", "password": "a right long horse"}), ("POST", {"username": "eve", "admin": True}),
-    ("PATCH", {"password": "a right long horse"}), ("PATCH", {"admin": True}), ("PATCH", {"active": True}),
-])
+@pytest.mark.parametrize(
+    ("method", "body"),
+    [
+        ("POST", {"username": "eve", "password": "a right long horse"}),
+        ("POST", {"username": "eve", "admin": True}),
+        ("PATCH", {"password": "a right long horse"}),
+        ("PATCH", {"admin": True}),
+        ("PATCH", {"active": True}),
+    ],
+)
 def test_a_token_without_the_scope_makes_no_other_way_in(api, method, body):  # noqa: F811
     """A stolen token for administrators would leave an account behind that outlives it."""
     joe = person("joe", is_active=False)
@@ -261,8 +268,9 @@ def test_one_request_ends_all_sessions_and_tokens(api):  # noqa: F811
 def test_people_end_their_own_and_nobody_elses(api):  # noqa: F811
     user, texts, client = everything_of()
     eve, others, _ = everything_of("eve")
-    end = lambda number, asked: client.post(f"/api/v1/users/{number}/end_sessions", asked,
-                                            content_type="application/json")
+    end = lambda number, asked: client.post(
+        f"/api/v1/users/{number}/end_sessions", asked, content_type="application/json"
+    )
     assert end(eve.pk, {}).status_code == 404
     second = Client()
     second.force_login(user)

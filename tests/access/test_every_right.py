@@ -60,18 +60,31 @@ def ids(address: str, things: Things, thing: str) -> dict:
     first = address.strip("/").partition("/")[0]
     number = {
         "services": of["instance"] if "/instances/" in address else of["version"],
-        "deployments": of["deployment"], "operations": of["operation"], "teams": of.get("team"),
-        "hosts": shared["host"], "credentials": shared["credential"], "tokens": shared["token"],
-        "users": shared["user"], "people": shared["user"], "callbacks": shared["callback"],
+        "deployments": of["deployment"],
+        "operations": of["operation"],
+        "teams": of.get("team"),
+        "hosts": shared["host"],
+        "credentials": shared["credential"],
+        "tokens": shared["token"],
+        "users": shared["user"],
+        "people": shared["user"],
+        "callbacks": shared["callback"],
         "settings": shared["setting"],
-    }.get(first)  # fmt: skip
+    }.get(first)
     for part, named in (("deliveries/<number>", "delivery"), ("sessions/<int:number>", "session")):
         number = shared[named] if part in address else number
     return {
-        "id": number, "number": number, "person": shared["user"],
-        "service": of["service"], "name": of["name"], "user": of.get("member"), "delivery": shared["delivery"],
-        "action": "upgrade", "word": "good", "what": "pause" if first == "deployments" else "remove",
-    }  # fmt: skip
+        "id": number,
+        "number": number,
+        "person": shared["user"],
+        "service": of["service"],
+        "name": of["name"],
+        "user": of.get("member"),
+        "delivery": shared["delivery"],
+        "action": "upgrade",
+        "word": "good",
+        "what": "pause" if first == "deployments" else "remove",
+    }
 
 
 def fill(line: Line, things: Things, thing: str) -> str:
@@ -117,20 +130,29 @@ def body(line: Line, things: Things, thing: str) -> object:
 FORMS = {
     "services/<str:name>/settings/": {"language": "go", "check_timeout": 60, "keep_releases": 3, "build_orig": "git"},
     "services/<str:name>/versions/new/": {"version": "9.9", "ref": "main"},
-    "hosts/new/": {"hostname": "new", "ip": "127.0.0.2"}, "tokens/": {"name": "new", "scopes": ["tokens"]},
-    "people/": {"username": "new", "active": "on"}, "callbacks/new/": {"url": "https://example.com/new"},
-    "teams/": {"name": "green"}, "new-service/": {"name": "new", "language": "go"},
-}  # fmt: skip
+    "hosts/new/": {"hostname": "new", "ip": "127.0.0.2"},
+    "tokens/": {"name": "new", "scopes": ["tokens"]},
+    "people/": {"username": "new", "active": "on"},
+    "callbacks/new/": {"url": "https://example.com/new"},
+    "teams/": {"name": "green"},
+    "new-service/": {"name": "new", "language": "go"},
+}
 
 
 def form(line: Line, things: Things, thing: str) -> dict:
     """What a page of the console sends."""
     of = things.of[thing]
     more = {
-        "key": str(uuid.uuid4()), "dest": of["newer"], "where": "all", "user": of.get("member", ""),
-        "instance": of["instance"], "what": "maintain", "reason": "it is time", "service": of["name"],
+        "key": str(uuid.uuid4()),
+        "dest": of["newer"],
+        "where": "all",
+        "user": of.get("member", ""),
+        "instance": of["instance"],
+        "what": "maintain",
+        "reason": "it is time",
+        "service": of["name"],
         "host": things.shared["host"],
-    }  # fmt: skip
+    }
     return {**more, **FORMS.get(line.address.lstrip("/"), {})}
 
 
@@ -178,8 +200,13 @@ def things_of(line: Line) -> tuple[str, ...]:
 def expected(who: Who, line: Line, thing: str, default_role: str) -> bool:
     if line.of == "own" and "<" in line.address:  # what is asked about belongs to somebody else
         needed = {"admin", *line.rights} | ({"tokens"} if line.method == "DELETE" else set())
-        return bool(who.known and (who.csrf or line.method == "GET") and who.admin and not who.service
-                    and needed <= ceiling(who))
+        return bool(
+            who.known
+            and (who.csrf or line.method == "GET")
+            and who.admin
+            and not who.service
+            and needed <= ceiling(who)
+        )
     return may(who, line, thing, default_role)
 
 
@@ -235,8 +262,9 @@ def test_the_api_for_who_is_not_recognised(things):
     callers = Callers(things)
     unknown = [(who, Asked(token)) for who, token in callers.unrecognised()]
     unknown.append((Who("nobody", known=False), Asked()))
-    unknown.append((Who("a session without CSRF token", admin=True, csrf=False),
-                    Asked(user=callers.users["admin"], csrf=True)))
+    unknown.append(
+        (Who("a session without CSRF token", admin=True, csrf=False), Asked(user=callers.users["admin"], csrf=True))
+    )
     wrong = [one for who, asked in unknown for one in differing(who, asked, API, things)]
     assert not wrong, "\n".join(wrong)
 
@@ -259,8 +287,10 @@ def test_the_default_role_is_of_services_of_no_team_and_the_same_for_everyone(th
 def test_the_console_for_who_is_not_recognised_and_for_tokens(things):
     callers = Callers(things)
     root = callers.users["admin"]
-    unknown = [(Who("nobody", known=False), Asked()),
-               (Who("a session without CSRF token", admin=True, csrf=False), Asked(user=root, csrf=True))]
+    unknown = [
+        (Who("nobody", known=False), Asked()),
+        (Who("a session without CSRF token", admin=True, csrf=False), Asked(user=root, csrf=True)),
+    ]
     unknown += [(Who("a token", known=False), Asked(token)) for who, token in callers.tokens_for_another_service()[:1]]
     wrong = [one for who, asked in unknown for one in differing(who, asked, CONSOLE, things, api=False)]
     assert not wrong, "\n".join(wrong)

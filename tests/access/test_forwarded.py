@@ -1,4 +1,5 @@
 """Whether a request came over https is believed from TRUSTED_PROXIES only."""
+
 import pytest
 from django.http import HttpRequest, HttpResponse
 from django.test import RequestFactory

@@ -11,9 +11,11 @@ from hypothesis import strategies as st
 
 from access.masking import PIECE, Mask, Stream
 
-PEM = "-----BEGIN PRIVATE KEY-----\n" + "\n".join(
-    base64.b64encode(bytes([number]) * 48).decode() for number in range(3, 9)
-) + "\n-----END PRIVATE KEY-----\n"  # fmt: skip
+PEM = (
+    "-----BEGIN PRIVATE KEY-----\n"
+    + "\n".join(base64.b64encode(bytes([number]) * 48).decode() for number in range(3, 9))
+    + "\n-----END PRIVATE KEY-----\n"
+)
 
 
 def streamed(mask: Mask, raw: bytes, sizes: list[int]) -> bytes:
@@ -25,12 +27,18 @@ def streamed(mask: Mask, raw: bytes, sizes: list[int]) -> bytes:
     return out + stream.flush()
 
 
-@pytest.mark.parametrize("form", [
-    lambda s: s, lambda s: base64.b64encode(s.encode()).decode(),
-    lambda s: base64.b64encode(b"u:" + s.encode()).decode(),
-    lambda s: base64.b64encode(b"u" + s.encode() + b"\n").decode(), lambda s: json.dumps(s),
-    lambda s: urllib.parse.quote(s, safe=""), lambda s: base64.urlsafe_b64encode(s.encode()).decode(),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "form",
+    [
+        lambda s: s,
+        lambda s: base64.b64encode(s.encode()).decode(),
+        lambda s: base64.b64encode(b"u:" + s.encode()).decode(),
+        lambda s: base64.b64encode(b"u" + s.encode() + b"\n").decode(),
+        lambda s: json.dumps(s),
+        lambda s: urllib.parse.quote(s, safe=""),
+        lambda s: base64.urlsafe_b64encode(s.encode()).decode(),
+    ],
+)
 @pytest.mark.parametrize("secret", ["s3cret", "a+b/c?d=e\"f'g", "pässwörd", "x" * 300 + "yz", "tab\tin it"])
 def test_every_form_of_a_value_is_masked(form, secret):
     masked = Mask([secret]).text(f"before {form(secret)} after")

@@ -27,19 +27,28 @@ def red(db):
 
 
 def test_what_another_teams_people_do_is_not_seen_in_any_list(red):
-    own = fleet.deployment(fleet.instances(fleet.versions(fleet.service("own", team=red), 2)[0], fleet.hosts()),
-                           MicroService.objects.get(name="own").versions.last())
+    own = fleet.deployment(
+        fleet.instances(fleet.versions(fleet.service("own", team=red), 2)[0], fleet.hosts()),
+        MicroService.objects.get(name="own").versions.last(),
+    )
     other_service = fleet.service("other", team=Team.objects.create(name="blue"))
-    other = fleet.deployment(fleet.instances(fleet.versions(other_service, 2)[0], fleet.hosts()),
-                             other_service.versions.last())
+    other = fleet.deployment(
+        fleet.instances(fleet.versions(other_service, 2)[0], fleet.hosts()), other_service.versions.last()
+    )
     History.objects.create(actor="x", action="change", subject="service", microservice=other_service)
     some = member(Role.OWNER, red)
     assert [row["name"] for row in some.get("/services/").json()["data"]] == ["own"]
     assert [row["id"] for row in some.get("/deployments/").json()["data"]] == [own.pk]
     assert some.get("/history/").json()["data"] == []
     assert [row["name"] for row in some.get("/teams/").json()["data"]] == ["red"]
-    for path in (f"/deployments/{other.pk}", f"/deployments/{other.pk}/operations/", f"/deployments/{other.pk}/events",
-                 f"/operations/{other.operations.first().pk}/log", f"/services/{other_service.pk}", "/services/other"):
+    for path in (
+        f"/deployments/{other.pk}",
+        f"/deployments/{other.pk}/operations/",
+        f"/deployments/{other.pk}/events",
+        f"/operations/{other.operations.first().pk}/log",
+        f"/services/{other_service.pk}",
+        "/services/other",
+    ):
         assert some.get(path).status_code == 404, path
     for verb in ("cancel", "pause", "resume", "retry", "revert"):
         assert some.post(f"/deployments/{other.pk}/{verb}", {}).status_code == 404
@@ -117,12 +126,19 @@ def test_a_user_is_made_changed_and_deleted_and_the_password_never_told(api):  #
     assert some.get(path).status_code == 404
 
 
-@pytest.mark.parametrize(("body", "pointer"), [
-    ({"username": ""}, "/username"), ({"username": "a b"}, "/username"), ({"username": "x" * 151}, "/username"),
-    ({"username": "joe", "email": "nonsense"}, "/email"), ({"username": "joe", "password": "short"}, "/password"),
-    ({"username": "joe", "first_name": "a\nb"}, "/first_name"), ({"username": "joe", "nosuch": 1}, "/nosuch"),
-    ({}, "/username"),
-])
+@pytest.mark.parametrize(
+    ("body", "pointer"),
+    [
+        ({"username": ""}, "/username"),
+        ({"username": "a b"}, "/username"),
+        ({"username": "x" * 151}, "/username"),
+        ({"username": "joe", "email": "nonsense"}, "/email"),
+        ({"username": "joe", "password": "short"}, "/password"),
+        ({"username": "joe", "first_name": "a\nb"}, "/first_name"),
+        ({"username": "joe", "nosuch": 1}, "/nosuch"),
+        ({}, "/username"),
+    ],
+)
 def test_a_wrong_user_is_told_where(api, body, pointer):  # noqa: F811
     answer = api().post("/users/", body)
     assert (answer.status_code, answer.json()["errors"][0]["pointer"]) == (422, pointer)
@@ -171,12 +187,17 @@ def test_a_team_is_made_with_its_members_and_they_change(api):  # noqa: F811
     assert some.delete(path).status_code == 204
 
 
-@pytest.mark.parametrize(("body", "pointer"), [
-    ({"name": ""}, "/name"), ({"name": "123"}, "/name"), ({"name": "x" * 65}, "/name"),
-    ({"name": "a", "members": [{"user": "nosuch", "role": "viewer"}]}, "/members/0/user"),
-    ({"name": "a", "members": [{"user": "ann", "role": "king"}]}, "/members/0/role"),
-    ({"name": "a", "members": [{"user": 2**80, "role": "viewer"}]}, "/members/0/user"),
-])
+@pytest.mark.parametrize(
+    ("body", "pointer"),
+    [
+        ({"name": ""}, "/name"),
+        ({"name": "123"}, "/name"),
+        ({"name": "x" * 65}, "/name"),
+        ({"name": "a", "members": [{"user": "nosuch", "role": "viewer"}]}, "/members/0/user"),
+        ({"name": "a", "members": [{"user": "ann", "role": "king"}]}, "/members/0/role"),
+        ({"name": "a", "members": [{"user": 2**80, "role": "viewer"}]}, "/members/0/user"),
+    ],
+)
 def test_a_wrong_team_is_told_where_and_not_made(api, body, pointer):  # noqa: F811
     answer = api().post("/teams/", body)
     assert (answer.status_code, answer.json()["errors"][0]["pointer"]) == (422, pointer)
@@ -243,7 +264,8 @@ def test_what_builds_run_is_changed_by_who_has_the_right_build(red, field):
     root = get_user_model().objects.create_superuser("root")
     for user in (own, root):
         token = lambda scopes, bound, user=user: Api(
-            make_token(user, "t", scopes, services=[shop.pk] if bound else ())[1])
+            make_token(user, "t", scopes, services=[shop.pk] if bound else ())[1]
+        )
         bound = token(["admin"], True)
         answer = bound.patch("/services/shop", {field: value})
         assert answer.status_code == 403 and answer.json()["errors"][0]["pointer"] == f"/{field}"
@@ -276,8 +298,16 @@ def test_a_token_for_named_services_is_told_of_nothing_beside_them(red, api):  #
     host = fleet.hosts(1)[0]
     every = ("read", "publish", "deploy", "build", "admin")
     bound = api(*every, services=[shop.pk])
-    for path in ("/teams/", f"/teams/{red.pk}", f"/teams/{red.pk}/members/", "/credentials/", "/users/", "/callbacks/",
-                 "/settings/", "/settings/history"):
+    for path in (
+        "/teams/",
+        f"/teams/{red.pk}",
+        f"/teams/{red.pk}/members/",
+        "/credentials/",
+        "/users/",
+        "/callbacks/",
+        "/settings/",
+        "/settings/history",
+    ):
         assert bound.get(path).status_code == 403, path
     assert bound.get("/services/shop").json()["team"] == "red"
     assert bound.get(f"/hosts/{host.pk}").status_code == 200, "it installs there"

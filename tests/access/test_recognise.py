@@ -1,4 +1,5 @@
 """Who a request comes from, and what that costs."""
+
 from datetime import timedelta
 
 import pytest
@@ -54,9 +55,14 @@ def test_a_token_never_has_a_right_that_its_owner_lost(user):
     assert not ask(token).may("read") and ask(token).enters("read") and not ask(token).enters("publish")
 
 
-@pytest.mark.parametrize("change", [
-    {"revoked": timezone.now()}, {"expires": timezone.now() - timedelta(seconds=1)}, {"digest": "0" * 64},
-])
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"revoked": timezone.now()},
+        {"expires": timezone.now() - timedelta(seconds=1)},
+        {"digest": "0" * 64},
+    ],
+)
 def test_a_token_that_does_not_hold_any_more_is_refused(user, change):
     token = make_token(user, "ci", ["read"])[1]
     assert ask(token)

@@ -1,4 +1,5 @@
 """What people may do by their roles in teams, and what of it a token keeps."""
+
 import pytest
 from django.contrib.auth import get_user_model
 from django.test import RequestFactory
@@ -36,8 +37,11 @@ def rights(who, service) -> set[str]:
 @pytest.fixture
 def services(db):
     red, blue = Team.objects.create(name="red"), Team.objects.create(name="blue")
-    return {"red": fleet.service("of-red", team=red), "blue": fleet.service("of-blue", team=blue),
-            "nobody": fleet.service("of-nobody")}
+    return {
+        "red": fleet.service("of-red", team=red),
+        "blue": fleet.service("of-blue", team=blue),
+        "nobody": fleet.service("of-nobody"),
+    }
 
 
 @pytest.mark.parametrize("role", Role.values)

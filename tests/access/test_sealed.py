@@ -32,7 +32,9 @@ def test_it_comes_back_as_it_was_and_lies_there_encrypted():
     assert "canary" not in stored() and set(json.loads(stored())) == {"DB", "API"}
     found = MicroService.objects.get().secrets
     assert {name: value.reveal() for name, value in found.open().items()} == {
-        "API": "another canary", "DB": "the canary\nof two lines"}  # fmt: skip
+        "API": "another canary",
+        "DB": "the canary\nof two lines",
+    }
     assert found.changed() == {"API": NOW, "DB": NOW}
     assert "canary" not in f"{found} {found!r} {found.open()}" and str(found) == "API=••• DB=•••"
 
@@ -56,8 +58,9 @@ def test_names_are_known_without_any_key(settings):
 def test_rotate_keys_writes_maps_again_too(settings):
     old, new = Fernet.generate_key().decode(), Fernet.generate_key().decode()
     settings.FIELD_KEYS = [old]
-    MicroService.objects.create(name="shop", secrets=sealed(A="the canary", B="another"),
-                                build_credential=sealed(password="a third"))  # fmt: skip
+    MicroService.objects.create(
+        name="shop", secrets=sealed(A="the canary", B="another"), build_credential=sealed(password="a third")
+    )
     before, out = stored(), io.StringIO()
     settings.FIELD_KEYS = [new, old]
     call_command("rotate_keys", stdout=out)

@@ -1,4 +1,5 @@
 """Browser sessions: whose, from where, for how long, and that an ended one is over everywhere at once."""
+
 from datetime import timedelta
 
 import pytest
@@ -136,7 +137,8 @@ def test_signing_in_gives_another_key_and_begins_anew(ann):
 def test_what_is_over_is_swept_away_and_nothing_else(ann, settings, monkeypatch):
     signed_in(ann), signed_in(ann)
     Session.objects.filter(pk=Session.objects.first().pk).update(
-        seen=timezone.now() - timedelta(seconds=settings.SESSION_IDLE + 1))
+        seen=timezone.now() - timedelta(seconds=settings.SESSION_IDLE + 1)
+    )
     monkeypatch.setattr(expiry, "_looked", 0.0)
     expiry.look_now_and_then()
     assert Session.objects.count() == 1

@@ -1,4 +1,5 @@
 """Guesses of passwords and tokens are counted per account and per address."""
+
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 
@@ -175,8 +176,10 @@ def test_a_worker_forgets_old_counts(monkeypatch):
 def test_wrong_tokens_end_in_429_whatever_the_client_says_about_its_address():
     client = Client()
     statuses = [
-        client.get("/api/v1/services/", headers={"Authorization": "Bearer wrong", "X-Forwarded-For": f"1.1.1.{number}"})
-        .status_code for number in range(103)
+        client.get(
+            "/api/v1/services/", headers={"Authorization": "Bearer wrong", "X-Forwarded-For": f"1.1.1.{number}"}
+        ).status_code
+        for number in range(103)
     ]
     assert statuses == [401] * 100 + [429] * 3
 
@@ -184,8 +187,11 @@ def test_wrong_tokens_end_in_429_whatever_the_client_says_about_its_address():
 def test_signing_in_counts_guesses_whatever_the_client_says_about_its_address():
     get_user_model().objects.create_superuser("ann", password="right horse")
     client = Client()
-    send = lambda password, number: client.post("/login/?next=/teams/", {"username": "ann", "password": password},
-                                                headers={"X-Forwarded-For": f"1.1.1.{number}"})
+    send = lambda password, number: client.post(
+        "/login/?next=/teams/",
+        {"username": "ann", "password": password},
+        headers={"X-Forwarded-For": f"1.1.1.{number}"},
+    )
     answers = [send("wrong", number) for number in range(12)]
     assert [answer.status_code for answer in answers] == [200] * 10 + [429] * 2
     assert int(answers[-1]["Retry-After"]) > 0

@@ -1,4 +1,5 @@
 """The access log and what of it is history: who came in, who was refused, which token acted, from where."""
+
 import json
 import logging
 from datetime import timedelta
@@ -29,6 +30,7 @@ def ann(db):
 @pytest.fixture
 def lines():
     """Each line of the access log, as the product writes it."""
+
     class Kept(logging.Handler):
         def emit(self, record):
             kept.append(json.loads(self.format(record)))
@@ -55,9 +57,13 @@ def test_signing_in_and_out_are_told_with_who_where_and_how(ann, lines):
     sign_in().post("/logout/")
     came, went = told(subject="user")
     assert [(row.action, row.actor, row.subject_id, row.address, row.after["agent"]) for row in (came, went)] == [
-        ("sign_in", "ann", ann.pk, "192.0.2.7", "Firefox"), ("sign_out", "ann", ann.pk, "192.0.2.7", "Firefox")]
+        ("sign_in", "ann", ann.pk, "192.0.2.7", "Firefox"),
+        ("sign_out", "ann", ann.pk, "192.0.2.7", "Firefox"),
+    ]
     assert [(line["event"], line["user"], line["address"]) for line in lines] == [
-        ("signed in", "ann", "192.0.2.7"), ("signed out", "ann", "192.0.2.7")]
+        ("signed in", "ann", "192.0.2.7"),
+        ("signed out", "ann", "192.0.2.7"),
+    ]
     assert all(line["request"] == row.after["request_id"] for line, row in zip(lines, (came, went), strict=True))
 
 
@@ -76,7 +82,9 @@ def test_failures_are_lines_at_once_and_one_row_a_window(ann, lines):
     assert over() == 2
     rows = told(action="sign_in_failed")
     assert [(row.subject_id, row.address, row.after["failed"], row.after["refused"]) for row in rows] == [
-        (ann.pk, "192.0.2.7", 5, 0), (ann.pk, "192.0.2.8", 1, 0)]
+        (ann.pk, "192.0.2.7", 5, 0),
+        (ann.pk, "192.0.2.8", 1, 0),
+    ]
     assert not FailedSignIns.objects.exists()
 
 
@@ -112,9 +120,18 @@ def test_refusals_are_told_with_who_which_token_from_where_and_why(ann, lines):
     row, token = make_token(ann, "ci", ["read"])
     Api(token).post("/services/", {"name": "x"})
     line = lines[-1]
-    assert {name: line[name] for name in ("event", "level", "user", "token", "token_name", "status", "reason", "path")
-            } == {"event": "refused", "level": "warning", "user": "ann", "token": row.pk, "token_name": "ci",
-                  "status": 403, "reason": "forbidden", "path": "/api/v1/services/"}
+    assert {
+        name: line[name] for name in ("event", "level", "user", "token", "token_name", "status", "reason", "path")
+    } == {
+        "event": "refused",
+        "level": "warning",
+        "user": "ann",
+        "token": row.pk,
+        "token_name": "ci",
+        "status": 403,
+        "reason": "forbidden",
+        "path": "/api/v1/services/",
+    }
     assert line["address"] == "127.0.0.1" and line["request"]
     sign_in().post("/new-service/", {"name": "x"})  # needs admin
     assert (lines[-1]["status"], lines[-1]["user"], lines[-1]["reason"]) == (403, "ann", "forbidden")
@@ -122,8 +139,10 @@ def test_refusals_are_told_with_who_which_token_from_where_and_why(ann, lines):
 
 def test_a_token_that_holds_no_more_is_told_by_its_name(ann, lines):
     row, token = make_token(ann, "ci", ["read"])
-    for change, reason in (({"revoked": timezone.now()}, "revoked"),
-                           ({"revoked": None, "expires": timezone.now()}, "expired")):
+    for change, reason in (
+        ({"revoked": timezone.now()}, "revoked"),
+        ({"revoked": None, "expires": timezone.now()}, "expired"),
+    ):
         Token.objects.update(**change)
         assert Api(token).get("/services/").status_code == 401
         found = next(line for line in reversed(lines) if line["event"] == "token refused")
@@ -141,8 +160,10 @@ def test_a_session_without_its_csrf_token_is_told(ann, lines):
 
 
 def use(token: str, address: str) -> None:
-    assert Client(REMOTE_ADDR=address).get("/api/v1/services/", headers={"Authorization": f"Bearer {token}"}
-                                           ).status_code == 200
+    assert (
+        Client(REMOTE_ADDR=address).get("/api/v1/services/", headers={"Authorization": f"Bearer {token}"}).status_code
+        == 200
+    )
 
 
 def test_a_token_in_a_new_place_is_told_once(ann, lines):
@@ -152,8 +173,7 @@ def test_a_token_in_a_new_place_is_told_once(ann, lines):
     for _ in range(3):
         use(token, "192.0.2.8")
     [first] = told(action="first_use")
-    assert (first.actor, first.token_id, first.subject_id, first.address) == (
-        "ann", row.pk, row.pk, "192.0.2.8")
+    assert (first.actor, first.token_id, first.subject_id, first.address) == ("ann", row.pk, row.pk, "192.0.2.8")
     assert [line["event"] for line in lines] == ["token used for the first time", "token used from a new address"]
     token_use._noted.clear()  # an hour later, or another process
     use(token, "192.0.2.8")

@@ -1,4 +1,5 @@
 """What an installation of before keeps: who is signed in stays so, tokens without an end go on and are named."""
+
 import hashlib
 from datetime import timedelta
 
@@ -32,8 +33,14 @@ def old():
 
 def session(user, **more) -> str:
     store = Before()
-    store.update({"_auth_user_id": str(user.pk), "_auth_user_backend": "django.contrib.auth.backends.ModelBackend",
-                  HASH_SESSION_KEY: user.get_session_auth_hash(), **more})
+    store.update(
+        {
+            "_auth_user_id": str(user.pk),
+            "_auth_user_backend": "django.contrib.auth.backends.ModelBackend",
+            HASH_SESSION_KEY: user.get_session_auth_hash(),
+            **more,
+        }
+    )
     store.save()
     return store.session_key
 
@@ -45,8 +52,14 @@ def test_sessions_are_taken_over_and_endless_tokens_are_named(old, capsys):
     Old.objects.create(session_key="x" * 32, session_data="nonsense", expire_date=timezone.now() + timedelta(days=1))
     tokens = old.get_model("access", "Token").objects
     for name, end in (("for ever", None), ("for a day", timezone.now() + timedelta(days=1))):
-        tokens.create(user_id=user.pk, name=name, digest=hashlib.sha256(name.encode()).hexdigest(), hint="dpl_",
-                      scopes=["read"], expires=end)
+        tokens.create(
+            user_id=user.pk,
+            name=name,
+            digest=hashlib.sha256(name.encode()).hexdigest(),
+            hint="dpl_",
+            scopes=["read"],
+            expires=end,
+        )
     migrate(NOW)
     said = capsys.readouterr().out
     assert "1 sessions were taken over" in said and "1 tokens have no end" in said

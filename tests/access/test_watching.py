@@ -1,4 +1,5 @@
 """Who watches is known for all of them together: no statement for each, and whatever changes of them is noticed."""
+
 from datetime import timedelta
 
 import pytest

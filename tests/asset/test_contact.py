@@ -33,10 +33,19 @@ def host(server):
 
 def host_at(address, port, server, host_key="", hostname="web1", **more):
     credential = credentials.create(WHO, {"name": f"for {hostname}", "secret": server.client_key})
-    return hosts.create(WHO, {
-        "hostname": hostname, "ip": address, "port": port, "username": server.username, "credential_id": credential.pk,
-        "base_path": str(server.root), "host_key": host_key, **more,
-    })  # fmt: skip
+    return hosts.create(
+        WHO,
+        {
+            "hostname": hostname,
+            "ip": address,
+            "port": port,
+            "username": server.username,
+            "credential_id": credential.pk,
+            "base_path": str(server.root),
+            "host_key": host_key,
+            **more,
+        },
+    )
 
 
 @pytest.fixture(scope="module")

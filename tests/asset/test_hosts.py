@@ -206,8 +206,15 @@ def test_one_wrong_row_keeps_all_out_and_every_error_has_its_place():
     with pytest.raises(Problem) as refused:
         imports.import_many(WHO, rows)
     assert {error["pointer"] for error in refused.value.errors} == {
-        "/1/hostname", "/2/hostname", "/3/hostname", "/3/port", "/3/wh~1eels", "/4", "/5/hostname", "/5/credential_id",
-    }  # fmt: skip
+        "/1/hostname",
+        "/2/hostname",
+        "/3/hostname",
+        "/3/port",
+        "/3/wh~1eels",
+        "/4",
+        "/5/hostname",
+        "/5/credential_id",
+    }
     assert Asset.objects.count() == 1
 
 

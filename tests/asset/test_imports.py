@@ -1,4 +1,5 @@
 """Hosts from a file: checked by line, imported as a whole, and the same file again changes nothing."""
+
 import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
 
@@ -61,8 +62,10 @@ def test_a_host_that_is_there_otherwise_is_refused_with_what_differs():
 
 
 def test_the_number_of_queries_does_not_grow(django_assert_max_num_queries):
-    rows = [{"hostname": f"h{number}", "ip": "10.1.0.1", "credential": "fleet", "jump_host": "jump1"}
-            for number in range(60)]  # fmt: skip
+    rows = [
+        {"hostname": f"h{number}", "ip": "10.1.0.1", "credential": "fleet", "jump_host": "jump1"}
+        for number in range(60)
+    ]
     with django_assert_max_num_queries(20):
         imports.import_many(WHO, rows)
     with django_assert_max_num_queries(12):

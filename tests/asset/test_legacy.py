@@ -1,4 +1,5 @@
 """A host's row says whether old SSH algorithms are offered to it: by API, import, check, and at each hop."""
+
 import pytest
 
 from access.callers import Caller
@@ -20,8 +21,14 @@ def old(tmp_path):
 def row(server, **more) -> Asset:
     name = more.get("hostname", "old")
     key = credentials.create(WHO, {"name": f"key of {name}", "secret": server.client_key})
-    fields = {"hostname": name, "ip": server.address, "port": server.port, "username": server.username,
-              "credential_id": key.pk, "base_path": str(server.root)}  # fmt: skip
+    fields = {
+        "hostname": name,
+        "ip": server.address,
+        "port": server.port,
+        "username": server.username,
+        "credential_id": key.pk,
+        "base_path": str(server.root),
+    }
     return hosts.create(WHO, fields | more)
 
 

@@ -1,4 +1,5 @@
 """Two rows for one machine and folder are found by the mark in the folder, and the second is refused by name."""
+
 import subprocess
 
 import pytest

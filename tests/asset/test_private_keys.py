@@ -1,4 +1,5 @@
 """Private keys as people have them: made by the real ssh-keygen and openssl, taken or named with what converts them."""
+
 import base64
 import struct
 import subprocess
@@ -17,8 +18,13 @@ pytestmark = pytest.mark.found("keys")
 
 WHO = Caller(name="ann", scopes=frozenset({"admin"}))
 PASSPHRASE = "correct horse"
-KINDS = {"rsa": ["-b", "2048"], "ecdsa-256": ["-b", "256"], "ecdsa-384": ["-b", "384"], "ecdsa-521": ["-b", "521"],
-         "ed25519": []}
+KINDS = {
+    "rsa": ["-b", "2048"],
+    "ecdsa-256": ["-b", "256"],
+    "ecdsa-384": ["-b", "384"],
+    "ecdsa-521": ["-b", "521"],
+    "ed25519": [],
+}
 
 
 def run(*argv, **more) -> str:
@@ -40,7 +46,8 @@ def in_form(folder, kind: str, form: str, locked: bool) -> tuple[str, str]:
 
 def _by_openssl(path, kind: str, secret: str) -> None:
     how = {
-        "rsa": ["RSA", "-pkeyopt", "rsa_keygen_bits:2048"], "ed25519": ["ED25519"],
+        "rsa": ["RSA", "-pkeyopt", "rsa_keygen_bits:2048"],
+        "ed25519": ["ED25519"],
         **{f"ecdsa-{bits}": ["EC", "-pkeyopt", f"ec_paramgen_curve:P-{bits}"] for bits in (256, 384, 521)},
     }[kind]
     lock = ["-aes256", "-pass", f"pass:{secret}"] if secret else []
@@ -151,7 +158,7 @@ def others(folder):
         pem_public: ("public key (PEM)", "private key"),
         "-----BEGIN CERTIFICATE-----\nMIID\n-----END CERTIFICATE-----\n": ("X.509", "private key"),
         "-----BEGIN PGP PRIVATE KEY BLOCK-----\n\nlQ\n-----END PGP PRIVATE KEY BLOCK-----": ("PGP", "ssh-keygen -t"),
-        'SSH PRIVATE KEY FILE FORMAT 1.1\n\x01': ("version 1", "ssh-keygen -t ed25519"),
+        "SSH PRIVATE KEY FILE FORMAT 1.1\n\x01": ("version 1", "ssh-keygen -t ed25519"),
         '{"kty": "RSA", "d": "x"}': ("JSON Web Key", "ssh-keygen -t ed25519"),
         text[:120]: ("cut short", "whole file"),
         text[60:]: ("cut short", "whole file"),
@@ -183,6 +190,7 @@ def test_keys_that_are_of_no_use_are_named_by_their_type(folder):
 
 def test_the_handle_of_a_hardware_token_is_named(folder):
     """Made by hand: nobody has a token here. The public half in the file says what it is."""
+
     def text(value: bytes) -> bytes:
         return struct.pack(">I", len(value)) + value
 

@@ -1,4 +1,5 @@
 """Since when a host is reachable or is not: told apart from when it was last asked, and told to who watches."""
+
 from datetime import timedelta
 
 import pytest

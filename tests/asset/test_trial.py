@@ -1,4 +1,5 @@
 """A credential is replaced: tried on the hosts that use it before anything depends on it, and deleted when unused."""
+
 import subprocess
 
 import pytest
@@ -36,10 +37,18 @@ def stranger(tmp_path_factory):
 def used(server):
     """A credential that a host uses."""
     made = credentials.create(WHO, {"name": "fleet", "secret": server.client_key})
-    hosts.create(WHO, {
-        "hostname": "web1", "ip": server.address, "port": server.port, "username": server.username,
-        "credential_id": made.pk, "base_path": str(server.root), "host_key": server.host_key,
-    })  # fmt: skip
+    hosts.create(
+        WHO,
+        {
+            "hostname": "web1",
+            "ip": server.address,
+            "port": server.port,
+            "username": server.username,
+            "credential_id": made.pk,
+            "base_path": str(server.root),
+            "host_key": server.host_key,
+        },
+    )
     return made
 
 
@@ -97,8 +106,10 @@ def test_the_page_tests_and_replaces_and_never_shows_a_secret(used, stranger, se
 
 
 def test_an_unused_credential_is_deleted_on_its_page(used, admin_client: Client):
-    assert "is what workers log in with" in admin_client.post(
-        f"/credentials/{used.pk}/delete/", follow=True).content.decode()
+    assert (
+        "is what workers log in with"
+        in admin_client.post(f"/credentials/{used.pk}/delete/", follow=True).content.decode()
+    )
     hosts.change(WHO, used.hosts.get(), {"credential_id": None})
     admin_client.post(f"/credentials/{used.pk}/delete/")
     assert not Credential.objects.exists()

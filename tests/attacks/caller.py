@@ -1,4 +1,5 @@
 """Who attacks: callers of the HTTP API with a token, and people with a browser, each from an own address."""
+
 import http.client
 import json
 import urllib.parse

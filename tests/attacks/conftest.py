@@ -1,4 +1,5 @@
 """One instance for all attacks, and the table of what was tried and what came of it."""
+
 from collections.abc import Callable, Iterator
 
 import pytest

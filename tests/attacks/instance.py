@@ -1,5 +1,6 @@
 """A production-like instance: PostgreSQL, a broker, two web processes behind nginx with the shipped file, a worker, two
 real SSH hosts, secrets in files. With the people of the review: an administrator and the teams red and blue."""
+
 import contextlib
 import os
 import secrets
@@ -43,9 +44,13 @@ call_command("token", "attacks", user="admin", scopes=sys.argv[1])
 """
 RED_SECRET, RED_VALUE, RED_PASSWORD = "TOP SECRET OF TEAM RED", "red-s3cret-value", "red-s3cret-password"
 PEOPLE = {  # name: team and role
-    "alice": ("red", "owner"), "carol": ("red", "publisher"), "vera": ("red", "viewer"),
-    "bob": ("blue", "owner"), "dave": ("blue", "deployer"), "frank": ("", ""),
-}  # fmt: skip
+    "alice": ("red", "owner"),
+    "carol": ("red", "publisher"),
+    "vera": ("red", "viewer"),
+    "bob": ("blue", "owner"),
+    "dave": ("blue", "deployer"),
+    "frank": ("", ""),
+}
 
 
 class Instance:
@@ -60,10 +65,12 @@ class Instance:
         database = stack.enter_context(Postgres())
         broker = stack.enter_context(Broker(folder / "broker.sock"))
         self.secrets = {
-            "SECRET_KEY": secrets.token_urlsafe(50), "FIELD_KEYS": Fernet.generate_key().decode(),
-            "DATABASE_URL": database.url("postgres"), "BROKER_URL": broker.url,
+            "SECRET_KEY": secrets.token_urlsafe(50),
+            "FIELD_KEYS": Fernet.generate_key().decode(),
+            "DATABASE_URL": database.url("postgres"),
+            "BROKER_URL": broker.url,
             "BUILD_WEBHOOK_SECRET": secrets.token_urlsafe(20),
-        }  # fmt: skip
+        }
         self.environment = self._environment()
         self.web = Web(self.environment, folder / "web.log")
         self.nginx = Nginx(folder / "nginx", self.web.port)
@@ -87,17 +94,25 @@ class Instance:
             path.write_text(value + "\n")
             known[f"{name}_FILE"] = str(path)
         return known | {
-            "VAR": str(self.var), "PACKAGE_ROOT": str(self.folder / "packages"), "TMPDIR": str(self.tmp),
-            "TRUSTED_PROXIES": "127.0.0.1", "ALLOWED_HOSTS": "127.0.0.1", "WEB_PROCESSES": "2",
-            "BUILD_PROTOCOLS": "file", "SWEEP_EVERY": "1", "LEASE": "5", "UNKNOWN_DEADLINE": "10",
+            "VAR": str(self.var),
+            "PACKAGE_ROOT": str(self.folder / "packages"),
+            "TMPDIR": str(self.tmp),
+            "TRUSTED_PROXIES": "127.0.0.1",
+            "ALLOWED_HOSTS": "127.0.0.1",
+            "WEB_PROCESSES": "2",
+            "BUILD_PROTOCOLS": "file",
+            "SWEEP_EVERY": "1",
+            "LEASE": "5",
+            "UNKNOWN_DEADLINE": "10",
             "DJANGO_SETTINGS_MODULE": "deployer.settings",
-        }  # fmt: skip
+        }
 
     def _prepared(self) -> str:
         """Migrates and makes the administrator; the administrator's token."""
         environment = {**self.environment, "DJANGO_SUPERUSER_PASSWORD": PASSWORD.format("admin")}
-        done = subprocess.run([sys.executable, "-c", PREPARE, ALL], env=environment, cwd=ROOT, capture_output=True,
-                              text=True, timeout=300)
+        done = subprocess.run(
+            [sys.executable, "-c", PREPARE, ALL], env=environment, cwd=ROOT, capture_output=True, text=True, timeout=300
+        )
         assert done.returncode == 0, done.stdout + done.stderr
         return done.stdout.split()[-1]
 
@@ -117,8 +132,15 @@ class Instance:
             self.people[name] = Client(self.url, made["token"], f"127.0.1.{number}")
         self.host_ids = {team: self.add_host(f"{team}1", host, team) for team, host in self.hosts.items()}
         alice = self.people["alice"]
-        alice.made("/services/", {"name": "redsvc", "team": "red", "environment": {"DB_PASSWORD": RED_PASSWORD},
-                                  "secrets": {"API_KEY": RED_VALUE}})
+        alice.made(
+            "/services/",
+            {
+                "name": "redsvc",
+                "team": "red",
+                "environment": {"DB_PASSWORD": RED_PASSWORD},
+                "secrets": {"API_KEY": RED_VALUE},
+            },
+        )
         self.red_version = self.publish(alice, "redsvc", "1.0", package({"app/config.txt": RED_SECRET}))
         assert self.installed(alice, "redsvc", self.red_version, "red")["status"] == "succeeded"
         self.admin.made("/services/", {"name": "common"})
@@ -126,10 +148,19 @@ class Instance:
     def add_host(self, name: str, host: Sshd, team: str) -> int:
         """The id of the team's new host."""
         key = self.admin.made("/credentials/", {"name": f"key-{name}", "kind": "key", "secret": host.client_key})
-        return self.admin.made("/hosts/", {
-            "hostname": name, "ip": host.address, "port": host.port, "username": host.username, "teams": [team],
-            "credential_id": key["id"], "host_key": host.host_key, "base_path": str(host.root),
-        })["id"]  # fmt: skip
+        return self.admin.made(
+            "/hosts/",
+            {
+                "hostname": name,
+                "ip": host.address,
+                "port": host.port,
+                "username": host.username,
+                "teams": [team],
+                "credential_id": key["id"],
+                "host_key": host.host_key,
+                "base_path": str(host.root),
+            },
+        )["id"]
 
     # --- what people do -----------------------------------------------------------------------------------------------
 
@@ -139,8 +170,9 @@ class Instance:
 
     def publish(self, who: Client, service: str, name: str, data: bytes) -> int:
         version = who.made(f"/services/{service}/versions/", {"version": name})["id"]
-        answer = who.ask("PUT", f"/api/v1/services/{service}/versions/{version}/package", data,
-                         Content_Type="application/gzip")
+        answer = who.ask(
+            "PUT", f"/api/v1/services/{service}/versions/{version}/package", data, Content_Type="application/gzip"
+        )
         assert answer.status == 200, answer.text
         return version
 
@@ -173,8 +205,14 @@ class Instance:
         return [pid for one in (self.web, self.worker) for pid in (one.pid, *processes.descendants(one.pid))]
 
     def manage(self, *words: str) -> str:
-        done = subprocess.run([sys.executable, "manage.py", *words], env=self.environment, cwd=ROOT,
-                              capture_output=True, text=True, timeout=120)
+        done = subprocess.run(
+            [sys.executable, "manage.py", *words],
+            env=self.environment,
+            cwd=ROOT,
+            capture_output=True,
+            text=True,
+            timeout=120,
+        )
         return done.stdout + done.stderr
 
     def healthy(self, source: str = "127.0.7.7") -> float:

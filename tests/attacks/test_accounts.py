@@ -1,4 +1,5 @@
 """Tokens, sign-ins, roles and traces: entries 9, 10, 11, 14 and 15."""
+
 import http.client
 import json
 
@@ -30,8 +31,11 @@ def test_a_leaked_token_lives_on_in_another(instance, tried):
     answer = leaked.post("/tokens/", {"name": "more", "scopes": ["deploy"]})
     tried("a token makes one with more rights", answer.said, answer.status == 403)
     _, endless = token(leaked, "endless", ["read"], expires=None)
-    tried("… and one without an end", f"it ends with the first, {endless['expires'][:10]}",
-          endless["expires"] == first["expires"] is not None)
+    tried(
+        "… and one without an end",
+        f"it ends with the first, {endless['expires'][:10]}",
+        endless["expires"] == first["expires"] is not None,
+    )
     reader, _ = token(alice, "reader", ["read"])
     answer = reader.api("DELETE", f"/tokens/{first['id']}")
     tried("a reader's token ends another of the same person", answer.said, answer.status in (403, 404))
@@ -64,8 +68,11 @@ def test_somebody_is_locked_out_and_spells_around_it(instance, tried):
         shown = ascii(spelled) if len(spelled) < 20 else f"'frank' behind {spelled.count(' ')} spaces"
         tried(f"over the limit, the name is spelled {shown}", str(answer.status), answer.status == 429)
     answer = sign_in(instance, "198.51.100.99", "frank", PASSWORD.format("frank"))
-    tried("102 wrong passwords from one address lock the right person out", f"from another address {answer.status}: in",
-          answer.status == 302)
+    tried(
+        "102 wrong passwords from one address lock the right person out",
+        f"from another address {answer.status}: in",
+        answer.status == 302,
+    )
     answer = sign_in(instance, "198.51.100.7", "heidi", PASSWORD.format("heidi"))
     assert answer.status == 302, "the control: others of that address may still sign in"
 
@@ -74,8 +81,11 @@ def test_somebody_is_locked_out_and_spells_around_it(instance, tried):
 def test_many_sign_ins_through_nginx(instance, tried):
     browser = instance.browser("127.0.6.1")
     said = [browser.ask("GET", "/login/").status for _ in range(60)]
-    tried("60 sign-in pages a minute of one address, through nginx", f"{said.count(429)} times 429",
-          said[0] == 200 and said.count(429) > 20)
+    tried(
+        "60 sign-in pages a minute of one address, through nginx",
+        f"{said.count(429)} times 429",
+        said[0] == 200 and said.count(429) > 20,
+    )
 
 
 @pytest.mark.entry(11)
@@ -103,8 +113,11 @@ def test_roles_change_what_is_not_of_the_team(instance, tried):
     tried("a deployer by another owner's grace publishes on it", answer.said, answer.status in (403, 404))
     assert bob.api("DELETE", f"/teams/{blue}/members/{number}").status == 204
     answer = bob.post(f"/teams/{blue}/members/", {"user": 1, "role": "viewer"})
-    tried("an owner learns a name by its number", answer.said, answer.status in (403, 404, 422)
-          and "admin" not in answer.json["detail"])
+    tried(
+        "an owner learns a name by its number",
+        answer.said,
+        answer.status in (403, 404, 422) and "admin" not in answer.json["detail"],
+    )
 
 
 @pytest.mark.entry(14)
@@ -127,11 +140,17 @@ def test_attempts_leave_a_trace(instance, tried):
     assert vera.api("PATCH", "/services/redsvc", {"description": "x"}).status == 403
     assert Client(instance.url, "dep_nonsense", "127.0.4.7").get("/services/").status == 401
     log = [json.loads(line) for line in instance.web.log().splitlines() if line.startswith("{")]
-    for address, what, who in (("127.0.4.5", "a wrong password", ""), ("127.0.4.6", "what a viewer may not", "vera"),
-                               ("127.0.4.7", "a wrong token", "")):
+    for address, what, who in (
+        ("127.0.4.5", "a wrong password", ""),
+        ("127.0.4.6", "what a viewer may not", "vera"),
+        ("127.0.4.7", "a wrong token", ""),
+    ):
         lines = [line for line in log if line.get("address") == address and who in str(line.get("user", ""))]
-        tried(f"{what} leaves no trace", f"{len(lines)} lines, the last: {lines[-1:] and lines[-1].get('event')}",
-              bool(lines))
+        tried(
+            f"{what} leaves no trace",
+            f"{len(lines)} lines, the last: {lines[-1:] and lines[-1].get('event')}",
+            bool(lines),
+        )
     refused = [line for line in log if line.get("address") == "127.0.4.6"][-1]
     assert refused["token"] and refused["path"] == "/api/v1/services/redsvc", refused
     rows = instance.admin.whole("/history/?subject=user&limit=200")
@@ -156,12 +175,18 @@ def test_sessions_and_teams_that_ended(instance, tried):
     for active in (False, True):
         assert instance.admin.api("PATCH", f"/users/{number}", {"active": active}).status == 200
     answer = ivan.ask("GET", "/account/")
-    tried("a session lives on when its person was shut out and let in again", str(answer.status),
-          answer.status == http.client.FOUND)
+    tried(
+        "a session lives on when its person was shut out and let in again",
+        str(answer.status),
+        answer.status == http.client.FOUND,
+    )
     vera = instance.people["vera"]
     seen = vera.get("/history/?limit=200").text
-    tried("a viewer of red reads of blue's people in the history", Meant("nothing"),
-          "dave" not in seen and "blue" not in seen)
+    tried(
+        "a viewer of red reads of blue's people in the history",
+        Meant("nothing"),
+        "dave" not in seen and "blue" not in seen,
+    )
     named, _ = token(instance.people["alice"], "named", ["read"], services=["redsvc"])
     answer = named.get("/teams/")
     tried("a token for one service lists the teams", answer.said, answer.status == 403)

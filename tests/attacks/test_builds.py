@@ -1,4 +1,5 @@
 """What a build command, a stranger's commit and a foreign project reach: entries 1 and 16."""
+
 import os
 from pathlib import Path
 
@@ -23,8 +24,10 @@ true
 def test_a_build_command_looks_for_keys_and_leaves_a_process_behind(instance, tried):
     bob, repository, mark = instance.people["bob"], instance.repository("bobsvc"), f"4242.{os.getpid()}"
     script = LOOK.format(folder=instance.folder, port=instance.web.port, mark=mark)
-    bob.made("/services/", {"name": "bobsvc", "team": "blue", "build_orig": "git", "build_url": repository.url,
-                            "build_command": script})  # fmt: skip
+    bob.made(
+        "/services/",
+        {"name": "bobsvc", "team": "blue", "build_orig": "git", "build_url": repository.url, "build_command": script},
+    )
     build = instance.built(bob, "bobsvc", "1.0")
     log = build["log"]
     if "no_sandbox" in build.get("refused", ""):
@@ -53,8 +56,16 @@ def _running(mark: str) -> bool:
 def test_a_publisher_builds_the_commit_of_a_pull_request(instance, tried):
     alice, carol, repository = instance.people["alice"], instance.people["carol"], instance.repository("pulls")
     repository.commit({"build.sh": "echo honest\n"})
-    alice.made("/services/", {"name": "pulls", "team": "red", "build_orig": "git", "build_url": repository.url,
-                              "build_command": "sh build.sh"})  # fmt: skip
+    alice.made(
+        "/services/",
+        {
+            "name": "pulls",
+            "team": "red",
+            "build_orig": "git",
+            "build_url": repository.url,
+            "build_command": "sh build.sh",
+        },
+    )
     honest = repository.git("rev-parse", "HEAD").strip()
     proposed = repository.commit({"build.sh": "echo a stranger was here\n"})
     repository.git("update-ref", "refs/pull/1/head", proposed)
@@ -62,8 +73,11 @@ def test_a_publisher_builds_the_commit_of_a_pull_request(instance, tried):
     for name, ref in {"by its hash": proposed, "by its name": "refs/pull/1/head"}.items():
         build = instance.built(carol, "pulls", f"pr-{name.split()[-1]}", ref)
         said = build.get("refused") or f"{build['status_str']}: {build['detail'][:60]}"
-        tried(f"a publisher builds a pull request's commit {name}", said,
-              "stranger" not in build["log"] and build["status_str"] != "success")
+        tried(
+            f"a publisher builds a pull request's commit {name}",
+            said,
+            "stranger" not in build["log"] and build["status_str"] != "success",
+        )
     control = instance.built(carol, "pulls", "honest", honest)
     assert "honest" in control["log"] or "no_sandbox" in control.get("refused", ""), control
 
@@ -73,8 +87,13 @@ def test_those_without_the_right_change_what_is_built(instance, tried):
     alice = instance.people["alice"]
     token = alice.made("/tokens/", {"name": "named", "scopes": ["read", "admin"], "services": ["redsvc"]})["token"]
     named = type(alice)(instance.url, token)
-    for field, value in {"build_command": "id", "build_url": "https://evil.example/x.git", "build_orig": "gitlab",
-                         "build_refs": ["*"], "build_secrets": {"A": "abcdefgh"}}.items():
+    for field, value in {
+        "build_command": "id",
+        "build_url": "https://evil.example/x.git",
+        "build_orig": "gitlab",
+        "build_refs": ["*"],
+        "build_secrets": {"A": "abcdefgh"},
+    }.items():
         answer = named.api("PATCH", "/services/redsvc", {field: value})
         tried(f"an admin token for one service sets {field}", answer.said, answer.status == 403)
     assert named.api("PATCH", "/services/redsvc", {"description": "mine"}).status == 200
@@ -89,15 +108,17 @@ def test_gitlabs_token_acts_for_another_team(instance, tried):
     saved = instance.admin.api("PUT", "/settings/", document)
     assert saved.status == 200, saved.text
     bob = instance.people["bob"]
-    made = bob.made("/services/", {"name": "deputy", "team": "blue", "build_orig": "gitlab",
-                                   "build_url": f"{instance.gitlab.url}/team/shop"})
+    made = bob.made(
+        "/services/",
+        {"name": "deputy", "team": "blue", "build_orig": "gitlab", "build_url": f"{instance.gitlab.url}/team/shop"},
+    )
     urls = {
         "at another server": "https://whatever.example/red-team/payroll.git",
         "of another team": f"{instance.gitlab.url}/red-team/payroll.git",
         "of another team, spelled otherwise": f"{instance.gitlab.url}/team/../red-team/payroll",
         "of another team, by a path": "/red-team/payroll",
         "of another team, encoded": f"{instance.gitlab.url}/red-team%2Fpayroll",
-    }  # fmt: skip
+    }
     for which, url in urls.items():
         answer = bob.api("PATCH", f"/services/{made['name']}", {"build_url": url})
         tried(f"deployer's GitLab token builds a project {which}", answer.said, answer.status == 422)

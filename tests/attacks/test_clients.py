@@ -1,4 +1,5 @@
 """Clients that take what is everybody's: entries 3, 4, 12 and 17."""
+
 import http.client
 import threading
 import time
@@ -15,9 +16,14 @@ FORM, JSON = "application/x-www-form-urlencoded", "application/json"
 
 
 @pytest.mark.entry(3)
-@pytest.mark.parametrize(("path", "kind"), [
-    ("/login/", FORM), ("/api/v1/builds/git/webhook", JSON), ("/api/v1/services/redsvc/versions/", JSON),
-])
+@pytest.mark.parametrize(
+    ("path", "kind"),
+    [
+        ("/login/", FORM),
+        ("/api/v1/builds/git/webhook", JSON),
+        ("/api/v1/services/redsvc/versions/", JSON),
+    ],
+)
 def test_150_slow_bodies(instance, tried, path, kind):
     """From two addresses, so that the limit of connections of one is not what refuses them."""
     first = head(instance.url, path, 1000, kind=kind) + b"{"
@@ -30,8 +36,11 @@ def test_150_slow_bodies(instance, tried, path, kind):
             took.append(instance.healthy())
         held = 150 - one.ended() - other.ended()
         page = instance.browser("127.0.7.8").ask("GET", "/login/").status
-    tried(f"150 slow bodies to {path}", f"/healthz answered in {max(took):.2f} s while {held} were held",
-          max(took) < within(SOON) and page == 200)
+    tried(
+        f"150 slow bodies to {path}",
+        f"/healthz answered in {max(took):.2f} s while {held} were held",
+        max(took) < within(SOON) and page == 200,
+    )
 
 
 @pytest.mark.entry(4)
@@ -50,8 +59,11 @@ def test_a_viewer_takes_all_live_streams(instance, tried):
     try:
         statuses = [_open_stream(instance.people["vera"], held) for _ in range(60)]
         opened = statuses.count(200)
-        tried("a viewer opens 60 live streams", f"{opened} opened, the others {sorted(set(statuses) - {200})}",
-              0 < opened < 40)
+        tried(
+            "a viewer opens 60 live streams",
+            f"{opened} opened, the others {sorted(set(statuses) - {200})}",
+            0 < opened < 40,
+        )
         mine = [_open_stream(instance.people["alice"], held) for _ in range(2)]
         tried("… and leaves none to another", f"the other gets {mine}", mine == [200, 200])
         assert instance.healthy() < within(SOON)
@@ -70,8 +82,15 @@ def _open_stream(who, held: list) -> int:
 @pytest.mark.entry(17)
 def test_a_viewer_searches_many_times_at_once(instance, tried):
     alice, vera = instance.people["alice"], instance.people["vera"]
-    alice.made("/services/", {"name": "chatty", "team": "red", "limits": {"output_head": 8 << 20, "output_tail": 1024},
-                              "start_command": "yes abcdefghij | head -c 6000000"})  # fmt: skip
+    alice.made(
+        "/services/",
+        {
+            "name": "chatty",
+            "team": "red",
+            "limits": {"output_head": 8 << 20, "output_tail": 1024},
+            "start_command": "yes abcdefghij | head -c 6000000",
+        },
+    )
     version = instance.publish(alice, "chatty", "1", package({"app": "x"}))
     operation = instance.installed(alice, "chatty", version, "red")["id"]
     took: list[float] = []
@@ -87,9 +106,11 @@ def test_a_viewer_searches_many_times_at_once(instance, tried):
     healthy = instance.healthy()
     for one in threads:
         one.join(100)
-    tried("a viewer searches 6 MB twelve times at once",
-          f"a newer ends an older: {max(took):.1f} s at most, /healthz in {healthy:.2f} s",
-          len(took) == 12 and max(took) < within(2 * SOON) and healthy < within(SOON))
+    tried(
+        "a viewer searches 6 MB twelve times at once",
+        f"a newer ends an older: {max(took):.1f} s at most, /healthz in {healthy:.2f} s",
+        len(took) == 12 and max(took) < within(2 * SOON) and healthy < within(SOON),
+    )
 
 
 @pytest.mark.entry(12)
@@ -106,5 +127,8 @@ def test_a_text_that_takes_a_pattern_long_in_chinese(instance, tried):
     began = time.monotonic()
     answer = browser.form("/services/redos/settings/", {"name": "redos", "environment": evil, "build_orig": "git"})
     took = time.monotonic() - began
-    tried("a line of an environment that a pattern backtracks on, in Chinese", f"{answer.status} in {took:.1f} s",
-          answer.status == 422 and took < within(SOON))
+    tried(
+        "a line of an environment that a pattern backtracks on, in Chinese",
+        f"{answer.status} in {took:.1f} s",
+        answer.status == 422 and took < within(SOON),
+    )

@@ -1,4 +1,5 @@
 """Other teams' hosts and secrets, and a host that lies: entries 6, 7 and 13."""
+
 import contextlib
 import json
 
@@ -16,8 +17,8 @@ SPY = "id; cd $RELEASE/../../..; grep -h DB_PASS redsvc/.deployer/runs/*/*; grep
 HEAD = 'event("begun"); event("need", names.index("upload"), "upload")\n'
 LIES = {
     "prints without end": HEAD + 'while True: out(b"x" * 65536)',
-    "tells of 9,999 steps":
-        HEAD + 'for n in range(9999): event("started", n, names[n] if n < len(names) else f"s{n}", old="w" * 5000)',
+    "tells of 9,999 steps": HEAD
+    + 'for n in range(9999): event("started", n, names[n] if n < len(names) else f"s{n}", old="w" * 5000)',
     "says that it is the year 33658": 'event("begun", at="9" * 14)',
 }
 
@@ -49,10 +50,16 @@ def test_a_service_reads_the_passwords_of_another_on_the_same_host(instance, tri
     version = instance.publish(alice, "neighbour", "1", package({"app": "x"}))
     ended = instance.installed(alice, "neighbour", version, "red")
     assert ended["status"] == "succeeded" and "uid=" in ended["log"], ended
-    tried("a service's command reads the programs of another's ended runs", Meant("no run keeps its program"),
-          RED_PASSWORD not in ended["log"])
-    bare = [path for path in instance.hosts["red"].root.rglob("*") if path.is_file() and not path.is_symlink()
-            and RED_VALUE.encode() in path.read_bytes()]  # fmt: skip
+    tried(
+        "a service's command reads the programs of another's ended runs",
+        Meant("no run keeps its program"),
+        RED_PASSWORD not in ended["log"],
+    )
+    bare = [
+        path
+        for path in instance.hosts["red"].root.rglob("*")
+        if path.is_file() and not path.is_symlink() and RED_VALUE.encode() in path.read_bytes()
+    ]
     tried("… and its secrets lie in any file of the host", f"{len(bare)} files", not bare)
 
 
@@ -62,16 +69,20 @@ def test_a_viewer_looks_for_passwords(instance, tried):
     browser = instance.browser("127.0.4.1")
     assert browser.sign_in("vera", "a-horse-of-vera-4711").status == 302
     places = {
-        "GET of the service": vera.get("/services/redsvc"), "the list of services": vera.get("/services/"),
+        "GET of the service": vera.get("/services/redsvc"),
+        "the list of services": vera.get("/services/"),
         "the history": vera.get("/history/?service=redsvc"),
         "the page of its settings": browser.ask("GET", "/services/redsvc/settings/"),
         "the page of the history": browser.ask("GET", "/history/"),
         "its deployments": vera.get("/deployments/"),
-    }  # fmt: skip
+    }
     for place, answer in places.items():
         assert answer.status in (200, 403, 404) and (answer.status == 200 or "page" in place), (place, answer.said)
-        tried(f"a viewer reads a value of the environment in {place}", Meant("it is not there"),
-              RED_PASSWORD not in answer.text)
+        tried(
+            f"a viewer reads a value of the environment in {place}",
+            Meant("it is not there"),
+            RED_PASSWORD not in answer.text,
+        )
     owner = instance.people["alice"].get("/services/redsvc").text
     assert RED_PASSWORD in owner, "the control: who may deploy sees the environment"
     everything = owner + instance.people["alice"].get("/history/").text + instance.admin.get("/services/redsvc").text
@@ -97,6 +108,9 @@ def test_hosts_that_lie(instance, tried):
     by_host = {one["host_id"]: one for one in answer.json["data"]}
     for lie, number in zip(LIES, numbers, strict=True):
         ended, kept = by_host[number], len(json.dumps(by_host[number]))
-        tried(f"a host {lie}", f"{ended['status']}; kept {ended['output_size']} bytes, {len(ended['steps'])} steps",
-              ended["output_size"] < 100_000 and len(ended["steps"]) < 15 and kept < 10_000)
+        tried(
+            f"a host {lie}",
+            f"{ended['status']}; kept {ended['output_size']} bytes, {len(ended['steps'])} steps",
+            ended["output_size"] < 100_000 and len(ended["steps"]) < 15 and kept < 10_000,
+        )
         assert "does not fit the plan" in ended["error"], ended

@@ -1,4 +1,5 @@
 """Packages of others, and packages that hold what the check does not see: entries 2 and 5."""
+
 import gzip
 import stat
 import subprocess
@@ -36,18 +37,24 @@ def test_the_file_of_another_teams_package_is_named_read_and_destroyed(instance,
 
 
 SMUGGLED = {
-    "a link to /etc in a file whose name is a folder's":
-        gzip.compress(raw(b"d/", 512) + raw(b"smug", kind=b"2", link=b"/etc") + END),
-    "a device in a folder that has data":
-        gzip.compress(raw(b"d/", 512, b"5") + raw(b"smug", kind=b"3") + END),
-    "a link in a contiguous file with a slash":
-        gzip.compress(raw(b"d/", 512, b"7") + raw(b"smug", kind=b"2", link=b"/etc") + END),
-    "a link behind an empty long name":
-        gzip.compress(raw(b"././@LongLink", 0, b"L") + raw(b"d/", 512) + raw(b"smug", kind=b"2", link=b"/etc") + END),
-    "a link behind a global header of unknown keys":
-        gzip.compress(raw(b"g", 512, b"g") + b"9 a=bcd\n\n".ljust(512, b"\0") + raw(b"d/", 512)
-                      + raw(b"smug", kind=b"2", link=b"/etc") + END),
-}  # fmt: skip
+    "a link to /etc in a file whose name is a folder's": gzip.compress(
+        raw(b"d/", 512) + raw(b"smug", kind=b"2", link=b"/etc") + END
+    ),
+    "a device in a folder that has data": gzip.compress(raw(b"d/", 512, b"5") + raw(b"smug", kind=b"3") + END),
+    "a link in a contiguous file with a slash": gzip.compress(
+        raw(b"d/", 512, b"7") + raw(b"smug", kind=b"2", link=b"/etc") + END
+    ),
+    "a link behind an empty long name": gzip.compress(
+        raw(b"././@LongLink", 0, b"L") + raw(b"d/", 512) + raw(b"smug", kind=b"2", link=b"/etc") + END
+    ),
+    "a link behind a global header of unknown keys": gzip.compress(
+        raw(b"g", 512, b"g")
+        + b"9 a=bcd\n\n".ljust(512, b"\0")
+        + raw(b"d/", 512)
+        + raw(b"smug", kind=b"2", link=b"/etc")
+        + END
+    ),
+}
 
 
 @pytest.mark.entry(5)
@@ -56,8 +63,9 @@ def test_members_that_the_check_does_not_see_come_to_a_host(instance, tried):
     alice.made("/services/", {"name": "smuggler", "team": "red"})
     for number, (what, data) in enumerate(SMUGGLED.items(), 1):
         version = carol.made("/services/smuggler/versions/", {"version": f"{number}"})["id"]
-        answer = carol.ask("PUT", f"/api/v1/services/smuggler/versions/{version}/package", data,
-                           Content_Type="application/gzip")
+        answer = carol.ask(
+            "PUT", f"/api/v1/services/smuggler/versions/{version}/package", data, Content_Type="application/gzip"
+        )
         if answer.status == 200:  # then a host must get what is harmless
             assert instance.installed(alice, "smuggler", version, "red")["status"] == "succeeded"
             bad = _strange(instance.hosts["red"].root / "smuggler" / "releases" / str(number))
@@ -75,8 +83,9 @@ def test_set_uid_files_come_to_a_host(instance, tried):
     assert instance.installed(alice, "setuid", version, "red")["status"] == "succeeded"
     release = instance.hosts["red"].root / "setuid" / "releases" / "1"
     mode = stat.S_IMODE((release / "bin" / "suid").stat().st_mode)
-    tried("an honest archive brings a set-uid file that all may write", f"on the host it is {mode:04o}",
-          not mode & 0o6022)
+    tried(
+        "an honest archive brings a set-uid file that all may write", f"on the host it is {mode:04o}", not mode & 0o6022
+    )
     stored = carol.get(f"/services/setuid/versions/{version}").json["file_path"]
     with tarfile.open(instance.folder / "packages" / stored) as archive:
         owners = {member.uid for member in archive}
@@ -89,8 +98,9 @@ def test_a_small_archive_that_unpacks_to_much(instance, tried):
     instance.people["alice"].made("/services/", {"name": "bomb", "team": "red"})
     version = carol.made("/services/bomb/versions/", {"version": "1"})["id"]
     data = gzip.compress(raw(b"x", 300 << 20) + bytes(300 << 20) + bytes(1024), 9)
-    answer = carol.ask("PUT", f"/api/v1/services/bomb/versions/{version}/package", data,
-                       Content_Type="application/gzip")  # fmt: skip
+    answer = carol.ask(
+        "PUT", f"/api/v1/services/bomb/versions/{version}/package", data, Content_Type="application/gzip"
+    )
     tried(f"a package of {len(data) >> 10} KiB unpacks to 300 MiB", answer.said, answer.status == 422)
     left = [path for path in (instance.folder / "packages").rglob("*") if path.is_file() and "bomb" in str(path)]
     tried("… and something of it stays in the store", f"{len(left)} files", not left)

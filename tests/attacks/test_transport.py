@@ -1,4 +1,5 @@
 """What is on the line and on the disk: entries 1 (keys of processes), 8 and 18."""
+
 import contextlib
 import json
 import re
@@ -19,14 +20,50 @@ from .caller import Client, Meant
 from .instance import PASSWORD
 
 PRIVATE = (
-    "127.0.0.1", "2130706433", "0x7f.1", "0177.0.0.1", "[::1]", "[::ffff:127.0.0.1]", "[::127.0.0.1]",
-    "[::ffff:0:127.0.0.1]", "[64:ff9b::7f00:1]", "[2002:7f00:1::]", "169.254.169.254", "10.0.0.1", "192.168.1.1",
-    "100.64.0.1", "0.0.0.0", "[fe80::1]", "[fc00::1]", "[fec0::1]", "192.0.0.8", "[5f00::1]", "localhost",
-)  # fmt: skip
+    "127.0.0.1",
+    "2130706433",
+    "0x7f.1",
+    "0177.0.0.1",
+    "[::1]",
+    "[::ffff:127.0.0.1]",
+    "[::127.0.0.1]",
+    "[::ffff:0:127.0.0.1]",
+    "[64:ff9b::7f00:1]",
+    "[2002:7f00:1::]",
+    "169.254.169.254",
+    "10.0.0.1",
+    "192.168.1.1",
+    "100.64.0.1",
+    "0.0.0.0",
+    "[fe80::1]",
+    "[fc00::1]",
+    "[fec0::1]",
+    "192.0.0.8",
+    "[5f00::1]",
+    "localhost",
+)
 SPELLINGS = (
-    "/{}", "/{}/", "//{}", "/./{}", "/x/../{}", "/%6{}", "/{}?x=1", "/{}%3f", "/{};x", "/{}%00", "/{}%20", "/{}.",
-    "/{}%2f", "/static/../{}", "/static/..%2f{}", "/{}//", "/%2e/{}", "/\\{}", "/{}%0a", "/{}/.",
-)  # fmt: skip
+    "/{}",
+    "/{}/",
+    "//{}",
+    "/./{}",
+    "/x/../{}",
+    "/%6{}",
+    "/{}?x=1",
+    "/{}%3f",
+    "/{};x",
+    "/{}%00",
+    "/{}%20",
+    "/{}.",
+    "/{}%2f",
+    "/static/../{}",
+    "/static/..%2f{}",
+    "/{}//",
+    "/%2e/{}",
+    "/\\{}",
+    "/{}%0a",
+    "/{}/.",
+)
 
 
 @pytest.mark.entry(1)
@@ -51,8 +88,15 @@ def test_another_user_of_the_machine_reads_files(instance, tried):
     tried("another user reads data and packages", f"{len(private)} files, open to others: {found}", not found)
     environment = {**instance.environment, "VAR": str(instance.tmp / "other")}
     del environment["DATABASE_URL_FILE"]
-    done = subprocess.run([sys.executable, "manage.py", "migrate", "access", "0001"], env=environment, cwd=ROOT,
-                          capture_output=True, text=True, timeout=120, umask=0o022)
+    done = subprocess.run(
+        [sys.executable, "manage.py", "migrate", "access", "0001"],
+        env=environment,
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        umask=0o022,
+    )
     database = instance.tmp / "other" / "deployer.sqlite3"
     assert database.is_file(), done.stderr
     modes = sorted({f"{stat.S_IMODE(path.stat().st_mode):04o}" for path in database.parent.glob("deployer.sqlite3*")})
@@ -67,8 +111,11 @@ def test_transport(instance, tried):
     hsts = answer.headers.get_all("Strict-Transport-Security")
     tried("a browser is led to speak http", f"{hsts}", hsts is not None and "max-age=31536000" in hsts[0])
     plain = Client(instance.nginx.plain).ask("GET", "/services/?x=1")
-    tried("… the page over http", f"{plain.status} to {plain.headers['Location'][:8]}",
-          plain.status == 301 and plain.headers["Location"].startswith("https://"))
+    tried(
+        "… the page over http",
+        f"{plain.status} to {plain.headers['Location'][:8]}",
+        plain.status == 301 and plain.headers["Location"].startswith("https://"),
+    )
     names = sorted(name for name in browser.cookies if name.endswith(("sessionid", "csrftoken")))
     tried("another host of the domain sets cookies", f"{names}", names == ["__Host-csrftoken", "__Host-sessionid"])
     forged = instance.browser("127.0.8.1")
@@ -104,8 +151,12 @@ def test_pages_of_the_inside_in_many_spellings(instance, tried, page):
     asked = [one.format(page) if "%6" not in one else f"/%{ord(page[0]):x}{page[1:]}" for one in SPELLINGS]
     answers = {one: _raw(instance.url, one, stranger.source) for one in asked}
     answers |= {f"{one} as {page.upper()}": _raw(instance.url, one.upper(), stranger.source) for one in asked[:2]}
-    for header in ("X-Forwarded-For: 127.0.0.1", "X-Real-IP: 127.0.0.1", "X-Original-URL: /metrics",
-                   "Forwarded: for=127.0.0.1"):
+    for header in (
+        "X-Forwarded-For: 127.0.0.1",
+        "X-Real-IP: 127.0.0.1",
+        "X-Original-URL: /metrics",
+        "Forwarded: for=127.0.0.1",
+    ):
         answers[header] = _raw(instance.url, f"/{page}", stranger.source, header)
     told = {"metrics": b"deployer_workers", "readyz": b'"ready"'}[page]
     got = [one for one, answer in answers.items() if told in answer]
@@ -134,20 +185,33 @@ def test_reports_of_bad_shapes(instance, tried):
         "variables as a number": {"object_kind": "pipeline", "object_attributes": {"variables": 5}},
         "a list as a key": {"object_kind": "pipeline", "object_attributes": {"variables": [{"key": [], "value": 1}]}},
         "a number of 5,000 digits": '{"object_kind": "pipeline", "object_attributes": {"id": ' + "9" * 5000 + "}}",
-        "100,000 brackets": "[" * 100_000, "half a character": '"\\ud83d"', "no JSON": "\0", "nothing": "",
-        "a list": [], "attributes as a text": {"object_kind": "pipeline", "object_attributes": "x"},
-    }  # fmt: skip
-    saved = instance.admin.api("PUT", "/settings/", {"gitlab": {
-        "url": instance.gitlab.url, "token": "glpat-of-deployer", "webhook_secret": "the-hook-secret"}})
+        "100,000 brackets": "[" * 100_000,
+        "half a character": '"\\ud83d"',
+        "no JSON": "\0",
+        "nothing": "",
+        "a list": [],
+        "attributes as a text": {"object_kind": "pipeline", "object_attributes": "x"},
+    }
+    saved = instance.admin.api(
+        "PUT",
+        "/settings/",
+        {"gitlab": {"url": instance.gitlab.url, "token": "glpat-of-deployer", "webhook_secret": "the-hook-secret"}},
+    )
     assert saved.status == 200, saved.text
     for name, body in bodies.items():
         raw = body.encode() if isinstance(body, str) else json.dumps(body).encode()
-        answer = Client(instance.url).ask("POST", "/api/v1/builds/gitlab/webhook", raw,
-                                          Content_Type="application/json", X_Gitlab_Token="the-hook-secret")
+        answer = Client(instance.url).ask(
+            "POST",
+            "/api/v1/builds/gitlab/webhook",
+            raw,
+            Content_Type="application/json",
+            X_Gitlab_Token="the-hook-secret",
+        )
         tried(f"a verified report that is {name}", answer.said, answer.status in (200, 400, 413, 422))
     for shown in ("", "wrong", instance.secrets["BUILD_WEBHOOK_SECRET"]):
-        answer = Client(instance.url).ask("POST", "/api/v1/builds/gitlab/webhook", b"{}", X_Gitlab_Token=shown,
-                                          Content_Type="application/json")  # fmt: skip
+        answer = Client(instance.url).ask(
+            "POST", "/api/v1/builds/gitlab/webhook", b"{}", X_Gitlab_Token=shown, Content_Type="application/json"
+        )
         tried(f"a report with {'another' if shown else 'no'} token", answer.said, answer.status == 401)
 
 
@@ -166,8 +230,11 @@ def test_callbacks_to_the_inside(instance, tried):
         instance.admin.api("DELETE", path)
     others = {host: answer for host, answer in answers.items() if answer not in ("refused", "422 invalid")}
     asked = [path for _, path, _ in instance.gitlab.asked[before:] if "inside" in path]
-    tried(f"callbacks to {len(PRIVATE)} spellings of inner addresses", f"{len(asked)} arrived, not refused: {others}",
-          not asked and not others)
+    tried(
+        f"callbacks to {len(PRIVATE)} spellings of inner addresses",
+        f"{len(asked)} arrived, not refused: {others}",
+        not asked and not others,
+    )
 
 
 @pytest.mark.entry(18)

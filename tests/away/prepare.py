@@ -23,10 +23,16 @@ def main() -> None:
     hosts = [SimpleNamespace(**one) for one in json.loads(sys.argv[1])]
     user = User.objects.create_superuser("ann", password="a-long-passphrase-of-ann")
     world = World(hosts, versions=2, pre_command=WORK.format(int(sys.argv[2])), limits={"step_timeout": 3600})  # type: ignore[arg-type]
-    print(json.dumps({
-        "token": make_token(user, "away", ["read", "publish", "deploy", "admin"])[1], "service": world.service.name,
-        "versions": [version.pk for version in world.versions], "hosts": [host.pk for host in world.assets],
-    }))  # fmt: skip
+    print(
+        json.dumps(
+            {
+                "token": make_token(user, "away", ["read", "publish", "deploy", "admin"])[1],
+                "service": world.service.name,
+                "versions": [version.pk for version in world.versions],
+                "hosts": [host.pk for host in world.assets],
+            }
+        )
+    )
 
 
 if __name__ == "__main__":

@@ -31,8 +31,16 @@ class Scene:
     """`with Scene(folder) as scene:` — everything runs, and the operations are at work. `cable`: whether the database
     stands in a network of its own, which "cut" needs. `pooling`: of a PgBouncer between; "": none is there."""
 
-    def __init__(self, folder: Path, cable: bool = False, workers: int = 2, hosts: int = 6, lines: int = LINES,
-                 pooling: str = "", **more: str):  # fmt: skip
+    def __init__(
+        self,
+        folder: Path,
+        cable: bool = False,
+        workers: int = 2,
+        hosts: int = 6,
+        lines: int = LINES,
+        pooling: str = "",
+        **more: str,
+    ):
         self.folder, self.network, self.more = folder, Network() if cable else None, more
         self.postgres = Postgres(network=self.network)
         self.broker = Broker(folder / "b")
@@ -71,10 +79,15 @@ class Scene:
     def _environment(self, url: str) -> dict[str, str]:
         kept = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
         return kept | {
-            "DJANGO_SETTINGS_MODULE": "deployer.settings", "SECRET_KEY": "away-" + Fernet.generate_key().decode(),
-            "FIELD_KEYS": Fernet.generate_key().decode(), "VAR": str(self.folder / "var"), "DEBUG": "1",
-            "DATABASE_URL": url, "BROKER_URL": self.broker.url, **self.more,
-        }  # fmt: skip
+            "DJANGO_SETTINGS_MODULE": "deployer.settings",
+            "SECRET_KEY": "away-" + Fernet.generate_key().decode(),
+            "FIELD_KEYS": Fernet.generate_key().decode(),
+            "VAR": str(self.folder / "var"),
+            "DEBUG": "1",
+            "DATABASE_URL": url,
+            "BROKER_URL": self.broker.url,
+            **self.more,
+        }
 
     def manage(self, *words: str) -> subprocess.CompletedProcess:
         command = [sys.executable, "manage.py", *words]
@@ -82,9 +95,16 @@ class Scene:
 
     def _prepare(self) -> None:
         told = [
-            {"address": host.address, "port": host.port, "username": host.username, "client_key": host.client_key,
-             "host_key": host.host_key, "root": str(host.root)} for host in self.hosts
-        ]  # fmt: skip
+            {
+                "address": host.address,
+                "port": host.port,
+                "username": host.username,
+                "client_key": host.client_key,
+                "host_key": host.host_key,
+                "root": str(host.root),
+            }
+            for host in self.hosts
+        ]
         migrated = self.manage("migrate")
         assert migrated.returncode == 0, migrated.stderr
         command = [sys.executable, "-m", "tests.away.prepare", json.dumps(told), str(self.lines)]
@@ -177,8 +197,10 @@ class Scene:
         self.until(lambda: self.ask(sweeps, wall)[0][0] >= self.count, seconds, "a sweep of each worker")
         found["sweeps"] = time.monotonic() - began
         self.until(lambda: before.update(self.printed()) or len(before) == len(self.hosts), seconds, "the operations")
-        grown = lambda: all(size > before[number] for number, size in self.printed().items()) and not self.ask(
-            "SELECT 1 FROM operation WHERE status = 'running' AND lease < now()")  # fmt: skip
+        grown = lambda: (
+            all(size > before[number] for number, size in self.printed().items())
+            and not self.ask("SELECT 1 FROM operation WHERE status = 'running' AND lease < now()")
+        )
         self.until(grown, seconds, "the writers")
         found["writers"] = time.monotonic() - began
         self.until(lambda: self.stream.count > seen, seconds, "the stream")

@@ -22,12 +22,17 @@ def test_everything_works_through_a_pooler(short_tmp, mode):
             return json.loads(text)["status"] if json.loads(text)["status"] not in ("queued", "running") else ""
 
         scene.until(lambda: ended(1) == "succeeded", 90, "the install")
-        made = scene.post(f"versions/{scene.made['versions'][0]}/upgrade",
-                          {"host": "all", "dest_version": scene.made["versions"][1]})  # fmt: skip
+        made = scene.post(
+            f"versions/{scene.made['versions'][0]}/upgrade", {"host": "all", "dest_version": scene.made["versions"][1]}
+        )
         scene.until(lambda: ended(made["id"]) == "succeeded", 90, "the upgrade")
         assert scene.manage("verify_history").returncode == 0
         scene.until(lambda: scene.stream.count > 10 and len(scene.pages.seen) > 10, 30, "who looks on")
         assert scene.pages.statuses() == {200}
-        names = {name for (name,) in scene.ask(
-            "SELECT application_name FROM pg_stat_activity WHERE backend_type = 'client backend'")}  # fmt: skip
+        names = {
+            name
+            for (name,) in scene.ask(
+                "SELECT application_name FROM pg_stat_activity WHERE backend_type = 'client backend'"
+            )
+        }
         assert "deployer" in names

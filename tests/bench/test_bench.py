@@ -1,4 +1,5 @@
 """The bench runs, tells what it measured, goes on where something fails, and notices a host without the version."""
+
 import json
 import os
 import socket
@@ -29,17 +30,43 @@ ROOT = Path(__file__).resolve().parents[2]
 
 
 def row(contestant, wall, hosts=50, **more):
-    return Row(**{"began": "1", "contestant": contestant, "hosts": hosts, "turn": 1, "wall": wall, "cpu": 1.0,
-                  "host_cpu": 2.0, "carrying": hosts, "status": 0, **more})  # fmt: skip
+    return Row(
+        **{
+            "began": "1",
+            "contestant": contestant,
+            "hosts": hosts,
+            "turn": 1,
+            "wall": wall,
+            "cpu": 1.0,
+            "host_cpu": 2.0,
+            "carrying": hosts,
+            "status": 0,
+            **more,
+        }
+    )
 
 
 def test_two_hosts_and_one_turn_give_ratios_a_summary_and_a_history(tmp_path):
     environment = {**os.environ, "VAR": str(tmp_path)}
     ended = subprocess.run(
-        [ROOT / "bench" / "run", "--only", "race", "--contestants", "LIMIT,PRODUCT,NOBODY", "--hosts", "2,2@4ms",
-         "--turns", "1", "--no-write"],
-        env=environment, cwd=ROOT, capture_output=True, text=True, timeout=within(110),
-    )  # fmt: skip
+        [
+            ROOT / "bench" / "run",
+            "--only",
+            "race",
+            "--contestants",
+            "LIMIT,PRODUCT,NOBODY",
+            "--hosts",
+            "2,2@4ms",
+            "--turns",
+            "1",
+            "--no-write",
+        ],
+        env=environment,
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=within(110),
+    )
     assert ended.returncode == 1, ended.stdout + ended.stderr  # because of the contestant that cannot be had
     assert "| 2@4ms | REVERT |" in ended.stdout
     assert "| 2 | PRODUCT |" in ended.stdout and "NOBODY is left out: no such contestant" in ended.stdout

@@ -1,4 +1,5 @@
 """Servers that speak GitLab's pipeline API and Jenkins' remote API, as far as they are documented and used."""
+
 import http.server
 import json
 import threading

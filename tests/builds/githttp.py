@@ -51,11 +51,17 @@ class GitHttp:
                 for one in json.loads(body)["objects"]:
                     there = one["oid"] in objects
                     address = f"http://{self.headers['Host']}/lfs-objects/{one['oid']}"
-                    told.append({**one, "authenticated": False} | (
-                        {"actions": {"download": {"href": address}}} if there
-                        else {"error": {"code": 404, "message": "Object does not exist"}}))
-                self._answer(json.dumps({"transfer": "basic", "objects": told}).encode(),
-                             "application/vnd.git-lfs+json")
+                    told.append(
+                        {**one, "authenticated": False}
+                        | (
+                            {"actions": {"download": {"href": address}}}
+                            if there
+                            else {"error": {"code": 404, "message": "Object does not exist"}}
+                        )
+                    )
+                self._answer(
+                    json.dumps({"transfer": "basic", "objects": told}).encode(), "application/vnd.git-lfs+json"
+                )
 
             def _answer(self, body, kind="application/octet-stream", status=200):
                 self.send_response(status)
@@ -78,13 +84,21 @@ class GitHttp:
 
             def _git(self, path, query, body):
                 environment = {
-                    "PATH": os.environ["PATH"], "GIT_PROJECT_ROOT": str(folder), "GIT_HTTP_EXPORT_ALL": "1",
-                    "PATH_INFO": path, "QUERY_STRING": query, "REQUEST_METHOD": self.command, "REMOTE_USER": username,
-                    "CONTENT_TYPE": self.headers.get("Content-Type", ""), "CONTENT_LENGTH": str(len(body)),
+                    "PATH": os.environ["PATH"],
+                    "GIT_PROJECT_ROOT": str(folder),
+                    "GIT_HTTP_EXPORT_ALL": "1",
+                    "PATH_INFO": path,
+                    "QUERY_STRING": query,
+                    "REQUEST_METHOD": self.command,
+                    "REMOTE_USER": username,
+                    "CONTENT_TYPE": self.headers.get("Content-Type", ""),
+                    "CONTENT_LENGTH": str(len(body)),
                     "HTTP_CONTENT_ENCODING": self.headers.get("Content-Encoding", ""),
-                    "HTTP_GIT_PROTOCOL": self.headers.get("Git-Protocol", ""), "GIT_CONFIG_COUNT": "1",
-                    "GIT_CONFIG_KEY_0": "safe.directory", "GIT_CONFIG_VALUE_0": "*",
-                }  # fmt: skip
+                    "HTTP_GIT_PROTOCOL": self.headers.get("Git-Protocol", ""),
+                    "GIT_CONFIG_COUNT": "1",
+                    "GIT_CONFIG_KEY_0": "safe.directory",
+                    "GIT_CONFIG_VALUE_0": "*",
+                }
                 done = subprocess.run(["git", "http-backend"], input=body, env=environment, capture_output=True)
                 head, _, answer = done.stdout.partition(b"\r\n\r\n")
                 headers = dict(line.split(": ", 1) for line in head.decode().splitlines())

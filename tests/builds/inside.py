@@ -1,5 +1,6 @@
 """Commands run by each means of the sandbox, as a worker would: `python -m tests.builds.inside` does the same
 in a process of its own, as another user or to be killed."""
+
 import argparse
 import os
 import sys
@@ -12,13 +13,27 @@ from builds.sandbox.running import Command, Run, TimedOut
 from builds.sandbox.watching import Limits
 
 
-def run(way: Way, script: str, limits: Limits, base: cgroups.Base | None = None,
-        mounts: tuple[Mount, ...] = (), environment: dict | None = None) -> str:
+def run(
+    way: Way,
+    script: str,
+    limits: Limits,
+    base: cgroups.Base | None = None,
+    mounts: tuple[Mount, ...] = (),
+    environment: dict | None = None,
+) -> str:
     """What the script printed. Raises Refused and TimedOut."""
     with Run(way, (), limits, lambda text: None, base) as one:
         home = () if way.means == "off" else (one.home("home"),)
-        one.go(Command("the command", ["sh", "-c", script], {"HOME": one.inside("home"), **(environment or {})},
-                       one.inside("work"), (*home, *mounts), network=True))
+        one.go(
+            Command(
+                "the command",
+                ["sh", "-c", script],
+                {"HOME": one.inside("home"), **(environment or {})},
+                one.inside("work"),
+                (*home, *mounts),
+                network=True,
+            )
+        )
         return one.text()
 
 

@@ -1,4 +1,5 @@
 """Real git repositories for tests."""
+
 import os
 import subprocess
 from pathlib import Path
@@ -26,9 +27,16 @@ class Repository:
         return self.git("rev-parse", "HEAD").strip()
 
     def git(self, *words: str) -> str:
-        who = {"GIT_AUTHOR_NAME": "a", "GIT_AUTHOR_EMAIL": "a@b",
-               "GIT_COMMITTER_NAME": "a", "GIT_COMMITTER_EMAIL": "a@b",
-               "GIT_CONFIG_GLOBAL": os.devnull, "GIT_CONFIG_NOSYSTEM": "1", "PATH": os.environ["PATH"]}
-        done = subprocess.run(["git", *words], cwd=self.folder, env=who, check=True, umask=0o022,
-                              capture_output=True, text=True)
+        who = {
+            "GIT_AUTHOR_NAME": "a",
+            "GIT_AUTHOR_EMAIL": "a@b",
+            "GIT_COMMITTER_NAME": "a",
+            "GIT_COMMITTER_EMAIL": "a@b",
+            "GIT_CONFIG_GLOBAL": os.devnull,
+            "GIT_CONFIG_NOSYSTEM": "1",
+            "PATH": os.environ["PATH"],
+        }
+        done = subprocess.run(
+            ["git", *words], cwd=self.folder, env=who, check=True, umask=0o022, capture_output=True, text=True
+        )
         return done.stdout

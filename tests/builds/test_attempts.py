@@ -1,4 +1,5 @@
 """A build that ended badly is built again under the same name, attempts side by side; a commit on purpose once more."""
+
 import json
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
@@ -47,7 +48,9 @@ def test_a_build_that_failed_is_built_again_under_the_same_name_and_both_are_kep
     told = caller.get(f"/services/shop/versions/{version.pk}/builds/").json()
     assert told["count"] == 2
     assert [(one["attempt"], one["status_str"], one["requested_by"]) for one in told["data"]] == [
-        (2, "success", "ann"), (1, "failed", "ann")]
+        (2, "success", "ann"),
+        (1, "failed", "ann"),
+    ]
     assert "second" in told["data"][0]["log"] and "first" in told["data"][1]["log"]
     assert "exit status 3" in told["data"][1]["detail"] and told["data"][1]["finished"]
     done = again(caller, version, even_built=True)
@@ -126,16 +129,18 @@ def test_a_late_report_about_an_earlier_attempt_moves_nothing(service, settings)
     assert reports._apply("gitlab", reports.Told(version.pk, "team/shop#8", BuildStatus.SUCCESS)) == "moved"
 
 
-@pytest.mark.parametrize(("known", "said"), [("queue:12", "build:/job/shop/4"), ("", "build:/job/shop/4"),
-                                             ("build:/job/shop/4", "")])
+@pytest.mark.parametrize(
+    ("known", "said"), [("queue:12", "build:/job/shop/4"), ("", "build:/job/shop/4"), ("build:/job/shop/4", "")]
+)
 def test_a_report_that_may_be_about_an_earlier_attempt_has_the_server_asked(service, known, said):  # noqa: F811
     """Of the first attempt only the queue item is known, or the report names nothing: its end is not the second's."""
     version = pending(service)
     Build.objects.create(version=version, origin="jenkins", status=BuildStatus.TIMEOUT, reference=known)
     MicroServiceVersion.objects.update(status=BuildStatus.BUILDING)
     later = timezone.now() + timedelta(hours=1)
-    new = Build.objects.create(version=version, origin="jenkins", status=BuildStatus.BUILDING, reference="queue:13",
-                               due=later)
+    new = Build.objects.create(
+        version=version, origin="jenkins", status=BuildStatus.BUILDING, reference="queue:13", due=later
+    )
     assert reports._apply("jenkins", reports.Told(version.pk, said, BuildStatus.FAILED)) == "unchanged"
     new.refresh_from_db()
     assert (new.status, new.reference) == (BuildStatus.BUILDING, "queue:13") and new.due < later
@@ -175,7 +180,9 @@ def test_each_end_of_one_that_went_on_at_its_build_server_is_told(service):  # n
     build = Build.objects.create(version=version, origin="gitlab", status=BuildStatus.BUILDING, reference="team/shop#7")
     MicroServiceVersion.objects.update(status=BuildStatus.BUILDING)
     for count in (1, 2):
-        assert build_requests.end(build, BuildStatus.FAILED, "x") and not build_requests.end(build, BuildStatus.FAILED, "late")
+        assert build_requests.end(build, BuildStatus.FAILED, "x") and not build_requests.end(
+            build, BuildStatus.FAILED, "late"
+        )
         assert Delivery.objects.count() == count
         assert build_requests.go_on(build, "team/shop#7", "")
     assert build_requests.end(build, BuildStatus.SUCCESS)

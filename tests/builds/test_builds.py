@@ -1,4 +1,5 @@
 """Builds from asking to their end, through the API and the worker's own moves, with real repositories."""
+
 from datetime import timedelta
 
 import pytest
@@ -126,8 +127,9 @@ def test_a_build_whose_worker_died_is_built_by_another(service):
     from access.callers import SYSTEM
 
     build = build_requests.start(SYSTEM, version)
-    Build.objects.update(owner="dead", status=BuildStatus.BUILDING, started=timezone.now(),
-                         lease=timezone.now() + timedelta(seconds=60))
+    Build.objects.update(
+        owner="dead", status=BuildStatus.BUILDING, started=timezone.now(), lease=timezone.now() + timedelta(seconds=60)
+    )
     assert execution.work() == 0
     Build.objects.update(lease=timezone.now() - timedelta(seconds=1))
     assert execution.work() == 1
@@ -234,8 +236,9 @@ def test_a_revert_marks_what_it_leaves_as_bad_if_asked(api, service):  # noqa: F
     choices = caller.get(f"/services/shop/versions/{old.pk}/upgrade").json()["data"]
     choices = {row["id"]: row["enable"] for row in choices}
     assert choices[new.pk] is False
-    refused = caller.post(f"/services/shop/versions/{old.pk}/upgrade", {"dest_version": old.pk, "host": "all",
-                                                                       "mark_bad": True})
+    refused = caller.post(
+        f"/services/shop/versions/{old.pk}/upgrade", {"dest_version": old.pk, "host": "all", "mark_bad": True}
+    )
     assert refused.json()["errors"][0]["pointer"] == "/mark_bad"
 
 

@@ -1,4 +1,5 @@
 """A build from a real repository: what it gets, what it leaves, and every limit."""
+
 import os
 import tarfile
 from pathlib import Path
@@ -21,8 +22,17 @@ def repository(tmp_path):
 
 
 def job(repository, command: str = "true", **more) -> Job:
-    known = {"build_id": 1, "service_id": 2, "service_name": "shop", "version_id": 3, "version": "1.0", "ref": "master",
-             "url": repository.url, "command": command, "username": "ann"}
+    known = {
+        "build_id": 1,
+        "service_id": 2,
+        "service_name": "shop",
+        "version_id": 3,
+        "version": "1.0",
+        "ref": "master",
+        "url": repository.url,
+        "command": command,
+        "username": "ann",
+    }
     return Job(**{**known, **more})
 
 
@@ -91,15 +101,19 @@ def test_the_workers_environment_stays_with_the_worker(repository, monkeypatch):
 
 def test_memory_of_all_processes_output_files_and_disk_have_limits(repository):
     with pytest.raises(Refused, match="memory"):
-        built(job(repository, "for n in 1 2 3 4; do perl -e '$x = \"x\" x (150 << 20); sleep 20' & done; wait"),
-              memory=400 << 20)
+        built(
+            job(repository, "for n in 1 2 3 4; do perl -e '$x = \"x\" x (150 << 20); sleep 20' & done; wait"),
+            memory=400 << 20,
+        )
     with pytest.raises(Refused, match="printed more than"):
         built(job(repository, "yes"), output=1 << 20)
     with pytest.raises(Refused):
         built(job(repository, "dd if=/dev/zero of=big bs=1M count=20"), file_size=4 << 20)
     with pytest.raises(Refused, match="disk"):
-        built(job(repository, "for n in 1 2 3 4 5 6; do dd if=/dev/zero of=$n bs=1M count=8; done; sleep 5"),
-              disk=32 << 20)
+        built(
+            job(repository, "for n in 1 2 3 4 5 6; do dd if=/dev/zero of=$n bs=1M count=8; done; sleep 5"),
+            disk=32 << 20,
+        )
 
 
 def test_it_stops_when_somebody_else_looks_after_it(repository):
@@ -176,10 +190,14 @@ def test_a_branch_or_tag_that_fits_no_pattern_is_not_built(repository):
 
 def test_what_opens_the_repository_is_gone_when_the_command_starts(repository, monkeypatch):
     opened = lambda credential, url, home, environment: credentials.Opened(
-        {".ssh/netrc.test": b"secret"}, {**environment, "GIT_SECRET": "very-secret"})
+        {".ssh/netrc.test": b"secret"}, {**environment, "GIT_SECRET": "very-secret"}
+    )
     monkeypatch.setattr(credentials, "opened", opened)
-    one = job(repository, "find / -name netrc.test 2>/dev/null > told; env >> told; ls -A ~ >> told",
-              secrets={"NPM_TOKEN": Secret("for-the-build")})
+    one = job(
+        repository,
+        "find / -name netrc.test 2>/dev/null > told; env >> told; ls -A ~ >> told",
+        secrets={"NPM_TOKEN": Secret("for-the-build")},
+    )
     told = built(one)["told"]
     assert b"netrc" not in told and b"GIT_SECRET" not in told and b"NPM_TOKEN=for-the-build" in told
     assert "for-the-build" not in repr(one)
@@ -196,7 +214,9 @@ def test_what_a_build_made_unreadable_or_endlessly_deep_is_removed(repository, t
     folder.mkdir()
     monkeypatch.setattr("tempfile.tempdir", str(folder))
     tmp_path.chmod(0o755)
-    command = ("mkdir /tmp/closed; touch /tmp/closed/x; chmod 0 /tmp/closed; cd /tmp; "
-               "perl -e 'for (1..3000) { mkdir \"dddddddd\"; chdir \"dddddddd\" }'")
+    command = (
+        "mkdir /tmp/closed; touch /tmp/closed/x; chmod 0 /tmp/closed; cd /tmp; "
+        'perl -e \'for (1..3000) { mkdir "dddddddd"; chdir "dddddddd" }\''
+    )
     built(job(repository, command))
     assert not list(folder.iterdir())

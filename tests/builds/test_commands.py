@@ -1,4 +1,5 @@
 """The sandbox's command lines, as exact texts, and control groups in folders as each version has them."""
+
 from pathlib import Path
 
 import pytest
@@ -8,8 +9,11 @@ from builds.sandbox.commands import Bounds, Way
 from builds.sandbox.layout import Layout, Mount
 
 FOLDER = "/tmp/deployer-build-x"
-SEEN = Layout(FOLDER, (Mount("/usr", "/usr"), Mount("/srv/repo", "/srv/repo"), Mount(f"{FOLDER}/work", "/build", True)),
-              (("usr/bin", "/bin"),))
+SEEN = Layout(
+    FOLDER,
+    (Mount("/usr", "/usr"), Mount("/srv/repo", "/srv/repo"), Mount(f"{FOLDER}/work", "/build", True)),
+    (("usr/bin", "/bin"),),
+)
 BOUNDS = Bounds(42, 1000, 50, (6, 1))
 
 
@@ -26,13 +30,16 @@ def test_bubblewrap_by_an_unprivileged_worker_without_a_network():
         f"--ro-bind /usr /usr --ro-bind /srv/repo /srv/repo --bind {FOLDER}/work /build --proc /proc --dev /dev "
         "--size 67108864 --tmpfs /dev/shm --remount-ro /dev --remount-ro / --chdir / -- "
         "prlimit --core=0 --fsize=1000 --nproc=50 -- sh -c echo 1000 > /proc/self/oom_score_adj; "
-        'eval "$(cat)" && exec "$@" </dev/null sh make all')
+        'eval "$(cat)" && exec "$@" </dev/null sh make all'
+    )
 
 
 def test_root_opens_the_way_joins_the_groups_and_becomes_another_user():
     told = text(Way("bubblewrap", network=True, root=True), Bounds(42, 1000, 50, (6, 1), ("/g/a",), ("192.0.2.9",)))
-    assert told.startswith("unshare --mount --propagation private -- sh -c set -e\necho 0 > /g/a/cgroup.procs\n"
-                           f"mount --rbind /srv/repo {FOLDER}/repository/0\nmount --rbind {FOLDER} /tmp\n")
+    assert told.startswith(
+        "unshare --mount --propagation private -- sh -c set -e\necho 0 > /g/a/cgroup.procs\n"
+        f"mount --rbind /srv/repo {FOLDER}/repository/0\nmount --rbind {FOLDER} /tmp\n"
+    )
     assert "setpriv --reuid=2000000000 --regid=2000000000 --clear-groups --pdeathsig KILL -- " in told
     assert "--no-map-gw --dns-forward 198.18.0.53 -t none -u none -T none -U none -- " in told
     assert "route add blackhole 192.0.2.9\n" in told and "route add blackhole 169.254.0.0/16\n" in told

@@ -1,4 +1,5 @@
 """A checkout is complete, or the build is refused: submodules, Git LFS, tags and history, from real servers."""
+
 import shutil
 
 import pytest
@@ -39,8 +40,13 @@ def library(tmp_path):
 
 
 def of(server, repository, command="true", **more) -> Job:
-    return job(repository, command, url=f"{server.url}/{repository.folder.name}/.git",
-               credential=Credential("ci", Secret(PASSWORD)), **more)
+    return job(
+        repository,
+        command,
+        url=f"{server.url}/{repository.folder.name}/.git",
+        credential=Credential("ci", Secret(PASSWORD)),
+        **more,
+    )
 
 
 def built(one: Job) -> dict[str, bytes]:
@@ -74,8 +80,10 @@ def test_submodules_are_fetched_with_the_same_credential_in_every_depth(server, 
 
 def test_a_submodule_that_cannot_be_fetched_refuses_the_build_and_says_why(server, repository, library):
     there = library.git("rev-parse", "HEAD").strip()
-    for url, why in (("../../nowhere/.git", "submodule could not be fetched"),
-                     (f"file://{library.folder}", "transport 'file' not allowed")):
+    for url, why in (
+        ("../../nowhere/.git", "submodule could not be fetched"),
+        (f"file://{library.folder}", "transport 'file' not allowed"),
+    ):
         add_submodule(repository, url, there)
         with pytest.raises(Refused, match=why):
             built(of(server, repository))
@@ -112,15 +120,25 @@ def test_a_file_of_lfs_that_is_not_there_refuses_the_build(server, repository):
 
 
 def test_a_file_of_lfs_that_is_left_out_refuses_the_build(server, repository):
-    repository.commit({".gitattributes": ATTRIBUTES, "model.bin": server.lfs(b"x" * 500),
-                       ".lfsconfig": "[lfs]\n\tfetchexclude = *.bin\n"})
+    repository.commit(
+        {
+            ".gitattributes": ATTRIBUTES,
+            "model.bin": server.lfs(b"x" * 500),
+            ".lfsconfig": "[lfs]\n\tfetchexclude = *.bin\n",
+        }
+    )
     with pytest.raises(Refused, match=r"of model.bin there is only the Git LFS pointer"):
         built(of(server, repository))
 
 
 def test_an_lfs_server_of_another_protocol_is_not_asked(server, repository, tmp_path):
-    repository.commit({".gitattributes": ATTRIBUTES, "model.bin": server.lfs(b"x"),
-                       ".lfsconfig": f"[lfs]\n\turl = file://{tmp_path}\n"})
+    repository.commit(
+        {
+            ".gitattributes": ATTRIBUTES,
+            "model.bin": server.lfs(b"x"),
+            ".lfsconfig": f"[lfs]\n\turl = file://{tmp_path}\n",
+        }
+    )
     with pytest.raises(Refused, match="address of the Git LFS server must be one of: http"):
         built(of(server, repository))
 

@@ -77,8 +77,12 @@ class Watched(threading.Thread):
 @pytest.mark.found("builds")
 def test_a_password_reaches_its_server_and_is_in_no_argument_and_no_environment(repository):
     with GitHttp(repository.folder.parent, "ci", PASSWORD) as server, Watched() as watched:
-        one = job(repository, "sleep 0.2; cp app app2", url=f"{server.url}/repository/.git",
-                  credential=Credential("ci", Secret(PASSWORD)))  # fmt: skip
+        one = job(
+            repository,
+            "sleep 0.2; cp app app2",
+            url=f"{server.url}/repository/.git",
+            credential=Credential("ci", Secret(PASSWORD)),
+        )
         printed, package = build(one, "http")
     assert len(package) > 50 and any(server.asked)
     coded = base64.b64encode(f"ci:{PASSWORD}".encode())
@@ -98,17 +102,25 @@ def test_without_the_right_password_it_says_that_it_cannot_read(repository):
 def test_a_server_that_sends_git_elsewhere_does_not_get_the_password_there(repository):
     with GitHttp(repository.folder.parent, "ci", PASSWORD) as thief:
         with GitHttp(repository.folder.parent, "", "", redirect=thief.url) as server, pytest.raises(Silent):
-            build(job(repository, url=f"{server.url}/repository/.git", credential=Credential("ci", Secret(PASSWORD))),
-                  "http")  # fmt: skip
+            build(
+                job(repository, url=f"{server.url}/repository/.git", credential=Credential("ci", Secret(PASSWORD))),
+                "http",
+            )
         assert thief.asked and not any(thief.asked)
 
 
 def test_nothing_of_a_credential_is_there_when_the_build_command_runs(repository):
-    look = ('find "$HOME" -type f -print0 | xargs -0 grep -l canary; find "$HOME" -name ".credential*"; '
-            "env | grep -i -e canary -e GIT_ -e SSH_")
+    look = (
+        'find "$HOME" -type f -print0 | xargs -0 grep -l canary; find "$HOME" -name ".credential*"; '
+        "env | grep -i -e canary -e GIT_ -e SSH_"
+    )
     with GitHttp(repository.folder.parent, "ci", PASSWORD) as server:
-        one = job(repository, f"({look}) > ../found; mv ../found found", url=f"{server.url}/repository/.git",
-                  credential=Credential("ci", Secret(PASSWORD)))
+        one = job(
+            repository,
+            f"({look}) > ../found; mv ../found found",
+            url=f"{server.url}/repository/.git",
+            credential=Credential("ci", Secret(PASSWORD)),
+        )
         git = git_of("http")
         with git.built(one, git.commit(one), lambda text: None) as package, tarfile.open(package) as archive:
             assert archive.extractfile("found").read() == b""
@@ -137,7 +149,9 @@ def test_a_key_is_the_only_one_and_a_file_below_gits_own_home():
     found = credentials.opened(key, url, "/home/x", {"SSH_AUTH_SOCK": "x", "A": "b"})
     assert found.files == {".credential/key": b"k\n"}
     assert found.environment == {
-        "A": "b", "GIT_SSH_COMMAND": "ssh -i /home/x/.credential/key -o IdentitiesOnly=yes -o BatchMode=yes"}
+        "A": "b",
+        "GIT_SSH_COMMAND": "ssh -i /home/x/.credential/key -o IdentitiesOnly=yes -o BatchMode=yes",
+    }
     assert credentials.opened(key, "https://example.com/shop.git", "/home/x", {}).files == {}
     assert credentials.opened(Credential("u", Secret("p")), url, "/home/x", {}).files == {}
 
@@ -162,8 +176,11 @@ def test_the_reason_of_a_failure_quotes_no_secret(repository):
 
 
 def test_a_log_that_is_cut_off_does_not_begin_with_half_a_secret(repository):
-    one = job(repository, 'i=0; while [ $i -lt 5000 ]; do echo "$TOKEN-$i"; i=$((i+1)); done',
-              secrets={"TOKEN": Secret("canary-token-that-is-long")})
+    one = job(
+        repository,
+        'i=0; while [ $i -lt 5000 ]; do echo "$TOKEN-$i"; i=$((i+1)); done',
+        secrets={"TOKEN": Secret("canary-token-that-is-long")},
+    )
     printed, _ = build(one, "file")
     assert len(printed) == 64 * 1024 and "canary" not in printed and "oken" not in printed
 
@@ -178,15 +195,22 @@ def test_a_build_leaves_nothing_in_the_temporary_folder(repository, tmp_path, mo
     (tmp_path / "tmp").mkdir()
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "tmp"))
     with GitHttp(repository.folder.parent, "ci", PASSWORD) as server:
-        build(job(repository, url=f"{server.url}/repository/.git", credential=Credential("ci", Secret(PASSWORD))),
-              "http")  # fmt: skip
+        build(
+            job(repository, url=f"{server.url}/repository/.git", credential=Credential("ci", Secret(PASSWORD))), "http"
+        )
     assert not list((tmp_path / "tmp").iterdir())
 
 
 @pytest.mark.parametrize(
     ("setting", "of_team", "has_key", "lent"),
-    [("unowned", False, False, True), ("unowned", True, False, False), ("unowned", False, True, False),
-     ("all", True, False, True), ("all", True, True, False), ("none", False, False, False)],
+    [
+        ("unowned", False, False, True),
+        ("unowned", True, False, False),
+        ("unowned", False, True, False),
+        ("all", True, False, True),
+        ("all", True, True, False),
+        ("none", False, False, False),
+    ],
 )
 def test_the_workers_own_keys_open_what_no_team_chose(settings, setting, of_team, has_key, lent):
     settings.BUILD_SSH_KEYS = setting

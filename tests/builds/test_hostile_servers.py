@@ -1,4 +1,5 @@
 """Build servers that answer without end, or slowly, or nonsense: bounded, and never an error of ours."""
+
 import http.server
 import json
 import threading
@@ -82,8 +83,12 @@ def memory() -> int:
 
 
 def ask_all(origin) -> None:
-    for call in (lambda: origin.commit(JOB), lambda: origin.start(JOB), lambda: origin.find(JOB),
-                 lambda: origin.look("build:/job/shop/3" if isinstance(origin, jenkins.Jenkins) else "job/shop#3")):
+    for call in (
+        lambda: origin.commit(JOB),
+        lambda: origin.start(JOB),
+        lambda: origin.find(JOB),
+        lambda: origin.look("build:/job/shop/3" if isinstance(origin, jenkins.Jenkins) else "job/shop#3"),
+    ):
         try:
             answer = call()
         except (Refused, Silent) as error:
@@ -123,6 +128,7 @@ def test_a_test_of_the_settings_ends_in_time(answer):
 
 def test_a_token_goes_to_no_other_address():
     with Hostile(lambda request: None) as other:
+
         def answer(request):
             request.send_response(302)
             request.send_header("Location", f"{other.url}/x")
@@ -135,12 +141,39 @@ def test_a_token_goes_to_no_other_address():
         assert server.asked and not other.asked
 
 
-anything = st.recursive(st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=20),
-                        lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(
-                            ["id", "status", "sha", "web_url", "variables", "key", "value", "builds", "number",
-                             "actions",
-                             "parameters", "name", "executable", "url", "lastBuiltRevision", "SHA1", "result", "why"]),
-                            inner, max_size=4), max_leaves=12)
+anything = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=20),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(
+            st.sampled_from(
+                [
+                    "id",
+                    "status",
+                    "sha",
+                    "web_url",
+                    "variables",
+                    "key",
+                    "value",
+                    "builds",
+                    "number",
+                    "actions",
+                    "parameters",
+                    "name",
+                    "executable",
+                    "url",
+                    "lastBuiltRevision",
+                    "SHA1",
+                    "result",
+                    "why",
+                ]
+            ),
+            inner,
+            max_size=4,
+        )
+    ),
+    max_leaves=12,
+)
 
 
 @pytest.mark.parametrize("name", ORIGINS)

@@ -1,4 +1,5 @@
 """Looks at build servers: only a start can be refused, and what is retried there goes on here."""
+
 from datetime import timedelta
 
 import pytest

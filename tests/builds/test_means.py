@@ -1,4 +1,5 @@
 """What is found out about a machine, what it says to people, and that nothing is built without it."""
+
 import os
 
 import pytest
@@ -21,6 +22,7 @@ from .test_sandbox import running
 
 def machine(monkeypatch, works: set[str], network: bool = True) -> None:
     """A machine where these means work."""
+
     def try_out(way: Way) -> str:
         if way.means not in works:
             return f"{way.means} is not here"
@@ -48,10 +50,17 @@ def test_a_network_that_fails_leaves_no_process(monkeypatch):
     assert not running("321.5")
 
 
-@pytest.mark.parametrize(("works", "wanted", "found"), [
-    ({BUBBLEWRAP, NAMESPACES}, "auto", BUBBLEWRAP), ({NAMESPACES}, "auto", NAMESPACES), (set(), "auto", NONE),
-    ({BUBBLEWRAP, NAMESPACES}, NAMESPACES, NAMESPACES), ({NAMESPACES}, BUBBLEWRAP, NONE), (set(), OFF, OFF),
-])
+@pytest.mark.parametrize(
+    ("works", "wanted", "found"),
+    [
+        ({BUBBLEWRAP, NAMESPACES}, "auto", BUBBLEWRAP),
+        ({NAMESPACES}, "auto", NAMESPACES),
+        (set(), "auto", NONE),
+        ({BUBBLEWRAP, NAMESPACES}, NAMESPACES, NAMESPACES),
+        ({NAMESPACES}, BUBBLEWRAP, NONE),
+        (set(), OFF, OFF),
+    ],
+)
 def test_the_strongest_means_that_works_is_used(monkeypatch, works, wanted, found):
     machine(monkeypatch, works)
     told = means.look(wanted, "auto")

@@ -1,4 +1,5 @@
 """Which branches and tags are built."""
+
 import time
 
 import pytest
@@ -7,12 +8,21 @@ from builds import refs
 from tests.lab.busy import within
 
 
-@pytest.mark.parametrize(("text", "pattern", "fits"), [
-    ("main", "main", True), ("mains", "main", False), ("release/1.2", "release/*", True),
-    ("release", "release/*", False),
-    ("v1", "v?", True), ("v12", "v?", False), ("a/b/c", "a*c", True), ("", "*", True), ("x", "", False),
-    ("aab", "*ab", True),
-])
+@pytest.mark.parametrize(
+    ("text", "pattern", "fits"),
+    [
+        ("main", "main", True),
+        ("mains", "main", False),
+        ("release/1.2", "release/*", True),
+        ("release", "release/*", False),
+        ("v1", "v?", True),
+        ("v12", "v?", False),
+        ("a/b/c", "a*c", True),
+        ("", "*", True),
+        ("x", "", False),
+        ("aab", "*ab", True),
+    ],
+)
 def test_patterns(text, pattern, fits):
     assert refs.fits(text, pattern) is fits
 

@@ -1,4 +1,5 @@
 """What build servers report: verified, counted once, and never moving what has ended."""
+
 import base64
 import hmac
 import json
@@ -33,8 +34,15 @@ def build(monkeypatch, db):
 
 
 def pipeline(build, status, number=7):
-    return {"object_kind": "pipeline", "project": {"path_with_namespace": "team/shop"}, "object_attributes": {
-        "id": number, "status": status, "variables": [{"key": "VERSION_ID", "value": str(build.version_id)}]}}
+    return {
+        "object_kind": "pipeline",
+        "project": {"path_with_namespace": "team/shop"},
+        "object_attributes": {
+            "id": number,
+            "status": status,
+            "variables": [{"key": "VERSION_ID", "value": str(build.version_id)}],
+        },
+    }
 
 
 def gitlab(body, token=SECRET, **headers):
@@ -44,19 +52,29 @@ def gitlab(body, token=SECRET, **headers):
 def signed(origin, body, number="msg_1", at=None, secret=SECRET):
     raw, at = json.dumps(body).encode(), str(int(at or time.time()))
     digest = hmac.digest(secret.encode(), f"{number}.{at}.".encode() + raw, "sha256")
-    return Api().post(f"/builds/{origin}/webhook", raw, webhook_id=number, webhook_timestamp=at,
-                      webhook_signature="v1," + base64.b64encode(digest).decode())
+    return Api().post(
+        f"/builds/{origin}/webhook",
+        raw,
+        webhook_id=number,
+        webhook_timestamp=at,
+        webhook_signature="v1," + base64.b64encode(digest).decode(),
+    )
 
 
 def state(build) -> BuildStatus:
     return BuildStatus(MicroServiceVersion.objects.get(pk=build.version_id).status)
 
 
-@pytest.mark.parametrize(("word", "becomes", "detail"), [
-    ("success", BuildStatus.SUCCESS, ""), ("failed", BuildStatus.FAILED, "failed"),
-    ("canceled", BuildStatus.FAILED, "cancelled"), ("running", BuildStatus.BUILDING, ""),
-    ("skipped", BuildStatus.FAILED, "skipped"),
-])
+@pytest.mark.parametrize(
+    ("word", "becomes", "detail"),
+    [
+        ("success", BuildStatus.SUCCESS, ""),
+        ("failed", BuildStatus.FAILED, "failed"),
+        ("canceled", BuildStatus.FAILED, "cancelled"),
+        ("running", BuildStatus.BUILDING, ""),
+        ("skipped", BuildStatus.FAILED, "skipped"),
+    ],
+)
 def test_a_pipeline_event_moves_the_build(build, word, becomes, detail):
     assert gitlab(pipeline(build, word)).status_code == 200
     assert state(build) == becomes
@@ -88,8 +106,15 @@ def test_an_event_names_the_pipeline_whose_answer_was_lost(build):
     assert Build.objects.get().reference == "team/shop#7"
 
 
-@pytest.mark.parametrize("body", [{}, {"object_kind": "push"}, {"object_kind": "pipeline"},
-                                  {"object_kind": "pipeline", "object_attributes": {"status": "success"}}])
+@pytest.mark.parametrize(
+    "body",
+    [
+        {},
+        {"object_kind": "push"},
+        {"object_kind": "pipeline"},
+        {"object_kind": "pipeline", "object_attributes": {"status": "success"}},
+    ],
+)
 def test_other_events_are_taken_in_and_move_nothing(build, body):
     assert gitlab(body).json()["result"] == "unchanged"
 
@@ -115,10 +140,19 @@ def test_a_signed_report_moves_a_jenkins_build_once(build):
 
 DEEP = b"[" * 100_000
 SHAPES = [
-    {"variables": 5}, {"variables": [{"key": ["a"], "value": "1"}]},
+    {"variables": 5},
+    {"variables": [{"key": ["a"], "value": "1"}]},
     {"variables": [{"key": "VERSION_ID", "value": [1]}]},
-    {"variables": {"key": "VERSION_ID"}}, {"variables": [5, None, []]}, {"status": ["success"]}, {"status": {"a": 1}},
-    {"id": "7" * 400}, {"id": 10**400}, {"url": "x" * 5000}, {"url": "\ud800"}, {"status": "\ud800"}, {"id": [7]},
+    {"variables": {"key": "VERSION_ID"}},
+    {"variables": [5, None, []]},
+    {"status": ["success"]},
+    {"status": {"a": 1}},
+    {"id": "7" * 400},
+    {"id": 10**400},
+    {"url": "x" * 5000},
+    {"url": "\ud800"},
+    {"status": "\ud800"},
+    {"id": [7]},
 ]
 
 
@@ -127,17 +161,33 @@ SHAPES = [
 def test_an_event_of_another_shape_is_never_an_error_of_ours(build, shape):
     body = pipeline(build, "success")
     body["object_attributes"].update(shape)
-    for project in ({"path_with_namespace": "p" * 5000}, {"path_with_namespace": ["x"]}, 5, None,
-                    {"path_with_namespace": "a\0\ud800"}):
+    for project in (
+        {"path_with_namespace": "p" * 5000},
+        {"path_with_namespace": ["x"]},
+        5,
+        None,
+        {"path_with_namespace": "a\0\ud800"},
+    ):
         Build.objects.update(reference="", status=BuildStatus.BUILDING)
         answer = gitlab({**body, "project": project})
         assert answer.status_code < 500, answer.content
 
 
 @pytest.mark.found("builds")
-@pytest.mark.parametrize("raw", [DEEP, b'{"a":' * 50_000, b"\xff\xfe\x00", b'{"object_kind": ' + b"9" * 5000 + b"}",
-                                 b"NaN",
-                                 b'"\\ud800"', b"", b"null", b"{" + b" " * (300 * 1024) + b"}"])
+@pytest.mark.parametrize(
+    "raw",
+    [
+        DEEP,
+        b'{"a":' * 50_000,
+        b"\xff\xfe\x00",
+        b'{"object_kind": ' + b"9" * 5000 + b"}",
+        b"NaN",
+        b'"\\ud800"',
+        b"",
+        b"null",
+        b"{" + b" " * (300 * 1024) + b"}",
+    ],
+)
 def test_a_body_that_is_none_is_refused(build, raw):
     assert 400 <= gitlab(raw).status_code < 500
 
@@ -148,13 +198,17 @@ def test_what_is_signed_may_have_any_shape(build):
     from hypothesis import strategies as st
 
     single = st.none() | st.booleans() | st.integers() | st.text(max_size=8) | st.floats(allow_nan=False)
-    value = st.recursive(single, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(
-        st.text(max_size=4), inner, max_size=3), max_leaves=6)
+    value = st.recursive(
+        single,
+        lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=4), inner, max_size=3),
+        max_leaves=6,
+    )
     names = ("version_id", "status", "reference", "detail", "url")
 
     @settings(max_examples=80, deadline=None, suppress_health_check=list(HealthCheck))
-    @given(st.fixed_dictionaries({}, optional=dict.fromkeys(names, value)),
-           st.sampled_from(["success", "building", None]))
+    @given(
+        st.fixed_dictionaries({}, optional=dict.fromkeys(names, value)), st.sampled_from(["success", "building", None])
+    )
     def never_an_error(body, word):
         body = {**body, **({"status": word, "version_id": build.version_id} if word else {})}
         assert signed("jenkins", body, number=str(time.monotonic_ns())).status_code < 500
@@ -164,6 +218,7 @@ def test_what_is_signed_may_have_any_shape(build):
 
 @pytest.mark.parametrize("at", ["9" * 5000, "²", "-1", "1e9", ""])
 def test_a_time_that_is_none_is_refused(build, at):
-    answer = Api().post("/builds/jenkins/webhook", b"{}", webhook_id="1", webhook_timestamp=at,
-                        webhook_signature="v1,x")
+    answer = Api().post(
+        "/builds/jenkins/webhook", b"{}", webhook_id="1", webhook_timestamp=at, webhook_signature="v1,x"
+    )
     assert answer.status_code == 401

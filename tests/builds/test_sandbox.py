@@ -1,5 +1,6 @@
 """Builds as strangers: what a command tries from inside, by each means, as root's worker and as an unprivileged one.
 Beside each refusal the same is tried without a sandbox, where it works."""
+
 import contextlib
 import os
 import shutil
@@ -172,8 +173,9 @@ def test_all_of_it_dies_with_a_worker_that_is_killed(means, uid, network, mark, 
 
 @pytest.mark.found("builds")
 def test_without_a_sandbox_what_does_not_hide_dies_with_a_worker_that_is_killed(mark):
-    with subprocess.Popen(command("off", f"setsid sleep {mark} & sleep {mark}"), cwd=ROOT,
-                          stdout=subprocess.DEVNULL) as worker:
+    with subprocess.Popen(
+        command("off", f"setsid sleep {mark} & sleep {mark}"), cwd=ROOT, stdout=subprocess.DEVNULL
+    ) as worker:
         wait_until(lambda: len(running(mark)) == 2, 60, "the build")
         worker.kill()
     wait_until(lambda: gone(mark), 5, "the build being gone")
@@ -192,7 +194,9 @@ LIMITED = {
     "the disk by /tmp": (FILLS.format("/tmp"), ("--disk", str(30 << 20)), "of disk"),
     "the disk by a closed folder": (
         f"mkdir c; cd c; {FILLS.format('.')}".replace("sleep 3", "chmod 0 ../c; sleep 3"),
-        ("--disk", str(30 << 20)), "of disk"),
+        ("--disk", str(30 << 20)),
+        "of disk",
+    ),
     "the disk by files without a name": (HIDES, ("--disk", str(30 << 20)), "of disk"),
     "time": ("sleep 30; echo slept", ("--seconds", "3"), "longer than 3 s"),
 }
@@ -208,8 +212,9 @@ def test_a_build_gets_no_more_than_its_limits(means, uid, what):
 
 def test_what_is_limited_can_be_had_within_its_limits():
     """The control: each of them works where there is room for it, and programs that only reserve memory work always."""
-    script = "\n".join([EATS_MEMORY.replace("sleep 30", "sleep 1"), FORKS.replace("sleep 20", "sleep 1"),
-                        FILLS.format("."), HIDES])
+    script = "\n".join(
+        [EATS_MEMORY.replace("sleep 30", "sleep 1"), FORKS.replace("sleep 20", "sleep 1"), FILLS.format("."), HIDES]
+    )
     assert tried("bubblewrap", script) == ["ate", "forked", "filled", "hid"]
     reserve = "perl -e 'require \"syscall.ph\"' 2>/dev/null; sh -c 'ulimit -v' ; sh -c 'ulimit -c'"
     assert tried("bubblewrap", reserve, 0, "--memory", str(100 << 20)) == ["unlimited", "0"]
@@ -253,13 +258,19 @@ sleep 0.7
 @every_means
 def test_the_network_leads_outside_and_not_to_this_machine(means, uid, own_tun):
     """The worker's machine has a second address; `outside` is another machine. Both listen on the same port."""
-    reach = "".join(f"timeout 3 bash -c 'exec 3<>/dev/tcp/{one}/7001' 2>/dev/null && echo {one}\n" for one in (
-        "192.0.2.20", "127.0.0.1", "192.0.2.10", "172.17.0.1", "169.254.169.254", "0.0.0.0")) + "true"
+    reach = (
+        "".join(
+            f"timeout 3 bash -c 'exec 3<>/dev/tcp/{one}/7001' 2>/dev/null && echo {one}\n"
+            for one in ("192.0.2.20", "127.0.0.1", "192.0.2.10", "172.17.0.1", "169.254.169.254", "0.0.0.0")
+        )
+        + "true"
+    )
     machines = [*own_tun, "unshare", "--net", "--", "bash", "-c", _MACHINES, "bash"]
 
     def reached(*words: str) -> list[str]:
-        done = subprocess.run([*machines, *command(*words[:2], uid, *words[2:])], cwd=ROOT, capture_output=True,
-                              text=True, timeout=150)
+        done = subprocess.run(
+            [*machines, *command(*words[:2], uid, *words[2:])], cwd=ROOT, capture_output=True, text=True, timeout=150
+        )
         first, *lines = done.stdout.splitlines() or [done.stderr]
         assert first == "reason: ", done.stdout + done.stderr
         return lines

@@ -1,4 +1,5 @@
 """What people read of a build that was refused: the build server's own sentence, which nothing overwrites."""
+
 import json
 import time
 
@@ -12,30 +13,59 @@ from .test_servers import asked, moved, server, set_up  # noqa: F401
 pytestmark = [pytest.mark.django_db, pytest.mark.found("waiting")]
 BOTH = pytest.mark.parametrize("origin", ["gitlab", "jenkins"])
 
-OOPS = (b"<html><head><title>Jenkins</title></head><body><h1>Oops!</h1><p>A problem occurred while processing the "
-        b"request.</p></body></html>")
-JETTY = (b"<html><head><title>Error 403 No valid crumb was included in the request</title></head><body>"
-         b"<h2>HTTP ERROR 403 No valid crumb was included in the request</h2><table><tr><th>URI:</th><td>/job/shop</td>"
-         b"</tr><tr><th>MESSAGE:</th><td>No valid crumb was included in the request</td></tr></table></body></html>")
+OOPS = (
+    b"<html><head><title>Jenkins</title></head><body><h1>Oops!</h1><p>A problem occurred while processing the "
+    b"request.</p></body></html>"
+)
+JETTY = (
+    b"<html><head><title>Error 403 No valid crumb was included in the request</title></head><body>"
+    b"<h2>HTTP ERROR 403 No valid crumb was included in the request</h2><table><tr><th>URI:</th><td>/job/shop</td>"
+    b"</tr><tr><th>MESSAGE:</th><td>No valid crumb was included in the request</td></tr></table></body></html>"
+)
 TRACE = b"java.lang.IllegalStateException: This build is not parameterized!\n\tat hudson.model.Job.doBuild(Job.java)\n"
 SAYS = [
-    ("jenkins", 400, b"<html><body><h1>Error</h1><p>shop is not parameterized</p></body></html>", {},
-     "shop is not parameterized"),
+    (
+        "jenkins",
+        400,
+        b"<html><body><h1>Error</h1><p>shop is not parameterized</p></body></html>",
+        {},
+        "shop is not parameterized",
+    ),
     ("jenkins", 400, OOPS, {"X-Error": "shop is not parameterized"}, "shop is not parameterized"),
     ("jenkins", 500, TRACE, {"Content-Type": "text/plain"}, "This build is not parameterized!"),
     ("jenkins", 403, JETTY, {}, "No valid crumb was included in the request"),
     ("jenkins", 409, b"java.io.IOException: shop is not buildable\n\tat x\n", {}, "shop is not buildable"),
-    ("jenkins", 403, b'<div id="error-description"><p>ci is missing the <b>Job/Build</b> permission</p></div>', {},
-     "ci is missing the Job/Build permission"),
+    (
+        "jenkins",
+        403,
+        b'<div id="error-description"><p>ci is missing the <b>Job/Build</b> permission</p></div>',
+        {},
+        "ci is missing the Job/Build permission",
+    ),
     ("gitlab", 400, b'{"message": {"base": ["Reference not found"]}}', {}, "Reference not found"),
-    ("gitlab", 400, b'{"message": {"base": ["No stages / jobs for this pipeline."], "sha": ["is odd"]}}', {},
-     "No stages / jobs for this pipeline.; sha is odd"),
+    (
+        "gitlab",
+        400,
+        b'{"message": {"base": ["No stages / jobs for this pipeline."], "sha": ["is odd"]}}',
+        {},
+        "No stages / jobs for this pipeline.; sha is odd",
+    ),
     ("gitlab", 401, b'{"error": "invalid_token", "error_description": "Token was revoked."}', {}, "Token was revoked."),
-    ("gitlab", 403, b'{"error": "insufficient_scope", "error_description": "The request requires higher privileges"}',
-     {}, "The request requires higher privileges"),
+    (
+        "gitlab",
+        403,
+        b'{"error": "insufficient_scope", "error_description": "The request requires higher privileges"}',
+        {},
+        "The request requires higher privileges",
+    ),
     ("gitlab", 404, b'{"message": "404 Project Not Found"}', {}, "404 Project Not Found"),
-    ("gitlab", 422, b"<html><head><title>The change you requested was rejected (422)</title></head></html>", {},
-     "The change you requested was rejected (422)"),
+    (
+        "gitlab",
+        422,
+        b"<html><head><title>The change you requested was rejected (422)</title></head></html>",
+        {},
+        "The change you requested was rejected (422)",
+    ),
 ]
 
 
@@ -50,11 +80,14 @@ def test_a_start_that_is_refused_says_why_in_the_servers_words(server, origin, s
     assert str(status) in build.detail or status == 401
 
 
-@pytest.mark.parametrize(("job", "sentence"), [
-    ({"buildable": True, "property": [{}]}, "the job is not parameterized"),
-    ({"buildable": True, "property": []}, "the job is not parameterized"),
-    ({"buildable": False, "property": []}, "the job is not buildable"),
-])
+@pytest.mark.parametrize(
+    ("job", "sentence"),
+    [
+        ({"buildable": True, "property": [{}]}, "the job is not parameterized"),
+        ({"buildable": True, "property": []}, "the job is not parameterized"),
+        ({"buildable": False, "property": []}, "the job is not buildable"),
+    ],
+)
 def test_a_job_that_cannot_be_built_is_told_though_jenkins_hides_it(server, job, sentence):  # noqa: F811
     server.broken_start, server.says, server.job = 500, (OOPS, {}), job
     build = moved(asked("jenkins", server))
@@ -89,9 +122,25 @@ def test_a_sentence_holds_no_token(server, origin):  # noqa: F811
 
 
 SHAPES = [
-    b"", b"{", b"[" * 30_000, b'{"message": ' * 5000, b'{"message": {"a": {"b": {"c": {"d": {"e": "x"}}}}}}', b"null",
-    b"5", b"\xff\xfe", b"<" * 30_000, b"<p" * 15_000, b"<h1>Oops!</h1>", b"<!--" * 8000, b"x" * 10**6, b"a." * 16_000,
-    b"a\x00\x1b[31mb", b"<td>" * 8000, b"Error 500: " * 3000, b"a.bException: " * 3000, b"<h1>" + b"aError" * 5000,
+    b"",
+    b"{",
+    b"[" * 30_000,
+    b'{"message": ' * 5000,
+    b'{"message": {"a": {"b": {"c": {"d": {"e": "x"}}}}}}',
+    b"null",
+    b"5",
+    b"\xff\xfe",
+    b"<" * 30_000,
+    b"<p" * 15_000,
+    b"<h1>Oops!</h1>",
+    b"<!--" * 8000,
+    b"x" * 10**6,
+    b"a." * 16_000,
+    b"a\x00\x1b[31mb",
+    b"<td>" * 8000,
+    b"Error 500: " * 3000,
+    b"a.bException: " * 3000,
+    b"<h1>" + b"aError" * 5000,
 ]
 
 

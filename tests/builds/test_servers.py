@@ -1,4 +1,5 @@
 """GitLab and Jenkins against a server that speaks their documented APIs: every state, slow and wrong answers."""
+
 import json
 from dataclasses import replace
 from datetime import timedelta
@@ -35,8 +36,10 @@ def server():
 def set_up(server, monkeypatch, settings):
     settings.BUILD_POLL = 1
     monkeypatch.setattr(server_session, "TIMEOUT", 1)
-    known = {"gitlab": gitlab.GitLab(server.url, "glpat-secret"),
-             "jenkins": jenkins.Jenkins(server.url, "ci", "secret")}
+    known = {
+        "gitlab": gitlab.GitLab(server.url, "glpat-secret"),
+        "jenkins": jenkins.Jenkins(server.url, "ci", "secret"),
+    }
     monkeypatch.setattr(servers, "origin_of", known.get)
 
 
@@ -45,7 +48,8 @@ def asked(origin, server, name="1.0") -> Build:
     from microservice.models import MicroService
 
     service = MicroService.objects.filter(name="shop").first() or fleet.service(
-        "shop", build_orig=origin, build_url=f"{server.url}/{path}")
+        "shop", build_orig=origin, build_url=f"{server.url}/{path}"
+    )
     return build_requests.start(ANN, MicroServiceVersion.objects.create(microservice=service, version=name, ref="main"))
 
 
@@ -59,19 +63,30 @@ def moved(build) -> Build:
 def test_gitlab_is_told_what_is_built_and_for_whom(server):
     build = moved(asked("gitlab", server))
     variables = {one["key"]: one["value"] for one in server.pipelines[7]}
-    assert variables == {"SERVICE_ID": str(build.version.microservice_id), "VERSION_ID": str(build.version_id),
-                         "SERVICE_NAME": "shop", "USERNAME": "ann"}
+    assert variables == {
+        "SERVICE_ID": str(build.version.microservice_id),
+        "VERSION_ID": str(build.version_id),
+        "SERVICE_NAME": "shop",
+        "USERNAME": "ann",
+    }
     assert (build.reference, build.status, build.commit) == ("team/shop#7", BuildStatus.BUILDING, server.sha)
     assert build.url.endswith("/pipelines/7")
     assert all(headers.get("Private-Token") == "glpat-secret" for _, _, headers in server.asked)
 
 
-@pytest.mark.parametrize(("word", "becomes", "detail"), [
-    *((word, BuildStatus.BUILDING, "")
-      for word in ("created", "waiting_for_resource", "preparing", "pending", "running", "manual", "scheduled")),
-    ("success", BuildStatus.SUCCESS, ""), ("failed", BuildStatus.FAILED, "failed"),
-    ("canceled", BuildStatus.FAILED, "cancelled"), ("skipped", BuildStatus.FAILED, "skipped"),
-])
+@pytest.mark.parametrize(
+    ("word", "becomes", "detail"),
+    [
+        *(
+            (word, BuildStatus.BUILDING, "")
+            for word in ("created", "waiting_for_resource", "preparing", "pending", "running", "manual", "scheduled")
+        ),
+        ("success", BuildStatus.SUCCESS, ""),
+        ("failed", BuildStatus.FAILED, "failed"),
+        ("canceled", BuildStatus.FAILED, "cancelled"),
+        ("skipped", BuildStatus.FAILED, "skipped"),
+    ],
+)
 def test_every_status_of_a_pipeline(server, word, becomes, detail):
     build = moved(asked("gitlab", server))
     server.status = word
@@ -193,9 +208,13 @@ def real_origins(monkeypatch):
 def test_a_build_server_is_spoken_to_over_the_tls_and_the_proxy_that_the_settings_name(real_origins, tmp_path):
     authority = outside.Authority()
     certificate, key = authority.issue("deployer")
-    answers = {"/api/v4/projects/team%2Fshop/repository/commits/main": (200, {"id": "c" * 40}),
-               "/job/shop/api/json": (200, {"builds": [{"number": 3, "actions": [{"parameters": [
-                   {"name": "VERSION_ID", "value": "1"}]}]}]})}
+    answers = {
+        "/api/v4/projects/team%2Fshop/repository/commits/main": (200, {"id": "c" * 40}),
+        "/job/shop/api/json": (
+            200,
+            {"builds": [{"number": 3, "actions": [{"parameters": [{"name": "VERSION_ID", "value": "1"}]}]}]},
+        ),
+    }
     job = Job(1, 1, "shop", 1, "1.0", "main", "https://gitlab.example/team/shop.git", "", "ann")
     run = replace(job, url="https://ci.example/job/shop")
     with outside.Server(answers, tls=authority.issue("server"), client_ca=authority.pem, folder=tmp_path) as tls:
@@ -213,8 +232,13 @@ def test_a_build_server_is_spoken_to_over_the_tls_and_the_proxy_that_the_setting
                 ci.find(run)
     through = {f"http://outside.invalid{path}": answer for path, answer in answers.items()}
     with outside.Server(through) as proxy:
-        holds({"gitlab": {"url": "http://outside.invalid", "token": "t"}, "proxies": {"http": proxy.url},
-               "jenkins": {"url": "http://outside.invalid", "user": "ci", "token": "t"}})
+        holds(
+            {
+                "gitlab": {"url": "http://outside.invalid", "token": "t"},
+                "proxies": {"http": proxy.url},
+                "jenkins": {"url": "http://outside.invalid", "user": "ci", "token": "t"},
+            }
+        )
         assert servers.origin_of("gitlab").commit(job) == "c" * 40
         assert servers.origin_of("jenkins").find(run) == "build:/job/shop/3"
 

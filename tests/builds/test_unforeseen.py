@@ -1,5 +1,6 @@
 """An error that nobody foresaw is that build's failure, with its text and at once: broken servers, strange names, a
 full disk."""
+
 import contextlib
 import os
 import socket
@@ -78,8 +79,10 @@ def test_a_full_package_store_ends_the_build_and_says_so(service, settings, tmp_
     service.save()
     version = pending(service)
     with small_disk(tmp_path / "store") as store:
-        settings.STORAGES = {**settings.STORAGES, "default": {
-            "BACKEND": "django.core.files.storage.FileSystemStorage", "OPTIONS": {"location": str(store)}}}
+        settings.STORAGES = {
+            **settings.STORAGES,
+            "default": {"BACKEND": "django.core.files.storage.FileSystemStorage", "OPTIONS": {"location": str(store)}},
+        }
         build_requests.start(SYSTEM, version)
         execution.work()
         assert state(version) == BuildStatus.FAILED
@@ -111,6 +114,7 @@ def test_a_full_disk_of_the_worker_ends_the_build_and_says_so(service, tmp_path,
 def answering(raw: bytes):
     """A server that answers whatever comes with these bytes, and closes."""
     with socket.create_server(("127.0.0.1", 0)) as server:
+
         def serve():
             with contextlib.suppress(OSError):
                 while True:
@@ -128,13 +132,13 @@ BROKEN = {
     "no HTTP": b"SSH-2.0-OpenSSH_9.2\r\n",
     "nothing": b"",
     "cut short": b'HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 500\r\n\r\n{"id": 1',
-    "cut in a chunk": b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nff\r\n{\"id\"",
+    "cut in a chunk": b'HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nff\r\n{"id"',
     "a chunk of no size": b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n",
     "a length that is none": b"HTTP/1.1 200 OK\r\nContent-Length: many\r\n\r\n<html>",
     "a negative length": b"HTTP/1.1 200 OK\r\nContent-Length: -5\r\n\r\n<html>",
     "a status that is none": b"HTTP/1.1 abc OK\r\n\r\n",
     "bytes in headers": b"HTTP/1.1 201 OK\r\nLocation: http://[\xff\xfe/queue/item/\xe8\x00/\r\n"
-                        b"Content-Length: 0\r\n\r\n",
+    b"Content-Length: 0\r\n\r\n",
     "a thousand headers": b"HTTP/1.1 200 OK\r\n" + b"X: y\r\n" * 1000 + b"\r\n",
 }
 
@@ -145,8 +149,11 @@ def test_a_broken_answer_is_silence_and_never_an_error_of_ours(name, what):
     with answering(BROKEN[what]) as url:
         one = Job(1, 1, "shop", 1, "1.0", "main", f"{url}/job/shop", "", "ann")
         origin = gitlab.GitLab(url, "t") if name == "gitlab" else jenkins.Jenkins(url, "ci", "t")
-        for call in (lambda: origin.start(one), lambda: origin.find(one),
-                     lambda: origin.look("build:/job/shop/3" if name == "jenkins" else "job/shop#3")):
+        for call in (
+            lambda: origin.start(one),
+            lambda: origin.find(one),
+            lambda: origin.look("build:/job/shop/3" if name == "jenkins" else "job/shop#3"),
+        ):
             with pytest.raises((Silent, Refused)) as told:
                 call()
             assert str(told.value).isprintable() and len(str(told.value)) < 400
@@ -157,8 +164,9 @@ def test_what_was_cut_short_is_told_so():
         server_session.DIRECT.ask(url, None, {})
 
 
-@pytest.mark.parametrize("path", ["/job/买 菜/job/a(b)#c", "/job/%E4%B9%B0%20%E8%8F%9C", "/job/100%/job/ü", "/job/a b",
-                                  "/job/" + "买" * 30])
+@pytest.mark.parametrize(
+    "path", ["/job/买 菜/job/a(b)#c", "/job/%E4%B9%B0%20%E8%8F%9C", "/job/100%/job/ü", "/job/a b", "/job/" + "买" * 30]
+)
 def test_a_job_with_a_strange_name_is_asked_by_it(path):
     from urllib.parse import unquote, urlsplit
 
@@ -176,14 +184,17 @@ def test_a_project_with_a_strange_name_is_asked_by_it():
         for path in ("/team/买菜", "/team/%E4%B9%B0%E8%8F%9C"):
             with pytest.raises(Refused, match="404"):
                 gitlab.GitLab(server.url, "t").start(
-                    Job(1, 1, "shop", 1, "1.0", "功能/#42", server.url + path, "", "ann"))
+                    Job(1, 1, "shop", 1, "1.0", "功能/#42", server.url + path, "", "ann")
+                )
         origin = gitlab.GitLab(server.url, "t")
         reference = origin._reference(origin._project(f"{server.url}/team/买菜"), 7)
         assert reference == "team/买菜#7"
         with pytest.raises(Refused, match="404"):
             origin.look(reference)
         assert {asked[1] for asked in server.asked} == {
-            "/api/v4/projects/team/买菜/pipeline", "/api/v4/projects/team/买菜/pipelines/7"}
+            "/api/v4/projects/team/买菜/pipeline",
+            "/api/v4/projects/team/买菜/pipelines/7",
+        }
 
 
 @pytest.mark.parametrize("origin", ["gitlab", "jenkins"])

@@ -1,4 +1,5 @@
 """A build by a real worker process; and by another one, when the first is killed in the middle."""
+
 import os
 import signal
 

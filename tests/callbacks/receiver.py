@@ -1,4 +1,5 @@
 """A real HTTP server on the loopback that keeps what it is sent, and answers as it is told."""
+
 import threading
 import time
 from dataclasses import dataclass, field

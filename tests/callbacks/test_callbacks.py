@@ -49,10 +49,16 @@ def test_a_test_that_is_refused_says_why(api):  # noqa: F811
     assert "CALLBACK_ALLOW" in answer["error"]
 
 
-@pytest.mark.parametrize("body", [
-    {}, {"url": "https://example.org/", "events": ["x"]}, {"url": "https://example.org/", "events": []},
-    {"url": "https://example.org/", "headers": {"a": 1}}, {"url": 1},
-])
+@pytest.mark.parametrize(
+    "body",
+    [
+        {},
+        {"url": "https://example.org/", "events": ["x"]},
+        {"url": "https://example.org/", "events": []},
+        {"url": "https://example.org/", "headers": {"a": 1}},
+        {"url": 1},
+    ],
+)
 def test_a_wrong_callback_is_told_where(api, body):  # noqa: F811
     assert api().post("/callbacks/", body).status_code == 422
     assert not Callback.objects.exists()

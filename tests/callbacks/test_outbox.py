@@ -45,10 +45,14 @@ def test_only_what_a_callback_asked_for_is_told_to_it():
     assert names() == []
 
 
-@pytest.mark.parametrize(("status", "event"), [
-    (DeploymentStatus.SUCCEEDED, "deployment.ended"), (DeploymentStatus.CANCELLED, "deployment.ended"),
-    (DeploymentStatus.FAILED, "deployment.failed"),
-])
+@pytest.mark.parametrize(
+    ("status", "event"),
+    [
+        (DeploymentStatus.SUCCEEDED, "deployment.ended"),
+        (DeploymentStatus.CANCELLED, "deployment.ended"),
+        (DeploymentStatus.FAILED, "deployment.failed"),
+    ],
+)
 def test_a_deployments_start_and_end_are_told_with_names(status, event):
     callback("https://example.org/")
     made = fleet.running()

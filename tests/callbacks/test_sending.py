@@ -22,8 +22,9 @@ pytestmark = pytest.mark.django_db
 
 
 def test_a_signature_is_the_one_that_standard_webhooks_gives_as_its_example():
-    made = signing.headers("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw", "msg_p5jXN8AQM9LWM0D4loKWxJek", 1614265330,
-                           b'{"test": 2432232314}')
+    made = signing.headers(
+        "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw", "msg_p5jXN8AQM9LWM0D4loKWxJek", 1614265330, b'{"test": 2432232314}'
+    )
     assert made["webhook-signature"] == "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE="
 
 
@@ -148,6 +149,7 @@ def test_a_server_that_answers_a_byte_at_a_time_is_left_at_the_deadline(settings
     monkeypatch.setattr(http_client, "DEADLINE", 0.6)
     settings.CALLBACK_ALLOW = ["127.0.0.1"]
     with socket.create_server(("127.0.0.1", 0)) as server:
+
         def drip():
             peer, _ = server.accept()
             try:

@@ -14,26 +14,87 @@ from .messages import SECRET, callback, send_all, told
 pytestmark = pytest.mark.django_db
 
 
-@pytest.mark.parametrize("address", [
-    "127.0.0.1", "10.1.2.3", "192.168.1.1", "172.16.0.1", "169.254.169.254", "100.64.0.1", "0.0.0.0", "224.0.0.1",
-    "255.255.255.255", "::1", "::", "fe80::1", "fc00::1", "ff02::1", "::ffff:127.0.0.1", "::ffff:10.0.0.1",
-    "64:ff9b::a00:1", "2002:7f00:1::", "nonsense",
-    # site-local, IPv4-compatible, IPv4-translated, protocol assignments, segment routing, and their like
-    "fec0::1", "feff::1", "::127.0.0.1", "::7f00:1", "::8.8.8.8", "::ffff:0:127.0.0.1", "::ffff:0:8.8.8.8", "5f00::1",
-    "192.0.0.8", "192.0.0.9", "192.0.0.170", "192.88.99.1", "198.18.0.1", "192.0.2.1", "240.0.0.1", "100::1",
-    "64:ff9b:1::a00:1", "64:ff9b:1::808:808", "64:ff9b::7f00:1", "64:ff9b::c000:8", "2002:a00:1::1", "2002:c000:8::",
-    "2001::1", "2001:0:7f00:1::", "2001:0:808:808::f7f7:f7f7", "2001:db8::1", "2001:2::1", "2001:10::1", "3fff::1",
-    "2606:4700::5efe:127.0.0.1", "2606:4700::200:5efe:10.0.0.1", "fe80::1%eth0", "fec0::1%1", "4000::1", "8000::1",
-    "1::1", "::ffff:192.0.0.8", "::ffff:169.254.169.254", "127.0.0.1%eth0", "fd00:ec2::254",
-])
+@pytest.mark.parametrize(
+    "address",
+    [
+        "127.0.0.1",
+        "10.1.2.3",
+        "192.168.1.1",
+        "172.16.0.1",
+        "169.254.169.254",
+        "100.64.0.1",
+        "0.0.0.0",
+        "224.0.0.1",
+        "255.255.255.255",
+        "::1",
+        "::",
+        "fe80::1",
+        "fc00::1",
+        "ff02::1",
+        "::ffff:127.0.0.1",
+        "::ffff:10.0.0.1",
+        "64:ff9b::a00:1",
+        "2002:7f00:1::",
+        "nonsense",
+        # site-local, IPv4-compatible, IPv4-translated, protocol assignments, segment routing, and their like
+        "fec0::1",
+        "feff::1",
+        "::127.0.0.1",
+        "::7f00:1",
+        "::8.8.8.8",
+        "::ffff:0:127.0.0.1",
+        "::ffff:0:8.8.8.8",
+        "5f00::1",
+        "192.0.0.8",
+        "192.0.0.9",
+        "192.0.0.170",
+        "192.88.99.1",
+        "198.18.0.1",
+        "192.0.2.1",
+        "240.0.0.1",
+        "100::1",
+        "64:ff9b:1::a00:1",
+        "64:ff9b:1::808:808",
+        "64:ff9b::7f00:1",
+        "64:ff9b::c000:8",
+        "2002:a00:1::1",
+        "2002:c000:8::",
+        "2001::1",
+        "2001:0:7f00:1::",
+        "2001:0:808:808::f7f7:f7f7",
+        "2001:db8::1",
+        "2001:2::1",
+        "2001:10::1",
+        "3fff::1",
+        "2606:4700::5efe:127.0.0.1",
+        "2606:4700::200:5efe:10.0.0.1",
+        "fe80::1%eth0",
+        "fec0::1%1",
+        "4000::1",
+        "8000::1",
+        "1::1",
+        "::ffff:192.0.0.8",
+        "::ffff:169.254.169.254",
+        "127.0.0.1%eth0",
+        "fd00:ec2::254",
+    ],
+)
 def test_private_addresses_are_refused(address):
     assert not http_client.allowed(address)
 
 
-@pytest.mark.parametrize("address", [
-    "93.184.216.34", "2606:2800:220:1:248:1893:25c8:1946", "64:ff9b::5db8:d822", "::ffff:93.184.216.34",
-    "2002:5db8:d822::1", "2a00:1450:4001:80b::200e", "2606:4700::5efe:5db8:d822",
-])
+@pytest.mark.parametrize(
+    "address",
+    [
+        "93.184.216.34",
+        "2606:2800:220:1:248:1893:25c8:1946",
+        "64:ff9b::5db8:d822",
+        "::ffff:93.184.216.34",
+        "2002:5db8:d822::1",
+        "2a00:1450:4001:80b::200e",
+        "2606:4700::5efe:5db8:d822",
+    ],
+)
 def test_public_addresses_are_allowed(address):
     assert http_client.allowed(address)
 
@@ -48,11 +109,25 @@ def test_a_setting_admits_a_network_and_no_other(settings):
     assert http_client.allowed("fec0::1") and not http_client.allowed("fe80::1")
 
 
-@pytest.mark.parametrize("url", [
-    "http://127.0.0.1/", "http://[::1]/", "https://10.0.0.1:8443/", "ftp://example.org/", "http:///x", "nonsense", "",
-    "http://user:pw@example.org/", "http://example.org/#x", "http://example.org:99999/", "http://example.org/ x",
-    "http://exa\nmple.org/", "http://[::1/", "file:///etc/passwd",
-])
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://127.0.0.1/",
+        "http://[::1]/",
+        "https://10.0.0.1:8443/",
+        "ftp://example.org/",
+        "http:///x",
+        "nonsense",
+        "",
+        "http://user:pw@example.org/",
+        "http://example.org/#x",
+        "http://example.org:99999/",
+        "http://example.org/ x",
+        "http://exa\nmple.org/",
+        "http://[::1/",
+        "file:///etc/passwd",
+    ],
+)
 def test_an_address_that_is_none_is_refused_at_once(url):
     with pytest.raises(Problem) as problem:
         callback(url)
@@ -92,8 +167,13 @@ def test_a_name_is_resolved_once_and_that_address_is_spoken_to(receiver, monkeyp
 
 
 def test_a_name_with_one_private_address_among_others_is_refused(monkeypatch):
-    monkeypatch.setattr(socket, "getaddrinfo", lambda host, port, *_: [
-        (socket.AF_INET, socket.SOCK_STREAM, 6, "", (address, port)) for address in ("93.184.216.34", "10.0.0.1")])
+    monkeypatch.setattr(
+        socket,
+        "getaddrinfo",
+        lambda host, port, *_: [
+            (socket.AF_INET, socket.SOCK_STREAM, 6, "", (address, port)) for address in ("93.184.216.34", "10.0.0.1")
+        ],
+    )
     with pytest.raises(http_client.Refused):
         http_client.resolve("mixed.example", 80)
 
@@ -107,10 +187,19 @@ def test_redirects_are_not_followed(receiver):
     assert [got.path for got in receiver.got] == ["/hook?a=b"]
 
 
-@pytest.mark.parametrize("headers", [
-    {"Host": "x"}, {"webhook-id": "x"}, {"Content-Length": "1"}, {"a b": "x"}, {"X-A": "a\r\nb"}, {"": "x"},
-    {"X-A": "x" * 3000}, {f"X-{number}": "" for number in range(30)},
-])
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"Host": "x"},
+        {"webhook-id": "x"},
+        {"Content-Length": "1"},
+        {"a b": "x"},
+        {"X-A": "a\r\nb"},
+        {"": "x"},
+        {"X-A": "x" * 3000},
+        {f"X-{number}": "" for number in range(30)},
+    ],
+)
 def test_headers_that_would_change_the_message_are_refused(headers):
     with pytest.raises(Problem) as problem:
         callback("https://example.org/", headers=headers)

@@ -1,4 +1,5 @@
 """What many tabs are shown is rendered once, for each what they may see, and with nothing in it of anybody else."""
+
 import re
 import threading
 
@@ -34,9 +35,17 @@ def tab(name: str, **rights) -> Client:
     return client
 
 
-PAGES = ("/", "/services/shop/instances/", "/deployments/{deployment}/", "/operations/{operation}/",
-         "/operations/{operation}/log/", "/operations/{operation}/output/?offset=0", "/services/shop/",
-         "/hosts/", "/hosts/{host}/")  # fmt: skip
+PAGES = (
+    "/",
+    "/services/shop/instances/",
+    "/deployments/{deployment}/",
+    "/operations/{operation}/",
+    "/operations/{operation}/log/",
+    "/operations/{operation}/output/?offset=0",
+    "/services/shop/",
+    "/hosts/",
+    "/hosts/{host}/",
+)
 
 
 @pytest.mark.parametrize("page", PAGES)

@@ -26,10 +26,16 @@ def sends(admin, content: bytes | None, **more):
     return admin.post("/credentials/", {"name": "k", "kind": "key", **chosen, **more})
 
 
-@pytest.mark.parametrize("as_bytes", [
-    str.encode, lambda text: text.replace("\n", "\r\n").encode(), lambda text: text.encode("utf-8-sig"),
-    lambda text: text.encode("utf-16"),
-], ids=["lf", "crlf", "bom", "utf-16"])  # fmt: skip
+@pytest.mark.parametrize(
+    "as_bytes",
+    [
+        str.encode,
+        lambda text: text.replace("\n", "\r\n").encode(),
+        lambda text: text.encode("utf-8-sig"),
+        lambda text: text.encode("utf-16"),
+    ],
+    ids=["lf", "crlf", "bom", "utf-16"],
+)
 def test_the_file_of_a_key(admin, private, as_bytes):
     assert sends(admin, as_bytes(private)).status_code == 302
     assert Credential.objects.get().secret.reveal() == private

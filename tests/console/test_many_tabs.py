@@ -1,4 +1,5 @@
 """Two hundred tabs of as many people cost the database what one costs, and none sees what is not theirs any more."""
+
 import http.client
 import time
 

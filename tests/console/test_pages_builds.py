@@ -52,10 +52,15 @@ def test_a_duplicate_leads_to_the_version_that_it_doubles(admin):
     assert f'href="/services/shop/versions/{one.pk}/"' in page and "duplicate" in page
 
 
-@pytest.mark.parametrize(("fields", "page"), [
-    ({"build_url": ""}, "/services/shop/settings/#id_build_url"),
-    ({"build_command": ""}, "/services/shop/settings/#id_build_command"),
-    ({"build_orig": "gitlab"}, registry.place("gitlab")), ({"build_orig": "jenkins"}, registry.place("jenkins"))])
+@pytest.mark.parametrize(
+    ("fields", "page"),
+    [
+        ({"build_url": ""}, "/services/shop/settings/#id_build_url"),
+        ({"build_command": ""}, "/services/shop/settings/#id_build_command"),
+        ({"build_orig": "gitlab"}, registry.place("gitlab")),
+        ({"build_orig": "jenkins"}, registry.place("jenkins")),
+    ],
+)
 def test_what_is_not_set_up_is_told_and_leads_to_its_place(admin, fields, page):
     one = version(shop(**fields))
     shown = admin.get(f"/services/shop/versions/{one.pk}/").content.decode()
@@ -109,7 +114,8 @@ def test_a_revert_marks_the_version_that_it_leaves_where_that_is_ticked_and_only
 def test_the_page_compares_the_browsers_hash_with_the_servers(admin):
     (one,) = fleet.versions(shop(), 1)
     MicroServiceVersion.objects.filter(pk=one.pk).update(
-        sha256="c" * 64, source_sha256="a" * 64, file_path="shop/x.tar.gz")
+        sha256="c" * 64, source_sha256="a" * 64, file_path="shop/x.tar.gz"
+    )
     page = f"/services/shop/versions/{one.pk}/"
     shown = lambda sent: admin.get(f"{page}?sent={sent * 64}").content.decode()
     same, other = "the same as your browser computed", "not what your browser computed"

@@ -43,10 +43,17 @@ def test_a_callback_is_added_with_a_secret_that_is_shown_once_changed_and_delete
     assert not Callback.objects.exists()
 
 
-@pytest.mark.parametrize(("field", "value", "words"), [
-    ("url", "ftp://x", "must be an http"), ("url", "http://10.0.0.1/", "may not reach"), ("events", [], "required"),
-    ("headers", "nonsense", "has no"), ("headers", "Host: x", "no header that may be set"), ("secret", "x", "whsec_"),
-])
+@pytest.mark.parametrize(
+    ("field", "value", "words"),
+    [
+        ("url", "ftp://x", "must be an http"),
+        ("url", "http://10.0.0.1/", "may not reach"),
+        ("events", [], "required"),
+        ("headers", "nonsense", "has no"),
+        ("headers", "Host: x", "no header that may be set"),
+        ("secret", "x", "whsec_"),
+    ],
+)
 def test_a_wrong_callback_is_shown_at_its_field(admin, field, value, words):
     answer = admin.post("/callbacks/new/", form("https://hooks.example/x") | {field: value})
     assert answer.status_code == 422 and words in answer.content.decode() and not Callback.objects.exists()

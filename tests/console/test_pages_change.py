@@ -224,10 +224,16 @@ def test_an_install_that_is_not_what_was_shown_is_refused_and_says_what_moved(ad
 
 @pytest.mark.parametrize(
     ("field", "typed", "reason"),
-    [("port", "x", "whole number"), ("port", "99999", "65535"), ("weight", "", "whole number"),
-     ("tag", "t" * 65, "at most 64"), ("canary", "-1", "whole number"), ("batch_size", "many", "must be"),
-     ("max_failures", "1.5", "whole number")],
-)  # fmt: skip
+    [
+        ("port", "x", "whole number"),
+        ("port", "99999", "65535"),
+        ("weight", "", "whole number"),
+        ("tag", "t" * 65, "at most 64"),
+        ("canary", "-1", "whole number"),
+        ("batch_size", "many", "must be"),
+        ("max_failures", "1.5", "whole number"),
+    ],
+)
 def test_a_wrong_install_keeps_what_was_typed_and_says_beside_the_field_what_is_wrong(
     admin, shop, field, typed, reason
 ):
@@ -280,7 +286,7 @@ def test_many_versions_come_a_page_at_a_time_and_are_searched_on_the_server(admi
     page = admin.get(where).content.decode()
     assert page.count('name="dest" id="dest-') == 30 and "200 possible" in page
     assert "Upgrade 2 hosts from 200.0 to 400.0" in page
-    following = re.search(r'part=versions&amp;after=(\d+)', page)[1]
+    following = re.search(r"part=versions&amp;after=(\d+)", page)[1]
     more = admin.get(f"{where}?part=versions&after={following}").content.decode()
     assert "370.0" in more and "<html" not in more
     found = admin.get(f"{where}?part=versions&find=39&dest={versions[250].pk}").content.decode()
@@ -313,6 +319,6 @@ def test_many_hosts_come_a_page_at_a_time_and_ticked_ones_stand_first(admin, sho
     page = admin.get(f"{where}?where=some&host={last.host_id}").content.decode()
     boxes = re.findall(r'name="host" id="host-(\d+)"[^>]*?( checked)?>', page)
     assert boxes[0] == (str(last.host_id), " checked") and len(boxes) == 51
-    following = re.search(r'part=hosts&amp;after=([\w%-]+)', page)[1]
+    following = re.search(r"part=hosts&amp;after=([\w%-]+)", page)[1]
     more = admin.get(f"{where}?part=hosts&after={following}&host={last.host_id}").content.decode()
     assert more.count('name="host"') == 50 and f'id="host-{last.host_id}"' not in more

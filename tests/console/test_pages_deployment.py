@@ -242,8 +242,10 @@ def test_time_left_is_the_median_of_the_same_service_and_action_or_not_known(adm
     now = timezone.now()
     past = fleet.deployment(
         [one.instance for one in deployment.operations.select_related("instance__version", "instance__host")],
-        deployment.dest_version, DeploymentStatus.SUCCEEDED, OperationStatus.SUCCEEDED,
-    )  # fmt: skip
+        deployment.dest_version,
+        DeploymentStatus.SUCCEEDED,
+        OperationStatus.SUCCEEDED,
+    )
     past.operations.update(started=now - timedelta(seconds=600), finished=now)
     deployment.operations.update(started=now)
     assert "about 10 min" in admin.get(where).content.decode()
@@ -255,9 +257,7 @@ def test_the_timeline_is_a_picture_without_styles_that_says_the_same_in_words(ad
     deployment = failed(2)
     begin = deployment.created - timedelta(seconds=100)
     Deployment.objects.update(created=begin)
-    deployment.operations.update(
-        started=begin + timedelta(seconds=20), finished=begin + timedelta(seconds=60)
-    )
+    deployment.operations.update(started=begin + timedelta(seconds=20), finished=begin + timedelta(seconds=60))
     Step.objects.filter(name="check").update(started=begin + timedelta(seconds=50))
     page = admin.get(f"/deployments/{deployment.pk}/").content.decode()
     picture = page[page.index('id="timeline"') :]
@@ -276,10 +276,17 @@ def test_the_operation_page_says_the_cause_the_next_step_and_how_to_connect_by_h
     assert f"ssh -p 2200 -l deploy -- {operation.host.ip}" in page and "deploy key" in page and "BEGIN KEY" not in page
     assert "Attempts side by side" not in page
     again = Operation.objects.create(
-        deployment=deployment, instance=operation.instance, instance_number=operation.instance_number,
-        host=operation.host, action=operation.action, from_version=operation.from_version,
-        dest_version=operation.dest_version, attempt=2, origin=operation, status=OperationStatus.SUCCEEDED,
-    )  # fmt: skip
+        deployment=deployment,
+        instance=operation.instance,
+        instance_number=operation.instance_number,
+        host=operation.host,
+        action=operation.action,
+        from_version=operation.from_version,
+        dest_version=operation.dest_version,
+        attempt=2,
+        origin=operation,
+        status=OperationStatus.SUCCEEDED,
+    )
     Step.objects.create(operation=again, position=0, name="stop", status=StepStatus.DONE)
     for pk in (operation.pk, again.pk):
         page = admin.get(f"/operations/{pk}/").content.decode()

@@ -27,9 +27,15 @@ def deeds() -> MicroService:
     shop = MicroService.objects.create(name="shop")
     for minute, actor, action in ((-30, "ada", "create"), (10, "ada", "change"), (20, "bob", "change")):
         row = record(
-            Caller(name=actor, address="192.0.2.9"), action, "service", shop, {"keep": 3}, {"keep": minute},
-            service=shop, reason="because of it",
-        )  # fmt: skip
+            Caller(name=actor, address="192.0.2.9"),
+            action,
+            "service",
+            shop,
+            {"keep": 3},
+            {"keep": minute},
+            service=shop,
+            reason="because of it",
+        )
         History.objects.filter(pk=row.pk).update(created=NOON + timedelta(minutes=minute))
     record(Caller(name="ada"), "create", "host", None, subject_name="web1")
     return shop
@@ -75,7 +81,7 @@ def test_clock_times_are_shown_and_read_in_the_zone_that_the_browser_tells(admin
 @pytest.mark.parametrize(
     "query",
     ["since=noon", "until=2026-13-01T00:00", "since=0001-01-01T00:00", "since=2026-01-02T00:00&until=2026-01-01T00:00"],
-)  # fmt: skip
+)
 def test_a_time_that_is_none_gets_a_clear_refusal_and_what_was_typed_stays(admin, address, query):
     answer = admin.get(f"{address}?{query}")
     page = answer.content.decode()
@@ -110,14 +116,26 @@ def moved() -> None:
         at = NOON + timedelta(minutes=minute)
         from_version, dest_version = versions.get((name, old)), versions.get((name, new))
         deployment = Deployment.objects.create(
-            microservice=MicroService.objects.get(name=name), action=action, from_version=from_version,
-            dest_version=dest_version, status=DeploymentStatus.SUCCEEDED, requested_by="ada", created=at, finished=at,
-        )  # fmt: skip
+            microservice=MicroService.objects.get(name=name),
+            action=action,
+            from_version=from_version,
+            dest_version=dest_version,
+            status=DeploymentStatus.SUCCEEDED,
+            requested_by="ada",
+            created=at,
+            finished=at,
+        )
         for place in places:
             Operation.objects.create(
-                deployment=deployment, instance_number=place, host=hosts[place], action=action,
-                from_version=from_version, dest_version=dest_version, status=status, finished=at,
-            )  # fmt: skip
+                deployment=deployment,
+                instance_number=place,
+                host=hosts[place],
+                action=action,
+                from_version=from_version,
+                dest_version=dest_version,
+                status=status,
+                finished=at,
+            )
 
 
 def test_what_changed_between_two_times_names_each_instance_that_moved_before_and_after(admin, cost):
@@ -138,10 +156,13 @@ def test_what_changed_between_two_times_names_each_instance_that_moved_before_an
 
 
 @pytest.mark.found("time")
-@pytest.mark.parametrize(("asked", "told"), [
-    ({"since": "2026-03-01T12:00", "until": "2026-03-01T11:00"}, "Until: must be after the beginning"),
-    ({"since": "yesterday"}, "From: must be a time such as 2027-01-31T14:00"),
-])
+@pytest.mark.parametrize(
+    ("asked", "told"),
+    [
+        ({"since": "2026-03-01T12:00", "until": "2026-03-01T11:00"}, "Until: must be after the beginning"),
+        ({"since": "yesterday"}, "From: must be a time such as 2027-01-31T14:00"),
+    ],
+)
 @pytest.mark.parametrize("path", ["/history/", "/history/moves/"])
 def test_a_wrong_time_is_told_by_its_field_and_not_as_if_nothing_had_happened(admin, path, asked, told):
     answer = admin.get(path, asked)

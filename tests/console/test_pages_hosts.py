@@ -126,9 +126,14 @@ def test_a_check_shows_the_reason_where_nobody_answers(admin):
 def test_a_check_shows_what_it_found_on_a_host_that_is_ready(admin, sshd):
     credential = Credential.objects.create(name="key", kind="key", secret=sshd.client_key)
     host = Asset.objects.create(
-        hostname="lab", ip=sshd.address, port=sshd.port, username=sshd.username, credential=credential,
-        base_path=str(sshd.root), host_key=" ".join(sshd.host_key.split()[:2]),
-    )  # fmt: skip
+        hostname="lab",
+        ip=sshd.address,
+        port=sshd.port,
+        username=sshd.username,
+        credential=credential,
+        base_path=str(sshd.root),
+        host_key=" ".join(sshd.host_key.split()[:2]),
+    )
     page = admin.post(f"/hosts/{host.pk}/check/").content.decode()
     for word in ("ready for deployments", "writable", "Free disk", sshd.username):
         assert word in page

@@ -33,8 +33,10 @@ def test_a_person_is_added_given_another_password_shut_out_and_deleted(admin):
     assert "horse" not in told and History.objects.filter(subject="user", action="delete", subject_name="bo").exists()
 
 
-@pytest.mark.parametrize(("field", "value"), [
-    ("username", "ada"), ("username", "x y"), ("username", ""), ("email", "nonsense"), ("password", "123")])
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [("username", "ada"), ("username", "x y"), ("username", ""), ("email", "nonsense"), ("password", "123")],
+)
 def test_a_wrong_person_is_not_added_and_nothing_typed_is_lost(admin, field, value):
     answer = admin.post("/people/", BO | {"last_name": "kept"} | {field: value})
     page = answer.content.decode()
@@ -63,16 +65,22 @@ def test_a_team_is_made_filled_given_a_service_and_deleted(admin, operator):
     admin.post(f"{address}give/", {"service": "shop"})
     page = operator.get(address).content.decode()
     assert "olga" in page and "shop" in page and "Take out" not in page and "owners and administrators" in page
-    assert "You need the right" in operator.get("/services/shop/versions/new/").content.decode() or \
-        operator.post("/services/shop/versions/new/", {"version": "1.0", "ref": "main"}).status_code == 403
+    assert (
+        "You need the right" in operator.get("/services/shop/versions/new/").content.decode()
+        or operator.post("/services/shop/versions/new/", {"version": "1.0", "ref": "main"}).status_code == 403
+    )
     assert "owns services" in admin.post(f"{address}delete/", follow=True).content.decode()
     admin.post(f"{address}member/", {"user": "olga", "role": "owner"})
     nobody = operator.post(f"{address}member/", {"user": "nobody", "role": "viewer"})
     assert nobody.status_code == 422 and "is not the name of a user" in nobody.content.decode(), "an owner may"
     operator.post(f"{address}member/", {"user": "ada", "role": "viewer"})
     assert Membership.objects.count() == 2
-    assert "no owner left" in operator.post(
-        f"{address}remove/", {"user": User.objects.get(username="olga").pk}, follow=True).content.decode()
+    assert (
+        "no owner left"
+        in operator.post(
+            f"{address}remove/", {"user": User.objects.get(username="olga").pk}, follow=True
+        ).content.decode()
+    )
     admin.post(f"{address}take/", {"service": "shop"})
     admin.post(f"{address}name/", {"name": "commerce"})
     team.refresh_from_db()
@@ -93,8 +101,11 @@ def test_the_own_password_is_changed_by_who_knows_the_old_one(operator):
     new = {"password": "a new horse 77", "again": "a new horse 77"}
     other = Client()
     assert other.login(username="olga", password="olga-password-1")
-    for wrong in ({"old": "guess", **new}, {"old": "olga-password-1", **new, "again": "x"},
-                  {"old": "olga-password-1", "password": "123", "again": "123"}):
+    for wrong in (
+        {"old": "guess", **new},
+        {"old": "olga-password-1", **new, "again": "x"},
+        {"old": "olga-password-1", "password": "123", "again": "123"},
+    ):
         answer = operator.post("/account/", wrong)
         assert answer.status_code == 422 and 'aria-invalid="true"' in answer.content.decode()
     assert signs_in("olga", "olga-password-1")

@@ -1,4 +1,5 @@
 """What is gone for good is got rid of on the pages, and what is there is changed on them."""
+
 import re
 
 import pytest
@@ -92,10 +93,19 @@ def test_an_instance_posted_unchanged_changes_nothing(operator, placed):
 def posted(host, **more):
     """The host's form as a browser sends it back."""
     fields = {
-        "hostname": host.hostname, "ip": host.ip, "port": host.port, "username": host.username, "credential_id": "",
-        "base_path": host.base_path, "jump_host_id": "", "fetch_port": "", "fetch_address": "", "host_key": "",
-        "description": "", "labels": "\r\n".join(f"{name}={text}" for name, text in host.labels.items()),
-    }  # fmt: skip
+        "hostname": host.hostname,
+        "ip": host.ip,
+        "port": host.port,
+        "username": host.username,
+        "credential_id": "",
+        "base_path": host.base_path,
+        "jump_host_id": "",
+        "fetch_port": "",
+        "fetch_address": "",
+        "host_key": "",
+        "description": "",
+        "labels": "\r\n".join(f"{name}={text}" for name, text in host.labels.items()),
+    }
     return {**fields, **more}
 
 

@@ -50,11 +50,17 @@ def test_one_is_removed_by_its_name(admin):
     assert History.objects.first().after == {"build_key": "removed"}
 
 
-@pytest.mark.parametrize(("of", "name", "value", "said"), [
-    ("secrets", "A", "canar", "at least 6 bytes"), ("secrets", "1A", "canary-long", "no name of a variable"),
-    ("secrets", "COLOR", "canary-long", "in the environment already"), ("secrets", "A", "", "required"),
-    ("nothing", "A", "canary-long", "nothing"), ("build_key", "", "canary-long", "must be a private key"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("of", "name", "value", "said"),
+    [
+        ("secrets", "A", "canar", "at least 6 bytes"),
+        ("secrets", "1A", "canary-long", "no name of a variable"),
+        ("secrets", "COLOR", "canary-long", "in the environment already"),
+        ("secrets", "A", "", "required"),
+        ("nothing", "A", "canary-long", "nothing"),
+        ("build_key", "", "canary-long", "must be a private key"),
+    ],
+)
 def test_what_is_refused_is_said_and_not_sent_back(admin, of, name, value, said):
     fleet.service("shop", environment={"COLOR": "blue"})
     page = put(admin, of, name, value).content.decode()
@@ -102,8 +108,14 @@ def test_an_address_with_a_password_is_refused_at_its_field(admin):
 
 
 def posted(**more: str) -> dict:
-    return {"description": "", "language": "other", "check_timeout": "60", "keep_releases": "3", "build_orig": "git",
-            **more}  # fmt: skip
+    return {
+        "description": "",
+        "language": "other",
+        "check_timeout": "60",
+        "keep_releases": "3",
+        "build_orig": "git",
+        **more,
+    }
 
 
 def test_an_owner_sets_secrets_of_the_own_team(db, client):
@@ -117,8 +129,13 @@ def test_an_owner_sets_secrets_of_the_own_team(db, client):
 
 
 def test_the_migration_moves_passwords_out_of_addresses_and_names_the_services(capsys):
-    urls = {"a": "https://ci:ca%40nary@git.example/a", "b": "https://canary-token@git.example/b",
-            "c": "ssh://git@git.example/c", "d": "git@git.example:d", "e": "https://git.example/e@f"}  # fmt: skip
+    urls = {
+        "a": "https://ci:ca%40nary@git.example/a",
+        "b": "https://canary-token@git.example/b",
+        "c": "ssh://git@git.example/c",
+        "d": "git@git.example:d",
+        "e": "https://git.example/e@f",
+    }
     for name, url in urls.items():
         MicroService.objects.filter(pk=fleet.service(name).pk).update(build_url=url)
     importlib.import_module("microservice.migrations.0012_service_secrets").move_passwords(apps, None)
@@ -126,7 +143,10 @@ def test_the_migration_moves_passwords_out_of_addresses_and_names_the_services(c
     assert said.rstrip().endswith("to build_password: a, b") and "nary" not in said
     found = {row.name: row for row in MicroService.objects.all()}
     assert [found[name].build_url for name in "abcde"] == [
-        "https://git.example/a", "https://git.example/b", *(urls[name] for name in "cde")]  # fmt: skip
+        "https://git.example/a",
+        "https://git.example/b",
+        *(urls[name] for name in "cde"),
+    ]
     assert (found["a"].build_username, found["a"].build_credential.value("password").reveal()) == ("ci", "ca@nary")
     assert (found["b"].build_username, found["b"].build_credential.value("password").reveal()) == ("", "canary-token")
     assert not any(found[name].build_credential for name in "cde")

@@ -281,8 +281,14 @@ def test_fields_that_decide_what_builds_run_are_read_only_without_the_right_for_
     """Who may change a service by a session may change these too, as yet: the form keeps to the right all the same."""
     from console.forms.services import ServiceForm
 
-    before = {"build_command": "sh build.sh", "build_orig": "git", "build_url": "", "keep_releases": 3,
-              "check_timeout": 60, "language": "go"}
+    before = {
+        "build_command": "sh build.sh",
+        "build_orig": "git",
+        "build_url": "",
+        "keep_releases": 3,
+        "check_timeout": 60,
+        "language": "go",
+    }
     sent = before | {"build_command": "evil", "build_url": "https://evil", "description": "new"}
     form = ServiceForm(sent, initial=before, may_build=False)
     assert form.is_valid(), form.errors

@@ -1,4 +1,5 @@
 """Where somebody is signed in, what ends it, and the own password asked for once more."""
+
 import re
 from datetime import timedelta
 
@@ -77,8 +78,10 @@ def test_another_password_ends_tokens_where_that_is_ticked(operator):
     operator.post("/account/", new)
     token.refresh_from_db()
     assert token.revoked is None
-    operator.post("/account/", {**new, "old": "a new horse 77", "password": "a horse 78 x", "again": "a horse 78 x",
-                                "tokens": "on"})
+    operator.post(
+        "/account/",
+        {**new, "old": "a new horse 77", "password": "a horse 78 x", "again": "a horse 78 x", "tokens": "on"},
+    )
     token.refresh_from_db()
     assert token.revoked and is_in(operator)
 
@@ -153,8 +156,9 @@ def test_a_service_account_is_made_and_given_a_token_by_clicking(admin, operator
     assert Token.objects.get().user == account and Token.objects.get().expires is None
     assert Client().get("/api/v1/services/", headers={"Authorization": f"Bearer {secret}"}).status_code == 200
     assert admin.post(f"{address}token/", {"token-name": ""}).status_code == 422
-    assert admin.post(address, {"username": "pipeline", "active": "on", "password": "a right horse 9"}
-                      ).status_code == 422
+    assert (
+        admin.post(address, {"username": "pipeline", "active": "on", "password": "a right horse 9"}).status_code == 422
+    )
     olga = User.objects.get(username="olga")
     assert admin.post(f"/people/{olga.pk}/token/", form).status_code == 422, "people make their own"
 

@@ -11,8 +11,15 @@ pytestmark = pytest.mark.django_db
 
 
 def gitlab(server, **more) -> dict:
-    return {"seen": seen(), "gitlab-on": "on", "gitlab-url": server.url, "gitlab-verify": "on",
-            "gitlab-token": "glpat-1234", "package_store-kind": "local", **more}
+    return {
+        "seen": seen(),
+        "gitlab-on": "on",
+        "gitlab-url": server.url,
+        "gitlab-verify": "on",
+        "gitlab-token": "glpat-1234",
+        "package_store-kind": "local",
+        **more,
+    }
 
 
 def seen() -> int | str:

@@ -73,13 +73,25 @@ def moved(ends: list[datetime]) -> dict[int, datetime]:
     for number, end in enumerate(ends):
         host = Asset.objects.create(hostname=f"web{number}", ip=f"192.0.2.{number}")
         made = Deployment.objects.create(
-            microservice=service, action=Action.UPGRADE, from_version=old, dest_version=new, requested_by="ada",
-            status=DeploymentStatus.SUCCEEDED, created=end - timedelta(minutes=1), finished=end,
-        )  # fmt: skip
+            microservice=service,
+            action=Action.UPGRADE,
+            from_version=old,
+            dest_version=new,
+            requested_by="ada",
+            status=DeploymentStatus.SUCCEEDED,
+            created=end - timedelta(minutes=1),
+            finished=end,
+        )
         Operation.objects.create(
-            deployment=made, instance_number=number, host=host, action=Action.UPGRADE, from_version=old,
-            dest_version=new, status=OperationStatus.SUCCEEDED, finished=end,
-        )  # fmt: skip
+            deployment=made,
+            instance_number=number,
+            host=host,
+            action=Action.UPGRADE,
+            from_version=old,
+            dest_version=new,
+            status=OperationStatus.SUCCEEDED,
+            finished=end,
+        )
         found[made.pk] = end
     return found
 
@@ -157,8 +169,12 @@ def test_both_histories_and_the_api_agree_on_every_moment(reader, zone, change):
         wanted = {number for number, step in enumerate(AROUND) if STEP * start <= step < STEP * end}
         with timezone.override(zone):
             exact = {"since": moments.exact(since), "until": moments.exact(until)}
-            apart = {"since": moments.typed(since), "since_at": moments.offset_of(since),
-                     "until": moments.typed(until), "until_at": moments.offset_of(until)}  # fmt: skip
+            apart = {
+                "since": moments.typed(since),
+                "since_at": moments.offset_of(since),
+                "until": moments.typed(until),
+                "until_at": moments.offset_of(until),
+            }
         for query in (exact, apart):
             page = browser.get("/history/", query).content.decode()
             assert {int(one) for one in re.findall(r"keep:</span> 0 → (\d+)", page)} == wanted, query

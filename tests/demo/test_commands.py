@@ -1,4 +1,5 @@
 """The parts without the demo: their ordinary commands, set up by the environment, as README says."""
+
 import json
 import os
 import secrets
@@ -42,8 +43,14 @@ def plain(var: Path, **more: str) -> dict[str, str]:
 def run(command: str, environment: dict[str, str], timeout: float = 60) -> subprocess.CompletedProcess:
     """Runs one command of README's. One that does not end in time is ended with all that it started."""
     process = subprocess.Popen(
-        ["sh", "-c", command], cwd=ROOT, env=environment, text=True, start_new_session=True,
-        stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+        ["sh", "-c", command],
+        cwd=ROOT,
+        env=environment,
+        text=True,
+        start_new_session=True,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
     )
     try:
         output, errors = process.communicate(timeout=timeout)

@@ -1,4 +1,5 @@
 """`make demo` as somebody meets it who has just cloned the repository: started for real, in a folder of its own."""
+
 import json
 import os
 import signal
@@ -32,8 +33,12 @@ class Demo:
         self.output = var / "output"
         with self.output.open("w") as output:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "demo"], cwd=ROOT, env={**plain, "VAR": str(var), **more},
-                stdout=output, stderr=output, start_new_session=True,
+                [sys.executable, "-m", "demo"],
+                cwd=ROOT,
+                env={**plain, "VAR": str(var), **more},
+                stdout=output,
+                stderr=output,
+                start_new_session=True,
             )
         self.started = time.monotonic()
 
@@ -121,9 +126,13 @@ def test_the_printed_login_is_a_superusers_and_the_token_has_all_scopes(demo):
     form = browser.open(page).read().decode()
     assert "csrfmiddlewaretoken" in form
     cookie = next(one.value for one in jar.cookiejar if one.name == "csrftoken")
-    data = urllib.parse.urlencode({
-        "csrfmiddlewaretoken": cookie, "username": demo.record["username"], "password": demo.record["password"],
-    }).encode()
+    data = urllib.parse.urlencode(
+        {
+            "csrfmiddlewaretoken": cookie,
+            "username": demo.record["username"],
+            "password": demo.record["password"],
+        }
+    ).encode()
     site = browser.open(urllib.request.Request(page.full_url, data, {"Referer": demo.record["url"]})).read().decode()
     assert demo.record["username"] in site and "People" in site
 

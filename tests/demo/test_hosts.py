@@ -1,4 +1,5 @@
 """The demo's hosts: OpenSSH's server and the small one that stands in for it do the same."""
+
 import getpass
 import json
 import os

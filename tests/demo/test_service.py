@@ -1,4 +1,5 @@
 """The demo's service: its commands do what they say, run as the host program runs them, and its packages are whole."""
+
 import io
 import os
 import subprocess
@@ -29,8 +30,13 @@ def run(short_tmp):
 
     def command(text: str, version: str, **more: str) -> subprocess.CompletedProcess:
         environment = {
-            "PATH": os.environ["PATH"], "PYTHON": sys.executable, "SHARED": str(shared), "VERSION": version,
-            "RELEASE": str(base / "releases" / version), "PORT": str(port), **more,
+            "PATH": os.environ["PATH"],
+            "PYTHON": sys.executable,
+            "SHARED": str(shared),
+            "VERSION": version,
+            "RELEASE": str(base / "releases" / version),
+            "PORT": str(port),
+            **more,
         }
         return subprocess.run(
             ["sh", "-c", text], env=environment, capture_output=True, text=True, timeout=30, stdin=subprocess.DEVNULL

@@ -1,4 +1,5 @@
 """What keeps the demo's processes running, and ends them. Each test has a supervisor process of its own."""
+
 import json
 import os
 import signal

@@ -1,4 +1,5 @@
 """A server that answers a waiting deployctl as a script says, step by step, and then well."""
+
 import http.server
 import json
 import threading

@@ -1,4 +1,5 @@
 """deployctl as a process against the real web server: what it prints, how it ends, and what it asks for."""
+
 import hashlib
 import http.server
 import json
@@ -27,8 +28,10 @@ pytestmark = pytest.mark.django_db(transaction=True)
 @pytest.fixture
 def web(environment, tmp_path, settings):
     store = tmp_path / "store"
-    settings.STORAGES = {**settings.STORAGES, "default": {
-        "BACKEND": "django.core.files.storage.FileSystemStorage", "OPTIONS": {"location": store}}}
+    settings.STORAGES = {
+        **settings.STORAGES,
+        "default": {"BACKEND": "django.core.files.storage.FileSystemStorage", "OPTIONS": {"location": store}},
+    }
     with Web({**environment, "PACKAGE_ROOT": str(store)}, tmp_path / "web.log") as server:
         yield server
 
@@ -44,8 +47,14 @@ def ctl(web):
 
     def run(*words: str, **more: str) -> subprocess.CompletedProcess:
         known = {"PATH": os.environ["PATH"], "DEPLOYCTL_URL": web.url, "DEPLOYCTL_TOKEN": secret, **more}
-        return subprocess.run([sys.executable, "-m", "deployctl", *words], cwd=ROOT, env=known, text=True,
-                              capture_output=True, timeout=100)
+        return subprocess.run(
+            [sys.executable, "-m", "deployctl", *words],
+            cwd=ROOT,
+            env=known,
+            text=True,
+            capture_output=True,
+            timeout=100,
+        )
 
     return run
 
@@ -86,11 +95,15 @@ def test_a_zip_is_published_and_other_content_names_what_differs(ctl, tmp_path):
 
 @pytest.mark.found("builds")
 def test_builds_are_started_named_and_waited_for(ctl):
-    named = ctl("versions", "name", "--ref", "功能/#42", "--commit", "0a1b2c3d4e",
-                "--time", "2026-07-14T10:09:10+02:00")
+    named = ctl(
+        "versions", "name", "--ref", "功能/#42", "--commit", "0a1b2c3d4e", "--time", "2026-07-14T10:09:10+02:00"
+    )
     assert (named.returncode, named.stdout) == (0, "20260714080910-42-0a1b2c3d\n")
-    for words in (("--commit", "HEAD", "--time", "2026-07-14T10:09:10Z"), ("--commit", "0a1b2c3d", "--time", "noon"),
-                  ("--commit", "0a1b2c3d", "--time", "2026-07-14T10:09:10")):
+    for words in (
+        ("--commit", "HEAD", "--time", "2026-07-14T10:09:10Z"),
+        ("--commit", "0a1b2c3d", "--time", "noon"),
+        ("--commit", "0a1b2c3d", "--time", "2026-07-14T10:09:10"),
+    ):
         assert ctl("versions", "name", "--ref", "x", *words).returncode == 2
     service = fleet.service("shop", build_url="file:///nowhere", build_command="true")
     late = ctl("build", "shop", "1.0", "--ref", "fix(cart)", "--timeout", "1")
@@ -168,8 +181,9 @@ def test_cancelling(ctl):
 
 def alone(*words: str, **more: str) -> subprocess.CompletedProcess:
     known = {"PATH": os.environ["PATH"], **more}
-    return subprocess.run([sys.executable, "-m", "deployctl", *words], cwd=ROOT, env=known, text=True,
-                          capture_output=True, timeout=60)
+    return subprocess.run(
+        [sys.executable, "-m", "deployctl", *words], cwd=ROOT, env=known, text=True, capture_output=True, timeout=60
+    )
 
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])

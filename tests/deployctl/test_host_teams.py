@@ -1,4 +1,5 @@
 """Team blue tries to come to red's host, by every way there is: real hosts, a real worker, the real web server."""
+
 import os
 import subprocess
 import sys
@@ -45,8 +46,14 @@ def test_no_way_leads_to_a_host_of_another_team(here, environment, worker, tmp_p
 
         def ctl(*words: str) -> subprocess.CompletedProcess:
             known = {"PATH": os.environ["PATH"], "DEPLOYCTL_URL": web.url, "DEPLOYCTL_TOKEN": secret}
-            return subprocess.run([sys.executable, "-m", "deployctl", *words], cwd=ROOT, env=known, text=True,
-                                  capture_output=True, timeout=100)  # fmt: skip
+            return subprocess.run(
+                [sys.executable, "-m", "deployctl", *words],
+                cwd=ROOT,
+                env=known,
+                text=True,
+                capture_output=True,
+                timeout=100,
+            )
 
         # The command line, by name and by number; the API; the console.
         assert "no host h0" in ctl("deploy", "shop", "1.0", "--host", "h0").stderr

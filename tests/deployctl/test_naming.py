@@ -1,4 +1,5 @@
 """What --host and --instance mean, without a server."""
+
 import pytest
 
 from deployctl.exits import Ended, Exit
@@ -8,18 +9,35 @@ pytestmark = pytest.mark.found("hosts")
 ROWS = [{"id": 9002, "host_id": 9001, "host": "web1:10.0.0.1"}, {"id": 9001, "host_id": 9002, "host": "web2:fd00::2"}]
 
 
-@pytest.mark.parametrize(("hosts", "instances", "body"), [
-    ((), (), {"host": "all"}), (("all",), (), {"host": "all"}), (("web1", "2,3"), (), {"host": ["web1", 2, 3]}),
-    ((" web1 , 7",), (), {"host": ["web1", 7]}), ((), ("7", "8,9"), {"instances": [7, 8, 9]}),
-])
+@pytest.mark.parametrize(
+    ("hosts", "instances", "body"),
+    [
+        ((), (), {"host": "all"}),
+        (("all",), (), {"host": "all"}),
+        (("web1", "2,3"), (), {"host": ["web1", 2, 3]}),
+        ((" web1 , 7",), (), {"host": ["web1", 7]}),
+        ((), ("7", "8,9"), {"instances": [7, 8, 9]}),
+    ],
+)
 def test_what_is_sent(hosts, instances, body):
     assert Where(hosts, instances).body() == body
 
 
-@pytest.mark.parametrize(("hosts", "instances"), [
-    (("",), ()), ((), ("",)), (("web1,",), ()), ((",",), ()), (("  ",), ()), (("web1",), ("7",)), ((), ("web1",)),
-    ((), ("all",)), (("all,web1",), ()), (("all", "7"), ()),
-])
+@pytest.mark.parametrize(
+    ("hosts", "instances"),
+    [
+        (("",), ()),
+        ((), ("",)),
+        (("web1,",), ()),
+        ((",",), ()),
+        (("  ",), ()),
+        (("web1",), ("7",)),
+        ((), ("web1",)),
+        ((), ("all",)),
+        (("all,web1",), ()),
+        (("all", "7"), ()),
+    ],
+)
 def test_what_is_refused(hosts, instances):
     """An empty one above all: a variable that a script did not set is never everything."""
     with pytest.raises(Ended) as caught:
@@ -27,10 +45,16 @@ def test_what_is_refused(hosts, instances):
     assert caught.value.exit_code == Exit.WRONG_USE
 
 
-@pytest.mark.parametrize(("hosts", "instances", "found"), [
-    (("web1",), (), [9002]), (("9002",), (), [9001]), ((), ("9002",), [9002]), (("web2,9001",), (), [9001, 9002]),
-    ((), (), [9002, 9001]),
-])
+@pytest.mark.parametrize(
+    ("hosts", "instances", "found"),
+    [
+        (("web1",), (), [9002]),
+        (("9002",), (), [9001]),
+        ((), ("9002",), [9002]),
+        (("web2,9001",), (), [9001, 9002]),
+        ((), (), [9002, 9001]),
+    ],
+)
 def test_which_instances_are_meant(hosts, instances, found):
     assert [row["id"] for row in Where(hosts, instances).among("shop", ROWS)] == found
 

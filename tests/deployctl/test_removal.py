@@ -1,4 +1,5 @@
 """What is gone for good, from the command line."""
+
 import json
 
 import pytest

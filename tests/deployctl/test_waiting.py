@@ -1,4 +1,5 @@
 """deployctl that waits: whatever happens to the web process, it goes on until its own --timeout."""
+
 import email.utils
 import json
 import os
@@ -35,8 +36,9 @@ AWAY = 9  # seconds: longer than the tries of a command that does not wait
 
 def run(url: str, *words: str, token: str = "x") -> subprocess.CompletedProcess:
     known = {"PATH": os.environ["PATH"], "DEPLOYCTL_URL": url, "DEPLOYCTL_TOKEN": token}
-    return subprocess.run([sys.executable, "-m", "deployctl", *words], cwd=ROOT, env=known, text=True,
-                          capture_output=True, timeout=100)
+    return subprocess.run(
+        [sys.executable, "-m", "deployctl", *words], cwd=ROOT, env=known, text=True, capture_output=True, timeout=100
+    )
 
 
 class Command:
@@ -44,8 +46,14 @@ class Command:
 
     def __init__(self, url: str, *words: str, token: str):
         known = {"PATH": os.environ["PATH"], "DEPLOYCTL_URL": url, "DEPLOYCTL_TOKEN": token}
-        self.process = subprocess.Popen([sys.executable, "-m", "deployctl", *words], cwd=ROOT, env=known, text=True,
-                                        stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "deployctl", *words],
+            cwd=ROOT,
+            env=known,
+            text=True,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+        )
 
     def ended(self) -> tuple[int, str, str]:
         out, told = self.process.communicate(timeout=90)
@@ -225,6 +233,7 @@ def test_its_own_timeout_is_kept_whatever_the_server_does(step):
 
 def test_a_server_that_went_away_for_good_is_out_of_time_with_the_reason():
     with Scripted("running") as server:
+
         def leave():
             while not server.asked:
                 time.sleep(0.05)
@@ -269,8 +278,11 @@ def test_names_that_cannot_be_looked_up_for_a_while(monkeypatch):
     monkeypatch.setattr(patience, "LONGEST_PAUSE", 0.05)
     with Scripted("running", "running") as server:
         port = server.server.server_port
-        told = CliRunner().invoke(main, ["--url", f"http://deployer.example:{port}", "--json", "status", "7", "--wait"],
-                                  env={"DEPLOYCTL_TOKEN": "x"})
+        told = CliRunner().invoke(
+            main,
+            ["--url", f"http://deployer.example:{port}", "--json", "status", "7", "--wait"],
+            env={"DEPLOYCTL_TOKEN": "x"},
+        )
     assert told.exit_code == 0, told.output
     assert len(looked) >= 10
     assert json.loads(told.stdout.splitlines()[-1])["status"] == "succeeded"
@@ -292,8 +304,16 @@ def test_how_long_it_goes_on():
     assert Patience(waits=True, reached=True).pause(1, 10**9) == patience.MOST_TOLD
 
 
-@pytest.mark.parametrize(("told", "seconds"), [
-    ("7", 7.0), ("", None), ("soon", None), ("-1", None), ("Wed, 21 Oct 2015 07:28:00 GMT", 0.0), ("9" * 40, 999999999),
-])
+@pytest.mark.parametrize(
+    ("told", "seconds"),
+    [
+        ("7", 7.0),
+        ("", None),
+        ("soon", None),
+        ("-1", None),
+        ("Wed, 21 Oct 2015 07:28:00 GMT", 0.0),
+        ("9" * 40, 999999999),
+    ],
+)
 def test_what_a_server_asks_for(told, seconds):
     assert client._told(client.Answer(503, None, b"", {"Retry-After": told})) == seconds

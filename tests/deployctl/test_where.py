@@ -1,4 +1,5 @@
 """deployctl goes to hosts by name or id and to instances by id, in a fleet where each id means something else there."""
+
 import json
 import os
 import subprocess
@@ -25,8 +26,14 @@ def ctl(environment, tmp_path):
 
         def run(*words: str) -> subprocess.CompletedProcess:
             known = {"PATH": os.environ["PATH"], "DEPLOYCTL_URL": web.url, "DEPLOYCTL_TOKEN": secret}
-            return subprocess.run([sys.executable, "-m", "deployctl", *words], cwd=ROOT, env=known, text=True,
-                                  capture_output=True, timeout=100)
+            return subprocess.run(
+                [sys.executable, "-m", "deployctl", *words],
+                cwd=ROOT,
+                env=known,
+                text=True,
+                capture_output=True,
+                timeout=100,
+            )
 
         yield run
 
@@ -38,14 +45,16 @@ def let_go() -> None:
 def test_upgrade_and_revert_go_where_they_say(ctl):
     here = apart.made()
     for words, hosts in (
-        (["upgrade", "shop", "3.0", "--host", "web1"], "web1"), (["upgrade", "shop", "3.0", "--host", "9002"], "web2"),
+        (["upgrade", "shop", "3.0", "--host", "web1"], "web1"),
+        (["upgrade", "shop", "3.0", "--host", "9002"], "web2"),
         (["upgrade", "shop", "3.0", "--host", "web1,9003"], "web1 web3"),
         (["revert", "shop", "1.0", "--host", "web2", "--host", "web3"], "web2 web3"),
         (["upgrade", "shop", "3.0", "--instance", "9002"], "web1"),
         (["revert", "shop", "1.0", "--instance", "9001,9103"], "web2 web3"),
         (["upgrade", "shop", "3.0", "--from", "2.0", "--host", "web3"], "web3"),
-        (["upgrade", "shop", "3.0", "--host", "all"], "web1 web2 web3"), (["upgrade", "shop", "3.0"], "web1 web2 web3"),
-    ):  # fmt: skip
+        (["upgrade", "shop", "3.0", "--host", "all"], "web1 web2 web3"),
+        (["upgrade", "shop", "3.0"], "web1 web2 web3"),
+    ):
         done = ctl(*words, "--no-wait")
         assert (done.returncode, here.locked()) == (0, set(hosts.split())), (words, done.stderr)
         let_go()
@@ -54,12 +63,16 @@ def test_upgrade_and_revert_go_where_they_say(ctl):
 def test_what_names_nothing_goes_nowhere(ctl):
     here = apart.made()
     for words, told in (
-        (["--host", "nowhere"], "no instance on host nowhere"), (["--host", "9103"], "no instance on host 9103"),
-        (["--instance", "9003"], "no instance 9003"), (["--instance", "web1"], "'web1'"),
-        (["--host", "web1", "--instance", "9001"], "--host and --instance"), (["--host", ""], "names nothing"),
-        (["--host", "web1,,web2"], "empty name"), (["--host", "all,web1"], "every host already"),
+        (["--host", "nowhere"], "no instance on host nowhere"),
+        (["--host", "9103"], "no instance on host 9103"),
+        (["--instance", "9003"], "no instance 9003"),
+        (["--instance", "web1"], "'web1'"),
+        (["--host", "web1", "--instance", "9001"], "--host and --instance"),
+        (["--host", ""], "names nothing"),
+        (["--host", "web1,,web2"], "empty name"),
+        (["--host", "all,web1"], "every host already"),
         (["--from", "2.0", "--host", "spare"], "Host spare has no instance of shop"),
-    ):  # fmt: skip
+    ):
         done = ctl("upgrade", "shop", "3.0", *words, "--no-wait")
         assert (done.returncode, told in done.stderr) == (2, True), (words, done.stderr)
     whole = ctl("revert", "1", "--host", "web1")
@@ -83,5 +96,8 @@ def test_what_runs_where_says_which_id_is_which(ctl):
     done = ctl("status", "shop")
     assert done.stderr.split()[:3] == ["instance", "host", "id"]
     rows = [line.split()[:3] for line in done.stdout.splitlines()]
-    assert rows == [["9001", "9002", "web2:10.0.0.2"], ["9002", "9001", "web1:10.0.0.1"],
-                    ["9103", "9003", "web3:10.0.0.3"]]  # fmt: skip
+    assert rows == [
+        ["9001", "9002", "web2:10.0.0.2"],
+        ["9002", "9001", "web1:10.0.0.1"],
+        ["9103", "9003", "web3:10.0.0.3"],
+    ]

@@ -1,4 +1,5 @@
 """deployctl against everything: the web server, a worker and a real host."""
+
 import json
 import os
 import subprocess
@@ -21,10 +22,17 @@ def test_a_version_travels_to_a_host_and_back(environment, sshds, worker, tmp_pa
     user = get_user_model().objects.create(username="ann", is_superuser=True)
     secret = make_token(user, "ci", ["read", "publish", "deploy", "admin"])[1]
     with Web(environment, tmp_path / "web.log") as web:
+
         def ctl(*words: str) -> str:
             known = {"PATH": os.environ["PATH"], "DEPLOYCTL_URL": web.url, "DEPLOYCTL_TOKEN": secret}
-            done = subprocess.run([sys.executable, "-m", "deployctl", *words], cwd=ROOT, env=known, text=True,
-                                  capture_output=True, timeout=100)
+            done = subprocess.run(
+                [sys.executable, "-m", "deployctl", *words],
+                cwd=ROOT,
+                env=known,
+                text=True,
+                capture_output=True,
+                timeout=100,
+            )
             assert done.returncode == 0, done.stdout + done.stderr
             return done.stdout
 

@@ -1,6 +1,7 @@
 """Run by test_every_setting.py in a process of its own: reads the settings and gunicorn's configuration once for each
 case, as a start does, and prints what came of it. It is given a JSON list of environments, and prints a line for each.
 """
+
 import contextlib
 import io
 import json
@@ -10,8 +11,10 @@ import traceback
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
-FILES = {str(ROOT / name): compile((ROOT / name).read_text(), str(ROOT / name), "exec")
-         for name in ("deployer/settings.py", "gunicorn.conf.py")}
+FILES = {
+    str(ROOT / name): compile((ROOT / name).read_text(), str(ROOT / name), "exec")
+    for name in ("deployer/settings.py", "gunicorn.conf.py")
+}
 
 
 def outcome(environment: dict[str, str]) -> dict[str, str]:

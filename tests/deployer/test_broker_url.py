@@ -1,4 +1,5 @@
 """BROKER_URL: read at the start in every wrong shape, and over TLS no stranger is spoken to."""
+
 import socket
 import ssl
 import subprocess
@@ -50,11 +51,20 @@ def test_a_wrong_address_is_named_without_its_password(monkeypatch, url, said):
     assert not any(secret in str(caught.value) for secret in (PASSWORD, "pa[ss", "pass#", "/pass", "?pass", "pa ss"))
 
 
-@pytest.mark.parametrize("url", [
-    "redis://:pass@127.0.0.1:6379/0", "redis+socket:///tmp/b", "amqp://a:b@127.0.0.1//", "amqp://a:b@[::1]:5672/v%2Fw",
-    "redis://:p%23s%2Fs@h/15", "redis://u:a:b@h/0", "redis://h/0;redis://k/0", "redis:///0",
-    "redis+socket:///tmp/b?virtual_host=3",
-])
+@pytest.mark.parametrize(
+    "url",
+    [
+        "redis://:pass@127.0.0.1:6379/0",
+        "redis+socket:///tmp/b",
+        "amqp://a:b@127.0.0.1//",
+        "amqp://a:b@[::1]:5672/v%2Fw",
+        "redis://:p%23s%2Fs@h/15",
+        "redis://u:a:b@h/0",
+        "redis://h/0;redis://k/0",
+        "redis:///0",
+        "redis+socket:///tmp/b?virtual_host=3",
+    ],
+)
 def test_without_tls_the_address_stays_as_it_is(monkeypatch, url):
     monkeypatch.setenv("BROKER_URL", url)
     assert (broker("BROKER_URL").url, broker("BROKER_URL").tls) == (url, None)
@@ -63,13 +73,18 @@ def test_without_tls_the_address_stays_as_it_is(monkeypatch, url):
 def test_amqps_is_verified_by_the_name_of_whichever_server_is_spoken_to(monkeypatch):
     monkeypatch.setenv("BROKER_URL", "amqps://a:b@mq1.example.com/v;amqps://a:b@mq2.example.com/v")
     read = broker("BROKER_URL")
-    assert (read.url, read.tls) == ("amqps://a:b@mq1.example.com/v;amqps://a:b@mq2.example.com/v",
-                                    {"cert_reqs": ssl.CERT_REQUIRED, "server_hostname": None})
+    assert (read.url, read.tls) == (
+        "amqps://a:b@mq1.example.com/v;amqps://a:b@mq2.example.com/v",
+        {"cert_reqs": ssl.CERT_REQUIRED, "server_hostname": None},
+    )
 
 
 def test_what_is_said_once_counts_for_every_address(monkeypatch):
-    monkeypatch.setenv("BROKER_URL", "sentinels://:pw@one:26379;sentinels://two:26380/2?master_name=main"
-                                     "&sentinel_password=own&ssl_check_hostname=false")
+    monkeypatch.setenv(
+        "BROKER_URL",
+        "sentinels://:pw@one:26379;sentinels://two:26380/2?master_name=main"
+        "&sentinel_password=own&ssl_check_hostname=false",
+    )
     read = broker("BROKER_URL")
     assert read.url == "sentinel://:pw@one:26379/2;sentinel://:pw@two:26380/2"
     assert read.tls == {"ssl_cert_reqs": ssl.CERT_REQUIRED, "ssl_check_hostname": False}
@@ -138,9 +153,19 @@ class Tls:
 def connected(url: str, var) -> subprocess.CompletedProcess:
     """Whether the product's own Celery application reaches the broker at `url`."""
     code = "from deployer import broker_check; broker_check._write()"
-    return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, env={
-        "PATH": "/usr/bin:/bin", "VAR": str(var), "SECRET_KEY": "s" * 40, "FIELD_KEYS": Fernet.generate_key().decode(),
-        "BROKER_URL": url})
+    return subprocess.run(
+        [sys.executable, "-c", code],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        env={
+            "PATH": "/usr/bin:/bin",
+            "VAR": str(var),
+            "SECRET_KEY": "s" * 40,
+            "FIELD_KEYS": Fernet.generate_key().decode(),
+            "BROKER_URL": url,
+        },
+    )
 
 
 @pytest.fixture(params=["rediss", "amqps"])

@@ -87,12 +87,16 @@ def test_every_socket_has_keepalives_and_a_user_timeout_that_the_url_may_change(
     usual = read(monkeypatch, "postgresql://u@h/db")["OPTIONS"]
     assert (usual["keepalives"], usual["keepalives_idle"], usual["tcp_user_timeout"]) == (1, 5, 6000)
     assert usual["connect_timeout"] == limits.CONNECT
-    changed = read(monkeypatch, "postgresql://u@h/db?keepalives_idle=60&tcp_user_timeout=1000&connect_timeout=9")["OPTIONS"]
+    changed = read(monkeypatch, "postgresql://u@h/db?keepalives_idle=60&tcp_user_timeout=1000&connect_timeout=9")[
+        "OPTIONS"
+    ]
     assert (changed["keepalives_idle"], changed["tcp_user_timeout"], changed["connect_timeout"]) == ("60", "1000", "9")
 
 
 def test_no_start_up_parameter_that_a_pooler_refuses_is_sent(monkeypatch):
-    options = read(monkeypatch, "postgresql://u@h/db?options=-c%20lock_timeout%3D2s%20-c%20search_path%3Dours")["OPTIONS"]
+    options = read(monkeypatch, "postgresql://u@h/db?options=-c%20lock_timeout%3D2s%20-c%20search_path%3Dours")[
+        "OPTIONS"
+    ]
     assert "options" not in options
     assert options["given"] == {"lock_timeout": "2000", "search_path": "ours"}
 
@@ -107,12 +111,17 @@ def authority(tmp_path):
 @pytest.mark.parametrize(
     ("query", "mode"),
     [
-        ("", None), ("sslmode=prefer", "prefer"), ("sslmode=disable", "disable"),  # these do not say TLS
-        ("sslmode=require", "verify-full"), ("ssl=true", "verify-full"), ("sslmode=verify-full", "verify-full"),
+        ("", None),
+        ("sslmode=prefer", "prefer"),
+        ("sslmode=disable", "disable"),  # these do not say TLS
+        ("sslmode=require", "verify-full"),
+        ("ssl=true", "verify-full"),
+        ("sslmode=verify-full", "verify-full"),
         ("sslmode=require&ssl_cert_reqs=required", "verify-full"),
-        ("sslmode=require&ssl_cert_reqs=none", "require"), ("ssl_cert_reqs=none", "require"),
+        ("sslmode=require&ssl_cert_reqs=none", "require"),
+        ("ssl_cert_reqs=none", "require"),
     ],
-)  # fmt: skip
+)
 def test_what_says_tls_is_verified_unless_it_says_that_it_is_not(monkeypatch, query, mode):
     options = read(monkeypatch, f"postgresql://u:p@db.example.com/db?{query}")["OPTIONS"]
     assert options.get("sslmode") == mode

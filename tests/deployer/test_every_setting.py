@@ -1,5 +1,6 @@
 """Every setting of README's table, in every shape that is wrong: the process starts, or ends with one line that names
 the setting and holds no secret. Never a traceback."""
+
 import json
 import random
 import re
@@ -19,42 +20,164 @@ TABLE = (ROOT / "README.md").read_text().partition("## Settings")[2].partition("
 NAMES = sorted(set(re.findall(r"^\| `([A-Z_]+)` \|", TABLE, re.M)))
 CANARY = "s3cr3t-canary"
 ODD = [
-    " ", "\t", "''", '"', "'\"`", "\\", "/", "//", "///", ":", "://", "@", "#", "?", "%", "%zz", ";", ";;", ",", "-",
-    "--", "-1", "0", "1.5", "1e3", "0x10", "٣", "９", "9" * 13, "9" * 5000, "x" * 5000, "ü", "日本", "a b", "a\nb",
-    "a\r\nb", "\x01", "\x7f", "\udcff", "\u202e", "None", "null", "true", "[]", "{}", "[", "]", "[::1", "::", "*", "..",
-    "/dev/null", "/dev/null/x", "/nowhere/at/all", "~", "$HOME", "$(id)", "a=b", "=", "http://", "https://:0",
-    "http://[::1", "http://a:b@c", "ftp://x", "unix:", "unix://x", "fd://", "fd://x", "127.0.0.1:0", "127.0.0.1:99999",
-    "127.0.0.1:abc", "300.300.300.300/99",
+    " ",
+    "\t",
+    "''",
+    '"',
+    "'\"`",
+    "\\",
+    "/",
+    "//",
+    "///",
+    ":",
+    "://",
+    "@",
+    "#",
+    "?",
+    "%",
+    "%zz",
+    ";",
+    ";;",
+    ",",
+    "-",
+    "--",
+    "-1",
+    "0",
+    "1.5",
+    "1e3",
+    "0x10",
+    "٣",
+    "９",
+    "9" * 13,
+    "9" * 5000,
+    "x" * 5000,
+    "ü",
+    "日本",
+    "a b",
+    "a\nb",
+    "a\r\nb",
+    "\x01",
+    "\x7f",
+    "\udcff",
+    "\u202e",
+    "None",
+    "null",
+    "true",
+    "[]",
+    "{}",
+    "[",
+    "]",
+    "[::1",
+    "::",
+    "*",
+    "..",
+    "/dev/null",
+    "/dev/null/x",
+    "/nowhere/at/all",
+    "~",
+    "$HOME",
+    "$(id)",
+    "a=b",
+    "=",
+    "http://",
+    "https://:0",
+    "http://[::1",
+    "http://a:b@c",
+    "ftp://x",
+    "unix:",
+    "unix://x",
+    "fd://",
+    "fd://x",
+    "127.0.0.1:0",
+    "127.0.0.1:99999",
+    "127.0.0.1:abc",
+    "300.300.300.300/99",
 ]
 ADDRESSES = [
-    "{scheme}", "{scheme}:", "{scheme}:/", "{scheme}://", "{scheme}:///", "{scheme}://{c}", "{scheme}://:{c}@",
-    "{scheme}://u:{c}@h/abc", "{scheme}://u:{c}@h:abc/0", "{scheme}://u:{c}@h:0/0", "{scheme}://u:{c}@h:70000/0",
-    "{scheme}://u:{c}#x@h/0", "{scheme}://u:{c}?x@h/0", "{scheme}://u:{c}/x@h/0", "{scheme}://u:1#{c}@h/0",
-    "{scheme}://u:1?{c}@h/0", "{scheme}://u:1/{c}@h/0", "{scheme}://u:1/?{c}=y@h/0", "{scheme}://:[{c}@h/0",
-    "{scheme}://:{c}]@h/0", "{scheme}://:{c} x@h/0", "{scheme}://:{c}ü@h/0", "{scheme}://:{c}\x7f@h/0",
-    "{scheme}://:{c}\udcff@h/0", "{scheme}://:{c}%@h/0", "{scheme}://:{c}%zz@h/0", "{scheme}://:{c}@h/-1",
-    "{scheme}://:{c}@h/1.5", "{scheme}://:{c}@h/٣", "{scheme}://:{c}@h/0/0", "{scheme}://:{c}@h/0?x",
-    "{scheme}://:{c}@h/0?x=y", "{scheme}://:{c}@h/0?{c}=y", "{scheme}://:{c}@h/0?ssl_cert_reqs=maybe",
-    "{scheme}://:{c}@h/0?ssl_ca_certs=/nowhere", "{scheme}://:{c}@h/0?ssl_ca_certs=/dev/null",
-    "{scheme}://:{c}@h/0?ssl_certfile=/dev/null", "{scheme}://:{c}@h/0?ssl_keyfile=/dev/null",
-    "{scheme}://:{c}@h/0?ssl_check_hostname=perhaps", "{scheme}://:{c}@h/0?ssl_ca_certs=%00",
-    "{scheme}://:{c}@h/0?master_name=", "{scheme}://:{c}@h/0?master_name=a&master_name=b",
-    "{scheme}://:{c}@h/0;", ";{scheme}://:{c}@h/0", "{scheme}://:{c}@h/0;amqp://h", "{scheme}://:{c}@h/0;{c}",
-    "{scheme}://:{c}@h,k/0", "{scheme}://:{c}@h:1,k:2/0", "{scheme}://:{c}@h/0;{scheme}://:{c}@k/1",
+    "{scheme}",
+    "{scheme}:",
+    "{scheme}:/",
+    "{scheme}://",
+    "{scheme}:///",
+    "{scheme}://{c}",
+    "{scheme}://:{c}@",
+    "{scheme}://u:{c}@h/abc",
+    "{scheme}://u:{c}@h:abc/0",
+    "{scheme}://u:{c}@h:0/0",
+    "{scheme}://u:{c}@h:70000/0",
+    "{scheme}://u:{c}#x@h/0",
+    "{scheme}://u:{c}?x@h/0",
+    "{scheme}://u:{c}/x@h/0",
+    "{scheme}://u:1#{c}@h/0",
+    "{scheme}://u:1?{c}@h/0",
+    "{scheme}://u:1/{c}@h/0",
+    "{scheme}://u:1/?{c}=y@h/0",
+    "{scheme}://:[{c}@h/0",
+    "{scheme}://:{c}]@h/0",
+    "{scheme}://:{c} x@h/0",
+    "{scheme}://:{c}ü@h/0",
+    "{scheme}://:{c}\x7f@h/0",
+    "{scheme}://:{c}\udcff@h/0",
+    "{scheme}://:{c}%@h/0",
+    "{scheme}://:{c}%zz@h/0",
+    "{scheme}://:{c}@h/-1",
+    "{scheme}://:{c}@h/1.5",
+    "{scheme}://:{c}@h/٣",
+    "{scheme}://:{c}@h/0/0",
+    "{scheme}://:{c}@h/0?x",
+    "{scheme}://:{c}@h/0?x=y",
+    "{scheme}://:{c}@h/0?{c}=y",
+    "{scheme}://:{c}@h/0?ssl_cert_reqs=maybe",
+    "{scheme}://:{c}@h/0?ssl_ca_certs=/nowhere",
+    "{scheme}://:{c}@h/0?ssl_ca_certs=/dev/null",
+    "{scheme}://:{c}@h/0?ssl_certfile=/dev/null",
+    "{scheme}://:{c}@h/0?ssl_keyfile=/dev/null",
+    "{scheme}://:{c}@h/0?ssl_check_hostname=perhaps",
+    "{scheme}://:{c}@h/0?ssl_ca_certs=%00",
+    "{scheme}://:{c}@h/0?master_name=",
+    "{scheme}://:{c}@h/0?master_name=a&master_name=b",
+    "{scheme}://:{c}@h/0;",
+    ";{scheme}://:{c}@h/0",
+    "{scheme}://:{c}@h/0;amqp://h",
+    "{scheme}://:{c}@h/0;{c}",
+    "{scheme}://:{c}@h,k/0",
+    "{scheme}://:{c}@h:1,k:2/0",
+    "{scheme}://:{c}@h/0;{scheme}://:{c}@k/1",
     " {scheme}://:{c}@h/0",
-    "{scheme}://:{c}@h\n/0", "'{scheme}://:{c}@h/0'", '"{scheme}://:{c}@h/0"', "{scheme}+x://:{c}@h/0",
-    "{upper}://:{c}@h/0", "{scheme}://{c}:{c}@", "{scheme}://:{c}@[::1/0", "{scheme}://:{c}@::1/0",
+    "{scheme}://:{c}@h\n/0",
+    "'{scheme}://:{c}@h/0'",
+    '"{scheme}://:{c}@h/0"',
+    "{scheme}+x://:{c}@h/0",
+    "{upper}://:{c}@h/0",
+    "{scheme}://{c}:{c}@",
+    "{scheme}://:{c}@[::1/0",
+    "{scheme}://:{c}@::1/0",
     "{scheme}://:{c}@h:/0",
 ]
-SCHEMES = ["redis", "rediss", "redis+socket", "sentinel", "sentinels", "amqp", "amqps", "http", "postgresql",
-           "postgres", "sqlite", "mysql", "memory", "x"]
+SCHEMES = [
+    "redis",
+    "rediss",
+    "redis+socket",
+    "sentinel",
+    "sentinels",
+    "amqp",
+    "amqps",
+    "http",
+    "postgresql",
+    "postgres",
+    "sqlite",
+    "mysql",
+    "memory",
+    "x",
+]
 
 
 def cases() -> list[tuple[str, str]]:
     found = [(name, value) for name in NAMES for value in ODD]
     for name, schemes in (("BROKER_URL", SCHEMES), ("DATABASE_URL", SCHEMES), ("PUBLIC_URL", ["http"])):
-        found += [(name, one.format(scheme=scheme, upper=scheme.upper(), c=CANARY))
-                  for scheme in schemes for one in ADDRESSES]
+        found += [
+            (name, one.format(scheme=scheme, upper=scheme.upper(), c=CANARY)) for scheme in schemes for one in ADDRESSES
+        ]
     for name in SECRETS:
         found += [(f"{name}_FILE", value) for value in ODD] + [(name, CANARY), (name, CANARY + "ü"), (name, CANARY * 9)]
     chance = random.Random(7)
@@ -66,16 +189,27 @@ def cases() -> list[tuple[str, str]]:
 def read(environments: list[dict[str, str]], folder: Path) -> list[dict[str, str]]:
     """Starts in `folder`: a setting that names a file (ACCESS_LOG) makes it, however strange its name."""
     done = subprocess.run(
-        [sys.executable, "-m", "tests.deployer.read_settings"], input=json.dumps(environments), capture_output=True,
-        text=True, cwd=folder, timeout=600, env={"PATH": "/usr/bin:/bin", "PYTHONPATH": str(ROOT)})
+        [sys.executable, "-m", "tests.deployer.read_settings"],
+        input=json.dumps(environments),
+        capture_output=True,
+        text=True,
+        cwd=folder,
+        timeout=600,
+        env={"PATH": "/usr/bin:/bin", "PYTHONPATH": str(ROOT)},
+    )
     assert done.returncode == 0, done.stderr[-3000:]
     return [json.loads(line) for line in done.stdout.splitlines()]
 
 
 @pytest.fixture
 def good(tmp_path) -> dict[str, str]:
-    return {"PATH": "/usr/bin:/bin", "VAR": str(tmp_path / "var"), "SECRET_KEY": "k" * 40,
-            "FIELD_KEYS": Fernet.generate_key().decode(), "HOME": str(tmp_path)}
+    return {
+        "PATH": "/usr/bin:/bin",
+        "VAR": str(tmp_path / "var"),
+        "SECRET_KEY": "k" * 40,
+        "FIELD_KEYS": Fernet.generate_key().decode(),
+        "HOME": str(tmp_path),
+    }
 
 
 def test_the_table_is_read():
@@ -113,7 +247,8 @@ def check(good, tried, least):
         if seen["end"] == "refused":
             line = seen["text"]
             if not line.startswith(f"deployer cannot start: {name} ") and not (
-                    name.endswith("_FILE") and line.startswith(f"deployer cannot start: {name.removesuffix('_FILE')}")):
+                name.endswith("_FILE") and line.startswith(f"deployer cannot start: {name.removesuffix('_FILE')}")
+            ):
                 wrong.append((name, value, "another name: " + line))
             if not line.isprintable() or len(line) > 500:
                 wrong.append((name, value, "no single line: " + line[:300]))
@@ -121,19 +256,27 @@ def check(good, tried, least):
     assert ends["refused"] > least and ends["started"] > 10, ends
 
 
-@pytest.mark.parametrize("command", [
-    ["-m", "celery", "-A", "deployer", "worker"],
-    ["-m", "gunicorn", "-c", "gunicorn.conf.py", "deployer.wsgi"],
-    ["manage.py", "migrate"],
-    ["-m", "demo.run"],
-])
-@pytest.mark.parametrize(("name", "value"), [
-    ("BROKER_URL", f"redis://:{CANARY}@127.0.0.1/abc"), ("BROKER_URL", f"redis://:{CANARY}#x@127.0.0.1/0"),
-    ("LOG_LEVEL", "chatty"),
-])
+@pytest.mark.parametrize(
+    "command",
+    [
+        ["-m", "celery", "-A", "deployer", "worker"],
+        ["-m", "gunicorn", "-c", "gunicorn.conf.py", "deployer.wsgi"],
+        ["manage.py", "migrate"],
+        ["-m", "demo.run"],
+    ],
+)
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("BROKER_URL", f"redis://:{CANARY}@127.0.0.1/abc"),
+        ("BROKER_URL", f"redis://:{CANARY}#x@127.0.0.1/0"),
+        ("LOG_LEVEL", "chatty"),
+    ],
+)
 def test_every_process_ends_so(good, command, name, value):
-    done = subprocess.run([sys.executable, *command], cwd=ROOT, env={**good, name: value}, capture_output=True,
-                          text=True, timeout=120)
+    done = subprocess.run(
+        [sys.executable, *command], cwd=ROOT, env={**good, name: value}, capture_output=True, text=True, timeout=120
+    )
     assert done.returncode
     said = done.stdout + done.stderr
     assert CANARY not in said and "Traceback" not in said

@@ -1,4 +1,5 @@
 """What is done again and again is done again after every error."""
+
 import threading
 import time
 

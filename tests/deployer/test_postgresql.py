@@ -367,8 +367,12 @@ def test_a_pooler_is_recognised_and_each_transaction_through_it_has_its_limits(s
 def test_without_a_pooler_the_session_has_its_limits(server, monkeypatch):
     with Connection.connect(**options(monkeypatch, server.url("postgres"))) as one:
         assert one.in_each_transaction == ""
-        wanted = {"idle_in_transaction_session_timeout": "5s", "lock_timeout": "10s", "statement_timeout": "20s",
-                  "tcp_user_timeout": "6000"}  # fmt: skip
+        wanted = {
+            "idle_in_transaction_session_timeout": "5s",
+            "lock_timeout": "10s",
+            "statement_timeout": "20s",
+            "tcp_user_timeout": "6000",
+        }
         assert {name: one.execute(f"SHOW {name}").fetchone()[0] for name in wanted} == wanted
 
 

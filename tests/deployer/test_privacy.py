@@ -1,4 +1,5 @@
 """Keys stay with the process that needs them: files instead of the environment, memory and files closed to others."""
+
 import os
 import secrets
 import sqlite3
@@ -23,16 +24,24 @@ SAME_USER = ["setpriv", "--bounding-set=-all", "--inh-caps=-all"] if os.geteuid(
 
 def installation(var: Path, **more: str) -> dict[str, str]:
     return {
-        "PATH": os.environ["PATH"], "VAR": str(var), "SECRET_KEY": secrets.token_urlsafe(40),
-        "FIELD_KEYS": Fernet.generate_key().decode(), **more,
+        "PATH": os.environ["PATH"],
+        "VAR": str(var),
+        "SECRET_KEY": secrets.token_urlsafe(40),
+        "FIELD_KEYS": Fernet.generate_key().decode(),
+        **more,
     }
 
 
 def asked(environment: dict[str, str], what: str) -> subprocess.CompletedProcess:
     """What the settings come to in a process of their own: `what` is an expression over `settings`."""
     code = f"from django.conf import settings; settings.DEBUG; print(({what}))"
-    return subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True,
-                          env=environment | {"DJANGO_SETTINGS_MODULE": "deployer.settings"})
+    return subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        env=environment | {"DJANGO_SETTINGS_MODULE": "deployer.settings"},
+    )
 
 
 def environment_of(pid: int) -> subprocess.CompletedProcess:
@@ -49,8 +58,12 @@ def var(short_tmp):
 def test_no_other_process_of_the_same_user_reads_the_environment_of_web_and_worker(short_tmp, var):
     key = Fernet.generate_key().decode()
     environment = installation(var, FIELD_KEYS=key, DEBUG="1")
-    assert subprocess.run([sys.executable, "manage.py", "migrate"], cwd=ROOT, env=environment,
-                          capture_output=True).returncode == 0
+    assert (
+        subprocess.run(
+            [sys.executable, "manage.py", "migrate"], cwd=ROOT, env=environment, capture_output=True
+        ).returncode
+        == 0
+    )
     log = short_tmp / "log"
     with Broker(short_tmp / "b") as broker:
         environment["BROKER_URL"] = broker.url
@@ -99,8 +112,12 @@ def test_secrets_come_from_files_and_from_the_service_manager(tmp_path, var):
     keys.write_text(f"{first}\n{second}\n")
     (credentials / "SECRET_KEY").write_text("x" * 50 + "\n")
     (credentials / "DATABASE_URL").write_text(f"sqlite://{tmp_path}/of-credentials/db\n")
-    environment = {"PATH": os.environ["PATH"], "VAR": str(var), "FIELD_KEYS_FILE": str(keys),
-                   "CREDENTIALS_DIRECTORY": str(credentials)}
+    environment = {
+        "PATH": os.environ["PATH"],
+        "VAR": str(var),
+        "FIELD_KEYS_FILE": str(keys),
+        "CREDENTIALS_DIRECTORY": str(credentials),
+    }
     said = asked(environment, "settings.SECRET_KEY, *settings.FIELD_KEYS, settings.DATABASES['default']['NAME']")
     assert said.stdout.strip() == str(("x" * 50, first, second, f"{tmp_path}/of-credentials/db")), said.stderr
 
@@ -123,8 +140,13 @@ def test_a_bad_file_or_mask_stops_the_start_with_one_line(var, more, line):
 
 def test_a_new_database_is_readable_by_nobody_else(var):
     environment = installation(var)
-    done = subprocess.run(["sh", "-c", 'umask 022; "$1" manage.py migrate', "sh", sys.executable], cwd=ROOT,
-                          env=environment, capture_output=True, text=True)
+    done = subprocess.run(
+        ["sh", "-c", 'umask 022; "$1" manage.py migrate', "sh", sys.executable],
+        cwd=ROOT,
+        env=environment,
+        capture_output=True,
+        text=True,
+    )
     assert done.returncode == 0, done.stderr
     keep_open = sqlite3.connect(var / "deployer.sqlite3")
     keep_open.execute("CREATE TABLE more (a)")
@@ -132,7 +154,8 @@ def test_a_new_database_is_readable_by_nobody_else(var):
     assert len(files) >= 2
     keep_open.close()
     assert {path.name: oct(stat.S_IMODE(path.stat().st_mode)) for path in files if path.exists()} == {
-        path.name: "0o600" for path in files if path.exists()}
+        path.name: "0o600" for path in files if path.exists()
+    }
 
 
 def test_a_database_that_others_can_read_is_closed_at_the_start(var):
@@ -167,8 +190,12 @@ def test_a_database_that_cannot_be_closed_stops_the_start(tmp_path, monkeypatch)
 
 def test_over_https_cookies_are_this_host_s_own_and_browsers_insist_on_it(short_tmp, var):
     environment = installation(var, DEBUG="1", TRUSTED_PROXIES="127.0.0.1")
-    assert subprocess.run([sys.executable, "manage.py", "migrate"], cwd=ROOT, env=environment,
-                          capture_output=True).returncode == 0
+    assert (
+        subprocess.run(
+            [sys.executable, "manage.py", "migrate"], cwd=ROOT, env=environment, capture_output=True
+        ).returncode
+        == 0
+    )
     web = Web(environment, short_tmp / "log")
     web.environment["PUBLIC_URL"] = "https://127.0.0.1"
     with web:

@@ -1,4 +1,5 @@
 """A thread that hangs is noticed from outside, and its process ends with words; nothing else ends it."""
+
 import subprocess
 import sys
 import textwrap
@@ -63,8 +64,9 @@ def test_only_what_made_no_progress_for_its_limit_is_called_hung(history):
 
 
 def run(code: str) -> subprocess.CompletedProcess:
-    return subprocess.run([sys.executable, "-c", textwrap.dedent(code)], cwd=ROOT, capture_output=True, text=True,
-                          timeout=60)
+    return subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(code)], cwd=ROOT, capture_output=True, text=True, timeout=60
+    )
 
 
 def test_the_process_of_a_thread_that_hangs_ends_and_says_where_it_stood():

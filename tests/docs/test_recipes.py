@@ -1,4 +1,5 @@
 """docs/api.md and docs/ci: each recipe is run by a shell as it stands there, against the real processes."""
+
 import json
 import os
 import re
@@ -61,14 +62,23 @@ def shell(web, tmp_path):
     (tmp_path / "build" / "app").write_text("#!/bin/sh\n")
     git = ["git", "-c", "user.name=a", "-c", "user.email=a@b", "-C", str(tmp_path)]
     subprocess.run([*git, "init", "-q"], check=True)
-    subprocess.run([*git, "commit", "-q", "--allow-empty", "-m", "x"], check=True,
-                   env={**os.environ, "GIT_COMMITTER_DATE": WHEN, "GIT_AUTHOR_DATE": WHEN})
+    subprocess.run(
+        [*git, "commit", "-q", "--allow-empty", "-m", "x"],
+        check=True,
+        env={**os.environ, "GIT_COMMITTER_DATE": WHEN, "GIT_AUTHOR_DATE": WHEN},
+    )
 
     def run(script: str, **more: str) -> str:
-        known = {"PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}", "PYTHONPATH": str(ROOT),
-                 "DEPLOYCTL_URL": web.url, "DEPLOYCTL_TOKEN": token, **more}
-        done = subprocess.run(["sh", "-eu", "-c", script], cwd=tmp_path, env=known, capture_output=True, text=True,
-                              timeout=100)
+        known = {
+            "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
+            "PYTHONPATH": str(ROOT),
+            "DEPLOYCTL_URL": web.url,
+            "DEPLOYCTL_TOKEN": token,
+            **more,
+        }
+        done = subprocess.run(
+            ["sh", "-eu", "-c", script], cwd=tmp_path, env=known, capture_output=True, text=True, timeout=100
+        )
         assert done.returncode == 0, done.stdout + done.stderr
         return done.stdout
 
@@ -81,19 +91,32 @@ def test_publish_from_gitlab_ci_twice(shell, tmp_path):
     fleet.service("shop")
     for number in range(2):
         os.utime(tmp_path / "build" / "app", (number, number))
-        shell(recipe("Publish from GitLab CI"), CI_COMMIT_REF_NAME="@功能/#42", CI_COMMIT_SHA="1a2b3c4d5e6f",
-              CI_COMMIT_TIMESTAMP=WHEN)
+        shell(
+            recipe("Publish from GitLab CI"),
+            CI_COMMIT_REF_NAME="@功能/#42",
+            CI_COMMIT_SHA="1a2b3c4d5e6f",
+            CI_COMMIT_TIMESTAMP=WHEN,
+        )
     version = MicroServiceVersion.objects.get()
     assert (version.version, version.ref) == ("20260714080910-42-1a2b3c4d", "@功能/#42")
     assert version.status == BuildStatus.SUCCESS
 
 
-@pytest.mark.parametrize(("name", "variables"), [
-    ("gitlab-ci.yml", {"CI_COMMIT_REF_NAME": "fix(cart)/#4", "CI_COMMIT_SHA": "1a2b3c4d5e6f",
-                       "CI_COMMIT_TIMESTAMP": "2026-07-14T10:09:10+02:00"}),
-    ("github-actions.yml", {"GITHUB_REF_NAME": "fix(cart)/#4", "GITHUB_SHA": "1a2b3c4d5e6f"}),
-    ("Jenkinsfile", {"BRANCH_NAME": "fix(cart)/#4", "GIT_COMMIT": "1a2b3c4d5e6f"}),
-])
+@pytest.mark.parametrize(
+    ("name", "variables"),
+    [
+        (
+            "gitlab-ci.yml",
+            {
+                "CI_COMMIT_REF_NAME": "fix(cart)/#4",
+                "CI_COMMIT_SHA": "1a2b3c4d5e6f",
+                "CI_COMMIT_TIMESTAMP": "2026-07-14T10:09:10+02:00",
+            },
+        ),
+        ("github-actions.yml", {"GITHUB_REF_NAME": "fix(cart)/#4", "GITHUB_SHA": "1a2b3c4d5e6f"}),
+        ("Jenkinsfile", {"BRANCH_NAME": "fix(cart)/#4", "GIT_COMMIT": "1a2b3c4d5e6f"}),
+    ],
+)
 def test_the_pipelines_publish(shell, name, variables):
     fleet.service("shop")
     assert len(snippet(name).splitlines()) == 3
@@ -103,16 +126,35 @@ def test_the_pipelines_publish(shell, name, variables):
     assert (version.ref, version.status) == ("fix(cart)/#4", BuildStatus.SUCCESS)
 
 
-NAMES = ["master", "feature/#42", "fix(cart)", "功能/支付", "@x", "a'b$(id)", "release/1.0", "-.x.-", "a" * 150,
-         "é" * 60, "a/" * 60, "+_.", "x..y", "x-/-y", "1.0+build_7", "_private", "100%", "a\\b"]
+NAMES = [
+    "master",
+    "feature/#42",
+    "fix(cart)",
+    "功能/支付",
+    "@x",
+    "a'b$(id)",
+    "release/1.0",
+    "-.x.-",
+    "a" * 150,
+    "é" * 60,
+    "a/" * 60,
+    "+_.",
+    "x..y",
+    "x-/-y",
+    "1.0+build_7",
+    "_private",
+    "100%",
+    "a\\b",
+]
 
 
 @pytest.mark.found("builds")
 @pytest.mark.parametrize("ref", NAMES)
 def test_the_shell_names_a_version_as_the_one_rule_does(ref):
     known = {"PATH": os.environ["PATH"], "REF": ref, "COMMIT": "0a1b2c3d4e5f", "TIME": WHEN}
-    done = subprocess.run(["sh", "-eu", "-c", recipe("What a version is called")], check=True, capture_output=True,
-                          text=True, env=known)
+    done = subprocess.run(
+        ["sh", "-eu", "-c", recipe("What a version is called")], check=True, capture_output=True, text=True, env=known
+    )
     made = version_name(ref, "0a1b2c3d4e5f", datetime.fromisoformat(WHEN))
     assert done.stdout.strip() == made
     assert len(made) <= LONGEST and re.match(NAME_PATTERN, made)

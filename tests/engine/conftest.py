@@ -1,4 +1,5 @@
 """Hosts without SSH, one for each test."""
+
 import pytest
 
 from .host import SHELLS, Host

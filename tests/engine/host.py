@@ -1,4 +1,5 @@
 """A host without SSH: a temporary folder, and the program fed to a shell the way sshd would."""
+
 import gzip
 import hashlib
 import io
@@ -116,9 +117,9 @@ class Host:
         say = "printf '%s %s\\n' \"$VERSION\""
         base = {
             "name": "shop",
-            "start": f"{say} start >>{self.log}; cat \"$RELEASE/version\" >{self.root}/running",
+            "start": f'{say} start >>{self.log}; cat "$RELEASE/version" >{self.root}/running',
             "stop": f"{say} stop >>{self.log}; rm {self.root}/running",
-            "check": f"{say} check >>{self.log}; cmp \"$RELEASE/version\" {self.root}/running",
+            "check": f'{say} check >>{self.log}; cmp "$RELEASE/version" {self.root}/running',
             "check_timeout": 2,
         }
         return ServiceSpec(**{**base, **changes})
@@ -129,8 +130,14 @@ class Host:
         data = self.package(new) if new else b""
         target = Target("host-1", "127.0.0.1", str(self.base), self.port, "blue", 50)
         atom = plan(
-            self.spec(**spec), target, action, old, new,
-            sha256=hashlib.sha256(data).hexdigest(), size=len(data), adopt=adopt,
+            self.spec(**spec),
+            target,
+            action,
+            old,
+            new,
+            sha256=hashlib.sha256(data).hexdigest(),
+            size=len(data),
+            adopt=adopt,
         )
         self.fence += 1
         return Run(operation or next(_numbers), self.fence, atom, f"n{self.fence}")
@@ -139,8 +146,16 @@ class Host:
         return self.packages.setdefault(version, package(version))
 
     def send(
-        self, text: bytes, nonce: str, data: bytes | None = b"", *, close: bool = True, deaf: bool = False,
-        unread: bool = False, session: bool = True, **options
+        self,
+        text: bytes,
+        nonce: str,
+        data: bytes | None = b"",
+        *,
+        close: bool = True,
+        deaf: bool = False,
+        unread: bool = False,
+        session: bool = True,
+        **options,
     ) -> Call:
         """Feeds a program and `data` to the shell. `close`: input ends then; `deaf`: the channel is cut;
         `unread`: it is open, and nobody reads; `session`: the shell leads a session, as under sshd.
@@ -148,9 +163,16 @@ class Host:
         argv = ["/usr/bin/" + self.shell[0], *self.shell[1:], "-c", program.command(len(text), sudo=False)]
         environment = {**os.environ, "PATH": f"{self.tools}:{os.environ['PATH']}", **options}
         process = subprocess.Popen(
-            argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-            start_new_session=session, env=environment, cwd="/",
-            user=self.user, group=self.user, extra_groups=None if self.user is None else self.groups,
+            argv,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            start_new_session=session,
+            env=environment,
+            cwd="/",
+            user=self.user,
+            group=self.user,
+            extra_groups=None if self.user is None else self.groups,
         )
         self._sessions.append(process.pid)
         call = Call(process, nonce, deaf, unread)

@@ -1,4 +1,5 @@
 """An SSH server of paramiko's, made to be what OpenSSH's cannot be made to be: its lists are set one by one."""
+
 import socket
 import threading
 

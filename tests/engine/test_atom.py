@@ -1,4 +1,5 @@
 """Atoms as data."""
+
 import json
 from pathlib import Path
 
@@ -26,7 +27,11 @@ def test_a_row_with_keys_that_are_not_known_can_be_read(tmp_path):
 def test_a_preview_tells_commands_and_what_cannot_be_undone(tmp_path):
     told = {step["name"]: step for step in atom(tmp_path).describe()}
     assert told["migrate"] == {
-        "name": "migrate", "what": "the service's own step before stop", "command": "up", "undo": "", "check": "look",
+        "name": "migrate",
+        "what": "the service's own step before stop",
+        "command": "up",
+        "undo": "",
+        "check": "look",
         "undoable": False,
     }
     assert told["pre"]["undo"] == "b" and told["pre"]["undoable"]

@@ -77,7 +77,8 @@ SAID = {
         "Caused by: java.net.BindException: Address already in use",
     ),
     "java, one exception": (
-        "Error: Unable to access jarfile shop.jar\n", "Error: Unable to access jarfile shop.jar",
+        "Error: Unable to access jarfile shop.jar\n",
+        "Error: Unable to access jarfile shop.jar",
     ),
     "python": (
         "Traceback (most recent call last):\n"
@@ -133,7 +134,8 @@ SAID = {
     ),
     "sudo": ("sudo: a password is required\n", "sudo: a password is required"),
     "sudo, old": (
-        "sudo: sorry, you must have a tty to run sudo\n", "sudo: sorry, you must have a tty to run sudo",
+        "sudo: sorry, you must have a tty to run sudo\n",
+        "sudo: sorry, you must have a tty to run sudo",
     ),
     "sudo in a terminal": (
         "sudo: a terminal is required to read the password; either use the -S option to read from standard input or "
@@ -161,12 +163,15 @@ SAID = {
         "Usage: serve [OPTIONS]\nTry 'serve --help' for help.\n\nError: No such option: --prot\n",
         "Error: No such option: --prot",
     ),
-    "set -x": ("+ curl -fsS http://127.0.0.1:8080/health\ncurl: (22) The requested URL returned error: 404\n+ exit 1\n",
-               "curl: (22) The requested URL returned error: 404"),
+    "set -x": (
+        "+ curl -fsS http://127.0.0.1:8080/health\ncurl: (22) The requested URL returned error: 404\n+ exit 1\n",
+        "curl: (22) The requested URL returned error: 404",
+    ),
     "colours and blank lines": (f"{E}[1m{E}[31mERROR{E}[0m: no config{E}[K\n\n{E}[0m\n  \n", "ERROR: no config"),
     "a progress bar": ("".join(f"\rloading {n} %" for n in range(200)) + "\rno such mirror\n", "no such mirror"),
     "a progress bar, and an error below": (
-        "".join(f"\r{n} %" for n in range(101)) + "\nchecksum mismatch\n\n", "checksum mismatch",
+        "".join(f"\r{n} %" for n in range(101)) + "\nchecksum mismatch\n\n",
+        "checksum mismatch",
     ),
     "lines of Windows": ("first\r\ncannot open the database\r\n\r\n", "cannot open the database"),
     "maven": (
@@ -190,10 +195,16 @@ SAID = {
         "nginx: [emerg] bind() to 0.0.0.0:80 failed (98: Address already in use)\nnginx: configuration file test failed\n",
         "nginx: [emerg] bind() to 0.0.0.0:80 failed (98: Address already in use)",
     ),
-    "kubectl": ("error: the server doesn't have a resource type \"pod\"\n", "error: the server doesn't have a resource type \"pod\""),
-    "nothing but advice": ("Run 'docker run --help' for more information\n", "Run 'docker run --help' for more information"),
+    "kubectl": (
+        'error: the server doesn\'t have a resource type "pod"\n',
+        'error: the server doesn\'t have a resource type "pod"',
+    ),
+    "nothing but advice": (
+        "Run 'docker run --help' for more information\n",
+        "Run 'docker run --help' for more information",
+    ),
     "nothing": ("\n\n", ""),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("name", SAID)
@@ -208,7 +219,9 @@ def test_a_line_is_given_as_a_terminal_shows_it_in_the_end():
     assert bare("\x1b[?25l\r\n") == ""
 
 
-@pytest.mark.parametrize("piece", ["\r", "\x1b[", "\t", "at ", "see '", "((((", "... ", "a: ", "npm ERR! ", '"', "\x1b]"])
+@pytest.mark.parametrize(
+    "piece", ["\r", "\x1b[", "\t", "at ", "see '", "((((", "... ", "a: ", "npm ERR! ", '"', "\x1b]"]
+)
 def test_hostile_lines_cost_no_time(piece):
     began = time.process_time()
     cause([piece * 2000] * 200)

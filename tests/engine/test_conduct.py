@@ -1,4 +1,5 @@
 """An operation carried out over real SSH, whatever happens to the line, the host, or the one who carries it out."""
+
 import hashlib
 import io
 import os

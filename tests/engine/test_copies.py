@@ -1,4 +1,5 @@
 """Hosts behind a jump host fetch a package from it, so that it crosses the line to the jump host once."""
+
 import ast
 import hashlib
 import io
@@ -421,8 +422,11 @@ def test_the_token_is_in_no_arguments_no_environment_and_nothing_that_is_kept_or
         host, watch, found = network.hosts[0], Watching(), []
         host.packages["2.0"] = network.data
         run = host.run("install", None, "2.0", post="set; cat /proc/$$/environ; ls $SHARED/../.deployer")
-        threading.Thread(target=lambda: found.append(carry_out(
-            run, network.endpoint(0), False, network.package(), watch, fresh=True, limits=QUICK))).start()
+        threading.Thread(
+            target=lambda: found.append(
+                carry_out(run, network.endpoint(0), False, network.package(), watch, fresh=True, limits=QUICK)
+            )
+        ).start()
         wait_until(lambda: any(b"curl" in args for args in everybody("cmdline").values()), what="curl")
         shown = {**everybody("cmdline"), **everybody("environ")}
         assert len(shown) > 10 and not [where for where, text in shown.items() if token in text]

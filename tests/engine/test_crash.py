@@ -1,4 +1,5 @@
 """Crash points: named once, met once in the code, nothing at all in production, and deadly where they are armed."""
+
 import os
 import re
 import signal
@@ -46,8 +47,13 @@ def test_what_is_not_armed_is_an_empty_call_and_leaves_nothing_in_a_program():
 def test_an_armed_process_dies_where_its_point_lies_and_nowhere_else(tmp_path, word, status):
     code = "from deployer.engine import crash as c; c.here(c.Point.SENT); print('on'); c.here(c.Point.CLAIMED)"
     (tmp_path / "claimed").write_text(word)
-    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, env={**os.environ, "CRASH_POINTS": str(tmp_path)},
-                          stdout=subprocess.PIPE, text=True)  # fmt: skip
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=ROOT,
+        env={**os.environ, "CRASH_POINTS": str(tmp_path)},
+        stdout=subprocess.PIPE,
+        text=True,
+    )
     assert done.returncode == status
     assert not (tmp_path / "claimed").exists()
 

@@ -1,4 +1,5 @@
 """Accounts that run something else than they are asked: told at the first answer, by the check and by operations."""
+
 import pytest
 
 from deployer.engine import deadlines
@@ -15,7 +16,7 @@ pytestmark = pytest.mark.found("ssh")
 
 INSTEAD = {
     "a greeting": "echo Welcome to the gate",
-    "git-shell": "git-shell -c \\\"$SSH_ORIGINAL_COMMAND\\\"",
+    "git-shell": 'git-shell -c \\"$SSH_ORIGINAL_COMMAND\\"',
     "nologin": "/usr/sbin/nologin",
     "false": "/bin/false",
     "internal-sftp": "internal-sftp",

@@ -1,4 +1,5 @@
 """What a host says is read, and not believed."""
+
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -30,9 +31,16 @@ def test_lines_are_put_together_from_pieces_and_foreign_ones_are_noise():
 
 def test_nothing_that_is_no_event_passes():
     for bad in (
-        b"", b"x", LINE.replace(b"failed", b"flawed"), LINE.replace(b"3 ", b"-3 ", 1), LINE.replace(b"\t", b" "),
-        LINE.replace(b" 7\t", b" 7 7\t"), LINE.replace(b"stop", b"a;b"), b"9 100 end - - -\tdone\t-1\t",
-        b"9 100 end - - -\twonderful\t1\t", "٣ 100 begun - - -\t\t\t".encode(),
+        b"",
+        b"x",
+        LINE.replace(b"failed", b"flawed"),
+        LINE.replace(b"3 ", b"-3 ", 1),
+        LINE.replace(b"\t", b" "),
+        LINE.replace(b" 7\t", b" 7 7\t"),
+        LINE.replace(b"stop", b"a;b"),
+        b"9 100 end - - -\tdone\t-1\t",
+        b"9 100 end - - -\twonderful\t1\t",
+        "٣ 100 begun - - -\t\t\t".encode(),
     ):
         assert parse(bad) is None, bad
 

@@ -1,4 +1,5 @@
 """What comes next after each answer of a host: every rung, without a host."""
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -46,13 +47,19 @@ def test_an_end_is_the_outcome_whoever_hears_it_and_however_the_line_ends(result
 
 
 @pytest.mark.found("output")
-@pytest.mark.parametrize(("detail", "told"), [
-    ("exit status 7: no such port", "start failed with exit status 7: no such port"),
-    ("exit status 7", "start failed with exit status 7."),
-    ("exit status 7, and its check does not pass", "start failed: exit status 7, and its check does not pass"),
-    ("exit status 77: odd", "start failed with exit status 7: exit status 77: odd"),
-    ("not passed in 20 s; exit status 7: no", "start failed with exit status 7: not passed in 20 s; exit status 7: no"),
-])
+@pytest.mark.parametrize(
+    ("detail", "told"),
+    [
+        ("exit status 7: no such port", "start failed with exit status 7: no such port"),
+        ("exit status 7", "start failed with exit status 7."),
+        ("exit status 7, and its check does not pass", "start failed: exit status 7, and its check does not pass"),
+        ("exit status 77: odd", "start failed with exit status 7: exit status 77: odd"),
+        (
+            "not passed in 20 s; exit status 7: no",
+            "start failed with exit status 7: not passed in 20 s; exit status 7: no",
+        ),
+    ],
+)
 def test_the_exit_status_is_said_once(detail, told):
     failed = JournalEvent(4, 1.0, Kind.FAILED, position=6, step="start", exit_status=7, detail=detail)
     heard = Heard(START, answer=0, end=end(Result.FAILED, detail=""), failed=failed, events=True)

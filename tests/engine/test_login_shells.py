@@ -61,9 +61,7 @@ def test_a_greeting_is_no_output_and_moves_no_steps_place(shell):
 @pytest.mark.parametrize("greeting", ["seq 1 20000", TALK, "printf '@n1 output'"], ids=["long", "no end", "a mark"])
 def test_after_a_cut_output_goes_on_where_it_was_whatever_the_shell_says(shell, greeting):
     site = shell(greeting)
-    run = site.host.run(
-        "install", None, "1.0", **STEPS | {"post": f"seq 5000 6000; {wait_for(site)}; seq 6001 7000"}
-    )
+    run = site.host.run("install", None, "1.0", **STEPS | {"post": f"seq 5000 6000; {wait_for(site)}; seq 6001 7000"})
     with Relay(site.sshd.address, site.sshd.port) as relay:
         watch = Watching()
         original = watch.output
@@ -78,9 +76,7 @@ def test_after_a_cut_output_goes_on_where_it_was_whatever_the_shell_says(shell, 
         watch.output = output
         outcome, _ = site.carry_out(run, watch, at=relay)
     assert outcome.kind is OutcomeKind.DONE and watch.cut
-    assert watch.data == EXPECTED.replace(
-        b"from post\nerr\n", b"".join(b"%d\n" % n for n in range(5000, 7001))
-    )
+    assert watch.data == EXPECTED.replace(b"from post\nerr\n", b"".join(b"%d\n" % n for n in range(5000, 7001)))
 
 
 def wait_for(site) -> str:

@@ -1,4 +1,5 @@
 """What is done on a host, decided without one."""
+
 import pytest
 
 from deployer.engine.atom import ServiceSpec, Target
@@ -6,24 +7,36 @@ from deployer.engine.plans import check_environment, check_limits, check_steps, 
 
 TARGET = Target("h", "127.0.0.1", "/srv/", 80, "blue", 50)
 SHA = "0a" * 32
-FULL = ServiceSpec("shop", "start", "stop", "check", pre="pre", pre_undo="unpre", post="post", steps=[
-    {"name": "late", "before": "post", "run": "late"},
-    {"name": "migrate", "before": "stop", "run": "up", "undo": "down"},
-    {"name": "second", "before": "stop", "run": "up"},
-])
+FULL = ServiceSpec(
+    "shop",
+    "start",
+    "stop",
+    "check",
+    pre="pre",
+    pre_undo="unpre",
+    post="post",
+    steps=[
+        {"name": "late", "before": "post", "run": "late"},
+        {"name": "migrate", "before": "stop", "run": "up", "undo": "down"},
+        {"name": "second", "before": "stop", "run": "up"},
+    ],
+)
 
 
 def names(spec, action, old, new, **more) -> str:
     return " ".join(step.name for step in plan(spec, TARGET, action, old, new, sha256=SHA, **more).steps)
 
 
-@pytest.mark.parametrize("action, old, new, expected", [
-    ("upgrade", "v1", "v2", "prepare upload unpack pre migrate second stop link start check late post prune"),
-    ("revert", "v2", "v1", "prepare upload unpack pre migrate second stop link start check late post prune"),
-    ("install", None, "v1", "prepare upload unpack pre migrate second link start check late post prune"),
-    ("delete", "v1", None, "prepare pre stop unlink remove post"),
-    ("delete", None, None, "prepare pre unlink remove post"),
-])
+@pytest.mark.parametrize(
+    "action, old, new, expected",
+    [
+        ("upgrade", "v1", "v2", "prepare upload unpack pre migrate second stop link start check late post prune"),
+        ("revert", "v2", "v1", "prepare upload unpack pre migrate second stop link start check late post prune"),
+        ("install", None, "v1", "prepare upload unpack pre migrate second link start check late post prune"),
+        ("delete", "v1", None, "prepare pre stop unlink remove post"),
+        ("delete", None, None, "prepare pre unlink remove post"),
+    ],
+)
 def test_the_steps_of_each_action_in_order(action, old, new, expected):
     assert names(FULL, action, old, new) == expected
 
@@ -51,10 +64,18 @@ def test_without_a_stop_command_the_old_version_is_started_once_current_is_back(
     assert undo["start"] == ("", "", 0)
 
 
-@pytest.mark.parametrize("arguments", [
-    ("retry", "v1", "v2"), ("upgrade", "v1", None), ("upgrade", "v1", "../v2"), ("upgrade", "v1", "-v2"),
-    ("install", None, "a/b"), ("install", None, "a\nb"), ("install", None, "a b"),
-])
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("retry", "v1", "v2"),
+        ("upgrade", "v1", None),
+        ("upgrade", "v1", "../v2"),
+        ("upgrade", "v1", "-v2"),
+        ("install", None, "a/b"),
+        ("install", None, "a\nb"),
+        ("install", None, "a b"),
+    ],
+)
 def test_what_makes_no_plan_is_refused(arguments):
     with pytest.raises(ValueError):
         plan(FULL, TARGET, *arguments, sha256=SHA)
@@ -70,30 +91,60 @@ def test_a_package_without_a_hash_and_a_path_that_is_not_absolute_are_refused():
 GOOD = {"name": "a", "before": "stop", "run": "x"}
 
 
-@pytest.mark.parametrize("steps, words", [
-    ({}, "must be a list"), (["x"], "nothing more"), ([{**GOOD, "then": 1}], "nothing more"),
-    ([{**GOOD, "name": "a b"}], "letters, digits"), ([{**GOOD, "name": 7}], "letters, digits"),
-    ([{**GOOD, "name": "stop"}], "there already"), ([GOOD, GOOD], "there already"),
-    ([{**GOOD, "before": "unpack"}], "must be one of"), ([{**GOOD, "run": ""}], "needs a command"),
-    ([{**GOOD, "undo": ["x"]}], "must be a text"), ([{**GOOD, "check": "a\0"}], "without NUL"),
-])
+@pytest.mark.parametrize(
+    "steps, words",
+    [
+        ({}, "must be a list"),
+        (["x"], "nothing more"),
+        ([{**GOOD, "then": 1}], "nothing more"),
+        ([{**GOOD, "name": "a b"}], "letters, digits"),
+        ([{**GOOD, "name": 7}], "letters, digits"),
+        ([{**GOOD, "name": "stop"}], "there already"),
+        ([GOOD, GOOD], "there already"),
+        ([{**GOOD, "before": "unpack"}], "must be one of"),
+        ([{**GOOD, "run": ""}], "needs a command"),
+        ([{**GOOD, "undo": ["x"]}], "must be a text"),
+        ([{**GOOD, "check": "a\0"}], "without NUL"),
+    ],
+)
 def test_a_bad_step_is_refused_with_a_sentence(steps, words):
     with pytest.raises(ValueError, match=words):
         check_steps(steps)
 
 
-@pytest.mark.parametrize("environment", [
-    [], {"1A": "x"}, {"A B": "x"}, {"": "x"}, {"A": 1}, {"A": "\0"}, {"VERSION": "x"}, {"_MODE": "x"}, {"A\n": "x"},
-])
+@pytest.mark.parametrize(
+    "environment",
+    [
+        [],
+        {"1A": "x"},
+        {"A B": "x"},
+        {"": "x"},
+        {"A": 1},
+        {"A": "\0"},
+        {"VERSION": "x"},
+        {"_MODE": "x"},
+        {"A\n": "x"},
+    ],
+)
 def test_a_bad_environment_is_refused(environment):
     with pytest.raises(ValueError):
         check_environment(environment)
 
 
-@pytest.mark.parametrize("limits", [
-    [], {"no": 1}, {"step_timeout": 0}, {"step_timeout": "1"}, {"step_timeout": True}, {"output_head": 1},
-    {"check_passes": 0}, {"idle_timeout": -1}, {"step_timeout": 1.5},
-])
+@pytest.mark.parametrize(
+    "limits",
+    [
+        [],
+        {"no": 1},
+        {"step_timeout": 0},
+        {"step_timeout": "1"},
+        {"step_timeout": True},
+        {"output_head": 1},
+        {"check_passes": 0},
+        {"idle_timeout": -1},
+        {"step_timeout": 1.5},
+    ],
+)
 def test_a_bad_limit_is_refused(limits):
     with pytest.raises(ValueError):
         check_limits(limits)

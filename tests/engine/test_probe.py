@@ -1,4 +1,5 @@
 """The host check, against a real OpenSSH server: what it finds, and the words for what is in the way."""
+
 import re
 import socket
 import subprocess
@@ -99,8 +100,16 @@ def test_sudo_that_works_and_sudo_that_does_not(sshd, tmp_path):
 
 
 def test_a_missing_tool_and_a_small_disk_and_ended_sessions_are_put_in_words():
-    told = [("uid", "1000"), ("user", "deploy"), ("missing", "flock"), ("missing", "<script>"), ("place", "yes"),
-            ("free", "1024"), ("kills", "yes"), ("over", "yes")]
+    told = [
+        ("uid", "1000"),
+        ("user", "deploy"),
+        ("missing", "flock"),
+        ("missing", "<script>"),
+        ("place", "yes"),
+        ("free", "1024"),
+        ("kills", "yes"),
+        ("over", "yes"),
+    ]
     found = judge(Finding(True), told, "/srv", False)
     assert found.tools_missing == ["flock"]
     assert "flock" in found.error
@@ -117,8 +126,9 @@ def test_whoever_services_run_as_is_tried_too(sshd):
     found = probe(endpoint_of(sshd), str(sshd.root), False, users=["no-such-user", "$(touch canary)"])
     assert found.ready
     assert [warning.split(" does not")[0] for warning in found.warnings if "sudo" in warning] == [
-        "sudo -n -u no-such-user", "sudo -n -u $(touch canary)",
-    ]  # fmt: skip
+        "sudo -n -u no-such-user",
+        "sudo -n -u $(touch canary)",
+    ]
 
 
 @pytest.mark.skipif(bool(users.why_not()), reason=users.why_not() or "-")

@@ -1,4 +1,5 @@
 """The text that goes to a host, without a host."""
+
 import subprocess
 
 import pytest
@@ -10,9 +11,14 @@ from deployer.engine.atom import Atom, Step, StepKind
 from deployer.engine.program import Run, quote
 
 ATOM = Atom(
-    action="upgrade", directory="/srv/it's/shop", old="v1", new="v2",
+    action="upgrade",
+    directory="/srv/it's/shop",
+    old="v1",
+    new="v2",
     steps=(Step("stop", StepKind.STOP, "stop it", command="echo 'a'\necho b", undo="start"),),
-    environment={"TAG": "$(x)"}, sha256="ab" * 32, size=7,
+    environment={"TAG": "$(x)"},
+    sha256="ab" * 32,
+    size=7,
 )
 
 
@@ -29,12 +35,31 @@ def test_a_start_is_one_line_of_this_call_then_the_atom_then_the_body():
     assert first == "_MODE=start _NONCE=abc _OP=7 _FENCE=3 _NOW=1234 _DIR='/srv/it'\\''s/shop' _FROM=0"
     assert rest.endswith(program.body())
     assert rest.removesuffix(program.body()).splitlines() == [
-        "_OLD='v1'", "_NEW='v2'", "_ENV='export TAG='\\''$(x)'\\''", "'", f"_SHA='{'ab' * 32}'", "_SIZE='7'",
-        "_KEEP='3'", "_STEPS='1'", "_STEP_TIMEOUT='600'", "_IDLE_TIMEOUT='0'", "_OUTPUT_HEAD='8388608'",
+        "_OLD='v1'",
+        "_NEW='v2'",
+        "_ENV='export TAG='\\''$(x)'\\''",
+        "'",
+        f"_SHA='{'ab' * 32}'",
+        "_SIZE='7'",
+        "_KEEP='3'",
+        "_STEPS='1'",
+        "_STEP_TIMEOUT='600'",
+        "_IDLE_TIMEOUT='0'",
+        "_OUTPUT_HEAD='8388608'",
         "_OUTPUT_TAIL='262144'",
-        "_CHECK_PASSES='1'", "_DISK_RESERVE='0'",
-        "_kind0='stop'", "_name0='stop'", "_run0='echo '\\''a'\\''", "echo b'", "_undo0='start'", "_check0=''",
-        "_undoable0='yes'", "_acts0='v2'", "_undo_acts0='v1'", "_timeout0='600'", "_undo_check0=''",
+        "_CHECK_PASSES='1'",
+        "_DISK_RESERVE='0'",
+        "_kind0='stop'",
+        "_name0='stop'",
+        "_run0='echo '\\''a'\\''",
+        "echo b'",
+        "_undo0='start'",
+        "_check0=''",
+        "_undoable0='yes'",
+        "_acts0='v2'",
+        "_undo_acts0='v1'",
+        "_timeout0='600'",
+        "_undo_check0=''",
         "_undo_timeout0='0'",
     ]
 
@@ -70,12 +95,15 @@ def test_a_quoted_value_is_one_word_that_means_itself(value):
     assert done.stdout == value.encode()
 
 
-@pytest.mark.parametrize("bad", [
-    lambda: quote("a\0b"),
-    lambda: program.start(Run(1, 1, ATOM, "bad nonce")),
-    lambda: program.start(Run(1, 1, Atom("upgrade", "/a\nb", "v1", "v2", ()), "n")),
-    lambda: program.start(Run(1, 1, Atom("upgrade", "/a", "1", "2", (), environment={"A": "x" * 200_000}), "n")),
-])
+@pytest.mark.parametrize(
+    "bad",
+    [
+        lambda: quote("a\0b"),
+        lambda: program.start(Run(1, 1, ATOM, "bad nonce")),
+        lambda: program.start(Run(1, 1, Atom("upgrade", "/a\nb", "v1", "v2", ()), "n")),
+        lambda: program.start(Run(1, 1, Atom("upgrade", "/a", "1", "2", (), environment={"A": "x" * 200_000}), "n")),
+    ],
+)
 def test_what_no_shell_could_take_is_refused(bad):
     with pytest.raises(ValueError):
         bad()

@@ -1,4 +1,5 @@
 """Each action on a host: what it does, and a failure in each of its steps."""
+
 import hashlib
 
 import pytest
@@ -30,7 +31,16 @@ def test_install_upgrade_revert_and_delete_end_well_under_every_shell(any_host):
     assert (first.answer, first.end.result) == (0, Result.DONE)
     assert (host.current, host.running) == ("releases/v1", "v1")
     assert names(first, Kind.DONE) == [
-        "prepare", "upload", "unpack", "pre", "migrate", "link", "start", "check", "post", "prune"
+        "prepare",
+        "upload",
+        "unpack",
+        "pre",
+        "migrate",
+        "link",
+        "start",
+        "check",
+        "post",
+        "prune",
     ]
     host.log.unlink()
     second = host.carry_out("upgrade", "v1", "v2", **full(host))
@@ -130,9 +140,22 @@ def test_a_failure_of_the_runners_own_steps_is_undone_as_well(running, step):
     if step == "link":
         # mv refuses: what is to be replaced has become a folder at the last moment
         spoil = 'rm "$CURRENT" && mkdir "$CURRENT"'
-        call = running.carry_out("upgrade", "v1", "v2", **full(running, steps=[
-            {"name": "spoil", "before": "link", "run": spoil, "undo": 'rmdir "$CURRENT"; ln -s releases/v1 "$CURRENT"'}
-        ]))
+        call = running.carry_out(
+            "upgrade",
+            "v1",
+            "v2",
+            **full(
+                running,
+                steps=[
+                    {
+                        "name": "spoil",
+                        "before": "link",
+                        "run": spoil,
+                        "undo": 'rmdir "$CURRENT"; ln -s releases/v1 "$CURRENT"',
+                    }
+                ],
+            ),
+        )
     elif step == "unpack":
         run = running.run("upgrade", "v1", "v2")
         call = running.start(run, running.package("v3")).over()
@@ -159,9 +182,20 @@ def test_a_package_with_another_hash_is_refused_and_nothing_touched(running):
 
 
 def test_a_failed_undo_is_named_and_the_others_go_on(running):
-    call = running.carry_out("upgrade", "v1", "v2", **full(running, post="false", pre_undo="echo stuck; exit 4", steps=[
-        {"name": "once", "before": "stop", "run": "true"}, HOOKS["steps"][0],
-    ]))
+    call = running.carry_out(
+        "upgrade",
+        "v1",
+        "v2",
+        **full(
+            running,
+            post="false",
+            pre_undo="echo stuck; exit 4",
+            steps=[
+                {"name": "once", "before": "stop", "run": "true"},
+                HOOKS["steps"][0],
+            ],
+        ),
+    )
     assert call.end.result is Result.FAILED
     assert call.end.detail == "not undone: once pre"
     told = {event.step: event.detail for event in call.events if event.kind is Kind.UNDO_FAILED}

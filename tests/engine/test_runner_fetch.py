@@ -1,4 +1,5 @@
 """The host's part of fetching a package, without SSH, under each shell and with each tool."""
+
 import contextlib
 import hashlib
 import shutil
@@ -17,8 +18,32 @@ from tests.engine.host import SHELLS, Host, package
 from tests.lab.network import free_port
 
 # What the program and these tests' commands call, besides the shell itself.
-TOOLS = ("flock", "dd", "mkdir", "mkfifo", "mv", "ln", "rm", "cat", "tail", "wc", "sleep", "tar", "gzip", "sha256sum",
-         "tee", "find", "ls", "chmod", "cmp", "df", "readlink", "sed", "setsid", "kill")  # fmt: skip
+TOOLS = (
+    "flock",
+    "dd",
+    "mkdir",
+    "mkfifo",
+    "mv",
+    "ln",
+    "rm",
+    "cat",
+    "tail",
+    "wc",
+    "sleep",
+    "tar",
+    "gzip",
+    "sha256sum",
+    "tee",
+    "find",
+    "ls",
+    "chmod",
+    "cmp",
+    "df",
+    "readlink",
+    "sed",
+    "setsid",
+    "kill",
+)
 
 
 @contextlib.contextmanager
@@ -28,8 +53,10 @@ def serving(folder: Path, *packages: bytes):
     source = protocol.server()
     process = subprocess.Popen(
         [sys.executable, "-I", "-c", f"import sys; exec(sys.stdin.buffer.read({len(source)}))"],
-        stdin=subprocess.PIPE, stdout=subprocess.PIPE, env={"XDG_CACHE_HOME": str(folder)},
-    )  # fmt: skip
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        env={"XDG_CACHE_HOME": str(folder)},
+    )
     with process:
         process.stdin.write(source + f"nonce\n{port}\n127.0.0.1\n".encode())
         process.stdin.flush()

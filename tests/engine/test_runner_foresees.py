@@ -1,4 +1,5 @@
 """What would make a step after the stop fail is told before it: the old version goes on, as if nobody had asked."""
+
 import os
 import socket
 import subprocess
@@ -44,10 +45,17 @@ def refused(host, action="upgrade", old="v1", new="v2", **spec) -> str:
 # --- the commands -----------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(("field", "command"), [
-    ("start", "if true; then echo"), ("check", "curl 'http://x"), ("post", "case x in"), ("start", "echo $(("),
-    ("post_undo", "for x in; do"), ("pre", "while"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("field", "command"),
+    [
+        ("start", "if true; then echo"),
+        ("check", "curl 'http://x"),
+        ("post", "case x in"),
+        ("start", "echo $(("),
+        ("post_undo", "for x in; do"),
+        ("pre", "while"),
+    ],
+)
 def test_a_command_that_no_shell_can_read_is_told(running, field, command):
     spec = {field: command} | ({"post": "true"} if field == "post_undo" else {})
     said = refused(running, **spec)
@@ -62,27 +70,52 @@ def test_own_steps_are_read_too(running):
         subprocess.run(["rm", "-rf", running.folder / "releases" / "v2"], check=True)
 
 
-@pytest.mark.parametrize(("field", "command", "missing"), [
-    ("start", "no-such-program --port 80", "start needs no-such-program, which this host does not have"),
-    ("check", "curll -fsS http://127.0.0.1/", "check needs curll"),
-    ("post", "/opt/no/such/thing", "post needs /opt/no/such/thing, and there is no"),
-    ("start", "./server", "start needs ./server, and there is no"),
-    ("start", "bin/server --daemon", "start needs bin/server"),
-    ("start", '"$RELEASE/server" --port "$PORT"', "start needs server, and there is no"),
-    ("start", '"$RELEASE"/server', "start needs server"),
-    ("start", "${CURRENT}/server", "start needs server"),
-    ("start", "  \"$CURRENT/server\"", "start needs server"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("field", "command", "missing"),
+    [
+        ("start", "no-such-program --port 80", "start needs no-such-program, which this host does not have"),
+        ("check", "curll -fsS http://127.0.0.1/", "check needs curll"),
+        ("post", "/opt/no/such/thing", "post needs /opt/no/such/thing, and there is no"),
+        ("start", "./server", "start needs ./server, and there is no"),
+        ("start", "bin/server --daemon", "start needs bin/server"),
+        ("start", '"$RELEASE/server" --port "$PORT"', "start needs server, and there is no"),
+        ("start", '"$RELEASE"/server', "start needs server"),
+        ("start", "${CURRENT}/server", "start needs server"),
+        ("start", '  "$CURRENT/server"', "start needs server"),
+    ],
+)
 def test_a_program_that_is_not_there_is_told(running, field, command, missing):
     assert missing in refused(running, **{field: command})
 
 
-@pytest.mark.parametrize("command", [
-    "no-such-program || true", "false || no-such-program; true", "no-such-program\ntrue", "no-such-program & true",
-    "X=1 true", "$NOTHING true", ": no-such-program", "true # no-such", "{ true; }", "! false", "(true)", "exec true",
-    "[ -d . ]", "test -d .", "true 'x; y'", "cd . && true", "if true; then true; fi",
-    "f() { true; }; f", "'true'", "true<version", "cat <<END\n$(date)\nEND", "true }", "echo \\",
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "command",
+    [
+        "no-such-program || true",
+        "false || no-such-program; true",
+        "no-such-program\ntrue",
+        "no-such-program & true",
+        "X=1 true",
+        "$NOTHING true",
+        ": no-such-program",
+        "true # no-such",
+        "{ true; }",
+        "! false",
+        "(true)",
+        "exec true",
+        "[ -d . ]",
+        "test -d .",
+        "true 'x; y'",
+        "cd . && true",
+        "if true; then true; fi",
+        "f() { true; }; f",
+        "'true'",
+        "true<version",
+        "cat <<END\n$(date)\nEND",
+        "true }",
+        "echo \\",
+    ],
+)
 def test_a_command_that_works_is_not_refused_for_its_looks(running, command):
     assert running.carry_out("upgrade", "v1", "v2", post=command, pre=command).end.result == "done"
 
@@ -109,11 +142,14 @@ def test_a_program_that_may_not_be_executed_is_told(running):
     assert "may not be executed" in failed.detail and "chmod +x" in failed.detail
 
 
-@pytest.mark.parametrize(("script", "said"), [
-    ("#!/opt/none/python3\nprint()\n", "a script for /opt/none/python3, and this host has no such program"),
-    ("#! /usr/bin/env none-such\n", "a script for none-such"),
-    ("#!/bin/sh\r\necho\r\n", "its lines end in CR LF"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("script", "said"),
+    [
+        ("#!/opt/none/python3\nprint()\n", "a script for /opt/none/python3, and this host has no such program"),
+        ("#! /usr/bin/env none-such\n", "a script for none-such"),
+        ("#!/bin/sh\r\necho\r\n", "its lines end in CR LF"),
+    ],
+)
 def test_a_script_whose_interpreter_is_not_there_is_told(running, script, said):
     running.packages["v2"] = package("v2", serve=script)
     assert said in refused(running, start="./serve")

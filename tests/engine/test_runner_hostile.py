@@ -1,4 +1,5 @@
 """Values that would like to be shell text, and packages that would like to be elsewhere."""
+
 import gzip
 import io
 import tarfile
@@ -14,9 +15,26 @@ from deployer.engine.program import Run
 from .host import Host
 
 NASTY = [
-    "$(touch $CANARY)", "`touch $CANARY`", "'; touch $CANARY; '", '"; touch $CANARY; "', "a\nb\ntouch $CANARY\n",
-    "-rf", "--help", "*", "~", "a\tb", "\\", "\\'", "$'x'", "%s%n", "!!",
-    "Ünïcödé → 漢字", "", " ", "&& false", "|| true",
+    "$(touch $CANARY)",
+    "`touch $CANARY`",
+    "'; touch $CANARY; '",
+    '"; touch $CANARY; "',
+    "a\nb\ntouch $CANARY\n",
+    "-rf",
+    "--help",
+    "*",
+    "~",
+    "a\tb",
+    "\\",
+    "\\'",
+    "$'x'",
+    "%s%n",
+    "!!",
+    "Ünïcödé → 漢字",
+    "",
+    " ",
+    "&& false",
+    "|| true",
     "#",
 ]
 
@@ -26,8 +44,10 @@ def test_values_reach_the_commands_unchanged_and_are_never_run(tmp_path, shell):
     host = Host(tmp_path, shell)
     canary = tmp_path / "canary"
     environment = {f"V{number}": value for number, value in enumerate(NASTY)} | {"CANARY": str(canary)}
-    show = f'for each in {" ".join(f"V{number}" for number in range(len(NASTY)))}; do ' \
-           f'eval "printf \'%s\\0\' \\"\\$$each\\""; done >{tmp_path}/seen'
+    show = (
+        f"for each in {' '.join(f'V{number}' for number in range(len(NASTY)))}; do "
+        f'eval "printf \'%s\\0\' \\"\\$$each\\""; done >{tmp_path}/seen'
+    )
     call = host.carry_out("install", None, "v1", environment=environment, start=show, check="")
     assert call.end.result is Result.DONE, (call.events, call.output)
     assert (tmp_path / "seen").read_bytes().decode().split("\0")[:-1] == NASTY
@@ -40,8 +60,12 @@ def test_tags_hosts_and_folders_are_data(tmp_path, value):
     host.base = tmp_path / f"base {value}x"
     host.folder = host.base / "shop"
     canary = tmp_path / "canary"
-    spec = host.spec(start='printf %s "$TAG|$HOST|$RELEASE|$CURRENT|$SHARED" >"$RELEASE/../../said"', check="", stop="",
-                     environment={"CANARY": str(canary)})
+    spec = host.spec(
+        start='printf %s "$TAG|$HOST|$RELEASE|$CURRENT|$SHARED" >"$RELEASE/../../said"',
+        check="",
+        stop="",
+        environment={"CANARY": str(canary)},
+    )
     target = Target(value, "127.0.0.1", str(host.base), tag=value)
     run = host.run("install", None, "v1")
     atom = plan(spec, target, "install", None, "v1", sha256=run.atom.sha256)
@@ -70,9 +94,14 @@ def test_commands_see_what_they_act_on(running):
     show = 'echo "$0|$#|$SERVICE|$VERSION|$OTHER_VERSION|$HOST|$PORT|$TAG|$WEIGHT|$PWD"'
     rm = f"rm {running.root}/running"
     call = running.carry_out(
-        "upgrade", "v1", "v2", pre=show, stop=f"{show}; {rm}", post=f"{show}; false", pre_undo=show, steps=[
-            {"name": "own", "before": "start", "run": show, "undo": show}
-        ],
+        "upgrade",
+        "v1",
+        "v2",
+        pre=show,
+        stop=f"{show}; {rm}",
+        post=f"{show}; false",
+        pre_undo=show,
+        steps=[{"name": "own", "before": "start", "run": show, "undo": show}],
     )
     assert call.end.result is Result.UNDONE
     new = f"|0|shop|v2|v1|host-1|8080|blue|50|{running.folder}/releases/v2"
@@ -178,11 +207,14 @@ def refused(host: Host, before: dict, words: str) -> None:
 
 def test_a_release_with_links_that_stay_inside_is_one(any_host):
     any_host.packages["v1"] = archive(
-        ("a/b/c", tarfile.REGTYPE, {}), ("l", tarfile.SYMTYPE, {"linkname": "a"}),
+        ("a/b/c", tarfile.REGTYPE, {}),
+        ("l", tarfile.SYMTYPE, {"linkname": "a"}),
         ("a/b/up", tarfile.SYMTYPE, {"linkname": "../../version"}),
         ("a/..x", tarfile.SYMTYPE, {"linkname": "..y/../b"}),
-        ("nowhere", tarfile.SYMTYPE, {"linkname": "not/there"}), ("hard", tarfile.LNKTYPE, {"linkname": "version"}),
-        ("name with -> and spaces", tarfile.REGTYPE, {}), ("l ->", tarfile.SYMTYPE, {"linkname": "a"}),
+        ("nowhere", tarfile.SYMTYPE, {"linkname": "not/there"}),
+        ("hard", tarfile.LNKTYPE, {"linkname": "version"}),
+        ("name with -> and spaces", tarfile.REGTYPE, {}),
+        ("l ->", tarfile.SYMTYPE, {"linkname": "a"}),
     )
     call = any_host.carry_out("install", None, "v1", start="true", check="", stop="true")
     assert call.end.result is Result.DONE, (call.events, call.output)
@@ -193,7 +225,8 @@ def test_a_release_with_links_that_stay_inside_is_one(any_host):
 def test_special_bits_and_rights_of_others_are_not_taken_over(any_host):
     """As root, GNU tar would keep them: an option that has no short form is told to it by its environment."""
     any_host.packages["v1"] = archive(
-        ("suid", tarfile.REGTYPE, {"mode": 0o6755}), ("open", tarfile.REGTYPE, {"mode": 0o666}))
+        ("suid", tarfile.REGTYPE, {"mode": 0o6755}), ("open", tarfile.REGTYPE, {"mode": 0o666})
+    )
     call = any_host.carry_out("install", None, "v1", start="true", check="", stop="true")
     assert call.end.result is Result.DONE, (call.events, call.output)
     release = any_host.folder / "releases/v1"

@@ -1,4 +1,5 @@
 """What a run leaves of itself on the host: nothing that holds the service's environment."""
+
 from deployer.engine.journal import Kind
 from deployer.engine.program import Answer
 

@@ -1,4 +1,5 @@
 """Cancel, time limits and output without end."""
+
 import os
 import signal
 import time
@@ -33,9 +34,12 @@ def nobody_lives(host: Host, pid: int, seconds: float = 1.5) -> None:
 def test_cancel_means_that_nothing_lives_and_everything_is_undone(running, how):
     before = running.tree()
     undo = {"pre": "true", "pre_undo": f"echo pre_undo >>{running.log}"}
-    run = running.run("upgrade", "v1", "v2", **gated(running, **undo, steps=[
-        {"name": "long", "before": "start", "run": STUBBORN[how]}
-    ]))
+    run = running.run(
+        "upgrade",
+        "v1",
+        "v2",
+        **gated(running, **undo, steps=[{"name": "long", "before": "start", "run": STUBBORN[how]}]),
+    )
     first = running.start(run)
     wait_at(running)
     marker = running.folder / f".deployer/runs/{run.operation}/alive"
@@ -60,7 +64,7 @@ def test_a_cancelled_run_that_could_be_undone_ends_cancelled(running):
 
 
 def test_cancel_ends_a_start_command_that_has_not_returned(running):
-    stuck = 'printf $VERSION >$STATE; test $VERSION = v1 || { ' + WAIT + "; }"
+    stuck = "printf $VERSION >$STATE; test $VERSION = v1 || { " + WAIT + "; }"
     environment = {"GATE": str(running.root / "gate"), "STATE": str(running.root / "running")}
     run = running.run("upgrade", "v1", "v2", start=stuck, environment=environment)
     first = running.start(run)
@@ -98,9 +102,13 @@ def test_an_undo_cannot_be_cancelled(running):
     assert "pre_undo" in running.logged
 
 
-@pytest.mark.parametrize("limits, words", [
-    ({"step_timeout": 1}, "ended after 1 s"), ({"idle_timeout": 1}, "ended after 1 s without output"),
-])
+@pytest.mark.parametrize(
+    "limits, words",
+    [
+        ({"step_timeout": 1}, "ended after 1 s"),
+        ({"idle_timeout": 1}, "ended after 1 s without output"),
+    ],
+)
 def test_a_command_that_hangs_is_ended(running, limits, words):
     before = running.tree()
     call = running.carry_out("upgrade", "v1", "v2", post="sleep 300", limits=limits)
@@ -123,8 +131,9 @@ def test_a_check_that_hangs_is_ended_as_well(running):
 
 
 def test_an_undo_that_hangs_is_ended_and_named(running):
-    call = running.carry_out("upgrade", "v1", "v2", pre="true", pre_undo="sleep 300", post="false",
-                             limits={"step_timeout": 1})
+    call = running.carry_out(
+        "upgrade", "v1", "v2", pre="true", pre_undo="sleep 300", post="false", limits={"step_timeout": 1}
+    )
     assert (call.end.result, call.end.detail) == (Result.FAILED, "not undone: pre")
     assert running.running == "v1"
 

@@ -1,4 +1,5 @@
 """Releases that resist: folders without write permission go all the same, and what cannot go is told."""
+
 import os
 import shutil
 import subprocess
@@ -105,13 +106,19 @@ def test_a_delete_whose_leavings_appear_only_while_it_runs_is_not_done(deployed)
     """The stop command makes what cannot be removed: the look before has not seen it."""
     assert deployed.carry_out("install", None, "v1").end.result is Result.DONE
     sign = deployed.root / "go"
-    helper = subprocess.Popen([sys.executable, "-c", (
-        "import os, sys, time\n"
-        f"release = {str(deployed.folder / 'releases' / 'v1')!r}\n"
-        f"while not os.path.exists({str(sign)!r}): time.sleep(0.01)\n"
-        "os.mkdir(release + '/theirs'); open(release + '/theirs/file', 'w').close()\n"
-        f"open({str(sign)!r} + '.made', 'w').close()\n"
-    )])  # fmt: skip
+    helper = subprocess.Popen(
+        [
+            sys.executable,
+            "-c",
+            (
+                "import os, sys, time\n"
+                f"release = {str(deployed.folder / 'releases' / 'v1')!r}\n"
+                f"while not os.path.exists({str(sign)!r}): time.sleep(0.01)\n"
+                "os.mkdir(release + '/theirs'); open(release + '/theirs/file', 'w').close()\n"
+                f"open({str(sign)!r} + '.made', 'w').close()\n"
+            ),
+        ]
+    )
     try:
         stop = f"rm {deployed.root}/running; : >{sign}; until [ -e {sign}.made ]; do sleep 0.01; done"
         ended = deployed.carry_out("delete", "v1", None, stop=stop)

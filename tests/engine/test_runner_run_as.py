@@ -1,4 +1,5 @@
 """A service with a user of its own on the host: real users, real sudo; root deploys, or a plain user does."""
+
 import os
 import pwd
 import shutil
@@ -30,16 +31,23 @@ class Lab:
         self.host, self.deploys, self.shop, self.other = host, deploys, shop, other
 
     def spec(self, **changes) -> dict:
-        return {"run_as": self.shop, "environment": {"DB_PASSWORD": SECRET}, "start": SAY, "stop": SAY, "check": "",
-                **changes}  # fmt: skip
+        return {
+            "run_as": self.shop,
+            "environment": {"DB_PASSWORD": SECRET},
+            "start": SAY,
+            "stop": SAY,
+            "check": "",
+            **changes,
+        }
 
     def of(self, user: str) -> list[int]:
         """The processes of a user."""
         uid = pwd.getpwnam(user).pw_uid
         return [
-            int(each) for each in filter(str.isdigit, os.listdir("/proc"))
+            int(each)
+            for each in filter(str.isdigit, os.listdir("/proc"))
             if (status := _status(each)) and f"\nUid:\t{uid}\t" in status and "\nState:\tZ" not in status
-        ]  # fmt: skip
+        ]
 
     def as_user(self, user: str, command: str) -> subprocess.CompletedProcess:
         return subprocess.run(["sudo", "-n", "-u", user, "sh", "-c", command], capture_output=True, text=True)
@@ -212,11 +220,14 @@ def test_the_service_user_reads_no_journal_no_program_and_no_closed_release(lab)
     assert lab.as_user(lab.other, f"cat {lab.host.folder}/releases/v2/version").stdout == "v2"
 
 
-@pytest.mark.parametrize("what, said", [
-    ({"run_as": "nobody-of-that-name"}, "this host has no user nobody-of-that-name"),
-    ({"run_as": "daemon"}, "sudo -n -u daemon does not work for the user that deploys here"),
-    ({"private_releases": True}, "the releases cannot be closed"),
-])
+@pytest.mark.parametrize(
+    "what, said",
+    [
+        ({"run_as": "nobody-of-that-name"}, "this host has no user nobody-of-that-name"),
+        ({"run_as": "daemon"}, "sudo -n -u daemon does not work for the user that deploys here"),
+        ({"private_releases": True}, "the releases cannot be closed"),
+    ],
+)
 def test_what_hinders_is_named_before_anything_is_stopped(plain, what, said):
     shared_by(plain)
     plain.host.carry_out("install", None, "v1", **plain.spec())

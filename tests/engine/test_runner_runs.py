@@ -1,4 +1,5 @@
 """Who may start a run, how it is followed, and how one that died or was cut short comes to its end."""
+
 import os
 import signal
 import threading
@@ -168,8 +169,8 @@ HELD = {
     "upload": {},
     "pre": {"pre": f"echo pre >>$LOG; {WAIT}"},
     "stop": {"stop": f"echo $VERSION stop >>$LOG; rm $STATE; {WAIT}"},
-    "start": {"start": 'echo $VERSION start >>$LOG; printf $VERSION >$STATE; test $VERSION = v1 || { ' + WAIT + "; }"},
-    "check": {"check": 'echo $VERSION check >>$LOG; test $VERSION = v1 || { ' + WAIT + "; }"},
+    "start": {"start": "echo $VERSION start >>$LOG; printf $VERSION >$STATE; test $VERSION = v1 || { " + WAIT + "; }"},
+    "check": {"check": "echo $VERSION check >>$LOG; test $VERSION = v1 || { " + WAIT + "; }"},
     "post": {"post": f"echo post >>$LOG; {WAIT}"},
 }
 
@@ -236,9 +237,17 @@ def test_a_dead_run_of_another_operation_is_settled_before_a_new_one_starts(any_
 
 def test_a_run_killed_in_the_middle_of_an_undo_is_undone_by_whoever_attaches(running):
     before = running.tree()
-    run = running.run("upgrade", "v1", "v2", **{
-        **held(running, "pre"), "pre": "true", "post": "false", "pre_undo": f"echo pre_undo >>$LOG; {WAIT}",
-    })
+    run = running.run(
+        "upgrade",
+        "v1",
+        "v2",
+        **{
+            **held(running, "pre"),
+            "pre": "true",
+            "post": "false",
+            "pre_undo": f"echo pre_undo >>$LOG; {WAIT}",
+        },
+    )
     first = running.start(run)
     wait_at(running)
     die(first)

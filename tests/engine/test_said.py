@@ -11,8 +11,11 @@ pytestmark = pytest.mark.found("output")
 SAID = [
     (Code.SUDO_TTY, "sudo: sorry, you must have a tty to run sudo"),
     (Code.SUDO_PASSWORD, "sudo: a password is required"),
-    (Code.SUDO_PASSWORD, "sudo: a terminal is required to read the password; either use the -S option to read from "
-                         "standard input or configure an askpass helper sudo: a password is required"),
+    (
+        Code.SUDO_PASSWORD,
+        "sudo: a terminal is required to read the password; either use the -S option to read from "
+        "standard input or configure an askpass helper sudo: a password is required",
+    ),
     (Code.SUDO_PASSWORD, "sudo: no tty present and no askpass program specified"),
     (Code.SUDO_PASSWORD, "sudo: interactive authentication is required"),
     (Code.SUDO_REFUSED, "deploy is not in the sudoers file. This incident will be reported."),
@@ -30,7 +33,7 @@ SAID = [
     (Code.LIMITED_SHELL, "This service allows sftp connections only."),
     (Code.LIMITED_SHELL, "rbash: line 1: exec: restricted"),
     (Code.LIMITED_SHELL, "fatal: unrecognized command 'exec sh -c x'"),
-]  # fmt: skip
+]
 
 
 @pytest.mark.parametrize(("code", "words"), SAID)

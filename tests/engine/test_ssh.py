@@ -1,4 +1,5 @@
 """The wire, against a real OpenSSH server: what travels, and who is trusted."""
+
 import hashlib
 import os
 import subprocess
@@ -111,7 +112,7 @@ def plain_messages(sent: bytes) -> list[int]:
     while rest:
         size = int.from_bytes(rest[:4], "big")
         types.append(rest[5])
-        rest = rest[4 + size:]
+        rest = rest[4 + size :]
     return types
 
 

@@ -1,4 +1,5 @@
 """Servers that speak other algorithms: spoken to where paramiko can, told with both offers where not, never retried."""
+
 import dataclasses
 import io
 import socket
@@ -79,7 +80,6 @@ def test_a_server_that_has_one_algorithm_only_is_spoken_to_or_told_with_both_off
             assert set(offer) & set(told.replace(",", "").replace(")", "").split())
             assert algorithms.WORDS[LISTS[what]][0] in told and OPTIONS[what] in caught.value.hint
             assert ("legacy_algorithms" in caught.value.hint) == (not allowed and name in legacy)
-
 
 
 def test_every_algorithm_that_paramiko_knows_is_offered_and_the_old_ones_last():
@@ -182,10 +182,16 @@ def test_an_rsa_key_is_proved_with_sha_1_where_that_alone_is_taken_and_the_row_s
 # --- what OpenSSH's server cannot be made to be: paramiko's, made to be so --------------------------------------------
 
 
-@pytest.mark.parametrize(("compression", "legacy", "common"), [
-    ("none", False, True), ("zlib@openssh.com", False, True), ("zlib", False, False), ("zlib", True, True),
-    ("lzma", True, False),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("compression", "legacy", "common"),
+    [
+        ("none", False, True),
+        ("zlib@openssh.com", False, True),
+        ("zlib", False, False),
+        ("zlib", True, True),
+        ("lzma", True, False),
+    ],
+)
 def test_compression_is_spoken_where_a_server_insists(tmp_path, compression, legacy, common):
     private, _ = make_key(tmp_path / "mine", "ed25519")
     with Odd(compression=(compression,)) as server:

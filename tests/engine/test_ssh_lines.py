@@ -1,4 +1,5 @@
 """Lines that are long or bad: jump hosts, silence, and connections that are cut."""
+
 import os
 import socket
 import threading

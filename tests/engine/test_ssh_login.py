@@ -1,4 +1,5 @@
 """Who is let in: keys, passwords, older servers; and no secret where it does not belong."""
+
 import dataclasses
 import socket
 import threading
@@ -43,8 +44,13 @@ def test_a_credential_that_cannot_be_used_is_told_before_anything_is_sent(sshd, 
     private, _ = make_key(tmp_path / "mine", "ed25519", "right")
     broken = sshd.client_key.replace("b3BlbnNzaC1rZXktdjE", "b3BlbnNzaC1rZXktdjX")
     bad = [
-        {"key": private}, {"key": private, "passphrase": "wrong"}, {"key": "no key at all"}, {"key": "\0"},
-        {"key": broken}, {"key": ""}, {"key": private[:200]},
+        {"key": private},
+        {"key": private, "passphrase": "wrong"},
+        {"key": "no key at all"},
+        {"key": "\0"},
+        {"key": broken},
+        {"key": ""},
+        {"key": private[:200]},
         {"key": "-----BEGIN RSA PRIVATE KEY-----\nAAAA\n-----END"},
     ]
     with Relay(sshd.address, sshd.port) as relay:

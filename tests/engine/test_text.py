@@ -9,14 +9,19 @@ from deployer.engine.text import KNOWN, decode, normalised, recognised
 pytestmark = pytest.mark.found("output")
 
 PRINTED = {
-    "gb18030": ["错误：无法打开文件", "启动失败：端口已被占用\n请检查配置文件", "数据库连接失败", "用户名或密码错误",
-                "nginx: [emerg] 第 3 步：正在启动服务…完成"],
+    "gb18030": [
+        "错误：无法打开文件",
+        "启动失败：端口已被占用\n请检查配置文件",
+        "数据库连接失败",
+        "用户名或密码错误",
+        "nginx: [emerg] 第 3 步：正在启动服务…完成",
+    ],
     "big5": ["錯誤：無法開啟檔案", "啟動失敗：連接埠已被佔用"],
     "cp932": ["エラー：ファイルを開けません", "サービスの起動に失敗しました", "設定ファイルが見つかりません。"],
     "euc_jp": ["エラー：ファイルを開けません", "サービスの起動に失敗しました"],
     "cp949": ["오류: 파일을 열 수 없습니다", "서비스를 시작하지 못했습니다"],
     "cp1252": ["Fehler: Datei konnte nicht geöffnet werden, ungültig", "échec du démarrage"],
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize(("codec", "text"), [(codec, text) for codec, texts in PRINTED.items() for text in texts])
@@ -28,9 +33,15 @@ def test_what_is_beyond_doubt_is_recognised(codec, text):
 
 
 DOUBTFUL = [
-    b"caf\xe9\xe8\xf8", b"\xff\xfe\x00", "Ошибка".encode("cp1251"), "Ошибка файла".encode("koi8-r"),
-    "žluťoučký kůň".encode("cp1250"), b"\xb4\xed", bytes(range(128, 256)), b"\xc1\xaa\xcd\xa8",
-]  # fmt: skip
+    b"caf\xe9\xe8\xf8",
+    b"\xff\xfe\x00",
+    "Ошибка".encode("cp1251"),
+    "Ошибка файла".encode("koi8-r"),
+    "žluťoučký kůň".encode("cp1250"),
+    b"\xb4\xed",
+    bytes(range(128, 256)),
+    b"\xc1\xaa\xcd\xa8",
+]
 
 
 @pytest.mark.parametrize("data", DOUBTFUL)
@@ -67,9 +78,17 @@ def test_what_was_said_is_taken_where_it_fits():
 
 @pytest.mark.parametrize(
     ("given", "kept"),
-    [("GBK", "gb18030"), ("latin-1", "cp1252"), ("Shift_JIS", "cp932"), ("", ""), ("utf8", "utf-8"),
-     ("EUC-KR", "cp949"),
-     ("windows-1251", "cp1251"), ("ISO-8859-15", "iso8859-15"), *((codec, codec) for codec in KNOWN)],
+    [
+        ("GBK", "gb18030"),
+        ("latin-1", "cp1252"),
+        ("Shift_JIS", "cp932"),
+        ("", ""),
+        ("utf8", "utf-8"),
+        ("EUC-KR", "cp949"),
+        ("windows-1251", "cp1251"),
+        ("ISO-8859-15", "iso8859-15"),
+        *((codec, codec) for codec in KNOWN),
+    ],
 )
 def test_an_encoding_is_kept_under_one_name(given, kept):
     assert normalised(given) == kept

@@ -1,4 +1,5 @@
 """What the tests of SSH share: the way to a server of the lab, its keys, and a command's output to the end."""
+
 import subprocess
 import time
 
@@ -18,7 +19,7 @@ def collect(channel, given: bytes = b"", seconds: float = 30) -> tuple[bytes, by
     while not channel.ended:
         assert time.monotonic() < end, "the command did not end"
         if rest:
-            rest = rest[channel.send(rest[:1 << 16]):]
+            rest = rest[channel.send(rest[: 1 << 16]) :]
             if not rest:
                 channel.finish_input()
         more = channel.read(0 if rest else 0.5)

@@ -1,4 +1,5 @@
 """Clients that mean no good: many slow connections to a web server, from this machine, over plain sockets or TLS."""
+
 import http.client
 import select
 import socket
@@ -73,8 +74,9 @@ def connection_to(url: str, timeout: float = 15, source: str = "127.0.0.1") -> h
     parts = urlsplit(url)
     host, port = parts.hostname or "", parts.port
     if parts.scheme == "https":
-        return http.client.HTTPSConnection(host, port, timeout=timeout, source_address=(source, 0),
-                                           context=unverified())
+        return http.client.HTTPSConnection(
+            host, port, timeout=timeout, source_address=(source, 0), context=unverified()
+        )
     return http.client.HTTPConnection(host, port, timeout=timeout, source_address=(source, 0))
 
 

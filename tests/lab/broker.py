@@ -1,4 +1,5 @@
 """A real Valkey server for a test, on a unix socket."""
+
 import socket
 import subprocess
 from pathlib import Path
@@ -28,7 +29,10 @@ class Broker:
     def start(self) -> None:
         self.path.unlink(missing_ok=True)
         self.process = subprocess.Popen(
-            embedded_broker.command(self.path), stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+            embedded_broker.command(self.path),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
         )
         wait_until(self.answers, 10, "the broker's first answer")
 

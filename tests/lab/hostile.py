@@ -1,9 +1,10 @@
 """Hosts that lie: a real sshd whose forced command takes the program that a worker sends, and answers what it likes."""
+
 import json
 import sys
 from pathlib import Path
 
-PROGRAM = '''
+PROGRAM = """
 import json, os, re, sys, time
 from itertools import count
 size = int(re.search(r"bs=(\\d+)", os.environ.get("SSH_ORIGINAL_COMMAND", "bs=0")).group(1))
@@ -27,7 +28,7 @@ def event(kind, position="-", step="-", status="-", old="", new="", detail="", a
 def out(data):
     while data:
         data = data[os.write(1, data):]
-'''
+"""
 
 
 def forced(folder: Path, body: str) -> str:

@@ -9,6 +9,7 @@ freeze   connections are taken and kept, and nothing passes until the mood chang
 lose     the same, and who is or gets connected meanwhile never hears anything again: a firewall that lost its table
 bytes    whoever says something gets this for an answer, whatever it was: an error, or garbage
 """
+
 import contextlib
 import socket
 import threading
@@ -33,8 +34,9 @@ class Moody:
 
     @property
     def url(self) -> str:
-        return {"redis": f"redis://127.0.0.1:{self.port}/0",
-                "amqp": f"amqp://guest:guest@127.0.0.1:{self.port}//"}[self._scheme]
+        return {"redis": f"redis://127.0.0.1:{self.port}/0", "amqp": f"amqp://guest:guest@127.0.0.1:{self.port}//"}[
+            self._scheme
+        ]
 
     @property
     def mood(self) -> str | bytes:

@@ -1,4 +1,5 @@
 """Addresses and ports of the tests' servers: loopback only, free ones only."""
+
 import random
 import socket
 import time

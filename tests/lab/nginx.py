@@ -1,4 +1,5 @@
 """nginx with docs/production/nginx.conf: only its ports, paths and the server behind are replaced."""
+
 import os
 import shutil
 import subprocess
@@ -53,13 +54,21 @@ class Nginx(Process):
         (folder / "deployer.conf").write_text(text)
         kinds = ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
         temporary = "\n    ".join(f"{kind}_temp_path {folder}/{kind}_temp;" for kind in kinds)
-        (folder / "nginx.conf").write_text(AROUND.format(
-            folder=folder, temporary=temporary, user="" if os.getuid() else "user root;"))
+        (folder / "nginx.conf").write_text(
+            AROUND.format(folder=folder, temporary=temporary, user="" if os.getuid() else "user root;")
+        )
         super().__init__(self.command_line(), {"PATH": "/usr/sbin:/usr/bin:/bin"}, folder / "out.log")
 
     def command_line(self) -> list[str]:
-        return [binary(), "-p", str(self.folder), "-e", str(self.folder / "error.log"),
-                "-c", str(self.folder / "nginx.conf")]
+        return [
+            binary(),
+            "-p",
+            str(self.folder),
+            "-e",
+            str(self.folder / "error.log"),
+            "-c",
+            str(self.folder / "nginx.conf"),
+        ]
 
     def start(self) -> None:
         super().start()
@@ -74,6 +83,23 @@ class Nginx(Process):
 
     def _make_certificate(self) -> None:
         subprocess.run(
-            ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=127.0.0.1",
-             "-keyout", str(self.folder / "tls.key"), "-out", str(self.folder / "tls.pem")],
-            check=True, capture_output=True, timeout=60)
+            [
+                "openssl",
+                "req",
+                "-x509",
+                "-newkey",
+                "rsa:2048",
+                "-nodes",
+                "-days",
+                "2",
+                "-subj",
+                "/CN=127.0.0.1",
+                "-keyout",
+                str(self.folder / "tls.key"),
+                "-out",
+                str(self.folder / "tls.pem"),
+            ],
+            check=True,
+            capture_output=True,
+            timeout=60,
+        )

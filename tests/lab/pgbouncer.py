@@ -51,8 +51,13 @@ class PgBouncer:
             for path in (self.folder, *self.folder.iterdir()):
                 os.chown(path, user.pw_uid, user.pw_gid)
         with (self.folder / "log").open("w") as log:
-            self.process = subprocess.Popen([program, self.folder / "ini"], **_as(user, self.folder),
-                                            stdin=subprocess.DEVNULL, stdout=log, stderr=log)  # fmt: skip
+            self.process = subprocess.Popen(
+                [program, self.folder / "ini"],
+                **_as(user, self.folder),
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+            )
         try:
             wait_for_port("127.0.0.1", self.port, 30)
         except TimeoutError:

@@ -1,4 +1,5 @@
 """A real PostgreSQL server for the tests: made anew in a temporary folder, gone afterwards."""
+
 import contextlib
 import getpass
 import os

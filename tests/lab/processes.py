@@ -1,4 +1,5 @@
 """Finding and ending processes by their id. Only what a test started itself is ever ended."""
+
 import os
 import signal
 import subprocess

@@ -47,9 +47,14 @@ class RabbitMq:
         }
         with (self.folder / "out").open("a") as out:
             self.process = subprocess.Popen(
-                [str(BIN / "rabbitmq-server")], env=environment, stdin=subprocess.DEVNULL, stdout=out, stderr=out,
-                start_new_session=True, cwd=self.folder,  # where Mnesia leaves what it dumps when it is killed
-            )  # fmt: skip
+                [str(BIN / "rabbitmq-server")],
+                env=environment,
+                stdin=subprocess.DEVNULL,
+                stdout=out,
+                stderr=out,
+                start_new_session=True,
+                cwd=self.folder,  # where Mnesia leaves what it dumps when it is killed
+            )
         wait_until(self.answers, 90, "RabbitMQ's first answer")
 
     def stop(self) -> None:

@@ -1,4 +1,5 @@
 """A TCP relay between a worker and a host that can cut, freeze and slow down what passes."""
+
 import contextlib
 import socket
 import threading

@@ -1,4 +1,5 @@
 """A real Valkey with a replica, and Sentinels that watch them: loopback only, ended by process id."""
+
 import socket
 import subprocess
 from pathlib import Path
@@ -45,8 +46,15 @@ class Watched:
 
     def start(self, port: int) -> None:
         """A server, as a replica of the first one; that one itself is the master."""
-        lines = [f"port {port}", "bind 127.0.0.1", 'save ""', "appendonly no", f"dir {self.folder}",
-                 "repl-diskless-sync-delay 0", *self._secrets()]
+        lines = [
+            f"port {port}",
+            "bind 127.0.0.1",
+            'save ""',
+            "appendonly no",
+            f"dir {self.folder}",
+            "repl-diskless-sync-delay 0",
+            *self._secrets(),
+        ]
         if port != self.ports[0]:
             lines.append(f"replicaof 127.0.0.1 {self.ports[0]}")
         self._run(port, lines)
@@ -67,9 +75,14 @@ class Watched:
         return [f"requirepass {self.password}", f"masterauth {self.password}"] if self.password else []
 
     def _sentinel(self, port: int) -> None:
-        lines = [f"port {port}", "bind 127.0.0.1", f"dir {self.folder}",
-                 f"sentinel monitor {MASTER} 127.0.0.1 {self.ports[0]} {len(self.sentinels)}",
-                 f"sentinel down-after-milliseconds {MASTER} 1500", f"sentinel failover-timeout {MASTER} 6000"]
+        lines = [
+            f"port {port}",
+            "bind 127.0.0.1",
+            f"dir {self.folder}",
+            f"sentinel monitor {MASTER} 127.0.0.1 {self.ports[0]} {len(self.sentinels)}",
+            f"sentinel down-after-milliseconds {MASTER} 1500",
+            f"sentinel failover-timeout {MASTER} 6000",
+        ]
         if self.password:
             lines.append(f"sentinel auth-pass {MASTER} {self.password}")
         self._run(port, lines, "--sentinel")
@@ -79,14 +92,17 @@ class Watched:
         config.write_text("\n".join([*lines, ""]))
         with (self.folder / f"{port}.log").open("a") as log:
             self._running[port] = subprocess.Popen(
-                [str(get_binary_path()), str(config), *more], stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+                [str(get_binary_path()), str(config), *more], stdin=subprocess.DEVNULL, stdout=log, stderr=log
+            )
         wait_until(lambda: self._ask(port, "PING"), 20, f"the server at {port}")
 
     def _knows(self, port: int) -> bool:
         told = self._ask(port, f"SENTINEL MASTER {MASTER}").split(b"\r\n")
         values = dict(zip(told[2::4], told[4::4], strict=False))
         return (values.get(b"num-slaves"), values.get(b"num-other-sentinels")) == (
-            b"1", str(len(self.sentinels) - 1).encode())
+            b"1",
+            str(len(self.sentinels) - 1).encode(),
+        )
 
     def _ask(self, port: int, command: str) -> bytes:
         try:

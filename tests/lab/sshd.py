@@ -1,4 +1,5 @@
 """A real OpenSSH server for a test: one host, at a loopback address of its own, with its own folder and key."""
+
 import getpass
 import os
 import signal

@@ -2,6 +2,7 @@
 
 `TEST_DATABASE=postgresql` runs on PostgreSQL instead of SQLite.
 """
+
 import atexit
 import os
 import shutil
@@ -13,8 +14,19 @@ from cryptography.fernet import Fernet
 from tests.lab.network import free_port
 
 READ_BY_SETTINGS = (
-    "BROKER_URL", "PACKAGE_ROOT", "ALLOWED_HOSTS", "TRUSTED_PROXIES", "PUBLIC_URL", "WORKER_SLOTS", "WEB_THREADS",
-    "STREAM_SLOTS", "DATABASE_POOL", "LEASE", "SWEEP_EVERY", "LOG_LEVEL", "PORT",
+    "BROKER_URL",
+    "PACKAGE_ROOT",
+    "ALLOWED_HOSTS",
+    "TRUSTED_PROXIES",
+    "PUBLIC_URL",
+    "WORKER_SLOTS",
+    "WEB_THREADS",
+    "STREAM_SLOTS",
+    "DATABASE_POOL",
+    "LEASE",
+    "SWEEP_EVERY",
+    "LOG_LEVEL",
+    "PORT",
 )
 ON_POSTGRESQL = os.environ.get("TEST_DATABASE") == "postgresql"
 POSTGRESQL_PORT = free_port()

@@ -1,4 +1,5 @@
 """Users of this machine that a test makes, with what sudo lets them do; gone with the test. Needs root."""
+
 import fcntl
 import os
 import shutil

@@ -1,4 +1,5 @@
 """A real web process: gunicorn with the project's own configuration."""
+
 import sys
 from pathlib import Path
 
@@ -9,8 +10,9 @@ from .worker import Process
 class Web(Process):
     """`with Web(environment, log) as web:` — `web.url` answers."""
 
-    def __init__(self, environment: dict[str, str], log: Path, *, port: int | None = None,
-                 application: str = "deployer.wsgi"):
+    def __init__(
+        self, environment: dict[str, str], log: Path, *, port: int | None = None, application: str = "deployer.wsgi"
+    ):
         self.port = port or free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         command = [sys.executable, "-m", "gunicorn", "-c", "gunicorn.conf.py", application]

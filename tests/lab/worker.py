@@ -1,4 +1,5 @@
 """Real worker processes: `celery -A deployer worker`, started and killed by a test."""
+
 import os
 import signal
 import subprocess
@@ -85,8 +86,18 @@ class Worker(Process):
         self.sign = sign
         self.name = name or f"test-{os.getpid()}-{time.monotonic_ns()}"
         command = [
-            sys.executable, "-m", "celery", "-A", "deployer", "worker",
-            "--loglevel", "INFO", "--hostname", f"{self.name}@%h", "--without-gossip", "--without-mingle",
+            sys.executable,
+            "-m",
+            "celery",
+            "-A",
+            "deployer",
+            "worker",
+            "--loglevel",
+            "INFO",
+            "--hostname",
+            f"{self.name}@%h",
+            "--without-gossip",
+            "--without-mingle",
         ]
         super().__init__(command, {**environment, "WORKER_SLOTS": str(slots)}, log)
 

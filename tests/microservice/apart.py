@@ -29,11 +29,16 @@ def made() -> Apart:
     service = MicroService.objects.create(pk=7001, name="shop")
     versions = [
         MicroServiceVersion.objects.create(
-            pk=8000 + number, microservice=service, version=f"{number}.0", status=BuildStatus.SUCCESS,
-            file_path=f"shop/{number}.tar.gz", sha256="0" * 64, size=1,
+            pk=8000 + number,
+            microservice=service,
+            version=f"{number}.0",
+            status=BuildStatus.SUCCESS,
+            file_path=f"shop/{number}.tar.gz",
+            sha256="0" * 64,
+            size=1,
         )
         for number in (1, 2, 3)
-    ]  # fmt: skip
+    ]
     hosts = {
         name: Asset.objects.create(pk=host, hostname=name, ip=f"10.0.0.{host - 9000}")
         for name, host in [*((name, host) for name, (host, _) in IDS.items()), ("spare", SPARE)]

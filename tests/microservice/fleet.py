@@ -1,4 +1,5 @@
 """Rows for tests: a service with versions, hosts that run it, and a deployment with its operations."""
+
 from asset.models import Asset
 from audit.models import Event
 from microservice.models import Deployment, MicroService, MicroServiceInstance, MicroServiceVersion, Operation, Output
@@ -14,8 +15,12 @@ def versions(of: MicroService, count: int = 3, status: BuildStatus = BuildStatus
     first = of.versions.count() + 1
     return [
         MicroServiceVersion.objects.create(
-            microservice=of, version=f"{number}.0", status=status, file_path=f"{of.name}/{number}.tar.gz",
-            sha256="0" * 64, size=1,
+            microservice=of,
+            version=f"{number}.0",
+            status=status,
+            file_path=f"{of.name}/{number}.tar.gz",
+            sha256="0" * 64,
+            size=1,
         )
         for number in range(first, first + count)
     ]
@@ -45,13 +50,23 @@ def deployment(
     action: Action = Action.UPGRADE,
 ) -> Deployment:
     made = Deployment.objects.create(
-        microservice=to.microservice, action=action, from_version=of[0].version, dest_version=to, status=status,
+        microservice=to.microservice,
+        action=action,
+        from_version=of[0].version,
+        dest_version=to,
+        status=status,
         requested_by="somebody",
     )
     for instance in of:
         Operation.objects.create(
-            deployment=made, instance=instance, instance_number=instance.pk, host=instance.host, action=action,
-            from_version=instance.version, dest_version=to, status=operations,
+            deployment=made,
+            instance=instance,
+            instance_number=instance.pk,
+            host=instance.host,
+            action=action,
+            from_version=instance.version,
+            dest_version=to,
+            status=operations,
         )
     return made
 

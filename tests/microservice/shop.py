@@ -37,9 +37,7 @@ def bad(version):
 
 
 def let_go():
-    MicroServiceInstance.objects.update(
-        locked=False, lock_deployment=None, status=InstanceStatus.UPGRADE_FAILED
-    )
+    MicroServiceInstance.objects.update(locked=False, lock_deployment=None, status=InstanceStatus.UPGRADE_FAILED)
 
 
 def ended(deployment, status):

@@ -42,7 +42,7 @@ UNDONE, FAILED, UNKNOWN = OperationStatus.UNDONE, OperationStatus.FAILED, Operat
         ("secrets", "", UNDONE, "cannot be read", "set them anew"),
         ("slow_shell", "", UNDONE, "login shell", "waits for longer"),
     ],
-)  # fmt: skip
+)
 def test_each_kind_of_failure_has_a_cause_and_a_next_step(code, step, status, cause, then):
     found = advice(Operation(status=status, error="whatever it says", error_step=step, error_code=code))
     assert cause in found.cause and then in found.next
@@ -51,10 +51,20 @@ def test_each_kind_of_failure_has_a_cause_and_a_next_step(code, step, status, ca
 @pytest.mark.found("output")
 @pytest.mark.parametrize(
     "words",
-    ["404 Not Found", "sh: 1: java: not found", "connection refused", "shows another host key than", "a higher fence",
-     "no space left on device", "sudo -n is what you need", "did not let me in", "ended after 3 tries", "may not write",
-     "has the sha256"],
-)  # fmt: skip
+    [
+        "404 Not Found",
+        "sh: 1: java: not found",
+        "connection refused",
+        "shows another host key than",
+        "a higher fence",
+        "no space left on device",
+        "sudo -n is what you need",
+        "did not let me in",
+        "ended after 3 tries",
+        "may not write",
+        "has the sha256",
+    ],
+)
 def test_what_a_service_prints_is_not_taken_for_what_went_wrong(words):
     for step, cause in (("start", "The new version did not start."), ("mine", "")):
         row = Operation(status=UNDONE, error=f"{step} failed: {words}", error_step=step, error_code="step_failed")
@@ -86,9 +96,19 @@ def test_the_ssh_line_goes_through_jump_hosts_and_quotes_whatever_a_row_says():
     host = Asset(hostname="h", ip="10.0.0.1", port=22, username=evil, jump_host=near, sudo=True)
     line = ssh_line(host)
     assert shlex.split(line) == [
-        "ssh", "-p", "22", "-J", "jump@[fd00::1]:2222,hop@10.0.0.2:22", "-l", evil, "--",
-        "10.0.0.1", "sudo", "-n", "true",
-    ]  # fmt: skip
+        "ssh",
+        "-p",
+        "22",
+        "-J",
+        "jump@[fd00::1]:2222,hop@10.0.0.2:22",
+        "-l",
+        evil,
+        "--",
+        "10.0.0.1",
+        "sudo",
+        "-n",
+        "true",
+    ]
     assert ssh_line(far) == "ssh -p 2222 -l jump -- fd00::1"
 
 
@@ -122,7 +142,10 @@ def test_the_ssh_line_gives_an_old_jump_host_its_options_too():
     assert words[-6:] == ["-W", "10.0.0.1:22", "-l", "x; $(id)", "--", "10.0.0.2"]
     assert words[words.index("-J") + 1] == "a%h'b@[fd00::1]:2222" and "HostKeyAlgorithms=+ssh-rsa" in words
     far.legacy_algorithms = True
-    words = shlex.split(settings_of(ssh_line(Asset(hostname="h", ip="10.0.0.1", port=22, username="deploy",
-                                                   jump_host=near)))["proxycommand"].replace("%%", "%"))
+    words = shlex.split(
+        settings_of(ssh_line(Asset(hostname="h", ip="10.0.0.1", port=22, username="deploy", jump_host=near)))[
+            "proxycommand"
+        ].replace("%%", "%")
+    )
     inner = next(word for word in words if word.startswith("ProxyCommand=")).removeprefix("ProxyCommand=")
     assert shlex.split(inner.replace("%%", "%"))[-6:] == ["-W", "10.0.0.2:22", "-l", "a%h'b", "--", "fd00::1"]

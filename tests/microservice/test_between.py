@@ -32,7 +32,11 @@ def test_a_range_needs_two_different_commits():
     [
         ("https://github.com/team/shop", "git", "https://github.com/team/shop/compare/0a1b2c3...9f8e7d6c5b4a"),
         ("git@github.com:team/shop.git", "git", "https://github.com/team/shop/compare/0a1b2c3...9f8e7d6c5b4a"),
-        ("https://me:secret@gitlab.com/team/shop.git", "git", "https://gitlab.com/team/shop/-/compare/0a1b2c3...9f8e7d6c5b4a"),
+        (
+            "https://me:secret@gitlab.com/team/shop.git",
+            "git",
+            "https://gitlab.com/team/shop/-/compare/0a1b2c3...9f8e7d6c5b4a",
+        ),
         ("https://ci.inside:8443/a/b", "gitlab", "https://ci.inside:8443/a/b/-/compare/0a1b2c3...9f8e7d6c5b4a"),
         ("ssh://git@gitlab.inside:2222/a/b.git", "git", "https://gitlab.inside/a/b/-/compare/0a1b2c3...9f8e7d6c5b4a"),
         ("https://jenkins.inside/job/shop", "jenkins", ""),
@@ -40,10 +44,14 @@ def test_a_range_needs_two_different_commits():
         ("/srv/git/shop", "git", ""),
         ("file:///srv/git/shop", "gitlab", ""),
         ("javascript:alert(1)", "gitlab", ""),
-        ('https://github.com/a"><script>/b', "git", "https://github.com/a%22%3E%3Cscript%3E/b/compare/0a1b2c3...9f8e7d6c5b4a"),
+        (
+            'https://github.com/a"><script>/b',
+            "git",
+            "https://github.com/a%22%3E%3Cscript%3E/b/compare/0a1b2c3...9f8e7d6c5b4a",
+        ),
         ("https://[bad", "gitlab", ""),
         ("", "gitlab", ""),
     ],
-)  # fmt: skip
+)
 def test_the_page_that_compares_is_known_for_known_forges_only(url, origin, link):
     assert compare_link(url, origin, OLD, NEW) == link

@@ -1,5 +1,6 @@
 """A broker that is away, or answers an error, is of no consequence: rows are carried out, nobody waits, and no worker
 ends. Real workers, a real broker, and between them a door that does what networks and servers do."""
+
 import subprocess
 import sys
 import time
@@ -54,8 +55,11 @@ def deaf_worker(environment, tmp_path):
     started: list[Worker] = []
 
     def start(url: str, **more: str) -> Worker:
-        one = Worker({**environment, "BROKER_URL": url, "SWEEP_EVERY": "3", **more},
-                     tmp_path / f"worker{len(started)}.log", sign=Worker.WORKING)
+        one = Worker(
+            {**environment, "BROKER_URL": url, "SWEEP_EVERY": "3", **more},
+            tmp_path / f"worker{len(started)}.log",
+            sign=Worker.WORKING,
+        )
         started.append(one)
         one.start()
         return one
@@ -85,8 +89,13 @@ time.sleep(4)  # as a web process does: it lives on while its messages are sent
 def asked(here: World, environment: dict, url: str, action: str) -> None:
     """A request whose messages go to this broker, as those of a web process would; carried out."""
     words = [action, *(str(version.pk) for version in here.versions[:2]), *(str(host.pk) for host in here.assets)]
-    subprocess.run([sys.executable, "-c", ASK, *words], check=True, cwd=ROOT, timeout=90, env={
-        **environment, "BROKER_URL": url, "DJANGO_SETTINGS_MODULE": "deployer.settings"})
+    subprocess.run(
+        [sys.executable, "-c", ASK, *words],
+        check=True,
+        cwd=ROOT,
+        timeout=90,
+        env={**environment, "BROKER_URL": url, "DJANGO_SETTINGS_MODULE": "deployer.settings"},
+    )
     assert here.ended(Deployment.objects.latest("pk"), 30).status == DeploymentStatus.SUCCEEDED
 
 
@@ -208,8 +217,11 @@ def test_requests_are_answered_at_once_while_the_broker_is_away(here, door, envi
             word = "upgrade" if version else "revert"
             begun = time.monotonic()
             answer = requests.post(
-                f"{web.url}/api/v1/services/shop/versions/{old.pk}/{word}", headers=headers, timeout=30,
-                json={"host": "all", "dest_version": here.versions[version].pk})
+                f"{web.url}/api/v1/services/shop/versions/{old.pk}/{word}",
+                headers=headers,
+                timeout=30,
+                json={"host": "all", "dest_version": here.versions[version].pk},
+            )
             took = time.monotonic() - begun
             assert answer.status_code == 202, answer.text
             if kind not in MOODS:

@@ -2,6 +2,7 @@
 
 A short form here. For the table in docs/reliability.md: AWAY_SECONDS=5,20 AWAY_KINDS=all pytest -s, on this file.
 """
+
 import os
 import subprocess
 import sys

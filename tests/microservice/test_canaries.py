@@ -26,15 +26,35 @@ from .world import START, STOP, World
 
 pytestmark = pytest.mark.django_db(transaction=True)
 PAGES = (
-    "/", "/hosts/", "/hosts/{host}/", "/credentials/", "/tokens/", "/history/", "/settings/", "/callbacks/",
-    "/deployments/", "/deployments/{deployment}/", "/operations/{operation}/",
-    "/services/shop/", "/services/shop/settings/",
-)  # fmt: skip
+    "/",
+    "/hosts/",
+    "/hosts/{host}/",
+    "/credentials/",
+    "/tokens/",
+    "/history/",
+    "/settings/",
+    "/callbacks/",
+    "/deployments/",
+    "/deployments/{deployment}/",
+    "/operations/{operation}/",
+    "/services/shop/",
+    "/services/shop/settings/",
+)
 LISTS = (
-    "credentials/", "tokens/", "hosts/", "settings/", "settings/history", "callbacks/", "users/", "teams/",
-    "history/", "deployments/{deployment}", "deployments/{deployment}/operations/",
-    "services/shop", "services/shop/instances/",
-)  # fmt: skip
+    "credentials/",
+    "tokens/",
+    "hosts/",
+    "settings/",
+    "settings/history",
+    "callbacks/",
+    "users/",
+    "teams/",
+    "history/",
+    "deployments/{deployment}",
+    "deployments/{deployment}/operations/",
+    "services/shop",
+    "services/shop/instances/",
+)
 
 
 @pytest.fixture
@@ -101,8 +121,11 @@ def rows() -> bytes:
     with connection.cursor() as cursor:
         for table in connection.introspection.table_names(cursor):
             cursor.execute(f"SELECT * FROM {connection.ops.quote_name(table)}")
-            found += [bytes(cell) if isinstance(cell, memoryview | bytes) else str(cell).encode()
-                      for row in cursor.fetchall() for cell in row]  # fmt: skip
+            found += [
+                bytes(cell) if isinstance(cell, memoryview | bytes) else str(cell).encode()
+                for row in cursor.fetchall()
+                for cell in row
+            ]
     return b"\n".join(found)
 
 
@@ -112,11 +135,26 @@ def plant(client: Client, here: World, receiver: Receiver, url: str, planted) ->
     said += [client.post("credentials/", {"name": "word", "kind": "password", "secret": planted("a password")})]
     client.patch(f"hosts/{here.assets[1].pk}", {"credential_id": said[0]["id"]})  # it will be refused there
     said += [client.post(f"hosts/{here.assets[1].pk}/check", {})]
-    for part in ({"gitlab": {"url": "http://127.0.0.1:1", "token": planted("a build server's token"),
-                             "webhook_secret": planted("a webhook's secret")}},
-                 {"registry": {"url": "http://127.0.0.1:1", "user": "ci", "password": planted("a registry's word")}},
-                 {"package_store": {"kind": "s3", "endpoint": "http://127.0.0.1:1", "bucket": "b", "region": "r",
-                                    "access_key": "a", "secret_key": planted("a store's key")}}):  # fmt: skip
+    for part in (
+        {
+            "gitlab": {
+                "url": "http://127.0.0.1:1",
+                "token": planted("a build server's token"),
+                "webhook_secret": planted("a webhook's secret"),
+            }
+        },
+        {"registry": {"url": "http://127.0.0.1:1", "user": "ci", "password": planted("a registry's word")}},
+        {
+            "package_store": {
+                "kind": "s3",
+                "endpoint": "http://127.0.0.1:1",
+                "bucket": "b",
+                "region": "r",
+                "access_key": "a",
+                "secret_key": planted("a store's key"),
+            }
+        },
+    ):
         said += [client.post("settings/check", part)]
         with pytest.raises(Refused) as refused:
             client.send("PUT", "settings/", part)
@@ -160,8 +198,13 @@ def test_no_secret_comes_out_anywhere(sshds, worker, environment, tmp_path, brok
                 browser(web, "boss", wrong)
         logs = one.log().encode() + web.log().encode()
     watch.over.set()
-    places = {"an answer or a page": b"\n".join(said), "a log": logs, "the rows": rows(), "the broker": queued,
-              "a process list": b"\n".join(watch.seen)}  # fmt: skip
+    places = {
+        "an answer or a page": b"\n".join(said),
+        "a log": logs,
+        "the rows": rows(),
+        "the broker": queued,
+        "a process list": b"\n".join(watch.seen),
+    }
     assert all(len(text) > 200 for name, text in places.items() if name != "the broker")
     found = {(what, where) for what, form in planted.forms().items() for where, text in places.items() if form in text}
     assert found == set()
@@ -174,8 +217,7 @@ SAY = (
     'echo "again $DB_PASSWORD" >&2; '
 )
 HALF = (
-    'printf %s "${DB_PASSWORD%????????????}"; touch "$SHARED/half"; sleep 4; '
-    'echo "${DB_PASSWORD#??????????????????}"; '
+    'printf %s "${DB_PASSWORD%????????????}"; touch "$SHARED/half"; sleep 4; echo "${DB_PASSWORD#??????????????????}"; '
 )
 BAD = '[ "$VERSION" = 1.0 ] || { echo "no $DB_PASSWORD" >&2; exit 5; }; '
 BUILD = 'echo "token: $NPM_TOKEN"; printf %s "$NPM_TOKEN" | base64; cp app app2; '
@@ -198,16 +240,23 @@ def test_no_secret_of_a_service_or_of_its_builds_comes_out(
     first = worker(**more)
     password = planted("the password of a repository")
     with (
-        Receiver() as receiver, GitHttp(tmp_path / "git", "ci", password) as git,
+        Receiver() as receiver,
+        GitHttp(tmp_path / "git", "ci", password) as git,
         Web(environment, tmp_path / "web.log") as web,
-    ):  # fmt: skip
+    ):
         client = Client(web.url, token)
         client.post("callbacks/", {"url": receiver.url})
-        secrets_of = {"secrets": {"DB_PASSWORD": planted("a service's secret")},
-                      "build_secrets": {"NPM_TOKEN": planted("a build's secret")},
-                      "build_username": "ci", "build_password": password}  # fmt: skip
-        said = [client.patch("services/shop", {**secrets_of, "build_command": BUILD,
-                                               "build_url": f"{git.url}/repository/.git"})]  # fmt: skip
+        secrets_of = {
+            "secrets": {"DB_PASSWORD": planted("a service's secret")},
+            "build_secrets": {"NPM_TOKEN": planted("a build's secret")},
+            "build_username": "ci",
+            "build_password": password,
+        }
+        said = [
+            client.patch(
+                "services/shop", {**secrets_of, "build_command": BUILD, "build_url": f"{git.url}/repository/.git"}
+            )
+        ]
         said += [built(client, "10.0")]
         repository.commit({"app": "2"})
         client.patch("services/shop", {"build_command": BUILD + 'echo "bad $NPM_TOKEN" >&2; exit 3'})
@@ -215,8 +264,10 @@ def test_no_secret_of_a_service_or_of_its_builds_comes_out(
         assert said[-2]["log"].count("*" * 30) >= 2 and "exit status 3: bad ****" in said[-1]["detail"], said
         here.service.refresh_from_db()
         done = here.install()
-        client.patch("services/shop", {"stop_command": f'echo "stop $DB_PASSWORD" >&2; {STOP}',
-                                       "start_command": SAY + BAD + START})  # fmt: skip
+        client.patch(
+            "services/shop",
+            {"stop_command": f'echo "stop $DB_PASSWORD" >&2; {STOP}', "start_command": SAY + BAD + START},
+        )
         here.service.refresh_from_db()
         failed = here.go("upgrade", 0, 1)
         client.patch("services/shop", {"start_command": HALF + START})
@@ -245,9 +296,15 @@ def test_no_secret_of_a_service_or_of_its_builds_comes_out(
         logs = first.log().encode() + second.log().encode() + web.log().encode()
     watch.over.set()
     texts = [one if isinstance(one, bytes) else repr(one).encode() for one in said]
-    places = {"an answer or a page": b"\n".join(texts), "a log": logs, "the rows": rows(), "the broker": queued,
-              "a process list": b"\n".join(watch.seen), "an environment": environments,
-              "a callback": repr(receiver.got).encode()}  # fmt: skip
+    places = {
+        "an answer or a page": b"\n".join(texts),
+        "a log": logs,
+        "the rows": rows(),
+        "the broker": queued,
+        "a process list": b"\n".join(watch.seen),
+        "an environment": environments,
+        "a callback": repr(receiver.got).encode(),
+    }
     assert all(len(text) > 200 for name, text in places.items() if name != "the broker")
     found = {(what, where) for what, form in planted.forms().items() for where, text in places.items() if form in text}
     assert found == set()
@@ -266,13 +323,16 @@ def built(client: Client, name: str) -> dict:
 
 def download(web: Web, token: str, number: int) -> bytes:
     """All that an operation printed, as it is downloaded."""
-    request = urllib.request.Request(f"{web.url}/api/v1/operations/{number}/log",
-                                     headers={"Authorization": f"Bearer {token}"})  # fmt: skip
+    request = urllib.request.Request(
+        f"{web.url}/api/v1/operations/{number}/log", headers={"Authorization": f"Bearer {token}"}
+    )
     return urllib.request.build_opener(urllib.request.ProxyHandler({})).open(request, timeout=20).read()
 
 
 def client_events(web: Web, token: str, number: int) -> bytes:
     """All events of a deployment that has ended."""
-    request = urllib.request.Request(f"{web.url}/api/v1/deployments/{number}/events",
-                                     headers={"Authorization": f"Bearer {token}", "Last-Event-ID": "0"})  # fmt: skip
+    request = urllib.request.Request(
+        f"{web.url}/api/v1/deployments/{number}/events",
+        headers={"Authorization": f"Bearer {token}", "Last-Event-ID": "0"},
+    )
     return urllib.request.build_opener(urllib.request.ProxyHandler({})).open(request, timeout=20).read()

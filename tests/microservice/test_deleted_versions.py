@@ -1,4 +1,5 @@
 """Versions and services that nobody needs any more are deleted; what still needs one is named."""
+
 import threading
 import time
 
@@ -67,7 +68,8 @@ def test_what_is_under_way_with_it_or_may_be_retried_is_named(shop):
     assert f"deployment {made.pk}" in in_use(third).detail
     failed = fleet.deployment(instances[1:2], last, DeploymentStatus.FAILED, OperationStatus.UNDONE)
     MicroServiceInstance.objects.filter(pk=instances[1].pk).update(
-        last_operation=failed.operations.get(), status=InstanceStatus.UPGRADE_FAILED)
+        last_operation=failed.operations.get(), status=InstanceStatus.UPGRADE_FAILED
+    )
     assert "may be retried" in in_use(last).detail
 
 

@@ -46,9 +46,30 @@ def test_another_action_than_upgrade_and_revert_is_refused(shop, action):
 
 
 @pytest.mark.parametrize(
-    "host", ["1;x", ",", "", "1,,2", "1,x y", "0", "-1", "all,1", ["all"], "9" * 30, "web1.", [], [True], [None],
-             {"a": 1}, None, 1.5, "١", ["1 2"], [[1]]]
-)  # fmt: skip
+    "host",
+    [
+        "1;x",
+        ",",
+        "",
+        "1,,2",
+        "1,x y",
+        "0",
+        "-1",
+        "all,1",
+        ["all"],
+        "9" * 30,
+        "web1.",
+        [],
+        [True],
+        [None],
+        {"a": 1},
+        None,
+        1.5,
+        "١",
+        ["1 2"],
+        [[1]],
+    ],
+)
 def test_hosts_that_are_no_ids_are_refused_with_422(shop, host):
     assert refused(422, "invalid", shop, host=host).errors[0]["pointer"] == "/host"
 
@@ -84,7 +105,8 @@ def test_a_bad_version_is_brought_anywhere_only_by_a_person_who_says_so(shop, ca
     ways = {
         "upgrade": lambda **more: ask(shop, caller=caller, host=[instances[0].host_id], **more),
         "preview": lambda **more: actions.preview(
-            caller, service, versions[1], "upgrade", [instances[0].host_id], versions[2].pk, **more),
+            caller, service, versions[1], "upgrade", [instances[0].host_id], versions[2].pk, **more
+        ),
         "install": lambda **more: actions.install(caller, service, versions[2], [new], **more),
         "retry": lambda **more: actions.retry(caller, failed, **more),
         "retry_instances": lambda **more: actions.retry_instances(caller, service, [instances[1].pk], **more),
@@ -196,9 +218,20 @@ def test_batches_follow_the_strategy(shop):
 
 @pytest.mark.parametrize(
     "strategy",
-    [[], "x", {"batch_size": 0}, {"batch_size": "0%"}, {"batch_size": "101%"}, {"batch_size": True}, {"canary": -1},
-     {"max_failures": 1.5}, {"on_failure": "explode"}, {"pause_between": 1}, {"speed": 3}],
-)  # fmt: skip
+    [
+        [],
+        "x",
+        {"batch_size": 0},
+        {"batch_size": "0%"},
+        {"batch_size": "101%"},
+        {"batch_size": True},
+        {"canary": -1},
+        {"max_failures": 1.5},
+        {"on_failure": "explode"},
+        {"pause_between": 1},
+        {"speed": 3},
+    ],
+)
 def test_a_strategy_that_is_none_is_refused_with_a_pointer(shop, strategy):
     assert refused(422, "invalid", shop, strategy=strategy).errors[0]["pointer"].startswith("/strategy")
 

@@ -1,4 +1,5 @@
 """Hosts that are gone for good: their instances are forgotten, whatever goes on with them, and the hosts archived."""
+
 import pytest
 from django.utils import timezone
 
@@ -48,13 +49,15 @@ def test_an_instance_is_forgotten_with_a_reason_and_its_history_stays(shop):
     service, versions, (one, two, three) = shop
     told = actions.forget(ANN, service, [one.pk, two.pk], WHY)
     assert [(row["id"], row["version"], row["operation_id"]) for row in told] == [
-        (one.pk, "2.0", None), (two.pk, "2.0", None)
-    ]  # fmt: skip
+        (one.pk, "2.0", None),
+        (two.pk, "2.0", None),
+    ]
     assert list(MicroServiceInstance.objects.values_list("pk", flat=True)) == [three.pk]
     rows = History.objects.filter(action="forget").order_by("pk")
     assert [(row.actor, row.subject_id, row.reason, row.before["version"]) for row in rows] == [
-        ("ann", one.pk, WHY, "2.0"), ("ann", two.pk, WHY, "2.0")
-    ]  # fmt: skip
+        ("ann", one.pk, WHY, "2.0"),
+        ("ann", two.pk, WHY, "2.0"),
+    ]
     again = actions.install(ADMIN, service, versions[0], [one.host_id])
     assert again.operations.get().instance_id not in (one.pk, two.pk)
 

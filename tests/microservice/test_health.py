@@ -38,8 +38,9 @@ def test_a_system_is_ready_with_database_broker_and_a_worker_seen_lately(client,
     worker()
     answer = client.get("/readyz")
     assert (answer.status_code, answer.json()) == (
-        200, {"ready": True, "degraded": False, "database": "ok", "broker": "ok", "worker": "ok"}
-    )  # fmt: skip
+        200,
+        {"ready": True, "degraded": False, "database": "ok", "broker": "ok", "worker": "ok"},
+    )
 
 
 def test_without_a_worker_lately_it_is_not_ready(client, broker):
@@ -50,8 +51,9 @@ def test_without_a_worker_lately_it_is_not_ready(client, broker):
 
 
 @pytest.mark.found("away")
-@pytest.mark.parametrize("mood", [moody.REFUSE, moody.FREEZE, b"-LOADING it is loading\r\n", b"\x00garbage", "replica",
-                                  "full"])
+@pytest.mark.parametrize(
+    "mood", [moody.REFUSE, moody.FREEZE, b"-LOADING it is loading\r\n", b"\x00garbage", "replica", "full"]
+)
 def test_a_broker_that_is_away_is_told_soon_and_takes_nobody_out_of_the_balance(client, broker, mood):
     """Greetings say nothing: a replica and a full server greet as ever."""
     worker()
@@ -103,14 +105,17 @@ def app_of(url):
         app.conf.broker_read_url = app.conf.broker_write_url = before[0]
 
 
-@pytest.mark.parametrize(("meta", "told"), [
-    ({}, True),
-    ({"REMOTE_ADDR": "192.0.2.1"}, False),
-    ({"HTTP_X_FORWARDED_FOR": "127.0.0.1"}, False),  # through a proxy that nobody named
-    ({"REMOTE_ADDR": "10.0.0.1", "HTTP_X_FORWARDED_FOR": "192.0.2.1"}, False),
-    ({"REMOTE_ADDR": "10.0.0.1", "HTTP_X_FORWARDED_FOR": "127.0.0.1"}, True),
-    ({"REMOTE_ADDR": "192.0.2.1", "HTTP_AUTHORIZATION": "Bearer wrong"}, False),
-])
+@pytest.mark.parametrize(
+    ("meta", "told"),
+    [
+        ({}, True),
+        ({"REMOTE_ADDR": "192.0.2.1"}, False),
+        ({"HTTP_X_FORWARDED_FOR": "127.0.0.1"}, False),  # through a proxy that nobody named
+        ({"REMOTE_ADDR": "10.0.0.1", "HTTP_X_FORWARDED_FOR": "192.0.2.1"}, False),
+        ({"REMOTE_ADDR": "10.0.0.1", "HTTP_X_FORWARDED_FOR": "127.0.0.1"}, True),
+        ({"REMOTE_ADDR": "192.0.2.1", "HTTP_AUTHORIZATION": "Bearer wrong"}, False),
+    ],
+)
 def test_the_world_learns_only_whether_it_is_ready(client, broker, settings, meta, told):
     settings.TRUSTED_PROXIES = ["10.0.0.1"]
     answer = client.get("/readyz", **meta)
@@ -134,10 +139,14 @@ def test_metrics_are_counted_from_the_rows(client):
     answer = client.get("/metrics")
     lines = answer.content.decode().splitlines()
     for line in (
-        'deployer_deployments{status="running"} 1.0', 'deployer_operations{status="running"} 2.0',
-        'deployer_operations{status="queued"} 1.0', 'deployer_operations{status="unknown"} 0.0', "deployer_workers 1.0",
-        "deployer_worker_slots 8.0", "deployer_workers_without_broker 0.0",
-    ):  # fmt: skip
+        'deployer_deployments{status="running"} 1.0',
+        'deployer_operations{status="running"} 2.0',
+        'deployer_operations{status="queued"} 1.0',
+        'deployer_operations{status="unknown"} 0.0',
+        "deployer_workers 1.0",
+        "deployer_worker_slots 8.0",
+        "deployer_workers_without_broker 0.0",
+    ):
         assert line in lines
     age = next(float(line.split()[1]) for line in lines if line.startswith("deployer_queue_age_seconds "))
     assert 99 < age < 110

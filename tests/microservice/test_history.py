@@ -24,8 +24,16 @@ ADA = Caller(name="ada", address="192.0.2.7")
 
 def rows(number: int = 6) -> list[History]:
     for n in range(number):
-        record(ADA, "change", "service", None, {"n": n, "text": "früher"}, {"n": n + 1, "list": [1, None, True]},
-               subject_name=f"service {n}", reason="it was due")  # fmt: skip
+        record(
+            ADA,
+            "change",
+            "service",
+            None,
+            {"n": n, "text": "früher"},
+            {"n": n + 1, "list": [1, None, True]},
+            subject_name=f"service {n}",
+            reason="it was due",
+        )
     chain.seal()
     return list(History.objects.order_by("position"))
 
@@ -56,12 +64,19 @@ def test_a_history_that_nobody_touched_is_whole_and_its_head_can_be_noted():
 @pytest.mark.parametrize(
     "change",
     [
-        {"actor": "mallory"}, {"address": ""}, {"action": "delete"}, {"subject": "host"}, {"subject_id": 4},
-        {"subject_name": "another"}, {"before": None}, {"after": {"n": 4, "list": [1, None, False]}}, {"reason": ""},
+        {"actor": "mallory"},
+        {"address": ""},
+        {"action": "delete"},
+        {"subject": "host"},
+        {"subject_id": 4},
+        {"subject_name": "another"},
+        {"before": None},
+        {"after": {"n": 4, "list": [1, None, False]}},
+        {"reason": ""},
         {"created": timezone.now() - timedelta(days=1)},
     ],
     ids=lambda change: next(iter(change)),
-)  # fmt: skip
+)
 def test_a_changed_row_is_named_and_no_other(change):
     third = rows()[2]
     History.objects.filter(pk=third.pk).update(**change)
@@ -85,8 +100,10 @@ def test_missing_rows_are_named_by_their_places_wherever_they_are():
     status, said = verified()
     assert status == 1
     assert [line.partition(" missing")[0] for line in said.splitlines()] == [
-        "Place 3 is", "Places 5 to 6 are", "Place 8 is",
-    ]  # fmt: skip
+        "Place 3 is",
+        "Places 5 to 6 are",
+        "Place 8 is",
+    ]
 
 
 @pytest.mark.django_db
@@ -192,8 +209,10 @@ def test_many_deeds_at_once_make_one_chain_and_a_deed_waits_for_no_other_s_commi
     assert not wrong
     assert verified()[1].startswith("64 rows, each as it was written.")
     assert list(History.objects.order_by("position").values_list("position", flat=True)) == list(range(1, 65))
-    each = {name: [row.after["n"] for row in History.objects.filter(actor=name).order_by("position")]
-            for name in ("t0", "t7")}  # fmt: skip
+    each = {
+        name: [row.after["n"] for row in History.objects.filter(actor=name).order_by("position")]
+        for name in ("t0", "t7")
+    }
     assert each == {name: [0, 1, 2, 3, 5, 6, 7, 8] for name in each}
 
 
@@ -253,8 +272,11 @@ CI = Caller(name="ada", token_id=7, token_name="ci-deploy", address="192.0.2.7")
 
 
 @pytest.mark.django_db
-@pytest.mark.parametrize("change", [{"token_id": 8}, {"token_name": "another"}, {"token_id": None, "token_name": ""}],
-                         ids=["id", "name", "taken away"])
+@pytest.mark.parametrize(
+    "change",
+    [{"token_id": 8}, {"token_name": "another"}, {"token_id": None, "token_name": ""}],
+    ids=["id", "name", "taken away"],
+)
 def test_which_token_acted_is_part_of_the_chain(change):
     record(ADA, "change", "service", None)
     row = record(CI, "change", "service", None)
@@ -278,14 +300,29 @@ def test_a_token_that_is_put_into_an_old_row_is_found():
 def test_rows_from_before_tokens_were_kept_still_verify():
     """Their digests as the code of that time made them, written down here."""
     created = datetime(2026, 11, 25, 12, 30, 15, 123456, tzinfo=UTC)
-    old = History(created=created, actor="ada", address="192.0.2.7", action="change", subject="service",
-                  subject_id=4, subject_name="shop", before={"keep": 3}, after={"keep": 5}, reason="it was due")
-    content = {name: getattr(old, name) for name in ("actor", "address", "action", "subject", "subject_id",
-                                                     "subject_name", "before", "after", "reason")}
+    old = History(
+        created=created,
+        actor="ada",
+        address="192.0.2.7",
+        action="change",
+        subject="service",
+        subject_id=4,
+        subject_name="shop",
+        before={"keep": 3},
+        after={"keep": 5},
+        reason="it was due",
+    )
+    content = {
+        name: getattr(old, name)
+        for name in ("actor", "address", "action", "subject", "subject_id", "subject_name", "before", "after", "reason")
+    }
     content["created"] = "2026-11-25T12:30:15.123456+00:00"
     text = json.dumps(content, sort_keys=True, separators=(",", ":"))
-    assert hashlib.sha256(text.encode()).hexdigest() == chain.digest(old) == \
-        "09b6d92ac0a6c0cefba60f28917cbd316c24cb858fa97c9fc2aa60b8b2675239"
+    assert (
+        hashlib.sha256(text.encode()).hexdigest()
+        == chain.digest(old)
+        == "09b6d92ac0a6c0cefba60f28917cbd316c24cb858fa97c9fc2aa60b8b2675239"
+    )
     old.digest = chain.digest(old)
     old.save()
     record(CI, "change", "service", None)

@@ -1,4 +1,5 @@
 """The hub: every event once and in order, one reader for all, nobody waited for, nothing read while nobody watches."""
+
 import threading
 import time
 from datetime import timedelta

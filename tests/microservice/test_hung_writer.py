@@ -1,4 +1,5 @@
 """A worker whose writing thread hangs ends and says so, and another one takes over: real processes."""
+
 import sys
 
 import pytest
@@ -32,8 +33,9 @@ main()
 """
 
 
-def test_a_worker_whose_writer_hangs_ends_and_another_one_takes_over(transactional_db, sshds, environment, worker,
-                                                                     tmp_path):
+def test_a_worker_whose_writer_hangs_ends_and_another_one_takes_over(
+    transactional_db, sshds, environment, worker, tmp_path
+):
     here = World(sshds(1))
     with Process([sys.executable, "-c", HANGS], environment, tmp_path / "hangs.log") as hung:
         hung.wait_for(" ready.", 60)

@@ -1,4 +1,5 @@
 """A first install that failed is no hindrance: another version is installed, and nothing is deleted before."""
+
 import pytest
 
 from access.callers import SYSTEM, Caller
@@ -83,8 +84,12 @@ def test_the_page_offers_the_host_and_another_version(failed, admin_client):
 
 
 def test_on_a_real_host_the_second_version_runs(world, worker):  # noqa: F811
-    here = world(hosts=1, start_command='[ "$VERSION" != 1.0 ] || exit 7; echo "$VERSION" >"$SHARED/v"',
-                 stop_command="true", check_command='[ "$(cat "$SHARED/v")" = "$VERSION" ]')  # fmt: skip
+    here = world(
+        hosts=1,
+        start_command='[ "$VERSION" != 1.0 ] || exit 7; echo "$VERSION" >"$SHARED/v"',
+        stop_command="true",
+        check_command='[ "$(cat "$SHARED/v")" = "$VERSION" ]',
+    )
     worker()
     assert here.install(0).status == DeploymentStatus.FAILED
     assert here.install(1).status == DeploymentStatus.SUCCEEDED

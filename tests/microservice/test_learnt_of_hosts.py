@@ -1,4 +1,5 @@
 """What an operation learns about its host by the way is what the pages of hosts show."""
+
 import pytest
 
 from asset.models import Asset

@@ -50,8 +50,20 @@ def done(claim, **more) -> Ending:
 
 
 def event(kind=Kind.DONE, position=0, **more):
-    return JournalEvent(**{"seq": 1, "at": 1e9, "kind": kind, "position": position, "step": "link", "old_state": "",
-                           "new_state": "", "exit_status": None, "detail": "", **more})  # fmt: skip
+    return JournalEvent(
+        **{
+            "seq": 1,
+            "at": 1e9,
+            "kind": kind,
+            "position": position,
+            "step": "link",
+            "old_state": "",
+            "new_state": "",
+            "exit_status": None,
+            "detail": "",
+            **more,
+        }
+    )
 
 
 def test_each_operation_is_claimed_once_however_many_ask(ledgers):

@@ -1,4 +1,5 @@
 """Reading output: any stretch of it, and every hit of a search, wherever the pieces were cut."""
+
 import random
 import re
 import time

@@ -1,4 +1,5 @@
 """What very many instances cost: a fixed number of statements, each of which reads about as many rows as there are."""
+
 import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
@@ -42,10 +43,11 @@ class Cost:
 def running(version, count):
     hosts = fleet.hosts(count, prefix=f"{version.microservice.name}-")
     rows = [
-        MicroServiceInstance(microservice=version.microservice, version=version, host=host,
-                             status=InstanceStatus.RUNNING)
+        MicroServiceInstance(
+            microservice=version.microservice, version=version, host=host, status=InstanceStatus.RUNNING
+        )
         for host in hosts
-    ]  # fmt: skip
+    ]
     MicroServiceInstance.objects.bulk_create(rows)
 
 

@@ -1,4 +1,5 @@
 """Celery's records of tasks, as they get into their table."""
+
 import pytest
 from celery import states
 from django.db import DatabaseError, connection
@@ -35,8 +36,12 @@ def test_what_became_of_tasks_is_written_in_one_statement(records):
     assert inserts(records) == 1
     found = {row.task_id: row for row in TaskResult.objects.all()}
     assert {name: row.status for name, row in found.items()} == {
-        "a": "SUCCESS", "b": "SUCCESS", "c": "STARTED", "d": "SUCCESS", "e": "FAILURE",
-    }  # fmt: skip
+        "a": "SUCCESS",
+        "b": "SUCCESS",
+        "c": "STARTED",
+        "d": "SUCCESS",
+        "e": "FAILURE",
+    }
     assert found["a"].result == "3" and found["e"].traceback == "here"
     assert found["a"].date_started and found["a"].date_started <= found["a"].date_done and found["e"].date_started
 

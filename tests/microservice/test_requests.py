@@ -70,8 +70,9 @@ def test_a_retry_takes_exactly_what_is_undone_failed_or_not_started(shop):
     assert again.action == Action.RETRY and again.origin_id == deployment.pk
     rows = list(again.operations.all())
     assert [(row.instance_id, row.origin_id, row.attempt, row.action) for row in rows] == [
-        (undone.instance_id, undone.pk, 2, "upgrade"), (skipped.instance_id, skipped.pk, 2, "upgrade")
-    ]  # fmt: skip
+        (undone.instance_id, undone.pk, 2, "upgrade"),
+        (skipped.instance_id, skipped.pk, 2, "upgrade"),
+    ]
 
 
 def test_a_retry_leaves_out_what_has_moved_on_since(shop):

@@ -32,9 +32,12 @@ class History:
         self.targets = chance.randint(1, 30)
         size = chance.choice([None, chance.randint(1, 12), f"{chance.randint(1, 100)}%"])
         self.strategy = Strategy(
-            size, chance.randint(0, 4), chance.randint(0, 5), chance.choice(["hold", "revert_batch", "revert_all"]),
+            size,
+            chance.randint(0, 4),
+            chance.randint(0, 5),
+            chance.choice(["hold", "revert_batch", "revert_all"]),
             chance.random() < 0.3,
-        )  # fmt: skip
+        )
         sizes = self.strategy.batches(self.targets)
         assert sum(sizes) == self.targets and all(sizes)
         self.batch = [number for number, size in enumerate(sizes) for _ in range(size)]
@@ -157,8 +160,9 @@ def test_a_share_of_a_few_targets_is_at_least_one():
 
 
 def test_what_is_parsed_comes_back_the_same():
-    strategy = Strategy.parse({"batch_size": "20%", "canary": 2, "max_failures": 1, "on_failure": "revert_all",
-                               "pause_between": True})  # fmt: skip
+    strategy = Strategy.parse(
+        {"batch_size": "20%", "canary": 2, "max_failures": 1, "on_failure": "revert_all", "pause_between": True}
+    )
     assert Strategy.parse(strategy.to_json()) == strategy
     with pytest.raises(Problem):
         Strategy.parse({"batch_size": "20 %"})

@@ -1,4 +1,5 @@
 """A service with a user of its own, the whole way: a real worker, a real host, real sudo."""
+
 import pwd
 import shutil
 import tempfile

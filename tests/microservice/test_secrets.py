@@ -27,7 +27,7 @@ pytestmark = pytest.mark.django_db(transaction=True)
 ANN = Caller(name="ann", user_id=1, scopes=SYSTEM.scopes)
 LINES = [base64.b64encode(os.urandom(48)).decode() for _ in range(5)]
 PEM = "\n".join(["-----BEGIN X-----", *LINES, "-----END X-----"])
-VALUES = {"DB_PASSWORD": "it's a kanari $(id) \"x\"", "PEM": PEM}
+VALUES = {"DB_PASSWORD": 'it\'s a kanari $(id) "x"', "PEM": PEM}
 
 
 @pytest.fixture
@@ -60,8 +60,12 @@ def kept(world: World) -> list[str]:
 def everything(operation: Operation) -> str:
     """All that rows tell of an operation."""
     number = operation.deployment_id
-    rows = [Step.objects.filter(operation=operation), Event.objects.filter(deployment=number),
-            Operation.objects.filter(pk=operation.pk), Deployment.objects.filter(pk=number)]  # fmt: skip
+    rows = [
+        Step.objects.filter(operation=operation),
+        Event.objects.filter(deployment=number),
+        Operation.objects.filter(pk=operation.pk),
+        Deployment.objects.filter(pk=number),
+    ]
     return repr([list(found.values()) for found in rows]) + output(operation).decode("utf-8", "replace")
 
 
@@ -140,8 +144,10 @@ def test_secrets_that_cannot_be_read_start_nothing(here, settings):
 def test_after_a_takeover_the_other_worker_masks_as_well(here, worker):
     """The first is killed in the middle of a value that is printed in two parts."""
     execution.ledger().close()
-    say = ('printf "%s" "pw=it\'s a kan"; touch "$SHARED/in"; sleep 4; printf "%s\\n" "ari \\$(id) \\"x\\""; '
-           'echo "again $DB_PASSWORD"')  # fmt: skip
+    say = (
+        'printf "%s" "pw=it\'s a kan"; touch "$SHARED/in"; sleep 4; printf "%s\\n" "ari \\$(id) \\"x\\""; '
+        'echo "again $DB_PASSWORD"'
+    )
     set_up(here, pre_command=say)
     first = worker()
     made = here.install(wait=False)
@@ -205,6 +211,7 @@ def test_an_atom_does_not_print_its_secrets(here):
     assert "kanari" not in json.dumps(spec)
     made = here.install(wait=False)
     operation = made.operations.select_related("instance__host", "dest_version").get()
-    atom = atoms.atom_of(made.spec, operation.instance, "install", None, operation.dest_version,
-                         secrets=made.secrets.open())  # fmt: skip
+    atom = atoms.atom_of(
+        made.spec, operation.instance, "install", None, operation.dest_version, secrets=made.secrets.open()
+    )
     assert "kanari" not in repr(atom) and atom.environment["DB_PASSWORD"].reveal() == VALUES["DB_PASSWORD"]

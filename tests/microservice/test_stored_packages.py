@@ -1,4 +1,5 @@
 """Packages from before: rows whose paths were set by hand, and packages that are stored as they were uploaded."""
+
 import hashlib
 import importlib
 import io
@@ -31,7 +32,8 @@ def migrate() -> None:
 
 def version(service, name: str, path: str, status=BuildStatus.SUCCESS, sha256="a" * 64) -> MicroServiceVersion:
     return MicroServiceVersion.objects.create(
-        microservice=service, version=name, file_path=path, status=status, sha256=sha256, size=1)
+        microservice=service, version=name, file_path=path, status=status, sha256=sha256, size=1
+    )
 
 
 def test_the_migration_takes_foreign_paths_away_and_says_so(capsys):

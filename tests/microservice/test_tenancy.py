@@ -1,4 +1,5 @@
 """Hosts that belong to teams: what may come there, who learns of them, and what happens when they change hands."""
+
 import threading
 
 import pytest
@@ -29,8 +30,9 @@ EVERY = frozenset({"read", "publish", "deploy", "admin"})
 def member(**roles: str) -> Caller:
     """Somebody with these roles in teams."""
     teams = {team.pk: roles[team.name] for team in Team.objects.filter(name__in=roles)}
-    return Caller(name="somebody", user_id=1, scopes=frozenset({"read", "publish", "deploy"}),
-                  rights=Rights(teams, EVERY, True))  # fmt: skip
+    return Caller(
+        name="somebody", user_id=1, scopes=frozenset({"read", "publish", "deploy"}), rights=Rights(teams, EVERY, True)
+    )
 
 
 class Two:
@@ -91,10 +93,17 @@ def test_the_rule_is_the_same_as_a_condition(two):
 # --- what comes there -------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("name, host, code", [
-    ("red", "reds", ""), ("red", "free", ""), ("nobody", "free", ""), ("blue", "blues", ""),
-    ("blue", "reds", "host_of_another_team"), ("nobody", "reds", "host_of_another_team"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "name, host, code",
+    [
+        ("red", "reds", ""),
+        ("red", "free", ""),
+        ("nobody", "free", ""),
+        ("blue", "blues", ""),
+        ("blue", "reds", "host_of_another_team"),
+        ("nobody", "reds", "host_of_another_team"),
+    ],
+)
 def test_only_services_of_its_teams_are_installed_on_a_host(two, name, host, code):
     target = getattr(two, host)
     for ask in (actions.preview_install, actions.install):
@@ -120,12 +129,20 @@ def test_a_strangers_host_is_no_host_to_who_asks_for_it(two):
     blue = member(blue="owner")
     said = []
     for number in (two.reds.pk, 10**6):
-        problem = refused(422, "wrong_target", actions.install, blue, two.service["blue"],
-                          two.versions["blue"][0], [number])  # fmt: skip
+        problem = refused(
+            422, "wrong_target", actions.install, blue, two.service["blue"], two.versions["blue"][0], [number]
+        )
         said.append(problem.detail.replace(str(number), "N"))
     assert said[0] == said[1]
-    problem = refused(409, "host_of_another_team", actions.install, member(blue="owner", red="viewer"),
-                      two.service["blue"], two.versions["blue"][0], [two.reds.pk])  # fmt: skip
+    problem = refused(
+        409,
+        "host_of_another_team",
+        actions.install,
+        member(blue="owner", red="viewer"),
+        two.service["blue"],
+        two.versions["blue"][0],
+        [two.reds.pk],
+    )
     assert two.reds.hostname in problem.detail
 
 
@@ -161,8 +178,9 @@ def test_a_delete_is_always_possible_and_so_is_its_retry(two):
 def test_a_retry_and_a_way_back_bring_nothing_to_a_host_that_was_given_away(two):
     versions = two.versions["blue"]
     first, second = two.instance("blue", two.blues), two.instance("blue", two.free)
-    made = actions.request(SYSTEM, two.service["blue"], versions[0], "upgrade", "all", versions[1].pk,
-                               strategy={"max_failures": 2})  # fmt: skip
+    made = actions.request(
+        SYSTEM, two.service["blue"], versions[0], "upgrade", "all", versions[1].pk, strategy={"max_failures": 2}
+    )
     end(made, OperationStatus.UNDONE, undo_status=UndoStatus.UNDONE)
     HostTeam.objects.create(host=two.free, team=two.red)
     refused(409, "host_of_another_team", retries.retry_instances, SYSTEM, two.service["blue"], [second.pk])
@@ -192,12 +210,15 @@ def test_the_dialogs_grey_a_closed_host_with_its_reason(two):
     two.instance("blue", two.blues, version=1)
     offered, _ = dialog.hosts(two.service["blue"], two.versions["blue"][1], [])
     assert {row.host.hostname: reason for row, reason in offered} == {
-        two.reds.hostname: tenancy.REASON, two.blues.hostname: "",
-    }  # fmt: skip
+        two.reds.hostname: tenancy.REASON,
+        two.blues.hostname: "",
+    }
     places, _ = services.hosts_without(SYSTEM, two.service["nobody"], [])
     assert {place.host.pk: place.closed for place in places} == {
-        two.reds.pk: True, two.blues.pk: True, two.free.pk: False,
-    }  # fmt: skip
+        two.reds.pk: True,
+        two.blues.pk: True,
+        two.free.pk: False,
+    }
     places, _ = services.hosts_without(member(blue="viewer"), two.service["blue"], [])
     assert {place.host.pk for place in places} == {two.blues.pk, two.free.pk}
 
@@ -366,8 +387,10 @@ def test_teams_come_in_with_an_import_by_name_or_id(two):
     made = imports.import_many(SYSTEM, imports.from_csv(text))
     made += imports.import_many(SYSTEM, [{"hostname": "c", "ip": "10.9.0.3", "teams": [two.red.pk, "blue"]}])
     assert [sorted(host.teams.values_list("name", flat=True)) for host in made] == [
-        ["blue", "red"], [], ["blue", "red"],
-    ]  # fmt: skip
+        ["blue", "red"],
+        [],
+        ["blue", "red"],
+    ]
     with pytest.raises(Problem) as caught:
         imports.import_many(SYSTEM, [{"hostname": "d", "ip": "10.9.0.4", "teams": ["green"]}])
     assert caught.value.errors == [{"pointer": "/0/teams", "reason": "there is no such team"}]

@@ -40,15 +40,22 @@ def body(here, action="upgrade", **more):
 @pytest.mark.parametrize(
     ("where", "hosts"),
     [
-        ({"host": [9001]}, "web1"), ({"host": 9002}, "web2"), ({"host": "9001,9003"}, "web1 web3"),
-        ({"host": ["9002"]}, "web2"), ({"host": ["web1"]}, "web1"), ({"host": "web2,web3"}, "web2 web3"),
-        ({"host": ["web3", 9003, "9003"]}, "web3"), ({"host": "web3, 9001"}, "web1 web3"),
-        ({"host": "all"}, "web1 web2 web3"), ({"instances": [9001]}, "web2"),
-        ({"instances": "9002,9103"}, "web1 web3"), ({"instances": 9103}, "web3"),
+        ({"host": [9001]}, "web1"),
+        ({"host": 9002}, "web2"),
+        ({"host": "9001,9003"}, "web1 web3"),
+        ({"host": ["9002"]}, "web2"),
+        ({"host": ["web1"]}, "web1"),
+        ({"host": "web2,web3"}, "web2 web3"),
+        ({"host": ["web3", 9003, "9003"]}, "web3"),
+        ({"host": "web3, 9001"}, "web1 web3"),
+        ({"host": "all"}, "web1 web2 web3"),
+        ({"instances": [9001]}, "web2"),
+        ({"instances": "9002,9103"}, "web1 web3"),
+        ({"instances": 9103}, "web3"),
         ({"instances": [9001], "host": None}, "web2"),
     ],
     ids=str,
-)  # fmt: skip
+)
 def test_a_request_goes_where_it_says_and_its_dry_run_shows_the_same(here, api, action, where, hosts):  # noqa: F811
     hosts = set(hosts.split())
     shown = api().post(path(here, action), body(here, action, **where, dry_run=True))

@@ -47,9 +47,15 @@ class World:
     def __init__(self, hosts: list[Sshd], versions: int = 3, **service):
         self.hosts = hosts
         self.service = MicroService.objects.create(
-            **{"name": "shop", "start_command": START, "stop_command": STOP, "check_command": CHECK,
-               "check_timeout": 10, **service},
-        )  # fmt: skip
+            **{
+                "name": "shop",
+                "start_command": START,
+                "stop_command": STOP,
+                "check_command": CHECK,
+                "check_timeout": 10,
+                **service,
+            },
+        )
         self.versions = [self.version(f"{number}.0") for number in range(1, versions + 1)]
         self.assets = [self._asset(number, host) for number, host in enumerate(hosts)]
 
@@ -57,16 +63,25 @@ class World:
         data = package({"VERSION": name, "bin/app": f"#!/bin/sh\necho {name}\n", **(files or {})})
         path = default_storage.save(f"{self.service.name}/{name}.tar.gz", ContentFile(data))
         return MicroServiceVersion.objects.create(
-            microservice=self.service, version=name, status=BuildStatus.SUCCESS, file_path=path,
-            sha256=hashlib.sha256(data).hexdigest(), size=len(data),
-        )  # fmt: skip
+            microservice=self.service,
+            version=name,
+            status=BuildStatus.SUCCESS,
+            file_path=path,
+            sha256=hashlib.sha256(data).hexdigest(),
+            size=len(data),
+        )
 
     def _asset(self, number: int, host: Sshd) -> Asset:
         credential, _ = Credential.objects.get_or_create(name=f"key{number}", defaults={"secret": host.client_key})
         return Asset.objects.create(
-            hostname=f"h{number}", ip=host.address, port=host.port, username=host.username, credential=credential,
-            host_key=host.host_key, base_path=str(host.root),
-        )  # fmt: skip
+            hostname=f"h{number}",
+            ip=host.address,
+            port=host.port,
+            username=host.username,
+            credential=credential,
+            host_key=host.host_key,
+            base_path=str(host.root),
+        )
 
     # ---- what an operator does ---------------------------------------------------------------------------------------
 
@@ -75,9 +90,7 @@ class World:
         return self.ended(made) if wait else made
 
     def go(self, action: str, old: int, new: int, wait: bool = True, host="all", **more) -> Deployment:
-        made = actions.request(
-            SYSTEM, self.service, self.versions[old], action, host, self.versions[new].pk, **more
-        )
+        made = actions.request(SYSTEM, self.service, self.versions[old], action, host, self.versions[new].pk, **more)
         return self.ended(made) if wait else made
 
     def ended(self, deployment: Deployment, seconds: float = 60) -> Deployment:

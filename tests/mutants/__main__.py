@@ -3,6 +3,7 @@
 `python -m tests.mutants`, or with parts of names for some of them. First each named test must pass with nothing taken
 out. Ends with status 1 where a mutant survived, its text is not where it was, or a test is too slow or broken.
 """
+
 import os
 import queue
 import re
@@ -53,8 +54,17 @@ class Copy:
     def test(self, *tests: str) -> subprocess.CompletedProcess:
         # Byte code is told apart by second and size, and a mutant may be as long and as old as what it stands for.
         environment = {**os.environ, "PYTHONDONTWRITEBYTECODE": "1", "COLUMNS": "400"}
-        command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", f"--timeout={GIVEN_UP}",
-                   "--junitxml=report.xml", *tests]  # fmt: skip
+        command = [
+            sys.executable,
+            "-m",
+            "pytest",
+            "-q",
+            "-p",
+            "no:cacheprovider",
+            f"--timeout={GIVEN_UP}",
+            "--junitxml=report.xml",
+            *tests,
+        ]
         (self.folder / "report.xml").unlink(missing_ok=True)
         return subprocess.run(command, cwd=self.folder, env=environment, capture_output=True, text=True)
 

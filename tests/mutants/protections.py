@@ -1,4 +1,5 @@
 """The mutants of protections.toml, as data."""
+
 import tomllib
 from dataclasses import dataclass
 from pathlib import Path

@@ -1,4 +1,5 @@
 """The list of mutants fits the code. What they show takes longer: `make mutants`."""
+
 import re
 from collections import Counter
 from pathlib import Path

@@ -1,4 +1,5 @@
 """Real HTTP and HTTPS servers that answer as GitLab, Jenkins and a registry do, and certificates for them."""
+
 import base64
 import datetime
 import ipaddress
@@ -29,25 +30,39 @@ class Authority:
         subject = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, name)])
         certificate = self._sign(subject, key.public_key(), False)
         return certificate.public_bytes(serialization.Encoding.PEM).decode(), key.private_bytes(
-            serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()).decode()
+            serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+        ).decode()
 
     def _sign(self, subject, public_key, is_ca: bool):
         now = datetime.datetime.now(datetime.UTC)
         builder = x509.CertificateBuilder(
-            self.name, subject, public_key, x509.random_serial_number(), now - datetime.timedelta(days=1),
+            self.name,
+            subject,
+            public_key,
+            x509.random_serial_number(),
+            now - datetime.timedelta(days=1),
             now + datetime.timedelta(days=1),
         ).add_extension(x509.BasicConstraints(is_ca, None), critical=True)
         if not is_ca:
             builder = builder.add_extension(
-                x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]), critical=False)
+                x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]), critical=False
+            )
         return builder.sign(self.key, hashes.SHA256())
 
 
 class Server:
     """`answers`: {path without query: (status, JSON or bytes)}; keeps the headers that it was sent in `seen`."""
 
-    def __init__(self, answers: dict, *, headers: dict | None = None, delay: float = 0, tls: tuple | None = None,
-                 client_ca: str = "", folder: Path | None = None):
+    def __init__(
+        self,
+        answers: dict,
+        *,
+        headers: dict | None = None,
+        delay: float = 0,
+        tls: tuple | None = None,
+        client_ca: str = "",
+        folder: Path | None = None,
+    ):
         server = self
         self.seen: list[tuple[str, dict]] = []
 
@@ -94,18 +109,27 @@ class Server:
 
 
 def gitlab(**more) -> Server:
-    return Server({"/api/v4/user": (200, {"username": "deploy-bot"}), "/api/v4/projects": (200, [])},
-                  headers={"PRIVATE-TOKEN": "glpat-1234"}, **more)
+    return Server(
+        {"/api/v4/user": (200, {"username": "deploy-bot"}), "/api/v4/projects": (200, [])},
+        headers={"PRIVATE-TOKEN": "glpat-1234"},
+        **more,
+    )
 
 
 def jenkins(**more) -> Server:
-    return Server({"/me/api/json": (200, {"fullName": "CI"}), "/api/json": (200, {"jobs": [{"name": "a"}]})},
-                  headers={"Authorization": "Basic " + base64.b64encode(b"ci:t0ken").decode()}, **more)
+    return Server(
+        {"/me/api/json": (200, {"fullName": "CI"}), "/api/json": (200, {"jobs": [{"name": "a"}]})},
+        headers={"Authorization": "Basic " + base64.b64encode(b"ci:t0ken").decode()},
+        **more,
+    )
 
 
 def registry(**more) -> Server:
-    return Server({"/v2/": (200, {}), "/v2/_catalog": (200, {"repositories": []})},
-                  headers={"Authorization": "Basic " + base64.b64encode(b"ci:passw0rd").decode()}, **more)
+    return Server(
+        {"/v2/": (200, {}), "/v2/_catalog": (200, {"repositories": []})},
+        headers={"Authorization": "Basic " + base64.b64encode(b"ci:passw0rd").decode()},
+        **more,
+    )
 
 
 class S3:
@@ -123,8 +147,9 @@ class S3:
             if client_ca:
                 context.verify_mode = ssl.CERT_REQUIRED
                 context.load_verify_locations(cadata=client_ca)
-        self.http = make_server("127.0.0.1", 0, DomainDispatcherApplication(create_backend_app),
-                                threaded=True, ssl_context=context)
+        self.http = make_server(
+            "127.0.0.1", 0, DomainDispatcherApplication(create_backend_app), threaded=True, ssl_context=context
+        )
         self.url = f"http{'s' if tls else ''}://127.0.0.1:{self.http.server_port}"
 
     def __enter__(self):

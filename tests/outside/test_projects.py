@@ -1,4 +1,5 @@
 """Which project of a build server a service may build: a pure decision, and where it is asked."""
+
 import json
 
 import pytest
@@ -14,43 +15,69 @@ LAB, CI = "https://gitlab.example", "https://ci.example/jenkins"
 BOUND = [{"project": "red-team/*", "team": "red"}, {"project": "shared/tools", "team": "*"}]
 
 
-@pytest.mark.parametrize("url", [
-    "https://whatever.example/red-team/payroll", "http://gitlab.example/red-team/payroll", "//evil.example/red-team/x",
-    "https://gitlab.example:8443/red-team/x", "https://u:p@gitlab.example/red-team/x", "ssh://gitlab.example/red-team/x",
-    "https://gitlab.example:x/y",
-])
+@pytest.mark.parametrize(
+    "url",
+    [
+        "https://whatever.example/red-team/payroll",
+        "http://gitlab.example/red-team/payroll",
+        "//evil.example/red-team/x",
+        "https://gitlab.example:8443/red-team/x",
+        "https://u:p@gitlab.example/red-team/x",
+        "ssh://gitlab.example/red-team/x",
+        "https://gitlab.example:x/y",
+    ],
+)
 def test_another_server_is_refused_with_and_without_bindings(url):
     assert projects.refusal("gitlab", LAB, [], url, "red")
     assert projects.refusal("gitlab", LAB, BOUND, url, "red")
 
 
-@pytest.mark.parametrize(("url", "team", "may"), [
-    ("https://gitlab.example/red-team/payroll.git", "red", True),
-    ("https://GITLAB.example:443/red-team/a/b", "red", True),
-    ("https://gitlab.example/red-team/payroll", "blue", False), ("https://gitlab.example/red-team/payroll", "", False),
-    ("https://gitlab.example/shared/tools", "blue", True), ("https://gitlab.example/shared/tools2", "blue", False),
-    ("https://gitlab.example/shared/tools/../../red-team/payroll", "blue", False),
-    ("https://gitlab.example/shared/tools%2F..%2F..%2Fred-team%2Fpayroll", "blue", False),
-    ("https://gitlab.example/red-teams/payroll", "red", False), ("https://gitlab.example/", "red", False),
-])
+@pytest.mark.parametrize(
+    ("url", "team", "may"),
+    [
+        ("https://gitlab.example/red-team/payroll.git", "red", True),
+        ("https://GITLAB.example:443/red-team/a/b", "red", True),
+        ("https://gitlab.example/red-team/payroll", "blue", False),
+        ("https://gitlab.example/red-team/payroll", "", False),
+        ("https://gitlab.example/shared/tools", "blue", True),
+        ("https://gitlab.example/shared/tools2", "blue", False),
+        ("https://gitlab.example/shared/tools/../../red-team/payroll", "blue", False),
+        ("https://gitlab.example/shared/tools%2F..%2F..%2Fred-team%2Fpayroll", "blue", False),
+        ("https://gitlab.example/red-teams/payroll", "red", False),
+        ("https://gitlab.example/", "red", False),
+    ],
+)
 def test_a_project_is_built_by_the_team_that_it_is_bound_to(url, team, may):
     assert (projects.refusal("gitlab", LAB, BOUND, url, team) == "") is may
 
 
-@pytest.mark.parametrize(("url", "team", "may"), [
-    ("https://ci.example/jenkins/job/red-team/job/app/", "red", True), ("/job/red-team/job/app", "red", True),
-    ("https://ci.example/jenkins/view/all/job/red-team/job/app", "red", True),
-    ("https://ci.example/jenkins/job/red-team/job/app", "blue", False),
-    ("https://ci.example/jenkins/job/shared/job/tools/job/x", "blue", False),
-    ("https://ci.example/jenkins/job/shared/job/tools/../../../job/red-team/job/app", "blue", False),
-    ("https://ci.example/jenkins/user/bob/job/red-team", "red", False),
-])
+@pytest.mark.parametrize(
+    ("url", "team", "may"),
+    [
+        ("https://ci.example/jenkins/job/red-team/job/app/", "red", True),
+        ("/job/red-team/job/app", "red", True),
+        ("https://ci.example/jenkins/view/all/job/red-team/job/app", "red", True),
+        ("https://ci.example/jenkins/job/red-team/job/app", "blue", False),
+        ("https://ci.example/jenkins/job/shared/job/tools/job/x", "blue", False),
+        ("https://ci.example/jenkins/job/shared/job/tools/../../../job/red-team/job/app", "blue", False),
+        ("https://ci.example/jenkins/user/bob/job/red-team", "red", False),
+    ],
+)
 def test_a_jenkins_job_goes_by_the_names_of_its_folders(url, team, may):
     assert (projects.refusal("jenkins", CI, BOUND, url, team) == "") is may
 
 
-@pytest.mark.parametrize("wrong", ["x", [1], [{"project": "a"}], [{"project": "a*b", "team": "x"}],
-                                   [{"project": "", "team": "x"}], [{"project": "a", "team": 5}]])
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        "x",
+        [1],
+        [{"project": "a"}],
+        [{"project": "a*b", "team": "x"}],
+        [{"project": "", "team": "x"}],
+        [{"project": "a", "team": 5}],
+    ],
+)
 def test_a_binding_of_another_shape_is_told(wrong):
     assert projects.binding_error(wrong)
     assert not projects.binding_error(BOUND)
@@ -62,8 +89,9 @@ def test_a_service_is_refused_another_server_and_another_teams_project_when_it_i
     blue = Team.objects.create(name="blue")
     caller = api()
     for url, status in ((f"{LAB}/shared/tools", 201), (f"{LAB}/red-team/payroll", 422), ("https://x.example/y", 422)):
-        answer = caller.post("/services/", {"name": f"s{status}", "team": blue.pk, "build_orig": "gitlab",
-                                            "build_url": url})
+        answer = caller.post(
+            "/services/", {"name": f"s{status}", "team": blue.pk, "build_orig": "gitlab", "build_url": url}
+        )
         assert answer.status_code == status, answer.content
         if status == 422:
             assert answer.json()["errors"][0]["pointer"] == "/build_url"

@@ -1,4 +1,5 @@
 """A package store that speaks S3: moto's server, over HTTP and over TLS with its own CA and a client certificate."""
+
 import hashlib
 import tempfile
 from datetime import timedelta
@@ -25,9 +26,18 @@ pytestmark = pytest.mark.django_db
 
 
 def s3(server, **more) -> dict:
-    return {"package_store": {"kind": "s3", "endpoint": server.url, "region": "eu-west-1",
-                              "bucket": f"packages-{server.http.server_port}", "prefix": "deployer",
-                              "access_key": "AKIA1", "secret_key": "s3cr3t-key", **more}}
+    return {
+        "package_store": {
+            "kind": "s3",
+            "endpoint": server.url,
+            "region": "eu-west-1",
+            "bucket": f"packages-{server.http.server_port}",
+            "prefix": "deployer",
+            "access_key": "AKIA1",
+            "secret_key": "s3cr3t-key",
+            **more,
+        }
+    }
 
 
 def make_bucket(server, **more) -> None:
@@ -43,8 +53,10 @@ def steps(answer) -> dict[str, bool]:
 @pytest.fixture
 def chosen(settings, tmp_path):
     """The product's own storage, whose folder holds until another store is chosen."""
-    settings.STORAGES = {**settings.STORAGES, "default": {
-        "BACKEND": "integrations.storage.Chosen", "OPTIONS": {"location": tmp_path / "local"}}}
+    settings.STORAGES = {
+        **settings.STORAGES,
+        "default": {"BACKEND": "integrations.storage.Chosen", "OPTIONS": {"location": tmp_path / "local"}},
+    }
     yield storages["default"]
 
 
@@ -60,8 +72,9 @@ def test_packages_go_to_s3_and_come_back_and_the_first_of_a_name_stays(api, chos
 
         version = MicroServiceVersion.objects.create(microservice=fleet.service("shop"), version="1.0")
         data, other = GOOD, OTHER
-        put = lambda body: api().put(f"/services/shop/versions/{version.pk}/package", body,
-                                     content_type="application/gzip")
+        put = lambda body: api().put(
+            f"/services/shop/versions/{version.pk}/package", body, content_type="application/gzip"
+        )
         assert put(data).status_code == 200
         assert put(data).status_code == 200, "the same bytes again"
         assert put(other).json()["code"] == "package_exists"

@@ -1,4 +1,5 @@
 """Settings at run time: tested as a whole against real servers, saved only when good, kept, brought back, secret."""
+
 import json
 import time
 
@@ -47,9 +48,11 @@ def test_every_part_is_tested_saved_and_given_to_who_requires_it(api, tmp_path):
     (tmp_path / "packages").mkdir()
     with servers.gitlab() as lab, servers.jenkins() as ci, servers.registry() as images:
         document = {
-            **gitlab(lab), "jenkins": {"url": ci.url, "user": "ci", "token": "t0ken"},
+            **gitlab(lab),
+            "jenkins": {"url": ci.url, "user": "ci", "token": "t0ken"},
             "registry": {"url": images.url, "user": "ci", "password": "passw0rd"},
-            "package_store": {"folder": str(tmp_path / "packages")}, "proxies": {"no_proxy": ["127.0.0.1"]},
+            "package_store": {"folder": str(tmp_path / "packages")},
+            "proxies": {"no_proxy": ["127.0.0.1"]},
         }
         checked = api().post("/settings/check", document)
         assert checked.json()["ok"], checked.content
@@ -76,12 +79,19 @@ def test_a_failing_part_fails_the_whole_and_nothing_is_saved(api, tmp_path):  # 
     assert not Setting.objects.exists()
 
 
-@pytest.mark.parametrize(("answers", "words"), [
-    ({"/api/v4/user": (401, b"")}, "wrong"), ({"/api/v4/user": (302, b"")}, "redirect"), ({}, "nothing at this"),
-    ({"/api/v4/user": (200, b"<html>")}, "address right"), ({"/api/v4/user": (200, b"[]")}, "address right"),
-    ({"/api/v4/user": (200, b"{}"), "/api/v4/projects": (403, b"")}, "may not"),
-    ({"/api/v4/user": (500, b"")}, "500"), ({"/api/v4/user": (200, b"x" * 2_000_000)}, "too large"),
-])
+@pytest.mark.parametrize(
+    ("answers", "words"),
+    [
+        ({"/api/v4/user": (401, b"")}, "wrong"),
+        ({"/api/v4/user": (302, b"")}, "redirect"),
+        ({}, "nothing at this"),
+        ({"/api/v4/user": (200, b"<html>")}, "address right"),
+        ({"/api/v4/user": (200, b"[]")}, "address right"),
+        ({"/api/v4/user": (200, b"{}"), "/api/v4/projects": (403, b"")}, "may not"),
+        ({"/api/v4/user": (500, b"")}, "500"),
+        ({"/api/v4/user": (200, b"x" * 2_000_000)}, "too large"),
+    ],
+)
 def test_a_server_that_is_none_is_told_in_words(api, answers, words):  # noqa: F811
     with servers.Server(answers) as server:
         answer = api().put("/settings/", gitlab(server))
@@ -121,20 +131,37 @@ def test_tls_with_its_own_ca_a_client_certificate_and_verification_on_and_off(ap
     assert saved.json()["settings"]["gitlab"]["client_key_set"] is True
 
 
-@pytest.mark.parametrize(("document", "pointer"), [
-    ({"gitlab": {"url": "nonsense"}}, "/gitlab/url"), ({"gitlab": {"url": "file:///etc/passwd"}}, "/gitlab/url"),
-    ({"gitlab": {"url": "http://a:b@x/"}}, "/gitlab/url"), ({"gitlab": {}}, "/gitlab/url"),
-    ({"gitlab": {"url": "http://x", "ca": "nonsense"}}, "/gitlab/ca"),
-    ({"gitlab": {"url": "http://x", "client_cert": "x"}}, "/gitlab/client_key"),
-    ({"gitlab": {"url": "http://[::1"}}, "/gitlab/url"), ({"gitlab": {"url": "http://x:99999"}}, "/gitlab/url"),
-    ({"package_store": {"folder": "relative"}}, "/package_store/folder"),
-    ({"package_store": {"kind": "s3"}}, "/package_store/bucket"),
-    ({"package_store": {"kind": "x"}}, "/package_store/kind"),
-    ({"proxies": {"http": "x"}}, "/proxies/http"), ({"nosuch": {}}, "/nosuch"),
-    ({"gitlab": {"url": "https://g.example", "token": "x", "ca": "\u00e9"}}, "/gitlab/ca"),
-    ({"jenkins": {"url": "https://g.example", "user": "x", "token": "x", "client_cert": "\U0001f600",
-                  "client_key": "\U0001f600"}}, "/jenkins/ca"),
-])
+@pytest.mark.parametrize(
+    ("document", "pointer"),
+    [
+        ({"gitlab": {"url": "nonsense"}}, "/gitlab/url"),
+        ({"gitlab": {"url": "file:///etc/passwd"}}, "/gitlab/url"),
+        ({"gitlab": {"url": "http://a:b@x/"}}, "/gitlab/url"),
+        ({"gitlab": {}}, "/gitlab/url"),
+        ({"gitlab": {"url": "http://x", "ca": "nonsense"}}, "/gitlab/ca"),
+        ({"gitlab": {"url": "http://x", "client_cert": "x"}}, "/gitlab/client_key"),
+        ({"gitlab": {"url": "http://[::1"}}, "/gitlab/url"),
+        ({"gitlab": {"url": "http://x:99999"}}, "/gitlab/url"),
+        ({"package_store": {"folder": "relative"}}, "/package_store/folder"),
+        ({"package_store": {"kind": "s3"}}, "/package_store/bucket"),
+        ({"package_store": {"kind": "x"}}, "/package_store/kind"),
+        ({"proxies": {"http": "x"}}, "/proxies/http"),
+        ({"nosuch": {}}, "/nosuch"),
+        ({"gitlab": {"url": "https://g.example", "token": "x", "ca": "\u00e9"}}, "/gitlab/ca"),
+        (
+            {
+                "jenkins": {
+                    "url": "https://g.example",
+                    "user": "x",
+                    "token": "x",
+                    "client_cert": "\U0001f600",
+                    "client_key": "\U0001f600",
+                }
+            },
+            "/jenkins/ca",
+        ),
+    ],
+)
 def test_what_is_wrong_is_pointed_at(api, document, pointer):  # noqa: F811
     for answer in (api().post("/settings/check", document), api().put("/settings/", document)):
         assert answer.status_code == 422
@@ -187,8 +214,11 @@ def test_a_server_that_repeats_the_token_does_not_get_it_shown(api):  # noqa: F8
 
 
 def test_requests_go_through_the_proxy_but_not_to_what_is_left_out(api):  # noqa: F811
-    answers = {"http://gitlab.invalid/api/v4/user": (200, {"username": "x"}), "/": (200, b""),
-               "http://gitlab.invalid/api/v4/projects": (200, [])}
+    answers = {
+        "http://gitlab.invalid/api/v4/user": (200, {"username": "x"}),
+        "/": (200, b""),
+        "http://gitlab.invalid/api/v4/projects": (200, []),
+    }
     with servers.Server(answers) as proxy:
         document = {"gitlab": {"url": "http://gitlab.invalid", "token": "t"}, "proxies": {"http": proxy.url}}
         assert api().post("/settings/check", document).json()["ok"]
@@ -219,8 +249,18 @@ def test_the_choice_is_looked_up_now_and_then_only(tmp_path, django_assert_num_q
 
 
 def test_s3_is_given_what_is_set_or_says_what_is_missing():
-    part = registry.wrapped("package_store", {"kind": "s3", "bucket": "b", "access_key": "a", "secret_key": "s",
-                                           "endpoint": "https://s3.example", "prefix": "p", "verify": False})
+    part = registry.wrapped(
+        "package_store",
+        {
+            "kind": "s3",
+            "bucket": "b",
+            "access_key": "a",
+            "secret_key": "s",
+            "endpoint": "https://s3.example",
+            "prefix": "p",
+            "verify": False,
+        },
+    )
     options = storage.s3_options(part)
     assert (options["bucket_name"], options["secret_key"], options["location"]) == ("b", "s", "p")
     assert (options["endpoint_url"], options["verify"], options["region_name"]) == ("https://s3.example", False, None)

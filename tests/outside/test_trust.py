@@ -1,4 +1,5 @@
 """Whatever speaks TLS verifies: no stranger gets a byte of ours, and a company's own CA can be added for all of it."""
+
 import ssl
 
 import pytest
@@ -45,8 +46,10 @@ def test_build_servers_and_registries(company, tmp_path):
     authority, known = company
     with servers.gitlab(tls=authority.issue("gitlab"), folder=tmp_path) as server:
         part = registry.wrapped("gitlab", {"url": server.url})
-        for ask in (lambda: fetch.fetch(part, "/api/v4/user", headers={"PRIVATE-TOKEN": "glpat-1234"}),
-                    lambda: DIRECT.ask(server.url + "/api/v4/user", None, {"PRIVATE-TOKEN": "glpat-1234"})):
+        for ask in (
+            lambda: fetch.fetch(part, "/api/v4/user", headers={"PRIVATE-TOKEN": "glpat-1234"}),
+            lambda: DIRECT.ask(server.url + "/api/v4/user", None, {"PRIVATE-TOKEN": "glpat-1234"}),
+        ):
             known(False)
             server.seen.clear()
             with pytest.raises(Unreachable, match="its certificate is not trusted"):
@@ -65,8 +68,11 @@ def test_callbacks(company, settings, tmp_path):
     got = []
 
     with Server({}, tls=authority.issue("hook"), folder=tmp_path) as server:
-        server.http.RequestHandlerClass.do_POST = lambda self: (got.append(self.path), self.send_response(204),
-                                                                self.end_headers())
+        server.http.RequestHandlerClass.do_POST = lambda self: (
+            got.append(self.path),
+            self.send_response(204),
+            self.end_headers(),
+        )
         url = server.url + "/hook"
         seen = http_client.post(url, {}, b"{}")
         assert seen.status is None and "CERTIFICATE_VERIFY_FAILED" in seen.error and got == []
@@ -79,9 +85,17 @@ def test_a_package_store(company, tmp_path):
 
     authority, known = company
     with servers.S3(tmp_path, tls=authority.issue("s3")) as server:
-        part = registry.wrapped("package_store", {
-            "kind": "s3", "endpoint": server.url, "bucket": "b", "region": "eu-west-1", "access_key": "AKIA1",
-            "secret_key": "s3cr3t-key"})
+        part = registry.wrapped(
+            "package_store",
+            {
+                "kind": "s3",
+                "endpoint": server.url,
+                "bucket": "b",
+                "region": "eu-west-1",
+                "access_key": "AKIA1",
+                "secret_key": "s3cr3t-key",
+            },
+        )
         with pytest.raises(SSLError):
             storage.build(part).connection.meta.client.list_buckets()
         known(True)
@@ -94,7 +108,8 @@ def test_git_over_https(company, settings, tmp_path):
     repository = Repository(tmp_path / "repository")
     with GitHttp(tmp_path, "ci", "word") as server:
         server._server.socket = context_of(authority.issue("git"), tmp_path).wrap_socket(
-            server._server.socket, server_side=True, do_handshake_on_connect=False)
+            server._server.socket, server_side=True, do_handshake_on_connect=False
+        )
         server._server.handle_error = lambda *_: None
         url = server.url.replace("http://", "https://") + "/repository/.git"
         one = job(repository, url=url, credential=Credential("ci", Secret("word")))

@@ -1,4 +1,5 @@
 """Archives as pipelines make them: taken and stored as one format, or refused with the command for a good one."""
+
 import bz2
 import gzip
 import hashlib
@@ -33,12 +34,20 @@ from tests.microservice.api.archives import (
 from . import zips
 
 pytestmark = pytest.mark.found("packages")
-PARTS = [folder("bin"), entry("bin/run", b"#!/bin/sh\n" * 300, mode=0o755), entry("data", os.urandom(300_000)),
-         link("run", "bin/run"), entry("功能/été", b"x")]
-ZIPPED = [zips.entry("bin/", mode=stat.S_IFDIR | 0o755),
-          zips.entry("bin/run", b"#!/bin/sh\n" * 300, stat.S_IFREG | 0o755),
-          zips.entry("data", PARTS[2][1], stat.S_IFREG | 0o644), zips.link("run", "bin/run"),
-          zips.entry("功能/été", b"x", stat.S_IFREG | 0o644)]
+PARTS = [
+    folder("bin"),
+    entry("bin/run", b"#!/bin/sh\n" * 300, mode=0o755),
+    entry("data", os.urandom(300_000)),
+    link("run", "bin/run"),
+    entry("功能/été", b"x"),
+]
+ZIPPED = [
+    zips.entry("bin/", mode=stat.S_IFDIR | 0o755),
+    zips.entry("bin/run", b"#!/bin/sh\n" * 300, stat.S_IFREG | 0o755),
+    zips.entry("data", PARTS[2][1], stat.S_IFREG | 0o644),
+    zips.link("run", "bin/run"),
+    zips.entry("功能/été", b"x", stat.S_IFREG | 0o644),
+]
 
 
 def manifest(data: bytes, piece: int = 65536) -> str:
@@ -56,8 +65,12 @@ TAKEN = {
     "zip": zips.made(*ZIPPED),
     "zip from a pipe": zips.made(*ZIPPED, streamed=True),
     "zip with a comment": zips.made(*ZIPPED, comment=b"build 7"),
-    "zip of bzip2": zips.made(*[zips.entry(info.filename, data, info.external_attr >> 16,
-                                           compress_type=zipfile.ZIP_BZIP2) for info, data in ZIPPED]),
+    "zip of bzip2": zips.made(
+        *[
+            zips.entry(info.filename, data, info.external_attr >> 16, compress_type=zipfile.ZIP_BZIP2)
+            for info, data in ZIPPED
+        ]
+    ),
 }
 
 
@@ -96,7 +109,8 @@ def test_zips_of_real_programs_are_taken(tmp_path, program):
         shutil.rmtree(there / ".git")
     else:
         shutil.make_archive(str(out.with_suffix("")), "zip", there) if program == "python" else run(
-            "zip", "-qryX", "-fz", str(out), ".")
+            "zip", "-qryX", "-fz", str(out), "."
+        )
     kept = archives.entries(io.BytesIO(rewritten(out.read_bytes())).read)
     assert kept["bin/run"].startswith(b"file 755 5000 ") and kept["été"].startswith(b"file 644 1 ")
     assert kept["empty"].startswith(b"file 644 0 ")
@@ -107,7 +121,9 @@ def test_zips_of_real_programs_are_taken(tmp_path, program):
 def test_a_zip_from_a_system_without_modes_has_plain_ones_and_sizes_of_64_bits_are_read():
     plain = zips.made(zips.entry("a", b"x", create_system=0), zips.entry("d/", create_system=0))
     assert archives.entries(io.BytesIO(plain).read) == {
-        "a": b"file 644 1 2d711642b726b04401627ca9fbac32f5c8530fb1903cc4db02258717921a4881", "d": b"folder 755"}
+        "a": b"file 644 1 2d711642b726b04401627ca9fbac32f5c8530fb1903cc4db02258717921a4881",
+        "d": b"folder 755",
+    }
     assert manifest(zips.zip64(b"a", b"x" * 50)) == manifest(packed(entry("a", b"x" * 50)))
 
 
@@ -118,7 +134,7 @@ TWO = zips.made(zips.entry("a", b"1", compress_type=0), zips.entry("b", b"2", co
 def moved_directory(data: bytes) -> bytes:
     """Both entries of its directory lead to the first file."""
     at = data.rindex(b"PK\x01\x02")
-    return data[:at + 42] + bytes(4) + data[at + 46:]
+    return data[: at + 42] + bytes(4) + data[at + 46 :]
 
 
 BAD_ZIPS = {
@@ -185,8 +201,14 @@ except archives.BadArchive as error:
     environment = {**os.environ, "DJANGO_SETTINGS_MODULE": "deployer.settings", "DEBUG": "1"}
     setup = "import django; django.setup()\n"
     for what, data in bombs():
-        done = subprocess.run([sys.executable, "-c", setup + script], input=data, env=environment, capture_output=True,
-                              cwd=Path(__file__).parents[2], timeout=120)
+        done = subprocess.run(
+            [sys.executable, "-c", setup + script],
+            input=data,
+            env=environment,
+            capture_output=True,
+            cwd=Path(__file__).parents[2],
+            timeout=120,
+        )
         words, _, grown = done.stdout.decode().strip().rpartition(" ")
         assert words == "it unpacks to far too much", (what, done.stdout, done.stderr[-500:])
         assert int(grown) < 40 * 1024, (what, grown)  # KiB
@@ -217,7 +239,7 @@ def test_every_cut_is_refused_and_every_flip_is_refused_or_changes_nothing(make)
     chance = random.Random(5)
     for _ in range(400):
         at = chance.randrange(len(small))
-        flipped = small[:at] + bytes([small[at] ^ 1 << chance.randrange(8)]) + small[at + 1:]
+        flipped = small[:at] + bytes([small[at] ^ 1 << chance.randrange(8)]) + small[at + 1 :]
         try:
             kept = rewritten(flipped)
         except archives.BadArchive:
@@ -230,8 +252,13 @@ def test_a_zip_that_was_changed_anywhere_is_refused_or_is_what_python_reads_of_i
     count = int(os.environ.get("FUZZ_ZIPS", "3000"))
     chance = random.Random(int(os.environ.get("FUZZ_FIRST", "0")))
     accepted = listed = 0
-    bases = [zips.made(*ZIPPED[:2], *ZIPPED[3:]), TWO, ONE, zips.made(*ZIPPED[:2], streamed=True),
-             zips.zip64(b"a", b"x" * 50)]
+    bases = [
+        zips.made(*ZIPPED[:2], *ZIPPED[3:]),
+        TWO,
+        ONE,
+        zips.made(*ZIPPED[:2], streamed=True),
+        zips.zip64(b"a", b"x" * 50),
+    ]
     for _ in range(count):
         data = bytearray(chance.choice(bases))
         for _ in range(chance.choice((1, 1, 2, 5, 20))):
@@ -242,9 +269,9 @@ def test_a_zip_that_was_changed_anywhere_is_refused_or_is_what_python_reads_of_i
             elif change == 1:
                 data[at] = chance.choice((0, 1, 0xFF, 0x50, data[at - 1]))
             elif change == 2:
-                del data[at:at + chance.choice((1, 1, 4, 30))]
+                del data[at : at + chance.choice((1, 1, 4, 30))]
             else:
-                data[at:at] = bytes(data[at - 8:at]) or b"PK"
+                data[at:at] = bytes(data[at - 8 : at]) or b"PK"
             if not data:
                 break
         source = io.BytesIO(bytes(data))
@@ -256,12 +283,10 @@ def test_a_zip_that_was_changed_anywhere_is_refused_or_is_what_python_reads_of_i
             continue
         accepted += 1
         with zipfile.ZipFile(io.BytesIO(bytes(data))) as archive:
-            theirs = {info.filename.strip("/"): archive.read(info) for info in archive.infolist()
-                      if not info.is_dir()}
+            theirs = {info.filename.strip("/"): archive.read(info) for info in archive.infolist() if not info.is_dir()}
         ours = {name: what for name, what in kept.items() if what.startswith(b"file")}
         for name, what in ours.items():
-            match = [body for other, body in theirs.items()
-                     if os.path.normpath(_utf8(other)) == os.path.normpath(name)]
+            match = [body for other, body in theirs.items() if os.path.normpath(_utf8(other)) == os.path.normpath(name)]
             assert match and what.split()[3].decode() == hashlib.sha256(match[0]).hexdigest(), (name, theirs.keys())
         if accepted % 20 == 0:
             out = tmp_path / f"{accepted}.zip"
@@ -291,8 +316,11 @@ FOUND = {
     "elf": (b"\x7fELF\2\1\1" + bytes(600), "executable", "tar -czf package.tar.gz PROGRAM"),
     "script": (b"#!/bin/sh\nid\n", "script", "tar -czf"),
     "png": (b"\x89PNG\r\n\x1a\n" + bytes(600), "PNG", "tar -czf"),
-    "pointer": (b"version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 5\n", "Git LFS pointer",
-                "git lfs pull"),
+    "pointer": (
+        b"version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 5\n",
+        "Git LFS pointer",
+        "git lfs pull",
+    ),
     "empty": (b"", "empty", "tar -czf"),
     "zeros": (bytes(4096), "no file in it", "folder that was packed"),
     "text": ("hello, 世界\n".encode(), "a text", "tar -czf"),
@@ -347,8 +375,12 @@ def test_a_sparse_file_of_a_real_tar_is_called_by_its_name(tmp_path):
         file.seek(5 << 20)
         file.write(b"x")
     for form in ("gnu", "pax", "oldgnu"):
-        made = subprocess.run(["tar", "-czf", "-", "--sparse", f"--format={form}", "disk.img"], cwd=tmp_path,
-                              capture_output=True, check=True).stdout
+        made = subprocess.run(
+            ["tar", "-czf", "-", "--sparse", f"--format={form}", "disk.img"],
+            cwd=tmp_path,
+            capture_output=True,
+            check=True,
+        ).stdout
         with pytest.raises(archives.BadArchive, match=r"'disk.img' is a sparse file") as refused:
             rewritten(made)
         assert "without --sparse" in refused.value.hint

@@ -1,4 +1,5 @@
 """Zip archives for tests: with what Python's zipfile does not write, too."""
+
 import io
 import stat
 import struct
@@ -73,8 +74,9 @@ def zip64(name: bytes, data: bytes) -> bytes:
     sizes = struct.pack("<2Q", len(data), len(data))
     local = struct.pack("<4s5H3L2H", b"PK\x03\x04", 45, 0, 0, 0, 33, crc, full, full, len(name), 20)
     body = local + name + struct.pack("<2H", 1, 16) + sizes + data
-    entry_ = struct.pack("<4s6H3L5H2L", b"PK\x01\x02", 45, 45, 0, 0, 0, 33, crc, full, full, len(name), 28, 0, 0, 0, 0,
-                         full)
+    entry_ = struct.pack(
+        "<4s6H3L5H2L", b"PK\x01\x02", 45, 45, 0, 0, 0, 33, crc, full, full, len(name), 28, 0, 0, 0, 0, full
+    )
     directory = entry_ + name + struct.pack("<2H", 1, 24) + sizes + struct.pack("<Q", 0)
     end64 = struct.pack("<4sQ2H2L4Q", b"PK\x06\x06", 44, 45, 45, 0, 0, 1, 1, len(directory), len(body))
     locator = struct.pack("<4sLQL", b"PK\x06\x07", 0, len(body) + len(directory), 1)

@@ -28,9 +28,7 @@ HELD = {
     "CSRF, on sign-in too, and for the API with a session": (
         ("tests/security/test_sessions.py", "test_a_form_counts_only_with_its_token_from_our_own_pages"),
     ),
-    "no CORS, no TRACE": (
-        ("tests/security/test_sessions.py", "test_no_other_site_may_read_and_no_method_echoes"),
-    ),
+    "no CORS, no TRACE": (("tests/security/test_sessions.py", "test_no_other_site_may_read_and_no_method_echoes"),),
     "IDOR over every method and path": (
         ("tests/access/test_every_right.py", "test_the_api_for_each_role"),
         ("tests/access/test_every_right.py", "test_the_console_for_each_role"),
@@ -52,9 +50,7 @@ HELD = {
     "logs are text/plain, nosniff, sandbox": (
         ("tests/security/test_markup.py", "test_a_log_is_text_for_every_browser"),
     ),
-    "CL.TE, TE.CL, doubled lengths": (
-        ("tests/security/test_held.py", "test_no_request_hides_in_the_body_of_another"),
-    ),
+    "CL.TE, TE.CL, doubled lengths": (("tests/security/test_held.py", "test_no_request_hides_in_the_body_of_another"),),
     "callbacks: addresses, rebinding, redirects": (
         ("tests/callbacks/test_wire.py", "test_private_addresses_are_refused"),
         ("tests/callbacks/test_wire.py", "test_an_address_that_is_none_is_refused_at_once"),
@@ -66,9 +62,7 @@ HELD = {
         ("tests/builds/test_reports.py", "test_a_signed_report_moves_a_jenkins_build_once"),
         ("tests/security/test_held.py", "test_a_report_is_young_signed_counted_once_and_small"),
     ),
-    "names of versions": (
-        ("tests/security/test_held.py", "test_a_name_of_a_version_is_no_path"),
-    ),
+    "names of versions": (("tests/security/test_held.py", "test_a_name_of_a_version_is_no_path"),),
     "hostile archives, wrong digests": (
         ("tests/microservice/api/test_packages.py", "test_a_hostile_archive_is_refused_and_nothing_is_kept"),
         ("tests/microservice/api/test_packages.py", "test_the_announced_digest_is_verified"),
@@ -81,25 +75,19 @@ HELD = {
         ("tests/builds/test_checkout.py", "test_what_is_no_ref_never_reaches_git"),
         ("tests/security/test_held.py", "test_no_ref_and_no_address_is_an_option_of_git"),
     ),
-    "errors hide userinfo": (
-        ("tests/security/test_held.py", "test_a_password_in_an_address_is_in_no_error"),
-    ),
+    "errors hide userinfo": (("tests/security/test_held.py", "test_a_password_in_an_address_is_in_no_error"),),
     "the runner: no value in argv, folders of its own": (
         ("tests/security/test_held.py", "test_no_value_of_an_operation_is_in_a_command_line_and_its_files_are_private"),
         ("tests/engine/test_runner_hostile.py", "test_values_reach_the_commands_unchanged_and_are_never_run"),
     ),
-    "rotate_keys": (
-        ("tests/access/test_commands.py", "test_rotate_keys_writes_every_secret_under_the_newest_key"),
-    ),
+    "rotate_keys": (("tests/access/test_commands.py", "test_rotate_keys_writes_every_secret_under_the_newest_key"),),
     "no secret in logs, pages, errors, processes": (
         ("tests/microservice/test_canaries.py", "test_no_secret_comes_out_anywhere"),
     ),
     "idempotency keys are per caller": (
         ("tests/microservice/api/test_idempotency.py", "test_a_key_is_the_callers_own"),
     ),
-    "the broker's socket is private": (
-        ("tests/security/test_held.py", "test_the_brokers_socket_is_for_its_owner"),
-    ),
+    "the broker's socket is private": (("tests/security/test_held.py", "test_the_brokers_socket_is_for_its_owner"),),
     "the demo's files are private": (
         ("tests/demo/test_demo.py", "test_secrets_of_the_demo_are_readable_by_their_owner_only"),
     ),

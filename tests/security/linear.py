@@ -1,5 +1,6 @@
 """Whether something takes time that grows with its input, and not with its square: on a busy machine, without a clock
 on the wall. Processor time of this thread, the least of several runs, and a factor that only a square exceeds."""
+
 import time
 from collections.abc import Callable
 

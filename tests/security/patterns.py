@@ -5,6 +5,7 @@ separator, two unbounded repeats after each other whose characters overlap, alte
 may begin alike, references to groups; and, for one that is searched for, an unbounded repeat that can fail after it
 has read on, and begin anew at each character that it has read.
 """
+
 import re
 from collections.abc import Iterator
 from re import _constants as code
@@ -13,8 +14,14 @@ from re import _parser as parser
 ALL = frozenset([*range(0x250), 0x2028, 0x202E, 0x4E2D, 0xFEFF, 0x1F600])
 MANY = 1000  # a repeat of so many counts as one without a bound
 REPEATS = (code.MAX_REPEAT, code.MIN_REPEAT)
-CATEGORIES = {code.CATEGORY_DIGIT: r"\d", code.CATEGORY_NOT_DIGIT: r"\D", code.CATEGORY_SPACE: r"\s",
-              code.CATEGORY_NOT_SPACE: r"\S", code.CATEGORY_WORD: r"\w", code.CATEGORY_NOT_WORD: r"\W"}
+CATEGORIES = {
+    code.CATEGORY_DIGIT: r"\d",
+    code.CATEGORY_NOT_DIGIT: r"\D",
+    code.CATEGORY_SPACE: r"\s",
+    code.CATEGORY_NOT_SPACE: r"\S",
+    code.CATEGORY_WORD: r"\w",
+    code.CATEGORY_NOT_WORD: r"\W",
+}
 
 
 def troubles(pattern: str | bytes, flags: int = 0, anchored: bool = False) -> list[str]:
@@ -102,8 +109,11 @@ class _Check:
 
     def _separated(self, body, inner: frozenset) -> bool:
         """Each round has a character that the repeat inside cannot have read."""
-        return any(op not in (*REPEATS, code.AT, code.ASSERT, code.ASSERT_NOT, code.BRANCH, code.SUBPATTERN)
-                   and not self.single(op, av) & inner for op, av in body)  # fmt: skip
+        return any(
+            op not in (*REPEATS, code.AT, code.ASSERT, code.ASSERT_NOT, code.BRANCH, code.SUBPATTERN)
+            and not self.single(op, av) & inner
+            for op, av in body
+        )
 
     # ---- beginning anew ----------------------------------------------------------------------------------------------
 

@@ -1,6 +1,7 @@
 """What a security review tried in vain, and had no test yet. held.py names the test of each
 line.
 """
+
 import ast
 import base64
 import hmac
@@ -40,8 +41,11 @@ def test_every_line_of_the_list_has_tests_that_exist():
     missing = []
     for tests in HELD.values():
         for path, function in tests:
-            known = {node.name for node in ast.walk(ast.parse((ROOT / path).read_text()))
-                     if isinstance(node, ast.FunctionDef)}  # fmt: skip
+            known = {
+                node.name
+                for node in ast.walk(ast.parse((ROOT / path).read_text()))
+                if isinstance(node, ast.FunctionDef)
+            }
             missing += [] if function in known else [f"{path}::{function}"]
     assert not missing and len(HELD) > 25
 
@@ -140,8 +144,17 @@ def test_a_report_is_young_signed_counted_once_and_small(monkeypatch):
     def report(at: float, secret="s", size=0) -> int:
         raw = json.dumps({"version_id": 1, "status": "success", "x": "y" * size}).encode()
         digest = hmac.digest(secret.encode(), f"m.{int(at)}.".encode() + raw, "sha256")
-        return Api().post("/builds/jenkins/webhook", raw, webhook_id="m", webhook_timestamp=str(int(at)),
-                          webhook_signature="v1," + base64.b64encode(digest).decode()).status_code  # fmt: skip
+        return (
+            Api()
+            .post(
+                "/builds/jenkins/webhook",
+                raw,
+                webhook_id="m",
+                webhook_timestamp=str(int(at)),
+                webhook_signature="v1," + base64.b64encode(digest).decode(),
+            )
+            .status_code
+        )
 
     now = time.time()
     for wrong in (report(now - 400), report(now + 400), report(now, "other"), report(now, "")):
@@ -157,18 +170,50 @@ def test_a_report_is_young_signed_counted_once_and_small(monkeypatch):
 
 
 @pytest.mark.django_db
-@pytest.mark.parametrize("name", ["..", "../x", "a/b", "/etc", "a\0b", "a\nb", "-x",
-                                  ".x", "", "a b", "x" * 129, "\u202ea",
-                                  "a\x1b[m", "%2e%2e", "a\\b", "~", "$(id)", "a;b", "\ud83d"])  # fmt: skip
+@pytest.mark.parametrize(
+    "name",
+    [
+        "..",
+        "../x",
+        "a/b",
+        "/etc",
+        "a\0b",
+        "a\nb",
+        "-x",
+        ".x",
+        "",
+        "a b",
+        "x" * 129,
+        "\u202ea",
+        "a\x1b[m",
+        "%2e%2e",
+        "a\\b",
+        "~",
+        "$(id)",
+        "a;b",
+        "\ud83d",
+    ],
+)
 def test_a_name_of_a_version_is_no_path(api, name):  # noqa: F811
     fleet.service("shop")
     assert api().post("/services/shop/versions/", {"version": name}).status_code in (400, 422)
 
 
-@pytest.mark.parametrize("text", [
-    "--upload-pack=touch {}", "-oProxyCommand=touch {}", "--exec=touch {}", "\n-c touch {}", "ext::touch {}", "--", "-",
-    "$(touch {})", "`touch {}`", "x;touch {}",
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "text",
+    [
+        "--upload-pack=touch {}",
+        "-oProxyCommand=touch {}",
+        "--exec=touch {}",
+        "\n-c touch {}",
+        "ext::touch {}",
+        "--",
+        "-",
+        "$(touch {})",
+        "`touch {}`",
+        "x;touch {}",
+    ],
+)
 def test_no_ref_and_no_address_is_an_option_of_git(tmp_path, text):
     canary = tmp_path / "canary"
     told = text.replace("{}", str(canary))
@@ -183,8 +228,11 @@ def test_no_ref_and_no_address_is_an_option_of_git(tmp_path, text):
 
 
 def test_a_password_in_an_address_is_in_no_error():
-    for said in ("fatal: unable to access 'https://bob:hunter2@git.example/x.git/'", "https://hunter2@a/ //b:hunter2@c",
-                 "ssh://hunter2:hunter2@h and //hunter2@"):  # fmt: skip
+    for said in (
+        "fatal: unable to access 'https://bob:hunter2@git.example/x.git/'",
+        "https://hunter2@a/ //b:hunter2@c",
+        "ssh://hunter2:hunter2@h and //hunter2@",
+    ):
         assert "hunter2" not in last_line(f"before\n{said}\n")
 
 

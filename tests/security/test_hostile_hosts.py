@@ -1,4 +1,5 @@
 """What a host says is bounded on our side, at the limits of the plan: real sshds, whose forced command lies."""
+
 import json
 import resource
 import threading
@@ -30,8 +31,10 @@ HEAD = 'out(f"@{nonce} output\\n".encode()); event("begun"); event("need", names
 LIES = {
     "endless output": (HEAD + 'while True: out(b"x" * 65536)', "it prints more"),
     "output line by line": (HEAD + 'while True: out(b"y\\n")', "it prints more"),
-    "9,999 steps": (HEAD + 'for n in range(9999): event("started", n, names[n] if n < len(names) else f"s{n}")',
-                    "step that is not planned"),
+    "9,999 steps": (
+        HEAD + 'for n in range(9999): event("started", n, names[n] if n < len(names) else f"s{n}")',
+        "step that is not planned",
+    ),
     "a step of another place": (HEAD + 'event("started", 1, names[0])', "step that is not planned"),
     "a name that no step has": (HEAD + 'event("done", 0, "nonsense")', "step that is not planned"),
     "a step of no place": (HEAD + 'event("done", "-", names[0])', "step that is not planned"),
@@ -93,12 +96,15 @@ def test_a_lie_ends_soon_with_a_named_error(tmp_path, lie, monkeypatch):
 
 def test_every_lie_that_is_named_is_one_about_the_plan(tmp_path):
     """The same words from an honest host are no lie: the whole table would show nothing otherwise."""
-    honest = HEAD + '''
+    honest = (
+        HEAD
+        + """
 while os.read(0, 1 << 16): pass
 for n, name in enumerate(names): event("started", n, name, detail="0"); event("done", n, name, 0)
 out(b"x" * 100)
 event("end", old="done", new="100")
-'''
+"""
+    )
     with lying(tmp_path, honest) as sshd:
         site = Site(sshd)
         outcome, watch = site.carry_out(site.host.run("install", None, "1.0", limits=LIMITS))
@@ -125,12 +131,15 @@ def hostile_world(transactional_db, tmp_path, settings):
         server.stop()
 
 
-BOTH = HEAD + '''
+BOTH = (
+    HEAD
+    + """
 long = "w" * 5000
 for n, name in enumerate(names): event("started", n, name, old=long, new=long, detail="0")
 for n in range(9999): event("started", n, f"s{n}", old=long)
 while True: out(b"z" * 65536)
-'''
+"""
+)
 
 
 @pytest.mark.django_db(transaction=True)
@@ -184,12 +193,18 @@ def test_the_time_that_an_operation_may_take_comes_from_its_plan(tmp_path):
 MARK = 'nonce = re.search(rb"([0-9a-f]{16}) \\$1", text)[1]\n'
 
 
-@pytest.mark.parametrize("body", [
-    'while True: out(b"x" * 65536)', 'while True: os.write(2, b"x" * 65536)',
-    'while True: out(b"\\n"); time.sleep(0.1)', "time.sleep(60)",
-    MARK + 'out((nonce + b" missing flock\\n") * 3000 + nonce + b" uid 0\\n" + nonce + b" over yes\\n")',
-    MARK + 'out(nonce + b" user " + b"u" * 60000 + b"\\n" + nonce + b" uid " + b"9" * 5000 + b"\\n")',
-], ids=["output", "noise", "trickle", "silence", "the same for ever", "long words"])  # fmt: skip
+@pytest.mark.parametrize(
+    "body",
+    [
+        'while True: out(b"x" * 65536)',
+        'while True: os.write(2, b"x" * 65536)',
+        'while True: out(b"\\n"); time.sleep(0.1)',
+        "time.sleep(60)",
+        MARK + 'out((nonce + b" missing flock\\n") * 3000 + nonce + b" uid 0\\n" + nonce + b" over yes\\n")',
+        MARK + 'out(nonce + b" user " + b"u" * 60000 + b"\\n" + nonce + b" uid " + b"9" * 5000 + b"\\n")',
+    ],
+    ids=["output", "noise", "trickle", "silence", "the same for ever", "long words"],
+)
 def test_a_host_check_answers_in_time_and_keeps_little(tmp_path, body):
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     with lying(tmp_path, body) as sshd:

@@ -1,4 +1,5 @@
 """What speaks SSH to us and is no SSH server that means well: it costs no memory, no time and no thread."""
+
 import resource
 import socket
 import struct
@@ -50,6 +51,7 @@ def flood(data: bytes, first: bytes = b""):
             connection.sendall(first)
             while True:
                 connection.sendall(data)
+
     return serve
 
 
@@ -57,10 +59,16 @@ def packet_of(size: int) -> bytes:
     return b"SSH-2.0-x\r\n" + struct.pack(">IB", size, 4)
 
 
-@pytest.mark.parametrize("serve", [
-    flood(b"x" * 65536), flood(b"welcome\r\n" * 1000), flood(b"\0" * 65536, packet_of(0x7FFFFFF8)),
-    flood(b"\0" * 65536, packet_of(MAX_PACKET + 4096)),
-], ids=["a greeting without a newline", "endless lines before the version", "a packet of 2 GiB", "a packet too large"])
+@pytest.mark.parametrize(
+    "serve",
+    [
+        flood(b"x" * 65536),
+        flood(b"welcome\r\n" * 1000),
+        flood(b"\0" * 65536, packet_of(0x7FFFFFF8)),
+        flood(b"\0" * 65536, packet_of(MAX_PACKET + 4096)),
+    ],
+    ids=["a greeting without a newline", "endless lines before the version", "a packet of 2 GiB", "a packet too large"],
+)
 def test_what_is_no_greeting_is_given_up_without_being_kept(listening, serve):
     began, before = time.monotonic(), resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     endpoint = listening(serve)

@@ -1,4 +1,5 @@
 """What hosts and builds print is shown in time that grows with its length, whatever it is made of."""
+
 import pytest
 
 from builds.sandbox.running import last_line
@@ -8,16 +9,43 @@ from microservice.output import lines, logs, terminal
 from tests.microservice import fleet
 from tests.security.linear import grows_linearly
 
-UNITS = ("\x1b[31m", "\x1b[m", "\x1b]8;;x", "\x1b]", "\x1b", "\x9b1;", "\r\n", "\r", "\n", "\u202e", "&<>\"'", "a",
-         "\x1b[" + "1;" * 40 + "m", "é", "\x00", "\x1bP", "//", "//a@", "\x1b[1mx\x1b[22m")  # fmt: skip
+UNITS = (
+    "\x1b[31m",
+    "\x1b[m",
+    "\x1b]8;;x",
+    "\x1b]",
+    "\x1b",
+    "\x9b1;",
+    "\r\n",
+    "\r",
+    "\n",
+    "\u202e",
+    "&<>\"'",
+    "a",
+    "\x1b[" + "1;" * 40 + "m",
+    "é",
+    "\x00",
+    "\x1bP",
+    "//",
+    "//a@",
+    "\x1b[1mx\x1b[22m",
+)
 SIZES = (16_384, 65_536)
 
 
 @pytest.mark.parametrize("unit", UNITS, ids=ascii)
-@pytest.mark.parametrize("show", [
-    terminal.render, terminal.plain, last_line,
-    lambda text: logs.Sought("error").finditer(text.encode()) and list(logs.pattern_of("ä").finditer(text.encode())),
-], ids=["render", "plain", "last line", "search"])
+@pytest.mark.parametrize(
+    "show",
+    [
+        terminal.render,
+        terminal.plain,
+        last_line,
+        lambda text: (
+            logs.Sought("error").finditer(text.encode()) and list(logs.pattern_of("ä").finditer(text.encode()))
+        ),
+    ],
+    ids=["render", "plain", "last line", "search"],
+)
 def test_text_is_shown_in_linear_time(show, unit):
     assert grows_linearly(show, lambda n: unit * (n // len(unit)), SIZES)
 

@@ -1,4 +1,5 @@
 """Every regular expression of the product, found in its source, takes linear time on whatever it is applied to."""
+
 import ast
 import importlib
 import re
@@ -19,11 +20,13 @@ MADE = {
     ("microservice/output/logs.py", "re.escape(text"): [b"error", b"aaaaaaab"],
     ("microservice/output/logs.py", "b'|'.join("): [rb"(?:\xc3\x84|\xc3\xa4)(?:X|x)", rb"(?:A|a)(?:\.)"],
     ("deployer/engine/error_lines.py", "pattern"): [
-        rf"\A(?:{one.pattern})\Z" for one in (*error_lines._NO_CAUSE, *error_lines._SUMMARY)],
+        rf"\A(?:{one.pattern})\Z" for one in (*error_lines._NO_CAUSE, *error_lines._SUMMARY)
+    ],
     ("deployer/engine/messages.py", "pattern"): list(messages.PATTERNS.values()),
     ("microservice/output/error_lines.py", "words"): [
-        rb"error|fatal|fail|exception|traceback|panic|denied|refused|not found|timed out|cannot|no such"],
-}  # fmt: skip
+        rb"error|fatal|fail|exception|traceback|panic|denied|refused|not found|timed out|cannot|no such"
+    ],
+}
 
 
 class Use:
@@ -53,8 +56,13 @@ def _in_file(path: Path):
             used.setdefault(node.value.id, set()).add(node.attr)
         if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Attribute):
             used.setdefault(node.value.attr, set()).add(node.attr)
-    names = {id(node.value): target.id for node in ast.walk(tree) if isinstance(node, ast.Assign)
-             for target in node.targets if isinstance(target, ast.Name)}  # fmt: skip
+    names = {
+        id(node.value): target.id
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Assign)
+        for target in node.targets
+        if isinstance(target, ast.Name)
+    }
     for node in ast.walk(tree):
         if not isinstance(node, ast.Call):
             continue
@@ -69,8 +77,12 @@ def _in_file(path: Path):
 
 
 def _method(func: ast.expr) -> str | None:
-    if isinstance(func, ast.Attribute) and isinstance(func.value, ast.Name) and func.value.id == "re" \
-            and func.attr in CALLS:
+    if (
+        isinstance(func, ast.Attribute)
+        and isinstance(func.value, ast.Name)
+        and func.value.id == "re"
+        and func.attr in CALLS
+    ):
         return func.attr
     if isinstance(func, ast.Name) and func.id in ("RegexValidator", "re_path", "RegexField"):
         return "search"
@@ -112,8 +124,10 @@ def in_scripts() -> list[Use]:
 
 def test_the_search_for_patterns_finds_what_there_is():
     """By a plain count of what a text search finds: nothing is left out by the way the source is read."""
-    calls = re.compile(r"\bre\.(?:compile|match|fullmatch|search|sub|subn|split|findall|finditer)\(|RegexValidator\(|"
-                       r"\bre_path\(")
+    calls = re.compile(
+        r"\bre\.(?:compile|match|fullmatch|search|sub|subn|split|findall|finditer)\(|RegexValidator\(|"
+        r"\bre_path\("
+    )
     by_hand = sum(len(calls.findall(path.read_text())) for path in sources())
     made = sum(len(examples) - 1 for examples in MADE.values())
     assert len(in_python()) == by_hand + made and by_hand > 40
@@ -123,8 +137,11 @@ def test_the_search_for_patterns_finds_what_there_is():
 
 
 def test_no_pattern_can_take_more_than_linear_time():
-    bad = {repr(use): found for use in [*in_python(), *in_scripts()]
-           if (found := troubles(use.pattern, use.flags, use.anchored))}  # fmt: skip
+    bad = {
+        repr(use): found
+        for use in [*in_python(), *in_scripts()]
+        if (found := troubles(use.pattern, use.flags, use.anchored))
+    }
     assert not bad
 
 
@@ -144,21 +161,47 @@ def _text(text: str, raw: bool):
     return text.encode("latin-1", "replace") if raw else text
 
 
-@pytest.mark.parametrize(("pattern", "anchored"), [
-    (r"(.*?): (.*?)\.(.*?) Nothing was imported\.", True), (r"(a+)+$", True), (r"(a|a)*b", True),
-    (r"(?:ab?b?)*c", True),
-    (r"\s*\s*x", True), (r"(\w+\s?)*$", True), (r"(.+)-(.+)-x", True), (r"a.*b", False), (r"\s+$", False),
-    (r"[<{][^>}]*[>}]", False), (r"did not let .* in", False), (r"(a)\1+b", True), (r"(?:x[a-z]*)*y", True),
-    (r".*:.*", False), (r"(?:a?b?)*c", True), (r"\d+\.?\d+x", True), (r"(?:.|\n)*x", False),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("pattern", "anchored"),
+    [
+        (r"(.*?): (.*?)\.(.*?) Nothing was imported\.", True),
+        (r"(a+)+$", True),
+        (r"(a|a)*b", True),
+        (r"(?:ab?b?)*c", True),
+        (r"\s*\s*x", True),
+        (r"(\w+\s?)*$", True),
+        (r"(.+)-(.+)-x", True),
+        (r"a.*b", False),
+        (r"\s+$", False),
+        (r"[<{][^>}]*[>}]", False),
+        (r"did not let .* in", False),
+        (r"(a)\1+b", True),
+        (r"(?:x[a-z]*)*y", True),
+        (r".*:.*", False),
+        (r"(?:a?b?)*c", True),
+        (r"\d+\.?\d+x", True),
+        (r"(?:.|\n)*x", False),
+    ],
+)
 def test_patterns_that_are_known_to_be_slow_are_refused(pattern, anchored):
     assert troubles(pattern, re.DOTALL, anchored)
 
 
-@pytest.mark.parametrize(("pattern", "anchored"), [
-    (r"[a-z]+\Z", True), (r"(?:\.[\w-]+)+:", True), (r"//[^/@\s]*@", False), (r"[^\r\n]+", False), (r"a{1,64}b", False),
-    (r"x*+x", True),
-    (r"(?:a|b)*c", True), (r"(a|ab)*c", True), (r"(?:ab?)*c", True), (r"^\s+", False), (r"(?>a+)a", True),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("pattern", "anchored"),
+    [
+        (r"[a-z]+\Z", True),
+        (r"(?:\.[\w-]+)+:", True),
+        (r"//[^/@\s]*@", False),
+        (r"[^\r\n]+", False),
+        (r"a{1,64}b", False),
+        (r"x*+x", True),
+        (r"(?:a|b)*c", True),
+        (r"(a|ab)*c", True),
+        (r"(?:ab?)*c", True),
+        (r"^\s+", False),
+        (r"(?>a+)a", True),
+    ],
+)
 def test_patterns_that_are_known_to_be_quick_are_taken(pattern, anchored):
     assert not troubles(pattern, 0, anchored)

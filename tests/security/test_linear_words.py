@@ -1,4 +1,5 @@
 """The language of a page is found in time that grows with the text, whatever a host or a person writes."""
+
 import pytest
 from django.utils import translation
 
@@ -28,10 +29,24 @@ def test_every_sentence_of_the_catalogue_takes_linear_time_on_what_is_made_to_hu
             assert grows_linearly(sentence.parts, make), (sentence.pieces, unit)
 
 
-@pytest.mark.parametrize("unit", [
-    ": .: .", " (and 1", ", and 1 more like it", "A. ", "a: ", "check failed with exit status 1: ", ". A", "x",
-    " is locked by , deployment , since ", "The host has seen the fence ", "1", "。", "{0}",
-])
+@pytest.mark.parametrize(
+    "unit",
+    [
+        ": .: .",
+        " (and 1",
+        ", and 1 more like it",
+        "A. ",
+        "a: ",
+        "check failed with exit status 1: ",
+        ". A",
+        "x",
+        " is locked by , deployment , since ",
+        "The host has seen the fence ",
+        "1",
+        "。",
+        "{0}",
+    ],
+)
 def test_a_text_of_any_length_is_looked_up_in_linear_time(unit):
     def look_up(text):
         language._told.cache_clear()
@@ -42,6 +57,7 @@ def test_a_text_of_any_length_is_looked_up_in_linear_time(unit):
 
 def test_the_texts_of_the_review_take_no_time():
     import time
+
     began = time.process_time()
     for text in (": .: ." * 330, ": .: .…" * 270, "a: .b: .c Nothing was imported" * 60, ": .: ." * 50):
         language.told(text)

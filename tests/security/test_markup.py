@@ -1,4 +1,5 @@
 """No text that somebody else wrote is markup on any page, in either language; and every page says what it may load."""
+
 import re
 from collections import deque
 from html import unescape
@@ -21,17 +22,58 @@ from tests.microservice import fleet
 pytestmark = pytest.mark.django_db
 EVIL = "\"'><img src=x onerror=a>"
 RAW = (b"<img src=x onerror", b"<svg onload", b"\x1b]8", b"<script>a")
-OUTPUT = (b"</pre><svg onload=alert(1)>\n\x1b]8;;javascript:a\x07link\x1b]8;;\x07\n"
-          b"<script>a</script> javascript:alert(1)\n")  # fmt: skip
-MODELS = (MicroService, MicroServiceVersion, MicroServiceInstance, Asset, Credential, Deployment, Operation, Step,
-          History, Callback, Delivery, Team, Token)  # fmt: skip
+OUTPUT = (
+    b"</pre><svg onload=alert(1)>\n\x1b]8;;javascript:a\x07link\x1b]8;;\x07\n<script>a</script> javascript:alert(1)\n"
+)
+MODELS = (
+    MicroService,
+    MicroServiceVersion,
+    MicroServiceInstance,
+    Asset,
+    Credential,
+    Deployment,
+    Operation,
+    Step,
+    History,
+    Callback,
+    Delivery,
+    Team,
+    Token,
+)
 # What only our own rules write: words that they compare, digests, keys, places.
 OURS = {
-    "status", "undo_status", "action", "sha256", "secret", "passphrase", "key", "host_key", "offered_key", "owner",
-    "ip", "celery_task_id", "message_id", "file_path", "kind", "event", "state", "language", "build_orig", "request_id",
-    "digest", "url", "headers", "body", "previous_hash", "hash", "seal", "subject",
-    "token_hash", "base_path", "password",
-}  # fmt: skip
+    "status",
+    "undo_status",
+    "action",
+    "sha256",
+    "secret",
+    "passphrase",
+    "key",
+    "host_key",
+    "offered_key",
+    "owner",
+    "ip",
+    "celery_task_id",
+    "message_id",
+    "file_path",
+    "kind",
+    "event",
+    "state",
+    "language",
+    "build_orig",
+    "request_id",
+    "digest",
+    "url",
+    "headers",
+    "body",
+    "previous_hash",
+    "hash",
+    "seal",
+    "subject",
+    "token_hash",
+    "base_path",
+    "password",
+}
 JSON = {"environment": {"A": EVIL}, "before": {"description": EVIL}, "after": {"description": EVIL}}
 MOST_PAGES = 220
 
@@ -48,8 +90,16 @@ def evil():
     Membership.objects.create(team=team, user=user, role=Role.VIEWER)
     Credential.objects.create(name="c", secret="x")
     callback = Callback.objects.create(url="https://example.org/", secret="whsec_eA==", events=["deployment_ended"])
-    Delivery.objects.create(callback=callback, event="test", name="n", body="{}", message_id="m",
-                            until="2030-01-01T00:00Z", error="x", answer=EVIL)  # fmt: skip
+    Delivery.objects.create(
+        callback=callback,
+        event="test",
+        name="n",
+        body="{}",
+        message_id="m",
+        until="2030-01-01T00:00Z",
+        error="x",
+        answer=EVIL,
+    )
     History.objects.create(actor="x", action="change", subject="service", reason="x")
     changed = 0
     for model in MODELS:
@@ -80,8 +130,15 @@ def _spoil(row, field) -> int:
 @pytest.mark.parametrize("language", ["en", "zh-hans"])
 def test_nothing_that_somebody_wrote_is_markup_on_any_page(admin_client, evil, language):
     seen, waiting, shown = set(), deque(["/"]), 0
-    waiting += [f"/operations/{evil.pk}/", f"/operations/{evil.pk}/log/", f"/operations/{evil.pk}/output/", "/history/",
-                "/people/", "/hosts/new/", f"/api/v1/operations/{evil.pk}"]  # fmt: skip
+    waiting += [
+        f"/operations/{evil.pk}/",
+        f"/operations/{evil.pk}/log/",
+        f"/operations/{evil.pk}/output/",
+        "/history/",
+        "/people/",
+        "/hosts/new/",
+        f"/api/v1/operations/{evil.pk}",
+    ]
     while waiting and len(seen) < MOST_PAGES:
         path = waiting.popleft()
         if path in seen:
@@ -109,9 +166,15 @@ def test_nothing_that_somebody_wrote_is_markup_on_any_page(admin_client, evil, l
 
 def _links(path: str, text: str) -> list[str]:
     found = (urlsplit(urljoin(path, unescape(link))) for link in re.findall(r"href=\"([^\"#]*)", text))
-    return [one.path + (f"?{one.query}" if one.query else "") for one in found
-            if not one.netloc and one.scheme == "" and one.path.startswith("/") and "/events" not in one.path
-            and not one.path.startswith(("/static/", "/words/", "/logout"))]  # fmt: skip
+    return [
+        one.path + (f"?{one.query}" if one.query else "")
+        for one in found
+        if not one.netloc
+        and one.scheme == ""
+        and one.path.startswith("/")
+        and "/events" not in one.path
+        and not one.path.startswith(("/static/", "/words/", "/logout"))
+    ]
 
 
 def test_a_log_is_text_for_every_browser(admin_client, evil):

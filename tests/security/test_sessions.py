@@ -1,4 +1,5 @@
 """Signing in and out, and what a request says of itself: the rules that the security review found to hold."""
+
 import itertools
 
 import pytest
@@ -85,11 +86,22 @@ def test_who_is_shut_out_has_neither_session_nor_token(vera):
 
 
 ELSEWHERE = (
-    "//evil.example", "///evil.example", "/\\evil.example", "\\\\evil.example", "https://evil.example/",
-    "http:evil.example", "javascript:alert(1)", "/\t/evil.example", "/\n/evil.example",
-    " //evil.example", "data:text/html,x",
-    "https:/\\evil.example", "//testserver@evil.example", "\x00//evil.example", "ftp://testserver/",
-)  # fmt: skip
+    "//evil.example",
+    "///evil.example",
+    "/\\evil.example",
+    "\\\\evil.example",
+    "https://evil.example/",
+    "http:evil.example",
+    "javascript:alert(1)",
+    "/\t/evil.example",
+    "/\n/evil.example",
+    " //evil.example",
+    "data:text/html,x",
+    "https:/\\evil.example",
+    "//testserver@evil.example",
+    "\x00//evil.example",
+    "ftp://testserver/",
+)
 
 
 @pytest.mark.parametrize("place", ELSEWHERE, ids=ascii)
@@ -121,10 +133,15 @@ def test_a_form_counts_only_with_its_token_from_our_own_pages(vera):
     token = page.context["csrf_token"]
     form = {"username": "vera", "password": PASSWORD}
     assert strict.post("/login/", form).status_code == 403
-    for foreign in ({"Origin": "https://evil.example"}, {"Origin": "null"}, {"Origin": "http://testserver.evil.example"}):
+    for foreign in (
+        {"Origin": "https://evil.example"},
+        {"Origin": "null"},
+        {"Origin": "http://testserver.evil.example"},
+    ):
         assert strict.post("/login/", {**form, "csrfmiddlewaretoken": token}, headers=foreign).status_code == 403
-    secure = strict.post("/login/", {**form, "csrfmiddlewaretoken": token}, secure=True,
-                         headers={"Referer": "https://evil.example/"})  # fmt: skip
+    secure = strict.post(
+        "/login/", {**form, "csrfmiddlewaretoken": token}, secure=True, headers={"Referer": "https://evil.example/"}
+    )
     assert secure.status_code == 403
     assert strict.post("/login/", {**form, "csrfmiddlewaretoken": "y" * 64}).status_code == 403
     assert not is_in(strict)

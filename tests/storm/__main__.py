@@ -3,6 +3,7 @@
 One storm a database, side by side, each a process of its own. Ends with a table and var/storm.json, and with status 1
 where a promise was broken, or where so little went wrong that nothing was shown.
 """
+
 import argparse
 import json
 import os
@@ -49,10 +50,22 @@ def _start(database: str, number: int, count: int, options: argparse.Namespace) 
     out = _result(Path(options.out))(database)
     out.unlink(missing_ok=True)
     command = [
-        sys.executable, "-m", "tests.storm.one", "--database", database, "--seed", str(options.seed + number),
-        "--out", str(out), "--lease", str(options.lease), "--hosts", str(options.hosts),
-        "--share", f"{number + 1}/{count}",
-    ]  # fmt: skip
+        sys.executable,
+        "-m",
+        "tests.storm.one",
+        "--database",
+        database,
+        "--seed",
+        str(options.seed + number),
+        "--out",
+        str(out),
+        "--lease",
+        str(options.lease),
+        "--hosts",
+        str(options.hosts),
+        "--share",
+        f"{number + 1}/{count}",
+    ]
     if options.minutes:
         command += ["--thorough", "--seconds", str(options.minutes * 60), "--contests", "1000"]
     else:

@@ -1,4 +1,5 @@
 """After a round, when everything is quiet: do rows, hosts and processes say the same, and is it what was promised?"""
+
 import re
 import time
 from collections.abc import Collection

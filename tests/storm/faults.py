@@ -2,6 +2,7 @@
 
 Each heals by itself: what is frozen is thawed after some seconds, what is dead is started again by scene.residents.
 """
+
 import os
 import random
 import signal
@@ -193,12 +194,22 @@ def _signal(pids: list[int], number: int) -> None:
 
 
 OF_PROCESSES: list[Fault] = [
-    worker_killed, worker_killed, worker_frozen, web_killed, web_child_killed, worker_told_to_stop,
-]  # fmt: skip
+    worker_killed,
+    worker_killed,
+    worker_frozen,
+    web_killed,
+    web_child_killed,
+    worker_told_to_stop,
+]
 OF_BROKER: list[Fault] = [broker_killed, broker_emptied, message_sent_ten_times]
 OF_HOSTS: list[Fault] = [
-    sshd_sessions_killed, sshd_frozen, run_killed, line_cut, line_frozen, host_rebooted,
-]  # fmt: skip
+    sshd_sessions_killed,
+    sshd_frozen,
+    run_killed,
+    line_cut,
+    line_frozen,
+    host_rebooted,
+]
 EVERY = OF_PROCESSES + OF_BROKER + OF_HOSTS
 
 

@@ -1,4 +1,5 @@
 """Writes the figures of the last storm into docs/reliability.md: `python -m tests.storm.figures [storm.json]`."""
+
 import json
 import re
 import sys
@@ -30,12 +31,25 @@ def lines(storm: dict, day: str) -> str:
         for number, row in storm["promises"].items()
     ]
     faults = ", ".join(f"{kind} {count}" for kind, count in storm["faults"].items())
-    return "\n".join([
-        f"{day}, seed {storm['seed']}, {storm['seconds'] / 60:.0f} minutes, on {storm['databases']}.", "",
-        "| counted | |", "| --- | --- |", *(f"| {what} | {count} |" for what, count in totals.items()), "",
-        "| promise | | checked | failed |", "| --- | --- | --- | --- |", *promises, "",
-        f"Faults by kind: {faults}.", *(f"Not possible there: {line}." for line in storm["not_possible_here"]),
-    ]) + "\n"  # fmt: skip
+    return (
+        "\n".join(
+            [
+                f"{day}, seed {storm['seed']}, {storm['seconds'] / 60:.0f} minutes, on {storm['databases']}.",
+                "",
+                "| counted | |",
+                "| --- | --- |",
+                *(f"| {what} | {count} |" for what, count in totals.items()),
+                "",
+                "| promise | | checked | failed |",
+                "| --- | --- | --- | --- |",
+                *promises,
+                "",
+                f"Faults by kind: {faults}.",
+                *(f"Not possible there: {line}." for line in storm["not_possible_here"]),
+            ]
+        )
+        + "\n"
+    )
 
 
 def main() -> None:

@@ -1,4 +1,5 @@
 """Promise 1: many clients ask for the same instances at the same moment, and every instance gets one owner."""
+
 import random
 import threading
 import time

@@ -1,4 +1,5 @@
 """A storm over one database: `python -m tests.storm.one --database sqlite --seconds 50 --seed 1 --out tally.json`."""
+
 import argparse
 import json
 import random

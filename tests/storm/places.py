@@ -5,6 +5,7 @@ output; so what ran for which operation, in which order, how often, and whether 
 system tries a failed delete again by itself, and that is another operation. A file `shared/at-WORD-VERSION` is sourced
 by the command of that name: so a storm makes a command fail, hang or take long.
 """
+
 import hashlib
 import os
 import shutil
@@ -24,8 +25,8 @@ _LINE = (
 START = _LINE.format("start") + (
     'setsid sh -c \'echo $$ >"$SHARED/pid"; echo "$VERSION" >"$SHARED/running"; exec sleep 100000\' '
     '>/dev/null 2>&1 </dev/null & n=0; while [ "$(cat "$SHARED/running" 2>/dev/null)" != "$VERSION" ]; '
-    'do n=$((n + 1)); [ $n -lt 200 ] || exit 9; sleep 0.05; done'
-)  # fmt: skip
+    "do n=$((n + 1)); [ $n -lt 200 ] || exit 9; sleep 0.05; done"
+)
 STOP = _LINE.format("stop") + (
     'if [ -s "$SHARED/pid" ]; then kill "$(cat "$SHARED/pid")" 2>/dev/null; fi; rm -f "$SHARED/pid" "$SHARED/running"'
 )

@@ -1,4 +1,5 @@
 """What each action's commands write, in order, and where a run can die: pure, from the service's definition."""
+
 from dataclasses import dataclass, field
 
 from deployer.engine.failpoints import HostPoint

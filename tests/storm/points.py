@@ -1,4 +1,5 @@
 """Crash points by the list: every one × every action, and on hosts × every undo as well."""
+
 import time
 from collections import Counter
 

@@ -1,4 +1,5 @@
 """The processes of the product, kept alive while a storm kills them: what a service manager does, within 2 s."""
+
 import os
 import signal
 import subprocess
@@ -18,8 +19,14 @@ RESTART = 0.4  # seconds from a death to the next start
 class Resident:
     """One process that is always there. `deaths` are the ids of those that were."""
 
-    def __init__(self, name: str, command: list[str], environment: dict[str, str], log: Path,
-                 clear: Callable[[], None] | None = None):  # fmt: skip
+    def __init__(
+        self,
+        name: str,
+        command: list[str],
+        environment: dict[str, str],
+        log: Path,
+        clear: Callable[[], None] | None = None,
+    ):
         self.name, self.command, self.environment, self.log, self.clear = name, command, environment, log, clear
         self.process: subprocess.Popen | None = None
         self.stopped = False  # by SIGSTOP, by the storm
@@ -37,9 +44,15 @@ class Resident:
             self.clear()
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
-                self.command, env=self.environment, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
-                start_new_session=True, preexec_fn=end_with_parent, **self.options,
-            )  # fmt: skip
+                self.command,
+                env=self.environment,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+                preexec_fn=end_with_parent,
+                **self.options,
+            )
         self.born, self.stopped = time.monotonic(), False
 
     def signal(self, number: int) -> bool:

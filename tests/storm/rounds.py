@@ -1,4 +1,5 @@
 """One round: every host that can gets something to do, faults come, and when all is quiet everything is checked."""
+
 import random
 import signal
 import threading
@@ -21,8 +22,9 @@ OLD, NEW = VERSIONS
 class Round:
     """`things`: (seconds from the start, fault). They are injected while the requests run."""
 
-    def __init__(self, scene: Scene, turns: list[Turn], things: list[tuple[float, faults.Fault]],
-                 stops: tuple[Point, ...] = ()):  # fmt: skip
+    def __init__(
+        self, scene: Scene, turns: list[Turn], things: list[tuple[float, faults.Fault]], stops: tuple[Point, ...] = ()
+    ):
         self.scene, self.turns, self.things = scene, turns, sorted(things, key=lambda thing: thing[0])
         self.stops = stops  # one worker after the other stands still at these points
         self.late: dict[int, float] = {}  # those, by process id: since when

@@ -1,4 +1,5 @@
 """One storm's world: a database, a broker, web and workers as processes of their own, hosts, and a client."""
+
 import contextlib
 import http.client
 import json
@@ -123,9 +124,14 @@ class Scene:
             self.database = self.residents.add(self.postgres.as_resident(self.log / "database.log"))
         socket = self.folder / "broker.sock"
         self.broker_process = self.residents.add(
-            Resident("broker", broker_command.command(socket), self.environment, self.log / "broker.log",
-                     lambda: socket.unlink(missing_ok=True))
-        )  # fmt: skip
+            Resident(
+                "broker",
+                broker_command.command(socket),
+                self.environment,
+                self.log / "broker.log",
+                lambda: socket.unlink(missing_ok=True),
+            )
+        )
         gunicorn = [sys.executable, "-m", "gunicorn", "-c", "gunicorn.conf.py", "deployer.wsgi"]
         self.web = self.residents.add(Resident("web", gunicorn, self.environment, self.log / "web.log"))
         self._make_places()
@@ -143,9 +149,19 @@ class Scene:
     def start_workers(self) -> None:
         for number in range(self.size.workers):
             command = [
-                sys.executable, "-m", "celery", "-A", "deployer", "worker", "--loglevel", "INFO",
-                "--hostname", f"storm{number}@%h", "--without-gossip", "--without-mingle",
-            ]  # fmt: skip
+                sys.executable,
+                "-m",
+                "celery",
+                "-A",
+                "deployer",
+                "worker",
+                "--loglevel",
+                "INFO",
+                "--hostname",
+                f"storm{number}@%h",
+                "--without-gossip",
+                "--without-mingle",
+            ]
             log = self.log / f"worker{number}.log"
             self.workers.append(self.residents.add(Resident(f"worker{number}", command, self.environment, log)))
         deadline = time.monotonic() + 60
@@ -201,19 +217,27 @@ class Scene:
             import hashlib
 
             row = MicroServiceVersion.objects.create(
-                microservice=self.service, version=name, status=BuildStatus.SUCCESS,
+                microservice=self.service,
+                version=name,
+                status=BuildStatus.SUCCESS,
                 file_path=default_storage.save(f"{SERVICE}/{name}.tar.gz", ContentFile(data)),
-                sha256=hashlib.sha256(data).hexdigest(), size=len(data),
-            )  # fmt: skip
+                sha256=hashlib.sha256(data).hexdigest(),
+                size=len(data),
+            )
             self.versions[name] = row.pk
         for place in self.places:
             credential, _ = Credential.objects.get_or_create(
                 name=place.sshd.folder.name, defaults={"secret": place.sshd.client_key}
             )
             place.asset_id = Asset.objects.create(
-                hostname=place.name, ip=place.relay.address, port=place.relay.port, username=place.sshd.username,
-                credential=credential, host_key=place.sshd.host_key, base_path=str(place.root),
-            ).pk  # fmt: skip
+                hostname=place.name,
+                ip=place.relay.address,
+                port=place.relay.port,
+                username=place.sshd.username,
+                credential=credential,
+                host_key=place.sshd.host_key,
+                base_path=str(place.root),
+            ).pk
 
     # ---- the client --------------------------------------------------------------------------------------------------
 

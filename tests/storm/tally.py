@@ -1,4 +1,5 @@
 """What a storm counts, as data: it is added up over databases, printed as a table and written as JSON."""
+
 from collections import Counter
 from dataclasses import dataclass, field
 
@@ -21,11 +22,29 @@ PROMISES = {
 }
 ON_BOTH = tuple(range(1, 9))
 KINDS = (
-    "crash point in a process", "crash point on a host", "web killed", "web child killed", "worker killed",
-    "worker frozen", "worker told to stop", "broker killed", "broker emptied", "message sent ten times",
-    "database killed", "database frozen", "database held", "sshd sessions killed", "sshd frozen", "run killed on host",
-    "line cut", "line frozen", "disk full", "host rebooted", "step failed", "cancelled",
-)  # fmt: skip
+    "crash point in a process",
+    "crash point on a host",
+    "web killed",
+    "web child killed",
+    "worker killed",
+    "worker frozen",
+    "worker told to stop",
+    "broker killed",
+    "broker emptied",
+    "message sent ten times",
+    "database killed",
+    "database frozen",
+    "database held",
+    "sshd sessions killed",
+    "sshd frozen",
+    "run killed on host",
+    "line cut",
+    "line frozen",
+    "disk full",
+    "host rebooted",
+    "step failed",
+    "cancelled",
+)
 
 
 @dataclass
@@ -77,9 +96,16 @@ def percentile(values: list[float], share: float) -> float:
 
 
 NUMBERS = (
-    "seconds", "rounds", "operations", "deployments", "takeovers", "refused_by_rows", "refused_by_hosts", "events_seen",
+    "seconds",
+    "rounds",
+    "operations",
+    "deployments",
+    "takeovers",
+    "refused_by_rows",
+    "refused_by_hosts",
+    "events_seen",
     "points_left",
-)  # fmt: skip
+)
 
 
 def added_up(tallies: list[Tally]) -> Tally:
@@ -166,7 +192,7 @@ def table(tally: Tally) -> str:
         ("", "late workers refused by the rows / by hosts", f"{tally.refused_by_rows} / {tally.refused_by_hosts}"),
         ("", "live events followed", str(tally.events_seen)),
         ("PROMISES", "", "checked failed"),
-    ]  # fmt: skip
+    ]
     rows += [
         (f"{number:>8}", words, f"{tally.checked[number]:>7} {tally.failed[number]:>6}")
         for number, words in PROMISES.items()

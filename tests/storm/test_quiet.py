@@ -1,4 +1,5 @@
 """The sweep tries a failed delete again by itself: the storm takes that for the operation of its own that it is."""
+
 from datetime import timedelta
 
 import pytest

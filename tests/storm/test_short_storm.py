@@ -1,4 +1,5 @@
 """The storm's short form: minutes, not hours; the long one is `make storm`."""
+
 import json
 import subprocess
 import sys

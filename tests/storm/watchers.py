@@ -1,4 +1,5 @@
 """Who looks on all the time: a reader of `current` that must never see half a version, and one of live events."""
+
 import http.client
 import json
 import threading

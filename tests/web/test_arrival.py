@@ -1,4 +1,5 @@
 """When a request is whole, decided from its bytes alone: however they were cut."""
+
 import pytest
 
 from deployer.web_process.arrival import BUFFERED, HEAD_ROOM, Arrival, Limits
@@ -47,10 +48,15 @@ def test_a_large_body_is_streamed():
     assert (large.ready, large.streamed) == (True, True)
 
 
-@pytest.mark.parametrize("broken", [
-    b"GET / HTTP/1.1\nHost: x\n", HEAD + b"\n", HEAD + b"Transfer-Encoding: chunked\r\n\r\nzz\r\n",
-    HEAD + b"Transfer-Encoding: chunked\r\n\r\n" + b"1" * 2000,
-])
+@pytest.mark.parametrize(
+    "broken",
+    [
+        b"GET / HTTP/1.1\nHost: x\n",
+        HEAD + b"\n",
+        HEAD + b"Transfer-Encoding: chunked\r\n\r\nzz\r\n",
+        HEAD + b"Transfer-Encoding: chunked\r\n\r\n" + b"1" * 2000,
+    ],
+)
 def test_what_the_parser_will_refuse_is_not_waited_for(broken):
     assert arrived(broken).ready
 

@@ -1,4 +1,5 @@
 """Slow and large requests against gunicorn alone: whoever is honest is answered meanwhile."""
+
 import select
 import socket
 import threading
@@ -43,11 +44,19 @@ def ann() -> None:
     get_user_model().objects.create(username="ann", password=PBKDF2PasswordHasher().encode("right horse", "s" * 22))
 
 
-def head(url: str, path: str, length: int, method: str = "POST", kind: str = "application/x-www-form-urlencoded",
-         more: str = "") -> bytes:
+def head(
+    url: str,
+    path: str,
+    length: int,
+    method: str = "POST",
+    kind: str = "application/x-www-form-urlencoded",
+    more: str = "",
+) -> bytes:
     host = url.partition("//")[2]
-    return (f"{method} {path} HTTP/1.1\r\nHost: {host}\r\nCookie: {COOKIES}\r\nReferer: {url}/login/\r\n"
-            f"Content-Type: {kind}\r\nContent-Length: {length}\r\n{more}\r\n").encode()
+    return (
+        f"{method} {path} HTTP/1.1\r\nHost: {host}\r\nCookie: {COOKIES}\r\nReferer: {url}/login/\r\n"
+        f"Content-Type: {kind}\r\nContent-Length: {length}\r\n{more}\r\n"
+    ).encode()
 
 
 def signed_in(url: str, source: str = "127.0.0.1") -> float:
@@ -59,8 +68,12 @@ def signed_in(url: str, source: str = "127.0.0.1") -> float:
     cookie = answer.headers["Set-Cookie"].partition(";")[0]
     token = answer.read().decode().partition('name="csrfmiddlewaretoken" value="')[2].partition('"')[0]
     sent = urllib.parse.urlencode({"csrfmiddlewaretoken": token, "username": "ann", "password": "right horse"})
-    connection.request("POST", "/login/", sent, {"Cookie": cookie, "Referer": f"{url}/login/",
-                                                 "Content-Type": "application/x-www-form-urlencoded"})
+    connection.request(
+        "POST",
+        "/login/",
+        sent,
+        {"Cookie": cookie, "Referer": f"{url}/login/", "Content-Type": "application/x-www-form-urlencoded"},
+    )
     answer = connection.getresponse()
     assert (answer.status, answer.headers["Location"]) == (302, "/")
     connection.close()
@@ -70,8 +83,10 @@ def signed_in(url: str, source: str = "127.0.0.1") -> float:
 def test_gthread_alone_stands_still(environment, tmp_path):
     """The control: what the attack does where nothing is in its way."""
     settings = {"GUNICORN_CMD_ARGS": "--worker-class=gthread"}
-    with (serving(environment, tmp_path / "web.log", **settings) as web,
-          Slow(web.url, MANY, ATTACKS["sign-in"](web.url))):
+    with (
+        serving(environment, tmp_path / "web.log", **settings) as web,
+        Slow(web.url, MANY, ATTACKS["sign-in"](web.url)),
+    ):
         assert seconds(f"{web.url}/healthz", timeout=2 * SOON) >= 2 * SOON
 
 
@@ -119,8 +134,10 @@ def test_who_does_not_take_the_answer_holds_no_thread(web):
 
 
 def test_an_address_has_so_many_connections_and_no_more(environment, tmp_path):
-    with (serving(environment, tmp_path / "web.log", CONNECTIONS_PER_ADDRESS="20") as web,
-          Slow(web.url, 40, b"", source="127.9.9.9") as attack):
+    with (
+        serving(environment, tmp_path / "web.log", CONNECTIONS_PER_ADDRESS="20") as web,
+        Slow(web.url, 40, b"", source="127.9.9.9") as attack,
+    ):
         wait_until(lambda: attack.ended() >= 20, 20, "the rest refused")
         assert b" 429 " in attack.connections[-1].recv(1000)
         assert seconds(f"{web.url}/healthz") < within(SOON)  # from 127.0.0.1
@@ -137,8 +154,10 @@ def test_a_process_full_of_silent_connections_takes_another(environment, tmp_pat
         assert seconds(f"{web.url}/healthz") < within(SOON)
 
 
-@pytest.mark.parametrize("path", ["/login/", "/api/v1/services/", "/api/v1/services/shop/versions/nothing/there",
-                                  "/api/v1/services/shop/versions/"])
+@pytest.mark.parametrize(
+    "path",
+    ["/login/", "/api/v1/services/", "/api/v1/services/shop/versions/nothing/there", "/api/v1/services/shop/versions/"],
+)
 def test_a_large_form_of_a_stranger_is_cut_off_and_touches_no_disk(environment, tmp_path, short_tmp, path):
     with serving(environment, tmp_path / "web.log", TMPDIR=str(short_tmp)) as web:
         sent, answer = pour(web.url, path, 300 << 20, short_tmp)

@@ -1,4 +1,5 @@
 """A connection as the threads see it: paced reading, and answers that wait for nobody."""
+
 import socket
 import threading
 import time

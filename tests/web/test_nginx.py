@@ -1,4 +1,5 @@
 """The shipped nginx.conf in front of a real web process: the same attacks, and what it closes."""
+
 import http.client
 
 import pytest
@@ -23,8 +24,9 @@ FORMER = {  # the lines of the file as it was: the control
 @pytest.fixture
 def place(environment, tmp_path, short_tmp):
     def start(replace=None, **settings):
-        web = Web({**environment, "TRUSTED_PROXIES": "127.0.0.1", "TMPDIR": str(short_tmp), **settings},
-                  tmp_path / "web.log")
+        web = Web(
+            {**environment, "TRUSTED_PROXIES": "127.0.0.1", "TMPDIR": str(short_tmp), **settings}, tmp_path / "web.log"
+        )
         nginx = Nginx(tmp_path / "nginx", web.port, replace)
         web.environment["PUBLIC_URL"] = nginx.url
         web.start()
@@ -46,10 +48,15 @@ def test_nginx_accepts_the_shipped_file(tmp_path):
     assert "warn" not in tested.stderr
 
 
-@pytest.mark.parametrize(("path", "kind"), [
-    ("/login/", "application/x-www-form-urlencoded"), ("/api/v1/builds/git/webhook", "application/json"),
-    ("/api/v1/services/shop/versions/", "application/json"), ("/api/v1/hosts/import", "application/json"),
-])
+@pytest.mark.parametrize(
+    ("path", "kind"),
+    [
+        ("/login/", "application/x-www-form-urlencoded"),
+        ("/api/v1/builds/git/webhook", "application/json"),
+        ("/api/v1/services/shop/versions/", "application/json"),
+        ("/api/v1/hosts/import", "application/json"),
+    ],
+)
 def test_slow_bodies_hold_up_nobody(place, path, kind):
     nginx = place()
     ann()

@@ -1,4 +1,5 @@
 """Makes a key for FIELD_KEYS."""
+
 from cryptography.fernet import Fernet
 from django.core.management.base import BaseCommand
 

@@ -1,4 +1,5 @@
 """Writes every stored secret again under the newest key."""
+
 from collections.abc import Callable
 
 from django.apps import apps

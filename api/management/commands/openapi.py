@@ -1,4 +1,5 @@
 """`manage.py openapi`: the API's description as it is committed in openapi.json (`make openapi` writes it)."""
+
 import json
 
 from django.core.management.base import BaseCommand

@@ -2,6 +2,7 @@
 
 Both are tried as in an operation, with the same server and the same tools. Nothing is sent there but the question.
 """
+
 import secrets
 import time
 from collections.abc import Callable
@@ -99,7 +100,7 @@ def ask(connection: ssh.Connection, text: bytes, end: float, most: int = 65536) 
     rest, finished, started = memoryview(text), False, time.monotonic()
     try:
         while not channel.ended and time.monotonic() < end - 0.2:
-            rest = rest[channel.send(rest):] if rest else rest
+            rest = rest[channel.send(rest) :] if rest else rest
             if not rest and not finished:
                 finished = True
                 channel.finish_input()

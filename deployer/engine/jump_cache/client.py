@@ -4,6 +4,7 @@ A jump host that may do so has a `fetch_port`. While operations behind it ask fo
 speaks with one server there (protocol.py), over the connection that they share. What it cannot give is sent over
 each host's own connection, as everywhere else; the host is told why, and says so in its journal.
 """
+
 import threading
 import time
 

@@ -1,4 +1,5 @@
 """What a worker and the server on a jump host say to each other (server.py tells the words)."""
+
 import re
 import secrets
 import time

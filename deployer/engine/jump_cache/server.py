@@ -12,6 +12,7 @@ an HTTP version (without: nothing but the bytes comes back).
 
 Several workers may each have such a server here, on the same port: they share its folder, the token and who comes.
 """
+
 import errno
 import fcntl
 import hashlib

@@ -3,6 +3,7 @@
 Strongest class first; within a class, what costs a host least. The last class is offered only to hosts whose row says
 so: SHA-1 signatures and key exchanges, CBC, MACs with SHA-1 or MD5. OpenSSH before 7.2 has nothing better for RSA keys.
 """
+
 from __future__ import annotations
 
 import hashlib
@@ -44,11 +45,25 @@ WORDS = {
 MODERN = Offer(
     # The hybrid withstands quantum computers. OpenSSH's server has fast code for P-256, and only a plain one for
     # curve25519, which is as strong: 2 ms of a host's CPU a connection.
-    kex=("mlkem768x25519-sha256", "ecdh-sha2-nistp256", "curve25519-sha256", "curve25519-sha256@libssh.org",
-         "ecdh-sha2-nistp384", "ecdh-sha2-nistp521", "diffie-hellman-group16-sha512",
-         "diffie-hellman-group-exchange-sha256", "diffie-hellman-group14-sha256"),
-    keys=("ssh-ed25519", "ecdsa-sha2-nistp256", "ecdsa-sha2-nistp384", "ecdsa-sha2-nistp521", "rsa-sha2-512",
-          "rsa-sha2-256"),
+    kex=(
+        "mlkem768x25519-sha256",
+        "ecdh-sha2-nistp256",
+        "curve25519-sha256",
+        "curve25519-sha256@libssh.org",
+        "ecdh-sha2-nistp384",
+        "ecdh-sha2-nistp521",
+        "diffie-hellman-group16-sha512",
+        "diffie-hellman-group-exchange-sha256",
+        "diffie-hellman-group14-sha256",
+    ),
+    keys=(
+        "ssh-ed25519",
+        "ecdsa-sha2-nistp256",
+        "ecdsa-sha2-nistp384",
+        "ecdsa-sha2-nistp521",
+        "rsa-sha2-512",
+        "rsa-sha2-256",
+    ),
     ciphers=("aes256-gcm@openssh.com", "aes128-gcm@openssh.com", "aes256-ctr", "aes192-ctr", "aes128-ctr"),
     macs=("hmac-sha2-512-etm@openssh.com", "hmac-sha2-256-etm@openssh.com", "hmac-sha2-512", "hmac-sha2-256"),
     compression=("none", "zlib@openssh.com"),

@@ -74,8 +74,10 @@ class Channel:
     def _take(self) -> tuple[bytes, bytes]:
         raw = self._raw
         try:
-            return (raw.recv(READ) if raw.recv_ready() else b"",
-                    raw.recv_stderr(READ) if raw.recv_stderr_ready() else b"")
+            return (
+                raw.recv(READ) if raw.recv_ready() else b"",
+                raw.recv_stderr(READ) if raw.recv_stderr_ready() else b"",
+            )
         except (EOFError, OSError, paramiko.SSHException) as error:
             raise self._connection.lost(error) from None
 
@@ -154,8 +156,9 @@ class Connection:
             return channel
         except paramiko.ChannelException as error:
             if target and error.code == 2:  # "connect failed"
-                raise Unreachable(where=f"{target[0]}:{target[1]}",
-                                  reason=f"the jump host {self.endpoint.where} cannot connect to it") from None
+                raise Unreachable(
+                    where=f"{target[0]}:{target[1]}", reason=f"the jump host {self.endpoint.where} cannot connect to it"
+                ) from None
             raise Refused(where=self.endpoint.where, what="a tunnel" if target else "a session") from None
         except (EOFError, OSError, paramiko.SSHException) as error:
             raise self.lost(error) from None
@@ -254,7 +257,11 @@ def borrow(endpoint: Endpoint, limits: Limits = USUAL) -> tuple[Connection, Call
 
 
 def fetch_host_key(
-    address: str, port: int, timeout: float = 10.0, jump: Endpoint | None = None, legacy: bool = False,
+    address: str,
+    port: int,
+    timeout: float = 10.0,
+    jump: Endpoint | None = None,
+    legacy: bool = False,
     types: tuple[str, ...] = (),
 ) -> str:
     """The key that the host proves to have, as `ssh-ed25519 AAAA…`, for a person to compare. Sends nothing after the

@@ -1,4 +1,5 @@
 """Where a server and we do not agree: on algorithms, on its key, on how our own key is proved. Which error that is."""
+
 from dataclasses import replace
 
 import paramiko
@@ -64,7 +65,8 @@ def not_accepted(transport: Transport, endpoint: Endpoint, key: paramiko.PKey | 
 
 def _nothing_common(endpoint: Endpoint, found: list[algorithms.Gap]) -> NoCommonAlgorithm:
     return NoCommonAlgorithm(
-        where=endpoint.where, gaps="; ".join(map(str, found)),
+        where=endpoint.where,
+        gaps="; ".join(map(str, found)),
         hint=algorithms.remedy(found, endpoint.legacy),
         legacy=not endpoint.legacy and algorithms.legacy_would_do(found),
-    )  # fmt: skip
+    )

@@ -1,4 +1,5 @@
 """A private key in the text that people paste: found in it, made regular, or named for what it is instead. Pure."""
+
 import base64
 import binascii
 import re
@@ -11,31 +12,62 @@ _HEADER = re.compile(r"[A-Za-z0-9-]{1,40}:")
 
 # What may be pasted instead, the first that fits: a pattern, what it is, and what to do.
 _OTHERS = (
-    (re.compile(r"PuTTY-User-Key-File-\d"), "a PuTTY key (.ppk)",
-     "Convert it: puttygen KEY.ppk -O private-openssh -o KEY."),
-    (re.compile(r"-cert-v01@openssh\.com AAAA"), "a certificate, which holds no private key",
-     "Give the private key that belongs to it: the file without -cert.pub."),
-    (re.compile(r"(?:ssh-(?:ed25519|rsa|dss)|ecdsa-sha2-nistp\d{3}|sk-[a-z0-9-]{1,40}@openssh\.com) AAAA"),
-     "a public key", "Give the private key that belongs to it: the file without .pub."),
-    (re.compile(r"-- BEGIN SSH2 PUBLIC KEY"), "a public key (RFC 4716)",
-     "Give the private key that belongs to it; one in the same form is converted by: ssh-keygen -i -f KEY > KEY.new."),
-    (re.compile(r"-- BEGIN SSH2 ENCRYPTED PRIVATE KEY"), "a private key in ssh.com's form (SSH2)",
-     "Take its passphrase off and convert it: ssh-keygen -i -f KEY > KEY.new."),
-    (re.compile(r"-----BEGIN (?:[A-Z0-9]{1,12} ){0,4}PUBLIC KEY-----"), "a public key (PEM)",
-     "Give the private key that belongs to it."),
-    (re.compile(r"-----BEGIN (?:TRUSTED )?CERTIFICATE(?: REQUEST)?-----"), "an X.509 certificate",
-     "Give the private key that belongs to it."),
+    (
+        re.compile(r"PuTTY-User-Key-File-\d"),
+        "a PuTTY key (.ppk)",
+        "Convert it: puttygen KEY.ppk -O private-openssh -o KEY.",
+    ),
+    (
+        re.compile(r"-cert-v01@openssh\.com AAAA"),
+        "a certificate, which holds no private key",
+        "Give the private key that belongs to it: the file without -cert.pub.",
+    ),
+    (
+        re.compile(r"(?:ssh-(?:ed25519|rsa|dss)|ecdsa-sha2-nistp\d{3}|sk-[a-z0-9-]{1,40}@openssh\.com) AAAA"),
+        "a public key",
+        "Give the private key that belongs to it: the file without .pub.",
+    ),
+    (
+        re.compile(r"-- BEGIN SSH2 PUBLIC KEY"),
+        "a public key (RFC 4716)",
+        "Give the private key that belongs to it; "
+        "one in the same form is converted by: ssh-keygen -i -f KEY > KEY.new.",
+    ),
+    (
+        re.compile(r"-- BEGIN SSH2 ENCRYPTED PRIVATE KEY"),
+        "a private key in ssh.com's form (SSH2)",
+        "Take its passphrase off and convert it: ssh-keygen -i -f KEY > KEY.new.",
+    ),
+    (
+        re.compile(r"-----BEGIN (?:[A-Z0-9]{1,12} ){0,4}PUBLIC KEY-----"),
+        "a public key (PEM)",
+        "Give the private key that belongs to it.",
+    ),
+    (
+        re.compile(r"-----BEGIN (?:TRUSTED )?CERTIFICATE(?: REQUEST)?-----"),
+        "an X.509 certificate",
+        "Give the private key that belongs to it.",
+    ),
     (re.compile(r"SSH PRIVATE KEY FILE FORMAT 1\.1"), "a key of version 1 of SSH", NEW),
     (re.compile(r"-----BEGIN PGP "), "a PGP key", NEW),
     (re.compile(r'"kty"\s*:'), "a JSON Web Key", NEW),
-    (re.compile(r"-----BEGIN (?:[A-Z0-9]{1,12} ){0,4}PRIVATE KEY-----"),
-     "a private key that was cut short: its END line is missing", "Give the whole file."),
-    (re.compile(r"-----END (?:[A-Z0-9]{1,12} ){0,4}PRIVATE KEY-----"),
-     "a private key that was cut short: its BEGIN line is missing", "Give the whole file."),
+    (
+        re.compile(r"-----BEGIN (?:[A-Z0-9]{1,12} ){0,4}PRIVATE KEY-----"),
+        "a private key that was cut short: its END line is missing",
+        "Give the whole file.",
+    ),
+    (
+        re.compile(r"-----END (?:[A-Z0-9]{1,12} ){0,4}PRIVATE KEY-----"),
+        "a private key that was cut short: its BEGIN line is missing",
+        "Give the whole file.",
+    ),
     (re.compile(r"\A\s*(?:SHA256:|MD5:|\d+ SHA256:)"), "a fingerprint", "Give the private key itself."),
-    (re.compile(r"\A\s*(?:b3BlbnNzaC1rZXk|MII|MHc|MIG|MC4)"), "the middle of a private key",
-     "Give its BEGIN and END lines too."),
-)  # fmt: skip
+    (
+        re.compile(r"\A\s*(?:b3BlbnNzaC1rZXk|MII|MHc|MIG|MC4)"),
+        "the middle of a private key",
+        "Give its BEGIN and END lines too.",
+    ),
+)
 
 
 def block(text: str) -> tuple[str, str]:
@@ -53,7 +85,7 @@ def block(text: str) -> tuple[str, str]:
             headers.append(line)
         else:
             body += "".join(line.split())
-    lines = [body[start:start + 64] for start in range(0, len(body), 64)]
+    lines = [body[start : start + 64] for start in range(0, len(body), 64)]
     head = [*headers, ""] if headers else []
     return label, "\n".join([f"-----BEGIN {label}-----", *head, *lines, f"-----END {label}-----", ""])
 

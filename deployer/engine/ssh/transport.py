@@ -114,11 +114,15 @@ class Transport(paramiko.Transport):
     _active_check_timeout = 0.5
     _kex_info = algorithms.KEX
     _key_info = algorithms.KEYS
-    _compression_info = {name: (pack, unpack and Bounded)
-                         for name, (pack, unpack) in paramiko.Transport._compression_info.items()}
+    _compression_info = {
+        name: (pack, unpack and Bounded) for name, (pack, unpack) in paramiko.Transport._compression_info.items()
+    }
     _channel_handler_table = paramiko.Transport._channel_handler_table | {
-        MSG_CHANNEL_WINDOW_ADJUST: _window_opened, MSG_CHANNEL_REQUEST: _told,
-        MSG_CHANNEL_DATA: _fed, MSG_CHANNEL_EXTENDED_DATA: _fed_extended}
+        MSG_CHANNEL_WINDOW_ADJUST: _window_opened,
+        MSG_CHANNEL_REQUEST: _told,
+        MSG_CHANNEL_DATA: _fed,
+        MSG_CHANNEL_EXTENDED_DATA: _fed_extended,
+    }
 
     def __init__(self, line: Line, pinned: bytes | None, limits: Limits, legacy: bool = False):
         super().__init__(line, default_window_size=WINDOW, default_max_packet_size=PACKET, packetizer_class=Packets)

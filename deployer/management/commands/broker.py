@@ -1,4 +1,5 @@
 """`manage.py broker`: runs the embedded broker in the foreground until it is ended."""
+
 import os
 from pathlib import Path
 

@@ -111,8 +111,15 @@ def _roles() -> Iterator[str]:
     yield "## Roles and scopes\n"
     yield from _rows(
         ["right", *LADDER, "administrator", "what it is"],
-        [[f"`{scope}`", *("yes" if scope in RIGHTS[role] | PERSONAL else "–" for role in LADDER), "yes", MEANS[scope]]
-         for scope in SCOPES],
+        [
+            [
+                f"`{scope}`",
+                *("yes" if scope in RIGHTS[role] | PERSONAL else "–" for role in LADDER),
+                "yes",
+                MEANS[scope],
+            ]
+            for scope in SCOPES
+        ],
     )
     yield "\nOn what the own team owns. On what another team owns: none. On what no team owns: `DEFAULT_ROLE`'s.\n"
     yield from _rows(

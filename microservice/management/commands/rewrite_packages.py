@@ -43,6 +43,13 @@ class Command(BaseCommand):
             reason = str(error) if isinstance(error, BadArchive) else "it is not in the store"
             self.stdout.write(f"{name}: left as it is, {reason}. Mark it bad, or publish it as another version.")
             return "left as they are"
-        record(Caller(name="manage.py rewrite_packages"), "change", "version", version, before={"sha256": before},
-               after={"sha256": version.sha256}, service=version.microservice)
+        record(
+            Caller(name="manage.py rewrite_packages"),
+            "change",
+            "version",
+            version,
+            before={"sha256": before},
+            after={"sha256": version.sha256},
+            service=version.microservice,
+        )
         return "rewritten"

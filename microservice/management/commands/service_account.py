@@ -1,4 +1,5 @@
 """Makes a service account: what a pipeline's tokens belong to, so that they are no person's."""
+
 from django.contrib.auth import get_user_model
 from django.core.management.base import BaseCommand, CommandError
 from django.db import transaction

@@ -1,4 +1,5 @@
 """Makes an API token and prints it."""
+
 import re
 from datetime import datetime, timedelta
 
@@ -24,11 +25,17 @@ class Command(BaseCommand):
     def add_arguments(self, parser):
         parser.add_argument("name", help="what the token is for")
         parser.add_argument("--scopes", required=True, help=f"with commas between: {','.join(SCOPES)}")
-        parser.add_argument("--user", required=True,
-                            help="whose token it is: a service account (manage.py service_account), or a person")
+        parser.add_argument(
+            "--user",
+            required=True,
+            help="whose token it is: a service account (manage.py service_account), or a person",
+        )
         parser.add_argument("--services", default="", help="ids or names with commas between; none: all")
-        parser.add_argument("--expires", help="2027-01-31T00:00:00Z, a time from now (30d, 12h, 90m) or never; "
-                                              "after TOKEN_DAYS days where it is not named")
+        parser.add_argument(
+            "--expires",
+            help="2027-01-31T00:00:00Z, a time from now (30d, 12h, 90m) or never; "
+            "after TOKEN_DAYS days where it is not named",
+        )
 
     def handle(self, *args, **options):
         user = _user(options["user"])
@@ -38,8 +45,12 @@ class Command(BaseCommand):
             raise CommandError(f"{user.get_username()} does not have the right {', '.join(lacking)}")
         try:
             row, text = make_token(
-                user, options["name"], scopes, services=_services(options["services"]),
-                expires=_expires(options["expires"]), created_by="manage.py token",
+                user,
+                options["name"],
+                scopes,
+                services=_services(options["services"]),
+                expires=_expires(options["expires"]),
+                created_by="manage.py token",
             )
         except Problem as problem:
             raise CommandError(problem.detail) from problem
@@ -59,7 +70,8 @@ def _user(name: str):
 def _services(text: str) -> list[int]:
     found = []
     for which in text.replace(",", " ").split():
-        service = MicroService.objects.filter(**({"pk": which} if which.isascii() and which.isdigit() else {"name": which})
+        service = MicroService.objects.filter(
+            **({"pk": which} if which.isascii() and which.isdigit() else {"name": which})
         ).first()
         if service is None:
             raise CommandError(f"there is no service {which}")

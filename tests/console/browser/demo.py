@@ -36,9 +36,13 @@ class Demo:
         log = self.folder / "demo.out"
         with log.open("wb") as output:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "demo"], env={**environment, "VAR": str(self.folder)}, stdin=subprocess.DEVNULL,
-                stdout=output, stderr=subprocess.STDOUT, cwd=Path(__file__).parents[3],
-            )  # fmt: skip
+                [sys.executable, "-m", "demo"],
+                env={**environment, "VAR": str(self.folder)},
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                cwd=Path(__file__).parents[3],
+            )
         deadline = time.monotonic() + READY_WITHIN
         while "Ready after" not in log.read_text():
             if self._process.poll() is not None or time.monotonic() > deadline:

@@ -19,8 +19,14 @@ def node(demo):
 
     def fill(page, name: str, **more):
         page.goto("/hosts/new/")
-        fields = {"hostname": name, "ip": row["ip"], "port": str(row["port"]), "username": row["username"],
-                  "base_path": row["base_path"] + f"-{name}", **more}  # fmt: skip
+        fields = {
+            "hostname": name,
+            "ip": row["ip"],
+            "port": str(row["port"]),
+            "username": row["username"],
+            "base_path": row["base_path"] + f"-{name}",
+            **more,
+        }
         for field, value in fields.items():
             page.locator(f"[name={field}]").fill(value)
         page.locator("[name=credential_id]").select_option(str(row["credential_id"]))

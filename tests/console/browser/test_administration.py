@@ -127,8 +127,14 @@ def test_the_pages_pass_axe_and_fit_when_there_is_something_on_them(demo, visit,
     page = visit("/settings/", color_scheme=theme, viewport=size)
     wrong = {}
     callback, service = f"/callbacks/{told['id']}/", f"/services/{definition.BUILT}/"
-    for address in ("/settings/", callback, f"{callback}edit/", f"/teams/{team['id']}/", service,
-                    f"{service}versions/1/"):
+    for address in (
+        "/settings/",
+        callback,
+        f"{callback}edit/",
+        f"/teams/{team['id']}/",
+        service,
+        f"{service}versions/1/",
+    ):
         page.goto(address)
         page.evaluate("document.querySelectorAll('main details').forEach((one) => { one.open = true; })")
         if page.get_by_role("button", name="Upload a package…").count():

@@ -13,12 +13,33 @@ ZOOMED = {name: length // 2 for name, length in DESKTOP.items()}  # what a page 
 SOON, LATER = 60_000, 120_000  # milliseconds
 OLD, MIDDLE, NEW = "20250301090000", "20250308101500", "20250315143000"
 PAGES = (
-    "/", "/services/hello/", "/services/hello/instances/", "/services/hello/settings/", "/services/hello/versions/new/",
-    "/new-service/", "/deployments/", "/hosts/", "/hosts/new/", "/hosts/1/", "/credentials/", "/tokens/", "/history/",
-    "/settings/", "/settings/history/", "/callbacks/", "/callbacks/new/", "/people/", "/people/1/", "/teams/",
+    "/",
+    "/services/hello/",
+    "/services/hello/instances/",
+    "/services/hello/settings/",
+    "/services/hello/versions/new/",
+    "/new-service/",
+    "/deployments/",
+    "/hosts/",
+    "/hosts/new/",
+    "/hosts/1/",
+    "/credentials/",
+    "/tokens/",
+    "/history/",
+    "/settings/",
+    "/settings/history/",
+    "/callbacks/",
+    "/callbacks/new/",
+    "/people/",
+    "/people/1/",
+    "/teams/",
     "/account/",
-    "/deployments/1/", "/operations/1/", "/operations/1/log/?q=o", "/services/hello/versions/1/", "/nothing-here/",
-)  # fmt: skip
+    "/deployments/1/",
+    "/operations/1/",
+    "/operations/1/log/?q=o",
+    "/services/hello/versions/1/",
+    "/nothing-here/",
+)
 
 
 def succeeded(page: Page) -> None:

@@ -1,4 +1,5 @@
 """Archives for tests: good ones, and fifty that must be refused."""
+
 import gzip
 import io
 import tarfile
@@ -46,9 +47,17 @@ def rewritten(data: bytes, piece: int = 65536) -> bytes:
 
 
 GOOD = packed(
-    folder("./"), folder("bin"), entry("bin/run", b"#!/bin/sh\n" * 200, mode=0o755), link("run", "bin/run"),
-    link("bin/up", "../lib/x"), entry("lib/x", b"x"), hard("lib/y", "lib/x"), link("current", "lib"),
-    entry("lib/" + "long" * 40 + ".txt", b"y" * 3000), entry("données/été.txt", b"z"), entry("a..b/..c", b"dots"),
+    folder("./"),
+    folder("bin"),
+    entry("bin/run", b"#!/bin/sh\n" * 200, mode=0o755),
+    link("run", "bin/run"),
+    link("bin/up", "../lib/x"),
+    entry("lib/x", b"x"),
+    hard("lib/y", "lib/x"),
+    link("current", "lib"),
+    entry("lib/" + "long" * 40 + ".txt", b"y" * 3000),
+    entry("données/été.txt", b"z"),
+    entry("a..b/..c", b"dots"),
 )
 OTHER = packed(entry("bin/run", b"another"))
 SOME = entry("some", b"file")  # so that nothing is refused for having no file in it
@@ -58,16 +67,16 @@ FILE = entry("file", b"content " * 5000)
 def raw(name: bytes, size: int = 0, kind: bytes = b"0", prefix: bytes = b"", link: bytes = b"") -> bytes:
     """A ustar header written by hand, for what tarfile would not write."""
     head = bytearray(512)
-    head[0:len(name)] = name
+    head[0 : len(name)] = name
     head[100:108] = b"0000644\0"
     head[108:116] = head[116:124] = b"0000000\0"
     head[124:136] = b"%011o\0" % size
     head[136:148] = b"00000000000\0"
     head[148:156] = b" " * 8
     head[156:157] = kind
-    head[157:157 + len(link)] = link
+    head[157 : 157 + len(link)] = link
     head[257:265] = b"ustar\x0000"
-    head[345:345 + len(prefix)] = prefix
+    head[345 : 345 + len(prefix)] = prefix
     head[148:156] = b"%06o\0 " % sum(head)
     return bytes(head)
 
@@ -77,7 +86,7 @@ GOOD_TAR = tar(FILE)
 
 
 def _flipped(data: bytes, at: int) -> bytes:
-    return data[:at] + bytes([data[at] ^ 0x55]) + data[at + 1:]
+    return data[:at] + bytes([data[at] ^ 0x55]) + data[at + 1 :]
 
 
 def _pax(**fields):
@@ -103,7 +112,8 @@ HOSTILE = {
     "a folder up": packed(folder("..")),
     "a path up in the ustar prefix": gzip.compress(raw(b"x", prefix=b"../a") + END),
     "a path up under a harmless pax name": gzip.compress(
-        tar(_pax(path="harmless2"))[:1024] + raw(b"../evil", 1) + b"x".ljust(512, b"\0") + END),
+        tar(_pax(path="harmless2"))[:1024] + raw(b"../evil", 1) + b"x".ljust(512, b"\0") + END
+    ),
     "a pax path up": packed(_pax(path="../evil")),
     "a pax path that is absolute": packed(_pax(path="/evil")),
     "a global pax path up": gzip.compress(tar(FILE, pax={"path": "../evil"})),
@@ -114,7 +124,8 @@ HOSTILE = {
     "a link to the folder above": packed(SOME, link("x", "..")),
     "a link through a link to here": packed(SOME, link("a", "."), link("b", "a/..")),
     "links that lead out together": packed(
-        SOME, folder("d"), folder("d/e"), link("d/e/up", "../.."), link("out", "d/e/up/..")),
+        SOME, folder("d"), folder("d/e"), link("d/e/up", "../.."), link("out", "d/e/up/..")
+    ),
     "a link that a later link turns outward": packed(SOME, link("b", "a/../x"), link("a", "d/e/../.."), folder("d")),
     "a link through a folder that is a link": packed(SOME, link("d", "."), entry("d/x", b"x")),
     "a file below a link that comes later": packed(SOME, entry("d/x", b"x"), link("d", "/tmp")),
@@ -134,8 +145,17 @@ HOSTILE = {
     "a block device": packed(entry("x", kind=tarfile.BLKTYPE)),
     "a pipe": packed(entry("x", kind=tarfile.FIFOTYPE)),
     "a kind nobody knows": gzip.compress(raw(b"x", kind=b"V") + END),
-    "a sparse file": packed(_pax(**{"GNU.sparse.major": "0", "GNU.sparse.minor": "1", "GNU.sparse.size": "9999",
-                                    "GNU.sparse.map": "0,1", "GNU.sparse.name": "x"})),
+    "a sparse file": packed(
+        _pax(
+            **{
+                "GNU.sparse.major": "0",
+                "GNU.sparse.minor": "1",
+                "GNU.sparse.size": "9999",
+                "GNU.sparse.map": "0,1",
+                "GNU.sparse.name": "x",
+            }
+        )
+    ),
     "a name with a new line": packed(entry("a\nb", b"x")),
     "a name with an escape": packed(entry("a\x1b[2J", b"x")),
     "a name with NUL": packed(_pax(path="a\0b")),
@@ -160,7 +180,7 @@ HOSTILE = {
     "garbage behind the gzip": packed(FILE) + b"garbage",
     "a script behind the gzip": packed(FILE) + b"\n#!/bin/sh\nid\n",
     "a second archive behind the end": gzip.compress(GOOD_TAR + GOOD_TAR),
-    "a header behind a lone block of zeros": gzip.compress(GOOD_TAR[:512 + 40448] + bytes(512) + raw(b"../x") + END),
+    "a header behind a lone block of zeros": gzip.compress(GOOD_TAR[: 512 + 40448] + bytes(512) + raw(b"../x") + END),
     "a second gzip with an archive": packed(FILE) + packed(FILE),
     "no tar in the gzip": gzip.compress(b"hello" * 1000),
     "no gzip": b"hello" * 1000,

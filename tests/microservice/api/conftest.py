@@ -1,4 +1,5 @@
 """Callers of the API: `api()` has every right, `api("read")` only that one."""
+
 import json
 
 import pytest
@@ -18,9 +19,7 @@ class Api:
     def send(self, method: str, path: str, body=None, content_type="application/json", **headers):
         data = body if isinstance(body, bytes) else b"" if body is None else json.dumps(body).encode()
         named = {name.replace("_", "-"): value for name, value in headers.items()}
-        return self.client.generic(
-            method, f"/api/v1{path}", data, content_type, headers={**self.headers, **named}
-        )
+        return self.client.generic(method, f"/api/v1{path}", data, content_type, headers={**self.headers, **named})
 
     def get(self, path, **headers):
         return self.send("GET", path, **headers)
@@ -60,7 +59,11 @@ def api(request):
 @pytest.fixture(autouse=True)
 def store(settings, tmp_path):
     """An empty package store of the test's own."""
-    settings.STORAGES = {**settings.STORAGES, "default": {
-        "BACKEND": "django.core.files.storage.FileSystemStorage", "OPTIONS": {"location": tmp_path / "store"},
-    }}
+    settings.STORAGES = {
+        **settings.STORAGES,
+        "default": {
+            "BACKEND": "django.core.files.storage.FileSystemStorage",
+            "OPTIONS": {"location": tmp_path / "store"},
+        },
+    }
     return tmp_path / "store"

@@ -1,4 +1,5 @@
 """Whatever goes wrong under /api/ is one kind of answer: application/problem+json."""
+
 import json
 import re
 
@@ -30,8 +31,19 @@ def problem(answer, status: int, code: str) -> dict:
     return body
 
 
-@pytest.mark.parametrize("path", ["/api/", "/api/v1/", "/api/v1/nosuch", "/api/v2/services/", "/api/v1/services//",
-                                  "/api/v1/../admin", "/api/v1/%00", "/api/v1/services/a/b/c/d"])
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/api/",
+        "/api/v1/",
+        "/api/v1/nosuch",
+        "/api/v2/services/",
+        "/api/v1/services//",
+        "/api/v1/../admin",
+        "/api/v1/%00",
+        "/api/v1/services/a/b/c/d",
+    ],
+)
 def test_an_address_that_is_not_there(client, path):
     problem(client.get(path), 404, "not_found")
 
@@ -50,10 +62,21 @@ def test_nobody(db):
     assert answer["WWW-Authenticate"].startswith("Bearer")
 
 
-@pytest.mark.parametrize("body", [
-    b"{", b"", b"\xff", b"{'a': 1}", b'{"a": NaN}', b"[" * 100_000, b"nonsense", b'{"a":1}x', b"1" * 5000,
-    '{"name": "x"}'.encode("utf-16"),
-])
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"{",
+        b"",
+        b"\xff",
+        b"{'a': 1}",
+        b'{"a": NaN}',
+        b"[" * 100_000,
+        b"nonsense",
+        b'{"a":1}x',
+        b"1" * 5000,
+        '{"name": "x"}'.encode("utf-16"),
+    ],
+)
 def test_a_body_that_is_no_json(api, body):
     answer = api().post("/services/", body)
     if body == b"":
@@ -67,10 +90,16 @@ def test_json_that_is_no_object(api, body):
     problem(api().post("/services/", body), 422, "invalid")
 
 
-@pytest.mark.parametrize("text", [
-    rb'{"name": "a\u0000"}', rb'{"name": "\ud800"}', rb'{"\ud800": 1}', rb'{"a\u0000": 1}',
-    rb'{"name": "x", "environment": {"a": {"b": ["\u0000"]}}}',
-])
+@pytest.mark.parametrize(
+    "text",
+    [
+        rb'{"name": "a\u0000"}',
+        rb'{"name": "\ud800"}',
+        rb'{"\ud800": 1}',
+        rb'{"a\u0000": 1}',
+        rb'{"name": "x", "environment": {"a": {"b": ["\u0000"]}}}',
+    ],
+)
 def test_texts_that_no_database_takes(api, text):
     problem(api().post("/services/", text), 422, "invalid")
 
@@ -91,9 +120,15 @@ def test_every_mistake_of_a_body_is_named_at_once(api):
     assert {error["pointer"] for error in body["errors"]} == {"/name", "/language", "/check_timeout"}
 
 
-@pytest.mark.parametrize("kind", [
-    "text/plain", "application/x-www-form-urlencoded", "multipart/form-data; boundary=x", "",
-])
+@pytest.mark.parametrize(
+    "kind",
+    [
+        "text/plain",
+        "application/x-www-form-urlencoded",
+        "multipart/form-data; boundary=x",
+        "",
+    ],
+)
 def test_another_content_type(api, kind):
     problem(api().post("/services/", b'{"name": "x"}', content_type=kind), 415, "unsupported_media_type")
 
@@ -108,11 +143,17 @@ def test_a_body_that_is_too_large(api, settings):
         problem(api().post("/services/", {"name": "x" * 2000}, **headers), 413, "too_large")
 
 
-@pytest.mark.parametrize(("error", "status", "code"), [
-    (RuntimeError("secret words"), 500, "internal_error"), (IntegrityError("secret words"), 409, "conflict"),
-    (OperationalError("secret words"), 503, "unavailable"), (KeyError("secret words"), 500, "internal_error"),
-    (ValueError("secret words"), 500, "internal_error"), (RecursionError("secret words"), 500, "internal_error"),
-])
+@pytest.mark.parametrize(
+    ("error", "status", "code"),
+    [
+        (RuntimeError("secret words"), 500, "internal_error"),
+        (IntegrityError("secret words"), 409, "conflict"),
+        (OperationalError("secret words"), 503, "unavailable"),
+        (KeyError("secret words"), 500, "internal_error"),
+        (ValueError("secret words"), 500, "internal_error"),
+        (RecursionError("secret words"), 500, "internal_error"),
+    ],
+)
 @pytest.mark.parametrize("key", [None, "k"])
 def test_what_nobody_foresaw_is_told_without_details(api, monkeypatch, error, status, code, key):
     def fail(*_):
@@ -166,8 +207,11 @@ def test_a_session_that_comes_with_a_wrong_token_is_nobody(db):
 
 
 def operations():
-    return [(route, method, needs_of(operation.view_func).scope)
-            for route, found in the_api.operations_by_route().items() for method, operation in found.items()]
+    return [
+        (route, method, needs_of(operation.view_func).scope)
+        for route, found in the_api.operations_by_route().items()
+        for method, operation in found.items()
+    ]
 
 
 def test_every_endpoint_refuses_who_has_every_right_but_the_one_it_needs(api):

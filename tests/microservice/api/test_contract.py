@@ -1,4 +1,5 @@
 """What holds for every list and for everything that is made, over all endpoints together."""
+
 import pytest
 from django.contrib.auth import get_user_model
 from django.db import connection
@@ -29,10 +30,13 @@ def test_what_is_made_is_where_its_location_says(api):
         "/teams/1/members/": {"user": "eve", "role": "viewer"},
         "/callbacks/": {"url": "https://example.com/"},
     }
-    made = {path: some.post(path.replace("/1/", f"/{getattr(Team.objects.first(), 'pk', 0)}/"), body)
-            for path, body in asked.items()} | {"/users/": user}
+    made = {
+        path: some.post(path.replace("/1/", f"/{getattr(Team.objects.first(), 'pk', 0)}/"), body)
+        for path, body in asked.items()
+    } | {"/users/": user}
     answers_201 = {
-        path for path, methods in the_api.get_openapi_schema(path_prefix="/api/v1/")["paths"].items()
+        path
+        for path, methods in the_api.get_openapi_schema(path_prefix="/api/v1/")["paths"].items()
         if "201" in methods.get("post", {}).get("responses", {})
     }
     assert len(made) == len(answers_201), answers_201

@@ -16,9 +16,13 @@ def test_a_credential_is_made_listed_changed_and_deleted_and_its_secret_never_sh
     path = f"/credentials/{made.json()['id']}"
     assert made["Location"] == f"/api/v1{path}"
     answers = [
-        made, api("read").get("/credentials/"), api("read").get(path), api().patch(path, {"name": "pw2"}),
-        api().patch(path, {"secret": "canary-8842"}), api().get("/history/"),
-    ]  # fmt: skip
+        made,
+        api("read").get("/credentials/"),
+        api("read").get(path),
+        api().patch(path, {"name": "pw2"}),
+        api().patch(path, {"secret": "canary-8842"}),
+        api().get("/history/"),
+    ]
     assert [answer.status_code for answer in answers] == [201, 200, 200, 200, 200, 200]
     assert all(b"canary" not in answer.content and b'"secret"' not in answer.content for answer in answers)
     assert Credential.objects.get().secret.reveal() == "canary-8842"
@@ -28,13 +32,24 @@ def test_a_credential_is_made_listed_changed_and_deleted_and_its_secret_never_sh
     assert [row.action for row in History.objects.order_by("id")] == ["create", "change", "change", "delete"]
 
 
-@pytest.mark.parametrize("change", [
-    {"name": ""}, {"name": "a\nb"}, {"name": "x" * 65}, {"kind": "card"}, {"secret": ""}, {"secret": 5},
-    {"secret": None},
-    {"secret": "canary-1\ncanary-2"}, {"passphrase": "canary-3"}, {"kind": "key"}, {"secret": "canary\0"},
-    {"wheels": 4},
-    {"secret": "canary" * 10_000},
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"name": ""},
+        {"name": "a\nb"},
+        {"name": "x" * 65},
+        {"kind": "card"},
+        {"secret": ""},
+        {"secret": 5},
+        {"secret": None},
+        {"secret": "canary-1\ncanary-2"},
+        {"passphrase": "canary-3"},
+        {"kind": "key"},
+        {"secret": "canary\0"},
+        {"wheels": 4},
+        {"secret": "canary" * 10_000},
+    ],
+)
 def test_what_is_wrong_is_refused_without_a_word_of_the_secret(api, change):
     answer = api().post("/credentials/", {**SECRET, **change})
     assert answer.status_code == 422 and answer.json()["errors"]

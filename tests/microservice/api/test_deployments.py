@@ -44,9 +44,14 @@ def test_deployments_are_listed_newest_first_and_filtered(api):
     one, two = fleet.running(), ended(name="other")
     Deployment.objects.filter(pk=two.pk).update(action=Action.REVERT)
     for query, expected in [
-        ("", [two, one]), ("service=shop", [one]), (f"service={two.microservice_id}", [two]), ("status=running", [one]),
-        ("status=succeeded", [two]), ("action=revert", [two]), ("action=retry", []),
-    ]:  # fmt: skip
+        ("", [two, one]),
+        ("service=shop", [one]),
+        (f"service={two.microservice_id}", [two]),
+        ("status=running", [one]),
+        ("status=succeeded", [two]),
+        ("action=revert", [two]),
+        ("action=retry", []),
+    ]:
         found = api().get(f"/deployments/?{query}").json()
         assert [row["id"] for row in found["data"]] == [row.pk for row in expected], query
     for query in ("status=done", "action=fly", "service=-", "limit=x"):

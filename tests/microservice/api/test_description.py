@@ -1,4 +1,5 @@
 """/api/v1/openapi.json and the committed openapi.json."""
+
 import json
 from pathlib import Path
 
@@ -38,8 +39,11 @@ def test_every_endpoint_names_its_refusals(schema):
 def test_every_post_takes_an_idempotency_key(schema):
     posts = [methods["post"] for methods in schema["paths"].values() if "post" in methods]
     assert posts
-    without = [told["operationId"] for told in posts
-               if "Idempotency-Key" not in {parameter["name"] for parameter in told.get("parameters", [])}]
+    without = [
+        told["operationId"]
+        for told in posts
+        if "Idempotency-Key" not in {parameter["name"] for parameter in told.get("parameters", [])}
+    ]
     assert [name for name in without if "webhook" not in name] == []
 
 

@@ -38,8 +38,12 @@ def admin(django_user_model, client):
 
 
 def places(operation) -> list[str]:
-    return [f"/operations/{operation.pk}/log/", f"/operations/{operation.pk}/",
-            f"/deployments/{operation.deployment_id}/", f"/operations/{operation.pk}/output/?offset=0"]
+    return [
+        f"/operations/{operation.pk}/log/",
+        f"/operations/{operation.pk}/",
+        f"/deployments/{operation.deployment_id}/",
+        f"/operations/{operation.pk}/output/?offset=0",
+    ]
 
 
 @pytest.mark.parametrize("encoding", ["gb18030", ""], ids=["said", "recognised"])

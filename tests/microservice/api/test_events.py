@@ -88,10 +88,11 @@ def test_a_stream_resumes_after_the_last_id_by_header_and_by_query(api):
     path = f"/deployments/{deployment.pk}/events"
     last = rows[2].pk
     for reader in (
-        Reader(api().get(path, **{"Last-Event-ID": str(last)})), Reader(api().get(f"{path}?last_event_id={last}")),
+        Reader(api().get(path, **{"Last-Event-ID": str(last)})),
+        Reader(api().get(f"{path}?last_event_id={last}")),
         Reader(api().get(f"{path}?last_event_id={rows[0].pk}", **{"Last-Event-ID": str(last)})),
         Reader(api().get(f"/events?last_event_id={last}")),
-    ):  # fmt: skip
+    ):
         assert reader.ids(3) == [row.pk for row in rows[3:]]
         reader.close()
 

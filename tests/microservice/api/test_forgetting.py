@@ -1,4 +1,5 @@
 """Forgetting and archiving through the API."""
+
 import pytest
 
 from asset.models import Asset

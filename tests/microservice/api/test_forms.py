@@ -1,4 +1,5 @@
 """A version and its package in one POST of multipart/form-data."""
+
 import base64
 import hashlib
 

@@ -1,4 +1,5 @@
 """Teams end at hosts, for everybody who is no administrator: every way to look at a host, or to name one."""
+
 import json
 
 import pytest
@@ -40,8 +41,12 @@ class Red:
         self.versions = fleet.versions(self.service)
         # Blue was there once: then the host was everybody's.
         instance = fleet.instances(self.versions[0], [self.host])[0]
-        self.past = fleet.deployment([instance, *fleet.instances(self.versions[0], [self.blues])], self.versions[1],
-                                     DeploymentStatus.FAILED, OperationStatus.FAILED)  # fmt: skip
+        self.past = fleet.deployment(
+            [instance, *fleet.instances(self.versions[0], [self.blues])],
+            self.versions[1],
+            DeploymentStatus.FAILED,
+            OperationStatus.FAILED,
+        )
         self.operation = Operation.objects.get(instance=instance)
         self.operation.error = f"it failed on {self.host.hostname}"
         self.operation.save()
@@ -81,9 +86,19 @@ def test_the_api_tells_nobody_of_another_team_of_a_host(red, blue):
     for path in paths_with_ids(red):
         answer = api.get(path)
         assert answer.status_code == 404, (path, answer.content)
-    lists = ("/hosts/", f"/hosts/?hostname={SECRET}", "/hosts/?team=red", "/history/", "/deployments/",
-             f"/deployments/{red.past.pk}", f"/deployments/{red.past.pk}/operations/", "/services/shop/instances/",
-             f"/services/shop/instances/?host={red.host.hostname}", f"/hosts/{red.blues.pk}", "/teams/")  # fmt: skip
+    lists = (
+        "/hosts/",
+        f"/hosts/?hostname={SECRET}",
+        "/hosts/?team=red",
+        "/history/",
+        "/deployments/",
+        f"/deployments/{red.past.pk}",
+        f"/deployments/{red.past.pk}/operations/",
+        "/services/shop/instances/",
+        f"/services/shop/instances/?host={red.host.hostname}",
+        f"/hosts/{red.blues.pk}",
+        "/teams/",
+    )
     for path in lists:
         answer = api.get(path)
         assert answer.status_code == 200 and SECRET not in answer.content.decode(), path
@@ -96,9 +111,11 @@ def test_the_api_tells_nobody_of_another_team_of_a_host(red, blue):
 def test_no_way_to_act_on_a_strangers_host_differs_from_one_that_is_not_there(red, blue):
     api, _ = blue
     ways = [
-        ("PATCH", "/hosts/{}", {"description": "x"}), ("DELETE", "/hosts/{}", None), ("POST", "/hosts/{}/check", None),
+        ("PATCH", "/hosts/{}", {"description": "x"}),
+        ("DELETE", "/hosts/{}", None),
+        ("POST", "/hosts/{}/check", None),
         ("POST", "/hosts/{}/trust", {"fingerprint": "SHA256:x"}),
-    ]  # fmt: skip
+    ]
     install = f"/services/shop/versions/{red.versions[0].pk}/install"
     for method, path, body in ways:
         answers = [api.send(method, path.format(number), body) for number in (red.host.pk, 10**6)]
@@ -118,9 +135,18 @@ def test_the_console_tells_nobody_of_another_team_of_a_host(red, blue):
         assert client.get(reverse(f"console:{name}", args=[number])).status_code == 404
     shop, version = red.service.name, red.versions[0].pk
     pages = [
-        "/", "/hosts/", f"/hosts/?q={SECRET}", "/hosts/?team=red", f"/hosts/{red.blues.pk}/", "/deployments/",
-        f"/deployments/{red.past.pk}/", "/history/", f"/history/?q={SECRET}", "/history/moves/?since=2020-01-01T00:00",
-        f"/services/{shop}/instances/", f"/services/{shop}/versions/{version}/install/",
+        "/",
+        "/hosts/",
+        f"/hosts/?q={SECRET}",
+        "/hosts/?team=red",
+        f"/hosts/{red.blues.pk}/",
+        "/deployments/",
+        f"/deployments/{red.past.pk}/",
+        "/history/",
+        f"/history/?q={SECRET}",
+        "/history/moves/?since=2020-01-01T00:00",
+        f"/services/{shop}/instances/",
+        f"/services/{shop}/versions/{version}/install/",
         f"/services/{shop}/versions/{version}/install/?find={SECRET}&part=hosts",
         f"/services/{shop}/versions/{version}/install/?host={red.host.pk}",
         reverse("console:operation", args=[red.past.operations.exclude(pk=red.operation.pk).get().pk]),
@@ -146,7 +172,9 @@ def test_events_about_a_host_reach_those_who_see_it(red):
         seen = []
         original = event_stream.hub.join
         try:
-            event_stream.hub.join = lambda wants, *_, seen=seen, **__: seen.append(wants) or (_ for _ in ()).throw(event_stream.NoRoom())
+            event_stream.hub.join = lambda wants, *_, seen=seen, **__: (
+                seen.append(wants) or (_ for _ in ()).throw(event_stream.NoRoom())
+            )
             with pytest.raises(Exception, match="slots"):
                 stream._stream(request, 0, None)
         finally:

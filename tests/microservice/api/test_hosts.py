@@ -22,17 +22,30 @@ def public(tmp_path_factory):
 
 def test_a_host_is_made_read_changed_and_deleted(api, public):
     fields = {
-        "hostname": "web1", "ip": "10.0.0.1", "port": 2222, "username": "deploy", "base_path": "/srv/x", "sudo": True,
-        "legacy_algorithms": True, "fetch_port": 8123, "fetch_address": "192.168.0.1",
-        "labels": {"zone": "eu"}, "host_key": public, "description": "first",
-    }  # fmt: skip
+        "hostname": "web1",
+        "ip": "10.0.0.1",
+        "port": 2222,
+        "username": "deploy",
+        "base_path": "/srv/x",
+        "sudo": True,
+        "legacy_algorithms": True,
+        "fetch_port": 8123,
+        "fetch_address": "192.168.0.1",
+        "labels": {"zone": "eu"},
+        "host_key": public,
+        "description": "first",
+    }
     made = api().post("/hosts/", fields)
     assert made.status_code == 201, made.content
     shown = made.json()
     assert made["Location"] == f"/api/v1/hosts/{shown['id']}"
     regular = host_keys.parse(public)
     assert {name: shown[name] for name in fields} == {**fields, "host_key": regular}
-    assert (shown["fingerprint"], shown["reachable"], shown["created_by"]) == (host_keys.fingerprint(regular), None, "ann")
+    assert (shown["fingerprint"], shown["reachable"], shown["created_by"]) == (
+        host_keys.fingerprint(regular),
+        None,
+        "ann",
+    )
     path = f"/hosts/{shown['id']}"
     assert api("read").get(path).json() == shown
     changed = api().patch(path, {"port": 22, "labels": {}, "fetch_port": None})
@@ -60,13 +73,34 @@ def test_hosts_are_listed_by_name_and_found_by_a_part_of_it(api):
     assert cost(1) == cost(3)
 
 
-@pytest.mark.parametrize("change", [
-    {"hostname": "a;b"}, {"hostname": "web1\n"}, {"ip": "some where"}, {"port": "22"}, {"port": 0}, {"sudo": "yes"},
-    {"username": "-oProxyCommand=touch /tmp/x"}, {"base_path": "/a/../b"}, {"base_path": "a"}, {"labels": {"a": 1}},
-    {"labels": ["a"]}, {"host_key": "nonsense"}, {"credential_id": 99}, {"credential_id": "1"}, {"jump_host_id": 99},
-    {"jump_host_id": 2**80}, {"fetch_port": 80}, {"fetch_port": "8123"}, {"fetch_address": "gate"},
-    {"reachable": True}, {"offered_key": "x"}, {"hostname": None}, {"description": "a\0"},
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"hostname": "a;b"},
+        {"hostname": "web1\n"},
+        {"ip": "some where"},
+        {"port": "22"},
+        {"port": 0},
+        {"sudo": "yes"},
+        {"username": "-oProxyCommand=touch /tmp/x"},
+        {"base_path": "/a/../b"},
+        {"base_path": "a"},
+        {"labels": {"a": 1}},
+        {"labels": ["a"]},
+        {"host_key": "nonsense"},
+        {"credential_id": 99},
+        {"credential_id": "1"},
+        {"jump_host_id": 99},
+        {"jump_host_id": 2**80},
+        {"fetch_port": 80},
+        {"fetch_port": "8123"},
+        {"fetch_address": "gate"},
+        {"reachable": True},
+        {"offered_key": "x"},
+        {"hostname": None},
+        {"description": "a\0"},
+    ],
+)
 def test_a_wrong_field_is_named_by_its_pointer(api, change):
     fields = {"hostname": "web1", "ip": "10.0.0.1", **change}
     answer = api().post("/hosts/", fields)
@@ -103,12 +137,18 @@ def test_many_are_imported_as_json_or_csv_all_or_none(api):
 
 def test_an_import_that_cannot_be_read_says_how(api):
     for body, kind, status in [
-        (b"[", "application/json", 400), (b"[" * 100_000, "application/json", 400), (b"{}", "application/json", 422),
-        (b"[]", "application/json", 422), (b"[1]", "application/json", 422), (b"\n", "text/csv", 422),
-        (b"\xff\xfe", "text/csv", 422), (b"hostname,ip\na,10.0.0.1\0\n", "text/csv", 422), (b"x", "text/plain", 415),
+        (b"[", "application/json", 400),
+        (b"[" * 100_000, "application/json", 400),
+        (b"{}", "application/json", 422),
+        (b"[]", "application/json", 422),
+        (b"[1]", "application/json", 422),
+        (b"\n", "text/csv", 422),
+        (b"\xff\xfe", "text/csv", 422),
+        (b"hostname,ip\na,10.0.0.1\0\n", "text/csv", 422),
+        (b"x", "text/plain", 415),
         (b'[{"hostname": "a", "ip": "10.0.0.1", "description": "\\ud800"}]', "application/json", 422),
         (b'[{"hostname": "a", "ip": "10.0.0.1", "port": NaN}]', "application/json", 422),
-    ]:  # fmt: skip
+    ]:
         answer = api().post("/hosts/import", body, content_type=kind)
         assert answer.status_code == status, (body[:50], answer.content)
     assert not Asset.objects.exists()
@@ -128,10 +168,21 @@ def test_only_an_admin_changes_hosts(api):
 
 def test_a_host_is_checked_trusted_and_checked_again(api, sshd):
     key = api().post("/credentials/", {"name": "k", "secret": sshd.client_key}).json()["id"]
-    host = api().post("/hosts/", {
-        "hostname": "real", "ip": sshd.address, "port": sshd.port, "username": sshd.username, "credential_id": key,
-        "base_path": str(sshd.root),
-    }).json()  # fmt: skip
+    host = (
+        api()
+        .post(
+            "/hosts/",
+            {
+                "hostname": "real",
+                "ip": sshd.address,
+                "port": sshd.port,
+                "username": sshd.username,
+                "credential_id": key,
+                "base_path": str(sshd.root),
+            },
+        )
+        .json()
+    )
     path = f"/hosts/{host['id']}"
     first = api("deploy").post(f"{path}/check")
     assert first.status_code == 200, first.content

@@ -1,4 +1,5 @@
 """Idempotency-Key: done once, answered with the same bytes, never stuck."""
+
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
@@ -38,9 +39,11 @@ def test_the_same_request_gets_the_same_bytes_and_is_done_once(api):
 def test_the_same_key_with_another_body_is_refused(api):
     caller = api()
     caller.post("/services/", SHOP, Idempotency_Key="a")
-    for answer in (caller.post("/services/", {"name": "other"}, Idempotency_Key="a"),
-                   caller.post("/services/?x=1", SHOP, Idempotency_Key="a"),
-                   caller.post("/tokens/", SHOP, Idempotency_Key="a")):
+    for answer in (
+        caller.post("/services/", {"name": "other"}, Idempotency_Key="a"),
+        caller.post("/services/?x=1", SHOP, Idempotency_Key="a"),
+        caller.post("/tokens/", SHOP, Idempotency_Key="a"),
+    ):
         assert (answer.status_code, answer.json()["code"]) == (422, "idempotency_key_reused")
     assert MicroService.objects.count() == 1
 
@@ -86,6 +89,7 @@ def test_what_went_wrong_here_is_not_remembered_and_leaves_nothing(api, monkeypa
 
 def test_what_fails_behind_the_work_takes_the_work_back(api, monkeypatch):
     """The service is made and its answer cannot be: with a key, neither is kept, so the same request may come again."""
+
     def fail(service):
         raise RuntimeError("no answer")
 
@@ -190,10 +194,13 @@ def test_a_package_that_takes_longer_than_the_lease_keeps_its_key(api, monkeypat
         return slowly(*words)
 
     def post():
-        form = (b'--x\r\nContent-Disposition: form-data; name="version"\r\n\r\n1.0\r\n--x\r\nContent-Disposition: '
-                b'form-data; name="package"; filename="p"\r\n\r\n' + GOOD + b"\r\n--x--\r\n")
-        return caller.post("/services/shop/versions/", form, content_type="multipart/form-data; boundary=x",
-                           Idempotency_Key="a")
+        form = (
+            b'--x\r\nContent-Disposition: form-data; name="version"\r\n\r\n1.0\r\n--x\r\nContent-Disposition: '
+            b'form-data; name="package"; filename="p"\r\n\r\n' + GOOD + b"\r\n--x--\r\n"
+        )
+        return caller.post(
+            "/services/shop/versions/", form, content_type="multipart/form-data; boundary=x", Idempotency_Key="a"
+        )
 
     monkeypatch.setattr(idempotency, "LEASE", timedelta(seconds=0.6))
     monkeypatch.setattr(upload, "publish", publish)

@@ -1,4 +1,5 @@
 """Idempotency-Key through the real web server: fifty at once, and a process that is killed before it has answered."""
+
 import http.client
 import json
 import time
@@ -18,8 +19,12 @@ pytestmark = pytest.mark.django_db(transaction=True)
 def post(web, headers, path, body, key):
     connection = http.client.HTTPConnection("127.0.0.1", web.port, timeout=90)
     try:
-        connection.request("POST", f"/api/v1{path}", json.dumps(body),
-                           {**headers, "Content-Type": "application/json", "Idempotency-Key": key})
+        connection.request(
+            "POST",
+            f"/api/v1{path}",
+            json.dumps(body),
+            {**headers, "Content-Type": "application/json", "Idempotency-Key": key},
+        )
         answer = connection.getresponse()
         return answer.status, answer.read(), dict(answer.getheaders())
     finally:

@@ -41,11 +41,23 @@ def test_an_instance_is_shown_with_its_host_version_and_status(api, shop):
     assert (found["count"], found["code"], len(found["data"])) == (3, 0, 3)
     shown = found["data"][0]
     expected = {
-        "id": one.pk, "name": "shop", "language": "other", "version": "2.0", "version_id": versions[1].pk,
-        "host": f"{one.host.hostname}:{one.host.ip}", "host_id": one.host_id, "port": 8000, "tag": "", "weight": 100,
-        "description": "", "status": 0, "status_str": "running", "locked": False, "locked_by": None,
+        "id": one.pk,
+        "name": "shop",
+        "language": "other",
+        "version": "2.0",
+        "version_id": versions[1].pk,
+        "host": f"{one.host.hostname}:{one.host.ip}",
+        "host_id": one.host_id,
+        "port": 8000,
+        "tag": "",
+        "weight": 100,
+        "description": "",
+        "status": 0,
+        "status_str": "running",
+        "locked": False,
+        "locked_by": None,
         "is_maintain": False,
-    }  # fmt: skip
+    }
     assert {name: shown[name] for name in expected} == expected
     assert api().get(of(shop, one.pk)).json() == shown
 
@@ -57,11 +69,20 @@ def test_filters_take_numbers_words_and_both_forms_of_yes(api, shop):
         locked=True, lock_deployment=deployment, status=InstanceStatus.UPGRADING, version=versions[0]
     )
     for query, expected in [
-        ("locked=1", [two]), ("locked=true", [two]), ("locked=0", [one, three]), ("locked=false", [one, three]),
-        ("status=2", [two]), ("status=upgrading", [two]), ("status=0", [one, three]),
-        (f"version_id={versions[0].pk}", [two]), (f"host={one.host_id}", [one]), (f"host={one.host.hostname}", [one]),
-        (f"host={three.host.ip}", [three]), ("host=nowhere", []), ("locked=1&status=running", []),
-    ]:  # fmt: skip
+        ("locked=1", [two]),
+        ("locked=true", [two]),
+        ("locked=0", [one, three]),
+        ("locked=false", [one, three]),
+        ("status=2", [two]),
+        ("status=upgrading", [two]),
+        ("status=0", [one, three]),
+        (f"version_id={versions[0].pk}", [two]),
+        (f"host={one.host_id}", [one]),
+        (f"host={one.host.hostname}", [one]),
+        (f"host={three.host.ip}", [three]),
+        ("host=nowhere", []),
+        ("locked=1&status=running", []),
+    ]:
         found = api("read").get(of(shop, "?" + query)).json()
         assert [row["id"] for row in found["data"]] == [row.pk for row in expected], query
         assert found["count"] == len(expected)
@@ -150,11 +171,24 @@ def test_what_people_may_change_is_changed_and_written_down(api, shop):
     assert row.before["port"] == 8000 and row.after["port"] == 9000 and row.microservice == shop[0]
 
 
-@pytest.mark.parametrize("body", [
-    {"port": -1}, {"port": 65536}, {"port": "80"}, {"port": True}, {"weight": -1}, {"weight": 10**9}, {"tag": "x" * 65},
-    {"is_maintain": 1}, {"description": "x" * 257}, {"description": "a\0b"}, {"version": 1},
-    {"locked": False}, {"status": 0},
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"port": -1},
+        {"port": 65536},
+        {"port": "80"},
+        {"port": True},
+        {"weight": -1},
+        {"weight": 10**9},
+        {"tag": "x" * 65},
+        {"is_maintain": 1},
+        {"description": "x" * 257},
+        {"description": "a\0b"},
+        {"version": 1},
+        {"locked": False},
+        {"status": 0},
+    ],
+)
 def test_a_change_that_is_wrong_changes_nothing(api, shop, body):
     before = MicroServiceInstance.objects.values().get(pk=shop[2][0].pk)
     answer = api().patch(of(shop, shop[2][0].pk), body)
@@ -229,8 +263,16 @@ def test_an_upgrade_is_accepted_with_the_deployments_address(api, shop):
         "4.0",
     )
     assert sum(body["counts"].values()) == 3 and set(body["counts"]) == {
-        "pending", "queued", "running", "succeeded", "failed", "undone", "cancelled", "not_started", "unknown",
-    }  # fmt: skip
+        "pending",
+        "queued",
+        "running",
+        "succeeded",
+        "failed",
+        "undone",
+        "cancelled",
+        "not_started",
+        "unknown",
+    }
     assert MicroServiceInstance.objects.filter(locked=True, lock_deployment=body["id"]).count() == 3
 
 
@@ -243,12 +285,24 @@ def test_hosts_that_are_no_ids_are_refused(api, shop, host):
     assert answer.json()["errors"][0]["pointer"].startswith("/host")
 
 
-@pytest.mark.parametrize("change", [
-    {"dest_version": 0}, {"dest_version": "3"}, {"dest_version": 10**12}, {"dest_version": None},
-    {"dest_version": 2**70},
-    {"on_locked": "wait"}, {"strategy": {"batch_size": 0}}, {"strategy": {"colour": "red"}}, {"strategy": []},
-    {"plan": "nonsense"}, {"force": "yes"}, {"dry_run": 1}, {"wheels": 4},
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"dest_version": 0},
+        {"dest_version": "3"},
+        {"dest_version": 10**12},
+        {"dest_version": None},
+        {"dest_version": 2**70},
+        {"on_locked": "wait"},
+        {"strategy": {"batch_size": 0}},
+        {"strategy": {"colour": "red"}},
+        {"strategy": []},
+        {"plan": "nonsense"},
+        {"force": "yes"},
+        {"dry_run": 1},
+        {"wheels": 4},
+    ],
+)
 def test_a_request_that_is_wrong_locks_nothing(api, shop, change):
     answer = api().post(going(shop), {"dest_version": shop[1][2].pk, "host": "all", **change})
     assert answer.status_code == 422 and unchanged(), answer.content

@@ -43,10 +43,18 @@ def test_an_empty_log_is_empty(log):
     assert log(Range="bytes=0-").status_code == 416
 
 
-@pytest.mark.parametrize(("header", "start", "end"), [
-    ("bytes=0-0", 0, 1), ("bytes=2-5", 2, 6), ("bytes=5-", 5, 20), ("bytes=-3", 17, 20), ("bytes=15-99999", 15, 20),
-    ("bytes=-99", 0, 20), ("bytes=0-19", 0, 20),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("header", "start", "end"),
+    [
+        ("bytes=0-0", 0, 1),
+        ("bytes=2-5", 2, 6),
+        ("bytes=5-", 5, 20),
+        ("bytes=-3", 17, 20),
+        ("bytes=15-99999", 15, 20),
+        ("bytes=-99", 0, 20),
+        ("bytes=0-19", 0, 20),
+    ],
+)
 def test_a_range_is_answered_with_exactly_its_bytes(operation, log, header, start, end):
     whole = fleet.output(operation, b"0123456", b"789abcd", b"efghij")
     answer = log(Range=header)
@@ -96,10 +104,19 @@ def test_a_reader_goes_on_where_it_stopped(operation, log):
     assert log(f"?offset={offset}").content == b" more"
 
 
-@pytest.mark.parametrize("query", [
-    "?offset=-1", "?offset=x", "?offset=99", "?offset=0&limit=0", "?offset=0&limit=999999999", "?search=" + "x" * 201,
-    "?search=a%0Ab", "?search=a%00b",
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "query",
+    [
+        "?offset=-1",
+        "?offset=x",
+        "?offset=99",
+        "?offset=0&limit=0",
+        "?offset=0&limit=999999999",
+        "?search=" + "x" * 201,
+        "?search=a%0Ab",
+        "?search=a%00b",
+    ],
+)
 def test_a_question_that_is_wrong_is_refused(operation, log, query):
     fleet.output(operation, b"text")
     assert log(query).status_code == 422

@@ -1,4 +1,5 @@
 """Packages through the API: taken in while they are looked through, and never replaced."""
+
 import base64
 import gzip
 import hashlib
@@ -107,11 +108,21 @@ def test_there_are_at_least_fifty_hostile_archives():
     assert len(HOSTILE) >= 50
 
 
-@pytest.mark.parametrize(("header", "status"), [
-    (digest(GOOD), 200), (digest(OTHER), 422), ("sha-256=:AAAA:", 422), ("sha-256=::", 422), ("sha-256=nonsense", 422),
-    ("md5=:AAAA:", 422), ("sha-512=:AAAA:, " + digest(GOOD), 200), ("sha-256=:%%%%:", 422),
-    ("sha-256", 422), (",", 422),
-])
+@pytest.mark.parametrize(
+    ("header", "status"),
+    [
+        (digest(GOOD), 200),
+        (digest(OTHER), 422),
+        ("sha-256=:AAAA:", 422),
+        ("sha-256=::", 422),
+        ("sha-256=nonsense", 422),
+        ("md5=:AAAA:", 422),
+        ("sha-512=:AAAA:, " + digest(GOOD), 200),
+        ("sha-256=:%%%%:", 422),
+        ("sha-256", 422),
+        (",", 422),
+    ],
+)
 def test_the_announced_digest_is_verified(api, version, store, header, status):
     answer = put(api, version, GOOD, Content_Digest=header)
     assert answer.status_code == status, answer.content
@@ -293,11 +304,25 @@ def test_of_uploads_that_race_one_wins_and_the_store_holds_its_bytes(api, transa
 @pytest.mark.found("packages")
 def test_a_conflict_says_which_files_differ_and_how_many(api, version, store):
     some = [entry(f"lib/{number}", b"x") for number in range(10)]
-    put(api, version, packed(entry("bin/run", b"old", mode=0o755), entry("gone", b"x"), entry("mode", b"x"), *some,
-                             link("l", "gone")))
+    put(
+        api,
+        version,
+        packed(
+            entry("bin/run", b"old", mode=0o755), entry("gone", b"x"), entry("mode", b"x"), *some, link("l", "gone")
+        ),
+    )
     other = [entry(f"lib/{number}", b"y") for number in range(10)]
-    answer = put(api, version, packed(entry("bin/run", b"newer", mode=0o755), entry("mode", b"x", mode=0o700), *other,
-                                      entry("more", b""), link("l", "more")))
+    answer = put(
+        api,
+        version,
+        packed(
+            entry("bin/run", b"newer", mode=0o755),
+            entry("mode", b"x", mode=0o700),
+            *other,
+            entry("more", b""),
+            link("l", "more"),
+        ),
+    )
     assert (answer.status_code, answer.json()["code"]) == (409, "package_exists")
     told = answer.json()["detail"]
     assert "15 of its files" in told and "changed bin/run, l, lib/0 and 10 more; added more; missing gone" in told
@@ -305,8 +330,11 @@ def test_a_conflict_says_which_files_differ_and_how_many(api, version, store):
     assert "changed: bin/run: was 3 bytes, is 5" in reasons and "changed: 8 more" in reasons
     assert "changed: lib/0: the same size, other bytes" in reasons and "changed: l: leads elsewhere" in reasons
     assert "missing: gone" in reasons and "added: more" in reasons
-    only = put(api, version, packed(entry("bin/run", b"old"), entry("gone", b"x"), entry("mode", b"x"), *some,
-                                    link("l", "gone")))
+    only = put(
+        api,
+        version,
+        packed(entry("bin/run", b"old"), entry("gone", b"x"), entry("mode", b"x"), *some, link("l", "gone")),
+    )
     assert [error["reason"] for error in only.json()["errors"]] == ["changed: bin/run: mode was 755, is 644"]
 
 
@@ -317,8 +345,10 @@ def test_a_job_that_is_tried_again_in_another_format_is_the_same_version(api, ve
     from tests.packages import zips
 
     first = put(api, version, packed(entry("a", b"x"), entry("bin/run", b"y", mode=0o755))).json()
-    made_again = (lzma.compress(tar(entry("bin/run", b"y", mode=0o755, mtime=9), entry("a", b"x"))),
-                  zips.made(zips.entry("a", b"x", 0o100644), zips.entry("bin/run", b"y", 0o100755)))
+    made_again = (
+        lzma.compress(tar(entry("bin/run", b"y", mode=0o755, mtime=9), entry("a", b"x"))),
+        zips.made(zips.entry("a", b"x", 0o100644), zips.entry("bin/run", b"y", 0o100755)),
+    )
     for data in made_again:
         answer = put(api, version, data, Content_Digest=digest(data))
         assert (answer.status_code, answer.json()["sha256"]) == (200, first["sha256"]), answer.content

@@ -1,4 +1,5 @@
 """Schemathesis against the real web process: every answer is one that the description names, and none is a 5xx."""
+
 import subprocess
 import sys
 import urllib.request
@@ -29,11 +30,36 @@ def test_no_request_gets_an_answer_that_the_description_does_not_name(web, api, 
     # A live stream has no end to wait for; it has tests of its own. One worker: threads that parse Python at the same
     # moment, as Hypothesis does for its texts, trip over each other in CPython 3.11.
     command = [
-        sys.executable, "-m", "schemathesis.cli", "run", f"{web.url}/api/v1/openapi.json", "-H",
-        f"Authorization: {authorization}", "--checks", ",".join(CHECKS), "--phases", "examples,fuzzing,stateful",
-        "--max-examples", "4", "--max-time", str(SECONDS), "--workers", "1", "--exclude-path-regex", "/events$",
-        "--request-timeout", "45", "--no-shrink", "--seed", "5", "--suppress-health-check", "all", "--warnings", "off",
-        "--output-sanitize", "true",
+        sys.executable,
+        "-m",
+        "schemathesis.cli",
+        "run",
+        f"{web.url}/api/v1/openapi.json",
+        "-H",
+        f"Authorization: {authorization}",
+        "--checks",
+        ",".join(CHECKS),
+        "--phases",
+        "examples,fuzzing,stateful",
+        "--max-examples",
+        "4",
+        "--max-time",
+        str(SECONDS),
+        "--workers",
+        "1",
+        "--exclude-path-regex",
+        "/events$",
+        "--request-timeout",
+        "45",
+        "--no-shrink",
+        "--seed",
+        "5",
+        "--suppress-health-check",
+        "all",
+        "--warnings",
+        "off",
+        "--output-sanitize",
+        "true",
     ]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=within(110))
     assert done.returncode == 0, done.stdout[-6000:] + done.stderr[-2000:]

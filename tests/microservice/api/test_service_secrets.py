@@ -31,10 +31,17 @@ def told() -> str:
 
 @pytest.mark.found("builds")
 def test_secrets_go_in_and_only_their_names_come_out(api):
-    made = api().post("/services/", {
-        "name": "shop", "secrets": {"DB_PASSWORD": "canary-1\nline two"}, "build_secrets": {"NPM_TOKEN": "canary-2"},
-        "build_username": "ci", "build_password": "canary-3", "build_key": KEY,
-    })  # fmt: skip
+    made = api().post(
+        "/services/",
+        {
+            "name": "shop",
+            "secrets": {"DB_PASSWORD": "canary-1\nline two"},
+            "build_secrets": {"NPM_TOKEN": "canary-2"},
+            "build_username": "ci",
+            "build_password": "canary-3",
+            "build_key": KEY,
+        },
+    )
     assert made.status_code == 201, made.content
     read = api("read").get("/services/shop")
     body = read.json()
@@ -50,10 +57,15 @@ def test_secrets_go_in_and_only_their_names_come_out(api):
 
 
 @pytest.mark.found("keys")
-@pytest.mark.parametrize("pasted", [
-    lambda text: "\ufeff" + text.replace("\n", "\r\n"), lambda text: f"the deploy key:\n{text}of the shop",
-    lambda text: "".join(f"   {line}  \n" for line in text.splitlines()), lambda text: text.replace("\n", "\\n"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "pasted",
+    [
+        lambda text: "\ufeff" + text.replace("\n", "\r\n"),
+        lambda text: f"the deploy key:\n{text}of the shop",
+        lambda text: "".join(f"   {line}  \n" for line in text.splitlines()),
+        lambda text: text.replace("\n", "\\n"),
+    ],
+)
 def test_a_key_of_a_repository_is_kept_as_ssh_reads_it_however_it_is_pasted(api, pasted, tmp_path):
     """ssh itself takes a file with a BOM, or with a word before the key, for no key at all."""
     assert api().post("/services/", {"name": "shop", "build_key": pasted(KEY)}).status_code == 201
@@ -67,10 +79,13 @@ def test_a_key_of_a_repository_is_kept_as_ssh_reads_it_however_it_is_pasted(api,
 
 
 def test_a_change_touches_the_names_it_gives_and_the_history_tells_names_alone(api):
-    api().post("/services/", {"name": "shop", "secrets": {"ONE": "canary-1", "TWO": "canary-2"},
-                              "build_password": "canary-p"})  # fmt: skip
-    answer = api().patch("/services/shop", {"secrets": {"TWO": None, "ONE": "canary-4", "NEW": "canary-3", "NO": None},
-                                            "build_password": ""})  # fmt: skip
+    api().post(
+        "/services/", {"name": "shop", "secrets": {"ONE": "canary-1", "TWO": "canary-2"}, "build_password": "canary-p"}
+    )
+    answer = api().patch(
+        "/services/shop",
+        {"secrets": {"TWO": None, "ONE": "canary-4", "NEW": "canary-3", "NO": None}, "build_password": ""},
+    )
     assert answer.status_code == 200, answer.content
     assert (answer.json()["secrets"], answer.json()["has_build_password"]) == (["NEW", "ONE"], False)
     row = History.objects.first()
@@ -83,29 +98,35 @@ def test_a_change_touches_the_names_it_gives_and_the_history_tells_names_alone(a
 
 
 @pytest.mark.found("builds")
-@pytest.mark.parametrize(("body", "pointer"), [
-    ({"secrets": {"1X": "long enough"}}, "/secrets/1X"),
-    ({"secrets": {"a b": "long enough"}}, "/secrets/a b"),
-    ({"secrets": {"VERSION": "long enough"}}, "/secrets/VERSION"),
-    ({"build_secrets": {"HOME": "long enough"}}, "/build_secrets/HOME"),
-    ({"secrets": {"A": "short"}}, "/secrets/A"),
-    ({"secrets": {"A": "ab        "}}, "/secrets/A"),
-    ({"secrets": {"A": 7}}, "/secrets/A"),
-    ({"secrets": {"A": "x" * (LONGEST + 1)}}, "/secrets/A"),
-    ({"secrets": {"A": "x" * LONGEST, "B": "x" * LONGEST, "C": "x" * (ALTOGETHER - 2 * LONGEST + 6)}}, "/secrets"),
-    ({"secrets": {f"A{number}": "long enough" for number in range(MOST + 1)}}, "/secrets"),
-    ({"secrets": {"A": "line\n" * (LINES + 1)}}, "/secrets"),
-    ({"secrets": {"COLOR": "long enough"}}, "/secrets/COLOR"),
-    ({"environment": {"KEPT": "again"}}, "/secrets/KEPT"),
-    ({"build_key": "no key at all"}, "/build_key"),
-    ({"build_key": "-----BEGIN OPENSSH PRIVATE KEY-----\ncanary\n-----END OPENSSH PRIVATE KEY-----\n"}, "/build_key"),
-    ({"build_key": new_key("canary")}, "/build_key"),
-    ({"build_password": "two\nlines"}, "/build_password"),
-    ({"build_url": "https://ci:canary@git.example/shop"}, "/build_url"),
-    ({"build_url": "https://canary-token@git.example/shop"}, "/build_url"),
-    ({"build_url": "ssh://git:canary@git.example/shop"}, "/build_url"),
-    ({"environment": {"UNKNOWN": None}}, "/environment"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("body", "pointer"),
+    [
+        ({"secrets": {"1X": "long enough"}}, "/secrets/1X"),
+        ({"secrets": {"a b": "long enough"}}, "/secrets/a b"),
+        ({"secrets": {"VERSION": "long enough"}}, "/secrets/VERSION"),
+        ({"build_secrets": {"HOME": "long enough"}}, "/build_secrets/HOME"),
+        ({"secrets": {"A": "short"}}, "/secrets/A"),
+        ({"secrets": {"A": "ab        "}}, "/secrets/A"),
+        ({"secrets": {"A": 7}}, "/secrets/A"),
+        ({"secrets": {"A": "x" * (LONGEST + 1)}}, "/secrets/A"),
+        ({"secrets": {"A": "x" * LONGEST, "B": "x" * LONGEST, "C": "x" * (ALTOGETHER - 2 * LONGEST + 6)}}, "/secrets"),
+        ({"secrets": {f"A{number}": "long enough" for number in range(MOST + 1)}}, "/secrets"),
+        ({"secrets": {"A": "line\n" * (LINES + 1)}}, "/secrets"),
+        ({"secrets": {"COLOR": "long enough"}}, "/secrets/COLOR"),
+        ({"environment": {"KEPT": "again"}}, "/secrets/KEPT"),
+        ({"build_key": "no key at all"}, "/build_key"),
+        (
+            {"build_key": "-----BEGIN OPENSSH PRIVATE KEY-----\ncanary\n-----END OPENSSH PRIVATE KEY-----\n"},
+            "/build_key",
+        ),
+        ({"build_key": new_key("canary")}, "/build_key"),
+        ({"build_password": "two\nlines"}, "/build_password"),
+        ({"build_url": "https://ci:canary@git.example/shop"}, "/build_url"),
+        ({"build_url": "https://canary-token@git.example/shop"}, "/build_url"),
+        ({"build_url": "ssh://git:canary@git.example/shop"}, "/build_url"),
+        ({"environment": {"UNKNOWN": None}}, "/environment"),
+    ],
+)
 def test_what_can_be_no_secret_is_refused_and_not_quoted(api, body, pointer):
     fleet.service("shop", environment={"COLOR": "blue"})
     assert api().patch("/services/shop", {"secrets": {"KEPT": "a value that stays"}}).status_code == 200
@@ -167,12 +188,19 @@ def member(db):
     return some
 
 
-@pytest.mark.parametrize(("role", "sees"), [
-    (Role.VIEWER, False), (Role.PUBLISHER, False), (Role.DEPLOYER, True), (Role.OWNER, True)])  # fmt: skip
+@pytest.mark.parametrize(
+    ("role", "sees"), [(Role.VIEWER, False), (Role.PUBLISHER, False), (Role.DEPLOYER, True), (Role.OWNER, True)]
+)
 def test_values_of_the_environment_are_for_who_deploys(api, member, role, sees):
     # A row of the history as it was written before anybody thought of it, and a new one.
-    History.objects.create(actor="ann", action="change", subject="service", microservice=member.service,
-                           before={"environment": {"DB_PASSWORD": "canary-0"}}, after={"environment": {}})  # fmt: skip
+    History.objects.create(
+        actor="ann",
+        action="change",
+        subject="service",
+        microservice=member.service,
+        before={"environment": {"DB_PASSWORD": "canary-0"}},
+        after={"environment": {}},
+    )
     api().patch("/services/shop", {"environment": {"DB_PASSWORD": "canary-2", "COLOR": "blue"}})
     caller = member(role)
     answers = [caller.get(path) for path in ("/services/shop", "/services/", "/history/", "/history/?service=shop")]
@@ -200,10 +228,15 @@ def test_an_environment_with_hidden_values_can_be_sent_back(api, member):
 @pytest.mark.found("builds")
 def test_old_rows_with_a_password_in_an_address_do_not_show_it(api):
     service = fleet.service("shop")
-    History.objects.create(actor="ann", action="change", subject="service", microservice=service,
-                           before={"build_url": "https://ci:canary@git.example/a"},
-                           after={"build_url": "https://canary@git.example/b"},
-                           reason="cannot read https://ci:canary@git.example/a")  # fmt: skip
+    History.objects.create(
+        actor="ann",
+        action="change",
+        subject="service",
+        microservice=service,
+        before={"build_url": "https://ci:canary@git.example/a"},
+        after={"build_url": "https://canary@git.example/b"},
+        reason="cannot read https://ci:canary@git.example/a",
+    )
     answer = api().get("/history/?service=shop").content.decode()
     assert "canary" not in answer and "git.example/b" in answer
 
@@ -219,8 +252,9 @@ def test_lists_ask_no_more_however_many_services_there_are(api, member):
 
     def more(number: int) -> None:
         made = fleet.service(f"s{number}", environment={"A": "b"}, team=member.service.team)
-        History.objects.create(actor="ann", action="change", subject="service", microservice=made,
-                               after={"environment": {"A": "b"}})  # fmt: skip
+        History.objects.create(
+            actor="ann", action="change", subject="service", microservice=made, after={"environment": {"A": "b"}}
+        )
 
     more(0)
     queries()
@@ -231,6 +265,7 @@ def test_lists_ask_no_more_however_many_services_there_are(api, member):
 
 
 def test_a_deployment_does_not_give_out_how_the_service_was(api, member):
-    row = Deployment.objects.create(microservice=member.service, action="install",
-                                    spec={"environment": {"DB_PASSWORD": "canary"}})  # fmt: skip
+    row = Deployment.objects.create(
+        microservice=member.service, action="install", spec={"environment": {"DB_PASSWORD": "canary"}}
+    )
     assert b"canary" not in member(Role.VIEWER).get(f"/deployments/{row.pk}").content

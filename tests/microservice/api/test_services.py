@@ -1,4 +1,5 @@
 """Services through the API."""
+
 import pytest
 
 from audit.models import History
@@ -21,11 +22,23 @@ def test_only_a_name_is_required(api):
 
 def test_every_field_comes_back_as_it_went_in(api):
     fields = {
-        "name": "shop", "language": "go", "build_orig": "gitlab", "build_url": "https://git.example/shop",
-        "build_command": "make\nmake pack", "description": "it sells", "start_command": "./run &",
-        "stop_command": "kill $(cat pid)", "check_command": "curl -f localhost", "check_timeout": 5,
-        "environment": {"COLOR": "blue"}, "pre_command": "drain", "pre_undo_command": "undrain",
-        "post_command": "undrain", "post_undo_command": "drain", "keep_releases": 5, "limits": {},
+        "name": "shop",
+        "language": "go",
+        "build_orig": "gitlab",
+        "build_url": "https://git.example/shop",
+        "build_command": "make\nmake pack",
+        "description": "it sells",
+        "start_command": "./run &",
+        "stop_command": "kill $(cat pid)",
+        "check_command": "curl -f localhost",
+        "check_timeout": 5,
+        "environment": {"COLOR": "blue"},
+        "pre_command": "drain",
+        "pre_undo_command": "undrain",
+        "post_command": "undrain",
+        "post_undo_command": "drain",
+        "keep_releases": 5,
+        "limits": {},
         "steps": [{"name": "migrate", "before": "link", "run": "./migrate up", "undo": "./migrate down"}],
         "auto_deploy": "staging",
     }
@@ -45,10 +58,26 @@ def test_a_post_without_the_slash_is_answered_and_not_redirected(api):
     assert api().post("/services", {"name": "shop"}).status_code == 201
 
 
-@pytest.mark.parametrize("name", [
-    "", "123", "-shop", "sh op", "shop/1", "a" * 65, "shop\n", "shöp", "../x", ".hidden", "$(id)", "a;b", "a\tb",
-    "٣shop", "shop\u202e",
-])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "",
+        "123",
+        "-shop",
+        "sh op",
+        "shop/1",
+        "a" * 65,
+        "shop\n",
+        "shöp",
+        "../x",
+        ".hidden",
+        "$(id)",
+        "a;b",
+        "a\tb",
+        "٣shop",
+        "shop\u202e",
+    ],
+)
 def test_a_name_outside_the_pattern_is_refused(api, name):
     answer = api().post("/services/", {"name": name})
     assert answer.status_code == 422
@@ -56,15 +85,36 @@ def test_a_name_outside_the_pattern_is_refused(api, name):
     assert not MicroService.objects.exists()
 
 
-@pytest.mark.parametrize(("field", "value"), [
-    ("language", "cobol"), ("build_orig", "svn"), ("build_url", "x" * 501), ("description", "x" * 257),
-    ("description", "a\nb"), ("check_timeout", 0), ("check_timeout", 10**30), ("check_timeout", "60"),
-    ("check_timeout", True), ("keep_releases", 0), ("keep_releases", -1), ("environment", []), ("steps", {}),
-    ("start_command", "a\rb"), ("start_command", "x" * 16385), ("start_command", "\u001b[2J"), ("limits", "x"),
-    ("language", None), ("name", 7), ("auto_deploy", "x" * 65), ("nonsense", 1), ("team", "web"),
-    ("steps", [{"name": "a b", "before": "nowhere", "run": ""}]), ("environment", {"A=B": "c"}),
-    ("limits", {"nonsense": 1}),
-])
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("language", "cobol"),
+        ("build_orig", "svn"),
+        ("build_url", "x" * 501),
+        ("description", "x" * 257),
+        ("description", "a\nb"),
+        ("check_timeout", 0),
+        ("check_timeout", 10**30),
+        ("check_timeout", "60"),
+        ("check_timeout", True),
+        ("keep_releases", 0),
+        ("keep_releases", -1),
+        ("environment", []),
+        ("steps", {}),
+        ("start_command", "a\rb"),
+        ("start_command", "x" * 16385),
+        ("start_command", "\u001b[2J"),
+        ("limits", "x"),
+        ("language", None),
+        ("name", 7),
+        ("auto_deploy", "x" * 65),
+        ("nonsense", 1),
+        ("team", "web"),
+        ("steps", [{"name": "a b", "before": "nowhere", "run": ""}]),
+        ("environment", {"A=B": "c"}),
+        ("limits", {"nonsense": 1}),
+    ],
+)
 def test_a_wrong_field_is_named_and_nothing_is_made(api, field, value):
     answer = api().post("/services/", {"name": "shop", field: value})
     assert answer.status_code == 422, answer.content
@@ -127,10 +177,21 @@ def test_a_list_goes_through_every_row_once_at_a_fixed_number_of_queries(api, dj
     assert page["next"] is None
 
 
-@pytest.mark.parametrize("query", [
-    "limit=0", "limit=501", "limit=x", "limit=-1", "cursor=x", "cursor=%00", "cursor=WyItaWQiLDFd",
-    "cursor=" + "A" * 399, "cursor=WyJuYW1lIixbXV0", "cursor=%F0%9F%92%A9",
-])
+@pytest.mark.parametrize(
+    "query",
+    [
+        "limit=0",
+        "limit=501",
+        "limit=x",
+        "limit=-1",
+        "cursor=x",
+        "cursor=%00",
+        "cursor=WyItaWQiLDFd",
+        "cursor=" + "A" * 399,
+        "cursor=WyJuYW1lIixbXV0",
+        "cursor=%F0%9F%92%A9",
+    ],
+)
 def test_a_wrong_page_is_refused(api, query):
     assert api().get(f"/services/?{query}").status_code == 422
 
@@ -140,8 +201,12 @@ def test_a_token_for_some_services_sees_no_other(api):
     caller = api(services=[mine.pk])
     assert [row["name"] for row in caller.get("/services/").json()["data"]] == ["mine"]
     assert caller.get("/services/mine").status_code == 200
-    for answer in (caller.get("/services/other"), caller.patch(f"/services/{other.pk}", {"description": "x"}),
-                   caller.delete("/services/other"), caller.post("/services/other/versions/", {"version": "1"})):
+    for answer in (
+        caller.get("/services/other"),
+        caller.patch(f"/services/{other.pk}", {"description": "x"}),
+        caller.delete("/services/other"),
+        caller.post("/services/other/versions/", {"version": "1"}),
+    ):
         assert (answer.status_code, answer.json()["code"]) == (404, "not_found")
     assert caller.post("/services/", {"name": "third"}).status_code == 403
 

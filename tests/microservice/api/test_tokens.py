@@ -1,4 +1,5 @@
 """Tokens through the API."""
+
 import hashlib
 from datetime import timedelta
 
@@ -32,11 +33,21 @@ def test_nobody_gives_a_right_that_he_does_not_have(api):
     assert caller.post("/tokens/", {"name": "ci", "scopes": ["publish"]}).status_code == 201
 
 
-@pytest.mark.parametrize(("field", "value"), [
-    ("scopes", []), ("scopes", ["everything"]), ("scopes", "read"), ("name", ""), ("name", "x" * 65), ("name", "a\nb"),
-    ("expires", "2020-01-01T00:00:00Z"), ("expires", "soon"), ("expires", "2030-01-01T00:00:00"),
-    ("scopes", [["read"]]),
-])
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("scopes", []),
+        ("scopes", ["everything"]),
+        ("scopes", "read"),
+        ("name", ""),
+        ("name", "x" * 65),
+        ("name", "a\nb"),
+        ("expires", "2020-01-01T00:00:00Z"),
+        ("expires", "soon"),
+        ("expires", "2030-01-01T00:00:00"),
+        ("scopes", [["read"]]),
+    ],
+)
 def test_a_wrong_field_is_named(api, field, value):
     answer = api().post("/tokens/", {"name": "ci", "scopes": ["read"]} | {field: value})
     assert answer.status_code == 422, answer.content
@@ -51,7 +62,8 @@ def test_a_token_for_some_services_makes_none_for_others(api):
     assert made.json()["services"] == [mine.pk]
     assert Api(made.json()["token"]).get(f"/services/{other.pk}").status_code == 404
     assert api().post("/tokens/", {"name": "y", "scopes": ["read"], "services": ["mine", other.pk]}).json()[
-        "services"] == [mine.pk, other.pk]
+        "services"
+    ] == [mine.pk, other.pk]
 
 
 def test_a_token_that_is_taken_back_is_refused_at_once(api):

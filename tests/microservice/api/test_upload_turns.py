@@ -1,4 +1,5 @@
 """Uploads that come slowly: they have a share of the threads and each caller a share of that."""
+
 import select
 
 import pytest

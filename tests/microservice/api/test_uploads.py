@@ -1,4 +1,5 @@
 """Uploads through the real web server: in chunks, broken off, and larger than the memory they may take."""
+
 import http.client
 import json
 import os
@@ -61,10 +62,10 @@ def test_who_is_shut_out_while_their_package_comes_publishes_nothing(web, versio
     large = packed(entry("large", os.urandom(2 * MEGABYTE)))  # larger than what the web process collects
 
     def pieces():
-        yield large[:MEGABYTE + MEGABYTE // 2]
+        yield large[: MEGABYTE + MEGABYTE // 2]
         wait_until(lambda: files(store))  # it was recognised, and is being written down
         Token.objects.update(revoked=timezone.now())
-        yield large[MEGABYTE + MEGABYTE // 2:]
+        yield large[MEGABYTE + MEGABYTE // 2 :]
 
     status, _ = put(web, version, {**headers, "Content-Length": str(len(large))}, pieces())
     version.refresh_from_db()
@@ -72,7 +73,7 @@ def test_who_is_shut_out_while_their_package_comes_publishes_nothing(web, versio
 
 
 def test_a_package_may_come_in_chunks(web, version, headers, store):
-    pieces = (GOOD[start:start + 100] for start in range(0, len(GOOD), 100))
+    pieces = (GOOD[start : start + 100] for start in range(0, len(GOOD), 100))
     status, body = put(web, version, {**headers, "Transfer-Encoding": "chunked"}, pieces, chunked=True)
     assert (status, body.get("size")) == (200, len(rewritten(GOOD))), body
     assert (store / body["file_path"]).read_bytes() == rewritten(GOOD)
@@ -81,8 +82,10 @@ def test_a_package_may_come_in_chunks(web, version, headers, store):
 def test_a_client_that_breaks_off_leaves_nothing(web, version, headers, store):
     package = GOOD + b"\0" * (2 * MEGABYTE)  # larger than what is collected before a thread gets it
     part = package[:-100]
-    for length, sent in ((f"Content-Length: {len(package)}", part),
-                         ("Transfer-Encoding: chunked", b"%x\r\n%s\r\n" % (len(part), part))):
+    for length, sent in (
+        (f"Content-Length: {len(package)}", part),
+        ("Transfer-Encoding: chunked", b"%x\r\n%s\r\n" % (len(part), part)),
+    ):
         lines = [f"PUT {path_of(version)} HTTP/1.1", "Host: 127.0.0.1", length]
         lines += [f"{name}: {value}" for name, value in headers.items()]
         with socket.create_connection(("127.0.0.1", web.port)) as line:
@@ -129,8 +132,11 @@ def test_a_large_form_does_not_pass_through_memory(web, version, headers, tmp_pa
         form.write(zipper.compress(bytes(1024)) + zipper.flush() + b"\r\n--edge--\r\n")
     put(web, version, headers, b"no archive")
     before = peak_memory(web.process.pid)
-    more = {"Content-Type": "multipart/form-data; boundary=edge", "Content-Length": str(path.stat().st_size),
-            "Idempotency-Key": "a"}
+    more = {
+        "Content-Type": "multipart/form-data; boundary=edge",
+        "Content-Length": str(path.stat().st_size),
+        "Idempotency-Key": "a",
+    }
     connection = http.client.HTTPConnection("127.0.0.1", web.port, timeout=100)
     with path.open("rb") as form:
         connection.request("POST", "/api/v1/services/shop/versions/", form, {**headers, **more})
@@ -146,7 +152,8 @@ def peak_memory(pid: int) -> int:
     children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
     peaks = [
         int(line.split()[1]) * 1024
-        for one in (pid, *children) for line in Path(f"/proc/{one}/status").read_text().splitlines()
+        for one in (pid, *children)
+        for line in Path(f"/proc/{one}/status").read_text().splitlines()
         if line.startswith("VmHWM:")
     ]
     return max(peaks)
@@ -163,8 +170,9 @@ def test_a_refused_upload_is_told_why(web, version, headers, store):
     status, body = put(web, version, headers, long)
     assert (status, body["code"]) == (409, "build_ended")
     connection = http.client.HTTPConnection("127.0.0.1", web.port, timeout=60)
-    connection.request("POST", "/api/v1/services/", b'{"name": "' + long + b'"}',
-                       {**headers, "Content-Type": "application/json"})
+    connection.request(
+        "POST", "/api/v1/services/", b'{"name": "' + long + b'"}', {**headers, "Content-Type": "application/json"}
+    )
     answer = connection.getresponse()
     assert (answer.status, json.loads(answer.read())["code"]) == (413, "too_large")
     connection.close()
@@ -174,9 +182,13 @@ def test_a_refused_upload_is_told_why(web, version, headers, store):
 def test_json_may_come_in_chunks_too(web, headers):
     def post(pieces):
         connection = http.client.HTTPConnection("127.0.0.1", web.port, timeout=60)
-        connection.request("POST", "/api/v1/services/", pieces, {
-            **headers, "Content-Type": "application/json", "Transfer-Encoding": "chunked", "Idempotency-Key": "c"},
-            encode_chunked=True)
+        connection.request(
+            "POST",
+            "/api/v1/services/",
+            pieces,
+            {**headers, "Content-Type": "application/json", "Transfer-Encoding": "chunked", "Idempotency-Key": "c"},
+            encode_chunked=True,
+        )
         answer = connection.getresponse()
         connection.close()
         return answer.status

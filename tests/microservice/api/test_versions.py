@@ -1,4 +1,5 @@
 """Versions through the API."""
+
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -53,9 +54,23 @@ def test_the_same_name_with_other_content_is_a_conflict(api, shop, other):
     assert answer.json()["errors"][0]["pointer"] == "/" + next(iter(other))
 
 
-@pytest.mark.parametrize("name", [
-    "", "a/b", "a" * 129, "-1", "1 0", "1\n", "$(id)", "../../etc", "ü", "1;x", "'", "1\u0000",
-])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "",
+        "a/b",
+        "a" * 129,
+        "-1",
+        "1 0",
+        "1\n",
+        "$(id)",
+        "../../etc",
+        "ü",
+        "1;x",
+        "'",
+        "1\u0000",
+    ],
+)
 def test_a_name_outside_the_pattern_is_refused(api, shop, name):
     answer = api().post("/services/shop/versions/", {"version": name})
     assert answer.status_code == 422
@@ -63,11 +78,23 @@ def test_a_name_outside_the_pattern_is_refused(api, shop, name):
     assert not MicroServiceVersion.objects.exists()
 
 
-@pytest.mark.parametrize(("field", "value"), [
-    ("status", "great"), ("status", 9), ("status", True), ("status", None), ("status", 1.5), ("ref", ""),
-    ("ref", "x" * 251), ("ref", "a\nb"), ("description", "x" * 257),
-    ("file_path", "shop/1.0.tar.gz"), ("file_path", ""), ("bad", True),
-])
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("status", "great"),
+        ("status", 9),
+        ("status", True),
+        ("status", None),
+        ("status", 1.5),
+        ("ref", ""),
+        ("ref", "x" * 251),
+        ("ref", "a\nb"),
+        ("description", "x" * 257),
+        ("file_path", "shop/1.0.tar.gz"),
+        ("file_path", ""),
+        ("bad", True),
+    ],
+)
 def test_a_wrong_field_is_named(api, shop, field, value):
     answer = api().post("/services/shop/versions/", {"version": "1.0", field: value})
     assert answer.status_code == 422, answer.content
@@ -81,8 +108,14 @@ def test_a_status_is_a_number_or_a_word(api, shop, status):
 
 
 ALLOWED = {
-    ("pending", "building"), ("pending", "success"), ("pending", "timeout"), ("pending", "failed"),
-    ("pending", "duplicate"), ("building", "success"), ("building", "timeout"), ("building", "failed"),
+    ("pending", "building"),
+    ("pending", "success"),
+    ("pending", "timeout"),
+    ("pending", "failed"),
+    ("pending", "duplicate"),
+    ("building", "success"),
+    ("building", "timeout"),
+    ("building", "failed"),
     ("building", "duplicate"),
 }
 
@@ -104,11 +137,14 @@ def test_no_field_names_an_object_in_the_store(api, shop, path):
     version = fleet.versions(shop, 1, BuildStatus.PENDING)[0]
     before = version.file_path
     body = {"version": "2.0", "status": "success", "file_path": path}
-    form = encode_multipart(BOUNDARY, {
-        "version": "2.0", "file_path": path, "package": SimpleUploadedFile("p.tar.gz", GOOD)})
-    for answer in (api().post("/services/shop/versions/", body),
-                   api().post("/services/shop/versions/", form, content_type=MULTIPART_CONTENT),
-                   api().patch(f"/services/shop/versions/{version.pk}", {"file_path": path, "status": "success"})):
+    form = encode_multipart(
+        BOUNDARY, {"version": "2.0", "file_path": path, "package": SimpleUploadedFile("p.tar.gz", GOOD)}
+    )
+    for answer in (
+        api().post("/services/shop/versions/", body),
+        api().post("/services/shop/versions/", form, content_type=MULTIPART_CONTENT),
+        api().patch(f"/services/shop/versions/{version.pk}", {"file_path": path, "status": "success"}),
+    ):
         assert answer.status_code == 422, answer.content
         assert [error["pointer"] for error in answer.json()["errors"]] == ["/file_path"]
         assert "PUT" in answer.json()["hint"]
@@ -150,9 +186,11 @@ def test_a_version_says_how_many_instances_run_it(api, shop):
 
 def test_another_services_version_is_not_there(api, shop):
     foreign = fleet.versions(fleet.service("other"), 1)[0]
-    for answer in (api().get(f"/services/shop/versions/{foreign.pk}"),
-                   api().patch(f"/services/shop/versions/{foreign.pk}", {"bad": True}),
-                   api().put(f"/services/shop/versions/{foreign.pk}/package", b"x")):
+    for answer in (
+        api().get(f"/services/shop/versions/{foreign.pk}"),
+        api().patch(f"/services/shop/versions/{foreign.pk}", {"bad": True}),
+        api().put(f"/services/shop/versions/{foreign.pk}/package", b"x"),
+    ):
         assert answer.status_code == 404
 
 
