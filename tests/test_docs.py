@@ -17,7 +17,7 @@ RUN_BY = {
     "make messages": "tests/console/test_words.py",
     "make lint": "make -n, below, and .ci/run",
     ".venv/bin/pytest tests/engine": "scripts/test",
-    ".venv/bin/pytest tests/test_imports.py -k engine": "scripts/test",
+    ".venv/bin/pytest tests/test_structure.py -k worker": "scripts/test",
     "TEST_DATABASE=postgresql .venv/bin/pytest -m rows tests/access": "scripts/test",
     "python manage.py field_key": "tests/demo/test_commands.py",
     "python manage.py migrate": "tests/demo/test_commands.py",

@@ -1,0 +1,85 @@
+"""The structure of the code: what no import contract can say (those are in pyproject.toml, held by `make lint`)."""
+
+import ast
+import re
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+CONTRACTS = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["importlinter"]
+FORBIDDEN_NAMES = {"utils", "util", "helpers", "helper", "common", "manager", "managers", "misc"}
+
+
+def modules() -> dict[str, Path]:
+    """Every module of the product by its dotted name, migrations left out."""
+    return {
+        ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__"): path
+        for package in CONTRACTS["root_packages"]
+        for path in sorted((ROOT / package).rglob("*.py"))
+        if "migrations" not in path.parts
+    }
+
+
+MODULES = modules()
+
+
+def test_every_package_of_the_product_is_in_a_layer():
+    packages = {path.parent.name for path in ROOT.glob("*/__init__.py")}
+    assert packages - {"bench", "demo", "deployctl", "scripts", "tests"} == set(CONTRACTS["root_packages"])
+    layers = {
+        name.strip().split(".")[0] for layer in CONTRACTS["contracts"][0]["layers"] for name in re.split("[:|]", layer)
+    }
+    assert layers == set(CONTRACTS["root_packages"])
+
+
+def test_a_worker_loads_nothing_that_only_web_needs():
+    """Memory and start-up: the API's and the pages' libraries would be half of a worker."""
+    asked = "import sys; from runtime.celery_app import app; app.loader.import_default_modules(); print(*sys.modules)"
+    ended = subprocess.run([sys.executable, "-c", asked], cwd=ROOT, capture_output=True, text=True, check=True)
+    loaded = set(ended.stdout.split())
+    assert "worker.execution" in loaded
+    unwanted = {"ninja", "pydantic", "gitlab", "requests", "prometheus_client", "api.routes", "console.urls"}
+    assert not loaded & unwanted
+
+
+def test_what_speaks_ssh_is_loaded_by_no_command_or_web_process_that_asks_no_host():
+    asked = "import gc, sys, deployer.urls; print(gc.get_stats()[2]['collections'], *sys.modules)"
+    command = [sys.executable, "manage.py", "shell", "--no-imports", "-c", asked]
+    ended = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
+    looked_for_garbage, *loaded = ended.stdout.split()
+    assert "api.resources.hosts" in loaded and "paramiko" not in loaded
+    assert looked_for_garbage == "0"
+
+
+def test_the_map_for_newcomers_names_only_what_is_there():
+    table = (ROOT / "CONTRIBUTING.md").read_text().split("## Where a rule is")[1].split("\n## ")[0]
+    named = re.findall(r"`([a-z_/]+\.py)`", table)
+    assert len(named) > 15 and not [path for path in named if not (ROOT / path).is_file()]
+
+
+def test_no_module_has_a_name_that_says_nothing():
+    assert not [name for name in MODULES if FORBIDDEN_NAMES & set(name.split("."))]
+
+
+def test_no_status_is_spelled_as_a_text_outside_its_own_file():
+    """Comparing a status with a literal: the enums and the named sets of status.py are there for that."""
+    wrong = [
+        f"{path.relative_to(ROOT)}:{node.lineno}"
+        for name, path in MODULES.items()
+        if name != "microservice.status"
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.Compare) and _is_status(node.left) and any(_is_literal(one) for one in node.comparators)
+    ]
+    assert not wrong
+
+
+def _is_status(node: ast.AST) -> bool:
+    return isinstance(node, ast.Attribute) and node.attr in ("status", "undo_status")
+
+
+def _is_literal(node: ast.AST) -> bool:
+    if isinstance(node, (ast.Tuple, ast.List, ast.Set)):
+        return any(_is_literal(one) for one in node.elts)
+    return isinstance(node, ast.Constant) and isinstance(node.value, (str, int)) and not isinstance(node.value, bool)
