@@ -6,13 +6,13 @@ from collections.abc import Callable
 from http import HTTPStatus
 
 from django.core.exceptions import PermissionDenied, RequestDataTooBig, SuspiciousOperation
-from django.core.exceptions import ValidationError as FieldError
+from django.core.exceptions import ValidationError as ModelError
 from django.db import Error, IntegrityError
 from django.http import Http404, HttpRequest, HttpResponse, UnreadablePostError
 from django.http.response import HttpResponseBase
 from django.shortcuts import render
 from ninja.errors import HttpError
-from ninja.errors import ValidationError as ShapeError
+from ninja.errors import ValidationError as RequestError
 
 from access.problem_codes import CODES
 from access.problems import Problem, conflict, forbidden
@@ -72,7 +72,7 @@ def no_such_path(request: HttpRequest, rest: str = "") -> HttpResponse:
 no_such_path.csrf_exempt = True  # type: ignore[attr-defined]  # nothing happens there, so no body is read for a token
 
 
-def problem_from_fields(error: FieldError) -> Problem:
+def problem_from_fields(error: ModelError) -> Problem:
     """A model's own validation as a 422 with one pointer a field."""
     errors = [
         {"pointer": "/" + name.replace("__all__", ""), "reason": str(reason)}
@@ -105,9 +105,9 @@ def _problem(error: BaseException) -> Problem | None:
     match error:
         case Problem():
             return error
-        case ShapeError():
-            return _not_any_more(_invalid([_shape_error(entry) for entry in error.errors]))
-        case FieldError() if hasattr(error, "error_dict"):
+        case RequestError():
+            return _not_any_more(_invalid([_request_error(entry) for entry in error.errors]))
+        case ModelError() if hasattr(error, "error_dict"):
             return problem_from_fields(error)
         case HttpError():
             if isinstance(error.__cause__, Problem):  # ninja wraps what the parser raised
@@ -153,7 +153,7 @@ def _not_any_more(problem: Problem) -> Problem:
     return problem
 
 
-def _shape_error(entry: dict) -> dict:
+def _request_error(entry: dict) -> dict:
     """One of ninja's errors as a pointer: into the body, or /query/name, /path/name."""
     source, *place = entry["loc"]
     # A body that is one argument has the argument's name first in its place.

@@ -16,7 +16,7 @@ PROBLEM: dict[str, Any] = {
     "request_id": "5f2c",
 }
 SCHEMAS: dict[str, dict[str, Any]] = {
-    "ServiceNew": {
+    "ServiceCreate": {
         "name": "shop",
         "language": "python",
         "build_orig": "gitlab",
@@ -27,21 +27,21 @@ SCHEMAS: dict[str, dict[str, Any]] = {
         "check_timeout": 60,
         "keep_releases": 3,
     },
-    "ServiceChange": {"check_timeout": 120},
-    "VersionNew": {"version": "20260714-master-1a2b3c4", "ref": "master", "description": "Faster search"},
-    "VersionChange": {"bad": True, "bad_reason": "loses orders"},
-    "Asked": {"dest_version": 12, "host": ["web1", 2], "strategy": {"canary": 1, "batch_size": "20%"}},
-    "Install": {"host": [1, 2], "port": 8080, "tag": "stable"},
-    "Instances": {"instances": [3, 4]},
-    "InstanceChange": {"weight": 50},
-    "Unlock": {"reason": "the host was thrown away"},
-    "HostNew": {
+    "ServiceUpdate": {"check_timeout": 120},
+    "VersionCreate": {"version": "20260714-master-1a2b3c4", "ref": "master", "description": "Faster search"},
+    "VersionUpdate": {"bad": True, "bad_reason": "loses orders"},
+    "VersionChangeRequest": {"dest_version": 12, "host": ["web1", 2], "strategy": {"canary": 1, "batch_size": "20%"}},
+    "InstallRequest": {"host": [1, 2], "port": 8080, "tag": "stable"},
+    "InstanceSelection": {"instances": [3, 4]},
+    "InstanceUpdate": {"weight": 50},
+    "UnlockRequest": {"reason": "the host was thrown away"},
+    "HostCreate": {
         "hostname": "web1",
         "ip": "10.0.0.11",
         "username": "deploy",
         "credential_id": 1,
         "base_path": "/srv/deployer",
     },
-    "TokenNew": {"name": "gitlab-ci", "scopes": ["read", "publish"], "services": ["shop"]},
-    "CredentialNew": {"name": "deploy key", "kind": "password", "secret": "a secret"},
+    "TokenCreate": {"name": "gitlab-ci", "scopes": ["read", "publish"], "services": ["shop"]},
+    "CredentialCreate": {"name": "deploy key", "kind": "password", "secret": "a secret"},
 }

@@ -12,7 +12,7 @@ from ninja import Field, Query, Schema
 
 from access.problems import Problem, invalid
 
-from .schemas.base import Listed
+from .schemas.base import ListPage
 
 DEFAULT_LIMIT = 50
 MOST = 500
@@ -38,7 +38,7 @@ class Found:
     count: int
     next: str | None
 
-    def answer(self, kind: type[Listed], form: Callable[[Any], Any]) -> Listed:
+    def answer(self, kind: type[ListPage], form: Callable[[Any], Any]) -> ListPage:
         """The list as api.md gives it, each row formed by `form`. What we formed ourselves is not validated again."""
         return kind.model_construct(data=[form(row) for row in self.rows], count=self.count, next=self.next, code=0)
 

@@ -35,7 +35,7 @@ WEBHOOK = {
 }
 
 
-class BuildAsked(Body):
+class BuildRequest(Body):
     """What may be asked along with a build."""
 
     again: StrictBool = Field(False, description="Also where the last attempt failed, timed out or was a duplicate")
@@ -62,19 +62,19 @@ class BuildOut(Schema):
     finished: datetime | None
 
 
-class Attempts(Schema):
+class BuildList(Schema):
     data: list[BuildOut] = Field(description="Newest first; at most 100")
     count: int = Field(description="How many there were")
 
 
-class Taken(Schema):
+class WebhookAccepted(Schema):
     result: str = Field(description="moved, unchanged, or doubled: it came before")
 
 
 @router.post("/services/{service}/versions/{id}/build", response={202: BuildOut})
 @needs("publish")
 def start_build(
-    request: HttpRequest, service: str, id: base.PathId, response: HttpResponse, body: BuildAsked | None = None
+    request: HttpRequest, service: str, id: base.PathId, response: HttpResponse, body: BuildRequest | None = None
 ):
     """Starts a version's build at its origin. Asked for again while it goes on: the same build.
 
@@ -95,7 +95,7 @@ def get_build(request: HttpRequest, service: str, id: base.PathId):
     return _newest(catalog.find_version(catalog.find_service(caller(request), service), id))
 
 
-@router.get("/services/{service}/versions/{id}/builds/", response=Attempts)
+@router.get("/services/{service}/versions/{id}/builds/", response=BuildList)
 @needs("read")
 def list_builds(request: HttpRequest, service: str, id: base.PathId):
     """Every attempt to build the version: who asked for it, what it printed, and how it ended."""
@@ -114,19 +114,19 @@ class BuilderOut(Schema):
     missing: list[str] = Field(description="What is missing, and what to install")
 
 
-class Builders(Schema):
+class BuilderList(Schema):
     data: list[BuilderOut]
     limits: dict[str, int] = Field(description="Of each build: memory and disk in MiB, processes, seconds")
 
 
-@router.get("/builds/sandbox", response=Builders)
+@router.get("/builds/sandbox", response=BuilderList)
 @needs("read")
 def list_builders(request: HttpRequest):
     """What the workers shut git builds in with."""
     return {"data": builders.lately(), "limits": builders.limits()}
 
 
-@router.post("/builds/{origin}/webhook", response=Taken, openapi_extra=WEBHOOK)
+@router.post("/builds/{origin}/webhook", response=WebhookAccepted, openapi_extra=WEBHOOK)
 @needs("read", signed=True)
 def webhook(request: HttpRequest, origin: str):
     """What a build server reports. Verified by GitLab's token, or by an HMAC signature; the same one counts once."""

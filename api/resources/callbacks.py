@@ -20,7 +20,7 @@ router = Router()
 EVENTS = ", ".join(Telling.values)
 
 
-class CallbackChange(base.Body):
+class CallbackUpdate(base.Body):
     """A callback's fields; what is not named stays."""
 
     url: base.Text = ""
@@ -30,7 +30,7 @@ class CallbackChange(base.Body):
     active: StrictBool = True
 
 
-class CallbackNew(CallbackChange):
+class CallbackCreate(CallbackUpdate):
     url: base.Text
 
 
@@ -44,11 +44,11 @@ class CallbackOut(Schema):
     created_by: str
 
 
-class CallbackMade(CallbackOut):
+class CallbackCreated(CallbackOut):
     secret: str = Field(description="Shown this once")
 
 
-class CallbackList(base.Listed):
+class CallbackList(base.ListPage):
     data: list[CallbackOut]
 
 
@@ -70,7 +70,7 @@ class DeliveryOut(Schema):
     due: datetime | None = Field(description="When it is tried next; null where it is not")
 
 
-class DeliveryList(base.Listed):
+class DeliveryList(base.ListPage):
     data: list[DeliveryOut]
 
 
@@ -81,13 +81,13 @@ def list_callbacks(request: HttpRequest, query: paging.Page):
     return paging.page(query, Callback.objects.all()).answer(CallbackList, form)
 
 
-@router.post("/callbacks/", response={201: CallbackMade})
+@router.post("/callbacks/", response={201: CallbackCreated})
 @needs("admin")
-def create_callback(request: HttpRequest, body: CallbackNew, response: HttpResponse):
+def create_callback(request: HttpRequest, body: CallbackCreate, response: HttpResponse):
     """Adds a callback. Its secret is in this answer only."""
     row, secret = changes.create(caller(request), body.given())
     response["Location"] = f"/api/v1/callbacks/{row.pk}"
-    return Status(201, CallbackMade.model_construct(**dict(form(row)), secret=secret))
+    return Status(201, CallbackCreated.model_construct(**dict(form(row)), secret=secret))
 
 
 @router.get("/callbacks/{id}", response=CallbackOut)
@@ -99,7 +99,7 @@ def get_callback(request: HttpRequest, id: base.PathId):
 
 @router.patch("/callbacks/{id}", response=CallbackOut)
 @needs("admin")
-def change_callback(request: HttpRequest, id: base.PathId, body: CallbackChange):
+def change_callback(request: HttpRequest, id: base.PathId, body: CallbackUpdate):
     """Changes the fields that are named."""
     return form(changes.change(caller(request), changes.find(id), body.given()))
 

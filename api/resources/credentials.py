@@ -18,7 +18,7 @@ from ..schemas import base
 router = Router()
 
 
-class CredentialChange(base.Body):
+class CredentialFields(base.Body):
     """What may change. A new secret comes with its own passphrase."""
 
     name: StrictStr = ""
@@ -27,11 +27,11 @@ class CredentialChange(base.Body):
     passphrase: StrictStr = Field("", description="Opens the private key, where it is locked")
 
 
-class CredentialReplacement(CredentialChange):
+class CredentialUpdate(CredentialFields):
     test: StrictBool = Field(False, description="Log in with it first on hosts that use it; 409 where one refuses it")
 
 
-class CredentialTrial(base.Body):
+class CredentialTestRequest(base.Body):
     """What would be saved; nothing named: the credential as it is."""
 
     kind: StrictStr = Field(Credential.Kind.KEY.value, description="key or password")
@@ -40,20 +40,20 @@ class CredentialTrial(base.Body):
     hosts: list[StrictInt] = Field([], description="Ids of hosts to log in to, 5 at most; none: those that use it")
 
 
-class TrialOut(Schema):
+class CredentialTestOut(Schema):
     host_id: int
     hostname: str
     accepted: bool | None = Field(description="Whether the host let it in; null: the host could not be asked")
     error: str
 
 
-class TrialList(Schema):
-    data: list[TrialOut]
+class CredentialTestList(Schema):
+    data: list[CredentialTestOut]
     count: int
     code: int = 0
 
 
-class CredentialNew(CredentialChange):
+class CredentialCreate(CredentialFields):
     name: StrictStr
     secret: StrictStr = Field(description="A private key's text, or the password")
 
@@ -69,7 +69,7 @@ class CredentialOut(Schema):
     updated_by: str
 
 
-class CredentialList(base.Listed):
+class CredentialList(base.ListPage):
     data: list[CredentialOut]
 
 
@@ -82,7 +82,7 @@ def list_credentials(request: HttpRequest, query: paging.Page):
 
 @router.post("/credentials/", response={201: CredentialOut})
 @needs("admin")
-def create_credential(request: HttpRequest, body: CredentialNew, response: HttpResponse):
+def create_credential(request: HttpRequest, body: CredentialCreate, response: HttpResponse):
     """Adds a credential. A private key is opened once with its passphrase, so that a wrong one is told now."""
     made = credentials.create(caller(request), body.given())
     response["Location"] = f"/api/v1/credentials/{made.pk}"
@@ -98,7 +98,7 @@ def get_credential(request: HttpRequest, id: base.PathId):
 
 @router.patch("/credentials/{id}", response=CredentialOut)
 @needs("admin")
-def change_credential(request: HttpRequest, id: base.PathId, body: CredentialReplacement):
+def change_credential(request: HttpRequest, id: base.PathId, body: CredentialUpdate):
     """Changes what is named. With `test` a new secret is tried first, within 10 s, and saved only if it is let in."""
     given, credential = body.given(), _find(id)
     if given.pop("test", False):
@@ -107,14 +107,14 @@ def change_credential(request: HttpRequest, id: base.PathId, body: CredentialRep
     return form(_find(id))
 
 
-@router.post("/credentials/{id}/test", response=TrialList)
+@router.post("/credentials/{id}/test", response=CredentialTestList)
 @needs("admin", outside=True)
-def test_credential(request: HttpRequest, id: base.PathId, body: CredentialTrial):
+def test_credential(request: HttpRequest, id: base.PathId, body: CredentialTestRequest):
     """Logs in to up to 5 hosts at once with the credential as it is, or as it would be; within 10 s. Saves nothing."""
     given = body.given()
     found = credential_test.trial(caller(request), _find(id), _secrets(given), given.get("hosts") or None)
-    rows = [TrialOut.model_construct(**row) for row in found]
-    return TrialList.model_construct(data=rows, count=len(rows), code=0)
+    rows = [CredentialTestOut.model_construct(**row) for row in found]
+    return CredentialTestList.model_construct(data=rows, count=len(rows), code=0)
 
 
 @router.delete("/credentials/{id}", response={204: None})

@@ -106,7 +106,7 @@ def resume(request: HttpRequest, id: base.PathId):
 
 @router.post("/deployments/{id}/retry", response={202: shapes.DeploymentOut})
 @needs("deploy")
-def retry(request: HttpRequest, id: base.PathId, response: HttpResponse, body: shapes.Again | None = None):
+def retry(request: HttpRequest, id: base.PathId, response: HttpResponse, body: shapes.RetryRequest | None = None):
     """Repeats exactly what is undone, failed, not_started or unknown, each toward its own version."""
     found = lookup.find_deployment(caller(request), id, "deploy")
     return accepted(actions.retry(caller(request), found, even_bad=bool(body and body.even_bad)), response)
@@ -114,7 +114,7 @@ def retry(request: HttpRequest, id: base.PathId, response: HttpResponse, body: s
 
 @router.post("/deployments/{id}/revert", response={202: shapes.DeploymentOut})
 @needs("deploy")
-def revert(request: HttpRequest, id: base.PathId, response: HttpResponse, body: shapes.BackAsked | None = None):
+def revert(request: HttpRequest, id: base.PathId, response: HttpResponse, body: shapes.RevertRequest | None = None):
     """Sends each instance that this deployment changed back to the version it came from."""
     found = lookup.find_deployment(caller(request), id, "deploy")
     asked = body.model_dump() if body else {}

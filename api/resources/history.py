@@ -21,7 +21,7 @@ Since = Annotated[base.Moment | None, Query(description="RFC 3339; from this mom
 Until = Annotated[base.Moment | None, Query(description="RFC 3339; before this moment")]
 
 
-class TokenActed(Schema):
+class ActingToken(Schema):
     id: int
     name: str
 
@@ -30,7 +30,7 @@ class HistoryOut(Schema):
     id: int
     created: datetime
     actor: str
-    token: TokenActed | None = Field(description="The token that the actor showed; null for a person in a session")
+    token: ActingToken | None = Field(description="The token that the actor showed; null for a person in a session")
     address: str
     action: str
     subject: str
@@ -44,7 +44,7 @@ class HistoryOut(Schema):
     hash: str = Field(description="Of its content, its place and the hash before it; see `manage.py verify_history`")
 
 
-class HistoryList(base.Listed):
+class HistoryList(base.ListPage):
     data: list[HistoryOut]
 
 
@@ -77,7 +77,7 @@ def list_history(
 def form(who: Caller, row: History) -> HistoryOut:
     visibility.shown(who, [row])
     same = set(HistoryOut.model_fields) - {"service_id", "token"}
-    token = None if row.token_id is None else TokenActed.model_construct(id=row.token_id, name=row.token_name)
+    token = None if row.token_id is None else ActingToken.model_construct(id=row.token_id, name=row.token_name)
     return HistoryOut.model_construct(
         **{name: getattr(row, name) for name in same}, service_id=row.microservice_id, token=token
     )

@@ -33,7 +33,7 @@ IMPORT_BODY = {
 }
 
 
-class HostChange(base.Body):
+class HostUpdate(base.Body):
     """A host's fields; what is not named stays."""
 
     hostname: StrictStr = ""
@@ -62,7 +62,7 @@ class HostChange(base.Body):
     description: StrictStr = ""
 
 
-class HostNew(HostChange):
+class HostCreate(HostUpdate):
     """A new host: only name and address are required."""
 
     hostname: StrictStr
@@ -102,11 +102,11 @@ class HostOut(Schema):
     updated_by: str
 
 
-class HostList(base.Listed):
+class HostList(base.ListPage):
     data: list[HostOut]
 
 
-class Imported(Schema):
+class ImportOut(Schema):
     data: list[HostOut] = Field(description="Those that were created; none with dry_run")
     count: int = Field(description="How many were created, or would be")
     unchanged: int = Field(description="Rows whose host was there already with the same fields")
@@ -114,12 +114,12 @@ class Imported(Schema):
     code: int = 0
 
 
-class Archive(base.Body):
+class ArchiveRequest(base.Body):
     reason: StrictStr = Field(min_length=1, max_length=500, description="Kept with the host and in the history")
     forget: StrictBool = Field(False, description="Forget first what is installed there: see instances/forget")
 
 
-class Trust(base.Body):
+class TrustRequest(base.Body):
     fingerprint: StrictStr = Field(
         max_length=pasted_keys.LONGEST,
         description="SHA256:…, of the key that is to be pinned; or a line of ssh-keygen -lf or known_hosts, or the key",
@@ -150,14 +150,14 @@ def list_hosts(
 
 @router.post("/hosts/", response={201: HostOut})
 @needs("admin")
-def create_host(request: HttpRequest, body: HostNew, response: HttpResponse):
+def create_host(request: HttpRequest, body: HostCreate, response: HttpResponse):
     """Adds a host. Without a `host_key` it is not trusted until somebody compares and trusts the key it offers."""
     made = hosts.create(caller(request), body.given())
     response["Location"] = f"/api/v1/hosts/{made.pk}"
     return Status(201, form(made))
 
 
-@router.post("/hosts/import", response={201: Imported, 200: Imported}, openapi_extra=IMPORT_BODY)
+@router.post("/hosts/import", response={201: ImportOut, 200: ImportOut}, openapi_extra=IMPORT_BODY)
 @needs("admin")
 def import_hosts(
     request: HttpRequest,
@@ -191,7 +191,7 @@ def get_host(request: HttpRequest, id: base.PathId):
 
 @router.patch("/hosts/{id}", response=HostOut)
 @needs("admin")
-def change_host(request: HttpRequest, id: base.PathId, body: HostChange):
+def change_host(request: HttpRequest, id: base.PathId, body: HostUpdate):
     """Changes the fields that are named."""
     return _answer(request, hosts.change(caller(request), _find(caller(request), id), body.given()))
 
@@ -206,7 +206,7 @@ def delete_host(request: HttpRequest, id: base.PathId):
 
 @router.post("/hosts/{id}/archive", response=HostOut)
 @needs("admin")
-def archive_host(request: HttpRequest, id: base.PathId, body: Archive):
+def archive_host(request: HttpRequest, id: base.PathId, body: ArchiveRequest):
     """Takes a host that is gone for good out of every list and choice; deployments and history still name it.
 
     409 names what is in the way: instances, operations, hosts behind it. With `forget` instances go first, which needs
@@ -232,7 +232,7 @@ def check_host(request: HttpRequest, id: base.PathId):
 
 @router.post("/hosts/{id}/trust", response=HostOut)
 @needs("admin", outside=True)
-def trust_host(request: HttpRequest, id: base.PathId, body: Trust):
+def trust_host(request: HttpRequest, id: base.PathId, body: TrustRequest):
     """Pins the key that the host offers now, if its fingerprint is the one named."""
     return _answer(request, hosts.trust(_find(caller(request), id), body.fingerprint, caller(request)))
 

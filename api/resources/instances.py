@@ -58,7 +58,7 @@ def get_instance(request: HttpRequest, service: str, id: base.PathId):
 
 @router.patch("/services/{service}/instances/{id}", response=shapes.InstanceOut)
 @needs("deploy")
-def change_instance(request: HttpRequest, service: str, id: base.PathId, body: shapes.InstanceChange):
+def change_instance(request: HttpRequest, service: str, id: base.PathId, body: shapes.InstanceUpdate):
     """Changes what is named. Port, tag and weight stay while an operation goes on: its commands see them."""
     found = find_instance(catalog.find_service(caller(request), service, "deploy"), id)
     return shapes.instance(instances.change(caller(request), found, body.given()))
@@ -66,7 +66,7 @@ def change_instance(request: HttpRequest, service: str, id: base.PathId, body: s
 
 @router.post("/services/{service}/instances/{id}/unlock", response=shapes.InstanceOut)
 @needs("deploy")
-def unlock_instance(request: HttpRequest, service: str, id: base.PathId, body: shapes.Unlock):
+def unlock_instance(request: HttpRequest, service: str, id: base.PathId, body: shapes.UnlockRequest):
     """Breaks a lock, and writes down who did it and why. The host's own fence still keeps a late run out."""
     found = catalog.find_service(caller(request), service, "deploy")
     actions.break_lock(caller(request), find_instance(found, id), body.reason)
@@ -75,15 +75,15 @@ def unlock_instance(request: HttpRequest, service: str, id: base.PathId, body: s
 
 @router.post("/services/{service}/instances/delete", response={202: shapes.DeploymentOut})
 @needs("deploy")
-def delete_instances(request: HttpRequest, service: str, body: shapes.Instances, response: HttpResponse):
+def delete_instances(request: HttpRequest, service: str, body: shapes.InstanceSelection, response: HttpResponse):
     """Stops instances on their hosts, removes them there, and then here."""
     found = catalog.find_service(caller(request), service, "deploy")
     return accepted(actions.delete(caller(request), found, body.instances), response)
 
 
-@router.post("/services/{service}/instances/forget", response=shapes.Forgotten)
+@router.post("/services/{service}/instances/forget", response=shapes.ForgottenList)
 @needs("deploy")
-def forget_instances(request: HttpRequest, service: str, body: shapes.Forget):
+def forget_instances(request: HttpRequest, service: str, body: shapes.ForgetRequest):
     """Removes instances here without asking their hosts, which are gone for good. Deployments and history stay.
 
     Whatever goes on with them ends, a delete that is tried again too. What still runs there runs on, unwatched; if the
@@ -92,31 +92,36 @@ def forget_instances(request: HttpRequest, service: str, body: shapes.Forget):
     found = catalog.find_service(caller(request), service, "deploy")
     gone = actions.forget(caller(request), found, body.instances, body.reason)
     rows = [shapes.ForgottenOut.model_construct(**row) for row in gone]
-    return shapes.Forgotten.model_construct(data=rows, count=len(rows), code=0)
+    return shapes.ForgottenList.model_construct(data=rows, count=len(rows), code=0)
 
 
 @router.post("/services/{service}/instances/retry", response={202: shapes.DeploymentOut})
 @needs("deploy")
-def retry_instances(request: HttpRequest, service: str, body: shapes.InstancesAgain, response: HttpResponse):
+def retry_instances(request: HttpRequest, service: str, body: shapes.RetryInstancesRequest, response: HttpResponse):
     """Repeats for each what failed, toward the same version."""
     found = catalog.find_service(caller(request), service, "deploy")
     made = actions.retry_instances(caller(request), found, body.instances, even_bad=body.even_bad)
     return accepted(made, response)
 
 
-@router.get("/services/{service}/versions/{id}/{action}", response=shapes.Choices)
+@router.get("/services/{service}/versions/{id}/{action}", response=shapes.ChoiceList)
 @needs("read")
 def list_choices(request: HttpRequest, service: str, id: base.PathId, action: str):
     """The successful builds of a service, newest first, and to which of them `action` may go from this version."""
     version = catalog.find_version(catalog.find_service(caller(request), service), id)
     found = [shapes.ChoiceOut.model_construct(**one) for one in actions.choices(version, action)]
-    return shapes.Choices.model_construct(data=found, count=len(found), code=0)
+    return shapes.ChoiceList.model_construct(data=found, count=len(found), code=0)
 
 
 @router.post("/services/{service}/versions/{id}/{action}", response={202: shapes.DeploymentOut, 200: dict})
 @needs("deploy")
 def upgrade_or_revert(
-    request: HttpRequest, service: str, id: base.PathId, action: str, body: shapes.Asked, response: HttpResponse
+    request: HttpRequest,
+    service: str,
+    id: base.PathId,
+    action: str,
+    body: shapes.VersionChangeRequest,
+    response: HttpResponse,
 ):
     """Upgrades or reverts what runs this version: on `host` ("all", ids or names of hosts) or `instances` (their ids).
 
@@ -133,7 +138,7 @@ def upgrade_or_revert(
 
 @router.post("/services/{service}/versions/{id}/install", response={202: shapes.DeploymentOut, 200: dict})
 @needs("deploy")
-def install(request: HttpRequest, service: str, id: base.PathId, body: shapes.Install, response: HttpResponse):
+def install(request: HttpRequest, service: str, id: base.PathId, body: shapes.InstallRequest, response: HttpResponse):
     """Puts a version on hosts that do not have the service yet, or where its first install failed.
 
     `dry_run` answers 200 with the plan instead.

@@ -26,7 +26,7 @@ def list_services(request: HttpRequest, query: paging.Page):
 
 @router.post("/services/", response={201: base.ServiceOut})
 @needs("admin", owners=True)
-def create_service(request: HttpRequest, body: base.ServiceNew, response: HttpResponse):
+def create_service(request: HttpRequest, body: base.ServiceCreate, response: HttpResponse):
     """Makes a service. Its commands run on hosts as they are: for admins, and for owners in their own team.
 
     `build_orig`, `build_url`, `build_command`, `build_refs` run on build machines: they need the right `build` too.
@@ -45,7 +45,7 @@ def get_service(request: HttpRequest, service: str):
 
 @router.patch("/services/{service}", response=base.ServiceOut)
 @needs("admin", owners=True)
-def change_service(request: HttpRequest, service: str, body: base.ServiceChange):
+def change_service(request: HttpRequest, service: str, body: base.ServiceUpdate):
     """Changes the fields that are named; of secrets, those that are named.
 
     What decides what builds run needs the right `build` too.
@@ -79,7 +79,7 @@ def form(who: Caller, service: MicroService) -> base.ServiceOut:
     )
 
 
-def _fields(body: base.ServiceChange) -> dict:
+def _fields(body: base.ServiceUpdate) -> dict:
     fields = body.given()
     if "team" in fields:
         fields["team"] = accounts.team_named(fields["team"]) if fields["team"] is not None else None

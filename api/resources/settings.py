@@ -72,7 +72,7 @@ class Proxies(base.Body):
     no_proxy: list[base.Text] = []
 
 
-class Document(base.Body):
+class SettingsDocument(base.Body):
     """The whole document: a part that is left out or null is not set up afterwards."""
 
     package_store: PackageStore | None = None
@@ -82,20 +82,20 @@ class Document(base.Body):
     proxies: Proxies | None = None
 
 
-class Step(Schema):
+class TestStep(Schema):
     what: str
     ok: bool
     detail: str
 
 
-class Finding(Schema):
+class TestFinding(Schema):
     part: str
     ok: bool
     seconds: float
-    steps: list[Step]
+    steps: list[TestStep]
 
 
-class Missing(Schema):
+class MissingPart(Schema):
     part: str
     without: str = Field(description="What does not work without it")
 
@@ -103,19 +103,19 @@ class Missing(Schema):
 class SettingsOut(Schema):
     id: int | None = Field(description="null: nothing was ever set")
     settings: dict[str, dict[str, Any] | None] = Field(description="Secrets are not given out: `token_set` and so on")
-    missing: list[Missing]
-    findings: list[Finding] = Field(description="Of the test that this document passed")
+    missing: list[MissingPart]
+    findings: list[TestFinding] = Field(description="Of the test that this document passed")
     restored: int | None
     created: datetime | None
     created_by: str
 
 
-class Checked(Schema):
+class SettingsTestOut(Schema):
     ok: bool
-    findings: list[Finding]
+    findings: list[TestFinding]
 
 
-class SettingsList(base.Listed):
+class SettingsList(base.ListPage):
     data: list[SettingsOut]
 
 
@@ -128,14 +128,14 @@ def get_settings(request: HttpRequest):
 
 @router.put("/settings/", response=SettingsOut)
 @needs("admin", outside=True)
-def put_settings(request: HttpRequest, body: Document):
+def put_settings(request: HttpRequest, body: SettingsDocument):
     """Tests the whole document, and saves it when every part passes. Answers within 10 s."""
     return form(changes.save(caller(request), body.given()))
 
 
-@router.post("/settings/check", response=Checked)
+@router.post("/settings/check", response=SettingsTestOut)
 @needs("admin", outside=True)
-def check_settings(request: HttpRequest, body: Document):
+def check_settings(request: HttpRequest, body: SettingsDocument):
     """The same test without saving anything."""
     findings = changes.check(body.given())
     return {"ok": all(found["ok"] for found in findings), "findings": findings}

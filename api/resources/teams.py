@@ -18,26 +18,26 @@ from ..schemas import base
 router = Router()
 
 
-class Member(base.Body):
+class MemberCreate(base.Body):
     """Somebody and their role: viewer, publisher, deployer or owner."""
 
     user: StrictInt | StrictStr = Field(description="Exact name; the id only by administrators, or of a member")
     role: base.Text
 
 
-class RoleChange(base.Body):
+class MemberUpdate(base.Body):
     role: base.Text
 
 
-class TeamChange(base.Body):
+class TeamUpdate(base.Body):
     """A team's fields; what is not named stays. `members`, where named, is the whole list."""
 
     name: base.Text = ""
     description: base.Text = ""
-    members: list[Member] = []
+    members: list[MemberCreate] = []
 
 
-class TeamNew(TeamChange):
+class TeamCreate(TeamUpdate):
     name: base.Text
 
 
@@ -56,11 +56,11 @@ class TeamOut(Schema):
     created_by: str
 
 
-class TeamList(base.Listed):
+class TeamList(base.ListPage):
     data: list[TeamOut]
 
 
-class MemberList(base.Listed):
+class MemberList(base.ListPage):
     data: list[MemberOut]
 
 
@@ -74,7 +74,7 @@ def list_teams(request: HttpRequest, query: paging.Page):
 @router.post("/teams/", response={201: TeamOut})
 @needs("admin", bound=NEVER)
 @transaction.atomic
-def create_team(request: HttpRequest, body: TeamNew, response: HttpResponse):
+def create_team(request: HttpRequest, body: TeamCreate, response: HttpResponse):
     """Makes a team."""
     team = accounts.create_team(caller(request), body.given())
     record(caller(request), "create", "team", team, after=body.given())
@@ -92,7 +92,7 @@ def get_team(request: HttpRequest, id: base.PathId):
 @router.patch("/teams/{id}", response=TeamOut)
 @needs("admin", owners=True, bound=NEVER)
 @transaction.atomic
-def change_team(request: HttpRequest, id: base.PathId, body: TeamChange):
+def change_team(request: HttpRequest, id: base.PathId, body: TeamUpdate):
     """Changes the fields that are named. An owner changes the members, an admin the name too."""
     who = caller(request)
     before = form(accounts.find_team(who, id))
@@ -122,7 +122,7 @@ def list_members(request: HttpRequest, id: base.PathId, query: paging.Page):
 
 @router.post("/teams/{id}/members/", response={201: MemberOut})
 @needs("admin", owners=True, bound=NEVER)
-def add_member(request: HttpRequest, id: base.PathId, body: Member, response: HttpResponse):
+def add_member(request: HttpRequest, id: base.PathId, body: MemberCreate, response: HttpResponse):
     """Takes somebody in, or gives a member another role."""
     made = _set(request, id, body.user, body.role)
     response["Location"] = f"/api/v1/teams/{id}/members/{made.user_id}"
@@ -141,7 +141,7 @@ def get_member(request: HttpRequest, id: base.PathId, user: base.PathId):
 
 @router.patch("/teams/{id}/members/{user}", response=MemberOut)
 @needs("admin", owners=True, bound=NEVER)
-def change_member(request: HttpRequest, id: base.PathId, user: base.PathId, body: RoleChange):
+def change_member(request: HttpRequest, id: base.PathId, user: base.PathId, body: MemberUpdate):
     """Gives a member another role."""
     _member(accounts.find_team(caller(request), id), user)
     return _set(request, id, user, body.role)
@@ -184,7 +184,7 @@ def _member(team: Team, user: int) -> None:
         raise accounts.not_found("member")
 
 
-def _as_named(before: TeamOut, body: TeamChange) -> dict:
+def _as_named(before: TeamOut, body: TeamUpdate) -> dict:
     told = {name: getattr(before, name) for name in body.given()}
     if "members" in told:
         told["members"] = [{"user": one.username, "role": one.role} for one in told["members"]]

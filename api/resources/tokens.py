@@ -20,15 +20,15 @@ def list_tokens(request: HttpRequest, query: paging.Page):
     return paging.page(query, tokens.tokens_of(caller(request)).select_related("user")).answer(base.TokenList, form)
 
 
-@router.post("/tokens/", response={201: base.TokenMade})
+@router.post("/tokens/", response={201: base.TokenCreated})
 @needs("tokens")
-def create_token(request: HttpRequest, body: base.TokenNew, response: HttpResponse):
+def create_token(request: HttpRequest, body: base.TokenCreate, response: HttpResponse):
     """Makes a token for the caller, with no right that the caller has not. The token is in this answer only.
 
     A token needs the scope tokens for it, and what it makes ends with it."""
     row, text = tokens.issue(caller(request), **body.given())
     response["Location"] = f"/api/v1/tokens/{row.pk}"
-    return Status(201, base.TokenMade.model_construct(**dict(form(row)), token=text))
+    return Status(201, base.TokenCreated.model_construct(**dict(form(row)), token=text))
 
 
 @router.get("/tokens/{id}", response=base.TokenOut)

@@ -20,7 +20,7 @@ from ..schemas import base
 router = Router()
 
 
-class UserChange(base.Body):
+class UserUpdate(base.Body):
     """A user's fields; what is not named stays. The password is never given out again."""
 
     username: base.Text = ""
@@ -32,21 +32,21 @@ class UserChange(base.Body):
     password: base.Text = Field("", description="Write-only; without one nobody can sign in by password")
 
 
-class UserNew(UserChange):
+class UserCreate(UserUpdate):
     username: base.Text
     service: StrictBool = Field(False, description="A service account: has tokens and roles, and no password")
 
 
-class Ending(base.Body):
+class EndSessionsRequest(base.Body):
     tokens: StrictBool = Field(True, description="Whether the tokens end too")
 
 
-class EndedOut(Schema):
+class EndedSessionsOut(Schema):
     sessions: int = Field(description="How many ended")
     tokens: int
 
 
-class TeamOf(Schema):
+class TeamMembership(Schema):
     id: int
     name: str
     role: str
@@ -63,10 +63,10 @@ class UserOut(Schema):
     service: bool
     last_login: datetime | None
     created: datetime
-    teams: list[TeamOf]
+    teams: list[TeamMembership]
 
 
-class UserList(base.Listed):
+class UserList(base.ListPage):
     data: list[UserOut]
 
 
@@ -80,7 +80,7 @@ def list_users(request: HttpRequest, query: paging.Page):
 @router.post("/users/", response={201: UserOut})
 @needs("admin")
 @transaction.atomic
-def create_user(request: HttpRequest, body: UserNew, response: HttpResponse):
+def create_user(request: HttpRequest, body: UserCreate, response: HttpResponse):
     """Adds a person."""
     user = accounts.create_user(caller(request), body.given())
     record(caller(request), "create", "user", user, after=_told(body))
@@ -98,7 +98,7 @@ def get_user(request: HttpRequest, id: base.PathId):
 @router.patch("/users/{id}", response=UserOut)
 @needs("admin")
 @transaction.atomic
-def change_user(request: HttpRequest, id: base.PathId, body: UserChange):
+def change_user(request: HttpRequest, id: base.PathId, body: UserUpdate):
     """Changes the fields that are named."""
     user = accounts.change_user(caller(request), accounts.find_user(id), body.given())
     record(caller(request), "change", "user", user, after=_told(body))
@@ -116,9 +116,9 @@ def delete_user(request: HttpRequest, id: base.PathId):
     return Status(204, None)
 
 
-@router.post("/users/{id}/end_sessions", response=EndedOut)
+@router.post("/users/{id}/end_sessions", response=EndedSessionsOut)
 @needs("tokens")
-def end_sessions(request: HttpRequest, id: base.PathId, body: Ending):
+def end_sessions(request: HttpRequest, id: base.PathId, body: EndSessionsRequest):
     """Ends all sessions and tokens of a person: one's own, or with the right admin anybody's.
 
     The session that asks goes on; a token that asks ends too, unless `tokens` is false."""
@@ -126,7 +126,7 @@ def end_sessions(request: HttpRequest, id: base.PathId, body: Ending):
     may_end(who, id)
     keep = session_of(request).digest if who.is_person else ""
     what = end_access(who, accounts.find_user(id), "asked for", keep=keep, with_tokens=body.tokens)
-    return EndedOut.model_construct(sessions=what.sessions, tokens=len(what.tokens))
+    return EndedSessionsOut.model_construct(sessions=what.sessions, tokens=len(what.tokens))
 
 
 def form(user: User) -> UserOut:
@@ -137,11 +137,12 @@ def form(user: User) -> UserOut:
         created=user.date_joined,
         service=service_accounts.is_service(user),
         teams=[
-            TeamOf.model_construct(id=one.team_id, name=one.team.name, role=one.role) for one in user.memberships.all()
+            TeamMembership.model_construct(id=one.team_id, name=one.team.name, role=one.role)
+            for one in user.memberships.all()
         ],
     )
 
 
-def _told(body: UserChange) -> dict:
+def _told(body: UserUpdate) -> dict:
     """What the history keeps: that a password was given, and never which."""
     return {name: "changed" if name == "password" else value for name, value in body.given().items()}

@@ -67,7 +67,7 @@ def list_versions(
     },
 )
 @needs("publish", form=True)
-def create_version(request: HttpRequest, service: str, body: base.VersionNew, response: HttpResponse):
+def create_version(request: HttpRequest, service: str, body: base.VersionCreate, response: HttpResponse):
     """Makes a version: 201. The same again answers 200 with the one that is there; other content is a 409.
 
     As JSON (the package follows with PUT), or as multipart/form-data with the package: both are kept, or neither.
@@ -97,7 +97,7 @@ def get_version(request: HttpRequest, service: str, id: base.PathId):
 
 @router.patch("/services/{service}/versions/{id}", response=base.VersionOut)
 @needs("publish")
-def change_version(request: HttpRequest, service: str, id: base.PathId, body: base.VersionChange):
+def change_version(request: HttpRequest, service: str, id: base.PathId, body: base.VersionUpdate):
     """Moves the status on, marks as bad, or changes the description; what is built stays as it is."""
     found = catalog.find_service(caller(request), service, "publish")
     return _formed(versions.change(caller(request), catalog.find_version(found, id), body.given()))

@@ -36,7 +36,7 @@ class Body(Schema):
         return self.model_dump(exclude_unset=True)
 
 
-class Wrong(Schema):
+class FieldError(Schema):
     """One thing that is wrong, or in the way; with the ids of what it is about where there are some."""
 
     model_config = ConfigDict(extra="allow")
@@ -56,12 +56,12 @@ class Problem(Schema):
     detail: str
     code: str = Field(description="A stable word")
     msg: str = Field(description="The same sentence as `detail`")
-    errors: list[Wrong]
+    errors: list[FieldError]
     hint: str = Field(description="What to do next")
     request_id: str = Field("", description="What its lines in the logs are found by")
 
 
-class Listed(Schema):
+class ListPage(Schema):
     """What every list has beside its `data`."""
 
     count: int = Field(description="Rows in the whole list")
@@ -91,7 +91,7 @@ BuildStatusIn = Annotated[int, BeforeValidator(number_or_word(BuildStatus))]
 SecretsIn = dict[str, StrictStr | None]
 
 
-class ServiceChange(Body):
+class ServiceUpdate(Body):
     """A service's fields; what is not named stays."""
 
     name: Text = ""
@@ -135,7 +135,7 @@ class ServiceChange(Body):
     team: StrictInt | StrictStr | None = Field(None, description="Id or name of the team that owns it")
 
 
-class ServiceNew(ServiceChange):
+class ServiceCreate(ServiceUpdate):
     """A new service: only its name is required."""
 
     name: Text
@@ -181,11 +181,11 @@ class ServiceOut(Schema):
     updated_by: str
 
 
-class ServiceList(Listed):
+class ServiceList(ListPage):
     data: list[ServiceOut]
 
 
-class VersionNew(Body):
+class VersionCreate(Body):
     """A new version of a service."""
 
     version: Text = Field("", description="Where it is left out: TIME-BRANCH-COMMIT, of the fields below")
@@ -209,7 +209,7 @@ class VersionNew(Body):
             raise invalid("/commit", str(error)) from error
 
 
-class VersionChange(Body):
+class VersionUpdate(Body):
     """What may change of a version."""
 
     status: BuildStatusIn = BuildStatus.PENDING.value
@@ -238,11 +238,11 @@ class VersionOut(Schema):
     instances: int = Field(description="How many instances run it")
 
 
-class VersionList(Listed):
+class VersionList(ListPage):
     data: list[VersionOut]
 
 
-class TokenNew(Body):
+class TokenCreate(Body):
     """A new token. `services`: ids or names of the only services it is for; none means all that its owner may."""
 
     name: Text
@@ -271,9 +271,9 @@ class TokenOut(Schema):
     created_by: str
 
 
-class TokenMade(TokenOut):
+class TokenCreated(TokenOut):
     token: str = Field(description="Shown this once; only a hash of it is kept")
 
 
-class TokenList(Listed):
+class TokenList(ListPage):
     data: list[TokenOut]

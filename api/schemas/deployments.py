@@ -11,7 +11,7 @@ from microservice.deployments.targets import owner_of
 from microservice.models import Deployment, MicroServiceInstance, Operation, Step
 from microservice.status import InstanceStatus, OperationStatus
 
-from .base import Body, Listed
+from .base import Body, ListPage
 
 EVEN_BAD = "Also toward a version that was marked bad: a person signed in may say so, a token may not"
 Ids = StrictStr | StrictInt | list[StrictInt | StrictStr]
@@ -46,11 +46,11 @@ class InstanceOut(Schema):
     updated: datetime
 
 
-class InstanceList(Listed):
+class InstanceList(ListPage):
     data: list[InstanceOut]
 
 
-class InstanceChange(Body):
+class InstanceUpdate(Body):
     """What may change of an instance; port, tag and weight only while no operation goes on.
 
     What runs was started with the old port, tag and weight: commands see the new ones from its next operation on.
@@ -63,17 +63,17 @@ class InstanceChange(Body):
     is_maintain: StrictBool = False
 
 
-class Unlock(Body):
+class UnlockRequest(Body):
     reason: StrictStr = Field(min_length=1, max_length=500)
 
 
-class Instances(Body):
+class InstanceSelection(Body):
     """Ids of instances, as a list or as "1,2,3"."""
 
     instances: Ids
 
 
-class Forget(Instances):
+class ForgetRequest(InstanceSelection):
     """Instances whose host is gone for good, and why."""
 
     reason: StrictStr = Field(min_length=1, max_length=500, description="Kept in the history")
@@ -88,25 +88,25 @@ class ForgottenOut(Schema):
     operation_id: int | None = Field(description="The operation that was ended by it")
 
 
-class Forgotten(Schema):
+class ForgottenList(Schema):
     data: list[ForgottenOut]
     count: int
     code: int = 0
 
 
-class InstancesAgain(Instances):
+class RetryInstancesRequest(InstanceSelection):
     """What is to be repeated."""
 
     even_bad: StrictBool = Field(False, description=EVEN_BAD)
 
 
-class Again(Body):
+class RetryRequest(Body):
     """What may be asked along with the retry of a deployment."""
 
     even_bad: StrictBool = Field(False, description=EVEN_BAD)
 
 
-class Asked(Body):
+class VersionChangeRequest(Body):
     """A request to upgrade or revert."""
 
     dest_version: StrictInt = Field(description="The id of the version to go to")
@@ -137,7 +137,7 @@ class Asked(Body):
     even_bad: StrictBool = Field(False, description=EVEN_BAD)
 
 
-class BackAsked(Body):
+class RevertRequest(Body):
     """What may be asked along with the revert of a deployment."""
 
     mark_bad: StrictBool = Field(False, description="Mark the version that is left as bad: nothing installs it again")
@@ -145,7 +145,7 @@ class BackAsked(Body):
     even_bad: StrictBool = Field(False, description=EVEN_BAD)
 
 
-class Install(Body):
+class InstallRequest(Body):
     """A request to install a version on hosts."""
 
     host: Ids = Field(description='Hosts by id or name: "1,2,3", [1, 2, 3], ["web1", "web2"]; digits alone are an id')
@@ -169,13 +169,13 @@ class ChoiceOut(Schema):
     bad: bool = Field(description="Somebody marked it bad")
 
 
-class Choices(Schema):
+class ChoiceList(Schema):
     data: list[ChoiceOut]
     count: int
     code: int = 0
 
 
-class Counts(Schema):
+class OperationCounts(Schema):
     pending: int = 0
     queued: int = 0
     running: int = 0
@@ -204,11 +204,11 @@ class DeploymentOut(Schema):
     finished: datetime | None
     strategy: dict[str, Any]
     skipped: list[dict[str, Any]] = Field(description="Targets that were left out, each with its reason")
-    counts: Counts = Field(description="Operations by status")
+    counts: OperationCounts = Field(description="Operations by status")
     origin_id: int | None = Field(description="The deployment that this one retries or reverts")
 
 
-class DeploymentList(Listed):
+class DeploymentList(ListPage):
     data: list[DeploymentOut]
 
 
@@ -248,7 +248,7 @@ class OperationOut(Schema):
     steps: list[StepOut]
 
 
-class OperationList(Listed):
+class OperationList(ListPage):
     data: list[OperationOut]
 
 
@@ -306,7 +306,9 @@ def deployment(row: Deployment, counts: Mapping[str, int]) -> DeploymentOut:
         service=row.microservice.name,
         service_id=row.microservice_id,
         reason=row.status_reason,
-        counts=Counts.model_construct(None, **{word.value: counts.get(word.value, 0) for word in OperationStatus}),
+        counts=OperationCounts.model_construct(
+            None, **{word.value: counts.get(word.value, 0) for word in OperationStatus}
+        ),
     )
 
 
