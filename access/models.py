@@ -28,7 +28,7 @@ class Token(models.Model):
         db_table = "token"
         ordering = ["-id"]
 
-    def __str__(self):
+    def __str__(self) -> str:
         return self.name
 
 
@@ -43,7 +43,7 @@ class TokenAddress(models.Model):
         db_table = "token_address"
         constraints = [models.UniqueConstraint(fields=["token", "address"], name="one_row_for_an_address")]
 
-    def __str__(self):
+    def __str__(self) -> str:
         return f"{self.token} from {self.address}"
 
 
@@ -63,7 +63,7 @@ class Session(models.Model):
         db_table = "user_session"
         ordering = ["-seen"]
 
-    def __str__(self):
+    def __str__(self) -> str:
         return f"{self.user} from {self.address}"
 
 
@@ -79,7 +79,7 @@ class ServiceAccount(models.Model):
     class Meta:
         db_table = "service_account"
 
-    def __str__(self):
+    def __str__(self) -> str:
         return str(self.user)
 
 
@@ -97,7 +97,7 @@ class FailedSignIns(models.Model):
     class Meta:
         db_table = "failed_sign_ins"
 
-    def __str__(self):
+    def __str__(self) -> str:
         return f"{self.username} from {self.address}"
 
 
@@ -117,7 +117,7 @@ class IdempotencyKey(models.Model):
         db_table = "idempotency_key"
         constraints = [models.UniqueConstraint(fields=["caller", "key"], name="one_answer_for_a_key")]
 
-    def __str__(self):
+    def __str__(self) -> str:
         return f"{self.key} of {self.caller}"
 
 
@@ -131,7 +131,7 @@ class Throttle(models.Model):
     class Meta:
         db_table = "throttle"
 
-    def __str__(self):
+    def __str__(self) -> str:
         return self.key
 
 
@@ -144,7 +144,7 @@ class KnownAddress(models.Model):
     class Meta:
         db_table = "known_address"
 
-    def __str__(self):
+    def __str__(self) -> str:
         return self.key
 
 
@@ -160,7 +160,7 @@ class Team(models.Model):
         db_table = "team"
         ordering = ["name"]
 
-    def __str__(self):
+    def __str__(self) -> str:
         return self.name
 
 
@@ -177,5 +177,5 @@ class Membership(models.Model):
         ordering = ["team", "user"]
         constraints = [models.UniqueConstraint(fields=["team", "user"], name="one_role_in_a_team")]
 
-    def __str__(self):
+    def __str__(self) -> str:
         return f"{self.user}, {self.role} of {self.team}"

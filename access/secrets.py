@@ -17,7 +17,7 @@ class Secret(str):
     def __repr__(self):
         return "Secret(…)"
 
-    def __str__(self):
+    def __str__(self) -> str:
         return "[secret]"
 
     def __format__(self, spec):

@@ -137,7 +137,7 @@ class _KeptAlive:
     def __enter__(self) -> None:
         self._thread.start()
 
-    def __exit__(self, *_) -> None:
+    def __exit__(self, *_: object) -> None:
         self._done.set()
         # Before the row is used again: the lease is what says that it is ours.
         self._thread.join(LEASE.total_seconds())

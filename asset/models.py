@@ -51,7 +51,7 @@ class Credential(models.Model):
         db_table = "credential"
         ordering = ["name"]
 
-    def __str__(self):
+    def __str__(self) -> str:
         return self.name
 
 
@@ -102,7 +102,7 @@ class Asset(Archivable):
             models.UniqueConstraint(fields=["hostname"], condition=models.Q(archived=None), name="one_host_of_a_name"),
         ]
 
-    def __str__(self):
+    def __str__(self) -> str:
         return f"{self.hostname}:{self.ip}"
 
 
@@ -116,5 +116,5 @@ class HostTeam(models.Model):
         db_table = "asset_team"
         constraints = [models.UniqueConstraint(fields=["host", "team"], name="one_host_of_a_team")]
 
-    def __str__(self):
+    def __str__(self) -> str:
         return f"host {self.host_id} of team {self.team_id}"

@@ -37,7 +37,7 @@ class History(models.Model):
         # Somebody's own sign-ins, on the page of their account.
         indexes = [models.Index(fields=["subject_id", "-id"], condition=models.Q(subject="user"), name="about_a_user")]
 
-    def __str__(self):
+    def __str__(self) -> str:
         return f"{self.actor}: {self.action} {self.subject_name}"
 
 
@@ -52,7 +52,7 @@ class HistoryHead(models.Model):
     class Meta:
         db_table = "history_head"
 
-    def __str__(self):
+    def __str__(self) -> str:
         return f"{self.position}:{self.hash}"
 
 
@@ -73,5 +73,5 @@ class Event(models.Model):
         ordering = ["id"]
         indexes = [models.Index(fields=["deployment", "id"], name="event_of_deployment")]
 
-    def __str__(self):
+    def __str__(self) -> str:
         return f"event {self.pk}: {self.kind}"

@@ -105,7 +105,7 @@ def main() -> int:
     return 0 if run.good else 1
 
 
-def _too_long(*_) -> None:
+def _too_long(*_: object) -> None:
     raise TimeoutError("it took too long, and was given up")
 
 

@@ -10,7 +10,7 @@ HOST_TAKES = 0.05  # seconds: what a real one takes for eight small steps
 class Connection:
     alive = True
 
-    def __init__(self, *_) -> None:
+    def __init__(self, *_: object) -> None:
         pass
 
     def run(self, command: str) -> "Channel":

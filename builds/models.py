@@ -48,7 +48,7 @@ class Build(models.Model):
             models.Index(fields=["watched_until"], condition=Q(watched_until__isnull=False), name="build_watched"),
         ]
 
-    def __str__(self):
+    def __str__(self) -> str:
         return f"build {self.pk} of {self.version}"
 
 
@@ -66,7 +66,7 @@ class Builder(models.Model):
     class Meta:
         db_table = "builder"
 
-    def __str__(self):
+    def __str__(self) -> str:
         return self.worker
 
 
@@ -81,5 +81,5 @@ class Report(models.Model):
         db_table = "build_report"
         constraints = [models.UniqueConstraint(fields=["origin", "key"], name="one_report_of_a_key")]
 
-    def __str__(self):
+    def __str__(self) -> str:
         return f"{self.origin} {self.key[:8]}"

@@ -31,6 +31,6 @@ app.steps["worker"].add(BuildShop)
 
 
 @worker_shutting_down.connect
-def close_shop(**_) -> None:
+def close_shop(**_: object) -> None:
     for sweeper in _sweepers:
         sweeper.stop()

@@ -40,7 +40,7 @@ class Callback(models.Model):
         db_table = "callback"
         ordering = ["-id"]
 
-    def __str__(self):
+    def __str__(self) -> str:
         return self.url
 
 
@@ -73,5 +73,5 @@ class Delivery(models.Model):
         constraints = [models.UniqueConstraint(fields=["callback", "name"], name="told_once")]
         indexes = [models.Index(fields=["due"], condition=models.Q(state="pending"), name="delivery_due")]
 
-    def __str__(self):
+    def __str__(self) -> str:
         return f"{self.event} to {self.callback_id}"

@@ -126,7 +126,7 @@ class _Deadline:
         self._timer.start()
         return self
 
-    def __exit__(self, *_) -> None:
+    def __exit__(self, *_: object) -> None:
         self._timer.cancel()
         for copy in self._sockets:
             copy.close()

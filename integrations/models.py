@@ -21,5 +21,5 @@ class Setting(models.Model):
         db_table = "setting"
         ordering = ["-id"]
 
-    def __str__(self):
+    def __str__(self) -> str:
         return f"settings {self.pk}"

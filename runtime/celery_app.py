@@ -18,7 +18,7 @@ app.autodiscover_tasks()
 
 
 @worker_init.connect
-def _keep_secrets(**_) -> None:
+def _keep_secrets(**_: object) -> None:
     from django.conf import settings
 
     from .privacy import close_and_forget

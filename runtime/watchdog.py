@@ -41,7 +41,7 @@ class Pulse:
         self.piece = next(_numbers)
         return self
 
-    def __exit__(self, *_) -> None:
+    def __exit__(self, *_: object) -> None:
         self.piece = 0
 
     def progress(self) -> None:

@@ -25,7 +25,7 @@ def work(self) -> int:
 
 
 @worker_init.connect
-def look_around(**_) -> None:
+def look_around(**_: object) -> None:
     check_at_start()
 
 
@@ -50,7 +50,7 @@ app.steps["worker"].add(Shop)
 
 
 @worker_shutting_down.connect
-def close_shop(**_) -> None:
+def close_shop(**_: object) -> None:
     execution.ledger().stop()
     for sweeper in _sweepers:
         sweeper.stop()

@@ -36,7 +36,7 @@ class Guardian:
     def __enter__(self) -> "Guardian":
         return self
 
-    def __exit__(self, *_) -> None:
+    def __exit__(self, *_: object) -> None:
         with contextlib.suppress(OSError, subprocess.TimeoutExpired):
             self._process.communicate(b"done\n", timeout=5)
         self._process.kill()

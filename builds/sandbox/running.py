@@ -77,7 +77,7 @@ class Run:
     def __enter__(self) -> "Run":
         return self
 
-    def __exit__(self, *_) -> None:
+    def __exit__(self, *_: object) -> None:
         layout.remove(self._layout.folder)
         os.close(self._held)
 

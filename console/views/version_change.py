@@ -66,7 +66,7 @@ class Choice:
             given["pause_between"] = given["pause_between"] == "on"
         return given
 
-    def __str__(self):
+    def __str__(self) -> str:
         bad = (self.even_bad, self.mark_bad, self.reason)
         return repr((self.dest, self.everywhere, sorted(self.hosts), sorted(self.strategy.items()), bad))
 

@@ -45,7 +45,7 @@ class Deployment(models.Model):
             models.Index(fields=["status"], name="deployment_status"),
         ]
 
-    def __str__(self):
+    def __str__(self) -> str:
         return f"deployment {self.pk}"
 
 
@@ -105,7 +105,7 @@ class Operation(models.Model):
             models.Index(fields=["instance_number", "-id"], name="operation_of_instance"),
         ]
 
-    def __str__(self):
+    def __str__(self) -> str:
         return f"operation {self.pk}"
 
 
@@ -130,7 +130,7 @@ class Step(models.Model):
         ordering = ["operation", "position"]
         constraints = [models.UniqueConstraint(fields=["operation", "position"], name="one_step_of_a_position")]
 
-    def __str__(self):
+    def __str__(self) -> str:
         return self.name
 
 
@@ -151,5 +151,5 @@ class Output(models.Model):
         constraints = [models.UniqueConstraint(fields=["operation", "start"], name="output_without_doubles")]
         indexes = [models.Index(fields=["operation", "line"], name="output_lines")]
 
-    def __str__(self):
+    def __str__(self) -> str:
         return f"output of operation {self.operation_id} from byte {self.start}"

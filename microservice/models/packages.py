@@ -17,5 +17,5 @@ class UnclaimedPackage(models.Model):
     class Meta:
         db_table = "micro_service_unclaimed_package"
 
-    def __str__(self):
+    def __str__(self) -> str:
         return self.path

@@ -84,7 +84,7 @@ class MicroService(models.Model):
         db_table = "micro_service"
         ordering = ["name"]
 
-    def __str__(self):
+    def __str__(self) -> str:
         return self.name
 
 
@@ -122,7 +122,7 @@ class MicroServiceVersion(Archivable):
         ]
         indexes = [models.Index(fields=["microservice", "status", "-id"], name="version_newest")]
 
-    def __str__(self):
+    def __str__(self) -> str:
         return self.version
 
 
@@ -179,7 +179,7 @@ class MicroServiceInstance(models.Model):
             models.Index(fields=["again_at"], condition=models.Q(again_at__isnull=False), name="instance_again"),
         ]
 
-    def __str__(self):
+    def __str__(self) -> str:
         return f"{self.microservice} on {self.host}"
 
     @property

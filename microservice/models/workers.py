@@ -14,5 +14,5 @@ class Heartbeat(models.Model):
     class Meta:
         db_table = "worker_heartbeat"
 
-    def __str__(self):
+    def __str__(self) -> str:
         return self.worker

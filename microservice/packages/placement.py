@@ -127,7 +127,7 @@ class Temporary:
     def __enter__(self) -> BinaryIO:
         return self.file  # type: ignore[return-value]
 
-    def __exit__(self, *_) -> None:
+    def __exit__(self, *_: object) -> None:
         try:
             self.file.close()  # on a full disk this fails too, and what takes its room must go all the same
         finally:

@@ -1,5 +1,7 @@
 """Makes a key for FIELD_KEYS."""
 
+from typing import Any
+
 from cryptography.fernet import Fernet
 from django.core.management.base import BaseCommand
 
@@ -8,5 +10,5 @@ class Command(BaseCommand):
     help = "Prints a new key for FIELD_KEYS. Put it first, run rotate_keys, then take the old ones away."
     requires_system_checks = []
 
-    def handle(self, *args, **options):
+    def handle(self, *args: object, **options: Any) -> None:
         self.stdout.write(Fernet.generate_key().decode())

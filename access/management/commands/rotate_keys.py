@@ -1,6 +1,7 @@
 """Writes every stored secret again under the newest key."""
 
 from collections.abc import Callable
+from typing import Any
 
 from django.apps import apps
 from django.core.management.base import BaseCommand, CommandError
@@ -15,7 +16,7 @@ from access.secrets import EncryptedField, Undecryptable, decrypt, seal, unseal
 class Command(BaseCommand):
     help = "Writes every stored secret again under the first of FIELD_KEYS. The others may be taken away afterwards."
 
-    def handle(self, *args, **options):
+    def handle(self, *args: object, **options: Any) -> None:
         written = unread = 0
         for model in apps.get_models():
             for field in model._meta.local_fields:

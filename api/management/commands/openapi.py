@@ -1,6 +1,7 @@
 """`manage.py openapi`: the API's description as it is committed in openapi.json (`make openapi` writes it)."""
 
 import json
+from typing import Any
 
 from django.core.management.base import BaseCommand
 
@@ -16,5 +17,5 @@ def described() -> str:
 class Command(BaseCommand):
     help = "Prints the API's description (OpenAPI 3.1)."
 
-    def handle(self, *args, **options):
+    def handle(self, *args: object, **options: Any) -> None:
         self.stdout.write(described(), ending="")

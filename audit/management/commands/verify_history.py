@@ -1,8 +1,9 @@
 """`manage.py verify_history`: whether the history is what was written. Exit status 1 where it is not."""
 
 import sys
+from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError
+from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from audit import chain
 from audit.models import History, HistoryHead
@@ -11,12 +12,12 @@ from audit.models import History, HistoryHead
 class Command(BaseCommand):
     help = "Checks the history's chain of hashes and names each row that was changed, moved or taken away."
 
-    def add_arguments(self, parser):
+    def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument(
             "--seen", metavar="PLACE:HASH", help="a head that was noted before: the chain must still lead through it"
         )
 
-    def handle(self, *args, **options):
+    def handle(self, *args: object, **options: Any) -> None:
         while chain.seal():
             pass
         wrong = [*chain.verify(), *self._seen(options["seen"])]

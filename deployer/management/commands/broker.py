@@ -2,6 +2,7 @@
 
 import os
 from pathlib import Path
+from typing import Any
 
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
@@ -15,7 +16,7 @@ class Command(BaseCommand):
     help = "Runs the embedded broker in the foreground, on the unix socket that is used when BROKER_URL is not set."
     requires_system_checks: list[str] = []
 
-    def handle(self, *args, **options):
+    def handle(self, *args: object, **options: Any) -> None:
         if settings.BROKER_URL:
             raise CommandError("BROKER_URL is set: that broker is used, the embedded one is not needed")
         socket = Path(settings.BROKER_SOCKET)

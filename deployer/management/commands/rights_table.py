@@ -4,6 +4,7 @@ Read from the rules themselves: the roles, the scopes, and what each endpoint an
 """
 
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 from django.core.management.base import BaseCommand
 from django.urls import URLPattern, get_resolver
@@ -171,5 +172,5 @@ def _rows(head: Sequence[str], rows: Sequence[Sequence[str]]) -> Iterator[str]:
 class Command(BaseCommand):
     help = "Prints who may do what (docs/rights.md), from the rules themselves."
 
-    def handle(self, *args, **options):
+    def handle(self, *args: object, **options: Any) -> None:
         self.stdout.write(table(), ending="")

@@ -1,6 +1,8 @@
 """`manage.py rewrite_packages`: writes packages anew that were stored before this was done on their way in."""
 
-from django.core.management.base import BaseCommand
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandParser
 
 from access.callers import Caller
 from audit.history import record
@@ -13,10 +15,10 @@ from microservice.status import OPERATION_OPEN
 class Command(BaseCommand):
     help = "Writes stored packages anew that were uploaded before packages were rewritten on their way in."
 
-    def add_arguments(self, parser):
+    def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("--dry-run", action="store_true", help="only say how many there are")
 
-    def handle(self, *args, **options):
+    def handle(self, *args: object, **options: Any) -> None:
         """One after the other, newest first; may be ended and started again. The hosts' releases stay as they are."""
         old = MicroServiceVersion.objects.filter(manifest="").exclude(sha256="").exclude(file_path="")
         if options["dry_run"]:

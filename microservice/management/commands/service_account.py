@@ -1,7 +1,9 @@
 """Makes a service account: what a pipeline's tokens belong to, so that they are no person's."""
 
+from typing import Any
+
 from django.contrib.auth import get_user_model
-from django.core.management.base import BaseCommand, CommandError
+from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import transaction
 
 from access import accounts
@@ -18,13 +20,13 @@ BY = Caller(name="manage.py service_account", scopes=SYSTEM.scopes)
 class Command(BaseCommand):
     help = "Makes a service account, or gives one a role in another team. It has tokens and no password."
 
-    def add_arguments(self, parser):
+    def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("name", help="of the account: letters, digits and @ . + - _")
         parser.add_argument("--team", help="the team in which it has a role")
         parser.add_argument("--role", choices=Role.values, default=Role.PUBLISHER.value, help="default: publisher")
 
     @transaction.atomic
-    def handle(self, *args, **options):
+    def handle(self, *args: object, **options: Any) -> None:
         team = None
         if options["team"]:
             team = Team.objects.filter(name=options["team"]).first()

@@ -2,9 +2,10 @@
 
 import re
 from datetime import datetime, timedelta
+from typing import Any
 
 from django.contrib.auth import get_user_model
-from django.core.management.base import BaseCommand, CommandError
+from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.utils import timezone
 from django.utils.dateparse import parse_datetime
 
@@ -22,7 +23,7 @@ UNITS = {"m": "minutes", "h": "hours", "d": "days"}
 class Command(BaseCommand):
     help = "Makes an API token and prints it, alone, on standard output. It is shown this once."
 
-    def add_arguments(self, parser):
+    def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("name", help="what the token is for")
         parser.add_argument("--scopes", required=True, help=f"with commas between: {','.join(SCOPES)}")
         parser.add_argument(
@@ -37,7 +38,7 @@ class Command(BaseCommand):
             "after TOKEN_DAYS days where it is not named",
         )
 
-    def handle(self, *args, **options):
+    def handle(self, *args: object, **options: Any) -> None:
         user = _user(options["user"])
         scopes = options["scopes"].replace(",", " ").split()
         lacking = [scope for scope in scopes if scope in SCOPES and scope not in scopes_of(user)]
