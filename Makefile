@@ -50,8 +50,9 @@ rights: .venv/installed  ## writes docs/rights.md, who may do what, anew
 openapi: .venv/installed  ## writes openapi.json, the API's description, anew
 	@DEBUG=1 $(PYTHON_ENV) manage.py openapi > openapi.json.new && mv openapi.json.new openapi.json
 
-messages: .venv/installed-dev  ## writes the catalogues of locale/ anew, and names what has no translation yet
-	@DEBUG=1 $(PYTHON_ENV) -m scripts.messages
+messages: .venv/installed-dev  ## update the catalogues in locale/ and list the texts without a translation
+	@scripts/test-packages
+	@scripts/messages
 
 screenshots: .venv/installed-dev  ## takes the pictures of README again, in both themes
 	@scripts/test-packages

@@ -5,10 +5,11 @@ from string import Formatter
 from typing import Any
 
 from django.utils import translation
-from django.utils.translation import gettext, ngettext, pgettext
+from django.utils.translation import gettext, ngettext
 
 from . import Message
-from .text import Text
+from .terms import TERMS
+from .text import Plural, Text
 from .texts import TEXTS
 
 ENGLISH = "en"
@@ -46,15 +47,20 @@ def literal(text: str, hint: str = "") -> Message:
 
 
 def term(word: object) -> str:
-    """A word of the API (a status, an action, a role, a field's name) in the reader's language."""
-    plain = "" if word is None else str(word).replace("_", " ")
-    return pgettext("term", plain) if plain else ""
+    """Return a word of the API (a status, an action, a role, a field) in the active language.
+
+    A word that is not in messages/terms.py is shown as it is, with spaces for underscores.
+    """
+    plain = "" if word is None else str(word)
+    known = TERMS.get(plain.replace(" ", "_"))
+    return plain.replace("_", " ") if known is None else str(known)
 
 
 def _sentence(says: Any, params: Mapping[str, Any]) -> str:
     if isinstance(says, tuple):
-        singular, plural, counted = says
-        says = ngettext(str(singular), str(plural), int(params.get(counted, 0)))
+        says = Plural(*says)
+    if isinstance(says, Plural):
+        says = ngettext(str(says.singular), str(says.plural), int(params.get(says.number, 0)))
     return _Places().vformat(str(says), (), _Params(params))
 
 

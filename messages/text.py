@@ -1,15 +1,22 @@
 """One entry of the table of texts."""
 
 from dataclasses import dataclass
-from typing import Any
+
+from django.utils.functional import Promise
+
+
+@dataclass(frozen=True, slots=True)
+class Plural:
+    """Two texts, of which the number in the parameter `number` chooses one. `makemessages` finds both here."""
+
+    singular: str
+    plural: str
+    number: str
 
 
 @dataclass(frozen=True, slots=True)
 class Text:
-    """`says` and `hint` (what to do next) are lazy texts with places for parameters: "{name} is archived.".
+    """A sentence and a hint (what to do next), with places for parameters: _("{name} is archived.")."""
 
-    Where a number decides between singular and plural: (singular, plural, name of the parameter that is counted).
-    """
-
-    says: Any
-    hint: Any = ""
+    says: str | Promise | Plural
+    hint: str | Promise | Plural = ""

@@ -14,7 +14,7 @@ PAGES = ["README.md", "CONTRIBUTING.md"]
 RUN_BY = {
     "make demo": "tests/demo/test_demo.py",
     "make test": "scripts/test",
-    "make messages": "tests/console/test_words.py",
+    "make messages": "tests/console/test_translations.py",
     "make lint": "make -n, below, and .ci/run",
     ".venv/bin/pytest tests/engine": "scripts/test",
     ".venv/bin/pytest tests/test_structure.py -k worker": "scripts/test",

@@ -54,6 +54,6 @@ def test_several_errors_are_counted():
     assert problem.detail == "a: is required: you entered it too long ago (and 1 more)" and len(problem.errors) == 2
 
 
-@pytest.mark.parametrize("what", ["service", "past_setting"])
-def test_a_word_of_the_api_is_a_term(what):
-    assert not_found(what).detail == f"There is no such {what.replace('_', ' ')}, or you may not see it."
+@pytest.mark.parametrize(("what", "shown"), [("service", "service"), ("past_setting", "settings revision")])
+def test_a_word_of_the_api_is_a_term(what, shown):
+    assert not_found(what).detail == f"There is no such {shown}, or you may not see it."

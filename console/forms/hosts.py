@@ -7,7 +7,6 @@ from access.models import Team
 from asset import pasted_keys
 from asset.models import Asset, Credential
 
-from ..language import told
 from .fields import Form
 from .services import encoding as encoding_field
 
@@ -118,7 +117,7 @@ class HostForm(Form):
         try:
             found = pasted_keys.read(text, (given.get("hostname", ""), given.get("ip", "")))
         except ValueError as error:
-            self.add_error("host_key", told(str(error)))
+            self.add_error("host_key", str(error))
             return given
         self.fingerprint = "" if found.key else text
         return given | {"host_key": found.key or self.initial.get("host_key", "")}

@@ -15,7 +15,6 @@ from messages.rendering import term
 from microservice.catalog.ownership import BUILD_FIELDS
 from microservice.models import MicroService
 
-from ..language import told
 from .fields import Environment, Form, JSONText, Words
 
 
@@ -25,10 +24,10 @@ def blame(form: forms.Form, problem: Problem) -> None:
     for error in problem.errors:
         name = str(error.get("pointer", "")).lstrip("/").split("/")[0]
         if name in form.fields:
-            form.add_error(name, told(error.get("reason", problem.detail)))
+            form.add_error(name, error.get("reason", problem.detail))
             placed = True
     if not placed:
-        form.add_error(None, f"{told(problem.detail)} {told(problem.hint)}".strip())
+        form.add_error(None, f"{problem.detail} {problem.hint}".strip())
 
 
 def terms(choices: list[tuple]) -> list[tuple]:

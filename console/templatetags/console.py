@@ -25,8 +25,8 @@ _UNDO = (StepStatus.UNDOING, StepStatus.UNDONE, StepStatus.UNDO_FAILED)
 
 register = template.Library()
 register.filter("term", rendering.term)
-register.filter("told", language.told)
-register.filter("known", language.known)
+register.filter("told", lambda text: str(text or ""))
+register.filter("known", lambda text: str(text or ""))
 register.filter("terms", lambda words: [rendering.term(one) for one in words])
 WORDS = {"status", "role", "kind", "language"}  # fields of the history whose values are words of the API
 
@@ -283,7 +283,7 @@ def control(field: BoundField) -> SafeString:
 @register.simple_tag(takes_context=True)
 def wrong(context, name: str) -> SafeString:
     """The place beside a dialog's field for what is wrong with it; empty where nothing is."""
-    said = language.told(context.get("wrong", {}).get(name, ""))
+    said = context.get("wrong", {}).get(name, "")
     return format_html('<span class="wrong" id="wrong-{}">{}</span>', name, said)
 
 

@@ -24,7 +24,6 @@ from microservice.event_stream import newest
 
 from ..forms.fields import with_unix_lines
 from ..forms.services import blame
-from ..language import told
 from . import fragment_cache
 
 View = Callable[..., HttpResponse]
@@ -121,7 +120,7 @@ def say(request: HttpRequest, text: str) -> None:
 
 def complain(request: HttpRequest, problem: Problem) -> None:
     """Shows a refusal on the next page, where the form that was refused has nothing typed in it to lose."""
-    text = f"{told(problem.detail)} {told(problem.hint)}".strip()
+    text = f"{problem.detail} {problem.hint}".strip()
     if problem.page:
         text = format_html('{} <a href="{}">{}</a>', text, problem.page, gettext("Set it up"))
     messages.error(request, text)

@@ -2,7 +2,7 @@
 
 from django.utils.translation import gettext_lazy as _
 
-from ..text import Text
+from ..text import Plural, Text
 
 TEXTS: dict[str, Text] = {
     "not_found": Text(_("There is no such {what:term}, or you may not see it.")),
@@ -14,7 +14,7 @@ TEXTS: dict[str, Text] = {
     # The reasons that stand at fields.
     "invalid": Text(_("{field}: {reason}")),
     "invalid.several": Text(
-        (_("{field}: {reason} (and {more} more)"), _("{field}: {reason} (and {more} more)"), "more")
+        Plural("{field}: {reason} (and {more} more)", "{field}: {reason} (and {more} more)", "more")
     ),
     "password_required": Text(_("is required: you entered it too long ago")),
 }
