@@ -8,7 +8,9 @@ sys.path.insert(0, str(Path(__file__).resolve().parent))  # gunicorn reads this 
 
 from runtime import environment as env
 from runtime import locations, privacy, watchdog
+from runtime.renamed_settings import refuse_renamed
 
+refuse_renamed()
 wsgi_app = "deployer.wsgi"
 bind = locations.listening("BIND", env.number("PORT", 8000, 1, 65535))
 worker_class = "deployer.web_process.gunicorn_worker.Worker"  # gthread
@@ -20,7 +22,9 @@ keepalive = 75  # longer than a reverse proxy keeps its side open, so the proxy 
 sendfile = False  # what a slow client does not take is sent on by the loop, not by a thread: see client_stream.py
 limit_request_line = 8190  # the dialog with some hundred ticked hosts is still an address
 timeout = 60
-graceful_timeout = env.number("WEB_GRACE", 5, 1, 600)  # live streams do not end by themselves; browsers come again
+graceful_timeout = env.number(
+    "WEB_SHUTDOWN_TIMEOUT", 5, 1, 600
+)  # live streams do not end by themselves; browsers come again
 forwarded_allow_ips = ",".join(env.words("TRUSTED_PROXIES"))  # nobody else's X-Forwarded-Proto is believed
 control_socket_disable = True  # nothing here needs it, and it would be shared by all of a user's gunicorns
 accesslog = locations.log_file("ACCESS_LOG")  # "-" is standard output

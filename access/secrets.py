@@ -1,7 +1,7 @@
 """Secrets at rest: one cipher for every encrypted field, with key rotation.
 
-`FIELD_KEYS` holds Fernet keys, newest first: the first encrypts, all decrypt. `manage.py rotate_keys` writes every
-secret again under the first, after which the old ones can be taken away.
+`FIELD_ENCRYPTION_KEYS` holds Fernet keys, newest first: the first encrypts, all decrypt. `manage.py rotate_keys`
+re-encrypts every secret with the first, after which the others can be removed.
 """
 
 from functools import lru_cache
@@ -33,10 +33,12 @@ def reveal(secret: str) -> str:
 
 
 class Undecryptable(Exception):
-    """A stored secret cannot be read with any of FIELD_KEYS."""
+    """A stored secret cannot be read with any of FIELD_ENCRYPTION_KEYS."""
 
     def __init__(self) -> None:
-        super().__init__("a stored secret cannot be read with any of FIELD_KEYS; was a key taken away too early?")
+        super().__init__(
+            "a stored secret cannot be read with any of FIELD_ENCRYPTION_KEYS; was a key taken away too early?"
+        )
 
 
 @lru_cache(maxsize=4)
@@ -45,25 +47,25 @@ def _cipher(keys: tuple[str, ...]) -> MultiFernet:
 
 
 def encrypt(text: str) -> str:
-    return _cipher(tuple(settings.FIELD_KEYS)).encrypt(text.encode()).decode()
+    return _cipher(tuple(settings.FIELD_ENCRYPTION_KEYS)).encrypt(text.encode()).decode()
 
 
 def seal(data: bytes) -> bytes:
-    """`data` encrypted under the newest of FIELD_KEYS."""
-    return _cipher(tuple(settings.FIELD_KEYS)).encrypt(data)
+    """`data` encrypted under the newest of FIELD_ENCRYPTION_KEYS."""
+    return _cipher(tuple(settings.FIELD_ENCRYPTION_KEYS)).encrypt(data)
 
 
 def unseal(token: bytes) -> bytes:
     """What was sealed. Raises Undecryptable."""
     try:
-        return _cipher(tuple(settings.FIELD_KEYS)).decrypt(token)
+        return _cipher(tuple(settings.FIELD_ENCRYPTION_KEYS)).decrypt(token)
     except InvalidToken as error:
         raise Undecryptable from error
 
 
 def decrypt(token: str) -> Secret:
     try:
-        return Secret(_cipher(tuple(settings.FIELD_KEYS)).decrypt(token.encode()).decode())
+        return Secret(_cipher(tuple(settings.FIELD_ENCRYPTION_KEYS)).decrypt(token.encode()).decode())
     except InvalidToken as error:
         raise Undecryptable from error
 

@@ -31,8 +31,8 @@ def live() -> Q:
     """The sessions that have not ended by themselves: seen lately, and not too old."""
     now = timezone.now()
     return Q(
-        seen__gt=now - timedelta(seconds=settings.SESSION_IDLE),
-        created__gt=now - timedelta(seconds=settings.SESSION_ABSOLUTE),
+        seen__gt=now - timedelta(seconds=settings.SESSION_IDLE_TIMEOUT),
+        created__gt=now - timedelta(seconds=settings.SESSION_ABSOLUTE_TIMEOUT),
     )
 
 

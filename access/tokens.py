@@ -25,7 +25,7 @@ def digest_of(token: str) -> str:
 
 def usual_end() -> datetime:
     """When a token ends for which nobody named an end."""
-    return timezone.now() + timedelta(days=settings.TOKEN_DAYS)
+    return timezone.now() + timedelta(days=settings.TOKEN_LIFETIME_DAYS)
 
 
 def make_token(

@@ -18,7 +18,7 @@ from microservice.packages.store import PIECE
 from microservice.publishing.upload import LIMIT
 
 FORM = "multipart/form-data"
-UPLOADS = turns.Each(settings.UPLOADS_PER_CALLER)
+UPLOADS = turns.Each(settings.MAX_UPLOADS_PER_USER)
 BESIDE = 64 * 1024  # bytes that the fields and the boundaries may have beside the file
 
 

@@ -12,6 +12,8 @@ from datetime import UTC, datetime
 from importlib import import_module
 from pathlib import Path
 
+from runtime.renamed_settings import refuse_renamed
+
 from . import lab as labs
 from . import report
 from .history import History
@@ -79,7 +81,8 @@ def main() -> int:
     asked = _arguments()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that what was started is ended, too
     signal.signal(signal.SIGALRM, _too_long)
-    var = Path(os.environ.get("VAR", "").strip() or ROOT / "var").absolute()
+    refuse_renamed()
+    var = Path(os.environ.get("DATA_DIR", "").strip() or ROOT / "var").absolute()
     history = History(var / "bench-history.jsonl")
     last_race, last_own = figures(list(history.runs().values())[-1] if history.runs() else []), history.findings()
     run = Run(history, datetime.now(UTC).isoformat(timespec="seconds"))

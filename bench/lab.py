@@ -63,7 +63,7 @@ class Lab:
 
     def wide_product(self) -> Product:
         """The same with a worker of SLOTS slots."""
-        return self._on_hosts("wide", {"WORKER_SLOTS": str(SLOTS)})
+        return self._on_hosts("wide", {"WORKER_CONCURRENCY": str(SLOTS)})
 
     def _fresh(self) -> Path:
         """Folders of hosts on which nothing ever was."""

@@ -51,7 +51,7 @@ class Product:
         self.prepared.mkdir(parents=True)
         made = {
             "SECRET_KEY": secrets.token_urlsafe(48),
-            "FIELD_KEYS": Fernet.generate_key().decode(),
+            "FIELD_ENCRYPTION_KEYS": Fernet.generate_key().decode(),
             "DEMO_PASSWORD": secrets.token_urlsafe(12),
         }
         write_private(self.prepared / "secrets.json", json.dumps(made))
@@ -151,7 +151,7 @@ class Product:
         return [pid for name in names or self._processes for pid in family(self._processes[name].pid)]
 
     def environment(self, var: Path) -> dict[str, str]:
-        ours = {"VAR": str(var), "DEBUG": "0", "LOG_LEVEL": "WARNING"}
+        ours = {"DATA_DIR": str(var), "DEBUG": "0", "LOG_LEVEL": "WARNING"}
         theirs = ("BROKER_URL", "PACKAGE_ROOT", "DATABASE_URL")
         given = {name: value for name, value in os.environ.items() if name not in theirs}
         return given | json.loads((self.prepared / "secrets.json").read_text()) | ours | self._settings

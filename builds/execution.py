@@ -35,7 +35,7 @@ from .sandbox.running import TimedOut
 log = logging.getLogger(__name__)
 MOST_TAKEOVERS = 3
 LONGEST_PAUSE = 120  # seconds between two looks at an origin that does not answer
-_slots = threading.BoundedSemaphore(settings.BUILD_SLOTS)
+_slots = threading.BoundedSemaphore(settings.BUILD_CONCURRENCY)
 
 
 @lru_cache(maxsize=1)
@@ -175,7 +175,7 @@ def _ask(build: Build) -> None:
         fields["reference"] = seen.reference
     if seen.url:
         fields["url"] = seen.url
-    _release(build, settings.BUILD_POLL, **fields)
+    _release(build, settings.BUILD_POLL_INTERVAL, **fields)
 
 
 def _start(build: Build) -> bool:
@@ -283,7 +283,7 @@ def _too_late(build: Build) -> bool:
 def _later(build: Build, reason: str) -> None:
     if reason == polling.NOT_KNOWN and build.silences:  # what the server said when it was asked to start stays
         reason = build.detail if build.detail.startswith(reason) else with_sentence(reason, build.detail)
-    pause = min(LONGEST_PAUSE, settings.BUILD_POLL * 2 ** min(build.silences, 10))
+    pause = min(LONGEST_PAUSE, settings.BUILD_POLL_INTERVAL * 2 ** min(build.silences, 10))
     _release(build, pause, detail=plain(reason, 500), silences=build.silences + 1)
 
 
@@ -294,4 +294,4 @@ def _release(build: Build, seconds: float, **fields) -> None:
 
 
 def _lease():
-    return Now() + timedelta(seconds=max(settings.LEASE, 10))
+    return Now() + timedelta(seconds=max(settings.OPERATION_LEASE_SECONDS, 10))

@@ -39,7 +39,9 @@ def claim(owner: str) -> Build | None:
         taken = Build.objects.filter(_FLOATING, pk=number, status__in=BUILD_MAY_GO_ON, due__lte=Now())
         # Later already: where its worker dies of the look, the next one is not at once.
         if taken.update(
-            owner=owner, lease=Now() + timedelta(seconds=max(settings.LEASE, 10)), due=Now() + build_requests.FIRST_LOOK
+            owner=owner,
+            lease=Now() + timedelta(seconds=max(settings.OPERATION_LEASE_SECONDS, 10)),
+            due=Now() + build_requests.FIRST_LOOK,
         ):
             return Build.objects.select_related("version__microservice").get(pk=number)
     return None

@@ -49,7 +49,7 @@ def git() -> Git:
         "no_proxy": ",".join(set_up.get("no_proxy") or []),
     }
     return Git(
-        tuple(settings.BUILD_PROTOCOLS),
+        tuple(settings.GIT_ALLOWED_PROTOCOLS),
         sandbox(),
         limits(),
         tuple((name, value) for name, value in proxies.items() if value),

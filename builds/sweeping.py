@@ -23,7 +23,7 @@ class Sweeper:
 
     def __init__(self) -> None:
         self._told = 0.0
-        self._loop = Loop("build-sweep", self._sweep, lambda: settings.SWEEP_EVERY, LONGEST_SWEEP)
+        self._loop = Loop("build-sweep", self._sweep, lambda: settings.SWEEP_INTERVAL, LONGEST_SWEEP)
 
     def stop(self) -> None:
         self._loop.stop()

@@ -46,13 +46,13 @@ _resolvers = ThreadPoolExecutor(8, thread_name_prefix="resolve")  # getaddrinfo 
 
 
 def allowed(address: str) -> bool:
-    """Whether requests may go to an IP address: public, or inside one of CALLBACK_ALLOW."""
+    """Whether requests may go to an IP address: public, or inside one of CALLBACK_ALLOWED_NETWORKS."""
     try:
         parsed = ip_address(address.partition("%")[0])
     except ValueError:
         return False
     meant = (parsed, *embedded(parsed))
-    if any(one in ip_network(entry, strict=False) for entry in settings.CALLBACK_ALLOW for one in meant):
+    if any(one in ip_network(entry, strict=False) for entry in settings.CALLBACK_ALLOWED_NETWORKS for one in meant):
         return True
     return is_public(parsed)
 
@@ -84,7 +84,7 @@ def resolve(host: str, port: int) -> str:
         raise OSError(f"{host} is no name") from None
     addresses = list(dict.fromkeys(str(entry[4][0]) for entry in found))
     if not addresses or not all(allowed(address) for address in addresses):
-        raise Refused(f"{host} is at an address that callbacks may not reach (see CALLBACK_ALLOW).")
+        raise Refused(f"{host} is at an address that callbacks may not reach (see CALLBACK_ALLOWED_NETWORKS).")
     return addresses[0]
 
 

@@ -35,7 +35,7 @@ class Sender:
     def __init__(self) -> None:
         self._hands = ThreadPoolExecutor(AT_ONCE, thread_name_prefix="callback")
         self._free = threading.Semaphore(AT_ONCE)
-        self._loop = Loop("callbacks", self._look, lambda: min(1.0, settings.SWEEP_EVERY), LONGEST_LOOK)
+        self._loop = Loop("callbacks", self._look, lambda: min(1.0, settings.SWEEP_INTERVAL), LONGEST_LOOK)
 
     def stop(self) -> None:
         self._loop.stop()

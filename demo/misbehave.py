@@ -100,7 +100,7 @@ def _fill(runs: Path) -> str:
 
 
 def main(words: list[str]) -> int:
-    record = Path(os.environ.get("VAR", "var")) / "demo.json"
+    record = Path(os.environ.get("DATA_DIR", "var")) / "demo.json"
     try:
         hosts = {host["hostname"]: Path(host["root"]) for host in json.loads(record.read_text())["hosts"]}
         name, kind, step = [*words, "", "", ""][:3]

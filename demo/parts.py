@@ -22,7 +22,7 @@ def product(environment: dict[str, str], log: Callable[[str], Path]) -> list[Par
     parts = []
     if not any(environment.get(name, "").strip() for name in ("BROKER_URL", "BROKER_URL_FILE")):
         # What `manage.py broker` becomes, without the second that Django takes to start.
-        socket = socket_path(Path(environment["VAR"]) / "broker.sock")
+        socket = socket_path(Path(environment["DATA_DIR"]) / "broker.sock")
         parts.append(
             Part("broker", embedded_broker.command(socket), embedded_broker.environment(), log("broker"), ROOT)
         )

@@ -1,5 +1,5 @@
 """`python -m demo.run` (`make run`): web, worker and, without BROKER_URL, a broker on this machine, as the environment
-says. Nothing is made up: without SECRET_KEY and FIELD_KEYS it does not start.
+says. Nothing is made up: without SECRET_KEY and FIELD_ENCRYPTION_KEYS it does not start.
 """
 
 import os
@@ -17,11 +17,11 @@ from .surroundings import ROOT
 
 def main() -> int:
     environment = dict(os.environ)
-    environment["VAR"] = str(Path(environment.get("VAR", "").strip() or ROOT / "var").absolute())
+    environment["DATA_DIR"] = str(Path(environment.get("DATA_DIR", "").strip() or ROOT / "var").absolute())
     if wrong := parts.check_settings(environment):
         print(wrong, file=sys.stderr)
         return 1
-    var = Path(environment["VAR"])
+    var = Path(environment["DATA_DIR"])
     close()  # the environment that the parts are given holds keys
     supervisor = Supervisor(say=lambda line: print(line, flush=True))
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):

@@ -9,6 +9,8 @@ from pathlib import Path
 
 from cryptography.fernet import Fernet
 
+from runtime.renamed_settings import refuse_renamed
+
 from .network import choose_port, usable
 from .openssh import write_private
 
@@ -46,8 +48,9 @@ class Place:
 
 
 def find_place() -> Place:
-    """From VAR and PORT. Without PORT: the port of last time if it is free, else any free one."""
-    var = Path(os.environ.get("VAR", "").strip() or ROOT / "var").absolute()
+    """Return the place that DATA_DIR and PORT name. Without PORT: the last port if it is free, else any free one."""
+    refuse_renamed()
+    var = Path(os.environ.get("DATA_DIR", "").strip() or ROOT / "var").absolute()
     var.mkdir(parents=True, exist_ok=True)
     wanted = os.environ.get("PORT", "").strip()
     if not wanted:
@@ -81,14 +84,16 @@ def only_one(var: Path) -> int:
 
 
 def kept_secrets(path: Path) -> dict[str, str]:
-    """SECRET_KEY, FIELD_KEYS and the demo user's password: from the file, or made now and written to it."""
+    """SECRET_KEY, FIELD_ENCRYPTION_KEYS and the demo user's password: from the file, or made now and written to it."""
     kept = {}
     if path.exists():
         written = [line.partition("=") for line in path.read_text().splitlines() if "=" in line and line[0] != "#"]
         kept = {name: value for name, _, value in written}
+        if "FIELD_KEYS" in kept:  # its name in a file of an earlier version
+            kept["FIELD_ENCRYPTION_KEYS"] = kept.pop("FIELD_KEYS")
     made = {
         "SECRET_KEY": secrets.token_urlsafe(48),
-        "FIELD_KEYS": Fernet.generate_key().decode(),
+        "FIELD_ENCRYPTION_KEYS": Fernet.generate_key().decode(),
         "DEMO_PASSWORD": secrets.token_urlsafe(12),
     } | kept
     if made != kept:
@@ -104,7 +109,7 @@ def environment(place: Place) -> dict[str, str]:
     given = dict(os.environ)
     kept = kept_secrets(place.var / "demo.env")
     files = {}
-    for name in ("SECRET_KEY", "FIELD_KEYS"):
+    for name in ("SECRET_KEY", "FIELD_ENCRYPTION_KEYS"):
         value = kept.pop(name)
         if not given.get(name, "").strip():
             given.pop(name, None)
@@ -116,8 +121,8 @@ def environment(place: Place) -> dict[str, str]:
         | {
             "LOG_LEVEL": "INFO",
             "PYTHONUNBUFFERED": "1",
-            "BUILD_PROTOCOLS": "https ssh file",  # its repository lies on this machine
+            "GIT_ALLOWED_PROTOCOLS": "https ssh file",  # its repository lies on this machine
         }
     )
-    ours = {"VAR": str(place.var), "PORT": str(place.port), "PUBLIC_URL": place.url}
+    ours = {"DATA_DIR": str(place.var), "PORT": str(place.port), "PUBLIC_URL": place.url}
     return defaults | given | ours

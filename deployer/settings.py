@@ -14,34 +14,39 @@ from cryptography.fernet import Fernet
 from runtime import broker_url, locations
 from runtime import environment as env
 from runtime.database_url import database
+from runtime.renamed_settings import refuse_renamed
+
+refuse_renamed()
 
 # Before anything is written: databases, packages and logs are nobody else's. 007 shares them with the group.
 os.umask(env.mask("UMASK", 0o077))
 
 BASE_DIR = Path(__file__).resolve().parent.parent
-VAR = locations.folder("VAR", str(BASE_DIR / "var"))
+DATA_DIR = locations.folder("DATA_DIR", str(BASE_DIR / "var"))
 
 DEBUG = env.flag("DEBUG")
 SECRET_KEY = env.secret("SECRET_KEY", "not-a-secret-because-debug-is-on" if DEBUG else "")
 if not DEBUG and len(SECRET_KEY) < 32:
     raise env.BadSetting("SECRET_KEY", "must be set to at least 32 random characters (DEBUG is off)")
-FIELD_KEYS = env.listed(env.secret("FIELD_KEYS", "bm90LWEtc2VjcmV0LWJlY2F1c2UtZGVidWctaXMtb24=" if DEBUG else ""))
-if not FIELD_KEYS:
+FIELD_ENCRYPTION_KEYS = env.listed(
+    env.secret("FIELD_ENCRYPTION_KEYS", "bm90LWEtc2VjcmV0LWJlY2F1c2UtZGVidWctaXMtb24=" if DEBUG else "")
+)
+if not FIELD_ENCRYPTION_KEYS:
     raise env.BadSetting(
-        "FIELD_KEYS", "must be set: one or more Fernet keys, newest first (manage.py field_key makes one)"
+        "FIELD_ENCRYPTION_KEYS", "must be set: one or more Fernet keys, newest first (manage.py field_key makes one)"
     )
-for _key in FIELD_KEYS:
+for _key in FIELD_ENCRYPTION_KEYS:
     try:
         Fernet(_key)
     except ValueError:
-        raise env.BadSetting("FIELD_KEYS", "holds something that is not a Fernet key") from None
+        raise env.BadSetting("FIELD_ENCRYPTION_KEYS", "holds something that is not a Fernet key") from None
 
 PUBLIC_URL = locations.address("PUBLIC_URL", "http://127.0.0.1:8000")
 ALLOWED_HOSTS = locations.host_names("ALLOWED_HOSTS", "127.0.0.1 localhost [::1]")
 # Addresses whose X-Forwarded-For is believed. Nobody else's is.
 TRUSTED_PROXIES = env.networks("TRUSTED_PROXIES", also=("unix",))
 # Networks that callbacks may reach although they are private.
-CALLBACK_ALLOW = env.networks("CALLBACK_ALLOW")
+CALLBACK_ALLOWED_NETWORKS = env.networks("CALLBACK_ALLOWED_NETWORKS")
 # Authorities that are trusted beside the system's, wherever TLS is spoken to servers that have no CA of their own set.
 TLS_CA_FILE = locations.certificates("TLS_CA_FILE")
 SECURE = PUBLIC_URL.startswith("https://")
@@ -49,7 +54,7 @@ CSRF_TRUSTED_ORIGINS = [PUBLIC_URL]
 if TRUSTED_PROXIES:  # from anybody else the header is taken away: access.client_ip.ForwardedMiddleware
     SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
 
-PACKAGE_ROOT = locations.folder("PACKAGE_ROOT", str(VAR / "packages"))
+PACKAGE_ROOT = locations.folder("PACKAGE_ROOT", str(DATA_DIR / "packages"))
 STORAGES = {
     # The folder holds until a package store is set up at run time.
     "default": {"BACKEND": "integrations.storage.Chosen", "OPTIONS": {"location": PACKAGE_ROOT}},
@@ -61,36 +66,40 @@ STORAGES = {
 }
 
 # The worker side. Seconds where nothing else is said.
-WORKER_SLOTS = env.number("WORKER_SLOTS", 32, 1, 1000)  # operations in flight in one worker process
-LEASE = env.number("LEASE", 15, 2, 600)  # how long a claim is believed without a sign of life
-SWEEP_EVERY = env.number("SWEEP_EVERY", 3, 1, 600)
+WORKER_CONCURRENCY = env.number("WORKER_CONCURRENCY", 32, 1, 1000)  # operations in flight in one worker process
+OPERATION_LEASE_SECONDS = env.number(
+    "OPERATION_LEASE_SECONDS", 15, 2, 600
+)  # how long a claim is believed without a sign of life
+SWEEP_INTERVAL = env.number("SWEEP_INTERVAL", 3, 1, 600)
 # How much may be in flight at once across all workers and deployments; 0: no limit.
 MAX_IN_FLIGHT = env.number("MAX_IN_FLIGHT", 0, 0, 100_000)
 MAX_IN_FLIGHT_SERVICE = env.number("MAX_IN_FLIGHT_SERVICE", 0, 0, 100_000)
 MAX_IN_FLIGHT_HOST = env.number("MAX_IN_FLIGHT_HOST", 4, 0, 100_000)
 MAX_IN_FLIGHT_JUMP = env.number("MAX_IN_FLIGHT_JUMP", 10, 0, 100_000)
 # How long a host that cannot be asked is asked again, before its operation is given up as failed.
-UNKNOWN_DEADLINE = env.number("UNKNOWN_DEADLINE", 3600, 10, 7 * 86400)
+UNREACHABLE_TIMEOUT = env.number("UNREACHABLE_TIMEOUT", 3600, 10, 7 * 86400)
 # How often a delete that fails is tried; then somebody is told, and decides: retry it, or forget the instance.
-DELETE_TRIES = env.number("DELETE_TRIES", 12, 1, 10_000)
-KEEP_OUTPUT_DAYS = env.number("KEEP_OUTPUT_DAYS", 90, 1, 36500)  # what commands printed; steps and errors stay
+MAX_DELETE_ATTEMPTS = env.number("MAX_DELETE_ATTEMPTS", 12, 1, 10_000)
+OUTPUT_RETENTION_DAYS = env.number(
+    "OUTPUT_RETENTION_DAYS", 90, 1, 36500
+)  # what commands printed; steps and errors stay
 WEB_THREADS = env.number("WEB_THREADS", 32, 2, 1000)
 # Live streams and waits of one caller in one web process.
-STREAMS_PER_CALLER = env.number("STREAMS_PER_CALLER", max(4, WEB_THREADS // 4), 1, 1000)
-UPLOADS_PER_CALLER = env.number("UPLOADS_PER_CALLER", max(4, WEB_THREADS // 4), 1, 1000)
+MAX_EVENT_STREAMS_PER_USER = env.number("MAX_EVENT_STREAMS_PER_USER", max(4, WEB_THREADS // 4), 1, 1000)
+MAX_UPLOADS_PER_USER = env.number("MAX_UPLOADS_PER_USER", max(4, WEB_THREADS // 4), 1, 1000)
 # How long a client may take, in seconds, and at which pace (KiB/s) a package has to come: gunicorn_worker.py.
-HEAD_TIMEOUT = env.number("HEAD_TIMEOUT", 10, 1, 600)
-BODY_TIMEOUT = env.number("BODY_TIMEOUT", 20, 1, 3600)
-UPLOAD_IDLE = env.number("UPLOAD_IDLE", 30, 1, 3600)
-UPLOAD_RATE = env.number("UPLOAD_RATE", 8, 1, 1024 * 1024)
-CONNECTIONS_PER_ADDRESS = env.number("CONNECTIONS_PER_ADDRESS", 500, 1, 100_000)
-STREAM_SLOTS = env.number("STREAM_SLOTS", max(1, WEB_THREADS - 8), 1, 1000)  # live streams in one web process
+REQUEST_HEADER_TIMEOUT = env.number("REQUEST_HEADER_TIMEOUT", 10, 1, 600)
+REQUEST_BODY_TIMEOUT = env.number("REQUEST_BODY_TIMEOUT", 20, 1, 3600)
+UPLOAD_IDLE_TIMEOUT = env.number("UPLOAD_IDLE_TIMEOUT", 30, 1, 3600)
+MIN_UPLOAD_RATE = env.number("MIN_UPLOAD_RATE", 8, 1, 1024 * 1024)
+MAX_CONNECTIONS_PER_ADDRESS = env.number("MAX_CONNECTIONS_PER_ADDRESS", 500, 1, 100_000)
+MAX_EVENT_STREAMS = env.number("MAX_EVENT_STREAMS", max(1, WEB_THREADS - 8), 1, 1000)  # live streams in one web process
 
 # The role that each account has on services of no team, once there is any team; "": none.
 DEFAULT_ROLE = env.choice("DEFAULT_ROLE", ("none", "viewer", "publisher", "deployer")).replace("none", "")
 
 # Builds. Protocols that git may clone by: https and ssh; file admits repositories on the worker's own disk.
-BUILD_PROTOCOLS = env.several("BUILD_PROTOCOLS", ("https", "ssh", "file", "http", "git"), "https ssh")
+GIT_ALLOWED_PROTOCOLS = env.several("GIT_ALLOWED_PROTOCOLS", ("https", "ssh", "file", "http", "git"), "https ssh")
 BUILD_WEBHOOK_SECRET = env.secret("BUILD_WEBHOOK_SECRET")  # verifies reports of build servers without a secret
 BUILD_TIMEOUT = env.number("BUILD_TIMEOUT", 3600, 5, 7 * 86400)
 # What a git build is shut in with: the strongest means that this machine has (auto), one of them, or nothing (off).
@@ -102,18 +111,20 @@ BUILD_TOOLS = locations.places("BUILD_TOOLS")  # folders beside the system's own
 BUILD_MEMORY = env.number("BUILD_MEMORY", 4096, 64, 1024 * 1024)  # MiB of memory of all processes of a build together
 BUILD_DISK = env.number("BUILD_DISK", 8192, 16, 100 * 1024 * 1024)  # MiB of all that a build writes
 BUILD_PROCESSES = env.number("BUILD_PROCESSES", 1024, 16, 1_000_000)  # processes and threads of a build at once
-BUILD_SLOTS = env.number("BUILD_SLOTS", 2, 1, 100)  # builds looked after at once in one worker process
-BUILD_POLL = env.number("BUILD_POLL", 5, 1, 3600)  # seconds between two looks at a build server
+BUILD_CONCURRENCY = env.number("BUILD_CONCURRENCY", 2, 1, 100)  # builds looked after at once in one worker process
+BUILD_POLL_INTERVAL = env.number("BUILD_POLL_INTERVAL", 5, 1, 3600)  # seconds between two looks at a build server
 
 DATABASES = {
     "default": database(
-        "DATABASE_URL", f"sqlite://{quote(str(VAR / 'deployer.sqlite3'))}", env.number("DATABASE_POOL", 16, 2, 500)
+        "DATABASE_URL",
+        f"sqlite://{quote(str(DATA_DIR / 'deployer.sqlite3'))}",
+        env.number("DATABASE_POOL_SIZE", 16, 2, 500),
     )
 }
 
 _broker = broker_url.broker("BROKER_URL")
 BROKER_URL, CELERY_BROKER_USE_SSL = _broker.url, _broker.tls
-BROKER_SOCKET = "" if BROKER_URL else env.socket_path(VAR / "broker.sock")  # of the embedded broker
+BROKER_SOCKET = "" if BROKER_URL else env.socket_path(DATA_DIR / "broker.sock")  # of the embedded broker
 CELERY_BROKER_URL = BROKER_URL or f"redis+socket://{quote(str(BROKER_SOCKET))}"
 CELERY_RESULT_BACKEND = "runtime.result_backend.Records"
 CELERY_TASK_TRACK_STARTED = True
@@ -123,7 +134,7 @@ CELERY_TASK_SERIALIZER = "json"
 CELERY_ACCEPT_CONTENT = ["json"]
 CELERY_TASK_DEFAULT_QUEUE = "deployer"
 CELERY_WORKER_POOL = "threads"
-CELERY_WORKER_CONCURRENCY = WORKER_SLOTS
+CELERY_WORKER_CONCURRENCY = WORKER_CONCURRENCY
 CELERY_WORKER_PREFETCH_MULTIPLIER = 1
 CELERY_WORKER_SEND_TASK_EVENTS = False
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False
@@ -226,9 +237,9 @@ SECURE_HSTS_SECONDS = env.number("HSTS_SECONDS", 365 * 86400, 0, 10 * 365 * 8640
 SESSION_COOKIE_HTTPONLY = True
 SESSION_ENGINE = "access.sessions"
 # Seconds: without a request made by hand, and in all. The rows say when a session began and was last used.
-SESSION_ABSOLUTE = SESSION_COOKIE_AGE = env.number("SESSION_ABSOLUTE", 14 * 86400, 60, 366 * 86400)
-SESSION_IDLE = env.number("SESSION_IDLE", 86400, 60, 366 * 86400)
-TOKEN_DAYS = env.number("TOKEN_DAYS", 90, 1, 3650)  # until a token ends for which nobody named an end
+SESSION_ABSOLUTE_TIMEOUT = SESSION_COOKIE_AGE = env.number("SESSION_ABSOLUTE_TIMEOUT", 14 * 86400, 60, 366 * 86400)
+SESSION_IDLE_TIMEOUT = env.number("SESSION_IDLE_TIMEOUT", 86400, 60, 366 * 86400)
+TOKEN_LIFETIME_DAYS = env.number("TOKEN_LIFETIME_DAYS", 90, 1, 3650)  # until a token ends for which nobody named an end
 SECURE_CONTENT_TYPE_NOSNIFF = True
 SECURE_REFERRER_POLICY = "same-origin"
 X_FRAME_OPTIONS = "DENY"
@@ -248,7 +259,7 @@ USE_TZ = True
 TIME_ZONE = "UTC"
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 STATIC_URL = "/static/"
-STATIC_ROOT = VAR / "static"
+STATIC_ROOT = DATA_DIR / "static"
 STATICFILES_DIRS = [BASE_DIR / "static", NINJA / "static"]
 WHITENOISE_USE_FINDERS = True
 

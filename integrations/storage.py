@@ -149,7 +149,7 @@ def check_at_start() -> None:
     """Stops the process with one clear line where a folder that must exist cannot be used."""
     from runtime.environment import BadSetting
 
-    for name in ("VAR", "PACKAGE_ROOT"):
+    for name in ("DATA_DIR", "PACKAGE_ROOT"):
         path = Path(getattr(settings, name))
         try:
             path.mkdir(parents=True, exist_ok=True)

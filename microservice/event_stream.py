@@ -293,4 +293,4 @@ class Hub:
                 watcher.hand(item)
 
 
-hub = Hub(settings.STREAM_SLOTS, each=settings.STREAMS_PER_CALLER, turns=turns.long)
+hub = Hub(settings.MAX_EVENT_STREAMS, each=settings.MAX_EVENT_STREAMS_PER_USER, turns=turns.long)

@@ -21,7 +21,7 @@ LONGEST = timedelta(days=366)  # an end that is further away than this counts as
 
 
 class End(Enum):
-    """The end of a token for which nobody named one: after TOKEN_DAYS."""
+    """The end of a token for which nobody named one: after TOKEN_LIFETIME_DAYS."""
 
     USUAL = "usual"
 

@@ -23,5 +23,5 @@ def _keep_secrets(**_: object) -> None:
 
     from .privacy import close_and_forget
 
-    settings.FIELD_KEYS  # noqa: B018 - reads all of the settings, before the environment is emptied
+    settings.FIELD_ENCRYPTION_KEYS  # noqa: B018 - reads all of the settings, before the environment is emptied
     close_and_forget()

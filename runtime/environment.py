@@ -6,7 +6,7 @@ from ipaddress import ip_network
 from pathlib import Path
 
 # What `forget_secrets` takes away: whoever reads one of them reads every key, package and session.
-SECRETS = ("SECRET_KEY", "FIELD_KEYS", "DATABASE_URL", "BROKER_URL", "BUILD_WEBHOOK_SECRET")
+SECRETS = ("SECRET_KEY", "FIELD_ENCRYPTION_KEYS", "DATABASE_URL", "BROKER_URL", "BUILD_WEBHOOK_SECRET")
 LONGEST_NUMBER = 12  # digits
 
 
@@ -160,7 +160,7 @@ def socket_path(wanted: Path) -> Path:
     try:
         return _short_socket(wanted)
     except OSError as error:
-        raise BadSetting("VAR", f"must be a folder that can be written to: {error.strerror}") from None
+        raise BadSetting("DATA_DIR", f"must be a folder that can be written to: {error.strerror}") from None
 
 
 def _short_socket(wanted: Path) -> Path:
@@ -178,5 +178,7 @@ def _short_socket(wanted: Path) -> Path:
     path = Path(record.read_text())
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)  # /tmp is emptied now and then
     if path.parent.stat().st_uid != os.geteuid():
-        raise BadSetting("VAR", f"is too long for a socket, and the folder named in {record} belongs to somebody else")
+        raise BadSetting(
+            "DATA_DIR", f"is too long for a socket, and the folder named in {record} belongs to somebody else"
+        )
     return path

@@ -122,7 +122,7 @@ def django_db_modify_db_settings(request):
     if surroundings.ON_POSTGRESQL:
         request.getfixturevalue("postgres")
     else:
-        connections["default"].settings_dict["TEST"]["NAME"] = str(surroundings.VAR / "test.sqlite3")
+        connections["default"].settings_dict["TEST"]["NAME"] = str(surroundings.DATA_DIR / "test.sqlite3")
 
 
 @pytest.fixture
@@ -176,9 +176,9 @@ def environment(database_url, broker, settings) -> dict[str, str]:
         "DATABASE_URL": database_url,
         "BROKER_URL": broker.url,
         "PACKAGE_ROOT": str(settings.PACKAGE_ROOT),
-        "DATABASE_POOL": "40",
-        "LEASE": "3",
-        "SWEEP_EVERY": "1",
+        "DATABASE_POOL_SIZE": "40",
+        "OPERATION_LEASE_SECONDS": "3",
+        "SWEEP_INTERVAL": "1",
     }
 
 
@@ -222,7 +222,8 @@ def sshds(_hosts):
 
 @pytest.fixture
 def worker(environment, tmp_path):
-    """`worker()` starts a worker process, `worker(slots=1, LEASE="2")` one set up otherwise; all end with the test."""
+    """`worker()` starts a worker process, `worker(slots=1, SWEEP_INTERVAL="2")` one set up otherwise; all end with the
+    test."""
     started: list[Worker] = []
 
     def start(slots: int = 8, **more: str) -> Worker:

@@ -46,8 +46,8 @@ class Claim:
 
 
 def lease():
-    """The database's clock in `LEASE` seconds: workers' own clocks may differ."""
-    return Now() + timedelta(seconds=settings.LEASE)
+    """The database's clock in `OPERATION_LEASE_SECONDS` seconds: workers' own clocks may differ."""
+    return Now() + timedelta(seconds=settings.OPERATION_LEASE_SECONDS)
 
 
 def limits() -> Limits:
@@ -168,7 +168,7 @@ def _due(mine: Counter, most: int, free: int, around: bool) -> list[int]:
         return []
     rows = ask(" UNION ALL ".join([_HEAD] * len(turn)), *(value for one in turn for value in (one, most + 8)))
     candidates = sorted((Due(*row) for row in rows), key=lambda due: due.operation)
-    reserve = max(1, settings.WORKER_SLOTS // 8) if settings.WORKER_SLOTS > 1 else 0
+    reserve = max(1, settings.WORKER_CONCURRENCY // 8) if settings.WORKER_CONCURRENCY > 1 else 0
     own = InFlight(running.overall, mine, running.service, running.host, running.jump)
     return [due.operation for due in choose(candidates, own, limits(), most, free, reserve)]
 

@@ -57,7 +57,7 @@ _ENDS_AS = {
 def ledger() -> Ledger:
     """This process's ledger, under a name that no other process ever has."""
     limits.choose(limits.WORKER)
-    return Ledger(f"{socket.gethostname()[:32]}:{os.getpid()}:{uuid.uuid4().hex[:12]}", settings.WORKER_SLOTS)
+    return Ledger(f"{socket.gethostname()[:32]}:{os.getpid()}:{uuid.uuid4().hex[:12]}", settings.WORKER_CONCURRENCY)
 
 
 def work(task_id: str = "") -> int:

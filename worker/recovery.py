@@ -41,7 +41,7 @@ class Sweeper:
     """The thread that sweeps, and the threads that pick up what it finds."""
 
     def __init__(self) -> None:
-        self._hands = ThreadPoolExecutor(settings.WORKER_SLOTS, thread_name_prefix="picked-up")
+        self._hands = ThreadPoolExecutor(settings.WORKER_CONCURRENCY, thread_name_prefix="picked-up")
         self._loop = Loop("sweep", self._sweep, pace, LONGEST_SWEEP)
         self._heart = Loop("heartbeat", sign_of_life, lambda: HEARTBEAT, LONGEST_HEARTBEAT)
 
@@ -60,7 +60,7 @@ class Sweeper:
 
 def pace() -> float:
     """Seconds from one sweep to the next. Where no message wakes this process, the sweep is all that finds work."""
-    return settings.SWEEP_EVERY if listening else min(settings.SWEEP_EVERY, WITHOUT_BROKER)
+    return settings.SWEEP_INTERVAL if listening else min(settings.SWEEP_INTERVAL, WITHOUT_BROKER)
 
 
 def _pick_up() -> None:

@@ -95,10 +95,10 @@ def _ask_again(row: Operation, now) -> None:
     """
     row.unknown_since = row.unknown_since or now
     row.asked += 1
-    if now - row.unknown_since > timedelta(seconds=settings.UNKNOWN_DEADLINE):
+    if now - row.unknown_since > timedelta(seconds=settings.UNREACHABLE_TIMEOUT):
         row.status, row.finished, row.due = OperationStatus.FAILED, now, None
         row.error = (
-            f"The host could not be asked for {settings.UNKNOWN_DEADLINE} s, so what runs there is not known: "
+            f"The host could not be asked for {settings.UNREACHABLE_TIMEOUT} s, so what runs there is not known: "
             f"{row.error} The next operation on it settles what was left before it starts."
         )
     else:

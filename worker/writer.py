@@ -171,7 +171,7 @@ class Ledger:
         self._leave_the_hung(endings)
         with self._change:
             held = dict(self._held)
-        renew = bool(held) and monotonic() - self._renewed >= settings.LEASE / 3
+        renew = bool(held) and monotonic() - self._renewed >= settings.OPERATION_LEASE_SECONDS / 3
         ended = {ending.operation.pk for ending, _ in endings}
         awaiting = [progress for number, progress in held.items() if progress.awaits_writing or number in ended]
         look = bool(held) and monotonic() - self._looked >= LOOK

@@ -40,7 +40,7 @@ def name_endless_tokens(apps, schema_editor):
     rows = apps.get_model("access", "Token").objects.filter(expires=None, revoked=None).order_by("pk")
     found = list(rows.values_list("pk", "name", "user__username"))
     if found:
-        print(f"\n  {len(found)} tokens have no end and stay as they are. New ones end after TOKEN_DAYS days.")
+        print(f"\n  {len(found)} tokens have no end and stay as they are. New ones end after TOKEN_LIFETIME_DAYS days.")
         print("\n".join(f"    {number}: {name!r} of {user}" for number, name, user in found))
 
 

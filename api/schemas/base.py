@@ -251,7 +251,7 @@ class TokenCreate(Body):
     expires: Moment | None = Field(
         None,
         description=(
-            "Where it is not named: after TOKEN_DAYS days. null: never, for administrators and service accounts"
+            "Default: TOKEN_LIFETIME_DAYS from now. null: never; only for administrators and service accounts"
         ),
     )
     user: StrictInt | StrictStr | None = Field(None, description="Id or name of the service account that it is for")

@@ -40,7 +40,7 @@ class InstanceOut(Schema):
     last_operation_id: int | None
     delete_attempts: int = Field(description="How often a delete of it has failed")
     retry_at: datetime | None = Field(
-        description="When a delete that failed is tried again by itself; null after DELETE_TRIES, or where none failed"
+        description="When a failed delete is retried automatically; null after MAX_DELETE_ATTEMPTS or if none failed"
     )
     updated_by: str
     updated: datetime

@@ -45,7 +45,7 @@ class CallbackForm(Form):
         label=_("Address"),
         max_length=2000,
         widget=forms.URLInput({**PLAIN, "inputmode": "url"}),
-        help_text=_("http:// or https://. Private networks only where CALLBACK_ALLOW admits them."),
+        help_text=_("http:// or https://. Private networks only where CALLBACK_ALLOWED_NETWORKS admits them."),
     )
     events = forms.MultipleChoiceField(
         label=_("It is told when"),

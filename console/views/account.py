@@ -39,7 +39,7 @@ def tokens(request: HttpRequest, caller: Caller) -> HttpResponse:
         "secret": secret,
         "address": settings.PUBLIC_URL,
         "own": [scope for scope in SCOPES if caller.might(scope)],
-        "days": settings.TOKEN_DAYS,
+        "days": settings.TOKEN_LIFETIME_DAYS,
         "tab": "tokens",
     }
     return render(request, "settings/tokens.html", context, status=422 if form.errors else 200)

@@ -47,9 +47,9 @@ class Worker(ThreadWorker):
 
     def init_process(self) -> None:
         os.environ.setdefault("DJANGO_SETTINGS_MODULE", "deployer.settings")  # as deployer/wsgi.py, which comes later
-        self.limits = Limits(settings.HEAD_TIMEOUT, settings.BODY_TIMEOUT)
-        self.packages = Pace(idle=settings.UPLOAD_IDLE, floor=settings.UPLOAD_RATE * 1024)
-        self.most_of_peer = settings.CONNECTIONS_PER_ADDRESS
+        self.limits = Limits(settings.REQUEST_HEADER_TIMEOUT, settings.REQUEST_BODY_TIMEOUT)
+        self.packages = Pace(idle=settings.UPLOAD_IDLE_TIMEOUT, floor=settings.MIN_UPLOAD_RATE * 1024)
+        self.most_of_peer = settings.MAX_CONNECTIONS_PER_ADDRESS
         self.peers: Counter[str] = Counter()
         self.held = 0  # bytes
         self.waiting: dict[Connection, None] = {}  # whom the loop waits for, in the order in which it began to

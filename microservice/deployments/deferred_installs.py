@@ -2,7 +2,7 @@
 
 A host has a service once. An install that is asked for while the old instance is being deleted is not refused: its
 operation waits, without an instance, and becomes due in the transaction that takes the old row away. A delete that
-failed stays visible as `delete_failed`, and the sweep tries it again with growing pauses, DELETE_TRIES times.
+failed stays visible as `delete_failed`, and the sweep tries it again with growing pauses, MAX_DELETE_ATTEMPTS times.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -84,14 +84,14 @@ def begin(deleted: Iterable[Operation]) -> None:
 
 
 def keep_trying(instances: QuerySet[MicroServiceInstance], failed: Mapping[int, Operation]) -> None:
-    """Their delete has failed: the sweep tries again, later and later, and after DELETE_TRIES not by itself any more;
-    then callbacks are told, and the history. `failed`: the operation that did, by its instance's id."""
+    """Their delete has failed: the sweep tries again, later and later, and after MAX_DELETE_ATTEMPTS not by itself any
+    more; then callbacks are told, and the history. `failed`: the operation that did, by its instance's id."""
     now = timezone.now()
     pauses = [min(LONGEST_PAUSE, FIRST_PAUSE * 2**tries) for tries in range(8)]
     after = [When(tries=tries, then=Value(now + timedelta(seconds=pause))) for tries, pause in enumerate(pauses)]
     instances.update(
         again_at=Case(
-            When(tries__gte=settings.DELETE_TRIES - 1, then=Value(None)),
+            When(tries__gte=settings.MAX_DELETE_ATTEMPTS - 1, then=Value(None)),
             *after,
             default=Value(now + timedelta(seconds=LONGEST_PAUSE)),
             output_field=DateTimeField(),

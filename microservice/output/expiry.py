@@ -19,12 +19,12 @@ _looked = 0.0
 
 def expires(operation: Operation) -> datetime | None:
     """When its output goes, or went; None while it is not over."""
-    return operation.finished + timedelta(days=settings.KEEP_OUTPUT_DAYS) if operation.finished else None
+    return operation.finished + timedelta(days=settings.OUTPUT_RETENTION_DAYS) if operation.finished else None
 
 
 def prune_output() -> int:
     """Takes away a few of the oldest pieces if they are too old. Answers how many; the next sweep goes on."""
-    limit = timezone.now() - timedelta(days=settings.KEEP_OUTPUT_DAYS)
+    limit = timezone.now() - timedelta(days=settings.OUTPUT_RETENTION_DAYS)
     # Pieces are numbered as they come, so the oldest stand first and nothing needs to be searched for.
     oldest = list(Output.objects.order_by("pk").values_list("pk", "operation_id")[:AT_ONCE])
     ended = Operation.objects.filter(pk__in={number for _, number in oldest}, finished__lt=limit)

@@ -37,7 +37,7 @@ def test_token_prints_the_token_alone_and_it_works(root, client):
     assert printed.count("\n") == 1
     row = Token.objects.get()
     assert (row.user, row.name, row.scopes, row.services) == (root, "ci", ["read", "deploy"], [])
-    assert timedelta(days=89) < row.expires - timezone.now() <= timedelta(days=90), "TOKEN_DAYS"
+    assert timedelta(days=89) < row.expires - timezone.now() <= timedelta(days=90), "TOKEN_LIFETIME_DAYS"
     answer = client.get("/api/v1/services/", headers={"Authorization": f"Bearer {printed.strip()}"})
     assert answer.status_code == 200
     written = History.objects.get()
@@ -120,26 +120,26 @@ def stored() -> str:
 
 def test_rotate_keys_writes_every_secret_under_the_newest_key(settings):
     old, new = Fernet.generate_key().decode(), Fernet.generate_key().decode()
-    settings.FIELD_KEYS = [old]
+    settings.FIELD_ENCRYPTION_KEYS = [old]
     made = Credential.objects.create(name="key", secret="the canary")
     IdempotencyKey.objects.create(
         caller="a", key="b", fingerprint="c", status=200, body=seal(b"answer"), lease=timezone.now()
     )
     before = stored()
     assert "canary" not in before
-    settings.FIELD_KEYS = [new, old]
+    settings.FIELD_ENCRYPTION_KEYS = [new, old]
     assert run("rotate_keys") == "1 secrets are under the newest key\n"
     assert stored() != before
-    settings.FIELD_KEYS = [new]
+    settings.FIELD_ENCRYPTION_KEYS = [new]
     made.refresh_from_db()
     assert (made.secret.reveal(), made.passphrase) == ("the canary", "")
     assert unseal(bytes(IdempotencyKey.objects.get().body)) == b"answer"
 
 
 def test_rotate_keys_says_what_it_cannot_read(settings):
-    settings.FIELD_KEYS = [Fernet.generate_key().decode()]
+    settings.FIELD_ENCRYPTION_KEYS = [Fernet.generate_key().decode()]
     Credential.objects.create(name="key", secret="lost")
-    settings.FIELD_KEYS = [Fernet.generate_key().decode()]
+    settings.FIELD_ENCRYPTION_KEYS = [Fernet.generate_key().decode()]
     with pytest.raises(CommandError, match="1 secrets cannot be read"):
         run("rotate_keys")
     with pytest.raises(Undecryptable):

@@ -167,7 +167,7 @@ def test_a_child_that_is_being_made_while_its_parent_ends_ends_too():
 
 
 def test_a_token_ends_after_the_usual_time_unless_something_else_is_asked_for(api, settings):  # noqa: F811
-    settings.TOKEN_DAYS = 30
+    settings.TOKEN_LIFETIME_DAYS = 30
     made = api().post("/tokens/", {"name": "x", "scopes": ["read"]}).json()
     left = Token.objects.get(pk=made["id"]).expires - timezone.now()
     assert timedelta(days=29) < left <= timedelta(days=30)

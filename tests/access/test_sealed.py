@@ -48,7 +48,7 @@ def test_a_change_names_what_changes():
 
 def test_names_are_known_without_any_key(settings):
     MicroService.objects.create(name="shop", secrets=sealed(DB="the canary"))
-    settings.FIELD_KEYS = [Fernet.generate_key().decode()]
+    settings.FIELD_ENCRYPTION_KEYS = [Fernet.generate_key().decode()]
     found = MicroService.objects.get()
     assert list(found.secrets) == ["DB"]
     with pytest.raises(Undecryptable):
@@ -57,19 +57,19 @@ def test_names_are_known_without_any_key(settings):
 
 def test_rotate_keys_writes_maps_again_too(settings):
     old, new = Fernet.generate_key().decode(), Fernet.generate_key().decode()
-    settings.FIELD_KEYS = [old]
+    settings.FIELD_ENCRYPTION_KEYS = [old]
     MicroService.objects.create(
         name="shop", secrets=sealed(A="the canary", B="another"), build_credential=sealed(password="a third")
     )
     before, out = stored(), io.StringIO()
-    settings.FIELD_KEYS = [new, old]
+    settings.FIELD_ENCRYPTION_KEYS = [new, old]
     call_command("rotate_keys", stdout=out)
     assert out.getvalue() == "2 secrets are under the newest key\n"
-    settings.FIELD_KEYS = [new]
+    settings.FIELD_ENCRYPTION_KEYS = [new]
     found = MicroService.objects.get()
     assert stored() != before
     assert {name: value.reveal() for name, value in found.secrets.open().items()} == {"A": "the canary", "B": "another"}
     assert found.build_credential.value("password").reveal() == "a third"
-    settings.FIELD_KEYS = [Fernet.generate_key().decode()]
+    settings.FIELD_ENCRYPTION_KEYS = [Fernet.generate_key().decode()]
     with pytest.raises(CommandError, match="2 secrets cannot be read"):
         call_command("rotate_keys", stdout=io.StringIO())

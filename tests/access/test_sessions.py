@@ -57,17 +57,17 @@ def test_a_browsers_words_are_one_short_line(ann):
 
 def test_a_session_that_nobody_uses_ends(ann, settings):
     client = signed_in(ann)
-    age(seen=timedelta(seconds=settings.SESSION_IDLE - 5))
+    age(seen=timedelta(seconds=settings.SESSION_IDLE_TIMEOUT - 5))
     assert is_in(client)
-    age(seen=timedelta(seconds=settings.SESSION_IDLE + 1))
+    age(seen=timedelta(seconds=settings.SESSION_IDLE_TIMEOUT + 1))
     assert not is_in(client)
 
 
 def test_a_session_ends_however_much_it_is_used(ann, settings):
     client = signed_in(ann)
-    age(created=timedelta(seconds=settings.SESSION_ABSOLUTE - 5))
+    age(created=timedelta(seconds=settings.SESSION_ABSOLUTE_TIMEOUT - 5))
     assert is_in(client)
-    age(created=timedelta(seconds=settings.SESSION_ABSOLUTE + 1))
+    age(created=timedelta(seconds=settings.SESSION_ABSOLUTE_TIMEOUT + 1))
     assert not is_in(client)
     assert client.get("/api/v1/services/").status_code == 401
 
@@ -137,7 +137,7 @@ def test_signing_in_gives_another_key_and_begins_anew(ann):
 def test_what_is_over_is_swept_away_and_nothing_else(ann, settings, monkeypatch):
     signed_in(ann), signed_in(ann)
     Session.objects.filter(pk=Session.objects.first().pk).update(
-        seen=timezone.now() - timedelta(seconds=settings.SESSION_IDLE + 1)
+        seen=timezone.now() - timedelta(seconds=settings.SESSION_IDLE_TIMEOUT + 1)
     )
     monkeypatch.setattr(expiry, "_looked", 0.0)
     expiry.look_now_and_then()

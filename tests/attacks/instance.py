@@ -66,7 +66,7 @@ class Instance:
         broker = stack.enter_context(Broker(folder / "broker.sock"))
         self.secrets = {
             "SECRET_KEY": secrets.token_urlsafe(50),
-            "FIELD_KEYS": Fernet.generate_key().decode(),
+            "FIELD_ENCRYPTION_KEYS": Fernet.generate_key().decode(),
             "DATABASE_URL": database.url("postgres"),
             "BROKER_URL": broker.url,
             "BUILD_WEBHOOK_SECRET": secrets.token_urlsafe(20),
@@ -94,16 +94,16 @@ class Instance:
             path.write_text(value + "\n")
             known[f"{name}_FILE"] = str(path)
         return known | {
-            "VAR": str(self.var),
+            "DATA_DIR": str(self.var),
             "PACKAGE_ROOT": str(self.folder / "packages"),
             "TMPDIR": str(self.tmp),
             "TRUSTED_PROXIES": "127.0.0.1",
             "ALLOWED_HOSTS": "127.0.0.1",
             "WEB_PROCESSES": "2",
-            "BUILD_PROTOCOLS": "file",
-            "SWEEP_EVERY": "1",
-            "LEASE": "5",
-            "UNKNOWN_DEADLINE": "10",
+            "GIT_ALLOWED_PROTOCOLS": "file",
+            "SWEEP_INTERVAL": "1",
+            "OPERATION_LEASE_SECONDS": "5",
+            "UNREACHABLE_TIMEOUT": "10",
             "DJANGO_SETTINGS_MODULE": "deployer.settings",
         }
 

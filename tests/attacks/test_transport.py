@@ -86,7 +86,7 @@ def test_another_user_of_the_machine_reads_files(instance, tried):
     assert [path for path in private if path.suffix == ".gz"], "the control: packages are among them"
     found = [str(path) for path in private if stat.S_IMODE(path.stat().st_mode) & 0o077]
     tried("another user reads data and packages", f"{len(private)} files, open to others: {found}", not found)
-    environment = {**instance.environment, "VAR": str(instance.tmp / "other")}
+    environment = {**instance.environment, "DATA_DIR": str(instance.tmp / "other")}
     del environment["DATABASE_URL_FILE"]
     done = subprocess.run(
         [sys.executable, "manage.py", "migrate", "access", "0001"],

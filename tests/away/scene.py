@@ -81,8 +81,8 @@ class Scene:
         return kept | {
             "DJANGO_SETTINGS_MODULE": "deployer.settings",
             "SECRET_KEY": "away-" + Fernet.generate_key().decode(),
-            "FIELD_KEYS": Fernet.generate_key().decode(),
-            "VAR": str(self.folder / "var"),
+            "FIELD_ENCRYPTION_KEYS": Fernet.generate_key().decode(),
+            "DATA_DIR": str(self.folder / "var"),
             "DEBUG": "1",
             "DATABASE_URL": url,
             "BROKER_URL": self.broker.url,

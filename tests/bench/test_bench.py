@@ -47,7 +47,7 @@ def row(contestant, wall, hosts=50, **more):
 
 
 def test_two_hosts_and_one_turn_give_ratios_a_summary_and_a_history(tmp_path):
-    environment = {**os.environ, "VAR": str(tmp_path)}
+    environment = {**os.environ, "DATA_DIR": str(tmp_path)}
     ended = subprocess.run(
         [
             ROOT / "bench" / "run",

@@ -21,8 +21,8 @@ pytestmark = pytest.mark.django_db
 
 @pytest.fixture(autouse=True)
 def quick(settings):
-    settings.BUILD_PROTOCOLS = ["file"]
-    settings.BUILD_POLL = 1
+    settings.GIT_ALLOWED_PROTOCOLS = ["file"]
+    settings.BUILD_POLL_INTERVAL = 1
 
 
 @pytest.fixture
@@ -246,7 +246,7 @@ def test_build_secrets_that_cannot_be_read_fail_the_build_and_say_so(api, servic
     version, caller = pending(service), api()
     assert caller.patch("/services/shop", {"build_secrets": {"TOKEN": "a canary"}}).status_code == 200
     ask(caller, version)
-    settings.FIELD_KEYS = [Fernet.generate_key().decode()]
+    settings.FIELD_ENCRYPTION_KEYS = [Fernet.generate_key().decode()]
     execution.work()
     assert state(version) == BuildStatus.FAILED
     assert "build secrets" in version.build_detail and "canary" not in Build.objects.get().log

@@ -78,7 +78,7 @@ def test_what_is_missing_for_a_network_is_told(monkeypatch):
 
 @pytest.mark.django_db
 def test_without_a_sandbox_nothing_is_built_and_everybody_is_told_why(api, tmp_path, monkeypatch, settings):  # noqa: F811
-    settings.BUILD_PROTOCOLS = ["file"]
+    settings.GIT_ALLOWED_PROTOCOLS = ["file"]
     machine(monkeypatch, set())
     found = means.look("auto", "auto")
     monkeypatch.setattr(means, "find", lambda *_: found)

@@ -34,7 +34,7 @@ def server():
 
 @pytest.fixture(autouse=True)
 def set_up(server, monkeypatch, settings):
-    settings.BUILD_POLL = 1
+    settings.BUILD_POLL_INTERVAL = 1
     monkeypatch.setattr(server_session, "TIMEOUT", 1)
     known = {
         "gitlab": gitlab.GitLab(server.url, "glpat-secret"),

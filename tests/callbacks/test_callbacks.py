@@ -46,7 +46,7 @@ def test_a_test_that_is_refused_says_why(api):  # noqa: F811
     row = Callback.objects.create(url="http://localhost:9/", secret=SECRET, events=["lock.broken"])
     answer = api().post(f"/callbacks/{row.pk}/test").json()
     assert (answer["state"], answer["answer_status"]) == ("failed", None)
-    assert "CALLBACK_ALLOW" in answer["error"]
+    assert "CALLBACK_ALLOWED_NETWORKS" in answer["error"]
 
 
 @pytest.mark.parametrize(

@@ -147,7 +147,7 @@ def test_a_server_that_answers_a_byte_at_a_time_is_left_at_the_deadline(settings
     import time
 
     monkeypatch.setattr(http_client, "DEADLINE", 0.6)
-    settings.CALLBACK_ALLOW = ["127.0.0.1"]
+    settings.CALLBACK_ALLOWED_NETWORKS = ["127.0.0.1"]
     with socket.create_server(("127.0.0.1", 0)) as server:
 
         def drip():

@@ -100,12 +100,12 @@ def test_public_addresses_are_allowed(address):
 
 
 def test_a_setting_admits_a_network_and_no_other(settings):
-    settings.CALLBACK_ALLOW = ["10.1.0.0/16"]
+    settings.CALLBACK_ALLOWED_NETWORKS = ["10.1.0.0/16"]
     assert http_client.allowed("10.1.2.3")
     assert not http_client.allowed("10.2.0.1")
     assert http_client.allowed("::ffff:10.1.2.3") and http_client.allowed("64:ff9b::a01:203")
     assert not http_client.allowed("::ffff:10.2.0.1")
-    settings.CALLBACK_ALLOW = ["fec0::/10"]
+    settings.CALLBACK_ALLOWED_NETWORKS = ["fec0::/10"]
     assert http_client.allowed("fec0::1") and not http_client.allowed("fe80::1")
 
 

@@ -14,7 +14,7 @@ pytestmark = pytest.mark.django_db
 
 @pytest.fixture
 def receiver(settings):
-    settings.CALLBACK_ALLOW = ["127.0.0.0/8"]
+    settings.CALLBACK_ALLOWED_NETWORKS = ["127.0.0.0/8"]
     with Receiver() as running:
         yield running
 

@@ -102,7 +102,7 @@ def test_output_that_was_shortened_or_has_expired_says_so(admin, operation, sett
     assert "kept until" in get(admin, where) and "Shortened" not in get(admin, where)
     Operation.objects.update(output_size=20 << 20)
     assert "Shortened at the limit of 8.0" in get(admin, where).replace("\xa0", " ")
-    Operation.objects.update(finished=timezone.now() - timedelta(days=settings.KEEP_OUTPUT_DAYS + 1))
+    Operation.objects.update(finished=timezone.now() - timedelta(days=settings.OUTPUT_RETENTION_DAYS + 1))
     fresh = fleet.running(1, "fresh").operations.get()
     fleet.output(fresh, b"still here\n")
     assert expiry.prune_output() == 1 and expiry.prune_output() == 0

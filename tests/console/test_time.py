@@ -241,7 +241,7 @@ def test_the_time_that_comes_twice_can_be_chosen(reader):
 
 @EACH
 def test_what_is_kept_and_what_ends_is_reckoned_in_moments(reader, settings, monkeypatch, zone, change):
-    settings.KEEP_OUTPUT_DAYS = settings.TOKEN_DAYS = 3
+    settings.OUTPUT_RETENTION_DAYS = settings.TOKEN_LIFETIME_DAYS = 3
     begin = change - timedelta(hours=30)
     reader(zone, begin)
     moved([begin])

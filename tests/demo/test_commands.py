@@ -33,9 +33,9 @@ def plain(var: Path, **more: str) -> dict[str, str]:
     kept = {name: os.environ[name] for name in ("HOME", "LANG") if name in os.environ}
     return kept | {
         "PATH": f"{PROGRAMS}{os.pathsep}{os.environ['PATH']}",
-        "VAR": str(var),
+        "DATA_DIR": str(var),
         "SECRET_KEY": secrets.token_urlsafe(40),
-        "FIELD_KEYS": Fernet.generate_key().decode(),
+        "FIELD_ENCRYPTION_KEYS": Fernet.generate_key().decode(),
         **more,
     }
 
@@ -79,7 +79,7 @@ def made(tmp_path_factory):
 def installation(made, short_tmp):
     """`installation.web` and a worker, on a broker of their own; `installation.environment` is theirs."""
     with Broker(short_tmp / "b") as broker:
-        environment = made | {"BROKER_URL": broker.url, "SWEEP_EVERY": "1"}
+        environment = made | {"BROKER_URL": broker.url, "SWEEP_INTERVAL": "1"}
         with Web(environment, short_tmp / "web.log") as web, Worker(environment, short_tmp / "worker.log"):
             web.environment = environment
             yield web
@@ -105,7 +105,7 @@ def test_the_token_command_prints_a_token_that_works(installation):
 
 
 def test_a_key_for_the_fields_can_be_made_before_there_are_any_settings(tmp_path):
-    done = run("python manage.py field_key", plain(tmp_path, FIELD_KEYS="", SECRET_KEY=""))
+    done = run("python manage.py field_key", plain(tmp_path, FIELD_ENCRYPTION_KEYS="", SECRET_KEY=""))
     assert done.returncode == 0, done.stderr
     Fernet(done.stdout.strip())
 
@@ -115,11 +115,11 @@ def test_a_key_for_the_fields_can_be_made_before_there_are_any_settings(tmp_path
     [
         ({"SECRET_KEY": ""}, "SECRET_KEY"),
         ({"SECRET_KEY": "short"}, "SECRET_KEY"),
-        ({"FIELD_KEYS": ""}, "FIELD_KEYS"),
-        ({"FIELD_KEYS": "not-a-key"}, "FIELD_KEYS"),
+        ({"FIELD_ENCRYPTION_KEYS": ""}, "FIELD_ENCRYPTION_KEYS"),
+        ({"FIELD_ENCRYPTION_KEYS": "not-a-key"}, "FIELD_ENCRYPTION_KEYS"),
         ({"DATABASE_URL": "mysql://somewhere/x"}, "DATABASE_URL"),
         ({"DEBUG": "perhaps"}, "DEBUG"),
-        ({"LEASE": "soon"}, "LEASE"),
+        ({"OPERATION_LEASE_SECONDS": "soon"}, "OPERATION_LEASE_SECONDS"),
     ],
 )
 @pytest.mark.parametrize(
@@ -134,7 +134,7 @@ def test_a_setting_that_cannot_be_right_stops_the_start_with_one_clear_line(chan
     assert names in lines[0]
     assert "Traceback" not in done.stderr + done.stdout
     for value in change.values():
-        if names in ("SECRET_KEY", "FIELD_KEYS") and value:
+        if names in ("SECRET_KEY", "FIELD_ENCRYPTION_KEYS") and value:
             assert value not in done.stderr + done.stdout, "a secret is never printed, not even a bad one"
 
 
@@ -147,7 +147,7 @@ def test_the_worker_starts_by_its_ordinary_command_and_ends_when_told(installati
 
 
 def test_the_embedded_broker_runs_in_the_foreground_where_no_other_is_named(made, short_tmp):
-    environment = made | {"VAR": str(short_tmp)}
+    environment = made | {"DATA_DIR": str(short_tmp)}
     socket = short_tmp / "broker.sock"
     with Process(["sh", "-c", "exec python manage.py broker"], environment, short_tmp / "log") as one:
         probe = Broker(socket)
@@ -161,7 +161,7 @@ def test_the_embedded_broker_runs_in_the_foreground_where_no_other_is_named(made
 
 
 def test_make_run_starts_all_of_it_from_the_environment_and_ctrl_c_ends_it(made, short_tmp):
-    environment = made | {"VAR": str(short_tmp), "PORT": str(free_port())}
+    environment = made | {"DATA_DIR": str(short_tmp), "PORT": str(free_port())}
     url = f"http://127.0.0.1:{environment['PORT']}"
     with Process([sys.executable, "-m", "demo.run"], environment, short_tmp / "said") as one:
         one.wait_for("Running at", 120)

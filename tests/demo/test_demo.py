@@ -35,7 +35,7 @@ class Demo:
             self.process = subprocess.Popen(
                 [sys.executable, "-m", "demo"],
                 cwd=ROOT,
-                env={**plain, "VAR": str(var), **more},
+                env={**plain, "DATA_DIR": str(var), **more},
                 stdout=output,
                 stderr=output,
                 start_new_session=True,
@@ -196,7 +196,7 @@ def test_after_parts_were_killed_it_still_upgrades_and_reverts(demo):
 
 
 def test_a_second_one_on_the_same_data_says_so_in_one_line(demo):
-    environment = {**os.environ, "VAR": str(demo.var)}
+    environment = {**os.environ, "DATA_DIR": str(demo.var)}
     second = subprocess.run([sys.executable, "-m", "demo"], cwd=ROOT, env=environment, capture_output=True, text=True)
     assert second.returncode != 0
     assert second.stderr.count("\n") == 1

@@ -99,7 +99,7 @@ def test_a_folder_has_one_demo_at_a_time(tmp_path):
 
 @pytest.mark.parametrize("port", ["0", "70000", "http", "-1", "٣"])
 def test_a_port_that_is_none_is_refused_in_one_line(port, tmp_path, monkeypatch):
-    monkeypatch.setenv("VAR", str(tmp_path))
+    monkeypatch.setenv("DATA_DIR", str(tmp_path))
     monkeypatch.setenv("PORT", port)
     with pytest.raises(surroundings.CannotStart, match="PORT must be"):
         surroundings.find_place()
@@ -107,7 +107,7 @@ def test_a_port_that_is_none_is_refused_in_one_line(port, tmp_path, monkeypatch)
 
 def test_a_port_in_use_is_refused_in_one_line(tmp_path, monkeypatch):
     with socket.create_server(("127.0.0.1", 0)) as taken:
-        monkeypatch.setenv("VAR", str(tmp_path))
+        monkeypatch.setenv("DATA_DIR", str(tmp_path))
         monkeypatch.setenv("PORT", str(taken.getsockname()[1]))
         with pytest.raises(surroundings.CannotStart, match="is in use"):
             surroundings.find_place()

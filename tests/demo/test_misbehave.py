@@ -82,7 +82,7 @@ def test_a_full_disk_is_a_named_error_and_the_old_version_runs(here):
 @pytest.mark.parametrize("words", [[], ["node9"], ["node1", "explode"], ["node1", "fail"], ["node1", "hang", "lunch"]])
 def test_nonsense_is_answered_with_what_there_is(words, tmp_path, monkeypatch, capsys):
     (tmp_path / "demo.json").write_text(json.dumps({"hosts": [{"hostname": "node1", "root": str(tmp_path)}]}))
-    monkeypatch.setenv("VAR", str(tmp_path))
+    monkeypatch.setenv("DATA_DIR", str(tmp_path))
     assert misbehave.main(words) == 2
     assert "python -m demo.misbehave" in capsys.readouterr().err
 

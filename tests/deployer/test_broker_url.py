@@ -160,9 +160,9 @@ def connected(url: str, var) -> subprocess.CompletedProcess:
         timeout=60,
         env={
             "PATH": "/usr/bin:/bin",
-            "VAR": str(var),
+            "DATA_DIR": str(var),
             "SECRET_KEY": "s" * 40,
-            "FIELD_KEYS": Fernet.generate_key().decode(),
+            "FIELD_ENCRYPTION_KEYS": Fernet.generate_key().decode(),
             "BROKER_URL": url,
         },
     )

@@ -205,9 +205,9 @@ def read(environments: list[dict[str, str]], folder: Path) -> list[dict[str, str
 def good(tmp_path) -> dict[str, str]:
     return {
         "PATH": "/usr/bin:/bin",
-        "VAR": str(tmp_path / "var"),
+        "DATA_DIR": str(tmp_path / "var"),
         "SECRET_KEY": "k" * 40,
-        "FIELD_KEYS": Fernet.generate_key().decode(),
+        "FIELD_ENCRYPTION_KEYS": Fernet.generate_key().decode(),
         "HOME": str(tmp_path),
     }
 

@@ -25,9 +25,9 @@ SAME_USER = ["setpriv", "--bounding-set=-all", "--inh-caps=-all"] if os.geteuid(
 def installation(var: Path, **more: str) -> dict[str, str]:
     return {
         "PATH": os.environ["PATH"],
-        "VAR": str(var),
+        "DATA_DIR": str(var),
         "SECRET_KEY": secrets.token_urlsafe(40),
-        "FIELD_KEYS": Fernet.generate_key().decode(),
+        "FIELD_ENCRYPTION_KEYS": Fernet.generate_key().decode(),
         **more,
     }
 
@@ -57,7 +57,7 @@ def var(short_tmp):
 
 def test_no_other_process_of_the_same_user_reads_the_environment_of_web_and_worker(short_tmp, var):
     key = Fernet.generate_key().decode()
-    environment = installation(var, FIELD_KEYS=key, DEBUG="1")
+    environment = installation(var, FIELD_ENCRYPTION_KEYS=key, DEBUG="1")
     assert (
         subprocess.run(
             [sys.executable, "manage.py", "migrate"], cwd=ROOT, env=environment, capture_output=True
@@ -102,7 +102,7 @@ def test_the_embedded_broker_is_started_without_keys(short_tmp, var):
             seen = Path(f"/proc/{broker.pid}/environ").read_text()
             if "manage.py" not in Path(f"/proc/{broker.pid}/cmdline").read_text():
                 break
-        assert environment["FIELD_KEYS"] not in seen and environment["SECRET_KEY"] not in seen
+        assert environment["FIELD_ENCRYPTION_KEYS"] not in seen and environment["SECRET_KEY"] not in seen
 
 
 def test_secrets_come_from_files_and_from_the_service_manager(tmp_path, var):
@@ -114,11 +114,13 @@ def test_secrets_come_from_files_and_from_the_service_manager(tmp_path, var):
     (credentials / "DATABASE_URL").write_text(f"sqlite://{tmp_path}/of-credentials/db\n")
     environment = {
         "PATH": os.environ["PATH"],
-        "VAR": str(var),
-        "FIELD_KEYS_FILE": str(keys),
+        "DATA_DIR": str(var),
+        "FIELD_ENCRYPTION_KEYS_FILE": str(keys),
         "CREDENTIALS_DIRECTORY": str(credentials),
     }
-    said = asked(environment, "settings.SECRET_KEY, *settings.FIELD_KEYS, settings.DATABASES['default']['NAME']")
+    said = asked(
+        environment, "settings.SECRET_KEY, *settings.FIELD_ENCRYPTION_KEYS, settings.DATABASES['default']['NAME']"
+    )
     assert said.stdout.strip() == str(("x" * 50, first, second, f"{tmp_path}/of-credentials/db")), said.stderr
 
 

@@ -19,18 +19,18 @@ READ_BY_SETTINGS = (
     "ALLOWED_HOSTS",
     "TRUSTED_PROXIES",
     "PUBLIC_URL",
-    "WORKER_SLOTS",
+    "WORKER_CONCURRENCY",
     "WEB_THREADS",
-    "STREAM_SLOTS",
-    "DATABASE_POOL",
-    "LEASE",
-    "SWEEP_EVERY",
+    "MAX_EVENT_STREAMS",
+    "DATABASE_POOL_SIZE",
+    "OPERATION_LEASE_SECONDS",
+    "SWEEP_INTERVAL",
     "LOG_LEVEL",
     "PORT",
 )
 ON_POSTGRESQL = os.environ.get("TEST_DATABASE") == "postgresql"
 POSTGRESQL_PORT = free_port()
-VAR = Path(tempfile.mkdtemp(prefix="deployer-test-", dir="/tmp"))
+DATA_DIR = Path(tempfile.mkdtemp(prefix="deployer-test-", dir="/tmp"))
 
 
 def _set() -> None:
@@ -40,19 +40,19 @@ def _set() -> None:
     # longer than the product lets any of its own be idle.
     patient = "options=-c%20idle_in_transaction_session_timeout%3D60000"
     server = f"postgresql://postgres@127.0.0.1:{POSTGRESQL_PORT}/deployer?{patient}"
-    database = server if ON_POSTGRESQL else f"sqlite://{VAR}/db"
+    database = server if ON_POSTGRESQL else f"sqlite://{DATA_DIR}/db"
     os.environ |= {
         "DEBUG": "1",  # no collectstatic before a test; pytest-django turns Django's own DEBUG off again
         "SECRET_KEY": "only-for-this-test-run-" + Fernet.generate_key().decode(),
-        "FIELD_KEYS": Fernet.generate_key().decode(),
-        "VAR": str(VAR),
+        "FIELD_ENCRYPTION_KEYS": Fernet.generate_key().decode(),
+        "DATA_DIR": str(DATA_DIR),
         "DATABASE_URL": database,
         "LOG_LEVEL": "WARNING",
         # For this process alone (tests/conftest.py): what tests make stands for other machines and other people.
         "UMASK": "022",
     }
     owner = os.getpid()
-    atexit.register(lambda: shutil.rmtree(VAR, ignore_errors=True) if os.getpid() == owner else None)
+    atexit.register(lambda: shutil.rmtree(DATA_DIR, ignore_errors=True) if os.getpid() == owner else None)
 
 
 _set()

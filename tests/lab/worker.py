@@ -99,7 +99,7 @@ class Worker(Process):
             "--without-gossip",
             "--without-mingle",
         ]
-        super().__init__(command, {**environment, "WORKER_SLOTS": str(slots)}, log)
+        super().__init__(command, {**environment, "WORKER_CONCURRENCY": str(slots)}, log)
 
     def start(self) -> None:
         seen = self.log().count(self.sign)

@@ -56,7 +56,7 @@ def deaf_worker(environment, tmp_path):
 
     def start(url: str, **more: str) -> Worker:
         one = Worker(
-            {**environment, "BROKER_URL": url, "SWEEP_EVERY": "3", **more},
+            {**environment, "BROKER_URL": url, "SWEEP_INTERVAL": "3", **more},
             tmp_path / f"worker{len(started)}.log",
             sign=Worker.WORKING,
         )
@@ -126,7 +126,7 @@ def test_a_broker_that_is_away_at_the_start_stops_nothing(here, door, deaf_worke
 
 def test_a_broker_that_goes_away_later_stops_nothing_however_it_goes(here, door, deaf_worker):
     """One worker, whose own sweep is so rare that a message must have woken it when the broker is back."""
-    worker = deaf_worker(door.url, SWEEP_EVERY="120")
+    worker = deaf_worker(door.url, SWEEP_INTERVAL="120")
     until(listens, SOON)
     here.install(0)
     version = 0
@@ -161,7 +161,7 @@ def test_a_worker_without_a_broker_stops_when_it_is_told_to(here, door, deaf_wor
 def test_a_failover_of_sentinels_is_followed(here, environment, deaf_worker, short_tmp):
     """The worker's own sweep is so rare that after the failover a message must have woken it."""
     with Watched(short_tmp / "s", password="of-the-broker") as servers:
-        worker = deaf_worker(servers.url, SWEEP_EVERY="120")
+        worker = deaf_worker(servers.url, SWEEP_INTERVAL="120")
         until(listens, SOON)
         before = worker.log().count("received")
         asked(here, environment, servers.url, "install")
@@ -177,7 +177,7 @@ def test_a_failover_of_sentinels_is_followed(here, environment, deaf_worker, sho
 
 def test_rabbitmq_that_goes_away_later_stops_nothing_however_it_goes(here, deaf_worker, environment, short_tmp):
     with RabbitMq(short_tmp / "rabbit") as server, Moody(server.port, "amqp") as door:
-        worker = deaf_worker(door.url, SWEEP_EVERY="120")
+        worker = deaf_worker(door.url, SWEEP_INTERVAL="120")
         until(listens, SOON)
         asked(here, environment, server.url, "install")
         version = 0

@@ -179,8 +179,8 @@ def test_no_secret_comes_out_anywhere(sshds, worker, environment, tmp_path, brok
     planted["a token"] = token
     planted["a private key"] = here.hosts[0].client_key.splitlines()[2]
     watch = Processes()
-    environment = {**environment, "CALLBACK_ALLOW": "127.0.0.0/8"}
-    one = worker(CALLBACK_ALLOW="127.0.0.0/8")
+    environment = {**environment, "CALLBACK_ALLOWED_NETWORKS": "127.0.0.0/8"}
+    one = worker(CALLBACK_ALLOWED_NETWORKS="127.0.0.0/8")
     with Receiver() as receiver, Web(environment, tmp_path / "web.log") as web:
         client = Client(web.url, token)
         said = [plant(client, here, receiver, receiver.url, planted)]
@@ -235,7 +235,7 @@ def test_no_secret_of_a_service_or_of_its_builds_comes_out(
     repository = Repository(tmp_path / "git" / "repository")
     watch = Processes()
     # Without a sandbox: its repository is on this machine's loopback, which no sandbox leads to.
-    more = {"CALLBACK_ALLOW": "127.0.0.0/8", "BUILD_PROTOCOLS": "http", "BUILD_SANDBOX": "off"}
+    more = {"CALLBACK_ALLOWED_NETWORKS": "127.0.0.0/8", "GIT_ALLOWED_PROTOCOLS": "http", "BUILD_SANDBOX": "off"}
     environment = {**environment, **more}
     first = worker(**more)
     password = planted("the password of a repository")

@@ -130,7 +130,7 @@ def fail_delete(desk) -> None:
 
 
 def test_a_delete_is_not_tried_for_ever_without_somebody_being_told(shop, desk, settings):
-    settings.DELETE_TRIES = 3
+    settings.MAX_DELETE_ATTEMPTS = 3
     Callback.objects.create(url="https://example.com/", secret="whsec_AA==", events=list(Telling.values))
     service, _, (one, *_) = shop
     actions.delete(ANN, service, [one.pk])

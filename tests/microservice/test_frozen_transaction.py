@@ -184,7 +184,7 @@ class Holder:
 @on_postgresql
 @pytest.mark.parametrize("rows", ["deployment", "operation", "micro_service_instance"])
 def test_what_somebody_holds_hinders_no_takeover_of_the_others(ledgers, settings, rows):
-    settings.LEASE = 2
+    settings.OPERATION_LEASE_SECONDS = 2
     held_up, others = upgrade(2, "held"), upgrade(8, "free")
     dead = ledgers("dead")
     assert len(dead.claim_some(10)) == 10
@@ -202,7 +202,7 @@ def test_what_somebody_holds_hinders_no_takeover_of_the_others(ledgers, settings
 @on_postgresql
 @pytest.mark.parametrize("rows", ["deployment", "operation"])
 def test_what_somebody_holds_hinders_neither_the_leases_nor_the_endings_of_the_others(ledgers, settings, rows):
-    settings.LEASE = 6
+    settings.OPERATION_LEASE_SECONDS = 6
     held_up, others = upgrade(1, "held"), upgrade(3, "free")
     desk = ledgers("desk")
     taken = {claim.operation.deployment_id: claim for claim in desk.claim_some(10)}
@@ -214,7 +214,7 @@ def test_what_somebody_holds_hinders_neither_the_leases_nor_the_endings_of_the_o
         began = time.monotonic()
         assert desk.finish(done(taken[others.pk])) is True
         assert time.monotonic() - began < within(5)
-        time.sleep(settings.LEASE)  # the others' leases are renewed meanwhile
+        time.sleep(settings.OPERATION_LEASE_SECONDS)  # the others' leases are renewed meanwhile
         running = Operation.objects.filter(deployment=others, status="running")
         assert running.count() == 2 and not running.filter(lease__lt=claims.Now()).exists()
         assert waiting.is_alive()

@@ -159,7 +159,7 @@ def test_what_nobody_keeps_alive_is_taken_over_under_a_higher_fence_and_the_late
 
 
 def test_a_worker_finds_out_that_its_operation_was_taken_over(ledgers, settings):
-    settings.LEASE = 2
+    settings.OPERATION_LEASE_SECONDS = 2
     upgrade(1)
     late, next_one = ledgers("late"), ledgers("next")
     first = late.claim()
@@ -171,7 +171,7 @@ def test_a_worker_finds_out_that_its_operation_was_taken_over(ledgers, settings)
 def test_an_operation_whose_thread_hangs_is_taken_over_and_its_late_word_is_refused(
     ledgers, settings, monkeypatch, caplog
 ):
-    settings.LEASE = 2
+    settings.OPERATION_LEASE_SECONDS = 2
     upgrade(1)
     desk = ledgers("w1")
     first = desk.claim()
@@ -198,7 +198,7 @@ def test_what_was_claimed_is_dealt_out_in_turn_and_nobody_gets_more_than_asked_f
 
 
 def test_a_lease_is_renewed_as_long_as_its_worker_lives(ledgers, settings):
-    settings.LEASE = 2
+    settings.OPERATION_LEASE_SECONDS = 2
     upgrade(1)
     desk, other = ledgers("w1"), ledgers("w2")
     claim = desk.claim()
@@ -310,7 +310,7 @@ def test_a_worker_that_is_told_to_stop_claims_nothing_and_lets_go_of_what_it_has
 
 
 def test_a_cancel_reaches_the_worker_that_has_the_operation(ledgers, settings):
-    settings.LEASE = 2
+    settings.OPERATION_LEASE_SECONDS = 2
     deployment, desk = upgrade(1), ledgers()
     claim = desk.claim()
     actions.cancel(SYSTEM, deployment)

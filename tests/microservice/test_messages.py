@@ -85,7 +85,7 @@ def test_the_same_on_rabbitmq(here, environment, short_tmp: Path):
     with RabbitMq(short_tmp / "rabbit") as rabbit:
         environment |= {"BROKER_URL": rabbit.url, "DJANGO_SETTINGS_MODULE": "deployer.settings"}
         # A sweep so rare that only a message can have woken the worker.
-        with Worker({**environment, "SWEEP_EVERY": "120"}, short_tmp / "worker.log") as one:
+        with Worker({**environment, "SWEEP_INTERVAL": "120"}, short_tmp / "worker.log") as one:
             time.sleep(1)  # its first sweep is over
             command = [sys.executable, "-c", ASK, str(here.versions[0].pk), *(str(host.pk) for host in here.assets)]
             subprocess.run(command, env=environment, cwd=ROOT, check=True)

@@ -93,12 +93,12 @@ def test_a_transaction_whose_answer_was_lost_is_written_again_without_doubling_a
 
 
 def test_without_a_broker_the_sweep_comes_more_often(settings, monkeypatch):
-    settings.SWEEP_EVERY = 120
+    settings.SWEEP_INTERVAL = 120
     monkeypatch.setattr(recovery, "listening", True)
     assert recovery.pace() == 120
     monkeypatch.setattr(recovery, "listening", False)
     assert recovery.pace() <= 1
-    settings.SWEEP_EVERY = 0.5
+    settings.SWEEP_INTERVAL = 0.5
     assert recovery.pace() == 0.5
 
 

@@ -134,7 +134,7 @@ def test_a_plan_shown_before_a_secret_changed_is_not_what_would_run(here):
 def test_secrets_that_cannot_be_read_start_nothing(here, settings):
     set_up(here, pre_command="touch $SHARED/ran")
     made = here.install(wait=False)
-    settings.FIELD_KEYS = [Fernet.generate_key().decode(), *settings.FIELD_KEYS]
+    settings.FIELD_ENCRYPTION_KEYS = [Fernet.generate_key().decode(), *settings.FIELD_ENCRYPTION_KEYS]
     Deployment.objects.filter(pk=made.pk).update(secrets=SealedMap({"A": ("no token", "2026-01-01T00:00:00+00:00")}))
     operation = work(made)
     assert operation.status == OperationStatus.UNDONE and "secrets" in operation.error

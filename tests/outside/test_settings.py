@@ -273,7 +273,7 @@ def test_s3_is_given_what_is_set_or_says_what_is_missing():
 
 def test_a_folder_that_cannot_be_used_stops_the_start_with_one_line(settings, tmp_path):
     (tmp_path / "file").write_text("")
-    settings.VAR, settings.PACKAGE_ROOT = tmp_path, tmp_path / "file"
+    settings.DATA_DIR, settings.PACKAGE_ROOT = tmp_path, tmp_path / "file"
     with pytest.raises(SystemExit, match="PACKAGE_ROOT must be a folder that can be"):
         storage.check_at_start()
     settings.PACKAGE_ROOT = tmp_path / "new"

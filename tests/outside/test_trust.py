@@ -64,7 +64,7 @@ def test_build_servers_and_registries(company, tmp_path):
 
 def test_callbacks(company, settings, tmp_path):
     authority, known = company
-    settings.CALLBACK_ALLOW = ["127.0.0.0/8"]
+    settings.CALLBACK_ALLOWED_NETWORKS = ["127.0.0.0/8"]
     got = []
 
     with Server({}, tls=authority.issue("hook"), folder=tmp_path) as server:

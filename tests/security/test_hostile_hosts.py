@@ -119,7 +119,7 @@ def hostile_world(transactional_db, tmp_path, settings):
     servers = []
 
     def make(body: str) -> World:
-        settings.UNKNOWN_DEADLINE = 0
+        settings.UNREACHABLE_TIMEOUT = 0
         servers.append(Sshd(tmp_path / "host", extra=forced(tmp_path / "lie", body)))
         servers[0].start()
         return World(servers, limits=LIMITS, check_command="", stop_command="")

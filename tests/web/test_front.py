@@ -35,7 +35,7 @@ def serving(environment: dict[str, str], log: Path, **settings: str) -> Iterator
 
 @pytest.fixture
 def web(environment, tmp_path):
-    with serving(environment, tmp_path / "web.log", HEAD_TIMEOUT="3", BODY_TIMEOUT="4") as running:
+    with serving(environment, tmp_path / "web.log", REQUEST_HEADER_TIMEOUT="3", REQUEST_BODY_TIMEOUT="4") as running:
         yield running
 
 
@@ -135,21 +135,21 @@ def test_who_does_not_take_the_answer_holds_no_thread(web):
 
 def test_an_address_has_so_many_connections_and_no_more(environment, tmp_path):
     with (
-        serving(environment, tmp_path / "web.log", CONNECTIONS_PER_ADDRESS="20") as web,
+        serving(environment, tmp_path / "web.log", MAX_CONNECTIONS_PER_ADDRESS="20") as web,
         Slow(web.url, 40, b"", source="127.9.9.9") as attack,
     ):
         wait_until(lambda: attack.ended() >= 20, 20, "the rest refused")
         assert b" 429 " in attack.connections[-1].recv(1000)
         assert seconds(f"{web.url}/healthz") < within(SOON)  # from 127.0.0.1
         assert attack.ended() == 20
-    settings = {"CONNECTIONS_PER_ADDRESS": "20", "TRUSTED_PROXIES": "127.9.9.9"}
+    settings = {"MAX_CONNECTIONS_PER_ADDRESS": "20", "TRUSTED_PROXIES": "127.9.9.9"}
     with serving(environment, tmp_path / "web2.log", **settings) as web, Slow(web.url, 40, b"", "127.9.9.9") as many:
         assert seconds(f"{web.url}/healthz") < within(SOON)
         assert many.ended() == 0
 
 
 def test_a_process_full_of_silent_connections_takes_another(environment, tmp_path):
-    settings = {"CONNECTIONS_PER_ADDRESS": "5000", "GUNICORN_CMD_ARGS": "--worker-connections=60"}
+    settings = {"MAX_CONNECTIONS_PER_ADDRESS": "5000", "GUNICORN_CMD_ARGS": "--worker-connections=60"}
     with serving(environment, tmp_path / "web.log", **settings) as web, Slow(web.url, 200, b""):
         assert seconds(f"{web.url}/healthz") < within(SOON)
 
@@ -216,7 +216,7 @@ def test_requests_one_behind_the_other_are_answered_in_order(web):
 
 
 def test_a_stopping_process_ends_in_time_whoever_is_silent(environment, tmp_path):
-    with serving(environment, tmp_path / "web.log", WEB_GRACE="300") as web, Slow(web.url, 20, b""):
+    with serving(environment, tmp_path / "web.log", WEB_SHUTDOWN_TIMEOUT="300") as web, Slow(web.url, 20, b""):
         process = web.process
         web.stop(60)
         assert process.returncode == 0, "it waited for who is silent, and was killed"

@@ -14,7 +14,9 @@ from access.secrets import EncryptedField, Undecryptable, decrypt, seal, unseal
 
 
 class Command(BaseCommand):
-    help = "Writes every stored secret again under the first of FIELD_KEYS. The others may be taken away afterwards."
+    help = (
+        "Re-encrypt every stored secret with the first of FIELD_ENCRYPTION_KEYS. The others can be removed afterwards."
+    )
 
     def handle(self, *args: object, **options: Any) -> None:
         written = unread = 0
@@ -27,7 +29,7 @@ class Command(BaseCommand):
         _rotate_answers()
         self.stdout.write(f"{written} secrets are under the newest key")
         if unread:
-            raise CommandError(f"{unread} secrets cannot be read with any of FIELD_KEYS; give them again")
+            raise CommandError(f"{unread} secrets cannot be read with any of FIELD_ENCRYPTION_KEYS; give them again")
 
 
 # What is encrypted again of each kind of field, from what is stored. A map counts as one secret.

@@ -35,7 +35,7 @@ class Command(BaseCommand):
         parser.add_argument(
             "--expires",
             help="2027-01-31T00:00:00Z, a time from now (30d, 12h, 90m) or never; "
-            "after TOKEN_DAYS days where it is not named",
+            "after TOKEN_LIFETIME_DAYS days where it is not named",
         )
 
     def handle(self, *args: object, **options: Any) -> None:

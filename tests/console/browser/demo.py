@@ -28,7 +28,7 @@ class Demo:
             "PUBLIC_URL",
             "PORT",
             "SECRET_KEY",
-            "FIELD_KEYS",
+            "FIELD_ENCRYPTION_KEYS",
             "DEBUG",
             "LOG_LEVEL",
         )
@@ -37,7 +37,7 @@ class Demo:
         with log.open("wb") as output:
             self._process = subprocess.Popen(
                 [sys.executable, "-m", "demo"],
-                env={**environment, "VAR": str(self.folder)},
+                env={**environment, "DATA_DIR": str(self.folder)},
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,

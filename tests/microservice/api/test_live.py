@@ -19,7 +19,7 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 @pytest.fixture
 def web(environment, tmp_path):
-    with Web({**environment, "WEB_THREADS": "12", "STREAM_SLOTS": "4"}, tmp_path / "web.log") as running:
+    with Web({**environment, "WEB_THREADS": "12", "MAX_EVENT_STREAMS": "4"}, tmp_path / "web.log") as running:
         yield running
 
 

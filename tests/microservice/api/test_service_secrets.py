@@ -156,7 +156,7 @@ def test_a_password_does_not_follow_the_address_to_another_server(api):
 
 def test_what_cannot_be_read_any_more_can_be_given_anew(api, settings):
     api().post("/services/", {"name": "shop", "secrets": {"A": "a lost value", "B": "another lost one"}})
-    settings.FIELD_KEYS = [Fernet.generate_key().decode()]
+    settings.FIELD_ENCRYPTION_KEYS = [Fernet.generate_key().decode()]
     assert api().get("/services/shop").json()["secrets"] == ["A", "B"]
     answer = api().patch("/services/shop", {"secrets": {"A": "a value again", "B": None}})
     assert answer.status_code == 200, answer.content

@@ -17,7 +17,12 @@ def test_large_bodies_wait_for_their_turn_and_leave_threads_to_others(environmen
     """More uploads than threads, by somebody who may, as slow as the pace allows."""
     service = MicroService.objects.create(name="shop")
     version = MicroServiceVersion.objects.create(microservice=service, version="1.0")
-    settings = {"WEB_THREADS": "8", "UPLOADS_PER_CALLER": "100", "UPLOAD_IDLE": "3", "PACKAGE_ROOT": str(store)}
+    settings = {
+        "WEB_THREADS": "8",
+        "MAX_UPLOADS_PER_USER": "100",
+        "UPLOAD_IDLE_TIMEOUT": "3",
+        "PACKAGE_ROOT": str(store),
+    }
     token = "".join(f"{name}: {value}\r\n" for name, value in api().headers.items())
     with serving(environment, tmp_path / "web.log", **settings) as web:
         path = f"/api/v1/services/shop/versions/{version.pk}/package"
@@ -33,7 +38,7 @@ def test_one_caller_has_so_many_uploads_and_no_more(environment, tmp_path, api, 
     service = MicroService.objects.create(name="shop")
     version = MicroServiceVersion.objects.create(microservice=service, version="1.0")
     token = "".join(f"{name}: {value}\r\n" for name, value in api().headers.items())
-    with serving(environment, tmp_path / "web.log", UPLOADS_PER_CALLER="2", PACKAGE_ROOT=str(store)) as web:
+    with serving(environment, tmp_path / "web.log", MAX_UPLOADS_PER_USER="2", PACKAGE_ROOT=str(store)) as web:
         path = f"/api/v1/services/shop/versions/{version.pk}/package"
         first = head(web.url, path, 1 << 30, "PUT", "application/gzip", token) + b"\x1f\x8b\x08"
         with Slow(web.url, 3, first) as attack:
