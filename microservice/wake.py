@@ -7,7 +7,7 @@ import logging
 
 from django.db import transaction
 
-from deployer.engine import failpoints
+from deployer.engine.failpoints import Failpoint, failpoint
 from runtime.messages import Sender, waker
 
 WORK = "microservice.work"
@@ -21,7 +21,7 @@ def workers(due: int) -> None:
 
 
 def _committed(due: int) -> None:
-    failpoints.here(failpoints.Point.ACCEPTED)
+    failpoint(Failpoint.ACCEPTED)
     waker.ask(WORK, due)
 
 

@@ -8,7 +8,7 @@ import threading
 from time import monotonic
 from typing import Any
 
-from deployer.engine import failpoints
+from deployer.engine.failpoints import Failpoint, failpoint
 
 from .celery_app import app
 
@@ -78,7 +78,7 @@ class Waker:
             with self._change:
                 self._change.wait_for(lambda: self._asked)
                 asked, self._asked = self._asked, {}
-            failpoints.here(failpoints.Point.WAKING)
+            failpoint(Failpoint.WAKING)
             try:
                 for task, count in asked.items():
                     sender.send(task, count)

@@ -1,6 +1,6 @@
 """Which operation a worker takes next, and how it becomes the only one who may write for it.
 
-Everything here runs inside the ledger's transaction. A claim is a compare-and-set: the row must still be what it was
+Everything here runs inside the writer's transaction. A claim is a compare-and-set: the row must still be what it was
 when it was looked at, and its instance's fence grows by one, so that whoever had it before can be
 told no, here and on the host.
 """
@@ -27,13 +27,13 @@ from microservice.models import Deployment, MicroServiceInstance, MicroServiceVe
 from microservice.status import Action, DeploymentStatus, OperationStatus
 from runtime.sql import ask, places, words
 
-from .results import Ending, end
+from .results import OperationResult, record_results
 
 # A new instance of a service on a host starts above every fence that an earlier one could have reached there, because
 # ids only grow: the host may remember the earlier one's.
-FENCES_AN_INSTANCE = 1 << 20
+FENCES_PER_INSTANCE = 1 << 20
 _CLAIMABLE = (DeploymentStatus.QUEUED, DeploymentStatus.RUNNING)
-_LOOK_AT = 24  # open deployments that are looked at for one claim
+_MAX_DEPLOYMENTS = 24  # open deployments that are looked at for one claim
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,22 +68,22 @@ def claim(
     First what nobody keeps alive and what is to be asked again: they hold locks. What is due waits for the next call,
     because those rows are locked now, and deployments must be locked before operations.
     """
-    due, unkept, teams = _look()
-    lost = _unkept(held, min(wanted, free)) if unkept else []
-    fresh = _due(mine, wanted, free, around) if due and not lost else []
+    due, expired, teams = _has_work()
+    expired_ids = _expired_leases(held, min(wanted, free)) if expired else []
+    due_ids = _due(mine, wanted, free, around) if due and not expired_ids else []
     if around:
-        lost, fresh = _unhindered(lost), _unhindered(fresh)
+        expired_ids, due_ids = _unlocked(expired_ids), _unlocked(due_ids)
     told: list[Event] = []
-    if teams and fresh:
-        fresh, told = _without_closed(fresh)
-    numbers = lost + fresh
+    if teams and due_ids:
+        due_ids, told = _drop_closed(due_ids)
+    numbers = expired_ids + due_ids
     if not numbers:
         return [], told
-    _take(owner, lost, fresh, task_id)
+    _mark_running(owner, expired_ids, due_ids, task_id)
     rows = _loaded(numbers, owner)
-    told += _started({row.deployment_id: row.deployment for row in rows}.values())
+    told += _set_running({row.deployment_id: row.deployment for row in rows}.values())
     told += [events.of_operation(row) for row in rows]
-    began = set(fresh)
+    began = set(due_ids)
     return [Claim(row, row.pk in began, row.sent_before) for row in rows], told
 
 
@@ -114,15 +114,15 @@ WHERE o.id IN ({{places}}) AND o.action <> '{Action.DELETE.value}' AND {tenancy.
 """  # noqa: S608
 
 
-def _look() -> tuple[bool, bool, bool]:
+def _has_work() -> tuple[bool, bool, bool]:
     """Whether there may be something due, and something that nobody keeps alive; most often there is nothing. And
     whether any host belongs to a team."""
     now = "STRFTIME('%%Y-%%m-%%d %%H:%%M:%%f', 'NOW')" if connection.vendor == "sqlite" else "CURRENT_TIMESTAMP"
-    due, unkept, teams = ask(_LOOK.format(now=now))[0]
-    return bool(due), bool(unkept), bool(teams)
+    due, expired, teams = ask(_LOOK.format(now=now))[0]
+    return bool(due), bool(expired), bool(teams)
 
 
-def _unkept(held: list[int], most: int) -> list[int]:
+def _expired_leases(held: list[int], most: int) -> list[int]:
     """Operations whose lease ran out, and unknown ones whose time has come to be asked."""
     if most <= 0:
         return []
@@ -141,7 +141,7 @@ def _unkept(held: list[int], most: int) -> list[int]:
     )
 
 
-def _unhindered(numbers: list[int]) -> list[int]:
+def _unlocked(numbers: list[int]) -> list[int]:
     """Those of these operations of which nobody holds the row, the instance's row or the deployment's."""
     if not numbers or not connection.features.has_select_for_update_skip_locked:
         return numbers
@@ -159,7 +159,7 @@ def _due(mine: Counter, most: int, free: int, around: bool) -> list[int]:
     running = _in_flight()
     # Those with the fewest in flight first: the fair turn is theirs.
     waiting = (number for (number,) in ask(f"SELECT d.id {_WAITING}"))
-    turn = sorted(waiting, key=lambda number: (running.deployment.get(number, 0), number))[:_LOOK_AT]
+    turn = sorted(waiting, key=lambda number: (running.deployment.get(number, 0), number))[:_MAX_DEPLOYMENTS]
     if not turn:
         return []
     # Deployments before operations before instances: every transaction locks in this order.
@@ -173,7 +173,7 @@ def _due(mine: Counter, most: int, free: int, around: bool) -> list[int]:
     return [due.operation for due in choose(candidates, own, limits(), most, free, reserve)]
 
 
-def _without_closed(numbers: list[int]) -> tuple[list[int], list[Event]]:
+def _drop_closed(numbers: list[int]) -> tuple[list[int], list[Event]]:
     """Those of these operations that may start, and the events of those that never will, because their host or their
     service was given to another team. These end here, and free their instances; their deployments are locked already.
     """
@@ -182,7 +182,9 @@ def _without_closed(numbers: list[int]) -> tuple[list[int], list[Event]]:
         return numbers, []
     rows = Operation.objects.filter(pk__in=closed).select_related("host", "deployment").defer("deployment__spec")
     why = f"The host {tenancy.REASON}. Nothing was changed on it."
-    told = end([Ending(row, OperationStatus.NOT_STARTED, error=why, error_code=Code.DEFINITION) for row in rows])
+    told = record_results(
+        [OperationResult(row, OperationStatus.NOT_STARTED, error=why, error_code=Code.DEFINITION) for row in rows]
+    )
     wake.workers(len(closed))  # their slots are free for what was not chosen
     return [number for number in numbers if number not in closed], told
 
@@ -201,18 +203,18 @@ def _in_flight() -> InFlight:
     return InFlight(sum(deployment.values()), deployment, service, host, jump)
 
 
-def _take(owner: str, lost: list[int], fresh: list[int], task_id: str) -> None:
+def _mark_running(owner: str, expired_ids: list[int], due_ids: list[int], task_id: str) -> None:
     """The compare-and-set, then a higher fence for each instance that was taken."""
     common = {"owner": owner, "lease": lease(), "status": OperationStatus.RUNNING, "celery_task_id": task_id}
-    if fresh:
-        Operation.objects.filter(pk__in=fresh, status=OperationStatus.QUEUED).update(started=Now(), **common)
-    if lost:
-        Operation.objects.filter(pk__in=lost).filter(
+    if due_ids:
+        Operation.objects.filter(pk__in=due_ids, status=OperationStatus.QUEUED).update(started=Now(), **common)
+    if expired_ids:
+        Operation.objects.filter(pk__in=expired_ids).filter(
             Q(status=OperationStatus.RUNNING, lease__lt=Now()) | Q(status=OperationStatus.UNKNOWN, due__lte=Now())
         ).update(takeovers=F("takeovers") + 1, due=None, **common)
-    taken = Operation.objects.filter(pk__in=lost + fresh, owner=owner, status=OperationStatus.RUNNING)
+    taken = Operation.objects.filter(pk__in=expired_ids + due_ids, owner=owner, status=OperationStatus.RUNNING)
     MicroServiceInstance.objects.filter(pk__in=taken.values("instance_id")).update(
-        fence=Greatest(F("fence"), F("pk") * Value(FENCES_AN_INSTANCE), output_field=BigIntegerField()) + 1
+        fence=Greatest(F("fence"), F("pk") * Value(FENCES_PER_INSTANCE), output_field=BigIntegerField()) + 1
     )
     taken.update(fence=Subquery(MicroServiceInstance.objects.filter(pk=Outer("instance_id")).values("fence")[:1]))
 
@@ -242,7 +244,7 @@ def _loaded(numbers: list[int], owner: str):
     return rows
 
 
-def _started(deployments) -> list[Event]:
+def _set_running(deployments) -> list[Event]:
     return [
         advance.become(deployment, DeploymentStatus.RUNNING)
         for deployment in deployments

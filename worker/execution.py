@@ -1,9 +1,10 @@
 """The worker side: claim the next operation, carry it out on its host, write down how it ended, go on.
 
-The threads here talk to hosts and to the ledger, never to the database.
+The threads here talk to hosts and to the writer, never to the database.
 """
 
 import logging
+import math
 import os
 import socket
 import threading
@@ -20,8 +21,8 @@ from access.problems import Problem
 from access.secrets import Undecryptable
 from asset.endpoints import endpoint_from
 from asset.host_marks import mark_of
-from deployer.engine import failpoints
 from deployer.engine.codes import Code
+from deployer.engine.failpoints import Failpoint, failpoint
 from deployer.engine.journal import JournalEvent
 from deployer.engine.program import Run
 from deployer.engine.run import Outcome, OutcomeKind, Package, carry_out
@@ -34,14 +35,14 @@ from runtime.messages import MOST
 from runtime.postgresql import limits
 
 from .claims import Claim
-from .progress import PIECE, Progress
-from .results import Ending
-from .writer import Ledger
+from .progress import OUTPUT_ROW_SIZE, Progress
+from .results import OperationResult
+from .writer import BatchWriter
 
 log = logging.getLogger(__name__)
 _NOTHING = "Nothing was changed on the host."
 
-OUTPUT_PACE = 1.0  # seconds from one row of output to the next, as the program on the host shows it
+OUTPUT_INTERVAL = 1.0  # seconds from one row of output to the next, as the program on the host shows it
 
 _ENDS_AS = {
     OutcomeKind.DONE: (OperationStatus.SUCCEEDED, UndoStatus.NONE),
@@ -54,45 +55,47 @@ _ENDS_AS = {
 
 
 @lru_cache(maxsize=1)
-def ledger() -> Ledger:
-    """This process's ledger, under a name that no other process ever has."""
+def process_writer() -> BatchWriter:
+    """This process's writer, under a name that no other process ever has."""
     limits.choose(limits.WORKER)
-    return Ledger(f"{socket.gethostname()[:32]}:{os.getpid()}:{uuid.uuid4().hex[:12]}", settings.WORKER_CONCURRENCY)
+    return BatchWriter(
+        f"{socket.gethostname()[:32]}:{os.getpid()}:{uuid.uuid4().hex[:12]}", settings.WORKER_CONCURRENCY
+    )
 
 
 def work(task_id: str = "") -> int:
     """Carries out what is due until nothing is. Returns how many operations that were.
 
-    A message costs a worker as much as a small operation, so each is answered by a crew: by this thread, and by others
+    A message costs a worker as much as a small operation, so each is answered by a pool: by this thread, and by others
     beside it where more is due.
     """
-    desk = ledger()
-    claims = desk.claim_some(-(-desk.slots // MOST), task_id)
+    writer = process_writer()
+    claims = writer.claim_many(math.ceil(writer.slots / MOST), task_id)
     if not claims:
         return 0
-    with ThreadPoolExecutor(max(1, len(claims) - 1)) as crew:
-        others = [crew.submit(_to_the_last, desk, claim, task_id) for claim in claims[1:]]
-        return _to_the_last(desk, claims[0], task_id) + sum(other.result() for other in others)
+    with ThreadPoolExecutor(max(1, len(claims) - 1)) as pool:
+        others = [pool.submit(_run_until_idle, writer, claim, task_id) for claim in claims[1:]]
+        return _run_until_idle(writer, claims[0], task_id) + sum(other.result() for other in others)
 
 
-def _to_the_last(desk: Ledger, claim: Claim | None, task_id: str) -> int:
+def _run_until_idle(writer: BatchWriter, claim: Claim | None, task_id: str) -> int:
     done = 0
     while claim is not None:
-        claim = _carry_out(desk, claim, task_id)
+        claim = _with_log_context(writer, claim, task_id)
         done += 1
     return done
 
 
-class _Watch:
+class _Observer:
     """What the engine tells, and asks, while it carries an operation out."""
 
-    def __init__(self, desk: Ledger, progress: Progress):
-        self._desk, self._progress = desk, progress
-        self._told = 0.0
+    def __init__(self, writer: BatchWriter, progress: Progress):
+        self._writer, self._progress = writer, progress
+        self._flushed = 0.0
 
     def events(self, seen: list[JournalEvent]) -> None:
         self._progress.events(seen)
-        self._desk.tell(self._progress)
+        self._writer.report(self._progress)
 
     def output(self, start: int, data: bytes) -> None:
         self._progress.output(start, data)
@@ -101,9 +104,9 @@ class _Watch:
     def _tell_of_output(self) -> None:
         """A row for each second or each full piece: a host that sends byte by byte gets no row for each byte."""
         waiting = self._progress.unwritten
-        if waiting >= PIECE or (waiting and monotonic() - self._told >= OUTPUT_PACE):
-            self._told = monotonic()
-            self._desk.tell(self._progress)
+        if waiting >= OUTPUT_ROW_SIZE or (waiting and monotonic() - self._flushed >= OUTPUT_INTERVAL):
+            self._flushed = monotonic()
+            self._writer.report(self._progress)
 
     def sent(self, count: int) -> None:
         self._progress.sent(count)
@@ -112,12 +115,12 @@ class _Watch:
         return self._progress.cancelled
 
     def lost(self) -> bool:
-        self._progress.here()
+        self._progress.heartbeat()
         self._tell_of_output()
-        return self._desk.stopping or self._progress.lost
+        return self._writer.stopping or self._progress.lost
 
 
-def _carry_out(desk: Ledger, claim: Claim, task_id: str) -> Claim | None:
+def _with_log_context(writer: BatchWriter, claim: Claim, task_id: str) -> Claim | None:
     """Brings one operation to its end, and answers with the next one that is due."""
     operation = claim.operation
     threading.current_thread().name = f"operation-{operation.pk}"
@@ -127,36 +130,36 @@ def _carry_out(desk: Ledger, claim: Claim, task_id: str) -> Claim | None:
         host=operation.host.hostname,
         request=operation.deployment.request_id,
     ):
-        return _to_its_end(desk, claim, task_id)
+        return _execute(writer, claim, task_id)
 
 
-def _to_its_end(desk: Ledger, claim: Claim, task_id: str) -> Claim | None:
+def _execute(writer: BatchWriter, claim: Claim, task_id: str) -> Claim | None:
     operation = claim.operation
     log.info("%s %s", operation.action, "begins" if claim.fresh else "is taken up again")
-    failpoints.here(failpoints.Point.BEGINNING)
+    failpoint(Failpoint.BEGINNING)
     try:
-        ending = _ask_host(desk, claim)
+        result = _run_on_host(writer, claim)
     except Exception as error:  # whatever it was: the host is asked again later, and the instance is never left locked
         log.exception("operation %s: carrying it out went wrong in this worker", operation.pk)
-        ending = Ending(
+        result = OperationResult(
             operation,
             OperationStatus.UNKNOWN,
             error=f"The worker met an error of its own ({type(error).__name__}).",
             error_code=Code.WORKER,
         )
-    kept, following = desk.next(ending, task_id)
+    kept, following = writer.next(result, task_id)
     if kept:
         # Not its error: that may quote what a command printed, and logs go where such words must not.
-        log.info("%s ends: %s%s", operation.action, ending.status, f" in {ending.error_step}" * bool(ending.error_step))
+        log.info("%s ends: %s%s", operation.action, result.status, f" in {result.error_step}" * bool(result.error_step))
     else:
         log.info("it belongs to somebody else now; nothing was written")
     return following
 
 
-def _ask_host(desk: Ledger, claim: Claim) -> Ending:
+def _run_on_host(writer: BatchWriter, claim: Claim) -> OperationResult:
     operation, instance = claim.operation, claim.operation.instance
     assert instance is not None, "what has no instance is not claimed"
-    progress = desk.progress_of(operation.pk)
+    progress = writer.progress_of(operation.pk)
     try:
         secrets = operation.deployment.secrets.open()
         progress.hide(Mask(secret.reveal() for secret in secrets.values()))
@@ -172,13 +175,13 @@ def _ask_host(desk: Ledger, claim: Claim) -> Ending:
         endpoint = endpoint_from(instance.host)
     except (ValueError, Problem) as error:  # a definition that cannot be carried out: nothing has happened on the host
         code = error.code if isinstance(error, Problem) else Code.DEFINITION
-        return Ending(operation, OperationStatus.UNDONE, error=f"{error} {_NOTHING}", error_code=code)
+        return OperationResult(operation, OperationStatus.UNDONE, error=f"{error} {_NOTHING}", error_code=code)
     except Undecryptable as error:
         unread = f"The service's secrets: {error}"
         if not claim.fresh:  # it may be under way there, and what it prints could not be masked: asked again later
-            return Ending(operation, OperationStatus.UNKNOWN, error=unread, error_code=Code.SECRETS)
+            return OperationResult(operation, OperationStatus.UNKNOWN, error=unread, error_code=Code.SECRETS)
         error_of = " ".join((unread, _NOTHING))
-        return Ending(operation, OperationStatus.UNDONE, error=error_of, error_code=Code.SECRETS)
+        return OperationResult(operation, OperationStatus.UNDONE, error=error_of, error_code=Code.SECRETS)
     # The service's was put there by claims._loaded.
     encoding = operation.deployment.encoding or instance.host.encoding  # type: ignore[attr-defined]
     progress.plan(step.name for step in atom.steps)
@@ -187,13 +190,13 @@ def _ask_host(desk: Ledger, claim: Claim) -> Ending:
         endpoint,
         instance.host.sudo,
         _package(operation, claim.sent_before),
-        _Watch(desk, progress),
+        _Observer(writer, progress),
         fresh=claim.fresh,
         output_from=operation.output_size,
     )
     if outcome.kind not in (OutcomeKind.LOST, OutcomeKind.UNKNOWN):
         progress.no_more_output()
-    return _ending(operation, replace(outcome, error=progress.mask.text(outcome.error)), desk.stopping)
+    return _result_of(operation, replace(outcome, error=progress.mask.text(outcome.error)), writer.stopping)
 
 
 def _package(operation: Operation, sent_before: bool) -> Package | None:
@@ -208,14 +211,16 @@ def _package(operation: Operation, sent_before: bool) -> Package | None:
     )
 
 
-def _ending(operation: Operation, outcome: Outcome, stopping: bool) -> Ending:
+def _result_of(operation: Operation, outcome: Outcome, stopping: bool) -> OperationResult:
     if outcome.kind == OutcomeKind.LOST and stopping:  # the host goes on by itself; whoever comes next attaches
-        return Ending(operation, OperationStatus.RUNNING)
+        return OperationResult(operation, OperationStatus.RUNNING)
     if outcome.kind == OutcomeKind.LOST:
-        error = _refused(outcome)
-        return Ending(operation, OperationStatus.FAILED, UndoStatus.NONE, error, error_code=outcome.code, reached=True)
+        error = _refusal(outcome)
+        return OperationResult(
+            operation, OperationStatus.FAILED, UndoStatus.NONE, error, error_code=outcome.code, reached=True
+        )
     status, undo_status = _ENDS_AS[outcome.kind]
-    return Ending(
+    return OperationResult(
         operation,
         status,
         undo_status,
@@ -228,7 +233,7 @@ def _ending(operation: Operation, outcome: Outcome, stopping: bool) -> Ending:
     )
 
 
-def _refused(outcome: Outcome) -> str:
+def _refusal(outcome: Outcome) -> str:
     """This is written only where the rows say that the operation is still ours; so it is not another worker's."""
     return (
         f"The host has seen the fence {outcome.host_fence or '?'} for this instance, higher than any that this system "

@@ -1,7 +1,7 @@
-"""Which operations a worker process still owns, as the rows say; inside the ledger's transaction.
+"""Which operations a worker process still owns, as the rows say; inside the writer's transaction.
 
 A row that somebody else holds (a process that is frozen in its transaction, say) hinders nobody for longer than the
-wait for one lock: then the ledger goes `around` such rows for a while. They are written once they are free.
+wait for one lock: then the writer goes `around` such rows for a while. They are written once they are free.
 """
 
 from collections.abc import Iterable
@@ -15,7 +15,7 @@ from .claims import lease
 from .progress import Progress
 
 
-class Hindered(Exception):
+class RowsHeld(Exception):
     """Somebody holds a row that is to be written."""
 
 
@@ -26,16 +26,16 @@ WHERE o.id IN ({{places}}) AND o.owner = %s AND o.status = {words(OperationStatu
 """  # noqa: S608
 
 
-def still_mine(owner: str, held: dict[int, Progress], renew: bool, around: bool = False) -> set[Name]:
+def owned(owner: str, held: dict[int, Progress], renew: bool, around: bool = False) -> set[Name]:
     """Those that may be written now. A late worker finds itself out here; with `renew` the leases are renewed."""
     if renew and not around:
         _renew(owner, held)
-    kept = set(_mine(owner, held, for_update("o", skip_locked=around)))
+    kept = set(_rows_owned(owner, held, for_update("o", skip_locked=around)))
     seen = kept
     if around:
         if renew:
             _renew(owner, [number for number, _ in kept])
-        seen = kept | set(_mine(owner, held, ""))  # a row that somebody holds is not lost
+        seen = kept | set(_rows_owned(owner, held, ""))  # a row that somebody holds is not lost
         open_ = advance.unheld(held[number].operation.deployment_id for number, _ in kept)
         kept = {name for name in kept if held[name[0]].operation.deployment_id in open_}
     for progress in held.values():
@@ -43,7 +43,7 @@ def still_mine(owner: str, held: dict[int, Progress], renew: bool, around: bool 
     return kept
 
 
-def _mine(owner: str, held: dict[int, Progress], lock: str) -> Iterable[Name]:
+def _rows_owned(owner: str, held: dict[int, Progress], lock: str) -> Iterable[Name]:
     for number, fence, cancel in ask(_MINE.format(places=places(held), lock=lock), *held, owner):
         if held[number].name == (number, fence):
             yield number, fence

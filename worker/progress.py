@@ -1,4 +1,4 @@
-"""What happens in an operation, gathered by its thread and written in bulk by the ledger."""
+"""What happens in an operation, gathered by its thread and written in bulk by the writer."""
 
 import threading
 from collections.abc import Iterable
@@ -15,10 +15,10 @@ from microservice.models import Operation, Output, Step
 from microservice.status import StepStatus
 from runtime import bulk_insert
 
-MOST_WAITING = 1 << 20  # bytes of output one operation may have in memory; a host's own file holds the rest meanwhile
-PIECE = 1 << 16  # bytes of output in one row, at most
+MAX_BUFFERED = 1 << 20  # bytes of output one operation may have in memory; a host's own file holds the rest meanwhile
+OUTPUT_ROW_SIZE = 1 << 16  # bytes of output in one row, at most
 
-BECOMES = {
+STATUS_AFTER = {
     Kind.STARTED: StepStatus.RUNNING,
     Kind.DONE: StepStatus.DONE,
     Kind.FAILED: StepStatus.FAILED,
@@ -46,7 +46,7 @@ class StepState:
 
     def after(self, event: JournalEvent) -> "StepState":
         """The step when this has happened. Pure."""
-        status = BECOMES[event.kind]
+        status = STATUS_AFTER[event.kind]
         at = datetime.fromtimestamp(event.at, UTC)
         begins = status in (StepStatus.RUNNING, StepStatus.UNDOING)
         return replace(
@@ -99,7 +99,7 @@ class Piece:
 
 
 class Progress:
-    """One operation's news. Its thread adds, the ledger takes; `forget` follows the commit, so nothing is lost.
+    """One operation's news. Its thread adds, the writer takes; `forget` follows the commit, so nothing is lost.
 
     What it takes in has the operation's secrets masked before anything else sees it: rows, and so pages, events,
     downloads and callbacks, never have them. A masked text has the same length, so offsets are the host's own. What is
@@ -128,7 +128,7 @@ class Progress:
         """From now on; before anything is taken in."""
         self.mask, self._stream = mask, Stream(mask)
 
-    def here(self) -> None:
+    def heartbeat(self) -> None:
         """Its thread is alive, and is the one that calls."""
         self.heard, self.thread = monotonic(), threading.get_ident()
 
@@ -142,7 +142,7 @@ class Progress:
         with self._change:
             for event in map(self._masked, seen) if self.mask else seen:
                 # The rows of an operation are those of its plan, whatever a host names.
-                if event.kind in BECOMES and event.position in self._steps:
+                if event.kind in STATUS_AFTER and event.position in self._steps:
                     self._steps[event.position] = self._steps[event.position].after(event)
                     self._changed.add(event.position)
 
@@ -152,9 +152,9 @@ class Progress:
             follows = self._start + len(self._output) + self._stream.held
         if start != follows:
             raise ValueError(f"output from {start} on, when {follows} is what follows")
-        data = self._stream.feed(data)  # by its own thread alone; the ledger is not to wait for the search
+        data = self._stream.feed(data)  # by its own thread alone; the writer is not to wait for the search
         with self._change:
-            self._change.wait_for(lambda: len(self._output) < MOST_WAITING, timeout=30)
+            self._change.wait_for(lambda: len(self._output) < MAX_BUFFERED, timeout=30)
             self._output += data
 
     def no_more_output(self) -> None:
@@ -221,8 +221,8 @@ def write_progress(written: list[tuple[Progress, Piece]]) -> list[Event]:
             data = {"operation_id": number, "steps": [step.told() for step in piece.steps]}
             told.append(Event(deployment_id=deployment, operation_id=number, kind="step", data=data))
         line = piece.line
-        for at in range(0, len(piece.output), PIECE):
-            part = piece.output[at : at + PIECE]
+        for at in range(0, len(piece.output), OUTPUT_ROW_SIZE):
+            part = piece.output[at : at + OUTPUT_ROW_SIZE]
             output.append((number, piece.start + at, line, part))
             line += part.count(b"\n")
         if piece.output:

@@ -17,7 +17,7 @@ from django.utils import timezone
 
 from access import expiry as access_expiry
 from audit import chain
-from deployer.engine import failpoints
+from deployer.engine.failpoints import Failpoint, failpoint
 from microservice import notify
 from microservice.deployments import advance, retries
 from microservice.models import Deployment, Heartbeat, Operation
@@ -30,10 +30,10 @@ from runtime.postgresql.stuck import end_stuck
 
 from . import execution
 
-WITHOUT_BROKER = 1.0  # seconds between two sweeps at most while no message comes
-HEARTBEAT = 3.0  # seconds between two signs of life
-LONGEST_HEARTBEAT = 60.0  # seconds after which one hangs
-LONGEST_SWEEP = 120.0  # seconds after which a sweep hangs
+MAX_SWEEP_INTERVAL_WITHOUT_BROKER = 1.0  # seconds between two sweeps at most while no message comes
+HEARTBEAT_INTERVAL = 3.0  # seconds between two signs of life
+HEARTBEAT_TIMEOUT = 60.0  # seconds after which one hangs
+SWEEP_TIMEOUT = 120.0  # seconds after which a sweep hangs
 log = logging.getLogger(__name__)
 
 
@@ -41,29 +41,29 @@ class Sweeper:
     """The thread that sweeps, and the threads that pick up what it finds."""
 
     def __init__(self) -> None:
-        self._hands = ThreadPoolExecutor(settings.WORKER_CONCURRENCY, thread_name_prefix="picked-up")
-        self._loop = Loop("sweep", self._sweep, pace, LONGEST_SWEEP)
-        self._heart = Loop("heartbeat", sign_of_life, lambda: HEARTBEAT, LONGEST_HEARTBEAT)
+        self._pool = ThreadPoolExecutor(settings.WORKER_CONCURRENCY, thread_name_prefix="picked-up")
+        self._loop = Loop("sweep", self._sweep, pace, SWEEP_TIMEOUT)
+        self._heart = Loop("heartbeat", update_heartbeat, lambda: HEARTBEAT_INTERVAL, HEARTBEAT_TIMEOUT)
 
     def stop(self) -> None:
         self._loop.stop()  # and not the heart: whoever finishes what is in hand still lives
-        self._hands.shutdown(wait=False, cancel_futures=True)
+        self._pool.shutdown(wait=False, cancel_futures=True)
 
     def _sweep(self) -> None:
-        found = look()
+        found = count_due()
         if found:
-            failpoints.here(failpoints.Point.SWEPT)
+            failpoint(Failpoint.SWEPT)
         for _ in range(found):
-            self._hands.submit(_pick_up)
+            self._pool.submit(_run_claimed)
         tidy()
 
 
 def pace() -> float:
     """Seconds from one sweep to the next. Where no message wakes this process, the sweep is all that finds work."""
-    return settings.SWEEP_INTERVAL if listening else min(settings.SWEEP_INTERVAL, WITHOUT_BROKER)
+    return settings.SWEEP_INTERVAL if listening else min(settings.SWEEP_INTERVAL, MAX_SWEEP_INTERVAL_WITHOUT_BROKER)
 
 
-def _pick_up() -> None:
+def _run_claimed() -> None:
     try:
         execution.work()
     except Error as error:
@@ -74,24 +74,24 @@ def _pick_up() -> None:
 
 def sweep() -> int:
     """One sweep, all of it."""
-    found = look()
+    found = count_due()
     tidy()
     return found
 
 
-def look() -> int:
+def count_due() -> int:
     """What cannot wait. Answers how many operations this process should pick up now: never more than it has room
     for."""
-    desk = execution.ledger()
-    _each(end_stuck)
-    free = desk.slots - desk.in_flight
-    return 0 if desk.stopping else min(free, _left_lying(free))
+    writer = execution.process_writer()
+    _run_parts(end_stuck)
+    free = writer.slots - writer.in_flight
+    return 0 if writer.stopping else min(free, _count_claimable(free))
 
 
 def tidy() -> None:
     """What is done now and then."""
-    _each(
-        _finish_the_finished,
+    _run_parts(
+        _close_finished_deployments,
         retries.try_remainders,
         expiry.prune_now_and_then,
         chain.seal,
@@ -99,7 +99,7 @@ def tidy() -> None:
     )
 
 
-def _each(*parts: Callable[[], object]) -> None:
+def _run_parts(*parts: Callable[[], object]) -> None:
     """Whatever hinders one of them (a row that somebody holds for long, say) is met by that one alone."""
     for part in parts:
         try:
@@ -113,17 +113,17 @@ def _each(*parts: Callable[[], object]) -> None:
                 log.exception("a part of the sweep met an error that it does not know")
 
 
-def sign_of_life() -> None:
+def update_heartbeat() -> None:
     """What /readyz asks for. Rows of workers long gone are taken away."""
-    desk, now = execution.ledger(), timezone.now()
+    writer, now = execution.process_writer(), timezone.now()
     deaf = None if listening else now - timedelta(seconds=listening.seconds)
-    told = {"seen": now, "slots": desk.slots, "without_broker": deaf}
-    if not Heartbeat.objects.filter(worker=desk.owner).update(**told):
-        Heartbeat.objects.create(worker=desk.owner, **told)
+    told = {"seen": now, "slots": writer.slots, "without_broker": deaf}
+    if not Heartbeat.objects.filter(worker=writer.owner).update(**told):
+        Heartbeat.objects.create(worker=writer.owner, **told)
         Heartbeat.objects.filter(seen__lt=now - timedelta(days=1)).delete()
 
 
-def _left_lying(most: int) -> int:
+def _count_claimable(most: int) -> int:
     """How many operations are due and not claimed, or claimed and not kept alive; counted no further than `most`."""
     if most <= 0:
         return 0
@@ -139,7 +139,7 @@ def _left_lying(most: int) -> int:
     return len(rows.order_by().values_list("pk")[:most])
 
 
-def _finish_the_finished() -> None:
+def _close_finished_deployments() -> None:
     """Deployments that are open although none of their operations is: moved on, should that ever have been missed."""
     stuck = list(
         Deployment.objects.filter(status__in=DEPLOYMENT_OPEN)

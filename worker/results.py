@@ -16,11 +16,11 @@ from microservice.deployments import advance, deferred_installs
 from microservice.models import MicroServiceInstance, Operation
 from microservice.status import AFTER_FAILURE, OPERATION_ENDED, Action, InstanceStatus, OperationStatus, UndoStatus
 
-FIRST_PAUSE, LONGEST_PAUSE = 5, 300  # seconds between two questions to a host that does not answer
+MIN_RETRY_PAUSE, MAX_RETRY_PAUSE = 5, 300  # seconds between two questions to a host that does not answer
 
 
 @dataclass(frozen=True, slots=True)
-class Ending:
+class OperationResult:
     """What became of an operation in this worker's hands."""
 
     operation: Operation
@@ -33,17 +33,21 @@ class Ending:
     trouble: str = ""  # what was in the way of speaking with it
     offered_key: str = ""  # that it showed, and that is not the pinned one
 
+    @property
+    def name(self) -> tuple[int, int]:
+        return self.operation.pk, self.operation.fence
 
-def end(endings: list[Ending]) -> list[Event]:
-    """Writes the endings of operations that are still the caller's. Answers with the events to write last."""
-    if not endings:
+
+def record_results(results: list[OperationResult]) -> list[Event]:
+    """Writes the results of operations that are still the caller's. Answers with the events to write last."""
+    if not results:
         return []
     now = timezone.now()
-    operations = [_ended(ending, now) for ending in endings]
+    operations = [_as_row(result, now) for result in results]
     ended = [operation for operation in operations if operation.status in OPERATION_ENDED]
-    _rest(ended)
+    _release_instances(ended)
     _write(operations)
-    told = _note_contact(endings)
+    told = _record_contact(results)
     told += [events.of_operation(operation) for operation in operations if operation.status != OperationStatus.RUNNING]
     return told + advance.advance({operation.deployment_id for operation in operations})
 
@@ -75,20 +79,20 @@ def _write(operations: list[Operation]) -> None:
         Operation.objects.bulk_update(rest, _FIELDS)
 
 
-def _ended(ending: Ending, now) -> Operation:
+def _as_row(result: OperationResult, now) -> Operation:
     """The row as it will be."""
-    row = ending.operation
-    row.status, row.undo_status = ending.status, ending.undo_status
-    row.error, row.error_step, row.error_code, row.owner = ending.error, ending.error_step, ending.error_code, ""
-    row.lease = now if ending.status == OperationStatus.RUNNING else None  # has run out already
-    if ending.status == OperationStatus.UNKNOWN:
-        _ask_again(row, now)
-    elif ending.status in OPERATION_ENDED:
+    row = result.operation
+    row.status, row.undo_status = result.status, result.undo_status
+    row.error, row.error_step, row.error_code, row.owner = result.error, result.error_step, result.error_code, ""
+    row.lease = now if result.status == OperationStatus.RUNNING else None  # has run out already
+    if result.status == OperationStatus.UNKNOWN:
+        _schedule_retry(row, now)
+    elif result.status in OPERATION_ENDED:
         row.finished, row.due, row.unknown_since = now, None, None
     return row
 
 
-def _ask_again(row: Operation, now) -> None:
+def _schedule_retry(row: Operation, now) -> None:
     """Later and later; past the deadline the instance is let go, with the truth in its error.
 
     That is safe because the next operation on the instance has a higher fence and settles the old run first.
@@ -102,10 +106,10 @@ def _ask_again(row: Operation, now) -> None:
             f"{row.error} The next operation on it settles what was left before it starts."
         )
     else:
-        row.due = now + timedelta(seconds=min(LONGEST_PAUSE, FIRST_PAUSE * 2 ** min(row.asked - 1, 10)))
+        row.due = now + timedelta(seconds=min(MAX_RETRY_PAUSE, MIN_RETRY_PAUSE * 2 ** min(row.asked - 1, 10)))
 
 
-def _rest(ended: list[Operation]) -> None:
+def _release_instances(ended: list[Operation]) -> None:
     """Instances of ended operations: unlocked, with what runs there now. A lock that is not ours is left alone."""
     groups: dict[tuple[str, int], list[Operation]] = {}
     for operation in ended:
@@ -136,21 +140,21 @@ def _rest(ended: list[Operation]) -> None:
         advance.release_locks(instances, **changes)
 
 
-def _note_contact(endings: Iterable[Ending]) -> list[Event]:
+def _record_contact(results: Iterable[OperationResult]) -> list[Event]:
     """What was learnt about each host, for people: four statements at most, and one on a good day. Answers with what is
-    to be told of those that are not as they were when their operation was claimed. Of several endings on a host the
+    to be told of those that are not as they were when their operation was claimed. Of several results on a host the
     last one counts."""
-    learnt = {ending.operation.host_id: ending for ending in endings if ending.reached is not None}
-    well = {pk for pk, ending in learnt.items() if ending.reached and not ending.trouble}
+    learnt = {result.operation.host_id: result for result in results if result.reached is not None}
+    well = {pk for pk, result in learnt.items() if result.reached and not result.trouble}
     if well:
         reachability.note_well(well)
     for reachable in (True, False):
         troubles = {pk: one.trouble for pk, one in learnt.items() if one.reached is reachable and pk not in well}
         if troubles:
             reachability.note_each(reachable, troubles)
-    reachability.note_keys({pk: ending.offered_key for pk, ending in learnt.items() if ending.offered_key})
+    reachability.note_keys({pk: result.offered_key for pk, result in learnt.items() if result.offered_key})
     return [
-        events.of_host(pk, bool(ending.reached))
-        for pk, ending in learnt.items()
-        if ending.operation.host.reachable != ending.reached or ending.offered_key
+        events.of_host(pk, bool(result.reached))
+        for pk, result in learnt.items()
+        if result.operation.host.reachable != result.reached or result.offered_key
     ]

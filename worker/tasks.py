@@ -36,7 +36,7 @@ class Shop(bootsteps.StartStopStep):
 
     def start(self, worker) -> None:
         watchdog.arm()
-        execution.ledger()
+        execution.process_writer()
         _sweepers.append(recovery.Sweeper())
         _sweepers.append(sender.Sender())
         settle()
@@ -51,6 +51,6 @@ app.steps["worker"].add(Shop)
 
 @worker_shutting_down.connect
 def close_shop(**_: object) -> None:
-    execution.ledger().stop()
+    execution.process_writer().stop()
     for sweeper in _sweepers:
         sweeper.stop()

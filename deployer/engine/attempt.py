@@ -5,14 +5,15 @@ import time
 from collections.abc import Callable
 from typing import Protocol
 
-from . import deadlines, failpoints
+from . import deadlines
 from .atom import Atom
-from .decisions import Heard, Mode
+from .decisions import AttemptResult, Mode
 from .errors import DoesNotFit, Overdue, SlowShell, WireError
-from .journal import JournalEvent, Kind, Reader, Shown
+from .failpoints import Failpoint, failpoint
+from .journal import JournalEvent, JournalReader, Kind, OutputReader
 from .limits import MAX_NOISE, Expected, max_output
 from .program import Answer
-from .program_input import Feed
+from .program_input import ProgramInput
 from .ssh import Channel
 from .text import decode
 
@@ -23,7 +24,7 @@ GATHER = 0.004  # seconds: a host tells its steps in many small packets, and tak
 BURST = 1 << 20  # bytes sent before the streams are looked at again
 
 
-class Watch(Protocol):
+class RunObserver(Protocol):
     """Who is told what happens, and asked whether to go on, by the thread that carries out."""
 
     def events(self, seen: list[JournalEvent]) -> None: ...
@@ -37,11 +38,11 @@ class Watch(Protocol):
     def lost(self) -> bool: ...
 
 
-class Story:
-    """What the watch was told, over all visits: each event and each byte of output once, in order, and nothing that the
-    plan does not allow. `seconds`: how long all visits together may take."""
+class Delivered:
+    """What the observer was told, over all attempts: each event and each byte of output once, in order, and nothing
+    that the plan does not allow. `seconds`: how long all attempts together may take."""
 
-    def __init__(self, watch: Watch, atom: Atom, seen: int, position: int, seconds: float):
+    def __init__(self, watch: RunObserver, atom: Atom, seen: int, position: int, seconds: float):
         self.watch = watch
         self.seconds = seconds
         self._until = time.monotonic() + seconds
@@ -77,22 +78,30 @@ class Story:
             raise Overdue(seconds=round(self.seconds))
 
 
-class Visit:
+class Attempt:
     def __init__(
-        self, mode: Mode, feed: Feed, story: Story, nonce: str, where: str, *, cancelling: bool, encoding: str = ""
+        self,
+        mode: Mode,
+        feed: ProgramInput,
+        delivered: Delivered,
+        nonce: str,
+        where: str,
+        *,
+        cancelling: bool,
+        encoding: str = "",
     ):
         self._where = where
-        self._mode, self._feed, self._story, self._cancelling = mode, feed, story, cancelling
-        self._reader, self._shown = Reader(nonce, encoding), Shown(nonce)
+        self._mode, self._feed, self._delivered, self._cancelling = mode, feed, delivered, cancelling
+        self._reader, self._shown = JournalReader(nonce, encoding), OutputReader(nonce)
         self._channel: Channel | None = None
         self._begun = self._events = self._output = self._left = self._finished = False
         self._closing = 0.0  # since when its input is closed, because it says nothing of ours
         self._end: JournalEvent | None = None
-        self._offset = story.position
+        self._offset = delivered.position
         self._started = self._heard_at = time.monotonic()
 
     def follow(self, channel: Channel, is_cancelled: Callable[[], bool]) -> None:
-        """Returns when the program has ended, or the run's end was heard, or the visit was left in order to cancel.
+        """Return when the program has ended, its end was read, or it was left in order to cancel.
         Raises WireError, and whatever `is_cancelled` raises."""
         self._channel = channel
         while not self._over():
@@ -109,14 +118,14 @@ class Visit:
                 channel.close()
                 return
 
-    def heard(self, error: WireError | None) -> Heard:
+    def result(self, error: WireError | None) -> AttemptResult:
         """What came of it. Pure, once `follow` is over."""
         status = self._channel.exit_status if self._channel is not None and not self._left else None
         # What our own program answers comes after whatever a login shell has printed.
         said = self._reader.noise if self._reader.signed else self._shown.noise + b"\n" + self._reader.noise
         end, noise = self._end, clean(decode(said))
         fence = re.search(r"the highest fence seen here is (\d{1,15})", noise) if status == Answer.LOWER_FENCE else None
-        return Heard(
+        return AttemptResult(
             mode=self._mode,
             answer=None if error else status,
             end=end,
@@ -126,8 +135,8 @@ class Visit:
             signed=self._signed,
             events=self._events,
             output=self._output,
-            output_missing=end is not None and self._story.position < (end.output_size or 0),
-            failed=self._story.failed,
+            output_missing=end is not None and self._delivered.position < (end.output_size or 0),
+            failed=self._delivered.failed,
             problem=self._feed.problem,
             noise=noise,
             host_fence=int(fence[1]) if fence else None,
@@ -151,20 +160,20 @@ class Visit:
         if data:
             self._heard_at = time.monotonic()
             self._output = True
-            self._story.output(self._offset, data)
+            self._delivered.output(self._offset, data)
             self._offset += len(data)
 
     def _take(self, events: list[JournalEvent]) -> None:
         if self._reader.noise_size > MAX_NOISE:
             raise DoesNotFit(reason="it says much that is none of the program's")
-        self._story.events(events)
+        self._delivered.events(events)
         for event in events:
             self._begin()
             self._events = True
             self._heard_at = time.monotonic()
             self._end = event if event.kind is Kind.END else None
             if self._end is not None:
-                failpoints.here(failpoints.Point.HEARD_END)
+                failpoint(Failpoint.HEARD_END)
             if event.kind is Kind.NEED:
                 self._feed.want()
             elif event.kind is Kind.HAVE:
@@ -179,15 +188,15 @@ class Visit:
                 if self._feed.over and not self._finished:
                     self._finished = True
                     channel.finish_input()
-                    failpoints.here(failpoints.Point.PACKAGE_SENT)
+                    failpoint(Failpoint.PACKAGE_SENT)
                 return False
             taken = channel.send(piece)
             if not taken:
                 return False
             room -= taken
-            failpoints.here(failpoints.Point.SENT)
+            failpoint(Failpoint.SENT)
             if of_package := self._feed.taken(taken):
-                self._story.watch.sent(of_package)
+                self._delivered.watch.sent(of_package)
         return True
 
     def _over(self) -> bool:
@@ -195,10 +204,10 @@ class Visit:
         assert channel is not None
         if channel.ended:
             return True
-        self._story.check_time()
+        self._delivered.check_time()
         quiet = now - self._heard_at
         if self._end is not None:
-            return self._story.position >= (self._end.output_size or 0) or quiet > 5 * LAST_WORDS
+            return self._delivered.position >= (self._end.output_size or 0) or quiet > 5 * LAST_WORDS
         if channel.exit_status is not None:
             return quiet > LAST_WORDS
         if not self._begun and (self._closing or now - self._started > deadlines.patience(self._where)):

@@ -7,7 +7,7 @@ run is started; otherwise it is attached to, which never does anything twice.
 from dataclasses import dataclass, replace
 from enum import Enum, StrEnum
 
-from . import messages as said
+from . import host_refusals
 from .codes import Code
 from .errors import KeyChanged, NoCommonAlgorithm, WireError
 from .journal import JournalEvent, Result
@@ -15,7 +15,7 @@ from .program import Answer
 
 FIRST_TRIES = 10.0  # seconds for a host that was never reached: nothing can be lost by giving up
 MOST_CUTS = 4  # starts of a run whose package does not arrive whole
-MOST_FETCHES = 5  # visits that bring none of the output that is missing; the result is known, so it counts
+MOST_FETCHES = 5  # attempts that bring none of the output that is missing; the result is known, so it counts
 MOST_ROUNDS = 200  # a host that answers in circles is left alone
 _PAUSES = (0.0, 0.2, 0.5, 1.0, 2.0, 3.0)
 NOTHING = "Nothing was changed on the host."
@@ -53,9 +53,9 @@ class Outcome:
     trouble: str = ""
     offered_key: str = ""
 
-    def learnt(self, heard: "Heard") -> "Outcome":
-        """With what the last visit showed of the host."""
-        error = heard.error
+    def learnt(self, result: "AttemptResult") -> "Outcome":
+        """With what the last attempt showed of the host."""
+        error = result.error
         if error is None:
             return replace(self, reached=True)
         key = error.offered if isinstance(error, KeyChanged) else ""
@@ -70,8 +70,8 @@ class Mode(Enum):
 
 
 @dataclass(frozen=True)
-class Heard:
-    """What one visit to the host brought. `answer` is the program's exit status, None where the line was lost (then
+class AttemptResult:
+    """What one attempt to the host brought. `answer` is the program's exit status, None where the line was lost (then
     `error` says how). `problem` is what is wrong with the package itself. `sent`: the program may have come through."""
 
     mode: Mode
@@ -96,7 +96,7 @@ class Heard:
 
 
 @dataclass(frozen=True)
-class Tale:
+class RunState:
     """What is known of the run so far. Times are in seconds."""
 
     safe: bool
@@ -106,39 +106,39 @@ class Tale:
     patience: float = 60.0
     out_of_touch: float = 0.0  # since the host last told something about the run
     ever_touched: bool = False
-    losses: int = 0  # visits in a row that brought nothing
+    losses: int = 0  # attempts in a row that brought nothing
     cuts: int = 0
     no_runs: int = 0
-    fetches: int = 0  # visits in a row for output that is missing, which brought none
+    fetches: int = 0  # attempts in a row for output that is missing, which brought none
     rounds: int = 0
 
-    def after(self, heard: Heard, out_of_touch: float) -> "Tale":
-        """The tale with one more visit in it."""
-        told = heard.told
-        cut = heard.end is not None and heard.end.result is Result.CUT
+    def after(self, result: AttemptResult, out_of_touch: float) -> "RunState":
+        """The state with one more attempt in it."""
+        told = result.told
+        cut = result.end is not None and result.end.result is Result.CUT
         return replace(
             self,
-            safe=self._still_safe(heard, cut),
-            begun=self.begun or heard.events,
+            safe=self._still_safe(result, cut),
+            begun=self.begun or result.events,
             out_of_touch=out_of_touch,
-            ever_touched=self.ever_touched or heard.events or heard.answer is not None,
+            ever_touched=self.ever_touched or result.events or result.answer is not None,
             losses=0 if told else self.losses + 1,
             cuts=self.cuts + cut,
-            fetches=self.fetches + 1 if heard.output_missing and not heard.output else 0,
-            no_runs=self.no_runs + (heard.signed and heard.answer == Answer.NO_RUN),
+            fetches=self.fetches + 1 if result.output_missing and not result.output else 0,
+            no_runs=self.no_runs + (result.signed and result.answer == Answer.NO_RUN),
             rounds=self.rounds + 1,
         )
 
-    def _still_safe(self, heard: Heard, cut: bool) -> bool:
+    def _still_safe(self, result: AttemptResult, cut: bool) -> bool:
         if cut:
             return True
-        if heard.events or (heard.signed and heard.answer == Answer.EXISTS):
+        if result.events or (result.signed and result.answer == Answer.EXISTS):
             return False
-        if heard.signed and heard.answer == Answer.NO_RUN:
+        if result.signed and result.answer == Answer.NO_RUN:
             return not self.begun
-        if heard.mode is Mode.START and heard.sent:
+        if result.mode is Mode.START and result.sent:
             # Whoever answers a start without doing anything says so; without an answer it may be under way.
-            return self.safe and heard.answer is not None and not 128 < heard.answer < 160
+            return self.safe and result.answer is not None and not 128 < result.answer < 160
         return self.safe
 
     @property
@@ -151,47 +151,49 @@ class Tale:
 
 
 @dataclass(frozen=True)
-class Move:
-    """What comes next: another visit after `pause` seconds, or the outcome."""
+class Decision:
+    """What comes next: another attempt after `pause` seconds, or the outcome."""
 
     mode: Mode | None = None
     pause: float = 0.0
     outcome: Outcome | None = None
 
 
-def next_move(tale: Tale, heard: Heard) -> Move:
-    """The whole ladder. `tale` already includes `heard`."""
-    if tale.rounds > MOST_ROUNDS:
-        return _leave(tale, "The host answers in circles.", Code.UNEXPECTED_ANSWER)
-    if heard.end is not None:
-        return _after_end(tale, heard)
-    if heard.left:
-        return Move(Mode.ATTACH)
-    if heard.answer is None:
-        return _after_loss(tale, heard)
-    if not heard.signed:
-        return _after_stranger(tale, heard)
-    match heard.answer:
+def decide(state: RunState, result: AttemptResult) -> Decision:
+    """The whole ladder. `state` already includes `result`."""
+    if state.rounds > MOST_ROUNDS:
+        return _leave(state, "The host answers in circles.", Code.UNEXPECTED_ANSWER)
+    if result.end is not None:
+        return _after_end(state, result)
+    if result.left:
+        return Decision(Mode.ATTACH)
+    if result.answer is None:
+        return _after_loss(state, result)
+    if not result.signed:
+        return _after_stranger(state, result)
+    match result.answer:
         case Answer.LOWER_FENCE:
             error = "The host has seen a higher fence for this instance: somebody else is in charge of it."
-            return _stop(OutcomeKind.LOST, error, Code.LOWER_FENCE, host_fence=heard.host_fence)
+            return _stop(OutcomeKind.LOST, error, Code.LOWER_FENCE, host_fence=result.host_fence)
         case Answer.EXISTS:
-            return Move(Mode.ATTACH)
+            return Decision(Mode.ATTACH)
         case Answer.NO_RUN:
-            return _after_no_run(tale)
+            return _after_no_run(state)
         case Answer.BUSY:
-            return _wait(tale, "Another run is alive on this host for this service.", Code.BUSY)
+            return _wait(state, "Another run is alive on this host for this service.", Code.BUSY)
         case Answer.CANNOT_WRITE | Answer.NO_TOOL | Answer.UNSETTLED:
-            words, code = _WORDS[Answer(heard.answer)]
-            error = _with_noise(words, heard)
-            return _leave(tale, error, code) if tale.safe else _wait(tale, error, code)
+            words, code = _WORDS[Answer(result.answer)]
+            error = _with_noise(words, result)
+            return _leave(state, error, code) if state.safe else _wait(state, error, code)
         case Answer.OTHER_HOST:
-            error = f"This machine and folder are those of another host: {heard.noise or 'it has no name'}. {SAME_HOST}"
-            return _leave(tale, error, Code.OTHER_HOST)
+            error = (
+                f"This machine and folder are those of another host: {result.noise or 'it has no name'}. {SAME_HOST}"
+            )
+            return _leave(state, error, Code.OTHER_HOST)
         case Answer.OVER:
             error = "The host says that the run is over, but not how it ended."
-            return _wait(tale, error, Code.UNEXPECTED_ANSWER)
-    return _after_stranger(tale, heard)
+            return _wait(state, error, Code.UNEXPECTED_ANSWER)
+    return _after_stranger(state, result)
 
 
 _WORDS = {
@@ -213,34 +215,34 @@ _ENDS = {
 }
 
 
-def _after_end(tale: Tale, heard: Heard) -> Move:
-    assert heard.end is not None and heard.end.result is not None
-    if heard.output_missing and tale.fetches < MOST_FETCHES:
-        return Move(Mode.ATTACH, _PAUSES[tale.fetches])
-    if heard.end.result is Result.CUT:
-        return _after_cut(tale, heard)
-    kind = _ENDS[heard.end.result]
+def _after_end(state: RunState, result: AttemptResult) -> Decision:
+    assert result.end is not None and result.end.result is not None
+    if result.output_missing and state.fetches < MOST_FETCHES:
+        return Decision(Mode.ATTACH, _PAUSES[state.fetches])
+    if result.end.result is Result.CUT:
+        return _after_cut(state, result)
+    kind = _ENDS[result.end.result]
     if kind is OutcomeKind.DONE:
         return _stop(kind)
-    step = heard.failed.step if heard.failed else ""
-    return _stop(kind, _what_failed(heard), _code(heard), step)
+    step = result.failed.step if result.failed else ""
+    return _stop(kind, _what_failed(result), _code(result), step)
 
 
-def _code(heard: Heard) -> str:
+def _code(result: AttemptResult) -> str:
     """What the program on the host says that went wrong; else it was the step's own command."""
-    assert heard.end is not None
-    if heard.failed is None:
-        if heard.end.result is Result.UNDONE:
+    assert result.end is not None
+    if result.failed is None:
+        if result.end.result is Result.UNDONE:
             return Code.DIED
-        return Code.LEFT_ON_HOST if heard.end.detail.startswith("left on the host:") else Code.CANCELLED
-    return heard.failed.code if heard.failed.code in tuple(Code) else Code.STEP_FAILED
+        return Code.LEFT_ON_HOST if result.end.detail.startswith("left on the host:") else Code.CANCELLED
+    return result.failed.code if result.failed.code in tuple(Code) else Code.STEP_FAILED
 
 
-def _what_failed(heard: Heard) -> str:
-    assert heard.end is not None
-    failed, left = heard.failed, heard.end.detail
+def _what_failed(result: AttemptResult) -> str:
+    assert result.end is not None
+    failed, left = result.failed, result.end.detail
     if failed is None:  # between two steps, so that none of them failed
-        return left or (DIED if heard.end.result is Result.UNDONE else "")
+        return left or (DIED if result.end.result is Result.UNDONE else "")
     said = f"exit status {failed.exit_status}"  # with which most of what the program says begins, too: once is enough
     detail = failed.detail.removeprefix(f"{said}: ") if failed.detail != said else ""
     twice = not failed.exit_status or detail.startswith(f"{said},")
@@ -249,72 +251,74 @@ def _what_failed(heard: Heard) -> str:
     return f"{told} {left}".strip() if left and left != failed.detail else told
 
 
-def _after_cut(tale: Tale, heard: Heard) -> Move:
-    if tale.cancelled:
+def _after_cut(state: RunState, result: AttemptResult) -> Decision:
+    if state.cancelled:
         return _stop(OutcomeKind.CANCELLED, NOTHING, Code.CANCELLED)
-    if heard.problem:
-        return _leave(tale, heard.problem, Code.NO_PACKAGE)
-    if tale.cuts >= MOST_CUTS:
-        return _leave(tale, f"The package did not arrive whole in {tale.cuts} tries.", Code.CUT)
-    return Move(Mode.START, _PAUSES[min(tale.cuts - 1, len(_PAUSES) - 1)])
+    if result.problem:
+        return _leave(state, result.problem, Code.NO_PACKAGE)
+    if state.cuts >= MOST_CUTS:
+        return _leave(state, f"The package did not arrive whole in {state.cuts} tries.", Code.CUT)
+    return Decision(Mode.START, _PAUSES[min(state.cuts - 1, len(_PAUSES) - 1)])
 
 
-def _after_loss(tale: Tale, heard: Heard) -> Move:
-    error = str(heard.error)
-    if isinstance(heard.error, NoCommonAlgorithm):
-        error = f"{error} {heard.error.hint}"
+def _after_loss(state: RunState, result: AttemptResult) -> Decision:
+    error = str(result.error)
+    if isinstance(result.error, NoCommonAlgorithm):
+        error = f"{error} {result.error.hint}"
     # A run that exists is waited for as long as patience lasts; a host that was never reached is not.
-    limit = FIRST_TRIES if tale.safe and not tale.ever_touched else tale.patience
-    if heard.error is None or not heard.error.passing or tale.out_of_touch >= limit:
-        return _leave(tale, error, heard.error.code if heard.error else Code.CONNECTION_LOST)
-    return Move(tale.next_mode, tale.pause)
+    limit = FIRST_TRIES if state.safe and not state.ever_touched else state.patience
+    if result.error is None or not result.error.passing or state.out_of_touch >= limit:
+        return _leave(state, error, result.error.code if result.error else Code.CONNECTION_LOST)
+    return Decision(state.next_mode, state.pause)
 
 
-def _after_no_run(tale: Tale) -> Move:
-    if tale.begun:
+def _after_no_run(state: RunState) -> Decision:
+    if state.begun:
         error = "The host no longer knows this run, although it had begun it. Was its folder removed?"
-        return _leave(tale, error, Code.RUN_GONE)
-    if not tale.cancelled:
-        return Move(Mode.START)
-    if tale.no_runs >= 3:
+        return _leave(state, error, Code.RUN_GONE)
+    if not state.cancelled:
+        return Decision(Mode.START)
+    if state.no_runs >= 3:
         return _stop(OutcomeKind.CANCELLED, NOTHING, Code.CANCELLED)
-    return Move(Mode.ATTACH, 1.0)  # a start that is still on its way would begin after we have left
+    return Decision(Mode.ATTACH, 1.0)  # a start that is still on its way would begin after we have left
 
 
-def _after_stranger(tale: Tale, heard: Heard) -> Move:
-    code = said.meaning(heard.noise) if not tale.begun else None
-    if heard.signed:
+def _after_stranger(state: RunState, result: AttemptResult) -> Decision:
+    code = host_refusals.meaning(result.noise) if not state.begun else None
+    if result.signed:
         code = code or Code.UNEXPECTED_ANSWER
-        usual = f"The host did not run the program as it should (exit status {heard.answer})."
+        usual = f"The host did not run the program as it should (exit status {result.answer})."
     else:
         code = code or Code.NOT_RUN
         usual = (
-            f"Something else ran in the place of our program (exit status {heard.answer}): a forced command "
+            f"Something else ran in the place of our program (exit status {result.answer}): a forced command "
             "(command=… in authorized_keys, ForceCommand), a restricted shell, or nologin."
         )
-    error = _with_noise(said.SENTENCES.get(code, usual), heard)
-    return _leave(tale, error, code) if tale.safe else _wait(tale, error, code)
+    error = _with_noise(host_refusals.SENTENCES.get(code, usual), result)
+    return _leave(state, error, code) if state.safe else _wait(state, error, code)
 
 
-def _wait(tale: Tale, error: str, code: str) -> Move:
+def _wait(state: RunState, error: str, code: str) -> Decision:
     """Asks again until patience is over."""
-    if tale.out_of_touch >= tale.patience:
-        return _leave(tale, error, code)
-    return Move(tale.next_mode, max(tale.pause, 0.5))
+    if state.out_of_touch >= state.patience:
+        return _leave(state, error, code)
+    return Decision(state.next_mode, max(state.pause, 0.5))
 
 
-def _leave(tale: Tale, error: str, code: str) -> Move:
-    if tale.cancelled and tale.safe:
+def _leave(state: RunState, error: str, code: str) -> Decision:
+    if state.cancelled and state.safe:
         return _stop(OutcomeKind.CANCELLED, NOTHING, Code.CANCELLED)
-    if tale.safe:
+    if state.safe:
         return _stop(OutcomeKind.NOT_STARTED, f"{error} {NOTHING}", code)
     return _stop(OutcomeKind.UNKNOWN, f"{error} How far the operation came on the host is not known.", code)
 
 
-def _stop(kind: OutcomeKind, error: str = "", code: str = "", step: str = "", host_fence: int | None = None) -> Move:
-    return Move(outcome=Outcome(kind, step, error, host_fence, code))
+def _stop(
+    kind: OutcomeKind, error: str = "", code: str = "", step: str = "", host_fence: int | None = None
+) -> Decision:
+    return Decision(outcome=Outcome(kind, step, error, host_fence, code))
 
 
-def _with_noise(error: str, heard: Heard) -> str:
+def _with_noise(error: str, result: AttemptResult) -> str:
     """The host's own words are for people's eyes only, and short."""
-    return f"{error} It said: {heard.noise}" if heard.noise else error
+    return f"{error} It said: {result.noise}" if result.noise else error

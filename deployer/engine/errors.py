@@ -106,7 +106,7 @@ class BadCredential(WireError):
     hint = "Give a private key in OpenSSH, PEM or PKCS#8 form (ed25519, ecdsa or rsa), and its passphrase if any."
 
 
-class Refused(WireError):
+class SessionRefused(WireError):
     """{where} lets the user in but refuses {what}."""
 
     code = Code.SESSION_REFUSED

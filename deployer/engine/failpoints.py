@@ -1,4 +1,4 @@
-"""The places where dying matters, each by its name. In production nothing here does anything at all.
+"""The places where dying matters, each by its name. In production nothing failpoint does anything at all.
 
 Armed is a process that was started with CRASH_POINTS set to a folder. Whoever then comes to a point takes the file of
 the point's name out of that folder (NAME becomes NAME.PID), and dies on the spot by SIGKILL; or, where the file says
@@ -18,7 +18,7 @@ FOLDER = os.environ.get("CRASH_POINTS", "")
 ARMED = bool(FOLDER)
 
 
-class Point(StrEnum):
+class Failpoint(StrEnum):
     """Where a process of ours may die, and what has happened by then."""
 
     REQUESTED = "requested"  # web: rows are written, nothing is committed
@@ -41,7 +41,7 @@ class Point(StrEnum):
     ENDED = "ended"  # an end is committed; its thread does not know, and nothing new was claimed
 
 
-class HostPoint(StrEnum):
+class HostFailpoint(StrEnum):
     """Where a run may die on its host. Those that say so are met at each step."""
 
     BEGUN = "begun"  # the journal has its first line
@@ -61,11 +61,11 @@ class HostPoint(StrEnum):
     ENDED = "ended"  # after it
 
 
-def _pass(point: Point) -> None:
+def _pass(point: Failpoint) -> None:
     """Production: nothing."""
 
 
-def _die(point: Point) -> None:
+def _die_or_stop(point: Failpoint) -> None:
     order = Path(FOLDER, point)
     try:
         taken = order.rename(order.with_suffix(f".{os.getpid()}"))
@@ -78,4 +78,4 @@ def _die(point: Point) -> None:
         time.sleep(0.2)  # a breath for the process's other threads: one of them may hold a lock that everybody needs
 
 
-here = _die if ARMED else _pass  # bound once: an unarmed point is one empty call
+failpoint = _die_or_stop if ARMED else _pass  # bound once: an unarmed point is one empty call

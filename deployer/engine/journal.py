@@ -106,7 +106,7 @@ def parse(line: bytes, encoding: str = "") -> JournalEvent | None:
     return _end(event) if event.kind is Kind.END else event
 
 
-class Reader:
+class JournalReader:
     """Takes a channel's standard error as it comes, and gives back the events in it.
 
     What is no event of this nonce is `noise`: its last 2,000 bytes are kept, for the words of an error.
@@ -119,7 +119,7 @@ class Reader:
         self._skipping = False
         self.noise = b""
         self.noise_size = 0  # all of it
-        self.signed = False  # a line of our program came, an event or an answer (runner/names.sh)
+        self.signed = False  # a line of our program came, an event or an answer (runner/variables.sh)
 
     def feed(self, data: bytes) -> list[JournalEvent]:
         """Events whose lines were completed by `data`."""
@@ -151,11 +151,11 @@ class Reader:
         self.noise = (self.noise + noise[-2000:])[-2000:]
 
 
-class Shown:
+class OutputReader:
     """Takes a channel's standard output as it comes, and gives back the run's: all that follows the mark.
 
-    What comes before it is `noise`, as of `Reader`: a greeting of the login shell, or the words of a host that did not
-    run the program at all.
+    What comes before it is `noise`, as in `JournalReader`: the greeting of a login shell, or what a host printed
+    that did not run the program.
     """
 
     def __init__(self, nonce: str):

@@ -6,12 +6,12 @@ import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 
-from . import deadlines, messages
+from . import deadlines, host_refusals
 from .attempt import clean
 from .endpoint import Endpoint, Limits, shares
-from .errors import AuthRefused, KeyChanged, NoCommonAlgorithm, NotTrusted, Refused, WireError
+from .errors import AuthRefused, KeyChanged, NoCommonAlgorithm, NotTrusted, SessionRefused, WireError
 from .jump_cache import check
-from .jump_cache.check import Asked, ask
+from .jump_cache.check import Answered, ask
 from .jump_cache.protocol import plain
 from .program import quote
 from .ssh import Connection, connect, fetch_host_key
@@ -89,8 +89,8 @@ def probe(
             finding = Finding(True, offered_key=endpoint.host_key, trusted=True, authenticated=True)
             _judge_algorithms(finding, connection.legacy_in_use, endpoint)
             text = script(base_path, sudo, nonce, users, mark, instead_of)
-            asked, told = _ask(connection, text, nonce, end)
-            judge(finding, told, base_path, sudo, asked)
+            answered, told = _ask(connection, text, nonce, end)
+            judge(finding, told, base_path, sudo, answered)
             if finding.ready:
                 _try_copies(finding, connection, endpoint, limits, end)
             return finding
@@ -100,7 +100,7 @@ def probe(
         reached = error.reached is not False
         finding = Finding(reached, str(error), error.hint, legacy_needed=_needs_legacy(error, endpoint))
         # Whoever refuses a log-in or breaks off after the key exchange has shown the pinned key.
-        if reached and isinstance(error, AuthRefused | Refused):
+        if reached and isinstance(error, AuthRefused | SessionRefused):
             finding.offered_key, finding.trusted = endpoint.host_key, True
         return finding
 
@@ -131,7 +131,7 @@ done
 """
     say = f"say() {{ printf '%s\\n' \"{nonce} $1 $2\"; }}\n"
     where = f"sudo -n sh -c {quote(say + place)} </dev/null 2>/dev/null" if sudo else place
-    asked = "if sudo -n true </dev/null >/dev/null 2>&1; then say sudo yes; else say sudo no; fi" if sudo else ""
+    answered = "if sudo -n true </dev/null >/dev/null 2>&1; then say sudo yes; else say sudo no; fi" if sudo else ""
     return f"""{say}
 say uid "$(id -u)"
 say user "$(id -un)"
@@ -141,7 +141,7 @@ c=/etc/systemd/logind.conf
 if grep -qis '^ *KillUserProcesses *= *\\(yes\\|true\\|1\\|on\\)' "$c" "$c".d/*.conf
 then [ -e "/var/lib/systemd/linger/$(id -un)" ] || say kills yes
 fi
-{asked}
+{answered}
 {where}
 say over yes
 exit 0
@@ -165,7 +165,7 @@ def _judge_algorithms(finding: Finding, old: list[str], endpoint: Endpoint) -> N
 
 
 def judge(
-    finding: Finding, told: list[tuple[str, str]], base_path: str, sudo: bool, asked: Asked | None = None
+    finding: Finding, told: list[tuple[str, str]], base_path: str, sudo: bool, answered: Answered | None = None
 ) -> Finding:
     """Puts the host's answers into the finding, with the first hindrance in words. Pure but for `finding` itself."""
     words = dict(told)
@@ -189,9 +189,9 @@ def judge(
         )
     if finding.free_bytes is not None and finding.free_bytes < LITTLE:
         finding.warnings.append(f"Only {finding.free_bytes >> 20} MiB are free on the disk.")
-    asked = asked or Asked(began=0.0)
-    _of_login_shell(finding, asked)
-    finding.error, finding.next_step = _hindrance(finding, "over" in words, base_path, sudo, asked)
+    answered = answered or Answered(began=0.0)
+    _of_login_shell(finding, answered)
+    finding.error, finding.next_step = _hindrance(finding, "over" in words, base_path, sudo, answered)
     finding.ready = not finding.error
     return finding
 
@@ -210,26 +210,26 @@ def _try_copies(finding: Finding, connection: Connection, endpoint: Endpoint, li
             finding.warnings.append(f"It cannot fetch packages from its jump host: {reason}.")
 
 
-def _of_login_shell(finding: Finding, asked: Asked) -> None:
-    if asked.began is None:
+def _of_login_shell(finding: Finding, answered: Answered) -> None:
+    if answered.began is None:
         return
-    finding.shell_seconds = round(asked.began, 1)
-    if asked.greeting_size:
-        words = " ".join(plain(asked.greeting[-150:]).split())[-100:]
+    finding.shell_seconds = round(answered.began, 1)
+    if answered.greeting_size:
+        words = " ".join(plain(answered.greeting[-150:]).split())[-100:]
         finding.warnings.append(
-            f"The login shell prints {asked.greeting_size} bytes before every command, such as: {words}. They "
+            f"The login shell prints {answered.greeting_size} bytes before every command, such as: {words}. They "
             "are left out of what operations print, and break scp and rsync: print it in interactive shells only."
         )
-    if asked.began > deadlines.SLOW:
+    if answered.began > deadlines.SLOW:
         finding.warnings.append(
-            f"The login shell takes {asked.began:.0f} s to begin a command, and every operation waits for it: look at "
-            "/etc/profile, ~/.profile and ~/.bashrc."
+            f"The login shell takes {answered.began:.0f} s to begin a command, and every operation waits for it: look "
+            "at /etc/profile, ~/.profile and ~/.bashrc."
         )
 
 
-def _hindrance(finding: Finding, whole: bool, base_path: str, sudo: bool, asked: Asked) -> tuple[str, str]:
-    if asked.began is None:
-        return _not_run(asked)
+def _hindrance(finding: Finding, whole: bool, base_path: str, sudo: bool, answered: Answered) -> tuple[str, str]:
+    if answered.began is None:
+        return _not_run(answered)
     if finding.uid is None:
         return "The user logs in, but no command runs.", "Give the user a POSIX shell, and take ForceCommand away."
     if finding.tools_missing:
@@ -244,18 +244,18 @@ def _hindrance(finding: Finding, whole: bool, base_path: str, sudo: bool, asked:
     return "", ""
 
 
-def _not_run(asked: Asked) -> tuple[str, str]:
+def _not_run(answered: Answered) -> tuple[str, str]:
     """Nothing of ours was run. An end says that something else was; silence may be a login shell that takes long."""
-    if code := messages.meaning(f"{asked.greeting} {asked.noise}"):
-        return messages.SENTENCES[code], messages.NEXT[code]
-    words = f" It said: {text}" if (text := clean(asked.noise or asked.greeting)) else ""
-    if asked.exit_status is None:
+    if code := host_refusals.meaning(f"{answered.greeting} {answered.noise}"):
+        return host_refusals.SENTENCES[code], host_refusals.NEXT[code]
+    words = f" It said: {text}" if (text := clean(answered.noise or answered.greeting)) else ""
+    if answered.exit_status is None:
         return (
             f"The login shell has not begun a command in time.{words}",
             "Check again: the next check waits for longer, and operations wait for a minute or more. Look at what "
             "/etc/profile, ~/.profile and ~/.bashrc do, and whether a menu or a forced command waits for input.",
         )
-    ended = f"(exit status {asked.exit_status})"
+    ended = f"(exit status {answered.exit_status})"
     return (
         f"The user logs in, but something else ran in the place of our command {ended}.{words}",
         "Give the user a POSIX shell, and take away what runs instead: command=… in its authorized_keys, ForceCommand "
@@ -263,10 +263,10 @@ def _not_run(asked: Asked) -> tuple[str, str]:
     )
 
 
-def _ask(connection: Connection, text: bytes, nonce: str, end: float) -> tuple[Asked, list[tuple[str, str]]]:
-    asked = ask(connection, text, end)
-    lines = (line.split(" ", 2) for line in asked.text.splitlines())
-    return asked, [(line[1], line[2].strip()) for line in lines if len(line) == 3 and line[0] == nonce]
+def _ask(connection: Connection, text: bytes, nonce: str, end: float) -> tuple[Answered, list[tuple[str, str]]]:
+    answered = ask(connection, text, end)
+    lines = (line.split(" ", 2) for line in answered.text.splitlines())
+    return answered, [(line[1], line[2].strip()) for line in lines if len(line) == 3 and line[0] == nonce]
 
 
 def _untrusted(endpoint: Endpoint, error: WireError, end: float) -> Finding:

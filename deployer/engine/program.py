@@ -16,11 +16,11 @@ from .atom import Acts, Atom, Step, StepKind
 
 LONGEST_PROGRAM = 120_000  # one environment string, where the host's sudo makes `setsid` necessary
 PARTS = (
-    "names",
+    "variables",
     "events",
     "output",
     "processes",
-    "watch",
+    "watchdog",
     "lock",
     "commands",
     "relay",
@@ -29,7 +29,7 @@ PARTS = (
     "foresee",
     "steps",
     "undo",
-    "settle",
+    "recover",
     "main",
 )
 DEFAULT_LIMITS = {
@@ -175,7 +175,7 @@ def _one_line(value: str) -> str:
 @cache
 def body(fetching: bool = False, run_as: bool = False) -> str:
     """The constant part: runner/*.sh in order, without comments and blank lines. Read once."""
-    more = ("fetch",) * fetching + ("runas",) * run_as + ("crash",) * failpoints.ARMED
+    more = ("fetch",) * fetching + ("run_as",) * run_as + ("failpoints",) * failpoints.ARMED
     return "".join(part(name) for name in (*PARTS[:-1], *more, PARTS[-1]))
 
 

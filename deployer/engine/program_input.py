@@ -2,15 +2,17 @@
 
 from typing import BinaryIO
 
-from .jump_cache.client import BYTES, WAIT, Copy
+from .jump_cache.client import BYTES, WAIT, CacheRequest
 from .package import PIECE, Package
 
 
-class Feed:
+class ProgramInput:
     """The program, then the package if and when the host wants it; or, where there is a `copy` that it may fetch, first
     a line that says where, and the package only if the host asks again."""
 
-    def __init__(self, program: bytes, package: Package | None, at_once: bool, waits: bool, copy: Copy | None = None):
+    def __init__(
+        self, program: bytes, package: Package | None, at_once: bool, waits: bool, copy: CacheRequest | None = None
+    ):
         self._package, self._copy = package, copy
         self._asks = self._told = False  # the host waits for that line; it has it
         self._piece = memoryview(program)

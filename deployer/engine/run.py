@@ -8,19 +8,20 @@ import secrets
 import time
 from dataclasses import replace
 
-from . import failpoints, program
-from .attempt import POLL, Story, Visit, Watch
-from .decisions import Heard, Mode, Outcome, OutcomeKind, Tale, next_move
-from .errors import ConnectionLost, Refused, WireError
+from . import program
+from .attempt import POLL, Attempt, Delivered, RunObserver
+from .decisions import AttemptResult, Mode, Outcome, OutcomeKind, RunState, decide
+from .errors import ConnectionLost, SessionRefused, WireError
+from .failpoints import Failpoint, failpoint
 from .journal import Result
 from .jump_cache import client
 from .limits import max_seconds
 from .package import Package, damage
 from .program import Run
-from .program_input import Feed
+from .program_input import ProgramInput
 from .ssh import USUAL, Connection, Endpoint, Limits, connect
 
-__all__ = ["Outcome", "OutcomeKind", "Package", "Watch", "carry_out"]
+__all__ = ["Outcome", "OutcomeKind", "Package", "RunObserver", "carry_out"]
 
 
 def carry_out(
@@ -28,7 +29,7 @@ def carry_out(
     endpoint: Endpoint,
     sudo: bool,
     package: Package | None,
-    watch: Watch,
+    watch: RunObserver,
     *,
     fresh: bool,
     journal_from: int = 0,
@@ -42,46 +43,54 @@ def carry_out(
     only where the host says that there is no such run. Events above `journal_from` and output from the byte
     `output_from` on are handed to the watch once each, in order.
     """
-    tale = Tale(safe=fresh, begun=bool(journal_from or output_from), sudo=sudo, patience=patience)
-    story = Story(watch, run.atom, journal_from, output_from, max_seconds(run.atom, package))
-    conduct = _Conduct(run, endpoint, package, story, tale, limits)
+    state = RunState(safe=fresh, begun=bool(journal_from or output_from), sudo=sudo, patience=patience)
+    delivered = Delivered(watch, run.atom, journal_from, output_from, max_seconds(run.atom, package))
+    supervisor = RunSupervisor(run, endpoint, package, delivered, state, limits)
     try:
-        return conduct.to_the_end()
-    except _Left:
+        return supervisor.to_the_end()
+    except _LeaseLost:
         return Outcome(OutcomeKind.LOST)
     finally:
-        conduct.drop()
+        supervisor.drop()
 
 
-class _Left(Exception):
+class _LeaseLost(Exception):
     """The operation is no longer ours; the host goes on by itself."""
 
 
-class _Conduct:
-    def __init__(self, run: Run, endpoint: Endpoint, package: Package | None, story: Story, tale: Tale, limits: Limits):
+class RunSupervisor:
+    def __init__(
+        self,
+        run: Run,
+        endpoint: Endpoint,
+        package: Package | None,
+        delivered: Delivered,
+        state: RunState,
+        limits: Limits,
+    ):
         self._run, self._endpoint, self._package, self._limits = run, endpoint, package, limits
-        self._story, self._tale = story, tale
+        self._delivered, self._state = delivered, state
         self._connection: Connection | None = None
-        self._visits = 0  # on this connection
+        self._attempts = 0  # on this connection
         self._touched = time.monotonic()
 
     def to_the_end(self) -> Outcome:
-        mode = self._tale.next_mode
+        mode = self._state.next_mode
         while True:
-            if self._is_cancelled() and self._tale.safe and not self._tale.rounds:
+            if self._is_cancelled() and self._state.safe and not self._state.rounds:
                 return Outcome(OutcomeKind.CANCELLED, error="Nothing was changed on the host.")
-            heard = self._visit(mode)
-            if heard.told:
+            result = self._attempt(mode)
+            if result.told:
                 self._touched = time.monotonic()
-            self._tale = self._tale.after(heard, time.monotonic() - self._touched)
-            move = next_move(self._tale, heard)
-            if move.outcome is not None:
-                return move.outcome.learnt(heard)
-            assert move.mode is not None, "a move is an outcome or another visit"
-            mode = move.mode
-            self._pause(move.pause)
+            self._state = self._state.after(result, time.monotonic() - self._touched)
+            decision = decide(self._state, result)
+            if decision.outcome is not None:
+                return decision.outcome.learnt(result)
+            assert decision.mode is not None, "a decision is an outcome or another attempt"
+            mode = decision.mode
+            self._pause(decision.pause)
 
-    def _visit(self, mode: Mode) -> Heard:
+    def _attempt(self, mode: Mode) -> AttemptResult:
         """One program on the host, from its start until there is nothing more to hear."""
         connection = error = None
         try:
@@ -91,64 +100,66 @@ class _Conduct:
             error = self._dropped(trouble)
         # Built now: it tells the host what time it is, and connecting may have taken long.
         text, feed, nonce = self._program(mode)
-        visit = Visit(
+        attempt = Attempt(
             mode,
             feed,
-            self._story,
+            self._delivered,
             nonce,
             self._endpoint.where,
-            cancelling=self._tale.cancelled,
+            cancelling=self._state.cancelled,
             encoding=self._run.encoding,
         )
         try:
             if connection is not None:
-                self._visits += 1
-                failpoints.here(failpoints.Point.SENDING)
-                visit.follow(connection.run(program.command(len(text), self._tale.sudo)), self._is_cancelled)
+                self._attempts += 1
+                failpoint(Failpoint.SENDING)
+                attempt.follow(connection.run(program.command(len(text), self._state.sudo)), self._is_cancelled)
         except WireError as trouble:
             error = self._dropped(trouble)
         finally:
             feed.close()
-        heard = visit.heard(error)
-        cut = heard.end is not None and heard.end.result is Result.CUT
-        if cut and not heard.problem and self._package and not self._tale.cancelled:
-            return replace(heard, problem=damage(self._package))
-        return heard
+        result = attempt.result(error)
+        cut = result.end is not None and result.end.result is Result.CUT
+        if cut and not result.problem and self._package and not self._state.cancelled:
+            return replace(result, problem=damage(self._package))
+        return result
 
     def _dropped(self, error: WireError) -> WireError:
         self.drop()
-        if isinstance(error, Refused) and self._visits > 1:  # MaxSessions 1: a fresh connection may have one
+        if isinstance(error, SessionRefused) and self._attempts > 1:  # MaxSessions 1: a fresh connection may have one
             return ConnectionLost(where=self._endpoint.where, reason="it allows no second session")
         return error
 
-    def _program(self, mode: Mode) -> tuple[bytes, Feed, str]:
-        # A nonce of its own for each visit: no line of an earlier one can be taken for an event of this one.
+    def _program(self, mode: Mode) -> tuple[bytes, ProgramInput, str]:
+        # A nonce of its own for each attempt: no line of an earlier one can be taken for an event of this one.
         run = replace(self._run, nonce=secrets.token_hex(8))
         if mode is Mode.ATTACH:
             # One known event is asked for again: a sign that the program runs, however quiet the run is.
-            text = program.attach(run, max(0, self._story.seen - 1), self._story.position, cancel=self._tale.cancelled)
-            return text, Feed(text, None, at_once=False, waits=False), run.nonce
+            text = program.attach(
+                run, max(0, self._delivered.seen - 1), self._delivered.position, cancel=self._state.cancelled
+            )
+            return text, ProgramInput(text, None, at_once=False, waits=False), run.nonce
         atom, package = run.atom, self._package
-        fetching = client.STALLED if package and atom.needs_package and client.are_kept(self._endpoint) else 0
-        text = program.start(run, output_from=self._story.position, fetching=fetching)
-        copy = client.copy_for(self._endpoint, package, self._limits) if package and fetching else None
+        fetching = client.STALLED if package and atom.needs_package and client.has_jump_cache(self._endpoint) else 0
+        text = program.start(run, output_from=self._delivered.position, fetching=fetching)
+        copy = client.cache_request(self._endpoint, package, self._limits) if package and fetching else None
         at_once = atom.likely_needs_package and package is not None and not package.likely_there and copy is None
-        return text, Feed(text, package, at_once=at_once, waits=atom.needs_package, copy=copy), run.nonce
+        return text, ProgramInput(text, package, at_once=at_once, waits=atom.needs_package, copy=copy), run.nonce
 
     def _connected(self) -> Connection:
         if self._connection is None or not self._connection.alive:
             self.drop()
-            failpoints.here(failpoints.Point.CONNECTING)
+            failpoint(Failpoint.CONNECTING)
             self._connection = connect(self._endpoint, self._limits)
-            self._visits = 0
+            self._attempts = 0
         return self._connection
 
     def _is_cancelled(self) -> bool:
-        if self._story.watch.lost():
-            raise _Left
-        if not self._tale.cancelled and self._story.watch.cancelled():
-            self._tale = replace(self._tale, cancelled=True)
-        return self._tale.cancelled
+        if self._delivered.watch.lost():
+            raise _LeaseLost
+        if not self._state.cancelled and self._delivered.watch.cancelled():
+            self._state = replace(self._state, cancelled=True)
+        return self._state.cancelled
 
     def _pause(self, seconds: float) -> None:
         end = time.monotonic() + seconds

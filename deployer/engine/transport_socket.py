@@ -11,7 +11,7 @@ from .errors import Unreachable
 AT_ONCE = 1 << 16  # bytes
 
 
-class Line:
+class TimedSocket:
     """What an SSH connection runs over: a TCP socket, or a channel through a jump host.
 
     It ends itself when the peer has been silent for too long. It is the one place that sees both a blocked read and a

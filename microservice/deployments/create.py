@@ -4,7 +4,7 @@ from access.callers import Caller
 from access.problems import conflict, forbidden
 from audit import events
 from audit.history import record
-from deployer.engine import failpoints
+from deployer.engine.failpoints import Failpoint, failpoint
 
 from .. import atoms, notify, wake
 from ..catalog.removal import refuse_deleted
@@ -94,7 +94,7 @@ def queue(
     )
     notify.publish([events.of_deployment(deployment, targets=targets + also)])
     wake.workers(due)
-    failpoints.here(failpoints.Point.REQUESTED)
+    failpoint(Failpoint.REQUESTED)
     return deployment
 
 

@@ -25,8 +25,8 @@ def here(transactional_db, sshds):
         sshds(1), name=definition.NAME, **{f"{name}_command": at(name) + text for name, text in commands.items()}
     )
     yield world
-    execution.ledger().close()
-    execution.ledger.cache_clear()
+    execution.process_writer().close()
+    execution.process_writer.cache_clear()
 
 
 def run(deployment):

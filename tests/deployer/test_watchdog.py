@@ -9,7 +9,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from runtime.watchdog import EXIT, LOOK, MOST_OF_A_LOOK, Pulse, Watched
+from runtime.watchdog import EXIT, MOST_OF_A_LOOK, POLL_INTERVAL, Pulse, Watched
 from tests.lab.worker import ROOT
 
 pytestmark = pytest.mark.found("away")
@@ -18,36 +18,36 @@ pytestmark = pytest.mark.found("away")
 def test_who_waits_for_work_may_wait_as_long_as_he_likes():
     watched, pulse = Watched(), Pulse("a", 5)
     for _ in range(100):
-        assert watched.look([pulse], LOOK) == []
+        assert watched.look([pulse], POLL_INTERVAL) == []
 
 
 def test_a_piece_of_work_that_takes_longer_than_its_limit_hangs():
     watched, pulse = Watched(), Pulse("a", 5)
     with pulse:
-        seen = [bool(watched.look([pulse], LOOK)) for _ in range(8)]
+        seen = [bool(watched.look([pulse], POLL_INTERVAL)) for _ in range(8)]
     assert seen == [False] * 6 + [True] * 2
-    assert watched.look([pulse], LOOK) == []
+    assert watched.look([pulse], POLL_INTERVAL) == []
 
 
 def test_work_that_goes_on_does_not_hang():
     watched, pulse = Watched(), Pulse("a", 5)
     for _ in range(50):
         with pulse:
-            assert watched.look([pulse], LOOK) == []
+            assert watched.look([pulse], POLL_INTERVAL) == []
     with pulse:
         for _ in range(50):
             pulse.progress()
-            assert watched.look([pulse], LOOK) == []
+            assert watched.look([pulse], POLL_INTERVAL) == []
 
 
 def test_a_process_that_was_frozen_has_not_hung():
     """Stopped for an hour in the middle of a piece: it has what is left of its time."""
     watched, pulse = Watched(), Pulse("a", 5)
     with pulse:
-        watched.look([pulse], LOOK)
+        watched.look([pulse], POLL_INTERVAL)
         assert watched.look([pulse], 3600.0) == []
-        assert watched.look([pulse], LOOK) == []
-        assert [bool(watched.look([pulse], LOOK)) for _ in range(4)][-1]
+        assert watched.look([pulse], POLL_INTERVAL) == []
+        assert [bool(watched.look([pulse], POLL_INTERVAL)) for _ in range(4)][-1]
 
 
 @settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -55,7 +55,7 @@ def test_a_process_that_was_frozen_has_not_hung():
 def test_only_what_made_no_progress_for_its_limit_is_called_hung(history):
     watched, pulse, still = Watched(), Pulse("a", 7), 0.0
     with pulse:
-        watched.look([pulse], LOOK)
+        watched.look([pulse], POLL_INTERVAL)
         for passed, goes_on in history:
             if goes_on:
                 pulse.progress()

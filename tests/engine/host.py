@@ -15,7 +15,7 @@ from pathlib import Path
 
 from deployer.engine import program
 from deployer.engine.atom import ServiceSpec, Target
-from deployer.engine.journal import JournalEvent, Kind, Reader, Shown
+from deployer.engine.journal import JournalEvent, JournalReader, Kind, OutputReader
 from deployer.engine.plans import plan
 from deployer.engine.program import Run
 from tests.lab.busy import within
@@ -40,7 +40,7 @@ class Call:
 
     def __init__(self, process: subprocess.Popen, nonce: str, deaf: bool = False, unread: bool = False):
         self.process, self.events, self.output = process, [], b""
-        self._reader, self._shown = Reader(nonce), Shown(nonce)
+        self._reader, self._shown = JournalReader(nonce), OutputReader(nonce)
         if deaf:
             process.stdout.close()
             process.stderr.close()

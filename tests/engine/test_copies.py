@@ -197,7 +197,9 @@ class held:
     """A worker's wish for the copy, held open: (the wish, what gives its answer once there is one)."""
 
     def __init__(self, network, slow: float = 0.0):
-        self._copy = copies.Copy(copies._Shelf(network.endpoint(0).jump, QUICK), package := network.package())
+        self._copy = copies.CacheRequest(
+            copies.JumpCache(network.endpoint(0).jump, QUICK), package := network.package()
+        )
         data = network.data
 
         class Slow(io.BytesIO):

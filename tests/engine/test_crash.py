@@ -29,23 +29,23 @@ def armed(monkeypatch):
 
 def test_every_point_stands_in_the_code_and_no_place_in_the_code_is_without_a_name():
     code = "".join(path.read_text() for app in ("deployer", "microservice") for path in (ROOT / app).rglob("*.py"))
-    used = Counter(re.findall(r"crash\.Point\.([A-Z_]+)", code))
-    assert used == {point.name: 1 for point in failpoints.Point}
+    used = Counter(re.findall(r"crash\.Failpoint\.([A-Z_]+)", code))
+    assert used == {point.name: 1 for point in failpoints.Failpoint}
 
 
 def test_every_point_on_a_host_stands_in_the_runner():
     parts = "".join(path.read_text() for path in (ROOT / "deployer/engine/runner").glob("*.sh"))
-    assert Counter(re.findall(r"# crash: (\w+)", parts)) == {str(point): 1 for point in failpoints.HostPoint}
+    assert Counter(re.findall(r"# crash: (\w+)", parts)) == {str(point): 1 for point in failpoints.HostFailpoint}
 
 
 def test_what_is_not_armed_is_an_empty_call_and_leaves_nothing_in_a_program():
-    assert failpoints.here.__name__ == "_pass"
+    assert failpoints.failpoint.__name__ == "_pass"
     assert "crash" not in program.body()
 
 
 @pytest.mark.parametrize(("word", "status"), [("die", -signal.SIGKILL), ("", -signal.SIGKILL)])
 def test_an_armed_process_dies_where_its_point_lies_and_nowhere_else(tmp_path, word, status):
-    code = "from deployer.engine import crash as c; c.here(c.Point.SENT); print('on'); c.here(c.Point.CLAIMED)"
+    code = "from deployer.engine import crash as c; c.here(c.Failpoint.SENT); print('on'); c.here(c.Failpoint.CLAIMED)"
     (tmp_path / "claimed").write_text(word)
     done = subprocess.run(
         [sys.executable, "-c", code],

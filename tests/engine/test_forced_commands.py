@@ -4,7 +4,7 @@ import pytest
 
 from deployer.engine import deadlines
 from deployer.engine.codes import Code
-from deployer.engine.messages import NEXT, SENTENCES
+from deployer.engine.host_refusals import NEXT, SENTENCES
 from deployer.engine.probe import probe
 from deployer.engine.run import OutcomeKind, carry_out
 from tests.lab.sshd import Sshd

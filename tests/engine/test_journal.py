@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from deployer.engine.journal import LONGEST_LINE, JournalEvent, Kind, Reader, Result, parse
+from deployer.engine.journal import LONGEST_LINE, JournalEvent, JournalReader, Kind, Result, parse
 
 LINE = b"3 180000000012 failed 4 stop 7\tv1 runs\tsure\texit status 7"
 
@@ -22,7 +22,7 @@ def test_a_beginning_says_how_much_was_printed_by_then_or_nothing():
 
 
 def test_lines_are_put_together_from_pieces_and_foreign_ones_are_noise():
-    reader = Reader("abc")
+    reader = JournalReader("abc")
     data = b"Welcome!\n@abc " + LINE + b"\n@abd " + LINE + b"\n@abc nonsense\n"
     events = [event for byte in data for event in reader.feed(bytes([byte]))]
     assert events == [parse(LINE)]
@@ -52,7 +52,7 @@ def test_texts_are_clipped_and_without_control_characters():
 
 
 def test_a_line_without_end_is_forgotten_and_the_next_one_read():
-    reader = Reader("n")
+    reader = JournalReader("n")
     for _ in range(100):
         assert reader.feed(b"x" * 10_000) == []
         assert len(reader.noise) <= 2000 and len(reader._rest) <= LONGEST_LINE
@@ -61,7 +61,7 @@ def test_a_line_without_end_is_forgotten_and_the_next_one_read():
 
 @given(st.lists(st.binary(max_size=300)))
 def test_no_bytes_of_a_host_break_the_reader(pieces):
-    reader = Reader("n")
+    reader = JournalReader("n")
     for piece in pieces:
         for event in reader.feed(piece):
             assert isinstance(event, JournalEvent)

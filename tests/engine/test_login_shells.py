@@ -9,7 +9,7 @@ import pytest
 
 from deployer.engine import deadlines
 from deployer.engine.codes import Code
-from deployer.engine.journal import Shown
+from deployer.engine.journal import OutputReader
 from deployer.engine.probe import probe
 from deployer.engine.run import OutcomeKind, carry_out
 from tests.engine.test_conduct import QUICK, Site, Watching
@@ -85,7 +85,7 @@ def wait_for(site) -> str:
 
 def test_the_mark_is_found_wherever_it_was_cut():
     for cut in range(20):
-        shown = Shown("n1")
+        shown = OutputReader("n1")
         whole = b"hello @n1 outpu @n1 output\nreal @n1 output\n"
         assert shown.feed(whole[:cut]) + shown.feed(whole[cut:]) == b"real @n1 output\n"
         assert shown.noise == b"hello @n1 outpu "

@@ -3,8 +3,8 @@
 import pytest
 
 from deployer.engine.codes import Code
-from deployer.engine.decisions import Heard, Mode, OutcomeKind, Tale, next_move
-from deployer.engine.messages import NEXT, SENTENCES, meaning
+from deployer.engine.decisions import AttemptResult, Mode, OutcomeKind, RunState, decide
+from deployer.engine.host_refusals import NEXT, SENTENCES, meaning
 
 pytestmark = pytest.mark.found("output")
 
@@ -40,18 +40,20 @@ SAID = [
 def test_the_hosts_own_words_are_understood(code, words):
     assert meaning(words) is code
     for sudo in (True, False):
-        heard = Heard(Mode.START, answer=1, noise=f"Welcome to web1! {words}")
-        move = next_move(Tale(safe=True, sudo=sudo), heard)
-        assert move.outcome is not None and move.outcome.kind is OutcomeKind.NOT_STARTED
-        assert move.outcome.code == code
-        assert SENTENCES[code] in move.outcome.error and words[:40] in move.outcome.error, "with the host's words"
+        result = AttemptResult(Mode.START, answer=1, noise=f"Welcome to web1! {words}")
+        decision = decide(RunState(safe=True, sudo=sudo), result)
+        assert decision.outcome is not None and decision.outcome.kind is OutcomeKind.NOT_STARTED
+        assert decision.outcome.code == code
+        assert SENTENCES[code] in decision.outcome.error and words[:40] in decision.outcome.error, (
+            "with the host's words"
+        )
 
 
 @pytest.mark.parametrize("words", ["", "Welcome to Ubuntu 24.04", "404 Not Found", "Last login: today", "no such file"])
 def test_words_that_mean_nothing_are_not_guessed_from(words):
     assert meaning(words) is None
-    move = next_move(Tale(safe=True), Heard(Mode.START, answer=1, signed=False, noise=words))
-    assert move.outcome is not None and move.outcome.code == Code.NOT_RUN
+    decision = decide(RunState(safe=True), AttemptResult(Mode.START, answer=1, signed=False, noise=words))
+    assert decision.outcome is not None and decision.outcome.code == Code.NOT_RUN
 
 
 def test_each_meaning_has_a_sentence_and_a_next_step():
@@ -59,6 +61,6 @@ def test_each_meaning_has_a_sentence_and_a_next_step():
 
 
 def test_once_the_program_has_run_the_host_is_not_taken_for_locked():
-    heard = Heard(Mode.ATTACH, answer=1, signed=False, noise="This account is currently not available.")
-    move = next_move(Tale(safe=False, begun=True, out_of_touch=99), heard)
-    assert move.outcome is not None and move.outcome.code == Code.NOT_RUN
+    result = AttemptResult(Mode.ATTACH, answer=1, signed=False, noise="This account is currently not available.")
+    decision = decide(RunState(safe=False, begun=True, out_of_touch=99), result)
+    assert decision.outcome is not None and decision.outcome.code == Code.NOT_RUN

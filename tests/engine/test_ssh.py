@@ -96,7 +96,7 @@ def test_input_stops_where_the_command_does_not_read_and_ends_where_it_has_ended
 
 
 def test_new_session_keys_in_the_middle_of_a_transfer_change_nothing(sshd, monkeypatch):
-    monkeypatch.setattr(ssh.transport.Packets, "REKEY_BYTES", 1 << 21)
+    monkeypatch.setattr(ssh.transport.BoundedPacketizer, "REKEY_BYTES", 1 << 21)
     data = os.urandom(5_000_000)
     with connect(endpoint_of(sshd)) as connection:
         assert collect(connection.run("sha256sum"), data)[0].split()[0].decode() == hashlib.sha256(data).hexdigest()

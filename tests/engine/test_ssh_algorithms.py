@@ -14,7 +14,7 @@ from deployer.engine.decisions import OutcomeKind
 from deployer.engine.errors import AuthRefused, KeyChanged, NoCommonAlgorithm, TooOld
 from deployer.engine.probe import probe
 from deployer.engine.ssh import Endpoint, algorithms, connect, fetch_host_key
-from deployer.engine.ssh.packets import MAX_PACKET, Bounded
+from deployer.engine.ssh.packets import MAX_PACKET, BoundedDecompressor
 from tests.lab.sshd import Sshd
 
 from .odd import Odd
@@ -206,11 +206,11 @@ def test_compression_is_spoken_where_a_server_insists(tmp_path, compression, leg
 
 
 def test_a_few_compressed_bytes_cannot_become_any_number():
-    assert Bounded()(zlib.compress(b"x" * 1000)) == b"x" * 1000
+    assert BoundedDecompressor()(zlib.compress(b"x" * 1000)) == b"x" * 1000
     with pytest.raises(paramiko.SSHException, match="too large"):
-        Bounded()(zlib.compress(bytes(10 * MAX_PACKET)))
+        BoundedDecompressor()(zlib.compress(bytes(10 * MAX_PACKET)))
     with pytest.raises(paramiko.SSHException, match="damaged"):
-        Bounded()(b"no zlib at all")
+        BoundedDecompressor()(b"no zlib at all")
 
 
 def test_the_hybrid_key_exchange_comes_first_where_a_server_has_it(tmp_path):

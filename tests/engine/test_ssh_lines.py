@@ -11,7 +11,7 @@ from deployer.engine import ssh
 from deployer.engine.errors import (
     ConnectionLost,
     KeyChanged,
-    Refused,
+    SessionRefused,
     Unreachable,
 )
 from deployer.engine.ssh import Limits, connect, fetch_host_key
@@ -104,7 +104,10 @@ def test_a_jump_host_that_cannot_reach_the_host_or_forwards_nothing_is_named(ssh
         closed = listener.getsockname()[1]
     with pytest.raises(Unreachable, match="jump host"):
         connect(endpoint_of(host, port=closed, jump=endpoint_of(jump)))
-    with Sshd(tmp_path / "strict", extra="AllowTcpForwarding no") as strict, pytest.raises(Refused, match="tunnel"):
+    with (
+        Sshd(tmp_path / "strict", extra="AllowTcpForwarding no") as strict,
+        pytest.raises(SessionRefused, match="tunnel"),
+    ):
         connect(endpoint_of(host, jump=endpoint_of(strict)))
     assert not ssh.connection._jumps._slots
 

@@ -58,5 +58,5 @@ def end_all(deployment, status, **more):
     Operation.objects.filter(pk__in=[row.pk for row in rows]).update(status=OperationStatus.RUNNING)
     Deployment.objects.filter(pk=deployment.pk).update(status=DeploymentStatus.RUNNING)
     with transaction.atomic():
-        notify.publish(results.end([results.Ending(row, status, **more) for row in rows]))
+        notify.publish(results.record_results([results.OperationResult(row, status, **more) for row in rows]))
     deployment.refresh_from_db()

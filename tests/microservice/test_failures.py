@@ -50,8 +50,8 @@ CHANGE = ["pre", "stop", "migrate", "link", "start", "warm", "check", "post"]
 def here(transactional_db, sshds):
     world = World(sshds(1), **SERVICE)
     yield world
-    execution.ledger().close()
-    execution.ledger.cache_clear()
+    execution.process_writer().close()
+    execution.process_writer.cache_clear()
 
 
 def run(world: World, deployment):

@@ -13,9 +13,9 @@ from deployer.engine.codes import Code
 from microservice.deployments import actions, retries
 from microservice.models import Deployment, MicroServiceInstance, Operation
 from microservice.status import DeploymentStatus, InstanceStatus, OperationStatus
-from worker.claims import FENCES_AN_INSTANCE
-from worker.results import Ending
-from worker.writer import Ledger
+from worker.claims import FENCES_PER_INSTANCE
+from worker.results import OperationResult
+from worker.writer import BatchWriter
 
 from . import fleet
 
@@ -32,8 +32,8 @@ def packages(monkeypatch):
 
 
 @pytest.fixture
-def desk(transactional_db):
-    made = Ledger("w1", 16)
+def batch(transactional_db):
+    made = BatchWriter("w1", 16)
     yield made
     made.close()
 
@@ -79,14 +79,16 @@ def test_who_may_not_delete_may_not_forget_and_ids_of_others_are_refused(shop):
 
 
 @pytest.mark.parametrize("state", [OperationStatus.QUEUED, OperationStatus.RUNNING, OperationStatus.UNKNOWN])
-def test_what_goes_on_with_it_ends_and_the_late_worker_writes_nothing(shop, desk, state):
+def test_what_goes_on_with_it_ends_and_the_late_worker_writes_nothing(shop, batch, state):
     service, _, (one, *_) = shop
     made = actions.delete(ANN, service, [one.pk])
     claim = None
     if state is not OperationStatus.QUEUED:
-        claim = desk.claim()
+        claim = batch.claim()
         if state is OperationStatus.UNKNOWN:
-            assert desk.finish(Ending(claim.operation, OperationStatus.UNKNOWN, error="silent", reached=False))
+            assert batch.finish(
+                OperationResult(claim.operation, OperationStatus.UNKNOWN, error="silent", reached=False)
+            )
     told = actions.forget(ANN, service, [one.pk], WHY)
     operation = made.operations.get()
     assert told[0]["operation_id"] == operation.pk
@@ -96,21 +98,21 @@ def test_what_goes_on_with_it_ends_and_the_late_worker_writes_nothing(shop, desk
     made.refresh_from_db()
     assert made.status == DeploymentStatus.FAILED
     if state is OperationStatus.RUNNING:
-        assert not desk.finish(Ending(claim.operation, OperationStatus.SUCCEEDED))
+        assert not batch.finish(OperationResult(claim.operation, OperationStatus.SUCCEEDED))
         operation.refresh_from_db()
         assert operation.status == OperationStatus.FAILED
-    assert desk.claim() is None
+    assert batch.claim() is None
     assert not MicroServiceInstance.objects.filter(pk=one.pk).exists()
 
 
-def test_the_fence_of_a_later_instance_is_above_every_one_that_the_forgotten_one_gave_out(shop, desk):
+def test_the_fence_of_a_later_instance_is_above_every_one_that_the_forgotten_one_gave_out(shop, batch):
     service, versions, (one, *_) = shop
     actions.delete(ANN, service, [one.pk])
-    old = desk.claim().operation.fence
+    old = batch.claim().operation.fence
     actions.forget(ANN, service, [one.pk], WHY)
     actions.install(ADMIN, service, versions[0], [one.host_id])
-    new = desk.claim().operation
-    assert new.fence > old and new.fence // FENCES_AN_INSTANCE > old // FENCES_AN_INSTANCE
+    new = batch.claim().operation
+    assert new.fence > old and new.fence // FENCES_PER_INSTANCE > old // FENCES_PER_INSTANCE
 
 
 def test_an_install_that_waits_for_the_delete_ends_with_it(shop):
@@ -124,24 +126,26 @@ def test_an_install_that_waits_for_the_delete_ends_with_it(shop):
     assert waiting.status == DeploymentStatus.FAILED
 
 
-def fail_delete(desk) -> None:
-    claim = desk.claim()
-    assert desk.finish(Ending(claim.operation, OperationStatus.UNDONE, error="h cannot be reached", reached=False))
+def fail_delete(batch) -> None:
+    claim = batch.claim()
+    assert batch.finish(
+        OperationResult(claim.operation, OperationStatus.UNDONE, error="h cannot be reached", reached=False)
+    )
 
 
-def test_a_delete_is_not_tried_for_ever_without_somebody_being_told(shop, desk, settings):
+def test_a_delete_is_not_tried_for_ever_without_somebody_being_told(shop, batch, settings):
     settings.MAX_DELETE_ATTEMPTS = 3
     Callback.objects.create(url="https://example.com/", secret="whsec_AA==", events=list(Telling.values))
     service, _, (one, *_) = shop
     actions.delete(ANN, service, [one.pk])
-    fail_delete(desk)
+    fail_delete(batch)
     for tries in (1, 2):
         row = MicroServiceInstance.objects.get(pk=one.pk)
         assert (row.tries, row.status) == (tries, InstanceStatus.DELETE_FAILED) and row.again_at
         assert not Delivery.objects.filter(event=Telling.DELETE_GIVEN_UP).exists()
         MicroServiceInstance.objects.filter(pk=one.pk).update(again_at=timezone.now())
         assert retries.try_remainders() == 1
-        fail_delete(desk)
+        fail_delete(batch)
     row = MicroServiceInstance.objects.get(pk=one.pk)
     assert (row.tries, row.again_at, row.status) == (3, None, InstanceStatus.DELETE_FAILED)
     assert retries.try_remainders() == 0
@@ -149,7 +153,7 @@ def test_a_delete_is_not_tried_for_ever_without_somebody_being_told(shop, desk, 
     assert '"tries": 3' in told.body and "cannot be reached" in told.body
     assert History.objects.get(action="give_up").subject_id == one.pk
     retries.retry_instances(ANN, service, [one.pk])  # by hand it can be tried at any time
-    fail_delete(desk)
+    fail_delete(batch)
     assert Delivery.objects.filter(event=Telling.DELETE_GIVEN_UP).count() == 2
 
 

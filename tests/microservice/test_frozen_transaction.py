@@ -19,7 +19,7 @@ from tests.lab import surroundings
 from tests.lab.busy import within
 from tests.microservice.test_ledger import done, upgrade, wait_for
 from worker import claims
-from worker.writer import Ledger
+from worker.writer import BatchWriter
 
 pytestmark = pytest.mark.found("away")
 # SQLite has no sessions, and no lock on a row: there such a test is none at all, so that nobody counts it as passed.
@@ -137,11 +137,11 @@ def test_sessions_that_are_somebody_else_s_or_at_work_are_left_alone(options, da
 
 
 @pytest.fixture
-def ledgers(transactional_db, monkeypatch):
+def writers(transactional_db, monkeypatch):
     made = []
 
     def make(name="w1", slots=32):
-        made.append(Ledger(name, slots))
+        made.append(BatchWriter(name, slots))
         return made[-1]
 
     monkeypatch.setattr(limits, "chosen", limits.WORKER)
@@ -183,36 +183,36 @@ class Holder:
 
 @on_postgresql
 @pytest.mark.parametrize("rows", ["deployment", "operation", "micro_service_instance"])
-def test_what_somebody_holds_hinders_no_takeover_of_the_others(ledgers, settings, rows):
+def test_what_somebody_holds_hinders_no_takeover_of_the_others(writers, settings, rows):
     settings.OPERATION_LEASE_SECONDS = 2
     held_up, others = upgrade(2, "held"), upgrade(8, "free")
-    dead = ledgers("dead")
-    assert len(dead.claim_some(10)) == 10
+    dead = writers("dead")
+    assert len(dead.claim_many(10)) == 10
     dead.close()
     column = {"deployment": "id", "operation": "deployment_id", "micro_service_instance": "lock_deployment_id"}
     with Holder(f"SELECT id FROM {rows} WHERE {column[rows]} = {held_up.pk} FOR UPDATE"):
         time.sleep(2.5)
-        alive = ledgers("alive")
+        alive = writers("alive")
         taken: list = []
-        assert wait_for(lambda: taken.extend(alive.claim_some(32)) or len(taken) >= 8, 20)
+        assert wait_for(lambda: taken.extend(alive.claim_many(32)) or len(taken) >= 8, 20)
         free = {claim.operation.pk for claim in taken if claim.operation.deployment_id == others.pk}
         assert len(free) == 8
 
 
 @on_postgresql
 @pytest.mark.parametrize("rows", ["deployment", "operation"])
-def test_what_somebody_holds_hinders_neither_the_leases_nor_the_endings_of_the_others(ledgers, settings, rows):
+def test_what_somebody_holds_hinders_neither_the_leases_nor_the_endings_of_the_others(writers, settings, rows):
     settings.OPERATION_LEASE_SECONDS = 6
     held_up, others = upgrade(1, "held"), upgrade(3, "free")
-    desk = ledgers("desk")
-    taken = {claim.operation.deployment_id: claim for claim in desk.claim_some(10)}
+    batch = writers("batch")
+    taken = {claim.operation.deployment_id: claim for claim in batch.claim_many(10)}
     assert set(taken) == {held_up.pk, others.pk}
     where = "id" if rows == "deployment" else "deployment_id"
-    waiting = threading.Thread(target=lambda: desk.finish(done(taken[held_up.pk])))
+    waiting = threading.Thread(target=lambda: batch.finish(done(taken[held_up.pk])))
     with Holder(f"SELECT id FROM {rows} WHERE {where} = {held_up.pk} FOR UPDATE"):
         waiting.start()
         began = time.monotonic()
-        assert desk.finish(done(taken[others.pk])) is True
+        assert batch.finish(done(taken[others.pk])) is True
         assert time.monotonic() - began < within(5)
         time.sleep(settings.OPERATION_LEASE_SECONDS)  # the others' leases are renewed meanwhile
         running = Operation.objects.filter(deployment=others, status="running")

@@ -16,17 +16,17 @@ import os, sys, threading
 os.environ["DJANGO_SETTINGS_MODULE"] = "deployer.settings"
 import django
 django.setup()
-from microservice import ledger
+from worker import writer
 
-ledger.HUNG_WRITER = 3
-writes = ledger.Ledger._write
+writer.WRITER_TIMEOUT = 3
+writes = writer.BatchWriter._write
 
-def hangs(self, endings):
+def hangs(self, results_):
     if self.in_flight:  # it has claimed something, and never writes a word of it
         threading.Event().wait()
-    writes(self, endings)
+    writes(self, results_)
 
-ledger.Ledger._write = hangs
+writer.BatchWriter._write = hangs
 sys.argv = ["celery", "-A", "deployer", "worker", "--loglevel", "INFO"]
 from celery.__main__ import main
 main()
@@ -42,7 +42,7 @@ def test_a_worker_whose_writer_hangs_ends_and_another_one_takes_over(
         asked = here.install(0, wait=False)
         until(lambda: not hung.running(), 60)
         assert hung.process.returncode == 70
-        assert "the thread ledger has made no progress for 3 s" in hung.log() and "in hangs" in hung.log()
+        assert "the thread writer has made no progress for 3 s" in hung.log() and "in hangs" in hung.log()
     worker()
     assert here.ended(asked, 60).status == DeploymentStatus.SUCCEEDED
     here.agrees(0)

@@ -1,4 +1,4 @@
-"""Claims, fences, leases and endings, with the real ledger thread on the real database. No host is touched."""
+"""Claims, fences, leases and results, with the real ledger thread on the real database. No host is touched."""
 
 import threading
 import time
@@ -16,8 +16,8 @@ from microservice.models import Deployment, MicroServiceInstance, Operation, Out
 from microservice.status import DeploymentStatus, InstanceStatus, OperationStatus, UndoStatus
 from tests.lab.busy import within
 from worker import writer
-from worker.results import Ending
-from worker.writer import Ledger
+from worker.results import OperationResult
+from worker.writer import BatchWriter
 
 from . import fleet
 
@@ -25,12 +25,12 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 
 @pytest.fixture
-def ledgers(transactional_db):
-    """Makes ledgers as worker processes have them; ends them with the test."""
+def writers(transactional_db):
+    """Makes writers as worker processes have them; ends them with the test."""
     made = []
 
     def make(name="w1", slots=16):
-        made.append(Ledger(name, slots))
+        made.append(BatchWriter(name, slots))
         return made[-1]
 
     yield make
@@ -45,8 +45,8 @@ def upgrade(count=3, name="shop", **more) -> Deployment:
     return actions.request(SYSTEM, service, old, "upgrade", "all", new.pk, **more)
 
 
-def done(claim, **more) -> Ending:
-    return Ending(claim.operation, more.pop("status", OperationStatus.SUCCEEDED), **more)
+def done(claim, **more) -> OperationResult:
+    return OperationResult(claim.operation, more.pop("status", OperationStatus.SUCCEEDED), **more)
 
 
 def event(kind=Kind.DONE, position=0, **more):
@@ -66,16 +66,16 @@ def event(kind=Kind.DONE, position=0, **more):
     )
 
 
-def test_each_operation_is_claimed_once_however_many_ask(ledgers):
+def test_each_operation_is_claimed_once_however_many_ask(writers):
     deployment = upgrade(10)
-    desks = [ledgers("w1"), ledgers("w2")]
+    batches = [writers("w1"), writers("w2")]
     taken, start = [], threading.Barrier(24)
 
-    def ask(desk):
+    def ask(batch):
         start.wait()
-        taken.append(desk.claim())
+        taken.append(batch.claim())
 
-    threads = [threading.Thread(target=ask, args=(desks[n % 2],)) for n in range(24)]
+    threads = [threading.Thread(target=ask, args=(batches[n % 2],)) for n in range(24)]
     for thread in threads:
         thread.start()
     for thread in threads:
@@ -86,34 +86,34 @@ def test_each_operation_is_claimed_once_however_many_ask(ledgers):
     assert deployment.status == DeploymentStatus.RUNNING and deployment.started
 
 
-def test_an_ending_writes_version_status_and_unlock_and_ends_the_deployment(ledgers):
-    deployment, desk = upgrade(2), ledgers()
-    while claim := desk.claim():
-        assert claim.fresh and desk.finish(done(claim))
+def test_an_ending_writes_version_status_and_unlock_and_ends_the_deployment(writers):
+    deployment, batch = upgrade(2), writers()
+    while claim := batch.claim():
+        assert claim.fresh and batch.finish(done(claim))
     deployment.refresh_from_db()
     assert deployment.status == DeploymentStatus.SUCCEEDED
     assert not MicroServiceInstance.objects.exclude(locked=False, version=deployment.dest_version).exists()
-    assert desk.in_flight == 0
+    assert batch.in_flight == 0
 
 
-def test_an_end_and_the_next_claim_are_asked_for_at_once(ledgers):
-    deployment, desk = upgrade(2), ledgers(slots=1)
-    first = desk.claim()
-    kept, second = desk.next(done(first))
+def test_an_end_and_the_next_claim_are_asked_for_at_once(writers):
+    deployment, batch = upgrade(2), writers(slots=1)
+    first = batch.claim()
+    kept, second = batch.next(done(first))
     assert kept and second.operation.pk != first.operation.pk
-    assert desk.next(done(second)) == (True, None)
+    assert batch.next(done(second)) == (True, None)
     deployment.refresh_from_db()
     assert deployment.status == DeploymentStatus.SUCCEEDED
 
 
-def test_operations_that_end_together_and_differently_are_each_written_as_they_ended(ledgers):
-    deployment, desk = upgrade(5), ledgers()
-    claims = [desk.claim() for _ in range(5)]
-    endings = [done(claim) for claim in claims[:3]]
+def test_operations_that_end_together_and_differently_are_each_written_as_they_ended(writers):
+    deployment, batch = upgrade(5), writers()
+    claims = [batch.claim() for _ in range(5)]
+    results = [done(claim) for claim in claims[:3]]
     bad = {"status": OperationStatus.UNDONE, "undo_status": UndoStatus.UNDONE}
-    endings += [done(claim, **bad, error=f"no {claim.operation.pk}") for claim in claims[3:]]
-    threads = [threading.Thread(target=desk.finish, args=(ending,)) for ending in endings]
-    with desk.held_back():
+    results += [done(claim, **bad, error=f"no {claim.operation.pk}") for claim in claims[3:]]
+    threads = [threading.Thread(target=batch.finish, args=(result,)) for result in results]
+    with batch.paused():
         for thread in threads:
             thread.start()
         time.sleep(0.3)
@@ -125,11 +125,11 @@ def test_operations_that_end_together_and_differently_are_each_written_as_they_e
     assert all(row.finished and row.lease is None and not row.owner for row in rows)
 
 
-def test_a_failure_past_the_budget_stops_what_has_not_begun(ledgers):
-    deployment, desk = upgrade(3), ledgers(slots=1)
-    claim = desk.claim()
-    desk.finish(done(claim, status=OperationStatus.UNDONE, undo_status=UndoStatus.UNDONE, error="no"))
-    assert desk.claim() is None
+def test_a_failure_past_the_budget_stops_what_has_not_begun(writers):
+    deployment, batch = upgrade(3), writers(slots=1)
+    claim = batch.claim()
+    batch.finish(done(claim, status=OperationStatus.UNDONE, undo_status=UndoStatus.UNDONE, error="no"))
+    assert batch.claim() is None
     deployment.refresh_from_db()
     assert deployment.status == DeploymentStatus.FAILED
     assert sorted(deployment.operations.values_list("status", flat=True)) == ["not_started", "not_started", "undone"]
@@ -140,16 +140,16 @@ def lapse():
     Operation.objects.filter(status=OperationStatus.RUNNING).update(lease=timezone.now() - timedelta(seconds=1))
 
 
-def test_what_nobody_keeps_alive_is_taken_over_under_a_higher_fence_and_the_late_worker_writes_nothing(ledgers):
+def test_what_nobody_keeps_alive_is_taken_over_under_a_higher_fence_and_the_late_worker_writes_nothing(writers):
     deployment = upgrade(1)
-    late, next_one = ledgers("late"), ledgers("next")
+    late, next_one = writers("late"), writers("next")
     first = late.claim()
     lapse()
     second = wait_for(next_one.claim, 5)  # the late worker may be looking at the row in this very moment
     assert second.operation.pk == first.operation.pk and not second.fresh
     assert second.operation.fence > first.operation.fence
     late.progress_of(first.operation.pk).output(0, b"too late")
-    late.tell(late.progress_of(first.operation.pk))
+    late.report(late.progress_of(first.operation.pk))
     assert late.finish(done(first, status=OperationStatus.FAILED)) is False
     assert not Output.objects.exists()
     assert Operation.objects.get().status == OperationStatus.RUNNING
@@ -158,10 +158,10 @@ def test_what_nobody_keeps_alive_is_taken_over_under_a_higher_fence_and_the_late
     assert deployment.status == DeploymentStatus.SUCCEEDED
 
 
-def test_a_worker_finds_out_that_its_operation_was_taken_over(ledgers, settings):
+def test_a_worker_finds_out_that_its_operation_was_taken_over(writers, settings):
     settings.OPERATION_LEASE_SECONDS = 2
     upgrade(1)
-    late, next_one = ledgers("late"), ledgers("next")
+    late, next_one = writers("late"), writers("next")
     first = late.claim()
     Operation.objects.update(owner="somebody else", fence=first.operation.fence + 1)
     assert wait_for(lambda: late.progress_of(first.operation.pk).lost, 5)
@@ -169,88 +169,92 @@ def test_a_worker_finds_out_that_its_operation_was_taken_over(ledgers, settings)
 
 
 def test_an_operation_whose_thread_hangs_is_taken_over_and_its_late_word_is_refused(
-    ledgers, settings, monkeypatch, caplog
+    writers, settings, monkeypatch, caplog
 ):
     settings.OPERATION_LEASE_SECONDS = 2
     upgrade(1)
-    desk = ledgers("w1")
-    first = desk.claim()
-    hung = desk.progress_of(first.operation.pk)
-    hung.here()
-    monkeypatch.setattr(writer, "HUNG", 1.0)
+    batch = writers("w1")
+    first = batch.claim()
+    hung = batch.progress_of(first.operation.pk)
+    hung.heartbeat()
+    monkeypatch.setattr(writer, "HUNG_AFTER", 1.0)
     assert wait_for(lambda: hung.lost, 10), "its lease would be renewed for ever"
     assert "its thread hangs" in caplog.text and "in wait_for" in caplog.text, "the log says where"
     monkeypatch.undo()
-    second = wait_for(desk.claim, 10)
+    second = wait_for(batch.claim, 10)
     assert second.operation.pk == first.operation.pk and second.operation.fence > first.operation.fence
-    assert desk.finish(done(first, status=OperationStatus.FAILED)) is False, "it came back, under a fence of the past"
-    assert not desk.progress_of(second.operation.pk).lost, "what it said has not disturbed the one who took over"
-    assert desk.finish(done(second))
+    assert batch.finish(done(first, status=OperationStatus.FAILED)) is False, "it came back, under a fence of the past"
+    assert not batch.progress_of(second.operation.pk).lost, "what it said has not disturbed the one who took over"
+    assert batch.finish(done(second))
     assert not MicroServiceInstance.objects.get().locked
 
 
-def test_what_was_claimed_is_dealt_out_in_turn_and_nobody_gets_more_than_asked_for(ledgers):
-    assert writer.shares([1, 2, 3, 4, 5], [1, 3, 4]) == [[1], [2, 4], [3, 5]]
-    assert writer.shares([1], [2, 2]) == [[1], []] and writer.shares([], []) == []
+def test_what_was_claimed_is_dealt_out_in_turn_and_nobody_gets_more_than_asked_for(writers):
+    assert writer.deal([1, 2, 3, 4, 5], [1, 3, 4]) == [[1], [2, 4], [3, 5]]
+    assert writer.deal([1], [2, 2]) == [[1], []] and writer.deal([], []) == []
     upgrade(5)
-    desk = ledgers()
-    assert [len(desk.claim_some(3)), len(desk.claim_some(3)), len(desk.claim_some(3))] == [3, 2, 0]
+    batch = writers()
+    assert [len(batch.claim_many(3)), len(batch.claim_many(3)), len(batch.claim_many(3))] == [
+        3,
+        2,
+        0,
+    ]
 
 
-def test_a_lease_is_renewed_as_long_as_its_worker_lives(ledgers, settings):
+def test_a_lease_is_renewed_as_long_as_its_worker_lives(writers, settings):
     settings.OPERATION_LEASE_SECONDS = 2
     upgrade(1)
-    desk, other = ledgers("w1"), ledgers("w2")
-    claim = desk.claim()
+    batch, other = writers("w1"), writers("w2")
+    claim = batch.claim()
     deadline = time.monotonic() + 4
     while time.monotonic() < deadline:
         assert other.claim() is None
         time.sleep(0.2)
-    assert desk.finish(done(claim))
+    assert batch.finish(done(claim))
 
 
-def test_fences_of_a_new_instance_are_above_every_fence_of_the_one_before(ledgers):
-    deployment, desk = upgrade(1), ledgers()
-    claim = desk.claim()
-    desk.finish(done(claim))
+def test_fences_of_a_new_instance_are_above_every_fence_of_the_one_before(writers):
+    deployment, batch = upgrade(1), writers()
+    claim = batch.claim()
+    batch.finish(done(claim))
     instance = MicroServiceInstance.objects.get()
     host, service = instance.host, instance.microservice
     actions.delete(SYSTEM, service, [instance.pk])
-    gone = desk.claim()
-    desk.finish(done(gone))
+    gone = batch.claim()
+    batch.finish(done(gone))
     assert not MicroServiceInstance.objects.exists()
     actions.install(SYSTEM, service, deployment.dest_version, [host.pk])
-    assert desk.claim().operation.fence > gone.operation.fence > claim.operation.fence
+    assert batch.claim().operation.fence > gone.operation.fence > claim.operation.fence
 
 
-def test_a_silent_host_is_asked_again_later_and_given_up_at_the_deadline(ledgers, settings):
-    deployment, desk = upgrade(1), ledgers()
-    claim = desk.claim()
-    desk.finish(done(claim, status=OperationStatus.UNKNOWN, error="It did not answer."))
+def test_a_silent_host_is_asked_again_later_and_given_up_at_the_deadline(writers, settings):
+    deployment, batch = upgrade(1), writers()
+    claim = batch.claim()
+    batch.finish(done(claim, status=OperationStatus.UNKNOWN, error="It did not answer."))
     row = Operation.objects.get()
     assert (row.status, row.asked, row.owner) == (OperationStatus.UNKNOWN, 1, "") and row.due > timezone.now()
-    assert desk.claim() is None and MicroServiceInstance.objects.get().locked
+    assert batch.claim() is None and MicroServiceInstance.objects.get().locked
     now = timezone.now()
     Operation.objects.update(due=now - timedelta(seconds=1), unknown_since=now - timedelta(days=1))
-    again = desk.claim()
+    again = batch.claim()
     assert again.operation.pk == row.pk and not again.fresh
-    desk.finish(done(again, status=OperationStatus.UNKNOWN, error="It did not answer."))
+    batch.finish(done(again, status=OperationStatus.UNKNOWN, error="It did not answer."))
     deployment.refresh_from_db()
     assert deployment.status == DeploymentStatus.FAILED
     assert "could not be asked" in Operation.objects.get().error
     assert not MicroServiceInstance.objects.get().locked
 
 
-def test_news_of_an_operation_becomes_rows_and_events_within_a_moment(ledgers):
+def test_news_of_an_operation_becomes_rows_and_events_within_a_moment(writers):
     upgrade(1)
-    desk = ledgers()
-    claim = desk.claim()
-    progress = desk.progress_of(claim.operation.pk)
+    batch = writers()
+    claim = batch.claim()
+    progress = batch.progress_of(claim.operation.pk)
     progress.plan(["prepare", "link"])
     progress.events([event(Kind.STARTED, 1), event(Kind.DONE, 1, old_state="1.0", new_state="2.0", exit_status=0)])
     progress.output(0, b"hello ")
     progress.output(6, b"world")
-    desk.tell(progress)
+    batch.report(progress)
     assert wait_for(lambda: Step.objects.count() == 2, 3)
     assert list(Step.objects.values_list("position", "status", "old_state", "new_state")) == [
         (0, "pending", "", ""),
@@ -259,24 +263,24 @@ def test_news_of_an_operation_becomes_rows_and_events_within_a_moment(ledgers):
     assert bytes(Output.objects.get().data) == b"hello world"
     assert {"step", "output", "operation", "deployment"} <= set(Event.objects.values_list("kind", flat=True))
     progress.output(11, b"!")
-    desk.finish(done(claim))
+    batch.finish(done(claim))
     assert Operation.objects.get().output_size == 12
     assert [bytes(row.data) for row in Output.objects.order_by("start")] == [b"hello world", b"!"]
 
 
-def test_the_number_of_statements_of_a_tick_does_not_grow_with_its_operations(ledgers):
+def test_the_number_of_statements_of_a_tick_does_not_grow_with_its_operations(writers):
     counts = []
     for number in (2, 12):
         upgrade(number, name=f"shop{number}")
-        desk = ledgers(f"w{number}", slots=64)
-        claims = [desk.claim() for _ in range(number)]
-        counts.append(statements_of(lambda claims=claims, desk=desk: finish_together(desk, claims)))
+        batch = writers(f"w{number}", slots=64)
+        claims = [batch.claim() for _ in range(number)]
+        counts.append(statements_of(lambda claims=claims, batch=batch: finish_together(batch, claims)))
     assert counts[1] <= counts[0] + 2
 
 
-def finish_together(desk, claims):
-    threads = [threading.Thread(target=desk.finish, args=(done(claim),)) for claim in claims]
-    with desk.held_back():
+def finish_together(batch, claims):
+    threads = [threading.Thread(target=batch.finish, args=(done(claim),)) for claim in claims]
+    with batch.paused():
         for thread in threads:
             thread.start()
         time.sleep(0.3)
@@ -298,9 +302,9 @@ def statements_of(call) -> int:
     return len(counted)
 
 
-def test_a_worker_that_is_told_to_stop_claims_nothing_and_lets_go_of_what_it_has(ledgers):
+def test_a_worker_that_is_told_to_stop_claims_nothing_and_lets_go_of_what_it_has(writers):
     upgrade(2)
-    stopping, other = ledgers("stopping"), ledgers("other")
+    stopping, other = writers("stopping"), writers("other")
     claim = stopping.claim()
     stopping.stop()
     assert stopping.claim() is None and stopping.stopping
@@ -309,19 +313,19 @@ def test_a_worker_that_is_told_to_stop_claims_nothing_and_lets_go_of_what_it_has
     assert claim.operation.pk in taken
 
 
-def test_a_cancel_reaches_the_worker_that_has_the_operation(ledgers, settings):
+def test_a_cancel_reaches_the_worker_that_has_the_operation(writers, settings):
     settings.OPERATION_LEASE_SECONDS = 2
-    deployment, desk = upgrade(1), ledgers()
-    claim = desk.claim()
+    deployment, batch = upgrade(1), writers()
+    claim = batch.claim()
     actions.cancel(SYSTEM, deployment)
-    assert wait_for(lambda: desk.progress_of(claim.operation.pk).cancelled, 5)
-    desk.finish(done(claim, status=OperationStatus.CANCELLED, undo_status=UndoStatus.UNDONE))
+    assert wait_for(lambda: batch.progress_of(claim.operation.pk).cancelled, 5)
+    batch.finish(done(claim, status=OperationStatus.CANCELLED, undo_status=UndoStatus.UNDONE))
     deployment.refresh_from_db()
     assert deployment.status == DeploymentStatus.CANCELLED
     assert MicroServiceInstance.objects.get().status == InstanceStatus.RUNNING
 
 
-def test_events_are_never_passed_over_by_a_reader_however_many_write(ledgers):
+def test_events_are_never_passed_over_by_a_reader_however_many_write(writers):
     """Ids become visible in their order, also when transactions that took theirs earlier commit later."""
     from django.db import transaction
 
@@ -378,59 +382,59 @@ def wait_for(condition, seconds):
 # ---- behind a delete -------------------------------------------------------------------------------------------------
 
 
-def test_an_install_that_is_asked_for_during_a_delete_waits_for_its_end(ledgers):
-    deployment, desk = upgrade(1), ledgers()
-    desk.finish(done(desk.claim()))
+def test_an_install_that_is_asked_for_during_a_delete_waits_for_its_end(writers):
+    deployment, batch = upgrade(1), writers()
+    batch.finish(done(batch.claim()))
     old = MicroServiceInstance.objects.get()
     actions.delete(SYSTEM, old.microservice, [old.pk])
-    going = desk.claim()
+    going = batch.claim()
     install = actions.install(SYSTEM, old.microservice, deployment.dest_version, [old.host_id], port=81)
-    assert desk.claim() is None, "the delete has not ended"
-    desk.finish(done(going))
-    claim = desk.claim()
+    assert batch.claim() is None, "the delete has not ended"
+    batch.finish(done(going))
+    claim = batch.claim()
     assert claim.operation.deployment_id == install.pk and claim.fresh
     assert claim.operation.fence > going.operation.fence
-    desk.finish(done(claim))
+    batch.finish(done(claim))
     new = MicroServiceInstance.objects.get()
     assert (new.pk != old.pk, new.port, new.version, new.locked) == (True, 81, deployment.dest_version, False)
 
 
-def test_a_delete_that_failed_is_tried_again_until_it_is_done(ledgers):
+def test_a_delete_that_failed_is_tried_again_until_it_is_done(writers):
     upgrade(1)
-    desk = ledgers()
-    desk.finish(done(desk.claim()))
+    batch = writers()
+    batch.finish(done(batch.claim()))
     instance = MicroServiceInstance.objects.get()
     actions.delete(SYSTEM, instance.microservice, [instance.pk])
     for tries in (1, 2):
-        desk.finish(done(desk.claim(), status=OperationStatus.UNDONE, undo_status=UndoStatus.UNDONE, error="no"))
+        batch.finish(done(batch.claim(), status=OperationStatus.UNDONE, undo_status=UndoStatus.UNDONE, error="no"))
         instance.refresh_from_db()
         assert (instance.status, instance.tries, instance.locked) == (InstanceStatus.DELETE_FAILED, tries, False)
         assert instance.again_at > timezone.now() and retries.try_remainders() == 0
         MicroServiceInstance.objects.update(again_at=timezone.now())
         assert retries.try_remainders() == 1 and retries.try_remainders() == 0
-    desk.finish(done(desk.claim()))
+    batch.finish(done(batch.claim()))
     assert not MicroServiceInstance.objects.exists()
 
 
 # ---- past the budget -------------------------------------------------------------------------------------------------
 
 
-def play(desk, fails: set[int]) -> list[int]:
+def play(batch, fails: set[int]) -> list[int]:
     """Claims and ends all there is; the claims numbered in `fails` (from 0) fail. Answers the instances, in order."""
     order = []
-    while claim := desk.claim():
+    while claim := batch.claim():
         went_wrong = len(order) in fails
         order.append(claim.operation.instance_number)
         status = OperationStatus.UNDONE if went_wrong else OperationStatus.SUCCEEDED
-        desk.finish(done(claim, status=status, undo_status=UndoStatus.UNDONE if went_wrong else UndoStatus.NONE))
+        batch.finish(done(claim, status=status, undo_status=UndoStatus.UNDONE if went_wrong else UndoStatus.NONE))
     return order
 
 
 @pytest.mark.parametrize(("on_failure", "back"), [("hold", []), ("revert_batch", [2]), ("revert_all", [2, 1, 0])])
-def test_past_the_budget_what_succeeded_goes_back_as_the_strategy_says_last_first(ledgers, on_failure, back):
+def test_past_the_budget_what_succeeded_goes_back_as_the_strategy_says_last_first(writers, on_failure, back):
     strategy = {"batch_size": 2, "on_failure": on_failure}
-    deployment, desk = upgrade(6, strategy=strategy), ledgers(slots=1)
-    order = play(desk, fails={3})  # batches of two: 0 and 1 are done, 2 is done, 3 fails, 4 and 5 never start
+    deployment, batch = upgrade(6, strategy=strategy), writers(slots=1)
+    order = play(batch, fails={3})  # batches of two: 0 and 1 are done, 2 is done, 3 fails, 4 and 5 never start
     deployment.refresh_from_db()
     assert deployment.status == DeploymentStatus.FAILED
     statuses = list(deployment.operations.values_list("status", flat=True))
@@ -448,44 +452,44 @@ def test_past_the_budget_what_succeeded_goes_back_as_the_strategy_says_last_firs
         assert (follower.status, follower.requested_by) == (DeploymentStatus.SUCCEEDED, f"deployment {deployment.pk}")
 
 
-def test_a_canary_goes_first_by_itself_and_a_pause_between_batches_waits_for_somebody(ledgers):
+def test_a_canary_goes_first_by_itself_and_a_pause_between_batches_waits_for_somebody(writers):
     strategy = {"canary": 1, "batch_size": 2, "pause_between": True}
-    deployment, desk = upgrade(4, strategy=strategy), ledgers(slots=8)
-    claim = desk.claim()
-    assert desk.claim() is None, "the canary is alone"
-    desk.finish(done(claim))
+    deployment, batch = upgrade(4, strategy=strategy), writers(slots=8)
+    claim = batch.claim()
+    assert batch.claim() is None, "the canary is alone"
+    batch.finish(done(claim))
     deployment.refresh_from_db()
-    assert deployment.status == DeploymentStatus.PAUSED and desk.claim() is None
+    assert deployment.status == DeploymentStatus.PAUSED and batch.claim() is None
     actions.resume(SYSTEM, deployment)
-    batch = [desk.claim(), desk.claim()]
-    assert all(batch) and desk.claim() is None
-    for claim in batch:
-        desk.finish(done(claim))
+    claims = [batch.claim(), batch.claim()]
+    assert all(claims) and batch.claim() is None
+    for claim in claims:
+        batch.finish(done(claim))
     actions.resume(SYSTEM, deployment)
-    desk.finish(done(desk.claim()))
+    batch.finish(done(batch.claim()))
     deployment.refresh_from_db()
     assert deployment.status == DeploymentStatus.SUCCEEDED
 
 
-def test_two_deployments_of_one_service_run_side_by_side_over_different_instances(ledgers):
-    first, desk = upgrade(4), ledgers()
+def test_two_deployments_of_one_service_run_side_by_side_over_different_instances(writers):
+    first, batch = upgrade(4), writers()
     assert first.operations.count() == 4
     service, old, new = first.microservice, first.from_version, first.dest_version
     more = fleet.instances(old, fleet.hosts(2, prefix="more"))
     second = actions.request(SYSTEM, service, old, "upgrade", [row.host_id for row in more], new.pk)
-    owners = {desk.claim().operation.deployment_id for _ in range(6)}
+    owners = {batch.claim().operation.deployment_id for _ in range(6)}
     assert owners == {first.pk, second.pk}
 
 
-def test_hosts_that_turn_silent_or_answer_again_are_told_with_the_end_of_their_operations(ledgers):
+def test_hosts_that_turn_silent_or_answer_again_are_told_with_the_end_of_their_operations(writers):
     from asset.models import Asset
 
     upgrade(3)
     Asset.objects.update(reachable=True)
     Asset.objects.filter(pk=Asset.objects.first().pk).update(reachable=False)
-    desk = ledgers()
-    for claim in [desk.claim() for _ in range(3)]:
-        desk.finish(done(claim, reached=True))
+    batch = writers()
+    for claim in [batch.claim() for _ in range(3)]:
+        batch.finish(done(claim, reached=True))
     assert [row.data["id"] for row in Event.objects.filter(kind="host")] == [Asset.objects.first().pk]
     assert set(Asset.objects.values_list("reachable", flat=True)) == {True}
     assert Asset.objects.filter(reachable_since=None).count() == 2

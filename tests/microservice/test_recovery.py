@@ -12,7 +12,7 @@ from microservice.models import Deployment, Heartbeat, Operation, Output
 from microservice.status import DeploymentStatus, OperationStatus
 from worker import execution, recovery
 from worker.progress import Progress, write_progress
-from worker.writer import Ledger
+from worker.writer import BatchWriter
 
 from . import fleet
 
@@ -20,10 +20,10 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 
 @pytest.fixture
-def desk(transactional_db, monkeypatch):
+def batch(transactional_db, monkeypatch):
     """The ledger of this process, with room for four operations; the sweep uses it."""
-    made = Ledger("sweeping", 4)
-    monkeypatch.setattr(execution, "ledger", lambda: made)
+    made = BatchWriter("sweeping", 4)
+    monkeypatch.setattr(execution, "process_writer", lambda: made)
     yield made
     made.close()
 
@@ -34,7 +34,7 @@ def upgrade(count: int, name: str = "shop") -> Deployment:
     return actions.request(SYSTEM, old.microservice, old, "upgrade", "all", new.pk)
 
 
-def test_what_nobody_claimed_is_found_by_the_sweep(desk):
+def test_what_nobody_claimed_is_found_by_the_sweep(batch):
     """As when every message was lost, or the process died between its commit and the message."""
     assert recovery.sweep() == 0
     deployment = upgrade(3)
@@ -45,7 +45,7 @@ def test_what_nobody_claimed_is_found_by_the_sweep(desk):
     assert recovery.sweep() == 3, "what is paused is not due"
 
 
-def test_what_nobody_keeps_alive_or_is_to_be_asked_again_is_found_by_the_sweep(desk):
+def test_what_nobody_keeps_alive_or_is_to_be_asked_again_is_found_by_the_sweep(batch):
     upgrade(3)
     soon, past = (timezone.now() + timedelta(seconds=sign * 30) for sign in (1, -1))
     rows = Operation.objects.all()
@@ -59,16 +59,16 @@ def test_what_nobody_keeps_alive_or_is_to_be_asked_again_is_found_by_the_sweep(d
     assert recovery.sweep() == 2
 
 
-def test_the_sweep_of_a_worker_that_stops_finds_nothing_and_still_shows_that_it_lives(desk):
+def test_the_sweep_of_a_worker_that_stops_finds_nothing_and_still_shows_that_it_lives(batch):
     upgrade(1)
-    desk.stop()
+    batch.stop()
     assert recovery.sweep() == 0
-    recovery.sign_of_life()
-    recovery.sign_of_life()
+    recovery.update_heartbeat()
+    recovery.update_heartbeat()
     assert Heartbeat.objects.get().worker == "sweeping"
 
 
-def test_a_deployment_whose_operations_have_all_ended_is_ended_by_the_sweep(desk):
+def test_a_deployment_whose_operations_have_all_ended_is_ended_by_the_sweep(batch):
     deployment = upgrade(2)
     Operation.objects.update(status=OperationStatus.SUCCEEDED)
     Deployment.objects.update(status=DeploymentStatus.RUNNING)
@@ -104,7 +104,7 @@ def test_without_a_broker_the_sweep_comes_more_often(settings, monkeypatch):
 
 @pytest.mark.found("away")
 @pytest.mark.parametrize("broken", ["end_stuck", "retries.try_remainders"])
-def test_an_error_in_one_part_of_the_sweep_hinders_no_other(desk, monkeypatch, broken):
+def test_an_error_in_one_part_of_the_sweep_hinders_no_other(batch, monkeypatch, broken):
     """A store that is away, a right that the database's role has not: what was lost is found all the same."""
     done = []
 

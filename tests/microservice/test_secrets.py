@@ -34,8 +34,8 @@ VALUES = {"DB_PASSWORD": 'it\'s a kanari $(id) "x"', "PEM": PEM}
 def here(transactional_db, sshds):
     world = World(sshds(1))
     yield world
-    execution.ledger().close()
-    execution.ledger.cache_clear()
+    execution.process_writer().close()
+    execution.process_writer.cache_clear()
 
 
 def set_up(world: World, values: dict | None = None, **fields) -> None:
@@ -143,7 +143,7 @@ def test_secrets_that_cannot_be_read_start_nothing(here, settings):
 
 def test_after_a_takeover_the_other_worker_masks_as_well(here, worker):
     """The first is killed in the middle of a value that is printed in two parts."""
-    execution.ledger().close()
+    execution.process_writer().close()
     say = (
         'printf "%s" "pw=it\'s a kan"; touch "$SHARED/in"; sleep 4; printf "%s\\n" "ari \\$(id) \\"x\\""; '
         'echo "again $DB_PASSWORD"'

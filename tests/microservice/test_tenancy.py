@@ -18,8 +18,8 @@ from microservice.deployments import actions, retries
 from microservice.models import Deployment, MicroServiceInstance, Operation
 from microservice.publishing.auto_deploy import build_ended
 from microservice.status import Action, DeploymentStatus, InstanceStatus, OperationStatus, UndoStatus
-from worker.results import Ending
-from worker.writer import Ledger
+from worker.results import OperationResult
+from worker.writer import BatchWriter
 
 from . import fleet
 
@@ -59,8 +59,8 @@ def two(transactional_db, monkeypatch):
 
 
 @pytest.fixture
-def desk(transactional_db):
-    made = Ledger("w1", 16)
+def batch(transactional_db):
+    made = BatchWriter("w1", 16)
     yield made
     made.close()
 
@@ -234,45 +234,45 @@ def end(deployment: Deployment, status, **more) -> None:
     Operation.objects.filter(pk__in=[row.pk for row in rows]).update(status=OperationStatus.RUNNING)
     Deployment.objects.filter(pk=deployment.pk).update(status=DeploymentStatus.RUNNING)
     with transaction.atomic():
-        notify.publish(results.end([Ending(row, status, **more) for row in rows]))
+        notify.publish(results.record_results([OperationResult(row, status, **more) for row in rows]))
     deployment.refresh_from_db()
 
 
-def test_what_waits_for_a_host_that_was_given_away_never_starts(two, desk):
+def test_what_waits_for_a_host_that_was_given_away_never_starts(two, batch):
     """Between the request and the claim: the host is red's now, so blue's operation ends, its instance is free and what
     it was; what goes to another host of the same deployment starts."""
     versions = two.versions["blue"]
     lost, kept = two.instance("blue", two.free), two.instance("blue", two.blues)
     made = actions.request(SYSTEM, two.service["blue"], versions[0], "upgrade", "all", versions[1].pk)
     HostTeam.objects.create(host=two.free, team=two.red)
-    claims = desk.claim_some(10)
+    claims = batch.claim_many(10)
     assert [claim.operation.instance_id for claim in claims] == [kept.pk]
     operation = made.operations.get(instance=lost)
     assert (operation.status, operation.started) == (OperationStatus.NOT_STARTED, None)
     assert operation.finished and tenancy.REASON in operation.error
     lost.refresh_from_db()
     assert (lost.locked, lost.status, lost.version_id) == (False, InstanceStatus.RUNNING, versions[0].pk)
-    assert desk.finish(Ending(claims[0].operation, OperationStatus.SUCCEEDED))
+    assert batch.finish(OperationResult(claims[0].operation, OperationStatus.SUCCEEDED))
     made.refresh_from_db()
     assert made.status == DeploymentStatus.FAILED
 
 
 @pytest.mark.parametrize("how", ["the host", "the service"])
-def test_a_deployment_of_which_nothing_may_start_ends(two, desk, how):
+def test_a_deployment_of_which_nothing_may_start_ends(two, batch, how):
     made = actions.install(SYSTEM, two.service["blue"], two.versions["blue"][0], [two.blues.pk])
     if how == "the host":
         HostTeam.objects.filter(host=two.blues).update(team=two.red)
     else:
         two.service["blue"].team = two.red
         two.service["blue"].save()
-    assert desk.claim_some(10) == []
+    assert batch.claim_many(10) == []
     made.refresh_from_db()
     assert made.status == DeploymentStatus.FAILED and made.operations.get().status == OperationStatus.NOT_STARTED
     instance = MicroServiceInstance.objects.get()
     assert (instance.locked, instance.status) == (False, InstanceStatus.INSTALL_FAILED)
     refused(409, "host_of_another_team", retries.retry_instances, SYSTEM, two.service["blue"], [instance.pk])
     assert actions.delete(SYSTEM, two.service["blue"], [instance.pk]).operations.get().action == Action.DELETE
-    assert len(desk.claim_some(10)) == 1
+    assert len(batch.claim_many(10)) == 1
 
 
 def test_an_install_behind_a_delete_does_not_begin_on_a_host_that_was_given_away(two):

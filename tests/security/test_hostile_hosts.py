@@ -125,8 +125,8 @@ def hostile_world(transactional_db, tmp_path, settings):
         return World(servers, limits=LIMITS, check_command="", stop_command="")
 
     yield make
-    execution.ledger().close()
-    execution.ledger.cache_clear()
+    execution.process_writer().close()
+    execution.process_writer.cache_clear()
     for server in servers:
         server.stop()
 
@@ -176,7 +176,7 @@ def test_output_that_comes_byte_by_byte_makes_a_row_a_second_and_not_a_row_a_byt
     while sum(len(row.data) for row in Output.objects.all()) < 100 and time.monotonic() < deadline:
         time.sleep(0.2)
     assert sum(len(row.data) for row in Output.objects.all()) >= 100
-    execution.ledger().stop()
+    execution.process_writer().stop()
     thread.join(20)
     assert Output.objects.count() <= 9
 

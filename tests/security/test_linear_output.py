@@ -3,7 +3,7 @@
 import pytest
 
 from builds.sandbox.running import last_line
-from deployer.engine.journal import Reader
+from deployer.engine.journal import JournalReader
 from microservice.models import Output
 from microservice.output import lines, logs, terminal
 from tests.microservice import fleet
@@ -56,7 +56,7 @@ def test_text_is_shown_in_linear_time(show, unit):
 @pytest.mark.parametrize("piece", [1, 100, 65_536])
 def test_events_are_read_in_linear_time(unit, piece):
     def read(data):
-        reader = Reader("n")
+        reader = JournalReader("n")
         for at in range(0, len(data), piece):
             reader.feed(data[at : at + piece])
 

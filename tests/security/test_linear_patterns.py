@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from deployer.engine import error_lines, messages
+from deployer.engine import error_lines, host_refusals
 from tests.security.linear import grows_linearly
 from tests.security.patterns import texts, troubles
 
@@ -22,7 +22,7 @@ MADE = {
     ("deployer/engine/error_lines.py", "pattern"): [
         rf"\A(?:{one.pattern})\Z" for one in (*error_lines._NO_CAUSE, *error_lines._SUMMARY)
     ],
-    ("deployer/engine/messages.py", "pattern"): list(messages.PATTERNS.values()),
+    ("deployer/engine/host_refusals.py", "pattern"): list(host_refusals.PATTERNS.values()),
     ("microservice/output/error_lines.py", "words"): [
         rb"error|fatal|fail|exception|traceback|panic|denied|refused|not found|timed out|cannot|no such"
     ],

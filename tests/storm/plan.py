@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 
-from deployer.engine.failpoints import HostPoint
+from deployer.engine.failpoints import HostFailpoint
 
 STEPS = {
     "install": ["prepare", "upload", "unpack", "pre", "link", "migrate", "start", "check", "post", "prune"],
@@ -11,8 +11,8 @@ STEPS = {
 }
 STEPS["revert"] = STEPS["upgrade"]
 UNDOABLE = {"pre", "stop", "link", "unlink", "migrate", "start", "remove"}
-OF_A_STEP = (HostPoint.BEFORE, HostPoint.STARTED, HostPoint.EFFECT, HostPoint.DONE)
-OF_AN_UNDO = (HostPoint.UNDO, HostPoint.UNDOING, HostPoint.UNDO_EFFECT, HostPoint.UNDONE)
+OF_A_STEP = (HostFailpoint.BEFORE, HostFailpoint.STARTED, HostFailpoint.EFFECT, HostFailpoint.DONE)
+OF_AN_UNDO = (HostFailpoint.UNDO, HostFailpoint.UNDOING, HostFailpoint.UNDO_EFFECT, HostFailpoint.UNDONE)
 COMMANDS = ("pre", "stop", "migrate", "start", "post")
 
 
@@ -73,19 +73,19 @@ def items(retry: bool = True) -> list[Item]:
     """Every crash point on a host × every action, and its undo."""
     found = []
     for action, steps in STEPS.items():
-        points = [HostPoint.BEGUN, HostPoint.ENDING, HostPoint.ENDED]
+        points = [HostFailpoint.BEGUN, HostFailpoint.ENDING, HostFailpoint.ENDED]
         points += [f"{point} {step}" for step in steps for point in OF_A_STEP]
         if "link" in steps:
-            points.append(HostPoint.SWAP)
+            points.append(HostFailpoint.SWAP)
         if "remove" in steps:
-            points.append(HostPoint.REMOVING)
+            points.append(HostFailpoint.REMOVING)
         found += [Item(action, (str(point),)) for point in points]
-        undos = [HostPoint.ENDING, HostPoint.ENDED]
+        undos = [HostFailpoint.ENDING, HostFailpoint.ENDED]
         undos += [f"{point} {step}" for step in steps if step in UNDOABLE for point in OF_AN_UNDO]
         found += [Item(action, (str(point),), fail="post") for point in undos]
         if "stop" in steps:
             found += [
-                Item(action, ("effect stop", str(HostPoint.RECOVERING))),
+                Item(action, ("effect stop", str(HostFailpoint.RECOVERING))),
                 Item(action, ("effect stop", "undoing stop")),
                 Item(action, ("effect stop", "undo_effect stop", "undo_effect pre")),
             ]

@@ -3,7 +3,7 @@
 import time
 from collections import Counter
 
-from deployer.engine.failpoints import Point
+from deployer.engine.failpoints import Failpoint
 
 from .plan import Item, Turn, items
 from .rounds import Round, pick
@@ -11,7 +11,7 @@ from .scene import Scene
 
 ACTIONS = ("install", "upgrade", "revert", "delete", "retry")
 # Points that are only met after another one was.
-FIRST = {Point.TAKEN_OVER: Point.CLAIMED, Point.SWEPT: Point.ACCEPTED}
+FIRST = {Failpoint.TAKEN_OVER: Failpoint.CLAIMED, Failpoint.SWEPT: Failpoint.ACCEPTED}
 
 
 class Points:
@@ -20,7 +20,7 @@ class Points:
     def __init__(self, scene: Scene, thorough: bool, share: str = "1/1"):
         self.scene, self.thorough = scene, thorough
         self.on_hosts = items(retry=thorough)
-        self.in_processes = [(point, action) for action in (ACTIONS if thorough else ("any",)) for point in Point]
+        self.in_processes = [(point, action) for action in (ACTIONS if thorough else ("any",)) for point in Failpoint]
         # Two databases side by side have half each: of what dies on hosts, which know of no database; and in the short
         # form of what dies in processes.
         which, of = map(int, share.split("/"))
@@ -69,7 +69,7 @@ class Points:
         turn.fail = "post" if self.scene.chance.random() < 0.5 else ""
         return turn
 
-    def _play(self, turns: list[Turn], points: list[Point], action: str) -> None:
+    def _play(self, turns: list[Turn], points: list[Failpoint], action: str) -> None:
         if not turns:
             return
         scene = self.scene
@@ -112,7 +112,7 @@ class Points:
         for turn in turns:
             turn.slow = "pre"
         # One has not yet spoken to its host, one has heard the end; one is left to take over what they had.
-        Round(scene, turns, [], stops=(Point.SENDING, Point.HEARD_END)).play()
+        Round(scene, turns, [], stops=(Failpoint.SENDING, Failpoint.HEARD_END)).play()
         scene.disarm()
 
     def full_disk(self) -> None:

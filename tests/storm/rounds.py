@@ -7,7 +7,7 @@ import time
 from collections import defaultdict
 from concurrent.futures import ThreadPoolExecutor
 
-from deployer.engine.failpoints import Point
+from deployer.engine.failpoints import Failpoint
 
 from . import faults
 from .checks import check_round
@@ -23,7 +23,11 @@ class Round:
     """`things`: (seconds from the start, fault). They are injected while the requests run."""
 
     def __init__(
-        self, scene: Scene, turns: list[Turn], things: list[tuple[float, faults.Fault]], stops: tuple[Point, ...] = ()
+        self,
+        scene: Scene,
+        turns: list[Turn],
+        things: list[tuple[float, faults.Fault]],
+        stops: tuple[Failpoint, ...] = (),
     ):
         self.scene, self.turns, self.things = scene, turns, sorted(things, key=lambda thing: thing[0])
         self.stops = stops  # one worker after the other stands still at these points

@@ -12,8 +12,8 @@ from microservice.models import MicroServiceInstance, Operation, Output
 from microservice.status import OperationStatus
 from tests.lab.sshd import Sshd
 from tests.microservice import fleet
-from worker.results import Ending
-from worker.writer import Ledger
+from worker.results import OperationResult
+from worker.writer import BatchWriter
 
 from .checks import check_round
 from .places import SERVICE, Place
@@ -44,21 +44,21 @@ def scene(tmp_path, settings):
 
 
 @pytest.fixture
-def desk(transactional_db):
-    made = Ledger("w1", 16)
+def batch(transactional_db):
+    made = BatchWriter("w1", 16)
     yield made
     made.close()
 
 
-def carry_out(scene: Scene, desk: Ledger, times: int = 1) -> Operation:
+def carry_out(scene: Scene, batch: BatchWriter, times: int = 1) -> Operation:
     """The next operation runs on the host so many times and is undone; its row has the output of one run."""
-    operation = desk.claim().operation
+    operation = batch.claim().operation
     with (scene.places[0].shared / "trace").open("a") as trace:
         trace.writelines(f"{operation.pk} {line}\n" for line in RAN * times)
     said = "".join(f"said {line}\n" for line in RAN).encode()
     Output.objects.create(operation=operation, start=0, data=said)
     Operation.objects.filter(pk=operation.pk).update(output_size=len(said))
-    assert desk.finish(Ending(operation, OperationStatus.UNDONE, error="stop failed"))
+    assert batch.finish(OperationResult(operation, OperationStatus.UNDONE, error="stop failed"))
     return operation
 
 
@@ -69,33 +69,33 @@ def delete(scene: Scene) -> Turn:
     return turn
 
 
-def test_a_delete_that_the_sweep_tries_again_within_a_round_is_not_taken_for_one_that_ran_twice(scene, desk):
+def test_a_delete_that_the_sweep_tries_again_within_a_round_is_not_taken_for_one_that_ran_twice(scene, batch):
     turn = delete(scene)
-    carry_out(scene, desk)
+    carry_out(scene, batch)
     MicroServiceInstance.objects.update(again_at=timezone.now())  # half a minute later, in a slow round
     assert retries.try_remainders() == 1
-    carry_out(scene, desk)
+    carry_out(scene, batch)
     check_round(scene, [turn], broker=False)
     assert scene.tally.failures == [] and scene.tally.checked[3] == 2, "both of them were looked at"
 
 
-def test_a_run_that_the_host_carries_out_twice_is_still_found(scene, desk):
+def test_a_run_that_the_host_carries_out_twice_is_still_found(scene, batch):
     turn = delete(scene)
-    carry_out(scene, desk, times=2)
+    carry_out(scene, batch, times=2)
     check_round(scene, [turn], broker=False)
     assert set(scene.tally.failed) == {3, 5, 6}, scene.tally.failures
 
 
-def test_what_runs_for_an_operation_that_had_ended_before_the_round_is_found(scene, desk):
+def test_what_runs_for_an_operation_that_had_ended_before_the_round_is_found(scene, batch):
     turn = delete(scene)
-    ended = carry_out(scene, desk)
+    ended = carry_out(scene, batch)
     check_round(scene, [turn], broker=False, before={ended.pk})
     assert 7 in scene.tally.failed, scene.tally.failures
 
 
-def test_nothing_is_tried_again_while_rows_and_hosts_are_compared(scene, desk):
+def test_nothing_is_tried_again_while_rows_and_hosts_are_compared(scene, batch):
     delete(scene)
-    carry_out(scene, desk)
+    carry_out(scene, batch)
     due = timezone.now() + timedelta(seconds=20)
     MicroServiceInstance.objects.update(again_at=due)
     remainders = Remainders(scene)

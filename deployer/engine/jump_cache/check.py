@@ -11,10 +11,10 @@ from dataclasses import dataclass
 from .. import deadlines, program, ssh
 from ..endpoint import Endpoint, Limits
 from ..errors import ConnectionLost, WireError
-from ..journal import Shown
+from ..journal import OutputReader
 from ..program import quote
 from ..text import decode
-from .protocol import Conversation, Refusal
+from .protocol import CacheSession, Refusal
 
 STALLED = 3  # seconds that a host waits for an answer
 _ENDED = {143: "nothing came from it", 127: "nothing to fetch with: install curl, or GNU wget, or nc"}
@@ -28,7 +28,7 @@ def why_not_given(connection: ssh.Connection, jump: Endpoint, end: float) -> str
 def why_not_fetched(connection: ssh.Connection, endpoint: Endpoint, limits: Limits, end: float) -> str:
     """What keeps the host from fetching packages from its jump host."""
     jump = endpoint.jump
-    assert jump is not None, "it is asked of hosts behind one"
+    assert jump is not None, "it is answered of hosts behind one"
     try:
         above, give_back = ssh.borrow(jump, limits)
     except WireError as error:
@@ -41,9 +41,9 @@ def why_not_fetched(connection: ssh.Connection, endpoint: Endpoint, limits: Limi
 
 def _with_server(connection: ssh.Connection, jump: Endpoint, end: float, then: Callable[[str], str]) -> str:
     try:
-        channel = connection.run(Conversation.command())
+        channel = connection.run(CacheSession.command())
         try:
-            return then(Conversation(channel, jump, end - time.monotonic()).token)
+            return then(CacheSession(channel, jump, end - time.monotonic()).token)
         finally:
             channel.close()
     except (WireError, Refusal) as error:
@@ -78,7 +78,7 @@ def _try(connection: ssh.Connection, jump: Endpoint, token: str, end: float) -> 
 
 
 @dataclass
-class Asked:
+class Answered:
     """What a program printed, as far as it was heard. `greeting`: what stood before it on standard output, and `noise`
     on standard error: the login shell's, or of whatever ran in the program's place. `began`: seconds until it began;
     None: it did not. `exit_status` is None where its end was not heard."""
@@ -91,12 +91,12 @@ class Asked:
     exit_status: int | None = None
 
 
-def ask(connection: ssh.Connection, text: bytes, end: float, most: int = 65536) -> Asked:
+def ask(connection: ssh.Connection, text: bytes, end: float, most: int = 65536) -> Answered:
     """Runs a program, at most until `end`."""
     nonce = secrets.token_hex(8)
     text = f"printf '@%s output\\n' {nonce}\n".encode() + text
     channel = connection.run(program.command(len(text), False))
-    out, err, shown, asked = b"", b"", Shown(nonce), Asked()
+    out, err, shown, answered = b"", b"", OutputReader(nonce), Answered()
     rest, finished, started = memoryview(text), False, time.monotonic()
     try:
         while not channel.ended and time.monotonic() < end - 0.2:
@@ -106,15 +106,19 @@ def ask(connection: ssh.Connection, text: bytes, end: float, most: int = 65536) 
                 channel.finish_input()
             more, noise = channel.read(0.2)
             out, err = (out + shown.feed(more))[:most], (err + noise)[-2000:]
-            if shown.begun and asked.began is None:
-                asked.began = time.monotonic() - started
+            if shown.begun and answered.began is None:
+                answered.began = time.monotonic() - started
     except ConnectionLost:
         pass  # what was heard so far is judged
     where = connection.endpoint.where
-    if asked.began is not None:
-        deadlines.took(where, asked.began)
+    if answered.began is not None:
+        deadlines.took(where, answered.began)
     elif not channel.ended:
         deadlines.gave_up(where, time.monotonic() - started)
-    asked.text, asked.noise = out.decode("utf-8", "replace"), decode(err)
-    asked.greeting, asked.greeting_size, asked.exit_status = decode(shown.noise), shown.noise_size, channel.exit_status
-    return asked
+    answered.text, answered.noise = out.decode("utf-8", "replace"), decode(err)
+    answered.greeting, answered.greeting_size, answered.exit_status = (
+        decode(shown.noise),
+        shown.noise_size,
+        channel.exit_status,
+    )
+    return answered

@@ -12,7 +12,7 @@ from .. import ssh
 from ..endpoint import Endpoint, Limits
 from ..errors import WireError
 from ..package import Package
-from .protocol import Broken, Conversation, Refusal, plain
+from .protocol import Broken, CacheSession, Refusal, plain
 
 AGAIN = 60.0  # seconds that a refusal counts; then it is tried again
 STALLED = 15  # seconds without a byte, after which a host no longer fetches
@@ -22,10 +22,10 @@ BYTES, WAIT = b"bytes", b"wait\n"  # to a host
 IDLE = 5.0  # seconds between two looks at a server that nobody wants anything from
 
 
-class Copy:
+class CacheRequest:
     """One operation's wish for the copy of its package on its host's jump host. Used by one thread, closed once."""
 
-    def __init__(self, shelf: "_Shelf", package: Package):
+    def __init__(self, shelf: "JumpCache", package: Package):
         self._shelf, self._package = shelf, package
         self._open, self._told = True, 0.0
         shelf.users += 1
@@ -50,7 +50,7 @@ class Copy:
             _give_back(self._shelf)
 
 
-class _Shelf:
+class JumpCache:
     """What a jump host keeps. Its thread lives as long as somebody uses it; everything else only looks at answers."""
 
     def __init__(self, jump: Endpoint, limits: Limits):
@@ -115,9 +115,9 @@ class _Shelf:
         """One server, until nobody uses it. Raises what is wrong with it."""
         connection, give_back = ssh.borrow(self.jump, self._limits)
         try:
-            channel = connection.run(Conversation.command())
+            channel = connection.run(CacheSession.command())
             try:
-                talk = Conversation(channel, self.jump)
+                talk = CacheSession(channel, self.jump)
                 with self._lock:
                     self._channel = channel
                 while self._next(talk):
@@ -128,7 +128,7 @@ class _Shelf:
         finally:
             give_back()
 
-    def _next(self, talk: Conversation) -> bool:
+    def _next(self, talk: CacheSession) -> bool:
         """Brings what is wanted first, or waits. False when nobody uses the server any more."""
         with self._lock:
             if not self.users:
@@ -164,25 +164,25 @@ def _refusal(reason: str) -> tuple[bytes, float]:
 
 
 _lock = threading.Lock()
-_shelves: dict[Endpoint, _Shelf] = {}
+_shelves: dict[Endpoint, JumpCache] = {}
 
 
-def are_kept(endpoint: Endpoint) -> bool:
+def has_jump_cache(endpoint: Endpoint) -> bool:
     """Whether this host's own jump host may keep copies for it. One farther away it may not reach at all."""
     return endpoint.jump is not None and endpoint.jump.fetch_port > 0
 
 
-def copy_for(endpoint: Endpoint, package: Package, limits: Limits) -> Copy:
+def cache_request(endpoint: Endpoint, package: Package, limits: Limits) -> CacheRequest:
     """The package's copy where this host may fetch it. Costs nothing until it is wanted; to be closed."""
     jump = endpoint.jump
-    assert jump is not None, "see `are_kept`"
+    assert jump is not None, "see `has_jump_cache`"
     with _lock:
         for known in [shelf for shelf in _shelves.values() if not shelf.users and not shelf.refuses]:
             del _shelves[known.jump]
-        return Copy(_shelves.setdefault(jump, _Shelf(jump, limits)), package)
+        return CacheRequest(_shelves.setdefault(jump, JumpCache(jump, limits)), package)
 
 
-def _give_back(shelf: _Shelf) -> None:
+def _give_back(shelf: JumpCache) -> None:
     with _lock:
         shelf.users -= 1
         if not shelf.users:

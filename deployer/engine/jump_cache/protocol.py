@@ -9,7 +9,7 @@ from importlib import resources
 
 from .. import deadlines
 from ..endpoint import Endpoint
-from ..journal import Shown
+from ..journal import OutputReader
 from ..limits import seconds_to_send
 from ..package import PIECE, Package
 from ..ssh import Channel
@@ -35,13 +35,13 @@ def server() -> bytes:
     return (resources.files(__package__) / "server.py").read_bytes()
 
 
-class Conversation:
+class CacheSession:
     """One server on a jump host, from its start until its input is closed. One thread uses it. All raise Broken."""
 
     def __init__(self, channel: Channel, jump: Endpoint, patience: float | None = None):
         self._channel, self._heard, self._noise = channel, b"", 0
         nonce = secrets.token_hex(8)
-        self._shown = Shown(nonce)
+        self._shown = OutputReader(nonce)
         # What another worker has sent of a package, since when, and since when it is waited for at all.
         self._others: dict[str, tuple[str, float, float]] = {}
         self._give(server() + f"{nonce}\n{jump.fetch_port}\n{jump.fetch_from}\n".encode())

@@ -26,18 +26,18 @@ import sys
 import threading
 import time
 
-KEEP = 86400  # seconds that a copy stays after its last use
-MOST = 4 << 30  # bytes of all copies together; one that is larger stays alone
-SPARE = 64 << 20  # bytes of the disk that stay free
-GUESTS = 64  # hosts at once; others wait to be let in
-PATIENCE = 20.0  # seconds for a guest that takes nothing
-REQUEST = 5.0  # seconds for a guest to say what it wants
-FAREWELL = 60.0  # seconds for guests that are being served when standard input ends
+MAX_AGE = 86400  # seconds that a copy stays after its last use
+MAX_BYTES = 4 << 30  # bytes of all copies together; one that is larger stays alone
+MIN_FREE_BYTES = 64 << 20  # bytes of the disk that stay free
+MAX_CLIENTS = 64  # hosts at once; others wait to be let in
+CLIENT_TIMEOUT = 20.0  # seconds for a client that takes nothing
+REQUEST_TIMEOUT = 5.0  # seconds for a client to send its request
+DRAIN_TIMEOUT = 60.0  # seconds for clients that are being served when standard input ends
 PIECE = 1 << 18
 SHA = re.compile(r"[0-9a-f]{64}\Z")
 
 
-class No(Exception):
+class Refused(Exception):
     """Why not, in words for people."""
 
 
@@ -54,11 +54,11 @@ def private(folder):
     os.makedirs(folder, 0o700, exist_ok=True)
     found = os.lstat(folder)
     if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.geteuid():
-        raise No(f"{folder} belongs to somebody else")
+        raise Refused(f"{folder} belongs to somebody else")
     os.chmod(folder, 0o700)
 
 
-def standing(path):
+def stat_or_none(path):
     """What is known of a file; None where another server has taken it away meanwhile."""
     try:
         return os.stat(path)
@@ -66,14 +66,14 @@ def standing(path):
         return None
 
 
-def forget(path):
+def remove(path):
     try:
         os.unlink(path)
     except FileNotFoundError:
         pass
 
 
-class Shelf:
+class CacheFolder:
     """The folder: copies by their sha256, the token, and a lock that every server holds."""
 
     def __init__(self, above, port):
@@ -100,7 +100,7 @@ class Shelf:
             os.rename(self.path("token.new"), self.path("token"))
             for name in os.listdir(self.folder):
                 if name.endswith(".part"):
-                    forget(self.path(name))
+                    remove(self.path(name))
         fcntl.flock(self.lock, fcntl.LOCK_SH)
         with open(self.path("token"), "rb") as file:
             self.token = file.read()
@@ -112,14 +112,18 @@ class Shelf:
             folder = os.path.join(self.above, port)
             for name in os.listdir(folder) if os.path.isdir(folder) else ():
                 path = os.path.join(folder, name)
-                state = standing(path) if SHA.match(name) else None
+                state = stat_or_none(path) if SHA.match(name) else None
                 if state:
                     found.append((state.st_mtime, state.st_size, path))
         found.sort()
         total = sum(size for _, size, _ in found)
         for used, size, path in found:
-            if used < time.time() - KEEP or total + coming > MOST or (coming and self.free() < coming + SPARE):
-                forget(path)
+            if (
+                used < time.time() - MAX_AGE
+                or total + coming > MAX_BYTES
+                or (coming and self.free() < coming + MIN_FREE_BYTES)
+            ):
+                remove(path)
                 total -= size
 
     def free(self):
@@ -136,7 +140,7 @@ class Shelf:
                     for data in iter(lambda: file.read(PIECE), b""):
                         digest.update(data)
                 if digest.hexdigest() != sha:
-                    forget(path)
+                    remove(path)
                     return False
                 self.sound.add(sha)
             os.utime(path)
@@ -148,8 +152,8 @@ class Shelf:
     def begin(self, sha, size):
         """A file to take the package in; None while another server has one."""
         self.tidy(coming=size)
-        if self.free() < size + SPARE:
-            raise No(f"its disk has only {self.free() >> 20} MiB left")
+        if self.free() < size + MIN_FREE_BYTES:
+            raise Refused(f"its disk has only {self.free() >> 20} MiB left")
         part = open(self.path(sha + ".part"), "ab")
         try:
             fcntl.flock(part, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -157,7 +161,7 @@ class Shelf:
             part.close()
             return None
         # Whoever had it may have ended between our open and our lock: then it is a copy by now, and not to be touched.
-        now = standing(part.name)
+        now = stat_or_none(part.name)
         if now is None or now.st_ino != os.fstat(part.fileno()).st_ino:
             part.close()
             return None
@@ -167,7 +171,7 @@ class Shelf:
     def end(self, part, sha, digest):
         """By rename, and only if it is the package: whoever reads the name reads the whole."""
         if digest != sha:
-            raise No("what arrived there is not the package")
+            raise Refused("what arrived there is not the package")
         part.flush()
         os.rename(part.name, self.path(sha))
         self.sound.add(sha)
@@ -177,31 +181,31 @@ def listen(address, port, alone):
     """A socket on the address; on all of them, where this machine has no such address (behind NAT)."""
     family, _, _, _, place = socket.getaddrinfo(address, port, type=socket.SOCK_STREAM, flags=socket.AI_NUMERICHOST)[0]
     try:
-        return opened(family, place, alone)
+        return open_listener(family, place, alone)
     except OSError as error:
         if error.errno != errno.EADDRNOTAVAIL:
-            raise No(troubles(port, error))
+            raise Refused(bind_error(port, error))
     try:
-        return opened(family, ("::" if family == socket.AF_INET6 else "0.0.0.0", port), alone)
+        return open_listener(family, ("::" if family == socket.AF_INET6 else "0.0.0.0", port), alone)
     except OSError as error:
-        raise No(troubles(port, error))
+        raise Refused(bind_error(port, error))
 
 
-def troubles(port, error):
+def bind_error(port, error):
     if error.errno == errno.EADDRINUSE:
         return f"its port {port} is in use"
     return f"its port {port} cannot be opened: {why(error)}"
 
 
-def opened(family, place, alone):
-    if alone:  # somebody else's server on this port is not joined: its own guests would come to us
-        bound(family, place, False).close()
-    found = bound(family, place, True)
+def open_listener(family, place, alone):
+    if alone:  # somebody else's server on this port is not joined: its own clients would come to us
+        bind(family, place, False).close()
+    found = bind(family, place, True)
     found.listen(128)
     return found
 
 
-def bound(family, where, shared):
+def bind(family, where, shared):
     found = socket.socket(family, socket.SOCK_STREAM)
     try:
         found.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -214,12 +218,12 @@ def bound(family, where, shared):
     return found
 
 
-class Door:
+class HttpServer:
     """Lets hosts in and gives them what they ask for, if they know the token."""
 
-    def __init__(self, listener, shelf):
-        self.listener, self.shelf = listener, shelf
-        self.room = threading.Semaphore(GUESTS)
+    def __init__(self, listener, cache):
+        self.listener, self.cache = listener, cache
+        self.room = threading.Semaphore(MAX_CLIENTS)
         self.closing, self.closed = threading.Event(), threading.Event()
         listener.settimeout(0.5)
 
@@ -229,104 +233,104 @@ class Door:
             if time.time() - tidied > 3600:
                 tidied = time.time()
                 try:
-                    self.shelf.tidy()
+                    self.cache.tidy()
                 except OSError:
                     pass  # tried again in an hour
-            self.welcome()
+            self.accept()
         self.listener.settimeout(0)
-        while self.welcome():  # who has connected already would be cut off
+        while self.accept():  # who has connected already would be cut off
             pass
         self.listener.close()
         self.closed.set()
 
-    def welcome(self):
+    def accept(self):
         if not self.room.acquire(timeout=0.5):
             return False
         try:
-            guest = self.listener.accept()[0]
+            client = self.listener.accept()[0]
         except OSError:
             self.room.release()
             return False
-        threading.Thread(target=self.attend, args=(guest,), daemon=True).start()
+        threading.Thread(target=self.serve, args=(client,), daemon=True).start()
         return True
 
-    def attend(self, guest):
+    def serve(self, client):
         try:
-            with guest:
-                self.give(guest)
+            with client:
+                self.give(client)
         except OSError:
             pass  # it left; it knows by the hash what it has
         finally:
             self.room.release()
 
-    def give(self, guest):
-        asked = self.heard(guest)
-        words = re.match(rb"GET /([0-9a-f]{1,64})/([0-9a-f]{64}|check)( HTTP/1\.[01])?\r?\n", asked)
+    def give(self, client):
+        request = self.read_request(client)
+        words = re.match(rb"GET /([0-9a-f]{1,64})/([0-9a-f]{64}|check)( HTTP/1\.[01])?\r?\n", request)
         file = None
-        if words and hmac.compare_digest(words.group(1), self.shelf.token):
+        if words and hmac.compare_digest(words.group(1), self.cache.token):
             file = self.found(words.group(2).decode())
-        guest.settimeout(PATIENCE)
-        with_head = b" HTTP/" in asked
+        client.settimeout(CLIENT_TIMEOUT)
+        with_head = b" HTTP/" in request
         if file is None:
-            guest.sendall(b"HTTP/1.0 404 Not Found\r\nContent-Length: 0\r\n\r\n" if with_head else b"")
+            client.sendall(b"HTTP/1.0 404 Not Found\r\nContent-Length: 0\r\n\r\n" if with_head else b"")
             return
         with file:
             if with_head:
-                guest.sendall(b"HTTP/1.0 200 OK\r\nContent-Length: %d\r\n\r\n" % os.fstat(file.fileno()).st_size)
-            guest.sendfile(file)
+                client.sendall(b"HTTP/1.0 200 OK\r\nContent-Length: %d\r\n\r\n" % os.fstat(file.fileno()).st_size)
+            client.sendfile(file)
 
-    def heard(self, guest):
+    def read_request(self, client):
         """The whole request: closing with some of it unread would reset the connection under the answer."""
-        asked, end = b"", time.time() + REQUEST
-        while len(asked) < 8192 and time.time() < end:
-            guest.settimeout(max(0.1, end - time.time()))
-            data = guest.recv(4096)
-            asked += data
-            first = asked.partition(b"\n")[0]
-            if not data or b"\r\n\r\n" in asked or (b"\n" in asked and b" HTTP/" not in first):
+        request, end = b"", time.time() + REQUEST_TIMEOUT
+        while len(request) < 8192 and time.time() < end:
+            client.settimeout(max(0.1, end - time.time()))
+            data = client.recv(4096)
+            request += data
+            first = request.partition(b"\n")[0]
+            if not data or b"\r\n\r\n" in request or (b"\n" in request and b" HTTP/" not in first):
                 break
-        return asked
+        return request
 
     def found(self, name):
         if name == "check":
             return open(os.devnull, "rb")
         try:
-            file = open(self.shelf.path(name), "rb")
+            file = open(self.cache.path(name), "rb")
             os.utime(file.fileno())
             return file
         except OSError:
             return None
 
     def close(self):
-        """No more guests; those who are being served are waited for."""
+        """Accept no more clients, and wait for those that are being served."""
         self.closing.set()
-        end = time.time() + FAREWELL
-        self.closed.wait(FAREWELL)
-        for _ in range(GUESTS):
+        end = time.time() + DRAIN_TIMEOUT
+        self.closed.wait(DRAIN_TIMEOUT)
+        for _ in range(MAX_CLIENTS):
             if not self.room.acquire(timeout=max(0.0, end - time.time())):
                 return
 
 
-def say(*words):
+def answer(*words):
     sys.stdout.write(" ".join(map(str, words)) + "\n")
     sys.stdout.flush()
 
 
-def take_in(shelf, sha, size):
+def receive(cache, sha, size):
     """Answers a `have`, and takes the package in where it is not there."""
     part = None
     try:
-        if shelf.holds(sha):
-            return say("there")
-        part = shelf.begin(sha, size)
-    except No as reason:
-        return say("no", reason)
+        if cache.holds(sha):
+            return answer("there")
+        part = cache.begin(sha, size)
+    except Refused as reason:
+        return answer("no", reason)
     except OSError as error:
-        return say("no", why(error))
+        return answer("no", why(error))
     if part is None:
-        state = standing(shelf.path(sha + ".part"))
-        return say("busy", state.st_size if state else 0)
-    say("send")
+        state = stat_or_none(cache.path(sha + ".part"))
+        return answer("busy", state.st_size if state else 0)
+    answer("send")
     failed, digest = "", hashlib.sha256()
     with part:
         while True:
@@ -349,46 +353,46 @@ def take_in(shelf, sha, size):
                     part.flush()
                 except OSError as error:
                     failed = why(error)
-                    say("no", failed)
+                    answer("no", failed)
         if failed:
-            forget(part.name)
+            remove(part.name)
             return None
         try:
-            shelf.end(part, sha, digest.hexdigest())
-        except (No, OSError) as error:
-            forget(part.name)
-            return say("no", error if isinstance(error, No) else why(error))
-    return say("there")
+            cache.end(part, sha, digest.hexdigest())
+        except (Refused, OSError) as error:
+            remove(part.name)
+            return answer("no", error if isinstance(error, Refused) else why(error))
+    return answer("there")
 
 
 def main(port, address):
     os.umask(0o077)
-    cache = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
+    parent = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
     try:
-        shelf = Shelf(os.path.join(cache, "deployment-packages"), port)
-        door = Door(listen(address, port, shelf.alone), shelf)
-        shelf.share()
-        shelf.tidy()
-    except No as reason:
-        return say("no", reason)
+        cache = CacheFolder(os.path.join(parent, "deployment-packages"), port)
+        server = HttpServer(listen(address, port, cache.alone), cache)
+        cache.share()
+        cache.tidy()
+    except Refused as reason:
+        return answer("no", reason)
     except OSError as error:
-        return say("no", f"its folder for packages in {cache}: {why(error)}")
-    threading.Thread(target=door.run, daemon=True).start()
-    say("ready", shelf.token.decode())
+        return answer("no", f"its folder for packages in {parent}: {why(error)}")
+    threading.Thread(target=server.run, daemon=True).start()
+    answer("ready", cache.token.decode())
     try:
         for line in iter(lambda: sys.stdin.buffer.readline(256), b""):
             words = line.decode("ascii", "replace").split()
             if len(words) != 3 or words[0] != "have" or not SHA.match(words[1]) or not words[2].isdigit():
                 break
-            take_in(shelf, words[1], int(words[2]))
+            receive(cache, words[1], int(words[2]))
     finally:
-        door.close()
+        server.close()
 
 
 if __name__ == "__main__":
     try:
-        say("@" + sys.stdin.buffer.readline(80).decode("ascii").strip(), "output")
+        answer("@" + sys.stdin.buffer.readline(80).decode("ascii").strip(), "output")
         main(int(sys.stdin.buffer.readline(64)), sys.stdin.buffer.readline(128).decode("ascii").strip())
     except (OSError, SystemExit):
         pass
-    os._exit(0)  # guests' threads end with us
+    os._exit(0)  # clients' threads end with us

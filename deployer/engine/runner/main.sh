@@ -11,7 +11,7 @@ _start() {
 		_answer busy
 	}
 	_raise_fence || _answer cannot_write
-	_settle_other
+	_recover_other
 	_seq=0
 	if ! _make_run || ! _event begun - - '' '' ''; then
 		_clear_stages
@@ -20,9 +20,9 @@ _start() {
 	# crash: begun
 	_announce
 	_watchdog='' _stopped=''
-	_start_watch all
-	if _forward && _stop_watch && [ ! -e "$_RUN/why" ]; then _finish 'done' ''; fi
-	_stop_watch
+	_start_watchdog all
+	if _forward && _stop_watchdog && [ ! -e "$_RUN/why" ]; then _finish 'done' ''; fi
+	_stop_watchdog
 	_go_back
 }
 

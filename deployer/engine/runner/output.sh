@@ -16,7 +16,7 @@ _copy() {
 	done
 }
 
-# Opens the output for reading at the byte _FROM. What was shown before the mark came from a login shell (journal.Shown).
+# Opens the output for reading at the byte _FROM. What was shown before the mark came from a login shell (journal.OutputReader).
 _open_output() {
 	printf '@%s output\n' "$_NONCE" >&4 || :
 	exec 3<"$_RUN/output"

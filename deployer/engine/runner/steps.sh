@@ -31,7 +31,7 @@ _step() {
 		_event 'done' "$1" "$_status" "$_was" "$_is" "$_detail"
 		# crash: done $1
 		[ -e "$_RUN/why" ] || return 0
-		_stop_watch
+		_stop_watchdog
 		return 1
 	fi
 	_explain
@@ -60,7 +60,7 @@ _state_before() {
 
 # Why a step failed; what was ended half way may have done something: its failure is not `sure`.
 _explain() {
-	_stop_watch
+	_stop_watchdog
 	_why=''
 	[ ! -e "$_RUN/why" ] || read -r _why <"$_RUN/why"
 	[ -z "$_why" ] || _believed=unsure

@@ -38,10 +38,10 @@ _undo_step() {
 	_status=- _is='' _detail='' _fault='' _lines=''
 	printf '%s %s\n' "$_up" $((_timeout + _patience)) >"$_RUN/now"
 	[ ! -e "$_RUN/why" ] || rm -f "$_RUN/why" "$_RUN/killed"
-	_start_watch undo
+	_start_watchdog undo
 	# crash: undoing $_i
 	if "_undo_$_kind"; then _s=undone; else _s=undo_failed; fi
-	_stop_watch
+	_stop_watchdog
 	# crash: undo_effect $_i
 	if [ "$_s" = undo_failed ]; then
 		_remains="$_remains $_label"

@@ -5,7 +5,7 @@ from collections.abc import Callable
 import paramiko
 from paramiko.common import cMSG_CHANNEL_REQUEST
 
-from .. import messages
+from .. import host_refusals
 from ..codes import Code
 from ..endpoint import Endpoint, Limits, fingerprint, host_key_blob, host_key_text, reveal
 from ..errors import (
@@ -13,15 +13,15 @@ from ..errors import (
     ConnectionLost,
     KeyChanged,
     NotTrusted,
-    Refused,
+    SessionRefused,
     Unreachable,
 )
 from ..jumps import SharedConnections
 from ..text import decode
-from ..transport_socket import Line, dial, why
+from ..transport_socket import TimedSocket, dial, why
 from . import algorithms, disagreements
 from .keys import key_of
-from .transport import Bell, Closing, Transport
+from .transport import GuardedChannel, ReadEvent, Transport
 
 READ = 1 << 18
 USUAL = Limits()
@@ -33,7 +33,7 @@ class Channel:
     def __init__(self, connection: "Connection", raw: paramiko.Channel):
         self._connection = connection
         self._raw = raw
-        self._bell = raw.bell = Bell()
+        self._bell = raw.bell = ReadEvent()
         raw.in_buffer.set_event(self._bell)
         raw.in_stderr_buffer.set_event(self._bell)
         raw.settimeout(0.0)
@@ -116,7 +116,7 @@ class Connection:
             except BaseException:
                 self._give_back()
                 raise
-        self._transport = Transport(Line(below, limits.silence), pinned, limits, endpoint.legacy)
+        self._transport = Transport(TimedSocket(below, limits.silence), pinned, limits, endpoint.legacy)
 
     def __enter__(self) -> "Connection":
         return self
@@ -152,14 +152,14 @@ class Connection:
     def _open(self, kind: str, target=None, origin=None) -> paramiko.Channel:
         try:
             channel = self._transport.open_channel(kind, target, origin, timeout=self._limits.connect)
-            channel.__class__ = Closing
+            channel.__class__ = GuardedChannel
             return channel
         except paramiko.ChannelException as error:
             if target and error.code == 2:  # "connect failed"
                 raise Unreachable(
                     where=f"{target[0]}:{target[1]}", reason=f"the jump host {self.endpoint.where} cannot connect to it"
                 ) from None
-            raise Refused(where=self.endpoint.where, what="a tunnel" if target else "a session") from None
+            raise SessionRefused(where=self.endpoint.where, what="a tunnel" if target else "a session") from None
         except (EOFError, OSError, paramiko.SSHException) as error:
             raise self.lost(error) from None
 
@@ -176,7 +176,7 @@ class Connection:
         if give_back is not None:
             give_back()
 
-    def shake_hands(self) -> None:
+    def handshake(self) -> None:
         """The key exchange. Raises KeyChanged from inside it, before a byte that means anything was sent."""
         transport, where = self._transport, self.endpoint.where
         try:
@@ -196,7 +196,7 @@ class Connection:
         """The agreed algorithms that only hosts with legacy algorithms are offered."""
         return algorithms.old_in_use(self._transport.agreed)
 
-    def log_in(self, key: paramiko.PKey | None) -> None:
+    def authenticate(self, key: paramiko.PKey | None) -> None:
         transport, user = self._transport, self.endpoint.username
         try:
             if key is not None:
@@ -220,7 +220,7 @@ class Connection:
     def _refused(self, reason: str) -> AuthRefused:
         """In our words, also where the host said more in its banner: an account that has expired, or is locked."""
         code = self._said()
-        reason = messages.SENTENCES[code] if code else reason
+        reason = host_refusals.SENTENCES[code] if code else reason
         error = AuthRefused(where=self.endpoint.where, username=self.endpoint.username, reason=reason)
         error.code = code or error.code
         return error
@@ -228,7 +228,7 @@ class Connection:
     def _said(self) -> Code | None:
         """What PAM's own sentence means, which no banner that everybody is shown holds."""
         banner = self._transport.get_banner()
-        code = messages.meaning(decode(banner)) if banner else None
+        code = host_refusals.meaning(decode(banner)) if banner else None
         return code if code in (Code.ACCOUNT_EXPIRED, Code.PASSWORD_EXPIRED, Code.LOGINS_OFF) else None
 
 
@@ -242,8 +242,8 @@ def connect(endpoint: Endpoint, limits: Limits = USUAL) -> Connection:
     key = key_of(endpoint)  # before anything is sent: a bad credential disturbs no host
     connection = Connection(endpoint, limits, pinned)
     try:
-        connection.shake_hands()
-        connection.log_in(key)
+        connection.handshake()
+        connection.authenticate(key)
     except BaseException:
         connection.close()
         raise
@@ -272,7 +272,7 @@ def fetch_host_key(
     if types:
         connection._transport._preferred_keys = types
     try:
-        connection.shake_hands()
+        connection.handshake()
     except KeyChanged as found:
         return found.offered
     finally:

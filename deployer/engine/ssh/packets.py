@@ -17,7 +17,7 @@ MAX_COUNTED = 32  # extensions, or prompts, in one message
 FREE, RATE, EACH = 1 << 20, 1 << 13, 64
 
 
-class Packets(paramiko.Packetizer):
+class BoundedPacketizer(paramiko.Packetizer):
     def __init__(self, socket):
         super().__init__(socket)
         self._greeting = 0
@@ -67,7 +67,7 @@ def _check_count(kind: int, message: paramiko.Message) -> None:
     message.rewind()
 
 
-class Bounded:
+class BoundedDecompressor:
     """What unpacks compressed packets: a few bytes can stand for any number."""
 
     def __init__(self):

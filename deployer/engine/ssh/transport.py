@@ -16,9 +16,9 @@ from paramiko.common import (
 )
 
 from ..endpoint import Limits, host_key_text
-from ..transport_socket import Line
+from ..transport_socket import TimedSocket
 from . import algorithms
-from .packets import Bounded, Packets
+from .packets import BoundedDecompressor, BoundedPacketizer
 
 WINDOW = 1 << 21  # bytes a host may send that nobody has read yet; both streams share it, so it bounds our memory
 PACKET = 1 << 15
@@ -28,7 +28,7 @@ PACKET = 1 << 15
 _SILENT = logging.Logger("ssh", logging.CRITICAL + 1)
 
 
-class Bell(threading.Event):
+class ReadEvent(threading.Event):
     """Rung when anything arrives on either stream. paramiko clears the event of a pipe that was emptied, although the
     other pipe may be full; so only the reader itself silences it."""
 
@@ -79,7 +79,7 @@ def _told(channel, message) -> None:
     channel.exit_status = 128 + signal.Signals.__members__.get(f"SIG{message.get_text()}", 0)
 
 
-class Closing(paramiko.Channel):
+class GuardedChannel(paramiko.Channel):
     """A channel of which nothing is sent after its close. paramiko makes a message and sends it a moment later, on a
     slow line a long one; another thread's close, or the answer to the peer's, may come between. OpenSSH then ends the
     whole connection, with whatever else goes through it."""
@@ -115,7 +115,8 @@ class Transport(paramiko.Transport):
     _kex_info = algorithms.KEX
     _key_info = algorithms.KEYS
     _compression_info = {
-        name: (pack, unpack and Bounded) for name, (pack, unpack) in paramiko.Transport._compression_info.items()
+        name: (pack, unpack and BoundedDecompressor)
+        for name, (pack, unpack) in paramiko.Transport._compression_info.items()
     }
     _channel_handler_table = paramiko.Transport._channel_handler_table | {
         MSG_CHANNEL_WINDOW_ADJUST: _window_opened,
@@ -124,8 +125,10 @@ class Transport(paramiko.Transport):
         MSG_CHANNEL_EXTENDED_DATA: _fed_extended,
     }
 
-    def __init__(self, line: Line, pinned: bytes | None, limits: Limits, legacy: bool = False):
-        super().__init__(line, default_window_size=WINDOW, default_max_packet_size=PACKET, packetizer_class=Packets)
+    def __init__(self, line: TimedSocket, pinned: bytes | None, limits: Limits, legacy: bool = False):
+        super().__init__(
+            line, default_window_size=WINDOW, default_max_packet_size=PACKET, packetizer_class=BoundedPacketizer
+        )
         self.pinned = pinned
         self.ours = algorithms.ours(legacy)
         self.theirs: algorithms.Offer | None = None  # once the server has said so

@@ -1,12 +1,12 @@
 # The watchdog: a background process that ends the current command when it may go on no longer, and says `why`.
 
-_start_watch() {
+_start_watchdog() {
 	_watch "$1" &
 	_watchdog=$!
 }
 
 # Waits for a kill that is under way: nothing of it may reach what comes next.
-_stop_watch() {
+_stop_watchdog() {
 	[ -n "$_watchdog" ] || return 0
 	kill -s TERM "$_watchdog"
 	wait "$_watchdog"

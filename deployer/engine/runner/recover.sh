@@ -128,7 +128,7 @@ _judge() {
 }
 
 # Another operation's run without an end comes first. The lock is held, so it is dead.
-_settle_other() {
+_recover_other() {
 	_other=''
 	[ -s "$_BASE/open" ] && read -r _other <"$_BASE/open"
 	case $_other in '' | "$_OP" | *[!0-9]*) return 0 ;; esac

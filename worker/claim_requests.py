@@ -9,14 +9,14 @@ T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
-class Asker:
+class ClaimRequest:
     """Somebody who asks for up to `most` operations."""
 
     most: int
     task_id: str
 
 
-def shares(taken: Sequence[T], wanted: Sequence[int]) -> list[list[T]]:
+def deal(taken: Sequence[T], wanted: Sequence[int]) -> list[list[T]]:
     """What was taken, dealt out in turn to those who asked for so many each. Pure."""
     dealt: list[list[T]] = [[] for _ in wanted]
     rest = iter(taken)
