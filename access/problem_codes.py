@@ -33,13 +33,11 @@ CODES: dict[str, Code] = {
     "method_not_allowed": Code(405, "This address does not take that method.", "See its Allow header."),
     # 409: a state is in the way
     "already_installed": Code(409, "A host has the service already.", "Upgrade it there, or name other hosts."),
-    "already_there": Code(409, "Something with this name is there already.", "Choose another name, or change it."),
-    "being_sent": Code(409, "The delivery is being sent at this moment.", "Look at it again in a moment."),
+    "already_exists": Code(409, "Something with this name already exists.", "Choose another name, or change it."),
+    "delivery_in_progress": Code(409, "The delivery is being sent at this moment.", "Look at it again in a moment."),
     "build_ended": Code(409, "The version's build has ended otherwise.", "Publish it as another version."),
-    "build_moved_on": Code(409, "The version was changed at the same moment.", "Look at it again."),
+    "concurrent_update": Code(409, "Something else changed this at the same moment.", "Look at it again, then decide."),
     "build_status": Code(409, "A build does not become that from what it is.", "Statuses only move on, never back."),
-    "changed_meanwhile": Code(409, "What was to be changed was changed by somebody else.", "Look again, then decide."),
-    "conflict": Code(409, "Two requests changed the same thing at the same moment.", "Look again, and send it again."),
     "credential_in_use": Code(409, "Hosts are logged in to with this credential.", "Give them another one first."),
     "credential_refused": Code(
         409, "A host did not let the new credential in.", "Put it in place there first, or save it without the test."
@@ -65,7 +63,6 @@ CODES: dict[str, Code] = {
     "instance_locked": Code(
         409, "A deployment holds the instance.", 'Wait for it, leave the instance out, or send on_locked: "skip".'
     ),
-    "instance_moved": Code(409, "An instance was changed by somebody else at the same moment.", "Look at it again."),
     "last_owner": Code(409, "A team keeps at least one owner.", "Make somebody else an owner first."),
     "no_credential": Code(409, "The host has no credential to log in with.", "Give it one."),
     "no_target": Code(409, "There is no version to go to.", "Publish one."),
@@ -81,7 +78,7 @@ CODES: dict[str, Code] = {
     "plan_changed": Code(409, "What would run now is not what was shown.", "Ask for the plan again."),
     "service_exists": Code(409, "There is a service with this name.", "Choose another name."),
     "service_in_use": Code(409, "The service has instances or a deployment going on.", "Delete the instances first."),
-    "service_named": Code(409, "The service has versions, so its name stays.", "Make a new service."),
+    "service_name_locked": Code(409, "The service has versions, so its name stays.", "Make a new service."),
     "team_exists": Code(409, "There is a team with this name.", "Choose another name."),
     "team_in_the_way": Code(409, "Hosts would be separated from what runs there.", "Delete the instances first."),
     "team_in_use": Code(409, "Services or hosts belong to the team.", "Give them to another team first."),
@@ -118,7 +115,7 @@ CODES: dict[str, Code] = {
     ),
     "unknown_action": Code(422, "There is no such action.", "It is upgrade or revert."),
     "version_bad": Code(
-        422, "The version was marked bad.", "Choose another one; or, as a person signed in, send even_bad: true."
+        422, "The version was marked bad.", "Choose another one; or, as a person signed in, send allow_bad: true."
     ),
     "wrong_target": Code(422, "An instance cannot be a target of this request.", "Reload the list of instances."),
     # 429 and what is wrong here

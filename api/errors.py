@@ -125,7 +125,9 @@ def _problem(error: BaseException) -> Problem | None:
             return Problem(400, "bad_request", "The request cannot be read.")
         case IntegrityError():
             # Two requests raced, and a constraint of the database decided.
-            return conflict("conflict", "Another request changed the same thing at the same moment.", "Look again.")
+            return conflict(
+                "concurrent_update", "Another request changed the same thing at the same moment.", "Look again."
+            )
         case Error() if is_away(error):
             log.error("the database did not answer", exc_info=error)
             return Problem(

@@ -44,7 +44,7 @@ def archive(caller: Caller, host: Asset, reason: str, refuse_in_use: Callable[[A
 
 
 def unarchive(caller: Caller, host: Asset) -> Asset:
-    """Brings it back as it was. 409 `already_there` where another host has its name by now, `host_archived` where its
+    """Brings it back as it was. 409 `already_exists` where another host has its name by now, `host_archived` where its
     jump host is archived. There: nothing changes."""
     with transaction.atomic():
         row = Asset.every.select_for_update().get(pk=host.pk)
@@ -59,7 +59,7 @@ def unarchive(caller: Caller, host: Asset) -> Asset:
                 row.save(update_fields=["archived", "archived_by", "archive_reason", "updated", "updated_by"])
         except IntegrityError as error:
             raise conflict(
-                "already_there",
+                "already_exists",
                 f"Another host is named {row.hostname} by now.",
                 "Rename that one first, or leave this one archived.",
             ) from error

@@ -151,5 +151,5 @@ def _save(credential: Credential, **how: Any) -> None:
             credential.save(**how)
     except IntegrityError as error:
         if Credential.objects.filter(name=credential.name).exclude(pk=credential.pk).exists():
-            raise conflict("already_there", f"There is a credential named {credential.name} already.") from error
+            raise conflict("already_exists", f"There is a credential named {credential.name} already.") from error
         raise

@@ -73,8 +73,8 @@ def _endpoint(hop: Asset, jump: Endpoint | None) -> Endpoint:
         username=hop.username,
         host_key=hop.host_key,
         jump=jump,
-        fetch_port=hop.fetch_port or 0,
-        fetch_address=hop.fetch_address or "",
+        package_port=hop.package_port or 0,
+        package_address=hop.package_address or "",
         legacy=hop.legacy_algorithms,
     )
     if credential.kind == Credential.Kind.KEY:

@@ -136,7 +136,7 @@ def trust(host: Asset, fingerprint: str, caller: Caller) -> Asset:
             host_key=offered, offered_key="", updated=now, updated_by=caller.name, **reachability.UNKNOWN
         )
         if not pinned:  # we asked the host that this row was about; it is about another one now
-            raise conflict("changed_meanwhile", "The host was changed while it was asked.", "Look again.")
+            raise conflict("concurrent_update", "The host was changed while it was asked.", "Look again.")
         history.record(
             caller,
             "trust",

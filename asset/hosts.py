@@ -173,7 +173,7 @@ def _save(host: Asset, **how: Any) -> None:
 
 
 def name_taken(hostname: str) -> Problem:
-    return conflict("already_there", f"There is a host named {hostname} already.", "Change that one, or rename it.")
+    return conflict("already_exists", f"There is a host named {hostname} already.", "Change that one, or rename it.")
 
 
 def _refuse(errors: dict[str, str]) -> None:

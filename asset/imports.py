@@ -133,7 +133,7 @@ def _from_cells(row: Mapping[Any, Any]) -> dict[str, Any]:
     if None in row:
         return {"row": "has more cells than the first line"}
     cells: dict[str, Any] = {str(name).strip(): text.strip() for name, text in row.items() if text and text.strip()}
-    for name in ("port", "credential_id", "jump_host_id", "fetch_port"):
+    for name in ("port", "credential_id", "jump_host_id", "package_port"):
         if (text := cells.get(name, "")).isascii() and text.isdigit() and len(text) < 19:
             cells[name] = int(text)
     for name in ("sudo", "legacy_algorithms"):
@@ -222,7 +222,7 @@ def create(caller: Caller, checked: Checked) -> list[Asset]:
             history.record(caller, "import", "host", None, after={"count": len(made), "hostnames": names})
     except IntegrityError as error:
         raise conflict(
-            "already_there",
+            "already_exists",
             "Some of these names were taken at the same moment. Nothing was imported.",
             "Send the same again to see which.",
         ) from error

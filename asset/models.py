@@ -70,13 +70,13 @@ class Asset(Archivable):
     # Of what commands print there; "": UTF-8, or what is recognised beyond doubt. A service's own comes first.
     encoding = models.CharField(max_length=16, blank=True, default="", db_default="")
     jump_host = models.ForeignKey("self", null=True, blank=True, on_delete=models.PROTECT, related_name="behind")
-    fetch_port = models.PositiveIntegerField(
+    package_port = models.PositiveIntegerField(
         null=True,
         blank=True,
         validators=[MinValueValidator(1024), MaxValueValidator(65535)],
         help_text="Hosts reached through this one fetch packages from it on this port; none: they do not",
     )
-    fetch_address = models.GenericIPAddressField(
+    package_address = models.GenericIPAddressField(
         null=True, blank=True, unpack_ipv4=True, help_text="Where they find it, if not at its ip"
     )
     teams = models.ManyToManyField("access.Team", through="HostTeam", blank=True, related_name="hosts")

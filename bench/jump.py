@@ -28,7 +28,7 @@ def measure(lab: Lab) -> Iterator[Figure]:
         product.ended(product.client.post(f"{path}/{versions[0]}/install", {"host": hosts}))
         seconds, crossed = [], []
         for number, port in ((1, None), (2, choose_port(address))):
-            product.client.patch(f"hosts/{jump}", {"fetch_port": port})
+            product.client.patch(f"hosts/{jump}", {"package_port": port})
             before, began = line.passed, time.perf_counter()
             asked = {"dest_version": versions[number], "host": "all"}
             product.ended(product.client.post(f"{path}/{versions[number - 1]}/upgrade", asked))

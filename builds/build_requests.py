@@ -42,7 +42,7 @@ def start(caller: Caller, version: MicroServiceVersion, *, again: bool = False, 
             if not moved.update(status=BuildStatus.BUILDING, build_detail=""):
                 if there := Build.objects.filter(version=version, status__in=OPEN).first():
                     return there  # another request was faster
-                raise conflict("build_moved_on", f"{version.version} was changed at the same moment.", "Look again.")
+                raise conflict("concurrent_update", f"{version.version} was changed at the same moment.", "Look again.")
             build = Build.objects.create(
                 version=version, origin=version.microservice.build_orig, requested_by=caller.name, even_built=even_built
             )

@@ -109,7 +109,7 @@ def redeliver(caller: Caller, row: Delivery) -> Delivery:
     if not again.update(
         state=State.PENDING, due=now, lease=None, until=now + outbox.FOR, attempts=0
     ) and not waiting.update(due=now, until=now + outbox.FOR):
-        raise conflict("being_sent", "It is being sent at this moment.", "Look again.")
+        raise conflict("delivery_in_progress", "It is being sent at this moment.", "Look again.")
     record(caller, "redeliver", "callback", row.callback, after={"delivery": row.pk})
     row.refresh_from_db()
     return row

@@ -63,5 +63,5 @@ def keep_out(caller: Caller, service: MicroService, numbers: Collection[int], ou
         # One conditional UPDATE, whose row count says whether each is still what was looked at.
         changed = asked.filter(pk__in=[row.pk for row in rest], is_maintain=not out)
         if changed.update(is_maintain=out, updated=timezone.now(), updated_by=caller.name) != len(rest):
-            raise conflict("instance_moved", f"{service.name} was changed at the same moment.", "Look again.")
+            raise conflict("concurrent_update", f"{service.name} was changed at the same moment.", "Look again.")
         record_alike(caller, "change", "instance", rest, {"is_maintain": not out}, {"is_maintain": out}, service)

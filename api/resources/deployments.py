@@ -109,7 +109,7 @@ def resume(request: HttpRequest, id: base.PathId):
 def retry(request: HttpRequest, id: base.PathId, response: HttpResponse, body: shapes.RetryRequest | None = None):
     """Repeats exactly what is undone, failed, not_started or unknown, each toward its own version."""
     found = lookup.find_deployment(caller(request), id, "deploy")
-    return accepted(actions.retry(caller(request), found, even_bad=bool(body and body.even_bad)), response)
+    return accepted(actions.retry(caller(request), found, allow_bad=bool(body and body.allow_bad)), response)
 
 
 @router.post("/deployments/{id}/revert", response={202: shapes.DeploymentOut})

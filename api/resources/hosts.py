@@ -53,10 +53,10 @@ class HostUpdate(base.Body):
     )
     jump_host_id: StrictInt | None = None
     teams: list[StrictInt | StrictStr] = Field([], description="Ids or names; only their services come there")
-    fetch_port: StrictInt | None = Field(
+    package_port: StrictInt | None = Field(
         None, description="Hosts behind this one fetch packages from it on this port, from 1024 on; null: they do not"
     )
-    fetch_address: StrictStr | None = Field(None, description="Where they find it, if not at its ip")
+    package_address: StrictStr | None = Field(None, description="Where they find it, if not at its ip")
     labels: dict[str, StrictStr] = {}
     host_key: StrictStr = Field("", description='"ssh-ed25519 AAAA…", or lines of known_hosts: pinned at once')
     description: StrictStr = ""
@@ -82,8 +82,8 @@ class HostOut(Schema):
     encoding: str
     jump_host_id: int | None = Field(description="null also where the caller may not see it")
     teams: list[str] = Field(description="Names of the teams that it belongs to; none: it is everybody's")
-    fetch_port: int | None
-    fetch_address: str | None
+    package_port: int | None
+    package_address: str | None
     labels: dict[str, str]
     host_key: str = Field(description="The pinned key; empty: not trusted yet")
     fingerprint: str = Field(description="The pinned key's, as ssh-keygen -l prints it")

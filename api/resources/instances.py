@@ -100,7 +100,7 @@ def forget_instances(request: HttpRequest, service: str, body: shapes.ForgetRequ
 def retry_instances(request: HttpRequest, service: str, body: shapes.RetryInstancesRequest, response: HttpResponse):
     """Repeats for each what failed, toward the same version."""
     found = catalog.find_service(caller(request), service, "deploy")
-    made = actions.retry_instances(caller(request), found, body.instances, even_bad=body.even_bad)
+    made = actions.retry_instances(caller(request), found, body.instances, allow_bad=body.allow_bad)
     return accepted(made, response)
 
 
@@ -130,7 +130,7 @@ def upgrade_or_revert(
     found = catalog.find_service(who, service, "deploy")
     version = catalog.find_version(found, id)
     if body.dry_run:
-        asked = body.model_dump(exclude={"dry_run", "plan", "mark_bad", "reason"})
+        asked = body.model_dump(exclude={"dry_run", "plan_token", "mark_bad", "reason"})
         return Status(200, actions.preview(who, found, version, action, **asked))
     asked = body.model_dump(exclude={"dry_run"})
     return accepted(actions.request(who, found, version, action, **asked), response)
@@ -147,7 +147,7 @@ def install(request: HttpRequest, service: str, id: base.PathId, body: shapes.In
     found = catalog.find_service(who, service, "deploy")
     version = catalog.find_version(found, id)
     if body.dry_run:
-        asked = body.model_dump(exclude={"host", "dry_run", "plan"})
+        asked = body.model_dump(exclude={"host", "dry_run", "plan_token"})
         return Status(200, actions.preview_install(who, found, version, body.host, **asked))
     asked = body.model_dump(exclude={"host", "dry_run"})
     return accepted(actions.install(who, found, version, body.host, **asked), response)

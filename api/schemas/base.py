@@ -131,7 +131,7 @@ class ServiceUpdate(Body):
     keep_releases: StrictInt = 3
     limits: dict[str, Any] = {}
     steps: list[dict[str, Any]] = []
-    auto_deploy: Text = ""
+    auto_deploy_tag: Text = ""
     team: StrictInt | StrictStr | None = Field(None, description="Id or name of the team that owns it")
 
 
@@ -173,7 +173,7 @@ class ServiceOut(Schema):
     keep_releases: int
     limits: dict[str, Any]
     steps: list[dict[str, Any]]
-    auto_deploy: str
+    auto_deploy_tag: str
     team: str | None = None
     created: datetime
     created_by: str

@@ -13,7 +13,7 @@ from microservice.status import InstanceStatus, OperationStatus
 
 from .base import Body, ListPage
 
-EVEN_BAD = "Also toward a version that was marked bad: a person signed in may say so, a token may not"
+ALLOW_BAD = "Also toward a version that was marked bad: a person signed in may say so, a token may not"
 Ids = StrictStr | StrictInt | list[StrictInt | StrictStr]
 
 
@@ -97,13 +97,13 @@ class ForgottenList(Schema):
 class RetryInstancesRequest(InstanceSelection):
     """What is to be repeated."""
 
-    even_bad: StrictBool = Field(False, description=EVEN_BAD)
+    allow_bad: StrictBool = Field(False, description=ALLOW_BAD)
 
 
 class RetryRequest(Body):
     """What may be asked along with the retry of a deployment."""
 
-    even_bad: StrictBool = Field(False, description=EVEN_BAD)
+    allow_bad: StrictBool = Field(False, description=ALLOW_BAD)
 
 
 class VersionChangeRequest(Body):
@@ -131,10 +131,12 @@ class VersionChangeRequest(Body):
     )
     force: StrictBool = Field(False, description="Also in maintenance, where named")
     dry_run: StrictBool = Field(False, description="Answer 200 with the plan; nothing is locked or written")
-    plan: StrictStr | None = Field(None, max_length=4_000_000, description="The token of a dry run that was shown")
+    plan_token: StrictStr | None = Field(
+        None, max_length=4_000_000, description="The token of a dry run that was shown"
+    )
     mark_bad: StrictBool = Field(False, description="A revert: mark the version that it leaves as bad")
     reason: StrictStr = Field("", max_length=256, description="Why it is bad")
-    even_bad: StrictBool = Field(False, description=EVEN_BAD)
+    allow_bad: StrictBool = Field(False, description=ALLOW_BAD)
 
 
 class RevertRequest(Body):
@@ -142,7 +144,7 @@ class RevertRequest(Body):
 
     mark_bad: StrictBool = Field(False, description="Mark the version that is left as bad: nothing installs it again")
     reason: StrictStr = Field("", max_length=256, description="Why it is bad")
-    even_bad: StrictBool = Field(False, description=EVEN_BAD)
+    allow_bad: StrictBool = Field(False, description=ALLOW_BAD)
 
 
 class InstallRequest(Body):
@@ -155,8 +157,10 @@ class InstallRequest(Body):
     adopt: StrictBool = Field(False, description="Take over what runs there already: check and record, run nothing")
     strategy: dict[str, Any] | None = None
     dry_run: StrictBool = Field(False, description="Answer 200 with the plan; nothing is locked or written")
-    plan: StrictStr | None = Field(None, max_length=4_000_000, description="The token of a dry run that was shown")
-    even_bad: StrictBool = Field(False, description=EVEN_BAD)
+    plan_token: StrictStr | None = Field(
+        None, max_length=4_000_000, description="The token of a dry run that was shown"
+    )
+    allow_bad: StrictBool = Field(False, description=ALLOW_BAD)
 
 
 class ChoiceOut(Schema):

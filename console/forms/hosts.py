@@ -78,7 +78,7 @@ class HostForm(Form):
         help_text=_("Only services of these teams come here, and only their members see it. None: it is everybody’s."),
     )
     labels = Labels(label=_("Labels"), help_text=_("name=text, one a line, such as zone=eu."))
-    fetch_port = forms.IntegerField(
+    package_port = forms.IntegerField(
         label=_("Port for packages"),
         min_value=1024,
         max_value=65535,
@@ -88,7 +88,7 @@ class HostForm(Form):
             "crosses the line to it once. Empty: all of them get it over that line. “Check now” tries it."
         ),
     )
-    fetch_address = forms.GenericIPAddressField(
+    package_address = forms.GenericIPAddressField(
         label=_("Address for packages"),
         required=False,
         unpack_ipv4=True,
@@ -128,5 +128,5 @@ class HostForm(Form):
         for name in ("credential_id", "jump_host_id"):
             data[name] = data[name].pk if data[name] else None
         data["teams"] = [team.pk for team in data["teams"]]
-        data["fetch_address"] = data["fetch_address"] or None
+        data["package_address"] = data["package_address"] or None
         return data

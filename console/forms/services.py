@@ -147,7 +147,7 @@ class ServiceForm(Form):
         max_value=1_000_000,
         help_text=_("0: all of it, with every tag, as git describe needs it. 1: the commit alone."),
     )
-    auto_deploy = forms.CharField(
+    auto_deploy_tag = forms.CharField(
         max_length=64,
         required=False,
         label=_("Follow new builds"),
@@ -162,7 +162,15 @@ class ServiceForm(Form):
         (_("Surroundings"), ("environment", "encoding", "steps", "keep_releases", "limits")),
         (
             _("Builds"),
-            ("build_orig", "build_url", "build_username", "build_command", "build_refs", "build_depth", "auto_deploy"),
+            (
+                "build_orig",
+                "build_url",
+                "build_username",
+                "build_command",
+                "build_refs",
+                "build_depth",
+                "auto_deploy_tag",
+            ),
         ),
     )
 

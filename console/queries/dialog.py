@@ -35,13 +35,13 @@ class Way:
 
     version: MicroServiceVersion
     action: Action
-    even_bad: bool = False
+    allow_bad: bool = False
 
     def all(self) -> QuerySet[MicroServiceVersion]:
         return MicroServiceVersion.objects.filter(microservice=self.version.microservice_id).only(*_SHOWN)
 
     def open(self) -> QuerySet[MicroServiceVersion]:
-        return self.all().filter(allowed(self.version, self.action, self.even_bad))
+        return self.all().filter(allowed(self.version, self.action, self.allow_bad))
 
 
 def best(way: Way) -> int | None:
@@ -67,10 +67,10 @@ def offer(way: Way, dest: str = "", find: str = "", after: str = "") -> Offer:
             found.chosen = rows.filter(pk=wanted).first()
         found.any_bad = way.all().filter(bad=True).exists()
     if not found.allowed.next:  # they stand below all that is possible
-        shut = way.all().filter(named).exclude(allowed(way.version, way.action, way.even_bad)).order_by("-pk")
+        shut = way.all().filter(named).exclude(allowed(way.version, way.action, way.allow_bad)).order_by("-pk")
         refused = list(shut[: GREYED + 1])
         found.more_greyed = len(refused) > GREYED
-        found.greyed = [(row, why_not_to(way.version, row, way.action, way.even_bad)) for row in refused[:GREYED]]
+        found.greyed = [(row, why_not_to(way.version, row, way.action, way.allow_bad)) for row in refused[:GREYED]]
     return found
 
 

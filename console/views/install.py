@@ -70,12 +70,12 @@ def _start(
     fields: Fields,
     data: QueryDict,
 ) -> int:
-    plan = data.get("plan", "")
+    plan_token = data.get("plan_token", "")
 
     def start() -> Deployment:
-        return actions.install(caller, service, version, **_asked(choice, fields), plan=plan)
+        return actions.install(caller, service, version, **_asked(choice, fields), plan_token=plan_token)
 
-    return once(caller, data.get("key", ""), f"{service.pk} {version.pk} install {choice} {fields} {plan}", start)
+    return once(caller, data.get("key", ""), f"{service.pk} {version.pk} install {choice} {fields} {plan_token}", start)
 
 
 def _plan(
@@ -95,7 +95,7 @@ def _asked(choice: Choice, fields: Fields) -> dict:
     """Both what is previewed and what is sent. Raises Problem 422 for what cannot be meant."""
     if not choice.hosts:
         raise invalid("/host", "tick at least one host")
-    return {"hosts": choice.hosts, "strategy": choice.course(), "even_bad": choice.even_bad, **fields.parsed()}
+    return {"hosts": choice.hosts, "strategy": choice.course(), "allow_bad": choice.allow_bad, **fields.parsed()}
 
 
 def _number(name: str, text: str) -> int:

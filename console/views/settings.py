@@ -60,7 +60,7 @@ def _tried(request: HttpRequest, caller: Caller, found: list[PartForm]) -> list[
     newest = registry.newest()
     if request.POST.get("seen", "") != str(newest.pk if newest else ""):
         raise conflict(
-            "changed_meanwhile",
+            "concurrent_update",
             "The settings were changed by somebody else since this page was loaded.",
             "Load the page again, then decide.",
         )

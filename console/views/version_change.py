@@ -29,7 +29,7 @@ class Choice:
     everywhere: bool = True
     hosts: list[str] = field(default_factory=list)
     strategy: dict[str, str] = field(default_factory=dict)
-    even_bad: bool = False
+    allow_bad: bool = False
     mark_bad: bool = False  # the version that a revert leaves
     reason: str = ""
 
@@ -40,7 +40,7 @@ class Choice:
             everywhere=data.get("where", "all") != "some",
             hosts=data.getlist("host"),
             strategy={name: data.get(name, "").strip() for name in STRATEGY},
-            even_bad=data.get("even_bad") == "on",
+            allow_bad=data.get("allow_bad") == "on",
             mark_bad=data.get("mark_bad") == "on",
             reason=data.get("reason", "").replace("\0", ""),
         )
@@ -67,7 +67,7 @@ class Choice:
         return given
 
     def __str__(self) -> str:
-        bad = (self.even_bad, self.mark_bad, self.reason)
+        bad = (self.allow_bad, self.mark_bad, self.reason)
         return repr((self.dest, self.everywhere, sorted(self.hosts), sorted(self.strategy.items()), bad))
 
 
@@ -80,7 +80,7 @@ def change(request: HttpRequest, caller: Caller, name: str, number: int, action:
         raise not_found("action")
     problem = None
     choice = Choice.of(request.POST if request.method == "POST" else request.GET)
-    way = dialog.Way(version, Action(action), choice.even_bad)
+    way = dialog.Way(version, Action(action), choice.allow_bad)
     if request.method == "POST":
         try:
             return go("deployment", _start(request, caller, service, version, action, choice))
@@ -101,7 +101,7 @@ def _start(
     action: str,
     choice: Choice,
 ) -> int:
-    plan = request.POST.get("plan", "")
+    plan_token = request.POST.get("plan_token", "")
 
     def start() -> Deployment:
         made = actions.request(
@@ -112,14 +112,14 @@ def _start(
             choice.targets(),
             choice.dest_id(),
             strategy=choice.course(),
-            plan=plan,
-            even_bad=choice.even_bad,
+            plan_token=plan_token,
+            allow_bad=choice.allow_bad,
         )
         if choice.mark_bad and action == Action.REVERT:
             catalog.mark_bad(caller, version, choice.reason)
         return made
 
-    return once(caller, request.POST.get("key", ""), f"{service.pk} {version.pk} {action} {choice} {plan}", start)
+    return once(caller, request.POST.get("key", ""), f"{service.pk} {version.pk} {action} {choice} {plan_token}", start)
 
 
 def _dialog(caller: Caller, service: MicroService, way: dialog.Way, choice: Choice, find: str) -> dict:
@@ -198,7 +198,7 @@ def _plan(caller: Caller, service: MicroService, version: MicroServiceVersion, a
         choice.targets(),
         choice.dest_id(),
         strategy=choice.course(),
-        even_bad=choice.even_bad,
+        allow_bad=choice.allow_bad,
     )
     plan["groups"], plan["lasting"] = grouped(plan["targets"]), lasting(plan["targets"])
     old, new = plan["from_version"], plan["dest_version"]

@@ -22,9 +22,9 @@ class Limits:
 class Endpoint:
     """An SSH server and the way in. `host_key` is the pinned one, as `ssh-ed25519 AAAA…`; empty means not trusted yet.
     `key` is the text of a private key. `key`, `password` and `passphrase` may be a plain text or an object with
-    `reveal()`; they appear in no repr. `fetch_port`: hosts behind this one may fetch packages from it on that port (0:
-    none do), at `fetch_address` where they know it by another address. `legacy`: old algorithms
-    are offered too."""
+    `reveal()`; they appear in no repr. `package_port`: the port on which hosts behind this one fetch
+    packages from it (0: they do not), at `package_address` where they know it by another address. `legacy`: offer old
+    algorithms too."""
 
     address: str
     port: int = 22
@@ -34,8 +34,8 @@ class Endpoint:
     password: str = field(default="", repr=False)
     passphrase: str = field(default="", repr=False)
     jump: "Endpoint | None" = None
-    fetch_port: int = 0
-    fetch_address: str = ""
+    package_port: int = 0
+    package_address: str = ""
     legacy: bool = False
 
     @property
@@ -44,7 +44,7 @@ class Endpoint:
 
     @property
     def fetch_from(self) -> str:
-        return self.fetch_address or self.address
+        return self.package_address or self.address
 
 
 def shares(endpoint: Endpoint, deadline: float) -> Limits:

@@ -59,8 +59,8 @@ class Finding:
     tools_missing: list[str] = field(default_factory=list)
     sudo_works: bool | None = None
     shell_seconds: float | None = None  # until the login shell began a command
-    gives_packages: bool | None = None  # to hosts behind it; None where it has no port for that
-    fetches_packages: bool | None = None  # from its jump host; None where that has no such port
+    serves_packages: bool | None = None  # to hosts behind it; None where it has no port for that
+    uses_jump_packages: bool | None = None  # from its jump host; None where that has no such port
     # Whether it speaks old algorithms only; None where that was not seen.
     legacy_needed: bool | None = None
     mark: str = ""  # in the folder: which host it belongs to
@@ -198,14 +198,14 @@ def judge(
 
 def _try_copies(finding: Finding, connection: Connection, endpoint: Endpoint, limits: Limits, end: float) -> None:
     """No hindrance where it does not work: packages then go over each host's own connection."""
-    if endpoint.fetch_port:
+    if endpoint.package_port:
         reason = check.why_not_given(connection, endpoint, end)
-        finding.gives_packages = not reason
+        finding.serves_packages = not reason
         if reason:
             finding.warnings.append(f"It cannot give packages to the hosts behind it: {reason}.")
-    if endpoint.jump is not None and endpoint.jump.fetch_port:
+    if endpoint.jump is not None and endpoint.jump.package_port:
         reason = check.why_not_fetched(connection, endpoint, limits, end)
-        finding.fetches_packages = not reason
+        finding.uses_jump_packages = not reason
         if reason:
             finding.warnings.append(f"It cannot fetch packages from its jump host: {reason}.")
 

@@ -55,7 +55,7 @@ SERVICE_FIELDS = (
     "keep_releases",
     "limits",
     "steps",
-    "auto_deploy",
+    "auto_deploy_tag",
 )
 
 
@@ -122,7 +122,7 @@ def change_service(caller: Caller, service: MicroService, fields: Mapping[str, A
     if "team" in changed:
         ownership.check_giving(caller, changed["team"])
     if "name" in changed and MicroServiceVersion.every.filter(microservice=service).exists():
-        raise conflict("service_named", f"{service.name} has versions, so its name stays.", "Make a new service.")
+        raise conflict("service_name_locked", f"{service.name} has versions, so its name stays.", "Make a new service.")
     try:
         with transaction.atomic():
             if "team" in changed:

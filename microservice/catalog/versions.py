@@ -115,7 +115,7 @@ def write(caller: Caller, version: MicroServiceVersion, change: Change) -> None:
     # Conditional on the status that was looked at: of two that race, the second finds the build moved on.
     unmoved = MicroServiceVersion.objects.filter(pk=version.pk, status=before["status"])
     if not unmoved.update(**change.after):
-        raise conflict("build_moved_on", f"{version.version} was changed at the same moment.", "Look again.")
+        raise conflict("concurrent_update", f"{version.version} was changed at the same moment.", "Look again.")
     record(
         caller,
         "change",

@@ -58,8 +58,8 @@ def request(
     on_locked: str | None = None,
     strategy: object = None,
     force: bool = False,
-    plan: str | None = None,
-    even_bad: bool = False,
+    plan_token: str | None = None,
+    allow_bad: bool = False,
     mark_bad: bool = False,
     reason: str = "",
 ) -> Deployment:
@@ -72,14 +72,14 @@ def request(
     if mark_bad and action != Action.REVERT:
         raise invalid("/mark_bad", "goes with a revert only")
     wish, dest, course = wish_of(
-        caller, service, version, action, host, instances, dest_version, on_locked, strategy, force, even_bad
+        caller, service, version, action, host, instances, dest_version, on_locked, strategy, force, allow_bad
     )
     with transaction.atomic():
         deployment = record_request(caller, service, Action(action), version, dest, course)
         targets = take_or_refuse(wish, deployment)
-        if plan is not None:
+        if plan_token is not None:
             taken = MicroServiceInstance.objects.filter(lock_deployment=deployment, locked=True)
-            check_plan(plan, deployment, taken.select_related(*LOADED))
+            check_plan(plan_token, deployment, taken.select_related(*LOADED))
         if mark_bad:
             catalog.mark_bad(caller, version, reason)
         return queue(caller, deployment, targets, enqueue.asked(Action(action), dest))
@@ -96,7 +96,7 @@ def delete(caller: Caller, service: MicroService, instances: object) -> Deployme
 
 
 def revert(
-    caller: Caller, origin: Deployment, *, even_bad: bool = False, mark_bad: bool = False, reason: str = ""
+    caller: Caller, origin: Deployment, *, allow_bad: bool = False, mark_bad: bool = False, reason: str = ""
 ) -> Deployment:
     """Sends each instance that a deployment changed back to where it came from; `mark_bad`: what they leave is bad."""
     check_right(caller, origin.microservice)
@@ -106,7 +106,7 @@ def revert(
         )
     must_have_ended(origin)
     done = Operation.objects.filter(deployment=origin, status=OperationStatus.SUCCEEDED)
-    check_bad(caller, marked_bad(done.values("from_version")), even_bad, "/path/id")
+    check_bad(caller, marked_bad(done.values("from_version")), allow_bad, "/path/id")
     with transaction.atomic():
         catalog.refuse_deleted(done.values_list("from_version", flat=True), "/path/id")
         if mark_bad and origin.dest_version:

@@ -15,12 +15,12 @@ from ..status import Action, BuildStatus
 BETWEEN_VERSIONS = {Action.UPGRADE: "newer", Action.REVERT: "older"}
 
 
-def choices(version: MicroServiceVersion, action: str, even_bad: bool = False) -> list[dict]:
+def choices(version: MicroServiceVersion, action: str, allow_bad: bool = False) -> list[dict]:
     """Successful builds of the version's service, newest first, and whether `action` may go to each from here."""
     if action not in BETWEEN_VERSIONS:
         raise invalid("/path/action", "must be upgrade or revert", code="unknown_action")
     rows = MicroServiceVersion.objects.filter(microservice=version.microservice_id, status=BuildStatus.SUCCESS)
-    reasons = [(row, why_not_to(version, row, Action(action), even_bad)) for row in rows.order_by("-pk")]
+    reasons = [(row, why_not_to(version, row, Action(action), allow_bad)) for row in rows.order_by("-pk")]
     return [
         {
             "id": row.pk,
@@ -35,11 +35,11 @@ def choices(version: MicroServiceVersion, action: str, even_bad: bool = False) -
     ]
 
 
-def why_not_to(version: MicroServiceVersion, dest: MicroServiceVersion, action: Action, even_bad: bool = False) -> str:
+def why_not_to(version: MicroServiceVersion, dest: MicroServiceVersion, action: Action, allow_bad: bool = False) -> str:
     """Why `action` may not go from `version` to `dest`; empty where it may. Pure."""
     if dest.status != BuildStatus.SUCCESS:
         return f"its build is {BuildStatus(dest.status).label}"
-    if dest.bad and not even_bad:
+    if dest.bad and not allow_bad:
         return f"it was marked bad: {dest.bad_reason or 'no reason given'}"
     if dest.pk == version.pk:
         return "it is what runs now"
@@ -48,10 +48,10 @@ def why_not_to(version: MicroServiceVersion, dest: MicroServiceVersion, action: 
     return ""
 
 
-def allowed(version: MicroServiceVersion, action: Action, even_bad: bool = False) -> Q:
+def allowed(version: MicroServiceVersion, action: Action, allow_bad: bool = False) -> Q:
     """The same rule as a condition on versions of the same service: those for which `why_not_to` says nothing."""
     beyond = Q(pk__gt=version.pk) if action == Action.UPGRADE else Q(pk__lt=version.pk)
-    good = Q(status=BuildStatus.SUCCESS) if even_bad else Q(status=BuildStatus.SUCCESS, bad=False)
+    good = Q(status=BuildStatus.SUCCESS) if allow_bad else Q(status=BuildStatus.SUCCESS, bad=False)
     return good & beyond
 
 
@@ -60,19 +60,19 @@ def marked_bad(numbers: QuerySet) -> QuerySet[MicroServiceVersion]:
     return MicroServiceVersion.objects.filter(pk__in=numbers, bad=True).order_by("pk")
 
 
-def check_bad(caller: Caller, bad: Iterable[MicroServiceVersion], even_bad: bool, pointer: str) -> None:
+def check_bad(caller: Caller, bad: Iterable[MicroServiceVersion], allow_bad: bool, pointer: str) -> None:
     """What was marked bad is brought to a host by no machine, and by a person only who says so.
 
     Raises a Problem: 422 `version_bad` where nobody said so, 403 where a machine did.
     """
     for version in bad:
         reason = version.bad_reason or "no reason given"
-        if not even_bad:
+        if not allow_bad:
             raise invalid(
                 pointer,
                 f"{version.version} was marked bad: {reason}",
                 "version_bad",
-                "Choose another version; or, as a person signed in, send even_bad: true.",
+                "Choose another version; or, as a person signed in, send allow_bad: true.",
             )
         if not caller.is_person:
             raise forbidden(
@@ -87,7 +87,7 @@ def destination(
     version: MicroServiceVersion,
     action: Action,
     number: object,
-    even_bad: bool = False,
+    allow_bad: bool = False,
 ) -> MicroServiceVersion:
     """The version with this id, if `action` may go there from `version`. Raises Problem 422, or 403 (`check_bad`)."""
     if isinstance(number, bool) or not isinstance(number, int):
@@ -96,10 +96,10 @@ def destination(
     dest = MicroServiceVersion.objects.filter(pk=number, microservice=service).first() if 0 < number < 1 << 63 else None
     if dest is None:
         raise invalid("/dest_version", f"is not a version of {service.name}")
-    reason = why_not_to(version, dest, action, even_bad=True)
+    reason = why_not_to(version, dest, action, allow_bad=True)
     if reason:
         raise invalid("/dest_version", f"cannot be {dest.version}: {reason}")
-    check_bad(caller, [dest] if dest.bad else [], even_bad, "/dest_version")
+    check_bad(caller, [dest] if dest.bad else [], allow_bad, "/dest_version")
     return with_package(dest, "/dest_version")
 
 

@@ -14,7 +14,7 @@ from ..status import Action, BuildStatus
 from . import deferred_installs, enqueue, placement, selection
 from .create import check_right, queue, record_request
 from .destinations import check_bad, with_package
-from .new_instances import FAILED_FIRST, already_there, check_fields, create_instances, take_failed, unsaved
+from .new_instances import FAILED_FIRST, already_exists, check_fields, create_instances, take_failed, unsaved
 from .plan_token import check_plan
 from .preview import plan_of
 from .rollout import OnFailure, Strategy
@@ -39,13 +39,13 @@ def install(
     weight: int = 100,
     adopt: bool = False,
     strategy: object = None,
-    even_bad: bool = False,
-    plan: str | None = None,
+    allow_bad: bool = False,
+    plan_token: str | None = None,
 ) -> Deployment:
     """Puts a version on hosts (ids or names) that do not have the service, or where its first install failed; `adopt`
     records what runs there already, and runs nothing."""
     fields = {"port": port, "tag": tag, "weight": weight}
-    asked = _checked(caller, service, version, hosts, adopt, strategy, even_bad)
+    asked = _checked(caller, service, version, hosts, adopt, strategy, allow_bad)
     with transaction.atomic():
         deployment = record_request(
             caller, service, Action.INSTALL, None, version, asked.course, instance_fields=fields
@@ -55,8 +55,8 @@ def install(
         taken = {row.host_id for row in made}
         made += create_instances(deployment, [host for host in now if host.pk not in taken])
         deferred_installs.wait(deployment, version, later, adopt)
-        if plan is not None:
-            check_plan(plan, deployment, [*made, *unsaved(service, later, fields)], adopt)
+        if plan_token is not None:
+            check_plan(plan_token, deployment, [*made, *unsaved(service, later, fields)], adopt)
         return queue(caller, deployment, len(now), enqueue.asked(Action.INSTALL, version, adopt), also=len(later))
 
 
@@ -71,16 +71,16 @@ def preview_install(
     weight: int = 100,
     adopt: bool = False,
     strategy: object = None,
-    even_bad: bool = False,
+    allow_bad: bool = False,
 ) -> dict:
     """What `preview` answers, of an install: no instance is there yet, so a target has only its host."""
     fields = {"port": port, "tag": tag, "weight": weight}
-    asked = _checked(caller, service, version, hosts, adopt, strategy, even_bad)
+    asked = _checked(caller, service, version, hosts, adopt, strategy, allow_bad)
     there = (
         service.instances.filter(host__in=asked.hosts).exclude(FAILED_FIRST).exclude(status__in=deferred_installs.GOING)
     )
     if taken := set(there.values_list("host_id", flat=True)):
-        raise already_there(service, [host for host in asked.hosts if host.pk in taken])
+        raise already_exists(service, [host for host in asked.hosts if host.pk in taken])
     rows = unsaved(service, asked.hosts, fields)
     check_fields(rows)
     return plan_of(service, rows, Action.INSTALL, None, version, asked.course, adopt)
@@ -93,7 +93,7 @@ def _checked(
     hosts: object,
     adopt: bool,
     strategy: object,
-    even_bad: bool,
+    allow_bad: bool,
 ) -> _Asked:
     check_right(caller, service)
     course = Strategy.parse(strategy)
@@ -103,7 +103,7 @@ def _checked(
         raise invalid(
             "/path/version", f"{version.version} cannot be installed: its build is {version.get_status_display()}"
         )
-    check_bad(caller, [version] if version.bad else [], even_bad, "/path/version")
+    check_bad(caller, [version] if version.bad else [], allow_bad, "/path/version")
     if not adopt:
         with_package(version, "/path/version")
     named = selection.parse_hosts(hosts)

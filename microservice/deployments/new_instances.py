@@ -56,7 +56,7 @@ def create_instances(deployment: Deployment, hosts: list[Asset]) -> list[MicroSe
             placement.refuse_closed(service, hosts)
             return MicroServiceInstance.objects.bulk_create(rows)
     except IntegrityError:
-        raise already_there(service, hosts) from None
+        raise already_exists(service, hosts) from None
 
 
 # A first install that failed: nothing of the service ever ran there, so any version may be installed in its place.
@@ -89,7 +89,7 @@ def take_failed(deployment: Deployment, hosts: list[Asset]) -> list[MicroService
     return list(held.select_related("host"))
 
 
-def already_there(service: MicroService, hosts: list[Asset]) -> Problem:
+def already_exists(service: MicroService, hosts: list[Asset]) -> Problem:
     """The refusal that names what is on these hosts."""
     there = MicroServiceInstance.objects.filter(microservice=service, host__in=hosts)
     errors: list[dict] = [

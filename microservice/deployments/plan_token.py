@@ -42,16 +42,18 @@ def check_plan(plan: object, deployment: Deployment, rows: Iterable[MicroService
     except signing.BadSignature:
         shown = None
     if shown is None:
-        raise invalid("/plan", "is not a plan that this system made")
+        raise invalid("/plan_token", "is not a plan that this system made")
     now = _marks(rows)
     before = shown["targets"]
     moved = sorted(int(host) for host in now.keys() | before.keys() if now.get(host) != before.get(host))
     frame = _frame(deployment.spec, deployment.action, deployment.dest_version_id, deployment.strategy, adopt)
     if frame == shown["frame"] and not moved:
         return
-    errors = [{"pointer": "/plan", **one} for one in _moves(deployment, moved, now, before)]
+    errors = [{"pointer": "/plan_token", **one} for one in _moves(deployment, moved, now, before)]
     if frame != shown["frame"]:
-        errors.insert(0, {"pointer": "/plan", "reason": "the service's definition or the request is not the one shown"})
+        errors.insert(
+            0, {"pointer": "/plan_token", "reason": "the service's definition or the request is not the one shown"}
+        )
     raise conflict(
         "plan_changed", f"What was shown is not what would run: {errors[0]['reason']}.", "Look at the new plan.", errors
     )

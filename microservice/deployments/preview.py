@@ -28,13 +28,13 @@ def preview(
     on_locked: str | None = None,
     strategy: object = None,
     force: bool = False,
-    even_bad: bool = False,
+    allow_bad: bool = False,
 ) -> dict:
-    """`{"plan", "action", "from_version", "dest_version", "batches", "targets", "skipped"}`; each target with its
+    """`{"plan_token", "action", "from_version", "dest_version", "batches", "targets", "skipped"}`; each target with its
     steps, commands and what cannot be undone. Raises the same Problems as the request itself would."""
     check_right(caller, service)
     wish, dest, course = wish_of(
-        caller, service, version, action, host, instances, dest_version, on_locked, strategy, force, even_bad
+        caller, service, version, action, host, instances, dest_version, on_locked, strategy, force, allow_bad
     )
     rows = list(wish.free().select_related(*LOADED).order_by("pk"))
     skipped = list(left_out(wish, Q(pk__in=wish.free().values("pk"))))
@@ -58,7 +58,7 @@ def plan_of(
     except ValueError as error:
         raise invalid("/service", str(error)) from error
     return {
-        "plan": plan_token.token(rows, spec, action, new.pk, course, adopt),
+        "plan_token": plan_token.token(rows, spec, action, new.pk, course, adopt),
         "action": str(action),
         "from_version": {"id": old.pk, "version": old.version} if old else None,
         "dest_version": {"id": new.pk, "version": new.version},

@@ -20,7 +20,7 @@ from .rollout import Strategy
 from .targets import Wish, there_is
 
 
-def retry_instances(caller: Caller, service: MicroService, instances: object, *, even_bad: bool = False) -> Deployment:
+def retry_instances(caller: Caller, service: MicroService, instances: object, *, allow_bad: bool = False) -> Deployment:
     """Repeats for each instance what failed on it, toward the same version."""
     check_right(caller, service)
     numbers = selection.instances_of(service, instances)
@@ -35,14 +35,14 @@ def retry_instances(caller: Caller, service: MicroService, instances: object, *,
         kept_out=placement.kept_out(service) & ~there_is(again),
     )
     last = Operation.objects.filter(pk__in=wish.asked().values("last_operation"))
-    check_bad(caller, marked_bad(last.values("dest_version")), even_bad, "/instances")
+    check_bad(caller, marked_bad(last.values("dest_version")), allow_bad, "/instances")
     with transaction.atomic():
         refuse_deleted(last.values_list("dest_version", flat=True), "/instances")
         deployment = record_request(caller, service, Action.RETRY, None, None, Strategy(max_failures=len(numbers)))
         return queue(caller, deployment, take_or_refuse(wish, deployment), enqueue.again(None))
 
 
-def retry(caller: Caller, origin: Deployment, *, even_bad: bool = False) -> Deployment:
+def retry(caller: Caller, origin: Deployment, *, allow_bad: bool = False) -> Deployment:
     """Repeats exactly what is undone, failed, not_started or unknown in a deployment; never more."""
     check_right(caller, origin.microservice)
     asking = Operation.objects.filter(deployment=origin, status=OperationStatus.UNKNOWN)
@@ -50,7 +50,7 @@ def retry(caller: Caller, origin: Deployment, *, even_bad: bool = False) -> Depl
         return _ask_now(caller, origin, asking)
     must_have_ended(origin)
     failed = Operation.objects.filter(deployment=origin, status__in=RETRYABLE)
-    check_bad(caller, marked_bad(failed.values("dest_version")), even_bad, "/path/id")
+    check_bad(caller, marked_bad(failed.values("dest_version")), allow_bad, "/path/id")
     own = Operation.objects.filter(deployment=origin, instance_id=OuterRef("pk"), status__in=RETRYABLE)
     same = Q(from_version=OuterRef("version")) | Q(from_version__isnull=True) & Exists(
         MicroServiceInstance.objects.filter(pk=OuterRef("instance_id"), version__isnull=True)

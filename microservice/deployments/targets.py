@@ -117,7 +117,7 @@ def why_not(row: MicroServiceInstance, wish: Wish) -> tuple[str, str]:
         return "instance_state", f"is {state.label}: {hint}"
     if row.is_maintain and not wish.force:
         return "in_maintenance", "is in maintenance"
-    return "instance_moved", "has just been changed by somebody else"
+    return "concurrent_update", "has just been changed by somebody else"
 
 
 def owner_of(row: MicroServiceInstance) -> str:

@@ -22,7 +22,7 @@ def wish_of(
     on_locked: str | None = None,
     strategy: object = None,
     force: bool = False,
-    even_bad: bool = False,
+    allow_bad: bool = False,
 ) -> tuple[Wish, MicroServiceVersion, Strategy]:
     """Everything about a request that can be checked before anything is locked. Also what a preview starts from."""
     if action not in BETWEEN_VERSIONS:
@@ -30,7 +30,7 @@ def wish_of(
     if on_locked not in (None, "refuse", "skip"):
         raise invalid("/on_locked", "must be refuse or skip")
     course = Strategy.parse(strategy)
-    dest = destination(caller, service, version, Action(action), dest_version, even_bad)
+    dest = destination(caller, service, version, Action(action), dest_version, allow_bad)
     where = selection.targets_of(service, host, instances, version)
     skip = on_locked == "skip" or (on_locked is None and not where.is_named)
     wish = Wish(

@@ -72,7 +72,7 @@ class MicroService(models.Model):
     )
     limits = models.JSONField(default=dict, blank=True)
     steps = models.JSONField(default=list, blank=True)
-    auto_deploy = models.CharField(
+    auto_deploy_tag = models.CharField(
         max_length=64, blank=True, help_text="Tag of the instances that follow each new build"
     )
     created = models.DateTimeField(auto_now_add=True)

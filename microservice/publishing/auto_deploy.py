@@ -1,4 +1,4 @@
-"""What follows by itself when a build ends: who asked is told, and `auto_deploy` instances go to what was built.
+"""What follows by itself when a build ends: who asked is told, and instances of `auto_deploy_tag` go to what was built.
 
 It stands above requests, because it makes some; so whatever ends a build stands above it.
 """
@@ -35,14 +35,14 @@ def _carry_on(version: MicroServiceVersion) -> None:
     newest that was built.
     """
     service = version.microservice
-    if not service.auto_deploy or version.bad or not version.file_path:
+    if not service.auto_deploy_tag or version.bad or not version.file_path:
         return
     good = service.versions.filter(status=BuildStatus.SUCCESS, bad=False)
     if good.filter(pk__gt=version.pk).exists():
         return
     rows = MicroServiceInstance.objects.filter(
         microservice=service,
-        tag=service.auto_deploy,
+        tag=service.auto_deploy_tag,
         locked=False,
         is_maintain=False,
         status__in=MAY_CHANGE_VERSION,

@@ -58,11 +58,11 @@ def test_a_name_is_given_once():
     host = make()
     with pytest.raises(Problem) as refused:
         make()
-    assert (refused.value.status, refused.value.code) == (409, "already_there")
+    assert (refused.value.status, refused.value.code) == (409, "already_exists")
     other = make("web2")
     with pytest.raises(Problem) as refused:
         hosts.change(WHO, other, {"hostname": host.hostname})
-    assert refused.value.code == "already_there"
+    assert refused.value.code == "already_exists"
 
 
 def test_a_change_touches_only_what_is_named_and_writes_down_only_what_changed():
@@ -124,8 +124,8 @@ def test_the_way_to_a_host_takes_one_query_through_three_jumps(keys, django_asse
             port=2200 + number,
             username=f"u{number}",
             host_key=keys[2],
-            fetch_port=8000 + number,
-            fetch_address=f"10.9.9.{number}" if number == 1 else None,
+            package_port=8000 + number,
+            package_address=f"10.9.9.{number}" if number == 1 else None,
         )
     host = Asset.objects.get(pk=jump.pk)
     with django_assert_num_queries(1):
@@ -134,7 +134,7 @@ def test_the_way_to_a_host_takes_one_query_through_three_jumps(keys, django_asse
     while hops[-1].jump:
         hops.append(hops[-1].jump)
     assert [(hop.port, hop.username) for hop in hops] == [(2203, "u3"), (2202, "u2"), (2201, "u1"), (2200, "u0")]
-    assert [(hop.fetch_port, hop.fetch_from) for hop in hops[1:3]] == [(8002, hops[1].address), (8001, "10.9.9.1")]
+    assert [(hop.package_port, hop.fetch_from) for hop in hops[1:3]] == [(8002, hops[1].address), (8001, "10.9.9.1")]
     assert hops[0].password.reveal() == "pass word" and not hops[0].key
     assert hops[1].key.reveal() == keys[1] and hops[1].passphrase.reveal() == "open sesame"
     assert "pass word" not in repr(end) and "sesame" not in repr(end)
@@ -296,7 +296,7 @@ def test_a_credential_in_use_is_not_deleted_and_its_name_is_given_once(keys):
     assert refused.value.code == "credential_in_use" and "web1" in refused.value.detail
     with pytest.raises(Problem) as refused:
         credentials.create(WHO, {"name": "k", "secret": keys[0]})
-    assert refused.value.code == "already_there"
+    assert refused.value.code == "already_exists"
     hosts.change(WHO, host, {"credential_id": None})
     credentials.delete(WHO, credential)
     assert not Credential.objects.exists()

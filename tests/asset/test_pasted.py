@@ -102,4 +102,4 @@ def test_what_is_neither_is_refused(name):
     with pytest.raises(ValueError):
         validation.FIELDS["ip"](name)
     with pytest.raises(ValueError):
-        validation.FIELDS["fetch_address"]("web1")
+        validation.FIELDS["package_address"]("web1")

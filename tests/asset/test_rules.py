@@ -12,8 +12,8 @@ GOOD = {
     "sudo": [True, False],
     "legacy_algorithms": [True, False],
     "credential_id": [None, 1, 2**63 - 1],
-    "fetch_port": [None, 1024, 65535],
-    "fetch_address": [None, "10.0.0.1", "2001:db8::1"],
+    "package_port": [None, 1024, 65535],
+    "package_address": [None, "10.0.0.1", "2001:db8::1"],
     "labels": [{}, {"zone": "eu 1", "a.b/c": ""}],
     "description": ["", "Über uns; $(x)"],
 }
@@ -70,8 +70,8 @@ BAD = {
     "sudo": [1, "true", None],
     "legacy_algorithms": [1, "yes", None],
     "credential_id": [0, -1, True, "1", 2**63],
-    "fetch_port": [0, 80, 1023, 65536, "8000", True],
-    "fetch_address": ["", "gate", "0.0.0.0", "1.2.3.4\n", 7],
+    "package_port": [0, 80, 1023, 65536, "8000", True],
+    "package_address": ["", "gate", "0.0.0.0", "1.2.3.4\n", 7],
     "labels": [
         [],
         "x",

@@ -182,7 +182,7 @@ def test_an_ended_build_stays_as_it_ended(service):
 
 @pytest.fixture
 def following(service):
-    service.auto_deploy = "canary"
+    service.auto_deploy_tag = "canary"
     service.save()
     old = fleet.versions(service, 1)[0]
     one, two = fleet.hosts(2)

@@ -101,7 +101,7 @@ def test_a_revert_marks_the_version_that_it_leaves_where_that_is_ticked_and_only
     address = f"/services/shop/versions/{new.pk}/revert/"
     shown = admin.get(f"{address}?mark_bad=on&reason=loses+orders").content.decode()
     assert 'type="hidden" name="mark_bad" value="on"' in shown and 'name="reason" value="loses orders"' in shown
-    form = {name: re.search(f'name="{name}" value="([^"]*)"', shown)[1] for name in ("key", "plan", "where")}
+    form = {name: re.search(f'name="{name}" value="([^"]*)"', shown)[1] for name in ("key", "plan_token", "where")}
     form |= {"dest": old.pk, "mark_bad": "on"}
     refused = admin.post(address, form)
     assert "must say why" in refused.content.decode() and not Deployment.objects.exists(), "both or neither"

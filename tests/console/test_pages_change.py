@@ -218,7 +218,7 @@ def test_an_install_that_is_not_what_was_shown_is_refused_and_says_what_moved(ad
     fleet.instances(shop[1], [free[0]])
     page = admin.post(where, shown)
     assert page.status_code == 409 and f"{free[0].hostname}:{free[0].ip} has shop already" in page.content.decode()
-    assert admin.post(where, shown | {"plan": "", "key": "0" * 36}).status_code in (409, 422)
+    assert admin.post(where, shown | {"plan_token": "", "key": "0" * 36}).status_code in (409, 422)
     assert not Deployment.objects.exists()
 
 
@@ -265,16 +265,16 @@ def test_what_was_marked_bad_is_offered_and_installed_only_where_somebody_says_s
     MicroServiceVersion.objects.filter(pk=shop[2].pk).update(bad=True, bad_reason="loses orders")
     where = f"/services/shop/versions/{shop[1].pk}/upgrade/"
     page = admin.get(where).content.decode()
-    assert "loses orders" in page and "?even_bad=on" in page and 'name="plan"' not in page
-    page = admin.get(f"{where}?even_bad=on&dest={shop[2].pk}").content.decode()
+    assert "loses orders" in page and "?allow_bad=on" in page and 'name="plan_token"' not in page
+    page = admin.get(f"{where}?allow_bad=on&dest={shop[2].pk}").content.decode()
     sent = hidden(page)
-    assert sent["even_bad"] == ["on"]
-    assert admin.post(where, {**sent, "even_bad": ""}).status_code == 422
+    assert sent["allow_bad"] == ["on"]
+    assert admin.post(where, {**sent, "allow_bad": ""}).status_code == 422
     assert admin.post(where, sent).status_code == 302
     where, hosts = f"/services/shop/versions/{shop[2].pk}/install/", fleet.hosts(1)
     assert 'id="confirm"' not in admin.get(f"{where}?host={hosts[0].pk}").content.decode()
-    sent = hidden(admin.get(f"{where}?host={hosts[0].pk}&even_bad=on").content.decode())
-    assert admin.post(where, {**sent, "even_bad": "", "key": ["0" * 36]}).status_code == 422
+    sent = hidden(admin.get(f"{where}?host={hosts[0].pk}&allow_bad=on").content.decode())
+    assert admin.post(where, {**sent, "allow_bad": "", "key": ["0" * 36]}).status_code == 422
     assert admin.post(where, sent).status_code == 302
 
 

@@ -25,8 +25,8 @@ def test_a_host_is_added_and_changed(admin):
     assert "not trusted yet" in admin.get(answer["Location"]).content.decode()
     admin.post(f"/hosts/{host.pk}/edit/", HOST | {"username": "other", "sudo": "on"})
     host.refresh_from_db()
-    assert (host.username, host.sudo, host.fetch_port, host.fetch_address) == ("other", True, None, None)
-    admin.post(f"/hosts/{host.pk}/edit/", HOST | {"fetch_port": "8123", "fetch_address": "192.168.0.1"})
+    assert (host.username, host.sudo, host.package_port, host.package_address) == ("other", True, None, None)
+    admin.post(f"/hosts/{host.pk}/edit/", HOST | {"package_port": "8123", "package_address": "192.168.0.1"})
     assert "192.168.0.1:8123" in admin.get(answer["Location"]).content.decode()
 
 
@@ -66,8 +66,8 @@ def test_legacy_algorithms_are_allowed_on_the_page_and_shown(admin):
         ("ip", "300.1.1.1"),
         ("hostname", "-x"),
         ("port", "0"),
-        ("fetch_port", "80"),
-        ("fetch_address", "gate"),
+        ("package_port", "80"),
+        ("package_address", "gate"),
         ("username", "-oProxyCommand=x"),
         ("base_path", "relative"),
         ("base_path", "/a/../b"),

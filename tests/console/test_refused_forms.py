@@ -31,7 +31,7 @@ PAGES = {
             {"limits": '{"a": 1}'},
             {"run_as": "no good"},
             {"description": "unsaved\0"},
-            {"auto_deploy": "a\tb"},
+            {"auto_deploy_tag": "a\tb"},
             {"build_url": "https://u:p@h/"},
         ],
     ),

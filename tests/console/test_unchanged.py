@@ -188,7 +188,7 @@ def test_every_form_that_shows_what_is_saved_is_among_these():
 
 def test_a_field_that_comes_back_as_it_was_shown_keeps_what_its_line_cannot_hold(admin):
     """Blanks at the ends, which forms take away, and the order in which boxes were saved."""
-    catalog.create_service(WHO, {"name": "shop", "description": "  two  ", "auto_deploy": " tag "})
+    catalog.create_service(WHO, {"name": "shop", "description": "  two  ", "auto_deploy_tag": " tag "})
     post_unchanged(admin, "/services/shop/settings/", "description")
     made, _secret = callback_rules.create(WHO, {"url": "https://a.example/", "events": list(Telling.values)[::-1]})
     post_unchanged(admin, f"/callbacks/{made.pk}/edit/", "url")

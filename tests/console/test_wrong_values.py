@@ -29,7 +29,7 @@ CASES = [
     ("/services/shop/settings/", SERVICE, {"steps": '[{"name": "x"}]'}),
     ("/services/shop/settings/", SERVICE, {"limits": "[1]"}),
     ("/services/shop/settings/", SERVICE, {"limits": '{"speed": 1}'}),
-    ("/services/shop/settings/", SERVICE, {"auto_deploy": "t" * 65}),
+    ("/services/shop/settings/", SERVICE, {"auto_deploy_tag": "t" * 65}),
     ("/hosts/new/", HOST, {"hostname": "no good;"}),
     ("/hosts/new/", HOST, {"ip": "999.1.1.1"}),
     ("/hosts/new/", HOST, {"port": "99999"}),

@@ -30,7 +30,7 @@ def here(transactional_db, sshds):
     made = World(sshds(2))
     made.red, made.blue = (Team.objects.create(name=name) for name in ("red", "blue"))
     made.service.team = made.blue
-    made.service.auto_deploy = "follow"
+    made.service.auto_deploy_tag = "follow"
     made.service.save()
     HostTeam.objects.create(host=made.assets[0], team=made.red)
     return made

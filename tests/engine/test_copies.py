@@ -76,9 +76,9 @@ class Network:
 
     def endpoint(self, number: int, **jump) -> Endpoint:
         to, host = self.jump, self.sshds[number]
-        known = {"username": to.username, "host_key": to.host_key, "key": to.client_key, "fetch_port": self.port}
+        known = {"username": to.username, "host_key": to.host_key, "key": to.client_key, "package_port": self.port}
         # Known to us as the relay, to the hosts behind it by its own address.
-        way = Endpoint(self.line.address, self.line.port, fetch_address=to.address, **known)
+        way = Endpoint(self.line.address, self.line.port, package_address=to.address, **known)
         known = {"username": host.username, "host_key": host.host_key, "key": host.client_key}
         return Endpoint(host.address, host.port, jump=replace(way, **jump), **known)
 
@@ -147,13 +147,13 @@ def test_a_package_crosses_the_line_to_a_jump_host_once_for_all_hosts_behind_it(
     wait_until(lambda: not network.servers(), what="the end of the server on the jump host")
 
     network.forget()
-    watches = network.deploy_all(fetch_port=0)
+    watches = network.deploy_all(package_port=0)
     assert network.crossed > 6 * size
     assert [(note(watch), watch.bytes_sent) for watch in watches] == [("", size)] * 5
 
 
 def test_where_nothing_is_asked_for_nothing_is_started_on_the_jump_host(network):
-    network.deploy(fetch_port=0)
+    network.deploy(package_port=0)
     assert not network.cache.exists()
     outcome, _ = network.deploy()  # its release is there
     assert (outcome.kind, network.cache.exists()) == (OutcomeKind.DONE, False)
@@ -167,7 +167,7 @@ def test_of_a_chain_of_jump_hosts_the_nearest_keeps_the_copy(network, tmp_path):
         assert (outcome.kind, note(watch)) == (OutcomeKind.DONE, "fetched from the jump host")
         network.forget()
         # One farther away is not asked: who knows whether a host can reach it.
-        outcome, watch = network.deploy(fetch_port=0, jump=replace(outer_way, fetch_port=network.port))
+        outcome, watch = network.deploy(package_port=0, jump=replace(outer_way, package_port=network.port))
         assert (outcome.kind, watch.bytes_sent) == (OutcomeKind.DONE, len(network.data))
 
 
@@ -386,14 +386,14 @@ def test_a_host_that_waits_for_the_copy_is_kept_alive_and_can_be_cancelled(netwo
 def looked_at(endpoint, folder):
     found = probe(endpoint, str(folder), False)
     assert found.ready, found
-    return found.gives_packages, found.fetches_packages, " ".join(found.warnings)
+    return found.serves_packages, found.uses_jump_packages, " ".join(found.warnings)
 
 
 def test_the_check_tries_both_ends(network, tmp_path):
     behind = network.endpoint(0)
     assert looked_at(behind.jump, tmp_path) == (True, None, "")
     assert looked_at(behind, tmp_path) == (None, True, "")
-    assert looked_at(network.endpoint(0, fetch_port=0), tmp_path) == (None, None, "")
+    assert looked_at(network.endpoint(0, package_port=0), tmp_path) == (None, None, "")
     wait_until(lambda: not network.servers(), what="the end of the server")
     with socket.create_server((network.jump.address, network.port)):
         assert looked_at(behind.jump, tmp_path)[0] is False
@@ -408,7 +408,7 @@ def test_the_check_says_that_a_host_has_nothing_to_fetch_with_or_finds_nobody(tm
     with Network(tmp_path, 1, tools=tools) as network:
         assert looked_at(network.endpoint(0), tmp_path)[2].endswith("install curl, or GNU wget, or nc.")
         (tools / "curl").symlink_to(shutil.which("curl"))
-        elsewhere = network.endpoint(0, fetch_address="192.0.2.1")  # of nobody
+        elsewhere = network.endpoint(0, package_address="192.0.2.1")  # of nobody
         assert "It cannot fetch packages from its jump host" in looked_at(elsewhere, tmp_path)[2]
 
 

@@ -118,11 +118,11 @@ def test_a_bad_version_is_brought_anywhere_only_by_a_person_who_says_so(shop, ca
         assert (caught.value.status, caught.value.code) == (422, "version_bad"), name
         assert "leaks memory" in caught.value.detail
         if caller is PERSON:
-            way(even_bad=True)
+            way(allow_bad=True)
             let_go()
         else:
             with pytest.raises(Problem) as caught:
-                way(even_bad=True)
+                way(allow_bad=True)
             assert caught.value.status == 403, name
 
 

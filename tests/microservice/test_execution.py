@@ -57,7 +57,7 @@ def test_hosts_behind_a_jump_host_fetch_the_package_from_it_and_a_row_says_so(wo
         Asset.objects.filter(pk__in=[asset.pk for asset in here.assets]).update(jump_host=gate)
         worker()
         for version, port, said in ((0, free_port(jump.address), "fetched from the jump host"), (1, None, "")):
-            Asset.objects.filter(pk=gate.pk).update(fetch_port=port)
+            Asset.objects.filter(pk=gate.pk).update(package_port=port)
             done = here.install() if not version else here.go("upgrade", 0, version)
             assert done.status == DeploymentStatus.SUCCEEDED
             sent = {bool(row.bytes_sent) for row in done.operations.all()}

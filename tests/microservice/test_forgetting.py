@@ -200,8 +200,8 @@ def test_the_name_of_an_archived_host_can_be_used_again(shop):
     actions.archive_host(ADMIN, host, WHY)
     again = hosts.create(ADMIN, {"hostname": host.hostname, "ip": "10.9.9.9"})
     assert again.pk != host.pk
-    refused("already_there", hosts.unarchive, ADMIN, Asset.every.get(pk=host.pk))
-    refused("already_there", hosts.create, ADMIN, {"hostname": host.hostname, "ip": "10.9.9.8"})
+    refused("already_exists", hosts.unarchive, ADMIN, Asset.every.get(pk=host.pk))
+    refused("already_exists", hosts.create, ADMIN, {"hostname": host.hostname, "ip": "10.9.9.8"})
 
 
 def test_a_credential_of_archived_hosts_alone_can_be_deleted(shop):

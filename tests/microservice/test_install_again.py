@@ -47,7 +47,7 @@ def test_failed_and_new_hosts_go_together_and_the_preview_is_what_runs(failed):
     other = fleet.hosts(1, prefix="other")[0]
     plan = actions.preview_install(ANN, service, two, [host.pk, other.pk], port=1)
     assert [row["host_id"] for row in plan["targets"]] == [host.pk, other.pk]
-    made = actions.install(ANN, service, two, [host.pk, other.pk], port=1, plan=plan["plan"])
+    made = actions.install(ANN, service, two, [host.pk, other.pk], port=1, plan_token=plan["plan_token"])
     assert made.operations.count() == 2
     assert instance.pk in made.operations.values_list("instance_id", flat=True)
 

@@ -22,23 +22,23 @@ def test_a_preview_shows_each_host_and_changes_nothing(shop):
 
 
 def test_a_request_with_the_plan_that_was_shown_goes_through(shop):
-    plan = actions.preview(ANN, shop[0], shop[1][1], "upgrade", "all", shop[1][2].pk)["plan"]
-    assert ask(shop, plan=plan).operations.count() == 3
+    plan = actions.preview(ANN, shop[0], shop[1][1], "upgrade", "all", shop[1][2].pk)["plan_token"]
+    assert ask(shop, plan_token=plan).operations.count() == 3
 
 
 def test_a_request_whose_targets_have_moved_is_refused_and_names_what_moved(shop):
-    plan = actions.preview(ANN, shop[0], shop[1][1], "upgrade", "all", shop[1][2].pk)["plan"]
+    plan = actions.preview(ANN, shop[0], shop[1][1], "upgrade", "all", shop[1][2].pk)["plan_token"]
     MicroServiceInstance.objects.filter(pk=shop[2][0].pk).update(port=81)
-    assert refused(409, "plan_changed", shop, plan=plan).errors[0]["instance_id"] == shop[2][0].pk
+    assert refused(409, "plan_changed", shop, plan_token=plan).errors[0]["instance_id"] == shop[2][0].pk
     MicroServiceInstance.objects.filter(pk=shop[2][0].pk).update(port=0, is_maintain=True)
-    assert "not among the targets any more" in refused(409, "plan_changed", shop, plan=plan).detail
+    assert "not among the targets any more" in refused(409, "plan_changed", shop, plan_token=plan).detail
 
 
 def test_a_request_whose_service_was_redefined_is_refused(shop):
-    plan = actions.preview(ANN, shop[0], shop[1][1], "upgrade", "all", shop[1][2].pk)["plan"]
+    plan = actions.preview(ANN, shop[0], shop[1][1], "upgrade", "all", shop[1][2].pk)["plan_token"]
     shop[0].start_command = "./other"
     shop[0].save()
-    refused(409, "plan_changed", shop, plan=plan)
+    refused(409, "plan_changed", shop, plan_token=plan)
 
 
 def test_an_install_with_the_plan_that_was_shown_goes_through_unless_it_is_another_one(shop):
@@ -50,14 +50,14 @@ def test_an_install_with_the_plan_that_was_shown_goes_through_unless_it_is_anoth
     ids = [host.pk for host in new]
     for other in ({"port": 81}, {"adopt": True}, {"strategy": {"canary": 1}}):
         with pytest.raises(Problem) as refusal:
-            actions.install(ANN, service, versions[1], ids, plan=plan["plan"], **{"port": 80, **other})
+            actions.install(ANN, service, versions[1], ids, plan_token=plan["plan_token"], **{"port": 80, **other})
         assert refusal.value.code == "plan_changed"
     with pytest.raises(Problem) as refusal:
-        actions.install(ANN, service, versions[1], ids[:1], port=80, plan=plan["plan"])
+        actions.install(ANN, service, versions[1], ids[:1], port=80, plan_token=plan["plan_token"])
     assert refusal.value.errors[0]["host_id"] == ids[1]
     assert "is not among the targets any more" in refusal.value.errors[0]["reason"]
     assert not Deployment.objects.exists() and not MicroServiceInstance.objects.filter(host__in=new).exists()
-    made = actions.install(ANN, service, versions[1], ids, port=80, plan=plan["plan"])
+    made = actions.install(ANN, service, versions[1], ids, port=80, plan_token=plan["plan_token"])
     assert made.operations.count() == 2
 
 
@@ -73,11 +73,11 @@ def test_a_preview_of_an_install_refuses_what_the_install_refuses(shop):
                 what(ANN, service, versions[1], **{"hosts": [new.pk], **how})
             assert refusal.value.code == code
     MicroServiceInstance.objects.filter(host=taken).update(status=InstanceStatus.DELETING, locked=True)
-    plan = actions.preview_install(ANN, service, versions[1], [new.pk, taken])["plan"]
-    made = actions.install(ANN, service, versions[1], [new.pk, taken], plan=plan)
+    plan = actions.preview_install(ANN, service, versions[1], [new.pk, taken])["plan_token"]
+    made = actions.install(ANN, service, versions[1], [new.pk, taken], plan_token=plan)
     assert made.operations.count() == 2, "one of them waits for the end of the delete"
 
 
 @pytest.mark.parametrize("plan", ["", "x", "a:b:c", 7, [], {}])
 def test_a_plan_that_nobody_made_is_refused(shop, plan):
-    refused(422, "invalid", shop, plan=plan)
+    refused(422, "invalid", shop, plan_token=plan)

@@ -80,7 +80,7 @@ def test_a_retry_leaves_out_what_has_moved_on_since(shop):
     end_all(deployment, OperationStatus.UNDONE)
     MicroServiceInstance.objects.filter(pk=shop[2][0].pk).update(version=shop[1][3])
     again = actions.retry(ANN, deployment)
-    assert [one["code"] for one in again.skipped] == ["instance_moved"] and again.operations.count() == 2
+    assert [one["code"] for one in again.skipped] == ["concurrent_update"] and again.operations.count() == 2
 
 
 def test_a_retry_of_instances_repeats_toward_the_same_version(shop):

@@ -127,7 +127,7 @@ def test_a_plan_shown_before_a_secret_changed_is_not_what_would_run(here):
     assert "kanari" not in json.dumps(shown) and PEM[20:60] not in json.dumps(shown)
     set_up(here, {"DB_PASSWORD": "another value"})
     with pytest.raises(Problem) as refused:
-        actions.install(SYSTEM, here.service, here.versions[0], [here.assets[0].pk], plan=shown["plan"])
+        actions.install(SYSTEM, here.service, here.versions[0], [here.assets[0].pk], plan_token=shown["plan_token"])
     assert refused.value.code == "plan_changed"
 
 

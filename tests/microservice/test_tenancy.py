@@ -194,7 +194,7 @@ def test_a_retry_and_a_way_back_bring_nothing_to_a_host_that_was_given_away(two)
 
 def test_what_follows_new_builds_leaves_a_closed_host_alone(two):
     service, versions = two.service["blue"], two.versions["blue"]
-    service.auto_deploy = "follow"
+    service.auto_deploy_tag = "follow"
     service.save()
     misplaced(two, tag="follow")
     here = two.instance("blue", two.blues, version=1, tag="follow")

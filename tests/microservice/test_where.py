@@ -63,7 +63,7 @@ def test_a_request_goes_where_it_says_and_its_dry_run_shows_the_same(here, api, 
     assert {one["host"].partition(":")[0] for one in shown.json()["targets"]} == hosts
     ids = {apart.IDS[one] for one in hosts}
     assert {(one["host_id"], one["instance_id"]) for one in shown.json()["targets"]} == ids
-    done = api().post(path(here, action), body(here, action, **where, plan=shown.json()["plan"]))
+    done = api().post(path(here, action), body(here, action, **where, plan_token=shown.json()["plan_token"]))
     assert done.status_code == 202, done.content
     assert here.locked() == hosts
     rows = Operation.objects.filter(deployment=done.json()["id"]).values_list("host", "instance")
@@ -288,7 +288,7 @@ def _failed(made: Deployment) -> Event:
 def test_what_follows_a_build_goes_to_the_tagged_instances(here):
     from microservice.publishing.auto_deploy import build_ended
 
-    here.service.auto_deploy = "follow"
+    here.service.auto_deploy_tag = "follow"
     here.service.save()
     MicroServiceInstance.objects.filter(host__hostname="web2").update(tag="follow")
     build_ended(here.versions[2])

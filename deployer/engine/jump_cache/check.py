@@ -56,7 +56,7 @@ def script(jump: Endpoint, token: str, nonce: str) -> bytes:
 _uptime() {{ :; }}
 {program.part("fetch")}
 _status={127}
-if _begin_fetch {quote(jump.fetch_from)} {jump.fetch_port} {quote(token)}; then
+if _begin_fetch {quote(jump.fetch_from)} {jump.package_port} {quote(token)}; then
 {{ sleep {STALLED} && kill "$_fetcher"; }} >/dev/null 2>&1 &
 wait "$_fetcher"
 _status=$?

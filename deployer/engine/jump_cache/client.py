@@ -1,6 +1,6 @@
 """Copies of packages on jump hosts: each goes there once, and the hosts behind it fetch it from there.
 
-A jump host that may do so has a `fetch_port`. While operations behind it ask for packages, one thread of this process
+A jump host that may do so has a `package_port`. While operations behind it ask for packages, one thread of this process
 speaks with one server there (protocol.py), over the connection that they share. What it cannot give is sent over
 each host's own connection, as everywhere else; the host is told why, and says so in its journal.
 """
@@ -141,7 +141,7 @@ class JumpCache:
         answer = None
         try:
             if talk.bring(package, lambda: self.users > 0):
-                line = f"fetch {self.jump.fetch_from} {self.jump.fetch_port} {talk.token}\n"
+                line = f"fetch {self.jump.fetch_from} {self.jump.package_port} {talk.token}\n"
                 answer = line.encode(), float("inf")
         except Broken:
             raise
@@ -169,7 +169,7 @@ _shelves: dict[Endpoint, JumpCache] = {}
 
 def has_jump_cache(endpoint: Endpoint) -> bool:
     """Whether this host's own jump host may keep copies for it. One farther away it may not reach at all."""
-    return endpoint.jump is not None and endpoint.jump.fetch_port > 0
+    return endpoint.jump is not None and endpoint.jump.package_port > 0
 
 
 def cache_request(endpoint: Endpoint, package: Package, limits: Limits) -> CacheRequest:

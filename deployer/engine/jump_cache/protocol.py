@@ -44,7 +44,7 @@ class CacheSession:
         self._shown = OutputReader(nonce)
         # What another worker has sent of a package, since when, and since when it is waited for at all.
         self._others: dict[str, tuple[str, float, float]] = {}
-        self._give(server() + f"{nonce}\n{jump.fetch_port}\n{jump.fetch_from}\n".encode())
+        self._give(server() + f"{nonce}\n{jump.package_port}\n{jump.fetch_from}\n".encode())
         word, rest = self._word(deadlines.patience(jump.where) if patience is None else patience)
         if word != "ready":
             raise Broken(rest if word == "no" else NONSENSE)

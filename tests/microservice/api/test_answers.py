@@ -147,7 +147,7 @@ def test_a_body_that_is_too_large(api, settings):
     ("error", "status", "code"),
     [
         (RuntimeError("secret words"), 500, "internal_error"),
-        (IntegrityError("secret words"), 409, "conflict"),
+        (IntegrityError("secret words"), 409, "concurrent_update"),
         (OperationalError("secret words"), 503, "unavailable"),
         (KeyError("secret words"), 500, "internal_error"),
         (ValueError("secret words"), 500, "internal_error"),

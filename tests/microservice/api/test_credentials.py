@@ -59,7 +59,7 @@ def test_what_is_wrong_is_refused_without_a_word_of_the_secret(api, change):
 
 def test_what_is_in_use_or_taken_is_a_conflict(api):
     number = api().post("/credentials/", SECRET).json()["id"]
-    assert api().post("/credentials/", SECRET).json()["code"] == "already_there"
+    assert api().post("/credentials/", SECRET).json()["code"] == "already_exists"
     (host,) = fleet.hosts(1)
     api().patch(f"/hosts/{host.pk}", {"credential_id": number})
     assert api().get("/credentials/").json()["data"][0]["hosts"] == 1

@@ -29,8 +29,8 @@ def test_a_host_is_made_read_changed_and_deleted(api, public):
         "base_path": "/srv/x",
         "sudo": True,
         "legacy_algorithms": True,
-        "fetch_port": 8123,
-        "fetch_address": "192.168.0.1",
+        "package_port": 8123,
+        "package_address": "192.168.0.1",
         "labels": {"zone": "eu"},
         "host_key": public,
         "description": "first",
@@ -48,9 +48,9 @@ def test_a_host_is_made_read_changed_and_deleted(api, public):
     )
     path = f"/hosts/{shown['id']}"
     assert api("read").get(path).json() == shown
-    changed = api().patch(path, {"port": 22, "labels": {}, "fetch_port": None})
+    changed = api().patch(path, {"port": 22, "labels": {}, "package_port": None})
     assert changed.status_code == 200 and (changed.json()["port"], changed.json()["labels"]) == (22, {})
-    assert (changed.json()["fetch_port"], changed.json()["fetch_address"]) == (None, "192.168.0.1")
+    assert (changed.json()["package_port"], changed.json()["package_address"]) == (None, "192.168.0.1")
     assert changed.json()["hostname"] == "web1"
     assert api().delete(path).status_code == 204
     assert api().get(path).status_code == api().delete(path).status_code == 404
@@ -92,9 +92,9 @@ def test_hosts_are_listed_by_name_and_found_by_a_part_of_it(api):
         {"credential_id": "1"},
         {"jump_host_id": 99},
         {"jump_host_id": 2**80},
-        {"fetch_port": 80},
-        {"fetch_port": "8123"},
-        {"fetch_address": "gate"},
+        {"package_port": 80},
+        {"package_port": "8123"},
+        {"package_address": "gate"},
         {"reachable": True},
         {"offered_key": "x"},
         {"hostname": None},
@@ -114,7 +114,7 @@ def test_a_wrong_field_is_named_by_its_pointer(api, change):
 def test_names_and_references_in_the_way_are_conflicts(api):
     (host,) = fleet.hosts(1)
     fleet.instances(fleet.versions(fleet.service(), 1)[0], [host])
-    assert api().post("/hosts/", {"hostname": host.hostname, "ip": "10.0.0.9"}).json()["code"] == "already_there"
+    assert api().post("/hosts/", {"hostname": host.hostname, "ip": "10.0.0.9"}).json()["code"] == "already_exists"
     assert api().delete(f"/hosts/{host.pk}").json()["code"] == "host_in_use"
     assert api().patch(f"/hosts/{host.pk}", {"base_path": "/elsewhere"}).json()["code"] == "host_in_use"
 

@@ -297,7 +297,7 @@ def test_hosts_that_are_no_ids_are_refused(api, shop, host):
         {"strategy": {"batch_size": 0}},
         {"strategy": {"colour": "red"}},
         {"strategy": []},
-        {"plan": "nonsense"},
+        {"plan_token": "nonsense"},
         {"force": "yes"},
         {"dry_run": 1},
         {"wheels": 4},
@@ -344,10 +344,10 @@ def test_a_dry_run_shows_the_plan_and_its_token_holds_only_while_nothing_moves(a
     assert shown.status_code == 200 and unchanged() and "Location" not in shown
     assert len(shown.json()["targets"]) == 3 and shown.json()["targets"][0]["steps"]
     api().patch(of(shop, one.pk), {"port": 9999})
-    moved = api().post(going(shop), {**asked, "plan": shown.json()["plan"]})
+    moved = api().post(going(shop), {**asked, "plan_token": shown.json()["plan_token"]})
     assert (moved.status_code, moved.json()["code"]) == (409, "plan_changed") and unchanged()
-    again = api().post(going(shop), {**asked, "dry_run": True}).json()["plan"]
-    assert api().post(going(shop), {**asked, "plan": again}).status_code == 202
+    again = api().post(going(shop), {**asked, "dry_run": True}).json()["plan_token"]
+    assert api().post(going(shop), {**asked, "plan_token": again}).status_code == 202
 
 
 def test_an_install_goes_to_hosts_that_do_not_have_the_service(api, shop):
@@ -373,11 +373,11 @@ def test_a_dry_run_of_an_install_shows_its_plan_which_holds_only_while_nothing_m
     assert (told["action"], told["from_version"], told["batches"]) == ("install", None, [2])
     assert [one["host_id"] for one in told["targets"]] == asked["host"] and told["targets"][0]["steps"]
     api().patch(f"/hosts/{new[1].pk}", {"base_path": "/elsewhere"})
-    moved = api().post(going(shop, "install"), {**asked, "plan": told["plan"]})
+    moved = api().post(going(shop, "install"), {**asked, "plan_token": told["plan_token"]})
     assert (moved.status_code, moved.json()["code"]) == (409, "plan_changed")
     assert moved.json()["errors"][0]["host_id"] == new[1].pk and not Deployment.objects.exists()
-    again = api().post(going(shop, "install"), {**asked, "dry_run": True}).json()["plan"]
-    assert api().post(going(shop, "install"), {**asked, "plan": again}).status_code == 202
+    again = api().post(going(shop, "install"), {**asked, "dry_run": True}).json()["plan_token"]
+    assert api().post(going(shop, "install"), {**asked, "plan_token": again}).status_code == 202
 
 
 def test_instances_are_deleted_and_retried_by_deployments(api, shop):

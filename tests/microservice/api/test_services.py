@@ -40,7 +40,7 @@ def test_every_field_comes_back_as_it_went_in(api):
         "keep_releases": 5,
         "limits": {},
         "steps": [{"name": "migrate", "before": "link", "run": "./migrate up", "undo": "./migrate down"}],
-        "auto_deploy": "staging",
+        "auto_deploy_tag": "staging",
     }
     made = api().post("/services/", fields)
     assert made.status_code == 201, made.content
@@ -107,7 +107,7 @@ def test_a_name_outside_the_pattern_is_refused(api, name):
         ("limits", "x"),
         ("language", None),
         ("name", 7),
-        ("auto_deploy", "x" * 65),
+        ("auto_deploy_tag", "x" * 65),
         ("nonsense", 1),
         ("team", "web"),
         ("steps", [{"name": "a b", "before": "nowhere", "run": ""}]),
@@ -141,7 +141,7 @@ def test_a_name_stays_once_there_are_versions(api):
     service = fleet.service("shop")
     assert api().patch("/services/shop", {"name": "store"}).status_code == 200
     fleet.versions(service, 1)
-    assert api().patch("/services/store", {"name": "shop"}).json()["code"] == "service_named"
+    assert api().patch("/services/store", {"name": "shop"}).json()["code"] == "service_name_locked"
 
 
 def test_a_service_with_instances_cannot_be_deleted(api):
