@@ -18,7 +18,7 @@ from microservice.models import MicroService
 from .fields import Environment, Form, JSONText, Words
 
 
-def blame(form: forms.Form, problem: Problem) -> None:
+def add_problem(form: forms.Form, problem: Problem) -> None:
     """Puts a refusal's reasons at the fields they name, the rest on top. The form keeps everything that was typed."""
     placed = False
     for error in problem.errors:

@@ -12,7 +12,7 @@ from access.problems import Problem
 from integrations import registry
 
 from .fields import Form, SecretText, Words
-from .services import blame
+from .services import add_problem
 
 TITLES = {
     "package_store": _("Package store"),
@@ -215,7 +215,7 @@ def forms_of(data: Mapping | None, shown: Mapping[str, Any]) -> list[PartForm]:
     return [form(data, shown[form.name]) for form in FORMS]
 
 
-def blame_parts(found: list[PartForm], problem: Problem) -> None:
+def add_problem_to_parts(found: list[PartForm], problem: Problem) -> None:
     """Puts what is wrong with `/part/field` at that field of that part's form."""
     for form in found:
         mine = [
@@ -224,4 +224,4 @@ def blame_parts(found: list[PartForm], problem: Problem) -> None:
             if error["pointer"].startswith(f"/{form.name}/")
         ]
         if mine:
-            blame(form, Problem(problem.status, problem.code, problem.detail, errors=mine))
+            add_problem(form, Problem(problem.status, problem.code, problem.detail, errors=mine))

@@ -25,7 +25,7 @@ from ..forms.services import TokenForm
 from ..queries import hosts as found
 from ..queries import people as persons
 from . import reauthentication as proof
-from .decorators import blaming, go, page, say, sent
+from .decorators import errors_on, flash, page, post_data, redirect_to
 
 
 @page("", ("GET", "POST"), look="")
@@ -49,10 +49,10 @@ def make_token(
     request: HttpRequest, caller: Caller, user: int | None = None, prefix: str | None = None
 ) -> tuple[TokenForm, Token | None, str]:
     """The form for a token, and where one was asked for, the token and its text. `user`: a service account's."""
-    form = TokenForm(sent(request), prefix=prefix)
+    form = TokenForm(post_data(request), prefix=prefix)
     proof.ask(caller, form)
     if request.method == "POST" and form.is_valid():
-        with blaming(form):
+        with errors_on(form):
             made, secret = _issue(proof.proven(request, caller, form), form.cleaned_data, user)
             return TokenForm(prefix=prefix), made, secret
     return form, None, ""
@@ -73,12 +73,12 @@ def _issue(caller: Caller, asked: dict, user: int | None) -> tuple[Token, str]:
 @page("", ("GET", "POST"), look="")
 def account(request: HttpRequest, caller: Caller) -> HttpResponse:
     """Who somebody is here, where they are signed in, and another password for them."""
-    form = PasswordForm(sent(request))
+    form = PasswordForm(post_data(request))
     person = accounts.find_user(caller.user_id or 0)
     if request.method == "POST" and form.is_valid():
-        with blaming(form):
+        with errors_on(form):
             _change_password(request, caller, person, form.cleaned_data)
-            return go("account")
+            return redirect_to("account")
     rights = [scope for scope in SCOPES if caller.might(scope)]
     context = {
         "person": person,
@@ -101,7 +101,7 @@ def _change_password(request: HttpRequest, caller: Caller, person: User, asked: 
         record(caller, "change", "user", person, after={"password": "changed"})
     update_session_auth_hash(request, person)  # this session goes on, every other one ends
     session_of(request).prove()
-    say(request, _("Your password was changed. You are signed out everywhere else."))
+    flash(request, _("Your password was changed. You are signed out everywhere else."))
 
 
 @page("", ("POST",), look="")
@@ -114,7 +114,7 @@ def session_end(request: HttpRequest, caller: Caller, person: int, number: int) 
             raise not_found("session")
         record(caller, "end_sessions", "user", user, after={"sessions": 1})
     security_log.line("session ended", caller, subject=user.get_username(), session=number)
-    say(request, _("The session has ended."))
+    flash(request, _("The session has ended."))
     return _back(caller, person)
 
 
@@ -125,17 +125,17 @@ def access_end(request: HttpRequest, caller: Caller, person: int) -> HttpRespons
     here = session_of(request).digest
     ended = end_access(caller, accounts.find_user(person), "asked for", keep=here, with_tokens="tokens" in request.POST)
     text = _("{sessions} sessions and {tokens} tokens have ended.")
-    say(request, text.format(sessions=ended.sessions, tokens=len(ended.tokens)))
+    flash(request, text.format(sessions=ended.sessions, tokens=len(ended.tokens)))
     return _back(caller, person)
 
 
 def _back(caller: Caller, person: int) -> HttpResponse:
-    return go("account") if person == caller.user_id else go("person", person)
+    return redirect_to("account") if person == caller.user_id else redirect_to("person", person)
 
 
 @page("", ("POST",), look="")
 def revoke(request: HttpRequest, caller: Caller, number: int) -> HttpResponse:
     token = issuing.revoke(caller, number)
     text = _("%(name)s was taken back, with all tokens made with it. It is refused from now on.")
-    say(request, text % {"name": token.name})
-    return go("tokens")
+    flash(request, text % {"name": token.name})
+    return redirect_to("tokens")

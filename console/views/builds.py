@@ -13,7 +13,7 @@ from microservice.publishing import versions
 from microservice.status import BUILD_AGAIN, BUILD_TRANSITIONS, BuildStatus
 
 from ..queries import services
-from .decorators import complain, go, page, say
+from .decorators import flash, flash_problem, page, redirect_to
 
 MOST = 20  # attempts that a page lists
 
@@ -36,10 +36,10 @@ def build(request: HttpRequest, caller: Caller, name: str, number: int) -> HttpR
         found = catalog.find_version(catalog.find_service(caller, service.pk, "publish"), number)
         asked = {name: request.POST.get(name) == "on" for name in ("again", "even_built")}
         build_requests.start(caller, found, **asked)
-        say(request, _("%(version)s is being built.") % {"version": found.version})
+        flash(request, _("%(version)s is being built.") % {"version": found.version})
     except Problem as problem:
-        complain(request, problem)
-    return go("version", service.name, number)
+        flash_problem(request, problem)
+    return redirect_to("version", service.name, number)
 
 
 @page("publish", ("POST",))
@@ -50,13 +50,13 @@ def mark(request: HttpRequest, caller: Caller, name: str, number: int, word: str
     try:
         if word == "bad":
             catalog.mark_bad(caller, found, request.POST.get("reason", ""))
-            say(request, _("%(version)s is marked bad from now on.") % {"version": found.version})
+            flash(request, _("%(version)s is marked bad from now on.") % {"version": found.version})
         else:
             versions.change(caller, found, {"bad": False})
-            say(request, _("%(version)s is good again.") % {"version": found.version})
+            flash(request, _("%(version)s is good again.") % {"version": found.version})
     except Problem as problem:
-        complain(request, problem)
-    return go("version", service.name, number)
+        flash_problem(request, problem)
+    return redirect_to("version", service.name, number)
 
 
 def shown(caller: Caller, service: MicroService, version: MicroServiceVersion, attempt: str = "") -> dict:

@@ -11,7 +11,7 @@ from callbacks.models import Callback
 
 from ..forms.callbacks import EVENTS, CallbackForm
 from ..queries import callbacks as told
-from .decorators import blaming, complain, go, page, say, sent, show, wanted
+from .decorators import errors_on, flash, flash_problem, page, post_data, query, redirect_to, render_list
 
 
 @page(look="admin")
@@ -21,9 +21,9 @@ def callbacks(request: HttpRequest, caller: Caller) -> HttpResponse:
 
 @page("admin", ("GET", "POST"), look="admin")
 def callback_new(request: HttpRequest, caller: Caller) -> HttpResponse:
-    form = CallbackForm(sent(request))
+    form = CallbackForm(post_data(request))
     if request.method == "POST" and form.is_valid():
-        with blaming(form):
+        with errors_on(form):
             made, secret = changes.create(caller, form.values())
             return _page(request, told.callback(made.pk), secret=secret)
     context = {"form": form, "tab": "callbacks"}
@@ -34,18 +34,18 @@ def callback_new(request: HttpRequest, caller: Caller) -> HttpResponse:
 def callback_edit(request: HttpRequest, caller: Caller, number: int) -> HttpResponse:
     row = told.callback(number)
     before = {"url": row.url, "events": row.events, "active": row.active}
-    form = CallbackForm(sent(request), initial=before, saved=True)
+    form = CallbackForm(post_data(request), initial=before, saved=True)
     if request.method == "POST" and form.is_valid():
         values = form.values()
         made = form.cleaned_data["new_secret"] and "secret" not in values
         if made:
             values["secret"] = signing.new_secret()
-        with blaming(form):
+        with errors_on(form):
             changes.change(caller, row, values)
             if made:
                 return _page(request, told.callback(number), secret=values["secret"])
-            say(request, _("{url} was saved.").format(url=row.url))
-            return go("callback", number)
+            flash(request, _("{url} was saved.").format(url=row.url))
+            return redirect_to("callback", number)
         row = told.callback(number)
     context = {"form": form, "callback": row, "tab": "callbacks"}
     return render(request, "callbacks/edit.html", context, status=422 if form.errors else 200)
@@ -66,22 +66,22 @@ def callback_test(request: HttpRequest, caller: Caller, number: int) -> HttpResp
 def callback_delete(request: HttpRequest, caller: Caller, number: int) -> HttpResponse:
     row = changes.find(number)
     changes.delete(caller, row)
-    say(request, _("{url} is told nothing any more.").format(url=row.url))
-    return go("callbacks")
+    flash(request, _("{url} is told nothing any more.").format(url=row.url))
+    return redirect_to("callbacks")
 
 
 @page("admin", ("POST",))
 def redeliver(request: HttpRequest, caller: Caller, number: int, delivery: int) -> HttpResponse:
     try:
         changes.redeliver(caller, told.delivery(changes.find(number), delivery))
-        say(request, _("It is sent again, until it arrives or a day has passed."))
+        flash(request, _("It is sent again, until it arrives or a day has passed."))
     except Problem as problem:
-        complain(request, problem)
-    return go("callback", number)
+        flash_problem(request, problem)
+    return redirect_to("callback", number)
 
 
 def _page(request: HttpRequest, row: Callback, **more) -> HttpResponse:
-    after = wanted(request, "after")["after"]
+    after = query(request, "after")["after"]
     context = {
         "callback": row,
         "page": told.deliveries(row, after),
@@ -89,4 +89,4 @@ def _page(request: HttpRequest, row: Callback, **more) -> HttpResponse:
         "events": [EVENTS[one] for one in EVENTS if one in row.events],
         **more,
     }
-    return show(request, "callbacks/page.html", "callbacks/delivery_rows.html", context)
+    return render_list(request, "callbacks/page.html", "callbacks/delivery_rows.html", context)

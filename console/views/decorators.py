@@ -23,7 +23,7 @@ from access.session_cache import watching
 from microservice.event_stream import newest
 
 from ..forms.fields import with_unix_lines
-from ..forms.services import blame
+from ..forms.services import add_problem
 from . import fragment_cache
 
 View = Callable[..., HttpResponse]
@@ -114,11 +114,11 @@ def refused(request: HttpRequest, problem: Problem) -> HttpResponse:
     return response
 
 
-def say(request: HttpRequest, text: str) -> None:
+def flash(request: HttpRequest, text: str) -> None:
     messages.success(request, text)
 
 
-def complain(request: HttpRequest, problem: Problem) -> None:
+def flash_problem(request: HttpRequest, problem: Problem) -> None:
     """Shows a refusal on the next page, where the form that was refused has nothing typed in it to lose."""
     text = f"{problem.detail} {problem.hint}".strip()
     if problem.page:
@@ -127,42 +127,42 @@ def complain(request: HttpRequest, problem: Problem) -> None:
 
 
 @contextmanager
-def blaming(form: forms.Form) -> Iterator[None]:
+def errors_on(form: forms.Form) -> Iterator[None]:
     """What the rules refuse inside stands at the form's fields afterwards; the page is then shown again with it."""
     try:
         yield
     except Problem as problem:
-        blame(form, problem)
+        add_problem(form, problem)
 
 
-def go(name: str, *args) -> HttpResponseRedirect:
+def redirect_to(name: str, *args) -> HttpResponseRedirect:
     return HttpResponseRedirect(reverse(f"console:{name}", args=args))
 
 
-def show(request: HttpRequest, whole: str, rows: str, context: dict, live: str = "") -> HttpResponse:
+def render_list(request: HttpRequest, whole: str, rows: str, context: dict, live: str = "") -> HttpResponse:
     """A list's page; or, where the page's script asks for what comes after a row, only the rows that follow, and where
     it asks for what changes, only that (`live`)."""
     part = live if live and request.headers.get("HX-Request") else whole
-    return render(request, rows if asks_for_more(request) else part, context)
+    return render(request, rows if wants_next_rows(request) else part, context)
 
 
-def asks_for_more(request: HttpRequest) -> bool:
+def wants_next_rows(request: HttpRequest) -> bool:
     """Whether the page's script asks for the rows after the last one shown; not where it asks for all of them anew."""
     return bool(request.headers.get("HX-Request") and request.GET.get("after") and "rows" not in request.GET)
 
 
-def rows(request: HttpRequest, usual: int, most: int) -> int:
+def page_size(request: HttpRequest, usual: int, most: int) -> int:
     """How many rows to give: a page of them, or as many as a page that asks again has come to show by now."""
     text = request.GET.get("rows", "")
     return min(most, max(usual, int(text))) if text.isascii() and text.isdigit() and len(text) < 7 else usual
 
 
-def sent(request: HttpRequest) -> QueryDict | None:
+def post_data(request: HttpRequest) -> QueryDict | None:
     """What a form is bound to: everything that was posted, also where that is nothing at all; None for a first view."""
     return request.POST if request.method == "POST" else None
 
 
-def wanted(request: HttpRequest, *names: str) -> dict[str, str]:
+def query(request: HttpRequest, *names: str) -> dict[str, str]:
     """The named parts of the query as text without NUL (which PostgreSQL would refuse), "" where they are missing."""
     return {name: request.GET.get(name, "").replace("\0", "").strip()[:200] for name in names}
 

@@ -25,7 +25,7 @@ from ..queries import deployments as runs
 from ..queries import progress
 from ..queries.advice import advice
 from .controls import controls, segments
-from .decorators import asks_for_more, complain, go, page, rows, show, wanted
+from .decorators import flash_problem, page, page_size, query, redirect_to, render_list, wants_next_rows
 
 PIECE = 65536  # bytes of output in one answer
 OPEN_AT_ONCE = 5  # hosts whose output is shown inside the matrix
@@ -33,20 +33,20 @@ OPEN_AT_ONCE = 5  # hosts whose output is shown inside the matrix
 
 @page()
 def deployments(request: HttpRequest, caller: Caller) -> HttpResponse:
-    asked = wanted(request, "service", "status", "action", "after")
+    asked = query(request, "service", "status", "action", "after")
     after = asked.pop("after")
     found = runs.deployments(caller, asked, after)
     for deployment in found:
         deployment.segments = segments(deployment.by_status)
     context = {**asked, "page": found, "filtered": any(asked.values())}
-    return show(request, "deployment/list.html", "deployment/list_rows.html", context)
+    return render_list(request, "deployment/list.html", "deployment/list_rows.html", context)
 
 
 @page(live=True)
 def deployment(request: HttpRequest, caller: Caller, number: int) -> HttpResponse:
     """The whole page; for the page's own script the part that changes, or the rows that follow: the same templates."""
     found = runs.deployment(caller, number)
-    if asks_for_more(request):
+    if wants_next_rows(request):
         return render(request, "deployment/matrix_rows.html", _matrix(request, caller, found))
     template = "deployment/live.html" if request.headers.get("HX-Request") else "deployment/page.html"
     return render(request, template, _watched(request, caller, found))
@@ -54,8 +54,8 @@ def deployment(request: HttpRequest, caller: Caller, number: int) -> HttpRespons
 
 def _matrix(request: HttpRequest, caller: Caller, found: Deployment) -> dict:
     """The matrix's rows: a page of them, or as many as the page that asks has shown by now."""
-    asked = wanted(request, "status", "after", "open")
-    matrix = runs.matrix(caller, found, asked["status"], asked["after"], rows(request, runs.ROWS, runs.MOST_ROWS))
+    asked = query(request, "status", "after", "open")
+    matrix = runs.matrix(caller, found, asked["status"], asked["after"], page_size(request, runs.ROWS, runs.MOST_ROWS))
     opened = {int(word) for word in asked["open"].split(",")[:OPEN_AT_ONCE] if word.isascii() and word.isdigit()}
     for row in matrix.rows:
         row.open = row.operation.pk in opened
@@ -116,10 +116,10 @@ def act(request: HttpRequest, caller: Caller, number: int, what: str) -> HttpRes
         raise not_found("action")
     try:
         key = request.POST.get("key", "")
-        return go("deployment", once(caller, key, f"{what} {found.pk}", lambda: deeds[what](caller, found)))
+        return redirect_to("deployment", once(caller, key, f"{what} {found.pk}", lambda: deeds[what](caller, found)))
     except Problem as problem:
-        complain(request, problem)
-        return go("deployment", found.pk)
+        flash_problem(request, problem)
+        return redirect_to("deployment", found.pk)
 
 
 def _revert(request: HttpRequest, caller: Caller, found: Deployment) -> Deployment:
@@ -166,7 +166,7 @@ def _attempts(of: Operation) -> dict:
 def output(request: HttpRequest, caller: Caller, number: int) -> HttpResponse:
     """Output from `offset` as harmless HTML. Headers say where the next piece begins and in which style."""
     found = runs.operation(caller, number)
-    asked = wanted(request, "offset", "style")
+    asked = query(request, "offset", "style")
     offset = int(asked["offset"]) if asked["offset"].isascii() and asked["offset"].isdigit() else 0
     data, end = runs.output(found, min(offset, 1 << 60), PIECE)
     rendered, growing = _rendered(found, data, end, asked["style"])

@@ -7,14 +7,14 @@ from microservice.publishing import upload
 
 from ..queries import fleet
 from ..queries.paging import MOST, PAGE
-from .decorators import page, rows, show, wanted
+from .decorators import page, page_size, query, render_list
 
 
 @page(live=True)
 def home(request: HttpRequest, caller: Caller) -> HttpResponse:
     """Services × what runs where; `q`, `state` and `after` are in the address."""
-    asked = wanted(request, "q", "state", "after")
-    found = fleet.services(caller, **asked, size=rows(request, PAGE, MOST))
+    asked = query(request, "q", "state", "after")
+    found = fleet.services(caller, **asked, size=page_size(request, PAGE, MOST))
     for row in found:
         row.may_deploy = caller.may_for_team("deploy", row.service.team_id)
     context = {
@@ -26,4 +26,4 @@ def home(request: HttpRequest, caller: Caller) -> HttpResponse:
         "may_publish": caller.might("publish"),
         "most": upload.LIMIT,
     }
-    return show(request, "fleet.html", "fleet_rows.html", context, "fleet_live.html")
+    return render_list(request, "fleet.html", "fleet_rows.html", context, "fleet_live.html")

@@ -12,7 +12,7 @@ from access.problems import Problem
 
 from .. import moments
 from ..queries import history as past
-from .decorators import page, show, wanted
+from .decorators import page, query, render_list
 
 TIMES = ("since", "since_at", "until", "until_at")  # …_at: the offset of a clock time that comes twice
 FILTERS = (*TIMES, "service", "actor", "action", "q", "after")
@@ -22,7 +22,7 @@ SHORTCUTS = (1, 24, 24 * 7)  # hours back from now
 
 @page()
 def history(request: HttpRequest, caller: Caller) -> HttpResponse:
-    asked = wanted(request, *FILTERS)
+    asked = query(request, *FILTERS)
     context: dict = {**asked, "tab": "rows", "filtered": any(asked.values())}
     try:
         since, until = _between(asked)
@@ -30,13 +30,13 @@ def history(request: HttpRequest, caller: Caller) -> HttpResponse:
         return render(request, "history/rows_page.html", context | {"problem": problem}, status=problem.status)
     context |= _shown(since, until)
     context["page"] = past.history(caller, asked, since, until)
-    return show(request, "history/rows_page.html", "history/rows.html", context)
+    return render_list(request, "history/rows_page.html", "history/rows.html", context)
 
 
 @page()
 def moves(request: HttpRequest, caller: Caller) -> HttpResponse:
     """Which versions ran before and after, for each instance that moved: in the last hour, where nothing is said."""
-    asked = wanted(request, *TIMES, "service")
+    asked = query(request, *TIMES, "service")
     now = timezone.now().replace(second=0, microsecond=0) + timedelta(minutes=1)
     context: dict = {
         **asked,

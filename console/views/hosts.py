@@ -17,7 +17,7 @@ from ..forms.hosts import HostForm
 from ..forms.imports import HostImportForm
 from ..queries import hosts as found
 from ..queries.paging import MOST, PAGE
-from .decorators import blaming, complain, go, page, rows, say, sent, show, wanted
+from .decorators import errors_on, flash, flash_problem, page, page_size, post_data, query, redirect_to, render_list
 
 FINDING = "host_finding"  # in the session: [the host's id, what a check has found]
 NAMED = "host_key_named"  # in the session: [the host's id, a pasted fingerprint that could not be compared yet]
@@ -25,24 +25,24 @@ NAMED = "host_key_named"  # in the session: [the host's id, a pasted fingerprint
 
 @page(live=True)
 def hosts(request: HttpRequest, caller: Caller) -> HttpResponse:
-    asked = wanted(request, "q", "state", "team", "after")
+    asked = query(request, "q", "state", "team", "after")
     context = {
         **asked,
-        "page": found.hosts(caller, **asked, size=rows(request, PAGE, MOST)),
+        "page": found.hosts(caller, **asked, size=page_size(request, PAGE, MOST)),
         "teams": found.teams(caller),
         "filtered": bool(asked["q"] or asked["state"] or asked["team"]),
         "may_admin": caller.may("admin"),
     }
-    return show(request, "host/list.html", "host/list_rows.html", context, "host/list_live.html")
+    return render_list(request, "host/list.html", "host/list_rows.html", context, "host/list_live.html")
 
 
 @page("admin", ("GET", "POST"))
 def new(request: HttpRequest, caller: Caller) -> HttpResponse:
-    form = HostForm(sent(request))
+    form = HostForm(post_data(request))
     if request.method == "POST" and form.is_valid():
-        with blaming(form):
+        with errors_on(form):
             host = host_changes.create(caller, form.values())
-            say(request, _("%(name)s was added.") % {"name": host.hostname})
+            flash(request, _("%(name)s was added.") % {"name": host.hostname})
             return _asked_at_once(request, caller, host, form.fingerprint)
     return render(request, "host/edit.html", {"form": form}, status=422 if form.errors else 200)
 
@@ -51,30 +51,30 @@ def new(request: HttpRequest, caller: Caller) -> HttpResponse:
 def edit(request: HttpRequest, caller: Caller, number: int) -> HttpResponse:
     host = found.host(caller, number)
     before = host_changes.shown(host)
-    form = HostForm(sent(request), initial=before | {"teams": [team.pk for team in host.teams.all()]})
+    form = HostForm(post_data(request), initial=before | {"teams": [team.pk for team in host.teams.all()]})
     if request.method == "POST" and form.is_valid():
-        with blaming(form):
+        with errors_on(form):
             host_changes.change(caller, host, form.values())
-            say(request, _("%(name)s was saved.") % {"name": host.hostname})
+            flash(request, _("%(name)s was saved.") % {"name": host.hostname})
             moved = any(before[name] != getattr(host, name) for name in host_changes.OF_THE_WAY)
             if form.fingerprint or moved:
                 return _asked_at_once(request, caller, host, form.fingerprint)
-            return go("host", host.pk)
+            return redirect_to("host", host.pk)
     return render(request, "host/edit.html", {"form": form, "host": host}, status=422 if form.errors else 200)
 
 
 @page("admin", ("GET", "POST"), look="admin")
 def import_hosts(request: HttpRequest, caller: Caller) -> HttpResponse:
     """Many hosts from a file: what is in it is checked and shown first, by line, and imported then."""
-    form = HostImportForm(sent(request), request.FILES or None)
+    form = HostImportForm(post_data(request), request.FILES or None)
     context: dict = {"checked": None, "problem": None, "fields": ", ".join(imports.FIELDS)}
     if request.method == "POST" and form.is_valid():
         try:
             checked = imports.check_many(form.rows())
             if request.POST.get("then") == "import":
                 n = len(imports.create(caller, checked))
-                say(request, ngettext("%(n)s host was added.", "%(n)s hosts were added.", n) % {"n": n})
-                return go("hosts")
+                flash(request, ngettext("%(n)s host was added.", "%(n)s hosts were added.", n) % {"n": n})
+                return redirect_to("hosts")
             context["checked"] = checked
         except Problem as problem:
             context["problem"] = problem
@@ -105,7 +105,7 @@ def trust(request: HttpRequest, caller: Caller, number: int) -> HttpResponse:
         host_check.trust(host, fingerprint, caller)
     except Problem as problem:
         return _page(request, caller, found.host(caller, number), problem=problem, fingerprint=fingerprint)
-    say(request, _("The key of %(name)s is trusted from now on.") % {"name": host.hostname})
+    flash(request, _("The key of %(name)s is trusted from now on.") % {"name": host.hostname})
     return _asked_at_once(request, caller, host)
 
 
@@ -115,10 +115,10 @@ def delete(request: HttpRequest, caller: Caller, number: int) -> HttpResponse:
     try:
         host_changes.delete(caller, host)
     except Problem as problem:
-        complain(request, problem)
-        return go("host", number)
-    say(request, _("%(name)s was deleted.") % {"name": host.hostname})
-    return go("hosts")
+        flash_problem(request, problem)
+        return redirect_to("host", number)
+    flash(request, _("%(name)s was deleted.") % {"name": host.hostname})
+    return redirect_to("hosts")
 
 
 @page("admin", ("POST",))
@@ -127,10 +127,10 @@ def archive(request: HttpRequest, caller: Caller, number: int) -> HttpResponse:
     host = found.host(caller, number)
     try:
         actions.archive_host(caller, host, request.POST.get("reason", ""), request.POST.get("forget") == "on")
-        say(request, _("%(name)s was archived.") % {"name": host.hostname})
+        flash(request, _("%(name)s was archived.") % {"name": host.hostname})
     except Problem as problem:
-        complain(request, problem)
-    return go("host", number)
+        flash_problem(request, problem)
+    return redirect_to("host", number)
 
 
 @page("admin", ("POST",))
@@ -138,22 +138,22 @@ def unarchive(request: HttpRequest, caller: Caller, number: int) -> HttpResponse
     host = found.host(caller, number)
     try:
         host_changes.unarchive(caller, host)
-        say(request, _("%(name)s is back.") % {"name": host.hostname})
+        flash(request, _("%(name)s is back.") % {"name": host.hostname})
     except Problem as problem:
-        complain(request, problem)
-    return go("host", number)
+        flash_problem(request, problem)
+    return redirect_to("host", number)
 
 
 @page("admin", ("GET", "POST"))
 def credential_list(request: HttpRequest, caller: Caller) -> HttpResponse:
     """Every credential, and a form for another. Nothing of a secret ever comes back."""
-    form = CredentialForm(sent(request), request.FILES if request.method == "POST" else None)
+    form = CredentialForm(post_data(request), request.FILES if request.method == "POST" else None)
     if request.method == "POST" and form.is_valid():
         values = {name: value for name, value in form.cleaned_data.items() if value or name != "passphrase"}
-        with blaming(form):
+        with errors_on(form):
             made = credentials.create(caller, values)
-            say(request, _("%(name)s was added.") % {"name": made.name})
-            return go("credentials")
+            flash(request, _("%(name)s was added.") % {"name": made.name})
+            return redirect_to("credentials")
     context = {"form": form, "credentials": found.credentials(), "may_admin": caller.may("admin")}
     return render(request, "host/credentials.html", context, status=422 if form.errors else 200)
 
@@ -163,16 +163,16 @@ def credential(request: HttpRequest, caller: Caller, number: int) -> HttpRespons
     """Its name, and another secret in its place: tried on hosts that use it first, where that is ticked."""
     found_one = found.credential(number)
     saved = {"name": found_one.name, "kind": found_one.kind, "test": True}
-    form = CredentialChangeForm(sent(request), request.FILES or None, initial=saved)
+    form = CredentialChangeForm(post_data(request), request.FILES or None, initial=saved)
     tried: list[dict] = []
     if request.method == "POST" and form.is_valid():
-        with blaming(form):
+        with errors_on(form):
             if form.replaces and form.cleaned_data["test"]:
                 tried = credential_test.trial(caller, found_one, form.secrets())
                 credential_test.refuse_unaccepted(tried)
             credentials.change(caller, found_one, form.values())
             accepted = sum(bool(one["accepted"]) for one in tried)
-            say(
+            flash(
                 request,
                 _("%(name)s was saved.") % {"name": found_one.name}
                 + (
@@ -181,7 +181,7 @@ def credential(request: HttpRequest, caller: Caller, number: int) -> HttpRespons
                     else ""
                 ),
             )
-            return go("credentials")
+            return redirect_to("credentials")
     context = {"form": form, "credential": found_one, "tried": tried, "users": found.uses_of(caller, found_one)}
     return render(request, "host/credential.html", context, status=422 if form.errors else 200)
 
@@ -193,10 +193,10 @@ def credential_delete(request: HttpRequest, caller: Caller, number: int) -> Http
         raise not_found("credential")
     try:
         credentials.delete(caller, credential)
-        say(request, _("%(name)s was deleted.") % {"name": credential.name})
+        flash(request, _("%(name)s was deleted.") % {"name": credential.name})
     except Problem as problem:
-        complain(request, problem)
-    return go("credentials")
+        flash_problem(request, problem)
+    return redirect_to("credentials")
 
 
 def _asked_at_once(request: HttpRequest, caller: Caller, host: Asset, fingerprint: str = "") -> HttpResponse:
@@ -208,15 +208,15 @@ def _asked_at_once(request: HttpRequest, caller: Caller, host: Asset, fingerprin
         try:
             host_check.trust(host, fingerprint, caller)
             request.session.pop(NAMED, None)
-            say(request, _("The key of %(name)s is trusted from now on.") % {"name": host.hostname})
+            flash(request, _("The key of %(name)s is trusted from now on.") % {"name": host.hostname})
         except Problem as problem:
-            complain(request, problem)
+            flash_problem(request, problem)
             if problem.code == "host_unreachable":  # which stands on its page by now
                 request.session[NAMED] = [host.pk, fingerprint]  # so that nobody pastes it again once it is up
-                return go("host", host.pk)
+                return redirect_to("host", host.pk)
     finding = host_check.check(host, caller) | {"checked": ""}
     request.session[FINDING] = [host.pk, finding]
-    return go("host", host.pk)
+    return redirect_to("host", host.pk)
 
 
 def _page(request: HttpRequest, caller: Caller, host: Asset, finding: dict | None = None, **more) -> HttpResponse:

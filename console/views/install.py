@@ -13,7 +13,7 @@ from microservice.models import Deployment, MicroService, MicroServiceVersion
 
 from ..once import once
 from ..queries import services
-from .decorators import go, page, wanted
+from .decorators import page, query, redirect_to
 from .version_change import Choice, beside, grouped, lasting
 
 
@@ -45,11 +45,11 @@ def install(request: HttpRequest, caller: Caller, name: str, number: int) -> Htt
     service = services.service(caller, name)
     version = services.version(service, number)
     data = request.POST if request.method == "POST" else request.GET
-    choice, fields, find = Choice.of(data), Fields.of(data), wanted(request, "find")["find"]
+    choice, fields, find = Choice.of(data), Fields.of(data), query(request, "find")["find"]
     problem = None
     if request.method == "POST":
         try:
-            return go("deployment", _start(caller, service, version, choice, fields, data))
+            return redirect_to("deployment", _start(caller, service, version, choice, fields, data))
         except Problem as refusal:
             problem = refusal
     hosts, more = services.hosts_without(caller, service, choice.hosts, find)

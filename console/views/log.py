@@ -15,7 +15,7 @@ from microservice.models import Operation
 from microservice.output import encodings, error_lines, expiry, lines, logs, searching, terminal
 
 from ..queries import deployments
-from .decorators import page, wanted
+from .decorators import page, query
 
 BEFORE = 20  # lines above the one that a link means
 LONGEST_SEARCH = 200
@@ -36,7 +36,7 @@ def page_of_log(request: HttpRequest, caller: Caller, number: int) -> HttpRespon
     context["has_ended"] = deployments.has_ended(found)
     if request.headers.get("HX-Request"):
         return render(request, "log/head.html", context)
-    asked = wanted(request, "q", "errors")
+    asked = query(request, "q", "errors")
     return render(request, "log/page.html", {**asked, **context, **_lines(request, found)})
 
 
@@ -44,7 +44,7 @@ def page_of_log(request: HttpRequest, caller: Caller, number: int) -> HttpRespon
 def search(request: HttpRequest, caller: Caller, number: int) -> HttpResponse:
     """How often a text occurs, and the lines where; or, with `errors`, what speaks of trouble."""
     found = deployments.operation(caller, number)
-    asked = wanted(request, "q", "errors")
+    asked = query(request, "q", "errors")
     text = asked["q"][:LONGEST_SEARCH]
     if any(ord(character) < 32 for character in text):
         raise invalid("/q", "must be a part of one line, without control characters")

@@ -19,37 +19,37 @@ from ..forms.services import TokenForm
 from ..queries import people as found
 from . import reauthentication
 from .account import make_token
-from .decorators import blaming, complain, go, page, say, sent, show, wanted
+from .decorators import errors_on, flash, flash_problem, page, post_data, query, redirect_to, render_list
 
 
 @page("admin", ("GET", "POST"), look="admin")
 def people(request: HttpRequest, caller: Caller) -> HttpResponse:
     """Everybody, and a form for another."""
-    form = PersonForm(sent(request))
+    form = PersonForm(post_data(request))
     reauthentication.ask(caller, form)
     if request.method == "POST" and form.is_valid():
-        with blaming(form):
+        with errors_on(form):
             caller = reauthentication.proven(request, caller, form)
             values = form.values()
             user = rules.create_user(caller, values)
             record(caller, "create", "user", user, after=_told(values))
-            say(request, _("{name} was added.").format(name=user.get_username()))
-            return go("person", user.pk)
-    asked = wanted(request, "q", "after")
+            flash(request, _("{name} was added.").format(name=user.get_username()))
+            return redirect_to("person", user.pk)
+    asked = query(request, "q", "after")
     context = {**asked, "page": found.persons(**asked), "form": form, "tab": "people"}
     if form.errors:
         return render(request, "people/list.html", context, status=422)
-    return show(request, "people/list.html", "people/rows.html", context)
+    return render_list(request, "people/list.html", "people/rows.html", context)
 
 
 @page("admin", ("GET", "POST"), look="admin")
 def person(request: HttpRequest, caller: Caller, number: int) -> HttpResponse:
     user = found.person(number)
     before = _shown(user)
-    form = PersonForm(sent(request), initial=before, saved=True)
+    form = PersonForm(post_data(request), initial=before, saved=True)
     reauthentication.ask(caller, form)
     if request.method == "POST" and form.is_valid():
-        with blaming(form):
+        with errors_on(form):
             caller = reauthentication.proven(request, caller, form)
             values = {name: value for name, value in form.values().items() if before.get(name) != value}
             if values:
@@ -62,8 +62,8 @@ def person(request: HttpRequest, caller: Caller, number: int) -> HttpResponse:
                     after=_told(values),
                     before={name: before[name] for name in values if name in before},
                 )
-            say(request, _("{name} was saved.").format(name=user.get_username()))
-            return go("person", number)
+            flash(request, _("{name} was saved.").format(name=user.get_username()))
+            return redirect_to("person", number)
         user = found.person(number)
     return _person_page(request, caller, user, form)
 
@@ -117,11 +117,11 @@ def person_delete(request: HttpRequest, caller: Caller, number: int) -> HttpResp
         rules.delete_user(caller, user)
         record(caller, "delete", "user", None, subject_name=name, before={"id": pk})
     except Problem as problem:
-        complain(request, problem)
-        return go("person", number)
+        flash_problem(request, problem)
+        return redirect_to("person", number)
     text = _("{name} was deleted, with the tokens and memberships. The history keeps the name.")
-    say(request, text.format(name=name))
-    return go("people")
+    flash(request, text.format(name=name))
+    return redirect_to("people")
 
 
 def _told(values: dict) -> dict:

@@ -9,7 +9,7 @@ from microservice import catalog
 
 from ..forms.secrets import SecretForm, kept
 from ..queries import services
-from .decorators import complain, go, page, say
+from .decorators import flash, flash_problem, page, redirect_to
 
 
 @page("admin", ("POST",), owners=True)
@@ -30,7 +30,7 @@ def secret(request: HttpRequest, caller: Caller, name: str) -> HttpResponse:
             said = _("The secret was set. Commands see it from the next deployment or build on.")
         for change in changes:
             catalog.change_service(caller, service, change)
-        say(request, said)
+        flash(request, said)
     except Problem as problem:
-        complain(request, problem)
-    return go("service_settings", service.name)
+        flash_problem(request, problem)
+    return redirect_to("service_settings", service.name)

@@ -9,9 +9,9 @@ from access.callers import Caller
 from access.problems import Problem, conflict, invalid
 from integrations import changes, registry
 
-from ..forms.settings import PartForm, blame_parts, forms_of
+from ..forms.settings import PartForm, add_problem_to_parts, forms_of
 from ..queries import integrations as past
-from .decorators import go, page, say, sent, show, wanted
+from .decorators import flash, page, post_data, query, redirect_to, render_list
 
 
 @page("admin", ("GET", "POST"))
@@ -22,7 +22,7 @@ def settings(request: HttpRequest, caller: Caller) -> HttpResponse:
     """
     row = registry.newest()
     document = registry.document_of(row)
-    found = forms_of(sent(request), changes.shown(document))
+    found = forms_of(post_data(request), changes.shown(document))
     context: dict = {
         "row": row,
         "parts": found,
@@ -38,7 +38,7 @@ def settings(request: HttpRequest, caller: Caller) -> HttpResponse:
                 return _done(request)
             context |= {"findings": findings, "passed": all(one["ok"] for one in findings)}
         except Problem as refusal:
-            blame_parts(found, refusal)
+            add_problem_to_parts(found, refusal)
             context |= {"problem": refusal, "findings": getattr(refusal, "findings", [])}
     problem = context.get("problem")
     return render(request, "settings/outside.html", context, status=problem.status if problem else 200)
@@ -67,14 +67,14 @@ def _tried(request: HttpRequest, caller: Caller, found: list[PartForm]) -> list[
     if request.POST.get("do") != "save":
         raise invalid("/do", "is neither test nor save")
     changes.save(caller, given)
-    say(request, _("Everything passed its test and was saved."))
+    flash(request, _("Everything passed its test and was saved."))
     return None
 
 
 def _done(request: HttpRequest) -> HttpResponse:
     if request.headers.get("HX-Request"):
         return HttpResponse(status=204, headers={"HX-Redirect": reverse("console:settings")})
-    return go("settings")
+    return redirect_to("settings")
 
 
 @page(look="admin")
@@ -89,12 +89,12 @@ def settings_restore(request: HttpRequest, caller: Caller, number: int) -> HttpR
         changes.restore(caller, number)
     except Problem as problem:
         return _past(request, caller, problem)
-    say(request, _("Settings {number} passed their test and hold again.").format(number=number))
-    return go("settings")
+    flash(request, _("Settings {number} passed their test and hold again.").format(number=number))
+    return redirect_to("settings")
 
 
 def _past(request: HttpRequest, caller: Caller, problem: Problem | None = None) -> HttpResponse:
-    after = wanted(request, "after")["after"]
+    after = query(request, "after")["after"]
     context = {
         "page": past.past(after),
         "tab": "outside",
@@ -105,4 +105,4 @@ def _past(request: HttpRequest, caller: Caller, problem: Problem | None = None) 
     }
     if problem:
         return render(request, "settings/past.html", context, status=problem.status)
-    return show(request, "settings/past.html", "settings/past_rows.html", context)
+    return render_list(request, "settings/past.html", "settings/past_rows.html", context)

@@ -15,22 +15,22 @@ from microservice import catalog
 from microservice.models import MicroService
 
 from ..forms.people import MemberForm, TeamForm
-from ..forms.services import blame
+from ..forms.services import add_problem
 from ..queries import people as found
 from ..queries import services
-from .decorators import blaming, complain, go, page, say, sent
+from .decorators import errors_on, flash, flash_problem, page, post_data, redirect_to
 
 
 @page("admin", ("GET", "POST"), look="")
 def teams(request: HttpRequest, caller: Caller) -> HttpResponse:
     """The caller's teams, all for administrators, and a form for another."""
-    form = TeamForm(sent(request))
+    form = TeamForm(post_data(request))
     if request.method == "POST" and form.is_valid():
-        with blaming(form):
+        with errors_on(form):
             team = rules.create_team(caller, form.cleaned_data)
             record(caller, "create", "team", team, after=form.cleaned_data)
-            say(request, _("{name} was added. Say who is in it.").format(name=team.name))
-            return go("team", team.pk)
+            flash(request, _("{name} was added. Say who is in it.").format(name=team.name))
+            return redirect_to("team", team.pk)
     context = {"teams": found.teams(caller), "form": form, "tab": "teams", "may_admin": caller.may("admin")}
     return render(request, "people/teams.html", context, status=422 if form.errors else 200)
 
@@ -59,13 +59,13 @@ def team_change(request: HttpRequest, caller: Caller, number: int, what: str) ->
     form = name_form or member_form
     try:
         if form is None or form.is_valid():
-            say(request, deeds[what](request, caller, team, form))
-            return go("teams") if what == "delete" else go("team", number)
+            flash(request, deeds[what](request, caller, team, form))
+            return redirect_to("teams") if what == "delete" else redirect_to("team", number)
     except Problem as problem:
         if form is None:
-            complain(request, problem)
-            return go("team", number)
-        blame(form, problem)
+            flash_problem(request, problem)
+            return redirect_to("team", number)
+        add_problem(form, problem)
     return _page(request, caller, rules.find_team(caller, number), name_form, member_form, status=422)
 
 

@@ -16,7 +16,7 @@ from microservice.status import Action
 
 from ..once import once
 from ..queries import dialog, services, version_diff
-from .decorators import go, page, wanted
+from .decorators import page, query, redirect_to
 
 STRATEGY = ("batch_size", "canary", "max_failures", "on_failure", "pause_between")
 
@@ -83,12 +83,12 @@ def change(request: HttpRequest, caller: Caller, name: str, number: int, action:
     way = dialog.Way(version, Action(action), choice.allow_bad)
     if request.method == "POST":
         try:
-            return go("deployment", _start(request, caller, service, version, action, choice))
+            return redirect_to("deployment", _start(request, caller, service, version, action, choice))
         except Problem as refusal:
             problem = refusal
     elif part := _part(request, service, way, choice):
         return part
-    context = _dialog(caller, service, way, choice, wanted(request, "find")["find"])
+    context = _dialog(caller, service, way, choice, query(request, "find")["find"])
     context["problem"], context["wrong"] = problem, beside(problem, context.get("no_plan"))
     return render(request, "change/page.html", context, status=problem.status if problem else 200)
 
@@ -176,7 +176,7 @@ def _about(service: MicroService, way: dialog.Way, choice: Choice, find: str) ->
 
 def _part(request: HttpRequest, service: MicroService, way: dialog.Way, choice: Choice) -> HttpResponse | None:
     """Only a list that the page's script asks for: versions that were searched for, or what follows in a list."""
-    asked = wanted(request, "part", "find", "after")
+    asked = query(request, "part", "find", "after")
     context = _about(service, way, choice, asked["find"])
     if asked["part"] == "versions":
         context["offer"] = dialog.offer(way, choice.dest, asked["find"], asked["after"])

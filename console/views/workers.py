@@ -5,13 +5,13 @@ from django.http import HttpRequest, HttpResponse
 from access.callers import Caller
 
 from ..queries import workers as found
-from .decorators import page, show, wanted
+from .decorators import page, query, render_list
 
 
 @page(look="admin")
 def workers(request: HttpRequest, caller: Caller) -> HttpResponse:
     """`task`: one task's id, as an operation's page links to it."""
-    asked = wanted(request, "task", "after")
+    asked = query(request, "task", "after")
     seen = found.workers()
     context = {
         **asked,
@@ -20,4 +20,4 @@ def workers(request: HttpRequest, caller: Caller) -> HttpResponse:
         "page": found.tasks(**asked),
         "tab": "workers",
     }
-    return show(request, "settings/workers.html", "settings/task_rows.html", context)
+    return render_list(request, "settings/workers.html", "settings/task_rows.html", context)
