@@ -84,7 +84,7 @@ def _by_token(request: HttpRequest, value: str) -> Caller:
     if (reason := _why_not(token, now)) or token is None:
         _tell_refused(token, reason, address)
         throttle.wrong_token(address)
-        raise unauthorized("The token is wrong, has expired or was taken back.")
+        raise unauthorized("unauthorized.token")
     rights = rights_of(token.user, granted(token.scopes, bool(token.services)))
     scopes = frozenset(token.scopes)
     found = Caller(
@@ -113,7 +113,7 @@ def _why_not(token: Token | None, now: datetime) -> str:
         return "revoked"
     if token.expires and token.expires <= now:
         return "expired"
-    return "" if token.user.is_active else "account shut out"
+    return "" if token.user.is_active else "account deactivated"
 
 
 def _tell_refused(token: Token | None, reason: str, address: str) -> None:
@@ -151,10 +151,7 @@ def _check_csrf(request: HttpRequest) -> None:
     finally:
         request.method = method
     if refusal is not None:
-        raise forbidden(
-            "The request carries a session but no valid CSRF token.",
-            f"Send the cookie {settings.CSRF_COOKIE_NAME} as X-CSRFToken, or use a bearer token.",
-        )
+        raise forbidden("forbidden.csrf", cookie=settings.CSRF_COOKIE_NAME)
 
 
 def _unexempted(request: HttpRequest) -> HttpResponse:

@@ -7,17 +7,17 @@ from .callers import Caller
 from .problems import forbidden, invalid, reauthenticate
 
 
-def prove(caller: Caller, user: User, password: str, pointer: str = "/own_password") -> None:
+def prove_password(caller: Caller, user: User, password: str, pointer: str = "/own_password") -> None:
     """Whether somebody knows their own password. Guesses have a count of their own, so this is called
     outside of any transaction that a refusal rolls back. 422 at `pointer`, 429."""
     throttle.own_password(user.pk)
     if not user.check_password(password):
         failed_sign_ins.note(user.get_username(), caller.address, "")
-        raise invalid(pointer, "is not your password")
+        raise invalid(pointer, "wrong_password")
     throttle.own_password_was_right(user.pk)
 
 
-def check_ways_in(caller: Caller, user: User, fields: dict) -> None:
+def check_grants_access(caller: Caller, user: User, fields: dict) -> None:
     """Who gives a password, an administrator's rights or an account back makes a way in, as who makes a token does.
 
     So a token needs the scope for that (a stolen one could otherwise leave an account behind that outlives it), and a
@@ -26,6 +26,6 @@ def check_ways_in(caller: Caller, user: User, fields: dict) -> None:
     gives = bool(fields.get("password")) or raised or (fields.get("active") is True and not user.is_active)
     lowered = fields.get("admin") is False and user.is_superuser
     if gives and not caller.may("tokens"):
-        raise forbidden("A token gives passwords and administrator's rights only with the scope tokens.")
+        raise forbidden("forbidden.token_grants_access")
     if (gives or lowered) and not caller.is_fresh:
         raise reauthenticate()

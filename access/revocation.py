@@ -48,4 +48,4 @@ def may_end(caller: Caller, user_id: int) -> None:
     if user_id != caller.user_id and not caller.may("admin"):
         raise not_found("user")
     if caller.services or not caller.may("tokens"):
-        raise forbidden("A token ends sessions and tokens only with the scope tokens.", "Do it in the console.")
+        raise forbidden("forbidden.token_ends_access")

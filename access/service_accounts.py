@@ -8,7 +8,7 @@ from access.problems import invalid
 
 
 def is_service(user: AbstractBaseUser) -> bool:
-    """Whether the user is a service account. No query for users of `people.users()`, else one."""
+    """Whether the user is a service account. No query for users of `accounts.users()`, else one."""
     return hasattr(user, "service_account")
 
 
@@ -19,4 +19,4 @@ def mark(user: User, created_by: str) -> None:
 def check_no_password(fields: dict) -> None:
     """422 for a password: nobody signs in as a service account."""
     if fields.get("password"):
-        raise invalid("/password", "must be empty: a service account has tokens and no password")
+        raise invalid("/password", "service_account_password")

@@ -13,7 +13,7 @@ from django.db.models import F
 from django.utils import timezone
 
 from access.models import KnownAddress, Throttle
-from access.problems import Problem
+from access.problems import refused
 
 from .client_ip import neighbourhood
 
@@ -113,10 +113,5 @@ def _count(limits: dict[str, int]) -> None:
 def _refuse(full: list[Throttle]) -> None:
     now = timezone.now()
     seconds = max((int((row.since + WINDOW - now).total_seconds()) + 1 for row in full), default=1)
-    raise Problem(
-        429,
-        "too_many_attempts",
-        "There were too many attempts lately.",
-        f"Wait {max(1, seconds)} seconds and try again.",
-        headers={"Retry-After": str(max(1, seconds))},
-    )
+    seconds = max(1, seconds)
+    raise refused("too_many_attempts", headers={"Retry-After": str(seconds)}, seconds=seconds)

@@ -17,6 +17,7 @@ from access.problems import invalid, unauthorized
 
 PREFIX = "dpl_"  # lets secret scanners find one that was committed by mistake
 HINT_LENGTH = 8
+MAX_NAME = 64  # characters
 
 
 def digest_of(token: str) -> str:
@@ -45,17 +46,17 @@ def make_token(
     wanted = list(dict.fromkeys(scopes))
     unknown = [scope for scope in wanted if scope not in SCOPES]
     if unknown or not wanted:
-        raise invalid("/scopes", f"must be one or more of {', '.join(SCOPES)}")
-    if not name.strip() or len(name) > 64 or not name.isprintable():
-        raise invalid("/name", "must be 1 to 64 printable characters")
+        raise invalid("/scopes", "one_or_more_of", allowed=SCOPES)
+    if not name.strip() or len(name) > MAX_NAME or not name.isprintable():
+        raise invalid("/name", "length", max=MAX_NAME)
     if expires is not None and expires <= timezone.now():
-        raise invalid("/expires", "has passed already")
+        raise invalid("/expires", "in_the_past")
     text = PREFIX + secrets.token_urlsafe(32)
     with transaction.atomic():
         # The parent's row is held until the child's is there: whoever revokes the parent meanwhile waits for that,
         # and then sees the child; whoever was faster has left nothing to hold.
         if parent and not Token.objects.filter(_holds(), pk=parent).update(last_used=timezone.now()):
-            raise unauthorized("The token was taken back.")
+            raise unauthorized("unauthorized.token_revoked")
         row = Token.objects.create(
             user=user,
             name=name,

@@ -118,7 +118,7 @@ def _owner(caller: Caller, user: int | str | None) -> User:
         return User.objects.get(pk=caller.user_id or 0)
     if not caller.may("admin"):  # before it is looked for: others do not learn which accounts there are
         raise forbidden("Only administrators make tokens for a service account.")
-    found = accounts.user_named(user)
+    found = accounts.lookup_user(User.objects.all(), user, "/user")
     if found.pk != caller.user_id and not service_accounts.is_service(found):
         raise invalid("/user", "must be a service account: people make their own tokens")
     return found

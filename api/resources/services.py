@@ -3,7 +3,7 @@
 from django.http import HttpRequest, HttpResponse
 from ninja import Router, Status
 
-from access import accounts, url_userinfo
+from access import teams, url_userinfo
 from access.callers import Caller
 from microservice import catalog
 from microservice.catalog import secrets, visibility
@@ -82,5 +82,5 @@ def form(who: Caller, service: MicroService) -> base.ServiceOut:
 def _fields(body: base.ServiceUpdate) -> dict:
     fields = body.given()
     if "team" in fields:
-        fields["team"] = accounts.team_named(fields["team"]) if fields["team"] is not None else None
+        fields["team"] = teams.lookup_team(fields["team"]) if fields["team"] is not None else None
     return fields

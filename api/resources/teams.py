@@ -7,8 +7,9 @@ from django.http import HttpRequest, HttpResponse
 from ninja import Field, Router, Schema, Status
 from pydantic import StrictInt, StrictStr
 
-from access import accounts
+from access import teams
 from access.models import Team
+from access.problems import not_found
 from audit.history import record
 
 from .. import paging
@@ -68,7 +69,7 @@ class MemberList(base.ListPage):
 @needs("read", bound=NEVER)
 def list_teams(request: HttpRequest, query: paging.Page):
     """The caller's own teams; all of them for admins."""
-    return paging.page(query, accounts.teams(caller(request)), "name").answer(TeamList, form)
+    return paging.page(query, teams.visible_teams(caller(request)), "name").answer(TeamList, form)
 
 
 @router.post("/teams/", response={201: TeamOut})
@@ -76,7 +77,7 @@ def list_teams(request: HttpRequest, query: paging.Page):
 @transaction.atomic
 def create_team(request: HttpRequest, body: TeamCreate, response: HttpResponse):
     """Makes a team."""
-    team = accounts.create_team(caller(request), body.given())
+    team = teams.create_team(caller(request), body.given())
     record(caller(request), "create", "team", team, after=body.given())
     response["Location"] = f"/api/v1/teams/{team.pk}"
     return Status(201, form(team))
@@ -86,7 +87,7 @@ def create_team(request: HttpRequest, body: TeamCreate, response: HttpResponse):
 @needs("read", bound=NEVER)
 def get_team(request: HttpRequest, id: base.PathId):
     """One team, with its members."""
-    return form(accounts.find_team(caller(request), id))
+    return form(teams.find_team(caller(request), id))
 
 
 @router.patch("/teams/{id}", response=TeamOut)
@@ -95,8 +96,8 @@ def get_team(request: HttpRequest, id: base.PathId):
 def change_team(request: HttpRequest, id: base.PathId, body: TeamUpdate):
     """Changes the fields that are named. An owner changes the members, an admin the name too."""
     who = caller(request)
-    before = form(accounts.find_team(who, id))
-    team = accounts.change_team(who, accounts.find_team(who, id), body.given())
+    before = form(teams.find_team(who, id))
+    team = teams.change_team(who, teams.find_team(who, id), body.given())
     record(who, "change", "team", team, before=_as_named(before, body), after=body.given())
     return form(team)
 
@@ -106,8 +107,8 @@ def change_team(request: HttpRequest, id: base.PathId, body: TeamUpdate):
 @transaction.atomic
 def delete_team(request: HttpRequest, id: base.PathId):
     """Deletes a team that owns no services."""
-    team = accounts.find_team(caller(request), id)
-    accounts.delete_team(caller(request), team)
+    team = teams.find_team(caller(request), id)
+    teams.delete_team(caller(request), team)
     record(caller(request), "delete", "team", None, subject_name=team.name)
     return Status(204, None)
 
@@ -116,7 +117,7 @@ def delete_team(request: HttpRequest, id: base.PathId):
 @needs("read", bound=NEVER)
 def list_members(request: HttpRequest, id: base.PathId, query: paging.Page):
     """Who is in a team, and as what."""
-    found = form(accounts.find_team(caller(request), id))
+    found = form(teams.find_team(caller(request), id))
     return paging.page_of(query, found.members).answer(MemberList, lambda member: member)
 
 
@@ -133,9 +134,9 @@ def add_member(request: HttpRequest, id: base.PathId, body: MemberCreate, respon
 @needs("read", bound=NEVER)
 def get_member(request: HttpRequest, id: base.PathId, user: base.PathId):
     """As what somebody is in a team."""
-    found = next((one for one in form(accounts.find_team(caller(request), id)).members if one.user_id == user), None)
+    found = next((one for one in form(teams.find_team(caller(request), id)).members if one.user_id == user), None)
     if found is None:
-        raise accounts.not_found("member")
+        raise not_found("member")
     return found
 
 
@@ -143,7 +144,7 @@ def get_member(request: HttpRequest, id: base.PathId, user: base.PathId):
 @needs("admin", owners=True, bound=NEVER)
 def change_member(request: HttpRequest, id: base.PathId, user: base.PathId, body: MemberUpdate):
     """Gives a member another role."""
-    _member(accounts.find_team(caller(request), id), user)
+    _member(teams.find_team(caller(request), id), user)
     return _set(request, id, user, body.role)
 
 
@@ -153,8 +154,8 @@ def change_member(request: HttpRequest, id: base.PathId, user: base.PathId, body
 def remove_member(request: HttpRequest, id: base.PathId, user: base.PathId):
     """Takes somebody out of a team."""
     who = caller(request)
-    team = accounts.find_team(who, id)
-    accounts.remove_member(who, team, user)
+    team = teams.find_team(who, id)
+    teams.remove_member(who, team, user)
     record(who, "change", "team", team, before={"member": user}, after={"member": None})
     return Status(204, None)
 
@@ -173,15 +174,15 @@ def form(team: Team) -> TeamOut:
 @transaction.atomic
 def _set(request: HttpRequest, number: int, user: int | str, role: str) -> MemberOut:
     who = caller(request)
-    team = accounts.find_team(who, number)
-    made = accounts.set_member(who, team, user, role)
+    team = teams.find_team(who, number)
+    made = teams.set_member(who, team, user, role)
     record(who, "change", "team", team, after={"member": made.user.get_username(), "role": role})
     return MemberOut.model_construct(user_id=made.user_id, username=made.user.get_username(), role=made.role)
 
 
 def _member(team: Team, user: int) -> None:
     if not any(one.user_id == user for one in team.memberships.all()):
-        raise accounts.not_found("member")
+        raise not_found("member")
 
 
 def _as_named(before: TeamOut, body: TeamUpdate) -> dict:

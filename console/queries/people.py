@@ -4,6 +4,7 @@ from django.contrib.auth.models import User
 from django.db.models import Count, Q
 
 from access import accounts
+from access import teams as team_rules
 from access.callers import Caller
 from access.models import Team
 from audit.models import History
@@ -34,7 +35,7 @@ def person(number: int) -> User:
 
 def teams(caller: Caller) -> list[Team]:
     """The teams that the caller may see, each with how many `members` and `owned` services it has. One query."""
-    rows = accounts.teams(caller).prefetch_related(None)
+    rows = team_rules.visible_teams(caller).prefetch_related(None)
     return list(rows.annotate(members=Count("memberships", distinct=True), owned=Count("services", distinct=True)))
 
 

@@ -94,7 +94,7 @@ def account(request: HttpRequest, caller: Caller) -> HttpResponse:
 
 
 def _change_password(request: HttpRequest, caller: Caller, person: User, asked: dict) -> None:
-    reauthentication.prove(caller, person, asked["old"], "/old")
+    reauthentication.prove_password(caller, person, asked["old"], "/old")
     here = session_of(request).digest
     with transaction.atomic():
         accounts.change_own_password(caller, person, asked["password"], keep=here, with_tokens=asked["tokens"])

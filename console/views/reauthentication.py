@@ -28,7 +28,7 @@ def proven(request: HttpRequest, caller: Caller, form: forms.Form) -> Caller:
     given = form.cleaned_data.pop(FIELD, "")
     if caller.is_fresh or not given:
         return caller
-    reauthentication.prove(caller, User.objects.get(pk=caller.user_id or 0), given)
+    reauthentication.prove_password(caller, User.objects.get(pk=caller.user_id or 0), given)
     session_of(request).prove()
     security_log.line("password given again", caller)
     return replace(caller, is_fresh=True)

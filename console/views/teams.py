@@ -6,7 +6,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.utils.translation import gettext as _
 
-from access import accounts as rules
+from access import teams as rules
 from access.callers import Caller
 from access.models import Team
 from access.problems import Problem, invalid

@@ -13,7 +13,7 @@ from access import expiry, throttle
 from access.callers import Caller
 from access.models import KnownAddress, Throttle
 from access.problems import Problem
-from access.reauthentication import prove
+from access.reauthentication import prove_password
 
 pytestmark = pytest.mark.django_db
 
@@ -121,11 +121,11 @@ def test_strangers_do_not_keep_anybody_from_proving_their_own_password():
     ann = get_user_model().objects.create_user("ann", password="right horse")
     from_everywhere("ann")
     caller = Caller(name="ann", user_id=ann.pk, address="198.51.100.1")
-    prove(caller, ann, "right horse")
+    prove_password(caller, ann, "right horse")
     statuses = []
     for _ in range(11):
         with pytest.raises(Problem) as refused:
-            prove(caller, ann, "wrong")
+            prove_password(caller, ann, "wrong")
         statuses.append(refused.value.status)
     assert statuses == [422] * 10 + [429]
 

@@ -6,9 +6,10 @@ from django.contrib.auth import get_user_model
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-from access.accounts import change_team, change_user, create_team, create_user
+from access.accounts import change_user, create_user
 from access.callers import Caller
 from access.models import Team
+from access.teams import change_team, create_team
 from asset import credentials
 from asset import hosts as host_changes
 from asset.models import Credential

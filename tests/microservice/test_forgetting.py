@@ -252,8 +252,8 @@ def test_many_are_forgotten_in_a_fixed_number_of_statements(shop, django_assert_
 
 
 def test_a_team_is_not_kept_by_hosts_that_are_archived():
-    from access.accounts import delete_team
     from access.models import Team
+    from access.teams import delete_team
     from asset.models import HostTeam
 
     team, host = Team.objects.create(name="red"), fleet.hosts(1, prefix="old")[0]

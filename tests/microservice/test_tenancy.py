@@ -5,11 +5,11 @@ import threading
 import pytest
 from django.db import connection, connections, transaction
 
-from access.accounts import delete_team
 from access.callers import SYSTEM, Caller
 from access.models import Team
 from access.permissions import Rights
 from access.problems import Problem
+from access.teams import delete_team
 from asset import hosts, imports, tenancy
 from asset.models import HostTeam
 from audit.models import History

@@ -6,7 +6,7 @@ from django.contrib.auth import get_user_model
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import transaction
 
-from access import accounts
+from access import accounts, teams
 from access.callers import SYSTEM, Caller
 from access.models import Team
 from access.problems import Problem
@@ -35,7 +35,7 @@ class Command(BaseCommand):
         try:
             user = _account(options["name"])
             if team:
-                accounts.set_member(BY, team, user.pk, options["role"])
+                teams.set_member(BY, team, user.pk, options["role"])
                 record(BY, "change", "team", team, after={"member": user.get_username(), "role": options["role"]})
         except Problem as problem:
             raise CommandError(problem.detail) from problem
