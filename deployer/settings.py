@@ -1,7 +1,7 @@
 """All settings, read from the environment and, where they are secrets, from files. A bad value stops the start with one
 clear line.
 
-README.md, "Settings", lists them for people.
+docs/configuration.md describes them.
 """
 
 import os

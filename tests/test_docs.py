@@ -8,7 +8,18 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
-PAGES = ["README.md", "CONTRIBUTING.md"]
+PAGES = [
+    "README.md",
+    "CONTRIBUTING.md",
+    "docs/README.md",
+    "docs/tutorial.md",
+    "docs/configuration.md",
+    "docs/production.md",
+    "docs/how-it-works.md",
+    "docs/glossary.md",
+    "docs/dependencies.md",
+    "docs/decisions/README.md",
+]
 
 # Commands that other tests run, or that are this very test run. A command that stands nowhere fails the test below.
 RUN_BY = {
@@ -48,7 +59,7 @@ def shell_commands() -> list[str]:
 
 def five_minutes() -> str:
     """README's way to a service of one's own, as one script."""
-    return "".join(text for kind, text in blocks("README.md") if kind == "sh five-minutes")
+    return "".join(text for kind, text in blocks("docs/tutorial.md") if kind == "sh five-minutes")
 
 
 def test_every_command_in_the_pages_is_run_by_a_test():
@@ -85,7 +96,7 @@ def test_the_settings_table_names_exactly_what_the_code_reads():
     read = set()
     for path in ("deployer/settings.py", "gunicorn.conf.py"):
         read |= set(re.findall(r"\b(?:\w+\.)?\w+\(\s*[\"']([A-Z_]+)[\"']", (ROOT / path).read_text()))
-    table = (ROOT / "README.md").read_text().partition("## Settings")[2].partition("\n## ")[0]
+    table = (ROOT / "docs/configuration.md").read_text().partition("## Environment variables")[2].partition("\n## ")[0]
     assert set(re.findall(r"^\| `([A-Z_]+)`", table, re.MULTILINE)) == read
 
 
@@ -93,19 +104,19 @@ def test_every_link_in_the_pages_leads_somewhere():
     missing = []
     for page in PAGES:
         for target in re.findall(r"\]\(([^)#:]+)\)", (ROOT / page).read_text()):
-            if not (ROOT / target).exists():
+            if not (ROOT / page).parent.joinpath(target).exists():
                 missing.append(f"{page}: {target}")
     assert not missing
 
 
 def test_every_pinned_package_has_its_reason_in_the_readme():
-    reasons = (ROOT / "README.md").read_text().partition("## Dependencies")[2].lower()
+    reasons = (ROOT / "docs/dependencies.md").read_text().lower()
     for name in ("requirements.in", "requirements-s3.in", "requirements-dev.in", "requirements-audit.in"):
         for line in (ROOT / name).read_text().splitlines():
             if line and line[0] not in "#-":
                 assert "==" in line, f"{line} is not pinned"
                 package = re.split(r"[\[=]", line)[0].lower()
-                assert package in reasons, f"README does not say why {package} is needed"
+                assert package in reasons, f"docs/dependencies.md does not say why {package} is needed"
 
 
 def test_every_package_that_is_installed_is_locked_by_version_and_hash():
@@ -139,7 +150,7 @@ def test_the_files_for_production_start_the_commands_of_the_readme():
     worker = (ROOT / "docs/production/deployer-worker@.service").read_text()
     assert "gunicorn -c gunicorn.conf.py deployer.wsgi" in web
     assert "celery -A deployer worker" in worker
-    table = (ROOT / "README.md").read_text()
+    table = (ROOT / "docs/configuration.md").read_text()
     for line in (ROOT / "docs/production/deployer.env").read_text().splitlines():
         if line and not line.startswith("#"):
             assert f"| `{line.partition('=')[0]}` |" in table

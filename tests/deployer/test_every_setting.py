@@ -1,4 +1,4 @@
-"""Every setting of README's table, in every shape that is wrong: the process starts, or ends with one line that names
+"""Every setting of docs/configuration.md, in every shape that is wrong: the process starts, or ends with one line that names
 the setting and holds no secret. Never a traceback."""
 
 import json
@@ -16,7 +16,7 @@ from runtime.environment import SECRETS
 from tests.lab.worker import ROOT
 
 pytestmark = pytest.mark.found("settings")
-TABLE = (ROOT / "README.md").read_text().partition("## Settings")[2].partition("\n### ")[0]
+TABLE = (ROOT / "docs/configuration.md").read_text().partition("## Environment variables")[2].partition("\n## ")[0]
 NAMES = sorted(set(re.findall(r"^\| `([A-Z_]+)` \|", TABLE, re.M)))
 CANARY = "s3cr3t-canary"
 ODD = [
