@@ -1,6 +1,6 @@
 # Everything that a person types. Each target makes the environment that it needs.
 .DEFAULT_GOAL := help
-.PHONY: help demo run test security fuzz mutants model lint lock sbom audit storm openapi rights messages screenshots bench clean
+.PHONY: help demo run test security fuzz mutants model lint check lock sbom audit storm openapi rights messages screenshots bench clean
 MAKEFLAGS += --no-print-directory
 PYTHON_ENV := .venv/bin/python
 
@@ -32,9 +32,11 @@ mutants: .venv/installed-dev  ## takes each protection out, one by one: a test m
 model:  ## checks the model of an operation (docs/model) with Spin
 	@scripts/check-model
 
-lint: .venv/installed-dev  ## ruff and mypy
-	@.venv/bin/ruff check .
-	@DEBUG=1 .venv/bin/mypy
+lint: .venv/installed-dev  ## formatters and linters of everything: Python, layers, types, shell, templates, scripts
+	@scripts/lint
+
+check: .venv/installed-dev  ## the linters and the pure tests, in seconds: before each commit
+	@scripts/check
 
 lock:  ## writes requirements*.txt anew from requirements*.in: every package by version and hash (UPGRADE=1: newer ones)
 	@scripts/lock
