@@ -1,5 +1,6 @@
 """What every page's template speaks: a status, a glyph, a time. A status looks the same wherever it is shown."""
 
+from collections.abc import Iterable
 from datetime import datetime, timedelta
 from functools import lru_cache
 from urllib.parse import urlencode
@@ -22,6 +23,35 @@ from .. import language
 from ..forms.settings import TITLES
 
 _UNDO = (StepStatus.UNDOING, StepStatus.UNDONE, StepStatus.UNDO_FAILED)
+
+HISTORY_ACTIONS = (
+    "create",
+    "change",
+    "delete",
+    "import",
+    "trust",
+    "publish",
+    "build",
+    "install",
+    "upgrade",
+    "revert",
+    "retry",
+    "pause",
+    "resume",
+    "cancel",
+    "unlock",
+    "forget",
+    "give_up",
+    "archive",
+    "unarchive",
+    "restore",
+    "redeliver",
+    "sign_in",
+    "sign_out",
+    "sign_in_failed",
+    "end_sessions",
+    "first_use",
+)
 
 register = template.Library()
 register.filter("term", rendering.term)
@@ -315,6 +345,19 @@ def field_of(pointer: str) -> str:
 def words(text: str) -> list[str]:
     """The words of a text, to loop over."""
     return text.split()
+
+
+@register.filter
+def column(rows: Iterable[object], name: str) -> str:
+    """Return one attribute of each row, separated by commas; nothing stands for None."""
+    values = (getattr(row, name) for row in rows)
+    return ",".join("" if value is None else str(value) for value in values)
+
+
+@register.simple_tag
+def history_actions() -> tuple[str, ...]:
+    """Return the actions that the history can be filtered by, in the order of the menu."""
+    return HISTORY_ACTIONS
 
 
 @register.filter

@@ -28,7 +28,7 @@ from . import reauthentication as proof
 from .decorators import errors_on, flash, page, post_data, redirect_to
 
 
-@page("", ("GET", "POST"), look="")
+@page("", ("GET", "POST"), look="", section="settings")
 def tokens(request: HttpRequest, caller: Caller) -> HttpResponse:
     """The caller's tokens and a form for another, which is shown once: in the answer to this very POST."""
     form, made, secret = make_token(request, caller)
@@ -133,7 +133,7 @@ def _back(caller: Caller, person: int) -> HttpResponse:
     return redirect_to("account") if person == caller.user_id else redirect_to("person", person)
 
 
-@page("", ("POST",), look="")
+@page("", ("POST",), look="", section="settings")
 def revoke(request: HttpRequest, caller: Caller, number: int) -> HttpResponse:
     token = issuing.revoke(caller, number)
     text = _("%(name)s was taken back, with all tokens made with it. It is refused from now on.")

@@ -28,6 +28,26 @@ from . import fragment_cache
 
 View = Callable[..., HttpResponse]
 
+# The navigation entry of each view module; a view that stands elsewhere says so with `section=`.
+NAV_SECTIONS = {
+    "account": "account",
+    "builds": "fleet",
+    "callbacks": "settings",
+    "deployments": "deployments",
+    "fleet": "fleet",
+    "history": "history",
+    "hosts": "hosts",
+    "install": "fleet",
+    "log": "deployments",
+    "people": "settings",
+    "secrets": "fleet",
+    "services": "fleet",
+    "settings": "settings",
+    "teams": "settings",
+    "version_change": "fleet",
+    "workers": "settings",
+}
+
 
 @dataclass(frozen=True, slots=True)
 class PageNeeds:
@@ -55,6 +75,7 @@ def page(
     *,
     look: str = "read",
     owners: bool = False,
+    section: str = "",
 ) -> Callable[[View], View]:
     """Wraps `view(request, caller, …)`: signed in, with the right `scope` to send anything, and `look` to be shown it.
 
@@ -64,9 +85,12 @@ def page(
     needs = PageNeeds(look, scope, methods, owners)
 
     def decorate(view: View) -> View:
+        nav_section = section or NAV_SECTIONS[view.__module__.rpartition(".")[2]]
+
         @wraps(view)
         @never_cache
         def guarded(request: HttpRequest, *args, **kwargs) -> HttpResponse:
+            request.nav_section = nav_section  # type: ignore[attr-defined]
             try:
                 if request.method not in (*methods, "HEAD"):
                     raise Problem(405, "method_not_allowed", "This address does not take that kind of request.")

@@ -11,6 +11,8 @@ from microservice.models import Deployment, MicroServiceInstance, MicroServiceVe
 from microservice.status import BuildStatus, InstanceStatus
 from tests.microservice import fleet
 
+from .markup import markup
+
 
 @pytest.fixture
 def shop(db):
@@ -30,7 +32,7 @@ def hidden(page: str) -> dict[str, list[str]]:
 
 
 def test_the_dialog_shows_choices_hosts_and_the_plan_and_confirms_by_both_versions(admin, shop):
-    page = admin.get(f"/services/shop/versions/{shop[1].pk}/upgrade/").content.decode()
+    page = markup(admin.get(f"/services/shop/versions/{shop[1].pk}/upgrade/"))
     assert "it is what runs now" in page and "upgrade goes to newer versions only" in page
     assert "Upgrade 4 hosts from 2.0 to 3.0" in page
     for number in range(1, 5):
@@ -40,7 +42,7 @@ def test_the_dialog_shows_choices_hosts_and_the_plan_and_confirms_by_both_versio
 
 def test_one_click_more_starts_it(admin, shop):
     where = f"/services/shop/versions/{shop[1].pk}/upgrade/"
-    answer = admin.post(where, hidden(admin.get(where).content.decode()))
+    answer = admin.post(where, hidden(markup(admin.get(where))))
     deployment = Deployment.objects.get()
     assert answer.status_code == 302 and answer["Location"] == f"/deployments/{deployment.pk}/"
     assert deployment.dest_version == shop[2] and deployment.operations.count() == 4
@@ -49,7 +51,7 @@ def test_one_click_more_starts_it(admin, shop):
 
 def test_the_same_form_sent_twice_starts_one_deployment(admin, shop):
     where = f"/services/shop/versions/{shop[1].pk}/revert/"
-    form = hidden(admin.get(where).content.decode())
+    form = hidden(markup(admin.get(where)))
     first, second = admin.post(where, form), admin.post(where, form)
     assert first["Location"] == second["Location"]
     assert Deployment.objects.count() == 1
@@ -66,7 +68,7 @@ def test_a_double_click_at_the_same_moment_starts_one_deployment():
     where = f"/services/shop/versions/{versions[0].pk}/upgrade/"
     client = Client()
     client.force_login(user)
-    form = hidden(client.get(where).content.decode())
+    form = hidden(markup(client.get(where)))
     found: list[str] = []
     together = threading.Barrier(6)
 
@@ -88,7 +90,7 @@ def test_a_double_click_at_the_same_moment_starts_one_deployment():
 
 def test_the_same_key_for_something_else_is_refused(admin, shop):
     where = f"/services/shop/versions/{shop[1].pk}/revert/"
-    form = hidden(admin.get(where).content.decode())
+    form = hidden(markup(admin.get(where)))
     admin.post(where, form)
     answer = admin.post(where, form | {"canary": ["1"]})
     assert answer.status_code == 422 and Deployment.objects.count() == 1
@@ -96,32 +98,32 @@ def test_the_same_key_for_something_else_is_refused(admin, shop):
 
 def test_what_moved_since_it_was_shown_is_refused_and_named(admin, shop):
     where = f"/services/shop/versions/{shop[1].pk}/upgrade/"
-    form = hidden(admin.get(where).content.decode())
+    form = hidden(markup(admin.get(where)))
     MicroServiceInstance.objects.filter(host__hostname="host2").update(version=shop[0])
     answer = admin.post(where, form)
     assert answer.status_code == 409
-    assert "host2" in answer.content.decode() and not Deployment.objects.exists()
-    assert "Upgrade 3 hosts" in answer.content.decode(), "the new plan is there to be confirmed"
+    assert "host2" in markup(answer) and not Deployment.objects.exists()
+    assert "Upgrade 3 hosts" in markup(answer), "the new plan is there to be confirmed"
 
 
 def test_hosts_that_cannot_go_are_greyed_with_the_reason(admin, shop):
     MicroServiceInstance.objects.filter(host__hostname="host1").update(is_maintain=True)
     MicroServiceInstance.objects.filter(host__hostname="host2").update(status=InstanceStatus.DELETE_FAILED)
-    page = admin.get(f"/services/shop/versions/{shop[1].pk}/upgrade/").content.decode()
+    page = markup(admin.get(f"/services/shop/versions/{shop[1].pk}/upgrade/"))
     assert "is in maintenance" in page and "may only be retried or deleted" in page
     assert "Upgrade 2 hosts" in page and page.count('type="checkbox" name="host"') == 4
 
 
 def test_only_ticked_hosts_are_planned(admin, shop):
     one = MicroServiceInstance.objects.get(host__hostname="host3")
-    page = admin.get(f"/services/shop/versions/{shop[1].pk}/upgrade/?where=some&host={one.host_id}").content.decode()
+    page = markup(admin.get(f"/services/shop/versions/{shop[1].pk}/upgrade/?where=some&host={one.host_id}"))
     assert "Upgrade 1 host from" in page
     assert hidden(page)["host"] == [str(one.host_id)]
 
 
 def test_a_strategy_is_part_of_the_plan_and_of_the_request(admin, shop):
     where = f"/services/shop/versions/{shop[1].pk}/upgrade/"
-    page = admin.get(f"{where}?canary=1&batch_size=50%25&on_failure=revert_all&pause_between=on").content.decode()
+    page = markup(admin.get(f"{where}?canary=1&batch_size=50%25&on_failure=revert_all&pause_between=on"))
     assert "in 3 batches (1, 2, 1)" in page
     admin.post(where, hidden(page))
     assert Deployment.objects.get().strategy == {
@@ -149,7 +151,7 @@ def test_a_strategy_is_part_of_the_plan_and_of_the_request(admin, shop):
 def test_a_wrong_choice_is_shown_and_cannot_be_confirmed(admin, shop, query):
     answer = admin.get(f"/services/shop/versions/{shop[1].pk}/upgrade/?{query}")
     assert answer.status_code == 200
-    page = answer.content.decode()
+    page = markup(answer)
     assert 'role="alert"' in page and 'id="confirm"' not in page
 
 
@@ -157,7 +159,7 @@ def test_a_forged_confirmation_is_refused_by_the_rules_of_every_request(admin, s
     other = fleet.versions(fleet.service("other"), 1)[0]
     (failed,) = fleet.versions(shop[0].microservice, 1, BuildStatus.FAILED)
     where = f"/services/shop/versions/{shop[1].pk}/upgrade/"
-    form = hidden(admin.get(where).content.decode())
+    form = hidden(markup(admin.get(where)))
     for dest in (other.pk, failed.pk, shop[0].pk, shop[1].pk):
         key = f"00000000-0000-0000-0000-{dest:012}"
         assert admin.post(where, form | {"dest": [str(dest)], "key": [key]}).status_code == 422
@@ -166,7 +168,7 @@ def test_a_forged_confirmation_is_refused_by_the_rules_of_every_request(admin, s
 
 
 def test_nothing_to_go_to_says_why(admin, shop):
-    page = admin.get(f"/services/shop/versions/{shop[2].pk}/upgrade/").content.decode()
+    page = markup(admin.get(f"/services/shop/versions/{shop[2].pk}/upgrade/"))
     assert "nothing newer than 3.0" in page and 'id="confirm"' not in page
 
 
@@ -187,21 +189,21 @@ def test_a_revert_offers_the_version_that_was_there_before_first(admin, shop):
     fleet.versions(shop[0].microservice, 1)
     latest = MicroServiceVersion.objects.order_by("-pk")[0]
     MicroServiceInstance.objects.update(version=latest, previous_version=shop[0])
-    page = admin.get(f"/services/shop/versions/{latest.pk}/revert/").content.decode()
+    page = markup(admin.get(f"/services/shop/versions/{latest.pk}/revert/"))
     assert "Revert 4 hosts from 4.0 to 1.0" in page
 
 
 def test_install_goes_to_the_ticked_hosts_that_do_not_have_it(admin, shop):
     free = fleet.hosts(2)
     where = f"/services/shop/versions/{shop[2].pk}/install/"
-    page = admin.get(where).content.decode()
+    page = markup(admin.get(where))
     assert page.count("has shop already") == 4 and "Tick the hosts first" in page and 'id="confirm"' not in page
-    plan = admin.get(f"{where}?host={free[0].pk}&host={free[1].pk}&canary=1").content.decode()
+    plan = markup(admin.get(f"{where}?host={free[0].pk}&host={free[1].pk}&canary=1"))
     plan = plan[plan.index('id="plan"') :]
     assert "in 2 batches (1, 1)" in plan and "on 2 hosts" in plan and free[1].hostname in plan and ">upload<" in plan
-    form = hidden(admin.get(f"{where}?host={free[1].pk}&port=8080&weight=50").content.decode())
+    form = hidden(markup(admin.get(f"{where}?host={free[1].pk}&port=8080&weight=50")))
     answer = admin.post(where, form)
-    assert answer.status_code == 302, answer.content.decode()
+    assert answer.status_code == 302, markup(answer)
     made = MicroServiceInstance.objects.get(host=free[1])
     assert (made.port, made.weight, made.status) == (8080, 50, InstanceStatus.INSTALLING)
     assert admin.post(where, form)["Location"] == answer["Location"]
@@ -210,14 +212,14 @@ def test_install_goes_to_the_ticked_hosts_that_do_not_have_it(admin, shop):
 def test_an_install_that_is_not_what_was_shown_is_refused_and_says_what_moved(admin, shop):
     free = fleet.hosts(2)
     where = f"/services/shop/versions/{shop[2].pk}/install/"
-    shown = hidden(admin.get(f"{where}?host={free[0].pk}&host={free[1].pk}").content.decode())
+    shown = hidden(markup(admin.get(f"{where}?host={free[0].pk}&host={free[1].pk}")))
     Asset.objects.filter(pk=free[1].pk).update(base_path="/elsewhere")
     page = admin.post(where, shown)
-    assert page.status_code == 409 and f"{free[1].hostname}:{free[1].ip} was changed" in page.content.decode()
-    shown = hidden(page.content.decode())  # the new plan is there to be confirmed at once
+    assert page.status_code == 409 and f"{free[1].hostname}:{free[1].ip} was changed" in markup(page)
+    shown = hidden(markup(page))  # the new plan is there to be confirmed at once
     fleet.instances(shop[1], [free[0]])
     page = admin.post(where, shown)
-    assert page.status_code == 409 and f"{free[0].hostname}:{free[0].ip} has shop already" in page.content.decode()
+    assert page.status_code == 409 and f"{free[0].hostname}:{free[0].ip} has shop already" in markup(page)
     assert admin.post(where, shown | {"plan_token": "", "key": "0" * 36}).status_code in (409, 422)
     assert not Deployment.objects.exists()
 
@@ -241,7 +243,7 @@ def test_a_wrong_install_keeps_what_was_typed_and_says_beside_the_field_what_is_
     where = f"/services/shop/versions/{shop[2].pk}/install/"
     form = {"host": str(free[0].pk), "port": "80", "weight": "1", "tag": "blue", field: typed}
     for page in (admin.get(where, form), admin.post(where, {**form, "key": "0" * 36})):
-        text = page.content.decode()
+        text = markup(page)
         said = re.search(rf'id="{field}" [^>]*value="{typed}".*?id="wrong-{field}">([^<]*)<', text, re.DOTALL)
         assert said and reason in said[1] and 'id="confirm"' not in text
         assert field == "tag" or 'value="blue"' in text
@@ -251,10 +253,10 @@ def test_a_wrong_install_keeps_what_was_typed_and_says_beside_the_field_what_is_
 def test_the_hosts_of_an_install_are_searched_on_the_server_and_what_is_ticked_stays(admin, shop, cost):
     free = fleet.hosts(120, prefix="many")
     where = f"/services/shop/versions/{shop[2].pk}/install/"
-    page = admin.get(f"{where}?host={free[119].pk}").content.decode()
+    page = markup(admin.get(f"{where}?host={free[119].pk}"))
     boxes = re.findall(r'name="host" id="host-(\d+)" value="\d+"( checked)?', page)
     assert boxes[0] == (str(free[119].pk), " checked") and len(boxes) == 101 and "There are more hosts" in page
-    found = admin.get(f"{where}?part=hosts&find={free[110].hostname}&host={free[119].pk}").content.decode()
+    found = markup(admin.get(f"{where}?part=hosts&find={free[110].hostname}&host={free[119].pk}"))
     assert free[110].hostname in found and free[119].hostname in found and free[0].hostname not in found
     small = cost(admin, where)
     fleet.hosts(50, prefix="more")
@@ -264,16 +266,16 @@ def test_the_hosts_of_an_install_are_searched_on_the_server_and_what_is_ticked_s
 def test_what_was_marked_bad_is_offered_and_installed_only_where_somebody_says_so(admin, shop):
     MicroServiceVersion.objects.filter(pk=shop[2].pk).update(bad=True, bad_reason="loses orders")
     where = f"/services/shop/versions/{shop[1].pk}/upgrade/"
-    page = admin.get(where).content.decode()
+    page = markup(admin.get(where))
     assert "loses orders" in page and "?allow_bad=on" in page and 'name="plan_token"' not in page
-    page = admin.get(f"{where}?allow_bad=on&dest={shop[2].pk}").content.decode()
+    page = markup(admin.get(f"{where}?allow_bad=on&dest={shop[2].pk}"))
     sent = hidden(page)
     assert sent["allow_bad"] == ["on"]
     assert admin.post(where, {**sent, "allow_bad": ""}).status_code == 422
     assert admin.post(where, sent).status_code == 302
     where, hosts = f"/services/shop/versions/{shop[2].pk}/install/", fleet.hosts(1)
-    assert 'id="confirm"' not in admin.get(f"{where}?host={hosts[0].pk}").content.decode()
-    sent = hidden(admin.get(f"{where}?host={hosts[0].pk}&allow_bad=on").content.decode())
+    assert 'id="confirm"' not in markup(admin.get(f"{where}?host={hosts[0].pk}"))
+    sent = hidden(markup(admin.get(f"{where}?host={hosts[0].pk}&allow_bad=on")))
     assert admin.post(where, {**sent, "allow_bad": "", "key": ["0" * 36]}).status_code == 422
     assert admin.post(where, sent).status_code == 302
 
@@ -283,16 +285,16 @@ def test_many_versions_come_a_page_at_a_time_and_are_searched_on_the_server(admi
     versions = fleet.versions(shop, 400)
     fleet.instances(versions[199], fleet.hosts(2))
     where = f"/services/shop/versions/{versions[199].pk}/upgrade/"
-    page = admin.get(where).content.decode()
+    page = markup(admin.get(where))
     assert page.count('name="dest" id="dest-') == 30 and "200 possible" in page
     assert "Upgrade 2 hosts from 200.0 to 400.0" in page
     following = re.search(r"part=versions&amp;after=(\d+)", page)[1]
-    more = admin.get(f"{where}?part=versions&after={following}").content.decode()
+    more = markup(admin.get(f"{where}?part=versions&after={following}"))
     assert "370.0" in more and "<html" not in more
-    found = admin.get(f"{where}?part=versions&find=39&dest={versions[250].pk}").content.decode()
+    found = markup(admin.get(f"{where}?part=versions&find=39&dest={versions[250].pk}"))
     assert "390.0" in found and "251.0" in found, "what was chosen stays, whatever is searched for"
     assert "upgrade goes to newer versions only" in found and "139.0" in found
-    last = admin.get(f"{where}?part=versions&after={versions[210].pk}").content.decode()
+    last = markup(admin.get(f"{where}?part=versions&after={versions[210].pk}"))
     assert "it is what runs now" in last and "More that are not possible" in last
     small = cost(admin, where)
     fleet.versions(shop, 300)
@@ -307,7 +309,7 @@ def test_the_dialog_says_what_changes_between_the_versions(admin, shop):
     names = ("2026112010-master-aaaaaaa", "2026112011-master-bbbbbbb", "2026112012-x-y-ccccccc")
     for version, name in zip(shop, names, strict=True):
         MicroServiceVersion.objects.filter(pk=version.pk).update(version=name, description=f"note of {name[-7:]}")
-    page = admin.get(f"/services/shop/versions/{shop[1].pk}/upgrade/").content.decode()
+    page = markup(admin.get(f"/services/shop/versions/{shop[1].pk}/upgrade/"))
     assert "bbbbbbb..ccccccc" in page and "https://github.com/team/shop/compare/bbbbbbb...ccccccc" in page
     assert "note of ccccccc" in page and "note of aaaaaaa" not in page and "1 version further" in page
 
@@ -316,9 +318,9 @@ def test_many_hosts_come_a_page_at_a_time_and_ticked_ones_stand_first(admin, sho
     fleet.instances(shop[1], fleet.hosts(120, prefix="more"))
     where = f"/services/shop/versions/{shop[1].pk}/upgrade/"
     last = MicroServiceInstance.objects.order_by("host__hostname").last()
-    page = admin.get(f"{where}?where=some&host={last.host_id}").content.decode()
+    page = markup(admin.get(f"{where}?where=some&host={last.host_id}"))
     boxes = re.findall(r'name="host" id="host-(\d+)"[^>]*?( checked)?>', page)
     assert boxes[0] == (str(last.host_id), " checked") and len(boxes) == 51
     following = re.search(r"part=hosts&amp;after=([\w%-]+)", page)[1]
-    more = admin.get(f"{where}?part=hosts&after={following}&host={last.host_id}").content.decode()
+    more = markup(admin.get(f"{where}?part=hosts&after={following}&host={last.host_id}"))
     assert more.count('name="host"') == 50 and f'id="host-{last.host_id}"' not in more

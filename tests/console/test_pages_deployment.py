@@ -12,6 +12,8 @@ from microservice.models import Deployment, Operation, Step
 from microservice.status import DeploymentStatus, OperationStatus, StepStatus
 from tests.microservice import fleet
 
+from .markup import markup
+
 pytestmark = pytest.mark.django_db
 
 
@@ -33,30 +35,30 @@ def failed(count: int = 2) -> Deployment:
 
 
 def test_no_deployments_yet(admin):
-    assert "Nothing was deployed yet" in admin.get("/deployments/").content.decode()
+    assert "Nothing was deployed yet" in markup(admin.get("/deployments/"))
 
 
 def test_the_list_shows_progress_and_filters(admin):
     deployment = fleet.running(3, "shop")
     deployment.operations.filter(pk=deployment.operations.first().pk).update(status=OperationStatus.SUCCEEDED)
-    page = admin.get("/deployments/?service=shop&status=open&action=upgrade").content.decode()
+    page = markup(admin.get("/deployments/?service=shop&status=open&action=upgrade"))
     assert "1 of 3" in page and "1.0" in page and "2.0" in page
-    assert "No deployment matches" in admin.get("/deployments/?service=other").content.decode()
+    assert "No deployment matches" in markup(admin.get("/deployments/?service=other"))
     assert admin.get("/deployments/?status=zzz&action=zzz&after=zzz").status_code == 200
 
 
 def test_the_matrix_shows_hosts_and_steps(admin):
     deployment = fleet.running(2, "shop")
     with_steps(deployment, "stop", "link", "start")
-    page = admin.get(f"/deployments/{deployment.pk}/").content.decode()
+    page = markup(admin.get(f"/deployments/{deployment.pk}/"))
     for word in ("shop-1", "shop-2", ">stop<", ">link<", ">start<", "done", "0 of 2"):
         assert word in page
 
 
 def test_the_live_fragment_is_the_same_template_as_the_first_view(admin):
     deployment = failed()
-    whole = admin.get(f"/deployments/{deployment.pk}/").content.decode()
-    part = admin.get(f"/deployments/{deployment.pk}/", headers={"HX-Request": "true"}).content.decode()
+    whole = markup(admin.get(f"/deployments/{deployment.pk}/"))
+    part = markup(admin.get(f"/deployments/{deployment.pk}/", headers={"HX-Request": "true"}))
     assert "<html" not in part and part.lstrip().startswith('<div class="head"')
 
     def matrix(page: str) -> str:
@@ -68,7 +70,7 @@ def test_the_live_fragment_is_the_same_template_as_the_first_view(admin):
 def test_the_first_error_is_on_top_with_its_output(admin):
     deployment = failed()
     fleet.output(deployment.operations.first(), b"\x1b[31mconnection refused\x1b[0m\n<b>x</b>\n")
-    page = admin.get(f"/deployments/{deployment.pk}/").content.decode()
+    page = markup(admin.get(f"/deployments/{deployment.pk}/"))
     top = page[page.index("First error") : page.index('class="matrix"')]
     assert "the check did not pass" in top and "connection refused" in top and "<b>x</b>" not in page
 
@@ -78,7 +80,7 @@ def test_the_line_that_goes_with_the_error_is_the_failed_steps_and_not_the_undos
     Operation.objects.update(error="start failed with exit status 7: told to fail")
     operation = deployment.operations.get()
     fleet.output(operation, b"x\n" * 3000 + b"told to fail\n", b"the old version answers again\n" * 8)
-    page = admin.get(f"/deployments/{deployment.pk}/").content.decode()
+    page = markup(admin.get(f"/deployments/{deployment.pk}/"))
     top = page[page.index("First error") : page.index('class="matrix"')]
     assert "Line 3001 of its output" in top and "told to fail</pre>" in top and "answers again" not in top
 
@@ -87,7 +89,7 @@ def test_a_host_is_opened_into_its_output_by_the_address(admin):
     deployment = failed()
     operation = deployment.operations.first()
     fleet.output(operation, b"hello from the host\n")
-    page = admin.get(f"/deployments/{deployment.pk}/?open={operation.pk},x,,99999999999").content.decode()
+    page = markup(admin.get(f"/deployments/{deployment.pk}/?open={operation.pk},x,,99999999999"))
     assert "hello from the host" in page and f'id="output-{operation.pk}"' in page
 
 
@@ -103,7 +105,7 @@ def test_a_host_is_opened_into_its_output_by_the_address(admin):
 def test_buttons_are_there_only_where_they_work_and_else_say_why(admin, status, usable):
     deployment = failed()
     Deployment.objects.update(status=status)
-    page = admin.get(f"/deployments/{deployment.pk}/").content.decode()
+    page = markup(admin.get(f"/deployments/{deployment.pk}/"))
     for what in ("retry", "pause", "resume", "revert", "cancel"):
         assert (f'action="/deployments/{deployment.pk}/{what}/"' in page) == (what in usable), what
     if len(usable) < 5:
@@ -111,7 +113,7 @@ def test_buttons_are_there_only_where_they_work_and_else_say_why(admin, status, 
 
 
 def test_a_reason_is_said_once_for_all_buttons_that_it_holds_for(admin):
-    page = admin.get(f"/deployments/{failed().pk}/").content.decode()
+    page = markup(admin.get(f"/deployments/{failed().pk}/"))
     assert "Pause, Resume, Cancel…: it has ended." in page
 
 
@@ -119,7 +121,7 @@ def test_the_confirmation_of_a_revert_names_every_host_that_it_sends_back(admin)
     deployment = fleet.running(60, "shop")
     deployment.operations.exclude(pk=deployment.operations.last().pk).update(status=OperationStatus.SUCCEEDED)
     Deployment.objects.update(status=DeploymentStatus.FAILED)
-    page = admin.get(f"/deployments/{deployment.pk}/?status=undone").content.decode()
+    page = markup(admin.get(f"/deployments/{deployment.pk}/?status=undone"))
     sure = page[page.index('id="sure-revert"') :]
     sure = sure[: sure.index("</dialog>")]
     named = set(re.findall(r"<li>([^<]+)</li>", sure))
@@ -132,7 +134,7 @@ def test_a_step_says_how_long_it_took_itself(admin):
         step.started, step.finished = now, now + timedelta(milliseconds=milliseconds)
         step.status = StepStatus.UNDONE if milliseconds == 20_000 else StepStatus.DONE
         step.save()
-    page = admin.get(f"/deployments/{deployment.pk}/").content.decode()
+    page = markup(admin.get(f"/deployments/{deployment.pk}/"))
     assert "under 10 ms" in page and "1.5 s" in page
     assert "20.0 s" not in page, "what ends with the undo is not the time that the step took"
 
@@ -160,7 +162,7 @@ def test_pause_resume_and_cancel_do_what_they_say(admin):
 def test_a_refused_button_says_why_on_the_page(admin):
     deployment = fleet.running(1, "shop")
     answer = admin.post(f"/deployments/{deployment.pk}/retry/", {"key": str(uuid.uuid4())}, follow=True)
-    assert 'role="alert"' in answer.content.decode()
+    assert 'role="alert"' in markup(answer)
     assert admin.post(f"/deployments/{deployment.pk}/explode/", {"key": str(uuid.uuid4())}).status_code == 404
     assert admin.get(f"/deployments/{deployment.pk}/cancel/").status_code == 405
 
@@ -182,16 +184,16 @@ def test_the_page_costs_the_same_for_any_number_of_hosts(admin, cost):
 def test_many_hosts_come_a_page_at_a_time_and_by_status(admin):
     deployment = fleet.running(130, "shop")
     where = f"/deployments/{deployment.pk}/"
-    page = admin.get(where).content.decode()
+    page = markup(admin.get(where))
     last = deployment.operations.order_by("pk")[39].pk
     assert page.count('<th scope="row">') == 40 and f'hx-get="?after={last}"' in page
     script = {"HX-Request": "true"}
-    more = admin.get(f"{where}?after={last}", headers=script).content.decode()
+    more = markup(admin.get(f"{where}?after={last}", headers=script))
     assert more.count('<th scope="row">') == 40 and "<table" not in more and "Progress" not in more
-    anew = admin.get(f"{where}?rows=80", headers=script).content.decode()
+    anew = markup(admin.get(f"{where}?rows=80", headers=script))
     assert anew.count('<th scope="row">') == 80 and "Progress" in anew
-    assert admin.get(f"{where}?after={last}").content.decode().count('<th scope="row">') == 40
-    assert "No host is failed now" in admin.get(f"/deployments/{deployment.pk}/?status=failed").content.decode()
+    assert markup(admin.get(f"{where}?after={last}")).count('<th scope="row">') == 40
+    assert "No host is failed now" in markup(admin.get(f"/deployments/{deployment.pk}/?status=failed"))
 
 
 def test_the_operation_page_shows_states_times_and_attempts(admin):
@@ -200,7 +202,7 @@ def test_the_operation_page_shows_states_times_and_attempts(admin):
     Step.objects.filter(operation=operation, name="check").update(
         status=StepStatus.FAILED, exit_status=7, detail="exit status 7", old_state="old one", new_state="new one"
     )
-    page = admin.get(f"/operations/{operation.pk}/").content.decode()
+    page = markup(admin.get(f"/operations/{operation.pk}/"))
     for word in ("old one → new one", "exit status 7", "the check did not pass", "undone"):
         assert word in page
     assert admin.get("/operations/999999/").status_code == 404
@@ -238,7 +240,7 @@ def test_a_wrong_offset_or_style_does_no_harm(admin, query):
 def test_time_left_is_the_median_of_the_same_service_and_action_or_not_known(admin):
     deployment = fleet.running(2, "shop")
     where = f"/deployments/{deployment.pk}/"
-    assert "not known yet" in admin.get(where).content.decode()
+    assert "not known yet" in markup(admin.get(where))
     now = timezone.now()
     past = fleet.deployment(
         [one.instance for one in deployment.operations.select_related("instance__version", "instance__host")],
@@ -248,9 +250,9 @@ def test_time_left_is_the_median_of_the_same_service_and_action_or_not_known(adm
     )
     past.operations.update(started=now - timedelta(seconds=600), finished=now)
     deployment.operations.update(started=now)
-    assert "about 10 min" in admin.get(where).content.decode()
+    assert "about 10 min" in markup(admin.get(where))
     deployment.operations.update(started=now - timedelta(seconds=900))
-    assert "longer than usual" in admin.get(where).content.decode()
+    assert "longer than usual" in markup(admin.get(where))
 
 
 def test_the_timeline_is_a_picture_without_styles_that_says_the_same_in_words(admin):
@@ -259,7 +261,7 @@ def test_the_timeline_is_a_picture_without_styles_that_says_the_same_in_words(ad
     Deployment.objects.update(created=begin)
     deployment.operations.update(started=begin + timedelta(seconds=20), finished=begin + timedelta(seconds=60))
     Step.objects.filter(name="check").update(started=begin + timedelta(seconds=50))
-    page = admin.get(f"/deployments/{deployment.pk}/").content.decode()
+    page = markup(admin.get(f"/deployments/{deployment.pk}/"))
     picture = page[page.index('id="timeline"') :]
     assert "waited 20.0 s, ran 30.0 s, undone in 10.0 s" in picture
     assert 'class="time-undo"' in picture and "style=" not in page
@@ -271,7 +273,7 @@ def test_the_operation_page_says_the_cause_the_next_step_and_how_to_connect_by_h
     secret = Credential.objects.create(name="deploy key", secret="-----BEGIN KEY-----")
     Asset.objects.filter(pk=operation.host_id).update(credential=secret, port=2200, username="deploy")
     where = f"/operations/{operation.pk}/"
-    page = admin.get(where).content.decode()
+    page = markup(admin.get(where))
     assert "did not pass its check" in page and "Retry what failed" in page
     assert f"ssh -p 2200 -l deploy -- {operation.host.ip}" in page and "deploy key" in page and "BEGIN KEY" not in page
     assert "Attempts side by side" not in page
@@ -289,7 +291,7 @@ def test_the_operation_page_says_the_cause_the_next_step_and_how_to_connect_by_h
     )
     Step.objects.create(operation=again, position=0, name="stop", status=StepStatus.DONE)
     for pk in (operation.pk, again.pk):
-        page = admin.get(f"/operations/{pk}/").content.decode()
+        page = markup(admin.get(f"/operations/{pk}/"))
         beside = page[page.index('aria-label="Attempts side by side"') :]
         assert "attempt 1" in beside and "attempt 2" in beside and "done" in beside and "undone" in beside
     assert cost(admin, where) <= 20

@@ -7,6 +7,8 @@ from microservice.models import MicroServiceInstance
 from microservice.status import BuildStatus, InstanceStatus
 from tests.microservice import fleet
 
+from .markup import markup
+
 pytestmark = pytest.mark.django_db
 
 
@@ -56,12 +58,12 @@ def test_signing_out_takes_a_post(admin):
 
 
 def test_an_empty_fleet_offers_to_add_the_first_service(admin):
-    page = admin.get("/").content.decode()
+    page = markup(admin.get("/"))
     assert "Add the first service" in page and "<code>make demo</code>" in page
 
 
 def test_who_may_not_publish_is_told_so_instead(operator):
-    page = operator.get("/").content.decode()
+    page = markup(operator.get("/"))
     assert "Add the first service" not in page and "ask an administrator" in page
 
 
@@ -69,7 +71,7 @@ def test_the_fleet_shows_what_runs_where(admin):
     old, new = fleet.versions(fleet.service("shop"), 2)
     fleet.instances(old, fleet.hosts(3))
     fleet.instances(new, fleet.hosts(1), status=InstanceStatus.UPGRADE_FAILED)
-    page = admin.get("/").content.decode()
+    page = markup(admin.get("/"))
     assert "on 3 hosts" in page and "on 1 host<" in page
     assert f"/services/shop/versions/{old.pk}/upgrade/" in page
     assert f"/services/shop/versions/{new.pk}/upgrade/" not in page, "nothing newer is built"
@@ -81,7 +83,7 @@ def test_a_failed_build_is_nothing_to_go_to(admin):
     (good,) = fleet.versions(shop, 1)
     fleet.versions(shop, 1, BuildStatus.FAILED)
     fleet.instances(good, fleet.hosts(1))
-    assert "Upgrade" not in admin.get("/").content.decode()
+    assert "Upgrade" not in markup(admin.get("/"))
 
 
 @pytest.mark.parametrize("state", ["failed", "locked", "maintenance", "deploying", "empty"])
@@ -99,10 +101,10 @@ def test_filters_are_in_the_address(admin, state):
             "deploying": {},
         }[state]
         MicroServiceInstance.objects.filter(microservice__name="loud").update(**changed or {"tag": "x"})
-    page = admin.get(f"/?state={state}").content.decode()
+    page = markup(admin.get(f"/?state={state}"))
     assert "/services/loud/" in page and "/services/quiet/" not in page
-    assert "/services/quiet/" in admin.get("/?q=qui").content.decode()
-    assert "No service matches" in admin.get("/?q=nothing-like-it").content.decode()
+    assert "/services/quiet/" in markup(admin.get("/?q=qui"))
+    assert "No service matches" in markup(admin.get("/?q=nothing-like-it"))
 
 
 def test_the_fleet_costs_the_same_however_large_it_is(admin, cost):
@@ -120,15 +122,15 @@ def test_the_fleet_costs_the_same_however_large_it_is(admin, cost):
 def test_the_next_rows_come_as_rows(admin):
     for number in range(60):
         fleet.service(f"service-{number:03}")
-    page = admin.get("/").content.decode()
+    page = markup(admin.get("/"))
     assert "service-049" in page and "service-050" not in page and "after=service-049" in page
-    more = admin.get("/?after=service-049", headers={"HX-Request": "true"}).content.decode()
+    more = markup(admin.get("/?after=service-049", headers={"HX-Request": "true"}))
     assert more.lstrip().startswith("<tr ") and "service-050" in more and "<html" not in more
 
 
 def test_hostile_text_stays_text(admin):
     fleet.service("shop", description="<script>alert(1)</script>")
-    page = admin.get("/?q=%22%3E%3Cscript%3E").content.decode() + admin.get("/").content.decode()
+    page = markup(admin.get("/?q=%22%3E%3Cscript%3E")) + markup(admin.get("/"))
     assert "<script>" not in page.replace("<script src=", "")
     assert admin.get("/?q=a%00b&after=%00").status_code == 200
 
@@ -137,7 +139,7 @@ def test_nothing_on_a_page_is_inline(admin):
     fleet.running(2, "shop")
     for address in ("/", "/services/shop/", "/services/shop/instances/", "/deployments/", "/hosts/", "/tokens/"):
         answer = admin.get(address)
-        page = answer.content.decode()
+        page = markup(answer)
         assert " style=" not in page and "<style" not in page and " onclick=" not in page and "<script>" not in page
         assert "script-src 'self'" in answer["Content-Security-Policy"]
         assert "frame-ancestors 'none'" in answer["Content-Security-Policy"]

@@ -14,6 +14,8 @@ from audit.models import History
 from microservice.models import Deployment, MicroService, MicroServiceVersion, Operation
 from microservice.status import Action, DeploymentStatus, OperationStatus
 
+from .markup import markup
+
 pytestmark = pytest.mark.django_db
 
 NOON = timezone.now().replace(hour=12, minute=0, second=0, microsecond=0) - timedelta(days=2)
@@ -43,7 +45,7 @@ def deeds() -> MicroService:
 
 def shown(client, query: str) -> set[str]:
     """The deeds on the page, by who and to what they changed."""
-    page = client.get(f"/history/?{query}").content.decode()
+    page = markup(client.get(f"/history/?{query}"))
     return set(re.findall(r"keep:</span> 3 → (-?\d+)", page)) | ({"host"} if "web1" in page else set())
 
 
@@ -55,7 +57,7 @@ def test_the_history_is_found_by_time_service_person_and_action(admin, cost):
     assert shown(admin, f"{hour}&actor=bob") == {"20"}
     assert shown(admin, "service=shop") == {"-30", "10", "20"}
     assert shown(admin, "action=create") == {"-30", "host"} and shown(admin, "q=web") == {"host"}
-    page = admin.get(f"/history/?{hour}").content.decode()
+    page = markup(admin.get(f"/history/?{hour}"))
     assert "from 192.0.2.9" in page and "“because of it”" in page and "Times are in UTC." in page
     assert cost(admin, "/history/") <= 6
 
@@ -65,13 +67,13 @@ def test_clock_times_are_shown_and_read_in_the_zone_that_the_browser_tells(admin
     admin.cookies["zone"] = "Asia/Shanghai"
     there = NOON + timedelta(hours=8)
     assert shown(admin, f"since={typed(there)}&until={typed(there + timedelta(minutes=15))}") == {"10"}
-    page = admin.get("/history/").content.decode()
+    page = markup(admin.get("/history/"))
     assert f"{there + timedelta(minutes=10):%Y-%m-%d %H:%M:%S} CST" in page and "Times are in Asia/Shanghai." in page
     assert 'data-zone="Asia/Shanghai"' in page
     assert shown(admin, f"since={quote(NOON.isoformat())}") == {"10", "20", "host"}
     for wrong in ("../../etc/passwd", "America", "Nowhere/Land", "x" * 500, "UTC\r\nx"):
         admin.cookies["zone"] = wrong
-        assert "Times are in UTC." in admin.get("/history/").content.decode()
+        assert "Times are in UTC." in markup(admin.get("/history/"))
     admin.cookies["zone"] = "Asia/Shanghai"
     rows = admin.get("/api/v1/history/").json()["data"]
     assert all(row["created"].endswith(("Z", "+00:00")) for row in rows)
@@ -84,7 +86,7 @@ def test_clock_times_are_shown_and_read_in_the_zone_that_the_browser_tells(admin
 )
 def test_a_time_that_is_none_gets_a_clear_refusal_and_what_was_typed_stays(admin, address, query):
     answer = admin.get(f"{address}?{query}")
-    page = answer.content.decode()
+    page = markup(answer)
     assert answer.status_code == 422 and 'role="alert"' in page
     assert f'value="{query.partition("=")[2].partition("&")[0]}"' in page
 
@@ -92,7 +94,7 @@ def test_a_time_that_is_none_gets_a_clear_refusal_and_what_was_typed_stays(admin
 def test_a_row_with_many_fields_shows_some_and_the_others_on_demand(admin):
     after = {f"field{n}": str(n) for n in range(6)} | {"labels": {"rack": "a1", "zone": ["x", "y"]}}
     record(Caller(name="ada"), "create", "host", None, after=after)
-    page = admin.get("/history/").content.decode()
+    page = markup(admin.get("/history/"))
     assert "3 more fields" in page and "rack=a1, zone=x, y" in page and "{&#x27;" not in page
 
 
@@ -141,18 +143,18 @@ def moved() -> None:
 def test_what_changed_between_two_times_names_each_instance_that_moved_before_and_after(admin, cost):
     moved()
     address = f"/history/moves/?since={typed(NOON)}&until={typed(NOON + timedelta(hours=1))}"
-    page = admin.get(address).content.decode()
+    page = markup(admin.get(address))
     text = re.sub(r"\s+", " ", re.sub(r"<[^>]+>", " ", page))
     assert "5 instances moved" in text
     assert re.search(r"shop 1 → 2 web1, web2 ", text) and re.search(r"shop 1 → 2 → 1 came back web3 ", text)
     assert re.search(r"till not installed → 1 web1 ", text) and re.search(r"till 1 → not installed web2 ", text)
     assert "web4" not in text, "an upgrade that was undone moved nothing"
     assert "6 instances" not in text and "ada" in text
-    assert "2 instances moved" in admin.get(f"{address}&service=till").content.decode()
+    assert "2 instances moved" in markup(admin.get(f"{address}&service=till"))
     assert cost(admin, address) <= 4
     late = f"since={typed(NOON + timedelta(hours=1))}&until={typed(NOON + timedelta(hours=2))}"
-    assert "1 instance moved" in admin.get(f"/history/moves/?{late}").content.decode()
-    assert "Nothing moved in this time" in admin.get("/history/moves/").content.decode()
+    assert "1 instance moved" in markup(admin.get(f"/history/moves/?{late}"))
+    assert "Nothing moved in this time" in markup(admin.get("/history/moves/"))
 
 
 @pytest.mark.found("time")
@@ -166,6 +168,6 @@ def test_what_changed_between_two_times_names_each_instance_that_moved_before_an
 @pytest.mark.parametrize("path", ["/history/", "/history/moves/"])
 def test_a_wrong_time_is_told_by_its_field_and_not_as_if_nothing_had_happened(admin, path, asked, told):
     answer = admin.get(path, asked)
-    page = answer.content.decode()
+    page = markup(answer)
     assert answer.status_code == 422 and told in page and "query." not in page
     assert "Nothing matches" not in page and "Nothing has" not in page

@@ -54,7 +54,7 @@ def test_a_search_counts_every_hit_and_names_its_lines(admin, operation):
     assert "0 hits" in get(admin, f"/operations/{operation.pk}/log/search/?q=nothing")
     assert admin.get(f"/operations/{operation.pk}/log/search/?q=a%0Ab").status_code == 422
     fleet.output(operation, b"an error\n", start=999)
-    assert "1 hit<" in get(admin, f"/operations/{operation.pk}/log/search/?errors=1")
+    assert "1 hit" in get(admin, f"/operations/{operation.pk}/log/search/?errors=1")
 
 
 def test_hostile_output_is_harmless_text_in_every_line(admin, operation):
@@ -194,8 +194,8 @@ def test_a_line_that_is_rewritten_beyond_one_answer_still_comes_to_its_last_fram
 def test_a_hit_is_shown_with_what_is_around_it_and_the_page_shows_it(admin, operation, text, lead):
     fleet.output(operation, b"first\n", lead + b" before it the needle after it " + text + b"\n", b"last\n")
     page = get(admin, f"/operations/{operation.pk}/log/search/?q=needle")
-    assert "1 hit<" in page
-    link, shown = re.search(r'<li><a href="([^"]*)"[^>]*>2</a> <code>([^<]*)</code>', page).groups()
+    assert "1 hit" in page
+    link, shown = re.search(r'<li>\s*<a href="([^"]*)"[^>]*>2</a>\s*<code>([^<]*)</code>', page).groups()
     assert "before it the needle after it" in shown and len(shown) < 400
     assert (shown[0] == "…") == (len(lead) > 60)
     opened = get(admin, f"/operations/{operation.pk}/log/" + link.replace("&amp;", "&").partition("#")[0])

@@ -25,6 +25,8 @@ from microservice.models import Deployment, MicroService, MicroServiceVersion, O
 from microservice.output import expiry
 from microservice.status import Action, DeploymentStatus, OperationStatus
 
+from .markup import markup
+
 pytestmark = [pytest.mark.django_db, pytest.mark.found("time")]
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -127,16 +129,16 @@ def test_the_last_hour_is_sixty_minutes(reader, zone, change):
     for after in (0, 15, 55, 85):
         now = change + timedelta(minutes=after, seconds=30)
         browser = reader(zone, now)
-        page = browser.get("/history/moves/").content.decode()
+        page = markup(browser.get("/history/moves/"))
         until = now.replace(second=0) + timedelta(minutes=1)
         lately = {name for end, name in names.items() if until - timedelta(hours=1) <= end < until}
         assert len(lately) == 6 and hosts_shown(page) == lately, f"{after} minutes after the change"
         links = dict(re.findall(r'class="chip" href="\?([^"]+)">(last \w+)', page)[::-1])
         links = {words: html.unescape(query) for query, words in links.items()}
-        assert hosts_shown(browser.get(f"/history/moves/?{links['last hour']}").content.decode()) == lately
+        assert hosts_shown(markup(browser.get(f"/history/moves/?{links['last hour']}"))) == lately
         day = {name for end, name in names.items() if until - timedelta(days=1) <= end < until}
-        assert hosts_shown(browser.get(f"/history/moves/?{links['last day']}").content.decode()) == day
-        again = browser.get("/history/moves/", fields(page)).content.decode()
+        assert hosts_shown(markup(browser.get(f"/history/moves/?{links['last day']}"))) == day
+        again = markup(browser.get("/history/moves/", fields(page)))
         assert hosts_shown(again) == lately, "the form as it was shown means the same"
 
 
@@ -152,9 +154,9 @@ def test_a_span_that_is_typed_holds_all_that_it_may_mean(reader, zone, change):
         answer = browser.get(f"/history/moves/?{query}")
         if clock[0] >= clock[1] and answer.status_code == 422:
             continue
-        found = hosts_shown(answer.content.decode())
+        found = hosts_shown(markup(answer))
         assert found >= {name for name, at in names.items() if since <= at < until}, query
-        assert hosts_shown(browser.get("/history/moves/", fields(answer.content.decode())).content.decode()) == found
+        assert hosts_shown(markup(browser.get("/history/moves/", fields(markup(answer))))) == found
 
 
 @EACH
@@ -176,7 +178,7 @@ def test_both_histories_and_the_api_agree_on_every_moment(reader, zone, change):
                 "until_at": moments.offset_of(until),
             }
         for query in (exact, apart):
-            page = browser.get("/history/", query).content.decode()
+            page = markup(browser.get("/history/", query))
             assert {int(one) for one in re.findall(r"keep:</span> 0 → (\d+)", page)} == wanted, query
         rows = browser.get(f"/api/v1/history/?since={quote(exact['since'])}&until={quote(exact['until'])}")
         assert rows.status_code == 422, "the API takes RFC 3339, which has seconds"
@@ -224,15 +226,15 @@ def test_the_time_that_comes_twice_can_be_chosen(reader):
     moved([change + step for step in AROUND])
     browser = reader(zone, change + timedelta(hours=4))
     base = {"since": "2026-10-25T02:30", "until": "2026-10-25T02:40"}
-    both = browser.get("/history/moves/", base).content.decode()
+    both = markup(browser.get("/history/moves/", base))
     assert hosts_shown(both) == {f"web{n}" for n in range(9, 16)}, "all that it may mean: 70 minutes"
     assert "CEST (UTC+02:00)" in both and "CET (UTC+01:00)" in both
     for offset, name in (("+02:00", "web9"), ("+01:00", "web15")):
-        one = browser.get("/history/moves/", {**base, "since_at": offset, "until_at": offset}).content.decode()
+        one = markup(browser.get("/history/moves/", {**base, "since_at": offset, "until_at": offset}))
         assert hosts_shown(one) == {name}
         assert fields(one) == {**base, "since_at": offset, "until_at": offset}
     stale = {"since": "2026-10-25T12:00", "since_at": "+02:00", "until": "2026-10-25T13:00"}
-    page = browser.get("/history/moves/", stale).content.decode()
+    page = markup(browser.get("/history/moves/", stale))
     assert 'name="since_at"' not in page, "a time that comes once has no choice, and its old one counts no more"
 
 
