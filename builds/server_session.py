@@ -24,7 +24,7 @@ class Line:
         return cls(http_client.tls(part), http_client.proxies_for(part["url"], proxies))
 
     def ask(self, url: str, body: bytes | None, headers: dict[str, str]) -> http_client.Reply:
-        """Raises fetch.Unreachable."""
+        """Raises http_client.Unreachable."""
         return http_client.exchange(
             url,
             method="GET" if body is None else "POST",
@@ -49,7 +49,7 @@ DIRECT = Line()
 
 
 class _Adapter(BaseAdapter):
-    """Sends what `requests` prepared by `fetch.exchange`, which bounds it."""
+    """Sends what `requests` prepared by `http_client.exchange`, which bounds it."""
 
     def __init__(self, line: Line):
         super().__init__()

@@ -5,7 +5,8 @@ from django.conf import settings
 from access.problems import Problem, conflict
 from access.secrets import Secret
 from integrations import tls
-from integrations.registry import chosen, not_configured, require
+from integrations.registry import configured, not_configured, require
+from messages.rendering import render
 from microservice.catalog import building
 from microservice.models import MicroService
 
@@ -42,7 +43,7 @@ def limits() -> Limits:
 
 
 def git() -> Git:
-    set_up = chosen("proxies") or {}
+    set_up = configured("proxies") or {}
     proxies = {
         "http_proxy": set_up.get("http"),
         "https_proxy": set_up.get("https"),
@@ -66,7 +67,7 @@ def origin_of(name: str) -> Origin:
     from .server_session import Line
 
     known = given(name)
-    token, line = known["token"].reveal() if known["token"] else "", Line.of(known, chosen("proxies"))
+    token, line = known["token"].reveal() if known["token"] else "", Line.of(known, configured("proxies"))
     if name == _Name.GITLAB:
         return GitLab(known["url"], token, line)
     return Jenkins(known["url"], known["user"], token, line)
@@ -82,12 +83,12 @@ def check(service: MicroService) -> None:
         )
     if service.build_orig != _Name.GIT:
         origin_of(service.build_orig)
-        if reason := building.refusal(service):
+        if message := building.refusal(service):
             raise _unfit(
                 service,
                 "build_url",
                 "An administrator binds projects to teams under Settings.",
-                f"The build_url of {service.name} {reason}.",
+                f"The build_url of {service.name} {render(message)}.",
             )
         return
     if not service.build_command:
@@ -117,4 +118,4 @@ def webhook_secret(name: str) -> str:
         return secret
     if name == _Name.GIT:
         raise conflict("not_configured", "No webhook secret is set up for git.", "Set BUILD_WEBHOOK_SECRET.")
-    raise not_configured(name, "has no webhook secret")
+    raise not_configured(name, "not_configured.webhook_secret")

@@ -57,7 +57,7 @@ if TRUSTED_PROXIES:  # from anybody else the header is taken away: access.client
 PACKAGE_ROOT = locations.folder("PACKAGE_ROOT", str(DATA_DIR / "packages"))
 STORAGES = {
     # The folder holds until a package store is set up at run time.
-    "default": {"BACKEND": "integrations.storage.Chosen", "OPTIONS": {"location": PACKAGE_ROOT}},
+    "default": {"BACKEND": "integrations.storage.ConfiguredStorage", "OPTIONS": {"location": PACKAGE_ROOT}},
     "staticfiles": {
         "BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"
         if DEBUG

@@ -7,11 +7,11 @@ application = get_wsgi_application()
 
 from django.urls import get_resolver  # noqa: E402 - Django has to be set up first
 
-from integrations.storage import check_at_start  # noqa: E402
+from integrations.storage import check_folders  # noqa: E402
 from runtime.celery_app import app  # noqa: E402
 from runtime.memory import settle  # noqa: E402
 
-check_at_start()
+check_folders()
 # Everything that requests need is loaded before the first one comes: pages, the API, and what speaks with the broker.
 get_resolver().url_patterns  # noqa: B018
 app.connection_for_write().transport  # noqa: B018 - loads the library, connects to nothing

@@ -1,5 +1,7 @@
-"""Requests to the servers that the settings name: with their own CA and client certificate, through the proxies, never
-following a redirect (it would carry the token elsewhere), and with an end in time."""
+"""HTTP requests to servers that settings or users name: bounded in bytes and in time, and never redirected.
+
+A redirect would carry the token elsewhere. docs/decisions/0020-one-http-client.md says why this is no library.
+"""
 
 import base64
 import contextlib
@@ -11,7 +13,7 @@ import threading
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from http.client import HTTPConnection, HTTPException, HTTPSConnection
 from pathlib import Path
@@ -20,19 +22,33 @@ from urllib.parse import urlsplit
 
 from access.secrets import Secret
 from deployer.engine import transport_socket
+from messages import Message
+from messages.rendering import english
 
 from . import tls as trust
 
-LARGEST = 8 * 1024 * 1024  # bytes of an answer
-LARGEST_OF_A_TEST = 1024 * 1024
+MAX_ANSWER = 8 * 1024 * 1024  # bytes
+MAX_TEST_ANSWER = 1024 * 1024
+MAX_REASON = 300  # characters of a library's own words
+
+# (host, port, seconds) to [(family, socket address)]; raises OSError or UnicodeError.
+Resolver = Callable[[str, int, float], list[tuple[Any, ...]]]
 
 
 class Unreachable(Exception):
-    """The server could not be spoken to; the text says why. `sent`: the request may have arrived all the same."""
+    """The server did not give an answer. `sent`: the request may have arrived all the same."""
 
-    def __init__(self, reason: str, sent: bool = False):
-        super().__init__(reason)
-        self.sent = sent
+    def __init__(self, message: Message, sent: bool = False):
+        super().__init__(english(message))
+        self.message, self.sent = message, sent
+
+
+class BadCertificates(ValueError):
+    """Certificates of the settings that cannot be read."""
+
+    def __init__(self, reason: str):
+        self.message = Message("certificates_unreadable", {"reason": reason})
+        super().__init__(english(self.message))
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +59,7 @@ class Reply:
 
 
 class _NoRedirect(urllib.request.HTTPRedirectHandler):
-    def redirect_request(self, *_):
+    def redirect_request(self, *_: Any) -> None:
         return None
 
 
@@ -57,12 +73,12 @@ def fetch(
     body: bytes | None = None,
     timeout: float = 4.0,
 ) -> Reply:
-    """One request below `part["url"]`. Any status is a Reply. Raises Unreachable."""
+    """Send one request below `part["url"]`. Any status is a Reply. Raise Unreachable."""
     url = part["url"].rstrip("/") + path
     try:
         context = tls(part)
-    except ValueError as error:
-        raise Unreachable(str(error)) from error
+    except BadCertificates as error:
+        raise Unreachable(error.message) from error
     return exchange(
         url,
         method=method,
@@ -71,7 +87,7 @@ def fetch(
         context=context,
         proxies=proxies_for(url, proxies),
         timeout=timeout,
-        largest=LARGEST_OF_A_TEST,
+        max_bytes=MAX_TEST_ANSWER,
     )
 
 
@@ -84,14 +100,19 @@ def exchange(
     context: ssl.SSLContext | None = None,
     proxies: dict[str, str] | None = None,
     timeout: float,
-    largest: int = LARGEST,
+    max_bytes: int = MAX_ANSWER,
+    truncate: bool = False,
+    resolve: Resolver = transport_socket.resolved,
 ) -> Reply:
-    """One request, and at most `largest` bytes of an answer of any status. Ends within `timeout` seconds whatever the
-    server does: a server that sends a byte now and then is cut off too. Raises Unreachable (`sent`: the request may
-    have arrived)."""
-    told = {"User-Agent": "deployer", "Accept-Encoding": "identity", **(headers or {})}
-    request = urllib.request.Request(url, body, told, method=method)  # noqa: S310 - the settings admit http and https
-    deadline = _Deadline(timeout)
+    """Send one request and return the answer, of any status. Raise Unreachable, and what `resolve` raises.
+
+    Ends within `timeout` seconds, also where the server sends a byte now and then. An answer of more than `max_bytes`
+    is an error or, with `truncate`, cut off. The name is resolved once, by `resolve`, and what it returns is connected
+    to: a name that changes between a check and the connection (DNS rebinding) changes nothing.
+    """
+    sent = {"User-Agent": "deployer", "Accept-Encoding": "identity", **(headers or {})}
+    request = urllib.request.Request(url, body, sent, method=method)  # noqa: S310 - callers admit http and https only
+    deadline = _Deadline(timeout, resolve)
     opener = urllib.request.build_opener(
         _NoRedirect,
         urllib.request.ProxyHandler(proxies or {}),
@@ -102,21 +123,22 @@ def exchange(
         try:
             try:
                 with opener.open(request, timeout=timeout) as answer:
-                    return _reply(answer, deadline, largest)
+                    return _reply(answer, deadline, max_bytes, truncate)
             except urllib.error.HTTPError as error:
                 with error:
-                    return _reply(error, deadline, largest)
+                    return _reply(error, deadline, max_bytes, truncate)
         except urllib.error.URLError as error:
-            raise deadline.told(error.reason) from error
+            raise deadline.unreachable(error.reason) from error
         except (OSError, HTTPException, ValueError) as error:
-            raise deadline.told(error) from error
+            raise deadline.unreachable(error) from error
 
 
 class _Deadline:
-    """Cuts the connections of one exchange when its time is up: no time limit of single reads does that."""
+    """Cuts the connections of one exchange when its time is up: a timeout of single reads does not do that."""
 
-    def __init__(self, seconds: float):
+    def __init__(self, seconds: float, resolve: Resolver):
         self._end = time.monotonic() + seconds
+        self._resolve = resolve
         self._timer = threading.Timer(seconds, self._cut)
         self._timer.daemon = True
         self._sockets: list[socket.socket] = []
@@ -131,15 +153,14 @@ class _Deadline:
         for copy in self._sockets:
             copy.close()
 
-    def connect(self, address: tuple[str, int], *_) -> socket.socket:
+    def connect(self, address: tuple[str, int], *_: Any) -> socket.socket:
         """In place of `socket.create_connection`: all addresses of a name share the time."""
-        one = transport_socket.first(
-            transport_socket.resolved(*address, max(0.0, self._end - time.monotonic())), self._end
-        )
-        self._sockets.append(one.dup())  # TLS takes the socket itself; shutting down a copy ends both
+        addresses = self._resolve(*address, max(0.0, self._end - time.monotonic()))
+        sock = transport_socket.first(addresses, self._end)
+        self._sockets.append(sock.dup())  # TLS takes the socket itself; shutting down a copy ends both
         self.connected = True
-        one.settimeout(max(0.1, self._end - time.monotonic()))
-        return one
+        sock.settimeout(max(0.1, self._end - time.monotonic()))
+        return sock
 
     def _cut(self) -> None:
         self.over = True
@@ -147,10 +168,10 @@ class _Deadline:
             with contextlib.suppress(OSError):
                 copy.shutdown(socket.SHUT_RDWR)
 
-    def told(self, error: object) -> "Unreachable":
+    def unreachable(self, error: object) -> Unreachable:
         if self.over or isinstance(error, TimeoutError):
-            return Unreachable("it did not answer in time", self.connected)
-        return Unreachable(_words(error), self.connected)
+            return Unreachable(Message("unreachable.timeout"), self.connected)
+        return Unreachable(_reason(error), self.connected)
 
 
 class _Plain(urllib.request.HTTPHandler):
@@ -158,8 +179,8 @@ class _Plain(urllib.request.HTTPHandler):
         super().__init__()
         self._deadline = deadline
 
-    def http_open(self, request):
-        return self.do_open(_made(HTTPConnection, self._deadline), request)
+    def http_open(self, request: urllib.request.Request) -> Any:
+        return self.do_open(_connects_with(HTTPConnection, self._deadline), request)
 
 
 class _Secure(urllib.request.HTTPSHandler):
@@ -167,12 +188,12 @@ class _Secure(urllib.request.HTTPSHandler):
         super().__init__(context=context)
         self._deadline, self._tls = deadline, context
 
-    def https_open(self, request):
-        return self.do_open(_made(HTTPSConnection, self._deadline), request, context=self._tls)
+    def https_open(self, request: urllib.request.Request) -> Any:
+        return self.do_open(_connects_with(HTTPSConnection, self._deadline), request, context=self._tls)
 
 
-def _made(kind: type[HTTPConnection], deadline: _Deadline):
-    def make(host: str, **more) -> HTTPConnection:
+def _connects_with(kind: type[HTTPConnection], deadline: _Deadline) -> Any:
+    def make(host: str, **more: Any) -> HTTPConnection:
         connection = kind(host, **more)
         connection._create_connection = deadline.connect  # type: ignore[attr-defined]
         return connection
@@ -180,24 +201,27 @@ def _made(kind: type[HTTPConnection], deadline: _Deadline):
     return make
 
 
-def _reply(answer: Any, deadline: _Deadline, largest: int) -> Reply:
+def _reply(answer: Any, deadline: _Deadline, max_bytes: int, truncate: bool) -> Reply:
+    headers = {name.lower(): value for name, value in answer.headers.items()}
     pieces, size = [], 0
     while piece := answer.read1(65536):
         pieces.append(piece)
         size += len(piece)
-        if size > largest:
-            raise Unreachable("the answer is too large", True)
+        if size > max_bytes and truncate:
+            return Reply(answer.status, headers, b"".join(pieces)[:max_bytes])
+        if size > max_bytes:
+            raise Unreachable(Message("unreachable.answer_too_large", {"max": max_bytes}), True)
     if deadline.over:  # what was cut looks like an end
-        raise Unreachable("it did not answer in time", True)
+        raise Unreachable(Message("unreachable.timeout"), True)
     if answer.length:  # announced, and never sent
-        raise Unreachable("the answer was cut short", True)
-    return Reply(answer.status, {name.lower(): value for name, value in answer.headers.items()}, b"".join(pieces))
+        raise Unreachable(Message("unreachable.answer_incomplete"), True)
+    return Reply(answer.status, headers, b"".join(pieces))
 
 
 def tls(part: dict[str, Any]) -> ssl.SSLContext:
-    """What a part says of TLS. Raises ValueError with a sentence for certificates that are none."""
+    """Return the TLS context of a part's settings. Raise BadCertificates."""
     if not part["ca"].isascii() or not part["client_cert"].isascii():
-        raise ValueError("the certificates cannot be read: not PEM")
+        raise BadCertificates("not PEM")
     try:
         context = trust.context(part["ca"])
         if not part["verify"]:
@@ -205,12 +229,12 @@ def tls(part: dict[str, Any]) -> ssl.SSLContext:
         if part["client_cert"]:
             _load_client(context, part["client_cert"], part["client_key"])
     except ssl.SSLError as error:
-        raise ValueError(f"the certificates cannot be read: {error.reason or 'not PEM'}") from None
+        raise BadCertificates(error.reason or "not PEM") from None
     return context
 
 
 def _load_client(context: ssl.SSLContext, certificate: str, key: str) -> None:
-    """Python reads them from a file only: one that nobody else can read, for as long as it takes."""
+    """Load a client certificate. Python reads it from a file only: one that only this user can read, for a moment."""
     text = certificate + "\n" + (key.reveal() if isinstance(key, Secret) else key)
     descriptor, name = tempfile.mkstemp(suffix=".pem")
     try:
@@ -222,7 +246,7 @@ def _load_client(context: ssl.SSLContext, certificate: str, key: str) -> None:
 
 
 def proxies_for(url: str, proxies: dict[str, Any] | None) -> dict[str, str]:
-    """{scheme: proxy} for an address; empty where it is spoken to directly."""
+    """Return {scheme: proxy} for an address; empty where the connection is direct."""
     if not proxies:
         return {}
     host = (urlsplit(url).hostname or "").lower()
@@ -238,10 +262,8 @@ def basic(user: str, password: str) -> dict[str, str]:
     return {"Authorization": "Basic " + base64.b64encode(text.encode()).decode()}
 
 
-def _words(error: object) -> str:
+def _reason(error: object) -> Message:
     if isinstance(error, ssl.SSLCertVerificationError):
-        return f"its certificate is not trusted: {error.verify_message}"
-    if isinstance(error, TimeoutError):
-        return "it did not answer in time"
-    told = f"{type(error).__name__}: {error}"[:300]
-    return "".join(one if one.isprintable() else " " for one in told)
+        return Message("unreachable.certificate", {"reason": error.verify_message})
+    text = f"{type(error).__name__}: {error}"[:MAX_REASON]
+    return Message("unreachable", {"reason": "".join(char if char.isprintable() else " " for char in text)})

@@ -1,9 +1,9 @@
-"""Tries every part of a document for real: logs in, lists, writes and deletes a probe file. Answers within 10 s."""
+"""Test every integration of a document for real: sign in, list, write and delete a probe file. Ends within 10 s."""
 
 import json
 import time
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor, wait
 from http import HTTPStatus
 from typing import Any
@@ -11,147 +11,194 @@ from typing import Any
 from django.core.files.base import ContentFile
 
 from access.secrets import Secret
+from messages import Message
+from messages.rendering import english, render, term
 
 from . import storage
-from .http_client import Unreachable, basic, fetch
-from .registry import wrapped
+from .http_client import Reply, Unreachable, basic, fetch
+from .registry import Document, Fields, wrapped
 
-DEADLINE = 8.5  # seconds for all parts together, side by side
-Found = tuple[str, str]  # what was tried, and what came of it
+TIMEOUT = 8.5  # seconds for all integrations together, side by side
+MAX_TEXT = 400  # characters of what a server or a library says
+MIN_SECRET = 4  # characters: a shorter secret would be found in ordinary words
+Passed = tuple[str, Message]  # a step, and what it found
+Probe = Callable[[Fields, Fields | None], Iterator[Passed]]
+
+_BY_STATUS: dict[int, str] = {
+    HTTPStatus.UNAUTHORIZED: "probe.credentials_wrong",
+    HTTPStatus.FORBIDDEN: "probe.forbidden",
+    HTTPStatus.NOT_FOUND: "probe.not_found",
+}
 
 
-class Failed(Exception):
-    """A step of a probe that did not do what it should: (what, why)."""
+class StepFailed(Exception):
+    """A step of a probe that did not do what it should."""
+
+    def __init__(self, step: str, message: Message):
+        super().__init__(step)
+        self.step, self.message = step, message
 
 
-def test(document: dict[str, dict[str, Any]]) -> list[dict[str, Any]]:
-    """[{"part", "ok", "seconds", "steps": [{"what", "ok", "detail"}]}], one for each part that is set.
+def test(document: Document) -> list[dict[str, Any]]:
+    """Return [{"part", "ok", "seconds", "steps"}], one for each integration of the document.
 
-    A part that does not answer in time is a finding like any other.
+    A step is {"what", "ok", "detail", "code", "params"}: a message, with its text in English as `detail`. An
+    integration that does not answer in time has a failed step that says so.
     """
     begun = time.monotonic()
     proxies = wrapped("proxies", document["proxies"]) if "proxies" in document else None
-    hands = ThreadPoolExecutor(max(1, len(document)), thread_name_prefix="probe")
-    steps: dict[str, list[dict]] = {name: [] for name in document}
+    pool = ThreadPoolExecutor(max(1, len(document)), thread_name_prefix="probe")
+    steps: dict[str, list[dict[str, Any]]] = {name: [] for name in document}
     running = {
-        name: hands.submit(_try, PROBES[name], wrapped(name, fields), proxies, steps[name])
+        name: pool.submit(_run, PROBES[name], wrapped(name, fields), proxies, steps[name])
         for name, fields in document.items()
     }
-    wait(running.values(), DEADLINE)
-    hands.shutdown(wait=False, cancel_futures=True)
+    wait(running.values(), TIMEOUT)
+    pool.shutdown(wait=False, cancel_futures=True)
     findings = []
     for name, future in running.items():
         done = list(steps[name])
         if not future.done():
-            done.append({"what": "answer", "ok": False, "detail": f"no answer within {DEADLINE:.0f} s"})
+            done.append(_step("answer", False, Message("probe.timeout", {"seconds": round(TIMEOUT, 1)})))
         ok = bool(done) and all(step["ok"] for step in done)
         findings.append({"part": name, "ok": ok, "seconds": round(time.monotonic() - begun, 2), "steps": done})
     return findings
 
 
-def _try(probe: Callable, part: dict, proxies: dict | None, steps: list[dict]) -> None:
+def rendered(findings: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Findings in the reader's language. Rows of older versions have only the English `detail`."""
+    return [
+        {
+            **part,
+            "steps": [
+                {
+                    **step,
+                    "what": term(step["what"]),
+                    "detail": render(Message.from_json(step)) if "code" in step else step["detail"],
+                }
+                for step in part["steps"]
+            ],
+        }
+        for part in findings
+    ]
+
+
+def _run(probe: Probe, part: Fields, proxies: Fields | None, steps: list[dict[str, Any]]) -> None:
     try:
-        for what, detail in probe(part, proxies):
-            steps.append({"what": what, "ok": True, "detail": _clean(detail, part)})
-    except Failed as error:
-        steps.append({"what": error.args[0], "ok": False, "detail": _clean(error.args[1], part)})
+        for step, message in probe(part, proxies):
+            steps.append(_step(step, True, _redacted(message, part)))
+    except StepFailed as error:
+        steps.append(_step(error.step, False, _redacted(error.message, part)))
     except Unreachable as error:
-        steps.append({"what": "connect", "ok": False, "detail": _clean(str(error), part)})
+        steps.append(_step("connect", False, _redacted(error.message, part)))
+    except storage.FolderMissing as error:
+        steps.append(_step("use", False, error.message))
     except Exception as error:  # noqa: BLE001 - a library's own errors, of whatever kind: each is a finding
-        steps.append({"what": "use", "ok": False, "detail": _clean(f"{type(error).__name__}: {error}", part)})
+        message = Message("probe.error", {"kind": type(error).__name__, "reason": str(error)})
+        steps.append(_step("use", False, _redacted(message, part)))
 
 
-def _clean(text: str, part: dict) -> str:
-    """What a server or a library says is shown to people: never with a secret in it."""
-    for value in part.values():
-        if isinstance(value, Secret) and len(value) > 3:
-            text = text.replace(value.reveal(), "[secret]")
-    return text[:400]
+def _step(step: str, ok: bool, message: Message) -> dict[str, Any]:
+    return {"what": step, "ok": ok, "detail": english(message), **message.as_json()}
 
 
-def _package_store(part: dict, proxies: dict | None) -> Iterator[Found]:
+def _redacted(message: Message, part: Fields) -> Message:
+    """The message without the integration's secrets: servers and libraries may repeat them."""
+    return Message(message.code, {name: _redacted_value(value, part) for name, value in message.params.items()})
+
+
+def _redacted_value(value: Any, part: Mapping[str, Any]) -> Any:
+    if isinstance(value, Message):
+        return _redacted(value, dict(part))
+    if not isinstance(value, str):
+        return value
+    for secret in part.values():
+        if isinstance(secret, Secret) and len(secret) >= MIN_SECRET:
+            value = value.replace(secret.reveal(), "[secret]")
+    return value[:MAX_TEXT]
+
+
+def _package_store(part: Fields, proxies: Fields | None) -> Iterator[Passed]:
     """Through the same storage that packages go through."""
     store = storage.build(part, proxies)
     if part["kind"] == "local":
-        yield "folder", storage.check_folder(part["folder"])
+        yield "folder", Message("probe.free_space", {"mib": storage.free_mib(part["folder"])})
     folders, files = store.listdir("")
-    yield "list", f"{len(folders) + len(files)} entries"
+    yield "list", Message("probe.entries", {"count": len(folders) + len(files)})
     name, content = f".probe-{uuid.uuid4().hex}", uuid.uuid4().hex.encode()
     saved = store.save(name, ContentFile(content))
     try:
-        yield "write", f"{len(content)} bytes"
+        yield "write", Message("probe.written", {"count": len(content)})
         with store.open(saved) as file:
             if file.read() != content:
-                raise Failed("read", "what was read is not what was written")
-        yield "read", "the same bytes"
+                raise StepFailed("read", Message("probe.content_differs"))
+        yield "read", Message("probe.content_equal")
     finally:
         store.delete(saved)
     if store.exists(saved):
-        raise Failed("delete", "the probe file is still there")
-    yield "delete", "gone again"
+        raise StepFailed("delete", Message("probe.not_deleted"))
+    yield "delete", Message("probe.deleted")
 
 
-def _gitlab(part: dict, proxies: dict | None) -> Iterator[Found]:
+def _gitlab(part: Fields, proxies: Fields | None) -> Iterator[Passed]:
     token = {"PRIVATE-TOKEN": part["token"].reveal() if part["token"] else ""}
     user = _json("log in", fetch(part, "/api/v4/user", headers=token, proxies=proxies), dict)
-    yield "log in", f"as {str(user.get('username', 'somebody'))[:100]}"
+    yield "log in", _signed_in(user.get("username"))
     _json("list", fetch(part, "/api/v4/projects?membership=true&per_page=1", headers=token, proxies=proxies), list)
-    yield "list", "projects can be listed"
+    yield "list", Message("probe.listable")
 
 
-def _jenkins(part: dict, proxies: dict | None) -> Iterator[Found]:
-    head = basic(part["user"], part["token"]) if part["user"] else {}
-    user = _json("log in", fetch(part, "/me/api/json", headers=head, proxies=proxies), dict) if head else {}
-    yield "log in", f"as {str(user.get('fullName') or user.get('id') or 'nobody')[:100]}"
-    jobs = _json("list", fetch(part, "/api/json?tree=jobs[name]", headers=head, proxies=proxies), dict)
-    yield "list", f"{len(jobs.get('jobs') or [])} jobs"
+def _jenkins(part: Fields, proxies: Fields | None) -> Iterator[Passed]:
+    login = basic(part["user"], part["token"]) if part["user"] else {}
+    user = _json("log in", fetch(part, "/me/api/json", headers=login, proxies=proxies), dict) if login else {}
+    yield "log in", _signed_in(user.get("fullName") or user.get("id"))
+    jobs = _json("list", fetch(part, "/api/json?tree=jobs[name]", headers=login, proxies=proxies), dict)
+    yield "list", Message("probe.jobs", {"count": len(jobs.get("jobs") or [])})
 
 
-def _registry(part: dict, proxies: dict | None) -> Iterator[Found]:
-    head = basic(part["user"], part["password"]) if part["user"] else {}
-    reply = fetch(part, "/v2/", headers=head, proxies=proxies)
+def _registry(part: Fields, proxies: Fields | None) -> Iterator[Passed]:
+    login = basic(part["user"], part["password"]) if part["user"] else {}
+    reply = fetch(part, "/v2/", headers=login, proxies=proxies)
     if reply.status != HTTPStatus.OK:
-        raise Failed("log in", _refusal(reply.status))
-    yield "log in", f"as {part['user']}" if head else "as nobody"
-    _json("list", fetch(part, "/v2/_catalog?n=1", headers=head, proxies=proxies), dict)
-    yield "list", "repositories can be listed"
+        raise StepFailed("log in", _refusal(reply.status))
+    yield "log in", _signed_in(part["user"])
+    _json("list", fetch(part, "/v2/_catalog?n=1", headers=login, proxies=proxies), dict)
+    yield "list", Message("probe.listable")
 
 
-def _proxies(part: dict, _: dict | None) -> Iterator[Found]:
-    """A proxy has nothing to log in to: it has to take a connection, and to answer in HTTP."""
+def _proxies(part: Fields, _: Fields | None) -> Iterator[Passed]:
+    """A proxy has no sign-in to test: it has to accept a connection and to answer in HTTP."""
     for scheme in ("http", "https"):
         if part[scheme]:
-            plain = {"url": part[scheme], "ca": "", "client_cert": "", "client_key": "", "verify": False}
-            reply = fetch(plain, "/")
-            yield f"{scheme} proxy", f"answers ({reply.status})"
+            server = {"url": part[scheme], "ca": "", "client_cert": "", "client_key": "", "verify": False}
+            yield f"{scheme} proxy", Message("probe.proxy_answers", {"status": fetch(server, "/").status})
     if not part["http"] and not part["https"]:
-        yield "proxies", "none: everything is spoken to directly"
+        yield "proxies", Message("probe.direct")
 
 
-def _json(what: str, reply: Any, kind: type) -> Any:
+def _json(step: str, reply: Reply, kind: type) -> Any:
     if reply.status != HTTPStatus.OK:
-        raise Failed(what, _refusal(reply.status))
+        raise StepFailed(step, _refusal(reply.status))
     try:
-        found = json.loads(reply.body)
-    except ValueError:
-        found = None
-    if not isinstance(found, kind):
-        raise Failed(what, "the answer is not what this kind of server gives; is the address right?")
-    return found
+        answer = json.loads(reply.body)
+    except (ValueError, RecursionError):
+        answer = None
+    if not isinstance(answer, kind):
+        raise StepFailed(step, Message("probe.answer_unexpected"))
+    return answer
 
 
-def _refusal(status: int) -> str:
-    words = {
-        401: "the user, token or password is wrong",
-        403: "this user or token may not do that",
-        404: "there is nothing at this address",
-    }
+def _signed_in(user: object) -> Message:
+    return Message("probe.signed_in", {"user": str(user)[:100]}) if user else Message("probe.anonymous")
+
+
+def _refusal(status: int) -> Message:
     if 300 <= status < 400:
-        return f"it answers with a redirect ({status}), which is not followed: give the address that it leads to"
-    return words.get(status, f"it answers {status}")
+        return Message("probe.redirect", {"status": status})
+    return Message(_BY_STATUS[status]) if status in _BY_STATUS else Message("probe.status", {"status": status})
 
 
-PROBES: dict[str, Callable[[dict, dict | None], Iterator[Found]]] = {
+PROBES: dict[str, Probe] = {
     "package_store": _package_store,
     "gitlab": _gitlab,
     "jenkins": _jenkins,

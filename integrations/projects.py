@@ -1,39 +1,53 @@
-"""Which project of a build server a service may build: at the server that is set up, and bound to its team. Pure.
+"""Which projects of a build server a service may build: on the configured server, and bound to its team. Pure.
 
-The credentials of the server are the system's own: without this, everybody who may name a project could build it.
+The credentials for the server belong to the system: unchecked, anyone who may name a project
+could build it.
 """
 
 from collections.abc import Iterable, Mapping
 from urllib.parse import unquote, urlsplit
 
-EVERYBODY = "*"
+from messages import Message
+
+ANY = "*"
+MAX_BINDINGS, MAX_NAME = 1000, 200
+MAX_SHOWN = 100  # characters of a project's name in a refusal
 _PORTS = {"http": 80, "https": 443}
-_JENKINS_WORDS = frozenset({"job", "view"})  # a view leads to jobs and is no part of their names
+_JENKINS_WORDS = frozenset({"job", "view"})  # a view leads to jobs and is not part of their names
 
 
-def refusal(origin: str, server: str, bindings: Iterable[Mapping[str, str]], build_url: str, team: str) -> str:
-    """Why a service of a team ("": of none) may not build what build_url names; empty where it may.
+def refusal(
+    origin: str, server: str, bindings: Iterable[Mapping[str, str]], build_url: str, team: str
+) -> Message | None:
+    """Return why a service of `team` ("": no team) may not build what `build_url` names; None where it may.
 
     `bindings`: [{"project": "red-team/*", "team": "red"}]. Once there is one, a project must be bound to the service's
-    team, or to everybody ("*").
+    team or to every team ("*").
     """
-    if reason := _elsewhere(server, build_url):
-        return reason
+    if message := _other_server(server, build_url):
+        return message
     bindings = list(bindings)
     if not bindings:
-        return ""
+        return None
     project = project_of(origin, server, build_url)
     if not project:
-        return "names no project that could be bound to a team"
-    if any(one["team"] in (team, EVERYBODY) and _covers(one["project"], project) for one in bindings if one["team"]):
-        return ""
-    whose = f"the team {team}" if team else "a service without a team"
-    return f"names {project[:100]}, which the settings bind to no project of {whose}"
+        return Message("project_missing")
+    if any(
+        binding["team"] in (team, ANY) and _covers(binding["project"], project)
+        for binding in bindings
+        if binding["team"]
+    ):
+        return None
+    if not team:
+        return Message("project_not_bound.no_team", {"project": project[:MAX_SHOWN]})
+    return Message("project_not_bound", {"project": project[:MAX_SHOWN], "team": team})
 
 
 def project_of(origin: str, server: str, build_url: str) -> str:
-    """The name that bindings are about: group/project at GitLab, folder/job at Jenkins. Empty where it has another
-    shape, or one that a server could read in another way."""
+    """Return the name that bindings refer to: group/project in GitLab, folder/job in Jenkins.
+
+    "" where the address has another form, or one that a server could read in another way.
+    """
     parts = [unquote(part) for part in below(server, build_url).split("/") if part]
     if any(part in (".", "..") or set(part) & set("/\\;?#%") or not part.isprintable() for part in parts):
         return ""
@@ -47,48 +61,52 @@ def project_of(origin: str, server: str, build_url: str) -> str:
 
 
 def below(server: str, build_url: str) -> str:
-    """The path of build_url, below that of the server's own address; without slashes at its ends."""
+    """Return the path of `build_url` below the server's own address, without slashes at its ends."""
     path = urlsplit(build_url).path.strip("/")
     base = urlsplit(server).path.strip("/")
     return path.removeprefix(base).strip("/") if base and f"{path}/".startswith(f"{base}/") else path
 
 
-def binding_error(bindings: object) -> str:
-    """What is wrong with a list of bindings; empty where nothing is."""
-    if not isinstance(bindings, list) or len(bindings) > 1000:
-        return "must be a list of at most 1000 bindings"
-    for one in bindings:
-        if not isinstance(one, dict) or set(one) != {"project", "team"} or not all(map(_is_name, one.values())):
-            return 'must hold {"project": …, "team": …}, each a text of at most 200 characters'
-        if EVERYBODY in one["project"].removesuffix(EVERYBODY):
-            return 'may have one * in a project, at its end: "red-team/*"'
-    return ""
+def binding_error(bindings: object) -> Message | None:
+    """Return what is wrong with a list of bindings; None where nothing is."""
+    if not isinstance(bindings, list) or len(bindings) > MAX_BINDINGS:
+        return Message("bindings", {"max": MAX_BINDINGS})
+    for binding in bindings:
+        if (
+            not isinstance(binding, dict)
+            or set(binding) != {"project", "team"}
+            or not all(map(_is_name, binding.values()))
+        ):
+            return Message("binding", {"max": MAX_NAME})
+        if ANY in binding["project"].removesuffix(ANY):
+            return Message("binding_wildcard")
+    return None
 
 
 def _is_name(value: object) -> bool:
-    return isinstance(value, str) and 0 < len(value) <= 200 and value.isprintable()
+    return isinstance(value, str) and 0 < len(value) <= MAX_NAME and value.isprintable()
 
 
 def _covers(pattern: str, project: str) -> bool:
-    """Exactly it, or all that begins with what stands before the *."""
-    if pattern.endswith(EVERYBODY):
-        return project.startswith(pattern.removesuffix(EVERYBODY))
+    """Whether a binding's project is this one; one that ends in * is every project that begins like it."""
+    if pattern.endswith(ANY):
+        return project.startswith(pattern.removesuffix(ANY))
     return project == pattern
 
 
-def _elsewhere(server: str, build_url: str) -> str:
-    """Whether an address names another server; a path alone is one of the server that is set up."""
+def _other_server(server: str, build_url: str) -> Message | None:
+    """Return what is wrong with the server of an address; a path alone is on the configured server."""
     try:
-        told, known = urlsplit(build_url), urlsplit(server)
-        same = (told.scheme, (told.hostname or "").lower(), told.port or _PORTS.get(told.scheme)) == (
+        address, known = urlsplit(build_url), urlsplit(server)
+        is_same = (address.scheme, (address.hostname or "").lower(), address.port or _PORTS.get(address.scheme)) == (
             known.scheme,
             (known.hostname or "").lower(),
             known.port or _PORTS.get(known.scheme),
         )
     except ValueError:
-        return "is no address"
-    if not told.scheme and not told.netloc and not build_url.startswith("//"):
-        return ""
-    if told.username is not None or told.password is not None:
-        return "must hold no user or password"
-    return "" if same else f"must be an address of the server that is set up: {server}"
+        return Message("http_url")
+    if not address.scheme and not address.netloc and not build_url.startswith("//"):
+        return None
+    if address.username is not None or address.password is not None:
+        return Message("url_userinfo")
+    return None if is_same else Message("server_other", {"server": server})

@@ -1,7 +1,7 @@
-"""The package store as the settings name it: a local folder, or S3 through django-storages (an optional extra).
+"""The package store of the settings: a local folder, or S3 through django-storages (an optional extra).
 
-`STORAGES["default"]` is `Chosen`: it asks the settings, so that a change needs no restart. Packages are not moved when
-the store changes; who changes it copies them first.
+`STORAGES["default"]` is `ConfiguredStorage`: it reads the settings, so that a change needs no restart. Packages are not
+moved when the store changes; copy them first.
 """
 
 import os
@@ -17,20 +17,32 @@ from django.core.files.storage import FileSystemStorage, Storage
 from django.db import Error, connection
 
 from access.secrets import Secret
+from messages import Message
+from messages.rendering import english
 
 from . import http_client, registry, tls
 
-REMEMBERED = 2.0  # seconds until another process's change is seen
-IN_MEMORY = 8 * 1024 * 1024  # bytes of a package that S3 has sent; what is beyond lies in a temporary file
+CACHE_SECONDS = 2.0  # until a change by another process is seen
+MAX_IN_MEMORY = 8 * 1024 * 1024  # bytes of a package from S3; the rest goes to a temporary file
+MIB = 2**20
 
 
-class Chosen:
-    """Hands everything on to the storage that is set at the moment."""
+class FolderMissing(OSError):
+    """A folder that does not exist, or is not a folder."""
+
+    def __init__(self, path: Path):
+        self.message = Message("probe.folder_missing", {"folder": str(path)})
+        super().__init__(english(self.message))
+
+
+class ConfiguredStorage:
+    """Delegates to the storage that is configured at the moment."""
 
     def __init__(self, location: str | Path):
         self._default = FileSystemStorage(location=location)
         self._lock = threading.Lock()
-        self._known: tuple[float, list, Storage] | None = None
+        # When the settings were read (monotonic), what they were, and the storage that they describe.
+        self._cached: tuple[float, list[dict[str, Any] | None], Storage] | None = None
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._storage(), name)
@@ -38,30 +50,32 @@ class Chosen:
     def _storage(self) -> Storage:
         with self._lock:
             now = time.monotonic()
-            if self._known is None or now - self._known[0] > REMEMBERED:
-                told = _look()
-                store = told[0]
-                if self._known is None or told != self._known[1]:
-                    self._known = (now, told, build(store, told[1]) if store else self._default)
-                self._known = (now, *self._known[1:])
-            return self._known[2]
+            if self._cached is None or now - self._cached[0] > CACHE_SECONDS:
+                current = _read_settings()
+                store, proxies = current
+                if self._cached is None or current != self._cached[1]:
+                    self._cached = (now, current, build(store, proxies) if store else self._default)
+                self._cached = (now, *self._cached[1:])
+            return self._cached[2]
 
-    def forget(self) -> None:
-        self._known = None
+    def reload(self) -> None:
+        """Read the settings again at the next use."""
+        self._cached = None
 
 
-def _look() -> list[dict[str, Any] | None]:
-    """The store's settings and the proxies'. Threads that talk to hosts have no connection and keep none."""
-    had_one = connection.connection is not None
+def _read_settings() -> list[dict[str, Any] | None]:
+    """The settings of the store and of the proxies. Threads that talk to hosts have no database connection, and keep
+    none."""
+    was_connected = connection.connection is not None
     try:
-        return registry.several("package_store", "proxies")
+        return registry.configured_together("package_store", "proxies")
     finally:
-        if not had_one and not connection.in_atomic_block:
+        if not was_connected and not connection.in_atomic_block:
             connection.close()
 
 
 def build(part: dict[str, Any], proxies: dict[str, Any] | None = None) -> Storage:
-    """The storage that a part describes. Raises ImportError where the optional extra is missing."""
+    """Return the storage that the settings describe. Raise ImportError where the optional extra is missing."""
     if part["kind"] == "local":
         return FileSystemStorage(location=part["folder"])
     try:
@@ -72,7 +86,7 @@ def build(part: dict[str, Any], proxies: dict[str, Any] | None = None) -> Storag
 
 
 def s3_options(part: dict[str, Any], proxies: dict[str, Any] | None = None) -> dict[str, Any]:
-    """What django-storages' S3Storage is given."""
+    """Return the options of django-storages' S3Storage."""
     return {
         "bucket_name": part["bucket"],
         "endpoint_url": part["endpoint"] or None,
@@ -83,32 +97,32 @@ def s3_options(part: dict[str, Any], proxies: dict[str, Any] | None = None) -> d
         "file_overwrite": False,
         "default_acl": None,
         "querystring_auth": False,
-        "max_memory_size": IN_MEMORY,
-        "verify": _verified_by(part["ca"] or tls.bundle()) if part["verify"] else False,
+        "max_memory_size": MAX_IN_MEMORY,
+        "verify": _ca_file(part["ca"] or tls.bundle()) if part["verify"] else False,
         "client_config": _client_config(part, proxies),
         "transfer_config": _transfer_config(),
     }
 
 
-def _verified_by(authorities: str) -> str | None:
+def _ca_file(authorities: str) -> str | None:
     return pem_file(authorities) if authorities else None
 
 
-def _transfer_config():
-    """A few pieces at once: a package of gigabytes takes no more memory than they do."""
+def _transfer_config() -> Any:
+    """Few parts at once, so that a package of gigabytes needs no more memory than they do."""
     from boto3.s3.transfer import TransferConfig  # type: ignore[import-untyped]
 
-    config = TransferConfig(multipart_chunksize=IN_MEMORY, max_concurrency=4)
-    config.max_in_memory_upload_chunks = config.max_in_memory_download_chunks = 4  # not in what it can be made with
+    config = TransferConfig(multipart_chunksize=MAX_IN_MEMORY, max_concurrency=4)
+    config.max_in_memory_upload_chunks = config.max_in_memory_download_chunks = 4  # not among its arguments
     return config
 
 
-def _client_config(part: dict[str, Any], proxies: dict[str, Any] | None):
+def _client_config(part: dict[str, Any], proxies: dict[str, Any] | None) -> Any:
     from botocore.config import Config  # type: ignore[import-untyped]
 
     certificate = pem_file(f"{part['client_cert']}\n{_plain(part['client_key'])}") if part["client_cert"] else None
     return Config(
-        # A server of one's own is seldom reachable as bucket.server: the bucket goes into the path.
+        # Self-hosted servers are seldom reachable as bucket.server: the bucket goes into the path.
         s3={"addressing_style": "path" if part["endpoint"] else "auto"},
         client_cert=certificate,
         proxies=http_client.proxies_for(part["endpoint"] or "https://s3.amazonaws.com", proxies),
@@ -123,8 +137,10 @@ def _client_config(part: dict[str, Any], proxies: dict[str, Any] | None):
 
 @lru_cache(maxsize=16)
 def pem_file(text: str) -> str:
-    """The path of a file that holds `text`, for libraries that take nothing else: in memory, never on a disk, and
-    readable through this process only. It stays as long as the process does."""
+    """Return the path of a file with this text, for libraries that take only a path.
+
+    It is in memory, not on a disk, readable through this process only, and stays as long as the process.
+    """
     descriptor = os.memfd_create("pem")
     os.write(descriptor, text.encode())
     return f"/proc/{os.getpid()}/fd/{descriptor}"
@@ -134,34 +150,34 @@ def _plain(secret: Secret | str) -> str:
     return secret.reveal() if isinstance(secret, Secret) else secret
 
 
-def check_folder(folder: str | Path) -> str:
-    """Says that a folder is there and can be written to. Raises OSError with a sentence."""
+def free_mib(folder: str | Path) -> int:
+    """Return the free space of a folder that can be written to, in MiB. Raise FolderMissing or OSError."""
     path = Path(folder)
     if not path.is_dir():
-        raise OSError(f"{path} is not a folder that is there")
-    with tempfile.TemporaryFile(dir=path):  # permissions alone do not tell: it may be mounted read-only
+        raise FolderMissing(path)
+    with tempfile.TemporaryFile(dir=path):  # permissions are not enough: it may be mounted read-only
         pass
-    room = os.statvfs(path)
-    return f"{room.f_bavail * room.f_frsize // 2**20} MiB free"
+    filesystem = os.statvfs(path)
+    return filesystem.f_bavail * filesystem.f_frsize // MIB
 
 
-def check_at_start() -> None:
-    """Stops the process with one clear line where a folder that must exist cannot be used."""
+def check_folders() -> None:
+    """Stop the process with a one-line error where a required folder cannot be used."""
     from runtime.environment import BadSetting
 
     for name in ("DATA_DIR", "PACKAGE_ROOT"):
         path = Path(getattr(settings, name))
         try:
             path.mkdir(parents=True, exist_ok=True)
-            check_folder(path)
+            free_mib(path)
         except OSError as error:
-            raise BadSetting(name, f"must be a folder that can be written to: {error}") from None
+            raise BadSetting(name, f"must be a writable folder: {error}") from None
     try:
-        store = _look()[0]
-    except Error:  # not there yet, or without tables: whoever asks it next says so
+        store = _read_settings()[0]
+    except Error:  # the database is away or has no tables yet: its next use reports that
         return
     if store and store["kind"] == "local":
         try:
-            check_folder(store["folder"])
+            free_mib(store["folder"])
         except OSError as error:
             raise BadSetting("The package store of the settings", f"cannot be used: {error}") from None

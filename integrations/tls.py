@@ -1,5 +1,7 @@
-"""Whom the system believes where TLS is spoken: the machine's authorities and those of TLS_CA_FILE, or, where a server
-has a CA of its own in the settings, that one alone. Never nobody, unless a setting of that server says so."""
+"""Which certificate authorities are trusted: the machine's and those of TLS_CA_FILE.
+
+A server with a CA of its own in the settings is verified with that one alone. Only `verify: false` turns this off.
+"""
 
 import ssl
 from pathlib import Path
@@ -15,16 +17,18 @@ _BUNDLES = (
 
 
 def context(ca: str = "") -> ssl.SSLContext:
-    """What verifies a server's certificate and name. `ca`: PEM. Raises ssl.SSLError for a CA that is none."""
-    made = ssl.create_default_context(cadata=ca or None)
+    """Return a context that verifies a server's certificate and name. `ca`: PEM. Raise ssl.SSLError for a bad CA."""
+    created = ssl.create_default_context(cadata=ca or None)
     if not ca and settings.TLS_CA_FILE:
-        made.load_verify_locations(settings.TLS_CA_FILE)
-    return made
+        created.load_verify_locations(settings.TLS_CA_FILE)
+    return created
 
 
 def bundle() -> str:
-    """The same authorities as one PEM text, for programs and libraries that take a file: "" where they know them by
-    themselves, because nothing was added."""
+    """Return the same authorities as PEM, for programs and libraries that take a file.
+
+    "" where nothing was added: they know the machine's own by themselves.
+    """
     if not settings.TLS_CA_FILE:
         return ""
     known = ssl.get_default_verify_paths().cafile

@@ -7,7 +7,7 @@ from celery import bootsteps
 from celery.signals import worker_init, worker_shutting_down
 
 from callbacks import sender
-from integrations.storage import check_at_start
+from integrations.storage import check_folders
 from microservice import wake
 from runtime import watchdog
 from runtime.celery_app import app
@@ -26,7 +26,7 @@ def work(self) -> int:
 
 @worker_init.connect
 def look_around(**_: object) -> None:
-    check_at_start()
+    check_folders()
 
 
 class Shop(bootsteps.StartStopStep):

@@ -7,8 +7,8 @@ from django.http import HttpRequest
 from ninja import Field, Router, Schema
 from pydantic import StrictBool
 
-from integrations import changes
 from integrations import registry as parts
+from integrations import revisions
 from integrations.models import Setting
 
 from .. import paging
@@ -86,6 +86,8 @@ class TestStep(Schema):
     what: str
     ok: bool
     detail: str
+    code: str = Field("", description="Names what was found; empty in settings saved by older versions")
+    params: dict[str, Any] = {}
 
 
 class TestFinding(Schema):
@@ -130,14 +132,14 @@ def get_settings(request: HttpRequest):
 @needs("admin", outside=True)
 def put_settings(request: HttpRequest, body: SettingsDocument):
     """Tests the whole document, and saves it when every part passes. Answers within 10 s."""
-    return form(changes.save(caller(request), body.given()))
+    return form(revisions.save(caller(request), body.given()))
 
 
 @router.post("/settings/check", response=SettingsTestOut)
 @needs("admin", outside=True)
 def check_settings(request: HttpRequest, body: SettingsDocument):
     """The same test without saving anything."""
-    findings = changes.check(body.given())
+    findings = revisions.check(body.given())
     return {"ok": all(found["ok"] for found in findings), "findings": findings}
 
 
@@ -153,15 +155,15 @@ def list_settings(request: HttpRequest, query: paging.Page):
 @needs("admin", outside=True)
 def restore_settings(request: HttpRequest, id: base.PathId):
     """Brings a past document back, when it passes the test today."""
-    return form(changes.restore(caller(request), id))
+    return form(revisions.restore(caller(request), id))
 
 
 def form(row: Setting | None) -> dict[str, Any]:
     document = parts.document_of(row)
     return {
         "id": row.pk if row else None,
-        "settings": changes.shown(document),
-        "missing": changes.missing(document),
+        "settings": revisions.redacted(document),
+        "missing": revisions.unconfigured(document),
         "findings": row.findings if row else [],
         "restored": row.restored_id if row else None,
         "created": row.created if row else None,

@@ -1,4 +1,4 @@
-"""The form of the settings page: one part of the outside world each. The rules are those of `integrations.changes`."""
+"""The form of the settings page: one part of the outside world each. The rules are those of `integrations.validation`."""
 
 import json
 import re
@@ -10,17 +10,11 @@ from django.utils.translation import gettext_lazy as _
 
 from access.problems import Problem
 from integrations import registry
+from messages.rendering import render
 
 from .fields import Form, SecretText, Words
 from .services import add_problem
 
-TITLES = {
-    "package_store": _("Package store"),
-    "gitlab": _("GitLab"),
-    "jenkins": _("Jenkins"),
-    "registry": _("Registry"),
-    "proxies": _("Proxies"),
-}
 PLAIN = {"autocomplete": "off", "spellcheck": "false"}
 KEPT = _("One is saved. Leave this empty to keep it; it is never shown again.")
 
@@ -55,8 +49,8 @@ class PartForm(Form):
 
     def __init__(self, data: Mapping | None, shown: Mapping[str, Any] | None):
         super().__init__(data, prefix=self.name, initial={"on": shown is not None, **(shown or {})})
-        self.title = TITLES[self.name]
-        self.without = registry.WITHOUT[self.name]
+        self.title = render(registry.title(self.name))
+        self.without = render(registry.consequence(self.name))
         self.is_set = shown is not None
         for key in self.fields:
             if (shown or {}).get(f"{key}_set"):
@@ -102,7 +96,7 @@ class PackageStoreForm(TlsForm):
     kind = forms.ChoiceField(label=_("Kind"), choices=[("local", _("a folder")), ("s3", "S3")])
     folder = _line(
         _("Folder"),
-        _("A folder: its whole path. Web and worker machines share it. Packages are not moved when this changes."),
+        _("A folder: its whole path. Web and worker machines share it. Packages are not moved when this revisions."),
     )
     endpoint = _line(_("S3: address"), _("Empty: Amazon's own."))
     bucket = _line(_("S3: bucket"))
@@ -211,7 +205,7 @@ FORMS = (PackageStoreForm, GitLabForm, JenkinsForm, RegistryForm, ProxiesForm)
 
 
 def forms_of(data: Mapping | None, shown: Mapping[str, Any]) -> list[PartForm]:
-    """A form for each part, with what `integrations.changes.shown` says of it."""
+    """A form for each part, with what `integrations.revisions.redacted` has of it."""
     return [form(data, shown[form.name]) for form in FORMS]
 
 

@@ -15,12 +15,12 @@ from django.utils.safestring import SafeString, mark_safe
 from django.utils.translation import get_language, gettext
 
 from access import url_userinfo
+from integrations import registry
 from messages import rendering
 from microservice.output import terminal
 from microservice.status import BuildStatus, DeploymentStatus, InstanceStatus, OperationStatus, StepStatus, UndoStatus
 
 from .. import language
-from ..forms.settings import TITLES
 
 _UNDO = (StepStatus.UNDOING, StepStatus.UNDONE, StepStatus.UNDO_FAILED)
 
@@ -326,7 +326,7 @@ def is_link(url: str) -> bool:
 @register.filter
 def part_title(name: str) -> str:
     """What people call a part of the outside world."""
-    return str(TITLES.get(name, name))
+    return rendering.render(registry.title(name)) if name in registry.PARTS else name
 
 
 @register.filter

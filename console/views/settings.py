@@ -7,7 +7,7 @@ from django.utils.translation import gettext as _
 
 from access.callers import Caller
 from access.problems import Problem, conflict, invalid
-from integrations import changes, registry
+from integrations import probes, registry, revisions
 
 from ..forms.settings import PartForm, add_problem_to_parts, forms_of
 from ..queries import integrations as past
@@ -22,11 +22,11 @@ def settings(request: HttpRequest, caller: Caller) -> HttpResponse:
     """
     row = registry.newest()
     document = registry.document_of(row)
-    found = forms_of(post_data(request), changes.shown(document))
+    found = forms_of(post_data(request), revisions.redacted(document))
     context: dict = {
         "row": row,
         "parts": found,
-        "missing": changes.missing(document),
+        "missing": revisions.unconfigured(document),
         "tab": "outside",
         "may_admin": caller.may("admin"),
         "seen": request.POST.get("seen", row.pk if row else ""),
@@ -36,10 +36,10 @@ def settings(request: HttpRequest, caller: Caller) -> HttpResponse:
             findings = _tried(request, caller, found)
             if findings is None:
                 return _done(request)
-            context |= {"findings": findings, "passed": all(one["ok"] for one in findings)}
+            context |= {"findings": probes.rendered(findings), "passed": all(one["ok"] for one in findings)}
         except Problem as refusal:
             add_problem_to_parts(found, refusal)
-            context |= {"problem": refusal, "findings": getattr(refusal, "findings", [])}
+            context |= {"problem": refusal, "findings": probes.rendered(getattr(refusal, "findings", []))}
     problem = context.get("problem")
     return render(request, "settings/outside.html", context, status=problem.status if problem else 200)
 
@@ -56,7 +56,7 @@ def _tried(request: HttpRequest, caller: Caller, found: list[PartForm]) -> list[
         raise Problem(422, "invalid", errors[0]["reason"], errors=errors)
     given = {form.name: form.value() for form in found}
     if request.POST.get("do") == "test":
-        return changes.check(given)
+        return revisions.check(given)
     newest = registry.newest()
     if request.POST.get("seen", "") != str(newest.pk if newest else ""):
         raise conflict(
@@ -66,7 +66,7 @@ def _tried(request: HttpRequest, caller: Caller, found: list[PartForm]) -> list[
         )
     if request.POST.get("do") != "save":
         raise invalid("/do", "is neither test nor save")
-    changes.save(caller, given)
+    revisions.save(caller, given)
     flash(request, _("Everything passed its test and was saved."))
     return None
 
@@ -86,7 +86,7 @@ def settings_history(request: HttpRequest, caller: Caller) -> HttpResponse:
 def settings_restore(request: HttpRequest, caller: Caller, number: int) -> HttpResponse:
     """Brings past settings back, as new ones, where they pass the test today."""
     try:
-        changes.restore(caller, number)
+        revisions.restore(caller, number)
     except Problem as problem:
         return _past(request, caller, problem)
     flash(request, _("Settings {number} passed their test and hold again.").format(number=number))
@@ -99,7 +99,7 @@ def _past(request: HttpRequest, caller: Caller, problem: Problem | None = None) 
         "page": past.past(after),
         "tab": "outside",
         "problem": problem,
-        "findings": getattr(problem, "findings", []),
+        "findings": probes.rendered(getattr(problem, "findings", [])),
         "holds": registry.newest(),
         "may_admin": True,
     }

@@ -55,6 +55,7 @@ TEXTS: dict[str, Text] = {
     "not_ascii": Text(_("must be at most {max} printable ASCII characters")),
     "one_of": Text(_("must be one of {allowed}")),
     "one_or_more_of": Text(_("must be one or more of {allowed}")),
+    "http_url": Text(_("must be an http:// or https:// address")),
     "in_the_past": Text(_("must be in the future")),
     "wrong_password": Text(_("is not your password")),
     "password_entirely_numeric": Text(_("must not consist of digits only")),
@@ -69,6 +70,7 @@ TEXTS: dict[str, Text] = {
     "service_account_password": Text(_("must be empty: a service account has tokens and no password")),
     "team_unknown": Text(_("is not the name or id of a team")),
     "too_long": Text(_("is longer than {max} characters")),
+    "url_userinfo": Text(_("must not contain a user or password")),
     "user_unknown": Text(_("is not the name of a user")),
     "username": Text(_("must be 1 to {max} letters, digits and @ . + - _, beginning with a letter or a digit")),
 }

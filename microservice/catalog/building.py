@@ -3,6 +3,8 @@
 import re
 
 from integrations import projects, registry
+from messages import Message
+from messages.rendering import render
 
 from ..models import MicroService
 
@@ -12,18 +14,18 @@ _NEVER = re.compile(r"[\x00-\x20\x7f~^:?*\[\\]|\.\.|@\{|//|/\.|\.lock(?:/|\Z)|\A
 
 
 def errors(service: MicroService) -> list[dict]:
-    """What is wrong with the service's build_url, where its build server is set up: [{"pointer", "reason"}]."""
-    reason = refusal(service)
-    return [{"pointer": "/build_url", "reason": reason}] if reason else []
+    """What is wrong with the service's build_url, where its build server is configured: [{"pointer", "reason"}]."""
+    message = refusal(service)
+    return [{"pointer": "/build_url", "reason": render(message)}] if message else []
 
 
-def refusal(service: MicroService) -> str:
-    """Why its build_url may not be built at the server that is set up; empty where it may, or none is. One query."""
+def refusal(service: MicroService) -> Message | None:
+    """Why the configured server may not build its build_url; None where it may, or where there is none. One query."""
     if service.build_orig == MicroService.Origin.GIT or not service.build_url:
-        return ""
-    known = registry.chosen(service.build_orig)
+        return None
+    known = registry.configured(service.build_orig)
     if known is None:
-        return ""
+        return None
     team = service.team.name if service.team else ""
     return projects.refusal(service.build_orig, known["url"], known["projects"], service.build_url, team)
 

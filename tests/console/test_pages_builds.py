@@ -57,8 +57,8 @@ def test_a_duplicate_leads_to_the_version_that_it_doubles(admin):
     [
         ({"build_url": ""}, "/services/shop/settings/#id_build_url"),
         ({"build_command": ""}, "/services/shop/settings/#id_build_command"),
-        ({"build_orig": "gitlab"}, registry.place("gitlab")),
-        ({"build_orig": "jenkins"}, registry.place("jenkins")),
+        ({"build_orig": "gitlab"}, registry.page_of("gitlab")),
+        ({"build_orig": "jenkins"}, registry.page_of("jenkins")),
     ],
 )
 def test_what_is_not_set_up_is_told_and_leads_to_its_place(admin, fields, page):

@@ -32,7 +32,7 @@ def test_at_first_the_page_says_what_is_missing_and_what_does_not_work_without_i
         page = client.get("/settings/").content.decode()
         for name in registry.PARTS:
             assert f'href="#{name}"' in page
-        assert "No build can be started at GitLab" in page
+        assert "Builds cannot be started in GitLab" in page
     assert "Only administrators see" in page and "<input" not in page.partition("<main")[2].partition("</main")[0]
     assert operator.post("/settings/", {"do": "save"}).status_code == 403
     assert operator.get("/settings/history/").status_code == 403
@@ -45,11 +45,11 @@ def test_a_test_shows_every_part_and_saves_nothing_and_a_save_needs_every_part(a
         tried = admin.post("/settings/", {**both, "do": "test"})
         assert tried.status_code == 200 and not Setting.objects.exists()
         page = tried.content.decode()
-        assert "as deploy-bot" in page and "is not a folder" in page
+        assert "As deploy-bot" in page and "is not an existing folder" in page
         refused = admin.post("/settings/", {**both, "do": "save"})
         page = refused.content.decode()
         assert refused.status_code == 422 and not Setting.objects.exists()
-        assert "Nothing was saved" in page and "as deploy-bot" in page and "is not a folder" in page
+        assert "Nothing was saved" in page and "As deploy-bot" in page and "is not an existing folder" in page
         assert "glpat-1234" not in page and lab.url in page, "what was typed stays, a secret does not"
         good = {**both, "package_store-folder": str(tmp_path / "good"), "do": "save"}
         assert admin.post("/settings/", good, headers={"HX-Request": "true"})["HX-Redirect"] == "/settings/"
@@ -78,7 +78,7 @@ def test_past_settings_are_listed_with_who_and_when_and_brought_back(admin, cost
     with servers.gitlab() as lab:
         admin.post("/settings/", gitlab(lab, do="save"))
         admin.post("/settings/", {"do": "save", "seen": seen(), "package_store-kind": "local"})
-        assert registry.chosen("gitlab") is None
+        assert registry.configured("gitlab") is None
         first = Setting.objects.order_by("pk").first()
         page = admin.get("/settings/history/").content.decode()
         assert "ada" in page and "GitLab" in page and f"/settings/history/{first.pk}/restore/" in page
@@ -88,7 +88,7 @@ def test_past_settings_are_listed_with_who_and_when_and_brought_back(admin, cost
         admin.post("/settings/", {"do": "save", "seen": seen(), "package_store-kind": "local"})
     gone = admin.post(f"/settings/history/{first.pk}/restore/")
     assert gone.status_code == 422 and "Nothing was saved" in gone.content.decode()
-    assert registry.chosen("gitlab") is None and Setting.objects.count() == 4
+    assert registry.configured("gitlab") is None and Setting.objects.count() == 4
     assert cost(admin, "/settings/history/") == small
 
 
@@ -98,7 +98,7 @@ def test_of_two_who_change_the_settings_at_once_the_second_is_told(admin):
         admin.post("/settings/", gitlab(lab, do="save"))
         answer = admin.post("/settings/", second)
     assert answer.status_code == 409 and "changed by somebody else" in answer.content.decode()
-    assert registry.chosen("gitlab") is not None
+    assert registry.configured("gitlab") is not None
 
 
 def test_the_page_of_workers_has_celerys_record_of_an_operations_task(admin, operator):

@@ -153,9 +153,9 @@ def test_a_callback(admin, fields):
 @given(admitted.outside)
 @ONCE_EACH
 def test_what_is_needed_from_outside(admin, document):
-    from integrations import changes
+    from integrations import revisions
 
-    changes.save(WHO, document)
+    revisions.save(WHO, document)
     post_unchanged(admin, "/settings/", "gitlab-on")
     Setting.objects.all().delete()
 

@@ -55,7 +55,7 @@ def chosen(settings, tmp_path):
     """The product's own storage, whose folder holds until another store is chosen."""
     settings.STORAGES = {
         **settings.STORAGES,
-        "default": {"BACKEND": "integrations.storage.Chosen", "OPTIONS": {"location": tmp_path / "local"}},
+        "default": {"BACKEND": "integrations.storage.ConfiguredStorage", "OPTIONS": {"location": tmp_path / "local"}},
     }
     yield storages["default"]
 

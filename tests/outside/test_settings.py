@@ -85,9 +85,9 @@ def test_a_failing_part_fails_the_whole_and_nothing_is_saved(api, tmp_path):  # 
         ({"/api/v4/user": (401, b"")}, "wrong"),
         ({"/api/v4/user": (302, b"")}, "redirect"),
         ({}, "nothing at this"),
-        ({"/api/v4/user": (200, b"<html>")}, "address right"),
-        ({"/api/v4/user": (200, b"[]")}, "address right"),
-        ({"/api/v4/user": (200, b"{}"), "/api/v4/projects": (403, b"")}, "may not"),
+        ({"/api/v4/user": (200, b"<html>")}, "Check the address"),
+        ({"/api/v4/user": (200, b"[]")}, "Check the address"),
+        ({"/api/v4/user": (200, b"{}"), "/api/v4/projects": (403, b"")}, "does not have the permission"),
         ({"/api/v4/user": (500, b"")}, "500"),
         ({"/api/v4/user": (200, b"x" * 2_000_000)}, "too large"),
     ],
@@ -100,14 +100,24 @@ def test_a_server_that_is_none_is_told_in_words(api, answers, words):  # noqa: F
     assert "/elsewhere" not in [path for path, _ in server.seen]
 
 
+def test_findings_keep_codes_and_parameters_and_are_shown_in_the_readers_language(api):  # noqa: F811
+    with servers.Server({"/api/v4/user": (500, b"")}) as server:
+        findings = api().post("/settings/check", gitlab(server)).json()["findings"]
+    step = findings[0]["steps"][0]
+    assert (step["code"], step["params"]) == ("probe.status", {"status": 500})
+    assert probes.rendered(findings)[0]["steps"][0]["detail"] == step["detail"]
+    old = [{"part": "gitlab", "ok": False, "seconds": 1, "steps": [{"what": "list", "ok": False, "detail": "no"}]}]
+    assert probes.rendered(old)[0]["steps"][0]["detail"] == "no"
+
+
 def test_a_server_that_does_not_answer_is_a_finding_in_time(api, monkeypatch):  # noqa: F811
-    monkeypatch.setattr(probes, "DEADLINE", 0.5)
+    monkeypatch.setattr(probes, "TIMEOUT", 0.5)
     with servers.gitlab(delay=6) as server:
         begun = time.monotonic()
         answer = api().post("/settings/check", gitlab(server)).json()
         assert time.monotonic() - begun < within(5.5)
     assert not answer["ok"]
-    assert "no answer within" in answer["findings"][0]["steps"][0]["detail"]
+    assert "No answer within" in answer["findings"][0]["steps"][0]["detail"]
 
 
 def test_tls_with_its_own_ca_a_client_certificate_and_verification_on_and_off(api, tmp_path):  # noqa: F811
@@ -193,7 +203,7 @@ def test_past_settings_are_kept_and_brought_back_when_they_pass(api):  # noqa: F
     with servers.gitlab() as lab:
         first = api().put("/settings/", gitlab(lab)).json()
         api().put("/settings/", {})
-        assert registry.chosen("gitlab") is None
+        assert registry.configured("gitlab") is None
         rows = api().get("/settings/history").json()
         assert [row["created_by"] for row in rows["data"]] == ["ann", "ann"]
         back = api().post(f"/settings/history/{first['id']}/restore")
@@ -202,7 +212,7 @@ def test_past_settings_are_kept_and_brought_back_when_they_pass(api):  # noqa: F
         api().put("/settings/", {})
     gone = api().post(f"/settings/history/{first['id']}/restore")
     assert gone.json()["code"] == "settings_test_failed"
-    assert registry.chosen("gitlab") is None
+    assert registry.configured("gitlab") is None
     assert api().post("/settings/history/999/restore").status_code == 404
     assert Setting.objects.count() == 4
 
@@ -230,19 +240,19 @@ def test_requests_go_through_the_proxy_but_not_to_what_is_left_out(api):  # noqa
 
 
 def test_packages_go_to_the_folder_that_is_set(api, tmp_path):  # noqa: F811
-    chosen = storage.Chosen(tmp_path / "default")
+    chosen = storage.ConfiguredStorage(tmp_path / "default")
     chosen.save("a", ContentFile(b"1"))
     assert (tmp_path / "default/a").exists()
     (tmp_path / "other").mkdir()
     assert api().put("/settings/", {"package_store": {"folder": str(tmp_path / "other")}}).status_code == 200
-    chosen.forget()
+    chosen.reload()
     chosen.save("b", ContentFile(b"2"))
     assert (tmp_path / "other/b").exists()
     assert chosen.path("b") == str(tmp_path / "other/b")
 
 
 def test_the_choice_is_looked_up_now_and_then_only(tmp_path, django_assert_num_queries):
-    chosen = storage.Chosen(tmp_path)
+    chosen = storage.ConfiguredStorage(tmp_path)
     with django_assert_num_queries(1):
         assert not chosen.exists("a")
         assert not chosen.exists("b")
@@ -274,11 +284,13 @@ def test_s3_is_given_what_is_set_or_says_what_is_missing():
 def test_a_folder_that_cannot_be_used_stops_the_start_with_one_line(settings, tmp_path):
     (tmp_path / "file").write_text("")
     settings.DATA_DIR, settings.PACKAGE_ROOT = tmp_path, tmp_path / "file"
-    with pytest.raises(SystemExit, match="PACKAGE_ROOT must be a folder that can be"):
-        storage.check_at_start()
+    with pytest.raises(SystemExit, match="PACKAGE_ROOT must be a writable folder"):
+        storage.check_folders()
     settings.PACKAGE_ROOT = tmp_path / "new"
-    storage.check_at_start()
+    storage.check_folders()
     Setting.objects.create(document=Secret(json.dumps({"package_store": {"kind": "local", "folder": "/no/such"}})))
-    with pytest.raises(SystemExit, match="The package store of the settings cannot be used: /no/such is not a folder"):
-        storage.check_at_start()
+    with pytest.raises(
+        SystemExit, match="The package store of the settings cannot be used: /no/such is not an existing folder"
+    ):
+        storage.check_folders()
     assert isinstance(storage.build({"kind": "local", "folder": str(tmp_path)}), FileSystemStorage)

@@ -1,0 +1,118 @@
+"""Check a settings document. Secrets that a request leaves out are taken from the current revision."""
+
+from typing import Any
+from urllib.parse import urlsplit
+
+from access.problems import FieldError, invalid_fields
+
+from . import http_client, projects, registry
+from .registry import Document, Fields
+
+MAX_TEXT = 64 * 1024  # characters
+
+
+def complete_document(given: dict[str, Fields | None]) -> Document:
+    """Return the document that a request means, with the secrets that it leaves out (or gives as None).
+
+    An integration that is missing or None is not configured. Raises one 422 Problem with everything that is wrong.
+    """
+    saved = registry.document_of(registry.newest())
+    document: Document = {}
+    errors: list[FieldError] = []
+    for name, fields in given.items():
+        if fields is not None:
+            document[name] = _with_saved_secrets(name, fields, saved.get(name, {}), errors)
+            errors += _errors(name, {**registry.PARTS[name], **document[name]})
+    if errors:
+        raise invalid_fields(errors)
+    return document
+
+
+def _with_saved_secrets(name: str, fields: Fields, saved: Fields, errors: list[FieldError]) -> Fields:
+    plain = {key: value for key, value in registry.PARTS[name].items() if key not in registry.SECRETS}
+    complete = {**plain, **{key: value for key, value in fields.items() if value is not None}}
+    for key in set(registry.PARTS[name]) & registry.SECRETS - set(complete):
+        if saved.get(key):
+            # Otherwise a new address could be sent the old one's token.
+            if key not in registry.NEVER_SENT and _server(name, complete) != _server(name, saved):
+                errors.append(FieldError(f"/{name}/{key}", "secret_other_address"))
+            complete[key] = saved[key]
+    return complete
+
+
+def _server(name: str, fields: Fields) -> tuple[Any, ...]:
+    """Where the secrets of an integration are sent."""
+    if name == "package_store":
+        return fields.get("kind"), fields.get("endpoint", ""), fields.get("bucket", "")
+    address = urlsplit(fields.get("url", ""))
+    return address.scheme, address.netloc
+
+
+def _errors(name: str, fields: Fields) -> list[FieldError]:
+    errors = [
+        FieldError(f"/{name}/{key}", "too_long", max=MAX_TEXT)
+        for key, value in fields.items()
+        if isinstance(value, str) and len(value) > MAX_TEXT
+    ]
+    if name == "proxies":
+        return errors + _proxy_errors(fields)
+    if name == "package_store":
+        errors += _store_errors(fields)
+    else:
+        errors += _address_errors(f"/{name}/url", fields["url"])
+    if "projects" in fields and (message := projects.binding_error(fields["projects"])):
+        errors.append(FieldError(f"/{name}/projects", message))
+    if fields["client_cert"] and not fields["client_key"] and "PRIVATE KEY" not in fields["client_cert"]:
+        return [*errors, FieldError(f"/{name}/client_key", "client_key_missing")]
+    try:
+        http_client.tls(fields)
+    except http_client.BadCertificates as error:
+        errors.append(FieldError(f"/{name}/ca", error.message))
+    return errors
+
+
+def _proxy_errors(fields: Fields) -> list[FieldError]:
+    errors = []
+    for key in ("http", "https"):
+        if fields[key]:
+            errors += _address_errors(f"/proxies/{key}", fields[key])
+    if any(not host.isprintable() or " " in host or not host for host in fields["no_proxy"]):
+        errors.append(FieldError("/proxies/no_proxy", "host_names"))
+    return errors
+
+
+def _store_errors(fields: Fields) -> list[FieldError]:
+    if fields["kind"] == "local":
+        absolute = fields["folder"].startswith("/") and "\0" not in fields["folder"]
+        return [] if absolute else [FieldError("/package_store/folder", "folder_absolute")]
+    if fields["kind"] != "s3":
+        return [FieldError("/package_store/kind", "one_of", allowed=["local", "s3"])]
+    errors = [
+        FieldError(f"/package_store/{key}", "required")
+        for key in ("bucket", "access_key", "secret_key")
+        if not fields[key]
+    ]
+    if fields["endpoint"]:
+        errors += _address_errors("/package_store/endpoint", fields["endpoint"])
+    return errors
+
+
+def _address_errors(pointer: str, url: str) -> list[FieldError]:
+    code = _address_error(url)
+    return [FieldError(pointer, code)] if code else []
+
+
+def _address_error(url: str) -> str:
+    """The code of what is wrong with a server's address; "" where nothing is."""
+    try:
+        parts = urlsplit(url)
+        has_valid_port = parts.port is None or parts.port > 0
+    except ValueError:
+        return "http_url"
+    if parts.scheme not in ("http", "https") or not parts.hostname or not has_valid_port:
+        return "http_url"
+    if parts.username is not None or parts.password is not None:
+        return "url_userinfo"
+    if parts.query or parts.fragment or not url.isascii() or any(char.isspace() for char in url):
+        return "address_plain"
+    return ""
