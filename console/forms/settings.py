@@ -1,4 +1,4 @@
-"""The form of the settings page: one part of the outside world each. The rules are those of `integrations.validation`."""
+"""The form of the settings page, one for each integration. The rules are those of `integrations.validation`."""
 
 import json
 import re

@@ -52,7 +52,6 @@ TEXTS: dict[str, Text] = {
     "all_digits": Text(_("must not consist of digits only")),
     "email": Text(_("is not a valid email address")),
     "length": Text(_("must be 1 to {max} printable characters")),
-    "not_ascii": Text(_("must be at most {max} printable ASCII characters")),
     "one_of": Text(_("must be one of {allowed}")),
     "one_or_more_of": Text(_("must be one or more of {allowed}")),
     "http_url": Text(_("must be an http:// or https:// address")),
