@@ -1,5 +1,4 @@
-"""Every setting of docs/configuration.md, in every shape that is wrong: the process starts, or ends with one line that names
-the setting and holds no secret. Never a traceback."""
+"""Every documented setting, in every wrong shape: the process starts, or ends with one line that names the setting."""
 
 import json
 import random
