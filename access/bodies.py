@@ -16,7 +16,7 @@ _API = re.compile(r"/api/")
 
 
 def takes_packages(path: str) -> bool:
-    """Whether an address is one of those that a package may be sent to. Its own limit is publishing.intake.LIMIT."""
+    """Return whether the path takes a package, whose own limit is publishing.upload.MAX_BYTES."""
     return _PACKAGES.match(path) is not None
 
 

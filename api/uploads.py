@@ -15,7 +15,7 @@ from access import turns
 from access.callers import Caller
 from access.problems import Problem, invalid
 from microservice.packages.store import PIECE
-from microservice.publishing.upload import LIMIT
+from microservice.publishing.upload import MAX_BYTES
 
 FORM = "multipart/form-data"
 UPLOADS = turns.Each(settings.MAX_UPLOADS_PER_USER)
@@ -60,8 +60,8 @@ def take_in(request: HttpRequest) -> None:
             "multipart/form-data needs a Content-Length.",
             "A package in chunks is sent with PUT to …/package.",
         )
-    if int(length) > LIMIT + BESIDE:
-        raise Problem(413, "too_large", f"A package has {LIMIT // 1024**3} GiB at most.")
+    if int(length) > MAX_BYTES + BESIDE:
+        raise Problem(413, "too_large", f"A package has {MAX_BYTES // 1024**3} GiB at most.")
     request.upload_handlers = [TemporaryFileUploadHandler(request)]  # the caller is known and may publish
     fields(request)
     # ninja asks whether there is a body before it has it parsed: what it must not do is read a form into memory.

@@ -24,6 +24,6 @@ def home(request: HttpRequest, caller: Caller) -> HttpResponse:
         "none_at_all": not found.rows and not any(asked.values()),
         "may_make": caller.might("admin"),
         "may_publish": caller.might("publish"),
-        "most": upload.LIMIT,
+        "most": upload.MAX_BYTES,
     }
     return render_list(request, "fleet.html", "fleet_rows.html", context, "fleet_live.html")

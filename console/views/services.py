@@ -47,7 +47,7 @@ def frame(caller: Caller, service: MicroService, tab: str) -> dict:
         "may_publish": caller.may("publish", service.pk),
         "may_admin": caller.may("admin", service.pk),
         "may_deploy": caller.may("deploy", service.pk),
-        "most": upload.LIMIT,
+        "most": upload.MAX_BYTES,
     }
 
 

@@ -7,7 +7,7 @@ where one here is used by nobody.
 from collections.abc import Mapping
 
 from ..text import Text
-from . import access, api, asset, builds, callbacks, console, deployments, integrations, operations, services
+from . import access, api, asset, builds, callbacks, console, deployments, integrations, operations, packages, services
 
 
 def _merged(*tables: Mapping[str, Text]) -> dict[str, Text]:
@@ -32,6 +32,7 @@ TEXTS = _merged(
             deployments,
             integrations,
             operations,
+            packages,
             services,
         )
     )

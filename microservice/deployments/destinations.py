@@ -9,7 +9,7 @@ from access.problems import forbidden, invalid
 
 from ..models import MicroService, MicroServiceVersion
 from ..packages.archives import BadArchive
-from ..packages.store import ensure_described
+from ..packages.store import ensure_rewritten
 from ..status import Action, BuildStatus
 
 BETWEEN_VERSIONS = {Action.UPGRADE: "newer", Action.REVERT: "older"}
@@ -106,7 +106,7 @@ def destination(
 def with_package(dest: MicroServiceVersion, pointer: str) -> MicroServiceVersion:
     """The version with its package described, also where somebody else put it into the store. Raises Problem 422."""
     try:
-        return ensure_described(dest)
+        return ensure_rewritten(dest)
     except (FileNotFoundError, BadArchive) as error:
         reason = "is not in the store" if isinstance(error, FileNotFoundError) else f"is no good: {error}"
         raise invalid(pointer, f"cannot be {dest.version}: its package {reason}") from error

@@ -1,1 +1,1 @@
-"""Packages in the store: read strictly, written anew, put in place, opened and removed."""
+"""Packages: parsed strictly, rewritten, stored, read and removed."""

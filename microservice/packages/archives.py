@@ -1,9 +1,9 @@
-"""Rewrites an archive while it streams by: what comes out is made of nothing but what was understood.
+"""Rewrites an archive as a stream: the result contains only what was understood.
 
-Hosts unpack with their own tar, and two readers of one archive may see different members in it. So no archive is
-judged and then kept: it is recognised (formats), unpacked within bounds (streams) and parsed strictly (headers,
-members, zips), its members are judged (contents), and a new .tar.gz is written of them (writer). Memory stays flat: a
-file's data passes through in chunks. A zip archive has its directory at its end, so it waits on the disk for it.
+Hosts unpack with their own tar, and two readers of one archive may see different members in it. So an archive is not
+checked and then kept. It is recognised (formats), unpacked within limits (streams) and parsed strictly (headers,
+members, zips), its members are checked (contents), and a new .tar.gz is written of them (writer). Memory stays flat:
+a file's data passes through in chunks. A zip archive has its directory at the end, so it is buffered on the disk.
 """
 
 import hashlib
@@ -26,8 +26,8 @@ __all__ = ["BadArchive", "Rewritten", "entries", "rewrite"]
 
 @dataclass(frozen=True, slots=True)
 class Rewritten:
-    """The package that was written: hash and size of its bytes, bytes of its files, a hash of what is in it, and that
-    itself, as Contents.entries gives it."""
+    """The package that was written: hash and size of its bytes, size of its files, hash of its contents, and the
+    contents as Contents.entries returns them."""
 
     sha256: str
     size: int
@@ -37,10 +37,10 @@ class Rewritten:
 
 
 def rewrite(read: Callable[[], bytes], write: Callable[[bytes], object], folder: Path | None = None) -> Rewritten:
-    """Reads an archive to its end through `read` (a piece of packed bytes, b"" at the end) and writes it anew.
+    """Read an archive to its end through `read` (a piece of packed bytes, b"" at the end) and write it anew.
 
-    `folder`: where a zip archive waits meanwhile. Raises BadArchive; what was written until then is to be thrown away.
-    `read` is called until it gives b"" only where the archive is good.
+    `folder`: where a zip archive is buffered. Raises BadArchive; discard everything that was written until then.
+    `read` is called until it returns b"" only where the archive is accepted.
     """
     contents, writer = Contents(), PackageWriter(write)
     with _members(read, folder) as members:
@@ -57,7 +57,7 @@ def rewrite(read: Callable[[], bytes], write: Callable[[bytes], object], folder:
 
 
 def entries(read: Callable[[], bytes]) -> Mapping[str, bytes]:
-    """What is in an archive, as Contents.entries gives it. Raises BadArchive."""
+    """Return the contents of an archive as Contents.entries does. Raises BadArchive."""
     contents = Contents()
     with _members(read, None) as members:
         for member in members:
@@ -70,24 +70,24 @@ def entries(read: Callable[[], bytes]) -> Mapping[str, bytes]:
 @contextmanager
 def _members(read: Callable[[], bytes], folder: Path | None) -> Iterator[Members | ZipMembers]:
     begin = b""
-    while len(begin) < formats.LOOK and (piece := read()):
+    while len(begin) < formats.MAGIC_BYTES and (piece := read()):
         begin += piece
-    waiting = [begin]
+    pending = [begin]
 
-    def again() -> bytes:
-        return waiting.pop() if waiting else read()
+    def read_from_begin() -> bytes:
+        return pending.pop() if pending else read()
 
     if not begin.startswith(formats.ZIP):
-        yield Members(formats.opened(begin[: formats.LOOK], again))
+        yield Members(formats.open_tar(begin[: formats.MAGIC_BYTES], read_from_begin))
         return
     with tempfile.TemporaryFile(dir=folder) as file:
-        while piece := again():
+        while piece := read_from_begin():
             file.write(piece)
         yield ZipMembers(file)
 
 
 def _copy(members: Members | ZipMembers, writer: PackageWriter | None) -> bytes:
-    """The hash of a file's data, which is written on the way where there is a writer."""
+    """Return the hash of a file's data, and write the data where there is a writer."""
     digest = hashlib.sha256()
     for chunk in members.data():
         digest.update(chunk)

@@ -1,25 +1,25 @@
-"""What an archive's members make together: which of them are kept, where its links lead, and a hash of it all."""
+"""The contents of a package: which members of an archive are kept, where its links lead, and a hash of everything."""
 
 import hashlib
 from dataclasses import dataclass, field
 
-from .errors import BadArchive, shown
+from .errors import BadArchive, quoted
 from .headers import FILE, FOLDER, HARD_LINK, SYMLINK
 from .members import Member, check_link_text
 
-MEMBERS = 200_000
-ALL_NAMES_BYTES = 32 * 1024 * 1024
-LINK_HOPS = 40  # as Linux does
-# Owner's rights, reading and running for others. No set-uid, set-gid or sticky bit, nothing that others may write.
+MAX_MEMBERS = 200_000
+MAX_NAMES_BYTES = 32 * 1024 * 1024  # of all names together
+MAX_LINK_HOPS = 40  # as in Linux
+# The permission bits that are kept: all of the owner, read and execute of others. No set-uid, set-gid or sticky bit.
 MODES = 0o755
 FOLDER_MODE = 0o755
 
 
 @dataclass
 class Contents:
-    """What was kept so far: enough to judge links, which may come before or after what they lead to.
+    """The members so far: enough to check links, which may come before or after their targets.
 
-    A name has one kind only. Of a file it holds what the manifest says of it, never its data.
+    A name has one kind only. Of a file's data only size and hash are kept.
     """
 
     size: int = 0  # bytes of all files
@@ -31,41 +31,41 @@ class Contents:
     _folders: dict[str, int] = field(default_factory=dict)  # name → mode
 
     def add(self, member: Member) -> list[Member]:
-        """What is to be written for it, in order: folders before what lies in them. [] where it adds nothing.
+        """Return the members to write for this one, in order: parent folders first. [] where it adds nothing.
 
-        Every file must be followed by `describe` once its data has been seen, also one that adds nothing.
+        Call `describe` for every file once its data was read, also where it adds nothing.
         """
         self._count_in(member.name, member.link)
         if not member.name:
             if member.kind != FOLDER:
-                raise BadArchive("its root is not a folder")
-            return []  # the release folder is the host's own
-        above = self._folders_of(member)
+                raise BadArchive("bad_package.root_not_folder")
+            return []  # the host creates the release folder
+        parents = self._missing_parents(member)
         if member.kind == FOLDER:
-            return above + self._folder(member)
+            return parents + self._folder(member)
         if member.kind == SYMLINK:
-            return above + self._symlink(member)
+            return parents + self._symlink(member)
         if member.kind == HARD_LINK:
-            return above + self._hard_link(member)
+            return parents + self._hard_link(member)
         if member.name in self._folders or member.name in self._links:
-            raise BadArchive(f"{shown(member.name)} is there twice")
-        # A file may come again, and the last one counts. One with a hard link to it must be the same again: busybox tar
-        # makes hard links last.
+            raise _duplicate(member)
+        # A file may come again, and the last one counts. One with a hard link to it must be the same again, because
+        # busybox tar creates hard links last.
         if member.name in self._hard_linked:
-            return above
+            return parents
         self.size += member.size
         self._files[member.name] = b""
-        return [*above, _with_mode(member, member.mode & MODES)]
+        return [*parents, _with_mode(member, member.mode & MODES)]
 
     def describe(self, member: Member, sha256: bytes) -> None:
-        """What is known of a file when its data has been read."""
+        """Record a file's entry once its data was read."""
         entry = b"file %o %d %s" % (member.mode & MODES, member.size, sha256.hex().encode())
         if member.name in self._hard_linked and self._files[member.name] != entry:
-            raise BadArchive(f"{shown(member.name)} is there twice")
+            raise _duplicate(member)
         self._files[member.name] = entry
 
     def manifest(self) -> str:
-        """A hash of what is in it, in hex: names, kinds, modes, data and links; not times, owners or the order."""
+        """Return a hash of the contents in hex: names, kinds, modes, data and links; not times, owners or order."""
         digest = hashlib.sha256(b"1\n")
         entries = self.entries()
         for name in sorted(entries):
@@ -73,30 +73,30 @@ class Contents:
         return digest.hexdigest()
 
     def entries(self) -> dict[str, bytes]:
-        """What each name is: b"file MODE SIZE SHA256", b"link TARGET" or b"folder MODE", modes in octal."""
+        """Return {name: b"file MODE SIZE SHA256", b"link TARGET" or b"folder MODE"}, modes in octal."""
         links = {name: b"link " + _encoded(target) for name, target in self._links.items()}
         return self._files | links | {name: b"folder %o" % mode for name, mode in self._folders.items()}
 
     def check(self) -> None:
-        """Once all members are known: something is in it, and each link stays inside, followed through all others."""
+        """Check, once all members are known, that there is a file and that each link stays inside to its end."""
         if not self._files:
-            raise BadArchive("there is no file in it", "Is the folder that was packed the one with what was built?")
+            raise BadArchive("bad_package.empty")
         for name, target in self._links.items():
             self._follow(name, target)
 
     def _count_in(self, *names: str) -> None:
         self._count += 1
         self._names_size += sum(map(len, names))
-        if self._count > MEMBERS or self._names_size > ALL_NAMES_BYTES:
-            raise BadArchive(f"it holds more than {MEMBERS} members, or too many long names")
+        if self._count > MAX_MEMBERS or self._names_size > MAX_NAMES_BYTES:
+            raise BadArchive("bad_package.too_many_members", max=MAX_MEMBERS)
 
-    def _folders_of(self, member: Member) -> list[Member]:
+    def _missing_parents(self, member: Member) -> list[Member]:
         missing: list[Member] = []
         name = member.name.rpartition("/")[0]
         while name and name not in self._folders:
             if name in self._links or name in self._files:
-                raise BadArchive(f"{shown(name)} is no folder and has something below it")
-            self._count_in(name)  # deep names would otherwise make many folders of few bytes
+                raise BadArchive("bad_package.below_file", name=quoted(name))
+            self._count_in(name)  # deep names would otherwise create many folders from few bytes
             missing.append(Member(name, FOLDER, FOLDER_MODE, member.mtime))
             name = name.rpartition("/")[0]
         for folder in missing:
@@ -105,8 +105,8 @@ class Contents:
 
     def _folder(self, member: Member) -> list[Member]:
         if member.name in self._files or member.name in self._links:
-            raise BadArchive(f"{shown(member.name)} is there twice")
-        mode = member.mode & MODES | 0o700  # its owner must be able to unpack into it and to remove it
+            raise _duplicate(member)
+        mode = member.mode & MODES | 0o700  # the owner must be able to unpack into it and to remove it
         if self._folders.get(member.name) == mode:
             return []
         self._folders[member.name] = mode
@@ -117,28 +117,28 @@ class Contents:
         if self._links.get(member.name) == member.link:
             return []
         if member.name in self._links or member.name in self._files or member.name in self._folders:
-            raise BadArchive(f"{shown(member.name)} is there twice")
+            raise _duplicate(member)
         self._links[member.name] = member.link
         return [_with_mode(member, 0o777)]
 
     def _hard_link(self, member: Member) -> list[Member]:
         if member.name in self._links and member.name == member.link:
-            return []  # how GNU tar writes a symlink that was named twice
+            return []  # GNU tar writes this for a symlink that was named twice
         if member.name in self._folders or member.name in self._links:
-            raise BadArchive(f"{shown(member.name)} is there twice")
+            raise _duplicate(member)
         if member.link not in self._files:
-            raise BadArchive(f"{shown(member.name)} is a hard link to {shown(member.link)}, which is no file before it")
-        there = self._files.get(member.name)
-        if member.name == member.link or there == self._files[member.link]:
-            return []  # and a file
-        if there is not None:  # busybox tar does not put a link in the place of a file
-            raise BadArchive(f"{shown(member.name)} is there twice")
+            raise BadArchive("bad_package.hard_link", name=quoted(member.name), target=quoted(member.link))
+        existing = self._files.get(member.name)
+        if member.name == member.link or existing == self._files[member.link]:
+            return []  # GNU tar writes this for a file that was named twice
+        if existing is not None:  # busybox tar does not replace a file by a link
+            raise _duplicate(member)
         self._hard_linked |= {member.name, member.link}
         self._files[member.name] = self._files[member.link]
         return [_with_mode(member, int(self._files[member.link].split()[1], 8))]
 
     def _follow(self, name: str, target: str) -> None:
-        """`a -> .` makes `b -> a/..` lead outside."""
+        """Follow a link through all others: with `a -> .`, `b -> a/..` leads outside."""
         place = name.split("/")[:-1]
         todo = target.split("/")[::-1]
         hops = 0
@@ -148,17 +148,21 @@ class Contents:
                 continue
             if part == "..":
                 if not place:
-                    raise BadArchive(f"{shown(name)} is a symbolic link that leads outside, to {shown(target)}")
+                    raise BadArchive("bad_package.link_outside", name=quoted(name), target=quoted(target))
                 place.pop()
                 continue
             place.append(part)
-            onward = self._links.get("/".join(place))
-            if onward is not None:
+            link = self._links.get("/".join(place))
+            if link is not None:
                 hops += 1
-                if hops > LINK_HOPS:
-                    raise BadArchive(f"{shown(name)} is a symbolic link that leads nowhere")
+                if hops > MAX_LINK_HOPS:
+                    raise BadArchive("bad_package.link_loop", name=quoted(name), max=MAX_LINK_HOPS)
                 place.pop()
-                todo += onward.split("/")[::-1]
+                todo += link.split("/")[::-1]
+
+
+def _duplicate(member: Member) -> BadArchive:
+    return BadArchive("bad_package.duplicate", name=quoted(member.name))
 
 
 def _with_mode(member: Member, mode: int) -> Member:

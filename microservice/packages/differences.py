@@ -1,49 +1,65 @@
-"""What two packages differ in, for people. Pure."""
+"""How two packages differ. Pure."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
-NAMED = 5  # of each kind
-_SHORT = 3  # in the sentence
+from access.problems import FieldError
+from messages import Message
+
+MAX_ENTRIES = 5  # of each kind, among the errors
+_MAX_NAMES = 3  # of each kind, in the sentence
+_POINTER = "/package"
+_CHANGES = {
+    "changed": ("package_changes.changed", "package_entry.more_changed"),
+    "added": ("package_changes.added", "package_entry.more_added"),
+    "missing": ("package_changes.missing", "package_entry.more_missing"),
+}
 
 
-def between(there: Mapping[str, bytes], came: Mapping[str, bytes]) -> tuple[str, list[dict]]:
-    """A sentence, and [{"pointer", "reason"}] with the first names of each kind. Both are Contents.entries."""
-    kinds = {
-        "changed": sorted(name for name in there.keys() & came.keys() if there[name] != came[name]),
-        "added": sorted(came.keys() - there.keys()),
-        "missing": sorted(there.keys() - came.keys()),
+def compare(old: Mapping[str, bytes], new: Mapping[str, bytes]) -> tuple[int, list[Message], list[FieldError]]:
+    """Return how many entries differ, a message for each kind of change, and an error for the first of each kind.
+
+    `old`, `new`: as Contents.entries returns them.
+    """
+    names_of_kind = {
+        "changed": sorted(name for name in old.keys() & new.keys() if old[name] != new[name]),
+        "added": sorted(new.keys() - old.keys()),
+        "missing": sorted(old.keys() - new.keys()),
     }
-    told, errors = [], []
-    for kind, names in kinds.items():
-        if not names:
-            continue
-        told.append(f"{kind} {_listed(names)}")
-        for name in names[:NAMED]:
-            why = f": {_change(there[name], came[name])}" if kind == "changed" else ""
-            errors.append({"pointer": "/package", "reason": f"{kind}: {_printable(name)}{why}"})
-        if len(names) > NAMED:
-            errors.append({"pointer": "/package", "reason": f"{kind}: {len(names) - NAMED} more"})
-    count = sum(map(len, kinds.values()))
-    return f"{count} of its files, folders and links {'differs' if count == 1 else 'differ'}: {'; '.join(told)}", errors
+    changes: list[Message] = []
+    errors: list[FieldError] = []
+    for kind, names in names_of_kind.items():
+        if names:
+            summary, more = _CHANGES[kind]
+            shown = [_printable(name) for name in names[:_MAX_NAMES]]
+            changes.append(Message(summary, {"count": len(names), "names": shown}))
+            errors += _errors(names, old, new, more)
+    return sum(map(len, names_of_kind.values())), changes, errors
 
 
-def _listed(names: list[str]) -> str:
-    more = f" and {len(names) - _SHORT} more" if len(names) > _SHORT else ""
-    return ", ".join(map(_printable, names[:_SHORT])) + more
+def _errors(names: Sequence[str], old: Mapping[str, bytes], new: Mapping[str, bytes], more: str) -> list[FieldError]:
+    errors = [FieldError(_POINTER, _entry(name, old.get(name), new.get(name))) for name in names[:MAX_ENTRIES]]
+    if len(names) > MAX_ENTRIES:
+        errors.append(FieldError(_POINTER, more, count=len(names) - MAX_ENTRIES))
+    return errors
 
 
-def _change(there: bytes, came: bytes) -> str:
-    (old, *was), (new, *is_now) = there.split(b" ", 3), came.split(b" ", 3)
-    if old != new:
-        return f"was a {old.decode()}, is a {new.decode()}"
-    if old == b"link":
-        return "leads elsewhere"
-    if old == b"file" and was[1] != is_now[1]:
-        return f"was {was[1].decode()} bytes, is {is_now[1].decode()}"
+def _entry(name: str, old: bytes | None, new: bytes | None) -> Message:
+    params = {"name": _printable(name)}
+    if old is None:
+        return Message("package_entry.added", params)
+    if new is None:
+        return Message("package_entry.missing", params)
+    (old_kind, *was), (new_kind, *is_now) = old.split(b" ", 3), new.split(b" ", 3)
+    if old_kind != new_kind:
+        return Message("package_entry.kind", params | {"old": old_kind.decode(), "new": new_kind.decode()})
+    if old_kind == b"link":
+        return Message("package_entry.target", params)
+    if old_kind == b"file" and was[1] != is_now[1]:
+        return Message("package_entry.size", params | {"old": was[1].decode(), "new": is_now[1].decode()})
     if was[0] != is_now[0]:
-        return f"mode was {was[0].decode()}, is {is_now[0].decode()}"
-    return "the same size, other bytes"
+        return Message("package_entry.mode", params | {"old": was[0].decode(), "new": is_now[0].decode()})
+    return Message("package_entry.content", params)
 
 
 def _printable(name: str) -> str:
-    return "".join(one if one.isprintable() else "\N{REPLACEMENT CHARACTER}" for one in name[-120:])
+    return "".join(char if char.isprintable() else "\N{REPLACEMENT CHARACTER}" for char in name[-120:])

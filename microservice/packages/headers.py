@@ -1,17 +1,17 @@
-"""A tar archive's headers, read strictly: one meaning for each, or BadArchive.
+"""Parses the headers of a tar archive strictly: each has one meaning, or raises BadArchive.
 
-Tar is a family of formats, and its readers disagree about whatever none of them would write. What GNU tar (v7, oldgnu,
-gnu, ustar, pax), busybox, bsdtar, Python, Go and git write is accepted; what they would not write is refused.
+Tar is a family of formats, and readers disagree about everything that no writer produces. The output of GNU tar (v7,
+oldgnu, gnu, ustar, pax), busybox, bsdtar, Python, Go and git is accepted; everything else is rejected.
 """
 
 import re
 from dataclasses import dataclass
 
-from .errors import BadArchive, shown
+from .errors import BadArchive, quoted
 
 BLOCK = 512
 ZEROS = bytes(BLOCK)
-EXTENDED_BYTES = 256 * 1024  # an extended header is read as a whole
+MAX_EXTENDED_BYTES = 256 * 1024  # an extended header is read as a whole
 FILE, HARD_LINK, SYMLINK, FOLDER = b"0", b"1", b"2", b"5"
 LONG_NAME, LONG_LINK, PAX, GLOBAL = b"L", b"K", b"x", b"g"
 EXTENDED = (LONG_NAME, LONG_LINK, PAX, GLOBAL)
@@ -22,16 +22,16 @@ _LENGTH = re.compile(rb"([1-9][0-9]{0,5}) ")
 _DECIMAL = re.compile(rb"[0-9]{1,19}\Z")
 _TIME = re.compile(rb"(-?[0-9]{1,19})(?:\.[0-9]*)?\Z")
 _CHARSETS = (b"BINARY", b"ISO-IR 10646 2000 UTF-8")
-# What changes a member's meaning; every other key is dropped.
-_MEANING = (b"path", b"linkpath", b"size", b"hdrcharset")
+# Keys that change a member's meaning. All others but mtime are dropped.
+_DECISIVE_KEYS = (b"path", b"linkpath", b"size", b"hdrcharset")
 _SPARSE_NAME = re.compile(rb"[0-9]{1,9} (?:GNU\.sparse\.name|path)=(.{1,1024})")
-AS_A_WHOLE = "Files are packed as a whole: tar -czf package.tar.gz -C FOLDER . without --sparse."
+
 _SPARSE_KEYS = (b"GNU.sparse.", b"SCHILY.realsize", b"SCHILY.holesdata")
 
 
 @dataclass(frozen=True, slots=True)
 class Header:
-    """One header block. `mtime` is in seconds; `has_magic` is false in the oldest format, which knows no folders."""
+    """One header block. `mtime`: seconds. `has_magic`: false in the oldest format, which has no kind for folders."""
 
     name: bytes
     kind: bytes
@@ -43,18 +43,18 @@ class Header:
 
 
 def parse(block: bytes) -> Header:
-    """Reads one block of 512 bytes that is not all zeros."""
+    """Parse one block of 512 bytes that is not all zeros."""
     if len(block) < BLOCK:
-        raise BadArchive("it ends too early")
+        raise BadArchive("bad_package.truncated")
     _check_sum(block)
     magic = block[257:265]
     if magic not in (_USTAR, _GNU, _V7):
-        raise BadArchive("it is not a tar archive, or it is corrupt")
+        raise BadArchive("bad_package.not_tar")
     name = _text(block[0:100])
-    prefix = _text(block[345:500]) if magic == _USTAR else b""  # GNU tar keeps other things there
+    prefix = _text(block[345:500]) if magic == _USTAR else b""  # GNU tar stores other data there
     size = _number(block[124:136])
     if size < 0:
-        raise BadArchive("it has a member of negative size")
+        raise BadArchive("bad_package.negative_size")
     return Header(
         name=prefix + b"/" + name if prefix else name,
         kind=FILE if block[156:157] == b"\0" else block[156:157],
@@ -67,7 +67,7 @@ def parse(block: bytes) -> Header:
 
 
 def is_header(block: bytes) -> bool:
-    """Whether a block can begin a tar archive: its magic is one of tar's, and its sum is right."""
+    """Return whether a block can begin a tar archive: its magic and its checksum are valid."""
     try:
         parse(block)
     except BadArchive:
@@ -76,63 +76,65 @@ def is_header(block: bytes) -> bool:
 
 
 def long_text(data: bytes) -> bytes:
-    """The name that a GNU `L` or `K` header holds: one text, with or without NULs behind it."""
+    """Return the name in a GNU `L` or `K` header: one text, with or without trailing NULs."""
     text = data.rstrip(b"\0")
     if not text or b"\0" in text:
-        raise BadArchive("it has a long name that is empty or broken")
+        raise BadArchive("bad_package.long_name")
     return text
 
 
 def pax_records(data: bytes, is_global: bool = False) -> dict[bytes, bytes]:
-    """The records of an `x` or `g` header that say what a member is: path, linkpath, size, mtime."""
-    found: dict[bytes, bytes] = {}
+    """Return the records of an `x` or `g` header that describe a member: path, linkpath, size, mtime."""
+    records: dict[bytes, bytes] = {}
     position = 0
     while position < len(data):
         match = _LENGTH.match(data, position)
         end = position + int(match[1]) if match else 0
         if match is None or end > len(data) or end <= match.end() or data[end - 1 : end] != b"\n":
-            raise BadArchive("it has a broken extended header")
+            raise BadArchive("bad_package.extended_header")
         key, equals, value = data[match.end() : end - 1].partition(b"=")
         if not key or not equals:
-            raise BadArchive("it has a broken extended header")
+            raise BadArchive("bad_package.extended_header")
         if key.startswith(_SPARSE_KEYS):
-            raise BadArchive(f"{_sparse_name(data)} is a sparse file", AS_A_WHOLE)
-        _take_record(found, key, value, is_global)
+            raise _sparse(data)
+        _add_record(records, key, value, is_global)
         position = end
-    return found
+    return records
 
 
-def _take_record(found: dict[bytes, bytes], key: bytes, value: bytes, is_global: bool) -> None:
+def _add_record(records: dict[bytes, bytes], key: bytes, value: bytes, is_global: bool) -> None:
     if key == b"hdrcharset" and value not in _CHARSETS:
-        raise BadArchive("it has names in an unknown encoding")
-    if key not in _MEANING and key != b"mtime":
+        raise BadArchive("bad_package.charset")
+    if key not in _DECISIVE_KEYS and key != b"mtime":
         return
-    # git writes a global header with a comment; one that renames members is not what anybody writes.
-    if is_global and key in _MEANING:
-        raise BadArchive("it has a global header that changes its members")
-    if key in found or (key in _MEANING and not value):
-        raise BadArchive("it has an extended header that says something twice, or nothing")
-    found[key] = value
+    # git writes a global header with a comment. No program writes one that renames members.
+    if is_global and key in _DECISIVE_KEYS:
+        raise BadArchive("bad_package.global_header")
+    if key in records or (key in _DECISIVE_KEYS and not value):
+        raise BadArchive("bad_package.extended_header_record")
+    records[key] = value
 
 
-def _sparse_name(data: bytes) -> str:
-    """Which file an extended header with a map of holes is about, as far as it says."""
-    found = next(filter(None, map(_SPARSE_NAME.fullmatch, data.split(b"\n"))), None)
-    return shown(found[1].decode("utf-8", "replace")) if found else "one of its members"
+def _sparse(data: bytes) -> BadArchive:
+    """Return the rejection of an extended header with a map of holes, with its file's name where the header has it."""
+    match = next(filter(None, map(_SPARSE_NAME.fullmatch, data.split(b"\n"))), None)
+    if match is None:
+        return BadArchive("bad_package.sparse_unnamed")
+    return BadArchive("bad_package.sparse", name=quoted(match[1].decode("utf-8", "replace")))
 
 
 def decimal(value: bytes) -> int:
-    """A size in an extended header."""
+    """Parse a size in an extended header."""
     if not _DECIMAL.match(value):
-        raise BadArchive("it has a broken extended header")
+        raise BadArchive("bad_package.extended_header")
     return int(value)
 
 
 def seconds(value: bytes) -> int:
-    """A time in an extended header, without its fraction."""
+    """Parse a time in an extended header, without its fraction."""
     match = _TIME.match(value)
     if match is None:
-        raise BadArchive("it has a broken extended header")
+        raise BadArchive("bad_package.extended_header")
     return int(match[1])
 
 
@@ -141,13 +143,13 @@ def _text(field: bytes) -> bytes:
 
 
 def _number(field: bytes) -> int:
-    """An octal number, or GNU's binary one: its first bit is set, its second one is the sign."""
+    """Parse an octal number, or GNU's binary one, whose first bit is set and whose second bit is the sign."""
     if field[0] & 0x80:
         value = int.from_bytes(bytes([field[0] & 0x7F]) + field[1:], "big")
         return value - (1 << (8 * len(field) - 1)) if field[0] & 0x40 else value
     match = _OCTAL.match(field)
     if match is None:
-        raise BadArchive("it is not a tar archive, or it is corrupt")
+        raise BadArchive("bad_package.not_tar")
     return int(match[1] or b"0", 8)
 
 
@@ -155,6 +157,6 @@ def _check_sum(block: bytes) -> None:
     expected = _number(block[148:156])
     rest = block[:148] + block[156:]
     unsigned = sum(rest) + 8 * 32
-    # Some old programs took bytes for signed ones.
+    # Some old programs summed signed bytes.
     if expected not in (unsigned, unsigned - 256 * sum(byte > 127 for byte in rest)):
-        raise BadArchive("it is not a tar archive, or it is corrupt")
+        raise BadArchive("bad_package.not_tar")

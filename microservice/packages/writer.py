@@ -1,8 +1,8 @@
-"""Writes packages: one format, made of plain values. The same members with the same times give the same bytes.
+"""Writes packages in one format. The same members with the same times give the same bytes.
 
-GNU's format, as `tar` on Debian and Red Hat writes it: a name of more than 99 bytes stands in an `L` header, a link's
-text in a `K` header, a large number in binary. PAX would be the standard's way, but busybox tar skips PAX headers and
-cuts the names. Owners are 0, their names empty; gzip's header holds neither a name nor a time.
+It is GNU's format, as `tar` on Debian and Red Hat writes it: a name of more than 99 bytes is in an `L` header, a link's
+text in a `K` header, a large number in binary. PAX would be the standard, but busybox tar skips PAX headers and
+truncates the names. Owners are 0 with empty names; the gzip header has neither a name nor a time.
 """
 
 import hashlib
@@ -13,18 +13,18 @@ from collections.abc import Callable
 from .headers import BLOCK, FOLDER, LONG_LINK, LONG_NAME
 from .members import Member
 
-# Level 4 packs 3 to 6 % less than gzip's own 6, in half of its time.
+# Level 4 compresses 3 to 6 % less than gzip's default of 6, in half the time.
 LEVEL = 4
-_SAMPLE = 8 * 1024  # bytes of a chunk that are tried, to find out whether it can be packed
-_NOT_WORTH_IT = 0.95
+_SAMPLE = 8 * 1024  # bytes of a chunk that are compressed to find out whether it is worth it
+_INCOMPRESSIBLE = 0.95  # of its size or more
 _NAME_FIELD = 100
 _MAGIC = b"ustar  \0"
-_LARGEST_OCTAL = 8**11 - 1
+_MAX_OCTAL = 8**11 - 1
 _GZIP_HEADER = b"\x1f\x8b\x08\0\0\0\0\0\0\xff"
 
 
 class PackageWriter:
-    """Give it each member, a file's data right after it, and `close` it. `write` takes the packed bytes."""
+    """Call `add` for each member, `data` and `end_of_data` after each file, then `close`. `write` gets packed bytes."""
 
     def __init__(self, write: Callable[[bytes], object]):
         self._write = write
@@ -71,9 +71,9 @@ class PackageWriter:
 
 
 class _Deflate:
-    """Packs quickly what can be packed, and stores the rest as it is: compressing what is compressed already would
-    take most of the time for nothing. Both kinds of blocks follow each other in one stream; a full flush before each
-    change keeps either from referring to bytes that the other one wrote."""
+    """Compresses what can be compressed and stores the rest: compressing compressed data would take most of the time
+    for nothing. Both kinds of blocks alternate in one stream. A full flush before each change keeps either from
+    referring to bytes that the other one wrote."""
 
     def __init__(self) -> None:
         self._packer = zlib.compressobj(LEVEL, zlib.DEFLATED, -zlib.MAX_WBITS)
@@ -85,12 +85,12 @@ class _Deflate:
     def pack(self, data: bytes) -> bytes:
         self._checksum = zlib.crc32(data, self._checksum)
         self._size += len(data)
-        fitting = self._storer if _is_dense(data) else self._packer
+        compressor = self._storer if _is_dense(data) else self._packer
         flushed = b""
-        if fitting is not self._current:
+        if compressor is not self._current:
             flushed = self._current.flush(zlib.Z_FULL_FLUSH)
-            self._current = fitting
-        return flushed + fitting.compress(data)
+            self._current = compressor
+        return flushed + compressor.compress(data)
 
     def close(self) -> bytes:
         rest = self._current.flush(zlib.Z_FULL_FLUSH) if self._current is not self._packer else b""
@@ -100,7 +100,7 @@ class _Deflate:
 def _is_dense(data: bytes) -> bool:
     if len(data) < 2 * _SAMPLE:
         return False
-    return len(zlib.compress(data[:_SAMPLE], 1)) > _NOT_WORTH_IT * _SAMPLE
+    return len(zlib.compress(data[:_SAMPLE], 1)) > _INCOMPRESSIBLE * _SAMPLE
 
 
 def _long(kind: bytes, text: bytes) -> bytes:
@@ -113,7 +113,7 @@ def _block(name: bytes, kind: bytes, mode: int, size: int, mtime: int, link: byt
     head = bytearray(BLOCK)
     head[0:_NAME_FIELD] = name[:_NAME_FIELD].ljust(_NAME_FIELD, b"\0")
     head[100:124] = b"%07o\0" % mode + b"0000000\0" * 2
-    head[124:136] = b"%011o\0" % size if size <= _LARGEST_OCTAL else b"\x80" + size.to_bytes(11, "big")
+    head[124:136] = b"%011o\0" % size if size <= _MAX_OCTAL else b"\x80" + size.to_bytes(11, "big")
     head[136:148] = b"%011o\0" % mtime
     head[148:157] = b" " * 8 + kind
     head[157:257] = link[:_NAME_FIELD].ljust(_NAME_FIELD, b"\0")

@@ -28,7 +28,7 @@ WHY = "the machine burned"
 @pytest.fixture(autouse=True)
 def packages(monkeypatch):
     monkeypatch.setattr("microservice.deployments.installs.with_package", lambda version, pointer: version)
-    monkeypatch.setattr("microservice.deployments.destinations.ensure_described", lambda version: version)
+    monkeypatch.setattr("microservice.deployments.destinations.ensure_rewritten", lambda version: version)
 
 
 @pytest.fixture

@@ -54,7 +54,7 @@ class Two:
 @pytest.fixture
 def two(transactional_db, monkeypatch):
     monkeypatch.setattr("microservice.deployments.installs.with_package", lambda version, pointer: version)
-    monkeypatch.setattr("microservice.deployments.destinations.ensure_described", lambda version: version)
+    monkeypatch.setattr("microservice.deployments.destinations.ensure_rewritten", lambda version: version)
     return Two()
 
 

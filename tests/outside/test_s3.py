@@ -14,7 +14,6 @@ from django.utils import timezone
 from integrations import registry as parts
 from integrations import storage
 from microservice.models import MicroServiceVersion, UnclaimedPackage
-from microservice.packages import placement
 from microservice.packages import store as stored
 from microservice.status import BuildStatus
 from tests.microservice import fleet
@@ -145,7 +144,7 @@ def test_what_a_killed_process_left_is_swept_and_nothing_that_a_version_names(ap
     """It died between carrying the object and its row: the note is there, and so is the object."""
     version = MicroServiceVersion.objects.create(microservice=fleet.service("shop"), version="1.0")
     with pytest.raises(SystemExit), tempfile.NamedTemporaryFile() as file:
-        placement.Carried(in_s3, file, "shop", "0.9", "a" * 64).__enter__()
+        stored.PendingObject(in_s3, file, "shop", "0.9", "a" * 64).__enter__()
         raise SystemExit
     (left,) = objects(in_s3)
     assert api().put(f"/services/shop/versions/{version.pk}/package", GOOD).status_code == 200
@@ -154,7 +153,7 @@ def test_what_a_killed_process_left_is_swept_and_nothing_that_a_version_names(ap
     version.refresh_from_db()
     UnclaimedPackage.objects.create(path=version.file_path)
     UnclaimedPackage.objects.update(created=timezone.now() - timedelta(hours=7))
-    placement.sweep(in_s3)
+    stored.sweep(in_s3)
     assert objects(in_s3) == [version.file_path] and not UnclaimedPackage.objects.exists()
 
 
@@ -163,11 +162,11 @@ def test_an_upload_that_took_longer_than_the_sweep_waits_is_refused_and_not_lost
 
     def swept(carried):
         UnclaimedPackage.objects.update(created=timezone.now() - timedelta(hours=7))
-        placement.sweep(in_s3)
+        stored.sweep(in_s3)
         return claim(carried)
 
-    claim = placement.Carried.claim
-    monkeypatch.setattr(placement.Carried, "claim", swept)
+    claim = stored.PendingObject.claim
+    monkeypatch.setattr(stored.PendingObject, "claim", swept)
     put = lambda: api().put(f"/services/shop/versions/{version.pk}/package", GOOD).status_code
     assert put() == 503
     version.refresh_from_db()
@@ -185,7 +184,7 @@ def test_a_store_that_fails_while_something_is_removed_is_asked_again(api, in_s3
     monkeypatch.undo()
     assert len(objects(in_s3)) == 1
     UnclaimedPackage.objects.update(created=timezone.now() - timedelta(hours=7))
-    placement.sweep(in_s3)
+    stored.sweep(in_s3)
     assert objects(in_s3) == []
 
 

@@ -18,9 +18,9 @@ from access.callers import SYSTEM
 from access.problems import Problem
 from audit.models import History
 from microservice.models import MicroServiceVersion, UnclaimedPackage
-from microservice.packages import archives, placement
+from microservice.packages import archives
 from microservice.packages import store as stored
-from microservice.publishing import upload as intake
+from microservice.publishing import upload
 from microservice.status import BuildStatus
 from tests.microservice import fleet
 from tests.microservice.api.archives import GOOD, HOSTILE, OTHER, entry, folder, link, packed, rewritten, tar
@@ -159,8 +159,8 @@ def test_a_package_that_was_put_into_the_store_by_other_means_is_not_replaced(ap
 @pytest.mark.parametrize("path", ["shop/1.tgz", "builds/1.tgz"])
 def test_a_package_that_was_put_there_by_other_means_is_written_anew_before_it_is_used(version, store, path):
     by_other_means(version, store, path)
-    stored.ensure_described(version)
-    assert placement.is_own("shop", version.file_path)
+    stored.ensure_rewritten(version)
+    assert stored.is_in_folder("shop", version.file_path)
     assert (store / version.file_path).read_bytes() == rewritten(GOOD)
     assert version.sha256 == hashlib.sha256(rewritten(GOOD)).hexdigest()
     assert version.source_sha256 == hashlib.sha256(GOOD).hexdigest()
@@ -176,7 +176,7 @@ def test_a_bad_package_that_was_put_there_by_other_means_stays_unused(version, s
     else:
         by_other_means(version, store, data=HOSTILE["a link up"])
     with pytest.raises(archives.BadArchive):
-        stored.ensure_described(version)
+        stored.ensure_rewritten(version)
     version.refresh_from_db()
     assert version.sha256 == "" and not UnclaimedPackage.objects.exists()
 
@@ -190,23 +190,23 @@ def test_a_client_that_breaks_off_leaves_nothing(version, store):
             return piece
 
     with pytest.raises(Problem) as refused:
-        intake.store(SYSTEM, version, intake.Body(Cut(GOOD[:-50]), len(GOOD)))
+        upload.store(SYSTEM, version, upload.Body(Cut(GOOD[:-50]), len(GOOD)))
     assert (refused.value.status, refused.value.code) == (400, "incomplete")
     assert files(store) == []
 
 
 def test_a_body_shorter_than_announced_is_incomplete(version, store):
     with pytest.raises(Problem) as refused:
-        intake.store(SYSTEM, version, intake.Body(io.BytesIO(GOOD), len(GOOD) + 1))
+        upload.store(SYSTEM, version, upload.Body(io.BytesIO(GOOD), len(GOOD) + 1))
     assert refused.value.code == "incomplete"
     assert files(store) == []
 
 
 def test_too_large_a_package_is_refused_before_and_while_it_comes(api, version, store, monkeypatch):
-    monkeypatch.setattr(intake, "LIMIT", len(GOOD) - 1)
+    monkeypatch.setattr(upload, "MAX_BYTES", len(GOOD) - 1)
     assert put(api, version, GOOD).status_code == 413
     with pytest.raises(Problem) as refused:
-        intake.store(SYSTEM, version, intake.Body(io.BytesIO(GOOD), None))
+        upload.store(SYSTEM, version, upload.Body(io.BytesIO(GOOD), None))
     assert refused.value.status == 413
     assert files(store) == []
 
@@ -241,7 +241,7 @@ def test_a_large_package_passes_in_flat_memory(version):
 
     tracemalloc.start()
     try:
-        stored = intake.store(SYSTEM, version, intake.Body(Stream(), None))
+        stored = upload.store(SYSTEM, version, upload.Body(Stream(), None))
         peak = tracemalloc.get_traced_memory()[1]
     finally:
         tracemalloc.stop()
