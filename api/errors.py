@@ -14,8 +14,9 @@ from django.shortcuts import render
 from ninja.errors import HttpError
 from ninja.errors import ValidationError as RequestError
 
+from access.model_errors import field_errors
 from access.problem_codes import CODES
-from access.problems import Problem, conflict, forbidden
+from access.problems import Problem, conflict, forbidden, invalid_fields
 from access.request_id import request_id_of
 from runtime.database_errors import is_away
 
@@ -72,16 +73,6 @@ def no_such_path(request: HttpRequest, rest: str = "") -> HttpResponse:
 no_such_path.csrf_exempt = True  # type: ignore[attr-defined]  # nothing happens there, so no body is read for a token
 
 
-def problem_from_fields(error: ModelError) -> Problem:
-    """A model's own validation as a 422 with one pointer a field."""
-    errors = [
-        {"pointer": "/" + name.replace("__all__", ""), "reason": str(reason)}
-        for name, reasons in error.message_dict.items()
-        for reason in reasons
-    ]
-    return _invalid(errors)
-
-
 class ProblemsOnlyMiddleware:
     """Under /api/, also what Django itself answers (a wrong Host header, say) is a problem and no HTML page."""
 
@@ -108,7 +99,7 @@ def _problem(error: BaseException) -> Problem | None:
         case RequestError():
             return _not_any_more(_invalid([_request_error(entry) for entry in error.errors]))
         case ModelError() if hasattr(error, "error_dict"):
-            return problem_from_fields(error)
+            return invalid_fields(field_errors(error))
         case HttpError():
             if isinstance(error.__cause__, Problem):  # ninja wraps what the parser raised
                 return error.__cause__

@@ -1,4 +1,4 @@
-"""What people may change of an instance by hand: how it is known and reached, never what runs there."""
+"""Changes instances by hand: how they are described and reached, never what runs there."""
 
 from collections.abc import Collection, Mapping
 from typing import Any
@@ -7,7 +7,7 @@ from django.db import transaction
 from django.utils import timezone
 
 from access.callers import Caller
-from access.problems import conflict, not_found
+from access.problems import Problem, conflict, not_found
 from access.rollback import rolls_back
 from audit.history import record, record_alike
 
@@ -15,14 +15,14 @@ from .deployments.targets import owner_of
 from .models import MicroService, MicroServiceInstance
 
 FIELDS = ("port", "tag", "weight", "description", "is_maintain")
-# The commands of an operation see these, so they stay as they are while one goes on. Notes and the maintenance flag
-# concern the next request only, and somebody may want to set them just because something is stuck.
-SEEN_BY_COMMANDS = frozenset({"port", "tag", "weight"})
+# The commands of an operation see these, so they cannot change while one is open. Description and maintenance concern
+# the next request only, and may have to be set just because something is stuck.
+LOCKED_FIELDS = frozenset({"port", "tag", "weight"})
 
 
 @rolls_back
 def change(caller: Caller, instance: MicroServiceInstance, values: Mapping[str, Any]) -> MicroServiceInstance:
-    """Changes the named fields. 422 for a value that is wrong, 409 while an operation uses what would change."""
+    """Change the named fields. Raises 422 for an invalid value, 409 while an operation uses what would change."""
     changed = {name: value for name, value in values.items() if getattr(instance, name) != value}
     if not changed:
         return instance
@@ -31,37 +31,41 @@ def change(caller: Caller, instance: MicroServiceInstance, values: Mapping[str, 
         setattr(instance, name, value)
     instance.clean_fields(exclude=[field.name for field in instance._meta.fields if field.name not in FIELDS])
     free = MicroServiceInstance.objects.filter(pk=instance.pk)
-    if SEEN_BY_COMMANDS & set(changed):
+    locked_fields = sorted(LOCKED_FIELDS & set(changed))
+    if locked_fields:
         free = free.filter(locked=False)
     with transaction.atomic():
-        # One conditional UPDATE: between a look at the lock and a write somebody could take it.
+        # One conditional UPDATE: between reading the lock and a write, a deployment could take it.
         if not free.update(**changed, updated=timezone.now(), updated_by=caller.name):
-            now = MicroServiceInstance.objects.select_related("host", "lock_deployment").filter(pk=instance.pk).first()
-            owner = f" by {owner_of(now)}" if now is not None and now.locked else ""
-            what = ", ".join(sorted(SEEN_BY_COMMANDS & set(changed)))
-            raise conflict(
-                "instance_locked",
-                f"{instance.host} is locked{owner}; {what} cannot change meanwhile.",
-                "Wait for the deployment's end. Description and maintenance can change at any time.",
-            )
+            raise _locked(instance, locked_fields)
         record(caller, "change", "instance", instance, before, changed, service=instance.microservice)
     instance.refresh_from_db(fields=["updated", "updated_by"])
     return instance
 
 
-def keep_out(caller: Caller, service: MicroService, numbers: Collection[int], out: bool) -> None:
-    """Takes instances (ids) of the service into maintenance, or out of it: all of them or, with a Problem, none.
+def _locked(instance: MicroServiceInstance, fields: list[str]) -> Problem:
+    row = MicroServiceInstance.objects.select_related("host", "lock_deployment").filter(pk=instance.pk).first()
+    host = str(instance.host)
+    if row is None or not row.locked:
+        return conflict("instance_locked.fields_meanwhile", host=host, fields=fields)
+    return conflict("instance_locked.fields", host=host, fields=fields, holder=owner_of(row))
 
-    404 where one is not this service's, 409 where somebody else was faster with one.
+
+def set_maintenance(caller: Caller, service: MicroService, numbers: Collection[int], in_maintenance: bool) -> None:
+    """Start or end maintenance of instances (ids) of the service: of all of them or, with a Problem, of none.
+
+    Raises 404 where one is not of this service, 409 where another request changed one at the same time.
     """
-    asked = MicroServiceInstance.objects.filter(microservice=service, pk__in=numbers)
-    found = list(asked.select_related("microservice", "host"))
-    if len(found) != len(set(numbers)):
+    instances = MicroServiceInstance.objects.filter(microservice=service, pk__in=numbers)
+    rows = list(instances.select_related("microservice", "host"))
+    if len(rows) != len(set(numbers)):
         raise not_found("instance")
-    rest = [row for row in found if row.is_maintain != out]
+    rows = [row for row in rows if row.is_maintain != in_maintenance]
     with transaction.atomic():
-        # One conditional UPDATE, whose row count says whether each is still what was looked at.
-        changed = asked.filter(pk__in=[row.pk for row in rest], is_maintain=not out)
-        if changed.update(is_maintain=out, updated=timezone.now(), updated_by=caller.name) != len(rest):
-            raise conflict("concurrent_update", f"{service.name} was changed at the same moment.", "Look again.")
-        record_alike(caller, "change", "instance", rest, {"is_maintain": not out}, {"is_maintain": out}, service)
+        # One conditional UPDATE, whose row count says whether each row is still as it was read.
+        unchanged = instances.filter(pk__in=[row.pk for row in rows], is_maintain=not in_maintenance)
+        count = unchanged.update(is_maintain=in_maintenance, updated=timezone.now(), updated_by=caller.name)
+        if count != len(rows):
+            raise conflict("concurrent_update.instances", service=service.name)
+        before, after = {"is_maintain": not in_maintenance}, {"is_maintain": in_maintenance}
+        record_alike(caller, "change", "instance", rows, before, after, service)

@@ -75,7 +75,7 @@ def list_history(
 
 
 def form(who: Caller, row: History) -> HistoryOut:
-    visibility.shown(who, [row])
+    visibility.redact(who, [row])
     same = set(HistoryOut.model_fields) - {"service_id", "token"}
     token = None if row.token_id is None else ActingToken.model_construct(id=row.token_id, name=row.token_name)
     return HistoryOut.model_construct(

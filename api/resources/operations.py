@@ -73,7 +73,7 @@ def get_log(
     if offset is not None and offset > size:
         raise invalid("/query/offset", f"lies behind the end: there are {size} bytes so far")
     if search:
-        with searching.turn(caller(request).account) as enough:
+        with searching.search_slot(caller(request).account) as enough:
             return _search(operation, search, offset or 0, size, enough)
     if offset is not None:
         end = min(size, offset + limit)

@@ -65,5 +65,5 @@ def kept(service: MicroService) -> list[Kept]:
     """All that the service keeps, in the order of the form's choices."""
     found = [(of, name, moment) for of in secrets.MAPS for name, moment in getattr(service, of).changed().items()]
     credential = service.build_credential.changed()
-    found += [(of, "", credential[key]) for of, key in secrets.WORDS.items() if key in credential]
+    found += [(of, "", credential[key]) for of, key in secrets.CREDENTIALS.items() if key in credential]
     return [Kept(of, str(OF[of]), name, moment) for of, name, moment in found]

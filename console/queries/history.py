@@ -32,7 +32,7 @@ def history(caller: Caller, filters: dict[str, str], since: datetime | None, unt
     if q := filters.get("q"):
         rows = rows.filter(subject_name__icontains=q)
     page = newest_first(rows, filters.get("after", ""))
-    visibility.shown(caller, page.rows)
+    visibility.redact(caller, page.rows)
     return page
 
 

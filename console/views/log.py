@@ -48,7 +48,7 @@ def search(request: HttpRequest, caller: Caller, number: int) -> HttpResponse:
     text = asked["q"][:LONGEST_SEARCH]
     if any(ord(character) < 32 for character in text):
         raise invalid("/q", "must be a part of one line, without control characters")
-    with searching.turn(caller.account) as enough:
+    with searching.search_slot(caller.account) as enough:
         if text:
             sought = logs.Sought(text, encodings.of_all(found))
             met = logs.search(found.pk, sought, 0, logs.size(found.pk), enough=enough)

@@ -111,7 +111,7 @@ def new(request: HttpRequest, caller: Caller) -> HttpResponse:
     form = NewServiceForm(post_data(request))
     if request.method == "POST" and form.is_valid():
         with errors_on(form):
-            service = catalog.create_service(caller, form.cleaned_data | ownership.team_for(caller))
+            service = catalog.create_service(caller, form.cleaned_data | ownership.only_team(caller))
             said = _("%(name)s was added. Say how it is started, stopped and checked.")
             flash(request, said % {"name": service.name})
             return redirect_to("service_settings", service.name)
@@ -201,7 +201,7 @@ def change_instances(request: HttpRequest, caller: Caller, name: str) -> HttpRes
             return redirect_to("instances", service.name)
         if what not in ("maintain", "end_maintenance"):
             raise invalid("/what", "is none of retry, delete, forget, maintain and end_maintenance")
-        instance_changes.keep_out(caller, service, chosen, what == "maintain")
+        instance_changes.set_maintenance(caller, service, chosen, what == "maintain")
         flash(request, _maintained(len(chosen), what == "maintain"))
     except Problem as problem:
         flash_problem(request, problem)
@@ -229,7 +229,7 @@ def edit_instance(request: HttpRequest, caller: Caller, name: str, number: int) 
 
 def _saved(instance: MicroServiceInstance, changed: list[str]) -> str:
     said = _("%(instance)s was saved.") % {"instance": instance}
-    if instance.version_id and instance_changes.SEEN_BY_COMMANDS.intersection(changed):
+    if instance.version_id and instance_changes.LOCKED_FIELDS.intersection(changed):
         said += " " + _("What runs there was started with the old values; its next operation uses the new ones.")
     return said
 

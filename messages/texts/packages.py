@@ -2,7 +2,7 @@
 
 from django.utils.translation import gettext_lazy as _
 
-from ..text import Text
+from ..text import Plural, Text
 
 _CREATE = _(
     "Send a .tar.gz, .tar, .tar.bz2, .tar.xz or .zip archive of files, folders and links that stay inside it: "
@@ -140,15 +140,9 @@ TEXTS: dict[str, Text] = {
         _("Publish it as another version."),
     ),
     "package_exists.differs": Text(
-        (
-            _(
-                "{version} already has another package, and packages are never replaced. "
-                "{count} entry differs: {changes}."
-            ),
-            _(
-                "{version} already has another package, and packages are never replaced. "
-                "{count} entries differ: {changes}."
-            ),
+        Plural(
+            "{version} already has another package, which is never replaced. {count} entry differs: {changes}.",
+            "{version} already has another package, which is never replaced. {count} entries differ: {changes}.",
             "count",
         ),
         _("Publish it as another version."),

@@ -1,4 +1,4 @@
-"""Services and their versions: found, made, changed and deleted under their rules. Refuses with Problem."""
+"""Services and versions: find, create, change and delete them. Every rule that is broken raises a Problem."""
 
 from .removal import delete_version, refuse_deleted
 from .services import (

@@ -1,81 +1,84 @@
-"""What a field of a service or a version may hold, beyond what its type says."""
+"""Rules for the fields of services and versions, beyond their types."""
 
 import re
+from collections.abc import Iterable
 from typing import Any
 
 from django.core.exceptions import ValidationError
 
 from access import url_userinfo
-from access.problems import invalid
+from access.model_errors import field_errors
+from access.problems import FieldError, invalid_fields
 from deployer.engine import plans, text
+from messages import Message
+from messages.rendering import literal
 
 from ..models import MicroService, MicroServiceVersion
 
-# C0 and C1 control characters; commands may hold new lines and tabs.
+# C0 and C1 control characters; commands may contain line feeds and tabs.
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 _CONTROL_IN_COMMAND = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 
 
-def errors_of(row: MicroService | MicroServiceVersion, names: tuple[str, ...]) -> list[dict]:
-    """What the models' validators say, and what no text may hold: [{"pointer", "reason"}]."""
-    errors = []
+def errors_of(row: MicroService | MicroServiceVersion, names: tuple[str, ...]) -> list[FieldError]:
+    """Return what the models' validators reject in these fields, and texts that must not be kept."""
+    errors: list[FieldError] = []
     every = {field.name for field in row._meta.fields}
     try:
         row.clean_fields(exclude=every - set(names))
     except ValidationError as error:
-        errors = [
-            {"pointer": f"/{name}", "reason": str(reason)}
-            for name, reasons in error.message_dict.items()
-            for reason in reasons
-        ]
+        errors = field_errors(error)
     for name in names:
         reason = _text_reason(name, getattr(row, name))
         if reason:
-            errors.append({"pointer": f"/{name}", "reason": reason})
+            errors.append(FieldError(f"/{name}", reason))
     return errors
 
 
-def regular(name: str, value: Any) -> Any:
-    """A value as it is kept: commands, and those of steps, with LF where whoever wrote them ends lines with CR LF; an
-    encoding by the name that is kept. Anything else, also what is wrong, as it is.
+def normalised(name: str, value: Any) -> Any:
+    """Return a value as it is stored; an invalid one unchanged.
 
-    A shell takes the CR for a part of the last word of each line, so that nobody can have meant it.
+    In commands, also those of steps, CR LF becomes LF: a shell takes the CR as part of the last word of each line,
+    which is never intended. An encoding becomes its canonical name.
     """
     if name.endswith("_command") and isinstance(value, str):
         return value.replace("\r\n", "\n")
     if name == "encoding" and isinstance(value, str):
         try:
             return text.normalised(value)
-        except ValueError:  # told with all else that is wrong
+        except ValueError:  # reported by check_service, with everything else that is wrong
             return value
     if name == "steps" and isinstance(value, list):
-        return [
-            {key: one.replace("\r\n", "\n") if isinstance(one, str) else one for key, one in step.items()}
-            if isinstance(step, dict)
-            else step
-            for step in value
-        ]
+        return [_normalised_step(step) if isinstance(step, dict) else step for step in value]
     return value
 
 
-def _text_reason(name: str, value: Any) -> str:
+def _normalised_step(step: dict[str, Any]) -> dict[str, Any]:
+    return {key: value.replace("\r\n", "\n") if isinstance(value, str) else value for key, value in step.items()}
+
+
+def _text_reason(name: str, value: Any) -> Message | None:
     if not isinstance(value, str):
-        return ""
+        return None
     if name.endswith("_command"):
         if len(value) > plans.LONGEST_COMMAND:
-            return f"is longer than {plans.LONGEST_COMMAND} characters"
-        return "holds a control character (lines end with LF)" if _CONTROL_IN_COMMAND.search(value) else ""
+            return Message("command_length", {"max": plans.LONGEST_COMMAND})
+        return Message("command_characters") if _CONTROL_IN_COMMAND.search(value) else None
     if _CONTROL.search(value):
-        return "holds a control character"
+        return Message("control_characters")
     if name == "build_url" and url_userinfo.split(value)[0] != value:
-        return "must hold no user or password: give them as build_username and build_password, which nobody can read"
-    return ""
+        return Message("url_with_credentials")
+    return None
 
 
-def refuse(errors: list[dict]) -> None:
-    """Raises one 422 Problem that names all that is wrong; does nothing where nothing is."""
-    if not errors:
-        return
-    problem = invalid(errors[0]["pointer"], errors[0]["reason"])
-    problem.field_errors = list(errors)
-    raise problem
+def refuse(errors: Iterable[FieldError]) -> None:
+    """Raise one 422 Problem with all errors; do nothing where there is none."""
+    every = list(errors)
+    if every:
+        raise invalid_fields(every)
+
+
+def reason_of(error: Exception) -> Message:
+    """Return what a check of the engine says of a value."""
+    message = getattr(error, "message", None)
+    return message if isinstance(message, Message) else literal(str(error))

@@ -1,8 +1,8 @@
-"""What a service keeps and never gives out: secrets of its commands and builds, and what its code is fetched with.
+"""A service's write-only fields: the secrets of its commands and builds, and the credential that fetches its code.
 
-On the way in a map names only what changes: {"NAME": text, or None to remove it}. `build_password` and `build_key` are
-texts, "" to remove them; both are kept in `build_credential`. What comes out, here, in the history and everywhere, are
-names and what became of them.
+A request names only what changes in a map: {"NAME": text, or None to remove it}. `build_password` and `build_key` are
+texts, "" to remove them; both are stored in `build_credential`. Answers and the history show names and what became of
+them ("set", "changed", "removed"), never a value.
 """
 
 from collections.abc import Mapping
@@ -12,25 +12,27 @@ from django.utils import timezone
 
 from access import url_userinfo
 from access.masking import SHORTEST
+from access.problems import FieldError
 from access.sealed import SealedMap
 from access.secrets import Undecryptable
 from deployer.engine import plans
 from deployer.engine.errors import BadCredential
+from messages import Message
 
 from ..models import MicroService
-from .fields import refuse
+from .fields import reason_of, refuse
 
 MAPS = ("secrets", "build_secrets")
-WORDS = {"build_password": "password", "build_key": "key"}  # field: its name in build_credential
-WRITE_ONLY = (*MAPS, *WORDS)
+CREDENTIALS = {"build_password": "password", "build_key": "key"}  # field: its name in build_credential
+WRITE_ONLY = (*MAPS, *CREDENTIALS)
 STORED = (*MAPS, "build_credential")
-# What changes what a build runs with: needs the same right as `build_command`.
-OF_BUILDS = ("build_secrets", "build_username", *WORDS)
-MOST = 64  # secrets of a map
-LONGEST = 16_384  # bytes of one; of a key as well
-ALTOGETHER = 32_768  # bytes of a map: it travels in a program of at most 120,000
-LINES = 400  # lines of a map: each is looked for in all that is printed
-OF_BUILD = {
+# Fields that decide what a build sees: they need the same right as `build_command`.
+BUILD_SECRET_FIELDS = ("build_secrets", "build_username", *CREDENTIALS)
+MAX_SECRETS = 64  # of a map
+MAX_BYTES = 16_384  # of one secret, also of a key
+MAX_MAP_BYTES = 32_768  # a map travels in a program of at most 120,000
+MAX_MAP_LINES = 400  # each line is searched for in all output
+SET_BY_BUILD = {
     "PATH",
     "HOME",
     "LANG",
@@ -47,123 +49,126 @@ OF_BUILD = {
 
 
 def resolve(stored: MicroService, fields: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
-    """The write-only fields among `fields`: (values to set, what the history is told). Raises one 422 Problem.
+    """Return the write-only fields among `fields` as (values to save, changes for the history).
 
-    `stored`: the service as it is in the database, its row locked; what does not change is in neither.
+    `stored`: the service as it is in the database, its row locked. What does not change is in neither. Raises one 422
+    Problem with everything that is wrong.
     """
     errors = [
         error for name in MAPS if name in fields for error in _map_errors(name, getattr(stored, name), fields[name])
     ]
-    errors += [error for name in WORDS if name in fields for error in _word_errors(name, fields[name])]
-    errors += _moved_errors(stored, fields)
+    errors += [error for name in CREDENTIALS if name in fields for error in _credential_errors(name, fields[name])]
+    errors += _server_errors(stored, fields)
     refuse(errors)
     values: dict[str, Any] = {}
-    told: dict[str, Any] = {}
+    history: dict[str, Any] = {}
     for name in MAPS:
         before: SealedMap = getattr(stored, name)
         changes = {key: text for key, text in (fields.get(name) or {}).items() if text is not None or key in before}
         if changes:
             values[name] = before.after(changes, timezone.now())
-            told[name] = {key: _became(key in before, text is not None) for key, text in sorted(changes.items())}
+            history[name] = {key: _change(key in before, text is not None) for key, text in sorted(changes.items())}
     credential: SealedMap = stored.build_credential
-    given = {key: _regular(name, fields[name]) or None for name, key in WORDS.items() if name in fields}
-    changes = {key: text for key, text in given.items() if text is not None or key in credential}
+    texts = {key: _normalised(name, fields[name]) or None for name, key in CREDENTIALS.items() if name in fields}
+    changes = {key: text for key, text in texts.items() if text is not None or key in credential}
     if changes:
         values["build_credential"] = credential.after(changes, timezone.now())
-        told |= {f"build_{key}": _became(key in credential, text is not None) for key, text in changes.items()}
-    return values, told
+        history |= {f"build_{key}": _change(key in credential, text is not None) for key, text in changes.items()}
+    return values, history
 
 
-def clashes(service: MicroService) -> list[dict]:
-    """Names that are both in the environment and a secret: which of them would commands see?"""
+def clashes(service: MicroService) -> list[FieldError]:
+    """Return an error for each name that is both a variable of the environment and a secret."""
     both = sorted(set(service.environment) & set(service.secrets)) if isinstance(service.environment, dict) else []
-    return [{"pointer": f"/secrets/{name}", "reason": f"{name} is in the environment already"} for name in both]
+    return [FieldError(f"/secrets/{name}", "secret_in_environment", name=name) for name in both]
 
 
-def _became(was: bool, is_now: bool) -> str:
-    return ("changed" if was else "set") if is_now else "removed"
+def _change(existed: bool, exists: bool) -> str:
+    return ("changed" if existed else "set") if exists else "removed"
 
 
-def _map_errors(field: str, before: SealedMap, changes: Mapping[str, str | None]) -> list[dict]:
-    errors = []
-    for name, text in changes.items():
-        if reason := _reason(field, name, text):
-            errors.append({"pointer": f"/{field}/{name}", "reason": reason})
+def _map_errors(field: str, before: SealedMap, changes: Mapping[str, str | None]) -> list[FieldError]:
+    errors = [
+        FieldError(f"/{field}/{name}", reason)
+        for name, text in changes.items()
+        if (reason := _secret_reason(field, name, text))
+    ]
     if errors or all(text is None for text in changes.values()):
         return errors
-    kept = {name: _size(before, name) for name in before if name not in changes}
-    sizes = [*kept.values(), *(_measure(text) for text in changes.values() if text is not None)]
-    if len(sizes) > MOST:
-        errors.append({"pointer": f"/{field}", "reason": f"there may be {MOST} of them"})
-    if sum(size for size, _ in sizes) > ALTOGETHER:
-        errors.append({"pointer": f"/{field}", "reason": f"must be at most {ALTOGETHER} bytes altogether"})
-    if sum(lines for _, lines in sizes) > LINES:
-        errors.append({"pointer": f"/{field}", "reason": f"must be at most {LINES} lines altogether"})
+    unchanged = [_stored_size(before, name) for name in before if name not in changes]
+    sizes = [*unchanged, *(_size(text) for text in changes.values() if text is not None)]
+    if len(sizes) > MAX_SECRETS:
+        errors.append(FieldError(f"/{field}", "secrets_count", max=MAX_SECRETS))
+    if sum(size for size, _ in sizes) > MAX_MAP_BYTES:
+        errors.append(FieldError(f"/{field}", "secrets_bytes", max=MAX_MAP_BYTES))
+    if sum(lines for _, lines in sizes) > MAX_MAP_LINES:
+        errors.append(FieldError(f"/{field}", "secrets_lines", max=MAX_MAP_LINES))
     return errors
 
 
-def _reason(field: str, name: str, text: str | None) -> str:
-    """What is wrong with a name or its value. Never quotes the value."""
+def _secret_reason(field: str, name: str, text: str | None) -> Message | None:
+    """Return what is wrong with a name or its value. Never quotes the value."""
     if text is None:
-        return ""  # to remove what is not there changes nothing
+        return None  # removing a name that does not exist changes nothing
     try:
         plans.check_environment({name: ""})
     except ValueError as error:
-        return str(error)
-    if field == "build_secrets" and name in OF_BUILD:
-        return f"{name} is set by the build itself"
-    if len(text.encode()) > LONGEST:
-        return f"must be at most {LONGEST} bytes"
+        return reason_of(error)
+    if field == "build_secrets" and name in SET_BY_BUILD:
+        return Message("secret_of_build", {"name": name})
+    if len(text.encode()) > MAX_BYTES:
+        return Message("secret_bytes", {"max": MAX_BYTES})
     if "\0" in text:
-        return "must not contain NUL"
+        return Message("secret_nul")
     if len(text.strip().encode()) < SHORTEST:
-        return f"must be at least {SHORTEST} bytes without the blanks around it: less cannot be masked in output"
-    return ""
+        return Message("secret_short", {"min": SHORTEST})
+    return None
 
 
-def _size(before: SealedMap, name: str) -> tuple[int, int]:
+def _stored_size(before: SealedMap, name: str) -> tuple[int, int]:
     try:
-        return _measure(before.value(name).reveal())
-    except Undecryptable:  # what cannot be read must not be in the way of what is given anew
+        return _size(before.value(name).reveal())
+    except Undecryptable:  # an unreadable value must not prevent setting new ones
         return 0, 0
 
 
-def _measure(text: str) -> tuple[int, int]:
+def _size(text: str) -> tuple[int, int]:
+    """Return (bytes, lines)."""
     return len(text.encode()), text.count("\n") + 1
 
 
-def _word_errors(name: str, text: str) -> list[dict]:
-    if len(text.encode()) > LONGEST or "\0" in text:
-        return [{"pointer": f"/{name}", "reason": f"must be at most {LONGEST} bytes without NUL"}]
-    if name == "build_password" and any(ord(letter) < 32 for letter in text):
-        return [{"pointer": f"/{name}", "reason": "holds a control character"}]
+def _credential_errors(name: str, text: str) -> list[FieldError]:
+    pointer = f"/{name}"
+    if len(text.encode()) > MAX_BYTES:
+        return [FieldError(pointer, "secret_bytes", max=MAX_BYTES)]
+    if "\0" in text:
+        return [FieldError(pointer, "secret_nul")]
+    if name == "build_password" and any(ord(char) < 32 for char in text):
+        return [FieldError(pointer, "secret_control_characters")]
     try:
-        _regular(name, text)
+        _normalised(name, text)
     except BadCredential as error:
-        reason = f"must be a private key without a passphrase. {error} {error.hint}"
-        return [{"pointer": f"/{name}", "reason": reason}]
+        return [FieldError(pointer, "build_key_unusable", problem=reason_of(error))]
     if text and len(text.strip().encode()) < SHORTEST:
-        return [{"pointer": f"/{name}", "reason": f"must be at least {SHORTEST} bytes"}]
+        return [FieldError(pointer, "secret_short", min=SHORTEST)]
     return []
 
 
-def _regular(name: str, text: str) -> str:
-    """A key as ssh reads it from a file, however it was pasted; a password as it is."""
+def _normalised(name: str, text: str) -> str:
+    """Return a key as ssh reads it from a file, however it was pasted; a password unchanged."""
     if name != "build_key" or not text:
         return text
-    from deployer.engine.ssh.keys import open_key  # loads what speaks SSH: only where a key is given
+    from deployer.engine.ssh.keys import open_key  # loads the SSH library: only where there is a key
 
     return open_key(text)
 
 
-def _moved_errors(stored: MicroService, fields: Mapping[str, Any]) -> list[dict]:
-    """A password goes to the server that it was given for and to no other: else who sets the address could read it."""
+def _server_errors(stored: MicroService, fields: Mapping[str, Any]) -> list[FieldError]:
+    """Return an error where a stored password would go to another server: whoever sets the address could read it."""
     url = fields.get("build_url", stored.build_url)
     if "password" not in stored.build_credential or "build_password" in fields or not isinstance(url, str):
         return []
     if url_userinfo.server_of(url) == url_userinfo.server_of(stored.build_url):
         return []
-    reason = (
-        f"was given for {url_userinfo.server_of(stored.build_url)[1]}: give it again for the new address, or remove it"
-    )
-    return [{"pointer": "/build_password", "reason": reason}]
+    server = url_userinfo.server_of(stored.build_url)[1]
+    return [FieldError("/build_password", "password_of_other_server", server=server)]

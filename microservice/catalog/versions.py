@@ -1,7 +1,7 @@
-"""Versions: found, made, changed and marked under their rules. Refuses with Problem.
+"""Finds, creates, changes and marks versions. Every rule that is broken raises a Problem.
 
-A change is checked first and written then: what follows where it ends a build is said by those who stand above
-(`publishing`), because a deployment may follow, and deployments need what is here.
+A change is checked first and written then. What follows the end of a build is in `publishing`, above this package,
+because a deployment may follow, and deployments need this package.
 """
 
 from collections.abc import Mapping
@@ -11,7 +11,7 @@ from typing import Any
 from django.db import IntegrityError, transaction
 
 from access.callers import Caller
-from access.problems import conflict, invalid, not_found
+from access.problems import FieldError, conflict, invalid, not_found, refused
 from access.rollback import rolled_back, rolls_back
 from audit.history import record
 
@@ -24,10 +24,10 @@ VERSION_CHANGES = ("status", "description", "bad", "bad_reason")
 
 
 def find_version(service: MicroService, version_id: int, pointer: str = "") -> MicroServiceVersion:
-    """A version of this very service by its id; another service's is not there. `pointer`: 422 there instead of 404."""
+    """Return a version of this service by its id. `pointer`: raise 422 there instead of 404."""
     version = service.versions.filter(pk=version_id).first()
     if version is None:
-        raise invalid(pointer, f"is no version of {service.name}") if pointer else not_found("version")
+        raise invalid(pointer, "not_of_service", service=service.name) if pointer else not_found("version")
     version.microservice = service
     return version
 
@@ -35,10 +35,10 @@ def find_version(service: MicroService, version_id: int, pointer: str = "") -> M
 def create_version(
     caller: Caller, service: MicroService, fields: Mapping[str, Any]
 ) -> tuple[MicroServiceVersion, bool]:
-    """Makes a version of VERSION_FIELDS; returns it and whether it is new.
+    """Create a version of VERSION_FIELDS; return it and whether it is new.
 
-    The same again finds the one that is there (its build may have moved on since); other content is a 409
-    `version_exists`.
+    Idempotent: the same fields return the existing version, whose build may have moved on since. Raises 409
+    `version_exists` where it differs.
     """
     version = MicroServiceVersion(microservice=service, **fields, created_by=caller.name)
     check_version(version)
@@ -48,30 +48,26 @@ def create_version(
             record(caller, "create", "version", version, after=dict(fields), service=service)
         return version, True
     except IntegrityError as error:
-        there = service.versions.filter(version=version.version).first()
-        if there is None:  # the service itself was deleted meanwhile
+        existing = service.versions.filter(version=version.version).first()
+        if existing is None:  # the service itself was deleted meanwhile
             raise not_found("service") from error
-    differing = _differing(there, version)
+    differing = _differing_fields(existing, version)
     if differing:
-        raise conflict(
-            "version_exists",
-            f"{version.version} is there already with another {', '.join(differing)}.",
-            "Versions are never edited: choose another name.",
-            [{"pointer": f"/{name}", "reason": "differs from what is there"} for name in differing],
-        )
-    return there, False
+        errors = [FieldError(f"/{name}", "differs_from_existing") for name in differing]
+        raise refused("version_exists", errors, version=version.version, fields=differing)
+    return existing, False
 
 
 def check_version(version: MicroServiceVersion) -> None:
-    """Every field's own rule; raises one 422 Problem that names all that is wrong."""
+    """Check every field; raises one 422 Problem with everything that is wrong."""
     refuse(errors_of(version, VERSION_FIELDS))
 
 
-def _differing(there: MicroServiceVersion, asked: MicroServiceVersion) -> list[str]:
-    same_status = there.status == asked.status or _leads_to(BuildStatus(asked.status), BuildStatus(there.status))
+def _differing_fields(existing: MicroServiceVersion, new: MicroServiceVersion) -> list[str]:
+    same_status = existing.status == new.status or _leads_to(BuildStatus(new.status), BuildStatus(existing.status))
     same = {
-        "ref": there.ref == asked.ref,
-        "description": there.description == asked.description,
+        "ref": existing.ref == new.ref,
+        "description": existing.description == new.description,
         "status": same_status,
     }
     return [name for name, is_same in same.items() if not is_same]
@@ -83,16 +79,16 @@ def _leads_to(start: BuildStatus, end: BuildStatus) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """What is to become of a version: the values of all VERSION_CHANGES as they were, and those that differ."""
+    """A checked change of a version. `before`: all VERSION_CHANGES; `after`: those that differ."""
 
     before: dict[str, Any]
     after: dict[str, Any]
 
 
 def checked(version: MicroServiceVersion, fields: Mapping[str, Any]) -> Change | None:
-    """Gives the version some of VERSION_CHANGES; None where it has them already.
+    """Apply some of VERSION_CHANGES to the version, unsaved. Return None where it has them already.
 
-    A status goes only where BUILD_TRANSITIONS lets it; what is built stays.
+    Raises 409 for a status that BUILD_TRANSITIONS does not allow.
     """
     before = {name: getattr(version, name) for name in VERSION_CHANGES}
     after = {**before, **fields}
@@ -110,12 +106,12 @@ def checked(version: MicroServiceVersion, fields: Mapping[str, Any]) -> Change |
 
 
 def write(caller: Caller, version: MicroServiceVersion, change: Change) -> None:
-    """In the caller's transaction. Raises Problem 409 where somebody else was faster."""
+    """Save a change in the caller's transaction. Raises 409 where another request was first."""
     before = change.before
-    # Conditional on the status that was looked at: of two that race, the second finds the build moved on.
-    unmoved = MicroServiceVersion.objects.filter(pk=version.pk, status=before["status"])
-    if not unmoved.update(**change.after):
-        raise conflict("concurrent_update", f"{version.version} was changed at the same moment.", "Look again.")
+    # Conditional on the status that was checked: of two requests that race, the second finds another one.
+    unchanged = MicroServiceVersion.objects.filter(pk=version.pk, status=before["status"])
+    if not unchanged.update(**change.after):
+        raise conflict("concurrent_update.version", version=version.version)
     record(
         caller,
         "change",
@@ -130,9 +126,9 @@ def write(caller: Caller, version: MicroServiceVersion, change: Change) -> None:
 
 @rolls_back
 def mark_bad(caller: Caller, version: MicroServiceVersion, reason: str) -> None:
-    """Marks a version that was left as bad, so that nothing goes to it any more. 422 without a reason."""
+    """Mark a version as bad, so that nothing is deployed to it any more. Raises 422 without a reason."""
     if not reason.strip():
-        raise invalid("/reason", "must say why the version is bad")
+        raise invalid("/reason", "bad_reason_required")
     if version.bad:
         return
     change = checked(version, {"bad": True, "bad_reason": reason})
@@ -146,8 +142,5 @@ def _check_change(version: MicroServiceVersion, changed: Mapping[str, Any]) -> N
     if "status" in changed:
         new = BuildStatus(changed["status"])
         if not may_become(BUILD_TRANSITIONS, old, new):
-            raise conflict(
-                "build_status",
-                f"A build that is {old.label} does not become {new.label}.",
-                errors=[{"pointer": "/status", "reason": f"is {old.label}"}],
-            )
+            errors = [FieldError("/status", "status_is", status=old.label)]
+            raise refused("build_status", errors, old=old.label, new=new.label)

@@ -70,7 +70,7 @@ def test_what_is_under_way_with_it_or_may_be_retried_is_named(shop):
     MicroServiceInstance.objects.filter(pk=instances[1].pk).update(
         last_operation=failed.operations.get(), status=InstanceStatus.UPGRADE_FAILED
     )
-    assert "may be retried" in in_use(last).detail
+    assert "can be retried" in in_use(last).detail
 
 
 def test_a_version_that_is_being_built_is_not_deleted(shop):

@@ -160,7 +160,7 @@ def test_a_delete_is_not_tried_for_ever_without_somebody_being_told(shop, batch,
 def test_a_host_with_anything_on_it_is_not_archived_and_the_refusal_names_it(shop):
     _, _, (one, *_) = shop
     found = refused("host_in_use", actions.archive_host, ADMIN, one.host, WHY)
-    assert "shop is installed there" in found.detail and found.errors[0]["instance_id"] == one.pk
+    assert "it has instances of shop" in found.detail and found.errors[0]["instance_id"] == one.pk
     jump = fleet.hosts(1, prefix="jump")[0]
     Asset.objects.filter(pk=one.host_id).update(jump_host=jump)
     assert one.host.hostname in refused("host_in_use", actions.archive_host, ADMIN, jump, WHY).detail
@@ -259,7 +259,7 @@ def test_a_team_is_not_kept_by_hosts_that_are_archived():
     team, host = Team.objects.create(name="red"), fleet.hosts(1, prefix="old")[0]
     HostTeam.objects.create(host=host, team=team)
     actions.archive_host(ADMIN, host, WHY)
-    assert "archived hosts too" in refused("team_in_use", delete_team, ADMIN, team).hint
+    assert "archived hosts included" in refused("team_in_use", delete_team, ADMIN, team).hint
     archived = Asset.every.get(pk=host.pk)
     refused("host_archived", hosts.change, ADMIN, archived, {"teams": [], "port": 23})
     hosts.change(ADMIN, archived, {"teams": []})

@@ -141,27 +141,27 @@ def test_a_search_that_is_cut_says_where_to_go_on_and_nothing_is_lost(operation)
 
 
 def test_a_newer_search_of_a_caller_ends_the_older_one():
-    with searching.turn("vera") as first:
+    with searching.search_slot("vera") as first:
         assert not first()
-        with searching.turn("alice") as other, searching.turn("vera") as second:
+        with searching.search_slot("alice") as other, searching.search_slot("vera") as second:
             assert first() and not second() and not other()
-    with searching.turn("vera") as again:
+    with searching.search_slot("vera") as again:
         assert not again()
 
 
 def test_a_search_ends_after_some_seconds(monkeypatch):
-    monkeypatch.setattr(searching, "LONGEST", 0.05)
-    with searching.turn("vera") as enough:
+    monkeypatch.setattr(searching, "SEARCH_TIMEOUT", 0.05)
+    with searching.search_slot("vera") as enough:
         time.sleep(0.1)
         assert enough()
 
 
 def test_only_some_search_at_once():
     with ExitStack() as taken:
-        for n in range(searching.AT_ONCE.most):
-            taken.enter_context(searching.turn(f"user {n}"))
-        with pytest.raises(Problem) as refused, searching.turn("one more"):
+        for n in range(searching.slots.most):
+            taken.enter_context(searching.search_slot(f"user {n}"))
+        with pytest.raises(Problem) as refused, searching.search_slot("one more"):
             pass
         assert (refused.value.status, refused.value.headers) == (503, {"Retry-After": "2"})
-    with searching.turn("one more"):
+    with searching.search_slot("one more"):
         pass

@@ -15,7 +15,7 @@ from access.problems import Problem
 from access.tokens import make_token, usual_end
 from audit.history import record
 from microservice.models import MicroService
-from microservice.tokens import told
+from microservice.tokens import as_json
 
 UNITS = {"m": "minutes", "h": "hours", "d": "days"}
 
@@ -56,7 +56,7 @@ class Command(BaseCommand):
         except Problem as problem:
             raise CommandError(problem.detail) from problem
         by = Caller(name="manage.py token")
-        record(by, "create", "token", row, after=told(row))
+        record(by, "create", "token", row, after=as_json(row))
         self.stdout.write(text)
 
 

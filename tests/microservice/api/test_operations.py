@@ -133,7 +133,7 @@ def test_a_search_counts_all_hits_and_shows_lines_with_their_offsets(operation, 
 
 def test_a_search_that_took_too_long_says_where_to_go_on(operation, log, monkeypatch):
     whole = fleet.output(operation, *[b"an error\n" * 10] * 20)
-    monkeypatch.setattr(searching, "LONGEST", -1)
+    monkeypatch.setattr(searching, "SEARCH_TIMEOUT", -1)
     at, hits, parts = 0, 0, 0
     while at is not None:
         answer = log(f"?search=error&offset={at}")

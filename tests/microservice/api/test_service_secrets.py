@@ -13,7 +13,7 @@ from access.models import Membership, Team
 from access.roles import Role
 from access.tokens import make_token
 from audit.models import History
-from microservice.catalog.secrets import ALTOGETHER, LINES, LONGEST, MOST
+from microservice.catalog.secrets import MAX_BYTES, MAX_MAP_BYTES, MAX_MAP_LINES, MAX_SECRETS
 from microservice.models import Deployment, MicroService
 from tests.lab.keys import new_key
 from tests.microservice import fleet
@@ -108,10 +108,13 @@ def test_a_change_touches_the_names_it_gives_and_the_history_tells_names_alone(a
         ({"secrets": {"A": "short"}}, "/secrets/A"),
         ({"secrets": {"A": "ab        "}}, "/secrets/A"),
         ({"secrets": {"A": 7}}, "/secrets/A"),
-        ({"secrets": {"A": "x" * (LONGEST + 1)}}, "/secrets/A"),
-        ({"secrets": {"A": "x" * LONGEST, "B": "x" * LONGEST, "C": "x" * (ALTOGETHER - 2 * LONGEST + 6)}}, "/secrets"),
-        ({"secrets": {f"A{number}": "long enough" for number in range(MOST + 1)}}, "/secrets"),
-        ({"secrets": {"A": "line\n" * (LINES + 1)}}, "/secrets"),
+        ({"secrets": {"A": "x" * (MAX_BYTES + 1)}}, "/secrets/A"),
+        (
+            {"secrets": {"A": "x" * MAX_BYTES, "B": "x" * MAX_BYTES, "C": "x" * (MAX_MAP_BYTES - 2 * MAX_BYTES + 6)}},
+            "/secrets",
+        ),
+        ({"secrets": {f"A{number}": "long enough" for number in range(MAX_SECRETS + 1)}}, "/secrets"),
+        ({"secrets": {"A": "line\n" * (MAX_MAP_LINES + 1)}}, "/secrets"),
         ({"secrets": {"COLOR": "long enough"}}, "/secrets/COLOR"),
         ({"environment": {"KEPT": "again"}}, "/secrets/KEPT"),
         ({"build_key": "no key at all"}, "/build_key"),
