@@ -30,6 +30,7 @@ MAKERS: dict[str, tuple[int, frozenset[str]]] = {
     "forbidden": (0, frozenset({"detail", "hint"})),
     "unauthorized": (0, frozenset({"code"})),
     "conflict": (0, frozenset({"code", "detail", "hint", "errors"})),
+    "BadArchive": (0, frozenset()),
     "Problem": (1, frozenset({"status", "message", "detail", "hint", "errors", "headers", "page"})),
 }
 WITH_DETAIL = {"conflict": 1, "Problem": 2}  # where their finished sentence stands, after a code
