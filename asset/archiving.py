@@ -1,4 +1,4 @@
-"""Hosts that are gone for good leave every list and choice, and stay where deployments and history name them."""
+"""Archived hosts: in no list and no choice, but still there for the deployments and history that name them."""
 
 from collections.abc import Callable
 
@@ -6,7 +6,7 @@ from django.db import IntegrityError, transaction
 from django.utils import timezone
 
 from access.callers import Caller
-from access.problems import conflict, invalid, refused
+from access.problems import invalid, refused
 from audit import history
 
 from .models import Asset
@@ -15,21 +15,18 @@ MAX_REASON = 500  # characters
 
 
 def checked_reason(text: str) -> str:
-    """Why something is given up, in 1 to MAX_REASON characters; 422 for anything else."""
+    """Return the reason without surrounding spaces. 422 unless it has 1 to MAX_REASON characters on one line."""
     reason = text.strip()
     if not reason or len(reason) > MAX_REASON or not reason.isprintable():
-        raise invalid("/reason", f"must say why, in 1 to {MAX_REASON} characters on one line")
+        raise invalid("/reason", "archive_reason", max=MAX_REASON)
     return reason
 
 
 def archive(caller: Caller, host: Asset, reason: str, refuse_in_use: Callable[[Asset], None]) -> Asset:
-    """Takes the host out of every list and choice. Archived already: nothing changes.
-
-    `refuse_in_use` raises while something needs the host: what that is, the apps above know.
-    """
+    """Archive the host; an archived one stays as it is. `refuse_in_use` raises while something needs the host."""
     reason = checked_reason(reason)
     with transaction.atomic():
-        # Locked as whoever makes instances locks it (deployments/placement.py): one made now is seen, or refused.
+        # deployments/placement.py locks the row too: an instance created meanwhile is seen here or refused.
         row = Asset.every.select_for_update().get(pk=host.pk)
         if row.archived:
             return row
@@ -44,8 +41,10 @@ def archive(caller: Caller, host: Asset, reason: str, refuse_in_use: Callable[[A
 
 
 def unarchive(caller: Caller, host: Asset) -> Asset:
-    """Brings it back as it was. 409 `already_exists` where another host has its name by now, `host_archived` where its
-    jump host is archived. There: nothing changes."""
+    """Restore an archived host; another one stays as it is.
+
+    409 `already_exists` where another host has its name now, `host_archived` where its jump host is archived.
+    """
     with transaction.atomic():
         row = Asset.every.select_for_update().get(pk=host.pk)
         if not row.archived:
@@ -58,16 +57,12 @@ def unarchive(caller: Caller, host: Asset) -> Asset:
             with transaction.atomic():
                 row.save(update_fields=["archived", "archived_by", "archive_reason", "updated", "updated_by"])
         except IntegrityError as error:
-            raise conflict(
-                "already_exists",
-                f"Another host is named {row.hostname} by now.",
-                "Rename that one first, or leave this one archived.",
-            ) from error
+            raise refused("already_exists.unarchived_host", host=row.hostname) from error
         history.record(caller, "unarchive", "host", row, before=before, after={"archived": False})
     return row
 
 
 def refuse_archived(host: Asset) -> None:
-    """409 where something is asked of a host that is archived."""
+    """Raise 409 for an archived host."""
     if host.archived:
         raise refused("host_archived", host=host.hostname)

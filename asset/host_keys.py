@@ -1,4 +1,4 @@
-"""Public host keys as people paste them: read, made regular, and compared by fingerprint. Pure."""
+"""Public host keys: parsed, normalized, and compared by fingerprint. Pure."""
 
 import base64
 import hmac
@@ -7,35 +7,36 @@ from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.serialization import load_ssh_public_key
 
 from deployer.engine import endpoint
+from messages.invalid import InvalidValue
 
 KINDS = ("ssh-ed25519", "ecdsa-sha2-nistp256", "ecdsa-sha2-nistp384", "ecdsa-sha2-nistp521", "ssh-rsa")
-LONGEST = 4096  # characters; an RSA key of 16,384 bits takes about 2,750
+MAX_LENGTH = 4096  # characters; an RSA key of 16,384 bits takes about 2,750
 
 
 def parse(text: str) -> str:
-    """`ssh-ed25519 AAAA… comment` as `ssh-ed25519 AAAA…`. ValueError, whose text is the reason, where it is no key."""
+    """Return `ssh-ed25519 AAAA… comment` as `ssh-ed25519 AAAA…`. Raise InvalidValue for anything but a public key."""
     words = text.split()
-    if len(text) > LONGEST or len(words) < 2:
-        raise ValueError("give the kind and the key, such as ssh-ed25519 AAAA…")
+    if len(text) > MAX_LENGTH or len(words) < 2:
+        raise InvalidValue("host_key_syntax")
     kind = words[0]
     if kind not in KINDS:
-        raise ValueError(f"the kind of key must be one of {', '.join(KINDS)}")
-    # What SSH compares is the blob; a kind in front of it that says something else would pin what nobody reads.
-    regular = f"{kind} {base64.b64encode(endpoint.host_key_blob(text)).decode()}"
+        raise InvalidValue("host_key_kind", choices=list(KINDS))
     try:
-        load_ssh_public_key(regular.encode())
+        # SSH compares the blob alone, so a type in front of it that differs from the blob's own must be refused.
+        key = f"{kind} {base64.b64encode(endpoint.host_key_blob(text)).decode()}"
+        load_ssh_public_key(key.encode())
     except (ValueError, UnsupportedAlgorithm) as error:
-        raise ValueError("the key cannot be read: it is cut short or damaged") from error
-    return regular
+        raise InvalidValue("host_key_damaged") from error
+    return key
 
 
 def fingerprint(key: str) -> str:
-    """`SHA256:…` of a key's text, in the form that ssh-keygen -l prints; empty for no key."""
+    """Return `SHA256:…` of a key's text, as ssh-keygen -l prints it; "" for no key."""
     return endpoint.fingerprint(key) if key else ""
 
 
 def shown_fingerprint(key: str) -> str:
-    """The same, and empty for what cannot be read: a host may offer anything."""
+    """Return the fingerprint, or "" for a key that cannot be read: a host may offer anything."""
     try:
         return fingerprint(key)
     except ValueError:
@@ -43,7 +44,7 @@ def shown_fingerprint(key: str) -> str:
 
 
 def same_fingerprint(one: str, other: str) -> bool:
-    """Whether two fingerprints name the same key; the padding, or `SHA256:` in front, may be missing."""
+    """Return whether two fingerprints are equal; the padding, or `SHA256:` in front, may be missing."""
 
     def bare(value: str) -> bytes:
         return value.strip().removeprefix("SHA256:").rstrip("=").encode()

@@ -1,4 +1,4 @@
-"""Hosts: created, changed and deleted by rule; asked what they are, and trusted by name of their key."""
+"""The rules for creating, changing and deleting hosts."""
 
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -7,18 +7,19 @@ from django.db import IntegrityError, transaction
 from django.db.models import ProtectedError
 
 from access.callers import Caller
-from access.problems import Problem, conflict, invalid
+from access.problems import FieldError, Problem, invalid, invalid_fields, refused
 from access.rollback import rolls_back
 from audit import history
+from messages import Message
 
 from . import reachability, tenancy, validation
 from .archiving import refuse_archived, unarchive
-from .endpoints import MOST_JUMPS, WAY, endpoint_from, endpoint_of, with_ways
+from .endpoints import MAX_JUMPS, PATH, endpoint_from, endpoint_of, with_paths
 from .host_check import check, trust
 from .models import Asset, Credential
 
 __all__ = [
-    "WAY",
+    "PATH",
     "change",
     "check",
     "create",
@@ -31,60 +32,58 @@ __all__ = [
 ]
 
 
-# Where one of these changes, what the last contact showed was said of another machine, user or folder.
-OF_THE_WAY = frozenset({"ip", "port", "username", "credential_id", "host_key", "jump_host_id", "base_path", "sudo"})
+# When one of these changes, the result of the last contact was about another machine, user or folder.
+CONNECTION_FIELDS = frozenset(
+    {"ip", "port", "username", "credential_id", "host_key", "jump_host_id", "base_path", "sudo"}
+)
 
 
 def create(caller: Caller, values: Mapping[str, Any]) -> Asset:
-    """A new host from the fields of `rules.FIELDS`. 422 names each field that is wrong, 409 a name that is taken."""
-    clean, wrong = validation.check(values, validation.REQUIRED)
+    """Create a host from the fields of `validation.FIELDS`. 422 names each invalid field, 409 a name that is taken."""
+    clean, reasons = validation.check(values, validation.REQUIRED)
     teams = tenancy.teams_of([clean])
-    _refuse({f"/{name}": reason for name, reason in (wrong | missing_references([clean], teams)[0]).items()})
+    _refuse(reasons | missing_references([clean], teams)[0])
     check_jumps(None, clean.get("jump_host_id"))
-    given = [teams[which] for which in clean.pop("teams", ())]
+    team_ids = [teams[team] for team in clean.pop("teams", ())]
     host = Asset(**clean, created_by=caller.name, updated_by=caller.name)
     with transaction.atomic():
         _save(host, force_insert=True)
-        host.teams.set(given)
+        host.teams.set(team_ids)
         history.record(caller, "create", "host", host, after=shown(host))
     return host
 
 
 @rolls_back
 def change(caller: Caller, host: Asset, values: Mapping[str, Any]) -> Asset:
-    """Changes the fields that are named and leaves the others. A base path stays while something lives below it."""
-    if set(values) - {"teams"}:  # whose an archived host is may change: a team is not kept because of it
+    """Change the named fields only. 409 where the base path would change while the host has instances."""
+    if set(values) - {"teams"}:  # an archived host may change its teams: it must not keep a team from being deleted
         refuse_archived(host)
-    clean, wrong = validation.check(values)
+    clean, reasons = validation.check(values)
     teams = tenancy.teams_of([clean])
-    _refuse({f"/{name}": reason for name, reason in (wrong | missing_references([clean], teams)[0]).items()})
+    _refuse(reasons | missing_references([clean], teams)[0])
     if clean.get("base_path", host.base_path) != host.base_path and host.instances.exists():
-        raise conflict(
-            "host_in_use",
-            f"Services run below {host.base_path} on {host.hostname}; its base path cannot change while they do.",
-            "Delete the host's instances first, or add the machine as another host.",
-        )
+        raise refused("host_in_use.base_path", host=host.hostname, path=host.base_path)
     if "jump_host_id" in clean:
         check_jumps(host, clean["jump_host_id"])
     before = shown(host)
-    given = [teams[which] for which in clean.pop("teams")] if "teams" in clean else None
-    if given is not None and set(given) == set(host.teams.values_list("pk", flat=True)):
-        given = None
+    team_ids = [teams[team] for team in clean.pop("teams")] if "teams" in clean else None
+    if team_ids is not None and set(team_ids) == set(host.teams.values_list("pk", flat=True)):
+        team_ids = None
     clean = {name: value for name, value in clean.items() if before[name] != value}
-    if given is None and not clean:
+    if team_ids is None and not clean:
         return host
     for name, value in clean.items():
         setattr(host, name, value)
     if host.host_key != before["host_key"]:
         host.offered_key = ""
-    anew = reachability.UNKNOWN if set(clean) & OF_THE_WAY else {}
-    for name, value in anew.items():
+    reset = reachability.UNKNOWN if set(clean) & CONNECTION_FIELDS else {}
+    for name, value in reset.items():
         setattr(host, name, value)
     host.updated_by = caller.name
     with transaction.atomic():
-        if given is not None:
-            tenancy.give(host, given)
-        _save(host, update_fields=[*clean, *anew, "offered_key", "updated", "updated_by"])
+        if team_ids is not None:
+            tenancy.give(host, team_ids)
+        _save(host, update_fields=[*clean, *reset, "offered_key", "updated", "updated_by"])
         after = shown(host)
         changed = [name for name in validation.FIELDS if before[name] != after[name]]
         if changed:
@@ -100,72 +99,74 @@ def change(caller: Caller, host: Asset, values: Mapping[str, Any]) -> Asset:
 
 
 def delete(caller: Caller, host: Asset) -> None:
-    """409, naming what is in the way, while instances, operations or other hosts refer to it: see `archive`."""
+    """Delete the host. 409 with the rows that refer to it: instances, operations or other hosts; see `archive`."""
     try:
         with transaction.atomic():
             history.record(caller, "delete", "host", host, before=shown(host))
             host.delete()
     except ProtectedError as error:
         raise _in_use(host, sorted({_described(row) for row in error.protected_objects})[:5]) from error
-    except IntegrityError as error:  # somebody referred to it between our look and our delete
+    except IntegrityError as error:  # a row that refers to it was created after the check
         raise _in_use(host, []) from error
 
 
 def shown(host: Asset) -> dict[str, Any]:
-    """The fields that people set, as they are now; teams by their names."""
+    """Return the current values of the fields that people set, with teams by name."""
     own = {name: getattr(host, name) for name in validation.FIELDS if name != "teams"}
     return own | {"teams": sorted(host.teams.order_by().values_list("name", flat=True))}
 
 
 def check_jumps(host: Asset | None, jump_id: int | None) -> None:
-    """422 where the jump host would make a circle, or a way of more than MOST_JUMPS, for it or for those behind it."""
+    """Raise 422 where the jump host would make a circle, or a path of more than MAX_JUMPS to a host."""
     above, at = 0, jump_id
     while at is not None:
         if host is not None and at == host.pk:
-            raise invalid("/jump_host_id", "would make a circle: that host is reached through this one")
+            raise invalid("/jump_host_id", "jump_circle")
         above += 1
-        if above > MOST_JUMPS:
-            raise invalid("/jump_host_id", f"would put more than {MOST_JUMPS} jump hosts in the way")
-        at = Asset.every.values_list("jump_host_id", flat=True).get(pk=at)  # also where one on the way is archived
+        if above > MAX_JUMPS:
+            raise invalid("/jump_host_id", "too_many_jumps_before", max=MAX_JUMPS)
+        at = Asset.every.values_list("jump_host_id", flat=True).get(pk=at)  # `every`: one of them may be archived
     behind, below = ([host.pk] if host else []), 0
     while above and (behind := list(Asset.objects.filter(jump_host__in=behind).values_list("pk", flat=True))):
         below += 1
-        if above + below > MOST_JUMPS:
-            raise invalid("/jump_host_id", f"would put more than {MOST_JUMPS} jump hosts before a host behind this one")
+        if above + below > MAX_JUMPS:
+            raise invalid("/jump_host_id", "too_many_jumps_behind", max=MAX_JUMPS)
 
 
 def check_new_jumps(jumps: Iterable[int]) -> None:
-    """The same for new hosts behind these: a query for each level, however many there are."""
-    known = with_ways(jumps)
+    """Check the same for new hosts behind these: one query a level, however many hosts there are."""
+    known = with_paths(jumps)
     for number in jumps:
         above, at = 0, known.get(number)
-        while at is not None and above <= MOST_JUMPS:
+        while at is not None and above <= MAX_JUMPS:
             above, at = above + 1, at.jump_host
-        if above > MOST_JUMPS:
-            raise invalid("/jump_host_id", f"would put more than {MOST_JUMPS} jump hosts in the way")
+        if above > MAX_JUMPS:
+            raise invalid("/jump_host_id", "too_many_jumps_before", max=MAX_JUMPS)
 
 
-def missing_references(rows: Iterable[Mapping[str, Any]], teams: Mapping[int | str, int]) -> list[dict[str, str]]:
-    """For each row, which of its references point at nothing; `teams` are those that are there, by id and by name
-    (`tenancy.teams_of`). Two queries, however many rows."""
+def missing_references(rows: Iterable[Mapping[str, Any]], teams: Mapping[int | str, int]) -> list[dict[str, Message]]:
+    """Return, for each row, the reason for each field that refers to a missing row. Two queries, however many rows.
+
+    `teams`: the existing teams by id and by name, from `tenancy.teams_of`.
+    """
     rows = list(rows)
     wanted = {name: {row[name] for row in rows if row.get(name)} for name in ("credential_id", "jump_host_id")}
-    there = {
+    existing = {
         "credential_id": set(Credential.objects.filter(pk__in=wanted["credential_id"]).values_list("pk", flat=True)),
         "jump_host_id": set(Asset.objects.filter(pk__in=wanted["jump_host_id"]).values_list("pk", flat=True)),
     }
-    what = {"credential_id": "there is no such credential", "jump_host_id": "there is no such host"}
+    reasons = {"credential_id": Message("no_such_credential"), "jump_host_id": Message("no_such_host")}
     return [
-        {name: what[name] for name in there if row.get(name) and row[name] not in there[name]}
-        | ({"teams": "there is no such team"} if set(row.get("teams") or ()) - set(teams) else {})
+        {name: reasons[name] for name in existing if row.get(name) and row[name] not in existing[name]}
+        | ({"teams": Message("no_such_team")} if set(row.get("teams") or ()) - set(teams) else {})
         for row in rows
     ]
 
 
-def _save(host: Asset, **how: Any) -> None:
+def _save(host: Asset, **options: Any) -> None:
     try:
         with transaction.atomic():
-            host.save(**how)
+            host.save(**options)
     except IntegrityError as error:
         if Asset.objects.filter(hostname=host.hostname).exclude(pk=host.pk).exists():
             raise name_taken(host.hostname) from error
@@ -173,25 +174,19 @@ def _save(host: Asset, **how: Any) -> None:
 
 
 def name_taken(hostname: str) -> Problem:
-    return conflict("already_exists", f"There is a host named {hostname} already.", "Change that one, or rename it.")
+    return refused("already_exists.host", host=hostname)
 
 
-def _refuse(errors: dict[str, str]) -> None:
-    """422 with every reason at once; keys are JSON pointers."""
-    if errors:
-        first = next(iter(errors))
-        problem = invalid(first, errors[first])
-        problem.field_errors = [{"pointer": pointer, "reason": reason} for pointer, reason in errors.items()]
-        raise problem
+def _refuse(reasons: Mapping[str, Message]) -> None:
+    """Raise 422 with every reason at once, by field."""
+    if reasons:
+        raise invalid_fields([FieldError(f"/{name}", reason) for name, reason in reasons.items()])
 
 
-def _in_use(host: Asset, what: list[str]) -> Problem:
-    names = f": {', '.join(what)}" if what else ""
-    return conflict(
-        "host_in_use",
-        f"{host.hostname} cannot be deleted while something refers to it{names}.",
-        "Delete its instances first. A host that has a history of operations is archived instead.",
-    )
+def _in_use(host: Asset, rows: list[str]) -> Problem:
+    if not rows:
+        return refused("host_in_use.somewhere", host=host.hostname)
+    return refused("host_in_use", host=host.hostname, rows=rows)
 
 
 def _described(row: Any) -> str:

@@ -4,23 +4,25 @@ from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
 
 from access.secrets import EncryptedField
+from messages import Message
+from messages.rendering import render
 
 
 class Present(models.Manager):
-    """Without what was archived."""
+    """Only rows that are not archived."""
 
     def get_queryset(self):
         return super().get_queryset().filter(archived=None)
 
 
 class Archivable(models.Model):
-    """A row that may leave every list and choice, and stays where history, deployments and operations point at it.
+    """A row that can be archived: in no list and no choice, but there for history, deployments and operations.
 
-    `objects`, and what other rows reach through it, has those that are there; `every` has all of them. A foreign key
-    still leads to an archived row. Names are unique among those that are there alone, so they can be used again.
+    `objects`, and reverse relations to the model, leave archived rows out; `every` has all of them. A foreign key still
+    leads to an archived row. Names are unique among the others only, so they can be used again.
     """
 
-    archived = models.DateTimeField(null=True, blank=True, help_text="Since when it is in no list; null: it is there")
+    archived = models.DateTimeField(null=True, blank=True, help_text="When it was archived; null: it was not")
     archived_by = models.CharField(max_length=150, blank=True, default="", db_default="")
     archive_reason = models.CharField(max_length=500, blank=True, default="", db_default="")
 
@@ -32,7 +34,7 @@ class Archivable(models.Model):
 
 
 class Credential(models.Model):
-    """What a worker proves its right with: a private key, or a password. Encrypted at rest, never given out again."""
+    """What workers log in with: a private key or a password. Encrypted at rest, never shown again."""
 
     class Kind(models.TextChoices):
         KEY = "key", "private key"
@@ -67,7 +69,7 @@ class Asset(Archivable):
     base_path = models.CharField(max_length=512, default="/srv/services", help_text="Absolute; services live below it")
     sudo = models.BooleanField(default=False, help_text="Run the program under sudo -n")
     legacy_algorithms = models.BooleanField(default=False, help_text="Old SSH algorithms are offered to it too")
-    # Of what commands print there; "": UTF-8, or what is recognised beyond doubt. A service's own comes first.
+    # Of command output; "": UTF-8, or what is detected beyond doubt. A service's own encoding comes first.
     encoding = models.CharField(max_length=16, blank=True, default="", db_default="")
     jump_host = models.ForeignKey("self", null=True, blank=True, on_delete=models.PROTECT, related_name="behind")
     package_port = models.PositiveIntegerField(
@@ -82,11 +84,12 @@ class Asset(Archivable):
     teams = models.ManyToManyField("access.Team", through="HostTeam", blank=True, related_name="hosts")
     labels = models.JSONField(default=dict, blank=True)
     description = models.CharField(max_length=256, blank=True)
-    # What the last contact showed; written by the host check and by operations, read by people only.
+    # The result of the last contact; written by the host check and by operations, read by people only.
     reachable = models.BooleanField(null=True, default=None)
     reachable_since = models.DateTimeField(null=True, blank=True, help_text="When `reachable` last changed")
     last_contact = models.DateTimeField(null=True, blank=True)
-    last_error = models.CharField(max_length=500, blank=True)
+    last_error = models.CharField(max_length=500, blank=True)  # in English
+    last_error_message = models.JSONField(null=True, blank=True, help_text="The same as a code and parameters")
     offered_key = models.TextField(
         blank=True, default="", help_text="A key the host offered that is not the pinned one"
     )
@@ -105,9 +108,14 @@ class Asset(Archivable):
     def __str__(self) -> str:
         return f"{self.hostname}:{self.ip}"
 
+    @property
+    def last_error_text(self) -> str:
+        """What went wrong at the last contact, in the reader's language; in English where an older row has no code."""
+        return render(Message.from_json(self.last_error_message)) if self.last_error_message else self.last_error
+
 
 class HostTeam(models.Model):
-    """That a host belongs to a team. A team that has hosts is not deleted: they would be everybody's."""
+    """A host belongs to a team. A team with hosts cannot be deleted: they would be open to everyone."""
 
     host = models.ForeignKey(Asset, on_delete=models.CASCADE, related_name="+", db_index=False)
     team = models.ForeignKey("access.Team", on_delete=models.PROTECT, related_name="+")

@@ -1,42 +1,83 @@
-"""What the last contact with hosts showed, and since when that is so. For people; nothing is decided by it."""
+"""The result of the last contact with each host, and since when it is so. For people: no rule reads it."""
+
+from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from typing import Any
 
-from django.db.models import Case, DateTimeField, F, QuerySet, TextField, Value, When
+from django.db.models import Case, DateTimeField, F, Field, JSONField, QuerySet, TextField, Value, When
 from django.db.models.functions import Now
+
+from deployer.engine.errors import WireError
+from messages import Message
+from messages.rendering import LITERAL, english, literal
 
 from .models import Asset
 
-# Of a host that was changed, and not asked since: what it once answered was said of another key, address or user.
-UNKNOWN: dict[str, Any] = {"reachable": None, "reachable_since": None, "last_error": ""}
+# Of a host that has changed since it was asked: the result was about another key, address or user.
+UNKNOWN: dict[str, Any] = {
+    "reachable": None,
+    "reachable_since": None,
+    "last_error": "",
+    "last_error_message": None,
+}
+MAX_ERROR = 500  # characters of `last_error`
 
 
-def note(hosts: QuerySet[Asset], reachable: bool, error: str = "", **more) -> None:
-    """Writes it down for all of these hosts, in one statement. `more`: other fields to write with it."""
-    since = Case(When(reachable=reachable, then=F("reachable_since")), default=Now(), output_field=DateTimeField())
-    if reachable:
-        more["last_contact"] = Now()
-    hosts.update(**{"reachable": reachable, "reachable_since": since, "last_error": error[:500], **more})
+def note(hosts: QuerySet[Asset], reachable: bool, error: Message | str = "", **fields: Any) -> None:
+    """Record the result for all of these hosts, in one statement. `fields`: others to write with it."""
+    _update(hosts, reachable, **_columns(error), **fields)
 
 
 def note_well(hosts: Collection[int]) -> None:
-    """These hosts (ids) were logged in to, so the pinned key is what they show."""
+    """Record that a worker logged in to these hosts (ids): they offer the pinned key."""
     note(Asset.objects.filter(pk__in=hosts), True, offered_key="")
 
 
-def note_each(reachable: bool, troubles: Mapping[int, str]) -> None:
-    """The same for hosts by id, each with what was in the way there: one statement."""
-    hosts = Asset.objects.filter(pk__in=troubles)
-    if len(set(troubles.values())) <= 1:
-        note(hosts, reachable, next(iter(troubles.values()), ""))
-    else:
-        each = [When(pk=pk, then=Value(trouble[:500])) for pk, trouble in troubles.items()]
-        note(hosts, reachable, last_error=Case(*each, output_field=TextField()))
+def note_each(reachable: bool, errors: Mapping[int, Message | str]) -> None:
+    """Record the error of each host, by id, in one statement."""
+    hosts = Asset.objects.filter(pk__in=errors)
+    columns = {pk: _columns(error) for pk, error in errors.items()}
+    first = next(iter(columns.values()), _columns(""))
+    if all(column == first for column in columns.values()):
+        _update(hosts, reachable, **first)
+        return
+    fields: dict[str, Field[Any, Any]] = {"last_error": TextField(), "last_error_message": JSONField()}
+    _update(hosts, reachable, **{name: _by_id(columns, name, field) for name, field in fields.items()})
+
+
+def error_message(error: WireError) -> Message:
+    """Return what an error of the engine says, as a message."""
+    return literal(str(error), error.hint)
 
 
 def note_keys(keys: Mapping[int, str]) -> None:
-    """Keys that hosts (by id) showed and that are not the pinned ones: one statement, most often none."""
+    """Record the keys that hosts (by id) offered and that are not the pinned ones, in one statement."""
     if keys:
-        each = [When(pk=pk, then=Value(key)) for pk, key in keys.items()]
-        Asset.objects.filter(pk__in=keys).update(offered_key=Case(*each, output_field=TextField()))
+        cases = [When(pk=pk, then=Value(key)) for pk, key in keys.items()]
+        Asset.objects.filter(pk__in=keys).update(offered_key=Case(*cases, output_field=TextField()))
+
+
+def _update(hosts: QuerySet[Asset], reachable: bool, **fields: Any) -> None:
+    since = Case(When(reachable=reachable, then=F("reachable_since")), default=Now(), output_field=DateTimeField())
+    if reachable:
+        fields["last_contact"] = Now()
+    hosts.update(reachable=reachable, reachable_since=since, **fields)
+
+
+def _columns(error: Message | str) -> dict[str, Any]:
+    """Return the two columns of an error: the sentence in English, and the message where there is more than it."""
+    message = literal(error) if isinstance(error, str) else error
+    has_code = message.code != LITERAL
+    return {
+        "last_error": english(message)[:MAX_ERROR],
+        "last_error_message": message.as_json() if has_code else None,
+    }
+
+
+def _by_id(columns: Mapping[int, Mapping[str, Any]], name: str, field: Field[Any, Any]) -> Case:
+    cases = [
+        When(pk=pk, then=Value(column[name], output_field=field)) for pk, column in columns.items() if column[name]
+    ]
+    empty = Value("") if isinstance(field, TextField) else Value(None, output_field=field)
+    return Case(*cases, default=empty, output_field=field)

@@ -1,36 +1,35 @@
-"""The connection to a host as somebody tries it by hand: text to copy, without any secret. Pure."""
+"""The ssh command with which a person connects to a host by hand: text to copy, without any secret. Pure."""
 
 import shlex
 from collections.abc import Sequence
 
+from .endpoints import MAX_JUMPS
 from .models import Asset
-
-MOST_JUMPS = 3
 
 
 def ssh_line(host: Asset) -> str:
-    """An ssh command for the host, through its jump hosts; every value of a row is one quoted word.
+    """Return an ssh command for the host, through its jump hosts; every value of a row is one quoted word.
 
-    The host's jump hosts should be loaded with it, or they cost a query each.
+    Load the jump hosts with the host: each one that is missing costs a query.
     """
-    words = _reach(host, hops(host))
+    words = _ssh(host, hops(host))
     if host.sudo:
         words += ["sudo", "-n", "true"]
     return shlex.join(words)
 
 
 def hops(host: Asset) -> list[Asset]:
-    """Its jump hosts, the nearest to it first."""
-    found: list[Asset] = []
+    """Return the host's jump hosts, the nearest first."""
+    jump_hosts: list[Asset] = []
     hop = host.jump_host
-    while hop is not None and len(found) < MOST_JUMPS:
-        found.append(hop)
+    while hop is not None and len(jump_hosts) < MAX_JUMPS:
+        jump_hosts.append(hop)
         hop = hop.jump_host
-    return found
+    return jump_hosts
 
 
-def _reach(host: Asset, jumps: Sequence[Asset], *more: str) -> list[str]:
-    """`jumps`: the nearest to it first."""
+def _ssh(host: Asset, jumps: Sequence[Asset], *more: str) -> list[str]:
+    """Return the words of the command. `jumps`: the nearest to the host first."""
     return [
         "ssh",
         *_algorithms(host),
@@ -50,16 +49,16 @@ def _through(host: Asset, jumps: Sequence[Asset]) -> list[str]:
         return []
     if not any(hop.legacy_algorithms for hop in jumps):
         return ["-J", ",".join(f"{hop.username}@{_address(hop)}:{hop.port}" for hop in reversed(jumps))]
-    # -J gives a jump host no options. ssh replaces what follows a % in a command.
-    way = shlex.join(_reach(jumps[0], jumps[1:], "-W", f"{_address(host)}:{host.port}"))
-    return ["-o", f"ProxyCommand={way.replace('%', '%%')}"]
+    # -J passes no options to a jump host. In ProxyCommand ssh expands %, so it is doubled.
+    command = shlex.join(_ssh(jumps[0], jumps[1:], "-W", f"{_address(host)}:{host.port}"))
+    return ["-o", f"ProxyCommand={command.replace('%', '%%')}"]
 
 
 def _algorithms(host: Asset) -> list[str]:
-    """The options without which ssh refuses what the host's row allows."""
+    """Return the options that make ssh accept the old algorithms which the host's row allows."""
     if not host.legacy_algorithms:
         return []
-    from deployer.engine.ssh.algorithms import by_hand  # loads what speaks SSH: only where a host is old
+    from deployer.engine.ssh.algorithms import by_hand  # imports paramiko: only where a host needs it
 
     return [word for option in by_hand() for word in ("-o", option)]
 

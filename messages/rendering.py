@@ -35,6 +35,11 @@ def hint(message: Message) -> str:
     return _sentence(text.hint, message.params) if text and text.hint else ""
 
 
+def with_hint(message: Message) -> str:
+    """Return the sentence and what to do next, in the language that is active."""
+    return " ".join(part for part in (render(message), hint(message)) if part)
+
+
 def english(message: Message, part: Callable[[Message], str] = render) -> str:
     """The sentence (or, with `hint`, what to do next) in English."""
     with translation.override(ENGLISH):

@@ -16,7 +16,7 @@ from django.db.models import OuterRef as Outer
 from django.db.models.functions import Greatest, Now
 
 from asset import tenancy
-from asset.endpoints import with_ways
+from asset.endpoints import with_paths
 from audit import events
 from audit.models import Event
 from deployer.engine.codes import Code
@@ -234,7 +234,7 @@ def _loaded(numbers: list[int], owner: str):
     versions = MicroServiceVersion.every.in_bulk(
         {number for row in rows for number in (row.from_version_id, row.dest_version_id) if number}
     )
-    hosts = with_ways({row.host_id for row in rows})
+    hosts = with_paths({row.host_id for row in rows})
     for row in rows:
         row.deployment, row.host = deployments[row.deployment_id], hosts[row.host_id]
         row.from_version = versions[row.from_version_id] if row.from_version_id else None

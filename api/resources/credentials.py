@@ -1,6 +1,7 @@
 """/credentials/: what workers log in with. Secrets go in and never come out."""
 
 from datetime import datetime
+from typing import Any
 
 from django.db.models import Count, Q
 from django.http import HttpRequest, HttpResponse
@@ -10,6 +11,8 @@ from pydantic import StrictBool, StrictInt, StrictStr
 from access.problems import not_found
 from asset import credential_test, credentials
 from asset.models import Credential
+from messages import Message, json_params
+from messages.rendering import with_hint
 
 from .. import paging
 from ..auth import NEVER, caller, needs
@@ -45,6 +48,8 @@ class CredentialTestOut(Schema):
     hostname: str
     accepted: bool | None = Field(description="Whether the host let it in; null: the host could not be asked")
     error: str
+    error_code: str = Field(description="Of the error; empty where there is none")
+    error_params: dict[str, Any]
 
 
 class CredentialTestList(Schema):
@@ -100,10 +105,10 @@ def get_credential(request: HttpRequest, id: base.PathId):
 @needs("admin")
 def change_credential(request: HttpRequest, id: base.PathId, body: CredentialUpdate):
     """Changes what is named. With `test` a new secret is tried first, within 10 s, and saved only if it is let in."""
-    given, credential = body.given(), _find(id)
-    if given.pop("test", False):
-        credential_test.refuse_unaccepted(credential_test.trial(caller(request), credential, _secrets(given)))
-    credentials.change(caller(request), credential, given)
+    fields, credential = body.given(), _find(id)
+    if fields.pop("test", False):
+        credential_test.refuse_unaccepted(credential_test.trial(caller(request), credential, _secrets(fields)))
+    credentials.change(caller(request), credential, fields)
     return form(_find(id))
 
 
@@ -111,9 +116,9 @@ def change_credential(request: HttpRequest, id: base.PathId, body: CredentialUpd
 @needs("admin", outside=True)
 def test_credential(request: HttpRequest, id: base.PathId, body: CredentialTestRequest):
     """Logs in to up to 5 hosts at once with the credential as it is, or as it would be; within 10 s. Saves nothing."""
-    given = body.given()
-    found = credential_test.trial(caller(request), _find(id), _secrets(given), given.get("hosts") or None)
-    rows = [CredentialTestOut.model_construct(**row) for row in found]
+    fields = body.given()
+    results = credential_test.trial(caller(request), _find(id), _secrets(fields), fields.get("hosts") or None)
+    rows = [_serialize_result(result) for result in results]
     return CredentialTestList.model_construct(data=rows, count=len(rows), code=0)
 
 
@@ -125,8 +130,20 @@ def delete_credential(request: HttpRequest, id: base.PathId):
     return Status(204, None)
 
 
-def _secrets(given: dict) -> dict:
-    return {name: value for name, value in given.items() if name in ("kind", "secret", "passphrase")}
+def _serialize_result(result: dict[str, Any]) -> CredentialTestOut:
+    message: Message | None = result["error"]
+    return CredentialTestOut.model_construct(
+        **result
+        | {
+            "error": with_hint(message) if message else "",
+            "error_code": message.code if message else "",
+            "error_params": json_params(message.params) if message else {},
+        }
+    )
+
+
+def _secrets(fields: dict) -> dict:
+    return {name: value for name, value in fields.items() if name in ("kind", "secret", "passphrase")}
 
 
 def form(credential: Credential) -> CredentialOut:

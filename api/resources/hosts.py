@@ -1,4 +1,4 @@
-"""/hosts/: how each is reached, what the last contact showed, and which of their keys is trusted."""
+"""/hosts/: how workers reach each host, the result of the last contact, and the trusted host key."""
 
 from collections.abc import Collection
 from datetime import datetime
@@ -10,7 +10,7 @@ from ninja import Field, Query, Router, Schema, Status
 from pydantic import StrictBool, StrictInt, StrictStr
 
 from access.callers import Caller
-from access.problems import Problem, invalid, not_found
+from access.problems import invalid, not_found, refused
 from asset import host_keys, hosts, imports, pasted_keys, tenancy
 from asset.models import Asset
 from microservice.deployments import actions
@@ -21,7 +21,7 @@ from ..schemas import base
 
 router = Router()
 
-MOST_BYTES = 8 * 1024 * 1024  # of an import
+MAX_BYTES = 8 * 1024 * 1024  # in an import
 IMPORT_BODY = {
     "requestBody": {
         "required": True,
@@ -34,7 +34,7 @@ IMPORT_BODY = {
 
 
 class HostUpdate(base.Body):
-    """A host's fields; what is not named stays."""
+    """The fields of a host to change; the others stay."""
 
     hostname: StrictStr = ""
     ip: StrictStr = Field("", description="IPv4, IPv6, or a name that is resolved at each connection")
@@ -42,28 +42,30 @@ class HostUpdate(base.Body):
     username: StrictStr = "root"
     credential_id: StrictInt | None = None
     base_path: StrictStr = Field("/srv/services", description="Absolute; services live below it")
-    sudo: StrictBool = Field(False, description="Run programs under sudo -n")
+    sudo: StrictBool = Field(False, description="Run programs with sudo -n")
     legacy_algorithms: StrictBool = Field(
-        False, description="Offer it old SSH algorithms too (ssh-rsa, SHA-1, CBC): for servers that have no others"
+        False, description="Allow old SSH algorithms too (ssh-rsa, SHA-1, CBC), for servers that have no others"
     )
     encoding: StrictStr = Field(
         "",
-        description='Of what commands print there, such as "gb18030"; a service\'s own comes first. Empty: UTF-8, '
-        "or what is recognised beyond doubt",
+        description='Encoding of command output, such as "gb18030"; a service\'s own comes first. Empty: UTF-8, '
+        "or what is detected beyond doubt",
     )
     jump_host_id: StrictInt | None = None
-    teams: list[StrictInt | StrictStr] = Field([], description="Ids or names; only their services come there")
-    package_port: StrictInt | None = Field(
-        None, description="Hosts behind this one fetch packages from it on this port, from 1024 on; null: they do not"
+    teams: list[StrictInt | StrictStr] = Field(
+        [], description="Ids or names of the teams whose services may be deployed to it; none: all services"
     )
-    package_address: StrictStr | None = Field(None, description="Where they find it, if not at its ip")
+    package_port: StrictInt | None = Field(
+        None, description="Port, from 1024, on which hosts behind this one fetch packages from it; null: they do not"
+    )
+    package_address: StrictStr | None = Field(None, description="The address for that, where it is not its ip")
     labels: dict[str, StrictStr] = {}
-    host_key: StrictStr = Field("", description='"ssh-ed25519 AAAA…", or lines of known_hosts: pinned at once')
+    host_key: StrictStr = Field("", description='The key to pin: "ssh-ed25519 AAAA…" or lines of known_hosts')
     description: StrictStr = ""
 
 
 class HostCreate(HostUpdate):
-    """A new host: only name and address are required."""
+    """A new host. Only the name and the address are required."""
 
     hostname: StrictStr
     ip: StrictStr = Field(description="IPv4, IPv6, or a name that is resolved at each connection")
@@ -80,20 +82,22 @@ class HostOut(Schema):
     sudo: bool
     legacy_algorithms: bool
     encoding: str
-    jump_host_id: int | None = Field(description="null also where the caller may not see it")
-    teams: list[str] = Field(description="Names of the teams that it belongs to; none: it is everybody's")
+    jump_host_id: int | None = Field(description="null also where the caller may not see the jump host")
+    teams: list[str] = Field(description="Names of its teams; none: open to everyone")
     package_port: int | None
     package_address: str | None
     labels: dict[str, str]
-    host_key: str = Field(description="The pinned key; empty: not trusted yet")
-    fingerprint: str = Field(description="The pinned key's, as ssh-keygen -l prints it")
+    host_key: str = Field(description="The pinned key; empty: not trusted")
+    fingerprint: str = Field(description="Of the pinned key, as ssh-keygen -l prints it")
     description: str
-    reachable: bool | None = Field(description="What the last contact showed; null: never tried")
-    reachable_since: datetime | None = Field(description="When that last changed; null: not known")
+    reachable: bool | None = Field(description="Whether the last contact succeeded; null: never checked")
+    reachable_since: datetime | None = Field(description="When `reachable` last changed; null: unknown")
     last_contact: datetime | None
     last_error: str
-    offered_fingerprint: str = Field(description="Of a key that the host offered and that is not the pinned one")
-    archived: datetime | None = Field(description="Since when it is in no list and no choice; null: it is there")
+    last_error_code: str = Field(description="Of last_error; empty where there is none")
+    last_error_params: dict[str, Any]
+    offered_fingerprint: str = Field(description="Of a key that the host offered instead of the pinned one")
+    archived: datetime | None = Field(description="When it was archived; null: it is not archived")
     archived_by: str
     archive_reason: str
     created: datetime
@@ -107,22 +111,22 @@ class HostList(base.ListPage):
 
 
 class ImportOut(Schema):
-    data: list[HostOut] = Field(description="Those that were created; none with dry_run")
-    count: int = Field(description="How many were created, or would be")
-    unchanged: int = Field(description="Rows whose host was there already with the same fields")
+    data: list[HostOut] = Field(description="The hosts that were created; empty with dry_run")
+    count: int = Field(description="How many hosts were created, or would be")
+    unchanged: int = Field(description="Rows whose host exists with the same fields")
     dry_run: bool = False
     code: int = 0
 
 
 class ArchiveRequest(base.Body):
     reason: StrictStr = Field(min_length=1, max_length=500, description="Kept with the host and in the history")
-    forget: StrictBool = Field(False, description="Forget first what is installed there: see instances/forget")
+    forget: StrictBool = Field(False, description="First forget the instances on it: see instances/forget")
 
 
 class TrustRequest(base.Body):
     fingerprint: StrictStr = Field(
-        max_length=pasted_keys.LONGEST,
-        description="SHA256:…, of the key that is to be pinned; or a line of ssh-keygen -lf or known_hosts, or the key",
+        max_length=pasted_keys.MAX_LENGTH,
+        description="Of the key to pin: SHA256:…, the output of ssh-keygen -lf, a line of known_hosts, or the key",
     )
 
 
@@ -131,11 +135,14 @@ class TrustRequest(base.Body):
 def list_hosts(
     request: HttpRequest,
     query: paging.Page,
-    hostname: str = Query("", description="A part of the name"),
+    hostname: str = Query("", description="Part of the name"),
     team: str = Query("", description="A team's name"),
-    archived: bool = Query(False, description="Those that are archived, instead of those that are there"),
+    archived: bool = Query(False, description="List the archived hosts instead of the others"),
 ):
-    """The hosts of no team and of the caller's own, by name; all of them for admins. Archived ones by falling id."""
+    """List the hosts without a team and those of the caller's teams, by name; all hosts for administrators.
+
+    Archived hosts are listed newest first.
+    """
     who = caller(request)
     rows = (Asset.every.exclude(archived=None) if archived else Asset.objects.all()).filter(tenancy.visible(who))
     rows = rows.prefetch_related("teams")
@@ -143,18 +150,18 @@ def list_hosts(
         rows = rows.filter(hostname__icontains=hostname)
     if team:
         rows = rows.filter(teams__name=team)
-    found = paging.page(query, rows, "-id" if archived else "hostname")  # names of archived ones are not unique
-    hidden = tenancy.hidden(who, (row.jump_host_id for row in found.rows))
-    return found.answer(HostList, lambda host: form(host, hidden))
+    page = paging.page(query, rows, "-id" if archived else "hostname")  # names of archived hosts are not unique
+    hidden = tenancy.hidden(who, (row.jump_host_id for row in page.rows))
+    return page.answer(HostList, lambda host: form(host, hidden))
 
 
 @router.post("/hosts/", response={201: HostOut})
 @needs("admin")
 def create_host(request: HttpRequest, body: HostCreate, response: HttpResponse):
-    """Adds a host. Without a `host_key` it is not trusted until somebody compares and trusts the key it offers."""
-    made = hosts.create(caller(request), body.given())
-    response["Location"] = f"/api/v1/hosts/{made.pk}"
-    return Status(201, form(made))
+    """Add a host. Without a `host_key` it is not trusted until its key is compared and trusted."""
+    host = hosts.create(caller(request), body.given())
+    response["Location"] = f"/api/v1/hosts/{host.pk}"
+    return Status(201, form(host))
 
 
 @router.post("/hosts/import", response={201: ImportOut, 200: ImportOut}, openapi_extra=IMPORT_BODY)
@@ -162,44 +169,44 @@ def create_host(request: HttpRequest, body: HostCreate, response: HttpResponse):
 def import_hosts(
     request: HttpRequest,
     response: HttpResponse,
-    dry_run: bool = Query(False, description="Check only; nothing is created"),
+    dry_run: bool = Query(False, description="Check the rows; create nothing"),
 ):
-    """Adds many at once: rows of the same fields, as a JSON list or as CSV with the fields' names on its first line;
-    `credential` and `jump_host` may be names.
+    """Add many hosts: a JSON list, or CSV with the names of the fields on its first line. `credential` and `jump_host`
+    may be names.
 
-    All of them, or none and every reason, with its line in a CSV. A row whose host is there just as it says is no
-    error: the same file again answers 200 and changes nothing.
+    Either all hosts are created, or none and the answer names every error, with its line in a CSV. A row whose host
+    exists with the same fields is not an error: importing a file again answers 200 and changes nothing.
     """
-    if int(request.META.get("CONTENT_LENGTH") or 0) > MOST_BYTES:
-        raise Problem(413, "too_large", f"An import has at most {MOST_BYTES} bytes.", "Send it in parts.")
+    if int(request.META.get("CONTENT_LENGTH") or 0) > MAX_BYTES:
+        raise refused("too_large.import", max=MAX_BYTES)
     checked = imports.check_many(_rows(request))
     response["Location"] = "/api/v1/hosts/"
-    told = {"data": [], "count": len(checked.new), "unchanged": len(checked.unchanged), "dry_run": dry_run, "code": 0}
+    result = {"data": [], "count": len(checked.new), "unchanged": len(checked.unchanged), "dry_run": dry_run, "code": 0}
     if dry_run or not checked.new:
-        return Status(200, told)
-    made = imports.create(caller(request), checked)
-    prefetch_related_objects(made, "teams")
-    return Status(201, told | {"data": [form(host) for host in made]})
+        return Status(200, result)
+    created = imports.create(caller(request), checked)
+    prefetch_related_objects(created, "teams")
+    return Status(201, result | {"data": [form(host) for host in created]})
 
 
 @router.get("/hosts/{id}", response=HostOut)
 @needs("read", bound="deploy")
 def get_host(request: HttpRequest, id: base.PathId):
-    """One host."""
+    """Return a host."""
     return _answer(request, _find(caller(request), id))
 
 
 @router.patch("/hosts/{id}", response=HostOut)
 @needs("admin")
 def change_host(request: HttpRequest, id: base.PathId, body: HostUpdate):
-    """Changes the fields that are named."""
+    """Change the named fields."""
     return _answer(request, hosts.change(caller(request), _find(caller(request), id), body.given()))
 
 
 @router.delete("/hosts/{id}", response={204: None})
 @needs("admin")
 def delete_host(request: HttpRequest, id: base.PathId):
-    """Removes a host that nothing refers to."""
+    """Delete a host to which nothing refers. 409 names what refers to it."""
     hosts.delete(caller(request), _find(caller(request), id))
     return Status(204, None)
 
@@ -207,10 +214,10 @@ def delete_host(request: HttpRequest, id: base.PathId):
 @router.post("/hosts/{id}/archive", response=HostOut)
 @needs("admin")
 def archive_host(request: HttpRequest, id: base.PathId, body: ArchiveRequest):
-    """Takes a host that is gone for good out of every list and choice; deployments and history still name it.
+    """Archive a host that is gone for good: it leaves every list and choice; deployments and history still name it.
 
-    409 names what is in the way: instances, operations, hosts behind it. With `forget` instances go first, which needs
-    the right deploy for each service.
+    409 names what needs the host: instances, operations, hosts behind it. `forget` forgets the instances first, which
+    needs the right `deploy` for each service.
     """
     who = caller(request)
     return _answer(request, actions.archive_host(who, _find(who, id), body.reason, body.forget))
@@ -219,33 +226,36 @@ def archive_host(request: HttpRequest, id: base.PathId, body: ArchiveRequest):
 @router.post("/hosts/{id}/unarchive", response=HostOut)
 @needs("admin")
 def unarchive_host(request: HttpRequest, id: base.PathId):
-    """Brings an archived host back. 409 where another one has its name by now."""
+    """Restore an archived host. 409 where another host has its name now."""
     return _answer(request, hosts.unarchive(caller(request), _find(caller(request), id)))
 
 
 @router.post("/hosts/{id}/check", response=dict[str, Any])
 @needs("deploy", outside=True, bound=NEVER)
 def check_host(request: HttpRequest, id: base.PathId):
-    """Connects, and answers what it found or the reason, within 10 s. Never changes the pinned key."""
+    """Connect as a worker would and return what was found, within 10 s. The pinned key stays."""
     return hosts.check(_find(caller(request), id), caller(request))
 
 
 @router.post("/hosts/{id}/trust", response=HostOut)
 @needs("admin", outside=True)
 def trust_host(request: HttpRequest, id: base.PathId, body: TrustRequest):
-    """Pins the key that the host offers now, if its fingerprint is the one named."""
+    """Pin the key that the host offers now, if its fingerprint is the one named. 409 where it is not."""
     return _answer(request, hosts.trust(_find(caller(request), id), body.fingerprint, caller(request)))
 
 
 def form(host: Asset, hidden: Collection[int] = ()) -> HostOut:
     """`hidden`: ids of jump hosts that the caller may not see."""
-    derived = {"fingerprint", "offered_fingerprint", "jump_host_id", "teams"}
+    derived = {"fingerprint", "offered_fingerprint", "jump_host_id", "teams", "last_error_code", "last_error_params"}
+    error = host.last_error_message or {}
     return HostOut.model_construct(
         **{name: getattr(host, name) for name in set(HostOut.model_fields) - derived},
         jump_host_id=None if host.jump_host_id in hidden else host.jump_host_id,
         teams=sorted(team.name for team in host.teams.all()),
         fingerprint=host_keys.shown_fingerprint(host.host_key),
         offered_fingerprint=host_keys.shown_fingerprint(host.offered_key),
+        last_error_code=error.get("code", ""),
+        last_error_params=error.get("params", {}),
     )
 
 
@@ -267,11 +277,5 @@ def _rows(request: HttpRequest) -> list[Any]:
         try:
             return imports.from_csv(request.body.decode("utf-8-sig"))
         except UnicodeDecodeError as error:
-            raise invalid("", "must be UTF-8") from error
-    raise Problem(
-        415,
-        "unsupported_media_type",
-        "The body must be application/json or text/csv.",
-        "Send Content-Type: text/csv or application/json.",
-        headers={"Accept": "application/json, text/csv"},
-    )
+            raise invalid("", "not_utf8") from error
+    raise refused("unsupported_media_type.hosts", headers={"Accept": "application/json, text/csv"})

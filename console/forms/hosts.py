@@ -6,6 +6,8 @@ from django.utils.translation import gettext_lazy as _
 from access.models import Team
 from asset import pasted_keys
 from asset.models import Asset, Credential
+from messages.invalid import InvalidValue
+from messages.rendering import render
 
 from .fields import Form
 from .services import encoding as encoding_field
@@ -116,8 +118,8 @@ class HostForm(Form):
             return given
         try:
             found = pasted_keys.read(text, (given.get("hostname", ""), given.get("ip", "")))
-        except ValueError as error:
-            self.add_error("host_key", str(error))
+        except InvalidValue as error:
+            self.add_error("host_key", render(error.reason))
             return given
         self.fingerprint = "" if found.key else text
         return given | {"host_key": found.key or self.initial.get("host_key", "")}

@@ -10,6 +10,7 @@ from access.problems import Problem, not_found
 from asset import credential_test, credentials, host_check, host_keys, imports
 from asset import hosts as host_changes
 from asset.models import Asset, Credential
+from messages.rendering import with_hint
 from microservice.deployments import actions
 
 from ..forms.credentials import CredentialChangeForm, CredentialForm
@@ -56,7 +57,7 @@ def edit(request: HttpRequest, caller: Caller, number: int) -> HttpResponse:
         with errors_on(form):
             host_changes.change(caller, host, form.values())
             flash(request, _("%(name)s was saved.") % {"name": host.hostname})
-            moved = any(before[name] != getattr(host, name) for name in host_changes.OF_THE_WAY)
+            moved = any(before[name] != getattr(host, name) for name in host_changes.CONNECTION_FIELDS)
             if form.fingerprint or moved:
                 return _asked_at_once(request, caller, host, form.fingerprint)
             return redirect_to("host", host.pk)
@@ -182,7 +183,12 @@ def credential(request: HttpRequest, caller: Caller, number: int) -> HttpRespons
                 ),
             )
             return redirect_to("credentials")
-    context = {"form": form, "credential": found_one, "tried": tried, "users": found.uses_of(caller, found_one)}
+    context = {
+        "form": form,
+        "credential": found_one,
+        "tried": [one | {"error": with_hint(one["error"]) if one["error"] else ""} for one in tried],
+        "users": found.uses_of(caller, found_one),
+    }
     return render(request, "host/credential.html", context, status=422 if form.errors else 200)
 
 

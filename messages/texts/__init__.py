@@ -7,7 +7,20 @@ where one here is used by nobody.
 from collections.abc import Mapping
 
 from ..text import Text
-from . import access, api, asset, builds, callbacks, console, deployments, integrations, operations, packages, services
+from . import (
+    access,
+    api,
+    asset,
+    builds,
+    callbacks,
+    console,
+    deployments,
+    integrations,
+    operations,
+    packages,
+    services,
+    values,
+)
 
 
 def _merged(*tables: Mapping[str, Text]) -> dict[str, Text]:
@@ -34,6 +47,7 @@ TEXTS = _merged(
             operations,
             packages,
             services,
+            values,
         )
     )
 )

@@ -138,7 +138,7 @@ def test_the_way_to_a_host_takes_one_query_through_three_jumps(keys, django_asse
     assert hops[0].password.reveal() == "pass word" and not hops[0].key
     assert hops[1].key.reveal() == keys[1] and hops[1].passphrase.reveal() == "open sesame"
     assert "pass word" not in repr(end) and "sesame" not in repr(end)
-    loaded = Asset.objects.select_related(*hosts.WAY).get(pk=jump.pk)
+    loaded = Asset.objects.select_related(*hosts.PATH).get(pk=jump.pk)
     with django_assert_num_queries(0):
         assert hosts.endpoint_from(loaded) == end
 

@@ -42,7 +42,7 @@ def test_each_error_names_its_line_also_after_a_cell_with_new_lines():
     problem = refused(FILE + "web3,10.0.0.!,nobody,,,maybe,\n")
     lines = {(error["line"], error["pointer"]) for error in problem.errors}
     assert lines == {(2, "/0/description"), (5, "/2/ip"), (5, "/2/credential"), (5, "/2/sudo")}
-    assert problem.detail.startswith("line 2, description: ")
+    assert problem.detail.startswith("Line 2, description: ")
 
 
 def test_the_same_file_again_changes_nothing_and_a_longer_one_adds_the_rest():
@@ -58,7 +58,7 @@ def test_the_same_file_again_changes_nothing_and_a_longer_one_adds_the_rest():
 def test_a_host_that_is_there_otherwise_is_refused_with_what_differs():
     imports.import_many(WHO, imports.from_csv("hostname,ip\nweb1,10.0.0.1\n"))
     problem = refused("hostname,ip,port\nweb1,10.0.0.2,2222\n")
-    assert "there is a host of this name already, with another ip, port" in problem.errors[0]["reason"]
+    assert "a host of this name already exists, with a different IP address, port" in problem.errors[0]["reason"]
 
 
 def test_the_number_of_queries_does_not_grow(django_assert_max_num_queries):
@@ -116,7 +116,10 @@ def test_each_jump_host_is_looked_at_in_a_query_a_level(django_assert_max_num_qu
     far = jumps[0]
     for number in range(3):
         far = Asset.objects.create(hostname=f"far{number}", ip="10.0.3.1", jump_host=far)
-    assert "jump hosts in the way" in refused_rows([{"hostname": "x", "ip": "10.0.4.1", "jump_host_id": far.pk}]).detail
+    assert (
+        "jump hosts before this host"
+        in refused_rows([{"hostname": "x", "ip": "10.0.4.1", "jump_host_id": far.pk}]).detail
+    )
 
 
 def refused_rows(rows: list) -> Problem:

@@ -76,7 +76,7 @@ def test_the_folder_of_a_host_that_is_archived_or_gone_is_taken_over_by_a_check(
     actions.archive_host(ADMIN, first, "moved", forget_instances=True)
     second = twin(first, hostname="h0")
     found = hosts.check(second, WHO)
-    assert found["ready"] and "not here any more" in " ".join(found["warnings"])
+    assert found["ready"] and "no longer exists" in " ".join(found["warnings"])
     assert text(here) == host_marks.mark_of(second)
     assert hosts.check(second, WHO)["warnings"] == []
     here.assets = [second]

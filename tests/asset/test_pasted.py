@@ -78,7 +78,7 @@ def test_what_is_no_key_is_refused_in_words_and_never_repeated(made):
         ("ssh-ed25519 AAAA", "another type"),
         (md5, "MD5"),
         (rfc, "RFC 4716"),
-        (private, "never leaves its host"),
+        (private, "must never leave its host"),
         (f"@cert-authority *.example.org {public}", "own key"),
         (f"@revoked * {public}", "own key"),
         ("x" * 20_000, "at most"),

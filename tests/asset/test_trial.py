@@ -12,6 +12,7 @@ from asset import credential_test, credentials, hosts
 from asset.models import Credential
 from audit.models import History
 from deployer.engine.endpoint import reveal
+from messages.rendering import render
 from tests.lab.network import free_port
 from tests.lab.sshd import Sshd
 from tests.microservice.api.conftest import Api
@@ -55,7 +56,7 @@ def used(server):
 def test_a_new_secret_is_tried_on_the_hosts_that_use_the_old_one_and_nothing_is_saved(used, stranger, server):
     assert [(one["hostname"], one["accepted"]) for one in credential_test.trial(WHO, used, {})] == [("web1", True)]
     (refused,) = credential_test.trial(WHO, used, {"secret": stranger})
-    assert refused["accepted"] is False and "did not let" in refused["error"]
+    assert refused["accepted"] is False and "did not let" in render(refused["error"])
     with pytest.raises(Problem) as caught:
         credential_test.refuse_unaccepted([refused])
     assert (caught.value.status, caught.value.code) == (409, "credential_refused")
@@ -65,7 +66,7 @@ def test_a_new_secret_is_tried_on_the_hosts_that_use_the_old_one_and_nothing_is_
 def test_a_host_that_cannot_be_asked_is_told_apart_from_one_that_refuses(used, stranger):
     hosts.change(WHO, used.hosts.get(), {"port": free_port()})
     (silent,) = credential_test.trial(WHO, used, {"secret": stranger})
-    assert silent["accepted"] is None and "cannot be reached" in silent["error"]
+    assert silent["accepted"] is None and "cannot be reached" in render(silent["error"])
     with pytest.raises(Problem):
         credential_test.refuse_unaccepted([silent])
     credential_test.refuse_unaccepted([silent, {**silent, "accepted": True}])
@@ -106,10 +107,7 @@ def test_the_page_tests_and_replaces_and_never_shows_a_secret(used, stranger, se
 
 
 def test_an_unused_credential_is_deleted_on_its_page(used, admin_client: Client):
-    assert (
-        "is what workers log in with"
-        in admin_client.post(f"/credentials/{used.pk}/delete/", follow=True).content.decode()
-    )
+    assert "Workers log in with" in admin_client.post(f"/credentials/{used.pk}/delete/", follow=True).content.decode()
     hosts.change(WHO, used.hosts.get(), {"credential_id": None})
     admin_client.post(f"/credentials/{used.pk}/delete/")
     assert not Credential.objects.exists()

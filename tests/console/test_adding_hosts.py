@@ -143,7 +143,7 @@ def test_a_host_that_is_not_there_is_added_and_says_so_within_ten_seconds(admin,
     ("typed", "word"),
     [
         ("nonsense", "known_hosts"),
-        ("-----BEGIN OPENSSH PRIVATE KEY-----\r\nAAAA", "never leaves"),
+        ("-----BEGIN OPENSSH PRIVATE KEY-----\r\nAAAA", "must never leave"),
         ("MD5:" + ":".join(["aa"] * 16), "MD5"),
     ],
 )

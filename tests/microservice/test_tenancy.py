@@ -119,7 +119,7 @@ def test_a_host_of_two_teams_takes_the_services_of_both(two):
     two.free.teams.set([two.red, two.blue])
     for name in ("red", "blue"):
         actions.install(SYSTEM, two.service[name], two.versions[name][0], [two.free.pk])
-    refused_now = pytest.raises(Problem, match="of-nobody may not come to")
+    refused_now = pytest.raises(Problem, match="of-nobody cannot be deployed to")
     with refused_now:
         actions.install(SYSTEM, two.service["nobody"], two.versions["nobody"][0], [two.free.pk])
 
@@ -393,7 +393,9 @@ def test_teams_come_in_with_an_import_by_name_or_id(two):
     ]
     with pytest.raises(Problem) as caught:
         imports.import_many(SYSTEM, [{"hostname": "d", "ip": "10.9.0.4", "teams": ["green"]}])
-    assert caught.value.errors == [{"pointer": "/0/teams", "reason": "there is no such team"}]
+    assert caught.value.errors == [
+        {"pointer": "/0/teams", "reason": "team not found", "code": "no_such_team", "params": {}}
+    ]
     for wrong in ("red", [True], [0], ["x" * 65], ["red"] * 65):
         with pytest.raises(Problem):
             hosts.change(SYSTEM, two.free, {"teams": wrong})
