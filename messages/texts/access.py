@@ -65,7 +65,6 @@ TEXTS: dict[str, Text] = {
     ),
     "password_too_similar": Text(_("is too similar to the {verbose_name}")),
     "printable": Text(_("must be at most {max} printable characters")),
-    "required": Text(_("is required")),
     "service_account_password": Text(_("must be empty: a service account has tokens and no password")),
     "team_unknown": Text(_("is not the name or id of a team")),
     "too_long": Text(_("is longer than {max} characters")),

@@ -42,7 +42,6 @@ TEXTS: dict[str, Text] = {
     "refs_pattern": Text(_("must contain patterns of branches and tags, such as release/*, not {value}")),
     "command_length": Text(_("must have at most {max} characters")),
     "command_characters": Text(_("must not contain control characters except tabs and LF line ends")),
-    "control_characters": Text(_("must not contain control characters")),
     "url_with_credentials": Text(
         _("must not contain a user name or password: use build_username and build_password, which cannot be read back")
     ),

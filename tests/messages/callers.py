@@ -24,6 +24,7 @@ APPS = (
 # Function: which argument is the code, and the keyword arguments that are not parameters of the message.
 MAKERS: dict[str, tuple[int, frozenset[str]]] = {
     "Message": (0, frozenset({"params"})),
+    "InvalidValue": (0, frozenset({"reason"})),
     "FieldError": (1, frozenset({"pointer", "reason", "more"})),
     "refused": (0, frozenset({"code", "errors", "headers", "page"})),
     "invalid": (1, frozenset({"pointer", "reason", "code", "hint"})),
