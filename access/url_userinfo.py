@@ -1,6 +1,7 @@
 """User and password in addresses (`https://user:password@host/`): found, taken out, and hidden where one is shown."""
 
 import re
+from typing import Any
 from urllib.parse import unquote
 
 # Linear: a match begins at "//" and cannot reach over the next "/" or blank, so no letter is looked at twice.
@@ -10,6 +11,15 @@ _USERINFO = re.compile(r"//[^/\s?#'\"]*@")
 def hidden(text: str) -> str:
     """The text with users and passwords of addresses in it hidden; a user without a password of ssh:// stays."""
     return _USERINFO.sub(_hide, text) if "@" in text else text
+
+
+def hidden_in(value: Any) -> Any:
+    """Return a JSON value with the userinfo of URLs in its texts hidden."""
+    if isinstance(value, dict):
+        return {name: hidden_in(part) for name, part in value.items()}
+    if isinstance(value, list):
+        return [hidden_in(part) for part in value]
+    return hidden(value) if isinstance(value, str) else value
 
 
 def _hide(match: re.Match) -> str:

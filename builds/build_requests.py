@@ -1,6 +1,7 @@
-"""Asking for builds, and how builds end: the only writer of a build's status."""
+"""Request builds and end them: the only writer of a build's status."""
 
 from datetime import timedelta
+from typing import Any
 
 from django.db import IntegrityError, transaction
 from django.db.models import QuerySet
@@ -8,41 +9,43 @@ from django.db.models.functions import Now
 from django.utils import timezone
 
 from access.callers import SYSTEM, Caller
-from access.problems import Problem, conflict
+from access.problems import Problem, refused
 from audit.history import record
+from messages import Message
+from messages.rendering import LITERAL, english, literal
 from microservice.models import MicroService, MicroServiceVersion
 from microservice.publishing import auto_deploy
 from microservice.status import BUILD_AGAIN, BUILD_MAY_GO_ON, BUILD_TRANSITIONS, BuildStatus
 
 from . import servers, wake
 from .models import OPEN, Build
-from .providers import plain
+from .providers import clean_text
 
-WATCHED, FIRST_LOOK = timedelta(days=1), timedelta(seconds=60)  # see rebuilds.py
+WATCH_PERIOD, FIRST_POLL_DELAY = timedelta(days=1), timedelta(seconds=60)  # see rebuilds.py
 
 
 def start(caller: Caller, version: MicroServiceVersion, *, again: bool = False, even_built: bool = False) -> Build:
-    """Records that the version is to be built, and wakes a worker. Asked for again while it goes on: the same build.
+    """Request a build of the version and wake a worker. While one is open, return that one.
 
-    `again`: also where its last attempt failed, timed out or was a duplicate; the attempts stay side by side.
-    `even_built`: also where the commit is built already, as this version or another one.
-    Raises a Problem: 409 not_configured, or build_status where the version's build has begun or ended otherwise.
+    `again`: also if the last attempt failed, timed out or was a duplicate; the earlier attempts are kept.
+    `even_built`: also if the commit is built already, as this version or another one.
+    Raises a Problem: 409 not_configured, or build_status if the version's build has begun or ended otherwise.
     """
-    going_on = Build.objects.filter(version=version, status__in=OPEN).first()
-    if going_on:
-        return going_on
+    open_build = Build.objects.filter(version=version, status__in=OPEN).first()
+    if open_build:
+        return open_build
     servers.check(version.microservice)
     servers.check_ref(version.microservice, version.ref)
     before = BuildStatus(version.status)
-    if problem := _in_the_way(version, again, even_built):
+    if problem := _status_refusal(version, again, even_built):
         raise problem
     try:
         with transaction.atomic():
-            moved = MicroServiceVersion.objects.filter(pk=version.pk, status=before, sha256="")
-            if not moved.update(status=BuildStatus.BUILDING, build_detail=""):
-                if there := Build.objects.filter(version=version, status__in=OPEN).first():
-                    return there  # another request was faster
-                raise conflict("concurrent_update", f"{version.version} was changed at the same moment.", "Look again.")
+            unchanged = MicroServiceVersion.objects.filter(pk=version.pk, status=before, sha256="")
+            if not unchanged.update(status=BuildStatus.BUILDING, **detail_fields(None, "build_")):
+                if other := Build.objects.filter(version=version, status__in=OPEN).first():
+                    return other  # another request was faster
+                raise refused("concurrent_update.build", version=version.version)
             build = Build.objects.create(
                 version=version, origin=version.microservice.build_orig, requested_by=caller.name, even_built=even_built
             )
@@ -56,40 +59,28 @@ def start(caller: Caller, version: MicroServiceVersion, *, again: bool = False, 
                 service=version.microservice,
             )
             wake.workers()
-    except IntegrityError:  # another request was faster by a moment
+    except IntegrityError:  # another request was faster
         return Build.objects.get(version=version, status__in=OPEN)
     version.refresh_from_db()
     return build
 
 
-def _in_the_way(version: MicroServiceVersion, again: bool, even_built: bool) -> Problem | None:
+def _status_refusal(version: MicroServiceVersion, again: bool, even_built: bool) -> Problem | None:
     status = BuildStatus(version.status)
     if status == BuildStatus.PENDING:
         return None
     if status not in BUILD_AGAIN:
-        return conflict(
-            "build_status",
-            f"{version.version} is {status.label}; only what is pending or ended badly is built.",
-            "Make another version.",
-        )
+        return refused("build_status", version=version.version, status=status.label)
     if not again:
-        return conflict(
-            "build_status",
-            f"{version.version} is {status.label} already.",
-            'Send {"again": true} to build it once more under the same name.',
-        )
+        return refused("build_status.ended", version=version.version, status=status.label)
     if status == BuildStatus.DUPLICATE and not even_built:
-        return conflict(
-            "build_status",
-            f"The commit of {version.version} is built already.",
-            'Send {"again": true, "even_built": true} to build it all the same.',
-        )
+        return refused("build_status.duplicate", version=version.version)
     return None
 
 
-def why_not(version: MicroServiceVersion) -> Problem | None:
-    """What `start` would refuse a build of this version with, whatever it is told; None where it can be asked for."""
-    if problem := _in_the_way(version, True, True):
+def start_refusal(version: MicroServiceVersion) -> Problem | None:
+    """Return why `start` would refuse this version whatever its arguments, or None."""
+    if problem := _status_refusal(version, True, True):
         return problem
     try:
         servers.check(version.microservice)
@@ -100,34 +91,55 @@ def why_not(version: MicroServiceVersion) -> Problem | None:
 
 
 def attempts(version: MicroServiceVersion) -> QuerySet[Build]:
-    """All its attempts, newest first."""
+    """Return all attempts, newest first."""
     return Build.objects.filter(version=version).select_related("duplicate_of__version")
 
 
-def printed(build: Build) -> str:
-    """The end of what it printed."""
+def log_of(build: Build) -> str:
+    """Return the end of the build's output."""
     return Build.objects.filter(pk=build.pk).values_list("log", flat=True).first() or ""
 
 
 def newest(version: MicroServiceVersion) -> Build | None:
-    """The version's last build, whatever became of it."""
+    """Return the version's latest build."""
     return Build.objects.select_related("duplicate_of__version").filter(version=version).first()
+
+
+def detail_fields(message: Message | None, prefix: str = "") -> dict[str, Any]:
+    """Return the fields that hold a message: its English sentence, its code and its parameters.
+
+    A literal message (the words of a build server) has no code.
+    """
+    message = message or literal("")
+    value = message.as_json()
+    code, params = ("", {}) if message.code == LITERAL else (value["code"], _storable(value["params"]))
+    text = clean_text(english(message), 500)
+    return {f"{prefix}detail": text, f"{prefix}detail_code": code, f"{prefix}detail_params": params}
+
+
+def _storable(value: Any) -> Any:
+    """Return a JSON value whose texts are short and of characters that every database accepts."""
+    if isinstance(value, dict):
+        return {name: _storable(part) for name, part in value.items()}
+    if isinstance(value, list):
+        return [_storable(part) for part in value]
+    return clean_text(value, 500) if isinstance(value, str) else value
 
 
 def end(
     build: Build,
     status: BuildStatus,
-    detail: str = "",
+    reason: Message | None = None,
     *,
     log: str | None = None,
     url: str = "",
     duplicate_of: Build | None = None,
 ) -> bool:
-    """Ends an open build and moves its version; False where it had ended before, and then nothing changes."""
-    now, detail = timezone.now(), plain(detail, 500)
+    """End an open build and update its version. Return False, and change nothing, if it had ended before."""
+    now, detail = timezone.now(), detail_fields(reason)
     fields = {
+        **detail,
         "status": status,
-        "detail": detail,
         "finished": now,
         "owner": "",
         "lease": None,
@@ -138,18 +150,18 @@ def end(
     if url:
         fields["url"] = url
     if status in BUILD_MAY_GO_ON and build.reference and build.origin != MicroService.Origin.GIT:
-        fields |= {"watched_until": now + WATCHED, "due": now + FIRST_LOOK}
+        fields |= {"watched_until": now + WATCH_PERIOD, "due": now + FIRST_POLL_DELAY}
     with transaction.atomic():
-        # Compare-and-set: a late report, a doubled one and the sweep cannot both end it, nor end it twice.
+        # Compare-and-set: of a late report, a repeated one and the sweep, only one ends it.
         if not Build.objects.filter(pk=build.pk, status__in=OPEN).update(**fields):
             return False
         froms = [old for old, onward in BUILD_TRANSITIONS.items() if status in onward]
         moved = MicroServiceVersion.objects.filter(pk=build.version_id, status__in=froms).update(
-            status=status, build_detail=detail
+            status=status, **detail_fields(reason, "build_")
         )
         if moved:
             version = MicroServiceVersion.objects.select_related("microservice").get(pk=build.version_id)
-            # One that went on at its build server ends again: each end is told, and this one is the only one now.
+            # A reopened build ends again: each end is reported, under a key of its own.
             auto_deploy.build_ended(version, attempt=f"{build.pk}.{int(now.timestamp() * 1000)}")
             record(
                 SYSTEM,
@@ -158,21 +170,23 @@ def end(
                 version,
                 before={"status": BuildStatus.BUILDING.value},
                 after={"status": status.value},
-                reason=detail,
+                reason=detail["detail"],
                 service=version.microservice,
             )
     return True
 
 
-def go_on(build: Build, reference: str, url: str) -> bool:
-    """Opens a build that had ended badly, because its build server tries it again; False where something else has
-    happened to it or its version meanwhile. A version that has got its package keeps its success."""
+def reopen(build: Build, reference: str, url: str) -> bool:
+    """Reopen a failed build, because its build server retries it. Return False if it or its version has changed since.
+
+    A version that has its package keeps its success.
+    """
     may = {"status__in": BUILD_MAY_GO_ON}
     fields = {
+        **detail_fields(None),
         "status": BuildStatus.BUILDING,
         "started": timezone.now(),
         "finished": None,
-        "detail": "",
         "silences": 0,
         "takeovers": 0,
         "reference": reference,
@@ -188,7 +202,7 @@ def go_on(build: Build, reference: str, url: str) -> bool:
                 return False
             version = MicroServiceVersion.objects.select_related("microservice").get(pk=build.version_id)
             if MicroServiceVersion.objects.filter(pk=version.pk, **may).update(
-                status=BuildStatus.BUILDING, build_detail=""
+                status=BuildStatus.BUILDING, **detail_fields(None, "build_")
             ):
                 record(
                     SYSTEM,
@@ -197,7 +211,7 @@ def go_on(build: Build, reference: str, url: str) -> bool:
                     version,
                     before={"status": version.status},
                     after={"status": BuildStatus.BUILDING.value},
-                    reason="tried again at the build server",
+                    reason="retried at the build server",
                     service=version.microservice,
                 )
             elif version.status != BuildStatus.SUCCESS:
@@ -208,8 +222,8 @@ def go_on(build: Build, reference: str, url: str) -> bool:
     return True
 
 
-def learned_commit(build: Build, commit: str) -> Build | None:
-    """Writes down the commit that is built. Returns the build that it doubles, where one builds or built the same."""
+def record_commit(build: Build, commit: str) -> Build | None:
+    """Record the commit of the build. Return the build that it duplicates, if another builds or built the same."""
     if not commit or build.commit == commit:
         return None
     if build.even_built:
@@ -218,7 +232,7 @@ def learned_commit(build: Build, commit: str) -> Build | None:
         return None
     service_id = build.version.microservice_id
     with transaction.atomic():
-        # The service's row is the lock: of two that learn the same commit at once, the second sees the first.
+        # The service's row is the lock: of two builds that record the same commit at once, the second sees the first.
         MicroService.objects.filter(pk=service_id).update(updated=timezone.now())
         same = (
             Build.objects.filter(

@@ -1,43 +1,45 @@
-"""The workers that build from git: what each has for a sandbox, as it said lately."""
+"""The workers that build from git, and the sandbox that each reported recently."""
 
 from datetime import timedelta
 
 from django.conf import settings
 from django.utils import timezone
 
+from messages import Message
+
 from .models import Builder
 from .sandbox.commands import NONE
-from .sandbox.means import Found
+from .sandbox.means import SandboxSupport
 
-EVERY = 20  # seconds between two words of a worker
-LATELY = timedelta(seconds=90)
+REPORT_INTERVAL = 20  # seconds between two reports of a worker
+RECENT = timedelta(seconds=90)
 
 
-def tell(worker: str, found: Found) -> None:
-    """Writes down what this worker has, and forgets those that are gone. Two statements."""
+def report(worker: str, support: SandboxSupport) -> None:
+    """Record the sandbox of this worker, and delete workers that are gone. Two statements."""
     now = timezone.now()
     Builder.objects.update_or_create(
         worker=worker,
         defaults={
             "seen": now,
-            "means": found.means,
-            "network": found.network,
-            "memory": found.memory,
-            "missing": [sentence[:500] for sentence in found.missing],
+            "means": support.means,
+            "network": support.network,
+            "memory": support.memory,
+            "missing": [message.as_json() for message in support.missing],
         },
     )
-    Builder.objects.filter(seen__lt=now - 10 * LATELY).delete()
+    Builder.objects.filter(seen__lt=now - 10 * RECENT).delete()
 
 
-def lately() -> list[Builder]:
-    return list(Builder.objects.filter(seen__gt=timezone.now() - LATELY).order_by("worker"))
+def recent() -> list[Builder]:
+    return list(Builder.objects.filter(seen__gt=timezone.now() - RECENT).order_by("worker"))
 
 
-def refusal(builders: list[Builder]) -> str:
-    """Why none of these workers builds from git; empty where one does, or where nobody knows of any."""
-    if not builders or any(one.means != NONE for one in builders):
-        return ""
-    return " ".join(("Builds from git need a sandbox, and no worker has one.", *builders[0].missing))[:1000]
+def refusal(builders: list[Builder]) -> Message | None:
+    """Return why none of these workers builds from git; None if one does, or if no worker is known."""
+    if not builders or any(builder.means != NONE for builder in builders):
+        return None
+    return Message("no_sandbox", {"missing": builders[0].missing_messages})
 
 
 def limits() -> dict[str, int]:

@@ -1,7 +1,7 @@
-"""A build from a git repository, on the worker's own machine: clone, run the command, pack what it leaves.
+"""Build from a git repository on the worker's machine: clone, run the command, pack the result.
 
-Everything that runs is a stranger: it runs in a sandbox (see `sandbox`), under limits on time, memory, processes, disk
-and output, with none of the worker's own environment. The command is shell text of who may change the service's build.
+Everything runs untrusted: in a sandbox (see `sandbox`), under limits on time, memory, processes, disk and output, and
+without the worker's environment. The command is shell text of those who may change the service's build.
 """
 
 import os
@@ -12,26 +12,28 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from messages import Message
 from microservice.catalog import building
 
 from . import credentials, refs, scripts
-from .providers import Job, Refused, Silent
+from .providers import BuildRefused, BuildTimedOut, Job, ProviderUnreachable, with_words
 from .sandbox.commands import OFF
 from .sandbox.layout import Mount
-from .sandbox.means import Found
-from .sandbox.running import Command, Run, TimedOut, last_line
+from .sandbox.means import SandboxSupport
+from .sandbox.running import Command, CommandFailed, Run
 from .sandbox.watching import DEFAULT, Limits
 
-LONGEST_ASK = 30  # seconds that a repository has to answer before anything is fetched
-MOST_REFS = 64 * 1024**2  # bytes of a repository's list of branches and tags
+LIST_REFS_TIMEOUT = 30  # seconds for listing the refs of a repository
+MAX_REFS_BYTES = 64 * 1024**2  # of a repository's list of branches and tags
+_NOT_REACHED, _NOT_KNOWN = 42, 129  # exit statuses of scripts.REACHES; the second is git's own
 _COMMIT = re.compile(r"[0-9a-f]{40,64}\Z")
-# A repository that another user owns may be read: nothing in it is run by reading it.
+# A repository owned by another user may be read: reading it runs nothing in it.
 _AUTHORITIES = "authorities.pem"
 _CONFIG = b"[safe]\n\tdirectory = *\n"
 
 
-class Given(Exception):
-    """Somebody else looks after the build now: whatever this one does has no meaning any more."""
+class LeaseLost(Exception):
+    """Another worker holds the build now: this one must stop."""
 
 
 def _silently(text: str) -> None:
@@ -40,25 +42,25 @@ def _silently(text: str) -> None:
 
 @dataclass(frozen=True)
 class Git:
-    """`protocols`: those that git may speak (https, ssh; file only where a setting admits it). `proxies`: as variables
-    of the environment; without them, those of this process. `tools`: what builds may read besides the system.
-    `authorities`: whose certificates git believes, in PEM; without them, those that the machine believes."""
+    """`protocols`: those allowed for git (https, ssh; file only if GIT_ALLOWED_PROTOCOLS has it). `proxies`: variables
+    of the environment; default: those of this process. `tools`: paths that builds may read besides the system's.
+    `authorities`: trusted CA certificates in PEM; default: those of the machine."""
 
     protocols: tuple[str, ...]
-    found: Found
+    support: SandboxSupport
     limits: Limits = DEFAULT
     proxies: tuple[tuple[str, str], ...] = ()
     tools: tuple[str, ...] = ()
     authorities: str = ""
 
     def commit(self, job: Job, tell: Callable[[str], None] = _silently) -> str:
-        """The commit that the ref stands at, if it is one that is built. `tell` is called now and then, and may raise.
+        """Return the commit that the ref points at. `tell` is called now and then, and may raise.
 
-        Raises Refused where there is no such ref, or no branch or tag that is built leads to it; Silent without an
-        answer.
+        Raises BuildRefused if there is no such ref or no branch or tag that may be built contains it, and
+        ProviderUnreachable without an answer.
         """
         self.check(job)
-        with self._run(job, tell, min(self.limits.seconds, LONGEST_ASK)) as run:
+        with self._run(job, tell, min(self.limits.seconds, LIST_REFS_TIMEOUT)) as run:
             listed = self._listed(run, job)
         if not _COMMIT.match(job.ref):
             return refs.commit_of(job.ref, listed, job.refs)
@@ -68,23 +70,23 @@ class Git:
         return job.ref
 
     def check(self, job: Job) -> None:
-        """Raises Refused for what must never reach git."""
-        if reason := self.found.refusal():
-            raise Refused(reason)
-        if _scheme(job.url) not in self.protocols or job.url.startswith("-") or any(ord(one) < 33 for one in job.url):
-            raise Refused(f"The build_url must be one of: {', '.join(self.protocols)}")
+        """Raise BuildRefused for values that must never reach git."""
+        if reason := self.support.refusal():
+            raise BuildRefused(reason)
+        if _scheme(job.url) not in self.protocols or job.url.startswith("-") or any(ord(char) < 33 for char in job.url):
+            raise BuildRefused("build_url_invalid.protocol", protocols=list(self.protocols))
         if not building.is_ref(job.ref):
-            raise Refused("The ref is no branch, tag or commit")
+            raise BuildRefused("ref_invalid", ref=job.ref)
 
     @contextmanager
     def built(self, job: Job, commit: str, tell: Callable[[str], None]) -> Iterator[Path]:
-        """The package as a file, while the context lasts. `tell` gets the output's end now and then, and may raise.
+        """Build, and yield the package as a file. `tell` gets the end of the output now and then, and may raise.
 
-        Raises Refused (the build failed, and why), TimedOut, Silent, and whatever `tell` raises.
+        Raises BuildRefused (the build failed), BuildTimedOut, ProviderUnreachable, or what `tell` raises.
         """
         with self._run(job, tell, self.limits.seconds) as run:
-            self._go(run, job, "git fetch", scripts.FETCH, [job.url, commit, str(job.depth)], "work/source")
-            self._go(run, job, "Completing the checkout", scripts.COMPLETE, [str(job.depth)], "work/source")
+            self._go(run, job, "fetch", scripts.FETCH, [job.url, commit, str(job.depth)], "work/source")
+            self._go(run, job, "complete", scripts.COMPLETE, [str(job.depth)], "work/source")
             out = run.inside("work/out")
             secrets = {name: secret.reveal() for name, secret in job.secrets.items()}
             environment = (
@@ -96,7 +98,7 @@ class Git:
             )
             run.go(
                 Command(
-                    "the build command",
+                    Message("build_step.command"),
                     ["/bin/sh", "-c", job.command],
                     environment,
                     run.inside("work/source"),
@@ -105,10 +107,10 @@ class Git:
                 )
             )
             package = run.folder / "package.tar.gz"
-            # The worker makes the file, and what was built only fills it: no link of the build's leads anywhere.
+            # The worker creates the file, and the build only fills it: a link made by the build leads nowhere.
             with package.open("xb") as file:
                 words = ["sh", "-c", scripts.PACK, "sh", run.inside("work/source"), out]
-                run.go(Command("packing", words, _clean(run, "tmp"), run.inside("tmp"), output=file))
+                run.go(Command(Message("build_step.pack"), words, _clean(run, "tmp"), run.inside("tmp"), output=file))
             yield package
 
     def _run(self, job: Job, tell: Callable[[str], None], seconds: float) -> Run:
@@ -120,42 +122,43 @@ class Git:
             self.limits.file_size,
             self.limits.output,
         )
-        return Run(self.found.way, self.tools, limits, tell, self.found.base, job.mask())
+        return Run(self.support.way, self.tools, limits, tell, self.support.base, job.mask())
 
     def _listed(self, run: Run, job: Job) -> dict[str, str]:
         with (run.folder / "refs").open("x+b") as file:
             try:
-                self._go(run, job, "The repository", scripts.ASK, [job.url], "tmp", file)
-            except TimedOut as error:
-                raise Silent("The repository does not answer") from error
-            except Refused as error:
-                raise Silent(f"The repository cannot be read: {last_line(run.text())}") from error
+                self._go(run, job, "list_refs", scripts.LIST_REFS, [job.url], "tmp", file)
+            except BuildTimedOut as error:
+                raise ProviderUnreachable("repository_unreachable.timeout") from error
+            except CommandFailed as error:
+                raise ProviderUnreachable(with_words("repository_unreachable", error.last_line)) from error
+            except BuildRefused as error:
+                raise ProviderUnreachable("repository_unreachable.said", words=error.message) from error
             file.seek(0)
-            return refs.listed(file.read(MOST_REFS))
+            return refs.listed(file.read(MAX_REFS_BYTES))
 
     def _check_reach(self, job: Job, names: list[str], tell: Callable[[str], None]) -> None:
-        """Whether the commit is an ancestor of what one of these branches and tags stands at. Raises Refused."""
-        refused = Refused(f"No branch or tag that is built leads to the commit {job.ref[:12]}")
+        """Raise BuildRefused unless one of these branches and tags contains the commit."""
+        refused = BuildRefused("commit_not_built", commit=job.ref[:12])
         if not names:
             raise refused
         with self._run(job, tell, self.limits.seconds) as run:
             wanted = run.folder / "wanted"
             wanted.write_text("".join(f"+{name}:refs/reach/{number}\n" for number, name in enumerate(names)))
             wanted.chmod(0o644)
-            inside = str(wanted) if self.found.means == OFF else f"{run.inside('tmp')}/wanted"
+            inside = str(wanted) if self.support.means == OFF else f"{run.inside('tmp')}/wanted"
             try:
                 self._go(
                     run,
                     job,
-                    "git fetch",
+                    "fetch",
                     scripts.REACHES,
                     [job.url, job.ref, inside],
                     "tmp",
                     mounts=(Mount(str(wanted), inside),),
                 )
-            except Refused as error:
-                # 42: it is there, and not reached. 129: git does not even know it.
-                if "exit status 42:" in str(error) or "exit status 129:" in str(error):
+            except CommandFailed as error:
+                if error.status in (_NOT_REACHED, _NOT_KNOWN):
                     raise refused from error
                 raise
 
@@ -163,20 +166,20 @@ class Git:
         self,
         run: Run,
         job: Job,
-        what: str,
+        step: str,
         script: str,
         words: list[str],
         cwd: str,
         output=None,
         mounts: tuple[Mount, ...] = (),
     ) -> None:
-        """git itself, with what opens the repository for it. The build command sees none of that."""
+        """Run git with the credential of the repository. The build command sees none of it."""
         opened = credentials.opened(job.credential, job.url, run.inside("git-home"), self._git(run))
         own = {_AUTHORITIES: self.authorities.encode()} if self.authorities else {}
         with _access(run, job, own | dict(opened.files)):
             run.go(
                 Command(
-                    what,
+                    Message(f"build_step.{step}"),
                     ["sh", "-c", script, "sh", *words],
                     opened.environment,
                     run.inside(cwd),
@@ -187,12 +190,12 @@ class Git:
             )
 
     def proxy_variables(self) -> dict[str, str]:
-        """What git is told of proxies: those of the settings, or else those of this process."""
+        """Return the proxies for git: those of the settings, or else those of this process."""
         ours = {name: os.environ[name] for name in ("https_proxy", "no_proxy") if name in os.environ}
         return dict(self.proxies) or ours
 
     def _git(self, run: Run) -> dict[str, str]:
-        """git asks nobody for a password, reads nobody's configuration, and speaks the allowed protocols only."""
+        """Return git's environment: no prompts, no configuration of other users, only the allowed protocols."""
         ours = {name: os.environ[name] for name in ("SSH_AUTH_SOCK", "GIT_SSH_COMMAND") if name in os.environ}
         own = {"GIT_SSL_CAINFO": f"{run.inside('git-home')}/{_AUTHORITIES}"} if self.authorities else {}
         return (
@@ -220,7 +223,7 @@ def _clean(run: Run, home: str) -> dict[str, str]:
 
 
 def _repository(job: Job) -> tuple[Mount, ...]:
-    """What git needs of this machine: the repository where it is a folder, the agent's socket where ssh is spoken."""
+    """Return what git needs from this machine: the repository if it is a folder, the agent's socket for ssh."""
     scheme = _scheme(job.url)
     if scheme == "file":
         path = os.path.normpath(job.url.removeprefix("file://"))
@@ -231,7 +234,7 @@ def _repository(job: Job) -> tuple[Mount, ...]:
 
 @contextmanager
 def _access(run: Run, job: Job, opening: Mapping[str, bytes]) -> Iterator[None]:
-    """The files that open the repository, in git's own home, for as long as git runs."""
+    """Keep the credential files in git's own home while git runs."""
     files = {".gitconfig": _CONFIG, **opening}
     if _scheme(job.url) == "ssh":
         files = {**_own_ssh(known_hosts_alone=not job.own_keys), **files}
@@ -255,7 +258,7 @@ def _access(run: Run, job: Job, opening: Mapping[str, bytes]) -> Iterator[None]:
 
 
 def _own_ssh(known_hosts_alone: bool) -> dict[str, bytes]:
-    """The worker's own keys and known hosts: what ssh would use without a sandbox."""
+    """Return the worker's own keys and known hosts: the files that ssh would use without a sandbox."""
     try:
         folder = Path(pwd.getpwuid(os.geteuid()).pw_dir) / ".ssh"
         files = [path for path in folder.iterdir() if path.is_file()]

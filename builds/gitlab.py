@@ -1,4 +1,4 @@
-"""GitLab, by its pipeline API. The only file that imports python-gitlab."""
+"""GitLab's pipeline API. The only module that imports python-gitlab."""
 
 from dataclasses import dataclass
 from urllib.parse import unquote
@@ -9,15 +9,26 @@ from gitlab.exceptions import GitlabAuthenticationError, GitlabError
 from gitlab.v4.objects import Project
 
 from integrations.projects import below
+from messages import Message
 from microservice.status import BuildStatus
 
-from .providers import Job, Refused, Seen, Silent, address_of, commit_of, number_of, plain
-from .refusal_text import LONGEST, said, with_sentence
-from .server_session import DIRECT, Line
+from .error_sentence import MAX_LENGTH, error_sentence
+from .providers import (
+    BuildRefused,
+    BuildState,
+    Job,
+    ProviderUnreachable,
+    clean_text,
+    commit_hash,
+    positive_id,
+    web_url,
+    with_words,
+)
+from .server_session import DIRECT, ServerSession
 
-ONCE = {"obey_rate_limit": False}  # the pause that GitLab asks for is made between moves, not inside one
-LOOK_BACK = 20  # pipelines of the ref that are looked through for a lost one
-_GOING_ON = frozenset(
+ONCE = {"obey_rate_limit": False}  # rate limits are respected between requests, never by sleeping inside one
+MAX_PIPELINES = 20  # of the ref that are searched for a lost one
+_OPEN = frozenset(
     {
         "created",
         "waiting_for_resource",
@@ -32,19 +43,26 @@ _GOING_ON = frozenset(
 )
 _ENDED = {
     "success": (BuildStatus.SUCCESS, ""),
-    "failed": (BuildStatus.FAILED, "The pipeline failed"),
-    "canceled": (BuildStatus.FAILED, "The pipeline was cancelled"),
-    "skipped": (BuildStatus.FAILED, "The pipeline was skipped"),
+    "failed": (BuildStatus.FAILED, "gitlab_pipeline.failed"),
+    "canceled": (BuildStatus.FAILED, "gitlab_pipeline.cancelled"),
+    "skipped": (BuildStatus.FAILED, "gitlab_pipeline.skipped"),
 }
 
 
 def status_of(word: str) -> tuple[BuildStatus, str]:
-    """What a pipeline's status means here, and its reason. Raises Silent for a word that GitLab does not document."""
-    if word in _GOING_ON:
+    """Return the build status for a pipeline's status, and the code of its reason.
+
+    Raises ProviderUnreachable for a status that GitLab does not document.
+    """
+    if word in _OPEN:
         return BuildStatus.BUILDING, ""
     if word not in _ENDED:
-        raise Silent(f"GitLab says a pipeline is {plain(word, 40)!r}, which is none of its documented statuses")
+        raise ProviderUnreachable("gitlab_invalid.status", status=clean_text(word, 40))
     return _ENDED[word]
+
+
+def _reason(code: str, words: str) -> Message | None:
+    return with_words(code, words) if code else None
 
 
 @dataclass(frozen=True)
@@ -53,13 +71,13 @@ class GitLab:
 
     url: str
     token: str
-    line: Line = DIRECT
+    session: ServerSession = DIRECT
 
     def commit(self, job: Job) -> str:
         found = self._ask(lambda: self._project(job.url).commits.get(job.ref, **ONCE).id)
-        if commit := commit_of(found):
+        if commit := commit_hash(found):
             return commit
-        raise Silent("GitLab answered without a commit")
+        raise ProviderUnreachable("gitlab_invalid.commit")
 
     def start(self, job: Job) -> str:
         variables = [{"key": name, "value": value} for name, value in job.variables().items()]
@@ -70,8 +88,8 @@ class GitLab:
     def find(self, job: Job) -> str:
         project = self._project(job.url)
         wanted = job.variables()
-        recent = self._ask(lambda: project.pipelines.list(ref=job.ref, per_page=LOOK_BACK, get_all=False, **ONCE))
-        for pipeline in recent[:LOOK_BACK]:  # whatever was asked for, it may send more
+        recent = self._ask(lambda: project.pipelines.list(ref=job.ref, per_page=MAX_PIPELINES, get_all=False, **ONCE))
+        for pipeline in recent[:MAX_PIPELINES]:  # the server may ignore per_page
             rows = self._ask(lambda one=pipeline: one.variables.list(per_page=100, get_all=False, **ONCE))
             if self._ask(
                 lambda rows=rows: any(row.key == "VERSION_ID" and row.value == wanted["VERSION_ID"] for row in rows)
@@ -81,38 +99,40 @@ class GitLab:
                     return reference
         return ""
 
-    def again(self, job: Job, reference: str) -> str:
-        return reference  # a pipeline whose jobs are retried keeps its number
+    def latest_try(self, job: Job, reference: str) -> str:
+        return reference  # a pipeline keeps its number when its jobs are retried
 
-    def look(self, reference: str) -> Seen:
+    def look(self, reference: str) -> BuildState:
         path, _, number = reference.rpartition("#")
         pipeline = self._ask(lambda: self._server().projects.get(path, lazy=True).pipelines.get(int(number), **ONCE))
-        status, detail = status_of(str(self._ask(lambda: pipeline.status)))
-        if detail:
-            detail = with_sentence(detail, plain(pipeline.attributes.get("yaml_errors"), LONGEST))
-        return Seen(
+        status, code = status_of(str(self._ask(lambda: pipeline.status)))
+        errors = clean_text(pipeline.attributes.get("yaml_errors"), MAX_LENGTH)
+        return BuildState(
             status,
-            detail,
-            commit=commit_of(pipeline.attributes.get("sha")),
-            url=address_of(pipeline.attributes.get("web_url")),
+            _reason(code, errors),
+            commit=commit_hash(pipeline.attributes.get("sha")),
+            url=web_url(pipeline.attributes.get("web_url")),
         )
 
     def _server(self) -> gitlab.Gitlab:
         return gitlab.Gitlab(
-            self.url, private_token=self.token, session=self.line.session(self.url), retry_transient_errors=False
+            self.url,
+            private_token=self.token,
+            session=self.session.requests_session(self.url),
+            retry_transient_errors=False,
         )
 
     def _project(self, url: str) -> Project:
-        """By the path of its address: https://gitlab.example/team/shop(.git) is team/shop."""
+        """Return the project at a URL: https://gitlab.example/team/shop(.git) is team/shop."""
         path = unquote(below(self.url, url)).removesuffix(".git")
         if not path:
-            raise Refused(f"The service's build_url names no project: {url[:100]}")
+            raise BuildRefused("build_url_invalid.gitlab", url=url[:100])
         return self._server().projects.get(path, lazy=True)
 
     @staticmethod
     def _reference(project: Project, number: object) -> str:
-        if not number_of(number):
-            raise Silent("GitLab answered without a pipeline's id", sent=True)
+        if not positive_id(number):
+            raise ProviderUnreachable("gitlab_invalid.pipeline", sent=True)
         return f"{unquote(str(project.encoded_id))}#{number}"
 
     def _ask(self, call, sends: bool = False):
@@ -120,18 +140,18 @@ class GitLab:
             return call()
         except GitlabError as error:
             code = error.response_code or 0
-            # Its body and not what python-gitlab made of it, which may be a dictionary.
-            sentence = said({}, error.response_body or b"", (self.token,))
+            # The body itself: python-gitlab may have parsed it into a dictionary.
+            words = error_sentence({}, error.response_body or b"", (self.token,))
             if isinstance(error, GitlabAuthenticationError):
-                raise Refused(with_sentence("GitLab does not accept the token", sentence)) from error
+                raise BuildRefused(with_words("gitlab_refused.token", words)) from error
             if 400 <= code < 500 and code not in (408, 429):
-                raise Refused(with_sentence(f"GitLab refused ({code})", sentence)) from error
-            fact = f"GitLab answered {code or 'nothing that makes sense'}"
-            raise Silent(with_sentence(fact, sentence), sent=sends, answered=code < 500) from error
+                raise BuildRefused(with_words("gitlab_refused.status", words, status=code)) from error
+            message = with_words("gitlab_error", words, status=code) if code else with_words("gitlab_invalid", words)
+            raise ProviderUnreachable(message, sent=sends, answered=code < 500) from error
         except requests.ConnectTimeout as error:
-            raise Silent("GitLab cannot be reached: timeout") from error
+            raise ProviderUnreachable("gitlab_unreachable.timeout") from error
         except (requests.RequestException, OSError) as error:
-            raise Silent(f"GitLab does not answer: {type(error).__name__}", sent=sends) from error
-        # JSON of another shape than documented, or nested without end.
+            raise ProviderUnreachable("gitlab_unreachable.error", sent=sends, error=type(error).__name__) from error
+        # JSON of an undocumented shape, or nested too deeply.
         except (AttributeError, KeyError, TypeError, ValueError, RecursionError) as error:
-            raise Silent("GitLab's answer makes no sense", sent=sends, answered=True) from error
+            raise ProviderUnreachable("gitlab_invalid", sent=sends, answered=True) from error

@@ -8,24 +8,36 @@ from dataclasses import dataclass
 from typing import Any
 
 from integrations.http_client import Unreachable
+from messages import Message
 from microservice.status import BuildStatus
 
-from .providers import LONGEST_REFERENCE, Job, Refused, Seen, Silent, address_of, commit_of, number_of, plain
-from .refusal_text import said, with_sentence
-from .server_session import DIRECT, Line
+from .error_sentence import error_sentence
+from .providers import (
+    MAX_REFERENCE,
+    BuildRefused,
+    BuildState,
+    Job,
+    ProviderUnreachable,
+    clean_text,
+    commit_hash,
+    positive_id,
+    web_url,
+    with_words,
+)
+from .server_session import DIRECT, ServerSession
 
 _ENDED = {
     "SUCCESS": (BuildStatus.SUCCESS, ""),
-    "UNSTABLE": (BuildStatus.FAILED, "The build is unstable: tests failed"),
-    "FAILURE": (BuildStatus.FAILED, "The build failed"),
-    "NOT_BUILT": (BuildStatus.FAILED, "The build was not done"),
-    "ABORTED": (BuildStatus.FAILED, "The build was cancelled"),
+    "UNSTABLE": (BuildStatus.FAILED, "jenkins_build.unstable"),
+    "FAILURE": (BuildStatus.FAILED, "jenkins_build.failed"),
+    "NOT_BUILT": (BuildStatus.FAILED, "jenkins_build.not_built"),
+    "ABORTED": (BuildStatus.FAILED, "jenkins_build.cancelled"),
 }
 _REFERENCE = re.compile(r"(queue|build):(/[^\s?#]*)\Z")
 
 
-class _Broken(Silent):
-    """Jenkins answered with an error of its own."""
+class _Broken(ProviderUnreachable):
+    """Jenkins answered with an internal error (5xx)."""
 
 
 @dataclass(frozen=True)
@@ -35,10 +47,10 @@ class Jenkins:
     url: str
     username: str
     token: str
-    line: Line = DIRECT
+    session: ServerSession = DIRECT
 
     def commit(self, job: Job) -> str:
-        return ""  # only the build itself finds out
+        return ""  # only the build itself knows
 
     def start(self, job: Job) -> str:
         path = self._path(job.url)
@@ -46,113 +58,118 @@ class Jenkins:
         try:
             _, headers = self._ask(f"{path}/buildWithParameters", body)
         except _Broken as error:
-            self._refuse_unfit(path, str(error))
+            self._refuse_unfit(path, error)
             raise
         where = _path_of(headers.get("location"))
         if "/queue/item/" not in where:
-            raise Silent("Jenkins answered without a queue item", sent=True)
+            raise ProviderUnreachable("jenkins_invalid.queue_item", sent=True)
         return self._reference("queue", where)
 
-    def _refuse_unfit(self, path: str, told: str) -> None:
-        """Asked to build what it cannot build with parameters, Jenkins answers 500, often without the sentence that
-        says so. The job itself tells. Raises Refused where that is the reason: then nothing was started."""
+    def _refuse_unfit(self, path: str, error: _Broken) -> None:
+        """Raise BuildRefused if the job cannot be built with parameters: then nothing was started.
+
+        For such a job Jenkins answers 500, often without saying so; the job's own description tells.
+        """
         tree = urllib.parse.quote("buildable,property[parameterDefinitions[name]]")
         try:
             job = self._json(f"{path}/api/json?tree={tree}")
-        except (Refused, Silent):
+        except (BuildRefused, ProviderUnreachable):
             return
         properties = job.get("property")
         if job.get("buildable") is False:
-            reason = "the job is not buildable"
+            reason = "not_buildable"
         elif isinstance(properties, list) and not any(one.get("parameterDefinitions") for one in _list(properties)):
-            reason = "the job is not parameterized"
+            reason = "not_parameterized"
         else:
             return
-        raise Refused(told if reason.removeprefix("the job is ") in told else f"{told} ({reason})")
+        words = str(error.message.params.get("words", ""))
+        raise BuildRefused(with_words(f"jenkins_job.{reason}", words, status=500))
 
     def find(self, job: Job) -> str:
         tree = "builds[number,actions[parameters[name,value]]]{0,20}"
-        told = self._json(f"{self._path(job.url)}/api/json?tree={urllib.parse.quote(tree)}")
-        for build in _list(told.get("builds"))[:20]:
-            if str(_parameters(build).get("VERSION_ID")) == str(job.version_id) and number_of(build.get("number")):
+        answer = self._json(f"{self._path(job.url)}/api/json?tree={urllib.parse.quote(tree)}")
+        for build in _list(answer.get("builds"))[:20]:
+            if str(_parameters(build).get("VERSION_ID")) == str(job.version_id) and positive_id(build.get("number")):
                 reference = f"build:{self._path(job.url)}/{build['number']}"
                 if reference not in job.others:
                     return reference
         return ""
 
-    def again(self, job: Job, reference: str) -> str:
-        return self.find(job) or reference  # what is rebuilt, replayed or restarted gets another number
+    def latest_try(self, job: Job, reference: str) -> str:
+        return self.find(job) or reference  # a rebuild, replay or restart gets a new number
 
-    def look(self, reference: str) -> Seen:
+    def look(self, reference: str) -> BuildState:
         found = _REFERENCE.match(reference)
         if not found:
-            raise Refused("This is no reference of a Jenkins build")
-        told = self._json(f"{found[2]}/api/json")
+            raise BuildRefused("jenkins_invalid.reference")
+        answer = self._json(f"{found[2]}/api/json")
         if found[1] == "build":
-            return _build(told)
-        if told.get("cancelled"):
-            return Seen(BuildStatus.FAILED, "The build was cancelled while it waited in the queue")
-        there = told.get("executable")
+            return _build(answer)
+        if answer.get("cancelled"):
+            return BuildState(BuildStatus.FAILED, Message("jenkins_queue.cancelled"))
+        there = answer.get("executable")
         if not isinstance(there, dict):
-            return Seen(BuildStatus.BUILDING, plain(told.get("why"), 300) or "waits in the queue")
-        return Seen(
+            return BuildState(
+                BuildStatus.BUILDING, with_words("jenkins_queue.waiting", clean_text(answer.get("why"), 300))
+            )
+        return BuildState(
             BuildStatus.BUILDING,
-            url=address_of(there.get("url")),
+            url=web_url(there.get("url")),
             reference=self._reference("build", _path_of(there.get("url"))),
         )
 
     def _reference(self, kind: str, path: str) -> str:
         reference = f"{kind}:{self._below(path).rstrip('/')}"
-        if len(reference) > LONGEST_REFERENCE or not _REFERENCE.match(reference):
-            raise Silent("Jenkins' answer makes no sense", sent=True)
+        if len(reference) > MAX_REFERENCE or not _REFERENCE.match(reference):
+            raise ProviderUnreachable("jenkins_invalid", sent=True)
         return reference
 
     def _path(self, url: str) -> str:
-        """The job's path below the server's: build_url is the job's address, or the path of it."""
+        """Return the job's path below the server's. build_url is the URL of the job, or its path."""
         path = self._below(_quoted(urllib.parse.urlsplit(url).path)).rstrip("/")
         if "/job/" not in f"{path}/":
-            raise Refused(f"The service's build_url names no Jenkins job (…/job/name): {url[:100]}")
+            raise BuildRefused("build_url_invalid.jenkins", url=url[:100])
         return path
 
     def _below(self, path: str) -> str:
-        """Only the path counts: whatever server an answer names, this one is asked, with its own token."""
+        """Return the path below the server's. Only the path counts: the token never goes to another server."""
         return "/" + path.removeprefix(urllib.parse.urlsplit(self.url).path.rstrip("/")).strip("/")
 
     def _json(self, path: str) -> dict[str, Any]:
         raw, _ = self._ask(path)
         try:
-            told = json.loads(raw)
+            answer = json.loads(raw)
         except (ValueError, RecursionError) as error:
-            raise Silent("Jenkins answered something that is not JSON", answered=True) from error
-        if not isinstance(told, dict):
-            raise Silent("Jenkins' answer makes no sense", answered=True)
-        return told
+            raise ProviderUnreachable("jenkins_invalid.json", answered=True) from error
+        if not isinstance(answer, dict):
+            raise ProviderUnreachable("jenkins_invalid", answered=True)
+        return answer
 
     def _ask(self, path: str, body: bytes | None = None) -> tuple[bytes, dict[str, str]]:
-        """The body and the headers, their names in lower case."""
+        """Return the body and the headers, with names in lower case."""
         login = base64.b64encode(f"{self.username}:{self.token}".encode()).decode()
         sends = body is not None
         try:
-            reply = self.line.ask(self.url.rstrip("/") + path, body, {"Authorization": f"Basic {login}"})
+            reply = self.session.exchange(self.url.rstrip("/") + path, body, {"Authorization": f"Basic {login}"})
         except Unreachable as error:
-            raise Silent(f"Jenkins does not answer: {error}", sent=sends and error.sent) from error
+            raise ProviderUnreachable("jenkins_unreachable", sent=sends and error.sent, words=error.message) from error
         code = reply.status
         if 200 <= code < 300 or (sends and code in (301, 302, 303)):
             return reply.body, reply.headers
-        sentence = said(reply.headers, reply.body, (self.token, login))
+        words = error_sentence(reply.headers, reply.body, (self.token, login))
         if 400 <= code < 500 and code not in (408, 429):
-            raise Refused(with_sentence(f"Jenkins refused ({code})", sentence))
-        kind = _Broken if code >= 500 else Silent
-        raise kind(with_sentence(f"Jenkins answered {code}", sentence), sent=sends, answered=code < 500)
+            raise BuildRefused(with_words("jenkins_refused", words, status=code))
+        kind = _Broken if code >= 500 else ProviderUnreachable
+        raise kind(with_words("jenkins_error", words, status=code), sent=sends, answered=code < 500)
 
 
 def _quoted(path: str) -> str:
-    """A path as it is sent: a job's name may hold blanks and Chinese, as people type it or as a browser shows it."""
+    """Quote a path for a request: the name of a job may hold spaces and Chinese, typed or copied from a browser."""
     return re.sub("%(?![0-9A-Fa-f]{2})", "%25", urllib.parse.quote(path, safe="/%:@!$&'()*+,;=~-._"))
 
 
 def _path_of(address: object) -> str:
-    """The path of an address that a server gave; empty where it is none."""
+    """Return the path of a URL that a server sent, or "" if it is not valid."""
     try:
         return _quoted(urllib.parse.urlsplit(address).path) if isinstance(address, str) else ""
     except ValueError:
@@ -163,21 +180,21 @@ def _list(value: object) -> list[Any]:
     return [one for one in value if isinstance(one, dict)] if isinstance(value, list) else []
 
 
-def _build(told: dict[str, Any]) -> Seen:
+def _build(answer: dict[str, Any]) -> BuildState:
     revisions = [
         action["lastBuiltRevision"]
-        for action in _list(told.get("actions"))
+        for action in _list(answer.get("actions"))
         if isinstance(action.get("lastBuiltRevision"), dict)
     ]
-    commit = commit_of(revisions[0].get("SHA1")) if revisions else ""
-    url = address_of(told.get("url"))
-    if told.get("building") or (told.get("result") is None and "building" in told):
-        return Seen(BuildStatus.BUILDING, commit=commit, url=url)
-    result = plain(told.get("result"), 40)
+    commit = commit_hash(revisions[0].get("SHA1")) if revisions else ""
+    url = web_url(answer.get("url"))
+    if answer.get("building") or (answer.get("result") is None and "building" in answer):
+        return BuildState(BuildStatus.BUILDING, commit=commit, url=url)
+    result = clean_text(answer.get("result"), 40)
     if result not in _ENDED:
-        raise Silent(f"Jenkins says a build is {result!r}, which is none of its documented results")
-    status, detail = _ENDED[result]
-    return Seen(status, detail, commit=commit, url=url)
+        raise ProviderUnreachable("jenkins_invalid.result", result=result)
+    status, code = _ENDED[result]
+    return BuildState(status, Message(code) if code else None, commit=commit, url=url)
 
 
 def _parameters(build: dict[str, Any]) -> dict[str, Any]:

@@ -1,9 +1,11 @@
-"""Builds that were asked for, and the reports of build servers that were taken in."""
+"""Requested builds, the workers that build, and the reports received from build servers."""
 
 from django.db import models
 from django.db.models import Q
 from django.utils import timezone
 
+from messages import Message
+from messages.rendering import literal, render, stored
 from microservice.models import MicroServiceVersion
 from microservice.status import BUILD_TRANSITIONS, BuildStatus
 
@@ -11,27 +13,30 @@ OPEN = tuple(status.value for status in BUILD_TRANSITIONS)
 
 
 class Build(models.Model):
-    """One attempt to build a version at its origin, and (while a worker looks after it) whose it is and until when."""
+    """One attempt to build a version at its provider. `owner` and `lease`: the worker that holds it, and until when."""
 
     version = models.ForeignKey(MicroServiceVersion, on_delete=models.CASCADE, related_name="builds")
     origin = models.CharField(max_length=16)
     status = models.IntegerField(choices=BuildStatus.choices, default=BuildStatus.PENDING)
     commit = models.CharField(max_length=64, blank=True)
-    reference = models.CharField(max_length=500, blank=True, help_text="What the origin calls it")
-    url = models.CharField(max_length=500, blank=True, help_text="Where people can watch it")
-    detail = models.CharField(max_length=500, blank=True, help_text="Why it is what it is")
-    log = models.TextField(blank=True, help_text="The end of what it printed")
+    reference = models.CharField(max_length=500, blank=True, help_text="Its name at the provider")
+    url = models.CharField(max_length=500, blank=True, help_text="Its page at the provider")
+    # Why it has its status: in English, and as a message. Rows of earlier versions have the sentence alone.
+    detail = models.CharField(max_length=500, blank=True, help_text="Why it has its status, in English")
+    detail_code = models.CharField(max_length=64, blank=True, default="", db_default="")
+    detail_params = models.JSONField(default=dict, db_default={})
+    log = models.TextField(blank=True, help_text="The end of its output")
     duplicate_of = models.ForeignKey("self", null=True, blank=True, on_delete=models.SET_NULL, related_name="+")
     requested_by = models.CharField(max_length=150, blank=True)
-    even_built = models.BooleanField(default=False, db_default=False, help_text="Although the commit is built already")
-    # Who looks after it, and until when (on the database's clock); `due`: when it is looked at again.
+    even_built = models.BooleanField(default=False, db_default=False, help_text="Even if the commit is built already")
+    # The worker that holds it, and until when (on the database's clock). `due`: when it is polled next.
     owner = models.CharField(max_length=64, blank=True)
     lease = models.DateTimeField(null=True, blank=True)
     due = models.DateTimeField(default=timezone.now)
     takeovers = models.PositiveIntegerField(default=0)
-    silences = models.PositiveIntegerField(default=0, help_text="How often the origin did not answer in a row")
+    silences = models.PositiveIntegerField(default=0, help_text="Consecutive polls without an answer")
     watched_until = models.DateTimeField(
-        null=True, blank=True, help_text="Ended badly at a build server: looked at again until then"
+        null=True, blank=True, help_text="Failed at a build server: polled for a retry until then"
     )
     created = models.DateTimeField(default=timezone.now)
     started = models.DateTimeField(null=True, blank=True)
@@ -51,17 +56,22 @@ class Build(models.Model):
     def __str__(self) -> str:
         return f"build {self.pk} of {self.version}"
 
+    @property
+    def reason(self) -> str:
+        """Why it has its status, in the active language."""
+        return render(stored(self.detail_code, self.detail_params, self.detail))
+
 
 class Builder(models.Model):
-    """A worker process that was seen lately, and what it shuts git builds in with: for pages and the API, which may run
-    on other machines."""
+    """A worker process that was seen recently, and its sandbox for git builds: for pages and the API, which may run on
+    other machines."""
 
     worker = models.CharField(max_length=64, primary_key=True)
     seen = models.DateTimeField()
-    means = models.CharField(max_length=16, help_text="none where git builds are refused")
+    means = models.CharField(max_length=16, help_text="none if git builds are refused")
     network = models.CharField(max_length=16)
     memory = models.CharField(max_length=16, help_text="What limits memory")
-    missing = models.JSONField(default=list, help_text="Sentences: what is missing, and what to install")
+    missing = models.JSONField(default=list, help_text="Messages: what is missing, and how to fix it")
 
     class Meta:
         db_table = "builder"
@@ -69,12 +79,21 @@ class Builder(models.Model):
     def __str__(self) -> str:
         return self.worker
 
+    @property
+    def missing_messages(self) -> list[Message]:
+        """What is missing; a worker of an earlier version wrote sentences."""
+        return [literal(entry) if isinstance(entry, str) else Message.from_json(entry) for entry in self.missing]
+
+    @property
+    def missing_sentences(self) -> list[str]:
+        return [render(message) for message in self.missing_messages]
+
 
 class Report(models.Model):
-    """A build server's report that was taken in: the same one again changes nothing."""
+    """A report received from a build server: received again, it changes nothing."""
 
     origin = models.CharField(max_length=16)
-    key = models.CharField(max_length=64, help_text="A hash of what tells this report from every other")
+    key = models.CharField(max_length=64, help_text="A hash that identifies the report")
     created = models.DateTimeField(default=timezone.now, db_index=True)
 
     class Meta:

@@ -1,36 +1,38 @@
-"""Looks at builds that were started at a build server. No look calls a build failed: only the server's own result does.
+"""Poll builds that were started at a build server. A poll never fails a build: only the server's own result does.
 
-What refuses or makes no sense (401, 403, 404, 410, a queue item that was forgotten, a page that is no JSON) may pass: a
-token is exchanged, a proxy asks for a sign-in, an item becomes a build. It is looked at again, and under any other name
-that the build may have there.
+Refusals and invalid answers (401, 403, 404, 410, a queue item that is gone, a page instead of JSON) may be temporary: a
+token is rotated, a proxy asks for a sign-in, an item becomes a build. The build is polled again, also under any other
+name that it may have there.
 """
 
-from .providers import Job, Origin, Refused, Seen, Silent
+from messages import Message
 
-NOT_KNOWN = "It is not known whether the build server took the build"
+from .providers import BuildProvider, BuildRefused, BuildState, Job, ProviderUnreachable
+
+UNCONFIRMED = "build_unconfirmed"  # the server did not confirm the start
 
 
-def look(origin: Origin, job: Job, reference: str) -> tuple[str, Seen]:
-    """The build's reference, and how far it is. Raises Silent, with what the server said, where neither is known."""
+def look(provider: BuildProvider, job: Job, reference: str) -> tuple[str, BuildState]:
+    """Return the build's reference and its progress. Raises ProviderUnreachable with the server's words if unknown."""
     if not reference:
-        return _find(origin, job, "", NOT_KNOWN)
+        return _find(provider, job, "", Message(UNCONFIRMED))
     try:
-        return reference, origin.look(reference)
-    except Refused as error:
-        return _find(origin, job, reference, str(error))
-    except Silent as error:
+        return reference, provider.look(reference)
+    except BuildRefused as error:
+        return _find(provider, job, reference, error.message)
+    except ProviderUnreachable as error:
         if not error.answered:
             raise
-        return _find(origin, job, reference, str(error))
+        return _find(provider, job, reference, error.message)
 
 
-def _find(origin: Origin, job: Job, reference: str, reason: str) -> tuple[str, Seen]:
-    """Under another reference than this one, for `reason`."""
+def _find(provider: BuildProvider, job: Job, reference: str, reason: Message) -> tuple[str, BuildState]:
+    """Look under another reference than this one. Raises ProviderUnreachable with `reason` if there is none."""
     try:
-        found = origin.find(job)
-        if found and found != reference:
-            return found, origin.look(found)
-    except (Refused, Silent) as error:
+        other = provider.find(job)
+        if other and other != reference:
+            return other, provider.look(other)
+    except (BuildRefused, ProviderUnreachable) as error:
         if not reference:
-            raise Silent(str(error)) from error
-    raise Silent(reason)
+            raise ProviderUnreachable(error.message) from error
+    raise ProviderUnreachable(reason)

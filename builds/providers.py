@@ -1,11 +1,13 @@
-"""The one interface that every origin of builds has."""
+"""The interface of every build provider, and the errors that builds raise."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Any, Protocol
 
 from access.masking import Mask
 from access.secrets import Secret
+from messages import Message
+from messages.rendering import english
 from microservice.status import BuildStatus
 
 from .credentials import NONE, Credential
@@ -13,12 +15,12 @@ from .credentials import NONE, Credential
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """What is to be built. `url`: the repository or the job; `username`: who asked for it; `refs`: patterns of the
-    branches and tags that are built, none: all.
+    """One build to run. `url`: the repository or the job. `username`: who requested it. `refs`: patterns of the
+    branches and tags that may be built; empty: all.
 
-    `secrets` are for the build command alone, and `credential` for fetching alone; both for git only. `own_keys`:
-    whether the ssh keys of the worker's user may open the repository. `depth`: commits of the history, 0: all of it.
-    `others`: references of the version's earlier attempts, which are not this one.
+    `secrets` are for the build command only, `credential` for fetching only; both for git only. `own_keys`: whether the
+    ssh keys of the worker's user may open the repository. `depth`: commits of history to fetch, 0: all.
+    `others`: references of the version's earlier attempts.
     """
 
     build_id: int
@@ -38,11 +40,11 @@ class Job:
     others: frozenset[str] = frozenset()
 
     def mask(self) -> Mask:
-        """What must not be in anything that the build prints."""
+        """Return the mask that hides the secrets in everything that the build prints."""
         return Mask([*(secret.reveal() for secret in self.secrets.values()), *self.credential.secrets])
 
     def variables(self) -> dict[str, str]:
-        """What every build server is told."""
+        """Return the parameters that every build server receives."""
         return {
             "SERVICE_ID": str(self.service_id),
             "VERSION_ID": str(self.version_id),
@@ -52,71 +54,97 @@ class Job:
 
 
 @dataclass(frozen=True, slots=True)
-class Seen:
-    """How far a build is. `reference`: where it goes by another name from now on (Jenkins: queue item → build)."""
+class BuildState:
+    """The progress of a build. `detail`: why it is in this state, `None` if there is nothing to say.
+
+    `reference`: its new name at the provider, if that has changed (Jenkins: queue item → build).
+    """
 
     status: BuildStatus
-    detail: str = ""
+    detail: Message | None = None
     log: str = ""
     commit: str = ""
     url: str = ""
     reference: str = ""
 
 
-class Origin(Protocol):
-    """A build server. Every call answers within seconds or raises Silent or Refused."""
+class BuildProvider(Protocol):
+    """A build server. Every call returns within seconds or raises ProviderUnreachable or BuildRefused."""
 
     def commit(self, job: Job) -> str:
-        """The commit that the ref stands at now; empty where the origin cannot tell beforehand."""
+        """Return the commit that the ref points at now, or "" if the provider cannot tell in advance."""
 
     def start(self, job: Job) -> str:
-        """Starts the build; returns the reference that `look` takes."""
+        """Start the build. Return the reference that `look` takes."""
 
     def find(self, job: Job) -> str:
-        """The reference of a build that was started and whose answer was lost; empty where there is none."""
+        """Return the reference of a build whose start was not acknowledged, or "" if there is none."""
 
-    def look(self, reference: str) -> Seen:
-        """How far it is."""
+    def look(self, reference: str) -> BuildState:
+        """Return the progress of the build."""
 
-    def again(self, job: Job, reference: str) -> str:
-        """The reference of the newest try of a build that has ended: the same where the origin tries under one name."""
-
-
-LONGEST_REFERENCE = 500
-LONGEST_ADDRESS = 500
+    def latest_try(self, job: Job, reference: str) -> str:
+        """Return the reference of the latest try of an ended build: unchanged if the provider keeps the name."""
 
 
-def plain(value: object, longest: int) -> str:
-    """A text that a server sent, fit for a row: short, and of characters that every database takes."""
+MAX_REFERENCE = 500
+MAX_URL = 500
+
+
+def clean_text(value: object, max_length: int) -> str:
+    """Return a text from a server, fit for a row: short, and of characters that every database accepts."""
     text = value if isinstance(value, str) else ""
-    return "".join(one if one.isprintable() else " " for one in text[:longest]).strip()
+    return "".join(char if char.isprintable() else " " for char in text[:max_length]).strip()
 
 
-def address_of(value: object) -> str:
-    """A web address that a server sent; empty for everything else."""
-    text = value if isinstance(value, str) and len(value) <= LONGEST_ADDRESS else ""
+def web_url(value: object) -> str:
+    """Return a web URL from a server, or "" for anything else."""
+    text = value if isinstance(value, str) and len(value) <= MAX_URL else ""
     return text if text.startswith(("http://", "https://")) and text.isprintable() else ""
 
 
-def commit_of(value: object) -> str:
-    """The hash of a commit that a server sent; empty for everything else."""
+def commit_hash(value: object) -> str:
+    """Return a commit hash from a server, or "" for anything else."""
     text = value if isinstance(value, str) else ""
     return text if 7 <= len(text) <= 64 and set(text) <= set("0123456789abcdef") else ""
 
 
-def number_of(value: object) -> int:
-    """An id that a server sent; 0 for everything else."""
+def positive_id(value: object) -> int:
+    """Return an id from a server, or 0 for anything else."""
     return value if isinstance(value, int) and not isinstance(value, bool) and 0 < value < 2**63 else 0
 
 
-class Refused(Exception):
-    """The origin answered, and will not do it. The text says why, for people, without secrets."""
+def with_words(code: str, words: str, **params: Any) -> Message:
+    """Return the message `code`, or `code.said` with the server's own words if it said anything."""
+    return Message(f"{code}.said", {**params, "words": words}) if words else Message(code, params)
 
 
-class Silent(Exception):
-    """The origin could not be asked, or answered nothing that makes sense. `sent`: it may have done it all the same;
-    `answered`: it was asked and is there, so what it does not tell in one way it may tell in another."""
+class BuildError(Exception):
+    """A build that cannot go on. `message`: why, without secrets. The text of the exception is its English sentence."""
 
-    def __init__(self, reason: str, sent: bool = False, answered: bool = False):
-        super().__init__(reason)
+    def __init__(self, message: Message | str, **params: Any):
+        """`message`: a message, or the code of one with its parameters."""
+        self.message = message if isinstance(message, Message) else Message(message, params)
+        super().__init__(self.message)
+
+    def __str__(self) -> str:
+        return english(self.message)
+
+
+class BuildRefused(BuildError):
+    """The provider answered, and will not build it; or the build failed."""
+
+
+class BuildTimedOut(BuildError):
+    """The build took longer than its limit."""
+
+
+class ProviderUnreachable(BuildError):
+    """The provider did not answer, or its answer is invalid.
+
+    `sent`: it may have done what was asked all the same. `answered`: it is there, so another request may succeed.
+    """
+
+    def __init__(self, message: Message | str, sent: bool = False, answered: bool = False, **params: Any):
+        super().__init__(message, **params)
         self.sent, self.answered = sent, answered

@@ -1,7 +1,7 @@
-"""What is run to fetch a repository and to pack what was built: shell text, its values as arguments."""
+"""Shell scripts that fetch a repository and pack the result. Values are passed as arguments."""
 
-ASK = 'exec git ls-remote --heads --tags -- "$1"'
-# $3: how many commits of the history, 0: all of it with every tag. The tags at the commit come along in any case.
+LIST_REFS = 'exec git ls-remote --heads --tags -- "$1"'
+# $3: how many commits of history; 0: all, with every tag. Tags at the commit are always fetched.
 FETCH = """
 set -e
 git init -q .
@@ -13,8 +13,8 @@ else
 fi
 git checkout -q --detach "$2"
 """
-# A checkout without its submodules and with the pointers of Git LFS looks well and is half of it. What git leaves out
-# without a word (update = none, lfs.fetchexclude) is looked for afterwards. $1: as $3 above.
+# A checkout without its submodules, or with Git LFS pointers, looks complete and is not. What git skips silently
+# (update = none, lfs.fetchexclude) is checked afterwards. $1: as $3 above.
 COMPLETE = r"""
 set -e
 refuse() {
@@ -63,7 +63,7 @@ while IFS= read -r folder; do
     fill
 done <"$TMPDIR/modules"
 """
-# All commits of the branches and tags that count, and no files where the server can leave them out.
+# All commits of the given branches and tags, without files if the server can omit them.
 REACHES = """
 set -e
 git init -q --bare "$TMPDIR/reach"

@@ -1,4 +1,4 @@
-"""The line to a build server: TLS and proxies as the settings name them, all of it bounded in bytes and in time."""
+"""HTTP to a build server, with the configured TLS and proxies, bounded in bytes and in time."""
 
 import ssl
 from dataclasses import dataclass, field
@@ -13,18 +13,18 @@ TIMEOUT = 8  # seconds of one exchange, from the first packet to the last byte o
 
 
 @dataclass(frozen=True)
-class Line:
-    """`context`: None is what the system trusts. `proxies`: {scheme: address}; the environment's are not used."""
+class ServerSession:
+    """`context`: None trusts the system's CAs. `proxies`: {scheme: URL}; those of the environment are not used."""
 
     context: ssl.SSLContext | None = None
     proxies: dict[str, str] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, part: dict[str, Any], proxies: dict[str, Any] | None) -> "Line":
+    def of(cls, part: dict[str, Any], proxies: dict[str, Any] | None) -> "ServerSession":
         return cls(http_client.tls(part), http_client.proxies_for(part["url"], proxies))
 
-    def ask(self, url: str, body: bytes | None, headers: dict[str, str]) -> http_client.Reply:
-        """Raises http_client.Unreachable."""
+    def exchange(self, url: str, body: bytes | None, headers: dict[str, str]) -> http_client.Reply:
+        """Send a request (POST if there is a body). Raises http_client.Unreachable."""
         return http_client.exchange(
             url,
             method="GET" if body is None else "POST",
@@ -35,9 +35,9 @@ class Line:
             timeout=TIMEOUT,
         )
 
-    def session(self, url: str) -> requests.Session:
-        """For a library that speaks through `requests`. It reaches what lies below `url`, and nothing else: a server
-        that names another address, for the next page say, gets the token sent nowhere."""
+    def requests_session(self, url: str) -> requests.Session:
+        """Return a session for libraries that use `requests`. It reaches only URLs below `url`: the token goes nowhere
+        else, whatever server an answer names (as the next page, for example)."""
         session = requests.Session()
         session.trust_env = False
         session.adapters.clear()
@@ -45,15 +45,15 @@ class Line:
         return session
 
 
-DIRECT = Line()
+DIRECT = ServerSession()
 
 
 class _Adapter(BaseAdapter):
-    """Sends what `requests` prepared by `http_client.exchange`, which bounds it."""
+    """Send prepared requests with `http_client.exchange`, which bounds them."""
 
-    def __init__(self, line: Line):
+    def __init__(self, session: ServerSession):
         super().__init__()
-        self._line = line
+        self._session = session
 
     def send(self, request, *_args, **_more):
         body = request.body.encode() if isinstance(request.body, str) else request.body
@@ -63,8 +63,8 @@ class _Adapter(BaseAdapter):
                 method=request.method,
                 body=body,
                 headers=dict(request.headers) | {"Accept-Encoding": "identity"},
-                context=self._line.context,
-                proxies=self._line.proxies,
+                context=self._session.context,
+                proxies=self._session.proxies,
                 timeout=TIMEOUT,
             )
         except http_client.Unreachable as error:
@@ -72,7 +72,7 @@ class _Adapter(BaseAdapter):
             raise kind(str(error)) from error
         answer = requests.Response()
         answer.status_code, answer._content, answer.request, answer.url = reply.status, reply.body, request, request.url
-        # No Location: a redirect is an answer like any other, and followed by nobody.
+        # No Location header: redirects are never followed.
         answer.headers.update({name: value for name, value in reply.headers.items() if name != "location"})
         return answer
 

@@ -1,37 +1,38 @@
-"""The build servers that are set up. The one place that knows where their settings come from."""
+"""The configured build servers. The one module that knows where their settings come from."""
+
+from typing import Any
 
 from django.conf import settings
 
-from access.problems import Problem, conflict
+from access.problems import Problem, refused
 from access.secrets import Secret
 from integrations import tls
 from integrations.registry import configured, not_configured, require
-from messages.rendering import render
 from microservice.catalog import building
 from microservice.models import MicroService
 
 from . import builders, refs
 from .checkout import Git
-from .providers import Origin
+from .providers import BuildProvider
 from .sandbox import means
-from .sandbox.means import Found
+from .sandbox.means import SandboxSupport
 from .sandbox.watching import Limits
 
 _Name = MicroService.Origin
 
 
-def given(part: str) -> dict:
-    """The run-time settings of gitlab or jenkins. Raises 409 not_configured where there are none."""
+def server_settings(part: str) -> dict[str, Any]:
+    """Return the settings of gitlab or jenkins. Raises 409 not_configured if there are none."""
     return require(part)
 
 
-def sandbox() -> Found:
-    """What git builds are shut in with on this machine."""
+def sandbox() -> SandboxSupport:
+    """Return the sandbox of this machine for git builds."""
     return means.find(settings.BUILD_SANDBOX, settings.BUILD_NETWORK)
 
 
 def limits() -> Limits:
-    """What each git build may use."""
+    """Return the limits of each git build."""
     disk = settings.BUILD_DISK * 1024**2
     return Limits(
         seconds=settings.BUILD_TIMEOUT,
@@ -43,11 +44,11 @@ def limits() -> Limits:
 
 
 def git() -> Git:
-    set_up = configured("proxies") or {}
+    proxy = configured("proxies") or {}
     proxies = {
-        "http_proxy": set_up.get("http"),
-        "https_proxy": set_up.get("https"),
-        "no_proxy": ",".join(set_up.get("no_proxy") or []),
+        "http_proxy": proxy.get("http"),
+        "https_proxy": proxy.get("https"),
+        "no_proxy": ",".join(proxy.get("no_proxy") or []),
     }
     return Git(
         tuple(settings.GIT_ALLOWED_PROTOCOLS),
@@ -59,63 +60,53 @@ def git() -> Git:
     )
 
 
-def origin_of(name: str) -> Origin:
-    """The build server called gitlab or jenkins, spoken to as the settings say: TLS, client certificate, proxies."""
-    # Here and not above: python-gitlab and requests take 15 MB, and most processes never speak to a build server.
+def provider_of(name: str) -> BuildProvider:
+    """Return the build server gitlab or jenkins, with the TLS, client certificate and proxies of the settings."""
+    # Imported here: python-gitlab and requests take 15 MB, and most processes never use a build server.
     from .gitlab import GitLab
     from .jenkins import Jenkins
-    from .server_session import Line
+    from .server_session import ServerSession
 
-    known = given(name)
-    token, line = known["token"].reveal() if known["token"] else "", Line.of(known, configured("proxies"))
+    fields = server_settings(name)
+    token = fields["token"].reveal() if fields["token"] else ""
+    session = ServerSession.of(fields, configured("proxies"))
     if name == _Name.GITLAB:
-        return GitLab(known["url"], token, line)
-    return Jenkins(known["url"], known["user"], token, line)
+        return GitLab(fields["url"], token, session)
+    return Jenkins(fields["url"], fields["user"], token, session)
 
 
 def check(service: MicroService) -> None:
-    """Raises a Problem where a build of this service could not even be asked for."""
+    """Raise a Problem if a build of this service cannot be requested."""
     if not service.build_url:
-        raise _unfit(
-            service,
-            "build_url",
-            f"Give it one: PATCH …/services/{service.name}, or upload the package with PUT …/package.",
-        )
+        raise _misconfigured(service, "build_url", "not_configured.build_url")
     if service.build_orig != _Name.GIT:
-        origin_of(service.build_orig)
-        if message := building.refusal(service):
-            raise _unfit(
-                service,
-                "build_url",
-                "An administrator binds projects to teams under Settings.",
-                f"The build_url of {service.name} {render(message)}.",
-            )
+        provider_of(service.build_orig)
+        if reason := building.refusal(service):
+            raise _misconfigured(service, "build_url", "not_configured.build_url_refused", reason=reason)
         return
     if not service.build_command:
-        raise _unfit(service, "build_command", "Give it one.")
-    if reason := builders.refusal(builders.lately()):
-        raise conflict("no_sandbox", reason, "docs/builds.md says what to install.")
+        raise _misconfigured(service, "build_command", "not_configured.build_command")
+    if message := builders.refusal(builders.recent()):
+        raise refused(message.code, **message.params)
 
 
 def check_ref(service: MicroService, ref: str) -> None:
-    """Raises a Problem for a branch or tag that the service does not build. For build servers, which know commits by
-    themselves: where there are patterns, no commit is asked for by its hash."""
+    """Raise a Problem for a branch or tag that the service does not build. For build servers only: with patterns, they
+    are never asked for a commit by its hash."""
     if service.build_orig != _Name.GIT and not refs.may_be_built(ref, service.build_refs):
-        raise conflict("ref_not_built", f"{refs.refusal(ref, service.build_refs)}.", "Choose another branch or tag.")
+        raise refused("ref_not_built", ref=ref, patterns=list(service.build_refs))
 
 
-def _unfit(service: MicroService, lacks: str, hint: str, told: str = "") -> Problem:
-    problem = conflict("not_configured", told or f"{service.name} has no {lacks}.", hint)
-    problem.page = f"/services/{service.name}/settings/#id_{lacks}"
-    return problem
+def _misconfigured(service: MicroService, field: str, code: str, **params: Any) -> Problem:
+    return refused(code, page=f"/services/{service.name}/settings/#id_{field}", service=service.name, **params)
 
 
 def webhook_secret(name: str) -> str:
-    """What a report of this origin is verified with."""
-    secret = settings.BUILD_WEBHOOK_SECRET if name == _Name.GIT else given(name).get("webhook_secret")
+    """Return the secret that verifies the reports of this build server."""
+    secret = settings.BUILD_WEBHOOK_SECRET if name == _Name.GIT else server_settings(name).get("webhook_secret")
     secret = secret.reveal() if isinstance(secret, Secret) else secret or settings.BUILD_WEBHOOK_SECRET
     if secret:
         return secret
     if name == _Name.GIT:
-        raise conflict("not_configured", "No webhook secret is set up for git.", "Set BUILD_WEBHOOK_SECRET.")
+        raise refused("not_configured.git_webhook")
     raise not_configured(name, "not_configured.webhook_secret")

@@ -1,4 +1,4 @@
-"""Finds builds that nobody looks after, and has them carried out: with a broker or without."""
+"""Find builds that no worker holds, and run them: with a broker or without."""
 
 import logging
 import threading
@@ -14,25 +14,25 @@ from . import builders, execution, rebuilds, servers
 from .models import OPEN, Build
 from .sandbox import layout
 
-LONGEST_SWEEP = 600.0  # seconds after which a sweep hangs: what an abandoned build left may be large
+SWEEP_TIMEOUT = 600.0  # seconds; removing the files of an abandoned build may take long
 log = logging.getLogger(__name__)
 
 
 class Sweeper:
-    """The thread that finds what nobody looks after: builds that are due, and those whose worker died."""
+    """The thread that finds builds that are due, and those whose worker died."""
 
     def __init__(self) -> None:
-        self._told = 0.0
-        self._loop = Loop("build-sweep", self._sweep, lambda: settings.SWEEP_INTERVAL, LONGEST_SWEEP)
+        self._reported = 0.0
+        self._loop = Loop("build-sweep", self._sweep, lambda: settings.SWEEP_INTERVAL, SWEEP_TIMEOUT)
 
     def stop(self) -> None:
         self._loop.stop()
 
     def _sweep(self) -> None:
-        if not self._told or time.monotonic() - self._told > builders.EVERY:
-            builders.tell(execution.owner(), servers.sandbox())
+        if not self._reported or time.monotonic() - self._reported > builders.REPORT_INTERVAL:
+            builders.report(execution.owner(), servers.sandbox())
             layout.remove_abandoned()
-            self._told = time.monotonic()
+            self._reported = time.monotonic()
         if Build.objects.filter(status__in=OPEN, due__lte=Now()).exists() or rebuilds.due().exists():
             threading.Thread(target=_pick_up, name="build", daemon=True).start()
 
@@ -41,6 +41,6 @@ def _pick_up() -> None:
     try:
         execution.work()
     except Error as error:
-        log.warning("no build could be picked up: %s", type(error).__name__)
+        log.warning("builds could not be picked up: %s", type(error).__name__)
     finally:
         connection.close()

@@ -1,4 +1,4 @@
-"""Celery's door to builds: no logic."""
+"""The Celery task and the worker step for builds. No logic here."""
 
 from celery import bootsteps
 from celery.signals import worker_shutting_down
@@ -15,8 +15,8 @@ def work() -> int:
     return execution.work()
 
 
-class BuildShop(bootsteps.StartStopStep):
-    """What looks after builds, with a broker or without."""
+class BuildSweepStep(bootsteps.StartStopStep):
+    """Start and stop the build sweeper with the worker."""
 
     requires = ("celery.worker.components:Pool",)
 
@@ -24,13 +24,13 @@ class BuildShop(bootsteps.StartStopStep):
         _sweepers.append(sweeping.Sweeper())
 
     def stop(self, worker) -> None:
-        """Nothing: it was told by the signal."""
+        """Do nothing: `stop_sweepers` has stopped it already."""
 
 
-app.steps["worker"].add(BuildShop)
+app.steps["worker"].add(BuildSweepStep)
 
 
 @worker_shutting_down.connect
-def close_shop(**_: object) -> None:
+def stop_sweepers(**_: object) -> None:
     for sweeper in _sweepers:
         sweeper.stop()

@@ -1,4 +1,4 @@
-"""Tells the workers that there is something to build. The rows are the queue; a lost message is found by the sweep."""
+"""Wake the workers to build. The rows are the queue: if a message is lost, the sweep finds the build."""
 
 from django.db import transaction
 
@@ -8,5 +8,5 @@ WORK = "builds.work"
 
 
 def workers() -> None:
-    """After the commit: no request waits for a broker that is slow or gone."""
+    """Wake them after the commit: no request waits for a slow or absent broker."""
     transaction.on_commit(lambda: waker.ask(WORK, 1), robust=True)

@@ -145,7 +145,7 @@ def _url(url: str) -> str:
         raise invalid("/url", str(error)) from error
     is_address = ":" in host or not host.strip("0123456789.")  # names are looked at when something is sent
     if is_address and not http_client.allowed(host):
-        raise invalid("/url", "is an address that callbacks may not reach (see CALLBACK_ALLOW)")
+        raise invalid("/url", "is an address that callbacks may not reach (see CALLBACK_ALLOWED_NETWORKS)")
     return url
 
 

@@ -51,6 +51,11 @@ def literal(text: str, hint: str = "") -> Message:
     return Message(LITERAL, {"text": text, **({"hint": hint} if hint else {})})
 
 
+def stored(code: str, params: Mapping[str, Any], text: str) -> Message:
+    """Return the message of a row: `code` and `params`, or `text` in a row that has only a sentence."""
+    return Message.from_json({"code": code, "params": params}) if code else literal(text)
+
+
 def term(word: object) -> str:
     """Return a word of the API (a status, an action, a role, a field) in the active language.
 

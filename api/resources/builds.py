@@ -1,6 +1,7 @@
 """/services/{service}/versions/{id}/build and /builds/{origin}/webhook."""
 
 from datetime import datetime
+from typing import Any
 
 from django.http import HttpRequest, HttpResponse
 from ninja import Field, Router, Schema, Status
@@ -9,7 +10,7 @@ from pydantic import StrictBool
 from access import url_userinfo
 from access.problems import not_found
 from builds import build_requests, builders, reports
-from builds.models import Build
+from builds.models import Build, Builder
 from microservice import catalog
 from microservice.models import MicroServiceVersion
 from microservice.status import BuildStatus
@@ -38,8 +39,8 @@ WEBHOOK = {
 class BuildRequest(Body):
     """What may be asked along with a build."""
 
-    again: StrictBool = Field(False, description="Also where the last attempt failed, timed out or was a duplicate")
-    even_built: StrictBool = Field(False, description="Also where the commit is built already, as another version")
+    again: StrictBool = Field(False, description="Also if the last attempt failed, timed out or was a duplicate")
+    even_built: StrictBool = Field(False, description="Also if the commit is already built, as another version")
 
 
 class BuildOut(Schema):
@@ -49,14 +50,16 @@ class BuildOut(Schema):
     origin: str
     status: int
     status_str: str
-    detail: str = Field(description="Why it is what it is")
+    detail: str = Field(description="Why it has its status, in English")
+    detail_code: str = Field(description="The code of that sentence; empty for a sentence of the build server")
+    detail_params: dict[str, Any] = Field(description="The parameters of that sentence")
     commit: str
-    reference: str = Field(description="What the origin calls it")
+    reference: str = Field(description="Its name at the build provider")
     url: str
-    log: str = Field(description="The end of what it printed")
-    duplicate_of: int | None = Field(description="The version that this one doubles")
+    log: str = Field(description="The end of its output")
+    duplicate_of: int | None = Field(description="The version with the same commit")
     requested_by: str
-    even_built: bool = Field(description="It was asked for although the commit was built already")
+    even_built: bool = Field(description="Requested although the commit was built already")
     created: datetime
     started: datetime | None
     finished: datetime | None
@@ -123,7 +126,7 @@ class BuilderList(Schema):
 @needs("read")
 def list_builders(request: HttpRequest):
     """What the workers shut git builds in with."""
-    return {"data": builders.lately(), "limits": builders.limits()}
+    return {"data": [serialize_builder(row) for row in builders.recent()], "limits": builders.limits()}
 
 
 @router.post("/builds/{origin}/webhook", response=WebhookAccepted, openapi_extra=WEBHOOK)
@@ -131,13 +134,24 @@ def list_builders(request: HttpRequest):
 def webhook(request: HttpRequest, origin: str):
     """What a build server reports. Verified by GitLab's token, or by an HMAC signature; the same one counts once."""
     length = request.META.get("CONTENT_LENGTH") or "0"
-    if not length.isdigit() or len(length) > 9 or int(length) > reports.LARGEST:
+    if not length.isdigit() or len(length) > 9 or int(length) > reports.MAX_REPORT_BYTES:
         raise reports.too_large()  # and not read
-    return {"result": reports.take_in(origin, request.headers, request.body)}
+    return {"result": reports.receive(origin, request.headers, request.body)}
+
+
+def serialize_builder(row: Builder) -> BuilderOut:
+    return BuilderOut(
+        worker=row.worker,
+        seen=row.seen,
+        means=row.means,
+        network=row.network,
+        memory=row.memory,
+        missing=row.missing_sentences,
+    )
 
 
 def form(build: Build, attempt: int) -> BuildOut:
-    own = set(BuildOut.model_fields) - {"status_str", "duplicate_of", "detail", "log", "attempt"}
+    own = set(BuildOut.model_fields) - {"status_str", "duplicate_of", "detail", "detail_params", "log", "attempt"}
     other = build.duplicate_of
     return BuildOut.model_construct(
         **{name: getattr(build, name) for name in own},
@@ -145,6 +159,7 @@ def form(build: Build, attempt: int) -> BuildOut:
         duplicate_of=other.version_id if other else None,
         attempt=attempt,
         detail=url_userinfo.hidden(build.detail),
+        detail_params=url_userinfo.hidden_in(build.detail_params),
         log=url_userinfo.hidden(build.log),  # rows from before addresses had none
     )
 

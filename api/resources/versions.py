@@ -170,12 +170,13 @@ def count_instances(versions: Iterable[MicroServiceVersion]) -> dict[int, int]:
 
 def form(version: MicroServiceVersion, instances: int) -> base.VersionOut:
     """A version as the API gives it."""
-    own = set(base.VersionOut.model_fields) - {"status_str", "instances", "build_detail"}
+    own = set(base.VersionOut.model_fields) - {"status_str", "instances", "build_detail", "build_detail_params"}
     return base.VersionOut.model_construct(
         **{name: getattr(version, name) for name in own},
         status_str=BuildStatus(version.status).label,
         instances=instances,
         build_detail=url_userinfo.hidden(version.build_detail),
+        build_detail_params=url_userinfo.hidden_in(version.build_detail_params),
     )
 
 

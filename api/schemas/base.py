@@ -232,7 +232,9 @@ class VersionOut(Schema):
     unpacked_size: int | None
     bad: bool
     bad_reason: str
-    build_detail: str
+    build_detail: str = Field(description="Why the build has its status, in English")
+    build_detail_code: str = Field(description="The code of that sentence; empty for a sentence of the build server")
+    build_detail_params: dict[str, Any] = Field(description="The parameters of that sentence")
     created: datetime
     created_by: str
     instances: int = Field(description="How many instances run it")

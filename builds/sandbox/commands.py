@@ -22,7 +22,7 @@ _WHERE_PROCESSES_COUNT = (5, 14)  # since then RLIMIT_NPROC counts the processes
 
 
 @dataclass(frozen=True, slots=True)
-class Way:
+class Isolation:
     """How commands are shut in. `root`: the worker is root. `user_namespace`: False only for root without any."""
 
     means: str
@@ -48,7 +48,7 @@ class Bounds:
     addresses: tuple[str, ...] = ()
 
 
-def chain(way: Way, layout: Layout, bounds: Bounds, command: Sequence[str]) -> list[str]:
+def chain(way: Isolation, layout: Layout, bounds: Bounds, command: Sequence[str]) -> list[str]:
     """The whole command line. Its standard input is what `start_text` returns."""
     if way.means == OFF:
         return [*outer(way, layout, bounds), *guard(way, bounds), *inner(way, bounds, command)]
@@ -63,7 +63,7 @@ def chain(way: Way, layout: Layout, bounds: Bounds, command: Sequence[str]) -> l
     ]
 
 
-def outer(way: Way, layout: Layout, bounds: Bounds) -> list[str]:
+def outer(way: Isolation, layout: Layout, bounds: Bounds) -> list[str]:
     """What the worker's own user does first. Root opens the way to what the build's user could not get at itself."""
     lines = [f"echo 0 > {shlex.quote(group)}/cgroup.procs" for group in bounds.groups]
     shut_in = way.means != OFF
@@ -81,7 +81,7 @@ def outer(way: Way, layout: Layout, bounds: Bounds) -> list[str]:
     return [*private, "sh", "-c", script, "sh"]
 
 
-def guard(way: Way, bounds: Bounds) -> list[str]:
+def guard(way: Isolation, bounds: Bounds) -> list[str]:
     """Another user, and death with the worker: the signal is set first, then it is looked whether the worker lives."""
     user = (
         [f"--reuid={BUILD_UID}", f"--regid={BUILD_UID}", "--clear-groups"]
@@ -102,7 +102,7 @@ def guard(way: Way, bounds: Bounds) -> list[str]:
     ]
 
 
-def network(way: Way, bounds: Bounds) -> list[str]:
+def network(way: Isolation, bounds: Bounds) -> list[str]:
     """A network of its own behind pasta, where nothing that this machine listens on is reached: no loopback (no port is
     forwarded, the gateway does not stand for this machine), and none of its other addresses (they lead nowhere)."""
     if not way.network:
@@ -114,7 +114,7 @@ def network(way: Way, bounds: Bounds) -> list[str]:
     return [*pasta, "--", "sh", "-c", script, "sh", "setpriv", "--pdeathsig", "KILL", "--"]
 
 
-def bubblewrap(way: Way, layout: Layout) -> list[str]:
+def bubblewrap(way: Isolation, layout: Layout) -> list[str]:
     own = ["user", "pid", "ipc", "uts", *([] if way.network else ["net"])]
     made = [
         "bwrap",
@@ -189,7 +189,7 @@ mount -o remount,bind,ro,nosuid,nodev /
 """
 
 
-def namespaces(way: Way, layout: Layout) -> list[str]:
+def namespaces(way: Isolation, layout: Layout) -> list[str]:
     """The same by util-linux alone. With a user namespace, one more inside takes all capabilities away again."""
     lines = [f"ROOT={shlex.quote(layout.root)}", _MOUNTING.replace("SHARED", str(SHARED_MEMORY))]
     lines += [f'ln -s {shlex.quote(target)} "$ROOT"{shlex.quote(name)}' for target, name in layout.links]
@@ -233,7 +233,7 @@ def namespaces(way: Way, layout: Layout) -> list[str]:
     ]
 
 
-def inner(way: Way, bounds: Bounds, command: Sequence[str]) -> list[str]:
+def inner(way: Isolation, bounds: Bounds, command: Sequence[str]) -> list[str]:
     """Limits of each process, and the start of the command itself. Where that would be process 1, a shell stays in
     front of it: it waits for what others leave, and signals have their usual meaning for the command."""
     limits = ["--core=0", f"--fsize={bounds.file_size}"]
@@ -258,7 +258,7 @@ def places_to_stage(layout: Layout) -> list[tuple[str, str]]:
     return [(source, f"{layout.folder}/repository/{number}") for number, source in enumerate(own)]
 
 
-def _reachable(way: Way, layout: Layout) -> Layout:
+def _reachable(way: Isolation, layout: Layout) -> Layout:
     """The layout as the chain sees it behind `outer`."""
     if not way.root:
         return layout

@@ -1,4 +1,4 @@
-"""Runs commands shut in, under limits that they share, and ends all of each."""
+"""Run commands in the sandbox, under shared limits, and end every process of each."""
 
 import contextlib
 import ipaddress
@@ -16,31 +16,47 @@ from pathlib import Path
 from typing import IO
 
 from access.masking import Mask, Stream
+from messages import Message
 
-from ..providers import Refused
+from ..providers import BuildRefused, BuildTimedOut, with_words
 from . import cgroups, commands, layout, processes
-from .commands import Bounds, Way
+from .commands import Bounds, Isolation
 from .guardian import Guardian
 from .layout import Layout, Mount
-from .watching import Limits, Watch
+from .watching import Limits, ResourceMonitor
 
 NOTHING = Mask(())
-TAIL = 64 * 1024  # bytes of output that are kept
-TICK = 0.05
+MAX_TAIL_BYTES = 64 * 1024  # of the output, kept
+WAIT_INTERVAL = 0.05  # seconds
 _NOISE = "No external routable interface for IPv6\n"  # pasta's, where the machine has none
-_NO_FORK = ("annot fork", "fork: ", "Resource temporarily unavailable")  # what shells and programs say at that limit
+_NO_FORK = (
+    "annot fork",
+    "fork: ",
+    "Resource temporarily unavailable",
+)  # printed by shells and programs at the limit of processes
 
 
-class TimedOut(Exception):
-    """The build took longer than it may."""
+class CommandFailed(BuildRefused):
+    """A command ended with a nonzero exit status. `last_line`: the end of its output."""
+
+    def __init__(self, step: Message, status: int, last_line: str, max_processes: int | None = None):
+        params = {"step": step, "status": status}
+        if max_processes is None:
+            message = with_words("build_failed", last_line, **params)
+        else:
+            message = Message("build_failed.processes", {**params, "words": last_line, "max": max_processes})
+        super().__init__(message)
+        self.status, self.last_line = status, last_line
 
 
 @dataclass(frozen=True)
 class Command:
-    """`cwd` as `Run.inside` names it, sources of `mounts` as this machine does. `output`: a file for what it prints,
-    instead of the build's own output; the errors then are the build's output."""
+    """`step`: its name in messages. `cwd`: a path inside (`Run.inside`). Sources of `mounts`: paths of this machine.
 
-    what: str
+    `output`: a file for standard output; only standard error is then part of the build's output.
+    """
+
+    step: Message
     words: Sequence[str]
     environment: Mapping[str, str]
     cwd: str
@@ -50,15 +66,15 @@ class Command:
 
 
 class Run:
-    """Runs a build's commands one after the other in one folder.
+    """Run a build's commands one after the other in one folder.
 
-    `tell` gets the end of the output every second and may raise. `base`: where control groups can be made. `mask`: what
-    is taken out of the output before it is kept.
+    `tell` gets the end of the output every second and may raise. `base`: where control groups can be created. `mask`
+    removes secrets from the output before it is kept.
     """
 
     def __init__(
         self,
-        way: Way,
+        way: Isolation,
         tools: Iterable[str],
         limits: Limits,
         tell: Callable[[str], None],
@@ -68,7 +84,7 @@ class Run:
         self._way, self._limits, self._tell, self._base, self._mask = way, limits, tell, base, mask
         self._layout = layout.make(tools, way.uid, way.network)
         self._held = layout.hold(self._layout.folder)
-        self._watch = Watch(self._layout.folder, limits, counts_memory=base is None)
+        self._watch = ResourceMonitor(self._layout.folder, limits, counts_memory=base is None)
         self._deadline = time.monotonic() + limits.seconds
         self._tail = bytearray()
         self._printed = 0
@@ -83,11 +99,11 @@ class Run:
 
     @property
     def folder(self) -> Path:
-        """The build's folder on this machine. All below it but its own name is another's work: follow no link in it."""
+        """The build's folder on this machine. Its content is untrusted: follow no link in it."""
         return Path(self._layout.folder)
 
     def inside(self, name: str) -> str:
-        """What commands call one of the build's folders: work, home, git-home, tmp, or a path below one."""
+        """Return the path inside of one of the build's folders (work, home, git-home, tmp) or of a path below one."""
         if self._way.means == commands.OFF:
             return f"{self._layout.folder}/{name}"
         top, _, rest = name.partition("/")
@@ -98,7 +114,7 @@ class Run:
         return Mount(f"{self._layout.folder}/{name}", layout.HOME, True)
 
     def go(self, command: Command) -> None:
-        """Returns once it ended well. Raises Refused, TimedOut, and whatever `tell` raises."""
+        """Run the command to its end. Raises CommandFailed, BuildRefused, BuildTimedOut, or what `tell` raises."""
         group = self._group()
         guarded = Guardian(self._mark) if self._way.means == commands.OFF else contextlib.nullcontext()
         try:
@@ -109,32 +125,26 @@ class Run:
                 group.remove()
 
     def _started(self, command: Command, group: cgroups.Group | None) -> None:
-        self._watch.what = command.what
+        self._watch.step = command.step
         process = self._start(command, group)
         reader = threading.Thread(target=self._read, args=(process,), daemon=True)
         reader.start()
         try:
-            reason = self._wait(process, command.what, group)
+            reason = self._wait(process, command.step, group)
         finally:
             self._end(process)
             reader.join(5)
-        self._tell(self.text())  # now that the reader has all of it
-        reason = reason or self._starved(group) or self._watch.disk()  # what happened after the last look
-        if reason := reason or self._flooded(command.what):
-            raise Refused(reason)
+        self._tell(self.text())  # the reader has all of it now
+        reason = reason or self._starved(group) or self._watch.disk()  # exceeded after the last check
+        if reason := reason or self._flooded(command.step):
+            raise BuildRefused(reason)
         if process.returncode:
             text = self.text()
-            what, status, last = command.what, process.returncode, last_line(text)
-            if any(sign in text for sign in _NO_FORK):
-                most = self._limits.processes
-                raise Refused(
-                    f"{what} failed with exit status {status}: {last} (a build has at most {most} processes "
-                    "and threads: BUILD_PROCESSES)"
-                )
-            raise Refused(f"{what} failed with exit status {status}: {last}")
+            at_limit = self._limits.processes if any(sign in text for sign in _NO_FORK) else None
+            raise CommandFailed(command.step, process.returncode, last_line(text), at_limit)
 
     def _start(self, command: Command, group: cgroups.Group | None) -> subprocess.Popen:
-        way = commands.Way(
+        way = commands.Isolation(
             self._way.means, command.network and self._way.network, self._way.root, self._way.user_namespace
         )
         seen = self._layout.with_mounts(command.mounts)
@@ -164,33 +174,33 @@ class Run:
                 start_new_session=True,
             )
 
-    def _starved(self, group: cgroups.Group | None) -> str:
-        """The kernel may have ended only one process of many, and the command may not have minded."""
-        return self._watch.over_memory() if group is not None and group.ended_by_memory() else ""
+    def _starved(self, group: cgroups.Group | None) -> Message | None:
+        """Return a message if the kernel killed a process for lack of memory: the command may not have noticed."""
+        return self._watch.over_memory() if group is not None and group.ended_by_memory() else None
 
-    def _flooded(self, what: str) -> str:
-        most = self._limits.output
-        return f"{what} printed more than {most} bytes" if self._printed > most else ""
+    def _flooded(self, step: Message) -> Message | None:
+        limit = self._limits.output
+        return Message("build_limit.output", {"step": step, "max": limit}) if self._printed > limit else None
 
-    def _wait(self, process: subprocess.Popen, what: str, group: cgroups.Group | None) -> str:
-        """Until it has ended, or must end: then why."""
-        told = 0.0
+    def _wait(self, process: subprocess.Popen[bytes], step: Message, group: cgroups.Group | None) -> Message | None:
+        """Wait until the command has ended or must end. Return why it must."""
+        reported = 0.0
         while not _has_ended(process):
             if time.monotonic() > self._deadline:
-                raise TimedOut(f"{what} took longer than {self._limits.seconds:.0f} s")
-            if reason := self._flooded(what) or self._starved(group) or self._watch.look(process.pid):
+                raise BuildTimedOut("build_timeout.step", step=step, seconds=round(self._limits.seconds))
+            if reason := self._flooded(step) or self._starved(group) or self._watch.look(process.pid):
                 return reason
-            if time.monotonic() - told > 1:
-                told = time.monotonic()
+            if time.monotonic() - reported > 1:
+                reported = time.monotonic()
                 self._tell(self.text())
-            time.sleep(TICK)
-        return ""
+            time.sleep(WAIT_INTERVAL)
+        return None
 
     def _end(self, process: subprocess.Popen) -> None:
-        """The namespace of processes ends with its first; they are killed by number as well, for builds without one."""
+        """End every process. A PID namespace ends with its first; builds without one are killed by process id."""
         if not _has_ended(process):
             processes.end(one.pid for one in reversed(processes.below(process.pid)))
-        # While it is not reaped, no other group can have its number. A pasta that found no network leaves a child here.
+        # Until it is reaped, no other group can have its id. A pasta that found no network leaves a child here.
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(process.pid, signal.SIGKILL)
         process.wait()
@@ -203,7 +213,7 @@ class Run:
         try:
             return cgroups.make(self._base, self._limits.memory, self._limits.processes)
         except OSError as error:
-            raise Refused(f"The limits of the build cannot be set: {error.strerror}") from error
+            raise BuildRefused("build_limit.unavailable", words=error.strerror or "") from error
 
     def _read(self, process: subprocess.Popen) -> None:
         pipe = process.stderr or process.stdout
@@ -217,7 +227,7 @@ class Run:
 
     def _keep(self, piece: bytes) -> None:
         self._tail += piece
-        del self._tail[:-TAIL]
+        del self._tail[:-MAX_TAIL_BYTES]
 
     def text(self) -> str:
         text = bytes(self._tail).decode("utf-8", "replace").replace("\0", "�")
@@ -232,7 +242,7 @@ def _has_ended(process: subprocess.Popen) -> bool:
 
 
 def own_addresses(proc: Path = Path("/proc/net")) -> tuple[str, ...]:
-    """Every address of this machine, loopback apart."""
+    """Return every address of this machine except loopback."""
     found = set()
     try:
         lines = (proc / "fib_trie").read_text().splitlines()
@@ -248,8 +258,8 @@ def own_addresses(proc: Path = Path("/proc/net")) -> tuple[str, ...]:
 
 
 def last_line(text: str) -> str:
-    """The last line that says something, printable, without a password of an address."""
-    line = next((line for line in reversed(text.splitlines()) if line.strip()), "it printed nothing")
+    """Return the last nonblank line, printable and without the userinfo of URLs; "" if there is none."""
+    line = next((line for line in reversed(text.splitlines()) if line.strip()), "")
     words = [word if "@" not in word or "//" not in word else _without_user(word) for word in line[:4000].split(" ")]
     return "".join(one if one.isprintable() else " " for one in " ".join(words))[:200]
 
@@ -261,7 +271,7 @@ def _without_user(word: str) -> str:
 
 
 def _file_of(text: str) -> IO[bytes]:
-    """In memory only, and never blocking: it may hold secrets."""
+    """Return the text as a file in memory: it may hold secrets, and writing it never blocks."""
     if hasattr(os, "memfd_create"):
         file: IO[bytes] = os.fdopen(os.memfd_create("start"), "w+b")
     else:

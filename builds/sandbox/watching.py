@@ -1,4 +1,4 @@
-"""Looks at a build while it runs: its processes, its memory (where no control group limits it), its disk."""
+"""Watch a running build: its processes, its memory (where no control group limits it) and its disk use."""
 
 import os
 import subprocess
@@ -7,16 +7,18 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from messages import Message
+
 from . import layout, processes
 
-OFTEN = 0.2  # seconds between two looks at processes, if they are few
-BUSY = 10  # a look may take one part in so many of the time
-LEAST_FREE = 512 * 1024**2  # bytes that stay free on the disk, whoever used the rest
+PROCESS_CHECK_INTERVAL = 0.2  # seconds, while there are few processes
+MAX_LOAD_DIVISOR = 10  # checks may take a tenth of the time
+MIN_FREE_BYTES = 512 * 1024**2  # bytes kept free on the disk, regardless of who used the rest
 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """Seconds and bytes; `processes` counts threads. `output`: what a command may print."""
+    """Seconds and bytes. `processes` includes threads. `output`: what one command may print."""
 
     seconds: float = 1800
     memory: int = 4 * 1024**3
@@ -27,60 +29,63 @@ class Limits:
 
 
 DEFAULT = Limits()
+COMMAND = Message("build_step.command")
 
 
 @dataclass
-class Watch:
-    """`look` returns why the command must end, or an empty text. Called often; it looks when it is time."""
+class ResourceMonitor:
+    """`look` returns why the command must end, or None. It can be called often: it checks only when a check is due."""
 
     folder: str
     limits: Limits
     counts_memory: bool
-    what: str = ""  # the command that is looked at
+    step: Message = COMMAND  # the command that is watched
     _due: dict[str, float] = field(default_factory=dict)
-    _elsewhere: int = 0  # bytes in memory that belong to files without a name
+    _elsewhere: int = 0  # bytes of memory that belong to unlinked files
 
-    def look(self, top: int) -> str:
-        return self._timed("processes", OFTEN, lambda: self._processes(top)) or self._timed(
-            "disk", 2 * OFTEN, lambda: self.disk(top)
+    def look(self, top: int) -> Message | None:
+        return self._timed("processes", PROCESS_CHECK_INTERVAL, lambda: self._processes(top)) or self._timed(
+            "disk", 2 * PROCESS_CHECK_INTERVAL, lambda: self.disk(top)
         )
 
-    def disk(self, top: int = 0) -> str:
-        """How much lies in the build's folder, and in files that have no name any more."""
+    def disk(self, top: int = 0) -> Message | None:
+        """Check the build's folder and its unlinked files."""
         there = processes.below(top) if top else []
         on_disk, self._elsewhere = processes.unlinked(there, Path(self.folder).stat().st_dev)
         if used(self.folder) + on_disk > self.limits.disk:
-            return f"{self.what} used more than {_size(self.limits.disk)} of disk (BUILD_DISK)"
+            return self._exceeded("disk", mib=self.limits.disk // 1024**2)
         about = os.statvfs(self.folder)
-        if about.f_bavail * about.f_frsize < min(LEAST_FREE, about.f_blocks * about.f_frsize // 50):
-            return f"{self.what} was ended because the disk of the worker is almost full"
-        return ""
+        if about.f_bavail * about.f_frsize < min(MIN_FREE_BYTES, about.f_blocks * about.f_frsize // 50):
+            return self._exceeded("disk_full")
+        return None
 
-    def _processes(self, top: int) -> str:
+    def _processes(self, top: int) -> Message | None:
         there = processes.below(top)
         if sum(one.threads for one in there) >= self.limits.processes:
-            return f"{self.what} used more than {self.limits.processes} processes and threads (BUILD_PROCESSES)"
+            return self._exceeded("processes", max=self.limits.processes)
         limit = self.limits.memory - self._elsewhere
         if self.counts_memory and sum(one.resident for one in there) > limit and processes.memory(there) > limit:
             return self.over_memory()
-        return ""
+        return None
 
-    def over_memory(self) -> str:
-        return f"{self.what} used more than {_size(self.limits.memory)} of memory (BUILD_MEMORY)"
+    def over_memory(self) -> Message:
+        return self._exceeded("memory", mib=self.limits.memory // 1024**2)
 
-    def _timed(self, what: str, pause: float, look: Callable[[], str]) -> str:
+    def _exceeded(self, limit: str, **params: int) -> Message:
+        return Message(f"build_limit.{limit}", {"step": self.step, **params})
+
+    def _timed(self, name: str, pause: float, look: Callable[[], Message | None]) -> Message | None:
         began = time.monotonic()
-        if began < self._due.get(what, 0):
-            return ""
+        if began < self._due.get(name, 0):
+            return None
         reason = look()
         ended = time.monotonic()
-        self._due[what] = ended + max(pause, BUSY * (ended - began))
+        self._due[name] = ended + max(pause, MAX_LOAD_DIVISOR * (ended - began))
         return reason
 
 
 def used(folder: str) -> int:
-    """Bytes of the build's own folders. Everything they hold is another's work: `du` reads any depth, and follows none
-    of its links."""
+    """Return the bytes in the build's own folders. `du` reads any depth and follows none of the build's links."""
     names = [f"{folder}/{name}" for name in layout.FOLDERS]
     done = subprocess.run(
         [*layout.as_owner(), "du", "-scx", "--block-size=1", "--", *names],
@@ -91,7 +96,3 @@ def used(folder: str) -> int:
     )
     last = done.stdout.splitlines()[-1:]
     return int(last[0].split()[0]) if last and last[0].split()[0].isdigit() else 0
-
-
-def _size(number: int) -> str:
-    return f"{number // 1024**2} MiB"

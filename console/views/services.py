@@ -131,7 +131,7 @@ def new_version(request: HttpRequest, caller: Caller, name: str) -> HttpResponse
                     return builds.build(request, name=service.name, number=version.pk)
                 return redirect_to("version", service.name, version.pk)
     unborn = MicroServiceVersion(microservice=service, status=BuildStatus.PENDING)
-    context = {**frame(caller, service, "versions"), "form": form, "why_no_build": build_requests.why_not(unborn)}
+    context = {**frame(caller, service, "versions"), "form": form, "why_no_build": build_requests.start_refusal(unborn)}
     return render(request, "service/new_version.html", context, status=422 if form.errors else 200)
 
 

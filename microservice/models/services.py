@@ -5,6 +5,7 @@ from django.db import models
 
 from access.sealed import SealedMap, SealedMapField
 from asset.models import Archivable, Asset
+from messages.rendering import render, stored
 
 from ..status import BuildStatus, InstanceStatus
 
@@ -108,7 +109,10 @@ class MicroServiceVersion(Archivable):
     unpacked_size = models.BigIntegerField(null=True, blank=True)
     bad = models.BooleanField(default=False)
     bad_reason = models.CharField(max_length=256, blank=True)
-    build_detail = models.CharField(max_length=500, blank=True, help_text="Why the build is what it is")
+    # Why the build has its status: in English, and as a message. Rows of earlier versions have the sentence alone.
+    build_detail = models.CharField(max_length=500, blank=True, help_text="Why the build has its status, in English")
+    build_detail_code = models.CharField(max_length=64, blank=True, default="", db_default="")
+    build_detail_params = models.JSONField(default=dict, db_default={})
     created = models.DateTimeField(auto_now_add=True)
     created_by = models.CharField(max_length=150, blank=True)
 
@@ -124,6 +128,11 @@ class MicroServiceVersion(Archivable):
 
     def __str__(self) -> str:
         return self.version
+
+    @property
+    def build_reason(self) -> str:
+        """Why its build has its status, in the active language."""
+        return render(stored(self.build_detail_code, self.build_detail_params, self.build_detail))
 
 
 class MicroServiceInstance(models.Model):

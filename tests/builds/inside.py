@@ -5,28 +5,29 @@ import argparse
 import os
 import sys
 
-from builds.providers import Refused
+from builds.providers import BuildRefused
 from builds.sandbox import cgroups, means
-from builds.sandbox.commands import Way
+from builds.sandbox.commands import Isolation
 from builds.sandbox.layout import Mount
-from builds.sandbox.running import Command, Run, TimedOut
+from builds.sandbox.running import BuildTimedOut, Command, Run
 from builds.sandbox.watching import Limits
+from messages import Message
 
 
 def run(
-    way: Way,
+    way: Isolation,
     script: str,
     limits: Limits,
     base: cgroups.Base | None = None,
     mounts: tuple[Mount, ...] = (),
     environment: dict | None = None,
 ) -> str:
-    """What the script printed. Raises Refused and TimedOut."""
+    """What the script printed. Raises BuildRefused and BuildTimedOut."""
     with Run(way, (), limits, lambda text: None, base) as one:
         home = () if way.means == "off" else (one.home("home"),)
         one.go(
             Command(
-                "the command",
+                Message("build_step.command"),
                 ["sh", "-c", script],
                 {"HOME": one.inside("home"), **(environment or {})},
                 one.inside("work"),
@@ -51,11 +52,11 @@ def main() -> None:
         os.setresgid(given.uid, given.uid, given.uid)
         os.setresuid(given.uid, given.uid, given.uid)
     chosen = {name: getattr(given, name) for name in ("memory", "processes", "disk", "seconds") if getattr(given, name)}
-    way = Way(given.means, given.network, os.geteuid() == 0)
+    way = Isolation(given.means, given.network, os.geteuid() == 0)
     print("reason:", means.try_out(way) if given.means != "off" else "", flush=True)
     try:
         print(run(way, given.script, Limits(**{"seconds": 60, **chosen})), end="")
-    except (Refused, TimedOut) as error:
+    except (BuildRefused, BuildTimedOut) as error:
         print("refused:", error)
         sys.exit(3)
 

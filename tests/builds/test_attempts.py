@@ -13,6 +13,7 @@ from access.problems import Problem
 from builds import build_requests, execution, reports
 from builds.models import Build
 from callbacks.models import Callback, Delivery
+from messages.rendering import literal
 from microservice.models import MicroServiceVersion
 from microservice.publishing import upload
 from microservice.status import BuildStatus
@@ -66,7 +67,7 @@ def test_it_is_so_for_every_end_and_every_origin(api, service, monkeypatch, how,
     service.build_orig = origin
     service.save()
     version, caller = pending(service), api()
-    build_requests.end(build_requests.start(SYSTEM, version), how, "it ended so")
+    build_requests.end(build_requests.start(SYSTEM, version), how, literal("it ended so"))
     assert again(caller, version).status_code == 202
     assert (state(version), Build.objects.filter(version=version).count()) == (BuildStatus.BUILDING, 2)
     assert Build.objects.first().origin == origin
@@ -74,10 +75,10 @@ def test_it_is_so_for_every_end_and_every_origin(api, service, monkeypatch, how,
 
 def test_a_key_that_comes_twice_makes_one_attempt(api, service):  # noqa: F811
     version, caller = pending(service), api()
-    build_requests.end(build_requests.start(SYSTEM, version), BuildStatus.FAILED, "x")
+    build_requests.end(build_requests.start(SYSTEM, version), BuildStatus.FAILED, literal("x"))
     path = f"/services/shop/versions/{version.pk}/build"
     first = caller.post(path, {"again": True}, Idempotency_Key="one")
-    build_requests.end(Build.objects.first(), BuildStatus.FAILED, "at once")
+    build_requests.end(Build.objects.first(), BuildStatus.FAILED, literal("at once"))
     replayed = caller.post(path, {"again": True}, Idempotency_Key="one")
     assert (first.status_code, replayed.json()) == (202, first.json()) and Build.objects.count() == 2
 
@@ -85,7 +86,7 @@ def test_a_key_that_comes_twice_makes_one_attempt(api, service):  # noqa: F811
 @pytest.mark.django_db(transaction=True)
 def test_of_many_that_ask_again_at_once_one_makes_an_attempt(service):  # noqa: F811
     version = pending(service)
-    build_requests.end(build_requests.start(SYSTEM, version), BuildStatus.FAILED, "x")
+    build_requests.end(build_requests.start(SYSTEM, version), BuildStatus.FAILED, literal("x"))
 
     def go(_):
         try:
@@ -122,11 +123,11 @@ def test_a_late_report_about_an_earlier_attempt_moves_nothing(service, settings)
     old = Build.objects.create(version=version, origin="gitlab", status=BuildStatus.FAILED, reference="team/shop#7")
     MicroServiceVersion.objects.update(status=BuildStatus.BUILDING)
     new = Build.objects.create(version=version, origin="gitlab", status=BuildStatus.BUILDING)
-    told = reports.Told(version.pk, "team/shop#7", BuildStatus.SUCCESS)
+    told = reports.ReportedState(version.pk, "team/shop#7", BuildStatus.SUCCESS)
     assert reports._apply("gitlab", told) == "unchanged"
     new.refresh_from_db()
     assert (new.status, new.reference, old.pk < new.pk) == (BuildStatus.BUILDING, "", True)
-    assert reports._apply("gitlab", reports.Told(version.pk, "team/shop#8", BuildStatus.SUCCESS)) == "moved"
+    assert reports._apply("gitlab", reports.ReportedState(version.pk, "team/shop#8", BuildStatus.SUCCESS)) == "moved"
 
 
 @pytest.mark.parametrize(
@@ -141,10 +142,10 @@ def test_a_report_that_may_be_about_an_earlier_attempt_has_the_server_asked(serv
     new = Build.objects.create(
         version=version, origin="jenkins", status=BuildStatus.BUILDING, reference="queue:13", due=later
     )
-    assert reports._apply("jenkins", reports.Told(version.pk, said, BuildStatus.FAILED)) == "unchanged"
+    assert reports._apply("jenkins", reports.ReportedState(version.pk, said, BuildStatus.FAILED)) == "unchanged"
     new.refresh_from_db()
     assert (new.status, new.reference) == (BuildStatus.BUILDING, "queue:13") and new.due < later
-    assert reports._apply("jenkins", reports.Told(version.pk, "queue:13", BuildStatus.FAILED)) == "moved"
+    assert reports._apply("jenkins", reports.ReportedState(version.pk, "queue:13", BuildStatus.FAILED)) == "moved"
 
 
 @pytest.mark.parametrize("name", ["gitlab", "jenkins"])
@@ -168,7 +169,7 @@ def test_each_attempts_end_is_told(service):  # noqa: F811
     Callback.objects.create(url="https://x.example", events=["build.ended"], active=True)
     version = pending(service)
     for _ in range(2):
-        build_requests.end(build_requests.start(SYSTEM, version, again=True), BuildStatus.FAILED, "x")
+        build_requests.end(build_requests.start(SYSTEM, version, again=True), BuildStatus.FAILED, literal("x"))
         version.refresh_from_db()
     assert Delivery.objects.count() == 2
 
@@ -180,11 +181,11 @@ def test_each_end_of_one_that_went_on_at_its_build_server_is_told(service):  # n
     build = Build.objects.create(version=version, origin="gitlab", status=BuildStatus.BUILDING, reference="team/shop#7")
     MicroServiceVersion.objects.update(status=BuildStatus.BUILDING)
     for count in (1, 2):
-        assert build_requests.end(build, BuildStatus.FAILED, "x") and not build_requests.end(
-            build, BuildStatus.FAILED, "late"
+        assert build_requests.end(build, BuildStatus.FAILED, literal("x")) and not build_requests.end(
+            build, BuildStatus.FAILED, literal("late")
         )
         assert Delivery.objects.count() == count
-        assert build_requests.go_on(build, "team/shop#7", "")
+        assert build_requests.reopen(build, "team/shop#7", "")
     assert build_requests.end(build, BuildStatus.SUCCESS)
     assert Delivery.objects.count() == 3
 
@@ -196,13 +197,13 @@ def test_a_worker_that_lost_its_build_stores_nothing(service, store, monkeypatch
     real = upload.store
 
     def late(*args, **more):
-        build_requests.end(first, BuildStatus.TIMEOUT, "it took too long")
+        build_requests.end(first, BuildStatus.TIMEOUT, literal("it took too long"))
         found = MicroServiceVersion.objects.select_related("microservice").get(pk=version.pk)
         build_requests.start(SYSTEM, found, again=True)
         return real(*args, **more)
 
     monkeypatch.setattr(upload, "store", late)
-    execution.move(execution.claim())
+    execution.advance(execution.claim())
     monkeypatch.setattr(upload, "store", real)
     version.refresh_from_db()
     assert (version.file_path, version.status) == ("", BuildStatus.BUILDING)
@@ -215,14 +216,14 @@ def test_the_page_lists_attempts_shows_each_and_builds_again(client, admin_user,
     client.force_login(admin_user)
     version = pending(service)
     one = build_requests.start(SYSTEM, version)
-    build_requests.end(one, BuildStatus.FAILED, "no compiler", log="printed by the first")
+    build_requests.end(one, BuildStatus.FAILED, literal("no compiler"), log="printed by the first")
     page = f"/services/shop/versions/{version.pk}/"
     shown = client.get(page).content.decode()
     assert "Build again" in shown and "printed by the first" in shown and "Attempts" not in shown
     client.post(f"{page}build/", {"again": "on"})
     second = Build.objects.first()
     assert second.pk != one.pk and second.requested_by == "admin"
-    build_requests.end(second, BuildStatus.TIMEOUT, "too slow", log="printed by the second")
+    build_requests.end(second, BuildStatus.TIMEOUT, literal("too slow"), log="printed by the second")
     shown = client.get(page).content.decode()
     assert "Attempts" in shown and "printed by the second" in shown and f"?attempt={one.pk}#build" in shown
     shown = client.get(f"{page}?attempt={one.pk}").content.decode()
@@ -234,7 +235,7 @@ def test_the_page_lists_attempts_shows_each_and_builds_again(client, admin_user,
 def test_the_page_of_a_duplicate_builds_it_where_that_is_ticked(client, admin_user, service):  # noqa: F811
     client.force_login(admin_user)
     version = pending(service)
-    build_requests.end(build_requests.start(SYSTEM, version), BuildStatus.DUPLICATE, "x")
+    build_requests.end(build_requests.start(SYSTEM, version), BuildStatus.DUPLICATE, literal("x"))
     page = f"/services/shop/versions/{version.pk}/"
     assert 'name="even_built" required' in client.get(page).content.decode()
     client.post(f"{page}build/", {"again": "on"})

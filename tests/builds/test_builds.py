@@ -9,6 +9,7 @@ from django.utils import timezone
 from audit.models import History
 from builds import build_requests, execution
 from builds.models import Build
+from messages.rendering import literal
 from microservice.models import Deployment, MicroServiceVersion
 from microservice.status import BuildStatus
 from tests.microservice import fleet
@@ -170,8 +171,8 @@ def test_an_ended_build_stays_as_it_ended(service):
 
     version = pending(service)
     build = build_requests.start(SYSTEM, version)
-    assert build_requests.end(build, BuildStatus.FAILED, "first")
-    assert not build_requests.end(build, BuildStatus.SUCCESS, "late")
+    assert build_requests.end(build, BuildStatus.FAILED, literal("first"))
+    assert not build_requests.end(build, BuildStatus.SUCCESS, literal("late"))
     told = History.objects.get(action="build", reason="first")  # and so whoever watches the versions is told
     assert (told.microservice.name, told.after) == ("shop", {"status": BuildStatus.FAILED.value})
     assert (state(version), version.build_detail) == (BuildStatus.FAILED, "first")

@@ -8,8 +8,8 @@ import pytest
 
 from access.secrets import Secret
 from builds import credentials
-from builds.checkout import Git, Given
-from builds.providers import Job, Refused, Silent
+from builds.checkout import Git, LeaseLost
+from builds.providers import BuildRefused, Job, ProviderUnreachable
 from builds.sandbox import means
 from builds.sandbox.watching import Limits
 
@@ -65,19 +65,19 @@ def test_a_tag_a_branch_and_a_commit_are_refs(repository):
     assert git().commit(job(repository)) == second
     assert git().commit(job(repository, ref="v1")) == git().commit(job(repository, ref="feature/x")) == first
     assert built(job(repository, ref=first))["app"] == b"#!/bin/sh\necho 1\n"
-    with pytest.raises(Refused, match="no branch or tag"):
+    with pytest.raises(BuildRefused, match="no branch or tag"):
         git().commit(job(repository, ref="nowhere"))
 
 
 @pytest.mark.parametrize("url", ["ext::sh -c id", "--upload-pack=touch", "git://127.0.0.1/x", "/etc", "a b"])
 def test_only_the_allowed_protocols_are_spoken(repository, url):
-    with pytest.raises(Refused):
+    with pytest.raises(BuildRefused):
         git("https", "ssh").commit(job(repository, url=url))
 
 
 @pytest.mark.parametrize("ref", ["--upload-pack=x", "a..b", "x.lock", "a b", "-x", ""])
 def test_what_is_no_ref_never_reaches_git(repository, ref):
-    with pytest.raises(Refused):
+    with pytest.raises(BuildRefused):
         git().commit(job(repository, ref=ref))
 
 
@@ -85,12 +85,12 @@ def test_a_repository_that_is_not_there_is_silent(tmp_path):
     class Nothing:
         url = f"file://{tmp_path}/none"
 
-    with pytest.raises(Silent):
+    with pytest.raises(ProviderUnreachable):
         git().commit(job(Nothing))
 
 
 def test_a_command_that_fails_says_so(repository):
-    with pytest.raises(Refused, match="exit status 3: no compiler"):
+    with pytest.raises(BuildRefused, match="exit status 3: no compiler"):
         built(job(repository, "echo no compiler >&2; exit 3"))
 
 
@@ -100,16 +100,16 @@ def test_the_workers_environment_stays_with_the_worker(repository, monkeypatch):
 
 
 def test_memory_of_all_processes_output_files_and_disk_have_limits(repository):
-    with pytest.raises(Refused, match="memory"):
+    with pytest.raises(BuildRefused, match="memory"):
         built(
             job(repository, "for n in 1 2 3 4; do perl -e '$x = \"x\" x (150 << 20); sleep 20' & done; wait"),
             memory=400 << 20,
         )
-    with pytest.raises(Refused, match="printed more than"):
+    with pytest.raises(BuildRefused, match="printed more than"):
         built(job(repository, "yes"), output=1 << 20)
-    with pytest.raises(Refused):
+    with pytest.raises(BuildRefused):
         built(job(repository, "dd if=/dev/zero of=big bs=1M count=20"), file_size=4 << 20)
-    with pytest.raises(Refused, match="disk"):
+    with pytest.raises(BuildRefused, match="disk"):
         built(
             job(repository, "for n in 1 2 3 4 5 6; do dd if=/dev/zero of=$n bs=1M count=8; done; sleep 5"),
             disk=32 << 20,
@@ -119,9 +119,9 @@ def test_memory_of_all_processes_output_files_and_disk_have_limits(repository):
 def test_it_stops_when_somebody_else_looks_after_it(repository):
     def tell(text):
         if "go" in text:
-            raise Given
+            raise LeaseLost
 
-    with pytest.raises(Given):
+    with pytest.raises(LeaseLost):
         built(job(repository, "echo go; sleep 30"), tell)
 
 
@@ -130,7 +130,7 @@ def test_nothing_is_left_behind(repository, tmp_path, monkeypatch):
     folder.mkdir()
     monkeypatch.setattr("tempfile.tempdir", str(folder))
     built(job(repository))
-    with pytest.raises(Refused):
+    with pytest.raises(BuildRefused):
         built(job(repository, "false"))
     assert not list(Path(folder).iterdir())
     assert os.path.isdir(repository.folder)
@@ -153,11 +153,11 @@ def pulled(repository) -> str:
 
 def test_a_commit_that_only_a_pull_request_leads_to_is_not_built(repository, pulled):
     for patterns in ((), ("master",), ("*",), ("refs/*",)):
-        with pytest.raises(Refused, match="No branch or tag"):
+        with pytest.raises(BuildRefused, match="No branch or tag that may be built"):
             git().commit(job(repository, ref=pulled, refs=patterns))
-    with pytest.raises(Refused, match="No branch or tag"):
+    with pytest.raises(BuildRefused, match="No branch or tag that may be built"):
         git().commit(job(repository, ref="1" * 40))
-    with pytest.raises(Refused, match="no branch or tag"):
+    with pytest.raises(BuildRefused, match="no branch or tag"):
         git().commit(job(repository, ref="pull/1/head"))
 
 
@@ -171,7 +171,7 @@ def test_an_ancestor_of_a_branch_that_is_built_is_built_and_no_other(repository)
     for commit in (feature, last):
         assert git().commit(job(repository, ref=commit)) == commit
         assert git().commit(job(repository, ref=commit, refs=("feature/*",))) == commit
-        with pytest.raises(Refused, match="No branch or tag"):
+        with pytest.raises(BuildRefused, match="No branch or tag that may be built"):
             git().commit(job(repository, ref=commit, refs=("master", "v*")))
 
 
@@ -181,7 +181,7 @@ def test_a_branch_or_tag_that_fits_no_pattern_is_not_built(repository):
     assert git().commit(job(repository, ref="v1", refs=("v*",)))
     assert git().commit(job(repository, ref="v1", refs=("refs/tags/v?",)))
     for name, patterns in (("feature/x", ("master",)), ("v1", ("refs/heads/v*",)), ("master", ("mas",))):
-        with pytest.raises(Refused, match="is not built"):
+        with pytest.raises(BuildRefused, match="is not built"):
             git().commit(job(repository, ref=name, refs=patterns))
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from builds.sandbox import cgroups, commands
-from builds.sandbox.commands import Bounds, Way
+from builds.sandbox.commands import Bounds, Isolation
 from builds.sandbox.layout import Layout, Mount
 
 FOLDER = "/tmp/deployer-build-x"
@@ -17,12 +17,12 @@ SEEN = Layout(
 BOUNDS = Bounds(42, 1000, 50, (6, 1))
 
 
-def text(way: Way, bounds: Bounds = BOUNDS) -> str:
+def text(way: Isolation, bounds: Bounds = BOUNDS) -> str:
     return " ".join(commands.chain(way, SEEN, bounds, ["make", "all"]))
 
 
 def test_bubblewrap_by_an_unprivileged_worker_without_a_network():
-    assert text(Way("bubblewrap")) == (
+    assert text(Isolation("bubblewrap")) == (
         'setpriv --pdeathsig KILL -- sh -c [ "$PPID" = "$1" ] && shift && exec "$@" sh 42 '
         "bwrap --unshare-user --unshare-pid --unshare-ipc --unshare-uts --unshare-net --unshare-cgroup-try "
         "--disable-userns --die-with-parent --new-session --uid 1000 --gid 1000 --hostname build "
@@ -35,7 +35,9 @@ def test_bubblewrap_by_an_unprivileged_worker_without_a_network():
 
 
 def test_root_opens_the_way_joins_the_groups_and_becomes_another_user():
-    told = text(Way("bubblewrap", network=True, root=True), Bounds(42, 1000, 50, (6, 1), ("/g/a",), ("192.0.2.9",)))
+    told = text(
+        Isolation("bubblewrap", network=True, root=True), Bounds(42, 1000, 50, (6, 1), ("/g/a",), ("192.0.2.9",))
+    )
     assert told.startswith(
         "unshare --mount --propagation private -- sh -c set -e\necho 0 > /g/a/cgroup.procs\n"
         f"mount --rbind /srv/repo {FOLDER}/repository/0\nmount --rbind {FOLDER} /tmp\n"
@@ -47,15 +49,15 @@ def test_root_opens_the_way_joins_the_groups_and_becomes_another_user():
 
 
 def test_namespaces_take_everything_away_again():
-    told = text(Way("namespaces"))
+    told = text(Isolation("namespaces"))
     assert "unshare --user --map-root-user --mount --propagation private --pid --ipc --uts --cgroup --net" in told
     assert "echo 1 > /proc/sys/user/max_user_namespaces\nexec unshare --user --map-user=1000" in told
-    alone = text(Way("namespaces", root=True, user_namespace=False))
+    alone = text(Isolation("namespaces", root=True, user_namespace=False))
     assert "--bounding-set=-all --inh-caps=-all --ambient-caps=-all --no-new-privs --pdeathsig KILL" in alone
     assert "--nproc" not in alone  # it would count the processes of other builds
 
 
-@pytest.mark.parametrize("way", [Way("bubblewrap", True, True), Way("namespaces"), Way("off")])
+@pytest.mark.parametrize("way", [Isolation("bubblewrap", True, True), Isolation("namespaces"), Isolation("off")])
 def test_no_value_of_the_environment_is_in_a_command_line(way):
     assert "s3cret" not in text(way)
     assert commands.start_text({"KEY": "s3cret 'x"}, "/build") == "export KEY='s3cret '\"'\"'x'\ncd /build\n"

@@ -6,8 +6,8 @@ import pytest
 
 from access.secrets import Secret
 from builds.credentials import Credential
-from builds.providers import Job, Refused
-from builds.sandbox.running import TimedOut
+from builds.providers import BuildRefused, Job
+from builds.sandbox.running import BuildTimedOut
 
 from .githttp import GitHttp
 from .repository import Repository
@@ -85,18 +85,18 @@ def test_a_submodule_that_cannot_be_fetched_refuses_the_build_and_says_why(serve
         (f"file://{library.folder}", "transport 'file' not allowed"),
     ):
         add_submodule(repository, url, there)
-        with pytest.raises(Refused, match=why):
+        with pytest.raises(BuildRefused, match=why):
             built(of(server, repository))
 
 
 def test_a_submodule_that_is_left_out_or_named_nowhere_refuses_the_build(server, repository, library):
     there = library.git("rev-parse", "HEAD").strip()
     add_submodule(repository, "../../library/.git", there, more="\tupdate = none\n")
-    with pytest.raises(Refused, match="the submodule library was left out"):
+    with pytest.raises(BuildRefused, match="the submodule library was left out"):
         built(of(server, repository))
     repository.git("rm", "-q", "--cached", ".gitmodules")
     repository.git("commit", "-q", "-m", "no address any more")
-    with pytest.raises(Refused, match=r"submodule could not be fetched: .*[Nn]o url"):
+    with pytest.raises(BuildRefused, match=r"submodule could not be fetched: .*[Nn]o url"):
         built(of(server, repository))
 
 
@@ -115,7 +115,7 @@ def test_a_file_of_lfs_that_is_not_there_refuses_the_build(server, repository):
     pointer = server.lfs(b"gone")
     server.objects.clear()
     repository.commit({".gitattributes": ATTRIBUTES, "model.bin": pointer})
-    with pytest.raises(Refused, match=r"files of Git LFS could not be fetched: .*(does not exist|missing|404)"):
+    with pytest.raises(BuildRefused, match=r"files of Git LFS could not be fetched: .*(does not exist|missing|404)"):
         built(of(server, repository))
 
 
@@ -127,7 +127,7 @@ def test_a_file_of_lfs_that_is_left_out_refuses_the_build(server, repository):
             ".lfsconfig": "[lfs]\n\tfetchexclude = *.bin\n",
         }
     )
-    with pytest.raises(Refused, match=r"of model.bin there is only the Git LFS pointer"):
+    with pytest.raises(BuildRefused, match=r"of model.bin there is only the Git LFS pointer"):
         built(of(server, repository))
 
 
@@ -139,7 +139,7 @@ def test_an_lfs_server_of_another_protocol_is_not_asked(server, repository, tmp_
             ".lfsconfig": f"[lfs]\n\turl = file://{tmp_path}\n",
         }
     )
-    with pytest.raises(Refused, match="address of the Git LFS server must be one of: http"):
+    with pytest.raises(BuildRefused, match="address of the Git LFS server must be one of: http"):
         built(of(server, repository))
 
 
@@ -148,7 +148,7 @@ def test_without_git_lfs_a_repository_that_needs_it_is_refused(server, repositor
 
     repository.commit({".gitattributes": ATTRIBUTES, "model.bin": server.lfs(b"x")})
     monkeypatch.setattr(scripts, "COMPLETE", scripts.COMPLETE.replace("command -v git-lfs", "command -v git-lfs-none"))
-    with pytest.raises(Refused, match="install the package git-lfs"):
+    with pytest.raises(BuildRefused, match="install the package git-lfs"):
         built(of(server, repository))
 
 
@@ -171,7 +171,7 @@ def test_every_branch_that_git_allows_is_built(repository, name):
     repository.commit({"app": "of the branch"})
     files = built_from_a_folder(job(repository, 'printf %s "$REF" > told', ref=name, refs=("*",)))
     assert (files["app"], files["told"].decode()) == (b"of the branch", name)
-    with pytest.raises(Refused, match="is not built"):
+    with pytest.raises(BuildRefused, match="is not built"):
         built_from_a_folder(job(repository, ref=name, refs=("master",)))
 
 
@@ -188,7 +188,7 @@ true
 def test_what_reserves_address_space_runs_and_what_uses_memory_is_ended(repository):
     files = built_from_a_folder(job(repository, f"({RESERVES}) > told"), memory=400 << 20)
     assert files["told"].decode().split() == ["reserved", *filter(shutil.which, ("node", "java"))]
-    with pytest.raises((Refused, TimedOut), match="of memory"):
+    with pytest.raises((BuildRefused, BuildTimedOut), match="of memory"):
         built_from_a_folder(job(repository, "perl -e '$x = \"x\" x (600 << 20); sleep 20'"), memory=400 << 20)
 
 

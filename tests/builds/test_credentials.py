@@ -17,7 +17,7 @@ from builds import checkout, credentials
 from builds.checkout import Git
 from builds.credentials import Credential
 from builds.execution import own_keys
-from builds.providers import Job, Refused, Silent
+from builds.providers import BuildRefused, Job, ProviderUnreachable
 from builds.sandbox import means
 from builds.sandbox.watching import Limits
 from microservice.models import MicroService
@@ -94,14 +94,17 @@ def test_a_password_reaches_its_server_and_is_in_no_argument_and_no_environment(
 def test_without_the_right_password_it_says_that_it_cannot_read(repository):
     with GitHttp(repository.folder.parent, "ci", PASSWORD) as server:
         for wrong in (Credential(), Credential("ci", Secret("canary-wrong-one"))):
-            with pytest.raises(Silent) as refused:
+            with pytest.raises(ProviderUnreachable) as refused:
                 build(job(repository, url=f"{server.url}/repository/.git", credential=wrong), "http")
             assert "cannot be read" in str(refused.value) and "canary" not in str(refused.value)
 
 
 def test_a_server_that_sends_git_elsewhere_does_not_get_the_password_there(repository):
     with GitHttp(repository.folder.parent, "ci", PASSWORD) as thief:
-        with GitHttp(repository.folder.parent, "", "", redirect=thief.url) as server, pytest.raises(Silent):
+        with (
+            GitHttp(repository.folder.parent, "", "", redirect=thief.url) as server,
+            pytest.raises(ProviderUnreachable),
+        ):
             build(
                 job(repository, url=f"{server.url}/repository/.git", credential=Credential("ci", Secret(PASSWORD))),
                 "http",
@@ -134,7 +137,7 @@ def test_a_key_opens_ssh_and_the_file_is_for_its_owner_alone(repository, sshd, t
     monkeypatch.setenv("GIT_SSH_COMMAND", ssh)
     monkeypatch.setenv("SSH_AUTH_SOCK", "/nonexistent")
     url = f"ssh://{sshd.username}@{sshd.address}:{sshd.port}{repository.folder}/.git"
-    with pytest.raises(Silent):
+    with pytest.raises(ProviderUnreachable):
         build(job(repository, url=url), "ssh")
     with Watched() as watched:
         pasted = "\ufeffthe key:\r\n" + sshd.client_key.replace("\n", "\r\n")
@@ -170,7 +173,7 @@ def test_secrets_are_for_the_build_command_alone_and_masked_in_all_that_it_print
 
 def test_the_reason_of_a_failure_quotes_no_secret(repository):
     one = job(repository, 'echo "wrong token: $TOKEN" >&2; exit 3', secrets={"TOKEN": Secret("canary-token")})
-    with pytest.raises(Refused) as refused:
+    with pytest.raises(BuildRefused) as refused:
         build(one, "file")
     assert "exit status 3: wrong token: ************" in str(refused.value)
 

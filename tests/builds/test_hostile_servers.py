@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from builds import gitlab, jenkins, server_session
-from builds.providers import Job, Refused, Seen, Silent
+from builds.providers import BuildRefused, BuildState, Job, ProviderUnreachable
 from integrations import http_client
 from tests.lab.busy import within
 
@@ -91,11 +91,11 @@ def ask_all(origin) -> None:
     ):
         try:
             answer = call()
-        except (Refused, Silent) as error:
+        except (BuildRefused, ProviderUnreachable) as error:
             assert len(str(error)) < 400
             continue
         texts = [answer] if isinstance(answer, str) else [answer.reference, answer.commit, answer.url, answer.detail]
-        assert isinstance(answer, str | Seen) and all(len(text) <= 500 and text.isprintable() for text in texts)
+        assert isinstance(answer, str | BuildState) and all(len(text) <= 500 and text.isprintable() for text in texts)
 
 
 @pytest.mark.parametrize("name", ORIGINS)
@@ -112,7 +112,7 @@ def test_an_answer_that_drips_ends_in_time(name, answer, monkeypatch):
     monkeypatch.setattr(server_session, "TIMEOUT", 1)
     with Hostile(answer) as server:
         began = time.monotonic()
-        with pytest.raises(Silent):
+        with pytest.raises(ProviderUnreachable):
             ORIGINS[name](server.url).look("build:/job/shop/3" if name == "jenkins" else "job/shop#3")
         assert time.monotonic() - began < within(3)
 

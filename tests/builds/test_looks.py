@@ -60,14 +60,14 @@ def test_a_look_that_is_refused_is_no_end(server, origin, broken):  # noqa: F811
 @BOTH
 def test_a_look_right_after_the_start_may_be_refused_too(server, origin, monkeypatch):  # noqa: F811
     build = asked(origin, server)
-    start = execution.servers.origin_of(origin).__class__.start
+    start = execution.servers.provider_of(origin).__class__.start
 
     def then_refused(self, job):
         reference = start(self, job)
         server.broken = 403
         return reference
 
-    monkeypatch.setattr(execution.servers.origin_of(origin).__class__, "start", then_refused)
+    monkeypatch.setattr(execution.servers.provider_of(origin).__class__, "start", then_refused)
     build = moved(build)
     assert build.status == B.BUILDING and build.reference
     server.broken = None
@@ -97,15 +97,15 @@ def test_a_pipeline_whose_project_has_moved_is_found_by_its_variables(server):  
 @BOTH
 def test_settings_that_are_gone_for_a_while_end_no_build(server, origin, monkeypatch):  # noqa: F811
     build = moved(asked(origin, server))
-    there = servers.origin_of
+    there = servers.provider_of
 
     def gone(name):
         raise conflict("not_configured", f"{name} is not set up.")
 
-    monkeypatch.setattr(servers, "origin_of", gone)
+    monkeypatch.setattr(servers, "provider_of", gone)
     build = moved(build)
     assert (build.status, "is not set up" in build.detail) == (B.BUILDING, True)
-    monkeypatch.setattr(servers, "origin_of", there)
+    monkeypatch.setattr(servers, "provider_of", there)
     ends(server)
     assert to_its_end(build).status == B.SUCCESS
 
@@ -172,7 +172,7 @@ def test_what_is_retried_at_the_server_is_built_again_and_succeeds(server, origi
     build = looked_at(build)
     assert (build.status, build.version.status, build.detail, build.finished) == (B.BUILDING, B.BUILDING, "", None)
     assert build.reference == ("team/shop#7" if origin == "gitlab" else "build:/job/shop/5")
-    assert History.objects.filter(action="build", reason__contains="tried again").count() == 1
+    assert History.objects.filter(action="build", reason__contains="retried").count() == 1
     ends(server, number=5)
     build = to_its_end(build)
     assert (build.status, build.version.status, build.version.build_detail) == (B.SUCCESS, B.SUCCESS, "")
@@ -246,10 +246,10 @@ def test_another_build_that_is_open_keeps_it_ended(server):  # noqa: F811
     ends(server, well=False)
     build = moved(build)
     Build.objects.create(version=build.version, origin="gitlab", status=B.PENDING)
-    assert not build_requests.go_on(build, build.reference, "")
+    assert not build_requests.reopen(build, build.reference, "")
     MicroServiceVersion.objects.update(status=B.DUPLICATE)
     Build.objects.filter(status=B.PENDING).delete()
-    assert not build_requests.go_on(build, build.reference, "")
+    assert not build_requests.reopen(build, build.reference, "")
     assert Build.objects.get().status == B.FAILED
 
 

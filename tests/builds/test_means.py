@@ -8,7 +8,8 @@ from access.callers import SYSTEM
 from builds import build_requests, builders, execution
 from builds.models import Build
 from builds.sandbox import commands, layout, means
-from builds.sandbox.commands import BUBBLEWRAP, NAMESPACES, NONE, OFF, Way
+from builds.sandbox.commands import BUBBLEWRAP, NAMESPACES, NONE, OFF, Isolation
+from messages.rendering import english
 from microservice.models import MicroServiceVersion
 from microservice.status import BuildStatus
 from tests.lab import processes
@@ -23,7 +24,7 @@ from .test_sandbox import running
 def machine(monkeypatch, works: set[str], network: bool = True) -> None:
     """A machine where these means work."""
 
-    def try_out(way: Way) -> str:
+    def try_out(way: Isolation) -> str:
         if way.means not in works:
             return f"{way.means} is not here"
         return "no pasta" if way.network and not network else ""
@@ -43,7 +44,7 @@ def test_the_folder_of_a_build_whose_worker_was_killed_is_removed_and_no_other(t
 def test_a_network_that_fails_leaves_no_process(monkeypatch):
     """A pasta that finds no /dev/net/tun leaves a child of its own, which waits for ever."""
     before = set(processes.children(1))
-    way = Way("bubblewrap", network=True, root=os.geteuid() == 0)
+    way = Isolation("bubblewrap", network=True, root=os.geteuid() == 0)
     monkeypatch.setattr(commands, "network", lambda *_: ["sh", "-c", "sleep 321.5 & exit 1", "sh"])
     assert "exit status 1" in means.try_out(way)
     wait_until(lambda: not [pid for pid in set(processes.children(1)) - before if running("321.5")], 5, "its end")
@@ -66,13 +67,13 @@ def test_the_strongest_means_that_works_is_used(monkeypatch, works, wanted, foun
     told = means.look(wanted, "auto")
     assert told.means == found
     assert bool(told.refusal()) is (found == NONE)
-    assert found != NONE or "bubblewrap" in told.refusal()
+    assert found != NONE or "bubblewrap" in english(told.refusal())
 
 
 def test_what_is_missing_for_a_network_is_told(monkeypatch):
     machine(monkeypatch, {BUBBLEWRAP}, network=False)
     told = means.look("auto", "auto")
-    assert (told.means, told.network) == (BUBBLEWRAP, "none") and "passt" in told.missing[0]
+    assert (told.means, told.network) == (BUBBLEWRAP, "none") and told.missing[0].code == "sandbox_missing.network"
     assert means.look("auto", "none").missing == ()
 
 
@@ -90,7 +91,7 @@ def test_without_a_sandbox_nothing_is_built_and_everybody_is_told_why(api, tmp_p
     build = Build.objects.get()
     assert build.status == BuildStatus.FAILED and "Install the package bubblewrap" in build.detail
     assert not ran.exists()
-    builders.tell("worker-1", found)
+    builders.report("worker-1", found)
     other = MicroServiceVersion.objects.create(microservice=service, version="2.0")
     answer = api().post(f"/services/shop/versions/{other.pk}/build")
     assert (answer.status_code, answer.json()["code"]) == (409, "no_sandbox")
@@ -98,5 +99,5 @@ def test_without_a_sandbox_nothing_is_built_and_everybody_is_told_why(api, tmp_p
     told = api().get("/builds/sandbox").json()
     assert [(one["worker"], one["means"]) for one in told["data"]] == [("worker-1", "none")]
     assert told["limits"]["memory"] == settings.BUILD_MEMORY
-    builders.tell("worker-2", means.Found(Way(BUBBLEWRAP, True)))
+    builders.report("worker-2", means.SandboxSupport(Isolation(BUBBLEWRAP, True)))
     assert api().post(f"/services/shop/versions/{other.pk}/build").status_code == 202

@@ -5,7 +5,7 @@ import time
 
 import pytest
 
-from builds.refusal_text import said
+from builds.error_sentence import error_sentence
 from microservice.status import BuildStatus as B
 
 from .test_servers import asked, moved, server, set_up  # noqa: F401
@@ -58,7 +58,7 @@ SAYS = [
         {},
         "The request requires higher privileges",
     ),
-    ("gitlab", 404, b'{"message": "404 Project Not Found"}', {}, "404 Project Not Found"),
+    ("gitlab", 404, b'{"message": "404 Project Not SandboxSupport"}', {}, "404 Project Not SandboxSupport"),
     (
         "gitlab",
         422,
@@ -102,7 +102,7 @@ def test_what_it_said_at_the_start_is_kept_while_nobody_knows_whether_it_took_th
     server.broken_start = None
     for _ in range(3):
         build = moved(build)
-        assert "disk quota exceeded" in build.detail and build.detail.count("not known") == 1
+        assert "disk quota exceeded" in build.detail and build.detail.count("not confirmed") == 1
     assert build.status == B.BUILDING
 
 
@@ -147,6 +147,6 @@ SHAPES = [
 @pytest.mark.parametrize("number", range(len(SHAPES)))
 def test_a_body_of_any_shape_makes_a_short_line_or_none_at_once(number):
     began = time.process_time()
-    sentence = said({}, SHAPES[number])
+    sentence = error_sentence({}, SHAPES[number])
     assert time.process_time() - began < 1.5
     assert len(sentence) <= 300 and (sentence == "" or sentence.isprintable())

@@ -12,7 +12,7 @@ from access.problems import Problem
 from access.secrets import Secret
 from builds import build_requests, execution, gitlab, jenkins, server_session, servers
 from builds.models import Build
-from builds.providers import Job, Silent
+from builds.providers import Job, ProviderUnreachable
 from integrations.models import Setting
 from microservice.models import MicroServiceVersion
 from microservice.status import BuildStatus
@@ -22,7 +22,7 @@ from tests.outside import servers as outside
 from .buildservers import Server
 
 pytestmark = pytest.mark.django_db
-ORIGIN_OF = servers.origin_of
+ORIGIN_OF = servers.provider_of
 ANN = Caller(name="ann", scopes=frozenset({"publish"}))
 
 
@@ -40,7 +40,7 @@ def set_up(server, monkeypatch, settings):
         "gitlab": gitlab.GitLab(server.url, "glpat-secret"),
         "jenkins": jenkins.Jenkins(server.url, "ci", "secret"),
     }
-    monkeypatch.setattr(servers, "origin_of", known.get)
+    monkeypatch.setattr(servers, "provider_of", known.get)
 
 
 def asked(origin, server, name="1.0") -> Build:
@@ -140,7 +140,7 @@ def test_a_build_server_that_is_gone_has_started_nothing(server, origin):
 @pytest.mark.parametrize("origin", ["gitlab", "jenkins"])
 def test_a_start_whose_answer_was_lost_is_found_again(server, origin, monkeypatch):
     build = asked(origin, server)
-    start = execution.servers.origin_of(origin).__class__.start
+    start = execution.servers.provider_of(origin).__class__.start
 
     def lost(self, job):
         server.broken = "lost"
@@ -149,7 +149,7 @@ def test_a_start_whose_answer_was_lost_is_found_again(server, origin, monkeypatc
         finally:
             server.broken = None
 
-    monkeypatch.setattr(execution.servers.origin_of(origin).__class__, "start", lost)
+    monkeypatch.setattr(execution.servers.provider_of(origin).__class__, "start", lost)
     build = moved(build)
     assert (build.status, build.reference) == (BuildStatus.BUILDING, "")
     build = moved(build)
@@ -168,7 +168,7 @@ def test_a_jenkins_build_goes_from_the_queue_to_its_end(server):
     build = moved(asked("jenkins", server))
     assert server.parameters["VERSION_ID"] == str(build.version_id)
     assert server.parameters["REF"] == "main"
-    assert (build.reference, build.detail) == ("queue:/queue/item/3", "In the quiet period")
+    assert (build.reference, build.detail) == ("queue:/queue/item/3", "Waiting in the queue: In the quiet period")
     server.queue = {"executable": {"number": 4, "url": "http://elsewhere.example/job/shop/4/"}}
     build = moved(build)
     assert build.reference == "build:/job/shop/4"
@@ -196,13 +196,13 @@ def test_every_result_of_jenkins(server, result, becomes):
 
 def test_a_service_whose_address_names_no_job_is_told(server):
     fleet.service("shop", build_orig="jenkins", build_url=server.url)
-    assert "names no Jenkins job" in moved(asked("jenkins", server)).detail
+    assert "does not name a Jenkins job" in moved(asked("jenkins", server)).detail
 
 
 @pytest.fixture
 def real_origins(monkeypatch):
-    """`servers.origin_of` as the product has it: from the settings."""
-    monkeypatch.setattr(servers, "origin_of", ORIGIN_OF)
+    """`servers.provider_of` as the product has it: from the settings."""
+    monkeypatch.setattr(servers, "provider_of", ORIGIN_OF)
 
 
 def test_a_build_server_is_spoken_to_over_the_tls_and_the_proxy_that_the_settings_name(real_origins, tmp_path):
@@ -222,13 +222,13 @@ def test_a_build_server_is_spoken_to_over_the_tls_and_the_proxy_that_the_setting
         documents = [{**given}, {**given, "ca": "", "verify": False}, {**given, "ca": ""}, {"ca": authority.pem}]
         for fields, good in zip(documents, (True, True, False, False), strict=True):
             holds({name: {"url": tls.url, "user": "ci", "token": "t", **fields} for name in ("gitlab", "jenkins")})
-            lab, ci = servers.origin_of("gitlab"), servers.origin_of("jenkins")
+            lab, ci = servers.provider_of("gitlab"), servers.provider_of("jenkins")
             if good:
                 assert (lab.commit(job), ci.find(run)) == ("c" * 40, "build:/job/shop/3")
                 continue
-            with pytest.raises(Silent):
+            with pytest.raises(ProviderUnreachable):
                 lab.commit(job)
-            with pytest.raises(Silent):
+            with pytest.raises(ProviderUnreachable):
                 ci.find(run)
     through = {f"http://outside.invalid{path}": answer for path, answer in answers.items()}
     with outside.Server(through) as proxy:
@@ -239,8 +239,8 @@ def test_a_build_server_is_spoken_to_over_the_tls_and_the_proxy_that_the_setting
                 "jenkins": {"url": "http://outside.invalid", "user": "ci", "token": "t"},
             }
         )
-        assert servers.origin_of("gitlab").commit(job) == "c" * 40
-        assert servers.origin_of("jenkins").find(run) == "build:/job/shop/3"
+        assert servers.provider_of("gitlab").commit(job) == "c" * 40
+        assert servers.provider_of("jenkins").find(run) == "build:/job/shop/3"
 
 
 def test_a_build_servers_own_webhook_secret_comes_before_that_of_the_environment(settings):

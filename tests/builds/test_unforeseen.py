@@ -14,7 +14,7 @@ import pytest
 
 from builds import build_requests, checkout, execution, gitlab, jenkins, server_session
 from builds.models import Build
-from builds.providers import Job, Refused, Silent
+from builds.providers import BuildRefused, Job, ProviderUnreachable
 from integrations import http_client
 from microservice.publishing import upload
 from microservice.status import BuildStatus
@@ -54,7 +54,7 @@ def test_the_next_build_goes_on_beside_one_that_failed_so(service, monkeypatch):
     build_requests.start(SYSTEM, second)
     real = upload.store
     monkeypatch.setattr(upload, "store", lambda *args, **more: (_ for _ in ()).throw(Odd("once")))
-    execution.move(execution.claim())
+    execution.advance(execution.claim())
     monkeypatch.setattr(upload, "store", real)
     execution.work()
     assert (state(first), state(second)) == (BuildStatus.FAILED, BuildStatus.SUCCESS)
@@ -86,7 +86,7 @@ def test_a_full_package_store_ends_the_build_and_says_so(service, settings, tmp_
         build_requests.start(SYSTEM, version)
         execution.work()
         assert state(version) == BuildStatus.FAILED
-        assert "no room left on the disk" in version.build_detail
+        assert "No space left on the disk" in version.build_detail
         assert not [path for path in store.rglob("*") if path.is_file()]
 
 
@@ -104,7 +104,7 @@ def test_a_full_disk_of_the_worker_ends_the_build_and_says_so(service, tmp_path,
         execution.work()
     monkeypatch.undo()
     assert state(version) == BuildStatus.FAILED and Build.objects.get().takeovers == 0
-    assert any(words in version.build_detail for words in ("room left", "No space left", "almost full"))
+    assert any(words in version.build_detail for words in ("No space left", "almost full"))
 
 
 # --- build servers ----------------------------------------------------------------------------------------------------
@@ -154,7 +154,7 @@ def test_a_broken_answer_is_silence_and_never_an_error_of_ours(name, what):
             lambda: origin.find(one),
             lambda: origin.look("build:/job/shop/3" if name == "jenkins" else "job/shop#3"),
         ):
-            with pytest.raises((Silent, Refused)) as told:
+            with pytest.raises((ProviderUnreachable, BuildRefused)) as told:
                 call()
             assert str(told.value).isprintable() and len(str(told.value)) < 400
 
@@ -174,7 +174,7 @@ def test_a_job_with_a_strange_name_is_asked_by_it(path):
         origin = jenkins.Jenkins(server.url, "ci", "t")
         url = server.url + path
         asked = unquote(jenkins._quoted(urlsplit(url).path))
-        with pytest.raises(Refused, match="404"):
+        with pytest.raises(BuildRefused, match="404"):
             origin.start(Job(1, 1, "shop", 1, "1.0", "功能/#42", url, "", "ann"))
         assert server.asked[0][1] == f"{asked}/buildWithParameters"
 
@@ -182,14 +182,14 @@ def test_a_job_with_a_strange_name_is_asked_by_it(path):
 def test_a_project_with_a_strange_name_is_asked_by_it():
     with Server() as server:
         for path in ("/team/买菜", "/team/%E4%B9%B0%E8%8F%9C"):
-            with pytest.raises(Refused, match="404"):
+            with pytest.raises(BuildRefused, match="404"):
                 gitlab.GitLab(server.url, "t").start(
                     Job(1, 1, "shop", 1, "1.0", "功能/#42", server.url + path, "", "ann")
                 )
         origin = gitlab.GitLab(server.url, "t")
         reference = origin._reference(origin._project(f"{server.url}/team/买菜"), 7)
         assert reference == "team/买菜#7"
-        with pytest.raises(Refused, match="404"):
+        with pytest.raises(BuildRefused, match="404"):
             origin.look(reference)
         assert {asked[1] for asked in server.asked} == {
             "/api/v4/projects/team/买菜/pipeline",
@@ -211,7 +211,7 @@ def test_a_server_that_answers_nonsense_has_a_clear_end(origin, settings, monkey
         shop.save()
         make = (lambda: gitlab.GitLab(url, "t")) if origin == "gitlab" else (lambda: jenkins.Jenkins(url, "c", "t"))
         monkeypatch.setattr(servers, "check", lambda service: None)
-        monkeypatch.setattr(servers, "origin_of", lambda name: make())
+        monkeypatch.setattr(servers, "provider_of", lambda name: make())
         build_requests.start(SYSTEM, version)
         execution.work()
         assert Build.objects.get().silences == 1 and state(version) == BuildStatus.BUILDING
@@ -219,4 +219,4 @@ def test_a_server_that_answers_nonsense_has_a_clear_end(origin, settings, monkey
         Build.objects.update(created=long_ago, started=None, due=long_ago)
         execution.work()
     assert state(version) == BuildStatus.TIMEOUT
-    assert "does not answer" in version.build_detail and "It had not ended" in version.build_detail
+    assert "does not answer" in version.build_detail and "had not ended" in version.build_detail

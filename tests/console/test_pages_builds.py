@@ -8,6 +8,7 @@ from access.callers import SYSTEM
 from builds import build_requests
 from builds.models import Build
 from integrations import registry
+from messages.rendering import literal
 from microservice.models import Deployment, MicroServiceVersion
 from microservice.status import BuildStatus
 from tests.microservice import fleet
@@ -35,7 +36,9 @@ def test_a_version_that_was_never_built_says_so_and_a_click_builds_it_and_the_pa
     assert "HX-Refresh" not in watched and 'id="build"' in watched.content.decode()
     Build.objects.update(log="compiling\x1b]8;;javascript:x\x07<b>")
     assert "compiling" in admin.get(fragment).content.decode() and "<b>" not in admin.get(fragment).content.decode()
-    build_requests.end(Build.objects.get(), BuildStatus.FAILED, "make: *** [all] Error 2", url="javascript:alert(1)")
+    build_requests.end(
+        Build.objects.get(), BuildStatus.FAILED, literal("make: *** [all] Error 2"), url="javascript:alert(1)"
+    )
     assert admin.get(fragment)["HX-Refresh"] == "true"
     shown = admin.get(page).content.decode()
     assert "Error 2" in shown and "hx-trigger" not in shown and 'href="javascript:' not in shown
@@ -46,8 +49,8 @@ def test_a_duplicate_leads_to_the_version_that_it_doubles(admin):
     service = shop()
     one, two = version(service), version(service, "1.1")
     first, second = build_requests.start(SYSTEM, one), build_requests.start(SYSTEM, two)
-    build_requests.learned_commit(first, "a" * 40)
-    build_requests.end(second, BuildStatus.DUPLICATE, "The commit is built already", duplicate_of=first)
+    build_requests.record_commit(first, "a" * 40)
+    build_requests.end(second, BuildStatus.DUPLICATE, literal("The commit is built already"), duplicate_of=first)
     page = admin.get(f"/services/shop/versions/{two.pk}/").content.decode()
     assert f'href="/services/shop/versions/{one.pk}/"' in page and "duplicate" in page
 
@@ -139,14 +142,20 @@ def test_a_version_page_costs_the_same_however_many_versions_and_builds_there_ar
 
 def test_the_page_shows_what_builds_are_shut_in_with(client, admin_user):
     from builds import builders
-    from builds.sandbox.commands import Way
-    from builds.sandbox.means import Found
+    from builds.sandbox.commands import Isolation
+    from builds.sandbox.means import SandboxSupport
+    from messages import Message
 
     service = fleet.service("boxed", build_url="https://git.example/x", build_command="make")
     version = MicroServiceVersion.objects.create(microservice=service, version="1.0")
-    builders.tell("worker-1", Found(Way("bubblewrap", True)))
-    builders.tell("worker-2", Found(Way("none"), missing=("Install the package bubblewrap.",)))
+    builders.report("worker-1", SandboxSupport(Isolation("bubblewrap", True)))
+    builders.report(
+        "worker-2",
+        SandboxSupport(
+            Isolation("none"), missing=(Message("sandbox_missing.bubblewrap", {"words": "bwrap: not found"}),)
+        ),
+    )
     client.force_login(admin_user)
     page = client.get(f"/services/boxed/versions/{version.pk}/").content.decode()
     assert "bubblewrap, network: pasta, memory: watched" in page and "MiB of memory" in page
-    assert "builds from git are refused" in page and "Install the package bubblewrap." in page
+    assert "builds from git are refused" in page and "Install the package bubblewrap (bwrap: not found)" in page

@@ -15,6 +15,7 @@ from django.contrib.auth import get_user_model
 from access.tokens import make_token
 from builds import build_requests
 from builds.models import Build
+from messages.rendering import literal
 from microservice.models import Deployment, MicroServiceVersion
 from microservice.status import BuildStatus, DeploymentStatus, OperationStatus
 from tests.lab.web import Web
@@ -110,7 +111,7 @@ def test_builds_are_started_named_and_waited_for(ctl):
     assert late.returncode == 3 and "It goes on" in late.stderr
     version = MicroServiceVersion.objects.get(microservice=service)
     assert (version.ref, version.status) == ("fix(cart)", BuildStatus.BUILDING)
-    build_requests.end(Build.objects.get(), BuildStatus.FAILED, "no compiler", log="make: cc: not found")
+    build_requests.end(Build.objects.get(), BuildStatus.FAILED, literal("no compiler"), log="make: cc: not found")
     refused = ctl("build", "shop", "1.0")
     assert refused.returncode == 4 and "again" in refused.stderr
     assert ctl("build", "shop", "1.0", "--again", "--no-wait").returncode == 0

@@ -20,6 +20,7 @@ from builds.models import Build
 from deployctl import client, patience
 from deployctl.commands import main
 from deployctl.patience import Patience
+from messages.rendering import literal
 from microservice.models import Deployment, MicroServiceInstance
 from microservice.status import BuildStatus, DeploymentStatus, OperationStatus
 from tests.lab.busy import within
@@ -153,7 +154,7 @@ def test_a_build_is_asked_for_and_waited_for_although_the_web_process_is_away(we
     web = webs(port)
     wait_until(Build.objects.exists, 40, "the build")
     web.kill()
-    build_requests.end(Build.objects.get(), BuildStatus.FAILED, "no compiler")
+    build_requests.end(Build.objects.get(), BuildStatus.FAILED, literal("no compiler"))
     time.sleep(AWAY)
     assert command.process.poll() is None, command.ended()
     webs(port)

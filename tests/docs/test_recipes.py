@@ -20,6 +20,7 @@ from builds import build_requests
 from builds.models import Build
 from callbacks import signing
 from deployctl.naming import LONGEST, version_name
+from messages.rendering import literal
 from microservice.models import NAME_PATTERN, Deployment, MicroService, MicroServiceInstance, MicroServiceVersion
 from microservice.status import BuildStatus, DeploymentStatus
 from tests.lab.network import wait_until
@@ -164,7 +165,7 @@ def test_the_shell_names_a_version_as_the_one_rule_does(ref):
 def test_build_again_what_failed(shell):
     service = fleet.service("shop", build_url="file:///nowhere", build_command="true")
     version = MicroServiceVersion.objects.create(microservice=service, version="1.0")
-    build_requests.end(build_requests.start(SYSTEM, version), BuildStatus.FAILED, "x")
+    build_requests.end(build_requests.start(SYSTEM, version), BuildStatus.FAILED, literal("x"))
     done = []
     thread = threading.Thread(target=lambda: done.append(shell(recipe("Build again what failed"))))
     thread.start()

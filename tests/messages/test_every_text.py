@@ -33,8 +33,9 @@ def test_every_text_is_used():
 
 def _is_used(code: str) -> bool:
     """Whether a call has the code, or it stands in a table or is returned. A plain word may be anything: calls only."""
-    if code.endswith(".several"):  # added by invalid_fields
-        return _is_used(code.removesuffix(".several"))
+    for suffix in (".several", ".said"):  # added by invalid_fields, and by builds.providers.with_words
+        if code.endswith(suffix) and _is_used(code.removesuffix(suffix)):
+            return True
     if any(code in call.codes for call in callers.calls()) or code in BY_DEFAULT:
         return True
     if "_" not in code and "." not in code:

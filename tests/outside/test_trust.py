@@ -7,7 +7,7 @@ import pytest
 from access.secrets import Secret
 from builds import servers as build_servers
 from builds.credentials import Credential
-from builds.providers import Silent
+from builds.providers import ProviderUnreachable
 from builds.server_session import DIRECT
 from callbacks import http_client
 from integrations import http_client as fetch
@@ -48,7 +48,7 @@ def test_build_servers_and_registries(company, tmp_path):
         part = registry.wrapped("gitlab", {"url": server.url})
         for ask in (
             lambda: fetch.fetch(part, "/api/v4/user", headers={"PRIVATE-TOKEN": "glpat-1234"}),
-            lambda: DIRECT.ask(server.url + "/api/v4/user", None, {"PRIVATE-TOKEN": "glpat-1234"}),
+            lambda: DIRECT.exchange(server.url + "/api/v4/user", None, {"PRIVATE-TOKEN": "glpat-1234"}),
         ):
             known(False)
             server.seen.clear()
@@ -113,7 +113,7 @@ def test_git_over_https(company, settings, tmp_path):
         server._server.handle_error = lambda *_: None
         url = server.url.replace("http://", "https://") + "/repository/.git"
         one = job(repository, url=url, credential=Credential("ci", Secret("word")))
-        with pytest.raises(Silent, match="certificate"):
+        with pytest.raises(ProviderUnreachable, match="certificate"):
             build_servers.git().commit(one)
         assert server.asked == [], "no password was sent"
         known(True)

@@ -21,8 +21,8 @@ from access.models import Membership, Team
 from access.roles import Role
 from api.resources import events
 from builds import servers
-from builds.checkout import Refused
-from builds.providers import Silent
+from builds.checkout import BuildRefused
+from builds.providers import ProviderUnreachable
 from builds.sandbox.running import last_line
 from deployer.engine.journal import Kind
 from microservice.models import MicroService
@@ -222,7 +222,7 @@ def test_no_ref_and_no_address_is_an_option_of_git(tmp_path, text):
         url = f"file://{tmp_path}"
 
     for what in ({"ref": told}, {"url": told}, {"url": f"ssh://{told}/x"}, {"url": f"ssh://a@{told}/x"}):
-        with pytest.raises((Refused, Silent)):
+        with pytest.raises((BuildRefused, ProviderUnreachable)):
             git("file", "ssh", "https").commit(job(Place, **what))
     assert not canary.exists()
 

@@ -1,6 +1,6 @@
-"""What a build server says of a refusal, in its own words: out of JSON, a page or a line of text. Pure.
+"""Extract the error sentence of a build server from JSON, an HTML page or a line of text. Pure.
 
-GitLab puts a text, a list or lists by field under `message` or `error`. Jenkins sends `X-Error`, a page with the
+GitLab puts a text, a list, or lists by field under `message` or `error`. Jenkins sends `X-Error`, a page with the
 sentence below a heading, Jetty's own page, or the first line of a Java stack trace.
 """
 
@@ -10,29 +10,24 @@ from collections.abc import Iterable, Mapping
 from html.parser import HTMLParser
 from typing import Any
 
-from .providers import plain
+from .providers import clean_text
 
-LONGEST = 300
-_LOOKED_AT = 32 * 1024  # bytes of a body; the sentence stands at its beginning
+MAX_LENGTH = 300
+_MAX_BODY = 32 * 1024  # bytes of a body that are read; the sentence is near its start
 _KEYS = ("message", "error_description", "error", "detail")
-# Headings and titles that say nothing.
+# Headings and titles without information.
 _EMPTY = re.compile(r"(oops!?|error|jenkins|login|sign in|gitlab|access denied|http error \d+|error \d+)?\W*\Z", re.I)
-# What stands before it: Jetty's status, a Java exception's class.
+# Prefixes: Jetty's status, the class of a Java exception.
 _BEFORE = re.compile(r"(?:HTTP ERROR|Error) \d{3}\b:?\s*|[A-Za-z_$][\w$.]{0,120}(?:Exception|Error|Failure):\s*", re.I)
 
 
-def said(headers: Mapping[str, str], body: bytes, secrets: Iterable[str] = ()) -> str:
-    """The sentence; empty where there is none. `headers`: names in lower case. `secrets` do not come out."""
-    text = headers.get("x-error", "") or _of(body[:_LOOKED_AT].decode("utf-8", "replace"))
+def error_sentence(headers: Mapping[str, str], body: bytes, secrets: Iterable[str] = ()) -> str:
+    """Return the sentence without `secrets`, or "" if there is none. `headers`: names in lower case."""
+    text = headers.get("x-error", "") or _of(body[:_MAX_BODY].decode("utf-8", "replace"))
     for secret in secrets:
         if secret:
             text = text.replace(secret, "***")
-    return plain(" ".join(text.split()), LONGEST)
-
-
-def with_sentence(fact: str, sentence: str) -> str:
-    """`fact`, and what the server said of it, if it said anything."""
-    return f"{fact}: {sentence}" if sentence else fact
+    return clean_text(" ".join(text.split()), MAX_LENGTH)
 
 
 def _of(text: str) -> str:
@@ -50,30 +45,30 @@ def _of(text: str) -> str:
 
 
 def _bare(text: str) -> str:
-    """Without what says nothing at its beginning; short enough for patterns."""
-    text = text[: 2 * LONGEST]
+    """Return the text without prefixes, short enough for the patterns."""
+    text = text[: 2 * MAX_LENGTH]
     while before := _BEFORE.match(text):
         text = text[before.end() :]
     return text
 
 
-def _flat(told: Any, depth: int = 0) -> str:
+def _flat(value: Any, depth: int = 0) -> str:
     if depth > 4:
         return ""
-    if isinstance(told, str):
-        return told
-    if isinstance(told, list):
-        return ", ".join(filter(None, (_flat(one, depth + 1) for one in told[:5])))
-    if not isinstance(told, dict):
+    if isinstance(value, str):
+        return value
+    if isinstance(value, list):
+        return ", ".join(filter(None, (_flat(one, depth + 1) for one in value[:5])))
+    if not isinstance(value, dict):
         return ""
     if depth == 0:
-        return next(filter(None, (_flat(told.get(key), 1) for key in _KEYS)), "")
-    parts = [(name, _flat(one, depth + 1)) for name, one in list(told.items())[:5]]
+        return next(filter(None, (_flat(value.get(key), 1) for key in _KEYS)), "")
+    parts = [(name, _flat(one, depth + 1)) for name, one in list(value.items())[:5]]
     return "; ".join(text if name == "base" else f"{name} {text}" for name, text in parts if text)
 
 
 class _Page(HTMLParser):
-    """Where the sentence stands on the error pages of Jenkins and Jetty, best first."""
+    """Find the sentence on error pages of Jenkins and Jetty."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -103,7 +98,7 @@ class _Page(HTMLParser):
             place = "message"
         if place == "th":
             self._found["th"] = text
-        elif len(self._found.get(place, "")) < LONGEST:
+        elif len(self._found.get(place, "")) < MAX_LENGTH:
             self._found[place] = f"{self._found.get(place, '')} {text}".strip()
 
     def sentence(self) -> str:
