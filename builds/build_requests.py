@@ -70,7 +70,7 @@ def _status_refusal(version: MicroServiceVersion, again: bool, even_built: bool)
     if status == BuildStatus.PENDING:
         return None
     if status not in BUILD_AGAIN:
-        return refused("build_status", version=version.version, status=status.label)
+        return refused("build_status.not_buildable", version=version.version, status=status.label)
     if not again:
         return refused("build_status.ended", version=version.version, status=status.label)
     if status == BuildStatus.DUPLICATE and not even_built:

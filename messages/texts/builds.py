@@ -6,7 +6,7 @@ from ..text import Text
 
 TEXTS: dict[str, Text] = {
     # Requests for a build.
-    "build_status": Text(
+    "build_status.not_buildable": Text(
         _("{version} is {status:term}; only pending versions and failed builds can be built."),
         _("Create another version."),
     ),
