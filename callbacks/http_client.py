@@ -1,138 +1,121 @@
-"""One request to a stranger's address: only where it is allowed, to the very address that was looked at, within 10 s.
+"""Send requests to URLs that users enter: only to addresses that are allowed, within 10 s.
 
-A name is resolved once and the connection made to what it resolved to, so a name that changes its mind between the look
-and the connection (DNS rebinding) changes nothing. Redirects are not followed: they would lead anywhere.
+A name is resolved once and the connection made to what it resolved to, so a name that changes between the check and
+the connection (DNS rebinding) changes nothing. Redirects are not followed: they could lead anywhere.
 """
 
-import http.client
-import socket
-import threading
 import time
-from concurrent.futures import ThreadPoolExecutor
-from concurrent.futures import TimeoutError as TooSlow
 from dataclasses import dataclass
 from ipaddress import ip_address, ip_network
+from typing import Any
 from urllib.parse import urlsplit
 
 from django.conf import settings
 
 from access.public_networks import embedded, is_public
-from integrations import tls
+from deployer.engine import transport_socket
+from integrations import http_client
+from messages import Message
+from messages.rendering import english
 
-DEADLINE = 10.0  # seconds for all of it, the name's resolution included
-RESOLVE = 5.0
-CLIPPED = 4096  # bytes of the answer that are kept
+TIMEOUT = 10.0  # seconds for all of it, the resolution of the name included
+MAX_ANSWER = 4096  # bytes of the answer that are kept
 
 
-class Refused(Exception):
-    """The address may not be spoken to. Its text says why; trying again changes nothing but where names resolve."""
+class AddressForbidden(Exception):
+    """A host has an address that callbacks may not reach. Trying again helps only where the name changes."""
+
+    def __init__(self, host: str):
+        self.message = Message("delivery.address", {"host": host})
+        super().__init__(english(self.message))
+
+
+class BadUrl(ValueError):
+    """A URL that a callback cannot have. `code`: of the text that says why."""
+
+    def __init__(self, code: str):
+        super().__init__(code)
+        self.code = code
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
-    """What came back: a status and the answer's first bytes, or an error and no status."""
+class Response:
+    """A status and the first bytes of the answer; or an error, and no status."""
 
     status: int | None
     body: str = ""
-    error: str = ""
+    error: Message | None = None
     took: int = 0  # milliseconds
 
     @property
-    def is_good(self) -> bool:
+    def is_success(self) -> bool:
         return self.status is not None and 200 <= self.status < 300
 
 
-_resolvers = ThreadPoolExecutor(8, thread_name_prefix="resolve")  # getaddrinfo has no timeout of its own
-
-
-def allowed(address: str) -> bool:
+def is_allowed(address: str) -> bool:
     """Whether requests may go to an IP address: public, or inside one of CALLBACK_ALLOWED_NETWORKS."""
     try:
         parsed = ip_address(address.partition("%")[0])
     except ValueError:
         return False
-    meant = (parsed, *embedded(parsed))
-    if any(one in ip_network(entry, strict=False) for entry in settings.CALLBACK_ALLOWED_NETWORKS for one in meant):
+    candidates = (parsed, *embedded(parsed))
+    networks = [ip_network(entry, strict=False) for entry in settings.CALLBACK_ALLOWED_NETWORKS]
+    if any(candidate in network for network in networks for candidate in candidates):
         return True
     return is_public(parsed)
 
 
-def place_of(url: str) -> tuple[str, str, int, str]:
-    """(scheme, host, port, path with query) of an address that a callback may have. Raises ValueError."""
+def parse_url(url: str) -> tuple[str, str, int]:
+    """Return (scheme, host, port) of a URL that a callback can have. Raise BadUrl."""
     if not url.isascii() or any(ord(char) <= 32 or ord(char) == 127 for char in url):
-        raise ValueError("must be an http:// or https:// address without spaces")
-    parts = urlsplit(url)
-    if parts.scheme not in ("http", "https") or not parts.hostname:
-        raise ValueError("must be an http:// or https:// address")
-    if parts.username is not None or parts.password is not None:
-        raise ValueError("must hold no user or password: use a header")
-    if parts.fragment:
-        raise ValueError("must hold no fragment")
-    port = parts.port if parts.port is not None else 443 if parts.scheme == "https" else 80
-    if not 0 < port < 65536:
-        raise ValueError("has a port that is none")
-    return parts.scheme, parts.hostname, port, (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
-
-
-def resolve(host: str, port: int) -> str:
-    """The address to connect to. Raises Refused where any of the name's addresses may not be spoken to, OSError."""
+        raise BadUrl("url_spaces")
     try:
-        found = _resolvers.submit(socket.getaddrinfo, host, port, 0, socket.SOCK_STREAM).result(RESOLVE)
-    except TooSlow:
-        raise OSError(f"{host} could not be resolved within {RESOLVE:.0f} s") from None
-    except UnicodeError:
-        raise OSError(f"{host} is no name") from None
-    addresses = list(dict.fromkeys(str(entry[4][0]) for entry in found))
-    if not addresses or not all(allowed(address) for address in addresses):
-        raise Refused(f"{host} is at an address that callbacks may not reach (see CALLBACK_ALLOWED_NETWORKS).")
-    return addresses[0]
+        parts = urlsplit(url)
+    except ValueError:
+        raise BadUrl("http_url") from None
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise BadUrl("http_url")
+    if parts.username is not None or parts.password is not None:
+        raise BadUrl("url_userinfo")
+    if parts.fragment:
+        raise BadUrl("url_fragment")
+    try:
+        port = parts.port if parts.port is not None else 443 if parts.scheme == "https" else 80
+    except ValueError:
+        raise BadUrl("url_port") from None
+    if port == 0:
+        raise BadUrl("url_port")
+    return parts.scheme, parts.hostname, port
 
 
-def post(url: str, headers: dict[str, str], body: bytes) -> Answer:
-    """Sends one POST. Raises Refused; whatever else goes wrong is in the Answer."""
+def resolve(host: str, port: int, seconds: float) -> list[tuple[Any, ...]]:
+    """Return the addresses to connect to. Raise AddressForbidden where any of them is not allowed, OSError."""
+    addresses = transport_socket.resolved(host, port, seconds)
+    if not addresses or not all(is_allowed(str(place[0])) for _, place in addresses):
+        raise AddressForbidden(host)
+    return addresses
+
+
+def post(url: str, headers: dict[str, str], body: bytes) -> Response:
+    """Send one POST. Raise AddressForbidden; whatever else goes wrong is in the Response."""
     begun = time.monotonic()
     took = lambda: int((time.monotonic() - begun) * 1000)
     try:
-        scheme, host, port, path = place_of(url)
-        address = resolve(host, port)
-        status, answer = _speak(scheme, host, port, path, address, headers, body, begun + DEADLINE)
-        return Answer(status, answer, took=took())
-    except Refused:
-        raise
-    except (OSError, http.client.HTTPException, ValueError) as error:
-        late = took() >= DEADLINE * 1000 - 100
-        text = f"no answer within {DEADLINE:.0f} s" if late else f"{type(error).__name__}: {error}"
-        return Answer(None, error=text[:500], took=took())
-
-
-def _speak(
-    scheme: str, host: str, port: int, path: str, address: str, headers: dict[str, str], body: bytes, end: float
-) -> tuple[int, str]:
-    left = max(0.1, end - time.monotonic())
-    if scheme == "https":
-        connection: http.client.HTTPConnection = http.client.HTTPSConnection(
-            host, port, timeout=left, context=tls.context()
+        parse_url(url)
+        reply = http_client.exchange(
+            url,
+            method="POST",
+            body=body,
+            headers=headers,
+            timeout=TIMEOUT,
+            max_bytes=MAX_ANSWER,
+            truncate=True,
+            resolve=resolve,
         )
-    else:
-        connection = http.client.HTTPConnection(host, port, timeout=left)
-    # The name stays in the Host header and in TLS; the connection goes where the name was seen to lead.
-    connection._create_connection = lambda _, timeout, *rest: socket.create_connection((address, port), timeout)  # type: ignore[attr-defined]
-    # A timeout is for one read; somebody who answers a byte at a time is cut off by this.
-    cut = threading.Timer(left, _cut, [connection])
-    cut.daemon = True
-    cut.start()
-    try:
-        connection.request("POST", path, body, headers)
-        response = connection.getresponse()
-        return response.status, response.read(CLIPPED).decode(errors="replace").replace("\0", "�")
-    finally:
-        cut.cancel()
-        connection.close()
-
-
-def _cut(connection: http.client.HTTPConnection) -> None:
-    try:
-        if connection.sock is not None:
-            connection.sock.shutdown(socket.SHUT_RDWR)
-    except OSError:  # it has ended by itself
-        pass
+    except BadUrl as error:
+        return Response(None, error=Message(error.code), took=took())
+    except http_client.Unreachable as error:
+        late = error.message.code == "unreachable.timeout"
+        message = Message("delivery.timeout", {"seconds": round(TIMEOUT)}) if late else error.message
+        return Response(None, error=message, took=took())
+    return Response(reply.status, reply.body.decode(errors="replace").replace("\0", "�"), took=took())

@@ -1,43 +1,34 @@
-"""Fills the outbox, inside the transaction of what is told: what was rolled back is never told, what was done always.
+"""Fill the outbox inside the transaction of an event: what is rolled back is never sent, what is committed always is.
 
-`fill(events)` is called where the rows of live views are written (audit/events.py); `tell` for what has no such
-row. Where nothing that happened is a callback's business this costs nothing; where no callback wants it, one look.
+Where no callback subscribes to an event, this costs one query.
 """
 
 import json
 import uuid
-from datetime import timedelta
+from collections.abc import Mapping
+from datetime import datetime, timedelta
 from typing import Any
 
 from django.utils import timezone
 
 from .models import Callback, Delivery
 
-FOR = timedelta(days=1)  # how long it is tried
+DELIVERY_TTL = timedelta(days=1)  # how long a delivery is retried
 
 
-def tell(event: str, name: str, data: dict[str, Any]) -> None:
-    """Queues one message for every callback that wants it. `name` says what it is about, and is told once."""
-    tell_each(event, {name: data})
+def enqueue(event: str, name: str, data: dict[str, Any]) -> None:
+    """Queue one message to every callback that subscribes to `event`. `name` identifies it: it is sent once."""
+    enqueue_all({(event, name): data})
 
 
-def tell_each(event: str, told: dict[str, dict[str, Any]]) -> None:
-    """The same of many things: {name: data}. Two statements, however many."""
-    if told:
-        queue({(event, name): data for name, data in told.items()})
+def enqueue_each(event: str, messages: Mapping[str, dict[str, Any]]) -> None:
+    """Queue several messages about one kind of event: {name: data}. Two statements, however many."""
+    if messages:
+        enqueue_all({(event, name): data for name, data in messages.items()})
 
 
-def wanted() -> set[str]:
-    """The events that any active callback wants. One query."""
-    return {event for callback in _callbacks() for event in callback.events}
-
-
-def _callbacks() -> list[Callback]:
-    return list(Callback.objects.filter(active=True).only("pk", "events").order_by("pk"))
-
-
-def queue(told: dict[tuple[str, str], dict[str, Any]]) -> None:
-    """Queues messages, {(event, name): data}. Two statements, however many."""
+def enqueue_all(messages: Mapping[tuple[str, str], dict[str, Any]]) -> None:
+    """Queue messages: {(event, name): data}. Two statements, however many."""
     now = timezone.now()
     rows = [
         Delivery(
@@ -47,17 +38,26 @@ def queue(told: dict[tuple[str, str], dict[str, Any]]) -> None:
             message_id=f"msg_{uuid.uuid4().hex}",
             due=now,
             created=now,
-            until=now + FOR,
-            body=body_of(event, now, data),
+            until=now + DELIVERY_TTL,
+            body=message_body(event, now, data),
         )
-        for callback in _callbacks()
-        for (event, name), data in told.items()
+        for callback in _active_callbacks()
+        for (event, name), data in messages.items()
         if event in callback.events
     ]
     if rows:
-        Delivery.objects.bulk_create(rows, ignore_conflicts=True)  # told already: not again
+        Delivery.objects.bulk_create(rows, ignore_conflicts=True)  # one that was queued before is not queued again
 
 
-def body_of(event: str, at, data: dict[str, Any]) -> str:
-    """The message, as Standard Webhooks shapes it."""
+def subscribed_events() -> set[str]:
+    """The events that any active callback subscribes to. One query."""
+    return {event for callback in _active_callbacks() for event in callback.events}
+
+
+def message_body(event: str, at: datetime, data: dict[str, Any]) -> str:
+    """Return the message in the form of Standard Webhooks."""
     return json.dumps({"type": str(event), "timestamp": at.isoformat().replace("+00:00", "Z"), "data": data})
+
+
+def _active_callbacks() -> list[Callback]:
+    return list(Callback.objects.filter(active=True).only("pk", "events").order_by("pk"))

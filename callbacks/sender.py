@@ -1,5 +1,8 @@
-"""Sends what lies in the outbox: a thread in every worker process. Any number of them do no harm, because each takes a
-delivery by one conditional update with a lease; a process that dies in the middle leaves it to the next."""
+"""Send the outbox: a thread in every worker process.
+
+Several senders do no harm: each claims a delivery by one conditional UPDATE with a lease. Where a process dies while it
+sends, the lease expires and another sender takes the delivery.
+"""
 
 import json
 import logging
@@ -7,7 +10,9 @@ import threading
 import time
 import traceback
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from datetime import timedelta
+from typing import Any
 
 from django.conf import settings
 from django.db import Error, connection
@@ -15,120 +20,141 @@ from django.db.models import F, Q
 from django.utils import timezone
 
 from access.secrets import reveal
+from messages import Message
+from messages.rendering import english
 from runtime.periodic import Loop
 
 from . import http_client, signing
-from .models import Delivery, State
+from .models import Delivery, DeliveryState
 
 LEASE = timedelta(seconds=60)  # longer than a request can take
-LONGEST_LOOK = 300.0  # seconds after which a look at the outbox hangs
-AT_ONCE = 8  # requests of one process
-OF_ONE = 2  # of them to one callback, so that a dead address does not hold up the others
-PAUSES = (5, 30, 120, 600, 1800, 3600, 7200)  # seconds before the next attempt; the last one again and again
-SECRET_LIKE = ("auth", "token", "secret", "key", "cookie", "password")
+POLL_TIMEOUT = 300.0  # seconds after which a look at the outbox counts as hung
+MAX_IN_FLIGHT = 8  # requests of one process
+MAX_IN_FLIGHT_PER_CALLBACK = 2  # so that a dead URL does not hold up the others
+MAX_CALLBACKS = 50  # looked at in one round
+RETRY_DELAYS = (5, 30, 120, 600, 1800, 3600, 7200)  # seconds; the last one again and again
+SECRET_WORDS = ("auth", "token", "secret", "key", "cookie", "password")  # in names of headers
 log = logging.getLogger(__name__)
 
 
+@dataclass(frozen=True, slots=True)
+class Result:
+    """What one request came to. `final`: a rule forbids it, so it is not tried again. `fields`: those of the row."""
+
+    ok: bool
+    final: bool
+    fields: dict[str, Any]
+
+
 class Sender:
-    """The thread that looks, and the threads that send."""
+    """The thread that claims deliveries, and the threads that send them."""
 
     def __init__(self) -> None:
-        self._hands = ThreadPoolExecutor(AT_ONCE, thread_name_prefix="callback")
-        self._free = threading.Semaphore(AT_ONCE)
-        self._loop = Loop("callbacks", self._look, lambda: min(1.0, settings.SWEEP_INTERVAL), LONGEST_LOOK)
+        self._pool = ThreadPoolExecutor(MAX_IN_FLIGHT, thread_name_prefix="callback")
+        self._free = threading.Semaphore(MAX_IN_FLIGHT)
+        self._loop = Loop("callbacks", self._poll, lambda: min(1.0, settings.SWEEP_INTERVAL), POLL_TIMEOUT)
 
     def stop(self) -> None:
         self._loop.stop()
-        self._hands.shutdown(wait=False, cancel_futures=True)
+        self._pool.shutdown(wait=False, cancel_futures=True)
 
-    def _look(self) -> None:
-        for row in claim(AT_ONCE):
-            if not self._free.acquire(timeout=LEASE.total_seconds()):  # nothing that is sent takes longer
-                return  # leases run out, and the rest is sent again
-            self._hands.submit(self._one, row)
+    def _poll(self) -> None:
+        for row in claim(MAX_IN_FLIGHT):
+            if not self._free.acquire(timeout=LEASE.total_seconds()):  # no request takes longer
+                return  # the leases expire, and the rest is claimed again
+            self._pool.submit(self._attempt, row)
 
-    def _one(self, row: Delivery) -> None:
+    def _attempt(self, row: Delivery) -> None:
         try:
             attempt(row)
-        except Error as error:  # its lease runs out, and it is sent again
-            log.warning("what came of a callback could not be written: %s", type(error).__name__)
-        except Exception:  # nobody asks what became of this call
-            log.exception("what came of a callback could not be written")
+        except Error as error:  # its lease expires, and it is sent again
+            log.warning("the result of a callback could not be saved: %s", type(error).__name__)
+        except Exception:  # the future's result is not read
+            log.exception("the result of a callback could not be saved")
         finally:
             connection.close()
             self._free.release()
 
 
-def claim(most: int) -> list[Delivery]:
-    """Deliveries that are due and now the caller's to send, a few of each callback at most."""
+def claim(limit: int) -> list[Delivery]:
+    """Claim deliveries that are due, a few of each callback at most."""
     now = timezone.now()
-    pending = Delivery.objects.filter(state=State.PENDING, callback__active=True)
+    pending = Delivery.objects.filter(state=DeliveryState.PENDING, callback__active=True)
     free = pending.filter(Q(lease=None) | Q(lease__lt=now), due__lte=now).order_by()
-    taken: list[int] = []
-    for callback in list(free.values_list("callback", flat=True).distinct()[:50]):
-        busy = pending.filter(callback=callback, lease__gte=now).count()
-        for number in list(
-            free.filter(callback=callback).order_by("due").values_list("pk", flat=True)[: OF_ONE - busy]
-            if busy < OF_ONE
-            else []
-        ):
-            # Of two processes that saw the same row, the second one's condition does not hold any more.
-            if len(taken) < most and free.filter(pk=number).update(lease=now + LEASE, attempts=F("attempts") + 1):
-                taken.append(number)
-    return list(Delivery.objects.select_related("callback").filter(pk__in=taken).order_by("pk"))
+    claimed: list[int] = []
+    for callback in list(free.values_list("callback", flat=True).distinct()[:MAX_CALLBACKS]):
+        allowed = MAX_IN_FLIGHT_PER_CALLBACK - pending.filter(callback=callback, lease__gte=now).count()
+        due = free.filter(callback=callback).order_by("due").values_list("pk", flat=True)
+        for pk in list(due[:allowed]) if allowed > 0 else []:
+            # Of two processes that read the same row, the second one's condition no longer holds.
+            if len(claimed) < limit and free.filter(pk=pk).update(lease=now + LEASE, attempts=F("attempts") + 1):
+                claimed.append(pk)
+    return list(Delivery.objects.select_related("callback").filter(pk__in=claimed).order_by("pk"))
 
 
 def attempt(row: Delivery) -> Delivery:
-    """Sends a delivery once and writes what came of it: delivered, later again, or given up."""
+    """Send a delivery once and save the result: delivered, to be retried, or given up."""
     try:
-        seen = send(row)
-    except Exception as error:  # noqa: BLE001 - such as a secret that nobody can read: this callback's trouble alone
-        # Where it came from, and not its text: that may quote a secret.
+        result = send(row)
+    except Exception as error:  # noqa: BLE001 - such as a secret that cannot be decrypted: it concerns this callback alone
+        # Where it came from, without its text: that may quote a secret.
         where = "".join(traceback.format_tb(error.__traceback__))
-        log.error("a callback met an error that nobody foresaw: %s\n%s", type(error).__name__, where)
-        said = f"It could not be sent: {type(error).__name__}"
-        fields = {"error": said, "answer_status": None, "sent": timezone.now()}
-        seen = {"good": False, "refused": False, "fields": fields}
+        log.error("unexpected error in a callback: %s\n%s", type(error).__name__, where)
+        message = Message("delivery.internal_error", {"kind": type(error).__name__})
+        result = Result(False, False, {**_error_fields(message), "answer_status": None, "sent": timezone.now()})
     now = timezone.now()
-    if seen["good"]:
-        state, due = State.DELIVERED, row.due
-    elif seen["refused"] or (due := now + timedelta(seconds=PAUSES[min(row.attempts, len(PAUSES)) - 1])) > row.until:
-        state, due = State.FAILED, row.due
-    else:
-        state = State.PENDING
-    written = {**seen["fields"], "state": state, "due": due, "lease": None}
-    Delivery.objects.filter(pk=row.pk).update(**written)
-    for name, value in written.items():
+    retry_at = now + timedelta(seconds=RETRY_DELAYS[min(row.attempts, len(RETRY_DELAYS)) - 1])
+    state, due = DeliveryState.PENDING, retry_at
+    if result.ok:
+        state, due = DeliveryState.DELIVERED, row.due
+    elif result.final or retry_at > row.until:
+        state, due = DeliveryState.FAILED, row.due
+    fields = {**result.fields, "state": state, "due": due, "lease": None}
+    Delivery.objects.filter(pk=row.pk).update(**fields)
+    for name, value in fields.items():
         setattr(row, name, value)
     return row
 
 
-def send(row: Delivery) -> dict:
-    """One request for a delivery. {"good", "refused", "fields": what a row keeps of both sides}."""
+def send(row: Delivery) -> Result:
+    """Send one request for a delivery."""
     callback, body = row.callback, row.body.encode()
     extra = json.loads(reveal(callback.headers)) if callback.headers else {}
     signed = signing.headers(reveal(callback.secret), row.message_id, int(time.time()), body)
     headers = {"Content-Type": "application/json", "User-Agent": "deployer", "Connection": "close", **extra, **signed}
-    refused = False
+    forbidden = False
     try:
-        answer = http_client.post(callback.url, headers, body)
-    except http_client.Refused as error:
-        refused, answer = True, http_client.Answer(None, error=str(error))
+        response = http_client.post(callback.url, headers, body)
+    except http_client.AddressForbidden as error:
+        forbidden, response = True, http_client.Response(None, error=error.message)
+    message = response.error
+    if message is None and not response.is_success:
+        message = Message("delivery.status", {"status": response.status})
     fields = {
         "url": callback.url,
-        "headers": shown(headers),
-        "answer_status": answer.status,
-        "answer": answer.body,
-        "error": answer.error or ("" if answer.is_good else f"answered {answer.status}"),
-        "took": answer.took,
+        "headers": redacted_headers(headers),
+        "answer_status": response.status,
+        "answer": response.body,
+        "took": response.took,
         "sent": timezone.now(),
+        **_error_fields(message),
     }
-    return {"good": answer.is_good, "refused": refused, "fields": fields}
+    return Result(response.is_success, forbidden, fields)
 
 
-def shown(headers: dict[str, str]) -> dict[str, str]:
-    """Headers as people may see them: what looks like a secret is not kept."""
+def _error_fields(message: Message | None) -> dict[str, Any]:
+    if message is None:
+        return {"error": "", "error_code": "", "error_params": {}}
     return {
-        name: "[secret]" if any(word in name.lower() for word in SECRET_LIKE) else value
+        "error": english(message)[: Delivery._meta.get_field("error").max_length],
+        "error_code": message.code,
+        "error_params": message.as_json()["params"],
+    }
+
+
+def redacted_headers(headers: dict[str, str]) -> dict[str, str]:
+    """Return headers for people to see: values that look like secrets are replaced."""
+    return {
+        name: "[secret]" if any(word in name.lower() for word in SECRET_WORDS) else value
         for name, value in headers.items()
     }

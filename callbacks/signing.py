@@ -1,4 +1,7 @@
-"""Signatures after Standard Webhooks (standardwebhooks.com): HMAC-SHA256 over `id.timestamp.body`."""
+"""Signatures of Standard Webhooks (standardwebhooks.com): HMAC-SHA256 over `id.timestamp.body`.
+
+docs/decisions/0021-own-webhook-signatures.md says why this is not the library of that name.
+"""
 
 import base64
 import binascii
@@ -6,8 +9,19 @@ import hashlib
 import hmac
 import secrets
 
+from messages import Message
+from messages.rendering import english
+
 PREFIX = "whsec_"
-SHORTEST, LONGEST = 16, 64  # bytes
+MIN_KEY, MAX_KEY = 16, 64  # bytes
+
+
+class BadSecret(ValueError):
+    """A secret from which no key can be made."""
+
+    def __init__(self, message: Message):
+        super().__init__(english(message))
+        self.message = message
 
 
 def new_secret() -> str:
@@ -15,18 +29,18 @@ def new_secret() -> str:
 
 
 def key_of(secret: str) -> bytes:
-    """The key in a secret. Raises ValueError with a sentence for one that holds none."""
+    """Return the key in a secret. Raise BadSecret."""
     try:
         key = base64.b64decode(secret.removeprefix(PREFIX), validate=True)
     except (binascii.Error, ValueError):
-        raise ValueError("must be whsec_ and then base64") from None
-    if not SHORTEST <= len(key) <= LONGEST:
-        raise ValueError(f"must hold {SHORTEST} to {LONGEST} bytes in base64")
+        raise BadSecret(Message("webhook_secret_format")) from None
+    if not MIN_KEY <= len(key) <= MAX_KEY:
+        raise BadSecret(Message("webhook_secret_length", {"min": MIN_KEY, "max": MAX_KEY}))
     return key
 
 
 def headers(secret: str, message_id: str, timestamp: int, body: bytes) -> dict[str, str]:
-    """The three headers of a signed message. `timestamp`: unix seconds."""
+    """Return the three headers of a signed message. `timestamp`: unix seconds."""
     signed = f"{message_id}.{timestamp}.".encode() + body
     mac = hmac.new(key_of(secret), signed, hashlib.sha256).digest()
     return {

@@ -8,7 +8,7 @@ from django.conf import settings
 from audit import events
 from audit.models import Event
 from callbacks import outbox
-from callbacks.models import Telling
+from callbacks.models import EventType
 
 from .models import Deployment, Operation
 from .status import DEPLOYMENT_ENDED, DeploymentStatus, OperationStatus
@@ -25,8 +25,8 @@ def publish(rows: Iterable[Event]) -> None:
 def build_ended(version: Any, attempt: str = "") -> None:
     """Call in the transaction that ends a version's build, with the version as it is then. Each attempt's is told."""
     service = version.microservice
-    outbox.tell(
-        Telling.BUILD_ENDED,
+    outbox.enqueue(
+        EventType.BUILD_ENDED,
         f"build.ended:{version.pk}:{version.status}" + (f":{attempt}" if attempt else ""),
         {
             "service": service.name,
@@ -55,27 +55,27 @@ def fill(rows: Iterable[Event]) -> None:
             named[meaning, _name(meaning, row)] = row
     if not named:
         return
-    wanted = outbox.wanted()
+    wanted = outbox.subscribed_events()
     named = {key: row for key, row in named.items() if key[0] in wanted}
     if named:
-        outbox.queue(_described(named))
+        outbox.enqueue_all(_described(named))
 
 
-def _meaning(row: Any) -> Telling | None:
+def _meaning(row: Any) -> EventType | None:
     status = row.data.get("status")
     if row.kind == "deployment":
         if status == DeploymentStatus.RUNNING:
-            return Telling.DEPLOYMENT_STARTED
+            return EventType.DEPLOYMENT_STARTED
         if status == DeploymentStatus.FAILED:
-            return Telling.DEPLOYMENT_FAILED
-        return Telling.DEPLOYMENT_ENDED if status in DEPLOYMENT_ENDED else None
+            return EventType.DEPLOYMENT_FAILED
+        return EventType.DEPLOYMENT_ENDED if status in DEPLOYMENT_ENDED else None
     if row.kind == "operation" and status in (OperationStatus.FAILED, OperationStatus.UNDONE):
-        return Telling.INSTANCE_FAILED
+        return EventType.INSTANCE_FAILED
     return None
 
 
-def _name(meaning: Telling, row: Any) -> str:
-    return f"{meaning.value}:{row.operation_id if meaning == Telling.INSTANCE_FAILED else row.deployment_id}"
+def _name(meaning: EventType, row: Any) -> str:
+    return f"{meaning.value}:{row.operation_id if meaning == EventType.INSTANCE_FAILED else row.deployment_id}"
 
 
 def _described(named: dict) -> dict:
@@ -85,7 +85,7 @@ def _described(named: dict) -> dict:
         .defer("spec")
         .in_bulk({row.deployment_id for row in named.values()})
     )
-    wanted = {row.operation_id for (event, _), row in named.items() if event == Telling.INSTANCE_FAILED}
+    wanted = {row.operation_id for (event, _), row in named.items() if event == EventType.INSTANCE_FAILED}
     operations = Operation.objects.select_related("host").in_bulk(wanted) if wanted else {}
     told = {}
     for (event, name), row in named.items():

@@ -2,6 +2,7 @@
 
 import json
 from datetime import datetime
+from typing import Any
 
 from django.http import HttpRequest, HttpResponse
 from ninja import Field, Router, Schema, Status
@@ -9,15 +10,15 @@ from pydantic import StrictBool
 
 from access.problems import not_found
 from access.secrets import reveal
-from callbacks import changes, sender
-from callbacks.models import Callback, Delivery, Telling
+from callbacks import redelivery, sender, subscriptions
+from callbacks.models import Callback, Delivery, DeliveryState, EventType
 
 from .. import paging
 from ..auth import caller, needs
 from ..schemas import base
 
 router = Router()
-EVENTS = ", ".join(Telling.values)
+EVENTS = ", ".join(EventType.values)
 
 
 class CallbackUpdate(base.Body):
@@ -63,6 +64,8 @@ class DeliveryOut(Schema):
     answer_status: int | None
     answer: str = Field(description="The first part of the answer's body")
     error: str
+    error_code: str = Field(description="Names the error; empty where there is none")
+    error_params: dict[str, Any]
     attempts: int
     took: int | None = Field(description="Milliseconds")
     created: datetime
@@ -85,7 +88,7 @@ def list_callbacks(request: HttpRequest, query: paging.Page):
 @needs("admin")
 def create_callback(request: HttpRequest, body: CallbackCreate, response: HttpResponse):
     """Adds a callback. Its secret is in this answer only."""
-    row, secret = changes.create(caller(request), body.given())
+    row, secret = subscriptions.create(caller(request), body.given())
     response["Location"] = f"/api/v1/callbacks/{row.pk}"
     return Status(201, CallbackCreated.model_construct(**dict(form(row)), secret=secret))
 
@@ -94,21 +97,21 @@ def create_callback(request: HttpRequest, body: CallbackCreate, response: HttpRe
 @needs("admin")
 def get_callback(request: HttpRequest, id: base.PathId):
     """One callback, without its secret."""
-    return form(changes.find(id))
+    return form(subscriptions.find(id))
 
 
 @router.patch("/callbacks/{id}", response=CallbackOut)
 @needs("admin")
 def change_callback(request: HttpRequest, id: base.PathId, body: CallbackUpdate):
     """Changes the fields that are named."""
-    return form(changes.change(caller(request), changes.find(id), body.given()))
+    return form(subscriptions.change(caller(request), subscriptions.find(id), body.given()))
 
 
 @router.delete("/callbacks/{id}", response={204: None})
 @needs("admin")
 def delete_callback(request: HttpRequest, id: base.PathId):
     """Deletes a callback with its deliveries."""
-    changes.delete(caller(request), changes.find(id))
+    subscriptions.delete(caller(request), subscriptions.find(id))
     return Status(204, None)
 
 
@@ -116,36 +119,36 @@ def delete_callback(request: HttpRequest, id: base.PathId):
 @needs("admin", outside=True)
 def try_callback(request: HttpRequest, id: base.PathId):
     """Sends the newest message again, now, and shows both sides; within 10 s."""
-    return delivery(changes.try_out(changes.find(id)))
+    return delivery(redelivery.send_test(subscriptions.find(id)))
 
 
 @router.get("/callbacks/{id}/deliveries", response=DeliveryList)
 @needs("admin")
 def list_deliveries(request: HttpRequest, id: base.PathId, query: paging.Page):
     """What was sent, newest first, with what came back."""
-    return paging.page(query, Delivery.objects.filter(callback=changes.find(id))).answer(DeliveryList, delivery)
+    return paging.page(query, Delivery.objects.filter(callback=subscriptions.find(id))).answer(DeliveryList, delivery)
 
 
 @router.post("/callbacks/{id}/deliveries/{number}/redeliver", response={202: DeliveryOut})
 @needs("admin")
 def redeliver(request: HttpRequest, id: base.PathId, number: base.PathId):
     """Sends a message again with its old id, until it arrives or another day has passed."""
-    row = Delivery.objects.select_related("callback").filter(callback=changes.find(id), pk=number).first()
+    row = Delivery.objects.select_related("callback").filter(callback=subscriptions.find(id), pk=number).first()
     if row is None:
         raise not_found("delivery")
-    return Status(202, delivery(changes.redeliver(caller(request), row)))
+    return Status(202, delivery(redelivery.redeliver(caller(request), row)))
 
 
 def form(row: Callback) -> CallbackOut:
     headers = json.loads(reveal(row.headers)) if row.headers else {}
     return CallbackOut.model_construct(
         **{name: getattr(row, name) for name in ("id", "url", "events", "active", "created", "created_by")},
-        headers=sender.shown(headers),
+        headers=sender.redacted_headers(headers),
     )
 
 
 def delivery(row: Delivery) -> DeliveryOut:
     return DeliveryOut.model_construct(
         **{name: getattr(row, name) for name in set(DeliveryOut.model_fields) - {"due"}},
-        due=row.due if row.state == changes.State.PENDING else None,
+        due=row.due if row.state == DeliveryState.PENDING else None,
     )

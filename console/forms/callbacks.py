@@ -1,25 +1,14 @@
-"""The form of a callback. The rules are those of `callbacks.changes`."""
+"""The form of a callback. The rules are those of `callbacks.subscriptions`."""
 
 from typing import Any
 
 from django import forms
 from django.utils.translation import gettext_lazy as _
 
-from callbacks.models import Telling
+from callbacks.models import EventType
 
 from .fields import Form
 from .settings import PLAIN, SecretLine
-
-EVENTS = {
-    Telling.BUILD_ENDED: _("a build has ended"),
-    Telling.DEPLOYMENT_STARTED: _("a deployment has started"),
-    Telling.DEPLOYMENT_ENDED: _("a deployment has ended, well or cancelled"),
-    Telling.DEPLOYMENT_FAILED: _("a deployment has ended badly"),
-    Telling.INSTANCE_FAILED: _("an operation on an instance has failed or was undone"),
-    Telling.LOCK_BROKEN: _("somebody broke an instance's lock"),
-    Telling.DELETE_GIVEN_UP: _("a delete failed so often that it is not tried again by itself"),
-    Telling.INSTANCE_FORGOTTEN: _("somebody forgot an instance whose host is gone"),
-}
 
 
 class Headers(forms.CharField):
@@ -49,8 +38,8 @@ class CallbackForm(Form):
     )
     events = forms.MultipleChoiceField(
         label=_("It is told when"),
-        choices=list(EVENTS.items()),
-        initial=Telling.values,
+        choices=EventType.choices,
+        initial=EventType.values,
         widget=forms.CheckboxSelectMultiple,
     )
     headers = Headers(label=_("Headers of its own"), help_text=_("Name: value, one a line; at most 20."))
@@ -68,7 +57,7 @@ class CallbackForm(Form):
         self.fields["secret"].help_text = _("Empty: the one that is saved stays. It is not shown again.")
 
     def values(self) -> dict[str, Any]:
-        """As `callbacks.changes` takes them; what was left empty is left out."""
+        """As `callbacks.subscriptions` takes them; what was left empty is left out."""
         given = dict(self.cleaned_data)
         without = given.pop("without_headers", False)
         given.pop("new_secret", None)

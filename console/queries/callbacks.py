@@ -6,8 +6,8 @@ from django.db.models import Count, OuterRef, Q, Subquery
 
 from access.problems import not_found
 from access.secrets import reveal
-from callbacks import changes, sender
-from callbacks.models import Callback, Delivery, State
+from callbacks import sender, subscriptions
+from callbacks.models import Callback, Delivery, DeliveryState
 
 from .paging import Page, newest_first
 
@@ -19,15 +19,15 @@ def callbacks() -> list[Callback]:
         Callback.objects.defer("secret", "headers").annotate(
             last_state=Subquery(newest.values("state")[:1]),
             last_sent=Subquery(newest.values("sent")[:1]),
-            waiting=Count("deliveries", filter=Q(deliveries__state=State.PENDING)),
+            waiting=Count("deliveries", filter=Q(deliveries__state=DeliveryState.PENDING)),
         )
     )
 
 
 def callback(number: int) -> Callback:
     """A callback with its headers as people may see them, in `shown_headers`."""
-    found = changes.find(number)
-    headers = sender.shown(json.loads(reveal(found.headers))) if found.headers else {}
+    found = subscriptions.find(number)
+    headers = sender.redacted_headers(json.loads(reveal(found.headers))) if found.headers else {}
     found.shown_headers = headers  # type: ignore[attr-defined]
     return found
 

@@ -6,10 +6,10 @@ from django.utils.translation import gettext as _
 
 from access.callers import Caller
 from access.problems import Problem
-from callbacks import changes, signing
-from callbacks.models import Callback
+from callbacks import redelivery, signing, subscriptions
+from callbacks.models import Callback, EventType
 
-from ..forms.callbacks import EVENTS, CallbackForm
+from ..forms.callbacks import CallbackForm
 from ..queries import callbacks as told
 from .decorators import errors_on, flash, flash_problem, page, post_data, query, redirect_to, render_list
 
@@ -24,7 +24,7 @@ def callback_new(request: HttpRequest, caller: Caller) -> HttpResponse:
     form = CallbackForm(post_data(request))
     if request.method == "POST" and form.is_valid():
         with errors_on(form):
-            made, secret = changes.create(caller, form.values())
+            made, secret = subscriptions.create(caller, form.values())
             return _page(request, told.callback(made.pk), secret=secret)
     context = {"form": form, "tab": "callbacks"}
     return render(request, "callbacks/edit.html", context, status=422 if form.errors else 200)
@@ -41,7 +41,7 @@ def callback_edit(request: HttpRequest, caller: Caller, number: int) -> HttpResp
         if made:
             values["secret"] = signing.new_secret()
         with errors_on(form):
-            changes.change(caller, row, values)
+            subscriptions.change(caller, row, values)
             if made:
                 return _page(request, told.callback(number), secret=values["secret"])
             flash(request, _("{url} was saved.").format(url=row.url))
@@ -59,13 +59,13 @@ def callback(request: HttpRequest, caller: Caller, number: int) -> HttpResponse:
 @page("admin", ("POST",))
 def callback_test(request: HttpRequest, caller: Caller, number: int) -> HttpResponse:
     """Sends the newest message now and shows both sides; at most 10 s."""
-    return _page(request, told.callback(number), tried=changes.try_out(changes.find(number)))
+    return _page(request, told.callback(number), tried=redelivery.send_test(subscriptions.find(number)))
 
 
 @page("admin", ("POST",))
 def callback_delete(request: HttpRequest, caller: Caller, number: int) -> HttpResponse:
-    row = changes.find(number)
-    changes.delete(caller, row)
+    row = subscriptions.find(number)
+    subscriptions.delete(caller, row)
     flash(request, _("{url} is told nothing any more.").format(url=row.url))
     return redirect_to("callbacks")
 
@@ -73,7 +73,7 @@ def callback_delete(request: HttpRequest, caller: Caller, number: int) -> HttpRe
 @page("admin", ("POST",))
 def redeliver(request: HttpRequest, caller: Caller, number: int, delivery: int) -> HttpResponse:
     try:
-        changes.redeliver(caller, told.delivery(changes.find(number), delivery))
+        redelivery.redeliver(caller, told.delivery(subscriptions.find(number), delivery))
         flash(request, _("It is sent again, until it arrives or a day has passed."))
     except Problem as problem:
         flash_problem(request, problem)
@@ -86,7 +86,7 @@ def _page(request: HttpRequest, row: Callback, **more) -> HttpResponse:
         "callback": row,
         "page": told.deliveries(row, after),
         "tab": "callbacks",
-        "events": [EVENTS[one] for one in EVENTS if one in row.events],
+        "events": [event.label for event in EventType if event in row.events],
         **more,
     }
     return render_list(request, "callbacks/page.html", "callbacks/delivery_rows.html", context)

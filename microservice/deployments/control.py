@@ -8,7 +8,7 @@ from access.problems import conflict, forbidden, invalid
 from audit import events
 from audit.history import record
 from callbacks import outbox
-from callbacks.models import Telling
+from callbacks.models import EventType
 from deployer.engine.codes import Code
 
 from .. import notify, wake
@@ -109,8 +109,8 @@ def break_lock(caller: Caller, instance: MicroServiceInstance, reason: str) -> M
         before = {"locked_by": owner_of(row), "status": row.get_status_display()}
         told = _take_away(row, f"The lock was broken by {caller.name}: {reason}")
         noted = record(caller, "unlock", "instance", row, before=before, reason=reason, service=row.microservice)
-        outbox.tell(
-            Telling.LOCK_BROKEN,
+        outbox.enqueue(
+            EventType.LOCK_BROKEN,
             f"lock.broken:{noted.pk}",
             {
                 "instance": {"id": row.pk, "host": str(row.host), "service": row.microservice.name},

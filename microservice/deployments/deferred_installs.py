@@ -17,7 +17,7 @@ from access.problems import Problem
 from asset.models import Asset
 from audit.history import record_rows, row_of
 from callbacks import outbox
-from callbacks.models import Telling
+from callbacks.models import EventType
 from deployer.engine.codes import Code
 
 from .. import wake
@@ -102,8 +102,8 @@ def keep_trying(instances: QuerySet[MicroServiceInstance], failed: Mapping[int, 
 
 
 def _tell_of_given_up(rows: list[MicroServiceInstance], failed: Mapping[int, Operation]) -> None:
-    outbox.tell_each(
-        Telling.DELETE_GIVEN_UP,
+    outbox.enqueue_each(
+        EventType.DELETE_GIVEN_UP,
         {
             f"delete.given_up:{failed[row.pk].pk}": {
                 "instance": {

@@ -21,7 +21,7 @@ from audit import events
 from audit.history import record_rows, row_of
 from audit.models import Event
 from callbacks import outbox
-from callbacks.models import Telling
+from callbacks.models import EventType
 from deployer.engine.codes import Code
 
 from .. import notify
@@ -87,8 +87,8 @@ def _forget(caller: Caller, which: Q, reason: str) -> list[dict[str, Any]]:
     told = [_described(row, ended) for row in gone]
     record_rows(_history(caller, row, reason) for row in gone)
     MicroServiceInstance.objects.filter(pk__in=[row.pk for row in gone]).delete()
-    outbox.tell_each(
-        Telling.INSTANCE_FORGOTTEN,
+    outbox.enqueue_each(
+        EventType.INSTANCE_FORGOTTEN,
         {
             f"instance.forgotten:{row.pk}": {
                 "instance": {**what, "service": row.microservice.name, "service_id": row.microservice_id},

@@ -9,7 +9,7 @@ from access.models import Membership, Session, Team, Token
 from access.tokens import make_token
 from asset.models import Asset, Credential
 from builds.models import Build
-from callbacks import changes as callback_rules
+from callbacks import subscriptions as callback_rules
 from callbacks.models import Delivery
 from integrations.models import Setting
 from microservice.models import MicroServiceInstance

@@ -3,18 +3,18 @@
 import base64
 
 from access.callers import SYSTEM
-from callbacks import changes, outbox, sender
-from callbacks.models import Callback, Delivery, Telling
+from callbacks import outbox, sender, subscriptions
+from callbacks.models import Callback, Delivery, EventType
 
 SECRET = "whsec_" + base64.b64encode(b"k" * 24).decode()
 
 
 def callback(url: str, **fields) -> Callback:
-    return changes.create(SYSTEM, {"url": url, "secret": SECRET, **fields})[0]
+    return subscriptions.create(SYSTEM, {"url": url, "secret": SECRET, **fields})[0]
 
 
-def told(name="deployment.ended:1", event=Telling.DEPLOYMENT_ENDED) -> None:
-    outbox.tell(event, name, {"x": "ü"})
+def told(name="deployment.ended:1", event=EventType.DEPLOYMENT_ENDED) -> None:
+    outbox.enqueue(event, name, {"x": "ü"})
 
 
 def send_all() -> list[Delivery]:

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from callbacks.models import Callback, Telling
+from callbacks.models import Callback, EventType
 from tests.microservice.api.conftest import api, store  # noqa: F401
 
 from .messages import SECRET, callback, send_all, told
@@ -21,7 +21,7 @@ def test_a_callback_over_the_api_from_its_making_to_its_end(api, receiver):  # n
     shown = some.get(path)
     assert b"whsec_" not in shown.content
     assert b"hush" not in shown.content
-    assert shown.json()["events"] == list(Telling.values)
+    assert shown.json()["events"] == list(EventType.values)
     tried = some.post(f"{path}/test").json()
     assert (tried["state"], tried["answer_status"], tried["answer"]) == ("delivered", 200, "thanks")
     assert json.loads(receiver.got[0].body)["type"] == "test"

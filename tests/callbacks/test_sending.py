@@ -12,8 +12,8 @@ from django.utils import timezone
 
 from access.callers import SYSTEM
 from access.problems import Problem
-from callbacks import changes, http_client, sender, signing
-from callbacks.models import Delivery, State
+from callbacks import http_client, redelivery, sender, signing
+from callbacks.models import Delivery, DeliveryState
 from tests.lab.busy import within
 
 from .messages import callback, send_all, told
@@ -48,7 +48,7 @@ def test_a_message_arrives_signed_with_its_headers_and_both_sides_are_kept(recei
     assert json.loads(got.body)["type"] == "deployment.ended"
     assert json.loads(got.body)["data"] == {"x": "ü"}
     row.refresh_from_db()
-    assert (row.state, row.answer_status, row.answer, row.attempts) == (State.DELIVERED, 200, "thanks", 1)
+    assert (row.state, row.answer_status, row.answer, row.attempts) == (DeliveryState.DELIVERED, 200, "thanks", 1)
     assert (row.headers["X-Team"], row.headers["Authorization"]) == ("red", "[secret]")
     assert row.headers["webhook-id"] == row.message_id == got.headers["webhook-id"]
     assert send_all() == []
@@ -61,18 +61,18 @@ def test_what_fails_is_tried_again_with_growing_pauses_for_a_day_with_the_same_i
     pauses = []
     for _ in range(60):
         row = send_all()[0]
-        if row.state != State.PENDING:
+        if row.state != DeliveryState.PENDING:
             break
         pauses.append((row.due - timezone.now()).total_seconds())
         assert send_all() == []
         # The clock goes on: everything else moves into the past.
         Delivery.objects.update(due=timezone.now(), until=row.until - (row.due - timezone.now()))
-    assert row.state == State.FAILED
+    assert row.state == DeliveryState.FAILED
     assert pauses == sorted(pauses, key=round)
     assert 60 < pauses[3] < sum(pauses) <= 86400
     assert sum(pauses) > 86400 - 2 * max(pauses)
     assert len({got.headers["webhook-id"] for got in receiver.got}) == 1
-    assert row.error == "answered 500"
+    assert row.error == "The receiver answered with status 500."
 
 
 def test_what_was_given_up_is_sent_again_by_hand(receiver):
@@ -81,9 +81,9 @@ def test_what_was_given_up_is_sent_again_by_hand(receiver):
     told()
     Delivery.objects.update(until=timezone.now())
     row = send_all()[0]
-    assert row.state == State.FAILED
-    changes.redeliver(SYSTEM, row)
-    assert send_all()[0].state == State.DELIVERED
+    assert row.state == DeliveryState.FAILED
+    redelivery.redeliver(SYSTEM, row)
+    assert send_all()[0].state == DeliveryState.DELIVERED
     assert receiver.got[0].body == receiver.got[1].body
     assert receiver.got[0].headers["webhook-id"] == receiver.got[1].headers["webhook-id"]
 
@@ -93,7 +93,7 @@ def test_what_is_being_sent_is_not_sent_by_hand_too(receiver):
     told()
     row = sender.claim(8)[0]
     with pytest.raises(Problem, match="being sent"):
-        changes.redeliver(SYSTEM, row)
+        redelivery.redeliver(SYSTEM, row)
 
 
 def test_a_delivery_is_claimed_once_and_again_when_its_lease_has_run_out(receiver):
@@ -120,7 +120,7 @@ def test_a_server_that_is_not_there_is_an_error_in_words(receiver):
         callback(f"http://127.0.0.1:{free.getsockname()[1]}/")
         told()
         row = send_all()[0]
-    assert (row.state, row.answer_status) == (State.PENDING, None)
+    assert (row.state, row.answer_status) == (DeliveryState.PENDING, None)
     assert "refused" in row.error.lower()
 
 
@@ -128,11 +128,11 @@ def test_an_answer_is_clipped(receiver):
     receiver.answers = [(200, {}, b"x" * 100_000, 0)]
     callback(receiver.url)
     told()
-    assert len(send_all()[0].answer) == http_client.CLIPPED
+    assert len(send_all()[0].answer) == http_client.MAX_ANSWER
 
 
 def test_a_server_that_is_slow_is_left_at_the_deadline(receiver, monkeypatch):
-    monkeypatch.setattr(http_client, "DEADLINE", 0.5)
+    monkeypatch.setattr(http_client, "TIMEOUT", 0.5)
     receiver.answers = [(200, {}, b"", 3)]
     callback(receiver.url)
     told()
@@ -146,7 +146,7 @@ def test_a_server_that_answers_a_byte_at_a_time_is_left_at_the_deadline(settings
     import threading
     import time
 
-    monkeypatch.setattr(http_client, "DEADLINE", 0.6)
+    monkeypatch.setattr(http_client, "TIMEOUT", 0.6)
     settings.CALLBACK_ALLOWED_NETWORKS = ["127.0.0.1"]
     with socket.create_server(("127.0.0.1", 0)) as server:
 
@@ -178,10 +178,10 @@ def test_one_that_meets_an_error_nobody_foresaw_is_a_failed_attempt_and_hinders_
     rows = send_all()
     assert len(rows) == 2 and len(receiver.got) == 1
     row = Delivery.objects.get(callback=broken)
-    assert (row.state, row.lease, row.attempts) == (State.PENDING, None, 1) and row.due > timezone.now()
+    assert (row.state, row.lease, row.attempts) == (DeliveryState.PENDING, None, 1) and row.due > timezone.now()
     assert "could not be sent" in row.error and "canary" not in row.error + caplog.text
-    assert Delivery.objects.get(callback=good).state == State.DELIVERED
+    assert Delivery.objects.get(callback=good).state == DeliveryState.DELIVERED
     Delivery.objects.filter(pk=row.pk).update(due=timezone.now(), until=timezone.now())
     send_all()
     row.refresh_from_db()
-    assert row.state == State.FAILED
+    assert row.state == DeliveryState.FAILED

@@ -6,7 +6,7 @@ import pytest
 
 from access.problems import Problem
 from callbacks import http_client
-from callbacks.models import Callback, State, Telling
+from callbacks.models import Callback, DeliveryState, EventType
 from tests.callbacks.receiver import Receiver
 
 from .messages import SECRET, callback, send_all, told
@@ -80,7 +80,7 @@ pytestmark = pytest.mark.django_db
     ],
 )
 def test_private_addresses_are_refused(address):
-    assert not http_client.allowed(address)
+    assert not http_client.is_allowed(address)
 
 
 @pytest.mark.parametrize(
@@ -96,17 +96,17 @@ def test_private_addresses_are_refused(address):
     ],
 )
 def test_public_addresses_are_allowed(address):
-    assert http_client.allowed(address)
+    assert http_client.is_allowed(address)
 
 
 def test_a_setting_admits_a_network_and_no_other(settings):
     settings.CALLBACK_ALLOWED_NETWORKS = ["10.1.0.0/16"]
-    assert http_client.allowed("10.1.2.3")
-    assert not http_client.allowed("10.2.0.1")
-    assert http_client.allowed("::ffff:10.1.2.3") and http_client.allowed("64:ff9b::a01:203")
-    assert not http_client.allowed("::ffff:10.2.0.1")
+    assert http_client.is_allowed("10.1.2.3")
+    assert not http_client.is_allowed("10.2.0.1")
+    assert http_client.is_allowed("::ffff:10.1.2.3") and http_client.is_allowed("64:ff9b::a01:203")
+    assert not http_client.is_allowed("::ffff:10.2.0.1")
     settings.CALLBACK_ALLOWED_NETWORKS = ["fec0::/10"]
-    assert http_client.allowed("fec0::1") and not http_client.allowed("fe80::1")
+    assert http_client.is_allowed("fec0::1") and not http_client.is_allowed("fe80::1")
 
 
 @pytest.mark.parametrize(
@@ -138,11 +138,11 @@ def test_an_address_that_is_none_is_refused_at_once(url):
 def test_a_name_of_a_private_address_is_refused_when_it_is_sent_and_not_tried_again(host):
     with Receiver() as receiver:
         callback_url = f"http://{host}:{receiver.port}/"
-        Callback.objects.create(url=callback_url, secret=SECRET, events=list(Telling.values))
+        Callback.objects.create(url=callback_url, secret=SECRET, events=list(EventType.values))
         told()
         row = send_all()[0]
         assert receiver.got == []
-    assert row.state == State.FAILED
+    assert row.state == DeliveryState.FAILED
     assert "may not reach" in row.error
 
 
@@ -161,7 +161,7 @@ def test_a_name_is_resolved_once_and_that_address_is_spoken_to(receiver, monkeyp
     monkeypatch.setattr(socket, "getaddrinfo", rebinding)
     callback(f"http://rebind.example:{receiver.port}/")
     told()
-    assert send_all()[0].state == State.DELIVERED
+    assert send_all()[0].state == DeliveryState.DELIVERED
     assert len(asked) == 1
     assert receiver.got[0].headers["host"] == f"rebind.example:{receiver.port}"
 
@@ -170,12 +170,12 @@ def test_a_name_with_one_private_address_among_others_is_refused(monkeypatch):
     monkeypatch.setattr(
         socket,
         "getaddrinfo",
-        lambda host, port, *_: [
+        lambda host, port, *_, **__: [
             (socket.AF_INET, socket.SOCK_STREAM, 6, "", (address, port)) for address in ("93.184.216.34", "10.0.0.1")
         ],
     )
-    with pytest.raises(http_client.Refused):
-        http_client.resolve("mixed.example", 80)
+    with pytest.raises(http_client.AddressForbidden):
+        http_client.resolve("mixed.example", 80, 5)
 
 
 def test_redirects_are_not_followed(receiver):
@@ -183,7 +183,7 @@ def test_redirects_are_not_followed(receiver):
     callback(receiver.url)
     told()
     row = send_all()[0]
-    assert (row.answer_status, row.state) == (307, State.PENDING)
+    assert (row.answer_status, row.state) == (307, DeliveryState.PENDING)
     assert [got.path for got in receiver.got] == ["/hook?a=b"]
 
 

@@ -6,7 +6,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from hypothesis import strategies as st
 
-from callbacks.models import Telling
+from callbacks.models import EventType
 from deployer.engine.plans import ANCHORS
 
 PEM = "-----BEGIN CERTIFICATE-----\nMIIB=\n\n-----END CERTIFICATE-----\n"
@@ -151,7 +151,7 @@ callback = st.fixed_dictionaries(
         "headers": st.dictionaries(
             word.map(lambda text: f"X-{text}"), st.sampled_from(["a", " a ", "a: b"]), max_size=3
         ),
-        "events": st.lists(st.sampled_from(Telling.values), min_size=1, unique=True),
+        "events": st.lists(st.sampled_from(EventType.values), min_size=1, unique=True),
         "active": st.booleans(),
     }
 )

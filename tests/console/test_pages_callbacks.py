@@ -5,8 +5,8 @@ import re
 import pytest
 
 from access.callers import SYSTEM
-from callbacks import changes, outbox
-from callbacks.models import Callback, Delivery, State, Telling
+from callbacks import outbox, subscriptions
+from callbacks.models import Callback, Delivery, DeliveryState, EventType
 from tests.callbacks.receiver import Receiver
 
 pytestmark = pytest.mark.django_db
@@ -20,7 +20,7 @@ def receiver(settings):
 
 
 def form(url: str, **more) -> dict:
-    return {"url": url, "events": [Telling.BUILD_ENDED, Telling.DEPLOYMENT_FAILED], "active": "on", **more}
+    return {"url": url, "events": [EventType.BUILD_ENDED, EventType.DEPLOYMENT_FAILED], "active": "on", **more}
 
 
 def test_a_callback_is_added_with_a_secret_that_is_shown_once_changed_and_deleted(admin, receiver):
@@ -30,9 +30,9 @@ def test_a_callback_is_added_with_a_secret_that_is_shown_once_changed_and_delete
     row = Callback.objects.get()
     assert row.secret.reveal() == secret and row.events == ["build.ended", "deployment.failed"]
     pages = "".join(admin.get(f"/callbacks/{row.pk}/{page}").content.decode() for page in ("", "edit/"))
-    assert secret not in pages and "abc-123" not in pages and "X-Team" in pages and "a build has ended" in pages
+    assert secret not in pages and "abc-123" not in pages and "X-Team" in pages and "Build ended" in pages
 
-    admin.post(f"/callbacks/{row.pk}/edit/", form(receiver.url, events=[Telling.LOCK_BROKEN]))
+    admin.post(f"/callbacks/{row.pk}/edit/", form(receiver.url, events=[EventType.LOCK_BROKEN]))
     row.refresh_from_db()
     assert row.secret.reveal() == secret and "abc-123" in row.headers.reveal() and row.events == ["lock.broken"]
     changed = admin.post(f"/callbacks/{row.pk}/edit/", form(receiver.url, new_secret="on", without_headers="on"))
@@ -50,7 +50,7 @@ def test_a_callback_is_added_with_a_secret_that_is_shown_once_changed_and_delete
         ("url", "http://10.0.0.1/", "may not reach"),
         ("events", [], "required"),
         ("headers", "nonsense", "has no"),
-        ("headers", "Host: x", "no header that may be set"),
+        ("headers", "Host: x", "is not a header that can be set"),
         ("secret", "x", "whsec_"),
     ],
 )
@@ -60,28 +60,28 @@ def test_a_wrong_callback_is_shown_at_its_field(admin, field, value, words):
 
 
 def test_the_test_button_sends_the_newest_message_and_shows_both_sides(admin, receiver):
-    row = changes.create(SYSTEM, {"url": receiver.url, "events": ["build.ended"]})[0]
-    outbox.tell(Telling.BUILD_ENDED, "build.ended:1:2", {"service": "shop<script>"})
+    row = subscriptions.create(SYSTEM, {"url": receiver.url, "events": ["build.ended"]})[0]
+    outbox.enqueue(EventType.BUILD_ENDED, "build.ended:1:2", {"service": "shop<script>"})
     page = admin.post(f"/callbacks/{row.pk}/test/").content.decode()
     assert "The test arrived" in page and "webhook-signature" in page and "shop&lt;script&gt;" in page
     assert len(receiver.got) == 1
     page = admin.get(f"/callbacks/{row.pk}/").content.decode()
     assert "delivered" in page and "waiting" in page
     real = Delivery.objects.get(name="build.ended:1:2")
-    Delivery.objects.filter(pk=real.pk).update(state=State.FAILED, attempts=9)
+    Delivery.objects.filter(pk=real.pk).update(state=DeliveryState.FAILED, attempts=9)
     admin.post(f"/callbacks/{row.pk}/deliveries/{real.pk}/")
     real.refresh_from_db()
-    assert (real.state, real.attempts) == (State.PENDING, 0)
+    assert (real.state, real.attempts) == (DeliveryState.PENDING, 0)
     assert admin.post(f"/callbacks/{row.pk}/deliveries/999/").status_code in (302, 404)
 
 
 def test_callbacks_are_for_administrators_and_cost_the_same_however_many_there_are(admin, operator, cost):
-    row = changes.create(SYSTEM, {"url": "https://hooks.example/1", "events": ["build.ended"]})[0]
+    row = subscriptions.create(SYSTEM, {"url": "https://hooks.example/1", "events": ["build.ended"]})[0]
     for address in ("/callbacks/", "/callbacks/new/", f"/callbacks/{row.pk}/", f"/callbacks/{row.pk}/edit/"):
         assert operator.get(address).status_code == 403
     assert operator.post(f"/callbacks/{row.pk}/delete/").status_code == 403 and Callback.objects.exists()
     small, page = cost(admin, "/callbacks/"), cost(admin, f"/callbacks/{row.pk}/")
     for number in range(20):
-        changes.create(SYSTEM, {"url": f"https://hooks.example/{number}", "events": ["build.ended"]})
-        outbox.tell(Telling.BUILD_ENDED, f"build.ended:{number}", {})
+        subscriptions.create(SYSTEM, {"url": f"https://hooks.example/{number}", "events": ["build.ended"]})
+        outbox.enqueue(EventType.BUILD_ENDED, f"build.ended:{number}", {})
     assert (cost(admin, "/callbacks/"), cost(admin, f"/callbacks/{row.pk}/")) == (small, page)

@@ -7,7 +7,7 @@ from access.callers import Caller
 from access.models import Team
 from access.problems import Problem
 from asset import hosts as host_changes
-from callbacks import changes as callback_rules
+from callbacks import subscriptions as callback_rules
 from callbacks.models import Callback
 from microservice import catalog
 from microservice import instances as instance_changes

@@ -13,8 +13,8 @@ from access.teams import change_team, create_team
 from asset import credentials
 from asset import hosts as host_changes
 from asset.models import Credential
-from callbacks import changes as callback_rules
-from callbacks.models import Callback, Telling
+from callbacks import subscriptions as callback_rules
+from callbacks.models import Callback, EventType
 from console.forms.services import ServiceForm
 from integrations.models import Setting
 from microservice import catalog
@@ -191,5 +191,5 @@ def test_a_field_that_comes_back_as_it_was_shown_keeps_what_its_line_cannot_hold
     """Blanks at the ends, which forms take away, and the order in which boxes were saved."""
     catalog.create_service(WHO, {"name": "shop", "description": "  two  ", "auto_deploy_tag": " tag "})
     post_unchanged(admin, "/services/shop/settings/", "description")
-    made, _secret = callback_rules.create(WHO, {"url": "https://a.example/", "events": list(Telling.values)[::-1]})
+    made, _secret = callback_rules.create(WHO, {"url": "https://a.example/", "events": list(EventType.values)[::-1]})
     post_unchanged(admin, f"/callbacks/{made.pk}/edit/", "url")

@@ -8,7 +8,7 @@ from access.problems import Problem
 from asset import credentials, hosts
 from asset.models import Asset, Credential
 from audit.models import History
-from callbacks.models import Callback, Delivery, Telling
+from callbacks.models import Callback, Delivery, EventType
 from deployer.engine.codes import Code
 from microservice.deployments import actions, retries
 from microservice.models import Deployment, MicroServiceInstance, Operation
@@ -135,26 +135,26 @@ def fail_delete(batch) -> None:
 
 def test_a_delete_is_not_tried_for_ever_without_somebody_being_told(shop, batch, settings):
     settings.MAX_DELETE_ATTEMPTS = 3
-    Callback.objects.create(url="https://example.com/", secret="whsec_AA==", events=list(Telling.values))
+    Callback.objects.create(url="https://example.com/", secret="whsec_AA==", events=list(EventType.values))
     service, _, (one, *_) = shop
     actions.delete(ANN, service, [one.pk])
     fail_delete(batch)
     for tries in (1, 2):
         row = MicroServiceInstance.objects.get(pk=one.pk)
         assert (row.tries, row.status) == (tries, InstanceStatus.DELETE_FAILED) and row.again_at
-        assert not Delivery.objects.filter(event=Telling.DELETE_GIVEN_UP).exists()
+        assert not Delivery.objects.filter(event=EventType.DELETE_GIVEN_UP).exists()
         MicroServiceInstance.objects.filter(pk=one.pk).update(again_at=timezone.now())
         assert retries.try_remainders() == 1
         fail_delete(batch)
     row = MicroServiceInstance.objects.get(pk=one.pk)
     assert (row.tries, row.again_at, row.status) == (3, None, InstanceStatus.DELETE_FAILED)
     assert retries.try_remainders() == 0
-    told = Delivery.objects.get(event=Telling.DELETE_GIVEN_UP)
+    told = Delivery.objects.get(event=EventType.DELETE_GIVEN_UP)
     assert '"tries": 3' in told.body and "cannot be reached" in told.body
     assert History.objects.get(action="give_up").subject_id == one.pk
     retries.retry_instances(ANN, service, [one.pk])  # by hand it can be tried at any time
     fail_delete(batch)
-    assert Delivery.objects.filter(event=Telling.DELETE_GIVEN_UP).count() == 2
+    assert Delivery.objects.filter(event=EventType.DELETE_GIVEN_UP).count() == 2
 
 
 def test_a_host_with_anything_on_it_is_not_archived_and_the_refusal_names_it(shop):
