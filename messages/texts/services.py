@@ -78,7 +78,7 @@ TEXTS: dict[str, Text] = {
         _("{version} was changed by another request at the same time."), _("Reload, and try again.")
     ),
     "bad_reason_required": Text(_("must give the reason why the version is bad")),
-    "build_status": Text(_("A build cannot change from {old:term} to {new:term}.")),
+    "build_status.transition": Text(_("A build cannot change from {old:term} to {new:term}.")),
     "status_is": Text(_("is {status:term}")),
     "version_deleted": Text(_("{version} was deleted, together with its package."), _("Choose another version.")),
     "deleted": Text(_("{version} was deleted")),

@@ -143,4 +143,4 @@ def _check_change(version: MicroServiceVersion, changed: Mapping[str, Any]) -> N
         new = BuildStatus(changed["status"])
         if not may_become(BUILD_TRANSITIONS, old, new):
             errors = [FieldError("/status", "status_is", status=old.label)]
-            raise refused("build_status", errors, old=old.label, new=new.label)
+            raise refused("build_status.transition", errors, old=old.label, new=new.label)
