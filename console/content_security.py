@@ -1,4 +1,4 @@
-"""The headers that keep a page from running or loading anything that is not ours."""
+"""Security headers: pages run and load only what this server serves."""
 
 from collections.abc import Callable
 
@@ -19,7 +19,7 @@ POLICY = "; ".join(
 
 
 class ContentSecurityPolicy:
-    """Adds the policy to every answer that has none of its own."""
+    """Add the policy to every response that has none."""
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]):
         self.get_response = get_response

@@ -1,7 +1,7 @@
-"""A form that is sent twice (a double click, a reload, the back button) starts one deployment.
+"""A form that is submitted twice (a double click, a reload, the back button) starts one deployment.
 
-The key is a row that is written in the same transaction as the deployment: whoever comes second waits for that
-transaction, and then finds its answer. A crash takes both away, so no key is ever stuck.
+Its key is a row written in the deployment's transaction: a second submission waits for that transaction and finds the
+deployment. A crash rolls back both, so no key is ever stuck.
 """
 
 import hashlib
@@ -13,39 +13,37 @@ from django.utils import timezone
 
 from access.callers import Caller
 from access.models import IdempotencyKey
-from access.problems import Problem, invalid
+from access.problems import invalid, refused
 from microservice.models import Deployment
 
 ACCEPTED = 202
 _KEY = re.compile(r"[0-9a-f-]{36}\Z")
 
 
-def once(caller: Caller, key: str, asked: str, run: Callable[[], Deployment]) -> int:
-    """The id of the deployment that `run` starts, or of the one that the same form started before.
+def once(caller: Caller, key: str, request: str, run: Callable[[], Deployment]) -> int:
+    """Return the id of the deployment that `run` starts, or of the one that this form started before.
 
-    `key` is the form's own uuid, `asked` what it asks for: the same key for something else is a 422.
+    `key`: the form's uuid; `request`: what the form asks for. Raise Problem 422 if the key came with another request.
     """
     if not _KEY.match(key):
-        raise invalid("/key", "is not this form's key", hint="Load the page again.")
-    fingerprint = hashlib.sha256(asked.encode()).hexdigest()
-    mine = {"caller": caller.key, "key": f"console {key}"}
+        raise invalid("/key", "not_form_key")
+    fingerprint = hashlib.sha256(request.encode()).hexdigest()
+    own = {"caller": caller.key, "key": f"console {key}"}
     with transaction.atomic():
         try:
             with transaction.atomic():
                 row = IdempotencyKey.objects.create(
-                    **mine, fingerprint=fingerprint, status=ACCEPTED, lease=timezone.now()
+                    **own, fingerprint=fingerprint, status=ACCEPTED, lease=timezone.now()
                 )
         except IntegrityError:
-            return _before(mine, fingerprint)
+            return _deployment_of(own, fingerprint)
         row.body = str(run().pk).encode()
         row.save(update_fields=["body"])
         return int(row.body)
 
 
-def _before(mine: dict[str, str], fingerprint: str) -> int:
-    row = IdempotencyKey.objects.get(**mine)
+def _deployment_of(own: dict[str, str], fingerprint: str) -> int:
+    row = IdempotencyKey.objects.get(**own)
     if row.fingerprint != fingerprint:
-        raise Problem(
-            422, "idempotency_key_reused", "This form was sent before with other choices.", "Load the page again."
-        )
+        raise refused("idempotency_key_reused.form")
     return int(bytes(row.body))

@@ -1,6 +1,6 @@
-"""The reader's time zone: the page's script tells it in a cookie, and pages show and read clock times in it.
+"""The user's time zone: the page's script sets it as a cookie, and pages show and read clock times in it.
 
-Without the cookie (the first page, or no script) it is UTC, and says so. Rows and the API know UTC alone.
+Without the cookie (on the first page, or without scripts) pages use UTC and say so. Rows and the API use UTC only.
 """
 
 import re
@@ -17,7 +17,7 @@ _NAME = re.compile(r"[A-Za-z]{1,20}(?:/[A-Za-z0-9_+-]{1,30}){0,2}")
 
 
 class ZoneMiddleware:
-    """Activates the zone for the request. A thread serves many, so one that tells no zone takes the last one's away."""
+    """Activate the zone for the request, or deactivate that of the thread's previous request."""
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponseBase]):
         self._get_response = get_response
@@ -33,10 +33,10 @@ class ZoneMiddleware:
 
 @lru_cache(maxsize=128)
 def known(name: str) -> ZoneInfo | None:
-    """The zone of that name; None where this machine has none, whatever the name is."""
+    """Return the zone of that name, or None if this machine does not know it."""
     if not _NAME.fullmatch(name):
         return None
     try:
         return ZoneInfo(name)
-    except (ZoneInfoNotFoundError, ValueError, OSError):  # a folder of zones, such as “America”, is an OSError
+    except (ZoneInfoNotFoundError, ValueError, OSError):  # OSError: a directory of zones, such as “America”
         return None

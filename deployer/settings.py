@@ -211,7 +211,7 @@ TEMPLATES = [
                 "django.contrib.auth.context_processors.auth",
                 "django.contrib.messages.context_processors.messages",
                 "django.template.context_processors.i18n",
-                "console.views.fragment_cache.own",
+                "console.views.fragment_cache.form_values",
             ],
         },
     }

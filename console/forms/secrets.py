@@ -49,7 +49,7 @@ class SecretForm(Form):
 
 
 @dataclass(frozen=True, slots=True)
-class Kept:
+class SavedSecret:
     """One that is there. `of`: its field; `name`: empty for what there is one of."""
 
     of: str
@@ -61,9 +61,9 @@ class Kept:
         return {self.of: {self.name: None} if self.of in secrets.MAPS else ""}
 
 
-def kept(service: MicroService) -> list[Kept]:
+def saved_secrets(service: MicroService) -> list[SavedSecret]:
     """All that the service keeps, in the order of the form's choices."""
     found = [(of, name, moment) for of in secrets.MAPS for name, moment in getattr(service, of).changed().items()]
     credential = service.build_credential.changed()
     found += [(of, "", credential[key]) for of, key in secrets.CREDENTIALS.items() if key in credential]
-    return [Kept(of, str(OF[of]), name, moment) for of, name, moment in found]
+    return [SavedSecret(of, str(OF[of]), name, moment) for of, name, moment in found]

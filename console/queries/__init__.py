@@ -1,1 +1,1 @@
-"""Reads for pages: a fixed number of queries however many rows there are. No rule and no request is known here."""
+"""Queries for pages: a fixed number of them however many rows there are. Independent of rules and requests."""

@@ -1,4 +1,4 @@
-"""Callbacks, and what became of each message."""
+"""Callbacks and their deliveries."""
 
 import json
 
@@ -13,7 +13,7 @@ from .paging import Page, newest_first
 
 
 def callbacks() -> list[Callback]:
-    """Every callback with its newest delivery's `last_state` and `last_sent`, and how many are `waiting`. One query."""
+    """Return callbacks with `last_state` and `last_sent` of the newest delivery and the number `waiting`. One query."""
     newest = Delivery.objects.filter(callback=OuterRef("pk")).order_by("-pk")
     return list(
         Callback.objects.defer("secret", "headers").annotate(
@@ -25,19 +25,19 @@ def callbacks() -> list[Callback]:
 
 
 def callback(number: int) -> Callback:
-    """A callback with its headers as people may see them, in `shown_headers`."""
-    found = subscriptions.find(number)
-    headers = sender.redacted_headers(json.loads(reveal(found.headers))) if found.headers else {}
-    found.shown_headers = headers  # type: ignore[attr-defined]
-    return found
+    """Return a callback with its masked headers in `shown_headers`."""
+    row = subscriptions.find(number)
+    headers = sender.redacted_headers(json.loads(reveal(row.headers))) if row.headers else {}
+    row.shown_headers = headers  # type: ignore[attr-defined]
+    return row
 
 
-def deliveries(of: Callback, after: str = "") -> Page:
-    return newest_first(Delivery.objects.filter(callback=of), after, 20)
+def deliveries(callback: Callback, after: str = "") -> Page:
+    return newest_first(Delivery.objects.filter(callback=callback), after, 20)
 
 
-def delivery(of: Callback, number: int) -> Delivery:
-    found = Delivery.objects.select_related("callback").filter(callback=of, pk=number).first()
-    if found is None:
+def delivery(callback: Callback, number: int) -> Delivery:
+    row = Delivery.objects.select_related("callback").filter(callback=callback, pk=number).first()
+    if row is None:
         raise not_found("delivery")
-    return found
+    return row

@@ -1,4 +1,4 @@
-"""How long a deployment will still take, and what it waits for: pure functions of rows and of a clock that is given."""
+"""How long a deployment will still take, and what it waits for. Pure functions."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -10,34 +10,34 @@ from django.utils.translation import gettext, ngettext
 from microservice.status import DeploymentStatus, OperationStatus
 
 
-def time_left(past: Sequence[float], ages: Sequence[float], waiting: int, at_once: int) -> float | None:
-    """Seconds until everything has ended, from the median of `past` operations' seconds; None without any.
+def time_left(durations: Sequence[float], ages: Sequence[float], waiting: int, at_once: int) -> float | None:
+    """Return the seconds until all operations have ended, from the median of past `durations`; None without any.
 
-    `ages`: seconds that each running operation has run. What waits comes after that, `at_once` at a time.
+    `ages`: how many seconds each running operation has run. Waiting operations follow, `at_once` at a time.
     """
-    if not past:
+    if not durations:
         return None
-    usual = median(past)
-    now = max((max(0.0, usual - age) for age in ages), default=0.0)
-    return now + ceil(waiting / max(1, at_once)) * usual
+    typical = median(durations)
+    running = max((max(0.0, typical - age) for age in ages), default=0.0)
+    return running + ceil(waiting / max(1, at_once)) * typical
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
-    """What a deployment's rows say about why it does not go on at once."""
+class DeploymentState:
+    """What decides whether a deployment can proceed."""
 
     status: DeploymentStatus
     counts: Mapping[str, int]
     reason: str = ""
-    workers: int = 0  # worker processes that were seen lately
-    behind: int = 0  # installs that wait for the delete of an older instance
+    workers: int = 0  # worker processes seen within the last minute
+    deferred: int = 0  # installs that wait for the delete of an older instance
 
 
-def waits_for(now: Standing) -> list[str]:
-    """Sentences, the most important first; empty where nothing is waited for but hosts at work."""
-    paused, cancelling = now.status == DeploymentStatus.PAUSED, now.status == DeploymentStatus.CANCELLING
+def waits_for(state: DeploymentState) -> list[str]:
+    """Return what the deployment waits for, most important first; empty if only for running operations."""
+    paused, cancelling = state.status == DeploymentStatus.PAUSED, state.status == DeploymentStatus.CANCELLING
     running, queued, pending, unknown = (
-        now.counts.get(status, 0)
+        state.counts.get(status, 0)
         for status in (
             OperationStatus.RUNNING,
             OperationStatus.QUEUED,
@@ -45,28 +45,27 @@ def waits_for(now: Standing) -> list[str]:
             OperationStatus.UNKNOWN,
         )
     )
-    queued = max(0, queued - now.behind)
-    found = [
-        (paused, gettext("somebody who resumes it")),
-        (cancelling, gettext("the proof from each host that nothing of it runs there any more")),
+    queued = max(0, queued - state.deferred)
+    conditions = [
+        (paused, gettext("someone to resume it")),
+        (cancelling, gettext("confirmation from each host that it has stopped")),
         (
-            (running or queued) and not now.workers,
-            gettext("a worker, for none was seen in the last minute: start one with `celery -A deployer worker`"),
+            (running or queued) and not state.workers,
+            gettext("a worker: none was seen in the last minute; start one with `celery -A deployer worker`"),
         ),
         (
-            queued and now.workers and not paused and not cancelling,
+            queued and state.workers and not paused and not cancelling,
             ngettext("a free worker for %(n)s host", "free workers for %(n)s hosts", queued) % {"n": queued},
         ),
         (
             unknown,
-            ngettext("%(n)s silent host, asked again soon", "%(n)s silent hosts, asked again soon", unknown)
+            ngettext("%(n)s unreachable host (retrying)", "%(n)s unreachable hosts (retrying)", unknown)
             % {"n": unknown},
         ),
-        (now.behind, gettext("the end of the delete of what ran there before")),
+        (state.deferred, gettext("a previous instance to be deleted")),
         (
             pending and not paused and not cancelling,
-            ngettext("the batches before, for %(n)s host", "the batches before, for %(n)s hosts", pending)
-            % {"n": pending},
+            ngettext("earlier batches (%(n)s host)", "earlier batches (%(n)s hosts)", pending) % {"n": pending},
         ),
     ]
-    return [words for holds, words in found if holds]
+    return [text for holds, text in conditions if holds]

@@ -1,4 +1,4 @@
-"""The fleet page: each service with what runs where, and what goes on."""
+"""The first page: each service with its running versions and open deployments."""
 
 from collections import defaultdict
 from dataclasses import dataclass, field
@@ -19,7 +19,7 @@ MAINTENANCE = Q(is_maintain=True)
 
 @dataclass(slots=True)
 class Running:
-    """One version of a service, how many instances run it, and whether there is anything to go to from it."""
+    """One version of a service, the number of its instances, and whether newer or older versions exist."""
 
     version_id: int | None
     version: str
@@ -41,35 +41,35 @@ class ServiceRow:
     may_deploy: bool = False
 
     @property
-    def settled(self) -> bool:
+    def is_settled(self) -> bool:
         return not (self.failed or self.locked or self.maintenance)
 
 
 def services(caller: Caller, q: str = "", state: str = "", after: str = "", size: int = PAGE) -> Page:
-    """A page of `ServiceRow`. `q` is a part of the name; `state` one of STATES; five queries."""
+    """Return a page of `ServiceRow`. `q`: part of the name; `state`: one of STATES. Five queries."""
     rows = MicroService.objects.filter(visible(caller))
     if q:
         rows = rows.filter(name__icontains=q)
     if state in STATES:
         rows = rows.filter(STATES[state]())
     page = by_key(rows, "name", after, size)
-    found = {service.pk: ServiceRow(service) for service in page.rows}
-    _what_runs(found)
-    for deployment in _with_progress(open_deployments(caller).filter(microservice__in=found)):
-        found[deployment.microservice_id].deployments.append(deployment)
-    return Page(list(found.values()), page.next)
+    by_service = {service.pk: ServiceRow(service) for service in page.rows}
+    _add_versions(by_service)
+    for deployment in _with_progress(open_deployments(caller).filter(microservice__in=by_service)):
+        by_service[deployment.microservice_id].deployments.append(deployment)
+    return Page(list(by_service.values()), page.next)
 
 
 def totals(caller: Caller) -> dict[str, int]:
-    """How many instances there are in all, and in each state; how many deployments are open. Two queries."""
-    counted = MicroServiceInstance.objects.filter(visible(caller, "microservice")).aggregate(
+    """Return the number of instances, in total and in each state, and of open deployments. Two queries."""
+    counts = MicroServiceInstance.objects.filter(visible(caller, "microservice")).aggregate(
         instances=Count("pk"),
         failed=Count("pk", filter=FAILED),
         locked=Count("pk", filter=LOCKED),
         maintenance=Count("pk", filter=MAINTENANCE),
     )
-    counted["deploying"] = open_deployments(caller).count()
-    return counted
+    counts["deploying"] = open_deployments(caller).count()
+    return counts
 
 
 def open_deployments(caller: Caller) -> QuerySet[Deployment]:
@@ -81,7 +81,7 @@ def open_deployments(caller: Caller) -> QuerySet[Deployment]:
 
 
 def _with_progress(deployments: QuerySet[Deployment]) -> list[Deployment]:
-    """The deployments with `total` and `ended` operations on each."""
+    """Return the deployments with their numbers of operations: `total` and `ended`."""
     return list(
         deployments.annotate(
             total=Count("operations"), ended=Count("operations", filter=Q(operations__status__in=OPERATION_ENDED))
@@ -90,32 +90,32 @@ def _with_progress(deployments: QuerySet[Deployment]) -> list[Deployment]:
 
 
 def progress_of(deployments: list[Deployment]) -> None:
-    """Puts `total`, `ended` and `by_status` on each deployment of a page: one query for all of them."""
-    counted: dict[int, dict[str, int]] = defaultdict(dict)
+    """Set `total`, `ended` and `by_status` on each deployment of a page. One query."""
+    counts: dict[int, dict[str, int]] = defaultdict(dict)
     for row in (
         Operation.objects.filter(deployment__in=[row.pk for row in deployments])
         .values("deployment_id", "status")
         .annotate(n=Count("pk"))
         .order_by()
     ):
-        counted[row["deployment_id"]][row["status"]] = row["n"]
+        counts[row["deployment_id"]][row["status"]] = row["n"]
     for deployment in deployments:
-        by_status = counted[deployment.pk]
+        by_status = counts[deployment.pk]
         ended = sum(n for status, n in by_status.items() if status in OPERATION_ENDED)
         vars(deployment).update(total=sum(by_status.values()), ended=ended, by_status=by_status)
 
 
-def _what_runs(found: dict[int, ServiceRow]) -> None:
-    """Fills in versions and counts: one aggregate over instances, one over versions."""
+def _add_versions(by_service: dict[int, ServiceRow]) -> None:
+    """Add versions and counts: one aggregate over instances, one over versions."""
     ends = {
         row["microservice_id"]: row
-        for row in MicroServiceVersion.objects.filter(microservice__in=found, status=BuildStatus.SUCCESS)
+        for row in MicroServiceVersion.objects.filter(microservice__in=by_service, status=BuildStatus.SUCCESS)
         .values("microservice_id")
         .annotate(least=Min("pk"), most=Max("pk"))
         .order_by()
     }
     for row in (
-        MicroServiceInstance.objects.filter(microservice__in=found)
+        MicroServiceInstance.objects.filter(microservice__in=by_service)
         .values("microservice_id", "version_id", "version__version")
         .annotate(
             n=Count("pk"),
@@ -125,7 +125,7 @@ def _what_runs(found: dict[int, ServiceRow]) -> None:
         )
         .order_by("-version_id")
     ):
-        entry = found[row["microservice_id"]]
+        entry = by_service[row["microservice_id"]]
         entry.total += row["n"]
         entry.failed += row["failed"]
         entry.locked += row["locked"]
@@ -135,7 +135,7 @@ def _what_runs(found: dict[int, ServiceRow]) -> None:
         if number and built:
             running.newer, running.older = built["most"] > number, built["least"] < number
         entry.versions.append(running)
-    for number, entry in found.items():
+    for number, entry in by_service.items():
         entry.built = number in ends
         entry.versions.sort(key=lambda running: running.version_id or 0, reverse=True)
 

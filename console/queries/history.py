@@ -1,4 +1,4 @@
-"""The past: who did what, and which instances moved between two moments."""
+"""The history: who did what, and which versions changed between two times."""
 
 from collections import defaultdict
 from dataclasses import dataclass, field
@@ -13,12 +13,12 @@ from microservice.status import OperationStatus
 
 from .paging import Page, newest_first
 
-MOST = 5000  # operations that one answer looks at
-NAMED = 12  # hosts of a group that are shown at once; the others on demand
+MAX_OPERATIONS = 5000  # read for one page
+MAX_NAMED = 12  # hosts of a group shown at once; the others on demand
 
 
 def history(caller: Caller, filters: dict[str, str], since: datetime | None, until: datetime | None) -> Page:
-    """Newest first. `filters`: actor, action, service (whole names), q (a part of what it was done to), after."""
+    """Return rows, newest first. `filters`: actor, action, service, q (part of the subject's name), after."""
     rows = visibility.history(caller).select_related("microservice")
     if since:
         rows = rows.filter(created__gte=since)
@@ -37,8 +37,8 @@ def history(caller: Caller, filters: dict[str, str], since: datetime | None, unt
 
 
 @dataclass(slots=True)
-class Move:
-    """Instances of one service that went the same way: through which versions ("": not installed), where, by whom."""
+class VersionPath:
+    """Instances of one service with the same sequence of versions ("": not installed): on which hosts, by whom."""
 
     service: str
     versions: tuple[str, ...]
@@ -48,7 +48,7 @@ class Move:
     last: datetime | None = None
 
     @property
-    def came_back(self) -> bool:
+    def is_back(self) -> bool:
         return self.versions[0] == self.versions[-1]
 
 
@@ -60,18 +60,18 @@ class _Path:
 
 
 @dataclass(slots=True)
-class Moves:
-    groups: list[Move]
+class VersionChanges:
+    groups: list[VersionPath]
     instances: int
-    more: bool  # whether there was more than one answer looks at
+    more: bool  # whether there are more operations than one page reads
 
 
-def moves(caller: Caller, since: datetime, until: datetime, service: str = "") -> Moves:
-    """Every instance whose version changed in the time, of all services or of one. One query.
+def version_changes(caller: Caller, since: datetime, until: datetime, service: str = "") -> VersionChanges:
+    """Return the instances whose version changed in that time, of all services or of one. One query.
 
-    An instance is told by its service and host, so that one that was deleted and installed again is one line.
+    An instance is identified by service and host, so that one that was deleted and installed again is one line.
     """
-    # By deployment first: there are few of them, and operations have no index of their own for the time they ended at.
+    # Deployments first: they are few, and operations have no index for their end.
     in_time = Q(deployment__finished=None) | Q(deployment__finished__gte=since)
     rows = Operation.objects.filter(
         visibility.operations(caller),
@@ -83,7 +83,7 @@ def moves(caller: Caller, since: datetime, until: datetime, service: str = "") -
     )
     if service:
         rows = rows.filter(deployment__microservice__name=service)
-    found = list(
+    operations = list(
         rows.order_by("finished", "pk").values_list(
             "deployment__microservice__name",
             "host__hostname",
@@ -92,29 +92,29 @@ def moves(caller: Caller, since: datetime, until: datetime, service: str = "") -
             "deployment",
             "deployment__requested_by",
             "finished",
-        )[: MOST + 1]
+        )[: MAX_OPERATIONS + 1]
     )
     paths: dict[tuple[str, str], _Path] = {}
-    for name, host, old, new, deployment, actor, ended in found[:MOST]:
+    for name, host, old, new, deployment, actor, ended in operations[:MAX_OPERATIONS]:
         finished = ended or until
         path = paths.setdefault((name, host), _Path([old or ""], {}, finished))
         if path.versions[-1] != (new or ""):
             path.versions.append(new or "")
         path.deployments[deployment], path.last = actor, finished
-    moved = {key: path for key, path in paths.items() if len(path.versions) > 1}
-    return Moves(_grouped(moved), len(moved), len(found) > MOST)
+    changed = {key: path for key, path in paths.items() if len(path.versions) > 1}
+    return VersionChanges(_grouped(changed), len(changed), len(operations) > MAX_OPERATIONS)
 
 
-def _grouped(paths: dict[tuple[str, str], _Path]) -> list[Move]:
-    groups: dict[tuple[str, tuple[str, ...]], Move] = {}
-    named: dict[tuple[str, tuple[str, ...]], dict[int, str]] = defaultdict(dict)
+def _grouped(paths: dict[tuple[str, str], _Path]) -> list[VersionPath]:
+    groups: dict[tuple[str, tuple[str, ...]], VersionPath] = {}
+    actors: dict[tuple[str, tuple[str, ...]], dict[int, str]] = defaultdict(dict)
     for (service, host), path in sorted(paths.items()):
         key = (service, tuple(path.versions))
-        move = groups.setdefault(key, Move(*key))
-        move.hosts.append(host)
-        move.last = max(move.last or path.last, path.last)
-        named[key].update(path.deployments)
-    for key, move in groups.items():
-        move.deployments = sorted(named[key])
-        move.actors = sorted(set(named[key].values()) - {""})
+        group = groups.setdefault(key, VersionPath(*key))
+        group.hosts.append(host)
+        group.last = max(group.last or path.last, path.last)
+        actors[key].update(path.deployments)
+    for key, group in groups.items():
+        group.deployments = sorted(actors[key])
+        group.actors = sorted(set(actors[key].values()) - {""})
     return list(groups.values())

@@ -1,4 +1,6 @@
-"""Hosts, credentials and tokens, as lists."""
+"""Hosts, credentials and tokens."""
+
+from typing import Any
 
 from django.db.models import Count, Q
 
@@ -13,14 +15,16 @@ from microservice.status import MAY_RETRY
 
 from .paging import PAGE, Page, by_key, newest_first
 
-MOST_TEAMS = 500
-MOST_USES = 500  # hosts that a credential's page names
+MAX_TEAMS = 500
+MAX_USES = 500  # hosts listed on a credential's page
 
 
 def hosts(caller: Caller, q: str = "", state: str = "", team: str = "", after: str = "", size: int = PAGE) -> Page:
-    """Those that the caller sees, by name, each with `running` (instances) and `wrong` (those that failed), counted
-    among the services that the caller sees; `team` is a name. Archived ones only with the state `archived`, the last
-    that came first. Three queries."""
+    """Return the hosts that the caller may see, by name. Three queries.
+
+    Each has the number of its instances, `running`, and of failed ones, `wrong`, among the services that the caller may
+    see. `team` is a name. Archived hosts are listed only with the state `archived`, newest first.
+    """
     rows = Asset.every.exclude(archived=None) if state == "archived" else Asset.objects.all()
     rows = rows.filter(tenancy.visible(caller)).select_related("credential").prefetch_related("teams")
     if team:
@@ -32,9 +36,11 @@ def hosts(caller: Caller, q: str = "", state: str = "", team: str = "", after: s
     elif state == "untrusted":
         rows = rows.filter(host_key="")
     elif state == "changed":
-        rows = rows.exclude(host_key="").exclude(offered_key="")  # a host never trusted offers one, too
+        rows = rows.exclude(host_key="").exclude(
+            offered_key=""
+        )  # a host that was never trusted has an offered key, too
     page = newest_first(rows, after, size) if state == "archived" else by_key(rows, "hostname", after, size)
-    counted: dict[int, dict] = {
+    counts: dict[int, dict[str, Any]] = {
         row["host_id"]: dict(row)
         for row in MicroServiceInstance.objects.filter(
             visible(caller, "microservice"), host__in=[row.pk for row in page]
@@ -44,67 +50,66 @@ def hosts(caller: Caller, q: str = "", state: str = "", team: str = "", after: s
         .order_by()
     }
     for row in page:
-        row.running = counted.get(row.pk, {}).get("n", 0)
-        row.wrong = counted.get(row.pk, {}).get("wrong", 0)
+        row.running = counts.get(row.pk, {}).get("n", 0)
+        row.wrong = counts.get(row.pk, {}).get("wrong", 0)
     return page
 
 
 def host(caller: Caller, number: int) -> Asset:
-    """With `through`, its jump host, where the caller sees that one too. Also one that is archived."""
+    """Return a host, even an archived one, with `through`: its jump host if the caller may see it."""
     rows = Asset.every.filter(tenancy.visible(caller), pk=number)
-    found = rows.select_related("credential", "jump_host").prefetch_related("teams").first()
-    if found is None:
+    row = rows.select_related("credential", "jump_host").prefetch_related("teams").first()
+    if row is None:
         raise not_found("host")
-    found.through = (  # type: ignore[attr-defined]
-        None if tenancy.hidden(caller, [found.jump_host_id]) else found.jump_host
-    )
-    return found
+    hides_jump_host = tenancy.hidden(caller, [row.jump_host_id])
+    row.through = None if hides_jump_host else row.jump_host  # type: ignore[attr-defined]
+    return row
 
 
 def teams(caller: Caller) -> list[str]:
-    """The names of the teams that have hosts which the caller sees, to choose from."""
+    """Return the names of the caller's teams that have hosts, to filter by."""
     rows = Team.objects.filter(hosts__in=Asset.objects.all())
     if caller.teams is not None:
         rows = rows.filter(pk__in=sorted(caller.teams))
-    return list(rows.distinct().values_list("name", flat=True)[:MOST_TEAMS])
+    return list(rows.distinct().values_list("name", flat=True)[:MAX_TEAMS])
 
 
-def runs_on(of: Asset, caller: Caller) -> list[MicroServiceInstance]:
+def instances_on(host: Asset, caller: Caller) -> list[MicroServiceInstance]:
     return list(
-        of.instances.filter(visible(caller, "microservice"))
+        host.instances.filter(visible(caller, "microservice"))
         .select_related("microservice", "version", "lock_deployment")
         .order_by("microservice__name")
     )
 
 
 def credentials() -> list[Credential]:
-    """Every credential without its secret, with `used`, the number of hosts that prove themselves with it."""
+    """Return all credentials without their secrets, with `used`: the number of hosts that use each."""
     used = Count("hosts", filter=Q(hosts__archived=None))
     return list(Credential.objects.defer("secret", "passphrase").annotate(used=used).order_by("name"))
 
 
 def credential(number: int) -> Credential:
-    # Without its secrets, which may be what cannot be read, and why somebody comes here to set them anew.
+    # Without its secrets: they may be unreadable, which is a reason to open this page and set them again.
     row = Credential.objects.defer("secret", "passphrase").filter(pk=number).first()
     if row is None:
         raise not_found("credential")
     return row
 
 
-def uses_of(caller: Caller, of: Credential) -> list[Asset]:
-    """The first hosts, by name, that are logged in to with it."""
-    return list(of.hosts.filter(tenancy.visible(caller)).order_by("hostname")[:MOST_USES])
+def uses_of(caller: Caller, credential: Credential) -> list[Asset]:
+    """Return the first hosts, by name, that use a credential."""
+    return list(credential.hosts.filter(tenancy.visible(caller)).order_by("hostname")[:MAX_USES])
 
 
 def tokens(caller: Caller) -> list[Token]:
-    """The caller's own tokens; everybody's for an administrator. Each with `service_names`. Two queries."""
+    """Return the caller's tokens, or everyone's for an administrator, each with `service_names`. Two queries."""
     rows = Token.objects.select_related("user", "parent").filter(revoked=None)
     if not caller.may("admin"):
         rows = rows.filter(user=caller.user_id)
-    found = list(rows[:200])
-    wanted = {number for row in found for number in row.services}
-    names = dict(MicroService.objects.filter(pk__in=wanted).values_list("pk", "name"))
-    for row in found:
-        told = [names.get(number, str(number)) for number in row.services]
-        row.service_names = told  # type: ignore[attr-defined]
-    return found
+    tokens = list(rows[:200])
+    service_ids = {number for token in tokens for number in token.services}
+    names = dict(MicroService.objects.filter(pk__in=service_ids).values_list("pk", "name"))
+    for token in tokens:
+        service_names = [names.get(number, str(number)) for number in token.services]
+        token.service_names = service_names  # type: ignore[attr-defined]
+    return tokens

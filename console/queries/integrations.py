@@ -1,4 +1,4 @@
-"""What was set of the outside world, over time."""
+"""The revisions of the integration settings."""
 
 from integrations import registry
 from integrations.models import Setting
@@ -7,7 +7,7 @@ from .paging import Page, newest_first
 
 
 def past(after: str = "") -> Page:
-    """Every document that ever held, newest first, each with `changed` and `parts` (names). Two queries."""
+    """Return all revisions, newest first, each with its `parts` and those that it `changed`, by name. Two queries."""
     page = newest_first(Setting.objects.select_related("restored"), after)
     before = Setting.objects.filter(pk__lt=page.rows[-1].pk).order_by("-pk").first() if page.rows else None
     older = registry.document_of(before)

@@ -1,4 +1,4 @@
-"""A service's pages: its versions, its instances, and what to choose from in a dialog."""
+"""A service's pages: its versions, its instances, and the choices of the dialogs."""
 
 from dataclasses import dataclass
 
@@ -31,12 +31,12 @@ from microservice.status import DEPLOYMENT_OPEN, BuildStatus
 from .fleet import FAILED, LOCKED, MAINTENANCE
 from .paging import PAGE, Page, by_key, newest_first
 
-MOST_HOSTS = 100  # hosts in the dialog of an install besides those that are ticked
+MAX_HOSTS = 100  # in the install dialog, besides the selected ones
 
 
 @dataclass(slots=True)
 class Overview:
-    """What the head of a service's pages shows."""
+    """The header of a service's pages."""
 
     instances: int
     versions: int
@@ -46,18 +46,18 @@ class Overview:
 
 
 def service(caller: Caller, name: str) -> MicroService:
-    """The service of that name, or a 404 where there is none or the caller may not see it."""
-    found = MicroService.objects.filter(visible(caller), name=name).first()
-    if found is None:
+    """Return a service by name. Raise Problem 404 if it does not exist or the caller may not see it."""
+    row = MicroService.objects.filter(visible(caller), name=name).first()
+    if row is None:
         raise not_found("service")
-    return found
+    return row
 
 
 def version(of: MicroService, number: int) -> MicroServiceVersion:
-    found = MicroServiceVersion.objects.filter(microservice=of, pk=number).first()
-    if found is None:
+    row = MicroServiceVersion.objects.filter(microservice=of, pk=number).first()
+    if row is None:
         raise not_found("version")
-    return found
+    return row
 
 
 def overview(of: MicroService) -> Overview:
@@ -67,18 +67,18 @@ def overview(of: MicroService) -> Overview:
         least=Min("pk", filter=Q(status=BuildStatus.SUCCESS)),
         most=Max("pk", filter=Q(status=BuildStatus.SUCCESS)),
     )
-    going = Deployment.objects.filter(microservice=of, status__in=DEPLOYMENT_OPEN)
+    open_deployments = Deployment.objects.filter(microservice=of, status__in=DEPLOYMENT_OPEN)
     return Overview(
         instances=of.instances.count(),
         versions=built["n"],
         least=built["least"],
         most=built["most"],
-        deployments=list(going.select_related("from_version", "dest_version")[:5]),
+        deployments=list(open_deployments.select_related("from_version", "dest_version")[:5]),
     )
 
 
 def versions(of: MicroService, q: str = "", status: str = "", after: str = "", size: int = PAGE) -> Page:
-    """Newest first; each with `running`, how many instances run it. Two queries."""
+    """Return versions, newest first, each with `running`: the number of its instances. Two queries."""
     rows = MicroServiceVersion.objects.filter(microservice=of)
     if q:
         rows = rows.filter(Q(version__icontains=q) | Q(ref__icontains=q))
@@ -87,19 +87,19 @@ def versions(of: MicroService, q: str = "", status: str = "", after: str = "", s
     elif status == "runs":
         rows = rows.filter(pk__in=of.instances.values("version"))
     page = newest_first(rows, after, size)
-    counted = dict(
+    counts = dict(
         MicroServiceInstance.objects.filter(microservice=of, version__in=[row.pk for row in page])
         .values_list("version")
         .annotate(n=Count("pk"))
         .order_by()
     )
     for row in page:
-        row.running = counted.get(row.pk, 0)
+        row.running = counts.get(row.pk, 0)
     return page
 
 
 def instances(of: MicroService, filters: dict[str, str], after: str = "", size: int = PAGE) -> Page:
-    """By host name; `filters`: q, state (failed, locked, maintenance) and version (an id)."""
+    """Return instances by host name; `filters`: q, state (failed, locked, maintenance) and version (an id)."""
     rows = with_names(of)
     if q := filters.get("q"):
         rows = rows.filter(Q(host__hostname__icontains=q) | Q(host__ip__startswith=q) | Q(tag__icontains=q))
@@ -111,16 +111,16 @@ def instances(of: MicroService, filters: dict[str, str], after: str = "", size: 
     return by_key(rows, "host__hostname", after, size)
 
 
-def instances_of_version(of: MicroService, number: int, most: int) -> list[MicroServiceInstance]:
-    """The instances that run this version, by host name, at most `most`."""
-    return list(with_names(of).filter(version=number).order_by("host__hostname")[:most])
+def instances_of_version(of: MicroService, number: int, limit: int) -> list[MicroServiceInstance]:
+    """Return the instances that run this version, by host name."""
+    return list(with_names(of).filter(version=number).order_by("host__hostname")[:limit])
 
 
 def instance(of: MicroService, number: int) -> MicroServiceInstance:
-    found = with_names(of).filter(pk=number).first()
-    if found is None:
+    row = with_names(of).filter(pk=number).first()
+    if row is None:
         raise not_found("instance")
-    return found
+    return row
 
 
 def why_not_now(row: MicroServiceInstance, wish: Wish) -> str:
@@ -130,34 +130,36 @@ def why_not_now(row: MicroServiceInstance, wish: Wish) -> str:
 
 
 def came_from(of: MicroService, version: MicroServiceVersion) -> int | None:
-    """The version that most of the instances ran before they ran this one."""
+    """Return the id of the version that most instances ran before this one."""
     rows = of.instances.filter(version=version, previous_version__isnull=False).values_list("previous_version")
     most = rows.annotate(n=Count("pk")).order_by("-n", "-previous_version").first()
     return most[0] if most else None
 
 
 @dataclass(slots=True)
-class Place:
-    """A host in the dialog of an install, and what keeps the service from it: `has` it already, or `closed`."""
+class InstallHost:
+    """A host in the install dialog: `has` the service already, or is `closed` to it."""
 
     host: Asset
     has: bool
     closed: bool
 
 
-def hosts_without(caller: Caller, of: MicroService, ticked: list[str], find: str = "") -> tuple[list[Place], bool]:
-    """Hosts that the caller sees, ticked ones first, then free ones; and whether there are more."""
-    mine = [int(one) for one in ticked[:1000] if one.isascii() and one.isdigit() and len(one) < 19]
+def hosts_without(
+    caller: Caller, of: MicroService, selected: list[str], find: str = ""
+) -> tuple[list[InstallHost], bool]:
+    """Return the hosts that the caller may see, selected ones first; and whether there are more."""
+    selected_ids = [int(one) for one in selected[:1000] if one.isascii() and one.isdigit() and len(one) < 19]
     rows = Asset.objects.filter(tenancy.visible(caller)).annotate(
         has=Exists(of.instances.filter(host=OuterRef("pk")).exclude(FAILED_FIRST)),
         closed=ExpressionWrapper(closed_hosts(of), BooleanField()),
-        other=Case(When(pk__in=mine, then=Value(0)), default=Value(1)),
+        other=Case(When(pk__in=selected_ids, then=Value(0)), default=Value(1)),
     )
     if find:
-        rows = rows.filter(Q(pk__in=mine) | Q(hostname__icontains=find) | Q(ip__startswith=find))
-    most = len(mine) + MOST_HOSTS
-    found = list(rows.order_by("other", "has", "closed", "hostname")[: most + 1])
-    return [Place(row, row.has, row.closed) for row in found[:most]], len(found) > most
+        rows = rows.filter(Q(pk__in=selected_ids) | Q(hostname__icontains=find) | Q(ip__startswith=find))
+    limit = len(selected_ids) + MAX_HOSTS
+    hosts = list(rows.order_by("other", "has", "closed", "hostname")[: limit + 1])
+    return [InstallHost(row, row.has, row.closed) for row in hosts[:limit]], len(hosts) > limit
 
 
 def with_names(of: MicroService) -> QuerySet[MicroServiceInstance]:

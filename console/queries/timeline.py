@@ -1,16 +1,16 @@
-"""Who waited for what, as bars: pure functions from moments to places on a line of WIDTH."""
+"""The timeline: when each host waited, ran and was undone, as bars. Pure functions from times to positions."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
-WIDTH = 10_000
+WIDTH = 10_000  # of a bar
 QUEUED, RUNNING, UNDOING = "queued", "running", "undoing"
 
 
 @dataclass(frozen=True, slots=True)
-class Course:
-    """One operation, or one batch, in time. `undo_from`: when its undo began, where there was one."""
+class Span:
+    """The times of one operation or one batch. `undo_from`: when its undo began, if there was one."""
 
     name: str
     due: datetime
@@ -20,7 +20,7 @@ class Course:
 
 
 @dataclass(frozen=True, slots=True)
-class Stretch:
+class Segment:
     kind: str
     x: int
     width: int
@@ -28,25 +28,25 @@ class Stretch:
 
 
 @dataclass(frozen=True, slots=True)
-class Line:
+class TimelineRow:
     name: str
-    stretches: list[Stretch] = field(default_factory=list)
+    segments: list[Segment] = field(default_factory=list)
 
 
-def lines(courses: Sequence[Course], begin: datetime, end: datetime) -> list[Line]:
-    """A line for each course. `end` is the end of the picture: of the deployment, or now while it goes on."""
-    whole = max(0.001, (end - begin).total_seconds())
-    return [Line(course.name, _stretches(course, begin, end, whole)) for course in courses]
+def timeline(spans: Sequence[Span], begin: datetime, end: datetime) -> list[TimelineRow]:
+    """Return a row for each span. `end`: the end of the deployment, or now while it runs."""
+    duration = max(0.001, (end - begin).total_seconds())
+    return [TimelineRow(span.name, _segments(span, begin, end, duration)) for span in spans]
 
 
-def _stretches(course: Course, begin: datetime, end: datetime, whole: float) -> list[Stretch]:
-    over = course.finished or end
+def _segments(span: Span, begin: datetime, end: datetime, duration: float) -> list[Segment]:
+    finished = span.finished or end
     moments = [
-        (QUEUED, course.due, course.started or over),
-        (RUNNING, course.started, course.undo_from or over),
-        (UNDOING, course.undo_from, over),
+        (QUEUED, span.due, span.started or finished),
+        (RUNNING, span.started, span.undo_from or finished),
+        (UNDOING, span.undo_from, finished),
     ]
-    found = []
+    segments = []
     for kind, start, stop in moments:
         if start is None or stop is None:
             continue
@@ -54,6 +54,6 @@ def _stretches(course: Course, begin: datetime, end: datetime, whole: float) -> 
         seconds = (stop - start).total_seconds()
         if seconds <= 0:
             continue
-        x = round(WIDTH * (start - begin).total_seconds() / whole)
-        found.append(Stretch(kind, x, max(15, round(WIDTH * seconds / whole)), seconds))
-    return found
+        x = round(WIDTH * (start - begin).total_seconds() / duration)
+        segments.append(Segment(kind, x, max(15, round(WIDTH * seconds / duration)), seconds))
+    return segments

@@ -1,30 +1,30 @@
-"""What lies between two versions: pure functions of their names and of where the service is built from."""
+"""The changes between two versions, from their names and the service's repository. Pure functions."""
 
 import re
 from urllib.parse import quote, urlsplit
 
-# CI's form is timestamp-branch-commit; the branch may have dashes of its own.
+# CI names versions timestamp-branch-commit; the branch may contain dashes.
 _NAME = re.compile(r"[0-9]{8,14}-.+-(?P<commit>[0-9a-f]{7,40})\Z")
 _SCP = re.compile(r"(?:[\w.-]+@)?(?P<host>[\w-]+(?:\.[\w-]+)+):(?P<path>[^/].*)\Z")
 _GITLAB, _GITHUB = "{base}/-/compare/{old}...{new}", "{base}/compare/{old}...{new}"
 
 
 def commit_of(version: str) -> str:
-    """The commit that a version's name ends with; empty where it names none."""
-    found = _NAME.match(version)
-    return found["commit"] if found else ""
+    """Return the commit in a version's name, or ""."""
+    match = _NAME.match(version)
+    return match["commit"] if match else ""
 
 
 def commits(old: str, new: str) -> str:
-    """The range as git takes it, `abc1234..def5678`; empty where a name has no commit, or both have the same."""
+    """Return the range for git, `abc1234..def5678`; "" if a name has no commit or both have the same."""
     first, last = commit_of(old), commit_of(new)
     return f"{first}..{last}" if first and last and first != last else ""
 
 
 def compare_link(build_url: str, origin: str, old: str, new: str) -> str:
-    """Where the forge shows what changed from one version to the other; empty where the forge is not known.
+    """Return the URL of the comparison at GitHub or GitLab; "" for other repositories.
 
-    Only for addresses whose form is known: GitHub, and GitLab by its name or because the service is built there.
+    GitLab is recognised by its host name, or because the service is built there.
     """
     first, last = commit_of(old), commit_of(new)
     base = _page_of(build_url)
@@ -41,10 +41,10 @@ def compare_link(build_url: str, origin: str, old: str, new: str) -> str:
 
 
 def _page_of(build_url: str) -> str:
-    """The repository's page for a browser, from any address that git takes. Only http and https come out of here."""
+    """Return the URL of the repository's page, http or https, from any address that git accepts."""
     url = build_url.strip()
-    if "://" not in url and (found := _SCP.match(url)):
-        url = f"ssh://{found['host']}/{found['path']}"
+    if "://" not in url and (match := _SCP.match(url)):
+        url = f"ssh://{match['host']}/{match['path']}"
     try:
         parts = urlsplit(url)
         port = f":{parts.port}" if parts.port and parts.scheme in ("http", "https") else ""
@@ -54,5 +54,5 @@ def _page_of(build_url: str) -> str:
         return ""
     path = "/".join(quote(piece) for piece in parts.path.strip("/").removesuffix(".git").split("/"))
     scheme = "http" if parts.scheme == "http" else "https"
-    # Without a user and a password, should the address have brought some.
+    # Without the user and password that the address may contain.
     return f"{scheme}://{parts.hostname}{port}/{path}" if path else ""

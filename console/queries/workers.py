@@ -1,4 +1,4 @@
-"""The worker processes, and Celery's own record of each task. To look at: nothing is decided by it."""
+"""The worker processes, and Celery's record of each task. For display only: nothing is decided by it."""
 
 from django_celery_results.models import TaskResult
 
@@ -8,11 +8,11 @@ from .paging import Page, newest_first
 
 
 def workers() -> list[Heartbeat]:
-    """Those that were seen, the newest first; at most 200."""
+    """Return the worker processes, last seen first; at most 200."""
     return list(Heartbeat.objects.order_by("-seen")[:200])
 
 
 def tasks(task: str = "", after: str = "") -> Page:
-    """Records of tasks, newest first; `task`: only the one with this id."""
+    """Return task records, newest first; `task`: only the one with this id."""
     rows = TaskResult.objects.only("task_id", "task_name", "status", "worker", "date_created", "date_done", "traceback")
     return newest_first(rows.filter(task_id=task) if task else rows, after)

@@ -55,8 +55,6 @@ HISTORY_ACTIONS = (
 
 register = template.Library()
 register.filter("term", rendering.term)
-register.filter("told", lambda text: str(text or ""))
-register.filter("known", lambda text: str(text or ""))
 register.filter("message", lambda message: rendering.render(message) if message else "")
 register.filter("terms", lambda words: [rendering.term(one) for one in words])
 WORDS = {"status", "role", "kind", "language"}  # fields of the history whose values are words of the API

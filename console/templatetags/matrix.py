@@ -1,4 +1,4 @@
-"""The matrix's cells and the timeline's bars: thousands of pieces on a page, so they are put together here."""
+"""The matrix's cells and the timeline's bars: thousands on a page, so they are rendered here, not in templates."""
 
 from functools import lru_cache
 
@@ -9,8 +9,8 @@ from django.utils.translation import get_language, gettext, ngettext
 
 from microservice.status import StepStatus
 
-from ..queries.deployments import Compared, Row
-from ..queries.timeline import QUEUED, RUNNING, UNDOING, Line
+from ..queries.deployments import ComparedStep, Row
+from ..queries.timeline import QUEUED, RUNNING, UNDOING, TimelineRow
 from .console import lasted, own_time, status
 
 register = template.Library()
@@ -18,8 +18,8 @@ TONES = {QUEUED: "wait", RUNNING: "run", UNDOING: "undo"}
 
 
 @register.simple_tag
-def cells(row: Row | Compared) -> SafeString:
-    """One row's cells: each step's status as glyph, word and colour, and what it took."""
+def cells(row: Row | ComparedStep) -> SafeString:
+    """Render a row's cells: each step's status as glyph, word and colour, and its duration."""
     empty = _empty(row.waits, get_language())
     parts = []
     for step in row.cells:
@@ -28,7 +28,7 @@ def cells(row: Row | Compared) -> SafeString:
         else:
             shown, time = status(step.status, "step"), own_time(step)
             parts.append(f'<td class="cell">{shown}<span class="took">{time}</span></td>')
-    return mark_safe("".join(parts))  # noqa: S308  statuses of our own and numbers, nothing that a host said
+    return mark_safe("".join(parts))  # noqa: S308  statuses and numbers, nothing from a host
 
 
 @lru_cache(maxsize=32)
@@ -41,7 +41,7 @@ register.filter("span", lasted)
 
 @register.filter
 def about(seconds: float) -> str:
-    """A guess needs no decimals: about 20 s, about 4 min, about 2 h."""
+    """Format an estimate without decimals: about 20 s, about 4 min, about 2 h."""
     if seconds < 90:
         return gettext("about %(n)s s") % {"n": max(1, round(seconds))}
     if seconds < 5400:
@@ -50,27 +50,27 @@ def about(seconds: float) -> str:
 
 
 @register.simple_tag
-def stretches(line: Line) -> SafeString:
-    """One line of the timeline as a picture. What it says stands beside it in words; see `in_words`."""
+def timeline_bar(row: TimelineRow) -> SafeString:
+    """Render a row of the timeline as a bar. `timeline_text` beside it says the same in words."""
     rects = "".join(
-        f'<rect class="time-{TONES[one.kind]}" x="{one.x}" width="{one.width}" height="10"></rect>'
-        for one in line.stretches
+        f'<rect class="time-{TONES[segment.kind]}" x="{segment.x}" width="{segment.width}" height="10"></rect>'
+        for segment in row.segments
     )
-    return mark_safe(  # noqa: S308  numbers and names of our own
+    return mark_safe(  # noqa: S308  numbers and class names
         f'<svg class="bar time" viewBox="0 0 10000 10" preserveAspectRatio="none" aria-hidden="true">{rects}</svg>'
     )
 
 
 @register.filter
-def in_words(line: Line) -> str:
-    """The same in words: waited 3.1 s, ran 12.4 s."""
+def timeline_text(row: TimelineRow) -> str:
+    """Say the bar in words: waited 3.1 s, ran 12.4 s."""
     words = {
         QUEUED: gettext("waited %(time)s"),
         RUNNING: gettext("ran %(time)s"),
         UNDOING: gettext("undone in %(time)s"),
     }
-    said = [words[one.kind] % {"time": lasted(one.seconds)} for one in line.stretches]
-    return ", ".join(said) or gettext("nothing yet")
+    parts = [words[segment.kind] % {"time": lasted(segment.seconds)} for segment in row.segments]
+    return ", ".join(parts) or gettext("nothing yet")
 
 
 @register.filter

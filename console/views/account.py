@@ -1,6 +1,7 @@
-"""The own account: its password, sessions and tokens."""
+"""The user's own account: password, sessions and tokens."""
 
 from datetime import datetime, timedelta
+from typing import Any
 
 from django.conf import settings
 from django.contrib.auth import update_session_auth_hash
@@ -11,31 +12,31 @@ from django.shortcuts import render
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
-from access import accounts, reauthentication, security_log, sessions
+import access.reauthentication
+from access import accounts, security_log, sessions
 from access.callers import SCOPES, Caller
 from access.models import Token
 from access.problems import Problem, invalid, not_found
 from access.revocation import end_access, may_end
 from access.sessions import session_of
 from audit.history import record
-from microservice import tokens as issuing
+from microservice import tokens
 
 from ..forms.people import PasswordForm
 from ..forms.services import TokenForm
-from ..queries import hosts as found
-from ..queries import people as persons
-from . import reauthentication as proof
+from ..queries import hosts, people
+from . import reauthentication
 from .decorators import errors_on, flash, page, post_data, redirect_to
 
 
 @page("", ("GET", "POST"), look="", section="settings")
-def tokens(request: HttpRequest, caller: Caller) -> HttpResponse:
-    """The caller's tokens and a form for another, which is shown once: in the answer to this very POST."""
-    form, made, secret = make_token(request, caller)
+def token_list(request: HttpRequest, caller: Caller) -> HttpResponse:
+    """The caller's tokens and a form to create one, which is shown once: in the response to this POST."""
+    form, token, secret = make_token(request, caller)
     context = {
         "form": form,
-        "tokens": found.tokens(caller),
-        "made": made,
+        "tokens": hosts.tokens(caller),
+        "made": token,
         "secret": secret,
         "address": settings.PUBLIC_URL,
         "own": [scope for scope in SCOPES if caller.might(scope)],
@@ -48,31 +49,31 @@ def tokens(request: HttpRequest, caller: Caller) -> HttpResponse:
 def make_token(
     request: HttpRequest, caller: Caller, user: int | None = None, prefix: str | None = None
 ) -> tuple[TokenForm, Token | None, str]:
-    """The form for a token, and where one was asked for, the token and its text. `user`: a service account's."""
+    """Return the token form, and the token and its text if one was created. `user`: a service account."""
     form = TokenForm(post_data(request), prefix=prefix)
-    proof.ask(caller, form)
+    reauthentication.ask(caller, form)
     if request.method == "POST" and form.is_valid():
         with errors_on(form):
-            made, secret = _issue(proof.proven(request, caller, form), form.cleaned_data, user)
-            return TokenForm(prefix=prefix), made, secret
+            token, secret = _issue(reauthentication.proven(request, caller, form), form.cleaned_data, user)
+            return TokenForm(prefix=prefix), token, secret
     return form, None, ""
 
 
-def _issue(caller: Caller, asked: dict, user: int | None) -> tuple[Token, str]:
-    end: datetime | issuing.End | None = None if asked["endless"] else issuing.End.USUAL
-    if asked["days"]:
-        end = timezone.now() + timedelta(days=asked["days"])
+def _issue(caller: Caller, values: dict[str, Any], user: int | None) -> tuple[Token, str]:
+    end: datetime | tokens.End | None = None if values["endless"] else tokens.End.USUAL
+    if values["days"]:
+        end = timezone.now() + timedelta(days=values["days"])
     try:
-        return issuing.issue(caller, asked["name"], asked["scopes"], asked["services"].split(), end, user)
+        return tokens.issue(caller, values["name"], values["scopes"], values["services"].split(), end, user)
     except Problem as problem:
         if problem.code == "not_found":
-            raise invalid("/services", "names a service that you cannot see") from problem
+            raise invalid("/services", "not_visible_service") from problem
         raise
 
 
 @page("", ("GET", "POST"), look="")
 def account(request: HttpRequest, caller: Caller) -> HttpResponse:
-    """Who somebody is here, where they are signed in, and another password for them."""
+    """The user's name, scopes and sessions, and a form to change the password."""
     form = PasswordForm(post_data(request))
     person = accounts.find_user(caller.user_id or 0)
     if request.method == "POST" and form.is_valid():
@@ -88,25 +89,25 @@ def account(request: HttpRequest, caller: Caller) -> HttpResponse:
         "own": True,
         "sessions": sessions.sessions_of(person.pk)[:100],
         "here": session_of(request).digest,
-        "sign_ins": persons.sign_ins(person.pk),
+        "sign_ins": people.sign_ins(person.pk),
     }
     return render(request, "people/account.html", context, status=422 if form.errors else 200)
 
 
-def _change_password(request: HttpRequest, caller: Caller, person: User, asked: dict) -> None:
-    reauthentication.prove_password(caller, person, asked["old"], "/old")
+def _change_password(request: HttpRequest, caller: Caller, person: User, values: dict[str, Any]) -> None:
+    access.reauthentication.prove_password(caller, person, values["old"], "/old")
     here = session_of(request).digest
     with transaction.atomic():
-        accounts.change_own_password(caller, person, asked["password"], keep=here, with_tokens=asked["tokens"])
+        accounts.change_own_password(caller, person, values["password"], keep=here, with_tokens=values["tokens"])
         record(caller, "change", "user", person, after={"password": "changed"})
-    update_session_auth_hash(request, person)  # this session goes on, every other one ends
+    update_session_auth_hash(request, person)  # keeps this session; all others end
     session_of(request).prove()
     flash(request, _("Your password was changed. You are signed out everywhere else."))
 
 
 @page("", ("POST",), look="")
 def session_end(request: HttpRequest, caller: Caller, person: int, number: int) -> HttpResponse:
-    """Ends one session: the caller's own, or for an administrator anybody's."""
+    """End one session: the caller's own, or anyone's for an administrator."""
     may_end(caller, person)
     user = accounts.find_user(person)
     with transaction.atomic():
@@ -115,27 +116,27 @@ def session_end(request: HttpRequest, caller: Caller, person: int, number: int) 
         record(caller, "end_sessions", "user", user, after={"sessions": 1})
     security_log.line("session ended", caller, subject=user.get_username(), session=number)
     flash(request, _("The session has ended."))
-    return _back(caller, person)
+    return _redirect_back(caller, person)
 
 
 @page("", ("POST",), look="")
 def access_end(request: HttpRequest, caller: Caller, person: int) -> HttpResponse:
-    """Ends all sessions but this one, and unless they are kept, all tokens."""
+    """End all sessions but this one and, if asked for, all tokens."""
     may_end(caller, person)
     here = session_of(request).digest
     ended = end_access(caller, accounts.find_user(person), "asked for", keep=here, with_tokens="tokens" in request.POST)
     text = _("{sessions} sessions and {tokens} tokens have ended.")
     flash(request, text.format(sessions=ended.sessions, tokens=len(ended.tokens)))
-    return _back(caller, person)
+    return _redirect_back(caller, person)
 
 
-def _back(caller: Caller, person: int) -> HttpResponse:
+def _redirect_back(caller: Caller, person: int) -> HttpResponse:
     return redirect_to("account") if person == caller.user_id else redirect_to("person", person)
 
 
 @page("", ("POST",), look="", section="settings")
 def revoke(request: HttpRequest, caller: Caller, number: int) -> HttpResponse:
-    token = issuing.revoke(caller, number)
-    text = _("%(name)s was taken back, with all tokens made with it. It is refused from now on.")
+    token = tokens.revoke(caller, number)
+    text = _("%(name)s and all tokens created with it were revoked.")
     flash(request, text % {"name": token.name})
     return redirect_to("tokens")

@@ -1,11 +1,13 @@
-"""A version's build: started at its origin, watched, and judged afterwards."""
+"""A version's build: start it, watch it, and mark the version good or bad."""
+
+from typing import Any
 
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.utils.translation import gettext as _
 
 from access.callers import Caller
-from access.problems import Problem, forbidden
+from access.problems import Problem, refused
 from builds import build_requests, builders
 from microservice import catalog
 from microservice.models import MicroService, MicroServiceVersion
@@ -13,30 +15,30 @@ from microservice.publishing import versions
 from microservice.status import BUILD_AGAIN, BUILD_TRANSITIONS, BuildStatus
 
 from ..queries import services
-from .decorators import flash, flash_problem, page, redirect_to
+from .decorators import flash, flash_problem, is_id, page, redirect_to
 
-MOST = 20  # attempts that a page lists
+MAX_ATTEMPTS = 20  # listed on the page
 
 
 @page("publish", ("GET", "POST"), live=True)
 def build(request: HttpRequest, caller: Caller, name: str, number: int) -> HttpResponse:
-    """Starts it: asked for twice while it goes on, it is built once; what ended badly is built again, where the form
-    says so (`again`, `even_built`). By GET: how far it is, for the page's script.
+    """POST: start a build. One build runs at a time; `again` and `even_built` build a version that already ended.
 
-    That is told to load the page anew once the build has ended.
+    GET: the build's progress, for the page's script, which reloads the page once the build has ended.
     """
     service = services.service(caller, name)
-    found = catalog.find_version(service, number)
+    version = catalog.find_version(service, number)
     if request.method != "POST":
-        answer = render(request, "service/build.html", shown(caller, service, found, request.GET.get("attempt", "")))
-        if found.status != BuildStatus.BUILDING:
-            answer["HX-Refresh"] = "true"
-        return answer
+        context = build_context(caller, service, version, request.GET.get("attempt", ""))
+        response = render(request, "service/build.html", context)
+        if version.status != BuildStatus.BUILDING:
+            response["HX-Refresh"] = "true"
+        return response
     try:
-        found = catalog.find_version(catalog.find_service(caller, service.pk, "publish"), number)
-        asked = {name: request.POST.get(name) == "on" for name in ("again", "even_built")}
-        build_requests.start(caller, found, **asked)
-        flash(request, _("%(version)s is being built.") % {"version": found.version})
+        version = catalog.find_version(catalog.find_service(caller, service.pk, "publish"), number)
+        options = {name: request.POST.get(name) == "on" for name in ("again", "even_built")}
+        build_requests.start(caller, version, **options)
+        flash(request, _("%(version)s is being built.") % {"version": version.version})
     except Problem as problem:
         flash_problem(request, problem)
     return redirect_to("version", service.name, number)
@@ -44,36 +46,38 @@ def build(request: HttpRequest, caller: Caller, name: str, number: int) -> HttpR
 
 @page("publish", ("POST",))
 def mark(request: HttpRequest, caller: Caller, name: str, number: int, word: str) -> HttpResponse:
-    """Marks a version `bad`, with a reason, or `good` again. See `destinations.check_bad`."""
+    """Mark a version `bad`, with a reason, or `good` again. See `destinations.check_bad`."""
     service = services.service(caller, name)
-    found = catalog.find_version(catalog.find_service(caller, service.pk, "publish"), number)
+    version = catalog.find_version(catalog.find_service(caller, service.pk, "publish"), number)
     try:
         if word == "bad":
-            catalog.mark_bad(caller, found, request.POST.get("reason", ""))
-            flash(request, _("%(version)s is marked bad from now on.") % {"version": found.version})
+            catalog.mark_bad(caller, version, request.POST.get("reason", ""))
+            flash(request, _("%(version)s was marked bad.") % {"version": version.version})
         else:
-            versions.change(caller, found, {"bad": False})
-            flash(request, _("%(version)s is good again.") % {"version": found.version})
+            versions.change(caller, version, {"bad": False})
+            flash(request, _("%(version)s was marked good.") % {"version": version.version})
     except Problem as problem:
         flash_problem(request, problem)
     return redirect_to("version", service.name, number)
 
 
-def shown(caller: Caller, service: MicroService, version: MicroServiceVersion, attempt: str = "") -> dict:
-    """What the fragment about a version's build needs: its newest build or the attempt with that id, its attempts, and
-    why none can be started."""
+def build_context(
+    caller: Caller, service: MicroService, version: MicroServiceVersion, attempt: str = ""
+) -> dict[str, Any]:
+    """Return the context of a version's build: the newest build or the attempt with that id, all attempts, and why
+    none can be started."""
     version.microservice = service
     why_not: Problem | None = None
     if not caller.may("publish", service.pk):
-        why_not = forbidden(f"You need the right “publish” for {service.name}.")
-    attempts = list(build_requests.attempts(version).defer("log")[:MOST])
-    wanted = int(attempt) if attempt.isascii() and attempt.isdigit() and len(attempt) < 19 else 0
-    build = next((one for one in attempts if one.pk == wanted), attempts[0] if attempts else None)
+        why_not = refused("forbidden.page_service_scope", scope="publish", service=service.name)
+    attempts = list(build_requests.attempts(version).defer("log")[:MAX_ATTEMPTS])
+    chosen = int(attempt) if is_id(attempt) else 0
+    build = next((one for one in attempts if one.pk == chosen), attempts[0] if attempts else None)
     return {
         "service": service,
         "version": version,
         "build": build,
-        "attempt": build.pk if build and build.pk == wanted else "",
+        "attempt": build.pk if build and build.pk == chosen else "",
         "is_building": build is not None and build.status == BuildStatus.BUILDING,
         "log": build_requests.log_of(build) if build else "",
         "attempts": attempts if len(attempts) > 1 else [],

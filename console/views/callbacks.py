@@ -1,4 +1,6 @@
-"""Who is told of what happens, what became of each message, and trying it out."""
+"""Callbacks: signed webhooks, their deliveries, and a test delivery."""
+
+from typing import Any
 
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
@@ -10,13 +12,13 @@ from callbacks import redelivery, signing, subscriptions
 from callbacks.models import Callback, EventType
 
 from ..forms.callbacks import CallbackForm
-from ..queries import callbacks as told
+from ..queries import callbacks
 from .decorators import errors_on, flash, flash_problem, page, post_data, query, redirect_to, render_list
 
 
 @page(look="admin")
-def callbacks(request: HttpRequest, caller: Caller) -> HttpResponse:
-    return render(request, "callbacks/list.html", {"callbacks": told.callbacks(), "tab": "callbacks"})
+def callback_list(request: HttpRequest, caller: Caller) -> HttpResponse:
+    return render(request, "callbacks/list.html", {"callbacks": callbacks.callbacks(), "tab": "callbacks"})
 
 
 @page("admin", ("GET", "POST"), look="admin")
@@ -24,67 +26,67 @@ def callback_new(request: HttpRequest, caller: Caller) -> HttpResponse:
     form = CallbackForm(post_data(request))
     if request.method == "POST" and form.is_valid():
         with errors_on(form):
-            made, secret = subscriptions.create(caller, form.values())
-            return _page(request, told.callback(made.pk), secret=secret)
+            row, secret = subscriptions.create(caller, form.values())
+            return _page(request, callbacks.callback(row.pk), secret=secret)
     context = {"form": form, "tab": "callbacks"}
     return render(request, "callbacks/edit.html", context, status=422 if form.errors else 200)
 
 
 @page("admin", ("GET", "POST"), look="admin")
 def callback_edit(request: HttpRequest, caller: Caller, number: int) -> HttpResponse:
-    row = told.callback(number)
+    row = callbacks.callback(number)
     before = {"url": row.url, "events": row.events, "active": row.active}
     form = CallbackForm(post_data(request), initial=before, saved=True)
     if request.method == "POST" and form.is_valid():
         values = form.values()
-        made = form.cleaned_data["new_secret"] and "secret" not in values
-        if made:
+        generates_secret = form.cleaned_data["new_secret"] and "secret" not in values
+        if generates_secret:
             values["secret"] = signing.new_secret()
         with errors_on(form):
             subscriptions.change(caller, row, values)
-            if made:
-                return _page(request, told.callback(number), secret=values["secret"])
+            if generates_secret:
+                return _page(request, callbacks.callback(number), secret=values["secret"])
             flash(request, _("{url} was saved.").format(url=row.url))
             return redirect_to("callback", number)
-        row = told.callback(number)
+        row = callbacks.callback(number)
     context = {"form": form, "callback": row, "tab": "callbacks"}
     return render(request, "callbacks/edit.html", context, status=422 if form.errors else 200)
 
 
 @page(look="admin")
-def callback(request: HttpRequest, caller: Caller, number: int) -> HttpResponse:
-    return _page(request, told.callback(number))
+def callback_detail(request: HttpRequest, caller: Caller, number: int) -> HttpResponse:
+    return _page(request, callbacks.callback(number))
 
 
 @page("admin", ("POST",))
 def callback_test(request: HttpRequest, caller: Caller, number: int) -> HttpResponse:
-    """Sends the newest message now and shows both sides; at most 10 s."""
-    return _page(request, told.callback(number), tried=redelivery.send_test(subscriptions.find(number)))
+    """Send a message now and show request and response; at most 10 s."""
+    return _page(request, callbacks.callback(number), tried=redelivery.send_test(subscriptions.find(number)))
 
 
 @page("admin", ("POST",))
 def callback_delete(request: HttpRequest, caller: Caller, number: int) -> HttpResponse:
     row = subscriptions.find(number)
     subscriptions.delete(caller, row)
-    flash(request, _("{url} is told nothing any more.").format(url=row.url))
+    flash(request, _("{url} was deleted.").format(url=row.url))
     return redirect_to("callbacks")
 
 
 @page("admin", ("POST",))
 def redeliver(request: HttpRequest, caller: Caller, number: int, delivery: int) -> HttpResponse:
     try:
-        redelivery.redeliver(caller, told.delivery(subscriptions.find(number), delivery))
-        flash(request, _("It is sent again, until it arrives or a day has passed."))
+        redelivery.redeliver(caller, callbacks.delivery(subscriptions.find(number), delivery))
+        flash(request, _("Sending again, with retries for up to 24 hours."))
     except Problem as problem:
         flash_problem(request, problem)
     return redirect_to("callback", number)
 
 
-def _page(request: HttpRequest, row: Callback, **more) -> HttpResponse:
+def _page(request: HttpRequest, row: Callback, **more: Any) -> HttpResponse:
     after = query(request, "after")["after"]
     context = {
         "callback": row,
-        "page": told.deliveries(row, after),
+        "page": callbacks.deliveries(row, after),
         "tab": "callbacks",
         "events": [event.label for event in EventType if event in row.events],
         **more,

@@ -1,9 +1,10 @@
-"""Who may see a page, and how a refusal is shown. Every view but signing in goes through `page`."""
+"""Access control and the answers that all views share. Every view but sign-in is wrapped by `page`."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import wraps
+from typing import Any
 from urllib.parse import urlencode
 
 from django import forms
@@ -18,9 +19,10 @@ from django.views.decorators.cache import never_cache
 
 from access.authentication import caller_of
 from access.callers import PERSONAL, SCOPES, Caller
-from access.problems import Problem, forbidden, invalid
+from access.problems import Problem, invalid, refused
 from access.session_cache import watching
 from microservice.event_stream import newest
+from microservice.models import MicroService
 
 from ..forms.fields import with_unix_lines
 from ..forms.services import add_problem
@@ -51,9 +53,9 @@ NAV_SECTIONS = {
 
 @dataclass(frozen=True, slots=True)
 class PageNeeds:
-    """What a page needs: the right `look` to be shown ("": to be signed in), and `send` for what is sent to it.
+    """The scopes of a page: `look` to see it ("": any signed-in user), `send` to submit something to it.
 
-    `owners`: an owner of any team may send too; the view asks: of this one?
+    `owners`: an owner of any team may submit too; the view then checks the team at hand.
     """
 
     look: str
@@ -77,10 +79,10 @@ def page(
     owners: bool = False,
     section: str = "",
 ) -> Callable[[View], View]:
-    """Wraps `view(request, caller, …)`: signed in, with the right `scope` to send anything, and `look` to be shown it.
+    """Wrap `view(request, caller, …)`: require a sign-in, the scope `look` to see it and `scope` to submit to it.
 
-    A `Problem` that the view lets through becomes the problem page with its own HTTP status. `live`: what the page's
-    script fetches is the same for all who may see and do the same: see fragment_cache.py.
+    A `Problem` that the view raises becomes the problem page with its HTTP status. `live`: the fragments that the
+    page's script fetches are shared by all callers with the same permissions; see fragment_cache.py.
     """
     needs = PageNeeds(look, scope, methods, owners)
 
@@ -89,61 +91,71 @@ def page(
 
         @wraps(view)
         @never_cache
-        def guarded(request: HttpRequest, *args, **kwargs) -> HttpResponse:
+        def guarded(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
             request.nav_section = nav_section  # type: ignore[attr-defined]
             try:
                 if request.method not in (*methods, "HEAD"):
-                    raise Problem(405, "method_not_allowed", "This address does not take that kind of request.")
+                    raise refused("method_not_allowed.page")
                 shared = live and request.method == "GET" and "HX-Request" in request.headers
                 caller = (watching.caller_of if shared else caller_of)(request)
                 if caller is None or not caller.is_person:
-                    return _to_sign_in(request)
+                    return _redirect_to_sign_in(request)
                 sends = request.method not in ("GET", "HEAD")
                 if not needs.admits(caller, sends):
                     raise not_admitted(caller, needs.send if sends else needs.look)
                 if sends:
                     request.POST = with_unix_lines(request.POST)  # type: ignore[assignment]
                 if shared:
-                    return fragment_cache.answer(request, caller, lambda any_, who: view(any_, who, *args, **kwargs))
+                    return fragment_cache.respond(
+                        request, caller, lambda anyone, nameless: view(anyone, nameless, *args, **kwargs)
+                    )
                 if live:
                     request.last_event = newest()  # type: ignore[attr-defined]  # before the rows are read
                 return view(request, caller, *args, **kwargs)
             except Problem as problem:
-                return refused(request, problem)
+                return render_problem(request, problem)
 
-        guarded.needs = needs  # type: ignore[attr-defined]  # the table of rights is made of it
+        guarded.needs = needs  # type: ignore[attr-defined]  # the permission table reads it
         return guarded
 
     return decorate
 
 
 def not_admitted(caller: Caller, scope: str) -> Problem:
+    """Return the 403 for a page that the caller may not see or submit to."""
     if not any(caller.might(one) for one in SCOPES if one not in PERSONAL):
-        return forbidden("You have no role in any team.", "Ask the owner of a team, or an administrator, for one.")
-    return forbidden(f"You need the right “{scope}” for this.", "Ask an administrator for it.")
+        return refused("forbidden.no_team_role")
+    return refused("forbidden.page_scope", scope=scope)
 
 
-def _to_sign_in(request: HttpRequest) -> HttpResponse:
-    """To the sign-in page and back. A script that fetches a fragment is told so instead of being given a form."""
+def require_scope(caller: Caller, scope: str, service: MicroService) -> None:
+    """Raise Problem 403 unless the caller has the scope for this service."""
+    if not caller.may(scope, service.pk):
+        raise refused("forbidden.page_service_scope", scope=scope, service=service.name)
+
+
+def _redirect_to_sign_in(request: HttpRequest) -> HttpResponse:
+    """Redirect to the sign-in page and back. A script that fetches a fragment gets 401 and the page's URL instead."""
     target = request.get_full_path() if request.method == "GET" else "/"
-    where = f"{settings.LOGIN_URL}?{urlencode({'next': target})}"
+    url = f"{settings.LOGIN_URL}?{urlencode({'next': target})}"
     if request.headers.get("HX-Request"):
-        return HttpResponse(status=401, headers={"HX-Redirect": where})
-    return HttpResponseRedirect(where)
+        return HttpResponse(status=401, headers={"HX-Redirect": url})
+    return HttpResponseRedirect(url)
 
 
-def refused(request: HttpRequest, problem: Problem) -> HttpResponse:
+def render_problem(request: HttpRequest, problem: Problem) -> HttpResponse:
     response = render(request, "problem.html", {"problem": problem}, status=problem.status)
     response.reason_code = problem.code  # type: ignore[attr-defined]  # for the log: access/security_log.py
     return response
 
 
 def flash(request: HttpRequest, text: str) -> None:
+    """Show a success message on the next page."""
     messages.success(request, text)
 
 
 def flash_problem(request: HttpRequest, problem: Problem) -> None:
-    """Shows a refusal on the next page, where the form that was refused has nothing typed in it to lose."""
+    """Show a refusal on the next page. For forms without typed input, which a redirect would lose."""
     text = f"{problem.detail} {problem.hint}".strip()
     if problem.page:
         text = format_html('{} <a href="{}">{}</a>', text, problem.page, gettext("Set it up"))
@@ -152,48 +164,52 @@ def flash_problem(request: HttpRequest, problem: Problem) -> None:
 
 @contextmanager
 def errors_on(form: forms.Form) -> Iterator[None]:
-    """What the rules refuse inside stands at the form's fields afterwards; the page is then shown again with it."""
+    """Add a Problem raised inside to the form's errors; the view then shows the form again."""
     try:
         yield
     except Problem as problem:
         add_problem(form, problem)
 
 
-def redirect_to(name: str, *args) -> HttpResponseRedirect:
+def redirect_to(name: str, *args: Any) -> HttpResponseRedirect:
     return HttpResponseRedirect(reverse(f"console:{name}", args=args))
 
 
-def render_list(request: HttpRequest, whole: str, rows: str, context: dict, live: str = "") -> HttpResponse:
-    """A list's page; or, where the page's script asks for what comes after a row, only the rows that follow, and where
-    it asks for what changes, only that (`live`)."""
+def render_list(request: HttpRequest, whole: str, rows: str, context: dict[str, Any], live: str = "") -> HttpResponse:
+    """Render a list's page. The page's script may ask for the next rows only, or for the part that changes (`live`)."""
     part = live if live and request.headers.get("HX-Request") else whole
     return render(request, rows if wants_next_rows(request) else part, context)
 
 
 def wants_next_rows(request: HttpRequest) -> bool:
-    """Whether the page's script asks for the rows after the last one shown; not where it asks for all of them anew."""
+    """Whether the page's script asks for the rows after the last one shown, not for all rows again."""
     return bool(request.headers.get("HX-Request") and request.GET.get("after") and "rows" not in request.GET)
 
 
-def page_size(request: HttpRequest, usual: int, most: int) -> int:
-    """How many rows to give: a page of them, or as many as a page that asks again has come to show by now."""
+def page_size(request: HttpRequest, default: int, maximum: int) -> int:
+    """How many rows to return: a page, or as many as the page that is refreshed shows by now."""
     text = request.GET.get("rows", "")
-    return min(most, max(usual, int(text))) if text.isascii() and text.isdigit() and len(text) < 7 else usual
+    return min(maximum, max(default, int(text))) if text.isascii() and text.isdigit() and len(text) < 7 else default
 
 
 def post_data(request: HttpRequest) -> QueryDict | None:
-    """What a form is bound to: everything that was posted, also where that is nothing at all; None for a first view."""
+    """Return what a form is bound to: the posted fields, even if there are none; None when the form is first shown."""
     return request.POST if request.method == "POST" else None
 
 
 def query(request: HttpRequest, *names: str) -> dict[str, str]:
-    """The named parts of the query as text without NUL (which PostgreSQL would refuse), "" where they are missing."""
+    """Return the named query parameters, "" where missing, without NUL (PostgreSQL would refuse it)."""
     return {name: request.GET.get(name, "").replace("\0", "").strip()[:200] for name in names}
 
 
-def ids(request: HttpRequest, name: str) -> list[int]:
-    """Every value of a repeated field that is a row's id; anything else is a 422."""
-    values = request.POST.getlist(name) or request.GET.getlist(name)
-    if any(not (value.isascii() and value.isdigit() and len(value) < 19) for value in values):
-        raise invalid(f"/{name}", "must be ids")
+def posted_ids(request: HttpRequest, name: str) -> list[int]:
+    """Return the values of a repeated field as row ids. Raise Problem 422 if one is not an id."""
+    values = request.POST.getlist(name)
+    if not all(is_id(value) for value in values):
+        raise invalid(f"/{name}", "not_ids")
     return list(dict.fromkeys(int(value) for value in values))
+
+
+def is_id(text: str) -> bool:
+    """Whether a text is a row's id."""
+    return text.isascii() and text.isdigit() and len(text) < 19

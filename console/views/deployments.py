@@ -1,13 +1,15 @@
-"""Deployments and operations: their lists, the page that is watched, and the buttons on it."""
+"""Deployments and operations: lists, the live pages, and the buttons on them."""
 
 from collections.abc import Callable
 from functools import partial
+from typing import Any
 
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.urls import reverse
 from django.utils import timezone
-from django.utils.safestring import mark_safe
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
 
 from access.callers import Caller
 from access.problems import Problem, not_found
@@ -15,179 +17,182 @@ from asset import tenancy
 from asset.models import Asset
 from asset.ssh_command import hops, ssh_line
 from microservice import catalog
-from microservice.deployments import actions as requests
+from microservice.deployments import actions
 from microservice.models import Deployment, Operation
 from microservice.output import encodings, logs, terminal
 from microservice.status import DEPLOYMENT_ENDED, OPERATION_ENDED, DeploymentStatus, OperationStatus
 
 from ..once import once
-from ..queries import deployments as runs
-from ..queries import progress
+from ..queries import deployments, progress
 from ..queries.advice import advice
 from .controls import controls, segments
-from .decorators import flash_problem, page, page_size, query, redirect_to, render_list, wants_next_rows
+from .decorators import flash_problem, is_id, page, page_size, query, redirect_to, render_list, wants_next_rows
 
-PIECE = 65536  # bytes of output in one answer
-OPEN_AT_ONCE = 5  # hosts whose output is shown inside the matrix
+CHUNK_SIZE = 65536  # bytes of output in one response
+MAX_OPEN_ROWS = 5  # hosts whose output is shown inside the matrix
 
 
 @page()
-def deployments(request: HttpRequest, caller: Caller) -> HttpResponse:
-    asked = query(request, "service", "status", "action", "after")
-    after = asked.pop("after")
-    found = runs.deployments(caller, asked, after)
-    for deployment in found:
+def deployment_list(request: HttpRequest, caller: Caller) -> HttpResponse:
+    params = query(request, "service", "status", "action", "after")
+    after = params.pop("after")
+    rows = deployments.deployments(caller, params, after)
+    for deployment in rows:
         deployment.segments = segments(deployment.by_status)
-    context = {**asked, "page": found, "filtered": any(asked.values())}
+    context = {**params, "page": rows, "filtered": any(params.values())}
     return render_list(request, "deployment/list.html", "deployment/list_rows.html", context)
 
 
 @page(live=True)
-def deployment(request: HttpRequest, caller: Caller, number: int) -> HttpResponse:
-    """The whole page; for the page's own script the part that changes, or the rows that follow: the same templates."""
-    found = runs.deployment(caller, number)
+def deployment_detail(request: HttpRequest, caller: Caller, number: int) -> HttpResponse:
+    """The whole page; for the page's script, the part that changes or the next rows, from the same templates."""
+    deployment = deployments.deployment(caller, number)
     if wants_next_rows(request):
-        return render(request, "deployment/matrix_rows.html", _matrix(request, caller, found))
+        return render(request, "deployment/matrix_rows.html", _matrix(request, caller, deployment))
     template = "deployment/live.html" if request.headers.get("HX-Request") else "deployment/page.html"
-    return render(request, template, _watched(request, caller, found))
+    return render(request, template, _live_context(request, caller, deployment))
 
 
-def _matrix(request: HttpRequest, caller: Caller, found: Deployment) -> dict:
-    """The matrix's rows: a page of them, or as many as the page that asks has shown by now."""
-    asked = query(request, "status", "after", "open")
-    matrix = runs.matrix(caller, found, asked["status"], asked["after"], page_size(request, runs.ROWS, runs.MOST_ROWS))
-    opened = {int(word) for word in asked["open"].split(",")[:OPEN_AT_ONCE] if word.isascii() and word.isdigit()}
+def _matrix(request: HttpRequest, caller: Caller, deployment: Deployment) -> dict[str, Any]:
+    """Return a page of the matrix's rows, or as many rows as the page that is refreshed shows by now."""
+    params = query(request, "status", "after", "open")
+    size = page_size(request, deployments.ROWS, deployments.MAX_ROWS)
+    matrix = deployments.matrix(caller, deployment, params["status"], params["after"], size)
+    opened = {int(word) for word in params["open"].split(",")[:MAX_OPEN_ROWS] if is_id(word)}
     for row in matrix.rows:
         row.open = row.operation.pk in opened
         row.toggle = ",".join(str(pk) for pk in sorted(opened ^ {row.operation.pk}))
         row.output = _output(row.operation) if row.open else None
-    return {**asked, "matrix": matrix}
+    return {**params, "matrix": matrix}
 
 
-def _watched(request: HttpRequest, caller: Caller, found: Deployment) -> dict:
-    by_status = runs.counts(found)
-    wrong = runs.first_error(caller, found)
-    line, said = runs.error_lines(wrong) if wrong else (0, "")
-    total = sum(by_status.values())
-    context = _matrix(request, caller, found)
+def _live_context(request: HttpRequest, caller: Caller, deployment: Deployment) -> dict[str, Any]:
+    by_status = deployments.counts(deployment)
+    failed = deployments.first_error(caller, deployment)
+    line, output_tail = deployments.error_lines(failed) if failed else (0, "")
+    context = _matrix(request, caller, deployment)
+    may_deploy = caller.may("deploy", deployment.microservice_id)
     return {
         **context,
-        **_in_time(found, by_status, context["matrix"]),
-        "deployment": found,
+        **_times(deployment, by_status, context["matrix"]),
+        "deployment": deployment,
         "counts": by_status,
-        "total": total,
+        "total": sum(by_status.values()),
         "ended": sum(n for status, n in by_status.items() if status in OPERATION_ENDED),
         "segments": segments(by_status),
-        "first_error": wrong,
+        "first_error": failed,
         "error_line": line,
-        "error_lines": terminal.render(said).html,
-        "controls": controls(found, runs.may_be_retried(by_status), caller.may("deploy", found.microservice_id)),
-        "changed": runs.changed(caller, found, by_status.get(OperationStatus.SUCCEEDED, 0)),
-        "has_ended": found.status in DEPLOYMENT_ENDED,
-        "paused": found.status == DeploymentStatus.PAUSED,
+        "error_lines": terminal.render(output_tail).html,
+        "controls": controls(deployment, deployments.retryable(by_status), may_deploy),
+        "changed": deployments.changed(caller, deployment, by_status.get(OperationStatus.SUCCEEDED, 0)),
+        "has_ended": deployment.status in DEPLOYMENT_ENDED,
+        "paused": deployment.status == DeploymentStatus.PAUSED,
     }
 
 
-def _in_time(found: Deployment, by_status: dict[str, int], matrix: runs.Matrix) -> dict:
-    """What there is to say about time: what is left, what is waited for, who waited."""
+def _times(deployment: Deployment, by_status: dict[str, int], matrix: deployments.Matrix) -> dict[str, Any]:
+    """Return the time left, what the deployment waits for, and the timeline."""
     now = timezone.now()
-    going = found.status not in DEPLOYMENT_ENDED
+    is_open = deployment.status not in DEPLOYMENT_ENDED
     return {
-        "left": progress.seconds_left(found, by_status, now) if going else None,
-        "waiting": progress.waiting_for(found, by_status, now),
-        "timeline": progress.hosts_in_time(found, matrix.rows, now),
-        "batch_lines": progress.batches(found, now),
-        "lasted": ((found.finished or now) - found.created).total_seconds(),
+        "left": progress.seconds_left(deployment, by_status, now) if is_open else None,
+        "waiting": progress.waiting_for(deployment, by_status, now),
+        "timeline": progress.host_timeline(deployment, matrix.rows, now),
+        "batch_lines": progress.batch_timeline(deployment, now),
+        "lasted": ((deployment.finished or now) - deployment.created).total_seconds(),
     }
 
 
 @page("deploy", ("POST",))
-def act(request: HttpRequest, caller: Caller, number: int, what: str) -> HttpResponse:
-    """A button of the deployment page. A retry and a revert are deployments of their own: the browser goes there."""
-    found = runs.deployment(caller, number)
-    deeds: dict[str, Callable[[Caller, Deployment], Deployment]] = {
-        "cancel": requests.cancel,
-        "pause": requests.pause,
-        "resume": requests.resume,
-        "retry": requests.retry,
+def control(request: HttpRequest, caller: Caller, number: int, what: str) -> HttpResponse:
+    """Run a button of the deployment page. A retry and a revert redirect to the deployments that they start."""
+    deployment = deployments.deployment(caller, number)
+    commands: dict[str, Callable[[Caller, Deployment], Deployment]] = {
+        "cancel": actions.cancel,
+        "pause": actions.pause,
+        "resume": actions.resume,
+        "retry": actions.retry,
         "revert": partial(_revert, request),
     }
-    if what not in deeds:
+    if what not in commands:
         raise not_found("action")
     try:
         key = request.POST.get("key", "")
-        return redirect_to("deployment", once(caller, key, f"{what} {found.pk}", lambda: deeds[what](caller, found)))
+        run = partial(commands[what], caller, deployment)
+        return redirect_to("deployment", once(caller, key, f"{what} {deployment.pk}", run))
     except Problem as problem:
         flash_problem(request, problem)
-        return redirect_to("deployment", found.pk)
+        return redirect_to("deployment", deployment.pk)
 
 
-def _revert(request: HttpRequest, caller: Caller, found: Deployment) -> Deployment:
-    """With what was ticked beside it: the version that is left is marked bad, in the same transaction."""
-    made = requests.revert(caller, found)
-    if request.POST.get("mark_bad") == "on" and found.dest_version:
-        catalog.mark_bad(caller, found.dest_version, request.POST.get("reason", ""))
-    return made
+def _revert(request: HttpRequest, caller: Caller, deployment: Deployment) -> Deployment:
+    """Revert, and mark the version that is left bad in the same transaction if the form asks for it."""
+    revert = actions.revert(caller, deployment)
+    if request.POST.get("mark_bad") == "on" and deployment.dest_version:
+        catalog.mark_bad(caller, deployment.dest_version, request.POST.get("reason", ""))
+    return revert
 
 
 @page(live=True)
-def operation(request: HttpRequest, caller: Caller, number: int) -> HttpResponse:
-    found = runs.operation(caller, number)
+def operation_detail(request: HttpRequest, caller: Caller, number: int) -> HttpResponse:
+    operation = deployments.operation(caller, number)
     context = {
-        "operation": found,
-        "deployment": found.deployment,
-        "steps": runs.steps(found),
-        **_attempts(found),
-        "advice": advice(found),
-        "by_hand": _by_hand(caller, found.host),
-        "host_page": reverse("console:host", args=[found.host_id]),
-        "may_deploy": caller.may("deploy", found.deployment.microservice_id),
+        "operation": operation,
+        "deployment": operation.deployment,
+        "steps": deployments.steps(operation),
+        **_attempts(operation),
+        "advice": advice(operation),
+        "by_hand": _ssh_command(caller, operation.host),
+        "host_page": reverse("console:host", args=[operation.host_id]),
+        "may_deploy": caller.may("deploy", operation.deployment.microservice_id),
         "may_admin": caller.may("admin"),
-        "deployment_ended": found.deployment.status in DEPLOYMENT_ENDED,
-        "output": _output(found),
-        "has_ended": runs.has_ended(found),
+        "deployment_ended": operation.deployment.status in DEPLOYMENT_ENDED,
+        "output": _output(operation),
+        "has_ended": deployments.has_ended(operation),
     }
     template = "deployment/operation_live.html" if request.headers.get("HX-Request") else "deployment/operation.html"
     return render(request, template, context)
 
 
-def _by_hand(caller: Caller, host: Asset) -> str:
-    """How to try the host by hand; nothing where a jump host on the way is not the caller's to know."""
+def _ssh_command(caller: Caller, host: Asset) -> str:
+    """Return the ssh command to try the host by hand; "" if the caller may not see one of its jump hosts."""
     return "" if tenancy.hidden(caller, (hop.pk for hop in hops(host))) else ssh_line(host)
 
 
-def _attempts(of: Operation) -> dict:
-    """Every operation on the instance; and those that tried the same, side by side, oldest first."""
-    found = runs.attempts(of)
-    return {"attempts": found, "side_by_side": runs.side_by_side(of, found)}
+def _attempts(operation: Operation) -> dict[str, Any]:
+    """Return all operations on the instance, and those that tried the same side by side, oldest first."""
+    attempts = deployments.attempts(operation)
+    return {"attempts": attempts, "side_by_side": deployments.side_by_side(operation, attempts)}
 
 
 @page(live=True)
 def output(request: HttpRequest, caller: Caller, number: int) -> HttpResponse:
-    """Output from `offset` as harmless HTML. Headers say where the next piece begins and in which style."""
-    found = runs.operation(caller, number)
-    asked = query(request, "offset", "style")
-    offset = int(asked["offset"]) if asked["offset"].isascii() and asked["offset"].isdigit() else 0
-    data, end = runs.output(found, min(offset, 1 << 60), PIECE)
-    rendered, growing = _rendered(found, data, end, asked["style"])
+    """Return output from `offset` as safe HTML. Headers name the next offset and the terminal style there."""
+    operation = deployments.operation(caller, number)
+    params = query(request, "offset", "style")
+    offset = int(params["offset"]) if is_id(params["offset"]) else 0
+    data, end = deployments.output(operation, offset, CHUNK_SIZE)
+    rendered, unfinished = _render_output(operation, data, end, params["style"])
+    ended = deployments.has_ended(operation) and not data
     return HttpResponse(
-        rendered.html + growing,
-        headers={"X-Next": end, "X-Style": rendered.style, "X-Ended": int(runs.has_ended(found) and not data)},
+        rendered.html + unfinished, headers={"X-Next": end, "X-Style": rendered.style, "X-Ended": int(ended)}
     )
 
 
-def _rendered(of: Operation, data: bytes, end: int, style: str = "") -> tuple[terminal.Rendered, str]:
-    """Whole lines; and the one that is being written, as it is by now, which the page's script replaces."""
-    rest = runs.unfinished(of, end)
-    encoding = encodings.of_data(of, data + rest)
+def _render_output(
+    operation: Operation, data: bytes, end: int, style: str = ""
+) -> tuple[terminal.Rendered, SafeString]:
+    """Return whole lines, and the unfinished line after them as it is by now; the page's script replaces it."""
+    rest = deployments.unfinished(operation, end)
+    encoding = encodings.of_data(operation, data + rest)
     rendered = terminal.render(data, style, encoding)
-    now = terminal.render(rest, rendered.style, encoding).html if rest else ""
-    return rendered, mark_safe(f"<span data-unfinished>{now}</span>" if now else "")  # noqa: S308  render escapes
+    line = terminal.render(rest, rendered.style, encoding).html if rest else ""
+    return rendered, format_html("<span data-unfinished>{}</span>", line) if line else SafeString()
 
 
-def _output(of: Operation) -> dict:
-    """The end of an operation's output for the first view; the page's script goes on from there."""
-    start = max(0, logs.size(of.pk) - PIECE)
-    data, end = runs.output(of, start, PIECE)
-    rendered, growing = _rendered(of, data, end)
-    return {"html": rendered.html + growing, "start": start, "next": end, "style": rendered.style}
+def _output(operation: Operation) -> dict[str, Any]:
+    """Return the end of an operation's output for the first view; the page's script fetches the rest."""
+    start = max(0, logs.size(operation.pk) - CHUNK_SIZE)
+    data, end = deployments.output(operation, start, CHUNK_SIZE)
+    rendered, unfinished = _render_output(operation, data, end)
+    return {"html": rendered.html + unfinished, "start": start, "next": end, "style": rendered.style}

@@ -1,4 +1,4 @@
-"""The first page."""
+"""The first page: all services and which versions run."""
 
 from django.http import HttpRequest, HttpResponse
 
@@ -6,22 +6,22 @@ from access.callers import Caller
 from microservice.publishing import upload
 
 from ..queries import fleet
-from ..queries.paging import MOST, PAGE
+from ..queries.paging import MAX_ROWS, PAGE
 from .decorators import page, page_size, query, render_list
 
 
 @page(live=True)
 def home(request: HttpRequest, caller: Caller) -> HttpResponse:
-    """Services × what runs where; `q`, `state` and `after` are in the address."""
-    asked = query(request, "q", "state", "after")
-    found = fleet.services(caller, **asked, size=page_size(request, PAGE, MOST))
-    for row in found:
+    """Filtered by the query parameters `q` and `state`."""
+    params = query(request, "q", "state", "after")
+    services = fleet.services(caller, **params, size=page_size(request, PAGE, MAX_ROWS))
+    for row in services:
         row.may_deploy = caller.may_for_team("deploy", row.service.team_id)
     context = {
-        **asked,
-        "page": found,
+        **params,
+        "page": services,
         "totals": fleet.totals(caller),
-        "none_at_all": not found.rows and not any(asked.values()),
+        "none_at_all": not services.rows and not any(params.values()),
         "may_make": caller.might("admin"),
         "may_publish": caller.might("publish"),
         "most": upload.MAX_BYTES,

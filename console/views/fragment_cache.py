@@ -1,9 +1,9 @@
-"""What many tabs are shown is rendered once: the part of a page that changes, for all who may see and do the same.
+"""A cache of live fragments: the part of a page that changes is rendered once for all callers with equal permissions.
 
-A tab says up to which event it was told (`seen`). It is given what was rendered from rows at least as new as that, and
-not more than a moment ago; who comes while that is being rendered waits for it. Whoever renders does so for nobody in
-particular: the view is given a caller without a name and a request without a session, so there is nothing of one viewer
-that another could be shown. What is each viewer's own, CSRF token and form's key, is put in last.
+A tab names the newest event that it has seen (`seen`). It gets a fragment rendered from rows at least that new and at
+most MAX_AGE ago; requests that arrive while it is being rendered wait for it. The view is called with an anonymous
+caller and a request without a session, so that a fragment contains nothing of one viewer. Each viewer's own CSRF token
+and form key replace placeholders last (see docs/decisions/0060-placeholders-in-shared-fragments.md).
 """
 
 import secrets
@@ -22,105 +22,115 @@ from access.callers import Caller
 from access.problems import Problem
 from microservice.event_stream import newest
 
-FRESH = 1.0  # seconds for which it is shown to those who come later
-LONGEST = 30.0  # seconds that one waits for another's rendering
-# What stands for each viewer's own until the end. Nobody outside this process ever sees them, so no text can hold them.
-TOKEN, KEY = secrets.token_hex(32), secrets.token_hex(18)
+MAX_AGE = 1.0  # seconds
+RENDER_TIMEOUT = 30.0  # seconds to wait for another request's rendering
+# Placeholders. They are random and never leave this process, so that no text can contain them.
+TOKEN_PLACEHOLDER, KEY_PLACEHOLDER = secrets.token_hex(32), secrets.token_hex(18)
 
 
-class Anybody(HttpRequest):
-    """The same question, asked by nobody in particular: no cookie, no session, no user."""
+class AnonymousRequest(HttpRequest):
+    """The same request without cookies, session and user."""
 
     def __init__(self, request: HttpRequest):
         super().__init__()
         self.method, self.path, self.path_info = "GET", request.path, request.path_info
         self.META = {"HTTP_HX_REQUEST": "true"}
-        asked = request.GET.copy()
-        asked.pop("seen", None)
-        self.GET = asked  # type: ignore[assignment]
+        params = request.GET.copy()
+        params.pop("seen", None)
+        self.GET = params  # type: ignore[assignment]
 
 
 @dataclass(eq=False, slots=True)
-class Rendered:
-    """`newest`: the newest event when it was begun. Once it has `ended`, `outcome` is there, unless it failed."""
+class Rendering:
+    """`newest`: the newest event at its start. `outcome` is set when it is `done`, unless it failed."""
 
     newest: int = -1
     ended: float = 0.0
-    over: threading.Event = field(default_factory=threading.Event)
+    done: threading.Event = field(default_factory=threading.Event)
     outcome: HttpResponse | Problem | None = None
 
     def serves(self, seen: int) -> bool:
-        """Whether it shows all that somebody was told of, which alone counts for who has waited for it."""
+        """Whether it shows every event up to `seen`."""
         return self.outcome is not None and self.newest >= seen
 
     @property
-    def fresh(self) -> bool:
-        return not self.over.is_set() or time.monotonic() - self.ended < FRESH
+    def is_fresh(self) -> bool:
+        return not self.done.is_set() or time.monotonic() - self.ended < MAX_AGE
 
 
-class Fragments:
-    """What was rendered within the last moment."""
+class FragmentCache:
+    """The fragments rendered within the last MAX_AGE."""
 
     def __init__(self) -> None:
-        self._kept: dict[Hashable, Rendered] = {}
+        self._renderings: dict[Hashable, Rendering] = {}
         self._lock = threading.Lock()
 
     def get(self, key: Hashable, seen: int, render: Callable[[], HttpResponse]) -> HttpResponse:
-        """What `render` gives, or gave to another who asked the same; raises the Problem that it raised."""
+        """Return what `render` returns, or returned for another request with this key. Raise the Problem it raised."""
         while True:
-            one, own = self._place(key, seen)
-            if own:
-                self._fill(one, render)
-            elif not one.over.wait(LONGEST):
+            rendering, is_own = self._find_or_add(key, seen)
+            if is_own:
+                self._run(rendering, render)
+            elif not rendering.done.wait(RENDER_TIMEOUT):
                 return render()
-            outcome = one.outcome
-            if outcome is not None and (own or one.serves(seen)):
+            outcome = rendering.outcome
+            if outcome is not None and (is_own or rendering.serves(seen)):
                 if isinstance(outcome, Problem):
                     raise outcome
                 return outcome
 
-    def _place(self, key: Hashable, seen: int) -> tuple[Rendered, bool]:
-        """What is there or being made, or a place for what the caller makes now."""
+    def _find_or_add(self, key: Hashable, seen: int) -> tuple[Rendering, bool]:
+        """Return a rendering that is usable or under way, or a new one that the caller runs (True)."""
         with self._lock:
-            one = self._kept.get(key)
-            if one and one.fresh and (one.serves(seen) or not one.over.is_set()):
-                return one, False
-            self._kept = {name: kept for name, kept in self._kept.items() if kept.fresh}
-            self._kept[key] = one = Rendered()
-            return one, True
+            rendering = self._renderings.get(key)
+            if rendering and rendering.is_fresh and (rendering.serves(seen) or not rendering.done.is_set()):
+                return rendering, False
+            self._renderings = {key: rendering for key, rendering in self._renderings.items() if rendering.is_fresh}
+            self._renderings[key] = rendering = Rendering()
+            return rendering, True
 
-    def _fill(self, one: Rendered, render: Callable[[], HttpResponse]) -> None:
+    def _run(self, rendering: Rendering, render: Callable[[], HttpResponse]) -> None:
         try:
-            one.newest = newest()  # before the rows are read
-            one.outcome = render()
+            rendering.newest = newest()  # before the rows are read
+            rendering.outcome = render()
         except Problem as problem:
-            one.outcome = problem
+            rendering.outcome = problem
         finally:
-            one.ended = time.monotonic()
-            one.over.set()
+            rendering.ended = time.monotonic()
+            rendering.done.set()
 
 
-_fragments = Fragments()
+_cache = FragmentCache()
 
 
-def answer(request: HttpRequest, caller: Caller, view: Callable[[HttpRequest, Caller], HttpResponse]) -> HttpResponse:
-    """The fragment that `view` renders, for this caller and whoever stands the same."""
-    asked = request.GET.get("seen", "")
-    plain = Anybody(request)
-    key = (request.path, plain.GET.urlencode(), caller.standing, get_language(), timezone.get_current_timezone_name())
-    seen = int(asked) if asked.isascii() and asked.isdigit() and len(asked) < 19 else 0
-    return _own(request, _fragments.get(key, seen, lambda: view(plain, caller.nameless())))
+def respond(request: HttpRequest, caller: Caller, view: Callable[[HttpRequest, Caller], HttpResponse]) -> HttpResponse:
+    """Return the fragment that `view` renders, for this caller and all with the same permissions."""
+    text = request.GET.get("seen", "")
+    anonymous = AnonymousRequest(request)
+    key = (
+        request.path,
+        anonymous.GET.urlencode(),
+        caller.standing,
+        get_language(),
+        timezone.get_current_timezone_name(),
+    )
+    seen = int(text) if text.isascii() and text.isdigit() and len(text) < 19 else 0
+    return _personalized(request, _cache.get(key, seen, lambda: view(anonymous, caller.nameless())))
 
 
-def own(request: HttpRequest) -> dict[str, str]:
-    """For templates: a key for the forms (console/once.py), and what stands for key and token where nobody asks."""
-    return {"key": KEY, "csrf_token": TOKEN} if isinstance(request, Anybody) else {"key": str(uuid.uuid4())}
+def form_values(request: HttpRequest) -> dict[str, str]:
+    """Context processor: a key for forms (console/once.py); placeholders for key and token in a shared fragment."""
+    return (
+        {"key": KEY_PLACEHOLDER, "csrf_token": TOKEN_PLACEHOLDER}
+        if isinstance(request, AnonymousRequest)
+        else {"key": str(uuid.uuid4())}
+    )
 
 
-def _own(request: HttpRequest, shared: HttpResponse) -> HttpResponse:
-    """A copy with what is this viewer's own."""
+def _personalized(request: HttpRequest, shared: HttpResponse) -> HttpResponse:
+    """Return a copy with this viewer's CSRF token and form key."""
     body = shared.content
-    if TOKEN.encode() in body:
-        body = body.replace(TOKEN.encode(), get_token(request).encode())
-    body = body.replace(KEY.encode(), str(uuid.uuid4()).encode())
+    if TOKEN_PLACEHOLDER.encode() in body:
+        body = body.replace(TOKEN_PLACEHOLDER.encode(), get_token(request).encode())
+    body = body.replace(KEY_PLACEHOLDER.encode(), str(uuid.uuid4()).encode())
     return HttpResponse(body, status=shared.status_code, headers=dict(shared.headers))

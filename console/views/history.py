@@ -1,6 +1,7 @@
-"""The history: every deed, and what moved between two moments."""
+"""The history: every change, and the versions that changed between two times."""
 
 from datetime import datetime, timedelta
+from typing import Any
 
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
@@ -8,75 +9,78 @@ from django.utils import timezone
 from django.utils.translation import gettext
 
 from access.callers import Caller
-from access.problems import Problem
+from access.problems import Problem, refused
+from messages import Message
 
 from .. import moments
-from ..queries import history as past
+from ..queries import history
 from .decorators import page, query, render_list
 
-TIMES = ("since", "since_at", "until", "until_at")  # …_at: the offset of a clock time that comes twice
+TIMES = ("since", "since_at", "until", "until_at")  # …_at: the UTC offset of an ambiguous clock time
 FILTERS = (*TIMES, "service", "actor", "action", "q", "after")
-EDGES: tuple[moments.Edge, moments.Edge] = ("since", "until")
+BOUNDS: tuple[moments.Bound, moments.Bound] = ("since", "until")
 SHORTCUTS = (1, 24, 24 * 7)  # hours back from now
 
 
 @page()
-def history(request: HttpRequest, caller: Caller) -> HttpResponse:
-    asked = query(request, *FILTERS)
-    context: dict = {**asked, "tab": "rows", "filtered": any(asked.values())}
+def history_list(request: HttpRequest, caller: Caller) -> HttpResponse:
+    params = query(request, *FILTERS)
+    context: dict[str, Any] = {**params, "tab": "rows", "filtered": any(params.values())}
     try:
-        since, until = _between(asked)
+        since, until = _time_range(params)
     except Problem as problem:
         return render(request, "history/rows_page.html", context | {"problem": problem}, status=problem.status)
-    context |= _shown(since, until)
-    context["page"] = past.history(caller, asked, since, until)
+    context |= _field_values(since, until)
+    context["page"] = history.history(caller, params, since, until)
     return render_list(request, "history/rows_page.html", "history/rows.html", context)
 
 
 @page()
-def moves(request: HttpRequest, caller: Caller) -> HttpResponse:
-    """Which versions ran before and after, for each instance that moved: in the last hour, where nothing is said."""
-    asked = query(request, *TIMES, "service")
+def version_changes(request: HttpRequest, caller: Caller) -> HttpResponse:
+    """The versions before and after, for each instance whose version changed; in the last hour by default."""
+    params = query(request, *TIMES, "service")
     now = timezone.now().replace(second=0, microsecond=0) + timedelta(minutes=1)
-    context: dict = {
-        **asked,
+    context: dict[str, Any] = {
+        **params,
         "tab": "moves",
         "shortcuts": [(hours, moments.exact(now - timedelta(hours=hours))) for hours in SHORTCUTS],
     }
     try:
-        since, until = _between(asked)
+        since, until = _time_range(params)
         since = since or (until or now) - timedelta(hours=1)
-        found = past.moves(caller, since, until or now, asked["service"])
+        changes = history.version_changes(caller, since, until or now, params["service"])
     except Problem as problem:
         return render(request, "history/moves.html", context | {"problem": problem}, status=problem.status)
-    context |= _shown(since, until)
-    return render(request, "history/moves.html", context | {"moves": found, "named": past.NAMED, "till": until or now})
+    context |= _field_values(since, until)
+    return render(
+        request, "history/moves.html", context | {"moves": changes, "named": history.MAX_NAMED, "till": until or now}
+    )
 
 
-def _between(asked: dict[str, str]) -> tuple[datetime | None, datetime | None]:
-    since, until = (_moment(edge, asked[edge], asked[f"{edge}_at"]) for edge in EDGES)
+def _time_range(params: dict[str, str]) -> tuple[datetime | None, datetime | None]:
+    since, until = (_moment(bound, params[bound], params[f"{bound}_at"]) for bound in BOUNDS)
     if since and until and since >= until:
-        raise _wrong("until", "must be after the beginning")
+        raise _invalid("until", "not_after_start")
     return since, until
 
 
-def _moment(edge: moments.Edge, text: str, offset: str) -> datetime | None:
+def _moment(bound: moments.Bound, text: str, offset: str) -> datetime | None:
     try:
-        return moments.parse(text, edge, offset) if text else None
+        return moments.parse(text, bound, offset) if text else None
     except (ValueError, OverflowError):
-        raise _wrong(edge, "must be a time such as 2027-01-31T14:00") from None
+        raise _invalid(bound, "not_a_time") from None
 
 
-def _wrong(edge: moments.Edge, reason: str) -> Problem:
-    """422, by the name that the field has on the page."""
-    return Problem(422, "invalid", f"{gettext('From') if edge == 'since' else gettext('Until')}: {reason}")
+def _invalid(bound: moments.Bound, reason: str) -> Problem:
+    """Return a 422 that names the field by its label on the page."""
+    return refused("invalid", field=gettext("From") if bound == "since" else gettext("Until"), reason=Message(reason))
 
 
-def _shown(since: datetime | None, until: datetime | None) -> dict:
-    """What the fields hold: clock times, and beside one that comes twice, which of the two it is."""
-    found: dict = {}
-    for edge, moment in (("since", since), ("until", until)):
+def _field_values(since: datetime | None, until: datetime | None) -> dict[str, Any]:
+    """Return the values of the time fields: clock times, with the choice of offset where one is ambiguous."""
+    values: dict[str, Any] = {}
+    for bound, moment in (("since", since), ("until", until)):
         if moment is not None:
-            found |= {edge: moments.typed(moment), f"{edge}_at": moments.offset_of(moment)}
-            found[f"{edge}_choices"] = moments.choices(moment)
-    return found
+            values |= {bound: moments.clock_time(moment), f"{bound}_at": moments.offset_of(moment)}
+            values[f"{bound}_choices"] = moments.choices(moment)
+    return values

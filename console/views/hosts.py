@@ -1,14 +1,16 @@
 """Hosts and credentials."""
 
+from typing import Any
+
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
+import asset.hosts
 from access.callers import Caller
 from access.problems import Problem, not_found
 from asset import credential_test, credentials, host_check, host_keys, imports
-from asset import hosts as host_changes
 from asset.models import Asset, Credential
 from messages.rendering import with_hint
 from microservice.deployments import actions
@@ -16,22 +18,22 @@ from microservice.deployments import actions
 from ..forms.credentials import CredentialChangeForm, CredentialForm
 from ..forms.hosts import HostForm
 from ..forms.imports import HostImportForm
-from ..queries import hosts as found
-from ..queries.paging import MOST, PAGE
+from ..queries import hosts
+from ..queries.paging import MAX_ROWS, PAGE
 from .decorators import errors_on, flash, flash_problem, page, page_size, post_data, query, redirect_to, render_list
 
-FINDING = "host_finding"  # in the session: [the host's id, what a check has found]
-NAMED = "host_key_named"  # in the session: [the host's id, a pasted fingerprint that could not be compared yet]
+FINDING = "host_finding"  # session key: [host id, result of a check]
+PASTED_FINGERPRINT = "host_key_named"  # session key: [host id, fingerprint that could not be compared yet]
 
 
 @page(live=True)
-def hosts(request: HttpRequest, caller: Caller) -> HttpResponse:
-    asked = query(request, "q", "state", "team", "after")
+def host_list(request: HttpRequest, caller: Caller) -> HttpResponse:
+    params = query(request, "q", "state", "team", "after")
     context = {
-        **asked,
-        "page": found.hosts(caller, **asked, size=page_size(request, PAGE, MOST)),
-        "teams": found.teams(caller),
-        "filtered": bool(asked["q"] or asked["state"] or asked["team"]),
+        **params,
+        "page": hosts.hosts(caller, **params, size=page_size(request, PAGE, MAX_ROWS)),
+        "teams": hosts.teams(caller),
+        "filtered": bool(params["q"] or params["state"] or params["team"]),
         "may_admin": caller.may("admin"),
     }
     return render_list(request, "host/list.html", "host/list_rows.html", context, "host/list_live.html")
@@ -42,33 +44,33 @@ def new(request: HttpRequest, caller: Caller) -> HttpResponse:
     form = HostForm(post_data(request))
     if request.method == "POST" and form.is_valid():
         with errors_on(form):
-            host = host_changes.create(caller, form.values())
+            host = asset.hosts.create(caller, form.values())
             flash(request, _("%(name)s was added.") % {"name": host.hostname})
-            return _asked_at_once(request, caller, host, form.fingerprint)
+            return _redirect_with_check(request, caller, host, form.fingerprint)
     return render(request, "host/edit.html", {"form": form}, status=422 if form.errors else 200)
 
 
 @page("admin", ("GET", "POST"))
 def edit(request: HttpRequest, caller: Caller, number: int) -> HttpResponse:
-    host = found.host(caller, number)
-    before = host_changes.shown(host)
+    host = hosts.host(caller, number)
+    before = asset.hosts.shown(host)
     form = HostForm(post_data(request), initial=before | {"teams": [team.pk for team in host.teams.all()]})
     if request.method == "POST" and form.is_valid():
         with errors_on(form):
-            host_changes.change(caller, host, form.values())
+            asset.hosts.change(caller, host, form.values())
             flash(request, _("%(name)s was saved.") % {"name": host.hostname})
-            moved = any(before[name] != getattr(host, name) for name in host_changes.CONNECTION_FIELDS)
+            moved = any(before[name] != getattr(host, name) for name in asset.hosts.CONNECTION_FIELDS)
             if form.fingerprint or moved:
-                return _asked_at_once(request, caller, host, form.fingerprint)
+                return _redirect_with_check(request, caller, host, form.fingerprint)
             return redirect_to("host", host.pk)
     return render(request, "host/edit.html", {"form": form, "host": host}, status=422 if form.errors else 200)
 
 
 @page("admin", ("GET", "POST"), look="admin")
 def import_hosts(request: HttpRequest, caller: Caller) -> HttpResponse:
-    """Many hosts from a file: what is in it is checked and shown first, by line, and imported then."""
+    """Import many hosts from a file. Its rows are checked and shown first, and imported on the next submit."""
     form = HostImportForm(post_data(request), request.FILES or None)
-    context: dict = {"checked": None, "problem": None, "fields": ", ".join(imports.FIELDS)}
+    context: dict[str, Any] = {"checked": None, "problem": None, "fields": ", ".join(imports.FIELDS)}
     if request.method == "POST" and form.is_valid():
         try:
             checked = imports.check_many(form.rows())
@@ -79,42 +81,42 @@ def import_hosts(request: HttpRequest, caller: Caller) -> HttpResponse:
             context["checked"] = checked
         except Problem as problem:
             context["problem"] = problem
-        form = HostImportForm(initial={"text": form.cleaned_data["text"]})  # a browser sends no file a second time
+        form = HostImportForm(initial={"text": form.cleaned_data["text"]})  # browsers do not send a file twice
     status = 422 if form.errors else context["problem"].status if context["problem"] else 200
     return render(request, "host/import.html", context | {"form": form}, status=status)
 
 
 @page(live=True)
-def host(request: HttpRequest, caller: Caller, number: int) -> HttpResponse:
-    of, finding = request.session.pop(FINDING, (0, None)) if "HX-Request" not in request.headers else (0, None)
-    return _page(request, caller, found.host(caller, number), finding if of == number else None)
+def host_detail(request: HttpRequest, caller: Caller, number: int) -> HttpResponse:
+    checked, finding = request.session.pop(FINDING, (0, None)) if "HX-Request" not in request.headers else (0, None)
+    return _page(request, caller, hosts.host(caller, number), finding if checked == number else None)
 
 
 @page("deploy", ("POST",))
 def check(request: HttpRequest, caller: Caller, number: int) -> HttpResponse:
-    """Asks the host now and shows what was found on its page; at most 10 s."""
-    finding = host_check.check(found.host(caller, number), caller)
-    return _page(request, caller, found.host(caller, number), finding)
+    """Check the host now and show the result on its page; at most 10 s."""
+    finding = host_check.check(hosts.host(caller, number), caller)
+    return _page(request, caller, hosts.host(caller, number), finding)
 
 
 @page("admin", ("POST",))
 def trust(request: HttpRequest, caller: Caller, number: int) -> HttpResponse:
-    """Pins the key whose fingerprint somebody has compared and given, and looks at the host with it."""
-    host = found.host(caller, number)
+    """Pin the key with the submitted fingerprint, which the user has compared, and check the host with it."""
+    host = hosts.host(caller, number)
     fingerprint = request.POST.get("fingerprint", "")
     try:
         host_check.trust(host, fingerprint, caller)
     except Problem as problem:
-        return _page(request, caller, found.host(caller, number), problem=problem, fingerprint=fingerprint)
-    flash(request, _("The key of %(name)s is trusted from now on.") % {"name": host.hostname})
-    return _asked_at_once(request, caller, host)
+        return _page(request, caller, hosts.host(caller, number), problem=problem, fingerprint=fingerprint)
+    flash(request, _("The host key of %(name)s is now trusted.") % {"name": host.hostname})
+    return _redirect_with_check(request, caller, host)
 
 
 @page("admin", ("POST",))
 def delete(request: HttpRequest, caller: Caller, number: int) -> HttpResponse:
-    host = found.host(caller, number)
+    host = hosts.host(caller, number)
     try:
-        host_changes.delete(caller, host)
+        asset.hosts.delete(caller, host)
     except Problem as problem:
         flash_problem(request, problem)
         return redirect_to("host", number)
@@ -124,8 +126,8 @@ def delete(request: HttpRequest, caller: Caller, number: int) -> HttpResponse:
 
 @page("admin", ("POST",))
 def archive(request: HttpRequest, caller: Caller, number: int) -> HttpResponse:
-    """Takes a host out of every list, with what is installed there where that was ticked."""
-    host = found.host(caller, number)
+    """Hide a host from every list; `forget` also forgets the instances installed on it."""
+    host = hosts.host(caller, number)
     try:
         actions.archive_host(caller, host, request.POST.get("reason", ""), request.POST.get("forget") == "on")
         flash(request, _("%(name)s was archived.") % {"name": host.hostname})
@@ -136,10 +138,10 @@ def archive(request: HttpRequest, caller: Caller, number: int) -> HttpResponse:
 
 @page("admin", ("POST",))
 def unarchive(request: HttpRequest, caller: Caller, number: int) -> HttpResponse:
-    host = found.host(caller, number)
+    host = hosts.host(caller, number)
     try:
-        host_changes.unarchive(caller, host)
-        flash(request, _("%(name)s is back.") % {"name": host.hostname})
+        asset.hosts.unarchive(caller, host)
+        flash(request, _("%(name)s was unarchived.") % {"name": host.hostname})
     except Problem as problem:
         flash_problem(request, problem)
     return redirect_to("host", number)
@@ -147,47 +149,47 @@ def unarchive(request: HttpRequest, caller: Caller, number: int) -> HttpResponse
 
 @page("admin", ("GET", "POST"))
 def credential_list(request: HttpRequest, caller: Caller) -> HttpResponse:
-    """Every credential, and a form for another. Nothing of a secret ever comes back."""
+    """All credentials, and a form to add one. Secrets are write-only."""
     form = CredentialForm(post_data(request), request.FILES if request.method == "POST" else None)
     if request.method == "POST" and form.is_valid():
         values = {name: value for name, value in form.cleaned_data.items() if value or name != "passphrase"}
         with errors_on(form):
-            made = credentials.create(caller, values)
-            flash(request, _("%(name)s was added.") % {"name": made.name})
+            added = credentials.create(caller, values)
+            flash(request, _("%(name)s was added.") % {"name": added.name})
             return redirect_to("credentials")
-    context = {"form": form, "credentials": found.credentials(), "may_admin": caller.may("admin")}
+    context = {"form": form, "credentials": hosts.credentials(), "may_admin": caller.may("admin")}
     return render(request, "host/credentials.html", context, status=422 if form.errors else 200)
 
 
 @page("admin", ("GET", "POST"), look="admin")
-def credential(request: HttpRequest, caller: Caller, number: int) -> HttpResponse:
-    """Its name, and another secret in its place: tried on hosts that use it first, where that is ticked."""
-    found_one = found.credential(number)
-    saved = {"name": found_one.name, "kind": found_one.kind, "test": True}
+def credential_detail(request: HttpRequest, caller: Caller, number: int) -> HttpResponse:
+    """Rename a credential or replace its secret, optionally after a test on hosts that use it."""
+    saved_credential = hosts.credential(number)
+    saved = {"name": saved_credential.name, "kind": saved_credential.kind, "test": True}
     form = CredentialChangeForm(post_data(request), request.FILES or None, initial=saved)
-    tried: list[dict] = []
+    trials: list[dict[str, Any]] = []
     if request.method == "POST" and form.is_valid():
         with errors_on(form):
             if form.replaces and form.cleaned_data["test"]:
-                tried = credential_test.trial(caller, found_one, form.secrets())
-                credential_test.refuse_unaccepted(tried)
-            credentials.change(caller, found_one, form.values())
-            accepted = sum(bool(one["accepted"]) for one in tried)
+                trials = credential_test.trial(caller, saved_credential, form.secrets())
+                credential_test.refuse_unaccepted(trials)
+            credentials.change(caller, saved_credential, form.values())
+            accepted = sum(bool(one["accepted"]) for one in trials)
             flash(
                 request,
-                _("%(name)s was saved.") % {"name": found_one.name}
+                _("%(name)s was saved.") % {"name": saved_credential.name}
                 + (
-                    " " + ngettext("%(n)s host let it in.", "%(n)s hosts let it in.", accepted) % {"n": accepted}
-                    if tried
+                    " " + ngettext("%(n)s host accepted it.", "%(n)s hosts accepted it.", accepted) % {"n": accepted}
+                    if trials
                     else ""
                 ),
             )
             return redirect_to("credentials")
     context = {
         "form": form,
-        "credential": found_one,
-        "tried": [one | {"error": with_hint(one["error"]) if one["error"] else ""} for one in tried],
-        "users": found.uses_of(caller, found_one),
+        "credential": saved_credential,
+        "tried": [one | {"error": with_hint(one["error"]) if one["error"] else ""} for one in trials],
+        "users": hosts.uses_of(caller, saved_credential),
     }
     return render(request, "host/credential.html", context, status=422 if form.errors else 200)
 
@@ -205,34 +207,39 @@ def credential_delete(request: HttpRequest, caller: Caller, number: int) -> Http
     return redirect_to("credentials")
 
 
-def _asked_at_once(request: HttpRequest, caller: Caller, host: Asset, fingerprint: str = "") -> HttpResponse:
-    """To the host's page, with what a check has found just now; before it, the key of the given fingerprint is pinned.
+def _redirect_with_check(request: HttpRequest, caller: Caller, host: Asset, fingerprint: str = "") -> HttpResponse:
+    """Check the host and redirect to its page, after pinning the key with the given fingerprint.
 
-    The finding goes with the session for one look, so that loading the page again sends nothing again.
+    The result is kept in the session for one view, so that a reload submits nothing again.
     """
     if fingerprint:
         try:
             host_check.trust(host, fingerprint, caller)
-            request.session.pop(NAMED, None)
-            flash(request, _("The key of %(name)s is trusted from now on.") % {"name": host.hostname})
+            request.session.pop(PASTED_FINGERPRINT, None)
+            flash(request, _("The host key of %(name)s is now trusted.") % {"name": host.hostname})
         except Problem as problem:
             flash_problem(request, problem)
-            if problem.code == "host_unreachable":  # which stands on its page by now
-                request.session[NAMED] = [host.pk, fingerprint]  # so that nobody pastes it again once it is up
+            if problem.code == "host_unreachable":  # its page says so by now
+                request.session[PASTED_FINGERPRINT] = [
+                    host.pk,
+                    fingerprint,
+                ]  # need not be pasted again once the host is up
                 return redirect_to("host", host.pk)
     finding = host_check.check(host, caller) | {"checked": ""}
     request.session[FINDING] = [host.pk, finding]
     return redirect_to("host", host.pk)
 
 
-def _page(request: HttpRequest, caller: Caller, host: Asset, finding: dict | None = None, **more) -> HttpResponse:
+def _page(
+    request: HttpRequest, caller: Caller, host: Asset, finding: dict[str, Any] | None = None, **more: Any
+) -> HttpResponse:
     problem = more.get("problem")
-    is_part = "HX-Request" in request.headers  # the same for all who watch, so nothing of a session is in it
-    whose, named = (0, "") if is_part else request.session.get(NAMED, (0, ""))
+    is_part = "HX-Request" in request.headers  # shared by all viewers: nothing from a session
+    pasted_for, fingerprint = (0, "") if is_part else request.session.get(PASTED_FINGERPRINT, (0, ""))
     context = {
-        "fingerprint": named if whose == host.pk else "",
+        "fingerprint": fingerprint if pasted_for == host.pk else "",
         "host": host,
-        "runs": found.runs_on(host, caller),
+        "runs": hosts.instances_on(host, caller),
         "installed": host.instances.count(),
         "ran_once": host.operations.exists(),
         "finding": finding,
@@ -250,7 +257,7 @@ def _page(request: HttpRequest, caller: Caller, host: Asset, finding: dict | Non
 
 
 def _fingerprint(key: str) -> str:
-    """A key's fingerprint, or "" where there is none or nothing can be made of what the host offered."""
+    """Return a key's fingerprint, or "" if there is no key or the host offered something unreadable."""
     try:
         return host_keys.fingerprint(key) if key else ""
     except ValueError:

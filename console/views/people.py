@@ -1,4 +1,6 @@
-"""The people who may sign in: made, changed, shut out, given another password, deleted."""
+"""User accounts: add, change, deactivate, delete, reset the password."""
+
+from typing import Any
 
 from django.conf import settings
 from django.contrib.auth.models import User
@@ -6,8 +8,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.utils.translation import gettext as _
 
-from access import accounts as rules
-from access import sessions
+from access import accounts, sessions
 from access.callers import Caller
 from access.problems import Problem
 from access.service_accounts import is_service
@@ -16,36 +17,36 @@ from audit.history import record
 
 from ..forms.people import PersonForm
 from ..forms.services import TokenForm
-from ..queries import people as found
+from ..queries import people
 from . import reauthentication
 from .account import make_token
 from .decorators import errors_on, flash, flash_problem, page, post_data, query, redirect_to, render_list
 
 
 @page("admin", ("GET", "POST"), look="admin")
-def people(request: HttpRequest, caller: Caller) -> HttpResponse:
-    """Everybody, and a form for another."""
+def person_list(request: HttpRequest, caller: Caller) -> HttpResponse:
+    """All users, and a form to add one."""
     form = PersonForm(post_data(request))
     reauthentication.ask(caller, form)
     if request.method == "POST" and form.is_valid():
         with errors_on(form):
             caller = reauthentication.proven(request, caller, form)
             values = form.values()
-            user = rules.create_user(caller, values)
-            record(caller, "create", "user", user, after=_told(values))
+            user = accounts.create_user(caller, values)
+            record(caller, "create", "user", user, after=_as_recorded(values))
             flash(request, _("{name} was added.").format(name=user.get_username()))
             return redirect_to("person", user.pk)
-    asked = query(request, "q", "after")
-    context = {**asked, "page": found.persons(**asked), "form": form, "tab": "people"}
+    params = query(request, "q", "after")
+    context = {**params, "page": people.persons(**params), "form": form, "tab": "people"}
     if form.errors:
         return render(request, "people/list.html", context, status=422)
     return render_list(request, "people/list.html", "people/rows.html", context)
 
 
 @page("admin", ("GET", "POST"), look="admin")
-def person(request: HttpRequest, caller: Caller, number: int) -> HttpResponse:
-    user = found.person(number)
-    before = _shown(user)
+def person_detail(request: HttpRequest, caller: Caller, number: int) -> HttpResponse:
+    user = people.person(number)
+    before = _initial(user)
     form = PersonForm(post_data(request), initial=before, saved=True)
     reauthentication.ask(caller, form)
     if request.method == "POST" and form.is_valid():
@@ -53,22 +54,22 @@ def person(request: HttpRequest, caller: Caller, number: int) -> HttpResponse:
             caller = reauthentication.proven(request, caller, form)
             values = {name: value for name, value in form.values().items() if before.get(name) != value}
             if values:
-                rules.change_user(caller, user, values)
+                accounts.change_user(caller, user, values)
                 record(
                     caller,
                     "change",
                     "user",
                     user,
-                    after=_told(values),
+                    after=_as_recorded(values),
                     before={name: before[name] for name in values if name in before},
                 )
             flash(request, _("{name} was saved.").format(name=user.get_username()))
             return redirect_to("person", number)
-        user = found.person(number)
+        user = people.person(number)
     return _person_page(request, caller, user, form)
 
 
-def _person_page(request: HttpRequest, caller: Caller, user: User, form: PersonForm, **more) -> HttpResponse:
+def _person_page(request: HttpRequest, caller: Caller, user: User, form: PersonForm, **more: Any) -> HttpResponse:
     service = is_service(user)
     context = {
         "person": user,
@@ -78,27 +79,27 @@ def _person_page(request: HttpRequest, caller: Caller, user: User, form: PersonF
         "service": service,
         "sessions": sessions.sessions_of(user.pk)[:100],
         "here": session_of(request).digest,
-        "sign_ins": found.sign_ins(user.pk),
+        "sign_ins": people.sign_ins(user.pk),
         "address": settings.PUBLIC_URL,
         **more,
     }
     if service and "token_form" not in context:
         context["token_form"] = TokenForm(prefix="token")
         reauthentication.ask(caller, context["token_form"])
-    wrong = form.errors or ("token_form" in context and context["token_form"].errors)
-    return render(request, "people/person.html", context, status=422 if wrong else 200)
+    errors = form.errors or ("token_form" in context and context["token_form"].errors)
+    return render(request, "people/person.html", context, status=422 if errors else 200)
 
 
 @page("admin", ("POST",))
 def person_token(request: HttpRequest, caller: Caller, number: int) -> HttpResponse:
-    """A token for a service account, shown in the answer to this very POST."""
-    user = found.person(number)
-    form, made, secret = make_token(request, caller, user.pk, "token")
-    mine = PersonForm(initial=_shown(user), saved=True)
-    return _person_page(request, caller, found.person(number), mine, token_form=form, made=made, secret=secret)
+    """Create a token for a service account; it is shown in this response only."""
+    user = people.person(number)
+    form, token, secret = make_token(request, caller, user.pk, "token")
+    person_form = PersonForm(initial=_initial(user), saved=True)
+    return _person_page(request, caller, people.person(number), person_form, token_form=form, made=token, secret=secret)
 
 
-def _shown(user: User) -> dict:
+def _initial(user: User) -> dict[str, Any]:
     return {
         "username": user.username,
         "email": user.email,
@@ -111,19 +112,19 @@ def _shown(user: User) -> dict:
 
 @page("admin", ("POST",))
 def person_delete(request: HttpRequest, caller: Caller, number: int) -> HttpResponse:
-    user = found.person(number)
+    user = people.person(number)
     try:
         name, pk = user.get_username(), user.pk
-        rules.delete_user(caller, user)
+        accounts.delete_user(caller, user)
         record(caller, "delete", "user", None, subject_name=name, before={"id": pk})
     except Problem as problem:
         flash_problem(request, problem)
         return redirect_to("person", number)
-    text = _("{name} was deleted, with the tokens and memberships. The history keeps the name.")
+    text = _("{name} was deleted with its tokens and memberships. The history keeps the name.")
     flash(request, text.format(name=name))
     return redirect_to("people")
 
 
-def _told(values: dict) -> dict:
-    """What the history keeps: that a password was given, and never which."""
+def _as_recorded(values: dict[str, Any]) -> dict[str, Any]:
+    """Return what the history keeps: that the password changed, never the password."""
     return {name: "changed" if name == "password" else value for name, value in values.items()}

@@ -1,5 +1,7 @@
-"""What is delicate needs the own password, where it was given too long ago: a field in the same form, so that nothing
-that was typed is lost. Which deeds those are, the rules say, by the refusal `reauthenticate`.
+"""Sensitive changes require the user's own password if it was entered too long ago.
+
+It is a field of the same form, so that no input is lost. The functions behind the forms decide which changes are
+sensitive, and refuse with `reauthenticate`.
 """
 
 from dataclasses import replace
@@ -18,17 +20,17 @@ FIELD = "own_password"
 
 
 def ask(caller: Caller, form: forms.Form) -> None:
-    """Adds the field, where it is needed. Before the form is validated."""
+    """Add the password field to the form if it is required. Call before validation."""
     if not caller.is_fresh:
         form.fields[FIELD] = OwnPassword()
 
 
 def proven(request: HttpRequest, caller: Caller, form: forms.Form) -> Caller:
-    """The caller; fresh, where the own password came with the form. Raises a Problem where it is wrong: 422, 429."""
-    given = form.cleaned_data.pop(FIELD, "")
-    if caller.is_fresh or not given:
+    """Return the caller, marked fresh if the form came with the password. Raise Problem 422 or 429 if it is wrong."""
+    password = form.cleaned_data.pop(FIELD, "")
+    if caller.is_fresh or not password:
         return caller
-    reauthentication.prove_password(caller, User.objects.get(pk=caller.user_id or 0), given)
+    reauthentication.prove_password(caller, User.objects.get(pk=caller.user_id or 0), password)
     session_of(request).prove()
     security_log.line("password given again", caller)
     return replace(caller, is_fresh=True)

@@ -1,4 +1,6 @@
-"""A service's pages: versions, instances, settings; and what is done to them that is no deployment's dialog."""
+"""A service's pages (versions, instances, settings) and the changes outside the deployment dialogs."""
+
+from typing import Any
 
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
@@ -7,7 +9,7 @@ from django.utils.translation import ngettext
 
 from access import url_userinfo
 from access.callers import Caller
-from access.problems import Problem, forbidden, invalid
+from access.problems import Problem, invalid
 from builds import build_requests
 from microservice import catalog
 from microservice import instances as instance_changes
@@ -18,28 +20,31 @@ from microservice.publishing import upload
 from microservice.status import BuildStatus
 
 from ..forms.instances import InstanceForm
-from ..forms.secrets import SecretForm, kept
+from ..forms.secrets import SecretForm, saved_secrets
 from ..forms.services import NewServiceForm, ServiceForm, VersionForm
 from ..once import once
 from ..queries import services
-from ..queries.paging import MOST, PAGE
+from ..queries.paging import MAX_ROWS, PAGE
 from . import builds
 from .decorators import (
     errors_on,
     flash,
     flash_problem,
-    ids,
     page,
     page_size,
     post_data,
+    posted_ids,
     query,
     redirect_to,
     render_list,
+    require_scope,
 )
 
+INSTANCE_ACTIONS = ("retry", "delete", "forget", "maintain", "end_maintenance")
 
-def frame(caller: Caller, service: MicroService, tab: str) -> dict:
-    """What the head of each of a service's pages needs."""
+
+def service_context(caller: Caller, service: MicroService, tab: str) -> dict[str, Any]:
+    """Return the context of the header that all of a service's pages share."""
     return {
         "service": service,
         "tab": tab,
@@ -52,26 +57,26 @@ def frame(caller: Caller, service: MicroService, tab: str) -> dict:
 
 
 @page(live=True)
-def versions(request: HttpRequest, caller: Caller, name: str) -> HttpResponse:
+def version_list(request: HttpRequest, caller: Caller, name: str) -> HttpResponse:
     service = services.service(caller, name)
-    asked = query(request, "q", "status", "after")
-    found = services.versions(service, **asked, size=page_size(request, PAGE, MOST))
-    context = {**asked, **frame(caller, service, "versions"), "page": found}
+    params = query(request, "q", "status", "after")
+    versions = services.versions(service, **params, size=page_size(request, PAGE, MAX_ROWS))
+    context = {**params, **service_context(caller, service, "versions"), "page": versions}
     return render_list(
         request, "service/versions.html", "service/version_rows.html", context, "service/versions_live.html"
     )
 
 
 @page(live=True)
-def instances(request: HttpRequest, caller: Caller, name: str) -> HttpResponse:
+def instance_list(request: HttpRequest, caller: Caller, name: str) -> HttpResponse:
     service = services.service(caller, name)
-    asked = query(request, "q", "state", "version", "after")
-    after = asked.pop("after")
+    params = query(request, "q", "state", "version", "after")
+    after = params.pop("after")
     context = {
-        **asked,
-        **frame(caller, service, "instances"),
-        "page": services.instances(service, asked, after, page_size(request, PAGE, MOST)),
-        "filtered": any(asked.values()),
+        **params,
+        **service_context(caller, service, "instances"),
+        "page": services.instances(service, params, after, page_size(request, PAGE, MAX_ROWS)),
+        "filtered": any(params.values()),
     }
     return render_list(
         request, "service/instances.html", "service/instance_rows.html", context, "service/instances_live.html"
@@ -79,7 +84,7 @@ def instances(request: HttpRequest, caller: Caller, name: str) -> HttpResponse:
 
 
 @page("admin", ("GET", "POST"), owners=True)
-def settings(request: HttpRequest, caller: Caller, name: str) -> HttpResponse:
+def service_settings(request: HttpRequest, caller: Caller, name: str) -> HttpResponse:
     service = services.service(caller, name)
     before = {field: getattr(service, field) for field in ServiceForm.base_fields}
     before |= {
@@ -88,19 +93,19 @@ def settings(request: HttpRequest, caller: Caller, name: str) -> HttpResponse:
     }
     form = ServiceForm(post_data(request), initial=before, may_build=caller.may("build", service.pk))
     if request.method == "POST":
-        require_scope(caller, "admin", service)  # what is said here runs on hosts
+        require_scope(caller, "admin", service)  # these commands run on hosts
         if form.is_valid():
             with errors_on(form):
                 fields = form.changed()
                 if not visibility.sees_values(caller, service.pk):
-                    fields.pop("environment", None)  # whoever does not see the values cannot have meant to change them
+                    fields.pop("environment", None)  # the caller cannot see the values, so did not change them
                 catalog.change_service(caller, service, fields)
                 flash(request, _("%(name)s was saved.") % {"name": service.name})
                 return redirect_to("service_settings", service.name)
     context = {
-        **frame(caller, service, "settings"),
+        **service_context(caller, service, "settings"),
         "form": form,
-        "kept": kept(service),
+        "kept": saved_secrets(service),
         "secret_form": SecretForm(auto_id="secret_%s"),
     }
     return render(request, "service/settings.html", context, status=422 if form.errors else 200)
@@ -112,8 +117,8 @@ def new(request: HttpRequest, caller: Caller) -> HttpResponse:
     if request.method == "POST" and form.is_valid():
         with errors_on(form):
             service = catalog.create_service(caller, form.cleaned_data | ownership.only_team(caller))
-            said = _("%(name)s was added. Say how it is started, stopped and checked.")
-            flash(request, said % {"name": service.name})
+            text = _("%(name)s was added. Now set its start, stop and check commands.")
+            flash(request, text % {"name": service.name})
             return redirect_to("service_settings", service.name)
     return render(request, "service/new.html", {"form": form}, status=422 if form.errors else 200)
 
@@ -130,19 +135,23 @@ def new_version(request: HttpRequest, caller: Caller, name: str) -> HttpResponse
                 if request.POST.get("then") == "build":
                     return builds.build(request, name=service.name, number=version.pk)
                 return redirect_to("version", service.name, version.pk)
-    unborn = MicroServiceVersion(microservice=service, status=BuildStatus.PENDING)
-    context = {**frame(caller, service, "versions"), "form": form, "why_no_build": build_requests.start_refusal(unborn)}
+    unsaved = MicroServiceVersion(microservice=service, status=BuildStatus.PENDING)
+    context = {
+        **service_context(caller, service, "versions"),
+        "form": form,
+        "why_no_build": build_requests.start_refusal(unsaved),
+    }
     return render(request, "service/new_version.html", context, status=422 if form.errors else 200)
 
 
 @page()
-def version(request: HttpRequest, caller: Caller, name: str, number: int) -> HttpResponse:
+def version_detail(request: HttpRequest, caller: Caller, name: str, number: int) -> HttpResponse:
     service = services.service(caller, name)
-    found = services.version(service, number)
+    version = services.version(service, number)
     context = {
-        **frame(caller, service, "versions"),
-        "version": found,
-        **builds.shown(caller, service, found, query(request, "attempt")["attempt"]),
+        **service_context(caller, service, "versions"),
+        "version": version,
+        **builds.build_context(caller, service, version, query(request, "attempt")["attempt"]),
         "sent_hash": query(request, "sent")["sent"],
         "runs_on": services.instances_of_version(service, number, 100),
     }
@@ -151,27 +160,27 @@ def version(request: HttpRequest, caller: Caller, name: str, number: int) -> Htt
 
 @page("admin", ("POST",), owners=True)
 def delete_version(request: HttpRequest, caller: Caller, name: str, number: int) -> HttpResponse:
-    """Removes a version and its package; where something still needs it, its page says what."""
+    """Delete a version and its package. If something still needs it, its page says what."""
     service = services.service(caller, name)
     require_scope(caller, "admin", service)
-    found = services.version(service, number)
+    version = services.version(service, number)
     try:
-        catalog.delete_version(caller, found, request.POST.get("reason", ""))
+        catalog.delete_version(caller, version, request.POST.get("reason", ""))
     except Problem as problem:
         flash_problem(request, problem)
         return redirect_to("version", service.name, number)
-    flash(request, _("%(name)s was deleted.") % {"name": found.version})
+    flash(request, _("%(name)s was deleted.") % {"name": version.version})
     return redirect_to("service", service.name)
 
 
 @page("admin", ("POST",), owners=True)
 def delete_service(request: HttpRequest, caller: Caller, name: str) -> HttpResponse:
-    """Removes a service with its versions and packages, when its name was typed once more."""
+    """Delete a service with its versions and packages, if its name was typed to confirm."""
     service = services.service(caller, name)
     require_scope(caller, "admin", service)
     try:
         if request.POST.get("name", "") != service.name:
-            raise invalid("/name", "must be the service's name")
+            raise invalid("/name", "not_service_name")
         catalog.delete_service(caller, service)
     except Problem as problem:
         flash_problem(request, problem)
@@ -182,27 +191,27 @@ def delete_service(request: HttpRequest, caller: Caller, name: str) -> HttpRespo
 
 @page("deploy", ("POST",))
 def change_instances(request: HttpRequest, caller: Caller, name: str) -> HttpResponse:
-    """What was chosen for the instances that were ticked: retry, delete, or maintenance on or off."""
+    """Apply the chosen action to the selected instances."""
     service = services.service(caller, name)
     require_scope(caller, "deploy", service)
-    chosen, what = ids(request, "instance"), request.POST.get("what", "")
+    selected, what = posted_ids(request, "instance"), request.POST.get("what", "")
     try:
-        if not chosen:
-            raise invalid("/instance", "tick at least one instance")
+        if not selected:
+            raise invalid("/instance", "no_instance_selected")
         if what in ("retry", "delete"):
             start = actions.retry_instances if what == "retry" else actions.delete
-            asked = f"{service.pk} {what} {sorted(chosen)}"
-            made = once(caller, request.POST.get("key", ""), asked, lambda: start(caller, service, chosen))
-            return redirect_to("deployment", made)
+            fingerprint = f"{service.pk} {what} {sorted(selected)}"
+            started = once(caller, request.POST.get("key", ""), fingerprint, lambda: start(caller, service, selected))
+            return redirect_to("deployment", started)
         if what == "forget":
-            n = len(actions.forget(caller, service, chosen, request.POST.get("reason", "")))
-            said = ngettext("%(n)s instance was forgotten.", "%(n)s instances were forgotten.", n)
-            flash(request, said % {"n": n})
+            n = len(actions.forget(caller, service, selected, request.POST.get("reason", "")))
+            text = ngettext("%(n)s instance was forgotten.", "%(n)s instances were forgotten.", n)
+            flash(request, text % {"n": n})
             return redirect_to("instances", service.name)
         if what not in ("maintain", "end_maintenance"):
-            raise invalid("/what", "is none of retry, delete, forget, maintain and end_maintenance")
-        instance_changes.set_maintenance(caller, service, chosen, what == "maintain")
-        flash(request, _maintained(len(chosen), what == "maintain"))
+            raise invalid("/what", "not_one_of", choices=INSTANCE_ACTIONS)
+        instance_changes.set_maintenance(caller, service, selected, what == "maintain")
+        flash(request, _maintenance_text(len(selected), what == "maintain"))
     except Problem as problem:
         flash_problem(request, problem)
     return redirect_to("instances", service.name)
@@ -210,7 +219,7 @@ def change_instances(request: HttpRequest, caller: Caller, name: str) -> HttpRes
 
 @page("deploy", ("GET", "POST"))
 def edit_instance(request: HttpRequest, caller: Caller, name: str, number: int) -> HttpResponse:
-    """How one instance is known and reached; what runs there is changed by deployments."""
+    """Change an instance's port, tag, weight and description; deployments change its version."""
     service = services.service(caller, name)
     instance = services.instance(service, number)
     form = InstanceForm(
@@ -221,41 +230,38 @@ def edit_instance(request: HttpRequest, caller: Caller, name: str, number: int) 
         if form.is_valid():
             with errors_on(form):
                 instance_changes.change(caller, instance, form.cleaned_data)
-                flash(request, _saved(instance, form.changed_data))
+                flash(request, _saved_text(instance, form.changed_data))
                 return redirect_to("instances", service.name)
-    context = {**frame(caller, service, "instances"), "form": form, "instance": instance}
+    context = {**service_context(caller, service, "instances"), "form": form, "instance": instance}
     return render(request, "service/instance.html", context, status=422 if form.errors else 200)
 
 
-def _saved(instance: MicroServiceInstance, changed: list[str]) -> str:
-    said = _("%(instance)s was saved.") % {"instance": instance}
+def _saved_text(instance: MicroServiceInstance, changed: list[str]) -> str:
+    text = _("%(instance)s was saved.") % {"instance": instance}
     if instance.version_id and instance_changes.LOCKED_FIELDS.intersection(changed):
-        said += " " + _("What runs there was started with the old values; its next operation uses the new ones.")
-    return said
+        text += " " + _("The running process keeps the old values; the next operation uses the new ones.")
+    return text
 
 
 @page("deploy", ("POST",))
 def unlock(request: HttpRequest, caller: Caller, name: str, number: int) -> HttpResponse:
-    """Breaks one instance's lock, with a reason."""
+    """Force-unlock one instance, with a reason."""
     service = services.service(caller, name)
     require_scope(caller, "deploy", service)
     try:
         instance = services.instance(service, number)
         actions.break_lock(caller, instance, request.POST.get("reason", ""))
-        flash(request, _("The lock of %(instance)s was broken.") % {"instance": instance})
+        flash(request, _("%(instance)s was unlocked.") % {"instance": instance})
     except Problem as problem:
         flash_problem(request, problem)
     return redirect_to("instances", service.name)
 
 
-def _maintained(n: int, begun: bool) -> str:
+def _maintenance_text(n: int, begun: bool) -> str:
     if begun:
-        said = ngettext("%(n)s instance now in maintenance.", "%(n)s instances now in maintenance.", n)
+        text = ngettext("%(n)s instance is now in maintenance.", "%(n)s instances are now in maintenance.", n)
     else:
-        said = ngettext("%(n)s instance no longer in maintenance.", "%(n)s instances no longer in maintenance.", n)
-    return said % {"n": n}
-
-
-def require_scope(caller: Caller, scope: str, service: MicroService) -> None:
-    if not caller.may(scope, service.pk):
-        raise forbidden(f"You need the right “{scope}” for {service.name}.", "Ask an administrator for it.")
+        text = ngettext(
+            "%(n)s instance is no longer in maintenance.", "%(n)s instances are no longer in maintenance.", n
+        )
+    return text % {"n": n}

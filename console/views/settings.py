@@ -1,4 +1,6 @@
-"""What the system needs from outside: set, tested as a whole, saved when the test passes, and brought back."""
+"""Integrations: configure, test as a whole, save when the test passes, and restore."""
+
+from typing import Any
 
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
@@ -6,26 +8,27 @@ from django.urls import reverse
 from django.utils.translation import gettext as _
 
 from access.callers import Caller
-from access.problems import Problem, conflict, invalid
+from access.problems import FieldError, Problem, invalid, invalid_fields, refused
 from integrations import probes, registry, revisions
+from messages.rendering import literal
 
 from ..forms.settings import PartForm, add_problem_to_parts, forms_of
-from ..queries import integrations as past
+from ..queries import integrations
 from .decorators import flash, page, post_data, query, redirect_to, render_list
 
 
 @page("admin", ("GET", "POST"))
-def settings(request: HttpRequest, caller: Caller) -> HttpResponse:
-    """The page; and, by POST, the test of what is in its form, which is saved where that is asked and it passes.
+def settings_page(request: HttpRequest, caller: Caller) -> HttpResponse:
+    """The page. POST: test the submitted settings and, if asked for and the test passes, save them.
 
-    The page's script asks for the same and takes the findings out of the answer, so that what was typed stays typed.
+    The page's script does the same and shows only the findings of the response, so that the form keeps its input.
     """
     row = registry.newest()
     document = registry.document_of(row)
-    found = forms_of(post_data(request), revisions.redacted(document))
-    context: dict = {
+    forms = forms_of(post_data(request), revisions.redacted(document))
+    context: dict[str, Any] = {
         "row": row,
-        "parts": found,
+        "parts": forms,
         "missing": revisions.unconfigured(document),
         "tab": "outside",
         "may_admin": caller.may("admin"),
@@ -33,45 +36,41 @@ def settings(request: HttpRequest, caller: Caller) -> HttpResponse:
     }
     if request.method == "POST":
         try:
-            findings = _tried(request, caller, found)
+            findings = _test_or_save(request, caller, forms)
             if findings is None:
-                return _done(request)
-            context |= {"findings": probes.rendered(findings), "passed": all(one["ok"] for one in findings)}
+                return _redirect_to_settings(request)
+            context |= {"findings": probes.rendered(findings), "passed": all(finding["ok"] for finding in findings)}
         except Problem as refusal:
-            add_problem_to_parts(found, refusal)
+            add_problem_to_parts(forms, refusal)
             context |= {"problem": refusal, "findings": probes.rendered(getattr(refusal, "findings", []))}
     problem = context.get("problem")
     return render(request, "settings/outside.html", context, status=problem.status if problem else 200)
 
 
-def _tried(request: HttpRequest, caller: Caller, found: list[PartForm]) -> list[dict] | None:
-    """The findings of a test that was asked for; None where what was tested is saved. Raises a Problem."""
-    wrong = [form for form in found if not form.is_valid() and form.cleaned_data.get("on")]
+def _test_or_save(request: HttpRequest, caller: Caller, forms: list[PartForm]) -> list[dict[str, Any]] | None:
+    """Return the findings of a test; None once the settings are saved. Raise Problem if they are invalid."""
     errors = [
-        {"pointer": f"/{form.name}/{key}", "reason": str(reasons[0])}
-        for form in wrong
+        FieldError(f"/{form.name}/{key}", literal(str(reasons[0])))
+        for form in forms
+        if not form.is_valid() and form.cleaned_data.get("on")
         for key, reasons in form.errors.items()
     ]
     if errors:
-        raise Problem(422, "invalid", errors[0]["reason"], errors=errors)
-    given = {form.name: form.value() for form in found}
+        raise invalid_fields(errors)
+    document = {form.name: form.value() for form in forms}
     if request.POST.get("do") == "test":
-        return revisions.check(given)
+        return revisions.check(document)
     newest = registry.newest()
     if request.POST.get("seen", "") != str(newest.pk if newest else ""):
-        raise conflict(
-            "concurrent_update",
-            "The settings were changed by somebody else since this page was loaded.",
-            "Load the page again, then decide.",
-        )
+        raise refused("concurrent_update.settings")
     if request.POST.get("do") != "save":
-        raise invalid("/do", "is neither test nor save")
-    revisions.save(caller, given)
-    flash(request, _("Everything passed its test and was saved."))
+        raise invalid("/do", "not_one_of", choices=["test", "save"])
+    revisions.save(caller, document)
+    flash(request, _("The settings passed the test and were saved."))
     return None
 
 
-def _done(request: HttpRequest) -> HttpResponse:
+def _redirect_to_settings(request: HttpRequest) -> HttpResponse:
     if request.headers.get("HX-Request"):
         return HttpResponse(status=204, headers={"HX-Redirect": reverse("console:settings")})
     return redirect_to("settings")
@@ -79,24 +78,24 @@ def _done(request: HttpRequest) -> HttpResponse:
 
 @page(look="admin")
 def settings_history(request: HttpRequest, caller: Caller) -> HttpResponse:
-    return _past(request, caller)
+    return _history_page(request, caller)
 
 
 @page("admin", ("POST",))
 def settings_restore(request: HttpRequest, caller: Caller, number: int) -> HttpResponse:
-    """Brings past settings back, as new ones, where they pass the test today."""
+    """Save an earlier revision as the current settings, if it passes the test now."""
     try:
         revisions.restore(caller, number)
     except Problem as problem:
-        return _past(request, caller, problem)
-    flash(request, _("Settings {number} passed their test and hold again.").format(number=number))
+        return _history_page(request, caller, problem)
+    flash(request, _("Revision {number} passed the test and was restored.").format(number=number))
     return redirect_to("settings")
 
 
-def _past(request: HttpRequest, caller: Caller, problem: Problem | None = None) -> HttpResponse:
+def _history_page(request: HttpRequest, caller: Caller, problem: Problem | None = None) -> HttpResponse:
     after = query(request, "after")["after"]
     context = {
-        "page": past.past(after),
+        "page": integrations.past(after),
         "tab": "outside",
         "problem": problem,
         "findings": probes.rendered(getattr(problem, "findings", [])),

@@ -1,4 +1,6 @@
-"""Signing in and out."""
+"""Sign-in and sign-out."""
+
+from typing import Any
 
 from django.contrib.auth.forms import AuthenticationForm
 from django.contrib.auth.models import User
@@ -14,7 +16,7 @@ from access.sessions import agent_of
 
 
 class SignInForm(AuthenticationForm):
-    """Django's own, which lets no service account in, whatever password somebody has given it from a shell."""
+    """Django's form, which refuses service accounts, even if one was given a password from a shell."""
 
     def confirm_login_allowed(self, user: User) -> None:
         super().confirm_login_allowed(user)
@@ -23,28 +25,28 @@ class SignInForm(AuthenticationForm):
 
 
 class SignIn(LoginView):
-    """Django's own sign-in, with guesses counted before a password is looked at."""
+    """Django's view, with attempts counted before a password is checked."""
 
     template_name = "sign_in.html"
     authentication_form = SignInForm
     redirect_authenticated_user = True
 
-    def post(self, request: HttpRequest, *args, **kwargs) -> HttpResponse:
+    def post(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
         name, address = request.POST.get("username", ""), client_address(request)
         try:
             throttle.sign_in(name, address, devices.device_of(request, name))
         except Problem as problem:
             failed_sign_ins.note(name, address, agent_of(request), refused=True)
-            # Not the form that was sent: the template would have it validated, and the password looked at after all.
+            # Not the posted form: rendering it would validate it, and check the password after all.
             form = SignInForm(request, initial={"username": name})
-            answer = render(request, self.template_name, {"form": form, "problem": problem}, status=problem.status)
-            answer.reason_code = problem.code  # type: ignore[attr-defined]  # for the log: access/security_log.py
+            response = render(request, self.template_name, {"form": form, "problem": problem}, status=problem.status)
+            response.reason_code = problem.code  # type: ignore[attr-defined]  # for the log: access/security_log.py
             for header, value in problem.headers.items():
-                answer[header] = value
-            return answer
+                response[header] = value
+            return response
         return super().post(request, *args, **kwargs)
 
-    def form_valid(self, form) -> HttpResponse:
+    def form_valid(self, form: AuthenticationForm) -> HttpResponse:
         name = self.request.POST.get("username", "")
         throttle.signed_in(name, client_address(self.request), devices.device_of(self.request, name))
         response = super().form_valid(form)
@@ -53,13 +55,13 @@ class SignIn(LoginView):
 
 
 class SignOut(LogoutView):
-    """By POST only, so that no picture on another page signs anybody out."""
+    """By POST only, so that an image on another site cannot sign users out."""
 
     http_method_names = ["post", "options"]
 
-    def post(self, request: HttpRequest, *args, **kwargs) -> HttpResponse:
-        answer = super().post(request, *args, **kwargs)
-        # Not "cookies", which would take those of every other site of the same domain as well; and not "storage", which
-        # holds nothing but how this browser's readers like their pages.
-        answer["Clear-Site-Data"] = '"cache"'
-        return answer
+    def post(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+        response = super().post(request, *args, **kwargs)
+        # Not "cookies", which would clear those of every site on the domain; not "storage", which holds only display
+        # preferences.
+        response["Clear-Site-Data"] = '"cache"'
+        return response

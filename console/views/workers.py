@@ -1,23 +1,23 @@
-"""The worker processes, and what Celery notes of the tasks that woke them."""
+"""The worker processes, and Celery's record of the tasks that woke them."""
 
 from django.http import HttpRequest, HttpResponse
 
 from access.callers import Caller
 
-from ..queries import workers as found
+from ..queries import workers
 from .decorators import page, query, render_list
 
 
 @page(look="admin")
-def workers(request: HttpRequest, caller: Caller) -> HttpResponse:
-    """`task`: one task's id, as an operation's page links to it."""
-    asked = query(request, "task", "after")
-    seen = found.workers()
+def worker_list(request: HttpRequest, caller: Caller) -> HttpResponse:
+    """`task`: the id of one task, as an operation's page links to it."""
+    params = query(request, "task", "after")
+    processes = workers.workers()
     context = {
-        **asked,
-        "workers": seen,
-        "deaf": any(one.without_broker for one in seen),
-        "page": found.tasks(**asked),
+        **params,
+        "workers": processes,
+        "deaf": any(process.without_broker for process in processes),
+        "page": workers.tasks(**params),
         "tab": "workers",
     }
     return render_list(request, "settings/workers.html", "settings/task_rows.html", context)

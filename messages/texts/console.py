@@ -1,5 +1,33 @@
 """The console's own pages."""
 
+from django.utils.translation import gettext_lazy as _
+
 from ..text import Text
 
-TEXTS: dict[str, Text] = {}
+TEXTS: dict[str, Text] = {
+    "method_not_allowed.page": Text(_("This page does not accept that method.")),
+    "forbidden.no_team_role": Text(
+        _("You have no role in any team."), _("Ask a team's owner or an administrator for a role.")
+    ),
+    "forbidden.page_scope": Text(_("This page requires the “{scope}” scope."), _("Ask an administrator for it.")),
+    "forbidden.page_service_scope": Text(
+        _("You need the “{scope}” scope for {service}."), _("Ask an administrator for it.")
+    ),
+    "concurrent_update.settings": Text(
+        _("Someone else changed the settings since you loaded this page."), _("Reload the page and decide again.")
+    ),
+    "idempotency_key_reused.form": Text(
+        _("This form was already submitted with other choices."), _("Reload the page and try again.")
+    ),
+    # Reasons at fields.
+    "not_ids": Text(_("must be ids")),
+    "not_form_key": Text(_("must be the key of this form; reload the page")),
+    "not_member": Text(_("is not a member of this team")),
+    "not_team_service": Text(_("is not a service of this team")),
+    "not_visible_service": Text(_("names a service that does not exist or that you may not see")),
+    "not_service_name": Text(_("must be the service's name")),
+    "no_instance_selected": Text(_("select at least one instance")),
+    "not_one_line": Text(_("must be part of one line, without control characters")),
+    "not_a_time": Text(_("must be a time such as 2027-01-31T14:00")),
+    "not_after_start": Text(_("must be after the start")),
+}

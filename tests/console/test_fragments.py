@@ -24,7 +24,7 @@ ASKS = {"HX-Request": "true"}
 
 @pytest.fixture(autouse=True)
 def fresh(monkeypatch):
-    monkeypatch.setattr(fragment_cache, "_fragments", fragment_cache.Fragments())
+    monkeypatch.setattr(fragment_cache, "_cache", fragment_cache.FragmentCache())
     monkeypatch.setattr(session_cache.watching, "_known", {})
 
 
@@ -51,7 +51,7 @@ PAGES = (
 @pytest.mark.parametrize("page", PAGES)
 def test_all_who_may_see_the_same_cost_what_one_costs(page, monkeypatch):
     monkeypatch.setattr(session_cache, "AGAIN", 60)
-    monkeypatch.setattr(fragment_cache, "FRESH", 60)
+    monkeypatch.setattr(fragment_cache, "MAX_AGE", 60)
     deployment = fleet.running(3)
     operation = deployment.operations.first()
     page = page.format(deployment=deployment.pk, operation=operation.pk, host=operation.host_id)
@@ -74,7 +74,7 @@ def test_each_has_a_token_that_is_theirs_and_a_key_of_their_own():
     values = []
     for one in tabs:
         text = one.get(f"/deployments/{deployment.pk}/", headers=ASKS).content.decode()
-        assert fragment_cache.TOKEN not in text and fragment_cache.KEY not in text
+        assert fragment_cache.TOKEN_PLACEHOLDER not in text and fragment_cache.KEY_PLACEHOLDER not in text
         form = {name: re.search(f'name="{name}" value="([^"]+)"', text)[1] for name in ("csrfmiddlewaretoken", "key")}
         values += form.values()
         other = tabs[1 - tabs.index(one)]
@@ -111,13 +111,13 @@ def test_a_moment_later_it_is_rendered_anew(monkeypatch):
     one = tab("ann")
     one.get("/", headers=ASKS)
     MicroService.objects.update(description="what it does now")
-    monkeypatch.setattr(fragment_cache, "FRESH", 0)
+    monkeypatch.setattr(fragment_cache, "MAX_AGE", 0)
     assert "what it does now" in one.get("/", headers=ASKS).content.decode()
 
 
 def test_who_comes_while_it_is_rendered_waits_and_a_refusal_is_shared_too():
     made, inside, go_on, got = [], threading.Event(), threading.Event(), []
-    shared = fragment_cache.Fragments()
+    shared = fragment_cache.FragmentCache()
 
     def render():
         made.append(1)
@@ -138,8 +138,8 @@ def test_who_comes_while_it_is_rendered_waits_and_a_refusal_is_shared_too():
         inside.wait(60)
         for thread in threads[1:]:
             thread.start()
-        (one,) = shared._kept.values()
-        wait_until(lambda: len(one.over._cond._waiters) == 9, what="nine wait")
+        (one,) = shared._renderings.values()
+        wait_until(lambda: len(one.done._cond._waiters) == 9, what="nine wait")
         go_on.set()
         for thread in threads:
             thread.join(60)
@@ -151,8 +151,8 @@ def test_who_comes_while_it_is_rendered_waits_and_a_refusal_is_shared_too():
 def test_who_has_waited_takes_it_however_long_it_took(monkeypatch):
     """On a machine that has too much to do, waiting anew would never end."""
     monkeypatch.setattr(fragment_cache, "newest", lambda: 5)
-    monkeypatch.setattr(fragment_cache, "FRESH", 0)
-    shared, made, inside, go_on, got = fragment_cache.Fragments(), [], threading.Event(), threading.Event(), []
+    monkeypatch.setattr(fragment_cache, "MAX_AGE", 0)
+    shared, made, inside, go_on, got = fragment_cache.FragmentCache(), [], threading.Event(), threading.Event(), []
 
     def render():
         made.append(1)
@@ -165,8 +165,8 @@ def test_who_has_waited_takes_it_however_long_it_took(monkeypatch):
     inside.wait(60)
     for thread in threads[1:]:
         thread.start()
-    (one,) = shared._kept.values()
-    wait_until(lambda: len(one.over._cond._waiters) == 9, what="nine wait")
+    (one,) = shared._renderings.values()
+    wait_until(lambda: len(one.done._cond._waiters) == 9, what="nine wait")
     go_on.set()
     for thread in threads:
         thread.join(60)
@@ -175,12 +175,12 @@ def test_who_has_waited_takes_it_however_long_it_took(monkeypatch):
 
 def test_where_rendering_failed_the_next_one_tries_itself(monkeypatch):
     monkeypatch.setattr(fragment_cache, "newest", lambda: 5)
-    shared = fragment_cache.Fragments()
+    shared = fragment_cache.FragmentCache()
     with pytest.raises(ZeroDivisionError):
         shared.get("page", 0, lambda: 1 / 0)
     assert shared.get("page", 0, lambda: "fine") == "fine"
     assert shared.get("other", 0, lambda: "other") == "other"
-    assert len(shared._kept) == 2
+    assert len(shared._renderings) == 2
 
 
 def test_who_is_not_signed_in_is_told_so():

@@ -161,7 +161,7 @@ def test_what_changed_between_two_times_names_each_instance_that_moved_before_an
 @pytest.mark.parametrize(
     ("asked", "told"),
     [
-        ({"since": "2026-03-01T12:00", "until": "2026-03-01T11:00"}, "Until: must be after the beginning"),
+        ({"since": "2026-03-01T12:00", "until": "2026-03-01T11:00"}, "Until: must be after the start"),
         ({"since": "yesterday"}, "From: must be a time such as 2027-01-31T14:00"),
     ],
 )

@@ -144,7 +144,7 @@ def test_a_line_that_is_rewritten_shows_what_stands_there_in_the_end(admin, oper
     part = re.search(r'href="(\?line=2&amp;near=\d+)#L2"', page)[1].replace("&amp;", "&")
     opened = get(admin, where + part)
     assert "loading part 200" in opened and "no such mirror" in opened
-    while before := re.search(r'href="(\?line=2&amp;near=\d+)#L2"[^>]*>what comes before', opened):
+    while before := re.search(r'href="(\?line=2&amp;near=\d+)#L2"[^>]*>before', opened):
         opened = get(admin, where + before[1].replace("&amp;", "&"))
         if times > 1:
             break

@@ -60,7 +60,7 @@ def test_a_host_is_archived_on_its_page_and_brought_back(admin, placed):
     assert "No host matches" in none
     link = re.search(r'href="(/hosts/\?state=archived[^"]*)"', none)[1].replace("&amp;", "&")
     assert path in admin.get(link).content.decode()
-    assert "is back" in admin.post(f"{path}unarchive/", follow=True).content.decode()
+    assert "was unarchived" in admin.post(f"{path}unarchive/", follow=True).content.decode()
     assert Asset.objects.filter(pk=host.pk).exists()
 
 
@@ -72,7 +72,7 @@ def test_port_tag_and_weight_are_changed_on_a_page_that_says_when_they_take_effe
     assert "takes effect with the next operation" in page
     values = {"port": 8081, "tag": "blue", "weight": 5, "description": "hand made", "is_maintain": "on"}
     said = operator.post(path, values, follow=True).content.decode()
-    assert "its next operation uses the new ones" in said
+    assert "the next operation uses the new ones" in said
     row.refresh_from_db()
     assert (row.port, row.tag, row.weight, row.description, row.is_maintain) == (8081, "blue", 5, "hand made", True)
     listed = operator.get("/services/shop/instances/").content.decode()

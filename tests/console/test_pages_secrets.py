@@ -25,7 +25,7 @@ def put(client, of: str = "secrets", name: str = "", value: str = "", what: str 
 def test_one_is_set_with_its_lines_as_a_file_has_them_and_never_shown(admin):
     fleet.service("shop")
     page = put(admin, name="PEM", value="line of canary\r\nanother line\r\n").content.decode()
-    assert "The secret was set" in page and "canary" not in page and "PEM" in page
+    assert "The secret was saved" in page and "canary" not in page and "PEM" in page
     assert MicroService.objects.get().secrets.value("PEM").reveal() == "line of canary\nanother line\n"
     put(admin, "build_secrets", "TOKEN", "canary of builds")
     put(admin, "build_password", value="canary of git")

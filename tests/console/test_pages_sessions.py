@@ -111,7 +111,7 @@ def test_a_token_needs_the_own_password_where_it_was_given_long_ago(operator, cl
     assert "own_password" not in signed.get("/tokens/").content.decode(), "it is fresh again"
     later(minutes=11)
     answers = [signed.post("/tokens/", asked | {"own_password": "guess"}) for _ in range(12)]
-    assert "too many attempts" in text(answers[-1]), "guesses count as those of signing in do"
+    assert "Too many attempts" in text(answers[-1]), "guesses count as those of signing in do"
 
 
 def test_the_api_says_that_a_session_is_too_old_for_it(operator):

@@ -97,7 +97,7 @@ def test_of_two_who_change_the_settings_at_once_the_second_is_told(admin):
         second = {"seen": seen(), "package_store-kind": "local", "do": "save"}
         admin.post("/settings/", gitlab(lab, do="save"))
         answer = admin.post("/settings/", second)
-    assert answer.status_code == 409 and "changed by somebody else" in answer.content.decode()
+    assert answer.status_code == 409 and "Someone else changed the settings" in answer.content.decode()
     assert registry.configured("gitlab") is not None
 
 

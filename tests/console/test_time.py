@@ -19,7 +19,7 @@ from asset.models import Asset
 from audit.history import record
 from audit.models import History
 from console import moments
-from console.queries.timeline import WIDTH, Course, lines
+from console.queries.timeline import WIDTH, Span, timeline
 from console.templatetags.console import age
 from microservice.models import Deployment, MicroService, MicroServiceVersion, Operation
 from microservice.output import expiry
@@ -172,9 +172,9 @@ def test_both_histories_and_the_api_agree_on_every_moment(reader, zone, change):
         with timezone.override(zone):
             exact = {"since": moments.exact(since), "until": moments.exact(until)}
             apart = {
-                "since": moments.typed(since),
+                "since": moments.clock_time(since),
                 "since_at": moments.offset_of(since),
-                "until": moments.typed(until),
+                "until": moments.clock_time(until),
                 "until_at": moments.offset_of(until),
             }
         for query in (exact, apart):
@@ -194,14 +194,14 @@ def test_what_is_shown_in_a_field_is_the_moment_that_was_meant(zone, change):
             moment = change + timedelta(minutes=minute)
             for edge in ("since", "until"):
                 assert moments.parse(moments.exact(moment), edge) == moment
-                assert moments.parse(moments.typed(moment), edge, moments.offset_of(moment)) == moment
+                assert moments.parse(moments.clock_time(moment), edge, moments.offset_of(moment)) == moment
                 choices = moments.choices(moment)
                 if not choices:
-                    assert moments.parse(moments.typed(moment), edge) == moment
+                    assert moments.parse(moments.clock_time(moment), edge) == moment
                 else:
                     assert moments.offset_of(moment) in dict(choices) and len(choices) == 2
             if choices := moments.choices(moment):
-                first, last = (moments.parse(moments.typed(moment), edge) for edge in ("since", "until"))
+                first, last = (moments.parse(moments.clock_time(moment), edge) for edge in ("since", "until"))
                 assert first < last and moment in (first, last)
                 assert [offset for offset, _ in choices] == [moments.offset_of(one) for one in (first, last)]
 
@@ -253,10 +253,10 @@ def test_what_is_kept_and_what_ends_is_reckoned_in_moments(reader, settings, mon
             assert (moment.astimezone(UTC) - begin).total_seconds() == 3 * 86400
         now = timezone.localtime(begin + timedelta(days=2))  # with the same tzinfo Python would subtract clock times
         assert age(now.astimezone(UTC) - operation.finished) == "2 d ago"
-        course = Course("x", begin, started=begin + timedelta(hours=24), finished=begin + timedelta(hours=48))
-        (line,) = lines([course], begin, begin + timedelta(hours=48))
-        assert [round(one.seconds) for one in line.stretches] == [86400, 86400]
-        assert line.stretches[1].x == WIDTH // 2
+        course = Span("x", begin, started=begin + timedelta(hours=24), finished=begin + timedelta(hours=48))
+        (line,) = timeline([course], begin, begin + timedelta(hours=48))
+        assert [round(one.seconds) for one in line.segments] == [86400, 86400]
+        assert line.segments[1].x == WIDTH // 2
 
 
 LOCAL = {"localtime", "make_aware", "make_naive", "localdate", "fromtimestamp", "utcnow", "today", "combine"}
@@ -267,7 +267,10 @@ MAY = {
     "worker/progress.py": "fromtimestamp, in UTC",
     "runtime/logs.py": "fromtimestamp, in UTC",
 }
-APPS = ("access", "asset", "builds", "callbacks", "deployctl", "deployer", "microservice", "outside")
+APPS = (
+    *("access", "api", "asset", "audit", "builds", "callbacks", "console", "deployctl", "deployer"),
+    *("integrations", "messages", "microservice", "runtime", "worker"),
+)
 
 
 def test_nothing_else_makes_clock_times():

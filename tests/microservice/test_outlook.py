@@ -4,8 +4,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from console.queries.estimates import Standing, time_left, waits_for
-from console.queries.timeline import QUEUED, RUNNING, UNDOING, WIDTH, Course, lines
+from console.queries.estimates import DeploymentState, time_left, waits_for
+from console.queries.timeline import QUEUED, RUNNING, UNDOING, WIDTH, Span, timeline
 from microservice.status import DeploymentStatus, OperationStatus
 
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
@@ -36,38 +36,43 @@ def test_time_left_comes_from_the_median_of_the_past(past, ages, waiting, at_onc
         (DeploymentStatus.RUNNING, {OperationStatus.RUNNING: 2}, {"workers": 1}, []),
         (DeploymentStatus.RUNNING, {OperationStatus.QUEUED: 2}, {"workers": 1}, ["free workers for 2 hosts"]),
         (DeploymentStatus.QUEUED, {OperationStatus.QUEUED: 2}, {}, ["celery -A deployer worker"]),
-        (DeploymentStatus.PAUSED, {OperationStatus.PENDING: 2}, {"workers": 1}, ["somebody who resumes it"]),
-        (DeploymentStatus.CANCELLING, {OperationStatus.RUNNING: 1}, {"workers": 1}, ["the proof from each host"]),
-        (DeploymentStatus.RUNNING, {OperationStatus.UNKNOWN: 1}, {"workers": 1}, ["1 silent host"]),
-        (DeploymentStatus.RUNNING, {OperationStatus.QUEUED: 1}, {"workers": 1, "behind": 1}, ["the end of the delete"]),
+        (DeploymentStatus.PAUSED, {OperationStatus.PENDING: 2}, {"workers": 1}, ["someone to resume it"]),
+        (DeploymentStatus.CANCELLING, {OperationStatus.RUNNING: 1}, {"workers": 1}, ["confirmation from each host"]),
+        (DeploymentStatus.RUNNING, {OperationStatus.UNKNOWN: 1}, {"workers": 1}, ["1 unreachable host"]),
+        (
+            DeploymentStatus.RUNNING,
+            {OperationStatus.QUEUED: 1},
+            {"workers": 1, "deferred": 1},
+            ["a previous instance to be deleted"],
+        ),
         (
             DeploymentStatus.RUNNING,
             {OperationStatus.RUNNING: 1, OperationStatus.PENDING: 3},
             {"workers": 1},
-            ["the batches before, for 3 hosts"],
+            ["earlier batches (3 hosts)"],
         ),
     ],
 )
 def test_what_a_deployment_waits_for_is_said(status, counts, more, words):
-    found = waits_for(Standing(status, counts, **more))
+    found = waits_for(DeploymentState(status, counts, **more))
     assert len(found) == len(words)
     assert all(word in sentence for word, sentence in zip(words, found, strict=True))
 
 
 def test_the_timeline_shows_waiting_running_and_undoing_in_proportion():
-    done = Course("a", at(0), at(25), None, at(75))
-    undone = Course("b", at(0), at(50), at(75), at(100))
-    waits = Course("c", at(0))
-    first, second, third = lines([done, undone, waits], at(0), at(100))
-    assert [(one.kind, one.x, one.width, one.seconds) for one in first.stretches] == [
+    done = Span("a", at(0), at(25), None, at(75))
+    undone = Span("b", at(0), at(50), at(75), at(100))
+    waits = Span("c", at(0))
+    first, second, third = timeline([done, undone, waits], at(0), at(100))
+    assert [(one.kind, one.x, one.width, one.seconds) for one in first.segments] == [
         (QUEUED, 0, WIDTH // 4, 25),
         (RUNNING, WIDTH // 4, WIDTH // 2, 50),
     ]
-    assert [one.kind for one in second.stretches] == [QUEUED, RUNNING, UNDOING]
-    assert [(one.kind, one.width) for one in third.stretches] == [(QUEUED, WIDTH)]
+    assert [one.kind for one in second.segments] == [QUEUED, RUNNING, UNDOING]
+    assert [(one.kind, one.width) for one in third.segments] == [(QUEUED, WIDTH)]
 
 
 def test_a_moment_outside_the_picture_is_cut_at_its_edge():
-    (line,) = lines([Course("a", at(-50), at(10), None, at(500))], at(0), at(20))
-    assert [(one.x, one.width) for one in line.stretches] == [(0, WIDTH // 2), (WIDTH // 2, WIDTH // 2)]
-    assert lines([Course("a", at(0), at(0), None, at(0))], at(0), at(0))[0].stretches == []
+    (line,) = timeline([Span("a", at(-50), at(10), None, at(500))], at(0), at(20))
+    assert [(one.x, one.width) for one in line.segments] == [(0, WIDTH // 2), (WIDTH // 2, WIDTH // 2)]
+    assert timeline([Span("a", at(0), at(0), None, at(0))], at(0), at(0))[0].segments == []

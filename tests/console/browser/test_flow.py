@@ -41,7 +41,7 @@ def test_from_publishing_through_canary_pause_failure_and_retry_to_the_revert(vi
     expect(link).to_have_attribute("href", "https://github.com/team/greeter/compare/1111111...3333333")
     confirm(page, rf"Upgrade 4 hosts from {version_name(1)} to {version_name(3)}")
     is_in(page, "paused", "1 of 4 hosts done")
-    expect(page.locator("#waiting")).to_contain_text("somebody who resumes it")
+    expect(page.locator("#waiting")).to_contain_text("someone to resume it")
     expect(fleet.get_by_role("row", name=re.compile("greeter"))).to_contain_text("paused", timeout=SOON)
     page.get_by_role("button", name="Resume").click()
     is_in(page, "failed", "4 of 4 hosts done")
