@@ -3,6 +3,7 @@
 An attempt is counted before it is tried, by one conditional UPDATE a row, so that many at once cannot slip through; one
 that is refused counts for nothing. What succeeds is taken out of the count again. Whoever signed in to an account
 before from where they are, or with the browser that they use (devices.py), is not held up by what strangers try on it.
+docs/decisions/0022-own-throttle.md says why this is not django-axes.
 """
 
 import hashlib

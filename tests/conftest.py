@@ -36,7 +36,7 @@ ONCE = (
     "tests/test_lab.py",
     "tests/microservice/api/test_uploads.py",
     "tests/microservice/api/test_schemathesis.py",
-    "tests/access/test_people.py",
+    "tests/access/test_accounts.py",
     "tests/access/test_every_right.py",
     "tests/microservice/api/test_forms.py",
     "tests/microservice/api/test_packages.py::test_a_hostile_archive",

@@ -39,7 +39,7 @@ RUN_BY = {
     "python manage.py token ci --user pipeline --scopes read,publish,deploy": "tests/demo/test_commands.py",
     "gunicorn -c gunicorn.conf.py deployer.wsgi": "tests/demo/test_commands.py",
     "celery -A deployer worker": "tests/demo/test_commands.py",
-    "python manage.py verify_history": "tests/microservice/test_history.py",
+    "python manage.py verify_history": "tests/audit/test_chain.py",
     "python manage.py broker": "tests/demo/test_commands.py",
 }
 

@@ -1,6 +1,6 @@
 """Every line of docs/rights.md is tried: each endpoint and each page, for every kind of caller, on objects of the own
-team, of another one and of none. What must come of it is computed from the document (rights_model.py), and what does
-come of it is compared. An endpoint, a page or a line that is new is tried without a word here, where no body is needed.
+team, of another one and of none. What must come of it is computed from the document (permission_model.py), and compared
+with what does. An endpoint, a page or a line that is new is tried without a word here, where no body is needed.
 
 To add something that belongs to teams (hosts, say): its line in `ids`, by what its addresses begin with.
 """
@@ -17,8 +17,8 @@ from django.test import Client
 from audit.models import History
 from deployer.management.commands.rights_table import table
 from microservice import event_stream
-from tests.access.rights_model import DOCUMENT, Line, Who, ceiling, lines, may, unseen
-from tests.access.rights_things import THINGS, Callers, Things
+from tests.access.permission_model import DOCUMENT, Line, Who, ceiling, lines, may, unseen
+from tests.access.permission_objects import THINGS, Callers, Things
 from tests.microservice.api.conftest import store  # noqa: F401
 
 pytestmark = pytest.mark.django_db  # some hundred requests each

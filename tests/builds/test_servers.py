@@ -16,8 +16,8 @@ from builds.providers import Job, ProviderUnreachable
 from integrations.models import Setting
 from microservice.models import MicroServiceVersion
 from microservice.status import BuildStatus
+from tests.integrations import servers as outside
 from tests.microservice import fleet
-from tests.outside import servers as outside
 
 from .buildservers import Server
 

@@ -14,7 +14,7 @@ from microservice.publishing import versions
 from microservice.status import BuildStatus, DeploymentStatus, OperationStatus
 from tests.microservice import fleet
 
-from .messages import callback, told
+from .factories import callback, told
 
 pytestmark = pytest.mark.django_db
 

@@ -5,7 +5,7 @@ import pytest
 from audit.models import History
 from integrations import registry
 from integrations.models import Setting
-from tests.outside import servers
+from tests.integrations import servers
 
 pytestmark = pytest.mark.django_db
 

@@ -11,9 +11,9 @@ from cryptography.fernet import Fernet
 
 from runtime import environment as env
 from runtime.broker_url import broker
+from tests.integrations.servers import Authority
 from tests.lab.broker import Broker
 from tests.lab.rabbitmq import RabbitMq
-from tests.outside.servers import Authority
 
 pytestmark = pytest.mark.found("settings")
 PASSWORD = "canary-of-the-broker"

@@ -15,12 +15,12 @@ from runtime import database_url
 from runtime.postgresql import connection, limits
 from runtime.postgresql.connection import Connection
 from runtime.postgresql.pool import Pool
+from tests.integrations.servers import Authority
 from tests.lab import cable
 from tests.lab.busy import within
 from tests.lab.network import wait_until
 from tests.lab.pgbouncer import PgBouncer
 from tests.lab.postgres import Postgres, _server_user
-from tests.outside.servers import Authority
 
 away = pytest.mark.found("away")
 settings = pytest.mark.found("settings")

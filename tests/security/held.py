@@ -22,7 +22,7 @@ HELD = {
         ("tests/security/test_sessions.py", "test_a_foreign_host_is_refused_and_a_forwarded_one_is_not_looked_at"),
     ),
     "X-Forwarded-For and -Proto of trusted proxies only": (
-        ("tests/access/test_address.py", "test_only_trusted_proxies_are_believed"),
+        ("tests/access/test_client_ip.py", "test_only_trusted_proxies_are_believed"),
         ("tests/access/test_forwarded.py", "test_nobody_else_is"),
     ),
     "CSRF, on sign-in too, and for the API with a session": (
@@ -32,16 +32,16 @@ HELD = {
     "IDOR over every method and path": (
         ("tests/access/test_every_right.py", "test_the_api_for_each_role"),
         ("tests/access/test_every_right.py", "test_the_console_for_each_role"),
-        ("tests/access/test_people.py", "test_the_console_goes_by_the_same_rule"),
+        ("tests/access/test_accounts.py", "test_the_console_goes_by_the_same_rule"),
     ),
     "nobody raises themselves or gives rights they lack": (
-        ("tests/access/test_people.py", "test_nobody_takes_their_own_rights_away"),
+        ("tests/access/test_accounts.py", "test_nobody_takes_their_own_rights_away"),
         ("tests/console/test_pages_account.py", "test_nobody_gives_a_right_that_they_do_not_have"),
     ),
     "streams end after revocation, logout and removal": (
         ("tests/security/test_held.py", "test_a_stream_ends_soon_after_its_reader_lost_the_right"),
         ("tests/microservice/api/test_events.py", "test_a_stream_ends_soon_after_its_token_was_taken_back"),
-        ("tests/access/test_watching.py", "test_who_may_not_any_more_is_nobody"),
+        ("tests/access/test_session_cache.py", "test_who_may_not_any_more_is_nobody"),
     ),
     "no markup in any text field, both languages; CSP on all": (
         ("tests/security/test_markup.py", "test_nothing_that_somebody_wrote_is_markup_on_any_page"),
@@ -52,10 +52,10 @@ HELD = {
     ),
     "CL.TE, TE.CL, doubled lengths": (("tests/security/test_held.py", "test_no_request_hides_in_the_body_of_another"),),
     "callbacks: addresses, rebinding, redirects": (
-        ("tests/callbacks/test_wire.py", "test_private_addresses_are_refused"),
-        ("tests/callbacks/test_wire.py", "test_an_address_that_is_none_is_refused_at_once"),
-        ("tests/callbacks/test_wire.py", "test_a_name_is_resolved_once_and_that_address_is_spoken_to"),
-        ("tests/callbacks/test_wire.py", "test_redirects_are_not_followed"),
+        ("tests/callbacks/test_http_client.py", "test_private_addresses_are_refused"),
+        ("tests/callbacks/test_http_client.py", "test_an_address_that_is_none_is_refused_at_once"),
+        ("tests/callbacks/test_http_client.py", "test_a_name_is_resolved_once_and_that_address_is_spoken_to"),
+        ("tests/callbacks/test_http_client.py", "test_redirects_are_not_followed"),
     ),
     "webhooks: token, age, replay, size": (
         ("tests/builds/test_reports.py", "test_without_the_token_nothing_moves"),

@@ -12,7 +12,7 @@ from playwright.sync_api import expect
 from demo.client import Client
 from demo.service import definition
 from tests.console.browser.demo import DESKTOP, PHONE
-from tests.outside import servers
+from tests.integrations import servers
 
 pytestmark = [pytest.mark.browser, pytest.mark.demo]
 LATER = 120_000  # milliseconds

@@ -14,7 +14,7 @@ from callbacks.models import Delivery
 from integrations.models import Setting
 from microservice.models import MicroServiceInstance
 from microservice.status import DeploymentStatus, OperationStatus
-from tests.access.rights_model import SCOPES, Who
+from tests.access.permission_model import SCOPES, Who
 from tests.microservice import fleet
 
 TEAMS = ("red", "blue")

@@ -9,7 +9,7 @@ from callbacks import http_client
 from callbacks.models import Callback, DeliveryState, EventType
 from tests.callbacks.receiver import Receiver
 
-from .messages import SECRET, callback, send_all, told
+from .factories import SECRET, callback, send_all, told
 
 pytestmark = pytest.mark.django_db
 

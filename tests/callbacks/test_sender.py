@@ -16,7 +16,7 @@ from callbacks import http_client, redelivery, sender, signing
 from callbacks.models import Delivery, DeliveryState
 from tests.lab.busy import within
 
-from .messages import callback, send_all, told
+from .factories import callback, send_all, told
 
 pytestmark = pytest.mark.django_db
 

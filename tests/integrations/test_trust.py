@@ -16,8 +16,8 @@ from integrations.http_client import Unreachable
 from tests.builds.githttp import GitHttp
 from tests.builds.repository import Repository
 from tests.builds.test_checkout import job
-from tests.outside import servers
-from tests.outside.servers import Authority, Server
+from tests.integrations import servers
+from tests.integrations.servers import Authority, Server
 
 pytestmark = [pytest.mark.django_db, pytest.mark.found("settings")]
 

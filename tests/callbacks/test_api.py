@@ -7,7 +7,7 @@ import pytest
 from callbacks.models import Callback, EventType
 from tests.microservice.api.conftest import api, store  # noqa: F401
 
-from .messages import SECRET, callback, send_all, told
+from .factories import SECRET, callback, send_all, told
 
 pytestmark = pytest.mark.django_db
 
