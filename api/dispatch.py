@@ -1,4 +1,4 @@
-"""The one door that every request to the API goes through: method, caller, right, content type, then the endpoint."""
+"""The path of every request to the API: method, caller, right, content type, then the endpoint."""
 
 from django.http import HttpRequest
 from django.http.response import HttpResponseBase
@@ -6,7 +6,7 @@ from ninja.operation import Operation
 
 from access.authentication import caller_of
 from access.callers import Caller
-from access.problems import Problem, forbidden, unauthorized
+from access.problems import Problem, refused, unauthorized
 from access.request_id import request_id_of
 
 from . import errors, idempotency, uploads
@@ -16,10 +16,10 @@ JSON = "application/json"
 
 
 def enter(request: HttpRequest, operations: dict[str, Operation], names: dict) -> HttpResponseBase:
-    """Answers a request to an address that has `operations`, {method: operation}. Never raises."""
+    """Answer a request to an address that has `operations`, {method: operation}. Never raises."""
     try:
         response = _answer(request, operations, names)
-    except Exception as error:  # noqa: BLE001 - whatever happens under /api/ is answered as a problem
+    except Exception as error:  # noqa: BLE001 - every error under /api/ is answered as a problem
         response = errors.from_exception(request, error)
     response["X-Request-ID"] = request_id_of(request)
     if "Cache-Control" not in response:
@@ -31,16 +31,10 @@ def _answer(request: HttpRequest, operations: dict[str, Operation], names: dict)
     operation = operations.get(request.method or "")
     if operation is None:
         allowed = ", ".join(sorted(operations))
-        raise Problem(
-            405,
-            "method_not_allowed",
-            f"This address does not take {request.method}.",
-            f"It takes {allowed}.",
-            headers={"Allow": allowed},
-        )
+        raise refused("method_not_allowed", headers={"Allow": allowed}, method=request.method, allowed=allowed)
     terms = needs_of(operation.view_func)
     if terms.signed:
-        request.caller = Caller(name="signed")  # type: ignore[attr-defined]  # it has no right; ninja asks for somebody
+        request.caller = Caller(name="signed")  # type: ignore[attr-defined]  # without any right: ninja requires a caller
         return operation.run(request, **names)
     caller = caller_of(request)
     if caller is None:
@@ -53,11 +47,11 @@ def _answer(request: HttpRequest, operations: dict[str, Operation], names: dict)
     as_form = terms.form and request.content_type == uploads.FORM
     if as_form:
         with uploads.turn(caller):
-            uploads.take_in(request)
+            uploads.read_form(request)
     elif not terms.streams:
         _check_content_type(request, operation)
     if any("\0" in str(value) for value in names.values()):
-        raise Problem(404, "not_found", "There is nothing at this address.")
+        raise refused("not_found.address")
     if request.method == "POST" and not terms.streams:
         return idempotency.once(
             request, caller, lambda: operation.run(request, **names), outside=terms.outside or as_form
@@ -67,19 +61,13 @@ def _answer(request: HttpRequest, operations: dict[str, Operation], names: dict)
 
 def _not_admitted(caller: Caller, terms: Needs) -> Problem:
     if caller.services and terms.bound:
-        return forbidden("This token is for named services only.", "Use a token that is not bound to services.")
-    return forbidden(f"This needs the right {terms.scope}.", "Ask an owner of the team, or an administrator, for it.")
+        return refused("forbidden.bound_token")
+    return refused("forbidden.scope", scope=terms.scope)
 
 
 def _check_content_type(request: HttpRequest, operation: Operation) -> None:
-    """415 for a body that is not JSON, where the endpoint reads one. What has no body needs no type."""
+    """Raise 415 for a body that is not JSON, where the endpoint reads one. A request without a body needs no type."""
     reads_json = any(model.__ninja_param_source__ == "body" for model in operation.models)
     if reads_json and request.content_type != JSON and request.META.get("CONTENT_LENGTH") not in (None, "", "0"):
-        what = request.content_type or "untyped"
-        raise Problem(
-            415,
-            "unsupported_media_type",
-            f"The body must be {JSON}, not {what}.",
-            f"Send Content-Type: {JSON}.",
-            headers={"Accept": JSON},
-        )
+        sent = request.content_type or "without a type"
+        raise refused("unsupported_media_type", headers={"Accept": JSON}, type=JSON, sent=sent)

@@ -1,9 +1,10 @@
-"""Turns whatever goes wrong under /api/ into `application/problem+json` (RFC 9457). The only place that does."""
+"""Turns every error under /api/ into `application/problem+json` (RFC 9457). No other module does."""
 
 import json
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from http import HTTPStatus
+from typing import Any
 
 from django.core.exceptions import PermissionDenied, RequestDataTooBig, SuspiciousOperation
 from django.core.exceptions import ValidationError as ModelError
@@ -14,67 +15,66 @@ from django.shortcuts import render
 from ninja.errors import HttpError
 from ninja.errors import ValidationError as RequestError
 
-from access.model_errors import field_errors
 from access.problem_codes import CODES
-from access.problems import Problem, conflict, forbidden, invalid_fields
+from access.problems import FieldError, Problem, invalid_fields, refused
 from access.request_id import request_id_of
+from messages import Message
+from messages.invalid import InvalidValue
+from messages.rendering import literal
 from runtime.database_errors import is_away
+
+from . import problem_json
 
 log = logging.getLogger(__name__)
 
-PROBLEM_JSON = "application/problem+json"
-DOCS = "/api/v1/docs/errors"  # with "#" and the code after it: the problem's type
-
 
 def from_exception(request: HttpRequest, error: BaseException) -> HttpResponse:
-    """The answer to a request that ended in `error`. What nobody foresaw is logged, and told without details."""
+    """Return the answer to a request that ended in `error`. An unexpected error is logged, and answered without
+    details."""
     problem = _problem(error)
     if problem is None:
-        log.error("request %s: %s %s failed", request_id_of(request), request.method, request.path, exc_info=error)
-        problem = Problem(
-            500,
-            "internal_error",
-            "Something went wrong here; it is not your request.",
-            f"Tell an administrator this request's id: {request_id_of(request)}",
-        )
+        request_id = request_id_of(request)
+        log.error("request %s: %s %s failed", request_id, request.method, request.path, exc_info=error)
+        problem = refused("internal_error", request_id=request_id)
     return answer(request, problem)
 
 
 def answer(request: HttpRequest, problem: Problem) -> HttpResponse:
-    """`problem` as application/problem+json."""
-    body = {
-        "type": f"{DOCS}#{problem.code}" if problem.code in CODES else DOCS,
-        "title": HTTPStatus(problem.status).phrase,
-        "status": problem.status,
-        "detail": problem.detail,
-        "code": problem.code,
-        "msg": problem.detail,
-        "errors": problem.errors,
-        "hint": problem.hint,
-        "params": problem.params,
-        "request_id": request_id_of(request),
-    }
-    response = HttpResponse(json.dumps(body), status=problem.status, content_type=PROBLEM_JSON, headers=problem.headers)
+    """Return `problem` as application/problem+json."""
+    body = json.dumps(problem_json.document(problem, request_id_of(request)))
+    response = HttpResponse(
+        body, status=problem.status, content_type=problem_json.CONTENT_TYPE, headers=problem.headers
+    )
     response["Cache-Control"] = "no-store"
     response.reason_code = problem.code  # type: ignore[attr-defined]  # for the log: access/security_log.py
     return response
 
 
 def errors_page(request: HttpRequest) -> HttpResponse:
-    """Every code with what it means: what the `type` of a problem leads to."""
+    """Show every code with its meaning: the page to which a problem's `type` leads."""
     return render(request, "api_errors.html", {"codes": sorted(CODES.items())})
 
 
 def no_such_path(request: HttpRequest, rest: str = "") -> HttpResponse:
-    """404 for an address under /api/ that does not exist."""
-    return answer(request, _no_address())
+    """Answer 404 for an address under /api/ that does not exist."""
+    return answer(request, refused("not_found.address"))
 
 
-no_such_path.csrf_exempt = True  # type: ignore[attr-defined]  # nothing happens there, so no body is read for a token
+no_such_path.csrf_exempt = True  # type: ignore[attr-defined]  # it does nothing, so no token has to be read
+
+
+def problem_from_fields(error: ModelError) -> Problem:
+    """Return a model's validation error as 422, with a pointer for each field."""
+    errors = [
+        _field_error("/" + name.replace("__all__", ""), str(reason))
+        for name, reasons in error.message_dict.items()
+        for reason in reasons
+    ]
+    return invalid_fields(errors)
 
 
 class ProblemsOnlyMiddleware:
-    """Under /api/, also what Django itself answers (a wrong Host header, say) is a problem and no HTML page."""
+    """Under /api/, answers Django's own HTML errors (for a wrong Host header, say) as problems."""
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponseBase]):
         self.get_response = get_response
@@ -83,13 +83,8 @@ class ProblemsOnlyMiddleware:
         response = self.get_response(request)
         kind = response.get("Content-Type", "")
         if request.path_info.startswith("/api/") and response.status_code >= 400 and kind.startswith("text/html"):
-            status = HTTPStatus(response.status_code)
-            return answer(request, Problem(status, status.name.lower(), f"{status.phrase}."))
+            return answer(request, _by_status(response.status_code))
         return response
-
-
-def _no_address() -> Problem:
-    return Problem(404, "not_found", "There is nothing at this address.", "See /api/v1/docs for what there is.")
 
 
 def _problem(error: BaseException) -> Problem | None:
@@ -97,59 +92,59 @@ def _problem(error: BaseException) -> Problem | None:
         case Problem():
             return error
         case RequestError():
-            return _not_any_more(_invalid([_request_error(entry) for entry in error.errors]))
+            return _request_problem(error.errors)
         case ModelError() if hasattr(error, "error_dict"):
-            return invalid_fields(field_errors(error))
+            return problem_from_fields(error)
         case HttpError():
             if isinstance(error.__cause__, Problem):  # ninja wraps what the parser raised
                 return error.__cause__
-            return Problem(error.status_code, HTTPStatus(error.status_code).name.lower(), str(error))
+            return _by_status(error.status_code, str(error))
         case Http404():
-            return _no_address()
+            return refused("not_found.address")
         case PermissionDenied():
-            return forbidden("You may not do this.")
+            return refused("forbidden")
         case RequestDataTooBig():
-            return Problem(413, "too_large", "The body is too large.", "A package is sent with PUT to …/package.")
+            return refused("too_large")
         case UnreadablePostError():
-            return Problem(400, "incomplete", "The request ended before its body did.")
+            return refused("incomplete")
         case SuspiciousOperation():
-            return Problem(400, "bad_request", "The request cannot be read.")
-        case IntegrityError():
-            # Two requests raced, and a constraint of the database decided.
-            return conflict(
-                "concurrent_update", "Another request changed the same thing at the same moment.", "Look again."
-            )
+            return refused("bad_request")
+        case IntegrityError():  # two requests raced, and a constraint of the database decided
+            return refused("concurrent_update")
         case Error() if is_away(error):
             log.error("the database did not answer", exc_info=error)
-            return Problem(
-                503,
-                "unavailable",
-                "The database does not answer at the moment.",
-                "Try again in a moment.",
-                headers={"Retry-After": "2"},
-            )
+            return refused("unavailable", headers={"Retry-After": "2"})
     return None
 
 
-def _invalid(errors: list[dict]) -> Problem:
-    first = errors[0] if errors else {"pointer": "", "reason": "is not valid"}
-    where = first["pointer"].lstrip("/").replace("/", ".") or "the request"
-    more = f" (and {len(errors) - 1} more)" if len(errors) > 1 else ""
-    return Problem(422, "invalid", f"{where}: {first['reason']}{more}", errors=errors)
-
-
-def _not_any_more(problem: Problem) -> Problem:
-    """Names what takes the place of a field that clients from before may still send."""
-    if any(error["pointer"] == "/file_path" for error in problem.errors):
-        hint = "No field names an object in the store: publish the package with PUT to …/package."
-        return Problem(problem.status, problem.code, problem.detail, hint, problem.field_errors)
+def _by_status(number: int, detail: str = "") -> Problem:
+    """Return a problem for what Django or ninja refused with a status alone."""
+    status = HTTPStatus(number)
+    problem = Problem(status, literal(detail or f"{status.phrase}."))
+    problem.code = status.name.lower()
     return problem
 
 
-def _request_error(entry: dict) -> dict:
-    """One of ninja's errors as a pointer: into the body, or /query/name, /path/name."""
+def _request_problem(entries: Iterable[dict[str, Any]]) -> Problem:
+    """Return ninja's errors about a request as 422."""
+    errors = [_request_error(entry) for entry in entries] or [FieldError("", "not_valid")]
+    if any(error.pointer == "/file_path" for error in errors):  # older clients may still send it
+        return Problem(422, Message("invalid.file_path"), errors=errors)
+    return invalid_fields(errors)
+
+
+def _request_error(entry: dict[str, Any]) -> FieldError:
+    """Return one of ninja's errors with a pointer: into the body, or /query/name, /path/name."""
     source, *place = entry["loc"]
-    # A body that is one argument has the argument's name first in its place.
+    # Where the body is one argument, its place begins with the argument's name.
     place = place[1:] if source == "body" else [source, *place]
     pointer = "".join("/" + str(part).replace("~", "~0").replace("/", "~1") for part in place)
-    return {"pointer": pointer, "reason": str(entry["msg"]).removeprefix("Value error, ")}
+    error = entry.get("ctx", {}).get("error")
+    if isinstance(error, InvalidValue):  # raised by a validator of our own
+        return FieldError(pointer, error.reason)
+    return _field_error(pointer, str(entry["msg"]).removeprefix("Value error, "), str(entry.get("type", "")))
+
+
+def _field_error(pointer: str, reason: str, kind: str = "") -> FieldError:
+    """Return a library's own reason. `kind`: its word for it, which goes into the parameters."""
+    return FieldError(pointer, Message("not_valid.reason", {"reason": reason, "kind": kind}))

@@ -1,30 +1,30 @@
-"""Finds what a caller asks for, among what the caller may see: what is not seen is not there (404)."""
+"""Finds rows for a caller. A row that the caller may not see does not exist for them: 404."""
 
 from django.db.models import QuerySet
 
 from access.callers import Caller
-from access.problems import forbidden, not_found
+from access.problems import not_found, refused
 from microservice.catalog.visibility import operations, visible
 from microservice.models import Deployment, MicroService, MicroServiceInstance, Operation
 
 
 def deployments(caller: Caller) -> QuerySet[Deployment]:
-    found = Deployment.objects.select_related("microservice", "from_version", "dest_version").defer("spec")
-    return found.filter(visible(caller, "microservice"))
+    rows = Deployment.objects.select_related("microservice", "from_version", "dest_version").defer("spec")
+    return rows.filter(visible(caller, "microservice"))
 
 
 def find_deployment(caller: Caller, deployment_id: int, scope: str = "read") -> Deployment:
-    """404 for what is not seen, 403 for what is seen without the right."""
-    found = deployments(caller).filter(pk=deployment_id).first()
-    if found is None:
+    """Return the deployment. 404 where the caller may not see it, 403 where the right `scope` is missing."""
+    deployment = deployments(caller).filter(pk=deployment_id).first()
+    if deployment is None:
         raise not_found("deployment")
-    if not caller.may(scope, found.microservice_id):
-        raise forbidden(f"This needs the right {scope} for {found.microservice.name}.")
-    return found
+    if not caller.may(scope, deployment.microservice_id):
+        raise refused("forbidden.service", right=scope, service=deployment.microservice.name)
+    return deployment
 
 
 def find_operation(caller: Caller, operation_id: int) -> Operation:
-    rows = Operation.objects.select_related("host", "deployment__microservice")  # which say how its output is read
+    rows = Operation.objects.select_related("host", "deployment__microservice")  # they name the encoding of its output
     rows = rows.defer("deployment__spec", "deployment__secrets")
     operation = rows.filter(operations(caller), pk=operation_id).first()
     if operation is None:
@@ -33,7 +33,7 @@ def find_operation(caller: Caller, operation_id: int) -> Operation:
 
 
 def find_instance(service: MicroService, instance_id: int) -> MicroServiceInstance:
-    """An instance of this very service; another's is not there."""
+    """Return an instance of this service; 404 for that of another."""
     rows = service.instances.select_related("host", "version", "lock_deployment", "microservice")
     instance = rows.filter(pk=instance_id).first()
     if instance is None:

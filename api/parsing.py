@@ -1,4 +1,4 @@
-"""Reads a JSON body strictly: what no database, shell or page could take is refused here, with the place it lies at."""
+"""Reads JSON bodies strictly: text that a database, a shell or a page cannot hold is refused, with its pointer."""
 
 import json
 from collections.abc import Iterator
@@ -7,7 +7,7 @@ from typing import Any
 from django.http import HttpRequest
 from ninja.parser import Parser
 
-from access.problems import Problem, invalid
+from access.problems import invalid, refused
 
 from . import uploads
 
@@ -15,27 +15,27 @@ MAX_DEPTH = 32
 
 
 class StrictParser(Parser):
-    """Raises a Problem: 400 for what is no JSON, 422 for texts with NUL or half a character."""
+    """Raises 400 for a body that is not JSON, 422 for text with NUL or an unpaired surrogate."""
 
     def parse_body(self, request: HttpRequest) -> Any:
-        if request.content_type == uploads.FORM:  # the gate lets it through where the endpoint takes it
+        if request.content_type == uploads.FORM:  # dispatch.py admits it only where the endpoint takes a form
             return uploads.fields(request)
         raw = request.body
         try:
             data = json.loads(raw.decode("utf-8"), parse_constant=_refuse_constant)
         except (ValueError, RecursionError) as error:
-            raise Problem(400, "not_json", "The body is not JSON in UTF-8.", "Send a JSON document.") from error
+            raise refused("not_json") from error
         for pointer, text in _texts(data, "", 0):
             if "\0" in text:
-                raise invalid(pointer, "must not contain NUL")
+                raise invalid(pointer, "nul")
             if any("\ud800" <= letter <= "\udfff" for letter in text):
-                raise invalid(pointer, "contains half a character (a lone surrogate)")
+                raise invalid(pointer, "surrogate")
         return data
 
     def parse_querydict(self, data, list_fields, request):
         for name, values in data.lists():
             if any("\0" in text for text in (name, *values)):
-                raise invalid("/query", "must not contain NUL")
+                raise invalid("/query", "nul")
         return super().parse_querydict(data, list_fields, request)
 
 
@@ -45,7 +45,7 @@ def _refuse_constant(name: str) -> None:
 
 def _texts(value: Any, pointer: str, depth: int) -> Iterator[tuple[str, str]]:
     if depth > MAX_DEPTH:
-        raise invalid(pointer, f"is nested deeper than {MAX_DEPTH} levels")
+        raise invalid(pointer, "too_deep", max=MAX_DEPTH)
     if isinstance(value, str):
         yield pointer, value
     elif isinstance(value, list):

@@ -171,5 +171,5 @@ def _wait_for_end(deployment_id: int, seconds: float, who: Caller) -> bool:
 
 def _word(text: str, words: list[str], pointer: str) -> str:
     if text not in words:
-        raise invalid(pointer, f"must be one of {', '.join(words)}")
+        raise invalid(pointer, "not_one_of", choices=words)
     return text

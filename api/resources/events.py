@@ -8,12 +8,13 @@ from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
 from django.http.response import HttpResponseBase
 from ninja import Query, Router
 
-from access.problems import Problem, invalid
+from access.problems import invalid, refused
 from access.session_cache import Known, watching
 from asset import tenancy
 from microservice import event_stream
 from microservice.status import DEPLOYMENT_ENDED
 from runtime.db_connections import give_back
+from runtime.ids import parse_number
 
 from .. import lookup
 from ..auth import caller, needs
@@ -69,13 +70,7 @@ def _stream(
     try:
         watcher = event_stream.hub.join(wants, who=who.account)
     except event_stream.NoRoom:
-        raise Problem(
-            503,
-            "no_stream_slot",
-            "As many live streams are open as this server has slots for.",
-            "Come back in a few seconds; nothing is lost: give the last id that you saw.",
-            headers={"Retry-After": "5"},
-        ) from None
+        raise refused("no_stream_slot", headers={"Retry-After": "5"}) from None
     try:
         known = watching.remember(request, who)
     except BaseException:
@@ -169,10 +164,11 @@ def still(known: Known) -> bool:
 
 
 def _last_id(request: HttpRequest, given: int | None) -> int | None:
-    """The query's or the header's; a browser that comes back sends the header, which is the newer of both."""
+    """Return the id of the query or the header, whichever is newer: a browser that reconnects sends the header."""
     header = request.headers.get("Last-Event-ID", "").strip()
     if not header:
         return given
-    if not (header.isascii() and header.isdigit() and len(header) < 19):
-        raise invalid("/header/Last-Event-ID", "must be the id of an event")
-    return max(int(header), given or 0)
+    event_id = parse_number(header)
+    if event_id is None:
+        raise invalid("/header/Last-Event-ID", "event_id")
+    return max(event_id, given or 0)

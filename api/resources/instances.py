@@ -7,10 +7,12 @@ from django.http import HttpRequest, HttpResponse
 from ninja import Query, Router, Status
 
 from access.problems import invalid
+from messages.invalid import InvalidValue
 from microservice import catalog, instances
 from microservice.deployments import actions
 from microservice.models import MicroServiceInstance
 from microservice.status import InstanceStatus
+from runtime.ids import parse_id
 
 from .. import paging
 from ..auth import caller, needs
@@ -161,22 +163,24 @@ def _whole(rows: QuerySet[MicroServiceInstance]) -> QuerySet[MicroServiceInstanc
 
 def _locked(text: str) -> bool:
     if text.lower() not in LOCKED:
-        raise invalid("/query/locked", "must be 0, 1, true or false")
+        raise invalid("/query/locked", "switch")
     return LOCKED[text.lower()]
 
 
 def _status(text: str) -> int:
     try:
         return base.number_or_word(InstanceStatus)(text)
-    except ValueError as error:
-        raise invalid("/query/status", str(error)) from error
+    except InvalidValue as error:
+        raise invalid("/query/status", error.reason) from error
 
 
 def _on(host: str) -> Q:
-    """A host by its id, which digits alone are, its name or its address. PostgreSQL takes nothing but an address for
-    an address."""
+    """Return the condition for a host by its id (digits alone), its name or its address.
+
+    PostgreSQL compares an address with nothing but a valid address.
+    """
     if host.isascii() and host.isdigit():
-        return Q(host=int(host)) if len(host) < 19 else Q(pk__in=[])
+        return Q(host=number) if (number := parse_id(host)) else Q(pk__in=[])
     named = Q(host__hostname=host)
     try:
         return named | Q(host__ip=str(ip_address(host)))

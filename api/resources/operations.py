@@ -9,7 +9,7 @@ from django.http.response import HttpResponseBase
 from ninja import Query, Router
 
 from access import turns
-from access.problems import Problem, invalid
+from access.problems import invalid, refused
 from microservice.models import Operation
 from microservice.output import encodings, logs, searching
 
@@ -71,7 +71,7 @@ def get_log(
     operation = lookup.find_operation(caller(request), id)
     size = logs.size(operation.pk)
     if offset is not None and offset > size:
-        raise invalid("/query/offset", f"lies behind the end: there are {size} bytes so far")
+        raise invalid("/query/offset", "offset_too_large", size=size)
     if search:
         with searching.search_slot(caller(request).account) as enough:
             return _search(operation, search, offset or 0, size, enough)
@@ -97,13 +97,7 @@ class Download:
 
     def __init__(self, pieces: Iterator[bytes], who: str):
         if not turns.downloads.enter(who):
-            raise Problem(
-                429,
-                "too_many_downloads",
-                f"You load {turns.downloads.most} logs at once already.",
-                "Come back later, or load it in parts with offset.",
-                headers={"Retry-After": "10"},
-            )
+            raise refused("too_many_downloads", headers={"Retry-After": "10"}, max=turns.downloads.most)
         self._pieces, self._who = pieces, who
 
     def __iter__(self) -> Iterator[bytes]:
@@ -117,7 +111,7 @@ class Download:
 
 def _search(operation: Operation, text: str, start: int, end: int, enough: Callable[[], bool]) -> HttpResponse:
     if any(ord(character) < 32 and character != "\t" for character in text):
-        raise invalid("/query/search", "must be a part of one line, without control characters")
+        raise invalid("/query/search", "search_term")
     encoding = encodings.of_all(operation)
     found = logs.search(operation.pk, logs.Sought(text, encoding), start, end, enough=enough)
     response = _plain(HttpResponse(b"".join(map(_line, found.lines, found.places))), encoding)
@@ -148,9 +142,9 @@ def _next(response: HttpResponse, operation_id: int, offset: int) -> HttpRespons
 
 
 def _range(header: str, size: int) -> tuple[int, int] | None:
-    """The stretch that a Range header means. None for all: without one, or with one that RFC 9110 says to pass over.
+    """Return the start and end of a Range header; None for the whole log: RFC 9110 has an invalid header ignored.
 
-    Raises 416 where there is no byte of it.
+    Raises 416 where the log has no byte of the range.
     """
     match = RANGE.match(header.strip())
     first, last = match.groups() if match else ("", "")
@@ -159,10 +153,5 @@ def _range(header: str, size: int) -> tuple[int, int] | None:
     start = int(first) if first else max(0, size - int(last))
     end = min(size, int(last) + 1) if first and last else size
     if start >= end:
-        raise Problem(
-            416,
-            "range_not_satisfiable",
-            f"There are {size} bytes so far, none in that range.",
-            headers={"Content-Range": f"bytes */{size}"},
-        )
+        raise refused("range_not_satisfiable", headers={"Content-Range": f"bytes */{size}"}, size=size)
     return start, end

@@ -9,6 +9,7 @@ from ninja import Query, Router, Status
 from access import sessions, url_userinfo
 from access.authentication import caller_of
 from access.problems import invalid, unauthorized
+from messages.invalid import InvalidValue
 from microservice import catalog
 from microservice.models import MicroService, MicroServiceInstance, MicroServiceVersion
 from microservice.publishing import upload, versions
@@ -156,7 +157,7 @@ def _again(request: HttpRequest, service: MicroService) -> Callable[[], object]:
     def ask() -> None:
         who = caller_of(request)
         if who is None or (who.session_id and not sessions.hold(who.session_id)):
-            raise unauthorized("The session has ended.")
+            raise unauthorized("unauthorized.session_ended")
         catalog.find_service(who, service.pk, "publish")
 
     return ask
@@ -187,5 +188,5 @@ def _formed(version: MicroServiceVersion) -> base.VersionOut:
 def _build_status(text: str) -> int:
     try:
         return base.number_or_word(BuildStatus)(text)
-    except ValueError as error:
-        raise invalid("/query/status", str(error)) from error
+    except InvalidValue as error:
+        raise invalid("/query/status", error.reason) from error

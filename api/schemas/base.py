@@ -10,7 +10,9 @@ from pydantic import AwareDatetime, BeforeValidator, ConfigDict, StrictBool, Str
 
 from access.problems import invalid
 from deployctl.naming import version_name
+from messages.invalid import InvalidValue
 from microservice.status import BuildStatus
+from runtime.ids import parse_number
 
 Id = Annotated[int, Field(ge=1, le=2**63 - 1)]
 PathId = Annotated[int, Path(ge=1, le=2**63 - 1)]
@@ -19,7 +21,7 @@ Text = StrictStr
 
 def _rfc3339(value: Any) -> Any:
     if not isinstance(value, str) or not re.match(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d", value, re.ASCII):
-        raise ValueError("must be a moment as RFC 3339 has it, such as 2026-01-31T12:00:00Z")
+        raise InvalidValue("time_syntax")
     return value
 
 
@@ -27,60 +29,63 @@ Moment = Annotated[AwareDatetime, BeforeValidator(_rfc3339)]
 
 
 class Body(Schema):
-    """What a request may hold. A field that is not known is a mistake worth telling, not worth ignoring."""
+    """The body of a request. An unknown field is refused, not ignored."""
 
     model_config = ConfigDict(extra="forbid")
 
     def given(self) -> dict[str, Any]:
-        """Only the fields that the request named."""
+        """Return only the fields that the request named."""
         return self.model_dump(exclude_unset=True)
 
 
 class FieldError(Schema):
-    """One thing that is wrong, or in the way; with the ids of what it is about where there are some."""
+    """One error of a request: what is wrong, and where. It may have further fields, such as the ids of rows."""
 
     model_config = ConfigDict(extra="allow")
 
-    pointer: str = Field(description="Into the body; or /query/name, /path/name, /header/name")
-    reason: str
+    pointer: str = Field(description="A JSON pointer into the body; or /query/name, /path/name, /header/name")
+    reason: str = Field(description="What is wrong, in English")
+    code: str = Field("", description="A stable word for the reason")
+    params: dict[str, Any] = Field({}, description="The values in the reason, by name")
     instance_id: int | None = None
     host_id: int | None = None
 
 
 class Problem(Schema):
-    """Every refusal (RFC 9457), as application/problem+json."""
+    """Every refused request (RFC 9457), as application/problem+json."""
 
     type: str
     title: str
     status: int
-    detail: str
-    code: str = Field(description="A stable word")
-    msg: str = Field(description="The same sentence as `detail`")
+    detail: str = Field(description="What is wrong, in English")
+    code: str = Field(description="A stable word; each is described at /api/v1/docs/errors")
+    params: dict[str, Any] = Field({}, description="The values in `detail` and `hint`, by name")
+    msg: str = Field(description="The same as `detail`")
     errors: list[FieldError]
     hint: str = Field(description="What to do next")
-    request_id: str = Field("", description="What its lines in the logs are found by")
+    request_id: str = Field("", description="The id of the request in the logs")
 
 
 class ListPage(Schema):
     """What every list has beside its `data`."""
 
-    count: int = Field(description="Rows in the whole list")
-    next: str | None = Field(description="The cursor of the next page; null on the last")
+    count: int = Field(description="Number of rows in the whole list")
+    next: str | None = Field(description="The cursor of the next page; null on the last page")
     code: int = 0
 
 
 def number_or_word(choices: type[IntegerChoices]):
-    """A validator that takes a status as its number or its word and gives its number."""
+    """Return a validator that accepts a status as its number or its word, and returns the number."""
     by_word = {choice.label: choice.value for choice in choices}
 
     def read(value: Any) -> int:
-        if isinstance(value, str) and value.isascii() and value.isdigit() and len(value) < 4:
-            value = int(value)
+        if isinstance(value, str) and (number := parse_number(value)) is not None:
+            value = number
         if isinstance(value, str) and value in by_word:
             return by_word[value]
         if isinstance(value, int) and not isinstance(value, bool) and value in choices.values:
             return value
-        raise ValueError(f"must be one of {', '.join(f'{choice.label} ({choice.value})' for choice in choices)}")
+        raise InvalidValue("not_one_of", choices=[f"{choice.label} ({choice.value})" for choice in choices])
 
     return read
 
@@ -202,11 +207,11 @@ class VersionCreate(Body):
         if "version" in fields:
             return fields
         if not commit or committed is None:
-            raise invalid("/version", "must be there; or commit and committed, which it is then made of")
+            raise invalid("/version", "version_or_commit")
         try:
             return fields | {"version": version_name(self.ref, commit, committed)}
         except ValueError as error:
-            raise invalid("/commit", str(error)) from error
+            raise invalid("/commit", "commit_syntax") from error
 
 
 class VersionUpdate(Body):

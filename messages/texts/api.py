@@ -13,7 +13,6 @@ TEXTS: dict[str, Text] = {
     "bad_request.form_length": Text(
         _("multipart/form-data needs a Content-Length."), _("Send a chunked package with PUT to …/package.")
     ),
-    "bad_request.answer": Text(_("The request was refused: {reason}.")),
     "incomplete": Text(_("The request ended before its body did."), _("Send it again.")),
     "unsupported_media_type": Text(_("The body must be {type}, not {sent}."), _("Send Content-Type: {type}.")),
     "unsupported_media_type.hosts": Text(
@@ -31,6 +30,15 @@ TEXTS: dict[str, Text] = {
     "too_many_uploads": Text(_("You already have {max} uploads in progress."), _("Try again later.")),
     "too_many_connections": Text(_("Your address has too many connections open."), _("Close some of them.")),
     "busy": Text(_("The server already handles as many large requests as it can."), _("Try again later.")),
+    "no_stream_slot": Text(
+        _("The server already has as many event streams open as it can."),
+        _("Try again in a few seconds with the last id that you received: nothing is lost."),
+    ),
+    "too_many_downloads": Text(
+        _("You already have {max} downloads of logs in progress."),
+        _("Try again later, or download the log in parts with offset."),
+    ),
+    "range_not_satisfiable": Text(_("The log has {size} bytes so far, and none in that range.")),
     "unavailable": Text(_("The database does not answer at the moment."), _("Try again in a moment.")),
     "internal_error": Text(
         _("An internal error occurred; your request is not the cause."),
@@ -48,6 +56,9 @@ TEXTS: dict[str, Text] = {
         _("This token is for named services only."), _("Use a token that is not bound to services.")
     ),
     # Retried requests.
+    "idempotency_in_progress.overtaken": Text(
+        _("Another request with this Idempotency-Key was faster."), _("Send it again to get its answer.")
+    ),
     "idempotency_in_progress": Text(
         _("A request with this Idempotency-Key is still in progress."), _("Send it again in a moment.")
     ),
@@ -60,11 +71,27 @@ TEXTS: dict[str, Text] = {
     ),
     # What is wrong at a place of the request.
     "not_utf8": Text(_("must be UTF-8")),
-    "not_json_here": Text(_("must be JSON")),
-    "form_repeated": Text(_("must not be repeated")),
-    "form_nul": Text(_("must not contain NUL")),
-    "form_file": Text(
-        _("must be the only file of the form, once"),
+    "not_valid": Text(_("is not valid")),
+    "not_valid.reason": Text(_("{reason}")),
+    "invalid.file_path": Text(
+        _("file_path: cannot be set: no field names an object in the store."),
+        _("Publish the package with PUT to …/package."),
     ),
-    "value": Text(_("{reason}")),
+    "nul": Text(_("must not contain NUL")),
+    "surrogate": Text(_("must not contain unpaired surrogates")),
+    "too_deep": Text(_("must not be nested deeper than {max} levels")),
+    "idempotency_key_syntax": Text(_("must be 1 to 255 visible ASCII characters")),
+    "idempotency_key_reused.here": Text(_("was used for another request")),
+    "cursor": Text(_("is not a valid cursor of this list: use `next` of the previous page")),
+    "version_or_commit": Text(_("is required, or `commit` and `committed` to name the version by")),
+    "event_id": Text(_("must be the id of an event")),
+    "switch": Text(_("must be 0, 1, true or false")),
+    "offset_too_large": Text(_("must be at most {size}, the number of bytes so far")),
+    "search_term": Text(_("must be part of one line, without control characters")),
+    "time_syntax": Text(_("must be a time in RFC 3339 format, such as 2026-01-31T12:00:00Z")),
+    "commit_syntax": Text(_("must be a commit hash: 7 to 64 of 0-9 and a-f")),
+    "form_repeated": Text(_("must not be repeated")),
+    "form_file": Text(
+        _("must be the only file: one part called {name} with a file name. Or send JSON, and the package afterwards")
+    ),
 }

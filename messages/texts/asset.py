@@ -139,7 +139,7 @@ TEXTS: dict[str, Text] = {
         _("Remove {path} on the host, or make {user} its owner."),
     ),
     # Imports: a row is wrong.
-    "not_json": Text(_("The body is not JSON."), _("Send a JSON document.")),
+    "not_json": Text(_("The body is not JSON in UTF-8."), _("Send a JSON document.")),
     "invalid.import": Text(_("{place}: {reason}. Nothing was imported.")),
     "invalid.import_several": Text(
         Plural(

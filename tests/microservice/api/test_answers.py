@@ -17,7 +17,7 @@ from tests.microservice.api.conftest import Api, person
 
 pytestmark = pytest.mark.django_db
 
-FIELDS = {"type", "title", "status", "detail", "code", "msg", "errors", "hint"}
+FIELDS = {"type", "title", "status", "detail", "code", "msg", "errors", "hint", "params"}
 
 
 def problem(answer, status: int, code: str) -> dict:
@@ -26,7 +26,7 @@ def problem(answer, status: int, code: str) -> dict:
     body = json.loads(answer.content)
     assert set(body) >= FIELDS
     assert (body["status"], body["code"], body["msg"]) == (status, code, body["detail"])
-    assert all(set(error) == {"pointer", "reason"} for error in body["errors"])
+    assert all(set(error) == {"pointer", "reason", "code", "params"} for error in body["errors"])
     assert answer["X-Request-ID"] == body["request_id"]
     return body
 

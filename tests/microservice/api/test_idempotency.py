@@ -145,7 +145,7 @@ def test_a_key_is_forgotten_after_a_day(api, monkeypatch):
     IdempotencyKey.objects.update(created=timezone.now() - timedelta(hours=25))
     assert caller.post("/services/", {"name": "b"}, Idempotency_Key="a").status_code == 201
     IdempotencyKey.objects.update(created=timezone.now() - timedelta(hours=25))
-    monkeypatch.setattr(idempotency, "_pruned", -idempotency.PRUNE_EVERY)
+    monkeypatch.setattr(idempotency, "_pruned", -idempotency.PRUNE_INTERVAL)
     caller.post("/services/", {"name": "c"}, Idempotency_Key="other")
     assert [row.key for row in IdempotencyKey.objects.all()] == ["other"]
 
