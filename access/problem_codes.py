@@ -63,6 +63,10 @@ CODES: dict[str, Code] = {
     "instance_locked": Code(
         409, "A deployment holds the instance.", 'Wait for it, leave the instance out, or send on_locked: "skip".'
     ),
+    "instance_state": Code(
+        409, "The instance's status does not allow this.", "Wait for its operation; or retry or delete it."
+    ),
+    "in_maintenance": Code(409, "The instance is in maintenance.", "End maintenance, or send force: true."),
     "last_owner": Code(409, "A team keeps at least one owner.", "Make somebody else an owner first."),
     "no_credential": Code(409, "The host has no credential to log in with.", "Give it one."),
     "no_target": Code(409, "There is no version to go to.", "Publish one."),

@@ -9,6 +9,7 @@ from collections.abc import Iterable
 
 from django.db import connection
 
+from messages.rendering import english
 from runtime import bulk_insert
 
 from .models import Event, History
@@ -59,7 +60,11 @@ def of_deployment(deployment, **more) -> Event:
     return Event(
         deployment_id=deployment.pk,
         kind="deployment",
-        data={"status": str(deployment.status), "reason": deployment.status_reason, **more},
+        data={
+            "status": str(deployment.status),
+            "reason": english(deployment.reason) if deployment.reason else "",
+            **more,
+        },
     )
 
 

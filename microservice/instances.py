@@ -11,7 +11,7 @@ from access.problems import Problem, conflict, not_found
 from access.rollback import rolls_back
 from audit.history import record, record_alike
 
-from .deployments.targets import owner_of
+from .deployments.targets import lock_holder
 from .models import MicroService, MicroServiceInstance
 
 FIELDS = ("port", "tag", "weight", "description", "is_maintain")
@@ -48,7 +48,7 @@ def _locked(instance: MicroServiceInstance, fields: list[str]) -> Problem:
     host = str(instance.host)
     if row is None or not row.locked:
         return conflict("instance_locked.fields_meanwhile", host=host, fields=fields)
-    return conflict("instance_locked.fields", host=host, fields=fields, holder=owner_of(row))
+    return conflict("instance_locked.fields", host=host, fields=fields, holder=lock_holder(row))
 
 
 def set_maintenance(caller: Caller, service: MicroService, numbers: Collection[int], in_maintenance: bool) -> None:

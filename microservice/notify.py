@@ -9,6 +9,7 @@ from audit import events
 from audit.models import Event
 from callbacks import outbox
 from callbacks.models import EventType
+from messages.rendering import english
 
 from .models import Deployment, Operation
 from .status import DEPLOYMENT_ENDED, DeploymentStatus, OperationStatus
@@ -124,7 +125,7 @@ def _of_deployment(found: Any) -> dict[str, Any]:
         "from_version": str(found.from_version) if found.from_version else None,
         "dest_version": str(found.dest_version) if found.dest_version else None,
         "status": str(found.status),
-        "reason": found.status_reason,
+        "reason": english(found.reason) if found.reason else "",
         "requested_by": found.requested_by,
         "url": f"{settings.PUBLIC_URL}/deployments/{found.pk}/",
     }

@@ -149,7 +149,7 @@ def _unlocked(numbers: list[int]) -> list[int]:
     free = {pk: (instance, above) for pk, instance, above in rows.values_list("pk", "instance_id", "deployment_id")}
     instances = MicroServiceInstance.objects.filter(pk__in={instance for instance, _ in free.values()}).order_by("pk")
     open_ = set(instances.select_for_update(skip_locked=True, no_key=True).values_list("pk", flat=True))
-    above = advance.unheld(above for _, above in free.values())
+    above = advance.referenceable(above for _, above in free.values())
     return [number for number in numbers if number in free and free[number][0] in open_ and free[number][1] in above]
 
 
@@ -246,7 +246,7 @@ def _loaded(numbers: list[int], owner: str):
 
 def _set_running(deployments) -> list[Event]:
     return [
-        advance.become(deployment, DeploymentStatus.RUNNING)
+        advance.set_status(deployment, DeploymentStatus.RUNNING)
         for deployment in deployments
         if deployment.status == DeploymentStatus.QUEUED
     ]

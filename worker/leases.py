@@ -36,7 +36,7 @@ def owned(owner: str, held: dict[int, Progress], renew: bool, around: bool = Fal
         if renew:
             _renew(owner, [number for number, _ in kept])
         seen = kept | set(_rows_owned(owner, held, ""))  # a row that somebody holds is not lost
-        open_ = advance.unheld(held[number].operation.deployment_id for number, _ in kept)
+        open_ = advance.referenceable(held[number].operation.deployment_id for number, _ in kept)
         kept = {name for name in kept if held[name[0]].operation.deployment_id in open_}
     for progress in held.values():
         progress.lost = progress.name not in seen

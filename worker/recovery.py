@@ -92,7 +92,7 @@ def tidy() -> None:
     """What is done now and then."""
     _run_parts(
         _close_finished_deployments,
-        retries.try_remainders,
+        retries.retry_failed_deletes,
         expiry.prune_now_and_then,
         chain.seal,
         access_expiry.look_now_and_then,
@@ -148,4 +148,4 @@ def _close_finished_deployments() -> None:
     )
     if stuck:
         with transaction.atomic():
-            notify.publish(advance.advance(advance.lock(stuck, around=True)))
+            notify.publish(advance.advance(advance.lock(stuck, skip_held=True)))

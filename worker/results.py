@@ -12,7 +12,7 @@ from django.utils import timezone
 from asset import reachability
 from audit import events
 from audit.models import Event
-from microservice.deployments import advance, deferred_installs
+from microservice.deployments import advance, deferred_installs, retries
 from microservice.models import MicroServiceInstance, Operation
 from microservice.status import AFTER_FAILURE, OPERATION_ENDED, Action, InstanceStatus, OperationStatus, UndoStatus
 
@@ -130,10 +130,10 @@ def _release_instances(ended: list[Operation]) -> None:
         )
         if what == "gone":
             instances.delete()
-            deferred_installs.begin(operations)
+            deferred_installs.start_deferred(operations)
             continue
         if status == InstanceStatus.DELETE_FAILED:
-            deferred_installs.keep_trying(instances, {one.instance_id: one for one in operations if one.instance_id})
+            retries.schedule_delete_retry(instances, {one.instance_id: one for one in operations if one.instance_id})
         changes = {"status": status, "last_operation": Subquery(own.values("pk")[:1]), "updated": Now()}
         if what == "changed":
             changes |= {"previous_version": F("version"), "version": Subquery(own.values("dest_version")[:1])}

@@ -22,6 +22,7 @@ from .. import lookup, paging
 from ..auth import caller, needs
 from ..schemas import base
 from ..schemas import deployments as shapes
+from ..schemas.deployment_requests import RetryRequest, RevertRequest
 
 router = Router()
 
@@ -106,7 +107,7 @@ def resume(request: HttpRequest, id: base.PathId):
 
 @router.post("/deployments/{id}/retry", response={202: shapes.DeploymentOut})
 @needs("deploy")
-def retry(request: HttpRequest, id: base.PathId, response: HttpResponse, body: shapes.RetryRequest | None = None):
+def retry(request: HttpRequest, id: base.PathId, response: HttpResponse, body: RetryRequest | None = None):
     """Repeats exactly what is undone, failed, not_started or unknown, each toward its own version."""
     found = lookup.find_deployment(caller(request), id, "deploy")
     return accepted(actions.retry(caller(request), found, allow_bad=bool(body and body.allow_bad)), response)
@@ -114,11 +115,11 @@ def retry(request: HttpRequest, id: base.PathId, response: HttpResponse, body: s
 
 @router.post("/deployments/{id}/revert", response={202: shapes.DeploymentOut})
 @needs("deploy")
-def revert(request: HttpRequest, id: base.PathId, response: HttpResponse, body: shapes.RevertRequest | None = None):
+def revert(request: HttpRequest, id: base.PathId, response: HttpResponse, body: RevertRequest | None = None):
     """Sends each instance that this deployment changed back to the version it came from."""
     found = lookup.find_deployment(caller(request), id, "deploy")
-    asked = body.model_dump() if body else {}
-    return accepted(actions.revert(caller(request), found, **asked), response)
+    options = body.model_dump() if body else {}
+    return accepted(actions.revert(caller(request), found, **options), response)
 
 
 def accepted(deployment: Deployment, response: HttpResponse) -> Status:

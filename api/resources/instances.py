@@ -10,6 +10,7 @@ from access.problems import invalid
 from messages.invalid import InvalidValue
 from microservice import catalog, instances
 from microservice.deployments import actions
+from microservice.deployments.version_change import parse_action
 from microservice.models import MicroServiceInstance
 from microservice.status import InstanceStatus
 from runtime.ids import parse_id
@@ -19,6 +20,15 @@ from ..auth import caller, needs
 from ..lookup import find_instance
 from ..schemas import base
 from ..schemas import deployments as shapes
+from ..schemas.deployment_requests import (
+    ForgetRequest,
+    InstallRequest,
+    InstanceSelection,
+    InstanceUpdate,
+    RetryInstancesRequest,
+    UnlockRequest,
+    VersionChangeRequest,
+)
 from .deployments import accepted
 
 router = Router()
@@ -54,65 +64,65 @@ def list_instances(
 @router.get("/services/{service}/instances/{id}", response=shapes.InstanceOut)
 @needs("read")
 def get_instance(request: HttpRequest, service: str, id: base.PathId):
-    """One instance."""
+    """Return one instance."""
     return shapes.instance(find_instance(catalog.find_service(caller(request), service), id))
 
 
 @router.patch("/services/{service}/instances/{id}", response=shapes.InstanceOut)
 @needs("deploy")
-def change_instance(request: HttpRequest, service: str, id: base.PathId, body: shapes.InstanceUpdate):
-    """Changes what is named. Port, tag and weight stay while an operation goes on: its commands see them."""
-    found = find_instance(catalog.find_service(caller(request), service, "deploy"), id)
-    return shapes.instance(instances.change(caller(request), found, body.given()))
+def change_instance(request: HttpRequest, service: str, id: base.PathId, body: InstanceUpdate):
+    """Change an instance. Port, tag and weight cannot change while an operation runs: its commands see them."""
+    instance = find_instance(catalog.find_service(caller(request), service, "deploy"), id)
+    return shapes.instance(instances.change(caller(request), instance, body.given()))
 
 
 @router.post("/services/{service}/instances/{id}/unlock", response=shapes.InstanceOut)
 @needs("deploy")
-def unlock_instance(request: HttpRequest, service: str, id: base.PathId, body: shapes.UnlockRequest):
-    """Breaks a lock, and writes down who did it and why. The host's own fence still keeps a late run out."""
-    found = catalog.find_service(caller(request), service, "deploy")
-    actions.break_lock(caller(request), find_instance(found, id), body.reason)
-    return shapes.instance(find_instance(found, id))
+def unlock_instance(request: HttpRequest, service: str, id: base.PathId, body: UnlockRequest):
+    """Unlock an instance by force, and record who did it and why. The host's own fence still keeps a late run out."""
+    row = catalog.find_service(caller(request), service, "deploy")
+    actions.break_lock(caller(request), find_instance(row, id), body.reason)
+    return shapes.instance(find_instance(row, id))
 
 
 @router.post("/services/{service}/instances/delete", response={202: shapes.DeploymentOut})
 @needs("deploy")
-def delete_instances(request: HttpRequest, service: str, body: shapes.InstanceSelection, response: HttpResponse):
-    """Stops instances on their hosts, removes them there, and then here."""
-    found = catalog.find_service(caller(request), service, "deploy")
-    return accepted(actions.delete(caller(request), found, body.instances), response)
+def delete_instances(request: HttpRequest, service: str, body: InstanceSelection, response: HttpResponse):
+    """Stop instances on their hosts, remove them there, and then here."""
+    row = catalog.find_service(caller(request), service, "deploy")
+    return accepted(actions.delete(caller(request), row, body.ids), response)
 
 
 @router.post("/services/{service}/instances/forget", response=shapes.ForgottenList)
 @needs("deploy")
-def forget_instances(request: HttpRequest, service: str, body: shapes.ForgetRequest):
-    """Removes instances here without asking their hosts, which are gone for good. Deployments and history stay.
+def forget_instances(request: HttpRequest, service: str, body: ForgetRequest):
+    """Remove instances here without contacting their hosts, which are gone for good. Deployments and history stay.
 
-    Whatever goes on with them ends, a delete that is tried again too. What still runs there runs on, unwatched; if the
-    host comes back, install with `adopt`, or install anew: a late run of the old instance is kept out by its fence.
+    Operations on them end, also deletes that are retried. What still runs there runs on, unwatched; if the host comes
+    back, install with `adopt` or install again: the fence keeps a late run of the old instance out.
     """
-    found = catalog.find_service(caller(request), service, "deploy")
-    gone = actions.forget(caller(request), found, body.instances, body.reason)
-    rows = [shapes.ForgottenOut.model_construct(**row) for row in gone]
-    return shapes.ForgottenList.model_construct(data=rows, count=len(rows), code=0)
+    row = catalog.find_service(caller(request), service, "deploy")
+    forgotten = actions.forget(caller(request), row, body.ids, body.reason)
+    data = [shapes.ForgottenOut.model_construct(**instance) for instance in forgotten]
+    return shapes.ForgottenList.model_construct(data=data, count=len(data), code=0)
 
 
 @router.post("/services/{service}/instances/retry", response={202: shapes.DeploymentOut})
 @needs("deploy")
-def retry_instances(request: HttpRequest, service: str, body: shapes.RetryInstancesRequest, response: HttpResponse):
-    """Repeats for each what failed, toward the same version."""
-    found = catalog.find_service(caller(request), service, "deploy")
-    made = actions.retry_instances(caller(request), found, body.instances, allow_bad=body.allow_bad)
-    return accepted(made, response)
+def retry_instances(request: HttpRequest, service: str, body: RetryInstancesRequest, response: HttpResponse):
+    """Repeat for each instance what failed on it, toward the same version."""
+    row = catalog.find_service(caller(request), service, "deploy")
+    return accepted(actions.retry_instances(caller(request), row, body.ids, allow_bad=body.allow_bad), response)
 
 
 @router.get("/services/{service}/versions/{id}/{action}", response=shapes.ChoiceList)
 @needs("read")
 def list_choices(request: HttpRequest, service: str, id: base.PathId, action: str):
-    """The successful builds of a service, newest first, and to which of them `action` may go from this version."""
+    """List the successful builds of a service, newest first, and whether `action` may go to each from this version."""
     version = catalog.find_version(catalog.find_service(caller(request), service), id)
-    found = [shapes.ChoiceOut.model_construct(**one) for one in actions.choices(version, action)]
-    return shapes.ChoiceList.model_construct(data=found, count=len(found), code=0)
+    destinations = actions.list_destinations(version, parse_action(action))
+    data = [shapes.ChoiceOut.model_construct(**row) for row in destinations]
+    return shapes.ChoiceList.model_construct(data=data, count=len(data), code=0)
 
 
 @router.post("/services/{service}/versions/{id}/{action}", response={202: shapes.DeploymentOut, 200: dict})
@@ -122,37 +132,31 @@ def upgrade_or_revert(
     service: str,
     id: base.PathId,
     action: str,
-    body: shapes.VersionChangeRequest,
+    body: VersionChangeRequest,
     response: HttpResponse,
 ):
-    """Upgrades or reverts what runs this version: on `host` ("all", ids or names of hosts) or `instances` (their ids).
+    """Upgrade or revert what runs this version: on `host` ("all", ids or names of hosts) or `instances` (their ids).
 
     `dry_run` answers 200 with the plan instead."""
-    who = caller(request)
-    found = catalog.find_service(who, service, "deploy")
-    version = catalog.find_version(found, id)
+    version = catalog.find_version(catalog.find_service(caller(request), service, "deploy"), id)
+    change = body.as_change(version, action)
     if body.dry_run:
-        asked = body.model_dump(exclude={"dry_run", "plan_token", "mark_bad", "reason"})
-        return Status(200, actions.preview(who, found, version, action, **asked))
-    asked = body.model_dump(exclude={"dry_run"})
-    return accepted(actions.request(who, found, version, action, **asked), response)
+        return Status(200, actions.preview(caller(request), change))
+    return accepted(actions.change_version(caller(request), change), response)
 
 
 @router.post("/services/{service}/versions/{id}/install", response={202: shapes.DeploymentOut, 200: dict})
 @needs("deploy")
-def install(request: HttpRequest, service: str, id: base.PathId, body: shapes.InstallRequest, response: HttpResponse):
-    """Puts a version on hosts that do not have the service yet, or where its first install failed.
+def install(request: HttpRequest, service: str, id: base.PathId, body: InstallRequest, response: HttpResponse):
+    """Install a version on hosts that do not have the service yet, or where its first install failed.
 
     `dry_run` answers 200 with the plan instead.
     """
-    who = caller(request)
-    found = catalog.find_service(who, service, "deploy")
-    version = catalog.find_version(found, id)
+    version = catalog.find_version(catalog.find_service(caller(request), service, "deploy"), id)
+    installation = body.as_installation(version)
     if body.dry_run:
-        asked = body.model_dump(exclude={"host", "dry_run", "plan_token"})
-        return Status(200, actions.preview_install(who, found, version, body.host, **asked))
-    asked = body.model_dump(exclude={"host", "dry_run"})
-    return accepted(actions.install(who, found, version, body.host, **asked), response)
+        return Status(200, actions.preview_install(caller(request), installation))
+    return accepted(actions.install(caller(request), installation), response)
 
 
 def _whole(rows: QuerySet[MicroServiceInstance]) -> QuerySet[MicroServiceInstance]:

@@ -1,20 +1,18 @@
-"""What goes in and comes out of the parts about running: instances, deployments, operations, and requests for them."""
+"""What the API returns about instances, deployments and operations."""
 
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
 from ninja import Field, Schema
-from pydantic import StrictBool, StrictInt, StrictStr
 
-from microservice.deployments.targets import owner_of
+from messages import json_params
+from messages.rendering import render
+from microservice.deployments.targets import describe_skipped, lock_holder
 from microservice.models import Deployment, MicroServiceInstance, Operation, Step
 from microservice.status import InstanceStatus, OperationStatus
 
-from .base import Body, ListPage
-
-ALLOW_BAD = "Also toward a version that was marked bad: a person signed in may say so, a token may not"
-Ids = StrictStr | StrictInt | list[StrictInt | StrictStr]
+from .base import ListPage
 
 
 class InstanceOut(Schema):
@@ -50,35 +48,6 @@ class InstanceList(ListPage):
     data: list[InstanceOut]
 
 
-class InstanceUpdate(Body):
-    """What may change of an instance; port, tag and weight only while no operation goes on.
-
-    What runs was started with the old port, tag and weight: commands see the new ones from its next operation on.
-    """
-
-    port: StrictInt = Field(0, ge=0, le=65535)
-    tag: StrictStr = Field("", max_length=64)
-    weight: StrictInt = Field(100, ge=0, le=1_000_000)
-    description: StrictStr = Field("", max_length=256)
-    is_maintain: StrictBool = False
-
-
-class UnlockRequest(Body):
-    reason: StrictStr = Field(min_length=1, max_length=500)
-
-
-class InstanceSelection(Body):
-    """Ids of instances, as a list or as "1,2,3"."""
-
-    instances: Ids
-
-
-class ForgetRequest(InstanceSelection):
-    """Instances whose host is gone for good, and why."""
-
-    reason: StrictStr = Field(min_length=1, max_length=500, description="Kept in the history")
-
-
 class ForgottenOut(Schema):
     id: int
     host: str = Field(description="hostname:ip")
@@ -92,75 +61,6 @@ class ForgottenList(Schema):
     data: list[ForgottenOut]
     count: int
     code: int = 0
-
-
-class RetryInstancesRequest(InstanceSelection):
-    """What is to be repeated."""
-
-    allow_bad: StrictBool = Field(False, description=ALLOW_BAD)
-
-
-class RetryRequest(Body):
-    """What may be asked along with the retry of a deployment."""
-
-    allow_bad: StrictBool = Field(False, description=ALLOW_BAD)
-
-
-class VersionChangeRequest(Body):
-    """A request to upgrade or revert."""
-
-    dest_version: StrictInt = Field(description="The id of the version to go to")
-    host: Ids | None = Field(
-        None,
-        description=(
-            '"all", or hosts by id or name, as GET /hosts/ gives them: "1,2,3", [1, 2, 3], ["web1", "web2"]; '
-            "digits alone are an id"
-        ),
-    )
-    instances: Ids | None = Field(
-        None,
-        description=(
-            "Ids of instances, as GET /services/{service}/instances/ gives them; instead of host, never with it"
-        ),
-    )
-    on_locked: StrictStr | None = Field(
-        None, description='"refuse" (default for what is named) or "skip" (default for "all")'
-    )
-    strategy: dict[str, Any] | None = Field(
-        None, description="batch_size, canary, max_failures, on_failure, pause_between; all optional"
-    )
-    force: StrictBool = Field(False, description="Also in maintenance, where named")
-    dry_run: StrictBool = Field(False, description="Answer 200 with the plan; nothing is locked or written")
-    plan_token: StrictStr | None = Field(
-        None, max_length=4_000_000, description="The token of a dry run that was shown"
-    )
-    mark_bad: StrictBool = Field(False, description="A revert: mark the version that it leaves as bad")
-    reason: StrictStr = Field("", max_length=256, description="Why it is bad")
-    allow_bad: StrictBool = Field(False, description=ALLOW_BAD)
-
-
-class RevertRequest(Body):
-    """What may be asked along with the revert of a deployment."""
-
-    mark_bad: StrictBool = Field(False, description="Mark the version that is left as bad: nothing installs it again")
-    reason: StrictStr = Field("", max_length=256, description="Why it is bad")
-    allow_bad: StrictBool = Field(False, description=ALLOW_BAD)
-
-
-class InstallRequest(Body):
-    """A request to install a version on hosts."""
-
-    host: Ids = Field(description='Hosts by id or name: "1,2,3", [1, 2, 3], ["web1", "web2"]; digits alone are an id')
-    port: StrictInt = Field(0, ge=0, le=65535)
-    tag: StrictStr = Field("", max_length=64)
-    weight: StrictInt = Field(100, ge=0, le=1_000_000)
-    adopt: StrictBool = Field(False, description="Take over what runs there already: check and record, run nothing")
-    strategy: dict[str, Any] | None = None
-    dry_run: StrictBool = Field(False, description="Answer 200 with the plan; nothing is locked or written")
-    plan_token: StrictStr | None = Field(
-        None, max_length=4_000_000, description="The token of a dry run that was shown"
-    )
-    allow_bad: StrictBool = Field(False, description=ALLOW_BAD)
 
 
 class ChoiceOut(Schema):
@@ -201,13 +101,15 @@ class DeploymentOut(Schema):
     dest_version: int | None = Field(description="A version's id; its name is in dest_version_str")
     dest_version_str: str | None
     status: str
-    reason: str = Field(description="Why it is what it is, in words")
+    reason: str = Field(description="Why it has its status, as a sentence; empty where the status says it all")
+    reason_code: str = Field(description="The same as a stable word")
+    reason_params: dict[str, Any] = Field(description="What the sentence was made of")
     requested_by: str
     created: datetime
     started: datetime | None
     finished: datetime | None
     strategy: dict[str, Any]
-    skipped: list[dict[str, Any]] = Field(description="Targets that were left out, each with its reason")
+    skipped: list[dict[str, Any]] = Field(description="Skipped targets, each with `reason`, `code` and `params`")
     counts: OperationCounts = Field(description="Operations by status")
     origin_id: int | None = Field(description="The deployment that this one retries or reverts")
 
@@ -286,7 +188,7 @@ def instance(row: MicroServiceInstance) -> InstanceOut:
         status_str=InstanceStatus(row.status).label,
         delete_attempts=row.tries,
         retry_at=row.again_at if row.status == InstanceStatus.DELETE_FAILED else None,
-        locked_by=owner_of(row) if row.locked else None,
+        locked_by=render(lock_holder(row)) if row.locked else None,
     )
 
 
@@ -301,7 +203,6 @@ def deployment(row: Deployment, counts: Mapping[str, int]) -> DeploymentOut:
         "started",
         "finished",
         "strategy",
-        "skipped",
         "origin_id",
     )
     return DeploymentOut.model_construct(
@@ -309,7 +210,10 @@ def deployment(row: Deployment, counts: Mapping[str, int]) -> DeploymentOut:
         **_versions(row),
         service=row.microservice.name,
         service_id=row.microservice_id,
-        reason=row.status_reason,
+        reason=render(row.reason) if row.reason else "",
+        reason_code=row.reason.code if row.reason else "",
+        reason_params=json_params(row.reason.params) if row.reason else {},
+        skipped=describe_skipped(row.skipped),
         counts=OperationCounts.model_construct(
             None, **{word.value: counts.get(word.value, 0) for word in OperationStatus}
         ),

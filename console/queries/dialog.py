@@ -4,14 +4,15 @@ from dataclasses import dataclass, field
 
 from django.db.models import Q, QuerySet
 
-from microservice.deployments.destinations import allowed, why_not_to
-from microservice.deployments.placement import kept_out
-from microservice.deployments.targets import Wish, with_places
+from messages.rendering import render
+from microservice.deployments.destinations import allowed_destinations, refusal_reason
+from microservice.deployments.placement import on_closed_host
+from microservice.deployments.targets import TargetSelection
 from microservice.models import MicroService, MicroServiceInstance, MicroServiceVersion
 from microservice.status import MAY_CHANGE_VERSION, Action
 
 from .paging import Page, by_key, newest_first
-from .services import came_from, why_not_now, with_names
+from .services import came_from, unavailable_reason, with_names
 
 ALLOWED, GREYED, BETWEEN, HOSTS = 30, 20, 8, 50
 _SHOWN = ("version", "ref", "created", "status", "bad", "bad_reason", "microservice_id")
@@ -30,8 +31,8 @@ class Offer:
 
 
 @dataclass(frozen=True, slots=True)
-class Way:
-    """From which version, by which action."""
+class Destinations:
+    """The versions of a service, seen from the one that runs and by an action."""
 
     version: MicroServiceVersion
     action: Action
@@ -40,38 +41,43 @@ class Way:
     def all(self) -> QuerySet[MicroServiceVersion]:
         return MicroServiceVersion.objects.filter(microservice=self.version.microservice_id).only(*_SHOWN)
 
-    def open(self) -> QuerySet[MicroServiceVersion]:
-        return self.all().filter(allowed(self.version, self.action, self.allow_bad))
+    def allowed(self) -> QuerySet[MicroServiceVersion]:
+        return self.all().filter(allowed_destinations(self.version, self.action, self.allow_bad))
 
 
-def best(way: Way) -> int | None:
-    """What to go to when nothing was chosen: back to where most came from, else the newest that is good."""
-    good = Way(way.version, way.action).open()
-    if way.action == Action.REVERT:
-        before = came_from(way.version.microservice, way.version)
+def best_destination(version: MicroServiceVersion, action: Action) -> int | None:
+    """Return the default: the version that most instances came from for a revert, else the newest that is good."""
+    good = Destinations(version, action).allowed()
+    if action == Action.REVERT:
+        before = came_from(version.microservice, version)
         if before and good.filter(pk=before).exists():
             return before
     return good.order_by("-pk").values_list("pk", flat=True).first()
 
 
-def offer(way: Way, dest: str = "", find: str = "", after: str = "") -> Offer:
-    """A page of versions; `find` is a part of a name, a branch or a note. A fixed number of queries."""
-    rows, named = way.open(), Q()
+def offer(of: Destinations, chosen: str | None, find: str = "", after: str = "") -> Offer:
+    """Return a page of versions; `find` is a part of a name, a branch or a note. A fixed number of queries."""
+    rows, named = of.allowed(), Q()
     if find:
         named = Q(version__icontains=find) | Q(ref__icontains=find) | Q(description__icontains=find)
-    found = Offer(newest_first(rows.filter(named), after, ALLOWED))
+    offered = Offer(newest_first(rows.filter(named), after, ALLOWED))
     if not after:
-        found.total = rows.filter(named).count()
-        wanted = int(dest) if dest.isascii() and dest.isdigit() and len(dest) < 19 else 0
-        if wanted and all(row.pk != wanted for row in found.allowed):
-            found.chosen = rows.filter(pk=wanted).first()
-        found.any_bad = way.all().filter(bad=True).exists()
-    if not found.allowed.next:  # they stand below all that is possible
-        shut = way.all().filter(named).exclude(allowed(way.version, way.action, way.allow_bad)).order_by("-pk")
-        refused = list(shut[: GREYED + 1])
-        found.more_greyed = len(refused) > GREYED
-        found.greyed = [(row, why_not_to(way.version, row, way.action, way.allow_bad)) for row in refused[:GREYED]]
-    return found
+        offered.total = rows.filter(named).count()
+        number = int(chosen) if chosen and chosen.isascii() and chosen.isdigit() and len(chosen) < 19 else 0
+        if number and all(row.pk != number for row in offered.allowed):
+            offered.chosen = rows.filter(pk=number).first()
+        offered.any_bad = of.all().filter(bad=True).exists()
+    if not offered.allowed.next:  # below all that are allowed
+        allowed = allowed_destinations(of.version, of.action, of.allow_bad)
+        refused = list(of.all().filter(named).exclude(allowed).order_by("-pk")[: GREYED + 1])
+        offered.more_greyed = len(refused) > GREYED
+        offered.greyed = [(row, _refusal(of, row)) for row in refused[:GREYED]]
+    return offered
+
+
+def _refusal(of: Destinations, row: MicroServiceVersion) -> str:
+    reason = refusal_reason(of.version, row, of.action, of.allow_bad)
+    return render(reason) if reason else ""
 
 
 def between(service: MicroService, first: int, last: int) -> tuple[int, list[MicroServiceVersion]]:
@@ -81,13 +87,14 @@ def between(service: MicroService, first: int, last: int) -> tuple[int, list[Mic
 
 
 def hosts(
-    of: MicroService, version: MicroServiceVersion, ticked: list[str], after: str = ""
+    version: MicroServiceVersion, ticked: list[str], after: str = ""
 ) -> tuple[list[tuple[MicroServiceInstance, str]], str]:
-    """The instances that run a version, those on ticked hosts (ids) first, each with why it cannot go now; and where
-    to go on."""
-    wish = Wish(of, MAY_CHANGE_VERSION, version, kept_out=kept_out(of))
-    rows = with_places(with_names(of).filter(version=version), wish)
-    mine = [int(one) for one in ticked[:1000] if one.isascii() and one.isdigit() and len(one) < 19]
-    page = by_key(rows.exclude(host__in=mine) if mine else rows, "host__hostname", after, HOSTS)
-    first = list(rows.filter(host__in=mine).order_by("host__hostname")) if mine and not after else []
-    return [(row, why_not_now(row, wish)) for row in [*first, *page]], page.next
+    """Return the instances that run a version, those on ticked hosts (ids) first, each with why it cannot go now; and
+    the cursor of the next ones."""
+    service = version.microservice
+    selection = TargetSelection(service, MAY_CHANGE_VERSION, version, closed=on_closed_host(service))
+    rows = selection.with_closed(with_names(service).filter(version=version))
+    ids = [int(host) for host in ticked[:1000] if host.isascii() and host.isdigit() and len(host) < 19]
+    page = by_key(rows.exclude(host__in=ids) if ids else rows, "host__hostname", after, HOSTS)
+    first = list(rows.filter(host__in=ids).order_by("host__hostname")) if ids and not after else []
+    return [(row, unavailable_reason(row, selection)) for row in [*first, *page]], page.next

@@ -28,7 +28,6 @@ class DeploymentState:
 
     status: DeploymentStatus
     counts: Mapping[str, int]
-    reason: str = ""
     workers: int = 0  # worker processes seen within the last minute
     deferred: int = 0  # installs that wait for the delete of an older instance
 

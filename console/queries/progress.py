@@ -57,13 +57,11 @@ def waiting_for(deployment: Deployment, counts: dict[str, int], now: datetime) -
     """Return what an open deployment waits for, in words. Two queries."""
     if deployment.status not in DEPLOYMENT_OPEN:
         return []
-    behind = deployment.operations.filter(
+    deferred = deployment.operations.filter(
         instance__isnull=True, action=Action.INSTALL, status=OperationStatus.QUEUED
     ).count()
     workers = Heartbeat.objects.filter(seen__gt=now - WORKER_SEEN_WITHIN).count()
-    return waits_for(
-        DeploymentState(DeploymentStatus(deployment.status), counts, deployment.status_reason, workers, behind)
-    )
+    return waits_for(DeploymentState(DeploymentStatus(deployment.status), counts, workers, deferred))
 
 
 def batch_timeline(deployment: Deployment, now: datetime) -> list[TimelineRow]:

@@ -21,10 +21,11 @@ from access.callers import Caller
 from access.problems import not_found
 from asset import tenancy
 from asset.models import Asset
+from messages.rendering import render
 from microservice.catalog.visibility import visible
-from microservice.deployments.new_instances import FAILED_FIRST
+from microservice.deployments.new_instances import FIRST_INSTALL_FAILED
 from microservice.deployments.placement import closed_hosts
-from microservice.deployments.targets import Wish, why_not
+from microservice.deployments.targets import TargetSelection, is_lockable, skip_reason
 from microservice.models import Deployment, MicroService, MicroServiceInstance, MicroServiceVersion
 from microservice.status import DEPLOYMENT_OPEN, BuildStatus
 
@@ -57,6 +58,7 @@ def version(of: MicroService, number: int) -> MicroServiceVersion:
     row = MicroServiceVersion.objects.filter(microservice=of, pk=number).first()
     if row is None:
         raise not_found("version")
+    row.microservice = of
     return row
 
 
@@ -123,10 +125,9 @@ def instance(of: MicroService, number: int) -> MicroServiceInstance:
     return row
 
 
-def why_not_now(row: MicroServiceInstance, wish: Wish) -> str:
-    """What keeps an instance (of `with_places`) from being taken. Pure; the rule itself is `Wish.free`."""
-    free = not (row.locked or row.is_maintain or row.closed) and row.status in wish.may_be  # type: ignore[attr-defined]
-    return "" if free else why_not(row, wish)[1]
+def unavailable_reason(row: MicroServiceInstance, selection: TargetSelection) -> str:
+    """Return why an instance (of `with_closed`) cannot be locked now; "" where it can. Pure."""
+    return "" if is_lockable(row, selection) else render(skip_reason(row, selection))
 
 
 def came_from(of: MicroService, version: MicroServiceVersion) -> int | None:
@@ -151,7 +152,7 @@ def hosts_without(
     """Return the hosts that the caller may see, selected ones first; and whether there are more."""
     selected_ids = [int(one) for one in selected[:1000] if one.isascii() and one.isdigit() and len(one) < 19]
     rows = Asset.objects.filter(tenancy.visible(caller)).annotate(
-        has=Exists(of.instances.filter(host=OuterRef("pk")).exclude(FAILED_FIRST)),
+        has=Exists(of.instances.filter(host=OuterRef("pk")).exclude(FIRST_INSTALL_FAILED)),
         closed=ExpressionWrapper(closed_hosts(of), BooleanField()),
         other=Case(When(pk__in=selected_ids, then=Value(0)), default=Value(1)),
     )

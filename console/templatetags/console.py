@@ -309,13 +309,6 @@ def control(field: BoundField) -> SafeString:
     return mark_safe(field.as_widget(attrs=attributes))  # noqa: S308  Django's own widget, escaped by its template
 
 
-@register.simple_tag(takes_context=True)
-def wrong(context, name: str) -> SafeString:
-    """The place beside a dialog's field for what is wrong with it; empty where nothing is."""
-    said = context.get("wrong", {}).get(name, "")
-    return format_html('<span class="wrong" id="wrong-{}">{}</span>', name, said)
-
-
 @register.filter
 def is_link(url: str) -> bool:
     """Whether an address that a stranger gave may be a link: never javascript: or data:."""

@@ -16,8 +16,9 @@ from access.problems import Problem, not_found
 from asset import tenancy
 from asset.models import Asset
 from asset.ssh_command import hops, ssh_line
-from microservice import catalog
+from messages.rendering import render as render_message
 from microservice.deployments import actions
+from microservice.deployments.targets import describe_skipped
 from microservice.models import Deployment, Operation
 from microservice.output import encodings, logs, terminal
 from microservice.status import DEPLOYMENT_ENDED, OPERATION_ENDED, DeploymentStatus, OperationStatus
@@ -28,6 +29,7 @@ from ..queries.advice import advice
 from .controls import controls, segments
 from .decorators import flash_problem, is_id, page, page_size, query, redirect_to, render_list, wants_next_rows
 
+MAX_SKIPPED = 200  # skipped targets that the page lists
 CHUNK_SIZE = 65536  # bytes of output in one response
 MAX_OPEN_ROWS = 5  # hosts whose output is shown inside the matrix
 
@@ -76,6 +78,8 @@ def _live_context(request: HttpRequest, caller: Caller, deployment: Deployment) 
         **context,
         **_times(deployment, by_status, context["matrix"]),
         "deployment": deployment,
+        "reason": render_message(deployment.reason) if deployment.reason else "",
+        "skipped": describe_skipped(deployment.skipped[:MAX_SKIPPED]),
         "counts": by_status,
         "total": sum(by_status.values()),
         "ended": sum(n for status, n in by_status.items() if status in OPERATION_ENDED),
@@ -126,11 +130,10 @@ def control(request: HttpRequest, caller: Caller, number: int, what: str) -> Htt
 
 
 def _revert(request: HttpRequest, caller: Caller, deployment: Deployment) -> Deployment:
-    """Revert, and mark the version that is left bad in the same transaction if the form asks for it."""
-    revert = actions.revert(caller, deployment)
-    if request.POST.get("mark_bad") == "on" and deployment.dest_version:
-        catalog.mark_bad(caller, deployment.dest_version, request.POST.get("reason", ""))
-    return revert
+    """Revert, and mark the version that the instances leave as bad if the form asks for it."""
+    mark_bad = request.POST.get("mark_bad") == "on"
+    reason = request.POST.get("reason", "") if mark_bad else ""
+    return actions.revert(caller, deployment, mark_bad=mark_bad, reason=reason)
 
 
 @page(live=True)

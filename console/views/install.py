@@ -1,104 +1,62 @@
-"""The dialog for putting a version on hosts that do not have the service yet."""
+"""The dialog for installing a version on hosts that do not have the service yet."""
 
 import uuid
-from dataclasses import dataclass
 
-from django.http import HttpRequest, HttpResponse, QueryDict
+from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
+from django.utils.translation import gettext
 
 from access.callers import Caller
-from access.problems import Problem, invalid
+from access.problems import Problem
 from microservice.deployments import actions
-from microservice.models import Deployment, MicroService, MicroServiceVersion
+from microservice.models import MicroServiceVersion
 
+from ..forms.version_change import InstallForm
 from ..once import once
 from ..queries import services
 from .decorators import page, query, redirect_to
-from .version_change import Choice, beside, grouped, lasting
-
-
-@dataclass(slots=True)
-class Fields:
-    """What the new instances are to be, as it was typed."""
-
-    port: str = "0"
-    tag: str = ""
-    weight: str = "100"
-    adopt: bool = False
-
-    @classmethod
-    def of(cls, data: QueryDict) -> "Fields":
-        typed = {name: data.get(name, "").strip() for name in ("port", "tag", "weight") if name in data}
-        return cls(**typed, adopt=data.get("adopt") == "on")
-
-    def parsed(self) -> dict:
-        return {
-            "port": _number("port", self.port),
-            "tag": self.tag,
-            "weight": _number("weight", self.weight),
-            "adopt": self.adopt,
-        }
+from .version_change import group_by_steps, irreversible_steps
 
 
 @page("deploy", ("GET", "POST"))
 def install(request: HttpRequest, caller: Caller, name: str, number: int) -> HttpResponse:
+    """`number`: the id of the version."""
     service = services.service(caller, name)
     version = services.version(service, number)
-    data = request.POST if request.method == "POST" else request.GET
-    choice, fields, find = Choice.of(data), Fields.of(data), query(request, "find")["find"]
+    sent = request.method == "POST"
+    form, find = InstallForm(request.POST if sent else request.GET), query(request, "find")["find"]
     problem = None
-    if request.method == "POST":
+    if sent and not form.chosen_hosts():
+        form.add_error("host", gettext("Select at least one host."))
+    if sent and form.is_valid():
         try:
-            return redirect_to("deployment", _start(caller, service, version, choice, fields, data))
+            return redirect_to("deployment", _start(request, caller, form, version))
         except Problem as refusal:
             problem = refusal
-    hosts, more = services.hosts_without(caller, service, choice.hosts, find)
-    context = {"service": service, "version": version, "choice": choice, "find": find, "hosts": hosts, "more": more}
+    hosts, more = services.hosts_without(caller, service, form.chosen_hosts(), find)
+    context = {"service": service, "version": version, "form": form, "find": find, "hosts": hosts, "more": more}
     if request.GET.get("part") == "hosts":
         return render(request, "change/install_hosts.html", context)
-    plan, no_plan = _plan(caller, service, version, choice, fields)
-    context |= {"fields": fields, "key": str(uuid.uuid4()), "problem": problem, "plan": plan, "no_plan": no_plan}
-    context["wrong"] = beside(problem, no_plan)
-    return render(request, "change/install.html", context, status=problem.status if problem else 200)
+    context |= {"key": str(uuid.uuid4()), "problem": problem, **_plan(caller, form, version)}
+    status = problem.status if problem else 422 if sent else 200
+    return render(request, "change/install.html", context, status=status)
 
 
-def _start(
-    caller: Caller,
-    service: MicroService,
-    version: MicroServiceVersion,
-    choice: Choice,
-    fields: Fields,
-    data: QueryDict,
-) -> int:
-    plan_token = data.get("plan_token", "")
-
-    def start() -> Deployment:
-        return actions.install(caller, service, version, **_asked(choice, fields), plan_token=plan_token)
-
-    return once(caller, data.get("key", ""), f"{service.pk} {version.pk} install {choice} {fields} {plan_token}", start)
+def _start(request: HttpRequest, caller: Caller, form: InstallForm, version: MicroServiceVersion) -> int:
+    requested = f"{version.pk} install {form.cleaned_data}"
+    installation = form.installation(version)
+    return once(caller, request.POST.get("key", ""), requested, lambda: actions.install(caller, installation))
 
 
-def _plan(
-    caller: Caller, service: MicroService, version: MicroServiceVersion, choice: Choice, fields: Fields
-) -> tuple[dict | None, Problem | None]:
-    """The server's plan for the ticked hosts, or why there is none; neither where no host is ticked yet."""
-    if not choice.hosts:
-        return None, None
+def _plan(caller: Caller, form: InstallForm, version: MicroServiceVersion) -> dict:
+    """The server's plan for the ticked hosts, or why there is none; neither while no host is ticked."""
+    if not form.is_valid() or not form.chosen_hosts():
+        return {}
     try:
-        plan = actions.preview_install(caller, service, version, **_asked(choice, fields))
+        plan = actions.preview_install(caller, form.installation(version))
     except Problem as refusal:
-        return None, refusal
-    return plan | {"groups": grouped(plan["targets"]), "lasting": lasting(plan["targets"])}, None
-
-
-def _asked(choice: Choice, fields: Fields) -> dict:
-    """Both what is previewed and what is sent. Raises Problem 422 for what cannot be meant."""
-    if not choice.hosts:
-        raise invalid("/host", "tick at least one host")
-    return {"hosts": choice.hosts, "strategy": choice.course(), "allow_bad": choice.allow_bad, **fields.parsed()}
-
-
-def _number(name: str, text: str) -> int:
-    if not (text.isascii() and text.isdigit() and len(text) < 8):
-        raise invalid(f"/{name}", "must be a whole number")
-    return int(text)
+        form.add_problem(refusal)
+        return {"no_plan": refusal}
+    plan["groups"] = group_by_steps(plan["targets"])
+    plan["irreversible"] = irreversible_steps(plan["targets"])
+    return {"plan": plan, "confirmation": form.confirmation(plan["plan_token"])}

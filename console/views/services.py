@@ -201,10 +201,12 @@ def change_instances(request: HttpRequest, caller: Caller, name: str) -> HttpRes
         if what in ("retry", "delete"):
             start = actions.retry_instances if what == "retry" else actions.delete
             fingerprint = f"{service.pk} {what} {sorted(selected)}"
-            started = once(caller, request.POST.get("key", ""), fingerprint, lambda: start(caller, service, selected))
+            started = once(
+                caller, request.POST.get("key", ""), fingerprint, lambda: start(caller, service, tuple(selected))
+            )
             return redirect_to("deployment", started)
         if what == "forget":
-            n = len(actions.forget(caller, service, selected, request.POST.get("reason", "")))
+            n = len(actions.forget(caller, service, tuple(selected), request.POST.get("reason", "")))
             text = ngettext("%(n)s instance was forgotten.", "%(n)s instances were forgotten.", n)
             flash(request, text % {"n": n})
             return redirect_to("instances", service.name)

@@ -1,208 +1,137 @@
-"""The dialog for upgrade and revert: what to go to, where, how; the plan that the server computed; one button."""
+"""The dialog for upgrade and revert: target version, hosts, strategy; the plan that the server computed; one button."""
 
 import uuid
-from dataclasses import dataclass, field
+from typing import Any
 
 from django.http import HttpRequest, HttpResponse, QueryDict
 from django.shortcuts import render
 
 from access.callers import Caller
-from access.problems import Problem, conflict, invalid, not_found
-from microservice import catalog
+from access.problems import Problem, not_found, refused
 from microservice.deployments import actions
-from microservice.deployments.destinations import BETWEEN_VERSIONS
-from microservice.models import Deployment, MicroService, MicroServiceVersion
+from microservice.deployments.destinations import VERSION_ACTIONS
+from microservice.models import MicroService, MicroServiceVersion
 from microservice.status import Action
 
+from ..forms.version_change import VersionChangeForm
 from ..once import once
 from ..queries import dialog, services, version_diff
 from .decorators import page, query, redirect_to
 
-STRATEGY = ("batch_size", "canary", "max_failures", "on_failure", "pause_between")
-
-
-@dataclass(slots=True)
-class Choice:
-    """What was chosen so far, as text, so that nothing typed is lost however wrong it is."""
-
-    dest: str = ""
-    everywhere: bool = True
-    hosts: list[str] = field(default_factory=list)
-    strategy: dict[str, str] = field(default_factory=dict)
-    allow_bad: bool = False
-    mark_bad: bool = False  # the version that a revert leaves
-    reason: str = ""
-
-    @classmethod
-    def of(cls, data: QueryDict) -> "Choice":
-        return cls(
-            dest=data.get("dest", ""),
-            everywhere=data.get("where", "all") != "some",
-            hosts=data.getlist("host"),
-            strategy={name: data.get(name, "").strip() for name in STRATEGY},
-            allow_bad=data.get("allow_bad") == "on",
-            mark_bad=data.get("mark_bad") == "on",
-            reason=data.get("reason", "").replace("\0", ""),
-        )
-
-    def dest_id(self) -> int:
-        if not (self.dest.isascii() and self.dest.isdigit() and len(self.dest) < 19):
-            raise invalid("/dest_version", "choose a version to go to")
-        return int(self.dest)
-
-    def targets(self) -> str | list[str]:
-        """As the API's `host`: what is ticked are hosts, by id."""
-        if not (self.everywhere or self.hosts):
-            raise invalid("/host", "tick at least one host, or choose all of them")
-        return "all" if self.everywhere else self.hosts
-
-    def course(self) -> dict:
-        """The strategy as the API takes it; what was left empty is left out."""
-        given: dict = {name: text for name, text in self.strategy.items() if text}
-        for name in ("batch_size", "canary", "max_failures"):
-            if given.get(name, "").isdigit():
-                given[name] = int(given[name])
-        if "pause_between" in given:
-            given["pause_between"] = given["pause_between"] == "on"
-        return given
-
-    def __str__(self) -> str:
-        bad = (self.allow_bad, self.mark_bad, self.reason)
-        return repr((self.dest, self.everywhere, sorted(self.hosts), sorted(self.strategy.items()), bad))
-
 
 @page("deploy", ("GET", "POST"))
 def change(request: HttpRequest, caller: Caller, name: str, number: int, action: str) -> HttpResponse:
-    """`action` is upgrade or revert, `number` the version that runs now."""
+    """`action` is upgrade or revert, `number` the id of the version that runs now."""
     service = services.service(caller, name)
     version = services.version(service, number)
-    if action not in BETWEEN_VERSIONS:
+    if action not in VERSION_ACTIONS:
         raise not_found("action")
+    form = _form(request, version, Action(action))
+    destinations = dialog.Destinations(version, Action(action), form["allow_bad"].value())
     problem = None
-    choice = Choice.of(request.POST if request.method == "POST" else request.GET)
-    way = dialog.Way(version, Action(action), choice.allow_bad)
-    if request.method == "POST":
+    if request.method == "POST" and form.is_valid():
         try:
-            return redirect_to("deployment", _start(request, caller, service, version, action, choice))
+            return redirect_to("deployment", _start(request, caller, form, version, Action(action)))
         except Problem as refusal:
             problem = refusal
-    elif part := _part(request, service, way, choice):
-        return part
-    context = _dialog(caller, service, way, choice, query(request, "find")["find"])
-    context["problem"], context["wrong"] = problem, beside(problem, context.get("no_plan"))
-    return render(request, "change/page.html", context, status=problem.status if problem else 200)
+    elif request.GET.get("part"):
+        return _part(request, destinations, form)
+    context = _dialog(request, caller, destinations, form)
+    context["problem"] = problem
+    status = problem.status if problem else 422 if request.method == "POST" else 200
+    return render(request, "change/page.html", context, status=status)
+
+
+def _form(request: HttpRequest, version: MicroServiceVersion, action: Action) -> VersionChangeForm:
+    """The choices so far. With no version chosen yet, the nearest sensible one is."""
+    data = (request.POST if request.method == "POST" else request.GET).copy()
+    if not data.get("dest_version") and not request.GET.get("part"):
+        data["dest_version"] = str(dialog.best_destination(version, action) or "")
+    return VersionChangeForm(QueryDict(data.urlencode()))
 
 
 def _start(
-    request: HttpRequest,
-    caller: Caller,
-    service: MicroService,
-    version: MicroServiceVersion,
-    action: str,
-    choice: Choice,
+    request: HttpRequest, caller: Caller, form: VersionChangeForm, version: MicroServiceVersion, action: Action
 ) -> int:
-    plan_token = request.POST.get("plan_token", "")
-
-    def start() -> Deployment:
-        made = actions.request(
-            caller,
-            service,
-            version,
-            action,
-            choice.targets(),
-            choice.dest_id(),
-            strategy=choice.course(),
-            plan_token=plan_token,
-            allow_bad=choice.allow_bad,
-        )
-        if choice.mark_bad and action == Action.REVERT:
-            catalog.mark_bad(caller, version, choice.reason)
-        return made
-
-    return once(caller, request.POST.get("key", ""), f"{service.pk} {version.pk} {action} {choice} {plan_token}", start)
+    requested = f"{version.pk} {action} {form.cleaned_data}"
+    change = form.change(version, action)
+    return once(caller, request.POST.get("key", ""), requested, lambda: actions.change_version(caller, change))
 
 
-def _dialog(caller: Caller, service: MicroService, way: dialog.Way, choice: Choice, find: str) -> dict:
-    """Everything that the dialog shows. With nothing chosen yet: the nearest sensible version, and every host."""
-    version, action = way.version, way.action
-    if not choice.dest:
-        choice.dest = str(dialog.best(way) or "")
-    offer = dialog.offer(way, choice.dest, find)
-    hosts, more_hosts = dialog.hosts(service, version, choice.hosts)
+def _dialog(
+    request: HttpRequest, caller: Caller, destinations: dialog.Destinations, form: VersionChangeForm
+) -> dict[str, Any]:
+    """Everything that the dialog shows."""
+    version, action = destinations.version, destinations.action
+    find = query(request, "find")["find"]
+    offer = dialog.offer(destinations, form["dest_version"].value(), find)
+    hosts, more_hosts = dialog.hosts(version, form.chosen_hosts())
     context = {
-        **_about(service, way, choice, find),
+        **_subject(destinations, form, find),
         "key": str(uuid.uuid4()),
         "offer": offer,
         "hosts": hosts,
         "more_hosts": more_hosts,
     }
     try:
-        if not choice.dest and not offer.total:
-            where = "newer" if action == Action.UPGRADE else "older"
-            raise conflict(
-                "no_target",
-                f"There is no version to {action} to: nothing {where} than {version.version} is built and good.",
-                "Publish a version first." if action == Action.UPGRADE else "",
-            )
-        context["plan"] = _plan(caller, service, version, action, choice)
+        if not form["dest_version"].value() and not offer.total:
+            raise refused(f"no_target.{action}", version=version.version)
+        if form.is_valid():
+            context["plan"] = plan = _plan(caller, form, version, action)
+            context["confirmation"] = form.confirmation(plan["plan_token"])
     except Problem as refusal:
         context["no_plan"] = refusal
+        form.add_problem(refusal)
     return context
 
 
-def beside(*refusals: Problem | None) -> dict[str, str]:
-    """What is wrong with which field, by the field's name: the reason stands beside it."""
-    errors = [error for refusal in refusals if refusal for error in refusal.errors]
-    return {error["pointer"].rpartition("/")[2]: error["reason"] for error in errors if error.get("pointer")}
-
-
-def grouped(targets: list[dict]) -> list[dict]:
-    """Hosts that have the very same steps, told together."""
-    groups: dict[str, dict] = {}
+def group_by_steps(targets: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Group hosts that have the very same steps."""
+    groups: dict[str, dict[str, Any]] = {}
     for target in targets:
         group = groups.setdefault(repr(target["steps"]), {"steps": target["steps"], "hosts": []})
         group["hosts"].append(target["host"])
     return list(groups.values())
 
 
-def lasting(targets: list[dict]) -> list[str]:
-    """The steps that cannot be undone on one of these hosts at least."""
+def irreversible_steps(targets: list[dict[str, Any]]) -> list[str]:
+    """Return the steps that cannot be undone on at least one of these hosts."""
     return sorted({name for target in targets for name in target["cannot_be_undone"]})
 
 
-def _about(service: MicroService, way: dialog.Way, choice: Choice, find: str) -> dict:
-    return {"service": service, "version": way.version, "action": str(way.action), "choice": choice, "find": find}
+def _subject(destinations: dialog.Destinations, form: VersionChangeForm, find: str) -> dict[str, Any]:
+    version = destinations.version
+    return {
+        "service": version.microservice,
+        "version": version,
+        "action": str(destinations.action),
+        "form": form,
+        "find": find,
+    }
 
 
-def _part(request: HttpRequest, service: MicroService, way: dialog.Way, choice: Choice) -> HttpResponse | None:
-    """Only a list that the page's script asks for: versions that were searched for, or what follows in a list."""
-    asked = query(request, "part", "find", "after")
-    context = _about(service, way, choice, asked["find"])
-    if asked["part"] == "versions":
-        context["offer"] = dialog.offer(way, choice.dest, asked["find"], asked["after"])
+def _part(request: HttpRequest, destinations: dialog.Destinations, form: VersionChangeForm) -> HttpResponse:
+    """Only a list that the page's script requests: versions that were searched for, or the next rows of a list."""
+    words = query(request, "part", "find", "after")
+    context = _subject(destinations, form, words["find"])
+    if words["part"] == "versions":
+        context["offer"] = dialog.offer(destinations, form["dest_version"].value(), words["find"], words["after"])
         return render(request, "change/version_picks.html", context)
-    if asked["part"] == "hosts":
-        # Those that are ticked stand in the first part of the list.
-        context["hosts"], context["more_hosts"] = dialog.hosts(service, way.version, choice.hosts, asked["after"])
-        return render(request, "change/host_picks.html", context)
-    return None
+    # Ticked hosts stand in the first part of the list.
+    context["hosts"], context["more_hosts"] = dialog.hosts(destinations.version, form.chosen_hosts(), words["after"])
+    return render(request, "change/host_picks.html", context)
 
 
-def _plan(caller: Caller, service: MicroService, version: MicroServiceVersion, action: str, choice: Choice) -> dict:
+def _plan(caller: Caller, form: VersionChangeForm, version: MicroServiceVersion, action: Action) -> dict[str, Any]:
     """The server's plan, and what lies between its versions."""
-    plan = actions.preview(
-        caller,
-        service,
-        version,
-        action,
-        choice.targets(),
-        choice.dest_id(),
-        strategy=choice.course(),
-        allow_bad=choice.allow_bad,
+    plan = actions.preview(caller, form.change(version, action))
+    service: MicroService = version.microservice
+    plan["groups"] = group_by_steps(plan["targets"])
+    plan["irreversible"] = irreversible_steps(plan["targets"])
+    before, after = plan["from_version"], plan["dest_version"]
+    plan["commits"] = version_diff.commits(before["version"], after["version"])
+    plan["compare"] = version_diff.compare_link(
+        service.build_url, service.build_orig, before["version"], after["version"]
     )
-    plan["groups"], plan["lasting"] = grouped(plan["targets"]), lasting(plan["targets"])
-    old, new = plan["from_version"], plan["dest_version"]
-    plan["commits"] = version_diff.commits(old["version"], new["version"])
-    plan["compare"] = version_diff.compare_link(service.build_url, service.build_orig, old["version"], new["version"])
-    plan["between"], plan["notes"] = dialog.between(service, old["id"], new["id"])
+    plan["between"], plan["notes"] = dialog.between(service, before["id"], after["id"])
     return plan

@@ -1,1 +1,9 @@
-"""What a request for a deployment goes through; `actions.py` is the way in."""
+"""Requests that change what runs, from the checked value to the queue of operations. Read in this order:
+
+`actions`: the front door, every function that the API and the console call.
+`version_change`, `installs`: the values `VersionChange` and `Installation`, and what is looked up for them.
+`selection`, `destinations`, `placement`: which targets, which versions, which hosts. `preview`, `plan_token`: the plan.
+`create`, `targets`, `new_instances`, `enqueue`: the deployment's row, the locks, new instances, the operations.
+`rollout` decides what starts next, as pure functions; `advance` carries it out in the database.
+`control`: pause, resume, cancel, force unlock. `retries`, `reverts`, `deferred_installs`, `forgetting`: what follows.
+"""

@@ -1,7 +1,8 @@
-"""The web side of a deployment: check the request, lock the instances, record the operations, wake the workers.
+"""The front door: everything that a person, a token or automation can do to what runs.
 
-Every rule of a request is enforced here and nowhere else. The API and the console call these functions and nothing
-deeper; each either answers with the deployment or raises a Problem, and then nothing has changed.
+Every rule of a request is enforced behind these functions and nowhere else. The API and the console call them and
+nothing deeper. Each returns what it changed, or raises a Problem, and then nothing has changed. A request checks the
+right, locks the instances, writes the operations and wakes the workers, in one transaction.
 """
 
 from django.db import transaction
@@ -11,34 +12,34 @@ from access.callers import Caller
 from access.problems import invalid
 
 from .. import catalog
-from ..models import Deployment, MicroService, MicroServiceInstance, MicroServiceVersion, Operation
+from ..models import Deployment, MicroService, MicroServiceInstance, Operation
 from ..status import MAY_DELETE, WHILE, Action, OperationStatus
-from . import enqueue, selection
+from . import enqueue, plan_token
 from .control import break_lock, cancel, pause, resume
-from .create import check_right, must_have_ended, queue, record_request, take_or_refuse
-from .destinations import check_bad, choices, marked_bad
+from .create import check_right, lock_or_refuse, queue, record_request, require_finished
+from .destinations import check_bad, list_destinations, marked_bad
 from .forgetting import archive_host, forget
 from .installs import install, preview_install
-from .plan_token import check_plan
-from .preview import LOADED, preview
+from .preview import NEEDED, preview
 from .retries import retry, retry_instances
-from .reverts import send_back
+from .reverts import revert_deployment
 from .rollout import Strategy
-from .targets import Wish
-from .version_change import wish_of
+from .selection import find_instances
+from .targets import TargetSelection
+from .version_change import VersionChange, look_up
 
 __all__ = [
     "archive_host",
     "break_lock",
     "cancel",
-    "choices",
+    "change_version",
     "delete",
     "forget",
     "install",
+    "list_destinations",
     "pause",
     "preview",
     "preview_install",
-    "request",
     "resume",
     "retry",
     "retry_instances",
@@ -46,69 +47,53 @@ __all__ = [
 ]
 
 
-def request(
-    caller: Caller,
-    service: MicroService,
-    version: MicroServiceVersion,
-    action: str,
-    host: object,
-    dest_version: int | None = None,
-    *,
-    instances: object = None,
-    on_locked: str | None = None,
-    strategy: object = None,
-    force: bool = False,
-    plan_token: str | None = None,
-    allow_bad: bool = False,
-    mark_bad: bool = False,
-    reason: str = "",
-) -> Deployment:
-    """Upgrades or reverts what runs `version` to `dest_version` (an id). Either `host` says where ("all", ids or names
-    of hosts) or `instances` (their ids); what each may be is in selection.py.
-
-    `mark_bad`: a revert says at the same time that `version` is bad, and why.
-    """
+def change_version(caller: Caller, change: VersionChange) -> Deployment:
+    """Upgrade or revert the instances that a change selects."""
+    version = change.version
+    service = version.microservice
     check_right(caller, service)
-    if mark_bad and action != Action.REVERT:
-        raise invalid("/mark_bad", "goes with a revert only")
-    wish, dest, course = wish_of(
-        caller, service, version, action, host, instances, dest_version, on_locked, strategy, force, allow_bad
+    selection, destination = look_up(caller, change)
+    with transaction.atomic():
+        deployment = record_request(caller, service, change.action, version, destination, change.strategy)
+        targets = lock_or_refuse(selection, deployment)
+        if change.plan_token is not None:
+            locked = MicroServiceInstance.objects.filter(lock_deployment=deployment, locked=True)
+            plan_token.check(change.plan_token, deployment, locked.select_related(*NEEDED))
+        if change.mark_bad:
+            catalog.mark_bad(caller, version, change.reason)
+        source = enqueue.from_request(change.action, destination)
+        return queue(caller, deployment, change.strategy, targets, source)
+
+
+def delete(caller: Caller, service: MicroService, instances: tuple[int, ...]) -> Deployment:
+    """Stop instances (ids) on their hosts, remove them there, and then their rows."""
+    check_right(caller, service)
+    ids = find_instances(service, instances)
+    selection = TargetSelection(
+        service, MAY_DELETE, ids=ids, pointer="/instances", force=True, new_status=WHILE[Action.DELETE]
     )
+    strategy = Strategy(max_failures=len(ids))
     with transaction.atomic():
-        deployment = record_request(caller, service, Action(action), version, dest, course)
-        targets = take_or_refuse(wish, deployment)
-        if plan_token is not None:
-            taken = MicroServiceInstance.objects.filter(lock_deployment=deployment, locked=True)
-            check_plan(plan_token, deployment, taken.select_related(*LOADED))
-        if mark_bad:
-            catalog.mark_bad(caller, version, reason)
-        return queue(caller, deployment, targets, enqueue.asked(Action(action), dest))
-
-
-def delete(caller: Caller, service: MicroService, instances: object) -> Deployment:
-    """Stops instances on their hosts, removes them there, and then here."""
-    check_right(caller, service)
-    numbers = selection.instances_of(service, instances)
-    wish = Wish(service, MAY_DELETE, ids=numbers, pointer="/instances", force=True, becomes=WHILE[Action.DELETE])
-    with transaction.atomic():
-        deployment = record_request(caller, service, Action.DELETE, None, None, Strategy(max_failures=len(numbers)))
-        return queue(caller, deployment, take_or_refuse(wish, deployment), enqueue.asked(Action.DELETE, None))
+        deployment = record_request(caller, service, Action.DELETE, None, None, strategy)
+        targets = lock_or_refuse(selection, deployment)
+        return queue(caller, deployment, strategy, targets, enqueue.from_request(Action.DELETE, None))
 
 
 def revert(
     caller: Caller, origin: Deployment, *, allow_bad: bool = False, mark_bad: bool = False, reason: str = ""
 ) -> Deployment:
-    """Sends each instance that a deployment changed back to where it came from; `mark_bad`: what they leave is bad."""
+    """Send each instance that a deployment changed back to the version it came from.
+
+    `mark_bad`: also mark the version that they leave as bad, and why (`reason`).
+    """
     check_right(caller, origin.microservice)
     if origin.action in (Action.INSTALL, Action.DELETE):
-        raise invalid(
-            "/path/id", f"deployment {origin.pk} is {origin.get_action_display()}: there is nothing to go back to"
-        )
-    must_have_ended(origin)
-    done = Operation.objects.filter(deployment=origin, status=OperationStatus.SUCCEEDED)
-    check_bad(caller, marked_bad(done.values("from_version")), allow_bad, "/path/id")
+        raise invalid("/path/id", "cannot_revert", deployment=origin.pk, action=origin.get_action_display())
+    require_finished(origin)
+    succeeded = Operation.objects.filter(deployment=origin, status=OperationStatus.SUCCEEDED)
+    check_bad(caller, marked_bad(succeeded.values("from_version")), allow_bad, "/path/id")
     with transaction.atomic():
-        catalog.refuse_deleted(done.values_list("from_version", flat=True), "/path/id")
+        catalog.refuse_deleted(succeeded.values_list("from_version", flat=True), "/path/id")
         if mark_bad and origin.dest_version:
             catalog.mark_bad(caller, origin.dest_version, reason)
-        return send_back(caller, origin, Q())
+        return revert_deployment(caller, origin, Q())

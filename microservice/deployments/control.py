@@ -1,15 +1,20 @@
-"""What somebody does to a deployment that is under way: pause, resume, cancel, or break one instance's lock."""
+"""What a person does to a deployment that is under way: pause, resume, cancel, or unlock one instance by force."""
+
+from typing import NoReturn
 
 from django.db import transaction
 from django.utils import timezone
 
 from access.callers import Caller
-from access.problems import conflict, forbidden, invalid
+from access.problems import Problem, invalid, refused
 from audit import events
 from audit.history import record
+from audit.models import Event
 from callbacks import outbox
 from callbacks.models import EventType
 from deployer.engine.codes import Code
+from messages import Message
+from messages.rendering import english
 
 from .. import notify, wake
 from ..models import Deployment, MicroServiceInstance, Operation
@@ -23,95 +28,82 @@ from ..status import (
     may_become,
 )
 from . import advance
-from .targets import owner_of
+from .create import check_right
+from .targets import lock_holder
 
-_BEGUN = (OperationStatus.RUNNING, OperationStatus.UNKNOWN)
-
-
-def _locked(caller: Caller, deployment: Deployment) -> Deployment:
-    """The deployment's row, locked until the transaction ends, if the caller may touch it."""
-    rows = Deployment.objects.select_for_update(of=("self",), no_key=True).select_related("microservice")
-    row = rows.get(pk=deployment.pk)
-    if not caller.may("deploy", row.microservice_id):
-        raise forbidden(f"{caller.name} may not deploy {row.microservice.name}.", "Ask for the scope “deploy”.")
-    return row
-
-
-def _refuse(row: Deployment, verb: str) -> None:
-    raise conflict("deployment_state", f"Deployment {row.pk} is {row.get_status_display()}: it cannot be {verb}.")
+MAX_REASON = 500  # characters
+_STARTED = (OperationStatus.RUNNING, OperationStatus.UNKNOWN)
 
 
 def pause(caller: Caller, deployment: Deployment) -> Deployment:
-    """Nothing new starts; what runs goes on. Paused already: nothing changes."""
+    """Let nothing new start; what runs goes on. Paused already: change nothing."""
     with transaction.atomic():
         row = _locked(caller, deployment)
         if row.status == DeploymentStatus.PAUSED:
             return row
-        if not may_become(DEPLOYMENT_TRANSITIONS, row.status, DeploymentStatus.PAUSED):
-            _refuse(row, "paused")
-        told = advance.become(row, DeploymentStatus.PAUSED, f"Paused by {caller.name}.")
+        _require_transition(row, DeploymentStatus.PAUSED, "cannot_pause")
+        changed = advance.set_status(row, DeploymentStatus.PAUSED, Message("paused_by", {"who": caller.name}))
         record(caller, "pause", "deployment", row, service=row.microservice)
-        notify.publish([told])
+        notify.publish([changed])
     return row
 
 
 def resume(caller: Caller, deployment: Deployment) -> Deployment:
-    """Goes on where it was paused, by hand or between two batches. Going on already: nothing changes."""
+    """Go on where it was paused, by a person or between two batches. Not paused, and not ended: change nothing."""
     with transaction.atomic():
         row = _locked(caller, deployment)
         if row.status != DeploymentStatus.PAUSED:
             if row.status in (DeploymentStatus.QUEUED, DeploymentStatus.RUNNING):
                 return row
-            _refuse(row, "resumed")
-        told = [advance.become(row, DeploymentStatus.RUNNING if row.started else DeploymentStatus.QUEUED)]
+            _refuse(row, "cannot_resume")
+        changes = [advance.set_status(row, DeploymentStatus.RUNNING if row.started else DeploymentStatus.QUEUED)]
         record(caller, "resume", "deployment", row, service=row.microservice)
-        told += advance.advance([row.pk], resumed=True)
-        notify.publish(told)
+        changes += advance.advance([row.pk], resumed=True)
+        notify.publish(changes)
         wake.workers(Operation.objects.filter(deployment=row, status=OperationStatus.QUEUED).count())
-    row.refresh_from_db(fields=["status", "status_reason", "finished", "started"])
-    return row
+    return _reloaded(row)
 
 
 def cancel(caller: Caller, deployment: Deployment) -> Deployment:
-    """Stops it: what has not begun never will; what has is ended on its host and undone. Until then: cancelling."""
+    """Stop it: what has not started never will; what has is stopped on its host and undone. Until then: cancelling."""
     with transaction.atomic():
         row = _locked(caller, deployment)
         if row.status in (DeploymentStatus.CANCELLING, DeploymentStatus.CANCELLED):
             return row
-        if not may_become(DEPLOYMENT_TRANSITIONS, row.status, DeploymentStatus.CANCELLING):
-            _refuse(row, "cancelled")
-        told = [advance.become(row, DeploymentStatus.CANCELLING, f"Cancelled by {caller.name}.")]
-        begun = Operation.objects.filter(deployment=row, status__in=_BEGUN)
-        begun.update(cancel_requested=True)
-        begun.filter(status=OperationStatus.UNKNOWN).update(due=timezone.now())  # its host is asked now
+        _require_transition(row, DeploymentStatus.CANCELLING, "cannot_cancel")
+        changes = [advance.set_status(row, DeploymentStatus.CANCELLING, Message("cancelled_by", {"who": caller.name}))]
+        started = Operation.objects.filter(deployment=row, status__in=_STARTED)
+        started.update(cancel_requested=True)
+        started.filter(status=OperationStatus.UNKNOWN).update(due=timezone.now())  # contact its host now
         record(caller, "cancel", "deployment", row, service=row.microservice)
-        told += advance.advance([row.pk])
-        notify.publish(told)
-    row.refresh_from_db(fields=["status", "status_reason", "finished", "started"])
-    return row
+        changes += advance.advance([row.pk])
+        notify.publish(changes)
+    return _reloaded(row)
 
 
 def break_lock(caller: Caller, instance: MicroServiceInstance, reason: str) -> MicroServiceInstance:
-    """Unlocks an instance by hand and leaves a row in the history. Whoever worked on it is refused from now on, here by
-    the fence in the rows and on the host by the next operation's fence."""
+    """Unlock an instance by force, and record who did it and why.
+
+    A worker that still works on it is refused from now on: here by the fence in the rows, on the host by the fence of
+    the next operation.
+    """
     reason = reason.strip()
-    if not reason or len(reason) > 500:
-        raise invalid("/reason", "must say why, in 500 characters at most")
-    if not caller.may("deploy", instance.microservice_id):
-        raise forbidden(f"{caller.name} may not deploy {instance.microservice.name}.", "Ask for the scope “deploy”.")
+    if not reason or len(reason) > MAX_REASON:
+        raise invalid("/reason", "reason_required", max=MAX_REASON)
+    check_right(caller, instance.microservice)
     with transaction.atomic():
         advance.lock({instance.lock_deployment_id} if instance.lock_deployment_id else set())
         row = MicroServiceInstance.objects.select_related("lock_deployment", "host", "microservice").get(pk=instance.pk)
         if not row.locked:
-            raise conflict("not_locked", f"{row.host} is not locked.")
+            raise refused("not_locked", host=str(row.host))
         if row.lock_deployment_id != instance.lock_deployment_id:
-            raise conflict("instance_locked", f"{row.host} has just been locked by {owner_of(row)}.", "Look again.")
-        before = {"locked_by": owner_of(row), "status": row.get_status_display()}
-        told = _take_away(row, f"The lock was broken by {caller.name}: {reason}")
-        noted = record(caller, "unlock", "instance", row, before=before, reason=reason, service=row.microservice)
+            raise locked_meanwhile(row)
+        before = {"locked_by": english(lock_holder(row)), "status": row.get_status_display()}
+        changes = _fail_lock_holder(row, Message("lock_broken", {"who": caller.name, "reason": reason}))
+        entry = record(caller, "unlock", "instance", row, before=before, reason=reason, service=row.microservice)
         outbox.enqueue(
             EventType.LOCK_BROKEN,
-            f"lock.broken:{noted.pk}",
+            f"lock.broken:{entry.pk}",
             {
                 "instance": {"id": row.pk, "host": str(row.host), "service": row.microservice.name},
                 **before,
@@ -119,23 +111,50 @@ def break_lock(caller: Caller, instance: MicroServiceInstance, reason: str) -> M
                 "reason": reason,
             },
         )
-        told += advance.advance([row.lock_deployment_id] if row.lock_deployment_id else [])
-        notify.publish(told)
+        changes += advance.advance([row.lock_deployment_id] if row.lock_deployment_id else [])
+        notify.publish(changes)
     row.refresh_from_db()
     return row
 
 
-def _take_away(row: MicroServiceInstance, error: str) -> list:
-    """The operation that held the instance ends here; the instance is free."""
+def locked_meanwhile(row: MicroServiceInstance) -> Problem:
+    """Return the refusal for an instance that another deployment locked since the caller looked."""
+    return refused("instance_locked.meanwhile", host=str(row.host), holder=lock_holder(row))
+
+
+def _locked(caller: Caller, deployment: Deployment) -> Deployment:
+    """Return the deployment's row, locked until the transaction ends. Raise Problem 403 without the right."""
+    rows = Deployment.objects.select_for_update(of=("self",), no_key=True).select_related("microservice")
+    row = rows.get(pk=deployment.pk)
+    check_right(caller, row.microservice)
+    return row
+
+
+def _require_transition(row: Deployment, status: DeploymentStatus, code: str) -> None:
+    if not may_become(DEPLOYMENT_TRANSITIONS, row.status, status):
+        _refuse(row, code)
+
+
+def _refuse(row: Deployment, code: str) -> NoReturn:
+    raise refused(f"deployment_state.{code}", deployment=row.pk, status=row.get_status_display())
+
+
+def _reloaded(row: Deployment) -> Deployment:
+    row.refresh_from_db(fields=["status", "status_reason", "status_message", "finished", "started"])
+    return row
+
+
+def _fail_lock_holder(row: MicroServiceInstance, error: Message) -> list[Event]:
+    """End the operation that holds the instance, and unlock the instance."""
     own = Operation.objects.filter(instance=row, deployment=row.lock_deployment_id, status__in=OPERATION_OPEN).first()
     changes: dict = {}
     if own is not None:
-        begun = own.status in _BEGUN
-        own.status = OperationStatus.FAILED if begun else OperationStatus.NOT_STARTED
-        own.error, own.owner, own.lease, own.due, own.finished = error, "", None, None, timezone.now()
+        started = own.status in _STARTED
+        own.status = OperationStatus.FAILED if started else OperationStatus.NOT_STARTED
+        own.error, own.owner, own.lease, own.due, own.finished = english(error), "", None, None, timezone.now()
         own.error_code = Code.LOCK_BROKEN
         own.save(update_fields=["status", "error", "error_code", "owner", "lease", "due", "finished"])
-        changes = {"status": AFTER_FAILURE[Action(own.action)] if begun else own.status_before, "last_operation": own}
+        changes = {"status": AFTER_FAILURE[Action(own.action)] if started else own.status_before, "last_operation": own}
     held = MicroServiceInstance.objects.filter(pk=row.pk, locked=True, lock_deployment=row.lock_deployment_id)
     advance.release_locks(held, **changes)
     return [events.of_operation(own)] if own else []

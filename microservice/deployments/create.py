@@ -1,7 +1,7 @@
-"""What every request for a deployment does, whatever it asks for: the right, the row, the locks, the queue."""
+"""What every request for a deployment does: check the right, write the row, lock the targets, queue the operations."""
 
 from access.callers import Caller
-from access.problems import conflict, forbidden
+from access.problems import forbidden, refused
 from audit import events
 from audit.history import record
 from deployer.engine.failpoints import Failpoint, failpoint
@@ -12,22 +12,19 @@ from ..models import Deployment, MicroService, MicroServiceVersion
 from ..status import DEPLOYMENT_ENDED, Action
 from . import enqueue
 from .rollout import Strategy
-from .targets import Wish, named, take
+from .targets import TargetSelection, lock_targets
 
 
 def check_right(caller: Caller, service: MicroService) -> None:
+    """Raise Problem 403 where the caller may not deploy the service."""
     if not caller.may("deploy", service.pk):
-        raise forbidden(f"{caller.name} may not deploy {service.name}.", "Ask for the scope “deploy”.")
+        raise forbidden("forbidden.deploy", caller=caller.name, service=service.name)
 
 
-def must_have_ended(origin: Deployment) -> None:
-    """What repeats or takes back a deployment waits for its end. Raises Problem 409."""
+def require_finished(origin: Deployment) -> None:
+    """Raise Problem 409 where a deployment that is to be repeated or reverted has not ended."""
     if origin.status not in DEPLOYMENT_ENDED:
-        raise conflict(
-            "deployment_open",
-            f"Deployment {origin.pk} is {origin.get_status_display()}.",
-            "Wait for its end, or cancel it.",
-        )
+        raise refused("deployment_open", deployment=origin.pk, status=origin.get_status_display())
 
 
 def record_request(
@@ -35,19 +32,20 @@ def record_request(
     service: MicroService,
     action: Action,
     from_version: MicroServiceVersion | None,
-    dest: MicroServiceVersion | None,
+    dest_version: MicroServiceVersion | None,
     strategy: Strategy,
     origin: Deployment | None = None,
     requested_by: str = "",
     instance_fields: dict | None = None,
 ) -> Deployment:
-    """The deployment's row, with how the service is deployed as it stands now. In the request's transaction."""
-    refuse_deleted([dest.pk] if dest else [], "/dest_version")  # it was there; from here on it stays
+    """Create the deployment, with the service's definition as it stands now. Call inside the request's transaction."""
+    # Looked up before the transaction; locked from here on, so that it is not deleted meanwhile.
+    refuse_deleted([dest_version.pk] if dest_version else [], "/dest_version")
     return Deployment.objects.create(
         microservice=service,
         action=action,
         from_version=from_version,
-        dest_version=dest,
+        dest_version=dest_version,
         strategy=strategy.to_json(),
         spec=atoms.spec_of(service),
         secrets=service.secrets,
@@ -58,30 +56,30 @@ def record_request(
     )
 
 
-def take_or_refuse(wish: Wish, deployment: Deployment) -> int:
-    """Locks, and keeps on the deployment what was left out and why. Raises Problem 409 where nothing is left to do."""
-    targets, deployment.skipped = take(wish, deployment)
-    if not targets:
-        left = deployment.skipped
-        detail = f"There is nothing to do: {left[0]['host']} {left[0]['reason']}" if left else "There is nothing to do"
-        more = f" (and {len(left) - 1} more)" if len(left) > 1 else ""
-        raise conflict("nothing_to_do", f"{detail}{more}.", errors=named(left, wish.pointer))
+def lock_or_refuse(selection: TargetSelection, deployment: Deployment) -> int:
+    """Lock the targets and note on the deployment which were skipped. Return how many were locked.
+
+    Raise Problem 409 where a named target is unavailable or none is left.
+    """
+    targets, skipped = lock_targets(selection, deployment)
+    deployment.skipped = [one.to_json() for one in skipped]
     return targets
 
 
 def queue(
     caller: Caller,
     deployment: Deployment,
+    strategy: Strategy,
     targets: int,
-    source: enqueue.Source,
+    source: enqueue.OperationSource,
     last_first: bool = False,
-    also: int = 0,
+    deferred: int = 0,
 ) -> Deployment:
-    """Writes the operations, the history and the event, and wakes the workers. The last thing that a request does.
+    """Write the operations, the history and the event, and wake the workers: the last thing that a request does.
 
-    `also`: operations that are there already, because they wait for something else.
+    `deferred`: how many operations exist already because they wait for a delete (deferred_installs.py).
     """
-    due = enqueue.enqueue(deployment, targets, source, last_first) if targets else 0
+    due = enqueue.enqueue(deployment, strategy, targets, source, last_first) if targets else 0
     deployment.save(update_fields=["skipped"])
     record(
         caller,
@@ -90,9 +88,9 @@ def queue(
         deployment,
         service=deployment.microservice,
         before={"version": _name(deployment.from_version)},
-        after={"version": _name(deployment.dest_version), "instances": targets + also},
+        after={"version": _name(deployment.dest_version), "instances": targets + deferred},
     )
-    notify.publish([events.of_deployment(deployment, targets=targets + also)])
+    notify.publish([events.of_deployment(deployment, targets=targets + deferred)])
     wake.workers(due)
     failpoint(Failpoint.REQUESTED)
     return deployment

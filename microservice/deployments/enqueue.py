@@ -1,6 +1,7 @@
-"""Writes a deployment's operations, however many they are, in one statement: the rows are the queue."""
+"""Writes a deployment's operations, however many there are, in one statement: the rows are the queue."""
 
 from dataclasses import dataclass, field
+from typing import Any
 
 from django.db import connection
 from django.db.models import Case, OuterRef, Subquery, Value, When
@@ -11,11 +12,8 @@ from .rollout import Strategy
 
 
 @dataclass(frozen=True, slots=True)
-class Source:
-    """Where each operation's action and versions come from, as SQL about an instance `i`; its parameters in order.
-
-    `differ`: actions are not the same for all, so what the instances do now is still to be said.
-    """
+class OperationSource:
+    """Where each operation's action and versions come from: SQL about an instance `i`, with its parameters in order."""
 
     action: str
     from_version: str
@@ -24,9 +22,9 @@ class Source:
     attempt: str = "1"
     origin: str = "NULL"
     join: str = ""
-    differ: bool = True
-    chosen: list = field(default_factory=list)  # parameters of the expressions above
-    joined: list = field(default_factory=list)  # parameters of the join
+    actions_differ: bool = True  # not the same for all, so the instances' status is still to be set
+    params: list[Any] = field(default_factory=list)  # of the expressions above
+    join_params: list[Any] = field(default_factory=list)
 
 
 _LAST = "JOIN operation o ON o.id = i.last_operation_id"
@@ -35,20 +33,20 @@ _IN_ORIGIN = (
 )
 
 
-def asked(action: Action, dest: MicroServiceVersion | None, adopt: bool = False) -> Source:
-    """Every instance goes from what it runs toward `dest`."""
-    return Source(
+def from_request(action: Action, dest_version: MicroServiceVersion | None, adopt: bool = False) -> OperationSource:
+    """Take every instance from what it runs to `dest_version`."""
+    return OperationSource(
         action="%s",
         from_version="i.version_id",
         dest_version="CAST(%s AS bigint)",
-        differ=False,
-        chosen=[str(action), dest.pk if dest else None, adopt],
+        actions_differ=False,
+        params=[str(action), dest_version.pk if dest_version else None, adopt],
     )
 
 
-def again(origin: Deployment | None) -> Source:
-    """Every instance repeats its operation in `origin`; without one, its last operation."""
-    return Source(
+def from_previous(origin: Deployment | None) -> OperationSource:
+    """Repeat for every instance its operation in `origin`; without one, its last operation."""
+    return OperationSource(
         action="o.action",
         from_version="o.from_version_id",
         dest_version="o.dest_version_id",
@@ -56,20 +54,20 @@ def again(origin: Deployment | None) -> Source:
         attempt="o.attempt + 1",
         origin="o.id",
         join=_IN_ORIGIN if origin else _LAST,
-        joined=[origin.pk] if origin else [],
+        join_params=[origin.pk] if origin else [],
     )
 
 
-def back(origin: Deployment) -> Source:
-    """Every instance goes back to the version that it came from in `origin`."""
-    return Source(
+def reversed_from(origin: Deployment) -> OperationSource:
+    """Take every instance back to the version that it came from in `origin`."""
+    return OperationSource(
         action=f"CASE WHEN o.action = '{Action.UPGRADE.value}' THEN '{Action.REVERT.value}' "
         f"ELSE '{Action.UPGRADE.value}' END",
         from_version="o.dest_version_id",
         dest_version="o.from_version_id",
         join=_IN_ORIGIN,
-        chosen=[False],
-        joined=[origin.pk],
+        params=[False],
+        join_params=[origin.pk],
     )
 
 
@@ -88,28 +86,29 @@ ORDER BY {order}
 """
 
 
-def enqueue(deployment: Deployment, targets: int, source: Source, last_first: bool = False) -> int:
-    """An operation for each of the `targets` instances that the deployment holds. Answers how many are due at once."""
-    strategy = Strategy.parse(deployment.strategy or None)
+def enqueue(
+    deployment: Deployment, strategy: Strategy, targets: int, source: OperationSource, last_first: bool = False
+) -> int:
+    """Create an operation for each of the `targets` instances that the deployment holds. Return how many are due."""
     canary, length = min(strategy.canary, targets), strategy.batch_length(targets)
     first = canary or length
     order = "i.last_operation_id DESC, i.id DESC" if last_first else "i.id"
     sql = _INSERT.format(s=source, order=order, place=f"(ROW_NUMBER() OVER (ORDER BY {order}) - 1)")
     due, waiting = OperationStatus.QUEUED.value, OperationStatus.PENDING.value
     batch = [canary, 1 if canary else 0, canary, length]
-    values = [deployment.pk, *source.chosen, *batch, first, due, waiting, False, *source.joined, deployment.pk]
+    values = [deployment.pk, *source.params, *batch, first, due, waiting, False, *source.join_params, deployment.pk]
     with connection.cursor() as cursor:
         cursor.execute(sql, values)
         if cursor.rowcount != targets:
-            raise RuntimeError(f"{targets} instances were taken and {cursor.rowcount} operations written")
-    if source.differ:
-        _say_what_they_do(deployment)
+            raise RuntimeError(f"{targets} instances were locked, but {cursor.rowcount} operations written")
+    if source.actions_differ:
+        _set_instance_status(deployment)
     return min(first, targets)
 
 
-def _say_what_they_do(deployment: Deployment) -> None:
-    """The status of each instance that was taken, by its operation's action."""
-    # A value for each, by index; see advance.drop.
+def _set_instance_status(deployment: Deployment) -> None:
+    """Set the status of each locked instance by its operation's action."""
+    # As a value for each instance, by index; see advance.abandon_pending.
     own = Operation.objects.filter(deployment=deployment, instance_id=OuterRef("pk")).order_by()
     status = Case(*(When(action=action, then=Value(status.value)) for action, status in WHILE.items()))
     held = MicroServiceInstance.objects.filter(lock_deployment=deployment, locked=True)

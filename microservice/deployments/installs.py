@@ -1,6 +1,7 @@
-"""Installs: a version comes to hosts that do not have its service."""
+"""Installs: put a version on hosts that do not have its service."""
 
 from dataclasses import dataclass
+from typing import Any
 
 from django.db import transaction
 
@@ -9,106 +10,92 @@ from access.problems import invalid
 from asset import tenancy
 from asset.models import Asset
 
-from ..models import Deployment, MicroService, MicroServiceVersion
+from ..models import Deployment, MicroServiceVersion
 from ..status import Action, BuildStatus
-from . import deferred_installs, enqueue, placement, selection
+from . import deferred_installs, enqueue, placement, plan_token
 from .create import check_right, queue, record_request
-from .destinations import check_bad, with_package
-from .new_instances import FAILED_FIRST, already_exists, check_fields, create_instances, take_failed, unsaved
-from .plan_token import check_plan
-from .preview import plan_of
-from .rollout import OnFailure, Strategy
+from .destinations import check_bad, require_package
+from .new_instances import (
+    FIRST_INSTALL_FAILED,
+    already_installed,
+    check_fields,
+    create_instances,
+    lock_failed_installs,
+    unsaved,
+)
+from .preview import plan_for
+from .rollout import ALL_AT_ONCE, OnFailure, Strategy
+from .selection import HostNames, find_hosts
 
 
-@dataclass(frozen=True, slots=True)
-class _Asked:
-    """An install that may be asked for, as far as that can be told before any host is taken."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Installation:
+    """A request to install `version` on hosts. Its fields are parsed; nothing is looked up yet."""
 
-    course: Strategy
-    hosts: list[Asset]
+    version: MicroServiceVersion
+    host: HostNames
+    port: int = 0
+    tag: str = ""
+    weight: int = 100
+    adopt: bool = False  # record what runs there already, and run nothing
+    strategy: Strategy = ALL_AT_ONCE
+    allow_bad: bool = False
+    plan_token: str | None = None  # of the plan that was shown
+
+    @property
+    def instance_fields(self) -> dict[str, Any]:
+        return {"port": self.port, "tag": self.tag, "weight": self.weight}
 
 
-def install(
-    caller: Caller,
-    service: MicroService,
-    version: MicroServiceVersion,
-    hosts: object,
-    *,
-    port: int = 0,
-    tag: str = "",
-    weight: int = 100,
-    adopt: bool = False,
-    strategy: object = None,
-    allow_bad: bool = False,
-    plan_token: str | None = None,
-) -> Deployment:
-    """Puts a version on hosts (ids or names) that do not have the service, or where its first install failed; `adopt`
-    records what runs there already, and runs nothing."""
-    fields = {"port": port, "tag": tag, "weight": weight}
-    asked = _checked(caller, service, version, hosts, adopt, strategy, allow_bad)
+def install(caller: Caller, installation: Installation) -> Deployment:
+    """Install on hosts that do not have the service, or where its first install failed."""
+    hosts = _look_up(caller, installation)
+    version, adopt, fields = installation.version, installation.adopt, installation.instance_fields
+    service = version.microservice
     with transaction.atomic():
         deployment = record_request(
-            caller, service, Action.INSTALL, None, version, asked.course, instance_fields=fields
+            caller, service, Action.INSTALL, None, version, installation.strategy, instance_fields=fields
         )
-        now, later = deferred_installs.split(service, asked.hosts)
-        made = take_failed(deployment, now)
-        taken = {row.host_id for row in made}
-        made += create_instances(deployment, [host for host in now if host.pk not in taken])
-        deferred_installs.wait(deployment, version, later, adopt)
-        if plan_token is not None:
-            check_plan(plan_token, deployment, [*made, *unsaved(service, later, fields)], adopt)
-        return queue(caller, deployment, len(now), enqueue.asked(Action.INSTALL, version, adopt), also=len(later))
+        now, later = deferred_installs.partition_hosts(service, hosts)
+        rows = lock_failed_installs(deployment, now)
+        locked = {row.host_id for row in rows}
+        rows += create_instances(deployment, [host for host in now if host.pk not in locked])
+        deferred_installs.defer_installs(deployment, version, later, adopt)
+        if installation.plan_token is not None:
+            plan_token.check(installation.plan_token, deployment, [*rows, *unsaved(service, later, fields)], adopt)
+        source = enqueue.from_request(Action.INSTALL, version, adopt)
+        return queue(caller, deployment, installation.strategy, len(now), source, deferred=len(later))
 
 
-def preview_install(
-    caller: Caller,
-    service: MicroService,
-    version: MicroServiceVersion,
-    hosts: object,
-    *,
-    port: int = 0,
-    tag: str = "",
-    weight: int = 100,
-    adopt: bool = False,
-    strategy: object = None,
-    allow_bad: bool = False,
-) -> dict:
-    """What `preview` answers, of an install: no instance is there yet, so a target has only its host."""
-    fields = {"port": port, "tag": tag, "weight": weight}
-    asked = _checked(caller, service, version, hosts, adopt, strategy, allow_bad)
-    there = (
-        service.instances.filter(host__in=asked.hosts).exclude(FAILED_FIRST).exclude(status__in=deferred_installs.GOING)
+def preview_install(caller: Caller, installation: Installation) -> dict[str, Any]:
+    """Return what `preview` returns. There are no instances yet, so a target has only its host."""
+    hosts = _look_up(caller, installation)
+    service = installation.version.microservice
+    installed = (
+        service.instances.filter(host__in=hosts)
+        .exclude(FIRST_INSTALL_FAILED)
+        .exclude(status__in=deferred_installs.BEING_DELETED)
     )
-    if taken := set(there.values_list("host_id", flat=True)):
-        raise already_exists(service, [host for host in asked.hosts if host.pk in taken])
-    rows = unsaved(service, asked.hosts, fields)
+    if taken := set(installed.values_list("host_id", flat=True)):
+        raise already_installed(service, [host for host in hosts if host.pk in taken])
+    rows = unsaved(service, hosts, installation.instance_fields)
     check_fields(rows)
-    return plan_of(service, rows, Action.INSTALL, None, version, asked.course, adopt)
+    return plan_for(rows, Action.INSTALL, None, installation.version, installation.strategy, installation.adopt)
 
 
-def _checked(
-    caller: Caller,
-    service: MicroService,
-    version: MicroServiceVersion,
-    hosts: object,
-    adopt: bool,
-    strategy: object,
-    allow_bad: bool,
-) -> _Asked:
-    check_right(caller, service)
-    course = Strategy.parse(strategy)
-    if course.on_failure is not OnFailure.HOLD:
-        raise invalid("/strategy/on_failure", "must be hold: an install has no version to go back to")
+def _look_up(caller: Caller, installation: Installation) -> list[Asset]:
+    """Return the hosts. Raise the Problems that can be known before any of them is locked."""
+    version = installation.version
+    check_right(caller, version.microservice)
+    if installation.strategy.on_failure is not OnFailure.HOLD:
+        raise invalid("/strategy/on_failure", "install_must_hold")
     if version.status != BuildStatus.SUCCESS:
         raise invalid(
-            "/path/version", f"{version.version} cannot be installed: its build is {version.get_status_display()}"
+            "/path/version", "version_not_built", version=version.version, status=version.get_status_display()
         )
-    check_bad(caller, [version] if version.bad else [], allow_bad, "/path/version")
-    if not adopt:
-        with_package(version, "/path/version")
-    named = selection.parse_hosts(hosts)
-    if named is None:
-        raise invalid("/host", "must be ids or names of hosts: an install never goes to “all”")
-    found = selection.find_hosts(named, tenancy.visible(caller))
-    placement.refuse_closed(service, found)
-    return _Asked(course, found)
+    check_bad(caller, [version] if version.bad else [], installation.allow_bad, "/path/version")
+    if not installation.adopt:
+        require_package(version, "/path/version")
+    hosts = find_hosts(installation.host, tenancy.visible(caller))
+    placement.refuse_closed(version.microservice, hosts)
+    return hosts

@@ -1,6 +1,6 @@
-"""Which hosts a service may come to, as conditions of requests. Whose a host is, and the rule, are asset/tenancy.py's.
+"""Which hosts a service may be deployed to, as conditions of requests. The rule itself is in asset/tenancy.py.
 
-Whose the service is is asked by each statement anew, and not taken from a row that was read before.
+Each statement reads the service's team anew, and does not take it from a row that was read before.
 """
 
 from collections.abc import Sequence
@@ -16,34 +16,36 @@ from runtime.sql import ask, places
 from ..models import MicroService
 
 
-def kept_out(service: MicroService) -> Q:
-    """The instances or operations of the service whose host is closed to it: only a delete may still go there."""
+def on_closed_host(service: MicroService) -> Q:
+    """Match the service's instances or operations whose host is closed to it: only a delete may still go there."""
     return Q(host__in=tenancy.closed_to(MicroService.objects.filter(pk=service.pk).values("team")))
 
 
 def closed_hosts(service: MicroService) -> Q:
-    """The hosts that are closed to the service."""
+    """Match the hosts that are closed to the service."""
     return Q(pk__in=tenancy.closed_to(MicroService.objects.filter(pk=service.pk).values("team")))
 
 
 def refuse_closed(service: MicroService, hosts: Sequence[Asset]) -> None:
-    """Raises Problem 409 where the service may not come to one of these hosts: `host_of_another_team` names those which
-    are closed to it, `host_archived` one that was archived meanwhile."""
-    wrong = Asset.every.filter(closed_hosts(service) | Q(archived__isnull=False), pk__in=[host.pk for host in hosts])
-    found = list(wrong.order_by("hostname"))
-    for host in found:
+    """Raise Problem 409 where the service may not be deployed to one of these hosts.
+
+    `host_of_another_team` names those that are closed to it, `host_archived` one that was archived meanwhile.
+    """
+    closed = Asset.every.filter(closed_hosts(service) | Q(archived__isnull=False), pk__in=[host.pk for host in hosts])
+    rows = list(closed.order_by("hostname"))
+    for host in rows:
         refuse_archived(host)
-    if found:
-        raise tenancy.refusal(service.name, [host.hostname for host in found])
+    if rows:
+        raise tenancy.refusal(service.name, [host.hostname for host in rows])
 
 
 def hold(service: MicroService, hosts: Sequence[Asset]) -> None:
-    """Neither the service nor the hosts are given away before this transaction ends, or that was done before.
+    """Keep the service and the hosts from changing teams until this transaction ends.
 
-    Whoever gives them away locks their rows. The new instance's foreign keys would meet that lock, but only at the
-    commit, when the look has long been had. On SQLite there is one writer anyway.
+    A change of teams locks their rows. The foreign keys of a new instance would meet that lock too, but only at the
+    commit, after the check. SQLite has a single writer anyway.
     """
     if connection.features.has_select_for_update:
-        numbers = [host.pk for host in hosts]
+        ids = [host.pk for host in hosts]
         ask("SELECT id FROM micro_service WHERE id = %s FOR KEY SHARE", service.pk)
-        ask(f"SELECT id FROM asset WHERE id IN ({places(numbers)}) ORDER BY id FOR KEY SHARE", *numbers)  # noqa: S608
+        ask(f"SELECT id FROM asset WHERE id IN ({places(ids)}) ORDER BY id FOR KEY SHARE", *ids)  # noqa: S608

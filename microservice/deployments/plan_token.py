@@ -1,94 +1,91 @@
-"""What a plan showed, as a token: given with the request, it makes the server refuse where that is not what would run.
+"""A token that says what a plan showed: sent with the request, it makes the server refuse anything else.
 
-It holds a short hash of all that is the same for every target, and one for each target, by its host: a host has a
-service once, and what an install goes to has no other name yet.
+It holds a short hash of what is the same for all targets, and one for each target, by its host: a host has a service
+only once, and a target of an install has no other name yet.
 """
 
 import hashlib
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 from django.core import signing
 
-from access.problems import conflict, invalid
+from access.problems import FieldError, invalid, refused
 from asset.models import Asset
 
 from ..models import Deployment, MicroServiceInstance
+from .refusals import refused_targets
 from .rollout import Strategy
 
 _SALT = "deployer.plan"
-_OWN = ("version_id", "port", "tag", "weight")
-_PLACE = ("ip", "port", "username", "jump_host_id", "base_path", "sudo")
-_KEPT = 24 * 3600  # seconds that a plan can be asked for
+_INSTANCE_FIELDS = ("version_id", "port", "tag", "weight")
+_HOST_FIELDS = ("ip", "port", "username", "jump_host_id", "base_path", "sudo")
+MAX_AGE = 24 * 3600  # seconds
 
 
-def token(
-    rows: Iterable[MicroServiceInstance], spec: dict, action: str, dest: int, course: Strategy, adopt: bool = False
+def make(
+    rows: Iterable[MicroServiceInstance], spec: dict, action: str, dest_version: int, strategy: Strategy, adopt: bool
 ) -> str:
-    """Of these targets, with their hosts loaded; those of an install need not be saved."""
-    shown = {"frame": _frame(spec, action, dest, course.to_json(), adopt), "targets": _marks(rows)}
+    """Return the token for these targets, with their hosts loaded; those of an install need not be saved."""
+    shown = {"frame": _frame(spec, action, dest_version, strategy.to_json(), adopt), "targets": _hashes(rows)}
     return signing.dumps(shown, salt=_SALT, compress=True)
 
 
-def check_plan(plan: object, deployment: Deployment, rows: Iterable[MicroServiceInstance], adopt: bool = False) -> None:
-    """Inside the request's transaction, when its targets are locked and cannot move any more: are they what was shown?
+def check(plan_token: str, deployment: Deployment, rows: Iterable[MicroServiceInstance], adopt: bool = False) -> None:
+    """Compare the locked targets with what was shown. Call inside the request's transaction, when no target can change.
 
-    Raises Problem 422 for a token that is none, 409 `plan_changed` with what moved.
+    Raise Problem 422 for an invalid token, and 409 `plan_changed` with what differs.
     """
     try:
-        shown = signing.loads(plan, salt=_SALT, max_age=_KEPT) if isinstance(plan, str) else None
+        shown = signing.loads(plan_token, salt=_SALT, max_age=MAX_AGE)
     except signing.SignatureExpired:
-        raise conflict("plan_changed", "The plan is more than a day old.", "Ask for a new plan.") from None
+        raise refused("plan_changed.expired") from None
     except signing.BadSignature:
-        shown = None
-    if shown is None:
-        raise invalid("/plan_token", "is not a plan that this system made")
-    now = _marks(rows)
-    before = shown["targets"]
-    moved = sorted(int(host) for host in now.keys() | before.keys() if now.get(host) != before.get(host))
+        raise invalid("/plan_token", "not_a_plan_token") from None
+    now, before = _hashes(rows), shown["targets"]
+    changed = sorted(int(host) for host in now.keys() | before.keys() if now.get(host) != before.get(host))
     frame = _frame(deployment.spec, deployment.action, deployment.dest_version_id, deployment.strategy, adopt)
-    if frame == shown["frame"] and not moved:
+    if frame == shown["frame"] and not changed:
         return
-    errors = [{"pointer": "/plan_token", **one} for one in _moves(deployment, moved, now, before)]
+    errors = list(_differences(deployment, changed, now, before))
     if frame != shown["frame"]:
-        errors.insert(
-            0, {"pointer": "/plan_token", "reason": "the service's definition or the request is not the one shown"}
-        )
-    raise conflict(
-        "plan_changed", f"What was shown is not what would run: {errors[0]['reason']}.", "Look at the new plan.", errors
-    )
+        errors.insert(0, FieldError("/plan_token", "plan_changed.definition"))
+    raise refused_targets(errors)
 
 
-def _short(value: object) -> str:
+def _short_hash(value: object) -> str:
     return hashlib.sha256(json.dumps(value, sort_keys=True, default=str).encode()).hexdigest()[:8]
 
 
-def _frame(spec: dict, action: str, dest: int | None, strategy: dict, adopt: bool) -> str:
-    return _short([spec, str(action), dest, strategy, adopt])
+def _frame(spec: dict, action: str, dest_version: int | None, strategy: dict, adopt: bool) -> str:
+    return _short_hash([spec, str(action), dest_version, strategy, adopt])
 
 
-def _marks(rows: Iterable[MicroServiceInstance]) -> dict[str, str]:
-    """For each target a hash of all that its plan depends on: what it runs, what its commands see, and where it is."""
-    return {str(row.host_id): _short([getattr(row, name) for name in _OWN] + _place(row.host)) for row in rows}
+def _hashes(rows: Iterable[MicroServiceInstance]) -> dict[str, str]:
+    """For each target (its host's id) a hash of all that its plan depends on: version, variables of commands, host."""
+    return {
+        str(row.host_id): _short_hash(
+            [getattr(row, name) for name in _INSTANCE_FIELDS] + [getattr(row.host, name) for name in _HOST_FIELDS]
+        )
+        for row in rows
+    }
 
 
-def _place(host: Asset) -> list:
-    return [getattr(host, name) for name in _PLACE]
-
-
-def _moves(deployment: Deployment, moved: list[int], now: dict, shown: dict) -> Iterable[dict]:
-    hosts = Asset.every.in_bulk(moved)
-    found = MicroServiceInstance.objects.filter(microservice=deployment.microservice_id, host__in=moved)
-    rows = {row.host_id: row for row in found.select_related("version")}
-    for number in moved:
-        row = rows.get(number)
-        name = str(hosts.get(number, f"host {number}"))
+def _differences(
+    deployment: Deployment, changed: list[int], now: dict[str, str], shown: dict[str, str]
+) -> Iterator[FieldError]:
+    hosts = Asset.every.in_bulk(changed)
+    instances = MicroServiceInstance.objects.filter(microservice=deployment.microservice_id, host__in=changed)
+    by_host = {row.host_id: row for row in instances.select_related("version")}
+    for number in changed:
+        row = by_host.get(number)
+        params = {"host": str(hosts.get(number, number))}
         if str(number) not in now:
-            what = f"{name} is not among the targets any more"
+            code = "plan_changed.target_gone"
         elif str(number) not in shown:
-            what = f"{name} is a target now and was none"
+            code = "plan_changed.target_new"
         elif row and row.version:
-            what = f"{name} was changed (it runs {row.version.version})"
+            code, params["version"] = "plan_changed.target_version", row.version.version
         else:
-            what = f"{name} was changed: where it is, or what its commands would see"
-        yield {"reason": what, "host_id": number, "instance_id": row.pk if row else None}
+            code = "plan_changed.target"
+        yield FieldError("/plan_token", code, {"host_id": number, "instance_id": row.pk if row else None}, **params)

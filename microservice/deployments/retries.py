@@ -1,102 +1,167 @@
-"""Retries: exactly what failed is repeated, because somebody asks, or by the sweep where it was a delete."""
+"""Retries: repeat exactly what failed, on request, or by the sweep where it was a delete."""
 
+from collections.abc import Mapping
+from datetime import timedelta
+
+from django.conf import settings
 from django.db import transaction
-from django.db.models import Exists, OuterRef, Q, QuerySet
+from django.db.models import Case, DateTimeField, Exists, F, OuterRef, Q, QuerySet, Value, When
 from django.db.models.functions import Now
 from django.utils import timezone
 
 from access.callers import SYSTEM, Caller
 from access.problems import Problem
-from audit.history import record
+from audit.history import record, record_rows, row_of
+from callbacks import outbox
+from callbacks.models import EventType
 
 from .. import wake
 from ..catalog.removal import refuse_deleted
 from ..models import Deployment, MicroService, MicroServiceInstance, Operation
 from ..status import MAY_DELETE, MAY_RETRY, RETRYABLE, Action, InstanceStatus, OperationStatus
-from . import enqueue, placement, selection
-from .create import check_right, must_have_ended, queue, record_request, take_or_refuse
+from . import enqueue, placement
+from .create import check_right, lock_or_refuse, queue, record_request, require_finished
 from .destinations import check_bad, marked_bad
 from .rollout import Strategy
-from .targets import Wish, there_is
+from .selection import find_instances
+from .targets import TargetSelection, has_operation
+
+MIN_DELETE_PAUSE, MAX_DELETE_PAUSE = 30, 3600  # seconds between two tries of a delete
+MAX_DELETES_A_SWEEP = 500
 
 
-def retry_instances(caller: Caller, service: MicroService, instances: object, *, allow_bad: bool = False) -> Deployment:
-    """Repeats for each instance what failed on it, toward the same version."""
+def retry_instances(
+    caller: Caller, service: MicroService, instances: tuple[int, ...], *, allow_bad: bool = False
+) -> Deployment:
+    """Repeat for each instance (ids) what failed on it, toward the same version."""
     check_right(caller, service)
-    numbers = selection.instances_of(service, instances)
-    again = Operation.objects.filter(pk=OuterRef("last_operation"), action=Action.DELETE)
-    wish = Wish(
+    ids = find_instances(service, instances)
+    delete = Operation.objects.filter(pk=OuterRef("last_operation"), action=Action.DELETE)
+    selection = TargetSelection(
         service,
         MAY_RETRY,
-        ids=numbers,
+        ids=ids,
         pointer="/instances",
         force=True,
-        still=Q(last_operation__isnull=False),
-        kept_out=placement.kept_out(service) & ~there_is(again),
+        condition=Q(last_operation__isnull=False),
+        closed=placement.on_closed_host(service) & ~has_operation(delete),
     )
-    last = Operation.objects.filter(pk__in=wish.asked().values("last_operation"))
+    last = Operation.objects.filter(pk__in=selection.selected().values("last_operation"))
     check_bad(caller, marked_bad(last.values("dest_version")), allow_bad, "/instances")
+    strategy = Strategy(max_failures=len(ids))
     with transaction.atomic():
         refuse_deleted(last.values_list("dest_version", flat=True), "/instances")
-        deployment = record_request(caller, service, Action.RETRY, None, None, Strategy(max_failures=len(numbers)))
-        return queue(caller, deployment, take_or_refuse(wish, deployment), enqueue.again(None))
+        deployment = record_request(caller, service, Action.RETRY, None, None, strategy)
+        targets = lock_or_refuse(selection, deployment)
+        return queue(caller, deployment, strategy, targets, enqueue.from_previous(None))
 
 
 def retry(caller: Caller, origin: Deployment, *, allow_bad: bool = False) -> Deployment:
-    """Repeats exactly what is undone, failed, not_started or unknown in a deployment; never more."""
+    """Repeat exactly what is undone, failed, not_started or unknown in a deployment; never more."""
     check_right(caller, origin.microservice)
-    asking = Operation.objects.filter(deployment=origin, status=OperationStatus.UNKNOWN)
-    if asking.exists():  # they still hold their instances: to repeat them is to ask their hosts now
-        return _ask_now(caller, origin, asking)
-    must_have_ended(origin)
+    unknown = Operation.objects.filter(deployment=origin, status=OperationStatus.UNKNOWN)
+    if unknown.exists():  # they still hold their instances: a retry contacts their hosts now
+        return _contact_now(caller, origin, unknown)
+    require_finished(origin)
     failed = Operation.objects.filter(deployment=origin, status__in=RETRYABLE)
     check_bad(caller, marked_bad(failed.values("dest_version")), allow_bad, "/path/id")
+    strategy = Strategy.from_row(origin.strategy)
+    with transaction.atomic():
+        refuse_deleted(failed.values_list("dest_version", flat=True), "/path/id")
+        deployment = record_request(
+            caller, origin.microservice, Action.RETRY, origin.from_version, origin.dest_version, strategy, origin
+        )
+        targets = lock_or_refuse(_failed_targets(origin), deployment)
+        return queue(caller, deployment, strategy, targets, enqueue.from_previous(origin))
+
+
+def _failed_targets(origin: Deployment) -> TargetSelection:
+    """Select the instances whose operation in `origin` failed, if they still run what they ran then."""
     own = Operation.objects.filter(deployment=origin, instance_id=OuterRef("pk"), status__in=RETRYABLE)
-    same = Q(from_version=OuterRef("version")) | Q(from_version__isnull=True) & Exists(
+    same_version = Q(from_version=OuterRef("version")) | Q(from_version__isnull=True) & Exists(
         MicroServiceInstance.objects.filter(pk=OuterRef("instance_id"), version__isnull=True)
     )
-    wish = Wish(
+    return TargetSelection(
         origin.microservice,
         MAY_DELETE,
         pointer="/path/id",
         force=True,
         skip_locked=True,
-        among=there_is(own),
-        still=there_is(own.filter(same)),
-        kept_out=placement.kept_out(origin.microservice) & ~there_is(own.filter(action=Action.DELETE)),
+        scope=has_operation(own),
+        condition=has_operation(own.filter(same_version)),
+        closed=placement.on_closed_host(origin.microservice) & ~has_operation(own.filter(action=Action.DELETE)),
     )
-    with transaction.atomic():
-        refuse_deleted(failed.values_list("dest_version", flat=True), "/path/id")
-        strategy = Strategy.parse(origin.strategy or None)
-        deployment = record_request(
-            caller, origin.microservice, Action.RETRY, origin.from_version, origin.dest_version, strategy, origin
-        )
-        targets = take_or_refuse(wish, deployment)
-        return queue(caller, deployment, targets, enqueue.again(origin))
 
 
-def _ask_now(caller: Caller, origin: Deployment, asking: QuerySet[Operation]) -> Deployment:
+def _contact_now(caller: Caller, origin: Deployment, unknown: QuerySet[Operation]) -> Deployment:
     with transaction.atomic():
-        due = asking.update(due=Now())
-        record(caller, "retry", "deployment", origin, service=origin.microservice, reason="ask silent hosts again now")
+        due = unknown.update(due=Now())
+        record(caller, "retry", "deployment", origin, service=origin.microservice, after={"unreachable_hosts": due})
         wake.workers(due)
     return origin
 
 
-def try_remainders() -> int:
-    """Retries deletes that failed and whose pause is over. Answers how many. Two sweeps at once: one of them has it."""
-    done = 0
+def schedule_delete_retry(instances: QuerySet[MicroServiceInstance], failed: Mapping[int, Operation]) -> None:
+    """Schedule the next try of deletes that failed, with growing pauses; the sweep carries it out.
+
+    After MAX_DELETE_ATTEMPTS it is not tried again by itself; callbacks and the history say so. The instance stays
+    `delete_failed` meanwhile. `failed`: the operation that failed, by its instance's id.
+    """
+    now = timezone.now()
+    pauses = [min(MAX_DELETE_PAUSE, MIN_DELETE_PAUSE * 2**tries) for tries in range(8)]
+    after = [When(tries=tries, then=Value(now + timedelta(seconds=pause))) for tries, pause in enumerate(pauses)]
+    instances.update(
+        again_at=Case(
+            When(tries__gte=settings.MAX_DELETE_ATTEMPTS - 1, then=Value(None)),
+            *after,
+            default=Value(now + timedelta(seconds=MAX_DELETE_PAUSE)),
+            output_field=DateTimeField(),
+        ),
+        tries=F("tries") + 1,
+    )
+    _report_given_up(list(instances.filter(again_at=None).select_related("microservice", "host")), failed)
+
+
+def _report_given_up(rows: list[MicroServiceInstance], failed: Mapping[int, Operation]) -> None:
+    outbox.enqueue_each(
+        EventType.DELETE_GIVEN_UP,
+        {
+            f"delete.given_up:{failed[row.pk].pk}": {
+                "instance": {
+                    "id": row.pk,
+                    "host": str(row.host),
+                    "host_id": row.host_id,
+                    "service": row.microservice.name,
+                    "service_id": row.microservice_id,
+                },
+                "tries": row.tries,
+                "error": failed[row.pk].error[:2000],
+                "operation_id": failed[row.pk].pk,
+                "url": f"{settings.PUBLIC_URL}/services/{row.microservice.name}/instances/",
+            }
+            for row in rows
+        },
+    )
+    record_rows(
+        row_of(SYSTEM, "give_up", "instance", row, {"tries": row.tries}, None, failed[row.pk].error, row.microservice)
+        for row in rows
+    )
+
+
+def retry_failed_deletes() -> int:
+    """Retry deletes whose pause is over. Return how many. Of two sweeps at the same time only one locks an instance."""
+    retried = 0
     due = MicroServiceInstance.objects.filter(
         again_at__lte=timezone.now(), status=InstanceStatus.DELETE_FAILED, locked=False
     ).select_related("microservice")
     by_service: dict[MicroService, list[int]] = {}
-    for row in due[:500]:
+    for row in due[:MAX_DELETES_A_SWEEP]:
         by_service.setdefault(row.microservice, []).append(row.pk)
-    for service, numbers in by_service.items():
+    for service, ids in by_service.items():
         try:
             with transaction.atomic():
-                retry_instances(SYSTEM, service, numbers)
-            done += len(numbers)
-        except Problem:  # another sweep, or somebody's click, was quicker with one of them: next time
+                retry_instances(SYSTEM, service, tuple(ids))
+            retried += len(ids)
+        except Problem:  # another sweep or a person locked one of them first: next time
             continue
-    return done
+    return retried

@@ -1,4 +1,4 @@
-"""Sends instances back to where a deployment brought them from: a person's revert, or a strategy past its budget."""
+"""Send instances back to the version a deployment brought them from: a person's revert, or a strategy's own."""
 
 from django.db import transaction
 from django.db.models import OuterRef, Q
@@ -9,43 +9,47 @@ from access.problems import Problem
 from ..models import Deployment, Operation
 from ..status import MAY_CHANGE_VERSION, Action, OperationStatus
 from . import enqueue, placement
-from .create import queue, record_request, take_or_refuse
-from .destinations import BETWEEN_VERSIONS
+from .create import lock_or_refuse, queue, record_request
+from .destinations import VERSION_ACTIONS
 from .rollout import OnFailure, Strategy
-from .targets import Wish, there_is
+from .targets import TargetSelection, has_operation
 
 
-def fleet_revert(origin: Deployment, how: OnFailure) -> Deployment | None:
-    """What a strategy does past its budget: what succeeded (in the last batch, or everywhere) goes back, last first."""
+def auto_revert(origin: Deployment, on_failure: OnFailure) -> Deployment | None:
+    """Revert the successes of a deployment that had too many failures: of its last batch, or all; the last one first.
+
+    Return None where nothing is left to revert.
+    """
     within = Q()
-    if how is OnFailure.REVERT_BATCH:
-        done = Operation.objects.filter(deployment=origin).exclude(status=OperationStatus.NOT_STARTED)
-        within = Q(batch=done.order_by("-batch").values_list("batch", flat=True).first())
+    if on_failure is OnFailure.REVERT_BATCH:
+        started = Operation.objects.filter(deployment=origin).exclude(status=OperationStatus.NOT_STARTED)
+        within = Q(batch=started.order_by("-batch").values_list("batch", flat=True).first())
     try:
-        return send_back(SYSTEM, origin, within, requested_by=f"deployment {origin.pk}")
+        return revert_deployment(SYSTEM, origin, within, requested_by=f"deployment {origin.pk}")
     except Problem as problem:
         if problem.code != "nothing_to_do":
             raise
         return None
 
 
-def send_back(caller: Caller, origin: Deployment, within: Q, requested_by: str = "") -> Deployment:
+def revert_deployment(caller: Caller, origin: Deployment, within: Q, requested_by: str = "") -> Deployment:
+    """Revert the instances that a deployment changed, limited to the operations that match `within`."""
     own = Operation.objects.filter(
         within,
         deployment=origin,
         instance_id=OuterRef("pk"),
         status=OperationStatus.SUCCEEDED,
-        action__in=list(BETWEEN_VERSIONS),
+        action__in=list(VERSION_ACTIONS),
     )
-    wish = Wish(
+    selection = TargetSelection(
         origin.microservice,
         MAY_CHANGE_VERSION,
         pointer="/path/id",
         force=True,
         skip_locked=True,
-        among=there_is(own),
-        still=there_is(own.filter(dest_version=OuterRef("version"))),
-        kept_out=placement.kept_out(origin.microservice),
+        scope=has_operation(own),
+        condition=has_operation(own.filter(dest_version=OuterRef("version"))),
+        closed=placement.on_closed_host(origin.microservice),
     )
     action = Action.UPGRADE if origin.action == Action.REVERT else Action.REVERT
     strategy = Strategy(max_failures=origin.operations.count())
@@ -60,5 +64,5 @@ def send_back(caller: Caller, origin: Deployment, within: Q, requested_by: str =
             origin,
             requested_by,
         )
-        targets = take_or_refuse(wish, deployment)
-        return queue(caller, deployment, targets, enqueue.back(origin), last_first=True)
+        targets = lock_or_refuse(selection, deployment)
+        return queue(caller, deployment, strategy, targets, enqueue.reversed_from(origin), last_first=True)

@@ -1,68 +1,84 @@
-"""What starts next: pure functions of a snapshot of rows. No database, no clock, no host.
+"""Decides what starts next, as pure functions of a snapshot of rows: no database, no clock, no host.
 
-`advance.py` takes the snapshot and carries the answer out, after every event (an operation ended, somebody clicked)
-and in the sweep. Because nothing waits in between, nothing is lost when a process dies.
+`advance.py` takes the snapshot and carries out the decision, after every event (an operation ended, a person acted)
+and in the sweep. No decision waits in memory in between, so nothing is lost when a process dies.
 """
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from enum import StrEnum
+from typing import Any
 
-from access.problems import invalid
+from messages import Message
 
 from ..status import DEPLOYMENT_ENDED, OPERATION_WENT_WRONG, DeploymentStatus, OperationStatus
 
-MOST_TARGETS = 1_000_000
+MAX_TARGETS = 1_000_000
 
 
 class OnFailure(StrEnum):
     """What happens when a deployment has more failures than its strategy allows."""
 
     HOLD = "hold"  # nothing more starts
-    REVERT_BATCH = "revert_batch"  # and what succeeded in the same batch goes back
-    REVERT_ALL = "revert_all"  # and everything that succeeded goes back, last first
+    REVERT_BATCH = "revert_batch"  # and the successes of the same batch are reverted
+    REVERT_ALL = "revert_all"  # and all successes are reverted, the last one first
+
+
+class InvalidStrategy(ValueError):
+    """A strategy that cannot be read: what is wrong (`reason`) at which place (`path`, "" or "/canary")."""
+
+    def __init__(self, path: str, code: str, **params: Any):
+        self.path, self.reason = path, Message(code, params)
+        super().__init__(f"{path or '/'}: {code}")
 
 
 @dataclass(frozen=True, slots=True)
 class Strategy:
-    """How a deployment goes through its targets. The default is all at once, and hold on the first failure."""
+    """How a deployment works through its targets. The default: all at once, and hold on the first failure."""
 
-    batch_size: int | str | None = None  # a number, a share such as "20%", or everything at once
-    canary: int = 0  # so many first, by themselves
+    batch_size: int | str | None = None  # a number, a percentage such as "20%", or None: everything at once
+    canary: int = 0  # deployed first, before all others
     max_failures: int = 0
     on_failure: OnFailure = OnFailure.HOLD
     pause_between: bool = False
 
     @classmethod
-    def parse(cls, given: object, pointer: str = "/strategy") -> "Strategy":
-        """From a request's JSON. Raises Problem 422 that points at the field that is wrong."""
-        if given is None:
+    def parse(cls, value: object) -> "Strategy":
+        """Return the strategy that a request's JSON describes. Raise InvalidStrategy, with the path of the field."""
+        if value is None:
             return cls()
-        if not isinstance(given, Mapping):
-            raise invalid(pointer, "must be an object")
-        unknown = sorted(set(given) - set(cls.__dataclass_fields__))
+        if not isinstance(value, Mapping):
+            raise InvalidStrategy("", "must_be_object")
+        unknown = sorted(set(value) - set(cls.__dataclass_fields__))
         if unknown:
-            raise invalid(f"{pointer}/{unknown[0]}", "is not known here")
-        pause = given.get("pause_between", False)
+            raise InvalidStrategy(f"/{unknown[0]}", "unknown_field")
+        pause = value.get("pause_between", False)
         if not isinstance(pause, bool):
-            raise invalid(f"{pointer}/pause_between", "must be true or false")
-        on_failure = given.get("on_failure", OnFailure.HOLD)
+            raise InvalidStrategy("/pause_between", "not_boolean")
+        on_failure = value.get("on_failure", OnFailure.HOLD)
         if on_failure not in list(OnFailure):
-            raise invalid(f"{pointer}/on_failure", "must be hold, revert_batch or revert_all")
+            raise InvalidStrategy("/on_failure", "not_one_of", choices=[str(word) for word in OnFailure])
         return cls(
-            batch_size=_batch_size(given.get("batch_size"), f"{pointer}/batch_size"),
-            canary=_count(given.get("canary", 0), f"{pointer}/canary"),
-            max_failures=_count(given.get("max_failures", 0), f"{pointer}/max_failures"),
+            batch_size=_batch_size(value.get("batch_size"), "/batch_size"),
+            canary=_count(value.get("canary", 0), "/canary"),
+            max_failures=_count(value.get("max_failures", 0), "/max_failures"),
             on_failure=OnFailure(on_failure),
             pause_between=pause,
         )
 
-    def to_json(self) -> dict:
+    @classmethod
+    def from_row(cls, value: Mapping[str, Any]) -> "Strategy":
+        """Return the strategy that `to_json` stored in a row; it was checked before."""
+        if not value:
+            return cls()
+        return cls(**{**value, "on_failure": OnFailure(value["on_failure"])})
+
+    def to_json(self) -> dict[str, Any]:
         return {**asdict(self), "on_failure": str(self.on_failure)}
 
     def batch_length(self, targets: int) -> int:
-        """How many targets a batch after the canary has, at least 1."""
+        """Return how many targets each batch after the canary has, at least 1."""
         rest = max(1, targets - min(self.canary, targets))
         if self.batch_size is None:
             return rest
@@ -71,33 +87,36 @@ class Strategy:
         return self.batch_size
 
     def batches(self, targets: int) -> list[int]:
-        """The sizes of the batches, in order."""
+        """Return the sizes of the batches, in order."""
         sizes = [min(self.canary, targets)] if self.canary and targets else []
         left, length = targets - sum(sizes), self.batch_length(targets)
         return sizes + [min(length, left - done) for done in range(0, left, length)]
 
 
-def _count(value: object, pointer: str) -> int:
-    if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= MOST_TARGETS:
-        raise invalid(pointer, f"must be a whole number from 0 to {MOST_TARGETS}")
+ALL_AT_ONCE = Strategy()
+
+
+def _count(value: object, path: str) -> int:
+    if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= MAX_TARGETS:
+        raise InvalidStrategy(path, "number_range", min=0, max=MAX_TARGETS)
     return value
 
 
-def _batch_size(value: object, pointer: str) -> int | str | None:
+def _batch_size(value: object, path: str) -> int | str | None:
     if value is None:
         return None
     if isinstance(value, str) and value.endswith("%"):
         share = value[:-1]
         if share.isascii() and share.isdigit() and 1 <= int(share) <= 100 and len(share) <= 3:
             return f"{int(share)}%"
-    elif isinstance(value, int) and not isinstance(value, bool) and 1 <= value <= MOST_TARGETS:
+    elif isinstance(value, int) and not isinstance(value, bool) and 1 <= value <= MAX_TARGETS:
         return value
-    raise invalid(pointer, 'must be a whole number of at least 1, or a share from "1%" to "100%"')
+    raise InvalidStrategy(path, "batch_size")
 
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """A deployment's rows in short: how many operations have each status, and the first batch that is not due yet."""
+    """A deployment's rows, summarized: operations by status, and the first batch that has not been released."""
 
     status: DeploymentStatus
     strategy: Strategy
@@ -123,26 +142,26 @@ class Snapshot:
 
 
 @dataclass(frozen=True, slots=True)
-class Move:
-    """What is to be done with a deployment now. An empty move: nothing."""
+class Decision:
+    """What to do with a deployment now. An empty decision: nothing."""
 
-    release: int | None = None  # this batch is due
-    drop: bool = False  # what has not started never will: not_started (or cancelled, while cancelling)
-    become: DeploymentStatus | None = None
-    reason: str = ""
-    revert: OnFailure | None = None  # with the end: what succeeded goes back
-
-
-NOTHING = Move()
+    release_batch: int | None = None  # this batch becomes due
+    abandon_pending: bool = False  # what has not started never will: not_started (or cancelled, while cancelling)
+    status: DeploymentStatus | None = None  # the deployment's new status
+    reason: Message | None = None
+    revert: OnFailure | None = None  # when it ends: which of its successes are reverted
 
 
-def decide(now: Snapshot, resumed: bool = False) -> Move:
-    """The next move. Called again after each move until it says NOTHING, so each is one plain thing."""
+NOTHING = Decision()
+
+
+def decide(now: Snapshot, resumed: bool = False) -> Decision:
+    """Return the next decision. Call again after each one until it is NOTHING, so that each changes one thing."""
     if now.status in DEPLOYMENT_ENDED:
         return NOTHING
     over_budget = now.failures > now.strategy.max_failures
     if (over_budget or now.status == DeploymentStatus.CANCELLING) and now.due + now.waiting:
-        return Move(drop=True)
+        return Decision(abandon_pending=True)
     if now.in_flight or now.due:
         return NOTHING
     if now.waiting:
@@ -150,33 +169,31 @@ def decide(now: Snapshot, resumed: bool = False) -> Move:
     return _end(now, over_budget)
 
 
-def _next_batch(now: Snapshot, resumed: bool) -> Move:
+def _next_batch(now: Snapshot, resumed: bool) -> Decision:
     if now.status == DeploymentStatus.PAUSED:
         return NOTHING
     if now.strategy.pause_between and now.next_batch and not resumed:
-        return Move(
-            become=DeploymentStatus.PAUSED, reason="A batch has ended; the next one waits for somebody to resume."
-        )
-    return Move(release=now.next_batch)
+        return Decision(status=DeploymentStatus.PAUSED, reason=Message("paused_between_batches"))
+    return Decision(release_batch=now.next_batch)
 
 
-def _end(now: Snapshot, over_budget: bool) -> Move:
+def _end(now: Snapshot, over_budget: bool) -> Decision:
     if now.status == DeploymentStatus.CANCELLING:
         if now.undo_failed:
-            return Move(become=DeploymentStatus.FAILED, reason="Cancelled, and an undo failed.")
-        return Move(become=DeploymentStatus.CANCELLED)
-    unwell = (
+            return Decision(status=DeploymentStatus.FAILED, reason=Message("cancelled_undo_failed"))
+        return Decision(status=DeploymentStatus.CANCELLED)
+    unsuccessful = (
         now.failures + now.counts.get(OperationStatus.NOT_STARTED, 0) + now.counts.get(OperationStatus.CANCELLED, 0)
     )
-    if not unwell:
-        return Move(become=DeploymentStatus.SUCCEEDED)
-    back = now.strategy.on_failure if over_budget and now.strategy.on_failure is not OnFailure.HOLD else None
-    return Move(become=DeploymentStatus.FAILED, revert=back)
+    if not unsuccessful:
+        return Decision(status=DeploymentStatus.SUCCEEDED)
+    revert = now.strategy.on_failure if over_budget and now.strategy.on_failure is not OnFailure.HOLD else None
+    return Decision(status=DeploymentStatus.FAILED, revert=revert)
 
 
 @dataclass(frozen=True, slots=True)
 class Due:
-    """An operation that may start, and what its start would count against."""
+    """An operation that may start, and what its start would count against (ids of rows)."""
 
     operation: int
     deployment: int

@@ -1,76 +1,118 @@
-"""Which instances a request means, which of them it may have, and the one statement that takes them."""
+"""Which instances a request selects, which of them it can lock, and the one statement that locks them."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from django.db.models import BooleanField, ExpressionWrapper, F, Q, QuerySet, Subquery, Value
 from django.db.models.lookups import IsNull
 from django.utils import timezone
 
-from access.problems import conflict
-from asset import tenancy
+from access.problems import FieldError
+from messages import Message
+from messages.rendering import literal, render
 
 from ..models import Deployment, MicroService, MicroServiceInstance, MicroServiceVersion, Operation
 from ..status import BUSY, InstanceStatus
+from .refusals import family, nothing_to_do, refused_targets
 
 _ANY = Q()
 
 
 @dataclass(frozen=True, slots=True)
-class Wish:
-    """What a request wants to do with which instances."""
+class TargetSelection:
+    """The instances that a request selects, and the conditions under which it may lock each."""
 
     service: MicroService
-    may_be: frozenset[InstanceStatus]  # the statuses that allow it
-    version: MicroServiceVersion | None = None  # the version that must run there; None: any
-    ids: tuple[int, ...] | None = None  # of instances; None: they are not named so
-    hosts: tuple[int, ...] | None = None  # ids of hosts; None: they are not named so
-    pointer: str = "/host"  # where the request says which
-    force: bool = False  # in maintenance is no hindrance
+    allowed_statuses: frozenset[InstanceStatus]
+    version: MicroServiceVersion | None = None  # the version that an instance must run; None: any
+    ids: tuple[int, ...] | None = None  # instances; None: not selected by id
+    hosts: tuple[int, ...] | None = None  # ids of hosts; None: not selected by host
+    pointer: str = "/host"  # the place in the request that selects
+    force: bool = False  # also instances in maintenance
     skip_locked: bool = False
-    among: Q = _ANY  # asked for are only those; what else they must be, beyond the fields above
-    still: Q = _ANY  # taken are only those for which this still holds
-    kept_out: Q | None = None  # those to which nothing may come (placement.py); None: what is asked for only takes away
-    becomes: InstanceStatus | None = None  # what all of them do from then on; None: not the same for each (enqueue.py)
+    scope: Q = _ANY  # limits the selection beyond the fields above
+    condition: Q = _ANY  # must still hold when an instance is locked
+    closed: Q | None = None  # instances on hosts that are closed to the service (placement.py); None: also those
+    new_status: InstanceStatus | None = None  # the status of all from then on; None: not the same for each (enqueue.py)
 
     @property
     def is_named(self) -> bool:
-        """Whether the request says which, one by one; otherwise it means whatever fits."""
+        """Whether the request names its targets one by one; otherwise it takes every instance that qualifies."""
         return self.ids is not None or self.hosts is not None
 
-    def asked(self) -> QuerySet[MicroServiceInstance]:
-        rows = MicroServiceInstance.objects.filter(self.among, microservice=self.service)
+    def selected(self) -> QuerySet[MicroServiceInstance]:
+        rows = MicroServiceInstance.objects.filter(self.scope, microservice=self.service)
         if self.ids is not None:
             return rows.filter(pk__in=self.ids)
         if self.hosts is not None:
             return rows.filter(host__in=self.hosts)
         return rows.filter(version=self.version) if self.version else rows
 
-    def free(self) -> QuerySet[MicroServiceInstance]:
-        """Those that may be taken: the condition of the UPDATE that takes them."""
-        rows = self.asked().filter(self.still, locked=False, status__in=self.may_be)
+    def lockable(self) -> QuerySet[MicroServiceInstance]:
+        """Return those that can be locked now: the condition of the UPDATE that locks them."""
+        rows = self.selected().filter(self.condition, locked=False, status__in=self.allowed_statuses)
         if self.version:
             rows = rows.filter(version=self.version)
-        if self.kept_out is not None:
-            rows = rows.exclude(self.kept_out)
+        if self.closed is not None:
+            rows = rows.exclude(self.closed)
         return rows if self.force else rows.filter(is_maintain=False)
 
+    def with_closed(self, rows: QuerySet[MicroServiceInstance]) -> QuerySet[MicroServiceInstance]:
+        """Annotate each row with `on_closed_host`: whether its host is closed to what this would deploy there."""
+        closed = None if self.closed is None else ExpressionWrapper(self.closed, BooleanField())
+        return rows.annotate(on_closed_host=closed or Value(False))
 
-def there_is(own: QuerySet[Operation]) -> Q:
-    """Whether an instance has such an operation: asked for as a value, for the reason that advance.drop gives."""
-    return Q(IsNull(Subquery(own.order_by().values("pk")[:1]), False))
+
+@dataclass(frozen=True, slots=True)
+class SkippedTarget:
+    """An instance that was selected and not locked, and why."""
+
+    instance_id: int
+    host_id: int
+    host: str
+    reason: Message
+
+    def to_json(self) -> dict[str, Any]:
+        """Return {"instance_id", "host_id", "host", "code", "params"}, as Deployment.skipped keeps it."""
+        return {
+            "instance_id": self.instance_id,
+            "host_id": self.host_id,
+            "host": self.host,
+            **self.reason.as_json(),
+        }
 
 
-def take(wish: Wish, deployment: Deployment) -> tuple[int, list[dict]]:
-    """Locks for the deployment, and answers how many, and what was left out and why.
+def describe_skipped(rows: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Return the rows of Deployment.skipped with `reason`, a sentence in the active language.
 
-    There is no gap between looking and taking: the condition is part of the UPDATE, and reasons are looked up after
-    it, for what it did not take. Two requests never hold the same instance, because a row matches only once.
-    What they do from then on is said by the same UPDATE: a second one over ten thousand rows would cost PostgreSQL as
-    much again, and all their foreign keys once more at the commit.
+    Rows of older versions have a sentence as their reason and no params; it is shown as it is.
     """
-    changes = {} if wish.becomes is None else {"status": wish.becomes}
-    taken = wish.free().update(
+    return [
+        {**row, "code": str(row.get("code", "")).partition(".")[0], "reason": render(skipped_reason(row))}
+        for row in rows
+    ]
+
+
+def skipped_reason(row: Mapping[str, Any]) -> Message:
+    return Message.from_json(row) if "params" in row else literal(str(row.get("reason", "")))
+
+
+def has_operation(operations: QuerySet[Operation]) -> Q:
+    """Return the condition that an instance has such an operation. As a value: see advance.abandon_pending."""
+    return Q(IsNull(Subquery(operations.order_by().values("pk")[:1]), False))
+
+
+def lock_targets(selection: TargetSelection, deployment: Deployment) -> tuple[int, list[SkippedTarget]]:
+    """Lock the selected instances for the deployment. Return how many, and which were skipped.
+
+    There is no gap between the check and the lock: the condition is part of the UPDATE, and the reasons are looked up
+    afterwards, for the rows that it did not match. Two requests never hold the same instance, because a row matches
+    only once. The same UPDATE sets the new status: a second one over ten thousand rows would cost PostgreSQL as much
+    again, and all their foreign keys once more at the commit.
+    """
+    changes = {} if selection.new_status is None else {"status": selection.new_status}
+    targets = selection.lockable().update(
         locked=True,
         lock_deployment=deployment,
         locked_since=timezone.now(),
@@ -79,71 +121,74 @@ def take(wish: Wish, deployment: Deployment) -> tuple[int, list[dict]]:
         updated_by=deployment.requested_by,
         **changes,
     )
-    left = list(left_out(wish, Q(lock_deployment=deployment, locked=True)))
-    refuse_where_named(wish, left)
-    return taken, left
+    skipped = list(skipped_targets(selection, Q(lock_deployment=deployment, locked=True)))
+    refuse_unavailable(selection, targets, skipped)
+    return targets, skipped
 
 
-def left_out(wish: Wish, taken: Q) -> Iterable[dict]:
-    """Every instance that was asked for and not taken, with its reason."""
-    rows = wish.asked().exclude(taken).select_related("host", "lock_deployment").order_by("pk")
-    for row in with_places(rows, wish):
-        code, reason = why_not(row, wish)
-        yield {
-            "instance_id": row.pk,
-            "host_id": row.host_id,
-            "host": str(row.host),
-            "code": code,
-            "reason": reason,
-        }
+def skipped_targets(selection: TargetSelection, locked: Q) -> Iterable[SkippedTarget]:
+    """Yield every selected instance that is not `locked`, with the reason."""
+    rows = selection.selected().exclude(locked).select_related("host", "lock_deployment").order_by("pk")
+    for row in selection.with_closed(rows):
+        yield SkippedTarget(row.pk, row.host_id, str(row.host), skip_reason(row, selection))
 
 
-def with_places(rows: QuerySet[MicroServiceInstance], wish: Wish) -> QuerySet[MicroServiceInstance]:
-    """Each with `closed`: whether its host is closed to what the wish would bring there."""
-    closed = None if wish.kept_out is None else ExpressionWrapper(wish.kept_out, BooleanField())
-    return rows.annotate(closed=closed or Value(False))
-
-
-def why_not(row: MicroServiceInstance, wish: Wish) -> tuple[str, str]:
-    """The code and the sentence for an instance that a wish cannot have. Pure; the row comes from `with_places`, with
-    its lock loaded."""
-    if row.closed:  # type: ignore[attr-defined]
-        return "host_of_another_team", tenancy.REASON
+def skip_reason(row: MicroServiceInstance, selection: TargetSelection) -> Message:
+    """Return why an instance cannot be locked. Pure; the row comes from `with_closed`, with its lock loaded."""
+    host = str(row.host)
+    if row.on_closed_host:  # type: ignore[attr-defined]
+        return Message("host_of_another_team.target", {"host": host})
     if row.locked:
-        return "instance_locked", f"is locked by {owner_of(row)}"
-    if row.status not in wish.may_be:
-        state = InstanceStatus(row.status)
-        hint = "it is busy" if state in BUSY else "it may only be retried or deleted"
-        return "instance_state", f"is {state.label}: {hint}"
-    if row.is_maintain and not wish.force:
-        return "in_maintenance", "is in maintenance"
-    return "concurrent_update", "has just been changed by somebody else"
+        return Message("instance_locked", {"host": host, "holder": lock_holder(row)})
+    if row.status not in selection.allowed_statuses:
+        status = InstanceStatus(row.status)
+        next_step = Message("wait_for_operation" if status in BUSY else "retry_or_delete")
+        return Message("instance_state", {"host": host, "status": status.label, "next_step": next_step})
+    if row.is_maintain and not selection.force:
+        return Message("in_maintenance", {"host": host})
+    return Message("concurrent_update.target", {"host": host})
 
 
-def owner_of(row: MicroServiceInstance) -> str:
-    """Who holds the lock, by which deployment, since when."""
+def is_lockable(row: MicroServiceInstance, selection: TargetSelection) -> bool:
+    """Return whether `lockable` would match the row, which runs the selection's version. Pure; as `skip_reason`."""
+    free = not (row.locked or row.is_maintain or row.on_closed_host)  # type: ignore[attr-defined]
+    return free and row.status in selection.allowed_statuses
+
+
+def lock_holder(row: MicroServiceInstance) -> Message:
+    """Return who holds the instance's lock, through which deployment, since when."""
     if row.lock_deployment is None:
-        return "somebody who is not known any more"
-    since = f"{row.locked_since:%Y-%m-%d %H:%M:%S} UTC" if row.locked_since else "an unknown time"
-    return f"{row.lock_deployment.requested_by or 'somebody'}, deployment {row.lock_deployment_id}, since {since}"
+        return Message("lock_holder.unknown")
+    since = f"{row.locked_since:%Y-%m-%d %H:%M:%S} UTC" if row.locked_since else "?"
+    who = row.lock_deployment.requested_by or "?"
+    return Message("lock_holder", {"who": who, "deployment": row.lock_deployment_id, "since": since})
 
 
-def named(left: Sequence[dict], pointer: str) -> list[dict]:
-    """What was left out, as the errors of a refusal: each reason with the host that it is about."""
-    return [{"pointer": pointer, **one, "reason": f"{one['host']} {one['reason']}"} for one in left]
+def refuse_unavailable(selection: TargetSelection, targets: int, skipped: Sequence[SkippedTarget]) -> None:
+    """Raise Problem 409 where a named target was skipped, or where no target is left. For requests and previews.
+
+    A target that a request names is never skipped silently; a locked one is, if the request asks for that.
+    """
+    if selection.is_named:
+        refused_rows = [one for one in skipped if not (selection.skip_locked and one.reason.code == "instance_locked")]
+        if refused_rows:
+            raise refused_targets(as_errors(refused_rows, selection.pointer))
+    if not targets:
+        raise nothing_to_do(as_errors(skipped, selection.pointer))
 
 
-def refuse_where_named(wish: Wish, left: Sequence[dict]) -> None:
-    """Raises Problem 409: what was named is never silently left out; a locked one may be, if the request says so."""
-    if not wish.is_named:
-        return
-    hindered = [one for one in left if not (wish.skip_locked and one["code"] == "instance_locked")]
-    if hindered:
-        errors = named(hindered, wish.pointer)
-        more = f" (and {len(errors) - 1} more)" if len(errors) > 1 else ""
-        hint = {
-            "instance_locked": 'Wait for that deployment, or leave locked ones out with on_locked "skip".',
-            "in_maintenance": 'Take it out of maintenance, or say "force": true.',
-            "host_of_another_team": tenancy.HINT,
-        }.get(hindered[0]["code"], "Look at the instance's last operation.")
-        raise conflict(hindered[0]["code"], errors[0]["reason"] + more + ".", hint, errors)
+def as_errors(skipped: Iterable[SkippedTarget], pointer: str) -> list[FieldError]:
+    """Return the errors of a refusal: one for each skipped target."""
+    return [
+        FieldError(
+            pointer,
+            one.reason,
+            {
+                "instance_id": one.instance_id,
+                "host_id": one.host_id,
+                "host": one.host,
+                "code": family(one.reason),
+            },
+        )
+        for one in skipped
+    ]

@@ -1,48 +1,79 @@
-"""An upgrade or a revert as it is asked for: all that can be told of it before anything is locked."""
+"""An upgrade or a revert as a value: made once, where the request comes in, and taken by request and preview alike."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Literal
 
 from access.callers import Caller
 from access.problems import invalid
 
-from ..models import MicroService, MicroServiceVersion
+from ..models import MicroServiceVersion
 from ..status import MAY_CHANGE_VERSION, WHILE, Action
-from . import placement, selection
-from .destinations import BETWEEN_VERSIONS, destination
-from .rollout import Strategy
-from .targets import Wish
+from . import placement
+from .destinations import VERSION_ACTIONS, find_destination
+from .rollout import ALL_AT_ONCE, InvalidStrategy, Strategy
+from .selection import HostNames, find_targets
+from .targets import TargetSelection
 
 
-def wish_of(
-    caller: Caller,
-    service: MicroService,
-    version: MicroServiceVersion,
-    action: str,
-    host: object,
-    instances: object,
-    dest_version: int | None,
-    on_locked: str | None = None,
-    strategy: object = None,
-    force: bool = False,
-    allow_bad: bool = False,
-) -> tuple[Wish, MicroServiceVersion, Strategy]:
-    """Everything about a request that can be checked before anything is locked. Also what a preview starts from."""
-    if action not in BETWEEN_VERSIONS:
-        raise invalid("/action", "must be upgrade or revert", code="unknown_action")
-    if on_locked not in (None, "refuse", "skip"):
-        raise invalid("/on_locked", "must be refuse or skip")
-    course = Strategy.parse(strategy)
-    dest = destination(caller, service, version, Action(action), dest_version, allow_bad)
-    where = selection.targets_of(service, host, instances, version)
-    skip = on_locked == "skip" or (on_locked is None and not where.is_named)
-    wish = Wish(
+class OnLocked(StrEnum):
+    """What happens to a target that another deployment has locked."""
+
+    REFUSE = "refuse"
+    SKIP = "skip"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VersionChange:
+    """A request to take what runs `version` to `dest_version`. Its fields are parsed; nothing is looked up yet."""
+
+    version: MicroServiceVersion
+    action: Action  # UPGRADE or REVERT
+    dest_version: int  # the id of a version
+    host: HostNames | Literal["all"] | None = None  # either host or instances says where
+    instances: tuple[int, ...] | None = None
+    on_locked: OnLocked | None = None  # None: refuse targets that are named, skip those of "all"
+    strategy: Strategy = ALL_AT_ONCE
+    force: bool = False
+    allow_bad: bool = False
+    mark_bad: bool = False  # a revert: the version that it leaves
+    reason: str = ""  # why that version is bad
+    plan_token: str | None = None  # of the plan that was shown
+
+
+def parse_action(text: str) -> Action:
+    """Return UPGRADE or REVERT. Raise Problem 422 `unknown_action` for any other word."""
+    if text not in VERSION_ACTIONS:
+        raise invalid("/path/action", "not_one_of", "unknown_action", choices=[str(one) for one in VERSION_ACTIONS])
+    return Action(text)
+
+
+def parse_strategy(value: object) -> Strategy:
+    """Return the strategy of a request's JSON. Raise Problem 422 that points at the wrong field."""
+    try:
+        return Strategy.parse(value)
+    except InvalidStrategy as error:
+        raise invalid(f"/strategy{error.path}", error.reason) from None
+
+
+def look_up(caller: Caller, change: VersionChange) -> tuple[TargetSelection, MicroServiceVersion]:
+    """Return the targets and the destination of a change. Raise the Problems that can be known before any lock."""
+    if change.mark_bad and change.action != Action.REVERT:
+        raise invalid("/mark_bad", "revert_only")
+    service = change.version.microservice
+    destination = find_destination(caller, change.version, change.action, change.dest_version, change.allow_bad)
+    where = find_targets(change.host, change.instances, change.version)
+    skip = change.on_locked == OnLocked.SKIP or (change.on_locked is None and not where.is_named)
+    selection = TargetSelection(
         service,
         MAY_CHANGE_VERSION,
-        version,
+        change.version,
         where.instances,
         where.hosts,
         where.pointer,
-        force,
+        change.force,
         skip,
-        kept_out=placement.kept_out(service),
-        becomes=WHILE[Action(action)],
+        closed=placement.on_closed_host(service),
+        new_status=WHILE[change.action],
     )
-    return wish, dest, course
+    return selection, destination

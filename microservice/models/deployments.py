@@ -5,6 +5,8 @@ from django.utils import timezone
 
 from access.sealed import SealedMap, SealedMapField
 from asset.models import Asset
+from messages import Message
+from messages.rendering import literal
 
 from ..status import Action, DeploymentStatus, InstanceStatus, OperationStatus, StepStatus, UndoStatus
 from .services import MicroService, MicroServiceInstance, MicroServiceVersion
@@ -18,10 +20,13 @@ class Deployment(models.Model):
     from_version = models.ForeignKey(MicroServiceVersion, null=True, on_delete=models.PROTECT, related_name="+")
     dest_version = models.ForeignKey(MicroServiceVersion, null=True, on_delete=models.PROTECT, related_name="+")
     status = models.CharField(max_length=10, choices=DeploymentStatus.choices, default=DeploymentStatus.QUEUED)
+    # Why it has its status: a message as JSON (messages.Message). Rows of older versions have a sentence instead.
+    status_message = models.JSONField(null=True, blank=True)
     status_reason = models.CharField(max_length=500, blank=True)
     # {"batch_size", "canary", "max_failures", "on_failure", "pause_between"}, every key present: rollout.Strategy
     strategy = models.JSONField(default=dict)
-    # [{"instance_id", "host_id", "host", "reason", "code"}]: targets that were asked for and left out
+    # [{"instance_id", "host_id", "host", "code", "params"}]: targets that were skipped, each with its message; rows of
+    # older versions have a sentence, "reason", instead of params (targets.describe_skipped)
     skipped = models.JSONField(default=list)
     # How the service is deployed, as it stood at the request (atoms.spec_of): later edits do not reach what was asked.
     spec = models.JSONField(default=dict)
@@ -47,6 +52,17 @@ class Deployment(models.Model):
 
     def __str__(self) -> str:
         return f"deployment {self.pk}"
+
+    @property
+    def reason(self) -> Message | None:
+        """Why it has its status; None where the status says it all."""
+        if self.status_message:
+            return Message.from_json(self.status_message)
+        return literal(self.status_reason) if self.status_reason else None
+
+    @reason.setter
+    def reason(self, message: Message | None) -> None:
+        self.status_message, self.status_reason = message.as_json() if message else None, ""
 
 
 class Operation(models.Model):

@@ -12,7 +12,8 @@ from access.problems import Problem
 
 from .. import notify
 from ..deployments import actions
-from ..deployments.placement import kept_out
+from ..deployments.placement import on_closed_host
+from ..deployments.version_change import OnLocked, VersionChange
 from ..models import MicroServiceInstance, MicroServiceVersion
 from ..status import MAY_CHANGE_VERSION, Action, BuildStatus
 
@@ -47,7 +48,7 @@ def _carry_on(version: MicroServiceVersion) -> None:
         is_maintain=False,
         status__in=MAY_CHANGE_VERSION,
         version__lt=version.pk,
-    ).exclude(kept_out(service))
+    ).exclude(on_closed_host(service))
     by_version: dict[int, list[int]] = {}
     for number, old in rows.order_by("pk").values_list("pk", "version_id"):
         by_version.setdefault(old, []).append(number)
@@ -56,8 +57,15 @@ def _carry_on(version: MicroServiceVersion) -> None:
     for old, numbers in by_version.items():
         try:
             with transaction.atomic():
-                actions.request(
-                    caller, service, known[old], Action.UPGRADE, None, version.pk, instances=numbers, on_locked="skip"
+                actions.change_version(
+                    caller,
+                    VersionChange(
+                        version=known[old],
+                        action=Action.UPGRADE,
+                        dest_version=version.pk,
+                        instances=tuple(numbers),
+                        on_locked=OnLocked.SKIP,
+                    ),
                 )
         except Problem as problem:
             log.warning("%s %s does not follow by itself: %s", service.name, version.version, problem.detail)

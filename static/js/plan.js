@@ -64,8 +64,7 @@
       const plan = page.getElementById("plan");
       if (!plan || stop.signal.aborted) return false;
       put(document.adoptNode(plan));
-      for (const place of document.querySelectorAll("[id^=wrong-]"))
-        place.textContent = page.getElementById(place.id)?.textContent ?? "";
+      marked(page);
       shown = wanted;
       history.replaceState(history.state, "", `${location.pathname}?${wanted}`);
       return true;
@@ -74,6 +73,18 @@
     } finally {
       clearTimeout(late);
     }
+  }
+
+  /* The errors beside the fields, as the page with the new plan has them. */
+  function marked(page) {
+    for (const place of choose.querySelectorAll("[id$=-errors]"))
+      place.replaceChildren(...(page.getElementById(place.id)?.childNodes ?? []));
+    for (const field of choose.elements)
+      for (const name of ["aria-invalid", "aria-describedby"]) {
+        const value = field.id && page.getElementById(field.id)?.getAttribute(name);
+        if (value) field.setAttribute(name, value);
+        else field.removeAttribute(name);
+      }
   }
 
   /* In the place of the plan that is there. Who is in it by keyboard stays there: on the button, or at its beginning. */
@@ -123,7 +134,7 @@
   function fill(form) {
     const chosen = new URLSearchParams(query());
     for (const field of [...form.elements])
-      if (field.name && !["csrfmiddlewaretoken", "key", "plan"].includes(field.name)) field.remove();
+      if (field.name && !["csrfmiddlewaretoken", "key", "plan_token"].includes(field.name)) field.remove();
     for (const [name, value] of chosen)
       form.append(Object.assign(document.createElement("input"), { type: "hidden", name, value }));
   }

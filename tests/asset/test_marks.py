@@ -10,6 +10,7 @@ from asset import host_marks, hosts
 from asset.models import Asset, HostTeam
 from microservice.deployments import actions
 from microservice.status import DeploymentStatus, OperationStatus
+from tests.microservice.deployments.requests import install
 from tests.microservice.test_execution import world  # noqa: F401 - a fixture
 from tests.microservice.test_forgetting import ADMIN
 
@@ -33,7 +34,7 @@ def test_an_operation_on_the_second_row_is_refused_with_the_firsts_name_and_touc
     assert here.install().status == DeploymentStatus.SUCCEEDED
     assert text(here) == host_marks.mark_of(here.assets[0])
     second = twin(here.assets[0])
-    made = here.ended(actions.install(ADMIN, here.service, here.versions[1], [second.pk]))
+    made = here.ended(install(ADMIN, here.versions[1], [second.pk]))
     operation = made.operations.get()
     assert operation.status == OperationStatus.UNDONE
     assert "those of another host: h0" in operation.error and "Nothing was changed" in operation.error
@@ -80,7 +81,7 @@ def test_the_folder_of_a_host_that_is_archived_or_gone_is_taken_over_by_a_check(
     assert text(here) == host_marks.mark_of(second)
     assert hosts.check(second, WHO)["warnings"] == []
     here.assets = [second]
-    made = here.ended(actions.install(ADMIN, here.service, here.versions[1], [second.pk]))
+    made = here.ended(install(ADMIN, here.versions[1], [second.pk]))
     assert made.status == DeploymentStatus.SUCCEEDED, "the fence of the new instance is above the forgotten one's"
     assert here.running() == "2.0"
 

@@ -8,6 +8,7 @@ from django.db import transaction
 from access.callers import SYSTEM
 from audit import events
 from callbacks.models import Delivery
+from messages.rendering import literal
 from microservice import notify
 from microservice.deployments import advance, control
 from microservice.publishing import versions
@@ -57,11 +58,11 @@ def test_a_deployments_start_and_end_are_told_with_names(status, event):
     callback("https://example.org/")
     made = fleet.running()
     made.status = DeploymentStatus.QUEUED
-    notify.publish([advance.become(made, DeploymentStatus.RUNNING)])
+    notify.publish([advance.set_status(made, DeploymentStatus.RUNNING)])
     assert names() == ["deployment.started"]
     if status == DeploymentStatus.CANCELLED:
-        notify.publish([advance.become(made, DeploymentStatus.CANCELLING)])
-    notify.publish([advance.become(made, status, "because")])
+        notify.publish([advance.set_status(made, DeploymentStatus.CANCELLING)])
+    notify.publish([advance.set_status(made, status, literal("because"))])
     assert names() == sorted(["deployment.started", event])
     data = json.loads(Delivery.objects.get(event=event).body)["data"]["deployment"]
     assert (data["service"], data["status"], data["reason"]) == ("shop", str(status), "because")

@@ -88,7 +88,7 @@ def test_a_version_is_marked_bad_with_a_reason_and_good_again(admin, viewer):
     (one,) = fleet.versions(shop(), 1)
     mark = f"/services/shop/versions/{one.pk}/mark/"
     assert viewer.post(f"{mark}bad/", {"reason": "x"}).status_code == 403
-    assert "must say why" in admin.post(f"{mark}bad/", {"reason": " "}, follow=True).content.decode()
+    assert "must give the reason" in admin.post(f"{mark}bad/", {"reason": " "}, follow=True).content.decode()
     admin.post(f"{mark}bad/", {"reason": "loses orders"})
     one.refresh_from_db()
     assert one.bad and "loses orders" in admin.get(f"/services/shop/versions/{one.pk}/").content.decode()
@@ -103,11 +103,11 @@ def test_a_revert_marks_the_version_that_it_leaves_where_that_is_ticked_and_only
     fleet.instances(new, fleet.hosts(1))
     address = f"/services/shop/versions/{new.pk}/revert/"
     shown = admin.get(f"{address}?mark_bad=on&reason=loses+orders").content.decode()
-    assert 'type="hidden" name="mark_bad" value="on"' in shown and 'name="reason" value="loses orders"' in shown
+    assert 'type="hidden" name="mark_bad" value="True"' in shown and 'name="reason" value="loses orders"' in shown
     form = {name: re.search(f'name="{name}" value="([^"]*)"', shown)[1] for name in ("key", "plan_token", "where")}
-    form |= {"dest": old.pk, "mark_bad": "on"}
+    form |= {"dest_version": old.pk, "mark_bad": "on"}
     refused = admin.post(address, form)
-    assert "must say why" in refused.content.decode() and not Deployment.objects.exists(), "both or neither"
+    assert "must give the reason" in refused.content.decode() and not Deployment.objects.exists(), "both or neither"
     answer = admin.post(address, {**form, "reason": "loses orders"})
     assert answer.status_code == 302
     new.refresh_from_db()

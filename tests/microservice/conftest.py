@@ -1,13 +1,14 @@
 """What the tests of services and deployments share."""
 
+from typing import Any
+
 import pytest
 
 from . import fleet
 
 
 @pytest.fixture
-def shop():
-    """A service with four versions, and three hosts that run the second one."""
+def shop(db: Any) -> fleet.Shop:
     service = fleet.service()
-    one, two, three, four = fleet.versions(service, 4)
-    return service, [one, two, three, four], fleet.instances(two, fleet.hosts(3))
+    versions = fleet.versions(service, 4)
+    return fleet.Shop(service, versions, fleet.instances(versions[1], fleet.hosts(3)))

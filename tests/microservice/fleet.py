@@ -1,9 +1,19 @@
 """Rows for tests: a service with versions, hosts that run it, and a deployment with its operations."""
 
+from typing import NamedTuple
+
 from asset.models import Asset
 from audit.models import Event
 from microservice.models import Deployment, MicroService, MicroServiceInstance, MicroServiceVersion, Operation, Output
 from microservice.status import Action, BuildStatus, DeploymentStatus, InstanceStatus, OperationStatus
+
+
+class Shop(NamedTuple):
+    """A service with four versions, and three instances that run the second one."""
+
+    service: MicroService
+    versions: list[MicroServiceVersion]
+    instances: list[MicroServiceInstance]
 
 
 def service(name: str = "shop", **more) -> MicroService:

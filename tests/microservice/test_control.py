@@ -7,22 +7,21 @@ from audit.models import History
 from microservice.deployments import actions
 from microservice.models import Deployment, MicroServiceInstance, Operation
 from microservice.status import DeploymentStatus, InstanceStatus, OperationStatus
-
-from .shop import ANN, ask
+from tests.microservice.deployments.requests import ANN, send
 
 pytestmark = pytest.mark.django_db
 
 
 def test_a_cancel_before_anything_began_frees_every_instance_as_it_was(shop):
-    MicroServiceInstance.objects.filter(pk=shop[2][0].pk).update(status=InstanceStatus.REVERT_FAILED)
-    deployment = actions.cancel(ANN, ask(shop))
+    MicroServiceInstance.objects.filter(pk=shop.instances[0].pk).update(status=InstanceStatus.REVERT_FAILED)
+    deployment = actions.cancel(ANN, send(shop))
     assert deployment.status == DeploymentStatus.CANCELLED
     assert {row.status for row in deployment.operations.all()} == {OperationStatus.CANCELLED}
     assert sorted(MicroServiceInstance.objects.values_list("locked", "status")) == [(False, 0), (False, 0), (False, 13)]
 
 
 def test_a_cancel_waits_for_what_has_begun(shop):
-    deployment = ask(shop)
+    deployment = send(shop)
     first = deployment.operations.first()
     Operation.objects.filter(pk=first.pk).update(status=OperationStatus.RUNNING)
     Deployment.objects.filter(pk=deployment.pk).update(status=DeploymentStatus.RUNNING)
@@ -32,14 +31,14 @@ def test_a_cancel_waits_for_what_has_begun(shop):
 
 
 def test_a_paused_deployment_goes_on_where_it_was(shop):
-    deployment = actions.pause(ANN, ask(shop))
+    deployment = actions.pause(ANN, send(shop))
     assert deployment.status == DeploymentStatus.PAUSED
     assert actions.resume(ANN, deployment).status == DeploymentStatus.QUEUED
 
 
 def test_breaking_a_lock_needs_a_reason_frees_the_instance_and_leaves_a_row(shop):
-    deployment = ask(shop, host=[shop[2][0].host_id])
-    instance = MicroServiceInstance.objects.get(pk=shop[2][0].pk)
+    deployment = send(shop, host=[shop.instances[0].host_id])
+    instance = MicroServiceInstance.objects.get(pk=shop.instances[0].pk)
     with pytest.raises(Problem):
         actions.break_lock(ANN, instance, "  ")
     actions.break_lock(ANN, instance, "host burned down")

@@ -14,7 +14,8 @@ from audit.models import History
 from microservice import catalog
 from microservice.deployments import actions
 from microservice.models import Deployment, MicroService, MicroServiceInstance, MicroServiceVersion, Operation
-from microservice.status import BuildStatus, DeploymentStatus, InstanceStatus, OperationStatus
+from microservice.status import Action, BuildStatus, DeploymentStatus, InstanceStatus, OperationStatus
+from tests.microservice.deployments.requests import change_version
 
 from . import fleet
 
@@ -41,7 +42,7 @@ def test_a_version_goes_with_its_package_and_history_keeps_its_name(shop):
     assert made.operations.select_related("dest_version").get().dest_version.version == "4.0"
     row = History.objects.get(action="delete", subject="version")
     assert (row.actor, row.subject_name, row.reason, row.before["file_path"]) == ("root", "4.0", "leaked a key", path)
-    assert "4.0" not in [row["version"] for row in actions.choices(running, "upgrade")]
+    assert "4.0" not in [row["version"] for row in actions.list_destinations(running, Action.UPGRADE)]
     catalog.delete_version(ADMIN, last)  # again: nothing changes
     assert History.objects.filter(action="delete").count() == 1
 
@@ -74,7 +75,7 @@ def test_what_is_under_way_with_it_or_may_be_retried_is_named(shop):
 
 
 def test_a_version_that_is_being_built_is_not_deleted(shop):
-    version = fleet.versions(shop[0], 1, BuildStatus.BUILDING)[0]
+    version = fleet.versions(shop.service, 1, BuildStatus.BUILDING)[0]
     assert "being built" in in_use(version).detail
 
 
@@ -123,7 +124,7 @@ def test_a_service_is_deleted_on_its_page_when_its_name_is_typed(shop, admin_cli
 
 def test_a_request_toward_a_version_that_is_being_deleted_waits_and_is_refused(shop):
     """What was looked at before the transaction may be gone in it: a package that is gone is never on its way."""
-    service, (_, running, _, last), _ = shop
+    _service, (_, running, _, last), _ = shop
     held, go, told = threading.Event(), threading.Event(), []
 
     def delete() -> None:
@@ -135,7 +136,7 @@ def test_a_request_toward_a_version_that_is_being_deleted_waits_and_is_refused(s
 
     def request() -> None:
         try:
-            told.append(actions.request(ADMIN, service, running, "upgrade", "all", last.pk))
+            told.append(change_version(ADMIN, running, last.pk, "upgrade", host="all"))
         except Problem as problem:
             told.append(problem.code)
         connection.close()

@@ -14,6 +14,7 @@ from access.callers import SYSTEM
 from microservice.deployments import actions
 from microservice.models import MicroServiceInstance, Step
 from microservice.status import InstanceStatus
+from tests.microservice.deployments.requests import install
 from worker import execution
 
 from .world import CHECK, START, STOP, World
@@ -183,9 +184,7 @@ def test_what_a_service_defines_is_never_pasted_into_the_shell_unquoted(here, tm
     here.service.environment = {"EVIL": evil}
     here.service.pre_command = 'printf %s "$EVIL|$TAG" > "$SHARED/said"'
     here.service.save()
-    made = actions.install(
-        SYSTEM, here.service, here.versions[0], [here.assets[0].pk], tag=evil.replace("\n", " ")[:64]
-    )
+    made = install(SYSTEM, here.versions[0], [here.assets[0].pk], tag=evil.replace("\n", " ")[:64])
     assert run(here, made).status == "succeeded"
     assert not canary.exists()
     assert (here.folder() / "shared" / "said").read_text() == f"{evil}|{evil.replace(chr(10), ' ')[:64]}"

@@ -13,6 +13,7 @@ from deployer.engine.codes import Code
 from microservice.deployments import actions, retries
 from microservice.models import Deployment, MicroServiceInstance, Operation
 from microservice.status import DeploymentStatus, InstanceStatus, OperationStatus
+from tests.microservice.deployments.requests import install
 from worker.claims import FENCES_PER_INSTANCE
 from worker.results import OperationResult
 from worker.writer import BatchWriter
@@ -27,7 +28,7 @@ WHY = "the machine burned"
 
 @pytest.fixture(autouse=True)
 def packages(monkeypatch):
-    monkeypatch.setattr("microservice.deployments.installs.with_package", lambda version, pointer: version)
+    monkeypatch.setattr("microservice.deployments.installs.require_package", lambda version, pointer: version)
     monkeypatch.setattr("microservice.deployments.destinations.ensure_rewritten", lambda version: version)
 
 
@@ -58,7 +59,7 @@ def test_an_instance_is_forgotten_with_a_reason_and_its_history_stays(shop):
         ("ann", one.pk, WHY, "2.0"),
         ("ann", two.pk, WHY, "2.0"),
     ]
-    again = actions.install(ADMIN, service, versions[0], [one.host_id])
+    again = install(ADMIN, versions[0], [one.host_id])
     assert again.operations.get().instance_id not in (one.pk, two.pk)
 
 
@@ -110,7 +111,7 @@ def test_the_fence_of_a_later_instance_is_above_every_one_that_the_forgotten_one
     actions.delete(ANN, service, [one.pk])
     old = batch.claim().operation.fence
     actions.forget(ANN, service, [one.pk], WHY)
-    actions.install(ADMIN, service, versions[0], [one.host_id])
+    install(ADMIN, versions[0], [one.host_id])
     new = batch.claim().operation
     assert new.fence > old and new.fence // FENCES_PER_INSTANCE > old // FENCES_PER_INSTANCE
 
@@ -118,7 +119,7 @@ def test_the_fence_of_a_later_instance_is_above_every_one_that_the_forgotten_one
 def test_an_install_that_waits_for_the_delete_ends_with_it(shop):
     service, versions, (one, *_) = shop
     actions.delete(ANN, service, [one.pk])
-    waiting = actions.install(ADMIN, service, versions[0], [one.host_id])
+    waiting = install(ADMIN, versions[0], [one.host_id])
     actions.forget(ANN, service, [one.pk], WHY)
     waiting.refresh_from_db()
     operation = waiting.operations.get()
@@ -144,11 +145,11 @@ def test_a_delete_is_not_tried_for_ever_without_somebody_being_told(shop, batch,
         assert (row.tries, row.status) == (tries, InstanceStatus.DELETE_FAILED) and row.again_at
         assert not Delivery.objects.filter(event=EventType.DELETE_GIVEN_UP).exists()
         MicroServiceInstance.objects.filter(pk=one.pk).update(again_at=timezone.now())
-        assert retries.try_remainders() == 1
+        assert retries.retry_failed_deletes() == 1
         fail_delete(batch)
     row = MicroServiceInstance.objects.get(pk=one.pk)
     assert (row.tries, row.again_at, row.status) == (3, None, InstanceStatus.DELETE_FAILED)
-    assert retries.try_remainders() == 0
+    assert retries.retry_failed_deletes() == 0
     told = Delivery.objects.get(event=EventType.DELETE_GIVEN_UP)
     assert '"tries": 3' in told.body and "cannot be reached" in told.body
     assert History.objects.get(action="give_up").subject_id == one.pk
@@ -190,7 +191,7 @@ def test_an_archived_host_is_in_no_list_or_choice_keeps_its_history_and_comes_ba
         host = Asset.every.get(pk=one.host_id)
         args = {hosts.change: (ADMIN, host, {"port": 23}), hosts.check: (host, ADMIN)}.get(act, (host, "x", ADMIN))
         refused("host_archived", act, *args)
-    refused("wrong_target", actions.install, ADMIN, service, versions[0], [one.host_id])
+    refused("wrong_target", install, ADMIN, versions[0], [one.host_id])
     hosts.unarchive(ADMIN, Asset.every.get(pk=one.host_id))
     assert name in admin_client.get("/hosts/").content.decode()
 
@@ -229,17 +230,17 @@ def test_an_install_that_races_an_archive_is_refused(shop, monkeypatch):
     """The host was looked up before it was archived: the second look, under its lock, finds it out."""
     from microservice.deployments import installs
 
-    service, versions, _ = shop
+    _service, versions, _ = shop
     host = fleet.hosts(1, prefix="late")[0]
-    checked = installs._checked
+    look_up = installs._look_up
 
     def late(*args):
-        found = checked(*args)
+        found = look_up(*args)
         actions.archive_host(ADMIN, host, WHY)
         return found
 
-    monkeypatch.setattr(installs, "_checked", late)
-    refused("host_archived", actions.install, ADMIN, service, versions[0], [host.pk])
+    monkeypatch.setattr(installs, "_look_up", late)
+    refused("host_archived", install, ADMIN, versions[0], [host.pk])
     assert not MicroServiceInstance.objects.filter(host=host).exists()
 
 

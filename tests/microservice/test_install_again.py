@@ -5,12 +5,11 @@ import pytest
 from access.callers import SYSTEM, Caller
 from access.problems import Problem
 from console.queries.services import hosts_without
-from microservice.deployments import actions
 from microservice.models import MicroServiceInstance
 from microservice.status import DeploymentStatus, InstanceStatus, OperationStatus
+from tests.microservice.deployments.requests import end_all, install, preview_install
 
 from . import fleet
-from .shop import end_all
 from .test_execution import world  # noqa: F401 - a fixture
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.found("removal")]
@@ -20,18 +19,18 @@ ANN = Caller(name="ann", scopes=frozenset({"deploy"}))
 @pytest.fixture
 def failed(shop, monkeypatch):
     """The service, two of its versions, a host, and the instance whose first install failed there."""
-    monkeypatch.setattr("microservice.deployments.installs.with_package", lambda version, pointer: version)
+    monkeypatch.setattr("microservice.deployments.installs.require_package", lambda version, pointer: version)
     service, (one, two, *_), _ = shop
     host = fleet.hosts(1, prefix="new")[0]
-    made = actions.install(ANN, service, one, [host.pk], port=8080, tag="a")
+    made = install(ANN, one, [host.pk], port=8080, tag="a")
     end_all(made, OperationStatus.UNDONE, error="start failed")
     return service, one, two, host, MicroServiceInstance.objects.get(host=host)
 
 
 def test_another_version_is_installed_in_its_place_with_other_fields(failed):
-    service, _, two, host, instance = failed
+    _service, _, two, host, instance = failed
     assert (instance.version, instance.status, instance.locked) == (None, InstanceStatus.INSTALL_FAILED, False)
-    made = actions.install(ANN, service, two, [host.pk], port=9090, tag="b", weight=7)
+    made = install(ANN, two, [host.pk], port=9090, tag="b", weight=7)
     instance.refresh_from_db()
     assert (instance.port, instance.tag, instance.weight) == (9090, "b", 7)
     assert (instance.status, instance.lock_deployment) == (InstanceStatus.INSTALLING, made)
@@ -43,31 +42,31 @@ def test_another_version_is_installed_in_its_place_with_other_fields(failed):
 
 
 def test_failed_and_new_hosts_go_together_and_the_preview_is_what_runs(failed):
-    service, _, two, host, instance = failed
+    _service, _, two, host, instance = failed
     other = fleet.hosts(1, prefix="other")[0]
-    plan = actions.preview_install(ANN, service, two, [host.pk, other.pk], port=1)
+    plan = preview_install(ANN, two, [host.pk, other.pk], port=1)
     assert [row["host_id"] for row in plan["targets"]] == [host.pk, other.pk]
-    made = actions.install(ANN, service, two, [host.pk, other.pk], port=1, plan_token=plan["plan_token"])
+    made = install(ANN, two, [host.pk, other.pk], port=1, plan_token=plan["plan_token"])
     assert made.operations.count() == 2
     assert instance.pk in made.operations.values_list("instance_id", flat=True)
 
 
 @pytest.mark.parametrize("state", [{"locked": True}, {"is_maintain": True}, {"status": InstanceStatus.RUNNING}])
 def test_what_is_busy_or_runs_or_is_kept_out_is_refused_as_before(failed, state):
-    service, _, two, host, instance = failed
+    _service, _, two, host, instance = failed
     if state.get("status") == InstanceStatus.RUNNING:
         state = {**state, "version": two}
     MicroServiceInstance.objects.filter(pk=instance.pk).update(**state)
-    for act in (actions.preview_install, actions.install):
+    for act in (preview_install, install):
         with pytest.raises(Problem) as caught:
-            act(ANN, service, two, [host.pk])
+            act(ANN, two, [host.pk])
         assert caught.value.code == "already_installed"
 
 
 def test_a_wrong_field_is_refused_for_it_too(failed):
-    service, _, two, host, instance = failed
+    _service, _, two, host, instance = failed
     with pytest.raises(Problem) as caught:
-        actions.install(ANN, service, two, [host.pk], port=70000)
+        install(ANN, two, [host.pk], port=70000)
     assert caught.value.status == 422
     instance.refresh_from_db()
     assert not instance.locked

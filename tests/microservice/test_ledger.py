@@ -15,6 +15,7 @@ from microservice.deployments import actions, retries
 from microservice.models import Deployment, MicroServiceInstance, Operation, Output, Step
 from microservice.status import DeploymentStatus, InstanceStatus, OperationStatus, UndoStatus
 from tests.lab.busy import within
+from tests.microservice.deployments.requests import change_version, install
 from worker import writer
 from worker.results import OperationResult
 from worker.writer import BatchWriter
@@ -42,7 +43,7 @@ def upgrade(count=3, name="shop", **more) -> Deployment:
     service = fleet.service(name)
     old, new = fleet.versions(service, 2)
     fleet.instances(old, fleet.hosts(count, prefix=name))
-    return actions.request(SYSTEM, service, old, "upgrade", "all", new.pk, **more)
+    return change_version(SYSTEM, old, new.pk, "upgrade", host="all", **more)
 
 
 def done(claim, **more) -> OperationResult:
@@ -223,7 +224,7 @@ def test_fences_of_a_new_instance_are_above_every_fence_of_the_one_before(writer
     gone = batch.claim()
     batch.finish(done(gone))
     assert not MicroServiceInstance.objects.exists()
-    actions.install(SYSTEM, service, deployment.dest_version, [host.pk])
+    install(SYSTEM, deployment.dest_version, [host.pk])
     assert batch.claim().operation.fence > gone.operation.fence > claim.operation.fence
 
 
@@ -388,11 +389,11 @@ def test_an_install_that_is_asked_for_during_a_delete_waits_for_its_end(writers)
     old = MicroServiceInstance.objects.get()
     actions.delete(SYSTEM, old.microservice, [old.pk])
     going = batch.claim()
-    install = actions.install(SYSTEM, old.microservice, deployment.dest_version, [old.host_id], port=81)
+    installed = install(SYSTEM, deployment.dest_version, [old.host_id], port=81)
     assert batch.claim() is None, "the delete has not ended"
     batch.finish(done(going))
     claim = batch.claim()
-    assert claim.operation.deployment_id == install.pk and claim.fresh
+    assert claim.operation.deployment_id == installed.pk and claim.fresh
     assert claim.operation.fence > going.operation.fence
     batch.finish(done(claim))
     new = MicroServiceInstance.objects.get()
@@ -409,9 +410,9 @@ def test_a_delete_that_failed_is_tried_again_until_it_is_done(writers):
         batch.finish(done(batch.claim(), status=OperationStatus.UNDONE, undo_status=UndoStatus.UNDONE, error="no"))
         instance.refresh_from_db()
         assert (instance.status, instance.tries, instance.locked) == (InstanceStatus.DELETE_FAILED, tries, False)
-        assert instance.again_at > timezone.now() and retries.try_remainders() == 0
+        assert instance.again_at > timezone.now() and retries.retry_failed_deletes() == 0
         MicroServiceInstance.objects.update(again_at=timezone.now())
-        assert retries.try_remainders() == 1 and retries.try_remainders() == 0
+        assert retries.retry_failed_deletes() == 1 and retries.retry_failed_deletes() == 0
     batch.finish(done(batch.claim()))
     assert not MicroServiceInstance.objects.exists()
 
@@ -474,9 +475,9 @@ def test_a_canary_goes_first_by_itself_and_a_pause_between_batches_waits_for_som
 def test_two_deployments_of_one_service_run_side_by_side_over_different_instances(writers):
     first, batch = upgrade(4), writers()
     assert first.operations.count() == 4
-    service, old, new = first.microservice, first.from_version, first.dest_version
+    old, new = first.from_version, first.dest_version
     more = fleet.instances(old, fleet.hosts(2, prefix="more"))
-    second = actions.request(SYSTEM, service, old, "upgrade", [row.host_id for row in more], new.pk)
+    second = change_version(SYSTEM, old, new.pk, "upgrade", host=[row.host_id for row in more])
     owners = {batch.claim().operation.deployment_id for _ in range(6)}
     assert owners == {first.pk, second.pk}
 

@@ -8,6 +8,7 @@ from access.callers import SYSTEM
 from microservice.deployments import actions
 from microservice.models import Deployment, MicroServiceInstance, Operation
 from microservice.status import Action, DeploymentStatus, InstanceStatus, OperationStatus
+from tests.microservice.deployments.requests import change_version
 
 from . import fleet
 
@@ -63,7 +64,7 @@ def costs(count):
         found.append((what, cost))
         return made
 
-    made = cost_of("upgrade", lambda: actions.request(SYSTEM, service, old, Action.UPGRADE, "all", new.pk))
+    made = cost_of("upgrade", lambda: change_version(SYSTEM, old, new.pk, Action.UPGRADE, host="all"))
     cost_of("cancel", lambda: actions.cancel(SYSTEM, made))
     again = cost_of("retry", lambda: _of_ended(made, OperationStatus.UNDONE, actions.retry))
     assert set(service.instances.values_list("status", "locked")) == {(InstanceStatus.UPGRADING, True)}

@@ -7,9 +7,9 @@ from django.db import ProgrammingError
 from django.utils import timezone
 
 from access.callers import SYSTEM
-from microservice.deployments import actions
 from microservice.models import Deployment, Heartbeat, Operation, Output
 from microservice.status import DeploymentStatus, OperationStatus
+from tests.microservice.deployments.requests import change_version
 from worker import execution, recovery
 from worker.progress import Progress, write_progress
 from worker.writer import BatchWriter
@@ -31,7 +31,7 @@ def batch(transactional_db, monkeypatch):
 def upgrade(count: int, name: str = "shop") -> Deployment:
     old, new = fleet.versions(fleet.service(name), 2)
     fleet.instances(old, fleet.hosts(count, prefix=name))
-    return actions.request(SYSTEM, old.microservice, old, "upgrade", "all", new.pk)
+    return change_version(SYSTEM, old, new.pk, "upgrade", host="all")
 
 
 def test_what_nobody_claimed_is_found_by_the_sweep(batch):
@@ -103,7 +103,7 @@ def test_without_a_broker_the_sweep_comes_more_often(settings, monkeypatch):
 
 
 @pytest.mark.found("away")
-@pytest.mark.parametrize("broken", ["end_stuck", "retries.try_remainders"])
+@pytest.mark.parametrize("broken", ["end_stuck", "retries.retry_failed_deletes"])
 def test_an_error_in_one_part_of_the_sweep_hinders_no_other(batch, monkeypatch, broken):
     """A store that is away, a right that the database's role has not: what was lost is found all the same."""
     done = []

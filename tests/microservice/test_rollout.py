@@ -6,8 +6,17 @@ from collections import Counter
 
 import pytest
 
-from access.problems import Problem
-from microservice.deployments.rollout import NOTHING, Due, InFlight, Limits, Snapshot, Strategy, choose, decide
+from microservice.deployments.rollout import (
+    NOTHING,
+    Due,
+    InFlight,
+    InvalidStrategy,
+    Limits,
+    Snapshot,
+    Strategy,
+    choose,
+    decide,
+)
 from microservice.status import (
     DEPLOYMENT_ENDED,
     DEPLOYMENT_TRANSITIONS,
@@ -60,24 +69,26 @@ class History:
 
     def settle(self, resumed: bool = False) -> None:
         for _ in range(100):
-            move = decide(self.snapshot(), resumed)
-            if move == NOTHING:
+            decision = decide(self.snapshot(), resumed)
+            if decision == NOTHING:
                 return
-            if move.release is not None:
+            if decision.release_batch is not None:
                 assert not any(
-                    s not in OPERATION_ENDED for s, b in zip(self.rows, self.batch, strict=True) if b < move.release
+                    s not in OPERATION_ENDED
+                    for s, b in zip(self.rows, self.batch, strict=True)
+                    if b < decision.release_batch
                 )
                 assert self.failures() <= self.strategy.max_failures
                 resumed = False
                 for i, number in enumerate(self.batch):
-                    if number == move.release:
+                    if number == decision.release_batch:
                         self.become(i, S.QUEUED)
-            if move.drop:
+            if decision.abandon_pending:
                 for i, status in enumerate(self.rows):
                     if status in (S.PENDING, S.QUEUED):
                         self.become(i, S.CANCELLED if self.status == D.CANCELLING else S.NOT_STARTED)
-            if move.become:
-                self.turn(move.become)
+            if decision.status:
+                self.turn(decision.status)
         raise AssertionError("the decisions never come to rest")
 
     def failures(self) -> int:
@@ -164,8 +175,10 @@ def test_what_is_parsed_comes_back_the_same():
         {"batch_size": "20%", "canary": 2, "max_failures": 1, "on_failure": "revert_all", "pause_between": True}
     )
     assert Strategy.parse(strategy.to_json()) == strategy
-    with pytest.raises(Problem):
+    assert Strategy.from_row(strategy.to_json()) == strategy
+    with pytest.raises(InvalidStrategy) as caught:
         Strategy.parse({"batch_size": "20 %"})
+    assert caught.value.path == "/batch_size"
 
 
 def due(deployment: int, count: int, service: int = 1, host: int | None = None, jump: int | None = None) -> list[Due]:

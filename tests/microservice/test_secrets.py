@@ -18,6 +18,7 @@ from microservice.deployments import actions
 from microservice.models import Deployment, Operation, Step
 from microservice.status import DeploymentStatus, OperationStatus
 from tests.lab.network import wait_until
+from tests.microservice.deployments.requests import change_version, install, preview_install
 from worker import execution
 from worker.progress import Progress
 
@@ -106,7 +107,7 @@ def test_a_deployment_keeps_what_it_was_requested_with_until_it_has_ended(here):
     assert first.status == DeploymentStatus.SUCCEEDED and not first.secrets
     second = here.go("upgrade", 0, 1, wait=False)
     work(second)
-    back = actions.request(SYSTEM, here.service, here.versions[1], "revert", "all", here.versions[0].pk)
+    back = change_version(SYSTEM, here.versions[1], here.versions[0].pk, "revert", host="all")
     assert work(back).status == OperationStatus.SUCCEEDED
     assert kept(here) == ["the first value", "the second value", "the second value"]
 
@@ -123,11 +124,11 @@ def test_a_retry_takes_the_secrets_of_today(here):
 
 def test_a_plan_shown_before_a_secret_changed_is_not_what_would_run(here):
     set_up(here)
-    shown = actions.preview_install(SYSTEM, here.service, here.versions[0], [here.assets[0].pk])
+    shown = preview_install(SYSTEM, here.versions[0], [here.assets[0].pk])
     assert "kanari" not in json.dumps(shown) and PEM[20:60] not in json.dumps(shown)
     set_up(here, {"DB_PASSWORD": "another value"})
     with pytest.raises(Problem) as refused:
-        actions.install(SYSTEM, here.service, here.versions[0], [here.assets[0].pk], plan_token=shown["plan_token"])
+        install(SYSTEM, here.versions[0], [here.assets[0].pk], plan_token=shown["plan_token"])
     assert refused.value.code == "plan_changed"
 
 

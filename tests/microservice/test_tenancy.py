@@ -18,6 +18,7 @@ from microservice.deployments import actions, retries
 from microservice.models import Deployment, MicroServiceInstance, Operation
 from microservice.publishing.auto_deploy import build_ended
 from microservice.status import Action, DeploymentStatus, InstanceStatus, OperationStatus, UndoStatus
+from tests.microservice.deployments.requests import change_version, install, preview, preview_install
 from worker.results import OperationResult
 from worker.writer import BatchWriter
 
@@ -53,7 +54,7 @@ class Two:
 
 @pytest.fixture
 def two(transactional_db, monkeypatch):
-    monkeypatch.setattr("microservice.deployments.installs.with_package", lambda version, pointer: version)
+    monkeypatch.setattr("microservice.deployments.installs.require_package", lambda version, pointer: version)
     monkeypatch.setattr("microservice.deployments.destinations.ensure_rewritten", lambda version: version)
     return Two()
 
@@ -106,8 +107,8 @@ def test_the_rule_is_the_same_as_a_condition(two):
 )
 def test_only_services_of_its_teams_are_installed_on_a_host(two, name, host, code):
     target = getattr(two, host)
-    for ask in (actions.preview_install, actions.install):
-        call = (ask, SYSTEM, two.service[name], two.versions[name][0], [target.pk])
+    for ask in (preview_install, install):
+        call = (ask, SYSTEM, two.versions[name][0], [target.pk])
         if code:
             problem = refused(409, code, *call)
             assert target.hostname in problem.detail and target.hostname in problem.errors[0]["reason"]
@@ -118,10 +119,10 @@ def test_only_services_of_its_teams_are_installed_on_a_host(two, name, host, cod
 def test_a_host_of_two_teams_takes_the_services_of_both(two):
     two.free.teams.set([two.red, two.blue])
     for name in ("red", "blue"):
-        actions.install(SYSTEM, two.service[name], two.versions[name][0], [two.free.pk])
+        install(SYSTEM, two.versions[name][0], [two.free.pk])
     refused_now = pytest.raises(Problem, match="of-nobody cannot be deployed to")
     with refused_now:
-        actions.install(SYSTEM, two.service["nobody"], two.versions["nobody"][0], [two.free.pk])
+        install(SYSTEM, two.versions["nobody"][0], [two.free.pk])
 
 
 def test_a_strangers_host_is_no_host_to_who_asks_for_it(two):
@@ -129,17 +130,14 @@ def test_a_strangers_host_is_no_host_to_who_asks_for_it(two):
     blue = member(blue="owner")
     said = []
     for number in (two.reds.pk, 10**6):
-        problem = refused(
-            422, "wrong_target", actions.install, blue, two.service["blue"], two.versions["blue"][0], [number]
-        )
+        problem = refused(422, "wrong_target", install, blue, two.versions["blue"][0], [number])
         said.append(problem.detail.replace(str(number), "N"))
     assert said[0] == said[1]
     problem = refused(
         409,
         "host_of_another_team",
-        actions.install,
+        install,
         member(blue="owner", red="viewer"),
-        two.service["blue"],
         two.versions["blue"][0],
         [two.reds.pk],
     )
@@ -154,14 +152,14 @@ def misplaced(two, **more) -> MicroServiceInstance:
 @pytest.mark.parametrize("action, dest", [("upgrade", 2), ("revert", 0)])
 def test_what_is_on_a_closed_host_goes_to_no_other_version(two, action, dest):
     instance, versions = misplaced(two), two.versions["blue"]
-    call = (SYSTEM, two.service["blue"], versions[1], action)
-    for ask in (actions.preview, actions.request):
-        problem = refused(409, "host_of_another_team", ask, *call, [instance.host_id], versions[dest].pk)
+    call = (SYSTEM, versions[1], versions[dest], action)
+    for ask in (preview, change_version):
+        problem = refused(409, "host_of_another_team", ask, *call, host=[instance.host_id])
         assert two.reds.hostname in problem.detail
-    refused(409, "nothing_to_do", actions.request, *call, "all", versions[dest].pk)
+    refused(409, "nothing_to_do", change_version, *call)
     here = two.instance("blue", two.blues, version=1)
-    made = actions.request(*call, "all", versions[dest].pk)
-    assert [row["code"] for row in made.skipped] == ["host_of_another_team"]
+    made = change_version(*call)
+    assert [row["code"] for row in made.skipped] == ["host_of_another_team.target"]
     assert list(made.operations.values_list("instance", flat=True)) == [here.pk]
 
 
@@ -178,15 +176,13 @@ def test_a_delete_is_always_possible_and_so_is_its_retry(two):
 def test_a_retry_and_a_way_back_bring_nothing_to_a_host_that_was_given_away(two):
     versions = two.versions["blue"]
     first, second = two.instance("blue", two.blues), two.instance("blue", two.free)
-    made = actions.request(
-        SYSTEM, two.service["blue"], versions[0], "upgrade", "all", versions[1].pk, strategy={"max_failures": 2}
-    )
+    made = change_version(SYSTEM, versions[0], versions[1].pk, "upgrade", host="all", strategy={"max_failures": 2})
     end(made, OperationStatus.UNDONE, undo_status=UndoStatus.UNDONE)
     HostTeam.objects.create(host=two.free, team=two.red)
     refused(409, "host_of_another_team", retries.retry_instances, SYSTEM, two.service["blue"], [second.pk])
     again = actions.retry(SYSTEM, made)
     assert list(again.operations.values_list("instance", flat=True)) == [first.pk]
-    assert [row["code"] for row in again.skipped] == ["host_of_another_team"]
+    assert [row["code"] for row in again.skipped] == ["host_of_another_team.target"]
     end(again, OperationStatus.SUCCEEDED)
     HostTeam.objects.filter(host=two.blues).update(team=two.red)
     refused(409, "nothing_to_do", actions.revert, SYSTEM, again)
@@ -208,9 +204,9 @@ def test_the_dialogs_grey_a_closed_host_with_its_reason(two):
 
     misplaced(two)
     two.instance("blue", two.blues, version=1)
-    offered, _ = dialog.hosts(two.service["blue"], two.versions["blue"][1], [])
+    offered, _ = dialog.hosts(two.versions["blue"][1], [])
     assert {row.host.hostname: reason for row, reason in offered} == {
-        two.reds.hostname: tenancy.REASON,
+        two.reds.hostname: f"{two.reds} belongs to other teams than the service.",
         two.blues.hostname: "",
     }
     places, _ = services.hosts_without(SYSTEM, two.service["nobody"], [])
@@ -243,7 +239,7 @@ def test_what_waits_for_a_host_that_was_given_away_never_starts(two, batch):
     it was; what goes to another host of the same deployment starts."""
     versions = two.versions["blue"]
     lost, kept = two.instance("blue", two.free), two.instance("blue", two.blues)
-    made = actions.request(SYSTEM, two.service["blue"], versions[0], "upgrade", "all", versions[1].pk)
+    made = change_version(SYSTEM, versions[0], versions[1].pk, "upgrade", host="all")
     HostTeam.objects.create(host=two.free, team=two.red)
     claims = batch.claim_many(10)
     assert [claim.operation.instance_id for claim in claims] == [kept.pk]
@@ -259,7 +255,7 @@ def test_what_waits_for_a_host_that_was_given_away_never_starts(two, batch):
 
 @pytest.mark.parametrize("how", ["the host", "the service"])
 def test_a_deployment_of_which_nothing_may_start_ends(two, batch, how):
-    made = actions.install(SYSTEM, two.service["blue"], two.versions["blue"][0], [two.blues.pk])
+    made = install(SYSTEM, two.versions["blue"][0], [two.blues.pk])
     if how == "the host":
         HostTeam.objects.filter(host=two.blues).update(team=two.red)
     else:
@@ -278,7 +274,7 @@ def test_a_deployment_of_which_nothing_may_start_ends(two, batch, how):
 def test_an_install_behind_a_delete_does_not_begin_on_a_host_that_was_given_away(two):
     old = two.instance("blue", two.blues)
     gone = actions.delete(SYSTEM, two.service["blue"], [old.pk])
-    waits = actions.install(SYSTEM, two.service["blue"], two.versions["blue"][0], [two.blues.pk])
+    waits = install(SYSTEM, two.versions["blue"][0], [two.blues.pk])
     HostTeam.objects.filter(host=two.blues).update(team=two.red)
     end(gone, OperationStatus.SUCCEEDED)
     operation = waits.operations.get()
@@ -302,7 +298,7 @@ def test_a_claim_takes_as_many_statements_where_hosts_have_teams(two):
                 HostTeam.objects.bulk_create(HostTeam(host=one, team=two.blue) for one in more)
             fleet.instances(two.versions[name][0], more)
         versions = two.versions[name]
-        actions.request(SYSTEM, two.service[name], versions[0], "upgrade", "all", versions[1].pk)
+        change_version(SYSTEM, versions[0], versions[1].pk, "upgrade", host="all")
         with transaction.atomic(), CaptureQueriesContext(connection) as asked:
             claims, _ = claim("w", Counter(), [], 20, 20, "")
         assert len(claims) == 6
@@ -367,7 +363,7 @@ def test_of_an_install_and_a_gift_at_the_same_moment_one_is_refused(two):
 
         calls = (
             lambda: hosts.change(SYSTEM, two.free, {"teams": ["red"]}),
-            lambda: actions.install(SYSTEM, two.service["blue"], two.versions["blue"][0], [two.free.pk]),
+            lambda: install(SYSTEM, two.versions["blue"][0], [two.free.pk]),
         )
         threads = [threading.Thread(target=ask, args=(call,)) for call in calls]
         for thread in threads:

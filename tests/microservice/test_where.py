@@ -12,13 +12,12 @@ from access.models import IdempotencyKey
 from access.secrets import seal
 from audit.models import Event
 from microservice import notify
-from microservice.deployments import actions
 from microservice.models import Deployment, MicroServiceInstance, Operation
 from microservice.status import DeploymentStatus, InstanceStatus, OperationStatus
+from tests.microservice.deployments.requests import change_version, end_all
 
 from . import apart, fleet
 from .api.conftest import api, store  # noqa: F401
-from .shop import end_all
 
 pytestmark = [pytest.mark.django_db, pytest.mark.found("hosts")]
 
@@ -105,7 +104,13 @@ def test_each_host_that_is_wrong_is_named_with_both_its_ids(here, api):  # noqa:
     assert "web1" in problem["errors"][0]["reason"] and "does not run 2.0" in problem["errors"][0]["reason"]
     by_instance = api().post(path(here), body(here, instances=[9002])).json()
     assert by_instance["errors"] == [
-        {"pointer": "/instances", "reason": "instance 9002 does not run 2.0", "instance_id": 9002}
+        {
+            "pointer": "/instances",
+            "reason": "Instance 9002 does not run 2.0.",
+            "code": "wrong_target.instance_runs_other_version",
+            "params": {"instance": 9002, "version": "2.0"},
+            "instance_id": 9002,
+        }
     ]
 
 
@@ -171,7 +176,7 @@ def test_deletes_and_retries_of_instances_take_instances(here, api):  # noqa: F8
         refused = api().post(f"/services/shop/instances/{what}", {"instances": [9003]})
         assert (refused.status_code, refused.json()["errors"][0]["pointer"]) == (422, "/instances")
         assert api().post(f"/services/shop/instances/{what}", {"host": [9001]}).status_code == 422
-    made = actions.request(SYSTEM, here.service, here.versions[1], "upgrade", "all", here.versions[2].pk)
+    made = change_version(SYSTEM, here.versions[1], here.versions[2].pk, "upgrade", host="all")
     end_all(made, OperationStatus.UNDONE)
     assert api().post("/services/shop/instances/retry", {"instances": [9001]}).status_code == 202
     assert here.locked() == {"web2"}
@@ -182,7 +187,7 @@ def test_deletes_and_retries_of_instances_take_instances(here, api):  # noqa: F8
 
 
 def test_a_retry_and_a_revert_of_a_deployment_stay_on_its_hosts(here, api):  # noqa: F811
-    made = actions.request(SYSTEM, here.service, here.versions[1], "upgrade", ["web1"], here.versions[2].pk)
+    made = change_version(SYSTEM, here.versions[1], here.versions[2].pk, "upgrade", host=["web1"])
     end_all(made, OperationStatus.UNDONE)
     again = api().post(f"/deployments/{made.pk}/retry")
     assert again.status_code == 202 and here.locked() == {"web1"}
@@ -228,7 +233,7 @@ def admin(db):
 
 def boxes(page: str) -> dict[str, str]:
     """The checkboxes for hosts as they stand on a page: the name beside each, and what it sends."""
-    box = r'name="host" id="host-(\d+)" value="(\d+)"[^>]*>\s*<label for="host-(\d+)"[^>]*><span [^>]*>(\w+)'
+    box = r'name="host"\s+id="host-(\d+)"\s+value="(\d+)"[^>]*>\s*<label for="host-(\d+)"[^>]*>\s*<span [^>]*>(\w+)'
     found = re.findall(box, page)
     assert all(one == value == label for one, value, label, _ in found)
     return {name: value for _, value, _, name in found}
@@ -272,7 +277,7 @@ def test_the_console_installs_on_hosts_and_changes_instances(here, admin):
 
 
 def test_events_and_callbacks_name_both(here):
-    made = actions.request(SYSTEM, here.service, here.versions[1], "upgrade", ["web1"], here.versions[2].pk)
+    made = change_version(SYSTEM, here.versions[1], here.versions[2].pk, "upgrade", host=["web1"])
     end_all(made, OperationStatus.UNDONE)
     told = Event.objects.filter(kind="operation").latest("pk")
     assert (told.data["host_id"], told.data["instance_id"]) == (9001, 9002)

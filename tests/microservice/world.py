@@ -13,10 +13,10 @@ from django.core.files.storage import default_storage
 
 from access.callers import SYSTEM
 from asset.models import Asset, Credential
-from microservice.deployments import actions
 from microservice.models import Deployment, MicroService, MicroServiceInstance, MicroServiceVersion
 from microservice.status import DEPLOYMENT_ENDED, BuildStatus
 from tests.lab.sshd import Sshd
+from tests.microservice.deployments import requests
 
 # The service: a process of its own that lives until it is stopped, and says which version it is. What each command
 # does is written to a trace, so that a test can see what ran, in which order, for which version.
@@ -86,11 +86,11 @@ class World:
     # ---- what an operator does ---------------------------------------------------------------------------------------
 
     def install(self, version: int = 0, wait: bool = True) -> Deployment:
-        made = actions.install(SYSTEM, self.service, self.versions[version], [host.pk for host in self.assets])
+        made = requests.install(SYSTEM, self.versions[version], [host.pk for host in self.assets])
         return self.ended(made) if wait else made
 
     def go(self, action: str, old: int, new: int, wait: bool = True, host="all", **more) -> Deployment:
-        made = actions.request(SYSTEM, self.service, self.versions[old], action, host, self.versions[new].pk, **more)
+        made = requests.change_version(SYSTEM, self.versions[old], self.versions[new].pk, action, host=host, **more)
         return self.ended(made) if wait else made
 
     def ended(self, deployment: Deployment, seconds: float = 60) -> Deployment:

@@ -73,7 +73,7 @@ def test_a_delete_that_the_sweep_tries_again_within_a_round_is_not_taken_for_one
     turn = delete(scene)
     carry_out(scene, batch)
     MicroServiceInstance.objects.update(again_at=timezone.now())  # half a minute later, in a slow round
-    assert retries.try_remainders() == 1
+    assert retries.retry_failed_deletes() == 1
     carry_out(scene, batch)
     check_round(scene, [turn], broker=False)
     assert scene.tally.failures == [] and scene.tally.checked[3] == 2, "both of them were looked at"
@@ -106,6 +106,6 @@ def test_nothing_is_tried_again_while_rows_and_hosts_are_compared(scene, batch):
 
     MicroServiceInstance.objects.update(again_at=timezone.now())
     assert remainders.hold(), "a sweep may have seen that it is due: so the storm looks once more"
-    assert not remainders.hold() and retries.try_remainders() == 0
+    assert not remainders.hold() and retries.retry_failed_deletes() == 0
     remainders.let_go()
-    assert retries.try_remainders() == 1
+    assert retries.retry_failed_deletes() == 1

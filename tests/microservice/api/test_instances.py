@@ -17,15 +17,15 @@ def shop():
     """A service with four versions, of which three hosts run the second."""
     service = fleet.service()
     versions = fleet.versions(service, 4)
-    return service, versions, fleet.instances(versions[1], fleet.hosts(3), port=8000)
+    return fleet.Shop(service, versions, fleet.instances(versions[1], fleet.hosts(3), port=8000))
 
 
 def of(shop, rest=""):
-    return f"/services/{shop[0].name}/instances/{rest}"
+    return f"/services/{shop.service.name}/instances/{rest}"
 
 
 def going(shop, action="upgrade", version=1):
-    return f"/services/shop/versions/{shop[1][version].pk}/{action}"
+    return f"/services/shop/versions/{shop.versions[version].pk}/{action}"
 
 
 def unchanged():
@@ -130,13 +130,13 @@ def test_a_list_costs_the_same_queries_for_many_rows_as_for_few(api, shop):
 
     caller = api()
     caller.get(of(shop))
-    fleet.instances(shop[1][0], fleet.hosts(40))
+    fleet.instances(shop.versions[0], fleet.hosts(40))
     assert cost(1)[0] == cost(43)[0]
     assert cost(43)[1] == 43
 
 
 def test_pages_hold_each_row_once(api, shop):
-    fleet.instances(shop[1][0], fleet.hosts(9))
+    fleet.instances(shop.versions[0], fleet.hosts(9))
     seen, cursor = [], ""
     while cursor is not None:
         page = api().get(of(shop, f"?limit=5&cursor={cursor}")).json()
@@ -159,7 +159,7 @@ def test_another_services_instance_is_not_there(api, shop):
 
 
 def test_what_people_may_change_is_changed_and_written_down(api, shop):
-    one = shop[2][0]
+    one = shop.instances[0]
     answer = api().patch(
         of(shop, one.pk), {"port": 9000, "tag": "blue", "weight": 5, "is_maintain": True, "description": "x"}
     )
@@ -168,7 +168,7 @@ def test_what_people_may_change_is_changed_and_written_down(api, shop):
     assert (one.port, one.tag, one.weight, one.is_maintain, one.description) == (9000, "blue", 5, True, "x")
     assert one.updated_by == "ann" == answer.json()["updated_by"]
     row = History.objects.get(subject="instance")
-    assert row.before["port"] == 8000 and row.after["port"] == 9000 and row.microservice == shop[0]
+    assert row.before["port"] == 8000 and row.after["port"] == 9000 and row.microservice == shop.service
 
 
 @pytest.mark.parametrize(
@@ -190,11 +190,11 @@ def test_what_people_may_change_is_changed_and_written_down(api, shop):
     ],
 )
 def test_a_change_that_is_wrong_changes_nothing(api, shop, body):
-    before = MicroServiceInstance.objects.values().get(pk=shop[2][0].pk)
-    answer = api().patch(of(shop, shop[2][0].pk), body)
+    before = MicroServiceInstance.objects.values().get(pk=shop.instances[0].pk)
+    answer = api().patch(of(shop, shop.instances[0].pk), body)
     assert answer.status_code == 422, answer.content
     assert answer.json()["errors"][0]["pointer"] == "/" + next(iter(body))
-    assert MicroServiceInstance.objects.values().get(pk=shop[2][0].pk) == before
+    assert MicroServiceInstance.objects.values().get(pk=shop.instances[0].pk) == before
 
 
 def test_while_an_operation_goes_on_only_notes_and_maintenance_may_change(api, shop):
@@ -229,7 +229,7 @@ def test_breaking_a_lock_needs_a_reason_and_leaves_a_row(api, shop):
 
 def test_choices_are_successful_builds_newest_first_and_say_where_to_an_action_may_go(api, shop):
     _, versions, _ = shop
-    fleet.versions(shop[0], 1, BuildStatus.FAILED)
+    fleet.versions(shop.service, 1, BuildStatus.FAILED)
     up, down = (api("read").get(going(shop, action)).json() for action in ("upgrade", "revert"))
     assert [row["id"] for row in up["data"]] == [version.pk for version in reversed(versions)]
     assert [row["enable"] for row in up["data"]] == [True, True, False, False]
@@ -239,7 +239,7 @@ def test_choices_are_successful_builds_newest_first_and_say_where_to_an_action_m
 
 @pytest.mark.parametrize("action", ["delete", "restart", "Upgrade", "rm -rf", "upgrade;x"])
 def test_an_action_that_is_neither_upgrade_nor_revert_is_refused_both_ways(api, shop, action):
-    body = {"dest_version": shop[1][2].pk, "host": "all"}
+    body = {"dest_version": shop.versions[2].pk, "host": "all"}
     for answer in (api().get(going(shop, action)), api().post(going(shop, action), body)):
         assert (answer.status_code, answer.json()["code"]) == (422, "unknown_action")
     assert unchanged()
@@ -280,7 +280,7 @@ def test_an_upgrade_is_accepted_with_the_deployments_address(api, shop):
     "host", ["1;x", ",", "", "1,", "all,1", "-1", "0", [], [0], ["x"], None, True, {}, 1.5, [True], "１", "9" * 30]
 )
 def test_hosts_that_are_no_ids_are_refused(api, shop, host):
-    answer = api().post(going(shop), {"dest_version": shop[1][2].pk, "host": host})
+    answer = api().post(going(shop), {"dest_version": shop.versions[2].pk, "host": host})
     assert answer.status_code == 422 and unchanged(), answer.content
     assert answer.json()["errors"][0]["pointer"].startswith("/host")
 
@@ -304,12 +304,12 @@ def test_hosts_that_are_no_ids_are_refused(api, shop, host):
     ],
 )
 def test_a_request_that_is_wrong_locks_nothing(api, shop, change):
-    answer = api().post(going(shop), {"dest_version": shop[1][2].pk, "host": "all", **change})
+    answer = api().post(going(shop), {"dest_version": shop.versions[2].pk, "host": "all", **change})
     assert answer.status_code == 422 and unchanged(), answer.content
 
 
 def test_only_json_is_taken(api, shop):
-    form = f"dest_version={shop[1][2].pk}&host=all".encode()
+    form = f"dest_version={shop.versions[2].pk}&host=all".encode()
     answer = api().post(going(shop), form, content_type="application/x-www-form-urlencoded")
     assert answer.status_code == 415 and unchanged()
     assert api().post(going(shop), b"{not json").status_code == 400
@@ -351,7 +351,7 @@ def test_a_dry_run_shows_the_plan_and_its_token_holds_only_while_nothing_moves(a
 
 
 def test_an_install_goes_to_hosts_that_do_not_have_the_service(api, shop):
-    one = shop[2][0]
+    one = shop.instances[0]
     new = fleet.hosts(2, prefix="new")
     answer = api().post(going(shop, "install"), {"host": [host.pk for host in new], "port": 8100, "tag": "blue"})
     assert answer.status_code == 202, answer.content
@@ -393,11 +393,11 @@ def test_instances_are_deleted_and_retried_by_deployments(api, shop):
 
 
 def test_who_may_only_read_changes_nothing(api, shop):
-    one = shop[2][0]
+    one = shop.instances[0]
     reader, publisher = api("read"), api("read", "publish")
     for caller in (reader, publisher):
         for answer in (
-            caller.post(going(shop), {"dest_version": shop[1][2].pk, "host": "all"}),
+            caller.post(going(shop), {"dest_version": shop.versions[2].pk, "host": "all"}),
             caller.post(going(shop, "install"), {"host": [one.host_id]}),
             caller.patch(of(shop, one.pk), {"port": 1}),
             caller.post(of(shop, f"{one.pk}/unlock"), {"reason": "x"}),

@@ -1,0 +1,154 @@
+"""Request bodies that change what runs. Each that has targets makes its value once: `as_change`, `as_installation`."""
+
+from typing import Any
+
+from ninja import Field
+from pydantic import StrictBool, StrictInt, StrictStr
+
+from access.problems import invalid
+from microservice.deployments.installs import Installation
+from microservice.deployments.selection import ALL, parse_hosts, parse_instances
+from microservice.deployments.version_change import OnLocked, VersionChange, parse_action, parse_strategy
+from microservice.models import MicroServiceVersion
+
+from .base import Body
+
+ALLOW_BAD = "Also deploy a version that was marked bad: allowed to a signed-in person, not to a token"
+MAX_PLAN_TOKEN = 4_000_000  # characters
+Ids = StrictStr | StrictInt | list[StrictInt | StrictStr]
+
+
+class InstanceUpdate(Body):
+    """Changes of an instance; port, tag and weight only while it is not locked.
+
+    What runs was started with the old port, tag and weight: commands see the new ones from the next operation on.
+    """
+
+    port: StrictInt = Field(0, ge=0, le=65535)
+    tag: StrictStr = Field("", max_length=64)
+    weight: StrictInt = Field(100, ge=0, le=1_000_000)
+    description: StrictStr = Field("", max_length=256)
+    is_maintain: StrictBool = Field(False, description="In maintenance: upgrades and reverts skip it")
+
+
+class UnlockRequest(Body):
+    """Why an instance is unlocked by force."""
+
+    reason: StrictStr = Field(min_length=1, max_length=500)
+
+
+class InstanceSelection(Body):
+    """Instances, by id."""
+
+    instances: Ids = Field(description="A list or a text such as “1,2,3”")
+
+    @property
+    def ids(self) -> tuple[int, ...]:
+        return parse_instances(self.instances)
+
+
+class ForgetRequest(InstanceSelection):
+    """Instances whose host is gone for good, and why they are forgotten."""
+
+    reason: StrictStr = Field(min_length=1, max_length=500, description="Kept in the history")
+
+
+class RetryInstancesRequest(InstanceSelection):
+    """Instances whose last operation is repeated."""
+
+    allow_bad: StrictBool = Field(False, description=ALLOW_BAD)
+
+
+class RetryRequest(Body):
+    """Options of a deployment's retry."""
+
+    allow_bad: StrictBool = Field(False, description=ALLOW_BAD)
+
+
+class RevertRequest(Body):
+    """Options of a deployment's revert."""
+
+    mark_bad: StrictBool = Field(False, description="Mark the version that the instances leave as bad")
+    reason: StrictStr = Field("", max_length=256, description="Why it is bad")
+    allow_bad: StrictBool = Field(False, description=ALLOW_BAD)
+
+
+class VersionChangeRequest(Body):
+    """A request to upgrade or revert."""
+
+    dest_version: StrictInt = Field(description="The id of the target version")
+    host: Ids | None = Field(
+        None,
+        description=(
+            "“all”, or hosts by id or name, as GET /hosts/ lists them: “1,2,3”, [1, 2, 3], [“web1”, “web2”]; "
+            "digits alone are an id"
+        ),
+    )
+    instances: Ids | None = Field(
+        None,
+        description="Ids of instances, as GET /services/{service}/instances/ lists them; excludes host",
+    )
+    on_locked: OnLocked | None = Field(
+        None, description="“refuse” (default for named targets) or “skip” (default for “all”)"
+    )
+    strategy: dict[str, Any] | None = Field(
+        None, description="batch_size, canary, max_failures, on_failure, pause_between; all optional"
+    )
+    force: StrictBool = Field(False, description="Include instances in maintenance")
+    dry_run: StrictBool = Field(False, description="Answer 200 with the plan; nothing is locked or written")
+    plan_token: StrictStr | None = Field(
+        None, max_length=MAX_PLAN_TOKEN, description="From a dry run: refuse if anything has changed since"
+    )
+    mark_bad: StrictBool = Field(False, description="A revert only: mark the version that the instances leave as bad")
+    reason: StrictStr = Field("", max_length=256, description="Why it is bad")
+    allow_bad: StrictBool = Field(False, description=ALLOW_BAD)
+
+    def as_change(self, version: MicroServiceVersion, action: str) -> VersionChange:
+        """Return the value that this describes. Raise Problem 422 for a field that cannot be read."""
+        return VersionChange(
+            version=version,
+            action=parse_action(action),
+            dest_version=self.dest_version,
+            host=None if self.host is None else parse_hosts(self.host),
+            instances=None if self.instances is None else parse_instances(self.instances),
+            on_locked=self.on_locked,
+            strategy=parse_strategy(self.strategy),
+            force=self.force,
+            allow_bad=self.allow_bad,
+            mark_bad=self.mark_bad,
+            reason=self.reason,
+            plan_token=self.plan_token,
+        )
+
+
+class InstallRequest(Body):
+    """A request to install a version on hosts."""
+
+    host: Ids = Field(description="Hosts by id or name: “1,2,3”, [1, 2, 3], [“web1”, “web2”]; digits alone are an id")
+    port: StrictInt = Field(0, ge=0, le=65535)
+    tag: StrictStr = Field("", max_length=64)
+    weight: StrictInt = Field(100, ge=0, le=1_000_000)
+    adopt: StrictBool = Field(False, description="Check and record what runs there already; run nothing")
+    strategy: dict[str, Any] | None = Field(None, description="As of an upgrade; on_failure must be hold, its default")
+    dry_run: StrictBool = Field(False, description="Answer 200 with the plan; nothing is locked or written")
+    plan_token: StrictStr | None = Field(
+        None, max_length=MAX_PLAN_TOKEN, description="From a dry run: refuse if anything has changed since"
+    )
+    allow_bad: StrictBool = Field(False, description=ALLOW_BAD)
+
+    def as_installation(self, version: MicroServiceVersion) -> Installation:
+        """Return the value that this describes. Raise Problem 422 for a field that cannot be read."""
+        host = parse_hosts(self.host)
+        if host == ALL:
+            raise invalid("/host", "install_not_all")
+        return Installation(
+            version=version,
+            host=host,
+            port=self.port,
+            tag=self.tag,
+            weight=self.weight,
+            adopt=self.adopt,
+            strategy=parse_strategy(self.strategy),
+            allow_bad=self.allow_bad,
+            plan_token=self.plan_token,
+        )
