@@ -1,7 +1,7 @@
-"""Live events for everybody who watches: one thread a process reads the rows, and hands each to whom it concerns.
+"""Live events: one thread a process reads the rows and hands each to the subscribers that may see it.
 
-A hundred watchers cost the database as much as one. Nobody is waited for: who reads too slowly is let go, and comes
-back with the id of the last event that it saw. Nothing is read while nobody watches.
+A hundred subscribers cost the database as much as one. The thread never waits for a subscriber: one that reads too
+slowly is dropped, and comes back with the id of the last event that it saw. Without subscribers nothing is read.
 """
 
 import json
@@ -13,6 +13,7 @@ from collections import Counter, OrderedDict
 from collections.abc import Callable, Hashable, Iterable
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 from django.conf import settings
 from django.db import Error
@@ -30,20 +31,21 @@ from .models import Deployment, MicroService
 
 log = logging.getLogger(__name__)
 
-POLL = 0.25  # seconds between two looks at the rows
-QUICK, LATE = 0.005, 0.02  # where a client waits for an answer: it comes late by 5 ms, or by 2% of what it waited
-BATCH = 500  # rows in one look
-HUNG = 60.0  # seconds that one look may take: after it nobody at this process sees anything new
-ROOM = 2000  # events that may wait for one watcher
-NOBODY: frozenset[int] = frozenset()
-GONE = -1  # the team of a service that is not there any more
+POLL_INTERVAL = 0.25  # seconds between two reads
+# Where a client waits for an answer, it may come late by 5 ms, or by 2 % of the time that it has waited.
+MIN_EAGER_INTERVAL, EAGER_SHARE = 0.005, 0.02
+BATCH = 500  # rows of one read
+HUNG_AFTER = 60.0  # seconds of one read, after which no stream of this process gets anything new
+QUEUE_SIZE = 2000  # events that may wait for one subscriber
+NO_TEAMS: frozenset[int] = frozenset()
+DELETED_SERVICE = -1  # in place of the team of a service that was deleted
 
 
 @dataclass(frozen=True, eq=False)
-class Item:
-    """An event, with the service that it is about and whose that is: what a watcher must know to see whether it may.
+class StreamEvent:
+    """An event, with what decides who may see it: its service, the service's team, and the teams of its host.
 
-    What somebody changed without a deployment has none: 0. A host is no service's: 0. GONE: the service is.
+    Ids are 0 where there is none: `deployment_id` of a change by hand, `service_id` of an event about a host.
     """
 
     id: int
@@ -51,31 +53,33 @@ class Item:
     service_id: int
     team_id: int | None
     kind: str
-    data: dict
+    data: dict[str, Any]
     created: str
-    host_teams: frozenset[int] = frozenset()  # of an event about a host: whose that is
+    host_teams: frozenset[int] = frozenset()
 
     @cached_property
     def text(self) -> bytes:
-        """In a stream's form, made once for all. JSON has no bare line ends: no value can begin a field of its own."""
+        """The event in the format of a stream, rendered once for all. JSON has no bare line ends that could begin a
+        field."""
         about = {"deployment_id": self.deployment_id} if self.deployment_id else {}
         data = {**about, "service_id": self.service_id, "at": self.created, **self.data}
         return f"id: {self.id}\nevent: {self.kind}\ndata: {json.dumps(data)}\n\n".encode()
 
 
-class NoRoom(Exception):
-    """Every slot for live streams in this process is taken."""
+class TooManyStreams(Exception):
+    """All slots for live streams in this process are taken."""
 
 
-class Services:
-    """Which service a deployment is of. Never changes, so it is remembered, for the newest few thousand."""
+class _ServiceOfDeployment:
+    """The service of each deployment. It never changes, so the newest few thousand are remembered."""
 
-    def __init__(self, room: int = 5000):
+    def __init__(self, size: int = 5000) -> None:
         self._known: OrderedDict[int, int] = OrderedDict()
-        self._room = room
+        self._size = size
         self._lock = threading.Lock()
 
     def of(self, deployment_ids: Iterable[int]) -> dict[int, int]:
+        """Return {deployment: service}, without deployments that do not exist."""
         wanted = set(deployment_ids)
         with self._lock:
             known = {pk: self._known[pk] for pk in wanted if pk in self._known}
@@ -84,213 +88,222 @@ class Services:
             known |= dict(Deployment.objects.filter(pk__in=missing).values_list("pk", "microservice_id"))
             with self._lock:
                 self._known.update((pk, known[pk]) for pk in missing if pk in known)
-                while len(self._known) > self._room:
+                while len(self._known) > self._size:
                     self._known.popitem(last=False)
         return known
 
 
-_services = Services()
+_services = _ServiceOfDeployment()
 
 
-def read(last_id: int, deployment_id: int | None = None) -> list[Item]:
-    """The next events after an id, from the rows."""
+def read(last_id: int, deployment_id: int | None = None) -> list[StreamEvent]:
+    """Read the next events after an id, BATCH at most."""
     rows = events.after(last_id, deployment_id, BATCH)
     known = _services.of(row.deployment_id for row in rows if row.deployment_id)
-    about = [known.get(row.deployment_id or 0, row.data.get("service_id", 0)) for row in rows]
-    owned = MicroService.objects.order_by().filter(pk__in=set(about)).values_list("pk", "team")
-    teams = dict(owned) if any(about) else {}
-    theirs = _teams_of_hosts(row.data.get("id", 0) for row in rows if row.kind == "host")
+    service_ids = [known.get(row.deployment_id or 0, row.data.get("service_id", 0)) for row in rows]
+    services = MicroService.objects.order_by().filter(pk__in=set(service_ids))
+    teams = dict(services.values_list("pk", "team")) if any(service_ids) else {}
+    host_teams = _teams_of_hosts(row.data.get("id", 0) for row in rows if row.kind == "host")
     return [
-        Item(
+        StreamEvent(
             row.pk,
             row.deployment_id or 0,
-            service,
-            teams.get(service, GONE),
+            service_id,
+            teams.get(service_id, DELETED_SERVICE),
             row.kind,
             row.data,
             row.created.isoformat(),
-            theirs.get(row.data.get("id", 0), NOBODY) if row.kind == "host" else NOBODY,
+            host_teams.get(row.data.get("id", 0), NO_TEAMS) if row.kind == "host" else NO_TEAMS,
         )
-        for row, service in zip(rows, about, strict=True)
+        for row, service_id in zip(rows, service_ids, strict=True)
     ]
 
 
-def _teams_of_hosts(numbers: Iterable[int]) -> dict[int, frozenset[int]]:
-    """Of the hosts that belong to any. One query where there are events about hosts."""
-    found: dict[int, set[int]] = {}
-    if wanted := set(numbers):
+def _teams_of_hosts(host_ids: Iterable[int]) -> dict[int, frozenset[int]]:
+    """Return {host: teams} of the hosts that belong to teams. One query, none without hosts."""
+    teams: dict[int, set[int]] = {}
+    if wanted := set(host_ids):
         for host, team in HostTeam.objects.filter(host__in=wanted).values_list("host", "team"):
-            found.setdefault(host, set()).add(team)
-    return {host: frozenset(teams) for host, teams in found.items()}
+            teams.setdefault(host, set()).add(team)
+    return {host: frozenset(numbers) for host, numbers in teams.items()}
 
 
 def newest() -> int:
-    """The id of the newest event there is; 0 for none."""
+    """Return the id of the newest event; 0 where there is none."""
     return Event.objects.aggregate(newest=Max("id"))["newest"] or 0
 
 
-class Watcher:
-    """Somebody's place at the hub. `close()` gives it up, as often as one likes, from any thread."""
+class Subscriber:
+    """A subscription to the broadcaster. `close` ends it; it may be called repeatedly and from any thread."""
 
     def __init__(
-        self, hub: "Hub", wants: Callable[[Item], bool], slot: bool, eager: bool = False, who: Hashable = None
-    ):
-        self.dropped = False  # read too slowly, or gave its place to somebody: what came since is in the rows
-        self.who = who
-        self._hub, self._wants, self.slot = hub, wants, slot
-        self._eager, self.joined = eager, time.monotonic()
-        self._queue: queue.Queue[Item] = queue.Queue(ROOM)
+        self,
+        broadcaster: "Broadcaster",
+        wants: Callable[[StreamEvent], bool],
+        has_slot: bool,
+        eager: bool = False,
+        account: Hashable = None,
+    ) -> None:
+        self.dropped = False  # it read too slowly or lost its slot to another account: later events are in the rows
+        self.account = account
+        self.has_slot = has_slot
+        self.joined = time.monotonic()
+        self._broadcaster, self._wants, self._eager = broadcaster, wants, eager
+        self._queue: queue.Queue[StreamEvent] = queue.Queue(QUEUE_SIZE)
 
-    def next(self, seconds: float) -> Item | None:
-        """The next event, or None when none came for so long (or, at once, when this watcher was dropped)."""
+    def next(self, timeout: float) -> StreamEvent | None:
+        """Return the next event, or None after `timeout` seconds; at once where this subscriber was dropped."""
         try:
-            return self._queue.get(timeout=0 if self.dropped else max(0, seconds))
+            return self._queue.get(timeout=0 if self.dropped else max(0, timeout))
         except queue.Empty:
             return None
 
-    def take(self, seconds: float) -> list[Item]:
-        """The next event with all that wait behind it by now; none where none came for so long, as in `next`."""
-        found = [item] if (item := self.next(seconds)) else []
-        while found and not self._queue.empty():  # nobody else takes from it
-            found.append(self._queue.get_nowait())
-        return found
+    def take(self, timeout: float) -> list[StreamEvent]:
+        """Return the next event with all that are queued by then; [] after `timeout` seconds, as in `next`."""
+        taken = [event] if (event := self.next(timeout)) else []
+        while taken and not self._queue.empty():  # no other thread takes from it
+            taken.append(self._queue.get_nowait())
+        return taken
 
-    def hand(self, item: Item) -> None:
-        if self.dropped or not self._wants(item):
+    def offer(self, event: StreamEvent) -> None:
+        """Queue an event that is wanted; drop the subscriber where its queue is full."""
+        if self.dropped or not self._wants(event):
             return
         try:
-            self._queue.put_nowait(item)
+            self._queue.put_nowait(event)
         except queue.Full:
             self.dropped = True
 
-    def pause(self, usual: float) -> float:
-        """Seconds that it can do without a look at the rows."""
-        return min(usual, max(QUICK, LATE * (time.monotonic() - self.joined))) if self._eager else usual
+    def poll_interval(self, usual: float) -> float:
+        """Return the seconds between two reads that are enough for this subscriber."""
+        if not self._eager:
+            return usual
+        return min(usual, max(MIN_EAGER_INTERVAL, EAGER_SHARE * (time.monotonic() - self.joined)))
 
     def close(self) -> None:
-        self._hub.leave(self)
+        self._broadcaster.leave(self)
 
 
-class Hub:
-    """The watchers of one process and the thread that reads for them; the thread lives while there are any.
+class Broadcaster:
+    """The subscribers of one process and the thread that reads for them, which lives while there are any.
 
-    Slots are shared fairly: `each` at most for one caller, and where all are taken, who has the most gives one to
-    whoever has fewer. `turns`: those of the process's threads that may be kept for long, if somebody counts them.
+    Slots are shared fairly: `per_account` at most for one account, and where all are taken, the account with the most
+    gives one to an account with fewer. `turns`: counts the threads of the process that are kept for long.
     """
 
-    def __init__(self, slots: int, poll: float = POLL, each: int = 0, turns: Turns | None = None):
-        self.slots, self.poll, self.each, self._turns = slots, poll, each or slots, turns
-        self._watchers: set[Watcher] = set()
+    def __init__(
+        self, slots: int, poll_interval: float = POLL_INTERVAL, per_account: int = 0, turns: Turns | None = None
+    ) -> None:
+        self.slots, self.poll_interval, self.per_account = slots, poll_interval, per_account or slots
+        self._turns = turns
+        self._subscribers: set[Subscriber] = set()
         self._lock = threading.Lock()
-        self._hurry = threading.Event()
+        self._wake = threading.Event()
         self._thread: threading.Thread | None = None
         self._last_id = 0
-        self._pulse = watchdog.watch("event-hub", HUNG)
+        self._pulse = watchdog.watch("event-broadcaster", HUNG_AFTER)
 
     def join(
         self,
-        wants: Callable[[Item], bool] = lambda item: True,
+        wants: Callable[[StreamEvent], bool] = lambda event: True,
         slot: bool = True,
         eager: bool = False,
-        who: Hashable = None,
-    ) -> Watcher:
-        """A place: every event that becomes visible from now on and is wanted comes to it. NoRoom beyond the slots.
+        account: Hashable = None,
+    ) -> Subscriber:
+        """Subscribe to every wanted event that becomes visible from now on. Raises TooManyStreams without a free slot.
 
-        `eager`: somebody does nothing but wait for it, so the rows are looked at more often. `who`: whose slot it is.
+        `eager`: a client waits for this event alone, so the rows are read more often. `account`: whose slot it takes.
         """
-        start = newest()  # before the lock: nobody waits for the database with it in his hand
+        start = newest()  # before the lock, which must not be held during a query
         with self._lock:
             if slot:
-                self._take_slot(who)
-            watcher = Watcher(self, wants, slot, eager, who)
-            self._watchers.add(watcher)
+                self._take_slot(account)
+            subscriber = Subscriber(self, wants, slot, eager, account)
+            self._subscribers.add(subscriber)
             if eager:
-                self._hurry.set()
+                self._wake.set()
             if self._thread is None:
                 self._last_id = start
-                self._thread = threading.Thread(target=self._run, name="event-hub", daemon=True)
+                self._thread = threading.Thread(target=self._run, name="event-broadcaster", daemon=True)
                 self._thread.start()
-            return watcher
+            return subscriber
 
-    def leave(self, watcher: Watcher) -> None:
+    def leave(self, subscriber: Subscriber) -> None:
         with self._lock:
-            self._leave(watcher)
+            self._leave(subscriber)
 
-    def _leave(self, watcher: Watcher) -> None:
-        if watcher in self._watchers:
-            self._watchers.discard(watcher)
-            if watcher.slot and self._turns:
+    def _leave(self, subscriber: Subscriber) -> None:
+        if subscriber in self._subscribers:
+            self._subscribers.discard(subscriber)
+            if subscriber.has_slot and self._turns:
                 self._turns.leave()
 
-    def _take_slot(self, who: Hashable) -> None:
-        """With the lock."""
-        taken = [watcher for watcher in self._watchers if watcher.slot]
-        shares = Counter(watcher.who for watcher in taken)
-        if who is not None and shares[who] >= self.each:
-            raise NoRoom(NoRoom.__doc__)
+    def _take_slot(self, account: Hashable) -> None:
+        """Take a slot, if need be from the account with the most. Call with the lock."""
+        taken = [subscriber for subscriber in self._subscribers if subscriber.has_slot]
+        counts = Counter(subscriber.account for subscriber in taken)
+        if account is not None and counts[account] >= self.per_account:
+            raise TooManyStreams(TooManyStreams.__doc__)
         full = len(taken) >= self.slots
         if not full and (self._turns is None or self._turns.enter()):
             return
-        greediest = max((one for one in shares if one is not None), key=lambda one: shares[one], default=None)
-        if who is None or greediest is None or shares[greediest] <= shares[who] + 1:
-            raise NoRoom(NoRoom.__doc__)
-        newest_of_it = max((one for one in taken if one.who == greediest), key=lambda one: one.joined)
-        newest_of_it.dropped = True
-        self._leave(newest_of_it)
+        largest = max((other for other in counts if other is not None), key=lambda other: counts[other], default=None)
+        if account is None or largest is None or counts[largest] <= counts[account] + 1:
+            raise TooManyStreams(TooManyStreams.__doc__)
+        loser = max((subscriber for subscriber in taken if subscriber.account == largest), key=lambda one: one.joined)
+        loser.dropped = True
+        self._leave(loser)
         if self._turns and not self._turns.enter():
-            raise NoRoom(NoRoom.__doc__)
+            raise TooManyStreams(TooManyStreams.__doc__)
 
     @property
-    def watching(self) -> int:
-        return len(self._watchers)
+    def subscriber_count(self) -> int:
+        return len(self._subscribers)
 
     def _run(self) -> None:
         try:
-            while self._anybody():
+            while self._has_subscribers():
                 with self._pulse:
-                    more = self._look()
+                    more = self._broadcast()
                 if not more:
-                    self._hurry.wait(self._pause())
-                    self._hurry.clear()
+                    self._wake.wait(self._pause())
+                    self._wake.clear()
         finally:
             give_back()
 
-    def _anybody(self) -> bool:
-        """Whether to go on. With the lock, so that nobody joins a thread that has just decided to end."""
+    def _has_subscribers(self) -> bool:
+        """Return whether to go on. Holds the lock, so that no one joins a thread that has just decided to end."""
         with self._lock:
-            if not self._watchers:
+            if not self._subscribers:
                 self._thread = None
             return self._thread is not None
 
     def _pause(self) -> float:
         with self._lock:
-            return min((watcher.pause(self.poll) for watcher in self._watchers), default=0)
+            return min((subscriber.poll_interval(self.poll_interval) for subscriber in self._subscribers), default=0)
 
-    def _look(self) -> bool:
-        """Hands out what is new; whether there may be more at once."""
+    def _broadcast(self) -> bool:
+        """Read and hand out new events; return whether there may be more at once."""
         try:
-            items = read(self._last_id) if events.any_after(self._last_id) else []
+            batch = read(self._last_id) if events.any_after(self._last_id) else []
         except Error as error:
-            # The database may be restarting. The rows are still there when it is back, and so are the watchers.
-            log.warning("the event hub could not read, and tries again: %s", type(error).__name__)
+            # The database may be restarting. The rows are still there when it is back, and so are the subscribers.
+            log.warning("the event broadcaster could not read and retries: %s", type(error).__name__)
             give_back()
             return False
-        except Exception:  # every stream of this process lives on this thread: it outlives any error
-            log.exception("the event hub met an error that it does not know")
+        except Exception:  # every stream of this process depends on this thread: it outlives any error
+            log.exception("unexpected error in the event broadcaster")
             give_back()
             return False
-        if not items:
+        if not batch:
             return False
-        self._hand_out(items)
-        self._last_id = items[-1].id
-        return len(items) == BATCH
-
-    def _hand_out(self, items: list[Item]) -> None:
         with self._lock:
-            watchers = list(self._watchers)
-        for item in items:
-            for watcher in watchers:
-                watcher.hand(item)
+            subscribers = list(self._subscribers)
+        for event in batch:
+            for subscriber in subscribers:
+                subscriber.offer(event)
+        self._last_id = batch[-1].id
+        return len(batch) == BATCH
 
 
-hub = Hub(settings.MAX_EVENT_STREAMS, each=settings.MAX_EVENT_STREAMS_PER_USER, turns=turns.long)
+broadcaster = Broadcaster(settings.MAX_EVENT_STREAMS, per_account=settings.MAX_EVENT_STREAMS_PER_USER, turns=turns.long)

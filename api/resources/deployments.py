@@ -27,7 +27,7 @@ from ..schemas.deployment_requests import RetryRequest, RevertRequest
 router = Router()
 
 LONGEST_WAIT = 30  # seconds
-LOOK_AGAIN = 2.0  # seconds after which a waiting request looks at the row itself, whatever the hub says
+LOOK_AGAIN = 2.0  # seconds after which a waiting request looks at the row itself, whatever the event stream says
 
 
 @router.get("/deployments/", response=shapes.DeploymentList)
@@ -151,23 +151,23 @@ def _wait_for_end(deployment_id: int, seconds: float, who: Caller) -> bool:
     there was no turn, or it went to somebody else."""
     deadline = time.monotonic() + seconds
     try:
-        watcher = event_stream.hub.join(
+        subscriber = event_stream.broadcaster.join(
             lambda item: item.deployment_id == deployment_id and item.kind == "deployment",
             eager=True,
-            who=who.account,
+            account=who.account,
         )
-    except event_stream.NoRoom:
+    except event_stream.TooManyStreams:
         return False  # as many wait as this process has threads to spare, or this caller may: the state as it is now
     try:
-        while (left := deadline - time.monotonic()) > 0 and not watcher.dropped:
+        while (left := deadline - time.monotonic()) > 0 and not subscriber.dropped:
             status = Deployment.objects.values_list("status", flat=True).get(pk=deployment_id)
             if status in DEPLOYMENT_ENDED:
                 return True
             give_back()
-            watcher.next(min(left, LOOK_AGAIN))
-        return not watcher.dropped
+            subscriber.next(min(left, LOOK_AGAIN))
+        return not subscriber.dropped
     finally:
-        watcher.close()
+        subscriber.close()
 
 
 def _word(text: str, words: list[str], pointer: str) -> str:

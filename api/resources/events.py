@@ -1,4 +1,4 @@
-"""Live events as text/event-stream: what has happened since an id, from the rows, then what happens, from the hub."""
+"""Live events as text/event-stream: those since an id from the rows, then new ones from the broadcaster."""
 
 import time
 from collections.abc import Callable, Generator, Iterator
@@ -59,7 +59,7 @@ def _stream(
 ) -> HttpResponseBase:
     who = caller(request)
 
-    def wants(item: event_stream.Item) -> bool:
+    def wants(item: event_stream.StreamEvent) -> bool:
         if item.kind == "host":
             mine = who.teams is None or tenancy.is_open(item.host_teams, who.teams)
             return deployment_id is None and who.sees_hosts and mine
@@ -68,15 +68,15 @@ def _stream(
     if last_id is None:
         last_id = event_stream.newest()
     try:
-        watcher = event_stream.hub.join(wants, who=who.account)
-    except event_stream.NoRoom:
+        subscriber = event_stream.broadcaster.join(wants, account=who.account)
+    except event_stream.TooManyStreams:
         raise refused("no_stream_slot", headers={"Retry-After": "5"}) from None
     try:
         known = watching.remember(request, who)
     except BaseException:
-        watcher.close()
+        subscriber.close()
         raise
-    stream = Stream(watcher, wants, last_id, deployment_id, ended, lambda: still(known))
+    stream = Stream(subscriber, wants, last_id, deployment_id, ended, lambda: still(known))
     response = StreamingHttpResponse(stream, content_type="text/event-stream; charset=utf-8")
     response["Cache-Control"] = "no-cache, no-store"
     response["X-Accel-Buffering"] = "no"
@@ -86,21 +86,21 @@ def _stream(
 
 
 class Stream:
-    """The body of one answer. Joined the hub before it reads the rows, so that nothing falls between; ids tell doubles.
+    """The body of one answer. Subscribes before it reads the rows, so that nothing is missed; ids tell duplicates.
 
     A class and no bare generator: `close()` gives the slot back also where nobody ever read a byte.
     """
 
     def __init__(
         self,
-        watcher: event_stream.Watcher,
-        wants: Callable[[event_stream.Item], bool],
+        subscriber: event_stream.Subscriber,
+        wants: Callable[[event_stream.StreamEvent], bool],
         last_id: int,
         deployment_id: int | None,
         ended: bool,
         still_may: Callable[[], bool],
     ):
-        self._watcher, self._wants, self._last_id = watcher, wants, last_id
+        self._subscriber, self._wants, self._last_id = subscriber, wants, last_id
         self._deployment_id, self._still_may = deployment_id, still_may
         self._ended = ended  # the deployment had ended before: all that is left to say is in the rows
         self._parts = self._all()
@@ -113,7 +113,7 @@ class Stream:
 
     def close(self) -> None:
         self._parts.close()
-        self._watcher.close()
+        self._subscriber.close()
 
     def _all(self) -> Generator[bytes, None, None]:
         try:
@@ -121,7 +121,7 @@ class Stream:
             yield from self._from_rows()
             yield from self._live()
         finally:
-            self._watcher.close()
+            self._subscriber.close()
 
     def _from_rows(self) -> Iterator[bytes]:
         """Everything after the last id that is in the rows by now; no connection is kept while it is sent."""
@@ -135,8 +135,8 @@ class Stream:
     def _live(self) -> Iterator[bytes]:
         sent = time.monotonic()
         while not self._ended:
-            items = self._watcher.take(min(KEEPALIVE, ASK_AGAIN))
-            if not self._still_may() or (not items and self._watcher.dropped):
+            items = self._subscriber.take(min(KEEPALIVE, ASK_AGAIN))
+            if not self._still_may() or (not items and self._subscriber.dropped):
                 return  # too slow: it comes back with the last id, and gets the rest from the rows
             text = b"".join(self._sent(item) for item in items if item.id > self._last_id)
             if not text and time.monotonic() - sent >= KEEPALIVE:
@@ -146,7 +146,7 @@ class Stream:
                 yield text
         yield from self._from_rows()  # what was written together with the end
 
-    def _sent(self, item: event_stream.Item) -> bytes:
+    def _sent(self, item: event_stream.StreamEvent) -> bytes:
         self._last_id = max(self._last_id, item.id)
         if item.kind == "deployment" and item.data.get("status") in DEPLOYMENT_ENDED:
             self._ended = self._deployment_id is not None

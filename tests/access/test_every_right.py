@@ -38,9 +38,9 @@ def no_streams(monkeypatch):
     """A stream has no end: whoever gets so far is told that there is no room for one more."""
 
     def full(*args, **more):
-        raise event_stream.NoRoom
+        raise event_stream.TooManyStreams
 
-    monkeypatch.setattr(event_stream.hub, "join", full)
+    monkeypatch.setattr(event_stream.broadcaster, "join", full)
 
 
 def test_the_document_is_what_the_rules_say():

@@ -10,7 +10,7 @@ from access.roles import RIGHTS, Role, of_unowned
 from access.tokens import make_token
 from audit.models import History
 from microservice.catalog.visibility import history
-from microservice.event_stream import GONE
+from microservice.event_stream import DELETED_SERVICE
 from tests.microservice import fleet
 
 pytestmark = pytest.mark.django_db
@@ -143,7 +143,7 @@ def test_what_is_known_of_a_service_decides_the_same_without_asking(services, dj
     with django_assert_num_queries(0):
         seen = {name: who.sees(service.pk, service.team_id) for name, service in services.items()}
         assert all(boss.sees(service.pk, service.team_id) for service in services.values())
-        assert not who.sees(services["red"].pk, GONE)
+        assert not who.sees(services["red"].pk, DELETED_SERVICE)
     assert seen == {name: who.may("read", service.pk) for name, service in services.items()}
     assert seen == {"red": True, "blue": False, "nobody": False}
     assert True in seen.values() and False in seen.values()

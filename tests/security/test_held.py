@@ -31,7 +31,7 @@ from tests.lab.busy import within
 from tests.lab.web import Web
 from tests.microservice import fleet
 from tests.microservice.api.conftest import Api, api  # noqa: F401
-from tests.microservice.api.test_events import JournalReader, own_hub  # noqa: F401
+from tests.microservice.api.test_events import Reader, own_broadcaster  # noqa: F401
 from tests.security.held import HELD
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -55,7 +55,7 @@ def test_every_line_of_the_list_has_tests_that_exist():
 
 @pytest.mark.django_db(transaction=True)
 @pytest.mark.parametrize("loss", ["logout", "removal", "deactivation", "reset"])
-def test_a_stream_ends_soon_after_its_reader_lost_the_right(monkeypatch, own_hub, loss):  # noqa: F811
+def test_a_stream_ends_soon_after_its_reader_lost_the_right(monkeypatch, own_broadcaster, loss):  # noqa: F811
     monkeypatch.setattr(events, "KEEPALIVE", 0.05)
     monkeypatch.setattr(events, "ASK_AGAIN", 0.1)
     deployment = fleet.running()
@@ -68,7 +68,7 @@ def test_a_stream_ends_soon_after_its_reader_lost_the_right(monkeypatch, own_hub
     client.force_login(vera)
     answer = client.get(f"/api/v1/deployments/{deployment.pk}/events")
     assert answer.status_code == 200
-    reader = JournalReader(answer)
+    reader = Reader(answer)
     for _ in range(6):
         next(reader.parts)
     match loss:

@@ -178,7 +178,7 @@ def test_waiting_answers_once_the_deployment_has_ended(api):
     took = time.monotonic() - started
     ending.join()
     assert shown["status"] == "failed" and 0.7 < took < NOT_WAITED
-    assert event_stream.hub.watching == 0
+    assert event_stream.broadcaster.subscriber_count == 0
 
 
 @pytest.mark.django_db(transaction=True)
@@ -186,7 +186,7 @@ def test_who_is_shut_out_while_they_wait_is_told_nothing(api):
     deployment, caller = fleet.running(), api()
 
     def end():
-        wait_until(lambda: event_stream.hub.watching)
+        wait_until(lambda: event_stream.broadcaster.subscriber_count)
         Token.objects.update(revoked=timezone.now())
         Deployment.objects.filter(pk=deployment.pk).update(status=DeploymentStatus.FAILED)
         connection.close()
@@ -218,7 +218,7 @@ def test_waiting_ends_with_its_time_and_also_where_no_event_tells_of_the_end(api
 
 @pytest.mark.django_db(transaction=True)
 def test_waiting_without_a_free_slot_answers_at_once(api, monkeypatch):
-    monkeypatch.setattr(event_stream, "hub", event_stream.Hub(slots=0))
+    monkeypatch.setattr(event_stream, "broadcaster", event_stream.Broadcaster(slots=0))
     deployment, caller, started = fleet.running(), api(), time.monotonic()
     answer = caller.get(f"/deployments/{deployment.pk}?wait=30")
     assert (answer.json()["status"], answer["Retry-After"]) == ("running", "2")

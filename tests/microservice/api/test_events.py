@@ -1,4 +1,4 @@
-"""Live events: from the rows, then from the hub, without gap or double; slots, rights and the end."""
+"""Live events: from the rows, then from the broadcaster, without gap or double; slots, rights and the end."""
 
 import json
 import threading
@@ -19,14 +19,14 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 
 @pytest.fixture(autouse=True)
-def own_hub(monkeypatch):
-    """A quick hub with few slots, whose thread has ended when the test has."""
-    own = event_stream.Hub(slots=4, poll=0.02)
-    monkeypatch.setattr(event_stream, "hub", own)
+def own_broadcaster(monkeypatch):
+    """A quick broadcaster with few slots, whose thread has ended when the test has."""
+    own = event_stream.Broadcaster(slots=4, poll_interval=0.02)
+    monkeypatch.setattr(event_stream, "broadcaster", own)
     yield own
-    for watcher in list(own._watchers):
-        watcher.close()
-    wait_until(lambda: own._thread is None, what="the hub's thread ends")
+    for subscriber in list(own._subscribers):
+        subscriber.close()
+    wait_until(lambda: own._thread is None, what="the broadcaster's thread ends")
 
 
 class Reader:
@@ -131,8 +131,8 @@ def test_an_event_that_is_in_the_rows_and_handed_out_by_the_hub_comes_once(api, 
     deployment = fleet.running()
     reader = Reader(api().get(f"/deployments/{deployment.pk}/events"))
     first = fleet.event(deployment)
-    (watcher,) = event_stream.hub._watchers
-    wait_until(lambda: not watcher._queue.empty(), what="the hub hands it out")
+    (subscriber,) = event_stream.broadcaster._subscribers
+    wait_until(lambda: not subscriber._queue.empty(), what="the broadcaster hands it out")
     assert reader.ids(1) == [first.pk]
     assert next(reader.parts) == b": still here\n\n"
     second = fleet.event(deployment)
@@ -152,7 +152,7 @@ def test_every_cut_and_resumption_leaves_neither_gap_nor_double(api):
     assert found == rows
 
 
-def test_a_stream_closes_after_the_deployments_last_event(api, own_hub):
+def test_a_stream_closes_after_the_deployments_last_event(api, own_broadcaster):
     deployment = fleet.running()
     fleet.event(deployment)
     reader = Reader(api().get(f"/deployments/{deployment.pk}/events"))
@@ -161,7 +161,7 @@ def test_a_stream_closes_after_the_deployments_last_event(api, own_hub):
     number, _, data = reader.event()
     assert (number, data["status"]) == (last.pk, "succeeded")
     assert reader.event() is None
-    assert own_hub.watching == 0
+    assert own_broadcaster.subscriber_count == 0
     replayed = Reader(api().get(f"/deployments/{deployment.pk}/events"))
     assert len(replayed.ids(2)) == 2 and replayed.event() is None
     over = api().get(f"/deployments/{deployment.pk}/events", **{"Last-Event-ID": str(last.pk)})
@@ -212,11 +212,11 @@ def test_a_watcher_holds_no_database_connection(api):
         reader.event()
         held.append(connections["default"].connection)
 
-    watcher = threading.Thread(target=watch)
-    watcher.start()
+    subscriber = threading.Thread(target=watch)
+    subscriber.start()
     time.sleep(0.3)
     fleet.event(deployment)
-    watcher.join(60)
+    subscriber.join(60)
     answer.close()
     assert held == [None]
 
@@ -241,14 +241,14 @@ def test_a_stream_ends_soon_after_its_token_was_taken_back(api, monkeypatch):
 
 
 def test_who_reads_too_slowly_is_let_go_and_gets_the_rest_by_its_last_id(api, monkeypatch):
-    monkeypatch.setattr(event_stream, "ROOM", 5)
+    monkeypatch.setattr(event_stream, "QUEUE_SIZE", 5)
     monkeypatch.setattr(events, "KEEPALIVE", 0.05)
     deployment = fleet.running()
     reader = Reader(api().get(f"/deployments/{deployment.pk}/events"))
     assert [next(reader.parts) for _ in range(2)][1] == b": still here\n\n"  # it has read the rows, and waits
     rows = [fleet.event(deployment).pk for _ in range(40)]
-    (watcher,) = event_stream.hub._watchers
-    wait_until(lambda: watcher.dropped)
+    (subscriber,) = event_stream.broadcaster._subscribers
+    wait_until(lambda: subscriber.dropped)
     found = []
     while event := reader.event():
         found.append(event[0])
@@ -259,7 +259,7 @@ def test_who_reads_too_slowly_is_let_go_and_gets_the_rest_by_its_last_id(api, mo
 
 
 def test_no_value_can_begin_a_field_of_its_own():
-    item = event_stream.Item(1, 2, 3, None, "step", {"error": "a\nevent: evil\r\ndata: {}\n\n"}, "now")
+    item = event_stream.StreamEvent(1, 2, 3, None, "step", {"error": "a\nevent: evil\r\ndata: {}\n\n"}, "now")
     lines = item.text.decode().split("\n")
     assert [line.partition(":")[0] for line in lines] == ["id", "event", "data", "", ""]
     assert json.loads(lines[2].removeprefix("data: "))["error"].endswith("\n\n")

@@ -170,15 +170,15 @@ def test_events_about_a_host_reach_those_who_see_it(red):
         request = RequestFactory().get("/", headers={"Authorization": f"Bearer {token}"})
         request.caller = caller_of(request)
         seen = []
-        original = event_stream.hub.join
+        original = event_stream.broadcaster.join
         try:
-            event_stream.hub.join = lambda wants, *_, seen=seen, **__: (
-                seen.append(wants) or (_ for _ in ()).throw(event_stream.NoRoom())
+            event_stream.broadcaster.join = lambda wants, *_, seen=seen, **__: (
+                seen.append(wants) or (_ for _ in ()).throw(event_stream.TooManyStreams())
             )
             with pytest.raises(Exception, match="slots"):
                 stream._stream(request, 0, None)
         finally:
-            event_stream.hub.join = original
+            event_stream.broadcaster.join = original
         wanted[name] = {item.data["id"] for item in event_stream.read(0) if item.kind == "host" and seen[0](item)}
     assert red.host.pk in wanted["rita"] and red.host.pk not in wanted["bob"]
     assert red.blues.pk in wanted["bob"] and red.blues.pk not in wanted["rita"]

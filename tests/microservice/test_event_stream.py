@@ -1,4 +1,4 @@
-"""The hub: every event once and in order, one reader for all, nobody waited for, nothing read while nobody watches."""
+"""The event stream: every event once and in order, one reader for all, slots shared fairly, nothing read for no one."""
 
 import threading
 import time
@@ -24,16 +24,16 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 @pytest.fixture
 def one():
-    made = event_stream.Hub(slots=3, poll=0.02)
+    made = event_stream.Broadcaster(slots=3, poll_interval=0.02)
     yield made
-    made._watchers.clear()
-    wait_until(lambda: made._thread is None, what="the hub's thread ends")
+    made._subscribers.clear()
+    wait_until(lambda: made._thread is None, what="the broadcaster's thread ends")
 
 
-def ids(watcher, count, seconds=5):
+def ids(subscriber, count, seconds=5):
     found, deadline = [], time.monotonic() + seconds
     while len(found) < count and time.monotonic() < deadline:
-        if item := watcher.next(0.1):
+        if item := subscriber.next(0.1):
             found.append(item.id)
     return found
 
@@ -50,25 +50,25 @@ def test_each_watcher_gets_what_it_wants_once_and_in_order(one):
 
 def test_an_item_says_which_service_it_is_about(one):
     deployment = fleet.running()
-    watcher = one.join()
+    subscriber = one.join()
     fleet.event(deployment, "operation", status="running")
-    item = watcher.next(5)
+    item = subscriber.next(5)
     assert (item.service_id, item.kind, item.data) == (deployment.microservice_id, "operation", {"status": "running"})
 
 
 def test_what_happened_before_somebody_joined_is_not_handed_out(one):
     deployment = fleet.running()
     fleet.event(deployment)
-    watcher = one.join()
+    subscriber = one.join()
     later = fleet.event(deployment)
-    assert ids(watcher, 1) == [later.pk]
+    assert ids(subscriber, 1) == [later.pk]
 
 
 def test_who_reads_too_slowly_is_let_go_and_the_others_are_not(one, monkeypatch):
-    monkeypatch.setattr(event_stream, "ROOM", 10)
+    monkeypatch.setattr(event_stream, "QUEUE_SIZE", 10)
     deployment = fleet.running()
     slow = one.join()
-    monkeypatch.setattr(event_stream, "ROOM", 1000)
+    monkeypatch.setattr(event_stream, "QUEUE_SIZE", 1000)
     quick = one.join()
     made = Event.objects.bulk_create([Event(deployment=deployment, kind="step") for _ in range(100)])
     expected = [event.pk for event in made]
@@ -81,21 +81,21 @@ def test_who_reads_too_slowly_is_let_go_and_the_others_are_not(one, monkeypatch)
 
 
 def test_beyond_the_slots_there_is_no_room_until_somebody_leaves(one):
-    watchers = [one.join() for _ in range(3)]
-    with pytest.raises(event_stream.NoRoom):
+    subscribers = [one.join() for _ in range(3)]
+    with pytest.raises(event_stream.TooManyStreams):
         one.join()
     one.join(slot=False)
-    watchers[0].close()
-    watchers[0].close()
+    subscribers[0].close()
+    subscribers[0].close()
     one.join()
-    with pytest.raises(event_stream.NoRoom):
+    with pytest.raises(event_stream.TooManyStreams):
         one.join()
 
 
 def test_nothing_is_read_while_nobody_watches(one):
-    watcher = one.join()
+    subscriber = one.join()
     thread = one._thread
-    watcher.close()
+    subscriber.close()
     thread.join(60)
     assert not thread.is_alive()
     again = one.join()
@@ -108,10 +108,10 @@ def test_joining_and_leaving_at_once_never_leaves_a_watcher_without_a_reader(one
     one.slots = 1000
     for _ in range(30):
         one.join().close()
-        watcher = one.join()
+        subscriber = one.join()
         made = fleet.event(deployment)
-        assert ids(watcher, 1, seconds=3) == [made.pk]
-        watcher.close()
+        assert ids(subscriber, 1, seconds=3) == [made.pk]
+        subscriber.close()
 
 
 def test_a_hundred_watchers_cost_as_many_queries_as_one(one, monkeypatch):
@@ -120,18 +120,18 @@ def test_a_hundred_watchers_cost_as_many_queries_as_one(one, monkeypatch):
     looks = []
     real = events.any_after
     monkeypatch.setattr(events, "any_after", lambda *arguments: looks.append(1) or real(*arguments))
-    watchers = [one.join() for _ in range(100)]
+    subscribers = [one.join() for _ in range(100)]
     made = fleet.event(deployment)
-    assert all(ids(watcher, 1) == [made.pk] for watcher in watchers)
+    assert all(ids(subscriber, 1) == [made.pk] for subscriber in subscribers)
     looks.clear()
     time.sleep(0.4)
     assert 3 <= len(looks) <= 25
 
 
 def test_who_only_waits_for_an_answer_need_not_wait_for_the_usual_look(one):
-    """Also where the hub is asleep already when it comes."""
+    """Also where the broadcaster is asleep already when it comes."""
     deployment = fleet.running()
-    one.poll = 30
+    one.poll_interval = 30
     usual = one.join()
     time.sleep(0.2)
     eager = one.join(eager=True)
@@ -156,15 +156,15 @@ def test_a_database_that_fails_once_ends_no_ones_watch(one, monkeypatch):
         return real(*arguments)
 
     monkeypatch.setattr(events, "after", sometimes)
-    watcher = one.join()
+    subscriber = one.join()
     made = fleet.event(deployment)
-    assert ids(watcher, 1) == [made.pk]
+    assert ids(subscriber, 1) == [made.pk]
     assert not failures
 
 
 def test_events_of_writers_at_the_same_time_come_without_gap_or_double(one):
     deployment = fleet.running()
-    watcher = one.join()
+    subscriber = one.join()
 
     def write():
         from django.db import transaction
@@ -177,7 +177,7 @@ def test_events_of_writers_at_the_same_time_come_without_gap_or_double(one):
     writers = [threading.Thread(target=write) for _ in range(4)]
     for thread in writers:
         thread.start()
-    found = ids(watcher, 160, seconds=20)
+    found = ids(subscriber, 160, seconds=20)
     for thread in writers:
         thread.join()
     assert found == sorted(set(found)) and len(found) == 160
@@ -185,24 +185,24 @@ def test_events_of_writers_at_the_same_time_come_without_gap_or_double(one):
 
 def test_what_is_changed_without_a_deployment_is_told_too_and_a_request_to_deploy_is_not_told_twice(one):
     service, host = fleet.running().microservice, fleet.hosts(1)[0]
-    watcher = one.join()
+    subscriber = one.join()
     record(SYSTEM, "deploy", "deployment", None, service=service)
     record(SYSTEM, "create", "credential", None)
     record(SYSTEM, "change", "instance", service, service=service)
     record(SYSTEM, "trust", "host", host)
-    item = watcher.next(5)
+    item = subscriber.next(5)
     assert (item.kind, item.service_id, item.data["action"]) == ("instance", service.pk, "change")
     assert item.id == int(item.text.split(b"\n")[0].removeprefix(b"id: "))
-    item = watcher.next(5)
+    item = subscriber.next(5)
     assert (item.kind, item.service_id, item.data["id"]) == ("host", 0, host.pk)
     made = fleet.event(fleet.running(name="other"))
-    assert ids(watcher, 1) == [made.pk]
+    assert ids(subscriber, 1) == [made.pk]
 
 
 def test_a_change_that_is_committed_behind_a_later_one_is_told_all_the_same(one):
     """On SQLite the second waits for the first; on PostgreSQL it does not, and its row has the higher id."""
     service = fleet.running().microservice
-    watcher, overtaken, over = one.join(), threading.Event(), threading.Event()
+    subscriber, overtaken, over = one.join(), threading.Event(), threading.Event()
 
     def slow():
         with transaction.atomic():
@@ -215,10 +215,10 @@ def test_a_change_that_is_committed_behind_a_later_one_is_told_all_the_same(one)
     thread.start()
     overtaken.wait(60)
     record(SYSTEM, "quick", "service", service, service=service)
-    first = watcher.next(5)
+    first = subscriber.next(5)
     over.set()
     thread.join()
-    second = watcher.next(5)
+    second = subscriber.next(5)
     assert {first.data["action"], second.data["action"]} == {"slow", "quick"} and first.id < second.id
     if connection.vendor == "postgresql":
         assert first.data["action"] == "quick"
@@ -226,13 +226,13 @@ def test_a_change_that_is_committed_behind_a_later_one_is_told_all_the_same(one)
 
 def test_a_change_whose_process_died_right_after_its_commit_is_told_by_the_sweep(one, monkeypatch):
     service = fleet.running().microservice
-    watcher = one.join()
+    subscriber = one.join()
     with monkeypatch.context() as dead:
         dead.setattr(chain, "_seal_quietly", lambda: None)
         record(SYSTEM, "change", "service", service, service=service)
-    assert watcher.next(0.3) is None
+    assert subscriber.next(0.3) is None
     chain.seal()
-    assert watcher.next(5).data["action"] == "change"
+    assert subscriber.next(5).data["action"] == "change"
 
 
 def test_events_about_no_deployment_go_after_a_day_but_never_the_newest_of_all():
@@ -249,43 +249,43 @@ def test_events_about_no_deployment_go_after_a_day_but_never_the_newest_of_all()
 
 
 def test_one_caller_has_so_many_slots_and_no_more():
-    made = event_stream.Hub(slots=6, poll=0.02, each=2)
-    mine = [made.join(who="vera") for _ in range(2)]
-    with pytest.raises(event_stream.NoRoom):
-        made.join(who="vera")
-    others = [made.join(who="alice"), made.join(who="bob")]
+    made = event_stream.Broadcaster(slots=6, poll_interval=0.02, per_account=2)
+    mine = [made.join(account="vera") for _ in range(2)]
+    with pytest.raises(event_stream.TooManyStreams):
+        made.join(account="vera")
+    others = [made.join(account="alice"), made.join(account="bob")]
     mine.pop().close()
-    mine.append(made.join(who="vera"))
+    mine.append(made.join(account="vera"))
     for one in (*mine, *others):
         one.close()
 
 
 def test_whoever_has_fewer_gets_a_slot_of_who_has_most():
-    made = event_stream.Hub(slots=4, poll=0.02)
-    greedy = [made.join(who="vera") for _ in range(4)]
-    alice = made.join(who="alice")
+    made = event_stream.Broadcaster(slots=4, poll_interval=0.02)
+    greedy = [made.join(account="vera") for _ in range(4)]
+    alice = made.join(account="alice")
     assert [one.dropped for one in greedy] == [False, False, False, True]  # her newest one
-    second = made.join(who="alice")
+    second = made.join(account="alice")
     assert sum(one.dropped for one in greedy) == 2
-    with pytest.raises(event_stream.NoRoom):  # two and two: nobody has more than the others
-        made.join(who="alice")
-    with pytest.raises(event_stream.NoRoom):
+    with pytest.raises(event_stream.TooManyStreams):  # two and two: nobody has more than the others
+        made.join(account="alice")
+    with pytest.raises(event_stream.TooManyStreams):
         made.join()
-    assert made.watching == 4
+    assert made.subscriber_count == 4
     for one in (*greedy, alice, second):
         one.close()
-    assert made.watching == 0
+    assert made.subscriber_count == 0
 
 
 def test_streams_leave_threads_to_what_is_short():
     long = Turns(2)
-    made = event_stream.Hub(slots=4, poll=0.02, turns=long)
+    made = event_stream.Broadcaster(slots=4, poll_interval=0.02, turns=long)
     held = [made.join(), made.join()]
-    with pytest.raises(event_stream.NoRoom):
+    with pytest.raises(event_stream.TooManyStreams):
         made.join()
     held.pop().close()
     assert long.enter()
-    with pytest.raises(event_stream.NoRoom):
+    with pytest.raises(event_stream.TooManyStreams):
         made.join()
     long.leave()
     held.append(made.join())
