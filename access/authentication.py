@@ -20,12 +20,12 @@ from .models import Token
 from .permissions import Rights
 from .problems import forbidden, unauthorized
 from .request_id import request_id_of
-from .sessions import agent_of, by_hand, session_of
+from .sessions import agent_of, is_user_action, session_of
 from .tokens import digest_of
 
 log = logging.getLogger(__name__)
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS", "TRACE"})
-LAST_USED_EVERY = timedelta(minutes=1)
+LAST_USED_INTERVAL = timedelta(minutes=1)
 
 
 def rights_of(user: AbstractBaseUser, ceiling: Iterable[str] = SCOPES) -> Rights | None:
@@ -63,13 +63,13 @@ def _by_session(request: HttpRequest) -> Caller | None:
     if request.method not in SAFE_METHODS:
         _check_csrf(request)
     session = session_of(request)
-    if session.is_to_be_noted and by_hand(request):
-        _note(session.note_seen)
+    if session.is_seen_stale and is_user_action(request):
+        _note(session.update_seen)
     rights = rights_of(user)
     return Caller(
         name=user.get_username(),
         user_id=user.pk,
-        session_id=session.about.number,
+        session_id=session.info.row_id,
         rights=rights,
         is_fresh=session.is_fresh,
         scopes=frozenset(SCOPES) if rights is None else rights.on_unowned | PERSONAL,
@@ -81,8 +81,8 @@ def _by_session(request: HttpRequest) -> Caller | None:
 def _by_token(request: HttpRequest, value: str) -> Caller:
     now, address = timezone.now(), client_address(request)
     token = Token.objects.select_related("user").filter(digest=digest_of(value)).first()
-    if (reason := _why_not(token, now)) or token is None:
-        _tell_refused(token, reason, address)
+    if (reason := _refusal_reason(token, now)) or token is None:
+        _log_refused(token, reason, address)
         throttle.wrong_token(address)
         raise unauthorized("unauthorized.token")
     rights = rights_of(token.user, granted(token.scopes, bool(token.services)))
@@ -98,14 +98,14 @@ def _by_token(request: HttpRequest, value: str) -> Caller:
         address=address,
         request_id=request_id_of(request),
     )
-    to_be_marked = token.last_used is None or token.last_used < now - LAST_USED_EVERY
+    to_be_marked = token.last_used is None or token.last_used < now - LAST_USED_INTERVAL
     place_due = token_use.is_due(token, address)
     if to_be_marked or place_due:
         _note(lambda: _note_use(token, found, agent_of(request) if place_due else None, now))
     return found
 
 
-def _why_not(token: Token | None, now: datetime) -> str:
+def _refusal_reason(token: Token | None, now: datetime) -> str:
     """Why a token is not recognised, for the log: who shows it is not told. Empty for one that holds."""
     if token is None:
         return "unknown"
@@ -116,11 +116,11 @@ def _why_not(token: Token | None, now: datetime) -> str:
     return "" if token.user.is_active else "account deactivated"
 
 
-def _tell_refused(token: Token | None, reason: str, address: str) -> None:
+def _log_refused(token: Token | None, reason: str, address: str) -> None:
     owner = Caller(name="", address=address)
     if token is not None:
         owner = Caller(name=token.user.get_username(), token_id=token.pk, token_name=token.name, address=address)
-    security_log.line("token refused", owner, logging.WARNING, reason=reason)
+    security_log.log_event("token refused", owner, logging.WARNING, reason=reason)
 
 
 def _note(write: Callable[[], None]) -> None:
@@ -134,10 +134,10 @@ def _note(write: Callable[[], None]) -> None:
 
 def _note_use(token: Token, caller: Caller, agent: str | None, now: datetime) -> None:
     """When the token was last used; and where, with `agent`."""
-    unmarked = Q(last_used=None) | Q(last_used__lt=now - LAST_USED_EVERY)
+    unmarked = Q(last_used=None) | Q(last_used__lt=now - LAST_USED_INTERVAL)
     Token.objects.filter(unmarked, pk=token.pk).update(last_used=now)
     if agent is not None:
-        token_use.note(token, caller, agent)
+        token_use.record_use(token, caller, agent)
 
 
 def _check_csrf(request: HttpRequest) -> None:
@@ -147,13 +147,13 @@ def _check_csrf(request: HttpRequest) -> None:
     method, unread = request.method, request.content_type == "multipart/form-data" and not hasattr(request, "_post")
     request.method = "PUT" if unread else method
     try:
-        refusal = check.process_view(request, _unexempted, (), {})
+        refusal = check.process_view(request, _no_view, (), {})
     finally:
         request.method = method
     if refusal is not None:
         raise forbidden("forbidden.csrf", cookie=settings.CSRF_COOKIE_NAME)
 
 
-def _unexempted(request: HttpRequest) -> HttpResponse:
+def _no_view(request: HttpRequest) -> HttpResponse:
     """Stands for the view: the API's own views are exempt from the middleware because they are checked here."""
     raise NotImplementedError

@@ -7,7 +7,7 @@ import re
 
 KIB = 1024
 MIB = 1024 * KIB
-USUAL = MIB  # forms of the console, and whatever has no address of its own here
+DEFAULT = MIB  # forms of the console, and whatever has no address of its own here
 API = 8 * MIB  # JSON, whose caller is recognised before it is read; as DATA_UPLOAD_MAX_MEMORY_SIZE
 REPORT = 512 * KIB  # of a build server, which nobody has recognised yet
 _PACKAGES = re.compile(r"/api/v1/services/[^/]+/versions(?:/|\Z)")
@@ -20,10 +20,10 @@ def takes_packages(path: str) -> bool:
     return _PACKAGES.match(path) is not None
 
 
-def most(path: str) -> int | None:
+def max_size(path: str) -> int | None:
     """Bytes of a body at most; None where the endpoint itself says it, once it knows who is asking."""
     if takes_packages(path):
         return None
     if _REPORTS.match(path):
         return REPORT
-    return API if _API.match(path) else USUAL
+    return API if _API.match(path) else DEFAULT

@@ -55,16 +55,16 @@ class Caller:
             return scope in self.rights.on_service(service_id)
         return self._holds(scope)
 
-    def might(self, scope: str) -> bool:
+    def may_anywhere(self, scope: str) -> bool:
         """Whether there is anything at all that the caller may do with the right `scope`. What exactly: `may`."""
         return self._holds(scope) or (self.rights is not None and scope in self.rights.anywhere)
 
-    def enters(self, scope: str) -> bool:
+    def may_enter(self, scope: str) -> bool:
         """Whether the caller passes a door that needs `scope`, before it is known which object is asked for.
 
         No team's role is enough to administrate the system as a whole. Behind all other doors it is asked: of this one?
         """
-        return self.may(scope) if scope == "admin" else self.might(scope)
+        return self.may(scope) if scope == "admin" else self.may_anywhere(scope)
 
     def _holds(self, scope: str) -> bool:
         return scope in granted(self.scopes, bool(self.services))
@@ -88,16 +88,18 @@ class Caller:
     @property
     def sees_hosts(self) -> bool:
         """Whether the caller may look at hosts at all. A token for named services may where it installs on them."""
-        return self.might("read") and (not self.services or self.might("deploy"))
+        return self.may_anywhere("read") and (not self.services or self.may_anywhere("deploy"))
 
     @property
-    def standing(self) -> Hashable:
+    def permission_key(self) -> Hashable:
         """All that decides what one may see and do: who stands the same may be shown the same."""
-        return self.scopes, self.services, self.rights and self.rights.standing
+        return self.scopes, self.services, self.rights and self.rights.permission_key
 
-    def nameless(self) -> "Caller":
+    def anonymous(self) -> "Caller":
         """Somebody who may do the same, and is nobody in particular. Which services are whose is read anew."""
-        return Caller(name="", scopes=self.scopes, services=self.services, rights=self.rights and self.rights.again())
+        return Caller(
+            name="", scopes=self.scopes, services=self.services, rights=self.rights and self.rights.without_cache()
+        )
 
     @property
     def is_person(self) -> bool:

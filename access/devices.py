@@ -1,7 +1,8 @@
 """The cookie by which a browser is known to an account that it signed in to before.
 
 It opens nothing: it only has guesses counted on a key of their own (throttle.py), so that strangers who guess cannot
-lock the right person out. It holds no secret and no name: for up to MOST accounts a digest, and one id of the browser.
+lock the right person out. It contains no secret and no name: a random id of the browser, and a digest of each account,
+of MAX_ACCOUNTS at most.
 """
 
 import hashlib
@@ -11,10 +12,10 @@ from django.conf import settings
 from django.core import signing
 from django.http import HttpRequest, HttpResponse
 
-from access.throttle import REMEMBERED, account_of
+from access.throttle import KNOWN_FOR, account_of
 
 SALT = "access.devices"
-MOST = 5  # accounts of one browser
+MAX_ACCOUNTS = 5  # accounts of one browser
 
 
 def device_of(request: HttpRequest, username: str) -> str:
@@ -27,11 +28,11 @@ def remember(request: HttpRequest, response: HttpResponse, username: str) -> Non
     """Call after a successful sign-in."""
     accounts, device = _read(request)
     digest = _digest(username)
-    kept = [digest, *(one for one in accounts if one != digest)][:MOST]
+    kept = [digest, *(one for one in accounts if one != digest)][:MAX_ACCOUNTS]
     response.set_cookie(
         settings.DEVICE_COOKIE_NAME,
         signing.dumps([kept, device or secrets.token_hex(16)], salt=SALT),
-        max_age=REMEMBERED,
+        max_age=KNOWN_FOR,
         httponly=True,
         secure=settings.SECURE,
         samesite="Strict",
@@ -41,7 +42,7 @@ def remember(request: HttpRequest, response: HttpResponse, username: str) -> Non
 def _read(request: HttpRequest) -> tuple[list[str], str]:
     try:
         shown = request.COOKIES.get(settings.DEVICE_COOKIE_NAME, "")
-        accounts, device = signing.loads(shown, salt=SALT, max_age=REMEMBERED)
+        accounts, device = signing.loads(shown, salt=SALT, max_age=KNOWN_FOR)
     except (signing.BadSignature, ValueError, TypeError):
         return [], ""
     return accounts, device

@@ -11,7 +11,7 @@ EVERY = 60.0
 _looked = 0.0
 
 
-def look_now_and_then() -> None:
+def run_if_due() -> None:
     """For a worker's sweep, which comes every few seconds and is there for other things."""
     global _looked
     if not _looked or time.monotonic() - _looked > EVERY:

@@ -1,7 +1,7 @@
-"""Failed sign-ins: each is a line of the log at once, and the history gets one row an account and address and window.
+"""Failed sign-ins: a log line each, and one row of the history for each account, address and window of time.
 
-A flood must not fill the database: rows are counted up in a small table, MOST at a time, and told when their window is
-over. A name that is no account's is kept nowhere: people type their passwords there, now and then.
+A flood must not fill the database: failures are counted in a small table, MAX_WINDOWS at a time, and written to the
+history when their window is over. A name without an account is not kept: people sometimes type passwords there.
 """
 
 import hashlib
@@ -20,18 +20,18 @@ from .client_ip import neighbourhood
 from .models import FailedSignIns
 
 WINDOW = timedelta(minutes=5)
-MOST = 500  # windows counted at once; what does not fit is counted together
-AT_ONCE = 100
+MAX_WINDOWS = 500  # windows counted at once; what does not fit is counted together
+BATCH_SIZE = 100
 UNKNOWN = "(unknown account)"
 ended = Signal()  # rows: windows that are over, to be written into the history
 
 
-def note(username: str, address: str, agent: str, *, refused: bool = False) -> None:
+def count(username: str, address: str, agent: str, *, refused: bool = False) -> None:
     """A sign-in failed; or was `refused` unseen, because there were too many attempts."""
     user = User.objects.filter(username=username[:150]).values_list("pk", "username").first()
     name = user[1] if user else UNKNOWN
     event = "sign-in refused: too many attempts" if refused else "sign-in failed"
-    security_log.line(event, Caller(name="", address=address), logging.WARNING, subject=name, agent=agent)
+    security_log.log_event(event, Caller(name="", address=address), logging.WARNING, subject=name, agent=agent)
     flush()
     _count(user[0] if user else None, name, neighbourhood(address)[:64], "refused" if refused else "failed")
 
@@ -41,7 +41,7 @@ def _count(user_id: int | None, name: str, place: str, column: str) -> None:
     rows = FailedSignIns.objects
     if rows.filter(key=key).update(**{column: F(column) + 1}):
         return
-    if rows.count() >= MOST:
+    if rows.count() >= MAX_WINDOWS:
         key, user_id, name, place = "others", None, UNKNOWN, ""
     row = FailedSignIns(key=key, user_id=user_id, username=name, address=place, since=timezone.now())
     rows.bulk_create([row], ignore_conflicts=True)
@@ -54,7 +54,7 @@ def flush() -> int:
     if not over.exists():
         return 0
     with transaction.atomic():
-        rows = list(over.select_for_update(skip_locked=True).order_by("since")[:AT_ONCE])
+        rows = list(over.select_for_update(skip_locked=True).order_by("since")[:BATCH_SIZE])
         FailedSignIns.objects.filter(pk__in=[row.pk for row in rows]).delete()
         ended.send(None, rows=rows)
     return len(rows)

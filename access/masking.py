@@ -1,12 +1,12 @@
-"""Takes the values of secrets out of what commands print, before it is kept anywhere.
+"""Mask the values of secrets in the output of commands, before it is stored anywhere.
 
 A value is replaced by as many `*` as it has bytes: output is addressed by byte offsets that are the host's own, so
-nothing may get longer or shorter (line ends stay too, for lines are counted). What is looked for are pieces of at
-most PIECE bytes: of each line of a value, of its base64 at each of the three alignments and as `base64` wraps it, and
-of its form in a URL or in JSON. The search is one `bytes.find` after the other: linear in the text, whatever is in it.
+nothing may get longer or shorter (line ends stay too, for lines are counted). The search is for pieces of at most
+MAX_PIECE bytes: of each line of a value, of its base64 at each of the three alignments and as `base64` wraps it, and of
+its form in a URL or in JSON. It is one `bytes.find` after the other: linear in the text, whatever is in it.
 
-This protects against accidents, such as `set -x` or an error that quotes its input. A command that means to give a
-secret away can always write it in a form that nobody looks for.
+This protects against accidents, such as `set -x` or an error that quotes its input. A command that means to reveal a
+secret can always encode it in a form that is not searched for.
 """
 
 import base64
@@ -16,14 +16,14 @@ import urllib.parse
 from bisect import bisect_left
 from collections.abc import Iterable
 
-SHORTEST = 6  # bytes: what is shorter would be found in every other word, so it is neither masked nor taken as a secret
-PIECE = 76  # bytes: what `base64` puts on a line, and the most that a stream holds back
+MIN_SECRET = 6  # bytes: shorter values would be found in ordinary words, so they are neither masked nor accepted
+MAX_PIECE = 76  # bytes: what `base64` puts on a line, and the most that a stream holds back
 _STARS = bytes(byte if byte in b"\r\n" else 0x2A for byte in range(256))
-_FRAME = re.compile(rb"-----[A-Z0-9 ]{1,60}-----\Z")  # the first and last line of a PEM block tell nothing
+_FRAME = re.compile(rb"-----[A-Z0-9 ]{1,60}-----\Z")  # the first and last line of a PEM block are not secret
 
 
 class Mask:
-    """What is looked for. Pure; one for any number of streams. False where there is nothing."""
+    """The pieces to search for. Pure, and shared by any number of streams. False where there are none."""
 
     def __init__(self, values: Iterable[str]):
         """`values`: the texts themselves, revealed."""
@@ -38,19 +38,19 @@ class Mask:
         return f"Mask({len(self._pieces)} pieces)"
 
     def text(self, text: str) -> str:
-        """A short text, such as an error, with every value masked: also one that was cut off at either end."""
+        """Return a short text, such as an error, with every value masked, also one that is cut off at either end."""
         if not self._pieces or not text:
             return text
         raw = text.encode("utf-8", "replace")
         found = self.found(raw)
-        if (begun := self.begun(raw)) >= SHORTEST:
+        if (begun := self.begun(raw)) >= MIN_SECRET:
             found.append((len(raw) - begun, len(raw)))
-        if (rest := _beginning(self._backward, raw[:PIECE][::-1])) >= SHORTEST:
+        if (rest := _beginning(self._backward, raw[:MAX_PIECE][::-1])) >= MIN_SECRET:
             found.append((0, rest))
         return _starred(raw, found).decode("utf-8", "replace") if found else text
 
     def found(self, raw: bytes) -> list[tuple[int, int]]:
-        """Where each piece stands: (start, end), in no order, overlaps included."""
+        """Return where each piece is: (start, end), unordered, overlaps included."""
         found = []
         for piece in self._pieces:
             at = raw.find(piece)
@@ -60,43 +60,43 @@ class Mask:
         return found
 
     def begun(self, raw: bytes) -> int:
-        """How many bytes at the end could be the beginning of a piece; a whole one does not count."""
-        return _beginning(self._pieces, raw[-PIECE:])
+        """Return how many bytes at the end could begin a piece; a complete piece does not count."""
+        return _beginning(self._pieces, raw[-MAX_PIECE:])
 
 
 class Stream:
-    """Masks bytes that come in pieces: what might be the beginning of a value is held back until more has come.
+    """Mask bytes that arrive in parts: what could begin a value is held back until more arrives.
 
-    `feed` and `flush` together give back as many bytes as were fed, in order.
+    `feed` and `flush` together return as many bytes as were fed, in order.
     """
 
     def __init__(self, mask: Mask):
         self._mask = mask
-        self._seen = b""  # the last bytes, as they came: some were given out, the last `held` were not
+        self._seen = b""  # the last bytes, as they arrived: returned already, but for the last `held`
         self.held = 0
 
     def feed(self, data: bytes) -> bytes:
-        """What can be given out now."""
+        """Return what can be passed on now."""
         if not self._mask:
             return data
         raw = self._seen + data
         given = len(self._seen) - self.held
         found = self._mask.found(raw)
         end = len(raw) - self._mask.begun(raw)
-        # What a value covers is masked whatever follows it, so it needs not wait.
+        # What a value covers is masked whatever follows, so it need not wait.
         end = max([given, end, *(stop for start, stop in found if start < end)])
         out = _starred(raw, found)[given:end]
-        self._seen, self.held = raw[-PIECE - (len(raw) - end) :], len(raw) - end
+        self._seen, self.held = raw[-MAX_PIECE - (len(raw) - end) :], len(raw) - end
         return out
 
     def flush(self) -> bytes:
-        """The rest, when nothing more comes. The greater part of a value that was cut off is masked as well."""
+        """Return the rest at the end of the stream. The greater part of a value that was cut off is masked as well."""
         rest, self.held = self._seen[len(self._seen) - self.held :], 0
-        return _starred(rest, [(0, len(rest))]) if len(rest) >= SHORTEST else rest
+        return _starred(rest, [(0, len(rest))]) if len(rest) >= MIN_SECRET else rest
 
 
 def _beginning(pieces: list[bytes], raw: bytes) -> int:
-    """How many of the last bytes of `raw` are the beginning of one of these (sorted) pieces, and not all of it."""
+    """Return how many of the last bytes of `raw` begin one of these (sorted) pieces without completing it."""
     for at in range(len(raw)):
         tail = raw[at:]
         place = bisect_left(pieces, tail)
@@ -120,7 +120,7 @@ def _starred(raw: bytes, found: list[tuple[int, int]]) -> bytes:
 
 def _pieces(value: bytes) -> set[bytes]:
     lines = [line.strip() for line in value.split(b"\n")]
-    wanted = [line for line in lines if len(line) >= SHORTEST and not _FRAME.match(line)]
+    wanted = [line for line in lines if len(line) >= MIN_SECRET and not _FRAME.match(line)]
     forms = wanted or [value.strip()]
     for line in wanted[:]:
         forms += [urllib.parse.quote(line, safe="").encode(), json.dumps(line.decode())[1:-1].encode()]
@@ -130,7 +130,7 @@ def _pieces(value: bytes) -> set[bytes]:
 
 
 def _coded(value: bytes) -> list[bytes]:
-    """Base64 of it, wherever in a longer text it begins: only the letters that its neighbours do not change."""
+    """Return its base64 at every offset in a longer text: only the characters that its neighbours do not change."""
     forms = []
     for shift in range(3):
         coded = base64.b64encode(b"\0" * shift + value)
@@ -140,11 +140,11 @@ def _coded(value: bytes) -> list[bytes]:
 
 
 def _cut(form: bytes) -> list[bytes]:
-    """In pieces that cover it; the last one begins early, so that none is too short to be looked for."""
-    if len(form) <= PIECE:
-        return [form] if len(form) >= SHORTEST else []
-    whole = [form[at : at + PIECE] for at in range(0, len(form) - PIECE + 1, PIECE)]
-    rest = len(form) % PIECE
+    """Split into pieces that cover it; the last one begins early, so that none is too short to search for."""
+    if len(form) <= MAX_PIECE:
+        return [form] if len(form) >= MIN_SECRET else []
+    whole = [form[at : at + MAX_PIECE] for at in range(0, len(form) - MAX_PIECE + 1, MAX_PIECE)]
+    rest = len(form) % MAX_PIECE
     if not rest:
         return whole
-    return [*whole, form[-rest:] if rest >= 2 * SHORTEST else form[-rest - SHORTEST :]]
+    return [*whole, form[-rest:] if rest >= 2 * MIN_SECRET else form[-rest - MIN_SECRET :]]

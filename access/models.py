@@ -33,7 +33,7 @@ class Token(models.Model):
 
 
 class TokenAddress(models.Model):
-    """An address that a token was used from. At most tokens.MOST_ADDRESSES rows a token."""
+    """An address that a token was used from. At most tokens.MAX_ADDRESSES rows a token."""
 
     token = models.ForeignKey(Token, on_delete=models.CASCADE, related_name="addresses")
     address = models.CharField(max_length=64)

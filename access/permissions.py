@@ -3,7 +3,7 @@
 from collections.abc import Hashable, Mapping
 from typing import Protocol
 
-from .roles import RIGHTS, of_unowned
+from .roles import RIGHTS, unowned_role
 
 
 class Owners(Protocol):
@@ -21,22 +21,22 @@ owners: Owners = _nobody  # which services there are is known above: the domain 
 class Rights:
     """Somebody's roles, {team id: role}, cut down to `ceiling`: the scopes of the token that was shown, or all.
 
-    `any_team`: whether there is a team at all, which decides about services of no team (`access.roles.of_unowned`).
+    `any_team`: whether there is a team at all, which decides about services of no team (`access.roles.unowned_role`).
     """
 
     def __init__(self, roles: Mapping[int, str], ceiling: frozenset[str], any_team: bool):
         self.roles, self.any_team = dict(roles), any_team
         self._ceiling = ceiling
-        unowned = of_unowned(any_team)
+        unowned = unowned_role(any_team)
         self.on_unowned = RIGHTS[unowned] & ceiling if unowned else frozenset()
         self.anywhere = self.on_unowned.union(*(self.in_team(team) for team in self.roles))
         self._team_of: dict[int, int | None] | None = None
 
     @property
-    def standing(self) -> Hashable:
+    def permission_key(self) -> Hashable:
         return frozenset(self.roles.items()), self._ceiling, self.on_unowned
 
-    def again(self) -> "Rights":
+    def without_cache(self) -> "Rights":
         """The same roles, before it was looked up which services are whose."""
         return Rights(self.roles, self._ceiling, self.any_team)
 

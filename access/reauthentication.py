@@ -12,7 +12,7 @@ def prove_password(caller: Caller, user: User, password: str, pointer: str = "/o
     outside of any transaction that a refusal rolls back. 422 at `pointer`, 429."""
     throttle.own_password(user.pk)
     if not user.check_password(password):
-        failed_sign_ins.note(user.get_username(), caller.address, "")
+        failed_sign_ins.count(user.get_username(), caller.address, "")
         raise invalid(pointer, "wrong_password")
     throttle.own_password_was_right(user.pk)
 

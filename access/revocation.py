@@ -23,7 +23,7 @@ class Ended:
 def end_access(caller: Caller, user: User, reason: str, *, keep: str = "", with_tokens: bool = True) -> Ended:
     """Ends all of somebody's sessions but the one with the digest `keep`, and their tokens with all made with them.
 
-    That the caller may is asked by who calls; `may_end` does so.
+    That the caller may is asked by who calls; `require_may_end` does so.
     """
     with transaction.atomic():
         # Sessions first: one that is making a token is waited for, and its token is then among those below.
@@ -32,7 +32,7 @@ def end_access(caller: Caller, user: User, reason: str, *, keep: str = "", with_
         what = Ended(gone, tokens.revoke(own))
         if what.sessions or what.tokens:
             ended.send(None, caller=caller, user=user, what=what, reason=reason)
-            security_log.line(
+            security_log.log_event(
                 "sessions and tokens ended",
                 caller,
                 subject=user.get_username(),
@@ -43,7 +43,7 @@ def end_access(caller: Caller, user: User, reason: str, *, keep: str = "", with_
     return what
 
 
-def may_end(caller: Caller, user_id: int) -> None:
+def require_may_end(caller: Caller, user_id: int) -> None:
     """The person or an administrator, in a session or with the scope tokens. 403, 404."""
     if user_id != caller.user_id and not caller.may("admin"):
         raise not_found("user")

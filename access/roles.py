@@ -21,7 +21,7 @@ RIGHTS: dict[str, frozenset[str]] = {
 }
 
 
-def of_unowned(any_team: bool) -> Role | None:
+def unowned_role(any_team: bool) -> Role | None:
     """The role that each account has on services of no team; None: no right at all.
 
     Where no teams are used, everyone deploys. Once there is a team it is DEFAULT_ROLE, whatever roles the account has

@@ -50,12 +50,12 @@ def encrypt(text: str) -> str:
     return _cipher(tuple(settings.FIELD_ENCRYPTION_KEYS)).encrypt(text.encode()).decode()
 
 
-def seal(data: bytes) -> bytes:
+def encrypt_bytes(data: bytes) -> bytes:
     """`data` encrypted under the newest of FIELD_ENCRYPTION_KEYS."""
     return _cipher(tuple(settings.FIELD_ENCRYPTION_KEYS)).encrypt(data)
 
 
-def unseal(token: bytes) -> bytes:
+def decrypt_bytes(token: bytes) -> bytes:
     """What was sealed. Raises Undecryptable."""
     try:
         return _cipher(tuple(settings.FIELD_ENCRYPTION_KEYS)).decrypt(token)

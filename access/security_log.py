@@ -1,6 +1,6 @@
 """The access log: who came in, who was refused and why, which token acted, from where. One line each, logger "access".
 
-What of it belongs into the history too is said by the signal `notable`: who keeps the history listens to it.
+What of it belongs into the history too is said by the signal `event_recorded`: who keeps the history listens to it.
 """
 
 import logging
@@ -19,12 +19,12 @@ from .sessions import agent_of
 
 log = logging.getLogger("access")
 
-notable = Signal()  # caller, action, subject, subject_id, subject_name, after
+event_recorded = Signal()  # caller, action, subject, subject_id, subject_name, after
 REFUSALS = (401, 403, 429)
-LONGEST = 200
+MAX_VALUE = 200
 
 
-def line(event: str, caller: Caller | None = None, level: int = logging.INFO, /, **more: object) -> None:
+def log_event(event: str, caller: Caller | None = None, level: int = logging.INFO, /, **more: object) -> None:
     """One line of the log: `event` in a few fixed words, and everything else as fields of their own."""
     who: dict[str, object] = {}
     if caller is not None:
@@ -38,7 +38,7 @@ def line(event: str, caller: Caller | None = None, level: int = logging.INFO, /,
         log.log(level, "%s", event)
 
 
-def tell(
+def record_event(
     event: str,
     caller: Caller,
     action: str,
@@ -49,8 +49,8 @@ def tell(
     after: dict[str, object],
 ) -> None:
     """A line of the log and a row of the history."""
-    line(event, caller, logging.INFO, **{"subject": subject_name, **after})
-    notable.send(
+    log_event(event, caller, logging.INFO, **{"subject": subject_name, **after})
+    event_recorded.send(
         None,
         caller=caller,
         action=action,
@@ -71,7 +71,7 @@ class TraceMiddleware:
         response = self.get_response(request)
         refused = response.status_code in REFUSALS
         if refused or request.path_info.startswith("/admin/"):
-            line(
+            log_event(
                 "refused" if refused else "admin page",
                 _who(request),
                 logging.WARNING if refused else logging.INFO,
@@ -98,4 +98,4 @@ def _who(request: HttpRequest) -> Caller:
 
 
 def _short(value: object) -> object:
-    return value[:LONGEST] if isinstance(value, str) else value
+    return value[:MAX_VALUE] if isinstance(value, str) else value

@@ -16,33 +16,33 @@ from django.db.models import Q
 from django.http import HttpRequest
 from django.utils import timezone
 
-from .authentication import caller_of as recognised
+from .authentication import caller_of as authenticate
 from .callers import Caller
 from .memberships import roles_of
 from .models import Session, Token
 from .sessions import digest_of, live
 
-AGAIN = 1.0  # seconds between two looks
-FORGET = 15.0  # seconds after which somebody who asks for nothing is not looked after any more
+REFRESH_INTERVAL = 1.0  # seconds between two looks
+FORGET_AFTER = 15.0  # seconds after which somebody who asks for nothing is not looked after any more
 
 
 @dataclass(eq=False, slots=True)
-class Known:
+class CachedCaller:
     """Somebody who was recognised, and what the rows said then. `session` or the caller's token is what was shown."""
 
     caller: Caller
     session: str
     state: tuple = ()
-    asked: float = field(default_factory=time.monotonic)
+    last_used: float = field(default_factory=time.monotonic)
 
     @property
     def key(self) -> tuple[str, int | None]:
         return self.session, self.caller.token_id
 
 
-class Watching:
+class SessionCache:
     def __init__(self) -> None:
-        self._known: dict[tuple, Known] = {}
+        self._known: dict[tuple, CachedCaller] = {}
         self._lock = threading.Lock()  # of what is known; never held while the database is asked
         self._looking = threading.Lock()
         self._looked = 0.0
@@ -51,25 +51,25 @@ class Watching:
         """As `access.authentication.caller_of`, and without a statement where a session was seen lately."""
         session = request.COOKIES.get(settings.SESSION_COOKIE_NAME, "")
         if not session or "Authorization" in request.headers:
-            return recognised(request)
+            return authenticate(request)
         self._look()
         with self._lock:
             if one := self._known.get((session, None)):
-                one.asked = time.monotonic()
+                one.last_used = time.monotonic()
                 return one.caller
-        who = recognised(request)
+        who = authenticate(request)
         if who is not None:
             self.remember(request, who)
         return who
 
-    def remember(self, request: HttpRequest, who: Caller) -> Known:
+    def remember(self, request: HttpRequest, who: Caller) -> CachedCaller:
         """Looks after somebody from now on, who was recognised by this request; `still` says until when."""
         session = "" if who.token_id else request.session.session_key or ""
-        one = Known(who, session)
+        one = CachedCaller(who, session)
         with self._lock:
             before = self._known.get(one.key)
-            if before and before.caller.standing == who.standing:
-                before.asked = time.monotonic()
+            if before and before.caller.permission_key == who.permission_key:
+                before.last_used = time.monotonic()
                 return before
         one.state = _states([one]).get(one.key, ())
         # What the rows say now is what the caller was recognised by, or it is forgotten at once.
@@ -78,23 +78,23 @@ class Watching:
                 self._known[one.key] = one
         return one
 
-    def still(self, one: Known) -> bool:
+    def is_current(self, one: CachedCaller) -> bool:
         """Whether somebody is still who they were, a second ago at most."""
-        one.asked = time.monotonic()
+        one.last_used = time.monotonic()
         self._look()
         with self._lock:
             return self._known.get(one.key) is one
 
     def _look(self) -> None:
-        if time.monotonic() - self._looked < AGAIN:
+        if time.monotonic() - self._looked < REFRESH_INTERVAL:
             return
         with self._looking:
             now = time.monotonic()
-            if now - self._looked < AGAIN:
+            if now - self._looked < REFRESH_INTERVAL:
                 return  # somebody else has looked meanwhile
             self._looked = now
             with self._lock:
-                self._known = {key: one for key, one in self._known.items() if now - one.asked < FORGET}
+                self._known = {key: one for key, one in self._known.items() if now - one.last_used < FORGET_AFTER}
                 known = list(self._known.values())
             states = _states(known)
             with self._lock:
@@ -103,14 +103,14 @@ class Watching:
                         del self._known[one.key]
 
 
-def _agrees(one: Known) -> bool:
+def _agrees(one: CachedCaller) -> bool:
     if not one.state:
         return False
     rights, (_, (*_, superuser), roles, any_team) = one.caller.rights, one.state
     return superuser if rights is None else not superuser and (roles, any_team) == (rights.roles, rights.any_team)
 
 
-def _states(known: Iterable[Known]) -> dict[tuple, tuple]:
+def _states(known: Iterable[CachedCaller]) -> dict[tuple, tuple]:
     """{key: what was shown, the account, its roles, whether there is any team}, without those that are good no more.
 
     Three or four statements.
@@ -137,4 +137,4 @@ def _states(known: Iterable[Known]) -> dict[tuple, tuple]:
     }
 
 
-watching = Watching()
+cache = SessionCache()

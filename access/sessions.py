@@ -18,8 +18,8 @@ from access.models import Session
 
 from .client_ip import client_address
 
-SEEN_EVERY = timedelta(minutes=1)
-FRESH = timedelta(minutes=10)  # for so long after the password was given, what is delicate needs no second time
+SEEN_INTERVAL = timedelta(minutes=1)
+FRESH_FOR = timedelta(minutes=10)  # for so long after the password was given, what is delicate needs no second time
 AGENT_LENGTH = 200
 
 
@@ -42,7 +42,7 @@ def agent_of(request: HttpRequest) -> str:
     return "".join(char if char.isprintable() else " " for char in text).strip()
 
 
-def by_hand(request: HttpRequest) -> bool:
+def is_user_action(request: HttpRequest) -> bool:
     """Whether a person did something. A page that asks for its news by itself does not keep its session alive."""
     if request.method not in ("GET", "HEAD"):
         return True
@@ -50,10 +50,10 @@ def by_hand(request: HttpRequest) -> bool:
 
 
 @dataclass(frozen=True, slots=True)
-class About:
+class SessionInfo:
     """What a session's row says beside its data. Goes with it when its key changes, all but the row's `number`."""
 
-    number: int | None = None
+    row_id: int | None = None
     created: datetime = field(default_factory=timezone.now)
     seen: datetime = field(default_factory=timezone.now)
     proved: datetime | None = None
@@ -66,7 +66,7 @@ class SessionStore(SessionBase):
 
     def __init__(self, session_key: str | None = None):
         super().__init__(session_key)
-        self.about = About()
+        self.info = SessionInfo()
 
     @property
     def digest(self) -> str:
@@ -76,36 +76,36 @@ class SessionStore(SessionBase):
     def is_fresh(self) -> bool:
         """Whether the password was given in the last minutes. Loads the session."""
         self.keys()
-        return self.about.proved is not None and timezone.now() - self.about.proved < FRESH
+        return self.info.proved is not None and timezone.now() - self.info.proved < FRESH_FOR
 
     def begin(self, request: HttpRequest) -> None:
         """Somebody has just signed in: a session of their own begins, as old as this moment."""
         now = timezone.now()
-        self.about = About(None, now, now, now, client_address(request)[:64], agent_of(request))
+        self.info = SessionInfo(None, now, now, now, client_address(request)[:64], agent_of(request))
         self.modified = True
 
-    def prove(self) -> None:
+    def confirm_password(self) -> None:
         """The password was given again."""
-        self.about = replace(self.about, proved=timezone.now())
-        Session.objects.filter(digest=self.digest).update(proved=self.about.proved)
+        self.info = replace(self.info, proved=timezone.now())
+        Session.objects.filter(digest=self.digest).update(proved=self.info.proved)
 
     @property
-    def is_to_be_noted(self) -> bool:
+    def is_seen_stale(self) -> bool:
         """Whether its last use was noted longer than a minute ago. Loads the session."""
         self.keys()
-        return self.session_key is not None and timezone.now() - self.about.seen >= SEEN_EVERY
+        return self.session_key is not None and timezone.now() - self.info.seen >= SEEN_INTERVAL
 
-    def note_seen(self) -> None:
+    def update_seen(self) -> None:
         now = timezone.now()
-        Session.objects.filter(digest=self.digest, seen__lte=now - SEEN_EVERY).update(seen=now)
-        self.about = replace(self.about, seen=now)
+        Session.objects.filter(digest=self.digest, seen__lte=now - SEEN_INTERVAL).update(seen=now)
+        self.info = replace(self.info, seen=now)
 
     def load(self) -> dict:
         row = Session.objects.filter(live(), digest=self.digest).first() if self.session_key else None
         if row is None:
             self._session_key = None
             return {}
-        self.about = About(row.pk, row.created, row.seen, row.proved, row.address, row.agent)
+        self.info = SessionInfo(row.pk, row.created, row.seen, row.proved, row.address, row.agent)
         return self.decode(row.data)
 
     def exists(self, session_key: str) -> bool:
@@ -126,16 +126,16 @@ class SessionStore(SessionBase):
         row = {
             "data": self.encode(data),
             "user_id": int(number) if number else None,
-            "created": self.about.created,
-            "proved": self.about.proved,
-            "address": self.about.address,
-            "agent": self.about.agent,
+            "created": self.info.created,
+            "proved": self.info.proved,
+            "address": self.info.address,
+            "agent": self.info.agent,
         }
         if not must_create:
             if not Session.objects.filter(digest=self.digest).update(**row):
                 raise UpdateError
             return
-        Session.objects.create(digest=self.digest, seen=self.about.seen, **row)
+        Session.objects.create(digest=self.digest, seen=self.info.seen, **row)
 
     def delete(self, session_key: str | None = None) -> None:
         key = session_key or self.session_key
@@ -144,7 +144,7 @@ class SessionStore(SessionBase):
 
     def flush(self) -> None:
         super().flush()
-        self.about = About()
+        self.info = SessionInfo()
 
     @classmethod
     def clear_expired(cls) -> None:
@@ -156,7 +156,7 @@ def session_of(request: HttpRequest) -> SessionStore:
     return request.session  # type: ignore[return-value]
 
 
-def hold(number: int) -> bool:
+def keep_open(number: int) -> bool:
     """Whether the session goes on; it cannot be ended then before the caller's transaction is over.
 
     So that nothing is made in its name behind the back of who ends it: that waits, and then sees what was made."""

@@ -19,7 +19,7 @@ from access.problems import refused
 from .client_ip import neighbourhood
 
 WINDOW = timedelta(minutes=5)
-REMEMBERED = timedelta(days=90)  # an address from which somebody signed in
+KNOWN_FOR = timedelta(days=90)  # an address from which somebody signed in
 SIGN_INS_OF_ACCOUNT_FROM_ADDRESS = 10
 SIGN_INS_OF_ACCOUNT_WITH_DEVICE = 10
 SIGN_INS_OF_ACCOUNT = 100  # from addresses that it is not known from
@@ -72,7 +72,7 @@ def wrong_token(address: str) -> None:
 def prune() -> None:
     """Forgets what no longer counts."""
     Throttle.objects.filter(since__lt=timezone.now() - WINDOW).delete()
-    KnownAddress.objects.filter(seen__lt=timezone.now() - REMEMBERED).delete()
+    KnownAddress.objects.filter(seen__lt=timezone.now() - KNOWN_FOR).delete()
 
 
 def _sign_in_limits(account: str, address: str, device: str) -> dict[str, int]:
@@ -84,7 +84,7 @@ def _sign_in_limits(account: str, address: str, device: str) -> dict[str, int]:
         _key("pair", account, place): SIGN_INS_OF_ACCOUNT_FROM_ADDRESS,
         _key("address", place): SIGN_INS_FROM_ADDRESS,
     }
-    known = KnownAddress.objects.filter(key=_key("known", account, place), seen__gt=timezone.now() - REMEMBERED)
+    known = KnownAddress.objects.filter(key=_key("known", account, place), seen__gt=timezone.now() - KNOWN_FOR)
     return limits if known.exists() else limits | {_key("account", account): SIGN_INS_OF_ACCOUNT}
 
 

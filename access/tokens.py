@@ -24,7 +24,7 @@ def digest_of(token: str) -> str:
     return hashlib.sha256(token.encode(errors="replace")).hexdigest()
 
 
-def usual_end() -> datetime:
+def default_expiry() -> datetime:
     """When a token ends for which nobody named an end."""
     return timezone.now() + timedelta(days=settings.TOKEN_LIFETIME_DAYS)
 

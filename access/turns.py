@@ -1,7 +1,7 @@
-"""Who may keep a thread of this process for long: so many at once, so that short requests always find one.
+"""Limit how many threads of this process long requests may hold at once, so that short ones always find one.
 
-Live streams, waits and large bodies are long. Each kind has a limit of its own, and all of them together leave RESERVE
-threads to what is short.
+Live streams, waits and large bodies are long. Each kind has a limit of its own, and together they leave RESERVE threads
+for short requests.
 """
 
 import threading
@@ -18,17 +18,17 @@ RESERVE = max(1, min(6, THREADS // 4))
 
 
 class Turns:
-    """At most `most` at once, within another limit where there is one."""
+    """At most `limit` at once, and within the turns of `within` where that is given."""
 
-    def __init__(self, most: int, within: "Turns | None" = None):
-        self.most, self._within = most, within
+    def __init__(self, limit: int, within: "Turns | None" = None):
+        self.limit, self._within = limit, within
         self._taken = 0
         self._lock = threading.Lock()
 
     def enter(self) -> bool:
-        """Takes a turn; False where none is free. Never waits."""
+        """Take a turn. Return False where none is free, without waiting."""
         with self._lock:
-            if self._taken >= self.most or (self._within and not self._within.enter()):
+            if self._taken >= self.limit or (self._within and not self._within.enter()):
                 return False
             self._taken += 1
             return True
@@ -40,17 +40,17 @@ class Turns:
                 self._within.leave()
 
 
-class Each:
-    """At most `most` at once of each caller."""
+class TurnsPerCaller:
+    """At most `limit` at once for each caller."""
 
-    def __init__(self, most: int):
-        self.most = most
+    def __init__(self, limit: int):
+        self.limit = limit
         self._taken: Counter[str] = Counter()
         self._lock = threading.Lock()
 
     def enter(self, who: str) -> bool:
         with self._lock:
-            if self._taken[who] >= self.most:
+            if self._taken[who] >= self.limit:
                 return False
             self._taken[who] += 1
             return True
@@ -63,8 +63,8 @@ class Each:
 
 
 @contextmanager
-def account_turn(turns: Each, who: str, problem: Problem) -> Iterator[None]:
-    """A caller's turn for as long as the block lasts. Raises `problem` where there is none."""
+def account_turn(turns: TurnsPerCaller, who: str, problem: Problem) -> Iterator[None]:
+    """Hold a caller's turn during the block. Raise `problem` where none is free."""
     if not turns.enter(who):
         raise problem
     try:
@@ -75,4 +75,4 @@ def account_turn(turns: Each, who: str, problem: Problem) -> Iterator[None]:
 
 long = Turns(THREADS - RESERVE)
 streaming = Turns(max(1, THREADS // 2), within=long)  # bodies that a thread reads as they come
-downloads = Each(max(2, THREADS // 8))  # whole logs, sent as fast as they are taken
+downloads = TurnsPerCaller(max(2, THREADS // 8))  # whole logs, sent as fast as they are taken

@@ -31,9 +31,9 @@ class Needs:
 
     def admits(self, caller: Caller) -> bool:
         """Whether the caller comes in; of which object the right is needed, the endpoint asks."""
-        if caller.services and self.bound and not caller.might(self.bound):
+        if caller.services and self.bound and not caller.may_anywhere(self.bound):
             return False
-        return caller.might(self.scope) if self.owners else caller.enters(self.scope)
+        return caller.may_anywhere(self.scope) if self.owners else caller.may_enter(self.scope)
 
 
 def needs(

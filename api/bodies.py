@@ -23,7 +23,7 @@ class BodyMiddleware:
         self.get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponseBase:
-        limit = bodies.most(request.path_info)
+        limit = bodies.max_size(request.path_info)
         if limit is None or parse_number(request.META.get("CONTENT_LENGTH") or "0", limit) is not None:
             return self.get_response(request)
         if request.path_info.startswith("/api/"):

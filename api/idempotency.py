@@ -23,7 +23,7 @@ from access import throttle
 from access.callers import Caller
 from access.models import IdempotencyKey
 from access.problems import FieldError, invalid, refused
-from access.secrets import Undecryptable, seal, unseal
+from access.secrets import Undecryptable, decrypt_bytes, encrypt_bytes
 from runtime.db_connections import give_back
 
 from . import uploads
@@ -153,7 +153,7 @@ def _keep(row: IdempotencyKey, response: HttpResponseBase) -> bool:
     if response.status_code >= 500 or response.status_code in NOT_STORED or not isinstance(response, HttpResponse):
         return _free(row)
     headers = {name: response[name] for name in STORED_HEADERS if name in response}
-    return bool(_ours(row).update(status=response.status_code, headers=headers, body=seal(response.content)))
+    return bool(_ours(row).update(status=response.status_code, headers=headers, body=encrypt_bytes(response.content)))
 
 
 def _free(row: IdempotencyKey) -> bool:
@@ -166,7 +166,7 @@ def _ours(row: IdempotencyKey):
 
 def _replay(row: IdempotencyKey) -> HttpResponse:
     try:
-        body = unseal(bytes(row.body))
+        body = decrypt_bytes(bytes(row.body))
     except Undecryptable as error:
         raise refused("idempotency_lost") from error
     response = HttpResponse(body, status=row.status, headers=row.headers)

@@ -19,7 +19,7 @@ from microservice.publishing.upload import MAX_BYTES
 from runtime.ids import parse_number
 
 FORM = "multipart/form-data"
-UPLOADS = turns.Each(settings.MAX_UPLOADS_PER_USER)
+UPLOADS = turns.TurnsPerCaller(settings.MAX_UPLOADS_PER_USER)
 MAX_FIELDS_SIZE = 64 * 1024  # bytes of the fields and the boundaries, beside the file
 
 
@@ -41,7 +41,7 @@ def turn(caller: Caller) -> AbstractContextManager[None]:
     return turns.account_turn(
         UPLOADS,
         caller.account,
-        refused("too_many_uploads", headers={"Retry-After": "10"}, max=UPLOADS.most),
+        refused("too_many_uploads", headers={"Retry-After": "10"}, max=UPLOADS.limit),
     )
 
 

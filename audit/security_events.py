@@ -23,7 +23,7 @@ def listen() -> None:
     user_logged_in.connect(_signed_in, dispatch_uid="history")
     user_logged_out.connect(_signed_out, dispatch_uid="history")
     user_login_failed.connect(_failed, dispatch_uid="history")
-    security_log.notable.connect(_notable, dispatch_uid="history")
+    security_log.event_recorded.connect(_notable, dispatch_uid="history")
     failed_sign_ins.ended.connect(_failures_ended, dispatch_uid="history")
     revocation.ended.connect(_access_ended, dispatch_uid="history")
 
@@ -39,7 +39,7 @@ def _signed_out(sender, request: HttpRequest, user: User | None, **named) -> Non
 
 def _failed(sender, credentials: dict, request: HttpRequest | None = None, **named) -> None:
     if request is not None and _came_in(request):
-        failed_sign_ins.note(str(credentials.get("username", "")), client_address(request), agent_of(request))
+        failed_sign_ins.count(str(credentials.get("username", "")), client_address(request), agent_of(request))
 
 
 def _tell(event: str, action: str, request: HttpRequest, user: User) -> None:
@@ -47,7 +47,7 @@ def _tell(event: str, action: str, request: HttpRequest, user: User) -> None:
         return
     number: str = request.request_id  # type: ignore[attr-defined]
     who = Caller(name=user.get_username(), user_id=user.pk, address=client_address(request), request_id=number)
-    security_log.tell(
+    security_log.record_event(
         event,
         who,
         action,

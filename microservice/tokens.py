@@ -65,10 +65,10 @@ def issue(
         raise forbidden("forbidden.create_token")
     if not caller.is_fresh:
         raise reauthenticate()
-    if caller.session_id and not sessions.hold(caller.session_id):
+    if caller.session_id and not sessions.keep_open(caller.session_id):
         raise unauthorized("unauthorized.session_ended")
     rights = list(scopes)
-    lacking = sorted({scope for scope in rights if scope in SCOPES and not caller.might(scope)})
+    lacking = sorted({scope for scope in rights if scope in SCOPES and not caller.may_anywhere(scope)})
     if lacking:
         raise forbidden("forbidden.grant", rights=lacking)
     service_ids = {catalog.find_service(caller, which).pk for which in services} or caller.services
@@ -96,7 +96,7 @@ def revoke(caller: Caller, number: int) -> Token:
     if row.pk != caller.token_id:
         if not caller.may("tokens"):
             raise forbidden("forbidden.revoke_token")
-        if not caller.is_person and (beyond := [scope for scope in row.scopes if not caller.might(scope)]):
+        if not caller.is_person and (beyond := [scope for scope in row.scopes if not caller.may_anywhere(scope)]):
             raise forbidden("forbidden.revoke_stronger_token", rights=beyond)
     record_ended(caller, tokens.revoke([row.pk]))
     return row
@@ -138,9 +138,9 @@ def _end(caller: Caller, owner: User, expires: datetime | End | None) -> datetim
             raise forbidden("forbidden.token_outlives_parent", end=own_end)
         if isinstance(expires, datetime):
             return expires
-        return min(own_end, tokens.usual_end()) if expires is End.USUAL else own_end
+        return min(own_end, tokens.default_expiry()) if expires is End.USUAL else own_end
     if expires is End.USUAL:
-        return tokens.usual_end()
+        return tokens.default_expiry()
     endless = expires is None or expires > timezone.now() + MAX_LIFETIME
     if endless and not caller.may("admin") and not service_accounts.is_service(owner):
         raise forbidden("forbidden.endless_token", days=MAX_LIFETIME.days)

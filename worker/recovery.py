@@ -95,7 +95,7 @@ def tidy() -> None:
         retries.retry_failed_deletes,
         expiry.prune_now_and_then,
         chain.seal,
-        access_expiry.look_now_and_then,
+        access_expiry.run_if_due,
     )
 
 

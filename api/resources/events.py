@@ -9,7 +9,8 @@ from django.http.response import HttpResponseBase
 from ninja import Query, Router
 
 from access.problems import invalid, refused
-from access.session_cache import Known, watching
+from access.session_cache import CachedCaller
+from access.session_cache import cache as session_cache
 from asset import tenancy
 from microservice import event_stream
 from microservice.status import DEPLOYMENT_ENDED
@@ -72,7 +73,7 @@ def _stream(
     except event_stream.TooManyStreams:
         raise refused("no_stream_slot", headers={"Retry-After": "5"}) from None
     try:
-        known = watching.remember(request, who)
+        known = session_cache.remember(request, who)
     except BaseException:
         subscriber.close()
         raise
@@ -153,10 +154,10 @@ class Stream:
         return item.text
 
 
-def still(known: Known) -> bool:
+def still(known: CachedCaller) -> bool:
     """Whether a stream may go on. Whoever may something else now comes back, and is told what that is."""
     try:
-        return watching.still(known)
+        return session_cache.is_current(known)
     except Error:
         return True  # it does not answer, so there is nothing to tell either; the next look asks again
     finally:

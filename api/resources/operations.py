@@ -97,7 +97,7 @@ class Download:
 
     def __init__(self, pieces: Iterator[bytes], who: str):
         if not turns.downloads.enter(who):
-            raise refused("too_many_downloads", headers={"Retry-After": "10"}, max=turns.downloads.most)
+            raise refused("too_many_downloads", headers={"Retry-After": "10"}, max=turns.downloads.limit)
         self._pieces, self._who = pieces, who
 
     def __iter__(self) -> Iterator[bytes]:

@@ -9,7 +9,7 @@ from ninja import Field, Router, Schema, Status
 from pydantic import StrictBool
 
 from access import accounts, service_accounts
-from access.revocation import end_access, may_end
+from access.revocation import end_access, require_may_end
 from access.sessions import session_of
 from audit.history import record
 
@@ -123,7 +123,7 @@ def end_sessions(request: HttpRequest, id: base.PathId, body: EndSessionsRequest
 
     The session that asks goes on; a token that asks ends too, unless `tokens` is false."""
     who = caller(request)
-    may_end(who, id)
+    require_may_end(who, id)
     keep = session_of(request).digest if who.is_person else ""
     what = end_access(who, accounts.find_user(id), "asked for", keep=keep, with_tokens=body.tokens)
     return EndedSessionsOut.model_construct(sessions=what.sessions, tokens=len(what.tokens))

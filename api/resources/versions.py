@@ -156,7 +156,7 @@ def _again(request: HttpRequest, service: MicroService) -> Callable[[], object]:
 
     def ask() -> None:
         who = caller_of(request)
-        if who is None or (who.session_id and not sessions.hold(who.session_id)):
+        if who is None or (who.session_id and not sessions.keep_open(who.session_id)):
             raise unauthorized("unauthorized.session_ended")
         catalog.find_service(who, service.pk, "publish")
 

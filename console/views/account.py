@@ -17,7 +17,7 @@ from access import accounts, security_log, sessions
 from access.callers import SCOPES, Caller
 from access.models import Token
 from access.problems import Problem, invalid, not_found
-from access.revocation import end_access, may_end
+from access.revocation import end_access, require_may_end
 from access.sessions import session_of
 from audit.history import record
 from microservice import tokens
@@ -39,7 +39,7 @@ def token_list(request: HttpRequest, caller: Caller) -> HttpResponse:
         "made": token,
         "secret": secret,
         "address": settings.PUBLIC_URL,
-        "own": [scope for scope in SCOPES if caller.might(scope)],
+        "own": [scope for scope in SCOPES if caller.may_anywhere(scope)],
         "days": settings.TOKEN_LIFETIME_DAYS,
         "tab": "tokens",
     }
@@ -80,7 +80,7 @@ def account(request: HttpRequest, caller: Caller) -> HttpResponse:
         with errors_on(form):
             _change_password(request, caller, person, form.cleaned_data)
             return redirect_to("account")
-    rights = [scope for scope in SCOPES if caller.might(scope)]
+    rights = [scope for scope in SCOPES if caller.may_anywhere(scope)]
     context = {
         "person": person,
         "form": form,
@@ -101,20 +101,20 @@ def _change_password(request: HttpRequest, caller: Caller, person: User, values:
         accounts.change_own_password(caller, person, values["password"], keep=here, with_tokens=values["tokens"])
         record(caller, "change", "user", person, after={"password": "changed"})
     update_session_auth_hash(request, person)  # keeps this session; all others end
-    session_of(request).prove()
+    session_of(request).confirm_password()
     flash(request, _("Your password was changed. You are signed out everywhere else."))
 
 
 @page("", ("POST",), look="")
 def session_end(request: HttpRequest, caller: Caller, person: int, number: int) -> HttpResponse:
     """End one session: the caller's own, or anyone's for an administrator."""
-    may_end(caller, person)
+    require_may_end(caller, person)
     user = accounts.find_user(person)
     with transaction.atomic():
         if not sessions.end(person, number):
             raise not_found("session")
         record(caller, "end_sessions", "user", user, after={"sessions": 1})
-    security_log.line("session ended", caller, subject=user.get_username(), session=number)
+    security_log.log_event("session ended", caller, subject=user.get_username(), session=number)
     flash(request, _("The session has ended."))
     return _redirect_back(caller, person)
 
@@ -122,7 +122,7 @@ def session_end(request: HttpRequest, caller: Caller, person: int, number: int) 
 @page("", ("POST",), look="")
 def access_end(request: HttpRequest, caller: Caller, person: int) -> HttpResponse:
     """End all sessions but this one and, if asked for, all tokens."""
-    may_end(caller, person)
+    require_may_end(caller, person)
     here = session_of(request).digest
     ended = end_access(caller, accounts.find_user(person), "asked for", keep=here, with_tokens="tokens" in request.POST)
     text = _("{sessions} sessions and {tokens} tokens have ended.")

@@ -20,7 +20,7 @@ from django.views.decorators.cache import never_cache
 from access.authentication import caller_of
 from access.callers import PERSONAL, SCOPES, Caller
 from access.problems import Problem, invalid, refused
-from access.session_cache import watching
+from access.session_cache import cache as session_cache
 from microservice.event_stream import newest
 from microservice.models import MicroService
 
@@ -67,7 +67,7 @@ class PageNeeds:
         scope = self.send if sends else self.look
         if not scope:
             return True
-        return caller.might(scope) if self.owners else caller.enters(scope)
+        return caller.may_anywhere(scope) if self.owners else caller.may_enter(scope)
 
 
 def page(
@@ -97,7 +97,7 @@ def page(
                 if request.method not in (*methods, "HEAD"):
                     raise refused("method_not_allowed.page")
                 shared = live and request.method == "GET" and "HX-Request" in request.headers
-                caller = (watching.caller_of if shared else caller_of)(request)
+                caller = (session_cache.caller_of if shared else caller_of)(request)
                 if caller is None or not caller.is_person:
                     return _redirect_to_sign_in(request)
                 sends = request.method not in ("GET", "HEAD")
@@ -123,7 +123,7 @@ def page(
 
 def not_admitted(caller: Caller, scope: str) -> Problem:
     """Return the 403 for a page that the caller may not see or submit to."""
-    if not any(caller.might(one) for one in SCOPES if one not in PERSONAL):
+    if not any(caller.may_anywhere(one) for one in SCOPES if one not in PERSONAL):
         return refused("forbidden.no_team_role")
     return refused("forbidden.page_scope", scope=scope)
 

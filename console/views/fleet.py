@@ -22,8 +22,8 @@ def home(request: HttpRequest, caller: Caller) -> HttpResponse:
         "page": services,
         "totals": fleet.totals(caller),
         "none_at_all": not services.rows and not any(params.values()),
-        "may_make": caller.might("admin"),
-        "may_publish": caller.might("publish"),
+        "may_make": caller.may_anywhere("admin"),
+        "may_publish": caller.may_anywhere("publish"),
         "most": upload.MAX_BYTES,
     }
     return render_list(request, "fleet.html", "fleet_rows.html", context, "fleet_live.html")

@@ -110,12 +110,12 @@ def respond(request: HttpRequest, caller: Caller, view: Callable[[HttpRequest, C
     key = (
         request.path,
         anonymous.GET.urlencode(),
-        caller.standing,
+        caller.permission_key,
         get_language(),
         timezone.get_current_timezone_name(),
     )
     seen = int(text) if text.isascii() and text.isdigit() and len(text) < 19 else 0
-    return _personalized(request, _cache.get(key, seen, lambda: view(anonymous, caller.nameless())))
+    return _personalized(request, _cache.get(key, seen, lambda: view(anonymous, caller.anonymous())))
 
 
 def form_values(request: HttpRequest) -> dict[str, str]:

@@ -249,7 +249,7 @@ def _page(
         or bool(finding and finding["key_changed"])
         or bool(host.offered_key or problem),
         "may_admin": caller.may("admin"),
-        "may_deploy": caller.might("deploy"),
+        "may_deploy": caller.may_anywhere("deploy"),
         **more,
     }
     part = "host/page_live.html" if is_part else "host/page.html"

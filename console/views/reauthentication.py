@@ -31,6 +31,6 @@ def proven(request: HttpRequest, caller: Caller, form: forms.Form) -> Caller:
     if caller.is_fresh or not password:
         return caller
     reauthentication.prove_password(caller, User.objects.get(pk=caller.user_id or 0), password)
-    session_of(request).prove()
-    security_log.line("password given again", caller)
+    session_of(request).confirm_password()
+    security_log.log_event("password given again", caller)
     return replace(caller, is_fresh=True)

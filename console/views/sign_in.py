@@ -36,7 +36,7 @@ class SignIn(LoginView):
         try:
             throttle.sign_in(name, address, devices.device_of(request, name))
         except Problem as problem:
-            failed_sign_ins.note(name, address, agent_of(request), refused=True)
+            failed_sign_ins.count(name, address, agent_of(request), refused=True)
             # Not the posted form: rendering it would validate it, and check the password after all.
             form = SignInForm(request, initial={"username": name})
             response = render(request, self.template_name, {"form": form, "problem": problem}, status=problem.status)

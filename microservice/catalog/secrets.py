@@ -11,7 +11,7 @@ from typing import Any
 from django.utils import timezone
 
 from access import url_userinfo
-from access.masking import SHORTEST
+from access.masking import MIN_SECRET
 from access.problems import FieldError
 from access.sealed import SealedMap
 from access.secrets import Undecryptable
@@ -120,8 +120,8 @@ def _secret_reason(field: str, name: str, text: str | None) -> Message | None:
         return Message("secret_bytes", {"max": MAX_BYTES})
     if "\0" in text:
         return Message("secret_nul")
-    if len(text.strip().encode()) < SHORTEST:
-        return Message("secret_short", {"min": SHORTEST})
+    if len(text.strip().encode()) < MIN_SECRET:
+        return Message("secret_short", {"min": MIN_SECRET})
     return None
 
 
@@ -149,8 +149,8 @@ def _credential_errors(name: str, text: str) -> list[FieldError]:
         _normalised(name, text)
     except BadCredential as error:
         return [FieldError(pointer, "build_key_unusable", problem=reason_of(error))]
-    if text and len(text.strip().encode()) < SHORTEST:
-        return [FieldError(pointer, "secret_short", min=SHORTEST)]
+    if text and len(text.strip().encode()) < MIN_SECRET:
+        return [FieldError(pointer, "secret_short", min=MIN_SECRET)]
     return []
 
 

@@ -40,18 +40,18 @@ def send(path: str, length: int | str, kind: str = FORM, client: Client | None =
 @pytest.mark.parametrize(
     ("path", "limit"),
     [
-        ("/login/", bodies.USUAL),
+        ("/login/", bodies.DEFAULT),
         ("/api/v1/services/", bodies.API),
         ("/api/v1/builds/gitlab/webhook", bodies.REPORT),
         ("/api/v1/builds/gitlab/webhook/", bodies.REPORT),
         ("/api/v1/services/x/versionsx", bodies.API),
         ("/api/v1/services/x/versions", None),
         ("/api/v1/services/x/versions/1/package", None),
-        ("/x/api/v1/services/x/versions/", bodies.USUAL),
+        ("/x/api/v1/services/x/versions/", bodies.DEFAULT),
     ],
 )
 def test_each_address_has_its_limit(path, limit):
-    assert bodies.most(path) == limit
+    assert bodies.max_size(path) == limit
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ from django.db import connection
 from django.utils import timezone
 
 from access.models import IdempotencyKey, Membership, Team, Token
-from access.secrets import Undecryptable, seal, unseal
+from access.secrets import Undecryptable, decrypt_bytes, encrypt_bytes
 from access.service_accounts import is_service
 from asset.models import Credential
 from audit.models import History
@@ -123,7 +123,7 @@ def test_rotate_keys_writes_every_secret_under_the_newest_key(settings):
     settings.FIELD_ENCRYPTION_KEYS = [old]
     made = Credential.objects.create(name="key", secret="the canary")
     IdempotencyKey.objects.create(
-        caller="a", key="b", fingerprint="c", status=200, body=seal(b"answer"), lease=timezone.now()
+        caller="a", key="b", fingerprint="c", status=200, body=encrypt_bytes(b"answer"), lease=timezone.now()
     )
     before = stored()
     assert "canary" not in before
@@ -133,7 +133,7 @@ def test_rotate_keys_writes_every_secret_under_the_newest_key(settings):
     settings.FIELD_ENCRYPTION_KEYS = [new]
     made.refresh_from_db()
     assert (made.secret.reveal(), made.passphrase) == ("the canary", "")
-    assert unseal(bytes(IdempotencyKey.objects.get().body)) == b"answer"
+    assert decrypt_bytes(bytes(IdempotencyKey.objects.get().body)) == b"answer"
 
 
 def test_rotate_keys_says_what_it_cannot_read(settings):

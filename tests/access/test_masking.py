@@ -9,7 +9,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from access.masking import PIECE, Mask, Stream
+from access.masking import MAX_PIECE, Mask, Stream
 
 PEM = (
     "-----BEGIN PRIVATE KEY-----\n"
@@ -56,7 +56,7 @@ def test_every_line_of_a_key_is_masked_alone_and_in_base64_as_it_is_wrapped():
     out = streamed(mask, wrapped, [7] * 10)
     lines = wrapped.splitlines()
     assert [line for line in out.splitlines()[:-1] if line.strip(b"*")] == []
-    assert len(lines[0]) == PIECE and out.count(b"\n") == len(lines)
+    assert len(lines[0]) == MAX_PIECE and out.count(b"\n") == len(lines)
     assert mask.text("-----BEGIN PRIVATE KEY-----") == "-----BEGIN PRIVATE KEY-----"  # tells nothing
 
 

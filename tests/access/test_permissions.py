@@ -6,7 +6,7 @@ from django.test import RequestFactory
 
 from access.authentication import caller_of
 from access.models import Membership, Team
-from access.roles import RIGHTS, Role, of_unowned
+from access.roles import RIGHTS, Role, unowned_role
 from access.tokens import make_token
 from audit.models import History
 from microservice.catalog.visibility import history
@@ -51,7 +51,7 @@ def test_a_role_gives_its_rights_in_its_own_team_and_none_in_another(services, r
     assert rights(who, services["blue"]) == set()
     assert rights(who, services["nobody"]) == set()
     assert not who.may("admin")
-    assert who.might("admin") == (role == Role.OWNER)
+    assert who.may_anywhere("admin") == (role == Role.OWNER)
 
 
 def test_where_there_are_no_teams_everyone_deploys_what_no_team_owns(db):
@@ -59,7 +59,7 @@ def test_where_there_are_no_teams_everyone_deploys_what_no_team_owns(db):
     assert rights(caller(person()), service) == {"read", "publish", "deploy"}
     Team.objects.create(name="red")
     who = caller(person())
-    assert rights(who, service) == set() and not any(who.might(scope) for scope in EVERY)
+    assert rights(who, service) == set() and not any(who.may_anywhere(scope) for scope in EVERY)
 
 
 @pytest.mark.parametrize("default", ["", "viewer", "publisher", "deployer"])
@@ -67,7 +67,7 @@ def test_no_role_in_a_team_changes_what_somebody_may_do_with_services_of_no_team
     """Otherwise the owner of any team would decide it, by taking people in and by taking them out."""
     settings.DEFAULT_ROLE = default
     wanted = RIGHTS[default] if default else frozenset()
-    assert of_unowned(any_team=True) == (default or None)
+    assert unowned_role(any_team=True) == (default or None)
     for role in Role.values:
         assert rights(caller(person(f"{role}-in-red", red=role)), services["nobody"]) == wanted
     stranger = person("stranger")

@@ -18,8 +18,8 @@ pytestmark = pytest.mark.django_db
 @pytest.fixture
 def known(monkeypatch):
     """A look at every question."""
-    monkeypatch.setattr(session_cache, "AGAIN", 0)
-    return session_cache.Watching()
+    monkeypatch.setattr(session_cache, "REFRESH_INTERVAL", 0)
+    return session_cache.SessionCache()
 
 
 def person(name: str = "ann", **more):
@@ -47,7 +47,7 @@ def again(session: str):
 def test_who_was_seen_lately_costs_nothing_until_the_next_look(known, monkeypatch, django_assert_num_queries):
     request = asks(person())
     first = known.caller_of(request())
-    monkeypatch.setattr(session_cache, "AGAIN", 60)
+    monkeypatch.setattr(session_cache, "REFRESH_INTERVAL", 60)
     with django_assert_num_queries(0):
         assert all(known.caller_of(request()) is first for _ in range(50))
 
@@ -75,9 +75,9 @@ def test_who_may_not_any_more_is_nobody(known, change):
     request = asks(user)
     who = known.caller_of(request())
     one = known.remember(request(), who)
-    assert known.still(one)
+    assert known.is_current(one)
     change(user)
-    assert not known.still(one)
+    assert not known.is_current(one)
     assert known.caller_of(request()) is None
 
 
@@ -87,7 +87,7 @@ def test_whose_roles_change_is_known_by_the_new_ones(known):
     who = known.caller_of(request())
     one = known.remember(request(), who)
     Membership.objects.create(user=user, team=team, role=Role.OWNER)
-    assert not known.still(one)
+    assert not known.is_current(one)
     assert known.caller_of(request()).owns(team.pk) and not who.owns(team.pk)
     Membership.objects.update(role=Role.VIEWER)
     assert not known.caller_of(request()).owns(team.pk)
@@ -101,16 +101,16 @@ def test_what_changes_while_somebody_is_recognised_is_noticed_too(known, monkeyp
     """The rights were read, then taken away, then the rows are read that later looks are compared with."""
     user = person(is_superuser=True)
     request = asks(user)
-    recognised = session_cache.recognised
+    recognised = session_cache.authenticate
 
     def then_taken_away(asked):
         who = recognised(asked)
         get_user_model().objects.update(is_superuser=False)
         return who
 
-    monkeypatch.setattr(session_cache, "recognised", then_taken_away)
+    monkeypatch.setattr(session_cache, "authenticate", then_taken_away)
     known.caller_of(request())
-    monkeypatch.setattr(session_cache, "recognised", recognised)
+    monkeypatch.setattr(session_cache, "authenticate", recognised)
     assert not known.caller_of(request()).may("admin")
 
 
@@ -120,16 +120,16 @@ def test_a_token_is_looked_after_like_a_session(known, change):
     request = RequestFactory().get("/", headers={"Authorization": f"Bearer {secret}"})
     who = known.caller_of(request)
     one = known.remember(request, who)
-    assert known.still(one)
+    assert known.is_current(one)
     Token.objects.filter(pk=token.pk).update(**change)
-    assert not known.still(one)
+    assert not known.is_current(one)
 
 
 def test_who_asks_for_nothing_any_more_is_forgotten(known, monkeypatch):
     request = asks(person())
     known.caller_of(request())
     assert len(known._known) == 1
-    monkeypatch.setattr(session_cache, "FORGET", 0)
+    monkeypatch.setattr(session_cache, "FORGET_AFTER", 0)
     known.caller_of(again("none"))
     assert not known._known
 
@@ -139,17 +139,17 @@ def test_who_comes_back_after_a_while_is_looked_after_again(known, monkeypatch):
     request = asks(person())
     who = known.caller_of(request())
     one = known.remember(request(), who)
-    one.asked -= session_cache.FORGET + 1
-    assert known.still(known.remember(request(), who))
-    one.asked -= session_cache.FORGET + 1
-    assert known.still(one)
+    one.last_used -= session_cache.FORGET_AFTER + 1
+    assert known.is_current(known.remember(request(), who))
+    one.last_used -= session_cache.FORGET_AFTER + 1
+    assert known.is_current(one)
 
 
 def test_the_first_team_takes_from_who_has_no_role_what_everyone_had(known):
     request = asks(person())
     who = known.caller_of(request())
     one = known.remember(request(), who)
-    assert who.might("deploy")
+    assert who.may_anywhere("deploy")
     Team.objects.create(name="red")
-    assert not known.still(one)
-    assert not known.caller_of(request()).might("read")
+    assert not known.is_current(one)
+    assert not known.caller_of(request()).may_anywhere("read")

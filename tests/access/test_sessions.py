@@ -140,7 +140,7 @@ def test_what_is_over_is_swept_away_and_nothing_else(ann, settings, monkeypatch)
         seen=timezone.now() - timedelta(seconds=settings.SESSION_IDLE_TIMEOUT + 1)
     )
     monkeypatch.setattr(expiry, "_looked", 0.0)
-    expiry.look_now_and_then()
+    expiry.run_if_due()
     assert Session.objects.count() == 1
 
 
@@ -151,7 +151,7 @@ def test_the_password_is_fresh_for_ten_minutes(ann):
     age(proved=timedelta(minutes=11))
     store = SessionStore(client.cookies["sessionid"].value)
     assert not store.is_fresh
-    store.prove()
+    store.confirm_password()
     assert SessionStore(client.cookies["sessionid"].value).is_fresh
 
 

@@ -109,9 +109,9 @@ def test_what_is_typed_as_a_name_is_kept_only_where_it_is_one(ann, lines):
 
 
 def test_a_flood_of_names_fills_nothing(db, monkeypatch):
-    monkeypatch.setattr(failed_sign_ins, "MOST", 5)
+    monkeypatch.setattr(failed_sign_ins, "MAX_WINDOWS", 5)
     for number in range(40):
-        failed_sign_ins.note("nobody", f"192.0.2.{number}", "")
+        failed_sign_ins.count("nobody", f"192.0.2.{number}", "")
     assert FailedSignIns.objects.count() <= 6
     assert sum(FailedSignIns.objects.values_list("failed", flat=True)) == 40
 
@@ -181,7 +181,7 @@ def test_a_token_in_a_new_place_is_told_once(ann, lines):
 
 
 def test_a_token_that_is_everywhere_fills_nothing(ann, monkeypatch):
-    monkeypatch.setattr(token_use, "MOST_ADDRESSES", 3)
+    monkeypatch.setattr(token_use, "MAX_ADDRESSES", 3)
     token = make_token(ann, "ci", ["read"])[1]
     for number in range(10):
         use(token, f"192.0.2.{number}")

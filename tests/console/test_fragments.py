@@ -25,7 +25,7 @@ ASKS = {"HX-Request": "true"}
 @pytest.fixture(autouse=True)
 def fresh(monkeypatch):
     monkeypatch.setattr(fragment_cache, "_cache", fragment_cache.FragmentCache())
-    monkeypatch.setattr(session_cache.watching, "_known", {})
+    monkeypatch.setattr(session_cache.cache, "_known", {})
 
 
 def tab(name: str, **rights) -> Client:
@@ -50,7 +50,7 @@ PAGES = (
 
 @pytest.mark.parametrize("page", PAGES)
 def test_all_who_may_see_the_same_cost_what_one_costs(page, monkeypatch):
-    monkeypatch.setattr(session_cache, "AGAIN", 60)
+    monkeypatch.setattr(session_cache, "REFRESH_INTERVAL", 60)
     monkeypatch.setattr(fragment_cache, "MAX_AGE", 60)
     deployment = fleet.running(3)
     operation = deployment.operations.first()

@@ -249,7 +249,7 @@ def test_what_is_kept_and_what_ends_is_reckoned_in_moments(reader, settings, mon
     moved([begin])
     with timezone.override(zone):
         operation = Operation.objects.get()
-        for moment in (expiry.expires(operation), tokens.usual_end()):
+        for moment in (expiry.expires(operation), tokens.default_expiry()):
             assert (moment.astimezone(UTC) - begin).total_seconds() == 3 * 86400
         now = timezone.localtime(begin + timedelta(days=2))  # with the same tzinfo Python would subtract clock times
         assert age(now.astimezone(UTC) - operation.finished) == "2 d ago"

@@ -158,7 +158,7 @@ def test_a_search_ends_after_some_seconds(monkeypatch):
 
 def test_only_some_search_at_once():
     with ExitStack() as taken:
-        for n in range(searching.slots.most):
+        for n in range(searching.slots.limit):
             taken.enter_context(searching.search_slot(f"user {n}"))
         with pytest.raises(Problem) as refused, searching.search_slot("one more"):
             pass

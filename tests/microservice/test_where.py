@@ -9,7 +9,7 @@ from django.test import Client
 
 from access.callers import SYSTEM
 from access.models import IdempotencyKey
-from access.secrets import seal
+from access.secrets import encrypt_bytes
 from audit.models import Event
 from microservice import notify
 from microservice.models import Deployment, MicroServiceInstance, Operation
@@ -208,7 +208,7 @@ def test_requests_that_were_made_before_keep_their_answer_and_their_rows(here, a
     first = caller.post(path(here), asked, Idempotency_Key="from-before")
     assert first.status_code == 202
     raw = b'{"what": "it was answered with then"}'
-    IdempotencyKey.objects.update(body=seal(raw))
+    IdempotencyKey.objects.update(body=encrypt_bytes(raw))
     replayed = caller.post(path(here), asked, Idempotency_Key="from-before")
     assert replayed.headers["Idempotency-Replayed"] == "true" and replayed.content == raw
     assert Deployment.objects.count() == 1

@@ -10,7 +10,7 @@ from django.db.models.functions import Cast
 
 from access.models import IdempotencyKey
 from access.sealed import SealedMap, SealedMapField
-from access.secrets import EncryptedField, Undecryptable, decrypt, seal, unseal
+from access.secrets import EncryptedField, Undecryptable, decrypt, decrypt_bytes, encrypt_bytes
 
 
 class Command(BaseCommand):
@@ -58,7 +58,7 @@ def _rotate_answers() -> None:
     """Kept answers are sealed too; one that cannot be read any more is of no use to anybody."""
     for row in IdempotencyKey.objects.exclude(status=None).iterator():
         try:
-            body = seal(unseal(bytes(row.body)))
+            body = encrypt_bytes(decrypt_bytes(bytes(row.body)))
         except Undecryptable:
             row.delete()
         else:

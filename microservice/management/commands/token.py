@@ -12,7 +12,7 @@ from django.utils.dateparse import parse_datetime
 from access.authentication import scopes_of
 from access.callers import SCOPES, Caller
 from access.problems import Problem
-from access.tokens import make_token, usual_end
+from access.tokens import default_expiry, make_token
 from audit.history import record
 from microservice.models import MicroService
 from microservice.tokens import as_json
@@ -82,7 +82,7 @@ def _services(text: str) -> list[int]:
 
 def _expires(text: str | None) -> datetime | None:
     if not text:
-        return usual_end()
+        return default_expiry()
     if text == "never":
         return None
     span = re.fullmatch(r"([1-9]\d{0,5})([mhd])", text)

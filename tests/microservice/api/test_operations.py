@@ -142,7 +142,7 @@ def test_a_search_that_took_too_long_says_where_to_go_on(operation, log, monkeyp
 
 
 def test_a_caller_loads_so_many_logs_at_once(operation, log):
-    held = [log() for _ in range(turns.downloads.most)]
+    held = [log() for _ in range(turns.downloads.limit)]
     refused = log()
     assert (refused.status_code, refused.json()["code"], refused["Retry-After"]) == (429, "too_many_downloads", "10")
     body(held.pop())  # taken to its end
