@@ -1,4 +1,4 @@
-"""What an endpoint says about itself: the right a caller needs, and how the gate has to treat it."""
+"""What an endpoint declares: the right that a caller needs, and how dispatch.py treats its requests."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -10,16 +10,19 @@ from ninja.security.apikey import APIKeyCookie
 
 from access.callers import SCOPES, Caller
 
-NEVER = "never"  # no right is called that
+NEVER = "never"  # not the name of a right
 
 
 @dataclass(frozen=True, slots=True)
 class Needs:
-    """`scope`: the right. `outside`: waits for something outside, so no transaction is held around it.
-    `streams`: reads its body itself, piece by piece, whatever its content type. `form`: takes multipart/form-data
-    too, with files beside the fields. `owners`: an owner of any team comes in too; the endpoint asks: of this one?
-    `signed`: no caller, but a signature or a token of its own that the endpoint verifies.
-    `bound`: the right that a token for named services needs here beside `scope`; NEVER: such a token is refused."""
+    """What an endpoint needs.
+
+    scope: the right. outside: it waits for another system, so no transaction is held around it. streams: it reads its
+    body itself, in pieces, whatever the content type. form: it accepts multipart/form-data with files too. owners:
+    owners of any team are admitted; the endpoint checks the team. signed: there is no caller; the endpoint verifies a
+    signature or token of its own. bound: the right that a token for named services needs beside `scope`; NEVER: such a
+    token is refused.
+    """
 
     scope: str
     outside: bool = False
@@ -30,7 +33,7 @@ class Needs:
     bound: str = ""
 
     def admits(self, caller: Caller) -> bool:
-        """Whether the caller comes in; of which object the right is needed, the endpoint asks."""
+        """Return whether the caller is admitted. The endpoint checks the right for the object itself."""
         if caller.services and self.bound and not caller.may_anywhere(self.bound):
             return False
         return caller.may_anywhere(self.scope) if self.owners else caller.may_enter(self.scope)
@@ -46,9 +49,9 @@ def needs(
     signed: bool = False,
     bound: str = "",
 ) -> Callable[[Callable], Callable]:
-    """Says of an endpoint which scope its caller must have. Every endpoint has to say it; a test lists them."""
+    """Declare the scope that the caller of an endpoint needs. Every endpoint must; a test lists them."""
     if scope not in SCOPES:
-        raise ImproperlyConfigured(f"{scope} is no scope")
+        raise ImproperlyConfigured(f"{scope} is not a scope")
 
     def mark(view: Callable) -> Callable:
         view.needs = Needs(scope, outside, streams, form, owners, signed, bound)  # type: ignore[attr-defined]
@@ -58,20 +61,20 @@ def needs(
 
 
 def needs_of(view: Callable) -> Needs:
-    found: Needs | None = getattr(view, "needs", None)
-    if found is None:
-        raise ImproperlyConfigured(f"{view.__module__}.{view.__name__} does not say which scope it needs")
-    return found
+    declared: Needs | None = getattr(view, "needs", None)
+    if declared is None:
+        raise ImproperlyConfigured(f"{view.__module__}.{view.__name__} does not declare the scope that it needs")
+    return declared
 
 
 def caller(request: HttpRequest) -> Caller:
-    """Who is asking. The gate has put it there before any endpoint runs."""
+    """Return the caller. dispatch.py sets it before any endpoint runs."""
     known: Caller = request.caller  # type: ignore[attr-defined]
     return known
 
 
 class BearerToken(HttpBearer):
-    """Names the token in the API's description; the gate has recognised the caller already."""
+    """Describes the token in OpenAPI; dispatch.py has authenticated the caller already."""
 
     def __call__(self, request: HttpRequest) -> Caller:
         return caller(request)
@@ -81,7 +84,7 @@ class BearerToken(HttpBearer):
 
 
 class Session(APIKeyCookie):
-    """Names the browser session in the API's description."""
+    """Describes the browser session in OpenAPI."""
 
     param_name = "sessionid"
 

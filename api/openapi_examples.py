@@ -1,4 +1,4 @@
-"""Examples in the API's description, by the name of their schema. A test holds each against its schema."""
+"""Examples of the OpenAPI document, by the name of their schema. A test validates each against its schema."""
 
 from typing import Any
 
@@ -10,9 +10,17 @@ PROBLEM: dict[str, Any] = {
     "code": "instance_locked",
     "msg": "1 of 3 instances is locked.",
     "errors": [
-        {"pointer": "/host", "reason": "web1:10.0.0.11 is locked by ann, deployment 12", "host_id": 1, "instance_id": 4}
+        {
+            "pointer": "/host",
+            "reason": "web1:10.0.0.11 is locked by ann, deployment 12",
+            "code": "instance_locked",
+            "params": {"host": "web1:10.0.0.11", "user": "ann", "deployment": 12},
+            "host_id": 1,
+            "instance_id": 4,
+        }
     ],
     "hint": 'Wait for it, leave the instance out, or send on_locked: "skip".',
+    "params": {"locked": 1, "count": 3},
     "request_id": "5f2c",
 }
 SCHEMAS: dict[str, dict[str, Any]] = {

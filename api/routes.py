@@ -1,4 +1,4 @@
-"""Finds the routers and turns them into addresses that answer with and without a trailing slash."""
+"""Finds the routers and makes URL patterns of them, each with and without a trailing slash."""
 
 import importlib
 import json
@@ -25,7 +25,7 @@ from .parsing import StrictParser
 
 
 class Docs(Swagger):
-    """The readable page, with files of this server; ninja's own would ask another one where it is no installed app."""
+    """The documentation page, with files of this server; ninja's own uses a CDN unless ninja is an installed app."""
 
     def render_page(self, request: HttpRequest, api: NinjaAPI, **names) -> HttpResponse:
         shown = {"url": self.get_openapi_url(api, names), **self.settings}
@@ -33,18 +33,18 @@ class Docs(Swagger):
 
 
 class Api(NinjaAPI):
-    """NinjaAPI with routers that are found, one gate for every request and one form for every error."""
+    """NinjaAPI with discovered routers, one path for every request and one form for every error."""
 
     def __init__(self, **options):
         super().__init__(auth=AUTH, parser=StrictParser(), docs=Docs(), **options)
-        self._found = False
+        self._discovered = False
         self._described: dict[str, OpenAPISchema] = {}
 
     def find_routers(self) -> None:
-        """Mounts every `router` in api/resources; a module's `prefix`, if any, goes before its paths."""
-        if self._found:
+        """Mount every `router` in api/resources, below its module's `prefix` if there is one."""
+        if self._discovered:
             return
-        self._found = True
+        self._discovered = True
         for module in _resources():
             router = getattr(module, "router", None)
             if isinstance(router, Router):
@@ -55,11 +55,11 @@ class Api(NinjaAPI):
         return errors.from_exception(request, exc)
 
     def get_openapi_schema(self, **options) -> OpenAPISchema:
-        """Made once in a process: it takes a second of work, and nothing in it changes."""
+        """Build the document once in a process: it takes a second and never changes."""
         key = repr(sorted(options.items()))
         if key not in self._described:
-            made = super().get_openapi_schema(**options)
-            self._described[key] = openapi.completed(made, self.operations_by_route())
+            schema = super().get_openapi_schema(**options)
+            self._described[key] = openapi.completed(schema, self.operations_by_route())
         return self._described[key]
 
     def get_openapi_operation_id(self, operation: Operation) -> str:
@@ -77,7 +77,7 @@ class Api(NinjaAPI):
         return [*patterns, get_root_url(self), re_path(r"^.*$", errors.no_such_path)]
 
     def operations_by_route(self) -> dict[str, dict[str, Operation]]:
-        """{"services/<service>": {"GET": operation, …}} of all routers, without trailing slashes."""
+        """Return {"services/<service>": {"GET": operation, …}} of all routers, without trailing slashes."""
         self.find_routers()
         routes: dict[str, dict[str, Operation]] = {}
         shapes: dict[str, str] = {}
@@ -86,9 +86,11 @@ class Api(NinjaAPI):
                 route = normalize_path(f"/{bound.prefix}/{part}").strip("/").replace("{", "<").replace("}", ">")
                 shape = re.sub(r"<[^<>]*>", "<>", route)
                 if shapes.setdefault(shape, route) != route:
-                    raise ImproperlyConfigured(f"one address with two names for its parts: {shapes[shape]} and {route}")
+                    raise ImproperlyConfigured(
+                        f"one path with two names for its parameters: {shapes[shape]} and {route}"
+                    )
                 for operation in view.operations:
-                    needs_of(operation.view_func)  # raises where an endpoint does not say what it needs
+                    needs_of(operation.view_func)  # raises where an endpoint does not declare its scope
                     routes.setdefault(route, {}).update(dict.fromkeys(operation.methods, operation))
         return routes
 
@@ -99,7 +101,7 @@ def _resources() -> Iterator[ModuleType]:
 
 
 def _literal_first(route: str) -> list[tuple[int, str]]:
-    """Sorts `versions/<id>/package` before `versions/<id>/<action>`, whichever module was found first."""
+    """Sort `versions/<id>/package` before `versions/<id>/<action>`, whatever the order of the modules."""
     return [
         (2 if part.startswith("<") and ":" not in part else 1 if "<" in part else 0, part) for part in route.split("/")
     ]

@@ -74,14 +74,14 @@ class WebhookAccepted(Schema):
     result: str = Field(description="moved, unchanged, or doubled: it came before")
 
 
-@router.post("/services/{service}/versions/{id}/build", response={202: BuildOut})
+@router.post("/services/{service}/versions/{id}/build", response={202: BuildOut}, summary="Start a build")
 @needs("publish")
 def start_build(
     request: HttpRequest, service: str, id: base.PathId, response: HttpResponse, body: BuildRequest | None = None
 ):
-    """Starts a version's build at its origin. Asked for again while it goes on: the same build.
+    """Start the build of a version at its build server. While it runs, the same request returns the same build.
 
-    One that ended badly is built once more with `again`, under the same name; what is built never is.
+    `again` builds a version once more whose build failed, under the same name; a successful build is never repeated.
     """
     found = catalog.find_service(caller(request), service, "publish")
     build = build_requests.start(
@@ -91,21 +91,21 @@ def start_build(
     return Status(202, _newest(build.version))
 
 
-@router.get("/services/{service}/versions/{id}/build", response=BuildOut)
+@router.get("/services/{service}/versions/{id}/build", response=BuildOut, summary="Get the newest build")
 @needs("read")
 def get_build(request: HttpRequest, service: str, id: base.PathId):
-    """The version's newest build."""
+    """Return the newest build of the version."""
     return _newest(catalog.find_version(catalog.find_service(caller(request), service), id))
 
 
-@router.get("/services/{service}/versions/{id}/builds/", response=BuildList)
+@router.get("/services/{service}/versions/{id}/builds/", response=BuildList, summary="List builds")
 @needs("read")
 def list_builds(request: HttpRequest, service: str, id: base.PathId):
-    """Every attempt to build the version: who asked for it, what it printed, and how it ended."""
+    """List every build of the version, newest first: who requested it, its output, and how it ended."""
     version = catalog.find_version(catalog.find_service(caller(request), service), id)
     count = build_requests.attempts(version).count()
     rows = build_requests.attempts(version)[:MOST]
-    return {"data": [form(row, count - number) for number, row in enumerate(rows)], "count": count}
+    return {"data": [serialize(row, count - number) for number, row in enumerate(rows)], "count": count}
 
 
 class BuilderOut(Schema):
@@ -122,17 +122,21 @@ class BuilderList(Schema):
     limits: dict[str, int] = Field(description="Of each build: memory and disk in MiB, processes, seconds")
 
 
-@router.get("/builds/sandbox", response=BuilderList)
+@router.get("/builds/sandbox", response=BuilderList, summary="List build workers")
 @needs("read")
 def list_builders(request: HttpRequest):
-    """What the workers shut git builds in with."""
+    """List the workers that build from git, with the sandbox of each."""
     return {"data": [serialize_builder(row) for row in builders.recent()], "limits": builders.limits()}
 
 
-@router.post("/builds/{origin}/webhook", response=WebhookAccepted, openapi_extra=WEBHOOK)
+@router.post(
+    "/builds/{origin}/webhook", response=WebhookAccepted, openapi_extra=WEBHOOK, summary="Receive a build report"
+)
 @needs("read", signed=True)
-def webhook(request: HttpRequest, origin: str):
-    """What a build server reports. Verified by GitLab's token, or by an HMAC signature; the same one counts once."""
+def receive_webhook(request: HttpRequest, origin: str):
+    """Receive the report of a build server, verified by GitLab's token or an HMAC signature. A repeated report counts
+    once.
+    """
     length = request.META.get("CONTENT_LENGTH") or "0"
     if not length.isdigit() or len(length) > 9 or int(length) > reports.MAX_REPORT_BYTES:
         raise reports.too_large()  # and not read
@@ -150,7 +154,7 @@ def serialize_builder(row: Builder) -> BuilderOut:
     )
 
 
-def form(build: Build, attempt: int) -> BuildOut:
+def serialize(build: Build, attempt: int) -> BuildOut:
     own = set(BuildOut.model_fields) - {"status_str", "duplicate_of", "detail", "detail_params", "log", "attempt"}
     other = build.duplicate_of
     return BuildOut.model_construct(
@@ -168,4 +172,4 @@ def _newest(version: MicroServiceVersion) -> BuildOut:
     found = build_requests.newest(version)
     if found is None:
         raise not_found("build")
-    return form(found, build_requests.attempts(version).count())
+    return serialize(found, build_requests.attempts(version).count())

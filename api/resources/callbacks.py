@@ -77,69 +77,73 @@ class DeliveryList(base.ListPage):
     data: list[DeliveryOut]
 
 
-@router.get("/callbacks/", response=CallbackList)
+@router.get("/callbacks/", response=CallbackList, summary="List callbacks")
 @needs("admin")
 def list_callbacks(request: HttpRequest, query: paging.Page):
-    """Every callback, without its secret."""
-    return paging.page(query, Callback.objects.all()).answer(CallbackList, form)
+    """List the callbacks, without their secrets."""
+    return paging.page(query, Callback.objects.all()).answer(CallbackList, serialize)
 
 
-@router.post("/callbacks/", response={201: CallbackCreated})
+@router.post("/callbacks/", response={201: CallbackCreated}, summary="Create a callback")
 @needs("admin")
 def create_callback(request: HttpRequest, body: CallbackCreate, response: HttpResponse):
-    """Adds a callback. Its secret is in this answer only."""
+    """Create a callback. Only this answer contains its secret."""
     row, secret = subscriptions.create(caller(request), body.given())
     response["Location"] = f"/api/v1/callbacks/{row.pk}"
-    return Status(201, CallbackCreated.model_construct(**dict(form(row)), secret=secret))
+    return Status(201, CallbackCreated.model_construct(**dict(serialize(row)), secret=secret))
 
 
-@router.get("/callbacks/{id}", response=CallbackOut)
+@router.get("/callbacks/{id}", response=CallbackOut, summary="Get a callback")
 @needs("admin")
 def get_callback(request: HttpRequest, id: base.PathId):
-    """One callback, without its secret."""
-    return form(subscriptions.find(id))
+    """Return a callback, without its secret."""
+    return serialize(subscriptions.find(id))
 
 
-@router.patch("/callbacks/{id}", response=CallbackOut)
+@router.patch("/callbacks/{id}", response=CallbackOut, summary="Update a callback")
 @needs("admin")
 def change_callback(request: HttpRequest, id: base.PathId, body: CallbackUpdate):
-    """Changes the fields that are named."""
-    return form(subscriptions.change(caller(request), subscriptions.find(id), body.given()))
+    """Change the named fields."""
+    return serialize(subscriptions.change(caller(request), subscriptions.find(id), body.given()))
 
 
-@router.delete("/callbacks/{id}", response={204: None})
+@router.delete("/callbacks/{id}", response={204: None}, summary="Delete a callback")
 @needs("admin")
 def delete_callback(request: HttpRequest, id: base.PathId):
-    """Deletes a callback with its deliveries."""
+    """Delete a callback with its deliveries."""
     subscriptions.delete(caller(request), subscriptions.find(id))
     return Status(204, None)
 
 
-@router.post("/callbacks/{id}/test", response=DeliveryOut)
+@router.post("/callbacks/{id}/test", response=DeliveryOut, summary="Test a callback")
 @needs("admin", outside=True)
-def try_callback(request: HttpRequest, id: base.PathId):
-    """Sends the newest message again, now, and shows both sides; within 10 s."""
-    return delivery(redelivery.send_test(subscriptions.find(id)))
+def test_callback(request: HttpRequest, id: base.PathId):
+    """Send the newest message again now, and return the request and the response, within 10 s."""
+    return serialize_delivery(redelivery.send_test(subscriptions.find(id)))
 
 
-@router.get("/callbacks/{id}/deliveries", response=DeliveryList)
+@router.get("/callbacks/{id}/deliveries", response=DeliveryList, summary="List deliveries")
 @needs("admin")
 def list_deliveries(request: HttpRequest, id: base.PathId, query: paging.Page):
-    """What was sent, newest first, with what came back."""
-    return paging.page(query, Delivery.objects.filter(callback=subscriptions.find(id))).answer(DeliveryList, delivery)
+    """List the deliveries of a callback, newest first, with each response."""
+    return paging.page(query, Delivery.objects.filter(callback=subscriptions.find(id))).answer(
+        DeliveryList, serialize_delivery
+    )
 
 
-@router.post("/callbacks/{id}/deliveries/{number}/redeliver", response={202: DeliveryOut})
+@router.post(
+    "/callbacks/{id}/deliveries/{number}/redeliver", response={202: DeliveryOut}, summary="Redeliver a message"
+)
 @needs("admin")
 def redeliver(request: HttpRequest, id: base.PathId, number: base.PathId):
-    """Sends a message again with its old id, until it arrives or another day has passed."""
+    """Send a message again with its old id, and retry it for up to another day."""
     row = Delivery.objects.select_related("callback").filter(callback=subscriptions.find(id), pk=number).first()
     if row is None:
         raise not_found("delivery")
-    return Status(202, delivery(redelivery.redeliver(caller(request), row)))
+    return Status(202, serialize_delivery(redelivery.redeliver(caller(request), row)))
 
 
-def form(row: Callback) -> CallbackOut:
+def serialize(row: Callback) -> CallbackOut:
     headers = json.loads(reveal(row.headers)) if row.headers else {}
     return CallbackOut.model_construct(
         **{name: getattr(row, name) for name in ("id", "url", "events", "active", "created", "created_by")},
@@ -147,7 +151,7 @@ def form(row: Callback) -> CallbackOut:
     )
 
 
-def delivery(row: Delivery) -> DeliveryOut:
+def serialize_delivery(row: Delivery) -> DeliveryOut:
     return DeliveryOut.model_construct(
         **{name: getattr(row, name) for name in set(DeliveryOut.model_fields) - {"due"}},
         due=row.due if row.state == DeliveryState.PENDING else None,

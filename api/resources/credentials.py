@@ -1,4 +1,4 @@
-"""/credentials/: what workers log in with. Secrets go in and never come out."""
+"""/credentials/: SSH credentials used by workers. Secrets are write-only."""
 
 from datetime import datetime
 from typing import Any
@@ -22,31 +22,35 @@ router = Router()
 
 
 class CredentialFields(base.Body):
-    """What may change. A new secret comes with its own passphrase."""
+    """The fields of a credential. A new secret comes with its own passphrase."""
 
     name: StrictStr = ""
     kind: StrictStr = Field(Credential.Kind.KEY.value, description="key or password")
     secret: StrictStr = Field("", description="A private key's text, or the password")
-    passphrase: StrictStr = Field("", description="Opens the private key, where it is locked")
+    passphrase: StrictStr = Field("", description="Of the private key, where it is encrypted")
 
 
 class CredentialUpdate(CredentialFields):
-    test: StrictBool = Field(False, description="Log in with it first on hosts that use it; 409 where one refuses it")
+    test: StrictBool = Field(
+        False, description="First log in with the new secret on hosts that use it; 409 where one refuses it"
+    )
 
 
 class CredentialTestRequest(base.Body):
-    """What would be saved; nothing named: the credential as it is."""
+    """The fields to test; without any, the credential as it is."""
 
     kind: StrictStr = Field(Credential.Kind.KEY.value, description="key or password")
     secret: StrictStr = ""
     passphrase: StrictStr = ""
-    hosts: list[StrictInt] = Field([], description="Ids of hosts to log in to, 5 at most; none: those that use it")
+    hosts: list[StrictInt] = Field(
+        [], description="Ids of up to 5 hosts to log in to; empty: hosts that use the credential"
+    )
 
 
 class CredentialTestOut(Schema):
     host_id: int
     hostname: str
-    accepted: bool | None = Field(description="Whether the host let it in; null: the host could not be asked")
+    accepted: bool | None = Field(description="Whether the host accepted it; null: the host could not be reached")
     error: str
     error_code: str = Field(description="Of the error; empty where there is none")
     error_params: dict[str, Any]
@@ -67,7 +71,7 @@ class CredentialOut(Schema):
     id: int
     name: str
     kind: str
-    hosts: int = Field(description="How many hosts are logged in to with it")
+    hosts: int = Field(description="Number of hosts that use it")
     created: datetime
     created_by: str
     updated: datetime
@@ -78,54 +82,56 @@ class CredentialList(base.ListPage):
     data: list[CredentialOut]
 
 
-@router.get("/credentials/", response=CredentialList)
+@router.get("/credentials/", response=CredentialList, summary="List credentials")
 @needs("read", bound=NEVER)
 def list_credentials(request: HttpRequest, query: paging.Page):
-    """All credentials by name, without their secrets."""
-    return paging.page(query, _counted(), "name").answer(CredentialList, form)
+    """List the credentials by name, without their secrets."""
+    return paging.page(query, _counted(), "name").answer(CredentialList, serialize)
 
 
-@router.post("/credentials/", response={201: CredentialOut})
+@router.post("/credentials/", response={201: CredentialOut}, summary="Create a credential")
 @needs("admin")
 def create_credential(request: HttpRequest, body: CredentialCreate, response: HttpResponse):
-    """Adds a credential. A private key is opened once with its passphrase, so that a wrong one is told now."""
+    """Create a credential. A private key is opened with its passphrase at once, so an invalid one is refused."""
     made = credentials.create(caller(request), body.given())
     response["Location"] = f"/api/v1/credentials/{made.pk}"
-    return Status(201, form(_find(made.pk)))
+    return Status(201, serialize(_find(made.pk)))
 
 
-@router.get("/credentials/{id}", response=CredentialOut)
+@router.get("/credentials/{id}", response=CredentialOut, summary="Get a credential")
 @needs("read", bound=NEVER)
 def get_credential(request: HttpRequest, id: base.PathId):
-    """One credential, without its secret."""
-    return form(_find(id))
+    """Return a credential, without its secret."""
+    return serialize(_find(id))
 
 
-@router.patch("/credentials/{id}", response=CredentialOut)
+@router.patch("/credentials/{id}", response=CredentialOut, summary="Update a credential")
 @needs("admin")
 def change_credential(request: HttpRequest, id: base.PathId, body: CredentialUpdate):
-    """Changes what is named. With `test` a new secret is tried first, within 10 s, and saved only if it is let in."""
+    """Change the named fields. With `test`, a new secret is saved only if hosts accept it, within 10 s."""
     fields, credential = body.given(), _find(id)
     if fields.pop("test", False):
         credential_test.refuse_unaccepted(credential_test.trial(caller(request), credential, _secrets(fields)))
     credentials.change(caller(request), credential, fields)
-    return form(_find(id))
+    return serialize(_find(id))
 
 
-@router.post("/credentials/{id}/test", response=CredentialTestList)
+@router.post("/credentials/{id}/test", response=CredentialTestList, summary="Test a credential")
 @needs("admin", outside=True)
 def test_credential(request: HttpRequest, id: base.PathId, body: CredentialTestRequest):
-    """Logs in to up to 5 hosts at once with the credential as it is, or as it would be; within 10 s. Saves nothing."""
+    """Log in to up to 5 hosts at once with the credential as it is, or with the given fields, within 10 s. Save
+    nothing.
+    """
     fields = body.given()
     results = credential_test.trial(caller(request), _find(id), _secrets(fields), fields.get("hosts") or None)
     rows = [_serialize_result(result) for result in results]
     return CredentialTestList.model_construct(data=rows, count=len(rows), code=0)
 
 
-@router.delete("/credentials/{id}", response={204: None})
+@router.delete("/credentials/{id}", response={204: None}, summary="Delete a credential")
 @needs("admin")
 def delete_credential(request: HttpRequest, id: base.PathId):
-    """Removes a credential that no host uses."""
+    """Delete a credential that no host uses."""
     credentials.delete(caller(request), _find(id))
     return Status(204, None)
 
@@ -146,7 +152,7 @@ def _secrets(fields: dict) -> dict:
     return {name: value for name, value in fields.items() if name in ("kind", "secret", "passphrase")}
 
 
-def form(credential: Credential) -> CredentialOut:
+def serialize(credential: Credential) -> CredentialOut:
     return CredentialOut.model_construct(
         **{name: getattr(credential, name) for name in set(CredentialOut.model_fields) - {"hosts"}},
         hosts=credential.used,  # type: ignore[attr-defined]  # counted by the query

@@ -30,7 +30,7 @@ LONGEST_WAIT = 30  # seconds
 LOOK_AGAIN = 2.0  # seconds after which a waiting request looks at the row itself, whatever the event stream says
 
 
-@router.get("/deployments/", response=shapes.DeploymentList)
+@router.get("/deployments/", response=shapes.DeploymentList, summary="List deployments")
 @needs("read")
 def list_deployments(
     request: HttpRequest,
@@ -39,7 +39,7 @@ def list_deployments(
     status: str = "",
     action: str = "",
 ):
-    """What was requested, newest first."""
+    """List the deployments, newest first."""
     who = caller(request)
     rows = lookup.deployments(who)
     if service:
@@ -53,7 +53,7 @@ def list_deployments(
     return found.answer(shapes.DeploymentList, lambda row: shapes.deployment(row, counts.get(row.pk, {})))
 
 
-@router.get("/deployments/{id}", response=shapes.DeploymentOut)
+@router.get("/deployments/{id}", response=shapes.DeploymentOut, summary="Get a deployment")
 @needs("read")
 def get_deployment(
     request: HttpRequest,
@@ -61,21 +61,25 @@ def get_deployment(
     response: HttpResponse,
     wait: int = Query(0, ge=0, le=LONGEST_WAIT, description="Seconds: answers once it has ended, at the latest then"),
 ):
-    """One deployment. With `wait` the answer comes when it has ended, or after that many seconds; at once, and with
-    `Retry-After`, where you wait as often already as one caller may."""
+    """Return a deployment. With `wait`, the answer is sent when it has ended, or after that many seconds.
+
+    A caller who already waits for as many deployments as allowed gets the answer at once, with `Retry-After`.
+    """
     found = lookup.find_deployment(caller(request), id)
     if wait and found.status not in DEPLOYMENT_ENDED:
         if not _wait_for_end(id, wait, caller(request)):
             response["Retry-After"] = "2"
         who = caller_of(request)  # anew: whoever lost the right meanwhile is not told how it went on
         found = lookup.find_deployment(who or caller(request), id)
-    return formed(found)
+    return serialize(found)
 
 
-@router.get("/deployments/{id}/operations/", response=shapes.OperationList)
+@router.get(
+    "/deployments/{id}/operations/", response=shapes.OperationList, summary="List the operations of a deployment"
+)
 @needs("read")
 def list_operations(request: HttpRequest, id: base.PathId, query: paging.Page, status: str = ""):
-    """A deployment's part on each instance, with its steps."""
+    """List the operations of a deployment, one for each instance, with their steps."""
     who = caller(request)
     rows = Operation.objects.filter(tenancy.visible(who, "host"), deployment=lookup.find_deployment(who, id))
     if status:
@@ -84,39 +88,39 @@ def list_operations(request: HttpRequest, id: base.PathId, query: paging.Page, s
     return paging.page(query, rows, "id").answer(shapes.OperationList, shapes.operation)
 
 
-@router.post("/deployments/{id}/cancel", response=shapes.DeploymentOut)
+@router.post("/deployments/{id}/cancel", response=shapes.DeploymentOut, summary="Cancel a deployment")
 @needs("deploy")
 def cancel(request: HttpRequest, id: base.PathId):
-    """Nothing more starts; what runs is stopped on its host and undone."""
+    """Start no more operations; stop running ones on their hosts and undo them."""
     return _told(actions.cancel, request, id)
 
 
-@router.post("/deployments/{id}/pause", response=shapes.DeploymentOut)
+@router.post("/deployments/{id}/pause", response=shapes.DeploymentOut, summary="Pause a deployment")
 @needs("deploy")
 def pause(request: HttpRequest, id: base.PathId):
-    """Nothing more starts until it is resumed; what runs goes on."""
+    """Start no more operations until the deployment is resumed; running ones continue."""
     return _told(actions.pause, request, id)
 
 
-@router.post("/deployments/{id}/resume", response=shapes.DeploymentOut)
+@router.post("/deployments/{id}/resume", response=shapes.DeploymentOut, summary="Resume a deployment")
 @needs("deploy")
 def resume(request: HttpRequest, id: base.PathId):
-    """Goes on with a paused deployment."""
+    """Continue a paused deployment."""
     return _told(actions.resume, request, id)
 
 
-@router.post("/deployments/{id}/retry", response={202: shapes.DeploymentOut})
+@router.post("/deployments/{id}/retry", response={202: shapes.DeploymentOut}, summary="Retry a deployment")
 @needs("deploy")
 def retry(request: HttpRequest, id: base.PathId, response: HttpResponse, body: RetryRequest | None = None):
-    """Repeats exactly what is undone, failed, not_started or unknown, each toward its own version."""
+    """Repeat the operations that are undone, failed, not_started or unknown, each toward its own version."""
     found = lookup.find_deployment(caller(request), id, "deploy")
     return accepted(actions.retry(caller(request), found, allow_bad=bool(body and body.allow_bad)), response)
 
 
-@router.post("/deployments/{id}/revert", response={202: shapes.DeploymentOut})
+@router.post("/deployments/{id}/revert", response={202: shapes.DeploymentOut}, summary="Revert a deployment")
 @needs("deploy")
 def revert(request: HttpRequest, id: base.PathId, response: HttpResponse, body: RevertRequest | None = None):
-    """Sends each instance that this deployment changed back to the version it came from."""
+    """Revert each instance that this deployment changed to its previous version."""
     found = lookup.find_deployment(caller(request), id, "deploy")
     options = body.model_dump() if body else {}
     return accepted(actions.revert(caller(request), found, **options), response)
@@ -125,10 +129,10 @@ def revert(request: HttpRequest, id: base.PathId, response: HttpResponse, body: 
 def accepted(deployment: Deployment, response: HttpResponse) -> Status:
     """202, where to look, and the deployment with what was left out of it."""
     response["Location"] = f"/api/v1/deployments/{deployment.pk}"
-    return Status(202, formed(deployment))
+    return Status(202, serialize(deployment))
 
 
-def formed(deployment: Deployment) -> shapes.DeploymentOut:
+def serialize(deployment: Deployment) -> shapes.DeploymentOut:
     return shapes.deployment(deployment, count_operations([deployment]).get(deployment.pk, {}))
 
 
@@ -143,7 +147,7 @@ def count_operations(rows: Iterable[Deployment]) -> dict[int, dict[str, int]]:
 
 def _told(act: Callable[[Caller, Deployment], Deployment], request: HttpRequest, number: int) -> shapes.DeploymentOut:
     act(caller(request), lookup.find_deployment(caller(request), number, "deploy"))
-    return formed(lookup.find_deployment(caller(request), number, "deploy"))
+    return serialize(lookup.find_deployment(caller(request), number, "deploy"))
 
 
 def _wait_for_end(deployment_id: int, seconds: float, who: Caller) -> bool:

@@ -30,22 +30,22 @@ STREAM = {"responses": {200: {"content": {"text/event-stream": {"schema": {"type
 SINCE = Query(None, ge=0, le=2**63 - 1, description="The last id that was seen; the header Last-Event-ID says the same")
 
 
-@router.get("/events", openapi_extra=STREAM)
+@router.get("/events", openapi_extra=STREAM, summary="Stream all events")
 @needs("read")
 def all_events(request: HttpRequest, last_event_id: int | None = SINCE) -> HttpResponseBase:
-    """Everything that the caller may see, from now on, or after the last id that was seen.
+    """Stream every event that the caller may see, from now on or after the last id received.
 
-    Also what is changed without a deployment: kinds `service`, `version`, `instance` and `host`.
+    Changes without a deployment are included: the kinds `service`, `version`, `instance` and `host`.
     """
     return _stream(request, _last_id(request, last_event_id), None)
 
 
-@router.get("/deployments/{id}/events", openapi_extra=STREAM)
+@router.get("/deployments/{id}/events", openapi_extra=STREAM, summary="Stream the events of a deployment")
 @needs("read")
 def deployment_events(request: HttpRequest, id: base.PathId, last_event_id: int | None = SINCE) -> HttpResponseBase:
-    """One deployment's events from its first, or after the last id that was seen. Ends when the deployment has ended.
+    """Stream the events of a deployment from the first, or after the last id received, until the deployment has ended.
 
-    204 where it has ended and nothing came after that id: a browser then stops asking.
+    204 where it has ended and there is no event after that id: a browser then stops reconnecting.
     """
     found = lookup.find_deployment(caller(request), id)
     last_id = _last_id(request, last_event_id) or 0

@@ -1,4 +1,4 @@
-"""/history/: who did what to what, and when."""
+"""/history/: the recorded actions."""
 
 from datetime import datetime
 from typing import Annotated, Any
@@ -30,25 +30,25 @@ class HistoryOut(Schema):
     id: int
     created: datetime
     actor: str
-    token: ActingToken | None = Field(description="The token that the actor showed; null for a person in a session")
+    token: ActingToken | None = Field(description="The token that the actor used; null for a session")
     address: str
     action: str
     subject: str
     subject_id: int | None
     subject_name: str
     service_id: int | None
-    before: dict[str, Any] | None = Field(description="What changed, as it was")
+    before: dict[str, Any] | None = Field(description="The changed fields before the action")
     after: dict[str, Any] | None
     reason: str
-    position: int | None = Field(description="Its place in the chain; null in the moment before it is sealed")
-    hash: str = Field(description="Of its content, its place and the hash before it; see `manage.py verify_history`")
+    position: int | None = Field(description="Its position in the hash chain; null until it is sealed")
+    hash: str = Field(description="Of its content, its position and the previous hash; see `manage.py verify_history`")
 
 
 class HistoryList(base.ListPage):
     data: list[HistoryOut]
 
 
-@router.get("/history/", response=HistoryList)
+@router.get("/history/", response=HistoryList, summary="List the history")
 @needs("read")
 def list_history(
     request: HttpRequest,
@@ -59,9 +59,10 @@ def list_history(
     actor: str = "",
     action: str = "",
 ):
-    """What was done, newest first. About people, tokens and credentials only admins are told.
+    """List the recorded actions, newest first. Those on people, tokens and credentials are for administrators only.
 
-    Values of a service's environment are null for whoever may not deploy it."""
+    The values of a service's environment are null for callers who may not deploy it.
+    """
     who = caller(request)
     rows = visibility.history(who)
     if since:
@@ -71,10 +72,10 @@ def list_history(
     if service:
         rows = rows.filter(microservice=catalog.find_service(who, service))
     named = {name: value for name, value in (("actor", actor), ("action", action)) if value}
-    return paging.page(query, rows.filter(**named)).answer(HistoryList, lambda row: form(who, row))
+    return paging.page(query, rows.filter(**named)).answer(HistoryList, lambda row: serialize(who, row))
 
 
-def form(who: Caller, row: History) -> HistoryOut:
+def serialize(who: Caller, row: History) -> HistoryOut:
     visibility.redact(who, [row])
     same = set(HistoryOut.model_fields) - {"service_id", "token"}
     token = None if row.token_id is None else ActingToken.model_construct(id=row.token_id, name=row.token_name)

@@ -130,7 +130,7 @@ class TrustRequest(base.Body):
     )
 
 
-@router.get("/hosts/", response=HostList)
+@router.get("/hosts/", response=HostList, summary="List hosts")
 @needs("read", bound="deploy")
 def list_hosts(
     request: HttpRequest,
@@ -152,19 +152,21 @@ def list_hosts(
         rows = rows.filter(teams__name=team)
     page = paging.page(query, rows, "-id" if archived else "hostname")  # names of archived hosts are not unique
     hidden = tenancy.hidden(who, (row.jump_host_id for row in page.rows))
-    return page.answer(HostList, lambda host: form(host, hidden))
+    return page.answer(HostList, lambda host: serialize(host, hidden))
 
 
-@router.post("/hosts/", response={201: HostOut})
+@router.post("/hosts/", response={201: HostOut}, summary="Create a host")
 @needs("admin")
 def create_host(request: HttpRequest, body: HostCreate, response: HttpResponse):
     """Add a host. Without a `host_key` it is not trusted until its key is compared and trusted."""
     host = hosts.create(caller(request), body.given())
     response["Location"] = f"/api/v1/hosts/{host.pk}"
-    return Status(201, form(host))
+    return Status(201, serialize(host))
 
 
-@router.post("/hosts/import", response={201: ImportOut, 200: ImportOut}, openapi_extra=IMPORT_BODY)
+@router.post(
+    "/hosts/import", response={201: ImportOut, 200: ImportOut}, openapi_extra=IMPORT_BODY, summary="Import hosts"
+)
 @needs("admin")
 def import_hosts(
     request: HttpRequest,
@@ -186,24 +188,24 @@ def import_hosts(
         return Status(200, result)
     created = imports.create(caller(request), checked)
     prefetch_related_objects(created, "teams")
-    return Status(201, result | {"data": [form(host) for host in created]})
+    return Status(201, result | {"data": [serialize(host) for host in created]})
 
 
-@router.get("/hosts/{id}", response=HostOut)
+@router.get("/hosts/{id}", response=HostOut, summary="Get a host")
 @needs("read", bound="deploy")
 def get_host(request: HttpRequest, id: base.PathId):
     """Return a host."""
     return _answer(request, _find(caller(request), id))
 
 
-@router.patch("/hosts/{id}", response=HostOut)
+@router.patch("/hosts/{id}", response=HostOut, summary="Update a host")
 @needs("admin")
 def change_host(request: HttpRequest, id: base.PathId, body: HostUpdate):
     """Change the named fields."""
     return _answer(request, hosts.change(caller(request), _find(caller(request), id), body.given()))
 
 
-@router.delete("/hosts/{id}", response={204: None})
+@router.delete("/hosts/{id}", response={204: None}, summary="Delete a host")
 @needs("admin")
 def delete_host(request: HttpRequest, id: base.PathId):
     """Delete a host to which nothing refers. 409 names what refers to it."""
@@ -211,7 +213,7 @@ def delete_host(request: HttpRequest, id: base.PathId):
     return Status(204, None)
 
 
-@router.post("/hosts/{id}/archive", response=HostOut)
+@router.post("/hosts/{id}/archive", response=HostOut, summary="Archive a host")
 @needs("admin")
 def archive_host(request: HttpRequest, id: base.PathId, body: ArchiveRequest):
     """Archive a host that is gone for good: it leaves every list and choice; deployments and history still name it.
@@ -223,28 +225,28 @@ def archive_host(request: HttpRequest, id: base.PathId, body: ArchiveRequest):
     return _answer(request, actions.archive_host(who, _find(who, id), body.reason, body.forget))
 
 
-@router.post("/hosts/{id}/unarchive", response=HostOut)
+@router.post("/hosts/{id}/unarchive", response=HostOut, summary="Unarchive a host")
 @needs("admin")
 def unarchive_host(request: HttpRequest, id: base.PathId):
     """Restore an archived host. 409 where another host has its name now."""
     return _answer(request, hosts.unarchive(caller(request), _find(caller(request), id)))
 
 
-@router.post("/hosts/{id}/check", response=dict[str, Any])
+@router.post("/hosts/{id}/check", response=dict[str, Any], summary="Check a host")
 @needs("deploy", outside=True, bound=NEVER)
 def check_host(request: HttpRequest, id: base.PathId):
     """Connect as a worker would and return what was found, within 10 s. The pinned key stays."""
     return hosts.check(_find(caller(request), id), caller(request))
 
 
-@router.post("/hosts/{id}/trust", response=HostOut)
+@router.post("/hosts/{id}/trust", response=HostOut, summary="Trust a host key")
 @needs("admin", outside=True)
 def trust_host(request: HttpRequest, id: base.PathId, body: TrustRequest):
     """Pin the key that the host offers now, if its fingerprint is the one named. 409 where it is not."""
     return _answer(request, hosts.trust(_find(caller(request), id), body.fingerprint, caller(request)))
 
 
-def form(host: Asset, hidden: Collection[int] = ()) -> HostOut:
+def serialize(host: Asset, hidden: Collection[int] = ()) -> HostOut:
     """`hidden`: ids of jump hosts that the caller may not see."""
     derived = {"fingerprint", "offered_fingerprint", "jump_host_id", "teams", "last_error_code", "last_error_params"}
     error = host.last_error_message or {}
@@ -260,7 +262,7 @@ def form(host: Asset, hidden: Collection[int] = ()) -> HostOut:
 
 
 def _answer(request: HttpRequest, host: Asset) -> HostOut:
-    return form(host, tenancy.hidden(caller(request), [host.jump_host_id]))
+    return serialize(host, tenancy.hidden(caller(request), [host.jump_host_id]))
 
 
 def _find(who: Caller, number: int) -> Asset:

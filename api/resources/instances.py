@@ -36,7 +36,7 @@ router = Router()
 LOCKED = {"1": True, "true": True, "0": False, "false": False}
 
 
-@router.get("/services/{service}/instances/", response=shapes.InstanceList)
+@router.get("/services/{service}/instances/", response=shapes.InstanceList, summary="List instances")
 @needs("read")
 def list_instances(
     request: HttpRequest,
@@ -47,7 +47,7 @@ def list_instances(
     status: str = Query("", description="Number or word"),
     host: str = Query("", description="A host's id (digits alone), name or address"),
 ):
-    """A service's instances, oldest first."""
+    """List the instances of a service, oldest first."""
     found = catalog.find_service(caller(request), service)
     rows = MicroServiceInstance.objects.filter(microservice=found)
     if version_id is not None:
@@ -61,45 +61,47 @@ def list_instances(
     return paging.page(query, _whole(rows), "id").answer(shapes.InstanceList, shapes.instance)
 
 
-@router.get("/services/{service}/instances/{id}", response=shapes.InstanceOut)
+@router.get("/services/{service}/instances/{id}", response=shapes.InstanceOut, summary="Get an instance")
 @needs("read")
 def get_instance(request: HttpRequest, service: str, id: base.PathId):
-    """Return one instance."""
+    """Return an instance."""
     return shapes.instance(find_instance(catalog.find_service(caller(request), service), id))
 
 
-@router.patch("/services/{service}/instances/{id}", response=shapes.InstanceOut)
+@router.patch("/services/{service}/instances/{id}", response=shapes.InstanceOut, summary="Update an instance")
 @needs("deploy")
 def change_instance(request: HttpRequest, service: str, id: base.PathId, body: InstanceUpdate):
-    """Change an instance. Port, tag and weight cannot change while an operation runs: its commands see them."""
+    """Change the named fields. Port, tag and weight cannot change during an operation, whose commands see them."""
     instance = find_instance(catalog.find_service(caller(request), service, "deploy"), id)
     return shapes.instance(instances.change(caller(request), instance, body.given()))
 
 
-@router.post("/services/{service}/instances/{id}/unlock", response=shapes.InstanceOut)
+@router.post(
+    "/services/{service}/instances/{id}/unlock", response=shapes.InstanceOut, summary="Force-unlock an instance"
+)
 @needs("deploy")
 def unlock_instance(request: HttpRequest, service: str, id: base.PathId, body: UnlockRequest):
-    """Unlock an instance by force, and record who did it and why. The host's own fence still keeps a late run out."""
+    """Force-unlock an instance; the history keeps who did it and why. The host's fence still stops a late operation."""
     row = catalog.find_service(caller(request), service, "deploy")
     actions.break_lock(caller(request), find_instance(row, id), body.reason)
     return shapes.instance(find_instance(row, id))
 
 
-@router.post("/services/{service}/instances/delete", response={202: shapes.DeploymentOut})
+@router.post("/services/{service}/instances/delete", response={202: shapes.DeploymentOut}, summary="Delete instances")
 @needs("deploy")
 def delete_instances(request: HttpRequest, service: str, body: InstanceSelection, response: HttpResponse):
-    """Stop instances on their hosts, remove them there, and then here."""
+    """Stop instances on their hosts and remove them there, then here."""
     row = catalog.find_service(caller(request), service, "deploy")
     return accepted(actions.delete(caller(request), row, body.ids), response)
 
 
-@router.post("/services/{service}/instances/forget", response=shapes.ForgottenList)
+@router.post("/services/{service}/instances/forget", response=shapes.ForgottenList, summary="Forget instances")
 @needs("deploy")
 def forget_instances(request: HttpRequest, service: str, body: ForgetRequest):
-    """Remove instances here without contacting their hosts, which are gone for good. Deployments and history stay.
+    """Remove instances whose hosts are gone for good, without contacting them. Deployments and history stay.
 
-    Operations on them end, also deletes that are retried. What still runs there runs on, unwatched; if the host comes
-    back, install with `adopt` or install again: the fence keeps a late run of the old instance out.
+    Open operations on them end, including retried deletes. What still runs on a host continues, unmanaged; if the host
+    returns, install again or with `adopt`: the fence stops a late operation of the old instance.
     """
     row = catalog.find_service(caller(request), service, "deploy")
     forgotten = actions.forget(caller(request), row, body.ids, body.reason)
@@ -107,15 +109,15 @@ def forget_instances(request: HttpRequest, service: str, body: ForgetRequest):
     return shapes.ForgottenList.model_construct(data=data, count=len(data), code=0)
 
 
-@router.post("/services/{service}/instances/retry", response={202: shapes.DeploymentOut})
+@router.post("/services/{service}/instances/retry", response={202: shapes.DeploymentOut}, summary="Retry instances")
 @needs("deploy")
 def retry_instances(request: HttpRequest, service: str, body: RetryInstancesRequest, response: HttpResponse):
-    """Repeat for each instance what failed on it, toward the same version."""
+    """Repeat the failed operation of each instance, toward the same version."""
     row = catalog.find_service(caller(request), service, "deploy")
     return accepted(actions.retry_instances(caller(request), row, body.ids, allow_bad=body.allow_bad), response)
 
 
-@router.get("/services/{service}/versions/{id}/{action}", response=shapes.ChoiceList)
+@router.get("/services/{service}/versions/{id}/{action}", response=shapes.ChoiceList, summary="List target versions")
 @needs("read")
 def list_choices(request: HttpRequest, service: str, id: base.PathId, action: str):
     """List the successful builds of a service, newest first, and whether `action` may go to each from this version."""
@@ -125,7 +127,11 @@ def list_choices(request: HttpRequest, service: str, id: base.PathId, action: st
     return shapes.ChoiceList.model_construct(data=data, count=len(data), code=0)
 
 
-@router.post("/services/{service}/versions/{id}/{action}", response={202: shapes.DeploymentOut, 200: dict})
+@router.post(
+    "/services/{service}/versions/{id}/{action}",
+    response={202: shapes.DeploymentOut, 200: dict},
+    summary="Upgrade or revert instances",
+)
 @needs("deploy")
 def upgrade_or_revert(
     request: HttpRequest,
@@ -135,9 +141,10 @@ def upgrade_or_revert(
     body: VersionChangeRequest,
     response: HttpResponse,
 ):
-    """Upgrade or revert what runs this version: on `host` ("all", ids or names of hosts) or `instances` (their ids).
+    """Upgrade or revert the instances that run this version: on `host` ("all", ids or names) or `instances` (ids).
 
-    `dry_run` answers 200 with the plan instead."""
+    `dry_run` answers 200 with the plan instead.
+    """
     version = catalog.find_version(catalog.find_service(caller(request), service, "deploy"), id)
     change = body.as_change(version, action)
     if body.dry_run:
@@ -145,10 +152,14 @@ def upgrade_or_revert(
     return accepted(actions.change_version(caller(request), change), response)
 
 
-@router.post("/services/{service}/versions/{id}/install", response={202: shapes.DeploymentOut, 200: dict})
+@router.post(
+    "/services/{service}/versions/{id}/install",
+    response={202: shapes.DeploymentOut, 200: dict},
+    summary="Install a version",
+)
 @needs("deploy")
 def install(request: HttpRequest, service: str, id: base.PathId, body: InstallRequest, response: HttpResponse):
-    """Install a version on hosts that do not have the service yet, or where its first install failed.
+    """Install a version on hosts that do not have the service yet, or where the first install failed.
 
     `dry_run` answers 200 with the plan instead.
     """

@@ -43,10 +43,10 @@ occurrence, and `Next` says where to go on if there are more lines, or if the se
 same caller began another one."""
 
 
-@router.get("/operations/{id}", response=deployments.OperationOut)
+@router.get("/operations/{id}", response=deployments.OperationOut, summary="Get an operation")
 @needs("read")
 def get_operation(request: HttpRequest, id: base.PathId):
-    """One operation, with its steps."""
+    """Return an operation, with its steps."""
     found = lookup.find_operation(caller(request), id)
     whole = Operation.objects.select_related("host", "from_version", "dest_version").prefetch_related("steps")
     return deployments.operation(whole.get(pk=found.pk))
@@ -59,6 +59,7 @@ def get_operation(request: HttpRequest, id: base.PathId):
         "responses": {200: {"content": {"text/plain": {"schema": {"type": "string"}}}}},
         "parameters": [{"name": "Range", "in": "header", "schema": {"type": "string"}, "description": "bytes=0-99"}],
     },
+    summary="Get the log of an operation",
 )
 @needs("read")
 def get_log(

@@ -16,53 +16,53 @@ from ..schemas import base
 router = Router()
 
 
-@router.get("/services/", response=base.ServiceList)
+@router.get("/services/", response=base.ServiceList, summary="List services")
 @needs("read")
 def list_services(request: HttpRequest, query: paging.Page):
-    """The services that the caller may see, by name."""
+    """List the services that the caller may see, by name."""
     rows = catalog.services_of(caller(request)).select_related("team")
-    return paging.page(query, rows, "name").answer(base.ServiceList, lambda row: form(caller(request), row))
+    return paging.page(query, rows, "name").answer(base.ServiceList, lambda row: serialize(caller(request), row))
 
 
-@router.post("/services/", response={201: base.ServiceOut})
+@router.post("/services/", response={201: base.ServiceOut}, summary="Create a service")
 @needs("admin", owners=True)
 def create_service(request: HttpRequest, body: base.ServiceCreate, response: HttpResponse):
-    """Makes a service. Its commands run on hosts as they are: for admins, and for owners in their own team.
+    """Create a service. Its commands run on hosts as given, so only administrators and owners (in their team) may.
 
-    `build_orig`, `build_url`, `build_command`, `build_refs` run on build machines: they need the right `build` too.
+    `build_orig`, `build_url`, `build_command` and `build_refs` run on build machines and need the right `build` too.
     """
     service = catalog.create_service(caller(request), _fields(body))
     response["Location"] = f"/api/v1/services/{service.pk}"
-    return Status(201, form(caller(request), service))
+    return Status(201, serialize(caller(request), service))
 
 
-@router.get("/services/{service}", response=base.ServiceOut)
+@router.get("/services/{service}", response=base.ServiceOut, summary="Get a service")
 @needs("read")
 def get_service(request: HttpRequest, service: str):
-    """One service, by id or name."""
-    return form(caller(request), catalog.find_service(caller(request), service))
+    """Return a service, by id or name."""
+    return serialize(caller(request), catalog.find_service(caller(request), service))
 
 
-@router.patch("/services/{service}", response=base.ServiceOut)
+@router.patch("/services/{service}", response=base.ServiceOut, summary="Update a service")
 @needs("admin", owners=True)
 def change_service(request: HttpRequest, service: str, body: base.ServiceUpdate):
-    """Changes the fields that are named; of secrets, those that are named.
+    """Change the named fields; of the secrets, the named ones.
 
-    What decides what builds run needs the right `build` too.
+    Fields that decide what builds run need the right `build` too.
     """
     found = catalog.find_service(caller(request), service, "admin")
-    return form(caller(request), catalog.change_service(caller(request), found, _fields(body)))
+    return serialize(caller(request), catalog.change_service(caller(request), found, _fields(body)))
 
 
-@router.delete("/services/{service}", response={204: None})
+@router.delete("/services/{service}", response={204: None}, summary="Delete a service")
 @needs("admin", owners=True)
 def delete_service(request: HttpRequest, service: str):
-    """Deletes a service without instances, with its versions and packages."""
+    """Delete a service without instances, with its versions and packages."""
     catalog.delete_service(caller(request), catalog.find_service(caller(request), service, "admin"))
     return Status(204, None)
 
 
-def form(who: Caller, service: MicroService) -> base.ServiceOut:
+def serialize(who: Caller, service: MicroService) -> base.ServiceOut:
     """A service as the API gives it: of its secrets the names, of its environment what this caller may see."""
     own = {"team", "environment", "build_url", "has_build_password", "has_build_key"}
     own |= {*secrets.MAPS, *(f"{name}_changed" for name in secrets.MAPS)}

@@ -1,4 +1,4 @@
-"""/settings/: what the system needs from outside, tested as a whole before any of it is saved."""
+"""/settings/: the integrations, tested as a whole before they are saved."""
 
 from datetime import datetime
 from typing import Any, Literal
@@ -16,14 +16,14 @@ from ..auth import caller, needs
 from ..schemas import base
 
 router = Router()
-Hidden = Field(None, description="Write-only; left out: the saved one stays")
+Hidden = Field(None, description="Write-only; omit it to keep the saved value")
 
 
 class Tls(base.Body):
-    ca: base.Text = Field("", description="PEM; empty: the system's own CAs")
+    ca: base.Text = Field("", description="PEM; empty: the CAs of the system")
     client_cert: base.Text = Field("", description="PEM")
     client_key: base.Text | None = Hidden
-    verify: StrictBool = Field(True, description="Whether the server's certificate is checked")
+    verify: StrictBool = Field(True, description="Whether to verify the server's certificate")
 
 
 class PackageStore(Tls):
@@ -38,17 +38,19 @@ class PackageStore(Tls):
 
 
 class Binding(base.Body):
-    project: base.Text = Field(description="GitLab: group/project; Jenkins: folder/job; a * at its end: all below")
-    team: base.Text = Field(description="A team's name, or *: everybody")
+    project: base.Text = Field(
+        description="GitLab: group/project; Jenkins: folder/job; a * at the end: everything below"
+    )
+    team: base.Text = Field(description="The name of a team, or *: all teams")
 
 
-Projects: Any = Field([], description="Which team's services build which projects; empty: every team builds all")
+Projects: Any = Field([], description="Which teams build which projects; empty: every team builds all projects")
 
 
 class GitLab(Tls):
     url: base.Text
     token: base.Text | None = Hidden
-    webhook_secret: base.Text | None = Field(None, description="Shown by its reports; write-only")
+    webhook_secret: base.Text | None = Field(None, description="The token in its reports; write-only")
     projects: list[Binding] = Projects
 
 
@@ -73,7 +75,7 @@ class Proxies(base.Body):
 
 
 class SettingsDocument(base.Body):
-    """The whole document: a part that is left out or null is not set up afterwards."""
+    """The whole document: a part that is missing or null is disabled."""
 
     package_store: PackageStore | None = None
     gitlab: GitLab | None = None
@@ -103,8 +105,10 @@ class MissingPart(Schema):
 
 
 class SettingsOut(Schema):
-    id: int | None = Field(description="null: nothing was ever set")
-    settings: dict[str, dict[str, Any] | None] = Field(description="Secrets are not given out: `token_set` and so on")
+    id: int | None = Field(description="null: nothing was ever saved")
+    settings: dict[str, dict[str, Any] | None] = Field(
+        description="Without secrets: `token_set` and so on say whether there is one"
+    )
     missing: list[MissingPart]
     findings: list[TestFinding] = Field(description="Of the test that this document passed")
     restored: int | None
@@ -121,44 +125,44 @@ class SettingsList(base.ListPage):
     data: list[SettingsOut]
 
 
-@router.get("/settings/", response=SettingsOut)
+@router.get("/settings/", response=SettingsOut, summary="Get the integrations")
 @needs("admin")
 def get_settings(request: HttpRequest):
-    """What is set, without secrets, and what is not set up yet."""
-    return form(parts.newest())
+    """Return the current document, without secrets, and what is not configured."""
+    return serialize(parts.newest())
 
 
-@router.put("/settings/", response=SettingsOut)
+@router.put("/settings/", response=SettingsOut, summary="Replace the integrations")
 @needs("admin", outside=True)
 def put_settings(request: HttpRequest, body: SettingsDocument):
-    """Tests the whole document, and saves it when every part passes. Answers within 10 s."""
-    return form(revisions.save(caller(request), body.given()))
+    """Test the whole document, and save it if every part passes, within 10 s."""
+    return serialize(revisions.save(caller(request), body.given()))
 
 
-@router.post("/settings/check", response=SettingsTestOut)
+@router.post("/settings/check", response=SettingsTestOut, summary="Test the integrations")
 @needs("admin", outside=True)
 def check_settings(request: HttpRequest, body: SettingsDocument):
-    """The same test without saving anything."""
+    """Test the document without saving it, within 10 s."""
     findings = revisions.check(body.given())
     return {"ok": all(found["ok"] for found in findings), "findings": findings}
 
 
-@router.get("/settings/history", response=SettingsList)
+@router.get("/settings/history", response=SettingsList, summary="List past integrations")
 @needs("admin")
 def list_settings(request: HttpRequest, query: paging.Page):
-    """Every document that ever held, newest first."""
-    form_row = lambda row: SettingsOut.model_validate(form(row))
+    """List every document that was ever saved, newest first."""
+    form_row = lambda row: SettingsOut.model_validate(serialize(row))
     return paging.page(query, Setting.objects.all()).answer(SettingsList, form_row)
 
 
-@router.post("/settings/history/{id}/restore", response=SettingsOut)
+@router.post("/settings/history/{id}/restore", response=SettingsOut, summary="Restore past integrations")
 @needs("admin", outside=True)
 def restore_settings(request: HttpRequest, id: base.PathId):
-    """Brings a past document back, when it passes the test today."""
-    return form(revisions.restore(caller(request), id))
+    """Restore a past document, if it passes the test now."""
+    return serialize(revisions.restore(caller(request), id))
 
 
-def form(row: Setting | None) -> dict[str, Any]:
+def serialize(row: Setting | None) -> dict[str, Any]:
     document = parts.document_of(row)
     return {
         "id": row.pk if row else None,

@@ -1,4 +1,4 @@
-"""/teams/: people who own services together, and what each is in the team."""
+"""/teams/: teams that own services and hosts, and their members with roles."""
 
 from datetime import datetime
 
@@ -20,9 +20,9 @@ router = Router()
 
 
 class MemberCreate(base.Body):
-    """Somebody and their role: viewer, publisher, deployer or owner."""
+    """A user and their role: viewer, publisher, deployer or owner."""
 
-    user: StrictInt | StrictStr = Field(description="Exact name; the id only by administrators, or of a member")
+    user: StrictInt | StrictStr = Field(description="Exact name, or the id (for administrators, and of members)")
     role: base.Text
 
 
@@ -31,7 +31,7 @@ class MemberUpdate(base.Body):
 
 
 class TeamUpdate(base.Body):
-    """A team's fields; what is not named stays. `members`, where named, is the whole list."""
+    """The fields of a team to change; the others stay. `members` replaces the whole list."""
 
     name: base.Text = ""
     description: base.Text = ""
@@ -65,94 +65,94 @@ class MemberList(base.ListPage):
     data: list[MemberOut]
 
 
-@router.get("/teams/", response=TeamList)
+@router.get("/teams/", response=TeamList, summary="List teams")
 @needs("read", bound=NEVER)
 def list_teams(request: HttpRequest, query: paging.Page):
-    """The caller's own teams; all of them for admins."""
-    return paging.page(query, teams.visible_teams(caller(request)), "name").answer(TeamList, form)
+    """List the caller's teams; all teams for administrators."""
+    return paging.page(query, teams.visible_teams(caller(request)), "name").answer(TeamList, serialize)
 
 
-@router.post("/teams/", response={201: TeamOut})
+@router.post("/teams/", response={201: TeamOut}, summary="Create a team")
 @needs("admin", bound=NEVER)
 @transaction.atomic
 def create_team(request: HttpRequest, body: TeamCreate, response: HttpResponse):
-    """Makes a team."""
+    """Create a team."""
     team = teams.create_team(caller(request), body.given())
     record(caller(request), "create", "team", team, after=body.given())
     response["Location"] = f"/api/v1/teams/{team.pk}"
-    return Status(201, form(team))
+    return Status(201, serialize(team))
 
 
-@router.get("/teams/{id}", response=TeamOut)
+@router.get("/teams/{id}", response=TeamOut, summary="Get a team")
 @needs("read", bound=NEVER)
 def get_team(request: HttpRequest, id: base.PathId):
-    """One team, with its members."""
-    return form(teams.find_team(caller(request), id))
+    """Return a team, with its members."""
+    return serialize(teams.find_team(caller(request), id))
 
 
-@router.patch("/teams/{id}", response=TeamOut)
+@router.patch("/teams/{id}", response=TeamOut, summary="Update a team")
 @needs("admin", owners=True, bound=NEVER)
 @transaction.atomic
 def change_team(request: HttpRequest, id: base.PathId, body: TeamUpdate):
-    """Changes the fields that are named. An owner changes the members, an admin the name too."""
+    """Change the named fields. Owners may change the members, administrators the name too."""
     who = caller(request)
-    before = form(teams.find_team(who, id))
+    before = serialize(teams.find_team(who, id))
     team = teams.change_team(who, teams.find_team(who, id), body.given())
     record(who, "change", "team", team, before=_as_named(before, body), after=body.given())
-    return form(team)
+    return serialize(team)
 
 
-@router.delete("/teams/{id}", response={204: None})
+@router.delete("/teams/{id}", response={204: None}, summary="Delete a team")
 @needs("admin", bound=NEVER)
 @transaction.atomic
 def delete_team(request: HttpRequest, id: base.PathId):
-    """Deletes a team that owns no services."""
+    """Delete a team that owns no services."""
     team = teams.find_team(caller(request), id)
     teams.delete_team(caller(request), team)
     record(caller(request), "delete", "team", None, subject_name=team.name)
     return Status(204, None)
 
 
-@router.get("/teams/{id}/members/", response=MemberList)
+@router.get("/teams/{id}/members/", response=MemberList, summary="List members")
 @needs("read", bound=NEVER)
 def list_members(request: HttpRequest, id: base.PathId, query: paging.Page):
-    """Who is in a team, and as what."""
-    found = form(teams.find_team(caller(request), id))
+    """List the members of a team with their roles."""
+    found = serialize(teams.find_team(caller(request), id))
     return paging.page_of(query, found.members).answer(MemberList, lambda member: member)
 
 
-@router.post("/teams/{id}/members/", response={201: MemberOut})
+@router.post("/teams/{id}/members/", response={201: MemberOut}, summary="Add a member")
 @needs("admin", owners=True, bound=NEVER)
 def add_member(request: HttpRequest, id: base.PathId, body: MemberCreate, response: HttpResponse):
-    """Takes somebody in, or gives a member another role."""
+    """Add a member, or change the role of one."""
     made = _set(request, id, body.user, body.role)
     response["Location"] = f"/api/v1/teams/{id}/members/{made.user_id}"
     return Status(201, made)
 
 
-@router.get("/teams/{id}/members/{user}", response=MemberOut)
+@router.get("/teams/{id}/members/{user}", response=MemberOut, summary="Get a member")
 @needs("read", bound=NEVER)
 def get_member(request: HttpRequest, id: base.PathId, user: base.PathId):
-    """As what somebody is in a team."""
-    found = next((one for one in form(teams.find_team(caller(request), id)).members if one.user_id == user), None)
+    """Return the role of a member."""
+    found = next((one for one in serialize(teams.find_team(caller(request), id)).members if one.user_id == user), None)
     if found is None:
         raise not_found("member")
     return found
 
 
-@router.patch("/teams/{id}/members/{user}", response=MemberOut)
+@router.patch("/teams/{id}/members/{user}", response=MemberOut, summary="Update a member")
 @needs("admin", owners=True, bound=NEVER)
 def change_member(request: HttpRequest, id: base.PathId, user: base.PathId, body: MemberUpdate):
-    """Gives a member another role."""
+    """Change the role of a member."""
     _member(teams.find_team(caller(request), id), user)
     return _set(request, id, user, body.role)
 
 
-@router.delete("/teams/{id}/members/{user}", response={204: None})
+@router.delete("/teams/{id}/members/{user}", response={204: None}, summary="Remove a member")
 @needs("admin", owners=True, bound=NEVER)
 @transaction.atomic
 def remove_member(request: HttpRequest, id: base.PathId, user: base.PathId):
-    """Takes somebody out of a team."""
+    """Remove a member from a team."""
     who = caller(request)
     team = teams.find_team(who, id)
     teams.remove_member(who, team, user)
@@ -160,13 +160,13 @@ def remove_member(request: HttpRequest, id: base.PathId, user: base.PathId):
     return Status(204, None)
 
 
-def form(team: Team) -> TeamOut:
-    members = sorted(team.memberships.all(), key=lambda one: one.user.get_username())
+def serialize(team: Team) -> TeamOut:
+    members = sorted(team.memberships.all(), key=lambda member: member.user.get_username())
     return TeamOut.model_construct(
         **{name: getattr(team, name) for name in ("id", "name", "description", "created", "created_by")},
         members=[
-            MemberOut.model_construct(user_id=one.user_id, username=one.user.get_username(), role=one.role)
-            for one in members
+            MemberOut.model_construct(user_id=member.user_id, username=member.user.get_username(), role=member.role)
+            for member in members
         ],
     )
 

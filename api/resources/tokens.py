@@ -1,4 +1,4 @@
-"""/tokens/: what pipelines and scripts show instead of a password."""
+"""/tokens/: credentials for pipelines and scripts."""
 
 from django.http import HttpRequest, HttpResponse
 from ninja import Router, Status
@@ -13,41 +13,46 @@ from ..schemas import base
 router = Router()
 
 
-@router.get("/tokens/", response=base.TokenList)
+@router.get("/tokens/", response=base.TokenList, summary="List tokens")
 @needs("read")
 def list_tokens(request: HttpRequest, query: paging.Page):
-    """The caller's own tokens; with the right admin, everybody's."""
-    return paging.page(query, tokens.tokens_of(caller(request)).select_related("user")).answer(base.TokenList, form)
+    """List the caller's tokens; all tokens for administrators."""
+    return paging.page(query, tokens.tokens_of(caller(request)).select_related("user")).answer(
+        base.TokenList, serialize
+    )
 
 
-@router.post("/tokens/", response={201: base.TokenCreated})
+@router.post("/tokens/", response={201: base.TokenCreated}, summary="Create a token")
 @needs("tokens")
 def create_token(request: HttpRequest, body: base.TokenCreate, response: HttpResponse):
-    """Makes a token for the caller, with no right that the caller has not. The token is in this answer only.
+    """Create a token with rights that the caller has. Only this answer contains the token.
 
-    A token needs the scope tokens for it, and what it makes ends with it."""
+    A token needs the scope `tokens` for this; what it creates ends with it.
+    """
     row, text = tokens.issue(caller(request), **body.given())
     response["Location"] = f"/api/v1/tokens/{row.pk}"
-    return Status(201, base.TokenCreated.model_construct(**dict(form(row)), token=text))
+    return Status(201, base.TokenCreated.model_construct(**dict(serialize(row)), token=text))
 
 
-@router.get("/tokens/{id}", response=base.TokenOut)
+@router.get("/tokens/{id}", response=base.TokenOut, summary="Get a token")
 @needs("read")
 def get_token(request: HttpRequest, id: base.PathId):
-    """One token: everything but its text."""
-    return form(tokens.find(caller(request), id))
+    """Return a token, without its text."""
+    return serialize(tokens.find(caller(request), id))
 
 
-@router.delete("/tokens/{id}", response={204: None})
+@router.delete("/tokens/{id}", response={204: None}, summary="Revoke a token")
 @needs("read")
 def revoke_token(request: HttpRequest, id: base.PathId):
-    """Takes a token back, at once, with all tokens that were made with it. One that takes back others than itself
-    needs the scope tokens."""
+    """Revoke a token at once, with every token that was created with it.
+
+    A token needs the scope `tokens` to revoke another one.
+    """
     tokens.revoke(caller(request), id)
     return Status(204, None)
 
 
-def form(token: Token) -> base.TokenOut:
-    """A token's row as the API gives it: everything but the token."""
+def serialize(token: Token) -> base.TokenOut:
+    """Return a token without its text."""
     own = set(base.TokenOut.model_fields) - {"user"}  # the parent's id among them
     return base.TokenOut.model_construct(**{name: getattr(token, name) for name in own}, user=token.user.get_username())

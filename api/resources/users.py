@@ -1,4 +1,4 @@
-"""/users/: the people who may sign in."""
+"""/users/: the people and service accounts that may sign in or use tokens."""
 
 from datetime import datetime
 
@@ -21,28 +21,28 @@ router = Router()
 
 
 class UserUpdate(base.Body):
-    """A user's fields; what is not named stays. The password is never given out again."""
+    """The fields of a user to change; the others stay."""
 
     username: base.Text = ""
     email: base.Text = ""
     first_name: base.Text = ""
     last_name: base.Text = ""
-    admin: StrictBool = Field(False, description="May do everything, whatever the teams")
+    admin: StrictBool = Field(False, description="Administrator: may do everything, whatever the teams")
     active: StrictBool = Field(True, description="May sign in and use tokens")
-    password: base.Text = Field("", description="Write-only; without one nobody can sign in by password")
+    password: base.Text = Field("", description="Write-only; empty: no sign-in by password")
 
 
 class UserCreate(UserUpdate):
     username: base.Text
-    service: StrictBool = Field(False, description="A service account: has tokens and roles, and no password")
+    service: StrictBool = Field(False, description="A service account: it has tokens and roles, but no password")
 
 
 class EndSessionsRequest(base.Body):
-    tokens: StrictBool = Field(True, description="Whether the tokens end too")
+    tokens: StrictBool = Field(True, description="Whether to revoke the tokens too")
 
 
 class EndedSessionsOut(Schema):
-    sessions: int = Field(description="How many ended")
+    sessions: int = Field(description="Number of sessions that ended")
     tokens: int
 
 
@@ -70,58 +70,59 @@ class UserList(base.ListPage):
     data: list[UserOut]
 
 
-@router.get("/users/", response=UserList)
+@router.get("/users/", response=UserList, summary="List users")
 @needs("admin")
 def list_users(request: HttpRequest, query: paging.Page):
-    """Everybody, newest first."""
-    return paging.page(query, accounts.users()).answer(UserList, form)
+    """List all users, newest first."""
+    return paging.page(query, accounts.users()).answer(UserList, serialize)
 
 
-@router.post("/users/", response={201: UserOut})
+@router.post("/users/", response={201: UserOut}, summary="Create a user")
 @needs("admin")
 @transaction.atomic
 def create_user(request: HttpRequest, body: UserCreate, response: HttpResponse):
-    """Adds a person."""
+    """Create a user or a service account."""
     user = accounts.create_user(caller(request), body.given())
-    record(caller(request), "create", "user", user, after=_told(body))
+    record(caller(request), "create", "user", user, after=_recorded(body))
     response["Location"] = f"/api/v1/users/{user.pk}"
-    return Status(201, form(user))
+    return Status(201, serialize(user))
 
 
-@router.get("/users/{id}", response=UserOut)
+@router.get("/users/{id}", response=UserOut, summary="Get a user")
 @needs("admin")
 def get_user(request: HttpRequest, id: base.PathId):
-    """One person, with the teams they are in."""
-    return form(accounts.find_user(id))
+    """Return a user, with their teams."""
+    return serialize(accounts.find_user(id))
 
 
-@router.patch("/users/{id}", response=UserOut)
+@router.patch("/users/{id}", response=UserOut, summary="Update a user")
 @needs("admin")
 @transaction.atomic
 def change_user(request: HttpRequest, id: base.PathId, body: UserUpdate):
-    """Changes the fields that are named."""
+    """Change the named fields."""
     user = accounts.change_user(caller(request), accounts.find_user(id), body.given())
-    record(caller(request), "change", "user", user, after=_told(body))
-    return form(user)
+    record(caller(request), "change", "user", user, after=_recorded(body))
+    return serialize(user)
 
 
-@router.delete("/users/{id}", response={204: None})
+@router.delete("/users/{id}", response={204: None}, summary="Delete a user")
 @needs("admin")
 @transaction.atomic
 def delete_user(request: HttpRequest, id: base.PathId):
-    """Deletes a person with their tokens and memberships; the history keeps their name."""
+    """Delete a user with their tokens and memberships; the history keeps the name."""
     user = accounts.find_user(id)
     record(caller(request), "delete", "user", user)
     accounts.delete_user(caller(request), user)
     return Status(204, None)
 
 
-@router.post("/users/{id}/end_sessions", response=EndedSessionsOut)
+@router.post("/users/{id}/end_sessions", response=EndedSessionsOut, summary="End a user's sessions")
 @needs("tokens")
 def end_sessions(request: HttpRequest, id: base.PathId, body: EndSessionsRequest):
-    """Ends all sessions and tokens of a person: one's own, or with the right admin anybody's.
+    """End every session and token of a user: one's own, or anyone's with the right `admin`.
 
-    The session that asks goes on; a token that asks ends too, unless `tokens` is false."""
+    The session that asks continues; a token that asks ends too, unless `tokens` is false.
+    """
     who = caller(request)
     require_may_end(who, id)
     keep = session_of(request).digest if who.is_person else ""
@@ -129,7 +130,7 @@ def end_sessions(request: HttpRequest, id: base.PathId, body: EndSessionsRequest
     return EndedSessionsOut.model_construct(sessions=what.sessions, tokens=len(what.tokens))
 
 
-def form(user: User) -> UserOut:
+def serialize(user: User) -> UserOut:
     return UserOut.model_construct(
         **{name: getattr(user, name) for name in ("id", "username", "email", "first_name", "last_name", "last_login")},
         admin=user.is_superuser,
@@ -143,6 +144,6 @@ def form(user: User) -> UserOut:
     )
 
 
-def _told(body: UserUpdate) -> dict:
-    """What the history keeps: that a password was given, and never which."""
+def _recorded(body: UserUpdate) -> dict:
+    """Return what the history keeps: that a password was set, never which."""
     return {name: "changed" if name == "password" else value for name, value in body.given().items()}

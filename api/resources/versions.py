@@ -23,7 +23,7 @@ router = Router()
 KINDS = "A .tar.gz, .tar, .tar.bz2, .tar.xz or .zip"
 
 
-@router.get("/services/{service}/versions/", response=base.VersionList)
+@router.get("/services/{service}/versions/", response=base.VersionList, summary="List versions")
 @needs("read")
 def list_versions(
     request: HttpRequest,
@@ -32,7 +32,7 @@ def list_versions(
     status: str = Query("", description="Number or word"),
     ref: str = "",
 ):
-    """A service's versions, newest first."""
+    """List the versions of a service, newest first."""
     rows = catalog.find_service(caller(request), service).versions.all()
     if status:
         rows = rows.filter(status=_build_status(status))
@@ -40,7 +40,7 @@ def list_versions(
         rows = rows.filter(ref=ref)
     found = paging.page(query, rows)
     running = count_instances(found.rows)
-    return found.answer(base.VersionList, lambda version: form(version, running.get(version.pk, 0)))
+    return found.answer(base.VersionList, lambda version: serialize(version, running.get(version.pk, 0)))
 
 
 @router.post(
@@ -66,12 +66,13 @@ def list_versions(
             }
         }
     },
+    summary="Create a version",
 )
 @needs("publish", form=True)
 def create_version(request: HttpRequest, service: str, body: base.VersionCreate, response: HttpResponse):
-    """Makes a version: 201. The same again answers 200 with the one that is there; other content is a 409.
+    """Create a version: 201. An equal request answers 200 with the existing version; other content is 409.
 
-    As JSON (the package follows with PUT), or as multipart/form-data with the package: both are kept, or neither.
+    Send JSON (the package follows with PUT), or multipart/form-data with the package: both are saved, or neither.
     """
     found = catalog.find_service(caller(request), service, "publish")
     package = uploads.file(request, "package")
@@ -86,30 +87,30 @@ def create_version(request: HttpRequest, service: str, body: base.VersionCreate,
             request.headers.get("Content-Digest", ""),
         )
     response["Location"] = f"/api/v1/services/{found.pk}/versions/{version.pk}"
-    return Status(201 if is_new else 200, _formed(version))
+    return Status(201 if is_new else 200, _serialize_one(version))
 
 
-@router.get("/services/{service}/versions/{id}", response=base.VersionOut)
+@router.get("/services/{service}/versions/{id}", response=base.VersionOut, summary="Get a version")
 @needs("read")
 def get_version(request: HttpRequest, service: str, id: base.PathId):
-    """One version."""
-    return _formed(catalog.find_version(catalog.find_service(caller(request), service), id))
+    """Return a version."""
+    return _serialize_one(catalog.find_version(catalog.find_service(caller(request), service), id))
 
 
-@router.patch("/services/{service}/versions/{id}", response=base.VersionOut)
+@router.patch("/services/{service}/versions/{id}", response=base.VersionOut, summary="Update a version")
 @needs("publish")
 def change_version(request: HttpRequest, service: str, id: base.PathId, body: base.VersionUpdate):
-    """Moves the status on, marks as bad, or changes the description; what is built stays as it is."""
+    """Advance the build status, mark as bad, or change the description; a built package never changes."""
     found = catalog.find_service(caller(request), service, "publish")
-    return _formed(versions.change(caller(request), catalog.find_version(found, id), body.given()))
+    return _serialize_one(versions.change(caller(request), catalog.find_version(found, id), body.given()))
 
 
-@router.delete("/services/{service}/versions/{id}", response={204: None})
+@router.delete("/services/{service}/versions/{id}", response={204: None}, summary="Delete a version")
 @needs("admin", owners=True)
 def delete_version(request: HttpRequest, service: str, id: base.PathId, reason: str = Query("", max_length=500)):
-    """Removes a version and its package where nothing needs it; deployments and history keep its name.
+    """Delete a version and its package, if nothing needs it; deployments and history keep its name.
 
-    409 names where it runs, may be reverted to, is to be retried or is on its way. The name can be used again.
+    409 names where it runs, may be reverted to, is to be retried or is being deployed. Its name can be used again.
     """
     found = catalog.find_service(caller(request), service, "admin")
     catalog.delete_version(caller(request), catalog.find_version(found, id), reason)
@@ -135,19 +136,24 @@ PACKAGE = {
 }
 
 
-@router.put("/services/{service}/versions/{id}/package", response=base.VersionOut, openapi_extra=PACKAGE)
+@router.put(
+    "/services/{service}/versions/{id}/package",
+    response=base.VersionOut,
+    openapi_extra=PACKAGE,
+    summary="Upload a package",
+)
 @needs("publish", streams=True)
 def put_package(request: HttpRequest, service: str, id: base.PathId):
-    """Takes the raw bytes of an archive into the store and moves the version to success.
+    """Store the raw bytes of an archive and set the build status to success.
 
-    A .tar.gz, .tar, .tar.bz2, .tar.xz or .zip: what is stored is a .tar.gz.
+    A .tar.gz, .tar, .tar.bz2, .tar.xz or .zip; it is stored as a .tar.gz.
     """
     found = catalog.find_service(caller(request), service, "publish")
     body = upload.body_of(request)
     body.at_end = _again(request, found)
     digest = request.headers.get("Content-Digest", "")
     with uploads.turn(caller(request)):
-        return _formed(upload.store(caller(request), catalog.find_version(found, id), body, digest))
+        return _serialize_one(upload.store(caller(request), catalog.find_version(found, id), body, digest))
 
 
 def _again(request: HttpRequest, service: MicroService) -> Callable[[], object]:
@@ -169,7 +175,7 @@ def count_instances(versions: Iterable[MicroServiceVersion]) -> dict[int, int]:
     return dict(rows.order_by().values_list("version").annotate(Count("pk")))
 
 
-def form(version: MicroServiceVersion, instances: int) -> base.VersionOut:
+def serialize(version: MicroServiceVersion, instances: int) -> base.VersionOut:
     """A version as the API gives it."""
     own = set(base.VersionOut.model_fields) - {"status_str", "instances", "build_detail", "build_detail_params"}
     return base.VersionOut.model_construct(
@@ -181,8 +187,8 @@ def form(version: MicroServiceVersion, instances: int) -> base.VersionOut:
     )
 
 
-def _formed(version: MicroServiceVersion) -> base.VersionOut:
-    return form(version, count_instances([version]).get(version.pk, 0))
+def _serialize_one(version: MicroServiceVersion) -> base.VersionOut:
+    return serialize(version, count_instances([version]).get(version.pk, 0))
 
 
 def _build_status(text: str) -> int:

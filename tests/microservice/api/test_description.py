@@ -62,3 +62,9 @@ def test_a_refusal_that_names_instances_is_what_its_schema_says(schema, api, db)
     assert (refused.status_code, len(refused.json()["errors"])) == (409, 2)
     assert isinstance(refused.json()["errors"][0]["instance_id"], int)
     jsonschema_rs.validate({"$ref": "#/components/schemas/Problem", "components": schema["components"]}, refused.json())
+
+
+def test_every_operation_has_a_summary(schema):
+    operations = {told["operationId"]: told for methods in schema["paths"].values() for told in methods.values()}
+    generated = [name for name, told in operations.items() if told["summary"] == told["summary"].title()]
+    assert {told["summary"] for told in operations.values()} and generated == []
