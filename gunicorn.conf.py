@@ -7,12 +7,12 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parent))  # gunicorn reads this before it looks for the application
 
 from runtime import environment as env
-from runtime import locations, privacy, watchdog
+from runtime import privacy, setting_paths, watchdog
 from runtime.renamed_settings import refuse_renamed
 
 refuse_renamed()
 wsgi_app = "deployer.wsgi"
-bind = locations.listening("BIND", env.number("PORT", 8000, 1, 65535))
+bind = setting_paths.bind_address("BIND", env.number("PORT", 8000, 1, 65535))
 worker_class = "deployer.web_process.gunicorn_worker.Worker"  # gthread
 workers = env.number("WEB_PROCESSES", 1, 1, 64)
 threads = env.number("WEB_THREADS", 32, 2, 1000)  # live streams take WEB_THREADS - 8 of them at most
@@ -27,7 +27,7 @@ graceful_timeout = env.number(
 )  # live streams do not end by themselves; browsers come again
 forwarded_allow_ips = ",".join(env.words("TRUSTED_PROXIES"))  # nobody else's X-Forwarded-Proto is believed
 control_socket_disable = True  # nothing here needs it, and it would be shared by all of a user's gunicorns
-accesslog = locations.log_file("ACCESS_LOG")  # "-" is standard output
+accesslog = setting_paths.log_file("ACCESS_LOG")  # "-" is standard output
 access_log_format = '%(h)s %(l)s %(u)s %(t)s "%(r)s" %(s)s %(b)s "%(f)s" "%(a)s" %({x-request-id}o)s'
 logger_class = "deployer.web_process.access_log.AccessLog"
 errorlog = "-"
@@ -39,7 +39,7 @@ def on_starting(server):
 
     In a child: workers read their own, so that a reload brings new code with it, and this process stays small. It keeps
     the environment that a reload needs, out of everybody's sight."""
-    privacy.close()
+    privacy.deny_inspection()
     child = os.fork()
     if not child:
         status = 1
@@ -56,7 +56,7 @@ def on_starting(server):
 
 def post_worker_init(worker):
     """The application is loaded, so its settings are read."""
-    privacy.close_and_forget()
+    privacy.protect_process()
     watchdog.arm()
 
 

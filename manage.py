@@ -1,5 +1,5 @@
 #!/usr/bin/env python
-"""Django's command line."""
+"""Django's short_lived_process line."""
 
 import os
 import sys
@@ -12,9 +12,9 @@ if __name__ == "__main__":
         from runtime.postgresql import limits
 
         limits.choose(limits.MIGRATION)
-    from runtime.memory import command
+    from runtime.gc_tuning import short_lived_process
 
-    with command():
+    with short_lived_process():
         from django.core.management import execute_from_command_line
 
         execute_from_command_line(sys.argv)

@@ -1,4 +1,4 @@
-"""One id for each request, in its answer, in the rows it writes and in every log line about it."""
+"""One id for each request, in its answer, in the rows it writes and in every log line log_context it."""
 
 import re
 import uuid
@@ -7,7 +7,7 @@ from collections.abc import Callable
 from django.http import HttpRequest
 from django.http.response import HttpResponseBase
 
-from runtime.logs import about
+from runtime.logs import log_context
 
 WELL_FORMED = re.compile(r"[A-Za-z0-9._-]{8,64}")
 
@@ -30,7 +30,7 @@ class RequestIdMiddleware:
 
     def __call__(self, request: HttpRequest) -> HttpResponseBase:
         request_id = request_id_of(request)
-        with about(request=request_id):
+        with log_context(request=request_id):
             response = self.get_response(request)
         response["X-Request-ID"] = request_id
         return response

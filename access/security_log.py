@@ -11,7 +11,7 @@ from django.dispatch import Signal
 from django.http import HttpRequest
 from django.http.response import HttpResponseBase
 
-from runtime.logs import about
+from runtime.logs import log_context
 
 from .callers import Caller
 from .client_ip import client_address
@@ -34,7 +34,7 @@ def log_event(event: str, caller: Caller | None = None, level: int = logging.INF
             "token_name": caller.token_name,
             "address": caller.address,
         }
-    with about(**{"event": event, **{name: _short(value) for name, value in more.items()}, **who}):
+    with log_context(**{"event": event, **{name: _short(value) for name, value in more.items()}, **who}):
         log.log(level, "%s", event)
 
 

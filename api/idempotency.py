@@ -24,7 +24,7 @@ from access.callers import Caller
 from access.models import IdempotencyKey
 from access.problems import FieldError, invalid, refused
 from access.secrets import Undecryptable, decrypt_bytes, encrypt_bytes
-from runtime.db_connections import give_back
+from runtime.db_connections import release_connection
 
 from . import uploads
 
@@ -145,7 +145,7 @@ class _LeaseRenewal:
             except Error:  # there are two more attempts before the lease expires
                 continue
             finally:
-                give_back()
+                release_connection()
 
 
 def _keep(row: IdempotencyKey, response: HttpResponseBase) -> bool:

@@ -14,7 +14,7 @@ from access.problems import FieldError, invalid, refused
 from deployer.engine.endpoint import Endpoint, shares
 from deployer.engine.errors import AuthRefused, BadCredential, WireError
 from messages import Message
-from runtime.db_connections import give_back
+from runtime.db_connections import release_connection
 
 from . import credentials, tenancy
 from .endpoints import endpoint_from, with_paths
@@ -41,7 +41,7 @@ def trial(
         if row.credential_id == credential.pk or row.pk in host_ids:
             row.credential = candidate
     endpoints = [endpoint_from(rows[host_id]) for host_id in host_ids]
-    give_back()
+    release_connection()
     with ThreadPoolExecutor(MAX_HOSTS) as pool:
         results = list(pool.map(_log_in, endpoints))
     return [

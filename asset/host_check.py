@@ -23,7 +23,7 @@ from deployer.engine.errors import WireError
 from messages import Message
 from messages.invalid import InvalidValue
 from messages.rendering import english, hint
-from runtime.db_connections import give_back
+from runtime.db_connections import release_connection
 
 from . import host_keys, host_marks, pasted_keys, reachability
 from .archiving import refuse_archived
@@ -51,7 +51,7 @@ def check(host: Asset, caller: Caller) -> dict[str, Any]:
     try:
         endpoint = endpoint_of(host)
         users = _users(host)
-        give_back()
+        release_connection()
         timeout += deadlines.for_check(endpoint.where)
         mark, end = host_marks.mark_of(host), time.monotonic() + timeout
 
@@ -170,7 +170,7 @@ def _offered(host: Asset, named: pasted_keys.Pasted) -> str:
     from deployer.engine import ssh
 
     jump = jump_of(host)
-    give_back()
+    release_connection()
     kinds = named.kinds or tuple(pasted_keys.ALGORITHMS)
 
     def fetch(algorithms: tuple[str, ...]) -> str:

@@ -8,7 +8,7 @@ from django.conf import settings
 from django.db import Error, connection
 from django.db.models.functions import Now
 
-from runtime.periodic import Loop
+from runtime.periodic import PeriodicThread
 
 from . import builders, execution, rebuilds, servers
 from .models import OPEN, Build
@@ -23,7 +23,7 @@ class Sweeper:
 
     def __init__(self) -> None:
         self._reported = 0.0
-        self._loop = Loop("build-sweep", self._sweep, lambda: settings.SWEEP_INTERVAL, SWEEP_TIMEOUT)
+        self._loop = PeriodicThread("build-sweep", self._sweep, lambda: settings.SWEEP_INTERVAL, SWEEP_TIMEOUT)
 
     def stop(self) -> None:
         self._loop.stop()

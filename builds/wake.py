@@ -2,11 +2,11 @@
 
 from django.db import transaction
 
-from runtime.messages import waker
+from runtime.wake_ups import waker
 
 WORK = "builds.work"
 
 
 def workers() -> None:
     """Wake them after the commit: no request waits for a slow or absent broker."""
-    transaction.on_commit(lambda: waker.ask(WORK, 1), robust=True)
+    transaction.on_commit(lambda: waker.wake(WORK, 1), robust=True)

@@ -22,7 +22,7 @@ from django.utils import timezone
 from access.secrets import reveal
 from messages import Message
 from messages.rendering import english
-from runtime.periodic import Loop
+from runtime.periodic import PeriodicThread
 
 from . import http_client, signing
 from .models import Delivery, DeliveryState
@@ -52,7 +52,7 @@ class Sender:
     def __init__(self) -> None:
         self._pool = ThreadPoolExecutor(MAX_IN_FLIGHT, thread_name_prefix="callback")
         self._free = threading.Semaphore(MAX_IN_FLIGHT)
-        self._loop = Loop("callbacks", self._poll, lambda: min(1.0, settings.SWEEP_INTERVAL), POLL_TIMEOUT)
+        self._loop = PeriodicThread("callbacks", self._poll, lambda: min(1.0, settings.SWEEP_INTERVAL), POLL_TIMEOUT)
 
     def stop(self) -> None:
         self._loop.stop()

@@ -8,7 +8,7 @@ import sys
 import threading
 from pathlib import Path
 
-from runtime.privacy import close
+from runtime.privacy import deny_inspection
 
 from . import parts
 from .supervise import Supervisor
@@ -22,7 +22,7 @@ def main() -> int:
         print(wrong, file=sys.stderr)
         return 1
     var = Path(environment["DATA_DIR"])
-    close()  # the environment that the parts are given holds keys
+    deny_inspection()  # the environment that the parts are given holds keys
     supervisor = Supervisor(say=lambda line: print(line, flush=True))
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, lambda *_: supervisor.stopping.set())

@@ -11,7 +11,7 @@ from urllib.parse import quote
 
 from cryptography.fernet import Fernet
 
-from runtime import broker_url, locations
+from runtime import broker_url, setting_paths
 from runtime import environment as env
 from runtime.database_url import database
 from runtime.renamed_settings import refuse_renamed
@@ -22,39 +22,39 @@ refuse_renamed()
 os.umask(env.mask("UMASK", 0o077))
 
 BASE_DIR = Path(__file__).resolve().parent.parent
-DATA_DIR = locations.folder("DATA_DIR", str(BASE_DIR / "var"))
+DATA_DIR = setting_paths.directory("DATA_DIR", str(BASE_DIR / "var"))
 
 DEBUG = env.flag("DEBUG")
 SECRET_KEY = env.secret("SECRET_KEY", "not-a-secret-because-debug-is-on" if DEBUG else "")
 if not DEBUG and len(SECRET_KEY) < 32:
-    raise env.BadSetting("SECRET_KEY", "must be set to at least 32 random characters (DEBUG is off)")
-FIELD_ENCRYPTION_KEYS = env.listed(
+    raise env.InvalidSetting("SECRET_KEY", "must be set to at least 32 random characters (DEBUG is off)")
+FIELD_ENCRYPTION_KEYS = env.split_list(
     env.secret("FIELD_ENCRYPTION_KEYS", "bm90LWEtc2VjcmV0LWJlY2F1c2UtZGVidWctaXMtb24=" if DEBUG else "")
 )
 if not FIELD_ENCRYPTION_KEYS:
-    raise env.BadSetting(
+    raise env.InvalidSetting(
         "FIELD_ENCRYPTION_KEYS", "must be set: one or more Fernet keys, newest first (manage.py field_key makes one)"
     )
 for _key in FIELD_ENCRYPTION_KEYS:
     try:
         Fernet(_key)
     except ValueError:
-        raise env.BadSetting("FIELD_ENCRYPTION_KEYS", "holds something that is not a Fernet key") from None
+        raise env.InvalidSetting("FIELD_ENCRYPTION_KEYS", "holds something that is not a Fernet key") from None
 
-PUBLIC_URL = locations.address("PUBLIC_URL", "http://127.0.0.1:8000")
-ALLOWED_HOSTS = locations.host_names("ALLOWED_HOSTS", "127.0.0.1 localhost [::1]")
+PUBLIC_URL = setting_paths.public_url("PUBLIC_URL", "http://127.0.0.1:8000")
+ALLOWED_HOSTS = setting_paths.host_names("ALLOWED_HOSTS", "127.0.0.1 localhost [::1]")
 # Addresses whose X-Forwarded-For is believed. Nobody else's is.
 TRUSTED_PROXIES = env.networks("TRUSTED_PROXIES", also=("unix",))
 # Networks that callbacks may reach although they are private.
 CALLBACK_ALLOWED_NETWORKS = env.networks("CALLBACK_ALLOWED_NETWORKS")
 # Authorities that are trusted beside the system's, wherever TLS is spoken to servers that have no CA of their own set.
-TLS_CA_FILE = locations.certificates("TLS_CA_FILE")
+TLS_CA_FILE = setting_paths.certificate_file("TLS_CA_FILE")
 SECURE = PUBLIC_URL.startswith("https://")
 CSRF_TRUSTED_ORIGINS = [PUBLIC_URL]
 if TRUSTED_PROXIES:  # from anybody else the header is taken away: access.client_ip.ForwardedMiddleware
     SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
 
-PACKAGE_ROOT = locations.folder("PACKAGE_ROOT", str(DATA_DIR / "packages"))
+PACKAGE_ROOT = setting_paths.directory("PACKAGE_ROOT", str(DATA_DIR / "packages"))
 STORAGES = {
     # The folder holds until a package store is set up at run time.
     "default": {"BACKEND": "integrations.storage.ConfiguredStorage", "OPTIONS": {"location": PACKAGE_ROOT}},
@@ -99,7 +99,7 @@ MAX_EVENT_STREAMS = env.number("MAX_EVENT_STREAMS", max(1, WEB_THREADS - 8), 1, 
 DEFAULT_ROLE = env.choice("DEFAULT_ROLE", ("none", "viewer", "publisher", "deployer")).replace("none", "")
 
 # Builds. Protocols that git may clone by: https and ssh; file admits repositories on the worker's own disk.
-GIT_ALLOWED_PROTOCOLS = env.several("GIT_ALLOWED_PROTOCOLS", ("https", "ssh", "file", "http", "git"), "https ssh")
+GIT_ALLOWED_PROTOCOLS = env.subset("GIT_ALLOWED_PROTOCOLS", ("https", "ssh", "file", "http", "git"), "https ssh")
 BUILD_WEBHOOK_SECRET = env.secret("BUILD_WEBHOOK_SECRET")  # verifies reports of build servers without a secret
 BUILD_TIMEOUT = env.number("BUILD_TIMEOUT", 3600, 5, 7 * 86400)
 # What a git build is shut in with: the strongest means that this machine has (auto), one of them, or nothing (off).
@@ -107,7 +107,7 @@ BUILD_SANDBOX = env.choice("BUILD_SANDBOX", ("auto", "bubblewrap", "namespaces",
 BUILD_NETWORK = env.choice("BUILD_NETWORK", ("auto", "none"))
 # Whose repositories the worker's own ssh keys open: a key of the worker opens more than one team's.
 BUILD_SSH_KEYS = env.choice("BUILD_SSH_KEYS", ("unowned", "all", "none"))
-BUILD_TOOLS = locations.places("BUILD_TOOLS")  # folders beside the system's own that builds may read
+BUILD_TOOLS = setting_paths.absolute_paths("BUILD_TOOLS")  # folders beside the system's own that builds may read
 BUILD_MEMORY = env.number("BUILD_MEMORY", 4096, 64, 1024 * 1024)  # MiB of memory of all processes of a build together
 BUILD_DISK = env.number("BUILD_DISK", 8192, 16, 100 * 1024 * 1024)  # MiB of all that a build writes
 BUILD_PROCESSES = env.number("BUILD_PROCESSES", 1024, 16, 1_000_000)  # processes and threads of a build at once
@@ -126,7 +126,7 @@ _broker = broker_url.broker("BROKER_URL")
 BROKER_URL, CELERY_BROKER_USE_SSL = _broker.url, _broker.tls
 BROKER_SOCKET = "" if BROKER_URL else env.socket_path(DATA_DIR / "broker.sock")  # of the embedded broker
 CELERY_BROKER_URL = BROKER_URL or f"redis+socket://{quote(str(BROKER_SOCKET))}"
-CELERY_RESULT_BACKEND = "runtime.result_backend.Records"
+CELERY_RESULT_BACKEND = "runtime.result_backend.BatchedResults"
 CELERY_TASK_TRACK_STARTED = True
 CELERY_RESULT_EXTENDED = True
 CELERY_TASK_ACKS_LATE = False  # a message is only a wake-up: losing one does no harm, the sweep sends it again
@@ -139,13 +139,13 @@ CELERY_WORKER_PREFETCH_MULTIPLIER = 1
 CELERY_WORKER_SEND_TASK_EVENTS = False
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
-CELERY_BROKER_CONNECTION_TIMEOUT = broker_url.CONNECT
+CELERY_BROKER_CONNECTION_TIMEOUT = broker_url.CONNECT_TIMEOUT
 CELERY_BROKER_HEARTBEAT = broker_url.HEARTBEAT
 CELERY_BROKER_TRANSPORT_OPTIONS = {
     "visibility_timeout": env.number("BROKER_VISIBILITY_TIMEOUT", 3600, 1, 86400),
     **_broker.options,
 }
-CELERY_WORKER_CONSUMER = "runtime.consumer:Consumer"  # no answer and no absence of the broker ends it
+CELERY_WORKER_CONSUMER = "runtime.celery_consumer:ResilientConsumer"  # no answer and no absence of the broker ends it
 CELERY_TASK_PUBLISH_RETRY = False  # a request never waits for a broker that is down; the sweep tells the workers later
 CELERY_RESULT_EXPIRES = 7 * 86400
 CELERY_TIMEZONE = "UTC"
@@ -267,7 +267,7 @@ LOG_LEVEL = env.choice("LOG_LEVEL", ("info", "debug", "warning", "error", "criti
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
-    "formatters": {"line": {"()": "runtime.logs.ReadableLine" if DEBUG else "runtime.logs.JsonLine"}},
+    "formatters": {"line": {"()": "runtime.logs.TextFormatter" if DEBUG else "runtime.logs.JsonFormatter"}},
     "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
     "root": {"handlers": ["stderr"], "level": LOG_LEVEL},
     # Who came in and who was refused is logged at every LOG_LEVEL: see access/security_log.py.

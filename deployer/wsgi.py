@@ -9,10 +9,10 @@ from django.urls import get_resolver  # noqa: E402 - Django has to be set up fir
 
 from integrations.storage import check_folders  # noqa: E402
 from runtime.celery_app import app  # noqa: E402
-from runtime.memory import settle  # noqa: E402
+from runtime.gc_tuning import freeze_loaded_objects  # noqa: E402
 
 check_folders()
 # Everything that requests need is loaded before the first one comes: pages, the API, and what speaks with the broker.
 get_resolver().url_patterns  # noqa: B018
 app.connection_for_write().transport  # noqa: B018 - loads the library, connects to nothing
-settle()
+freeze_loaded_objects()

@@ -163,7 +163,7 @@ def free_mib(folder: str | Path) -> int:
 
 def check_folders() -> None:
     """Stop the process with a one-line error where a required folder cannot be used."""
-    from runtime.environment import BadSetting
+    from runtime.environment import InvalidSetting
 
     for name in ("DATA_DIR", "PACKAGE_ROOT"):
         path = Path(getattr(settings, name))
@@ -171,7 +171,7 @@ def check_folders() -> None:
             path.mkdir(parents=True, exist_ok=True)
             free_mib(path)
         except OSError as error:
-            raise BadSetting(name, f"must be a writable folder: {error}") from None
+            raise InvalidSetting(name, f"must be a writable folder: {error}") from None
     try:
         store = _read_settings()[0]
     except Error:  # the database is away or has no tables yet: its next use reports that
@@ -180,4 +180,4 @@ def check_folders() -> None:
         try:
             free_mib(store["folder"])
         except OSError as error:
-            raise BadSetting("The package store of the settings", f"cannot be used: {error}") from None
+            raise InvalidSetting("The package store of the settings", f"cannot be used: {error}") from None

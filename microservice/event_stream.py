@@ -25,7 +25,7 @@ from asset.models import HostTeam
 from audit import events
 from audit.models import Event
 from runtime import watchdog
-from runtime.db_connections import give_back
+from runtime.db_connections import release_connection
 
 from .models import Deployment, MicroService
 
@@ -269,7 +269,7 @@ class Broadcaster:
                     self._wake.wait(self._pause())
                     self._wake.clear()
         finally:
-            give_back()
+            release_connection()
 
     def _has_subscribers(self) -> bool:
         """Return whether to go on. Holds the lock, so that no one joins a thread that has just decided to end."""
@@ -289,11 +289,11 @@ class Broadcaster:
         except Error as error:
             # The database may be restarting. The rows are still there when it is back, and so are the subscribers.
             log.warning("the event broadcaster could not read and retries: %s", type(error).__name__)
-            give_back()
+            release_connection()
             return False
         except Exception:  # every stream of this process depends on this thread: it outlives any error
             log.exception("unexpected error in the event broadcaster")
-            give_back()
+            release_connection()
             return False
         if not batch:
             return False

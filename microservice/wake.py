@@ -8,7 +8,7 @@ import logging
 from django.db import transaction
 
 from deployer.engine.failpoints import Failpoint, failpoint
-from runtime.messages import Sender, waker
+from runtime.wake_ups import Sender, waker
 
 WORK = "microservice.work"
 log = logging.getLogger(__name__)
@@ -22,7 +22,7 @@ def workers(due: int) -> None:
 
 def _committed(due: int) -> None:
     failpoint(Failpoint.ACCEPTED)
-    waker.ask(WORK, due)
+    waker.wake(WORK, due)
 
 
 def send(count: int) -> None:

@@ -1,4 +1,4 @@
-"""What every process runs on: environment, logs, database connections, the broker, threads.
+"""Settings, logs, database connections, the broker and threads: what every process needs.
 
-It knows nothing of what is deployed.
+Nothing here knows about deployments.
 """

@@ -1,12 +1,12 @@
-"""AMQP over TLS, where each of several servers is verified by its own name."""
+"""AMQP over TLS that verifies each of several servers by its own name."""
 
 from kombu.transport import TRANSPORT_ALIASES, pyamqp
 
 
 class Transport(pyamqp.SSLTransport):
-    """`server_hostname` None in the settings of TLS: the name of whichever server is spoken to.
+    """With `server_hostname` None in the TLS settings, the name of the connected server is verified.
 
-    kombu writes the first server's name into the settings themselves, and would look for it in every certificate.
+    kombu writes the first server's name into the settings and would verify it for every server.
     """
 
     def establish_connection(self):

@@ -1,11 +1,11 @@
-"""BROKER_URL: read whole at the start, and refused with one line that holds no secret.
+"""Parse BROKER_URL at the start. An invalid one is refused with one line that contains no secret.
 
     redis://user:password@host:6379/0        rediss:// with TLS; redis+socket:///path/of/a.sock?virtual_host=0
     sentinel://:password@one:26379;sentinel://two:26379/0?master_name=main      sentinels:// with TLS
     amqp://user:password@host:5672/vhost     amqps:// with TLS
 
-Several addresses stand with `;` between them: of Sentinels, or of servers that take over for each other. User,
-password, path and parameters are those of all of them, wherever they stand.
+Several addresses are separated by `;`: of Sentinels, or of servers that replace each other. User, password, path and
+parameters apply to all of them, wherever they are parameters.
 """
 
 import socket
@@ -14,9 +14,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
 
-from .environment import BadSetting, secret
+from .environment import InvalidSetting, secret
 
-SPEAKS = {
+PROTOCOLS = {
     "redis": "redis",
     "rediss": "redis",
     "redis+socket": "socket",
@@ -35,20 +35,19 @@ PARAMETERS = {
 }
 _REQUIREMENTS = {"required": ssl.CERT_REQUIRED, "none": ssl.CERT_NONE}
 _ENCODED = "is its password percent-encoded?"
-# No wait for a broker is longer than these seconds, whatever it does: one that is frozen or cut off is given up.
-CONNECT, ANSWER, SILENCE = 3, 3, 3
-HEARTBEAT = 4  # of AMQP: a server that was silent for two of them is taken to be gone
+# Seconds: no wait for a broker is longer, so that a frozen or unreachable one is given up.
+CONNECT_TIMEOUT, ANSWER_TIMEOUT, HEALTH_CHECK_INTERVAL = 3, 3, 3
+HEARTBEAT = 4  # of AMQP, seconds: a server silent for two of them counts as gone
 KEEPALIVE = {
     getattr(socket, name): value
     for name, value in (("TCP_KEEPIDLE", 5), ("TCP_KEEPINTVL", 2), ("TCP_KEEPCNT", 3), ("TCP_USER_TIMEOUT", 8000))
-    if hasattr(socket, name)  # milliseconds the last one; some systems lack it
+    if hasattr(socket, name)  # the last in milliseconds; some systems lack it
 }
 
 
 @dataclass(frozen=True)
 class Broker:
-    """What Celery is told. `url`: its broker_url, empty where none is given; `tls`: how TLS is spoken, None: not at
-    all; `options`: the transport's."""
+    """Celery's broker settings. `url`: empty if not set; `tls`: None without TLS; `options`: of the transport."""
 
     url: str = ""
     tls: dict | None = None
@@ -56,92 +55,92 @@ class Broker:
 
 
 def broker(name: str) -> Broker:
-    """The broker that the setting NAME describes. Raises BadSetting."""
+    """Return the broker that the setting NAME describes. Raises InvalidSetting."""
     value = secret(name)
     if not value:
-        return Broker(options=options_of("socket"))
-    return Reader(name).read(value)
+        return Broker(options=transport_options("socket"))
+    return BrokerUrlParser(name).read(value)
 
 
-def options_of(speaks: str) -> dict:
-    """What bounds every wait for a broker that speaks so."""
-    if speaks == "amqp":
-        return {"read_timeout": ANSWER, "write_timeout": ANSWER, "socket_settings": KEEPALIVE}
+def transport_options(protocol: str) -> dict:
+    """Return the transport options that bound every wait for a broker of this protocol."""
+    if protocol == "amqp":
+        return {"read_timeout": ANSWER_TIMEOUT, "write_timeout": ANSWER_TIMEOUT, "socket_settings": KEEPALIVE}
     return {
-        "socket_timeout": ANSWER,
-        "socket_connect_timeout": CONNECT,
-        "health_check_interval": SILENCE,
+        "socket_timeout": ANSWER_TIMEOUT,
+        "socket_connect_timeout": CONNECT_TIMEOUT,
+        "health_check_interval": HEALTH_CHECK_INTERVAL,
         "socket_keepalive": True,
         "socket_keepalive_options": KEEPALIVE,
     }
 
 
-class Reader:
-    """Reads one setting's value; whatever is wrong with it is a BadSetting of that name."""
+class BrokerUrlParser:
+    """Parse the value of one setting. Every error is an InvalidSetting of that name."""
 
     def __init__(self, name: str):
         self.name = name
 
-    def wrong(self, reason: str) -> BadSetting:
-        return BadSetting(self.name, reason)
+    def invalid(self, reason: str) -> InvalidSetting:
+        return InvalidSetting(self.name, reason)
 
     def read(self, value: str) -> Broker:
-        parts = [self._split(one) for one in value.split(";")]
-        if len({one.scheme for one in parts}) > 1:
-            raise self.wrong("has addresses of several kinds: all must start with the same word")
+        parts = [self._split(part) for part in value.split(";")]
+        if len({part.scheme for part in parts}) > 1:
+            raise self.invalid("has addresses with different schemes: all must use the same one")
         scheme = parts[0].scheme
-        speaks = SPEAKS[scheme]
-        for one in parts:
-            self._check_place(one, speaks)
-        given = self._parameters(parts, speaks, scheme in WITH_TLS)
-        path = self._path(parts, speaks, given)
-        tls = self._tls(given) if scheme in WITH_TLS else None
-        user = next((one.netloc.rpartition("@")[0] + "@" for one in parts if "@" in one.netloc), "")
-        hosts = [one.netloc.rpartition("@")[2] for one in parts]
+        protocol = PROTOCOLS[scheme]
+        for part in parts:
+            self._check_host(part, protocol)
+        parameters = self._parameters(parts, protocol, scheme in WITH_TLS)
+        path = self._path(parts, protocol, parameters)
+        tls = self._tls(parameters) if scheme in WITH_TLS else None
+        user = next((part.netloc.rpartition("@")[0] + "@" for part in parts if "@" in part.netloc), "")
+        hosts = [part.netloc.rpartition("@")[2] for part in parts]
         kombu = {"sentinels": "sentinel"}.get(scheme, scheme)
         url = ";".join(f"{kombu}://{user}{host}{path}" for host in hosts)
-        return Broker(url, self._spoken(tls, speaks), self._options(speaks, given, tls))
+        return Broker(url, self._library_options(tls, protocol), self._options(protocol, parameters, tls))
 
     # ---- an address --------------------------------------------------------------------------------------------------
 
     def _split(self, value: str) -> SplitResult:
         if not value.isascii() or any(ord(char) <= 32 or ord(char) == 127 for char in value):
-            raise self.wrong("holds blanks or characters beyond ASCII: percent-encode them")
+            raise self.invalid("contains spaces or non-ASCII characters: percent-encode them")
         try:
             parts = urlsplit(value)
-            port = parts.port  # raises for one that is no number
+            port = parts.port  # raises ValueError for an invalid port
         except ValueError:
-            raise self.wrong(f"is no address that can be read: {_ENCODED}") from None
-        if parts.scheme not in SPEAKS:
-            raise self.wrong(f"must start with one of {', '.join(f'{one}://' for one in SPEAKS)}")
+            raise self.invalid(f"is not a valid URL: {_ENCODED}") from None
+        if parts.scheme not in PROTOCOLS:
+            raise self.invalid(f"must start with one of {', '.join(f'{part}://' for part in PROTOCOLS)}")
         if not value.startswith(f"{parts.scheme}://"):
-            raise self.wrong(f"must start with {parts.scheme}://")
+            raise self.invalid(f"must start with {parts.scheme}://")
         if parts.fragment or "#" in value or "@" in parts.path + parts.query:
-            raise self.wrong(f"is no address that can be read: {_ENCODED}")
+            raise self.invalid(f"is not a valid URL: {_ENCODED}")
         if port == 0:
-            raise self.wrong("has the port 0")
+            raise self.invalid("has the port 0")
         return parts
 
-    def _check_place(self, parts: SplitResult, speaks: str) -> None:
-        if speaks == "socket":
+    def _check_host(self, parts: SplitResult, protocol: str) -> None:
+        if protocol == "socket":
             if parts.hostname or parts.port:
-                raise self.wrong("must name a path after three slashes: redis+socket:///run/broker.sock")
+                raise self.invalid("must name a path after three slashes: redis+socket:///run/broker.sock")
             if not parts.path.strip("/"):
-                raise self.wrong("names no socket")
-        elif not parts.hostname and (parts.netloc or speaks == "sentinel"):
-            raise self.wrong(f"names no host: {_ENCODED}")
+                raise self.invalid("does not name a socket")
+        elif not parts.hostname and (parts.netloc or protocol == "sentinel"):
+            raise self.invalid(f"does not name a host: {_ENCODED}")
         if any(char in (parts.username or "") + (parts.hostname or "") for char in "\"'`<>\\^{}|"):
-            raise self.wrong(f"is no address that can be read: {_ENCODED}")
+            raise self.invalid(f"is not a valid URL: {_ENCODED}")
 
-    def _path(self, parts: list[SplitResult], speaks: str, given: dict[str, str]) -> str:
-        paths = {one.path for one in parts if one.path.strip("/") or (speaks == "amqp" and one.path)}
+    def _path(self, parts: list[SplitResult], protocol: str, parameters: dict[str, str]) -> str:
+        paths = {part.path for part in parts if part.path.strip("/") or (protocol == "amqp" and part.path)}
         if len(paths) > 1:
-            raise self.wrong("has addresses with different paths")
+            raise self.invalid("has addresses with different paths")
         path = next(iter(paths), "/")
-        if speaks == "amqp":
+        if protocol == "amqp":
             return path
-        number = given.pop("virtual_host", "") if speaks in ("redis", "socket") else ""
-        if speaks == "socket":
+        number = parameters.pop("virtual_host", "") if protocol in ("redis", "socket") else ""
+        if protocol == "socket":
             self._check_number(number)
             return path + (f"?virtual_host={number}" if number else "")
         self._check_number(unquote(path.strip("/")) or number)
@@ -149,40 +148,44 @@ class Reader:
 
     def _check_number(self, number: str) -> None:
         if number and not (number.isascii() and number.isdigit() and len(number) <= 5):
-            raise self.wrong("must name its database by a number: redis://host:6379/0")
+            raise self.invalid("must name its database by a number: redis://host:6379/0")
 
     # ---- parameters --------------------------------------------------------------------------------------------------
 
-    def _parameters(self, parts: list[SplitResult], speaks: str, tls: bool) -> dict[str, str]:
-        known = (*PARAMETERS[speaks], *(TLS_PARAMETERS if tls else ()))
-        given: dict[str, str] = {}
-        for one in parts:
+    def _parameters(self, parts: list[SplitResult], protocol: str, tls: bool) -> dict[str, str]:
+        known = (*PARAMETERS[protocol], *(TLS_PARAMETERS if tls else ()))
+        parameters: dict[str, str] = {}
+        for part in parts:
             try:
-                pairs = parse_qsl(one.query, keep_blank_values=True, strict_parsing=bool(one.query))
+                pairs = parse_qsl(part.query, keep_blank_values=True, strict_parsing=bool(part.query))
             except ValueError:
-                raise self.wrong("has parameters that are no pairs of name=value") from None
+                raise self.invalid("has parameters that are not name=value pairs") from None
             for name, value in pairs:
                 if name in TLS_PARAMETERS and not tls:
-                    raise self.wrong(
-                        f"has the parameter {name}, but does not speak TLS: see rediss://, sentinels:// and amqps://"
+                    raise self.invalid(
+                        f"has the parameter {name}, which needs TLS: use rediss://, sentinels:// or amqps://"
                     )
-                if name not in known:  # its name may be a piece of a password: it is not told
-                    raise self.wrong(f"has a parameter that is none of {', '.join(known) or 'any that is known'}")
-                if not value or given.get(name, value) != value:
-                    raise self.wrong(f"has an empty {name}, or two different ones")
-                given[name] = value
-        return given
+                if name not in known:  # not quoted: the name may be part of a password
+                    raise self.invalid(f"has an unknown parameter; allowed: {', '.join(known) or 'none'}")
+                if not value or parameters.get(name, value) != value:
+                    raise self.invalid(f"has an empty {name}, or two different values of it")
+                parameters[name] = value
+        return parameters
 
-    def _options(self, speaks: str, given: dict[str, str], tls: dict | None) -> dict:
-        options = options_of(speaks)
-        if speaks == "sentinel":
-            if "master_name" not in given:
-                raise self.wrong("must name the master that the Sentinels watch: …/0?master_name=main")
-            own = {part: given[f"sentinel_{part}"] for part in ("username", "password") if f"sentinel_{part}" in given}
-            options["master_name"] = given["master_name"]
+    def _options(self, protocol: str, parameters: dict[str, str], tls: dict | None) -> dict:
+        options = transport_options(protocol)
+        if protocol == "sentinel":
+            if "master_name" not in parameters:
+                raise self.invalid("must name the master that the Sentinels watch: …/0?master_name=main")
+            own = {
+                part: parameters[f"sentinel_{part}"]
+                for part in ("username", "password")
+                if f"sentinel_{part}" in parameters
+            }
+            options["master_name"] = parameters["master_name"]
             options["sentinel_kwargs"] = {
-                "socket_timeout": CONNECT,
-                "socket_connect_timeout": CONNECT,
+                "socket_timeout": CONNECT_TIMEOUT,
+                "socket_connect_timeout": CONNECT_TIMEOUT,
                 **own,
                 **({"ssl": True, **tls} if tls else {}),
             }
@@ -190,16 +193,16 @@ class Reader:
 
     # ---- TLS ---------------------------------------------------------------------------------------------------------
 
-    def _tls(self, given: dict[str, str]) -> dict:
-        """As redis-py names it. The certificate and its name are verified unless something else is said: Celery's own
-        default takes a stranger's, and sends it the password."""
-        wanted = given.pop("ssl_cert_reqs", "required").lower().removeprefix("cert_")
+    def _tls(self, parameters: dict[str, str]) -> dict:
+        """Return redis-py's TLS options. Certificate and name are verified by default: Celery's own default accepts any
+        certificate, and sends it the password."""
+        wanted = parameters.pop("ssl_cert_reqs", "required").lower().removeprefix("cert_")
         if wanted not in _REQUIREMENTS:
-            raise self.wrong("has an ssl_cert_reqs that is neither required nor none")
-        named = given.pop("ssl_check_hostname", "true").lower()
+            raise self.invalid("has an ssl_cert_reqs that is neither required nor none")
+        named = parameters.pop("ssl_check_hostname", "true").lower()
         if named not in ("true", "false"):
-            raise self.wrong("has an ssl_check_hostname that is neither true nor false")
-        files = {option: given.pop(option) for option in TLS_PARAMETERS[2:] if option in given}
+            raise self.invalid("has an ssl_check_hostname that is neither true nor false")
+        files = {option: parameters.pop(option) for option in TLS_PARAMETERS[2:] if option in parameters}
         self._check_files(files)
         return {
             "ssl_cert_reqs": _REQUIREMENTS[wanted],
@@ -213,30 +216,28 @@ class Reader:
                 with Path(path).open("rb"):
                     pass
             except (OSError, ValueError) as error:
-                reason = getattr(error, "strerror", None) or "no path"
-                raise self.wrong(
-                    f"names a file in {option} that is not there or cannot be read: {path!r} ({reason})"
-                ) from None
+                reason = getattr(error, "strerror", None) or "not a valid path"
+                raise self.invalid(f"names a file in {option} that cannot be read: {path!r} ({reason})") from None
         if "ssl_keyfile" in files and "ssl_certfile" not in files:
-            raise self.wrong("names an ssl_keyfile and no ssl_certfile")
+            raise self.invalid("has an ssl_keyfile without an ssl_certfile")
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
         try:
             if "ssl_ca_certs" in files:
                 context.load_verify_locations(files["ssl_ca_certs"])
         except ssl.SSLError:
-            raise self.wrong("names a file in ssl_ca_certs that holds no certificate in PEM") from None
+            raise self.invalid("names a file in ssl_ca_certs without a certificate in PEM") from None
         try:
             if "ssl_certfile" in files:
                 context.load_cert_chain(files["ssl_certfile"], files.get("ssl_keyfile"), password=lambda: "")
         except (ssl.SSLError, ValueError):
-            raise self.wrong(
-                "names in ssl_certfile and ssl_keyfile no certificate with its key in PEM, without a passphrase"
+            raise self.invalid(
+                "must name a certificate and its key in PEM, without a passphrase, in ssl_certfile and ssl_keyfile"
             ) from None
 
-    def _spoken(self, tls: dict | None, speaks: str) -> dict | None:
-        """As the client library takes it. py-amqp has names of its own, and verifies a name where it is given one;
-        None: that of whichever server is spoken to (runtime/amqps.py)."""
-        if tls is None or speaks != "amqp":
+    def _library_options(self, tls: dict | None, protocol: str) -> dict | None:
+        """Return the TLS options of the client library. py-amqp has its own names; `server_hostname` None verifies the
+        name of the connected server (runtime/amqps.py)."""
+        if tls is None or protocol != "amqp":
             return tls
         named = {"server_hostname": None} if tls["ssl_check_hostname"] else {}
         return {

@@ -1,9 +1,9 @@
-"""Many rows in one statement, because Django would build an expression for each of their values.
+"""Insert many rows in one statement, without the expression that Django builds for each value.
 
-For what is written at every round of the ledger; everywhere else `bulk_create` says the same. PostgreSQL is given a
-list of rows, which the client sends as one message: of a process that stops in the middle of it, the server's limits
-end the transaction. Of many messages in a row (`executemany`) it would have carried out some, and wait for the others.
-SQLite is given one prepared statement, many times.
+For the rows that the worker's writer flushes in every round; use `bulk_create` everywhere else. PostgreSQL receives
+one message with all rows: if the process stops in the middle, the server's limits end the transaction. With many
+messages (`executemany`) the server would run some of them and wait for the rest. SQLite runs one prepared statement
+many times.
 """
 
 from collections.abc import Iterable, Sequence
@@ -12,13 +12,14 @@ from datetime import datetime
 from django.db import connection
 from django.db.models import Model
 
-AT_ONCE = 1000  # rows of one statement
+MAX_ROWS = 1000  # rows of one statement
 
 
 def insert(model: type[Model], names: Sequence[str], rows: Iterable[Sequence], conflict: str = "") -> None:
-    """Adds rows of `names`, in that order: numbers, plain texts, bytes, times, and dicts for JSON.
+    """Insert rows of the fields `names`, in that order: numbers, texts, bytes, times, and dicts for JSON.
 
-    `conflict`: what follows ON CONFLICT, the same on SQLite and PostgreSQL."""
+    `conflict`: the SQL after ON CONFLICT, which is the same on SQLite and PostgreSQL.
+    """
     values = [[_adapted(value) for value in row] for row in rows]
     if not values:
         return
@@ -31,13 +32,13 @@ def insert(model: type[Model], names: Sequence[str], rows: Iterable[Sequence], c
         if connection.vendor == "sqlite":
             cursor.executemany(sql + places + end, values)
             return
-        for at in range(0, len(values), AT_ONCE):
-            part = values[at : at + AT_ONCE]
+        for at in range(0, len(values), MAX_ROWS):
+            part = values[at : at + MAX_ROWS]
             cursor.execute(sql + ", ".join([places] * len(part)) + end, [value for row in part for value in row])
 
 
-def overwrite(key: Iterable[str], names: Iterable[str]) -> str:
-    """The conflict of rows that may be there already, and are to say this now."""
+def update_on_conflict(key: Iterable[str], names: Iterable[str]) -> str:
+    """Return the ON CONFLICT clause that overwrites `names` in existing rows."""
     return f"({', '.join(key)}) DO UPDATE SET " + ", ".join(f"{name} = excluded.{name}" for name in names)
 
 

@@ -8,7 +8,7 @@ from celery.signals import worker_init
 from . import amqps
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "deployer.settings")
-# Django's checks would load every address and page into a worker, which has no use for them; the web process runs them.
+# Django's checks would load every URL and view into the worker, which does not use them; the web process runs them.
 os.environ.setdefault("CELERY_SKIP_CHECKS", "1")
 
 amqps.register()
@@ -21,7 +21,7 @@ app.autodiscover_tasks()
 def _keep_secrets(**_: object) -> None:
     from django.conf import settings
 
-    from .privacy import close_and_forget
+    from .privacy import protect_process
 
-    settings.FIELD_ENCRYPTION_KEYS  # noqa: B018 - reads all of the settings, before the environment is emptied
-    close_and_forget()
+    settings.FIELD_ENCRYPTION_KEYS  # noqa: B018 - load the settings before the secrets are removed from the environment
+    protect_process()

@@ -1,10 +1,10 @@
-"""What an error of the database means to whoever meets it. Pure."""
+"""Classify database errors. Pure."""
 
 from django.db import Error, IntegrityError, OperationalError
 
 LOCK_NOT_AVAILABLE = "55P03"
-# Classes and codes of PostgreSQL with which a server says that it cannot do now what it may do again in a moment: a
-# broken line, a server that starts or stops, a replica after a failover, a limit that ended a transaction.
+# PostgreSQL's error classes and codes for temporary conditions: a broken connection, a server that starts or stops, a
+# replica after a failover, a limit that ended a transaction.
 _AWAY_CLASSES = ("08", "53", "57", "58", "40")
 _AWAY_CODES = ("25006", "25P02", "25P03", "25P04", LOCK_NOT_AVAILABLE)
 
@@ -14,7 +14,7 @@ def _code(error: BaseException) -> str:
 
 
 def is_away(error: BaseException) -> bool:
-    """Whether the same may be asked again in a moment: the database did not answer, and the question was not wrong."""
+    """Return whether the statement may succeed later: the database did not answer, and the statement was valid."""
     if not isinstance(error, Error) or isinstance(error, IntegrityError):
         return False
     code = _code(error)
@@ -22,5 +22,5 @@ def is_away(error: BaseException) -> bool:
 
 
 def is_held(error: BaseException) -> bool:
-    """Whether somebody held a row for longer than one waits for it."""
+    """Return whether the statement timed out waiting for a row lock."""
     return isinstance(error, Error) and _code(error) == LOCK_NOT_AVAILABLE

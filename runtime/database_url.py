@@ -1,4 +1,4 @@
-"""DATABASE_URL: read at the start in whatever shape it comes, as Django's DATABASES entry. No error quotes it."""
+"""Parse DATABASE_URL into Django's DATABASES entry. No error quotes it."""
 
 import re
 import shlex
@@ -27,20 +27,20 @@ def database(name: str, default: str, pool_size: int) -> dict:
         return _sqlite(name, value)
     if scheme in ("postgresql", "postgres"):
         return _postgresql(name, value, pool_size)
-    raise env.BadSetting(name, "must start with sqlite:// or postgresql://")
+    raise env.InvalidSetting(name, "must start with sqlite:// or postgresql://")
 
 
 def _sqlite(name: str, value: str) -> dict:
-    # Four slashes or three: both mean the absolute path, as everybody who writes such URLs expects.
+    # Three slashes or four: both mean the absolute path.
     try:
         path = Path("/" + unquote(urlsplit(value).path).lstrip("/"))
     except ValueError:
-        raise env.BadSetting(name, "is not a valid URL: it must be sqlite:// and a path") from None
+        raise env.InvalidSetting(name, "is not a valid URL: it must be sqlite:// and a path") from None
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)  # SQLite makes a file, never its folder
+        path.parent.mkdir(parents=True, exist_ok=True)  # SQLite creates the file, but not its folder
     except OSError as error:
-        raise env.BadSetting(name, f"lies in a folder that cannot be made: {error.strerror}") from None
-    env.keep_to_ourselves(name, path)
+        raise env.InvalidSetting(name, f"is in a folder that cannot be created: {error.strerror}") from None
+    env.restrict_access(name, path)
     return {
         "ENGINE": "django.db.backends.sqlite3",
         "NAME": str(path),
@@ -60,16 +60,16 @@ def _postgresql(name: str, value: str, pool_size: int) -> dict:
     given = _session_settings(name, parts)
     pooler = own.get("pooler", "auto")
     if pooler not in POOLERS:
-        raise env.BadSetting(name, f"has a pooler that is not one of {', '.join(POOLERS)}")
+        raise env.InvalidSetting(name, f"has a pooler that is not one of {', '.join(POOLERS)}")
     usual = {
-        "connect_timeout": limits.CONNECT,
+        "connect_timeout": limits.CONNECT_TIMEOUT,
         "keepalives": 1,
         "keepalives_idle": limits.PROBE_AFTER,
         "keepalives_interval": limits.PROBE_EVERY,
         "keepalives_count": limits.PROBES,
         "tcp_user_timeout": limits.UNANSWERED,
     }
-    # What ends stuck sessions knows its own by this name, and is not to end a migration.
+    # Stuck sessions are recognised by this name; a migration has another and is never ended.
     parts["application_name"] = parts.get("application_name", limits.NAME) + limits.chosen.suffix
     entry = {key.upper(): parts.pop(key, "") for key in ("user", "password", "host", "port")}
     return {
@@ -77,14 +77,13 @@ def _postgresql(name: str, value: str, pool_size: int) -> dict:
         "NAME": parts.pop("dbname"),
         **entry,
         "CONN_MAX_AGE": 0,  # the pool keeps the connections
-        "DISABLE_SERVER_SIDE_CURSORS": True,  # a pooler may give the next statement to another session
+        "DISABLE_SERVER_SIDE_CURSORS": True,  # a pooler may run the next statement in another session
         "OPTIONS": {**usual, **parts, "given": given, "pooler": pooler, "pool": {"max_size": pool_size}},
     }
 
 
 def _read(name: str, value: str) -> tuple[dict[str, str], dict[str, str]]:
-    """What libpq makes of the URL, and the options that are ours and not its. libpq's own errors quote what they found,
-    so they are not passed on."""
+    """Return the URL as libpq parses it, and our own options. libpq's errors quote the URL and are not passed on."""
     from psycopg import ProgrammingError
     from psycopg.conninfo import conninfo_to_dict
 
@@ -97,41 +96,41 @@ def _read(name: str, value: str) -> tuple[dict[str, str], dict[str, str]]:
     except (ProgrammingError, UnicodeError) as error:
         unknown = re.search(r'invalid URI query parameter: "([a-z_]+)"', str(error))
         if unknown and any(key == unknown[1] for key, _ in options):
-            raise env.BadSetting(name, f"has an option that PostgreSQL does not know: {unknown[1]}") from None
-        raise env.BadSetting(name, UNREADABLE) from None
+            raise env.InvalidSetting(name, f"has an option that PostgreSQL does not know: {unknown[1]}") from None
+        raise env.InvalidSetting(name, UNREADABLE) from None
     parts["dbname"] = parts.get("dbname", "").strip("/")
     if any("@" in parts.get(key, "") for key in ("host", "port", "dbname")):
-        raise env.BadSetting(name, UNREADABLE)
+        raise env.InvalidSetting(name, UNREADABLE)
     if not parts["dbname"]:
-        raise env.BadSetting(name, "names no database")
+        raise env.InvalidSetting(name, "does not name a database")
     return parts, own
 
 
 def _check_hosts(name: str, parts: dict[str, str]) -> None:
-    """Several hosts are tried in turn; of those the one that takes writes is meant, unless something else is said."""
+    """Several hosts are tried in turn, by default until one accepts writes."""
     hosts, ports = parts.get("host", "").split(","), parts.get("port", "").split(",")
     for port in ports:
         if port and not (port.isascii() and port.isdigit() and len(port) <= 5 and 1 <= int(port) <= 65535):
-            raise env.BadSetting(name, "has a port that is not a number from 1 to 65535")
+            raise env.InvalidSetting(name, "has a port that is not a number from 1 to 65535")
     if len(ports) not in (1, len(hosts)):
-        raise env.BadSetting(name, f"has {len(ports)} ports for {len(hosts)} hosts")
+        raise env.InvalidSetting(name, f"has {len(ports)} ports for {len(hosts)} hosts")
     if len(hosts) > 1:
         parts.setdefault("target_session_attrs", "read-write")
     if parts.get("target_session_attrs", "any") not in SESSIONS:
-        raise env.BadSetting(name, f"has a target_session_attrs that is not one of {', '.join(SESSIONS)}")
+        raise env.InvalidSetting(name, f"has a target_session_attrs that is not one of {', '.join(SESSIONS)}")
 
 
 def _check_tls(name: str, parts: dict[str, str], own: dict[str, str]) -> None:
-    """Where TLS is asked for, the server's certificate and name are verified; that they are not has to be said."""
+    """With TLS, verify the server's certificate and name unless told not to."""
     verification = own.get("ssl_cert_reqs", "required").lower().removeprefix("cert_")
     if verification not in VERIFICATION:
-        raise env.BadSetting(name, "has an ssl_cert_reqs that is neither required nor none")
+        raise env.InvalidSetting(name, "has an ssl_cert_reqs that is neither required nor none")
     mode = parts.get("sslmode", "")
     if mode and mode not in MODES:
-        raise env.BadSetting(name, f"has an sslmode that is not one of {', '.join(MODES)}")
+        raise env.InvalidSetting(name, f"has an sslmode that is not one of {', '.join(MODES)}")
     if verification == "none":
         if mode.startswith("verify"):
-            raise env.BadSetting(name, f"has sslmode={mode} and ssl_cert_reqs=none, which exclude each other")
+            raise env.InvalidSetting(name, f"has sslmode={mode} and ssl_cert_reqs=none, which exclude each other")
         parts["sslmode"] = mode or "require"
         return
     if mode == "require" or (not mode and "sslrootcert" in parts):
@@ -141,7 +140,7 @@ def _check_tls(name: str, parts: dict[str, str], own: dict[str, str]) -> None:
         if path and path != "system":
             _check_readable(name, option, path)
     if mode == "verify-ca" and "sslrootcert" not in parts:
-        raise env.BadSetting(name, "has sslmode=verify-ca, which needs sslrootcert")
+        raise env.InvalidSetting(name, "has sslmode=verify-ca, which needs sslrootcert")
     if mode == "verify-full" and parts.get("sslrootcert", "system") == "system":
         parts["sslrootcert"] = _authorities(name)
 
@@ -151,38 +150,38 @@ def _check_readable(name: str, option: str, path: str) -> None:
         with Path(path).open("rb"):
             pass
     except (OSError, ValueError) as error:
-        told = f"{env.shown(path)} ({getattr(error, 'strerror', None) or 'no path'})"
-        raise env.BadSetting(name, f"names a file in {option} that cannot be read: {told}") from None
+        told = f"{env.quoted(path)} ({getattr(error, 'strerror', None) or 'not a valid path'})"
+        raise env.InvalidSetting(name, f"names a file in {option} that cannot be read: {told}") from None
 
 
 def _authorities(name: str) -> str:
-    """The system's own. The OpenSSL that psycopg brings looks for them elsewhere, so they are named."""
-    found = ssl.get_default_verify_paths().cafile
-    if not found:
-        raise env.BadSetting(name, "asks for TLS, and this machine has no certificates of authorities: set sslrootcert")
-    return found
+    """Return the system's CA certificates. psycopg's own OpenSSL looks for them elsewhere."""
+    path = ssl.get_default_verify_paths().cafile
+    if not path:
+        raise env.InvalidSetting(name, "uses TLS, and this machine has no CA certificates: set sslrootcert")
+    return path
 
 
 def _session_settings(name: str, parts: dict[str, str]) -> dict[str, str]:
-    """What `options=-c name=value` says, taken out of it: it is set after connecting, because poolers refuse `options`.
-    Times are in milliseconds afterwards."""
+    """Extract the settings of `options=-c name=value`: they are set after connecting, because poolers refuse `options`.
+    Times are returned in milliseconds."""
     try:
         words = shlex.split(parts.pop("options", ""))
     except ValueError:
-        raise env.BadSetting(name, "has options that cannot be read") from None
+        raise env.InvalidSetting(name, "has options that cannot be read") from None
     text, given = " ".join(words), {}
     for found in _SETTING.finditer(text):
         setting = (found[1] or found[3]).replace("-", "_")
         given[setting] = found[2] or found[4] or ""
     if _SETTING.sub("", text).strip():
-        raise env.BadSetting(name, "has options that are not -c name=value")
+        raise env.InvalidSetting(name, "has options that are not -c name=value")
     return {setting: _milliseconds(name, setting, word) for setting, word in given.items()}
 
 
 def _milliseconds(name: str, setting: str, word: str) -> str:
-    if setting not in limits.of_transactions(limits.WEB, limits.NEWEST):
+    if setting not in limits.of_transactions(limits.WEB, limits.LATEST_VERSION):
         return word
     found = re.fullmatch(r"(\d{1,9})\s*([a-z]*)", word)
     if not found or found[2] not in _UNITS:
-        raise env.BadSetting(name, f"has a {setting} that is not a number of ms, s or min")
+        raise env.InvalidSetting(name, f"has a {setting} that is not a number of ms, s or min")
     return str(int(found[1]) * _UNITS[found[2]])

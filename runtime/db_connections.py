@@ -1,12 +1,12 @@
-"""Gives a thread's database connection back while the thread waits for something else (a host, a live view)."""
+"""Release a thread's database connection while the thread waits for something else (a host, an event stream)."""
 
 from django.db import connection
 
 
-def give_back() -> None:
-    """Closes this thread's connection, or hands it to the pool; the next query takes one again.
+def release_connection() -> None:
+    """Close this thread's connection or return it to the pool; the next query takes one again.
 
-    Inside a transaction nothing happens: its work would be lost. 200 watchers that wait hold no connection this way.
+    Inside a transaction, do nothing: its work would be lost. So 200 waiting event streams hold no connection.
     """
     if not connection.in_atomic_block:
         connection.close()

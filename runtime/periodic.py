@@ -1,4 +1,4 @@
-"""What a process does again and again in a thread of its own, whatever goes wrong in it."""
+"""A thread that repeats an action, whatever goes wrong in it."""
 
 import logging
 import threading
@@ -9,16 +9,16 @@ from django.db import Error, connection
 
 from . import watchdog
 
-FIRST_WORDS = 3  # failures in a row that are logged each; of further ones every tenth
-AFTER_A_FAILURE = 1.0  # seconds at most until the next try
+MAX_LOGGED_FAILURES = 3  # in a row; of further ones every tenth is logged
+MAX_RETRY_PAUSE = 1.0  # seconds after a failure
 log = logging.getLogger(__name__)
 
 
-class Loop:
-    """Calls `act` and pauses as many seconds as `pause()` says, until it is stopped. No error ends it: a database that
-    is away is one line in the log, anything else a line with its place.
+class PeriodicThread:
+    """Call `act`, then pause for `pause()` seconds, until stopped. No error ends it: an unreachable database is one log
+    line, any other error a traceback.
 
-    `limit`: seconds that one call may take before the process is taken to hang.
+    `limit`: seconds that one call may take before the watchdog ends the process.
     """
 
     def __init__(self, name: str, act: Callable[[], None], pause: Callable[[], float], limit: float):
@@ -30,21 +30,21 @@ class Loop:
         self._thread.start()
 
     def stop(self) -> None:
-        """Nothing more is begun."""
+        """Start no further call."""
         self._stopping.set()
 
     def _run(self) -> None:
         while not self._stopping.is_set():
             with self._pulse:
                 done = self._once()
-            self._rest(done)
+            self._wait(done)
         watchdog.forget(self._pulse)
 
-    def _rest(self, done: bool) -> None:
-        """Looks now and then whether the pause has become a shorter one."""
+    def _wait(self, done: bool) -> None:
+        """Wait for the pause, and check each second whether it has become shorter."""
         begun = monotonic()
         while not self._stopping.is_set():
-            pause = self._pause() if done else min(AFTER_A_FAILURE, self._pause())
+            pause = self._pause() if done else min(MAX_RETRY_PAUSE, self._pause())
             if (left := begun + pause - monotonic()) <= 0:
                 return
             self._stopping.wait(min(left, 1.0))
@@ -54,25 +54,25 @@ class Loop:
             self._act()
             self._failures = 0
             return True
-        except Exception as error:  # what is done here is not done by anybody else in this process
+        except Exception as error:  # no other thread of this process does this work
             if self._stopping.is_set():
                 return False
             self._failures += 1
-            if self._failures <= FIRST_WORDS or self._failures % 10 == 0:
+            if self._failures <= MAX_LOGGED_FAILURES or self._failures % 10 == 0:
                 if isinstance(error, Error):
                     log.warning(
-                        "%s: the database did not answer as it should (%s); trying again",
+                        "%s: database error (%s); retrying",
                         self._name,
                         type(error).__name__,
                     )
                 else:
-                    log.exception("%s met an error that it does not know; trying again", self._name)
+                    log.exception("%s: unexpected error; retrying", self._name)
             return False
         finally:
-            self._close()  # a pool that is small has others to serve until the next time
+            self._close()  # a small pool serves others until the next call
 
     def _close(self) -> None:
         try:
             connection.close()
-        except Exception as error:  # noqa: BLE001 - the connection is of no use any more
-            log.warning("%s: its connection could not be closed: %s", self._name, type(error).__name__)
+        except Exception as error:  # noqa: BLE001 - the connection is unusable anyway
+            log.warning("%s: the connection could not be closed: %s", self._name, type(error).__name__)

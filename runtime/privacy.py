@@ -1,7 +1,6 @@
-"""What a long-lived process hides from others that run under the same user: its memory, files and first environment.
+"""Hide the memory, files and initial environment of a process from other processes of the same user.
 
-Any process of the same user may otherwise read /proc/<pid>/environ and attach to another one's memory, where keys are
-in plain text as long as it lives.
+Otherwise any of them can read /proc/<pid>/environ and attach to its memory, where keys are in plain text.
 """
 
 import ctypes
@@ -14,23 +13,24 @@ PR_SET_DUMPABLE = 4
 log = logging.getLogger(__name__)
 
 
-def close() -> None:
-    """From now on only root looks into this process and what it forks; an exec opens the new program again.
+def deny_inspection() -> None:
+    """Allow only root to inspect this process and its forks. An exec makes the new program inspectable again.
 
-    Linux only. Elsewhere nothing happens."""
+    Linux only; elsewhere nothing happens.
+    """
     prctl = getattr(ctypes.CDLL(None), "prctl", None)
     if prctl is not None:
         prctl(PR_SET_DUMPABLE, 0, 0, 0, 0)
 
 
-def close_and_forget() -> None:
-    """For a process that has read its settings: children inherit none of the secrets among them."""
-    close()
-    given = [name for name in SECRETS if os.environ.get(name)]
+def protect_process() -> None:
+    """Deny inspection and remove the secrets from the environment. Call it after the settings are loaded."""
+    deny_inspection()
+    exposed = [name for name in SECRETS if os.environ.get(name)]
     forget_secrets()
-    if given:
+    if exposed:
         log.warning(
-            "%s: given by the environment; %s_FILE or the service manager's credentials keep it out of there",
-            ", ".join(given),
-            given[0],
+            "%s is set in the environment; use %s_FILE or the service manager's credentials instead",
+            ", ".join(exposed),
+            exposed[0],
         )

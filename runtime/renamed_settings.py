@@ -3,7 +3,7 @@
 import os
 from pathlib import Path
 
-from .environment import SECRETS, BadSetting, text
+from .environment import SECRETS, InvalidSetting, text
 
 RENAMED = {
     "VAR": "DATA_DIR",
@@ -35,11 +35,11 @@ RENAMED = {
 
 
 def refuse_renamed() -> None:
-    """Raise BadSetting for the first old name that is set: ignoring it would silently apply the default."""
+    """Raise InvalidSetting for the first old name that is set: ignoring it would silently apply the default."""
     folder = text("CREDENTIALS_DIRECTORY")
     for old, new in RENAMED.items():
         for suffix in ("", "_FILE") if new in SECRETS else ("",):
             if os.environ.get(old + suffix, "").strip():
-                raise BadSetting(old + suffix, f"is now called {new}{suffix}: rename it")
+                raise InvalidSetting(old + suffix, f"is now called {new}{suffix}: rename it")
         if new in SECRETS and folder and (Path(folder) / old).exists():
-            raise BadSetting(old, f"is now called {new}: rename the credential")
+            raise InvalidSetting(old, f"is now called {new}: rename the credential")

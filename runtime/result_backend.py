@@ -1,7 +1,7 @@
-"""Celery's own record of each task, in django-celery-results' table: for people to look at, never read for a decision.
+"""Celery's record of each task, in the table of django-celery-results: for display only, never for a decision.
 
-django-celery-results writes each change of each task by itself, in the thread that carries the task out: three
-statements on a connection for each thread. Here one thread gathers them and writes all in one statement.
+django-celery-results writes each change of each task in the thread of the task: three statements, and a connection for
+each thread. Here one thread collects them and writes all in one statement.
 """
 
 import atexit
@@ -15,9 +15,9 @@ from django.utils import timezone
 from django_celery_results.backends import DatabaseBackend
 from django_celery_results.models import TaskResult
 
-GATHER = 3.0  # seconds: most tasks begin and end within it, and are one record
-MOST_WAITING = 10_000  # records, while the database does not take them
-PRUNE_EVERY = 3600.0  # seconds
+BATCH_SECONDS = 3.0  # most tasks begin and end within it, and need one record
+MAX_PENDING = 10_000  # records, while the database is unreachable
+PRUNE_INTERVAL = 3600.0  # seconds
 _FIELDS = (
     "status",
     "result",
@@ -34,8 +34,8 @@ _FIELDS = (
 log = logging.getLogger(__name__)
 
 
-class Records(DatabaseBackend):
-    """The result backend of the settings. What it is told is in the table a moment later."""
+class BatchedResults(DatabaseBackend):
+    """The configured result backend. Records are in the table BATCH_SECONDS later."""
 
     def __init__(self, *args, **kwargs):
         super().__init__(*args, **kwargs)
@@ -62,7 +62,7 @@ class Records(DatabaseBackend):
                 content_encoding=content_encoding,
                 **more,
             )
-            if before or len(self._waiting) < MOST_WAITING:
+            if before or len(self._waiting) < MAX_PENDING:
                 self._waiting[task_id] = record
             if self._thread is None:
                 self._thread = threading.Thread(target=self._run, name="records", daemon=True)
@@ -75,43 +75,43 @@ class Records(DatabaseBackend):
         while not self._closing:
             with self._change:
                 self._change.wait_for(lambda: self._waiting or self._closing)
-                self._change.wait_for(lambda: self._closing, timeout=GATHER)
+                self._change.wait_for(lambda: self._closing, timeout=BATCH_SECONDS)
             try:
                 self.write()
                 self._prune()
-            except Exception as error:  # noqa: BLE001 - nobody else writes them, and nothing is decided by them
-                log.warning("the records of tasks wait for the database: %s", type(error).__name__)
+            except Exception as error:  # noqa: BLE001 - no other thread writes them, and no decision depends on them
+                log.warning("task records cannot be written yet: %s", type(error).__name__)
                 with self._change:
                     self._change.wait_for(lambda: self._closing, timeout=1.0)
             finally:
-                self._close_line()
+                self._close_connection()
 
-    def _close_line(self) -> None:
+    def _close_connection(self) -> None:
         try:
             connection.close()
-        except Exception as error:  # noqa: BLE001 - it is of no use any more
+        except Exception as error:  # noqa: BLE001 - it is unusable anyway
             log.debug("a connection could not be closed: %s", type(error).__name__)
 
     def write(self) -> None:
-        """Writes what waits. Raises whatever the database answers, and then it waits on."""
+        """Write the waiting records. Raises the database's error, and keeps them waiting."""
         with self._change:
-            taken, self._waiting = self._waiting, {}
+            records, self._waiting = self._waiting, {}
         try:
             TaskResult.objects.bulk_create(
-                taken.values(), update_conflicts=True, unique_fields=["task_id"], update_fields=_FIELDS
+                records.values(), update_conflicts=True, unique_fields=["task_id"], update_fields=_FIELDS
             )
         except Exception:
             with self._change:
-                self._waiting = taken | self._waiting
+                self._waiting = records | self._waiting
             raise
 
     def _prune(self) -> None:
-        if monotonic() - self._pruned > PRUNE_EVERY:
+        if monotonic() - self._pruned > PRUNE_INTERVAL:
             self._pruned = monotonic()
             self.cleanup()
 
     def _close(self) -> None:
-        """The last ones, when the process ends."""
+        """Write the last records when the process ends."""
         with self._change:
             self._closing = True
             self._change.notify()

@@ -1,7 +1,7 @@
-"""Questions in plain SQL, for what the ledger asks at every round.
+"""Plain SQL for the statements that the worker runs in every round.
 
-Django would take longer to build one than the database to answer it. The words of status.py stand in them as they are,
-so that the indexes on some of them are found.
+Django would take longer to build them than the database to run them. Statuses are literals, so that partial indexes
+on them are used.
 """
 
 from collections.abc import Sized
@@ -9,25 +9,25 @@ from collections.abc import Sized
 from django.db import connection
 
 
-def ask(sql: str, *values) -> list[tuple]:
+def fetch_all(sql: str, *values) -> list[tuple]:
     with connection.cursor() as cursor:
         cursor.execute(sql, values)
         return cursor.fetchall()
 
 
-def words(*statuses) -> str:
-    """Statuses as SQL texts, for IN (…)."""
+def literals(*statuses) -> str:
+    """Return statuses as SQL literals, for IN (…)."""
     return ", ".join(f"'{status.value}'" for status in statuses)
 
 
-def places(values: Sized) -> str:
-    """A place for each of the values, for IN (…); NULL, which equals nothing, where there is none."""
+def placeholders(values: Sized) -> str:
+    """Return a placeholder for each value, for IN (…); NULL, which equals nothing, if there is none."""
     return ", ".join(["%s"] * len(values)) or "NULL"
 
 
 def for_update(table: str, skip_locked: bool = False) -> str:
-    """Locks the rows of this table until the commit; rows that point at them may be added meanwhile. On SQLite there is
-    one writer anyway."""
+    """Return the clause that locks rows of this table until the commit. Rows that refer to them can still be added.
+    Empty on SQLite, which has one writer."""
     if not connection.features.has_select_for_update:
         return ""
     return f"FOR NO KEY UPDATE OF {table}{' SKIP LOCKED' * skip_locked}"

@@ -1,12 +1,11 @@
-"""Notices from outside when a thread that the process cannot do without hangs, and ends the process.
+"""End the process when a thread that it depends on hangs.
 
-Such a thread says when it begins a piece of work and when it has ended: `with pulse: …`. A thread of its own looks each
-second; where a piece takes longer than its limit, it writes where the thread stands and ends the process, so that
-whoever keeps it running starts it anew and others take over what it had. Each wait of ours has a limit of its own,
-far below these: this is for the one that nobody thought of.
+Such a thread marks each unit of work: `with heartbeat: …`. The watchdog thread checks each second; if a unit takes
+longer than its limit, it logs where the thread stands and ends the process, so that the service manager restarts it and
+other workers take over. Every wait has a far shorter limit of its own: this is for the one that was overlooked.
 
-Time counts only while the watching thread itself gets to run: a process that was frozen, or a machine that slept, has
-not hung.
+Time counts only while the watchdog thread itself runs: a process that was frozen, or a machine that slept, has not
+hung.
 """
 
 import logging
@@ -19,74 +18,73 @@ from dataclasses import dataclass, field
 from itertools import count
 from time import monotonic
 
-LOOK = 1.0  # seconds between two looks
-MOST_OF_A_LOOK = 2 * LOOK  # what one look counts at most, however late it comes
-LAST_WORDS = 5.0  # seconds after which the process ends although its last words could not be written
-EXIT = 70  # EX_SOFTWARE
+CHECK_INTERVAL = 1.0  # seconds between two looks
+MAX_STEP = 2 * CHECK_INTERVAL  # what one check counts at most, however late it runs
+LOG_TIMEOUT = 5.0  # seconds after which the process ends although the log could not be written
+EXIT_STATUS = 70  # EX_SOFTWARE
 log = logging.getLogger(__name__)
 _numbers = count(1)
 
 
-class Pulse:
-    """What one thread shows of itself. `piece`: the number of the piece of work that it is busy with; 0: it waits for
-    work, which may take as long as it likes."""
+class Heartbeat:
+    """The progress of one thread. `unit`: the number of its current unit of work; 0: idle, for any length of time."""
 
     def __init__(self, name: str, limit: float):
         self.name, self.limit = name, limit
-        self.piece = 0
+        self.unit = 0
         self.thread: int | None = None
 
-    def __enter__(self) -> "Pulse":
+    def __enter__(self) -> "Heartbeat":
         self.thread = threading.get_ident()
-        self.piece = next(_numbers)
+        self.unit = next(_numbers)
         return self
 
     def __exit__(self, *_: object) -> None:
-        self.piece = 0
+        self.unit = 0
 
     def progress(self) -> None:
-        """Within a piece of work: it goes on, and the time counts anew."""
-        self.piece = next(_numbers)
+        """Report progress within a unit of work: its time starts anew."""
+        self.unit = next(_numbers)
 
 
 @dataclass
-class Watched:
-    """How long pieces of work were seen to take. Pure but for itself."""
+class HangDetector:
+    """How long the current units of work have taken. Pure except for its own state."""
 
-    seen: dict[Pulse, tuple[int, float]] = field(default_factory=dict)
+    seen: dict[Heartbeat, tuple[int, float]] = field(default_factory=dict)
 
-    def look(self, pulses: Iterable[Pulse], passed: float) -> list[Pulse]:
-        """Those that hang, `passed` seconds after the last look."""
+    def look(self, heartbeats: Iterable[Heartbeat], passed: float) -> list[Heartbeat]:
+        """Return the hung ones, `passed` seconds after the last call."""
         before, self.seen = self.seen, {}
-        for pulse in pulses:
-            if piece := pulse.piece:
-                known, seconds = before.get(pulse, (0, 0.0))
-                self.seen[pulse] = (piece, seconds + min(passed, MOST_OF_A_LOOK) if piece == known else 0.0)
-        return [pulse for pulse, (_, seconds) in self.seen.items() if seconds > pulse.limit]
+        for heartbeat in heartbeats:
+            if unit := heartbeat.unit:
+                known, seconds = before.get(heartbeat, (0, 0.0))
+                self.seen[heartbeat] = (unit, seconds + min(passed, MAX_STEP) if unit == known else 0.0)
+        return [heartbeat for heartbeat, (_, seconds) in self.seen.items() if seconds > heartbeat.limit]
 
 
-_pulses: list[Pulse] = []
+_heartbeats: list[Heartbeat] = []
 _lock = threading.Lock()
 _thread: threading.Thread | None = None
 
 
-def watch(name: str, limit: float) -> Pulse:
-    """A thread's pulse. Nobody looks at it before the process is armed."""
-    pulse = Pulse(name, limit)
+def watch(name: str, limit: float) -> Heartbeat:
+    """Return a thread's heartbeat. It is checked once the watchdog is armed."""
+    heartbeat = Heartbeat(name, limit)
     with _lock:
-        _pulses.append(pulse)
-    return pulse
+        _heartbeats.append(heartbeat)
+    return heartbeat
 
 
-def forget(pulse: Pulse) -> None:
-    """Its thread has ended."""
+def forget(heartbeat: Heartbeat) -> None:
+    """Stop watching a thread that has ended."""
     with _lock:
-        if pulse in _pulses:
-            _pulses.remove(pulse)
+        if heartbeat in _heartbeats:
+            _heartbeats.remove(heartbeat)
 
 
 def arm() -> None:
-    """From now on a thread that hangs ends this process: for worker and web processes, which somebody starts again."""
+    """Start the watchdog: for worker and web processes, which a service manager restarts."""
     global _thread
     with _lock:
         if _thread is None:
@@ -95,30 +93,30 @@ def arm() -> None:
 
 
 def _run() -> None:
-    watched, last, pause = Watched(), monotonic(), threading.Event()
+    watched, last, pause = HangDetector(), monotonic(), threading.Event()
     while True:
-        pause.wait(LOOK)
+        pause.wait(CHECK_INTERVAL)
         now = monotonic()
         with _lock:
-            pulses = list(_pulses)
-        if hung := watched.look(pulses, now - last):
+            heartbeats = list(_heartbeats)
+        if hung := watched.look(heartbeats, now - last):
             _end(hung)
         last = now
 
 
-def _end(hung: list[Pulse]) -> None:
-    # Where the log's own stream hangs, the words are lost, and the process ends all the same.
-    timer = threading.Timer(LAST_WORDS, os._exit, [EXIT])
+def _end(hung: list[Heartbeat]) -> None:
+    # If the log stream itself hangs, the lines are lost and the process still ends.
+    timer = threading.Timer(LOG_TIMEOUT, os._exit, [EXIT_STATUS])
     timer.daemon = True
     timer.start()
     frames = sys._current_frames()
-    for pulse in hung:
-        frame = frames.get(pulse.thread or 0)
+    for heartbeat in hung:
+        frame = frames.get(heartbeat.thread or 0)
         where = "".join(traceback.format_stack(frame)) if frame else "-"
         log.critical(
-            "the thread %s has made no progress for %.0f s: this process ends, to be started anew\n%s",
-            pulse.name,
-            pulse.limit,
+            "the thread %s has made no progress for %.0f s; ending this process so that it is restarted\n%s",
+            heartbeat.name,
+            heartbeat.limit,
             where,
         )
-    os._exit(EXIT)
+    os._exit(EXIT_STATUS)

@@ -25,7 +25,7 @@ from microservice.deployments import advance
 from microservice.deployments.rollout import Due, InFlight, Limits, choose
 from microservice.models import Deployment, MicroServiceInstance, MicroServiceVersion, Operation
 from microservice.status import Action, DeploymentStatus, OperationStatus
-from runtime.sql import ask, places, words
+from runtime.sql import fetch_all, literals, placeholders
 
 from .results import OperationResult, record_results
 
@@ -87,21 +87,21 @@ def claim(
     return [Claim(row, row.pk in began, row.sent_before) for row in rows], told
 
 
-_QUEUED = f"o.status = {words(OperationStatus.QUEUED)} AND o.instance_id IS NOT NULL"  # without: it waits
+_QUEUED = f"o.status = {literals(OperationStatus.QUEUED)} AND o.instance_id IS NOT NULL"  # without: it waits
 _WAITING = f"""
-FROM deployment d WHERE d.status IN ({words(*_CLAIMABLE)})
+FROM deployment d WHERE d.status IN ({literals(*_CLAIMABLE)})
 AND EXISTS (SELECT 1 FROM operation o WHERE o.deployment_id = d.id AND {_QUEUED})
 """  # noqa: S608
 _LOOK = f"""
 SELECT EXISTS (SELECT 1 {_WAITING}),
-EXISTS (SELECT 1 FROM operation WHERE status = {words(OperationStatus.RUNNING)} AND lease < {{now}})
-OR EXISTS (SELECT 1 FROM operation WHERE status = {words(OperationStatus.UNKNOWN)} AND due IS NOT NULL),
+EXISTS (SELECT 1 FROM operation WHERE status = {literals(OperationStatus.RUNNING)} AND lease < {{now}})
+OR EXISTS (SELECT 1 FROM operation WHERE status = {literals(OperationStatus.UNKNOWN)} AND due IS NOT NULL),
 EXISTS (SELECT 1 FROM asset_team)
 """  # noqa: S608
 _FROM = "FROM operation o JOIN deployment d ON d.id = o.deployment_id JOIN asset a ON a.id = o.host_id"
 _IN_FLIGHT = f"""
 SELECT o.deployment_id, d.microservice_id, o.host_id, a.jump_host_id, COUNT(*)
-{_FROM} WHERE o.status = {words(OperationStatus.RUNNING)} GROUP BY 1, 2, 3, 4
+{_FROM} WHERE o.status = {literals(OperationStatus.RUNNING)} GROUP BY 1, 2, 3, 4
 """
 _HEAD = f"""
 SELECT o.id, o.deployment_id, d.microservice_id, o.host_id, a.jump_host_id {_FROM} WHERE o.id IN
@@ -118,7 +118,7 @@ def _has_work() -> tuple[bool, bool, bool]:
     """Whether there may be something due, and something that nobody keeps alive; most often there is nothing. And
     whether any host belongs to a team."""
     now = "STRFTIME('%%Y-%%m-%%d %%H:%%M:%%f', 'NOW')" if connection.vendor == "sqlite" else "CURRENT_TIMESTAMP"
-    due, expired, teams = ask(_LOOK.format(now=now))[0]
+    due, expired, teams = fetch_all(_LOOK.format(now=now))[0]
     return bool(due), bool(expired), bool(teams)
 
 
@@ -158,7 +158,7 @@ def _due(mine: Counter, most: int, free: int, around: bool) -> list[int]:
         return []
     running = _in_flight()
     # Those with the fewest in flight first: the fair turn is theirs.
-    waiting = (number for (number,) in ask(f"SELECT d.id {_WAITING}"))
+    waiting = (number for (number,) in fetch_all(f"SELECT d.id {_WAITING}"))
     turn = sorted(waiting, key=lambda number: (running.deployment.get(number, 0), number))[:_MAX_DEPLOYMENTS]
     if not turn:
         return []
@@ -166,7 +166,7 @@ def _due(mine: Counter, most: int, free: int, around: bool) -> list[int]:
     turn = advance.lock(turn, around)
     if not turn:
         return []
-    rows = ask(" UNION ALL ".join([_HEAD] * len(turn)), *(value for one in turn for value in (one, most + 8)))
+    rows = fetch_all(" UNION ALL ".join([_HEAD] * len(turn)), *(value for one in turn for value in (one, most + 8)))
     candidates = sorted((Due(*row) for row in rows), key=lambda due: due.operation)
     reserve = max(1, settings.WORKER_CONCURRENCY // 8) if settings.WORKER_CONCURRENCY > 1 else 0
     own = InFlight(running.overall, mine, running.service, running.host, running.jump)
@@ -177,7 +177,7 @@ def _drop_closed(numbers: list[int]) -> tuple[list[int], list[Event]]:
     """Those of these operations that may start, and the events of those that never will, because their host or their
     service was given to another team. These end here, and free their instances; their deployments are locked already.
     """
-    closed = {number for (number,) in ask(_CLOSED.format(places=places(numbers)), *numbers)}
+    closed = {number for (number,) in fetch_all(_CLOSED.format(places=placeholders(numbers)), *numbers)}
     if not closed:
         return numbers, []
     rows = Operation.objects.filter(pk__in=closed).select_related("host", "deployment").defer("deployment__spec")
@@ -195,7 +195,7 @@ def _in_flight() -> InFlight:
     service: Counter[int] = Counter()
     host: Counter[int] = Counter()
     jump: Counter[int | None] = Counter()
-    for of_deployment, of_service, of_host, of_jump, n in ask(_IN_FLIGHT):
+    for of_deployment, of_service, of_host, of_jump, n in fetch_all(_IN_FLIGHT):
         deployment[of_deployment] += n
         service[of_service] += n
         host[of_host] += n

@@ -30,9 +30,9 @@ from microservice.atoms import atom_of
 from microservice.models import Operation
 from microservice.packages.store import open_package
 from microservice.status import Action, OperationStatus, UndoStatus
-from runtime.logs import about
-from runtime.messages import MOST
+from runtime.logs import log_context
 from runtime.postgresql import limits
+from runtime.wake_ups import MAX_MESSAGES
 
 from .claims import Claim
 from .progress import OUTPUT_ROW_SIZE, Progress
@@ -70,7 +70,7 @@ def work(task_id: str = "") -> int:
     beside it where more is due.
     """
     writer = process_writer()
-    claims = writer.claim_many(math.ceil(writer.slots / MOST), task_id)
+    claims = writer.claim_many(math.ceil(writer.slots / MAX_MESSAGES), task_id)
     if not claims:
         return 0
     with ThreadPoolExecutor(max(1, len(claims) - 1)) as pool:
@@ -124,7 +124,7 @@ def _with_log_context(writer: BatchWriter, claim: Claim, task_id: str) -> Claim 
     """Brings one operation to its end, and answers with the next one that is due."""
     operation = claim.operation
     threading.current_thread().name = f"operation-{operation.pk}"
-    with about(
+    with log_context(
         deployment=operation.deployment_id,
         operation=operation.pk,
         host=operation.host.hostname,

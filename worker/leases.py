@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from microservice.deployments import advance
 from microservice.models import Operation
 from microservice.status import OperationStatus
-from runtime.sql import ask, for_update, places, words
+from runtime.sql import fetch_all, for_update, literals, placeholders
 
 from .claims import lease
 from .progress import Progress
@@ -22,7 +22,7 @@ class RowsHeld(Exception):
 Name = tuple[int, int]  # an operation and its fence
 _MINE = f"""
 SELECT o.id, o.fence, o.cancel_requested FROM operation o
-WHERE o.id IN ({{places}}) AND o.owner = %s AND o.status = {words(OperationStatus.RUNNING)} ORDER BY o.id {{lock}}
+WHERE o.id IN ({{places}}) AND o.owner = %s AND o.status = {literals(OperationStatus.RUNNING)} ORDER BY o.id {{lock}}
 """  # noqa: S608
 
 
@@ -44,7 +44,7 @@ def owned(owner: str, held: dict[int, Progress], renew: bool, around: bool = Fal
 
 
 def _rows_owned(owner: str, held: dict[int, Progress], lock: str) -> Iterable[Name]:
-    for number, fence, cancel in ask(_MINE.format(places=places(held), lock=lock), *held, owner):
+    for number, fence, cancel in fetch_all(_MINE.format(places=placeholders(held), lock=lock), *held, owner):
         if held[number].name == (number, fence):
             yield number, fence
             if cancel:

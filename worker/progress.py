@@ -208,7 +208,7 @@ _STEP = (
     "output_start",
     "undo_start",
 )
-_STEP_AGAIN = bulk_insert.overwrite(("operation_id", "position"), _STEP)
+_STEP_AGAIN = bulk_insert.update_on_conflict(("operation_id", "position"), _STEP)
 
 
 def write_progress(written: list[tuple[Progress, Piece]]) -> list[Event]:

@@ -23,14 +23,14 @@ from microservice.deployments import advance, retries
 from microservice.models import Deployment, Heartbeat, Operation
 from microservice.output import expiry
 from microservice.status import DEPLOYMENT_OPEN, OPERATION_OPEN, DeploymentStatus, OperationStatus
+from runtime.broker_connection import broker_connection
 from runtime.database_errors import is_away, is_held
-from runtime.listening import listening
-from runtime.periodic import Loop
-from runtime.postgresql.stuck import end_stuck
+from runtime.periodic import PeriodicThread
+from runtime.postgresql.stuck_sessions import terminate_stuck_sessions
 
 from . import execution
 
-MAX_SWEEP_INTERVAL_WITHOUT_BROKER = 1.0  # seconds between two sweeps at most while no message comes
+MAX_PAUSE_WITHOUT_BROKER = 1.0  # seconds between two sweeps at most while no message comes
 HEARTBEAT_INTERVAL = 3.0  # seconds between two signs of life
 HEARTBEAT_TIMEOUT = 60.0  # seconds after which one hangs
 SWEEP_TIMEOUT = 120.0  # seconds after which a sweep hangs
@@ -42,8 +42,8 @@ class Sweeper:
 
     def __init__(self) -> None:
         self._pool = ThreadPoolExecutor(settings.WORKER_CONCURRENCY, thread_name_prefix="picked-up")
-        self._loop = Loop("sweep", self._sweep, pace, SWEEP_TIMEOUT)
-        self._heart = Loop("heartbeat", update_heartbeat, lambda: HEARTBEAT_INTERVAL, HEARTBEAT_TIMEOUT)
+        self._loop = PeriodicThread("sweep", self._sweep, pace, SWEEP_TIMEOUT)
+        self._heart = PeriodicThread("heartbeat", update_heartbeat, lambda: HEARTBEAT_INTERVAL, HEARTBEAT_TIMEOUT)
 
     def stop(self) -> None:
         self._loop.stop()  # and not the heart: whoever finishes what is in hand still lives
@@ -60,7 +60,7 @@ class Sweeper:
 
 def pace() -> float:
     """Seconds from one sweep to the next. Where no message wakes this process, the sweep is all that finds work."""
-    return settings.SWEEP_INTERVAL if listening else min(settings.SWEEP_INTERVAL, MAX_SWEEP_INTERVAL_WITHOUT_BROKER)
+    return settings.SWEEP_INTERVAL if broker_connection else min(settings.SWEEP_INTERVAL, MAX_PAUSE_WITHOUT_BROKER)
 
 
 def _run_claimed() -> None:
@@ -83,7 +83,7 @@ def count_due() -> int:
     """What cannot wait. Answers how many operations this process should pick up now: never more than it has room
     for."""
     writer = execution.process_writer()
-    _run_parts(end_stuck)
+    _run_parts(terminate_stuck_sessions)
     free = writer.slots - writer.in_flight
     return 0 if writer.stopping else min(free, _count_claimable(free))
 
@@ -116,7 +116,7 @@ def _run_parts(*parts: Callable[[], object]) -> None:
 def update_heartbeat() -> None:
     """What /readyz asks for. Rows of workers long gone are taken away."""
     writer, now = execution.process_writer(), timezone.now()
-    deaf = None if listening else now - timedelta(seconds=listening.seconds)
+    deaf = None if broker_connection else now - timedelta(seconds=broker_connection.seconds)
     told = {"seen": now, "slots": writer.slots, "without_broker": deaf}
     if not Heartbeat.objects.filter(worker=writer.owner).update(**told):
         Heartbeat.objects.create(worker=writer.owner, **told)

@@ -11,7 +11,7 @@ from integrations.storage import check_folders
 from microservice import wake
 from runtime import watchdog
 from runtime.celery_app import app
-from runtime.memory import settle
+from runtime.gc_tuning import freeze_loaded_objects
 
 from . import execution, recovery
 
@@ -39,7 +39,7 @@ class Shop(bootsteps.StartStopStep):
         execution.process_writer()
         _sweepers.append(recovery.Sweeper())
         _sweepers.append(sender.Sender())
-        settle()
+        freeze_loaded_objects()
         log.info("this worker carries out what is due")
 
     def stop(self, worker) -> None:

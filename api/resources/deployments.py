@@ -16,7 +16,7 @@ from microservice import catalog, event_stream
 from microservice.deployments import actions
 from microservice.models import Deployment, Operation
 from microservice.status import DEPLOYMENT_ENDED, Action, DeploymentStatus, OperationStatus
-from runtime.db_connections import give_back
+from runtime.db_connections import release_connection
 
 from .. import lookup, paging
 from ..auth import caller, needs
@@ -167,7 +167,7 @@ def _wait_for_end(deployment_id: int, seconds: float, who: Caller) -> bool:
             status = Deployment.objects.values_list("status", flat=True).get(pk=deployment_id)
             if status in DEPLOYMENT_ENDED:
                 return True
-            give_back()
+            release_connection()
             subscriber.next(min(left, LOOK_AGAIN))
         return not subscriber.dropped
     finally:

@@ -14,7 +14,7 @@ from access.session_cache import cache as session_cache
 from asset import tenancy
 from microservice import event_stream
 from microservice.status import DEPLOYMENT_ENDED
-from runtime.db_connections import give_back
+from runtime.db_connections import release_connection
 from runtime.ids import parse_number
 
 from .. import lookup
@@ -82,7 +82,7 @@ def _stream(
     response["Cache-Control"] = "no-cache, no-store"
     response["X-Accel-Buffering"] = "no"
     request.META.pop("HTTP_ACCEPT_ENCODING", None)  # a compressor would keep events back until it has enough of them
-    give_back()
+    release_connection()
     return response
 
 
@@ -127,11 +127,11 @@ class Stream:
     def _from_rows(self) -> Iterator[bytes]:
         """Everything after the last id that is in the rows by now; no connection is kept while it is sent."""
         while items := event_stream.read(self._last_id, self._deployment_id):
-            give_back()
+            release_connection()
             if text := b"".join(self._sent(item) for item in items if self._wants(item)):
                 yield text
             self._last_id = max(self._last_id, items[-1].id)
-        give_back()
+        release_connection()
 
     def _live(self) -> Iterator[bytes]:
         sent = time.monotonic()
@@ -161,7 +161,7 @@ def still(known: CachedCaller) -> bool:
     except Error:
         return True  # it does not answer, so there is nothing to tell either; the next look asks again
     finally:
-        give_back()
+        release_connection()
 
 
 def _last_id(request: HttpRequest, given: int | None) -> int | None:

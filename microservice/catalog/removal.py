@@ -10,7 +10,7 @@ from django.utils import timezone
 from access.callers import Caller
 from access.problems import FieldError, refused
 from audit.history import record
-from runtime.sql import ask, places
+from runtime.sql import fetch_all, placeholders
 
 from ..models import MicroServiceInstance, MicroServiceVersion, Operation
 from ..packages import store
@@ -46,8 +46,8 @@ def refuse_deleted(numbers: Iterable[int | None], pointer: str) -> None:
     """
     wanted = {number for number in numbers if number is not None}
     share = "FOR KEY SHARE" if connection.features.has_select_for_update else ""
-    rows = f"SELECT version, archived FROM micro_service_version WHERE id IN ({places(wanted)}) {share}"  # noqa: S608
-    for name, archived in ask(rows, *wanted):
+    rows = f"SELECT version, archived FROM micro_service_version WHERE id IN ({placeholders(wanted)}) {share}"  # noqa: S608
+    for name, archived in fetch_all(rows, *wanted):
         if archived is not None:
             raise refused("version_deleted", [FieldError(pointer, "deleted", version=name)], version=name)
 

@@ -12,7 +12,7 @@ from access.sealed import SealedMap
 from audit import events
 from audit.models import Event
 from messages import Message
-from runtime.sql import ask, places, words
+from runtime.sql import fetch_all, literals, placeholders
 
 from .. import wake
 from ..models import Deployment, MicroServiceInstance, Operation
@@ -67,8 +67,8 @@ def referenceable(ids: Iterable[int]) -> set[int]:
     wanted = set(ids)
     if not wanted or not connection.features.has_select_for_update_skip_locked:
         return wanted
-    rows = f"SELECT id FROM deployment WHERE id IN ({places(wanted)}) FOR KEY SHARE SKIP LOCKED"  # noqa: S608
-    return {number for (number,) in ask(rows, *wanted)}
+    rows = f"SELECT id FROM deployment WHERE id IN ({placeholders(wanted)}) FOR KEY SHARE SKIP LOCKED"  # noqa: S608
+    return {number for (number,) in fetch_all(rows, *wanted)}
 
 
 class StatusCount(NamedTuple):
@@ -82,14 +82,14 @@ class StatusCount(NamedTuple):
 
 _COUNT = f"""
 SELECT deployment_id, status, COUNT(*), MIN(batch),
-    SUM(CASE WHEN undo_status = {words(UndoStatus.FAILED)} THEN 1 ELSE 0 END)
+    SUM(CASE WHEN undo_status = {literals(UndoStatus.FAILED)} THEN 1 ELSE 0 END)
 FROM operation WHERE deployment_id IN ({{places}}) GROUP BY deployment_id, status
 """  # noqa: S608
 
 
 def _count_operations(ids: list[int]) -> dict[int, list[StatusCount]]:
     counts: dict[int, list[StatusCount]] = {}
-    for number, status, *numbers in ask(_COUNT.format(places=places(ids)), *ids):
+    for number, status, *numbers in fetch_all(_COUNT.format(places=placeholders(ids)), *ids):
         counts.setdefault(number, []).append(StatusCount(OperationStatus(status), *numbers))
     return counts
 

@@ -11,7 +11,7 @@ from django.db.models import Q
 from asset import tenancy
 from asset.archiving import refuse_archived
 from asset.models import Asset
-from runtime.sql import ask, places
+from runtime.sql import fetch_all, placeholders
 
 from ..models import MicroService
 
@@ -47,5 +47,5 @@ def hold(service: MicroService, hosts: Sequence[Asset]) -> None:
     """
     if connection.features.has_select_for_update:
         ids = [host.pk for host in hosts]
-        ask("SELECT id FROM micro_service WHERE id = %s FOR KEY SHARE", service.pk)
-        ask(f"SELECT id FROM asset WHERE id IN ({places(ids)}) ORDER BY id FOR KEY SHARE", *ids)  # noqa: S608
+        fetch_all("SELECT id FROM micro_service WHERE id = %s FOR KEY SHARE", service.pk)
+        fetch_all(f"SELECT id FROM asset WHERE id IN ({placeholders(ids)}) ORDER BY id FOR KEY SHARE", *ids)  # noqa: S608

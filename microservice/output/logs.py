@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from django.db.models import BigIntegerField, F
 from django.db.models.functions import Length
 
-from runtime.db_connections import give_back
+from runtime.db_connections import release_connection
 
 from ..models import Output
 from . import frames
@@ -42,7 +42,7 @@ def read(operation_id: int, start: int, end: int) -> Iterator[bytes]:
     at = start
     while at < end:
         rows = _rows(operation_id, at, end)
-        give_back()
+        release_connection()
         if not rows:
             break
         for row_start, data in rows:

@@ -1,1 +1,1 @@
-"""Django's PostgreSQL backend, with limits on every wait and connections that are looked at before they are used."""
+"""Django's PostgreSQL backend with a limit on every wait, and connections that are checked before use."""

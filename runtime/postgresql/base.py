@@ -1,4 +1,4 @@
-"""Django's own backend, whose pool and connections are these."""
+"""Django's backend with our pool and connections."""
 
 from collections.abc import Callable
 from typing import Any
@@ -16,7 +16,7 @@ class DatabaseWrapper(base.DatabaseWrapper):
     _configure_connection: Callable[[Any], bool]
 
     def get_connection_params(self) -> dict[str, Any]:
-        """For psycopg's own connect. Without a pool (the tests' maintenance database) nothing of ours is known."""
+        """Return the parameters of psycopg's connect, without ours: the tests' maintenance database has no pool."""
         return {name: value for name, value in super().get_connection_params().items() if name not in _OURS}
 
     @property
@@ -28,7 +28,7 @@ class DatabaseWrapper(base.DatabaseWrapper):
             ours = {name: options[name] for name in _OURS if name in options}
             kwargs = {**self.get_connection_params(), **ours, "autocommit": True}
             made = Pool(kwargs=kwargs, configure=self._configure_connection, **options["pool"])
-            self._connection_pools.setdefault(self.alias, made)  # of threads that come at once, the first one's holds
+            self._connection_pools.setdefault(self.alias, made)  # of threads that race, the first one wins
         return self._connection_pools[self.alias]
 
     def _set_autocommit(self, autocommit: bool) -> None:

@@ -1,4 +1,4 @@
-"""A connection that waits for its server within limits, and knows when it last heard of it."""
+"""A connection whose waits are limited, and that knows when the server last answered."""
 
 import select
 from collections.abc import Mapping
@@ -11,19 +11,19 @@ from psycopg import errors, sql
 
 from . import limits
 
-FRESH = 5.0  # seconds after an answer for which a silent socket is believed
-CHECK = 2.0  # seconds within which a connection must answer before it is used
+CHECK_AFTER = 5.0  # seconds without an answer after which a connection is checked
+CHECK_TIMEOUT = 2.0  # seconds
 
 
 class Connection(psycopg.Connection):
-    """`given`: settings of the server that DATABASE_URL names. `pooler`: whether something may give each transaction to
-    another session ("transaction"), or not ("session", "none"); "auto": it is found out."""
+    """`given`: server settings from DATABASE_URL. `pooler`: whether each transaction may run in another session
+    ("transaction"), or not ("session", "none"); "auto": detected."""
 
-    answer_within: float | None = limits.CONNECT  # seconds
+    answer_within: float | None = limits.CONNECT_TIMEOUT  # seconds
     in_each_transaction = ""  # SQL
     heard = 0.0  # monotonic
-    is_spent = False  # it leads to a server that takes no writes any more
-    failing = False  # nobody could connect when it was last tried; of the class, so of this process
+    is_spent = False  # its server accepts no writes any more
+    failing = False  # the last attempt of this process to connect failed (set on the class)
 
     @classmethod
     def connect(  # type: ignore[override]
@@ -50,8 +50,8 @@ class Connection(psycopg.Connection):
         return made
 
     def _set_limits(self, given: Mapping[str, str], pooler: str) -> None:
-        """In one statement and one round trip. Behind a pooler the session is not this client's: nothing is set in it.
-        A pooler is known by its numbers: what it calls the session is not what the server calls it."""
+        """Set the limits in one round trip. Behind a pooler the session is shared, so nothing is set in it.
+        A pooler is detected by the session's process id, which differs from the server's own."""
         version = self.info.server_version
         bounds = limits.of_transactions(limits.chosen, version, given)
         settings = bounds | limits.of_sockets()
@@ -69,7 +69,7 @@ class Connection(psycopg.Connection):
         self.answer_within = limits.answer_within(bounds)
 
     def wait(self, gen: Any, interval: float = 0.1, timeout: float | None = None) -> Any:
-        """As everywhere, but a server that does not answer is given up: nothing else would notice that it is frozen."""
+        """Wait like psycopg, but give up a server that does not answer: nothing else would detect a frozen one."""
         limit = self.answer_within if timeout is None else timeout
         try:
             found = super().wait(gen, interval, limit)
@@ -85,22 +85,22 @@ class Connection(psycopg.Connection):
         return found
 
     def begin_within_limits(self) -> None:
-        """To be called when a transaction is about to begin."""
+        """Set the limits of a transaction. Call it before each one."""
         if self.in_each_transaction:
             self.execute(self.in_each_transaction)
 
     @property
     def is_silent(self) -> bool:
-        """Whether nothing has come that nobody asked for: a server that is gone has closed its end."""
+        """Return whether no unexpected data has arrived: a server that is gone has closed its end."""
         poll = select.poll()
         poll.register(self.pgconn.socket, select.POLLIN)
         return not poll.poll(0)
 
     def check(self) -> None:
-        """Raises psycopg.Error where the server does not answer. Costs a round trip only after a while without any."""
-        if self.is_silent and monotonic() - self.heard < FRESH:
+        """Raise psycopg.Error if the server does not answer. Costs a round trip only after CHECK_AFTER seconds."""
+        if self.is_silent and monotonic() - self.heard < CHECK_AFTER:
             return
-        usual, self.answer_within = self.answer_within, CHECK
+        usual, self.answer_within = self.answer_within, CHECK_TIMEOUT
         try:
             self.execute("")
         finally:

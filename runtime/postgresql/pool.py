@@ -1,4 +1,4 @@
-"""The connections of one process. A server that comes back is used again within a second or two."""
+"""The connection pool of one process. A server that returns is used again within two seconds."""
 
 from typing import Any
 
@@ -7,10 +7,10 @@ from psycopg_pool import ConnectionPool
 
 from .connection import Connection
 
-WAIT, WAIT_WHILE_AWAY = 10.0, 2.0  # seconds that a thread waits for a connection
-# How long one connection is tried for, with pauses that double from a second on: then the next try begins anew, so that
-# the pauses never grow beyond these few seconds however long the server is away.
-TRY_FOR = 5.0
+WAIT_TIMEOUT, AWAY_WAIT_TIMEOUT = 10.0, 2.0  # seconds that a thread waits for a connection
+# Seconds of attempts for one connection, with pauses that double from one second. Then the attempts start anew, so that
+# pauses stay within these seconds however long the server is away.
+RECONNECT_TIMEOUT = 5.0
 
 
 class Pool(ConnectionPool[Connection]):
@@ -20,29 +20,28 @@ class Pool(ConnectionPool[Connection]):
             max_size=max_size,
             open=False,
             connection_class=Connection,
-            check=self._look_at,
-            timeout=WAIT,
+            check=self._check_or_drain,
+            timeout=WAIT_TIMEOUT,
             max_idle=60,
-            reconnect_timeout=TRY_FOR,
+            reconnect_timeout=RECONNECT_TIMEOUT,
             reconnect_failed=ConnectionPool.check,
             **kwargs,
         )
 
     def getconn(self, timeout: float | None = None) -> Connection:
-        return super().getconn(WAIT_WHILE_AWAY if timeout is None and Connection.failing else timeout)
+        return super().getconn(AWAY_WAIT_TIMEOUT if timeout is None and Connection.failing else timeout)
 
     def putconn(self, conn: Connection) -> None:
         if conn.is_spent:
-            conn.close()  # the next one may lead to the server that takes writes
+            conn.close()  # the next one may reach the server that accepts writes
         super().putconn(conn)
 
     @staticmethod
     def check_connection(conn: Connection) -> None:
         conn.check()
 
-    def _look_at(self, conn: Connection) -> None:
-        """Where one is broken the others most likely are: all are made anew, instead of each being found out by
-        somebody who then has to wait."""
+    def _check_or_drain(self, conn: Connection) -> None:
+        """Check a connection. If it is broken, the others most likely are too: replace all of them."""
         try:
             conn.check()
         except Error:

@@ -14,7 +14,7 @@ from access.client_ip import neighbourhood
 from access.models import FailedSignIns, Token, TokenAddress
 from access.tokens import make_token
 from audit.models import History
-from runtime.logs import JsonLine
+from runtime.logs import JsonFormatter
 from tests.lab.web import Web
 from tests.microservice.api.conftest import Api
 
@@ -37,7 +37,7 @@ def lines():
 
     kept: list[dict] = []
     handler = Kept()
-    handler.setFormatter(JsonLine())
+    handler.setFormatter(JsonFormatter())
     security_log.log.addHandler(handler)
     yield kept
     security_log.log.removeHandler(handler)

@@ -107,7 +107,7 @@ def listens() -> bool:
 def test_an_error_that_the_broker_answers_ends_no_worker(door, deaf_worker, kind):
     door.mood = ANSWERS[kind]
     worker = deaf_worker(door.url)
-    worker.wait_for("the broker is away (")
+    worker.wait_for("the broker is unreachable (")
     time.sleep(1)
     assert worker.running() and "Traceback" not in worker.log()
 

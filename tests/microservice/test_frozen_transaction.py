@@ -14,7 +14,7 @@ from django.db import connection, connections
 
 from microservice.models import Operation
 from runtime import database_url
-from runtime.postgresql import limits, stuck
+from runtime.postgresql import limits, stuck_sessions
 from tests.lab import surroundings
 from tests.lab.busy import within
 from tests.microservice.test_ledger import done, upgrade, wait_for
@@ -110,7 +110,7 @@ def test_a_client_that_stops_in_the_middle_of_a_message_is_ended_although_its_se
     assert given["idle_in_transaction_session_timeout"] == "60000"  # the tests' own, for this process
     del given["idle_in_transaction_session_timeout"]
     try:
-        assert stuck.end_stuck() == 1
+        assert stuck_sessions.terminate_stuck_sessions() == 1
     finally:
         given["idle_in_transaction_session_timeout"] = "60000"
     assert wait_for(lambda: state_of(pid) is None and free_operations() == 2, 10)
@@ -131,7 +131,7 @@ def test_sessions_that_are_somebody_else_s_or_at_work_are_left_alone(options, da
     with foreign, own:
         foreign.execute("SELECT id FROM deployment FOR UPDATE")
         own.execute("SELECT id FROM operation FOR UPDATE")
-        assert stuck.end_stuck() == 0
+        assert stuck_sessions.terminate_stuck_sessions() == 0
         foreign.execute("SELECT 1")
         own.execute("SELECT 1")
 

@@ -12,7 +12,7 @@ from django.utils import timezone
 from deployer import broker_check
 from microservice.models import Heartbeat, Operation
 from microservice.status import OperationStatus
-from runtime.broker_url import options_of
+from runtime.broker_url import transport_options
 from runtime.celery_app import app
 from tests.lab import moody
 from tests.lab.busy import within
@@ -97,7 +97,7 @@ def app_of(url):
     """The product's own application, at another broker; gives what asks it."""
     before = app.conf.broker_url, app.conf.broker_transport_options
     app.conf.broker_url, app.conf.broker_read_url, app.conf.broker_write_url = url, url, url
-    app.conf.broker_transport_options = options_of("redis")
+    app.conf.broker_transport_options = transport_options("redis")
     try:
         yield lambda: broker_check.Check().look(2)
     finally:

@@ -7,14 +7,14 @@ from django.test.utils import CaptureQueriesContext
 from django_celery_results.models import TaskResult
 
 from runtime.celery_app import app
-from runtime.result_backend import Records
+from runtime.result_backend import BatchedResults
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
 
 @pytest.fixture
 def records():
-    made = Records(app=app)
+    made = BatchedResults(app=app)
     made._thread = object()  # no thread of its own: this test says when it writes
     return made
 

@@ -94,24 +94,30 @@ def test_a_transaction_whose_answer_was_lost_is_written_again_without_doubling_a
 
 def test_without_a_broker_the_sweep_comes_more_often(settings, monkeypatch):
     settings.SWEEP_INTERVAL = 120
-    monkeypatch.setattr(recovery, "listening", True)
+    monkeypatch.setattr(recovery, "broker_connection", True)
     assert recovery.pace() == 120
-    monkeypatch.setattr(recovery, "listening", False)
+    monkeypatch.setattr(recovery, "broker_connection", False)
     assert recovery.pace() <= 1
     settings.SWEEP_INTERVAL = 0.5
     assert recovery.pace() == 0.5
 
 
 @pytest.mark.found("away")
-@pytest.mark.parametrize("broken", ["end_stuck", "retries.retry_failed_deletes"])
+@pytest.mark.parametrize("broken", ["terminate_stuck_sessions", "retries.retry_failed_deletes"])
 def test_an_error_in_one_part_of_the_sweep_hinders_no_other(batch, monkeypatch, broken):
     """A store that is away, a right that the database's role has not: what was lost is found all the same."""
     done = []
 
     def fails():
-        raise ProgrammingError("permission denied") if broken == "end_stuck" else OSError("the store is away")
+        raise (
+            ProgrammingError("permission denied")
+            if broken == "terminate_stuck_sessions"
+            else OSError("the store is away")
+        )
 
-    monkeypatch.setattr(recovery if broken == "end_stuck" else recovery.retries, broken.rpartition(".")[2], fails)
+    monkeypatch.setattr(
+        recovery if broken == "terminate_stuck_sessions" else recovery.retries, broken.rpartition(".")[2], fails
+    )
     upgrade(2)
     monkeypatch.setattr(recovery.chain, "seal", lambda: done.append("sealed"))
     assert recovery.sweep() == 2

@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from runtime.environment import BadSetting
+from runtime.environment import InvalidSetting
 from runtime.renamed_settings import RENAMED, refuse_renamed
 from tests.lab.worker import ROOT
 
@@ -16,7 +16,7 @@ RENAMES = (ROOT / "docs" / "renames.md").read_text()
 @pytest.mark.parametrize(("old", "new"), RENAMED.items())
 def test_names_the_new_variable(monkeypatch, old, new):
     monkeypatch.setenv(old, "1")
-    with pytest.raises(BadSetting) as refusal:
+    with pytest.raises(InvalidSetting) as refusal:
         refuse_renamed()
     assert str(refusal.value) == f"deployer cannot start: {old} is now called {new}: rename it"
     assert f"| `{old}` | `{new}` |" in RENAMES
@@ -29,14 +29,14 @@ def test_accepts_empty_old_variable(monkeypatch):
 
 def test_names_the_new_file_variable(monkeypatch):
     monkeypatch.setenv("FIELD_KEYS_FILE", "/run/keys")
-    with pytest.raises(BadSetting, match="FIELD_KEYS_FILE is now called FIELD_ENCRYPTION_KEYS_FILE"):
+    with pytest.raises(InvalidSetting, match="FIELD_KEYS_FILE is now called FIELD_ENCRYPTION_KEYS_FILE"):
         refuse_renamed()
 
 
 def test_names_the_new_credential(monkeypatch, tmp_path):
     (tmp_path / "FIELD_KEYS").write_text("key")
     monkeypatch.setenv("CREDENTIALS_DIRECTORY", str(tmp_path))
-    with pytest.raises(BadSetting, match="FIELD_KEYS is now called FIELD_ENCRYPTION_KEYS: rename the credential"):
+    with pytest.raises(InvalidSetting, match="FIELD_KEYS is now called FIELD_ENCRYPTION_KEYS: rename the credential"):
         refuse_renamed()
 
 

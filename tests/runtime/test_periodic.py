@@ -6,7 +6,7 @@ import time
 import pytest
 from django.db import DatabaseError, InterfaceError
 
-from runtime.periodic import Loop
+from runtime.periodic import PeriodicThread
 
 pytestmark = pytest.mark.found("away")
 
@@ -21,7 +21,7 @@ def test_no_error_ends_it(error):
             raise error("no")
         done.set()
 
-    loop = Loop("test", act, lambda: 0.01, 60)
+    loop = PeriodicThread("test", act, lambda: 0.01, 60)
     try:
         assert done.wait(20)
     finally:
@@ -30,7 +30,7 @@ def test_no_error_ends_it(error):
 
 def test_a_pause_that_becomes_shorter_is_noticed():
     pauses, came = [600.0], []
-    loop = Loop("test", lambda: came.append(time.monotonic()), lambda: pauses[0], 60)
+    loop = PeriodicThread("test", lambda: came.append(time.monotonic()), lambda: pauses[0], 60)
     try:
         while not came:
             time.sleep(0.01)
@@ -45,7 +45,7 @@ def test_a_pause_that_becomes_shorter_is_noticed():
 
 def test_it_ends_when_it_is_told_to():
     came = []
-    loop = Loop("test", lambda: came.append(1), lambda: 0.01, 60)
+    loop = PeriodicThread("test", lambda: came.append(1), lambda: 0.01, 60)
     loop.stop()
     loop._thread.join(20)
     assert not loop._thread.is_alive()

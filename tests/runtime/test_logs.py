@@ -1,4 +1,4 @@
-"""What the processes log: one object a line, and each line says what it is about."""
+"""What the processes log: one object a line, and each line says what it is log_context."""
 
 import json
 import logging
@@ -6,16 +6,16 @@ import threading
 
 import pytest
 
-from runtime.logs import JsonLine, ReadableLine, about
+from runtime.logs import JsonFormatter, TextFormatter, log_context
 
 
 def line(text="it begins", *arguments, formatter=None, error=None) -> str:
     record = logging.LogRecord("worker.execution", logging.INFO, "x.py", 1, text, arguments, error)
-    return (formatter or JsonLine()).format(record)
+    return (formatter or JsonFormatter()).format(record)
 
 
 def test_a_line_is_one_object_and_says_what_it_is_about():
-    with about(deployment=3, operation=7), about(host="h1", request=""):
+    with log_context(deployment=3, operation=7), log_context(host="h1", request=""):
         told = json.loads(line("%s begins", "upgrade"))
     assert (told["text"], told["level"], told["logger"]) == ("upgrade begins", "info", "worker.execution")
     assert (told["deployment"], told["operation"], told["host"]) == (3, 7, "h1") and "request" not in told
@@ -23,7 +23,7 @@ def test_a_line_is_one_object_and_says_what_it_is_about():
 
 
 def test_no_text_can_make_a_second_line():
-    with about(host='h\n{"level": "error"}'):
+    with log_context(host='h\n{"level": "error"}'):
         assert len(line('one\n{"text": "two"}\r\x1b[31m\u2028').splitlines()) == 1
 
 
@@ -39,7 +39,7 @@ def test_threads_do_not_mix_up_what_they_are_about():
     seen, both = {}, threading.Barrier(2)
 
     def work(number):
-        with about(operation=number):
+        with log_context(operation=number):
             both.wait()
             seen[number] = json.loads(line())["operation"]
 
@@ -52,8 +52,8 @@ def test_threads_do_not_mix_up_what_they_are_about():
 
 
 def test_for_people_it_is_a_readable_line():
-    with about(operation=7):
-        told = line(formatter=ReadableLine())
+    with log_context(operation=7):
+        told = line(formatter=TextFormatter())
     assert told.endswith("INFO    worker.execution: it begins [operation=7]")
 
 

@@ -188,7 +188,7 @@ def cases() -> list[tuple[str, str]]:
 def read(environments: list[dict[str, str]], folder: Path) -> list[dict[str, str]]:
     """Starts in `folder`: a setting that names a file (ACCESS_LOG) makes it, however strange its name."""
     done = subprocess.run(
-        [sys.executable, "-m", "tests.deployer.read_settings"],
+        [sys.executable, "-m", "tests.runtime.read_settings"],
         input=json.dumps(environments),
         capture_output=True,
         text=True,

@@ -78,7 +78,7 @@ def test_no_other_process_of_the_same_user_reads_the_environment_of_web_and_work
             for pid in (*of_web, worker.pid):
                 seen = environment_of(pid)
                 assert seen.returncode and not seen.stdout, f"{pid} shows its environment"
-            assert "given by the environment" in log.read_text()
+            assert "set in the environment" in log.read_text()
             assert key not in log.read_text()
 
 
@@ -128,7 +128,7 @@ def test_secrets_come_from_files_and_from_the_service_manager(tmp_path, var):
     ("more", "line"),
     [
         ({"SECRET_KEY_FILE": "/nowhere/key", "SECRET_KEY": ""}, "SECRET_KEY_FILE names a file that cannot be read"),
-        ({"SECRET_KEY_FILE": "/dev/null"}, "SECRET_KEY is given twice: leave SECRET_KEY or SECRET_KEY_FILE away"),
+        ({"SECRET_KEY_FILE": "/dev/null"}, "SECRET_KEY is set twice: remove SECRET_KEY or SECRET_KEY_FILE"),
         ({"SECRET_KEY_FILE": "/dev/null", "SECRET_KEY": ""}, "SECRET_KEY must be set to at least 32 random characters"),
         ({"UMASK": "089"}, "UMASK must be a umask in octal digits such as 077, not '089'"),
         ({"UMASK": "7777"}, "UMASK must be a umask in octal digits such as 077, not '7777'"),
@@ -186,8 +186,8 @@ def test_a_database_that_cannot_be_closed_stops_the_start(tmp_path, monkeypatch)
     database.touch(0o644)
     database.chmod(0o644)
     monkeypatch.setattr(Path, "chmod", refuse)
-    with pytest.raises(env.BadSetting, match="a database that others can read"):
-        env.keep_to_ourselves("DATABASE_URL", database)
+    with pytest.raises(env.InvalidSetting, match="a database that other users can read"):
+        env.restrict_access("DATABASE_URL", database)
 
 
 def test_over_https_cookies_are_this_host_s_own_and_browsers_insist_on_it(short_tmp, var):

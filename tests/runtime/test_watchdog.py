@@ -9,57 +9,57 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from runtime.watchdog import EXIT, MOST_OF_A_LOOK, POLL_INTERVAL, Pulse, Watched
+from runtime.watchdog import CHECK_INTERVAL, EXIT_STATUS, MAX_STEP, HangDetector, Heartbeat
 from tests.lab.worker import ROOT
 
 pytestmark = pytest.mark.found("away")
 
 
 def test_who_waits_for_work_may_wait_as_long_as_he_likes():
-    watched, pulse = Watched(), Pulse("a", 5)
+    watched, pulse = HangDetector(), Heartbeat("a", 5)
     for _ in range(100):
-        assert watched.look([pulse], POLL_INTERVAL) == []
+        assert watched.look([pulse], CHECK_INTERVAL) == []
 
 
 def test_a_piece_of_work_that_takes_longer_than_its_limit_hangs():
-    watched, pulse = Watched(), Pulse("a", 5)
+    watched, pulse = HangDetector(), Heartbeat("a", 5)
     with pulse:
-        seen = [bool(watched.look([pulse], POLL_INTERVAL)) for _ in range(8)]
+        seen = [bool(watched.look([pulse], CHECK_INTERVAL)) for _ in range(8)]
     assert seen == [False] * 6 + [True] * 2
-    assert watched.look([pulse], POLL_INTERVAL) == []
+    assert watched.look([pulse], CHECK_INTERVAL) == []
 
 
 def test_work_that_goes_on_does_not_hang():
-    watched, pulse = Watched(), Pulse("a", 5)
+    watched, pulse = HangDetector(), Heartbeat("a", 5)
     for _ in range(50):
         with pulse:
-            assert watched.look([pulse], POLL_INTERVAL) == []
+            assert watched.look([pulse], CHECK_INTERVAL) == []
     with pulse:
         for _ in range(50):
             pulse.progress()
-            assert watched.look([pulse], POLL_INTERVAL) == []
+            assert watched.look([pulse], CHECK_INTERVAL) == []
 
 
 def test_a_process_that_was_frozen_has_not_hung():
     """Stopped for an hour in the middle of a piece: it has what is left of its time."""
-    watched, pulse = Watched(), Pulse("a", 5)
+    watched, pulse = HangDetector(), Heartbeat("a", 5)
     with pulse:
-        watched.look([pulse], POLL_INTERVAL)
+        watched.look([pulse], CHECK_INTERVAL)
         assert watched.look([pulse], 3600.0) == []
-        assert watched.look([pulse], POLL_INTERVAL) == []
-        assert [bool(watched.look([pulse], POLL_INTERVAL)) for _ in range(4)][-1]
+        assert watched.look([pulse], CHECK_INTERVAL) == []
+        assert [bool(watched.look([pulse], CHECK_INTERVAL)) for _ in range(4)][-1]
 
 
 @settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.lists(st.tuples(st.floats(0, 5000), st.booleans()), max_size=60))
 def test_only_what_made_no_progress_for_its_limit_is_called_hung(history):
-    watched, pulse, still = Watched(), Pulse("a", 7), 0.0
+    watched, pulse, still = HangDetector(), Heartbeat("a", 7), 0.0
     with pulse:
-        watched.look([pulse], POLL_INTERVAL)
+        watched.look([pulse], CHECK_INTERVAL)
         for passed, goes_on in history:
             if goes_on:
                 pulse.progress()
-            still = 0.0 if goes_on else still + min(passed, MOST_OF_A_LOOK)
+            still = 0.0 if goes_on else still + min(passed, MAX_STEP)
             assert bool(watched.look([pulse], passed)) == (still > 7)
 
 
@@ -74,7 +74,7 @@ def test_the_process_of_a_thread_that_hangs_ends_and_says_where_it_stood():
     done = run("""
         import logging, threading, time
         logging.basicConfig()
-        from deployer import watchdog
+        from runtime import watchdog
         watchdog.arm()
         def hangs_here():
             with watchdog.watch("ledger", 2):
@@ -82,7 +82,7 @@ def test_the_process_of_a_thread_that_hangs_ends_and_says_where_it_stood():
         threading.Thread(target=hangs_here, daemon=True).start()
         time.sleep(50)
     """)
-    assert done.returncode == EXIT and time.monotonic() - begun < 40
+    assert done.returncode == EXIT_STATUS and time.monotonic() - begun < 40
     assert "the thread ledger has made no progress for 2 s" in done.stderr and "in hangs_here" in done.stderr
 
 
@@ -93,9 +93,9 @@ def test_it_ends_although_its_log_hangs_too():
             def emit(self, record):
                 threading.Event().wait()
         logging.getLogger().addHandler(Hangs())
-        from deployer import watchdog
+        from runtime import watchdog
         watchdog.arm()
         with watchdog.watch("ledger", 1):
             time.sleep(50)
     """)
-    assert done.returncode == EXIT
+    assert done.returncode == EXIT_STATUS

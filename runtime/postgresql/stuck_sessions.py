@@ -1,8 +1,8 @@
-"""Ends what holds locks and waits for a client that says nothing, whatever that client's state is.
+"""Terminate sessions that hold locks and wait for a silent client.
 
-The server's own limits end a transaction that is idle. They do not end one whose client stopped in the middle of what
-it was sending or reading: that session is `active`, and waits. Nor do they hold in a session that a pooler made. So
-every worker's sweep looks for such sessions of this product and ends them.
+The server's own limits end a transaction that is idle. They do not end one whose client stopped while it was sending or
+reading: that session is `active` and waits. Nor do they apply in a session that a pooler created. So every worker's
+sweep terminates such sessions of this product.
 """
 
 import logging
@@ -12,8 +12,8 @@ from django.db import connection
 from . import limits
 
 log = logging.getLogger(__name__)
-# Only sessions of this product, by role, database and name: nobody else's psql, dump or restore. `state_change` moves
-# with every message that comes, so a client that is merely slow is none of them.
+# Only sessions of this product, by role, database and name: never a psql, dump or restore. `state_change` moves with
+# every message, so a slow client is not affected.
 _END = """
 SELECT pid, state, pg_terminate_backend(pid) FROM pg_stat_activity a
 WHERE datname = current_database() AND usename = current_user AND application_name = current_setting('application_name')
@@ -26,18 +26,18 @@ AND ((state LIKE 'idle in transaction%%' OR state = 'active' AND wait_event_type
 """
 
 
-def end_stuck() -> int:
-    """Ends them, and answers how many there were. Nothing on SQLite, which has no sessions."""
+def terminate_stuck_sessions() -> int:
+    """Terminate them and return their number. Do nothing on SQLite, which has no sessions."""
     if connection.vendor != "postgresql":
         return 0
     given = connection.settings_dict["OPTIONS"].get("given", {})
-    bounds = limits.of_transactions(limits.chosen, limits.NEWEST, given)
+    bounds = limits.of_transactions(limits.chosen, limits.LATEST_VERSION, given)
     idle, whole = (int(bounds[name]) for name in ("idle_in_transaction_session_timeout", "transaction_timeout"))
     if not idle:
         return 0
     with connection.cursor() as cursor:
         cursor.execute(_END, [idle, whole, whole])
-        found = cursor.fetchall()
-    for pid, state, _ in found:
-        log.warning("session %s of the database held locks and said nothing (%s): it was ended", pid, state)
-    return len(found)
+        rows = cursor.fetchall()
+    for pid, state, _ in rows:
+        log.warning("terminated database session %s, which held locks and was silent (%s)", pid, state)
+    return len(rows)
