@@ -126,11 +126,14 @@ class VersionChangeForm(StrategyForm):
     host = HostIds(required=False)
     allow_bad = forms.BooleanField(required=False)
     mark_bad = forms.BooleanField(
-        label=_("Mark the version that they leave as bad"),
         required=False,
         help_text=_("API tokens and automation will no longer deploy it. Signed-in users still can, explicitly."),
     )
     reason = forms.CharField(label=_("Why it is bad"), max_length=256, required=False)
+
+    def __init__(self, data: QueryDict, from_version: str = "", **more: Any):
+        super().__init__(data, **more)
+        self.fields["mark_bad"].label = gettext("Mark %(version)s as bad") % {"version": from_version}
 
     @property
     def shown_fields(self) -> tuple[str, ...]:

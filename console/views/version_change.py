@@ -3,13 +3,13 @@
 import uuid
 from typing import Any
 
-from django.http import HttpRequest, HttpResponse, QueryDict
+from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 
 from access.callers import Caller
 from access.problems import Problem, not_found, refused
 from microservice.deployments import actions
-from microservice.deployments.destinations import VERSION_ACTIONS
+from microservice.deployments.version_change import VERSION_ACTIONS
 from microservice.models import MicroService, MicroServiceVersion
 from microservice.status import Action
 
@@ -47,7 +47,7 @@ def _form(request: HttpRequest, version: MicroServiceVersion, action: Action) ->
     data = (request.POST if request.method == "POST" else request.GET).copy()
     if not data.get("dest_version") and not request.GET.get("part"):
         data["dest_version"] = str(dialog.best_destination(version, action) or "")
-    return VersionChangeForm(QueryDict(data.urlencode()))
+    return VersionChangeForm(data, version.version)
 
 
 def _start(

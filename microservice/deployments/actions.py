@@ -12,21 +12,21 @@ from access.callers import Caller
 from access.problems import invalid
 
 from .. import catalog
-from ..models import Deployment, MicroService, MicroServiceInstance, Operation
+from ..models import Deployment, MicroService, Operation
 from ..status import MAY_DELETE, WHILE, Action, OperationStatus
-from . import enqueue, plan_token
+from . import enqueue
+from .changes import change_version
 from .control import break_lock, cancel, pause, resume
 from .create import check_right, lock_or_refuse, queue, record_request, require_finished
 from .destinations import check_bad, list_destinations, marked_bad
 from .forgetting import archive_host, forget
 from .installs import install, preview_install
-from .preview import NEEDED, preview
+from .preview import preview
 from .retries import retry, retry_instances
 from .reverts import revert_deployment
 from .rollout import Strategy
 from .selection import find_instances
 from .targets import TargetSelection
-from .version_change import VersionChange, look_up
 
 __all__ = [
     "archive_host",
@@ -47,24 +47,6 @@ __all__ = [
 ]
 
 
-def change_version(caller: Caller, change: VersionChange) -> Deployment:
-    """Upgrade or revert the instances that a change selects."""
-    version = change.version
-    service = version.microservice
-    check_right(caller, service)
-    selection, destination = look_up(caller, change)
-    with transaction.atomic():
-        deployment = record_request(caller, service, change.action, version, destination, change.strategy)
-        targets = lock_or_refuse(selection, deployment)
-        if change.plan_token is not None:
-            locked = MicroServiceInstance.objects.filter(lock_deployment=deployment, locked=True)
-            plan_token.check(change.plan_token, deployment, locked.select_related(*NEEDED))
-        if change.mark_bad:
-            catalog.mark_bad(caller, version, change.reason)
-        source = enqueue.from_request(change.action, destination)
-        return queue(caller, deployment, change.strategy, targets, source)
-
-
 def delete(caller: Caller, service: MicroService, instances: tuple[int, ...]) -> Deployment:
     """Stop instances (ids) on their hosts, remove them there, and then their rows."""
     check_right(caller, service)
@@ -76,7 +58,7 @@ def delete(caller: Caller, service: MicroService, instances: tuple[int, ...]) ->
     with transaction.atomic():
         deployment = record_request(caller, service, Action.DELETE, None, None, strategy)
         targets = lock_or_refuse(selection, deployment)
-        return queue(caller, deployment, strategy, targets, enqueue.from_request(Action.DELETE, None))
+        return queue(caller, deployment, strategy, targets, enqueue.from_request(deployment))
 
 
 def revert(

@@ -14,8 +14,7 @@ from ..models import MicroServiceVersion
 from ..packages.archives import BadArchive
 from ..packages.store import ensure_rewritten
 from ..status import Action, BuildStatus
-
-VERSION_ACTIONS = (Action.UPGRADE, Action.REVERT)
+from .version_change import VersionChange
 
 
 def list_destinations(version: MicroServiceVersion, action: Action) -> list[dict[str, Any]]:
@@ -76,20 +75,19 @@ def check_bad(caller: Caller, bad: Iterable[MicroServiceVersion], allow_bad: boo
             raise forbidden("forbidden.version_bad", **params)
 
 
-def find_destination(
-    caller: Caller, version: MicroServiceVersion, action: Action, dest_version: int, allow_bad: bool = False
-) -> MicroServiceVersion:
-    """Return the version with this id, if `action` may go there. Raise Problem 422, or 403 (`check_bad`)."""
+def find_destination(caller: Caller, change: VersionChange) -> MicroServiceVersion:
+    """Return the version that a change goes to. Raise Problem 422, or 403 (`check_bad`)."""
+    version, number = change.version, change.dest_version
     # A version of another service is not told from one that does not exist.
-    rows = MicroServiceVersion.objects.filter(pk=dest_version, microservice=version.microservice_id)
-    destination = rows.first() if 0 < dest_version < 1 << 63 else None
+    rows = MicroServiceVersion.objects.filter(pk=number, microservice=version.microservice_id)
+    destination = rows.first() if 0 < number < 1 << 63 else None
     if destination is None:
         raise invalid("/dest_version", "not_of_service", service=version.microservice.name)
-    reason = refusal_reason(version, destination, action, allow_bad=True)
+    reason = refusal_reason(version, destination, change.action, allow_bad=True)
     if reason:
         params = {"version": destination.version, "reason": reason}
         raise invalid("/dest_version", Message("destination_not_allowed", params))
-    check_bad(caller, [destination] if destination.bad else [], allow_bad, "/dest_version")
+    check_bad(caller, [destination] if destination.bad else [], change.allow_bad, "/dest_version")
     return require_package(destination, "/dest_version")
 
 

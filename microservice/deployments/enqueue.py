@@ -6,7 +6,7 @@ from typing import Any
 from django.db import connection
 from django.db.models import Case, OuterRef, Subquery, Value, When
 
-from ..models import Deployment, MicroServiceInstance, MicroServiceVersion, Operation
+from ..models import Deployment, MicroServiceInstance, Operation
 from ..status import WHILE, Action, OperationStatus
 from .rollout import Strategy
 
@@ -33,14 +33,14 @@ _IN_ORIGIN = (
 )
 
 
-def from_request(action: Action, dest_version: MicroServiceVersion | None, adopt: bool = False) -> OperationSource:
-    """Take every instance from what it runs to `dest_version`."""
+def from_request(deployment: Deployment, adopt: bool = False) -> OperationSource:
+    """Take every instance from what it runs to the deployment's version."""
     return OperationSource(
         action="%s",
         from_version="i.version_id",
         dest_version="CAST(%s AS bigint)",
         actions_differ=False,
-        params=[str(action), dest_version.pk if dest_version else None, adopt],
+        params=[str(deployment.action), deployment.dest_version_id, adopt],
     )
 
 

@@ -63,7 +63,7 @@ def install(caller: Caller, installation: Installation) -> Deployment:
         deferred_installs.defer_installs(deployment, version, later, adopt)
         if installation.plan_token is not None:
             plan_token.check(installation.plan_token, deployment, [*rows, *unsaved(service, later, fields)], adopt)
-        source = enqueue.from_request(Action.INSTALL, version, adopt)
+        source = enqueue.from_request(deployment, adopt)
         return queue(caller, deployment, installation.strategy, len(now), source, deferred=len(later))
 
 

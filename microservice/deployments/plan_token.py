@@ -20,6 +20,7 @@ from .rollout import Strategy
 _SALT = "deployer.plan"
 _INSTANCE_FIELDS = ("version_id", "port", "tag", "weight")
 _HOST_FIELDS = ("ip", "port", "username", "jump_host_id", "base_path", "sudo")
+NEEDED = ("host", "version")  # what must be loaded of each instance
 MAX_AGE = 24 * 3600  # seconds
 
 

@@ -11,12 +11,11 @@ from .. import atoms
 from ..models import MicroServiceInstance, MicroServiceVersion
 from ..status import Action
 from . import plan_token
+from .changes import look_up
 from .create import check_right
 from .rollout import Strategy
 from .targets import describe_skipped, refuse_unavailable, skipped_targets
-from .version_change import VersionChange, look_up
-
-NEEDED = ("host", "version")  # what a plan needs loaded of each instance
+from .version_change import VersionChange
 
 
 def preview(caller: Caller, change: VersionChange) -> dict[str, Any]:
@@ -27,7 +26,7 @@ def preview(caller: Caller, change: VersionChange) -> dict[str, Any]:
     """
     check_right(caller, change.version.microservice)
     selection, destination = look_up(caller, change)
-    rows = list(selection.lockable().select_related(*NEEDED).order_by("pk"))
+    rows = list(selection.lockable().select_related(*plan_token.NEEDED).order_by("pk"))
     skipped = list(skipped_targets(selection, Q(pk__in=selection.lockable().values("pk"))))
     refuse_unavailable(selection, len(rows), skipped)
     plan = plan_for(rows, change.action, change.version, destination, change.strategy)

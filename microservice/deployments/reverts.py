@@ -10,9 +10,9 @@ from ..models import Deployment, Operation
 from ..status import MAY_CHANGE_VERSION, Action, OperationStatus
 from . import enqueue, placement
 from .create import lock_or_refuse, queue, record_request
-from .destinations import VERSION_ACTIONS
 from .rollout import OnFailure, Strategy
 from .targets import TargetSelection, has_operation
+from .version_change import VERSION_ACTIONS
 
 
 def auto_revert(origin: Deployment, on_failure: OnFailure) -> Deployment | None:

@@ -4,16 +4,14 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Literal
 
-from access.callers import Caller
 from access.problems import invalid
 
 from ..models import MicroServiceVersion
-from ..status import MAY_CHANGE_VERSION, WHILE, Action
-from . import placement
-from .destinations import VERSION_ACTIONS, find_destination
+from ..status import Action
 from .rollout import ALL_AT_ONCE, InvalidStrategy, Strategy
-from .selection import HostNames, find_targets
-from .targets import TargetSelection
+from .selection import HostNames
+
+VERSION_ACTIONS = (Action.UPGRADE, Action.REVERT)
 
 
 class OnLocked(StrEnum):
@@ -54,26 +52,3 @@ def parse_strategy(value: object) -> Strategy:
         return Strategy.parse(value)
     except InvalidStrategy as error:
         raise invalid(f"/strategy{error.path}", error.reason) from None
-
-
-def look_up(caller: Caller, change: VersionChange) -> tuple[TargetSelection, MicroServiceVersion]:
-    """Return the targets and the destination of a change. Raise the Problems that can be known before any lock."""
-    if change.mark_bad and change.action != Action.REVERT:
-        raise invalid("/mark_bad", "revert_only")
-    service = change.version.microservice
-    destination = find_destination(caller, change.version, change.action, change.dest_version, change.allow_bad)
-    where = find_targets(change.host, change.instances, change.version)
-    skip = change.on_locked == OnLocked.SKIP or (change.on_locked is None and not where.is_named)
-    selection = TargetSelection(
-        service,
-        MAY_CHANGE_VERSION,
-        change.version,
-        where.instances,
-        where.hosts,
-        where.pointer,
-        change.force,
-        skip,
-        closed=placement.on_closed_host(service),
-        new_status=WHILE[change.action],
-    )
-    return selection, destination

@@ -144,7 +144,7 @@ def form(line: Line, things: Things, thing: str) -> dict:
     of = things.of[thing]
     more = {
         "key": str(uuid.uuid4()),
-        "dest": of["newer"],
+        "dest_version": of["newer"],
         "where": "all",
         "user": of.get("member", ""),
         "instance": of["instance"],

@@ -83,8 +83,8 @@ def test_what_names_nothing_goes_nowhere(ctl):
 def test_an_install_takes_names_and_ids(ctl):
     apart.made()
     taken = ctl("install", "shop", "2.0", "--host", "9002", "--no-wait")
-    assert taken.returncode == 4 and "web2:10.0.0.2 has shop already" in taken.stderr
-    assert "host 9103" in ctl("install", "shop", "2.0", "--host", "9103", "--no-wait").stderr
+    assert taken.returncode == 4 and "web2:10.0.0.2 already has shop" in taken.stderr
+    assert "Host 9103" in ctl("install", "shop", "2.0", "--host", "9103", "--no-wait").stderr
     assert ctl("install", "shop", "2.0", "--host", "all", "--no-wait").returncode == 2
     done = ctl("--json", "install", "shop", "2.0", "--host", "spare", "--no-wait")
     assert done.returncode == 0, done.stderr

@@ -56,7 +56,7 @@ def change(page: Page, action: str, words: re.Pattern) -> None:
     button = page.locator("#confirm")
     expect(button).to_have_text(words)
     for host in ("node1", "node2", "node3", "node4"):
-        expect(page.get_by_label("The plan")).to_contain_text(host)
+        expect(page.get_by_label("Plan", exact=True)).to_contain_text(host)
     button.click()
     page.wait_for_url("**/deployments/*/")
 
@@ -108,17 +108,17 @@ def test_the_plan_follows_what_is_chosen(visit):
     page.get_by_role("link", name=re.compile(r"Revert….*hello from")).first.click()
     page.get_by_label("node2").check()
     expect(page.locator("#confirm")).to_have_text(re.compile("Revert 1 host from"))
-    expect(page.get_by_label("Only those that I tick")).to_be_checked()
+    expect(page.get_by_label("Selected hosts only")).to_be_checked()
     page.get_by_label("node3").check()
     expect(page.locator("#confirm")).to_have_text(re.compile("Revert 2 hosts from"))
-    page.get_by_label("Canary hosts first").fill("1")
+    page.get_by_label("Canary hosts").fill("1")
     page.get_by_label("Batch size").focus()
-    expect(page.get_by_label("The plan")).to_contain_text("in 2 batches (1, 1)")
+    expect(page.get_by_label("Plan", exact=True)).to_contain_text("in 2 batches (1, 1)")
     page.reload()
     expect(page.locator("#confirm")).to_have_text(re.compile("Revert 2 hosts from"))
     page.get_by_label("Batch size").fill("nonsense")
-    page.get_by_label("Canary hosts first").focus()
-    expect(page.get_by_label("The plan").get_by_role("alert")).to_be_visible()
+    page.get_by_label("Canary hosts").focus()
+    expect(page.get_by_label("Plan", exact=True).get_by_role("alert")).to_be_visible()
     expect(page.locator("#confirm")).to_have_count(0)
 
 

@@ -125,7 +125,7 @@ def test_every_flow_by_keyboard_alone_and_the_keys_can_be_turned_off(visit, gree
 def test_the_page_finds_back_after_the_web_server_was_killed(visit, greeter, demo):
     greeter.at_version(1)
     greeter.misbehave("node2", "hang", "check")
-    page = visit(greeter.dialog(1, "upgrade", f"?dest={greeter.ids[2]}"))
+    page = visit(greeter.dialog(1, "upgrade", f"?dest_version={greeter.ids[2]}"))
     address = confirm(page, "Upgrade 4 hosts")
     expect(page.get_by_label("Progress")).to_contain_text("3 of 4 hosts done", timeout=LATER)
     os.kill(_web(demo["pid"]), signal.SIGKILL)
