@@ -1,1 +1,1 @@
-"""The console's forms, one module for each subject. The rules are those of the functions that the API calls too."""
+"""The console's forms, one module for each subject. They convert input; the functions behind the API hold the rules."""

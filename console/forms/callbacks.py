@@ -1,4 +1,4 @@
-"""The form of a callback. The rules are those of `callbacks.subscriptions`."""
+"""The form of a callback. `callbacks.subscriptions` holds the rules."""
 
 from typing import Any
 
@@ -12,57 +12,59 @@ from .settings import PLAIN, SecretLine
 
 
 class Headers(forms.CharField):
-    """`Name: value` lines as an object. Values may be passwords, so what is saved never comes back."""
+    """`Name: value` lines as a mapping. Values may be passwords, so saved ones are never shown."""
 
-    def __init__(self, **more):
+    def __init__(self, **more: Any) -> None:
         super().__init__(required=False, widget=forms.Textarea({"rows": 3, **PLAIN}), **more)
 
-    def clean(self, value):
-        found: dict[str, str] = {}
+    def clean(self, value: Any) -> dict[str, str]:
+        headers: dict[str, str] = {}
         for number, line in enumerate(super().clean(value).splitlines(), 1):
             if not line.strip():
                 continue
             name, sign, text = line.partition(":")
             if not sign:
                 raise forms.ValidationError(_("Line %(n)s has no “:”: write Name: value."), params={"n": number})
-            found[name.strip()] = text.strip()
-        return found
+            headers[name.strip()] = text.strip()
+        return headers
 
 
 class CallbackForm(Form):
     url = forms.CharField(
-        label=_("Address"),
+        label=_("URL"),
         max_length=2000,
         widget=forms.URLInput({**PLAIN, "inputmode": "url"}),
-        help_text=_("http:// or https://. Private networks only where CALLBACK_ALLOWED_NETWORKS admits them."),
+        help_text=_("http:// or https://. Private networks must be listed in CALLBACK_ALLOWED_NETWORKS."),
     )
     events = forms.MultipleChoiceField(
-        label=_("It is told when"),
+        label=_("Events"),
         choices=EventType.choices,
         initial=EventType.values,
         widget=forms.CheckboxSelectMultiple,
     )
-    headers = Headers(label=_("Headers of its own"), help_text=_("Name: value, one a line; at most 20."))
-    without_headers = forms.BooleanField(label=_("Send none of the saved headers any more"), required=False)
-    secret = SecretLine(label=_("Secret"), help_text=_("whsec_ and base64. Empty: one is made, and shown once."))
-    new_secret = forms.BooleanField(label=_("Make a new secret; it is shown once"), required=False)
-    active = forms.BooleanField(label=_("In use"), required=False, initial=True)
+    headers = Headers(label=_("Custom headers"), help_text=_("One “Name: value” per line, at most 20."))
+    without_headers = forms.BooleanField(label=_("Remove saved headers"), required=False)
+    secret = SecretLine(
+        label=_("Secret"), help_text=_("whsec_ followed by base64. Leave empty to generate one; it is shown once.")
+    )
+    new_secret = forms.BooleanField(label=_("Generate a new secret (shown once)"), required=False)
+    active = forms.BooleanField(label=_("Enabled"), required=False, initial=True)
 
-    def __init__(self, *args, saved: bool = False, **more):
+    def __init__(self, *args: Any, saved: bool = False, **more: Any) -> None:
         super().__init__(*args, **more)
         if not saved:
             del self.fields["without_headers"], self.fields["new_secret"]
             return
-        self.fields["headers"].help_text = _("Empty: those that are saved stay. They are not shown again.")
-        self.fields["secret"].help_text = _("Empty: the one that is saved stays. It is not shown again.")
+        self.fields["headers"].help_text = _("Leave empty to keep the saved headers, which are not shown.")
+        self.fields["secret"].help_text = _("Leave empty to keep the saved secret, which is not shown.")
 
     def values(self) -> dict[str, Any]:
-        """As `callbacks.subscriptions` takes them; what was left empty is left out."""
-        given = dict(self.cleaned_data)
-        without = given.pop("without_headers", False)
-        given.pop("new_secret", None)
-        if not given["headers"] and not without:
-            del given["headers"]
-        if not given["secret"]:
-            del given["secret"]
-        return given
+        """Return the values for `callbacks.subscriptions`, without secrets that were left empty."""
+        values = dict(self.cleaned_data)
+        removes_headers = values.pop("without_headers", False)
+        values.pop("new_secret", None)
+        if not values["headers"] and not removes_headers:
+            del values["headers"]
+        if not values["secret"]:
+            del values["secret"]
+        return values

@@ -1,4 +1,6 @@
-"""The forms of credentials. The rules are those of `asset.credentials`."""
+"""The forms of credentials. `asset.credentials` holds the rules."""
+
+from typing import Any
 
 from django import forms
 from django.utils.translation import gettext_lazy as _
@@ -10,7 +12,7 @@ from .services import terms
 
 
 class CredentialForm(Form):
-    must_hold_secret = True
+    requires_secret = True
 
     name = forms.CharField(label=_("Name"), max_length=64)
     kind = forms.ChoiceField(label=_("Kind"), choices=terms(Credential.Kind.choices))
@@ -18,59 +20,59 @@ class CredentialForm(Form):
         strip=False,
         required=False,
         label=_("Private key or password"),
-        help_text=_("Encrypted at rest; never shown again."),
+        help_text=_("Encrypted at rest and never shown."),
         widget=SecretText({"rows": 6, "spellcheck": "false", "autocomplete": "off"}),
     )
-    key_file = KeyFile(label=_("Or the private key’s file"), help_text=_("Such as ~/.ssh/id_ed25519, not the .pub."))
+    key_file = KeyFile(label=_("Private key file"), help_text=_("For example ~/.ssh/id_ed25519, not the .pub file."))
     passphrase = forms.CharField(
         strip=False,
         required=False,
-        label=_("Passphrase of the key"),
+        label=_("Key passphrase"),
         widget=forms.PasswordInput({"autocomplete": "new-password"}),
     )
 
-    def clean(self) -> dict:
-        """One of the two, as `secret`. What a browser chose as a file is gone when the page comes back: it says so."""
-        given = super().clean() or self.cleaned_data
-        text, of_file = given.get("secret", ""), given.pop("key_file", "")
-        if text and of_file:
-            self.add_error("secret", _("Give the text or the file, not both."))
-        elif self.must_hold_secret and not text and not of_file and not self.errors:
-            self.add_error("secret", _("Paste a private key or a password, or choose the key’s file."))
-        elif self.errors and of_file:
-            self.add_error("key_file", _("Choose the file again; browsers do not keep selected files."))
-        if given.get("kind") == Credential.Kind.PASSWORD:
-            text = text.removesuffix("\n")  # the end of the line that was copied
-        return given | {"secret": of_file or text}
+    def clean(self) -> dict[str, Any]:
+        """Return the text or the file's content as `secret`. Browsers drop a chosen file on redisplay."""
+        data = super().clean() or self.cleaned_data
+        text, file_text = data.get("secret", ""), data.pop("key_file", "")
+        if text and file_text:
+            self.add_error("secret", _("Enter the text or choose a file, not both."))
+        elif self.requires_secret and not text and not file_text and not self.errors:
+            self.add_error("secret", _("Enter a private key or a password, or choose a key file."))
+        elif self.errors and file_text:
+            self.add_error("key_file", _("Choose the file again; the browser did not keep it."))
+        if data.get("kind") == Credential.Kind.PASSWORD:
+            text = text.removesuffix("\n")  # copied with the line
+        return data | {"secret": file_text or text}
 
 
 class CredentialChangeForm(CredentialForm):
-    """As it was added; an empty secret stays as it is."""
+    """The same fields; an empty secret keeps the saved one."""
 
-    must_hold_secret = False
+    requires_secret = False
 
     test = forms.BooleanField(
         label=_("Test before saving"),
         required=False,
         help_text=_(
-            "On up to 5 hosts that use it, within 10 seconds. It is saved only where none of them refuses it: put the "
-            "new key in place there first."
+            "On up to 5 hosts that use it, within 10 seconds. Saved only if none refuses it, so install the new key "
+            "on the hosts first."
         ),
     )
 
-    def __init__(self, *args, **more):
+    def __init__(self, *args: Any, **more: Any) -> None:
         super().__init__(*args, **more)
         self.fields["secret"].required = False
-        self.fields["secret"].help_text = _("Empty: it stays. Encrypted at rest; never shown again.")
+        self.fields["secret"].help_text = _("Leave empty to keep the saved one. Encrypted at rest and never shown.")
 
     @property
     def replaces(self) -> bool:
         return bool(self.cleaned_data["secret"])
 
-    def secrets(self) -> dict:
+    def secrets(self) -> dict[str, Any]:
         return {name: self.cleaned_data[name] for name in ("kind", "secret", "passphrase")}
 
-    def values(self) -> dict:
-        """As `asset.credentials.change` takes them."""
+    def values(self) -> dict[str, Any]:
+        """Return the values for `asset.credentials.change`."""
         data = self.cleaned_data
         return {"name": data["name"], **(self.secrets() if self.replaces else {"kind": data["kind"]})}

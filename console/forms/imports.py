@@ -1,4 +1,6 @@
-"""The form of an import of hosts. The rules are those of `asset.imports`."""
+"""The form for importing hosts. `asset.imports` holds the rules."""
+
+from typing import Any
 
 from django import forms
 from django.utils.translation import gettext_lazy as _
@@ -8,22 +10,22 @@ from asset import imports
 
 
 class HostImportForm(forms.Form):
-    """A file, or its text; what was read of a file stands in the text when the page is shown again."""
+    """A file or its text; the text contains the file's content when the page is shown again."""
 
     file = forms.FileField(
         label=_("File"),
         required=False,
-        help_text=_("CSV with the fields’ names on its first line, or a JSON list of objects. At most 1 MiB."),
+        help_text=_("CSV with field names in the first line, or a JSON list of objects. At most 1 MiB."),
         widget=forms.FileInput({"accept": ".csv,.json,text/csv,application/json"}),
     )
     text = forms.CharField(
-        label=_("Or its text"),
+        label=_("Or text"),
         required=False,
         strip=False,
         widget=forms.Textarea({"rows": 12, "spellcheck": "false", "wrap": "off", "class": "mono"}),
     )
 
-    def clean(self):
+    def clean(self) -> dict[str, Any]:
         super().clean()
         data = self.cleaned_data
         file, text = data.get("file"), data.get("text", "")
@@ -33,12 +35,12 @@ class HostImportForm(forms.Form):
             except UnicodeDecodeError:
                 raise forms.ValidationError({"file": _("The file must be UTF-8.")}) from None
         if not text.strip():
-            raise forms.ValidationError(_("Choose a file, or paste its text."))
+            raise forms.ValidationError(_("Choose a file or enter its text."))
         data["text"] = text
         return data
 
-    def rows(self) -> list:
-        """The rows of the file. Raises Problem where it is neither CSV nor JSON."""
+    def rows(self) -> list[Any]:
+        """Return the rows. Raise Problem if the text is neither CSV nor JSON."""
         text: str = self.cleaned_data["text"]
         if text.lstrip()[:1] in ("[", "{"):
             try:

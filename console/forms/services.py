@@ -1,8 +1,10 @@
-"""The console's forms: text as people type it becomes the values that the API takes. The rules are the API's own.
+"""The forms of services, versions and tokens.
 
-A form refuses only what it cannot read; what is read goes to the same functions that the API calls, and what they
-refuse is put back at the field that it names (`blame`).
+A form rejects only what it cannot parse. The values go to the functions that the API calls, and what these refuse is
+added to the field that the refusal names (`add_problem`).
 """
+
+from typing import Any
 
 from django import forms
 from django.utils.functional import lazy
@@ -19,7 +21,7 @@ from .fields import Environment, Form, JSONText, Words
 
 
 def add_problem(form: forms.Form, problem: Problem) -> None:
-    """Puts a refusal's reasons at the fields they name, the rest on top. The form keeps everything that was typed."""
+    """Add a refusal's reasons to the fields that they name, others to the form. The form keeps its input."""
     placed = False
     for error in problem.errors:
         name = str(error.get("pointer", "")).lstrip("/").split("/")[0]
@@ -30,11 +32,12 @@ def add_problem(form: forms.Form, problem: Problem) -> None:
         form.add_error(None, f"{problem.detail} {problem.hint}".strip())
 
 
-def terms(choices: list[tuple]) -> list[tuple]:
+def terms(choices: list[tuple[Any, Any]]) -> list[tuple[Any, Any]]:
+    """Return the choices with labels in the active language."""
     return [(value, lazy(term, str)(label)) for value, label in choices]
 
 
-def _command(label, hint="") -> forms.CharField:
+def _command(label: Any, hint: Any = "") -> forms.CharField:
     return forms.CharField(
         label=label,
         help_text=hint,
@@ -44,18 +47,18 @@ def _command(label, hint="") -> forms.CharField:
     )
 
 
-def encoding(hint, unset) -> forms.ChoiceField:
+def encoding(hint: Any, unset: Any) -> forms.ChoiceField:
     choices = [("", unset), *text.KNOWN.items()]
     return forms.ChoiceField(label=_("Encoding of the output"), choices=choices, required=False, help_text=hint)
 
 
 class NewServiceForm(Form):
-    """The least a service needs; the rest has a page of its own."""
+    """The fields that a new service needs; the others are on its settings page."""
 
     name = forms.CharField(
         label=_("Name"),
         max_length=64,
-        help_text=_("Letters, digits and . _ + -; not only digits."),
+        help_text=_("Letters, digits and . _ + - (not only digits)."),
         widget=forms.TextInput({"autocomplete": "off", "spellcheck": "false"}),
     )
     language = forms.ChoiceField(
@@ -72,31 +75,31 @@ class ServiceForm(Form):
     start_command = _command(
         _("Start"),
         _(
-            "Returns once the service is launched. Sees SERVICE VERSION RELEASE CURRENT SHARED HOST PORT TAG WEIGHT. "
-            "What the service prints is shown until the operation ends, and then thrown away: send its own log to a "
-            'file in $SHARED (>>"$SHARED/serve.log" 2>&1), to the journal (systemd-cat) or to syslog (logger).'
+            "Must return once the service has started. Variables: SERVICE VERSION RELEASE CURRENT SHARED HOST PORT TAG "
+            "WEIGHT. Output of the service is shown until the operation ends and then discarded: log to a file "
+            'in $SHARED (>>"$SHARED/serve.log" 2>&1), to the journal (systemd-cat) or to syslog (logger).'
         ),
     )
     stop_command = _command(_("Stop"))
-    check_command = _command(_("Check"), _("Repeated until it succeeds or the time is over."))
-    check_timeout = forms.IntegerField(label=_("Check for at most (seconds)"), min_value=1, max_value=86400)
-    pre_command = _command(_("Before"), _("For example: take the instance out of traffic."))
-    pre_undo_command = _command(_("Undo of “before”"))
-    post_command = _command(_("After"), _("For example: back into traffic."))
-    post_undo_command = _command(_("Undo of “after”"))
+    check_command = _command(_("Check"), _("Repeated until it succeeds or times out."))
+    check_timeout = forms.IntegerField(label=_("Check timeout (seconds)"), min_value=1, max_value=86400)
+    pre_command = _command(_("Pre hook"), _("For example, take the instance out of the load balancer."))
+    pre_undo_command = _command(_("Undo pre hook"))
+    post_command = _command(_("Post hook"), _("For example, put the instance back into the load balancer."))
+    post_undo_command = _command(_("Undo post hook"))
     environment = Environment(
         label=_("Environment"),
         help_text=_(
-            "NAME=value, one a line. A value with several lines, a quote or blanks at its ends stands in double quotes."
+            "One NAME=value per line. Use double quotes for values with line breaks, quotes or surrounding blanks."
         ),
     )
     steps = JSONText(
-        label=_("Steps of its own"),
+        label=_("Custom steps"),
         empty="[]",
         rows=6,
         help_text=_(
             'A JSON list of {"name", "before": "stop|link|start|check|post", "run", "undo", "check"}. '
-            "A step without undo cannot be undone."
+            "Steps without “undo” cannot be undone."
         ),
     )
     run_as = forms.CharField(
@@ -104,62 +107,61 @@ class ServiceForm(Form):
         max_length=32,
         required=False,
         help_text=_(
-            "The commands run as this user, through sudo -n -u, and see nothing of other services. It must exist on "
-            "every host. Empty: they run as the user that deploys."
+            "Commands run as this user (sudo -n -u), isolated from other services. It must exist on every host. Leave "
+            "empty to run as the SSH user."
         ),
         widget=forms.TextInput({"autocomplete": "off", "spellcheck": "false"}),
     )
     private_releases = forms.BooleanField(
         label=_("Private releases"),
         required=False,
-        help_text=_("Only this user’s group and the user that deploys can read the releases on a host."),
+        help_text=_("Only this user’s group and the SSH user can read the releases on a host."),
     )
     encoding = encoding(
-        _("Of what its commands print. The bytes are kept as they come, so it may be set afterwards."),
-        _("as the host’s"),
+        _("Of the output of its commands. Output is stored unchanged, so this can be set later."),
+        _("as set for the host"),
     )
     keep_releases = forms.IntegerField(label=_("Releases kept on a host"), min_value=1, max_value=100)
-    limits = JSONText(
-        label=_("Limits"), empty="{}", rows=3, help_text=_("Limits of time and output, as a JSON object.")
-    )
-    build_orig = forms.ChoiceField(label=_("Built by"), choices=terms(MicroService.Origin.choices))
-    build_url = forms.CharField(label=_("Where it is built from"), max_length=500, required=False)
+    limits = JSONText(label=_("Limits"), empty="{}", rows=3, help_text=_("Time and output limits, as a JSON object."))
+    build_orig = forms.ChoiceField(label=_("Build server"), choices=terms(MicroService.Origin.choices))
+    build_url = forms.CharField(label=_("Build source"), max_length=500, required=False)
     build_username = forms.CharField(
-        label=_("User of the repository"),
+        label=_("Repository user"),
         max_length=128,
         required=False,
-        help_text=_("For https; its password or token is set below."),
+        help_text=_("For https; set the password or token below."),
         widget=forms.TextInput({"autocomplete": "off", "spellcheck": "false"}),
     )
     build_command = _command(
-        _("Build command"), _("Run in a fresh checkout; what it leaves in $OUT, or else all of it, is packed.")
+        _("Build command"),
+        _("Runs in a fresh checkout. The contents of $OUT are packaged, or the whole checkout if $OUT is empty."),
     )
     build_refs = Words(
-        label=_("Branches and tags that are built"),
+        label=_("Branches and tags to build"),
         required=False,
         widget=forms.TextInput({"autocomplete": "off", "spellcheck": "false"}),
-        help_text=_("Patterns with spaces between them, such as: main release/* v*. Empty: every branch and tag."),
+        help_text=_("Patterns separated by spaces, for example: main release/* v*. Leave empty for all."),
     )
     build_depth = forms.IntegerField(
-        label=_("Commits of the history in a checkout"),
+        label=_("Checkout depth (commits)"),
         required=False,
         min_value=0,
         max_value=1_000_000,
-        help_text=_("0: all of it, with every tag, as git describe needs it. 1: the commit alone."),
+        help_text=_("0 for the full history with all tags (required by git describe), 1 for the commit only."),
     )
     auto_deploy_tag = forms.CharField(
         max_length=64,
         required=False,
-        label=_("Follow new builds"),
-        help_text=_("Tag of the instances that follow each new build."),
+        label=_("Auto-deploy tag"),
+        help_text=_("Instances with this tag are upgraded to each new build."),
     )
 
     GROUPS = (
-        (_("What it is"), ("description", "language")),
+        (_("General"), ("description", "language")),
         (_("Commands"), ("start_command", "stop_command", "check_command", "check_timeout")),
         (_("Hooks"), ("pre_command", "pre_undo_command", "post_command", "post_undo_command")),
         (_("User on hosts"), ("run_as", "private_releases")),
-        (_("Surroundings"), ("environment", "encoding", "steps", "keep_releases", "limits")),
+        (_("Environment and limits"), ("environment", "encoding", "steps", "keep_releases", "limits")),
         (
             _("Builds"),
             (
@@ -174,20 +176,20 @@ class ServiceForm(Form):
         ),
     )
 
-    def __init__(self, *args, may_build: bool = True, **more):
+    def __init__(self, *args: Any, may_build: bool = True, **more: Any) -> None:
         super().__init__(*args, **more)
-        said = _("Decides what runs on build machines: to change it takes the right “build”.")
+        hint = _("Controls what runs on build machines; requires the “build” scope.")
         for name in () if may_build else BUILD_FIELDS.intersection(self.fields):
-            # Disabled, a field keeps its initial value whatever is sent.
-            self.fields[name].disabled, self.fields[name].help_text = True, said
+            # A disabled field keeps its initial value whatever is posted.
+            self.fields[name].disabled, self.fields[name].help_text = True, hint
 
-    def clean_build_depth(self):
-        """Left empty, it stays as it is."""
+    def clean_build_depth(self) -> int:
+        """Return the depth; the saved one if the field is empty."""
         depth = self.cleaned_data["build_depth"]
         return self.initial.get("build_depth", 0) if depth is None else depth
 
-    def groups(self):
-        """Its fields under their headings, for the template."""
+    def groups(self) -> list[tuple[Any, list[forms.BoundField]]]:
+        """Return the headings with their fields, for the template."""
         return [(title, [self[name] for name in names]) for title, names in self.GROUPS]
 
 
@@ -195,7 +197,7 @@ class VersionForm(Form):
     version = forms.CharField(
         label=_("Version"),
         max_length=128,
-        help_text=_("CI's form is timestamp-branch-commit."),
+        help_text=_("CI uses timestamp-branch-commit."),
         widget=forms.TextInput({"autocomplete": "off", "spellcheck": "false"}),
     )
     ref = forms.CharField(label=_("Branch"), max_length=250, initial="master")
@@ -203,15 +205,15 @@ class VersionForm(Form):
 
 
 class TokenForm(Form):
-    name = forms.CharField(label=_("Name"), max_length=64, help_text=_("Who or what will use it."))
+    name = forms.CharField(label=_("Name"), max_length=64, help_text=_("Who or what uses it."))
     scopes = forms.MultipleChoiceField(
-        label=_("Rights"), choices=terms([(scope, scope) for scope in SCOPES]), widget=forms.CheckboxSelectMultiple
+        label=_("Scopes"), choices=terms([(scope, scope) for scope in SCOPES]), widget=forms.CheckboxSelectMultiple
     )
     services = forms.CharField(
         label=_("Services"),
         required=False,
         max_length=4000,
-        help_text=_("For these services only: their names, with spaces between them. Empty: for all that you may see."),
+        help_text=_("Names separated by spaces. Leave empty for all services that you may see."),
         widget=forms.TextInput({"autocomplete": "off", "spellcheck": "false"}),
     )
     days = forms.IntegerField(
@@ -219,6 +221,6 @@ class TokenForm(Form):
         min_value=1,
         max_value=3650,
         required=False,
-        help_text=_("Leave empty for the usual time."),
+        help_text=_("Leave empty for the default."),
     )
-    endless = forms.BooleanField(label=_("Valid until it is revoked (for administrators)"), required=False)
+    endless = forms.BooleanField(label=_("No expiry (administrators only)"), required=False)

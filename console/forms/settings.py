@@ -16,22 +16,22 @@ from .fields import Form, SecretText, Words
 from .services import add_problem
 
 PLAIN = {"autocomplete": "off", "spellcheck": "false"}
-KEPT = _("One is saved. Leave this empty to keep it; it is never shown again.")
+KEEP_SECRET = _("Leave empty to keep the saved one, which is never shown.")
 
 
 class SecretLine(forms.CharField):
-    """A secret of one line: never sent back; empty keeps the saved one."""
+    """A one-line secret: never rendered; empty keeps the saved one."""
 
-    def __init__(self, **more):
+    def __init__(self, **more: Any) -> None:
         widget = forms.PasswordInput({"autocomplete": "new-password"}, render_value=False)
         super().__init__(required=False, strip=False, widget=widget, **more)
 
 
-def _line(label, hint="") -> forms.CharField:
+def _line(label: Any, hint: Any = "") -> forms.CharField:
     return forms.CharField(label=label, help_text=hint, required=False, widget=forms.TextInput(PLAIN))
 
 
-def _pem(label, hint="") -> forms.CharField:
+def _pem(label: Any, hint: Any = "") -> forms.CharField:
     return forms.CharField(
         label=label,
         help_text=hint,
@@ -40,75 +40,75 @@ def _pem(label, hint="") -> forms.CharField:
     )
 
 
-class PartForm(Form):
-    """What is set of one part. `value` is what the API would be given for it."""
+class IntegrationForm(Form):
+    """The settings of one integration. `value` returns what the API accepts for it."""
 
     name = ""
-    on = forms.BooleanField(label=_("Use it"), required=False)
-    SECURITY: tuple[str, ...] = ()
+    on = forms.BooleanField(label=_("Enabled"), required=False)
+    TLS_FIELDS: tuple[str, ...] = ()
 
-    def __init__(self, data: Mapping | None, shown: Mapping[str, Any] | None):
+    def __init__(self, data: Mapping[str, Any] | None, shown: Mapping[str, Any] | None) -> None:
         super().__init__(data, prefix=self.name, initial={"on": shown is not None, **(shown or {})})
         self.title = render(registry.title(self.name))
         self.without = render(registry.consequence(self.name))
         self.is_set = shown is not None
         for key in self.fields:
             if (shown or {}).get(f"{key}_set"):
-                self.fields[key].help_text = KEPT
+                self.fields[key].help_text = KEEP_SECRET
 
-    def main(self):
-        return [self[key] for key in self.fields if key not in self.SECURITY and key != "on"]
+    def main(self) -> list[forms.BoundField]:
+        return [self[key] for key in self.fields if key not in self.TLS_FIELDS and key != "on"]
 
-    def security(self):
-        return [self[key] for key in self.SECURITY]
+    def security(self) -> list[forms.BoundField]:
+        return [self[key] for key in self.TLS_FIELDS]
 
     @property
     def is_open(self) -> bool:
-        """Whether its fields are to be seen without a click."""
+        """Whether its fields are expanded."""
         return bool(self.is_set or self.errors or (self.is_bound and self.data.get(self.add_prefix("on"))))
 
     def value(self) -> dict[str, Any] | None:
-        """None where it is not used; else its fields, without the secrets that were left empty: those stay."""
-        given = dict(self.cleaned_data)
-        if not given.pop("on"):
+        """Return the fields without secrets that were left empty, which keeps them; None if it is not enabled."""
+        values = dict(self.cleaned_data)
+        if not values.pop("on"):
             return None
-        for key in registry.SECRETS & set(given):
-            if not given[key]:
-                del given[key]
-        if self.initial.get("client_cert") and not given.get("client_cert"):
-            given["client_key"] = ""  # it goes with its certificate
-        return given
+        for key in registry.SECRETS & set(values):
+            if not values[key]:
+                del values[key]
+        if self.initial.get("client_cert") and not values.get("client_cert"):
+            values["client_key"] = ""  # removed with its certificate
+        return values
 
 
-class TlsForm(PartForm):
-    SECURITY = ("verify", "ca", "client_cert", "client_key")
+class TlsForm(IntegrationForm):
+    TLS_FIELDS = ("verify", "ca", "client_cert", "client_key")
 
-    verify = forms.BooleanField(label=_("Check the server's certificate"), required=False, initial=True)
-    ca = _pem(_("CA"), _("PEM. Empty: the CAs that this machine trusts."))
-    client_cert = _pem(_("Client certificate"), _("PEM. Only where the server asks for one."))
+    verify = forms.BooleanField(label=_("Verify the server certificate"), required=False, initial=True)
+    ca = _pem(_("CA"), _("PEM. Leave empty to use the system’s CAs."))
+    client_cert = _pem(_("Client certificate"), _("PEM. Only if the server requires one."))
     client_key = forms.CharField(
-        label=_("Key of the client certificate"), required=False, widget=SecretText({"rows": 3, **PLAIN})
+        label=_("Client certificate key"), required=False, widget=SecretText({"rows": 3, **PLAIN})
     )
 
 
 class PackageStoreForm(TlsForm):
     name = "package_store"
-    kind = forms.ChoiceField(label=_("Kind"), choices=[("local", _("a folder")), ("s3", "S3")])
+    kind = forms.ChoiceField(label=_("Kind"), choices=[("local", _("local folder")), ("s3", "S3")])
     folder = _line(
         _("Folder"),
-        _("A folder: its whole path. Web and worker machines share it. Packages are not moved when this revisions."),
+        _("Absolute path, shared by web and worker machines. Packages are not moved when it changes."),
     )
-    endpoint = _line(_("S3: address"), _("Empty: Amazon's own."))
-    bucket = _line(_("S3: bucket"))
-    region = _line(_("S3: region"))
-    # The store's word; a form's own prefix is set when it is made.
-    prefix = _line(_("S3: folder in the bucket"))  # type: ignore[assignment]
-    access_key = _line(_("S3: access key"))
-    secret_key = SecretLine(label=_("S3: secret key"))
+    endpoint = _line(_("S3 endpoint"), _("Leave empty for Amazon S3."))
+    bucket = _line(_("S3 bucket"))
+    region = _line(_("S3 region"))
+    # The store's field; the form's own `prefix` is set on the instance.
+    prefix = _line(_("S3 key prefix"))  # type: ignore[assignment]
+    access_key = _line(_("S3 access key"))
+    secret_key = SecretLine(label=_("S3 secret key"))
 
 
 class ServerForm(TlsForm):
-    url = _line(_("Address"))
+    url = _line(_("URL"))
 
 
 class AccountForm(ServerForm):
@@ -120,30 +120,29 @@ _BINDING = re.compile(rf"(?P<project>{_NAME})=(?P<team>{_NAME})\Z")
 
 
 class Bindings(forms.CharField):
-    """Which team builds which projects: a line for each, `project = team`. A name with = or blanks at its ends stands
-    between double quotes, as in JSON."""
+    """Which team builds which projects: `project = team` lines. Other names are quoted as in JSON."""
 
-    def __init__(self):
+    def __init__(self) -> None:
         super().__init__(
-            label=_("Projects of teams"),
+            label=_("Team projects"),
             required=False,
             help_text=_(
-                "A line for each, such as: red-team/* = red. The team * means everybody. Empty: every team builds all."
+                "One per line, for example red-team/* = red. The team * means everyone. Leave empty to allow all teams."
             ),
             widget=forms.Textarea({"rows": 3, **PLAIN}),
         )
 
-    def clean(self, value):
+    def clean(self, value: Any) -> list[dict[str, str]]:
         return [
             self._binding(number, line)
             for number, line in enumerate(super().clean(value).split("\n"), 1)
             if line.strip()
         ]
 
-    def prepare_value(self, value):
+    def prepare_value(self, value: Any) -> Any:
         if not isinstance(value, list):
             return value
-        return "\n".join(f"{self._shown(one['project'])} = {self._shown(one['team'])}" for one in value)
+        return "\n".join(f"{self._quoted(one['project'])} = {self._quoted(one['team'])}" for one in value)
 
     @staticmethod
     def _binding(number: int, line: str) -> dict[str, str]:
@@ -155,22 +154,22 @@ class Bindings(forms.CharField):
             return {name: json.loads(text) if '"' in text else text.strip() for name, text in match.groupdict().items()}
         except ValueError:
             raise forms.ValidationError(
-                _("Line %(n)s has a quote that does not end, or an escape that JSON does not know."),
+                _("Line %(n)s has an unterminated quote or an invalid JSON escape."),
                 params={"n": number},
             ) from None
 
     @staticmethod
-    def _shown(name: str) -> str:
+    def _quoted(name: str) -> str:
         plain = name == name.strip() and not set(name) & {"=", '"'}
         return name if plain else json.dumps(name, ensure_ascii=False)
 
 
 class GitLabForm(ServerForm):
     name = "gitlab"
-    token = SecretLine(label=_("Access token"), help_text=_("With the scope “api”."))
+    token = SecretLine(label=_("Access token"), help_text=_("Requires the “api” scope."))
     webhook_secret = SecretLine(
         label=_("Webhook secret"),
-        help_text=_("The secret token of GitLab's webhook for pipeline events, to /api/v1/builds/gitlab/webhook."),
+        help_text=_("The secret token of the GitLab webhook for pipeline events at /api/v1/builds/gitlab/webhook."),
     )
     projects = Bindings()
 
@@ -179,7 +178,7 @@ class JenkinsForm(AccountForm):
     name = "jenkins"
     token = SecretLine(label=_("API token"))
     webhook_secret = SecretLine(
-        label=_("Webhook secret"), help_text=_("What the reports to /api/v1/builds/jenkins/webhook are signed with.")
+        label=_("Webhook secret"), help_text=_("The key that signs requests to /api/v1/builds/jenkins/webhook.")
     )
     projects = Bindings()
 
@@ -189,33 +188,33 @@ class RegistryForm(AccountForm):
     password = SecretLine(label=_("Password"))
 
 
-class ProxiesForm(PartForm):
+class ProxiesForm(IntegrationForm):
     name = "proxies"
     http = _line(_("For http://"))
     https = _line(_("For https://"))
     no_proxy = Words(
-        label=_("Not for"),
+        label=_("Exceptions"),
         required=False,
         widget=forms.TextInput(PLAIN),
-        help_text=_("Host names that are spoken to directly, with spaces between them."),
+        help_text=_("Hostnames to connect to directly, separated by spaces."),
     )
 
 
 FORMS = (PackageStoreForm, GitLabForm, JenkinsForm, RegistryForm, ProxiesForm)
 
 
-def forms_of(data: Mapping | None, shown: Mapping[str, Any]) -> list[PartForm]:
-    """A form for each part, with what `integrations.revisions.redacted` has of it."""
+def integration_forms(data: Mapping[str, Any] | None, shown: Mapping[str, Any]) -> list[IntegrationForm]:
+    """Return a form for each integration, with its values from `integrations.revisions.redacted`."""
     return [form(data, shown[form.name]) for form in FORMS]
 
 
-def add_problem_to_parts(found: list[PartForm], problem: Problem) -> None:
-    """Puts what is wrong with `/part/field` at that field of that part's form."""
-    for form in found:
-        mine = [
+def add_problem_to_parts(integrations: list[IntegrationForm], problem: Problem) -> None:
+    """Add the errors of `/integration/field` to that field of that integration's form."""
+    for form in integrations:
+        errors = [
             {**error, "pointer": error["pointer"].removeprefix(f"/{form.name}")}
             for error in problem.errors
             if error["pointer"].startswith(f"/{form.name}/")
         ]
-        if mine:
-            add_problem(form, Problem(problem.status, problem.code, problem.detail, errors=mine))
+        if errors:
+            add_problem(form, Problem(problem.status, problem.code, problem.detail, errors=errors))

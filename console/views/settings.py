@@ -12,7 +12,7 @@ from access.problems import FieldError, Problem, invalid, invalid_fields, refuse
 from integrations import probes, registry, revisions
 from messages.rendering import literal
 
-from ..forms.settings import PartForm, add_problem_to_parts, forms_of
+from ..forms.settings import IntegrationForm, add_problem_to_parts, integration_forms
 from ..queries import integrations
 from .decorators import flash, page, post_data, query, redirect_to, render_list
 
@@ -25,7 +25,7 @@ def settings_page(request: HttpRequest, caller: Caller) -> HttpResponse:
     """
     row = registry.newest()
     document = registry.document_of(row)
-    forms = forms_of(post_data(request), revisions.redacted(document))
+    forms = integration_forms(post_data(request), revisions.redacted(document))
     context: dict[str, Any] = {
         "row": row,
         "parts": forms,
@@ -47,7 +47,7 @@ def settings_page(request: HttpRequest, caller: Caller) -> HttpResponse:
     return render(request, "settings/outside.html", context, status=problem.status if problem else 200)
 
 
-def _test_or_save(request: HttpRequest, caller: Caller, forms: list[PartForm]) -> list[dict[str, Any]] | None:
+def _test_or_save(request: HttpRequest, caller: Caller, forms: list[IntegrationForm]) -> list[dict[str, Any]] | None:
     """Return the findings of a test; None once the settings are saved. Raise Problem if they are invalid."""
     errors = [
         FieldError(f"/{form.name}/{key}", literal(str(reasons[0])))

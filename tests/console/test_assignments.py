@@ -22,7 +22,7 @@ def test_lines_of_bindings_can_hold_every_name(bindings):
 @given(st.dictionaries(name, any_text, max_size=5))
 @settings(max_examples=500, deadline=None)
 def test_lines_of_variables_can_hold_every_value(values):
-    assert assignments.parsed(assignments.shown(values)) == values
+    assert assignments.parse(assignments.render(values)) == values
 
 
 @given(st.text("\"'\\\n\r\t =anu0"))
@@ -30,11 +30,11 @@ def test_lines_of_variables_can_hold_every_value(values):
 def test_lines_that_somebody_types_are_read_or_refused_at_a_line(text):
     """And what was read is shown so that it is read the same."""
     try:
-        found = assignments.parsed(text)
-    except assignments.Unreadable as error:
+        found = assignments.parse(text)
+    except assignments.ParseError as error:
         assert 1 <= error.line <= text.count("\n") + 1 and error.code in Environment.REASONS
     else:
-        assert assignments.parsed(assignments.shown(found)) == found
+        assert assignments.parse(assignments.render(found)) == found
 
 
 @pytest.mark.parametrize(
@@ -61,7 +61,7 @@ def test_lines_that_somebody_types_are_read_or_refused_at_a_line(text):
     ],
 )
 def test_values_as_people_write_them(typed, value):
-    assert assignments.parsed(typed) == {"A": value}
+    assert assignments.parse(typed) == {"A": value}
 
 
 @pytest.mark.parametrize(
@@ -77,6 +77,6 @@ def test_values_as_people_write_them(typed, value):
     ],
 )
 def test_lines_that_cannot_be_read_are_named(typed, code, line):
-    with pytest.raises(assignments.Unreadable) as refused:
-        assignments.parsed(typed)
+    with pytest.raises(assignments.ParseError) as refused:
+        assignments.parse(typed)
     assert (refused.value.code, refused.value.line) == (code, line)

@@ -54,7 +54,7 @@ def test_a_password_is_what_was_typed_without_the_end_of_its_line(admin):
 @pytest.mark.parametrize(
     ("content", "more", "word"),
     [
-        (None, {}, "choose the key"),
+        (None, {}, "choose a key file"),
         (b"\x30\x82\x01\xff\xfe\x00", {}, "openssl pkey -inform DER"),
         (b"x" * 40_000, {}, "too large"),
         (b"-----BEGIN", {"secret": "x"}, "not both"),

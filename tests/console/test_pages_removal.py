@@ -27,7 +27,7 @@ def change(client, placed, **more):
 def test_ticked_instances_are_forgotten_with_a_reason_and_the_dialog_says_what_is_lost(operator, placed):
     page = operator.get("/services/shop/instances/").content.decode()
     assert 'id="sure-forget"' in page and "of these instances are deleted" in page
-    assert "must say why" in change(operator, placed, what="forget").content.decode()
+    assert "must give the reason" in change(operator, placed, what="forget").content.decode()
     assert MicroServiceInstance.objects.count() == 2
     page = change(operator, placed, what="forget", reason="it burned").content.decode()
     assert "2 instances were forgotten" in page

@@ -55,7 +55,7 @@ def test_one_is_removed_by_its_name(admin):
     [
         ("secrets", "A", "canar", "at least 6 bytes"),
         ("secrets", "1A", "canary-long", "no name of a variable"),
-        ("secrets", "COLOR", "canary-long", "in the environment already"),
+        ("secrets", "COLOR", "canary-long", "already a variable of the environment"),
         ("secrets", "A", "", "required"),
         ("nothing", "A", "canary-long", "nothing"),
         ("build_key", "", "canary-long", "must be a private key"),
@@ -104,7 +104,7 @@ def test_a_form_whose_values_were_hidden_does_not_overwrite_them(admin, monkeypa
 def test_an_address_with_a_password_is_refused_at_its_field(admin):
     fleet.service("shop")
     answer = admin.post(PAGE, posted(build_url="https://ci:canary@git.example/shop"))
-    assert answer.status_code == 422 and "must hold no user or password" in answer.content.decode()
+    assert answer.status_code == 422 and "must not contain a user name or password" in answer.content.decode()
 
 
 def posted(**more: str) -> dict:

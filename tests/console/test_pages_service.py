@@ -294,5 +294,5 @@ def test_fields_that_decide_what_builds_run_are_read_only_without_the_right_for_
     assert form.is_valid(), form.errors
     assert form.cleaned_data["build_command"] == "sh build.sh" and form.cleaned_data["build_url"] == ""
     assert form.cleaned_data["description"] == "new"
-    assert "right “build”" in str(form["build_command"].help_text) and "disabled" in str(form["build_command"])
+    assert "“build” scope" in str(form["build_command"].help_text) and "disabled" in str(form["build_command"])
     assert ServiceForm(sent, initial=before).is_valid()

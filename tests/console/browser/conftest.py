@@ -41,7 +41,7 @@ def visit(demo, browser: Browser):
     complaints: list[str] = []
     contexts = []
 
-    def open_page(address: str, labels: tuple[str, str, str] = ("User name", "Password", "Sign in"), **how) -> Page:
+    def open_page(address: str, labels: tuple[str, str, str] = ("Username", "Password", "Sign in"), **how) -> Page:
         context = browser.new_context(**{"viewport": DESKTOP, "base_url": demo["url"], **how})
         contexts.append(context)
         context.set_default_timeout(SLOW)

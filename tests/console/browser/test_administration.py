@@ -37,8 +37,8 @@ def test_settings_are_tried_and_what_was_typed_stays_until_everything_passes(vis
     page = visit("/settings/")
     with servers.gitlab() as lab:
         part = page.locator("#gitlab")
-        part.get_by_label("Use it").check()
-        part.get_by_label("Address").fill(lab.url)
+        part.get_by_label("Enabled").check()
+        part.get_by_label("URL").fill(lab.url)
         part.get_by_label("Access token").fill("glpat-none")
         page.get_by_role("button", name="Test", exact=True).click()
         expect(page.get_by_role("status").filter(has_text="GitLab")).to_contain_text("password is wrong")
@@ -110,11 +110,11 @@ def test_a_build_is_started_and_watched_without_a_reload(visit):
 
 def test_a_callback_to_a_private_address_is_refused_in_words_and_nothing_typed_is_lost(visit):
     page = visit("/callbacks/new/")
-    page.get_by_label("Address").fill("http://127.0.0.1:9/hook")
-    page.get_by_label("Headers of its own").fill("X-Team: sales")
+    page.get_by_label("URL").fill("http://127.0.0.1:9/hook")
+    page.get_by_label("Custom headers").fill("X-Team: sales")
     page.get_by_role("button", name="Add the callback").click()
     expect(page.get_by_text("may not reach")).to_be_visible()
-    expect(page.get_by_label("Headers of its own")).to_have_value("X-Team: sales")
+    expect(page.get_by_label("Custom headers")).to_have_value("X-Team: sales")
 
 
 @pytest.mark.parametrize(("theme", "size"), [("light", DESKTOP), ("dark", PHONE)])

@@ -184,7 +184,7 @@ def test_no_page_scrolls_sideways(visit, size):
 def test_signing_in_without_the_right_password_stays_there(demo, browser):
     page = browser.new_page(base_url=demo["url"])
     page.goto("/")
-    page.get_by_label("User name").fill(demo["username"])
+    page.get_by_label("Username").fill(demo["username"])
     page.get_by_label("Password").fill("wrong")
     page.get_by_role("button", name="Sign in").click()
     expect(page.get_by_role("alert")).to_be_visible()

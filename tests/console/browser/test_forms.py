@@ -126,7 +126,7 @@ def test_several_lines_in_the_text_areas_of_hosts_callbacks_and_settings(visit, 
 
     public = " ".join((tmp_path / "key.pub").read_text().split()[:2])
     page.goto("/hosts/new/")
-    page.get_by_label("Host name").fill("lined")
+    page.get_by_label("Hostname").fill("lined")
     page.get_by_label("Address", exact=True).fill("192.0.2.77")
     page.locator("[name=host_key]").fill(f"{public} root@lined\n\n")
     page.locator("[name=labels]").fill("zone=eu\nrack=7\n")
@@ -136,22 +136,22 @@ def test_several_lines_in_the_text_areas_of_hosts_callbacks_and_settings(visit, 
     assert made["host_key"] == public and made["labels"] == {"zone": "eu", "rack": "7"}
 
     page.goto("/callbacks/new/")
-    page.get_by_label("Address").fill("https://example.org/hook")
-    page.get_by_label("Headers of its own").fill("X-Team: sales\nX-Place: here\n")
+    page.get_by_label("URL").fill("https://example.org/hook")
+    page.get_by_label("Custom headers").fill("X-Team: sales\nX-Place: here\n")
     page.get_by_role("button", name="Add the callback").click()
     expect(page.get_by_text("X-Place: ")).to_be_visible()
 
     page.goto("/settings/")
     part = page.locator("#gitlab")
-    part.get_by_label("Use it").check()
-    part.get_by_label("Address").fill("http://127.0.0.1:9")
-    part.get_by_label("Projects of teams").fill("red/* = red\nblue/site = blue\n")
+    part.get_by_label("Enabled").check()
+    part.get_by_label("URL").fill("http://127.0.0.1:9")
+    part.get_by_label("Team projects").fill("red/* = red\nblue/site = blue\n")
     part.get_by_text("Certificates").click()
     for name in ("ca", "client_cert", "client_key"):
         part.locator(f"[name=gitlab-{name}]").fill(PEM)
     page.get_by_role("button", name="Test", exact=True).click()
     expect(page.locator("#findings")).to_contain_text(re.compile("PEM|certificate", re.IGNORECASE), timeout=LATER)
-    expect(part.get_by_label("Projects of teams")).to_have_value("red/* = red\nblue/site = blue\n")
+    expect(part.get_by_label("Team projects")).to_have_value("red/* = red\nblue/site = blue\n")
 
 
 # --- one click --------------------------------------------------------------------------------------------------------
