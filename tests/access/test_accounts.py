@@ -8,8 +8,8 @@ from access.roles import Role
 from access.tokens import make_token
 from audit.models import History
 from microservice.models import MicroService
+from tests.api.conftest import Api, api, store  # noqa: F401
 from tests.microservice import fleet
-from tests.microservice.api.conftest import Api, api, store  # noqa: F401
 
 pytestmark = pytest.mark.django_db
 EVERY = ["read", "publish", "deploy", "admin"]

@@ -19,7 +19,7 @@ from deployer.management.commands.rights_table import table
 from microservice import event_stream
 from tests.access.permission_model import DOCUMENT, Line, Who, ceiling, lines, may, unseen
 from tests.access.permission_objects import THINGS, Callers, Things
-from tests.microservice.api.conftest import store  # noqa: F401
+from tests.api.conftest import store  # noqa: F401
 
 pytestmark = pytest.mark.django_db  # some hundred requests each
 

@@ -19,8 +19,8 @@ from access.roles import Role
 from access.tokens import make_token
 from audit.models import History
 from microservice import tokens as issuing
+from tests.api.conftest import Api, api, person  # noqa: F401
 from tests.microservice import fleet
-from tests.microservice.api.conftest import Api, api, person  # noqa: F401
 
 pytestmark = pytest.mark.django_db
 EVERYTHING_ELSE = [scope for scope in SCOPES if scope != "tokens"]

@@ -7,7 +7,7 @@ import tarfile
 
 import pytest
 
-from tests.microservice.api.archives import END, entry, packed, raw
+from tests.api.archives import END, entry, packed, raw
 from tests.microservice.world import package
 
 from .caller import Meant

@@ -15,8 +15,8 @@ from access.models import FailedSignIns, Token, TokenAddress
 from access.tokens import make_token
 from audit.models import History
 from runtime.logs import JsonFormatter
+from tests.api.conftest import Api
 from tests.lab.web import Web
-from tests.microservice.api.conftest import Api
 
 pytestmark = pytest.mark.django_db
 FAR = {"REMOTE_ADDR": "192.0.2.7"}

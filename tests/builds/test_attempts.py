@@ -17,7 +17,7 @@ from messages.rendering import literal
 from microservice.models import MicroServiceVersion
 from microservice.publishing import upload
 from microservice.status import BuildStatus
-from tests.microservice.api.conftest import api, store  # noqa: F401 - fixtures
+from tests.api.conftest import api, store  # noqa: F401 - fixtures
 
 from .buildservers import Server
 from .test_builds import ask, pending, quick, repository, service, state  # noqa: F401 - fixtures

@@ -12,8 +12,8 @@ from builds.models import Build
 from messages.rendering import literal
 from microservice.models import Deployment, MicroServiceVersion
 from microservice.status import BuildStatus
+from tests.api.conftest import api, store  # noqa: F401 - fixtures
 from tests.microservice import fleet
-from tests.microservice.api.conftest import api, store  # noqa: F401 - fixtures
 
 from .repository import Repository
 

@@ -13,8 +13,8 @@ from builds.models import Build
 from microservice.models import MicroServiceVersion
 from microservice.publishing import upload
 from microservice.status import BuildStatus
-from tests.microservice.api.archives import GOOD
-from tests.microservice.api.conftest import store  # noqa: F401
+from tests.api.archives import GOOD
+from tests.api.conftest import store  # noqa: F401
 
 from .buildservers import Server
 from .test_reports import SECRET, gitlab, pipeline, signed

@@ -12,10 +12,10 @@ from builds.sandbox.commands import BUBBLEWRAP, NAMESPACES, NONE, OFF, Isolation
 from messages.rendering import english
 from microservice.models import MicroServiceVersion
 from microservice.status import BuildStatus
+from tests.api.conftest import api  # noqa: F401 - a fixture
 from tests.lab import processes
 from tests.lab.network import wait_until
 from tests.microservice import fleet
-from tests.microservice.api.conftest import api  # noqa: F401 - a fixture
 
 from .repository import Repository
 from .test_sandbox import running

@@ -12,8 +12,8 @@ from messages.rendering import literal
 from messages.texts.builds import TEXTS
 from microservice.models import MicroServiceVersion
 from microservice.status import BuildStatus
+from tests.api.conftest import api  # noqa: F401 - a fixture
 from tests.microservice import fleet
-from tests.microservice.api.conftest import api  # noqa: F401 - a fixture
 
 pytestmark = pytest.mark.django_db
 

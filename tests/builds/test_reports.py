@@ -12,8 +12,8 @@ from builds import build_requests, servers
 from builds.models import Build
 from microservice.models import MicroServiceVersion
 from microservice.status import BuildStatus
+from tests.api.conftest import Api
 from tests.microservice import fleet
-from tests.microservice.api.conftest import Api
 
 pytestmark = pytest.mark.django_db
 SECRET = "a-secret-of-both-sides"

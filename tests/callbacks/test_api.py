@@ -5,7 +5,7 @@ import json
 import pytest
 
 from callbacks.models import Callback, EventType
-from tests.microservice.api.conftest import api, store  # noqa: F401
+from tests.api.conftest import api, store  # noqa: F401
 
 from .factories import SECRET, callback, send_all, told
 

@@ -18,9 +18,9 @@ from builds.models import Build
 from messages.rendering import literal
 from microservice.models import Deployment, MicroServiceVersion
 from microservice.status import BuildStatus, DeploymentStatus, OperationStatus
+from tests.api.archives import GOOD
 from tests.lab.web import Web
 from tests.microservice import fleet
-from tests.microservice.api.archives import GOOD
 
 ROOT = Path(__file__).resolve().parents[2]
 pytestmark = pytest.mark.django_db(transaction=True)

@@ -16,8 +16,8 @@ from asset.models import HostTeam
 from microservice.models import Deployment, MicroServiceInstance, Operation
 from microservice.publishing.auto_deploy import build_ended
 from microservice.status import DeploymentStatus, OperationStatus
+from tests.api.conftest import Api
 from tests.lab.web import Web
-from tests.microservice.api.conftest import Api
 from tests.microservice.world import World
 
 ROOT = Path(__file__).resolve().parents[2]

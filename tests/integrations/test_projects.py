@@ -9,7 +9,7 @@ from access.secrets import Secret
 from integrations import projects
 from integrations.models import Setting
 from microservice.models import MicroService
-from tests.microservice.api.conftest import api  # noqa: F401 - a fixture
+from tests.api.conftest import api  # noqa: F401 - a fixture
 
 LAB, CI = "https://gitlab.example", "https://ci.example/jenkins"
 BOUND = [{"project": "red-team/*", "team": "red"}, {"project": "shared/tools", "team": "*"}]

@@ -16,10 +16,10 @@ from integrations import storage
 from microservice.models import MicroServiceVersion, UnclaimedPackage
 from microservice.packages import store as stored
 from microservice.status import BuildStatus
+from tests.api.archives import GOOD, OTHER
+from tests.api.conftest import api  # noqa: F401
 from tests.integrations import servers
 from tests.microservice import fleet
-from tests.microservice.api.archives import GOOD, OTHER
-from tests.microservice.api.conftest import api  # noqa: F401
 
 pytestmark = pytest.mark.django_db
 

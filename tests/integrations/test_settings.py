@@ -13,9 +13,9 @@ from access.secrets import Secret
 from audit.models import History
 from integrations import probes, registry, storage
 from integrations.models import Setting
+from tests.api.conftest import api, store  # noqa: F401
 from tests.integrations import servers
 from tests.lab.busy import within
-from tests.microservice.api.conftest import api, store  # noqa: F401
 
 pytestmark = pytest.mark.django_db
 

@@ -15,9 +15,9 @@ from audit.models import History
 from microservice.models import MicroServiceVersion, UnclaimedPackage
 from microservice.packages import store as stored
 from microservice.status import BuildStatus
+from tests.api.archives import GOOD, HOSTILE, rewritten
+from tests.api.conftest import store  # noqa: F401
 from tests.microservice import fleet
-from tests.microservice.api.archives import GOOD, HOSTILE, rewritten
-from tests.microservice.api.conftest import store  # noqa: F401
 
 pytestmark = pytest.mark.django_db
 MIGRATION = "microservice.migrations.0009_packages_written_anew"

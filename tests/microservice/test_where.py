@@ -14,10 +14,10 @@ from audit.models import Event
 from microservice import notify
 from microservice.models import Deployment, MicroServiceInstance, Operation
 from microservice.status import DeploymentStatus, InstanceStatus, OperationStatus
+from tests.api.conftest import api, store  # noqa: F401
 from tests.microservice.deployments.requests import change_version, end_all
 
 from . import apart, fleet
-from .api.conftest import api, store  # noqa: F401
 
 pytestmark = [pytest.mark.django_db, pytest.mark.found("hosts")]
 

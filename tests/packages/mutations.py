@@ -8,7 +8,7 @@ import random
 import tarfile
 from functools import cache
 
-from tests.microservice.api.archives import entry, folder, hard, link, tar
+from tests.api.archives import entry, folder, hard, link, tar
 
 BLOCK = 512
 KINDS = b"00\x00\x0011225555667LKLKxxgSDVMNXAEI34Z\xff "

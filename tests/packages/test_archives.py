@@ -8,7 +8,7 @@ import tarfile
 import pytest
 
 from microservice.packages import archives, contents, writer
-from tests.microservice.api.archives import END, GOOD, HOSTILE, entry, folder, hard, link, packed, raw, rewritten, tar
+from tests.api.archives import END, GOOD, HOSTILE, entry, folder, hard, link, packed, raw, rewritten, tar
 
 
 def names(data: bytes) -> list[str]:

@@ -18,7 +18,7 @@ import pytest
 
 from microservice.packages import archives, formats
 from microservice.packages import zips as reader
-from tests.microservice.api.archives import (
+from tests.api.archives import (
     END,
     GOOD,
     entry,

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from microservice.packages import archives
-from tests.microservice.api.archives import END, entry, folder, packed, raw, rewritten
+from tests.api.archives import END, entry, folder, packed, raw, rewritten
 
 from .test_fuzz import TARS, on_disk
 

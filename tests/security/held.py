@@ -40,7 +40,7 @@ HELD = {
     ),
     "streams end after revocation, logout and removal": (
         ("tests/security/test_held.py", "test_a_stream_ends_soon_after_its_reader_lost_the_right"),
-        ("tests/microservice/api/test_events.py", "test_a_stream_ends_soon_after_its_token_was_taken_back"),
+        ("tests/api/test_events.py", "test_a_stream_ends_soon_after_its_token_was_taken_back"),
         ("tests/access/test_session_cache.py", "test_who_may_not_any_more_is_nobody"),
     ),
     "no markup in any text field, both languages; CSP on all": (
@@ -64,11 +64,11 @@ HELD = {
     ),
     "names of versions": (("tests/security/test_held.py", "test_a_name_of_a_version_is_no_path"),),
     "hostile archives, wrong digests": (
-        ("tests/microservice/api/test_packages.py", "test_a_hostile_archive_is_refused_and_nothing_is_kept"),
-        ("tests/microservice/api/test_packages.py", "test_the_announced_digest_is_verified"),
+        ("tests/api/test_packages.py", "test_a_hostile_archive_is_refused_and_nothing_is_kept"),
+        ("tests/api/test_packages.py", "test_the_announced_digest_is_verified"),
     ),
     "racing uploads": (
-        ("tests/microservice/api/test_packages.py", "test_of_uploads_that_race_one_wins_and_the_store_holds_its_bytes"),
+        ("tests/api/test_packages.py", "test_of_uploads_that_race_one_wins_and_the_store_holds_its_bytes"),
     ),
     "git: options, protocols, refs": (
         ("tests/builds/test_checkout.py", "test_only_the_allowed_protocols_are_spoken"),
@@ -84,9 +84,7 @@ HELD = {
     "no secret in logs, pages, errors, processes": (
         ("tests/microservice/test_canaries.py", "test_no_secret_comes_out_anywhere"),
     ),
-    "idempotency keys are per caller": (
-        ("tests/microservice/api/test_idempotency.py", "test_a_key_is_the_callers_own"),
-    ),
+    "idempotency keys are per caller": (("tests/api/test_idempotency.py", "test_a_key_is_the_callers_own"),),
     "the broker's socket is private": (("tests/security/test_held.py", "test_the_brokers_socket_is_for_its_owner"),),
     "the demo's files are private": (
         ("tests/demo/test_demo.py", "test_secrets_of_the_demo_are_readable_by_their_owner_only"),

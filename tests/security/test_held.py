@@ -26,12 +26,12 @@ from builds.providers import ProviderUnreachable
 from builds.sandbox.running import last_line
 from deployer.engine.journal import Kind
 from microservice.models import MicroService
+from tests.api.conftest import Api, api  # noqa: F401
+from tests.api.test_events import Reader, own_broadcaster  # noqa: F401
 from tests.builds.test_checkout import git, job
 from tests.lab.busy import within
 from tests.lab.web import Web
 from tests.microservice import fleet
-from tests.microservice.api.conftest import Api, api  # noqa: F401
-from tests.microservice.api.test_events import Reader, own_broadcaster  # noqa: F401
 from tests.security.held import HELD
 
 ROOT = Path(__file__).resolve().parents[2]

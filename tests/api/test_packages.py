@@ -22,8 +22,8 @@ from microservice.packages import archives
 from microservice.packages import store as stored
 from microservice.publishing import upload
 from microservice.status import BuildStatus
+from tests.api.archives import GOOD, HOSTILE, OTHER, entry, folder, link, packed, rewritten, tar
 from tests.microservice import fleet
-from tests.microservice.api.archives import GOOD, HOSTILE, OTHER, entry, folder, link, packed, rewritten, tar
 
 pytestmark = pytest.mark.django_db
 

@@ -7,8 +7,8 @@ import pytest
 from django.utils import timezone
 
 from access.models import Token
+from tests.api.conftest import Api
 from tests.microservice import fleet
-from tests.microservice.api.conftest import Api
 
 pytestmark = pytest.mark.django_db
 

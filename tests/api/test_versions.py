@@ -10,8 +10,8 @@ from django.test.client import BOUNDARY, MULTIPART_CONTENT, encode_multipart
 from audit.models import History
 from microservice.models import MicroServiceVersion
 from microservice.status import BuildStatus
+from tests.api.archives import GOOD
 from tests.microservice import fleet
-from tests.microservice.api.archives import GOOD
 
 pytestmark = pytest.mark.django_db
 

@@ -11,8 +11,8 @@ from access.models import IdempotencyKey
 from audit.models import History
 from microservice.models import MicroServiceVersion
 from microservice.status import BuildStatus
+from tests.api.archives import GOOD, rewritten
 from tests.microservice import fleet
-from tests.microservice.api.archives import GOOD, rewritten
 
 pytestmark = pytest.mark.django_db
 

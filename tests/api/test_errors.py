@@ -12,8 +12,8 @@ from django.urls import resolve
 from api.auth import needs_of
 from api.v1 import api as the_api
 from microservice import catalog
+from tests.api.conftest import Api, person
 from tests.microservice import fleet
-from tests.microservice.api.conftest import Api, person
 
 pytestmark = pytest.mark.django_db
 

@@ -7,6 +7,9 @@ from django.contrib.auth import get_user_model
 from django.test import Client
 
 from access.tokens import make_token
+from tests.microservice.conftest import shop
+
+__all__ = ["shop"]  # a fixture
 
 
 class Api:

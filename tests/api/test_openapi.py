@@ -12,7 +12,7 @@ from asset.models import Asset
 from microservice.models import MicroServiceVersion
 from tests.microservice import fleet
 
-COMMITTED = Path(__file__).resolve().parents[3] / "openapi.json"
+COMMITTED = Path(__file__).resolve().parents[2] / "openapi.json"
 
 
 @pytest.fixture(scope="module")

@@ -13,9 +13,9 @@ from asset.models import Credential
 from audit.models import History
 from deployer.engine.endpoint import reveal
 from messages.rendering import render
+from tests.api.conftest import Api
 from tests.lab.network import free_port
 from tests.lab.sshd import Sshd
-from tests.microservice.api.conftest import Api
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.found("removal")]
 WHO = Caller(name="ann", scopes=frozenset({"admin"}))

@@ -14,9 +14,9 @@ from django.utils import timezone
 from access.models import Token
 from microservice.models import MicroService, MicroServiceVersion
 from microservice.status import BuildStatus
+from tests.api.archives import GOOD, entry, packed, rewritten
 from tests.lab.network import wait_until
 from tests.lab.web import Web
-from tests.microservice.api.archives import GOOD, entry, packed, rewritten
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

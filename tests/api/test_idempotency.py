@@ -16,8 +16,8 @@ from audit.models import History
 from microservice import catalog
 from microservice.models import MicroService
 from microservice.publishing import upload
+from tests.api.archives import GOOD
 from tests.microservice import fleet
-from tests.microservice.api.archives import GOOD
 
 pytestmark = pytest.mark.django_db
 
