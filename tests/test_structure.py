@@ -75,6 +75,17 @@ def test_no_status_is_spelled_as_a_text_outside_its_own_file():
     assert not wrong
 
 
+def test_no_template_spells_a_status():
+    """Templates ask with the filters of console/templatetags/states.py, or loop over values from the view."""
+    comparison = re.compile(r"""\.(?:undo_)?(?:status|state)(?:\|[\w:"']+)*\s*(?:==|!=|in)\s*["'][^"']*["']""")
+    wrong = [
+        f"{path.relative_to(ROOT)}: {found[0]}"
+        for path in sorted((ROOT / "templates").rglob("*.html"))
+        for found in comparison.finditer(path.read_text())
+    ]
+    assert not wrong
+
+
 def _is_status(node: ast.AST) -> bool:
     return isinstance(node, ast.Attribute) and node.attr in ("status", "undo_status")
 

@@ -28,6 +28,7 @@ from microservice.status import (
 from .fleet import progress_of
 from .paging import Page, newest_first
 
+STATUS_FILTERS = ("open", *DeploymentStatus.values)
 ROWS = 40  # of the matrix on one page; more load on scrolling
 MAX_COLUMN_HOSTS = 400  # whose steps make the columns
 MAX_ROWS = 1000  # of a matrix that was scrolled, in one response

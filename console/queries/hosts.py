@@ -15,6 +15,7 @@ from microservice.status import MAY_RETRY
 
 from .paging import PAGE, Page, by_key, newest_first
 
+STATES = ("unreachable", "untrusted", "changed", "archived")  # to filter by
 MAX_TEAMS = 500
 MAX_USES = 500  # hosts listed on a credential's page
 

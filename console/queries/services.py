@@ -32,6 +32,7 @@ from microservice.status import DEPLOYMENT_OPEN, BuildStatus
 from .fleet import FAILED, LOCKED, MAINTENANCE
 from .paging import PAGE, Page, by_key, newest_first
 
+INSTANCE_STATES = {"failed": FAILED, "locked": LOCKED, "maintenance": MAINTENANCE}
 MAX_HOSTS = 100  # in the install dialog, besides the selected ones
 
 
@@ -105,7 +106,7 @@ def instances(of: MicroService, filters: dict[str, str], after: str = "", size: 
     rows = with_names(of)
     if q := filters.get("q"):
         rows = rows.filter(Q(host__hostname__icontains=q) | Q(host__ip__startswith=q) | Q(tag__icontains=q))
-    if condition := {"failed": FAILED, "locked": LOCKED, "maintenance": MAINTENANCE}.get(filters.get("state", "")):
+    if condition := INSTANCE_STATES.get(filters.get("state", "")):
         rows = rows.filter(condition)
     number = filters.get("version", "")
     if number.isascii() and number.isdigit() and len(number) < 19:

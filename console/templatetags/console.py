@@ -15,6 +15,7 @@ from django.utils.safestring import SafeString, mark_safe
 from django.utils.translation import get_language, gettext
 
 from access import url_userinfo
+from callbacks.models import DeliveryState
 from integrations import registry
 from messages import rendering
 from microservice.output import terminal
@@ -135,6 +136,14 @@ LOOKS: dict[str, tuple[type, dict]] = {
             UndoStatus.FAILED: _BROKEN,
         },
     ),
+    "delivery": (
+        DeliveryState,
+        {
+            DeliveryState.PENDING: ("run", "wait"),
+            DeliveryState.DELIVERED: _GOOD,
+            DeliveryState.FAILED: _WRONG,
+        },
+    ),
 }
 
 
@@ -165,7 +174,7 @@ def _status(value, kind: str, _language: str | None) -> SafeString:
         '<span class="status tone-{}">{}{}</span>',
         tone,
         glyph(picture, spin=picture == "run"),
-        rendering.term(member.label),
+        rendering.term(member.name.lower()),
     )
 
 
@@ -331,12 +340,6 @@ def part_of(pointer: str) -> str:
 def field_of(pointer: str) -> str:
     """The second name of a JSON pointer, /part/field; "" where there is none."""
     return pointer.strip("/").partition("/")[2]
-
-
-@register.filter
-def words(text: str) -> list[str]:
-    """The words of a text, to loop over."""
-    return text.split()
 
 
 @register.filter

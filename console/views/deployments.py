@@ -21,7 +21,7 @@ from microservice.deployments import actions
 from microservice.deployments.targets import describe_skipped
 from microservice.models import Deployment, Operation
 from microservice.output import encodings, logs, terminal
-from microservice.status import DEPLOYMENT_ENDED, OPERATION_ENDED, DeploymentStatus, OperationStatus
+from microservice.status import DEPLOYMENT_ENDED, OPERATION_ENDED, Action, DeploymentStatus, OperationStatus
 
 from ..once import once
 from ..queries import deployments, progress
@@ -41,7 +41,13 @@ def deployment_list(request: HttpRequest, caller: Caller) -> HttpResponse:
     rows = deployments.deployments(caller, params, after)
     for deployment in rows:
         deployment.segments = segments(deployment.by_status)
-    context = {**params, "page": rows, "filtered": any(params.values())}
+    context = {
+        **params,
+        "page": rows,
+        "statuses": deployments.STATUS_FILTERS,
+        "actions": Action.values,
+        "filtered": any(params.values()),
+    }
     return render_list(request, "deployment/list.html", "deployment/list_rows.html", context)
 
 

@@ -33,6 +33,7 @@ def host_list(request: HttpRequest, caller: Caller) -> HttpResponse:
         **params,
         "page": hosts.hosts(caller, **params, size=page_size(request, PAGE, MAX_ROWS)),
         "teams": hosts.teams(caller),
+        "states": hosts.STATES,
         "filtered": bool(params["q"] or params["state"] or params["team"]),
         "may_admin": caller.may("admin"),
     }

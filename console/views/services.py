@@ -61,7 +61,12 @@ def version_list(request: HttpRequest, caller: Caller, name: str) -> HttpRespons
     service = services.service(caller, name)
     params = query(request, "q", "status", "after")
     versions = services.versions(service, **params, size=page_size(request, PAGE, MAX_ROWS))
-    context = {**params, **service_context(caller, service, "versions"), "page": versions}
+    context = {
+        **params,
+        **service_context(caller, service, "versions"),
+        "page": versions,
+        "statuses": BuildStatus.labels,
+    }
     return render_list(
         request, "service/versions.html", "service/version_rows.html", context, "service/versions_live.html"
     )
@@ -76,6 +81,7 @@ def instance_list(request: HttpRequest, caller: Caller, name: str) -> HttpRespon
         **params,
         **service_context(caller, service, "instances"),
         "page": services.instances(service, params, after, page_size(request, PAGE, MAX_ROWS)),
+        "states": services.INSTANCE_STATES,
         "filtered": any(params.values()),
     }
     return render_list(

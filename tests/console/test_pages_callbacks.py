@@ -66,7 +66,7 @@ def test_the_test_button_sends_the_newest_message_and_shows_both_sides(admin, re
     assert "The test arrived" in page and "webhook-signature" in page and "shop&lt;script&gt;" in page
     assert len(receiver.got) == 1
     page = admin.get(f"/callbacks/{row.pk}/").content.decode()
-    assert "delivered" in page and "waiting" in page
+    assert "delivered" in page and "pending" in page
     real = Delivery.objects.get(name="build.ended:1:2")
     Delivery.objects.filter(pk=real.pk).update(state=DeliveryState.FAILED, attempts=9)
     admin.post(f"/callbacks/{row.pk}/deliveries/{real.pk}/")

@@ -1,0 +1,65 @@
+"""What templates may ask about a status, so that none spells one: `{% if version|is_installable %}`."""
+
+from django import template
+
+from callbacks.models import Delivery, DeliveryState
+from microservice.models import MicroServiceVersion, Operation, Step
+from microservice.status import BUILD_TRANSITIONS, BuildStatus, OperationStatus, StepStatus, UndoStatus
+
+register = template.Library()
+
+
+@register.filter
+def is_installable(version: MicroServiceVersion) -> bool:
+    return version.status == BuildStatus.SUCCESS
+
+
+@register.filter
+def is_unbuilt(version: MicroServiceVersion) -> bool:
+    return version.status == BuildStatus.PENDING
+
+
+@register.filter
+def takes_package(version: MicroServiceVersion) -> bool:
+    """Whether a package may still be uploaded."""
+    return version.status in BUILD_TRANSITIONS
+
+
+@register.filter
+def has_failed_build(version: MicroServiceVersion) -> bool:
+    return version.status in (BuildStatus.FAILED, BuildStatus.TIMEOUT)
+
+
+@register.filter
+def is_undone(operation: Operation) -> bool:
+    return operation.status == OperationStatus.UNDONE
+
+
+@register.filter
+def is_unknown(operation: Operation) -> bool:
+    return operation.status == OperationStatus.UNKNOWN
+
+
+@register.filter
+def is_cancelled(operation: Operation) -> bool:
+    return operation.status == OperationStatus.CANCELLED
+
+
+@register.filter
+def has_undo(operation: Operation) -> bool:
+    return operation.undo_status != UndoStatus.NONE
+
+
+@register.filter
+def is_pending(step: Step) -> bool:
+    return step.status == StepStatus.PENDING
+
+
+@register.filter
+def is_waiting(delivery: Delivery) -> bool:
+    return delivery.state == DeliveryState.PENDING
+
+
+@register.filter
+def is_delivered(delivery: Delivery) -> bool:
+    return delivery.state == DeliveryState.DELIVERED
