@@ -9,6 +9,8 @@ from django.contrib.auth.models import User
 from django.db import IntegrityError, transaction
 from django.db.models import ProtectedError, QuerySet
 
+from runtime.ids import parse_id
+
 from .accounts import lookup_user, require_admin
 from .callers import Caller
 from .models import Membership, Team
@@ -37,8 +39,8 @@ def find_team(caller: Caller, team_id: int) -> Team:
 def lookup_team(id_or_name: int | str) -> Team:
     """Return a team by id or name. Raise 422 at /team where there is none."""
     text = str(id_or_name)
-    is_id = text.isascii() and text.isdigit() and len(text) < 19
-    team = Team.objects.filter(**({"pk": int(text)} if is_id else {"name": text})).first()
+    number = parse_id(text)
+    team = Team.objects.filter(**({"name": text} if number is None else {"pk": number})).first()
     if team is None:
         raise invalid("/team", "team_unknown")
     return team

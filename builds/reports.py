@@ -24,6 +24,7 @@ from messages import Message
 from messages.rendering import literal
 from microservice.models import MicroService
 from microservice.status import BuildStatus
+from runtime.ids import parse_id, parse_number
 
 from . import build_requests, rebuilds, servers, wake
 from .models import OPEN, Build, Report
@@ -120,8 +121,8 @@ def _gitlab_key(secret: str, headers: Mapping[str, str], body: bytes) -> bytes:
 
 def _signed(secret: str, headers: Mapping[str, str], body: bytes) -> bytes:
     number, at = headers.get("webhook-id", ""), headers.get("webhook-timestamp", "")
-    is_time = len(at) <= MAX_TIMESTAMP_DIGITS and at.isascii() and at.isdigit()
-    if not number or not is_time or abs(time.time() - int(at)) > MAX_CLOCK_SKEW:
+    seconds = parse_number(at)
+    if not number or seconds is None or abs(time.time() - seconds) > MAX_CLOCK_SKEW:
         raise unauthorized("unauthorized.webhook_time", seconds=MAX_CLOCK_SKEW)
     expected = hmac.digest(secret.encode(), f"{number}.{at}.".encode() + body, "sha256")
     for signature in headers.get("webhook-signature", "").split(" "):
@@ -194,6 +195,4 @@ def _generic(event: dict[str, Any]) -> ReportedState:
 
 def _id_of(value: object) -> int:
     """Return a version's id, given as a number or as text; 0 for anything else."""
-    if isinstance(value, str):
-        return int(value) if value.isascii() and value.isdigit() and len(value) < 19 else 0
-    return positive_id(value)
+    return parse_id(value) or 0

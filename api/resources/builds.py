@@ -14,6 +14,7 @@ from builds.models import Build, Builder
 from microservice import catalog
 from microservice.models import MicroServiceVersion
 from microservice.status import BuildStatus
+from runtime.ids import parse_number
 
 from ..auth import caller, needs
 from ..schemas import base
@@ -137,8 +138,7 @@ def receive_webhook(request: HttpRequest, origin: str):
     """Receive the report of a build server, verified by GitLab's token or an HMAC signature. A repeated report counts
     once.
     """
-    length = request.META.get("CONTENT_LENGTH") or "0"
-    if not length.isdigit() or len(length) > 9 or int(length) > reports.MAX_REPORT_BYTES:
+    if parse_number(request.META.get("CONTENT_LENGTH") or "0", reports.MAX_REPORT_BYTES) is None:
         raise reports.too_large()  # and not read
     return {"result": reports.receive(origin, request.headers, request.body)}
 

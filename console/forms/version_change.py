@@ -16,6 +16,7 @@ from microservice.deployments.selection import ALL
 from microservice.deployments.version_change import VersionChange
 from microservice.models import MicroServiceVersion
 from microservice.status import Action
+from runtime.ids import parse_id, parse_number
 
 _NUMBER = {"required": _("Enter a whole number."), "invalid": _("Enter a whole number.")}
 
@@ -29,7 +30,7 @@ class HostIds(forms.MultipleChoiceField):
     """The ids of the ticked hosts. Which of them exist is checked where the request is looked up."""
 
     def valid_value(self, value: str) -> bool:
-        return value.isascii() and value.isdigit() and len(value) < 19
+        return parse_id(value) is not None
 
     def clean(self, value: Any) -> tuple[int, ...]:
         return tuple(dict.fromkeys(int(one) for one in super().clean(value)))
@@ -84,8 +85,8 @@ class StrategyForm(forms.Form):
         """What was filled in, as the API takes it."""
         values = {name: self.cleaned_data.get(name) for name in self.STRATEGY if name in self.fields}
         size = values.get("batch_size")
-        if size and size.isascii() and size.isdigit() and len(size) < 19:
-            values["batch_size"] = int(size)
+        if size and (number := parse_number(size)) is not None:
+            values["batch_size"] = number
         return {name: value for name, value in values.items() if value not in (None, "")}
 
     def add_problem(self, problem: Problem) -> None:

@@ -24,6 +24,7 @@ from microservice.status import (
     DeploymentStatus,
     OperationStatus,
 )
+from runtime.ids import parse_id
 
 from .fleet import progress_of
 from .paging import Page, newest_first
@@ -130,8 +131,8 @@ def matrix(caller: Caller, of: Deployment, status: str = "", after: str = "", si
         rows = rows.filter(status=status)
     elif status == "wrong":
         rows = rows.filter(status__in=OPERATION_WENT_WRONG | {OperationStatus.UNKNOWN})
-    if after.isascii() and after.isdigit() and len(after) < 19:
-        rows = rows.filter(pk__gt=int(after))
+    if last_id := parse_id(after):
+        rows = rows.filter(pk__gt=last_id)
     operations = list(rows[: size + 1])
     more = str(operations[size - 1].pk) if len(operations) > size else ""
     operations = operations[:size]

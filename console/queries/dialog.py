@@ -10,6 +10,7 @@ from microservice.deployments.placement import on_closed_host
 from microservice.deployments.targets import TargetSelection
 from microservice.models import MicroService, MicroServiceInstance, MicroServiceVersion
 from microservice.status import MAY_CHANGE_VERSION, Action
+from runtime.ids import parse_id
 
 from .paging import Page, by_key, newest_first
 from .services import came_from, unavailable_reason, with_names
@@ -63,7 +64,7 @@ def offer(of: Destinations, chosen: str | None, find: str = "", after: str = "")
     offered = Offer(newest_first(rows.filter(named), after, ALLOWED))
     if not after:
         offered.total = rows.filter(named).count()
-        number = int(chosen) if chosen and chosen.isascii() and chosen.isdigit() and len(chosen) < 19 else 0
+        number = parse_id(chosen) or 0
         if number and all(row.pk != number for row in offered.allowed):
             offered.chosen = rows.filter(pk=number).first()
         offered.any_bad = of.all().filter(bad=True).exists()
@@ -94,7 +95,7 @@ def hosts(
     service = version.microservice
     selection = TargetSelection(service, MAY_CHANGE_VERSION, version, closed=on_closed_host(service))
     rows = selection.with_closed(with_names(service).filter(version=version))
-    ids = [int(host) for host in ticked[:1000] if host.isascii() and host.isdigit() and len(host) < 19]
+    ids = [number for host in ticked[:1000] if (number := parse_id(host))]
     page = by_key(rows.exclude(host__in=ids) if ids else rows, "host__hostname", after, HOSTS)
     first = list(rows.filter(host__in=ids).order_by("host__hostname")) if ids and not after else []
     return [(row, unavailable_reason(row, selection)) for row in [*first, *page]], page.next

@@ -6,6 +6,8 @@ from typing import Any
 
 from django.db.models import QuerySet
 
+from runtime.ids import parse_id
+
 PAGE = 50
 MAX_ROWS = 1000  # of a list that was scrolled, in one answer
 
@@ -26,8 +28,8 @@ class Page:
 
 def newest_first(rows: QuerySet, after: str, size: int = PAGE) -> Page:
     """Return a page by descending id. `after`: an earlier page's `next`; other text starts at the top."""
-    if after.isascii() and after.isdigit() and len(after) < 19:
-        rows = rows.filter(pk__lt=int(after))
+    if last_id := parse_id(after):
+        rows = rows.filter(pk__lt=last_id)
     return _cut(list(rows.order_by("-pk")[: size + 1]), size, "pk")
 
 

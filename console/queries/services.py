@@ -28,6 +28,7 @@ from microservice.deployments.placement import closed_hosts
 from microservice.deployments.targets import TargetSelection, is_lockable, skip_reason
 from microservice.models import Deployment, MicroService, MicroServiceInstance, MicroServiceVersion
 from microservice.status import DEPLOYMENT_OPEN, BuildStatus
+from runtime.ids import parse_id
 
 from .fleet import FAILED, LOCKED, MAINTENANCE
 from .paging import PAGE, Page, by_key, newest_first
@@ -108,9 +109,8 @@ def instances(of: MicroService, filters: dict[str, str], after: str = "", size: 
         rows = rows.filter(Q(host__hostname__icontains=q) | Q(host__ip__startswith=q) | Q(tag__icontains=q))
     if condition := INSTANCE_STATES.get(filters.get("state", "")):
         rows = rows.filter(condition)
-    number = filters.get("version", "")
-    if number.isascii() and number.isdigit() and len(number) < 19:
-        rows = rows.filter(version=int(number))
+    if version_id := parse_id(filters.get("version", "")):
+        rows = rows.filter(version=version_id)
     return by_key(rows, "host__hostname", after, size)
 
 
@@ -151,7 +151,7 @@ def hosts_without(
     caller: Caller, of: MicroService, selected: list[str], find: str = ""
 ) -> tuple[list[InstallHost], bool]:
     """Return the hosts that the caller may see, selected ones first; and whether there are more."""
-    selected_ids = [int(one) for one in selected[:1000] if one.isascii() and one.isdigit() and len(one) < 19]
+    selected_ids = [number for host in selected[:1000] if (number := parse_id(host))]
     rows = Asset.objects.filter(tenancy.visible(caller)).annotate(
         has=Exists(of.instances.filter(host=OuterRef("pk")).exclude(FIRST_INSTALL_FAILED)),
         closed=ExpressionWrapper(closed_hosts(of), BooleanField()),

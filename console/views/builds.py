@@ -13,9 +13,10 @@ from microservice import catalog
 from microservice.models import MicroService, MicroServiceVersion
 from microservice.publishing import versions
 from microservice.status import BUILD_AGAIN, BUILD_TRANSITIONS, BuildStatus
+from runtime.ids import parse_id
 
 from ..queries import services
-from .decorators import flash, flash_problem, is_id, page, redirect_to
+from .decorators import flash, flash_problem, page, redirect_to
 
 MAX_ATTEMPTS = 20  # listed on the page
 
@@ -71,7 +72,7 @@ def build_context(
     if not caller.may("publish", service.pk):
         why_not = refused("forbidden.page_service_scope", scope="publish", service=service.name)
     attempts = list(build_requests.attempts(version).defer("log")[:MAX_ATTEMPTS])
-    chosen = int(attempt) if is_id(attempt) else 0
+    chosen = parse_id(attempt) or 0
     build = next((one for one in attempts if one.pk == chosen), attempts[0] if attempts else None)
     return {
         "service": service,

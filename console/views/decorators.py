@@ -23,6 +23,7 @@ from access.problems import Problem, invalid, refused
 from access.session_cache import cache as session_cache
 from microservice.event_stream import newest
 from microservice.models import MicroService
+from runtime.ids import parse_id, parse_number
 
 from ..forms.fields import with_unix_lines
 from ..forms.services import add_problem
@@ -188,8 +189,7 @@ def wants_next_rows(request: HttpRequest) -> bool:
 
 def page_size(request: HttpRequest, default: int, maximum: int) -> int:
     """How many rows to return: a page, or as many as the page that is refreshed shows by now."""
-    text = request.GET.get("rows", "")
-    return min(maximum, max(default, int(text))) if text.isascii() and text.isdigit() and len(text) < 7 else default
+    return min(maximum, max(default, parse_number(request.GET.get("rows", "")) or 0))
 
 
 def post_data(request: HttpRequest) -> QueryDict | None:
@@ -205,11 +205,7 @@ def query(request: HttpRequest, *names: str) -> dict[str, str]:
 def posted_ids(request: HttpRequest, name: str) -> list[int]:
     """Return the values of a repeated field as row ids. Raise Problem 422 if one is not an id."""
     values = request.POST.getlist(name)
-    if not all(is_id(value) for value in values):
+    ids = [number for value in values if (number := parse_id(value)) is not None]
+    if len(ids) < len(values):
         raise invalid(f"/{name}", "not_ids")
-    return list(dict.fromkeys(int(value) for value in values))
-
-
-def is_id(text: str) -> bool:
-    """Whether a text is a row's id."""
-    return text.isascii() and text.isdigit() and len(text) < 19
+    return list(dict.fromkeys(ids))

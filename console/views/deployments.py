@@ -22,12 +22,13 @@ from microservice.deployments.targets import describe_skipped
 from microservice.models import Deployment, Operation
 from microservice.output import encodings, logs, terminal
 from microservice.status import DEPLOYMENT_ENDED, OPERATION_ENDED, Action, DeploymentStatus, OperationStatus
+from runtime.ids import parse_id, parse_number
 
 from ..once import once
 from ..queries import deployments, progress
 from ..queries.advice import advice
 from .controls import controls, segments
-from .decorators import flash_problem, is_id, page, page_size, query, redirect_to, render_list, wants_next_rows
+from .decorators import flash_problem, page, page_size, query, redirect_to, render_list, wants_next_rows
 
 MAX_SKIPPED = 200  # skipped targets that the page lists
 CHUNK_SIZE = 65536  # bytes of output in one response
@@ -66,7 +67,7 @@ def _matrix(request: HttpRequest, caller: Caller, deployment: Deployment) -> dic
     params = query(request, "status", "after", "open")
     size = page_size(request, deployments.ROWS, deployments.MAX_ROWS)
     matrix = deployments.matrix(caller, deployment, params["status"], params["after"], size)
-    opened = {int(word) for word in params["open"].split(",")[:MAX_OPEN_ROWS] if is_id(word)}
+    opened = {number for word in params["open"].split(",")[:MAX_OPEN_ROWS] if (number := parse_id(word))}
     for row in matrix.rows:
         row.open = row.operation.pk in opened
         row.toggle = ",".join(str(pk) for pk in sorted(opened ^ {row.operation.pk}))
@@ -179,7 +180,7 @@ def output(request: HttpRequest, caller: Caller, number: int) -> HttpResponse:
     """Return output from `offset` as safe HTML. Headers name the next offset and the terminal style there."""
     operation = deployments.operation(caller, number)
     params = query(request, "offset", "style")
-    offset = int(params["offset"]) if is_id(params["offset"]) else 0
+    offset = parse_number(params["offset"]) or 0
     data, end = deployments.output(operation, offset, CHUNK_SIZE)
     rendered, unfinished = _render_output(operation, data, end, params["style"])
     ended = deployments.has_ended(operation) and not data

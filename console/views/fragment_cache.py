@@ -21,6 +21,7 @@ from django.utils.translation import get_language
 from access.callers import Caller
 from access.problems import Problem
 from microservice.event_stream import newest
+from runtime.ids import parse_number
 
 MAX_AGE = 1.0  # seconds
 RENDER_TIMEOUT = 30.0  # seconds to wait for another request's rendering
@@ -114,7 +115,7 @@ def respond(request: HttpRequest, caller: Caller, view: Callable[[HttpRequest, C
         get_language(),
         timezone.get_current_timezone_name(),
     )
-    seen = int(text) if text.isascii() and text.isdigit() and len(text) < 19 else 0
+    seen = parse_number(text) or 0
     return _personalized(request, _cache.get(key, seen, lambda: view(anonymous, caller.anonymous())))
 
 

@@ -14,6 +14,7 @@ from access.problems import invalid
 from microservice import atoms
 from microservice.models import Operation
 from microservice.output import encodings, error_lines, expiry, lines, logs, searching, terminal
+from runtime.ids import parse_number
 
 from ..queries import deployments
 from .decorators import page, query
@@ -145,8 +146,7 @@ def _window_context(
 
 
 def _number(request: HttpRequest, name: str) -> int:
-    text = request.GET.get(name, "")
-    return int(text) if text.isascii() and text.isdigit() and len(text) < 16 else 0
+    return parse_number(request.GET.get(name, "")) or 0
 
 
 def _render_lines(operation: Operation, window: lines.Window, opened: int, near: int) -> str:

@@ -14,6 +14,7 @@ from access.rollback import rolls_back
 from audit.history import record
 from audit.models import Event
 from deployer.engine import plans, text
+from runtime.ids import parse_id
 
 from ..models import (
     NAME_PATTERN,
@@ -75,7 +76,8 @@ def find_service(caller: Caller, which: int | str, scope: str = "read") -> Micro
     name = str(which)
     if len(name) > 64 or not re.match(NAME_PATTERN, name):
         raise invalid("/path/service", "service_syntax")
-    by = {"pk": int(name)} if name.isascii() and name.isdigit() and len(name) < 19 else {"name": name}
+    number = parse_id(name)
+    by = {"name": name} if number is None else {"pk": number}
     service = MicroService.objects.select_related("team").filter(**by).first()
     if service is None or not sees(caller, service.pk):
         raise not_found("service")

@@ -14,6 +14,7 @@ from django.db.models import Q
 from access.problems import FieldError, invalid, invalid_fields
 from asset.models import Asset
 from asset.validation import HOSTNAME
+from runtime.ids import parse_id
 
 from ..models import MicroService, MicroServiceVersion
 from .refusals import refused_targets
@@ -148,8 +149,7 @@ def _parse(value: object, pointer: str, expected: str, item: Callable[[object], 
 
 
 def _id(part: object) -> int | None:
-    text = part.strip() if isinstance(part, str) else "" if isinstance(part, bool) else str(part)
-    return int(text) if text.isascii() and text.isdigit() and len(text) <= 18 and int(text) > 0 else None
+    return parse_id(part.strip() if isinstance(part, str) else part)
 
 
 def _host(part: object) -> int | str | None:

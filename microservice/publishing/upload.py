@@ -17,6 +17,7 @@ from django.http import HttpRequest, UnreadablePostError
 from access.callers import Caller
 from access.problems import FieldError, Problem, conflict, invalid, refused
 from audit.history import record
+from runtime.ids import parse_number
 
 from .. import catalog
 from ..models import MicroService, MicroServiceVersion
@@ -77,12 +78,12 @@ def body_of(request: HttpRequest) -> Body:
     chunked = "chunked" in request.META.get("HTTP_TRANSFER_ENCODING", "").lower()
     if chunked and request.META.get("wsgi.input_terminated"):
         return Body(request.META["wsgi.input"], None)  # Django treats a body without a length as empty
-    length = request.META.get("CONTENT_LENGTH") or "0"
-    if not length.isascii() or not length.isdigit():
+    length = parse_number(request.META.get("CONTENT_LENGTH") or "0")
+    if length is None:
         raise refused("bad_request.content_length")
-    if int(length) > MAX_BYTES:
+    if length > MAX_BYTES:
         raise _too_large()
-    return Body(request, int(length))
+    return Body(request, length)
 
 
 def store(

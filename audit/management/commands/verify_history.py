@@ -7,6 +7,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from audit import chain
 from audit.models import History, HistoryHead
+from runtime.ids import parse_number
 
 
 class Command(BaseCommand):
@@ -33,10 +34,11 @@ class Command(BaseCommand):
         if not seen:
             return []
         place, _, known = seen.partition(":")
-        if not (place.isascii() and place.isdigit() and len(place) < 19 and len(known) == 64):
+        position = parse_number(place)
+        if position is None or len(known) != 64:
             raise CommandError("--seen takes what this command printed as the head: a place, a colon and a hash")
-        row = History.objects.filter(position=int(place)).first()
+        row = History.objects.filter(position=position).first()
         head = HistoryHead.objects.first()
-        if row is None and head and int(place) <= head.first_position:
+        if row is None and head and position <= head.first_position:
             return []  # pruned since
         return [] if row and row.hash == known else [f"The chain no longer leads through {seen}."]

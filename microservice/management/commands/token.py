@@ -16,6 +16,7 @@ from access.tokens import default_expiry, make_token
 from audit.history import record
 from microservice.models import MicroService
 from microservice.tokens import as_json
+from runtime.ids import parse_id
 
 UNITS = {"m": "minutes", "h": "hours", "d": "days"}
 
@@ -71,9 +72,8 @@ def _user(name: str):
 def _services(text: str) -> list[int]:
     found = []
     for which in text.replace(",", " ").split():
-        service = MicroService.objects.filter(
-            **({"pk": which} if which.isascii() and which.isdigit() else {"name": which})
-        ).first()
+        number = parse_id(which)
+        service = MicroService.objects.filter(**({"name": which} if number is None else {"pk": number})).first()
         if service is None:
             raise CommandError(f"there is no service {which}")
         found.append(service.pk)
