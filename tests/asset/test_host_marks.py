@@ -11,8 +11,8 @@ from asset.models import Asset, HostTeam
 from microservice.deployments import actions
 from microservice.status import DeploymentStatus, OperationStatus
 from tests.microservice.deployments.requests import install
+from tests.microservice.deployments.test_forgetting import ADMIN
 from tests.microservice.test_execution import world  # noqa: F401 - a fixture
-from tests.microservice.test_forgetting import ADMIN
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.found("keys")]
 WHO = Caller(name="ann", scopes=frozenset({"admin"}))

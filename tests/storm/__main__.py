@@ -90,7 +90,7 @@ def _histories(options: argparse.Namespace) -> subprocess.Popen | None:
     if not options.minutes:
         return None
     environment = {**os.environ, "ROLLOUT_HISTORIES": str(options.histories)}
-    command = [sys.executable, "-m", "pytest", "-q", "tests/microservice/test_rollout.py"]
+    command = [sys.executable, "-m", "pytest", "-q", "tests/microservice/deployments/test_rollout.py"]
     return subprocess.Popen(command, cwd=ROOT, env=environment, stdin=subprocess.DEVNULL)
 
 

@@ -12,7 +12,7 @@ from tests.microservice.deployments.requests import ANN, send
 pytestmark = pytest.mark.django_db
 
 
-def test_a_cancel_before_anything_began_frees_every_instance_as_it_was(shop):
+def test_cancel_before_start_restores_instances(shop):
     MicroServiceInstance.objects.filter(pk=shop.instances[0].pk).update(status=InstanceStatus.REVERT_FAILED)
     deployment = actions.cancel(ANN, send(shop))
     assert deployment.status == DeploymentStatus.CANCELLED
@@ -20,7 +20,7 @@ def test_a_cancel_before_anything_began_frees_every_instance_as_it_was(shop):
     assert sorted(MicroServiceInstance.objects.values_list("locked", "status")) == [(False, 0), (False, 0), (False, 13)]
 
 
-def test_a_cancel_waits_for_what_has_begun(shop):
+def test_cancel_waits_for_running_operations(shop):
     deployment = send(shop)
     first = deployment.operations.first()
     Operation.objects.filter(pk=first.pk).update(status=OperationStatus.RUNNING)
@@ -30,13 +30,13 @@ def test_a_cancel_waits_for_what_has_begun(shop):
     assert first.cancel_requested and first.status == OperationStatus.RUNNING
 
 
-def test_a_paused_deployment_goes_on_where_it_was(shop):
+def test_resume_restores_status(shop):
     deployment = actions.pause(ANN, send(shop))
     assert deployment.status == DeploymentStatus.PAUSED
     assert actions.resume(ANN, deployment).status == DeploymentStatus.QUEUED
 
 
-def test_breaking_a_lock_needs_a_reason_frees_the_instance_and_leaves_a_row(shop):
+def test_force_unlock(shop):
     deployment = send(shop, host=[shop.instances[0].host_id])
     instance = MicroServiceInstance.objects.get(pk=shop.instances[0].pk)
     with pytest.raises(Problem):

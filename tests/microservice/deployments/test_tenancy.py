@@ -18,11 +18,10 @@ from microservice.deployments import actions, retries
 from microservice.models import Deployment, MicroServiceInstance, Operation
 from microservice.publishing.auto_deploy import build_ended
 from microservice.status import Action, DeploymentStatus, InstanceStatus, OperationStatus, UndoStatus
+from tests.microservice import fleet
 from tests.microservice.deployments.requests import change_version, install, preview, preview_install
 from worker.results import OperationResult
 from worker.writer import BatchWriter
-
-from . import fleet
 
 pytestmark = pytest.mark.django_db(transaction=True)
 EVERY = frozenset({"read", "publish", "deploy", "admin"})
@@ -81,7 +80,7 @@ def test_the_rule():
     assert not tenancy.is_open([1], {2}) and not tenancy.is_open([1], {None}) and not tenancy.is_open([1], ())
 
 
-def test_the_rule_is_the_same_as_a_condition(two):
+def test_rule_as_condition(two):
     both = fleet.hosts(1)[0]
     both.teams.set([two.red, two.blue])
     every = [two.reds, two.blues, two.free, both]
@@ -105,7 +104,7 @@ def test_the_rule_is_the_same_as_a_condition(two):
         ("nobody", "reds", "host_of_another_team"),
     ],
 )
-def test_only_services_of_its_teams_are_installed_on_a_host(two, name, host, code):
+def test_install_respects_teams(two, name, host, code):
     target = getattr(two, host)
     for ask in (preview_install, install):
         call = (ask, SYSTEM, two.versions[name][0], [target.pk])
@@ -116,7 +115,7 @@ def test_only_services_of_its_teams_are_installed_on_a_host(two, name, host, cod
             call[0](*call[1:])
 
 
-def test_a_host_of_two_teams_takes_the_services_of_both(two):
+def test_host_of_two_teams(two):
     two.free.teams.set([two.red, two.blue])
     for name in ("red", "blue"):
         install(SYSTEM, two.versions[name][0], [two.free.pk])
@@ -125,7 +124,7 @@ def test_a_host_of_two_teams_takes_the_services_of_both(two):
         install(SYSTEM, two.versions["nobody"][0], [two.free.pk])
 
 
-def test_a_strangers_host_is_no_host_to_who_asks_for_it(two):
+def test_hosts_of_other_teams_are_not_revealed(two):
     """Blue is told the same of red's host as of one that does not exist."""
     blue = member(blue="owner")
     said = []
@@ -150,7 +149,7 @@ def misplaced(two, **more) -> MicroServiceInstance:
 
 
 @pytest.mark.parametrize("action, dest", [("upgrade", 2), ("revert", 0)])
-def test_what_is_on_a_closed_host_goes_to_no_other_version(two, action, dest):
+def test_no_version_change_on_closed_host(two, action, dest):
     instance, versions = misplaced(two), two.versions["blue"]
     call = (SYSTEM, versions[1], versions[dest], action)
     for ask in (preview, change_version):
@@ -163,7 +162,7 @@ def test_what_is_on_a_closed_host_goes_to_no_other_version(two, action, dest):
     assert list(made.operations.values_list("instance", flat=True)) == [here.pk]
 
 
-def test_a_delete_is_always_possible_and_so_is_its_retry(two):
+def test_delete_is_always_possible(two):
     instance = misplaced(two)
     made = actions.delete(SYSTEM, two.service["blue"], [instance.pk])
     end(made, OperationStatus.FAILED, undo_status=UndoStatus.FAILED)
@@ -173,7 +172,7 @@ def test_a_delete_is_always_possible_and_so_is_its_retry(two):
     assert actions.retry(SYSTEM, again).operations.get().action == Action.DELETE
 
 
-def test_a_retry_and_a_way_back_bring_nothing_to_a_host_that_was_given_away(two):
+def test_retry_and_revert_skip_closed_host(two):
     versions = two.versions["blue"]
     first, second = two.instance("blue", two.blues), two.instance("blue", two.free)
     made = change_version(SYSTEM, versions[0], versions[1].pk, "upgrade", host="all", strategy={"max_failures": 2})
@@ -188,7 +187,7 @@ def test_a_retry_and_a_way_back_bring_nothing_to_a_host_that_was_given_away(two)
     refused(409, "nothing_to_do", actions.revert, SYSTEM, again)
 
 
-def test_what_follows_new_builds_leaves_a_closed_host_alone(two):
+def test_auto_deploy_skips_closed_host(two):
     service, versions = two.service["blue"], two.versions["blue"]
     service.auto_deploy_tag = "follow"
     service.save()
@@ -199,7 +198,7 @@ def test_what_follows_new_builds_leaves_a_closed_host_alone(two):
     assert list(Operation.objects.values_list("instance", flat=True)) == [here.pk]
 
 
-def test_the_dialogs_grey_a_closed_host_with_its_reason(two):
+def test_dialogs_disable_closed_host(two):
     from console.queries import dialog, services
 
     misplaced(two)
@@ -234,7 +233,7 @@ def end(deployment: Deployment, status, **more) -> None:
     deployment.refresh_from_db()
 
 
-def test_what_waits_for_a_host_that_was_given_away_never_starts(two, batch):
+def test_pending_operation_on_closed_host_never_starts(two, batch):
     """Between the request and the claim: the host is red's now, so blue's operation ends, its instance is free and what
     it was; what goes to another host of the same deployment starts."""
     versions = two.versions["blue"]
@@ -254,7 +253,7 @@ def test_what_waits_for_a_host_that_was_given_away_never_starts(two, batch):
 
 
 @pytest.mark.parametrize("how", ["the host", "the service"])
-def test_a_deployment_of_which_nothing_may_start_ends(two, batch, how):
+def test_deployment_on_closed_hosts_ends(two, batch, how):
     made = install(SYSTEM, two.versions["blue"][0], [two.blues.pk])
     if how == "the host":
         HostTeam.objects.filter(host=two.blues).update(team=two.red)
@@ -271,7 +270,7 @@ def test_a_deployment_of_which_nothing_may_start_ends(two, batch, how):
     assert len(batch.claim_many(10)) == 1
 
 
-def test_an_install_behind_a_delete_does_not_begin_on_a_host_that_was_given_away(two):
+def test_deferred_install_on_closed_host(two):
     old = two.instance("blue", two.blues)
     gone = actions.delete(SYSTEM, two.service["blue"], [old.pk])
     waits = install(SYSTEM, two.versions["blue"][0], [two.blues.pk])
@@ -282,7 +281,7 @@ def test_an_install_behind_a_delete_does_not_begin_on_a_host_that_was_given_away
     assert not MicroServiceInstance.objects.exists()
 
 
-def test_a_claim_takes_as_many_statements_where_hosts_have_teams(two):
+def test_claim_statements_with_teams(two):
     """Whose the hosts are is part of the question that is asked anyway, however many operations are due."""
     from collections import Counter
 
@@ -309,7 +308,7 @@ def test_a_claim_takes_as_many_statements_where_hosts_have_teams(two):
 # --- changing hands ---------------------------------------------------------------------------------------------------
 
 
-def test_a_host_is_not_given_to_teams_while_others_run_there(two):
+def test_host_in_use_keeps_its_teams(two):
     two.instance("blue", two.free)
     two.instance("nobody", two.free)
     problem = refused(409, "team_in_the_way", hosts.change, SYSTEM, two.free, {"teams": ["red"]})
@@ -323,7 +322,7 @@ def test_a_host_is_not_given_to_teams_while_others_run_there(two):
     assert (row.before, row.after) == ({"teams": ["blue", "red"]}, {"teams": []})
 
 
-def test_a_service_is_not_given_to_a_team_to_which_its_hosts_are_closed(two):
+def test_service_keeps_its_team(two):
     service = two.service["red"]
     two.instance("red", two.reds)
     for team in (two.blue, None):
@@ -335,7 +334,7 @@ def test_a_service_is_not_given_to_a_team_to_which_its_hosts_are_closed(two):
     assert catalog.change_service(SYSTEM, service, {"team": two.blue}).team == two.blue
 
 
-def test_a_team_that_has_hosts_is_not_deleted(two):
+def test_team_with_hosts_is_not_deleted(two):
     two.service["red"].versions.all().delete()
     two.service["red"].delete()
     with pytest.raises(Problem) as caught:
@@ -345,7 +344,7 @@ def test_a_team_that_has_hosts_is_not_deleted(two):
     delete_team(SYSTEM, two.red)
 
 
-def test_of_an_install_and_a_gift_at_the_same_moment_one_is_refused(two):
+def test_install_races_change_of_teams(two):
     """On both databases: an instance of blue on a host of red's never comes about, whoever is first."""
     ways = set()
     for _ in range(12):
@@ -378,7 +377,7 @@ def test_of_an_install_and_a_gift_at_the_same_moment_one_is_refused(two):
         MicroServiceInstance.objects.all().delete()
 
 
-def test_teams_come_in_with_an_import_by_name_or_id(two):
+def test_import_teams(two):
     text = "hostname,ip,teams\na,10.9.0.1,red;blue\nb,10.9.0.2,\n"
     made = imports.import_many(SYSTEM, imports.from_csv(text))
     made += imports.import_many(SYSTEM, [{"hostname": "c", "ip": "10.9.0.3", "teams": [two.red.pk, "blue"]}])

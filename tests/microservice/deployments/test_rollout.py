@@ -141,7 +141,7 @@ class History:
 
 
 @pytest.mark.timeout(1800)
-def test_every_history_ends_within_its_budget_and_with_each_target_in_one_end_state():
+def test_random_histories_end():
     ends = Counter()
     for seed in range(HISTORIES):
         history = History(random.Random(seed))
@@ -159,18 +159,18 @@ def test_every_history_ends_within_its_budget_and_with_each_target_in_one_end_st
     assert set(ends) == {D.SUCCEEDED, D.FAILED, D.CANCELLED}, "chance met only some of the ends"
 
 
-def test_retry_selects_what_did_not_reach_its_end_and_nothing_else():
+def test_retryable_statuses():
     assert {S.UNDONE, S.FAILED, S.NOT_STARTED, S.UNKNOWN} == RETRYABLE
 
 
-def test_a_share_of_a_few_targets_is_at_least_one():
+def test_batch_sizes():
     assert Strategy(batch_size="1%").batches(5) == [1, 1, 1, 1, 1]
     assert Strategy(batch_size="50%", canary=1).batches(5) == [1, 2, 2]
     assert Strategy(canary=9).batches(5) == [5]
     assert Strategy().batches(5) == [5]
 
 
-def test_what_is_parsed_comes_back_the_same():
+def test_strategy_round_trip():
     strategy = Strategy.parse(
         {"batch_size": "20%", "canary": 2, "max_failures": 1, "on_failure": "revert_all", "pause_between": True}
     )
@@ -185,18 +185,18 @@ def due(deployment: int, count: int, service: int = 1, host: int | None = None, 
     return [Due(deployment * 1000 + n, deployment, service, host or deployment * 1000 + n, jump) for n in range(count)]
 
 
-def test_each_turn_goes_to_the_deployment_with_the_fewest_in_flight():
+def test_turns_are_fair():
     chosen = choose(due(1, 50) + due(2, 50), InFlight(4, {1: 4}), Limits(), most=10, free=50, reserve=0)
     assert Counter(one.deployment for one in chosen) == {1: 3, 2: 7}
 
 
-def test_a_long_deployment_leaves_slots_for_one_that_is_asked_for_afterwards():
+def test_reserves_slots_for_new_deployments():
     running = InFlight(28, {1: 28})
     assert choose(due(1, 50), running, Limits(), most=4, free=4, reserve=4) == []
     assert len(choose(due(1, 50) + due(2, 1), running, Limits(), most=4, free=4, reserve=4)) == 1
 
 
-def test_limits_hold_across_deployments():
+def test_limits():
     assert len(choose(due(1, 9) + due(2, 9), InFlight(3), Limits(overall=5), 18, 18, 0)) == 2
     assert len(choose(due(1, 9) + due(2, 9), InFlight(1, service={1: 1}), Limits(service=4), 18, 18, 0)) == 3
     assert len(choose(due(1, 9, host=7), InFlight(host={7: 1}), Limits(host=2), 9, 9, 0)) == 1

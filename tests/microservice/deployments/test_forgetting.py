@@ -13,12 +13,11 @@ from deployer.engine.codes import Code
 from microservice.deployments import actions, retries
 from microservice.models import Deployment, MicroServiceInstance, Operation
 from microservice.status import DeploymentStatus, InstanceStatus, OperationStatus
+from tests.microservice import fleet
 from tests.microservice.deployments.requests import install
 from worker.claims import FENCES_PER_INSTANCE
 from worker.results import OperationResult
 from worker.writer import BatchWriter
-
-from . import fleet
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.found("removal")]
 ANN = Caller(name="ann", scopes=frozenset({"deploy"}))
@@ -46,7 +45,7 @@ def refused(code, act, *args, **more) -> Problem:
     return caught.value
 
 
-def test_an_instance_is_forgotten_with_a_reason_and_its_history_stays(shop):
+def test_forget(shop):
     service, versions, (one, two, three) = shop
     told = actions.forget(ANN, service, [one.pk, two.pk], WHY)
     assert [(row["id"], row["version"], row["operation_id"]) for row in told] == [
@@ -64,13 +63,13 @@ def test_an_instance_is_forgotten_with_a_reason_and_its_history_stays(shop):
 
 
 @pytest.mark.parametrize("reason", ["", "  ", "x" * 501, "two\nlines"])
-def test_without_a_reason_nothing_is_forgotten(shop, reason):
+def test_forget_requires_reason(shop, reason):
     service, _, (one, *_) = shop
     assert refused("invalid", actions.forget, ANN, service, [one.pk], reason).status == 422
     assert MicroServiceInstance.objects.count() == 3
 
 
-def test_who_may_not_delete_may_not_forget_and_ids_of_others_are_refused(shop):
+def test_forget_requires_right(shop):
     service, _, (one, *_) = shop
     reader = Caller(name="eve", scopes=frozenset({"read"}))
     assert refused("forbidden", actions.forget, reader, service, [one.pk], WHY).status == 403
@@ -80,7 +79,7 @@ def test_who_may_not_delete_may_not_forget_and_ids_of_others_are_refused(shop):
 
 
 @pytest.mark.parametrize("state", [OperationStatus.QUEUED, OperationStatus.RUNNING, OperationStatus.UNKNOWN])
-def test_what_goes_on_with_it_ends_and_the_late_worker_writes_nothing(shop, batch, state):
+def test_forget_ends_operations(shop, batch, state):
     service, _, (one, *_) = shop
     made = actions.delete(ANN, service, [one.pk])
     claim = None
@@ -106,7 +105,7 @@ def test_what_goes_on_with_it_ends_and_the_late_worker_writes_nothing(shop, batc
     assert not MicroServiceInstance.objects.filter(pk=one.pk).exists()
 
 
-def test_the_fence_of_a_later_instance_is_above_every_one_that_the_forgotten_one_gave_out(shop, batch):
+def test_later_instance_has_higher_fence(shop, batch):
     service, versions, (one, *_) = shop
     actions.delete(ANN, service, [one.pk])
     old = batch.claim().operation.fence
@@ -116,7 +115,7 @@ def test_the_fence_of_a_later_instance_is_above_every_one_that_the_forgotten_one
     assert new.fence > old and new.fence // FENCES_PER_INSTANCE > old // FENCES_PER_INSTANCE
 
 
-def test_an_install_that_waits_for_the_delete_ends_with_it(shop):
+def test_forget_ends_deferred_install(shop):
     service, versions, (one, *_) = shop
     actions.delete(ANN, service, [one.pk])
     waiting = install(ADMIN, versions[0], [one.host_id])
@@ -134,7 +133,7 @@ def fail_delete(batch) -> None:
     )
 
 
-def test_a_delete_is_not_tried_for_ever_without_somebody_being_told(shop, batch, settings):
+def test_delete_is_given_up(shop, batch, settings):
     settings.MAX_DELETE_ATTEMPTS = 3
     Callback.objects.create(url="https://example.com/", secret="whsec_AA==", events=list(EventType.values))
     service, _, (one, *_) = shop
@@ -158,7 +157,7 @@ def test_a_delete_is_not_tried_for_ever_without_somebody_being_told(shop, batch,
     assert Delivery.objects.filter(event=EventType.DELETE_GIVEN_UP).count() == 2
 
 
-def test_a_host_with_anything_on_it_is_not_archived_and_the_refusal_names_it(shop):
+def test_host_in_use_is_not_archived(shop):
     _, _, (one, *_) = shop
     found = refused("host_in_use", actions.archive_host, ADMIN, one.host, WHY)
     assert "it has instances of shop" in found.detail and found.errors[0]["instance_id"] == one.pk
@@ -167,7 +166,7 @@ def test_a_host_with_anything_on_it_is_not_archived_and_the_refusal_names_it(sho
     assert one.host.hostname in refused("host_in_use", actions.archive_host, ADMIN, jump, WHY).detail
 
 
-def test_an_archived_host_is_in_no_list_or_choice_keeps_its_history_and_comes_back(shop, client, admin_client):
+def test_archive_and_unarchive(shop, client, admin_client):
     service, versions, (one, *_) = shop
     made = fleet.deployment([one], versions[2], DeploymentStatus.FAILED, OperationStatus.FAILED)
     name = one.host.hostname
@@ -196,7 +195,7 @@ def test_an_archived_host_is_in_no_list_or_choice_keeps_its_history_and_comes_ba
     assert name in admin_client.get("/hosts/").content.decode()
 
 
-def test_the_name_of_an_archived_host_can_be_used_again(shop):
+def test_archived_host_frees_its_name(shop):
     host = fleet.hosts(1, prefix="old")[0]
     actions.archive_host(ADMIN, host, WHY)
     again = hosts.create(ADMIN, {"hostname": host.hostname, "ip": "10.9.9.9"})
@@ -205,7 +204,7 @@ def test_the_name_of_an_archived_host_can_be_used_again(shop):
     refused("already_exists", hosts.create, ADMIN, {"hostname": host.hostname, "ip": "10.9.9.8"})
 
 
-def test_a_credential_of_archived_hosts_alone_can_be_deleted(shop):
+def test_archived_host_frees_its_credential(shop):
     credential = Credential.objects.create(name="old", kind="password", secret="pw")
     host = fleet.hosts(1, prefix="old")[0]
     Asset.objects.filter(pk=host.pk).update(credential=credential)
@@ -215,7 +214,7 @@ def test_a_credential_of_archived_hosts_alone_can_be_deleted(shop):
     assert Asset.every.get(pk=host.pk).credential is None
 
 
-def test_a_host_is_archived_with_all_that_is_on_it_or_not_at_all(shop):
+def test_archive_forgets_all_or_nothing(shop):
     service, _, (one, *_) = shop
     other = fleet.instances(fleet.versions(fleet.service("other"))[0], [one.host])[0]
     half = Caller(name="half", scopes=ADMIN.scopes, services=frozenset({service.pk}))
@@ -226,7 +225,7 @@ def test_a_host_is_archived_with_all_that_is_on_it_or_not_at_all(shop):
     assert Asset.every.get(pk=one.host_id).archived_by == "root"
 
 
-def test_an_install_that_races_an_archive_is_refused(shop, monkeypatch):
+def test_install_races_archive(shop, monkeypatch):
     """The host was looked up before it was archived: the second look, under its lock, finds it out."""
     from microservice.deployments import installs
 
@@ -244,7 +243,7 @@ def test_an_install_that_races_an_archive_is_refused(shop, monkeypatch):
     assert not MicroServiceInstance.objects.filter(host=host).exists()
 
 
-def test_many_are_forgotten_in_a_fixed_number_of_statements(shop, django_assert_max_num_queries):
+def test_forget_many(shop, django_assert_max_num_queries):
     service, versions, _ = shop
     many = fleet.instances(versions[0], fleet.hosts(40, prefix="many"))
     with django_assert_max_num_queries(45):
@@ -252,7 +251,7 @@ def test_many_are_forgotten_in_a_fixed_number_of_statements(shop, django_assert_
     assert Deployment.objects.count() == 0 and History.objects.filter(action="forget").count() == 40
 
 
-def test_a_team_is_not_kept_by_hosts_that_are_archived():
+def test_archived_hosts_keep_their_team():
     from access.models import Team
     from access.teams import delete_team
     from asset.models import HostTeam
@@ -267,7 +266,7 @@ def test_a_team_is_not_kept_by_hosts_that_are_archived():
     delete_team(ADMIN, team)
 
 
-def test_what_was_forgotten_or_left_is_explained_on_the_operations_page(shop, admin_client):
+def test_advice_after_forgetting(shop, admin_client):
     service, _, (one, two, _) = shop
     for row, error in ((one, None), (two, "left on the host: releases/1.0/theirs")):
         made = actions.delete(ANN, service, [row.pk])

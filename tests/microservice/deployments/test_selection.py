@@ -15,9 +15,8 @@ from microservice import notify
 from microservice.models import Deployment, MicroServiceInstance, Operation
 from microservice.status import DeploymentStatus, InstanceStatus, OperationStatus
 from tests.api.conftest import api, store  # noqa: F401
+from tests.microservice import apart, fleet
 from tests.microservice.deployments.requests import change_version, end_all
-
-from . import apart, fleet
 
 pytestmark = [pytest.mark.django_db, pytest.mark.found("hosts")]
 
@@ -55,7 +54,7 @@ def body(here, action="upgrade", **more):
     ],
     ids=str,
 )
-def test_a_request_goes_where_it_says_and_its_dry_run_shows_the_same(here, api, action, where, hosts):  # noqa: F811
+def test_hosts_and_instances_of_a_request(here, api, action, where, hosts):  # noqa: F811
     hosts = set(hosts.split())
     shown = api().post(path(here, action), body(here, action, **where, dry_run=True))
     assert shown.status_code == 200, shown.content
@@ -88,7 +87,7 @@ def test_a_request_goes_where_it_says_and_its_dry_run_shows_the_same(here, api, 
     ],
     ids=str,
 )
-def test_what_names_no_target_is_a_422_that_names_it(here, api, more, where, pointers, names):  # noqa: F811
+def test_rejects_wrong_targets(here, api, more, where, pointers, names):  # noqa: F811
     refused = api().post(path(here), body(here, **where, **more))
     problem = refused.json()
     assert refused.status_code == 422, problem
@@ -97,7 +96,7 @@ def test_what_names_no_target_is_a_422_that_names_it(here, api, more, where, poi
     assert not here.locked() and not Deployment.objects.exists()
 
 
-def test_each_host_that_is_wrong_is_named_with_both_its_ids(here, api):  # noqa: F811
+def test_errors_have_both_ids(here, api):  # noqa: F811
     MicroServiceInstance.objects.filter(host__hostname="web1").update(version=here.versions[0])
     problem = api().post(path(here), body(here, host=["web1", "spare"])).json()
     assert [(one.get("host_id"), one.get("instance_id")) for one in problem["errors"]] == [(9001, 9002), (None, None)]
@@ -115,7 +114,7 @@ def test_each_host_that_is_wrong_is_named_with_both_its_ids(here, api):  # noqa:
 
 
 @pytest.mark.parametrize(("where", "pointer"), [({"host": ["web1"]}, "/host"), ({"instances": [9002]}, "/instances")])
-def test_what_is_in_the_way_is_told_at_the_field_that_was_used(here, api, where, pointer):  # noqa: F811
+def test_errors_point_at_the_used_field(here, api, where, pointer):  # noqa: F811
     api().post(path(here), body(here, host=["web1"]))
     refused = api().post(path(here), body(here, **where))
     assert refused.status_code == 409
@@ -126,14 +125,14 @@ def test_what_is_in_the_way_is_told_at_the_field_that_was_used(here, api, where,
     assert [one["pointer"] for one in skipped.json()["errors"]] == [pointer]
 
 
-def test_a_host_that_only_another_service_is_on_is_not_told_from_one_that_is_not_there(here, api):  # noqa: F811
+def test_hosts_of_other_services_are_not_revealed(here, api):  # noqa: F811
     other = fleet.service("other")
     fleet.instances(fleet.versions(other, 1)[0], [here.hosts["spare"]])
     there, nowhere = (api().post(path(here), body(here, host=[number])).json()["detail"] for number in (9004, 777))
     assert there.replace("9004", "N") == nowhere.replace("777", "N")
 
 
-def test_a_host_whose_name_is_digits_goes_by_its_id(here, api):  # noqa: F811
+def test_digits_are_an_id(here, api):  # noqa: F811
     here.hosts["web3"].hostname = "9001"
     here.hosts["web3"].save()
     assert api().post(path(here), body(here, host=["9001"])).status_code == 202
@@ -142,7 +141,7 @@ def test_a_host_whose_name_is_digits_goes_by_its_id(here, api):  # noqa: F811
     assert [one["host_id"] for one in listed] == [9001]
 
 
-def test_an_install_takes_hosts_by_id_or_name_and_never_instances(here, api):  # noqa: F811
+def test_install_takes_hosts(here, api):  # noqa: F811
     install = path(here, "install")
     assert api().post(install, {"instances": [apart.SPARE]}).status_code == 422
     taken = api().post(install, {"host": [9002]}).json()  # web2 has it; 9002 is also the id of web1's instance
@@ -155,7 +154,7 @@ def test_an_install_takes_hosts_by_id_or_name_and_never_instances(here, api):  #
     assert MicroServiceInstance.objects.get(host=apart.SPARE).locked
 
 
-def test_what_is_done_to_one_instance_takes_its_own_id(here, api):  # noqa: F811
+def test_single_instance_by_id(here, api):  # noqa: F811
     one = "/services/shop/instances/9001"  # on web2
     assert api().get(one).json()["host_id"] == 9002
     assert api().patch(one, {"is_maintain": True, "weight": 7}).json()["host"].startswith("web2:")
@@ -171,7 +170,7 @@ def test_what_is_done_to_one_instance_takes_its_own_id(here, api):  # noqa: F811
     assert not here.locked()
 
 
-def test_deletes_and_retries_of_instances_take_instances(here, api):  # noqa: F811
+def test_deletes_and_retries_take_instances(here, api):  # noqa: F811
     for what in ("delete", "retry"):
         refused = api().post(f"/services/shop/instances/{what}", {"instances": [9003]})
         assert (refused.status_code, refused.json()["errors"][0]["pointer"]) == (422, "/instances")
@@ -186,7 +185,7 @@ def test_deletes_and_retries_of_instances_take_instances(here, api):  # noqa: F8
     assert here.locked() == {"web2", "web3"}
 
 
-def test_a_retry_and_a_revert_of_a_deployment_stay_on_its_hosts(here, api):  # noqa: F811
+def test_retry_and_revert_stay_on_their_hosts(here, api):  # noqa: F811
     made = change_version(SYSTEM, here.versions[1], here.versions[2].pk, "upgrade", host=["web1"])
     end_all(made, OperationStatus.UNDONE)
     again = api().post(f"/deployments/{made.pk}/retry")
@@ -200,7 +199,7 @@ def test_a_retry_and_a_revert_of_a_deployment_stay_on_its_hosts(here, api):  # n
     assert [one["pointer"] for one in in_the_way["errors"]] == ["/path/id"], "there is no field host in it"
 
 
-def test_requests_that_were_made_before_keep_their_answer_and_their_rows(here, api):  # noqa: F811
+def test_earlier_requests_keep_their_answer(here, api):  # noqa: F811
     """A key that was answered while host still meant instances is answered with the same bytes, whatever it means now;
     and a deployment of that time is repeated on what it was about."""
     asked = body(here, host=[9002])
@@ -248,7 +247,7 @@ def hidden(page: str) -> dict[str, list[str]]:
 
 
 @pytest.mark.parametrize("action", ["upgrade", "revert"])
-def test_the_console_ticks_hosts_and_sends_hosts(here, admin, action):
+def test_console_sends_hosts(here, admin, action):
     address = f"{path(here, action)}/"
     page = admin.get(address).content.decode()
     assert boxes(page) == {"web1": "9001", "web2": "9002", "web3": "9003"}
@@ -262,7 +261,7 @@ def test_the_console_ticks_hosts_and_sends_hosts(here, admin, action):
     assert refused.status_code == 422 and "Host 9103 has no instance" in refused.content.decode()
 
 
-def test_the_console_installs_on_hosts_and_changes_instances(here, admin):
+def test_console_installs_on_hosts(here, admin):
     page = admin.get(f"{path(here, 'install')}/?where=some&host={apart.SPARE}").content.decode()
     assert boxes(page) == {"web1": "9001", "web2": "9002", "web3": "9003", "spare": str(apart.SPARE)}
     assert admin.post(f"{path(here, 'install')}/", hidden(page)).status_code == 302
@@ -276,7 +275,7 @@ def test_the_console_installs_on_hosts_and_changes_instances(here, admin):
 # --- what is told to others -------------------------------------------------------------------------------------------
 
 
-def test_events_and_callbacks_name_both(here):
+def test_events_and_callbacks_have_both_ids(here):
     made = change_version(SYSTEM, here.versions[1], here.versions[2].pk, "upgrade", host=["web1"])
     end_all(made, OperationStatus.UNDONE)
     told = Event.objects.filter(kind="operation").latest("pk")
@@ -290,7 +289,7 @@ def _failed(made: Deployment) -> Event:
     return Event.objects.filter(deployment=made, kind="operation").latest("pk")
 
 
-def test_what_follows_a_build_goes_to_the_tagged_instances(here):
+def test_auto_deploy_takes_instances(here):
     from microservice.publishing.auto_deploy import build_ended
 
     here.service.auto_deploy_tag = "follow"

@@ -5,14 +5,13 @@ import pytest
 from access.problems import Problem
 from microservice.models import Deployment, MicroServiceInstance
 from microservice.status import InstanceStatus
+from tests.microservice import fleet
 from tests.microservice.deployments.requests import ANN, install, preview, preview_install, refused, send
-
-from . import fleet
 
 pytestmark = pytest.mark.django_db
 
 
-def test_a_preview_shows_each_host_and_changes_nothing(shop):
+def test_preview(shop):
     _service, versions, instances = shop
     plan = preview(ANN, versions[1], versions[2].pk, "upgrade", host="all")
     assert [one["instance_id"] for one in plan["targets"]] == [one.pk for one in instances]
@@ -20,12 +19,12 @@ def test_a_preview_shows_each_host_and_changes_nothing(shop):
     assert not Deployment.objects.exists() and not MicroServiceInstance.objects.filter(locked=True).exists()
 
 
-def test_a_request_with_the_plan_that_was_shown_goes_through(shop):
+def test_accepts_plan_token(shop):
     plan = preview(ANN, shop.versions[1], shop.versions[2].pk, "upgrade", host="all")["plan_token"]
     assert send(shop, plan_token=plan).operations.count() == 3
 
 
-def test_a_request_whose_targets_have_moved_is_refused_and_names_what_moved(shop):
+def test_rejects_plan_of_changed_targets(shop):
     plan = preview(ANN, shop.versions[1], shop.versions[2].pk, "upgrade", host="all")["plan_token"]
     MicroServiceInstance.objects.filter(pk=shop.instances[0].pk).update(port=81)
     assert refused(409, "plan_changed", shop, plan_token=plan).errors[0]["instance_id"] == shop.instances[0].pk
@@ -33,14 +32,14 @@ def test_a_request_whose_targets_have_moved_is_refused_and_names_what_moved(shop
     assert "no longer a target" in refused(409, "plan_changed", shop, plan_token=plan).detail
 
 
-def test_a_request_whose_service_was_redefined_is_refused(shop):
+def test_rejects_plan_of_changed_service(shop):
     plan = preview(ANN, shop.versions[1], shop.versions[2].pk, "upgrade", host="all")["plan_token"]
     shop.service.start_command = "./other"
     shop.service.save()
     refused(409, "plan_changed", shop, plan_token=plan)
 
 
-def test_an_install_with_the_plan_that_was_shown_goes_through_unless_it_is_another_one(shop):
+def test_install_compares_plan(shop):
     _service, versions, _ = shop
     new = fleet.hosts(2, prefix="new")
     plan = preview_install(ANN, versions[1], [new[0].pk, new[1].pk], port=80)
@@ -60,7 +59,7 @@ def test_an_install_with_the_plan_that_was_shown_goes_through_unless_it_is_anoth
     assert made.operations.count() == 2
 
 
-def test_a_preview_of_an_install_refuses_what_the_install_refuses(shop):
+def test_install_preview_refuses_alike(shop):
     _service, versions, instances = shop
     (new,) = fleet.hosts(1, prefix="new")
     taken = instances[0].host_id
@@ -78,5 +77,5 @@ def test_a_preview_of_an_install_refuses_what_the_install_refuses(shop):
 
 
 @pytest.mark.parametrize("plan", ["", "x", "a:b:c"])
-def test_a_plan_that_nobody_made_is_refused(shop, plan):
+def test_rejects_forged_plan_token(shop, plan):
     refused(422, "invalid", shop, plan_token=plan)

@@ -7,10 +7,9 @@ from access.problems import Problem
 from console.queries.services import hosts_without
 from microservice.models import MicroServiceInstance
 from microservice.status import DeploymentStatus, InstanceStatus, OperationStatus
+from tests.microservice import fleet
 from tests.microservice.deployments.requests import end_all, install, preview_install
-
-from . import fleet
-from .test_execution import world  # noqa: F401 - a fixture
+from tests.microservice.test_execution import world  # noqa: F401 - a fixture
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.found("removal")]
 ANN = Caller(name="ann", scopes=frozenset({"deploy"}))
@@ -27,7 +26,7 @@ def failed(shop, monkeypatch):
     return service, one, two, host, MicroServiceInstance.objects.get(host=host)
 
 
-def test_another_version_is_installed_in_its_place_with_other_fields(failed):
+def test_install_replaces_failed_install(failed):
     _service, _, two, host, instance = failed
     assert (instance.version, instance.status, instance.locked) == (None, InstanceStatus.INSTALL_FAILED, False)
     made = install(ANN, two, [host.pk], port=9090, tag="b", weight=7)
@@ -41,7 +40,7 @@ def test_another_version_is_installed_in_its_place_with_other_fields(failed):
     assert (instance.version, instance.status, instance.locked) == (two, InstanceStatus.RUNNING, False)
 
 
-def test_failed_and_new_hosts_go_together_and_the_preview_is_what_runs(failed):
+def test_failed_and_new_hosts_together(failed):
     _service, _, two, host, instance = failed
     other = fleet.hosts(1, prefix="other")[0]
     plan = preview_install(ANN, two, [host.pk, other.pk], port=1)
@@ -52,7 +51,7 @@ def test_failed_and_new_hosts_go_together_and_the_preview_is_what_runs(failed):
 
 
 @pytest.mark.parametrize("state", [{"locked": True}, {"is_maintain": True}, {"status": InstanceStatus.RUNNING}])
-def test_what_is_busy_or_runs_or_is_kept_out_is_refused_as_before(failed, state):
+def test_rejects_other_states(failed, state):
     _service, _, two, host, instance = failed
     if state.get("status") == InstanceStatus.RUNNING:
         state = {**state, "version": two}
@@ -63,7 +62,7 @@ def test_what_is_busy_or_runs_or_is_kept_out_is_refused_as_before(failed, state)
         assert caught.value.code == "already_installed"
 
 
-def test_a_wrong_field_is_refused_for_it_too(failed):
+def test_rejects_wrong_field(failed):
     _service, _, two, host, instance = failed
     with pytest.raises(Problem) as caught:
         install(ANN, two, [host.pk], port=70000)
@@ -72,7 +71,7 @@ def test_a_wrong_field_is_refused_for_it_too(failed):
     assert not instance.locked
 
 
-def test_the_page_offers_the_host_and_another_version(failed, admin_client):
+def test_dialog_offers_the_host(failed, admin_client):
     service, _, two, host, _ = failed
     places, _ = hosts_without(SYSTEM, service, [])
     assert next(place for place in places if place.host == host).has is False
@@ -82,7 +81,7 @@ def test_the_page_offers_the_host_and_another_version(failed, admin_client):
     assert "already" not in page.split('name="host"')[1].split("</label>")[0]
 
 
-def test_on_a_real_host_the_second_version_runs(world, worker):  # noqa: F811
+def test_second_version_runs_on_a_host(world, worker):  # noqa: F811
     here = world(
         hosts=1,
         start_command='[ "$VERSION" != 1.0 ] || exit 7; echo "$VERSION" >"$SHARED/v"',

@@ -7,14 +7,13 @@ from api.schemas.deployment_requests import InstallRequest
 from microservice.deployments import actions
 from microservice.models import MicroServiceInstance, Operation
 from microservice.status import Action, DeploymentStatus, InstanceStatus, OperationStatus
+from tests.microservice import fleet
 from tests.microservice.deployments.requests import ANN, end_all, install, send
-
-from . import fleet
 
 pytestmark = pytest.mark.django_db
 
 
-def test_an_install_makes_locked_instances_and_refuses_a_host_that_has_the_service_by_name(shop):
+def test_install(shop):
     _service, versions, instances = shop
     new = fleet.hosts(2, prefix="new")
     with pytest.raises(Problem) as caught:
@@ -30,14 +29,14 @@ def test_an_install_makes_locked_instances_and_refuses_a_host_that_has_the_servi
 
 
 @pytest.mark.parametrize("port", [-1, 65536, 10**12])
-def test_an_install_with_an_impossible_port_is_refused(shop, port):
+def test_install_rejects_port(shop, port):
     from django.core.exceptions import ValidationError
 
     with pytest.raises((Problem, ValidationError)):
         install(ANN, shop.versions[0], [fleet.hosts(1)[0].pk], port=port)
 
 
-def test_an_install_never_goes_to_all_nor_to_a_host_that_does_not_exist(shop):
+def test_install_rejects_all_and_unknown_hosts(shop):
     with pytest.raises(Problem) as caught:
         install(ANN, shop.versions[0], [999999])
     assert (caught.value.status, caught.value.code) == (422, "wrong_target")
@@ -46,7 +45,7 @@ def test_an_install_never_goes_to_all_nor_to_a_host_that_does_not_exist(shop):
     assert (caught.value.status, caught.value.errors[0]["pointer"]) == (422, "/host")
 
 
-def test_a_success_moves_the_version_and_unlocks_in_one_go(shop):
+def test_success_changes_version(shop):
     deployment = send(shop)
     end_all(deployment, OperationStatus.SUCCEEDED)
     assert deployment.status == DeploymentStatus.SUCCEEDED and deployment.finished
@@ -54,7 +53,7 @@ def test_a_success_moves_the_version_and_unlocks_in_one_go(shop):
     assert set(rows) == {(shop.versions[2].pk, shop.versions[1].pk, False, InstanceStatus.RUNNING)}
 
 
-def test_a_failure_leaves_the_old_version_a_failed_status_and_no_lock(shop):
+def test_failure_keeps_version(shop):
     deployment = send(shop)
     end_all(deployment, OperationStatus.UNDONE, error="the check said no")
     assert deployment.status == DeploymentStatus.FAILED
@@ -63,7 +62,7 @@ def test_a_failure_leaves_the_old_version_a_failed_status_and_no_lock(shop):
     }
 
 
-def test_a_retry_takes_exactly_what_is_undone_failed_or_not_started(shop):
+def test_retry_takes_only_failures(shop):
     deployment = send(shop)
     end_all(deployment, OperationStatus.UNDONE)
     done, undone, skipped = deployment.operations.all()
@@ -78,7 +77,7 @@ def test_a_retry_takes_exactly_what_is_undone_failed_or_not_started(shop):
     ]
 
 
-def test_a_retry_leaves_out_what_has_moved_on_since(shop):
+def test_retry_skips_changed_instances(shop):
     deployment = send(shop)
     end_all(deployment, OperationStatus.UNDONE)
     MicroServiceInstance.objects.filter(pk=shop.instances[0].pk).update(version=shop.versions[3])
@@ -86,7 +85,7 @@ def test_a_retry_leaves_out_what_has_moved_on_since(shop):
     assert [one["code"] for one in again.skipped] == ["concurrent_update.target"] and again.operations.count() == 2
 
 
-def test_a_retry_of_instances_repeats_toward_the_same_version(shop):
+def test_retry_instances(shop):
     deployment = send(shop)
     end_all(deployment, OperationStatus.UNDONE)
     again = actions.retry_instances(ANN, shop.service, [shop.instances[1].pk])
@@ -96,7 +95,7 @@ def test_a_retry_of_instances_repeats_toward_the_same_version(shop):
         actions.retry_instances(ANN, shop.service, [shop.instances[1].pk])
 
 
-def test_a_revert_sends_each_instance_back_to_where_it_came_from(shop):
+def test_revert_and_revert_of_revert(shop):
     deployment = send(shop)
     end_all(deployment, OperationStatus.SUCCEEDED)
     back = actions.revert(ANN, deployment)
@@ -108,7 +107,7 @@ def test_a_revert_sends_each_instance_back_to_where_it_came_from(shop):
     assert {row.action for row in forth.operations.all()} == {"upgrade"}
 
 
-def test_a_revert_of_an_install_is_refused_and_so_is_one_of_a_deployment_that_has_not_ended(shop):
+def test_rejects_revert_of_install_or_open_deployment(shop):
     installed = install(ANN, shop.versions[0], [fleet.hosts(1)[0].pk])
     open_one = send(shop)
     with pytest.raises(Problem) as of_install:
@@ -118,7 +117,7 @@ def test_a_revert_of_an_install_is_refused_and_so_is_one_of_a_deployment_that_ha
     assert (of_install.value.status, of_open.value.status) == (422, 409)
 
 
-def test_a_deleted_instance_is_gone_when_its_host_says_so_and_not_before(shop):
+def test_delete_removes_row_at_the_end(shop):
     deployment = actions.delete(ANN, shop.service, [shop.instances[0].pk])
     assert MicroServiceInstance.objects.get(pk=shop.instances[0].pk).status == InstanceStatus.DELETING
     end_all(deployment, OperationStatus.SUCCEEDED)

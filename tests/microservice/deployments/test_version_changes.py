@@ -12,6 +12,7 @@ from audit.models import History
 from microservice.deployments import actions
 from microservice.models import MicroServiceInstance, Operation
 from microservice.status import BuildStatus, InstanceStatus, OperationStatus
+from tests.microservice import fleet
 from tests.microservice.deployments.requests import (
     ANN,
     change_version,
@@ -24,12 +25,10 @@ from tests.microservice.deployments.requests import (
     unlock_all,
 )
 
-from . import fleet
-
 pytestmark = pytest.mark.django_db
 
 
-def test_an_upgrade_of_all_locks_every_instance_and_queues_an_operation_for_each(shop):
+def test_upgrades_all_instances(shop):
     deployment = send(shop)
     rows = MicroServiceInstance.objects.all()
     assert {(row.locked, row.lock_deployment_id, row.status) for row in rows} == {
@@ -44,14 +43,14 @@ def test_an_upgrade_of_all_locks_every_instance_and_queues_an_operation_for_each
     assert History.objects.get().actor == "ann"
 
 
-def test_what_is_asked_for_by_id_is_all_that_is_touched(shop):
+def test_locks_only_named_hosts(shop):
     chosen = [shop.instances[0].pk, shop.instances[2].pk]
     send(shop, host=[shop.instances[0].host_id, shop.instances[2].host_id])
     assert sorted(MicroServiceInstance.objects.filter(locked=True).values_list("pk", flat=True)) == chosen
 
 
 @pytest.mark.parametrize("action", ["install", "delete", "retry", "restart", "", "UPGRADE"])
-def test_another_action_than_upgrade_and_revert_is_refused(shop, action):
+def test_rejects_unknown_action(shop, action):
     refused(422, "unknown_action", shop, action=action, dest_version=shop.versions[2])
 
 
@@ -80,11 +79,11 @@ def test_another_action_than_upgrade_and_revert_is_refused(shop, action):
         [[1]],
     ],
 )
-def test_hosts_that_are_no_ids_are_refused_with_422(shop, host):
+def test_rejects_malformed_hosts(shop, host):
     assert refused(422, "invalid", shop, host=host).errors[0]["pointer"] == "/host"
 
 
-def test_an_upgrade_goes_to_newer_versions_only_and_a_revert_to_older_ones(shop):
+def test_rejects_wrong_direction(shop):
     _, (one, two, three, _), _ = shop
     assert "newer" in refused(422, "invalid", shop, dest_version=one).detail
     assert "older" in refused(422, "invalid", shop, action="revert", dest_version=three).detail
@@ -92,7 +91,7 @@ def test_an_upgrade_goes_to_newer_versions_only_and_a_revert_to_older_ones(shop)
 
 
 @pytest.mark.parametrize("status", [s for s in BuildStatus if s != BuildStatus.SUCCESS])
-def test_a_version_that_is_not_a_successful_build_cannot_be_deployed(shop, status):
+def test_rejects_unsuccessful_build(shop, status):
     shop.versions[2].status = status
     shop.versions[2].save()
     assert f"build {status.label}" in refused(422, "invalid", shop).detail
@@ -103,7 +102,7 @@ TOKEN = Caller(name="ann", user_id=1, token_id=1, scopes=frozenset({"deploy"}))
 
 
 @pytest.mark.parametrize("caller", [PERSON, TOKEN, SYSTEM], ids=["person", "token", "system"])
-def test_a_bad_version_is_brought_anywhere_only_by_a_person_who_says_so(shop, caller):
+def test_bad_version_needs_a_person(shop, caller):
     service, versions, instances = shop
     failed = failed_with(send(shop), OperationStatus.UNDONE)
     MicroServiceInstance.objects.update(last_operation=failed.operations.first())
@@ -136,19 +135,19 @@ def test_a_bad_version_is_brought_anywhere_only_by_a_person_who_says_so(shop, ca
             assert caught.value.status == 403, name
 
 
-def test_another_services_version_cannot_be_deployed(shop):
+def test_rejects_version_of_other_service(shop):
     other = fleet.versions(fleet.service("other"), 1)[0]
     refused(422, "invalid", shop, dest_version=other)
 
 
 @pytest.mark.parametrize("number", [0, -1, 2**70, 999999])
-def test_a_destination_that_does_not_exist_is_refused(shop, number):
+def test_rejects_unknown_version(shop, number):
     with pytest.raises(Problem) as caught:
         change_version(ANN, shop.versions[1], number, "upgrade", host="all")
     assert (caught.value.status, caught.value.errors[0]["pointer"]) == (422, "/dest_version")
 
 
-def test_instances_of_another_service_are_never_touched(shop):
+def test_rejects_host_of_other_service(shop):
     stranger = fleet.instances(fleet.versions(fleet.service("other"), 1)[0], fleet.hosts(1))[0]
     assert refused(422, "wrong_target", shop, host=[shop.instances[0].host_id, stranger.host_id]).errors[0]["reason"]
     send(shop)
@@ -156,27 +155,27 @@ def test_instances_of_another_service_are_never_touched(shop):
     assert not stranger.locked
 
 
-def test_an_instance_that_runs_another_version_is_refused_by_id_and_no_target_of_all(shop):
+def test_rejects_instance_of_other_version(shop):
     MicroServiceInstance.objects.filter(pk=shop.instances[0].pk).update(version=shop.versions[0])
     assert "does not run 2.0" in refused(422, "wrong_target", shop, host=[shop.instances[0].host_id]).detail
     assert send(shop).operations.count() == 2
 
 
-def test_a_locked_instance_named_by_id_is_refused_with_its_owner(shop):
+def test_rejects_named_locked_instance(shop):
     first = send(shop, host=[shop.instances[0].host_id])
     problem = refused(409, "instance_locked", shop, host=[shop.instances[0].host_id, shop.instances[1].host_id])
     assert f"locked by ann, deployment {first.pk}, since " in problem.detail
     assert problem.errors[0]["instance_id"] == shop.instances[0].pk
 
 
-def test_a_locked_instance_is_left_out_of_all_and_named_in_the_answer(shop):
+def test_skips_locked_instance_of_all(shop):
     send(shop, host=[shop.instances[0].host_id])
     second = send(shop)
     assert [(one["instance_id"], one["code"]) for one in second.skipped] == [(shop.instances[0].pk, "instance_locked")]
     assert second.operations.count() == 2
 
 
-def test_on_locked_says_otherwise_for_ids_and_for_all(shop):
+def test_on_locked_skip(shop):
     send(shop, host=[shop.instances[0].host_id])
     refused(409, "nothing_to_do", shop, host=[shop.instances[0].host_id], on_locked="skip")
     mixed = send(shop, host=[shop.instances[0].host_id, shop.instances[1].host_id], on_locked="skip")
@@ -184,7 +183,7 @@ def test_on_locked_says_otherwise_for_ids_and_for_all(shop):
 
 
 @pytest.mark.parametrize("status", list(InstanceStatus))
-def test_only_running_and_failed_upgrades_and_reverts_may_be_changed(shop, status):
+def test_allowed_statuses(shop, status):
     MicroServiceInstance.objects.update(status=status)
     may = status in (InstanceStatus.RUNNING, InstanceStatus.UPGRADE_FAILED, InstanceStatus.REVERT_FAILED)
     if may:
@@ -194,7 +193,7 @@ def test_only_running_and_failed_upgrades_and_reverts_may_be_changed(shop, statu
         refused(409, "nothing_to_do", shop)
 
 
-def test_maintenance_is_left_out_of_all_and_refused_by_id_unless_forced(shop):
+def test_maintenance(shop):
     quiet = shop.instances[1]
     MicroServiceInstance.objects.filter(pk=quiet.pk).update(is_maintain=True)
     refused(409, "in_maintenance", shop, host=[quiet.host_id])
@@ -202,13 +201,13 @@ def test_maintenance_is_left_out_of_all_and_refused_by_id_unless_forced(shop):
     assert send(shop, host=[quiet.host_id], force=True).operations.count() == 1
 
 
-def test_a_caller_without_the_right_is_refused(shop):
+def test_rejects_caller_without_right(shop):
     refused(403, "forbidden", shop, caller=Caller(name="eve", scopes=frozenset({"read", "publish"})))
     elsewhere = Caller(name="eve", scopes=frozenset({"deploy"}), services=frozenset({shop.service.pk + 1}))
     refused(403, "forbidden", shop, caller=elsewhere)
 
 
-def test_the_number_of_statements_is_the_same_for_three_instances_and_for_three_hundred(shop):
+def test_number_of_statements_is_constant(shop):
     with CaptureQueriesContext(
         connection,
     ) as few:
@@ -219,7 +218,7 @@ def test_the_number_of_statements_is_the_same_for_three_instances_and_for_three_
     assert len(many) <= len(few) + 1
 
 
-def test_batches_follow_the_strategy(shop):
+def test_batches(shop):
     fleet.instances(shop.versions[1], fleet.hosts(7, prefix="more"))
     deployment = send(shop, strategy={"canary": 1, "batch_size": "30%", "max_failures": 2})
     assert list(deployment.operations.values_list("batch", flat=True)) == [0, 1, 1, 1, 2, 2, 2, 3, 3, 3]
@@ -242,12 +241,12 @@ def test_batches_follow_the_strategy(shop):
         {"speed": 3},
     ],
 )
-def test_a_strategy_that_is_none_is_refused_with_a_pointer(shop, strategy):
+def test_rejects_invalid_strategy(shop, strategy):
     assert refused(422, "invalid", shop, strategy=strategy).errors[0]["pointer"].startswith("/strategy")
 
 
 @pytest.mark.django_db(transaction=True)
-def test_fifty_simultaneous_requests_give_each_instance_one_owner(transactional_db):
+def test_simultaneous_requests(transactional_db):
     service = fleet.service()
     old, new = fleet.versions(service, 2)
     rows = fleet.instances(old, fleet.hosts(20))

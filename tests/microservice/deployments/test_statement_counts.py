@@ -8,9 +8,8 @@ from access.callers import SYSTEM
 from microservice.deployments import actions
 from microservice.models import Deployment, MicroServiceInstance, Operation
 from microservice.status import Action, DeploymentStatus, InstanceStatus, OperationStatus
+from tests.microservice import fleet
 from tests.microservice.deployments.requests import change_version
-
-from . import fleet
 
 pytestmark = pytest.mark.django_db
 MANY = 300
@@ -84,7 +83,7 @@ def _of_ended(origin, status, act):
     return act(SYSTEM, origin)
 
 
-def test_statements_are_as_many_for_three_hundred_instances_as_for_three_and_read_no_square_of_them():
+def test_statements_of_three_and_three_hundred():
     few, many = costs(3), costs(MANY)
     assert [cost.statements for _, cost in many] == [cost.statements for _, cost in few]
     square = {what: cost.reads for what, cost in many if cost.reads > 25 * MANY}
