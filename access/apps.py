@@ -12,6 +12,6 @@ class AccessConfig(AppConfig):
 
 
 def _begin_session(sender, request, user, **named) -> None:
-    """Whichever way somebody signed in, their session knows since when and from where."""
+    """Note in the session when and from where the user signed in, whichever way they did."""
     if begin := getattr(request.session, "begin", None):
         begin(request)

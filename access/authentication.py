@@ -1,4 +1,4 @@
-"""Who is asking: a bearer token, or a browser session with CSRF. The one place that knows what each may do."""
+"""Authenticate a request: by a bearer token, or by a browser session with CSRF. Only here rights are given."""
 
 import logging
 from collections.abc import Callable, Iterable
@@ -29,7 +29,7 @@ LAST_USED_INTERVAL = timedelta(minutes=1)
 
 
 def rights_of(user: AbstractBaseUser, ceiling: Iterable[str] = SCOPES) -> Rights | None:
-    """What a person may do by their roles, within `ceiling`; None for an administrator. At most one query."""
+    """Return what a user may do by their roles, within `ceiling`; None for an administrator. At most one query."""
     if getattr(user, "is_superuser", False) and user.is_active:
         return None
     if not user.is_active:
@@ -39,21 +39,21 @@ def rights_of(user: AbstractBaseUser, ceiling: Iterable[str] = SCOPES) -> Rights
 
 
 def scopes_of(user: AbstractBaseUser) -> frozenset[str]:
-    """Every right that a person has for anything at all."""
+    """Return every right that a user has on anything."""
     rights = rights_of(user)
     return frozenset(SCOPES) if rights is None else rights.anywhere | PERSONAL
 
 
 def caller_of(request: HttpRequest) -> Caller | None:
-    """The caller, or None where nobody is named. Remembered as `request.known`, for the log.
+    """Return the caller, or None for an anonymous request. Kept as `request.known`, for the log.
 
-    Raises a Problem: 401 for a token that is wrong, expired or revoked, 429 after too many of those,
-    403 for a session without its CSRF token on an unsafe method. At most three queries, and one write a minute.
+    Raise a Problem: 401 for a token that is unknown, expired or revoked, 429 after too many of those, 403 for a session
+    without its CSRF token on an unsafe method. At most three queries, and one write a minute.
     """
     scheme, _, value = request.headers.get("Authorization", "").partition(" ")
-    found = _by_token(request, value.strip()) if scheme.lower() == "bearer" else _by_session(request)
-    request.known = found  # type: ignore[attr-defined]
-    return found
+    caller = _by_token(request, value.strip()) if scheme.lower() == "bearer" else _by_session(request)
+    request.known = caller  # type: ignore[attr-defined]
+    return caller
 
 
 def _by_session(request: HttpRequest) -> Caller | None:
@@ -87,7 +87,7 @@ def _by_token(request: HttpRequest, value: str) -> Caller:
         raise unauthorized("unauthorized.token")
     rights = rights_of(token.user, granted(token.scopes, bool(token.services)))
     scopes = frozenset(token.scopes)
-    found = Caller(
+    caller = Caller(
         name=token.user.get_username(),
         user_id=token.user_id,
         token_id=token.pk,
@@ -98,15 +98,15 @@ def _by_token(request: HttpRequest, value: str) -> Caller:
         address=address,
         request_id=request_id_of(request),
     )
-    to_be_marked = token.last_used is None or token.last_used < now - LAST_USED_INTERVAL
-    place_due = token_use.is_due(token, address)
-    if to_be_marked or place_due:
-        _note(lambda: _note_use(token, found, agent_of(request) if place_due else None, now))
-    return found
+    is_use_due = token.last_used is None or token.last_used < now - LAST_USED_INTERVAL
+    is_address_due = token_use.is_due(token, address)
+    if is_use_due or is_address_due:
+        _note(lambda: _note_use(token, caller, agent_of(request) if is_address_due else None, now))
+    return caller
 
 
 def _refusal_reason(token: Token | None, now: datetime) -> str:
-    """Why a token is not recognised, for the log: who shows it is not told. Empty for one that holds."""
+    """Return why a token is refused, for the log only: the client is not told. "" for a valid token."""
     if token is None:
         return "unknown"
     if token.revoked:
@@ -124,18 +124,18 @@ def _log_refused(token: Token | None, reason: str, address: str) -> None:
 
 
 def _note(write: Callable[[], None]) -> None:
-    """What is written beside a request. Somebody who writes for long is no reason to refuse who only reads."""
+    """Write something beside a request. A long transaction of another writer is no reason to refuse a reader."""
     try:
         with transaction.atomic():
             write()
     except DatabaseError as error:
-        log.warning("a caller's last use could not be noted: %s", type(error).__name__)
+        log.warning("the last use of a token or session could not be saved: %s", type(error).__name__)
 
 
 def _note_use(token: Token, caller: Caller, agent: str | None, now: datetime) -> None:
-    """When the token was last used; and where, with `agent`."""
-    unmarked = Q(last_used=None) | Q(last_used__lt=now - LAST_USED_INTERVAL)
-    Token.objects.filter(unmarked, pk=token.pk).update(last_used=now)
+    """Save when the token was last used and, with `agent`, from where."""
+    is_due = Q(last_used=None) | Q(last_used__lt=now - LAST_USED_INTERVAL)
+    Token.objects.filter(is_due, pk=token.pk).update(last_used=now)
     if agent is not None:
         token_use.record_use(token, caller, agent)
 
@@ -143,7 +143,7 @@ def _note_use(token: Token, caller: Caller, agent: str | None, now: datetime) ->
 def _check_csrf(request: HttpRequest) -> None:
     check = CsrfViewMiddleware(lambda _: None)  # type: ignore[arg-type]
     check.process_request(request)
-    # A form with files is not read before it is known whether its sender may send any: its token is in the header.
+    # A form with files is not read before its sender is known to be allowed to send it: its token is in the header.
     method, unread = request.method, request.content_type == "multipart/form-data" and not hasattr(request, "_post")
     request.method = "PUT" if unread else method
     try:
@@ -155,5 +155,5 @@ def _check_csrf(request: HttpRequest) -> None:
 
 
 def _no_view(request: HttpRequest) -> HttpResponse:
-    """Stands for the view: the API's own views are exempt from the middleware because they are checked here."""
+    """Stand in for the view: the API's views are exempt from the middleware, because they are checked here."""
     raise NotImplementedError

@@ -1,15 +1,15 @@
-"""How large a request's body may be, by its address: the one place that knows which addresses take more.
+"""Limit the size of request bodies, by address.
 
-What is larger is refused by its Content-Length before a byte of it is read or written anywhere.
+A larger body is refused by its Content-Length before a byte of it is read or written anywhere.
 """
 
 import re
 
 KIB = 1024
 MIB = 1024 * KIB
-DEFAULT = MIB  # forms of the console, and whatever has no address of its own here
-API = 8 * MIB  # JSON, whose caller is recognised before it is read; as DATA_UPLOAD_MAX_MEMORY_SIZE
-REPORT = 512 * KIB  # of a build server, which nobody has recognised yet
+DEFAULT = MIB  # forms of the console, and every address without a rule here
+API = 8 * MIB  # JSON, read after authentication; as DATA_UPLOAD_MAX_MEMORY_SIZE
+REPORT = 512 * KIB  # of a build server, read before it is verified
 _PACKAGES = re.compile(r"/api/v1/services/[^/]+/versions(?:/|\Z)")
 _REPORTS = re.compile(r"/api/v1/builds/[^/]+/webhook/?\Z")
 _API = re.compile(r"/api/")
@@ -21,7 +21,7 @@ def takes_packages(path: str) -> bool:
 
 
 def max_size(path: str) -> int | None:
-    """Bytes of a body at most; None where the endpoint itself says it, once it knows who is asking."""
+    """Return the largest body in bytes; None where the endpoint itself decides after authentication."""
     if takes_packages(path):
         return None
     if _REPORTS.match(path):

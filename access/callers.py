@@ -1,4 +1,4 @@
-"""Who is asking: one value that views hand to whatever decides, and the one place that says what they may do."""
+"""The caller of a request: one value that views pass on, and the one place that says what a caller may do."""
 
 from collections.abc import Hashable, Iterable
 from dataclasses import dataclass, field
@@ -6,63 +6,62 @@ from dataclasses import dataclass, field
 from .permissions import Rights
 
 SCOPES = ("read", "publish", "deploy", "build", "tokens", "admin")
-EXPLICIT = frozenset({"tokens"})  # what a token has only where its scopes name it
-PERSONAL = frozenset({"tokens"})  # what concerns the caller's own account, and no team's services
+EXPLICIT = frozenset({"tokens"})  # a token has these only where its scopes name them
+PERSONAL = frozenset({"tokens"})  # about the caller's own account, not about services
 
 
 def granted(scopes: Iterable[str], for_named_services: bool) -> frozenset[str]:
-    """The rights that these scopes give. admin includes all others, with two exceptions: what is EXPLICIT, and `build`.
+    """Return the rights that these scopes give. admin includes all others except EXPLICIT ones and `build`.
 
-    A token for named services has `build` only where it names it: whoever may change what a service's builds run has
-    more than that service, because the commands run on the build machines of all of them.
+    A token limited to some services has `build` only where it names it: the commands of a service's builds run on the
+    build machines of all services.
     """
-    given = frozenset(scopes)
-    if "admin" not in given:
-        return given
-    return given | (frozenset(SCOPES) - EXPLICIT - ({"build"} if for_named_services else frozenset()))
+    rights = frozenset(scopes)
+    if "admin" not in rights:
+        return rights
+    return rights | (frozenset(SCOPES) - EXPLICIT - ({"build"} if for_named_services else frozenset()))
 
 
-_OF_THE_WHOLE = frozenset({"admin", "build"})  # without a service named, these are about every service
+_OF_THE_WHOLE = frozenset({"admin", "build"})  # without a service, these concern every service
 
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """Somebody who was recognised, by a session or by a token.
+    """A user who was authenticated by a session or by a token.
 
-    Administrators have no `rights`: no team is in their way, and `scopes` alone decide. Anybody else has in `rights`
-    what their roles in teams let them do, and in `scopes` what they may do with services of no team.
+    Administrators have no `rights`: teams do not restrict them, and `scopes` alone decide. For everyone else `rights`
+    is what their roles in teams allow, and `scopes` what they may do with services without a team.
     """
 
     name: str
     user_id: int | None = None
     token_id: int | None = None
     token_name: str = ""
-    session_id: int | None = None  # of a browser session's row
+    session_id: int | None = None  # the row of a browser session
     scopes: frozenset[str] = frozenset()
     services: frozenset[int] = frozenset()  # empty: every service
     address: str = ""
     request_id: str = ""
-    # Whether a session's password was given in the last minutes. Tokens have scopes for that, and are always fresh.
+    # Whether the session's password was entered within the last minutes. Tokens have scopes instead: always fresh.
     is_fresh: bool = True
     rights: Rights | None = field(default=None, compare=False, repr=False)
 
     def may(self, scope: str, service_id: int | None = None) -> bool:
-        """Whether the caller has the right `scope`, for this service where one is named. `granted` says what includes
-        what."""
+        """Whether the caller has the right `scope`, on this service where one is given. See `granted`."""
         if self.services and service_id not in self.services and (service_id is not None or scope in _OF_THE_WHOLE):
-            return False  # a token for named services changes nothing beside them
+            return False  # a token limited to some services changes nothing else
         if service_id is not None and self.rights is not None:
             return scope in self.rights.on_service(service_id)
         return self._holds(scope)
 
     def may_anywhere(self, scope: str) -> bool:
-        """Whether there is anything at all that the caller may do with the right `scope`. What exactly: `may`."""
+        """Whether the caller has the right `scope` on anything. Which: `may`."""
         return self._holds(scope) or (self.rights is not None and scope in self.rights.anywhere)
 
     def may_enter(self, scope: str) -> bool:
-        """Whether the caller passes a door that needs `scope`, before it is known which object is asked for.
+        """Whether the caller may use an endpoint that requires `scope`, before its object is known.
 
-        No team's role is enough to administrate the system as a whole. Behind all other doors it is asked: of this one?
+        A role in a team is not enough to administer the whole system. All other endpoints check their object later.
         """
         return self.may(scope) if scope == "admin" else self.may_anywhere(scope)
 
@@ -74,56 +73,56 @@ class Caller:
         return self.may_for_team("admin", team_id)
 
     def may_for_team(self, scope: str, team_id: int | None) -> bool:
-        """Whether the caller has the right `scope` on whatever this team owns; None: on what no team owns."""
-        if self.services:  # a token for named services is for nothing beside them
+        """Whether the caller has the right `scope` on what this team owns; None: on what no team owns."""
+        if self.services:  # a token limited to some services
             return False
         return self.may(scope) if self.rights is None else scope in self.rights.in_team(team_id)
 
     def sees(self, service_id: int, team_id: int | None) -> bool:
-        """Whether the caller may look at a service of which is known whose it is. Asks nobody."""
+        """Whether the caller may read a service whose team is known. Without queries."""
         if self.services and service_id not in self.services:
             return False
         return self._holds("read") if self.rights is None else "read" in self.rights.in_team(team_id)
 
     @property
     def sees_hosts(self) -> bool:
-        """Whether the caller may look at hosts at all. A token for named services may where it installs on them."""
+        """Whether the caller may read hosts. A token limited to some services may where it can deploy to them."""
         return self.may_anywhere("read") and (not self.services or self.may_anywhere("deploy"))
 
     @property
     def permission_key(self) -> Hashable:
-        """All that decides what one may see and do: who stands the same may be shown the same."""
+        """Everything that decides what the caller may see and do: callers with equal keys see equal pages."""
         return self.scopes, self.services, self.rights and self.rights.permission_key
 
     def anonymous(self) -> "Caller":
-        """Somebody who may do the same, and is nobody in particular. Which services are whose is read anew."""
+        """Return a caller with the same rights and no identity. Which team owns which service is read anew."""
         return Caller(
             name="", scopes=self.scopes, services=self.services, rights=self.rights and self.rights.without_cache()
         )
 
     @property
     def is_person(self) -> bool:
-        """Whether somebody sits there: a browser session, and no token, no rule that acts by itself."""
+        """Whether this is a user in a browser session, and not a token or an automatic rule."""
         return self.user_id is not None and self.token_id is None
 
     @property
     def teams(self) -> frozenset[int] | None:
-        """The teams whose services the caller may see; None: all. Those of no team: `sees_unowned`."""
+        """The teams whose services the caller may see; None: all. Services without a team: `sees_unowned`."""
         return None if self.rights is None else frozenset(self.rights.roles)
 
     @property
     def sees_unowned(self) -> bool:
-        """Whether the caller may see services of no team."""
+        """Whether the caller may see services without a team."""
         return self.rights is None or bool(self.rights.on_unowned)
 
     @property
     def account(self) -> str:
-        """Names who is behind it among those who take turns: many tokens of one person are one."""
+        """The account that limits count by: all tokens and sessions of a user are one."""
         return f"user:{self.user_id}"
 
     @property
     def key(self) -> str:
-        """Names the caller among idempotency keys: a token has its own, a person has one for all sessions."""
+        """The namespace of idempotency keys: one for each token, and one for all sessions of a user."""
         return f"token:{self.token_id}" if self.token_id else f"user:{self.user_id}"
 
 

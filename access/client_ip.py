@@ -1,4 +1,4 @@
-"""Where a request comes from. Only TRUSTED_PROXIES are believed about somebody else's address."""
+"""Determine the IP address of a client. Only TRUSTED_PROXIES are believed about another address."""
 
 from collections.abc import Callable, Mapping
 from functools import lru_cache
@@ -16,7 +16,7 @@ def _networks(trusted: tuple[str, ...]) -> tuple[IPv4Network | IPv6Network, ...]
 
 
 def is_proxy(address: str) -> bool:
-    """Whether what connects to us from there is one of TRUSTED_PROXIES."""
+    """Whether connections from this address come from one of TRUSTED_PROXIES."""
     if not address:  # a unix socket has no address: its name in TRUSTED_PROXIES is "unix"
         return "unix" in settings.TRUSTED_PROXIES
     try:
@@ -31,9 +31,10 @@ def client_address(request: HttpRequest) -> str:
 
 
 def address_of(environ: Mapping[str, Any]) -> str:
-    """The nearest address that is no trusted proxy's: read from the right, because the left end can be made up.
+    """Return the nearest address that is not a trusted proxy: from the right, because clients can forge the left end.
 
-    `environ`: as WSGI gives it."""
+    `environ`: that of WSGI.
+    """
     address = str(environ.get("REMOTE_ADDR", ""))
     forwarded = [part.strip() for part in environ.get("HTTP_X_FORWARDED_FOR", "").split(",")]
     while forwarded and is_proxy(address):
@@ -46,7 +47,7 @@ def address_of(environ: Mapping[str, Any]) -> str:
 
 
 def neighbourhood(address: str) -> str:
-    """What one stranger can use at will: an IPv4 address, or an IPv6 /64."""
+    """Return what one client can use at will: an IPv4 address, or an IPv6 /64."""
     try:
         parsed = ip_address(address)
     except ValueError:
@@ -55,7 +56,7 @@ def neighbourhood(address: str) -> str:
 
 
 class ForwardedMiddleware:
-    """Takes away what only a proxy may say of a request (that it came over https) where none of ours said it."""
+    """Remove the header by which a proxy says that a request came over https, unless a trusted proxy sent it."""
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponseBase]):
         self.get_response = get_response

@@ -1,7 +1,7 @@
-"""The cookie by which a browser is known to an account that it signed in to before.
+"""The cookie that identifies a browser to the accounts that it signed in to before.
 
-It opens nothing: it only has guesses counted on a key of their own (throttle.py), so that strangers who guess cannot
-lock the right person out. It contains no secret and no name: a random id of the browser, and a digest of each account,
+It grants nothing: its attempts are only counted separately (throttle.py), so that strangers who guess cannot lock the
+user out. It contains no secret and no name: a random id of the browser, and a digest of each account,
 of MAX_ACCOUNTS at most.
 """
 
@@ -19,7 +19,7 @@ MAX_ACCOUNTS = 5  # accounts of one browser
 
 
 def device_of(request: HttpRequest, username: str) -> str:
-    """The browser's id where it signed in to this account before, else ""."""
+    """Return the browser's id where it signed in to this account before, else ""."""
     accounts, device = _read(request)
     return device if _digest(username) in accounts else ""
 

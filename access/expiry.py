@@ -1,5 +1,4 @@
-"""What ends by itself: sessions past their limits, counts of guesses, windows of failed sign-ins that the history
-is told of."""
+"""Remove what has expired: sessions, counts of attempts, and windows of failed sign-ins, which the history records."""
 
 import time
 
@@ -7,15 +6,15 @@ from access.sessions import SessionStore
 
 from . import failed_sign_ins, throttle
 
-EVERY = 60.0
-_looked = 0.0
+INTERVAL = 60.0  # seconds
+_last_run = 0.0
 
 
 def run_if_due() -> None:
-    """For a worker's sweep, which comes every few seconds and is there for other things."""
-    global _looked
-    if not _looked or time.monotonic() - _looked > EVERY:
-        _looked = time.monotonic()
+    """Call from a worker's sweep, which runs every few seconds."""
+    global _last_run
+    if not _last_run or time.monotonic() - _last_run > INTERVAL:
+        _last_run = time.monotonic()
         SessionStore.clear_expired()
         failed_sign_ins.flush()
         throttle.prune()

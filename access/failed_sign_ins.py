@@ -20,14 +20,14 @@ from .client_ip import neighbourhood
 from .models import FailedSignIns
 
 WINDOW = timedelta(minutes=5)
-MAX_WINDOWS = 500  # windows counted at once; what does not fit is counted together
+MAX_WINDOWS = 500  # open at once; further failures share one row
 BATCH_SIZE = 100
 UNKNOWN = "(unknown account)"
-ended = Signal()  # rows: windows that are over, to be written into the history
+ended = Signal()  # rows: windows that are over, for the history
 
 
 def count(username: str, address: str, agent: str, *, refused: bool = False) -> None:
-    """A sign-in failed; or was `refused` unseen, because there were too many attempts."""
+    """Count a failed sign-in, or one that was `refused` without a check because of too many attempts."""
     user = User.objects.filter(username=username[:150]).values_list("pk", "username").first()
     name = user[1] if user else UNKNOWN
     event = "sign-in refused: too many attempts" if refused else "sign-in failed"
@@ -49,7 +49,7 @@ def _count(user_id: int | None, name: str, place: str, column: str) -> None:
 
 
 def flush() -> int:
-    """Tells the history of windows that are over, and forgets them. Answers how many."""
+    """Send the windows that are over to the history, and delete them. Return how many."""
     over = FailedSignIns.objects.filter(since__lte=timezone.now() - WINDOW)
     if not over.exists():
         return 0

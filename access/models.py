@@ -1,4 +1,4 @@
-"""Tokens and sessions that callers show, people's roles, and answers kept for requests that may come twice."""
+"""Tokens, sessions, teams and roles, and stored responses to requests that may be repeated."""
 
 from django.conf import settings
 from django.db import models
@@ -8,10 +8,10 @@ from access.roles import Role
 
 
 class Token(models.Model):
-    """What a pipeline or a script shows instead of a password. Only a hash is kept: the token itself is shown once."""
+    """A credential for pipelines and scripts. Only its hash is stored: the token itself is shown once."""
 
     user = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="api_tokens")
-    # The token that made this one, if any. Revoking ends a token's descendants too, in every generation: tokens.revoke.
+    # The token that created this one, if any. Revoking a token revokes all its descendants: tokens.revoke.
     parent = models.ForeignKey("self", null=True, blank=True, on_delete=models.CASCADE, related_name="children")
     name = models.CharField(max_length=64)
     digest = models.CharField(max_length=64, unique=True, help_text="SHA-256 of the token")
@@ -33,7 +33,7 @@ class Token(models.Model):
 
 
 class TokenAddress(models.Model):
-    """An address that a token was used from. At most tokens.MAX_ADDRESSES rows a token."""
+    """An address that a token was used from. At most token_use.MAX_ADDRESSES rows a token."""
 
     token = models.ForeignKey(Token, on_delete=models.CASCADE, related_name="addresses")
     address = models.CharField(max_length=64)
@@ -48,7 +48,7 @@ class TokenAddress(models.Model):
 
 
 class Session(models.Model):
-    """A browser session. Only a hash of the cookie is kept, so that who reads the database cannot use it."""
+    """A browser session. Only a hash of the cookie is stored, so that a reader of the database cannot use it."""
 
     digest = models.CharField(max_length=64, unique=True, help_text="SHA-256 of the cookie")
     data = models.TextField(help_text="Signed, as django.contrib.sessions signs it")
@@ -68,7 +68,7 @@ class Session(models.Model):
 
 
 class ServiceAccount(models.Model):
-    """Marks a user that is no person: it has tokens and roles, no password, and cannot sign in to the console."""
+    """Marks a user as a machine's: it has tokens and roles, no password, and cannot sign in to the console."""
 
     user = models.OneToOneField(
         settings.AUTH_USER_MODEL, primary_key=True, on_delete=models.CASCADE, related_name="service_account"
@@ -84,10 +84,10 @@ class ServiceAccount(models.Model):
 
 
 class FailedSignIns(models.Model):
-    """Failed sign-ins to an account from an address within a few minutes, counted: see failed_sign_ins.py."""
+    """The number of failed sign-ins to an account from an address within a few minutes: see failed_sign_ins.py."""
 
     key = models.CharField(max_length=64, primary_key=True)
-    user_id = models.IntegerField(null=True)  # null: no such account, or too many rows to tell them apart
+    user_id = models.IntegerField(null=True)  # null: an unknown account, or a row for several
     username = models.CharField(max_length=150, blank=True)
     address = models.CharField(max_length=64, blank=True)
     failed = models.PositiveIntegerField(default=0)
@@ -102,12 +102,12 @@ class FailedSignIns(models.Model):
 
 
 class IdempotencyKey(models.Model):
-    """The answer to a POST, kept for 24 hours, so that the same request gets the same bytes and is done once."""
+    """The response to a POST, stored for 24 hours, so that a repeated request gets the same bytes and acts once."""
 
     caller = models.CharField(max_length=160)
     key = models.CharField(max_length=255)
     fingerprint = models.CharField(max_length=64, help_text="SHA-256 of method, path and body")
-    status = models.PositiveIntegerField(null=True)  # null: still being answered
+    status = models.PositiveIntegerField(null=True)  # null: the first request is still in progress
     headers = models.JSONField(default=dict)
     body = models.BinaryField(default=bytes)
     lease = models.DateTimeField(help_text="Still being answered: until when that is believed")
@@ -122,7 +122,7 @@ class IdempotencyKey(models.Model):
 
 
 class Throttle(models.Model):
-    """How often something was tried lately: see throttle.py."""
+    """How often something was attempted recently: see throttle.py."""
 
     key = models.CharField(max_length=80, primary_key=True)
     count = models.PositiveIntegerField(default=0)
@@ -136,7 +136,7 @@ class Throttle(models.Model):
 
 
 class KnownAddress(models.Model):
-    """From where somebody signed in to an account before: see throttle.py. Neither name nor address can be read."""
+    """An address that an account was used from before: see throttle.py. Both are hashed."""
 
     key = models.CharField(max_length=80, unique=True)
     seen = models.DateTimeField()
@@ -149,7 +149,7 @@ class KnownAddress(models.Model):
 
 
 class Team(models.Model):
-    """People who own services together."""
+    """Users who own services together."""
 
     name = models.CharField(max_length=64, unique=True)
     description = models.CharField(max_length=256, blank=True)
@@ -165,7 +165,7 @@ class Team(models.Model):
 
 
 class Membership(models.Model):
-    """Somebody's role in a team."""
+    """A user's role in a team."""
 
     team = models.ForeignKey(Team, on_delete=models.CASCADE, related_name="memberships")
     user = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="memberships")

@@ -1,4 +1,4 @@
-"""What somebody may do by their roles in teams: looked up once a request, however many services it touches."""
+"""What a user may do by their roles in teams: looked up once a request, however many services it concerns."""
 
 from collections.abc import Hashable, Mapping
 from typing import Protocol
@@ -8,20 +8,20 @@ from .roles import RIGHTS, unowned_role
 
 class Owners(Protocol):
     def __call__(self, service_id: int | None = None) -> dict[int, int | None]:
-        """{service id: id of the team that owns it, or None}, of this service or of all. One query."""
+        """Return {service id: id of its team, or None} of this service or of all. One query."""
 
 
-def _nobody(service_id: int | None = None) -> dict[int, int | None]:
+def _no_services(service_id: int | None = None) -> dict[int, int | None]:
     return {}
 
 
-owners: Owners = _nobody  # which services there are is known above: the domain puts its query here at the start
+owners: Owners = _no_services  # the domain, a layer above, sets its query here at startup
 
 
 class Rights:
-    """Somebody's roles, {team id: role}, cut down to `ceiling`: the scopes of the token that was shown, or all.
+    """A user's roles, {team id: role}, limited to `ceiling`: the scopes of the token in use, or all.
 
-    `any_team`: whether there is a team at all, which decides about services of no team (`access.roles.unowned_role`).
+    `any_team`: whether there is any team, which decides about services without a team (`access.roles.unowned_role`).
     """
 
     def __init__(self, roles: Mapping[int, str], ceiling: frozenset[str], any_team: bool):
@@ -37,20 +37,20 @@ class Rights:
         return frozenset(self.roles.items()), self._ceiling, self.on_unowned
 
     def without_cache(self) -> "Rights":
-        """The same roles, before it was looked up which services are whose."""
+        """Return the same roles without the cached owners of services."""
         return Rights(self.roles, self._ceiling, self.any_team)
 
     def in_team(self, team_id: int | None) -> frozenset[str]:
-        """The rights on what this team owns; None: on what no team owns."""
+        """Return the rights on what this team owns; None: on what no team owns."""
         if team_id is None:
             return self.on_unowned
         role = self.roles.get(team_id)
         return RIGHTS[role] & self._ceiling if role else frozenset()
 
     def on_service(self, service_id: int) -> frozenset[str]:
-        """The rights on a service; none for one that is not there.
+        """Return the rights on a service; none for one that does not exist.
 
-        One query for all services together, the first time one is asked for; one more for a service newer than that.
+        One query for all services together, at the first call; one more for a service that is newer than that.
         """
         if self._team_of is None:
             self._team_of = owners()

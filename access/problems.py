@@ -1,4 +1,4 @@
-"""Every way a request can be refused: a message at an HTTP status, with the places in the request that are wrong.
+"""Refuse a request: a message with an HTTP status, and the places in the request that are wrong.
 
 `Problem` travels as an exception from wherever a rule is broken to the one place that turns it into
 `application/problem+json` (api/errors.py) or into a message on a page. The texts are in messages/texts; what each code
@@ -17,7 +17,7 @@ from .problem_codes import CODES
 class FieldError:
     """What is wrong at one place of a request. `pointer`: a JSON pointer into the body, /query/name or /path/name.
 
-    `reason`: a message, or a message's code, with its parameters. `more`: what else machines are told of the place.
+    `reason`: a message, or its code with parameters. `more`: further members for API clients.
     """
 
     def __init__(self, pointer: str, reason: Message | str, more: Mapping[str, Any] | None = None, **params: Any):
@@ -40,7 +40,7 @@ class FieldError:
 class Problem(Exception):
     """A refused request.
 
-    `code` is what machines read: the message's code up to its first dot. `detail`, `hint` and `errors` are rendered
+    `code` is for API clients: the message's code up to its first dot. `detail`, `hint` and `errors` are rendered
     when they are read, in the language that is active then: English in the API, the reader's language on a page.
     """
 
@@ -61,7 +61,7 @@ class Problem(Exception):
             self.code, self.message = message.code.partition(".")[0], message
         self.field_errors = list(errors or ())
         self.headers = dict(headers or {})
-        self.page = page  # the address of the console's page where what is missing can be set
+        self.page = page  # the console's page where what is missing can be configured
         super().__init__(self.code)
 
     @property
@@ -106,7 +106,7 @@ def invalid(pointer: str, reason: Message | str, code: str = "invalid", hint: st
 
 
 def invalid_fields(errors: Iterable[FieldError], code: str = "invalid") -> Problem:
-    """422 with everything that is wrong, and the first of it as its sentence."""
+    """422 with everything that is wrong, and the first error as its sentence."""
     every = list(errors)
     field = every[0].pointer.lstrip("/").replace("/", ".") or "the request"
     params = {"field": field, "reason": every[0].reason}
@@ -116,7 +116,7 @@ def invalid_fields(errors: Iterable[FieldError], code: str = "invalid") -> Probl
 
 
 def not_found(what: str) -> Problem:
-    """404: there is none, or the caller may not see it. `what`: a word of the API (service, host)."""
+    """404: it does not exist, or the caller may not see it. `what`: a word of the API (service, host)."""
     return refused("not_found", what=what)
 
 
@@ -133,12 +133,12 @@ def unauthorized(code: str = "unauthorized", **params: Any) -> Problem:
 
 
 def reauthenticate() -> Problem:
-    """403: the session may do this, but its password was given too long ago. At the field that asks for it again."""
+    """403: the session may do this, but its password was entered too long ago. At the field that asks for it."""
     return refused("reauthenticate", [FieldError("/own_password", "password_required")])
 
 
 def conflict(
     code: str, detail: str = "", hint: str = "", errors: list[dict[str, Any]] | None = None, **params: Any
 ) -> Problem:
-    """409: the request is right and a state is in its way."""
+    """409: the request is valid and conflicts with the current state."""
     return Problem(409, code, detail, hint, errors) if detail else refused(code, **params)

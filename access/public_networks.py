@@ -1,4 +1,4 @@
-"""Which IP addresses are on the public internet: for whoever connects to an address that no administrator chose."""
+"""Which IP addresses are on the public internet: for connections to addresses that no administrator chose."""
 
 from collections.abc import Iterator
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
@@ -7,8 +7,8 @@ Address = IPv4Address | IPv6Address
 
 _NAT64 = IPv6Network("64:ff9b::/96")
 _MAPPED = IPv6Network("::ffff:0:0/96")
-_UNICAST = IPv6Network("2000::/3")  # all that was ever given out: whatever is not in here is somebody's own
-# Within what was given out, and no public server's all the same. Python's own list differs from version to version.
+_UNICAST = IPv6Network("2000::/3")  # all that is allocated: everything else is private or reserved
+# Allocated, and not public all the same. Python's own list differs from version to version.
 _NOT_PUBLIC_4 = tuple(
     map(
         IPv4Network,
@@ -35,7 +35,7 @@ _ISATAP = (0x00005EFE, 0x02005EFE)  # the upper half of an interface's number, b
 
 
 def is_public(address: Address) -> bool:
-    """Whether it is a server of the public internet, and so is every IPv4 address that it stands for."""
+    """Whether an address is public, and so is every IPv4 address that is embedded in it."""
     if isinstance(address, IPv4Address):
         return address.is_global and not any(address in network for network in _NOT_PUBLIC_4)
     if address in _MAPPED or address in _NAT64:
@@ -46,8 +46,10 @@ def is_public(address: Address) -> bool:
 
 
 def embedded(address: Address) -> Iterator[IPv4Address]:
-    """The IPv4 addresses that packets to an IPv6 one may end up at: mapped, compatible, translated, NAT64, 6to4,
-    Teredo, ISATAP."""
+    """Yield the IPv4 addresses that packets to an IPv6 address may reach.
+
+    They are mapped, compatible, translated, NAT64, 6to4, Teredo and ISATAP addresses.
+    """
     if not isinstance(address, IPv6Address):
         return
     number = int(address)

@@ -1,4 +1,4 @@
-"""What makes a way in, and what that takes: the own password once more, and for a token a scope of its own."""
+"""Protect what grants access: it takes the own password again, and for a token a scope of its own."""
 
 from django.contrib.auth.models import User
 
@@ -8,8 +8,10 @@ from .problems import forbidden, invalid, reauthenticate
 
 
 def prove_password(caller: Caller, user: User, password: str, pointer: str = "/own_password") -> None:
-    """Whether somebody knows their own password. Guesses have a count of their own, so this is called
-    outside of any transaction that a refusal rolls back. 422 at `pointer`, 429."""
+    """Check a user's own password. Raise 422 at `pointer`, and 429 after too many attempts.
+
+    Call it outside of transactions: a refusal would roll the count of attempts back.
+    """
     throttle.own_password(user.pk)
     if not user.check_password(password):
         failed_sign_ins.count(user.get_username(), caller.address, "")
@@ -18,10 +20,11 @@ def prove_password(caller: Caller, user: User, password: str, pointer: str = "/o
 
 
 def check_grants_access(caller: Caller, user: User, fields: dict) -> None:
-    """Who gives a password, an administrator's rights or an account back makes a way in, as who makes a token does.
+    """Check that the caller may set a password, grant administrator rights or reactivate an account.
 
-    So a token needs the scope for that (a stolen one could otherwise leave an account behind that outlives it), and a
-    session its password once more."""
+    Each grants access, as creating a token does. So a token needs the scope for that (a stolen one could otherwise
+    leave an account behind that outlives it), and a session its password again.
+    """
     raised = fields.get("admin") is True and not user.is_superuser
     gives = bool(fields.get("password")) or raised or (fields.get("active") is True and not user.is_active)
     lowered = fields.get("admin") is False and user.is_superuser

@@ -1,4 +1,4 @@
-"""One id for each request, in its answer, in the rows it writes and in every log line log_context it."""
+"""Give each request an id, for its response, the rows it writes and every log line about it."""
 
 import re
 import uuid
@@ -13,7 +13,7 @@ WELL_FORMED = re.compile(r"[A-Za-z0-9._-]{8,64}")
 
 
 def request_id_of(request: HttpRequest) -> str:
-    """The caller's own X-Request-ID where it is well formed (8 to 64 of letters, digits, . _ -), else a new one."""
+    """Return the client's X-Request-ID where it is well formed (8 to 64 of letters, digits, . _ -), else a new one."""
     known: str | None = getattr(request, "request_id", None)
     if known is None:
         given = request.headers.get("X-Request-ID", "")
@@ -23,7 +23,7 @@ def request_id_of(request: HttpRequest) -> str:
 
 
 class RequestIdMiddleware:
-    """Gives every request its id and says it in the answer."""
+    """Give every request an id, and send it in the response."""
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponseBase]):
         self.get_response = get_response

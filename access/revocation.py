@@ -1,4 +1,4 @@
-"""Ends what somebody came in with: sessions and tokens, at once and for good. Whoever keeps the history is told."""
+"""End sessions and revoke tokens, at once and for good. A signal lets the audit history record it."""
 
 from dataclasses import dataclass, field
 
@@ -21,12 +21,12 @@ class Ended:
 
 
 def end_access(caller: Caller, user: User, reason: str, *, keep: str = "", with_tokens: bool = True) -> Ended:
-    """Ends all of somebody's sessions but the one with the digest `keep`, and their tokens with all made with them.
+    """End all sessions of a user, except the one with the digest `keep`, and revoke their tokens with all descendants.
 
-    That the caller may is asked by who calls; `require_may_end` does so.
+    It does not check that the caller may: `require_may_end` does.
     """
     with transaction.atomic():
-        # Sessions first: one that is making a token is waited for, and its token is then among those below.
+        # Sessions first: this waits for one that is creating a token, which is then among those below.
         gone = sessions.end_all(user.pk, keep)
         own = list(Token.objects.filter(user=user, revoked=None).values_list("pk", flat=True)) if with_tokens else []
         what = Ended(gone, tokens.revoke(own))
@@ -44,7 +44,7 @@ def end_access(caller: Caller, user: User, reason: str, *, keep: str = "", with_
 
 
 def require_may_end(caller: Caller, user_id: int) -> None:
-    """The person or an administrator, in a session or with the scope tokens. 403, 404."""
+    """Allow the user and administrators, in a session or with the scope tokens. Raise 403 or 404."""
     if user_id != caller.user_id and not caller.may("admin"):
         raise not_found("user")
     if caller.services or not caller.may("tokens"):

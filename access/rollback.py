@@ -1,4 +1,4 @@
-"""A refused change leaves no trace in the object that it was tried on."""
+"""Undo the changes to a model instance when a change is refused."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -17,9 +17,9 @@ Result = TypeVar("Result")
 
 @contextmanager
 def rolled_back(row: Model) -> Iterator[None]:
-    """What is set on `row` inside is taken back where an exception ends it, as a transaction does with the database.
+    """Restore the fields of `row` where an exception ends the block, as a transaction does in the database.
 
-    Else the page that shows the refusal would show what was refused as if it were saved.
+    Otherwise the page with the refusal would show the refused values as if they were saved.
     """
     before = dict(row.__dict__)
     state = copy(row._state)
@@ -35,7 +35,7 @@ def rolled_back(row: Model) -> Iterator[None]:
 def rolls_back(
     change: Callable[Concatenate[Caller, Row, More], Result],
 ) -> Callable[Concatenate[Caller, Row, More], Result]:
-    """The same for a whole function `change(caller, row, …)`: every one that sets fields before it may refuse."""
+    """Do the same for a function `change(caller, row, …)` that sets fields before it may refuse."""
 
     @wraps(change)
     def guarded(caller: Caller, row: Row, *args: More.args, **kwargs: More.kwargs) -> Result:

@@ -1,7 +1,7 @@
-"""A map of names to secrets as one encrypted field: names can be listed without a key, values only opened with one.
+"""A map of names to secrets as one field: names are readable without a key, values only with one.
 
-Stored is JSON, {"NAME": [token, changed]}: each value is encrypted by itself, so that one of them is set, removed or
-rotated without opening the others. "" is the empty map.
+It is stored as JSON, {"NAME": [token, changed]}: each value is encrypted separately, so that one can be set, removed or
+rotated without decrypting the others. "" is the empty map.
 """
 
 import json
@@ -15,7 +15,7 @@ from access.secrets import Secret, decrypt, encrypt
 
 
 class SealedMap:
-    """Names to encrypted values. Immutable; its printed form has the names only. Values come out of `open` alone."""
+    """Names with encrypted values. Immutable. Its printed form has only the names."""
 
     __slots__ = ("_entries",)
 
@@ -53,25 +53,25 @@ class SealedMap:
         return f"SealedMap({self})"
 
     def changed(self) -> dict[str, datetime]:
-        """When each was last set."""
+        """Return when each was last set."""
         return {name: datetime.fromisoformat(changed) for name, (_, changed) in self._entries.items()}
 
     def value(self, name: str) -> Secret:
-        """Raises Undecryptable."""
+        """Decrypt one value. Raise Undecryptable."""
         return decrypt(self._entries[name][0])
 
     def open(self) -> dict[str, Secret]:
-        """Every value. Raises Undecryptable."""
+        """Decrypt every value. Raise Undecryptable."""
         return {name: decrypt(token) for name, (token, _) in self._entries.items()}
 
     def after(self, changes: Mapping[str, str | None], moment: datetime) -> "SealedMap":
-        """The map with these set, and those that are None removed; what is not named stays as it is."""
+        """Return the map with these values set, those that are None removed, and all others kept."""
         kept = {name: entry for name, entry in self._entries.items() if name not in changes}
         fresh = {name: (encrypt(text), moment.isoformat()) for name, text in changes.items() if text is not None}
         return SealedMap(kept | fresh)
 
     def rotated(self) -> "SealedMap":
-        """The same under the newest key. Raises Undecryptable."""
+        """Return the same map encrypted under the newest key. Raise Undecryptable."""
         return SealedMap(
             {name: (encrypt(decrypt(token).reveal()), changed) for name, (token, changed) in self._entries.items()}
         )
@@ -80,7 +80,7 @@ class SealedMap:
 _EMPTY = SealedMap()
 
 
-if TYPE_CHECKING:  # at run time fields take no types
+if TYPE_CHECKING:  # at run time, fields are not generic
     _Text = models.TextField[SealedMap | str, SealedMap]
 else:
     _Text = models.TextField

@@ -1,4 +1,4 @@
-"""Secrets at rest: one cipher for every encrypted field, with key rotation.
+"""Encryption of secrets at rest: one cipher for every encrypted field, with key rotation.
 
 `FIELD_ENCRYPTION_KEYS` holds Fernet keys, newest first: the first encrypts, all decrypt. `manage.py rotate_keys`
 re-encrypts every secret with the first, after which the others can be removed.
@@ -12,7 +12,7 @@ from django.db import models
 
 
 class Secret(str):
-    """A text whose printed form is redacted. `reveal()` gives the text itself; nothing else does so by accident."""
+    """A text whose printed form is redacted. Only `reveal()` returns the text itself."""
 
     def __repr__(self):
         return "Secret(…)"
@@ -28,7 +28,7 @@ class Secret(str):
 
 
 def reveal(secret: str) -> str:
-    """The text of an encrypted field's value, whether it comes from the database or has just been set."""
+    """Return the text of an encrypted field, whether it was read from the database or has just been set."""
     return secret.reveal() if isinstance(secret, Secret) else secret
 
 
@@ -37,7 +37,7 @@ class Undecryptable(Exception):
 
     def __init__(self) -> None:
         super().__init__(
-            "a stored secret cannot be read with any of FIELD_ENCRYPTION_KEYS; was a key taken away too early?"
+            "a stored secret cannot be read with any of FIELD_ENCRYPTION_KEYS; was a key removed too early?"
         )
 
 
@@ -51,12 +51,12 @@ def encrypt(text: str) -> str:
 
 
 def encrypt_bytes(data: bytes) -> bytes:
-    """`data` encrypted under the newest of FIELD_ENCRYPTION_KEYS."""
+    """Encrypt under the newest of FIELD_ENCRYPTION_KEYS."""
     return _cipher(tuple(settings.FIELD_ENCRYPTION_KEYS)).encrypt(data)
 
 
 def decrypt_bytes(token: bytes) -> bytes:
-    """What was sealed. Raises Undecryptable."""
+    """Return what was encrypted. Raise Undecryptable."""
     try:
         return _cipher(tuple(settings.FIELD_ENCRYPTION_KEYS)).decrypt(token)
     except InvalidToken as error:

@@ -1,6 +1,6 @@
-"""The access log: who came in, who was refused and why, which token acted, from where. One line each, logger "access".
+"""The access log: sign-ins, refusals with their reasons, and uses of tokens, with the address. Logger "access".
 
-What of it belongs into the history too is said by the signal `event_recorded`: who keeps the history listens to it.
+The signal `event_recorded` lets the audit history record what belongs there too.
 """
 
 import logging
@@ -25,7 +25,7 @@ MAX_VALUE = 200
 
 
 def log_event(event: str, caller: Caller | None = None, level: int = logging.INFO, /, **more: object) -> None:
-    """One line of the log: `event` in a few fixed words, and everything else as fields of their own."""
+    """Write one log line: `event` in a few fixed words, and everything else as fields."""
     who: dict[str, object] = {}
     if caller is not None:
         who = {
@@ -48,7 +48,7 @@ def record_event(
     subject_name: str,
     after: dict[str, object],
 ) -> None:
-    """A line of the log and a row of the history."""
+    """Write a log line and a row of the audit history."""
     log_event(event, caller, logging.INFO, **{"subject": subject_name, **after})
     event_recorded.send(
         None,
@@ -62,7 +62,7 @@ def record_event(
 
 
 class TraceMiddleware:
-    """Logs each refusal and each request to the admin site, with who asked, from where, and with what."""
+    """Log each refusal and each request to the admin site, with the caller, the address and the client."""
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponseBase]):
         self.get_response = get_response
@@ -85,7 +85,7 @@ class TraceMiddleware:
 
 
 def _who(request: HttpRequest) -> Caller:
-    """The caller, where somebody was recognised; else what is known without a right being given for it."""
+    """Return the caller where the request was authenticated; else what is known of it, without rights."""
     known: Caller | None = getattr(request, "known", None)
     if known is not None:
         return known

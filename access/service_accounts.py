@@ -1,4 +1,4 @@
-"""Service accounts: users that are no persons. They have tokens and roles, no password, and no way into the console."""
+"""Service accounts: users for machines. They have tokens and roles, no password, and cannot use the console."""
 
 from django.contrib.auth.base_user import AbstractBaseUser
 from django.contrib.auth.models import User
@@ -17,6 +17,6 @@ def mark(user: User, created_by: str) -> None:
 
 
 def check_no_password(fields: dict) -> None:
-    """422 for a password: nobody signs in as a service account."""
+    """Raise 422 for a password: service accounts cannot sign in."""
     if fields.get("password"):
         raise invalid("/password", "service_account_password")

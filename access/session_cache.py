@@ -1,8 +1,8 @@
-"""Who watches, known for all of them together, so that a hundred tabs cost the database what one costs.
+"""Authenticate polling clients together, so that a hundred tabs cost the database as much as one.
 
-Whoever watches asks again and again. Each is recognised the ordinary way once. From then on one look a second at all of
-their sessions, tokens, accounts and roles says whether any of it has changed; who has changed is recognised anew, or
-refused. So whoever was signed out, shut out or given other roles is known as that a second later.
+Live pages and streams authenticate again and again. Each does so in the ordinary way once. From then on one check a
+second of all their sessions, tokens, accounts and roles finds those that changed; these authenticate anew, or are
+refused. So signing out, deactivation and changed roles take effect within a second.
 """
 
 import threading
@@ -22,13 +22,13 @@ from .memberships import roles_of
 from .models import Session, Token
 from .sessions import digest_of, live
 
-REFRESH_INTERVAL = 1.0  # seconds between two looks
-FORGET_AFTER = 15.0  # seconds after which somebody who asks for nothing is not looked after any more
+REFRESH_INTERVAL = 1.0  # seconds
+FORGET_AFTER = 15.0  # seconds without a request
 
 
 @dataclass(eq=False, slots=True)
 class CachedCaller:
-    """Somebody who was recognised, and what the rows said then. `session` or the caller's token is what was shown."""
+    """An authenticated caller, and what the rows were then. The credential is `session`, or the caller's token."""
 
     caller: Caller
     session: str
@@ -43,16 +43,16 @@ class CachedCaller:
 class SessionCache:
     def __init__(self) -> None:
         self._known: dict[tuple, CachedCaller] = {}
-        self._lock = threading.Lock()  # of what is known; never held while the database is asked
-        self._looking = threading.Lock()
-        self._looked = 0.0
+        self._lock = threading.Lock()  # of `_known`; never held during a query
+        self._refreshing = threading.Lock()
+        self._refreshed = 0.0
 
     def caller_of(self, request: HttpRequest) -> Caller | None:
-        """As `access.authentication.caller_of`, and without a statement where a session was seen lately."""
+        """As `authentication.caller_of`, without queries where the session was authenticated recently."""
         session = request.COOKIES.get(settings.SESSION_COOKIE_NAME, "")
         if not session or "Authorization" in request.headers:
             return authenticate(request)
-        self._look()
+        self._refresh()
         with self._lock:
             if one := self._known.get((session, None)):
                 one.last_used = time.monotonic()
@@ -63,7 +63,7 @@ class SessionCache:
         return who
 
     def remember(self, request: HttpRequest, who: Caller) -> CachedCaller:
-        """Looks after somebody from now on, who was recognised by this request; `still` says until when."""
+        """Cache a caller that this request authenticated. `is_current` says how long that holds."""
         session = "" if who.token_id else request.session.session_key or ""
         one = CachedCaller(who, session)
         with self._lock:
@@ -72,27 +72,27 @@ class SessionCache:
                 before.last_used = time.monotonic()
                 return before
         one.state = _states([one]).get(one.key, ())
-        # What the rows say now is what the caller was recognised by, or it is forgotten at once.
+        # Cached only where the rows still are what the caller was authenticated by.
         if _agrees(one) and (who.token_id or get_user(request).pk == who.user_id):
             with self._lock:
                 self._known[one.key] = one
         return one
 
     def is_current(self, one: CachedCaller) -> bool:
-        """Whether somebody is still who they were, a second ago at most."""
+        """Whether a cached caller still holds, a second ago at most."""
         one.last_used = time.monotonic()
-        self._look()
+        self._refresh()
         with self._lock:
             return self._known.get(one.key) is one
 
-    def _look(self) -> None:
-        if time.monotonic() - self._looked < REFRESH_INTERVAL:
+    def _refresh(self) -> None:
+        if time.monotonic() - self._refreshed < REFRESH_INTERVAL:
             return
-        with self._looking:
+        with self._refreshing:
             now = time.monotonic()
-            if now - self._looked < REFRESH_INTERVAL:
-                return  # somebody else has looked meanwhile
-            self._looked = now
+            if now - self._refreshed < REFRESH_INTERVAL:
+                return  # another thread has refreshed meanwhile
+            self._refreshed = now
             with self._lock:
                 self._known = {key: one for key, one in self._known.items() if now - one.last_used < FORGET_AFTER}
                 known = list(self._known.values())
@@ -111,9 +111,9 @@ def _agrees(one: CachedCaller) -> bool:
 
 
 def _states(known: Iterable[CachedCaller]) -> dict[tuple, tuple]:
-    """{key: what was shown, the account, its roles, whether there is any team}, without those that are good no more.
+    """Return {key: (credential, account, roles, whether there is any team)} of those that are still valid.
 
-    Three or four statements.
+    Three or four queries.
     """
     now, known = timezone.now(), list(known)
     sessions = {digest_of(one.session): one.session for one in known if one.session}

@@ -1,6 +1,6 @@
-"""Browser sessions (SESSION_ENGINE): rows that name their person, with an idle and an absolute limit, known by a hash.
+"""Browser sessions (SESSION_ENGINE): rows with a user, an idle and an absolute limit, found by a hash of the cookie.
 
-What a request needs comes with the one row that Django loads anyway. A session ends when its row is deleted.
+Everything that a request needs is in the one row that Django loads anyway. A session ends when its row is deleted.
 """
 
 import hashlib
@@ -19,7 +19,7 @@ from access.models import Session
 from .client_ip import client_address
 
 SEEN_INTERVAL = timedelta(minutes=1)
-FRESH_FOR = timedelta(minutes=10)  # for so long after the password was given, what is delicate needs no second time
+FRESH_FOR = timedelta(minutes=10)  # how long an entered password counts for sensitive actions
 AGENT_LENGTH = 200
 
 
@@ -28,7 +28,7 @@ def digest_of(key: str) -> str:
 
 
 def live() -> Q:
-    """The sessions that have not ended by themselves: seen lately, and not too old."""
+    """The sessions that have not expired: used recently, and not too old."""
     now = timezone.now()
     return Q(
         seen__gt=now - timedelta(seconds=settings.SESSION_IDLE_TIMEOUT),
@@ -37,13 +37,13 @@ def live() -> Q:
 
 
 def agent_of(request: HttpRequest) -> str:
-    """What the browser calls itself: one printable line, shortened."""
+    """Return the User-Agent as one printable line, shortened."""
     text = request.META.get("HTTP_USER_AGENT", "")[:AGENT_LENGTH]
     return "".join(char if char.isprintable() else " " for char in text).strip()
 
 
 def is_user_action(request: HttpRequest) -> bool:
-    """Whether a person did something. A page that asks for its news by itself does not keep its session alive."""
+    """Whether a user did something. A page that refreshes itself does not keep its session alive."""
     if request.method not in ("GET", "HEAD"):
         return True
     return "HX-Request" not in request.headers and "text/event-stream" not in request.headers.get("Accept", "")
@@ -51,7 +51,7 @@ def is_user_action(request: HttpRequest) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class SessionInfo:
-    """What a session's row says beside its data. Goes with it when its key changes, all but the row's `number`."""
+    """The columns of a session beside its data. They stay when its key changes, except `row_id`."""
 
     row_id: int | None = None
     created: datetime = field(default_factory=timezone.now)
@@ -62,7 +62,7 @@ class SessionInfo:
 
 
 class SessionStore(SessionBase):
-    """A session whose key is in the cookie only. Named as Django's own, so that data signed by it can be read."""
+    """A session whose key is only in the cookie. Named as Django's own, so that data signed by that can be read."""
 
     def __init__(self, session_key: str | None = None):
         super().__init__(session_key)
@@ -74,24 +74,24 @@ class SessionStore(SessionBase):
 
     @property
     def is_fresh(self) -> bool:
-        """Whether the password was given in the last minutes. Loads the session."""
+        """Whether the password was entered within the last minutes. Loads the session."""
         self.keys()
         return self.info.proved is not None and timezone.now() - self.info.proved < FRESH_FOR
 
     def begin(self, request: HttpRequest) -> None:
-        """Somebody has just signed in: a session of their own begins, as old as this moment."""
+        """Start the session of a user who has just signed in."""
         now = timezone.now()
         self.info = SessionInfo(None, now, now, now, client_address(request)[:64], agent_of(request))
         self.modified = True
 
     def confirm_password(self) -> None:
-        """The password was given again."""
+        """Note that the password was entered again."""
         self.info = replace(self.info, proved=timezone.now())
         Session.objects.filter(digest=self.digest).update(proved=self.info.proved)
 
     @property
     def is_seen_stale(self) -> bool:
-        """Whether its last use was noted longer than a minute ago. Loads the session."""
+        """Whether its last use was saved more than a minute ago. Loads the session."""
         self.keys()
         return self.session_key is not None and timezone.now() - self.info.seen >= SEEN_INTERVAL
 
@@ -117,7 +117,7 @@ class SessionStore(SessionBase):
         self.modified = True
 
     def save(self, must_create: bool = False) -> None:
-        """Raises UpdateError where the session has ended meanwhile: a request under way does not bring it back."""
+        """Raise UpdateError where the session has ended meanwhile: a request in progress does not bring it back."""
         if self.session_key is None:
             self.create()
             return
@@ -152,27 +152,28 @@ class SessionStore(SessionBase):
 
 
 def session_of(request: HttpRequest) -> SessionStore:
-    """The request's session, as SESSION_ENGINE makes it."""
+    """Return the request's session, as SESSION_ENGINE creates it."""
     return request.session  # type: ignore[return-value]
 
 
-def keep_open(number: int) -> bool:
-    """Whether the session goes on; it cannot be ended then before the caller's transaction is over.
+def keep_open(session_id: int) -> bool:
+    """Lock a session until the end of the transaction. Return whether it still exists.
 
-    So that nothing is made in its name behind the back of who ends it: that waits, and then sees what was made."""
-    return bool(Session.objects.filter(live(), pk=number).update(seen=timezone.now()))
+    So nothing is created in its name unseen by those who end it: they wait, and then see what was created.
+    """
+    return bool(Session.objects.filter(live(), pk=session_id).update(seen=timezone.now()))
 
 
 def sessions_of(user_id: int) -> QuerySet[Session]:
-    """Somebody's sessions that go on, the last used first."""
+    """Return a user's open sessions, the last used first."""
     return Session.objects.filter(live(), user=user_id).defer("data")
 
 
-def end(user_id: int, number: int) -> bool:
-    """Ends one of somebody's sessions. Whether there was one."""
-    return bool(Session.objects.filter(user=user_id, pk=number).delete()[0])
+def end(user_id: int, session_id: int) -> bool:
+    """End one of a user's sessions. Return whether there was one."""
+    return bool(Session.objects.filter(user=user_id, pk=session_id).delete()[0])
 
 
 def end_all(user_id: int, keep: str = "") -> int:
-    """Ends all of somebody's sessions but the one with the digest `keep`. Answers how many ended."""
+    """End all sessions of a user, except the one with the digest `keep`. Return how many ended."""
     return Session.objects.filter(user=user_id).exclude(digest=keep).delete()[0]

@@ -1,8 +1,8 @@
-"""Guesses are counted per account and per address, in rows that all processes share.
+"""Limit guesses of passwords and tokens, per account and per address, in rows that all processes share.
 
-An attempt is counted before it is tried, by one conditional UPDATE a row, so that many at once cannot slip through; one
-that is refused counts for nothing. What succeeds is taken out of the count again. Whoever signed in to an account
-before from where they are, or with the browser that they use (devices.py), is not held up by what strangers try on it.
+An attempt is counted before it is checked, by one conditional UPDATE a row, so that parallel attempts cannot slip
+through; a refused attempt does not count. A successful one is subtracted again. A user who signed in before from the
+same address, or with the same browser (devices.py), is not locked out by the guesses of strangers.
 docs/decisions/0022-own-throttle.md says why this is not django-axes.
 """
 
@@ -19,22 +19,22 @@ from access.problems import refused
 from .client_ip import neighbourhood
 
 WINDOW = timedelta(minutes=5)
-KNOWN_FOR = timedelta(days=90)  # an address from which somebody signed in
+KNOWN_FOR = timedelta(days=90)  # how long an address or a browser stays known
 SIGN_INS_OF_ACCOUNT_FROM_ADDRESS = 10
 SIGN_INS_OF_ACCOUNT_WITH_DEVICE = 10
-SIGN_INS_OF_ACCOUNT = 100  # from addresses that it is not known from
+SIGN_INS_OF_ACCOUNT = 100  # from unknown addresses
 SIGN_INS_FROM_ADDRESS = 50
 OWN_PASSWORDS = 10
 WRONG_TOKENS_FROM_ADDRESS = 100
 
 
 def account_of(username: str) -> str:
-    """One text for everything that people may type for the same account, as the sign-in form cleans it."""
+    """Return one spelling for all that the sign-in form takes as the same account."""
     return unicodedata.normalize("NFKC", username.strip()[:150].casefold()).casefold().strip()
 
 
 def sign_in(username: str, address: str, device: str = "") -> None:
-    """Call before a password is looked at. Raises a 429 Problem when there were too many attempts lately.
+    """Call before a password is checked. Raise 429 after too many attempts.
 
     `device`: the id of a browser that signed in to this account before; "" for any other.
     """
@@ -42,7 +42,7 @@ def sign_in(username: str, address: str, device: str = "") -> None:
 
 
 def signed_in(username: str, address: str, device: str = "") -> None:
-    """Call after the right password: what was counted for it is taken back, and the address is known from now on."""
+    """Call after the right password: its attempt no longer counts, and its address is known from now on."""
     account, place = account_of(username), neighbourhood(address)
     counted = list(_sign_in_limits(account, address, device))
     Throttle.objects.filter(key=counted[0]).delete()
@@ -56,7 +56,7 @@ def signed_in(username: str, address: str, device: str = "") -> None:
 
 
 def own_password(user_id: int) -> None:
-    """Call before somebody who is signed in proves their password again. Strangers' guesses do not count here."""
+    """Call before a signed-in user's password is checked again. Guesses of strangers do not count here."""
     _count({_key("own", str(user_id)): OWN_PASSWORDS})
 
 
@@ -65,18 +65,18 @@ def own_password_was_right(user_id: int) -> None:
 
 
 def wrong_token(address: str) -> None:
-    """Call when a token was not recognised. A right token is never held up by others' wrong ones."""
+    """Call for an unknown token. Valid tokens are never held up by invalid ones."""
     _count({_key("token", neighbourhood(address)): WRONG_TOKENS_FROM_ADDRESS})
 
 
 def prune() -> None:
-    """Forgets what no longer counts."""
+    """Delete what no longer counts."""
     Throttle.objects.filter(since__lt=timezone.now() - WINDOW).delete()
     KnownAddress.objects.filter(seen__lt=timezone.now() - KNOWN_FOR).delete()
 
 
 def _sign_in_limits(account: str, address: str, device: str) -> dict[str, int]:
-    """What an attempt counts for; the first is the attempt's very own."""
+    """Return {key: limit} that an attempt counts for; the first is for this account from this place alone."""
     if device:
         return {_key("device", account, device): SIGN_INS_OF_ACCOUNT_WITH_DEVICE}
     place = neighbourhood(address)
@@ -89,14 +89,14 @@ def _sign_in_limits(account: str, address: str, device: str) -> dict[str, int]:
 
 
 def _key(kind: str, *parts: str) -> str:
-    # Hashed: what people type as their name may be anything, now and then their password.
+    # Hashed: people sometimes type their password as the name.
     return f"{kind}:{hashlib.sha256(chr(0).join(parts).encode(errors='replace')).hexdigest()}"
 
 
 def _count(limits: dict[str, int]) -> None:
     now = timezone.now()
     rows = Throttle.objects.filter(key__in=limits)
-    # First a look, and nothing else: whoever is refused anyway, for one name after the other, fills no table.
+    # Read before writing: attempts that are refused anyway, for one name after the other, must not fill the table.
     if full := [row for row in rows if row.count >= limits[row.key] and row.since > now - WINDOW]:
         _refuse(full)
     Throttle.objects.bulk_create(

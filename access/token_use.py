@@ -1,4 +1,4 @@
-"""Where tokens are used from: a line of the log once an hour, and a row of the history for each new place."""
+"""Where tokens are used from: a log line once an hour, and a row of the history for each new address."""
 
 import threading
 import time
@@ -10,8 +10,8 @@ from access.models import Token, TokenAddress
 from . import security_log
 from .client_ip import neighbourhood
 
-LOG_INTERVAL = 3600.0  # seconds until the same token from the same place is worth a line again
-MAX_ADDRESSES = 100  # of one token; what comes from more places than that is in the log only
+LOG_INTERVAL = 3600.0  # seconds between log lines about one token from one address
+MAX_ADDRESSES = 100  # of one token; further ones are only logged
 MAX_REMEMBERED = 10_000
 
 _noted: OrderedDict[tuple[str, str], float] = OrderedDict()  # of this process
@@ -19,16 +19,17 @@ _lock = threading.Lock()
 
 
 def is_due(token: Token, address: str) -> bool:
-    """Whether this use is worth a look at the rows. Asks nobody."""
+    """Whether this use needs to be recorded. Without queries."""
     with _lock:
         last = _noted.get((token.digest, neighbourhood(address)))
     return last is None or time.monotonic() - last > LOG_INTERVAL
 
 
 def record_use(token: Token, caller: Caller, agent: str) -> None:
-    """Writes down where the token is used. Two statements, and three for a new place: ask `is_due` first.
+    """Record where a token is used. Two statements, three for a new address: call `is_due` first.
 
-    The first place of all is where the token belongs. Each later one may be somebody else's, so it is told."""
+    The first address is taken as the token's own. A later one may be a thief's, so it goes to the history.
+    """
     place = neighbourhood(caller.address)[:64]
     known = set(TokenAddress.objects.filter(token=token).values_list("address", flat=True)[:MAX_ADDRESSES])
     if place in known or len(known) >= MAX_ADDRESSES:

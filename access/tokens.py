@@ -1,4 +1,4 @@
-"""Tokens: made, shown once, kept as a hash, and ended with all that was made with them."""
+"""API tokens: created, shown once, stored as a hash, and revoked with all tokens created with them."""
 
 import hashlib
 import secrets
@@ -15,7 +15,7 @@ from access.callers import SCOPES
 from access.models import Token
 from access.problems import invalid, unauthorized
 
-PREFIX = "dpl_"  # lets secret scanners find one that was committed by mistake
+PREFIX = "dpl_"  # lets secret scanners find a token that was committed by mistake
 HINT_LENGTH = 8
 MAX_NAME = 64  # characters
 
@@ -25,7 +25,7 @@ def digest_of(token: str) -> str:
 
 
 def default_expiry() -> datetime:
-    """When a token ends for which nobody named an end."""
+    """Return when a token expires that is created without an expiry."""
     return timezone.now() + timedelta(days=settings.TOKEN_LIFETIME_DAYS)
 
 
@@ -39,9 +39,9 @@ def make_token(
     parent: int | None = None,
     created_by: str = "",
 ) -> tuple[Token, str]:
-    """Makes a token; returns its row and the token itself, which nothing can show a second time. `expires` None: never.
+    """Create a token. Return its row and the token itself, which cannot be shown again. `expires` None: never.
 
-    Raises a 422 Problem for an unknown scope, no scope, no name or an end that has passed; 401 where the parent ended.
+    Raise 422 for an unknown scope, no scope, no name or an expiry in the past; 401 where the parent was revoked.
     """
     wanted = list(dict.fromkeys(scopes))
     unknown = [scope for scope in wanted if scope not in SCOPES]
@@ -53,8 +53,8 @@ def make_token(
         raise invalid("/expires", "in_the_past")
     text = PREFIX + secrets.token_urlsafe(32)
     with transaction.atomic():
-        # The parent's row is held until the child's is there: whoever revokes the parent meanwhile waits for that,
-        # and then sees the child; whoever was faster has left nothing to hold.
+        # The parent's row is locked until the child's exists: a revocation of the parent waits for that, and then
+        # finds the child; after an earlier revocation there is no row to lock.
         if parent and not Token.objects.filter(_holds(), pk=parent).update(last_used=timezone.now()):
             raise unauthorized("unauthorized.token_revoked")
         row = Token.objects.create(
@@ -71,25 +71,25 @@ def make_token(
     return row, text
 
 
-def revoke(numbers: Collection[int]) -> list[Token]:
-    """Takes these tokens back, and with them every token that was made with one of them, in all generations.
+def revoke(token_ids: Collection[int]) -> list[Token]:
+    """Revoke these tokens and all tokens created with them, in every generation. Return those that this revoked.
 
-    Answers with those that this ended. Two statements for each look, however many generations there are; a second look
-    finds what was being made during the first, and changes nothing as a rule.
+    Two statements a round, however many generations there are. A second round finds what was created during the first;
+    usually nothing.
     """
     ended: set[int] = set()
     with transaction.atomic():
-        while found := _open_below(numbers):
+        while found := _open_below(token_ids):
             Token.objects.filter(pk__in=found, revoked=None).update(revoked=timezone.now())
             ended |= found
         return list(Token.objects.filter(pk__in=ended).order_by("pk"))
 
 
-def _open_below(numbers: Collection[int]) -> set[int]:
-    """The ids of these tokens and of all their descendants, as far as they are not revoked."""
-    if not numbers:
+def _open_below(token_ids: Collection[int]) -> set[int]:
+    """Return the ids of these tokens and of all their descendants that are not revoked."""
+    if not token_ids:
         return set()
-    places = ", ".join(["%s"] * len(numbers))
+    places = ", ".join(["%s"] * len(token_ids))
     tree = f"""
         WITH RECURSIVE below(id) AS (
             SELECT id FROM token WHERE id IN ({places})
@@ -98,7 +98,7 @@ def _open_below(numbers: Collection[int]) -> set[int]:
         SELECT token.id FROM token JOIN below ON token.id = below.id WHERE token.revoked IS NULL
     """  # noqa: S608 - nothing but places for values
     with connection.cursor() as cursor:
-        cursor.execute(tree, list(numbers))
+        cursor.execute(tree, list(token_ids))
         return {number for (number,) in cursor.fetchall()}
 
 

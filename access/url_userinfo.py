@@ -1,15 +1,15 @@
-"""User and password in addresses (`https://user:password@host/`): found, taken out, and hidden where one is shown."""
+"""Find, remove and hide the user and password in URLs (`https://user:password@host/`)."""
 
 import re
 from typing import Any
 from urllib.parse import unquote
 
-# Linear: a match begins at "//" and cannot reach over the next "/" or blank, so no letter is looked at twice.
+# Linear: a match begins at "//" and ends before the next "/" or blank, so no character is read twice.
 _USERINFO = re.compile(r"//[^/\s?#'\"]*@")
 
 
 def hidden(text: str) -> str:
-    """The text with users and passwords of addresses in it hidden; a user without a password of ssh:// stays."""
+    """Return the text with users and passwords in its URLs hidden. A user of ssh:// without a password stays."""
     return _USERINFO.sub(_hide, text) if "@" in text else text
 
 
@@ -28,10 +28,10 @@ def _hide(match: re.Match) -> str:
 
 
 def split(url: str) -> tuple[str, str, str]:
-    """An address without its secret, the user and the password: (url, user, password).
+    """Return a URL without its secret, and the user and password: (url, user, password).
 
-    What stands before `@` in http and https is a secret in any case, because many servers take a token there. In ssh
-    the user stays in the address.
+    Everything before `@` in http and https is secret, because many servers take a token there. In ssh the user stays in
+    the URL.
     """
     scheme, sign, rest = url.partition("://")
     place = re.split(r"[/?#]", rest, maxsplit=1)[0]
@@ -46,7 +46,7 @@ def split(url: str) -> tuple[str, str, str]:
 
 
 def server_of(url: str) -> tuple[str, str]:
-    """Where an address leads, for comparison: (scheme, host and port). `git@host:path` is ssh."""
+    """Return (scheme, host and port) of a URL, for comparison. `git@host:path` is ssh."""
     scheme, sign, rest = url.partition("://")
     if not sign:
         scheme, rest = "ssh", url.partition(":")[0]

@@ -1,8 +1,8 @@
-"""What changed, as rows that every live view reads in one order.
+"""Changes as rows, which every live view reads in one order.
 
-A reader asks for what came after the last id it saw. That is only right if ids become visible in their order, which a
-sequence does not promise: of two transactions the later id may commit first. So whoever writes events takes one lock,
-writes them last in its transaction, and lets go with the commit. On SQLite there is one writer anyway.
+A reader asks for the rows after the last id that it has. That is only right if ids become visible in order, which a
+sequence does not guarantee: of two transactions the later id may commit first. So writers take one lock, write events
+last in their transaction, and release the lock with the commit. SQLite has one writer anyway.
 """
 
 from collections.abc import Iterable
@@ -14,11 +14,11 @@ from runtime import bulk_insert
 
 from .models import Event, History
 
-_LOCK = 0x6465706C  # any number, as long as nobody else in this database uses it
+_LOCK = 0x6465706C  # any number that nothing else in this database uses
 
 
 def write(events: Iterable[Event]) -> None:
-    """Adds events, as the last statement of the caller's transaction."""
+    """Write events, as the last statement of the caller's transaction."""
     rows = list(events)
     if not rows:
         return
@@ -32,7 +32,7 @@ def write(events: Iterable[Event]) -> None:
 
 
 def after(last_id: int, deployment_id: int | None = None, limit: int = 500) -> list[Event]:
-    """The next events, oldest first; of one deployment, or of all."""
+    """Return the next events, oldest first; of one deployment, or of all."""
     rows = Event.objects.filter(id__gt=last_id).order_by("id")
     if deployment_id is not None:
         rows = rows.filter(deployment_id=deployment_id)
@@ -40,18 +40,18 @@ def after(last_id: int, deployment_id: int | None = None, limit: int = 500) -> l
 
 
 def any_after(last_id: int) -> bool:
-    """Whether there is one: what is asked many times a second, so Django builds nothing for it."""
+    """Whether there is any. Called many times a second, so without the cost of the ORM."""
     with connection.cursor() as cursor:
         cursor.execute("SELECT 1 FROM event WHERE id > %s LIMIT 1", [last_id])
         return cursor.fetchone() is not None
 
 
 def of_history(row: History) -> Event | None:
-    """What somebody changed without a deployment, as pages show it; None for what none of them shows live."""
+    """Return the event of a change without a deployment; None where no page shows it live."""
     if row.subject != "host" and (row.microservice_id is None or row.subject == "deployment"):
-        return None  # deployments have events of their own
+        return None  # deployments write events of their own
     if row.subject == "host" and row.action == "delete" and (row.before or {}).get("teams"):
-        return None  # whose it was is not known any more when somebody is to be told
+        return None  # its teams are no longer known when the event is delivered
     data = {"action": row.action, "id": row.subject_id, "service_id": row.microservice_id or 0}
     return Event(kind=row.subject, data=data, created=row.created)
 

@@ -1,4 +1,4 @@
-"""Writes down who did what to what, from what to what. Rows are only ever added, and chained by their hashes."""
+"""Record who changed what, from which values to which. Rows are only added, and chained by their hashes."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -23,7 +23,7 @@ def record(
     subject_name: str = "",
     subject_id: int | None = None,
 ) -> History:
-    """One row of the history, written in the caller's transaction: it stands or falls with the deed.
+    """Write one row of the history in the caller's transaction: it is committed or rolled back with the action.
 
     `action`: create, change, delete, deploy, cancel, unlock, trust …; `subject`: service, version, instance, host,
     credential, token, deployment. `before` and `after` hold only what changed, as JSON values, and never a secret.
@@ -43,14 +43,14 @@ def record_alike(
     after: dict[str, Any],
     service: Model,
 ) -> None:
-    """A row as `record` writes it for each of these, to all of which the same was done, in one statement."""
-    record_rows(row_of(caller, action, subject, one, before, after, service=service) for one in objs)
+    """Write the row of `record` for each of several objects with the same change, in one statement."""
+    record_rows(row_of(caller, action, subject, obj, before, after, service=service) for obj in objs)
 
 
 def record_rows(rows: Iterable[History]) -> None:
-    """Writes rows of `row_of`, in one statement."""
-    if made := list(rows):
-        History.objects.bulk_create(made)
+    """Write rows of `row_of` in one statement."""
+    if pending := list(rows):
+        History.objects.bulk_create(pending)
         chain.seal_after_commit()
 
 
@@ -66,7 +66,7 @@ def row_of(
     subject_name: str = "",
     subject_id: int | None = None,
 ) -> History:
-    """A row that is not written yet. It names the token that acted, where one did."""
+    """Return a row that is not saved yet. It names the token that acted, if any."""
     row = History(
         actor=caller.name[:150],
         token_id=caller.token_id,

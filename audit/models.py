@@ -1,6 +1,6 @@
-"""Who did what, the chain that shows when somebody changed a row of it, and what changed for live views.
+"""The history, the head of its hash chain, and the events of live views.
 
-What the rows are about is known here by name only: the apps above own those tables.
+The subjects of the rows are known by name only: the layers above own their tables.
 """
 
 from django.db import models
@@ -8,11 +8,11 @@ from django.utils import timezone
 
 
 class History(models.Model):
-    """Who did what to what, when, from where, from what to what. Only ever added to."""
+    """Who changed what, when, from where, and from which values to which. Rows are only added."""
 
     created = models.DateTimeField(default=timezone.now, db_index=True)
     actor = models.CharField(max_length=150)
-    # The token that the actor showed, if any. Tokens go with their owner, so this is its name and no foreign key.
+    # The token that acted, if any. Not a foreign key: tokens are deleted with their owner.
     token_id = models.BigIntegerField(null=True, blank=True)
     token_name = models.CharField(max_length=64, blank=True, default="", db_default="")
     address = models.CharField(max_length=64, blank=True)
@@ -26,7 +26,7 @@ class History(models.Model):
     before = models.JSONField(null=True, blank=True)
     after = models.JSONField(null=True, blank=True)
     reason = models.CharField(max_length=500, blank=True)
-    # Its place in the chain: see chain.py. None and "" until it is sealed, a moment after the commit.
+    # Its position in the chain: see chain.py. None and "" until it is chained, a moment after the commit.
     digest = models.CharField(max_length=64, blank=True, default="", db_default="")
     position = models.BigIntegerField(null=True, unique=True, editable=False)
     hash = models.CharField(max_length=64, blank=True, default="", db_default="")
@@ -34,7 +34,7 @@ class History(models.Model):
     class Meta:
         db_table = "history"
         ordering = ["-id"]
-        # Somebody's own sign-ins, on the page of their account.
+        # A user's sign-ins, on the page of their account.
         indexes = [models.Index(fields=["subject_id", "-id"], condition=models.Q(subject="user"), name="about_a_user")]
 
     def __str__(self) -> str:
@@ -42,7 +42,7 @@ class History(models.Model):
 
 
 class HistoryHead(models.Model):
-    """The one row that says where the history's chain ends, and what it begins with since the oldest were pruned."""
+    """The one row with the end of the chain, and with its beginning since the oldest rows were pruned."""
 
     position = models.BigIntegerField(default=0)
     hash = models.CharField(max_length=64)
@@ -57,9 +57,9 @@ class HistoryHead(models.Model):
 
 
 class Event(models.Model):
-    """What changed, in the order of commit: the rows behind every live view. See events.py for who writes and how."""
+    """A change, in the order of commit: the rows behind every live view. See events.py."""
 
-    # None: what somebody changed of a service, a version, an instance or a host without any deployment.
+    # None: a change of a service, a version, an instance or a host without a deployment.
     deployment = models.ForeignKey(
         "microservice.Deployment", null=True, on_delete=models.CASCADE, related_name="events", db_index=False
     )

@@ -139,7 +139,7 @@ def test_what_is_over_is_swept_away_and_nothing_else(ann, settings, monkeypatch)
     Session.objects.filter(pk=Session.objects.first().pk).update(
         seen=timezone.now() - timedelta(seconds=settings.SESSION_IDLE_TIMEOUT + 1)
     )
-    monkeypatch.setattr(expiry, "_looked", 0.0)
+    monkeypatch.setattr(expiry, "_last_run", 0.0)
     expiry.run_if_due()
     assert Session.objects.count() == 1
 

@@ -168,7 +168,7 @@ def test_old_counts_are_forgotten():
 def test_a_worker_forgets_old_counts(monkeypatch):
     guesses(1)
     Throttle.objects.update(since=timezone.now() - timedelta(minutes=6))
-    monkeypatch.setattr(expiry, "_looked", 0.0)
+    monkeypatch.setattr(expiry, "_last_run", 0.0)
     expiry.run_if_due()
     assert not Throttle.objects.exists()
 

@@ -53,7 +53,7 @@ def test_a_history_that_nobody_touched_is_whole_and_its_head_can_be_noted():
     assert verified()[0] == 0
     rows()
     status, said = verified()
-    assert status == 0 and said.startswith("6 rows, each as it was written.")
+    assert status == 0 and said.startswith("6 rows, all as written.")
     noted = said.split()[-1]
     rows(2)
     assert verified("--seen", noted)[0] == 0
@@ -81,7 +81,9 @@ def test_a_changed_row_is_named_and_no_other(change):
     third = rows()[2]
     History.objects.filter(pk=third.pk).update(**change)
     status, said = verified()
-    assert status == 1 and said.count("\n") == 1 and said.startswith(f"Row {third.pk} (place 3,") and "changed" in said
+    assert (
+        status == 1 and said.count("\n") == 1 and said.startswith(f"Row {third.pk} (position 3,") and "changed" in said
+    )
 
 
 @pytest.mark.django_db
@@ -90,7 +92,7 @@ def test_a_row_changed_with_its_own_digest_made_anew_is_named_too():
     third.actor = "mallory"
     third.digest = chain.digest(third)
     third.save()
-    assert verified()[0] == 1 and f"Row {third.pk} (place 3," in verified()[1]
+    assert verified()[0] == 1 and f"Row {third.pk} (position 3," in verified()[1]
 
 
 @pytest.mark.django_db
@@ -100,9 +102,9 @@ def test_missing_rows_are_named_by_their_places_wherever_they_are():
     status, said = verified()
     assert status == 1
     assert [line.partition(" missing")[0] for line in said.splitlines()] == [
-        "Place 3 is",
-        "Places 5 to 6 are",
-        "Place 8 is",
+        "Position 3 is",
+        "Positions 5 to 6 are",
+        "Position 8 is",
     ]
 
 
@@ -112,7 +114,7 @@ def test_reordered_inserted_and_cut_off_rows_are_found():
     for row, place in ((first, None), (second, 1), (first, 2)):
         History.objects.filter(pk=row.pk).update(position=place)
     status, said = verified()
-    assert status == 1 and f"Row {first.pk} (place 2," in said and f"Row {second.pk} (place 1," in said
+    assert status == 1 and f"Row {first.pk} (position 2," in said and f"Row {second.pk} (position 1," in said
     for row, place in ((first, None), (second, 2), (first, 1)):
         History.objects.filter(pk=row.pk).update(position=place)
     assert verified()[0] == 0
@@ -128,7 +130,7 @@ def test_reordered_inserted_and_cut_off_rows_are_found():
     History.objects.update(position=F("position") - 100)
     head.save()
     HistoryHead.objects.update(position=F("position") - 1)
-    assert "behind the head" in verified()[1]
+    assert "after the head" in verified()[1]
     head.save()
     HistoryHead.objects.all().delete()
     assert verified() == (1, "The head of the chain is missing.\n")
@@ -207,7 +209,7 @@ def test_many_deeds_at_once_make_one_chain_and_a_deed_waits_for_no_other_s_commi
     for thread in threads:
         thread.join()
     assert not wrong
-    assert verified()[1].startswith("64 rows, each as it was written.")
+    assert verified()[1].startswith("64 rows, all as written.")
     assert list(History.objects.order_by("position").values_list("position", flat=True)) == list(range(1, 65))
     each = {
         name: [row.after["n"] for row in History.objects.filter(actor=name).order_by("position")]
@@ -327,4 +329,4 @@ def test_rows_from_before_tokens_were_kept_still_verify():
     old.save()
     record(CI, "change", "service", None)
     chain.seal()
-    assert verified()[1].startswith("2 rows, each as it was written.")
+    assert verified()[1].startswith("2 rows, all as written.")

@@ -1,4 +1,4 @@
-"""Makes a key for FIELD_ENCRYPTION_KEYS."""
+"""Create a key for FIELD_ENCRYPTION_KEYS."""
 
 from typing import Any
 
@@ -7,7 +7,7 @@ from django.core.management.base import BaseCommand
 
 
 class Command(BaseCommand):
-    help = "Prints a new key for FIELD_ENCRYPTION_KEYS. Put it first, run rotate_keys, then take the old ones away."
+    help = "Print a new key for FIELD_ENCRYPTION_KEYS. Put it first, run rotate_keys, then remove the old ones."
     requires_system_checks = []
 
     def handle(self, *args: object, **options: Any) -> None:

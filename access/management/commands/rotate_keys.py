@@ -1,4 +1,4 @@
-"""Writes every stored secret again under the newest key."""
+"""Encrypt every stored secret again under the newest key."""
 
 from collections.abc import Callable
 from typing import Any
@@ -32,7 +32,7 @@ class Command(BaseCommand):
             raise CommandError(f"{unread} secrets cannot be read with any of FIELD_ENCRYPTION_KEYS; give them again")
 
 
-# What is encrypted again of each kind of field, from what is stored. A map counts as one secret.
+# How each kind of field is encrypted again from what is stored. A map counts as one secret.
 _AGAIN: dict[type[Field], Callable[[str], object]] = {
     EncryptedField: decrypt,
     SealedMapField: lambda stored: SealedMap.parse(stored).rotated(),
@@ -40,7 +40,7 @@ _AGAIN: dict[type[Field], Callable[[str], object]] = {
 
 
 def _rotate(model: type[Model], name: str, again: Callable[[str], object]) -> tuple[int, int]:
-    """How many were written again, and how many could not be read."""
+    """Return how many were encrypted again, and how many could not be decrypted."""
     written = unread = 0
     rows = model._default_manager.annotate(raw=Cast(F(name), TextField()))
     for key, raw in list(rows.exclude(raw="").values_list("pk", "raw")):
@@ -49,13 +49,13 @@ def _rotate(model: type[Model], name: str, again: Callable[[str], object]) -> tu
         except Undecryptable:
             unread += 1
             continue
-        # Conditional on what was read: somebody who gives a new secret at this moment is not overwritten.
+        # Conditional on what was read: a secret that is set at this moment is not overwritten.
         written += rows.filter(pk=key, raw=raw).update(**{name: secret})
     return written, unread
 
 
 def _rotate_answers() -> None:
-    """Kept answers are sealed too; one that cannot be read any more is of no use to anybody."""
+    """Stored responses are encrypted too. Those that cannot be decrypted are useless, and deleted."""
     for row in IdempotencyKey.objects.exclude(status=None).iterator():
         try:
             body = encrypt_bytes(decrypt_bytes(bytes(row.body)))

@@ -1,4 +1,4 @@
-"""`manage.py prune_history`: forgets the oldest rows of the history, and says so in it."""
+"""`manage.py prune_history`: delete the oldest rows of the history, and record that in it."""
 
 from datetime import timedelta
 from typing import Any
@@ -13,10 +13,10 @@ from audit.history import record
 
 
 class Command(BaseCommand):
-    help = "Deletes rows of the history that are older than so many days. What stays can still be verified."
+    help = "Delete rows of the history older than this many days. The rest can still be verified."
 
     def add_arguments(self, parser: CommandParser) -> None:
-        parser.add_argument("--days", type=int, required=True, help="rows older than this go; at least 30")
+        parser.add_argument("--days", type=int, required=True, help="delete rows older than this; at least 30")
 
     def handle(self, *args: object, **options: Any) -> None:
         if options["days"] < 30:
@@ -25,8 +25,8 @@ class Command(BaseCommand):
             pass
         before = timezone.now() - timedelta(days=options["days"])
         with transaction.atomic():
-            gone, last = chain.prune(before)
-            if gone:
-                after = {"rows": gone, "older_than_days": options["days"], "last_hash": last}
+            deleted, last = chain.prune(before)
+            if deleted:
+                after = {"rows": deleted, "older_than_days": options["days"], "last_hash": last}
                 record(Caller(name="manage.py prune_history"), "delete", "history", None, after=after)
-        self.stdout.write(f"{gone} rows were deleted.")
+        self.stdout.write(f"{deleted} rows deleted.")
