@@ -1,4 +1,4 @@
-"""Security headers: pages run and load only what this server serves."""
+"""Security headers: pages run and load only what this server serves (docs/decisions/0061)."""
 
 from collections.abc import Callable
 

@@ -1,4 +1,4 @@
-"""What every page's template speaks: a status, a glyph, a time. A status looks the same wherever it is shown."""
+"""Tags and filters of all templates: statuses, glyphs, times, form controls. A status looks the same everywhere."""
 
 from collections.abc import Iterable
 from datetime import datetime, timedelta
@@ -60,7 +60,7 @@ register.filter("message", lambda message: rendering.render(message) if message 
 register.filter("terms", lambda words: [rendering.term(one) for one in words])
 WORDS = {"status", "role", "kind", "language"}  # fields of the history whose values are words of the API
 
-# For each kind of status: member → (tone, glyph). Tones are classes of console.css, glyphs symbols of glyphs.svg.
+# For each kind of status: member → (tone, glyph). Tones are classes in console.css, glyphs symbols in glyphs.svg.
 _WAITING, _GOING, _GOOD, _WRONG = ("idle", "wait"), ("run", "run"), ("ok", "ok"), ("bad", "bad")
 _UNDOING, _UNDONE, _LEFT_OUT, _BROKEN = ("undo", "run"), ("undo", "undo"), ("idle", "none"), ("bad", "warn")
 LOOKS: dict[str, tuple[type, dict]] = {
@@ -150,7 +150,7 @@ LOOKS: dict[str, tuple[type, dict]] = {
 @register.simple_tag
 @lru_cache(maxsize=256)  # a page of a hundred hosts shows a thousand of them
 def glyph(name: str, spin: bool = False) -> SafeString:
-    """A picture from glyphs.svg. It never says anything by itself: a word stands beside it."""
+    """Render a symbol of glyphs.svg. It is decorative: a word always accompanies it."""
     return format_html(
         '<svg class="glyph{}" aria-hidden="true"><use href="{}#{}"></use></svg>',
         " spin" if spin else "",
@@ -161,7 +161,7 @@ def glyph(name: str, spin: bool = False) -> SafeString:
 
 @register.simple_tag
 def status(value, kind: str) -> SafeString:
-    """A status as glyph, word and colour. `kind`: build, instance, deployment, operation, step or undo."""
+    """Render a status as glyph, word and colour. `kind`: a key of LOOKS."""
     return _status(value, kind, get_language())
 
 
@@ -180,7 +180,7 @@ def _status(value, kind: str, _language: str | None) -> SafeString:
 
 @register.simple_tag
 def mark(tone: str, picture: str, word: str) -> SafeString:
-    """The same look for what is no status of its own: a lock, maintenance, reachable."""
+    """Render other conditions in the same style: a lock, maintenance, reachable."""
     return format_html('<span class="status tone-{}">{}{}</span>', tone, glyph(picture), word)
 
 
@@ -197,7 +197,7 @@ def word(value, kind: str) -> str:
 
 @register.simple_tag
 def when(moment: datetime | None, empty: str | None = None) -> SafeString:
-    """A moment as its age; the page's script keeps it fresh and adds the reader's own clock time."""
+    """Render a time as its age; the page's script updates it."""
     if moment is None:
         return format_html('<span class="muted">{}</span>', gettext("never") if empty is None else empty)
     return format_html(
@@ -210,7 +210,7 @@ def when(moment: datetime | None, empty: str | None = None) -> SafeString:
 
 @register.simple_tag
 def clock(moment: datetime | None, empty: str = "") -> SafeString | str:
-    """A moment by the clock, in the reader's zone; where only the page's script knows it, that puts it right."""
+    """Render a clock time in the user's zone; the page's script corrects it if only the script knows the zone."""
     if moment is None:
         return empty
     text = _clock(moment)
@@ -223,12 +223,12 @@ def _clock(moment: datetime) -> str:
 
 @register.simple_tag
 def zone() -> str:
-    """The zone that the page's clock times are in."""
+    """Return the zone of the page's clock times."""
     return timezone.get_current_timezone_name()
 
 
 def age(passed: timedelta) -> str:
-    """About how long ago, in one unit. The same words as static/js/page.js."""
+    """Format an age in one unit, with the same words as static/js/page.js."""
     seconds = max(0, int(passed.total_seconds()))
     for size, words in (
         (86400, gettext("%(n)s d ago")),
@@ -242,7 +242,7 @@ def age(passed: timedelta) -> str:
 
 
 def lasted(seconds: float | None) -> str:
-    """How long: 340 ms, 12.4 s, 3 min 20 s, 2 h 5 min. Hosts count in hundredths of a second."""
+    """Format a duration: 340 ms, 12.4 s, 3 min 20 s, 2 h 5 min. Hosts measure in hundredths of a second."""
     if seconds is None:
         return ""
     if seconds < 0.01:
@@ -258,47 +258,47 @@ def lasted(seconds: float | None) -> str:
 
 @register.filter
 def reasons(controls) -> list[tuple[list[str], str]]:
-    """Why buttons cannot be used: each reason once, with the words of all that it holds for."""
-    found: dict[str, list[str]] = {}
-    for one in controls:
-        if one.why_not:
-            found.setdefault(one.why_not, []).append(one.word)
-    return [(words, why) for why, words in found.items()]
+    """Return why buttons are disabled: each reason once, with the labels of its buttons."""
+    by_reason: dict[str, list[str]] = {}
+    for control in controls:
+        if control.why_not:
+            by_reason.setdefault(control.why_not, []).append(control.word)
+    return [(words, reason) for reason, words in by_reason.items()]
 
 
 @register.simple_tag
 def took(started: datetime | None, finished: datetime | None) -> str:
-    """How long something took; nothing where it has not ended."""
+    """Format the time between two moments; "" if one is missing."""
     return lasted((finished - started).total_seconds()) if started and finished else ""
 
 
 @register.filter
 def own_time(step) -> str:
-    """How long a step itself took. Of one that was undone only the end of its undo is known."""
+    """Format a step's duration; "" for an undone step, of which only the end of the undo is known."""
     return "" if step.status in _UNDO else took(step.started, step.finished)
 
 
 @register.filter
 def plain(text: str) -> str:
-    """Words that came from a host, without what could reorder or hide them."""
+    """Remove characters that could reorder or hide a host's text."""
     return terminal.plain(text or "")
 
 
 @register.filter
 def without_user(text: str) -> str:
-    """A text without the users and passwords of addresses in it, which old rows may have."""
+    """Remove users and passwords from URLs in a text; old rows may contain them."""
     return url_userinfo.hidden(text or "")
 
 
 @register.simple_tag
 def script_words() -> str:
-    """The address of the words of the page's scripts, in the page's language."""
+    """Return the URL of the translations for the page's scripts."""
     return reverse("console:script_words", args=[get_language(), language.catalogue_version()])
 
 
 @register.simple_tag(takes_context=True)
 def link(context, **changes) -> str:
-    """This page's address with some of its query changed; an empty value takes the name away, and so the cursor."""
+    """Return this page's URL with changed query parameters and without cursor; an empty value removes a parameter."""
     query = {name: value for name, value in context["request"].GET.items() if name not in ("after", "rows")}
     query.update(changes)
     kept = {name: value for name, value in query.items() if value not in ("", None)}
@@ -307,7 +307,7 @@ def link(context, **changes) -> str:
 
 @register.simple_tag
 def control(field: BoundField) -> SafeString:
-    """A form field's control, tied to its hint and its error for those who cannot see them stand together."""
+    """Render a form field's control, linked to its hint and error for screen readers."""
     described = [f"{field.auto_id}-hint"] if field.help_text else []
     attributes: dict[str, str | bool] = {}
     if field.errors:
@@ -320,7 +320,7 @@ def control(field: BoundField) -> SafeString:
 
 @register.filter
 def is_link(url: str) -> bool:
-    """Whether an address that a stranger gave may be a link: never javascript: or data:."""
+    """Whether an untrusted URL may be a link: never javascript: or data:."""
     return url.startswith(("https://", "http://"))
 
 
@@ -332,13 +332,13 @@ def part_title(name: str) -> str:
 
 @register.filter
 def part_of(pointer: str) -> str:
-    """The first name of a JSON pointer, /part/field."""
+    """Return the first name of a JSON pointer, /part/field."""
     return pointer.strip("/").partition("/")[0]
 
 
 @register.filter
 def field_of(pointer: str) -> str:
-    """The second name of a JSON pointer, /part/field; "" where there is none."""
+    """Return the second name of a JSON pointer, /part/field, or ""."""
     return pointer.strip("/").partition("/")[2]
 
 
@@ -357,25 +357,25 @@ def history_actions() -> tuple[str, ...]:
 
 @register.filter
 def changes(row) -> list[tuple[str, object, object]]:
-    """What a row of the history says that changed: (name, before, after), with "" where there was or is nothing."""
+    """Return a history row's changes as (name, before, after), with "" for no value."""
     before, after = row.before or {}, row.after or {}
     names = dict.fromkeys([*after, *before])
-    found = [(name, before.get(name), after.get(name)) for name in names]
+    rows = [(name, before.get(name), after.get(name)) for name in names]
     if row.subject == "version":
-        found = [(name, *map(_build_word, values)) if name == "status" else (name, *values) for name, *values in found]
-    said = [(name, *(rendering.term(one) if name in WORDS else one for one in values)) for name, *values in found]
-    return [(name, _shown(old), _shown(new)) for name, old, new in said if old or new]
+        rows = [(name, *map(_build_word, values)) if name == "status" else (name, *values) for name, *values in rows]
+    rows = [(name, *(rendering.term(value) if name in WORDS else value for value in values)) for name, *values in rows]
+    return [(name, _plain_text(old), _plain_text(new)) for name, old, new in rows if old or new]
 
 
-def _shown(value) -> str:
-    """A value of the history as people write it, not as a program would."""
+def _plain_text(value) -> str:
+    """Format a value of the history as plain text."""
     if isinstance(value, dict):
-        return ", ".join(f"{name}={_shown(one)}" for name, one in value.items())
+        return ", ".join(f"{name}={_plain_text(one)}" for name, one in value.items())
     if isinstance(value, list):
-        return ", ".join(map(_shown, value))
+        return ", ".join(map(_plain_text, value))
     return "" if value is None else str(value)
 
 
 def _build_word(value):
-    """The word of a build status that the history kept by its number."""
+    """Return the word of a build status that the history recorded by number."""
     return word(value, "build") if isinstance(value, int) else value

@@ -1,6 +1,7 @@
-"""What the buttons and the bar of a deployment show. Pure; the rules themselves are enforced where the request goes."""
+"""The buttons and the progress bar of a deployment. Pure; the rules are enforced when a button is used."""
 
 from dataclasses import dataclass
+from typing import Any
 
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
@@ -14,7 +15,7 @@ from ..templatetags.console import tone
 
 @dataclass(frozen=True, slots=True)
 class Control:
-    """A button: what it does, its word, why it cannot be used ("" where it can), and what is asked before it acts."""
+    """A button: its command, label, the reason why it is disabled ("" if enabled), and the text of its confirmation."""
 
     what: str
     word: str
@@ -24,18 +25,18 @@ class Control:
 
     @property
     def key(self) -> str:
-        """The letter that means it; see static/js/keys.js."""
+        """The keyboard shortcut; see static/js/keys.js."""
         return {"retry": "r", "revert": "x"}.get(self.what, "")
 
 
 def controls(deployment: Deployment, retryable: int, may_deploy: bool) -> list[Control]:
-    """The buttons of a deployment's page, in their order."""
+    """Return the buttons of a deployment's page in order."""
     status = DeploymentStatus(deployment.status)
     ended = status in DEPLOYMENT_ENDED
     over = _("it has ended") if ended else ""
-    going = "" if ended else _("not while it is going on")
+    going = "" if ended else _("it is still running")
     retry = ngettext("Retry %(n)s host", "Retry %(n)s hosts", retryable) % {"n": retryable} if retryable else _("Retry")
-    found = [
+    buttons = [
         Control(
             "retry",
             retry,
@@ -58,19 +59,19 @@ def controls(deployment: Deployment, retryable: int, may_deploy: bool) -> list[C
             _("Revert…"),
             going or _irreversible(deployment),
             look="danger",
-            sure=_("Each host that got the new version goes back to the one it came from."),
+            sure=_("Each host that got the new version is reverted to its previous version."),
         ),
         Control(
             "cancel",
             _("Cancel…"),
             over or (_("it is being cancelled") if status == DeploymentStatus.CANCELLING else ""),
             look="danger",
-            sure=_("What runs now is stopped and undone; what has not begun does not begin."),
+            sure=_("Running operations are stopped and undone; the others do not start."),
         ),
     ]
     if may_deploy:
-        return found
-    return [Control(one.what, one.word, _("you need the right “deploy”"), look=one.look) for one in found]
+        return buttons
+    return [Control(one.what, one.word, _("requires the “deploy” scope"), look=one.look) for one in buttons]
 
 
 def _it_is(status: DeploymentStatus) -> str:
@@ -79,12 +80,12 @@ def _it_is(status: DeploymentStatus) -> str:
 
 def _irreversible(deployment: Deployment) -> str:
     if deployment.action == Action.INSTALL:
-        return _("an install has no version to go back to")
-    return _("a delete has no version to go back to") if deployment.action == Action.DELETE else ""
+        return _("an install has no previous version")
+    return _("a delete has no previous version") if deployment.action == Action.DELETE else ""
 
 
-def segments(by_status: dict[str, int]) -> list[dict]:
-    """The bar: for each status its tone, where it begins and how wide it is, in hundredths of a percent."""
+def segments(by_status: dict[str, int]) -> list[dict[str, Any]]:
+    """Return the bar's segments: tone, position and width of each status, in hundredths of a percent."""
     total = sum(by_status.values())
     order = (
         OperationStatus.SUCCEEDED,
@@ -94,10 +95,10 @@ def segments(by_status: dict[str, int]) -> list[dict]:
         OperationStatus.RUNNING,
         OperationStatus.CANCELLED,
     )
-    found, at = [], 0
+    bars, at = [], 0
     for status in order:
         width = 10000 * by_status.get(status, 0) // total if total else 0
         if width:
-            found.append({"tone": tone(status, "operation"), "x": at, "width": width})
+            bars.append({"tone": tone(status, "operation"), "x": at, "width": width})
             at += width
-    return found
+    return bars
