@@ -1,4 +1,4 @@
-"""Every address of the system: the API, the console and what probes ask for."""
+"""Every URL of the system: the API, the console and the probes."""
 
 import sys
 
@@ -13,9 +13,9 @@ from . import health
 
 
 def handler500(request: HttpRequest) -> HttpResponse:
-    """Also for what failed outside of a view: in a session that is saved, say."""
-    failed = errors.from_exception if request.path_info.startswith("/api/") else unavailable.failed
-    return failed(request, sys.exc_info()[1] or RuntimeError("unknown"))
+    """Answer an error outside a view, when a session is saved, say."""
+    answer = errors.from_exception if request.path_info.startswith("/api/") else unavailable.failed
+    return answer(request, sys.exc_info()[1] or RuntimeError("unknown"))
 
 
 urlpatterns = [

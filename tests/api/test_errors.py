@@ -106,7 +106,9 @@ def test_texts_that_no_database_takes(api, text):
 
 def test_the_place_of_a_mistake_is_pointed_at(api):
     body = problem(api().post("/services/", rb'{"name": "x", "environment": {"a/b~": "\u0000"}}'), 422, "invalid")
-    assert body["errors"] == [{"pointer": "/environment/a~1b~0", "reason": "must not contain NUL"}]
+    assert body["errors"] == [
+        {"pointer": "/environment/a~1b~0", "reason": "must not contain NUL", "code": "nul", "params": {}}
+    ]
     body = problem(api().post("/services/", {}), 422, "invalid")
     assert body["errors"][0]["pointer"] == "/name"
     body = problem(api().get("/services/?limit=x"), 422, "invalid")

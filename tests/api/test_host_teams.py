@@ -1,6 +1,7 @@
 """Teams end at hosts, for everybody who is no administrator: every way to look at a host, or to name one."""
 
 import json
+import re
 
 import pytest
 from django.contrib.auth import get_user_model
@@ -125,7 +126,8 @@ def test_no_way_to_act_on_a_strangers_host_differs_from_one_that_is_not_there(re
         for number in (red.host.pk, 10**6):
             answer = api.post(install, {"host": [number], "dry_run": dry_run, "adopt": True})
             assert answer.status_code in (403, 422)
-            said.append(json.dumps({**answer.json(), "request_id": ""}).replace(f"host {number}", "host N"))
+            body = json.dumps({**answer.json(), "request_id": ""})
+            said.append(re.sub(rf'(host |"host": ){number}\b', r"\1N", body, flags=re.IGNORECASE))
         assert said[0] == said[1]
 
 
@@ -175,7 +177,7 @@ def test_events_about_a_host_reach_those_who_see_it(red):
             event_stream.broadcaster.join = lambda wants, *_, seen=seen, **__: (
                 seen.append(wants) or (_ for _ in ()).throw(event_stream.TooManyStreams())
             )
-            with pytest.raises(Exception, match="slots"):
+            with pytest.raises(Exception, match="event streams open"):
                 stream._stream(request, 0, None)
         finally:
             event_stream.broadcaster.join = original

@@ -95,7 +95,7 @@ def test_what_fails_behind_the_work_takes_the_work_back(api, monkeypatch):
 
     caller = api()
     with monkeypatch.context() as patch:
-        patch.setattr(services, "form", fail)
+        patch.setattr(services, "serialize", fail)
         assert caller.post("/services/", SHOP, Idempotency_Key="a").status_code == 500
     assert not MicroService.objects.exists()
     assert caller.post("/services/", SHOP, Idempotency_Key="a").status_code == 201
