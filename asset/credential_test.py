@@ -19,7 +19,6 @@ from runtime.db_connections import release_connection
 from . import credentials, tenancy
 from .endpoints import endpoint_from, with_paths
 from .models import Asset, Credential
-from .reachability import error_message
 
 MAX_HOSTS = 5  # in one test, all at once
 TIMEOUT = 8.0  # seconds for a login through all jump hosts; an answer is promised within 10
@@ -88,5 +87,5 @@ def _log_in(endpoint: Endpoint) -> tuple[bool | None, Message | None]:
         connect(endpoint, shares(endpoint, TIMEOUT)).close()
     except WireError as error:
         was_refused = isinstance(error, AuthRefused | BadCredential)
-        return (False if was_refused else None), error_message(error)
+        return (False if was_refused else None), error.message
     return True, None

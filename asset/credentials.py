@@ -16,7 +16,6 @@ from deployer.engine.endpoint import reveal
 from deployer.engine.errors import BadCredential
 from messages import Message
 from messages.invalid import InvalidValue
-from messages.rendering import literal
 
 from . import validation
 from .models import Asset, Credential
@@ -133,9 +132,7 @@ def _mismatch(credential: Credential) -> dict[str, Message]:
     try:
         check_key(secret, passphrase)
     except BadCredential as error:
-        return {
-            "passphrase" if "passphrase" in str(error) and passphrase else "secret": literal(f"{error} {error.hint}")
-        }
+        return {error.about: error.with_remedy}
     return {}
 
 

@@ -19,10 +19,11 @@ from access.problem_codes import CODES
 from access.problems import FieldError, Problem, invalid, refused
 from audit import events, history
 from deployer.engine import deadlines
+from deployer.engine.codes import sentence
 from deployer.engine.errors import WireError
 from messages import Message
 from messages.invalid import InvalidValue
-from messages.rendering import english, hint
+from messages.rendering import hint, render
 from runtime.db_connections import release_connection
 
 from . import host_keys, host_marks, pasted_keys, reachability
@@ -90,14 +91,14 @@ def _judge_mark(host: Asset, finding: Finding, caller: Caller, take_over: Callab
     except TimeoutError:
         taken = ""
     if host_marks.same(taken, host_marks.mark_of(host)):
-        finding.warnings.append(english(Message("mark_replaced", {"host": former})))
+        finding.warnings.append(Message("mark_replaced", {"host": former}))
     else:
         path = f"{host.base_path}/.deployer-host"
         _blame(finding, Message("mark_not_replaced", {"host": former, "path": path, "user": host.username}))
 
 
 def _blame(finding: Finding, error: Message) -> None:
-    finding.error, finding.next_step, finding.ready = english(error), english(error, hint), False
+    finding.error, finding.ready = error, False
 
 
 def _users(host: Asset) -> list[str]:
@@ -108,7 +109,10 @@ def _users(host: Asset) -> list[str]:
 
 def shown(host: Asset, finding: Finding) -> dict[str, Any]:
     """Return the finding with the host's name, and with fingerprints for keys."""
-    return finding.to_json() | {
+    return finding.facts() | {
+        "error": render(sentence(finding.error)) if finding.error else "",
+        "next_step": hint(finding.error) if finding.error else "",
+        "warnings": [render(warning) for warning in finding.warnings],
         "host_id": host.pk,
         "hostname": host.hostname,
         "checked": timezone.now(),
@@ -195,7 +199,7 @@ def _offered(host: Asset, named: pasted_keys.Pasted) -> str:
     try:
         return host_keys.parse(_within(TIMEOUT, ask))
     except WireError as error:
-        raise _unreachable(host, reachability.error_message(error), error.reached is False) from error
+        raise _unreachable(host, error.message, error.reached is False) from error
     except TimeoutError as error:
         raise _unreachable(host, Message("host_timeout", {"seconds": round(TIMEOUT)}), True) from error
     except InvalidValue as error:
@@ -215,7 +219,7 @@ def _record(host: Asset, finding: Finding) -> None:
     offered = finding.offered_key
     key = {"offered_key": "" if offered == host.host_key else offered} if offered else {}
     with transaction.atomic():
-        reachability.note(Asset.objects.filter(pk=host.pk), finding.reachable, finding.error, **key)
+        reachability.note(Asset.objects.filter(pk=host.pk), finding.reachable, finding.error or "", **key)
         if finding.reachable != host.reachable or key.get("offered_key", host.offered_key) != host.offered_key:
             events.write([events.of_host(host.pk, finding.reachable)])
 

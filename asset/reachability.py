@@ -8,7 +8,6 @@ from typing import Any
 from django.db.models import Case, DateTimeField, F, Field, JSONField, QuerySet, TextField, Value, When
 from django.db.models.functions import Now
 
-from deployer.engine.errors import WireError
 from messages import Message
 from messages.rendering import LITERAL, english, literal
 
@@ -44,11 +43,6 @@ def note_each(reachable: bool, errors: Mapping[int, Message | str]) -> None:
         return
     fields: dict[str, Field[Any, Any]] = {"last_error": TextField(), "last_error_message": JSONField()}
     _update(hosts, reachable, **{name: _by_id(columns, name, field) for name, field in fields.items()})
-
-
-def error_message(error: WireError) -> Message:
-    """Return what an error of the engine says, as a message."""
-    return literal(str(error), error.hint)
 
 
 def note_keys(keys: Mapping[int, str]) -> None:

@@ -84,6 +84,8 @@ def of_operation(operation) -> Event:
             "status": str(operation.status),
             "undo_status": str(operation.undo_status),
             "error": operation.error,
+            "error_code": operation.error_code,
+            "error_params": operation.error_params,
             "error_step": operation.error_step,
         },
     )

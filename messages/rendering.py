@@ -5,6 +5,7 @@ from string import Formatter
 from typing import Any
 
 from django.utils import translation
+from django.utils.functional import Promise
 from django.utils.translation import gettext, ngettext
 
 from . import Message
@@ -38,6 +39,17 @@ def hint(message: Message) -> str:
 def with_hint(message: Message) -> str:
     """Return the sentence and what to do next, in the language that is active."""
     return " ".join(part for part in (render(message), hint(message)) if part)
+
+
+def cause(message: Message) -> str:
+    """Return what usually is behind an error, in the active language; "" where its text says all that is known."""
+    text: Text | None = TEXTS.get(message.code)
+    return _sentence(text.cause, message.params) if text and text.cause else ""
+
+
+def says(text: str | Promise | Plural) -> str:
+    """Return a text that has no parameters, in the active language."""
+    return _sentence(text, {})
 
 
 def english(message: Message, part: Callable[[Message], str] = render) -> str:

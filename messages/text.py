@@ -20,3 +20,4 @@ class Text:
 
     says: str | Promise | Plural
     hint: str | Promise | Plural = ""
+    cause: str | Promise | Plural = ""  # what usually is behind it, for errors that are diagnosed later

@@ -19,7 +19,7 @@ from asset import tenancy
 from asset.endpoints import with_paths
 from audit import events
 from audit.models import Event
-from deployer.engine.codes import Code
+from deployer.engine.codes import Code, error, reason
 from microservice import wake
 from microservice.deployments import advance
 from microservice.deployments.rollout import Due, InFlight, Limits, choose
@@ -181,10 +181,8 @@ def _drop_closed(numbers: list[int]) -> tuple[list[int], list[Event]]:
     if not closed:
         return numbers, []
     rows = Operation.objects.filter(pk__in=closed).select_related("host", "deployment").defer("deployment__spec")
-    why = f"The host {tenancy.REASON}. Nothing was changed on it."
-    told = record_results(
-        [OperationResult(row, OperationStatus.NOT_STARTED, error=why, error_code=Code.DEFINITION) for row in rows]
-    )
+    why = error(Code.DEFINITION, reason=reason("host_given_away"), state=reason("nothing_changed"))
+    told = record_results([OperationResult(row, OperationStatus.NOT_STARTED, error=why) for row in rows])
     wake.workers(len(closed))  # their slots are free for what was not chosen
     return [number for number in numbers if number not in closed], told
 

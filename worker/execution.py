@@ -22,10 +22,13 @@ from access.secrets import Undecryptable
 from asset.endpoints import endpoint_from
 from asset.host_marks import mark_of
 from deployer.engine.codes import Code
+from deployer.engine.codes import error as operation_error
+from deployer.engine.decisions import NOTHING_CHANGED
 from deployer.engine.failpoints import Failpoint, failpoint
 from deployer.engine.journal import JournalEvent
 from deployer.engine.program import Run
 from deployer.engine.run import Outcome, OutcomeKind, Package, carry_out
+from messages import Message
 from microservice.atoms import atom_of
 from microservice.models import Operation
 from microservice.packages.store import open_package
@@ -35,12 +38,11 @@ from runtime.postgresql import limits
 from runtime.wake_ups import MAX_MESSAGES
 
 from .claims import Claim
-from .progress import OUTPUT_ROW_SIZE, Progress
+from .progress import OUTPUT_ROW_SIZE, Progress, masked
 from .results import OperationResult
 from .writer import BatchWriter
 
 log = logging.getLogger(__name__)
-_NOTHING = "Nothing was changed on the host."
 
 OUTPUT_INTERVAL = 1.0  # seconds from one row of output to the next, as the program on the host shows it
 
@@ -144,13 +146,12 @@ def _execute(writer: BatchWriter, claim: Claim, task_id: str) -> Claim | None:
         result = OperationResult(
             operation,
             OperationStatus.UNKNOWN,
-            error=f"The worker met an error of its own ({type(error).__name__}).",
-            error_code=Code.WORKER,
+            error=operation_error(Code.WORKER, error=type(error).__name__),
         )
     kept, following = writer.next(result, task_id)
     if kept:
         # Not its error: that may quote what a command printed, and logs go where such words must not.
-        log.info("%s ends: %s%s", operation.action, result.status, f" in {result.error_step}" * bool(result.error_step))
+        log.info("%s ends: %s %s", operation.action, result.status, result.error_step)
     else:
         log.info("it belongs to somebody else now; nothing was written")
     return following
@@ -174,14 +175,14 @@ def _run_on_host(writer: BatchWriter, claim: Claim) -> OperationResult:
         )
         endpoint = endpoint_from(instance.host)
     except (ValueError, Problem) as error:  # a definition that cannot be carried out: nothing has happened on the host
-        code = error.code if isinstance(error, Problem) else Code.DEFINITION
-        return OperationResult(operation, OperationStatus.UNDONE, error=f"{error} {_NOTHING}", error_code=code)
+        return OperationResult(operation, OperationStatus.UNDONE, error=_unplannable(error))
     except Undecryptable as error:
-        unread = f"The service's secrets: {error}"
         if not claim.fresh:  # it may be under way there, and what it prints could not be masked: asked again later
-            return OperationResult(operation, OperationStatus.UNKNOWN, error=unread, error_code=Code.SECRETS)
-        error_of = " ".join((unread, _NOTHING))
-        return OperationResult(operation, OperationStatus.UNDONE, error=error_of, error_code=Code.SECRETS)
+            return OperationResult(
+                operation, OperationStatus.UNKNOWN, error=operation_error(Code.SECRETS, reason=str(error))
+            )
+        unreadable = operation_error(Code.SECRETS, reason=str(error), state=NOTHING_CHANGED)
+        return OperationResult(operation, OperationStatus.UNDONE, error=unreadable)
     # The service's was put there by claims._loaded.
     encoding = operation.deployment.encoding or instance.host.encoding  # type: ignore[attr-defined]
     progress.plan(step.name for step in atom.steps)
@@ -196,7 +197,7 @@ def _run_on_host(writer: BatchWriter, claim: Claim) -> OperationResult:
     )
     if outcome.kind not in (OutcomeKind.LOST, OutcomeKind.UNKNOWN):
         progress.no_more_output()
-    return _result_of(operation, replace(outcome, error=progress.mask.text(outcome.error)), writer.stopping)
+    return _result_of(operation, replace(outcome, message=masked(outcome.message, progress.mask)), writer.stopping)
 
 
 def _package(operation: Operation, sent_before: bool) -> Package | None:
@@ -215,16 +216,14 @@ def _result_of(operation: Operation, outcome: Outcome, stopping: bool) -> Operat
     if outcome.kind == OutcomeKind.LOST and stopping:  # the host goes on by itself; whoever comes next attaches
         return OperationResult(operation, OperationStatus.RUNNING)
     if outcome.kind == OutcomeKind.LOST:
-        error = _refusal(outcome)
-        return OperationResult(
-            operation, OperationStatus.FAILED, UndoStatus.NONE, error, error_code=outcome.code, reached=True
-        )
+        # It is written only where the rows say that the operation is still ours; so another worker has not got it.
+        return OperationResult(operation, OperationStatus.FAILED, UndoStatus.NONE, outcome.message, reached=True)
     status, undo_status = _ENDS_AS[outcome.kind]
     return OperationResult(
         operation,
         status,
         undo_status,
-        outcome.error,
+        outcome.message,
         outcome.step,
         outcome.code,
         outcome.reached,
@@ -233,9 +232,8 @@ def _result_of(operation: Operation, outcome: Outcome, stopping: bool) -> Operat
     )
 
 
-def _refusal(outcome: Outcome) -> str:
-    """This is written only where the rows say that the operation is still ours; so it is not another worker's."""
-    return (
-        f"The host has seen the fence {outcome.host_fence or '?'} for this instance, higher than any that this system "
-        "gave out, so it refused. Was the database restored from a backup?"
-    )
+def _unplannable(error: ValueError | Problem) -> Message:
+    """Return why the operation cannot be planned; nothing has happened on the host."""
+    code = Code(error.code) if isinstance(error, Problem) and error.code in tuple(Code) else Code.DEFINITION
+    why = error.message if isinstance(error, Problem) else str(error)
+    return operation_error(code, reason=why, state=NOTHING_CHANGED)

@@ -5,12 +5,15 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from time import monotonic
+from typing import Any
 
 from django.db import connection
 
 from access.masking import Mask, Stream
 from audit.models import Event
 from deployer.engine.journal import JournalEvent, Kind
+from messages import Message
+from messages.rendering import english
 from microservice.models import Operation, Output, Step
 from microservice.status import StepStatus
 from runtime import bulk_insert
@@ -38,6 +41,7 @@ class StepState:
     old_state: str = ""
     new_state: str = ""
     detail: str = ""
+    reason: Message | None = None
     exit_status: int | None = None
     started: datetime | None = None
     finished: datetime | None = None
@@ -54,7 +58,8 @@ class StepState:
             status=status,
             old_state=event.old_state or self.old_state,
             new_state=self.new_state if event.kind is Kind.FAILED else event.new_state or self.new_state,
-            detail=event.detail or self.detail,
+            detail=_english(event.why) or self.detail,
+            reason=event.reason or (None if event.detail else self.reason),
             exit_status=self.exit_status if event.exit_status is None else event.exit_status,
             started=at if status == StepStatus.RUNNING else self.started,
             finished=None if begins else at,
@@ -70,6 +75,7 @@ class StepState:
             self.old_state,
             self.new_state,
             self.detail,
+            self.reason.as_json() if self.reason else None,
             self.exit_status,
             self.started,
             self.finished,
@@ -165,7 +171,11 @@ class Progress:
     def _masked(self, event: JournalEvent) -> JournalEvent:
         text = self.mask.text
         return replace(
-            event, old_state=text(event.old_state), new_state=text(event.new_state), detail=text(event.detail)
+            event,
+            old_state=text(event.old_state),
+            new_state=text(event.new_state),
+            detail=text(event.detail),
+            reason=masked(event.reason, self.mask),
         )
 
     @property
@@ -196,12 +206,30 @@ class Progress:
             self._change.notify_all()
 
 
+def masked(message: Message | None, mask: Mask) -> Message | None:
+    """Return the message with the operation's secrets masked in what hosts and commands said."""
+    return message and Message(message.code, {name: _masked(value, mask) for name, value in message.params.items()})
+
+
+def _masked(value: Any, mask: Mask) -> Any:
+    if isinstance(value, Message):
+        return masked(value, mask)
+    if isinstance(value, (list, tuple)):
+        return [_masked(one, mask) for one in value]
+    return mask.text(value) if isinstance(value, str) else value
+
+
+def _english(why: Message | str) -> str:
+    return english(why) if isinstance(why, Message) else why
+
+
 _STEP = (
     "name",
     "status",
     "old_state",
     "new_state",
     "detail",
+    "reason",
     "exit_status",
     "started",
     "finished",

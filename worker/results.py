@@ -12,8 +12,10 @@ from django.utils import timezone
 from asset import reachability
 from audit import events
 from audit.models import Event
+from messages import Message
 from microservice.deployments import advance, deferred_installs, retries
 from microservice.models import MicroServiceInstance, Operation
+from microservice.operation_errors import set_error
 from microservice.status import AFTER_FAILURE, OPERATION_ENDED, Action, InstanceStatus, OperationStatus, UndoStatus
 
 MIN_RETRY_PAUSE, MAX_RETRY_PAUSE = 5, 300  # seconds between two questions to a host that does not answer
@@ -26,11 +28,11 @@ class OperationResult:
     operation: Operation
     status: OperationStatus  # RUNNING: this worker lets go of it, and the next one attaches
     undo_status: UndoStatus = UndoStatus.NONE
-    error: str = ""
+    error: Message | None = None  # `operation.CODE`
     error_step: str = ""
-    error_code: str = ""
+    error_code: str = ""  # where there is no error to show
     reached: bool | None = None  # whether the host answered; None: it was not asked
-    trouble: str = ""  # what was in the way of speaking with it
+    trouble: Message | None = None  # what was in the way of speaking to it
     offered_key: str = ""  # that it showed, and that is not the pinned one
 
     @property
@@ -58,6 +60,7 @@ _FIELDS = (
     "error",
     "error_step",
     "error_code",
+    "error_params",
     "finished",
     "owner",
     "lease",
@@ -69,11 +72,12 @@ _FIELDS = (
 
 def _write(operations: list[Operation]) -> None:
     """Those that ended alike, which on a good day is all of them, in one plain statement; the rest in another."""
-    alike: dict[tuple, list[Operation]] = {}
+    alike: dict[str, list[Operation]] = {}
     for operation in operations:
-        alike.setdefault(tuple(getattr(operation, name) for name in _FIELDS), []).append(operation)
-    values, most = max(alike.items(), key=lambda item: len(item[1]))
-    Operation.objects.filter(pk__in=[one.pk for one in most]).update(**dict(zip(_FIELDS, values, strict=True)))
+        alike.setdefault(repr([getattr(operation, name) for name in _FIELDS]), []).append(operation)
+    most = max(alike.values(), key=len)
+    values = {name: getattr(most[0], name) for name in _FIELDS}
+    Operation.objects.filter(pk__in=[one.pk for one in most]).update(**values)
     rest = [operation for operation in operations if operation not in most]
     if rest:
         Operation.objects.bulk_update(rest, _FIELDS)
@@ -83,16 +87,17 @@ def _as_row(result: OperationResult, now) -> Operation:
     """The row as it will be."""
     row = result.operation
     row.status, row.undo_status = result.status, result.undo_status
-    row.error, row.error_step, row.error_code, row.owner = result.error, result.error_step, result.error_code, ""
+    row.error_step, row.owner = result.error_step, ""
+    set_error(row, result.error, result.error_code)
     row.lease = now if result.status == OperationStatus.RUNNING else None  # has run out already
     if result.status == OperationStatus.UNKNOWN:
-        _schedule_retry(row, now)
+        _schedule_retry(row, result.error, now)
     elif result.status in OPERATION_ENDED:
         row.finished, row.due, row.unknown_since = now, None, None
     return row
 
 
-def _schedule_retry(row: Operation, now) -> None:
+def _schedule_retry(row: Operation, error: Message | None, now) -> None:
     """Later and later; past the deadline the instance is let go, with the truth in its error.
 
     That is safe because the next operation on the instance has a higher fence and settles the old run first.
@@ -101,10 +106,9 @@ def _schedule_retry(row: Operation, now) -> None:
     row.asked += 1
     if now - row.unknown_since > timedelta(seconds=settings.UNREACHABLE_TIMEOUT):
         row.status, row.finished, row.due = OperationStatus.FAILED, now, None
-        row.error = (
-            f"The host could not be asked for {settings.UNREACHABLE_TIMEOUT} s, so what runs there is not known: "
-            f"{row.error} The next operation on it settles what was left before it starts."
-        )
+        if error is not None:
+            params = {**error.params, "given_up_after": settings.UNREACHABLE_TIMEOUT}
+            set_error(row, Message(error.code, params), "")
     else:
         row.due = now + timedelta(seconds=min(MAX_RETRY_PAUSE, MIN_RETRY_PAUSE * 2 ** min(row.asked - 1, 10)))
 
@@ -149,7 +153,7 @@ def _record_contact(results: Iterable[OperationResult]) -> list[Event]:
     if well:
         reachability.note_well(well)
     for reachable in (True, False):
-        troubles = {pk: one.trouble for pk, one in learnt.items() if one.reached is reachable and pk not in well}
+        troubles = {pk: one.trouble or "" for pk, one in learnt.items() if one.reached is reachable and pk not in well}
         if troubles:
             reachability.note_each(reachable, troubles)
     reachability.note_keys({pk: result.offered_key for pk, result in learnt.items() if result.offered_key})

@@ -124,7 +124,8 @@ class StepOut(Schema):
     status: str
     old_state: str
     new_state: str
-    detail: str
+    detail: str = Field(description="Why it failed, or a remark, in English")
+    reason: dict[str, Any] | None = Field(description="The same as {code, params}; null in older steps")
     exit_status: int | None
     started: datetime | None
     finished: datetime | None
@@ -148,6 +149,7 @@ class OperationOut(Schema):
     error: str
     error_step: str
     error_code: str = Field(description="What went wrong, and who says so, in one word; empty where nothing did")
+    error_params: dict[str, Any] | None = Field(description="What the error's text names; null in older operations")
     output_size: int
     started: datetime | None
     finished: datetime | None
@@ -234,6 +236,7 @@ def operation(row: Operation) -> OperationOut:
         "error",
         "error_step",
         "error_code",
+        "error_params",
         "output_size",
         "started",
         "finished",

@@ -48,6 +48,8 @@ _SHOWN = (
     "started",
     "finished",
     "error",
+    "error_code",
+    "error_params",
     "host__hostname",
     "host__ip",
     "host__base_path",

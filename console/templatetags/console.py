@@ -18,6 +18,7 @@ from access import url_userinfo
 from callbacks.models import DeliveryState
 from integrations import registry
 from messages import rendering
+from microservice.operation_errors import error_of, reason_of
 from microservice.output import terminal
 from microservice.status import BuildStatus, DeploymentStatus, InstanceStatus, OperationStatus, StepStatus, UndoStatus
 
@@ -57,6 +58,8 @@ HISTORY_ACTIONS = (
 register = template.Library()
 register.filter("term", rendering.term)
 register.filter("message", lambda message: rendering.render(message) if message else "")
+register.filter("operation_error", lambda row: rendering.render(error) if (error := error_of(row)) else "")
+register.filter("step_reason", lambda row: rendering.render(reason) if (reason := reason_of(row)) else "")
 register.filter("terms", lambda words: [rendering.term(one) for one in words])
 WORDS = {"status", "role", "kind", "language"}  # fields of the history whose values are words of the API
 

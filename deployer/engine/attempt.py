@@ -1,6 +1,5 @@
 """One program on a host: its input goes out while events and output come in, until there is nothing more to hear."""
 
-import re
 import time
 from collections.abc import Callable
 from typing import Protocol
@@ -12,16 +11,16 @@ from .errors import DoesNotFit, Overdue, SlowShell, WireError
 from .failpoints import Failpoint, failpoint
 from .journal import JournalEvent, JournalReader, Kind, OutputReader
 from .limits import MAX_NOISE, Expected, max_output
-from .program import Answer
 from .program_input import ProgramInput
 from .ssh import Channel
 from .text import decode
 
-POLL = 0.25  # seconds between two looks at whether the operation is lost or cancelled
-LAST_WORDS = 2.0  # seconds to wait for more after the exit status, where something holds the stream open
-GATHER = 0.004  # seconds: a host tells its steps in many small packets, and taking each up by itself costs more than
-# the steps themselves; the end is not waited for
-BURST = 1 << 20  # bytes sent before the streams are looked at again
+POLL_INTERVAL = 0.25  # seconds between two looks at whether the operation is lost or cancelled
+DRAIN_FOR = 2.0  # seconds to wait for more after the exit status, where something holds the stream open
+# Seconds: a host reports its steps in many small packets, and handling each alone costs more than the steps. Nothing
+# is gathered after the end.
+GATHER_FOR = 0.004
+MAX_BURST = 1 << 20  # bytes sent before the streams are looked at again
 
 
 class RunObserver(Protocol):
@@ -68,7 +67,7 @@ class Delivered:
         """`data` stands at the byte `start`, which is not behind what is known."""
         fresh = data[self.position - start :]
         if self.position + len(fresh) > self._max_output:
-            raise DoesNotFit(reason="it prints more than the service's limits allow")
+            raise DoesNotFit("too_much_output")
         if fresh:
             self.watch.output(self.position, fresh)
             self.position += len(fresh)
@@ -107,8 +106,8 @@ class Attempt:
         while not self._over():
             more = self._push(channel)
             if not more and self._events and self._end is None:
-                time.sleep(GATHER)
-            out, err = channel.read(0 if more else POLL)
+                time.sleep(GATHER_FOR)
+            out, err = channel.read(0 if more else POLL_INTERVAL)
             if out:
                 self._show(self._shown.feed(out))
             if err:
@@ -123,8 +122,7 @@ class Attempt:
         status = self._channel.exit_status if self._channel is not None and not self._left else None
         # What our own program answers comes after whatever a login shell has printed.
         said = self._reader.noise if self._reader.signed else self._shown.noise + b"\n" + self._reader.noise
-        end, noise = self._end, clean(decode(said))
-        fence = re.search(r"the highest fence seen here is (\d{1,15})", noise) if status == Answer.LOWER_FENCE else None
+        end = self._end
         return AttemptResult(
             mode=self._mode,
             answer=None if error else status,
@@ -138,8 +136,8 @@ class Attempt:
             output_missing=end is not None and self._delivered.position < (end.output_size or 0),
             failed=self._delivered.failed,
             problem=self._feed.problem,
-            noise=noise,
-            host_fence=int(fence[1]) if fence else None,
+            noise=clean(decode(said)),
+            about=clean(self._reader.about),
         )
 
     @property
@@ -154,7 +152,7 @@ class Attempt:
 
     def _show(self, data: bytes) -> None:
         if self._shown.noise_size > MAX_NOISE:
-            raise DoesNotFit(reason="it says much that is none of the program's")
+            raise DoesNotFit("foreign_output")
         if self._shown.begun:
             self._begin()
         if data:
@@ -165,7 +163,7 @@ class Attempt:
 
     def _take(self, events: list[JournalEvent]) -> None:
         if self._reader.noise_size > MAX_NOISE:
-            raise DoesNotFit(reason="it says much that is none of the program's")
+            raise DoesNotFit("foreign_output")
         self._delivered.events(events)
         for event in events:
             self._begin()
@@ -181,7 +179,7 @@ class Attempt:
 
     def _push(self, channel: Channel) -> bool:
         """Gives what the host takes at the moment. True: there is more to give at once."""
-        room = BURST
+        room = MAX_BURST
         while room > 0:
             piece = self._feed.piece()
             if not piece:
@@ -207,9 +205,9 @@ class Attempt:
         self._delivered.check_time()
         quiet = now - self._heard_at
         if self._end is not None:
-            return self._delivered.position >= (self._end.output_size or 0) or quiet > 5 * LAST_WORDS
+            return self._delivered.position >= (self._end.output_size or 0) or quiet > 5 * DRAIN_FOR
         if channel.exit_status is not None:
-            return quiet > LAST_WORDS
+            return quiet > DRAIN_FOR
         if not self._begun and (self._closing or now - self._started > deadlines.patience(self._where)):
             self._give_up(channel, now)
         return False
@@ -221,7 +219,7 @@ class Attempt:
             deadlines.gave_up(self._where, now - self._started)
             self._feed.stop()
             channel.finish_input()
-        elif now - self._closing > LAST_WORDS:
+        elif now - self._closing > DRAIN_FOR:
             raise SlowShell(where=self._where, seconds=round(self._closing - self._started))
 
     def _may_leave(self) -> bool:

@@ -1,10 +1,19 @@
-"""What went wrong, and who said so, as one word: what people are advised hangs on it, never on a sentence."""
+"""What went wrong, and who said so, as one word: advice depends on it, never on a sentence.
 
+The texts are in messages/texts/operations.py. The engine knows codes and parameters only, and logs them as they are.
+"""
+
+from collections.abc import Mapping
 from enum import StrEnum
+from typing import Any
+
+from messages import Message
+
+PREFIX = "operation."
 
 
 class Code(StrEnum):
-    """Kept with an operation. A word that is out of use stays here: rows have it."""
+    """Stored with an operation. A code that is no longer used stays here: rows have it."""
 
     # The way to the host: the worker says so (errors.py).
     UNREACHABLE = "unreachable"
@@ -19,7 +28,7 @@ class Code(StrEnum):
     TOO_OLD = "too_old"
     UNEXPECTED_ANSWER = "unexpected_answer"
     OVERDUE = "overdue"
-    # The host ran something else, or nothing, in the program's place, and says why itself (messages.py).
+    # The host ran something else, or nothing, in the program's place, and says why itself (host_refusals.py).
     NOT_RUN = "not_run"
     PASSWORD_EXPIRED = "password_expired"  # noqa: S105  a code, no password
     ACCOUNT_EXPIRED = "account_expired"
@@ -64,3 +73,60 @@ class Code(StrEnum):
     FORGOTTEN = "forgotten"
     DELETE_FORGOTTEN = "delete_forgotten"  # it waited for the delete of an instance that was forgotten
     OTHER = "other"
+
+
+# What the program on a host may give as the code of a step: a host is not believed any other.
+STEP_CODES = frozenset(
+    {
+        Code.TIMEOUT,
+        Code.IDLE,
+        Code.UNCHECKED,
+        Code.DISK,
+        Code.NOT_WRITABLE,
+        Code.NOT_READY,
+        Code.OTHER_PACKAGE,
+        Code.PACKAGE,
+        Code.RUN_AS,
+        Code.DIED,
+        Code.CANCELLED,
+    }
+)
+
+
+def error(code: Code, **params: Any) -> Message:
+    """Return the message about an operation that went wrong with this code."""
+    return Message(f"{PREFIX}{code}", params)
+
+
+def reason(name: str, **params: Any) -> Message:
+    """Return the message that stands as a reason inside another one."""
+    return Message(f"reason.{name}", params)
+
+
+def sentence(message: Message) -> Message:
+    """Return the whole of what is said of an operation: its error, what the host said, and the state it is in."""
+    whole = message
+    if said := message.params.get("said"):
+        whole = Message(f"{PREFIX}with_output", {"error": whole, "said": said})
+    if state := message.params.get("state"):
+        whole = Message(f"{PREFIX}with_state", {"error": whole, "state": state})
+    if seconds := message.params.get("given_up_after"):
+        whole = Message(f"{PREFIX}given_up", {"error": whole, "seconds": seconds})
+    return whole
+
+
+def plain(message: Message) -> str:
+    """Return code and parameters on one line: for logs, and wherever no table of texts is at hand."""
+    return _plain(message.code.removeprefix(PREFIX).removeprefix("reason."), message.params)
+
+
+def _plain(code: str, params: Mapping[str, Any]) -> str:
+    if not params:
+        return code
+    return f"{code} ({', '.join(f'{name}={_plain_value(value)}' for name, value in params.items())})"
+
+
+def _plain_value(value: Any) -> str:
+    if isinstance(value, (list, tuple)):
+        return "; ".join(map(_plain_value, value))
+    return plain(value) if isinstance(value, Message) else str(value)

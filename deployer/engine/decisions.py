@@ -1,26 +1,26 @@
-"""From what a host answered to what is done next: pure, so that every rung can be tried without a host.
+"""Decide what comes next after each answer of a host. Pure, so that every decision can be tested without a host.
 
-Safe means: as far as the host has told, nothing of this run was begun, or what was begun touched nothing. Only then a
-run is started; otherwise it is attached to, which never does anything twice.
+Safe means: as far as the host has answered, this run was not begun, or what was begun changed nothing. Only then is a
+run started; otherwise it is attached to, which never does anything twice.
 """
 
 from dataclasses import dataclass, replace
 from enum import Enum, StrEnum
 
+from messages import Message
+
 from . import host_refusals
-from .codes import Code
-from .errors import KeyChanged, NoCommonAlgorithm, WireError
+from .codes import PREFIX, STEP_CODES, Code, error, reason
+from .errors import KeyChanged, WireError
 from .journal import JournalEvent, Result
 from .program import Answer
 
 FIRST_TRIES = 10.0  # seconds for a host that was never reached: nothing can be lost by giving up
-MOST_CUTS = 4  # starts of a run whose package does not arrive whole
-MOST_FETCHES = 5  # attempts that bring none of the output that is missing; the result is known, so it counts
-MOST_ROUNDS = 200  # a host that answers in circles is left alone
+MAX_CUTS = 4  # starts of a run whose package does not arrive whole
+MAX_FETCHES = 5  # attempts that bring none of the missing output; the result is known, so it counts
+MAX_ATTEMPTS = 200  # then a host whose answers lead nowhere is left alone
 _PAUSES = (0.0, 0.2, 0.5, 1.0, 2.0, 3.0)
-NOTHING = "Nothing was changed on the host."
-SAME_HOST = "Use that one; if it is gone, check this host, which then takes the folder over."
-DIED = "The run died half way: it was killed, or the host restarted. What it had done was undone."
+NOTHING_CHANGED = reason("nothing_changed")
 
 
 class OutcomeKind(StrEnum):
@@ -28,38 +28,42 @@ class OutcomeKind(StrEnum):
 
     DONE = "done"
     UNDONE = "undone"  # a step failed, or the run died; the old state is back
-    FAILED = "failed"  # and undoing it failed too: `error` names what is left
+    FAILED = "failed"  # and undoing it failed too: the message names what is left
     CANCELLED = "cancelled"
-    UNKNOWN = "unknown"  # the host cannot be asked; whoever comes next attaches
-    LOST = "lost"  # it is no longer ours to carry out
+    UNKNOWN = "unknown"  # the host cannot be asked; the next attempt attaches
+    LOST = "lost"  # another worker owns the operation now
     NOT_STARTED = "not_started"  # nothing was changed on the host
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """`step`: the step that failed. `error` is for people, `code` for whoever decides what to advise. `host_fence`: the
-    host's own, where it refused ours.
+    """`step`: the step that failed. `message`: what went wrong (`operation.CODE`); None where nothing did, or where the
+    operation was cancelled and undone.
 
-    What was learnt about the host by the way: `reached`, whether it answered at last (None: it was not asked),
-    `trouble`, what was in the way, and `offered_key`, the key it showed that is not the pinned one.
+    What was learnt about the host: `reached`, whether it answered last (None: it was not asked), `trouble`, what kept
+    us from speaking to it, and `offered_key`, the key it showed that is not the pinned one.
     """
 
     kind: OutcomeKind
     step: str = ""
-    error: str = ""
-    host_fence: int | None = None
-    code: str = ""
+    message: Message | None = None
     reached: bool | None = None
-    trouble: str = ""
+    trouble: Message | None = None
     offered_key: str = ""
 
+    @property
+    def code(self) -> str:
+        if self.message is None:
+            return Code.CANCELLED if self.kind is OutcomeKind.CANCELLED else ""
+        return self.message.code.removeprefix(PREFIX)
+
     def learnt(self, result: "AttemptResult") -> "Outcome":
-        """With what the last attempt showed of the host."""
-        error = result.error
-        if error is None:
+        """Return the outcome with what the last attempt showed of the host."""
+        trouble = result.error
+        if trouble is None:
             return replace(self, reached=True)
-        key = error.offered if isinstance(error, KeyChanged) else ""
-        return replace(self, reached=error.reached, trouble=str(error), offered_key=key)
+        key = trouble.offered if isinstance(trouble, KeyChanged) else ""
+        return replace(self, reached=trouble.reached, trouble=trouble.message, offered_key=key)
 
 
 class Mode(Enum):
@@ -71,8 +75,12 @@ class Mode(Enum):
 
 @dataclass(frozen=True)
 class AttemptResult:
-    """What one attempt to the host brought. `answer` is the program's exit status, None where the line was lost (then
-    `error` says how). `problem` is what is wrong with the package itself. `sent`: the program may have come through."""
+    """What one attempt to speak to the host brought.
+
+    `answer`: the program's exit status; None where the connection was lost (then `error` says how). `about`: what the
+    program names with its answer (Answer says what). `problem`: what is wrong with the package, as the name of a
+    reason. `sent`: the program may have arrived. `noise`: what came beside the program's own lines.
+    """
 
     mode: Mode
     answer: int | None = None
@@ -80,17 +88,17 @@ class AttemptResult:
     error: WireError | None = None
     sent: bool = True
     left: bool = False  # in the middle, by us, in order to cancel
-    signed: bool = True  # something came that only our program says: without that, `answer` is somebody else's
+    signed: bool = True  # a line came that only our program prints: without one, `answer` is not our program's
     events: bool = False
     output: bool = False  # some came
     output_missing: bool = False
     failed: JournalEvent | None = None
     problem: str = ""
     noise: str = ""
-    host_fence: int | None = None
+    about: str = ""
 
     @property
-    def told(self) -> bool:
+    def says_something(self) -> bool:
         """The host said something about the run."""
         return self.events or (self.signed and self.answer in (Answer.OVER, Answer.EXISTS, Answer.NO_RUN))
 
@@ -104,17 +112,16 @@ class RunState:
     cancelled: bool = False
     sudo: bool = False
     patience: float = 60.0
-    out_of_touch: float = 0.0  # since the host last told something about the run
+    out_of_touch: float = 0.0  # since the host last said something about the run
     ever_touched: bool = False
     losses: int = 0  # attempts in a row that brought nothing
     cuts: int = 0
     no_runs: int = 0
-    fetches: int = 0  # attempts in a row for output that is missing, which brought none
-    rounds: int = 0
+    fetches: int = 0  # attempts in a row for missing output that brought none
+    attempts: int = 0
 
     def after(self, result: AttemptResult, out_of_touch: float) -> "RunState":
-        """The state with one more attempt in it."""
-        told = result.told
+        """Return the state after one more attempt."""
         cut = result.end is not None and result.end.result is Result.CUT
         return replace(
             self,
@@ -122,11 +129,11 @@ class RunState:
             begun=self.begun or result.events,
             out_of_touch=out_of_touch,
             ever_touched=self.ever_touched or result.events or result.answer is not None,
-            losses=0 if told else self.losses + 1,
+            losses=0 if result.says_something else self.losses + 1,
             cuts=self.cuts + cut,
             fetches=self.fetches + 1 if result.output_missing and not result.output else 0,
             no_runs=self.no_runs + (result.signed and result.answer == Answer.NO_RUN),
-            rounds=self.rounds + 1,
+            attempts=self.attempts + 1,
         )
 
     def _still_safe(self, result: AttemptResult, cut: bool) -> bool:
@@ -137,7 +144,7 @@ class RunState:
         if result.signed and result.answer == Answer.NO_RUN:
             return not self.begun
         if result.mode is Mode.START and result.sent:
-            # Whoever answers a start without doing anything says so; without an answer it may be under way.
+            # A program that does nothing after a start says so; without an answer it may be under way.
             return self.safe and result.answer is not None and not 128 < result.answer < 160
         return self.safe
 
@@ -160,9 +167,9 @@ class Decision:
 
 
 def decide(state: RunState, result: AttemptResult) -> Decision:
-    """The whole ladder. `state` already includes `result`."""
-    if state.rounds > MOST_ROUNDS:
-        return _leave(state, "The host answers in circles.", Code.UNEXPECTED_ANSWER)
+    """Return what comes next. `state` already includes `result`."""
+    if state.attempts > MAX_ATTEMPTS:
+        return _give_up(state, error(Code.UNEXPECTED_ANSWER, reason=reason("too_many_attempts", count=MAX_ATTEMPTS)))
     if result.end is not None:
         return _after_end(state, result)
     if result.left:
@@ -170,43 +177,29 @@ def decide(state: RunState, result: AttemptResult) -> Decision:
     if result.answer is None:
         return _after_loss(state, result)
     if not result.signed:
-        return _after_stranger(state, result)
+        return _after_foreign_answer(state, result)
     match result.answer:
         case Answer.LOWER_FENCE:
-            error = "The host has seen a higher fence for this instance: somebody else is in charge of it."
-            return _stop(OutcomeKind.LOST, error, Code.LOWER_FENCE, host_fence=result.host_fence)
+            return _stop(OutcomeKind.LOST, error(Code.LOWER_FENCE, fence=result.about or "?"))
         case Answer.EXISTS:
             return Decision(Mode.ATTACH)
         case Answer.NO_RUN:
             return _after_no_run(state)
         case Answer.BUSY:
-            return _wait(state, "Another run is alive on this host for this service.", Code.BUSY)
-        case Answer.CANNOT_WRITE | Answer.NO_TOOL | Answer.UNSETTLED:
-            words, code = _WORDS[Answer(result.answer)]
-            error = _with_noise(words, result)
-            return _leave(state, error, code) if state.safe else _wait(state, error, code)
+            return _wait(state, error(Code.BUSY))
+        case Answer.CANNOT_WRITE:
+            return _give_up_or_wait(state, error(Code.CANNOT_WRITE))
+        case Answer.NO_TOOL:
+            return _give_up_or_wait(state, error(Code.NO_TOOL, tool=result.about or "?"))
+        case Answer.UNSETTLED:
+            return _give_up_or_wait(state, error(Code.UNSETTLED, operation=result.about or "?"))
         case Answer.OTHER_HOST:
-            error = (
-                f"This machine and folder are those of another host: {result.noise or 'it has no name'}. {SAME_HOST}"
-            )
-            return _leave(state, error, Code.OTHER_HOST)
+            return _give_up(state, error(Code.OTHER_HOST, owner=result.about or "?"))
         case Answer.OVER:
-            error = "The host says that the run is over, but not how it ended."
-            return _wait(state, error, Code.UNEXPECTED_ANSWER)
-    return _after_stranger(state, result)
+            return _wait(state, error(Code.UNEXPECTED_ANSWER, reason=reason("no_result")))
+    return _after_foreign_answer(state, result)
 
 
-_WORDS = {
-    Answer.CANNOT_WRITE: (
-        "The service's folder on the host cannot be made or written, or its disk is full.",
-        Code.CANNOT_WRITE,
-    ),
-    Answer.NO_TOOL: ("A program that is needed is missing on the host.", Code.NO_TOOL),
-    Answer.UNSETTLED: (
-        "An earlier operation on this instance has no end yet, and could not be brought to one.",
-        Code.UNSETTLED,
-    ),
-}
 _ENDS = {
     Result.DONE: OutcomeKind.DONE,
     Result.UNDONE: OutcomeKind.UNDONE,
@@ -217,108 +210,103 @@ _ENDS = {
 
 def _after_end(state: RunState, result: AttemptResult) -> Decision:
     assert result.end is not None and result.end.result is not None
-    if result.output_missing and state.fetches < MOST_FETCHES:
+    if result.output_missing and state.fetches < MAX_FETCHES:
         return Decision(Mode.ATTACH, _PAUSES[state.fetches])
     if result.end.result is Result.CUT:
         return _after_cut(state, result)
     kind = _ENDS[result.end.result]
     if kind is OutcomeKind.DONE:
         return _stop(kind)
-    step = result.failed.step if result.failed else ""
-    return _stop(kind, _what_failed(result), _code(result), step)
+    return _stop(kind, _what_failed(result.end, result.failed), result.failed.step if result.failed else "")
 
 
-def _code(result: AttemptResult) -> str:
-    """What the program on the host says that went wrong; else it was the step's own command."""
-    assert result.end is not None
-    if result.failed is None:
-        if result.end.result is Result.UNDONE:
-            return Code.DIED
-        return Code.LEFT_ON_HOST if result.end.detail.startswith("left on the host:") else Code.CANCELLED
-    return result.failed.code if result.failed.code in tuple(Code) else Code.STEP_FAILED
-
-
-def _what_failed(result: AttemptResult) -> str:
-    assert result.end is not None
-    failed, left = result.failed, result.end.detail
+def _what_failed(end: JournalEvent, failed: JournalEvent | None) -> Message | None:
+    """Return what the program on the host says, by its code; else it was the step's own command."""
+    left = end.reason or end.detail  # a program of an older version sends a sentence
+    undone = {"state": reason("undone")} if end.result is Result.UNDONE else {}
+    state = {"state": left} if left else undone
     if failed is None:  # between two steps, so that none of them failed
-        return left or (DIED if result.end.result is Result.UNDONE else "")
-    said = f"exit status {failed.exit_status}"  # with which most of what the program says begins, too: once is enough
-    detail = failed.detail.removeprefix(f"{said}: ") if failed.detail != said else ""
-    twice = not failed.exit_status or detail.startswith(f"{said},")
-    status = "" if twice else f" with exit status {failed.exit_status}"
-    told = f"{failed.step} failed{status}" + (f": {detail}" if detail else ".")
-    return f"{told} {left}".strip() if left and left != failed.detail else told
+        if end.result is Result.UNDONE:
+            return error(Code.DIED, **state)
+        if end.reason is not None and end.reason.code == "reason.left_on_host":
+            return error(Code.LEFT_ON_HOST, **end.reason.params)
+        if end.result is Result.FAILED and end.reason is None:
+            return error(Code.OTHER, reason=end.detail or reason("failed"))
+        return error(Code.CANCELLED, **state) if state else None
+    code = Code(failed.code) if failed.code in STEP_CODES else Code.STEP_FAILED
+    if code is Code.DIED:
+        return error(Code.DIED, **state)
+    state = {"state": left} if left else {}
+    return error(code, step=failed.step, reason=failed.why or reason("failed"), **state)
 
 
 def _after_cut(state: RunState, result: AttemptResult) -> Decision:
     if state.cancelled:
-        return _stop(OutcomeKind.CANCELLED, NOTHING, Code.CANCELLED)
+        return _cancelled()
     if result.problem:
-        return _leave(state, result.problem, Code.NO_PACKAGE)
-    if state.cuts >= MOST_CUTS:
-        return _leave(state, f"The package did not arrive whole in {state.cuts} tries.", Code.CUT)
+        return _give_up(state, error(Code.NO_PACKAGE, reason=reason(result.problem)))
+    if state.cuts >= MAX_CUTS:
+        return _give_up(state, error(Code.CUT, tries=state.cuts))
     return Decision(Mode.START, _PAUSES[min(state.cuts - 1, len(_PAUSES) - 1)])
 
 
 def _after_loss(state: RunState, result: AttemptResult) -> Decision:
-    error = str(result.error)
-    if isinstance(result.error, NoCommonAlgorithm):
-        error = f"{error} {result.error.hint}"
+    if result.error is None:
+        return _give_up(state, error(Code.UNEXPECTED_ANSWER, reason=reason("no_result")))
     # A run that exists is waited for as long as patience lasts; a host that was never reached is not.
     limit = FIRST_TRIES if state.safe and not state.ever_touched else state.patience
-    if result.error is None or not result.error.passing or state.out_of_touch >= limit:
-        return _leave(state, error, result.error.code if result.error else Code.CONNECTION_LOST)
+    if not result.error.passing or state.out_of_touch >= limit:
+        return _give_up(state, result.error.message)
     return Decision(state.next_mode, state.pause)
 
 
 def _after_no_run(state: RunState) -> Decision:
     if state.begun:
-        error = "The host no longer knows this run, although it had begun it. Was its folder removed?"
-        return _leave(state, error, Code.RUN_GONE)
+        return _give_up(state, error(Code.RUN_GONE))
     if not state.cancelled:
         return Decision(Mode.START)
     if state.no_runs >= 3:
-        return _stop(OutcomeKind.CANCELLED, NOTHING, Code.CANCELLED)
+        return _cancelled()
     return Decision(Mode.ATTACH, 1.0)  # a start that is still on its way would begin after we have left
 
 
-def _after_stranger(state: RunState, result: AttemptResult) -> Decision:
+def _after_foreign_answer(state: RunState, result: AttemptResult) -> Decision:
+    """The login, sudo or a shell answered in place of the program; the host's own words may say why."""
+    said = {"said": result.noise} if result.noise else {}
     code = host_refusals.meaning(result.noise) if not state.begun else None
-    if result.signed:
-        code = code or Code.UNEXPECTED_ANSWER
-        usual = f"The host did not run the program as it should (exit status {result.answer})."
+    if code is not None:
+        message = error(code, **said)
+    elif result.signed:
+        message = error(Code.UNEXPECTED_ANSWER, reason=reason("exit_status", status=result.answer), **said)
     else:
-        code = code or Code.NOT_RUN
-        usual = (
-            f"Something else ran in the place of our program (exit status {result.answer}): a forced command "
-            "(command=… in authorized_keys, ForceCommand), a restricted shell, or nologin."
-        )
-    error = _with_noise(host_refusals.SENTENCES.get(code, usual), result)
-    return _leave(state, error, code) if state.safe else _wait(state, error, code)
+        message = error(Code.NOT_RUN, status=result.answer, **said)
+    return _give_up_or_wait(state, message)
 
 
-def _wait(state: RunState, error: str, code: str) -> Decision:
-    """Asks again until patience is over."""
+def _give_up_or_wait(state: RunState, message: Message) -> Decision:
+    return _give_up(state, message) if state.safe else _wait(state, message)
+
+
+def _wait(state: RunState, message: Message) -> Decision:
+    """Ask again until patience is over."""
     if state.out_of_touch >= state.patience:
-        return _leave(state, error, code)
+        return _give_up(state, message)
     return Decision(state.next_mode, max(state.pause, 0.5))
 
 
-def _leave(state: RunState, error: str, code: str) -> Decision:
+def _give_up(state: RunState, message: Message) -> Decision:
     if state.cancelled and state.safe:
-        return _stop(OutcomeKind.CANCELLED, NOTHING, Code.CANCELLED)
-    if state.safe:
-        return _stop(OutcomeKind.NOT_STARTED, f"{error} {NOTHING}", code)
-    return _stop(OutcomeKind.UNKNOWN, f"{error} How far the operation came on the host is not known.", code)
+        return _cancelled()
+    kind, known = (OutcomeKind.NOT_STARTED, NOTHING_CHANGED) if state.safe else (OutcomeKind.UNKNOWN, _PROGRESS_UNKNOWN)
+    return _stop(kind, Message(message.code, {**message.params, "state": known}))
 
 
-def _stop(
-    kind: OutcomeKind, error: str = "", code: str = "", step: str = "", host_fence: int | None = None
-) -> Decision:
-    return Decision(outcome=Outcome(kind, step, error, host_fence, code))
+_PROGRESS_UNKNOWN = reason("progress_unknown")
 
 
-def _with_noise(error: str, result: AttemptResult) -> str:
-    """The host's own words are for people's eyes only, and short."""
-    return f"{error} It said: {result.noise}" if result.noise else error
+def _cancelled() -> Decision:
+    return _stop(OutcomeKind.CANCELLED, error(Code.CANCELLED, state=NOTHING_CHANGED))
+
+
+def _stop(kind: OutcomeKind, message: Message | None = None, step: str = "") -> Decision:
+    return Decision(outcome=Outcome(kind, step, message))

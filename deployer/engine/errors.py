@@ -1,60 +1,70 @@
-"""What can go wrong between a worker and a host, from the wire upwards. Each docstring is the message.
+"""What can go wrong between a worker and a host, from the connection upwards.
 
-`passing` says whether another try may help. Facts put into a message are addresses, fingerprints and reasons of the
-operating system; never a key, a password, or text that the host chose, but for the names of its algorithms.
+An error carries a code and facts; its text and what to do next are in messages/texts/operations.py. Facts are
+addresses, fingerprints and reasons of the operating system; never a key, a password, or text that the host chose,
+except the names of its algorithms. `str(error)` is the code with its facts, for logs.
 """
 
-from .codes import Code
+from typing import Any, ClassVar
+
+from messages import Message
+
+from .codes import Code, error, plain, reason
 
 
 class WireError(Exception):
-    """The host could not be spoken to."""
+    """The host cannot be spoken to. `passing`: another attempt may help.
 
-    code = Code.UNREACHABLE
-    passing = False
-    reached: bool | None = True  # whether the host answered at all; None: it was not asked
-    hint = "Try the host check; it names what is wrong."
+    `reached`: whether the host answered at all; None where it was not asked.
+    """
 
-    def __init__(self, hint: str = "", **facts: object):
+    code: Code = Code.UNREACHABLE
+    passing: ClassVar[bool] = False
+    reached: ClassVar[bool | None] = True
+    required: ClassVar[tuple[str, ...]] = ("where",)  # the facts that its text names
+    internal: ClassVar[tuple[str, ...]] = ()  # facts for the caller, which no text names
+
+    def __init__(self, **facts: Any):
         self.facts = facts
-        self.hint = hint or type(self).hint
-        super().__init__(" ".join((type(self).__doc__ or "").format(**facts).split()))
+        super().__init__(plain(self.message))
+
+    @property
+    def message(self) -> Message:
+        return error(self.code, **{name: fact for name, fact in self.facts.items() if name not in self.internal})
 
 
 class Unreachable(WireError):
-    """{where} cannot be reached: {reason}."""
+    """No connection could be made. Facts: where, reason."""
 
     code = Code.UNREACHABLE
     passing = True
     reached = False
-    hint = "Is the host up, is the address right, and does a firewall let port 22 (or the one given) through?"
+    required = ("where", "reason")
 
 
 class ConnectionLost(WireError):
-    """The connection to {where} was lost: {reason}."""
+    """The connection broke. The run goes on; the next attempt reattaches. Facts: where, reason."""
 
     code = Code.CONNECTION_LOST
     passing = True
     reached = False
-    hint = "The host goes on by itself; the next try attaches to what it does."
+    required = ("where", "reason")
 
 
 class SlowShell(WireError):
-    """{where} lets the user in, but its login shell began no command within {seconds} s."""
+    """The login succeeded, but the login shell started no command in time. Facts: where, seconds."""
 
     code = Code.SLOW_SHELL
     passing = True
-    hint = (
-        "Look at what the login shell's start-up files do: /etc/profile, ~/.profile, ~/.bashrc. The next try waits "
-        "for longer."
-    )
+    required = ("where", "seconds")
 
 
 class NoCommonAlgorithm(WireError):
-    """{where} and this program have nothing in common to speak: {gaps}."""
+    """A list of algorithms in which the server and we have nothing in common. Facts: where, gaps, remedy, legacy."""
 
     code = Code.NO_COMMON_ALGORITHM
-    hint = "Update its SSH server."
+    required = ("where", "gaps", "remedy")
+    internal = ("legacy",)
 
     @property
     def legacy_would_do(self) -> bool:
@@ -62,66 +72,77 @@ class NoCommonAlgorithm(WireError):
 
 
 class TooOld(WireError):
-    """{where} speaks another version of SSH than 2."""
+    """The server does not speak version 2 of SSH. Facts: where."""
 
     code = Code.TOO_OLD
-    hint = "Is it an SSH server at all? One that speaks only version 1 must be replaced: nothing of it is safe."
 
 
 class NotTrusted(WireError):
-    """{where} has no host key pinned, so it is not trusted and nothing was sent to it."""
+    """No host key is pinned, so nothing was sent. Facts: where."""
 
     code = Code.NOT_TRUSTED
-    hint = "Check the host, compare the fingerprint with the host's own, and trust it."
 
 
 class KeyChanged(WireError):
-    """{where} shows another host key than the pinned one: pinned {pinned}, offered {offered}. Nothing was sent."""
+    """The host shows another key than the pinned one, so nothing was sent. Facts: where, pinned, offered, key."""
 
     code = Code.KEY_CHANGED
-    hint = "Was the host installed anew? Compare fingerprints on the host itself before trusting the new key."
+    required = ("where", "pinned", "offered")
+    internal = ("key",)
 
     @property
     def offered(self) -> str:
-        """The whole key that was offered, as `ssh-ed25519 AAAA…`; empty when the host has no key of the pinned type."""
+        """The whole key that was offered, as `ssh-ed25519 AAAA…`; "" when the host has no key of the pinned type."""
         return str(self.facts.get("key", ""))
 
 
 class AuthRefused(WireError):
-    """{where} did not let {username} in: {reason}."""
+    """The host rejected the login. Facts: where, username, reason."""
 
     code = Code.AUTH_REFUSED
-    hint = (
-        "Is the credential's public key in the user's authorized_keys, and its type among those that sshd takes "
-        "(PubkeyAcceptedAlgorithms)? Or is the password right? Is the account locked or expired (chage -l, passwd -S "
-        "on the host)?"
-    )
+    required = ("where", "username", "reason")
 
 
 class BadCredential(WireError):
-    """The credential cannot be used: {reason}."""
+    """The credential cannot be used. Facts: reason, and remedy, which has a default."""
 
     code = Code.BAD_CREDENTIAL
     reached = None
-    hint = "Give a private key in OpenSSH, PEM or PKCS#8 form (ed25519, ecdsa or rsa), and its passphrase if any."
+    required = ("reason", "remedy")
+    internal = ("about",)
+
+    def __init__(self, name: str, remedy: str = "key_forms", about: str = "secret", **params: Any):
+        """`name`: of the reason. `about`: the field of the credential that is wrong."""
+        super().__init__(reason=reason(name, **params), remedy=Message(f"remedy.{remedy}"), about=about)
+
+    @property
+    def with_remedy(self) -> Message:
+        return Message("key_unusable", {"reason": self.message, "remedy": self.facts["remedy"]})
+
+    @property
+    def about(self) -> str:
+        return str(self.facts["about"])
 
 
 class SessionRefused(WireError):
-    """{where} lets the user in but refuses {what}."""
+    """The login succeeded, but the host opens no session or tunnel. Facts: where, what."""
 
     code = Code.SESSION_REFUSED
-    hint = "Look at the sshd settings for this user (MaxSessions, ForceCommand, AllowTcpForwarding)."
+    required = ("where", "what")
 
 
 class DoesNotFit(WireError):
-    """The host's answer does not fit the plan: {reason}."""
+    """The host answers something that cannot come from the plan. `name`: of the reason."""
 
     code = Code.UNEXPECTED_ANSWER
-    hint = "Is this the right host, and who else may change what runs on it? Nothing more of its answer was believed."
+    required = ("reason",)
+
+    def __init__(self, name: str):
+        super().__init__(reason=reason(name))
 
 
 class Overdue(WireError):
-    """The host did not end the run within {seconds} s, which is longer than all limits of its steps together."""
+    """The run took longer than all limits of its steps together. Facts: seconds."""
 
     code = Code.OVERDUE
-    hint = "Look on the host what of the operation is still alive."
+    required = ("seconds",)

@@ -1,7 +1,4 @@
-"""What a host says where it does not run the program: the login, PAM, sudo or the shell speak then, never a service.
-
-Their sentences are known, so what they mean is told in one word. Pure.
-"""
+"""What a host's own words mean where it does not run the program: those of the login, PAM, sudo or the shell. Pure."""
 
 import re
 
@@ -42,30 +39,5 @@ _SAID = tuple((code, re.compile(pattern, re.IGNORECASE)) for code, pattern in PA
 
 
 def meaning(noise: str) -> Code | None:
-    """What the host's own words (beside the program's events) mean; None where they are not known."""
+    """Return what the host's words (beside the program's events) mean; None where they are not known."""
     return next((code for code, pattern in _SAID if pattern.search(noise)), None)
-
-
-SENTENCES = {
-    Code.SUDO_TTY: "sudo on the host runs nothing without a terminal (`requiretty`).",
-    Code.SUDO_PASSWORD: "sudo -n did not run the program: the user needs a NOPASSWD rule.",
-    Code.SUDO_REFUSED: "sudo on the host does not let the user run the program.",
-    Code.SUDO_MISSING: "The host has no sudo.",
-    Code.PASSWORD_EXPIRED: "The user's password on the host has expired, so the host runs no command.",
-    Code.ACCOUNT_EXPIRED: "The user's account on the host has expired.",
-    Code.ACCOUNT_LOCKED: "The user's account on the host is locked or has no login shell.",
-    Code.LOGINS_OFF: "The host lets nobody log in at the moment.",
-    Code.LIMITED_SHELL: "The user's shell on the host runs only certain commands.",
-}
-NEXT = {
-    Code.SUDO_TTY: "Take `requiretty` out of the host's sudoers, at least for this user: Defaults:USER !requiretty.",
-    Code.SUDO_PASSWORD: "Allow the user NOPASSWD for sh in sudoers, or turn sudo off for the host.",
-    Code.SUDO_REFUSED: "Allow the user NOPASSWD for sh in sudoers, or turn sudo off for the host.",
-    Code.SUDO_MISSING: "Install sudo on the host, or log in as a user that needs none and turn sudo off for the host.",
-    Code.PASSWORD_EXPIRED: "Set a new password on the host, or let it never expire: chage -M -1 USER.",
-    Code.ACCOUNT_EXPIRED: "Extend the account on the host: chage -E -1 USER.",
-    Code.ACCOUNT_LOCKED: "Unlock the account on the host (usermod -U, faillock --reset), and give it a login shell: "
-    "usermod -s /bin/sh USER.",
-    Code.LOGINS_OFF: "Look at /etc/nologin and at the limits for logins on the host.",
-    Code.LIMITED_SHELL: "Give the user a POSIX shell, or choose a user that has one.",
-}

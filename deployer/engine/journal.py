@@ -9,9 +9,10 @@ A line of the journal file, fields of the head parted by one space, then three t
 - POSITION counts the atom's steps from 0; it is `-` where the event is about the run, and so is STEP.
 - STATUS is a command's exit status, or `-`.
 - OLD and NEW are the step's states; for `end` they are the result and the size of the whole output in bytes.
-- DETAIL is a remark; for `started` and `undoing` it is how many bytes had been printed by then. For `failed` and
-  `undo_failed` it is CODE, what the program says itself, and the lines that the step printed last, parted by 0x1F: who
-  reads it takes the line that names the cause (error_lines.py).
+- DETAIL is a reason, a name and its values with 0x1E before each (step_reasons.py); of several, with 0x1F between. For
+  `started` and `undoing` it is how many bytes had been printed by then. For `failed` and `undo_failed` it is CODE, a
+  reason, and the lines that the step printed last, with 0x1F between: the reader takes the line that names the cause
+  (error_lines.py). Programs of older versions sent sentences in the place of reasons.
 
 On standard error the same line follows `@NONCE `, so that nothing a login shell prints can be taken for it; on standard
 output the line `@NONCE output` stands before the run's output, for the same reason.
@@ -21,11 +22,14 @@ import re
 from dataclasses import dataclass
 from enum import StrEnum
 
+from messages import Message
+
+from . import step_reasons
 from .error_lines import cause
 from .text import decode
 
-LONGEST_LINE = 8192
-LONGEST_TEXT = 500  # characters: as the program on the host cuts them (runner/events.sh)
+MAX_LINE = 8192
+MAX_TEXT = 500  # characters: as the program on the host cuts them (runner/events.sh)
 _HEAD = re.compile(rb"(\d{1,12}) (\d{1,18}) ([a-z_]{1,16}) (-|\d{1,4}) (-|[A-Za-z0-9._-]{1,64}) (-|\d{1,3})\Z")
 _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029]+")
 
@@ -57,7 +61,10 @@ class Result(StrEnum):
 
 @dataclass(frozen=True)
 class JournalEvent:
-    """One line. `at`: seconds since 1970; `position` and `step`: None and "" where it is about the whole run."""
+    """One line. `at`: seconds since 1970; `position` and `step`: None and "" where it is about the whole run.
+
+    `reason`: why, or a remark; `detail` is the sentence of a program of an older version in its place.
+    """
 
     seq: int
     at: float
@@ -68,25 +75,32 @@ class JournalEvent:
     new_state: str = ""
     exit_status: int | None = None
     detail: str = ""
+    reason: Message | None = None
     code: str = ""  # FAILED and UNDO_FAILED only: what went wrong, where the host's program knows it (codes.py)
     printed: int | None = None  # STARTED and UNDOING only: bytes of output before it
     result: Result | None = None  # END only
     output_size: int | None = None  # END only: bytes of output there are in all
 
+    @property
+    def why(self) -> Message | str:
+        return self.reason or self.detail
+
 
 def parse(line: bytes, encoding: str = "") -> JournalEvent | None:
     """The event of one journal line (without nonce and newline), or None for anything that is not one. `encoding`: of
     what commands print, see text.py."""
-    head, *texts = line[:LONGEST_LINE].split(b"\t", 3)
+    head, *texts = line[:MAX_LINE].split(b"\t", 3)
     match = _HEAD.match(head)
     if match is None or len(texts) != 3:
         return None
     seq, at, kind, position, step, status = (part.decode("ascii") for part in match.groups())
     if kind not in Kind.__members__.values():
         return None
-    code, printed = "", None
+    code, printed, why = "", None, None
     if kind in (Kind.FAILED, Kind.UNDO_FAILED):
-        code, texts[2] = _failure(texts[2], encoding)
+        code, why, texts[2] = _failure(texts[2], encoding)
+    elif kind not in (Kind.STARTED, Kind.UNDOING):
+        why = _reasons(texts[2], encoding)
     old, new, detail = (_clean(text, encoding) for text in texts)
     if kind in (Kind.STARTED, Kind.UNDOING):
         printed, detail = int(detail) if re.fullmatch(r"\d{1,15}", detail, re.ASCII) else None, ""
@@ -99,7 +113,8 @@ def parse(line: bytes, encoding: str = "") -> JournalEvent | None:
         old_state=old,
         new_state=new,
         exit_status=None if status == "-" else int(status),
-        detail=detail,
+        detail="" if why else detail,
+        reason=why,
         code=code,
         printed=printed,
     )
@@ -119,6 +134,7 @@ class JournalReader:
         self._skipping = False
         self.noise = b""
         self.noise_size = 0  # all of it
+        self.about = ""  # what the program names with its answer (program.Answer)
         self.signed = False  # a line of our program came, an event or an answer (runner/variables.sh)
 
     def feed(self, data: bytes) -> list[JournalEvent]:
@@ -129,8 +145,9 @@ class JournalReader:
             noise.append(lines.pop(0))
             self._skipping = False
         for line in lines:
-            if line == self._mark + b"answer":
+            if line.startswith(self._mark + b"answer"):
                 self.signed = True
+                self.about = decode(line[len(self._mark) + len(b"answer ") :])[:MAX_TEXT]
                 continue
             event = parse(line[len(self._mark) :], self._encoding) if line.startswith(self._mark) else None
             if event is None:
@@ -138,7 +155,7 @@ class JournalReader:
             else:
                 events.append(event)
                 self.signed = True
-        if self._skipping or len(rest) > LONGEST_LINE:
+        if self._skipping or len(rest) > MAX_LINE:
             # A line without an end must not fill the memory.
             noise.append(rest)
             rest, self._skipping = b"", True
@@ -186,21 +203,34 @@ def _end(event: JournalEvent) -> JournalEvent | None:
         at=event.at,
         kind=event.kind,
         detail=event.detail,
+        reason=event.reason,
         result=Result(event.old_state),
         output_size=int(event.new_state),
     )
 
 
-def _failure(detail: bytes, encoding: str) -> tuple[str, bytes]:
-    """The code, and what is wrong in one sentence: the program's own words, then the line that names the cause."""
+def _failure(detail: bytes, encoding: str) -> tuple[str, Message | None, bytes]:
+    """Return the code, the reason with the line of output that names the cause, and a sentence where it is one."""
     code, *rest = detail.split(b"\x1f")
     if not rest:
-        return "", detail
+        return "", None, detail
     known = decode(code)
-    said = cause(decode(b"\n".join(rest[1:]), encoding).split("\n"))
-    whole = decode(rest[0]) + (f": {said}" if said and rest[0] else said)
-    return known if re.fullmatch(r"[a-z_]{1,32}", known) else "", whole.encode()
+    said = _CONTROL.sub(" ", cause(decode(b"\n".join(rest[1:]), encoding).split("\n")))[:MAX_TEXT].strip()
+    why = step_reasons.with_output(_reason(rest[0]) or decode(rest[0]), said)
+    code_ = known if re.fullmatch(r"[a-z_]{1,32}", known) else ""
+    return (code_, why, b"") if isinstance(why, Message) else (code_, None, why.encode())
+
+
+def _reasons(detail: bytes, encoding: str) -> Message | None:
+    """Return the reasons of a step that did not fail: one, or all of them."""
+    found = [one for one in map(_reason, detail.split(b"\x1f")) if one]
+    return Message("reason.several", {"reasons": found}) if len(found) > 1 else next(iter(found), None)
+
+
+def _reason(text: bytes) -> Message | None:
+    values = [_CONTROL.sub(" ", value)[:MAX_TEXT].strip() for value in decode(text).split(step_reasons.VALUE)]
+    return step_reasons.parse(step_reasons.VALUE.join(values))
 
 
 def _clean(text: bytes, encoding: str = "") -> str:
-    return _CONTROL.sub(" ", decode(text, encoding))[:LONGEST_TEXT].strip()
+    return _CONTROL.sub(" ", decode(text, encoding))[:MAX_TEXT].strip()

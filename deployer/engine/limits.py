@@ -78,11 +78,11 @@ class Expected:
         """`known`: an event with this number, or a higher one, was there before. Raises DoesNotFit."""
         now = self._clock()
         if not now - PAST <= event.at <= now + FUTURE:
-            raise DoesNotFit(reason="a time in it cannot be right")
+            raise DoesNotFit("wrong_time")
         if known:
             self._repeated += 1
             if self._repeated > self._most_events:
-                raise DoesNotFit(reason="it says the same again and again")
+                raise DoesNotFit("repeats")
         if event.kind is Kind.BEGUN:
             self._started(event, known)
         elif event.kind is Kind.END:
@@ -97,38 +97,38 @@ class Expected:
     def _started(self, event: JournalEvent, known: bool) -> None:
         self._starts += not known
         if event.position is not None or self._starts > MAX_STARTS:
-            raise DoesNotFit(reason="it begins again and again")
+            raise DoesNotFit("restarts")
         self._begin()
 
     def _end(self, event: JournalEvent, known: bool) -> None:
         if (event.output_size or 0) > self._max_output:
-            raise DoesNotFit(reason="it has more output than the service's limits allow")
+            raise DoesNotFit("too_much_output")
         if self._ended and not known:
-            raise DoesNotFit(reason="it ends twice")
+            raise DoesNotFit("ends_twice")
         self._ended = self._ended or not known
 
     def _step(self, event: JournalEvent, known: bool) -> None:
         position = event.position
         if position is None or position >= len(self._names) or event.step != self._names[position]:
-            raise DoesNotFit(reason="it names a step that is not planned there")
+            raise DoesNotFit("unplanned_step")
         if known:
             return
         if self._ended:
-            raise DoesNotFit(reason="it goes on after its end")
+            raise DoesNotFit("goes_on_after_end")
         if event.kind in (Kind.NEED, Kind.HAVE):
             self._needs += 1
             if position not in self._uploads or self._needs > 2:
-                raise DoesNotFit(reason="it asks for what it does not need")
+                raise DoesNotFit("unneeded_package")
             return
         order = _ORDER[event.kind]
         if order <= self._at.get(position, -1):
-            raise DoesNotFit(reason="a step in it goes back")
+            raise DoesNotFit("step_goes_back")
         self._at[position] = order
         if event.kind in _FORWARD:
             if position < self._furthest or self._lowest < len(self._names):
-                raise DoesNotFit(reason="its steps are not in order")
+                raise DoesNotFit("steps_out_of_order")
             self._furthest = position
         else:
             if position > self._lowest:
-                raise DoesNotFit(reason="its undos are not in order")
+                raise DoesNotFit("undos_out_of_order")
             self._lowest = position

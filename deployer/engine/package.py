@@ -20,12 +20,12 @@ class Package:
 
 
 def damage(package: Package) -> str:
-    """What is wrong with a package in the store, in words; empty where it is as it was when it came."""
+    """Return what is wrong with a package in the store, as the name of a reason; "" where it is intact."""
     digest = hashlib.sha256()
     try:
         with package.open() as file:
             while data := file.read(PIECE):
                 digest.update(data)
     except OSError:
-        return "The package in the store cannot be read."
-    return "" if digest.hexdigest() == package.sha256 else "The package in the store is damaged."
+        return "package_unreadable"
+    return "" if digest.hexdigest() == package.sha256 else "package_damaged"

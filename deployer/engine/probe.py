@@ -5,9 +5,13 @@ import secrets
 import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from messages import Message
 
 from . import deadlines, host_refusals
 from .attempt import clean
+from .codes import Code, error
 from .endpoint import Endpoint, Limits, shares
 from .errors import AuthRefused, KeyChanged, NoCommonAlgorithm, NotTrusted, SessionRefused, WireError
 from .jump_cache import check
@@ -37,17 +41,19 @@ TOOLS = (
     "ls",
     "chmod",
 )
-LITTLE = 100 << 20  # bytes of free disk below which a warning is given
+MIN_FREE_BYTES = 100 << 20  # bytes of free disk below which a warning is given
 
 
 @dataclass
 class Finding:
-    """What a host check found. None where it did not come so far. `error` is the first thing in the way, `next_step`
-    what to do about it; `warnings` are no hindrance. Sizes are in bytes."""
+    """What a host check found. None where it did not come so far.
+
+    `error`: the first thing that prevents deployments, with what to do about it as its hint. `warnings` prevent
+    nothing. Sizes are in bytes.
+    """
 
     reachable: bool
-    error: str = ""
-    next_step: str = ""
+    error: Message | None = None
     ready: bool = False
     offered_key: str = ""
     trusted: bool = False
@@ -64,10 +70,11 @@ class Finding:
     # Whether it speaks old algorithms only; None where that was not seen.
     legacy_needed: bool | None = None
     mark: str = ""  # in the folder: which host it belongs to
-    warnings: list[str] = field(default_factory=list)
+    warnings: list[Message] = field(default_factory=list)
 
-    def to_json(self) -> dict:
-        return asdict(self)
+    def facts(self) -> dict[str, Any]:
+        """Return everything but the messages, as plain values."""
+        return {name: value for name, value in asdict(self).items() if name not in ("error", "warnings")}
 
 
 def probe(
@@ -94,13 +101,13 @@ def probe(
             if finding.ready:
                 _try_copies(finding, connection, endpoint, limits, end)
             return finding
-    except (NotTrusted, KeyChanged) as error:
-        return _untrusted(endpoint, error, end)
-    except WireError as error:
-        reached = error.reached is not False
-        finding = Finding(reached, str(error), error.hint, legacy_needed=_needs_legacy(error, endpoint))
+    except (NotTrusted, KeyChanged) as trouble:
+        return _untrusted(endpoint, trouble, end)
+    except WireError as trouble:
+        reached = trouble.reached is not False
+        finding = Finding(reached, trouble.message, legacy_needed=_needs_legacy(trouble, endpoint))
         # Whoever refuses a log-in or breaks off after the key exchange has shown the pinned key.
-        if reached and isinstance(error, AuthRefused | SessionRefused):
+        if reached and isinstance(trouble, AuthRefused | SessionRefused):
             finding.offered_key, finding.trusted = endpoint.host_key, True
         return finding
 
@@ -157,11 +164,9 @@ def _needs_legacy(error: WireError, endpoint: Endpoint) -> bool | None:
 def _judge_algorithms(finding: Finding, old: list[str], endpoint: Endpoint) -> None:
     finding.legacy_needed = bool(old)
     if old:
-        finding.warnings.append(
-            f"It is spoken to with old algorithms, which are weaker: {', '.join(old)}. Update its SSH server."
-        )
+        finding.warnings.append(_check("legacy_in_use", algorithms=old))
     elif endpoint.legacy:
-        finding.warnings.append("It needs no legacy algorithms: take legacy_algorithms off its row.")
+        finding.warnings.append(_check("legacy_not_needed"))
 
 
 def judge(
@@ -177,37 +182,32 @@ def judge(
     finding.base_path_writable = words["place"] == "yes" if "place" in words else None
     finding.mark = "".join(char for char in words.get("mark", "")[:400] if char.isprintable())
     for user in (value for word, value in told if word == "cannot"):
-        finding.warnings.append(
-            f"sudo -n -u {user[:32]} does not work: services that run as it cannot be deployed here. "
-            "Make the user, and allow it in sudoers."
-        )
+        finding.warnings.append(_check("run_as_unusable", user=user[:32]))
     kilobytes = _number(words.get("free"))
     finding.free_bytes = None if kilobytes is None else kilobytes * 1024
     if "kills" in words and finding.uid != 0:
-        finding.warnings.append(
-            f"logind ends what {finding.user} leaves running (KillUserProcesses): run `loginctl enable-linger` for it."
-        )
-    if finding.free_bytes is not None and finding.free_bytes < LITTLE:
-        finding.warnings.append(f"Only {finding.free_bytes >> 20} MiB are free on the disk.")
+        finding.warnings.append(_check("logind_kills", user=finding.user))
+    if finding.free_bytes is not None and finding.free_bytes < MIN_FREE_BYTES:
+        finding.warnings.append(_check("little_disk_space", free=finding.free_bytes >> 20))
     answered = answered or Answered(began=0.0)
     _of_login_shell(finding, answered)
-    finding.error, finding.next_step = _hindrance(finding, "over" in words, base_path, sudo, answered)
-    finding.ready = not finding.error
+    finding.error = _problem(finding, "over" in words, base_path, sudo, answered)
+    finding.ready = finding.error is None
     return finding
 
 
 def _try_copies(finding: Finding, connection: Connection, endpoint: Endpoint, limits: Limits, end: float) -> None:
     """No hindrance where it does not work: packages then go over each host's own connection."""
     if endpoint.package_port:
-        reason = check.why_not_given(connection, endpoint, end)
-        finding.serves_packages = not reason
-        if reason:
-            finding.warnings.append(f"It cannot give packages to the hosts behind it: {reason}.")
+        why = check.why_not_given(connection, endpoint, end)
+        finding.serves_packages = not why
+        if why:
+            finding.warnings.append(_check("cannot_serve_packages", reason=why))
     if endpoint.jump is not None and endpoint.jump.package_port:
-        reason = check.why_not_fetched(connection, endpoint, limits, end)
-        finding.uses_jump_packages = not reason
-        if reason:
-            finding.warnings.append(f"It cannot fetch packages from its jump host: {reason}.")
+        why = check.why_not_fetched(connection, endpoint, limits, end)
+        finding.uses_jump_packages = not why
+        if why:
+            finding.warnings.append(_check("cannot_fetch_packages", reason=why))
 
 
 def _of_login_shell(finding: Finding, answered: Answered) -> None:
@@ -216,51 +216,39 @@ def _of_login_shell(finding: Finding, answered: Answered) -> None:
     finding.shell_seconds = round(answered.began, 1)
     if answered.greeting_size:
         words = " ".join(plain(answered.greeting[-150:]).split())[-100:]
-        finding.warnings.append(
-            f"The login shell prints {answered.greeting_size} bytes before every command, such as: {words}. They "
-            "are left out of what operations print, and break scp and rsync: print it in interactive shells only."
-        )
+        finding.warnings.append(_check("shell_prints", count=answered.greeting_size, said=words))
     if answered.began > deadlines.SLOW:
-        finding.warnings.append(
-            f"The login shell takes {answered.began:.0f} s to begin a command, and every operation waits for it: look "
-            "at /etc/profile, ~/.profile and ~/.bashrc."
-        )
+        finding.warnings.append(_check("shell_slow", seconds=round(answered.began)))
 
 
-def _hindrance(finding: Finding, whole: bool, base_path: str, sudo: bool, answered: Answered) -> tuple[str, str]:
+def _problem(finding: Finding, whole: bool, base_path: str, sudo: bool, answered: Answered) -> Message | None:
+    """Return the first thing that prevents deployments."""
     if answered.began is None:
         return _not_run(answered)
     if finding.uid is None:
-        return "The user logs in, but no command runs.", "Give the user a POSIX shell, and take ForceCommand away."
+        return _check("no_command")
     if finding.tools_missing:
-        missing = ", ".join(finding.tools_missing)
-        return f"Missing on the host: {missing}.", "Install them: util-linux, coreutils, tar and gzip bring them."
+        return _check("tools_missing", tools=finding.tools_missing)
     if sudo and not finding.sudo_works:
-        return "sudo -n asks for a password or does not exist.", f"Allow {finding.user} NOPASSWD for sh in sudoers."
+        return _check("sudo_fails", user=finding.user)
     if finding.base_path_writable is False:
-        return f"{base_path} cannot be written or made.", f"Make it on the host, owned by {finding.user}."
-    if not whole:
-        return "The host did not answer all questions in time.", "Is it under heavy load, or a disk not answering?"
-    return "", ""
+        return _check("base_path_unwritable", path=base_path, user=finding.user)
+    return None if whole else _check("incomplete")
 
 
-def _not_run(answered: Answered) -> tuple[str, str]:
-    """Nothing of ours was run. An end says that something else was; silence may be a login shell that takes long."""
+def _not_run(answered: Answered) -> Message:
+    """Return why our program did not run. An end says that something else did; silence may be a slow login shell."""
+    said = clean(answered.noise or answered.greeting)
+    words = {"said": said} if said else {}
     if code := host_refusals.meaning(f"{answered.greeting} {answered.noise}"):
-        return host_refusals.SENTENCES[code], host_refusals.NEXT[code]
-    words = f" It said: {text}" if (text := clean(answered.noise or answered.greeting)) else ""
+        return error(code, **words)
     if answered.exit_status is None:
-        return (
-            f"The login shell has not begun a command in time.{words}",
-            "Check again: the next check waits for longer, and operations wait for a minute or more. Look at what "
-            "/etc/profile, ~/.profile and ~/.bashrc do, and whether a menu or a forced command waits for input.",
-        )
-    ended = f"(exit status {answered.exit_status})"
-    return (
-        f"The user logs in, but something else ran in the place of our command {ended}.{words}",
-        "Give the user a POSIX shell, and take away what runs instead: command=… in its authorized_keys, ForceCommand "
-        "in sshd_config, a restricted shell such as git-shell, or nologin.",
-    )
+        return _check("shell_not_ready", **words)
+    return error(Code.NOT_RUN, status=answered.exit_status, **words)
+
+
+def _check(name: str, **params: Any) -> Message:
+    return Message(f"host_check.{name}", params)
 
 
 def _ask(connection: Connection, text: bytes, nonce: str, end: float) -> tuple[Answered, list[tuple[str, str]]]:
@@ -275,8 +263,8 @@ def _untrusted(endpoint: Endpoint, error: WireError, end: float) -> Finding:
         offered = fetch_host_key(endpoint.address, endpoint.port, left / 2, endpoint.jump, endpoint.legacy)
     except WireError as trouble:
         reached = trouble.reached is not False
-        return Finding(reached, str(trouble), trouble.hint, legacy_needed=_needs_legacy(trouble, endpoint))
-    return Finding(True, str(error), error.hint, offered_key=offered)
+        return Finding(reached, trouble.message, legacy_needed=_needs_legacy(trouble, endpoint))
+    return Finding(True, error.message, offered_key=offered)
 
 
 def _number(text: str | None) -> int | None:

@@ -181,7 +181,8 @@ def body(fetching: bool = False, run_as: bool = False) -> str:
 
 def part(name: str) -> str:
     """One file of runner/, without comments and blank lines."""
-    lines = (resources.files(__package__) / "runner" / f"{name}.sh").read_text("ascii").splitlines()
+    # Not splitlines: it takes the separators of the journal (runner/variables.sh) for ends of lines.
+    lines = (resources.files(__package__) / "runner" / f"{name}.sh").read_text("ascii").split("\n")
     if failpoints.ARMED:
         lines = [line.replace("# crash: ", "_crash ") for line in lines]
     return "".join(f"{line.lstrip()}\n" for line in lines if line.strip() and not line.lstrip().startswith("#"))

@@ -22,7 +22,7 @@ class ProgramInput:
         self._waits = waits  # the host may still ask for the package
         self.touched = False  # some of the program is on its way
         self.started = False  # all of it is
-        self.problem = ""
+        self.problem = ""  # the name of a reason (codes.reason)
 
     def piece(self) -> memoryview:
         """The next bytes; empty where there are none at the moment, see `over`."""
@@ -88,9 +88,9 @@ class ProgramInput:
                 self._file = self._package.open()
             data = self._file.read(PIECE) if self._file is not None else b""
         except OSError:
-            self.problem = "The package in the store cannot be read."
+            self.problem = "package_unreadable"
         if self._package is None:
-            self.problem = "The package is not in the store, and the release is no longer on the host."
+            self.problem = "package_missing"
         if not data:
             self._wanted = False
             self.close()

@@ -9,8 +9,9 @@ import time
 from dataclasses import replace
 
 from . import program
-from .attempt import POLL, Attempt, Delivered, RunObserver
-from .decisions import AttemptResult, Mode, Outcome, OutcomeKind, RunState, decide
+from .attempt import POLL_INTERVAL, Attempt, Delivered, RunObserver
+from .codes import Code, error, reason
+from .decisions import NOTHING_CHANGED, AttemptResult, Mode, Outcome, OutcomeKind, RunState, decide
 from .errors import ConnectionLost, SessionRefused, WireError
 from .failpoints import Failpoint, failpoint
 from .journal import Result
@@ -77,10 +78,10 @@ class RunSupervisor:
     def to_the_end(self) -> Outcome:
         mode = self._state.next_mode
         while True:
-            if self._is_cancelled() and self._state.safe and not self._state.rounds:
-                return Outcome(OutcomeKind.CANCELLED, error="Nothing was changed on the host.")
+            if self._is_cancelled() and self._state.safe and not self._state.attempts:
+                return Outcome(OutcomeKind.CANCELLED, message=error(Code.CANCELLED, state=NOTHING_CHANGED))
             result = self._attempt(mode)
-            if result.told:
+            if result.says_something:
                 self._touched = time.monotonic()
             self._state = self._state.after(result, time.monotonic() - self._touched)
             decision = decide(self._state, result)
@@ -92,12 +93,12 @@ class RunSupervisor:
 
     def _attempt(self, mode: Mode) -> AttemptResult:
         """One program on the host, from its start until there is nothing more to hear."""
-        connection = error = None
+        connection = lost = None
         try:
             connection = self._connected()
             self._is_cancelled()
         except WireError as trouble:
-            error = self._dropped(trouble)
+            lost = self._dropped(trouble)
         # Built now: it tells the host what time it is, and connecting may have taken long.
         text, feed, nonce = self._program(mode)
         attempt = Attempt(
@@ -115,20 +116,20 @@ class RunSupervisor:
                 failpoint(Failpoint.SENDING)
                 attempt.follow(connection.run(program.command(len(text), self._state.sudo)), self._is_cancelled)
         except WireError as trouble:
-            error = self._dropped(trouble)
+            lost = self._dropped(trouble)
         finally:
             feed.close()
-        result = attempt.result(error)
+        result = attempt.result(lost)
         cut = result.end is not None and result.end.result is Result.CUT
         if cut and not result.problem and self._package and not self._state.cancelled:
             return replace(result, problem=damage(self._package))
         return result
 
-    def _dropped(self, error: WireError) -> WireError:
+    def _dropped(self, trouble: WireError) -> WireError:
         self.drop()
-        if isinstance(error, SessionRefused) and self._attempts > 1:  # MaxSessions 1: a fresh connection may have one
-            return ConnectionLost(where=self._endpoint.where, reason="it allows no second session")
-        return error
+        if isinstance(trouble, SessionRefused) and self._attempts > 1:  # MaxSessions 1: a fresh connection may have one
+            return ConnectionLost(where=self._endpoint.where, reason=reason("one_session"))
+        return trouble
 
     def _program(self, mode: Mode) -> tuple[bytes, ProgramInput, str]:
         # A nonce of its own for each attempt: no line of an earlier one can be taken for an event of this one.
@@ -164,7 +165,7 @@ class RunSupervisor:
     def _pause(self, seconds: float) -> None:
         end = time.monotonic() + seconds
         while (left := end - time.monotonic()) > 0:
-            time.sleep(min(left, POLL))
+            time.sleep(min(left, POLL_INTERVAL))
             self._is_cancelled()
 
     def drop(self) -> None:

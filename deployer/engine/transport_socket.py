@@ -5,6 +5,9 @@ import socket
 import threading
 import time
 
+from messages import Message
+
+from .codes import reason
 from .endpoint import Endpoint
 from .errors import Unreachable
 
@@ -55,8 +58,7 @@ class TimedSocket:
 
     def _check_silence(self) -> None:
         if time.monotonic() - self.heard > self._silence:
-            # Not ETIMEDOUT: that would be a TimeoutError, after which paramiko tries again.
-            self.gave_up = ConnectionAbortedError(errno.ECONNABORTED, f"it said nothing for {self._silence:g} s")
+            self.gave_up = Silent(self._silence)
             raise self.gave_up
 
     def settimeout(self, seconds: float) -> None:
@@ -109,6 +111,14 @@ def resolved(address: str, port: int, seconds: float) -> list[tuple]:
     return [(found[0], found[4]) for found in answer[0]]
 
 
+class Silent(ConnectionAbortedError):
+    """The peer has sent nothing for `seconds`. Not a TimeoutError, after which paramiko tries again."""
+
+    def __init__(self, seconds: float):
+        super().__init__(errno.ECONNABORTED, "silent")
+        self.seconds = seconds
+
+
 class NotResolved(TimeoutError):
     """No name server has answered in time."""
 
@@ -138,18 +148,20 @@ def first(places: list[tuple], end: float) -> socket.socket:
     raise failed
 
 
-def why(error: BaseException | None) -> str:
-    """A reason in words of ours or of the operating system, never of the peer."""
+def why(error: BaseException | None) -> Message | str:
+    """Return the reason: a message, or the operating system's own words; never the peer's."""
     if isinstance(error, NotResolved) or (isinstance(error, socket.gaierror) and error.errno == socket.EAI_AGAIN):
-        return "no name server answered for its name"
+        return reason("no_name_server")
     if isinstance(error, socket.gaierror):
-        return "its name is not known"
+        return reason("unknown_name")
+    if isinstance(error, Silent):
+        return reason("silent", seconds=f"{error.seconds:g}")
     if isinstance(error, TimeoutError):
-        return "it did not answer in time"
+        return reason("timed_out")
     if isinstance(error, OSError) and error.strerror:
         return error.strerror[:1].lower() + error.strerror[1:]
     if error is None or isinstance(error, (EOFError, OSError)):
-        return "it closed the connection"
+        return reason("closed")
     if isinstance(error, UnicodeError):
-        return "its name is not valid"
-    return "it broke the rules of SSH, or the line did"
+        return reason("invalid_name")
+    return reason("protocol_error")

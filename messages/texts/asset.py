@@ -48,6 +48,7 @@ TEXTS: dict[str, Text] = {
     # Credentials.
     "secret_length": Text(_("must have {min} to {max} characters")),
     "secret_characters": Text(_("must not contain NUL bytes or unpaired surrogates")),
+    "key_unusable": Text(_("{reason} {remedy}")),
     "secret_required_with_kind": Text(_("is required when the kind changes")),
     "password_lines": Text(_("must be one line where it is a password")),
     "passphrase_of_password": Text(_("belongs to a private key; a password has none")),

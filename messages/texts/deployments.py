@@ -115,9 +115,6 @@ _REASONS: dict[str, Text] = {
     "cancelled_by": Text(_("Cancelled by {who}.")),
     "paused_between_batches": Text(_("Paused after a batch: resume to start the next one.")),
     "cancelled_undo_failed": Text(_("Cancelled, but an undo failed.")),
-    "lock_broken": Text(_("Force-unlocked by {who}: {reason}")),
-    "instance_forgotten": Text(_("The instance was forgotten by {who}: {reason}")),
-    "delete_forgotten": Text(_("The instance that this install waited for was forgotten by {who}: {reason}")),
 }
 
 TEXTS: dict[str, Text] = _REFUSALS | _TARGETS | _FIELDS | _REASONS

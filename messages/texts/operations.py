@@ -1,5 +1,311 @@
-"""What becomes of an operation on a host."""
+"""What becomes of an operation on a host, by deployer.engine.codes.Code: the text, what to do next, and the cause."""
+
+from django.utils.translation import gettext_lazy as _
 
 from ..text import Text
+from . import host_checks, host_reasons
 
-TEXTS: dict[str, Text] = {}
+_SUDO = _("Add a NOPASSWD rule for sh to sudoers, or turn sudo off for the host.")
+_BY_HAND = _("Run the command below by hand. Retry once the host answers.")
+_STEP = _("{step} failed: {reason}.")
+_DISK = _("The host’s disk is full or not writable.")
+_TOO_LONG = _("The command took longer than the service allows.")
+_READ_OUTPUT = _("Read the end of the output. Raise the limit in the service’s settings only if the time was needed.")
+_FORGOTTEN = _("The instance was forgotten because its host is gone for good.")
+
+_CODES: dict[str, Text] = {
+    # The connection to the host
+    "unreachable": Text(
+        _("{where} cannot be reached: {reason}."),
+        _("Check that the host is up, that its address and port are right, and that no firewall blocks the port."),
+        _("The host does not answer."),
+    ),
+    "connection_lost": Text(
+        _("The connection to {where} was lost: {reason}."),
+        _("The operation continues on the host; the next attempt reattaches. Check the network if this happens often."),
+        _("The host does not answer."),
+    ),
+    "slow_shell": Text(
+        _("{where} accepted the login, but its login shell started no command within {seconds} s."),
+        _("Check the shell’s start-up files: /etc/profile, ~/.profile, ~/.bashrc. The next attempt waits longer."),
+        _("The login shell on the host takes very long to start."),
+    ),
+    "no_common_algorithm": Text(
+        _("{where} and this system have no SSH algorithm in common: {gaps}."),
+        _("{remedy}"),
+        _("The host and this system have no SSH algorithm in common."),
+    ),
+    "too_old": Text(
+        _("{where} does not speak version 2 of SSH."),
+        _("Check the host’s port. An SSH server that speaks only version 1 must be replaced: it is not safe."),
+        _("The host speaks only version 1 of SSH, or is not an SSH server."),
+    ),
+    "not_trusted": Text(
+        _("{where} has no pinned host key, so it is not trusted and nothing was sent to it."),
+        _("Check the host, compare the fingerprint with the host’s own, and trust it."),
+        _("The host’s key was never trusted."),
+    ),
+    "key_changed": Text(
+        _("{where} offers another host key than the pinned one: pinned {pinned}, offered {offered}. Nothing was sent."),
+        _("Compare both fingerprints on the host itself. If the host was reinstalled, trust the new key."),
+        _("The host has another key than the one that was trusted."),
+    ),
+    "auth_refused": Text(
+        _("{where} rejected the login of {username}: {reason}."),
+        _(
+            "Check that the credential’s public key is in the user’s authorized_keys and its type among those that "
+            "sshd accepts (PubkeyAcceptedAlgorithms), or that the password is right, and that the account is not "
+            "locked or expired (chage -l, passwd -S)."
+        ),
+        _("The host rejects the credential."),
+    ),
+    "bad_credential": Text(
+        _("The credential cannot be used: {reason}."), _("{remedy}"), _("The credential cannot be used.")
+    ),
+    "session_refused": Text(
+        _("{where} accepts the login but refuses {what}."),
+        _("Check the sshd settings for this user: MaxSessions, ForceCommand, AllowTcpForwarding."),
+        _("The host accepts the login but opens no session."),
+    ),
+    "unexpected_answer": Text(
+        _("The host’s answer is not valid: {reason}."),
+        _("Check that this is the right host, and who else can change what runs on it. Then retry."),
+        _("The host’s answer does not fit the operation."),
+    ),
+    "overdue": Text(
+        _("The host did not end the run within {seconds} s, longer than all limits of its steps together."),
+        _("Check the host for processes of this operation that are still running, then retry."),
+        _("The host did not end the run in the time that all its steps have together."),
+    ),
+    # Something else answered in place of the program
+    "not_run": Text(
+        _(
+            "Something else ran in place of the program (exit status {status}): a forced command (command=… in "
+            "authorized_keys, ForceCommand), a restricted shell, or nologin."
+        ),
+        _(
+            "Give the user a POSIX shell, and remove what runs instead: command=… in its authorized_keys, "
+            "ForceCommand in sshd_config, git-shell or nologin."
+        ),
+        _("The host ran something else in place of the program."),
+    ),
+    "password_expired": Text(
+        _("The user’s password on the host has expired, so the host runs no command."),
+        _("Set a new password on the host, or let it never expire: chage -M -1 USER."),
+        _("The user’s password on the host has expired."),
+    ),
+    "account_expired": Text(
+        _("The user’s account on the host has expired."),
+        _("Extend the account on the host: chage -E -1 USER."),
+        _("The user’s account on the host has expired."),
+    ),
+    "account_locked": Text(
+        _("The user’s account on the host is locked or has no login shell."),
+        _("Unlock it (usermod -U, faillock --reset) and give it a login shell: usermod -s /bin/sh USER."),
+        _("The user’s account on the host is locked or has no login shell."),
+    ),
+    "logins_off": Text(
+        _("The host does not accept logins at the moment."),
+        _("Check /etc/nologin and the limits for logins on the host."),
+        _("The host does not accept logins at the moment."),
+    ),
+    "limited_shell": Text(
+        _("The user’s shell on the host runs only certain commands."),
+        _("Give the user a POSIX shell, or choose another user."),
+        _("The user’s shell on the host runs only certain commands."),
+    ),
+    "sudo_tty": Text(
+        _("sudo on the host runs nothing without a terminal (requiretty)."),
+        _("Remove requiretty from the host’s sudoers, at least for this user: Defaults:USER !requiretty."),
+        _("sudo on the host runs nothing without a terminal (requiretty)."),
+    ),
+    "sudo_password": Text(
+        _("sudo -n did not run the program: the user needs a NOPASSWD rule."),
+        _SUDO,
+        _("The host’s user cannot use sudo without a password."),
+    ),
+    "sudo_refused": Text(
+        _("sudo on the host does not let the user run the program."),
+        _SUDO,
+        _("The host’s user is not allowed to use sudo for this."),
+    ),
+    "sudo_missing": Text(
+        _("The host has no sudo."),
+        _("Install sudo on the host, or turn sudo off for the host and log in as a user that does not need it."),
+        _("The host has no sudo."),
+    ),
+    # The program's answers before it began
+    "lower_fence": Text(
+        _(
+            "The host has already seen a newer fencing token ({fence}) than any issued by this system. Was the "
+            "database restored from a backup?"
+        ),
+        _("Check the instance’s last operation. No action is needed if a newer one succeeded."),
+        _("A newer operation is in charge of this instance."),
+    ),
+    "busy": Text(
+        _("Another run of this service is still active on the host."),
+        _("Wait until it has ended, or check the host for what is still running; then retry."),
+        _("Another run of the service is still active on the host."),
+    ),
+    "cannot_write": Text(
+        _("The service’s folder on the host cannot be created or written, or its disk is full."),
+        _("Free disk space below the host’s base path and check its owner, then retry."),
+        _DISK,
+    ),
+    "no_tool": Text(
+        _("{tool} is missing on the host."), _("Install it, then retry."), _("A program is missing on the host.")
+    ),
+    "unsettled": Text(
+        _("Operation {operation} on this instance is unfinished, and its run could not be recovered."),
+        _("Check the service’s folder on the host (.deployer/runs), then retry."),
+        _("An earlier operation on the host is unfinished."),
+    ),
+    "run_gone": Text(
+        _("The host no longer knows this run, although it had begun."),
+        _("Check whether the service’s folder was removed or the host restored, and what runs there; then retry."),
+        _("The run’s files are gone from the host."),
+    ),
+    "other_host": Text(
+        _("This machine and folder belong to another host: {owner}."),
+        _("Use that host. If it is gone, check this one, which then takes the folder over."),
+        _("This machine and folder belong to another host."),
+    ),
+    # Steps
+    "step_failed": Text(_STEP, _("Read the output below, fix the cause, then retry from the deployment’s page.")),
+    "timeout": Text(_STEP, _READ_OUTPUT, _TOO_LONG),
+    "idle": Text(_STEP, _READ_OUTPUT, _TOO_LONG),
+    "unchecked": Text(
+        _STEP,
+        _("Read the output below. Retry if the version is sound; otherwise publish a new build."),
+        _("The new version started but failed its health check."),
+    ),
+    "disk": Text(_STEP, _("Free disk space below the host’s base path, then retry."), _DISK),
+    "not_writable": Text(
+        _STEP,
+        _("Make the user the folder’s owner, or turn sudo on for the host; then retry."),
+        _("The user cannot write where the service is installed."),
+    ),
+    "not_ready": Text(
+        _STEP,
+        _("Fix the host, the command or the package named in the error, then retry."),
+        _("A later step would have failed because something is missing. Nothing was stopped."),
+    ),
+    "other_package": Text(
+        _STEP,
+        _("Upload the package again under a new version: a version is never changed."),
+        _("The package differs from the one that was recorded."),
+    ),
+    "package": Text(
+        _STEP,
+        _("Rebuild the package and publish it as a new version."),
+        _("The package contains something that must not be unpacked."),
+    ),
+    "run_as": Text(
+        _STEP,
+        _("Make the change named in the error, then retry."),
+        _("The service’s own user cannot be used on the host."),
+    ),
+    "died": Text(
+        _("The run on the host died: it was killed, or the host restarted."),
+        _("Check whether the host restarted or ran out of memory, then retry."),
+        _("The run on the host was killed, or the host restarted."),
+    ),
+    "cancelled": Text(_("The operation was cancelled."), _("Retry it, or leave the instance as it is.")),
+    "left_on_host": Text(
+        _("These files could not be removed from the host: {paths}."),
+        _("Remove them as their owner. The delete is retried automatically, or you can retry it now."),
+        _("The service was stopped, but some of its files could not be removed."),
+    ),
+    "cut": Text(
+        _("The package did not arrive whole in {tries} attempts."),
+        _("Check the network to the host, then retry: the package is sent again."),
+        _("The package did not arrive whole."),
+    ),
+    # This system
+    "no_package": Text(
+        _("The package cannot be sent: {reason}."),
+        _("Upload it as a new version, or deploy another version."),
+        _("The package is neither in the store nor on the host."),
+    ),
+    "no_credential": Text(
+        _("{reason}"), _("Choose a credential in the host’s form, then retry."), _("The host has no credential.")
+    ),
+    "too_many_jumps": Text(
+        _("{reason}"), _("Use fewer jump hosts, then retry."), _("There are too many jump hosts before the host.")
+    ),
+    "definition": Text(
+        _("The operation cannot be planned: {reason}"),
+        _("Change the service or the host as the error says, then deploy again."),
+        _("The operation cannot be carried out as the service and the host are now."),
+    ),
+    "secrets": Text(
+        _("The service’s secrets cannot be decrypted: {reason}"),
+        _("Restore the key that encrypted them, or set the secrets again on the service’s page; then retry."),
+        _("The service’s secrets cannot be decrypted with the keys of this installation."),
+    ),
+    "worker": Text(
+        _("Internal worker error ({error})."),
+        _("Search the worker’s log for the operation’s number. A retry asks the host again."),
+        _("The worker met an internal error."),
+    ),
+    "lock_broken": Text(
+        _("The instance was force-unlocked by {user}: {reason}"),
+        _("See the history, and check the host."),
+        _("The instance was force-unlocked while this operation ran."),
+    ),
+    "forgotten": Text(
+        _("The instance was forgotten by {user}: {reason}"),
+        _("See the history. If the host comes back, install the service there again."),
+        _FORGOTTEN,
+    ),
+    "delete_forgotten": Text(
+        _("The instance whose delete this install waited for was forgotten by {user}: {reason}"),
+        _("See the history. If the host is back, install the service again."),
+        _FORGOTTEN,
+    ),
+    "other": Text("{reason}", _("Read the output below, fix the cause, then retry from the deployment’s page.")),
+    "see_error": Text(_("Make the change that the error names, then retry.")),
+    # Around the error itself
+    "with_output": Text(_("{error} The host said: {said}")),
+    "with_state": Text(_("{error} {state}")),
+    "given_up": Text(
+        _(
+            "The host could not be reached for {seconds} s, so what runs there is not known: {error} The next "
+            "operation first recovers whatever was left behind."
+        )
+    ),
+}
+# What a step of this name usually fails of, where its code says no more than that its command failed.
+ADVICE_BY_STEP: dict[str, Text] = {
+    "prepare": Text("", _("Fix what the error names on the host, then retry."), _("The host is not ready.")),
+    "upload": Text("", _("Retry: it is sent again from the beginning."), _("The package did not arrive.")),
+    "unpack": Text(
+        "", _("See the error; a broken package needs a new version."), _("The package could not be unpacked.")
+    ),
+    "stop": Text(
+        "",
+        _("Check the service on the host, and its stop command."),
+        _("The running version could not be stopped."),
+    ),
+    "start": Text(
+        "",
+        _("Read its output below. Fix the version or its start command."),
+        _("The new version did not start."),
+    ),
+    "check": _CODES["unchecked"],
+}
+ADVICE_BY_STATUS: dict[str, Text] = {
+    "unknown": Text("", _("The host is retried automatically. Run the command below by hand to see why it fails.")),
+    "failed": Text(
+        "",
+        _("Check the host first: it may be between two versions. Then retry, which repairs it."),
+        _("A step failed, and so did undoing the steps before it."),
+    ),
+}
+
+TEXTS: dict[str, Text] = {
+    **{f"operation.{code}": text for code, text in _CODES.items()},
+    **host_reasons.TEXTS,
+    **host_checks.TEXTS,
+}

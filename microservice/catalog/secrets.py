@@ -148,7 +148,7 @@ def _credential_errors(name: str, text: str) -> list[FieldError]:
     try:
         _normalised(name, text)
     except BadCredential as error:
-        return [FieldError(pointer, "build_key_unusable", problem=reason_of(error))]
+        return [FieldError(pointer, "build_key_unusable", problem=error.with_remedy)]
     if text and len(text.strip().encode()) < MIN_SECRET:
         return [FieldError(pointer, "secret_short", min=MIN_SECRET)]
     return []

@@ -12,12 +12,13 @@ from audit.history import record
 from audit.models import Event
 from callbacks import outbox
 from callbacks.models import EventType
-from deployer.engine.codes import Code
+from deployer.engine.codes import Code, error
 from messages import Message
 from messages.rendering import english
 
 from .. import notify, wake
 from ..models import Deployment, MicroServiceInstance, Operation
+from ..operation_errors import ERROR_FIELDS, set_error
 from ..status import (
     AFTER_FAILURE,
     DEPLOYMENT_TRANSITIONS,
@@ -99,7 +100,7 @@ def break_lock(caller: Caller, instance: MicroServiceInstance, reason: str) -> M
         if row.lock_deployment_id != instance.lock_deployment_id:
             raise locked_meanwhile(row)
         before = {"locked_by": english(lock_holder(row)), "status": row.get_status_display()}
-        changes = _fail_lock_holder(row, Message("lock_broken", {"who": caller.name, "reason": reason}))
+        changes = _fail_lock_holder(row, error(Code.LOCK_BROKEN, user=caller.name, reason=reason))
         entry = record(caller, "unlock", "instance", row, before=before, reason=reason, service=row.microservice)
         outbox.enqueue(
             EventType.LOCK_BROKEN,
@@ -144,16 +145,16 @@ def _reloaded(row: Deployment) -> Deployment:
     return row
 
 
-def _fail_lock_holder(row: MicroServiceInstance, error: Message) -> list[Event]:
+def _fail_lock_holder(row: MicroServiceInstance, why: Message) -> list[Event]:
     """End the operation that holds the instance, and unlock the instance."""
     own = Operation.objects.filter(instance=row, deployment=row.lock_deployment_id, status__in=OPERATION_OPEN).first()
     changes: dict = {}
     if own is not None:
         started = own.status in _STARTED
         own.status = OperationStatus.FAILED if started else OperationStatus.NOT_STARTED
-        own.error, own.owner, own.lease, own.due, own.finished = english(error), "", None, None, timezone.now()
-        own.error_code = Code.LOCK_BROKEN
-        own.save(update_fields=["status", "error", "error_code", "owner", "lease", "due", "finished"])
+        own.owner, own.lease, own.due, own.finished = "", None, None, timezone.now()
+        set_error(own, why)
+        own.save(update_fields=["status", *ERROR_FIELDS, "owner", "lease", "due", "finished"])
         changes = {"status": AFTER_FAILURE[Action(own.action)] if started else own.status_before, "last_operation": own}
     held = MicroServiceInstance.objects.filter(pk=row.pk, locked=True, lock_deployment=row.lock_deployment_id)
     advance.release_locks(held, **changes)

@@ -10,11 +10,11 @@ from django.utils import timezone
 
 from access.problems import Problem
 from asset.models import Asset
-from deployer.engine.codes import Code
-from messages.rendering import english
+from deployer.engine.codes import Code, error
 
 from .. import wake
 from ..models import Deployment, MicroService, MicroServiceInstance, MicroServiceVersion, Operation
+from ..operation_errors import ERROR_FIELDS, set_error
 from ..status import Action, InstanceStatus, OperationStatus
 from .new_instances import create_instances
 
@@ -70,9 +70,9 @@ def start_deferred(deleted: Iterable[Operation]) -> None:
             row.instance = create_instances(row.deployment, [row.host])[0]
         except Problem as problem:
             row.status, row.finished = OperationStatus.NOT_STARTED, timezone.now()
-            row.error, row.error_code = english(problem.message), Code.DEFINITION
+            set_error(row, error(Code.DEFINITION, reason=problem.message))
         else:
             row.instance_number = row.instance.pk
             started += 1
-        row.save(update_fields=["instance", "instance_number", "status", "error", "error_code", "finished"])
+        row.save(update_fields=["instance", "instance_number", "status", *ERROR_FIELDS, "finished"])
     wake.workers(started)

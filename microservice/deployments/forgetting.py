@@ -21,13 +21,14 @@ from audit.history import record_rows, row_of
 from audit.models import Event, History
 from callbacks import outbox
 from callbacks.models import EventType
-from deployer.engine.codes import Code
+from deployer.engine.codes import Code, error
 from messages import Message
 from messages.rendering import english
 
 from .. import notify
 from ..host_use import refuse_in_use
 from ..models import MicroService, MicroServiceInstance, Operation
+from ..operation_errors import error_fields, set_error
 from ..status import OPERATION_OPEN, InstanceStatus, OperationStatus
 from . import advance
 from .control import locked_meanwhile
@@ -77,10 +78,10 @@ def _forget(caller: Caller, which: Q, reason: str) -> list[dict[str, Any]]:
         *Operation.objects.filter(pk__in=waiting).values_list("deployment_id", flat=True),
     }
     advance.lock(deployments)
-    params = {"who": caller.name, "reason": reason}
-    ended = _end(open_here, Code.FORGOTTEN, Message("instance_forgotten", params))
+    params = {"user": caller.name, "reason": reason}
+    ended = _end(open_here, error(Code.FORGOTTEN, **params))
     waiting_rows = Operation.objects.filter(pk__in=waiting, status__in=_NOT_STARTED)
-    ended += _end(waiting_rows, Code.DELETE_FORGOTTEN, Message("delete_forgotten", params))
+    ended += _end(waiting_rows, error(Code.DELETE_FORGOTTEN, **params))
     loaded = rows.select_related("host", "version", "microservice", "lock_deployment")
     forgotten = list(loaded.select_for_update(of=("self",)).order_by("pk"))
     _refuse_locked_meanwhile(forgotten, deployments)
@@ -113,18 +114,18 @@ def _waiting(places: Collection[tuple[int, int]]) -> list[int]:
     return [pk for pk, service, host in rows if (service, host) in places]
 
 
-def _end(operations: QuerySet[Operation], code: Code, error: Message) -> list[Operation]:
+def _end(operations: QuerySet[Operation], why: Message) -> list[Operation]:
     """End operations, so that no worker owns them; two statements, and one to read them."""
     rows = list(operations.select_for_update().order_by("pk"))
-    text = english(error)
-    common = {"error": text, "error_code": code, "owner": "", "lease": None, "due": None, "finished": timezone.now()}
+    common = {**error_fields(why), "owner": "", "lease": None, "due": None, "finished": timezone.now()}
     started = [row for row in rows if row.status in _STARTED]
     rest = [row for row in rows if row.status not in _STARTED]
     for group, status in ((started, OperationStatus.FAILED), (rest, OperationStatus.NOT_STARTED)):
         if group:
             Operation.objects.filter(pk__in=[row.pk for row in group]).update(status=status, **common)
         for row in group:
-            row.status, row.error, row.error_code = status, text, code
+            row.status = status
+            set_error(row, why)
     return rows
 
 

@@ -85,10 +85,11 @@ class Operation(models.Model):
     undo_status = models.CharField(max_length=8, choices=UndoStatus.choices, default=UndoStatus.NONE)
     attempt = models.PositiveIntegerField(default=1)
     origin = models.ForeignKey("self", null=True, blank=True, on_delete=models.PROTECT, related_name="retries")
-    error = models.TextField(blank=True)
+    error = models.TextField(blank=True, help_text="In English: for logs, callbacks and rows without a code")
     error_step = models.CharField(max_length=64, blank=True)
-    # What went wrong in one word, and so who said it: deployer.engine.codes.Code, or a Problem's code.
+    # What went wrong in one word, and so who said it: deployer.engine.codes.Code. See operation_errors.py.
     error_code = models.CharField(max_length=32, blank=True, default="", db_default="")
+    error_params = models.JSONField(null=True, blank=True, help_text="Of the code's text; null in older rows")
     # Who may write, and until when (on the database's clock). A takeover raises the fence; a lower one is refused.
     owner = models.CharField(max_length=64, blank=True)
     fence = models.BigIntegerField(default=0)
@@ -134,7 +135,8 @@ class Step(models.Model):
     status = models.CharField(max_length=12, choices=StepStatus.choices, default=StepStatus.PENDING)
     old_state = models.TextField(blank=True)
     new_state = models.TextField(blank=True)
-    detail = models.TextField(blank=True, help_text="Why it failed, in words")
+    detail = models.TextField(blank=True, help_text="Why it failed, or a remark, in English")
+    reason = models.JSONField(null=True, blank=True, help_text="The same as a message; null in older rows")
     exit_status = models.IntegerField(null=True, blank=True)
     started = models.DateTimeField(null=True, blank=True)
     finished = models.DateTimeField(null=True, blank=True)

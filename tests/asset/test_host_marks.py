@@ -37,7 +37,7 @@ def test_an_operation_on_the_second_row_is_refused_with_the_firsts_name_and_touc
     made = here.ended(install(ADMIN, here.versions[1], [second.pk]))
     operation = made.operations.get()
     assert operation.status == OperationStatus.UNDONE
-    assert "those of another host: h0" in operation.error and "Nothing was changed" in operation.error
+    assert "belong to another host: h0" in operation.error and "Nothing was changed" in operation.error
     here.assets, rest = here.assets[:1], second
     assert here.running() == "1.0" and rest.instances.get().version is None
     assert here.go("upgrade", 0, 1).status == DeploymentStatus.SUCCEEDED, "the first one goes on as ever"

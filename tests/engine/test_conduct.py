@@ -19,6 +19,8 @@ from tests.lab.network import wait_until
 from tests.lab.relay import Relay
 from tests.lab.sshd import Sshd
 
+from .words import said
+
 QUICK = Limits(connect=2, handshake=3, auth=3, keepalive=0.3, silence=1.5)
 
 
@@ -126,7 +128,7 @@ def test_a_failed_step_is_named_and_the_old_version_runs_again(site):
     site.have("1.0")
     outcome, watch = site.carry_out(site.host.run("upgrade", "1.0", "2.0", post="echo no such queue; exit 9"))
     assert (outcome.kind, outcome.step) == (OutcomeKind.UNDONE, "post")
-    assert "no such queue" in outcome.error
+    assert "no such queue" in said(outcome)
     assert watch.steps(Kind.UNDONE)
     assert site.host.running == "1.0"
 
@@ -136,7 +138,7 @@ def test_an_undo_that_fails_is_told_apart_and_names_what_is_left(site):
     run = site.host.run("upgrade", "1.0", "2.0", pre="true", pre_undo="exit 1", post="exit 9")
     outcome, _ = site.carry_out(run)
     assert outcome.kind is OutcomeKind.FAILED
-    assert "pre" in outcome.error
+    assert "pre" in said(outcome)
 
 
 def test_a_delete_needs_no_package(site):
@@ -154,11 +156,11 @@ def test_a_package_damaged_in_the_store_is_told_and_nothing_is_changed(site):
     for wrong in (whole[:-20], whole[:500] + b"x" * 50 + whole[550:], b"no archive at all"):
         outcome, _ = site.carry_out(site.host.run("upgrade", "1.0", "2.0"), package=site.package("2.0", wrong))
         assert outcome.kind in (OutcomeKind.NOT_STARTED, OutcomeKind.UNDONE)
-        assert outcome.error
+        assert said(outcome)
         assert (site.host.running, site.host.current) == ("1.0", "releases/1.0")
         assert not (site.host.folder / "releases/2.0").exists()
     outcome, _ = site.carry_out(site.host.run("upgrade", "1.0", "2.0"), package=site.package("2.0", whole[:-20]))
-    assert outcome.kind is OutcomeKind.NOT_STARTED and "damaged" in outcome.error
+    assert outcome.kind is OutcomeKind.NOT_STARTED and "damaged" in said(outcome)
 
 
 def test_a_package_that_is_missing_in_the_store_is_told(site):
@@ -169,8 +171,8 @@ def test_a_package_that_is_missing_in_the_store_is_told(site):
 
     for stored in (Package("0" * 64, 10, gone), None):
         outcome, _ = site.carry_out(site.host.run("upgrade", "1.0", "2.0"), package=stored)
-        assert outcome.kind is OutcomeKind.NOT_STARTED and "package" in outcome.error
-        assert "secret-place" not in outcome.error
+        assert outcome.kind is OutcomeKind.NOT_STARTED and "package" in said(outcome)
+        assert "secret-place" not in said(outcome)
         assert site.host.running == "1.0"
 
 
@@ -301,7 +303,7 @@ def test_a_host_that_is_not_there_leaves_it_not_started_after_a_few_tries(site, 
         outcome, _ = site.carry_out(run, at=relay)
         assert 2 < time.monotonic() - start < within(8)
     assert outcome.kind is OutcomeKind.NOT_STARTED
-    assert "Nothing was changed" in outcome.error
+    assert "Nothing was changed" in said(outcome)
     assert site.host.running == "1.0"
 
 
@@ -329,7 +331,7 @@ def test_a_late_worker_is_refused_by_the_host_and_leaves(site):
     assert site.carry_out(current)[0].kind is OutcomeKind.DONE
     for fresh in (True, False):
         outcome, watch = site.carry_out(late, fresh=fresh)
-        assert (outcome.kind, outcome.host_fence) == (OutcomeKind.LOST, current.fence)
+        assert (outcome.kind, outcome.message.params["fence"]) == (OutcomeKind.LOST, str(current.fence))
         assert not watch.told
     assert site.host.running == "3.0"
 

@@ -30,6 +30,8 @@ from tests.lab.relay import Relay
 from tests.lab.sshd import Sshd
 from tests.storm.places import SmallDisk
 
+from .words import said, warnings
+
 MIB = 1 << 20
 SERVER = Path(protocol.__file__).with_name("server.py")
 
@@ -127,7 +129,7 @@ def network(tmp_path, request):
 
 def note(watch) -> str:
     """What the journal says of how the package came."""
-    return next(event.detail for event in watch.told if event.kind is Kind.DONE and event.step == "upload")
+    return next(said(event) for event in watch.told if event.kind is Kind.DONE and event.step == "upload")
 
 
 # --- as it should go --------------------------------------------------------------------------------------------------
@@ -319,14 +321,14 @@ def test_a_server_that_stands_still_is_noticed_and_the_bytes_follow(network, mon
         (server,) = network.servers()
         os.kill(server, signal.SIGSTOP)
         try:
-            assert "nothing came any more" in told(network)
+            assert "nothing more arrived" in told(network)
         finally:
             os.kill(server, signal.SIGCONT)
 
 
 def test_a_package_that_is_damaged_in_the_store_is_told_as_without_a_jump_host(network):
     outcome, _ = network.deploy(package=network.package(network.data[:-20]))
-    assert outcome.kind is OutcomeKind.NOT_STARTED and "damaged" in outcome.error
+    assert outcome.kind is OutcomeKind.NOT_STARTED and "damaged" in said(outcome)
     assert not network.copies
 
 
@@ -386,7 +388,7 @@ def test_a_host_that_waits_for_the_copy_is_kept_alive_and_can_be_cancelled(netwo
 def looked_at(endpoint, folder):
     found = probe(endpoint, str(folder), False)
     assert found.ready, found
-    return found.serves_packages, found.uses_jump_packages, " ".join(found.warnings)
+    return found.serves_packages, found.uses_jump_packages, " ".join(warnings(found))
 
 
 def test_the_check_tries_both_ends(network, tmp_path):

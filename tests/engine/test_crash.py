@@ -28,8 +28,9 @@ def armed(monkeypatch):
 
 
 def test_every_point_stands_in_the_code_and_no_place_in_the_code_is_without_a_name():
-    code = "".join(path.read_text() for app in ("deployer", "microservice") for path in (ROOT / app).rglob("*.py"))
-    used = Counter(re.findall(r"crash\.Failpoint\.([A-Z_]+)", code))
+    apps = ("deployer", "microservice", "runtime", "worker")
+    code = "".join(path.read_text() for app in apps for path in (ROOT / app).rglob("*.py"))
+    used = Counter(re.findall(r"\bFailpoint\.([A-Z_]+)", code))
     assert used == {point.name: 1 for point in failpoints.Failpoint}
 
 
@@ -45,7 +46,11 @@ def test_what_is_not_armed_is_an_empty_call_and_leaves_nothing_in_a_program():
 
 @pytest.mark.parametrize(("word", "status"), [("die", -signal.SIGKILL), ("", -signal.SIGKILL)])
 def test_an_armed_process_dies_where_its_point_lies_and_nowhere_else(tmp_path, word, status):
-    code = "from deployer.engine import crash as c; c.here(c.Failpoint.SENT); print('on'); c.here(c.Failpoint.CLAIMED)"
+    code = """from deployer.engine.failpoints import Failpoint, failpoint
+failpoint(Failpoint.SENT)
+print("on")
+failpoint(Failpoint.CLAIMED)
+"""
     (tmp_path / "claimed").write_text(word)
     done = subprocess.run(
         [sys.executable, "-c", code],

@@ -4,13 +4,14 @@ import pytest
 
 from deployer.engine import deadlines
 from deployer.engine.codes import Code
-from deployer.engine.host_refusals import NEXT, SENTENCES
 from deployer.engine.probe import probe
 from deployer.engine.run import OutcomeKind, carry_out
+from messages.texts import TEXTS
 from tests.lab.sshd import Sshd
 
 from .test_conduct import QUICK, Site, Watching
 from .wire import endpoint_of
+from .words import next_step, said
 
 pytestmark = pytest.mark.found("ssh")
 
@@ -53,14 +54,14 @@ def test_an_operation_is_told_at_the_first_answer(forced, monkeypatch, sudo):
     assert outcome.kind is OutcomeKind.NOT_STARTED, outcome
     assert logins(host) == 1
     if name in KNOWN:
-        assert outcome.error.startswith(SENTENCES[KNOWN[name]]) and outcome.code == KNOWN[name]
+        assert said(outcome).startswith(str(TEXTS[f"operation.{KNOWN[name]}"].says)) and outcome.code == KNOWN[name]
     else:
-        assert "Something else ran in the place of our program" in outcome.error and "forced command" in outcome.error
+        assert "Something else ran in place of the program" in said(outcome) and "forced command" in said(outcome)
         assert outcome.code == Code.NOT_RUN
-    assert "NOPASSWD" not in outcome.error
+    assert "NOPASSWD" not in said(outcome)
     assert not watch.told and not site.host.folder.exists()
     if name in ("a greeting", "nologin"):
-        assert {"a greeting": "Welcome to the gate", "nologin": "not available"}[name] in outcome.error
+        assert {"a greeting": "Welcome to the gate", "nologin": "not available"}[name] in said(outcome)
 
 
 def test_the_check_says_what_ran_instead(forced):
@@ -68,19 +69,19 @@ def test_the_check_says_what_ran_instead(forced):
     found = probe(endpoint_of(host), str(host.root), False, deadline=5)
     assert (found.authenticated, found.ready) == (True, False)
     if name in KNOWN:
-        assert (found.error, found.next_step) == (SENTENCES[KNOWN[name]], NEXT[KNOWN[name]])
+        assert next_step(found) == TEXTS[f"operation.{KNOWN[name]}"].hint
         return
-    assert "something else ran in the place of our command" in found.error
-    assert "ForceCommand" in found.next_step and "authorized_keys" in found.next_step
+    assert "Something else ran in place of the program" in said(found)
+    assert "ForceCommand" in next_step(found) and "authorized_keys" in next_step(found)
     if name in ("a greeting", "a menu"):
-        assert {"a greeting": "Welcome to", "a menu": "no such choice"}[name] in found.error
+        assert {"a greeting": "Welcome to", "a menu": "no such choice"}[name] in said(found)
 
 
 def test_force_command_in_the_servers_own_settings_is_told_too(tmp_path):
     with Sshd(tmp_path / "host", extra="ForceCommand echo maintenance, come back later") as host:
         site = Site(host)
         outcome, _ = site.carry_out(site.host.run("install", None, "1.0"), patience=60)
-        assert outcome.kind is OutcomeKind.NOT_STARTED and "maintenance, come back later" in outcome.error
+        assert outcome.kind is OutcomeKind.NOT_STARTED and "maintenance, come back later" in said(outcome)
         assert logins(host) == 1
 
 
@@ -91,7 +92,7 @@ def test_an_account_that_is_locked_up_while_a_run_goes_on_is_asked_a_few_times_o
         keys = host.folder / "authorized_keys"
         keys.write_text(f'command="echo no more" {keys.read_text()}')
         outcome, _ = site.carry_out(site.host.run("install", None, "1.0"), fresh=False, patience=6)
-        assert outcome.kind is OutcomeKind.UNKNOWN and "Something else ran" in outcome.error
+        assert outcome.kind is OutcomeKind.UNKNOWN and "Something else ran" in said(outcome)
         assert logins(host) < 10
 
 

@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from deployer.engine.journal import LONGEST_LINE, JournalEvent, JournalReader, Kind, Result, parse
+from deployer.engine.journal import MAX_LINE, JournalEvent, JournalReader, Kind, Result, parse
 
 LINE = b"3 180000000012 failed 4 stop 7\tv1 runs\tsure\texit status 7"
 
@@ -55,7 +55,7 @@ def test_a_line_without_end_is_forgotten_and_the_next_one_read():
     reader = JournalReader("n")
     for _ in range(100):
         assert reader.feed(b"x" * 10_000) == []
-        assert len(reader.noise) <= 2000 and len(reader._rest) <= LONGEST_LINE
+        assert len(reader.noise) <= 2000 and len(reader._rest) <= MAX_LINE
     assert reader.feed(b"tail\n@n " + LINE + b"\n") == [parse(LINE)]
 
 

@@ -4,9 +4,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from deployer.engine.codes import reason
 from deployer.engine.decisions import (
-    MOST_CUTS,
-    MOST_ROUNDS,
+    MAX_ATTEMPTS,
+    MAX_CUTS,
     AttemptResult,
     Decision,
     Mode,
@@ -16,8 +17,12 @@ from deployer.engine.decisions import (
     decide,
 )
 from deployer.engine.errors import AuthRefused, ConnectionLost, KeyChanged, NoCommonAlgorithm, Unreachable
-from deployer.engine.journal import JournalEvent, Kind, Result
+from deployer.engine.journal import JournalEvent, Kind, Result, parse
 from deployer.engine.program import Answer
+from messages import Message
+from messages.rendering import english, hint
+
+from .words import said
 
 START, ATTACH = Mode.START, Mode.ATTACH
 LOST = ConnectionLost(where="a", reason="b")
@@ -25,8 +30,8 @@ AWAY = Unreachable(where="a", reason="b")
 NO_KEY = KeyChanged(where="a", pinned="b", offered="c")
 
 
-def end(result: Result, size: int = 0, detail: str = "") -> JournalEvent:
-    return JournalEvent(9, 1.0, Kind.END, result=result, output_size=size, detail=detail)
+def end(result: Result, size: int = 0, reason: Message | None = None) -> JournalEvent:
+    return JournalEvent(9, 1.0, Kind.END, result=result, output_size=size, reason=reason)
 
 
 def go(state: RunState, *result: AttemptResult, away: float = 0.0) -> Decision:
@@ -56,39 +61,43 @@ def test_an_end_is_the_outcome_whoever_hears_it_and_however_the_line_ends(result
         assert kind(decision) == OutcomeKind(result.value)
 
 
+def failure(detail: str, code: str = "") -> JournalEvent:
+    line = b"4 100 failed 6 start 7\t\t\t" + code.encode() + b"\x1f" + detail.encode()
+    event = parse(line)
+    assert event is not None
+    return event
+
+
 @pytest.mark.found("output")
 @pytest.mark.parametrize(
-    ("detail", "told"),
+    ("detail", "text"),
     [
-        ("exit status 7: no such port", "start failed with exit status 7: no such port"),
-        ("exit status 7", "start failed with exit status 7."),
-        ("exit status 7, and its check does not pass", "start failed: exit status 7, and its check does not pass"),
-        ("exit status 77: odd", "start failed with exit status 7: exit status 77: odd"),
-        (
-            "not passed in 20 s; exit status 7: no",
-            "start failed with exit status 7: not passed in 20 s; exit status 7: no",
-        ),
+        ("exit_status\x1e7\x1fno such port", "start failed: exit status 7: no such port."),
+        ("exit_status\x1e7", "start failed: exit status 7."),
+        ("check_fails\x1e7", "start failed: exit status 7, and its check does not pass."),
+        ("not_passed\x1e20\x1e7\x1fno", "start failed: did not pass within 20 s (exit status 7): no."),
+        ("a sentence of an older program\x1fno", "start failed: a sentence of an older program: no."),
+        ("", "start failed: no reason was given."),
     ],
 )
-def test_the_exit_status_is_said_once(detail, told):
-    failed = JournalEvent(4, 1.0, Kind.FAILED, position=6, step="start", exit_status=7, detail=detail)
-    result = AttemptResult(START, answer=0, end=end(Result.FAILED, detail=""), failed=failed, events=True)
-    assert go(FRESH, result).outcome.error == told
+def test_a_failure_names_step_reason_and_output(detail, text):
+    result = AttemptResult(START, answer=0, end=end(Result.FAILED), failed=failure(detail), events=True)
+    assert said(go(FRESH, result).outcome) == text
 
 
 def test_the_step_that_failed_is_named_with_its_words_and_what_is_left():
     failed = JournalEvent(4, 1.0, Kind.FAILED, position=6, step="start", exit_status=3, detail="port in use")
     result = AttemptResult(
-        START, answer=0, end=end(Result.FAILED, detail="not undone: link"), failed=failed, events=True
+        START, answer=0, end=end(Result.FAILED, reason=reason("not_undone", steps="link")), failed=failed, events=True
     )
     outcome = go(FRESH, result).outcome
     assert outcome.step == "start"
-    assert "port in use" in outcome.error and "not undone: link" in outcome.error and "3" in outcome.error
+    assert "port in use" in said(outcome) and "Not undone: link." in said(outcome)
 
 
 def test_a_run_that_died_between_two_steps_says_so():
     outcome = go(TAKEN_OVER, AttemptResult(ATTACH, answer=0, end=end(Result.UNDONE), events=True)).outcome
-    assert outcome.kind is OutcomeKind.UNDONE and "died" in outcome.error
+    assert outcome.kind is OutcomeKind.UNDONE and "died" in said(outcome)
 
 
 def test_output_that_is_missing_is_fetched_but_not_for_ever():
@@ -120,23 +129,24 @@ def test_a_run_that_the_host_had_begun_and_no_longer_knows_is_not_begun_again():
 
 @pytest.mark.parametrize("state", [FRESH, TAKEN_OVER])
 def test_a_lower_fence_ends_it_as_lost_and_tells_the_hosts_own(state):
-    decision = go(state, AttemptResult(state.next_mode, answer=Answer.LOWER_FENCE, host_fence=12))
-    assert (decision.outcome.kind, decision.outcome.host_fence) == (OutcomeKind.LOST, 12)
+    decision = go(state, AttemptResult(state.next_mode, answer=Answer.LOWER_FENCE, about="12"))
+    assert decision.outcome.kind is OutcomeKind.LOST and decision.outcome.message.params == {"fence": "12"}
 
 
 def test_a_busy_host_is_waited_for_and_then_left_with_nothing_changed():
     busy = AttemptResult(START, answer=Answer.BUSY)
     assert (go(FRESH, busy).mode, go(FRESH, busy).pause > 0) == (START, True)
     decision = go(FRESH, busy, away=61)
-    assert kind(decision) is OutcomeKind.NOT_STARTED and "Another run" in decision.outcome.error
+    assert kind(decision) is OutcomeKind.NOT_STARTED and "Another run" in said(decision.outcome)
     assert kind(go(TAKEN_OVER, AttemptResult(ATTACH, answer=Answer.BUSY), away=61)) is OutcomeKind.UNKNOWN
 
 
 @pytest.mark.parametrize("answer", [Answer.CANNOT_WRITE, Answer.NO_TOOL, Answer.UNSETTLED])
 def test_a_host_that_cannot_begin_says_why_and_nothing_was_changed(answer):
-    decision = go(FRESH, AttemptResult(START, answer=answer, noise="this host has no flock"))
+    decision = go(FRESH, AttemptResult(START, answer=answer, about="flock"))
     assert kind(decision) is OutcomeKind.NOT_STARTED
-    assert "this host has no flock" in decision.outcome.error and "Nothing was changed" in decision.outcome.error
+    text = said(decision.outcome)
+    assert ("flock" in text) == (answer != Answer.CANNOT_WRITE) and "Nothing was changed" in text
     later = AttemptResult(ATTACH, answer=answer)
     assert go(TAKEN_OVER, later).mode is ATTACH
     assert kind(go(TAKEN_OVER, later, away=61)) is OutcomeKind.UNKNOWN
@@ -165,12 +175,10 @@ def test_what_time_does_not_heal_is_not_tried_again(error):
 def test_a_package_that_was_cut_is_sent_again_a_few_times():
     cut = AttemptResult(START, answer=0, end=end(Result.CUT), events=True)
     assert go(FRESH, cut).mode is START
-    decision = go(FRESH, *[cut] * MOST_CUTS)
-    assert kind(decision) is OutcomeKind.NOT_STARTED and "did not arrive whole" in decision.outcome.error
-    decision = go(
-        FRESH, AttemptResult(START, answer=0, end=end(Result.CUT), events=True, problem="The package is damaged.")
-    )
-    assert kind(decision) is OutcomeKind.NOT_STARTED and "damaged" in decision.outcome.error
+    decision = go(FRESH, *[cut] * MAX_CUTS)
+    assert kind(decision) is OutcomeKind.NOT_STARTED and "did not arrive whole" in said(decision.outcome)
+    decision = go(FRESH, AttemptResult(START, answer=0, end=end(Result.CUT), events=True, problem="package_damaged"))
+    assert kind(decision) is OutcomeKind.NOT_STARTED and "damaged" in said(decision.outcome)
 
 
 def test_a_cancelled_run_is_left_and_attached_to_and_is_not_begun():
@@ -187,9 +195,9 @@ def test_a_cancelled_run_is_left_and_attached_to_and_is_not_begun():
 
 def test_a_program_that_sudo_or_the_shell_did_not_run_is_told_with_its_words():
     decision = go(RunState(safe=True, sudo=True), AttemptResult(START, answer=1, noise="sudo: a password is required"))
-    assert kind(decision) is OutcomeKind.NOT_STARTED and "NOPASSWD" in decision.outcome.error
+    assert kind(decision) is OutcomeKind.NOT_STARTED and "NOPASSWD" in said(decision.outcome)
     decision = go(FRESH, AttemptResult(START, answer=127, noise="sh: not found"))
-    assert kind(decision) is OutcomeKind.NOT_STARTED and "127" in decision.outcome.error
+    assert kind(decision) is OutcomeKind.NOT_STARTED and "127" in said(decision.outcome)
 
 
 def test_a_program_that_was_killed_is_asked_after():
@@ -206,8 +214,8 @@ def test_an_answer_that_is_not_our_programs_is_told_at_once_and_believed_in_noth
     """A forced command may end with any status: 0, or those of our own answers."""
     for answer in [*Answer, 1, 2, 127]:
         decision = go(FRESH, AttemptResult(START, answer=answer, signed=False, noise="Welcome"))
-        assert kind(decision) is OutcomeKind.NOT_STARTED and "Something else ran" in decision.outcome.error
-        assert "Welcome" in decision.outcome.error and decision.outcome.host_fence is None
+        assert kind(decision) is OutcomeKind.NOT_STARTED and "Something else ran" in said(decision.outcome)
+        assert "Welcome" in said(decision.outcome)
         begun = go(
             FRESH, AttemptResult(START, answer=137, events=True), AttemptResult(ATTACH, answer=answer, signed=False)
         )
@@ -216,10 +224,10 @@ def test_an_answer_that_is_not_our_programs_is_told_at_once_and_believed_in_noth
 
 @pytest.mark.found("ssh")
 def test_a_host_without_a_common_algorithm_is_not_tried_again():
-    error = NoCommonAlgorithm(where="a", gaps="no cipher (it has x; we have y)", hint="Let it allow y (Ciphers).")
+    error = NoCommonAlgorithm(where="a", gaps="no cipher", remedy="Let it allow y.")
     decision = go(FRESH, AttemptResult(START, error=error, sent=False))
     assert kind(decision) is OutcomeKind.NOT_STARTED
-    assert "no cipher (it has x; we have y)" in decision.outcome.error and "(Ciphers)" in decision.outcome.error
+    assert "no cipher" in said(decision.outcome) and english(decision.outcome.message, hint) == "Let it allow y."
 
 
 RESULTS = st.none() | st.sampled_from(list(Result)).map(end)
@@ -267,7 +275,7 @@ def test_whatever_a_host_says_a_run_that_may_have_begun_is_never_started_nor_cal
 @given(attempts(), st.booleans())
 def test_every_story_has_an_end(attempt, fresh):
     state = RunState(safe=fresh)
-    for _ in range(MOST_ROUNDS + 2):
+    for _ in range(MAX_ATTEMPTS + 2):
         result = AttemptResult(state.next_mode, **{**attempt, "output": False})
         state = state.after(result, 0.0)
         if decide(state, result).outcome is not None:
@@ -276,4 +284,4 @@ def test_every_story_has_an_end(attempt, fresh):
 
 
 def test_an_outcome_shows_what_it_is():
-    assert Outcome(OutcomeKind.DONE) == Outcome(OutcomeKind("done"), "", "", None)
+    assert Outcome(OutcomeKind.DONE) == Outcome(OutcomeKind("done"), "", None)

@@ -17,6 +17,8 @@ from tests.lab.busy import within
 from tests.lab.relay import Relay
 from tests.lab.sshd import Sshd
 
+from .words import next_step, said, warnings
+
 pytestmark = [
     pytest.mark.found("output"),
     pytest.mark.skipif(
@@ -95,13 +97,13 @@ def test_the_host_check_warns_of_a_shell_that_talks(shell):
     site = shell(f"seq 1 30000; {TALK}")
     found = probe(site.endpoint(), str(site.sshd.root), False)
     assert found.ready, found
-    (warning,) = found.warnings
+    (warning,) = warnings(found)
     assert "prints" in warning and "168930 bytes" in warning and "interactive" in warning
     assert "Last login: Monday" in warning
 
 
 def test_a_shell_that_says_nothing_is_not_warned_of(sshd):
-    assert probe(Site(sshd).endpoint(), str(sshd.root), False).warnings == []
+    assert not probe(Site(sshd).endpoint(), str(sshd.root), False).warnings
 
 
 @pytest.mark.parametrize("seconds", [12, 35])
@@ -127,7 +129,7 @@ def test_what_is_waited_for_grows_until_it_is_enough_and_no_further(shell, monke
         outcome = carry_out(run, site.endpoint(), False, site.package("1.0"), Watching(), **kind)
         if outcome.kind is OutcomeKind.DONE:
             break
-        assert outcome.code == Code.SLOW_SHELL and "began no command within" in outcome.error
+        assert outcome.code == Code.SLOW_SHELL and "started no command within" in said(outcome)
     assert 4 < deadlines.needed(site.endpoint().where) <= 40
 
 
@@ -152,10 +154,10 @@ def test_a_check_of_a_slow_shell_says_so_and_the_next_one_waits_for_it(shell):
     found = probe(site.endpoint(), str(site.sshd.root), False, deadline=4)
     assert time.monotonic() - began < within(9)
     assert found.reachable and found.authenticated and not found.ready
-    assert "login shell has not begun" in found.error and "Check again" in found.next_step
+    assert "login shell did not start" in said(found) and "Check again" in next_step(found)
     found = probe(site.endpoint(), str(site.sshd.root), False, deadline=4)
     assert found.ready and found.shell_seconds >= 6, found
-    assert "takes 6 s" in " ".join(found.warnings) or "takes 7 s" in " ".join(found.warnings)
+    assert "takes 6 s" in " ".join(warnings(found)) or "takes 7 s" in " ".join(warnings(found))
 
 
 EXPIRED = "echo 'WARNING: Your password has expired.'; echo 'Password change required but no TTY available.'; exit 1"
@@ -167,17 +169,17 @@ EXPIRED = "echo 'WARNING: Your password has expired.'; echo 'Password change req
         (EXPIRED, Code.PASSWORD_EXPIRED, "password on the host has expired"),
         ("echo 'This account is currently not available.'; exit 1", Code.ACCOUNT_LOCKED, "has no login shell"),
         ("echo 'sudo: sorry, you must have a tty to run sudo' >&2; exit 1", Code.SUDO_TTY, "requiretty"),
-        ("echo 'See 404 Not Found'; exit 1", Code.NOT_RUN, "Something else ran in the place of our program"),
+        ("echo 'See 404 Not Found'; exit 1", Code.NOT_RUN, "Something else ran in place of the program"),
     ],
 )
 def test_what_the_host_itself_says_in_the_programs_place_is_what_people_read(shell, start_up, code, words):
     site = shell(start_up)
     outcome, watch = site.carry_out(site.host.run("install", None, "1.0"))
     assert (outcome.kind, outcome.code) == (OutcomeKind.NOT_STARTED, code)
-    assert words in outcome.error and watch.data == b"", "what the host says is no output of the service"
+    assert words in said(outcome) and watch.data == b"", "what the host says is no output of the service"
     if code is not Code.NOT_RUN:
         found = probe(site.endpoint(), str(site.sshd.root), False)
-        assert found.reachable and not found.ready and words in found.error and found.next_step
+        assert found.reachable and not found.ready and words in said(found) and next_step(found)
 
 
 def test_what_a_host_says_while_it_refuses_is_told_in_our_words(tmp_path):
@@ -188,7 +190,7 @@ def test_what_a_host_says_while_it_refuses_is_told_in_our_words(tmp_path):
         site = Site(sshd)
         outcome, _ = site.carry_out(site.host.run("install", None, "1.0"))
     assert (outcome.kind, outcome.code) == (OutcomeKind.NOT_STARTED, Code.ACCOUNT_EXPIRED)
-    assert "account on the host has expired" in outcome.error
+    assert "account on the host has expired" in said(outcome)
 
 
 def test_a_greeting_is_no_part_of_the_name_of_another_host(shell):
@@ -197,4 +199,4 @@ def test_a_greeting_is_no_part_of_the_name_of_another_host(shell):
     (site.host.base / ".deployer-host").write_text("7-100 web1\n")
     run = replace(site.host.run("install", None, "1.0"), mark="8-100 web2")
     outcome, _ = site.carry_out(run)
-    assert outcome.code == Code.OTHER_HOST and "of another host: web1." in outcome.error, outcome
+    assert outcome.code == Code.OTHER_HOST and "to another host: web1." in said(outcome), outcome

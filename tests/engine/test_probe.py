@@ -16,6 +16,8 @@ from tests.lab import users
 from tests.lab.busy import within
 from tests.lab.relay import Relay
 
+from .words import next_step, said, warnings
+
 
 def endpoint_of(host, **other) -> Endpoint:
     known = {"address": host.address, "port": host.port, "username": host.username}
@@ -24,19 +26,19 @@ def endpoint_of(host, **other) -> Endpoint:
 
 def test_a_host_that_is_ready_is_found_ready_and_unchanged(sshd):
     found = probe(endpoint_of(sshd), str(sshd.root / "not" / "there yet"), False)
-    assert (found.ready, found.error, found.tools_missing) == (True, "", [])
+    assert (found.ready, said(found), found.tools_missing) == (True, "", [])
     assert found.reachable and found.trusted and found.authenticated and found.base_path_writable
     assert (found.user, found.offered_key) == (sshd.username, sshd.host_key)
     assert found.free_bytes > 0
     assert not list(sshd.root.iterdir())
-    assert found.to_json()["ready"] is True
+    assert found.facts()["ready"] is True
 
 
 def test_a_base_path_that_cannot_be_made_is_named(sshd):
     (sshd.root / "file").write_text("in the way")
     found = probe(endpoint_of(sshd), str(sshd.root / "file" / "below"), False)
     assert (found.ready, found.base_path_writable) == (False, False)
-    assert "cannot be written" in found.error
+    assert "cannot be created or written" in said(found)
 
 
 def test_a_hostile_base_path_is_only_a_path(sshd):
@@ -50,7 +52,7 @@ def test_a_host_that_nobody_trusts_shows_its_key_and_stays_untrusted(sshd):
     found = probe(endpoint_of(sshd, host_key=""), str(sshd.root), False)
     assert (found.reachable, found.trusted, found.authenticated, found.ready) == (True, False, False, False)
     assert found.offered_key == sshd.host_key
-    assert "not trusted" in found.error
+    assert "not trusted" in said(found)
 
 
 @pytest.mark.parametrize("kind", ["ed25519", "rsa"])
@@ -58,7 +60,7 @@ def test_a_host_with_another_key_than_the_pinned_one_is_told_with_both(sshd, tmp
     subprocess.run(["ssh-keygen", "-q", "-t", kind, "-N", "", "-f", tmp_path / "other"], check=True)
     found = probe(endpoint_of(sshd, host_key=(tmp_path / "other.pub").read_text()), str(sshd.root), False)
     assert (found.reachable, found.trusted, found.offered_key) == (True, False, sshd.host_key)
-    assert "another host key" in found.error
+    assert "another host key" in said(found)
 
 
 def test_a_refused_log_in_is_told_apart_from_a_host_that_is_not_there(sshd, tmp_path):
@@ -68,7 +70,7 @@ def test_a_refused_log_in_is_told_apart_from_a_host_that_is_not_there(sshd, tmp_
     with socket.create_server(("127.0.0.1", 0)) as listener:
         closed = listener.getsockname()[1]
     found = probe(endpoint_of(sshd, address="127.0.0.1", port=closed), str(sshd.root), False)
-    assert (found.reachable, "refused" in found.error, bool(found.next_step)) == (False, True, True)
+    assert (found.reachable, "refused" in said(found), bool(next_step(found))) == (False, True, True)
 
 
 @pytest.mark.parametrize("frozen_after", [0.0, 0.6])
@@ -81,7 +83,7 @@ def test_a_host_that_does_not_answer_is_a_finding_within_the_deadline(sshd, froz
         start = time.monotonic()
         found = probe(endpoint_of(sshd, address=relay.address, port=relay.port), str(sshd.root), False, deadline=3)
         assert time.monotonic() - start < within(3.3)
-        assert not found.ready and found.error
+        assert not found.ready and said(found)
         relay.frozen.clear()
 
 
@@ -112,8 +114,8 @@ def test_a_missing_tool_and_a_small_disk_and_ended_sessions_are_put_in_words():
     ]
     found = judge(Finding(True), told, "/srv", False)
     assert found.tools_missing == ["flock"]
-    assert "flock" in found.error
-    assert any("linger" in each for each in found.warnings) and any("1 MiB" in each for each in found.warnings)
+    assert "flock" in said(found)
+    assert any("linger" in each for each in warnings(found)) and any("1 MiB" in each for each in warnings(found))
 
 
 def test_the_check_looks_for_every_tool_that_the_program_on_the_host_needs():
@@ -125,7 +127,7 @@ def test_whoever_services_run_as_is_tried_too(sshd):
     """A warning, and no hindrance: other services may come there."""
     found = probe(endpoint_of(sshd), str(sshd.root), False, users=["no-such-user", "$(touch canary)"])
     assert found.ready
-    assert [warning.split(" does not")[0] for warning in found.warnings if "sudo" in warning] == [
+    assert [warning.split(" does not")[0] for warning in warnings(found) if "sudo" in warning] == [
         "sudo -n -u no-such-user",
         "sudo -n -u $(touch canary)",
     ]
@@ -135,4 +137,4 @@ def test_whoever_services_run_as_is_tried_too(sshd):
 def test_a_user_that_may_be_run_as_is_no_warning(sshd):
     with users.made(("runs",)) as (name,):
         found = probe(endpoint_of(sshd), str(sshd.root), False, users=[name])
-        assert not [warning for warning in found.warnings if "sudo" in warning]
+        assert not [warning for warning in warnings(found) if "sudo" in warning]

@@ -7,6 +7,7 @@ import pytest
 from deployer.engine.journal import Kind, Result
 
 from .host import Host
+from .words import said
 
 HOOKS = {
     "pre": "echo pre >>$LOG",
@@ -109,7 +110,7 @@ def test_a_failed_upgrade_leaves_the_old_tree_and_is_undone_in_reverse(running, 
 def test_the_reason_of_a_failure_is_told_with_the_last_words(running):
     call = running.carry_out("upgrade", "v1", "v2", **full(running, post="echo all good; echo $TAG no >&2; exit 7"))
     failed = next(event for event in call.events if event.kind is Kind.FAILED)
-    assert (failed.step, failed.exit_status, failed.detail) == ("post", 7, "exit status 7: blue no")
+    assert (failed.step, failed.exit_status, said(failed)) == ("post", 7, "exit status 7: blue no")
     assert b"all good\nblue no\n" in call.output
 
 
@@ -175,7 +176,7 @@ def test_a_failure_of_the_runners_own_steps_is_undone_as_well(running, step):
 def test_a_package_with_another_hash_is_refused_and_nothing_touched(running):
     call = running.start(running.run("upgrade", "v1", "v2"), running.package("v9")).over()
     failed = next(event for event in call.events if event.kind is Kind.FAILED)
-    assert hashlib.sha256(running.package("v9")).hexdigest() in failed.detail
+    assert hashlib.sha256(running.package("v9")).hexdigest() in said(failed)
     assert call.end.result is Result.UNDONE
     assert not (running.folder / "releases/v2").exists()
     assert running.logged == []
@@ -197,8 +198,8 @@ def test_a_failed_undo_is_named_and_the_others_go_on(running):
         ),
     )
     assert call.end.result is Result.FAILED
-    assert call.end.detail == "not undone: once pre"
-    told = {event.step: event.detail for event in call.events if event.kind is Kind.UNDO_FAILED}
+    assert said(call.end) == "Not undone: once pre."
+    told = {event.step: said(event) for event in call.events if event.kind is Kind.UNDO_FAILED}
     assert told == {"once": "cannot be undone", "pre": "exit status 4: stuck"}
     assert names(call, Kind.UNDONE) == ["start", "link", "stop", "migrate"]
     assert running.running == "v1"
@@ -210,7 +211,7 @@ def test_a_step_whose_effect_is_there_after_all_counts_as_done(running):
     call = running.carry_out("upgrade", "v1", "v2", steps=[there])
     assert call.end.result is Result.DONE
     done = next(event for event in call.events if event.step == "flag" and event.kind is Kind.DONE)
-    assert (done.exit_status, done.detail) == (5, "exit status 5, but its check passes")
+    assert (done.exit_status, said(done)) == (5, "exit status 5, but its check passes")
 
 
 def test_a_step_that_says_it_succeeded_must_pass_its_check(running):

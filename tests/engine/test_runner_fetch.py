@@ -17,6 +17,8 @@ from deployer.engine.jump_cache import protocol
 from tests.engine.host import SHELLS, Host, package
 from tests.lab.network import free_port
 
+from .words import said
+
 # What the program and these tests' commands call, besides the shell itself.
 TOOLS = (
     "flock",
@@ -101,7 +103,7 @@ def test_a_package_is_fetched_with_what_the_host_has(tmp_path, served, shell, to
     call = start(host, served[0], PATH=path)
     host.end()
     assert (call.end.result, host.running) == (Result.DONE, "v1"), call.output
-    assert upload_of(call).detail == "fetched from the jump host"
+    assert said(upload_of(call)) == "fetched from the jump host"
     assert len([event for event in call.events if event.kind is Kind.NEED]) == 1
     assert sorted(file.name for file in host.folder.glob("releases/v1/*")) == ["noise", "version"]
     assert not list(host.folder.glob("releases/v1/.*"))
@@ -117,8 +119,8 @@ def falls_back(host: Host, line: bytes, data: bytes, **options) -> str:
     call = start(host, line, data, **options)
     host.end()
     assert (call.end.result, host.running) == (Result.DONE, "v1"), call.output
-    assert [event.detail for event in call.events if event.kind is Kind.NEED] == ["", upload_of(call).detail]
-    return upload_of(call).detail
+    assert [said(event) for event in call.events if event.kind is Kind.NEED] == ["", said(upload_of(call))]
+    return said(upload_of(call))
 
 
 def test_a_host_without_any_tool_asks_for_the_bytes(host, served):
@@ -138,7 +140,7 @@ def test_signs_of_life_are_waited_through_and_a_refusal_is_kept(any_host, served
     any_host.packages["v1"] = served[1]
     call = start(any_host, b"wait\nwait\nbytes the jump host did not give it: no room\n", served[1])
     assert (call.end.result, any_host.running) == (Result.DONE, "v1")
-    assert upload_of(call).detail == "the jump host did not give it: no room"
+    assert said(upload_of(call)) == "the jump host did not give it: no room"
 
 
 @pytest.mark.parametrize("line", [b"", b"fetch", b"wait\n", b"bytes gone\n"])

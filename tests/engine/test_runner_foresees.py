@@ -12,6 +12,7 @@ from tests.lab import users
 from tests.lab.network import wait_until
 
 from .host import SHELLS, Host, package
+from .words import said
 
 pytestmark = pytest.mark.found("ssh")
 needs_root = pytest.mark.skipif(bool(users.why_not()), reason=users.why_not() or "-")
@@ -39,7 +40,7 @@ def refused(host, action="upgrade", old="v1", new="v2", **spec) -> str:
     assert host.tree("releases/v2", "v2") == before
     # No command of the service said so: it is no `step_failed`.
     assert failed.code in (Code.NOT_READY, Code.NOT_WRITABLE, Code.DISK), failed
-    return f"{failed.step}: {failed.detail}"
+    return f"{failed.step}: {said(failed)}"
 
 
 # --- the commands -----------------------------------------------------------------------------------------------------
@@ -128,7 +129,7 @@ def test_a_program_that_a_step_before_the_stop_makes_is_there_in_time(running):
     running.packages["v3"] = package("v3")
     call = running.carry_out("upgrade", "v2", "v3", post="bin/made", pre="true")
     assert [(event.step, event.code) for event in call.events if event.kind is Kind.FAILED] == [("stop", "not_ready")]
-    assert "post needs bin/made" in next(event.detail for event in call.events if event.kind is Kind.FAILED)
+    assert "post needs bin/made" in next(said(event) for event in call.events if event.kind is Kind.FAILED)
     assert (running.running, running.logged) == ("v2", [])
 
 
@@ -139,7 +140,7 @@ def test_a_program_that_may_not_be_executed_is_told(running):
     call = running.carry_out("revert", "v2", "v1", start="./serve")
     failed = next(event for event in call.events if event.kind is Kind.FAILED)
     assert (failed.step, running.running, running.logged) == ("prepare", "v2", [])
-    assert "may not be executed" in failed.detail and "chmod +x" in failed.detail
+    assert "may not be executed" in said(failed) and "chmod +x" in said(failed)
 
 
 @pytest.mark.parametrize(
@@ -176,7 +177,7 @@ def test_an_install_beside_a_current_of_its_own_is_told(tmp_path):
     host = Host(tmp_path)
     (host.folder / "current").mkdir(parents=True)
     call = host.carry_out("install", None, "v1")
-    assert call.end.result == "undone" and "no link to a release" in call.events[-2].detail
+    assert call.end.result == "undone" and "no link to a release" in said(call.events[-2])
     assert host.logged == []
 
 
@@ -193,7 +194,7 @@ def test_an_old_release_that_is_gone_hinders_nothing_and_is_told(running):
     subprocess.run(["rm", "-rf", running.folder / "releases" / "v1"], check=True)
     call = running.carry_out("upgrade", "v1", "v2")
     assert call.end.result == "done"
-    assert "releases/v1 is gone" in call.until(Kind.DONE, "prepare").detail
+    assert "releases/v1 is gone" in said(call.until(Kind.DONE, "prepare"))
 
 
 def test_a_port_that_is_taken_is_told_with_an_install(tmp_path):
@@ -202,8 +203,8 @@ def test_a_port_that_is_taken_is_told_with_an_install(tmp_path):
         host.port = other.getsockname()[1]
         call = host.carry_out("install", None, "v1")
     assert call.end.result == "done", "it may be meant so: a proxy, a socket that systemd holds"
-    assert f"something listens on port {host.port} already" in call.until(Kind.DONE, "prepare").detail
-    assert not host.carry_out("upgrade", "v1", "v2").until(Kind.DONE, "prepare").detail
+    assert f"something listens on port {host.port} already" in said(call.until(Kind.DONE, "prepare"))
+    assert not said(host.carry_out("upgrade", "v1", "v2").until(Kind.DONE, "prepare"))
 
 
 @needs_root
@@ -248,7 +249,7 @@ def test_a_shared_folder_that_cannot_be_written_is_told_and_hinders_nothing(runn
             os.chmod(parent, 0o755)
         running.user = user
         call = running.carry_out("upgrade", "v1", "v2")
-        assert call.end.result == "done" and "shared cannot be written" in call.until(Kind.DONE, "prepare").detail
+        assert call.end.result == "done" and "shared cannot be written" in said(call.until(Kind.DONE, "prepare"))
         running.end()
 
 

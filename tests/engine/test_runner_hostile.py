@@ -13,6 +13,7 @@ from deployer.engine.plans import plan
 from deployer.engine.program import Run
 
 from .host import Host
+from .words import said
 
 NASTY = [
     "$(touch $CANARY)",
@@ -87,7 +88,7 @@ def test_what_commands_print_cannot_pass_for_an_event(running):
 def test_last_words_with_tabs_and_control_characters_stay_one_event(running):
     call = running.carry_out("upgrade", "v1", "v2", pre="printf 'bad\\tthing\\001\\033[31m happened'; exit 9")
     failed = next(event for event in call.events if event.kind is Kind.FAILED)
-    assert failed.detail == "exit status 9: bad thing happened"
+    assert said(failed) == "exit status 9: bad thing happened"
 
 
 def test_commands_see_what_they_act_on(running):
@@ -200,7 +201,7 @@ def refused(host: Host, before: dict, words: str) -> None:
     call = host.carry_out("upgrade", "v1", "v2")
     failed = next(event for event in call.events if event.kind is Kind.FAILED)
     assert (failed.step, call.end.result) == ("unpack", Result.UNDONE), (call.events, call.output)
-    assert words in failed.detail
+    assert words in said(failed)
     assert host.tree() == before and host.running == "v1" and host.logged == []
     assert [path.name for path in (host.folder / "releases").iterdir()] == ["v1"]
 
@@ -243,7 +244,7 @@ def test_a_file_with_a_set_uid_bit_fails_the_step(running):
         running.packages[f"v{mode}"] = archive(("suid", tarfile.REGTYPE, {"mode": mode}))
         call = running.carry_out("upgrade", "v1", f"v{mode}")
         failed = next(event for event in call.events if event.kind is Kind.FAILED)
-        assert (failed.step, call.end.result) == ("unpack", Result.UNDONE) and failed.detail.endswith(": suid")
+        assert (failed.step, call.end.result) == ("unpack", Result.UNDONE) and said(failed).endswith(": suid")
         assert running.tree() == before
 
 

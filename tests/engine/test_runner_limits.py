@@ -13,6 +13,7 @@ from tests.lab.network import wait_until
 
 from .host import Host
 from .test_runner_runs import WAIT, gated, wait_at
+from .words import said
 
 STUBBORN = {
     "waits": WAIT,
@@ -47,7 +48,7 @@ def test_cancel_means_that_nothing_lives_and_everything_is_undone(running, how):
     second = running.attach(run, cancel=True).over()
     assert time.monotonic() - asked < within(10)
     assert first.over().end.result is Result.FAILED, "the step has no undo"
-    assert second.end.detail == "not undone: long"
+    assert said(second.end) == "Not undone: long."
     nobody_lives(running, first.process.pid)
     assert not running.holders(marker)
     assert running.tree("v2") == before and running.running == "v1"
@@ -60,7 +61,7 @@ def test_a_cancelled_run_that_could_be_undone_ends_cancelled(running):
     wait_at(running)
     assert running.attach(run, cancel=True).over().end.result is Result.CANCELLED
     failed = next(event for event in first.over().events if event.kind is Kind.FAILED)
-    assert (failed.step, failed.detail) == ("pre", "cancelled")
+    assert (failed.step, said(failed)) == ("pre", "cancelled")
 
 
 def test_cancel_ends_a_start_command_that_has_not_returned(running):
@@ -114,7 +115,7 @@ def test_a_command_that_hangs_is_ended(running, limits, words):
     call = running.carry_out("upgrade", "v1", "v2", post="sleep 300", limits=limits)
     assert call.end.result is Result.UNDONE, (call.events, call.output)
     failed = next(event for event in call.events if event.kind is Kind.FAILED)
-    assert (failed.step, failed.detail) == ("post", words)
+    assert (failed.step, said(failed)) == ("post", words)
     assert running.tree("v2") == before and running.running == "v1"
     nobody_lives(running, call.process.pid)
 
@@ -134,7 +135,7 @@ def test_an_undo_that_hangs_is_ended_and_named(running):
     call = running.carry_out(
         "upgrade", "v1", "v2", pre="true", pre_undo="sleep 300", post="false", limits={"step_timeout": 1}
     )
-    assert (call.end.result, call.end.detail) == (Result.FAILED, "not undone: pre")
+    assert (call.end.result, said(call.end)) == (Result.FAILED, "Not undone: pre.")
     assert running.running == "v1"
 
 

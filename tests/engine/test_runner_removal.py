@@ -14,6 +14,7 @@ from deployer.engine.journal import Kind, Result
 from tests.lab import users
 
 from .host import SHELLS, Host, package
+from .words import said
 
 pytestmark = [
     pytest.mark.found("packages"),
@@ -96,7 +97,7 @@ def test_a_delete_that_cannot_remove_everything_says_so_before_it_stops_anything
     ended = deployed.carry_out("delete", "v1", None)
     assert ended.end.result is Result.UNDONE
     failed = next(event for event in ended.events if event.kind is Kind.FAILED)
-    assert (failed.step, failed.code) == ("prepare", "not_writable") and "releases/v1/theirs" in failed.detail
+    assert (failed.step, failed.code) == ("prepare", "not_writable") and "releases/v1/theirs" in said(failed)
     assert deployed.logged == []
     assert (deployed.current, deployed.running) == ("releases/v1", "v1")
     assert left(deployed) == ["v1"]
@@ -126,7 +127,7 @@ def test_a_delete_whose_leavings_appear_only_while_it_runs_is_not_done(deployed)
         helper.kill()
         helper.wait()
     assert ended.end.result in (Result.FAILED, Result.UNDONE), ended.end
-    told = " ".join(event.detail for event in ended.events)
+    told = " ".join(said(event) for event in ended.events)
     assert "theirs" in told
     assert list(deployed.folder.rglob("theirs")), "it stays, and was told"
 
@@ -140,7 +141,7 @@ def test_what_pruning_cannot_remove_is_told_by_that_very_operation(deployed):
     ended = deployed.carry_out("upgrade", "v2", "v3", keep_releases=1)
     assert ended.end.result is Result.DONE
     pruned = next(event for event in ended.events if event.kind is Kind.DONE and event.step == "prune")
-    assert "v1/theirs" in pruned.detail
+    assert "v1/theirs" in said(pruned)
     assert deployed.running == "v3"
 
 

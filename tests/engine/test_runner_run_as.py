@@ -16,6 +16,7 @@ from tests.lab import users
 from tests.lab.busy import within
 
 from .host import SHELLS, Host
+from .words import said
 
 pytestmark = pytest.mark.skipif(bool(users.why_not()), reason=users.why_not() or "-")
 SECRET = "canary-7f3a"
@@ -235,7 +236,7 @@ def test_what_hinders_is_named_before_anything_is_stopped(plain, what, said):
     refused = plain.host.carry_out("upgrade", "v1", "v2", **plain.spec(**what))
     assert refused.end.result == "undone"
     failed = next(event for event in refused.events if event.kind is Kind.FAILED)
-    assert failed.step == "prepare" and said in failed.detail
+    assert failed.step == "prepare" and said in said(failed)
     assert (plain.said(), plain.host.current) == (before, "releases/v1")
 
 
@@ -244,7 +245,7 @@ def test_a_folder_that_its_user_may_not_enter_is_named(root):
     root.host.folder.chmod(0o700)
     refused = root.host.carry_out("install", None, "v1", **root.spec())
     failed = next(event for event in refused.events if event.kind is Kind.FAILED)
-    assert failed.detail == f"the user {root.shop} may not enter {root.host.folder}/releases"
+    assert said(failed) == f"the user {root.shop} may not enter {root.host.folder}/releases"
 
 
 def wait_until(true, seconds: float = 30) -> None:

@@ -11,6 +11,8 @@ import pytest
 from deployer.engine.journal import Kind, Result
 from tests.lab.network import wait_until
 
+from .words import said
+
 pytestmark = pytest.mark.found("output")
 
 # Prints for as long as it lives, and says in a file how far it got.
@@ -106,7 +108,7 @@ def test_a_start_that_leaves_nothing_leaves_no_reader(any_host):
 def test_the_last_words_of_a_start_that_fails_are_all_there(any_host):
     call = any_host.carry_out("install", None, "v1", start="seq 1 40000; echo the cause >&2; exit 3")
     failed = next(event for event in call.events if event.kind is Kind.FAILED)
-    assert (failed.exit_status, failed.detail) == (3, "exit status 3: the cause")
+    assert (failed.exit_status, said(failed)) == (3, "exit status 3: the cause")
     assert call.output.startswith(b"".join(b"%d\n" % n for n in range(1, 40001)) + b"the cause\n")
 
 

@@ -62,14 +62,14 @@ def test_a_credential_that_cannot_be_used_is_told_before_anything_is_sent(sshd, 
 
 def test_a_key_that_the_host_does_not_know_is_refused_and_another_try_is_not_advised(sshd, tmp_path):
     private, _ = make_key(tmp_path / "mine", "ed25519")
-    with pytest.raises(AuthRefused, match="did not let") as caught:
+    with pytest.raises(AuthRefused, match="auth_refused") as caught:
         connect(endpoint_of(sshd, key=private))
     assert not caught.value.passing
 
 
 def test_a_password_is_refused_where_only_keys_are_accepted(tmp_path):
     only_keys = "PasswordAuthentication no\nKbdInteractiveAuthentication no"
-    with Sshd(tmp_path / "host", extra=only_keys) as host, pytest.raises(AuthRefused, match="accepts only publickey"):
+    with Sshd(tmp_path / "host", extra=only_keys) as host, pytest.raises(AuthRefused, match="other_methods"):
         connect(endpoint_of(host, key="", password="hunter2"))
 
 
@@ -107,7 +107,7 @@ def test_a_password_opens_the_door_and_a_wrong_one_is_refused_and_sent_to_the_pi
         if password == "right":
             connect(endpoint).close()
         else:
-            with pytest.raises(AuthRefused, match="was not accepted"):
+            with pytest.raises(AuthRefused, match="not_accepted"):
                 connect(endpoint)
         other = paramiko.ECDSAKey.generate()
         with pytest.raises(KeyChanged):

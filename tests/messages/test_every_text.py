@@ -16,6 +16,9 @@ MAX_SENTENCES = 223
 BY_DEFAULT = ("invalid", "unauthorized")  # codes of makers that are called without one
 ADDED = {"invalid": frozenset({"field", "reason", "more"})}
 
+# Codes that the engine puts together; tests/engine/test_error_texts.py compares them with its code.
+OF_THE_ENGINE = ("operation.", "reason.", "gap.", "remedy.", "host_check.")
+
 
 def test_every_code_has_a_text():
     missing = [
@@ -28,7 +31,7 @@ def test_every_code_has_a_text():
 
 
 def test_every_text_is_used():
-    assert [code for code in TEXTS if not _is_used(code)] == []
+    assert [code for code in TEXTS if not code.startswith(OF_THE_ENGINE) and not _is_used(code)] == []
 
 
 def _is_used(code: str) -> bool:

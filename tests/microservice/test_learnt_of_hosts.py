@@ -61,5 +61,5 @@ def test_a_log_in_that_is_refused_is_no_plain_reachable(world, worker, admin_cli
     Asset.objects.update(username="nobody-of-this-name")
     here.go("upgrade", 0, 1)
     host = Asset.objects.get()
-    assert host.reachable is True and "did not let" in host.last_error
+    assert host.reachable is True and "rejected the login" in host.last_error
     assert "reachable, and not ready" in admin_client.get("/hosts/").content.decode()

@@ -15,7 +15,7 @@ from microservice.deployments import actions, retries
 from microservice.models import Deployment, MicroServiceInstance, Operation, Output, Step
 from microservice.status import DeploymentStatus, InstanceStatus, OperationStatus, UndoStatus
 from tests.lab.busy import within
-from tests.microservice.deployments.requests import change_version, install
+from tests.microservice.deployments.requests import change_version, install, other
 from worker import writer
 from worker.results import OperationResult
 from worker.writer import BatchWriter
@@ -112,7 +112,7 @@ def test_operations_that_end_together_and_differently_are_each_written_as_they_e
     claims = [batch.claim() for _ in range(5)]
     results = [done(claim) for claim in claims[:3]]
     bad = {"status": OperationStatus.UNDONE, "undo_status": UndoStatus.UNDONE}
-    results += [done(claim, **bad, error=f"no {claim.operation.pk}") for claim in claims[3:]]
+    results += [done(claim, **bad, error=other(f"no {claim.operation.pk}")) for claim in claims[3:]]
     threads = [threading.Thread(target=batch.finish, args=(result,)) for result in results]
     with batch.paused():
         for thread in threads:
@@ -129,7 +129,7 @@ def test_operations_that_end_together_and_differently_are_each_written_as_they_e
 def test_a_failure_past_the_budget_stops_what_has_not_begun(writers):
     deployment, batch = upgrade(3), writers(slots=1)
     claim = batch.claim()
-    batch.finish(done(claim, status=OperationStatus.UNDONE, undo_status=UndoStatus.UNDONE, error="no"))
+    batch.finish(done(claim, status=OperationStatus.UNDONE, undo_status=UndoStatus.UNDONE, error=other("no")))
     assert batch.claim() is None
     deployment.refresh_from_db()
     assert deployment.status == DeploymentStatus.FAILED
@@ -231,7 +231,7 @@ def test_fences_of_a_new_instance_are_above_every_fence_of_the_one_before(writer
 def test_a_silent_host_is_asked_again_later_and_given_up_at_the_deadline(writers, settings):
     deployment, batch = upgrade(1), writers()
     claim = batch.claim()
-    batch.finish(done(claim, status=OperationStatus.UNKNOWN, error="It did not answer."))
+    batch.finish(done(claim, status=OperationStatus.UNKNOWN, error=other("It did not answer.")))
     row = Operation.objects.get()
     assert (row.status, row.asked, row.owner) == (OperationStatus.UNKNOWN, 1, "") and row.due > timezone.now()
     assert batch.claim() is None and MicroServiceInstance.objects.get().locked
@@ -239,10 +239,10 @@ def test_a_silent_host_is_asked_again_later_and_given_up_at_the_deadline(writers
     Operation.objects.update(due=now - timedelta(seconds=1), unknown_since=now - timedelta(days=1))
     again = batch.claim()
     assert again.operation.pk == row.pk and not again.fresh
-    batch.finish(done(again, status=OperationStatus.UNKNOWN, error="It did not answer."))
+    batch.finish(done(again, status=OperationStatus.UNKNOWN, error=other("It did not answer.")))
     deployment.refresh_from_db()
     assert deployment.status == DeploymentStatus.FAILED
-    assert "could not be asked" in Operation.objects.get().error
+    assert "could not be reached" in Operation.objects.get().error
     assert not MicroServiceInstance.objects.get().locked
 
 
@@ -407,7 +407,8 @@ def test_a_delete_that_failed_is_tried_again_until_it_is_done(writers):
     instance = MicroServiceInstance.objects.get()
     actions.delete(SYSTEM, instance.microservice, [instance.pk])
     for tries in (1, 2):
-        batch.finish(done(batch.claim(), status=OperationStatus.UNDONE, undo_status=UndoStatus.UNDONE, error="no"))
+        failed = done(batch.claim(), status=OperationStatus.UNDONE, undo_status=UndoStatus.UNDONE, error=other("no"))
+        batch.finish(failed)
         instance.refresh_from_db()
         assert (instance.status, instance.tries, instance.locked) == (InstanceStatus.DELETE_FAILED, tries, False)
         assert instance.again_at > timezone.now() and retries.retry_failed_deletes() == 0

@@ -24,6 +24,8 @@ from tests.microservice.world import World
 from worker import execution
 from worker.progress import Progress
 
+from .words import said
+
 LIMITS = {"step_timeout": 1, "output_head": 65_536, "output_tail": 1_024}
 HEAD = 'out(f"@{nonce} output\\n".encode()); event("begun"); event("need", names.index("upload"), "upload")\n'
 
@@ -87,7 +89,7 @@ def test_a_lie_ends_soon_with_a_named_error(tmp_path, lie, monkeypatch):
         outcome, _ = site.carry_out(run, watch, patience=3)
         took, grew = time.monotonic() - began, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
     assert outcome.kind in (OutcomeKind.UNKNOWN, OutcomeKind.NOT_STARTED), outcome
-    assert says is None or says in outcome.error
+    assert says is None or says in said(outcome)
     assert len(watch.data) <= limits.max_output(run.atom)
     assert len(watch.told) <= limits.MAX_STARTS * (4 * len(run.atom.steps) + 4)
     assert took < within(limit + 25), took
@@ -211,7 +213,7 @@ def test_a_host_check_answers_in_time_and_keeps_little(tmp_path, body):
         began = time.monotonic()
         found = probe(Site(sshd).endpoint(), "/srv", False, deadline=4.0)
         assert time.monotonic() - began < within(6)
-    assert not found.ready and found.error
+    assert not found.ready and said(found)
     assert len(json.dumps(found.to_json())) < 3000
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 40_000
 

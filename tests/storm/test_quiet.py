@@ -12,6 +12,7 @@ from microservice.models import MicroServiceInstance, Operation, Output
 from microservice.status import OperationStatus
 from tests.lab.sshd import Sshd
 from tests.microservice import fleet
+from tests.microservice.deployments.requests import other
 from worker.results import OperationResult
 from worker.writer import BatchWriter
 
@@ -58,7 +59,7 @@ def carry_out(scene: Scene, batch: BatchWriter, times: int = 1) -> Operation:
     said = "".join(f"said {line}\n" for line in RAN).encode()
     Output.objects.create(operation=operation, start=0, data=said)
     Operation.objects.filter(pk=operation.pk).update(output_size=len(said))
-    assert batch.finish(OperationResult(operation, OperationStatus.UNDONE, error="stop failed"))
+    assert batch.finish(OperationResult(operation, OperationStatus.UNDONE, error=other("stop failed")))
     return operation
 
 

@@ -8,6 +8,8 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from messages import Message
+
 from .. import deadlines, program, ssh
 from ..endpoint import Endpoint, Limits
 from ..errors import ConnectionLost, WireError
@@ -20,33 +22,35 @@ STALLED = 3  # seconds that a host waits for an answer
 _ENDED = {143: "nothing came from it", 127: "nothing to fetch with: install curl, or GNU wget, or nc"}
 
 
-def why_not_given(connection: ssh.Connection, jump: Endpoint, end: float) -> str:
-    """What keeps this jump host from giving packages; empty where nothing does. `end`: by time.monotonic()."""
+def why_not_given(connection: ssh.Connection, jump: Endpoint, end: float) -> Message | str:
+    """Return what keeps this jump host from serving packages; "" where nothing does. `end`: by time.monotonic()."""
     return _with_server(connection, jump, end, lambda token: "")
 
 
-def why_not_fetched(connection: ssh.Connection, endpoint: Endpoint, limits: Limits, end: float) -> str:
-    """What keeps the host from fetching packages from its jump host."""
+def why_not_fetched(connection: ssh.Connection, endpoint: Endpoint, limits: Limits, end: float) -> Message | str:
+    """Return what keeps the host from fetching packages from its jump host."""
     jump = endpoint.jump
     assert jump is not None, "it is answered of hosts behind one"
     try:
         above, give_back = ssh.borrow(jump, limits)
     except WireError as error:
-        return str(error)
+        return error.message
     try:
         return _with_server(above, jump, end, lambda token: _try(connection, jump, token, end))
     finally:
         give_back()
 
 
-def _with_server(connection: ssh.Connection, jump: Endpoint, end: float, then: Callable[[str], str]) -> str:
+def _with_server(connection: ssh.Connection, jump: Endpoint, end: float, then: Callable[[str], str]) -> Message | str:
     try:
         channel = connection.run(CacheSession.command())
         try:
             return then(CacheSession(channel, jump, end - time.monotonic()).token)
         finally:
             channel.close()
-    except (WireError, Refusal) as error:
+    except WireError as error:
+        return error.message
+    except Refusal as error:
         return str(error)
 
 

@@ -18,6 +18,15 @@ _one_line() {
 	done
 }
 
+# _detail: the reason $1 with its values. Their texts are in messages/texts/operations.py.
+_reason() {
+	_detail=$1
+	shift
+	for _value in "$@"; do
+		_detail=$_detail$_RS$_value
+	done
+}
+
 # $1 kind, $2 position, $3 exit status, $4 old state, $5 new state, $6 detail. Fails only if the journal cannot be written:
 # whether anybody reads along must make no difference.
 _event() {

@@ -8,7 +8,9 @@ _fetch() {
 	case $_offer in
 	fetch\ *) ;;
 	*)
-		_detail=${_offer#bytes} _detail=${_detail# }
+		_offer=${_offer#bytes}
+		_detail=''
+		[ -z "$_offer" ] || _reason jump_host_refused "${_offer# }"
 		return 0
 		;;
 	esac
@@ -24,9 +26,7 @@ _fetch() {
 	# crash: fetched
 	if [ "$_got" = "$_SHA" ] && [ -r "$_file" ]; then
 		exec 3<"$_file"
-		_detail='fetched from the jump host'
-	else
-		_detail="not fetched from the jump host: $_detail"
+		_detail=fetched
 	fi
 	rm -f "$_file" || return 1
 	[ "$_got" = "$_SHA" ] || _event need "$1" - '' '' "$_detail"
@@ -51,7 +51,7 @@ _room_for_both() {
 	[ "$_SIZE" -gt 8388608 ] || return 0
 	_free_space
 	[ -z "$_free" ] || [ $((_free * 1024)) -ge $((_DISK_RESERVE + 3 * _SIZE)) ] || {
-		_detail="the disk has only $_free KiB left"
+		_reason not_fetched_disk "$_free"
 		return 1
 	}
 }
@@ -79,7 +79,7 @@ _begin_fetch() {
 		} &
 	else
 		unset _url
-		_detail='this host has neither curl nor GNU wget nor nc'
+		_detail=not_fetched_tool_missing
 		return 1
 	fi
 	_fetcher=$!
@@ -101,9 +101,9 @@ _into_file() {
 # _got: the sha256 of what was fetched. $1: how the tool ended.
 _fetched() {
 	case $1 in
-	0) _detail='what it gave is not the package' ;;
-	143) _detail='nothing came any more' ;;
-	*) _detail="$_tool ended with exit status $1" ;;
+	0) _detail=not_fetched_package_differs ;;
+	143) _detail=not_fetched_silent ;;
+	*) _reason not_fetched_failed "$_tool" "$1" ;;
 	esac
 	[ -s "$_file" ] || return 0
 	{

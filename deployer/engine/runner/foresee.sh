@@ -5,21 +5,21 @@
 _can_end() {
 	_has link || _has unlink || return 0
 	if [ -e "$_DIR/current" ] && [ ! -L "$_DIR/current" ]; then
-		_fault=not_ready _detail="$_DIR/current is a file or folder of its own, and no link to a release: move it away"
+		_fault=not_ready && _reason current_is_no_link "$_DIR/current"
 		return 1
 	fi
 	if [ -k "$_DIR" ] && [ ! -O "$_DIR" ] && [ -L "$_DIR/current" ] && ! _own_link; then
-		_fault=not_writable _detail="$_DIR/current belongs to another user, and the sticky bit of $_DIR keeps it: give it to this one"
+		_fault=not_writable && _reason sticky_folder "$_DIR/current" "$_DIR"
 		return 1
 	fi
 	for _each in order trash; do
 		[ ! -e "$_BASE/$_each" ] || [ -w "$_BASE/$_each" ] || {
-			_fault=not_writable _detail="$_BASE/$_each cannot be written: does it belong to another user?"
+			_fault=not_writable && _reason path_unwritable "$_BASE/$_each"
 			return 1
 		}
 	done
 	_reserve || {
-		_fault=disk _detail="there is no room for the files of the run: is the disk full, or a quota?"
+		_fault=disk _detail=no_room
 		return 1
 	}
 }
@@ -64,8 +64,8 @@ _is_filled() {
 
 # What hinders nothing for certain: it is told with `prepare`, for whoever looks for a cause later.
 _notes() {
-	[ -z "$_OLD" ] || [ -d "$_DIR/releases/$_OLD" ] || _note "releases/$_OLD is gone: there is no way back to it"
-	[ -n "${_AS-}" ] || [ -w "$_DIR/shared" ] || _note "$_DIR/shared cannot be written by the user that deploys"
+	[ -z "$_OLD" ] || [ -d "$_DIR/releases/$_OLD" ] || _note release_gone "releases/$_OLD"
+	[ -n "${_AS-}" ] || [ -w "$_DIR/shared" ] || _note shared_unwritable "$_DIR/shared"
 	case $_OLD$_ENV in
 	*"export PORT='"*) _port=${_ENV##*"export PORT='"} _port=${_port%%"'"*} ;;
 	*) return 0 ;;
@@ -73,11 +73,13 @@ _notes() {
 	[ -z "$_OLD" ] && [ "$_port" -gt 0 ] && _has start || return 0
 	_port_hex=$(printf '%04X' "$_port")
 	! grep -Eqs "^ *[0-9]+: [0-9A-F]+:$_port_hex [0-9A-F]+:0000 0A " /proc/net/tcp /proc/net/tcp6 8>&- 9>&- ||
-		_note "something listens on port $_port already"
+		_note port_taken "$_port"
 }
 
 _note() {
-	_detail="${_detail:+$_detail; }$1"
+	_noted=$_detail
+	_reason "$@"
+	_detail=${_noted:+$_noted$_US}$_detail
 }
 
 # Reads the commands without running them. $1: the step from which on; $2: "syntax" where that was not looked at yet. In a
@@ -108,7 +110,7 @@ _readable() {
 	_n=0
 	while [ "$_n" -lt "$_STEPS" ]; do
 		eval "_label=\$_name$_n _cmd=\$_$_part$_n"
-		printf '\t%s cannot be read by the shell: ' "$_label"
+		printf '\tshell_syntax\036%s\036' "$_label"
 		[ -z "$_cmd" ] || eval "_never()$_NL{$_NL:$_NL$_cmd$_NL$_NL}" || exit 1
 		_n=$((_n + 1))
 	done
@@ -128,21 +130,20 @@ _can_run() {
 	*/*) _file=$RELEASE/$_word ;;
 	esac
 	case $_word in '' | *[!A-Za-z0-9._/+-]*) return 0 ;; esac
-	printf '\t%s needs %s, ' "$_label" "$_word"
 	if [ -z "$_file" ]; then
 		[ -n "${_AS-}" ] || command -v "$_word" >/dev/null || {
-			printf 'which this host does not have'
+			printf '\tno_program\036%s\036%s' "$_label" "$_word"
 			return 1
 		}
 		return 0
 	fi
 	case ${_AS:+user}$_file in user/*) case $_file in "$RELEASE"/*) ;; *) return 0 ;; esac ;; esac
 	if [ ! -e "$_file" ]; then
-		printf 'and there is no %s' "$_file"
+		printf '\tno_file\036%s\036%s\036%s' "$_label" "$_word" "$_file"
 		return 1
 	fi
 	[ -d "$_file" ] || [ -n "${_AS-}" ] || [ -x "$_file" ] || {
-		printf 'and %s may not be executed: chmod +x before it is packed, and no noexec on the disk' "$_file"
+		printf '\tnot_executable\036%s\036%s\036%s' "$_label" "$_word" "$_file"
 		return 1
 	}
 	_interpreter
@@ -162,7 +163,8 @@ _interpreter() {
 		;;
 	*) [ -x "$_by" ] ;;
 	esac && return 0
-	printf 'which is a script for %s, and this host has no such program' "$_by"
-	case $_by in *[[:cntrl:]]) printf ': its lines end in CR LF' ;; esac
+	_why=no_interpreter
+	case $_by in *[[:cntrl:]]) _why=crlf_script ;; esac
+	printf '\t%s\036%s\036%s\036%s' "$_why" "$_label" "$_word" "$_by"
 	return 1
 }

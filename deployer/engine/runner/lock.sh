@@ -41,7 +41,7 @@ _raise_fence() {
 			[ "$_highest" = "$_before" ] || printf '%s\n' "$_highest" >>"$_BASE/fence"
 		fi
 	} <"$_BASE/fence"
-	[ "$_highest" -le "$_FENCE" ] || _answer lower_fence "the highest fence seen here is $_highest"
+	[ "$_highest" -le "$_FENCE" ] || _answer lower_fence "$_highest"
 }
 
 _read_fences() {
@@ -55,6 +55,6 @@ _read_fences() {
 # Everything the body needs; commands bring what they need themselves.
 _need_tools() {
 	for _each in flock dd mkdir mkfifo mv ln rm cat tail wc sleep tar gzip sha256sum tee find ls chmod; do
-		command -v "$_each" >/dev/null || _answer no_tool "this host has no $_each"
+		command -v "$_each" >/dev/null || _answer no_tool "$_each"
 	done
 }

@@ -11,7 +11,7 @@ _go_back() {
 	read -r _why <"$_RUN/reason"
 	_undo_all
 	if [ -n "$_remains" ]; then
-		_finish failed "not undone:$_remains"
+		_finish failed "not_undone$_RS${_remains# }"
 	elif [ "$_why" = cancelled ]; then
 		_finish cancelled ''
 	elif [ "$_why" = cut ]; then
@@ -24,7 +24,7 @@ _go_back() {
 _finish() {
 	[ ! -d "$_STAGE" ] || _remove_tree "$_STAGE"
 	# Without a version to go to it is a delete, which is not done while something of it stays.
-	if [ "$1$_NEW" = 'done' ] && ! _remove_for_good; then set -- failed "left on the host:$_left"; fi
+	if [ "$1$_NEW" = 'done' ] && ! _remove_for_good; then set -- failed "left_on_host$_RS${_left# }"; fi
 	_let_services_be
 	_close_output
 	printf '%s\n' "$_size" >"$_RUN/size"
@@ -52,7 +52,7 @@ _finish() {
 # The program goes only when the run has ended. Where it is gone and the journal has no end, the end was lost: it is
 # written again. Without a result nothing is concluded: somebody else took the program away.
 _conclude() {
-	[ -s "$_RUN/result" ] || _answer unsettled "the program of operation $_OP is not there"
+	[ -s "$_RUN/result" ] || _answer unsettled "$_OP"
 	{
 		read -r _was
 		read -r _why
@@ -121,7 +121,7 @@ _judge() {
 			_finish 'done' ''
 		fi
 		_fault=died _lines=''
-		[ "$_s" != started ] || _event failed "$_reached" - "$_o" unsure 'the run died: it was killed, or the host restarted'
+		[ "$_s" != started ] || _event failed "$_reached" - "$_o" unsure run_died
 		;;
 	esac
 	_go_back
@@ -134,7 +134,7 @@ _recover_other() {
 	case $_other in '' | "$_OP" | *[!0-9]*) return 0 ;; esac
 	[ -s "$_BASE/runs/$_other/journal" ] || return 0
 	if [ ! -s "$_BASE/runs/$_other/program" ]; then
-		[ -s "$_BASE/runs/$_other/result" ] || _answer unsettled "the program of operation $_other is not there"
+		[ -s "$_BASE/runs/$_other/result" ] || _answer unsettled "$_other"
 		return 0
 	fi
 	setsid sh -c '_MODE=recover _OP=$1 _DIR=$2 _NOW=$3 _UP0=$4 _NONCE=none _FROM=0; . "$5"' sh \

@@ -53,7 +53,7 @@ _look_through() {
 			\( ! -type f ! -type d ! -type l -o -type f \( -perm -4000 -o -perm -2000 \) \) -print -o \
 			-type l -exec ls -ld {} + 8>&- 9>&-
 	) || {
-		_detail='the unpacked package cannot be looked through'
+		_detail=package_unsearchable
 		return 1
 	}
 	while [ -n "$_found" ]; do
@@ -75,11 +75,11 @@ _inside() {
 		*..*) _stays "${1%%' -> '*}" "$_to" && return 0 ;;
 		*) return 0 ;;
 		esac
-		_fault=package _detail="the package holds a link that leads outside: $1"
+		_fault=package && _reason link_outside "$1"
 		return 1
 		;;
 	esac
-	_fault=package _detail="the package holds what is no file, folder or link, or a file with a set-uid bit: $1"
+	_fault=package && _reason special_file "$1"
 	return 1
 }
 
@@ -141,7 +141,7 @@ _room() {
 	[ "$_DISK_RESERVE" -gt 0 ] || [ "$_SIZE" -gt 8388608 ] || return 0
 	_free_space
 	[ -z "$_free" ] || [ $((_free * 1024)) -ge "$_wanted" ] || {
-		_fault=disk _detail="the disk has $_free KiB left, and $((_wanted / 1024)) are needed"
+		_fault=disk && _reason disk_space "$_free" $((_wanted / 1024))
 		return 1
 	}
 }

@@ -59,7 +59,7 @@ _held_below() {
 }
 
 _cannot_remove() {
-	_detail="cannot be removed: ${1#"$_DIR/"} belongs to another user"
+	_reason owned_by_another "${1#"$_DIR/"}"
 }
 
 # Part of `prepare` of a delete: what could not be removed is known before anything is stopped.

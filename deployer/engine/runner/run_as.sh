@@ -39,11 +39,11 @@ _theirs() {
 # Part of `prepare`, before anything is stopped: the user is there, may be used, and reaches its releases.
 _may_become() {
 	command -v sudo >/dev/null || {
-		_fault=run_as _detail="the service runs as $_AS, and this host has no sudo"
+		_fault=run_as && _reason no_sudo "$_AS"
 		return 1
 	}
 	_group=$(id -g "$_AS" 2>/dev/null 8>&- 9>&-) || {
-		_fault=run_as _detail="this host has no user $_AS"
+		_fault=run_as && _reason no_user "$_AS"
 		return 1
 	}
 	_close_releases || return 1
@@ -51,8 +51,8 @@ _may_become() {
 	sudo -n -u "$_AS" sh -c 'cd "$1/releases" || exit 3' sh "$_DIR" 8>&- 9>&-
 	case $? in
 	0) return 0 ;;
-	3) _fault=run_as _detail="the user $_AS may not enter $_DIR/releases" ;;
-	*) _fault=run_as _detail="sudo -n -u $_AS does not work for the user that deploys here" ;;
+	3) _fault=run_as && _reason user_cannot_enter "$_AS" "$_DIR/releases" ;;
+	*) _fault=run_as && _reason user_unusable "$_AS" ;;
 	esac
 	return 1
 }
@@ -64,7 +64,7 @@ _close_releases() {
 		return
 	}
 	chgrp "$_group" "$_DIR/releases" 8>&- 9>&- && chmod 750 "$_DIR/releases" 8>&- 9>&- || {
-		_fault=run_as _detail="the releases cannot be closed: whoever deploys here must be root or in the group of $_AS"
+		_fault=run_as && _reason releases_stay_open "$_AS"
 		return 1
 	}
 }

@@ -17,7 +17,7 @@ _step() {
 	_printed
 	if ! _event started "$1" - "$_was" '' "$_at"; then
 		_fault=disk
-		_event failed "$1" - "$_was" sure "the journal cannot be written: is the disk full?"
+		_event failed "$1" - "$_was" sure journal_unwritable
 		return 1
 	fi
 	printf '%s %s\n' "$_up" $((_timeout + 2)) >"$_RUN/now"
@@ -66,17 +66,18 @@ _explain() {
 	[ -z "$_why" ] || _believed=unsure
 	case $_why in
 	'') [ -n "$_detail" ] || _last_words ;;
-	timeout) _detail="ended after $_timeout s" _fault=timeout _lines='' ;;
-	idle) _detail="ended after $_IDLE_TIMEOUT s without output" _fault=idle _lines='' ;;
-	cancelled) _detail='cancelled' _fault=cancelled _lines='' ;;
-	*) _detail='the package stopped coming' _fault=cut _lines='' ;;
+	timeout) _reason timed_out_step "$_timeout" && _fault=timeout _lines='' ;;
+	idle) _reason idle "$_IDLE_TIMEOUT" && _fault=idle _lines='' ;;
+	cancelled) _detail=cancelled _fault=cancelled _lines='' ;;
+	*) _detail=package_stopped _fault=cut _lines='' ;;
 	esac
 }
 
 # What the step printed last goes with its failure, line by line: error_lines.py finds the one that names the cause. Nothing
 # of an earlier step does.
 _last_words() {
-	_detail="exit status $_status" _lines=''
+	_reason exit_status "$_status"
+	_lines=''
 	read -r _ _pos </proc/self/fdinfo/6
 	_rest=$((_pos - ${_at:-_pos}))
 	[ "$_rest" -gt 0 ] || return 0
@@ -99,11 +100,11 @@ _do_hook() {
 	if [ -n "$_look_for" ]; then
 		[ "$_status" = 0 ] || _last_words
 		if _command "$_acts" "$_look_for" ''; then
-			[ "$_status" = 0 ] || _detail="exit status $_status, but its check passes"
+			[ "$_status" = 0 ] || _reason check_passes "$_status"
 			return 0
 		fi
 		[ "$_status" != 0 ] || _last_words
-		_detail="exit status $_status, and its check does not pass"
+		_reason check_fails "$_status"
 		return 1
 	fi
 	return "$_status"
@@ -117,7 +118,7 @@ _do_stop() {
 	_last_words
 	[ ! -e "$_RUN/why" ] && [ -n "$_look_for" ] || return 1
 	_command "$_acts" "$_look_for" '' && return 1
-	_detail="exit status $_status, but the check finds nothing running"
+	_reason nothing_runs "$_status"
 }
 
 _do_start() {
@@ -129,7 +130,7 @@ _do_start() {
 	# Only where the old one was seen to stop: else it is the old one that answers.
 	[ ! -e "$_RUN/why" ] && [ -n "$_look_for" ] && [ -n "$_stopped" ] || return 1
 	_command "$_acts" "$_look_for" '' || return 1
-	_detail="exit status $_status, but its check passes"
+	_reason check_passes "$_status"
 }
 
 _do_check() {
@@ -139,13 +140,15 @@ _do_check() {
 		return 0
 	fi
 	_last_words
-	_fault=unchecked _detail="not passed within $_timeout s; $_detail"
+	_fault=unchecked
+	_reason not_passed "$_timeout" "$_status"
 	return 1
 }
 
 _do_prepare() {
 	[ -w "$_DIR" ] && [ -w "$_DIR/releases" ] || {
-		_fault=not_writable _detail="the user may not write in $_DIR"
+		_fault=not_writable
+		_reason folder_unwritable "$_DIR"
 		return 1
 	}
 	[ -z "${_AS-}" ] || _may_become || return 1
@@ -161,12 +164,12 @@ _do_prepare() {
 
 _do_upload() {
 	if [ -z "$_needed" ]; then
-		_is="releases/$_NEW" _detail='it is there already'
+		_is="releases/$_NEW" _detail=already_there
 		return 0
 	fi
 	if [ -n "$_FETCHING" ] && ! _fetch "$1"; then return 1; fi
 	_take_in || {
-		_fault=disk _detail='cannot make pipes'
+		_fault=disk _detail=no_pipes
 		return 1
 	}
 	exec 3<&-
@@ -183,13 +186,14 @@ _do_upload() {
 	fi
 	_status=$_tar
 	if [ "$_tar" = 0 ]; then
-		_fault=other_package _detail="the package has the sha256 $_got, not $_SHA"
+		_fault=other_package
+		_reason other_sha256 "$_got" "$_SHA"
 	else
 		# A full disk takes tar's own words as little as its files.
 		_last_words
 		_free_space
 		[ "${_free:-64}" -ge 64 ] || _fault=disk
-		_detail="tar: $_detail; the disk has ${_free:-?} KiB left"
+		_reason tar_failed "$_tar" "${_free:-?}"
 	fi
 	return 1
 }
@@ -218,11 +222,11 @@ _do_unlink() {
 
 _do_prune() {
 	_superfluous
-	_detail=${_gone# }
 	[ -n "$_gone" ] || return 0
+	_reason removed "${_gone# }"
 	[ -d "$_TRASH" ] || mkdir -p "$_TRASH"
 	for _each in $_gone; do
-		_move_release "$_DIR/releases/$_each" "$_TRASH" || _detail='not all could be moved away'
+		_move_release "$_DIR/releases/$_each" "$_TRASH" || _detail=not_all_moved
 	done
 	! _held_below "$_TRASH" || _cannot_remove "$_held"
 	return 0

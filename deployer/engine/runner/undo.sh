@@ -45,7 +45,7 @@ _undo_step() {
 	# crash: undo_effect $_i
 	if [ "$_s" = undo_failed ]; then
 		_remains="$_remains $_label"
-		[ ! -e "$_RUN/why" ] || _fault=timeout _detail="ended after $((_timeout + _patience)) s"
+		[ ! -e "$_RUN/why" ] || { _fault=timeout && _reason timed_out_step $((_timeout + _patience)); }
 		[ -n "$_detail" ] || _last_words
 	fi
 	_event "$_s" "$_i" "$_status" '' "$_is" "$_detail"
@@ -54,7 +54,7 @@ _undo_step() {
 
 _undo_hook() {
 	if [ -z "$_cmd" ]; then
-		_detail='cannot be undone'
+		_detail=cannot_undo
 		return 1
 	fi
 	_command "$_back" "$_cmd" ''
@@ -67,7 +67,7 @@ _undo_stop() {
 	_is="$_back runs"
 	if [ "$_s" != 'done' ] && [ -n "$_look_for" ] && _command "$_back" "$_look_for" ''; then return 0; fi
 	if [ -z "$_cmd" ]; then
-		_detail='there is no start command'
+		_detail=no_start_command
 		return 1
 	fi
 	_bring_back
@@ -79,7 +79,7 @@ _bring_back() {
 	if [ -n "$_look_for" ]; then
 		_wait_for "$_back" "$_look_for" "$_patience" && return 0
 		_last_words
-		_detail="exit status $_status, and its check does not pass"
+		_reason check_fails "$_status"
 		return 1
 	fi
 	return "$_status"
@@ -91,7 +91,7 @@ _undo_start() {
 	_command "$_acts" "$_cmd" ''
 	_status=$?
 	[ "$_status" != 0 ] || return 0
-	_detail="the stop command ended with exit status $_status"
+	_reason stop_failed "$_status"
 	[ ! -e "$_RUN/why" ] || return 1
 	[ "$_s" = 'done' ] || return 0
 	eval "_look_for=\$_check$_i"
@@ -104,7 +104,7 @@ _undo_link() {
 	_linked
 	_is=$_where
 	if [ "$_where" != "$_o" ]; then
-		_detail="current leads to ${_where:-nothing}, not to ${_o:-nothing}"
+		_reason current_differs "${_where:--}" "${_o:--}"
 		return 1
 	fi
 	[ -z "$_cmd" ] || _bring_back

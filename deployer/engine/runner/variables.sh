@@ -4,8 +4,9 @@
 _TAB='	'
 _NL='
 '
-# Parts of a detail: a code of ours, our words, and what a command printed last, line by line (journal.py).
+# In a detail: between its parts, and before each value of a reason (journal.py, step_reasons.py).
 _US=''
+_RS=''
 _unsaid='' _fault='' _lines='' _serves=''
 
 _paths() {
@@ -27,7 +28,8 @@ _answer() {
 	other_host) _code=47 ;;
 	*) _code=46 ;;
 	esac
-	# Without it, the status could be anybody's: that of a forced command, which ran in the place of this program.
-	printf '%s\n' "@$_NONCE answer" ${2:+"$2"} >&5
+	# Without it, the status could be that of a forced command, which ran in the place of this program.
+	_one_line "${2-}"
+	printf '%s\n' "@$_NONCE answer $_text" >&5
 	exit "$_code"
 }

@@ -17,7 +17,9 @@ from paramiko.kex_curve25519 import KexCurve25519
 from paramiko.kex_gex import KexGexSHA256
 from paramiko.kex_group14 import KexGroup14SHA256
 
-MOST_NAMED = 16  # algorithms of one list that an error names
+from messages import Message
+
+MAX_NAMED = 16  # algorithms of one list that an error names
 _NAME = re.compile(r"[A-Za-z0-9@._+-]{1,64}\Z")
 
 
@@ -33,13 +35,14 @@ class Offer:
 
 
 # What people call each list, and sshd_config.
-WORDS = {
-    "kex": ("key exchange", "KexAlgorithms"),
-    "keys": ("host key algorithm", "HostKeyAlgorithms"),
-    "ciphers": ("cipher", "Ciphers"),
-    "macs": ("MAC", "MACs"),
-    "compression": ("compression", "Compression"),
-    "logins": ("signature for logging in", "PubkeyAcceptedAlgorithms"),
+# The option of sshd_config for each list.
+OPTIONS = {
+    "kex": "KexAlgorithms",
+    "keys": "HostKeyAlgorithms",
+    "ciphers": "Ciphers",
+    "macs": "MACs",
+    "compression": "Compression",
+    "logins": "PubkeyAcceptedAlgorithms",
 }
 
 MODERN = Offer(
@@ -135,12 +138,13 @@ def names(given: Sequence[str]) -> tuple[str, ...]:
 class Gap:
     """A list in which nothing is common."""
 
-    what: str  # of WORDS
+    what: str  # a name of OPTIONS
     theirs: tuple[str, ...]
     ours: tuple[str, ...]
 
-    def __str__(self) -> str:
-        return f"no {WORDS[self.what][0]} (it has {_listed(self.theirs)}; we have {_listed(self.ours)})"
+    @property
+    def message(self) -> Message:
+        return Message(f"gap.{self.what}", {"theirs": _named(self.theirs), "ours": _named(self.ours)})
 
 
 def gaps(server: Offer, client: Offer) -> list[Gap]:
@@ -158,13 +162,11 @@ def has_own_mac(server: Sequence[str], client: Sequence[str]) -> bool:
     return "gcm" in next((name for name in client if name in server), "")
 
 
-def remedy(found: Sequence[Gap], legacy: bool) -> str:
-    """What to change, for people."""
-    changes = ", ".join(f"{_wanted(gap)} ({WORDS[gap.what][1]})" for gap in found)
-    change = f"Update the host's SSH server, or let its sshd_config allow {changes}."
-    if legacy or not legacy_would_do(found):
-        return change
-    return f"{change} Where neither can be done, allow legacy algorithms for this host (legacy_algorithms)."
+def remedy(found: Sequence[Gap], legacy: bool) -> Message:
+    """Return what to change."""
+    changes = [f"{_wanted(gap)} ({OPTIONS[gap.what]})" for gap in found]
+    last_resort = not legacy and legacy_would_do(found)
+    return Message("remedy.algorithms_or_legacy" if last_resort else "remedy.algorithms", {"changes": changes})
 
 
 def _wanted(gap: Gap) -> str:
@@ -187,7 +189,7 @@ def old_in_use(names: Sequence[str]) -> list[str]:
 def by_hand() -> list[str]:
     """Options that add the old ones to what OpenSSH's client offers: as `ours(legacy=True)` does here."""
     # The name that clients before OpenSSH 8.5 know too.
-    lists = {WORDS[name][1]: getattr(_OLD, name) for name in ("kex", "keys", "ciphers", "macs")}
+    lists = {OPTIONS[name]: getattr(_OLD, name) for name in ("kex", "keys", "ciphers", "macs")}
     lists["PubkeyAcceptedKeyTypes"] = _OLD.keys
     return [f"{option}=+{','.join(names)}" for option, names in lists.items()]
 
@@ -196,6 +198,5 @@ def _old(what: str) -> tuple[str, ...]:
     return getattr(_OLD, "keys" if what == "logins" else what)
 
 
-def _listed(names: Sequence[str]) -> str:
-    more = len(names) - MOST_NAMED
-    return (", ".join(names[:MOST_NAMED]) or "none") + (f" and {more} more" if more > 0 else "")
+def _named(names: Sequence[str]) -> list[str]:
+    return list(names[:MAX_NAMED]) or ["-"]

@@ -5,8 +5,10 @@ from collections.abc import Callable
 import paramiko
 from paramiko.common import cMSG_CHANNEL_REQUEST
 
+from messages import Message
+
 from .. import host_refusals
-from ..codes import Code
+from ..codes import Code, reason
 from ..endpoint import Endpoint, Limits, fingerprint, host_key_blob, host_key_text, reveal
 from ..errors import (
     AuthRefused,
@@ -156,10 +158,9 @@ class Connection:
             return channel
         except paramiko.ChannelException as error:
             if target and error.code == 2:  # "connect failed"
-                raise Unreachable(
-                    where=f"{target[0]}:{target[1]}", reason=f"the jump host {self.endpoint.where} cannot connect to it"
-                ) from None
-            raise SessionRefused(where=self.endpoint.where, what="a tunnel" if target else "a session") from None
+                why_not = reason("jump_host_cannot_connect", jump=self.endpoint.where)
+                raise Unreachable(where=f"{target[0]}:{target[1]}", reason=why_not) from None
+            raise SessionRefused(where=self.endpoint.where, what=reason("tunnel" if target else "session")) from None
         except (EOFError, OSError, paramiko.SSHException) as error:
             raise self.lost(error) from None
 
@@ -189,7 +190,7 @@ class Connection:
                 raise disagreements.key_changed(self.endpoint, fingerprint(key), key) from None
             raise Unreachable(where=where, reason=why(transport.sock.gave_up or error)) from None
         if not transport.initial_kex_done:
-            raise Unreachable(where=where, reason="it did not answer in time")
+            raise Unreachable(where=where, reason=reason("timed_out"))
 
     @property
     def legacy_in_use(self) -> list[str]:
@@ -205,24 +206,23 @@ class Connection:
                 more = transport.auth_password(user, reveal(self.endpoint.password))
         except paramiko.BadAuthenticationType as error:
             ways = [way for way in ("publickey", "password", "keyboard-interactive") if way in error.allowed_types]
-            raise self._refused(f"it accepts only {' or '.join(ways) or 'other ways'}") from None
+            raise self._refused(reason("other_methods", methods=ways or ["?"])) from None
         except paramiko.AuthenticationException as error:
-            # A cut line is no refusal: another try may help. PAM's refusal ends the line too, and says so before.
+            # A lost connection is not a refusal: another try may help. Only the text of paramiko's error tells the two
+            # apart. PAM's refusal ends the connection too, and says so before.
             if ("saw EOF" in str(error) or "timeout" in str(error)) and not self._said():
                 raise self.lost(error if "timeout" not in str(error) else TimeoutError()) from None
-            told = self._refused("") if self._said() else disagreements.not_accepted(transport, self.endpoint, key)
-            raise told from None
+            told = self._refused(reason("login_ended")) if self._said() else None
+            raise told or disagreements.not_accepted(transport, self.endpoint, key) from None
         except (EOFError, OSError, paramiko.SSHException) as error:
-            raise self._refused("") if self._said() else self.lost(error) from None
+            raise self._refused(reason("login_ended")) if self._said() else self.lost(error) from None
         if more:
-            raise self._refused("it asks for a second proof")
+            raise self._refused(reason("second_factor"))
 
-    def _refused(self, reason: str) -> AuthRefused:
-        """In our words, also where the host said more in its banner: an account that has expired, or is locked."""
-        code = self._said()
-        reason = host_refusals.SENTENCES[code] if code else reason
-        error = AuthRefused(where=self.endpoint.where, username=self.endpoint.username, reason=reason)
-        error.code = code or error.code
+    def _refused(self, why: Message) -> AuthRefused:
+        """Return the refusal; its code says more where the host's banner does: an account that has expired, say."""
+        error = AuthRefused(where=self.endpoint.where, username=self.endpoint.username, reason=why)
+        error.code = self._said() or error.code
         return error
 
     def _said(self) -> Code | None:
@@ -277,7 +277,7 @@ def fetch_host_key(
         return found.offered
     finally:
         connection.close()
-    raise Unreachable(where=connection.endpoint.where, reason="it showed no host key")
+    raise Unreachable(where=connection.endpoint.where, reason=reason("no_host_key"))
 
 
 _jumps = SharedConnections(connect)

@@ -4,6 +4,9 @@ from dataclasses import replace
 
 import paramiko
 
+from messages import Message
+
+from ..codes import reason
 from ..endpoint import Endpoint, fingerprint, host_key_text
 from ..errors import AuthRefused, KeyChanged, NoCommonAlgorithm, TooOld, WireError
 from . import algorithms
@@ -22,12 +25,12 @@ def incompatible(transport: Transport, endpoint: Endpoint) -> WireError:
             ours = replace(ours, keys=transport.preferred_keys)
     if found := algorithms.gaps(transport.theirs, ours):
         return _nothing_common(endpoint, found)
-    return key_changed(endpoint, "a key of another type", "")
+    return key_changed(endpoint, reason("another_key_type"), "")
 
 
-def key_changed(endpoint: Endpoint, offered: str, key: str) -> KeyChanged:
+def key_changed(endpoint: Endpoint, offered: Message | str, key: str) -> KeyChanged:
     """`offered` is its fingerprint, or words; `key` the whole of it."""
-    pinned = fingerprint(endpoint.host_key) if endpoint.host_key else "none"
+    pinned = fingerprint(endpoint.host_key) if endpoint.host_key else "-"
     return KeyChanged(where=endpoint.where, pinned=pinned, offered=offered, key=key)
 
 
@@ -48,7 +51,7 @@ def prove(transport: Transport, user: str, key: paramiko.PKey) -> list[str]:
 
 def not_accepted(transport: Transport, endpoint: Endpoint, key: paramiko.PKey | None) -> WireError:
     """Tells a credential that is not known from one whose signatures are not taken."""
-    reason = "the credential was not accepted"
+    why = reason("not_accepted")
     if key is not None:
         said = transport.server_extensions.get("server-sig-algs", b"").decode("ascii", "replace")
         there = tuple(name for name in algorithms.names(said.split(",")) if "-cert-" not in name)
@@ -56,17 +59,14 @@ def not_accepted(transport: Transport, endpoint: Endpoint, key: paramiko.PKey | 
         if there and not set(there) & set(here):
             return _nothing_common(endpoint, [algorithms.Gap("logins", there, here)])
         if not there and isinstance(key, paramiko.RSAKey) and not endpoint.legacy:
-            reason += (
-                "; it is an RSA key, and the host does not say that it takes RSA signatures with SHA-2 (servers before "
-                "OpenSSH 7.2 need legacy_algorithms, or a key of another type)"
-            )
-    return AuthRefused(where=endpoint.where, username=endpoint.username, reason=reason)
+            why = reason("rsa_not_accepted")
+    return AuthRefused(where=endpoint.where, username=endpoint.username, reason=why)
 
 
 def _nothing_common(endpoint: Endpoint, found: list[algorithms.Gap]) -> NoCommonAlgorithm:
     return NoCommonAlgorithm(
         where=endpoint.where,
-        gaps="; ".join(map(str, found)),
-        hint=algorithms.remedy(found, endpoint.legacy),
+        gaps=[gap.message for gap in found],
+        remedy=algorithms.remedy(found, endpoint.legacy),
         legacy=not endpoint.legacy and algorithms.legacy_would_do(found),
     )

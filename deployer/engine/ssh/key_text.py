@@ -6,66 +6,64 @@ import re
 
 from ..errors import BadCredential
 
-NEW = "Make a new key: ssh-keygen -t ed25519."
 _LABEL = re.compile(r"(?:[A-Z0-9]{1,12} ){0,4}PRIVATE KEY\Z")
 _HEADER = re.compile(r"[A-Za-z0-9-]{1,40}:")
 
-# What may be pasted instead, the first that fits: a pattern, what it is, and what to do.
+# What may be pasted instead, the first that fits: a pattern, the reason (what it is), and the remedy.
 _OTHERS = (
     (
         re.compile(r"PuTTY-User-Key-File-\d"),
-        "a PuTTY key (.ppk)",
-        "Convert it: puttygen KEY.ppk -O private-openssh -o KEY.",
+        "putty_key",
+        "convert_putty",
     ),
     (
         re.compile(r"-cert-v01@openssh\.com AAAA"),
-        "a certificate, which holds no private key",
-        "Give the private key that belongs to it: the file without -cert.pub.",
+        "certificate",
+        "without_cert_pub",
     ),
     (
         re.compile(r"(?:ssh-(?:ed25519|rsa|dss)|ecdsa-sha2-nistp\d{3}|sk-[a-z0-9-]{1,40}@openssh\.com) AAAA"),
-        "a public key",
-        "Give the private key that belongs to it: the file without .pub.",
+        "public_key",
+        "without_pub",
     ),
     (
         re.compile(r"-- BEGIN SSH2 PUBLIC KEY"),
-        "a public key (RFC 4716)",
-        "Give the private key that belongs to it; "
-        "one in the same form is converted by: ssh-keygen -i -f KEY > KEY.new.",
+        "public_key_rfc4716",
+        "convert_rfc4716",
     ),
     (
         re.compile(r"-- BEGIN SSH2 ENCRYPTED PRIVATE KEY"),
-        "a private key in ssh.com's form (SSH2)",
-        "Take its passphrase off and convert it: ssh-keygen -i -f KEY > KEY.new.",
+        "ssh2_key",
+        "convert_ssh2",
     ),
     (
         re.compile(r"-----BEGIN (?:[A-Z0-9]{1,12} ){0,4}PUBLIC KEY-----"),
-        "a public key (PEM)",
-        "Give the private key that belongs to it.",
+        "public_key_pem",
+        "its_private_key",
     ),
     (
         re.compile(r"-----BEGIN (?:TRUSTED )?CERTIFICATE(?: REQUEST)?-----"),
-        "an X.509 certificate",
-        "Give the private key that belongs to it.",
+        "x509_certificate",
+        "its_private_key",
     ),
-    (re.compile(r"SSH PRIVATE KEY FILE FORMAT 1\.1"), "a key of version 1 of SSH", NEW),
-    (re.compile(r"-----BEGIN PGP "), "a PGP key", NEW),
-    (re.compile(r'"kty"\s*:'), "a JSON Web Key", NEW),
+    (re.compile(r"SSH PRIVATE KEY FILE FORMAT 1\.1"), "ssh1_key", "new_key"),
+    (re.compile(r"-----BEGIN PGP "), "pgp_key", "new_key"),
+    (re.compile(r'"kty"\s*:'), "jwk", "new_key"),
     (
         re.compile(r"-----BEGIN (?:[A-Z0-9]{1,12} ){0,4}PRIVATE KEY-----"),
-        "a private key that was cut short: its END line is missing",
-        "Give the whole file.",
+        "no_end_line",
+        "whole_file",
     ),
     (
         re.compile(r"-----END (?:[A-Z0-9]{1,12} ){0,4}PRIVATE KEY-----"),
-        "a private key that was cut short: its BEGIN line is missing",
-        "Give the whole file.",
+        "no_begin_line",
+        "whole_file",
     ),
-    (re.compile(r"\A\s*(?:SHA256:|MD5:|\d+ SHA256:)"), "a fingerprint", "Give the private key itself."),
+    (re.compile(r"\A\s*(?:SHA256:|MD5:|\d+ SHA256:)"), "a_fingerprint", "key_itself"),
     (
         re.compile(r"\A\s*(?:b3BlbnNzaC1rZXk|MII|MHc|MIG|MC4)"),
-        "the middle of a private key",
-        "Give its BEGIN and END lines too.",
+        "middle_of_key",
+        "begin_and_end",
     ),
 )
 
@@ -103,8 +101,8 @@ def _first(text: str) -> tuple[str, str]:
 def _named(text: str) -> BadCredential:
     for pattern, what, remedy in _OTHERS:
         if pattern.search(text):
-            return BadCredential(reason=f"it is {what}", hint=remedy)
-    return BadCredential(reason="it is no private key")
+            return BadCredential(what, remedy)
+    return BadCredential("no_private_key")
 
 
 def kind_in(pem: str) -> str:
@@ -132,7 +130,7 @@ def _after(data: bytes, at: int) -> int:
 def refusal(kind: str) -> BadCredential:
     """For a key that can be read, and that is of no use here."""
     if kind.startswith("sk-"):
-        return BadCredential(reason="it is the handle of a key in a hardware token, which is not here", hint=NEW)
+        return BadCredential("hardware_key", "new_key")
     if kind in ("ssh-dss", "DSA"):
-        return BadCredential(reason="it is a DSA key, which OpenSSH takes no longer", hint=NEW)
-    return BadCredential(reason=f"it is a key of the type {kind}, which SSH does not use", hint=NEW)
+        return BadCredential("dsa_key", "new_key")
+    return BadCredential("unused_key_type", "new_key", kind=kind)

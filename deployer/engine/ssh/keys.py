@@ -25,7 +25,7 @@ def key_of(endpoint: Endpoint) -> paramiko.PKey | None:
     """The private key to log in with; None where there is a password instead. Raises BadCredential."""
     if not endpoint.key:
         if not endpoint.password:
-            raise BadCredential(reason="it has neither a private key nor a password")
+            raise BadCredential("empty_credential")
         return None
     text, passphrase = reveal(endpoint.key), reveal(endpoint.passphrase)
     digest = hashlib.sha256(f"{len(text)} {text}{passphrase}".encode("utf-8", "replace")).digest()
@@ -64,12 +64,9 @@ def _parse(text: str, passphrase: str) -> paramiko.PKey:
     except UnsupportedAlgorithm:
         if kind:
             raise key_text.refusal(kind) from None
-        raise BadCredential(
-            reason="it is locked in a way, or of a type, that is not supported",
-            hint="Write it anew: ssh-keygen -p -f KEY. For a key that ssh-keygen cannot read: openssl pkey -in KEY.",
-        ) from None
+        raise BadCredential("unsupported_key", "rewrite_key") from None
     except Exception:  # noqa: BLE001 - for a text that is no key the parsers raise anything
-        raise BadCredential(reason="the private key cannot be read, or its passphrase is wrong") from None
+        raise BadCredential("unreadable_key", about="passphrase" if passphrase else "secret") from None
     return _for_paramiko(key)
 
 
@@ -78,7 +75,7 @@ def _load(load: Callable[[bytes, bytes | None], object], data: bytes, passphrase
         return load(data, passphrase)
     except TypeError:  # a passphrase is missing, or there is one for a key that has none: ssh-keygen does not mind
         if passphrase is None:
-            raise BadCredential(reason="the private key has a passphrase, which is missing") from None
+            raise BadCredential("passphrase_missing") from None
         return load(data, None)
 
 

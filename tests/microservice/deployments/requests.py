@@ -8,6 +8,8 @@ from django.db import transaction
 from access.callers import Caller
 from access.problems import Problem
 from audit.models import History
+from deployer.engine.codes import Code, error
+from messages import Message
 from microservice import notify
 from microservice.deployments import actions
 from microservice.deployments.installs import Installation
@@ -108,3 +110,8 @@ def end_all(deployment: Deployment, status: OperationStatus, **more: Any) -> Non
     with transaction.atomic():
         notify.publish(results.record_results([results.OperationResult(row, status, **more) for row in rows]))
     deployment.refresh_from_db()
+
+
+def other(text: str) -> Message:
+    """An error of which no more is known than this text."""
+    return error(Code.OTHER, reason=text)

@@ -14,7 +14,7 @@ from microservice.deployments import actions, retries
 from microservice.models import Deployment, MicroServiceInstance, Operation
 from microservice.status import DeploymentStatus, InstanceStatus, OperationStatus
 from tests.microservice import fleet
-from tests.microservice.deployments.requests import install
+from tests.microservice.deployments.requests import install, other
 from worker.claims import FENCES_PER_INSTANCE
 from worker.results import OperationResult
 from worker.writer import BatchWriter
@@ -87,7 +87,7 @@ def test_forget_ends_operations(shop, batch, state):
         claim = batch.claim()
         if state is OperationStatus.UNKNOWN:
             assert batch.finish(
-                OperationResult(claim.operation, OperationStatus.UNKNOWN, error="silent", reached=False)
+                OperationResult(claim.operation, OperationStatus.UNKNOWN, error=other("silent"), reached=False)
             )
     told = actions.forget(ANN, service, [one.pk], WHY)
     operation = made.operations.get()
@@ -129,7 +129,7 @@ def test_forget_ends_deferred_install(shop):
 def fail_delete(batch) -> None:
     claim = batch.claim()
     assert batch.finish(
-        OperationResult(claim.operation, OperationStatus.UNDONE, error="h cannot be reached", reached=False)
+        OperationResult(claim.operation, OperationStatus.UNDONE, error=other("h cannot be reached"), reached=False)
     )
 
 
@@ -277,4 +277,4 @@ def test_advice_after_forgetting(shop, admin_client):
                 status=OperationStatus.FAILED, error=error, error_code=Code.LEFT_ON_HOST
             )
         page = admin_client.get(f"/operations/{made.operations.get().pk}/").content.decode()
-        assert ("Somebody forgot the instance" if error is None else "could not be removed") in page
+        assert ("instance was forgotten because" if error is None else "could not be removed") in page
