@@ -3,5 +3,5 @@ from django.apps import AppConfig
 
 class IntegrationsConfig(AppConfig):
     name = "integrations"
-    label = "outside"  # as tables and migrations of every installation know it
+    label = "outside"  # the label in tables and migrations of existing installations
     default_auto_field = "django.db.models.BigAutoField"

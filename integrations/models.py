@@ -1,4 +1,4 @@
-"""What the system needs from outside, as it was set at run time: the newest row holds, every older one is kept."""
+"""The settings of integrations: the newest row is current, and every older one is kept."""
 
 from django.db import models
 from django.utils import timezone
@@ -7,7 +7,7 @@ from access.secrets import EncryptedField
 
 
 class Setting(models.Model):
-    """One whole document of settings. Never changed after it was written: the next one is a new row."""
+    """One revision of the whole document. Rows are never changed: a change is a new row."""
 
     # JSON of {part: {field: value}}, all of it encrypted: it holds passwords, tokens and private keys.
     document = EncryptedField()

@@ -9,11 +9,11 @@ from callbacks.models import Callback, Delivery, EventType
 SECRET = "whsec_" + base64.b64encode(b"k" * 24).decode()
 
 
-def callback(url: str, **fields) -> Callback:
+def create_callback(url: str, **fields) -> Callback:
     return subscriptions.create(SYSTEM, {"url": url, "secret": SECRET, **fields})[0]
 
 
-def told(name="deployment.ended:1", event=EventType.DEPLOYMENT_ENDED) -> None:
+def enqueue(name="deployment.ended:1", event=EventType.DEPLOYMENT_ENDED) -> None:
     outbox.enqueue(event, name, {"x": "ü"})
 
 

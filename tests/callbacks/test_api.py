@@ -7,7 +7,7 @@ import pytest
 from callbacks.models import Callback, EventType
 from tests.api.conftest import api, store  # noqa: F401
 
-from .factories import SECRET, callback, send_all, told
+from .factories import SECRET, create_callback, enqueue, send_all
 
 pytestmark = pytest.mark.django_db
 
@@ -25,7 +25,7 @@ def test_a_callback_over_the_api_from_its_making_to_its_end(api, receiver):  # n
     tried = some.post(f"{path}/test").json()
     assert (tried["state"], tried["answer_status"], tried["answer"]) == ("delivered", 200, "thanks")
     assert json.loads(receiver.got[0].body)["type"] == "test"
-    told()
+    enqueue()
     send_all()
     again = some.post(f"{path}/test").json()
     assert json.loads(again["body"])["type"] == "deployment.ended"
@@ -67,7 +67,7 @@ def test_a_wrong_callback_is_told_where(api, body):  # noqa: F811
 def test_the_secret_is_encrypted_in_the_database():
     from django.db import connection
 
-    callback("https://example.org/", headers={"X-Key": "hush"})
+    create_callback("https://example.org/", headers={"X-Key": "hush"})
     with connection.cursor() as cursor:
         cursor.execute("SELECT secret, headers FROM callback")
         secret, headers = cursor.fetchone()

@@ -9,7 +9,7 @@ from callbacks import http_client
 from callbacks.models import Callback, DeliveryState, EventType
 from tests.callbacks.receiver import Receiver
 
-from .factories import SECRET, callback, send_all, told
+from .factories import SECRET, create_callback, enqueue, send_all
 
 pytestmark = pytest.mark.django_db
 
@@ -130,7 +130,7 @@ def test_a_setting_admits_a_network_and_no_other(settings):
 )
 def test_an_address_that_is_none_is_refused_at_once(url):
     with pytest.raises(Problem) as problem:
-        callback(url)
+        create_callback(url)
     assert problem.value.errors[0]["pointer"] == "/url"
 
 
@@ -139,7 +139,7 @@ def test_a_name_of_a_private_address_is_refused_when_it_is_sent_and_not_tried_ag
     with Receiver() as receiver:
         callback_url = f"http://{host}:{receiver.port}/"
         Callback.objects.create(url=callback_url, secret=SECRET, events=list(EventType.values))
-        told()
+        enqueue()
         row = send_all()[0]
         assert receiver.got == []
     assert row.state == DeliveryState.FAILED
@@ -159,8 +159,8 @@ def test_a_name_is_resolved_once_and_that_address_is_spoken_to(receiver, monkeyp
         return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (address, port))]
 
     monkeypatch.setattr(socket, "getaddrinfo", rebinding)
-    callback(f"http://rebind.example:{receiver.port}/")
-    told()
+    create_callback(f"http://rebind.example:{receiver.port}/")
+    enqueue()
     assert send_all()[0].state == DeliveryState.DELIVERED
     assert len(asked) == 1
     assert receiver.got[0].headers["host"] == f"rebind.example:{receiver.port}"
@@ -180,8 +180,8 @@ def test_a_name_with_one_private_address_among_others_is_refused(monkeypatch):
 
 def test_redirects_are_not_followed(receiver):
     receiver.answers = [(307, {"Location": "/elsewhere"}, b"", 0)]
-    callback(receiver.url)
-    told()
+    create_callback(receiver.url)
+    enqueue()
     row = send_all()[0]
     assert (row.answer_status, row.state) == (307, DeliveryState.PENDING)
     assert [got.path for got in receiver.got] == ["/hook?a=b"]
@@ -202,5 +202,5 @@ def test_redirects_are_not_followed(receiver):
 )
 def test_headers_that_would_change_the_message_are_refused(headers):
     with pytest.raises(Problem) as problem:
-        callback("https://example.org/", headers=headers)
+        create_callback("https://example.org/", headers=headers)
     assert problem.value.errors[0]["pointer"].startswith("/headers")

@@ -15,7 +15,7 @@ from microservice.publishing import versions
 from microservice.status import BuildStatus, DeploymentStatus, OperationStatus
 from tests.microservice import fleet
 
-from .factories import callback, told
+from .factories import create_callback, enqueue
 
 pytestmark = pytest.mark.django_db
 
@@ -25,24 +25,24 @@ def names() -> list[str]:
 
 
 def test_what_is_rolled_back_is_never_told():
-    callback("https://example.org/")
+    create_callback("https://example.org/")
     with pytest.raises(RuntimeError), transaction.atomic():
-        told()
+        enqueue()
         raise RuntimeError
     assert names() == []
 
 
 def test_the_same_is_told_once():
-    callback("https://example.org/")
-    told()
-    told()
+    create_callback("https://example.org/")
+    enqueue()
+    enqueue()
     assert names() == ["deployment.ended"]
 
 
 def test_only_what_a_callback_asked_for_is_told_to_it():
-    callback("https://example.org/", events=["lock.broken"])
-    callback("https://example.org/", active=False)
-    told()
+    create_callback("https://example.org/", events=["lock.broken"])
+    create_callback("https://example.org/", active=False)
+    enqueue()
     assert names() == []
 
 
@@ -55,7 +55,7 @@ def test_only_what_a_callback_asked_for_is_told_to_it():
     ],
 )
 def test_a_deployments_start_and_end_are_told_with_names(status, event):
-    callback("https://example.org/")
+    create_callback("https://example.org/")
     made = fleet.running()
     made.status = DeploymentStatus.QUEUED
     notify.publish([advance.set_status(made, DeploymentStatus.RUNNING)])
@@ -69,7 +69,7 @@ def test_a_deployments_start_and_end_are_told_with_names(status, event):
 
 
 def test_failed_and_undone_instances_are_told_and_good_ones_not():
-    callback("https://example.org/")
+    create_callback("https://example.org/")
     made = fleet.running(4)
     operations = list(made.operations.all())
     ends = (OperationStatus.FAILED, OperationStatus.UNDONE, OperationStatus.SUCCEEDED, OperationStatus.CANCELLED)
@@ -82,7 +82,7 @@ def test_failed_and_undone_instances_are_told_and_good_ones_not():
 
 
 def test_the_number_of_statements_does_not_grow_with_what_is_told(django_assert_max_num_queries):
-    callback("https://example.org/")
+    create_callback("https://example.org/")
     made = fleet.running(40)
     operations = list(made.operations.all())
     for operation in operations:
@@ -101,7 +101,7 @@ def test_without_callbacks_a_bad_end_costs_one_look_and_a_good_one_nothing(djang
 
 
 def test_a_broken_lock_is_told():
-    callback("https://example.org/")
+    create_callback("https://example.org/")
     instance = fleet.running().operations.get().instance
     instance.locked, instance.lock_deployment = True, instance.operations.get().deployment
     instance.save()
@@ -111,7 +111,7 @@ def test_a_broken_lock_is_told():
 
 
 def test_the_end_of_a_build_is_told():
-    callback("https://example.org/")
+    create_callback("https://example.org/")
     version = fleet.versions(fleet.service(), 1, BuildStatus.PENDING)[0]
     version.microservice = fleet.MicroService.objects.get()
     versions.change(SYSTEM, version, {"status": BuildStatus.BUILDING})

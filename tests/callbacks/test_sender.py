@@ -16,7 +16,7 @@ from callbacks import http_client, redelivery, sender, signing
 from callbacks.models import Delivery, DeliveryState
 from tests.lab.busy import within
 
-from .factories import callback, send_all, told
+from .factories import create_callback, enqueue, send_all
 
 pytestmark = pytest.mark.django_db
 
@@ -31,13 +31,13 @@ def test_a_signature_is_the_one_that_standard_webhooks_gives_as_its_example():
 @pytest.mark.parametrize("secret", ["whsec_", "whsec_!!!", "whsec_c2hvcnQ=", "plain words", "whsec_" + "A" * 200])
 def test_a_secret_that_is_none_is_refused(secret):
     with pytest.raises(Problem) as problem:
-        callback("https://example.org/", secret=secret)
+        create_callback("https://example.org/", secret=secret)
     assert problem.value.errors[0]["pointer"] == "/secret"
 
 
 def test_a_message_arrives_signed_with_its_headers_and_both_sides_are_kept(receiver):
-    callback(receiver.url, headers={"X-Team": "red", "Authorization": "Basic cGFzc3dvcmQ="})
-    told()
+    create_callback(receiver.url, headers={"X-Team": "red", "Authorization": "Basic cGFzc3dvcmQ="})
+    enqueue()
     row = send_all()[0]
     got = receiver.got[0]
     signed = f"{got.headers['webhook-id']}.{got.headers['webhook-timestamp']}.".encode() + got.body
@@ -56,8 +56,8 @@ def test_a_message_arrives_signed_with_its_headers_and_both_sides_are_kept(recei
 
 def test_what_fails_is_tried_again_with_growing_pauses_for_a_day_with_the_same_id(receiver):
     receiver.answers = [(500, {}, b"later", 0)]
-    callback(receiver.url)
-    told()
+    create_callback(receiver.url)
+    enqueue()
     pauses = []
     for _ in range(60):
         row = send_all()[0]
@@ -77,8 +77,8 @@ def test_what_fails_is_tried_again_with_growing_pauses_for_a_day_with_the_same_i
 
 def test_what_was_given_up_is_sent_again_by_hand(receiver):
     receiver.answers = [(500, {}, b"", 0), (200, {}, b"ok", 0)]
-    callback(receiver.url)
-    told()
+    create_callback(receiver.url)
+    enqueue()
     Delivery.objects.update(until=timezone.now())
     row = send_all()[0]
     assert row.state == DeliveryState.FAILED
@@ -89,16 +89,16 @@ def test_what_was_given_up_is_sent_again_by_hand(receiver):
 
 
 def test_what_is_being_sent_is_not_sent_by_hand_too(receiver):
-    callback(receiver.url)
-    told()
+    create_callback(receiver.url)
+    enqueue()
     row = sender.claim(8)[0]
     with pytest.raises(Problem, match="being sent"):
         redelivery.redeliver(SYSTEM, row)
 
 
 def test_a_delivery_is_claimed_once_and_again_when_its_lease_has_run_out(receiver):
-    callback(receiver.url)
-    told()
+    create_callback(receiver.url)
+    enqueue()
     assert len(sender.claim(8)) == 1
     assert sender.claim(8) == []
     Delivery.objects.update(lease=timezone.now() - timedelta(seconds=1))
@@ -106,9 +106,9 @@ def test_a_delivery_is_claimed_once_and_again_when_its_lease_has_run_out(receive
 
 
 def test_one_callback_takes_no_more_than_its_share_of_the_hands(receiver):
-    slow, other = callback(receiver.url), callback(receiver.url)
+    slow, other = create_callback(receiver.url), create_callback(receiver.url)
     for number in range(10):
-        told(f"deployment.ended:{number}")
+        enqueue(f"deployment.ended:{number}")
     rows = sender.claim(8)
     assert sorted(row.callback_id for row in rows) == [slow.pk] * 2 + [other.pk] * 2
     assert sender.claim(8) == []
@@ -117,8 +117,8 @@ def test_one_callback_takes_no_more_than_its_share_of_the_hands(receiver):
 def test_a_server_that_is_not_there_is_an_error_in_words(receiver):
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
-        callback(f"http://127.0.0.1:{free.getsockname()[1]}/")
-        told()
+        create_callback(f"http://127.0.0.1:{free.getsockname()[1]}/")
+        enqueue()
         row = send_all()[0]
     assert (row.state, row.answer_status) == (DeliveryState.PENDING, None)
     assert "refused" in row.error.lower()
@@ -126,16 +126,16 @@ def test_a_server_that_is_not_there_is_an_error_in_words(receiver):
 
 def test_an_answer_is_clipped(receiver):
     receiver.answers = [(200, {}, b"x" * 100_000, 0)]
-    callback(receiver.url)
-    told()
+    create_callback(receiver.url)
+    enqueue()
     assert len(send_all()[0].answer) == http_client.MAX_ANSWER
 
 
 def test_a_server_that_is_slow_is_left_at_the_deadline(receiver, monkeypatch):
     monkeypatch.setattr(http_client, "TIMEOUT", 0.5)
     receiver.answers = [(200, {}, b"", 3)]
-    callback(receiver.url)
-    told()
+    create_callback(receiver.url)
+    enqueue()
     row = send_all()[0]
     assert row.answer_status is None
     assert row.took < within(2500)
@@ -172,9 +172,9 @@ def test_a_server_that_answers_a_byte_at_a_time_is_left_at_the_deadline(settings
 @pytest.mark.found("away")
 def test_one_that_meets_an_error_nobody_foresaw_is_a_failed_attempt_and_hinders_no_other(receiver, caplog):
     """A secret whose key is lost: it was sent again and again every minute for ever, and nobody was told."""
-    broken, good = callback(receiver.url), callback(receiver.url)
+    broken, good = create_callback(receiver.url), create_callback(receiver.url)
     type(broken).objects.filter(pk=broken.pk).update(headers="{no json: canary")
-    told()
+    enqueue()
     rows = send_all()
     assert len(rows) == 2 and len(receiver.got) == 1
     row = Delivery.objects.get(callback=broken)
