@@ -26,8 +26,8 @@ from ..schemas.deployment_requests import RetryRequest, RevertRequest
 
 router = Router()
 
-LONGEST_WAIT = 30  # seconds
-LOOK_AGAIN = 2.0  # seconds after which a waiting request looks at the row itself, whatever the event stream says
+MAX_WAIT = 30  # seconds
+POLL_INTERVAL = 2.0  # seconds between two reads of the row while a request waits, whatever the event stream says
 
 
 @router.get("/deployments/", response=shapes.DeploymentList, summary="List deployments")
@@ -48,9 +48,9 @@ def list_deployments(
         rows = rows.filter(status=_word(status, DeploymentStatus.values, "/query/status"))
     if action:
         rows = rows.filter(action=_word(action, Action.values, "/query/action"))
-    found = paging.page(query, rows)
-    counts = count_operations(found.rows)
-    return found.answer(shapes.DeploymentList, lambda row: shapes.deployment(row, counts.get(row.pk, {})))
+    page = paging.page(query, rows)
+    counts = count_operations(page.rows)
+    return page.answer(shapes.DeploymentList, lambda row: shapes.deployment(row, counts.get(row.pk, {})))
 
 
 @router.get("/deployments/{id}", response=shapes.DeploymentOut, summary="Get a deployment")
@@ -59,7 +59,7 @@ def get_deployment(
     request: HttpRequest,
     id: base.PathId,
     response: HttpResponse,
-    wait: int = Query(0, ge=0, le=LONGEST_WAIT, description="Seconds: answers once it has ended, at the latest then"),
+    wait: int = Query(0, ge=0, le=MAX_WAIT, description="Maximum number of seconds to wait for the end"),
 ):
     """Return a deployment. With `wait`, the answer is sent when it has ended, or after that many seconds.
 
@@ -69,7 +69,7 @@ def get_deployment(
     if wait and found.status not in DEPLOYMENT_ENDED:
         if not _wait_for_end(id, wait, caller(request)):
             response["Retry-After"] = "2"
-        who = caller_of(request)  # anew: whoever lost the right meanwhile is not told how it went on
+        who = caller_of(request)  # again: a caller who lost the right meanwhile must not see the result
         found = lookup.find_deployment(who or caller(request), id)
     return serialize(found)
 
@@ -92,21 +92,21 @@ def list_operations(request: HttpRequest, id: base.PathId, query: paging.Page, s
 @needs("deploy")
 def cancel(request: HttpRequest, id: base.PathId):
     """Start no more operations; stop running ones on their hosts and undo them."""
-    return _told(actions.cancel, request, id)
+    return _after(actions.cancel, request, id)
 
 
 @router.post("/deployments/{id}/pause", response=shapes.DeploymentOut, summary="Pause a deployment")
 @needs("deploy")
 def pause(request: HttpRequest, id: base.PathId):
     """Start no more operations until the deployment is resumed; running ones continue."""
-    return _told(actions.pause, request, id)
+    return _after(actions.pause, request, id)
 
 
 @router.post("/deployments/{id}/resume", response=shapes.DeploymentOut, summary="Resume a deployment")
 @needs("deploy")
 def resume(request: HttpRequest, id: base.PathId):
     """Continue a paused deployment."""
-    return _told(actions.resume, request, id)
+    return _after(actions.resume, request, id)
 
 
 @router.post("/deployments/{id}/retry", response={202: shapes.DeploymentOut}, summary="Retry a deployment")
@@ -127,7 +127,7 @@ def revert(request: HttpRequest, id: base.PathId, response: HttpResponse, body: 
 
 
 def accepted(deployment: Deployment, response: HttpResponse) -> Status:
-    """202, where to look, and the deployment with what was left out of it."""
+    """Return 202 with the deployment and its Location."""
     response["Location"] = f"/api/v1/deployments/{deployment.pk}"
     return Status(202, serialize(deployment))
 
@@ -137,7 +137,7 @@ def serialize(deployment: Deployment) -> shapes.DeploymentOut:
 
 
 def count_operations(rows: Iterable[Deployment]) -> dict[int, dict[str, int]]:
-    """{deployment id: {status: operations}}, in one statement."""
+    """Return {deployment id: {status: number of operations}}, in one statement."""
     counts: dict[int, dict[str, int]] = defaultdict(dict)
     grouped = Operation.objects.filter(deployment__in=[row.pk for row in rows]).order_by()
     for deployment_id, status, number in grouped.values_list("deployment", "status").annotate(Count("pk")):
@@ -145,14 +145,16 @@ def count_operations(rows: Iterable[Deployment]) -> dict[int, dict[str, int]]:
     return counts
 
 
-def _told(act: Callable[[Caller, Deployment], Deployment], request: HttpRequest, number: int) -> shapes.DeploymentOut:
+def _after(act: Callable[[Caller, Deployment], Deployment], request: HttpRequest, number: int) -> shapes.DeploymentOut:
     act(caller(request), lookup.find_deployment(caller(request), number, "deploy"))
     return serialize(lookup.find_deployment(caller(request), number, "deploy"))
 
 
 def _wait_for_end(deployment_id: int, seconds: float, who: Caller) -> bool:
-    """Returns when the deployment has ended or the time is over; holds no database connection meanwhile. False where
-    there was no turn, or it went to somebody else."""
+    """Wait until the deployment has ended or the time is over, without holding a database connection.
+
+    Return False where there is no slot to wait in, or it was given to another request.
+    """
     deadline = time.monotonic() + seconds
     try:
         subscriber = event_stream.broadcaster.join(
@@ -161,14 +163,14 @@ def _wait_for_end(deployment_id: int, seconds: float, who: Caller) -> bool:
             account=who.account,
         )
     except event_stream.TooManyStreams:
-        return False  # as many wait as this process has threads to spare, or this caller may: the state as it is now
+        return False  # every spare thread of the process, or of this caller, waits already
     try:
         while (left := deadline - time.monotonic()) > 0 and not subscriber.dropped:
             status = Deployment.objects.values_list("status", flat=True).get(pk=deployment_id)
             if status in DEPLOYMENT_ENDED:
                 return True
             release_connection()
-            subscriber.next(min(left, LOOK_AGAIN))
+            subscriber.next(min(left, POLL_INTERVAL))
         return not subscriber.dropped
     finally:
         subscriber.close()

@@ -24,10 +24,12 @@ from ..schemas import base
 router = Router()
 
 KEEPALIVE = 10.0  # seconds without an event after which a comment is sent
-RETRY = 2000  # milliseconds after which a browser comes back
-ASK_AGAIN = 2.0  # seconds after which it is asked again whether the caller still may
+RETRY = 2000  # milliseconds after which a browser reconnects
+RIGHTS_INTERVAL = 2.0  # seconds between two checks of the caller's rights
 STREAM = {"responses": {200: {"content": {"text/event-stream": {"schema": {"type": "string"}}}}}}
-SINCE = Query(None, ge=0, le=2**63 - 1, description="The last id that was seen; the header Last-Event-ID says the same")
+SINCE = Query(
+    None, ge=0, le=2**63 - 1, description="The last id received; the header Last-Event-ID has the same meaning"
+)
 
 
 @router.get("/events", openapi_extra=STREAM, summary="Stream all events")
@@ -81,15 +83,15 @@ def _stream(
     response = StreamingHttpResponse(stream, content_type="text/event-stream; charset=utf-8")
     response["Cache-Control"] = "no-cache, no-store"
     response["X-Accel-Buffering"] = "no"
-    request.META.pop("HTTP_ACCEPT_ENCODING", None)  # a compressor would keep events back until it has enough of them
+    request.META.pop("HTTP_ACCEPT_ENCODING", None)  # a compressor would delay events until it has enough of them
     release_connection()
     return response
 
 
 class Stream:
-    """The body of one answer. Subscribes before it reads the rows, so that nothing is missed; ids tell duplicates.
+    """The body of one answer. It subscribes before it reads the rows, so no event is missed; ids detect duplicates.
 
-    A class and no bare generator: `close()` gives the slot back also where nobody ever read a byte.
+    A class instead of a generator: `close()` releases the slot also where no byte was ever read.
     """
 
     def __init__(
@@ -103,7 +105,7 @@ class Stream:
     ):
         self._subscriber, self._wants, self._last_id = subscriber, wants, last_id
         self._deployment_id, self._still_may = deployment_id, still_may
-        self._ended = ended  # the deployment had ended before: all that is left to say is in the rows
+        self._ended = ended  # the deployment has ended: all remaining events are in the rows
         self._parts = self._all()
 
     def __iter__(self) -> Iterator[bytes]:
@@ -125,7 +127,7 @@ class Stream:
             self._subscriber.close()
 
     def _from_rows(self) -> Iterator[bytes]:
-        """Everything after the last id that is in the rows by now; no connection is kept while it is sent."""
+        """Yield the events in the rows after the last id, without holding a database connection while sending."""
         while items := event_stream.read(self._last_id, self._deployment_id):
             release_connection()
             if text := b"".join(self._sent(item) for item in items if self._wants(item)):
@@ -136,16 +138,16 @@ class Stream:
     def _live(self) -> Iterator[bytes]:
         sent = time.monotonic()
         while not self._ended:
-            items = self._subscriber.take(min(KEEPALIVE, ASK_AGAIN))
+            items = self._subscriber.take(min(KEEPALIVE, RIGHTS_INTERVAL))
             if not self._still_may() or (not items and self._subscriber.dropped):
-                return  # too slow: it comes back with the last id, and gets the rest from the rows
+                return  # too slow: the client reconnects with the last id and reads the rest from the rows
             text = b"".join(self._sent(item) for item in items if item.id > self._last_id)
             if not text and time.monotonic() - sent >= KEEPALIVE:
-                text = b": still here\n\n"
+                text = b": keep-alive\n\n"
             if text:
                 sent = time.monotonic()
                 yield text
-        yield from self._from_rows()  # what was written together with the end
+        yield from self._from_rows()  # events written together with the end
 
     def _sent(self, item: event_stream.StreamEvent) -> bytes:
         self._last_id = max(self._last_id, item.id)
@@ -155,11 +157,11 @@ class Stream:
 
 
 def still(known: CachedCaller) -> bool:
-    """Whether a stream may go on. Whoever may something else now comes back, and is told what that is."""
+    """Return whether a stream may continue. A caller whose rights have changed has to reconnect."""
     try:
         return session_cache.is_current(known)
     except Error:
-        return True  # it does not answer, so there is nothing to tell either; the next look asks again
+        return True  # the database does not answer, so there are no events either; the next check asks again
     finally:
         release_connection()
 

@@ -1,4 +1,4 @@
-"""The shapes of what goes in and comes out, shared by the parts of the API."""
+"""The schemas that the resources of the API share, and those of services, versions and tokens."""
 
 import re
 from datetime import datetime
@@ -97,51 +97,56 @@ SecretsIn = dict[str, StrictStr | None]
 
 
 class ServiceUpdate(Body):
-    """A service's fields; what is not named stays."""
+    """The fields of a service to change; the others stay."""
 
     name: Text = ""
     language: Text = ""
     build_orig: Text = ""
     build_url: Text = ""
     build_command: Text = ""
-    build_secrets: SecretsIn = Field({}, description="What the build command sees, as `secrets`")
-    build_username: Text = Field("", description="What the repository is fetched with over https")
-    build_password: Text = Field("", description='Write-only; a token or a password. "" removes it')
-    build_key: Text = Field("", description='Write-only; a private key for ssh, without a passphrase. "" removes it')
-    build_refs: list[Text] = Field([], description="Patterns of the branches and tags that are built; none: all")
+    build_secrets: SecretsIn = Field({}, description="Environment of the build command; as `secrets`")
+    build_username: Text = Field("", description="User name to fetch the repository over https")
+    build_password: Text = Field("", description='Write-only; a token or password for https. "" removes it')
+    build_key: Text = Field("", description='Write-only; a private SSH key without a passphrase. "" removes it')
+    build_refs: list[Text] = Field([], description="Patterns of the branches and tags that may be built; empty: all")
     build_depth: StrictInt = Field(
         0,
         ge=0,
         le=1_000_000,
-        description=("Commits of the history that a build from git sees; 0: all of it, with every tag"),
+        description="Number of commits that a build from git fetches; 0: the whole history with every tag",
     )
     description: Text = ""
     start_command: Text = ""
     stop_command: Text = ""
     check_command: Text = ""
     check_timeout: StrictInt = Field(60, description="Seconds")
-    environment: dict[str, Any] = Field({}, description="NAME: text; null keeps the value that is there")
+    environment: dict[str, Any] = Field({}, description="NAME: text; null keeps the current value")
     secrets: SecretsIn = Field(
         {},
-        description="Write-only; commands see them as they see `environment`. NAME: text, or null to remove it; "
-        "what is not named stays",
+        description="Write-only; environment variables too. NAME: text, or null to remove it; the others stay",
     )
     pre_command: Text = ""
     pre_undo_command: Text = ""
     post_command: Text = ""
     post_undo_command: Text = ""
-    run_as: Text = Field("", description="User on the hosts that the commands run as, by sudo -n -u; empty: as today")
-    private_releases: StrictBool = Field(False, description="Only that user's group reads the releases; needs run_as")
-    encoding: Text = Field("", description="Of what its commands print; empty: the host's. Any name that Python knows")
+    run_as: Text = Field(
+        "", description="The user on the hosts that runs the commands, with sudo -n -u; empty: the login user"
+    )
+    private_releases: StrictBool = Field(
+        False, description="Only the group of run_as may read the releases; needs run_as"
+    )
+    encoding: Text = Field(
+        "", description="Encoding of command output, by any name that Python knows; empty: that of the host"
+    )
     keep_releases: StrictInt = 3
     limits: dict[str, Any] = {}
     steps: list[dict[str, Any]] = []
     auto_deploy_tag: Text = ""
-    team: StrictInt | StrictStr | None = Field(None, description="Id or name of the team that owns it")
+    team: StrictInt | StrictStr | None = Field(None, description="Id or name of the team that owns the service")
 
 
 class ServiceCreate(ServiceUpdate):
-    """A new service: only its name is required."""
+    """A new service. Only its name is required."""
 
     name: Text
 
@@ -153,7 +158,7 @@ class ServiceOut(Schema):
     build_orig: str
     build_url: str
     build_command: str
-    build_secrets: list[str] = Field(description="Names alone; values never come out")
+    build_secrets: list[str] = Field(description="Names only; values are never returned")
     build_secrets_changed: dict[str, datetime] = Field(description="When each was last set")
     build_username: str
     has_build_password: bool
@@ -165,8 +170,8 @@ class ServiceOut(Schema):
     stop_command: str
     check_command: str
     check_timeout: int
-    environment: dict[str, Any] = Field(description="Values are null for whoever may not deploy the service")
-    secrets: list[str] = Field(description="Names alone; values never come out")
+    environment: dict[str, Any] = Field(description="Values are null for callers who may not deploy the service")
+    secrets: list[str] = Field(description="Names only; values are never returned")
     secrets_changed: dict[str, datetime] = Field(description="When each was last set")
     pre_command: str
     pre_undo_command: str
@@ -193,15 +198,15 @@ class ServiceList(ListPage):
 class VersionCreate(Body):
     """A new version of a service."""
 
-    version: Text = Field("", description="Where it is left out: TIME-BRANCH-COMMIT, of the fields below")
+    version: Text = Field("", description="Default: TIME-BRANCH-COMMIT, from the fields below")
     ref: Text = "master"
     description: Text = ""
     status: BuildStatusIn = BuildStatus.PENDING.value
-    commit: Text = Field("", description="The hash that it was built from, where `version` is left out")
-    committed: Moment | None = Field(None, description="When that commit was made, where `version` is left out")
+    commit: Text = Field("", description="The commit hash, where `version` is missing")
+    committed: Moment | None = Field(None, description="The time of the commit, where `version` is missing")
 
     def named(self) -> dict[str, Any]:
-        """The fields of a version, its name made by the rule of deployctl/naming.py where none was given."""
+        """Return the fields of a version, with a name by the rule of deployctl/naming.py where none was sent."""
         fields = self.given()
         commit, committed = fields.pop("commit", ""), fields.pop("committed", None)
         if "version" in fields:
@@ -215,7 +220,7 @@ class VersionCreate(Body):
 
 
 class VersionUpdate(Body):
-    """What may change of a version."""
+    """The fields of a version to change; the others stay."""
 
     status: BuildStatusIn = BuildStatus.PENDING.value
     description: Text = ""
@@ -230,9 +235,9 @@ class VersionOut(Schema):
     description: str
     status: int
     status_str: str
-    file_path: str = Field(description="Where the package lies in the store; set by publishing it, never by name")
-    sha256: str = Field(description="Of the package as it is stored and sent to hosts: it was written anew")
-    source_sha256: str = Field(description="Of the file that was published; in the answer to a package, of that one")
+    file_path: str = Field(description="The path of the package in the store; set by uploading it only")
+    sha256: str = Field(description="Of the package as it is stored and sent to hosts")
+    source_sha256: str = Field(description="Of the uploaded file; in the answer to an upload, of that upload")
     size: int | None
     unpacked_size: int | None
     bad: bool
@@ -242,7 +247,7 @@ class VersionOut(Schema):
     build_detail_params: dict[str, Any] = Field(description="The parameters of that sentence")
     created: datetime
     created_by: str
-    instances: int = Field(description="How many instances run it")
+    instances: int = Field(description="Number of instances that run it")
 
 
 class VersionList(ListPage):
@@ -250,7 +255,7 @@ class VersionList(ListPage):
 
 
 class TokenCreate(Body):
-    """A new token. `services`: ids or names of the only services it is for; none means all that its owner may."""
+    """A new token. `services`: ids or names of the services that it is limited to; empty: all that its user may see."""
 
     name: Text
     scopes: list[Text]
@@ -261,17 +266,17 @@ class TokenCreate(Body):
             "Default: TOKEN_LIFETIME_DAYS from now. null: never; only for administrators and service accounts"
         ),
     )
-    user: StrictInt | StrictStr | None = Field(None, description="Id or name of the service account that it is for")
+    user: StrictInt | StrictStr | None = Field(None, description="Id or name of the service account that uses it")
 
 
 class TokenOut(Schema):
     id: int
     name: str
-    hint: str = Field(description="The token's first characters")
+    hint: str = Field(description="The first characters of the token")
     scopes: list[str]
     services: list[int]
     user: str
-    parent_id: int | None = Field(description="The token that it was made with; it ends with that one")
+    parent_id: int | None = Field(description="The token that created it; it ends with that one")
     expires: datetime | None
     last_used: datetime | None
     created: datetime
@@ -279,7 +284,7 @@ class TokenOut(Schema):
 
 
 class TokenCreated(TokenOut):
-    token: str = Field(description="Shown this once; only a hash of it is kept")
+    token: str = Field(description="Only in this answer; only its hash is stored")
 
 
 class TokenList(ListPage):

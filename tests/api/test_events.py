@@ -134,7 +134,7 @@ def test_an_event_that_is_in_the_rows_and_handed_out_by_the_hub_comes_once(api, 
     (subscriber,) = event_stream.broadcaster._subscribers
     wait_until(lambda: not subscriber._queue.empty(), what="the broadcaster hands it out")
     assert reader.ids(1) == [first.pk]
-    assert next(reader.parts) == b": still here\n\n"
+    assert next(reader.parts) == b": keep-alive\n\n"
     second = fleet.event(deployment)
     assert reader.ids(1) == [second.pk]
     reader.close()
@@ -225,13 +225,13 @@ def test_while_nothing_happens_a_comment_is_sent(api, monkeypatch):
     monkeypatch.setattr(events, "KEEPALIVE", 0.05)
     answer = api().get(f"/deployments/{fleet.running().pk}/events")
     parts = iter(answer.streaming_content)
-    assert [next(parts) for _ in range(3)] == [b"retry: 2000\n\n", b": still here\n\n", b": still here\n\n"]
+    assert [next(parts) for _ in range(3)] == [b"retry: 2000\n\n", b": keep-alive\n\n", b": still here\n\n"]
     answer.close()
 
 
 def test_a_stream_ends_soon_after_its_token_was_taken_back(api, monkeypatch):
     monkeypatch.setattr(events, "KEEPALIVE", 0.05)
-    monkeypatch.setattr(events, "ASK_AGAIN", 0.1)
+    monkeypatch.setattr(events, "RIGHTS_INTERVAL", 0.1)
     deployment = fleet.running()
     reader = Reader(api().get(f"/deployments/{deployment.pk}/events"))
     for _ in range(6):
@@ -245,7 +245,7 @@ def test_who_reads_too_slowly_is_let_go_and_gets_the_rest_by_its_last_id(api, mo
     monkeypatch.setattr(events, "KEEPALIVE", 0.05)
     deployment = fleet.running()
     reader = Reader(api().get(f"/deployments/{deployment.pk}/events"))
-    assert [next(reader.parts) for _ in range(2)][1] == b": still here\n\n"  # it has read the rows, and waits
+    assert [next(reader.parts) for _ in range(2)][1] == b": keep-alive\n\n"  # it has read the rows, and waits
     rows = [fleet.event(deployment).pk for _ in range(40)]
     (subscriber,) = event_stream.broadcaster._subscribers
     wait_until(lambda: subscriber.dropped)

@@ -57,7 +57,7 @@ def test_every_line_of_the_list_has_tests_that_exist():
 @pytest.mark.parametrize("loss", ["logout", "removal", "deactivation", "reset"])
 def test_a_stream_ends_soon_after_its_reader_lost_the_right(monkeypatch, own_broadcaster, loss):  # noqa: F811
     monkeypatch.setattr(events, "KEEPALIVE", 0.05)
-    monkeypatch.setattr(events, "ASK_AGAIN", 0.1)
+    monkeypatch.setattr(events, "RIGHTS_INTERVAL", 0.1)
     deployment = fleet.running()
     team = Team.objects.create(name="red")
     MicroService.objects.update(team=team)

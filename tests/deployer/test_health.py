@@ -44,7 +44,7 @@ def test_a_system_is_ready_with_database_broker_and_a_worker_seen_lately(client,
 
 
 def test_without_a_worker_lately_it_is_not_ready(client, broker):
-    assert client.get("/readyz").json()["worker"].startswith("none was seen")
+    assert client.get("/readyz").json()["worker"].startswith("none seen")
     worker(seconds_ago=61)
     answer = client.get("/readyz")
     assert answer.status_code == 503 and answer.json()["worker"] != "ok" and answer.json()["broker"] == "ok"
