@@ -1,4 +1,4 @@
-"""Builds: started at their origin, waited for, tried again; and what versions are called."""
+"""Commands for builds and for the names of versions."""
 
 import time
 from datetime import datetime
@@ -11,34 +11,34 @@ from .context import Context, may_wait, quoted
 from .exits import Ended, Exit, OutOfTime
 from .naming import version_name
 
-WELL, OPEN = "success", ("pending", "building")
-PAUSE = 2.0  # seconds between two looks
-LINES = 20  # of what it printed, where it ended badly
+SUCCESS, OPEN = "success", ("pending", "building")
+PAUSE = 2.0  # seconds between two polls
+MAX_LINES = 20  # of the output of a failed build
 
 
 @click.command()
 @click.argument("service")
 @click.argument("version")
-@click.option("--ref", default="master", show_default=True, help="The branch, tag or commit, where VERSION is new.")
-@click.option("--again", is_flag=True, help="Also where its last attempt failed, timed out or was a duplicate.")
-@click.option("--even-built", is_flag=True, help="Also where the commit is built already.")
+@click.option("--ref", default="master", show_default=True, help="The branch, tag or commit of a new VERSION.")
+@click.option("--again", is_flag=True, help="Build again after a failure, a timeout or a duplicate.")
+@click.option("--even-built", is_flag=True, help="Build even if the commit is already built.")
 @may_wait()
 @click.pass_obj
 def build(context: Context, service: str, version: str, ref: str, again: bool, even_built: bool) -> None:
-    """Has VERSION of SERVICE built at the service's origin, and makes it where it is not there yet."""
+    """Build VERSION of SERVICE at its build source; create the version if it does not exist."""
     wait = context.patience.waits
     path = f"/services/{quoted(service)}/versions/"
     known = [row for row in context.client.all(path) if row["version"] == version]
-    made = known[0] if known else context.client.post(path, {"version": version, "ref": ref})
-    path = f"{path}{made['id']}/build"
-    one = context.client.post(path, {"again": again, "even_built": even_built})
+    row = known[0] if known else context.client.post(path, {"version": version, "ref": ref})
+    path = f"{path}{row['id']}/build"
+    attempt = context.client.post(path, {"again": again, "even_built": even_built})
     if wait:
-        one = _until_ended(context, path, one)
-    context.show(one, _line(service, version, one))
-    if wait and one["status_str"] != WELL:
-        if not context.as_json and one["log"]:
-            click.echo(printable("\n".join(one["log"].splitlines()[-LINES:])), err=True)
-        raise SystemExit(int(Exit.BADLY))
+        attempt = _until_ended(context, path, attempt)
+    context.show(attempt, _line(service, version, attempt))
+    if wait and attempt["status_str"] != SUCCESS:
+        if not context.as_json and attempt["log"]:
+            click.echo(printable("\n".join(attempt["log"].splitlines()[-MAX_LINES:])), err=True)
+        raise SystemExit(int(Exit.FAILED))
 
 
 @click.command("attempts")
@@ -46,7 +46,7 @@ def build(context: Context, service: str, version: str, ref: str, again: bool, e
 @click.argument("version")
 @click.pass_obj
 def attempts(context: Context, service: str, version: str) -> None:
-    """Every attempt to build VERSION of SERVICE, the newest first."""
+    """List the attempts to build VERSION of SERVICE, newest first."""
     number = context.version(service, version)["id"]
     rows = context.client.get(f"/services/{quoted(service)}/versions/{number}/builds/")["data"]
     context.show(
@@ -62,36 +62,36 @@ def attempts(context: Context, service: str, version: str) -> None:
 @click.command("name")
 @click.option("--ref", required=True, help="The branch or tag.")
 @click.option("--commit", required=True, help="The commit's hash.")
-@click.option("--time", "moment", required=True, help="When it was committed: git show -s --format=%cI")
+@click.option("--time", "moment", required=True, help="The time of the commit: git show -s --format=%cI")
 def name(ref: str, commit: str, moment: str) -> None:
-    """Prints what a version is called: TIME-BRANCH-COMMIT. Asks no server."""
+    """Print the name of a version: TIME-BRANCH-COMMIT. No server is contacted."""
     try:
-        made = datetime.fromisoformat(moment.strip())
-        if made.tzinfo is None:
+        time_of_commit = datetime.fromisoformat(moment.strip())
+        if time_of_commit.tzinfo is None:
             raise ValueError("needs a time zone")
     except ValueError:
-        raise Ended(f"{moment!r} is no moment such as 2026-01-31T12:00:00+00:00.", Exit.WRONG_USE) from None
+        raise Ended(f"{moment!r} is not a valid time such as 2026-01-31T12:00:00+00:00.", Exit.USAGE_ERROR) from None
     try:
-        click.echo(version_name(ref, commit, made))
+        click.echo(version_name(ref, commit, time_of_commit))
     except ValueError as error:
-        raise Ended(f"--commit {error}.", Exit.WRONG_USE) from None
+        raise Ended(f"--commit {error}.", Exit.USAGE_ERROR) from None
 
 
-def _until_ended(context: Context, path: str, one: dict[str, Any]) -> dict[str, Any]:
-    """The build as it ended. Raises Ended with TIME_IS_UP when the client's patience is over."""
-    while one["status_str"] in OPEN:
+def _until_ended(context: Context, path: str, attempt: dict[str, Any]) -> dict[str, Any]:
+    """Return the build after its end. Raises Ended with TIMEOUT after --timeout."""
+    while attempt["status_str"] in OPEN:
         left = context.client.patience.left
-        late = f"Time is up: the build is {one['status_str']}. It goes on."
+        late = f"Timeout: the build is {attempt['status_str']}. It continues."
         if left <= 0:
-            raise Ended(late, Exit.TIME_IS_UP)
+            raise Ended(late, Exit.TIMEOUT)
         time.sleep(min(PAUSE, left))
         try:
-            one = context.client.get(path)
+            attempt = context.client.get(path)
         except OutOfTime as error:
-            raise Ended(f"{late} {error.reason}", Exit.TIME_IS_UP) from None
-    return one
+            raise Ended(f"{late} {error.reason}", Exit.TIMEOUT) from None
+    return attempt
 
 
-def _line(service: str, version: str, one: dict[str, Any]) -> str:
-    told = f"{service} {version}: attempt {one['attempt']} is {one['status_str']}"
-    return f"{told}: {one['detail']}" if one["detail"] else told
+def _line(service: str, version: str, attempt: dict[str, Any]) -> str:
+    line = f"{service} {version}: attempt {attempt['attempt']} is {attempt['status_str']}"
+    return f"{line}: {attempt['detail']}" if attempt["detail"] else line

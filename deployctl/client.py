@@ -1,4 +1,4 @@
-"""The HTTP API over the standard library. What is safe to send again is sent again: a POST carries a key for that."""
+"""HTTP client of the API, on the standard library. Requests are retried; an idempotency key makes a POST safe."""
 
 import email.utils
 import http.client
@@ -15,16 +15,16 @@ from typing import Any
 import click
 
 from .exits import Ended, Exit, OutOfTime
-from .patience import TRIES, Patience
+from .patience import MAX_TRIES, Patience
 
-WRONG_USE = frozenset({400, 401, 403, 404, 405, 410, 413, 414, 415, 422})
-FINAL = WRONG_USE | {409}  # no further try makes another answer of it
-PASSING = frozenset({429, 502, 503, 504})  # worth another try, whoever asks
+USAGE_STATUSES = frozenset({400, 401, 403, 404, 405, 410, 413, 414, 415, 422})
+FINAL = USAGE_STATUSES | {409}  # a retry gets the same answer
+TEMPORARY = frozenset({429, 502, 503, 504})  # always retried
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What the server said: the JSON (None where there is none), the raw bytes and the headers."""
+    """The server's answer: the JSON (None without any), the raw bytes and the headers."""
 
     status: int
     data: Any
@@ -32,31 +32,33 @@ class Answer:
     headers: dict[str, str]
 
 
-class _Again(Exception):
-    """No answer, or none that counts; `told`: the seconds after which the server wants to be asked again."""
+class _Retry(Exception):
+    """No answer, or a temporary one. `retry_after`: the seconds that the server asks to wait."""
 
-    def __init__(self, reason: str, told: float | None = None, refusal: Ended | None = None):
+    def __init__(self, reason: str, retry_after: float | None = None, refusal: Ended | None = None):
         super().__init__(reason)
-        self.told, self.refusal = told, refusal
+        self.retry_after, self.refusal = retry_after, refusal
 
 
 class _NoRedirect(urllib.request.HTTPRedirectHandler):
     def redirect_request(self, *_):
-        return None  # a token is never carried to another address
+        return None  # the token is never sent to another URL
 
 
 class Client:
-    """`Client(url, token).get("/services/")`; paths are below /api/v1. Raises Ended for everything that goes wrong.
+    """`Client(url, token).get("/services/")`. Paths are below /api/v1. Every error raises Ended.
 
-    `patience` says how long a server is asked that does not answer.
+    `patience`: how long a server that does not answer is retried.
     """
 
     def __init__(self, url: str, token: str, patience: Patience | None = None):
         parts = urllib.parse.urlsplit(url)
         if parts.scheme not in ("http", "https") or not parts.hostname:
-            raise Ended(f"{url!r} is no address: DEPLOYCTL_URL or --url must be http://… or https://…", Exit.WRONG_USE)
+            raise Ended(
+                f"{url!r} is not a valid URL: DEPLOYCTL_URL or --url must be http://… or https://…", Exit.USAGE_ERROR
+            )
         if any(ord(letter) <= 32 or ord(letter) > 126 for letter in token):
-            raise Ended("The token holds a character that no token has.", Exit.WRONG_USE)
+            raise Ended("The token contains an invalid character.", Exit.USAGE_ERROR)
         self._base, self._token = url.rstrip("/") + "/api/v1", token
         self._opener = urllib.request.build_opener(_NoRedirect())
         self.patience = patience or Patience()
@@ -65,7 +67,7 @@ class Client:
         return self.ask("GET", path, query=query, timeout=timeout).data
 
     def all(self, path: str, **query: Any) -> list[dict]:
-        """Every row of a list, page after page."""
+        """Return every row of a list, from all pages."""
         rows: list[dict] = []
         cursor = ""
         while True:
@@ -76,14 +78,14 @@ class Client:
             cursor = page["next"]
 
     def post(self, path: str, body: dict | None = None) -> Any:
-        """One key for all tries, so that a request whose answer was lost is not done twice."""
+        """Send a POST. All tries have one idempotency key: a request whose answer was lost is not repeated."""
         headers = {"Idempotency-Key": str(uuid.uuid4())}
         if body is None:
             return self.ask("POST", path, headers=headers).data
         return self.ask("POST", path, json.dumps(body).encode(), headers | {"Content-Type": "application/json"}).data
 
     def put_file(self, path: str, file: Path, digest: str) -> Any:
-        """Streams a file. The same bytes again change nothing, so a try that broke off is repeated."""
+        """Upload a file. Uploading the same bytes again changes nothing, so a broken upload is retried."""
         headers = {
             "Content-Type": "application/octet-stream",
             "Content-Length": str(file.stat().st_size),
@@ -101,18 +103,18 @@ class Client:
         timeout: float = 60,
         text: bool = False,
     ) -> Answer:
-        """`text`: what is asked for is no JSON. `timeout`: seconds of silence that one try bears."""
+        """Send a request, and retry it. `text`: the answer is not JSON. `timeout`: seconds without data."""
         known = {name: value for name, value in (query or {}).items() if value not in (None, "")}
         address = self._base + path + (f"?{urllib.parse.urlencode(known)}" if known else "")
         tried = 0
         while True:
-            # One try may not outlast what the command may; a second more, for the answer that just then comes.
-            bears = min(timeout, max(1.0, self.patience.left + 1))
+            # One try may not exceed the command's timeout; one second more for an answer on its way.
+            limit = min(timeout, max(1.0, self.patience.left + 1))
             try:
-                answer = self._try(method, address, body, headers or {}, bears, text, tried)
-            except _Again as again:
+                answer = self._try(method, address, body, headers or {}, limit, text, tried)
+            except _Retry as retry:
                 tried += 1
-                self._rest(tried, again)
+                self._wait(tried, retry)
                 continue
             if tried and self.patience.waits:
                 click.echo(f"{self._base} answers again.", err=True)
@@ -128,41 +130,41 @@ class Client:
         text: bool,
         tried: int,
     ) -> Answer:
-        """One try. Raises _Again where another one may be better, Ended where not."""
+        """Try once. Raises _Retry if another try may succeed, else Ended."""
         try:
             answer = self._once(method, address, body, headers, timeout)
         except urllib.error.URLError as error:
-            # Where no connection came about, nothing was sent; what broke off later may have arrived.
+            # Without a connection nothing was sent; a request that broke off later may have arrived.
             self.patience.reached |= isinstance(error.reason, ConnectionResetError | BrokenPipeError)
-            raise _Again(f"{self._base} does not answer: {error.reason or error}") from None
+            raise _Retry(f"{self._base} does not answer: {error.reason or error}") from None
         except (http.client.HTTPException, OSError) as error:
             self.patience.reached = True
-            raise _Again(f"{self._base} does not answer: {error or type(error).__name__}") from None
+            raise _Retry(f"{self._base} does not answer: {error or type(error).__name__}") from None
         self.patience.reached = True
         if 200 <= answer.status < 300:
             if text or answer.data is not None or not answer.raw:
                 return answer
-            raise _Again(f"{self._base} answers something that is not JSON")
-        if self._may_pass(method, answer, tried):
-            raise _Again(f"{self._base} answers {answer.status}", _told(answer), _refused(answer))
-        raise _refused(answer)
+            raise _Retry(f"{self._base} answered with something other than JSON")
+        if self._is_temporary(method, answer, tried):
+            raise _Retry(f"{self._base} answered {answer.status}", _retry_after(answer), _refusal(answer))
+        raise _refusal(answer)
 
-    def _may_pass(self, method: str, answer: Answer, tried: int) -> bool:
+    def _is_temporary(self, method: str, answer: Answer, tried: int) -> bool:
         code = answer.data.get("code") if isinstance(answer.data, dict) else None
-        if answer.status in PASSING or code == "idempotency_in_progress":
+        if answer.status in TEMPORARY or code == "idempotency_in_progress":
             return True
-        if method != "GET" and tried + 1 >= TRIES:  # it fails in the same way, and nothing was begun
+        if method != "GET" and tried + 1 >= MAX_TRIES:  # it fails the same way, and nothing was started
             return False
         return self.patience.waits and answer.status not in FINAL
 
-    def _rest(self, tried: int, again: _Again) -> None:
-        pause = self.patience.pause(tried, again.told)
+    def _wait(self, tried: int, retry: _Retry) -> None:
+        pause = self.patience.pause(tried, retry.retry_after)
         if pause is None:
             if self.patience.waits and self.patience.reached:
-                raise OutOfTime(f"{again}.")
-            raise again.refusal or Ended(f"{again}.", Exit.BADLY)
+                raise OutOfTime(f"{retry}.")
+            raise retry.refusal or Ended(f"{retry}.", Exit.FAILED)
         if self.patience.waits and tried == 1:
-            click.echo(f"{again}. It is asked again.", err=True)
+            click.echo(f"{retry}. Retrying.", err=True)
         time.sleep(pause)
 
     def _once(
@@ -179,7 +181,7 @@ class Client:
     def _open(self, request: urllib.request.Request, timeout: float) -> Answer:
         try:
             response = self._opener.open(request, timeout=timeout)
-        except urllib.error.HTTPError as error:  # an answer like any other: reading it may break off too
+        except urllib.error.HTTPError as error:  # an answer too: reading it may fail
             response = error
         with response:
             return _answer(response)
@@ -195,19 +197,19 @@ def _answer(response: Any) -> Answer:
     return Answer(response.status, data, raw, dict(response.headers.items()))
 
 
-def _told(answer: Answer) -> float | None:
-    """The seconds of a Retry-After, which is a number of them or a moment; None where there is none."""
-    told = answer.headers.get("Retry-After", "").strip()
-    if told.isascii() and told.isdigit():
-        return float(told[:9])
+def _retry_after(answer: Answer) -> float | None:
+    """Return the seconds of a Retry-After header, a number or a date; None without one."""
+    value = answer.headers.get("Retry-After", "").strip()
+    if value.isascii() and value.isdigit():
+        return float(value[:9])
     try:
-        return max(0.0, email.utils.parsedate_to_datetime(told).timestamp() - time.time())
+        return max(0.0, email.utils.parsedate_to_datetime(value).timestamp() - time.time())
     except (ValueError, OverflowError):
         return None
 
 
-def _refused(answer: Answer) -> Ended:
-    """The problem as people read it: the sentence, each place, the hint, and where to read more."""
+def _refusal(answer: Answer) -> Ended:
+    """Return a problem document as text: the sentence, each field error, the hint, and the code."""
     problem = answer.data if isinstance(answer.data, dict) else {}
     lines = [str(problem.get("detail") or f"The server answered {answer.status}.")]
     lines += [f"  {error.get('pointer', '')}: {error.get('reason', '')}" for error in problem.get("errors") or []]
@@ -215,10 +217,12 @@ def _refused(answer: Answer) -> Ended:
         lines.append(f"Hint: {problem['hint']}")
     if problem.get("code"):
         lines.append(f"({answer.status} {problem['code']}, request {problem.get('request_id', '')})")
-    status = Exit.CONFLICT if answer.status == 409 else Exit.WRONG_USE if answer.status in WRONG_USE else Exit.BADLY
+    status = (
+        Exit.CONFLICT if answer.status == 409 else Exit.USAGE_ERROR if answer.status in USAGE_STATUSES else Exit.FAILED
+    )
     return Ended(printable("\n".join(lines)), status)
 
 
 def printable(text: str) -> str:
-    """Text from elsewhere without what could move a terminal's cursor or change its title."""
+    """Return the text without control characters, which could move a terminal's cursor or change its title."""
     return "".join(letter for letter in text if letter in "\n\t" or (letter >= " " and not "\x7f" <= letter <= "\x9f"))

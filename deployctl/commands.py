@@ -1,4 +1,4 @@
-"""The commands. Each reads its arguments, asks the API and prints what it answered."""
+"""The commands. Each parses its arguments, calls the API and prints the answer."""
 
 import base64
 import hashlib
@@ -14,23 +14,23 @@ from . import building, removal, waiting
 from .client import printable
 from .context import Context, may_wait, quoted
 from .exits import Ended, Exit
-from .where import Where
+from .targets import Targets
 
 
-def goes_somewhere(command: Callable) -> Callable:
-    """Gives a command --host and --instance."""
+def with_targets(command: Callable) -> Callable:
+    """Add --host and --instance to a command."""
     for option in (
         click.option(
             "--instance",
             "instances",
             multiple=True,
-            help=("Instances by id, instead of --host: 1,2,3; may be given often."),
+            help="Instances by id, instead of --host: 1,2,3. Repeatable.",
         ),
         click.option(
             "--host",
             "hosts",
             multiple=True,
-            help=("Hosts by name or id: web1,web2; may be given often. Otherwise, and for “all”, every host."),
+            help="Hosts by name or id: web1,web2. Repeatable. Default: all.",
         ),
     ):
         command = option(command)
@@ -43,22 +43,22 @@ def goes_somewhere(command: Callable) -> Callable:
     envvar="DEPLOYCTL_URL",
     default="http://127.0.0.1:8000",
     show_default=True,
-    help="Where the server is. [DEPLOYCTL_URL]",
+    help="The server's URL. [DEPLOYCTL_URL]",
 )
 @click.option(
     "--token-file",
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
-    help="A file with the token, instead of DEPLOYCTL_TOKEN.",
+    help="Read the token from this file instead of DEPLOYCTL_TOKEN.",
 )
-@click.option("--json", "as_json", is_flag=True, help="Print what the API answered as JSON.")
+@click.option("--json", "as_json", is_flag=True, help="Print the API's answer as JSON.")
 @click.pass_context
 def main(ctx: click.Context, url: str, token_file: Path | None, as_json: bool) -> None:
-    """Publish versions, and carry hosts from one to another and back.
+    """Publish versions, deploy them to hosts, and revert.
 
-    The token is read from DEPLOYCTL_TOKEN, so that it stands in no list of processes.
+    The token is read from DEPLOYCTL_TOKEN, so that it does not appear in process lists.
 
-    Exit status: 0 it ended well, 1 badly or the server was never there, 2 wrong use, or what was named is not there
-    or not allowed, 3 time is up (it goes on), 4 something is in the way.
+    Exit status: 0 success, 1 failed or server unreachable, 2 usage error, not found or not allowed, 3 timeout (the
+    deployment continues), 4 conflict.
     """
     token = token_file.read_text().strip() if token_file else os.environ.get("DEPLOYCTL_TOKEN", "").strip()
     ctx.obj = Context(url, token, as_json)
@@ -69,33 +69,34 @@ def main(ctx: click.Context, url: str, token_file: Path | None, as_json: bool) -
 
 @main.group()
 def versions() -> None:
-    """Versions of a service."""
+    """Manage the versions of a service."""
 
 
 @versions.command("publish")
 @click.argument("service")
 @click.argument("version")
 @click.argument("package", type=click.Path(exists=True, dir_okay=False, path_type=Path))
-@click.option("--ref", default="master", show_default=True, help="The branch it was built from.")
-@click.option("--description", default="", help="What is new.")
+@click.option("--ref", default="master", show_default=True, help="The branch that it was built from.")
+@click.option("--description", default="", help="What has changed.")
 @click.pass_obj
 def publish(context: Context, service: str, version: str, package: Path, ref: str, description: str) -> None:
-    """Makes VERSION of SERVICE from PACKAGE: a .tar.gz, .tar, .tar.bz2, .tar.xz or .zip.
+    """Publish PACKAGE (.tar.gz, .tar, .tar.bz2, .tar.xz or .zip) as VERSION of SERVICE.
 
-    The same again changes nothing, also made again of the same files."""
+    Idempotent, even for an archive created again from the same files.
+    """
     path = f"/services/{quoted(service)}/versions/"
     with package.open("rb") as file:
         digest = base64.b64encode(hashlib.file_digest(file, "sha256").digest()).decode()
-    made = context.client.post(path, {"version": version, "ref": ref, "description": description})
-    done = context.client.put_file(f"{path}{made['id']}/package", package, digest)
-    context.show(done, f"{service} {done['version']} is published: id {done['id']}, {done['size']} bytes")
+    row = context.client.post(path, {"version": version, "ref": ref, "description": description})
+    done = context.client.put_file(f"{path}{row['id']}/package", package, digest)
+    context.show(done, f"{service} {done['version']} published: id {done['id']}, {done['size']} bytes")
 
 
 @versions.command("list")
 @click.argument("service")
 @click.pass_obj
 def list_versions(context: Context, service: str) -> None:
-    """The newest versions of SERVICE."""
+    """List the latest versions of SERVICE."""
     rows = context.client.get(f"/services/{quoted(service)}/versions/")["data"]
     context.show(
         rows,
@@ -112,27 +113,25 @@ versions.add_command(building.name)
 main.add_command(building.build)
 
 
-# --- what changes hosts -----------------------------------------------------------------------------------------------
+# --- deployments -----------------------------------------------------------------------------------------------------
 
 
 @main.command()
 @click.argument("service")
 @click.argument("version")
-@click.option(
-    "--host", "hosts", multiple=True, required=True, help="Hosts by name or id: web1,web2; may be given often."
-)
+@click.option("--host", "hosts", multiple=True, required=True, help="Hosts by name or id: web1,web2. Repeatable.")
 @click.option("--port", type=click.IntRange(0, 65535), default=0)
 @click.option("--tag", default="")
 @may_wait()
 @click.pass_obj
 def deploy(context: Context, service: str, version: str, hosts: tuple[str, ...], port: int, tag: str) -> None:
-    """Installs VERSION of SERVICE on hosts that do not have it yet."""
-    where = Where(hosts, ())
+    """Install VERSION of SERVICE on hosts that do not have the service yet."""
+    targets = Targets(hosts, ())
     number = context.version(service, version)["id"]
-    made = context.client.post(
-        f"/services/{quoted(service)}/versions/{number}/install", {**where.body(), "port": port, "tag": tag}
+    deployment = context.client.post(
+        f"/services/{quoted(service)}/versions/{number}/install", {**targets.body(), "port": port, "tag": tag}
     )
-    context.follow([made])
+    context.follow([deployment])
 
 
 main.add_command(deploy, "install")
@@ -141,8 +140,8 @@ main.add_command(deploy, "install")
 @main.command()
 @click.argument("service")
 @click.argument("version")
-@click.option("--from", "from_version", help="Only instances of this version. Otherwise every older one.")
-@goes_somewhere
+@click.option("--from", "from_version", help="Only instances of this version. Default: all older ones.")
+@with_targets
 @may_wait()
 @click.pass_obj
 def upgrade(
@@ -153,15 +152,15 @@ def upgrade(
     hosts: tuple[str, ...],
     instances: tuple[str, ...],
 ) -> None:
-    """Carries the instances of SERVICE to VERSION, a newer one."""
-    context.follow(_between(context, "upgrade", service, version, from_version, Where(hosts, instances)))
+    """Upgrade SERVICE to VERSION."""
+    context.follow(_request(context, "upgrade", service, version, from_version, Targets(hosts, instances)))
 
 
 @main.command()
 @click.argument("what")
 @click.argument("version", required=False)
-@click.option("--from", "from_version", help="Only instances of this version. Otherwise every newer one.")
-@goes_somewhere
+@click.option("--from", "from_version", help="Only instances of this version. Default: all newer ones.")
+@with_targets
 @may_wait()
 @click.pass_obj
 def revert(
@@ -172,37 +171,39 @@ def revert(
     hosts: tuple[str, ...],
     instances: tuple[str, ...],
 ) -> None:
-    """Goes back: `revert SERVICE VERSION` to an older one, `revert DEPLOYMENT` to where a deployment came from."""
-    where = Where(hosts, instances)
+    """Revert: `revert SERVICE VERSION` to an older version, `revert DEPLOYMENT` to the versions before it."""
+    targets = Targets(hosts, instances)
     if version is not None:
-        return context.follow(_between(context, "revert", what, version, from_version, where))
-    if where.is_named or from_version:
+        return context.follow(_request(context, "revert", what, version, from_version, targets))
+    if targets.is_named or from_version:
         raise Ended(
-            "A deployment goes back as a whole: --host, --instance and --from go with a service and a version.",
-            Exit.WRONG_USE,
+            "A deployment is reverted as a whole: --host, --instance and --from need a service and a version.",
+            Exit.USAGE_ERROR,
         )
     return context.follow([context.client.post(f"/deployments/{_number(what)}/revert")])
 
 
-def _between(context: Context, action: str, service: str, version: str, old: str | None, where: Where) -> list[dict]:
-    """One deployment for each version that runs now and that `action` leads away from."""
+def _request(
+    context: Context, action: str, service: str, version: str, old: str | None, targets: Targets
+) -> list[dict]:
+    """Request one deployment for each version that runs now and that `action` replaces."""
     dest = context.version(service, version)
     if old:
         starts = [context.version(service, old)["id"]]
     else:
-        rows = where.among(service, context.client.all(f"/services/{quoted(service)}/instances/"))
+        rows = targets.select(service, context.client.all(f"/services/{quoted(service)}/instances/"))
         running = {row["version_id"] for row in rows if row["version_id"]}
-        starts = sorted(one for one in running if (one < dest["id"] if action == "upgrade" else one > dest["id"]))
+        starts = sorted(pk for pk in running if (pk < dest["id"] if action == "upgrade" else pk > dest["id"]))
     if not starts:
         raise Ended(
-            f"Nothing to {action}: no instance of {service} runs another version that {version} is "
-            f"{'newer' if action == 'upgrade' else 'older'} than.",
+            f"Nothing to {action}: no instance of {service} runs a version "
+            f"{'older' if action == 'upgrade' else 'newer'} than {version}.",
             Exit.CONFLICT,
         )
-    if len(starts) > 1 and where.is_named:
-        raise Ended("These run several versions: name one with --from.", Exit.WRONG_USE)
-    body = {"dest_version": dest["id"], **where.body()}
-    return [context.client.post(f"/services/{quoted(service)}/versions/{one}/{action}", body) for one in starts]
+    if len(starts) > 1 and targets.is_named:
+        raise Ended("The targets run several versions: choose one with --from.", Exit.USAGE_ERROR)
+    body = {"dest_version": dest["id"], **targets.body()}
+    return [context.client.post(f"/services/{quoted(service)}/versions/{start}/{action}", body) for start in starts]
 
 
 @main.command()
@@ -210,7 +211,7 @@ def _between(context: Context, action: str, service: str, version: str, old: str
 @may_wait()
 @click.pass_obj
 def retry(context: Context, deployment: int) -> None:
-    """Repeats exactly what went wrong in DEPLOYMENT."""
+    """Retry the failed operations of DEPLOYMENT."""
     context.follow([context.client.post(f"/deployments/{deployment}/retry")])
 
 
@@ -218,11 +219,11 @@ def retry(context: Context, deployment: int) -> None:
 @click.argument("deployment", type=click.IntRange(1))
 @click.pass_obj
 def cancel(context: Context, deployment: int) -> None:
-    """Stops DEPLOYMENT: nothing more starts, and what runs is undone."""
+    """Cancel DEPLOYMENT: nothing more starts, and running operations are undone."""
     context.follow([context.client.post(f"/deployments/{deployment}/cancel")])
 
 
-# --- looking ----------------------------------------------------------------------------------------------------------
+# --- status ----------------------------------------------------------------------------------------------------------
 
 
 @main.command()
@@ -230,11 +231,11 @@ def cancel(context: Context, deployment: int) -> None:
 @may_wait(default=False)
 @click.pass_obj
 def status(context: Context, what: str) -> None:
-    """How far a deployment is (its number), or what runs where (a service's name)."""
+    """Show the progress of a deployment (by number), or the instances of a service (by name)."""
     if what.isascii() and what.isdigit():
-        one = context.client.get(f"/deployments/{what}")
-        context.patience.waits |= one["status"] in waiting.ENDED  # it says how that ended
-        context.follow([one])
+        deployment = context.client.get(f"/deployments/{what}")
+        context.patience.waits |= deployment["status"] in waiting.ENDED  # the exit status is its result
+        context.follow([deployment])
         return
     rows = context.client.all(f"/services/{quoted(what)}/instances/")
     if not context.as_json:
@@ -251,13 +252,13 @@ def status(context: Context, what: str) -> None:
 
 @main.command()
 @click.argument("deployment", type=click.IntRange(1))
-@click.option("-f", "--follow", is_flag=True, help="Go on until the deployment has ended.")
+@click.option("-f", "--follow", is_flag=True, help="Follow until the deployment has ended.")
 @click.pass_obj
 def logs(context: Context, deployment: int, follow: bool) -> None:
-    """What the commands of DEPLOYMENT print on its hosts."""
+    """Print the output of DEPLOYMENT's commands on its hosts."""
     read: dict[int, int] = {}
     context.patience.waits = follow
-    begun: dict[int, bytes] = {}  # lines that have no end yet
+    begun: dict[int, bytes] = {}  # incomplete lines
     while True:
         ended = context.client.get(f"/deployments/{deployment}")["status"] in waiting.ENDED
         for row in context.client.all(f"/deployments/{deployment}/operations/"):
@@ -268,7 +269,7 @@ def logs(context: Context, deployment: int, follow: bool) -> None:
 
 
 def _print_new(context: Context, row: dict, read: dict[int, int], begun: dict[int, bytes], last: bool) -> None:
-    """Whole lines, and with `last` the rest; of a line that was rewritten, what stands there in the end."""
+    """Print complete lines, and with `last` the rest; of a rewritten line, its final content."""
     while True:
         start = read.get(row["id"], 0)
         answer = context.client.ask("GET", f"/operations/{row['id']}/log", query={"offset": str(start)}, text=True)
@@ -297,18 +298,18 @@ def _text(line: bytes, charset: str) -> str:
 
 @main.group()
 def hosts() -> None:
-    """Hosts."""
+    """Manage hosts."""
 
 
 @hosts.command("check")
 @click.argument("host")
 @click.pass_obj
 def check_host(context: Context, host: str) -> None:
-    """Connects to HOST (a name or an id), and tells what was found."""
-    found = context.client.post(f"/hosts/{context.host(host)}/check")
-    context.show(found, "\n".join(f"{name}: {value}" for name, value in found.items() if value not in (None, "", [])))
-    if not found.get("reachable") or found.get("error"):
-        raise SystemExit(int(Exit.BADLY))
+    """Check HOST (a name or an id): connect to it and print the result."""
+    result = context.client.post(f"/hosts/{context.host(host)}/check")
+    context.show(result, "\n".join(f"{name}: {value}" for name, value in result.items() if value not in (None, "", [])))
+    if not result.get("reachable") or result.get("error"):
+        raise SystemExit(int(Exit.FAILED))
 
 
 for command in (removal.list_hosts, removal.archive, removal.unarchive, removal.import_hosts):
@@ -319,12 +320,12 @@ main.add_command(removal.forget)
 
 @main.group()
 def instances() -> None:
-    """Instances: a service on a host."""
+    """Manage instances: a service on a host."""
 
 
 @main.group()
 def services() -> None:
-    """Services."""
+    """Manage services."""
 
 
 instances.add_command(removal.set_instance)
@@ -334,7 +335,7 @@ services.add_command(removal.delete_service)
 @main.command()
 @click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
 def completion(shell: str) -> None:
-    """Prints what makes SHELL complete this command: eval "$(deployctl completion bash)"."""
+    """Print the completion script for SHELL: eval "$(deployctl completion bash)"."""
     kind = get_completion_class(shell)
     assert kind is not None
     click.echo(kind(main, {}, "deployctl", "_DEPLOYCTL_COMPLETE").source())
@@ -342,5 +343,5 @@ def completion(shell: str) -> None:
 
 def _number(text: str) -> int:
     if not (text.isascii() and text.isdigit()):
-        raise Ended(f"{text!r} is no deployment's number; to revert a service, name the version too.", Exit.WRONG_USE)
+        raise Ended(f"{text!r} is not a deployment number; to revert a service, add the version.", Exit.USAGE_ERROR)
     return int(text)

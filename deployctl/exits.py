@@ -1,4 +1,4 @@
-"""How a command ends, as its exit status."""
+"""Exit statuses of the commands."""
 
 from enum import IntEnum
 
@@ -6,17 +6,17 @@ import click
 
 
 class Exit(IntEnum):
-    """What a script reads; docs/api.md has the whole table. 2 is click's own for wrong use."""
+    """The exit statuses; docs/api.md has the table. 2 is click's own for usage errors."""
 
-    WELL = 0
-    BADLY = 1
-    WRONG_USE = 2
-    TIME_IS_UP = 3
+    SUCCESS = 0
+    FAILED = 1
+    USAGE_ERROR = 2
+    TIMEOUT = 3
     CONFLICT = 4
 
 
 class Ended(click.ClickException):
-    """Ends the command with a sentence on stderr and an exit status."""
+    """End the command with a sentence on stderr and an exit status."""
 
     def __init__(self, message: str, status: Exit):
         super().__init__(message)
@@ -24,8 +24,8 @@ class Ended(click.ClickException):
 
 
 class OutOfTime(Ended):
-    """--timeout is over while the server could not be asked; the message says why not."""
+    """--timeout expired while the server could not be reached; the message says why."""
 
     def __init__(self, message: str):
-        super().__init__(f"Time is up. {message}", Exit.TIME_IS_UP)
+        super().__init__(f"Timeout. {message}", Exit.TIMEOUT)
         self.reason = message

@@ -1,4 +1,4 @@
-"""Commands for what is gone for good, and for what is changed by hand: hosts, instances, versions, services."""
+"""Commands that remove or edit hosts, instances, versions and services."""
 
 import json
 from pathlib import Path
@@ -18,24 +18,24 @@ reason = click.option("--reason", required=True, help="Kept in the history.")
 @reason
 @click.pass_obj
 def forget(context: Context, service: str, hosts: tuple[str, ...], reason: str) -> None:
-    """Removes the instances of SERVICE on HOSTS (names or ids) here, without asking those hosts, which are gone.
+    """Forget the instances of SERVICE on HOSTS (names or ids), without contacting the hosts, which are gone.
 
-    What goes on with them ends, also a delete that is tried again. Deployments and history stay.
+    Running operations on them end, and so do retried deletes. Deployments and history are kept.
     """
-    numbers = [_instance(context, service, host)["id"] for host in hosts]
+    ids = [_instance(context, service, host)["id"] for host in hosts]
     path = f"/services/{quoted(service)}/instances/forget"
-    told = context.client.post(path, {"instances": numbers, "reason": reason})
-    lines = (f"{row['host']}: {service} {row['version'] or '-'} is forgotten" for row in told["data"])
-    context.show(told, "\n".join(lines))
+    answer = context.client.post(path, {"instances": ids, "reason": reason})
+    lines = (f"{row['host']}: {service} {row['version'] or '-'} forgotten" for row in answer["data"])
+    context.show(answer, "\n".join(lines))
 
 
 @click.command("list")
-@click.option("--archived", is_flag=True, help="Those that are archived, instead of those that are there.")
+@click.option("--archived", is_flag=True, help="List archived hosts instead.")
 @click.pass_obj
 def list_hosts(context: Context, archived: bool) -> None:
-    """Hosts by name: id, name, address, what the last contact showed, labels."""
+    """List hosts by name: id, name, address, result of the last check, labels."""
     rows = context.client.all("/hosts/", archived="true" if archived else "")
-    words = {True: "reachable", False: "unreachable", None: "never asked"}
+    words = {True: "reachable", False: "unreachable", None: "never checked"}
     context.show(
         rows,
         "\n".join(
@@ -50,42 +50,42 @@ def list_hosts(context: Context, archived: bool) -> None:
 @click.command("archive")
 @click.argument("host")
 @reason
-@click.option("--forget", is_flag=True, help="Forget first what is installed there.")
+@click.option("--forget", is_flag=True, help="First forget the instances on it.")
 @click.pass_obj
 def archive(context: Context, host: str, reason: str, forget: bool) -> None:
-    """Takes HOST (a name or an id) out of every list and choice; deployments and history still name it."""
+    """Archive HOST (a name or an id): remove it from all lists. Deployments and history still name it."""
     done = context.client.post(f"/hosts/{context.host(host)}/archive", {"reason": reason, "forget": forget})
-    context.show(done, f"{done['hostname']} is archived")
+    context.show(done, f"{done['hostname']} archived")
 
 
 @click.command("unarchive")
 @click.argument("host")
 @click.pass_obj
 def unarchive(context: Context, host: str) -> None:
-    """Brings HOST (a name or an id) back."""
+    """Unarchive HOST (a name or an id)."""
     if not (host.isascii() and host.isdigit()):
         rows = context.client.all("/hosts/", hostname=host, archived="true")
-        found = [str(row["id"]) for row in rows if row["hostname"] == host]
-        if not found:
-            raise Ended(f"There is no archived host {host}.", Exit.WRONG_USE)
-        if len(found) > 1:
-            raise Ended(f"Several archived hosts are named {host}: give an id ({', '.join(found)}).", Exit.WRONG_USE)
-        host = found[0]
+        ids = [str(row["id"]) for row in rows if row["hostname"] == host]
+        if not ids:
+            raise Ended(f"Archived host {host} not found.", Exit.USAGE_ERROR)
+        if len(ids) > 1:
+            raise Ended(f"Several archived hosts are named {host}: use an id ({', '.join(ids)}).", Exit.USAGE_ERROR)
+        host = ids[0]
     done = context.client.post(f"/hosts/{host}/unarchive")
-    context.show(done, f"{done['hostname']} is back")
+    context.show(done, f"{done['hostname']} unarchived")
 
 
 @click.command("import")
 @click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
-@click.option("--dry-run", is_flag=True, help="Check only; nothing is created.")
+@click.option("--dry-run", is_flag=True, help="Validate only; create nothing.")
 @click.pass_obj
 def import_hosts(context: Context, file: Path, dry_run: bool) -> None:
-    """Adds the hosts of FILE, a .csv or .json: all, or none and every reason. The same again changes nothing."""
+    """Import the hosts of FILE (.csv or .json): all of them, or none, with every error. Idempotent."""
     kind = "application/json" if file.suffix.lower() == ".json" else "text/csv"
     query = {"dry_run": "true"} if dry_run else None
-    told = context.client.ask("POST", "/hosts/import", file.read_bytes(), {"Content-Type": kind}, query=query).data
+    answer = context.client.ask("POST", "/hosts/import", file.read_bytes(), {"Content-Type": kind}, query=query).data
     verb = "would be added" if dry_run else "added"
-    context.show(told, f"{told['count']} {verb}, {told['unchanged']} were there already")
+    context.show(answer, f"{answer['count']} {verb}, {answer['unchanged']} unchanged")
 
 
 @click.command("set")
@@ -96,12 +96,12 @@ def import_hosts(context: Context, file: Path, dry_run: bool) -> None:
 @click.option("--weight", type=click.IntRange(0, 1_000_000))
 @click.pass_obj
 def set_instance(context: Context, service: str, host: str, **fields: Any) -> None:
-    """Changes port, tag or weight of SERVICE on HOST. What runs there sees them with its next operation."""
-    given = {name: value for name, value in fields.items() if value is not None}
-    if not given:
-        raise Ended("Name what is to change: --port, --tag or --weight.", Exit.WRONG_USE)
+    """Set the port, tag or weight of SERVICE on HOST, from its next operation on."""
+    changes = {name: value for name, value in fields.items() if value is not None}
+    if not changes:
+        raise Ended("Nothing to change: use --port, --tag or --weight.", Exit.USAGE_ERROR)
     path = f"/services/{quoted(service)}/instances/{_instance(context, service, host)['id']}"
-    body = json.dumps(given).encode()
+    body = json.dumps(changes).encode()
     done = context.client.ask("PATCH", path, body, {"Content-Type": "application/json"}).data
     context.show(
         done,
@@ -116,29 +116,31 @@ def set_instance(context: Context, service: str, host: str, **fields: Any) -> No
 @click.option("--reason", default="", help="Kept in the history.")
 @click.pass_obj
 def delete_version(context: Context, service: str, version: str, reason: str) -> None:
-    """Removes VERSION of SERVICE and its package, where nothing runs it or may be reverted to it."""
+    """Delete VERSION of SERVICE and its package, if no instance runs it or may be reverted to it."""
     number = context.version(service, version)["id"]
     context.client.ask("DELETE", f"/services/{quoted(service)}/versions/{number}", query={"reason": reason})
-    context.show({"deleted": number}, f"{service} {version} is deleted")
+    context.show({"deleted": number}, f"{service} {version} deleted")
 
 
 @click.command("delete")
 @click.argument("service")
-@click.option("--yes", is_flag=True, help="Do it: versions, packages and past deployments go for good.")
+@click.option("--yes", is_flag=True, help="Confirm: versions, packages and past deployments are deleted permanently.")
 @click.pass_obj
 def delete_service(context: Context, service: str, yes: bool) -> None:
-    """Removes SERVICE, which has no instances, with all its versions."""
+    """Delete SERVICE, which must not have instances, with all its versions."""
     if not yes:
-        raise Ended("Say --yes: versions, packages and past deployments go for good.", Exit.WRONG_USE)
+        raise Ended(
+            "Confirm with --yes: versions, packages and past deployments are deleted permanently.", Exit.USAGE_ERROR
+        )
     context.client.ask("DELETE", f"/services/{quoted(service)}")
-    context.show({"deleted": service}, f"{service} is deleted")
+    context.show({"deleted": service}, f"{service} deleted")
 
 
 def _instance(context: Context, service: str, host: str) -> dict:
-    """The instance of the service on a host, by the host's name or id."""
-    number = context.host(host)
-    found = context.client.all(f"/services/{quoted(service)}/instances/", host=str(number))
-    mine = [row for row in found if row["host_id"] == number]
-    if not mine:
-        raise Ended(f"{service} has no instance on {host}.", Exit.WRONG_USE)
-    return mine[0]
+    """Return the instance of the service on a host, given by name or id."""
+    host_id = context.host(host)
+    rows = context.client.all(f"/services/{quoted(service)}/instances/", host=str(host_id))
+    rows = [row for row in rows if row["host_id"] == host_id]
+    if not rows:
+        raise Ended(f"{service} has no instance on {host}.", Exit.USAGE_ERROR)
+    return rows[0]

@@ -1,4 +1,4 @@
-"""Following deployments to their end."""
+"""Follow deployments to their end."""
 
 import time
 from collections.abc import Iterable
@@ -9,8 +9,8 @@ from .client import Client, printable
 from .exits import Ended, Exit, OutOfTime
 
 ENDED = frozenset({"succeeded", "failed", "cancelled"})
-LONGEST_ASK = 30  # seconds that the server holds one request
-PAUSE = 2.0  # seconds between two questions where the server did not wait
+MAX_WAIT = 30  # seconds that the server may hold one request
+PAUSE = 2.0  # seconds between two requests if the server did not wait
 
 
 def line(deployment: dict) -> str:
@@ -23,15 +23,15 @@ def line(deployment: dict) -> str:
 
 
 def until_ended(client: Client, deployments: Iterable[dict], quiet: bool) -> list[dict]:
-    """The deployments as they ended. Raises Ended with TIME_IS_UP when the client's patience is over."""
+    """Return the deployments after their end. Raises Ended with TIMEOUT after --timeout."""
     ended = []
     for deployment in deployments:
         shown = ""
         while deployment["status"] not in ENDED:
             left = client.patience.left
             if left <= 0:
-                raise Ended(f"Time is up: {line(deployment)}. It goes on.", Exit.TIME_IS_UP)
-            deployment = _asked(client, deployment, left)
+                raise Ended(f"Timeout: {line(deployment)}. It continues.", Exit.TIMEOUT)
+            deployment = _poll(client, deployment, left)
             if line(deployment) != shown and not quiet:
                 shown = line(deployment)
                 click.echo(shown, err=True)
@@ -39,28 +39,28 @@ def until_ended(client: Client, deployments: Iterable[dict], quiet: bool) -> lis
     return ended
 
 
-def _asked(client: Client, deployment: dict, left: float) -> dict:
-    """How far it is, after a while or when it has ended."""
-    wait = max(1, int(min(LONGEST_ASK, left)))
+def _poll(client: Client, deployment: dict, left: float) -> dict:
+    """Return the deployment after a while, or when it has ended."""
+    wait = max(1, int(min(MAX_WAIT, left)))
     if left < 1:
         time.sleep(max(0.0, left))
         wait = 0
-    asked = time.monotonic()
+    started = time.monotonic()
     try:
-        found = client.get(f"/deployments/{deployment['id']}", wait=wait or None, timeout=wait + 30)
+        current = client.get(f"/deployments/{deployment['id']}", wait=wait or None, timeout=wait + 30)
     except OutOfTime as error:
-        raise Ended(f"Time is up: {line(deployment)}. It goes on. {error.reason}", Exit.TIME_IS_UP) from None
-    if found["status"] not in ENDED and time.monotonic() - asked < min(1, wait):
-        time.sleep(min(PAUSE, max(0.0, left - 1)))  # no turn to wait there: as many wait already as may
-    return found
+        raise Ended(f"Timeout: {line(deployment)}. It continues. {error.reason}", Exit.TIMEOUT) from None
+    if current["status"] not in ENDED and time.monotonic() - started < min(1, wait):
+        time.sleep(min(PAUSE, max(0.0, left - 1)))  # the server did not wait: too many clients wait already
+    return current
 
 
 def failures(client: Client, deployment: dict) -> list[str]:
-    """One line for each instance where it did not go well. How the command ends is known without them."""
+    """Return a line for each operation that did not succeed. The exit status does not depend on them."""
     try:
         rows = client.all(f"/deployments/{deployment['id']}/operations/")
     except Ended as error:
-        return [printable(f"  What went wrong could not be asked: {error.message}")]
+        return [printable(f"  The failed operations could not be listed: {error.message}")]
     return [
         printable(
             f"  {row['host']}: {row['status']}: {row['error'] or 'no reason given'}"

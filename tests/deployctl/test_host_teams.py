@@ -56,7 +56,7 @@ def test_no_way_leads_to_a_host_of_another_team(here, environment, worker, tmp_p
             )
 
         # The command line, by name and by number; the API; the console.
-        assert "no host h0" in ctl("deploy", "shop", "1.0", "--host", "h0").stderr
+        assert "Host h0 does not exist" in ctl("deploy", "shop", "1.0", "--host", "h0").stderr
         by_number = ctl("deploy", "shop", "1.0", "--host", str(here.assets[0].pk))
         assert by_number.returncode != 0 and f"no host {here.assets[0].pk}" in by_number.stderr
         asked = api.post(f"/services/shop/versions/{first.pk}/install", {"host": [here.assets[0].pk]})

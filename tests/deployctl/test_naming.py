@@ -3,7 +3,7 @@
 import pytest
 
 from deployctl.exits import Ended, Exit
-from deployctl.where import Where
+from deployctl.targets import Targets
 
 pytestmark = pytest.mark.found("hosts")
 ROWS = [{"id": 9002, "host_id": 9001, "host": "web1:10.0.0.1"}, {"id": 9001, "host_id": 9002, "host": "web2:fd00::2"}]
@@ -20,7 +20,7 @@ ROWS = [{"id": 9002, "host_id": 9001, "host": "web1:10.0.0.1"}, {"id": 9001, "ho
     ],
 )
 def test_what_is_sent(hosts, instances, body):
-    assert Where(hosts, instances).body() == body
+    assert Targets(hosts, instances).body() == body
 
 
 @pytest.mark.parametrize(
@@ -41,8 +41,8 @@ def test_what_is_sent(hosts, instances, body):
 def test_what_is_refused(hosts, instances):
     """An empty one above all: a variable that a script did not set is never everything."""
     with pytest.raises(Ended) as caught:
-        Where(hosts, instances)
-    assert caught.value.exit_code == Exit.WRONG_USE
+        Targets(hosts, instances)
+    assert caught.value.exit_code == Exit.USAGE_ERROR
 
 
 @pytest.mark.parametrize(
@@ -56,10 +56,10 @@ def test_what_is_refused(hosts, instances):
     ],
 )
 def test_which_instances_are_meant(hosts, instances, found):
-    assert [row["id"] for row in Where(hosts, instances).among("shop", ROWS)] == found
+    assert [row["id"] for row in Targets(hosts, instances).select("shop", ROWS)] == found
 
 
 @pytest.mark.parametrize(("hosts", "instances"), [(("web3",), ()), (("9003",), ()), ((), ("9003",))])
 def test_what_is_not_there_is_named(hosts, instances):
     with pytest.raises(Ended, match=r"shop has no instance (on host )?(web3|9003)\."):
-        Where(hosts, instances).among("shop", ROWS)
+        Targets(hosts, instances).select("shop", ROWS)

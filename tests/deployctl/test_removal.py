@@ -32,7 +32,7 @@ def test_a_host_in_use_is_named_and_an_archived_one_comes_back_by_its_name(ctl):
     (row,) = fleet.instances(fleet.versions(fleet.service("shop"))[0], fleet.hosts(1))
     name = row.host.hostname
     refused = ctl("hosts", "archive", name, "--reason", "x")
-    assert refused.returncode == 4 and "shop is installed there" in refused.stderr
+    assert refused.returncode == 4 and "shop is installed on it" in refused.stderr
     assert ctl("hosts", "archive", name, "--reason", "x", "--forget").returncode == 0
     assert name not in ctl("hosts", "list").stdout and name in ctl("hosts", "list", "--archived").stdout
     assert ctl("hosts", "unarchive", "nobody").returncode == 2
@@ -51,4 +51,4 @@ def test_errors_of_an_import_name_their_lines(ctl, tmp_path):  # noqa: F811
     file = tmp_path / "hosts.csv"
     file.write_text("hostname,ip\nweb1,10.0.0.1\nweb2,x/y\n")
     refused = ctl("hosts", "import", str(file))
-    assert refused.returncode == 2 and "line 3, ip: must be an IPv4 or IPv6 address" in refused.stderr, refused.stderr
+    assert refused.returncode == 2 and "Line 3, ip: must be an IPv4 or IPv6 address" in refused.stderr, refused.stderr

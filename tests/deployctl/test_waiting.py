@@ -195,7 +195,7 @@ def test_what_passes_is_asked_again(step):
     with Scripted("running", step, step, "running") as server:
         done = run(server.url, "status", "7", "--wait", "--timeout", "60")
     assert done.returncode == 0, done.stderr
-    assert "is asked again" in done.stderr and "answers again" in done.stderr
+    assert "Retrying" in done.stderr and "answers again" in done.stderr
 
 
 def test_it_may_say_so_for_as_long_as_the_command_waits():
@@ -228,7 +228,7 @@ def test_its_own_timeout_is_kept_whatever_the_server_does(step):
     with Scripted("running", *[step] * 40) as server:
         done = run(server.url, "status", "7", "--wait", "--timeout", "4")
     assert done.returncode == 3, done.stderr
-    assert "Time is up: deployment 7" in done.stderr and "It goes on" in done.stderr
+    assert "Timeout: deployment 7" in done.stderr and "It continues" in done.stderr
     assert 4 <= time.monotonic() - began < within(10)
 
 
@@ -256,13 +256,13 @@ def test_how_it_ended_is_told_though_the_reasons_cannot_be_asked():
 
     with Half("running", "running", end="failed") as server:
         done = run(server.url, "status", "7", "--wait", "--timeout", "5")
-    assert done.returncode == 1 and "could not be asked" in done.stdout, done.stdout + done.stderr
+    assert done.returncode == 1 and "could not be listed" in done.stdout, done.stdout + done.stderr
 
 
 def test_a_request_that_fails_in_the_same_way_again_and_again_is_given_up():
     with Scripted(*[500] * 40) as server:
         done = run(server.url, "retry", "7", "--timeout", "60")
-    assert (done.returncode, len(server.asked)) == (1, patience.TRIES), done.stderr
+    assert (done.returncode, len(server.asked)) == (1, patience.MAX_TRIES), done.stderr
 
 
 def test_names_that_cannot_be_looked_up_for_a_while(monkeypatch):
@@ -276,7 +276,7 @@ def test_names_that_cannot_be_looked_up_for_a_while(monkeypatch):
         return real("127.0.0.1", *more, **others)
 
     monkeypatch.setattr(socket, "getaddrinfo", lookup)
-    monkeypatch.setattr(patience, "LONGEST_PAUSE", 0.05)
+    monkeypatch.setattr(patience, "MAX_PAUSE", 0.05)
     with Scripted("running", "running") as server:
         port = server.server.server_port
         told = CliRunner().invoke(
@@ -295,14 +295,16 @@ def test_names_that_cannot_be_looked_up_for_a_while(monkeypatch):
 
 def test_how_long_it_goes_on():
     now = time.monotonic()
-    assert Patience().pause(patience.TRIES, None) is None, "who does not wait tries a few times"
+    assert Patience().pause(patience.MAX_TRIES, None) is None, "who does not wait tries a few times"
     assert Patience().pause(1, None) is not None
-    assert Patience(waits=True, began=now - patience.FIRST_CONTACT - 1).pause(1, None) is None, "it was never there"
-    assert Patience(waits=True, began=now - 10**6, reached=True).pause(500, None) == patience.LONGEST_PAUSE
+    assert Patience(waits=True, began=now - patience.FIRST_CONTACT_TIMEOUT - 1).pause(1, None) is None, (
+        "it was never there"
+    )
+    assert Patience(waits=True, began=now - 10**6, reached=True).pause(500, None) == patience.MAX_PAUSE
     assert Patience(waits=True, timeout=10, began=now - 11, reached=True).pause(1, 0) is None
     left = Patience(waits=True, timeout=10, began=now - 8, reached=True).pause(9, 60)
     assert left is not None and 0 < left <= 2, "no pause outlasts the timeout"
-    assert Patience(waits=True, reached=True).pause(1, 10**9) == patience.MOST_TOLD
+    assert Patience(waits=True, reached=True).pause(1, 10**9) == patience.MAX_RETRY_AFTER
 
 
 @pytest.mark.parametrize(
@@ -317,4 +319,4 @@ def test_how_long_it_goes_on():
     ],
 )
 def test_what_a_server_asks_for(told, seconds):
-    assert client._told(client.Answer(503, None, b"", {"Retry-After": told})) == seconds
+    assert client._retry_after(client.Answer(503, None, b"", {"Retry-After": told})) == seconds

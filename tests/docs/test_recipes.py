@@ -19,7 +19,7 @@ from asset.models import Asset
 from builds import build_requests
 from builds.models import Build
 from callbacks import signing
-from deployctl.naming import LONGEST, version_name
+from deployctl.naming import MAX_LENGTH, version_name
 from messages.rendering import literal
 from microservice.models import NAME_PATTERN, Deployment, MicroService, MicroServiceInstance, MicroServiceVersion
 from microservice.status import BuildStatus, DeploymentStatus
@@ -158,7 +158,7 @@ def test_the_shell_names_a_version_as_the_one_rule_does(ref):
     )
     made = version_name(ref, "0a1b2c3d4e5f", datetime.fromisoformat(WHEN))
     assert done.stdout.strip() == made
-    assert len(made) <= LONGEST and re.match(NAME_PATTERN, made)
+    assert len(made) <= MAX_LENGTH and re.match(NAME_PATTERN, made)
 
 
 @pytest.mark.found("builds")
@@ -243,12 +243,12 @@ def test_give_up_a_host_import_others_and_change_what_is_there(shell):
     fleet.instances(new, [one, two])
     admin = make_token(get_user_model().objects.get(username="ann"), "admin", ["read", "deploy", "admin"])[1]
     said = shell(recipe("Give up a host that is gone for good"), DEPLOYCTL_TOKEN=admin)
-    assert "web1 is archived" in said and "archived: the machine burned" in said
+    assert "web1 archived" in said and "archived: the machine burned" in said
     assert list(MicroServiceInstance.objects.values_list("host", flat=True)) == [two.pk]
     said = shell(recipe("Import hosts from a file"), DEPLOYCTL_TOKEN=admin)
-    assert "1 would be added, 0 were there already" in said and "1 added" in said
+    assert "1 would be added, 0 unchanged" in said and "1 added" in said
     assert Asset.objects.get(hostname="web7").labels == {"zone": "eu", "rack": "4"}
     said = shell(recipe("Change an instance, delete a version"), DEPLOYCTL_TOKEN=admin)
-    assert "port 8081" in said and "shop 0.9 is deleted" in said
+    assert "port 8081" in said and "shop 0.9 deleted" in said
     assert MicroServiceInstance.objects.get().weight == 50
     assert not MicroServiceVersion.objects.filter(version="0.9").exists()

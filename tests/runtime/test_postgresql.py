@@ -147,7 +147,7 @@ def test_while_it_is_away_nobody_waits_long_for_a_connection(server, pool):
 
 @away
 def test_a_frozen_server_is_given_up_and_its_connection_is_not_used_again(server, pool, monkeypatch):
-    monkeypatch.setattr(limits, "SLACK", 0.5)
+    monkeypatch.setattr(limits, "ANSWER_SLACK", 0.5)
     used = pool(server.url("postgres") + "?options=-c%20statement_timeout%3D500")
     one = used.getconn()
     one.execute("SELECT 1")
@@ -213,11 +213,11 @@ def test_a_connection_that_was_used_just_now_is_looked_at_without_a_round_trip(s
         before = direct.execute(asked, [one.info.backend_pid]).fetchone()
         one.check()
         assert direct.execute(asked, [one.info.backend_pid]).fetchone() == before
-        monkeypatch.setattr(connection, "FRESH", 0.0)
+        monkeypatch.setattr(connection, "CHECK_AFTER", 0.0)
         one.check()
         assert direct.execute(asked, [one.info.backend_pid]).fetchone() != before
         # A server that closed its end is seen at once, however fresh the connection is.
-        monkeypatch.setattr(connection, "FRESH", 1e9)
+        monkeypatch.setattr(connection, "CHECK_AFTER", 1e9)
         direct.execute("SELECT pg_terminate_backend(%s)", [one.info.backend_pid])
         wait_until(lambda: not one.is_silent, 10)
         with pytest.raises(psycopg.OperationalError):

@@ -68,9 +68,9 @@ def test_what_names_nothing_goes_nowhere(ctl):
         (["--instance", "9003"], "no instance 9003"),
         (["--instance", "web1"], "'web1'"),
         (["--host", "web1", "--instance", "9001"], "--host and --instance"),
-        (["--host", ""], "names nothing"),
-        (["--host", "web1,,web2"], "empty name"),
-        (["--host", "all,web1"], "every host already"),
+        (["--host", ""], "must not be empty"),
+        (["--host", "web1,,web2"], "must not be empty"),
+        (["--host", "all,web1"], "cannot be combined"),
         (["--from", "2.0", "--host", "spare"], "Host spare has no instance of shop"),
     ):
         done = ctl("upgrade", "shop", "3.0", *words, "--no-wait")
