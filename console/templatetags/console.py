@@ -1,6 +1,6 @@
 """Tags and filters of all templates: statuses, glyphs, times, form controls. A status looks the same everywhere."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 from functools import lru_cache
 from urllib.parse import urlencode
@@ -26,6 +26,7 @@ from .. import language
 
 _UNDO = (StepStatus.UNDOING, StepStatus.UNDONE, StepStatus.UNDO_FAILED)
 
+MAX_BATCH_SIZES = 12  # shown in a plan
 HISTORY_ACTIONS = (
     "create",
     "change",
@@ -334,6 +335,12 @@ def part_title(name: str) -> str:
 
 
 @register.filter
+def part_titles(names: Iterable[str]) -> str:
+    """Return the titles of integrations, separated by commas."""
+    return ", ".join(map(part_title, names))
+
+
+@register.filter
 def part_of(pointer: str) -> str:
     """Return the first name of a JSON pointer, /part/field."""
     return pointer.strip("/").partition("/")[0]
@@ -343,6 +350,13 @@ def part_of(pointer: str) -> str:
 def field_of(pointer: str) -> str:
     """Return the second name of a JSON pointer, /part/field, or ""."""
     return pointer.strip("/").partition("/")[2]
+
+
+@register.filter
+def batch_sizes(batches: Sequence[int]) -> str:
+    """Return the sizes of at most MAX_BATCH_SIZES batches, separated by commas."""
+    sizes = ", ".join(map(str, batches[:MAX_BATCH_SIZES]))
+    return f"{sizes} …" if len(batches) > MAX_BATCH_SIZES else sizes
 
 
 @register.filter

@@ -159,7 +159,7 @@ def flash_problem(request: HttpRequest, problem: Problem) -> None:
     """Show a refusal on the next page. For forms without typed input, which a redirect would lose."""
     text = f"{problem.detail} {problem.hint}".strip()
     if problem.page:
-        text = format_html('{} <a href="{}">{}</a>', text, problem.page, gettext("Set it up"))
+        text = format_html('{} <a href="{}">{}</a>', text, problem.page, gettext("Configure"))
     messages.error(request, text)
 
 

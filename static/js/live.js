@@ -88,7 +88,7 @@
     if (lost) {
       const seconds = Math.round((Date.now() - freshAt) / 1000);
       banner.querySelector("[data-says]").textContent = interpolate(
-        gettext("What you see is %(age)s s old. Asking every %(poll)s s."), { age: seconds, poll: POLL / 1000 }, true);
+        gettext("Data is %(age)s s old. Refreshing every %(poll)s s."), { age: seconds, poll: POLL / 1000 }, true);
     }
   }
 

@@ -93,7 +93,7 @@
   function countTicks() {
     for (const place of document.querySelectorAll("[data-count]")) {
       const ticked = [...boxes(place.dataset.count)].filter((box) => box.checked).length;
-      place.textContent = ticked ? interpolate(gettext("%(n)s ticked"), { n: ticked }, true) : gettext("tick some to change them");
+      place.textContent = ticked ? interpolate(gettext("%(n)s selected"), { n: ticked }, true) : gettext("none selected");
       for (const button of document.querySelectorAll(`[data-needs="${CSS.escape(place.dataset.count)}"]`)) button.disabled = !ticked;
     }
   }

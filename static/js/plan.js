@@ -133,7 +133,7 @@
   /* The plan could not be had. What was typed goes to the server with the plan that was seen: it says what differs. */
   function fill(form) {
     const chosen = new URLSearchParams(query());
-    for (const field of [...form.elements])
+    for (const field of Array.from(form.elements))
       if (field.name && !["csrfmiddlewaretoken", "key", "plan_token"].includes(field.name)) field.remove();
     for (const [name, value] of chosen)
       form.append(Object.assign(document.createElement("input"), { type: "hidden", name, value }));

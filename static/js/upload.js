@@ -80,8 +80,8 @@
       request.setRequestHeader("Content-Type", type);
       if (progress) request.upload.onprogress = progress;
       request.onload = () => (request.status < 300 ? resolve(JSON.parse(request.responseText)) : reject(refusal(request)));
-      request.onerror = () => reject(new Error(gettext("The connection broke. Nothing was kept; send it again.")));
-      request.onabort = () => reject(new Error(gettext("Stopped. Nothing was kept.")));
+      request.onerror = () => reject(new Error(gettext("The connection was lost. Nothing was saved. Send the file again.")));
+      request.onabort = () => reject(new Error(gettext("Stopped. Nothing was saved.")));
       request.send(body);
     });
   }
@@ -92,19 +92,19 @@
       const problem = JSON.parse(responseText);
       return new Error([problem.detail, problem.hint].filter(Boolean).join(" "));
     } catch {
-      return new Error(interpolate(gettext("The server answered %(status)s."), { status }, true));
+      return new Error(interpolate(gettext("The server responded with status %(status)s."), { status }, true));
     }
   }
 
   async function checked(file) {
-    if (file.size > Number(form.dataset.most)) throw new Error(gettext("It is larger than a package may be."));
+    if (file.size > Number(form.dataset.most)) throw new Error(gettext("The file is larger than the package limit."));
     /* By code, not by TextDecoder: its latin1 is Windows-1252, which has other characters from 0x80 on. */
     const begin = String.fromCharCode(...new Uint8Array(await file.slice(0, 262).arrayBuffer()));
     const known = ["\x1f\x8b", "BZh", "\xfd7zXZ", "PK\x03\x04"].some((mark) => begin.startsWith(mark));
     if (!known && !begin.startsWith("ustar", 257)) {
       // The server knows by the beginning what it is instead, and the command that makes a good one.
       if (!form.elements.version) await ask("PUT", form.dataset.upload, file.slice(0, 512), "application/octet-stream");
-      throw new Error(gettext("This is none of .tar.gz, .tar, .tar.bz2, .tar.xz and .zip."));
+      throw new Error(gettext("Not a .tar.gz, .tar, .tar.bz2, .tar.xz or .zip archive."));
     }
   }
 
@@ -123,19 +123,19 @@
     let hashedSoFar = 0;
     const ours = hashed(file, (done) => { hashedSoFar = done; });
     ours.catch(() => {}); /* asked for below; a broken upload comes first */
-    say(gettext("Sending it, and computing its hash on the way…"));
+    say(gettext("Uploading and computing the hash…"));
     const version = await ask("PUT", where, file, "application/octet-stream", ({ loaded, total }) => {
       bar.value = (100 * loaded) / total;
       const left = ((performance.now() - begun) / 1000 / Math.max(loaded, 1)) * (total - loaded);
       sent.textContent = interpolate(
         gettext("%(sent)s of %(total)s sent (%(percent)s %), about %(left)s s left; %(hashed)s hashed"),
         { sent: size(loaded), total: size(total), percent: Math.floor(bar.value), left: Math.ceil(left), hashed: size(hashedSoFar) }, true);
-      if (loaded === total) say(gettext("Sent. The server looks it through…"));
+      if (loaded === total) say(gettext("Sent. The server is verifying the package…"));
     });
     const hash = await ours;
     if (hash !== version.source_sha256) { /* in this answer it is the hash of what arrived */
       await told("PATCH", where.replace(/\/package$/, ""), {
-        bad: true, bad_reason: gettext("What arrived is not what was sent: the hashes differ") });
+        bad: true, bad_reason: gettext("The upload was corrupted: the hashes differ") });
     }
     return form.dataset.page.replace("/0/", `/${version.id}/`) + `?sent=${hash}`;
   }

@@ -70,10 +70,10 @@ def test_one_form_and_one_click(admin, server, form, tmp_path, form_of):
         host.offered_key,
     )
     page = text_of(admin.get(answer["Location"]).content.decode())
-    assert "What the check found" in page and "ready for deployments" in page and "lab was added." in page
+    assert "Check results" in page and "ready for deployments" in page and "lab was added." in page
     assert History.objects.filter(action="trust").exists() is (form_of in ("line", "fingerprint"))
     again = text_of(admin.get(answer["Location"]).content.decode())
-    assert "What the check found" not in again and "reachable" in again
+    assert "Check results" not in again and "reachable" in again
 
 
 def test_without_a_key_the_check_shows_what_the_host_offers_and_trusting_it_leaves_nothing_old(
@@ -81,7 +81,7 @@ def test_without_a_key_the_check_shows_what_the_host_offers_and_trusting_it_leav
 ):
     answer = admin.post("/hosts/new/", form)
     page = text_of(admin.get(answer["Location"]).content.decode())
-    assert host_keys.fingerprint(server.host_key) in page and "What the check found" in page
+    assert host_keys.fingerprint(server.host_key) in page and "Check results" in page
     host = Asset.objects.get()
     assert host.last_error and host.offered_key and not host.host_key
     answer = admin.post(f"/hosts/{host.pk}/trust/", {"fingerprint": printed(server, tmp_path)})
@@ -107,7 +107,7 @@ def test_a_fingerprint_of_another_key_is_refused_and_the_host_is_there_to_look_a
     host = Asset.objects.get()
     page = text_of(admin.get(answer["Location"]).content.decode())
     assert not host.host_key and "not the one that was named (SHA256:AAAA" in page
-    assert host_keys.fingerprint(server.host_key) in page and "Trust this key" in page
+    assert host_keys.fingerprint(server.host_key) in page and "Trust key" in page
 
 
 def test_a_fingerprint_of_another_kind_of_key_is_found_among_the_host_s(admin, form, tmp_path, server):

@@ -30,10 +30,10 @@ def test_an_install_that_was_undone_does_not_say_that_a_version_from_before_runs
     row = fleet.running().operations.get()
     page = f"/operations/{row.pk}/"
     Operation.objects.filter(pk=row.pk).update(status=OperationStatus.UNDONE, error="no", error_step="start")
-    assert "The version from before runs again" in admin.get(page).content.decode()
+    assert "The previous version is running" in admin.get(page).content.decode()
     Operation.objects.filter(pk=row.pk).update(from_version=None)
     said = admin.get(page).content.decode()
-    assert "The version from before" not in said and "the service is not installed there" in said
+    assert "The previous version is running" not in said and "The service is not installed on this host" in said
 
 
 @pytest.mark.django_db

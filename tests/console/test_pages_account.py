@@ -51,11 +51,11 @@ def test_a_stranger_sees_and_revokes_only_their_own(admin, operator):
 
 
 def test_the_history_says_who_did_what(admin, cost):
-    assert "Nothing has happened yet" in admin.get("/history/").content.decode()
+    assert "No history yet" in admin.get("/history/").content.decode()
     admin.post("/new-service/", {"name": "shop", "language": "go"})
     page = admin.get("/history/").content.decode()
     assert "ada" in page and "create" in page and "shop" in page
-    assert "Nothing matches" in admin.get("/history/?actor=nobody").content.decode()
+    assert "No matching entries" in admin.get("/history/?actor=nobody").content.decode()
     small = cost(admin, "/history/")
     History.objects.bulk_create(
         History(actor="ada", action="change", subject="service", after={"a": n}) for n in range(200)

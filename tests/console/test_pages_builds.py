@@ -69,7 +69,7 @@ def test_what_is_not_set_up_is_told_and_leads_to_its_place(admin, fields, page):
     shown = admin.get(f"/services/shop/versions/{one.pk}/").content.decode()
     assert f'href="{page}"' in shown and 'disabled aria-describedby="why-no-build"' in shown
     refused = admin.post(f"/services/shop/versions/{one.pk}/build/", follow=True).content.decode()
-    assert f'<a href="{page}">Set it up</a>' in refused.partition('role="alert"')[2]
+    assert f'<a href="{page}">Configure</a>' in refused.partition('role="alert"')[2]
     assert f'href="{page}"' in admin.get("/services/shop/versions/new/").content.decode()
     assert not Build.objects.exists()
 
@@ -121,7 +121,7 @@ def test_the_page_compares_the_browsers_hash_with_the_servers(admin):
     )
     page = f"/services/shop/versions/{one.pk}/"
     shown = lambda sent: admin.get(f"{page}?sent={sent * 64}").content.decode()
-    same, other = "the same as your browser computed", "not what your browser computed"
+    same, other = "matches the hash that your browser computed", "differs from the hash that your browser computed"
     assert same in shown("a") and other not in shown("a")
     # Made again of the same content, it is the same version with another hash; what arrived broken was marked bad.
     assert same not in shown("b") and other not in shown("b")

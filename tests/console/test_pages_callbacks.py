@@ -24,7 +24,7 @@ def form(url: str, **more) -> dict:
 
 
 def test_a_callback_is_added_with_a_secret_that_is_shown_once_changed_and_deleted(admin, receiver):
-    assert "Nobody is told yet" in admin.get("/callbacks/").content.decode()
+    assert "No callbacks yet" in admin.get("/callbacks/").content.decode()
     made = admin.post("/callbacks/new/", form(receiver.url, headers="X-Team: shop\nAuthorization: Bearer abc-123"))
     secret = re.search(r"whsec_[\w+/=]+", made.content.decode())[0]
     row = Callback.objects.get()
@@ -63,7 +63,7 @@ def test_the_test_button_sends_the_newest_message_and_shows_both_sides(admin, re
     row = subscriptions.create(SYSTEM, {"url": receiver.url, "events": ["build.ended"]})[0]
     outbox.enqueue(EventType.BUILD_ENDED, "build.ended:1:2", {"service": "shop<script>"})
     page = admin.post(f"/callbacks/{row.pk}/test/").content.decode()
-    assert "The test arrived" in page and "webhook-signature" in page and "shop&lt;script&gt;" in page
+    assert "Test delivered" in page and "webhook-signature" in page and "shop&lt;script&gt;" in page
     assert len(receiver.got) == 1
     page = admin.get(f"/callbacks/{row.pk}/").content.decode()
     assert "delivered" in page and "pending" in page

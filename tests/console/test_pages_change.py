@@ -37,7 +37,7 @@ def test_the_dialog_shows_choices_hosts_and_the_plan_and_confirms_by_both_versio
     assert "Upgrade 4 hosts from 2.0 to 3.0" in page
     for number in range(1, 5):
         assert f"host{number}" in page
-    assert "every step can be undone" in page and "stop the version that runs" in page
+    assert "all steps can be undone" in page and "stop the version that runs" in page
 
 
 def test_one_click_more_starts_it(admin, shop):
@@ -261,7 +261,7 @@ def test_the_hosts_of_an_install_are_searched_on_the_server_and_what_is_ticked_s
     where = f"/services/shop/versions/{shop[2].pk}/install/"
     page = markup(admin.get(f"{where}?host={free[119].pk}"))
     boxes = re.findall(r'name="host" id="host-(\d+)" value="\d+"( checked)?', page)
-    assert boxes[0] == (str(free[119].pk), " checked") and len(boxes) == 101 and "There are more hosts" in page
+    assert boxes[0] == (str(free[119].pk), " checked") and len(boxes) == 101 and "More hosts exist" in page
     found = markup(admin.get(f"{where}?part=hosts&find={free[110].hostname}&host={free[119].pk}"))
     assert free[110].hostname in found and free[119].hostname in found and free[0].hostname not in found
     small = cost(admin, where)
@@ -292,7 +292,7 @@ def test_many_versions_come_a_page_at_a_time_and_are_searched_on_the_server(admi
     fleet.instances(versions[199], fleet.hosts(2))
     where = f"/services/shop/versions/{versions[199].pk}/upgrade/"
     page = markup(admin.get(where))
-    assert page.count('name="dest_version" id="dest_version-') == 30 and "200 possible" in page
+    assert page.count('name="dest_version" id="dest_version-') == 30 and "200 eligible" in page
     assert "Upgrade 2 hosts from 200.0 to 400.0" in page
     following = re.search(r"part=versions&amp;after=(\d+)", page)[1]
     more = markup(admin.get(f"{where}?part=versions&after={following}"))
@@ -317,7 +317,7 @@ def test_the_dialog_says_what_changes_between_the_versions(admin, shop):
         MicroServiceVersion.objects.filter(pk=version.pk).update(version=name, description=f"note of {name[-7:]}")
     page = markup(admin.get(f"/services/shop/versions/{shop[1].pk}/upgrade/"))
     assert "bbbbbbb..ccccccc" in page and "https://github.com/team/shop/compare/bbbbbbb...ccccccc" in page
-    assert "note of ccccccc" in page and "note of aaaaaaa" not in page and "1 version further" in page
+    assert "note of ccccccc" in page and "note of aaaaaaa" not in page and "1 version apart" in page
 
 
 def test_many_hosts_come_a_page_at_a_time_and_ticked_ones_stand_first(admin, shop):

@@ -35,7 +35,7 @@ def failed(count: int = 2) -> Deployment:
 
 
 def test_no_deployments_yet(admin):
-    assert "Nothing was deployed yet" in markup(admin.get("/deployments/"))
+    assert "No deployments yet" in markup(admin.get("/deployments/"))
 
 
 def test_the_list_shows_progress_and_filters(admin):
@@ -43,7 +43,7 @@ def test_the_list_shows_progress_and_filters(admin):
     deployment.operations.filter(pk=deployment.operations.first().pk).update(status=OperationStatus.SUCCEEDED)
     page = markup(admin.get("/deployments/?service=shop&status=open&action=upgrade"))
     assert "1 of 3" in page and "1.0" in page and "2.0" in page
-    assert "No deployment matches" in markup(admin.get("/deployments/?service=other"))
+    assert "No matching deployments" in markup(admin.get("/deployments/?service=other"))
     assert admin.get("/deployments/?status=zzz&action=zzz&after=zzz").status_code == 200
 
 
@@ -82,7 +82,7 @@ def test_the_line_that_goes_with_the_error_is_the_failed_steps_and_not_the_undos
     fleet.output(operation, b"x\n" * 3000 + b"told to fail\n", b"the old version answers again\n" * 8)
     page = markup(admin.get(f"/deployments/{deployment.pk}/"))
     top = page[page.index("First error") : page.index('class="matrix"')]
-    assert "Line 3001 of its output" in top and "told to fail</pre>" in top and "answers again" not in top
+    assert "Line 3001 of the output" in top and "told to fail</pre>" in top and "answers again" not in top
 
 
 def test_a_host_is_opened_into_its_output_by_the_address(admin):
@@ -193,7 +193,7 @@ def test_many_hosts_come_a_page_at_a_time_and_by_status(admin):
     anew = markup(admin.get(f"{where}?rows=80", headers=script))
     assert anew.count('<th scope="row">') == 80 and "Progress" in anew
     assert markup(admin.get(f"{where}?after={last}")).count('<th scope="row">') == 40
-    assert "No host is failed now" in markup(admin.get(f"/deployments/{deployment.pk}/?status=failed"))
+    assert "No hosts are failed now" in markup(admin.get(f"/deployments/{deployment.pk}/?status=failed"))
 
 
 def test_the_operation_page_shows_states_times_and_attempts(admin):

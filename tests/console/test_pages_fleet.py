@@ -59,12 +59,12 @@ def test_signing_out_takes_a_post(admin):
 
 def test_an_empty_fleet_offers_to_add_the_first_service(admin):
     page = markup(admin.get("/"))
-    assert "Add the first service" in page and "<code>make demo</code>" in page
+    assert "Add a service" in page and "<code>make demo</code>" in page
 
 
 def test_who_may_not_publish_is_told_so_instead(operator):
     page = markup(operator.get("/"))
-    assert "Add the first service" not in page and "ask an administrator" in page
+    assert "/new-service/" not in page and "Ask an administrator" in page
 
 
 def test_the_fleet_shows_what_runs_where(admin):
@@ -104,7 +104,7 @@ def test_filters_are_in_the_address(admin, state):
     page = markup(admin.get(f"/?state={state}"))
     assert "/services/loud/" in page and "/services/quiet/" not in page
     assert "/services/quiet/" in markup(admin.get("/?q=qui"))
-    assert "No service matches" in markup(admin.get("/?q=nothing-like-it"))
+    assert "No matching services" in markup(admin.get("/?q=nothing-like-it"))
 
 
 def test_the_fleet_costs_the_same_however_large_it_is(admin, cost):

@@ -145,16 +145,16 @@ def test_what_changed_between_two_times_names_each_instance_that_moved_before_an
     address = f"/history/moves/?since={typed(NOON)}&until={typed(NOON + timedelta(hours=1))}"
     page = markup(admin.get(address))
     text = re.sub(r"\s+", " ", re.sub(r"<[^>]+>", " ", page))
-    assert "5 instances moved" in text
-    assert re.search(r"shop 1 → 2 web1, web2 ", text) and re.search(r"shop 1 → 2 → 1 came back web3 ", text)
+    assert "5 instances changed" in text
+    assert re.search(r"shop 1 → 2 web1, web2 ", text) and re.search(r"shop 1 → 2 → 1 changed back web3 ", text)
     assert re.search(r"till not installed → 1 web1 ", text) and re.search(r"till 1 → not installed web2 ", text)
     assert "web4" not in text, "an upgrade that was undone moved nothing"
     assert "6 instances" not in text and "ada" in text
-    assert "2 instances moved" in markup(admin.get(f"{address}&service=till"))
+    assert "2 instances changed" in markup(admin.get(f"{address}&service=till"))
     assert cost(admin, address) <= 4
     late = f"since={typed(NOON + timedelta(hours=1))}&until={typed(NOON + timedelta(hours=2))}"
-    assert "1 instance moved" in markup(admin.get(f"/history/moves/?{late}"))
-    assert "Nothing moved in this time" in markup(admin.get("/history/moves/"))
+    assert "1 instance changed" in markup(admin.get(f"/history/moves/?{late}"))
+    assert "No versions changed in this period" in markup(admin.get("/history/moves/"))
 
 
 @pytest.mark.found("time")
@@ -170,4 +170,4 @@ def test_a_wrong_time_is_told_by_its_field_and_not_as_if_nothing_had_happened(ad
     answer = admin.get(path, asked)
     page = markup(answer)
     assert answer.status_code == 422 and told in page and "query." not in page
-    assert "Nothing matches" not in page and "Nothing has" not in page
+    assert "No matching entries" not in page and "No history yet" not in page

@@ -101,7 +101,7 @@ def test_output_that_was_shortened_or_has_expired_says_so(admin, operation, sett
     where = f"/operations/{operation.pk}/log/"
     assert "kept until" in get(admin, where) and "Shortened" not in get(admin, where)
     Operation.objects.update(output_size=20 << 20)
-    assert "Shortened at the limit of 8.0" in get(admin, where).replace("\xa0", " ")
+    assert "Truncated at the limit of 8.0" in get(admin, where).replace("\xa0", " ")
     Operation.objects.update(finished=timezone.now() - timedelta(days=settings.OUTPUT_RETENTION_DAYS + 1))
     fresh = fleet.running(1, "fresh").operations.get()
     fleet.output(fresh, b"still here\n")
@@ -113,12 +113,12 @@ def test_errors_only_says_what_counts_and_lists_what_the_failed_step_printed(adm
     fleet.output(operation, b"fine\nno such file\nport 80 is\nin use\nall is well again\n")
     where = f"/operations/{operation.pk}/log/search/?errors=1"
     page = get(admin, where)
-    assert "What counts as an error: lines with words" in page and 'data-hits="2"' in page
+    assert "Counted as errors: lines with words" in page and 'data-hits="2"' in page
     Operation.objects.update(error_step="start")
     Step.objects.create(operation=operation, position=0, name="pre", output_start=0, undo_start=36)
     Step.objects.create(operation=operation, position=1, name="start", output_start=18)
     page = get(admin, where)
-    assert "the last lines that the step start printed" in page and 'data-hits="2,3,4"' in page
+    assert "the last lines that step start printed" in page and 'data-hits="2,3,4"' in page
     steps = get(admin, f"/operations/{operation.pk}/")
     assert f'/operations/{operation.pk}/log/?at=18"' in steps
     assert admin.get(f"/operations/{operation.pk}/log/?at=18")["Location"].endswith("/log/?line=3#L3")

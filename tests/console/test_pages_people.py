@@ -26,7 +26,7 @@ def test_a_person_is_added_given_another_password_shut_out_and_deleted(admin):
     admin.post(f"/people/{bo.pk}/", same | {"password": "another horse 10"})
     assert signs_in("bo", "another horse 10")
     admin.post(f"/people/{bo.pk}/", {key: value for key, value in same.items() if key != "active"})
-    assert not signs_in("bo", "another horse 10") and "shut out" in admin.get("/people/").content.decode()
+    assert not signs_in("bo", "another horse 10") and "deactivated" in admin.get("/people/").content.decode()
     admin.post(f"/people/{bo.pk}/delete/")
     assert not User.objects.filter(username="bo").exists()
     told = str(list(History.objects.values_list("before", "after")))
@@ -64,7 +64,7 @@ def test_a_team_is_made_filled_given_a_service_and_deleted(admin, operator):
     admin.post(f"{address}member/", {"user": "olga", "role": "viewer"})
     admin.post(f"{address}give/", {"service": "shop"})
     page = operator.get(address).content.decode()
-    assert "olga" in page and "shop" in page and "Take out" not in page and "owners and administrators" in page
+    assert "olga" in page and "shop" in page and "Remove" not in page and "owners and administrators" in page
     assert (
         "You need the right" in operator.get("/services/shop/versions/new/").content.decode()
         or operator.post("/services/shop/versions/new/", {"version": "1.0", "ref": "main"}).status_code == 403

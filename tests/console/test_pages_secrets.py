@@ -76,7 +76,7 @@ def test_who_does_not_administer_sees_names_and_changes_nothing(operator, viewer
         assert put(client, name="TWO", value="a long value").status_code == 403
         assert put(client, name="ONE", what="remove").status_code == 403
         page = client.get(PAGE).content.decode()
-        assert "ONE" in page and "Set the secret" not in page and "a long value" not in page
+        assert "ONE" in page and "Save secret" not in page and "a long value" not in page
     assert list(MicroService.objects.get().secrets) == ["ONE"]
 
 

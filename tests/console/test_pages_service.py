@@ -77,7 +77,7 @@ def test_every_version_shows_its_build_and_how_many_run_it(admin):
     fleet.instances(old, fleet.hosts(2))
     page = admin.get("/services/shop/").content.decode()
     assert "3 tests failed" in page and "2 hosts" in page and "success" in page
-    assert f"/versions/{old.pk}/upgrade/" in page and "Nothing older is built" in page
+    assert f"/versions/{old.pk}/upgrade/" in page and "No older version is built" in page
     assert f"/versions/{new.pk}/install/" in page and f"/versions/{failed.pk}/install/" not in page
 
 
@@ -100,7 +100,7 @@ def test_a_pending_version_is_built_by_a_click_once(admin, operator, viewer):
 
 def test_a_service_without_versions_says_never_built(admin):
     fleet.service("shop")
-    assert "Never built" in admin.get("/services/shop/").content.decode()
+    assert "No versions yet" in admin.get("/services/shop/").content.decode()
 
 
 def test_versions_and_instances_cost_the_same_however_many_there_are(admin, cost):
@@ -120,7 +120,7 @@ def test_why_a_version_cannot_be_upgraded_or_reverted_stands_beside_its_buttons(
     fleet.instances(new, hosts[1:])
     page = admin.get("/services/shop/").content.decode()
     first, second = page.index(f'id="version-{new.pk}"'), page.index(f'id="version-{old.pk}"')
-    assert first < page.index(">Nothing newer is built<") < second < page.index(">Nothing older is built<")
+    assert first < page.index(">No newer version is built<") < second < page.index(">No older version is built<")
 
 
 def test_versions_are_found_by_name_branch_and_status(admin):
@@ -129,7 +129,7 @@ def test_versions_are_found_by_name_branch_and_status(admin):
     fleet.versions(shop, 1, BuildStatus.FAILED)
     page = admin.get("/services/shop/?status=failed").content.decode()
     assert "4.0" in page and "1.0" not in page
-    assert "No version matches" in admin.get("/services/shop/?q=zzz").content.decode()
+    assert "No matching versions" in admin.get("/services/shop/?q=zzz").content.decode()
     assert admin.get("/services/shop/?status=nonsense&after=x%00").status_code == 200
 
 

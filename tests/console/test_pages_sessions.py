@@ -40,7 +40,7 @@ def text(answer) -> str:
 def test_the_account_lists_sessions_and_sign_ins_and_ends_them(operator):
     phone, desk = signed_in(agent="A phone", address="192.0.2.8"), signed_in(agent="A desk")
     page = desk.get("/account/")
-    assert "A phone" in text(page) and "192.0.2.8" in text(page) and "this one" in text(page)
+    assert "A phone" in text(page) and "192.0.2.8" in text(page) and "this session" in text(page)
     assert text(page).count("sign in ") >= 2
     olga = User.objects.get(username="olga")
     number = Session.objects.get(agent="A phone").pk

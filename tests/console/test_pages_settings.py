@@ -33,7 +33,7 @@ def test_at_first_the_page_says_what_is_missing_and_what_does_not_work_without_i
         for name in registry.PARTS:
             assert f'href="#{name}"' in page
         assert "Builds cannot be started in GitLab" in page
-    assert "Only administrators see" in page and "<input" not in page.partition("<main")[2].partition("</main")[0]
+    assert "Only administrators can view" in page and "<input" not in page.partition("<main")[2].partition("</main")[0]
     assert operator.post("/settings/", {"do": "save"}).status_code == 403
     assert operator.get("/settings/history/").status_code == 403
 
@@ -49,13 +49,13 @@ def test_a_test_shows_every_part_and_saves_nothing_and_a_save_needs_every_part(a
         refused = admin.post("/settings/", {**both, "do": "save"})
         page = refused.content.decode()
         assert refused.status_code == 422 and not Setting.objects.exists()
-        assert "Nothing was saved" in page and "As deploy-bot" in page and "is not an existing folder" in page
+        assert "Not saved" in page and "As deploy-bot" in page and "is not an existing folder" in page
         assert "glpat-1234" not in page and lab.url in page, "what was typed stays, a secret does not"
         good = {**both, "package_store-folder": str(tmp_path / "good"), "do": "save"}
         assert admin.post("/settings/", good, headers={"HX-Request": "true"})["HX-Redirect"] == "/settings/"
     page = admin.get("/settings/").content.decode()
     number = Setting.objects.get().pk  # not 1 where another test has counted on a sequence of PostgreSQL
-    assert "glpat-1234" not in page and "never shown" in page and f"Settings {number}, by ada" in page
+    assert "glpat-1234" not in page and "never shown" in page and f"Revision {number}, by ada" in page
     assert History.objects.get(subject="settings").actor == "ada"
 
 
@@ -74,7 +74,7 @@ def test_an_empty_secret_keeps_the_one_that_is_saved_and_wrong_fields_are_marked
 
 
 def test_past_settings_are_listed_with_who_and_when_and_brought_back(admin, cost):
-    assert "Nothing was ever set" in admin.get("/settings/history/").content.decode()
+    assert "No settings saved yet" in admin.get("/settings/history/").content.decode()
     with servers.gitlab() as lab:
         admin.post("/settings/", gitlab(lab, do="save"))
         admin.post("/settings/", {"do": "save", "seen": seen(), "package_store-kind": "local"})
@@ -87,7 +87,7 @@ def test_past_settings_are_listed_with_who_and_when_and_brought_back(admin, cost
         assert registry.require("gitlab")["token"].reveal() == "glpat-1234"
         admin.post("/settings/", {"do": "save", "seen": seen(), "package_store-kind": "local"})
     gone = admin.post(f"/settings/history/{first.pk}/restore/")
-    assert gone.status_code == 422 and "Nothing was saved" in gone.content.decode()
+    assert gone.status_code == 422 and "Not saved" in gone.content.decode()
     assert registry.configured("gitlab") is None and Setting.objects.count() == 4
     assert cost(admin, "/settings/history/") == small
 

@@ -160,5 +160,5 @@ def test_script_texts_have_versioned_url(admin):
 
 def test_percent_sign_in_template():
     with translation.override("zh-hans"):
-        said = Template('{% translate "A number, or a share such as 20%." %}').render(Context())
+        said = Template('{% translate "Number of hosts or a percentage, e.g. 20%." %}').render(Context())
     assert said == "一个数字，或 20% 这样的比例。"

@@ -134,7 +134,7 @@ def test_the_printed_login_is_a_superusers_and_the_token_has_all_scopes(demo):
         }
     ).encode()
     site = browser.open(urllib.request.Request(page.full_url, data, {"Referer": demo.record["url"]})).read().decode()
-    assert demo.record["username"] in site and "People" in site
+    assert demo.record["username"] in site and "Users" in site
 
 
 def test_three_builds_a_failed_one_and_the_service_on_every_host(demo):

@@ -41,25 +41,25 @@ def test_one_form_and_one_click(visit, node):
     row, fill, client = node
     page = visit("/hosts/")
     fill(page, "pasted", host_key=f"# what ssh-keygen -lf prints\n256 {row['fingerprint']} root@node (ED25519)\n")
-    page.get_by_role("button", name="Add the host").click()
+    page.get_by_role("button", name="Add host").click()
     expect(page.get_by_text("pasted was added.")).to_be_visible(timeout=LATER)
-    expect(page.get_by_role("heading", name="What the check found")).to_be_visible()
+    expect(page.get_by_role("heading", name="Check results")).to_be_visible()
     expect(page.get_by_text("ready for deployments")).to_be_visible()
     made = next(one for one in client.all("hosts/") if one["hostname"] == "pasted")
     assert made["fingerprint"] == row["fingerprint"] and made["reachable"] is True
     page.reload()
-    expect(page.get_by_role("heading", name="What the check found")).to_have_count(0)
+    expect(page.get_by_role("heading", name="Check results")).to_have_count(0)
 
 
 def test_a_key_that_is_trusted_afterwards_leaves_nothing_old_on_the_page(visit, node):
     row, fill, _client = node
     page = visit("/hosts/")
     fill(page, "compared")
-    page.get_by_role("button", name="Add the host").click()
-    expect(page.get_by_text("the host offers", exact=True)).to_be_visible(timeout=LATER)
+    page.get_by_role("button", name="Add host").click()
+    expect(page.get_by_text("offered by the host", exact=True)).to_be_visible(timeout=LATER)
     expect(page.get_by_text(re.compile("no host key pinned"))).to_be_visible()
-    page.get_by_label("Trust the key with this fingerprint").fill(f"256 {row['fingerprint']} a (ED25519)\n\n")
-    page.get_by_role("button", name="Trust this key").click()
+    page.get_by_label("Fingerprint of the key to trust").fill(f"256 {row['fingerprint']} a (ED25519)\n\n")
+    page.get_by_role("button", name="Trust key").click()
     expect(page.get_by_text("ready for deployments")).to_be_visible(timeout=LATER)
     expect(page.get_by_text(re.compile("no host key pinned|not trusted yet|not reachable"))).to_have_count(0)
     page.reload()
@@ -72,7 +72,7 @@ def test_a_key_is_chosen_as_a_file_and_chosen_again_after_a_refusal(visit, tmp_p
     page = visit("/credentials/")
     page.get_by_label("Name").fill("from a file")
     page.get_by_label("Private key file").set_input_files(path)
-    page.get_by_role("button", name="Add it").click()
+    page.get_by_role("button", name="Add credential").click()
     expect(page.get_by_role("alert")).to_be_visible()
     expect(page.get_by_label("Name")).to_have_value("from a file")
     expect(page.get_by_label("Private key file")).to_have_value("")

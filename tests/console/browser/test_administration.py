@@ -46,10 +46,10 @@ def test_settings_are_tried_and_what_was_typed_stays_until_everything_passes(vis
         part.get_by_label("Access token").fill("glpat-1234")
         page.get_by_role("button", name="Test and save").click()
         expect(page.get_by_text("Everything passed its test")).to_be_visible()
-        expect(page.locator("#gitlab h2")).to_contain_text("set up")
-    expect(page.get_by_text("not set up").first).to_be_visible()
-    page.get_by_role("link", name="Past settings").click()
-    expect(page.get_by_role("row").filter(has_text="holds now")).to_contain_text("GitLab")
+        expect(page.locator("#gitlab h2")).to_contain_text("configured")
+    expect(page.get_by_text("not configured").first).to_be_visible()
+    page.get_by_role("link", name="Settings history").click()
+    expect(page.get_by_role("row").filter(has_text="current")).to_contain_text("GitLab")
 
 
 def test_the_hash_is_right_at_every_length_that_is_an_edge(visit):
@@ -67,7 +67,7 @@ def test_a_package_that_is_dropped_on_its_service_becomes_a_version_with_the_sam
     page.locator("main").evaluate(DROP, ["notes.tar.gz", base64.b64encode(b"no package at all").decode()])
     dialog = page.get_by_role("dialog")
     dialog.get_by_role("button", name="Upload").click()
-    expect(dialog).to_contain_text("This is none of .tar.gz")
+    expect(dialog).to_contain_text("Not a .tar.gz")
     dialog.get_by_label("Version").fill("")
     dialog.get_by_role("button", name="Close").click()
     page.goto("/")
@@ -77,11 +77,11 @@ def test_a_package_that_is_dropped_on_its_service_becomes_a_version_with_the_sam
     expect(dialog.get_by_label("Version")).to_have_value(name)
     dialog.get_by_role("button", name="Upload").click()
     expect(page.get_by_role("heading", name=name)).to_be_visible(timeout=LATER)
-    expect(page.get_by_text("the same as your browser computed")).to_be_visible()
+    expect(page.get_by_text("matches the hash that your browser computed")).to_be_visible()
     expect(page.get_by_text(hashlib.sha256(package).hexdigest())).to_be_visible()
-    page.get_by_text("Mark it bad").first.click()
-    page.get_by_label("Why", exact=True).fill("only a test")
-    page.get_by_role("button", name="Mark it bad").click()
+    page.get_by_text("Mark as bad").first.click()
+    page.get_by_label("Reason", exact=True).fill("only a test")
+    page.get_by_role("button", name="Mark as bad").click()
     expect(page.get_by_text("only a test").first).to_be_visible()
 
 
@@ -104,7 +104,7 @@ def test_a_build_is_started_and_watched_without_a_reload(visit):
     page.get_by_role("link", name=definition.BUILT, exact=True).first.click()
     page.get_by_role("button", name=re.compile("^Build")).first.click()
     expect(page.get_by_label("Build", exact=True)).to_contain_text("success", timeout=LATER)
-    expect(page.get_by_label("What it printed last")).to_contain_text("building")
+    expect(page.get_by_label("Latest output")).to_contain_text("building")
     expect(page.get_by_role("link", name="Install…")).to_be_visible()
 
 
@@ -112,7 +112,7 @@ def test_a_callback_to_a_private_address_is_refused_in_words_and_nothing_typed_i
     page = visit("/callbacks/new/")
     page.get_by_label("URL").fill("http://127.0.0.1:9/hook")
     page.get_by_label("Custom headers").fill("X-Team: sales")
-    page.get_by_role("button", name="Add the callback").click()
+    page.get_by_role("button", name="Add callback").click()
     expect(page.get_by_text("may not reach")).to_be_visible()
     expect(page.get_by_label("Custom headers")).to_have_value("X-Team: sales")
 

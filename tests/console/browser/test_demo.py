@@ -140,13 +140,13 @@ def test_a_lost_connection_is_told_and_the_page_comes_back_by_itself(visit):
 def test_a_deployment_is_found_and_opened_by_keyboard_alone(visit):
     page = visit("/")
     page.keyboard.press("/")
-    expect(page.get_by_label("Name of the service")).to_be_focused()
+    expect(page.get_by_label("Service name")).to_be_focused()
     page.keyboard.type("hel")
     page.keyboard.press("Enter")
     page.wait_for_url("**q=hel**")
     expect(page.get_by_role("row", name=re.compile("hello The demo"))).to_be_visible()
     page.keyboard.press("Tab")
-    expect(page.get_by_role("link", name="Skip to the content")).to_be_focused()
+    expect(page.get_by_role("link", name="Skip to content")).to_be_focused()
     page.keyboard.press("Enter")
     expect(page.locator("#main")).to_be_focused()
 

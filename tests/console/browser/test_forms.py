@@ -109,7 +109,7 @@ def test_several_lines_in_each_command_and_in_the_other_text_areas_of_a_service(
         page.locator("select[name=of]").select_option(of)
         page.locator("#secret_name").fill("" if of == "build_key" else "KEY")
         page.locator("[name=value]").fill(lines)
-        page.get_by_role("button", name="Set the secret").click()
+        page.get_by_role("button", name="Save secret").click()
         expect(page.get_by_text("The secret was set.")).to_be_visible()
 
 
@@ -121,7 +121,7 @@ def test_several_lines_in_the_text_areas_of_hosts_callbacks_and_settings(visit, 
     page = visit("/credentials/")
     page.get_by_label("Name").fill("pasted")
     page.locator("[name=secret]").fill((tmp_path / "key").read_text())
-    page.get_by_role("button", name="Add it").click()
+    page.get_by_role("button", name="Add credential").click()
     expect(page.get_by_text("pasted was added.")).to_be_visible()
 
     public = " ".join((tmp_path / "key.pub").read_text().split()[:2])
@@ -130,7 +130,7 @@ def test_several_lines_in_the_text_areas_of_hosts_callbacks_and_settings(visit, 
     page.get_by_label("Address", exact=True).fill("192.0.2.77")
     page.locator("[name=host_key]").fill(f"{public} root@lined\n\n")
     page.locator("[name=labels]").fill("zone=eu\nrack=7\n")
-    page.get_by_role("button", name="Add the host").click()
+    page.get_by_role("button", name="Add host").click()
     expect(page.get_by_role("heading", name="lined")).to_be_visible()
     made = next(one for one in client.all("hosts/") if one["hostname"] == "lined")
     assert made["host_key"] == public and made["labels"] == {"zone": "eu", "rack": "7"}
@@ -138,7 +138,7 @@ def test_several_lines_in_the_text_areas_of_hosts_callbacks_and_settings(visit, 
     page.goto("/callbacks/new/")
     page.get_by_label("URL").fill("https://example.org/hook")
     page.get_by_label("Custom headers").fill("X-Team: sales\nX-Place: here\n")
-    page.get_by_role("button", name="Add the callback").click()
+    page.get_by_role("button", name="Add callback").click()
     expect(page.get_by_text("X-Place: ")).to_be_visible()
 
     page.goto("/settings/")
@@ -200,7 +200,7 @@ def test_the_first_click_after_a_reason_was_typed_reverts_and_marks(visit, click
     settled(clicker, 2)
     page = visit(clicker.dialog(2, "revert", f"?dest_version={clicker.ids[1]}"))
     page.get_by_label(f"Mark {version_name(2)} as bad").check()
-    page.get_by_label("Why it is bad").press_sequentially("leaks")
+    page.get_by_label("Reason").press_sequentially("leaks")
     page.locator("#confirm").click(no_wait_after=True)
     started(page, client)
     version = client.get(f"services/clicker/versions/{clicker.ids[2]}")
@@ -288,10 +288,10 @@ def test_where_no_plan_can_be_had_what_was_typed_reaches_the_server_which_compar
 def test_a_form_that_is_sent_twice_or_again_after_the_back_button_adds_one(visit, client):
     page = visit("/new-service/")
     page.get_by_label("Name").fill("twice")
-    page.get_by_role("button", name="Add the service").dblclick()
+    page.get_by_role("button", name="Add service").dblclick()
     expect(page.get_by_text("twice was added.")).to_be_visible()
     page.go_back()
     page.get_by_label("Name").fill("twice")
-    page.get_by_role("button", name="Add the service").click()
+    page.get_by_role("button", name="Add service").click()
     expect(page.get_by_text("There is a service called twice already")).to_be_visible()
     assert len([one for one in client.all("services/") if one["name"] == "twice"]) == 1

@@ -77,7 +77,7 @@ def test_what_failed_is_found_read_and_retried(visit, keyed):
     expect(page.locator("tr:focus-within")).to_contain_text("node3")
     page.keyboard.press("Enter")
     page.wait_for_url("**/operations/*/")
-    press(page, page.get_by_role("link", name="All of it, with search"))
+    press(page, page.get_by_role("link", name="Full log"))
     page.wait_for_url("**/log/")
     page.keyboard.press("/")
     page.keyboard.type("told to")
@@ -103,14 +103,14 @@ def test_what_failed_is_found_read_and_retried(visit, keyed):
 
 def test_maintenance_and_rows_of_which_enter_opens_the_host_and_never_sends_the_form(visit, keyed):
     page = visit("/services/keyed/instances/")
-    for name in ("Retry what failed", "Into maintenance", "Out of maintenance", "Delete…"):
+    for name in ("Retry failed", "Start maintenance", "End maintenance", "Delete…"):
         expect(page.get_by_role("button", name=name)).to_be_disabled()
-    expect(page.locator("#ticked")).to_have_text("tick some to change them")
+    expect(page.locator("#ticked")).to_have_text("none selected")
     page.keyboard.press("j")
     page.keyboard.press("j")
     page.keyboard.press("Space")
-    expect(page.locator("#ticked")).to_have_text("1 ticked")
-    press(page, button(page, "Into maintenance"))
+    expect(page.locator("#ticked")).to_have_text("1 selected")
+    press(page, button(page, "Start maintenance"))
     row = page.get_by_role("row", name=re.compile("node2"))
     expect(row.get_by_text("in maintenance")).to_be_visible(timeout=SOON)
     page.keyboard.press("j")
@@ -125,7 +125,7 @@ def test_maintenance_and_rows_of_which_enter_opens_the_host_and_never_sends_the_
     sure = page.get_by_role("dialog")
     expect(sure.get_by_role("listitem")).to_have_text(["node2"])
     page.keyboard.press("Escape")
-    press(page, button(page, "Out of maintenance"))
+    press(page, button(page, "End maintenance"))
     expect(row.get_by_text("in maintenance")).to_have_count(0, timeout=SOON)
 
 
@@ -183,7 +183,7 @@ def test_output_is_followed_while_it_comes(visit, keyed):
 def test_the_list_of_keys_names_every_key_that_there_is(visit):
     page = visit("/")
     page.keyboard.press("?")
-    keys = page.get_by_role("dialog", name="Keys")
+    keys = page.get_by_role("dialog", name="Keyboard shortcuts")
     listed = set(keys.locator("kbd").all_inner_texts())
     script = page.request.get(page.locator("script[src*='keys']").get_attribute("src")).text()
     block = script[script.index("const KEYS = {") :]

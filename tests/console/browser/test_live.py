@@ -69,7 +69,7 @@ def test_without_a_free_slot_the_page_polls_says_how_old_it_is_and_takes_a_strea
         page = visit(f"/?q={name}")
         stale, row = page.locator("#stale"), page.get_by_role("row", name=re.compile(name))
         expect(stale).to_be_visible(timeout=SOON)
-        expect(stale).to_contain_text(re.compile(r"What you see is \d+ s old. Asking every 3 s."))
+        expect(stale).to_contain_text(re.compile(r"Data is \d+ s old. Refreshing every 3 s."))
         client.patch(f"services/{name}", {"description": "found by asking"})
         expect(row).to_contain_text("found by asking", timeout=SOON)
         expect(stale).to_be_visible()
@@ -86,7 +86,7 @@ def test_without_a_free_slot_the_page_polls_says_how_old_it_is_and_takes_a_strea
 def test_versions_and_hosts_change_on_the_screen_by_themselves(visit, client):
     client.post("services/", {"name": "watched-versions"})
     versions, hosts = visit("/services/watched-versions/"), visit("/hosts/")
-    expect(versions.get_by_text("Never built")).to_be_visible()
+    expect(versions.get_by_text("No versions yet")).to_be_visible()
     number = client.post("services/watched-versions/versions/", {"version": "1.0-main"})["id"]
     row = versions.get_by_role("row", name=re.compile("1.0-main"))
     expect(row).to_contain_text("pending", timeout=SOON)
@@ -97,7 +97,7 @@ def test_versions_and_hosts_change_on_the_screen_by_themselves(visit, client):
     port = choose_port("127.0.0.1")
     host = client.post("hosts/", {"hostname": "nobody-there", "ip": "127.0.0.1", "port": port})["id"]
     row = hosts.get_by_role("row", name=re.compile("nobody-there"))
-    expect(row).to_contain_text("never asked", timeout=SOON)
+    expect(row).to_contain_text("never checked", timeout=SOON)
     assert not client.post(f"hosts/{host}/check", {})["reachable"]
     expect(row).to_contain_text(re.compile(r"unreachable since \d{4}-\d\d-\d\d \d\d:\d\d:\d\d"), timeout=SOON)
     client.send("DELETE", f"hosts/{host}")
