@@ -79,8 +79,6 @@ def term(word: object) -> str:
 
 
 def _sentence(says: Any, params: Mapping[str, Any]) -> str:
-    if isinstance(says, tuple):
-        says = Plural(*says)
     if isinstance(says, Plural):
         says = ngettext(str(says.singular), str(says.plural), int(params.get(says.number, 0)))
     return _Places().vformat(str(says), (), _Params(params))

@@ -12,7 +12,7 @@ from messages.invalid import InvalidValue
 from messages.rendering import render
 
 from .fields import Form
-from .services import encoding as encoding_field
+from .services import encoding_field
 
 
 class Labels(forms.CharField):

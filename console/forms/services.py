@@ -47,7 +47,7 @@ def _command(label: Any, hint: Any = "") -> forms.CharField:
     )
 
 
-def encoding(hint: Any, unset: Any) -> forms.ChoiceField:
+def encoding_field(hint: Any, unset: Any) -> forms.ChoiceField:
     choices = [("", unset), *text.KNOWN.items()]
     return forms.ChoiceField(label=_("Encoding of the output"), choices=choices, required=False, help_text=hint)
 
@@ -117,7 +117,7 @@ class ServiceForm(Form):
         required=False,
         help_text=_("Only this user’s group and the SSH user can read the releases on a host."),
     )
-    encoding = encoding(
+    encoding = encoding_field(
         _("Of the output of its commands. Output is stored unchanged, so this can be set later."),
         _("as set for the host"),
     )

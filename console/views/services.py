@@ -11,8 +11,7 @@ from access import url_userinfo
 from access.callers import Caller
 from access.problems import Problem, invalid
 from builds import build_requests
-from microservice import catalog
-from microservice import instances as instance_changes
+from microservice import catalog, instances
 from microservice.catalog import ownership, visibility
 from microservice.deployments import actions
 from microservice.models import MicroService, MicroServiceInstance, MicroServiceVersion
@@ -218,7 +217,7 @@ def change_instances(request: HttpRequest, caller: Caller, name: str) -> HttpRes
             return redirect_to("instances", service.name)
         if what not in ("maintain", "end_maintenance"):
             raise invalid("/what", "not_one_of", choices=INSTANCE_ACTIONS)
-        instance_changes.set_maintenance(caller, service, selected, what == "maintain")
+        instances.set_maintenance(caller, service, selected, what == "maintain")
         flash(request, _maintenance_text(len(selected), what == "maintain"))
     except Problem as problem:
         flash_problem(request, problem)
@@ -237,7 +236,7 @@ def edit_instance(request: HttpRequest, caller: Caller, name: str, number: int) 
         require_scope(caller, "deploy", service)
         if form.is_valid():
             with errors_on(form):
-                instance_changes.change(caller, instance, form.cleaned_data)
+                instances.change(caller, instance, form.cleaned_data)
                 flash(request, _saved_text(instance, form.changed_data))
                 return redirect_to("instances", service.name)
     context = {**service_context(caller, service, "instances"), "form": form, "instance": instance}
@@ -246,7 +245,7 @@ def edit_instance(request: HttpRequest, caller: Caller, name: str, number: int) 
 
 def _saved_text(instance: MicroServiceInstance, changed: list[str]) -> str:
     text = _("%(instance)s was saved.") % {"instance": instance}
-    if instance.version_id and instance_changes.LOCKED_FIELDS.intersection(changed):
+    if instance.version_id and instances.LOCKED_FIELDS.intersection(changed):
         text += " " + _("The running process keeps the old values; the next operation uses the new ones.")
     return text
 
