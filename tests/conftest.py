@@ -63,7 +63,7 @@ LONG = (
     "tests/microservice/test_execution.py",
     "tests/microservice/test_messages.py",
     "tests/engine/test_copies.py",
-    "tests/console/test_many_tabs.py",
+    "tests/console/views/test_many_tabs.py",
     "tests/access/test_every_right.py",
     BROWSER,
     ATTACKS,
@@ -73,7 +73,7 @@ LONG = (
     "tests/away",
     "tests/web",
     "tests/deployctl/test_waiting.py",
-    "tests/console/test_unchanged.py",
+    "tests/console/forms/test_unchanged.py",
     "tests/microservice/test_broker_under_load.py",
 )
 

@@ -36,7 +36,7 @@ HELD = {
     ),
     "nobody raises themselves or gives rights they lack": (
         ("tests/access/test_accounts.py", "test_nobody_takes_their_own_rights_away"),
-        ("tests/console/test_pages_account.py", "test_nobody_gives_a_right_that_they_do_not_have"),
+        ("tests/console/views/test_account.py", "test_nobody_gives_a_right_that_they_do_not_have"),
     ),
     "streams end after revocation, logout and removal": (
         ("tests/security/test_held.py", "test_a_stream_ends_soon_after_its_reader_lost_the_right"),

@@ -104,7 +104,7 @@ def test_an_error_is_said_in_the_readers_language_and_what_was_said_as_it_is():
 
 @pytest.mark.found("output")
 def test_the_page_on_output_names_every_code_once():
-    page = Path(__file__).resolve().parents[2] / "docs/output.md"
+    page = Path(__file__).resolve().parents[3] / "docs/output.md"
     rows = re.findall(r"^\| ((?:`[a-z_]+`(?:, )?)+) \| ", page.read_text(), re.MULTILINE)
     assert sorted(re.findall(r"`([a-z_]+)`", " ".join(rows[1:]))) == sorted(Code)
 

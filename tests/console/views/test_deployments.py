@@ -12,7 +12,7 @@ from microservice.models import Deployment, Operation, Step
 from microservice.status import DeploymentStatus, OperationStatus, StepStatus
 from tests.microservice import fleet
 
-from .markup import markup
+from ..markup import markup
 
 pytestmark = pytest.mark.django_db
 

@@ -7,7 +7,7 @@ from microservice.models import MicroServiceInstance
 from microservice.status import BuildStatus, InstanceStatus
 from tests.microservice import fleet
 
-from .markup import markup
+from ..markup import markup
 
 pytestmark = pytest.mark.django_db
 

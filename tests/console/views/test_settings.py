@@ -1,8 +1,12 @@
 """The settings page: what is outside, tried as a whole before any of it is saved, kept, brought back."""
 
+from typing import get_args
+
 import pytest
 
+from api.resources.settings import SettingsDocument
 from audit.models import History
+from console.forms.settings import FORMS
 from integrations import registry
 from integrations.models import Setting
 from tests.integrations import servers
@@ -119,3 +123,11 @@ def test_the_page_of_workers_has_celerys_record_of_an_operations_task(admin, ope
     assert "sweep" in admin.get("/workers/").content.decode()
     assert operator.get("/workers/").status_code == 403
     assert "/workers/?task" not in operator.get(f"/operations/{operation.pk}/").content.decode()
+
+
+def test_forms_and_api_have_every_field_of_an_integration():
+    """The registry describes the fields once; forms add labels, the API adds types."""
+    fields = {name: set(defaults) for name, defaults in registry.PARTS.items()}
+    assert {form.name: set(form.base_fields) - {"on"} for form in FORMS} == fields
+    schemas = {name: get_args(field.annotation)[0] for name, field in SettingsDocument.model_fields.items()}
+    assert {name: set(schema.model_fields) for name, schema in schemas.items()} == fields

@@ -11,7 +11,7 @@ from microservice.models import Deployment, MicroServiceInstance, MicroServiceVe
 from microservice.status import BuildStatus, InstanceStatus
 from tests.microservice import fleet
 
-from .markup import markup
+from ..markup import markup
 
 
 @pytest.fixture

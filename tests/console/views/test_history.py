@@ -14,7 +14,7 @@ from audit.models import History
 from microservice.models import Deployment, MicroService, MicroServiceVersion, Operation
 from microservice.status import Action, DeploymentStatus, OperationStatus
 
-from .markup import markup
+from ..markup import markup
 
 pytestmark = pytest.mark.django_db
 
