@@ -43,23 +43,23 @@ def test_what_is_shown(output, html):
     assert terminal.render(output).html == html
 
 
-def test_a_style_goes_on_where_the_last_piece_ended():
+def test_style_continues_in_next_piece():
     first = terminal.render(b"\x1b[1;31mone\n")
     assert first.style == "bold red"
     assert terminal.render(b"two", first.style).html == '<span class="t-bold t-red">two</span>'
 
 
-def test_a_style_from_outside_is_believed_only_where_it_is_known():
+def test_ignores_unknown_style():
     assert terminal.render(b"x", 'red "><script> bold').html == '<span class="t-bold t-red">x</span>'
 
 
-def test_a_line_that_never_ends_is_clipped_and_the_next_one_is_whole():
+def test_clips_endless_line():
     html = terminal.render(b"a" * 1_000_000 + b"\nnext").html
     assert len(html) < terminal.LINE_LIMIT + 300
     assert "not shown" in html and html.endswith("\nnext")
 
 
-def test_a_clipped_line_stays_clipped_across_colours():
+def test_clips_across_colours():
     html = terminal.render(b"\x1b[31m" + b"a" * 5000 + b"\x1b[32m" + b"b" * 5000 + b"\nnext").html
     assert "b" * 10 not in html and "next" in html
 
@@ -67,7 +67,7 @@ def test_a_clipped_line_stays_clipped_across_colours():
 @pytest.mark.parametrize(
     "piece", [b"\x1b", b"\x1b[", b"\x1b]", b"\x1b[0", b"\x1b[31m", b"\x1b]8;;", b"\x9b1", b"\x1bP", b"\n", b"\x00"]
 )
-def test_hostile_repetition_takes_no_longer_than_its_length(piece):
+def test_hostile_repetition_is_linear(piece):
     started = time.monotonic()
     terminal.render(piece * (200_000 // len(piece)))
     assert time.monotonic() - started < within(5)
@@ -75,7 +75,7 @@ def test_hostile_repetition_takes_no_longer_than_its_length(piece):
 
 @settings(max_examples=60, deadline=None)
 @given(some.one_of(some.binary(max_size=300), some.text(max_size=300)))
-def test_nothing_but_our_own_spans_is_ever_markup(output):
+def test_output_has_only_own_markup(output):
     rendered = terminal.render(output)
     left = MARKUP.sub("", rendered.html)
     assert "<" not in left and ">" not in left and '"' not in left

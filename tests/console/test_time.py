@@ -143,7 +143,7 @@ def test_the_last_hour_is_sixty_minutes(reader, zone, change):
 
 
 @EACH
-def test_a_span_that_is_typed_holds_all_that_it_may_mean(reader, zone, change):
+def test_ambiguous_range_is_widest(reader, zone, change):
     moved([change + step for step in AROUND])
     names = {f"web{number}": change + step for number, step in enumerate(AROUND)}
     browser, local = reader(zone, change + timedelta(hours=4)), ZoneInfo(zone)
@@ -160,7 +160,7 @@ def test_a_span_that_is_typed_holds_all_that_it_may_mean(reader, zone, change):
 
 
 @EACH
-def test_both_histories_and_the_api_agree_on_every_moment(reader, zone, change):
+def test_pages_and_api_agree(reader, zone, change):
     service = MicroService.objects.create(name="shop")
     for number, step in enumerate(AROUND):
         row = record(Caller(name="ada"), "change", "service", service, {"keep": 0}, {"keep": number}, service=service)
@@ -188,7 +188,7 @@ def test_both_histories_and_the_api_agree_on_every_moment(reader, zone, change):
 
 
 @EACH
-def test_what_is_shown_in_a_field_is_the_moment_that_was_meant(zone, change):
+def test_field_shows_moment(zone, change):
     with timezone.override(zone):
         for minute in range(-180, 181):
             moment = change + timedelta(minutes=minute)
@@ -242,7 +242,7 @@ def test_the_time_that_comes_twice_can_be_chosen(reader):
 
 
 @EACH
-def test_what_is_kept_and_what_ends_is_reckoned_in_moments(reader, settings, monkeypatch, zone, change):
+def test_retention_and_expiry_use_moments(reader, settings, monkeypatch, zone, change):
     settings.OUTPUT_RETENTION_DAYS = settings.TOKEN_LIFETIME_DAYS = 3
     begin = change - timedelta(hours=30)
     reader(zone, begin)

@@ -27,7 +27,7 @@ def test_lines_of_variables_can_hold_every_value(values):
 
 @given(st.text("\"'\\\n\r\t =anu0"))
 @settings(max_examples=500, deadline=None)
-def test_lines_that_somebody_types_are_read_or_refused_at_a_line(text):
+def test_parses_typed_lines(text):
     """And what was read is shown so that it is read the same."""
     try:
         found = assignments.parse(text)

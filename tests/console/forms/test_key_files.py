@@ -41,12 +41,12 @@ def test_the_file_of_a_key(admin, private, as_bytes):
     assert Credential.objects.get().secret.reveal() == private
 
 
-def test_the_text_of_a_key_with_the_line_ends_of_a_browser(admin, private):
+def test_key_with_browser_line_ends(admin, private):
     assert sends(admin, None, secret=private.replace("\n", "\r\n")).status_code == 302
     assert Credential.objects.get().secret.reveal() == private
 
 
-def test_a_password_is_what_was_typed_without_the_end_of_its_line(admin):
+def test_password_without_line_end(admin):
     assert sends(admin, None, kind="password", secret=" pass word \r\n").status_code == 302
     assert Credential.objects.get().secret.reveal() == " pass word "
 
@@ -61,7 +61,7 @@ def test_a_password_is_what_was_typed_without_the_end_of_its_line(admin):
         (b"-----BEGIN", {"name": ""}, "Choose the file again"),
     ],
 )
-def test_what_is_wrong_is_said_and_nothing_of_it_comes_back(admin, content, more, word):
+def test_rejects_invalid_key_without_echo(admin, content, more, word):
     answer = sends(admin, content, **more)
     page = answer.content.decode()
     assert answer.status_code == 422 and word in page and "-----BEGIN" not in page
@@ -77,7 +77,7 @@ def test_a_key_is_replaced_by_its_file(admin, private):
     assert Credential.objects.get().secret.reveal() == private
 
 
-def test_a_secret_that_cannot_be_read_is_replaced_on_its_page(admin):
+def test_replaces_unreadable_secret(admin):
     made = credentials.create(ADA, {"name": "k", "kind": "password", "secret": "before"})
     with connection.cursor() as cursor:
         cursor.execute("UPDATE credential SET secret = 'gAAAAAB-of-a-key-that-is-lost'")

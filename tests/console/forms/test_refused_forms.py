@@ -98,7 +98,7 @@ def places(db):
 
 
 @pytest.mark.parametrize(("address", "having", "typed", "bad"), CASES, ids=[f"{case[0]} {case[3]}" for case in CASES])
-def test_the_head_of_an_edit_page_says_what_is_saved(admin, places, address, having, typed, bad):
+def test_heading_shows_saved_name(admin, places, address, having, typed, bad):
     for name, number in places.items():
         address = address.replace(name, str(number))
         bad = {
@@ -127,7 +127,7 @@ def test_the_head_of_an_edit_page_says_what_is_saved(admin, places, address, hav
     ],
     ids=["service", "host", "callback", "instance"],
 )
-def test_a_row_that_was_refused_is_as_it_was_to_whoever_holds_it(places, change, row, fields):
+def test_refused_row_is_unchanged(places, change, row, fields):
     MicroService.objects.get().instances.update(locked=True)
     held = row()
     before = {field.attname: getattr(held, field.attname) for field in held._meta.concrete_fields}

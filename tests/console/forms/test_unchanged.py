@@ -160,7 +160,7 @@ def test_what_is_needed_from_outside(admin, document):
     Setting.objects.all().delete()
 
 
-def test_every_form_that_shows_what_is_saved_is_among_these():
+def test_every_form_is_tested():
     """A new page whose form is filled from a row needs a test here."""
     import ast
     from pathlib import Path
@@ -187,7 +187,7 @@ def test_every_form_that_shows_what_is_saved_is_among_these():
     assert {"environment", "steps", "limits", "build_refs"} <= set(ServiceForm.base_fields)
 
 
-def test_a_field_that_comes_back_as_it_was_shown_keeps_what_its_line_cannot_hold(admin):
+def test_unchanged_field_keeps_value(admin):
     """Blanks at the ends, which forms take away, and the order in which boxes were saved."""
     catalog.create_service(WHO, {"name": "shop", "description": "  two  ", "auto_deploy_tag": " tag "})
     post_unchanged(admin, "/services/shop/settings/", "description")

@@ -47,7 +47,7 @@ CASES = [
 
 
 @pytest.mark.parametrize(("address", "good", "bad"), CASES, ids=[f"{a} {next(iter(bad))}" for a, _, bad in CASES])
-def test_what_is_wrong_stands_beside_its_field_and_what_was_typed_stays(admin, address, good, bad):
+def test_errors_stand_at_fields(admin, address, good, bad):
     MicroService.objects.create(name="shop")
     somebody = get_user_model().objects.create_user("eve")
     answer = admin.post(address.replace("ID", str(somebody.pk)), good | bad)

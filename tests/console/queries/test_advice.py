@@ -48,7 +48,7 @@ UNDONE, FAILED, UNKNOWN = OperationStatus.UNDONE, OperationStatus.FAILED, Operat
         ("slow_shell", "", UNDONE, "login shell", "waits longer"),
     ],
 )
-def test_each_kind_of_failure_has_a_cause_and_a_next_step(code, step, status, cause, then):
+def test_advice_by_code_and_step(code, step, status, cause, then):
     found = advice(Operation(status=status, error="whatever it says", error_step=step, error_code=code))
     assert cause in found.cause and then in found.next
 
@@ -70,7 +70,7 @@ def test_each_kind_of_failure_has_a_cause_and_a_next_step(code, step, status, ca
         "has the sha256",
     ],
 )
-def test_what_a_service_prints_is_not_taken_for_what_went_wrong(words):
+def test_output_is_not_read(words):
     for step, cause in (("start", "The new version did not start."), ("mine", "")):
         row = Operation(status=UNDONE, error=f"{step} failed: {words}", error_step=step, error_code="step_failed")
         assert advice(row).cause == cause
@@ -78,13 +78,13 @@ def test_what_a_service_prints_is_not_taken_for_what_went_wrong(words):
 
 @pytest.mark.found("output")
 @pytest.mark.parametrize("code", Code)
-def test_every_code_has_advice_also_for_rows_of_older_versions(code):
+def test_every_code_has_advice(code):
     found = advice(Operation(status=UNDONE, error="a sentence", error_code=code))
     assert found.next and "{" not in found.next + found.cause
 
 
 @pytest.mark.found("output")
-def test_a_missing_program_is_named_from_the_decision_to_the_page():
+def test_missing_program():
     attempt = AttemptResult(mode=Mode.START, answer=int(Answer.NO_TOOL), about="flock")
     outcome = decide(RunState(safe=True).after(attempt, 99), attempt).outcome
     row = Operation(status=UNDONE, **error_fields(outcome.message))
@@ -92,7 +92,7 @@ def test_a_missing_program_is_named_from_the_decision_to_the_page():
     assert advice(row).cause == "A program is missing on the host."
 
 
-def test_an_error_is_said_in_the_readers_language_and_what_was_said_as_it_is():
+def test_error_is_translated_and_quotes_are_not():
     why = error(Code.LOCK_BROKEN, user="ann", reason="host is gone. Really.")
     row = Operation(status=FAILED, **error_fields(why))
     assert row.error == "The instance was force-unlocked by ann: host is gone. Really."
@@ -103,7 +103,7 @@ def test_an_error_is_said_in_the_readers_language_and_what_was_said_as_it_is():
 
 
 @pytest.mark.found("output")
-def test_the_page_on_output_names_every_code_once():
+def test_docs_list_every_code():
     page = Path(__file__).resolve().parents[3] / "docs/output.md"
     rows = re.findall(r"^\| ((?:`[a-z_]+`(?:, )?)+) \| ", page.read_text(), re.MULTILINE)
     assert sorted(re.findall(r"`([a-z_]+)`", " ".join(rows[1:]))) == sorted(Code)
@@ -113,7 +113,7 @@ def test_what_went_well_needs_no_advice():
     assert advice(Operation(status=OperationStatus.SUCCEEDED)) is None
 
 
-def test_the_ssh_line_goes_through_jump_hosts_and_quotes_whatever_a_row_says():
+def test_ssh_command_quotes_jump_hosts():
     far = Asset(hostname="far", ip="fd00::1", port=2222, username="jump")
     near = Asset(hostname="near", ip="10.0.0.2", port=22, username="hop", jump_host=far)
     evil = "-oProxyCommand=x; rm -rf '/'"
@@ -145,7 +145,7 @@ def settings_of(line: str) -> dict[str, str]:
 
 
 @pytest.mark.found("ssh")
-def test_the_ssh_line_speaks_to_an_old_host_as_we_do():
+def test_ssh_command_for_legacy_host():
     old = Asset(hostname="old", ip="10.0.0.1", port=22, username="deploy", legacy_algorithms=True)
     new = Asset(hostname="new", ip="10.0.0.3", port=22, username="deploy")
     found, modern = settings_of(ssh_line(old)), settings_of(ssh_line(new))
@@ -156,7 +156,7 @@ def test_the_ssh_line_speaks_to_an_old_host_as_we_do():
 
 
 @pytest.mark.found("ssh")
-def test_the_ssh_line_gives_an_old_jump_host_its_options_too():
+def test_ssh_command_for_legacy_jump_host():
     """-J would give it none. Each value is still one word, also two commands down."""
     far = Asset(hostname="far", ip="fd00::1", port=2222, username="a%h'b")
     near = Asset(hostname="near", ip="10.0.0.2", port=22, username="x; $(id)", jump_host=far, legacy_algorithms=True)

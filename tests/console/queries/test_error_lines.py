@@ -12,7 +12,7 @@ from tests.microservice import fleet
 
 
 @pytest.mark.found("output")
-def test_every_table_folds_on_a_phone_or_scrolls_by_itself():
+def test_tables_fold_or_scroll():
     """One that does neither squeezes its columns there until each letter of a version has a line of its own."""
     tables = [
         (path.name, found[1])
@@ -26,7 +26,7 @@ def test_every_table_folds_on_a_phone_or_scrolls_by_itself():
 
 @pytest.mark.django_db
 @pytest.mark.found("removal")
-def test_an_install_that_was_undone_does_not_say_that_a_version_from_before_runs(admin):
+def test_undone_install_has_no_previous_version(admin):
     row = fleet.running().operations.get()
     page = f"/operations/{row.pk}/"
     Operation.objects.filter(pk=row.pk).update(status=OperationStatus.UNDONE, error="no", error_step="start")
@@ -38,7 +38,7 @@ def test_an_install_that_was_undone_does_not_say_that_a_version_from_before_runs
 
 @pytest.mark.django_db
 @pytest.mark.found("output")
-def test_the_first_error_says_where_its_line_is_cut_and_counts_nothing_that_it_did_not_read():
+def test_says_where_error_line_is_cut():
     row = fleet.running().operations.get()
     frames = b"".join(b"\rpull %3d%% %s" % (number, b"=" * 100) for number in range(200))
     fleet.output(row, frames + b"\rdocker: no space left on device\n")

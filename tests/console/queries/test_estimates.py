@@ -26,7 +26,7 @@ def at(seconds: float) -> datetime:
         ([10.0], [], 3, 0, 30.0),
     ],
 )
-def test_time_left_comes_from_the_median_of_the_past(past, ages, waiting, at_once, left):
+def test_time_left_is_median(past, ages, waiting, at_once, left):
     assert time_left(past, ages, waiting, at_once) == left
 
 
@@ -59,7 +59,7 @@ def test_what_a_deployment_waits_for_is_said(status, counts, more, words):
     assert all(word in sentence for word, sentence in zip(words, found, strict=True))
 
 
-def test_the_timeline_shows_waiting_running_and_undoing_in_proportion():
+def test_timeline_is_proportional():
     done = Span("a", at(0), at(25), None, at(75))
     undone = Span("b", at(0), at(50), at(75), at(100))
     waits = Span("c", at(0))
@@ -72,7 +72,7 @@ def test_the_timeline_shows_waiting_running_and_undoing_in_proportion():
     assert [(one.kind, one.width) for one in third.segments] == [(QUEUED, WIDTH)]
 
 
-def test_a_moment_outside_the_picture_is_cut_at_its_edge():
+def test_timeline_is_clipped():
     (line,) = timeline([Span("a", at(-50), at(10), None, at(500))], at(0), at(20))
     assert [(one.x, one.width) for one in line.segments] == [(0, WIDTH // 2), (WIDTH // 2, WIDTH // 2)]
     assert timeline([Span("a", at(0), at(0), None, at(0))], at(0), at(0))[0].segments == []

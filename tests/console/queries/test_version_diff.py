@@ -18,7 +18,7 @@ OLD, NEW = "20261120101500-master-0a1b2c3", "20261121101500-feature-x-9f8e7d6c5b
         ("20261120101500-master-zzzzzzz", ""),
     ],
 )
-def test_a_commit_is_read_from_a_name_of_cis_form_only(name, commit):
+def test_commit_of_version_name(name, commit):
     assert commit_of(name) == commit
 
 
@@ -53,5 +53,5 @@ def test_a_range_needs_two_different_commits():
         ("", "gitlab", ""),
     ],
 )
-def test_the_page_that_compares_is_known_for_known_forges_only(url, origin, link):
+def test_compare_link_of_known_forges(url, origin, link):
     assert compare_link(url, origin, OLD, NEW) == link

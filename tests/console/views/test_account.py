@@ -11,7 +11,7 @@ from audit.models import History
 pytestmark = pytest.mark.django_db
 
 
-def test_a_token_is_shown_once_works_and_is_taken_back(admin):
+def test_creates_and_revokes_token(admin):
     page = admin.post("/tokens/", {"name": "ci", "scopes": ["read", "publish"], "days": "30"}).content.decode()
     secret = re.search(r"Bearer (dpl_[\w-]+)", page)[1]
     bearer = {"Authorization": f"Bearer {secret}"}
@@ -22,7 +22,7 @@ def test_a_token_is_shown_once_works_and_is_taken_back(admin):
     assert Client().get("/api/v1/services/", headers=bearer).status_code == 401
 
 
-def test_nobody_gives_a_right_that_they_do_not_have(operator):
+def test_rejects_scope_of_others(operator):
     answer = operator.post("/tokens/", {"name": "ci", "scopes": ["admin"]})
     assert answer.status_code == 422 and not Token.objects.exists()
     assert "do not have" in answer.content.decode()
@@ -43,7 +43,7 @@ def test_a_wrong_token_is_not_made(admin, form):
     assert not Token.objects.exists()
 
 
-def test_a_stranger_sees_and_revokes_only_their_own(admin, operator):
+def test_lists_own_tokens_only(admin, operator):
     admin.post("/tokens/", {"name": "hers", "scopes": ["read"]})
     assert "hers" not in operator.get("/tokens/").content.decode()
     assert operator.post(f"/tokens/{Token.objects.get().pk}/revoke/").status_code == 404

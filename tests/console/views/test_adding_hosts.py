@@ -76,9 +76,7 @@ def test_one_form_and_one_click(admin, server, form, tmp_path, form_of):
     assert "Check results" not in again and "reachable" in again
 
 
-def test_without_a_key_the_check_shows_what_the_host_offers_and_trusting_it_leaves_nothing_old(
-    admin, server, form, tmp_path
-):
+def test_trusts_offered_key(admin, server, form, tmp_path):
     answer = admin.post("/hosts/new/", form)
     page = text_of(admin.get(answer["Location"]).content.decode())
     assert host_keys.fingerprint(server.host_key) in page and "Check results" in page
@@ -94,7 +92,7 @@ def test_without_a_key_the_check_shows_what_the_host_offers_and_trusting_it_leav
     assert (host.reachable, host.last_error, host.offered_key) == (True, "", "")
 
 
-def test_through_the_api_too_nothing_old_is_left_once_a_key_is_trusted(server, form):
+def test_trusts_offered_key_in_api(server, form):
     host = host_changes.create(WHO, form | {"port": server.port, "credential_id": int(form["credential_id"])})
     host_check.check(host, WHO)
     Asset.objects.filter(pk=host.pk).update(reachable=False, last_error="old")
@@ -102,7 +100,7 @@ def test_through_the_api_too_nothing_old_is_left_once_a_key_is_trusted(server, f
     assert (host.reachable, host.reachable_since, host.last_error, host.offered_key) == (None, None, "", "")
 
 
-def test_a_fingerprint_of_another_key_is_refused_and_the_host_is_there_to_look_at(admin, server, form):
+def test_rejects_wrong_fingerprint(admin, server, form):
     answer = admin.post("/hosts/new/", form | {"host_key": "SHA256:" + "A" * 43})
     host = Asset.objects.get()
     page = text_of(admin.get(answer["Location"]).content.decode())
@@ -110,7 +108,7 @@ def test_a_fingerprint_of_another_key_is_refused_and_the_host_is_there_to_look_a
     assert host_keys.fingerprint(server.host_key) in page and "Trust key" in page
 
 
-def test_a_fingerprint_of_another_kind_of_key_is_found_among_the_host_s(admin, form, tmp_path, server):
+def test_finds_fingerprint_of_any_key_type(admin, form, tmp_path, server):
     """A host shows one of its keys; the one that was named is asked for."""
     for kind in ("rsa", "ecdsa"):
         path = tmp_path / kind
@@ -127,7 +125,7 @@ def test_a_fingerprint_of_another_kind_of_key_is_found_among_the_host_s(admin, f
                 assert host.host_key == host_keys.parse((tmp_path / f"{kind}.pub").read_text())
 
 
-def test_a_host_that_is_not_there_is_added_and_says_so_within_ten_seconds(admin, form):
+def test_adds_unreachable_host(admin, form):
     begun = time.monotonic()
     answer = admin.post("/hosts/new/", form | {"port": str(free_port()), "host_key": "SHA256:" + "A" * 43})
     page = text_of(admin.get(answer["Location"]).content.decode())
@@ -147,14 +145,14 @@ def test_a_host_that_is_not_there_is_added_and_says_so_within_ten_seconds(admin,
         ("MD5:" + ":".join(["aa"] * 16), "MD5"),
     ],
 )
-def test_what_is_no_key_is_said_beside_the_field_and_nothing_is_added(admin, form, typed, word):
+def test_rejects_invalid_host_key(admin, form, typed, word):
     answer = admin.post("/hosts/new/", form | {"host_key": typed})
     page = answer.content.decode()
     beside = re.search(r'id="id_host_key-wrong">([^<]+)<', page)
     assert answer.status_code == 422 and beside and word in beside[1] and not Asset.objects.exists()
 
 
-def test_a_changed_address_is_looked_at_and_what_the_old_one_said_is_gone(admin, server, form):
+def test_checks_changed_address(admin, server, form):
     admin.post("/hosts/new/", form | {"host_key": server.host_key})
     host = Asset.objects.get()
     Asset.objects.update(reachable=False, last_error="was away")
@@ -168,7 +166,7 @@ def test_a_changed_address_is_looked_at_and_what_the_old_one_said_is_gone(admin,
     assert "was away" in admin.get(answer["Location"]).content.decode(), "a note is no other machine"
 
 
-def test_a_name_is_resolved_at_each_connection_and_the_pinned_key_is_what_counts(admin, server, form, monkeypatch):
+def test_resolves_name_for_each_connection(admin, server, form, monkeypatch):
     from deployer.engine import transport_socket as line
 
     leads = {"at": server.address}

@@ -24,7 +24,7 @@ def version(service, name="1.0", **more) -> MicroServiceVersion:
     return MicroServiceVersion.objects.create(microservice=service, version=name, ref="main", **more)
 
 
-def test_a_version_that_was_never_built_says_so_and_a_click_builds_it_and_the_page_follows_it(admin):
+def test_builds_version(admin):
     one = version(shop())
     page, fragment = f"/services/shop/versions/{one.pk}/", f"/services/shop/versions/{one.pk}/build/"
     assert "never built" in admin.get(page).content.decode()
@@ -45,7 +45,7 @@ def test_a_version_that_was_never_built_says_so_and_a_click_builds_it_and_the_pa
     assert "/services/shop/versions/new/?ref=main" in shown
 
 
-def test_a_duplicate_leads_to_the_version_that_it_doubles(admin):
+def test_links_duplicate_to_original(admin):
     service = shop()
     one, two = version(service), version(service, "1.1")
     first, second = build_requests.start(SYSTEM, one), build_requests.start(SYSTEM, two)
@@ -64,7 +64,7 @@ def test_a_duplicate_leads_to_the_version_that_it_doubles(admin):
         ({"build_orig": "jenkins"}, registry.page_of("jenkins")),
     ],
 )
-def test_what_is_not_set_up_is_told_and_leads_to_its_place(admin, fields, page):
+def test_links_to_missing_settings(admin, fields, page):
     one = version(shop(**fields))
     shown = admin.get(f"/services/shop/versions/{one.pk}/").content.decode()
     assert f'href="{page}"' in shown and 'disabled aria-describedby="why-no-build"' in shown
@@ -74,7 +74,7 @@ def test_what_is_not_set_up_is_told_and_leads_to_its_place(admin, fields, page):
     assert not Build.objects.exists()
 
 
-def test_a_new_version_is_built_at_once_where_that_is_asked(admin, viewer):
+def test_builds_new_version(admin, viewer):
     shop()
     form = {"version": "2.0", "ref": "bold", "then": "build"}
     assert viewer.post("/services/shop/versions/new/", form).status_code == 403
@@ -84,7 +84,7 @@ def test_a_new_version_is_built_at_once_where_that_is_asked(admin, viewer):
     assert answer["Location"] == f"/services/shop/versions/{build.version_id}/" and build.version.ref == "bold"
 
 
-def test_a_version_is_marked_bad_with_a_reason_and_good_again(admin, viewer):
+def test_marks_version_bad_and_good(admin, viewer):
     (one,) = fleet.versions(shop(), 1)
     mark = f"/services/shop/versions/{one.pk}/mark/"
     assert viewer.post(f"{mark}bad/", {"reason": "x"}).status_code == 403
@@ -97,7 +97,7 @@ def test_a_version_is_marked_bad_with_a_reason_and_good_again(admin, viewer):
     assert not one.bad and not one.bad_reason
 
 
-def test_a_revert_marks_the_version_that_it_leaves_where_that_is_ticked_and_only_with_a_reason(admin):
+def test_revert_marks_version_bad(admin):
     service = shop(start_command="true", stop_command="true", check_command="true")
     old, new = fleet.versions(service, 2)
     fleet.instances(new, fleet.hosts(1))
@@ -114,7 +114,7 @@ def test_a_revert_marks_the_version_that_it_leaves_where_that_is_ticked_and_only
     assert new.bad and new.bad_reason == "loses orders" and Deployment.objects.get().action == "revert"
 
 
-def test_the_page_compares_the_browsers_hash_with_the_servers(admin):
+def test_compares_hash_of_browser(admin):
     (one,) = fleet.versions(shop(), 1)
     MicroServiceVersion.objects.filter(pk=one.pk).update(
         sha256="c" * 64, source_sha256="a" * 64, file_path="shop/x.tar.gz"
@@ -129,7 +129,7 @@ def test_the_page_compares_the_browsers_hash_with_the_servers(admin):
     assert other in shown("b")
 
 
-def test_a_version_page_costs_the_same_however_many_versions_and_builds_there_are(admin, cost):
+def test_version_page_query_count(admin, cost):
     service = shop()
     one = version(service)
     build_requests.start(SYSTEM, one)
@@ -140,7 +140,7 @@ def test_a_version_page_costs_the_same_however_many_versions_and_builds_there_ar
     assert [cost(admin, page) for page in pages] == small
 
 
-def test_the_page_shows_what_builds_are_shut_in_with(client, admin_user):
+def test_shows_build_isolation(client, admin_user):
     from builds import builders
     from builds.sandbox.commands import Isolation
     from builds.sandbox.means import SandboxSupport

@@ -55,7 +55,7 @@ def test_the_matrix_shows_hosts_and_steps(admin):
         assert word in page
 
 
-def test_the_live_fragment_is_the_same_template_as_the_first_view(admin):
+def test_live_fragment_equals_page(admin):
     deployment = failed()
     whole = markup(admin.get(f"/deployments/{deployment.pk}/"))
     part = markup(admin.get(f"/deployments/{deployment.pk}/", headers={"HX-Request": "true"}))
@@ -67,7 +67,7 @@ def test_the_live_fragment_is_the_same_template_as_the_first_view(admin):
     assert matrix(part) == matrix(whole)
 
 
-def test_the_first_error_is_on_top_with_its_output(admin):
+def test_shows_first_error_with_output(admin):
     deployment = failed()
     fleet.output(deployment.operations.first(), b"\x1b[31mconnection refused\x1b[0m\n<b>x</b>\n")
     page = markup(admin.get(f"/deployments/{deployment.pk}/"))
@@ -75,7 +75,7 @@ def test_the_first_error_is_on_top_with_its_output(admin):
     assert "the check did not pass" in top and "connection refused" in top and "<b>x</b>" not in page
 
 
-def test_the_line_that_goes_with_the_error_is_the_failed_steps_and_not_the_undos(admin):
+def test_error_line_is_of_failed_step(admin):
     deployment = failed(1)
     Operation.objects.update(error="start failed with exit status 7: told to fail")
     operation = deployment.operations.get()
@@ -85,7 +85,7 @@ def test_the_line_that_goes_with_the_error_is_the_failed_steps_and_not_the_undos
     assert "Line 3001 of the output" in top and "told to fail</pre>" in top and "answers again" not in top
 
 
-def test_a_host_is_opened_into_its_output_by_the_address(admin):
+def test_opens_output_by_url(admin):
     deployment = failed()
     operation = deployment.operations.first()
     fleet.output(operation, b"hello from the host\n")
@@ -102,7 +102,7 @@ def test_a_host_is_opened_into_its_output_by_the_address(admin):
         (DeploymentStatus.FAILED, {"retry", "revert"}),
     ],
 )
-def test_buttons_are_there_only_where_they_work_and_else_say_why(admin, status, usable):
+def test_disabled_buttons_have_reasons(admin, status, usable):
     deployment = failed()
     Deployment.objects.update(status=status)
     page = markup(admin.get(f"/deployments/{deployment.pk}/"))
@@ -112,12 +112,12 @@ def test_buttons_are_there_only_where_they_work_and_else_say_why(admin, status, 
         assert 'id="why-not"' in page
 
 
-def test_a_reason_is_said_once_for_all_buttons_that_it_holds_for(admin):
+def test_groups_reasons_of_buttons(admin):
     page = markup(admin.get(f"/deployments/{failed().pk}/"))
     assert "Pause, Resume, Cancel…: it has ended." in page
 
 
-def test_the_confirmation_of_a_revert_names_every_host_that_it_sends_back(admin):
+def test_revert_confirmation_names_hosts(admin):
     deployment = fleet.running(60, "shop")
     deployment.operations.exclude(pk=deployment.operations.last().pk).update(status=OperationStatus.SUCCEEDED)
     Deployment.objects.update(status=DeploymentStatus.FAILED)
@@ -139,7 +139,7 @@ def test_a_step_says_how_long_it_took_itself(admin):
     assert "20.0 s" not in page, "what ends with the undo is not the time that the step took"
 
 
-def test_retry_starts_one_deployment_for_exactly_what_failed(admin):
+def test_retries_failed_hosts(admin):
     deployment = failed(3)
     Operation.objects.filter(pk=deployment.operations.last().pk).update(status=OperationStatus.SUCCEEDED)
     key = {"key": str(uuid.uuid4())}
@@ -150,7 +150,7 @@ def test_retry_starts_one_deployment_for_exactly_what_failed(admin):
     assert made.operations.count() == 2
 
 
-def test_pause_resume_and_cancel_do_what_they_say(admin):
+def test_pauses_resumes_and_cancels(admin):
     deployment = fleet.running(1, "shop")
     Deployment.objects.update(started=timezone.now())
     for what, status in (("pause", "paused"), ("resume", "running"), ("cancel", "cancelling")):
@@ -167,7 +167,7 @@ def test_a_refused_button_says_why_on_the_page(admin):
     assert admin.get(f"/deployments/{deployment.pk}/cancel/").status_code == 405
 
 
-def test_the_page_costs_the_same_for_any_number_of_hosts(admin, cost):
+def test_deployment_page_query_count(admin, cost):
     deployment = failed(3)
     small = cost(admin, f"/deployments/{deployment.pk}/")
     large = fleet.running(160, "large")
@@ -181,7 +181,7 @@ def test_the_page_costs_the_same_for_any_number_of_hosts(admin, cost):
     assert cost(admin, "/deployments/") == listed
 
 
-def test_many_hosts_come_a_page_at_a_time_and_by_status(admin):
+def test_pages_and_filters_matrix(admin):
     deployment = fleet.running(130, "shop")
     where = f"/deployments/{deployment.pk}/"
     page = markup(admin.get(where))
@@ -196,7 +196,7 @@ def test_many_hosts_come_a_page_at_a_time_and_by_status(admin):
     assert "No hosts are failed now" in markup(admin.get(f"/deployments/{deployment.pk}/?status=failed"))
 
 
-def test_the_operation_page_shows_states_times_and_attempts(admin):
+def test_operation_page(admin):
     deployment = failed(1)
     operation = deployment.operations.get()
     Step.objects.filter(operation=operation, name="check").update(
@@ -209,7 +209,7 @@ def test_the_operation_page_shows_states_times_and_attempts(admin):
     assert admin.get("/deployments/999999/").status_code == 404
 
 
-def test_output_is_followed_by_offset_without_gap_or_double(admin):
+def test_follows_output_by_offset(admin):
     deployment = fleet.running(1, "shop")
     operation = deployment.operations.get()
     whole = b"".join(b"\x1b[32mline %d\x1b[0m <i>\n" % number for number in range(9000))
@@ -237,7 +237,7 @@ def test_a_wrong_offset_or_style_does_no_harm(admin, query):
     assert answer.status_code == 200 and b"script" not in answer.content
 
 
-def test_time_left_is_the_median_of_the_same_service_and_action_or_not_known(admin):
+def test_time_left(admin):
     deployment = fleet.running(2, "shop")
     where = f"/deployments/{deployment.pk}/"
     assert "not known yet" in markup(admin.get(where))
@@ -255,7 +255,7 @@ def test_time_left_is_the_median_of_the_same_service_and_action_or_not_known(adm
     assert "longer than usual" in markup(admin.get(where))
 
 
-def test_the_timeline_is_a_picture_without_styles_that_says_the_same_in_words(admin):
+def test_timeline(admin):
     deployment = failed(2)
     begin = deployment.created - timedelta(seconds=100)
     Deployment.objects.update(created=begin)
@@ -267,7 +267,7 @@ def test_the_timeline_is_a_picture_without_styles_that_says_the_same_in_words(ad
     assert 'class="time-undo"' in picture and "style=" not in page
 
 
-def test_the_operation_page_says_the_cause_the_next_step_and_how_to_connect_by_hand(admin, cost):
+def test_operation_page_gives_advice(admin, cost):
     deployment = failed(1)
     operation = deployment.operations.get()
     secret = Credential.objects.create(name="deploy key", secret="-----BEGIN KEY-----")

@@ -12,19 +12,19 @@ from ..markup import markup
 pytestmark = pytest.mark.django_db
 
 
-def test_who_is_not_signed_in_is_sent_to_sign_in_and_back():
+def test_redirects_to_sign_in_and_back():
     answer = Client().get("/?q=shop")
     assert answer.status_code == 302
     assert answer["Location"] == "/login/?next=%2F%3Fq%3Dshop"
 
 
-def test_a_fragment_is_not_answered_with_a_sign_in_form():
+def test_fragment_without_session_is_401():
     answer = Client().get("/", headers={"HX-Request": "true"})
     assert answer.status_code == 401
     assert answer["HX-Redirect"].startswith("/login/")
 
 
-def test_signing_in_takes_username_and_password_and_goes_where_one_wanted(admin):
+def test_signs_in(admin):
     fresh = Client()
     answer = fresh.post("/login/?next=/hosts/", {"username": "ada", "password": "ada-password-1"})
     assert answer.status_code == 302 and answer["Location"] == "/hosts/"
@@ -36,7 +36,7 @@ def test_signing_in_never_leads_to_another_site(admin):
     assert answer["Location"] == "/"
 
 
-def test_a_wrong_password_says_so_and_keeps_the_name(admin):
+def test_rejects_wrong_password(admin):
     answer = Client().post("/login/", {"username": "ada", "password": "wrong"})
     assert answer.status_code == 200
     assert b'role="alert"' in answer.content and b'value="ada"' in answer.content
@@ -57,7 +57,7 @@ def test_signing_out_takes_a_post(admin):
     assert admin.get("/").status_code == 302
 
 
-def test_an_empty_fleet_offers_to_add_the_first_service(admin):
+def test_empty_fleet(admin):
     page = markup(admin.get("/"))
     assert "Add a service" in page and "<code>make demo</code>" in page
 
@@ -107,7 +107,7 @@ def test_filters_are_in_the_address(admin, state):
     assert "No matching services" in markup(admin.get("/?q=nothing-like-it"))
 
 
-def test_the_fleet_costs_the_same_however_large_it_is(admin, cost):
+def test_fleet_query_count(admin, cost):
     def grow(start: int, end: int) -> None:
         for number in range(start, end):
             (version,) = fleet.versions(fleet.service(f"service-{number:03}"), 1)

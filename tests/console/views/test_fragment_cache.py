@@ -49,7 +49,7 @@ PAGES = (
 
 
 @pytest.mark.parametrize("page", PAGES)
-def test_all_who_may_see_the_same_cost_what_one_costs(page, monkeypatch):
+def test_shares_fragments(page, monkeypatch):
     monkeypatch.setattr(session_cache, "REFRESH_INTERVAL", 60)
     monkeypatch.setattr(fragment_cache, "MAX_AGE", 60)
     deployment = fleet.running(3)
@@ -68,7 +68,7 @@ def test_all_who_may_see_the_same_cost_what_one_costs(page, monkeypatch):
     assert "<html" not in texts[0] and not any("viewer-" in text for text in texts)
 
 
-def test_each_has_a_token_that_is_theirs_and_a_key_of_their_own():
+def test_personalizes_token_and_key():
     deployment = fleet.running()
     tabs = [tab("ann", is_superuser=True), tab("bob", is_superuser=True)]
     values = []
@@ -83,7 +83,7 @@ def test_each_has_a_token_that_is_theirs_and_a_key_of_their_own():
     assert len(set(values)) == 4
 
 
-def test_who_may_do_less_is_never_shown_what_was_rendered_for_more():
+def test_separates_permissions():
     red = Team.objects.create(name="red")
     fleet.running(name="secret")
     MicroService.objects.update(team=red)
@@ -95,7 +95,7 @@ def test_who_may_do_less_is_never_shown_what_was_rendered_for_more():
     assert ["Add a service" in text for text in texts] == [True, False, False, True]
 
 
-def test_what_is_shown_is_never_older_than_what_the_tab_was_told_of():
+def test_renders_again_after_new_event():
     deployment = fleet.running()
     one = tab("ann")
     assert "what it does now" not in one.get("/", headers=ASKS).content.decode()
@@ -115,7 +115,7 @@ def test_a_moment_later_it_is_rendered_anew(monkeypatch):
     assert "what it does now" in one.get("/", headers=ASKS).content.decode()
 
 
-def test_who_comes_while_it_is_rendered_waits_and_a_refusal_is_shared_too():
+def test_waits_for_rendering():
     made, inside, go_on, got = [], threading.Event(), threading.Event(), []
     shared = fragment_cache.FragmentCache()
 
@@ -148,7 +148,7 @@ def test_who_comes_while_it_is_rendered_waits_and_a_refusal_is_shared_too():
     assert len(made) == 1 and len(got) == 10 and {error.status for error in got} == {404}
 
 
-def test_who_has_waited_takes_it_however_long_it_took(monkeypatch):
+def test_waiting_requests_take_slow_rendering(monkeypatch):
     """On a machine that has too much to do, waiting anew would never end."""
     monkeypatch.setattr(fragment_cache, "newest", lambda: 5)
     monkeypatch.setattr(fragment_cache, "MAX_AGE", 0)
@@ -173,7 +173,7 @@ def test_who_has_waited_takes_it_however_long_it_took(monkeypatch):
     assert got == ["slow"] * 10 and len(made) == 1
 
 
-def test_where_rendering_failed_the_next_one_tries_itself(monkeypatch):
+def test_retries_failed_rendering(monkeypatch):
     monkeypatch.setattr(fragment_cache, "newest", lambda: 5)
     shared = fragment_cache.FragmentCache()
     with pytest.raises(ZeroDivisionError):

@@ -49,7 +49,7 @@ def shown(client, query: str) -> set[str]:
     return set(re.findall(r"keep:</span> 3 → (-?\d+)", page)) | ({"host"} if "web1" in page else set())
 
 
-def test_the_history_is_found_by_time_service_person_and_action(admin, cost):
+def test_filters_history(admin, cost):
     deeds()
     assert shown(admin, "") == {"-30", "10", "20", "host"}
     hour = f"since={typed(NOON)}&until={typed(NOON + timedelta(hours=1))}"
@@ -62,7 +62,7 @@ def test_the_history_is_found_by_time_service_person_and_action(admin, cost):
     assert cost(admin, "/history/") <= 6
 
 
-def test_clock_times_are_shown_and_read_in_the_zone_that_the_browser_tells(admin):
+def test_clock_times_are_in_zone_of_browser(admin):
     deeds()
     admin.cookies["zone"] = "Asia/Shanghai"
     there = NOON + timedelta(hours=8)
@@ -84,14 +84,14 @@ def test_clock_times_are_shown_and_read_in_the_zone_that_the_browser_tells(admin
     "query",
     ["since=noon", "until=2026-13-01T00:00", "since=0001-01-01T00:00", "since=2026-01-02T00:00&until=2026-01-01T00:00"],
 )
-def test_a_time_that_is_none_gets_a_clear_refusal_and_what_was_typed_stays(admin, address, query):
+def test_rejects_invalid_time(admin, address, query):
     answer = admin.get(f"{address}?{query}")
     page = markup(answer)
     assert answer.status_code == 422 and 'role="alert"' in page
     assert f'value="{query.partition("=")[2].partition("&")[0]}"' in page
 
 
-def test_a_row_with_many_fields_shows_some_and_the_others_on_demand(admin):
+def test_folds_many_fields(admin):
     after = {f"field{n}": str(n) for n in range(6)} | {"labels": {"rack": "a1", "zone": ["x", "y"]}}
     record(Caller(name="ada"), "create", "host", None, after=after)
     page = markup(admin.get("/history/"))
@@ -140,7 +140,7 @@ def moved() -> None:
             )
 
 
-def test_what_changed_between_two_times_names_each_instance_that_moved_before_and_after(admin, cost):
+def test_version_changes(admin, cost):
     moved()
     address = f"/history/moves/?since={typed(NOON)}&until={typed(NOON + timedelta(hours=1))}"
     page = markup(admin.get(address))
@@ -166,7 +166,7 @@ def test_what_changed_between_two_times_names_each_instance_that_moved_before_an
     ],
 )
 @pytest.mark.parametrize("path", ["/history/", "/history/moves/"])
-def test_a_wrong_time_is_told_by_its_field_and_not_as_if_nothing_had_happened(admin, path, asked, told):
+def test_names_field_of_invalid_time(admin, path, asked, told):
     answer = admin.get(path, asked)
     page = markup(answer)
     assert answer.status_code == 422 and told in page and "query." not in page

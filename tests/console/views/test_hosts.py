@@ -31,7 +31,7 @@ def test_a_host_is_added_and_changed(admin):
 
 
 @pytest.mark.found("keys")
-def test_a_host_that_was_never_trusted_has_no_changed_key(admin):
+def test_untrusted_host_has_no_changed_key(admin):
     """What it offered is kept, to be compared; nothing was pinned that could have changed."""
     admin.post("/hosts/new/", HOST)
     new = Asset.objects.get()
@@ -44,7 +44,7 @@ def test_a_host_that_was_never_trusted_has_no_changed_key(admin):
 
 
 @pytest.mark.found("ssh")
-def test_legacy_algorithms_are_allowed_on_the_page_and_shown(admin):
+def test_allows_legacy_algorithms(admin):
     admin.post("/hosts/new/", HOST)
     host = Asset.objects.get()
     page = admin.get(f"/hosts/{host.pk}/edit/").content.decode()
@@ -75,7 +75,7 @@ def test_legacy_algorithms_are_allowed_on_the_page_and_shown(admin):
         ("credential_id", "77"),
     ],
 )
-def test_a_wrong_host_is_shown_at_its_field_and_nothing_typed_is_lost(admin, field, value):
+def test_rejects_invalid_host(admin, field, value):
     answer = admin.post("/hosts/new/", HOST | {"description": "kept"} | {field: value})
     page = answer.content.decode()
     assert answer.status_code == 422 and 'aria-invalid="true"' in page and 'value="kept"' in page
@@ -102,7 +102,7 @@ def test_a_host_shows_what_runs_on_it(admin):
     assert admin.get("/hosts/999999/").status_code == 404
 
 
-def test_a_host_in_use_is_not_deleted_and_the_page_says_why(admin):
+def test_keeps_host_in_use(admin):
     (version,) = fleet.versions(fleet.service("shop"), 1)
     (host,) = fleet.hosts(1)
     fleet.instances(version, [host])
@@ -110,7 +110,7 @@ def test_a_host_in_use_is_not_deleted_and_the_page_says_why(admin):
     assert "cannot be deleted" in answer.content.decode() and Asset.objects.exists()
 
 
-def test_a_check_shows_the_reason_where_nobody_answers(admin):
+def test_check_of_unreachable_host(admin):
     from tests.lab.network import free_port
 
     host = Asset.objects.create(
@@ -123,7 +123,7 @@ def test_a_check_shows_the_reason_where_nobody_answers(admin):
     assert answer.status_code == 200 and "not reachable" in answer.content.decode()
 
 
-def test_a_check_shows_what_it_found_on_a_host_that_is_ready(admin, sshd):
+def test_check_of_ready_host(admin, sshd):
     credential = Credential.objects.create(name="key", kind="key", secret=sshd.client_key)
     host = Asset.objects.create(
         hostname="lab",
@@ -139,7 +139,7 @@ def test_a_check_shows_what_it_found_on_a_host_that_is_ready(admin, sshd):
         assert word in page
 
 
-def test_a_key_is_trusted_by_its_fingerprint_only(admin, sshd):
+def test_trusts_key_by_fingerprint(admin, sshd):
     from asset import host_keys
 
     host = Asset.objects.create(hostname="lab", ip=sshd.address, port=sshd.port)
@@ -154,7 +154,7 @@ def test_a_key_is_trusted_by_its_fingerprint_only(admin, sshd):
     assert offered in admin.get(f"/hosts/{host.pk}/").content.decode()
 
 
-def test_hosts_cost_the_same_however_many_there_are(admin, cost):
+def test_host_list_query_count(admin, cost):
     fleet.hosts(5)
     small = cost(admin, "/hosts/")
     fleet.hosts(100)
@@ -181,7 +181,7 @@ def test_a_credential_in_use_stays(admin):
     assert not Credential.objects.exists()
 
 
-def test_an_unreachable_host_says_since_when_wherever_it_is_shown(admin):
+def test_shows_since_when_unreachable(admin):
     host = fleet.running().operations.get().host
     since, seen = timezone.now() - timedelta(hours=2), timezone.now() - timedelta(days=1)
     Asset.objects.filter(pk=host.pk).update(reachable=False, reachable_since=since, last_contact=seen)

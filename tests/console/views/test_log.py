@@ -31,7 +31,7 @@ def get(client, address: str, **more) -> str:
     return answer.content.decode()
 
 
-def test_a_long_log_opens_at_its_end_and_goes_to_any_line(admin, operation, cost):
+def test_opens_at_end_and_at_line(admin, operation, cost):
     fleet.output(operation, *[b"".join(b"row %d\n" % (n + k) for k in range(500)) for n in range(1, 10_001, 500)])
     where = f"/operations/{operation.pk}/log/"
     assert numbers(get(admin, where))[-1] == 10_000 and "10000 lines" in get(admin, where)
@@ -47,7 +47,7 @@ def test_a_long_log_opens_at_its_end_and_goes_to_any_line(admin, operation, cost
     assert cost(admin, f"{where}?line=9000") <= cost(admin, f"{where}?line=5")
 
 
-def test_a_search_counts_every_hit_and_names_its_lines(admin, operation):
+def test_counts_search_hits(admin, operation):
     fleet.output(operation, b"one\nTwo two\n", b"three\ntwo <b>\n")
     page = get(admin, f"/operations/{operation.pk}/log/search/?q=TWO")
     assert "3 hits" in page and 'data-hits="2,4"' in page and "&lt;b&gt;" in page
@@ -57,7 +57,7 @@ def test_a_search_counts_every_hit_and_names_its_lines(admin, operation):
     assert "1 hit" in get(admin, f"/operations/{operation.pk}/log/search/?errors=1")
 
 
-def test_hostile_output_is_harmless_text_in_every_line(admin, operation):
+def test_escapes_hostile_output(admin, operation):
     fleet.output(
         operation,
         b"\x1b[31mred\n still red\x1b[0m plain\n\x1b]8;;https://evil.example/\x07click\x1b]8;;\x07\n",
@@ -77,13 +77,13 @@ def test_hostile_output_is_harmless_text_in_every_line(admin, operation):
     assert "windowname" not in body
 
 
-def test_a_link_to_a_line_behind_a_huge_one_shows_it(admin, operation):
+def test_opens_line_after_huge_line(admin, operation):
     fleet.output(operation, b"a\n" + b"z" * 1_000_000 + b"\nthe line\nafter\n")
     assert numbers(get(admin, f"/operations/{operation.pk}/log/?line=3"))[0] == 3
 
 
 @pytest.mark.found("output")
-def test_what_still_runs_is_followed_from_the_last_whole_line(admin):
+def test_follows_from_last_whole_line(admin):
     operation = fleet.running(1, "shop").operations.get()
     fleet.output(operation, b"one\ntwo\nhal")
     page = get(admin, f"/operations/{operation.pk}/log/")
@@ -96,7 +96,7 @@ def test_what_still_runs_is_followed_from_the_last_whole_line(admin):
     assert "<html" not in head and 'id="live-head"' in head
 
 
-def test_output_that_was_shortened_or_has_expired_says_so(admin, operation, settings):
+def test_says_when_output_was_cut_or_expired(admin, operation, settings):
     fleet.output(operation, b"line\n" * 10)
     where = f"/operations/{operation.pk}/log/"
     assert "kept until" in get(admin, where) and "Shortened" not in get(admin, where)
@@ -109,7 +109,7 @@ def test_output_that_was_shortened_or_has_expired_says_so(admin, operation, sett
     assert "expired on" in get(admin, where) and Output.objects.get().operation == fresh
 
 
-def test_errors_only_says_what_counts_and_lists_what_the_failed_step_printed(admin, operation):
+def test_lists_errors_only(admin, operation):
     fleet.output(operation, b"fine\nno such file\nport 80 is\nin use\nall is well again\n")
     where = f"/operations/{operation.pk}/log/search/?errors=1"
     page = get(admin, where)
@@ -134,7 +134,7 @@ BAR = b"".join(b"\rloading part %03d of a long name that fills the line, %d %%" 
 
 @pytest.mark.found("output")
 @pytest.mark.parametrize("times", [1, 30], ids=["14 KiB", "400 KiB"])
-def test_a_line_that_is_rewritten_shows_what_stands_there_in_the_end(admin, operation, times):
+def test_shows_last_state_of_rewritten_line(admin, operation, times):
     fleet.output(operation, b"first\n", *[BAR] * times, b"\r\x1b[31merror\x1b[0m: no such mirror\n", b"last\n")
     where = f"/operations/{operation.pk}/log/"
     assert "last" in get(admin, where)
@@ -154,7 +154,7 @@ def test_a_line_that_is_rewritten_shows_what_stands_there_in_the_end(admin, oper
 
 
 @pytest.mark.found("output")
-def test_what_is_being_written_is_shown_while_it_has_no_end(admin):
+def test_shows_unfinished_line(admin):
     operation = fleet.running(1, "shop").operations.get()
     fleet.output(operation, b"first\n" + BAR)
     page = get(admin, f"/operations/{operation.pk}/log/")
@@ -170,7 +170,7 @@ def test_what_is_being_written_is_shown_while_it_has_no_end(admin):
 
 
 @pytest.mark.found("output")
-def test_a_line_that_is_rewritten_beyond_one_answer_still_comes_to_its_last_frame(admin):
+def test_reaches_last_state_of_long_line(admin):
     operation = fleet.running(1, "shop").operations.get()
     whole = fleet.output(operation, *[BAR] * 10, b"\rthe end of it\nnext\n")
     seen, offset = "", "0"
@@ -191,7 +191,7 @@ def test_a_line_that_is_rewritten_beyond_one_answer_still_comes_to_its_last_fram
     [(b"", b"x" * 100), (b"", b"x" * 30_000), (b"", b"x" * 300_000), (b"\r100 %\rall is well", b"\r" + b"y" * 500)],
     ids=["short", "long", "huge", "an earlier frame"],
 )
-def test_a_hit_is_shown_with_what_is_around_it_and_the_page_shows_it(admin, operation, text, lead):
+def test_shows_hit_with_context(admin, operation, text, lead):
     fleet.output(operation, b"first\n", lead + b" before it the needle after it " + text + b"\n", b"last\n")
     page = get(admin, f"/operations/{operation.pk}/log/search/?q=needle")
     assert "1 hit" in page
@@ -203,7 +203,7 @@ def test_a_hit_is_shown_with_what_is_around_it_and_the_page_shows_it(admin, oper
 
 
 @pytest.mark.found("output")
-def test_a_hit_in_what_the_page_shows_needs_no_place_of_its_own(admin, operation):
+def test_hit_in_shown_part_has_plain_link(admin, operation):
     fleet.output(operation, b"a needle\n", b"old needle\rnew needle\n", b"the needle\rgone\n")
     page = get(admin, f"/operations/{operation.pk}/log/search/?q=needle")
     assert "4 hits" in page and 'data-hits="1,2,3"' in page
@@ -211,7 +211,7 @@ def test_a_hit_in_what_the_page_shows_needs_no_place_of_its_own(admin, operation
 
 
 @pytest.mark.found("output")
-def test_windows_of_rewritten_lines_cost_what_others_do(admin, operation, cost):
+def test_rewritten_lines_read_no_more(admin, operation, cost):
     fleet.output(operation, b"10 %\r20 %\rdone\n" * 280)
     many = cost(admin, f"/operations/{operation.pk}/log/")
     Output.objects.all().delete()

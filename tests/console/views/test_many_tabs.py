@@ -89,7 +89,7 @@ def test_two_hundred_tabs_cost_what_one_costs(web):
         tab.close()
 
 
-def test_who_is_signed_out_shut_out_or_has_other_rights_sees_no_more(web):
+def test_stops_showing_after_loss_of_rights(web):
     deployment, red = fleet.running(), Team.objects.create(name="red")
     MicroService.objects.update(team=red)
     names = ("stays", "signed out", "shut out", "left the team")

@@ -16,7 +16,7 @@ def signs_in(name: str, password: str) -> bool:
     return Client().login(username=name, password=password)
 
 
-def test_a_person_is_added_given_another_password_shut_out_and_deleted(admin):
+def test_adds_changes_and_deletes_user(admin):
     answer = admin.post("/people/", BO)
     bo = User.objects.get(username="bo")
     assert answer["Location"] == f"/people/{bo.pk}/" and signs_in("bo", "correct horse 9")
@@ -37,14 +37,14 @@ def test_a_person_is_added_given_another_password_shut_out_and_deleted(admin):
     ("field", "value"),
     [("username", "ada"), ("username", "x y"), ("username", ""), ("email", "nonsense"), ("password", "123")],
 )
-def test_a_wrong_person_is_not_added_and_nothing_typed_is_lost(admin, field, value):
+def test_rejects_invalid_user(admin, field, value):
     answer = admin.post("/people/", BO | {"last_name": "kept"} | {field: value})
     page = answer.content.decode()
     assert answer.status_code == 422 and 'value="kept"' in page and "correct horse 9" not in page
     assert not User.objects.filter(first_name="Bo").exists()
 
 
-def test_nobody_shuts_themselves_out_and_only_administrators_come_here(admin, operator):
+def test_users_are_for_administrators(admin, operator):
     ada = User.objects.get(username="ada")
     answer = admin.post(f"/people/{ada.pk}/", {"username": "ada", "active": "on"})
     assert answer.status_code == 422 and "your own administrator rights" in answer.content.decode()
@@ -56,7 +56,7 @@ def test_nobody_shuts_themselves_out_and_only_administrators_come_here(admin, op
     assert operator.post(f"/people/{ada.pk}/delete/").status_code == 403
 
 
-def test_a_team_is_made_filled_given_a_service_and_deleted(admin, operator):
+def test_creates_fills_and_deletes_team(admin, operator):
     fleet.service("shop")
     admin.post("/teams/", {"name": "sales"})
     team = Team.objects.get()
@@ -97,7 +97,7 @@ def test_a_stranger_sees_no_other_team(admin, operator):
     assert operator.post("/teams/", {"name": "mine"}).status_code == 403
 
 
-def test_the_own_password_is_changed_by_who_knows_the_old_one(operator):
+def test_changes_own_password(operator):
     new = {"password": "a new horse 77", "again": "a new horse 77"}
     other = Client()
     assert other.login(username="olga", password="olga-password-1")
@@ -124,7 +124,7 @@ def test_a_token_may_be_for_some_services_only(admin):
     assert admin.post("/tokens/", {"name": "x", "scopes": ["read"], "services": "nosuch"}).status_code == 422
 
 
-def test_people_teams_and_tokens_cost_the_same_however_many_there_are(admin, cost):
+def test_people_pages_query_count(admin, cost):
     addresses = ("/people/", "/teams/", "/tokens/")
     team = Team.objects.create(name="a")
     for number in range(2):

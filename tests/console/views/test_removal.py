@@ -24,7 +24,7 @@ def change(client, placed, **more):
     return client.post("/services/shop/instances/change/", {"instance": chosen, **more}, follow=True)
 
 
-def test_ticked_instances_are_forgotten_with_a_reason_and_the_dialog_says_what_is_lost(operator, placed):
+def test_forgets_instances(operator, placed):
     page = operator.get("/services/shop/instances/").content.decode()
     assert 'id="sure-forget"' in page and "of these instances are deleted" in page
     assert "must give the reason" in change(operator, placed, what="forget").content.decode()
@@ -40,13 +40,13 @@ def test_a_viewer_forgets_nothing(viewer, placed):
     assert MicroServiceInstance.objects.count() == 2
 
 
-def test_a_delete_that_is_tried_no_more_says_so_on_the_page(operator, placed):
+def test_shows_given_up_delete(operator, placed):
     MicroServiceInstance.objects.filter(pk=placed[0].pk).update(status=InstanceStatus.DELETE_FAILED, tries=12)
     page = operator.get("/services/shop/instances/").content.decode()
     assert "Tried 12 times." in page and "no automatic retry" in page
 
 
-def test_a_host_is_archived_on_its_page_and_brought_back(admin, placed):
+def test_archives_and_unarchives_host(admin, placed):
     host = placed[0].host
     path = f"/hosts/{host.pk}/"
     page = admin.get(path).content.decode()
@@ -64,7 +64,7 @@ def test_a_host_is_archived_on_its_page_and_brought_back(admin, placed):
     assert Asset.objects.filter(pk=host.pk).exists()
 
 
-def test_port_tag_and_weight_are_changed_on_a_page_that_says_when_they_take_effect(operator, placed):
+def test_edits_instance(operator, placed):
     row = placed[0]
     path = f"/services/shop/instances/{row.pk}/edit/"
     assert path in operator.get("/services/shop/instances/").content.decode()
@@ -82,7 +82,7 @@ def test_port_tag_and_weight_are_changed_on_a_page_that_says_when_they_take_effe
     assert "is locked" in operator.post(path, {**values, "port": 1}).content.decode()
 
 
-def test_an_instance_posted_unchanged_changes_nothing(operator, placed):
+def test_unchanged_instance(operator, placed):
     row = placed[0]
     MicroServiceInstance.objects.filter(pk=row.pk).update(tag=" x ", description="  two  ", port=1)
     values = {"port": 1, "tag": " x ", "weight": 100, "description": "  two  "}

@@ -22,7 +22,7 @@ def put(client, of: str = "secrets", name: str = "", value: str = "", what: str 
     return client.post("/services/shop/secrets/", {"of": of, "name": name, "value": value, "what": what}, follow=True)
 
 
-def test_one_is_set_with_its_lines_as_a_file_has_them_and_never_shown(admin):
+def test_sets_secret(admin):
     fleet.service("shop")
     page = put(admin, name="PEM", value="line of canary\r\nanother line\r\n").content.decode()
     assert "The secret was saved" in page and "canary" not in page and "PEM" in page
@@ -61,7 +61,7 @@ def test_one_is_removed_by_its_name(admin):
         ("build_key", "", "canary-long", "must be a private key"),
     ],
 )
-def test_what_is_refused_is_said_and_not_sent_back(admin, of, name, value, said):
+def test_rejects_invalid_secret(admin, of, name, value, said):
     fleet.service("shop", environment={"COLOR": "blue"})
     page = put(admin, of, name, value).content.decode()
     assert said in page and "canar" not in re.sub(r"Canar(y|ies)|canar(y|ies)_", "", page)
@@ -69,7 +69,7 @@ def test_what_is_refused_is_said_and_not_sent_back(admin, of, name, value, said)
     assert not found.secrets and not found.build_credential
 
 
-def test_who_does_not_administer_sees_names_and_changes_nothing(operator, viewer, admin):
+def test_others_see_names_of_secrets(operator, viewer, admin):
     fleet.service("shop")
     put(admin, name="ONE", value="a long value")
     for client in (operator, viewer):
@@ -80,7 +80,7 @@ def test_who_does_not_administer_sees_names_and_changes_nothing(operator, viewer
     assert list(MicroService.objects.get().secrets) == ["ONE"]
 
 
-def test_a_viewer_sees_names_of_the_environment_and_no_values(admin, viewer, operator):
+def test_hides_environment_values(admin, viewer, operator):
     team = Team.objects.get(name="lookers")
     Membership.objects.create(team=team, user=get_user_model().objects.get(username="olga"), role=Role.DEPLOYER)
     fleet.service("shop", environment={"DB": "canary"}, team=team)
@@ -91,7 +91,7 @@ def test_a_viewer_sees_names_of_the_environment_and_no_values(admin, viewer, ope
         assert "DB=" in pages[0]
 
 
-def test_a_form_whose_values_were_hidden_does_not_overwrite_them(admin, monkeypatch):
+def test_hidden_values_are_kept(admin, monkeypatch):
     """Whoever may change a service sees its values today; a right to change it without seeing them would end here."""
     service = fleet.service("shop", environment={"DB": "canary"})
     monkeypatch.setattr("microservice.catalog.visibility.sees_values", lambda caller, number: False)
@@ -101,7 +101,7 @@ def test_a_form_whose_values_were_hidden_does_not_overwrite_them(admin, monkeypa
     assert (service.environment, service.description) == ({"DB": "canary"}, "new")
 
 
-def test_an_address_with_a_password_is_refused_at_its_field(admin):
+def test_rejects_password_in_url(admin):
     fleet.service("shop")
     answer = admin.post(PAGE, posted(build_url="https://ci:canary@git.example/shop"))
     assert answer.status_code == 422 and "must not contain a user name or password" in answer.content.decode()
@@ -128,7 +128,7 @@ def test_an_owner_sets_secrets_of_the_own_team(db, client):
     assert list(MicroService.objects.get().secrets) == ["ONE"]
 
 
-def test_the_migration_moves_passwords_out_of_addresses_and_names_the_services(capsys):
+def test_migration_moves_passwords_out_of_urls(capsys):
     urls = {
         "a": "https://ci:ca%40nary@git.example/a",
         "b": "https://canary-token@git.example/b",

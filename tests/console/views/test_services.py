@@ -16,20 +16,20 @@ from tests.microservice import fleet
 pytestmark = pytest.mark.django_db
 
 
-def test_a_service_that_is_not_there_is_a_404_with_a_sentence(admin):
+def test_unknown_service(admin):
     answer = admin.get("/services/nothing/")
     assert answer.status_code == 404
     assert "There is no such service" in answer.content.decode()
 
 
-def test_a_service_is_added_and_its_settings_come_next(admin):
+def test_adds_service(admin):
     answer = admin.post("/new-service/", {"name": "shop", "language": "go", "description": "Sells"})
     assert answer.status_code == 302 and answer["Location"] == "/services/shop/settings/"
     assert MicroService.objects.get().created_by == "ada"
 
 
 @pytest.mark.parametrize("name", ["", "-x", "123", "a b", "a/b", "x" * 65])
-def test_a_wrong_name_is_shown_at_the_field_and_kept(admin, name):
+def test_rejects_invalid_name(admin, name):
     answer = admin.post("/new-service/", {"name": name, "language": "go", "description": "Sells <things>"})
     assert answer.status_code == 422
     page = answer.content.decode()
@@ -43,7 +43,7 @@ def test_a_name_that_is_taken_is_refused(admin):
     assert answer.status_code == 422 and "already" in answer.content.decode()
 
 
-def test_who_may_not_administer_adds_no_service_and_changes_none(operator):
+def test_services_need_admin(operator):
     shop = fleet.service("shop")
     assert operator.post("/new-service/", {"name": "other", "language": "go"}).status_code == 403
     assert operator.post("/services/shop/settings/", {"start_command": "x"}).status_code == 403
@@ -60,7 +60,7 @@ def test_who_may_not_publish_adds_nothing(viewer):
     assert MicroService.objects.count() == before and not MicroServiceVersion.objects.exists()
 
 
-def test_a_post_without_its_csrf_token_is_refused(admin):
+def test_requires_csrf_token(admin):
     from django.test import Client
 
     strict = Client(enforce_csrf_checks=True)
@@ -69,7 +69,7 @@ def test_a_post_without_its_csrf_token_is_refused(admin):
     assert not MicroService.objects.exists()
 
 
-def test_every_version_shows_its_build_and_how_many_run_it(admin):
+def test_lists_versions(admin):
     shop = fleet.service("shop")
     old, new = fleet.versions(shop, 2)
     (failed,) = fleet.versions(shop, 1, BuildStatus.FAILED)
@@ -81,7 +81,7 @@ def test_every_version_shows_its_build_and_how_many_run_it(admin):
     assert f"/versions/{new.pk}/install/" in page and f"/versions/{failed.pk}/install/" not in page
 
 
-def test_a_pending_version_is_built_by_a_click_once(admin, operator, viewer):
+def test_starts_one_build(admin, operator, viewer):
     shop = fleet.service("shop", build_url="https://git.example/shop.git", build_command="make")
     version = MicroServiceVersion.objects.create(microservice=shop, version="1.0")
     page, address = f"/services/shop/versions/{version.pk}/", f"/services/shop/versions/{version.pk}/build/"
@@ -98,12 +98,12 @@ def test_a_pending_version_is_built_by_a_click_once(admin, operator, viewer):
     assert "has no build_command" in refused and Build.objects.count() == 1
 
 
-def test_a_service_without_versions_says_never_built(admin):
+def test_service_without_versions(admin):
     fleet.service("shop")
     assert "No versions yet" in admin.get("/services/shop/").content.decode()
 
 
-def test_versions_and_instances_cost_the_same_however_many_there_are(admin, cost):
+def test_service_pages_query_count(admin, cost):
     shop = fleet.service("shop")
     first = fleet.versions(shop, 5)
     fleet.instances(first[0], fleet.hosts(5))
@@ -113,7 +113,7 @@ def test_versions_and_instances_cost_the_same_however_many_there_are(admin, cost
     assert (cost(admin, "/services/shop/"), cost(admin, "/services/shop/instances/")) == small
 
 
-def test_why_a_version_cannot_be_upgraded_or_reverted_stands_beside_its_buttons(admin):
+def test_says_why_no_upgrade_or_revert(admin):
     old, new = fleet.versions(fleet.service("shop"), 2)
     hosts = fleet.hosts(2)
     fleet.instances(old, hosts[:1])
@@ -123,7 +123,7 @@ def test_why_a_version_cannot_be_upgraded_or_reverted_stands_beside_its_buttons(
     assert first < page.index(">No newer version is built<") < second < page.index(">No older version is built<")
 
 
-def test_versions_are_found_by_name_branch_and_status(admin):
+def test_filters_versions(admin):
     shop = fleet.service("shop")
     fleet.versions(shop, 3)
     fleet.versions(shop, 1, BuildStatus.FAILED)
@@ -133,7 +133,7 @@ def test_versions_are_found_by_name_branch_and_status(admin):
     assert admin.get("/services/shop/?status=nonsense&after=x%00").status_code == 200
 
 
-def test_a_new_version_leads_to_its_page_where_its_package_is_uploaded(admin):
+def test_adds_version(admin):
     fleet.service("shop")
     answer = admin.post("/services/shop/versions/new/", {"version": "20261121-master-abc", "ref": "master"})
     assert answer.status_code == 302
@@ -187,7 +187,7 @@ def test_wrong_settings_lose_nothing_typed(admin, field, text):
     assert MicroService.objects.get().start_command == ""
 
 
-def test_instances_show_version_lock_owner_and_the_last_operation(admin):
+def test_lists_instances(admin):
     deployment = fleet.running(2, "shop")
     MicroServiceInstance.objects.filter(pk=deployment.operations.first().instance_id).update(
         locked=True, lock_deployment=deployment, last_operation=deployment.operations.first()
@@ -196,7 +196,7 @@ def test_instances_show_version_lock_owner_and_the_last_operation(admin):
     assert "by somebody" in page and "locked" in page and f"/operations/{deployment.operations.first().pk}/" in page
 
 
-def test_ticked_instances_go_into_maintenance_and_out(admin):
+def test_starts_and_ends_maintenance(admin):
     (version,) = fleet.versions(fleet.service("shop"), 1)
     some = fleet.instances(version, fleet.hosts(3))
     ticked = [some[0].pk, some[2].pk]
@@ -206,7 +206,7 @@ def test_ticked_instances_go_into_maintenance_and_out(admin):
     assert not MicroServiceInstance.objects.filter(is_maintain=True).exists()
 
 
-def test_however_many_are_ticked_one_statement_changes_them_and_one_writes_them_down(admin):
+def test_maintenance_query_count(admin):
     (version,) = fleet.versions(fleet.service("shop"), 1)
     some = [row.pk for row in fleet.instances(version, fleet.hosts(20))]
 
@@ -223,14 +223,14 @@ def test_however_many_are_ticked_one_statement_changes_them_and_one_writes_them_
     assert changes.count() == 20
 
 
-def test_one_ticked_instance_that_is_not_there_leaves_the_others_as_they_are(admin):
+def test_unknown_instance_changes_none(admin):
     (version,) = fleet.versions(fleet.service("shop"), 1)
     (there,) = fleet.instances(version, fleet.hosts(1))
     admin.post("/services/shop/instances/change/", {"instance": [there.pk, there.pk + 1], "what": "maintain"})
     assert not MicroServiceInstance.objects.filter(is_maintain=True).exists() and not History.objects.exists()
 
 
-def test_instances_of_another_service_are_never_touched(admin):
+def test_rejects_instance_of_other_service(admin):
     fleet.versions(fleet.service("shop"), 1)
     (other,) = fleet.instances(fleet.versions(fleet.service("other"), 1)[0], fleet.hosts(1))
     for what in ("maintain", "delete", "retry"):
@@ -242,7 +242,7 @@ def test_instances_of_another_service_are_never_touched(admin):
 @pytest.mark.parametrize(
     "form", [{}, {"what": "delete"}, {"what": "explode", "instance": ["1"]}, {"what": "delete", "instance": ["1;x"]}]
 )
-def test_a_wrong_choice_changes_nothing_and_says_why(admin, form):
+def test_rejects_unknown_instance_action(admin, form):
     (version,) = fleet.versions(fleet.service("shop"), 1)
     fleet.instances(version, fleet.hosts(1))
     answer = admin.post("/services/shop/instances/change/", form, follow=True)
@@ -250,7 +250,7 @@ def test_a_wrong_choice_changes_nothing_and_says_why(admin, form):
     assert not Deployment.objects.exists()
 
 
-def test_deleting_ticked_instances_starts_one_deployment(admin):
+def test_deletes_instances(admin):
     (version,) = fleet.versions(fleet.service("shop"), 1)
     (one, _) = fleet.instances(version, fleet.hosts(2))
     form = {"instance": [one.pk], "what": "delete", "key": str(uuid.uuid4())}
@@ -277,7 +277,7 @@ def test_a_lock_is_broken_with_a_reason_only(admin):
     assert not IdempotencyKey.objects.exists()
 
 
-def test_fields_that_decide_what_builds_run_are_read_only_without_the_right_for_it():
+def test_build_fields_need_build_scope():
     """Who may change a service by a session may change these too, as yet: the form keeps to the right all the same."""
     from console.forms.services import ServiceForm
 

@@ -37,7 +37,7 @@ def text(answer) -> str:
     return re.sub(r"\s+", " ", re.sub(r"<[^>]+>", " ", answer.content.decode()))
 
 
-def test_the_account_lists_sessions_and_sign_ins_and_ends_them(operator):
+def test_lists_and_ends_sessions(operator):
     phone, desk = signed_in(agent="A phone", address="192.0.2.8"), signed_in(agent="A desk")
     page = desk.get("/account/")
     assert "A phone" in text(page) and "192.0.2.8" in text(page) and "this session" in text(page)
@@ -56,7 +56,7 @@ def test_the_account_lists_sessions_and_sign_ins_and_ends_them(operator):
     assert token.revoked and History.objects.filter(action="delete", subject="token", subject_id=token.pk).exists()
 
 
-def test_people_end_nobody_elses_and_administrators_everybodys(admin, operator, viewer):
+def test_only_administrators_end_sessions_of_others(admin, operator, viewer):
     olga, vera = (User.objects.get(username=name) for name in ("olga", "vera"))
     number = Session.objects.get(user=vera).pk
     assert operator.post(f"/people/{vera.pk}/end/", {"tokens": "on"}).status_code == 404
@@ -69,7 +69,7 @@ def test_people_end_nobody_elses_and_administrators_everybodys(admin, operator, 
     assert not is_in(viewer) and is_in(operator)
 
 
-def test_another_password_ends_tokens_where_that_is_ticked(operator):
+def test_new_password_revokes_tokens(operator):
     olga = User.objects.get(username="olga")
     token = make_token(olga, "ci", ["read"])[0]
     page = operator.get("/account/").content.decode()
@@ -95,7 +95,7 @@ def test_nobody_reads_of_others_sign_ins(admin, operator):
 # --- the own password, once more --------------------------------------------------------------------------------------
 
 
-def test_a_token_needs_the_own_password_where_it_was_given_long_ago(operator, client):
+def test_token_requires_recent_password(operator, client):
     signed = signed_in()
     asked = {"name": "ci", "scopes": ["read"]}
     assert "own_password" not in signed.get("/tokens/").content.decode()
@@ -114,7 +114,7 @@ def test_a_token_needs_the_own_password_where_it_was_given_long_ago(operator, cl
     assert "Too many attempts" in text(answers[-1]), "guesses count as those of signing in do"
 
 
-def test_the_api_says_that_a_session_is_too_old_for_it(operator):
+def test_api_requires_recent_password(operator):
     signed = signed_in()
     post = lambda: signed.post("/api/v1/tokens/", {"name": "ci", "scopes": ["read"]}, content_type="application/json")
     later(minutes=11)
@@ -124,7 +124,7 @@ def test_the_api_says_that_a_session_is_too_old_for_it(operator):
 
 
 @pytest.mark.parametrize("change", [{"password": "another horse 10"}, {"admin": "on"}], ids=["password", "admin"])
-def test_passwords_and_administrators_need_it_and_the_rest_does_not(admin, operator, change):
+def test_which_changes_require_recent_password(admin, operator, change):
     olga = User.objects.get(username="olga")
     same = {"username": "olga", "active": "on"}
     later(minutes=11)
@@ -142,7 +142,7 @@ def test_passwords_and_administrators_need_it_and_the_rest_does_not(admin, opera
 # --- service accounts and the token that acted ------------------------------------------------------------------------
 
 
-def test_a_service_account_is_made_and_given_a_token_by_clicking(admin, operator):
+def test_creates_service_account_with_token(admin, operator):
     red = Team.objects.create(name="red")
     fleet.service("shop", team=red)
     admin.post("/people/", {"username": "pipeline", "service": "on", "active": "on"})
@@ -172,7 +172,7 @@ def test_the_history_shows_the_token_that_acted(admin):
     assert (row["actor"], row["token"]) == ("carol", {"id": 7, "name": "ci-deploy"})
 
 
-def test_the_pages_cost_the_same_however_many_sessions_there_are(admin, operator, cost):
+def test_session_pages_query_count(admin, operator, cost):
     olga = User.objects.get(username="olga")
     addresses = ((operator, "/account/"), (admin, f"/people/{olga.pk}/"), (admin, "/people/"), (operator, "/tokens/"))
     small = [cost(*one) for one in addresses]

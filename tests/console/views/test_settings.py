@@ -31,7 +31,7 @@ def seen() -> int | str:
     return getattr(Setting.objects.order_by("-pk").first(), "pk", "")
 
 
-def test_at_first_the_page_says_what_is_missing_and_what_does_not_work_without_it(admin, operator):
+def test_lists_unconfigured_integrations(admin, operator):
     for client in (admin, operator):
         page = client.get("/settings/").content.decode()
         for name in registry.PARTS:
@@ -42,7 +42,7 @@ def test_at_first_the_page_says_what_is_missing_and_what_does_not_work_without_i
     assert operator.get("/settings/history/").status_code == 403
 
 
-def test_a_test_shows_every_part_and_saves_nothing_and_a_save_needs_every_part(admin, tmp_path):
+def test_tests_and_saves_settings(admin, tmp_path):
     (tmp_path / "good").mkdir()
     with servers.gitlab() as lab:
         both = gitlab(lab, **{"package_store-on": "on", "package_store-folder": str(tmp_path / "nosuch")})
@@ -63,7 +63,7 @@ def test_a_test_shows_every_part_and_saves_nothing_and_a_save_needs_every_part(a
     assert History.objects.get(subject="settings").actor == "ada"
 
 
-def test_an_empty_secret_keeps_the_one_that_is_saved_and_wrong_fields_are_marked(admin):
+def test_empty_secret_keeps_saved_one(admin):
     with servers.gitlab() as lab, servers.gitlab() as other:
         admin.post("/settings/", gitlab(lab, do="save"))
         again = gitlab(lab, **{"gitlab-token": "", "gitlab-webhook_secret": "s" * 20, "do": "save"})
@@ -77,7 +77,7 @@ def test_an_empty_secret_keeps_the_one_that_is_saved_and_wrong_fields_are_marked
     assert 'aria-invalid="true"' in wrong and 'id="id_gitlab-url-wrong"' in wrong and "must be an http" in wrong
 
 
-def test_past_settings_are_listed_with_who_and_when_and_brought_back(admin, cost):
+def test_lists_and_restores_revisions(admin, cost):
     assert "No settings saved yet" in admin.get("/settings/history/").content.decode()
     with servers.gitlab() as lab:
         admin.post("/settings/", gitlab(lab, do="save"))
@@ -96,7 +96,7 @@ def test_past_settings_are_listed_with_who_and_when_and_brought_back(admin, cost
     assert cost(admin, "/settings/history/") == small
 
 
-def test_of_two_who_change_the_settings_at_once_the_second_is_told(admin):
+def test_rejects_concurrent_change(admin):
     with servers.gitlab() as lab:
         second = {"seen": seen(), "package_store-kind": "local", "do": "save"}
         admin.post("/settings/", gitlab(lab, do="save"))
@@ -105,7 +105,7 @@ def test_of_two_who_change_the_settings_at_once_the_second_is_told(admin):
     assert registry.configured("gitlab") is not None
 
 
-def test_the_page_of_workers_has_celerys_record_of_an_operations_task(admin, operator):
+def test_worker_page_shows_task(admin, operator):
     from django.utils import timezone
     from django_celery_results.models import TaskResult
 
@@ -125,7 +125,7 @@ def test_the_page_of_workers_has_celerys_record_of_an_operations_task(admin, ope
     assert "/workers/?task" not in operator.get(f"/operations/{operation.pk}/").content.decode()
 
 
-def test_forms_and_api_have_every_field_of_an_integration():
+def test_forms_and_api_have_all_fields():
     """The registry describes the fields once; forms add labels, the API adds types."""
     fields = {name: set(defaults) for name, defaults in registry.PARTS.items()}
     assert {form.name: set(form.base_fields) - {"on"} for form in FORMS} == fields

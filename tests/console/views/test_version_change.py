@@ -31,7 +31,7 @@ def hidden(page: str) -> dict[str, list[str]]:
     return found
 
 
-def test_the_dialog_shows_choices_hosts_and_the_plan_and_confirms_by_both_versions(admin, shop):
+def test_dialog_shows_plan(admin, shop):
     page = markup(admin.get(f"/services/shop/versions/{shop[1].pk}/upgrade/"))
     assert "currently running" in page and "an upgrade needs a newer version" in page
     assert "Upgrade 4 hosts from 2.0 to 3.0" in page
@@ -49,7 +49,7 @@ def test_one_click_more_starts_it(admin, shop):
     assert deployment.requested_by == "ada"
 
 
-def test_the_same_form_sent_twice_starts_one_deployment(admin, shop):
+def test_submitted_twice_starts_one_deployment(admin, shop):
     where = f"/services/shop/versions/{shop[1].pk}/revert/"
     form = hidden(markup(admin.get(where)))
     first, second = admin.post(where, form), admin.post(where, form)
@@ -58,7 +58,7 @@ def test_the_same_form_sent_twice_starts_one_deployment(admin, shop):
 
 
 @pytest.mark.django_db(transaction=True)
-def test_a_double_click_at_the_same_moment_starts_one_deployment():
+def test_double_click_starts_one_deployment():
     from django.contrib.auth import get_user_model
     from django.db import connection
 
@@ -88,7 +88,7 @@ def test_a_double_click_at_the_same_moment_starts_one_deployment():
     assert set(found) == {f"/deployments/{Deployment.objects.get().pk}/"}
 
 
-def test_the_same_key_for_something_else_is_refused(admin, shop):
+def test_rejects_key_of_other_request(admin, shop):
     where = f"/services/shop/versions/{shop[1].pk}/revert/"
     form = hidden(markup(admin.get(where)))
     admin.post(where, form)
@@ -96,7 +96,7 @@ def test_the_same_key_for_something_else_is_refused(admin, shop):
     assert answer.status_code == 422 and Deployment.objects.count() == 1
 
 
-def test_what_moved_since_it_was_shown_is_refused_and_named(admin, shop):
+def test_rejects_changed_plan(admin, shop):
     where = f"/services/shop/versions/{shop[1].pk}/upgrade/"
     form = hidden(markup(admin.get(where)))
     MicroServiceInstance.objects.filter(host__hostname="host2").update(version=shop[0])
@@ -106,7 +106,7 @@ def test_what_moved_since_it_was_shown_is_refused_and_named(admin, shop):
     assert "Upgrade 3 hosts" in markup(answer), "the new plan is there to be confirmed"
 
 
-def test_hosts_that_cannot_go_are_greyed_with_the_reason(admin, shop):
+def test_unavailable_hosts_have_reasons(admin, shop):
     MicroServiceInstance.objects.filter(host__hostname="host1").update(is_maintain=True)
     MicroServiceInstance.objects.filter(host__hostname="host2").update(status=InstanceStatus.DELETE_FAILED)
     page = markup(admin.get(f"/services/shop/versions/{shop[1].pk}/upgrade/"))
@@ -121,7 +121,7 @@ def test_only_ticked_hosts_are_planned(admin, shop):
     assert hidden(page)["host"] == [str(one.host_id)]
 
 
-def test_a_strategy_is_part_of_the_plan_and_of_the_request(admin, shop):
+def test_strategy_is_in_plan_and_request(admin, shop):
     where = f"/services/shop/versions/{shop[1].pk}/upgrade/"
     page = markup(admin.get(f"{where}?canary=1&batch_size=50%25&on_failure=revert_all&pause_between=on"))
     assert "4 hosts in 3 batches (1, 2, 1)" in page
@@ -148,14 +148,14 @@ def test_a_strategy_is_part_of_the_plan_and_of_the_request(admin, shop):
         "on_failure=explode",
     ],
 )
-def test_a_wrong_choice_is_shown_and_cannot_be_confirmed(admin, shop, query):
+def test_invalid_choice_cannot_be_confirmed(admin, shop, query):
     answer = admin.get(f"/services/shop/versions/{shop[1].pk}/upgrade/?{query}")
     assert answer.status_code == 200
     page = markup(answer)
     assert 'role="alert"' in page and 'id="confirm"' not in page
 
 
-def test_a_forged_confirmation_is_refused_by_the_rules_of_every_request(admin, shop):
+def test_rejects_forged_confirmation(admin, shop):
     other = fleet.versions(fleet.service("other"), 1)[0]
     (failed,) = fleet.versions(shop[0].microservice, 1, BuildStatus.FAILED)
     where = f"/services/shop/versions/{shop[1].pk}/upgrade/"
@@ -172,20 +172,20 @@ def test_nothing_to_go_to_says_why(admin, shop):
     assert "No version is newer than 3.0" in page and 'id="confirm"' not in page
 
 
-def test_an_unknown_action_and_a_version_of_another_service_are_not_there(admin, shop):
+def test_unknown_action_or_version(admin, shop):
     other = fleet.versions(fleet.service("other"), 1)[0]
     assert admin.get(f"/services/shop/versions/{shop[1].pk}/explode/").status_code in (404, 422)
     assert admin.get(f"/services/shop/versions/{other.pk}/upgrade/").status_code == 404
 
 
-def test_the_dialog_costs_the_same_however_many_hosts_there_are(admin, shop, cost):
+def test_dialog_query_count(admin, shop, cost):
     where = f"/services/shop/versions/{shop[1].pk}/upgrade/"
     small = cost(admin, where)
     fleet.instances(shop[1], fleet.hosts(150))
     assert cost(admin, where) == small
 
 
-def test_a_revert_offers_the_version_that_was_there_before_first(admin, shop):
+def test_revert_defaults_to_previous_version(admin, shop):
     fleet.versions(shop[0].microservice, 1)
     latest = MicroServiceVersion.objects.order_by("-pk")[0]
     MicroServiceInstance.objects.update(version=latest, previous_version=shop[0])
@@ -193,7 +193,7 @@ def test_a_revert_offers_the_version_that_was_there_before_first(admin, shop):
     assert "Revert 4 hosts from 4.0 to 1.0" in page
 
 
-def test_install_goes_to_the_ticked_hosts_that_do_not_have_it(admin, shop):
+def test_installs_on_selected_hosts(admin, shop):
     free = fleet.hosts(2)
     where = f"/services/shop/versions/{shop[2].pk}/install/"
     page = markup(admin.get(where))
@@ -214,7 +214,7 @@ def test_install_goes_to_the_ticked_hosts_that_do_not_have_it(admin, shop):
     assert admin.post(where, form)["Location"] == answer["Location"]
 
 
-def test_an_install_that_is_not_what_was_shown_is_refused_and_says_what_moved(admin, shop):
+def test_rejects_changed_install_plan(admin, shop):
     free = fleet.hosts(2)
     where = f"/services/shop/versions/{shop[2].pk}/install/"
     shown = hidden(markup(admin.get(f"{where}?host={free[0].pk}&host={free[1].pk}")))
@@ -241,9 +241,7 @@ def test_an_install_that_is_not_what_was_shown_is_refused_and_says_what_moved(ad
         ("max_failures", "1.5", "whole number"),
     ],
 )
-def test_a_wrong_install_keeps_what_was_typed_and_says_beside_the_field_what_is_wrong(
-    admin, shop, field, typed, reason
-):
+def test_invalid_install_keeps_input(admin, shop, field, typed, reason):
     free = fleet.hosts(1)
     where = f"/services/shop/versions/{shop[2].pk}/install/"
     form = {"host": str(free[0].pk), "port": "80", "weight": "1", "tag": "blue", field: typed}
@@ -256,7 +254,7 @@ def test_a_wrong_install_keeps_what_was_typed_and_says_beside_the_field_what_is_
     assert page.status_code == 422 and not Deployment.objects.exists()
 
 
-def test_the_hosts_of_an_install_are_searched_on_the_server_and_what_is_ticked_stays(admin, shop, cost):
+def test_searches_install_hosts(admin, shop, cost):
     free = fleet.hosts(120, prefix="many")
     where = f"/services/shop/versions/{shop[2].pk}/install/"
     page = markup(admin.get(f"{where}?host={free[119].pk}"))
@@ -269,7 +267,7 @@ def test_the_hosts_of_an_install_are_searched_on_the_server_and_what_is_ticked_s
     assert cost(admin, where) == small
 
 
-def test_what_was_marked_bad_is_offered_and_installed_only_where_somebody_says_so(admin, shop):
+def test_bad_version_needs_confirmation(admin, shop):
     MicroServiceVersion.objects.filter(pk=shop[2].pk).update(bad=True, bad_reason="loses orders")
     where = f"/services/shop/versions/{shop[1].pk}/upgrade/"
     page = markup(admin.get(where))
@@ -286,7 +284,7 @@ def test_what_was_marked_bad_is_offered_and_installed_only_where_somebody_says_s
     assert admin.post(where, sent).status_code == 302
 
 
-def test_many_versions_come_a_page_at_a_time_and_are_searched_on_the_server(admin, cost):
+def test_pages_and_searches_versions(admin, cost):
     shop = fleet.service("shop")
     versions = fleet.versions(shop, 400)
     fleet.instances(versions[199], fleet.hosts(2))
@@ -308,7 +306,7 @@ def test_many_versions_come_a_page_at_a_time_and_are_searched_on_the_server(admi
     assert admin.get(f"{where}?part=versions&find=%00&after=x&dest_version=x").status_code == 200
 
 
-def test_the_dialog_says_what_changes_between_the_versions(admin, shop):
+def test_shows_changes_between_versions(admin, shop):
     service = shop[0].microservice
     service.build_url = "https://github.com/team/shop"
     service.save()
@@ -320,7 +318,7 @@ def test_the_dialog_says_what_changes_between_the_versions(admin, shop):
     assert "note of ccccccc" in page and "note of aaaaaaa" not in page and "1 version apart" in page
 
 
-def test_many_hosts_come_a_page_at_a_time_and_ticked_ones_stand_first(admin, shop):
+def test_pages_hosts_selected_first(admin, shop):
     fleet.instances(shop[1], fleet.hosts(120, prefix="more"))
     where = f"/services/shop/versions/{shop[1].pk}/upgrade/"
     last = MicroServiceInstance.objects.order_by("host__hostname").last()
