@@ -1,10 +1,10 @@
-"""The web process: `gunicorn -c gunicorn.conf.py deployer.wsgi`. Read from the environment, as the settings are."""
+"""Configuration of the web process: `gunicorn -c gunicorn.conf.py deployer.wsgi`. Read from the environment."""
 
 import os
 import sys
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parent))  # gunicorn reads this before it looks for the application
+sys.path.insert(0, str(Path(__file__).resolve().parent))  # gunicorn reads this file before it sets the path
 
 from runtime import environment as env
 from runtime import privacy, setting_paths, watchdog
@@ -18,15 +18,15 @@ workers = env.number("WEB_PROCESSES", 1, 1, 64)
 threads = env.number("WEB_THREADS", 32, 2, 1000)  # live streams take WEB_THREADS - 8 of them at most
 worker_connections = 2000
 backlog = 2048
-keepalive = 75  # longer than a reverse proxy keeps its side open, so the proxy is the one that closes
-sendfile = False  # what a slow client does not take is sent on by the loop, not by a thread: see client_stream.py
-limit_request_line = 8190  # the dialog with some hundred ticked hosts is still an address
+keepalive = 75  # longer than a reverse proxy's, so that the proxy closes first
+sendfile = False  # the loop sends the rest of a response, not a thread: see client_socket.py
+limit_request_line = 8190  # a form with some hundred selected hosts is still a URL
 timeout = 60
 graceful_timeout = env.number(
     "WEB_SHUTDOWN_TIMEOUT", 5, 1, 600
-)  # live streams do not end by themselves; browsers come again
-forwarded_allow_ips = ",".join(env.words("TRUSTED_PROXIES"))  # nobody else's X-Forwarded-Proto is believed
-control_socket_disable = True  # nothing here needs it, and it would be shared by all of a user's gunicorns
+)  # event streams do not end by themselves; browsers reconnect
+forwarded_allow_ips = ",".join(env.words("TRUSTED_PROXIES"))  # X-Forwarded-Proto of others is ignored
+control_socket_disable = True  # not needed, and shared by all gunicorns of a user
 accesslog = setting_paths.log_file("ACCESS_LOG")  # "-" is standard output
 access_log_format = '%(h)s %(l)s %(u)s %(t)s "%(r)s" %(s)s %(b)s "%(f)s" "%(a)s" %({x-request-id}o)s'
 logger_class = "deployer.web_process.access_log.AccessLog"
@@ -35,10 +35,11 @@ loglevel = env.choice("LOG_LEVEL", ("info", "debug", "warning", "error", "critic
 
 
 def on_starting(server):
-    """Reads the settings once before any worker is started: a bad one stops the start, instead of every worker's.
+    """Load the settings once before any worker starts: an invalid one stops the start.
 
-    In a child: workers read their own, so that a reload brings new code with it, and this process stays small. It keeps
-    the environment that a reload needs, out of everybody's sight."""
+    In a child process: workers load their own, so that a reload brings new code, and this process stays small. It keeps
+    the environment that a reload needs, hidden from other processes.
+    """
     privacy.deny_inspection()
     child = os.fork()
     if not child:
@@ -47,7 +48,7 @@ def on_starting(server):
             import deployer.settings  # noqa: F401
 
             status = 0
-        except BaseException as error:  # noqa: BLE001 - whatever it is stops the start, and this child ends here
+        except BaseException as error:  # noqa: BLE001 - any error stops the start
             sys.stderr.write(f"{error}\n")
         os._exit(status)
     if os.waitpid(child, 0)[1]:
@@ -55,7 +56,7 @@ def on_starting(server):
 
 
 def post_worker_init(worker):
-    """The application is loaded, so its settings are read."""
+    """Protect the process once the application and its settings are loaded."""
     privacy.protect_process()
     watchdog.arm()
 

@@ -1,4 +1,4 @@
-"""The Celery application, where Celery looks for it: `celery -A deployer worker`."""
+"""The Celery application, in the module where Celery looks for it: `celery -A deployer worker`."""
 
 from runtime.celery_app import app
 

@@ -71,7 +71,7 @@ LONG = (
     "tests/demo",
     "tests/microservice/test_broker_away.py",
     "tests/away",
-    "tests/web",
+    "tests/deployer/web_process",
     "tests/deployctl/test_waiting.py",
     "tests/console/forms/test_unchanged.py",
     "tests/microservice/test_broker_under_load.py",

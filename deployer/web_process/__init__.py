@@ -1,1 +1,1 @@
-"""The web process: gunicorn's worker that gives threads to whole requests only."""
+"""The web process: a gunicorn worker that gives threads to complete requests only."""

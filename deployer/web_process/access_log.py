@@ -1,4 +1,4 @@
-"""gunicorn's lines about requests, where ACCESS_LOG asks for them."""
+"""The access log, written if ACCESS_LOG is set."""
 
 from typing import Any
 
@@ -8,7 +8,7 @@ from access.client_ip import address_of
 
 
 class AccessLog(Logger):
-    """gunicorn's log; lines about requests name the client instead of the proxy in front of us."""
+    """gunicorn's logger, with the client's address in the access log instead of the proxy's."""
 
     def atoms(self, resp: Any, req: Any, environ: Any, request_time: Any) -> dict[str, Any]:
         return super().atoms(resp, req, environ, request_time) | {"h": address_of(environ) or "-"}

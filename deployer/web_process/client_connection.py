@@ -1,4 +1,4 @@
-"""A client's connection as the loop of the web process keeps it: gunicorn_worker.py."""
+"""A client's connection, as the loop of the web process (gunicorn_worker.py) keeps it."""
 
 import socket
 import time
@@ -9,25 +9,25 @@ from gunicorn import util
 from gunicorn.http.body import ChunkedReader, LengthReader
 from gunicorn.workers.gthread import TConn
 
-from .arrival import Arrival
-from .client_stream import Line
+from .client_socket import ClientSocket
+from .incoming_request import IncomingRequest
 
-PIECE = 64 * 1024
+READ_SIZE = 64 * 1024
 
 
 class Connection(TConn):
-    """A client's connection, with what arrives on it. `on_close` is called once, when it is closed."""
+    """A client's connection and its incoming request. `on_close` is called once, when it is closed."""
 
     def __init__(self, cfg: Any, sock: socket.socket, client: Any, server: Any, on_close: Callable):
-        super().__init__(cfg, Line(sock), client, server)
-        self.arrival = Arrival(time.monotonic())
-        self.until = 0.0  # when the loop gives up what it waits for
+        super().__init__(cfg, ClientSocket(sock), client, server)
+        self.incoming = IncomingRequest(time.monotonic())
+        self.until = 0.0  # deadline of what the loop waits for
         self.give_up: Callable[[], None] = self.close
-        self.streams = False  # holds a turn of those who stream a body
-        self.read_away = 0  # bytes
-        self.counted = 0  # bytes of its request in the worker's sum
+        self.streams = False  # holds a slot for streamed bodies
+        self.discarded = 0  # bytes
+        self.counted = 0  # bytes of its request in the worker's total
         self.collecting = False  # the loop reads its request
-        self.turn = 0  # grows whenever the loop stops waiting for it
+        self.turn = 0  # incremented when the loop stops waiting for it
         self.gone = False
         self._on_close = on_close
 
@@ -36,16 +36,16 @@ class Connection(TConn):
         return self.client[0] if isinstance(self.client, tuple) else ""
 
     def recv(self) -> bytes | None:
-        """What is there; None where nothing is, b"" where the client has gone."""
+        """Return the available data; None if there is none, b"" if the client is gone."""
         try:
-            return self.sock.recv(PIECE, socket.MSG_DONTWAIT)
+            return self.sock.recv(READ_SIZE, socket.MSG_DONTWAIT)
         except BlockingIOError:
             return None
         except OSError:
             return b""
 
     def close(self, graceful: bool = False) -> None:
-        """Never waits, whatever is asked: whoever still sends is read away by the loop before."""
+        """Close at once, even if `graceful`: the loop has discarded what the client still sent."""
         if self.gone:
             return
         self.gone = True
@@ -54,10 +54,10 @@ class Connection(TConn):
 
     @property
     def is_unread(self) -> bool:
-        """Whether a body that is read as it comes has not been read to its end."""
+        """Whether a streamed body has not been read to its end."""
         reader = getattr(getattr(self.parser.mesg, "body", None), "reader", None)
-        if not self.arrival.streamed:
-            return False  # it is in the process's memory, all of it
+        if not self.incoming.streamed:
+            return False  # it is buffered completely
         return (isinstance(reader, LengthReader) and reader.length > 0) or (
             isinstance(reader, ChunkedReader) and reader.parser is not None
         )

@@ -5,10 +5,10 @@ import select
 import pytest
 
 from microservice.models import MicroService, MicroServiceVersion
+from tests.deployer.web_process.test_gunicorn_worker import SOON, head, serving
 from tests.lab.attack import Slow, seconds
 from tests.lab.busy import within
 from tests.lab.network import wait_until
-from tests.web.test_front import SOON, head, serving
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

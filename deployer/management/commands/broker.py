@@ -1,4 +1,4 @@
-"""`manage.py broker`: runs the embedded broker in the foreground until it is ended."""
+"""`manage.py broker`: run the embedded broker in the foreground."""
 
 import os
 from pathlib import Path
@@ -13,12 +13,12 @@ PREFIX = "redis+socket://"
 
 
 class Command(BaseCommand):
-    help = "Runs the embedded broker in the foreground, on the unix socket that is used when BROKER_URL is not set."
+    help = "Run the embedded broker in the foreground, on the unix socket that is used without BROKER_URL."
     requires_system_checks: list[str] = []
 
     def handle(self, *args: object, **options: Any) -> None:
         if settings.BROKER_URL:
-            raise CommandError("BROKER_URL is set: that broker is used, the embedded one is not needed")
+            raise CommandError("BROKER_URL is set, so the embedded broker is not used")
         socket = Path(settings.BROKER_SOCKET)
         socket.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         command = embedded_broker.command(socket)

@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from deployer.web_process.client_stream import ALL_HERE, OWED, Line, Pace, TooSlow
+from deployer.web_process.client_socket import MAX_UNSENT, NO_WAITING, ClientSocket, ClientTooSlow, Pace
 from tests.lab.busy import within
 
 
@@ -14,7 +14,7 @@ from tests.lab.busy import within
 def pair():
     ours, theirs = socket.socketpair()
     ours.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 8192)
-    yield Line(ours), theirs
+    yield ClientSocket(ours), theirs
     ours.close()
     theirs.close()
 
@@ -38,10 +38,10 @@ def test_a_silent_client_is_given_up(pair):
 
 def test_what_was_collected_is_not_waited_for(pair):
     """Whatever a client says of a length that the loop reads in another way: no thread waits for the rest."""
-    line = Line(pair[0])
-    line.begin(ALL_HERE)
+    line = ClientSocket(pair[0])
+    line.begin(NO_WAITING)
     began = time.monotonic()
-    with pytest.raises(TooSlow):
+    with pytest.raises(ClientTooSlow):
         line.recv(1)
     assert time.monotonic() - began < within(0.5)
 
@@ -78,16 +78,16 @@ def test_a_slow_store_is_not_the_clients_fault(pair):
 
 
 def test_an_answer_that_nobody_takes_is_owed_and_a_larger_one_is_given_up(pair, monkeypatch):
-    monkeypatch.setattr("deployer.web_process.client_stream.SEND_TIMEOUT", 60)
+    monkeypatch.setattr("deployer.web_process.client_socket.SEND_TIMEOUT", 60)
     line, theirs = pair
     began = time.monotonic()
-    line.sendall(b"x" * OWED)
-    assert time.monotonic() - began < within(0.3) and line.owed
-    monkeypatch.setattr("deployer.web_process.client_stream.SEND_TIMEOUT", 0.3)
-    with pytest.raises(TooSlow):
-        line.sendall(b"y" * OWED)
+    line.sendall(b"x" * MAX_UNSENT)
+    assert time.monotonic() - began < within(0.3) and line.unsent
+    monkeypatch.setattr("deployer.web_process.client_socket.SEND_TIMEOUT", 0.3)
+    with pytest.raises(ClientTooSlow):
+        line.sendall(b"y" * MAX_UNSENT)
     got = b""
-    while line.owed or len(got) < OWED * 2:
+    while line.unsent or len(got) < MAX_UNSENT * 2:
         got += theirs.recv(1 << 20)
-        line.send_owed()
-    assert got == b"x" * OWED + b"y" * OWED
+        line.send_unsent()
+    assert got == b"x" * MAX_UNSENT + b"y" * MAX_UNSENT

@@ -4,12 +4,12 @@ import http.client
 
 import pytest
 
+from tests.deployer.web_process.test_gunicorn_worker import MANY, SOON, ann, head, lying_in, pour, signed_in
 from tests.lab.attack import Slow, connection_to, seconds, unverified
 from tests.lab.busy import within
 from tests.lab.network import wait_until
 from tests.lab.nginx import Nginx
 from tests.lab.web import Web
-from tests.web.test_front import MANY, SOON, ann, head, lying_in, pour, signed_in
 
 pytestmark = pytest.mark.django_db(transaction=True)
 FORMER = {  # the lines of the file as it was: the control

@@ -1,47 +1,47 @@
-"""One request as it arrives: which of its bytes are there, whether a thread may have it, and until when it may take.
+"""A request as it arrives: the received bytes, whether it is complete, and its deadline.
 
-Pure: no socket, no clock. The web process's loop (gunicorn_worker.py) feeds it, so that a slow client costs memory for
-what it has sent and no thread. What is decided here is only when a request is handed over; gunicorn parses it.
+Pure: no socket, no clock. The loop of the web process (gunicorn_worker.py) feeds it, so that a slow client costs only
+memory, no thread. It decides only when a request goes to a thread; gunicorn parses it.
 """
 
 import re
 from dataclasses import dataclass, field
 
-HEAD_ROOM = 64 * 1024  # bytes of a request's head
-LINE_ROOM = 8190 + 64  # bytes of its first line; gunicorn's own limit is exact
-BUFFERED = 1024 * 1024  # bytes of a body that is collected here; a thread reads a larger one
-CHUNK_LINE = 1024  # bytes of a chunk's size line
+MAX_HEAD = 64 * 1024  # bytes of the request line and headers
+MAX_REQUEST_LINE = 8190 + 64  # bytes; gunicorn's own limit is exact
+MAX_BUFFERED_BODY = 1024 * 1024  # bytes of a body that is buffered; a thread reads a larger one
+MAX_CHUNK_LINE = 1024  # bytes of the size line of a chunk
 
 _LENGTH = re.compile(rb"\r\ncontent-length:[ \t]*([0-9]{1,4000})[ \t]*\r\n", re.IGNORECASE)
 _CHUNKED = re.compile(rb"\r\ntransfer-encoding:[^\r\n]*chunked", re.IGNORECASE)
 _EXPECTS = re.compile(rb"\r\nexpect:[ \t]*100-continue", re.IGNORECASE)
 _BARE = re.compile(rb"[^\r]\n")
-_SIZE = re.compile(rb"[0-9a-fA-F]{1,1024}")  # CHUNK_LINE
+_SIZE = re.compile(rb"[0-9a-fA-F]{1,1024}")  # MAX_CHUNK_LINE
 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """Seconds for a whole head, and for a whole body that is collected."""
+    """Seconds for a complete head, and for a complete buffered body."""
 
     head: float = 10
     body: float = 20
 
 
 @dataclass(slots=True)
-class Arrival:
-    """`take` what came until `ready`; `streamed`: its body is large, and whoever carries it out reads it."""
+class IncomingRequest:
+    """Call `take` with received data until `ready`. `streamed`: the body is large, and the handling thread reads it."""
 
     began: float
     limits: Limits = field(default_factory=Limits)
     data: bytearray = field(default_factory=bytearray)
     ready: bool = False
     streamed: bool = False
-    too_large: str = ""  # "line" or "head": refuse it
-    expects: bool = False  # the client waits for "100 Continue" before it sends the body
+    too_large: str = ""  # "line" or "head": to be refused
+    expects: bool = False  # the client waits for "100 Continue"
     _head_ended: float | None = None
-    _searched: int = 0  # where the head's end cannot be before
-    _needs: int = 0  # length of head and body; 0: in chunks
-    _at: int = 0  # in a chunked body: where the next size line begins
+    _searched: int = 0  # position before which the head does not end
+    _needs: int = 0  # length of head and body; 0: chunked
+    _at: int = 0  # position of the next size line of a chunked body
 
     def take(self, piece: bytes, now: float) -> None:
         self.data += piece
@@ -52,14 +52,14 @@ class Arrival:
 
     @property
     def deadline(self) -> float:
-        """When it has to be ready. A head that comes slowly takes nothing from its body's time."""
+        """When it must be complete. A slow head does not reduce the time for the body."""
         if self._head_ended is None:
             return self.began + self.limits.head
         return self._head_ended + self.limits.body
 
     @property
     def address(self) -> str:
-        """The path that is asked for, as it was sent."""
+        """The requested path, as sent."""
         line = bytes(self.data[: self.data.find(b"\r\n")]).decode("latin-1")
         return line.partition(" ")[2].partition(" ")[0].partition("?")[0]
 
@@ -73,13 +73,13 @@ class Arrival:
         self._searched = len(self.data)
         if end < 0:
             if _BARE.search(self.data, max(0, new - 1)):
-                self.ready = True  # the parser refuses it, whatever comes
-            if b"\n" not in self.data[:LINE_ROOM] and len(self.data) > LINE_ROOM:
+                self.ready = True  # the parser will refuse it
+            if b"\n" not in self.data[:MAX_REQUEST_LINE] and len(self.data) > MAX_REQUEST_LINE:
                 self.too_large = "line"
-            elif len(self.data) > HEAD_ROOM:
+            elif len(self.data) > MAX_HEAD:
                 self.too_large = "head"
             return
-        if end > HEAD_ROOM:
+        if end > MAX_HEAD:
             self.too_large = "head"
             return
         self._head_ended = now
@@ -89,7 +89,7 @@ class Arrival:
         length = _LENGTH.search(head)
         if _CHUNKED.search(head):
             self._at = len(head)
-        elif length and int(length[1]) > BUFFERED:
+        elif length and int(length[1]) > MAX_BUFFERED_BODY:
             self.ready = self.streamed = True
         else:
             self._needs = len(head) + (int(length[1]) if length else 0)
@@ -100,16 +100,16 @@ class Arrival:
             return len(self.data) >= self._needs
         while (step := self._next_chunk()) > 0:
             self._at = step
-        if len(self.data) > BUFFERED + HEAD_ROOM:
+        if len(self.data) > MAX_BUFFERED_BODY + MAX_HEAD:
             self.streamed = True
         return step == 0 or self.streamed
 
     def _next_chunk(self) -> int:
-        """Where the chunk after the one at `_at` begins; 0: the body ends here (or is broken, which the parser says);
-        -1: more has to come."""
-        end = self.data.find(b"\r\n", self._at, self._at + CHUNK_LINE)
+        """Return the position after the chunk at `_at`; 0: the body ends here, or is invalid; -1:
+        incomplete."""
+        end = self.data.find(b"\r\n", self._at, self._at + MAX_CHUNK_LINE)
         if end < 0:
-            return -1 if len(self.data) < self._at + CHUNK_LINE else 0
+            return -1 if len(self.data) < self._at + MAX_CHUNK_LINE else 0
         size = _SIZE.match(self.data, self._at)
         if size is None:
             return 0

@@ -2,16 +2,16 @@
 
 import pytest
 
-from deployer.web_process.arrival import BUFFERED, HEAD_ROOM, Arrival, Limits
+from deployer.web_process.incoming_request import MAX_BUFFERED_BODY, MAX_HEAD, IncomingRequest, Limits
 
 HEAD = b"POST /login/?a=b HTTP/1.1\r\nHost: x\r\n"
 
 
-def arrived(*pieces: bytes, now: float = 0) -> Arrival:
-    arrival = Arrival(0, Limits(head=10, body=20))
+def arrived(*pieces: bytes, now: float = 0) -> IncomingRequest:
+    incoming = IncomingRequest(0, Limits(head=10, body=20))
     for piece in pieces:
-        arrival.take(piece, now)
-    return arrival
+        incoming.take(piece, now)
+    return incoming
 
 
 WHOLE = [
@@ -40,9 +40,9 @@ def test_what_comes_behind_is_kept():
 
 
 def test_a_large_body_is_streamed():
-    large = arrived(HEAD + b"Content-Length: %d\r\n\r\n" % (BUFFERED + 1))
+    large = arrived(HEAD + b"Content-Length: %d\r\n\r\n" % (MAX_BUFFERED_BODY + 1))
     assert (large.ready, large.streamed) == (True, True)
-    assert not arrived(HEAD + b"Content-Length: %d\r\n\r\n" % BUFFERED).ready
+    assert not arrived(HEAD + b"Content-Length: %d\r\n\r\n" % MAX_BUFFERED_BODY).ready
     chunk = b"10000\r\n" + b"x" * 0x10000 + b"\r\n"
     large = arrived(HEAD + b"Transfer-Encoding: chunked\r\n\r\n", *[chunk] * 18)
     assert (large.ready, large.streamed) == (True, True)
@@ -63,17 +63,17 @@ def test_what_the_parser_will_refuse_is_not_waited_for(broken):
 
 def test_a_head_without_an_end_is_too_large():
     assert arrived(b"G" * 9000).too_large == "line"
-    assert arrived(HEAD, b"X: y\r\n" * (HEAD_ROOM // 6)).too_large == "head"
-    assert arrived(HEAD + b"X: y\r\n" * (HEAD_ROOM // 6) + b"\r\n").too_large == "head"
+    assert arrived(HEAD, b"X: y\r\n" * (MAX_HEAD // 6)).too_large == "head"
+    assert arrived(HEAD + b"X: y\r\n" * (MAX_HEAD // 6) + b"\r\n").too_large == "head"
 
 
 def test_head_and_body_have_a_deadline_each():
-    arrival = arrived(HEAD, now=3)
-    assert arrival.deadline == 10  # however late a byte comes
-    arrival.take(b"Content-Length: 5\r\n\r\nh", now=9)
-    assert arrival.deadline == 29
-    arrival.take(b"e", now=28)
-    assert arrival.deadline == 29
+    incoming = arrived(HEAD, now=3)
+    assert incoming.deadline == 10  # however late a byte comes
+    incoming.take(b"Content-Length: 5\r\n\r\nh", now=9)
+    assert incoming.deadline == 29
+    incoming.take(b"e", now=28)
+    assert incoming.deadline == 29
 
 
 def test_who_waits_for_leave_to_send_is_known():
