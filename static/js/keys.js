@@ -1,25 +1,25 @@
 /* Keys: a letter instead of the mouse. Never while somebody types, and each browser can turn them off. */
 "use strict";
 (() => {
-  const KEPT = "console.keys";
-  const TYPED = "input:not([type=checkbox], [type=radio]), textarea, select, [contenteditable]";
+  const STORAGE_KEY = "console.keys";
+  const TEXT_FIELDS = "input:not([type=checkbox], [type=radio]), textarea, select, [contenteditable]";
   const ROWS = "main tbody tr, main .picks .pick";
-  const OPENS = "th a[href], td a[href], input:not(:disabled)";
+  const ROW_TARGET = "th a[href], td a[href], input:not(:disabled)";
 
   /* Where a browser forbids its storage, keys are on and the choice lasts as long as the page. */
   let chosen = null;
-  const on = () => {
+  const enabled = () => {
     try {
-      chosen ??= localStorage.getItem(KEPT);
+      chosen ??= localStorage.getItem(STORAGE_KEY);
     } catch {
       chosen ??= "on";
     }
     return chosen !== "off";
   };
-  function choose(value) {
+  function setEnabled(value) {
     chosen = value ? "on" : "off";
     try {
-      localStorage.setItem(KEPT, chosen);
+      localStorage.setItem(STORAGE_KEY, chosen);
     } catch {
       /* It lasts as long as the page. */
     }
@@ -27,7 +27,7 @@
 
   const dialog = () => document.getElementById("keys");
   const shown = (element) => element.checkVisibility();
-  const rows = () => [...document.querySelectorAll(ROWS)].filter((row) => row.querySelector(OPENS) && shown(row));
+  const rows = () => [...document.querySelectorAll(ROWS)].filter((row) => row.querySelector(ROW_TARGET) && shown(row));
   const current = () => document.activeElement?.closest(ROWS);
 
   function say(words) {
@@ -35,17 +35,17 @@
     if (place) place.textContent = words;
   }
 
-  function move(by) {
+  function moveRow(by) {
     const all = rows();
     const at = all.indexOf(current());
     const next = all[at < 0 ? (by > 0 ? 0 : all.length - 1) : at + by];
     if (!next) return;
-    next.querySelector(OPENS).focus();
+    next.querySelector(ROW_TARGET).focus();
     next.scrollIntoView({ block: "nearest" });
   }
 
   /* What a letter means: first in the row that has the focus, then on the page. */
-  function press(key) {
+  function pressKey(key) {
     const wanted = `[data-key="${key}"]:not([disabled], [aria-disabled="true"])`;
     const found = current()?.querySelector(wanted) ?? [...document.querySelectorAll(`main ${wanted}`)].find(shown);
     if (found) found.click();
@@ -58,25 +58,25 @@
     const wrong = [...document.querySelectorAll("main tr[data-wrong]")].filter(shown);
     if (!wrong.length) return say(`e: ${dialog().dataset.none}`);
     const next = wrong[(wrong.indexOf(current()) + 1) % wrong.length];
-    next.querySelector(OPENS).focus();
+    next.querySelector(ROW_TARGET).focus();
     next.scrollIntoView({ block: "center" });
   }
 
   const KEYS = {
     "/": () => document.querySelector("[data-find]")?.focus(),
-    j: () => move(1),
-    k: () => move(-1),
-    u: () => press("u"),
-    r: () => press("r"),
-    x: () => press("x"),
-    f: () => press("f"),
+    j: () => moveRow(1),
+    k: () => moveRow(-1),
+    u: () => pressKey("u"),
+    r: () => pressKey("r"),
+    x: () => pressKey("x"),
+    f: () => pressKey("f"),
     e: nextError,
     "?": () => dialog().showModal(),
   };
 
   document.addEventListener("keydown", (event) => {
-    if (event.ctrlKey || event.metaKey || event.altKey || event.isComposing || !dialog() || !on()) return;
-    if (event.target.closest(TYPED) || document.querySelector("dialog[open]")) return;
+    if (event.ctrlKey || event.metaKey || event.altKey || event.isComposing || !dialog() || !enabled()) return;
+    if (event.target.closest(TEXT_FIELDS) || document.querySelector("dialog[open]")) return;
     if (!Object.hasOwn(KEYS, event.key)) return;
     event.preventDefault();
     KEYS[event.key]();
@@ -88,13 +88,13 @@
     const row = event.target.closest(ROWS);
     if (!row) return;
     event.preventDefault();
-    if (on()) (row.querySelector("th a[href], td a[href]") ?? event.target).click();
+    if (enabled()) (row.querySelector("th a[href], td a[href]") ?? event.target).click();
   });
 
   document.addEventListener("DOMContentLoaded", () => {
     const box = document.getElementById("keys-on");
     if (!box) return;
-    box.checked = on();
-    box.addEventListener("change", () => choose(box.checked));
+    box.checked = enabled();
+    box.addEventListener("change", () => setEnabled(box.checked));
   });
 })();

@@ -4,18 +4,18 @@
    banner says how old the data is and the page asks every few seconds. A hidden tab holds no stream. */
 "use strict";
 (() => {
-  const QUICK = 250;
-  const SLOW = 900; // a state change is on the screen within a second, however long a fragment takes
-  const OUTPUT = 500; // what is printed is fetched at most twice a second
-  const POLL = 3000;
-  const RETRY = 4000;
+  const MIN_PAUSE = 250;
+  const MAX_PAUSE = 900; // a state change is on the screen within a second, however long a fragment takes
+  const OUTPUT_INTERVAL = 500; // what is printed is fetched at most twice a second
+  const POLL_INTERVAL = 3000;
+  const RECONNECT_AFTER = 4000;
 
   const root = document.getElementById("live");
   const banner = document.getElementById("stale");
   if (!root || !banner) return;
   let stream = null;
   let freshAt = Date.now();
-  let pause = QUICK;
+  let pause = MIN_PAUSE;
   let due = null;
   let running = false;
   let lastRun = 0;
@@ -36,12 +36,12 @@
 
   /* This page's address, how many rows it has come to show by now (as many come back), and what it was told of. */
   function address() {
-    const where = new URL(location.href);
+    const url = new URL(location.href);
     const shown = root.querySelectorAll("[data-rows] > tr:not(:has(> .more), :has(> .inside))").length;
-    where.searchParams.set("rows", shown);
-    where.searchParams.set("seen", root.dataset.last);
-    where.hash = "";
-    return where;
+    url.searchParams.set("rows", shown);
+    url.searchParams.set("seen", root.dataset.last);
+    url.hash = "";
+    return url;
   }
 
   async function refresh() {
@@ -55,14 +55,14 @@
       if (!answer.ok) throw new Error(answer.statusText);
       await show(await answer.text());
       freshAt = Date.now();
-      speak();
-      tell({});
+      announceStatus();
+      announceOutput({});
       if (ended()) close();
     } catch {
-      lose();
+      startPolling();
     } finally {
       running = false;
-      pause = Math.min(SLOW, Math.max(QUICK, 2 * (Date.now() - lastRun)));
+      pause = Math.min(MAX_PAUSE, Math.max(MIN_PAUSE, 2 * (Date.now() - lastRun)));
     }
     showAge();
   }
@@ -72,11 +72,11 @@
     await htmx.swap({ text, target: root, swap: "innerMorph", sourceElement: root, hx: {} });
   }
 
-  function tell(detail) {
+  function announceOutput(detail) {
     document.dispatchEvent(new CustomEvent("console:output", { detail }));
   }
 
-  function speak() {
+  function announceStatus() {
     const words = head()?.dataset.word ?? "";
     const place = document.getElementById("live-word");
     if (place && words !== spoken) place.textContent = spoken = words;
@@ -88,31 +88,31 @@
     if (lost) {
       const seconds = Math.round((Date.now() - freshAt) / 1000);
       banner.querySelector("[data-says]").textContent = interpolate(
-        gettext("Data is %(age)s s old. Refreshing every %(poll)s s."), { age: seconds, poll: POLL / 1000 }, true);
+        gettext("Data is %(age)s s old. Refreshing every %(poll)s s."), { age: seconds, poll: POLL_INTERVAL / 1000 }, true);
     }
   }
 
   function open() {
     if (stream || ended() || document.hidden) return;
-    const where = new URL(root.dataset.events, location.href);
-    where.searchParams.set("last_event_id", root.dataset.last);
-    stream = new EventSource(where);
+    const url = new URL(root.dataset.events, location.href);
+    url.searchParams.set("last_event_id", root.dataset.last);
+    stream = new EventSource(url);
     stream.onopen = () => {
       clearInterval(polling);
       polling = null;
       showAge();
       refreshSoon();
     };
-    for (const kind of root.dataset.kinds.split(" ")) stream.addEventListener(kind, heard);
+    for (const kind of root.dataset.kinds.split(" ")) stream.addEventListener(kind, onEvent);
     stream.onerror = () => {
       /* The server closes a stream after the deployment's last event; only a look at the rows tells. */
       refreshSoon();
-      if (stream?.readyState === EventSource.CLOSED) retry();
-      lose();
+      if (stream?.readyState === EventSource.CLOSED) scheduleReconnect();
+      startPolling();
     };
   }
 
-  function heard(event) {
+  function onEvent(event) {
     root.dataset.last = event.lastEventId;
     freshAt = Date.now();
     let data = {};
@@ -126,27 +126,27 @@
     if (root.dataset.host && host && String(host) !== root.dataset.host) return;
     if (event.type !== "output") return refreshSoon();
     printed.add(data.operation_id);
-    printing ??= setTimeout(tellPrinted, Math.max(0, OUTPUT - (Date.now() - lastPrinted)));
+    printing ??= setTimeout(announcePrinted, Math.max(0, OUTPUT_INTERVAL - (Date.now() - lastPrinted)));
   }
 
-  function tellPrinted() {
+  function announcePrinted() {
     printing = null;
     lastPrinted = Date.now();
-    for (const operation of printed) tell({ operation });
+    for (const operation of printed) announceOutput({ operation });
     printed.clear();
   }
 
   /* No slot was free, or the server is away: the page polls, and asks for a stream again. */
-  function retry() {
+  function scheduleReconnect() {
     stream?.close();
     stream = null;
     clearTimeout(retrying);
-    retrying = setTimeout(open, RETRY);
+    retrying = setTimeout(open, RECONNECT_AFTER);
   }
 
-  function lose() {
+  function startPolling() {
     if (polling || ended() || document.hidden) return;
-    polling = setInterval(refreshSoon, POLL);
+    polling = setInterval(refreshSoon, POLL_INTERVAL);
   }
 
   function close() {

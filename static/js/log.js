@@ -9,24 +9,24 @@
 
   const lineOf = (hash) => /^#L(\d{1,15})$/.exec(hash)?.[1];
 
-  const seen = () => document.getElementById("live").dataset.last;
+  const lastEvent = () => document.getElementById("live").dataset.last;
 
   async function lines(query) {
-    const answer = await fetch(`${list.dataset.lines}?part=lines&seen=${seen()}&${query}`, { headers: { "HX-Request": "true" } });
+    const answer = await fetch(`${list.dataset.lines}?part=lines&seen=${lastEvent()}&${query}`, { headers: { "HX-Request": "true" } });
     if (!answer.ok) throw new Error(answer.statusText);
     return answer.text();
   }
 
   /* To a line, wherever it is: where it is not on the page, a window around it replaces what is. `near`: a place in the
      line that is only shown where it is asked for. */
-  async function go(number, near) {
+  async function goToLine(number, near) {
     if (near || !document.getElementById(`L${number}`)) {
       await htmx.swap({ text: await lines(`line=${number}${near ? `&near=${near}` : ""}`), target: list, swap: "innerHTML", sourceElement: list, hx: {} });
     }
     const hash = `#L${number}`;
     if (location.hash === hash) document.getElementById(`L${number}`)?.scrollIntoView({ block: "center" });
     else location.hash = hash;
-    mark();
+    highlight();
   }
 
   /* Hits. */
@@ -35,11 +35,11 @@
   let at = -1;
 
   function step(by) {
-    const found = hits();
-    if (!found.length) return;
-    at = at < 0 ? (by > 0 ? 0 : found.length - 1) : (at + by + found.length) % found.length;
-    document.querySelector("[data-hit-place]").textContent = `${at + 1} / ${found.length}`;
-    go(found[at], places()[at]);
+    const numbers = hits();
+    if (!numbers.length) return;
+    at = at < 0 ? (by > 0 ? 0 : numbers.length - 1) : (at + by + numbers.length) % numbers.length;
+    document.querySelector("[data-hit-place]").textContent = `${at + 1} / ${numbers.length}`;
+    goToLine(numbers[at], places()[at]);
   }
 
   document.addEventListener("click", (event) => {
@@ -49,11 +49,11 @@
     if (!link || event.ctrlKey || event.metaKey || event.shiftKey || event.button) return;
     event.preventDefault();
     at = hits().indexOf(Number(link.dataset.line));
-    go(link.dataset.line, link.dataset.near);
+    goToLine(link.dataset.line, link.dataset.near);
   });
 
   /* What was searched for is painted by the browser: no markup is put into the output. */
-  function mark() {
+  function highlight() {
     const text = document.getElementById("hits")?.dataset.q.toLowerCase();
     if (!text || !globalThis.Highlight) return;
     const ranges = [];
@@ -79,7 +79,7 @@
   }
 
   /* What is printed meanwhile comes to the end; the page goes along where it is asked to. */
-  async function grow() {
+  async function appendLines() {
     if (busy) {
       again = true;
       return;
@@ -94,7 +94,7 @@
       await htmx.swap({ text, target: end, swap: "outerHTML", sourceElement: list, hx: {} });
       document.querySelector(".log + .empty")?.remove();
       if (follow?.checked) scrollTo({ top: document.documentElement.scrollHeight });
-      mark();
+      highlight();
     } catch {
       /* The connection is away: the banner says so, and the next event or poll comes back here. */
     } finally {
@@ -102,21 +102,21 @@
     }
     if (again) {
       again = false;
-      grow();
+      appendLines();
     }
   }
 
   document.addEventListener("console:output", (event) => {
     const operation = event.detail?.operation;
-    if (operation === undefined || String(operation) === list.dataset.operation) grow();
+    if (operation === undefined || String(operation) === list.dataset.operation) appendLines();
   });
-  document.addEventListener("htmx:after:swap", mark);
+  document.addEventListener("htmx:after:swap", highlight);
   addEventListener("hashchange", () => {
     const number = lineOf(location.hash);
-    if (number && !document.getElementById(`L${number}`)) go(number);
+    if (number && !document.getElementById(`L${number}`)) goToLine(number);
   });
 
-  function keep(name, value) {
+  function stored(name, value) {
     try {
       if (value === undefined) return localStorage.getItem(name);
       localStorage.setItem(name, value);
@@ -128,12 +128,12 @@
 
   document.addEventListener("DOMContentLoaded", () => {
     const wrap = document.getElementById("log-wrap");
-    wrap.checked = keep(WRAP) !== "off";
+    wrap.checked = stored(WRAP) !== "off";
     const show = () => list.classList.toggle("unwrapped", !wrap.checked);
-    wrap.addEventListener("change", () => (keep(WRAP, wrap.checked ? "on" : "off"), show()));
+    wrap.addEventListener("change", () => (stored(WRAP, wrap.checked ? "on" : "off"), show()));
     show();
     const number = lineOf(location.hash);
-    if (number) go(number);
-    mark();
+    if (number) goToLine(number);
+    highlight();
   });
 })();

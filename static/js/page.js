@@ -1,4 +1,47 @@
-/* What every page does: ages that stay true, dialogs, forms that are sent once, filters that follow the typing. */
+/* What every page does: ages that stay true, dialogs, forms that are sent once, selections.
+
+   The attributes by which templates speak to the scripts:
+
+   page.js
+     data-age, data-clock       on <time>: keep the age, or write the clock time of the browser's zone
+     data-opens="ID"            open the dialog ID
+     data-closes                close the dialog that this is in
+     data-once                  on a form: submit once, however often it is clicked
+     data-waits="TEXT"          with data-once: the button's text while the form is submitted
+     data-auto                  on a form: submit when a select changes
+     data-all="NAME"            check or clear all boxes of that name
+     data-means="ID"            when checked, check the control ID too
+     data-count="NAME"          show how many boxes of that name are checked
+     data-needs="NAME"          on a button: disabled while no box of that name is checked
+     data-ticked="NAME"         in a dialog: list the labels of the checked boxes of that name
+     data-zone                  on <html>: the zone in which the server wrote the times
+   keys.js
+     data-key="LETTER"          what that key clicks, in the focused row first
+     data-find                  the field that / focuses; plan.js leaves it out of the plan
+     data-wrong                 on a row: the key e goes there
+     data-none="TEXT"           on the dialog of the keys: said when a key does nothing here
+   live.js
+     data-live, data-events="URL", data-kinds="KIND …", data-last="ID"
+                                the part that is fetched again when an event of these kinds comes after ID
+     data-service, data-host    only events of this service or host count
+     data-ended="1"             nothing more will come
+     data-word="TEXT"           announced to screen readers when it changes
+     data-toggle                a link that shows or hides a row's output, and is kept in the address
+     data-rows                  counts the rows that are shown, so that as many come back
+     data-says                  where a script writes its words (also upload.js)
+   output.js, log.js
+     data-output="URL", data-next, data-style, data-operation, data-empty="TEXT"
+                                a panel that follows an operation's output from the offset data-next
+     data-lines="URL", data-from, data-line, data-near, data-hit, data-hits, data-places, data-hit-place, data-q
+                                the log: lines, hits of the search and the steps between them
+     data-unfinished            a line without its end: replaced when more comes
+   plan.js
+     data-confirms              the button that sends the plan that is shown
+   upload.js
+     data-upload="URL", data-page="URL", data-service, data-hasher="URL", data-most="BYTES"
+                                a form that uploads a package: where to, the page afterwards, the limit
+     data-go, data-stop, data-sent-so-far, data-service-name
+                                its buttons and places */
 "use strict";
 (() => {
   const UNITS = [
@@ -10,8 +53,8 @@
 
   function age(seconds) {
     if (seconds < 5) return gettext("just now");
-    const [size, words] = UNITS.find(([size]) => seconds >= size);
-    return interpolate(words, { n: Math.floor(seconds / size) }, true);
+    const [length, words] = UNITS.find((unit) => seconds >= unit[0]);
+    return interpolate(words, { n: Math.floor(seconds / length) }, true);
   }
 
   /* The server writes clock times in the zone of the cookie. Where that was not there yet, they are put right here. */

@@ -4,14 +4,14 @@
    versions, as the button names them, it is sent then; otherwise it is there to be looked at, and the page says so. */
 "use strict";
 (() => {
-  const TYPING = 200; // milliseconds without a key until the plan is asked for
-  const LONGEST = 15000; // until what was typed is sent without having seen its plan: the server compares anyway
+  const TYPING_PAUSE = 200; // milliseconds without a key until the plan is asked for
+  const PLAN_TIMEOUT = 15000; // until what was typed is sent without having seen its plan: the server compares anyway
 
   const choose = document.getElementById("choose");
   if (!choose) return;
   let shown = query(true); // what the plan on the page is about
   let due = null;
-  let asking = null; // {query, answer: Promise<boolean>, stop}
+  let pending = null; // {query, answer: Promise<boolean>, stop}
   let waiting = false;
 
   /* What is chosen now; or, with `drawn`, what the server drew: a page that the browser brings back keeps what was
@@ -31,40 +31,40 @@
     return found.toString();
   }
 
-  function follow(pause = 0) {
+  function schedule(pause = 0) {
     clearTimeout(due);
-    due = setTimeout(ask, pause);
+    due = setTimeout(fetchPlan, pause);
   }
 
   /* Whether the plan for what is chosen now has come. */
-  function ask() {
+  function fetchPlan() {
     clearTimeout(due);
     const wanted = query();
-    if (asking?.query === wanted) return asking.answer;
-    asking?.stop.abort();
-    asking = null;
+    if (pending?.query === wanted) return pending.answer;
+    pending?.stop.abort();
+    pending = null;
     busy(wanted !== shown);
     if (wanted === shown) return Promise.resolve(true);
     const stop = new AbortController();
-    const one = (asking = { query: wanted, stop, answer: fetched(wanted, stop) });
-    one.answer.then(() => {
-      if (asking === one) {
-        asking = null;
+    const request = (pending = { query: wanted, stop, answer: loadPlan(wanted, stop) });
+    request.answer.then(() => {
+      if (pending === request) {
+        pending = null;
         busy(query() !== shown);
       }
     });
-    return one.answer;
+    return request.answer;
   }
 
-  async function fetched(wanted, stop) {
-    const late = setTimeout(() => stop.abort(), LONGEST);
+  async function loadPlan(wanted, stop) {
+    const late = setTimeout(() => stop.abort(), PLAN_TIMEOUT);
     try {
       const answer = await fetch(`${location.pathname}?${wanted}`, { signal: stop.signal, cache: "no-store" });
       const page = new DOMParser().parseFromString(await answer.text(), "text/html");
       const plan = page.getElementById("plan");
       if (!plan || stop.signal.aborted) return false;
-      put(document.adoptNode(plan));
-      marked(page);
+      replacePlan(document.adoptNode(plan));
+      showErrors(page);
       shown = wanted;
       history.replaceState(history.state, "", `${location.pathname}?${wanted}`);
       return true;
@@ -76,7 +76,7 @@
   }
 
   /* The errors beside the fields, as the page with the new plan has them. */
-  function marked(page) {
+  function showErrors(page) {
     for (const place of choose.querySelectorAll("[id$=-errors]"))
       place.replaceChildren(...(page.getElementById(place.id)?.childNodes ?? []));
     for (const field of choose.elements)
@@ -88,42 +88,42 @@
   }
 
   /* In the place of the plan that is there. Who is in it by keyboard stays there: on the button, or at its beginning. */
-  function put(plan) {
+  function replacePlan(plan) {
     const old = document.getElementById("plan");
-    const held = old.contains(document.activeElement) ? document.activeElement : null;
+    const focused = old.contains(document.activeElement) ? document.activeElement : null;
     old.replaceWith(plan);
-    if (!held) return;
+    if (!focused) return;
     plan.tabIndex = -1;
-    (held.matches("[data-confirms]") ? plan.querySelector("[data-confirms]") : plan).focus({ preventScroll: true });
+    (focused.matches("[data-confirms]") ? plan.querySelector("[data-confirms]") : plan).focus({ preventScroll: true });
   }
 
   function busy(is) {
     document.getElementById("plan").toggleAttribute("data-behind", is);
   }
 
-  const words = (button) => button?.textContent.replace(/\s+/g, " ").trim();
+  const labelOf = (button) => button?.textContent.replace(/\s+/g, " ").trim();
 
   async function send(clicked) {
-    const asked = words(clicked);
+    const confirmed = labelOf(clicked);
     clicked.classList.add("busy");
     clicked.setAttribute("aria-busy", "true");
-    let came = false;
+    let loaded = false;
     /* What is typed while it waits counts too. */
     for (let wanted = null; wanted !== query(); ) {
       wanted = query();
-      came = await ask();
+      loaded = await fetchPlan();
     }
     const button = document.querySelector("#plan [data-confirms]");
     button.classList.remove("busy");
     button.removeAttribute("aria-busy");
-    if (came && (words(button) !== asked || button.getAttribute("aria-disabled"))) return look(button);
-    if (!came && button.form !== choose) fill(button.form);
+    if (loaded && (labelOf(button) !== confirmed || button.getAttribute("aria-disabled"))) return askToReview(button);
+    if (!loaded && button.form !== choose) fill(button.form);
     waiting = "sent";
     button.form.requestSubmit(button);
     waiting = false;
   }
 
-  function look(button) {
+  function askToReview(button) {
     waiting = false;
     if (button.getAttribute("aria-disabled")) return;
     document.getElementById("plan-word").hidden = false;
@@ -155,11 +155,11 @@
   );
 
   choose.addEventListener("input", (event) => {
-    if (!event.target.matches("[data-find]")) follow(TYPING);
+    if (!event.target.matches("[data-find]")) schedule(TYPING_PAUSE);
   });
   /* On the document, where page.js has ticked what belongs together by then. */
   document.addEventListener("change", (event) => {
-    if (event.target.form === choose && !event.target.matches("[data-find]")) follow();
+    if (event.target.form === choose && !event.target.matches("[data-find]")) schedule();
   });
-  addEventListener("pageshow", () => follow());
+  addEventListener("pageshow", () => schedule());
 })();

@@ -18,23 +18,23 @@
   const size = (bytes) => `${(bytes / 1e6).toLocaleString(document.documentElement.lang, { maximumFractionDigits: 1 })} MB`;
 
   /* On a service's page a package may be dropped anywhere, on the fleet's on a service's row: it opens the dialog. */
-  const ground = dialog ? document.documentElement : form;
+  const dropZone = dialog ? document.documentElement : form;
   const carriesFiles = (event) => [...event.dataTransfer.types].includes("Files");
   for (const kind of ["dragover", "dragleave", "drop"]) {
-    ground.addEventListener(kind, (event) => {
+    dropZone.addEventListener(kind, (event) => {
       if (!carriesFiles(event)) return;
       event.preventDefault();
-      ground.classList.toggle("over", kind === "dragover");
-      if (kind !== "drop" || request || !event.dataTransfer.files.length || !aimed(event.target)) return;
+      dropZone.classList.toggle("over", kind === "dragover");
+      if (kind !== "drop" || request || !event.dataTransfer.files.length || !hasTarget(event.target)) return;
       input.files = event.dataTransfer.files;
       if (dialog && !dialog.open) dialog.showModal();
-      chosen();
+      fileChosen();
     });
   }
-  input.addEventListener("change", chosen);
+  input.addEventListener("change", fileChosen);
 
   /* Whether it is known of which service the package is. */
-  function aimed(target) {
+  function hasTarget(target) {
     if (form.dataset.upload) return true;
     const row = target.closest?.("tr[id^='service-']");
     if (!row) return false;
@@ -47,7 +47,7 @@
   }
 
   /* A version's name is guessed from the file's, where nothing was typed yet. */
-  function chosen() {
+  function fileChosen() {
     words.textContent = "";
     const field = form.elements.version;
     const file = input.files[0];
@@ -58,7 +58,7 @@
     field.select();
   }
 
-  function hashed(file, tell) {
+  function hashFile(file, tell) {
     return new Promise((resolve, reject) => {
       const worker = new Worker(form.dataset.hasher);
       const end = (settle, value) => { worker.terminate(); settle(value); };
@@ -72,22 +72,22 @@
     });
   }
 
-  function ask(method, address, body, type, progress) {
+  function sendRequest(method, url, body, type, progress) {
     return new Promise((resolve, reject) => {
       request = new XMLHttpRequest();
-      request.open(method, address);
+      request.open(method, url);
       request.setRequestHeader("X-CSRFToken", token);
       request.setRequestHeader("Content-Type", type);
       if (progress) request.upload.onprogress = progress;
-      request.onload = () => (request.status < 300 ? resolve(JSON.parse(request.responseText)) : reject(refusal(request)));
+      request.onload = () => (request.status < 300 ? resolve(JSON.parse(request.responseText)) : reject(toError(request)));
       request.onerror = () => reject(new Error(gettext("The connection was lost. Nothing was saved. Send the file again.")));
       request.onabort = () => reject(new Error(gettext("Stopped. Nothing was saved.")));
       request.send(body);
     });
   }
-  const told = (method, address, value) => ask(method, address, JSON.stringify(value), "application/json");
+  const sendJson = (method, url, value) => sendRequest(method, url, JSON.stringify(value), "application/json");
 
-  function refusal({ status, responseText }) {
+  function toError({ status, responseText }) {
     try {
       const problem = JSON.parse(responseText);
       return new Error([problem.detail, problem.hint].filter(Boolean).join(" "));
@@ -96,45 +96,45 @@
     }
   }
 
-  async function checked(file) {
+  async function checkFile(file) {
     if (file.size > Number(form.dataset.most)) throw new Error(gettext("The file is larger than the package limit."));
     /* By code, not by TextDecoder: its latin1 is Windows-1252, which has other characters from 0x80 on. */
     const begin = String.fromCharCode(...new Uint8Array(await file.slice(0, 262).arrayBuffer()));
     const known = ["\x1f\x8b", "BZh", "\xfd7zXZ", "PK\x03\x04"].some((mark) => begin.startsWith(mark));
     if (!known && !begin.startsWith("ustar", 257)) {
       // The server knows by the beginning what it is instead, and the command that makes a good one.
-      if (!form.elements.version) await ask("PUT", form.dataset.upload, file.slice(0, 512), "application/octet-stream");
+      if (!form.elements.version) await sendRequest("PUT", form.dataset.upload, file.slice(0, 512), "application/octet-stream");
       throw new Error(gettext("Not a .tar.gz, .tar, .tar.bz2, .tar.xz or .zip archive."));
     }
   }
 
-  async function address() {
+  async function packageUrl() {
     if (!form.elements.version) return form.dataset.upload;
     const { version, ref, description } = form.elements;
-    const made = await told("POST", form.dataset.upload, {
+    const created = await sendJson("POST", form.dataset.upload, {
       version: version.value.trim(), ref: ref.value.trim() || "master", description: description.value.trim() });
-    return `${form.dataset.upload}${made.id}/package`;
+    return `${form.dataset.upload}${created.id}/package`;
   }
 
-  async function carry(file) {
-    await checked(file);
-    const where = await address();
-    const begun = performance.now();
+  async function uploadFile(file) {
+    await checkFile(file);
+    const url = await packageUrl();
+    const started = performance.now();
     let hashedSoFar = 0;
-    const ours = hashed(file, (done) => { hashedSoFar = done; });
-    ours.catch(() => {}); /* asked for below; a broken upload comes first */
+    const localHash = hashFile(file, (done) => { hashedSoFar = done; });
+    localHash.catch(() => {}); /* asked for below; a broken upload comes first */
     say(gettext("Uploading and computing the hash…"));
-    const version = await ask("PUT", where, file, "application/octet-stream", ({ loaded, total }) => {
+    const version = await sendRequest("PUT", url, file, "application/octet-stream", ({ loaded, total }) => {
       bar.value = (100 * loaded) / total;
-      const left = ((performance.now() - begun) / 1000 / Math.max(loaded, 1)) * (total - loaded);
+      const left = ((performance.now() - started) / 1000 / Math.max(loaded, 1)) * (total - loaded);
       sent.textContent = interpolate(
         gettext("%(sent)s of %(total)s sent (%(percent)s %), about %(left)s s left; %(hashed)s hashed"),
         { sent: size(loaded), total: size(total), percent: Math.floor(bar.value), left: Math.ceil(left), hashed: size(hashedSoFar) }, true);
       if (loaded === total) say(gettext("Sent. The server is verifying the package…"));
     });
-    const hash = await ours;
+    const hash = await localHash;
     if (hash !== version.source_sha256) { /* in this answer it is the hash of what arrived */
-      await told("PATCH", where.replace(/\/package$/, ""), {
+      await sendJson("PATCH", url.replace(/\/package$/, ""), {
         bad: true, bad_reason: gettext("The upload was corrupted: the hashes differ") });
     }
     return form.dataset.page.replace("/0/", `/${version.id}/`) + `?sent=${hash}`;
@@ -148,9 +148,9 @@
     bar.hidden = sent.hidden = stop.hidden = false;
     bar.value = 0;
     try {
-      const goal = await carry(file);
+      const page = await uploadFile(file);
       request = null;
-      location.assign(goal);
+      location.assign(page);
     } catch (error) {
       request = null;
       words.textContent = error.message;

@@ -95,7 +95,7 @@ def test_a_whole_deployment_is_reverted_after_a_confirmation_that_names_versions
     for word in (OLD, MIDDLE, "node1", "node4"):
         expect(dialog).to_contain_text(word)
     before = page.url
-    dialog.get_by_role("button", name="Revert it").dblclick()
+    dialog.get_by_role("button", name="Revert deployment").dblclick()
     page.wait_for_url(lambda url: "/deployments/" in url and url != before)
     succeeded(page)
     page.goto("/deployments/")

@@ -57,7 +57,7 @@ def test_an_upgrade_is_paused_resumed_and_cancelled(visit, keyed):
     press(page, button(page, "Resume"))
     is_in(page, "running")
     press(page, button(page, "Cancel…"))
-    press(page, button(page, "Cancel it"))
+    press(page, button(page, "Cancel deployment"))
     is_in(page, "cancelled", "4 of 4 hosts done")
     keyed.misbehave("node2", "heal")
 
@@ -86,7 +86,7 @@ def test_what_failed_is_found_read_and_retried(visit, keyed):
     page.keyboard.press("Escape")
     reach(page, page.get_by_role("link", name="Errors only"))
     page.keyboard.press("Enter")
-    expect(page.locator("#hits")).to_contain_text("the last lines that the step start printed", timeout=SOON)
+    expect(page.locator("#hits")).to_contain_text("the last lines that step start printed", timeout=SOON)
     page.keyboard.press("e")
     expect(page.locator("li:target")).to_contain_text("told to fail")
     keyed.misbehave("node3", "heal")
@@ -175,7 +175,7 @@ def test_output_is_followed_while_it_comes(visit, keyed):
     page.go_back()
     page.go_back()
     press(page, button(page, "Cancel…"))
-    press(page, button(page, "Cancel it"))
+    press(page, button(page, "Cancel deployment"))
     is_in(page, "cancelled")
     keyed.misbehave("node4", "heal")
 
