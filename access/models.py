@@ -4,10 +4,11 @@ from django.conf import settings
 from django.db import models
 from django.utils import timezone
 
+from access.authorship import Created
 from access.roles import Role
 
 
-class Token(models.Model):
+class Token(Created):
     """A credential for pipelines and scripts. Only its hash is stored: the token itself is shown once."""
 
     user = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="api_tokens")
@@ -21,8 +22,6 @@ class Token(models.Model):
     expires = models.DateTimeField(null=True, blank=True)
     revoked = models.DateTimeField(null=True, blank=True)
     last_used = models.DateTimeField(null=True, blank=True)
-    created = models.DateTimeField(auto_now_add=True)
-    created_by = models.CharField(max_length=150, blank=True)
 
     class Meta:
         db_table = "token"
@@ -67,14 +66,12 @@ class Session(models.Model):
         return f"{self.user} from {self.address}"
 
 
-class ServiceAccount(models.Model):
+class ServiceAccount(Created):
     """Marks a user as a machine's: it has tokens and roles, no password, and cannot sign in to the console."""
 
     user = models.OneToOneField(
         settings.AUTH_USER_MODEL, primary_key=True, on_delete=models.CASCADE, related_name="service_account"
     )
-    created = models.DateTimeField(auto_now_add=True)
-    created_by = models.CharField(max_length=150, blank=True)
 
     class Meta:
         db_table = "service_account"
@@ -148,13 +145,11 @@ class KnownAddress(models.Model):
         return self.key
 
 
-class Team(models.Model):
+class Team(Created):
     """Users who own services together."""
 
     name = models.CharField(max_length=64, unique=True)
     description = models.CharField(max_length=256, blank=True)
-    created = models.DateTimeField(auto_now_add=True)
-    created_by = models.CharField(max_length=150, blank=True)
 
     class Meta:
         db_table = "team"

@@ -3,6 +3,7 @@
 from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
 
+from access.authorship import CreatedAndUpdated
 from access.secrets import EncryptedField
 from messages import Message
 from messages.rendering import render
@@ -33,7 +34,7 @@ class Archivable(models.Model):
         abstract = True
 
 
-class Credential(models.Model):
+class Credential(CreatedAndUpdated):
     """What workers log in with: a private key or a password. Encrypted at rest, never shown again."""
 
     class Kind(models.TextChoices):
@@ -44,10 +45,6 @@ class Credential(models.Model):
     kind = models.CharField(max_length=8, choices=Kind.choices, default=Kind.KEY)
     secret = EncryptedField(help_text="A private key's text, or the password")
     passphrase = EncryptedField(blank=True, default="", help_text="Opens the private key, where it is locked")
-    created = models.DateTimeField(auto_now_add=True)
-    created_by = models.CharField(max_length=150, blank=True)
-    updated = models.DateTimeField(auto_now=True)
-    updated_by = models.CharField(max_length=150, blank=True)
 
     class Meta:
         db_table = "credential"
@@ -57,7 +54,7 @@ class Credential(models.Model):
         return self.name
 
 
-class Asset(Archivable):
+class Asset(Archivable, CreatedAndUpdated):
     """A host: a machine reached over SSH."""
 
     hostname = models.CharField(max_length=253)
@@ -93,10 +90,6 @@ class Asset(Archivable):
     offered_key = models.TextField(
         blank=True, default="", help_text="A key the host offered that is not the pinned one"
     )
-    created = models.DateTimeField(auto_now_add=True)
-    created_by = models.CharField(max_length=150, blank=True)
-    updated = models.DateTimeField(auto_now=True)
-    updated_by = models.CharField(max_length=150, blank=True)
 
     class Meta:
         db_table = "asset"

@@ -79,7 +79,7 @@ def of_operation(operation) -> Event:
         kind="operation",
         data={
             "id": operation.pk,
-            "instance_id": operation.instance_number,
+            "instance_id": operation.instance_id_snapshot,
             "host_id": operation.host_id,
             "status": str(operation.status),
             "undo_status": str(operation.undo_status),

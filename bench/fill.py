@@ -167,7 +167,7 @@ def _deployments(services: list, versions: dict[str, list], instances: dict[str,
             Operation(
                 deployment=deployment,
                 instance=instance,
-                instance_number=instance.pk,
+                instance_id_snapshot=instance.pk,
                 host=instance.host,
                 action=Action.UPGRADE,
                 from_version=deployment.from_version,

@@ -1,4 +1,4 @@
-"""Tells those who watch and those who are called back, in the transaction of what happened: both or neither."""
+"""Publishes events to live views and callbacks, in the transaction of their cause: both or neither."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -16,15 +16,18 @@ from .status import DEPLOYMENT_ENDED, DeploymentStatus, OperationStatus
 
 
 def publish(rows: Iterable[Event]) -> None:
-    """Writes events for live views and queues what they mean to callbacks, as the last statements of a transaction."""
-    told = list(rows)
-    if told:
-        fill(told)  # before the lock that events are written under, which everybody waits for
-        events.write(told)
+    """Write events for live views and queue their callbacks, as the last statements of a transaction."""
+    every = list(rows)
+    if every:
+        queue_callbacks(every)  # before the lock that events are written under, which every writer waits for
+        events.write(every)
 
 
 def build_ended(version: Any, attempt: str = "") -> None:
-    """Call in the transaction that ends a version's build, with the version as it is then. Each attempt's is told."""
+    """Queue the callbacks of a build's end. Call in its transaction, with the version as it is then.
+
+    `attempt`: tells several ends of one version apart; each is reported.
+    """
     service = version.microservice
     outbox.enqueue(
         EventType.BUILD_ENDED,
@@ -102,7 +105,7 @@ def _described(named: dict) -> dict:
         if operation is not None:
             data["operation"] = {
                 "id": operation.pk,
-                "instance_id": operation.instance_number,
+                "instance_id": operation.instance_id_snapshot,
                 "host_id": operation.host_id,
                 "host": str(operation.host),
                 "action": operation.action,

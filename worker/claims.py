@@ -221,7 +221,7 @@ def _loaded(numbers: list[int], owner: str):
     """With all that their threads need. What many of them share is read once, and is one object."""
     mine = Operation.objects.filter(pk__in=numbers, owner=owner, status=OperationStatus.RUNNING)
     sent = Operation.objects.filter(
-        instance_number=Outer("instance_number"),
+        instance_id_snapshot=Outer("instance_id_snapshot"),
         dest_version=Outer("dest_version"),
         pk__lt=Outer("pk"),
         bytes_sent__gt=0,

@@ -65,7 +65,7 @@ _FIELDS = (
     "owner",
     "lease",
     "due",
-    "asked",
+    "poll_count",
     "unknown_since",
 )
 
@@ -103,14 +103,14 @@ def _schedule_retry(row: Operation, error: Message | None, now) -> None:
     That is safe because the next operation on the instance has a higher fence and settles the old run first.
     """
     row.unknown_since = row.unknown_since or now
-    row.asked += 1
+    row.poll_count += 1
     if now - row.unknown_since > timedelta(seconds=settings.UNREACHABLE_TIMEOUT):
         row.status, row.finished, row.due = OperationStatus.FAILED, now, None
         if error is not None:
             params = {**error.params, "given_up_after": settings.UNREACHABLE_TIMEOUT}
             set_error(row, Message(error.code, params), "")
     else:
-        row.due = now + timedelta(seconds=min(MAX_RETRY_PAUSE, MIN_RETRY_PAUSE * 2 ** min(row.asked - 1, 10)))
+        row.due = now + timedelta(seconds=min(MAX_RETRY_PAUSE, MIN_RETRY_PAUSE * 2 ** min(row.poll_count - 1, 10)))
 
 
 def _release_instances(ended: list[Operation]) -> None:

@@ -188,8 +188,8 @@ def instance(row: MicroServiceInstance) -> InstanceOut:
         version=version.version if version else None,
         previous_version=previous.version if previous else None,
         status_str=InstanceStatus(row.status).label,
-        delete_attempts=row.tries,
-        retry_at=row.again_at if row.status == InstanceStatus.DELETE_FAILED else None,
+        delete_attempts=row.delete_attempts,
+        retry_at=row.retry_at if row.status == InstanceStatus.DELETE_FAILED else None,
         locked_by=render(lock_holder(row)) if row.locked else None,
     )
 
@@ -244,7 +244,7 @@ def operation(row: Operation) -> OperationOut:
     return OperationOut.model_construct(
         **{name: getattr(row, name) for name in same},
         **_versions(row),
-        instance_id=row.instance_number,
+        instance_id=row.instance_id_snapshot,
         host=str(row.host),
         steps=[step(one) for one in row.steps.all()],
     )

@@ -225,7 +225,7 @@ def attempts(of: Operation) -> list[Operation]:
     """Return the last operations on the same instance, newest first, at most ten."""
     return list(
         Operation.objects.filter(
-            instance_number=of.instance_number, deployment__microservice=of.deployment.microservice
+            instance_id_snapshot=of.instance_id_snapshot, deployment__microservice=of.deployment.microservice
         )
         .select_related("from_version", "dest_version")
         .order_by("-pk")[:10]

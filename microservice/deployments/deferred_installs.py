@@ -36,7 +36,7 @@ def defer_installs(deployment: Deployment, version: MicroServiceVersion, hosts: 
         Operation(
             deployment=deployment,
             instance=None,
-            instance_number=0,
+            instance_id_snapshot=0,
             host=host,
             action=Action.INSTALL,
             dest_version=version,
@@ -72,7 +72,7 @@ def start_deferred(deleted: Iterable[Operation]) -> None:
             row.status, row.finished = OperationStatus.NOT_STARTED, timezone.now()
             set_error(row, error(Code.DEFINITION, reason=problem.message))
         else:
-            row.instance_number = row.instance.pk
+            row.instance_id_snapshot = row.instance.pk
             started += 1
-        row.save(update_fields=["instance", "instance_number", "status", *ERROR_FIELDS, "finished"])
+        row.save(update_fields=["instance", "instance_id_snapshot", "status", *ERROR_FIELDS, "finished"])
     wake.workers(started)

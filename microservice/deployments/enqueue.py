@@ -73,8 +73,8 @@ def reversed_from(origin: Deployment) -> OperationSource:
 
 _INSERT = """
 INSERT INTO operation (
-    deployment_id, instance_id, instance_number, host_id, action, from_version_id, dest_version_id, adopt, batch,
-    status, undo_status, attempt, origin_id, error, error_step, owner, fence, asked, takeovers, cancel_requested,
+    deployment_id, instance_id, instance_id_snapshot, host_id, action, from_version_id, dest_version_id, adopt, batch,
+    status, undo_status, attempt, origin_id, error, error_step, owner, fence, poll_count, takeovers, cancel_requested,
     status_before, output_size, output_lines, bytes_sent, celery_task_id)
 SELECT %s, i.id, i.id, i.host_id, {s.action}, {s.from_version}, {s.dest_version}, {s.adopt},
     CASE WHEN {place} < %s THEN 0 ELSE %s + ({place} - %s) / %s END,

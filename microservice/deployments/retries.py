@@ -108,18 +108,20 @@ def schedule_delete_retry(instances: QuerySet[MicroServiceInstance], failed: Map
     `delete_failed` meanwhile. `failed`: the operation that failed, by its instance's id.
     """
     now = timezone.now()
-    pauses = [min(MAX_DELETE_PAUSE, MIN_DELETE_PAUSE * 2**tries) for tries in range(8)]
-    after = [When(tries=tries, then=Value(now + timedelta(seconds=pause))) for tries, pause in enumerate(pauses)]
+    pauses = [min(MAX_DELETE_PAUSE, MIN_DELETE_PAUSE * 2**count) for count in range(8)]
+    after = [
+        When(delete_attempts=tries, then=Value(now + timedelta(seconds=pause))) for tries, pause in enumerate(pauses)
+    ]
     instances.update(
-        again_at=Case(
-            When(tries__gte=settings.MAX_DELETE_ATTEMPTS - 1, then=Value(None)),
+        retry_at=Case(
+            When(delete_attempts__gte=settings.MAX_DELETE_ATTEMPTS - 1, then=Value(None)),
             *after,
             default=Value(now + timedelta(seconds=MAX_DELETE_PAUSE)),
             output_field=DateTimeField(),
         ),
-        tries=F("tries") + 1,
+        delete_attempts=F("delete_attempts") + 1,
     )
-    _report_given_up(list(instances.filter(again_at=None).select_related("microservice", "host")), failed)
+    _report_given_up(list(instances.filter(retry_at=None).select_related("microservice", "host")), failed)
 
 
 def _report_given_up(rows: list[MicroServiceInstance], failed: Mapping[int, Operation]) -> None:
@@ -134,7 +136,7 @@ def _report_given_up(rows: list[MicroServiceInstance], failed: Mapping[int, Oper
                     "service": row.microservice.name,
                     "service_id": row.microservice_id,
                 },
-                "tries": row.tries,
+                "delete_attempts": row.delete_attempts,
                 "error": failed[row.pk].error[:2000],
                 "operation_id": failed[row.pk].pk,
                 "url": f"{settings.PUBLIC_URL}/services/{row.microservice.name}/instances/",
@@ -143,7 +145,16 @@ def _report_given_up(rows: list[MicroServiceInstance], failed: Mapping[int, Oper
         },
     )
     record_rows(
-        row_of(SYSTEM, "give_up", "instance", row, {"tries": row.tries}, None, failed[row.pk].error, row.microservice)
+        row_of(
+            SYSTEM,
+            "give_up",
+            "instance",
+            row,
+            {"delete_attempts": row.delete_attempts},
+            None,
+            failed[row.pk].error,
+            row.microservice,
+        )
         for row in rows
     )
 
@@ -152,7 +163,7 @@ def retry_failed_deletes() -> int:
     """Retry deletes whose pause is over. Return how many. Of two sweeps at the same time only one locks an instance."""
     retried = 0
     due = MicroServiceInstance.objects.filter(
-        again_at__lte=timezone.now(), status=InstanceStatus.DELETE_FAILED, locked=False
+        retry_at__lte=timezone.now(), status=InstanceStatus.DELETE_FAILED, locked=False
     ).select_related("microservice")
     by_service: dict[MicroService, list[int]] = {}
     for row in due[:MAX_DELETES_A_SWEEP]:

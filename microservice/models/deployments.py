@@ -74,7 +74,7 @@ class Operation(models.Model):
     instance = models.ForeignKey(
         MicroServiceInstance, null=True, blank=True, on_delete=models.SET_NULL, related_name="operations"
     )
-    instance_number = models.BigIntegerField(help_text="The instance's id, kept after the instance is gone")
+    instance_id_snapshot = models.BigIntegerField(help_text="The instance's id, kept after the instance is gone")
     host = models.ForeignKey(Asset, on_delete=models.PROTECT, related_name="operations")
     action = models.CharField(max_length=8, choices=Action.choices)
     from_version = models.ForeignKey(MicroServiceVersion, null=True, on_delete=models.PROTECT, related_name="+")
@@ -96,7 +96,7 @@ class Operation(models.Model):
     lease = models.DateTimeField(null=True, blank=True)
     due = models.DateTimeField(null=True, blank=True, help_text="UNKNOWN: when the host is asked again")
     unknown_since = models.DateTimeField(null=True, blank=True)
-    asked = models.PositiveIntegerField(default=0, help_text="UNKNOWN: how often the host was asked")
+    poll_count = models.PositiveIntegerField(default=0, help_text="UNKNOWN: how often the host was asked")
     takeovers = models.PositiveIntegerField(default=0)
     cancel_requested = models.BooleanField(default=False)
     # What the instance's status goes back to where the operation never starts or is cancelled.
@@ -119,7 +119,7 @@ class Operation(models.Model):
             models.Index(fields=["owner"], condition=models.Q(status="running"), name="operation_owner"),
             models.Index(fields=["lease"], condition=models.Q(status="running"), name="operation_lease"),
             models.Index(fields=["due"], condition=models.Q(status="unknown"), name="operation_due"),
-            models.Index(fields=["instance_number", "-id"], name="operation_of_instance"),
+            models.Index(fields=["instance_id_snapshot", "-id"], name="operation_of_instance"),
         ]
 
     def __str__(self) -> str:

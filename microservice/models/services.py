@@ -3,6 +3,7 @@
 from django.core.validators import MaxValueValidator, MinValueValidator, RegexValidator
 from django.db import models
 
+from access.authorship import Created, CreatedAndUpdated
 from access.sealed import SealedMap, SealedMapField
 from asset.models import Archivable, Asset
 from messages.rendering import render, stored
@@ -10,12 +11,13 @@ from messages.rendering import render, stored
 from ..status import BuildStatus, InstanceStatus
 
 NAME_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9._+-]*\Z"
-valid_name = RegexValidator(NAME_PATTERN, "starts with a letter or a digit, then letters, digits and . _ + -")
-not_all_digits = RegexValidator(r"^\d+\Z", "must not be all digits", inverse_match=True)
+# The codes are those of texts: see access/model_errors.py.
+valid_name = RegexValidator(NAME_PATTERN, code="name_syntax")
+not_all_digits = RegexValidator(r"^\d+\Z", inverse_match=True, code="all_digits")
 PORT = [MinValueValidator(0), MaxValueValidator(65535)]
 
 
-class MicroService(models.Model):
+class MicroService(CreatedAndUpdated):
     """A service: a program with many versions, and how it is deployed."""
 
     class Language(models.TextChoices):
@@ -76,10 +78,6 @@ class MicroService(models.Model):
     auto_deploy_tag = models.CharField(
         max_length=64, blank=True, help_text="Tag of the instances that follow each new build"
     )
-    created = models.DateTimeField(auto_now_add=True)
-    created_by = models.CharField(max_length=150, blank=True)
-    updated = models.DateTimeField(auto_now=True)
-    updated_by = models.CharField(max_length=150, blank=True)
 
     class Meta:
         db_table = "micro_service"
@@ -89,7 +87,7 @@ class MicroService(models.Model):
         return self.name
 
 
-class MicroServiceVersion(Archivable):
+class MicroServiceVersion(Archivable, Created):
     """One build of a service; never edited once built. Deleted, it is archived: past operations keep its name."""
 
     microservice = models.ForeignKey(MicroService, on_delete=models.PROTECT, related_name="versions")
@@ -113,8 +111,6 @@ class MicroServiceVersion(Archivable):
     build_detail = models.CharField(max_length=500, blank=True, help_text="Why the build has its status, in English")
     build_detail_code = models.CharField(max_length=64, blank=True, default="", db_default="")
     build_detail_params = models.JSONField(default=dict, db_default={})
-    created = models.DateTimeField(auto_now_add=True)
-    created_by = models.CharField(max_length=150, blank=True)
 
     class Meta:
         db_table = "micro_service_version"
@@ -135,7 +131,7 @@ class MicroServiceVersion(Archivable):
         return render(stored(self.build_detail_code, self.build_detail_params, self.build_detail))
 
 
-class MicroServiceInstance(models.Model):
+class MicroServiceInstance(CreatedAndUpdated):
     """One service on one host, with the version it runs. `locked`: one operation at a time."""
 
     microservice = models.ForeignKey(MicroService, on_delete=models.PROTECT, related_name="instances", db_index=False)
@@ -167,14 +163,10 @@ class MicroServiceInstance(models.Model):
     # The newest operation that ended here: what a retry repeats.
     last_operation = models.ForeignKey("Operation", null=True, blank=True, on_delete=models.SET_NULL, related_name="+")
     # A delete that failed is tried again by the sweep, with growing pauses, until it is done.
-    again_at = models.DateTimeField(null=True, blank=True)
-    tries = models.PositiveIntegerField(default=0)
+    retry_at = models.DateTimeField(null=True, blank=True)
+    delete_attempts = models.PositiveIntegerField(default=0)
     # The highest fence given out for this instance; see `first_fence`.
     fence = models.BigIntegerField(default=0)
-    created = models.DateTimeField(auto_now_add=True)
-    created_by = models.CharField(max_length=150, blank=True)
-    updated = models.DateTimeField(auto_now=True)
-    updated_by = models.CharField(max_length=150, blank=True)
 
     class Meta:
         db_table = "micro_service_instance"
@@ -185,7 +177,7 @@ class MicroServiceInstance(models.Model):
         indexes = [
             models.Index(fields=["microservice", "version", "status"], name="instance_what_runs"),
             models.Index(fields=["lock_deployment"], condition=models.Q(locked=True), name="instance_locks"),
-            models.Index(fields=["again_at"], condition=models.Q(again_at__isnull=False), name="instance_again"),
+            models.Index(fields=["retry_at"], condition=models.Q(retry_at__isnull=False), name="instance_retry_at"),
         ]
 
     def __str__(self) -> str:
@@ -198,4 +190,4 @@ class MicroServiceInstance(models.Model):
 
     @property
     def delete_is_stuck(self) -> bool:
-        return self.status == InstanceStatus.DELETE_FAILED and self.tries > 0
+        return self.status == InstanceStatus.DELETE_FAILED and self.delete_attempts > 0

@@ -60,8 +60,8 @@ def test_pages_of_archived_hosts_neither_skip_nor_double(api):
 
 def test_how_often_a_delete_was_tried_is_told(api):
     _, (one, two) = placed()
-    MicroServiceInstance.objects.filter(pk=one.pk).update(status=14, tries=4, again_at="2026-01-01T00:00:00Z")
-    MicroServiceInstance.objects.filter(pk=two.pk).update(status=14, tries=12, again_at=None)
+    MicroServiceInstance.objects.filter(pk=one.pk).update(status=14, delete_attempts=4, retry_at="2026-01-01T00:00:00Z")
+    MicroServiceInstance.objects.filter(pk=two.pk).update(status=14, delete_attempts=12, retry_at=None)
     rows = {row["id"]: row for row in api().get("/services/shop/instances/").json()["data"]}
     assert rows[one.pk]["delete_attempts"] == 4 and rows[one.pk]["retry_at"] == "2026-01-01T00:00:00Z"
     assert rows[two.pk]["delete_attempts"] == 12 and rows[two.pk]["retry_at"] is None

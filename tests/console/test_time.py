@@ -86,7 +86,7 @@ def moved(ends: list[datetime]) -> dict[int, datetime]:
         )
         Operation.objects.create(
             deployment=made,
-            instance_number=number,
+            instance_id_snapshot=number,
             host=host,
             action=Action.UPGRADE,
             from_version=old,

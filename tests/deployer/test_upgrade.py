@@ -32,6 +32,10 @@ RENAMED_COLUMNS = {
     ("asset", "fetch_address"): "package_address",
     ("asset", "fetch_port"): "package_port",
     ("micro_service", "auto_deploy"): "auto_deploy_tag",
+    ("micro_service_instance", "again_at"): "retry_at",
+    ("micro_service_instance", "tries"): "delete_attempts",
+    ("operation", "asked"): "poll_count",
+    ("operation", "instance_number"): "instance_id_snapshot",
 }
 MOVED_MODELS = {
     ("microservice", "event"): ("audit", "event"),

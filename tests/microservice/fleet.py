@@ -71,7 +71,7 @@ def deployment(
         Operation.objects.create(
             deployment=made,
             instance=instance,
-            instance_number=instance.pk,
+            instance_id_snapshot=instance.pk,
             host=instance.host,
             action=action,
             from_version=instance.version,

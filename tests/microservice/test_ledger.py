@@ -233,7 +233,7 @@ def test_a_silent_host_is_asked_again_later_and_given_up_at_the_deadline(writers
     claim = batch.claim()
     batch.finish(done(claim, status=OperationStatus.UNKNOWN, error=other("It did not answer.")))
     row = Operation.objects.get()
-    assert (row.status, row.asked, row.owner) == (OperationStatus.UNKNOWN, 1, "") and row.due > timezone.now()
+    assert (row.status, row.poll_count, row.owner) == (OperationStatus.UNKNOWN, 1, "") and row.due > timezone.now()
     assert batch.claim() is None and MicroServiceInstance.objects.get().locked
     now = timezone.now()
     Operation.objects.update(due=now - timedelta(seconds=1), unknown_since=now - timedelta(days=1))
@@ -410,9 +410,13 @@ def test_a_delete_that_failed_is_tried_again_until_it_is_done(writers):
         failed = done(batch.claim(), status=OperationStatus.UNDONE, undo_status=UndoStatus.UNDONE, error=other("no"))
         batch.finish(failed)
         instance.refresh_from_db()
-        assert (instance.status, instance.tries, instance.locked) == (InstanceStatus.DELETE_FAILED, tries, False)
-        assert instance.again_at > timezone.now() and retries.retry_failed_deletes() == 0
-        MicroServiceInstance.objects.update(again_at=timezone.now())
+        assert (instance.status, instance.delete_attempts, instance.locked) == (
+            InstanceStatus.DELETE_FAILED,
+            tries,
+            False,
+        )
+        assert instance.retry_at > timezone.now() and retries.retry_failed_deletes() == 0
+        MicroServiceInstance.objects.update(retry_at=timezone.now())
         assert retries.retry_failed_deletes() == 1 and retries.retry_failed_deletes() == 0
     batch.finish(done(batch.claim()))
     assert not MicroServiceInstance.objects.exists()
@@ -426,7 +430,7 @@ def play(batch, fails: set[int]) -> list[int]:
     order = []
     while claim := batch.claim():
         went_wrong = len(order) in fails
-        order.append(claim.operation.instance_number)
+        order.append(claim.operation.instance_id_snapshot)
         status = OperationStatus.UNDONE if went_wrong else OperationStatus.SUCCEEDED
         batch.finish(done(claim, status=status, undo_status=UndoStatus.UNDONE if went_wrong else UndoStatus.NONE))
     return order
@@ -441,7 +445,7 @@ def test_past_the_budget_what_succeeded_goes_back_as_the_strategy_says_last_firs
     assert deployment.status == DeploymentStatus.FAILED
     statuses = list(deployment.operations.values_list("status", flat=True))
     assert statuses == ["succeeded"] * 3 + ["undone"] + ["not_started"] * 2
-    numbers = list(deployment.operations.values_list("instance_number", flat=True))
+    numbers = list(deployment.operations.values_list("instance_id_snapshot", flat=True))
     assert order[4:] == [numbers[place] for place in back]
     versions = list(MicroServiceInstance.objects.order_by("pk").values_list("version", flat=True))
     gone_back = [place in back or place > 2 for place in range(6)]

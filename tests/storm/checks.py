@@ -181,7 +181,7 @@ def check_overlaps(scene: "Scene") -> None:
 
     seen: dict[int, list] = {}
     rows = Operation.objects.filter(started__isnull=False).order_by("pk")
-    for number, started, finished, pk in rows.values_list("instance_number", "started", "finished", "pk"):
+    for number, started, finished, pk in rows.values_list("instance_id_snapshot", "started", "finished", "pk"):
         seen.setdefault(number, []).append((started, finished, pk))
     for number, spans in seen.items():
         for (_, finished, one), (started, _, other) in pairwise(spans):

@@ -27,22 +27,22 @@ class Remainders:
 
     def _hold(self) -> bool:
         now = timezone.now()
-        rows = _waiting().filter(again_at__lt=now + AWAY / 2)
-        found = dict(rows.values_list("pk", "again_at"))
+        rows = _waiting().filter(retry_at__lt=now + AWAY / 2)
+        found = dict(rows.values_list("pk", "retry_at"))
         self._due |= found  # before they are moved: this is called again where the database gave no answer
-        rows.filter(pk__in=found).update(again_at=now + AWAY)
+        rows.filter(pk__in=found).update(retry_at=now + AWAY)
         return any(due <= timezone.now() for due in found.values())
 
     def _let_go(self) -> None:
         for number, due in self._due.items():
-            _waiting().filter(pk=number, again_at__gte=timezone.now() + AWAY / 2).update(again_at=due)
+            _waiting().filter(pk=number, retry_at__gte=timezone.now() + AWAY / 2).update(retry_at=due)
         self._due.clear()
 
 
 def _waiting():
     from microservice.models import MicroServiceInstance
 
-    return MicroServiceInstance.objects.filter(again_at__isnull=False)
+    return MicroServiceInstance.objects.filter(retry_at__isnull=False)
 
 
 def wait_for_ends(scene: Scene, remainders: Remainders) -> None:

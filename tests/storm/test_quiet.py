@@ -73,7 +73,7 @@ def delete(scene: Scene) -> Turn:
 def test_a_delete_that_the_sweep_tries_again_within_a_round_is_not_taken_for_one_that_ran_twice(scene, batch):
     turn = delete(scene)
     carry_out(scene, batch)
-    MicroServiceInstance.objects.update(again_at=timezone.now())  # half a minute later, in a slow round
+    MicroServiceInstance.objects.update(retry_at=timezone.now())  # half a minute later, in a slow round
     assert retries.retry_failed_deletes() == 1
     carry_out(scene, batch)
     check_round(scene, [turn], broker=False)
@@ -98,14 +98,14 @@ def test_nothing_is_tried_again_while_rows_and_hosts_are_compared(scene, batch):
     delete(scene)
     carry_out(scene, batch)
     due = timezone.now() + timedelta(seconds=20)
-    MicroServiceInstance.objects.update(again_at=due)
+    MicroServiceInstance.objects.update(retry_at=due)
     remainders = Remainders(scene)
     wait_for_ends(scene, remainders)
-    assert MicroServiceInstance.objects.get().again_at > due + timedelta(hours=1)
+    assert MicroServiceInstance.objects.get().retry_at > due + timedelta(hours=1)
     remainders.let_go()
-    assert MicroServiceInstance.objects.get().again_at == due
+    assert MicroServiceInstance.objects.get().retry_at == due
 
-    MicroServiceInstance.objects.update(again_at=timezone.now())
+    MicroServiceInstance.objects.update(retry_at=timezone.now())
     assert remainders.hold(), "a sweep may have seen that it is due: so the storm looks once more"
     assert not remainders.hold() and retries.retry_failed_deletes() == 0
     remainders.let_go()

@@ -280,7 +280,7 @@ def test_operation_page_gives_advice(admin, cost):
     again = Operation.objects.create(
         deployment=deployment,
         instance=operation.instance,
-        instance_number=operation.instance_number,
+        instance_id_snapshot=operation.instance_id_snapshot,
         host=operation.host,
         action=operation.action,
         from_version=operation.from_version,

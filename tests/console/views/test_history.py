@@ -130,7 +130,7 @@ def moved() -> None:
         for place in places:
             Operation.objects.create(
                 deployment=deployment,
-                instance_number=place,
+                instance_id_snapshot=place,
                 host=hosts[place],
                 action=action,
                 from_version=from_version,

@@ -41,7 +41,7 @@ def test_a_viewer_forgets_nothing(viewer, placed):
 
 
 def test_shows_given_up_delete(operator, placed):
-    MicroServiceInstance.objects.filter(pk=placed[0].pk).update(status=InstanceStatus.DELETE_FAILED, tries=12)
+    MicroServiceInstance.objects.filter(pk=placed[0].pk).update(status=InstanceStatus.DELETE_FAILED, delete_attempts=12)
     page = operator.get("/services/shop/instances/").content.decode()
     assert "Tried 12 times." in page and "no automatic retry" in page
 

@@ -94,7 +94,7 @@ def test_forget_ends_operations(shop, batch, state):
     assert told[0]["operation_id"] == operation.pk
     ended = OperationStatus.NOT_STARTED if state is OperationStatus.QUEUED else OperationStatus.FAILED
     assert (operation.status, operation.instance_id, operation.owner) == (ended, None, "")
-    assert WHY in operation.error and operation.instance_number == one.pk
+    assert WHY in operation.error and operation.instance_id_snapshot == one.pk
     made.refresh_from_db()
     assert made.status == DeploymentStatus.FAILED
     if state is OperationStatus.RUNNING:
@@ -141,16 +141,16 @@ def test_delete_is_given_up(shop, batch, settings):
     fail_delete(batch)
     for tries in (1, 2):
         row = MicroServiceInstance.objects.get(pk=one.pk)
-        assert (row.tries, row.status) == (tries, InstanceStatus.DELETE_FAILED) and row.again_at
+        assert (row.delete_attempts, row.status) == (tries, InstanceStatus.DELETE_FAILED) and row.retry_at
         assert not Delivery.objects.filter(event=EventType.DELETE_GIVEN_UP).exists()
-        MicroServiceInstance.objects.filter(pk=one.pk).update(again_at=timezone.now())
+        MicroServiceInstance.objects.filter(pk=one.pk).update(retry_at=timezone.now())
         assert retries.retry_failed_deletes() == 1
         fail_delete(batch)
     row = MicroServiceInstance.objects.get(pk=one.pk)
-    assert (row.tries, row.again_at, row.status) == (3, None, InstanceStatus.DELETE_FAILED)
+    assert (row.delete_attempts, row.retry_at, row.status) == (3, None, InstanceStatus.DELETE_FAILED)
     assert retries.retry_failed_deletes() == 0
     told = Delivery.objects.get(event=EventType.DELETE_GIVEN_UP)
-    assert '"tries": 3' in told.body and "cannot be reached" in told.body
+    assert '"delete_attempts": 3' in told.body and "cannot be reached" in told.body
     assert History.objects.get(action="give_up").subject_id == one.pk
     retries.retry_instances(ANN, service, [one.pk])  # by hand it can be tried at any time
     fail_delete(batch)

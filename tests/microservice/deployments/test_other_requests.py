@@ -122,4 +122,4 @@ def test_delete_removes_row_at_the_end(shop):
     assert MicroServiceInstance.objects.get(pk=shop.instances[0].pk).status == InstanceStatus.DELETING
     end_all(deployment, OperationStatus.SUCCEEDED)
     assert not MicroServiceInstance.objects.filter(pk=shop.instances[0].pk).exists()
-    assert deployment.operations.get().instance_number == shop.instances[0].pk
+    assert deployment.operations.get().instance_id_snapshot == shop.instances[0].pk
