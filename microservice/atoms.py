@@ -1,4 +1,4 @@
-"""From rows to what the engine knows: the service's definition, the target, the atom."""
+"""Converts rows to the engine's values: the service's spec, the target, the atom."""
 
 from collections.abc import Mapping
 from types import MappingProxyType
@@ -32,7 +32,7 @@ _COMMANDS = {
 
 
 def output_limit(spec: dict) -> int:
-    """Bytes of output from which on a host leaves out the middle."""
+    """Return the bytes of output beyond which a host leaves out the middle."""
     return int((spec.get("limits") or {}).get("output_head", DEFAULT_LIMITS["output_head"]))
 
 
@@ -41,10 +41,10 @@ _NONE: Mapping[str, Secret] = MappingProxyType({})
 
 
 def spec_of(service: MicroService) -> dict:
-    """How the service is deployed right now, as JSON: what a deployment keeps, whatever is edited later.
+    """Return how the service is deployed now, as JSON: a deployment keeps it, whatever is edited later.
 
-    Of secrets it says which there are and when each was set, so that a plan shown before is told from one after a
-    change. Their values are kept beside it, sealed (Deployment.secrets).
+    Of secrets it has the names and when each was set, so that a plan differs after a change. Their values are stored
+    beside it, sealed (Deployment.secrets).
     """
     return {
         "secrets": {name: moment.isoformat() for name, moment in service.secrets.changed().items()},
@@ -54,7 +54,7 @@ def spec_of(service: MicroService) -> dict:
 
 
 def target_of(instance: MicroServiceInstance) -> Target:
-    """Where the instance lives. Its host must be loaded with it."""
+    """Return where the instance runs. Its host must be loaded."""
     return Target(
         host=instance.host.hostname,
         ip=instance.host.ip,
@@ -74,9 +74,9 @@ def atom_of(
     adopt: bool = False,
     secrets: Mapping[str, Secret] = _NONE,
 ) -> Atom:
-    """The steps that carry the instance from `old` to `new`; the same for a preview and for the real thing.
+    """Return the steps that bring the instance from `old` to `new`, for previews and operations alike.
 
-    `secrets`: what its commands see besides the environment. Only what is sent to a host has any.
+    `secrets`: what commands see besides the environment. Only an atom that is sent to a host has any.
     """
     known = {name: value for name, value in spec.items() if name != "secrets"}
     known["environment"] = {**known.get("environment", {}), **secrets}
@@ -86,7 +86,7 @@ def atom_of(
         str(action),
         old.version if old else None,
         new.version if new else None,
-        # A version without a package may still be on the host; where it is not, the host asks for it, in vain.
+        # The release of a version without a package may still be on the host; else the operation fails there.
         sha256=(new.sha256 or NO_PACKAGE) if new else "",
         size=(new.size or 0) if new else 0,
         adopt=adopt,

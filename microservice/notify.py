@@ -50,22 +50,22 @@ def build_ended(version: Any, attempt: str = "") -> None:
     )
 
 
-def fill(rows: Iterable[Event]) -> None:
-    """Queues what these rows of live views mean to callbacks. At most four statements, however many there are."""
-    named = {}
+def queue_callbacks(rows: Iterable[Event]) -> None:
+    """Queue the callbacks of these events. At most four statements, however many events there are."""
+    by_name = {}
     for row in rows:
-        meaning = _meaning(row)
-        if meaning:
-            named[meaning, _name(meaning, row)] = row
-    if not named:
+        event_type = _event_type(row)
+        if event_type:
+            by_name[event_type, _name(event_type, row)] = row
+    if not by_name:
         return
     wanted = outbox.subscribed_events()
-    named = {key: row for key, row in named.items() if key[0] in wanted}
-    if named:
-        outbox.enqueue_all(_described(named))
+    by_name = {key: row for key, row in by_name.items() if key[0] in wanted}
+    if by_name:
+        outbox.enqueue_all(_with_data(by_name))
 
 
-def _meaning(row: Any) -> EventType | None:
+def _event_type(row: Any) -> EventType | None:
     status = row.data.get("status")
     if row.kind == "deployment":
         if status == DeploymentStatus.RUNNING:
@@ -78,26 +78,26 @@ def _meaning(row: Any) -> EventType | None:
     return None
 
 
-def _name(meaning: EventType, row: Any) -> str:
-    return f"{meaning.value}:{row.operation_id if meaning == EventType.INSTANCE_FAILED else row.deployment_id}"
+def _name(event_type: EventType, row: Any) -> str:
+    return f"{event_type.value}:{row.operation_id if event_type == EventType.INSTANCE_FAILED else row.deployment_id}"
 
 
-def _described(named: dict) -> dict:
-    """{(event, name): data}, with the names of what each row is about. Two queries: deployments, operations."""
+def _with_data(by_name: dict[tuple[EventType, str], Any]) -> dict[tuple[EventType, str], dict[str, Any]]:
+    """Return {(event type, name): data of the callback}. Two queries: deployments, operations."""
     deployments = (
         Deployment.objects.select_related("microservice", "from_version", "dest_version")
         .defer("spec")
-        .in_bulk({row.deployment_id for row in named.values()})
+        .in_bulk({row.deployment_id for row in by_name.values()})
     )
-    wanted = {row.operation_id for (event, _), row in named.items() if event == EventType.INSTANCE_FAILED}
+    wanted = {row.operation_id for (event, _), row in by_name.items() if event == EventType.INSTANCE_FAILED}
     operations = Operation.objects.select_related("host").in_bulk(wanted) if wanted else {}
-    told = {}
-    for (event, name), row in named.items():
-        found = deployments.get(row.deployment_id)
+    data_of = {}
+    for (event, name), row in by_name.items():
+        deployment = deployments.get(row.deployment_id)
         data = {
             "deployment": {
                 "id": row.deployment_id,
-                **_of_deployment(found),
+                **_deployment_data(deployment),
                 **{key: row.data[key] for key in ("status", "reason") if row.kind == "deployment" and key in row.data},
             },
         }
@@ -114,21 +114,21 @@ def _described(named: dict) -> dict:
                 "error_step": row.data.get("error_step", ""),
                 "url": f"{settings.PUBLIC_URL}/operations/{operation.pk}/",
             }
-        told[event, name] = data
-    return told
+        data_of[event, name] = data
+    return data_of
 
 
-def _of_deployment(found: Any) -> dict[str, Any]:
-    if found is None:
+def _deployment_data(deployment: Any) -> dict[str, Any]:
+    if deployment is None:
         return {}
     return {
-        "service": found.microservice.name,
-        "service_id": found.microservice_id,
-        "action": found.action,
-        "from_version": str(found.from_version) if found.from_version else None,
-        "dest_version": str(found.dest_version) if found.dest_version else None,
-        "status": str(found.status),
-        "reason": english(found.reason) if found.reason else "",
-        "requested_by": found.requested_by,
-        "url": f"{settings.PUBLIC_URL}/deployments/{found.pk}/",
+        "service": deployment.microservice.name,
+        "service_id": deployment.microservice_id,
+        "action": deployment.action,
+        "from_version": str(deployment.from_version) if deployment.from_version else None,
+        "dest_version": str(deployment.dest_version) if deployment.dest_version else None,
+        "status": str(deployment.status),
+        "reason": english(deployment.reason) if deployment.reason else "",
+        "requested_by": deployment.requested_by,
+        "url": f"{settings.PUBLIC_URL}/deployments/{deployment.pk}/",
     }

@@ -1,14 +1,13 @@
 """Every status, every transition and every named set of statuses. No status is spelled anywhere else.
 
-Numbers are those that callers see (`status`), words those they read (`status_str`); deployments and operations
-are known by their words alone.
+Numbers and labels are those of the API (`status`, `status_str`). Deployments and operations have words only.
 """
 
 from django.db import models
 
 
 class BuildStatus(models.IntegerChoices):
-    """How far a version's build has come. Only SUCCESS can be put on a host."""
+    """The state of a version's build. Only SUCCESS can be deployed."""
 
     PENDING = 0, "pending"
     BUILDING = 1, "building"
@@ -19,7 +18,7 @@ class BuildStatus(models.IntegerChoices):
 
 
 class InstanceStatus(models.IntegerChoices):
-    """What an instance is doing (below 10), or what last went wrong with it (above)."""
+    """What an instance is doing (below 10), or which action failed last (above)."""
 
     RUNNING = 0, "running"
     INSTALLING = 1, "installing"
@@ -43,11 +42,11 @@ class Action(models.TextChoices):
 
 
 class DeploymentStatus(models.TextChoices):
-    """How far a deployment has come."""
+    """The state of a deployment."""
 
     QUEUED = "queued", "queued"  # accepted, nothing has started
     RUNNING = "running", "running"  # at least one operation has started
-    PAUSED = "paused", "paused"  # nothing new starts until somebody resumes
+    PAUSED = "paused", "paused"  # nothing new starts until a user resumes it
     CANCELLING = "cancelling", "cancelling"  # until it is proven that nothing lives on a host
     SUCCEEDED = "succeeded", "succeeded"
     FAILED = "failed", "failed"
@@ -55,12 +54,12 @@ class DeploymentStatus(models.TextChoices):
 
 
 class OperationStatus(models.TextChoices):
-    """How far a deployment's part on one instance has come."""
+    """The state of a deployment's part on one instance."""
 
     PENDING = "pending", "pending"  # its batch is not due yet
     QUEUED = "queued", "queued"  # due: the next free worker claims it
     RUNNING = "running", "running"  # claimed under a fence and a lease
-    UNKNOWN = "unknown", "unknown"  # the host could not be asked; asked again when `due` has come
+    UNKNOWN = "unknown", "unknown"  # the host could not be reached; retried when `due` has come
     SUCCEEDED = "succeeded", "succeeded"
     UNDONE = "undone", "undone"  # it failed, and the old version runs again
     FAILED = "failed", "failed"  # it failed, and so did the undo
@@ -69,7 +68,7 @@ class OperationStatus(models.TextChoices):
 
 
 class UndoStatus(models.TextChoices):
-    """What became of the finished steps of an operation that did not succeed."""
+    """The state of the undo of an operation that did not succeed."""
 
     NONE = "none", "none"
     UNDOING = "undoing", "undoing"
@@ -78,7 +77,7 @@ class UndoStatus(models.TextChoices):
 
 
 class StepStatus(models.TextChoices):
-    """How far one step of an operation has come."""
+    """The state of one step of an operation."""
 
     PENDING = "pending", "pending"
     RUNNING = "running", "running"
@@ -122,7 +121,7 @@ RETRYABLE = frozenset(
     {OperationStatus.UNDONE, OperationStatus.FAILED, OperationStatus.NOT_STARTED, OperationStatus.UNKNOWN}
 )
 
-# What an instance is called while an action runs on it, and after the action went wrong.
+# The status of an instance while an action runs on it, and after the action failed.
 WHILE = {
     Action.INSTALL: InstanceStatus.INSTALLING,
     Action.UPGRADE: InstanceStatus.UPGRADING,
@@ -158,7 +157,7 @@ BUILD_TRANSITIONS: dict[BuildStatus, dict[BuildStatus, str]] = {
 }
 # Ended badly. A build server may try such a build again under the same name, and then it goes on here too.
 BUILD_MAY_GO_ON = frozenset({_B.TIMEOUT, _B.FAILED})
-# What an attempt more may take back to building. Asked for on purpose only: nothing else leaves an end.
+# Statuses from which a requested build starts again. Nothing else leaves an end.
 BUILD_AGAIN: dict[BuildStatus, str] = {
     _B.TIMEOUT: "its build is tried again",
     _B.FAILED: "its build is tried again",
@@ -178,36 +177,36 @@ OPERATION_TRANSITIONS: dict[OperationStatus, dict[OperationStatus, str]] = {
     },
     _O.RUNNING: {
         _O.RUNNING: "taken over: its lease ran out",
-        _O.QUEUED: "its worker was told to stop before anything was started on the host",
+        _O.QUEUED: "its worker was stopped before anything had started on the host",
         _O.SUCCEEDED: "every step was done",
         _O.UNDONE: "a step failed and the finished ones were undone",
         _O.FAILED: "a step failed and so did an undo",
         _O.CANCELLED: "it was stopped on request and undone",
-        _O.UNKNOWN: "the host could not be asked",
+        _O.UNKNOWN: "the host could not be reached",
     },
     _O.UNKNOWN: {
         _O.RUNNING: "it is time to ask the host again",
-        _O.FAILED: "the host could not be asked until the deadline, or its lock was broken by hand",
+        _O.FAILED: "the host could not be reached until the deadline, or its lock was broken by hand",
     },
 }
 DEPLOYMENT_TRANSITIONS: dict[DeploymentStatus, dict[DeploymentStatus, str]] = {
     _D.QUEUED: {
         _D.RUNNING: "its first operation was claimed",
-        _D.PAUSED: "somebody paused it",
-        _D.CANCELLING: "somebody cancelled it",
+        _D.PAUSED: "a user paused it",
+        _D.CANCELLING: "a user cancelled it",
         _D.CANCELLED: "cancelled before anything had started",
         _D.FAILED: "nothing in it could be started",
     },
     _D.RUNNING: {
-        _D.PAUSED: "somebody paused it, or its strategy pauses between batches",
-        _D.CANCELLING: "somebody cancelled it",
+        _D.PAUSED: "a user paused it, or its strategy pauses between batches",
+        _D.CANCELLING: "a user cancelled it",
         _D.SUCCEEDED: "every operation succeeded",
         _D.FAILED: "an operation did not",
     },
     _D.PAUSED: {
-        _D.RUNNING: "somebody resumed it",
-        _D.QUEUED: "somebody resumed it before anything had started",
-        _D.CANCELLING: "somebody cancelled it",
+        _D.RUNNING: "a user resumed it",
+        _D.QUEUED: "a user resumed it before anything had started",
+        _D.CANCELLING: "a user cancelled it",
         _D.CANCELLED: "cancelled before anything had started",
         _D.SUCCEEDED: "what was running was all there was",
         _D.FAILED: "what was running was all there was, and some of it failed",
@@ -220,5 +219,5 @@ DEPLOYMENT_TRANSITIONS: dict[DeploymentStatus, dict[DeploymentStatus, str]] = {
 
 
 def may_become(table: dict, old, new) -> bool:
-    """Whether the transition table allows going from `old` to `new`."""
+    """Return whether the transition table allows a change from `old` to `new`."""
     return new in table.get(old, {})

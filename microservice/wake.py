@@ -1,6 +1,6 @@
-"""Tells the workers that there is work. A message carries nothing: the rows are the queue.
+"""Wakes workers. A message carries nothing: the rows are the queue.
 
-A message that cannot be sent, is lost or comes twice does no harm: every worker's sweep finds what nobody claimed.
+A message that cannot be sent, is lost or is duplicated does no harm: every worker's sweep finds unclaimed operations.
 """
 
 import logging
@@ -15,7 +15,7 @@ log = logging.getLogger(__name__)
 
 
 def workers(due: int) -> None:
-    """After the commit: sends as many wake-ups as could be answered at once, and never more."""
+    """Send, after the commit, as many wake-ups as workers can answer at once, and no more."""
     if due > 0:
         transaction.on_commit(lambda: _committed(due), robust=True)
 
@@ -26,11 +26,11 @@ def _committed(due: int) -> None:
 
 
 def send(count: int) -> None:
-    """Sends wake-ups in this thread, on a connection of their own. A broker that is down costs nothing but a line."""
+    """Send wake-ups in this thread, on a connection of its own. A broker that is down costs only a line in the log."""
     sender = Sender()
     try:
         sender.send(WORK, count)
     except Exception as error:  # noqa: BLE001 - whatever the broker answers: nothing is lost with a message
-        log.warning("no worker could be woken (%s): the sweep will find the work", type(error).__name__)
+        log.warning("could not wake workers (%s): a sweep will find the work", type(error).__name__)
     finally:
         sender.drop()

@@ -93,7 +93,7 @@ def tidy() -> None:
     _run_parts(
         _close_finished_deployments,
         retries.retry_failed_deletes,
-        expiry.prune_now_and_then,
+        expiry.run_if_due,
         chain.seal,
         access_expiry.run_if_due,
     )

@@ -114,7 +114,7 @@ def _search(operation: Operation, text: str, start: int, end: int, enough: Calla
     if any(ord(character) < 32 and character != "\t" for character in text):
         raise invalid("/query/search", "search_term")
     encoding = encodings.of_all(operation)
-    found = logs.search(operation.pk, logs.Sought(text, encoding), start, end, enough=enough)
+    found = logs.search(operation.pk, logs.SearchTerm(text, encoding), start, end, enough=enough)
     response = _plain(HttpResponse(b"".join(map(_line, found.lines, found.places))), encoding)
     response["X-Hits"] = str(found.hits)
     response["X-Lines"] = str(len(found.lines))

@@ -14,7 +14,7 @@ from microservice import atoms
 from microservice.catalog.visibility import operations, visible
 from microservice.models import Deployment, MicroServiceInstance, Operation, Step
 from microservice.output import encodings, frames, lines, logs, terminal
-from microservice.output.error_lines import TAIL, of_failed_step
+from microservice.output.error_lines import TAIL_BYTES, of_failed_step
 from microservice.status import (
     DEPLOYMENT_OPEN,
     OPERATION_ENDED,
@@ -278,7 +278,7 @@ def output(of: Operation, start: int, limit: int) -> tuple[bytes, int]:
 def unfinished(of: Operation, start: int) -> bytes:
     """Return the unfinished line at byte `start` (its end, if it is long); b"" if there are whole lines."""
     end = logs.size(of.pk) if not has_ended(of) else start
-    rest = b"".join(logs.read(of.pk, max(start, end - frames.FRAMES), end)) if start < end else b""
+    rest = b"".join(logs.read(of.pk, max(start, end - frames.MAX_BYTES), end)) if start < end else b""
     return b"" if b"\n" in rest else rest
 
 
@@ -291,7 +291,7 @@ def error_lines(of: Operation, count: int = 6) -> tuple[int, str]:
     """
     part = of_failed_step(of)
     begin, end = part or (0, logs.size(of.pk))
-    start = max(begin, end - TAIL)
+    start = max(begin, end - TAIL_BYTES)
     first = lines.number_at(of.pk, start)
     data = b"".join(logs.read(of.pk, start, end))
     text = terminal.decoded(data, encodings.of_data(of, data)).split("\n")

@@ -52,10 +52,10 @@ def log_search(request: HttpRequest, caller: Caller, number: int) -> HttpRespons
         raise invalid("/q", "not_one_line")
     with searching.search_slot(caller.account) as enough:
         if text:
-            sought = logs.Sought(text, encodings.of_all(operation))
+            sought = logs.SearchTerm(text, encodings.of_all(operation))
             result = logs.search(operation.pk, sought, 0, logs.size(operation.pk), enough=enough)
         else:
-            result = error_lines.search(operation, enough) if params["errors"] else logs.Found()
+            result = error_lines.search(operation, enough) if params["errors"] else logs.SearchResult()
     hits = _hits(result, encodings.of_data(operation, b"\n".join(data for _, data in result.lines)))
     context = {
         "operation": operation,
@@ -79,7 +79,7 @@ class Hit:
     near: int | None
 
 
-def _hits(result: logs.Found, encoding: str) -> list[Hit]:
+def _hits(result: logs.SearchResult, encoding: str) -> list[Hit]:
     """Return one hit for each line, even if a long line was searched in pieces."""
     hits: dict[int, Hit] = {}
     for ended, (offset, data), (at, before, more, shown) in zip(result.ends, result.lines, result.places, strict=True):
@@ -108,7 +108,7 @@ def _lines(request: HttpRequest, operation: Operation) -> dict[str, Any]:
     """Return the requested window: around a line, from a line on, or before one; by default the end of the log."""
     ended = deployments.has_ended(operation)
     line, start, before, near = (_number(request, name) for name in ("line", "from", "before", "near"))
-    limit = lines.AT_ONCE
+    limit = lines.MAX_LINES
     if before:
         first, limit = max(1, before - limit), min(limit, before - 1)
     elif start or line:
@@ -125,7 +125,7 @@ def _lines(request: HttpRequest, operation: Operation) -> dict[str, Any]:
 def _last_lines(operation: Operation, ended: bool) -> lines.Window:
     """Return the last lines: fewer if some are so long that they fill a window."""
     count, window = lines.count(operation.pk), lines.Window()
-    for limit in (lines.AT_ONCE, LINES_BEFORE, 1):
+    for limit in (lines.MAX_LINES, LINES_BEFORE, 1):
         window = lines.window(operation.pk, max(1, count - limit + 1), ended, limit)
         if window.next is None:
             break
@@ -162,7 +162,7 @@ def _render_lines(operation: Operation, window: lines.Window, opened: int, near:
         if number == opened:
             html = _render_around(operation, number, near, encoding)
         elif not line.whole or number in window.cut:
-            rewritten = b"\r" in data or (number in window.cut and len(data) < lines.SHOWN)
+            rewritten = b"\r" in data or (number in window.cut and len(data) < lines.MAX_LINE_BYTES)
             if rewritten and number in window.cut:
                 html += f' <span class="clipped">… {escape(gettext("earlier states of this line"))}</span>'
             rest = place + (len(data) if rewritten else terminal.LINE_LIMIT)

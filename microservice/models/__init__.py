@@ -1,10 +1,10 @@
-"""Services, their versions, what runs where, and what was asked to change it.
+"""Services, their versions and instances, and the deployments that change them.
 
-The rows are the queue and the truth: a Celery message only says that there is work. Rules about them live in
-`status.py` (what may become what), `deployments/` (requests, rollout) and `worker/writer.py` (what workers write).
+The rows are the queue and the truth: a Celery message only says that there is work. The rules are in `status.py`
+(transitions), `deployments/` (requests, rollout) and `worker/writer.py` (what workers write).
 
-A foreign key with which another index begins has none of its own (`db_index=False`): each index costs a write for every
-row that a request locks or a worker records.
+A foreign key that another index begins with has no index of its own (`db_index=False`): each index costs a write for
+every row that a request locks or a worker records.
 """
 
 from .deployments import Deployment, Operation, Output, Step

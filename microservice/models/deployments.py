@@ -1,4 +1,4 @@
-"""What was asked to change what runs, and all that came of it: the queue, and the live view's rows."""
+"""Deployments, their operations, steps and output. These rows are the queue, and what live views show."""
 
 from django.db import models
 from django.utils import timezone
@@ -13,7 +13,7 @@ from .services import MicroService, MicroServiceInstance, MicroServiceVersion
 
 
 class Deployment(models.Model):
-    """One request: an action over a list of instances."""
+    """A request: one action on a list of instances."""
 
     microservice = models.ForeignKey(MicroService, on_delete=models.PROTECT, related_name="deployments")
     action = models.CharField(max_length=8, choices=Action.choices)
@@ -28,11 +28,11 @@ class Deployment(models.Model):
     # [{"instance_id", "host_id", "host", "code", "params"}]: targets that were skipped, each with its message; rows of
     # older versions have a sentence, "reason", instead of params (targets.describe_skipped)
     skipped = models.JSONField(default=list)
-    # How the service is deployed, as it stood at the request (atoms.spec_of): later edits do not reach what was asked.
+    # How the service was deployed at the time of the request (atoms.spec_of): later edits do not affect it.
     spec = models.JSONField(default=dict)
-    # The service's secrets as they stood at the request, sealed; taken away when the deployment has ended.
+    # The service's secrets at the time of the request, sealed; deleted when the deployment has finished.
     secrets = SealedMapField(default=SealedMap, db_default="", blank=True, editable=False)
-    # What an install gives its instances: {"port", "tag", "weight"}. Those behind a delete do not exist yet.
+    # Fields of the instances that an install creates: {"port", "tag", "weight"}. Deferred ones do not exist yet.
     instance_fields = models.JSONField(default=dict, blank=True)
     # The deployment that this one retries or reverts.
     origin = models.ForeignKey("self", null=True, blank=True, on_delete=models.PROTECT, related_name="followers")
@@ -66,7 +66,7 @@ class Deployment(models.Model):
 
 
 class Operation(models.Model):
-    """A deployment's part on one instance, and (while it runs) who may write for it and until when."""
+    """A deployment's part on one instance, and (while it runs) which worker may write for it and until when."""
 
     deployment = models.ForeignKey(Deployment, on_delete=models.PROTECT, related_name="operations", db_index=False)
     # Deleting an instance removes its row; its operations stay and name the host. An install that waits behind a

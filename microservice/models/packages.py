@@ -1,13 +1,13 @@
-"""What lies in the package store and belongs to no version."""
+"""Objects in the package store that belong to no version."""
 
 from django.db import models
 
 
 class UnclaimedPackage(models.Model):
-    """An object in the store that no version names: not yet, or not any more.
+    """An object in the store without a version: not yet, or not any more.
 
-    The row is there before the object is, and goes in the transaction in which a version takes the object: whatever
-    dies in between, the sweep finds what it left. `doomed`: it is being removed, and no version may take it any more.
+    The row is created before the object, and deleted in the transaction in which a version claims the object. So the
+    sweep finds what a process that died in between left. `doomed`: it is being removed and cannot be claimed any more.
     """
 
     path = models.CharField(max_length=255, unique=True)

@@ -1,4 +1,4 @@
-"""Services, their versions, and what runs where."""
+"""Services, their versions, and the instances that run on hosts."""
 
 from django.core.validators import MaxValueValidator, MinValueValidator, RegexValidator
 from django.db import models
@@ -18,7 +18,7 @@ PORT = [MinValueValidator(0), MaxValueValidator(65535)]
 
 
 class MicroService(CreatedAndUpdated):
-    """A service: a program with many versions, and how it is deployed."""
+    """A program with many versions, and how it is built and deployed."""
 
     class Language(models.TextChoices):
         CPP = "cpp", "C++"
@@ -36,11 +36,11 @@ class MicroService(CreatedAndUpdated):
     build_orig = models.CharField(max_length=16, choices=Origin.choices, default=Origin.GIT)
     build_url = models.CharField(max_length=500, blank=True)
     build_command = models.TextField(blank=True)
-    # What the build command alone sees, and what git fetches with: "password" for https, "key" for ssh.
+    # Secrets of the build command, and the credential of git: "password" for https, "key" for ssh.
     build_secrets = SealedMapField(default=SealedMap, db_default="", blank=True, editable=False)
     build_username = models.CharField(max_length=128, blank=True, default="", db_default="")
     build_credential = SealedMapField(default=SealedMap, db_default="", blank=True, editable=False)
-    # Patterns of the branches and tags that are built ("main", "release/*"); none: all of them.
+    # Patterns of the branches and tags that are built ("main", "release/*"); [] for all.
     build_refs = models.JSONField(default=list, blank=True)
     build_depth = models.PositiveIntegerField(
         default=0,
@@ -49,24 +49,24 @@ class MicroService(CreatedAndUpdated):
         help_text="How many commits of the history a build from git sees; 0: all of it, with every tag",
     )
     description = models.CharField(max_length=256, blank=True)
-    # Whose it is. What may be done where it has no team: see access/roles.py.
+    # For services without a team see access/roles.py.
     team = models.ForeignKey("access.Team", null=True, blank=True, on_delete=models.PROTECT, related_name="services")
-    # How it is deployed: commands are the service administrator's own shell text, everything else is quoted data.
+    # How it is deployed. Commands are shell text of those who may change the service; everything else is quoted data.
     start_command = models.TextField(blank=True)
     stop_command = models.TextField(blank=True)
     check_command = models.TextField(blank=True)
     check_timeout = models.PositiveIntegerField(default=60, validators=[MinValueValidator(1), MaxValueValidator(86400)])
     environment = models.JSONField(default=dict, blank=True)
-    # Seen by the same commands as `environment`, and never given out: see catalog/secrets.py.
+    # Available to the same commands as `environment`, and write-only: see catalog/secrets.py.
     secrets = SealedMapField(default=SealedMap, db_default="", blank=True, editable=False)
     pre_command = models.TextField(blank=True)
     pre_undo_command = models.TextField(blank=True)
     post_command = models.TextField(blank=True)
     post_undo_command = models.TextField(blank=True)
-    # The user of the host that the commands run as; "": the one that deploys.
+    # The host's user that runs the commands; "" for the one that deploys.
     run_as = models.CharField(max_length=32, blank=True)
     private_releases = models.BooleanField(default=False, help_text="Only that user's group may read the releases")
-    # Of what its commands print; "": the host's. Bytes are kept as they come, so it may be set afterwards.
+    # Of its commands' output; "" for the host's. Output is stored as bytes, so it may be set afterwards.
     encoding = models.CharField(max_length=16, blank=True, default="", db_default="")
     keep_releases = models.PositiveIntegerField(
         default=3,
@@ -88,20 +88,20 @@ class MicroService(CreatedAndUpdated):
 
 
 class MicroServiceVersion(Archivable, Created):
-    """One build of a service; never edited once built. Deleted, it is archived: past operations keep its name."""
+    """One build of a service; never edited once built. A deleted one is archived: past operations keep its name."""
 
     microservice = models.ForeignKey(MicroService, on_delete=models.PROTECT, related_name="versions")
     version = models.CharField(max_length=128, validators=[valid_name])
     description = models.CharField(max_length=256, blank=True)
     ref = models.CharField(max_length=250, default="master")
     status = models.IntegerField(choices=BuildStatus.choices, default=BuildStatus.PENDING)
-    # Set by `packages` alone, always below the service's own folder: whoever names an object may read and remove it.
+    # Set by `packages` only, always in the service's own folder: whoever sets it can read and remove the object.
     file_path = models.CharField(max_length=255, blank=True)
     sha256 = models.CharField(max_length=64, blank=True, help_text="Of the package as it is stored and sent to hosts")
     source_sha256 = models.CharField(
         max_length=64, blank=True, default="", db_default="", help_text="Of the file that was uploaded"
     )
-    # Of what is in it; empty for a package from before packages were rewritten on their way in.
+    # Hash of the contents; "" for a package from before uploads were rewritten.
     manifest = models.CharField(max_length=64, blank=True, default="", db_default="")
     size = models.BigIntegerField(null=True, blank=True)
     unpacked_size = models.BigIntegerField(null=True, blank=True)
@@ -132,10 +132,10 @@ class MicroServiceVersion(Archivable, Created):
 
 
 class MicroServiceInstance(CreatedAndUpdated):
-    """One service on one host, with the version it runs. `locked`: one operation at a time."""
+    """A service on a host, with the version that runs. `locked`: an operation holds it; one at a time."""
 
     microservice = models.ForeignKey(MicroService, on_delete=models.PROTECT, related_name="instances", db_index=False)
-    # Null while the first install has not ended well: nothing runs yet.
+    # Null until the first install has succeeded: nothing runs yet.
     version = models.ForeignKey(
         MicroServiceVersion, null=True, blank=True, on_delete=models.PROTECT, related_name="instances"
     )
@@ -160,12 +160,12 @@ class MicroServiceInstance(CreatedAndUpdated):
         db_default=InstanceStatus.RUNNING,
         help_text="What it was when it was locked",
     )
-    # The newest operation that ended here: what a retry repeats.
+    # The latest operation that finished here: a retry repeats it.
     last_operation = models.ForeignKey("Operation", null=True, blank=True, on_delete=models.SET_NULL, related_name="+")
-    # A delete that failed is tried again by the sweep, with growing pauses, until it is done.
+    # The sweep retries a failed delete with growing pauses, until it succeeds.
     retry_at = models.DateTimeField(null=True, blank=True)
     delete_attempts = models.PositiveIntegerField(default=0)
-    # The highest fence given out for this instance; see `first_fence`.
+    # The highest fence issued for this instance (deployments/enqueue.py).
     fence = models.BigIntegerField(default=0)
 
     class Meta:
@@ -185,7 +185,7 @@ class MicroServiceInstance(CreatedAndUpdated):
 
     @property
     def was_never_installed(self) -> bool:
-        """Its first install failed, so another version may be installed in its place."""
+        """The first install failed, so another version may be installed in its place."""
         return self.version_id is None and self.status == InstanceStatus.INSTALL_FAILED and not self.locked
 
     @property

@@ -1,10 +1,10 @@
-"""The worker processes that were seen."""
+"""Worker processes and their heartbeats."""
 
 from django.db import models
 
 
 class Heartbeat(models.Model):
-    """A worker process that was seen lately: what /readyz asks for."""
+    """The latest heartbeat of a worker process. /readyz needs one."""
 
     worker = models.CharField(max_length=64, primary_key=True)
     seen = models.DateTimeField()

@@ -1,1 +1,1 @@
-"""What operations printed: kept for a time, read by bytes or by lines, shown as harmless HTML."""
+"""The output of operations: stored for a time, read by bytes or by lines, rendered as harmless HTML."""

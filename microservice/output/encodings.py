@@ -1,30 +1,31 @@
-"""How an operation's bytes are read: as its service says, else as its host does, else as what they are beyond doubt."""
+"""The encoding of an operation's output: its service's, else its host's, else one that is recognised beyond doubt."""
 
 from deployer.engine import text
 
 from ..models import Operation
 from . import logs
 
-LOOKED_AT = 64 * 1024  # bytes at the beginning, and at the end
+SAMPLE_BYTES = 64 * 1024  # at the beginning, and at the end
 
 
-def said(of: Operation) -> str:
-    """What its service or its host says; needs both loaded."""
-    return of.deployment.microservice.encoding or of.host.encoding
+def configured(operation: Operation) -> str:
+    """Return the encoding of its service or its host, which must both be loaded; "" where there is none."""
+    return operation.deployment.microservice.encoding or operation.host.encoding
 
 
-def of_data(of: Operation, data: bytes) -> str:
-    """For a part of its output: where nothing is said, and the part alone leaves doubts, the whole is looked at."""
-    return said(of) or ("" if _is_utf8(data) else text.recognised(data) or of_all(of))
+def of_data(operation: Operation, data: bytes) -> str:
+    """Return the encoding of a part of the output. Samples the whole only where the part alone is ambiguous."""
+    return configured(operation) or ("" if _is_utf8(data) else text.recognised(data) or of_all(operation))
 
 
-def of_all(of: Operation) -> str:
-    if encoding := said(of):
+def of_all(operation: Operation) -> str:
+    """Return the encoding of the whole output, "" where it is UTF-8 or not known."""
+    if encoding := configured(operation):
         return encoding
-    size = logs.size(of.pk)
-    parts = [(0, min(size, LOOKED_AT)), (max(LOOKED_AT, size - LOOKED_AT), size)]
-    held = [b"".join(logs.read(of.pk, start, end)) for start, end in parts if start < end]
-    return next((found for part in reversed(held) if (found := text.recognised(part))), "")
+    size = logs.size(operation.pk)
+    parts = [(0, min(size, SAMPLE_BYTES)), (max(SAMPLE_BYTES, size - SAMPLE_BYTES), size)]
+    samples = [b"".join(logs.read(operation.pk, start, end)) for start, end in parts if start < end]
+    return next((encoding for sample in reversed(samples) if (encoding := text.recognised(sample))), "")
 
 
 def _is_utf8(data: bytes) -> bool:

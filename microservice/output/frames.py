@@ -1,13 +1,16 @@
-"""Which part of a line is shown: its last frame. Programs draw progress by going back to the line's beginning with a
-carriage return and writing it anew, so what stands there in the end is what follows the last of them. Pure."""
+"""Which part of a line is shown: its last frame. Pure.
+
+Programs draw progress with a carriage return, which goes back to the beginning of the line. What is visible in the end
+is what follows the last carriage return.
+"""
 
 from .terminal import LINE_LIMIT, has_text
 
-FRAMES = 64 * 1024  # bytes at a line's end in which its last frame is looked for
+MAX_BYTES = 64 * 1024  # at a line's end in which its last frame is searched
 
 
 def last(line: bytes) -> tuple[int, int, int]:
-    """Where the last frame that shows anything begins and ends, and how many that showed something came before it."""
+    """Return (start, end) of the last visible frame, and the number of visible frames before it."""
     end = len(line.rstrip(b"\r"))
     if b"\r" not in line[:end]:
         return 0, end, 0
@@ -22,6 +25,6 @@ def last(line: bytes) -> tuple[int, int, int]:
 
 
 def is_shown(line: bytes, at: int, size: int) -> bool:
-    """Whether `size` bytes at the place `at` are in what a page shows of the line without being asked for more."""
+    """Return whether a page shows `size` bytes at offset `at` of the line without a request for more."""
     start, end, _ = last(line)
     return start <= at and at + size <= min(end, start + LINE_LIMIT)

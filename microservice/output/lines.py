@@ -1,6 +1,6 @@
-"""Output by its lines, numbered from 1: where a line begins, which line an offset is in, and a window of some of them.
+"""Output by lines, numbered from 1: the offset of a line, the line of an offset, and a window of lines.
 
-Each piece of output knows how many lines ended before it, so a jump reads one piece, however long the log is.
+Each row of output stores how many lines ended before it, so a jump reads one row, however long the log is.
 """
 
 from collections.abc import Iterator
@@ -9,16 +9,18 @@ from dataclasses import dataclass, field
 from ..models import Output
 from . import frames, logs
 
-AT_ONCE = 300  # lines in one window
-MOST_BYTES = 256 * 1024  # of one window, where lines are long
-SHOWN = 16 * 1024  # bytes of one line that are given: more of it is shown where it is asked for (terminal.LINE_LIMIT)
+MAX_LINES = 300  # in one window
+MAX_BYTES = 256 * 1024  # of one window, where lines are long
+MAX_LINE_BYTES = 16 * 1024  # of one line in a window; pages show terminal.LINE_LIMIT of it, and more on request
 
 
 @dataclass(slots=True)
 class Window:
-    """Some lines: (number, bytes without the line's end). `next`: the line that follows; None behind the last one.
-    `places`: where in the whole what is here of each begins. `cut`: the lines of which not all is here. `unfinished`:
-    the last line is still being written."""
+    """Some lines, as (number, bytes without the line's end).
+
+    `next`: the number of the following line; None after the last one. `places`: the offset of each line's bytes in the
+    output. `cut`: the numbers of lines that are not complete here. `unfinished`: the last line is still being written.
+    """
 
     lines: list[tuple[int, bytes]] = field(default_factory=list)
     next: int | None = None
@@ -32,7 +34,7 @@ class Window:
 
 
 def start_of(operation_id: int, number: int) -> int | None:
-    """The offset at which a line begins; None where there is no such line. Reads one piece."""
+    """Return the offset of a line; None where it does not exist. Reads one row."""
     before = number - 1  # line ends in front of it
     if before <= 0:
         return 0
@@ -50,14 +52,14 @@ def start_of(operation_id: int, number: int) -> int | None:
 
 
 def number_at(operation_id: int, offset: int) -> int:
-    """The number of the line that holds the byte at `offset`. Reads one piece."""
+    """Return the number of the line with the byte at `offset`. Reads one row."""
     rows = Output.objects.filter(operation_id=operation_id, start__lte=offset).order_by("-start")
     row = rows.values_list("start", "line", "data").first()
     return 1 if row is None else row[1] + bytes(row[2])[: offset - row[0]].count(b"\n") + 1
 
 
 def count(operation_id: int) -> int:
-    """How many lines there are, one without an end included. Reads one piece."""
+    """Return the number of lines, including one without an end. Reads one row."""
     row = Output.objects.filter(operation_id=operation_id).order_by("-start").values_list("line", "data").first()
     if row is None:
         return 0
@@ -65,38 +67,38 @@ def count(operation_id: int) -> int:
     return row[0] + data.count(b"\n") + (not data.endswith(b"\n"))
 
 
-def window(operation_id: int, first: int, whole: bool, most: int = AT_ONCE) -> Window:
-    """Up to `most` lines from line `first` on. `whole`: nothing more will come, so a last line without end is done."""
+def window(operation_id: int, first: int, whole: bool, limit: int = MAX_LINES) -> Window:
+    """Return up to `limit` lines from line `first` on. `whole`: the output is complete and will not grow."""
     first = max(1, first)
     start, size = start_of(operation_id, first), logs.size(operation_id)
     if start is None or start >= size:
         return Window()
-    found = Window()
-    for number, line, place, whole_line, ended in _cut(operation_id, first, start, size):
-        found.lines.append((number, line))
-        found.places.append(place)
-        if not whole_line:
-            found.cut.add(number)
+    lines = Window()
+    for number, line, place, complete, ended in _read_lines(operation_id, first, start, size):
+        lines.lines.append((number, line))
+        lines.places.append(place)
+        if not complete:
+            lines.cut.add(number)
         if not ended and not whole:
-            found.unfinished = True
-            return found
-        if len(found.lines) == most:
-            found.next = number + 1
+            lines.unfinished = True
+            return lines
+        if len(lines.lines) == limit:
+            lines.next = number + 1
             break
     else:
-        found.next = found.lines[-1][0] + 1 if found.lines else None
-    if found.next is not None and not _more(operation_id, found.next):
-        found.next = None
-    return found
+        lines.next = lines.lines[-1][0] + 1 if lines.lines else None
+    if lines.next is not None and not _exists(operation_id, lines.next):
+        lines.next = None
+    return lines
 
 
-def _more(operation_id: int, number: int) -> bool:
+def _exists(operation_id: int, number: int) -> bool:
     start = start_of(operation_id, number)
     return start is not None and start < logs.size(operation_id)
 
 
 def extent(operation_id: int, number: int) -> tuple[int, int] | None:
-    """The bytes from … up to …, without its end, of a line that is there."""
+    """Return (start, end) of a line without its line end; None where it does not exist."""
     start, size = start_of(operation_id, number), logs.size(operation_id)
     if start is None or start >= size:
         return None
@@ -104,30 +106,32 @@ def extent(operation_id: int, number: int) -> tuple[int, int] | None:
     return start, size if after is None else after - 1
 
 
-def _cut(operation_id: int, number: int, start: int, size: int) -> Iterator[tuple[int, bytes, int, bool, bool]]:
-    """Lines: number, what is given of it, where that begins, whether it is all of it, and whether its end is there.
-    Stops after MOST_BYTES, but never before one line."""
-    held = b"".join(logs.read(operation_id, start, min(size, start + MOST_BYTES)))
-    behind = start + len(held)
-    lines = held.split(b"\n")
+def _read_lines(operation_id: int, number: int, start: int, size: int) -> Iterator[tuple[int, bytes, int, bool, bool]]:
+    """Yield (number, bytes, their offset, whether they are complete, whether the line has its end).
+
+    Stops after MAX_BYTES, but never before one line.
+    """
+    data = b"".join(logs.read(operation_id, start, min(size, start + MAX_BYTES)))
+    data_end = start + len(data)
+    lines = data.split(b"\n")
     rest = lines.pop()
     for line in lines:
-        yield number, *_given(line, start), True
+        yield number, *_clipped(line, start), True
         number, start = number + 1, start + len(line) + 1
-    if behind == size:
+    if data_end == size:
         if rest:
-            yield number, *_given(rest, start), False
+            yield number, *_clipped(rest, start), False
     elif not lines:
         begin, end = extent(operation_id, number) or (start, size)
-        first = max(begin, end - frames.FRAMES)
+        first = max(begin, end - frames.MAX_BYTES)
         tail = b"".join(logs.read(operation_id, first, end))
-        given, place, _ = _given(tail, first) if b"\r" in tail else (rest[:SHOWN], begin, False)
-        yield number, given, place, False, True
+        clipped, place, _ = _clipped(tail, first) if b"\r" in tail else (rest[:MAX_LINE_BYTES], begin, False)
+        yield number, clipped, place, False, True
 
 
-def _given(line: bytes, place: int) -> tuple[bytes, int, bool]:
-    """What a page needs of a line: all of a short one; of a long one, where it was rewritten, the end."""
-    if len(line) <= SHOWN:
+def _clipped(line: bytes, place: int) -> tuple[bytes, int, bool]:
+    """Return what a page needs of a line: all of a short one; of a long one its last frame."""
+    if len(line) <= MAX_LINE_BYTES:
         return line, place, True
     start, end, _ = frames.last(line)
-    return line[start : min(end, start + SHOWN)], place + start, False
+    return line[start : min(end, start + MAX_LINE_BYTES)], place + start, False

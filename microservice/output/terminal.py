@@ -1,7 +1,7 @@
-"""Output of commands as harmless HTML: colours become CSS classes, every other control sequence is dropped.
+"""Renders output as harmless HTML: colours become CSS classes, every other control sequence is dropped.
 
-Whatever a host prints is hostile until proven otherwise: it is escaped here, marks that reorder or hide text are shown
-as what they are, and a line that never ends is clipped. Nothing else in the console may turn output into markup.
+Output of a host is hostile: it is escaped here, characters that reorder or hide text are shown by their code, and long
+lines are clipped. No other code in the console may turn output into markup.
 """
 
 import re
@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from django.utils.html import escape
 from django.utils.safestring import SafeString, mark_safe
-from django.utils.translation import ngettext
+from django.utils.translation import gettext, ngettext
 
 from deployer.engine.text import decode, recognised
 
@@ -22,7 +22,7 @@ SEQUENCE = re.compile(
     r"|(?:\x1b[PX^_]|[\x90\x98\x9e\x9f])[^\x1b\x9c\n]*(?:\x1b\\|\x9c)?"
     r"|\x1b[ -/]{0,8}[0-~]?"
 )
-# Control characters, and marks that reorder, join or hide what is read: shown by their code.
+# Control characters, and characters that reorder, join or hide text: shown by their code.
 HIDDEN = re.compile(
     "[\x00-\x08\x0b-\x1f\x7f-\x9f\u00ad\u061c\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb]"
 )
@@ -34,8 +34,10 @@ KNOWN = frozenset(COLOURS) | frozenset(WEIGHTS.values())
 
 @dataclass(frozen=True, slots=True)
 class Rendered:
-    """A piece of output as HTML, and the style that holds where the next piece starts (words with spaces between).
-    `whole`: all of its text is there, no line was clipped, and none was rewritten."""
+    """Output as HTML, and the style with which the next piece starts (words separated by spaces).
+
+    `whole`: the text is complete: no line was clipped or rewritten.
+    """
 
     html: SafeString
     style: str
@@ -43,8 +45,10 @@ class Rendered:
 
 
 def render(data: bytes | str, style: str = "", encoding: str = "", frames: bool = False) -> Rendered:
-    """Turns output into escaped HTML, starting in `style` (as an earlier piece left it; unknown words are ignored). Of
-    a line that was rewritten, the last frame is shown, or with `frames` all of them, one below the other."""
+    """Render output as escaped HTML, starting in `style` (of the piece before; unknown words are ignored).
+
+    Of a line that was rewritten, the last frame is shown, or with `frames` all of them, one below the other.
+    """
     text = decoded(data, encoding) if isinstance(data, bytes) else data
     if frames:
         text = text.replace("\r\n", "\n").replace("\r", "\n")
@@ -60,7 +64,7 @@ def render(data: bytes | str, style: str = "", encoding: str = "", frames: bool 
 
 
 def decoded(data: bytes, encoding: str = "") -> str:
-    """Line by line, for several programs may print into one output."""
+    """Decode each line by itself, because several programs may print into one output."""
     if not encoding or encoding == "utf-8":
         try:
             return data.decode()
@@ -70,23 +74,23 @@ def decoded(data: bytes, encoding: str = "") -> str:
 
 
 def has_text(frame: bytes | str) -> bool:
-    """Whether anything of it is seen."""
+    """Return whether the frame has visible text."""
     text = frame.decode("utf-8", "replace") if isinstance(frame, bytes) else frame
     return bool(SEQUENCE.sub("", text).strip())
 
 
 def plain(text: str) -> str:
-    """The same output as bare text, for a title or an error line: no sequences, hidden marks shown by their code."""
+    """Return output as plain text, for a title or an error: without sequences, hidden characters by their code."""
     return HIDDEN.sub(lambda match: _name(match[0]), SEQUENCE.sub("", text.replace("\r\n", "\n").replace("\r", "\n")))
 
 
 def end_of(line: str) -> str:
-    """The last frame of a line of which only the end was read, and which says so."""
+    """Return the last frame of a line of which only the end was read, marked with an ellipsis."""
     return "… " + _last_frame(line.rstrip("\r"))[1]
 
 
 def _line(out: list[str], line: str, style: frozenset[str]) -> tuple[frozenset[str], bool]:
-    """Appends one line; the style that it leaves, and whether all of it is shown."""
+    """Append one line; return the style after it, and whether all of it is shown."""
     line, earlier = line.rstrip("\r"), 0
     if "\r" in line:
         hidden, line, earlier = _last_frame(line)
@@ -106,7 +110,7 @@ def _line(out: list[str], line: str, style: frozenset[str]) -> tuple[frozenset[s
 
 
 def _last_frame(line: str) -> tuple[str, str, int]:
-    """What came before the last frame that shows anything, that frame, and how many before it showed something."""
+    """Return (everything before the last visible frame, that frame, the number of visible frames before it)."""
     frames = line.split("\r")
     seen = [number for number, frame in enumerate(frames) if has_text(frame)]
     number = seen[-1] if seen else len(frames) - 1
@@ -114,12 +118,12 @@ def _last_frame(line: str) -> tuple[str, str, int]:
 
 
 def _write(out: list[str], text: str, style: frozenset[str], room: int) -> int:
-    """Appends `text` in `style`; returns how many characters the line may still have (below 0: clipped)."""
+    """Append `text` in `style`; return how many characters the line may still have (below 0: clipped)."""
     if not text or room < 0:
         return room
     written = _visible(text[:room])
     if len(text) > room:
-        note = f"… the rest of this line is not shown (over {LINE_LIMIT} characters)"
+        note = escape(gettext("… the rest of this line is not shown (over %(n)d characters)") % {"n": LINE_LIMIT})
         written += f'<span class="clipped">{note}</span>'
         room = -1
     else:
@@ -130,7 +134,7 @@ def _write(out: list[str], text: str, style: frozenset[str], room: int) -> int:
 
 
 def _visible(line: str) -> str:
-    """Escaped text in which hidden marks are spans that name them."""
+    """Return escaped text with spans in place of hidden characters."""
     parts: list[str] = []
     at = 0
     for match in HIDDEN.finditer(line):
@@ -147,7 +151,7 @@ def _name(character: str) -> str:
 
 
 def _restyle(style: frozenset[str], arguments: str) -> frozenset[str]:
-    """The style after one SGR sequence. Backgrounds and 256 colours are left out: no theme could promise contrast."""
+    """Return the style after one SGR sequence. Backgrounds and 256 colours are ignored: contrast cannot be ensured."""
     codes = [int(part) if part.isdigit() else 0 for part in arguments.replace(":", ";").split(";")]
     now = set(style)
     at = 0

@@ -1,1 +1,1 @@
-"""How a version gets its package or its build's end: by an upload, by hand; and what follows then."""
+"""How a version gets its package, or the end of its build by hand, and what follows."""

@@ -1,6 +1,6 @@
-"""What follows by itself when a build ends: who asked is told, and instances of `auto_deploy_tag` go to what was built.
+"""What follows the end of a build: callbacks, and an upgrade of the instances with the service's `auto_deploy_tag`.
 
-It stands above requests, because it makes some; so whatever ends a build stands above it.
+It is above `deployments`, because it requests some; so whatever ends a build is above this module.
 """
 
 import logging
@@ -21,25 +21,27 @@ log = logging.getLogger(__name__)
 
 
 def build_ended(version: MicroServiceVersion, attempt: str = "") -> None:
-    """Call in the transaction that moves a version's build to its end, with the version as it is then. `attempt`: which
-    end of which of its builds that was; "": none, a package or a status was sent."""
+    """Queue the callbacks of a build's end and start the upgrade that follows a success.
+
+    Call in the transaction that ends the build, with the version as it is then. `attempt`: which end of which of its
+    builds it was; "" where a package or a status was sent.
+    """
     notify.build_ended(version, attempt)
     if version.status == BuildStatus.SUCCESS:
-        _carry_on(version)
+        _upgrade_instances(version)
 
 
-def _carry_on(version: MicroServiceVersion) -> None:
-    """Starts what follows, once.
+def _upgrade_instances(version: MicroServiceVersion) -> None:
+    """Upgrade the instances with the service's tag that run an older version.
 
-    Instances with the service's tag that run an older version go to this one, except in maintenance, locked, or on a
-    host that is closed to the service; nothing follows a version that is marked bad, has no package, or is not the
-    newest that was built.
+    Leaves out instances that are locked, in maintenance, or on a host that is closed to the service. Does nothing for
+    a version that is marked bad, has no package, or is not the newest that was built.
     """
     service = version.microservice
     if not service.auto_deploy_tag or version.bad or not version.file_path:
         return
-    good = service.versions.filter(status=BuildStatus.SUCCESS, bad=False)
-    if good.filter(pk__gt=version.pk).exists():
+    built = service.versions.filter(status=BuildStatus.SUCCESS, bad=False)
+    if built.filter(pk__gt=version.pk).exists():
         return
     rows = MicroServiceInstance.objects.filter(
         microservice=service,
@@ -68,4 +70,4 @@ def _carry_on(version: MicroServiceVersion) -> None:
                     ),
                 )
         except Problem as problem:
-            log.warning("%s %s does not follow by itself: %s", service.name, version.version, problem.detail)
+            log.warning("no automatic upgrade of %s to %s: %s", service.name, version.version, problem.detail)

@@ -1,4 +1,4 @@
-"""What people and CI change of a version, and what follows where that ends its build."""
+"""Changes a version on request, and triggers what follows where that ends its build."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -14,12 +14,12 @@ from . import auto_deploy
 
 
 def change(caller: Caller, version: MicroServiceVersion, fields: Mapping[str, Any]) -> MicroServiceVersion:
-    """Changes some of catalog.VERSION_CHANGES. Refuses as `catalog.versions` does."""
-    made = versions.checked(version, fields)
-    if made is None:
+    """Change some of catalog.VERSION_CHANGES. Refuses as `catalog.versions` does."""
+    checked = versions.checked(version, fields)
+    if checked is None:
         return version
     with transaction.atomic():
-        versions.write(caller, version, made)
-        if "status" in made.after and version.status not in BUILD_TRANSITIONS:
+        versions.write(caller, version, checked)
+        if "status" in checked.after and version.status not in BUILD_TRANSITIONS:
             auto_deploy.build_ended(version)
     return version

@@ -97,7 +97,7 @@ def test_without_callbacks_a_bad_end_costs_one_look_and_a_good_one_nothing(djang
     for status, statements in ((OperationStatus.FAILED, 1), (OperationStatus.SUCCEEDED, 0)):
         operation.status = status
         with django_assert_num_queries(statements):
-            notify.fill([events.of_operation(operation)])
+            notify.queue_callbacks([events.of_operation(operation)])
 
 
 def test_a_broken_lock_is_told():

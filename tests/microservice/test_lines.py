@@ -64,7 +64,7 @@ def test_a_line_of_a_megabyte_takes_one_place_and_hides_nothing_behind_it(operat
     first = lines.window(operation.pk, 1, whole=True)
     assert first.next == 2
     huge = lines.window(operation.pk, 2, whole=True)
-    assert huge.lines[0][0] == 2 and len(huge.lines[0][1]) == lines.SHOWN and huge.next == 3
+    assert huge.lines[0][0] == 2 and len(huge.lines[0][1]) == lines.MAX_LINE_BYTES and huge.next == 3
     assert texts(lines.window(operation.pk, 3, whole=True)) == [b"last"]
 
 

@@ -40,7 +40,7 @@ def test_every_stretch_of_the_output_is_what_was_written(operation):
 def test_an_operation_without_output_has_size_nought(operation):
     assert logs.size(operation.pk) == 0
     assert list(logs.read(operation.pk, 0, 0)) == []
-    assert logs.search(operation.pk, "x", 0, 0) == logs.Found()
+    assert logs.search(operation.pk, "x", 0, 0) == logs.SearchResult()
 
 
 def test_other_operations_output_is_never_read(operation):
@@ -88,7 +88,7 @@ def test_a_line_without_an_end_is_searched_whole(operation):
     whole = fleet.output(operation, *cut(line, seed=3, longest=40_000))
     found = logs.search(operation.pk, "NEEDLE", 0, len(whole))
     assert found.hits == 300
-    assert all(len(text) <= logs.LINE_SHOWN for _, text in found.lines)
+    assert all(len(text) <= logs.MAX_LINE_BYTES for _, text in found.lines)
 
 
 def test_a_hit_that_is_cut_in_a_line_without_an_end_is_one_hit(operation):

@@ -83,8 +83,8 @@ def test_packages_from_before_are_written_anew_on_request(store):  # noqa: F811
     assert "4 packages" in out.getvalue()
     call_command("rewrite_packages", stdout=out)
     said = out.getvalue()
-    assert "1 rewritten, 1 in use, 2 left as they are." in said
-    assert "shop 2.0: left as it is" in said and "shop 3.0: left as it is, it is not in the store" in said
+    assert "1 rewritten, 1 in use, 2 not rewritten." in said
+    assert "shop 2.0: not rewritten." in said and "shop 3.0: not rewritten. It is not in the store." in said
     old = one.file_path
     one.refresh_from_db()
     with stored.open_package(one) as file:

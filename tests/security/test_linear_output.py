@@ -41,7 +41,7 @@ SIZES = (16_384, 65_536)
         terminal.plain,
         last_line,
         lambda text: (
-            logs.Sought("error").finditer(text.encode()) and list(logs.pattern_of("ä").finditer(text.encode()))
+            logs.SearchTerm("error").finditer(text.encode()) and list(logs.pattern_of("ä").finditer(text.encode()))
         ),
     ],
     ids=["render", "plain", "last line", "search"],
@@ -72,7 +72,7 @@ def test_a_window_of_output_that_came_byte_by_byte_is_put_together_once(monkeypa
     made = fleet.running().operations.get()
     Output.objects.create(operation=made, start=0, line=0, data=b"A" * 20_000)
     window = lines.window(made.pk, 1, whole=True)
-    assert window.lines[0][1] == b"A" * lines.SHOWN and not joined
+    assert window.lines[0][1] == b"A" * lines.MAX_LINE_BYTES and not joined
 
 
 class _Counted(bytes):

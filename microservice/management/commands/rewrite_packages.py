@@ -1,4 +1,4 @@
-"""`manage.py rewrite_packages`: writes packages anew that were stored before this was done on their way in."""
+"""`manage.py rewrite_packages`: rewrites packages that were stored before uploads were rewritten."""
 
 from typing import Any
 
@@ -13,18 +13,18 @@ from microservice.status import OPERATION_OPEN
 
 
 class Command(BaseCommand):
-    help = "Writes stored packages anew that were uploaded before packages were rewritten on their way in."
+    help = "Rewrite stored packages that were uploaded before uploads were rewritten."
 
     def add_arguments(self, parser: CommandParser) -> None:
-        parser.add_argument("--dry-run", action="store_true", help="only say how many there are")
+        parser.add_argument("--dry-run", action="store_true", help="only print how many there are")
 
     def handle(self, *args: object, **options: Any) -> None:
-        """One after the other, newest first; may be ended and started again. The hosts' releases stay as they are."""
+        """Rewrite one after the other, newest first; can be interrupted and restarted. Releases on hosts stay."""
         old = MicroServiceVersion.objects.filter(manifest="").exclude(sha256="").exclude(file_path="")
         if options["dry_run"]:
-            self.stdout.write(f"{old.count()} packages are as they were uploaded.")
+            self.stdout.write(f"{old.count()} packages are to be rewritten.")
             return
-        counts = {"rewritten": 0, "in use": 0, "left as they are": 0}
+        counts = {"rewritten": 0, "in use": 0, "not rewritten": 0}
         for number in list(old.order_by("-pk").values_list("pk", flat=True)):
             version = old.select_related("microservice").filter(pk=number).first()
             if version is not None:
@@ -33,18 +33,18 @@ class Command(BaseCommand):
 
     def _one(self, version: MicroServiceVersion) -> str:
         name = f"{version.microservice.name} {version.version}"
-        # An operation that goes on was given the hash and the name that the row has now.
+        # An open operation has the hash and the path that the row has now.
         if Operation.objects.filter(dest_version=version, status__in=OPERATION_OPEN).exists():
-            self.stdout.write(f"{name}: an operation needs it at the moment; run this again later.")
+            self.stdout.write(f"{name}: an operation is using it. Run this command again later.")
             return "in use"
         before = version.sha256
         try:
             if not store.rewrite(version):
                 return "in use"
         except (BadArchive, FileNotFoundError) as error:
-            reason = str(error) if isinstance(error, BadArchive) else "it is not in the store"
-            self.stdout.write(f"{name}: left as it is, {reason}. Mark it bad, or publish it as another version.")
-            return "left as they are"
+            reason = str(error) if isinstance(error, BadArchive) else "It is not in the store."
+            self.stdout.write(f"{name}: not rewritten. {reason} Mark it bad, or publish it as another version.")
+            return "not rewritten"
         record(
             Caller(name="manage.py rewrite_packages"),
             "change",

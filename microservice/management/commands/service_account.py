@@ -1,4 +1,4 @@
-"""Makes a service account: what a pipeline's tokens belong to, so that they are no person's."""
+"""`manage.py service_account`: creates a service account, which owns the tokens of a pipeline instead of a person."""
 
 from typing import Any
 
@@ -18,10 +18,10 @@ BY = Caller(name="manage.py service_account", scopes=SYSTEM.scopes)
 
 
 class Command(BaseCommand):
-    help = "Makes a service account, or gives one a role in another team. It has tokens and no password."
+    help = "Create a service account, or give one a role in a team. It has tokens and no password."
 
     def add_arguments(self, parser: CommandParser) -> None:
-        parser.add_argument("name", help="of the account: letters, digits and @ . + - _")
+        parser.add_argument("name", help="its name: letters, digits and @ . + - _")
         parser.add_argument("--team", help="the team in which it has a role")
         parser.add_argument("--role", choices=Role.values, default=Role.PUBLISHER.value, help="default: publisher")
 
@@ -31,7 +31,7 @@ class Command(BaseCommand):
         if options["team"]:
             team = Team.objects.filter(name=options["team"]).first()
             if team is None:
-                raise CommandError(f"there is no team {options['team']}")
+                raise CommandError(f"team {options['team']} not found")
         try:
             user = _account(options["name"])
             if team:
@@ -49,5 +49,5 @@ def _account(name: str):
         user = accounts.create_user(BY, {"username": name, "service": True})
         record(BY, "create", "user", user, after={"username": name, "service": True})
     elif not is_service(user):
-        raise CommandError(f"{name} is a person: choose another name for the service account")
+        raise CommandError(f"{name} is a person's account: choose another name for the service account")
     return user

@@ -1,4 +1,4 @@
-"""Makes an API token and prints it."""
+"""`manage.py token`: creates an API token and prints it."""
 
 import re
 from datetime import datetime, timedelta
@@ -22,21 +22,20 @@ UNITS = {"m": "minutes", "h": "hours", "d": "days"}
 
 
 class Command(BaseCommand):
-    help = "Makes an API token and prints it, alone, on standard output. It is shown this once."
+    help = "Create an API token and print it, alone, on standard output. It cannot be shown again."
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("name", help="what the token is for")
-        parser.add_argument("--scopes", required=True, help=f"with commas between: {','.join(SCOPES)}")
+        parser.add_argument("--scopes", required=True, help=f"separated by commas: {','.join(SCOPES)}")
         parser.add_argument(
             "--user",
             required=True,
-            help="whose token it is: a service account (manage.py service_account), or a person",
+            help="the account that owns the token: a service account (manage.py service_account), or a person",
         )
-        parser.add_argument("--services", default="", help="ids or names with commas between; none: all")
+        parser.add_argument("--services", default="", help="ids or names, separated by commas; default: all services")
         parser.add_argument(
             "--expires",
-            help="2027-01-31T00:00:00Z, a time from now (30d, 12h, 90m) or never; "
-            "after TOKEN_LIFETIME_DAYS days where it is not named",
+            help="2027-01-31T00:00:00Z, a time from now (30d, 12h, 90m), or never; default: TOKEN_LIFETIME_DAYS from now",
         )
 
     def handle(self, *args: object, **options: Any) -> None:
@@ -44,7 +43,7 @@ class Command(BaseCommand):
         scopes = options["scopes"].replace(",", " ").split()
         lacking = [scope for scope in scopes if scope in SCOPES and scope not in scopes_of(user)]
         if lacking:
-            raise CommandError(f"{user.get_username()} does not have the right {', '.join(lacking)}")
+            raise CommandError(f"{user.get_username()} does not have these rights: {', '.join(lacking)}")
         try:
             row, text = make_token(
                 user,
@@ -65,19 +64,19 @@ def _user(name: str):
     users = get_user_model().objects.filter(is_active=True)
     user = users.filter(**{users.model.USERNAME_FIELD: name}).first()
     if user is None:
-        raise CommandError(f"there is no active user {name}")
+        raise CommandError(f"active user {name} not found")
     return user
 
 
 def _services(text: str) -> list[int]:
-    found = []
+    numbers = []
     for which in text.replace(",", " ").split():
         number = parse_id(which)
         service = MicroService.objects.filter(**({"name": which} if number is None else {"pk": number})).first()
         if service is None:
-            raise CommandError(f"there is no service {which}")
-        found.append(service.pk)
-    return found
+            raise CommandError(f"service {which} not found")
+        numbers.append(service.pk)
+    return numbers
 
 
 def _expires(text: str | None) -> datetime | None:
@@ -93,5 +92,5 @@ def _expires(text: str | None) -> datetime | None:
     except ValueError:
         moment = None
     if moment is None:
-        raise CommandError("--expires is neither a time like 2027-01-31T00:00:00Z nor a span like 30d nor never")
+        raise CommandError("--expires must be a time such as 2027-01-31T00:00:00Z, a span such as 30d, or never")
     return moment if timezone.is_aware(moment) else timezone.make_aware(moment)

@@ -280,7 +280,7 @@ def test_events_and_callbacks_have_both_ids(here):
     end_all(made, OperationStatus.UNDONE)
     told = Event.objects.filter(kind="operation").latest("pk")
     assert (told.data["host_id"], told.data["instance_id"]) == (9001, 9002)
-    described = notify._described({("instance.failed", "x"): _failed(made)})
+    described = notify._with_data({("instance.failed", "x"): _failed(made)})
     operation = described["instance.failed", "x"]["operation"]
     assert (operation["host_id"], operation["instance_id"]) == (9001, 9002), json.dumps(operation)
 
