@@ -82,7 +82,7 @@ def _name(event_type: EventType, row: Any) -> str:
     return f"{event_type.value}:{row.operation_id if event_type == EventType.INSTANCE_FAILED else row.deployment_id}"
 
 
-def _with_data(by_name: dict[tuple[EventType, str], Any]) -> dict[tuple[EventType, str], dict[str, Any]]:
+def _with_data(by_name: dict[tuple[EventType, str], Any]) -> dict[tuple[str, str], dict[str, Any]]:
     """Return {(event type, name): data of the callback}. Two queries: deployments, operations."""
     deployments = (
         Deployment.objects.select_related("microservice", "from_version", "dest_version")
@@ -91,7 +91,7 @@ def _with_data(by_name: dict[tuple[EventType, str], Any]) -> dict[tuple[EventTyp
     )
     wanted = {row.operation_id for (event, _), row in by_name.items() if event == EventType.INSTANCE_FAILED}
     operations = Operation.objects.select_related("host").in_bulk(wanted) if wanted else {}
-    data_of = {}
+    data_of: dict[tuple[str, str], dict[str, Any]] = {}
     for (event, name), row in by_name.items():
         deployment = deployments.get(row.deployment_id)
         data = {

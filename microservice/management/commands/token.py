@@ -35,7 +35,7 @@ class Command(BaseCommand):
         parser.add_argument("--services", default="", help="ids or names, separated by commas; default: all services")
         parser.add_argument(
             "--expires",
-            help="2027-01-31T00:00:00Z, a time from now (30d, 12h, 90m), or never; default: TOKEN_LIFETIME_DAYS from now",
+            help="2027-01-31T00:00:00Z, a time from now (30d, 12h, 90m), or never; default: TOKEN_LIFETIME_DAYS",
         )
 
     def handle(self, *args: object, **options: Any) -> None:
