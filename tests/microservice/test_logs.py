@@ -101,9 +101,9 @@ def test_a_hit_that_is_cut_in_a_line_without_an_end_is_one_hit(operation):
 
 def test_beyond_the_room_lines_are_counted_and_the_next_is_named(operation):
     whole = fleet.output(operation, b"hit\nmiss\nhit\nhit hit\n")
-    found = logs.search(operation.pk, "hit", 0, len(whole), most=2)
+    found = logs.search(operation.pk, "hit", 0, len(whole), limit=2)
     assert (found.hits, len(found.lines), found.next_offset) == (4, 2, 13)
-    rest = logs.search(operation.pk, "hit", found.next_offset, len(whole), most=2)
+    rest = logs.search(operation.pk, "hit", found.next_offset, len(whole), limit=2)
     assert (rest.hits, rest.next_offset) == (2, None)
 
 
