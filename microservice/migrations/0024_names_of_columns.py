@@ -6,7 +6,7 @@ NOT_ALL_DIGITS = RegexValidator(r"^\d+\Z", code="all_digits", inverse_match=True
 
 
 class Migration(migrations.Migration):
-    dependencies = [("microservice", "0022_status_message")]
+    dependencies = [("microservice", "0023_operation_error_params")]
 
     operations = [
         migrations.RemoveIndex("microserviceinstance", "instance_again"),
