@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from messages import Message, json_params
-from messages.rendering import hint, literal, render
+from messages.rendering import hint, render
 
 from .problem_codes import CODES
 
@@ -47,18 +47,14 @@ class Problem(Exception):
     def __init__(
         self,
         status: int,
-        message: Message | str,
-        detail: str = "",
-        hint: str = "",
-        errors: Iterable[FieldError | dict[str, Any]] | None = None,
+        message: Message,
+        errors: Iterable[FieldError] | None = None,
         headers: Mapping[str, str] | None = None,
         page: str = "",
     ):
         self.status = status
-        if isinstance(message, str):  # its code, and a finished sentence
-            self.code, self.message = message, literal(detail, hint)
-        else:
-            self.code, self.message = message.code.partition(".")[0], message
+        self.message = message
+        self.code = message.code.partition(".")[0]
         self.field_errors = list(errors or ())
         self.headers = dict(headers or {})
         self.page = page  # the console's page where what is missing can be configured
@@ -78,7 +74,7 @@ class Problem(Exception):
 
     @property
     def errors(self) -> list[dict[str, Any]]:
-        return [error if isinstance(error, dict) else error.as_dict for error in self.field_errors]
+        return [error.as_dict for error in self.field_errors]
 
     def __str__(self) -> str:
         return self.detail
@@ -97,11 +93,8 @@ def refused(
     )
 
 
-def invalid(pointer: str, reason: Message | str, code: str = "invalid", hint: str = "", **params: Any) -> Problem:
-    """422: well formed, and wrong at `pointer`. `reason`: the code of a text, with its parameters."""
-    field = pointer.lstrip("/").replace("/", ".") or "the request"
-    if isinstance(reason, str) and " " in reason:  # a finished sentence
-        return Problem(422, code, f"{field}: {reason}", hint, [{"pointer": pointer, "reason": reason}])
+def invalid(pointer: str, reason: Message | str, code: str = "invalid", **params: Any) -> Problem:
+    """422: well formed, and not valid at `pointer`. `reason`: a message, or its code with parameters."""
     return invalid_fields([FieldError(pointer, reason, **params)], code)
 
 
@@ -120,15 +113,13 @@ def not_found(what: str) -> Problem:
     return refused("not_found", what=what)
 
 
-def forbidden(detail: str, hint: str = "", **params: Any) -> Problem:
-    """403. `detail`: the code of a text (`forbidden.right`), with its parameters."""
-    return Problem(403, "forbidden", detail, hint) if " " in detail else refused(detail, **params)
+def forbidden(code: str, **params: Any) -> Problem:
+    """403. `code`: of the text (`forbidden.admin`), with its parameters."""
+    return refused(code, **params)
 
 
 def unauthorized(code: str = "unauthorized", **params: Any) -> Problem:
     challenge = {"WWW-Authenticate": 'Bearer realm="deployer"'}
-    if " " in code:
-        return Problem(401, "unauthorized", code, "Send Authorization: Bearer <token>, or sign in.", headers=challenge)
     return refused(code, headers=challenge, **params)
 
 
@@ -137,8 +128,6 @@ def reauthenticate() -> Problem:
     return refused("reauthenticate", [FieldError("/own_password", "password_required")])
 
 
-def conflict(
-    code: str, detail: str = "", hint: str = "", errors: list[dict[str, Any]] | None = None, **params: Any
-) -> Problem:
+def conflict(code: str, **params: Any) -> Problem:
     """409: the request is valid and conflicts with the current state."""
-    return Problem(409, code, detail, hint, errors) if detail else refused(code, **params)
+    return refused(code, **params)

@@ -5,7 +5,7 @@ from typing import Any
 from django import forms
 from django.utils.translation import gettext_lazy as _
 
-from access.problems import Problem
+from access.problems import Problem, invalid
 from asset import imports
 
 
@@ -46,5 +46,7 @@ class HostImportForm(forms.Form):
             try:
                 return imports.from_json(text.encode())
             except Problem as problem:
-                raise Problem(422, problem.code, problem.detail.replace("The body", "The text")) from problem
+                if problem.code != "not_json":
+                    raise
+                raise invalid("/text", "text_not_json") from problem
         return imports.from_csv(text)

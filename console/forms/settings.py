@@ -8,7 +8,7 @@ from typing import Any
 from django import forms
 from django.utils.translation import gettext_lazy as _
 
-from access.problems import Problem
+from access.problems import FieldError, Problem
 from integrations import registry
 from messages.rendering import render
 
@@ -211,10 +211,11 @@ def integration_forms(data: Mapping[str, Any] | None, shown: Mapping[str, Any]) 
 def add_problem_to_parts(integrations: list[IntegrationForm], problem: Problem) -> None:
     """Add the errors of `/integration/field` to that field of that integration's form."""
     for form in integrations:
+        prefix = f"/{form.name}"
         errors = [
-            {**error, "pointer": error["pointer"].removeprefix(f"/{form.name}")}
-            for error in problem.errors
-            if error["pointer"].startswith(f"/{form.name}/")
+            FieldError(error.pointer.removeprefix(prefix), error.reason)
+            for error in problem.field_errors
+            if error.pointer.startswith(f"{prefix}/")
         ]
         if errors:
-            add_problem(form, Problem(problem.status, problem.code, problem.detail, errors=errors))
+            add_problem(form, Problem(problem.status, problem.message, errors=errors))

@@ -6,10 +6,11 @@ import pytest
 from django.utils import timezone
 
 from access.callers import SYSTEM
-from access.problems import Problem, conflict
+from access.problems import Problem
 from audit.models import History
 from builds import build_requests, execution, rebuilds, servers
 from builds.models import Build
+from integrations.registry import not_configured
 from microservice.models import MicroServiceVersion
 from microservice.publishing import upload
 from microservice.status import BuildStatus
@@ -100,11 +101,11 @@ def test_settings_that_are_gone_for_a_while_end_no_build(server, origin, monkeyp
     there = servers.provider_of
 
     def gone(name):
-        raise conflict("not_configured", f"{name} is not set up.")
+        raise not_configured(name)
 
     monkeypatch.setattr(servers, "provider_of", gone)
     build = moved(build)
-    assert (build.status, "is not set up" in build.detail) == (B.BUILDING, True)
+    assert (build.status, "is not configured" in build.detail) == (B.BUILDING, True)
     monkeypatch.setattr(servers, "provider_of", there)
     ends(server)
     assert to_its_end(build).status == B.SUCCESS

@@ -27,15 +27,13 @@ MAKERS: dict[str, tuple[int, frozenset[str]]] = {
     "InvalidValue": (0, frozenset({"reason"})),
     "FieldError": (1, frozenset({"pointer", "reason", "more"})),
     "refused": (0, frozenset({"code", "errors", "headers", "page"})),
-    "invalid": (1, frozenset({"pointer", "reason", "code", "hint"})),
-    "forbidden": (0, frozenset({"detail", "hint"})),
+    "invalid": (1, frozenset({"pointer", "reason", "code"})),
+    "forbidden": (0, frozenset({"code"})),
     "unauthorized": (0, frozenset({"code"})),
-    "conflict": (0, frozenset({"code", "detail", "hint", "errors"})),
+    "conflict": (0, frozenset({"code", "errors", "headers", "page"})),
     "BadArchive": (0, frozenset()),
-    "Problem": (1, frozenset({"status", "message", "detail", "hint", "errors", "headers", "page"})),
 }
-WITH_DETAIL = {"conflict": 1, "Problem": 2}  # where their finished sentence stands, after a code
-REFUSALS = frozenset({"refused", "forbidden", "unauthorized", "conflict", "Problem"})
+REFUSALS = frozenset({"refused", "forbidden", "unauthorized", "conflict"})
 
 
 @dataclass(frozen=True)
@@ -76,6 +74,17 @@ def strings() -> frozenset[str]:
     )
 
 
+def strings_outside(path: str) -> set[str]:
+    """Every text constant of the product but those of one module."""
+    return {
+        node.value
+        for name, tree in modules().items()
+        if name != path
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Constant) and isinstance(node.value, str)
+    }
+
+
 @cache
 def prefixes() -> frozenset[str]:
     """What begins f-strings such as f"integration.{name}": codes that are chosen at run time."""
@@ -97,8 +106,7 @@ def _calls() -> Iterator[Call]:
                 place, own = MAKERS[maker]
                 named = {keyword.arg: keyword.value for keyword in node.keywords}
                 code = node.args[place] if len(node.args) > place else named.get("reason") or named.get("code")
-                detail = maker in WITH_DETAIL and (len(node.args) > WITH_DETAIL[maker] or "detail" in named)
-                sentence = _is_sentence(code) or detail
+                sentence = _is_sentence(code)
                 codes = tuple(text for text in _constants(code) if " " not in text)
                 yield Call(f"{path}:{node.lineno}", maker, codes, _params(node, maker, named, own), sentence)
 
