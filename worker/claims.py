@@ -25,13 +25,15 @@ from microservice.deployments import advance
 from microservice.deployments.rollout import Due, InFlight, Limits, choose
 from microservice.models import Deployment, MicroServiceInstance, MicroServiceVersion, Operation
 from microservice.status import Action, DeploymentStatus, OperationStatus
-from runtime.sql import fetch_all, literals, placeholders
+from runtime.sql import fetch_all, placeholders
 
+from . import statements
 from .results import OperationResult, record_results
 
 # A new instance of a service on a host starts above every fence that an earlier one could have reached there, because
 # ids only grow: the host may remember the earlier one's.
 FENCES_PER_INSTANCE = 1 << 20
+_SQLITE_NOW = "STRFTIME('%%Y-%%m-%%d %%H:%%M:%%f', 'NOW')"  # as Now() of Django says it
 _CLAIMABLE = (DeploymentStatus.QUEUED, DeploymentStatus.RUNNING)
 _MAX_DEPLOYMENTS = 24  # open deployments that are looked at for one claim
 
@@ -87,38 +89,12 @@ def claim(
     return [Claim(row, row.pk in began, row.sent_before) for row in rows], told
 
 
-_QUEUED = f"o.status = {literals(OperationStatus.QUEUED)} AND o.instance_id IS NOT NULL"  # without: it waits
-_WAITING = f"""
-FROM deployment d WHERE d.status IN ({literals(*_CLAIMABLE)})
-AND EXISTS (SELECT 1 FROM operation o WHERE o.deployment_id = d.id AND {_QUEUED})
-"""  # noqa: S608
-_LOOK = f"""
-SELECT EXISTS (SELECT 1 {_WAITING}),
-EXISTS (SELECT 1 FROM operation WHERE status = {literals(OperationStatus.RUNNING)} AND lease < {{now}})
-OR EXISTS (SELECT 1 FROM operation WHERE status = {literals(OperationStatus.UNKNOWN)} AND due IS NOT NULL),
-EXISTS (SELECT 1 FROM asset_team)
-"""  # noqa: S608
-_FROM = "FROM operation o JOIN deployment d ON d.id = o.deployment_id JOIN asset a ON a.id = o.host_id"
-_IN_FLIGHT = f"""
-SELECT o.deployment_id, d.microservice_id, o.host_id, a.jump_host_id, COUNT(*)
-{_FROM} WHERE o.status = {literals(OperationStatus.RUNNING)} GROUP BY 1, 2, 3, 4
-"""
-_HEAD = f"""
-SELECT o.id, o.deployment_id, d.microservice_id, o.host_id, a.jump_host_id {_FROM} WHERE o.id IN
-(SELECT id FROM (SELECT o.id FROM operation o WHERE o.deployment_id = %s AND {_QUEUED} ORDER BY o.id LIMIT %s) h)
-"""  # noqa: S608
-
-_CLOSED = f"""
-SELECT o.id FROM operation o JOIN deployment d ON d.id = o.deployment_id
-WHERE o.id IN ({{places}}) AND o.action <> '{Action.DELETE.value}' AND {tenancy.CLOSED}
-"""  # noqa: S608
-
-
 def _has_work() -> tuple[bool, bool, bool]:
     """Whether there may be something due, and something that nobody keeps alive; most often there is nothing. And
     whether any host belongs to a team."""
-    now = "STRFTIME('%%Y-%%m-%%d %%H:%%M:%%f', 'NOW')" if connection.vendor == "sqlite" else "CURRENT_TIMESTAMP"
-    due, expired, teams = fetch_all(_LOOK.format(now=now))[0]
+    now = _SQLITE_NOW if connection.vendor == "sqlite" else "CURRENT_TIMESTAMP"
+    statuses = OperationStatus.QUEUED, OperationStatus.RUNNING, OperationStatus.UNKNOWN
+    due, expired, teams = fetch_all(statements.HAS_WORK.replace(":now", now), *_CLAIMABLE, *statuses)[0]
     return bool(due), bool(expired), bool(teams)
 
 
@@ -158,7 +134,7 @@ def _due(mine: Counter, most: int, free: int, around: bool) -> list[int]:
         return []
     running = _in_flight()
     # Those with the fewest in flight first: the fair turn is theirs.
-    waiting = (number for (number,) in fetch_all(f"SELECT d.id {_WAITING}"))
+    waiting = (number for (number,) in fetch_all(statements.WAITING_DEPLOYMENTS, *_CLAIMABLE, OperationStatus.QUEUED))
     turn = sorted(waiting, key=lambda number: (running.deployment.get(number, 0), number))[:_MAX_DEPLOYMENTS]
     if not turn:
         return []
@@ -166,7 +142,8 @@ def _due(mine: Counter, most: int, free: int, around: bool) -> list[int]:
     turn = advance.lock(turn, around)
     if not turn:
         return []
-    rows = fetch_all(" UNION ALL ".join([_HEAD] * len(turn)), *(value for one in turn for value in (one, most + 8)))
+    each = [value for number in turn for value in (number, OperationStatus.QUEUED, most + 8)]
+    rows = fetch_all(" UNION ALL ".join([statements.NEXT_OF_DEPLOYMENT] * len(turn)), *each)
     candidates = sorted((Due(*row) for row in rows), key=lambda due: due.operation)
     reserve = max(1, settings.WORKER_CONCURRENCY // 8) if settings.WORKER_CONCURRENCY > 1 else 0
     own = InFlight(running.overall, mine, running.service, running.host, running.jump)
@@ -177,7 +154,8 @@ def _drop_closed(numbers: list[int]) -> tuple[list[int], list[Event]]:
     """Those of these operations that may start, and the events of those that never will, because their host or their
     service was given to another team. These end here, and free their instances; their deployments are locked already.
     """
-    closed = {number for (number,) in fetch_all(_CLOSED.format(places=placeholders(numbers)), *numbers)}
+    closed_sql = statements.CLOSED.replace(":ids", placeholders(numbers)).replace(":closed", tenancy.CLOSED)
+    closed = {number for (number,) in fetch_all(closed_sql, *numbers, Action.DELETE)}
     if not closed:
         return numbers, []
     rows = Operation.objects.filter(pk__in=closed).select_related("host", "deployment").defer("deployment__spec")
@@ -193,7 +171,7 @@ def _in_flight() -> InFlight:
     service: Counter[int] = Counter()
     host: Counter[int] = Counter()
     jump: Counter[int | None] = Counter()
-    for of_deployment, of_service, of_host, of_jump, n in fetch_all(_IN_FLIGHT):
+    for of_deployment, of_service, of_host, of_jump, n in fetch_all(statements.IN_FLIGHT, OperationStatus.RUNNING):
         deployment[of_deployment] += n
         service[of_service] += n
         host[of_host] += n

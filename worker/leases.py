@@ -9,8 +9,9 @@ from collections.abc import Iterable
 from microservice.deployments import advance
 from microservice.models import Operation
 from microservice.status import OperationStatus
-from runtime.sql import fetch_all, for_update, literals, placeholders
+from runtime.sql import fetch_all, for_update, placeholders
 
+from . import statements
 from .claims import lease
 from .progress import Progress
 
@@ -20,10 +21,6 @@ class RowsHeld(Exception):
 
 
 Name = tuple[int, int]  # an operation and its fence
-_MINE = f"""
-SELECT o.id, o.fence, o.cancel_requested FROM operation o
-WHERE o.id IN ({{places}}) AND o.owner = %s AND o.status = {literals(OperationStatus.RUNNING)} ORDER BY o.id {{lock}}
-"""  # noqa: S608
 
 
 def owned(owner: str, held: dict[int, Progress], renew: bool, around: bool = False) -> set[Name]:
@@ -44,7 +41,8 @@ def owned(owner: str, held: dict[int, Progress], renew: bool, around: bool = Fal
 
 
 def _rows_owned(owner: str, held: dict[int, Progress], lock: str) -> Iterable[Name]:
-    for number, fence, cancel in fetch_all(_MINE.format(places=placeholders(held), lock=lock), *held, owner):
+    sql = statements.OWNED.replace(":ids", placeholders(held)).replace(":lock", lock)
+    for number, fence, cancel in fetch_all(sql, *held, owner, OperationStatus.RUNNING):
         if held[number].name == (number, fence):
             yield number, fence
             if cancel:
