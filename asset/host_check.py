@@ -21,7 +21,7 @@ from audit import events, history
 from deployer.engine import deadlines
 from deployer.engine.codes import sentence
 from deployer.engine.errors import WireError
-from messages import Message
+from messages import Message, json_params
 from messages.invalid import InvalidValue
 from messages.rendering import hint, render
 from runtime.db_connections import release_connection
@@ -108,11 +108,14 @@ def _users(host: Asset) -> list[str]:
 
 
 def shown(host: Asset, finding: Finding) -> dict[str, Any]:
-    """Return the finding with the host's name, and with fingerprints for keys."""
+    """Return the finding as JSON values, with the host's name; sentences are in the active language."""
     return finding.facts() | {
         "error": render(sentence(finding.error)) if finding.error else "",
         "next_step": hint(finding.error) if finding.error else "",
+        "error_code": finding.error.code if finding.error else "",
+        "error_params": json_params(finding.error.params) if finding.error else {},
         "warnings": [render(warning) for warning in finding.warnings],
+        "warning_codes": [warning.as_json() for warning in finding.warnings],
         "host_id": host.pk,
         "hostname": host.hostname,
         "checked": timezone.now(),

@@ -5,6 +5,7 @@ from django.db import models
 
 from access.authorship import CreatedAndUpdated
 from access.secrets import EncryptedField
+from deployer.engine.codes import sentence
 from messages import Message
 from messages.rendering import render
 
@@ -104,7 +105,9 @@ class Asset(Archivable, CreatedAndUpdated):
     @property
     def last_error_text(self) -> str:
         """What went wrong at the last contact, in the reader's language; in English where an older row has no code."""
-        return render(Message.from_json(self.last_error_message)) if self.last_error_message else self.last_error
+        return (
+            render(sentence(Message.from_json(self.last_error_message))) if self.last_error_message else self.last_error
+        )
 
 
 class HostTeam(models.Model):

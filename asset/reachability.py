@@ -8,6 +8,7 @@ from typing import Any
 from django.db.models import Case, DateTimeField, F, Field, JSONField, QuerySet, TextField, Value, When
 from django.db.models.functions import Now
 
+from deployer.engine.codes import sentence
 from messages import Message
 from messages.rendering import LITERAL, english, literal
 
@@ -64,7 +65,7 @@ def _columns(error: Message | str) -> dict[str, Any]:
     message = literal(error) if isinstance(error, str) else error
     has_code = message.code != LITERAL
     return {
-        "last_error": english(message)[:MAX_ERROR],
+        "last_error": english(sentence(message))[:MAX_ERROR],
         "last_error_message": message.as_json() if has_code else None,
     }
 

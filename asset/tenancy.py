@@ -67,10 +67,6 @@ def refusal(service: str, hosts: Collection[str]) -> Problem:
     return refused("host_of_another_team.several", errors, service=service, host=first, more=more)
 
 
-REASON = "belongs to other teams than the service"
-HINT = "Choose a host of the service's team or of no team, or ask an administrator to share this one."
-
-
 def give(host: Asset, teams: Collection[int]) -> None:
     """Set the host's teams (ids); none opens it to everyone. Runs inside the caller's transaction.
 

@@ -56,7 +56,7 @@ def used(server):
 def test_a_new_secret_is_tried_on_the_hosts_that_use_the_old_one_and_nothing_is_saved(used, stranger, server):
     assert [(one["hostname"], one["accepted"]) for one in credential_test.trial(WHO, used, {})] == [("web1", True)]
     (refused,) = credential_test.trial(WHO, used, {"secret": stranger})
-    assert refused["accepted"] is False and "did not let" in render(refused["error"])
+    assert refused["accepted"] is False and "rejected the login" in render(refused["error"])
     with pytest.raises(Problem) as caught:
         credential_test.refuse_unaccepted([refused])
     assert (caught.value.status, caught.value.code) == (409, "credential_refused")
@@ -99,7 +99,7 @@ def test_the_page_tests_and_replaces_and_never_shows_a_secret(used, stranger, se
     assert stranger[40:80] not in answer.content.decode()
     assert reveal(Credential.objects.get().secret) == server.client_key
     said = admin_client.post(path, {**values, "secret": server.client_key}, follow=True).content.decode()
-    assert "1 host let it in" in said
+    assert "1 host accepted it" in said
     assert History.objects.filter(action="change", reason="the secret was replaced").exists()
     before = History.objects.count()
     admin_client.post(path, {"name": "fleet", "kind": "key", "secret": "", "passphrase": "", "test": "on"})

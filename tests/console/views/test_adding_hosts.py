@@ -155,11 +155,11 @@ def test_rejects_invalid_host_key(admin, form, typed, word):
 def test_checks_changed_address(admin, server, form):
     admin.post("/hosts/new/", form | {"host_key": server.host_key})
     host = Asset.objects.get()
-    Asset.objects.update(reachable=False, last_error="was away")
+    Asset.objects.update(reachable=False, last_error="was away", last_error_message=None)
     answer = admin.post(f"/hosts/{host.pk}/edit/", form | {"host_key": host.host_key, "ip": "localhost"})
     page = text_of(admin.get(answer["Location"]).content.decode())
     assert "was away" not in page
-    Asset.objects.update(reachable=False, last_error="was away")
+    Asset.objects.update(reachable=False, last_error="was away", last_error_message=None)
     answer = admin.post(
         f"/hosts/{host.pk}/edit/", form | {"host_key": host.host_key, "ip": "localhost", "description": "x"}
     )
