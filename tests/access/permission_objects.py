@@ -14,8 +14,8 @@ from callbacks.models import Delivery
 from integrations.models import Setting
 from microservice.models import MicroServiceInstance
 from microservice.status import DeploymentStatus, OperationStatus
+from tests import factories
 from tests.access.permission_model import SCOPES, Who
-from tests.microservice import fleet
 
 TEAMS = ("red", "blue")
 THINGS = (*TEAMS, "nobody")
@@ -44,10 +44,10 @@ class Things:
 
     def _service(self, thing: str) -> dict:
         team = self.teams.get(thing)
-        service = fleet.service(f"of-{thing}", team=team)
-        old, new = fleet.versions(service, 2)
-        running = fleet.instances(old, fleet.hosts(1, prefix=f"{thing}-"))
-        made = fleet.deployment(running, new, DeploymentStatus.FAILED, OperationStatus.UNDONE)
+        service = factories.service(f"of-{thing}", team=team)
+        old, new = factories.versions(service, 2)
+        running = factories.instances(old, factories.hosts(1, prefix=f"{thing}-"))
+        made = factories.deployment(running, new, DeploymentStatus.FAILED, OperationStatus.UNDONE)
         Build.objects.create(version=old, origin="git", status=2)
         ids = {
             "service": service.pk,

@@ -8,8 +8,8 @@ from access.roles import Role
 from access.tokens import make_token
 from audit.models import History
 from microservice.models import MicroService
+from tests import factories
 from tests.api.conftest import Api, api, store  # noqa: F401
-from tests.microservice import fleet
 
 pytestmark = pytest.mark.django_db
 EVERY = ["read", "publish", "deploy", "admin"]
@@ -27,13 +27,13 @@ def red(db):
 
 
 def test_what_another_teams_people_do_is_not_seen_in_any_list(red):
-    own = fleet.deployment(
-        fleet.instances(fleet.versions(fleet.service("own", team=red), 2)[0], fleet.hosts()),
+    own = factories.deployment(
+        factories.instances(factories.versions(factories.service("own", team=red), 2)[0], factories.hosts()),
         MicroService.objects.get(name="own").versions.last(),
     )
-    other_service = fleet.service("other", team=Team.objects.create(name="blue"))
-    other = fleet.deployment(
-        fleet.instances(fleet.versions(other_service, 2)[0], fleet.hosts()), other_service.versions.last()
+    other_service = factories.service("other", team=Team.objects.create(name="blue"))
+    other = factories.deployment(
+        factories.instances(factories.versions(other_service, 2)[0], factories.hosts()), other_service.versions.last()
     )
     History.objects.create(actor="x", action="change", subject="service", microservice=other_service)
     some = member(Role.OWNER, red)
@@ -57,7 +57,10 @@ def test_what_another_teams_people_do_is_not_seen_in_any_list(red):
 
 
 def test_the_console_goes_by_the_same_rule(red, client):
-    own, other = fleet.service("own", team=red), fleet.service("clandestine", team=Team.objects.create(name="blue"))
+    own, other = (
+        factories.service("own", team=red),
+        factories.service("clandestine", team=Team.objects.create(name="blue")),
+    )
     user = get_user_model().objects.create_user("ann")
     Membership.objects.create(team=red, user=user, role=Role.VIEWER)
     client.force_login(user)
@@ -86,7 +89,7 @@ def test_an_owner_makes_and_changes_services_of_the_own_team_only(red):
 
 
 def test_an_admin_gives_services_to_teams(red, api):  # noqa: F811
-    fleet.service("shop")
+    factories.service("shop")
     assert api().patch("/services/shop", {"team": "red"}).json()["team"] == "red"
     row = History.objects.get(action="change")
     assert (row.before, row.after) == ({"team": None}, {"team": "red"})
@@ -98,7 +101,7 @@ def test_an_admin_gives_services_to_teams(red, api):  # noqa: F811
 
 def test_a_list_of_services_costs_the_same_with_many_teams(api, django_assert_max_num_queries):  # noqa: F811
     for number in range(10):
-        fleet.service(f"s{number}", team=Team.objects.create(name=f"t{number}"))
+        factories.service(f"s{number}", team=Team.objects.create(name=f"t{number}"))
     some = api()
     some.get("/services/")
     with django_assert_max_num_queries(6):
@@ -258,7 +261,7 @@ def test_who_lists_accounts_is_an_administrator(red):
 @pytest.mark.parametrize("field", ["build_command", "build_url", "build_orig"])
 def test_what_builds_run_is_changed_by_who_has_the_right_build(red, field):
     value = {"build_command": "make", "build_url": "https://git.example/x.git", "build_orig": "gitlab"}[field]
-    shop = fleet.service("shop", team=red)
+    shop = factories.service("shop", team=red)
     member(Role.OWNER, red)
     own = get_user_model().objects.get(username="owner-of-red")
     root = get_user_model().objects.create_superuser("root")
@@ -287,15 +290,15 @@ def test_a_service_is_made_with_what_its_builds_run_by_who_has_the_right_build(r
 
 
 def test_no_token_gives_the_right_build_that_it_has_not(red):
-    shop = fleet.service("shop", team=red)
+    shop = factories.service("shop", team=red)
     root = get_user_model().objects.create_superuser("root")
     bound = Api(make_token(root, "t", ["admin", "tokens"], services=[shop.pk])[1])
     assert bound.post("/tokens/", {"name": "more", "scopes": ["build"], "services": ["shop"]}).status_code == 403
 
 
 def test_a_token_for_named_services_is_told_of_nothing_beside_them(red, api):  # noqa: F811
-    shop = fleet.service("shop", team=red)
-    host = fleet.hosts(1)[0]
+    shop = factories.service("shop", team=red)
+    host = factories.hosts(1)[0]
     every = ("read", "publish", "deploy", "build", "admin")
     bound = api(*every, services=[shop.pk])
     for path in (

@@ -15,7 +15,7 @@ from access.callers import SYSTEM
 from access.models import Membership, Team
 from access.tokens import make_token
 from audit.models import History
-from tests.microservice import fleet
+from tests import factories
 
 ADDRESSES = (
     "",
@@ -87,7 +87,7 @@ def upgrade(transactional_db, capsys):
 
 def test_an_upgrade_tells_which_accounts_and_tokens_lose_what(upgrade, settings):
     user, red = get_user_model(), Team.objects.create(name="red")
-    shop = fleet.service("shop")
+    shop = factories.service("shop")
     user.objects.create_user("frank")
     vera = user.objects.create_user("vera")
     Membership.objects.create(team=red, user=vera, role="viewer")

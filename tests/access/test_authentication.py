@@ -13,7 +13,7 @@ from access.models import Membership, Team, Token
 from access.problems import Problem
 from access.roles import Role
 from access.tokens import make_token
-from tests.microservice import fleet
+from tests import factories
 
 pytestmark = pytest.mark.django_db
 
@@ -34,7 +34,7 @@ def refused(token: str) -> bool:
 
 
 def test_a_token_names_its_owner_and_its_rights(user):
-    shop, cart, other = (fleet.service(name).pk for name in ("shop", "cart", "other"))
+    shop, cart, other = (factories.service(name).pk for name in ("shop", "cart", "other"))
     row, token = make_token(user, "ci", ["read", "publish"], services=[shop, shop, cart])
     caller = ask(token)
     assert (caller.name, caller.user_id, caller.token_id) == ("ann", user.pk, row.pk)

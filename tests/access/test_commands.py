@@ -16,7 +16,7 @@ from access.service_accounts import is_service
 from asset.models import Credential
 from audit.models import History
 from microservice.models import MicroService
-from tests.microservice import fleet
+from tests import factories
 
 pytestmark = pytest.mark.django_db
 
@@ -96,7 +96,7 @@ def test_a_service_account_is_made_once_and_has_its_role(root, client):
     created = History.objects.get(action="create", subject="user")
     assert (created.actor, created.subject_id) == ("manage.py service_account", account.pk)
     token = run("token", "ci", "--user", "pipeline", "--scopes", "read,publish").strip()
-    fleet.service("shop", team=red)
+    factories.service("shop", team=red)
     answer = client.get("/api/v1/services/", headers={"Authorization": f"Bearer {token}"})
     assert [one["name"] for one in answer.json()["data"]] == ["shop"]
 

@@ -11,7 +11,7 @@ from access.tokens import make_token
 from audit.models import History
 from microservice.catalog.visibility import history
 from microservice.event_stream import DELETED_SERVICE
-from tests.microservice import fleet
+from tests import factories
 
 pytestmark = pytest.mark.django_db
 EVERY = ["read", "publish", "deploy", "build", "admin"]
@@ -38,9 +38,9 @@ def rights(who, service) -> set[str]:
 def services(db):
     red, blue = Team.objects.create(name="red"), Team.objects.create(name="blue")
     return {
-        "red": fleet.service("of-red", team=red),
-        "blue": fleet.service("of-blue", team=blue),
-        "nobody": fleet.service("of-nobody"),
+        "red": factories.service("of-red", team=red),
+        "blue": factories.service("of-blue", team=blue),
+        "nobody": factories.service("of-nobody"),
     }
 
 
@@ -55,7 +55,7 @@ def test_a_role_gives_its_rights_in_its_own_team_and_none_in_another(services, r
 
 
 def test_where_there_are_no_teams_everyone_deploys_what_no_team_owns(db):
-    service = fleet.service("of-nobody")
+    service = factories.service("of-nobody")
     assert rights(caller(person()), service) == {"read", "publish", "deploy"}
     Team.objects.create(name="red")
     who = caller(person())
@@ -117,7 +117,7 @@ def test_staff_are_no_administrators(services):
 def test_rights_cost_two_queries_however_many_services_there_are(services, settings, django_assert_num_queries):
     settings.DEFAULT_ROLE = Role.VIEWER
     user = person(red=Role.VIEWER, blue=Role.DEPLOYER)
-    more = [fleet.service(f"more-{number}") for number in range(20)]
+    more = [factories.service(f"more-{number}") for number in range(20)]
     token = make_token(user, "test", EVERY)[1]
     request = RequestFactory().get("/", headers={"Authorization": f"Bearer {token}"})
     caller_of(request)  # marks the token as used
@@ -134,7 +134,7 @@ def test_a_service_that_came_after_the_first_look_is_known_too(services, setting
     settings.DEFAULT_ROLE = Role.VIEWER
     who = caller(person())
     assert who.may("read", services["nobody"].pk)
-    assert who.may("read", fleet.service("newer").pk)
+    assert who.may("read", factories.service("newer").pk)
 
 
 def test_what_is_known_of_a_service_decides_the_same_without_asking(services, django_assert_num_queries):
@@ -153,7 +153,7 @@ def test_the_history_of_another_teams_service_is_not_told_even_after_it_is_gone(
     for name, service in services.items():
         History.objects.create(actor="x", action="change", subject="service", microservice=service, subject_name=name)
     History.objects.create(actor="x", action="delete", subject="service", subject_name="gone")
-    red, blue = fleet.hosts(2)
+    red, blue = factories.hosts(2)
     blue.teams.add(Team.objects.get(name="blue"))
     for name, number in (("host", red.pk), ("of-blue", blue.pk), ("gone-host", 10**6), ("import", None)):
         History.objects.create(actor="x", action="x", subject="host", subject_name=name, subject_id=number)

@@ -19,8 +19,8 @@ from access.roles import Role
 from access.tokens import make_token
 from audit.models import History
 from microservice import tokens as issuing
+from tests import factories
 from tests.api.conftest import Api, api, person  # noqa: F401
-from tests.microservice import fleet
 
 pytestmark = pytest.mark.django_db
 EVERYTHING_ELSE = [scope for scope in SCOPES if scope != "tokens"]
@@ -199,7 +199,7 @@ def test_a_service_account_has_tokens_and_roles_and_no_way_into_the_console(api)
     refused = some.post("/users/", {"username": "p2", "service": True, "password": "a right long horse"})
     assert refused.json()["errors"][0]["pointer"] == "/password"
     team = Team.objects.create(name="red")
-    fleet.service("shop", team=team)
+    factories.service("shop", team=team)
     some.post(f"/teams/{team.pk}/members/", {"user": "pipeline", "role": "publisher"})
     token = some.post("/tokens/", {"name": "ci", "scopes": ["read", "publish"], "user": "pipeline"}).json()
     assert token["user"] == "pipeline"

@@ -11,7 +11,7 @@ from asset.models import Credential
 from audit.models import History
 from callbacks.models import Callback, Delivery
 from microservice.models import Deployment, MicroService, Step
-from tests.microservice import fleet
+from tests import factories
 
 pytestmark = pytest.mark.django_db
 
@@ -56,10 +56,10 @@ def grow(number: int) -> None:
         Membership.objects.create(team=one, user=user, role="viewer")
     Token.objects.create(user=user, name="t", digest=f"{number}", scopes=["read"])
     Credential.objects.create(name=f"c{number}", kind="password")
-    shop = MicroService.objects.filter(name="shop").first() or fleet.service("shop", team=team)
-    fleet.service(f"other{number}", team=team)
-    old, new = fleet.versions(shop, 2)
-    deployment = fleet.deployment(fleet.instances(old, fleet.hosts(2)), new)
+    shop = MicroService.objects.filter(name="shop").first() or factories.service("shop", team=team)
+    factories.service(f"other{number}", team=team)
+    old, new = factories.versions(shop, 2)
+    deployment = factories.deployment(factories.instances(old, factories.hosts(2)), new)
     first = Deployment.objects.order_by("pk").first()
     deployment.operations.update(deployment=first)
     for operation in first.operations.all():

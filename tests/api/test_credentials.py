@@ -4,7 +4,7 @@ import pytest
 
 from asset.models import Credential
 from audit.models import History
-from tests.microservice import fleet
+from tests import factories
 
 pytestmark = pytest.mark.django_db
 SECRET = {"name": "pw", "kind": "password", "secret": "canary-8841"}
@@ -60,7 +60,7 @@ def test_what_is_wrong_is_refused_without_a_word_of_the_secret(api, change):
 def test_what_is_in_use_or_taken_is_a_conflict(api):
     number = api().post("/credentials/", SECRET).json()["id"]
     assert api().post("/credentials/", SECRET).json()["code"] == "already_exists"
-    (host,) = fleet.hosts(1)
+    (host,) = factories.hosts(1)
     api().patch(f"/hosts/{host.pk}", {"credential_id": number})
     assert api().get("/credentials/").json()["data"][0]["hosts"] == 1
     in_use = api().delete(f"/credentials/{number}")

@@ -12,14 +12,14 @@ from access.models import Token
 from microservice import event_stream
 from microservice.models import Deployment, Operation, Step
 from microservice.status import Action, DeploymentStatus, OperationStatus
+from tests import factories
 from tests.lab.network import wait_until
-from tests.microservice import fleet
 
 pytestmark = pytest.mark.django_db
 
 
 def ended(count=3, status=OperationStatus.SUCCEEDED, name="shop", **more):
-    deployment = fleet.running(count, name)
+    deployment = factories.running(count, name)
     deployment.operations.update(status=status)
     Deployment.objects.filter(pk=deployment.pk).update(status=DeploymentStatus.SUCCEEDED, **more)
     deployment.refresh_from_db()
@@ -27,7 +27,7 @@ def ended(count=3, status=OperationStatus.SUCCEEDED, name="shop", **more):
 
 
 def test_a_deployment_counts_its_operations_by_status(api):
-    deployment = fleet.running(4)
+    deployment = factories.running(4)
     first, second, *_ = deployment.operations.all()
     Operation.objects.filter(pk=first.pk).update(status=OperationStatus.NOT_STARTED)
     Operation.objects.filter(pk=second.pk).update(status=OperationStatus.UNDONE)
@@ -41,7 +41,7 @@ def test_a_deployment_counts_its_operations_by_status(api):
 
 
 def test_deployments_are_listed_newest_first_and_filtered(api):
-    one, two = fleet.running(), ended(name="other")
+    one, two = factories.running(), ended(name="other")
     Deployment.objects.filter(pk=two.pk).update(action=Action.REVERT)
     for query, expected in [
         ("", [two, one]),
@@ -66,11 +66,11 @@ def test_lists_cost_the_same_queries_however_long_they_are(api):
         return len(queries)
 
     caller = api()
-    big = fleet.running(20)
+    big = factories.running(20)
     for operation in big.operations.all():
         Step.objects.bulk_create([Step(operation=operation, position=n, name=f"step{n}") for n in range(5)])
     for number in range(5):
-        fleet.running(name=f"s{number}")
+        factories.running(name=f"s{number}")
     caller.get("/deployments/")
     assert cost("/deployments/?limit=1") == cost("/deployments/?limit=6") <= 6
     operations = f"/deployments/{big.pk}/operations/"
@@ -78,7 +78,7 @@ def test_lists_cost_the_same_queries_however_long_they_are(api):
 
 
 def test_operations_are_shown_with_their_steps_in_order(api):
-    deployment = fleet.running(2)
+    deployment = factories.running(2)
     one, two = deployment.operations.all()
     Step.objects.create(
         operation=one, position=1, name="stop", status="failed", exit_status=7, old_state="up", detail="why"
@@ -99,7 +99,7 @@ def test_operations_are_shown_with_their_steps_in_order(api):
 
 
 def test_another_services_deployment_is_not_there(api):
-    mine, other = fleet.running(), fleet.running(name="other")
+    mine, other = factories.running(), factories.running(name="other")
     only = api(services=[mine.microservice_id])
     operation = other.operations.get()
     for path in (
@@ -119,7 +119,7 @@ def test_another_services_deployment_is_not_there(api):
 
 
 def test_a_deployment_is_paused_resumed_and_cancelled(api):
-    deployment = fleet.running(2)
+    deployment = factories.running(2)
     deployment.operations.update(status=OperationStatus.QUEUED)
     caller = api("deploy")
     assert caller.post(f"/deployments/{deployment.pk}/pause").json()["status"] == "paused"
@@ -164,12 +164,12 @@ def test_waiting_has_its_limits(api, wait):
 
 @pytest.mark.django_db(transaction=True)
 def test_waiting_answers_once_the_deployment_has_ended(api):
-    deployment, caller = fleet.running(), api()
+    deployment, caller = factories.running(), api()
 
     def end():
         time.sleep(0.8)
         Deployment.objects.filter(pk=deployment.pk).update(status=DeploymentStatus.FAILED)
-        fleet.event(deployment, "deployment", status="failed")
+        factories.event(deployment, "deployment", status="failed")
         connection.close()
 
     ending, started = threading.Thread(target=end), time.monotonic()
@@ -183,7 +183,7 @@ def test_waiting_answers_once_the_deployment_has_ended(api):
 
 @pytest.mark.django_db(transaction=True)
 def test_who_is_shut_out_while_they_wait_is_told_nothing(api):
-    deployment, caller = fleet.running(), api()
+    deployment, caller = factories.running(), api()
 
     def end():
         wait_until(lambda: event_stream.broadcaster.subscriber_count)
@@ -199,7 +199,7 @@ def test_who_is_shut_out_while_they_wait_is_told_nothing(api):
 
 @pytest.mark.django_db(transaction=True)
 def test_waiting_ends_with_its_time_and_also_where_no_event_tells_of_the_end(api):
-    deployment, caller, started = fleet.running(), api(), time.monotonic()
+    deployment, caller, started = factories.running(), api(), time.monotonic()
     assert caller.get(f"/deployments/{deployment.pk}?wait=1").json()["status"] == "running"
     assert time.monotonic() - started > 0.9
     started = time.monotonic()
@@ -219,7 +219,7 @@ def test_waiting_ends_with_its_time_and_also_where_no_event_tells_of_the_end(api
 @pytest.mark.django_db(transaction=True)
 def test_waiting_without_a_free_slot_answers_at_once(api, monkeypatch):
     monkeypatch.setattr(event_stream, "broadcaster", event_stream.Broadcaster(slots=0))
-    deployment, caller, started = fleet.running(), api(), time.monotonic()
+    deployment, caller, started = factories.running(), api(), time.monotonic()
     answer = caller.get(f"/deployments/{deployment.pk}?wait=30")
     assert (answer.json()["status"], answer["Retry-After"]) == ("running", "2")
     assert time.monotonic() - started < NOT_WAITED

@@ -10,7 +10,7 @@ from console.queries import deployments
 from microservice.models import MicroService, Operation, Output, Step
 from microservice.output import logs
 from microservice.status import OperationStatus
-from tests.microservice import fleet
+from tests import factories
 
 pytestmark = [pytest.mark.django_db, pytest.mark.found("output")]
 
@@ -20,7 +20,7 @@ RUSSIAN = "Ошибка: порт занят\n"
 
 @pytest.fixture
 def operation():
-    found = fleet.running(1, "shop").operations.get()
+    found = factories.running(1, "shop").operations.get()
     Operation.objects.update(status=OperationStatus.UNDONE, error="start failed: x", error_step="start")
     return found
 
@@ -49,7 +49,7 @@ def places(operation) -> list[str]:
 @pytest.mark.parametrize("encoding", ["gb18030", ""], ids=["said", "recognised"])
 def test_chinese_of_an_older_host_is_readable_everywhere(admin, api, operation, encoding):
     Asset.objects.update(encoding=encoding)
-    whole = fleet.output(operation, "ok\nprêt\n".encode() + SAID.encode("gbk"))
+    whole = factories.output(operation, "ok\nprêt\n".encode() + SAID.encode("gbk"))
     for page in places(operation):
         told = get(admin, page)
         assert "请检查配置文件 Server.conf" in told and "\ufffd" not in told, page
@@ -68,14 +68,14 @@ def test_chinese_of_an_older_host_is_readable_everywhere(admin, api, operation, 
 def test_a_services_encoding_comes_before_its_hosts(admin, operation):
     Asset.objects.update(encoding="gb18030")
     MicroService.objects.update(encoding="koi8-r")
-    fleet.output(operation, RUSSIAN.encode("koi8-r"))
+    factories.output(operation, RUSSIAN.encode("koi8-r"))
     for page in places(operation):
         assert "порт занят" in get(admin, page)
     assert "1 hit" in get(admin, f"/operations/{operation.pk}/log/search/?q=ПОРТ"), "whatever its case"
 
 
 def test_what_is_in_doubt_is_shown_as_doubtful_until_somebody_says(admin, operation):
-    fleet.output(operation, RUSSIAN.encode("cp1251"))
+    factories.output(operation, RUSSIAN.encode("cp1251"))
     assert "\ufffd" in get(admin, f"/operations/{operation.pk}/log/")
     Asset.objects.update(encoding="cp1251")
     assert "порт занят" in get(admin, f"/operations/{operation.pk}/log/"), "also what was printed before"
@@ -84,14 +84,14 @@ def test_what_is_in_doubt_is_shown_as_doubtful_until_somebody_says(admin, operat
 def test_the_second_byte_of_a_character_is_no_letter(admin, operation):
     Asset.objects.update(encoding="gb18030")
     character = next(chr(code) for code in range(0x4E00, 0x9FFF) if chr(code).encode("gb18030")[1:] == b"a")
-    fleet.output(operation, f"{character}b\n{character}ab\n".encode("gb18030"))
+    factories.output(operation, f"{character}b\n{character}ab\n".encode("gb18030"))
     found = get(admin, f"/operations/{operation.pk}/log/search/?q=ab")
     assert "1 hit" in found and 'data-hits="2"' in found
 
 
 def test_the_words_on_top_of_a_deployment_are_readable(operation):
     Asset.objects.update(encoding="gb18030")
-    fleet.output(operation, SAID.encode("gbk"))
+    factories.output(operation, SAID.encode("gbk"))
     Step.objects.create(operation=operation, position=0, name="start", output_start=0)
     row = deployments.first_error(SYSTEM, operation.deployment)
     assert deployments.error_lines(row)[1].split("\n") == SAID.split("\n")[:2]
@@ -122,5 +122,5 @@ def test_both_forms_offer_it(admin, operation):
 
 def test_output_is_kept_byte_for_byte_whatever_is_said(operation):
     Asset.objects.update(encoding="gb18030")
-    fleet.output(operation, bytes(range(256)))
+    factories.output(operation, bytes(range(256)))
     assert bytes(Output.objects.get().data) == bytes(range(256))

@@ -12,8 +12,8 @@ from django.urls import resolve
 from api.auth import needs_of
 from api.v1 import api as the_api
 from microservice import catalog
+from tests import factories
 from tests.api.conftest import Api, person
-from tests.microservice import fleet
 
 pytestmark = pytest.mark.django_db
 
@@ -218,7 +218,7 @@ def operations():
 
 def test_every_endpoint_refuses_who_has_every_right_but_the_one_it_needs(api):
     """Generated from the routes: endpoint × missing scope, and endpoint × nobody."""
-    fleet.service("shop")
+    factories.service("shop")
     everything = {"read", "publish", "deploy"}
     callers = {scope: api(*(everything - {scope})) for scope in (*everything, "tokens", "admin")}
     assert len(operations()) >= 14

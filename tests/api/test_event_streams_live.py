@@ -10,9 +10,9 @@ from django.contrib.auth import get_user_model
 from access.tokens import make_token
 from microservice.models import Deployment
 from microservice.status import DeploymentStatus
+from tests import factories
 from tests.lab.network import wait_until
 from tests.lab.web import Web
-from tests.microservice import fleet
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -48,30 +48,30 @@ class Browser:
 
 
 def test_events_reach_every_browser_and_streams_end_with_the_deployment(web, token):
-    deployment = fleet.running()
-    first = fleet.event(deployment)
+    deployment = factories.running()
+    first = factories.event(deployment)
     browsers = [Browser(web, token, f"/deployments/{deployment.pk}/events") for _ in range(4)]
     assert [browser.answer.status for browser in browsers] == [200] * 4
     assert all(browser.answer.getheader("Content-Encoding") is None for browser in browsers)
     assert [browser.next_id() for browser in browsers] == [first.pk] * 4
-    live = fleet.event(deployment)
+    live = factories.event(deployment)
     assert [browser.next_id() for browser in browsers] == [live.pk] * 4
     refused = Browser(web, token, "/events")
     assert (refused.answer.status, refused.answer.getheader("Retry-After")) == (503, "5")
     Deployment.objects.filter(pk=deployment.pk).update(status=DeploymentStatus.SUCCEEDED)
-    last = fleet.event(deployment, "deployment", status="succeeded")
+    last = factories.event(deployment, "deployment", status="succeeded")
     assert [(browser.next_id(), browser.next_id()) for browser in browsers] == [(last.pk, None)] * 4
     for browser in browsers:
         browser.close()
 
 
 def test_a_browser_that_goes_away_gives_its_slot_back(web, token):
-    deployment = fleet.running()
+    deployment = factories.running()
     for _ in range(4):
         Browser(web, token, f"/deployments/{deployment.pk}/events").close()
 
     def room():
-        fleet.event(deployment)  # what is written to a closed connection tells the server so
+        factories.event(deployment)  # what is written to a closed connection tells the server so
         browser = Browser(web, token, "/events")
         browser.close()
         return browser.answer.status == 200

@@ -12,8 +12,8 @@ from api.resources import events
 from microservice import event_stream
 from microservice.models import Deployment
 from microservice.status import DeploymentStatus
+from tests import factories
 from tests.lab.network import wait_until
-from tests.microservice import fleet
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -56,11 +56,11 @@ class Reader:
 
 def end(deployment):
     Deployment.objects.filter(pk=deployment.pk).update(status=DeploymentStatus.SUCCEEDED)
-    return fleet.event(deployment, "deployment", status="succeeded")
+    return factories.event(deployment, "deployment", status="succeeded")
 
 
 def test_a_stream_is_one_that_no_proxy_keeps_back(api):
-    answer = api("read").get(f"/deployments/{fleet.running().pk}/events", **{"Accept-Encoding": "gzip"})
+    answer = api("read").get(f"/deployments/{factories.running().pk}/events", **{"Accept-Encoding": "gzip"})
     assert answer["Content-Type"] == "text/event-stream; charset=utf-8"
     assert answer["X-Accel-Buffering"] == "no" and "no-cache" in answer["Cache-Control"]
     assert "Content-Encoding" not in answer
@@ -69,22 +69,22 @@ def test_a_stream_is_one_that_no_proxy_keeps_back(api):
 
 
 def test_a_deployments_stream_begins_with_its_first_event_and_goes_on_live(api):
-    deployment, other = fleet.running(), fleet.running(name="other")
-    before = [fleet.event(deployment, "operation", id=number, status="running") for number in range(3)]
-    fleet.event(other)
+    deployment, other = factories.running(), factories.running(name="other")
+    before = [factories.event(deployment, "operation", id=number, status="running") for number in range(3)]
+    factories.event(other)
     reader = Reader(api().get(f"/deployments/{deployment.pk}/events"))
     number, kind, data = reader.event()
     assert (number, kind, data["id"], data["deployment_id"]) == (before[0].pk, "operation", 0, deployment.pk)
     assert reader.ids(2) == [row.pk for row in before[1:]]
-    fleet.event(other)
-    live = [fleet.event(deployment) for _ in range(3)]
+    factories.event(other)
+    live = [factories.event(deployment) for _ in range(3)]
     assert reader.ids(3) == [row.pk for row in live]
     reader.close()
 
 
 def test_a_stream_resumes_after_the_last_id_by_header_and_by_query(api):
-    deployment = fleet.running()
-    rows = [fleet.event(deployment) for _ in range(6)]
+    deployment = factories.running()
+    rows = [factories.event(deployment) for _ in range(6)]
     path = f"/deployments/{deployment.pk}/events"
     last = rows[2].pk
     for reader in (
@@ -99,19 +99,19 @@ def test_a_stream_resumes_after_the_last_id_by_header_and_by_query(api):
 
 @pytest.mark.parametrize("last", ["x", "-1", "1;2", "9" * 30, "１"])
 def test_a_last_id_that_is_none_is_refused(api, last):
-    path = f"/deployments/{fleet.running().pk}/events"
+    path = f"/deployments/{factories.running().pk}/events"
     assert api().get(f"{path}?last_event_id={last}").status_code == 422
     assert api().get(path, **{"Last-Event-ID": last.encode().decode("latin-1")}).status_code == 422
 
 
 def test_events_written_while_a_stream_replays_come_once(api):
-    deployment = fleet.running()
-    first = [fleet.event(deployment) for _ in range(20)]
+    deployment = factories.running()
+    first = [factories.event(deployment) for _ in range(20)]
     written = []
 
     def write():
         for _ in range(60):
-            written.append(fleet.event(deployment).pk)
+            written.append(factories.event(deployment).pk)
         written.append(end(deployment).pk)
         connection.close()
 
@@ -128,21 +128,21 @@ def test_events_written_while_a_stream_replays_come_once(api):
 
 def test_an_event_that_is_in_the_rows_and_handed_out_by_the_hub_comes_once(api, monkeypatch):
     monkeypatch.setattr(events, "KEEPALIVE", 0.05)
-    deployment = fleet.running()
+    deployment = factories.running()
     reader = Reader(api().get(f"/deployments/{deployment.pk}/events"))
-    first = fleet.event(deployment)
+    first = factories.event(deployment)
     (subscriber,) = event_stream.broadcaster._subscribers
     wait_until(lambda: not subscriber._queue.empty(), what="the broadcaster hands it out")
     assert reader.ids(1) == [first.pk]
     assert next(reader.parts) == b": keep-alive\n\n"
-    second = fleet.event(deployment)
+    second = factories.event(deployment)
     assert reader.ids(1) == [second.pk]
     reader.close()
 
 
 def test_every_cut_and_resumption_leaves_neither_gap_nor_double(api):
-    deployment = fleet.running()
-    rows = [fleet.event(deployment).pk for _ in range(30)]
+    deployment = factories.running()
+    rows = [factories.event(deployment).pk for _ in range(30)]
     found, last = [], 0
     while len(found) < 30:
         reader = Reader(api().get(f"/deployments/{deployment.pk}/events", **{"Last-Event-ID": str(last)}))
@@ -153,8 +153,8 @@ def test_every_cut_and_resumption_leaves_neither_gap_nor_double(api):
 
 
 def test_a_stream_closes_after_the_deployments_last_event(api, own_broadcaster):
-    deployment = fleet.running()
-    fleet.event(deployment)
+    deployment = factories.running()
+    factories.event(deployment)
     reader = Reader(api().get(f"/deployments/{deployment.pk}/events"))
     reader.ids(1)
     last = end(deployment)
@@ -169,27 +169,27 @@ def test_a_stream_closes_after_the_deployments_last_event(api, own_broadcaster):
 
 
 def test_the_stream_of_everything_begins_now_and_outlives_a_deployment(api):
-    one, two = fleet.running(), fleet.running(name="other")
-    fleet.event(one)
+    one, two = factories.running(), factories.running(name="other")
+    factories.event(one)
     reader = Reader(api().get("/events"))
-    rows = [end(one), fleet.event(two)]
+    rows = [end(one), factories.event(two)]
     assert reader.ids(2) == [row.pk for row in rows]
     reader.close()
 
 
 def test_nobody_sees_another_services_events(api):
-    one, two = fleet.running(), fleet.running(name="other")
-    before = [fleet.event(two), fleet.event(one)]
+    one, two = factories.running(), factories.running(name="other")
+    before = [factories.event(two), factories.event(one)]
     reader = Reader(api(services=[one.microservice_id]).get(f"/events?last_event_id={before[0].pk - 1}"))
     assert reader.ids(1) == [before[1].pk]
-    fleet.event(two)
-    mine = fleet.event(one)
+    factories.event(two)
+    mine = factories.event(one)
     assert reader.ids(1) == [mine.pk]
     reader.close()
 
 
 def test_beyond_the_slots_a_stream_is_refused_for_a_moment(api):
-    path = f"/deployments/{fleet.running().pk}/events"
+    path = f"/deployments/{factories.running().pk}/events"
     open_streams = [api().get(path) for _ in range(4)]
     refused = api().get("/events")
     assert (refused.status_code, refused.json()["code"], refused["Retry-After"]) == (503, "no_stream_slot", "5")
@@ -201,8 +201,8 @@ def test_beyond_the_slots_a_stream_is_refused_for_a_moment(api):
 
 
 def test_a_watcher_holds_no_database_connection(api):
-    deployment = fleet.running()
-    fleet.event(deployment)
+    deployment = factories.running()
+    factories.event(deployment)
     answer = api().get(f"/deployments/{deployment.pk}/events")
     held = []
 
@@ -215,7 +215,7 @@ def test_a_watcher_holds_no_database_connection(api):
     subscriber = threading.Thread(target=watch)
     subscriber.start()
     time.sleep(0.3)
-    fleet.event(deployment)
+    factories.event(deployment)
     subscriber.join(60)
     answer.close()
     assert held == [None]
@@ -223,7 +223,7 @@ def test_a_watcher_holds_no_database_connection(api):
 
 def test_while_nothing_happens_a_comment_is_sent(api, monkeypatch):
     monkeypatch.setattr(events, "KEEPALIVE", 0.05)
-    answer = api().get(f"/deployments/{fleet.running().pk}/events")
+    answer = api().get(f"/deployments/{factories.running().pk}/events")
     parts = iter(answer.streaming_content)
     assert [next(parts) for _ in range(3)] == [b"retry: 2000\n\n", b": keep-alive\n\n", b": still here\n\n"]
     answer.close()
@@ -232,7 +232,7 @@ def test_while_nothing_happens_a_comment_is_sent(api, monkeypatch):
 def test_a_stream_ends_soon_after_its_token_was_taken_back(api, monkeypatch):
     monkeypatch.setattr(events, "KEEPALIVE", 0.05)
     monkeypatch.setattr(events, "RIGHTS_INTERVAL", 0.1)
-    deployment = fleet.running()
+    deployment = factories.running()
     reader = Reader(api().get(f"/deployments/{deployment.pk}/events"))
     for _ in range(6):
         next(reader.parts)
@@ -243,10 +243,10 @@ def test_a_stream_ends_soon_after_its_token_was_taken_back(api, monkeypatch):
 def test_who_reads_too_slowly_is_let_go_and_gets_the_rest_by_its_last_id(api, monkeypatch):
     monkeypatch.setattr(event_stream, "QUEUE_SIZE", 5)
     monkeypatch.setattr(events, "KEEPALIVE", 0.05)
-    deployment = fleet.running()
+    deployment = factories.running()
     reader = Reader(api().get(f"/deployments/{deployment.pk}/events"))
     assert [next(reader.parts) for _ in range(2)][1] == b": keep-alive\n\n"  # it has read the rows, and waits
-    rows = [fleet.event(deployment).pk for _ in range(40)]
+    rows = [factories.event(deployment).pk for _ in range(40)]
     (subscriber,) = event_stream.broadcaster._subscribers
     wait_until(lambda: subscriber.dropped)
     found = []

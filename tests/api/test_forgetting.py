@@ -4,14 +4,14 @@ import pytest
 
 from asset.models import Asset
 from microservice.models import MicroServiceInstance
-from tests.microservice import fleet
+from tests import factories
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.found("removal")]
 
 
 def placed():
-    service = fleet.service()
-    return service, fleet.instances(fleet.versions(service)[0], fleet.hosts(2))
+    service = factories.service()
+    return service, factories.instances(factories.versions(service)[0], factories.hosts(2))
 
 
 def test_instances_are_forgotten_and_the_answer_names_them(api):
@@ -50,7 +50,7 @@ def test_a_host_is_archived_listed_apart_and_brought_back(api):
 
 def test_pages_of_archived_hosts_neither_skip_nor_double(api):
     for _ in range(3):
-        host = fleet.hosts(1, prefix="same")[0]
+        host = factories.hosts(1, prefix="same")[0]
         Asset.objects.filter(pk=host.pk).update(hostname="same", archived="2026-01-01T00:00:00Z")
     first = api().get("/hosts/?archived=true&limit=2").json()
     second = api().get(f"/hosts/?archived=true&limit=2&cursor={first['next']}").json()
@@ -68,9 +68,9 @@ def test_how_often_a_delete_was_tried_is_told(api):
 
 
 def test_the_api_deletes_versions_and_names_what_is_in_the_way(api):
-    service = fleet.service()
-    one, two = fleet.versions(service, 2)
-    fleet.instances(two, fleet.hosts(1))
+    service = factories.service()
+    one, two = factories.versions(service, 2)
+    factories.instances(two, factories.hosts(1))
     path = f"/services/shop/versions/{one.pk}"
     assert api("publish", "read").delete(path).status_code == 403
     assert api().delete(f"/services/shop/versions/{two.pk}").json()["code"] == "version_in_use"

@@ -11,15 +11,15 @@ from access.models import IdempotencyKey
 from audit.models import History
 from microservice.models import MicroServiceVersion
 from microservice.status import BuildStatus
+from tests import factories
 from tests.api.archives import GOOD, rewritten
-from tests.microservice import fleet
 
 pytestmark = pytest.mark.django_db
 
 
 @pytest.fixture
 def post(api):
-    fleet.service("shop")
+    factories.service("shop")
 
     def send(fields=None, package=GOOD, name="package", caller=None, **headers):
         parts = {"version": "1.0", **(fields or {})}
@@ -102,7 +102,7 @@ def test_other_endpoints_take_no_form(api):
 
 
 def test_a_broken_form_is_a_400(api):
-    fleet.service("shop")
+    factories.service("shop")
     for content_type in ("multipart/form-data", "multipart/form-data; boundary=" + "x" * 300):
         answer = api().post("/services/shop/versions/", b"--x\r\n", content_type=content_type)
         assert answer.status_code == 400, answer.content

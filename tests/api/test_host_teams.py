@@ -20,7 +20,7 @@ from audit.models import History
 from microservice import event_stream
 from microservice.models import Operation
 from microservice.status import DeploymentStatus, OperationStatus
-from tests.microservice import fleet
+from tests import factories
 
 from .conftest import Api
 
@@ -33,17 +33,17 @@ class Red:
 
     def __init__(self):
         self.red, self.blue = (Team.objects.create(name=name) for name in ("red", "blue"))
-        self.host, self.jump = fleet.hosts(2, prefix=SECRET)
-        self.free, self.blues = fleet.hosts(2, prefix="plain")
+        self.host, self.jump = factories.hosts(2, prefix=SECRET)
+        self.free, self.blues = factories.hosts(2, prefix="plain")
         for host, team in ((self.host, self.red), (self.jump, self.red), (self.blues, self.blue)):
             HostTeam.objects.create(host=host, team=team)
         Asset.objects.filter(pk__in=[self.host.pk, self.blues.pk]).update(jump_host=self.jump)
-        self.service = fleet.service("shop", team=self.blue)
-        self.versions = fleet.versions(self.service)
+        self.service = factories.service("shop", team=self.blue)
+        self.versions = factories.versions(self.service)
         # Blue was there once: then the host was everybody's.
-        instance = fleet.instances(self.versions[0], [self.host])[0]
-        self.past = fleet.deployment(
-            [instance, *fleet.instances(self.versions[0], [self.blues])],
+        instance = factories.instances(self.versions[0], [self.host])[0]
+        self.past = factories.deployment(
+            [instance, *factories.instances(self.versions[0], [self.blues])],
             self.versions[1],
             DeploymentStatus.FAILED,
             OperationStatus.FAILED,
@@ -246,5 +246,5 @@ def test_the_lists_cost_the_same_however_many_hosts_have_teams(red, django_asser
         with CaptureQueriesContext(connection) as asked:
             assert who.get("/hosts/").status_code == 200
         counts.append(len(asked))
-        HostTeam.objects.bulk_create(HostTeam(host=host, team=red.blue) for host in fleet.hosts(20))
+        HostTeam.objects.bulk_create(HostTeam(host=host, team=red.blue) for host in factories.hosts(20))
     assert counts[0] == counts[1]

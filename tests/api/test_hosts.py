@@ -8,7 +8,7 @@ from django.test.utils import CaptureQueriesContext
 
 from asset import host_keys
 from asset.models import Asset
-from tests.microservice import fleet
+from tests import factories
 
 pytestmark = pytest.mark.django_db
 
@@ -112,8 +112,8 @@ def test_a_wrong_field_is_named_by_its_pointer(api, change):
 
 
 def test_names_and_references_in_the_way_are_conflicts(api):
-    (host,) = fleet.hosts(1)
-    fleet.instances(fleet.versions(fleet.service(), 1)[0], [host])
+    (host,) = factories.hosts(1)
+    factories.instances(factories.versions(factories.service(), 1)[0], [host])
     assert api().post("/hosts/", {"hostname": host.hostname, "ip": "10.0.0.9"}).json()["code"] == "already_exists"
     assert api().delete(f"/hosts/{host.pk}").json()["code"] == "host_in_use"
     assert api().patch(f"/hosts/{host.pk}", {"base_path": "/elsewhere"}).json()["code"] == "host_in_use"
@@ -155,7 +155,7 @@ def test_an_import_that_cannot_be_read_says_how(api):
 
 
 def test_only_an_admin_changes_hosts(api):
-    (host,) = fleet.hosts(1)
+    (host,) = factories.hosts(1)
     for caller in (api("read"), api("read", "deploy", "publish")):
         assert caller.post("/hosts/", {"hostname": "a", "ip": "10.0.0.1"}).status_code == 403
         assert caller.post("/hosts/import", [{"hostname": "a", "ip": "10.0.0.1"}]).status_code == 403
@@ -200,7 +200,7 @@ def test_a_host_is_checked_trusted_and_checked_again(api, sshd):
 
 
 def test_a_check_that_fails_is_an_answer_and_no_error(api):
-    (host,) = fleet.hosts(1)
+    (host,) = factories.hosts(1)
     answer = api().post(f"/hosts/{host.pk}/check")
     assert answer.status_code == 200 and answer.json()["reachable"] is False and "credential" in answer.json()["error"]
     assert api().post("/hosts/999999/check").status_code == 404

@@ -16,8 +16,8 @@ from audit.models import History
 from microservice import catalog
 from microservice.models import MicroService
 from microservice.publishing import upload
+from tests import factories
 from tests.api.archives import GOOD
-from tests.microservice import fleet
 
 pytestmark = pytest.mark.django_db
 
@@ -55,7 +55,7 @@ def test_a_key_is_the_callers_own(api):
 
 
 def test_a_refusal_is_remembered_too(api):
-    fleet.service("shop")
+    factories.service("shop")
     caller = api()
     first = caller.post("/services/", SHOP, Idempotency_Key="a")
     MicroService.objects.all().delete()
@@ -183,7 +183,7 @@ def test_fifty_equal_requests_at_once_make_one_service(api, transactional_db):
 @pytest.mark.django_db(transaction=True)
 def test_a_package_that_takes_longer_than_the_lease_keeps_its_key(api, monkeypatch):
     """As a form: an equal request that comes meanwhile waits, and whoever comes after gets the same bytes."""
-    fleet.service("shop")
+    factories.service("shop")
     caller, slowly, seen = api(), upload.publish, []
 
     def publish(*words):

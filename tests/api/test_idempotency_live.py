@@ -10,8 +10,8 @@ import pytest
 
 from audit.models import History
 from microservice.models import Deployment, MicroService
+from tests import factories
 from tests.lab.web import Web
-from tests.microservice import fleet
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -49,8 +49,8 @@ def test_what_a_killed_process_did_is_named_when_it_is_asked_for_again(environme
     """Killed after the commit and before the answer: the same key names the deployment that was started."""
     headers, orders = dict(api().headers), tmp_path / "orders"
     orders.mkdir()
-    old, new = fleet.versions(fleet.service("shop"), 2)
-    fleet.instances(old, fleet.hosts(2))
+    old, new = factories.versions(factories.service("shop"), 2)
+    factories.instances(old, factories.hosts(2))
     path, body = f"/services/shop/versions/{old.pk}/upgrade", {"dest_version": new.pk, "host": "all"}
     with Web({**environment, "CRASH_POINTS": str(orders)}, tmp_path / "web.log") as web:
         (orders / "accepted").write_text("")

@@ -7,7 +7,7 @@ from django.test.utils import CaptureQueriesContext
 from audit.models import History
 from microservice.models import Deployment, MicroServiceInstance
 from microservice.status import BuildStatus, InstanceStatus
-from tests.microservice import fleet
+from tests import factories
 
 pytestmark = pytest.mark.django_db
 
@@ -15,9 +15,9 @@ pytestmark = pytest.mark.django_db
 @pytest.fixture
 def shop():
     """A service with four versions, of which three hosts run the second."""
-    service = fleet.service()
-    versions = fleet.versions(service, 4)
-    return fleet.Shop(service, versions, fleet.instances(versions[1], fleet.hosts(3), port=8000))
+    service = factories.service()
+    versions = factories.versions(service, 4)
+    return factories.Shop(service, versions, factories.instances(versions[1], factories.hosts(3), port=8000))
 
 
 def of(shop, rest=""):
@@ -64,7 +64,7 @@ def test_an_instance_is_shown_with_its_host_version_and_status(api, shop):
 
 def test_filters_take_numbers_words_and_both_forms_of_yes(api, shop):
     _, versions, (one, two, three) = shop
-    deployment = fleet.deployment([two], versions[2])
+    deployment = factories.deployment([two], versions[2])
     MicroServiceInstance.objects.filter(pk=two.pk).update(
         locked=True, lock_deployment=deployment, status=InstanceStatus.UPGRADING, version=versions[0]
     )
@@ -111,7 +111,7 @@ def test_a_filter_that_means_nothing_is_refused(api, shop, query):
 
 def test_who_holds_a_lock_is_named(api, shop):
     _, versions, (one, *_) = shop
-    deployment = fleet.deployment([one], versions[2])
+    deployment = factories.deployment([one], versions[2])
     MicroServiceInstance.objects.filter(pk=one.pk).update(
         locked=True, lock_deployment=deployment, locked_since=deployment.created
     )
@@ -130,13 +130,13 @@ def test_a_list_costs_the_same_queries_for_many_rows_as_for_few(api, shop):
 
     caller = api()
     caller.get(of(shop))
-    fleet.instances(shop.versions[0], fleet.hosts(40))
+    factories.instances(shop.versions[0], factories.hosts(40))
     assert cost(1)[0] == cost(43)[0]
     assert cost(43)[1] == 43
 
 
 def test_pages_hold_each_row_once(api, shop):
-    fleet.instances(shop.versions[0], fleet.hosts(9))
+    factories.instances(shop.versions[0], factories.hosts(9))
     seen, cursor = [], ""
     while cursor is not None:
         page = api().get(of(shop, f"?limit=5&cursor={cursor}")).json()
@@ -146,7 +146,7 @@ def test_pages_hold_each_row_once(api, shop):
 
 
 def test_another_services_instance_is_not_there(api, shop):
-    other = fleet.instances(fleet.versions(fleet.service("other"), 1)[0], fleet.hosts(1))[0]
+    other = factories.instances(factories.versions(factories.service("other"), 1)[0], factories.hosts(1))[0]
     assert api().get(of(shop, other.pk)).status_code == 404
     assert api().patch(of(shop, other.pk), {"port": 1}).status_code == 404
     assert api().post(of(shop, f"{other.pk}/unlock"), {"reason": "x"}).status_code == 404
@@ -200,7 +200,7 @@ def test_a_change_that_is_wrong_changes_nothing(api, shop, body):
 def test_while_an_operation_goes_on_only_notes_and_maintenance_may_change(api, shop):
     _, versions, (one, *_) = shop
     MicroServiceInstance.objects.filter(pk=one.pk).update(
-        locked=True, lock_deployment=fleet.deployment([one], versions[2])
+        locked=True, lock_deployment=factories.deployment([one], versions[2])
     )
     for body in ({"port": 1}, {"tag": "x"}, {"weight": 1}, {"description": "x", "port": 1}):
         answer = api().patch(of(shop, one.pk), body)
@@ -229,7 +229,7 @@ def test_breaking_a_lock_needs_a_reason_and_leaves_a_row(api, shop):
 
 def test_choices_are_successful_builds_newest_first_and_say_where_to_an_action_may_go(api, shop):
     _, versions, _ = shop
-    fleet.versions(shop.service, 1, BuildStatus.FAILED)
+    factories.versions(shop.service, 1, BuildStatus.FAILED)
     up, down = (api("read").get(going(shop, action)).json() for action in ("upgrade", "revert"))
     assert [row["id"] for row in up["data"]] == [version.pk for version in reversed(versions)]
     assert [row["enable"] for row in up["data"]] == [True, True, False, False]
@@ -352,7 +352,7 @@ def test_a_dry_run_shows_the_plan_and_its_token_holds_only_while_nothing_moves(a
 
 def test_an_install_goes_to_hosts_that_do_not_have_the_service(api, shop):
     one = shop.instances[0]
-    new = fleet.hosts(2, prefix="new")
+    new = factories.hosts(2, prefix="new")
     answer = api().post(going(shop, "install"), {"host": [host.pk for host in new], "port": 8100, "tag": "blue"})
     assert answer.status_code == 202, answer.content
     assert (answer.json()["action"], answer.json()["from_version"]) == ("install", None)
@@ -365,7 +365,7 @@ def test_an_install_goes_to_hosts_that_do_not_have_the_service(api, shop):
 
 
 def test_a_dry_run_of_an_install_shows_its_plan_which_holds_only_while_nothing_moves(api, shop):
-    new = fleet.hosts(2, prefix="new")
+    new = factories.hosts(2, prefix="new")
     asked = {"host": [host.pk for host in new], "port": 8100}
     shown = api().post(going(shop, "install"), {**asked, "dry_run": True})
     assert shown.status_code == 200 and "Location" not in shown and not Deployment.objects.exists()

@@ -10,7 +10,7 @@ from api.management.commands.openapi import described
 from api.openapi_examples import SCHEMAS
 from asset.models import Asset
 from microservice.models import MicroServiceVersion
-from tests.microservice import fleet
+from tests import factories
 
 COMMITTED = Path(__file__).resolve().parents[2] / "openapi.json"
 
@@ -55,7 +55,7 @@ def test_an_example_is_what_its_schema_says(schema, name):
 
 
 def test_a_refusal_that_names_instances_is_what_its_schema_says(schema, api, db):
-    fleet.running(2)
+    factories.running(2)
     version = MicroServiceVersion.objects.order_by("pk").last()
     path = f"/services/shop/versions/{version.pk}/install"
     refused = api().post(path, {"host": [host.pk for host in Asset.objects.all()]})

@@ -6,14 +6,14 @@ import pytest
 
 from access import turns
 from microservice.output import searching
-from tests.microservice import fleet
+from tests import factories
 
 pytestmark = pytest.mark.django_db
 
 
 @pytest.fixture
 def operation():
-    return fleet.running().operations.get()
+    return factories.running().operations.get()
 
 
 @pytest.fixture
@@ -28,7 +28,7 @@ def body(answer):
 
 
 def test_the_whole_log_is_text_and_nothing_else(operation, log):
-    whole = fleet.output(operation, b"<script>alert(1)</script>\n", bytes(range(256)))
+    whole = factories.output(operation, b"<script>alert(1)</script>\n", bytes(range(256)))
     answer = log()
     assert (answer.status_code, answer["Content-Type"]) == (200, "text/plain; charset=utf-8")
     assert (answer["X-Content-Type-Options"], answer["Accept-Ranges"]) == ("nosniff", "bytes")
@@ -56,7 +56,7 @@ def test_an_empty_log_is_empty(log):
     ],
 )
 def test_a_range_is_answered_with_exactly_its_bytes(operation, log, header, start, end):
-    whole = fleet.output(operation, b"0123456", b"789abcd", b"efghij")
+    whole = factories.output(operation, b"0123456", b"789abcd", b"efghij")
     answer = log(Range=header)
     assert (answer.status_code, body(answer)) == (206, whole[start:end])
     assert answer["Content-Range"] == f"bytes {start}-{end - 1}/20" and answer["Content-Length"] == str(end - start)
@@ -64,7 +64,7 @@ def test_a_range_is_answered_with_exactly_its_bytes(operation, log, header, star
 
 @pytest.mark.parametrize("header", ["bytes=20-", "bytes=99-100", "bytes=-0"])
 def test_a_range_without_a_byte_of_the_log_is_refused(operation, log, header):
-    fleet.output(operation, b"01234567890123456789")
+    factories.output(operation, b"01234567890123456789")
     answer = log(Range=header)
     assert (answer.status_code, answer["Content-Range"], answer.json()["code"]) == (
         416,
@@ -77,13 +77,13 @@ def test_a_range_without_a_byte_of_the_log_is_refused(operation, log, header):
     "header", ["bytes=5-2", "bytes=-", "bytes=0-1,3-4", "lines=1-2", "bytes=x-y", "nonsense", "bytes=１-２"]
 )
 def test_a_range_that_cannot_be_read_is_passed_over(operation, log, header):
-    fleet.output(operation, b"01234567890123456789")
+    factories.output(operation, b"01234567890123456789")
     answer = log(Range=header)
     assert answer.status_code == 200 and len(body(answer)) == 20
 
 
 def test_a_range_is_not_compressed_and_the_whole_log_may_be(operation, log):
-    whole = fleet.output(operation, b"the same again\n" * 1000)
+    whole = factories.output(operation, b"the same again\n" * 1000)
     part = log(Range="bytes=0-4999", **{"Accept-Encoding": "gzip"})
     assert "Content-Encoding" not in part and body(part) == whole[:5000]
     packed = log(**{"Accept-Encoding": "gzip"})
@@ -91,7 +91,7 @@ def test_a_range_is_not_compressed_and_the_whole_log_may_be(operation, log):
 
 
 def test_a_reader_goes_on_where_it_stopped(operation, log):
-    whole = fleet.output(operation, b"first ", b"second ", b"third")
+    whole = factories.output(operation, b"first ", b"second ", b"third")
     read, offset = b"", 0
     while offset < len(whole):
         answer = log(f"?offset={offset}&limit=4")
@@ -100,7 +100,7 @@ def test_a_reader_goes_on_where_it_stopped(operation, log):
         offset = int(answer["Next"])
     assert read == whole
     assert f"offset={offset}" in log(f"?offset={offset}")["Link"]
-    fleet.output(operation, b" more", start=len(whole))
+    factories.output(operation, b" more", start=len(whole))
     assert log(f"?offset={offset}").content == b" more"
 
 
@@ -118,12 +118,12 @@ def test_a_reader_goes_on_where_it_stopped(operation, log):
     ],
 )
 def test_a_question_that_is_wrong_is_refused(operation, log, query):
-    fleet.output(operation, b"text")
+    factories.output(operation, b"text")
     assert log(query).status_code == 422
 
 
 def test_a_search_counts_all_hits_and_shows_lines_with_their_offsets(operation, log):
-    fleet.output(operation, b"all is well\nan Er", b"ror, an error\nfine\nERROR\n")
+    factories.output(operation, b"all is well\nan Er", b"ror, an error\nfine\nERROR\n")
     answer = log("?search=error")
     assert (answer["X-Hits"], answer["X-Lines"]) == ("3", "2")
     assert answer.content == b"12:an Error, an error\n36:ERROR\n"
@@ -132,7 +132,7 @@ def test_a_search_counts_all_hits_and_shows_lines_with_their_offsets(operation, 
 
 
 def test_a_search_that_took_too_long_says_where_to_go_on(operation, log, monkeypatch):
-    whole = fleet.output(operation, *[b"an error\n" * 10] * 20)
+    whole = factories.output(operation, *[b"an error\n" * 10] * 20)
     monkeypatch.setattr(searching, "SEARCH_TIMEOUT", -1)
     at, hits, parts = 0, 0, 0
     while at is not None:

@@ -22,8 +22,8 @@ from microservice.packages import archives
 from microservice.packages import store as stored
 from microservice.publishing import upload
 from microservice.status import BuildStatus
+from tests import factories
 from tests.api.archives import GOOD, HOSTILE, OTHER, entry, folder, link, packed, rewritten, tar
-from tests.microservice import fleet
 
 pytestmark = pytest.mark.django_db
 
@@ -34,7 +34,7 @@ def version(db):
 
 
 def pending() -> MicroServiceVersion:
-    return MicroServiceVersion.objects.create(microservice=fleet.service("shop"), version="1.0")
+    return MicroServiceVersion.objects.create(microservice=factories.service("shop"), version="1.0")
 
 
 def path_of(version) -> str:
@@ -171,7 +171,7 @@ def test_a_package_that_was_put_there_by_other_means_is_written_anew_before_it_i
 @pytest.mark.parametrize("other", [False, True])
 def test_a_bad_package_that_was_put_there_by_other_means_stays_unused(version, store, other):
     if other:
-        fleet.service("red")
+        factories.service("red")
         by_other_means(version, store, "red/1.0.tar.gz")
     else:
         by_other_means(version, store, data=HOSTILE["a link up"])
@@ -262,7 +262,7 @@ def test_left_overs_of_dead_uploads_are_swept(api, version, store):
 def test_a_service_takes_only_what_is_its_own_with_it(api, version, store, django_capture_on_commit_callbacks):
     """Rows from when `file_path` was a field: into another team's folder, beside all, shared with another row."""
     own = put(api, version, GOOD).json()["file_path"]
-    red = fleet.service("red")
+    red = factories.service("red")
     paths = ("red/1.0.tar.gz", "builds/1.tgz", "shop2/x.tar.gz", "shop/shared.tar.gz", "shop/old.tar.gz")
     for number, path in enumerate((*paths, "shop/../red/1.0.tar.gz")):
         target = store / path

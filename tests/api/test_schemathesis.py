@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from tests import factories
 from tests.lab.busy import within
 from tests.lab.web import Web
-from tests.microservice import fleet
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -24,7 +24,7 @@ def web(environment, store, tmp_path):
 
 
 def test_no_request_gets_an_answer_that_the_description_does_not_name(web, api, tmp_path):
-    fleet.running(2)
+    factories.running(2)
     authorization = api().headers["Authorization"]
     urllib.request.urlopen(f"{web.url}/api/v1/openapi.json", timeout=60).close()  # made once; then it is at hand
     # A live stream has no end to wait for; it has tests of its own. One worker: threads that parse Python at the same

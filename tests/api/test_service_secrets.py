@@ -15,8 +15,8 @@ from access.tokens import make_token
 from audit.models import History
 from microservice.catalog.secrets import MAX_BYTES, MAX_MAP_BYTES, MAX_MAP_LINES, MAX_SECRETS
 from microservice.models import Deployment, MicroService
+from tests import factories
 from tests.lab.keys import new_key
-from tests.microservice import fleet
 
 from .conftest import Api
 
@@ -131,7 +131,7 @@ def test_a_change_touches_the_names_it_gives_and_the_history_tells_names_alone(a
     ],
 )
 def test_what_can_be_no_secret_is_refused_and_not_quoted(api, body, pointer):
-    fleet.service("shop", environment={"COLOR": "blue"})
+    factories.service("shop", environment={"COLOR": "blue"})
     assert api().patch("/services/shop", {"secrets": {"KEPT": "a value that stays"}}).status_code == 200
     answer = api().patch("/services/shop", body)
     assert answer.status_code == 422, answer.content
@@ -167,7 +167,7 @@ def test_what_cannot_be_read_any_more_can_be_given_anew(api, settings):
 
 
 def test_only_who_administers_a_service_sets_its_secrets(api):
-    fleet.service("shop")
+    factories.service("shop")
     for scopes in (("read",), ("read", "publish"), ("read", "publish", "deploy")):
         assert api(*scopes).patch("/services/shop", {"secrets": {"A": "long enough"}}).status_code == 403
     assert not MicroService.objects.get().secrets
@@ -180,7 +180,7 @@ def test_only_who_administers_a_service_sets_its_secrets(api):
 def member(db):
     """`member(role)`: a caller with that role in the team that owns the service shop."""
     team = Team.objects.create(name="red")
-    service = fleet.service("shop", environment={"DB_PASSWORD": "canary"}, team=team)
+    service = factories.service("shop", environment={"DB_PASSWORD": "canary"}, team=team)
 
     def some(role: str) -> Api:
         user = get_user_model().objects.create_user(f"a {role}")
@@ -230,7 +230,7 @@ def test_an_environment_with_hidden_values_can_be_sent_back(api, member):
 
 @pytest.mark.found("builds")
 def test_old_rows_with_a_password_in_an_address_do_not_show_it(api):
-    service = fleet.service("shop")
+    service = factories.service("shop")
     History.objects.create(
         actor="ann",
         action="change",
@@ -254,7 +254,7 @@ def test_lists_ask_no_more_however_many_services_there_are(api, member):
         return len(asked)
 
     def more(number: int) -> None:
-        made = fleet.service(f"s{number}", environment={"A": "b"}, team=member.service.team)
+        made = factories.service(f"s{number}", environment={"A": "b"}, team=member.service.team)
         History.objects.create(
             actor="ann", action="change", subject="service", microservice=made, after={"environment": {"A": "b"}}
         )

@@ -5,7 +5,7 @@ import pytest
 from audit.models import History
 from microservice.models import MicroService
 from microservice.status import DeploymentStatus, OperationStatus
-from tests.microservice import fleet
+from tests import factories
 
 pytestmark = pytest.mark.django_db
 
@@ -49,7 +49,7 @@ def test_every_field_comes_back_as_it_went_in(api):
 
 
 def test_a_service_is_found_by_id_and_by_name_with_and_without_a_slash(api):
-    service = fleet.service("shop")
+    service = factories.service("shop")
     for path in (f"/services/{service.pk}", f"/services/{service.pk}/", "/services/shop", "/services/shop/"):
         assert api().get(path).json()["id"] == service.pk
 
@@ -123,13 +123,13 @@ def test_a_wrong_field_is_named_and_nothing_is_made(api, field, value):
 
 
 def test_a_name_that_is_taken_is_a_conflict(api):
-    fleet.service("shop")
+    factories.service("shop")
     answer = api().post("/services/", {"name": "shop"})
     assert (answer.status_code, answer.json()["code"]) == (409, "service_exists")
 
 
 def test_a_change_touches_what_it_names_and_leaves_a_row(api):
-    fleet.service("shop", description="old", start_command="run")
+    factories.service("shop", description="old", start_command="run")
     answer = api(name="bob").patch("/services/shop", {"description": "new"})
     assert (answer.status_code, answer.json()["description"], answer.json()["start_command"]) == (200, "new", "run")
     assert answer.json()["updated_by"] == "bob"
@@ -138,24 +138,24 @@ def test_a_change_touches_what_it_names_and_leaves_a_row(api):
 
 
 def test_a_name_stays_once_there_are_versions(api):
-    service = fleet.service("shop")
+    service = factories.service("shop")
     assert api().patch("/services/shop", {"name": "store"}).status_code == 200
-    fleet.versions(service, 1)
+    factories.versions(service, 1)
     assert api().patch("/services/store", {"name": "shop"}).json()["code"] == "service_name_locked"
 
 
 def test_a_service_with_instances_cannot_be_deleted(api):
-    service = fleet.service()
-    fleet.instances(fleet.versions(service)[0], fleet.hosts())
+    service = factories.service()
+    factories.instances(factories.versions(service)[0], factories.hosts())
     answer = api().delete(f"/services/{service.pk}")
     assert (answer.status_code, answer.json()["code"]) == (409, "service_in_use")
 
 
 def test_a_service_goes_with_its_versions_and_past_deployments_and_its_history_stays(api):
-    service = fleet.service()
-    versions = fleet.versions(service)
-    instances = fleet.instances(versions[0], fleet.hosts())
-    fleet.deployment(instances, versions[1], DeploymentStatus.SUCCEEDED, OperationStatus.SUCCEEDED)
+    service = factories.service()
+    versions = factories.versions(service)
+    instances = factories.instances(versions[0], factories.hosts())
+    factories.deployment(instances, versions[1], DeploymentStatus.SUCCEEDED, OperationStatus.SUCCEEDED)
     instances[0].delete()
     assert api().delete("/services/shop").status_code == 204
     assert api().get("/services/shop").status_code == 404
@@ -197,7 +197,7 @@ def test_a_wrong_page_is_refused(api, query):
 
 
 def test_a_token_for_some_services_sees_no_other(api):
-    mine, other = fleet.service("mine"), fleet.service("other")
+    mine, other = factories.service("mine"), factories.service("other")
     caller = api(services=[mine.pk])
     assert [row["name"] for row in caller.get("/services/").json()["data"]] == ["mine"]
     assert caller.get("/services/mine").status_code == 200

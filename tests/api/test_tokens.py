@@ -7,8 +7,8 @@ import pytest
 from django.utils import timezone
 
 from access.models import Token
+from tests import factories
 from tests.api.conftest import Api
-from tests.microservice import fleet
 
 pytestmark = pytest.mark.django_db
 
@@ -55,7 +55,7 @@ def test_a_wrong_field_is_named(api, field, value):
 
 
 def test_a_token_for_some_services_makes_none_for_others(api):
-    mine, other = fleet.service("mine"), fleet.service("other")
+    mine, other = factories.service("mine"), factories.service("other")
     caller = api(services=[mine.pk])
     assert caller.post("/tokens/", {"name": "x", "scopes": ["read"], "services": ["other"]}).status_code == 404
     made = caller.post("/tokens/", {"name": "x", "scopes": ["read"]})

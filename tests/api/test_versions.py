@@ -10,15 +10,15 @@ from django.test.client import BOUNDARY, MULTIPART_CONTENT, encode_multipart
 from audit.models import History
 from microservice.models import MicroServiceVersion
 from microservice.status import BuildStatus
+from tests import factories
 from tests.api.archives import GOOD
-from tests.microservice import fleet
 
 pytestmark = pytest.mark.django_db
 
 
 @pytest.fixture
 def shop(db):
-    return fleet.service("shop")
+    return factories.service("shop")
 
 
 def test_a_version_is_made_pending_on_master(api, shop):
@@ -123,7 +123,7 @@ ALLOWED = {
 @pytest.mark.parametrize("old", BuildStatus)
 @pytest.mark.parametrize("new", BuildStatus)
 def test_a_build_moves_only_onward(api, shop, old, new):
-    version = fleet.versions(shop, 1, old)[0]
+    version = factories.versions(shop, 1, old)[0]
     answer = api().patch(f"/services/shop/versions/{version.pk}", {"status": new.label})
     moved = old == new or (old.label, new.label) in ALLOWED
     assert answer.status_code == (200 if moved else 409)
@@ -134,7 +134,7 @@ def test_a_build_moves_only_onward(api, shop, old, new):
 @pytest.mark.parametrize("path", ["red/1.0.tar.gz", "shop/1.0.tar.gz", ".incoming/x", ""])
 def test_no_field_names_an_object_in_the_store(api, shop, path):
     """Whoever could name one would read it, claim it beforehand or remove it: another team's package, say."""
-    version = fleet.versions(shop, 1, BuildStatus.PENDING)[0]
+    version = factories.versions(shop, 1, BuildStatus.PENDING)[0]
     before = version.file_path
     body = {"version": "2.0", "status": "success", "file_path": path}
     form = encode_multipart(
@@ -153,7 +153,7 @@ def test_no_field_names_an_object_in_the_store(api, shop, path):
 
 
 def test_a_version_is_marked_bad_with_a_reason_and_good_again(api, shop):
-    version = fleet.versions(shop, 1)[0]
+    version = factories.versions(shop, 1)[0]
     path = f"/services/shop/versions/{version.pk}"
     assert api().patch(path, {"bad": True, "bad_reason": "leaks"}).json()["bad_reason"] == "leaks"
     assert History.objects.get(action="change").reason == "leaks"
@@ -161,8 +161,8 @@ def test_a_version_is_marked_bad_with_a_reason_and_good_again(api, shop):
 
 
 def test_lists_are_filtered_by_status_and_ref_newest_first(api, shop, django_assert_num_queries):
-    fleet.versions(shop, 2)
-    fleet.versions(shop, 1, BuildStatus.FAILED)
+    factories.versions(shop, 2)
+    factories.versions(shop, 1, BuildStatus.FAILED)
     MicroServiceVersion.objects.filter(version="1.0").update(ref="dev")
     names = lambda query: [row["version"] for row in api().get(f"/services/shop/versions/?{query}").json()["data"]]
     assert names("") == ["3.0", "2.0", "1.0"]
@@ -176,16 +176,16 @@ def test_lists_are_filtered_by_status_and_ref_newest_first(api, shop, django_ass
 
 
 def test_a_version_says_how_many_instances_run_it(api, shop):
-    one, two, _ = fleet.versions(shop)
-    fleet.instances(one, fleet.hosts(2))
-    fleet.instances(two, fleet.hosts(1))
+    one, two, _ = factories.versions(shop)
+    factories.instances(one, factories.hosts(2))
+    factories.instances(two, factories.hosts(1))
     counts = {row["version"]: row["instances"] for row in api().get("/services/shop/versions/").json()["data"]}
     assert counts == {"1.0": 2, "2.0": 1, "3.0": 0}
     assert api().get(f"/services/shop/versions/{one.pk}").json()["instances"] == 2
 
 
 def test_another_services_version_is_not_there(api, shop):
-    foreign = fleet.versions(fleet.service("other"), 1)[0]
+    foreign = factories.versions(factories.service("other"), 1)[0]
     for answer in (
         api().get(f"/services/shop/versions/{foreign.pk}"),
         api().patch(f"/services/shop/versions/{foreign.pk}", {"bad": True}),
@@ -200,14 +200,14 @@ def test_what_can_be_no_version_is_refused(api, shop, which):
 
 
 def test_a_build_says_that_no_build_server_is_set_up(api, shop):
-    version = fleet.versions(shop, 1, BuildStatus.PENDING)[0]
+    version = factories.versions(shop, 1, BuildStatus.PENDING)[0]
     answer = api().post(f"/services/shop/versions/{version.pk}/build")
     assert (answer.status_code, answer.json()["code"]) == (409, "not_configured")
 
 
 @pytest.mark.django_db(transaction=True)
 def test_twenty_pipelines_that_post_the_same_version_make_one(api, transactional_db):
-    fleet.service("shop")
+    factories.service("shop")
     caller = api()
 
     def post(number):

@@ -11,10 +11,10 @@ from access.problems import Problem
 from asset import credentials, host_keys, hosts
 from asset.models import Asset
 from audit.models import History
+from tests import factories
 from tests.lab.busy import within
 from tests.lab.network import free_port
 from tests.lab.sshd import Sshd
-from tests.microservice import fleet
 
 pytestmark = pytest.mark.django_db
 WHO = Caller(name="ann", scopes=frozenset({"admin"}))
@@ -149,7 +149,7 @@ def test_a_host_behind_a_jump_host_is_reached_and_trusted_through_it(server, hos
 
 def test_the_check_tries_the_users_that_services_run_as_there(host, server):
     hosts.change(WHO, host, {"host_key": server.host_key})
-    service = fleet.service("shop", run_as="no-such-user")
-    fleet.instances(fleet.versions(service, 1)[0], [host])
+    service = factories.service("shop", run_as="no-such-user")
+    factories.instances(factories.versions(service, 1)[0], [host])
     found = hosts.check(host, WHO)
     assert found["ready"] and any("sudo -n -u no-such-user" in warning for warning in found["warnings"])

@@ -11,7 +11,7 @@ from access.problems import Problem
 from asset import credentials, hosts, imports
 from asset.models import Asset, Credential
 from audit.models import History
-from tests.microservice import fleet
+from tests import factories
 
 pytestmark = pytest.mark.django_db
 WHO = Caller(name="ann", scopes=frozenset({"admin"}), address="10.9.9.9")
@@ -77,7 +77,7 @@ def test_a_change_touches_only_what_is_named_and_writes_down_only_what_changed()
 
 def test_a_base_path_stays_while_services_live_below_it():
     host = make()
-    fleet.instances(fleet.versions(fleet.service(), 1)[0], [host])
+    factories.instances(factories.versions(factories.service(), 1)[0], [host])
     with pytest.raises(Problem) as refused:
         hosts.change(WHO, host, {"base_path": "/elsewhere"})
     assert refused.value.code == "host_in_use"

@@ -6,14 +6,14 @@ from django.utils import translation
 from asset import reachability
 from asset.models import Asset
 from messages import Message
-from tests.microservice import fleet
+from tests import factories
 
 pytestmark = pytest.mark.django_db
 TIMEOUT = Message("host_timeout", {"seconds": 9})
 
 
 def test_keeps_code_and_params():
-    fleet.hosts(1)
+    factories.hosts(1)
     reachability.note(Asset.objects.all(), False, TIMEOUT)
     host = Asset.objects.get()
     assert host.last_error == host.last_error_text == "The host did not answer within 9 s."
@@ -21,20 +21,20 @@ def test_keeps_code_and_params():
 
 
 def test_writes_english_whatever_the_reader_speaks():
-    fleet.hosts(1)
+    factories.hosts(1)
     with translation.override("zh-hans"):
         reachability.note(Asset.objects.all(), False, TIMEOUT)
     assert Asset.objects.get().last_error == "The host did not answer within 9 s."
 
 
 def test_shows_sentences_of_older_rows():
-    fleet.hosts(1)
+    factories.hosts(1)
     Asset.objects.update(last_error="was away")
     assert Asset.objects.get().last_error_text == "was away"
 
 
 def test_keeps_a_message_for_each_host(django_assert_num_queries):
-    first, second, third = fleet.hosts(3)
+    first, second, third = factories.hosts(3)
     errors = {first.pk: TIMEOUT, second.pk: "said by the host", third.pk: Message("host_archived", {"host": "c"})}
     with django_assert_num_queries(1):
         reachability.note_each(False, errors)
@@ -45,7 +45,7 @@ def test_keeps_a_message_for_each_host(django_assert_num_queries):
 
 
 def test_success_clears_the_message():
-    (host,) = fleet.hosts(1)
+    (host,) = factories.hosts(1)
     reachability.note(Asset.objects.all(), False, TIMEOUT)
     reachability.note_well([host.pk])
     host.refresh_from_db()

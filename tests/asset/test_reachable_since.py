@@ -9,8 +9,8 @@ from access.callers import Caller
 from asset import hosts, reachability
 from asset.models import Asset
 from audit.models import Event
+from tests import factories
 from tests.lab.network import free_port
-from tests.microservice import fleet
 
 pytestmark = pytest.mark.django_db
 LONG_AGO = timezone.now() - timedelta(days=3)
@@ -21,7 +21,7 @@ def states():
 
 
 def test_the_moment_moves_only_when_the_host_turns_however_many_are_noted_at_once(django_assert_num_queries):
-    never, silent, well = fleet.hosts(3)
+    never, silent, well = factories.hosts(3)
     Asset.objects.filter(pk=silent.pk).update(reachable=False, reachable_since=LONG_AGO)
     Asset.objects.filter(pk=well.pk).update(reachable=True, reachable_since=LONG_AGO)
     with django_assert_num_queries(1):

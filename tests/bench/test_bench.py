@@ -22,9 +22,9 @@ from deployer.engine.journal import Kind, Reader, Result
 from microservice import atoms
 from microservice.models import Deployment, MicroServiceInstance, MicroServiceVersion, Step
 from microservice.status import Action
+from tests import factories
 from tests.lab.busy import within
 from tests.lab.network import free_port
-from tests.microservice import fleet
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -156,8 +156,8 @@ def test_a_loss_is_seen_beside_the_run_before_and_in_the_line_of_each_run(tmp_pa
 
 
 def test_a_simulated_host_says_what_a_host_says_on_which_every_step_goes_well(db):
-    old, new = fleet.versions(fleet.service(start_command="true"), 2)
-    (instance,) = fleet.instances(old, fleet.hosts())
+    old, new = factories.versions(factories.service(start_command="true"), 2)
+    (instance,) = factories.instances(old, factories.hosts())
     atom = atoms.atom_of(atoms.spec_of(old.microservice), instance, Action.UPGRADE, old, new)
     run = program.Run(operation=1, fence=1, atom=atom, nonce="abc")
     events = Reader("abc").feed(simulated.journal(program.start(run).decode()))

@@ -12,8 +12,8 @@ from builds.models import Build
 from messages.rendering import literal
 from microservice.models import Deployment, MicroServiceVersion
 from microservice.status import BuildStatus
+from tests import factories
 from tests.api.conftest import api, store  # noqa: F401 - fixtures
-from tests.microservice import fleet
 
 from .repository import Repository
 
@@ -33,7 +33,7 @@ def repository(tmp_path):
 
 @pytest.fixture
 def service(repository, db):
-    return fleet.service("shop", build_url=repository.url, build_command="echo built; cp app app2")
+    return factories.service("shop", build_url=repository.url, build_command="echo built; cp app app2")
 
 
 def pending(service, name="1.0", **more) -> MicroServiceVersion:
@@ -185,10 +185,10 @@ def test_an_ended_build_stays_as_it_ended(service):
 def following(service):
     service.auto_deploy_tag = "canary"
     service.save()
-    old = fleet.versions(service, 1)[0]
-    one, two = fleet.hosts(2)
-    fleet.instances(old, [one], tag="canary")
-    fleet.instances(old, [two], tag="stable")
+    old = factories.versions(service, 1)[0]
+    one, two = factories.hosts(2)
+    factories.instances(old, [one], tag="canary")
+    factories.instances(old, [two], tag="stable")
     return service
 
 
@@ -218,15 +218,15 @@ def test_an_older_version_that_is_built_late_is_not_followed(following):
     from access.callers import SYSTEM
 
     late = pending(following, "8.0")
-    fleet.versions(following, 1)
+    factories.versions(following, 1)
     build_requests.start(SYSTEM, late)
     execution.work()
     assert (state(late), Deployment.objects.count()) == (BuildStatus.SUCCESS, 0)
 
 
 def test_a_revert_marks_what_it_leaves_as_bad_if_asked(api, service):  # noqa: F811
-    old, new = fleet.versions(service, 2)
-    fleet.instances(new, fleet.hosts(1))
+    old, new = factories.versions(service, 2)
+    factories.instances(new, factories.hosts(1))
     caller, path = api(), f"/services/shop/versions/{new.pk}"
     body = {"dest_version": old.pk, "host": "all", "mark_bad": True}
     assert caller.post(f"{path}/revert", body).json()["errors"][0]["pointer"] == "/reason"

@@ -199,9 +199,9 @@ def test_services_from_before_keep_the_commit_alone_and_the_migration_says_whose
     from django.apps import apps
     from django.db import connection, migrations
 
-    from tests.microservice import fleet
+    from tests import factories
 
-    old, other = fleet.service("old", build_url="https://git.example/x"), fleet.service("uploaded")
+    old, other = factories.service("old", build_url="https://git.example/x"), factories.service("uploaded")
     assert (old.build_depth, other.build_depth) == (0, 0)
     migration = importlib.import_module("microservice.migrations.0018_complete_checkouts").Migration
     for operation in migration.operations:

@@ -313,9 +313,9 @@ def test_a_retried_pipeline_may_send_its_package_before_anybody_has_looked(serve
 def test_the_package_of_a_git_build_that_failed_is_refused_as_before(server, store):  # noqa: F811
     import io
 
-    from tests.microservice import fleet
+    from tests import factories
 
-    version = fleet.versions(fleet.service("other"), 1, status=B.FAILED)[0]
+    version = factories.versions(factories.service("other"), 1, status=B.FAILED)[0]
     MicroServiceVersion.objects.filter(pk=version.pk).update(sha256="", file_path="")
     version.refresh_from_db()
     with pytest.raises(Problem) as caught:

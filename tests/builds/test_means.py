@@ -12,10 +12,10 @@ from builds.sandbox.commands import BUBBLEWRAP, NAMESPACES, NONE, OFF, Isolation
 from messages.rendering import english
 from microservice.models import MicroServiceVersion
 from microservice.status import BuildStatus
+from tests import factories
 from tests.api.conftest import api  # noqa: F401 - a fixture
 from tests.lab import processes
 from tests.lab.network import wait_until
-from tests.microservice import fleet
 
 from .repository import Repository
 from .test_sandbox import running
@@ -84,7 +84,7 @@ def test_without_a_sandbox_nothing_is_built_and_everybody_is_told_why(api, tmp_p
     found = means.look("auto", "auto")
     monkeypatch.setattr(means, "find", lambda *_: found)
     ran = tmp_path / "ran"
-    service = fleet.service("shop", build_url=Repository(tmp_path / "repository").url, build_command=f"touch {ran}")
+    service = factories.service("shop", build_url=Repository(tmp_path / "repository").url, build_command=f"touch {ran}")
     version = MicroServiceVersion.objects.create(microservice=service, version="1.0")
     build_requests.start(SYSTEM, version)  # asked for before anybody knew
     assert execution.work() == 1

@@ -12,15 +12,15 @@ from messages.rendering import literal
 from messages.texts.builds import TEXTS
 from microservice.models import MicroServiceVersion
 from microservice.status import BuildStatus
+from tests import factories
 from tests.api.conftest import api  # noqa: F401 - a fixture
-from tests.microservice import fleet
 
 pytestmark = pytest.mark.django_db
 
 
 @pytest.fixture
 def build() -> Build:
-    service = fleet.service("shop", build_url="https://git.example/x", build_command="make")
+    service = factories.service("shop", build_url="https://git.example/x", build_command="make")
     version = MicroServiceVersion.objects.create(microservice=service, version="1.0")
     return build_requests.start(SYSTEM, version)
 

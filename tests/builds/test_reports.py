@@ -12,8 +12,8 @@ from builds import build_requests, servers
 from builds.models import Build
 from microservice.models import MicroServiceVersion
 from microservice.status import BuildStatus
+from tests import factories
 from tests.api.conftest import Api
-from tests.microservice import fleet
 
 pytestmark = pytest.mark.django_db
 SECRET = "a-secret-of-both-sides"
@@ -27,7 +27,7 @@ def secret(monkeypatch):
 @pytest.fixture
 def build(monkeypatch, db):
     monkeypatch.setattr(servers, "check", lambda service: None)
-    service = fleet.service("shop", build_orig="gitlab", build_url="https://gitlab.example/team/shop")
+    service = factories.service("shop", build_orig="gitlab", build_url="https://gitlab.example/team/shop")
     made = build_requests.start(SYSTEM, MicroServiceVersion.objects.create(microservice=service, version="1.0"))
     Build.objects.update(reference="team/shop#7", status=BuildStatus.BUILDING)
     return made

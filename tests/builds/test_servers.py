@@ -16,8 +16,8 @@ from builds.providers import Job, ProviderUnreachable
 from integrations.models import Setting
 from microservice.models import MicroServiceVersion
 from microservice.status import BuildStatus
+from tests import factories
 from tests.integrations import servers as outside
-from tests.microservice import fleet
 
 from .buildservers import Server
 
@@ -47,7 +47,7 @@ def asked(origin, server, name="1.0") -> Build:
     path = "team/shop.git" if origin == "gitlab" else "job/shop/"
     from microservice.models import MicroService
 
-    service = MicroService.objects.filter(name="shop").first() or fleet.service(
+    service = MicroService.objects.filter(name="shop").first() or factories.service(
         "shop", build_orig=origin, build_url=f"{server.url}/{path}"
     )
     return build_requests.start(ANN, MicroServiceVersion.objects.create(microservice=service, version=name, ref="main"))
@@ -195,7 +195,7 @@ def test_every_result_of_jenkins(server, result, becomes):
 
 
 def test_a_service_whose_address_names_no_job_is_told(server):
-    fleet.service("shop", build_orig="jenkins", build_url=server.url)
+    factories.service("shop", build_orig="jenkins", build_url=server.url)
     assert "does not name a Jenkins job" in moved(asked("jenkins", server)).detail
 
 

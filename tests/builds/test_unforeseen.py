@@ -18,7 +18,7 @@ from builds.providers import BuildRefused, Job, ProviderUnreachable
 from integrations import http_client
 from microservice.publishing import upload
 from microservice.status import BuildStatus
-from tests.microservice import fleet
+from tests import factories
 
 from .buildservers import Server
 from .test_builds import pending, quick, repository, service, state  # noqa: F401 - fixtures
@@ -204,7 +204,7 @@ def test_a_server_that_answers_nonsense_has_a_clear_end(origin, settings, monkey
     from access.callers import SYSTEM
     from builds import servers
 
-    shop = fleet.service("shop", build_orig=origin)
+    shop = factories.service("shop", build_orig=origin)
     version = pending(shop)
     with answering(BROKEN["no HTTP"]) as url:
         shop.build_url = f"{url}/job/shop"

@@ -10,8 +10,8 @@ from builds import build_requests, servers
 from builds.models import Build
 from microservice.models import MicroServiceVersion
 from microservice.status import BuildStatus
+from tests import factories
 from tests.lab.network import wait_until
-from tests.microservice import fleet
 
 from .repository import Repository
 from .test_sandbox import gone, running
@@ -25,7 +25,7 @@ def test_a_build_survives_the_death_of_its_worker_and_never_runs_beside_itself(w
     """What the first worker's build started, in a session of its own too, is gone before another one may begin."""
     repository, mark = Repository(tmp_path / "repository"), f"20.{os.getpid()}"
     command = f"setsid sleep {mark} & sleep {mark}; echo built"
-    service = fleet.service("shop", build_url=repository.url, build_command=command)
+    service = factories.service("shop", build_url=repository.url, build_command=command)
     version = MicroServiceVersion.objects.create(microservice=service, version="1.0")
     monkeypatch.setattr(servers, "check", lambda service: None)
     one = worker(GIT_ALLOWED_PROTOCOLS="file", OPERATION_LEASE_SECONDS="10", BUILD_SANDBOX=sandbox)

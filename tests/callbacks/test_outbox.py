@@ -13,7 +13,7 @@ from microservice import notify
 from microservice.deployments import advance, control
 from microservice.publishing import versions
 from microservice.status import BuildStatus, DeploymentStatus, OperationStatus
-from tests.microservice import fleet
+from tests import factories
 
 from .factories import create_callback, enqueue
 
@@ -56,7 +56,7 @@ def test_only_what_a_callback_asked_for_is_told_to_it():
 )
 def test_a_deployments_start_and_end_are_told_with_names(status, event):
     create_callback("https://example.org/")
-    made = fleet.running()
+    made = factories.running()
     made.status = DeploymentStatus.QUEUED
     notify.publish([advance.set_status(made, DeploymentStatus.RUNNING)])
     assert names() == ["deployment.started"]
@@ -70,7 +70,7 @@ def test_a_deployments_start_and_end_are_told_with_names(status, event):
 
 def test_failed_and_undone_instances_are_told_and_good_ones_not():
     create_callback("https://example.org/")
-    made = fleet.running(4)
+    made = factories.running(4)
     operations = list(made.operations.all())
     ends = (OperationStatus.FAILED, OperationStatus.UNDONE, OperationStatus.SUCCEEDED, OperationStatus.CANCELLED)
     for operation, status in zip(operations, ends, strict=True):
@@ -83,7 +83,7 @@ def test_failed_and_undone_instances_are_told_and_good_ones_not():
 
 def test_the_number_of_statements_does_not_grow_with_what_is_told(django_assert_max_num_queries):
     create_callback("https://example.org/")
-    made = fleet.running(40)
+    made = factories.running(40)
     operations = list(made.operations.all())
     for operation in operations:
         operation.status = OperationStatus.FAILED
@@ -93,7 +93,7 @@ def test_the_number_of_statements_does_not_grow_with_what_is_told(django_assert_
 
 
 def test_without_callbacks_a_bad_end_costs_one_look_and_a_good_one_nothing(django_assert_num_queries):
-    operation = fleet.running().operations.get()
+    operation = factories.running().operations.get()
     for status, statements in ((OperationStatus.FAILED, 1), (OperationStatus.SUCCEEDED, 0)):
         operation.status = status
         with django_assert_num_queries(statements):
@@ -102,7 +102,7 @@ def test_without_callbacks_a_bad_end_costs_one_look_and_a_good_one_nothing(djang
 
 def test_a_broken_lock_is_told():
     create_callback("https://example.org/")
-    instance = fleet.running().operations.get().instance
+    instance = factories.running().operations.get().instance
     instance.locked, instance.lock_deployment = True, instance.operations.get().deployment
     instance.save()
     control.break_lock(SYSTEM, instance, "it hangs")
@@ -112,8 +112,8 @@ def test_a_broken_lock_is_told():
 
 def test_the_end_of_a_build_is_told():
     create_callback("https://example.org/")
-    version = fleet.versions(fleet.service(), 1, BuildStatus.PENDING)[0]
-    version.microservice = fleet.MicroService.objects.get()
+    version = factories.versions(factories.service(), 1, BuildStatus.PENDING)[0]
+    version.microservice = factories.MicroService.objects.get()
     versions.change(SYSTEM, version, {"status": BuildStatus.BUILDING})
     assert names() == []
     versions.change(SYSTEM, version, {"status": BuildStatus.FAILED})

@@ -18,9 +18,9 @@ from builds.models import Build
 from messages.rendering import literal
 from microservice.models import Deployment, MicroServiceVersion
 from microservice.status import BuildStatus, DeploymentStatus, OperationStatus
+from tests import factories
 from tests.api.archives import GOOD
 from tests.lab.web import Web
-from tests.microservice import fleet
 
 ROOT = Path(__file__).resolve().parents[2]
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -61,7 +61,7 @@ def ctl(web):
 
 
 def test_a_version_is_published_and_the_same_again_changes_nothing(ctl, tmp_path):
-    fleet.service("shop")
+    factories.service("shop")
     package = tmp_path / "shop.tar.gz"
     package.write_bytes(GOOD)
     for _ in range(2):
@@ -81,7 +81,7 @@ def test_a_version_is_published_and_the_same_again_changes_nothing(ctl, tmp_path
 def test_a_zip_is_published_and_other_content_names_what_differs(ctl, tmp_path):
     from tests.packages import zips
 
-    fleet.service("shop")
+    factories.service("shop")
     package = tmp_path / "shop.zip"
     package.write_bytes(zips.made(zips.entry("bin/run", b"x", 0o100755)))
     assert ctl("versions", "publish", "shop", "1.0", str(package)).returncode == 0
@@ -106,7 +106,7 @@ def test_builds_are_started_named_and_waited_for(ctl):
         ("--commit", "0a1b2c3d", "--time", "2026-07-14T10:09:10"),
     ):
         assert ctl("versions", "name", "--ref", "x", *words).returncode == 2
-    service = fleet.service("shop", build_url="file:///nowhere", build_command="true")
+    service = factories.service("shop", build_url="file:///nowhere", build_command="true")
     late = ctl("build", "shop", "1.0", "--ref", "fix(cart)", "--timeout", "1")
     assert late.returncode == 3 and "It continues" in late.stderr
     version = MicroServiceVersion.objects.get(microservice=service)
@@ -128,7 +128,7 @@ def test_how_a_command_ends(ctl):
     assert ctl("status", "1", DEPLOYCTL_TOKEN="wrong").returncode == 2
     none = ctl("status", "1", DEPLOYCTL_TOKEN="")
     assert (none.returncode, "DEPLOYCTL_TOKEN" in none.stderr) == (2, True)
-    deployment = fleet.running()
+    deployment = factories.running()
     late = ctl("status", str(deployment.pk), "--wait", "--timeout", "1")
     assert (late.returncode, "Timeout" in late.stderr) == (3, True)
     locked = ctl("retry", str(deployment.pk))
@@ -143,22 +143,22 @@ def test_how_a_command_ends(ctl):
 
 
 def test_what_runs_where(ctl):
-    fleet.running(2)
+    factories.running(2)
     done = ctl("status", "shop")
     assert (done.returncode, len(done.stdout.splitlines())) == (0, 2), done.stderr
     assert len(json.loads(ctl("--json", "status", "shop").stdout)) == 2
 
 
 def test_nothing_to_upgrade_is_a_conflict(ctl):
-    version = fleet.versions(fleet.service("shop"), 1)[0]
-    fleet.instances(version, fleet.hosts(1))
+    version = factories.versions(factories.service("shop"), 1)[0]
+    factories.instances(version, factories.hosts(1))
     done = ctl("upgrade", "shop", "1.0")
     assert (done.returncode, "Nothing to upgrade" in done.stderr) == (4, True)
 
 
 def test_the_output_of_a_deployment(ctl):
-    deployment = fleet.running()
-    fleet.output(deployment.operations.get(), b"stopping\n", b"starting \x1b]0;x\x07\n")
+    deployment = factories.running()
+    factories.output(deployment.operations.get(), b"stopping\n", b"starting \x1b]0;x\x07\n")
     Deployment.objects.update(status=DeploymentStatus.SUCCEEDED)
     done = ctl("logs", str(deployment.pk), "-f")
     assert done.returncode == 0, done.stderr
@@ -166,13 +166,13 @@ def test_the_output_of_a_deployment(ctl):
 
 
 def test_a_host_that_is_not_there_is_told(ctl):
-    fleet.hosts(1)
+    factories.hosts(1)
     done = ctl("hosts", "check", "nowhere")
     assert (done.returncode, "Host nowhere not found" in done.stderr) == (2, True)
 
 
 def test_cancelling(ctl):
-    deployment = fleet.running()
+    deployment = factories.running()
     done = ctl("--json", "cancel", str(deployment.pk))
     assert (done.returncode, json.loads(done.stdout)["status"]) == (0, "cancelling"), done.stderr
 

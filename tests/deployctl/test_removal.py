@@ -7,7 +7,7 @@ import pytest
 from asset.models import Asset
 from audit.models import History
 from microservice.models import MicroService, MicroServiceInstance
-from tests.microservice import fleet
+from tests import factories
 
 from .test_commands import ctl, web  # noqa: F401 - fixtures
 
@@ -15,8 +15,8 @@ pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.found("remova
 
 
 def test_an_instance_is_forgotten_by_its_hosts_name(ctl):  # noqa: F811
-    version = fleet.versions(fleet.service("shop"))[0]
-    one, two = fleet.instances(version, fleet.hosts(2))
+    version = factories.versions(factories.service("shop"))[0]
+    one, two = factories.instances(version, factories.hosts(2))
     refused = ctl("forget", "shop", one.host.hostname)
     assert refused.returncode == 2 and "--reason" in refused.stderr
     done = ctl("--json", "forget", "shop", one.host.hostname, "--reason", "burned")
@@ -29,7 +29,7 @@ def test_an_instance_is_forgotten_by_its_hosts_name(ctl):  # noqa: F811
 
 
 def test_a_host_in_use_is_named_and_an_archived_one_comes_back_by_its_name(ctl):  # noqa: F811
-    (row,) = fleet.instances(fleet.versions(fleet.service("shop"))[0], fleet.hosts(1))
+    (row,) = factories.instances(factories.versions(factories.service("shop"))[0], factories.hosts(1))
     name = row.host.hostname
     refused = ctl("hosts", "archive", name, "--reason", "x")
     assert refused.returncode == 4 and "shop is installed on it" in refused.stderr
@@ -41,7 +41,7 @@ def test_a_host_in_use_is_named_and_an_archived_one_comes_back_by_its_name(ctl):
 
 
 def test_a_service_is_deleted_only_when_it_is_said_twice(ctl):  # noqa: F811
-    fleet.service("shop")
+    factories.service("shop")
     assert ctl("services", "delete", "shop").returncode == 2 and MicroService.objects.exists()
     done = ctl("services", "delete", "shop", "--yes")
     assert done.returncode == 0 and not MicroService.objects.exists(), done.stderr

@@ -23,10 +23,10 @@ from deployctl.patience import Patience
 from messages.rendering import literal
 from microservice.models import Deployment, MicroServiceInstance
 from microservice.status import BuildStatus, DeploymentStatus, OperationStatus
+from tests import factories
 from tests.lab.busy import within
 from tests.lab.network import free_port, wait_until
 from tests.lab.web import Web
-from tests.microservice import fleet
 
 from .scripted import Scripted
 
@@ -107,8 +107,8 @@ def secret() -> str:
 @pytest.mark.parametrize(("end", "status"), [(DeploymentStatus.SUCCEEDED, 0), (DeploymentStatus.FAILED, 1)])
 def test_the_web_process_is_killed_and_comes_back(webs, background, end, status):
     token, port = secret(), free_port()
-    old, _ = fleet.versions(fleet.service("shop"), 2)
-    fleet.instances(old, fleet.hosts(2))
+    old, _ = factories.versions(factories.service("shop"), 2)
+    factories.instances(old, factories.hosts(2))
     web = webs(port)
     command = background(web.url, "upgrade", "shop", "2.0", "--timeout", "80", token=token)
     wait_until(Deployment.objects.exists, 30, "the deployment")
@@ -128,7 +128,7 @@ def test_the_web_process_is_killed_and_comes_back(webs, background, end, status)
 def test_what_was_asked_while_it_was_away_is_done_once(webs, background):
     """The web process dies before it can answer the request itself: it is sent again under the same key."""
     token, port = secret(), free_port()
-    made = fleet.running(1)
+    made = factories.running(1)
     made.operations.update(status=OperationStatus.UNDONE)
     Deployment.objects.update(status=DeploymentStatus.FAILED)
     MicroServiceInstance.objects.update(locked=False)
@@ -146,7 +146,7 @@ def test_what_was_asked_while_it_was_away_is_done_once(webs, background):
 def test_a_build_is_asked_for_and_waited_for_although_the_web_process_is_away(webs, background):
     """Away when it is asked for, and once more while it goes on: one build, and the command ends as that did."""
     token, port = secret(), free_port()
-    fleet.service("shop", build_url="file:///nowhere", build_command="true")
+    factories.service("shop", build_url="file:///nowhere", build_command="true")
     words = ("build", "shop", "1.0", "--ref", "main", "--timeout", "80")
     command = background(f"http://127.0.0.1:{port}", *words, token=token)
     time.sleep(AWAY)
@@ -166,9 +166,9 @@ def test_a_build_is_asked_for_and_waited_for_although_the_web_process_is_away(we
 @pytest.mark.django_db(transaction=True)
 def test_following_the_output_goes_on_where_it_was(webs, background):
     token, port = secret(), free_port()
-    made = fleet.running(1)
+    made = factories.running(1)
     operation = made.operations.get()
-    fleet.output(operation, b"one\n")
+    factories.output(operation, b"one\n")
     web = webs(port)
     command = background(web.url, "logs", str(made.pk), "-f", token=token)
     assert command.process.stdout.readline().endswith("one\n")

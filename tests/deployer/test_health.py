@@ -14,10 +14,10 @@ from microservice.models import Heartbeat, Operation
 from microservice.status import OperationStatus
 from runtime.broker_url import transport_options
 from runtime.celery_app import app
+from tests import factories
 from tests.lab import moody
 from tests.lab.busy import within
 from tests.lab.moody import Moody
-from tests.microservice import fleet
 
 pytestmark = pytest.mark.django_db
 
@@ -133,7 +133,7 @@ def test_who_is_recognised_learns_what_is_not_ready(client, admin_user, broker):
 def test_metrics_are_counted_from_the_rows(client):
     worker()
     worker(seconds_ago=90)
-    deployment = fleet.running(3)
+    deployment = factories.running(3)
     Operation.objects.filter(pk=deployment.operations.first().pk).update(status=OperationStatus.QUEUED)
     type(deployment).objects.filter(pk=deployment.pk).update(created=timezone.now() - timedelta(seconds=100))
     answer = client.get("/metrics")
@@ -160,5 +160,5 @@ def test_metrics_cost_the_same_however_much_there_is(client):
         return len(queries)
 
     few = cost()
-    fleet.running(20)
+    factories.running(20)
     assert cost() == few <= 4

@@ -23,9 +23,9 @@ from deployctl.naming import MAX_LENGTH, version_name
 from messages.rendering import literal
 from microservice.models import NAME_PATTERN, Deployment, MicroService, MicroServiceInstance, MicroServiceVersion
 from microservice.status import BuildStatus, DeploymentStatus
+from tests import factories
 from tests.lab.network import wait_until
 from tests.lab.web import Web
-from tests.microservice import fleet
 from tests.microservice.world import CHECK, World
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -89,7 +89,7 @@ def shell(web, tmp_path):
 @pytest.mark.found("packages")
 def test_publish_from_gitlab_ci_twice(shell, tmp_path):
     """As a job that is tried again does it: the archive is made again, of files with other times."""
-    fleet.service("shop")
+    factories.service("shop")
     for number in range(2):
         os.utime(tmp_path / "build" / "app", (number, number))
         shell(
@@ -119,7 +119,7 @@ def test_publish_from_gitlab_ci_twice(shell, tmp_path):
     ],
 )
 def test_the_pipelines_publish(shell, name, variables):
-    fleet.service("shop")
+    factories.service("shop")
     assert len(snippet(name).splitlines()) == 3
     shell(snippet(name), **variables)
     version = MicroServiceVersion.objects.get()
@@ -163,7 +163,7 @@ def test_the_shell_names_a_version_as_the_one_rule_does(ref):
 
 @pytest.mark.found("builds")
 def test_build_again_what_failed(shell):
-    service = fleet.service("shop", build_url="file:///nowhere", build_command="true")
+    service = factories.service("shop", build_url="file:///nowhere", build_command="true")
     version = MicroServiceVersion.objects.create(microservice=service, version="1.0")
     build_requests.end(build_requests.start(SYSTEM, version), BuildStatus.FAILED, literal("x"))
     done = []
@@ -206,7 +206,7 @@ def test_upgrade_some_hosts(shell, sshds, worker):
 
 
 def test_set_a_secret(web, shell, tmp_path):
-    fleet.service("shop")
+    factories.service("shop")
     key = "-----BEGIN PRIVATE KEY-----\n'quoted' \"too\"\n-----END PRIVATE KEY-----\n"
     (tmp_path / "tls.key").write_text(key)
     boss = get_user_model().objects.create_superuser("boss")
@@ -227,20 +227,20 @@ def test_receive_a_callback_and_check_its_signature():
 
 
 def test_watch_a_deployment_live(shell):
-    deployment = fleet.running()
-    fleet.event(deployment)
+    deployment = factories.running()
+    factories.event(deployment)
     Deployment.objects.update(status=DeploymentStatus.SUCCEEDED)
-    last = fleet.event(deployment, "deployment", status="succeeded")
+    last = factories.event(deployment, "deployment", status="succeeded")
     assert f"id: {last.pk}\n" in shell(recipe("Watch a deployment live"), DEPLOYMENT=str(deployment.pk))
 
 
 @pytest.mark.found("removal")
 def test_give_up_a_host_import_others_and_change_what_is_there(shell):
-    service = fleet.service("shop")
-    old, new = fleet.versions(service, 2)
+    service = factories.service("shop")
+    old, new = factories.versions(service, 2)
     MicroServiceVersion.objects.filter(pk=old.pk).update(version="0.9", file_path="")
     one, two = (Asset.objects.create(hostname=f"web{number}", ip=f"10.0.0.{number}") for number in (1, 2))
-    fleet.instances(new, [one, two])
+    factories.instances(new, [one, two])
     admin = make_token(get_user_model().objects.get(username="ann"), "admin", ["read", "deploy", "admin"])[1]
     said = shell(recipe("Give up a host that is gone for good"), DEPLOYCTL_TOKEN=admin)
     assert "web1 archived" in said and "archived: the machine burned" in said

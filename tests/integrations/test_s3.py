@@ -16,10 +16,10 @@ from integrations import storage
 from microservice.models import MicroServiceVersion, UnclaimedPackage
 from microservice.packages import store as stored
 from microservice.status import BuildStatus
+from tests import factories
 from tests.api.archives import GOOD, OTHER
 from tests.api.conftest import api  # noqa: F401
 from tests.integrations import servers
-from tests.microservice import fleet
 
 pytestmark = pytest.mark.django_db
 
@@ -69,7 +69,7 @@ def test_packages_go_to_s3_and_come_back_and_the_first_of_a_name_stays(api, chos
         assert steps(saved) == dict.fromkeys(["list", "write", "read", "delete"], True)
         assert b"s3cr3t-key" not in saved.content
 
-        version = MicroServiceVersion.objects.create(microservice=fleet.service("shop"), version="1.0")
+        version = MicroServiceVersion.objects.create(microservice=factories.service("shop"), version="1.0")
         data, other = GOOD, OTHER
         put = lambda body: api().put(
             f"/services/shop/versions/{version.pk}/package", body, content_type="application/gzip"
@@ -108,7 +108,7 @@ def form(version: str, package: bytes = GOOD, **fields) -> tuple[bytes, str]:
 
 def test_a_publish_that_is_refused_leaves_no_object(api, in_s3):  # noqa: F811
     """Not found out before it is carried: the version is made by another request meanwhile, with other content."""
-    service = fleet.service("shop")
+    service = factories.service("shop")
     post = lambda *parts: api().post("/services/shop/versions/", *parts[:1], content_type=parts[1])
     assert post(*form("1.0")).status_code == 201
     kept = objects(in_s3)
@@ -125,7 +125,7 @@ def test_a_publish_that_is_refused_leaves_no_object(api, in_s3):  # noqa: F811
 
 
 def test_whatever_breaks_after_the_object_was_carried_leaves_none(api, in_s3, monkeypatch):  # noqa: F811
-    version = MicroServiceVersion.objects.create(microservice=fleet.service("shop"), version="1.0")
+    version = MicroServiceVersion.objects.create(microservice=factories.service("shop"), version="1.0")
 
     def broken(*_):
         assert len(objects(in_s3)) == 1, "it is there already"
@@ -142,7 +142,7 @@ def test_whatever_breaks_after_the_object_was_carried_leaves_none(api, in_s3, mo
 
 def test_what_a_killed_process_left_is_swept_and_nothing_that_a_version_names(api, in_s3):  # noqa: F811
     """It died between carrying the object and its row: the note is there, and so is the object."""
-    version = MicroServiceVersion.objects.create(microservice=fleet.service("shop"), version="1.0")
+    version = MicroServiceVersion.objects.create(microservice=factories.service("shop"), version="1.0")
     with pytest.raises(SystemExit), tempfile.NamedTemporaryFile() as file:
         stored.PendingObject(in_s3, file, "shop", "0.9", "a" * 64).__enter__()
         raise SystemExit
@@ -158,7 +158,7 @@ def test_what_a_killed_process_left_is_swept_and_nothing_that_a_version_names(ap
 
 
 def test_an_upload_that_took_longer_than_the_sweep_waits_is_refused_and_not_lost(api, in_s3, monkeypatch):  # noqa: F811
-    version = MicroServiceVersion.objects.create(microservice=fleet.service("shop"), version="1.0")
+    version = MicroServiceVersion.objects.create(microservice=factories.service("shop"), version="1.0")
 
     def swept(carried):
         UnclaimedPackage.objects.update(created=timezone.now() - timedelta(hours=7))
@@ -176,7 +176,7 @@ def test_an_upload_that_took_longer_than_the_sweep_waits_is_refused_and_not_lost
 
 
 def test_a_store_that_fails_while_something_is_removed_is_asked_again(api, in_s3, monkeypatch):  # noqa: F811
-    version = MicroServiceVersion.objects.create(microservice=fleet.service("shop"), version="1.0")
+    version = MicroServiceVersion.objects.create(microservice=factories.service("shop"), version="1.0")
     api().put(f"/services/shop/versions/{version.pk}/package", GOOD)
     monkeypatch.setattr(type(in_s3), "delete", lambda *_: 1 / 0, raising=False)
     with TestCase.captureOnCommitCallbacks(execute=True):

@@ -4,11 +4,11 @@ from typing import Any
 
 import pytest
 
-from . import fleet
+from tests import factories
 
 
 @pytest.fixture
-def shop(db: Any) -> fleet.Shop:
-    service = fleet.service()
-    versions = fleet.versions(service, 4)
-    return fleet.Shop(service, versions, fleet.instances(versions[1], fleet.hosts(3)))
+def shop(db: Any) -> factories.Shop:
+    service = factories.service()
+    versions = factories.versions(service, 4)
+    return factories.Shop(service, versions, factories.instances(versions[1], factories.hosts(3)))

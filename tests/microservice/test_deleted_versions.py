@@ -15,9 +15,8 @@ from microservice import catalog
 from microservice.deployments import actions
 from microservice.models import Deployment, MicroService, MicroServiceInstance, MicroServiceVersion, Operation
 from microservice.status import Action, BuildStatus, DeploymentStatus, InstanceStatus, OperationStatus
+from tests import factories
 from tests.microservice.deployments.requests import change_version
-
-from . import fleet
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.found("removal")]
 ADMIN = Caller(name="root", scopes=frozenset({"read", "publish", "deploy", "admin"}))
@@ -35,7 +34,7 @@ def test_a_version_goes_with_its_package_and_history_keeps_its_name(shop):
     service, (_, running, _, last), instances = shop
     path = storage.default_storage.save("shop/4.0.tar.gz", ContentFile(b"package"))
     MicroServiceVersion.objects.filter(pk=last.pk).update(file_path=path)
-    made = fleet.deployment(instances[:1], last, DeploymentStatus.FAILED, OperationStatus.UNDONE)
+    made = factories.deployment(instances[:1], last, DeploymentStatus.FAILED, OperationStatus.UNDONE)
     catalog.delete_version(ADMIN, last, "leaked a key")
     assert not storage.default_storage.exists(path)
     assert last not in service.versions.all() and not MicroServiceVersion.objects.filter(pk=last.pk).exists()
@@ -65,9 +64,9 @@ def test_where_it_runs_or_may_be_reverted_to_is_named(shop, field, words):
 
 def test_what_is_under_way_with_it_or_may_be_retried_is_named(shop):
     _, (_, _, third, last), instances = shop
-    made = fleet.deployment(instances[:1], third)
+    made = factories.deployment(instances[:1], third)
     assert f"deployment {made.pk}" in in_use(third).detail
-    failed = fleet.deployment(instances[1:2], last, DeploymentStatus.FAILED, OperationStatus.UNDONE)
+    failed = factories.deployment(instances[1:2], last, DeploymentStatus.FAILED, OperationStatus.UNDONE)
     MicroServiceInstance.objects.filter(pk=instances[1].pk).update(
         last_operation=failed.operations.get(), status=InstanceStatus.UPGRADE_FAILED
     )
@@ -75,14 +74,14 @@ def test_what_is_under_way_with_it_or_may_be_retried_is_named(shop):
 
 
 def test_a_version_that_is_being_built_is_not_deleted(shop):
-    version = fleet.versions(shop.service, 1, BuildStatus.BUILDING)[0]
+    version = factories.versions(shop.service, 1, BuildStatus.BUILDING)[0]
     assert "being built" in in_use(version).detail
 
 
 def test_nothing_goes_to_a_deleted_version_by_a_retry_or_a_revert_of_an_old_deployment(shop):
     _, (one, two, three, _), instances = shop
-    old = fleet.deployment(instances[:1], three, DeploymentStatus.FAILED, OperationStatus.UNDONE)
-    back = fleet.deployment(instances[1:2], two, DeploymentStatus.SUCCEEDED, OperationStatus.SUCCEEDED)
+    old = factories.deployment(instances[:1], three, DeploymentStatus.FAILED, OperationStatus.UNDONE)
+    back = factories.deployment(instances[1:2], two, DeploymentStatus.SUCCEEDED, OperationStatus.SUCCEEDED)
     Operation.objects.filter(deployment=back).update(from_version=one)
     for version in (three, one):
         catalog.delete_version(ADMIN, version)
@@ -106,7 +105,7 @@ def test_versions_are_deleted_on_their_page(shop, admin_client):
 
 def test_a_service_is_deleted_on_its_page_when_its_name_is_typed(shop, admin_client):
     service, (*_, last), instances = shop
-    fleet.deployment(instances[:1], last, DeploymentStatus.FAILED, OperationStatus.UNDONE)
+    factories.deployment(instances[:1], last, DeploymentStatus.FAILED, OperationStatus.UNDONE)
     page = admin_client.get("/services/shop/settings/").content.decode()
     assert "It has 3 instances" in page and "/delete/" not in page
     said = admin_client.post("/services/shop/delete/", {"name": "shop"}, follow=True).content.decode()

@@ -8,7 +8,7 @@ from django.apps import apps
 from django.db import connection
 
 from microservice.models import Operation
-from tests.microservice import fleet
+from tests import factories
 
 pytestmark = [pytest.mark.django_db, pytest.mark.found("output")]
 migration = importlib.import_module("microservice.migrations.0015_encoding_and_error_codes")
@@ -29,7 +29,7 @@ ERRORS = [
 
 
 def test_codes_are_given_to_what_ended_before_and_it_is_told(capsys):
-    rows = list(Operation.objects.filter(deployment=fleet.running(len(ERRORS))).order_by("pk"))
+    rows = list(Operation.objects.filter(deployment=factories.running(len(ERRORS))).order_by("pk"))
     for row, (error, step, _) in zip(rows, ERRORS, strict=True):
         Operation.objects.filter(pk=row.pk).update(error=error, error_step=step)
     migration.give_codes(apps, SimpleNamespace(connection=connection))

@@ -15,9 +15,9 @@ from audit.history import record
 from audit.models import Event
 from microservice import event_stream
 from microservice.output import expiry
+from tests import factories
 from tests.lab.busy import within
 from tests.lab.network import wait_until
-from tests.microservice import fleet
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -39,34 +39,34 @@ def ids(subscriber, count, seconds=5):
 
 
 def test_each_watcher_gets_what_it_wants_once_and_in_order(one):
-    mine, other = fleet.running(), fleet.running(name="other")
+    mine, other = factories.running(), factories.running(name="other")
     everything = one.join()
     only_mine = one.join(lambda item: item.deployment_id == mine.pk)
-    made = [fleet.event(deployment, number=n) for n in range(50) for deployment in (mine, other)]
+    made = [factories.event(deployment, number=n) for n in range(50) for deployment in (mine, other)]
     assert ids(everything, 100) == [event.pk for event in made]
     assert ids(only_mine, 50) == [event.pk for event in made if event.deployment_id == mine.pk]
     assert only_mine.next(0.1) is None
 
 
 def test_an_item_says_which_service_it_is_about(one):
-    deployment = fleet.running()
+    deployment = factories.running()
     subscriber = one.join()
-    fleet.event(deployment, "operation", status="running")
+    factories.event(deployment, "operation", status="running")
     item = subscriber.next(5)
     assert (item.service_id, item.kind, item.data) == (deployment.microservice_id, "operation", {"status": "running"})
 
 
 def test_what_happened_before_somebody_joined_is_not_handed_out(one):
-    deployment = fleet.running()
-    fleet.event(deployment)
+    deployment = factories.running()
+    factories.event(deployment)
     subscriber = one.join()
-    later = fleet.event(deployment)
+    later = factories.event(deployment)
     assert ids(subscriber, 1) == [later.pk]
 
 
 def test_who_reads_too_slowly_is_let_go_and_the_others_are_not(one, monkeypatch):
     monkeypatch.setattr(event_stream, "QUEUE_SIZE", 10)
-    deployment = fleet.running()
+    deployment = factories.running()
     slow = one.join()
     monkeypatch.setattr(event_stream, "QUEUE_SIZE", 1000)
     quick = one.join()
@@ -99,29 +99,29 @@ def test_nothing_is_read_while_nobody_watches(one):
     thread.join(60)
     assert not thread.is_alive()
     again = one.join()
-    made = fleet.event(fleet.running())
+    made = factories.event(factories.running())
     assert ids(again, 1) == [made.pk]
 
 
 def test_joining_and_leaving_at_once_never_leaves_a_watcher_without_a_reader(one):
-    deployment = fleet.running()
+    deployment = factories.running()
     one.slots = 1000
     for _ in range(30):
         one.join().close()
         subscriber = one.join()
-        made = fleet.event(deployment)
+        made = factories.event(deployment)
         assert ids(subscriber, 1, seconds=3) == [made.pk]
         subscriber.close()
 
 
 def test_a_hundred_watchers_cost_as_many_queries_as_one(one, monkeypatch):
-    deployment = fleet.running()
+    deployment = factories.running()
     one.slots = 1000
     looks = []
     real = events.any_after
     monkeypatch.setattr(events, "any_after", lambda *arguments: looks.append(1) or real(*arguments))
     subscribers = [one.join() for _ in range(100)]
-    made = fleet.event(deployment)
+    made = factories.event(deployment)
     assert all(ids(subscriber, 1) == [made.pk] for subscriber in subscribers)
     looks.clear()
     time.sleep(0.4)
@@ -130,14 +130,14 @@ def test_a_hundred_watchers_cost_as_many_queries_as_one(one, monkeypatch):
 
 def test_who_only_waits_for_an_answer_need_not_wait_for_the_usual_look(one):
     """Also where the broadcaster is asleep already when it comes."""
-    deployment = fleet.running()
+    deployment = factories.running()
     one.poll_interval = 30
     usual = one.join()
     time.sleep(0.2)
     eager = one.join(eager=True)
     time.sleep(0.2)
     began = time.monotonic()
-    made = fleet.event(deployment)
+    made = factories.event(deployment)
     assert ids(eager, 1) == [made.pk]
     assert time.monotonic() - began < within(1)
     assert ids(usual, 1) == [made.pk]
@@ -147,7 +147,7 @@ def test_who_only_waits_for_an_answer_need_not_wait_for_the_usual_look(one):
 def test_a_database_that_fails_once_ends_no_ones_watch(one, monkeypatch):
     from django.db import OperationalError
 
-    deployment = fleet.running()
+    deployment = factories.running()
     real, failures = events.after, [OperationalError("gone")] * 3
 
     def sometimes(*arguments):
@@ -157,13 +157,13 @@ def test_a_database_that_fails_once_ends_no_ones_watch(one, monkeypatch):
 
     monkeypatch.setattr(events, "after", sometimes)
     subscriber = one.join()
-    made = fleet.event(deployment)
+    made = factories.event(deployment)
     assert ids(subscriber, 1) == [made.pk]
     assert not failures
 
 
 def test_events_of_writers_at_the_same_time_come_without_gap_or_double(one):
-    deployment = fleet.running()
+    deployment = factories.running()
     subscriber = one.join()
 
     def write():
@@ -184,7 +184,7 @@ def test_events_of_writers_at_the_same_time_come_without_gap_or_double(one):
 
 
 def test_what_is_changed_without_a_deployment_is_told_too_and_a_request_to_deploy_is_not_told_twice(one):
-    service, host = fleet.running().microservice, fleet.hosts(1)[0]
+    service, host = factories.running().microservice, factories.hosts(1)[0]
     subscriber = one.join()
     record(SYSTEM, "deploy", "deployment", None, service=service)
     record(SYSTEM, "create", "credential", None)
@@ -195,13 +195,13 @@ def test_what_is_changed_without_a_deployment_is_told_too_and_a_request_to_deplo
     assert item.id == int(item.text.split(b"\n")[0].removeprefix(b"id: "))
     item = subscriber.next(5)
     assert (item.kind, item.service_id, item.data["id"]) == ("host", 0, host.pk)
-    made = fleet.event(fleet.running(name="other"))
+    made = factories.event(factories.running(name="other"))
     assert ids(subscriber, 1) == [made.pk]
 
 
 def test_a_change_that_is_committed_behind_a_later_one_is_told_all_the_same(one):
     """On SQLite the second waits for the first; on PostgreSQL it does not, and its row has the higher id."""
-    service = fleet.running().microservice
+    service = factories.running().microservice
     subscriber, overtaken, over = one.join(), threading.Event(), threading.Event()
 
     def slow():
@@ -225,7 +225,7 @@ def test_a_change_that_is_committed_behind_a_later_one_is_told_all_the_same(one)
 
 
 def test_a_change_whose_process_died_right_after_its_commit_is_told_by_the_sweep(one, monkeypatch):
-    service = fleet.running().microservice
+    service = factories.running().microservice
     subscriber = one.join()
     with monkeypatch.context() as dead:
         dead.setattr(chain, "_seal_quietly", lambda: None)
@@ -237,7 +237,7 @@ def test_a_change_whose_process_died_right_after_its_commit_is_told_by_the_sweep
 
 def test_events_about_no_deployment_go_after_a_day_but_never_the_newest_of_all():
     long_ago = timezone.now() - timedelta(days=2)
-    running = fleet.running(1, "shop")
+    running = factories.running(1, "shop")
     of_deployment = set(Event.objects.filter(deployment=running).values_list("pk", flat=True))
     old, new, last = (
         Event.objects.create(kind="host", data={}, created=at).pk for at in (long_ago, timezone.now(), long_ago)

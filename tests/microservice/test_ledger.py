@@ -14,13 +14,12 @@ from deployer.engine.journal import JournalEvent, Kind
 from microservice.deployments import actions, retries
 from microservice.models import Deployment, MicroServiceInstance, Operation, Output, Step
 from microservice.status import DeploymentStatus, InstanceStatus, OperationStatus, UndoStatus
+from tests import factories
 from tests.lab.busy import within
 from tests.microservice.deployments.requests import change_version, install, other
 from worker import writer
 from worker.results import OperationResult
 from worker.writer import BatchWriter
-
-from . import fleet
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -40,9 +39,9 @@ def writers(transactional_db):
 
 
 def upgrade(count=3, name="shop", **more) -> Deployment:
-    service = fleet.service(name)
-    old, new = fleet.versions(service, 2)
-    fleet.instances(old, fleet.hosts(count, prefix=name))
+    service = factories.service(name)
+    old, new = factories.versions(service, 2)
+    factories.instances(old, factories.hosts(count, prefix=name))
     return change_version(SYSTEM, old, new.pk, "upgrade", host="all", **more)
 
 
@@ -481,7 +480,7 @@ def test_two_deployments_of_one_service_run_side_by_side_over_different_instance
     first, batch = upgrade(4), writers()
     assert first.operations.count() == 4
     old, new = first.from_version, first.dest_version
-    more = fleet.instances(old, fleet.hosts(2, prefix="more"))
+    more = factories.instances(old, factories.hosts(2, prefix="more"))
     second = change_version(SYSTEM, old, new.pk, "upgrade", host=[row.host_id for row in more])
     owners = {batch.claim().operation.deployment_id for _ in range(6)}
     assert owners == {first.pk, second.pk}

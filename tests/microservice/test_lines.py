@@ -9,14 +9,14 @@ from django.test.utils import CaptureQueriesContext
 from console.queries import deployments
 from microservice.models import Output, Step
 from microservice.output import error_lines, lines, logs
-from tests.microservice import fleet
+from tests import factories
 
 pytestmark = pytest.mark.django_db
 
 
 @pytest.fixture
 def operation():
-    return fleet.running().operations.get()
+    return factories.running().operations.get()
 
 
 def pieces(whole: bytes, longest: int, seed: int = 1) -> list[bytes]:
@@ -34,7 +34,7 @@ def texts(window: lines.Window) -> list[bytes]:
 
 def test_lines_and_offsets_say_the_same_wherever_the_pieces_were_cut(operation):
     expected = [b"line %d" % number * (number % 4) for number in range(1, 200)]
-    whole = fleet.output(operation, *pieces(b"\n".join(expected) + b"\n", 9))
+    whole = factories.output(operation, *pieces(b"\n".join(expected) + b"\n", 9))
     at = 0
     for number, line in enumerate(expected, 1):
         assert lines.start_of(operation.pk, number) == at
@@ -46,7 +46,7 @@ def test_lines_and_offsets_say_the_same_wherever_the_pieces_were_cut(operation):
 
 def test_windows_follow_each_other_without_gap_or_double(operation):
     expected = [b"%d" % number for number in range(1, 1001)]
-    fleet.output(operation, *pieces(b"\n".join(expected), 40))
+    factories.output(operation, *pieces(b"\n".join(expected), 40))
     seen, following = [], 1
     while following is not None:
         window = lines.window(operation.pk, following, whole=True)
@@ -60,7 +60,7 @@ def test_windows_follow_each_other_without_gap_or_double(operation):
 
 
 def test_a_line_of_a_megabyte_takes_one_place_and_hides_nothing_behind_it(operation):
-    fleet.output(operation, b"first\n", *[b"x" * 65536] * 16, b"\nlast\n")
+    factories.output(operation, b"first\n", *[b"x" * 65536] * 16, b"\nlast\n")
     first = lines.window(operation.pk, 1, whole=True)
     assert first.next == 2
     huge = lines.window(operation.pk, 2, whole=True)
@@ -70,7 +70,7 @@ def test_a_line_of_a_megabyte_takes_one_place_and_hides_nothing_behind_it(operat
 
 def test_a_jump_in_a_million_lines_reads_a_handful_of_pieces(operation):
     block = b"".join(b"line of a long log, number %06d of its block\n" % number for number in range(1300))
-    fleet.output(operation, *[block] * 770)  # 1,001,000 lines in 45 MB
+    factories.output(operation, *[block] * 770)  # 1,001,000 lines in 45 MB
     assert lines.count(operation.pk) == 1_001_000
     with CaptureQueriesContext(connection) as asked:
         window = lines.window(operation.pk, 700_001, whole=True)
@@ -83,19 +83,19 @@ def test_a_jump_in_a_million_lines_reads_a_handful_of_pieces(operation):
 
 
 def test_a_search_numbers_its_lines_also_behind_lines_without_end(operation):
-    fleet.output(operation, *pieces(b"a\nb hit\n" + b"y" * 200_000 + b"hit\nc\nd Hit hit\n", 50_000))
+    factories.output(operation, *pieces(b"a\nb hit\n" + b"y" * 200_000 + b"hit\nc\nd Hit hit\n", 50_000))
     found = logs.search(operation.pk, "hit", 0, logs.size(operation.pk))
     assert found.hits == 4 and [end + 1 for end in found.ends] == [2, 3, 5]
 
 
 def test_words_of_trouble_are_found(operation):
-    fleet.output(operation, b"all well\nERROR: no room\nit Failed\npermission denied\nfine\n")
+    factories.output(operation, b"all well\nERROR: no room\nit Failed\npermission denied\nfine\n")
     assert [end + 1 for end in error_lines.search(operation).ends] == [2, 3, 4]
 
 
 def test_what_the_failed_step_printed_last_counts_as_trouble_and_what_the_undo_printed_does_not(operation):
     before, own, undo = b"well\nrefused once\n", b"x\n" * 60 + b"half a ", b"line\nall is well again\n"
-    fleet.output(operation, before + own + undo)
+    factories.output(operation, before + own + undo)
     operation.error_step = "start"
     assert [end + 1 for end in error_lines.search(operation).ends] == [2], "where the steps do not know their places"
     for position, name, start, back in ((0, "stop", 0, 150), (1, "start", len(before), len(before + own))):

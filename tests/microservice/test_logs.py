@@ -10,15 +10,15 @@ import pytest
 
 from access.problems import Problem
 from microservice.output import logs, searching
+from tests import factories
 from tests.lab.busy import within
-from tests.microservice import fleet
 
 pytestmark = pytest.mark.django_db
 
 
 @pytest.fixture
 def operation():
-    return fleet.running().operations.get()
+    return factories.running().operations.get()
 
 
 def cut(data: bytes, *, seed: int, longest: int = 7) -> list[bytes]:
@@ -31,7 +31,7 @@ def cut(data: bytes, *, seed: int, longest: int = 7) -> list[bytes]:
 
 
 def test_every_stretch_of_the_output_is_what_was_written(operation):
-    whole = fleet.output(operation, *cut(bytes(range(256)) * 2, seed=1))
+    whole = factories.output(operation, *cut(bytes(range(256)) * 2, seed=1))
     assert logs.size(operation.pk) == len(whole) == 512
     for start, end in [(0, 512), (0, 1), (511, 512), (5, 5), (100, 300), (3, 4), (17, 511)]:
         assert b"".join(logs.read(operation.pk, start, end)) == whole[start:end]
@@ -44,16 +44,16 @@ def test_an_operation_without_output_has_size_nought(operation):
 
 
 def test_other_operations_output_is_never_read(operation):
-    other = fleet.running(name="other").operations.get()
-    fleet.output(other, b"secret of another")
-    fleet.output(operation, b"mine")
+    other = factories.running(name="other").operations.get()
+    factories.output(other, b"secret of another")
+    factories.output(operation, b"mine")
     assert b"".join(logs.read(operation.pk, 0, 4)) == b"mine"
     assert logs.search(operation.pk, "another", 0, 4).hits == 0
 
 
 def test_bytes_that_never_came_keep_their_place(operation):
-    fleet.output(operation, b"head")
-    fleet.output(operation, b"tail", start=10)
+    factories.output(operation, b"head")
+    factories.output(operation, b"tail", start=10)
     assert b"".join(logs.read(operation.pk, 0, 14)) == b"head      tail"
     assert b"".join(logs.read(operation.pk, 6, 12)) == b"    ta"
 
@@ -62,7 +62,7 @@ def test_a_search_counts_hits_that_lie_over_the_borders_of_pieces(operation):
     text = b"An error here\nno\nERROR and Error again\nerr\nor\n" * 20
     for seed in range(5):
         operation.output.all().delete()
-        fleet.output(operation, *cut(text, seed=seed))
+        factories.output(operation, *cut(text, seed=seed))
         found = logs.search(operation.pk, "error", 0, len(text))
         assert found.hits == len(re.findall(rb"error", text, re.I)) == 60
         assert [line for _, line in found.lines[:2]] == [b"An error here", b"ERROR and Error again"]
@@ -71,13 +71,13 @@ def test_a_search_counts_hits_that_lie_over_the_borders_of_pieces(operation):
 
 
 def test_a_search_is_literal(operation):
-    whole = fleet.output(operation, b"a.c abc (x|y)* [z] $HOME\\n %s\n")
+    whole = factories.output(operation, b"a.c abc (x|y)* [z] $HOME\\n %s\n")
     for text in (".", "(x|y)*", "[z]", "$HOME\\n", "%s"):
         assert logs.search(operation.pk, text, 0, len(whole)).hits == 1, text
 
 
 def test_a_search_knows_the_case_of_other_scripts(operation):
-    whole = fleet.output(operation, "Ärger ärger ÄRGER\nΔΈΛΤΑ δέλτα\n中文\n".encode())
+    whole = factories.output(operation, "Ärger ärger ÄRGER\nΔΈΛΤΑ δέλτα\n中文\n".encode())
     assert logs.search(operation.pk, "ärger", 0, len(whole)).hits == 3
     assert logs.search(operation.pk, "ΔΈΛΤΑ", 0, len(whole)).hits == 2
     assert logs.search(operation.pk, "中文", 0, len(whole)).hits == 1
@@ -85,7 +85,7 @@ def test_a_search_knows_the_case_of_other_scripts(operation):
 
 def test_a_line_without_an_end_is_searched_whole(operation):
     line = (b"." * 997 + b"needle") * 300
-    whole = fleet.output(operation, *cut(line, seed=3, longest=40_000))
+    whole = factories.output(operation, *cut(line, seed=3, longest=40_000))
     found = logs.search(operation.pk, "NEEDLE", 0, len(whole))
     assert found.hits == 300
     assert all(len(text) <= logs.MAX_LINE_BYTES for _, text in found.lines)
@@ -95,12 +95,12 @@ def test_a_hit_that_is_cut_in_a_line_without_an_end_is_one_hit(operation):
     for whole_first in range(len(b"needle") + 1):
         operation.output.all().delete()
         first, second = b"needle"[:whole_first], b"needle"[whole_first:]
-        text = fleet.output(operation, b"." * (logs.LINE_PIECE + 5) + first, second + b"." * 70_000 + b"needle")
+        text = factories.output(operation, b"." * (logs.LINE_PIECE + 5) + first, second + b"." * 70_000 + b"needle")
         assert logs.search(operation.pk, "Needle", 0, len(text)).hits == 2, whole_first
 
 
 def test_beyond_the_room_lines_are_counted_and_the_next_is_named(operation):
-    whole = fleet.output(operation, b"hit\nmiss\nhit\nhit hit\n")
+    whole = factories.output(operation, b"hit\nmiss\nhit\nhit hit\n")
     found = logs.search(operation.pk, "hit", 0, len(whole), limit=2)
     assert (found.hits, len(found.lines), found.next_offset) == (4, 2, 13)
     rest = logs.search(operation.pk, "hit", found.next_offset, len(whole), limit=2)
@@ -110,7 +110,7 @@ def test_beyond_the_room_lines_are_counted_and_the_next_is_named(operation):
 def test_a_long_log_passes_through_in_pieces(operation):
     piece = b"x" * 128 * 1024 + b"y\n" + b"z" * 128 * 1024 + b"\n"
     for number in range(64):
-        fleet.output(operation, piece, start=number * len(piece))
+        factories.output(operation, piece, start=number * len(piece))
     tracemalloc.start()
     total = sum(map(len, logs.read(operation.pk, 0, 64 * len(piece))))
     hits = logs.search(operation.pk, "XY", 0, 64 * len(piece)).hits
@@ -122,7 +122,7 @@ def test_a_long_log_passes_through_in_pieces(operation):
 
 
 def test_many_hits_in_one_line_cost_one_look_each(operation):
-    whole = fleet.output(operation, b"a" * 300_000 + b"\n")
+    whole = factories.output(operation, b"a" * 300_000 + b"\n")
     started = time.monotonic()
     assert logs.search(operation.pk, "a", 0, len(whole)).hits == 300_000
     assert time.monotonic() - started < within(3)
@@ -131,7 +131,7 @@ def test_many_hits_in_one_line_cost_one_look_each(operation):
 def test_a_search_that_is_cut_says_where_to_go_on_and_nothing_is_lost(operation):
     lines = [b"hit %d\n" % n if n % 7 == 0 else b"line %d\n" % n for n in range(3000)]
     whole = b"".join(lines)
-    fleet.output(operation, *[whole[n : n + 1000] for n in range(0, len(whole), 1000)])
+    factories.output(operation, *[whole[n : n + 1000] for n in range(0, len(whole), 1000)])
     at, hits, parts = 0, 0, 0
     while at is not None:
         found = logs.search(operation.pk, "hit", at, len(whole), enough=lambda: True)

@@ -9,12 +9,11 @@ from django.utils import timezone
 from access.callers import SYSTEM
 from microservice.models import Deployment, Heartbeat, Operation, Output
 from microservice.status import DeploymentStatus, OperationStatus
+from tests import factories
 from tests.microservice.deployments.requests import change_version
 from worker import execution, recovery
 from worker.progress import Progress, write_progress
 from worker.writer import BatchWriter
-
-from . import fleet
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -29,8 +28,8 @@ def batch(transactional_db, monkeypatch):
 
 
 def upgrade(count: int, name: str = "shop") -> Deployment:
-    old, new = fleet.versions(fleet.service(name), 2)
-    fleet.instances(old, fleet.hosts(count, prefix=name))
+    old, new = factories.versions(factories.service(name), 2)
+    factories.instances(old, factories.hosts(count, prefix=name))
     return change_version(SYSTEM, old, new.pk, "upgrade", host="all")
 
 

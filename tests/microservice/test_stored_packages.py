@@ -15,9 +15,9 @@ from audit.models import History
 from microservice.models import MicroServiceVersion, UnclaimedPackage
 from microservice.packages import store as stored
 from microservice.status import BuildStatus
+from tests import factories
 from tests.api.archives import GOOD, HOSTILE, rewritten
 from tests.api.conftest import store  # noqa: F401
-from tests.microservice import fleet
 
 pytestmark = pytest.mark.django_db
 MIGRATION = "microservice.migrations.0009_packages_written_anew"
@@ -37,7 +37,7 @@ def version(service, name: str, path: str, status=BuildStatus.SUCCESS, sha256="a
 
 
 def test_the_migration_takes_foreign_paths_away_and_says_so(capsys):
-    red, blue = fleet.service("red"), fleet.service("blue")
+    red, blue = factories.service("red"), factories.service("blue")
     own = version(red, "1.0", "red/1.0.tar.gz")
     stolen = version(blue, "1.0", "red/1.0.tar.gz")
     waiting = version(blue, "2.0", "red/2.0.tar.gz", BuildStatus.PENDING, "")
@@ -65,7 +65,7 @@ def test_the_migration_takes_foreign_paths_away_and_says_so(capsys):
 
 def uploaded_before(name: str, data: bytes, service=None) -> MicroServiceVersion:
     """A version as it was stored until now: the very bytes."""
-    service = service or fleet.service("shop")
+    service = service or factories.service("shop")
     path = storages.default_storage.save(f"{service.name}/{name}.tar.gz", ContentFile(data))
     return version(service, name, path, sha256=hashlib.sha256(data).hexdigest())
 
@@ -76,8 +76,8 @@ def test_packages_from_before_are_written_anew_on_request(store):  # noqa: F811
     gone = version(one.microservice, "3.0", "shop/gone.tar.gz")
     busy = uploaded_before("4.0", GOOD, one.microservice)
     migrate()
-    instances = fleet.instances(one, fleet.hosts(1))
-    fleet.deployment(instances, busy)
+    instances = factories.instances(one, factories.hosts(1))
+    factories.deployment(instances, busy)
     out = io.StringIO()
     call_command("rewrite_packages", "--dry-run", stdout=out)
     assert "4 packages" in out.getvalue()

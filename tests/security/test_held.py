@@ -26,12 +26,12 @@ from builds.providers import ProviderUnreachable
 from builds.sandbox.running import last_line
 from deployer.engine.journal import Kind
 from microservice.models import MicroService
+from tests import factories
 from tests.api.conftest import Api, api  # noqa: F401
 from tests.api.test_events import Reader, own_broadcaster  # noqa: F401
 from tests.builds.test_checkout import git, job
 from tests.lab.busy import within
 from tests.lab.web import Web
-from tests.microservice import fleet
 from tests.security.held import HELD
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -58,7 +58,7 @@ def test_every_line_of_the_list_has_tests_that_exist():
 def test_a_stream_ends_soon_after_its_reader_lost_the_right(monkeypatch, own_broadcaster, loss):  # noqa: F811
     monkeypatch.setattr(events, "KEEPALIVE", 0.05)
     monkeypatch.setattr(events, "RIGHTS_INTERVAL", 0.1)
-    deployment = fleet.running()
+    deployment = factories.running()
     team = Team.objects.create(name="red")
     MicroService.objects.update(team=team)
     Team.objects.create(name="blue")
@@ -195,7 +195,7 @@ def test_a_report_is_young_signed_counted_once_and_small(monkeypatch):
     ],
 )
 def test_a_name_of_a_version_is_no_path(api, name):  # noqa: F811
-    fleet.service("shop")
+    factories.service("shop")
     assert api().post("/services/shop/versions/", {"version": name}).status_code in (400, 422)
 
 

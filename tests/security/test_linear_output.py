@@ -6,7 +6,7 @@ from builds.sandbox.running import last_line
 from deployer.engine.journal import JournalReader
 from microservice.models import Output
 from microservice.output import lines, logs, terminal
-from tests.microservice import fleet
+from tests import factories
 from tests.security.linear import grows_linearly
 
 UNITS = (
@@ -69,7 +69,7 @@ def test_a_window_of_output_that_came_byte_by_byte_is_put_together_once(monkeypa
     """By what is copied, and not by the clock: every byte of it once."""
     joined = []
     monkeypatch.setattr(logs, "read", lambda *a: iter(_Counted(joined, bytes([65])) for _ in range(20_000)))
-    made = fleet.running().operations.get()
+    made = factories.running().operations.get()
     Output.objects.create(operation=made, start=0, line=0, data=b"A" * 20_000)
     window = lines.window(made.pk, 1, whole=True)
     assert window.lines[0][1] == b"A" * lines.MAX_LINE_BYTES and not joined

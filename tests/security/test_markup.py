@@ -17,7 +17,7 @@ from audit.models import History
 from callbacks.models import Callback, Delivery
 from microservice.models import Deployment, MicroService, MicroServiceInstance, MicroServiceVersion, Operation, Step
 from microservice.status import OperationStatus, StepStatus
-from tests.microservice import fleet
+from tests import factories
 
 pytestmark = pytest.mark.django_db
 EVIL = "\"'><img src=x onerror=a>"
@@ -81,10 +81,10 @@ MOST_PAGES = 220
 @pytest.fixture
 def evil():
     """Rows of every kind, with markup in every text that people, pipelines and hosts write."""
-    deployment = fleet.running(2)
+    deployment = factories.running(2)
     operation = deployment.operations.order_by("pk").first()
     Step.objects.create(operation=operation, position=0, name="x", status=StepStatus.FAILED, output_start=0)
-    fleet.output(operation, OUTPUT)
+    factories.output(operation, OUTPUT)
     user = get_user_model().objects.create_user("eve", email="a@example.org", first_name=EVIL, last_name=EVIL)
     team = Team.objects.create(name="t")
     Membership.objects.create(team=team, user=user, role=Role.VIEWER)

@@ -10,8 +10,8 @@ from asset.models import Asset
 from microservice.deployments import actions, retries
 from microservice.models import MicroServiceInstance, Operation, Output
 from microservice.status import OperationStatus
+from tests import factories
 from tests.lab.sshd import Sshd
-from tests.microservice import fleet
 from tests.microservice.deployments.requests import other
 from worker.results import OperationResult
 from worker.writer import BatchWriter
@@ -31,14 +31,14 @@ RAN = ["pre 1.0", "stop 1.0", "start 1.0", "undo-pre 1.0"]  # a delete whose sto
 def scene(tmp_path, settings):
     """One host with an instance, by rows and a folder; no process of the product."""
     made = Scene(tmp_path, Size("sqlite"), 1, Tally())
-    made.service = fleet.service(SERVICE)
-    old, _ = fleet.versions(made.service, 2)
+    made.service = factories.service(SERVICE)
+    old, _ = factories.versions(made.service, 2)
     place = Place(1, Sshd(tmp_path / "sshd"), tmp_path / "h1")
     place.asset_id = Asset.objects.create(hostname="h1", ip="127.0.0.1").pk
     place.shared.mkdir(parents=True)
     place.folder.joinpath("current").symlink_to("releases/1.0")
     place.silent_service = True
-    fleet.instances(old, list(Asset.objects.all()))
+    factories.instances(old, list(Asset.objects.all()))
     made.places.append(place)
     yield made
     place.end()

@@ -12,8 +12,8 @@ from callbacks.models import Callback
 from microservice import catalog
 from microservice import instances as instance_changes
 from microservice.models import MicroService
+from tests import factories
 from tests.console import as_a_browser
-from tests.microservice import fleet
 
 pytestmark = [pytest.mark.django_db, pytest.mark.found("forms")]
 WHO = Caller(name="ada", scopes=frozenset({"admin", "build", "deploy", "publish", "read", "tokens"}), is_fresh=True)
@@ -85,10 +85,10 @@ CASES = [(*page[:3], bad) for page in PAGES.values() for bad in page[3]]
 
 @pytest.fixture
 def places(db):
-    versions = fleet.versions(fleet.service("shop", description="as it is"), 1)
-    hosts = fleet.hosts(1)
-    fleet.instances(versions[0], hosts)
-    fleet.hosts(1, prefix="taken")
+    versions = factories.versions(factories.service("shop", description="as it is"), 1)
+    hosts = factories.hosts(1)
+    factories.instances(versions[0], hosts)
+    factories.hosts(1, prefix="taken")
     type(hosts[0]).objects.filter(hostname__startswith="taken").update(hostname="taken")
     person = get_user_model().objects.create_user("eve", password="long-enough-17")
     Team.objects.create(name="taken")
@@ -121,7 +121,7 @@ def test_heading_shows_saved_name(admin, places, address, having, typed, bad):
     ("change", "row", "fields"),
     [
         (catalog.change_service, lambda: MicroService.objects.get(), {"description": "x", "steps": [1]}),
-        (host_changes.change, lambda: fleet.hosts(1)[0], {"description": "x", "hostname": "taken"}),
+        (host_changes.change, lambda: factories.hosts(1)[0], {"description": "x", "hostname": "taken"}),
         (callback_rules.change, lambda: Callback.objects.get(), {"url": "https://x.example/", "events": ["x"]}),
         (instance_changes.change, lambda: MicroService.objects.get().instances.get(), {"tag": "x", "port": 1}),
     ],

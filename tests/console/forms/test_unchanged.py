@@ -19,8 +19,8 @@ from console.forms.services import ServiceForm
 from integrations.models import Setting
 from microservice import catalog
 from microservice.models import MicroServiceInstance
+from tests import factories
 from tests.console import admitted, as_a_browser
-from tests.microservice import fleet
 
 pytestmark = [pytest.mark.django_db, pytest.mark.found("forms")]
 WHO = Caller(name="ada", scopes=frozenset({"admin", "build", "deploy", "publish", "read", "tokens"}), is_fresh=True)
@@ -119,7 +119,7 @@ def test_a_credential(admin, kind, name):
 @ONCE_EACH
 def test_an_instance(admin, fields):
     row = MicroServiceInstance.objects.first()
-    row = row or fleet.instances(fleet.versions(fleet.service(), 1)[0], fleet.hosts())[0]
+    row = row or factories.instances(factories.versions(factories.service(), 1)[0], factories.hosts())[0]
     MicroServiceInstance.objects.filter(pk=row.pk).update(**fields)
     post_unchanged(admin, f"/services/shop/instances/{row.pk}/edit/", "weight")
 

@@ -7,8 +7,8 @@ import pytest
 from console.queries import deployments
 from microservice.models import Operation
 from microservice.status import OperationStatus
+from tests import factories
 from tests.lab.worker import ROOT
-from tests.microservice import fleet
 
 
 @pytest.mark.found("output")
@@ -27,7 +27,7 @@ def test_tables_fold_or_scroll():
 @pytest.mark.django_db
 @pytest.mark.found("removal")
 def test_undone_install_has_no_previous_version(admin):
-    row = fleet.running().operations.get()
+    row = factories.running().operations.get()
     page = f"/operations/{row.pk}/"
     Operation.objects.filter(pk=row.pk).update(status=OperationStatus.UNDONE, error="no", error_step="start")
     assert "The previous version is running" in admin.get(page).content.decode()
@@ -39,12 +39,12 @@ def test_undone_install_has_no_previous_version(admin):
 @pytest.mark.django_db
 @pytest.mark.found("output")
 def test_says_where_error_line_is_cut():
-    row = fleet.running().operations.get()
+    row = factories.running().operations.get()
     frames = b"".join(b"\rpull %3d%% %s" % (number, b"=" * 100) for number in range(200))
-    fleet.output(row, frames + b"\rdocker: no space left on device\n")
+    factories.output(row, frames + b"\rdocker: no space left on device\n")
     row.error, row.error_step = "start failed with exit status 125: docker: no space left on device", ""
     assert deployments.error_lines(row) == (1, "… docker: no space left on device")
-    short = fleet.running(name="blog").operations.get()
-    fleet.output(short, b"a\rb\n")
+    short = factories.running(name="blog").operations.get()
+    factories.output(short, b"a\rb\n")
     short.error = "start failed: b"
     assert deployments.error_lines(short) == (1, "a\rb")

@@ -11,13 +11,13 @@ from integrations import registry
 from messages.rendering import literal
 from microservice.models import Deployment, MicroServiceVersion
 from microservice.status import BuildStatus
-from tests.microservice import fleet
+from tests import factories
 
 pytestmark = pytest.mark.django_db
 
 
 def shop(**more):
-    return fleet.service("shop", **{"build_url": "https://git.example/shop.git", "build_command": "make", **more})
+    return factories.service("shop", **{"build_url": "https://git.example/shop.git", "build_command": "make", **more})
 
 
 def version(service, name="1.0", **more) -> MicroServiceVersion:
@@ -85,7 +85,7 @@ def test_builds_new_version(admin, viewer):
 
 
 def test_marks_version_bad_and_good(admin, viewer):
-    (one,) = fleet.versions(shop(), 1)
+    (one,) = factories.versions(shop(), 1)
     mark = f"/services/shop/versions/{one.pk}/mark/"
     assert viewer.post(f"{mark}bad/", {"reason": "x"}).status_code == 403
     assert "must give the reason" in admin.post(f"{mark}bad/", {"reason": " "}, follow=True).content.decode()
@@ -99,8 +99,8 @@ def test_marks_version_bad_and_good(admin, viewer):
 
 def test_revert_marks_version_bad(admin):
     service = shop(start_command="true", stop_command="true", check_command="true")
-    old, new = fleet.versions(service, 2)
-    fleet.instances(new, fleet.hosts(1))
+    old, new = factories.versions(service, 2)
+    factories.instances(new, factories.hosts(1))
     address = f"/services/shop/versions/{new.pk}/revert/"
     shown = admin.get(f"{address}?mark_bad=on&reason=loses+orders").content.decode()
     assert 'type="hidden" name="mark_bad" value="True"' in shown and 'name="reason" value="loses orders"' in shown
@@ -115,7 +115,7 @@ def test_revert_marks_version_bad(admin):
 
 
 def test_compares_hash_of_browser(admin):
-    (one,) = fleet.versions(shop(), 1)
+    (one,) = factories.versions(shop(), 1)
     MicroServiceVersion.objects.filter(pk=one.pk).update(
         sha256="c" * 64, source_sha256="a" * 64, file_path="shop/x.tar.gz"
     )
@@ -146,7 +146,7 @@ def test_shows_build_isolation(client, admin_user):
     from builds.sandbox.means import SandboxSupport
     from messages import Message
 
-    service = fleet.service("boxed", build_url="https://git.example/x", build_command="make")
+    service = factories.service("boxed", build_url="https://git.example/x", build_command="make")
     version = MicroServiceVersion.objects.create(microservice=service, version="1.0")
     builders.report("worker-1", SandboxSupport(Isolation("bubblewrap", True)))
     builders.report(

@@ -10,7 +10,7 @@ from django.utils import timezone
 from asset.models import Asset, Credential
 from microservice.models import Deployment, Operation, Step
 from microservice.status import DeploymentStatus, OperationStatus, StepStatus
-from tests.microservice import fleet
+from tests import factories
 
 from ..markup import markup
 
@@ -26,7 +26,7 @@ def with_steps(deployment: Deployment, *names: str, status: StepStatus = StepSta
 
 
 def failed(count: int = 2) -> Deployment:
-    deployment = fleet.running(count, "shop")
+    deployment = factories.running(count, "shop")
     deployment.operations.update(status=OperationStatus.UNDONE, error="the check did not pass", error_step="check")
     Deployment.objects.update(status=DeploymentStatus.FAILED)
     with_steps(deployment, "stop", "start", "check", status=StepStatus.UNDONE)
@@ -39,7 +39,7 @@ def test_no_deployments_yet(admin):
 
 
 def test_the_list_shows_progress_and_filters(admin):
-    deployment = fleet.running(3, "shop")
+    deployment = factories.running(3, "shop")
     deployment.operations.filter(pk=deployment.operations.first().pk).update(status=OperationStatus.SUCCEEDED)
     page = markup(admin.get("/deployments/?service=shop&status=open&action=upgrade"))
     assert "1 of 3" in page and "1.0" in page and "2.0" in page
@@ -48,7 +48,7 @@ def test_the_list_shows_progress_and_filters(admin):
 
 
 def test_the_matrix_shows_hosts_and_steps(admin):
-    deployment = fleet.running(2, "shop")
+    deployment = factories.running(2, "shop")
     with_steps(deployment, "stop", "link", "start")
     page = markup(admin.get(f"/deployments/{deployment.pk}/"))
     for word in ("shop-1", "shop-2", ">stop<", ">link<", ">start<", "done", "0 of 2"):
@@ -69,7 +69,7 @@ def test_live_fragment_equals_page(admin):
 
 def test_shows_first_error_with_output(admin):
     deployment = failed()
-    fleet.output(deployment.operations.first(), b"\x1b[31mconnection refused\x1b[0m\n<b>x</b>\n")
+    factories.output(deployment.operations.first(), b"\x1b[31mconnection refused\x1b[0m\n<b>x</b>\n")
     page = markup(admin.get(f"/deployments/{deployment.pk}/"))
     top = page[page.index("First error") : page.index('class="matrix"')]
     assert "the check did not pass" in top and "connection refused" in top and "<b>x</b>" not in page
@@ -79,7 +79,7 @@ def test_error_line_is_of_failed_step(admin):
     deployment = failed(1)
     Operation.objects.update(error="start failed with exit status 7: told to fail")
     operation = deployment.operations.get()
-    fleet.output(operation, b"x\n" * 3000 + b"told to fail\n", b"the old version answers again\n" * 8)
+    factories.output(operation, b"x\n" * 3000 + b"told to fail\n", b"the old version answers again\n" * 8)
     page = markup(admin.get(f"/deployments/{deployment.pk}/"))
     top = page[page.index("First error") : page.index('class="matrix"')]
     assert "Line 3001 of the output" in top and "told to fail</pre>" in top and "answers again" not in top
@@ -88,7 +88,7 @@ def test_error_line_is_of_failed_step(admin):
 def test_opens_output_by_url(admin):
     deployment = failed()
     operation = deployment.operations.first()
-    fleet.output(operation, b"hello from the host\n")
+    factories.output(operation, b"hello from the host\n")
     page = markup(admin.get(f"/deployments/{deployment.pk}/?open={operation.pk},x,,99999999999"))
     assert "hello from the host" in page and f'id="output-{operation.pk}"' in page
 
@@ -118,7 +118,7 @@ def test_groups_reasons_of_buttons(admin):
 
 
 def test_revert_confirmation_names_hosts(admin):
-    deployment = fleet.running(60, "shop")
+    deployment = factories.running(60, "shop")
     deployment.operations.exclude(pk=deployment.operations.last().pk).update(status=OperationStatus.SUCCEEDED)
     Deployment.objects.update(status=DeploymentStatus.FAILED)
     page = markup(admin.get(f"/deployments/{deployment.pk}/?status=undone"))
@@ -151,7 +151,7 @@ def test_retries_failed_hosts(admin):
 
 
 def test_pauses_resumes_and_cancels(admin):
-    deployment = fleet.running(1, "shop")
+    deployment = factories.running(1, "shop")
     Deployment.objects.update(started=timezone.now())
     for what, status in (("pause", "paused"), ("resume", "running"), ("cancel", "cancelling")):
         admin.post(f"/deployments/{deployment.pk}/{what}/", {"key": str(uuid.uuid4())})
@@ -160,7 +160,7 @@ def test_pauses_resumes_and_cancels(admin):
 
 
 def test_a_refused_button_says_why_on_the_page(admin):
-    deployment = fleet.running(1, "shop")
+    deployment = factories.running(1, "shop")
     answer = admin.post(f"/deployments/{deployment.pk}/retry/", {"key": str(uuid.uuid4())}, follow=True)
     assert 'role="alert"' in markup(answer)
     assert admin.post(f"/deployments/{deployment.pk}/explode/", {"key": str(uuid.uuid4())}).status_code == 404
@@ -170,19 +170,19 @@ def test_a_refused_button_says_why_on_the_page(admin):
 def test_deployment_page_query_count(admin, cost):
     deployment = failed(3)
     small = cost(admin, f"/deployments/{deployment.pk}/")
-    large = fleet.running(160, "large")
+    large = factories.running(160, "large")
     with_steps(large, *"abcdefgh")
     large.operations.update(status=OperationStatus.FAILED, error="x", error_step="a")
     Deployment.objects.filter(pk=large.pk).update(status=DeploymentStatus.FAILED)
     assert cost(admin, f"/deployments/{large.pk}/") == small
     listed = cost(admin, "/deployments/")
     for number in range(20):
-        fleet.running(1, f"more-{number}")
+        factories.running(1, f"more-{number}")
     assert cost(admin, "/deployments/") == listed
 
 
 def test_pages_and_filters_matrix(admin):
-    deployment = fleet.running(130, "shop")
+    deployment = factories.running(130, "shop")
     where = f"/deployments/{deployment.pk}/"
     page = markup(admin.get(where))
     last = deployment.operations.order_by("pk")[39].pk
@@ -210,10 +210,10 @@ def test_operation_page(admin):
 
 
 def test_follows_output_by_offset(admin):
-    deployment = fleet.running(1, "shop")
+    deployment = factories.running(1, "shop")
     operation = deployment.operations.get()
     whole = b"".join(b"\x1b[32mline %d\x1b[0m <i>\n" % number for number in range(9000))
-    fleet.output(operation, *(whole[at : at + 50_000] for at in range(0, len(whole), 50_000)))
+    factories.output(operation, *(whole[at : at + 50_000] for at in range(0, len(whole), 50_000)))
     offset, style, seen = "0", "", ""
     while True:
         answer = admin.get(f"/operations/{operation.pk}/output/", {"offset": offset, "style": style})
@@ -231,18 +231,18 @@ def test_follows_output_by_offset(admin):
     "query", ["offset=x", "offset=-1", "offset=99999999999999999999", "style=<script>", "style=t-x%00"]
 )
 def test_a_wrong_offset_or_style_does_no_harm(admin, query):
-    operation = fleet.running(1, "shop").operations.get()
-    fleet.output(operation, b"hello\n")
+    operation = factories.running(1, "shop").operations.get()
+    factories.output(operation, b"hello\n")
     answer = admin.get(f"/operations/{operation.pk}/output/?{query}")
     assert answer.status_code == 200 and b"script" not in answer.content
 
 
 def test_time_left(admin):
-    deployment = fleet.running(2, "shop")
+    deployment = factories.running(2, "shop")
     where = f"/deployments/{deployment.pk}/"
     assert "not known yet" in markup(admin.get(where))
     now = timezone.now()
-    past = fleet.deployment(
+    past = factories.deployment(
         [one.instance for one in deployment.operations.select_related("instance__version", "instance__host")],
         deployment.dest_version,
         DeploymentStatus.SUCCEEDED,

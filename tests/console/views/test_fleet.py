@@ -5,7 +5,7 @@ from django.test import Client
 
 from microservice.models import MicroServiceInstance
 from microservice.status import BuildStatus, InstanceStatus
-from tests.microservice import fleet
+from tests import factories
 
 from ..markup import markup
 
@@ -68,9 +68,9 @@ def test_who_may_not_publish_is_told_so_instead(operator):
 
 
 def test_the_fleet_shows_what_runs_where(admin):
-    old, new = fleet.versions(fleet.service("shop"), 2)
-    fleet.instances(old, fleet.hosts(3))
-    fleet.instances(new, fleet.hosts(1), status=InstanceStatus.UPGRADE_FAILED)
+    old, new = factories.versions(factories.service("shop"), 2)
+    factories.instances(old, factories.hosts(3))
+    factories.instances(new, factories.hosts(1), status=InstanceStatus.UPGRADE_FAILED)
     page = markup(admin.get("/"))
     assert "on 3 hosts" in page and "on 1 host<" in page
     assert f"/services/shop/versions/{old.pk}/upgrade/" in page
@@ -79,21 +79,21 @@ def test_the_fleet_shows_what_runs_where(admin):
 
 
 def test_a_failed_build_is_nothing_to_go_to(admin):
-    shop = fleet.service("shop")
-    (good,) = fleet.versions(shop, 1)
-    fleet.versions(shop, 1, BuildStatus.FAILED)
-    fleet.instances(good, fleet.hosts(1))
+    shop = factories.service("shop")
+    (good,) = factories.versions(shop, 1)
+    factories.versions(shop, 1, BuildStatus.FAILED)
+    factories.instances(good, factories.hosts(1))
     assert "Upgrade" not in markup(admin.get("/"))
 
 
 @pytest.mark.parametrize("state", ["failed", "locked", "maintenance", "deploying", "empty"])
 def test_filters_are_in_the_address(admin, state):
-    (quiet,) = fleet.versions(fleet.service("quiet"), 1)
-    fleet.instances(quiet, fleet.hosts(1))
+    (quiet,) = factories.versions(factories.service("quiet"), 1)
+    factories.instances(quiet, factories.hosts(1))
     if state == "empty":
-        fleet.service("loud")
+        factories.service("loud")
     else:
-        deployment = fleet.running(1, "loud")
+        deployment = factories.running(1, "loud")
         changed = {
             "failed": {"status": InstanceStatus.REVERT_FAILED},
             "locked": {"locked": True, "lock_deployment": deployment},
@@ -110,8 +110,8 @@ def test_filters_are_in_the_address(admin, state):
 def test_fleet_query_count(admin, cost):
     def grow(start: int, end: int) -> None:
         for number in range(start, end):
-            (version,) = fleet.versions(fleet.service(f"service-{number:03}"), 1)
-            fleet.instances(version, fleet.hosts(1, f"s{number}-"))
+            (version,) = factories.versions(factories.service(f"service-{number:03}"), 1)
+            factories.instances(version, factories.hosts(1, f"s{number}-"))
 
     grow(0, 5)
     small = cost(admin, "/")
@@ -121,7 +121,7 @@ def test_fleet_query_count(admin, cost):
 
 def test_the_next_rows_come_as_rows(admin):
     for number in range(60):
-        fleet.service(f"service-{number:03}")
+        factories.service(f"service-{number:03}")
     page = markup(admin.get("/"))
     assert "service-049" in page and "service-050" not in page and "after=service-049" in page
     more = markup(admin.get("/?after=service-049", headers={"HX-Request": "true"}))
@@ -129,14 +129,14 @@ def test_the_next_rows_come_as_rows(admin):
 
 
 def test_hostile_text_stays_text(admin):
-    fleet.service("shop", description="<script>alert(1)</script>")
+    factories.service("shop", description="<script>alert(1)</script>")
     page = markup(admin.get("/?q=%22%3E%3Cscript%3E")) + markup(admin.get("/"))
     assert "<script>" not in page.replace("<script src=", "")
     assert admin.get("/?q=a%00b&after=%00").status_code == 200
 
 
 def test_nothing_on_a_page_is_inline(admin):
-    fleet.running(2, "shop")
+    factories.running(2, "shop")
     for address in ("/", "/services/shop/", "/services/shop/instances/", "/deployments/", "/hosts/", "/tokens/"):
         answer = admin.get(address)
         page = markup(answer)

@@ -15,8 +15,8 @@ from access.problems import not_found
 from access.roles import Role
 from console.views import fragment_cache
 from microservice.models import MicroService
+from tests import factories
 from tests.lab.network import wait_until
-from tests.microservice import fleet
 
 pytestmark = pytest.mark.django_db
 ASKS = {"HX-Request": "true"}
@@ -52,7 +52,7 @@ PAGES = (
 def test_shares_fragments(page, monkeypatch):
     monkeypatch.setattr(session_cache, "REFRESH_INTERVAL", 60)
     monkeypatch.setattr(fragment_cache, "MAX_AGE", 60)
-    deployment = fleet.running(3)
+    deployment = factories.running(3)
     operation = deployment.operations.first()
     page = page.format(deployment=deployment.pk, operation=operation.pk, host=operation.host_id)
     tabs = [tab(f"viewer-{n}") for n in range(5)]
@@ -69,7 +69,7 @@ def test_shares_fragments(page, monkeypatch):
 
 
 def test_personalizes_token_and_key():
-    deployment = fleet.running()
+    deployment = factories.running()
     tabs = [tab("ann", is_superuser=True), tab("bob", is_superuser=True)]
     values = []
     for one in tabs:
@@ -85,9 +85,9 @@ def test_personalizes_token_and_key():
 
 def test_separates_permissions():
     red = Team.objects.create(name="red")
-    fleet.running(name="secret")
+    factories.running(name="secret")
     MicroService.objects.update(team=red)
-    fleet.running(name="open")
+    factories.running(name="open")
     boss, member, stranger = tab("boss", is_superuser=True), tab("member"), tab("stranger")
     Membership.objects.create(team=red, user=get_user_model().objects.get(username="member"), role=Role.VIEWER)
     texts = [one.get("/", headers=ASKS).content.decode() for one in (boss, member, stranger, boss)]
@@ -96,18 +96,18 @@ def test_separates_permissions():
 
 
 def test_renders_again_after_new_event():
-    deployment = fleet.running()
+    deployment = factories.running()
     one = tab("ann")
     assert "what it does now" not in one.get("/", headers=ASKS).content.decode()
     MicroService.objects.update(description="what it does now")
     assert "what it does now" not in one.get("/", headers=ASKS).content.decode()
-    told = fleet.event(deployment)
+    told = factories.event(deployment)
     assert "what it does now" in one.get(f"/?seen={told.pk}", headers=ASKS).content.decode()
     assert {one.get(f"/?seen={wrong}", headers=ASKS).status_code for wrong in ("x", "-1", "9" * 40, "%F0")} == {200}
 
 
 def test_a_moment_later_it_is_rendered_anew(monkeypatch):
-    fleet.running()
+    factories.running()
     one = tab("ann")
     one.get("/", headers=ASKS)
     MicroService.objects.update(description="what it does now")

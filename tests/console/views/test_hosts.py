@@ -7,7 +7,7 @@ import pytest
 from django.utils import timezone
 
 from asset.models import Asset, Credential
-from tests.microservice import fleet
+from tests import factories
 
 pytestmark = pytest.mark.django_db
 HOST = {"hostname": "web-1", "ip": "10.1.2.3", "port": "22", "username": "deploy", "base_path": "/srv/services"}
@@ -83,7 +83,7 @@ def test_rejects_invalid_host(admin, field, value):
 
 
 def test_only_who_administers_changes_hosts(operator):
-    (host,) = fleet.hosts(1)
+    (host,) = factories.hosts(1)
     assert operator.post("/hosts/new/", HOST).status_code == 403
     assert operator.post(f"/hosts/{host.pk}/edit/", HOST).status_code == 403
     assert operator.post(f"/hosts/{host.pk}/delete/").status_code == 403
@@ -93,9 +93,9 @@ def test_only_who_administers_changes_hosts(operator):
 
 
 def test_a_host_shows_what_runs_on_it(admin):
-    (version,) = fleet.versions(fleet.service("shop"), 1)
-    (host,) = fleet.hosts(1)
-    fleet.instances(version, [host])
+    (version,) = factories.versions(factories.service("shop"), 1)
+    (host,) = factories.hosts(1)
+    factories.instances(version, [host])
     page = admin.get(f"/hosts/{host.pk}/").content.decode()
     assert "/services/shop/instances/" in page and "1.0" in page
     assert "1 service" in admin.get("/hosts/").content.decode()
@@ -103,9 +103,9 @@ def test_a_host_shows_what_runs_on_it(admin):
 
 
 def test_keeps_host_in_use(admin):
-    (version,) = fleet.versions(fleet.service("shop"), 1)
-    (host,) = fleet.hosts(1)
-    fleet.instances(version, [host])
+    (version,) = factories.versions(factories.service("shop"), 1)
+    (host,) = factories.hosts(1)
+    factories.instances(version, [host])
     answer = admin.post(f"/hosts/{host.pk}/delete/", follow=True)
     assert "cannot be deleted" in answer.content.decode() and Asset.objects.exists()
 
@@ -155,9 +155,9 @@ def test_trusts_key_by_fingerprint(admin, sshd):
 
 
 def test_host_list_query_count(admin, cost):
-    fleet.hosts(5)
+    factories.hosts(5)
     small = cost(admin, "/hosts/")
-    fleet.hosts(100)
+    factories.hosts(100)
     assert cost(admin, "/hosts/") == small
 
 
@@ -182,7 +182,7 @@ def test_a_credential_in_use_stays(admin):
 
 
 def test_shows_since_when_unreachable(admin):
-    host = fleet.running().operations.get().host
+    host = factories.running().operations.get().host
     since, seen = timezone.now() - timedelta(hours=2), timezone.now() - timedelta(days=1)
     Asset.objects.filter(pk=host.pk).update(reachable=False, reachable_since=since, last_contact=seen)
     for address in ("/hosts/", f"/hosts/{host.pk}/", "/services/shop/instances/"):

@@ -9,14 +9,14 @@ from django.utils import timezone
 from microservice.models import Operation, Output, Step
 from microservice.output import expiry
 from microservice.status import OperationStatus
-from tests.microservice import fleet
+from tests import factories
 
 pytestmark = pytest.mark.django_db
 
 
 @pytest.fixture
 def operation():
-    found = fleet.running(1, "shop").operations.get()
+    found = factories.running(1, "shop").operations.get()
     Operation.objects.update(status=OperationStatus.SUCCEEDED, finished=timezone.now())
     return found
 
@@ -32,7 +32,7 @@ def get(client, address: str, **more) -> str:
 
 
 def test_opens_at_end_and_at_line(admin, operation, cost):
-    fleet.output(operation, *[b"".join(b"row %d\n" % (n + k) for k in range(500)) for n in range(1, 10_001, 500)])
+    factories.output(operation, *[b"".join(b"row %d\n" % (n + k) for k in range(500)) for n in range(1, 10_001, 500)])
     where = f"/operations/{operation.pk}/log/"
     assert numbers(get(admin, where))[-1] == 10_000 and "10000 lines" in get(admin, where)
     page = get(admin, f"{where}?line=5000")
@@ -48,17 +48,17 @@ def test_opens_at_end_and_at_line(admin, operation, cost):
 
 
 def test_counts_search_hits(admin, operation):
-    fleet.output(operation, b"one\nTwo two\n", b"three\ntwo <b>\n")
+    factories.output(operation, b"one\nTwo two\n", b"three\ntwo <b>\n")
     page = get(admin, f"/operations/{operation.pk}/log/search/?q=TWO")
     assert "3 hits" in page and 'data-hits="2,4"' in page and "&lt;b&gt;" in page
     assert "0 hits" in get(admin, f"/operations/{operation.pk}/log/search/?q=nothing")
     assert admin.get(f"/operations/{operation.pk}/log/search/?q=a%0Ab").status_code == 422
-    fleet.output(operation, b"an error\n", start=999)
+    factories.output(operation, b"an error\n", start=999)
     assert "1 hit" in get(admin, f"/operations/{operation.pk}/log/search/?errors=1")
 
 
 def test_escapes_hostile_output(admin, operation):
-    fleet.output(
+    factories.output(
         operation,
         b"\x1b[31mred\n still red\x1b[0m plain\n\x1b]8;;https://evil.example/\x07click\x1b]8;;\x07\n",
         b"<script>alert(1)</script>\x00\xe2\x80\xae\n" + b"z" * 1_000_000 + b"\n",
@@ -78,14 +78,14 @@ def test_escapes_hostile_output(admin, operation):
 
 
 def test_opens_line_after_huge_line(admin, operation):
-    fleet.output(operation, b"a\n" + b"z" * 1_000_000 + b"\nthe line\nafter\n")
+    factories.output(operation, b"a\n" + b"z" * 1_000_000 + b"\nthe line\nafter\n")
     assert numbers(get(admin, f"/operations/{operation.pk}/log/?line=3"))[0] == 3
 
 
 @pytest.mark.found("output")
 def test_follows_from_last_whole_line(admin):
-    operation = fleet.running(1, "shop").operations.get()
-    fleet.output(operation, b"one\ntwo\nhal")
+    operation = factories.running(1, "shop").operations.get()
+    factories.output(operation, b"one\ntwo\nhal")
     page = get(admin, f"/operations/{operation.pk}/log/")
     assert numbers(page) == [1, 2] and 'data-from="3"' in page
     assert '<li id="L3" data-unfinished><a href="#L3">3</a><code>hal</code></li>' in page
@@ -97,20 +97,20 @@ def test_follows_from_last_whole_line(admin):
 
 
 def test_says_when_output_was_cut_or_expired(admin, operation, settings):
-    fleet.output(operation, b"line\n" * 10)
+    factories.output(operation, b"line\n" * 10)
     where = f"/operations/{operation.pk}/log/"
     assert "kept until" in get(admin, where) and "Shortened" not in get(admin, where)
     Operation.objects.update(output_size=20 << 20)
     assert "Truncated at the limit of 8.0" in get(admin, where).replace("\xa0", " ")
     Operation.objects.update(finished=timezone.now() - timedelta(days=settings.OUTPUT_RETENTION_DAYS + 1))
-    fresh = fleet.running(1, "fresh").operations.get()
-    fleet.output(fresh, b"still here\n")
+    fresh = factories.running(1, "fresh").operations.get()
+    factories.output(fresh, b"still here\n")
     assert expiry.prune_output() == 1 and expiry.prune_output() == 0
     assert "expired on" in get(admin, where) and Output.objects.get().operation == fresh
 
 
 def test_lists_errors_only(admin, operation):
-    fleet.output(operation, b"fine\nno such file\nport 80 is\nin use\nall is well again\n")
+    factories.output(operation, b"fine\nno such file\nport 80 is\nin use\nall is well again\n")
     where = f"/operations/{operation.pk}/log/search/?errors=1"
     page = get(admin, where)
     assert "Counted as errors: lines with words" in page and 'data-hits="2"' in page
@@ -135,7 +135,7 @@ BAR = b"".join(b"\rloading part %03d of a long name that fills the line, %d %%" 
 @pytest.mark.found("output")
 @pytest.mark.parametrize("times", [1, 30], ids=["14 KiB", "400 KiB"])
 def test_shows_last_state_of_rewritten_line(admin, operation, times):
-    fleet.output(operation, b"first\n", *[BAR] * times, b"\r\x1b[31merror\x1b[0m: no such mirror\n", b"last\n")
+    factories.output(operation, b"first\n", *[BAR] * times, b"\r\x1b[31merror\x1b[0m: no such mirror\n", b"last\n")
     where = f"/operations/{operation.pk}/log/"
     assert "last" in get(admin, where)
     page = get(admin, f"{where}?line=2")
@@ -155,8 +155,8 @@ def test_shows_last_state_of_rewritten_line(admin, operation, times):
 
 @pytest.mark.found("output")
 def test_shows_unfinished_line(admin):
-    operation = fleet.running(1, "shop").operations.get()
-    fleet.output(operation, b"first\n" + BAR)
+    operation = factories.running(1, "shop").operations.get()
+    factories.output(operation, b"first\n" + BAR)
     page = get(admin, f"/operations/{operation.pk}/log/")
     assert re.search(r'<li id="L2" data-unfinished>.*loading part 200[^<]*100 %', page)
     panel = get(admin, f"/operations/{operation.pk}/")
@@ -171,8 +171,8 @@ def test_shows_unfinished_line(admin):
 
 @pytest.mark.found("output")
 def test_reaches_last_state_of_long_line(admin):
-    operation = fleet.running(1, "shop").operations.get()
-    whole = fleet.output(operation, *[BAR] * 10, b"\rthe end of it\nnext\n")
+    operation = factories.running(1, "shop").operations.get()
+    whole = factories.output(operation, *[BAR] * 10, b"\rthe end of it\nnext\n")
     seen, offset = "", "0"
     for _ in range(20):
         answer = admin.get(f"/operations/{operation.pk}/output/?offset={offset}")
@@ -192,7 +192,7 @@ def test_reaches_last_state_of_long_line(admin):
     ids=["short", "long", "huge", "an earlier frame"],
 )
 def test_shows_hit_with_context(admin, operation, text, lead):
-    fleet.output(operation, b"first\n", lead + b" before it the needle after it " + text + b"\n", b"last\n")
+    factories.output(operation, b"first\n", lead + b" before it the needle after it " + text + b"\n", b"last\n")
     page = get(admin, f"/operations/{operation.pk}/log/search/?q=needle")
     assert "1 hit" in page
     link, shown = re.search(r'<li>\s*<a href="([^"]*)"[^>]*>2</a>\s*<code>([^<]*)</code>', page).groups()
@@ -204,7 +204,7 @@ def test_shows_hit_with_context(admin, operation, text, lead):
 
 @pytest.mark.found("output")
 def test_hit_in_shown_part_has_plain_link(admin, operation):
-    fleet.output(operation, b"a needle\n", b"old needle\rnew needle\n", b"the needle\rgone\n")
+    factories.output(operation, b"a needle\n", b"old needle\rnew needle\n", b"the needle\rgone\n")
     page = get(admin, f"/operations/{operation.pk}/log/search/?q=needle")
     assert "4 hits" in page and 'data-hits="1,2,3"' in page
     assert re.search(r'data-places=",,\d+"', page), "only the last is in no last frame"
@@ -212,8 +212,8 @@ def test_hit_in_shown_part_has_plain_link(admin, operation):
 
 @pytest.mark.found("output")
 def test_rewritten_lines_read_no_more(admin, operation, cost):
-    fleet.output(operation, b"10 %\r20 %\rdone\n" * 280)
+    factories.output(operation, b"10 %\r20 %\rdone\n" * 280)
     many = cost(admin, f"/operations/{operation.pk}/log/")
     Output.objects.all().delete()
-    fleet.output(operation, b"10 %\r20 %\rdone\n")
+    factories.output(operation, b"10 %\r20 %\rdone\n")
     assert many <= cost(admin, f"/operations/{operation.pk}/log/") + 1

@@ -12,9 +12,9 @@ from access.roles import Role
 from access.sessions import digest_of
 from bench.tabs import Tab
 from microservice.models import Deployment, MicroService
+from tests import factories
 from tests.lab.network import wait_until
 from tests.lab.web import Web
-from tests.microservice import fleet
 
 pytestmark = pytest.mark.django_db(transaction=True)
 MANY = 200
@@ -56,7 +56,7 @@ def change(deployment, words: str) -> None:
     """What both the fleet and the deployment's page show."""
     MicroService.objects.update(description=words)
     Deployment.objects.update(status_reason=words)
-    fleet.event(deployment, "operation", status="running")
+    factories.event(deployment, "operation", status="running")
 
 
 def all_show(tabs: list[Tab], words: str) -> None:
@@ -76,7 +76,7 @@ def cost(web, tabs: list[Tab], deployment) -> tuple[int, float]:
 
 
 def test_two_hundred_tabs_cost_what_one_costs(web):
-    deployment = fleet.running(20)
+    deployment = factories.running(20)
     pages = ("/", f"/deployments/{deployment.pk}/")
     sessions = [session(f"u{n}") for n in range(MANY)]
     each = [tab for page in pages for tab in opened(web, [sessions.pop()], page)]
@@ -90,7 +90,7 @@ def test_two_hundred_tabs_cost_what_one_costs(web):
 
 
 def test_stops_showing_after_loss_of_rights(web):
-    deployment, red = fleet.running(), Team.objects.create(name="red")
+    deployment, red = factories.running(), Team.objects.create(name="red")
     MicroService.objects.update(team=red)
     names = ("stays", "signed out", "shut out", "left the team")
     sessions = [session(name) for name in names]

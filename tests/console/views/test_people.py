@@ -6,7 +6,7 @@ from django.test import Client
 
 from access.models import Membership, Team, Token
 from audit.models import History
-from tests.microservice import fleet
+from tests import factories
 
 pytestmark = pytest.mark.django_db
 BO = {"username": "bo", "first_name": "Bo", "email": "bo@example.org", "password": "correct horse 9", "active": "on"}
@@ -57,7 +57,7 @@ def test_users_are_for_administrators(admin, operator):
 
 
 def test_creates_fills_and_deletes_team(admin, operator):
-    fleet.service("shop")
+    factories.service("shop")
     admin.post("/teams/", {"name": "sales"})
     team = Team.objects.get()
     address = f"/teams/{team.pk}/"
@@ -117,7 +117,7 @@ def test_changes_own_password(operator):
 
 
 def test_a_token_may_be_for_some_services_only(admin):
-    fleet.service("shop")
+    factories.service("shop")
     admin.post("/tokens/", {"name": "ci", "scopes": ["read"], "services": "shop"})
     assert "shop" in admin.get("/tokens/").content.decode().partition("<tbody")[2]
     assert len(Token.objects.get().services) == 1

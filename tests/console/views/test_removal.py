@@ -8,15 +8,15 @@ from asset.models import Asset
 from audit.models import History
 from microservice.models import MicroServiceInstance
 from microservice.status import InstanceStatus
-from tests.microservice import fleet
+from tests import factories
 
 pytestmark = [pytest.mark.django_db, pytest.mark.found("removal")]
 
 
 @pytest.fixture
 def placed():
-    service = fleet.service()
-    return fleet.instances(fleet.versions(service)[0], fleet.hosts(2))
+    service = factories.service()
+    return factories.instances(factories.versions(service)[0], factories.hosts(2))
 
 
 def change(client, placed, **more):
@@ -110,7 +110,7 @@ def posted(host, **more):
 
 
 def test_a_hosts_labels_are_changed_and_seen(admin):
-    host = fleet.hosts(1)[0]
+    host = factories.hosts(1)[0]
     path = f"/hosts/{host.pk}/"
     admin.post(f"{path}edit/", posted(host, labels="zone=eu\r\nrack=a=b \r\n\r\nempty="))
     host.refresh_from_db()
@@ -124,7 +124,7 @@ def test_a_hosts_labels_are_changed_and_seen(admin):
 
 @pytest.mark.parametrize("text", ["", " both ", "a=b", "x\u2028y", "\u00a0", "'\"<&>"])
 def test_labels_posted_unchanged_change_nothing(admin, text):
-    host = fleet.hosts(1)[0]
+    host = factories.hosts(1)[0]
     Asset.objects.filter(pk=host.pk).update(labels={"first": text, "second": "z"})
     host.refresh_from_db()
     admin.post(f"/hosts/{host.pk}/edit/", posted(host))

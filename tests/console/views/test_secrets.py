@@ -11,8 +11,8 @@ from access.models import Membership, Team
 from access.roles import Role
 from audit.models import History
 from microservice.models import MicroService
+from tests import factories
 from tests.lab.keys import new_key
-from tests.microservice import fleet
 
 pytestmark = pytest.mark.django_db
 PAGE = "/services/shop/settings/"
@@ -23,7 +23,7 @@ def put(client, of: str = "secrets", name: str = "", value: str = "", what: str 
 
 
 def test_sets_secret(admin):
-    fleet.service("shop")
+    factories.service("shop")
     page = put(admin, name="PEM", value="line of canary\r\nanother line\r\n").content.decode()
     assert "The secret was saved" in page and "canary" not in page and "PEM" in page
     assert MicroService.objects.get().secrets.value("PEM").reveal() == "line of canary\nanother line\n"
@@ -38,7 +38,7 @@ def test_sets_secret(admin):
 
 
 def test_one_is_removed_by_its_name(admin):
-    fleet.service("shop")
+    factories.service("shop")
     put(admin, name="ONE", value="a long value")
     put(admin, name="TWO", value="a long value")
     put(admin, "build_key", value=new_key())
@@ -62,7 +62,7 @@ def test_one_is_removed_by_its_name(admin):
     ],
 )
 def test_rejects_invalid_secret(admin, of, name, value, said):
-    fleet.service("shop", environment={"COLOR": "blue"})
+    factories.service("shop", environment={"COLOR": "blue"})
     page = put(admin, of, name, value).content.decode()
     assert said in page and "canar" not in re.sub(r"Canar(y|ies)|canar(y|ies)_", "", page)
     found = MicroService.objects.get()
@@ -70,7 +70,7 @@ def test_rejects_invalid_secret(admin, of, name, value, said):
 
 
 def test_others_see_names_of_secrets(operator, viewer, admin):
-    fleet.service("shop")
+    factories.service("shop")
     put(admin, name="ONE", value="a long value")
     for client in (operator, viewer):
         assert put(client, name="TWO", value="a long value").status_code == 403
@@ -83,7 +83,7 @@ def test_others_see_names_of_secrets(operator, viewer, admin):
 def test_hides_environment_values(admin, viewer, operator):
     team = Team.objects.get(name="lookers")
     Membership.objects.create(team=team, user=get_user_model().objects.get(username="olga"), role=Role.DEPLOYER)
-    fleet.service("shop", environment={"DB": "canary"}, team=team)
+    factories.service("shop", environment={"DB": "canary"}, team=team)
     admin.post(PAGE, posted(environment="DB=canary\nAPI=canary-2"))
     for client, sees in ((admin, True), (operator, True), (viewer, False)):
         pages = [client.get(PAGE).content.decode(), client.get("/history/").content.decode()]
@@ -93,7 +93,7 @@ def test_hides_environment_values(admin, viewer, operator):
 
 def test_hidden_values_are_kept(admin, monkeypatch):
     """Whoever may change a service sees its values today; a right to change it without seeing them would end here."""
-    service = fleet.service("shop", environment={"DB": "canary"})
+    service = factories.service("shop", environment={"DB": "canary"})
     monkeypatch.setattr("microservice.catalog.visibility.sees_values", lambda caller, number: False)
     assert "DB=•••" in admin.get(PAGE).content.decode()
     assert admin.post(PAGE, posted(environment="DB=•••", description="new")).status_code == 302
@@ -102,7 +102,7 @@ def test_hidden_values_are_kept(admin, monkeypatch):
 
 
 def test_rejects_password_in_url(admin):
-    fleet.service("shop")
+    factories.service("shop")
     answer = admin.post(PAGE, posted(build_url="https://ci:canary@git.example/shop"))
     assert answer.status_code == 422 and "must not contain a user name or password" in answer.content.decode()
 
@@ -122,7 +122,7 @@ def test_an_owner_sets_secrets_of_the_own_team(db, client):
     team = Team.objects.create(name="red")
     user = get_user_model().objects.create_user("olaf")
     Membership.objects.create(team=team, user=user, role=Role.OWNER)
-    fleet.service("shop", team=team)
+    factories.service("shop", team=team)
     client.force_login(user)
     assert put(client, name="ONE", value="a long value").status_code == 200
     assert list(MicroService.objects.get().secrets) == ["ONE"]
@@ -137,7 +137,7 @@ def test_migration_moves_passwords_out_of_urls(capsys):
         "e": "https://git.example/e@f",
     }
     for name, url in urls.items():
-        MicroService.objects.filter(pk=fleet.service(name).pk).update(build_url=url)
+        MicroService.objects.filter(pk=factories.service(name).pk).update(build_url=url)
     importlib.import_module("microservice.migrations.0012_service_secrets").move_passwords(apps, None)
     said = capsys.readouterr().out
     assert said.rstrip().endswith("to build_password: a, b") and "nary" not in said

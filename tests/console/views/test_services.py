@@ -11,7 +11,7 @@ from audit.models import History
 from builds.models import Build
 from microservice.models import Deployment, MicroService, MicroServiceInstance, MicroServiceVersion
 from microservice.status import BuildStatus, InstanceStatus
-from tests.microservice import fleet
+from tests import factories
 
 pytestmark = pytest.mark.django_db
 
@@ -38,13 +38,13 @@ def test_rejects_invalid_name(admin, name):
 
 
 def test_a_name_that_is_taken_is_refused(admin):
-    fleet.service("shop")
+    factories.service("shop")
     answer = admin.post("/new-service/", {"name": "shop", "language": "go"})
     assert answer.status_code == 422 and "already" in answer.content.decode()
 
 
 def test_services_need_admin(operator):
-    shop = fleet.service("shop")
+    shop = factories.service("shop")
     assert operator.post("/new-service/", {"name": "other", "language": "go"}).status_code == 403
     assert operator.post("/services/shop/settings/", {"start_command": "x"}).status_code == 403
     shop.refresh_from_db()
@@ -52,7 +52,7 @@ def test_services_need_admin(operator):
 
 
 def test_who_may_not_publish_adds_nothing(viewer):
-    fleet.service("shop")
+    factories.service("shop")
     before = MicroService.objects.count()
     assert viewer.post("/new-service/", {"name": "other", "language": "go"}).status_code == 403
     assert viewer.post("/services/shop/settings/", {"description": "x"}).status_code == 403
@@ -70,11 +70,11 @@ def test_requires_csrf_token(admin):
 
 
 def test_lists_versions(admin):
-    shop = fleet.service("shop")
-    old, new = fleet.versions(shop, 2)
-    (failed,) = fleet.versions(shop, 1, BuildStatus.FAILED)
+    shop = factories.service("shop")
+    old, new = factories.versions(shop, 2)
+    (failed,) = factories.versions(shop, 1, BuildStatus.FAILED)
     MicroServiceVersion.objects.filter(pk=failed.pk).update(build_detail="3 tests failed")
-    fleet.instances(old, fleet.hosts(2))
+    factories.instances(old, factories.hosts(2))
     page = admin.get("/services/shop/").content.decode()
     assert "3 tests failed" in page and "2 hosts" in page and "success" in page
     assert f"/versions/{old.pk}/upgrade/" in page and "No older version is built" in page
@@ -82,7 +82,7 @@ def test_lists_versions(admin):
 
 
 def test_starts_one_build(admin, operator, viewer):
-    shop = fleet.service("shop", build_url="https://git.example/shop.git", build_command="make")
+    shop = factories.service("shop", build_url="https://git.example/shop.git", build_command="make")
     version = MicroServiceVersion.objects.create(microservice=shop, version="1.0")
     page, address = f"/services/shop/versions/{version.pk}/", f"/services/shop/versions/{version.pk}/build/"
     assert address in admin.get(page).content.decode()
@@ -93,40 +93,40 @@ def test_starts_one_build(admin, operator, viewer):
     assert "cc main.c &lt;b&gt;" in shown and f'action="{address}"' not in shown
     shop.build_command = ""
     shop.save()
-    (other,) = fleet.versions(shop, 1, BuildStatus.PENDING)
+    (other,) = factories.versions(shop, 1, BuildStatus.PENDING)
     refused = admin.post(f"/services/shop/versions/{other.pk}/build/", follow=True).content.decode()
     assert "has no build_command" in refused and Build.objects.count() == 1
 
 
 def test_service_without_versions(admin):
-    fleet.service("shop")
+    factories.service("shop")
     assert "No versions yet" in admin.get("/services/shop/").content.decode()
 
 
 def test_service_pages_query_count(admin, cost):
-    shop = fleet.service("shop")
-    first = fleet.versions(shop, 5)
-    fleet.instances(first[0], fleet.hosts(5))
+    shop = factories.service("shop")
+    first = factories.versions(shop, 5)
+    factories.instances(first[0], factories.hosts(5))
     small = cost(admin, "/services/shop/"), cost(admin, "/services/shop/instances/")
-    fleet.versions(shop, 120)
-    fleet.instances(first[1], fleet.hosts(120))
+    factories.versions(shop, 120)
+    factories.instances(first[1], factories.hosts(120))
     assert (cost(admin, "/services/shop/"), cost(admin, "/services/shop/instances/")) == small
 
 
 def test_says_why_no_upgrade_or_revert(admin):
-    old, new = fleet.versions(fleet.service("shop"), 2)
-    hosts = fleet.hosts(2)
-    fleet.instances(old, hosts[:1])
-    fleet.instances(new, hosts[1:])
+    old, new = factories.versions(factories.service("shop"), 2)
+    hosts = factories.hosts(2)
+    factories.instances(old, hosts[:1])
+    factories.instances(new, hosts[1:])
     page = admin.get("/services/shop/").content.decode()
     first, second = page.index(f'id="version-{new.pk}"'), page.index(f'id="version-{old.pk}"')
     assert first < page.index(">No newer version is built<") < second < page.index(">No older version is built<")
 
 
 def test_filters_versions(admin):
-    shop = fleet.service("shop")
-    fleet.versions(shop, 3)
-    fleet.versions(shop, 1, BuildStatus.FAILED)
+    shop = factories.service("shop")
+    factories.versions(shop, 3)
+    factories.versions(shop, 1, BuildStatus.FAILED)
     page = admin.get("/services/shop/?status=failed").content.decode()
     assert "4.0" in page and "1.0" not in page
     assert "No matching versions" in admin.get("/services/shop/?q=zzz").content.decode()
@@ -134,7 +134,7 @@ def test_filters_versions(admin):
 
 
 def test_adds_version(admin):
-    fleet.service("shop")
+    factories.service("shop")
     answer = admin.post("/services/shop/versions/new/", {"version": "20261121-master-abc", "ref": "master"})
     assert answer.status_code == 302
     page = admin.get(answer["Location"]).content.decode()
@@ -142,7 +142,7 @@ def test_adds_version(admin):
 
 
 def test_settings_are_saved_as_what_they_mean(admin):
-    fleet.service("shop")
+    factories.service("shop")
     form = {
         "description": "Sells",
         "language": "go",
@@ -173,7 +173,7 @@ def test_settings_are_saved_as_what_they_mean(admin):
     ],
 )
 def test_wrong_settings_lose_nothing_typed(admin, field, text):
-    fleet.service("shop")
+    factories.service("shop")
     form = {
         "language": "go",
         "check_timeout": "30",
@@ -188,7 +188,7 @@ def test_wrong_settings_lose_nothing_typed(admin, field, text):
 
 
 def test_lists_instances(admin):
-    deployment = fleet.running(2, "shop")
+    deployment = factories.running(2, "shop")
     MicroServiceInstance.objects.filter(pk=deployment.operations.first().instance_id).update(
         locked=True, lock_deployment=deployment, last_operation=deployment.operations.first()
     )
@@ -197,8 +197,8 @@ def test_lists_instances(admin):
 
 
 def test_starts_and_ends_maintenance(admin):
-    (version,) = fleet.versions(fleet.service("shop"), 1)
-    some = fleet.instances(version, fleet.hosts(3))
+    (version,) = factories.versions(factories.service("shop"), 1)
+    some = factories.instances(version, factories.hosts(3))
     ticked = [some[0].pk, some[2].pk]
     admin.post("/services/shop/instances/change/", {"instance": ticked, "what": "maintain"})
     assert set(MicroServiceInstance.objects.filter(is_maintain=True).values_list("pk", flat=True)) == set(ticked)
@@ -207,8 +207,8 @@ def test_starts_and_ends_maintenance(admin):
 
 
 def test_maintenance_query_count(admin):
-    (version,) = fleet.versions(fleet.service("shop"), 1)
-    some = [row.pk for row in fleet.instances(version, fleet.hosts(20))]
+    (version,) = factories.versions(factories.service("shop"), 1)
+    some = [row.pk for row in factories.instances(version, factories.hosts(20))]
 
     def statements(ticked):
         with CaptureQueriesContext(connection) as seen:
@@ -224,15 +224,15 @@ def test_maintenance_query_count(admin):
 
 
 def test_unknown_instance_changes_none(admin):
-    (version,) = fleet.versions(fleet.service("shop"), 1)
-    (there,) = fleet.instances(version, fleet.hosts(1))
+    (version,) = factories.versions(factories.service("shop"), 1)
+    (there,) = factories.instances(version, factories.hosts(1))
     admin.post("/services/shop/instances/change/", {"instance": [there.pk, there.pk + 1], "what": "maintain"})
     assert not MicroServiceInstance.objects.filter(is_maintain=True).exists() and not History.objects.exists()
 
 
 def test_rejects_instance_of_other_service(admin):
-    fleet.versions(fleet.service("shop"), 1)
-    (other,) = fleet.instances(fleet.versions(fleet.service("other"), 1)[0], fleet.hosts(1))
+    factories.versions(factories.service("shop"), 1)
+    (other,) = factories.instances(factories.versions(factories.service("other"), 1)[0], factories.hosts(1))
     for what in ("maintain", "delete", "retry"):
         admin.post("/services/shop/instances/change/", {"instance": [other.pk], "what": what})
     other.refresh_from_db()
@@ -243,16 +243,16 @@ def test_rejects_instance_of_other_service(admin):
     "form", [{}, {"what": "delete"}, {"what": "explode", "instance": ["1"]}, {"what": "delete", "instance": ["1;x"]}]
 )
 def test_rejects_unknown_instance_action(admin, form):
-    (version,) = fleet.versions(fleet.service("shop"), 1)
-    fleet.instances(version, fleet.hosts(1))
+    (version,) = factories.versions(factories.service("shop"), 1)
+    factories.instances(version, factories.hosts(1))
     answer = admin.post("/services/shop/instances/change/", form, follow=True)
     assert 'role="alert"' in answer.content.decode()
     assert not Deployment.objects.exists()
 
 
 def test_deletes_instances(admin):
-    (version,) = fleet.versions(fleet.service("shop"), 1)
-    (one, _) = fleet.instances(version, fleet.hosts(2))
+    (version,) = factories.versions(factories.service("shop"), 1)
+    (one, _) = factories.instances(version, factories.hosts(2))
     form = {"instance": [one.pk], "what": "delete", "key": str(uuid.uuid4())}
     answer = admin.post("/services/shop/instances/change/", form)
     again = admin.post("/services/shop/instances/change/", form)
@@ -263,7 +263,7 @@ def test_deletes_instances(admin):
 
 
 def test_a_lock_is_broken_with_a_reason_only(admin):
-    deployment = fleet.running(1, "shop")
+    deployment = factories.running(1, "shop")
     instance = MicroServiceInstance.objects.get()
     MicroServiceInstance.objects.update(locked=True, lock_deployment=deployment, status=InstanceStatus.UPGRADING)
     where = f"/services/shop/instances/{instance.pk}/unlock/"

@@ -13,7 +13,7 @@ from access.roles import Role
 from access.tokens import make_token
 from audit.history import record
 from audit.models import History
-from tests.microservice import fleet
+from tests import factories
 
 pytestmark = pytest.mark.django_db
 PASSWORD = "olga-password-1"
@@ -144,7 +144,7 @@ def test_which_changes_require_recent_password(admin, operator, change):
 
 def test_creates_service_account_with_token(admin, operator):
     red = Team.objects.create(name="red")
-    fleet.service("shop", team=red)
+    factories.service("shop", team=red)
     admin.post("/people/", {"username": "pipeline", "service": "on", "active": "on"})
     account = ServiceAccount.objects.get().user
     Membership.objects.create(team=red, user=account, role=Role.PUBLISHER)

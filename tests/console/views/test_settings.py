@@ -110,12 +110,12 @@ def test_worker_page_shows_task(admin, operator):
     from django_celery_results.models import TaskResult
 
     from microservice.models import Heartbeat, Operation
-    from tests.microservice import fleet
+    from tests import factories
 
     Heartbeat.objects.create(worker="worker-1", seen=timezone.now(), slots=8)
     TaskResult.objects.create(task_id="abc", task_name="worker.tasks.work", status="FAILURE", traceback="<b>x")
     TaskResult.objects.create(task_id="other", task_name="worker.tasks.sweep", status="SUCCESS")
-    operation = fleet.running().operations.get()
+    operation = factories.running().operations.get()
     Operation.objects.filter(pk=operation.pk).update(celery_task_id="abc")
     assert "/workers/?task=abc" in admin.get(f"/operations/{operation.pk}/").content.decode()
     page = admin.get("/workers/?task=abc").content.decode()

@@ -9,7 +9,7 @@ from django.test import Client
 from asset.models import Asset
 from microservice.models import Deployment, MicroServiceInstance, MicroServiceVersion
 from microservice.status import BuildStatus, InstanceStatus
-from tests.microservice import fleet
+from tests import factories
 
 from ..markup import markup
 
@@ -17,8 +17,8 @@ from ..markup import markup
 @pytest.fixture
 def shop(db):
     """Three versions; the middle one runs on four hosts."""
-    versions = fleet.versions(fleet.service("shop", start_command="./run", stop_command="./stop"), 3)
-    fleet.instances(versions[1], fleet.hosts(4))
+    versions = factories.versions(factories.service("shop", start_command="./run", stop_command="./stop"), 3)
+    factories.instances(versions[1], factories.hosts(4))
     return versions
 
 
@@ -62,8 +62,8 @@ def test_double_click_starts_one_deployment():
     from django.contrib.auth import get_user_model
     from django.db import connection
 
-    versions = fleet.versions(fleet.service("shop"), 2)
-    fleet.instances(versions[0], fleet.hosts(4))
+    versions = factories.versions(factories.service("shop"), 2)
+    factories.instances(versions[0], factories.hosts(4))
     user = get_user_model().objects.create_superuser("ada", password="x")
     where = f"/services/shop/versions/{versions[0].pk}/upgrade/"
     client = Client()
@@ -156,8 +156,8 @@ def test_invalid_choice_cannot_be_confirmed(admin, shop, query):
 
 
 def test_rejects_forged_confirmation(admin, shop):
-    other = fleet.versions(fleet.service("other"), 1)[0]
-    (failed,) = fleet.versions(shop[0].microservice, 1, BuildStatus.FAILED)
+    other = factories.versions(factories.service("other"), 1)[0]
+    (failed,) = factories.versions(shop[0].microservice, 1, BuildStatus.FAILED)
     where = f"/services/shop/versions/{shop[1].pk}/upgrade/"
     form = hidden(markup(admin.get(where)))
     for dest in (other.pk, failed.pk, shop[0].pk, shop[1].pk):
@@ -173,7 +173,7 @@ def test_nothing_to_go_to_says_why(admin, shop):
 
 
 def test_unknown_action_or_version(admin, shop):
-    other = fleet.versions(fleet.service("other"), 1)[0]
+    other = factories.versions(factories.service("other"), 1)[0]
     assert admin.get(f"/services/shop/versions/{shop[1].pk}/explode/").status_code in (404, 422)
     assert admin.get(f"/services/shop/versions/{other.pk}/upgrade/").status_code == 404
 
@@ -181,12 +181,12 @@ def test_unknown_action_or_version(admin, shop):
 def test_dialog_query_count(admin, shop, cost):
     where = f"/services/shop/versions/{shop[1].pk}/upgrade/"
     small = cost(admin, where)
-    fleet.instances(shop[1], fleet.hosts(150))
+    factories.instances(shop[1], factories.hosts(150))
     assert cost(admin, where) == small
 
 
 def test_revert_defaults_to_previous_version(admin, shop):
-    fleet.versions(shop[0].microservice, 1)
+    factories.versions(shop[0].microservice, 1)
     latest = MicroServiceVersion.objects.order_by("-pk")[0]
     MicroServiceInstance.objects.update(version=latest, previous_version=shop[0])
     page = markup(admin.get(f"/services/shop/versions/{latest.pk}/revert/"))
@@ -194,7 +194,7 @@ def test_revert_defaults_to_previous_version(admin, shop):
 
 
 def test_installs_on_selected_hosts(admin, shop):
-    free = fleet.hosts(2)
+    free = factories.hosts(2)
     where = f"/services/shop/versions/{shop[2].pk}/install/"
     page = markup(admin.get(where))
     assert page.count("already has shop") == 4 and "Select hosts to see the plan" in page and 'id="confirm"' not in page
@@ -215,14 +215,14 @@ def test_installs_on_selected_hosts(admin, shop):
 
 
 def test_rejects_changed_install_plan(admin, shop):
-    free = fleet.hosts(2)
+    free = factories.hosts(2)
     where = f"/services/shop/versions/{shop[2].pk}/install/"
     shown = hidden(markup(admin.get(f"{where}?host={free[0].pk}&host={free[1].pk}")))
     Asset.objects.filter(pk=free[1].pk).update(base_path="/elsewhere")
     page = admin.post(where, shown)
     assert page.status_code == 409 and f"{free[1].hostname}:{free[1].ip} was changed" in markup(page)
     shown = hidden(markup(page))  # the new plan is there to be confirmed at once
-    fleet.instances(shop[1], [free[0]])
+    factories.instances(shop[1], [free[0]])
     page = admin.post(where, shown)
     assert page.status_code == 409 and f"{free[0].hostname}:{free[0].ip} already has shop" in markup(page)
     assert admin.post(where, shown | {"plan_token": "", "key": "0" * 36}).status_code in (409, 422)
@@ -242,7 +242,7 @@ def test_rejects_changed_install_plan(admin, shop):
     ],
 )
 def test_invalid_install_keeps_input(admin, shop, field, typed, reason):
-    free = fleet.hosts(1)
+    free = factories.hosts(1)
     where = f"/services/shop/versions/{shop[2].pk}/install/"
     form = {"host": str(free[0].pk), "port": "80", "weight": "1", "tag": "blue", field: typed}
     for page in (admin.get(where, form), admin.post(where, {**form, "key": "0" * 36})):
@@ -255,7 +255,7 @@ def test_invalid_install_keeps_input(admin, shop, field, typed, reason):
 
 
 def test_searches_install_hosts(admin, shop, cost):
-    free = fleet.hosts(120, prefix="many")
+    free = factories.hosts(120, prefix="many")
     where = f"/services/shop/versions/{shop[2].pk}/install/"
     page = markup(admin.get(f"{where}?host={free[119].pk}"))
     boxes = re.findall(r'name="host" id="host-(\d+)" value="\d+"( checked)?', page)
@@ -263,7 +263,7 @@ def test_searches_install_hosts(admin, shop, cost):
     found = markup(admin.get(f"{where}?part=hosts&find={free[110].hostname}&host={free[119].pk}"))
     assert free[110].hostname in found and free[119].hostname in found and free[0].hostname not in found
     small = cost(admin, where)
-    fleet.hosts(50, prefix="more")
+    factories.hosts(50, prefix="more")
     assert cost(admin, where) == small
 
 
@@ -277,7 +277,7 @@ def test_bad_version_needs_confirmation(admin, shop):
     assert sent["allow_bad"] == ["True"]
     assert admin.post(where, {**sent, "allow_bad": ""}).status_code == 422
     assert admin.post(where, sent).status_code == 302
-    where, hosts = f"/services/shop/versions/{shop[2].pk}/install/", fleet.hosts(1)
+    where, hosts = f"/services/shop/versions/{shop[2].pk}/install/", factories.hosts(1)
     assert 'id="confirm"' not in markup(admin.get(f"{where}?host={hosts[0].pk}"))
     sent = hidden(markup(admin.get(f"{where}?host={hosts[0].pk}&allow_bad=on")))
     assert admin.post(where, {**sent, "allow_bad": "", "key": ["0" * 36]}).status_code == 422
@@ -285,9 +285,9 @@ def test_bad_version_needs_confirmation(admin, shop):
 
 
 def test_pages_and_searches_versions(admin, cost):
-    shop = fleet.service("shop")
-    versions = fleet.versions(shop, 400)
-    fleet.instances(versions[199], fleet.hosts(2))
+    shop = factories.service("shop")
+    versions = factories.versions(shop, 400)
+    factories.instances(versions[199], factories.hosts(2))
     where = f"/services/shop/versions/{versions[199].pk}/upgrade/"
     page = markup(admin.get(where))
     assert page.count('name="dest_version" id="dest_version-') == 30 and "200 eligible" in page
@@ -301,7 +301,7 @@ def test_pages_and_searches_versions(admin, cost):
     last = markup(admin.get(f"{where}?part=versions&after={versions[210].pk}"))
     assert "currently running" in last and "Other versions are not possible" in last
     small = cost(admin, where)
-    fleet.versions(shop, 300)
+    factories.versions(shop, 300)
     assert cost(admin, where) == small
     assert admin.get(f"{where}?part=versions&find=%00&after=x&dest_version=x").status_code == 200
 
@@ -319,7 +319,7 @@ def test_shows_changes_between_versions(admin, shop):
 
 
 def test_pages_hosts_selected_first(admin, shop):
-    fleet.instances(shop[1], fleet.hosts(120, prefix="more"))
+    factories.instances(shop[1], factories.hosts(120, prefix="more"))
     where = f"/services/shop/versions/{shop[1].pk}/upgrade/"
     last = MicroServiceInstance.objects.order_by("host__hostname").last()
     page = markup(admin.get(f"{where}?where=some&host={last.host_id}"))

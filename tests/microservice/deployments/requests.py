@@ -17,7 +17,7 @@ from microservice.deployments.selection import parse_hosts, parse_instances
 from microservice.deployments.version_change import OnLocked, VersionChange, parse_action, parse_strategy
 from microservice.models import Deployment, MicroServiceInstance, MicroServiceVersion, Operation
 from microservice.status import DeploymentStatus, InstanceStatus, OperationStatus
-from tests.microservice.fleet import Shop
+from tests.factories import Shop
 from worker import results
 
 ANN = Caller(name="ann", scopes=frozenset({"deploy"}))

@@ -7,7 +7,7 @@ from access.problems import Problem
 from console.queries.services import hosts_without
 from microservice.models import MicroServiceInstance
 from microservice.status import DeploymentStatus, InstanceStatus, OperationStatus
-from tests.microservice import fleet
+from tests import factories
 from tests.microservice.deployments.requests import end_all, install, preview_install
 from tests.microservice.test_execution import world  # noqa: F401 - a fixture
 
@@ -20,7 +20,7 @@ def failed(shop, monkeypatch):
     """The service, two of its versions, a host, and the instance whose first install failed there."""
     monkeypatch.setattr("microservice.deployments.installs.require_package", lambda version, pointer: version)
     service, (one, two, *_), _ = shop
-    host = fleet.hosts(1, prefix="new")[0]
+    host = factories.hosts(1, prefix="new")[0]
     made = install(ANN, one, [host.pk], port=8080, tag="a")
     end_all(made, OperationStatus.UNDONE, error="start failed")
     return service, one, two, host, MicroServiceInstance.objects.get(host=host)
@@ -42,7 +42,7 @@ def test_install_replaces_failed_install(failed):
 
 def test_failed_and_new_hosts_together(failed):
     _service, _, two, host, instance = failed
-    other = fleet.hosts(1, prefix="other")[0]
+    other = factories.hosts(1, prefix="other")[0]
     plan = preview_install(ANN, two, [host.pk, other.pk], port=1)
     assert [row["host_id"] for row in plan["targets"]] == [host.pk, other.pk]
     made = install(ANN, two, [host.pk, other.pk], port=1, plan_token=plan["plan_token"])

@@ -13,7 +13,7 @@ from deployer.engine.codes import Code
 from microservice.deployments import actions, retries
 from microservice.models import Deployment, MicroServiceInstance, Operation
 from microservice.status import DeploymentStatus, InstanceStatus, OperationStatus
-from tests.microservice import fleet
+from tests import factories
 from tests.microservice.deployments.requests import install, other
 from worker.claims import FENCES_PER_INSTANCE
 from worker.results import OperationResult
@@ -73,7 +73,7 @@ def test_forget_requires_right(shop):
     service, _, (one, *_) = shop
     reader = Caller(name="eve", scopes=frozenset({"read"}))
     assert refused("forbidden", actions.forget, reader, service, [one.pk], WHY).status == 403
-    other = fleet.instances(fleet.versions(fleet.service("other"))[0], fleet.hosts(1, prefix="x"))[0]
+    other = factories.instances(factories.versions(factories.service("other"))[0], factories.hosts(1, prefix="x"))[0]
     assert refused("wrong_target", actions.forget, ANN, service, [one.pk, other.pk], WHY).status == 422
     assert MicroServiceInstance.objects.count() == 4
 
@@ -161,14 +161,14 @@ def test_host_in_use_is_not_archived(shop):
     _, _, (one, *_) = shop
     found = refused("host_in_use", actions.archive_host, ADMIN, one.host, WHY)
     assert "it has instances of shop" in found.detail and found.errors[0]["instance_id"] == one.pk
-    jump = fleet.hosts(1, prefix="jump")[0]
+    jump = factories.hosts(1, prefix="jump")[0]
     Asset.objects.filter(pk=one.host_id).update(jump_host=jump)
     assert one.host.hostname in refused("host_in_use", actions.archive_host, ADMIN, jump, WHY).detail
 
 
 def test_archive_and_unarchive(shop, client, admin_client):
     service, versions, (one, *_) = shop
-    made = fleet.deployment([one], versions[2], DeploymentStatus.FAILED, OperationStatus.FAILED)
+    made = factories.deployment([one], versions[2], DeploymentStatus.FAILED, OperationStatus.FAILED)
     name = one.host.hostname
     actions.forget(ANN, service, [one.pk], WHY)
     offers = (f"/services/shop/versions/{versions[0].pk}/install/", "/hosts/new/")
@@ -196,7 +196,7 @@ def test_archive_and_unarchive(shop, client, admin_client):
 
 
 def test_archived_host_frees_its_name(shop):
-    host = fleet.hosts(1, prefix="old")[0]
+    host = factories.hosts(1, prefix="old")[0]
     actions.archive_host(ADMIN, host, WHY)
     again = hosts.create(ADMIN, {"hostname": host.hostname, "ip": "10.9.9.9"})
     assert again.pk != host.pk
@@ -206,7 +206,7 @@ def test_archived_host_frees_its_name(shop):
 
 def test_archived_host_frees_its_credential(shop):
     credential = Credential.objects.create(name="old", kind="password", secret="pw")
-    host = fleet.hosts(1, prefix="old")[0]
+    host = factories.hosts(1, prefix="old")[0]
     Asset.objects.filter(pk=host.pk).update(credential=credential)
     refused("credential_in_use", credentials.delete, ADMIN, credential)
     actions.archive_host(ADMIN, host, WHY)
@@ -216,7 +216,7 @@ def test_archived_host_frees_its_credential(shop):
 
 def test_archive_forgets_all_or_nothing(shop):
     service, _, (one, *_) = shop
-    other = fleet.instances(fleet.versions(fleet.service("other"))[0], [one.host])[0]
+    other = factories.instances(factories.versions(factories.service("other"))[0], [one.host])[0]
     half = Caller(name="half", scopes=ADMIN.scopes, services=frozenset({service.pk}))
     refused("forbidden", actions.archive_host, half, one.host, WHY, True)
     assert MicroServiceInstance.objects.filter(host=one.host).count() == 2
@@ -230,7 +230,7 @@ def test_install_races_archive(shop, monkeypatch):
     from microservice.deployments import installs
 
     _service, versions, _ = shop
-    host = fleet.hosts(1, prefix="late")[0]
+    host = factories.hosts(1, prefix="late")[0]
     look_up = installs._look_up
 
     def late(*args):
@@ -245,7 +245,7 @@ def test_install_races_archive(shop, monkeypatch):
 
 def test_forget_many(shop, django_assert_max_num_queries):
     service, versions, _ = shop
-    many = fleet.instances(versions[0], fleet.hosts(40, prefix="many"))
+    many = factories.instances(versions[0], factories.hosts(40, prefix="many"))
     with django_assert_max_num_queries(45):
         actions.forget(SYSTEM, service, [row.pk for row in many], WHY)
     assert Deployment.objects.count() == 0 and History.objects.filter(action="forget").count() == 40
@@ -256,7 +256,7 @@ def test_archived_hosts_keep_their_team():
     from access.teams import delete_team
     from asset.models import HostTeam
 
-    team, host = Team.objects.create(name="red"), fleet.hosts(1, prefix="old")[0]
+    team, host = Team.objects.create(name="red"), factories.hosts(1, prefix="old")[0]
     HostTeam.objects.create(host=host, team=team)
     actions.archive_host(ADMIN, host, WHY)
     assert "archived hosts included" in refused("team_in_use", delete_team, ADMIN, team).hint

@@ -7,7 +7,7 @@ from api.schemas.deployment_requests import InstallRequest
 from microservice.deployments import actions
 from microservice.models import MicroServiceInstance, Operation
 from microservice.status import Action, DeploymentStatus, InstanceStatus, OperationStatus
-from tests.microservice import fleet
+from tests import factories
 from tests.microservice.deployments.requests import ANN, end_all, install, send
 
 pytestmark = pytest.mark.django_db
@@ -15,7 +15,7 @@ pytestmark = pytest.mark.django_db
 
 def test_install(shop):
     _service, versions, instances = shop
-    new = fleet.hosts(2, prefix="new")
+    new = factories.hosts(2, prefix="new")
     with pytest.raises(Problem) as caught:
         install(ANN, versions[0], [new[0].pk, instances[0].host_id])
     assert (caught.value.status, caught.value.code) == (409, "already_installed")
@@ -33,7 +33,7 @@ def test_install_rejects_port(shop, port):
     from django.core.exceptions import ValidationError
 
     with pytest.raises((Problem, ValidationError)):
-        install(ANN, shop.versions[0], [fleet.hosts(1)[0].pk], port=port)
+        install(ANN, shop.versions[0], [factories.hosts(1)[0].pk], port=port)
 
 
 def test_install_rejects_all_and_unknown_hosts(shop):
@@ -108,7 +108,7 @@ def test_revert_and_revert_of_revert(shop):
 
 
 def test_rejects_revert_of_install_or_open_deployment(shop):
-    installed = install(ANN, shop.versions[0], [fleet.hosts(1)[0].pk])
+    installed = install(ANN, shop.versions[0], [factories.hosts(1)[0].pk])
     open_one = send(shop)
     with pytest.raises(Problem) as of_install:
         actions.revert(ANN, installed)

@@ -5,7 +5,7 @@ import pytest
 from access.problems import Problem
 from microservice.models import Deployment, MicroServiceInstance
 from microservice.status import InstanceStatus
-from tests.microservice import fleet
+from tests import factories
 from tests.microservice.deployments.requests import ANN, install, preview, preview_install, refused, send
 
 pytestmark = pytest.mark.django_db
@@ -41,7 +41,7 @@ def test_rejects_plan_of_changed_service(shop):
 
 def test_install_compares_plan(shop):
     _service, versions, _ = shop
-    new = fleet.hosts(2, prefix="new")
+    new = factories.hosts(2, prefix="new")
     plan = preview_install(ANN, versions[1], [new[0].pk, new[1].pk], port=80)
     assert [(one["host_id"], one["instance_id"]) for one in plan["targets"]] == [(host.pk, None) for host in new]
     assert "upload" in [step["name"] for step in plan["targets"][0]["steps"]]
@@ -61,7 +61,7 @@ def test_install_compares_plan(shop):
 
 def test_install_preview_refuses_alike(shop):
     _service, versions, instances = shop
-    (new,) = fleet.hosts(1, prefix="new")
+    (new,) = factories.hosts(1, prefix="new")
     taken = instances[0].host_id
     wrong = [({"port": 70000}, "invalid"), ({"weight": -1}, "invalid")]
     wrong += [({"host": [10**9]}, "wrong_target"), ({"host": [new.pk, taken]}, "already_installed")]

@@ -14,8 +14,9 @@ from audit.models import Event
 from microservice import notify
 from microservice.models import Deployment, MicroServiceInstance, Operation
 from microservice.status import DeploymentStatus, InstanceStatus, OperationStatus
+from tests import factories
 from tests.api.conftest import api, store  # noqa: F401
-from tests.microservice import apart, fleet
+from tests.microservice import apart
 from tests.microservice.deployments.requests import change_version, end_all
 
 pytestmark = [pytest.mark.django_db, pytest.mark.found("hosts")]
@@ -126,8 +127,8 @@ def test_errors_point_at_the_used_field(here, api, where, pointer):  # noqa: F81
 
 
 def test_hosts_of_other_services_are_not_revealed(here, api):  # noqa: F811
-    other = fleet.service("other")
-    fleet.instances(fleet.versions(other, 1)[0], [here.hosts["spare"]])
+    other = factories.service("other")
+    factories.instances(factories.versions(other, 1)[0], [here.hosts["spare"]])
     there, nowhere = (api().post(path(here), body(here, host=[number])).json()["detail"] for number in (9004, 777))
     assert there.replace("9004", "N") == nowhere.replace("777", "N")
 

@@ -8,7 +8,7 @@ from access.callers import SYSTEM
 from microservice.deployments import actions
 from microservice.models import Deployment, MicroServiceInstance, Operation
 from microservice.status import Action, DeploymentStatus, InstanceStatus, OperationStatus
-from tests.microservice import fleet
+from tests import factories
 from tests.microservice.deployments.requests import change_version
 
 pytestmark = pytest.mark.django_db
@@ -41,7 +41,7 @@ class Cost:
 
 
 def running(version, count):
-    hosts = fleet.hosts(count, prefix=f"{version.microservice.name}-")
+    hosts = factories.hosts(count, prefix=f"{version.microservice.name}-")
     rows = [
         MicroServiceInstance(
             microservice=version.microservice, version=version, host=host, status=InstanceStatus.RUNNING
@@ -53,7 +53,7 @@ def running(version, count):
 
 def costs(count):
     """[(what, its cost)]: an upgrade, a cancel, a retry of all and a revert of all, on `count` instances."""
-    old, new = fleet.versions(fleet.service(f"of-{count}"), 2)
+    old, new = factories.versions(factories.service(f"of-{count}"), 2)
     running(old, count)
     service, found = old.microservice, []
 

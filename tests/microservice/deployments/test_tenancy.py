@@ -18,7 +18,7 @@ from microservice.deployments import actions, retries
 from microservice.models import Deployment, MicroServiceInstance, Operation
 from microservice.publishing.auto_deploy import build_ended
 from microservice.status import Action, DeploymentStatus, InstanceStatus, OperationStatus, UndoStatus
-from tests.microservice import fleet
+from tests import factories
 from tests.microservice.deployments.requests import change_version, install, preview, preview_install
 from worker.results import OperationResult
 from worker.writer import BatchWriter
@@ -40,15 +40,15 @@ class Two:
 
     def __init__(self):
         self.red, self.blue = (Team.objects.create(name=name) for name in ("red", "blue"))
-        self.service = {name: fleet.service(f"of-{name}", team=getattr(self, name)) for name in ("red", "blue")}
-        self.service["nobody"] = fleet.service("of-nobody")
-        self.versions = {name: fleet.versions(service) for name, service in self.service.items()}
-        self.reds, self.blues, self.free = fleet.hosts(3)
+        self.service = {name: factories.service(f"of-{name}", team=getattr(self, name)) for name in ("red", "blue")}
+        self.service["nobody"] = factories.service("of-nobody")
+        self.versions = {name: factories.versions(service) for name, service in self.service.items()}
+        self.reds, self.blues, self.free = factories.hosts(3)
         HostTeam.objects.create(host=self.reds, team=self.red)
         HostTeam.objects.create(host=self.blues, team=self.blue)
 
     def instance(self, name: str, host, version: int = 0, **more) -> MicroServiceInstance:
-        return fleet.instances(self.versions[name][version], [host], **more)[0]
+        return factories.instances(self.versions[name][version], [host], **more)[0]
 
 
 @pytest.fixture
@@ -81,7 +81,7 @@ def test_the_rule():
 
 
 def test_rule_as_condition(two):
-    both = fleet.hosts(1)[0]
+    both = factories.hosts(1)[0]
     both.teams.set([two.red, two.blue])
     every = [two.reds, two.blues, two.free, both]
     for teams in ([], [two.red.pk], [two.blue.pk], [two.red.pk, two.blue.pk], [10**6]):
@@ -292,10 +292,10 @@ def test_claim_statements_with_teams(two):
     counts = []
     for name, host in (("nobody", two.free), ("blue", two.blues)):
         for number in range(2):
-            more = fleet.hosts(5 if number else 1)
+            more = factories.hosts(5 if number else 1)
             if host is two.blues:
                 HostTeam.objects.bulk_create(HostTeam(host=one, team=two.blue) for one in more)
-            fleet.instances(two.versions[name][0], more)
+            factories.instances(two.versions[name][0], more)
         versions = two.versions[name]
         change_version(SYSTEM, versions[0], versions[1].pk, "upgrade", host="all")
         with transaction.atomic(), CaptureQueriesContext(connection) as asked:

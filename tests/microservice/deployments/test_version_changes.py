@@ -12,7 +12,7 @@ from audit.models import History
 from microservice.deployments import actions
 from microservice.models import MicroServiceInstance, Operation
 from microservice.status import BuildStatus, InstanceStatus, OperationStatus
-from tests.microservice import fleet
+from tests import factories
 from tests.microservice.deployments.requests import (
     ANN,
     change_version,
@@ -110,7 +110,7 @@ def test_bad_version_needs_a_person(shop, caller):
     MicroServiceInstance.objects.filter(pk=instances[2].pk).update(version=versions[3])
     mark_bad(versions[2])
     mark_bad(versions[1])
-    new = fleet.hosts(1)[0].pk
+    new = factories.hosts(1)[0].pk
     ways = {
         "upgrade": lambda **more: send(shop, caller=caller, host=[instances[0].host_id], **more),
         "preview": lambda **more: preview(
@@ -136,7 +136,7 @@ def test_bad_version_needs_a_person(shop, caller):
 
 
 def test_rejects_version_of_other_service(shop):
-    other = fleet.versions(fleet.service("other"), 1)[0]
+    other = factories.versions(factories.service("other"), 1)[0]
     refused(422, "invalid", shop, dest_version=other)
 
 
@@ -148,7 +148,7 @@ def test_rejects_unknown_version(shop, number):
 
 
 def test_rejects_host_of_other_service(shop):
-    stranger = fleet.instances(fleet.versions(fleet.service("other"), 1)[0], fleet.hosts(1))[0]
+    stranger = factories.instances(factories.versions(factories.service("other"), 1)[0], factories.hosts(1))[0]
     assert refused(422, "wrong_target", shop, host=[shop.instances[0].host_id, stranger.host_id]).errors[0]["reason"]
     send(shop)
     stranger.refresh_from_db()
@@ -212,14 +212,14 @@ def test_number_of_statements_is_constant(shop):
         connection,
     ) as few:
         send(shop, host=[shop.instances[0].host_id])
-    fleet.instances(shop.versions[1], fleet.hosts(300, prefix="more"))
+    factories.instances(shop.versions[1], factories.hosts(300, prefix="more"))
     with CaptureQueriesContext(connection) as many:
         send(shop)
     assert len(many) <= len(few) + 1
 
 
 def test_batches(shop):
-    fleet.instances(shop.versions[1], fleet.hosts(7, prefix="more"))
+    factories.instances(shop.versions[1], factories.hosts(7, prefix="more"))
     deployment = send(shop, strategy={"canary": 1, "batch_size": "30%", "max_failures": 2})
     assert list(deployment.operations.values_list("batch", flat=True)) == [0, 1, 1, 1, 2, 2, 2, 3, 3, 3]
     assert list(deployment.operations.values_list("status", flat=True)) == ["queued"] + ["pending"] * 9
@@ -247,9 +247,9 @@ def test_rejects_invalid_strategy(shop, strategy):
 
 @pytest.mark.django_db(transaction=True)
 def test_simultaneous_requests(transactional_db):
-    service = fleet.service()
-    old, new = fleet.versions(service, 2)
-    rows = fleet.instances(old, fleet.hosts(20))
+    service = factories.service()
+    old, new = factories.versions(service, 2)
+    rows = factories.instances(old, factories.hosts(20))
     start, answers = threading.Barrier(50), []
 
     def client(number):

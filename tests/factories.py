@@ -1,4 +1,4 @@
-"""Rows for tests: a service with versions, hosts that run it, and a deployment with its operations."""
+"""Creates rows for tests: services with versions, hosts that run them, deployments with operations."""
 
 from typing import NamedTuple
 
@@ -21,7 +21,7 @@ def service(name: str = "shop", **more) -> MicroService:
 
 
 def versions(of: MicroService, count: int = 3, status: BuildStatus = BuildStatus.SUCCESS) -> list[MicroServiceVersion]:
-    """Oldest first."""
+    """Create versions, oldest first."""
     first = of.versions.count() + 1
     return [
         MicroServiceVersion.objects.create(
@@ -59,17 +59,17 @@ def deployment(
     operations: OperationStatus = OperationStatus.RUNNING,
     action: Action = Action.UPGRADE,
 ) -> Deployment:
-    made = Deployment.objects.create(
+    deployment = Deployment.objects.create(
         microservice=to.microservice,
         action=action,
         from_version=of[0].version,
         dest_version=to,
         status=status,
-        requested_by="somebody",
+        requested_by="ann",
     )
     for instance in of:
         Operation.objects.create(
-            deployment=made,
+            deployment=deployment,
             instance=instance,
             instance_id_snapshot=instance.pk,
             host=instance.host,
@@ -78,17 +78,17 @@ def deployment(
             dest_version=to,
             status=operations,
         )
-    return made
+    return deployment
 
 
 def running(count: int = 1, name: str = "shop") -> Deployment:
-    """A deployment that upgrades `count` instances of a new service, and has started."""
+    """Create a running deployment that upgrades `count` instances of a new service."""
     old, new = versions(service(name), 2)
     return deployment(instances(old, hosts(count, prefix=f"{name}-")), new)
 
 
 def output(operation: Operation, *pieces: bytes, start: int = 0) -> bytes:
-    """Output rows, one for each piece. Returns the whole."""
+    """Create a row of output for each piece; return the whole output."""
     line, rows = 0, []
     for piece in pieces:
         rows.append(Output(operation=operation, start=start, line=line, data=piece))
