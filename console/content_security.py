@@ -21,7 +21,7 @@ POLICY = "; ".join(
 class ContentSecurityPolicy:
     """Add the policy to every response that has none."""
 
-    def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]):
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
         self.get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponse:

@@ -19,7 +19,7 @@ LITERAL = "literal"  # a text that is a person's, a host's or an older row's: sh
 
 
 def render(message: Message) -> str:
-    """The sentence, in the language that is active. A code without a text (of a newer version, say) shows itself."""
+    """Return the sentence in the active language. A code without a text (of a newer version) shows itself."""
     if message.code == LITERAL:
         return str(message.params["text"])
     text = TEXTS.get(message.code)
@@ -29,7 +29,7 @@ def render(message: Message) -> str:
 
 
 def hint(message: Message) -> str:
-    """What to do next, in the language that is active; "" where there is nothing to add."""
+    """Return what to do next in the active language; "" if there is nothing to add."""
     if message.code == LITERAL:
         return str(message.params.get("hint", ""))
     text: Text | None = TEXTS.get(message.code)
@@ -53,13 +53,13 @@ def says(text: str | Promise | Plural) -> str:
 
 
 def english(message: Message, part: Callable[[Message], str] = render) -> str:
-    """The sentence (or, with `hint`, what to do next) in English."""
+    """Return the sentence (or, with `hint`, what to do next) in English."""
     with translation.override(ENGLISH):
         return part(message)
 
 
 def literal(text: str, hint: str = "") -> Message:
-    """What somebody else said, as a message: never translated."""
+    """Return the words of a person, a host or an older row as a message. They are never translated."""
     return Message(LITERAL, {"text": text, **({"hint": hint} if hint else {})})
 
 

@@ -29,7 +29,7 @@ _ESCAPE = re.compile(r"\\(u[0-9A-Fa-f]{4}|.)", re.DOTALL)
 class ParseError(ValueError):
     """A line that is not an assignment. `code`: what is wrong with it; `line` counts from 1."""
 
-    def __init__(self, code: str, line: int, name: str = ""):
+    def __init__(self, code: str, line: int, name: str = "") -> None:
         super().__init__(code)
         self.code, self.line, self.name = code, line, name
 

@@ -65,7 +65,7 @@ class StrategyForm(forms.Form):
     pause_between = forms.BooleanField(label=_("Pause between batches"), required=False)
     plan_token = forms.CharField(required=False, strip=False, widget=forms.HiddenInput())
 
-    def __init__(self, data: QueryDict, **more: Any):
+    def __init__(self, data: QueryDict, **more: Any) -> None:
         data = data.copy()
         for name, value in self.DEFAULTS.items():
             data.setdefault(name, value)
@@ -132,7 +132,7 @@ class VersionChangeForm(StrategyForm):
     )
     reason = forms.CharField(label=_("Why it is bad"), max_length=256, required=False)
 
-    def __init__(self, data: QueryDict, from_version: str = "", **more: Any):
+    def __init__(self, data: QueryDict, from_version: str = "", **more: Any) -> None:
         super().__init__(data, **more)
         self.fields["mark_bad"].label = gettext("Mark %(version)s as bad") % {"version": from_version}
 

@@ -6,7 +6,7 @@ from integrations.models import Setting
 from .paging import Page, newest_first
 
 
-def past(after: str = "") -> Page:
+def revisions(after: str = "") -> Page:
     """Return all revisions, newest first, each with its `parts` and those that it `changed`, by name. Two queries."""
     page = newest_first(Setting.objects.select_related("restored"), after)
     before = Setting.objects.filter(pk__lt=page.rows[-1].pk).order_by("-pk").first() if page.rows else None

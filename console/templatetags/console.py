@@ -3,10 +3,12 @@
 from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 from functools import lru_cache
+from typing import Any
 from urllib.parse import urlencode
 
 from django import template
 from django.forms import BoundField
+from django.template import Context
 from django.templatetags.static import static
 from django.urls import reverse
 from django.utils import timezone
@@ -15,9 +17,11 @@ from django.utils.safestring import SafeString, mark_safe
 from django.utils.translation import get_language, gettext
 
 from access import url_userinfo
+from audit.models import History
 from callbacks.models import DeliveryState
 from integrations import registry
 from messages import rendering
+from microservice.models import Step
 from microservice.operation_errors import error_of, reason_of
 from microservice.output import terminal
 from microservice.status import BuildStatus, DeploymentStatus, InstanceStatus, OperationStatus, StepStatus, UndoStatus
@@ -164,13 +168,13 @@ def glyph(name: str, spin: bool = False) -> SafeString:
 
 
 @register.simple_tag
-def status(value, kind: str) -> SafeString:
+def status(value: Any, kind: str) -> SafeString:
     """Render a status as glyph, word and colour. `kind`: a key of LOOKS."""
     return _status(value, kind, get_language())
 
 
 @lru_cache(maxsize=256)
-def _status(value, kind: str, _language: str | None) -> SafeString:
+def _status(value: Any, kind: str, _language: str | None) -> SafeString:
     words, looks = LOOKS[kind]
     member = words(value)
     tone, picture = looks[member]
@@ -189,13 +193,13 @@ def mark(tone: str, picture: str, word: str) -> SafeString:
 
 
 @register.filter
-def tone(value, kind: str) -> str:
+def tone(value: Any, kind: str) -> str:
     words, looks = LOOKS[kind]
     return looks[words(value)][0]
 
 
 @register.filter
-def word(value, kind: str) -> str:
+def word(value: Any, kind: str) -> str:
     return LOOKS[kind][0](value).label.replace("_", " ")
 
 
@@ -261,7 +265,7 @@ def lasted(seconds: float | None) -> str:
 
 
 @register.filter
-def reasons(controls) -> list[tuple[list[str], str]]:
+def reasons(controls: Iterable[Any]) -> list[tuple[list[str], str]]:
     """Return why buttons are disabled: each reason once, with the labels of its buttons."""
     by_reason: dict[str, list[str]] = {}
     for control in controls:
@@ -277,7 +281,7 @@ def took(started: datetime | None, finished: datetime | None) -> str:
 
 
 @register.filter
-def own_time(step) -> str:
+def own_time(step: Step) -> str:
     """Format a step's duration; "" for an undone step, of which only the end of the undo is known."""
     return "" if step.status in _UNDO else took(step.started, step.finished)
 
@@ -301,7 +305,7 @@ def script_words() -> str:
 
 
 @register.simple_tag(takes_context=True)
-def link(context, **changes) -> str:
+def link(context: Context, **changes: object) -> str:
     """Return this page's URL with changed query parameters and without cursor; an empty value removes a parameter."""
     query = {name: value for name, value in context["request"].GET.items() if name not in ("after", "rows")}
     query.update(changes)
@@ -330,7 +334,7 @@ def is_link(url: str) -> bool:
 
 @register.filter
 def part_title(name: str) -> str:
-    """What people call a part of the outside world."""
+    """Return the title of an integration."""
     return rendering.render(registry.title(name)) if name in registry.PARTS else name
 
 
@@ -373,7 +377,7 @@ def history_actions() -> tuple[str, ...]:
 
 
 @register.filter
-def changes(row) -> list[tuple[str, object, object]]:
+def changes(row: History) -> list[tuple[str, object, object]]:
     """Return a history row's changes as (name, before, after), with "" for no value."""
     before, after = row.before or {}, row.after or {}
     names = dict.fromkeys([*after, *before])
@@ -384,7 +388,7 @@ def changes(row) -> list[tuple[str, object, object]]:
     return [(name, _plain_text(old), _plain_text(new)) for name, old, new in rows if old or new]
 
 
-def _plain_text(value) -> str:
+def _plain_text(value: object) -> str:
     """Format a value of the history as plain text."""
     if isinstance(value, dict):
         return ", ".join(f"{name}={_plain_text(one)}" for name, one in value.items())
@@ -393,6 +397,6 @@ def _plain_text(value) -> str:
     return "" if value is None else str(value)
 
 
-def _build_word(value):
+def _build_word(value: object) -> object:
     """Return the word of a build status that the history recorded by number."""
     return word(value, "build") if isinstance(value, int) else value

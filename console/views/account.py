@@ -31,7 +31,7 @@ from .decorators import errors_on, flash, page, post_data, redirect_to
 
 @page("", ("GET", "POST"), look="", section="settings")
 def token_list(request: HttpRequest, caller: Caller) -> HttpResponse:
-    """The caller's tokens and a form to create one, which is shown once: in the response to this POST."""
+    """List the caller's tokens. POST: create one; its text is shown only in the response."""
     form, token, secret = make_token(request, caller)
     context = {
         "form": form,
@@ -73,7 +73,7 @@ def _issue(caller: Caller, values: dict[str, Any], user: int | None) -> tuple[To
 
 @page("", ("GET", "POST"), look="")
 def account(request: HttpRequest, caller: Caller) -> HttpResponse:
-    """The user's name, scopes and sessions, and a form to change the password."""
+    """Show the user's scopes and sessions. POST: change the password."""
     form = PasswordForm(post_data(request))
     person = accounts.find_user(caller.user_id or 0)
     if request.method == "POST" and form.is_valid():

@@ -54,7 +54,7 @@ def deployment_list(request: HttpRequest, caller: Caller) -> HttpResponse:
 
 @page(live=True)
 def deployment_detail(request: HttpRequest, caller: Caller, number: int) -> HttpResponse:
-    """The whole page; for the page's script, the part that changes or the next rows, from the same templates."""
+    """Show the page; for its script, only the part that changes or the next rows, from the same templates."""
     deployment = deployments.deployment(caller, number)
     if wants_next_rows(request):
         return render(request, "deployment/matrix_rows.html", _matrix(request, caller, deployment))

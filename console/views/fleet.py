@@ -12,7 +12,7 @@ from .decorators import page, page_size, query, render_list
 
 @page(live=True)
 def home(request: HttpRequest, caller: Caller) -> HttpResponse:
-    """Filtered by the query parameters `q` and `state`."""
+    """List services, filtered by the query parameters `q` and `state`."""
     params = query(request, "q", "state", "after")
     services = fleet.services(caller, **params, size=page_size(request, PAGE, MAX_ROWS))
     for row in services:

@@ -32,7 +32,7 @@ TOKEN_PLACEHOLDER, KEY_PLACEHOLDER = secrets.token_hex(32), secrets.token_hex(18
 class AnonymousRequest(HttpRequest):
     """The same request without cookies, session and user."""
 
-    def __init__(self, request: HttpRequest):
+    def __init__(self, request: HttpRequest) -> None:
         super().__init__()
         self.method, self.path, self.path_info = "GET", request.path, request.path_info
         self.META = {"HTTP_HX_REQUEST": "true"}

@@ -37,7 +37,7 @@ def history_list(request: HttpRequest, caller: Caller) -> HttpResponse:
 
 @page()
 def version_changes(request: HttpRequest, caller: Caller) -> HttpResponse:
-    """The versions before and after, for each instance whose version changed; in the last hour by default."""
+    """List the versions before and after of each instance whose version changed; in the last hour by default."""
     params = query(request, *TIMES, "service")
     now = timezone.now().replace(second=0, microsecond=0) + timedelta(minutes=1)
     context: dict[str, Any] = {

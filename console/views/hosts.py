@@ -150,7 +150,7 @@ def unarchive(request: HttpRequest, caller: Caller, number: int) -> HttpResponse
 
 @page("admin", ("GET", "POST"))
 def credential_list(request: HttpRequest, caller: Caller) -> HttpResponse:
-    """All credentials, and a form to add one. Secrets are write-only."""
+    """List all credentials. POST: add one. Secrets are write-only."""
     form = CredentialForm(post_data(request), request.FILES if request.method == "POST" else None)
     if request.method == "POST" and form.is_valid():
         values = {name: value for name, value in form.cleaned_data.items() if value or name != "passphrase"}

@@ -27,7 +27,7 @@ BYTES_AROUND = 1800  # of a long line, on either side of an offset; both fit in 
 
 @page(live=True)
 def log_page(request: HttpRequest, caller: Caller, number: int) -> HttpResponse:
-    """The page; for its script only the header, or only lines (`part`, with `from`, `before` or `line`)."""
+    """Show the page; for its script only the header, or only lines (`part`, with `from`, `before` or `line`)."""
     operation = deployments.operation(caller, number)
     if at := _number(request, "at"):  # an offset in bytes, as steps record theirs
         line = lines.number_at(operation.pk, at)

@@ -25,7 +25,7 @@ from .decorators import errors_on, flash, flash_problem, page, post_data, query,
 
 @page("admin", ("GET", "POST"), look="admin")
 def person_list(request: HttpRequest, caller: Caller) -> HttpResponse:
-    """All users, and a form to add one."""
+    """List all users. POST: add one."""
     form = PersonForm(post_data(request))
     reauthentication.ask(caller, form)
     if request.method == "POST" and form.is_valid():

@@ -19,7 +19,7 @@ from .decorators import flash, page, post_data, query, redirect_to, render_list
 
 @page("admin", ("GET", "POST"))
 def settings_page(request: HttpRequest, caller: Caller) -> HttpResponse:
-    """The page. POST: test the submitted settings and, if asked for and the test passes, save them.
+    """Show the page. POST: test the submitted settings and, if asked for and the test passes, save them.
 
     The page's script does the same and shows only the findings of the response, so that the form keeps its input.
     """
@@ -30,7 +30,7 @@ def settings_page(request: HttpRequest, caller: Caller) -> HttpResponse:
         "row": row,
         "parts": forms,
         "missing": revisions.unconfigured(document),
-        "tab": "outside",
+        "tab": "integrations",
         "may_admin": caller.may("admin"),
         "seen": request.POST.get("seen", row.pk if row else ""),
     }
@@ -44,7 +44,7 @@ def settings_page(request: HttpRequest, caller: Caller) -> HttpResponse:
             add_problem_to_parts(forms, refusal)
             context |= {"problem": refusal, "findings": probes.rendered(getattr(refusal, "findings", []))}
     problem = context.get("problem")
-    return render(request, "settings/outside.html", context, status=problem.status if problem else 200)
+    return render(request, "settings/integrations.html", context, status=problem.status if problem else 200)
 
 
 def _test_or_save(request: HttpRequest, caller: Caller, forms: list[IntegrationForm]) -> list[dict[str, Any]] | None:
@@ -95,13 +95,13 @@ def settings_restore(request: HttpRequest, caller: Caller, number: int) -> HttpR
 def _history_page(request: HttpRequest, caller: Caller, problem: Problem | None = None) -> HttpResponse:
     after = query(request, "after")["after"]
     context = {
-        "page": integrations.past(after),
-        "tab": "outside",
+        "page": integrations.revisions(after),
+        "tab": "integrations",
         "problem": problem,
         "findings": probes.rendered(getattr(problem, "findings", [])),
         "holds": registry.newest(),
         "may_admin": True,
     }
     if problem:
-        return render(request, "settings/past.html", context, status=problem.status)
-    return render_list(request, "settings/past.html", "settings/past_rows.html", context)
+        return render(request, "settings/revisions.html", context, status=problem.status)
+    return render_list(request, "settings/revisions.html", "settings/revision_rows.html", context)

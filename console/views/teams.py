@@ -22,7 +22,7 @@ from .decorators import errors_on, flash, flash_problem, page, post_data, redire
 
 @page("admin", ("GET", "POST"), look="")
 def team_list(request: HttpRequest, caller: Caller) -> HttpResponse:
-    """The caller's teams (all, for administrators), and a form to add one."""
+    """List the caller's teams (all, for administrators). POST: add one."""
     form = TeamForm(post_data(request))
     if request.method == "POST" and form.is_valid():
         with errors_on(form):
@@ -136,7 +136,7 @@ def _page(
         "team": team,
         "members": sorted(team.memberships.all(), key=lambda row: row.user.get_username()),
         "services": people.owned(team),
-        "nobodys": people.unowned() if caller.may("admin") else [],
+        "unowned": people.unowned() if caller.may("admin") else [],
         "name_form": name_form or TeamForm(initial=_initial(team)),
         "member_form": member_form or MemberForm(),
         "may_admin": caller.may("admin"),
