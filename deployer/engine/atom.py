@@ -54,7 +54,7 @@ class Step:
 
 @dataclass(frozen=True)
 class ServiceSpec:
-    """How a service is deployed, as its administrator defined it. See `plans` for the checks of the last six.
+    """How a service is deployed, as its administrator defined it. `spec.py` checks it.
 
     `run_as`: the user of the host that its commands run as; "": the one that deploys. `private_releases`: only that
     user's group and the one that deploys may read its releases.

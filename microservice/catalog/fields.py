@@ -9,7 +9,7 @@ from django.core.exceptions import ValidationError
 from access import url_userinfo
 from access.model_errors import field_errors
 from access.problems import FieldError, invalid_fields
-from deployer.engine import plans, text
+from deployer.engine import spec, text
 from messages import Message
 from messages.rendering import literal
 
@@ -61,8 +61,8 @@ def _text_reason(name: str, value: Any) -> Message | None:
     if not isinstance(value, str):
         return None
     if name.endswith("_command"):
-        if len(value) > plans.LONGEST_COMMAND:
-            return Message("command_length", {"max": plans.LONGEST_COMMAND})
+        if len(value) > spec.MAX_COMMAND:
+            return Message("command_length", {"max": spec.MAX_COMMAND})
         return Message("command_characters") if _CONTROL_IN_COMMAND.search(value) else None
     if _CONTROL.search(value):
         return Message("control_characters")

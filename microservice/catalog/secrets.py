@@ -15,7 +15,7 @@ from access.masking import MIN_SECRET
 from access.problems import FieldError
 from access.sealed import SealedMap
 from access.secrets import Undecryptable
-from deployer.engine import plans
+from deployer.engine import spec
 from deployer.engine.errors import BadCredential
 from messages import Message
 
@@ -111,7 +111,7 @@ def _secret_reason(field: str, name: str, text: str | None) -> Message | None:
     if text is None:
         return None  # removing a name that does not exist changes nothing
     try:
-        plans.check_environment({name: ""})
+        spec.check_environment({name: ""})
     except ValueError as error:
         return reason_of(error)
     if field == "build_secrets" and name in SET_BY_BUILD:

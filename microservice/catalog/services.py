@@ -13,7 +13,7 @@ from access.problems import FieldError, Problem, conflict, forbidden, invalid, n
 from access.rollback import rolls_back
 from audit.history import record
 from audit.models import Event
-from deployer.engine import plans, text
+from deployer.engine import spec, text
 from runtime.ids import parse_id
 
 from ..models import (
@@ -212,9 +212,9 @@ def check_service(service: MicroService) -> None:
 def _definition_errors(service: MicroService) -> list[FieldError]:
     errors = building.refs_errors(service.build_refs)
     for name, check in (
-        ("steps", plans.check_steps),
-        ("limits", plans.check_limits),
-        ("environment", plans.check_environment),
+        ("steps", spec.check_steps),
+        ("limits", spec.check_limits),
+        ("environment", spec.check_environment),
         ("encoding", text.normalised),
     ):
         try:
@@ -222,7 +222,7 @@ def _definition_errors(service: MicroService) -> list[FieldError]:
         except ValueError as error:
             errors.append(FieldError(f"/{name}", reason_of(error)))
     try:
-        plans.check_run_as(service.run_as, service.private_releases)
+        spec.check_run_as(service.run_as, service.private_releases)
     except ValueError as error:
         pointer = "/private_releases" if service.private_releases and not service.run_as else "/run_as"
         errors.append(FieldError(pointer, reason_of(error)))

@@ -7,7 +7,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from hypothesis import strategies as st
 
 from callbacks.models import EventType
-from deployer.engine.plans import ANCHORS
+from deployer.engine.spec import ANCHORS
 
 PEM = "-----BEGIN CERTIFICATE-----\nMIIB=\n\n-----END CERTIFICATE-----\n"
 HARD = [

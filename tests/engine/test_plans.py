@@ -3,7 +3,8 @@
 import pytest
 
 from deployer.engine.atom import ServiceSpec, Target
-from deployer.engine.plans import check_environment, check_limits, check_steps, plan
+from deployer.engine.plans import plan
+from deployer.engine.spec import check_environment, check_limits, check_steps
 
 TARGET = Target("h", "127.0.0.1", "/srv/", 80, "blue", 50)
 SHA = "0a" * 32
@@ -95,12 +96,12 @@ GOOD = {"name": "a", "before": "stop", "run": "x"}
     "steps, words",
     [
         ({}, "must be a list"),
-        (["x"], "nothing more"),
-        ([{**GOOD, "then": 1}], "nothing more"),
+        (["x"], "only the keys"),
+        ([{**GOOD, "then": 1}], "only the keys"),
         ([{**GOOD, "name": "a b"}], "letters, digits"),
         ([{**GOOD, "name": 7}], "letters, digits"),
-        ([{**GOOD, "name": "stop"}], "there already"),
-        ([GOOD, GOOD], "there already"),
+        ([{**GOOD, "name": "stop"}], "listed twice"),
+        ([GOOD, GOOD], "listed twice"),
         ([{**GOOD, "before": "unpack"}], "must be one of"),
         ([{**GOOD, "run": ""}], "needs a command"),
         ([{**GOOD, "undo": ["x"]}], "must be a text"),
