@@ -10,7 +10,7 @@ pytestmark = pytest.mark.django_db
 SECRET = {"name": "pw", "kind": "password", "secret": "canary-8841"}
 
 
-def test_a_credential_is_made_listed_changed_and_deleted_and_its_secret_never_shown(api):
+def test_credential_lifecycle_never_shows_the_secret(api):
     made = api().post("/credentials/", SECRET)
     assert made.status_code == 201, made.content
     path = f"/credentials/{made.json()['id']}"
@@ -50,7 +50,7 @@ def test_a_credential_is_made_listed_changed_and_deleted_and_its_secret_never_sh
         {"secret": "canary" * 10_000},
     ],
 )
-def test_what_is_wrong_is_refused_without_a_word_of_the_secret(api, change):
+def test_refusals_do_not_repeat_the_secret(api, change):
     answer = api().post("/credentials/", {**SECRET, **change})
     assert answer.status_code == 422 and answer.json()["errors"]
     assert b"canary" not in answer.content

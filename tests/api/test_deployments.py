@@ -198,7 +198,7 @@ def test_who_is_shut_out_while_they_wait_is_told_nothing(api):
 
 
 @pytest.mark.django_db(transaction=True)
-def test_waiting_ends_with_its_time_and_also_where_no_event_tells_of_the_end(api):
+def test_wait_ends_without_an_event(api):
     deployment, caller, started = factories.running(), api(), time.monotonic()
     assert caller.get(f"/deployments/{deployment.pk}?wait=1").json()["status"] == "running"
     assert time.monotonic() - started > 0.9

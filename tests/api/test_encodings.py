@@ -97,7 +97,7 @@ def test_the_words_on_top_of_a_deployment_are_readable(operation):
     assert deployments.error_lines(row)[1].split("\n") == SAID.split("\n")[:2]
 
 
-def test_the_api_and_an_import_take_an_encoding_by_any_of_its_names(api):
+def test_accepts_every_name_of_an_encoding(api):
     made = api().post("/hosts/", {"hostname": "h1", "ip": "10.0.0.1", "encoding": "GBK"})
     assert (made.status_code, made.json()["encoding"]) == (201, "gb18030")
     refused = api().patch(f"/hosts/{made.json()['id']}", {"encoding": "utf-16"})

@@ -48,7 +48,7 @@ def test_an_address_that_is_not_there(client, path):
     problem(client.get(path), 404, "not_found")
 
 
-def test_a_method_that_an_address_does_not_take_names_those_it_takes(api):
+def test_405_names_the_allowed_methods(api):
     answer = api().send("DELETE", "/services/")
     problem(answer, 405, "method_not_allowed")
     assert answer["Allow"] == "GET, POST"
@@ -77,7 +77,7 @@ def test_nobody(db):
         '{"name": "x"}'.encode("utf-16"),
     ],
 )
-def test_a_body_that_is_no_json(api, body):
+def test_rejects_a_body_that_is_not_json(api, body):
     answer = api().post("/services/", body)
     if body == b"":
         problem(answer, 422, "invalid")
@@ -86,7 +86,7 @@ def test_a_body_that_is_no_json(api, body):
 
 
 @pytest.mark.parametrize("body", [b"[]", b'"x"', b"1", b"null", b"true", b'[{"name": "x"}]'])
-def test_json_that_is_no_object(api, body):
+def test_rejects_json_that_is_not_an_object(api, body):
     problem(api().post("/services/", body), 422, "invalid")
 
 
@@ -100,11 +100,11 @@ def test_json_that_is_no_object(api, body):
         rb'{"name": "x", "environment": {"a": {"b": ["\u0000"]}}}',
     ],
 )
-def test_texts_that_no_database_takes(api, text):
+def test_rejects_text_that_databases_refuse(api, text):
     problem(api().post("/services/", text), 422, "invalid")
 
 
-def test_the_place_of_a_mistake_is_pointed_at(api):
+def test_points_at_the_error(api):
     body = problem(api().post("/services/", rb'{"name": "x", "environment": {"a/b~": "\u0000"}}'), 422, "invalid")
     assert body["errors"] == [
         {"pointer": "/environment/a~1b~0", "reason": "must not contain NUL", "code": "nul", "params": {}}
@@ -117,7 +117,7 @@ def test_the_place_of_a_mistake_is_pointed_at(api):
     assert body["errors"][0]["pointer"] == "/path/id"
 
 
-def test_every_mistake_of_a_body_is_named_at_once(api):
+def test_names_every_error_at_once(api):
     body = problem(api().post("/services/", {"name": "-", "language": "x", "check_timeout": 0}), 422, "invalid")
     assert {error["pointer"] for error in body["errors"]} == {"/name", "/language", "/check_timeout"}
 
@@ -216,7 +216,7 @@ def operations():
     ]
 
 
-def test_every_endpoint_refuses_who_has_every_right_but_the_one_it_needs(api):
+def test_every_endpoint_checks_its_right(api):
     """Generated from the routes: endpoint × missing scope, and endpoint × nobody."""
     factories.service("shop")
     everything = {"read", "publish", "deploy"}
@@ -245,7 +245,7 @@ def test_what_people_may_do_follows_from_the_admin_site(db):
     assert post() == 201
 
 
-def test_the_description_of_the_api_is_served_and_names_every_endpoint(client):
+def test_serves_openapi(client):
     described = client.get("/api/v1/openapi.json").json()
     assert described["openapi"] == "3.1.0"
     paths = {path.rstrip("/") for path in described["paths"]}

@@ -47,7 +47,7 @@ class Browser:
         self.connection.close()
 
 
-def test_events_reach_every_browser_and_streams_end_with_the_deployment(web, token):
+def test_streams_reach_every_browser_and_end(web, token):
     deployment = factories.running()
     first = factories.event(deployment)
     browsers = [Browser(web, token, f"/deployments/{deployment.pk}/events") for _ in range(4)]

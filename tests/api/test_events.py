@@ -68,7 +68,7 @@ def test_a_stream_is_one_that_no_proxy_keeps_back(api):
     answer.close()
 
 
-def test_a_deployments_stream_begins_with_its_first_event_and_goes_on_live(api):
+def test_streams_a_deployment_from_its_first_event(api):
     deployment, other = factories.running(), factories.running(name="other")
     before = [factories.event(deployment, "operation", id=number, status="running") for number in range(3)]
     factories.event(other)
@@ -82,7 +82,7 @@ def test_a_deployments_stream_begins_with_its_first_event_and_goes_on_live(api):
     reader.close()
 
 
-def test_a_stream_resumes_after_the_last_id_by_header_and_by_query(api):
+def test_resumes_after_the_last_id(api):
     deployment = factories.running()
     rows = [factories.event(deployment) for _ in range(6)]
     path = f"/deployments/{deployment.pk}/events"
@@ -126,7 +126,7 @@ def test_events_written_while_a_stream_replays_come_once(api):
     assert found == [row.pk for row in first] + written
 
 
-def test_an_event_that_is_in_the_rows_and_handed_out_by_the_hub_comes_once(api, monkeypatch):
+def test_sends_each_event_once(api, monkeypatch):
     monkeypatch.setattr(events, "KEEPALIVE", 0.05)
     deployment = factories.running()
     reader = Reader(api().get(f"/deployments/{deployment.pk}/events"))
@@ -140,7 +140,7 @@ def test_an_event_that_is_in_the_rows_and_handed_out_by_the_hub_comes_once(api, 
     reader.close()
 
 
-def test_every_cut_and_resumption_leaves_neither_gap_nor_double(api):
+def test_resuming_leaves_no_gap(api):
     deployment = factories.running()
     rows = [factories.event(deployment).pk for _ in range(30)]
     found, last = [], 0
@@ -168,7 +168,7 @@ def test_a_stream_closes_after_the_deployments_last_event(api, own_broadcaster):
     assert (over.status_code, over.content) == (204, b"")
 
 
-def test_the_stream_of_everything_begins_now_and_outlives_a_deployment(api):
+def test_streams_all_events_from_now(api):
     one, two = factories.running(), factories.running(name="other")
     factories.event(one)
     reader = Reader(api().get("/events"))
@@ -240,7 +240,7 @@ def test_a_stream_ends_soon_after_its_token_was_taken_back(api, monkeypatch):
     assert reader.event() is None
 
 
-def test_who_reads_too_slowly_is_let_go_and_gets_the_rest_by_its_last_id(api, monkeypatch):
+def test_drops_slow_readers_who_then_resume(api, monkeypatch):
     monkeypatch.setattr(event_stream, "QUEUE_SIZE", 5)
     monkeypatch.setattr(events, "KEEPALIVE", 0.05)
     deployment = factories.running()

@@ -67,7 +67,7 @@ def test_how_often_a_delete_was_tried_is_told(api):
     assert rows[two.pk]["delete_attempts"] == 12 and rows[two.pk]["retry_at"] is None
 
 
-def test_the_api_deletes_versions_and_names_what_is_in_the_way(api):
+def test_deletes_versions_or_names_what_needs_them(api):
     service = factories.service()
     one, two = factories.versions(service, 2)
     factories.instances(two, factories.hosts(1))
@@ -79,7 +79,7 @@ def test_the_api_deletes_versions_and_names_what_is_in_the_way(api):
     assert "1.0" not in [row["version"] for row in api().get("/services/shop/versions/").json()["data"]]
 
 
-def test_an_import_is_tried_first_and_the_same_again_changes_nothing(api):
+def test_dry_run_of_an_import(api):
     table = b"hostname,ip\nweb1,10.0.0.1\nweb2,10.0.0.2\n"
     tried = api().post("/hosts/import?dry_run=true", table, content_type="text/csv")
     assert (tried.status_code, tried.json()["count"], tried.json()["data"]) == (200, 2, []), tried.content

@@ -109,7 +109,7 @@ def test_the_api_tells_nobody_of_another_team_of_a_host(red, blue):
     assert {row["jump_host_id"] for row in api.get("/hosts/").json()["data"]} == {None}
 
 
-def test_no_way_to_act_on_a_strangers_host_differs_from_one_that_is_not_there(red, blue):
+def test_hidden_hosts_answer_like_missing_ones(red, blue):
     api, _ = blue
     ways = [
         ("PATCH", "/hosts/{}", {"description": "x"}),
@@ -186,7 +186,7 @@ def test_events_about_a_host_reach_those_who_see_it(red):
     assert red.blues.pk in wanted["bob"] and red.blues.pk not in wanted["rita"]
 
 
-def test_an_administrator_gives_a_host_to_teams_and_it_is_told(red, api):
+def test_administrators_assign_hosts_to_teams(red, api):
     boss = api()
     made = boss.post("/hosts/", {"hostname": "new", "ip": "10.7.7.7", "teams": ["red", red.blue.pk]})
     assert made.status_code == 201 and made.json()["teams"] == ["blue", "red"]
@@ -214,7 +214,7 @@ def test_an_owner_changes_no_host(red, role):
         assert who.send(method, path, body).status_code == 403
 
 
-def test_a_host_and_a_service_keep_their_teams_where_a_change_would_separate_them(red, api):
+def test_refuses_to_separate_host_and_service(red, api):
     boss = api()
     refused = boss.patch(f"/hosts/{red.blues.pk}", {"teams": ["red"]})
     assert (refused.status_code, refused.json()["code"]) == (409, "team_in_the_way")
@@ -235,7 +235,7 @@ def test_a_service_gets_a_user_on_its_hosts(red, api):
     assert refused.status_code == 422 and refused.json()["errors"][0]["pointer"] == "/private_releases"
 
 
-def test_the_lists_cost_the_same_however_many_hosts_have_teams(red, django_assert_num_queries):
+def test_host_lists_have_constant_queries(red, django_assert_num_queries):
     from django.db import connection
     from django.test.utils import CaptureQueriesContext
 

@@ -24,7 +24,7 @@ pytestmark = pytest.mark.django_db
 SHOP = {"name": "shop"}
 
 
-def test_the_same_request_gets_the_same_bytes_and_is_done_once(api):
+def test_equal_requests_run_once(api):
     caller = api()
     first = caller.post("/services/", SHOP, Idempotency_Key="a")
     for path in ("/services/", "/services"):
@@ -54,7 +54,7 @@ def test_a_key_is_the_callers_own(api):
     assert api(name="bob").post("/services/", {"name": "c"}, Idempotency_Key="a").status_code == 201
 
 
-def test_a_refusal_is_remembered_too(api):
+def test_stores_refusals_too(api):
     factories.service("shop")
     caller = api()
     first = caller.post("/services/", SHOP, Idempotency_Key="a")
@@ -73,7 +73,7 @@ def test_a_right_that_was_given_meanwhile_counts(api):
     assert caller.post("/tokens/", asked, Idempotency_Key="a").status_code == 201
 
 
-def test_what_went_wrong_here_is_not_remembered_and_leaves_nothing(api, monkeypatch):
+def test_does_not_store_internal_errors(api, monkeypatch):
     def record_and_die(caller, *rest, **more):
         raise RuntimeError("dies behind the insert")
 
@@ -87,7 +87,7 @@ def test_what_went_wrong_here_is_not_remembered_and_leaves_nothing(api, monkeypa
     assert "Idempotency-Replayed" not in again
 
 
-def test_what_fails_behind_the_work_takes_the_work_back(api, monkeypatch):
+def test_a_late_failure_rolls_the_work_back(api, monkeypatch):
     """The service is made and its answer cannot be: with a key, neither is kept, so the same request may come again."""
 
     def fail(service):
@@ -137,7 +137,7 @@ def test_one_that_was_overtaken_undoes_its_work(api, monkeypatch):
     assert not MicroService.objects.exists()
 
 
-def test_a_key_is_forgotten_after_a_day(api, monkeypatch):
+def test_keys_expire_after_a_day(api, monkeypatch):
     caller = api()
     caller.post("/services/", SHOP, Idempotency_Key="a")
     IdempotencyKey.objects.update(created=timezone.now() - timedelta(hours=23))
@@ -181,7 +181,7 @@ def test_fifty_equal_requests_at_once_make_one_service(api, transactional_db):
 
 
 @pytest.mark.django_db(transaction=True)
-def test_a_package_that_takes_longer_than_the_lease_keeps_its_key(api, monkeypatch):
+def test_renews_the_lease_of_a_slow_upload(api, monkeypatch):
     """As a form: an equal request that comes meanwhile waits, and whoever comes after gets the same bytes."""
     factories.service("shop")
     caller, slowly, seen = api(), upload.publish, []

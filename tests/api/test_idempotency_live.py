@@ -31,7 +31,7 @@ def post(web, headers, path, body, key):
         connection.close()
 
 
-def test_fifty_equal_requests_through_the_web_server_make_one_service(environment, tmp_path, api):
+def test_fifty_equal_requests_create_one_service(environment, tmp_path, api):
     headers = dict(api().headers)
     with Web(environment, tmp_path / "web.log") as web:
         with ThreadPoolExecutor(50) as pool:
@@ -45,7 +45,7 @@ def test_fifty_equal_requests_through_the_web_server_make_one_service(environmen
     assert MicroService.objects.count() == History.objects.filter(subject="service").count() == 1
 
 
-def test_what_a_killed_process_did_is_named_when_it_is_asked_for_again(environment, tmp_path, api):
+def test_retry_after_a_killed_process(environment, tmp_path, api):
     """Killed after the commit and before the answer: the same key names the deployment that was started."""
     headers, orders = dict(api().headers), tmp_path / "orders"
     orders.mkdir()

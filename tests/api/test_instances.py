@@ -35,7 +35,7 @@ def unchanged():
 # --- lists ------------------------------------------------------------------------------------------------------------
 
 
-def test_an_instance_is_shown_with_its_host_version_and_status(api, shop):
+def test_returns_an_instance(api, shop):
     _, versions, (one, *_) = shop
     found = api().get(of(shop)).json()
     assert (found["count"], found["code"], len(found["data"])) == (3, 0, 3)
@@ -120,7 +120,7 @@ def test_who_holds_a_lock_is_named(api, shop):
     assert shown["locked_by"].startswith(f"somebody, deployment {deployment.pk}, since 20")
 
 
-def test_a_list_costs_the_same_queries_for_many_rows_as_for_few(api, shop):
+def test_list_has_constant_queries(api, shop):
     def cost(limit):
         with CaptureQueriesContext(
             connection,
@@ -197,7 +197,7 @@ def test_a_change_that_is_wrong_changes_nothing(api, shop, body):
     assert MicroServiceInstance.objects.values().get(pk=shop.instances[0].pk) == before
 
 
-def test_while_an_operation_goes_on_only_notes_and_maintenance_may_change(api, shop):
+def test_limits_changes_during_an_operation(api, shop):
     _, versions, (one, *_) = shop
     MicroServiceInstance.objects.filter(pk=one.pk).update(
         locked=True, lock_deployment=factories.deployment([one], versions[2])
@@ -227,7 +227,7 @@ def test_breaking_a_lock_needs_a_reason_and_leaves_a_row(api, shop):
 # --- requests ---------------------------------------------------------------------------------------------------------
 
 
-def test_choices_are_successful_builds_newest_first_and_say_where_to_an_action_may_go(api, shop):
+def test_lists_target_versions(api, shop):
     _, versions, _ = shop
     factories.versions(shop.service, 1, BuildStatus.FAILED)
     up, down = (api("read").get(going(shop, action)).json() for action in ("upgrade", "revert"))
@@ -238,7 +238,7 @@ def test_choices_are_successful_builds_newest_first_and_say_where_to_an_action_m
 
 
 @pytest.mark.parametrize("action", ["delete", "restart", "Upgrade", "rm -rf", "upgrade;x"])
-def test_an_action_that_is_neither_upgrade_nor_revert_is_refused_both_ways(api, shop, action):
+def test_rejects_unknown_actions(api, shop, action):
     body = {"dest_version": shop.versions[2].pk, "host": "all"}
     for answer in (api().get(going(shop, action)), api().post(going(shop, action), body)):
         assert (answer.status_code, answer.json()["code"]) == (422, "unknown_action")
@@ -323,7 +323,7 @@ def test_ids_may_come_as_a_text_or_a_list(api, shop):
     assert sum(first.json()["counts"].values()) == 2
 
 
-def test_what_is_locked_is_refused_by_name_or_left_out_with_its_reason(api, shop):
+def test_refuses_or_skips_locked_instances(api, shop):
     _, versions, (one, *_) = shop
     asked = {"dest_version": versions[2].pk}
     assert api().post(going(shop), {**asked, "host": [one.host_id]}).status_code == 202
@@ -337,7 +337,7 @@ def test_what_is_locked_is_refused_by_name_or_left_out_with_its_reason(api, shop
     assert (nothing.status_code, nothing.json()["code"]) == (409, "nothing_to_do")
 
 
-def test_a_dry_run_shows_the_plan_and_its_token_holds_only_while_nothing_moves(api, shop):
+def test_dry_run_of_an_upgrade(api, shop):
     _, versions, (one, *_) = shop
     asked = {"dest_version": versions[2].pk, "host": "all"}
     shown = api().post(going(shop), {**asked, "dry_run": True})
@@ -350,7 +350,7 @@ def test_a_dry_run_shows_the_plan_and_its_token_holds_only_while_nothing_moves(a
     assert api().post(going(shop), {**asked, "plan_token": again}).status_code == 202
 
 
-def test_an_install_goes_to_hosts_that_do_not_have_the_service(api, shop):
+def test_installs_on_hosts_without_the_service(api, shop):
     one = shop.instances[0]
     new = factories.hosts(2, prefix="new")
     answer = api().post(going(shop, "install"), {"host": [host.pk for host in new], "port": 8100, "tag": "blue"})
@@ -364,7 +364,7 @@ def test_an_install_goes_to_hosts_that_do_not_have_the_service(api, shop):
         assert api().post(going(shop, "install"), {"host": host}).status_code == 422
 
 
-def test_a_dry_run_of_an_install_shows_its_plan_which_holds_only_while_nothing_moves(api, shop):
+def test_dry_run_of_an_install(api, shop):
     new = factories.hosts(2, prefix="new")
     asked = {"host": [host.pk for host in new], "port": 8100}
     shown = api().post(going(shop, "install"), {**asked, "dry_run": True})

@@ -17,7 +17,7 @@ def test_commands_and_steps_are_saved_with_lf(api):
     assert changed["stop_command"] == LF and changed["steps"][0]["check"] == LF
 
 
-def test_a_cr_alone_is_refused_in_a_command_and_kept_in_a_variable(api):
+def test_rejects_a_lone_cr_in_commands(api):
     ann = api()
     answer = ann.post("/services/", {"name": "shop", "start_command": "printf 'a\rb'"})
     assert answer.status_code == 422 and answer.json()["errors"][0]["pointer"] == "/start_command"

@@ -20,7 +20,7 @@ def schema():
     return json.loads(described())
 
 
-def test_the_committed_description_is_the_one_that_is_served(client):
+def test_committed_openapi_is_current(client):
     served = client.get("/api/v1/openapi.json").json()
     committed = json.loads(COMMITTED.read_text())
     assert served == committed, "the API has changed: run `make openapi`, and look at the difference"
@@ -48,13 +48,13 @@ def test_every_post_takes_an_idempotency_key(schema):
 
 
 @pytest.mark.parametrize("name", SCHEMAS)
-def test_an_example_is_what_its_schema_says(schema, name):
+def test_examples_match_their_schema(schema, name):
     assert schema["components"]["schemas"][name]["examples"] == [SCHEMAS[name]]
     wanted = {"$ref": f"#/components/schemas/{name}", "components": schema["components"]}
     jsonschema_rs.validate(wanted, SCHEMAS[name])
 
 
-def test_a_refusal_that_names_instances_is_what_its_schema_says(schema, api, db):
+def test_refusals_match_their_schema(schema, api, db):
     factories.running(2)
     version = MicroServiceVersion.objects.order_by("pk").last()
     path = f"/services/shop/versions/{version.pk}/install"

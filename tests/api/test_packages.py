@@ -69,7 +69,7 @@ def test_a_package_makes_a_pending_version_a_success(api, version, store):
     assert not UnclaimedPackage.objects.exists()
 
 
-def test_the_same_bytes_again_change_nothing_and_others_are_refused(api, version, store):
+def test_uploading_again_accepts_equal_bytes_only(api, version, store):
     first = put(api, version, GOOD)
     again = put(api, version, GOOD)
     assert (again.status_code, again.json()) == (200, first.json())
@@ -80,7 +80,7 @@ def test_the_same_bytes_again_change_nothing_and_others_are_refused(api, version
 
 
 @pytest.mark.found("packages")
-def test_an_archive_that_was_made_again_of_the_same_content_is_the_same_package(api, version, store):
+def test_accepts_a_rebuilt_archive_of_equal_content(api, version, store):
     """Other times, another order, other owners and another packer: a pipeline that is retried."""
     parts = [folder("bin"), entry("bin/run", b"x", mode=0o755), entry("a", b"y", mtime=5), link("b", "a")]
     first = put(api, version, packed(*parts)).json()
@@ -150,14 +150,14 @@ def by_other_means(version, store, path="shop/1.tgz", data=GOOD):
     version.refresh_from_db()
 
 
-def test_a_package_that_was_put_into_the_store_by_other_means_is_not_replaced(api, version, store):
+def test_does_not_replace_a_package_found_in_the_store(api, version, store):
     by_other_means(version, store)
     assert put(api, version, OTHER).status_code == 409
     assert put(api, version, GOOD).json()["source_sha256"] == hashlib.sha256(GOOD).hexdigest()
 
 
 @pytest.mark.parametrize("path", ["shop/1.tgz", "builds/1.tgz"])
-def test_a_package_that_was_put_there_by_other_means_is_written_anew_before_it_is_used(version, store, path):
+def test_rewrites_a_package_found_in_the_store(version, store, path):
     by_other_means(version, store, path)
     stored.ensure_rewritten(version)
     assert stored.is_in_folder("shop", version.file_path)
@@ -169,7 +169,7 @@ def test_a_package_that_was_put_there_by_other_means_is_written_anew_before_it_i
 
 
 @pytest.mark.parametrize("other", [False, True])
-def test_a_bad_package_that_was_put_there_by_other_means_stays_unused(version, store, other):
+def test_ignores_an_invalid_package_in_the_store(version, store, other):
     if other:
         factories.service("red")
         by_other_means(version, store, "red/1.0.tar.gz")
@@ -202,7 +202,7 @@ def test_a_body_shorter_than_announced_is_incomplete(version, store):
     assert files(store) == []
 
 
-def test_too_large_a_package_is_refused_before_and_while_it_comes(api, version, store, monkeypatch):
+def test_rejects_large_packages_early(api, version, store, monkeypatch):
     monkeypatch.setattr(upload, "MAX_BYTES", len(GOOD) - 1)
     assert put(api, version, GOOD).status_code == 413
     with pytest.raises(Problem) as refused:
@@ -277,7 +277,7 @@ def test_a_service_takes_only_what_is_its_own_with_it(api, version, store, djang
 
 
 @pytest.mark.django_db(transaction=True)
-def test_of_uploads_that_race_one_wins_and_the_store_holds_its_bytes(api, transactional_db, store):
+def test_one_of_many_racing_uploads_wins(api, transactional_db, store):
     made = pending()
     caller = api()
     bodies = [packed(entry("file", b"%d" % (number % 4))) for number in range(16)]
@@ -341,7 +341,7 @@ def test_a_conflict_says_which_files_differ_and_how_many(api, version, store):
 
 
 @pytest.mark.found("packages")
-def test_a_job_that_is_tried_again_in_another_format_is_the_same_version(api, version, store):
+def test_accepts_a_retry_in_another_format(api, version, store):
     import lzma
 
     from tests.packages import zips
@@ -358,7 +358,7 @@ def test_a_job_that_is_tried_again_in_another_format_is_the_same_version(api, ve
 
 
 @pytest.mark.found("packages")
-def test_a_refusal_says_what_was_sent_and_what_makes_a_package(api, version, store):
+def test_names_what_was_sent_instead_of_a_package(api, version, store):
     answer = put(api, version, b"<!doctype html><title>Sign in</title>")
     assert (answer.status_code, answer.json()["code"]) == (422, "bad_package")
     assert "web page" in answer.json()["detail"] and "tar -czf" in answer.json()["hint"]

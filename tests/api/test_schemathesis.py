@@ -23,7 +23,7 @@ def web(environment, store, tmp_path):
         yield server
 
 
-def test_no_request_gets_an_answer_that_the_description_does_not_name(web, api, tmp_path):
+def test_every_answer_is_described(web, api, tmp_path):
     factories.running(2)
     authorization = api().headers["Authorization"]
     urllib.request.urlopen(f"{web.url}/api/v1/openapi.json", timeout=60).close()  # made once; then it is at hand

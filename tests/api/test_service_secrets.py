@@ -66,7 +66,7 @@ def test_secrets_go_in_and_only_their_names_come_out(api):
         lambda text: text.replace("\n", "\\n"),
     ],
 )
-def test_a_key_of_a_repository_is_kept_as_ssh_reads_it_however_it_is_pasted(api, pasted, tmp_path):
+def test_normalizes_repository_keys(api, pasted, tmp_path):
     """ssh itself takes a file with a BOM, or with a word before the key, for no key at all."""
     assert api().post("/services/", {"name": "shop", "build_key": pasted(KEY)}).status_code == 201
     kept = MicroService.objects.get().build_credential.value("key").reveal()
@@ -78,7 +78,7 @@ def test_a_key_of_a_repository_is_kept_as_ssh_reads_it_however_it_is_pasted(api,
     assert subprocess.run(["ssh-keygen", "-y", "-f", tmp_path / "key"], capture_output=True).returncode == 0
 
 
-def test_a_change_touches_the_names_it_gives_and_the_history_tells_names_alone(api):
+def test_changes_named_secrets_and_records_names_only(api):
     api().post(
         "/services/", {"name": "shop", "secrets": {"ONE": "canary-1", "TWO": "canary-2"}, "build_password": "canary-p"}
     )
@@ -146,7 +146,7 @@ def test_an_address_without_a_secret_is_taken(api, url):
     assert api().post("/services/", {"name": "shop", "build_url": url}).json()["build_url"] == url
 
 
-def test_a_password_does_not_follow_the_address_to_another_server(api):
+def test_password_is_dropped_with_a_new_server(api):
     api().post("/services/", {"name": "shop", "build_url": "https://git.example/shop", "build_password": "canary"})
     moved = api().patch("/services/shop", {"build_url": "https://evil.example/shop"})
     assert moved.status_code == 422 and moved.json()["errors"][0]["pointer"] == "/build_password"
@@ -229,7 +229,7 @@ def test_an_environment_with_hidden_values_can_be_sent_back(api, member):
 
 
 @pytest.mark.found("builds")
-def test_old_rows_with_a_password_in_an_address_do_not_show_it(api):
+def test_hides_passwords_in_addresses_of_old_rows(api):
     service = factories.service("shop")
     History.objects.create(
         actor="ann",

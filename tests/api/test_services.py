@@ -48,13 +48,13 @@ def test_every_field_comes_back_as_it_went_in(api):
     assert {name: read[name] for name in fields} == fields
 
 
-def test_a_service_is_found_by_id_and_by_name_with_and_without_a_slash(api):
+def test_finds_a_service_by_id_and_name(api):
     service = factories.service("shop")
     for path in (f"/services/{service.pk}", f"/services/{service.pk}/", "/services/shop", "/services/shop/"):
         assert api().get(path).json()["id"] == service.pk
 
 
-def test_a_post_without_the_slash_is_answered_and_not_redirected(api):
+def test_does_not_redirect_a_post_without_slash(api):
     assert api().post("/services", {"name": "shop"}).status_code == 201
 
 
@@ -151,7 +151,7 @@ def test_a_service_with_instances_cannot_be_deleted(api):
     assert (answer.status_code, answer.json()["code"]) == (409, "service_in_use")
 
 
-def test_a_service_goes_with_its_versions_and_past_deployments_and_its_history_stays(api):
+def test_deletes_a_service_and_keeps_its_history(api):
     service = factories.service()
     versions = factories.versions(service)
     instances = factories.instances(versions[0], factories.hosts())
@@ -162,7 +162,7 @@ def test_a_service_goes_with_its_versions_and_past_deployments_and_its_history_s
     assert History.objects.get(action="delete").subject_name == "shop"
 
 
-def test_a_list_goes_through_every_row_once_at_a_fixed_number_of_queries(api, django_assert_num_queries):
+def test_paginates_with_constant_queries(api, django_assert_num_queries):
     names = [f"s{number:03}" for number in range(120)]
     MicroService.objects.bulk_create(MicroService(name=name) for name in names)
     caller, seen, cursor = api(), [], ""

@@ -91,7 +91,7 @@ def test_an_expired_token_is_refused(api):
     assert Api(made["token"]).get("/services/").status_code == 401
 
 
-def test_a_replayed_answer_holds_the_same_token_and_the_database_does_not(api):
+def test_replays_a_token_without_storing_it(api):
     from access.models import IdempotencyKey
 
     caller = api()

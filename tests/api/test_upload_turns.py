@@ -13,7 +13,7 @@ from tests.lab.network import wait_until
 pytestmark = pytest.mark.django_db(transaction=True)
 
 
-def test_large_bodies_wait_for_their_turn_and_leave_threads_to_others(environment, tmp_path, api, store):
+def test_large_bodies_leave_threads_to_others(environment, tmp_path, api, store):
     """More uploads than threads, by somebody who may, as slow as the pace allows."""
     service = MicroService.objects.create(name="shop")
     version = MicroServiceVersion.objects.create(microservice=service, version="1.0")

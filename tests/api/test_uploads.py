@@ -58,7 +58,7 @@ def files(store: Path) -> list[str]:
     return sorted(str(path.relative_to(store)) for path in store.rglob("*") if path.is_file())
 
 
-def test_who_is_shut_out_while_their_package_comes_publishes_nothing(web, version, headers, store):
+def test_deactivated_uploaders_publish_nothing(web, version, headers, store):
     large = packed(entry("large", os.urandom(2 * MEGABYTE)))  # larger than what the web process collects
 
     def pieces():

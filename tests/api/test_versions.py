@@ -39,7 +39,7 @@ def test_the_same_again_is_the_same_version(api, shop):
     assert again["Location"] == first["Location"]
 
 
-def test_the_same_again_is_still_the_same_once_its_build_has_moved_on(api, shop):
+def test_creating_again_after_a_build_is_equal(api, shop):
     first = api().post("/services/shop/versions/", {"version": "1.0"}).json()
     api().patch(f"/services/shop/versions/{first['id']}", {"status": "success"})
     again = api().post("/services/shop/versions/", {"version": "1.0"})

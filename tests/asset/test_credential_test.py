@@ -53,7 +53,7 @@ def used(server):
     return made
 
 
-def test_a_new_secret_is_tried_on_the_hosts_that_use_the_old_one_and_nothing_is_saved(used, stranger, server):
+def test_tries_a_new_secret_without_saving_it(used, stranger, server):
     assert [(one["hostname"], one["accepted"]) for one in credential_test.trial(WHO, used, {})] == [("web1", True)]
     (refused,) = credential_test.trial(WHO, used, {"secret": stranger})
     assert refused["accepted"] is False and "rejected the login" in render(refused["error"])
@@ -63,7 +63,7 @@ def test_a_new_secret_is_tried_on_the_hosts_that_use_the_old_one_and_nothing_is_
     assert reveal(Credential.objects.get().secret) == server.client_key and stranger not in str(caught.value.errors)
 
 
-def test_a_host_that_cannot_be_asked_is_told_apart_from_one_that_refuses(used, stranger):
+def test_tells_unreachable_from_refusing_hosts(used, stranger):
     hosts.change(WHO, used.hosts.get(), {"port": free_port()})
     (silent,) = credential_test.trial(WHO, used, {"secret": stranger})
     assert silent["accepted"] is None and "cannot be reached" in render(silent["error"])
@@ -73,7 +73,7 @@ def test_a_host_that_cannot_be_asked_is_told_apart_from_one_that_refuses(used, s
     credential_test.refuse_unaccepted([])
 
 
-def test_the_api_replaces_only_what_is_let_in(used, stranger, server, django_user_model):
+def test_api_saves_only_an_accepted_secret(used, stranger, server, django_user_model):
     user = django_user_model.objects.create_superuser("root", password="x")
     api = Api(make_token(user, "t", ("read", "admin"))[1])
     path = f"/credentials/{used.pk}"
@@ -88,7 +88,7 @@ def test_the_api_replaces_only_what_is_let_in(used, stranger, server, django_use
     assert reveal(Credential.objects.get().secret) == stranger
 
 
-def test_the_page_tests_and_replaces_and_never_shows_a_secret(used, stranger, server, admin_client: Client):
+def test_page_tests_a_secret_and_never_shows_it(used, stranger, server, admin_client: Client):
     path = f"/credentials/{used.pk}/"
     assert path in admin_client.get("/credentials/").content.decode()
     page = admin_client.get(path).content.decode()
@@ -106,7 +106,7 @@ def test_the_page_tests_and_replaces_and_never_shows_a_secret(used, stranger, se
     assert reveal(Credential.objects.get().secret) == server.client_key and History.objects.count() == before
 
 
-def test_an_unused_credential_is_deleted_on_its_page(used, admin_client: Client):
+def test_deletes_an_unused_credential(used, admin_client: Client):
     assert "Workers log in with" in admin_client.post(f"/credentials/{used.pk}/delete/", follow=True).content.decode()
     hosts.change(WHO, used.hosts.get(), {"credential_id": None})
     admin_client.post(f"/credentials/{used.pk}/delete/")

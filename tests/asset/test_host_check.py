@@ -55,7 +55,7 @@ def other_key(tmp_path_factory):
     return host_keys.parse(path.with_suffix(".pub").read_text())
 
 
-def test_a_trusted_host_is_looked_at_and_the_contact_is_kept(host, server):
+def test_checks_a_trusted_host(host, server):
     hosts.change(WHO, host, {"host_key": server.host_key})
     found = hosts.check(host, WHO)
     assert (found["reachable"], found["ready"], found["error"]) == (True, True, "")
@@ -64,7 +64,7 @@ def test_a_trusted_host_is_looked_at_and_the_contact_is_kept(host, server):
     assert host.reachable is True and host.last_contact is not None and host.last_error == "" == host.offered_key
 
 
-def test_a_host_that_nobody_trusts_yet_shows_its_key_and_is_not_trusted_by_that(host, server):
+def test_a_check_does_not_trust_a_new_key(host, server):
     found = hosts.check(host, WHO)
     assert found["offered_fingerprint"] == host_keys.fingerprint(server.host_key)
     assert not found["ready"] and not found["authenticated"] and found["error"]
@@ -73,7 +73,7 @@ def test_a_host_that_nobody_trusts_yet_shows_its_key_and_is_not_trusted_by_that(
     assert host_keys.parse(host.offered_key) == host_keys.parse(server.host_key)
 
 
-def test_a_changed_key_is_shown_with_both_fingerprints_and_the_pinned_one_stays(host, server, other_key):
+def test_reports_a_changed_key(host, server, other_key):
     hosts.change(WHO, host, {"host_key": other_key})
     found = hosts.check(host, WHO)
     assert found["key_changed"] and not found["ready"]
@@ -83,7 +83,7 @@ def test_a_changed_key_is_shown_with_both_fingerprints_and_the_pinned_one_stays(
     assert host.host_key == other_key and host.offered_key
 
 
-def test_a_key_is_pinned_when_its_fingerprint_is_named(host, server, other_key):
+def test_pins_the_named_key(host, server, other_key):
     hosts.change(WHO, host, {"host_key": other_key})
     hosts.check(host, WHO)
     host.refresh_from_db()
@@ -96,7 +96,7 @@ def test_a_key_is_pinned_when_its_fingerprint_is_named(host, server, other_key):
     assert hosts.check(host, WHO)["ready"]
 
 
-def test_no_other_key_is_pinned_than_the_one_that_was_named(host, server, other_key):
+def test_refuses_to_pin_another_key(host, server, other_key):
     for named in (host_keys.fingerprint(other_key), "SHA256:", "nonsense"):
         with pytest.raises(Problem) as refused:
             hosts.trust(host, named, WHO)
@@ -109,7 +109,7 @@ def test_no_other_key_is_pinned_than_the_one_that_was_named(host, server, other_
     assert host.host_key == "" and not History.objects.filter(action="trust").exists()
 
 
-def test_a_host_that_is_down_is_a_finding_with_its_reason(server):
+def test_reports_an_unreachable_host(server):
     host = host_at("127.0.0.1", free_port(), server, server.host_key)
     found = hosts.check(host, WHO)
     assert not found["reachable"] and "refused" in found["error"].lower()
@@ -120,7 +120,7 @@ def test_a_host_that_is_down_is_a_finding_with_its_reason(server):
     assert refused.value.code == "host_unreachable"
 
 
-def test_a_host_that_accepts_and_says_nothing_is_answered_within_ten_seconds(server):
+def test_answers_within_ten_seconds_for_a_silent_host(server):
     with socket.create_server(("127.0.0.1", 0)) as silent:
         host = host_at("127.0.0.1", silent.getsockname()[1], server, server.host_key)
         started = time.monotonic()
@@ -129,7 +129,7 @@ def test_a_host_that_accepts_and_says_nothing_is_answered_within_ten_seconds(ser
         assert not found["ready"] and found["error"]
 
 
-def test_a_refused_log_in_is_told_without_the_secret(host, server):
+def test_reports_a_refused_login_without_the_secret(host, server):
     wrong = credentials.create(WHO, {"name": "wrong", "kind": "password", "secret": "canary-77"})
     hosts.change(WHO, host, {"credential_id": wrong.pk, "host_key": server.host_key})
     found = hosts.check(host, WHO)
@@ -138,7 +138,7 @@ def test_a_refused_log_in_is_told_without_the_secret(host, server):
     assert "canary" not in str(found) + host.last_error
 
 
-def test_a_host_behind_a_jump_host_is_reached_and_trusted_through_it(server, host, tmp_path):
+def test_checks_and_trusts_through_a_jump_host(server, host, tmp_path):
     hosts.change(WHO, host, {"host_key": server.host_key})
     with Sshd(tmp_path / "inner") as inner:
         behind = host_at(inner.address, inner.port, inner, hostname="inner", jump_host_id=host.pk)
@@ -147,7 +147,7 @@ def test_a_host_behind_a_jump_host_is_reached_and_trusted_through_it(server, hos
     assert Asset.objects.get(pk=behind.pk).host_key == host_keys.parse(inner.host_key)
 
 
-def test_the_check_tries_the_users_that_services_run_as_there(host, server):
+def test_tries_the_users_of_services(host, server):
     hosts.change(WHO, host, {"host_key": server.host_key})
     service = factories.service("shop", run_as="no-such-user")
     factories.instances(factories.versions(service, 1)[0], [host])

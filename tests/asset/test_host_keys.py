@@ -24,19 +24,19 @@ def made(tmp_path_factory):
     return found
 
 
-def test_a_key_loses_its_comment_and_white_space(made):
+def test_normalizes_a_key(made):
     for text, _ in made.values():
         regular = host_keys.parse("  " + text.replace(" ", "\t", 1) + "\n")
         assert regular == " ".join(text.split()[:2])
         assert host_keys.parse(regular) == regular
 
 
-def test_a_fingerprint_is_what_ssh_keygen_prints(made):
+def test_fingerprint_matches_ssh_keygen(made):
     for text, fingerprint in made.values():
         assert host_keys.fingerprint(host_keys.parse(text)) == fingerprint
 
 
-def test_a_fingerprint_may_be_named_without_its_prefix_and_with_padding(made):
+def test_compares_fingerprints_without_prefix_or_padding(made):
     (_, one), (_, other) = made["ed25519256"], made["rsa2048"]
     assert host_keys.same_fingerprint(one.removeprefix("SHA256:"), one)
     assert host_keys.same_fingerprint(f" {one}= \n", one)
@@ -45,7 +45,7 @@ def test_a_fingerprint_may_be_named_without_its_prefix_and_with_padding(made):
     assert not host_keys.same_fingerprint("SHA256:", "SHA256:")
 
 
-def test_what_is_no_key_is_refused_with_a_reason(made):
+def test_rejects_an_invalid_key(made):
     good = made["ed25519256"][0].split()[1]
     other = made["rsa2048"][0].split()[1]
     short = base64.b64encode(base64.b64decode(good)[:-3]).decode()

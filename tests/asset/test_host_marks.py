@@ -28,7 +28,7 @@ def text(here) -> str:
     return (here.hosts[0].root / ".deployer-host").read_text().strip()
 
 
-def test_an_operation_on_the_second_row_is_refused_with_the_firsts_name_and_touches_nothing(world, worker):  # noqa: F811
+def test_refuses_an_operation_on_a_second_row(world, worker):  # noqa: F811
     here = world(hosts=1)
     worker()
     assert here.install().status == DeploymentStatus.SUCCEEDED
@@ -43,7 +43,7 @@ def test_an_operation_on_the_second_row_is_refused_with_the_firsts_name_and_touc
     assert here.go("upgrade", 0, 1).status == DeploymentStatus.SUCCEEDED, "the first one goes on as ever"
 
 
-def test_the_check_of_the_second_row_names_the_first_where_it_may_be_seen(world):  # noqa: F811
+def test_check_names_the_other_row_if_visible(world):  # noqa: F811
     here = world(hosts=1)
     first = here.assets[0]
     assert hosts.check(first, WHO)["ready"]
@@ -61,7 +61,7 @@ def test_the_check_of_the_second_row_names_the_first_where_it_may_be_seen(world)
     assert hosts.check(first, WHO)["ready"]
 
 
-def test_another_folder_of_the_same_machine_is_another_host(world, tmp_path):  # noqa: F811
+def test_accepts_another_folder_of_the_machine(world, tmp_path):  # noqa: F811
     here = world(hosts=1)
     hosts.check(here.assets[0], WHO)
     folder = here.hosts[0].root / "other"
@@ -69,7 +69,7 @@ def test_another_folder_of_the_same_machine_is_another_host(world, tmp_path):  #
     assert hosts.check(twin(here.assets[0], base_path=str(folder)), WHO)["ready"]
 
 
-def test_the_folder_of_a_host_that_is_archived_or_gone_is_taken_over_by_a_check(world, worker):  # noqa: F811
+def test_check_takes_over_an_abandoned_folder(world, worker):  # noqa: F811
     here = world(hosts=1)
     worker()
     here.install()
@@ -86,7 +86,7 @@ def test_the_folder_of_a_host_that_is_archived_or_gone_is_taken_over_by_a_check(
     assert here.running() == "2.0"
 
 
-def test_a_mark_that_cannot_be_replaced_is_a_hindrance_and_not_a_warning(world):  # noqa: F811
+def test_reports_a_mark_that_cannot_be_replaced(world):  # noqa: F811
     """The check said that the folder was this one's from now on, and the next operation was refused."""
     here = world(hosts=1)
     first = here.assets[0]
@@ -103,7 +103,7 @@ def test_a_mark_that_cannot_be_replaced_is_a_hindrance_and_not_a_warning(world):
     assert hosts.check(first, WHO)["ready"] and text(here) == host_marks.mark_of(first)
 
 
-def test_a_mark_of_another_system_with_the_same_id_is_not_taken_for_ours(world):  # noqa: F811
+def test_recognizes_marks_of_other_installations(world):  # noqa: F811
     here = world(hosts=1)
     first = here.assets[0]
     mark = host_marks.mark_of(first)

@@ -30,7 +30,7 @@ def make(hostname="web1", **more):
     return hosts.create(WHO, {"hostname": hostname, "ip": "10.0.0.1", **more})
 
 
-def test_a_new_host_is_kept_in_its_regular_form_and_in_the_history(keys):
+def test_creates_a_host(keys):
     host = make(ip="2001:DB8::1", base_path="/srv//x/", host_key=keys[2], labels={"zone": "eu"})
     host.refresh_from_db()
     assert (host.ip, host.base_path, host.host_key) == ("2001:db8::1", "/srv/x", " ".join(keys[2].split()[:2]))
@@ -45,7 +45,7 @@ def test_a_new_host_is_kept_in_its_regular_form_and_in_the_history(keys):
     assert row.after["labels"] == {"zone": "eu"}
 
 
-def test_every_wrong_field_is_named_and_nothing_is_kept():
+def test_names_every_invalid_field():
     with pytest.raises(Problem) as refused:
         hosts.create(WHO, {"hostname": "a;b", "ip": "no where", "credential_id": 77, "jump_host_id": 78})
     assert refused.value.status == 422
@@ -54,7 +54,7 @@ def test_every_wrong_field_is_named_and_nothing_is_kept():
     assert not Asset.objects.exists() and not History.objects.exists()
 
 
-def test_a_name_is_given_once():
+def test_refuses_a_taken_name():
     host = make()
     with pytest.raises(Problem) as refused:
         make()
@@ -65,7 +65,7 @@ def test_a_name_is_given_once():
     assert refused.value.code == "already_exists"
 
 
-def test_a_change_touches_only_what_is_named_and_writes_down_only_what_changed():
+def test_changes_only_the_named_fields():
     host = make(description="old")
     Asset.objects.filter(pk=host.pk).update(last_error="seen by somebody else")
     hosts.change(WHO, host, {"description": "new", "port": 22})
@@ -75,7 +75,7 @@ def test_a_change_touches_only_what_is_named_and_writes_down_only_what_changed()
     assert (row.before, row.after) == ({"description": "old"}, {"description": "new"})
 
 
-def test_a_base_path_stays_while_services_live_below_it():
+def test_keeps_the_base_path_of_a_used_host():
     host = make()
     factories.instances(factories.versions(factories.service(), 1)[0], [host])
     with pytest.raises(Problem) as refused:
@@ -84,7 +84,7 @@ def test_a_base_path_stays_while_services_live_below_it():
     hosts.change(WHO, host, {"base_path": "/srv/services/"})
 
 
-def test_a_host_that_something_refers_to_is_not_deleted():
+def test_refuses_to_delete_a_used_host():
     host = make()
     behind = make("web2", jump_host_id=host.pk)
     with pytest.raises(Problem) as refused:
@@ -97,7 +97,7 @@ def test_a_host_that_something_refers_to_is_not_deleted():
     assert History.objects.filter(action="delete").count() == 2
 
 
-def test_jump_hosts_make_no_circle_and_no_way_too_long():
+def test_refuses_circles_and_long_paths():
     chain = [make("h0")]
     for number in range(1, 4):
         chain.append(make(f"h{number}", jump_host_id=chain[-1].pk))
@@ -112,7 +112,7 @@ def test_jump_hosts_make_no_circle_and_no_way_too_long():
     hosts.change(WHO, chain[0], {"jump_host_id": None})
 
 
-def test_the_way_to_a_host_takes_one_query_through_three_jumps(keys, django_assert_num_queries):
+def test_loads_a_path_in_one_query(keys, django_assert_num_queries):
     key = credentials.create(WHO, {"name": "k", "secret": keys[1], "passphrase": "open sesame"})
     password = credentials.create(WHO, {"name": "p", "kind": "password", "secret": "pass word"})
     jump = None
@@ -143,7 +143,7 @@ def test_the_way_to_a_host_takes_one_query_through_three_jumps(keys, django_asse
         assert hosts.endpoint_from(loaded) == end
 
 
-def test_a_circle_that_came_about_anyway_ends_in_a_refusal(keys):
+def test_refuses_an_existing_circle(keys):
     key = credentials.create(WHO, {"name": "k", "secret": keys[0]})
     one = make("h1", credential_id=key.pk)
     other = make("h2", jump_host_id=one.pk, credential_id=key.pk)
@@ -153,14 +153,14 @@ def test_a_circle_that_came_about_anyway_ends_in_a_refusal(keys):
     assert refused.value.code == "too_many_jumps"
 
 
-def test_a_host_without_a_credential_says_so():
+def test_refuses_a_host_without_a_credential():
     with pytest.raises(Problem) as refused:
         hosts.endpoint_of(make())
     assert refused.value.code == "no_credential"
 
 
 @pytest.mark.django_db(transaction=True)
-def test_of_many_who_give_the_same_name_at_once_one_succeeds():
+def test_one_of_many_equal_creations_succeeds():
     answers = []
 
     def attempt():
@@ -183,7 +183,7 @@ def test_of_many_who_give_the_same_name_at_once_one_succeeds():
 # --- many at once -----------------------------------------------------------------------------------------------------
 
 
-def test_many_hosts_come_in_from_csv():
+def test_imports_csv():
     text = 'hostname,ip,port,sudo,labels,description\na,10.0.0.1,2222,yes,zone=eu;rack=1,"one, two"\nb,10.0.0.2,,,,\n'
     made = imports.import_many(WHO, imports.from_csv(text))
     one, two = Asset.objects.order_by("hostname")
@@ -193,7 +193,7 @@ def test_many_hosts_come_in_from_csv():
     assert History.objects.get().after == {"count": 2, "hostnames": ["a", "b"]}
 
 
-def test_one_wrong_row_keeps_all_out_and_every_error_has_its_place():
+def test_imports_nothing_if_a_row_is_invalid():
     make("there")
     rows = [
         {"hostname": "ok", "ip": "10.0.0.1"},
@@ -221,13 +221,13 @@ def test_one_wrong_row_keeps_all_out_and_every_error_has_its_place():
 @pytest.mark.parametrize(
     "text", ["", "\n", "hostname,hostname\na,b\n", 'hostname,ip\n"a,10.0.0.1\n', "hostname,ip\na,b,c\n"]
 )
-def test_what_is_no_table_is_refused(text):
+def test_rejects_an_invalid_table(text):
     with pytest.raises(Problem) as refused:
         imports.import_many(WHO, imports.from_csv(text))
     assert refused.value.status == 422
 
 
-def test_an_import_costs_few_queries_however_many_rows(django_assert_max_num_queries):
+def test_import_has_constant_queries(django_assert_max_num_queries):
     rows = [{"hostname": f"h{number}", "ip": f"10.1.{number // 250}.{number % 250 + 1}"} for number in range(400)]
     with django_assert_max_num_queries(16):
         imports.import_many(WHO, rows)
@@ -246,7 +246,7 @@ def refused_at(call, *arguments):
     return {error["pointer"] for error in refused.value.errors}
 
 
-def test_a_private_key_must_open_with_its_passphrase(keys):
+def test_rejects_a_key_with_a_wrong_passphrase(keys):
     plain, locked, _ = keys
     assert credentials.create(WHO, {"name": "a", "secret": plain}).pk
     assert credentials.create(WHO, {"name": "b", "secret": locked, "passphrase": "open sesame"}).pk
@@ -265,7 +265,7 @@ def test_a_private_key_must_open_with_its_passphrase(keys):
     assert Credential.objects.count() == 2
 
 
-def test_a_secret_is_encrypted_and_named_nowhere(keys, caplog):
+def test_encrypts_secrets(keys, caplog):
     credential = credentials.create(WHO, {"name": "p", "kind": "password", "secret": "canary-5d1"})
     credentials.change(WHO, credential, {"secret": "canary-5d2"})
     with connection.cursor() as cursor:
@@ -277,7 +277,7 @@ def test_a_secret_is_encrypted_and_named_nowhere(keys, caplog):
     assert History.objects.filter(reason="the secret was replaced").count() == 1
 
 
-def test_a_new_secret_comes_with_its_own_passphrase(keys):
+def test_a_new_secret_replaces_the_passphrase(keys):
     plain, locked, _ = keys
     credential = credentials.create(WHO, {"name": "k", "secret": locked, "passphrase": "open sesame"})
     credentials.change(WHO, credential, {"secret": plain})
@@ -288,7 +288,7 @@ def test_a_new_secret_comes_with_its_own_passphrase(keys):
     assert Credential.objects.get().kind == "password"
 
 
-def test_a_credential_in_use_is_not_deleted_and_its_name_is_given_once(keys):
+def test_refuses_to_delete_a_used_credential(keys):
     credential = credentials.create(WHO, {"name": "k", "secret": keys[0]})
     host = make(credential_id=credential.pk)
     with pytest.raises(Problem) as refused:

@@ -31,21 +31,21 @@ def refused(text: str) -> Problem:
     return caught.value
 
 
-def test_credentials_and_jump_hosts_are_named(there):
+def test_resolves_names_of_credentials_and_jump_hosts(there):
     made = imports.import_many(WHO, imports.from_csv(FILE.replace('"two\nlines"', "one")))
     first = Asset.objects.get(hostname="web1")
     assert len(made) == 2 and (first.credential.name, first.jump_host.hostname) == ("fleet", "jump1")
     assert first.labels == {"zone": "eu", "rack": "7"} and first.sudo
 
 
-def test_each_error_names_its_line_also_after_a_cell_with_new_lines():
+def test_names_the_line_of_each_error():
     problem = refused(FILE + "web3,10.0.0.!,nobody,,,maybe,\n")
     lines = {(error["line"], error["pointer"]) for error in problem.errors}
     assert lines == {(2, "/0/description"), (5, "/2/ip"), (5, "/2/credential"), (5, "/2/sudo")}
     assert problem.detail.startswith("Line 2, description: ")
 
 
-def test_the_same_file_again_changes_nothing_and_a_longer_one_adds_the_rest():
+def test_importing_again_adds_only_new_hosts():
     text = FILE.replace('"two\nlines"', "one")
     assert len(imports.import_many(WHO, imports.from_csv(text))) == 2
     checked = imports.check_many(imports.from_csv(text))
@@ -55,7 +55,7 @@ def test_the_same_file_again_changes_nothing_and_a_longer_one_adds_the_rest():
     assert [row.hostname for row in longer] == ["web3"]
 
 
-def test_a_host_that_is_there_otherwise_is_refused_with_what_differs():
+def test_refuses_a_host_that_differs():
     imports.import_many(WHO, imports.from_csv("hostname,ip\nweb1,10.0.0.1\n"))
     problem = refused("hostname,ip,port\nweb1,10.0.0.2,2222\n")
     assert "a host of this name already exists, with a different IP address, port" in problem.errors[0]["reason"]
@@ -72,7 +72,7 @@ def test_the_number_of_queries_does_not_grow(django_assert_max_num_queries):
         assert imports.import_many(WHO, rows) == []
 
 
-def test_the_page_takes_a_file_shows_what_is_wrong_by_line_and_imports_then(admin_client):
+def test_page_checks_a_file_and_imports_it(admin_client):
     path = "/hosts/import/"
     assert path in admin_client.get("/hosts/").content.decode()
     assert admin_client.get(path).status_code == 200
@@ -103,12 +103,12 @@ def test_only_administrators_import(client, django_user_model):
 
 
 @pytest.mark.parametrize("cell", ["zone", "zone=eu;rack", "zone=eu;zone=us"])
-def test_labels_of_a_file_are_read_as_the_form_reads_them(cell):
+def test_reads_labels_as_the_form_does(cell):
     problem = refused(f"hostname,ip,labels\nweb1,10.0.0.1,{cell}\n")
     assert problem.errors[0]["pointer"] == "/0/labels"
 
 
-def test_each_jump_host_is_looked_at_in_a_query_a_level(django_assert_max_num_queries):
+def test_checks_jump_hosts_in_one_query_a_level(django_assert_max_num_queries):
     jumps = [Asset.objects.create(hostname=f"j{number}", ip="10.0.1.1") for number in range(30)]
     rows = [{"hostname": f"b{one.pk}", "ip": "10.0.2.1", "jump_host_id": one.pk} for one in jumps]
     with django_assert_max_num_queries(22):

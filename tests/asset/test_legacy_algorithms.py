@@ -32,7 +32,7 @@ def row(server, **more) -> Asset:
     return hosts.create(WHO, fields | more)
 
 
-def test_the_check_recommends_it_and_then_the_host_is_trusted_checked_and_ready(old):
+def test_recommends_legacy_algorithms_and_uses_them(old):
     host = row(old)
     found = hosts.check(host, WHO)
     assert (found["legacy_needed"], found["ready"], found["key_changed"]) == (True, False, False)
@@ -46,7 +46,7 @@ def test_the_check_recommends_it_and_then_the_host_is_trusted_checked_and_ready(
     assert found["ready"] and found["legacy_needed"] and "old algorithms" in " ".join(found["warnings"])
 
 
-def test_a_jump_hosts_row_is_its_own(old, tmp_path):
+def test_jump_hosts_have_their_own_setting(old, tmp_path):
     with Sshd(tmp_path / "inner") as inner:
         jump = row(old, hostname="jump", host_key=old.host_key)
         behind = row(inner, hostname="behind", host_key=inner.host_key, jump_host_id=jump.pk, legacy_algorithms=True)
@@ -58,7 +58,7 @@ def test_a_jump_hosts_row_is_its_own(old, tmp_path):
         assert found["ready"] and found["legacy_needed"] is False
 
 
-def test_it_comes_in_from_csv():
+def test_imports_legacy_algorithms_from_csv():
     text = "hostname,ip,legacy_algorithms\na,10.0.0.1,yes\nb,10.0.0.2,\nc,10.0.0.3,false\n"
     imports.import_many(WHO, imports.from_csv(text))
     assert list(Asset.objects.order_by("hostname").values_list("legacy_algorithms", flat=True)) == [True, False, False]

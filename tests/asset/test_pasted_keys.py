@@ -33,7 +33,7 @@ def made(tmp_path_factory):
 
 
 @pytest.mark.parametrize("kind", ["ed25519", "ecdsa", "rsa"])
-def test_what_ssh_keygen_prints_is_a_fingerprint_and_its_kind(made, kind):
+def test_reads_output_of_ssh_keygen(made, kind):
     public, line, *_ = made[kind]
     found = pasted_keys.read(line)
     assert found == pasted_keys.Pasted("", (host_keys.fingerprint(public),), (kind.upper(),))
@@ -43,7 +43,7 @@ def test_what_ssh_keygen_prints_is_a_fingerprint_and_its_kind(made, kind):
 
 
 @pytest.mark.parametrize("kind", ["ed25519", "ecdsa", "rsa"])
-def test_a_key_and_a_line_of_known_hosts_are_the_key(made, kind):
+def test_reads_keys_and_known_hosts(made, kind):
     public = made[kind][0]
     plain = host_keys.parse(public)
     salt = b"s" * 20
@@ -60,7 +60,7 @@ def test_a_key_and_a_line_of_known_hosts_are_the_key(made, kind):
         assert validation.host_key(text) == plain
 
 
-def test_of_several_lines_those_of_the_host_count_and_the_best_key(made):
+def test_prefers_lines_of_the_host_and_the_best_key(made):
     scan = "\n".join(f"web1 {made[kind][0]}" for kind in ("rsa", "ecdsa", "ed25519"))
     assert pasted_keys.read(scan, ("web1",)).key == host_keys.parse(made["ed25519"][0])
     other = f"db1 {made['ed25519'][0]}\nweb1 {made['rsa'][0]}"
@@ -70,7 +70,7 @@ def test_of_several_lines_those_of_the_host_count_and_the_best_key(made):
     assert set(pasted_keys.read(prints).fingerprints) == {host_keys.fingerprint(made[kind][0]) for kind in made}
 
 
-def test_what_is_no_key_is_refused_in_words_and_never_repeated(made):
+def test_rejects_other_text_without_repeating_it(made):
     public, _line, md5, rfc, private = made["ed25519"]
     for text, word in (
         ("", "known_hosts"),

@@ -87,7 +87,7 @@ PASTED = {
 @pytest.mark.parametrize("locked", [False, True], ids=["open", "locked"])
 @pytest.mark.parametrize("form", ["OpenSSH", "PEM", "PKCS8", "openssl"])
 @pytest.mark.parametrize("kind", KINDS)
-def test_every_private_key_that_ssh_keygen_reads_is_taken_however_it_is_pasted(folder, kind, form, locked):
+def test_reads_every_key_of_ssh_keygen(folder, kind, form, locked):
     text, public = in_form(folder, kind, form, locked)
     secret = PASSPHRASE if locked else ""
     for how, change in PASTED.items():
@@ -105,7 +105,7 @@ def test_every_private_key_that_ssh_keygen_reads_is_taken_however_it_is_pasted(f
         check_key(text, "one that it does not need")
 
 
-def test_what_ssh_keygen_reads_and_what_is_taken_is_compared_for_every_way_of_pasting(folder):
+def test_reads_what_ssh_keygen_reads(folder):
     """Whatever ssh-keygen -y takes is taken: the real one decides."""
     text, public = in_form(folder, "rsa", "PKCS8", True)
     for number, (how, change) in enumerate(PASTED.items()):
@@ -117,7 +117,7 @@ def test_what_ssh_keygen_reads_and_what_is_taken_is_compared_for_every_way_of_pa
             assert opened(change(text), PASSPHRASE).get_base64() == read.stdout.split()[1] == public.split()[1], how
 
 
-def test_parameters_before_a_key_as_openssl_writes_them_are_passed_over(folder):
+def test_skips_parameters_before_a_key(folder):
     path = folder / "with-parameters"
     run("openssl", "ecparam", "-name", "prime256v1", "-genkey", "-out", path)
     assert "BEGIN EC PARAMETERS" in path.read_text()
@@ -125,7 +125,7 @@ def test_parameters_before_a_key_as_openssl_writes_them_are_passed_over(folder):
     assert opened(path.read_text()).get_base64() == public_of(path).split()[1]
 
 
-def test_the_old_ciphers_of_pem_are_opened(folder):
+def test_opens_old_pem_ciphers(folder):
     path = folder / "des"
     run("openssl", "genrsa", "-traditional", "-des3", "-passout", f"pass:{PASSPHRASE}", "-out", path, "2048")
     assert "DEK-Info: DES-EDE3-CBC" in path.read_text()
@@ -169,14 +169,14 @@ def others(folder):
     }
 
 
-def test_what_is_pasted_instead_is_named_with_what_to_do(folder):
+def test_names_other_pasted_text(folder):
     for text, (what, remedy) in others(folder).items():
         with pytest.raises(BadCredential) as caught:
             check_key(text)
         assert what in said(caught.value) and remedy in next_step(caught.value), (text[:60], said(caught.value))
 
 
-def test_keys_that_are_of_no_use_are_named_by_their_type(folder):
+def test_names_unusable_key_types(folder):
     run("openssl", "genpkey", "-algorithm", "ED448", "-out", folder / "ed448")
     run("openssl", "ecparam", "-name", "secp256k1", "-genkey", "-noout", "-out", folder / "k1")
     for form in ("OpenSSH", "PEM"):
@@ -189,7 +189,7 @@ def test_keys_that_are_of_no_use_are_named_by_their_type(folder):
             check_key((folder / name).read_text())
 
 
-def test_the_handle_of_a_hardware_token_is_named(folder):
+def test_rejects_hardware_token_handles(folder):
     """Made by hand: nobody has a token here. The public half in the file says what it is."""
 
     def text(value: bytes) -> bytes:
@@ -204,7 +204,7 @@ def test_the_handle_of_a_hardware_token_is_named(folder):
 
 
 @pytest.mark.django_db
-def test_a_credential_is_made_of_each_and_no_reason_repeats_a_secret(folder):
+def test_no_reason_repeats_a_secret(folder):
     text, _ = in_form(folder, "rsa", "PKCS8", True)
     pasted = "\ufeffKey:\r\n" + text
     made = credentials.create(WHO, {"name": "pkcs8", "secret": pasted, "passphrase": PASSPHRASE})

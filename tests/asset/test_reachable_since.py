@@ -20,7 +20,7 @@ def states():
     return {row.hostname: (row.reachable, row.reachable_since) for row in Asset.objects.all()}
 
 
-def test_the_moment_moves_only_when_the_host_turns_however_many_are_noted_at_once(django_assert_num_queries):
+def test_changes_the_time_only_when_reachability_changes(django_assert_num_queries):
     never, silent, well = factories.hosts(3)
     Asset.objects.filter(pk=silent.pk).update(reachable=False, reachable_since=LONG_AGO)
     Asset.objects.filter(pk=well.pk).update(reachable=True, reachable_since=LONG_AGO)
@@ -35,7 +35,7 @@ def test_the_moment_moves_only_when_the_host_turns_however_many_are_noted_at_onc
     assert silent.reachable_since > LONG_AGO and silent.last_contact and silent.last_error == ""
 
 
-def test_a_check_that_finds_a_host_silent_tells_it_once():
+def test_writes_one_event_for_a_silent_host():
     host = Asset.objects.create(hostname="web1", ip="127.0.0.1", port=free_port(), host_key="ssh-ed25519 AAAA")
     for _ in range(2):
         assert not hosts.check(host, Caller(name="ann"))["reachable"]

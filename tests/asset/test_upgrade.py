@@ -21,7 +21,7 @@ def old():
     MigrationExecutor(connection).migrate(leaves)
 
 
-def test_addresses_stay_as_they_are_and_names_can_stand_beside_them(old):
+def test_migration_keeps_addresses(old):
     addresses = ["10.0.0.1", "127.3.2.1", "::1", "2001:db8::5"]
     for number, address in enumerate(addresses):
         old.create(hostname=f"h{number}", ip=address)

@@ -88,30 +88,30 @@ BAD = {
 
 
 @pytest.mark.parametrize("name", GOOD)
-def test_good_values_stay_as_they_are(name):
+def test_keeps_valid_values(name):
     for value in GOOD[name]:
         assert validation.check({name: value}) == ({name: value}, {})
 
 
 @pytest.mark.parametrize("name", BAD)
-def test_bad_values_are_refused_with_a_reason(name):
+def test_rejects_invalid_values(name):
     for value in BAD[name]:
         clean, wrong = validation.check({name: value})
         assert clean == {} and wrong[name], f"{name}={value!r} was taken"
 
 
-def test_a_base_path_is_made_regular():
+def test_normalizes_base_paths():
     for given in ("/srv/x", "/srv//x/", "//srv/x//"):
         assert validation.base_path(given) == "/srv/x"
     assert validation.base_path("/srv/ü …") == "/srv/ü …"
 
 
-def test_an_address_is_made_regular():
+def test_normalizes_addresses():
     assert validation.ip("2001:DB8:0::1") == "2001:db8::1"
     assert validation.ip("::ffff:10.0.0.1") == "10.0.0.1"
 
 
-def test_every_wrong_and_missing_field_is_named_at_once():
+def test_names_every_invalid_and_missing_field():
     clean, wrong = validation.check({"port": 0, "wheels": 4, "sudo": True}, validation.REQUIRED)
     assert clean == {"sudo": True}
     assert set(wrong) == {"port", "wheels", "hostname", "ip"}

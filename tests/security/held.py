@@ -67,9 +67,7 @@ HELD = {
         ("tests/api/test_packages.py", "test_a_hostile_archive_is_refused_and_nothing_is_kept"),
         ("tests/api/test_packages.py", "test_the_announced_digest_is_verified"),
     ),
-    "racing uploads": (
-        ("tests/api/test_packages.py", "test_of_uploads_that_race_one_wins_and_the_store_holds_its_bytes"),
-    ),
+    "racing uploads": (("tests/api/test_packages.py", "test_one_of_many_racing_uploads_wins"),),
     "git: options, protocols, refs": (
         ("tests/builds/test_checkout.py", "test_only_the_allowed_protocols_are_spoken"),
         ("tests/builds/test_checkout.py", "test_what_is_no_ref_never_reaches_git"),
