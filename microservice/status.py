@@ -115,27 +115,27 @@ OPERATION_ENDED = frozenset(
     }
 )
 OPERATION_OPEN = frozenset(OperationStatus) - OPERATION_ENDED
-OPERATION_WENT_WRONG = frozenset({OperationStatus.UNDONE, OperationStatus.FAILED})
+OPERATION_FAILED_STATUSES = frozenset({OperationStatus.UNDONE, OperationStatus.FAILED})
 # What `retry` on a deployment takes: exactly these, never more.
 RETRYABLE = frozenset(
     {OperationStatus.UNDONE, OperationStatus.FAILED, OperationStatus.NOT_STARTED, OperationStatus.UNKNOWN}
 )
 
 # The status of an instance while an action runs on it, and after the action failed.
-WHILE = {
+STATUS_DURING = {
     Action.INSTALL: InstanceStatus.INSTALLING,
     Action.UPGRADE: InstanceStatus.UPGRADING,
     Action.REVERT: InstanceStatus.REVERTING,
     Action.DELETE: InstanceStatus.DELETING,
 }
-AFTER_FAILURE = {
+STATUS_AFTER_FAILURE = {
     Action.INSTALL: InstanceStatus.INSTALL_FAILED,
     Action.UPGRADE: InstanceStatus.UPGRADE_FAILED,
     Action.REVERT: InstanceStatus.REVERT_FAILED,
     Action.DELETE: InstanceStatus.DELETE_FAILED,
 }
 # The action that brought an instance into a failed status: what a retry repeats.
-FAILED_ACTION = {status: action for action, status in AFTER_FAILURE.items()}
+FAILED_ACTION = {status: action for action, status in STATUS_AFTER_FAILURE.items()}
 
 _B, _D, _O = BuildStatus, DeploymentStatus, OperationStatus
 

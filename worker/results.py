@@ -16,7 +16,14 @@ from messages import Message
 from microservice.deployments import advance, deferred_installs, retries
 from microservice.models import MicroServiceInstance, Operation
 from microservice.operation_errors import set_error
-from microservice.status import AFTER_FAILURE, OPERATION_ENDED, Action, InstanceStatus, OperationStatus, UndoStatus
+from microservice.status import (
+    OPERATION_ENDED,
+    STATUS_AFTER_FAILURE,
+    Action,
+    InstanceStatus,
+    OperationStatus,
+    UndoStatus,
+)
 
 MIN_RETRY_PAUSE, MAX_RETRY_PAUSE = 5, 300  # seconds between two questions to a host that does not answer
 
@@ -122,7 +129,7 @@ def _release_instances(ended: list[Operation]) -> None:
         elif operation.status in (OperationStatus.CANCELLED, OperationStatus.NOT_STARTED):
             group = ("same", operation.status_before)
         else:
-            group = ("same", AFTER_FAILURE[Action(operation.action)])
+            group = ("same", STATUS_AFTER_FAILURE[Action(operation.action)])
         groups.setdefault(group, []).append(operation)
     for (what, status), operations in sorted(groups.items()):
         numbers = [operation.pk for operation in operations]

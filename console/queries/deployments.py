@@ -18,7 +18,7 @@ from microservice.output.error_lines import TAIL_BYTES, of_failed_step
 from microservice.status import (
     DEPLOYMENT_OPEN,
     OPERATION_ENDED,
-    OPERATION_WENT_WRONG,
+    OPERATION_FAILED_STATUSES,
     RETRYABLE,
     Action,
     DeploymentStatus,
@@ -76,7 +76,7 @@ class Row:
 
     @property
     def wrong(self) -> bool:
-        return self.operation.status in OPERATION_WENT_WRONG | {OperationStatus.UNKNOWN}
+        return self.operation.status in OPERATION_FAILED_STATUSES | {OperationStatus.UNKNOWN}
 
 
 @dataclass(slots=True)
@@ -132,7 +132,7 @@ def matrix(caller: Caller, of: Deployment, status: str = "", after: str = "", si
     if status in OperationStatus.values:
         rows = rows.filter(status=status)
     elif status == "wrong":
-        rows = rows.filter(status__in=OPERATION_WENT_WRONG | {OperationStatus.UNKNOWN})
+        rows = rows.filter(status__in=OPERATION_FAILED_STATUSES | {OperationStatus.UNKNOWN})
     if last_id := parse_id(after):
         rows = rows.filter(pk__gt=last_id)
     operations = list(rows[: size + 1])
@@ -189,7 +189,7 @@ def changed(caller: Caller, of: Deployment, count: int) -> Changed:
 
 def first_error(caller: Caller, of: Deployment) -> Operation | None:
     """Return the operation that failed first or is being undone."""
-    wrong = Q(status__in=OPERATION_WENT_WRONG) | ~Q(error="")
+    wrong = Q(status__in=OPERATION_FAILED_STATUSES) | ~Q(error="")
     rows = of.operations.filter(wrong, tenancy.visible(caller, "host")).select_related("host")
     first = rows.order_by(F("finished").asc(nulls_last=True), "pk").first()
     if first:

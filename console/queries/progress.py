@@ -10,7 +10,7 @@ from microservice.status import (
     DEPLOYMENT_ENDED,
     DEPLOYMENT_OPEN,
     OPERATION_ENDED,
-    OPERATION_WENT_WRONG,
+    OPERATION_FAILED_STATUSES,
     Action,
     DeploymentStatus,
     OperationStatus,
@@ -106,7 +106,7 @@ def host_timeline(deployment: Deployment, rows: Sequence[Row], now: datetime) ->
 
 def _undo_from(row: Row) -> datetime | None:
     """Return when the undo began: at the end of the failed step, or at the start of the last step that is undone."""
-    if row.operation.status not in OPERATION_WENT_WRONG and not any(
+    if row.operation.status not in OPERATION_FAILED_STATUSES and not any(
         step and step.status in (StepStatus.UNDOING, StepStatus.UNDONE) for step in row.cells
     ):
         return None

@@ -13,7 +13,7 @@ from access.problems import invalid
 
 from .. import catalog
 from ..models import Deployment, MicroService, Operation
-from ..status import MAY_DELETE, WHILE, Action, OperationStatus
+from ..status import MAY_DELETE, STATUS_DURING, Action, OperationStatus
 from . import enqueue
 from .changes import change_version
 from .control import break_lock, cancel, pause, resume
@@ -52,7 +52,7 @@ def delete(caller: Caller, service: MicroService, instances: tuple[int, ...]) ->
     check_right(caller, service)
     ids = find_instances(service, instances)
     selection = TargetSelection(
-        service, MAY_DELETE, ids=ids, pointer="/instances", force=True, new_status=WHILE[Action.DELETE]
+        service, MAY_DELETE, ids=ids, pointer="/instances", force=True, new_status=STATUS_DURING[Action.DELETE]
     )
     strategy = Strategy(max_failures=len(ids))
     with transaction.atomic():

@@ -7,7 +7,7 @@ from access.problems import invalid
 
 from .. import catalog
 from ..models import Deployment, MicroServiceInstance, MicroServiceVersion
-from ..status import MAY_CHANGE_VERSION, WHILE, Action
+from ..status import MAY_CHANGE_VERSION, STATUS_DURING, Action
 from . import enqueue, placement, plan_token
 from .create import check_right, lock_or_refuse, queue, record_request
 from .destinations import find_destination
@@ -50,6 +50,6 @@ def look_up(caller: Caller, change: VersionChange) -> tuple[TargetSelection, Mic
         change.force,
         skip,
         closed=placement.on_closed_host(service),
-        new_status=WHILE[change.action],
+        new_status=STATUS_DURING[change.action],
     )
     return selection, destination

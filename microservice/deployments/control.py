@@ -20,9 +20,9 @@ from .. import notify, wake
 from ..models import Deployment, MicroServiceInstance, Operation
 from ..operation_errors import ERROR_FIELDS, set_error
 from ..status import (
-    AFTER_FAILURE,
     DEPLOYMENT_TRANSITIONS,
     OPERATION_OPEN,
+    STATUS_AFTER_FAILURE,
     Action,
     DeploymentStatus,
     OperationStatus,
@@ -155,7 +155,10 @@ def _fail_lock_holder(row: MicroServiceInstance, why: Message) -> list[Event]:
         own.owner, own.lease, own.due, own.finished = "", None, None, timezone.now()
         set_error(own, why)
         own.save(update_fields=["status", *ERROR_FIELDS, "owner", "lease", "due", "finished"])
-        changes = {"status": AFTER_FAILURE[Action(own.action)] if started else own.status_before, "last_operation": own}
+        changes = {
+            "status": STATUS_AFTER_FAILURE[Action(own.action)] if started else own.status_before,
+            "last_operation": own,
+        }
     held = MicroServiceInstance.objects.filter(pk=row.pk, locked=True, lock_deployment=row.lock_deployment_id)
     advance.release_locks(held, **changes)
     return [events.of_operation(own)] if own else []

@@ -7,7 +7,7 @@ from django.db import connection
 from django.db.models import Case, OuterRef, Subquery, Value, When
 
 from ..models import Deployment, MicroServiceInstance, Operation
-from ..status import WHILE, Action, OperationStatus
+from ..status import STATUS_DURING, Action, OperationStatus
 from .rollout import Strategy
 
 
@@ -110,6 +110,6 @@ def _set_instance_status(deployment: Deployment) -> None:
     """Set the status of each locked instance by its operation's action."""
     # As a value for each instance, by index; see advance.abandon_pending.
     own = Operation.objects.filter(deployment=deployment, instance_id=OuterRef("pk")).order_by()
-    status = Case(*(When(action=action, then=Value(status.value)) for action, status in WHILE.items()))
+    status = Case(*(When(action=action, then=Value(status.value)) for action, status in STATUS_DURING.items()))
     held = MicroServiceInstance.objects.filter(lock_deployment=deployment, locked=True)
     held.update(status=Subquery(own.values_list(status)[:1]))

@@ -12,7 +12,7 @@ from typing import Any
 
 from messages import Message
 
-from ..status import DEPLOYMENT_ENDED, OPERATION_WENT_WRONG, DeploymentStatus, OperationStatus
+from ..status import DEPLOYMENT_ENDED, OPERATION_FAILED_STATUSES, DeploymentStatus, OperationStatus
 
 MAX_TARGETS = 1_000_000
 
@@ -130,7 +130,7 @@ class Snapshot:
 
     @property
     def failures(self) -> int:
-        return sum(self.counts.get(status, 0) for status in OPERATION_WENT_WRONG)
+        return sum(self.counts.get(status, 0) for status in OPERATION_FAILED_STATUSES)
 
     @property
     def due(self) -> int:

@@ -21,8 +21,8 @@ from microservice.status import (
     DEPLOYMENT_ENDED,
     DEPLOYMENT_TRANSITIONS,
     OPERATION_ENDED,
+    OPERATION_FAILED_STATUSES,
     OPERATION_TRANSITIONS,
-    OPERATION_WENT_WRONG,
     RETRYABLE,
     DeploymentStatus,
     OperationStatus,
@@ -92,7 +92,7 @@ class History:
         raise AssertionError("the decisions never come to rest")
 
     def failures(self) -> int:
-        return sum(status in OPERATION_WENT_WRONG for status in self.rows)
+        return sum(status in OPERATION_FAILED_STATUSES for status in self.rows)
 
     def look(self) -> None:
         flying = [self.batch[i] for i, status in enumerate(self.rows) if status in (S.RUNNING, S.UNKNOWN, S.QUEUED)]
