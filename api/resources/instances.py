@@ -1,4 +1,4 @@
-"""/services/{service}/instances/: what runs where, and what may be done with it by hand."""
+"""/services/{service}/instances/: the instances of a service, and the requests to change them."""
 
 from ipaddress import ip_address
 

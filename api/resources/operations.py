@@ -1,4 +1,4 @@
-"""/operations/{id}: one operation, and what its commands printed."""
+"""/operations/{id}: an operation, and the output of its commands."""
 
 import re
 from collections.abc import Callable, Iterator
@@ -21,9 +21,9 @@ router = Router()
 Answer = TypeVar("Answer", bound=HttpResponseBase)
 
 RANGE = re.compile(r"bytes=([0-9]{0,18})-([0-9]{0,18})\Z")
-MOST_AT_ONCE = 8 * 1024 * 1024  # bytes of one answer to ?offset=
-LONGEST_SEARCH = 200  # characters
-# Codecs whose names at IANA are others than Python's.
+MAX_CHUNK = 8 * 1024 * 1024  # bytes of one answer to ?offset=
+MAX_SEARCH_LENGTH = 200  # characters
+# The IANA names of codecs that Python names differently.
 MIME = {
     "cp932": "shift_jis",
     "cp949": "euc-kr",
@@ -34,13 +34,16 @@ MIME = {
     "cp850": "ibm850",
     "cp866": "ibm866",
 } | {f"cp{number}": f"windows-{number}" for number in range(1250, 1259)}
-DESCRIPTION = """The output as text, byte for byte as it came; the charset of `Content-Type` says how to read it: as the
-service or the host says, UTF-8, or what is recognised beyond doubt. All of it; or the bytes of a `Range`; or from
-`offset` on, with where to go on in `Next` (the same as `offset` when nothing came since; `X-Next-Offset` says it too).
-`search` answers the lines that hold a text, whatever its case, each as `offset:line`; of a line over 2,000 bytes what
-stands around the first occurrence, with dots where something is left out, and that part's offset. `X-Hits` counts every
-occurrence, and `Next` says where to go on if there are more lines, or if the search took more than a few seconds or the
-same caller began another one."""
+DESCRIPTION = """Return the output as text, with its original bytes. The charset of `Content-Type` is that of the
+service or the host, UTF-8, or what is detected beyond doubt.
+
+Without parameters the answer is the whole output; with a `Range` header, those bytes; with `offset`, the bytes from
+there on, and `Next` (also in `X-Next-Offset`) is the offset of the next request: the same where there is nothing new.
+
+`search` returns the lines that contain a text in any case, each as `offset:line`. Of a line over 2,000 bytes, the part
+around the first hit is returned, with dots where text is missing, and the offset of that part. `X-Hits` counts every
+hit. `Next` says where to continue if there are more lines, if the search took more than a few seconds, or if the same
+caller started another one."""
 
 
 @router.get("/operations/{id}", response=deployments.OperationOut, summary="Get an operation")
@@ -65,9 +68,9 @@ def get_operation(request: HttpRequest, id: base.PathId):
 def get_log(
     request: HttpRequest,
     id: base.PathId,
-    offset: int | None = Query(None, ge=0, le=2**63 - 1, description="Bytes from the start"),
-    limit: int = Query(1024 * 1024, ge=1, le=MOST_AT_ONCE, description="Bytes at most, with offset"),
-    search: str = Query("", max_length=LONGEST_SEARCH),
+    offset: int | None = Query(None, ge=0, le=2**63 - 1, description="Offset in bytes"),
+    limit: int = Query(1024 * 1024, ge=1, le=MAX_CHUNK, description="Maximum number of bytes, with offset"),
+    search: str = Query("", max_length=MAX_SEARCH_LENGTH),
 ) -> HttpResponseBase:
     operation = lookup.find_operation(caller(request), id)
     size = logs.size(operation.pk)
@@ -94,7 +97,7 @@ def get_log(
 
 
 class Download:
-    """A log on its way to a client that may take it slowly: each caller has few at once. Gives its turn back once."""
+    """The download of a log, which a client may read slowly: each caller has few at once. Closing it frees the slot."""
 
     def __init__(self, pieces: Iterator[bytes], who: str):
         if not turns.downloads.enter(who):
@@ -122,14 +125,14 @@ def _search(operation: Operation, text: str, start: int, end: int, enough: Calla
 
 
 def _line(line: tuple[int, bytes], place: tuple[int, int, bool, bool]) -> bytes:
-    """A long line is given by what stands around the occurrence, between dots."""
+    """Return `offset:line`; of a long line, the part around the hit between dots."""
     (offset, data), (_, before, more, _) = line, place
     return b"%d:%s%s%s\n" % (offset + before, b"..." if before else b"", data, b"..." if more else b"")
 
 
 def _plain(response: Answer, encoding: str) -> Answer:
-    """Output is hostile until proven otherwise: it is text, and no browser may think that it is anything else. The
-    bytes are those that came; the header says how they are to be read."""
+    """Mark the output as plain text, which no browser may interpret otherwise: it may be hostile. The bytes are the
+    original ones; the header names their charset."""
     response["Content-Type"] = f"text/plain; charset={MIME.get(encoding, encoding or 'utf-8')}"
     response["X-Content-Type-Options"] = "nosniff"
     response["Content-Security-Policy"] = "sandbox; default-src 'none'"

@@ -1,4 +1,4 @@
-"""/services/: services and how each is deployed."""
+"""/services/: services and how each is built and deployed."""
 
 from django.http import HttpRequest, HttpResponse
 from ninja import Router, Status
@@ -63,7 +63,7 @@ def delete_service(request: HttpRequest, service: str):
 
 
 def serialize(who: Caller, service: MicroService) -> base.ServiceOut:
-    """A service as the API gives it: of its secrets the names, of its environment what this caller may see."""
+    """Return a service: of its secrets the names, of its environment the values that the caller may see."""
     own = {"team", "environment", "build_url", "has_build_password", "has_build_key"}
     own |= {*secrets.MAPS, *(f"{name}_changed" for name in secrets.MAPS)}
     return base.ServiceOut.model_construct(

@@ -1,4 +1,4 @@
-"""/services/{service}/versions/: versions, and the packages they consist of."""
+"""/services/{service}/versions/: versions and their packages."""
 
 from collections.abc import Callable, Iterable
 
@@ -157,8 +157,8 @@ def put_package(request: HttpRequest, service: str, id: base.PathId):
 
 
 def _again(request: HttpRequest, service: MicroService) -> Callable[[], object]:
-    """Asks once more whether the caller may publish: a package that came for hours is none of somebody's who was shut
-    out meanwhile."""
+    """Return a function that checks again that the caller may publish: an upload may take hours, and the account may be
+    deactivated meanwhile."""
 
     def ask() -> None:
         who = caller_of(request)
@@ -170,13 +170,13 @@ def _again(request: HttpRequest, service: MicroService) -> Callable[[], object]:
 
 
 def count_instances(versions: Iterable[MicroServiceVersion]) -> dict[int, int]:
-    """{version id: instances that run it}, in one statement; versions that run nowhere are not in it."""
+    """Return {version id: number of instances that run it}, in one statement, without versions that run nowhere."""
     rows = MicroServiceInstance.objects.filter(version__in=[version.pk for version in versions])
     return dict(rows.order_by().values_list("version").annotate(Count("pk")))
 
 
 def serialize(version: MicroServiceVersion, instances: int) -> base.VersionOut:
-    """A version as the API gives it."""
+    """Return a version as the API shows it."""
     own = set(base.VersionOut.model_fields) - {"status_str", "instances", "build_detail", "build_detail_params"}
     return base.VersionOut.model_construct(
         **{name: getattr(version, name) for name in own},

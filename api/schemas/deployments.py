@@ -161,7 +161,7 @@ class OperationList(ListPage):
 
 
 def instance(row: MicroServiceInstance) -> InstanceOut:
-    """Needs service, host, both versions and the lock's deployment loaded."""
+    """Return an instance. Load the service, the host, both versions and the deployment of the lock first."""
     service, version, previous = row.microservice, row.version, row.previous_version
     same = (
         "id",
@@ -195,7 +195,7 @@ def instance(row: MicroServiceInstance) -> InstanceOut:
 
 
 def deployment(row: Deployment, counts: Mapping[str, int]) -> DeploymentOut:
-    """Needs service and both versions loaded."""
+    """Return a deployment. Load the service and both versions first."""
     same = (
         "id",
         "action",
@@ -223,7 +223,7 @@ def deployment(row: Deployment, counts: Mapping[str, int]) -> DeploymentOut:
 
 
 def operation(row: Operation) -> OperationOut:
-    """Needs host, both versions and steps loaded."""
+    """Return an operation. Load the host, both versions and the steps first."""
     same = (
         "id",
         "deployment_id",
