@@ -8,7 +8,7 @@ from console.queries.services import hosts_without
 from microservice.models import MicroServiceInstance
 from microservice.status import DeploymentStatus, InstanceStatus, OperationStatus
 from tests import factories
-from tests.microservice.deployments.requests import end_all, install, preview_install
+from tests.microservice.deployments.requests import end_all, install, other, preview_install
 from tests.microservice.test_execution import world  # noqa: F401 - a fixture
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.found("removal")]
@@ -22,7 +22,7 @@ def failed(shop, monkeypatch):
     service, (one, two, *_), _ = shop
     host = factories.hosts(1, prefix="new")[0]
     made = install(ANN, one, [host.pk], port=8080, tag="a")
-    end_all(made, OperationStatus.UNDONE, error="start failed")
+    end_all(made, OperationStatus.UNDONE, error=other("start failed"))
     return service, one, two, host, MicroServiceInstance.objects.get(host=host)
 
 

@@ -8,7 +8,7 @@ from microservice.deployments import actions
 from microservice.models import MicroServiceInstance, Operation
 from microservice.status import Action, DeploymentStatus, InstanceStatus, OperationStatus
 from tests import factories
-from tests.microservice.deployments.requests import ANN, end_all, install, send
+from tests.microservice.deployments.requests import ANN, end_all, install, other, send
 
 pytestmark = pytest.mark.django_db
 
@@ -55,7 +55,7 @@ def test_success_changes_version(shop):
 
 def test_failure_keeps_version(shop):
     deployment = send(shop)
-    end_all(deployment, OperationStatus.UNDONE, error="the check said no")
+    end_all(deployment, OperationStatus.UNDONE, error=other("the check said no"))
     assert deployment.status == DeploymentStatus.FAILED
     assert {(row.version_id, row.locked, row.status) for row in MicroServiceInstance.objects.all()} == {
         (shop.versions[1].pk, False, InstanceStatus.UPGRADE_FAILED)
