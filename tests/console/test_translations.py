@@ -19,6 +19,8 @@ from django.utils import translation
 from access.callers import SCOPES
 from access.roles import Role
 from asset.models import Credential
+from console.queries import deployments, hosts, services
+from console.templatetags.console import HISTORY_ACTIONS
 from messages.terms import TERMS
 from microservice import status
 from microservice.models import Deployment, MicroService
@@ -78,20 +80,23 @@ def test_catalogues_are_up_to_date(fresh_catalogues: Path, name: str) -> None:
 
 
 def test_every_word_of_the_api_is_a_term() -> None:
-    """Labels of the enums, scopes, roles; actions, subjects and fields that the history records."""
+    """Labels of the enums, scopes, filters; actions, subjects and fields that the history records."""
     enums = [value for value in vars(status).values() if isinstance(value, type) and issubclass(value, Choices)]
     enums += [Role, Credential.Kind, MicroService.Language, MicroService.Origin]
     words = {str(label) for enum in enums for label in enum.labels} | set(SCOPES) | recorded_words()
+    words |= {*HISTORY_ACTIONS, *hosts.STATES, *deployments.STATUS_FILTERS, *services.INSTANCE_STATES}
     assert len(words) > 80
     assert sorted(word for word in words if word.replace(" ", "_") not in TERMS) == []
 
 
 def recorded_words() -> set[str]:
-    """Every literal action, subject and field name in a call of `record` or `record_alike`."""
+    """Every literal action, subject and field name in a call of `record` or `record_alike`, and what is not found."""
     words = set()
     packages = {Path(app.path) for app in apps.get_app_configs() if Path(app.path).is_relative_to(ROOT)}
     for path in (path for package in packages for path in package.rglob("*.py") if "migrations" not in path.parts):
         for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Call) and _name(node.func) == "not_found":
+                words |= {one.value for one in node.args if isinstance(one, ast.Constant)}
             if isinstance(node, ast.Call) and _name(node.func) in ("record", "record_alike"):
                 values = [keyword.value for keyword in node.keywords if keyword.arg in ("before", "after")]
                 values += node.args[4:6]
