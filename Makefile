@@ -23,7 +23,7 @@ security: .venv/installed-dev  ## attacks a production-like instance, and prints
 
 fuzz: .venv/installed-dev  ## FUZZ_ARCHIVES (1000000) bent archives: what is written of them is what every tar reads
 	@scripts/test-packages
-	@FUZZ_ARCHIVES=$${FUZZ_ARCHIVES:-1000000} $(PYTHON_ENV) -m pytest -q -s tests/packages/test_fuzz.py
+	@FUZZ_ARCHIVES=$${FUZZ_ARCHIVES:-1000000} $(PYTHON_ENV) -m pytest -q -s tests/microservice/packages/test_fuzz.py
 
 mutants: .venv/installed-dev  ## takes each protection out, one by one: a test must fail
 	@scripts/test-packages

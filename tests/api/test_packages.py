@@ -344,7 +344,7 @@ def test_a_conflict_says_which_files_differ_and_how_many(api, version, store):
 def test_accepts_a_retry_in_another_format(api, version, store):
     import lzma
 
-    from tests.packages import zips
+    from tests.microservice.packages import zips
 
     first = put(api, version, packed(entry("a", b"x"), entry("bin/run", b"y", mode=0o755))).json()
     made_again = (

@@ -18,7 +18,7 @@ from bench.line import Line
 from bench.results import KEYS, LIMIT, PRODUCT, REVERT, Finding, Row, figures, summary
 from bench.tell import Figure
 from deployer.engine import program
-from deployer.engine.journal import Kind, Reader, Result
+from deployer.engine.journal import JournalReader, Kind, Result
 from microservice import atoms
 from microservice.models import Deployment, MicroServiceInstance, MicroServiceVersion, Step
 from microservice.status import Action
@@ -160,7 +160,7 @@ def test_a_simulated_host_says_what_a_host_says_on_which_every_step_goes_well(db
     (instance,) = factories.instances(old, factories.hosts())
     atom = atoms.atom_of(atoms.spec_of(old.microservice), instance, Action.UPGRADE, old, new)
     run = program.Run(operation=1, fence=1, atom=atom, nonce="abc")
-    events = Reader("abc").feed(simulated.journal(program.start(run).decode()))
+    events = JournalReader("abc").feed(simulated.journal(program.start(run).decode()))
     assert events[-1].kind is Kind.END and events[-1].result is Result.DONE
     assert [one.step for one in events if one.kind is Kind.DONE] == [step.name for step in atom.steps]
 

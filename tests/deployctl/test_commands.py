@@ -79,7 +79,7 @@ def test_a_version_is_published_and_the_same_again_changes_nothing(ctl, tmp_path
 
 @pytest.mark.found("packages")
 def test_a_zip_is_published_and_other_content_names_what_differs(ctl, tmp_path):
-    from tests.packages import zips
+    from tests.microservice.packages import zips
 
     factories.service("shop")
     package = tmp_path / "shop.zip"

@@ -38,7 +38,7 @@ def ids(subscriber, count, seconds=5):
     return found
 
 
-def test_each_watcher_gets_what_it_wants_once_and_in_order(one):
+def test_delivers_wanted_events_in_order(one):
     mine, other = factories.running(), factories.running(name="other")
     everything = one.join()
     only_mine = one.join(lambda item: item.deployment_id == mine.pk)
@@ -48,7 +48,7 @@ def test_each_watcher_gets_what_it_wants_once_and_in_order(one):
     assert only_mine.next(0.1) is None
 
 
-def test_an_item_says_which_service_it_is_about(one):
+def test_event_has_its_service(one):
     deployment = factories.running()
     subscriber = one.join()
     factories.event(deployment, "operation", status="running")
@@ -56,7 +56,7 @@ def test_an_item_says_which_service_it_is_about(one):
     assert (item.service_id, item.kind, item.data) == (deployment.microservice_id, "operation", {"status": "running"})
 
 
-def test_what_happened_before_somebody_joined_is_not_handed_out(one):
+def test_begins_with_new_events(one):
     deployment = factories.running()
     factories.event(deployment)
     subscriber = one.join()
@@ -64,7 +64,7 @@ def test_what_happened_before_somebody_joined_is_not_handed_out(one):
     assert ids(subscriber, 1) == [later.pk]
 
 
-def test_who_reads_too_slowly_is_let_go_and_the_others_are_not(one, monkeypatch):
+def test_drops_slow_subscriber(one, monkeypatch):
     monkeypatch.setattr(event_stream, "QUEUE_SIZE", 10)
     deployment = factories.running()
     slow = one.join()
@@ -80,7 +80,7 @@ def test_who_reads_too_slowly_is_let_go_and_the_others_are_not(one, monkeypatch)
     assert time.monotonic() - started < within(1)
 
 
-def test_beyond_the_slots_there_is_no_room_until_somebody_leaves(one):
+def test_rejects_subscriber_without_slot(one):
     subscribers = [one.join() for _ in range(3)]
     with pytest.raises(event_stream.TooManyStreams):
         one.join()
@@ -92,7 +92,7 @@ def test_beyond_the_slots_there_is_no_room_until_somebody_leaves(one):
         one.join()
 
 
-def test_nothing_is_read_while_nobody_watches(one):
+def test_reads_nothing_without_subscribers(one):
     subscriber = one.join()
     thread = one._thread
     subscriber.close()
@@ -103,7 +103,7 @@ def test_nothing_is_read_while_nobody_watches(one):
     assert ids(again, 1) == [made.pk]
 
 
-def test_joining_and_leaving_at_once_never_leaves_a_watcher_without_a_reader(one):
+def test_concurrent_join_and_leave(one):
     deployment = factories.running()
     one.slots = 1000
     for _ in range(30):
@@ -114,7 +114,7 @@ def test_joining_and_leaving_at_once_never_leaves_a_watcher_without_a_reader(one
         subscriber.close()
 
 
-def test_a_hundred_watchers_cost_as_many_queries_as_one(one, monkeypatch):
+def test_many_subscribers_cost_one_reader(one, monkeypatch):
     deployment = factories.running()
     one.slots = 1000
     looks = []
@@ -128,7 +128,7 @@ def test_a_hundred_watchers_cost_as_many_queries_as_one(one, monkeypatch):
     assert 3 <= len(looks) <= 25
 
 
-def test_who_only_waits_for_an_answer_need_not_wait_for_the_usual_look(one):
+def test_eager_subscriber_is_polled_faster(one):
     """Also where the broadcaster is asleep already when it comes."""
     deployment = factories.running()
     one.poll_interval = 30
@@ -144,7 +144,7 @@ def test_who_only_waits_for_an_answer_need_not_wait_for_the_usual_look(one):
     eager.close()
 
 
-def test_a_database_that_fails_once_ends_no_ones_watch(one, monkeypatch):
+def test_survives_database_errors(one, monkeypatch):
     from django.db import OperationalError
 
     deployment = factories.running()
@@ -162,7 +162,7 @@ def test_a_database_that_fails_once_ends_no_ones_watch(one, monkeypatch):
     assert not failures
 
 
-def test_events_of_writers_at_the_same_time_come_without_gap_or_double(one):
+def test_concurrent_writers_lose_nothing(one):
     deployment = factories.running()
     subscriber = one.join()
 
@@ -183,7 +183,7 @@ def test_events_of_writers_at_the_same_time_come_without_gap_or_double(one):
     assert found == sorted(set(found)) and len(found) == 160
 
 
-def test_what_is_changed_without_a_deployment_is_told_too_and_a_request_to_deploy_is_not_told_twice(one):
+def test_changes_without_deployment(one):
     service, host = factories.running().microservice, factories.hosts(1)[0]
     subscriber = one.join()
     record(SYSTEM, "deploy", "deployment", None, service=service)
@@ -199,7 +199,7 @@ def test_what_is_changed_without_a_deployment_is_told_too_and_a_request_to_deplo
     assert ids(subscriber, 1) == [made.pk]
 
 
-def test_a_change_that_is_committed_behind_a_later_one_is_told_all_the_same(one):
+def test_out_of_order_commits(one):
     """On SQLite the second waits for the first; on PostgreSQL it does not, and its row has the higher id."""
     service = factories.running().microservice
     subscriber, overtaken, over = one.join(), threading.Event(), threading.Event()
@@ -224,7 +224,7 @@ def test_a_change_that_is_committed_behind_a_later_one_is_told_all_the_same(one)
         assert first.data["action"] == "quick"
 
 
-def test_a_change_whose_process_died_right_after_its_commit_is_told_by_the_sweep(one, monkeypatch):
+def test_sweep_publishes_after_crash(one, monkeypatch):
     service = factories.running().microservice
     subscriber = one.join()
     with monkeypatch.context() as dead:
@@ -235,7 +235,7 @@ def test_a_change_whose_process_died_right_after_its_commit_is_told_by_the_sweep
     assert subscriber.next(5).data["action"] == "change"
 
 
-def test_events_about_no_deployment_go_after_a_day_but_never_the_newest_of_all():
+def test_prunes_old_events_but_the_newest():
     long_ago = timezone.now() - timedelta(days=2)
     running = factories.running(1, "shop")
     of_deployment = set(Event.objects.filter(deployment=running).values_list("pk", flat=True))
@@ -248,7 +248,7 @@ def test_events_about_no_deployment_go_after_a_day_but_never_the_newest_of_all()
     assert old not in left and {new, last} | of_deployment <= left
 
 
-def test_one_caller_has_so_many_slots_and_no_more():
+def test_limits_slots_per_account():
     made = event_stream.Broadcaster(slots=6, poll_interval=0.02, per_account=2)
     mine = [made.join(account="vera") for _ in range(2)]
     with pytest.raises(event_stream.TooManyStreams):
@@ -260,7 +260,7 @@ def test_one_caller_has_so_many_slots_and_no_more():
         one.close()
 
 
-def test_whoever_has_fewer_gets_a_slot_of_who_has_most():
+def test_largest_account_gives_up_a_slot():
     made = event_stream.Broadcaster(slots=4, poll_interval=0.02)
     greedy = [made.join(account="vera") for _ in range(4)]
     alice = made.join(account="alice")
@@ -277,7 +277,7 @@ def test_whoever_has_fewer_gets_a_slot_of_who_has_most():
     assert made.subscriber_count == 0
 
 
-def test_streams_leave_threads_to_what_is_short():
+def test_leaves_threads_for_short_requests():
     long = Turns(2)
     made = event_stream.Broadcaster(slots=4, poll_interval=0.02, turns=long)
     held = [made.join(), made.join()]

@@ -193,7 +193,7 @@ def test_lists_instances(admin):
         locked=True, lock_deployment=deployment, last_operation=deployment.operations.first()
     )
     page = admin.get("/services/shop/instances/").content.decode()
-    assert "by somebody" in page and "locked" in page and f"/operations/{deployment.operations.first().pk}/" in page
+    assert "by ann" in page and "locked" in page and f"/operations/{deployment.operations.first().pk}/" in page
 
 
 def test_starts_and_ends_maintenance(admin):

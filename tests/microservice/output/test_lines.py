@@ -32,7 +32,7 @@ def texts(window: lines.Window) -> list[bytes]:
     return [line for _, line in window.lines]
 
 
-def test_lines_and_offsets_say_the_same_wherever_the_pieces_were_cut(operation):
+def test_lines_match_offsets_for_every_cut(operation):
     expected = [b"line %d" % number * (number % 4) for number in range(1, 200)]
     whole = factories.output(operation, *pieces(b"\n".join(expected) + b"\n", 9))
     at = 0
@@ -44,7 +44,7 @@ def test_lines_and_offsets_say_the_same_wherever_the_pieces_were_cut(operation):
     assert at == len(whole)
 
 
-def test_windows_follow_each_other_without_gap_or_double(operation):
+def test_windows_are_contiguous(operation):
     expected = [b"%d" % number for number in range(1, 1001)]
     factories.output(operation, *pieces(b"\n".join(expected), 40))
     seen, following = [], 1
@@ -59,7 +59,7 @@ def test_windows_follow_each_other_without_gap_or_double(operation):
     assert texts(lines.window(operation.pk, 5000, whole=True)) == []
 
 
-def test_a_line_of_a_megabyte_takes_one_place_and_hides_nothing_behind_it(operation):
+def test_long_line_hides_nothing(operation):
     factories.output(operation, b"first\n", *[b"x" * 65536] * 16, b"\nlast\n")
     first = lines.window(operation.pk, 1, whole=True)
     assert first.next == 2
@@ -68,7 +68,7 @@ def test_a_line_of_a_megabyte_takes_one_place_and_hides_nothing_behind_it(operat
     assert texts(lines.window(operation.pk, 3, whole=True)) == [b"last"]
 
 
-def test_a_jump_in_a_million_lines_reads_a_handful_of_pieces(operation):
+def test_jump_reads_few_rows(operation):
     block = b"".join(b"line of a long log, number %06d of its block\n" % number for number in range(1300))
     factories.output(operation, *[block] * 770)  # 1,001,000 lines in 45 MB
     assert lines.count(operation.pk) == 1_001_000
@@ -82,18 +82,18 @@ def test_a_jump_in_a_million_lines_reads_a_handful_of_pieces(operation):
     assert found.hits == 770 and [end + 1 for end in found.ends[:2]] == [778, 2078]
 
 
-def test_a_search_numbers_its_lines_also_behind_lines_without_end(operation):
+def test_search_numbers_lines_after_long_lines(operation):
     factories.output(operation, *pieces(b"a\nb hit\n" + b"y" * 200_000 + b"hit\nc\nd Hit hit\n", 50_000))
     found = logs.search(operation.pk, "hit", 0, logs.size(operation.pk))
     assert found.hits == 4 and [end + 1 for end in found.ends] == [2, 3, 5]
 
 
-def test_words_of_trouble_are_found(operation):
+def test_finds_error_words(operation):
     factories.output(operation, b"all well\nERROR: no room\nit Failed\npermission denied\nfine\n")
     assert [end + 1 for end in error_lines.search(operation).ends] == [2, 3, 4]
 
 
-def test_what_the_failed_step_printed_last_counts_as_trouble_and_what_the_undo_printed_does_not(operation):
+def test_finds_last_lines_of_failed_step(operation):
     before, own, undo = b"well\nrefused once\n", b"x\n" * 60 + b"half a ", b"line\nall is well again\n"
     factories.output(operation, before + own + undo)
     operation.error_step = "start"
@@ -113,7 +113,7 @@ def test_what_the_failed_step_printed_last_counts_as_trouble_and_what_the_undo_p
     assert error_lines.of_failed_step(operation) is None
 
 
-def test_what_is_written_while_it_happens_has_its_line_numbers(operation):
+def test_live_output_has_line_numbers(operation):
     from worker.progress import Progress, write_progress
 
     progress = Progress(operation)

@@ -93,7 +93,7 @@ def compare(packages: dict[int, bytes]) -> None:
 
 
 @pytest.mark.timeout(600 + COUNT / 20)
-def test_what_we_write_is_what_every_tar_reads():
+def test_every_tar_reads_the_result():
     accepted = refused = different = 0
     written: set[bytes] = set()
     batch: dict[int, bytes] = {}

@@ -36,7 +36,7 @@ def version(service, name: str, path: str, status=BuildStatus.SUCCESS, sha256="a
     )
 
 
-def test_the_migration_takes_foreign_paths_away_and_says_so(capsys):
+def test_migration_removes_foreign_paths(capsys):
     red, blue = factories.service("red"), factories.service("blue")
     own = version(red, "1.0", "red/1.0.tar.gz")
     stolen = version(blue, "1.0", "red/1.0.tar.gz")
@@ -70,7 +70,7 @@ def uploaded_before(name: str, data: bytes, service=None) -> MicroServiceVersion
     return version(service, name, path, sha256=hashlib.sha256(data).hexdigest())
 
 
-def test_packages_from_before_are_written_anew_on_request(store):  # noqa: F811
+def test_command_rewrites_old_packages(store):  # noqa: F811
     one = uploaded_before("1.0", GOOD)
     bad = uploaded_before("2.0", HOSTILE["a link up"], one.microservice)
     gone = version(one.microservice, "3.0", "shop/gone.tar.gz")

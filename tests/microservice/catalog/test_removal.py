@@ -30,7 +30,7 @@ def in_use(version) -> Problem:
     return caught.value
 
 
-def test_a_version_goes_with_its_package_and_history_keeps_its_name(shop):
+def test_removes_package_and_keeps_history(shop):
     service, (_, running, _, last), instances = shop
     path = storage.default_storage.save("shop/4.0.tar.gz", ContentFile(b"package"))
     MicroServiceVersion.objects.filter(pk=last.pk).update(file_path=path)
@@ -46,7 +46,7 @@ def test_a_version_goes_with_its_package_and_history_keeps_its_name(shop):
     assert History.objects.filter(action="delete").count() == 1
 
 
-def test_its_name_can_be_used_again_for_another_version(shop):
+def test_name_is_free_again(shop):
     service, (*_, last), _ = shop
     catalog.delete_version(ADMIN, last)
     again, is_new = catalog.create_version(ADMIN, service, {"version": "4.0"})
@@ -54,7 +54,7 @@ def test_its_name_can_be_used_again_for_another_version(shop):
 
 
 @pytest.mark.parametrize(("field", "words"), [("version", "it runs on host1"), ("previous_version", "be reverted to")])
-def test_where_it_runs_or_may_be_reverted_to_is_named(shop, field, words):
+def test_rejects_version_in_use(shop, field, words):
     _, (one, *_), (first, *_) = shop
     MicroServiceInstance.objects.filter(pk=first.pk).update(**{field: one})
     problem = in_use(one)
@@ -62,7 +62,7 @@ def test_where_it_runs_or_may_be_reverted_to_is_named(shop, field, words):
     assert problem.errors[0]["instance_id"] == first.pk and problem.errors[0]["host_id"] == first.host_id
 
 
-def test_what_is_under_way_with_it_or_may_be_retried_is_named(shop):
+def test_rejects_version_of_open_or_failed_operation(shop):
     _, (_, _, third, last), instances = shop
     made = factories.deployment(instances[:1], third)
     assert f"deployment {made.pk}" in in_use(third).detail
@@ -73,12 +73,12 @@ def test_what_is_under_way_with_it_or_may_be_retried_is_named(shop):
     assert "can be retried" in in_use(last).detail
 
 
-def test_a_version_that_is_being_built_is_not_deleted(shop):
+def test_rejects_version_being_built(shop):
     version = factories.versions(shop.service, 1, BuildStatus.BUILDING)[0]
     assert "being built" in in_use(version).detail
 
 
-def test_nothing_goes_to_a_deleted_version_by_a_retry_or_a_revert_of_an_old_deployment(shop):
+def test_retry_and_revert_reject_deleted_version(shop):
     _, (one, two, three, _), instances = shop
     old = factories.deployment(instances[:1], three, DeploymentStatus.FAILED, OperationStatus.UNDONE)
     back = factories.deployment(instances[1:2], two, DeploymentStatus.SUCCEEDED, OperationStatus.SUCCEEDED)
@@ -92,7 +92,7 @@ def test_nothing_goes_to_a_deleted_version_by_a_retry_or_a_revert_of_an_old_depl
     assert Deployment.objects.count() == 2
 
 
-def test_versions_are_deleted_on_their_page(shop, admin_client):
+def test_deletes_version_on_its_page(shop, admin_client):
     _, (one, two, *_), _ = shop
     page = admin_client.get(f"/services/shop/versions/{one.pk}/").content.decode()
     assert 'id="sure-delete"' in page and "permanently removed from the store" in page
@@ -103,7 +103,7 @@ def test_versions_are_deleted_on_their_page(shop, admin_client):
     assert not MicroServiceVersion.objects.filter(pk=one.pk).exists()
 
 
-def test_a_service_is_deleted_on_its_page_when_its_name_is_typed(shop, admin_client):
+def test_deletes_service_on_its_page(shop, admin_client):
     service, (*_, last), instances = shop
     factories.deployment(instances[:1], last, DeploymentStatus.FAILED, OperationStatus.UNDONE)
     page = admin_client.get("/services/shop/settings/").content.decode()
@@ -121,7 +121,7 @@ def test_a_service_is_deleted_on_its_page_when_its_name_is_typed(shop, admin_cli
     assert History.objects.filter(action="delete", subject="service", subject_name="shop").exists()
 
 
-def test_a_request_toward_a_version_that_is_being_deleted_waits_and_is_refused(shop):
+def test_request_waits_for_concurrent_delete(shop):
     """What was looked at before the transaction may be gone in it: a package that is gone is never on its way."""
     _service, (_, running, _, last), _ = shop
     held, go, told = threading.Event(), threading.Event(), []
@@ -151,7 +151,7 @@ def test_a_request_toward_a_version_that_is_being_deleted_waits_and_is_refused(s
     assert told == ["version_deleted"] and not Deployment.objects.exists()
 
 
-def test_requests_toward_one_version_do_not_wait_for_each_other(shop):
+def test_requests_to_one_version_run_in_parallel(shop):
     if not connection.features.has_select_for_update:
         return  # there is one writer anyway
     _, (_, _, _, last), _ = shop

@@ -30,20 +30,20 @@ def cut(data: bytes, *, seed: int, longest: int = 7) -> list[bytes]:
     return pieces
 
 
-def test_every_stretch_of_the_output_is_what_was_written(operation):
+def test_reads_every_range(operation):
     whole = factories.output(operation, *cut(bytes(range(256)) * 2, seed=1))
     assert logs.size(operation.pk) == len(whole) == 512
     for start, end in [(0, 512), (0, 1), (511, 512), (5, 5), (100, 300), (3, 4), (17, 511)]:
         assert b"".join(logs.read(operation.pk, start, end)) == whole[start:end]
 
 
-def test_an_operation_without_output_has_size_nought(operation):
+def test_empty_output(operation):
     assert logs.size(operation.pk) == 0
     assert list(logs.read(operation.pk, 0, 0)) == []
     assert logs.search(operation.pk, "x", 0, 0) == logs.SearchResult()
 
 
-def test_other_operations_output_is_never_read(operation):
+def test_reads_only_its_operation(operation):
     other = factories.running(name="other").operations.get()
     factories.output(other, b"secret of another")
     factories.output(operation, b"mine")
@@ -51,14 +51,14 @@ def test_other_operations_output_is_never_read(operation):
     assert logs.search(operation.pk, "another", 0, 4).hits == 0
 
 
-def test_bytes_that_never_came_keep_their_place(operation):
+def test_missing_bytes_become_spaces(operation):
     factories.output(operation, b"head")
     factories.output(operation, b"tail", start=10)
     assert b"".join(logs.read(operation.pk, 0, 14)) == b"head      tail"
     assert b"".join(logs.read(operation.pk, 6, 12)) == b"    ta"
 
 
-def test_a_search_counts_hits_that_lie_over_the_borders_of_pieces(operation):
+def test_search_finds_hits_across_rows(operation):
     text = b"An error here\nno\nERROR and Error again\nerr\nor\n" * 20
     for seed in range(5):
         operation.output.all().delete()
@@ -70,20 +70,20 @@ def test_a_search_counts_hits_that_lie_over_the_borders_of_pieces(operation):
         assert len(found.lines) == 40
 
 
-def test_a_search_is_literal(operation):
+def test_search_is_literal(operation):
     whole = factories.output(operation, b"a.c abc (x|y)* [z] $HOME\\n %s\n")
     for text in (".", "(x|y)*", "[z]", "$HOME\\n", "%s"):
         assert logs.search(operation.pk, text, 0, len(whole)).hits == 1, text
 
 
-def test_a_search_knows_the_case_of_other_scripts(operation):
+def test_search_ignores_case_of_other_scripts(operation):
     whole = factories.output(operation, "Ärger ärger ÄRGER\nΔΈΛΤΑ δέλτα\n中文\n".encode())
     assert logs.search(operation.pk, "ärger", 0, len(whole)).hits == 3
     assert logs.search(operation.pk, "ΔΈΛΤΑ", 0, len(whole)).hits == 2
     assert logs.search(operation.pk, "中文", 0, len(whole)).hits == 1
 
 
-def test_a_line_without_an_end_is_searched_whole(operation):
+def test_search_covers_long_line(operation):
     line = (b"." * 997 + b"needle") * 300
     whole = factories.output(operation, *cut(line, seed=3, longest=40_000))
     found = logs.search(operation.pk, "NEEDLE", 0, len(whole))
@@ -91,7 +91,7 @@ def test_a_line_without_an_end_is_searched_whole(operation):
     assert all(len(text) <= logs.MAX_LINE_BYTES for _, text in found.lines)
 
 
-def test_a_hit_that_is_cut_in_a_line_without_an_end_is_one_hit(operation):
+def test_hit_across_cut_counts_once(operation):
     for whole_first in range(len(b"needle") + 1):
         operation.output.all().delete()
         first, second = b"needle"[:whole_first], b"needle"[whole_first:]
@@ -99,7 +99,7 @@ def test_a_hit_that_is_cut_in_a_line_without_an_end_is_one_hit(operation):
         assert logs.search(operation.pk, "Needle", 0, len(text)).hits == 2, whole_first
 
 
-def test_beyond_the_room_lines_are_counted_and_the_next_is_named(operation):
+def test_search_counts_hits_beyond_limit(operation):
     whole = factories.output(operation, b"hit\nmiss\nhit\nhit hit\n")
     found = logs.search(operation.pk, "hit", 0, len(whole), limit=2)
     assert (found.hits, len(found.lines), found.next_offset) == (4, 2, 13)
@@ -107,7 +107,7 @@ def test_beyond_the_room_lines_are_counted_and_the_next_is_named(operation):
     assert (rest.hits, rest.next_offset) == (2, None)
 
 
-def test_a_long_log_passes_through_in_pieces(operation):
+def test_long_log_is_read_in_pieces(operation):
     piece = b"x" * 128 * 1024 + b"y\n" + b"z" * 128 * 1024 + b"\n"
     for number in range(64):
         factories.output(operation, piece, start=number * len(piece))
@@ -121,14 +121,14 @@ def test_a_long_log_passes_through_in_pieces(operation):
     assert peak < 8 * 1024 * 1024
 
 
-def test_many_hits_in_one_line_cost_one_look_each(operation):
+def test_many_hits_in_one_line_are_cheap(operation):
     whole = factories.output(operation, b"a" * 300_000 + b"\n")
     started = time.monotonic()
     assert logs.search(operation.pk, "a", 0, len(whole)).hits == 300_000
     assert time.monotonic() - started < within(3)
 
 
-def test_a_search_that_is_cut_says_where_to_go_on_and_nothing_is_lost(operation):
+def test_interrupted_search_can_continue(operation):
     lines = [b"hit %d\n" % n if n % 7 == 0 else b"line %d\n" % n for n in range(3000)]
     whole = b"".join(lines)
     factories.output(operation, *[whole[n : n + 1000] for n in range(0, len(whole), 1000)])
@@ -140,7 +140,7 @@ def test_a_search_that_is_cut_says_where_to_go_on_and_nothing_is_lost(operation)
     assert hits == len([line for line in lines if line.startswith(b"hit")]) and parts > 10
 
 
-def test_a_newer_search_of_a_caller_ends_the_older_one():
+def test_newer_search_ends_older_one():
     with searching.search_slot("vera") as first:
         assert not first()
         with searching.search_slot("alice") as other, searching.search_slot("vera") as second:
@@ -149,14 +149,14 @@ def test_a_newer_search_of_a_caller_ends_the_older_one():
         assert not again()
 
 
-def test_a_search_ends_after_some_seconds(monkeypatch):
+def test_search_times_out(monkeypatch):
     monkeypatch.setattr(searching, "SEARCH_TIMEOUT", 0.05)
     with searching.search_slot("vera") as enough:
         time.sleep(0.1)
         assert enough()
 
 
-def test_only_some_search_at_once():
+def test_rejects_search_without_slot():
     with ExitStack() as taken:
         for n in range(searching.slots.limit):
             taken.enter_context(searching.search_slot(f"user {n}"))
