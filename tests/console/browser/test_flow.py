@@ -65,7 +65,7 @@ def test_from_publishing_through_canary_pause_failure_and_retry_to_the_revert(vi
     expect(page.get_by_label("Attempts side by side")).to_contain_text("attempt 2")
 
     page.goto(greeter.dialog(3, "revert"))
-    page.locator(f"#dest-{greeter.ids[1]}").check()
+    page.locator(f"#dest_version-{greeter.ids[1]}").check()
     confirm(page, rf"Revert 4 hosts from {version_name(3)} to {version_name(1)}")
     is_in(page, "succeeded", "4 of 4 hosts done")
 
@@ -81,7 +81,7 @@ def test_every_flow_by_keyboard_alone_and_the_keys_can_be_turned_off(visit, gree
     page.goto("/?q=greeter")
     page.keyboard.press("u")
     page.wait_for_url("**/upgrade/")
-    page.locator(f"#dest-{greeter.ids[2]}").focus()
+    page.locator(f"#dest_version-{greeter.ids[2]}").focus()
     page.keyboard.press("Space")
     expect(page.locator("#confirm")).to_have_text(re.compile(version_name(2)))
     page.locator("#confirm").focus()
