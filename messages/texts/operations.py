@@ -28,12 +28,12 @@ _CODES: dict[str, Text] = {
     "slow_shell": Text(
         _("{where} accepted the login, but its login shell started no command within {seconds} s."),
         _("Check the shell’s start-up files: /etc/profile, ~/.profile, ~/.bashrc. The next attempt waits longer."),
-        _("The login shell on the host takes very long to start."),
+        _("The login shell on the host starts very slowly."),
     ),
     "no_common_algorithm": Text(
         _("{where} and this system have no SSH algorithm in common: {gaps}."),
         _("{remedy}"),
-        _("The host and this system have no SSH algorithm in common."),
+        _("The host and Deployer have no SSH algorithm in common."),
     ),
     "too_old": Text(
         _("{where} does not speak version 2 of SSH."),
@@ -48,7 +48,7 @@ _CODES: dict[str, Text] = {
     "key_changed": Text(
         _("{where} offers another host key than the pinned one: pinned {pinned}, offered {offered}. Nothing was sent."),
         _("Compare both fingerprints on the host itself. If the host was reinstalled, trust the new key."),
-        _("The host has another key than the one that was trusted."),
+        _("The host’s key differs from the trusted one."),
     ),
     "auth_refused": Text(
         _("{where} rejected the login of {username}: {reason}."),
@@ -74,8 +74,8 @@ _CODES: dict[str, Text] = {
     ),
     "overdue": Text(
         _("The host did not end the run within {seconds} s, longer than all limits of its steps together."),
-        _("Check the host for processes of this operation that are still running, then retry."),
-        _("The host did not end the run in the time that all its steps have together."),
+        _("Check the host for processes of this operation that still run, then retry."),
+        _("The host did not finish within the time limits of all steps together."),
     ),
     # Something else answered in place of the program
     "not_run": Text(
@@ -110,14 +110,14 @@ _CODES: dict[str, Text] = {
         _("The host does not accept logins at the moment."),
     ),
     "limited_shell": Text(
-        _("The user’s shell on the host runs only certain commands."),
+        _("The user’s shell on the host is restricted."),
         _("Give the user a POSIX shell, or choose another user."),
-        _("The user’s shell on the host runs only certain commands."),
+        _("The user’s shell on the host is restricted."),
     ),
     "sudo_tty": Text(
-        _("sudo on the host runs nothing without a terminal (requiretty)."),
+        _("sudo on the host requires a terminal (requiretty)."),
         _("Remove requiretty from the host’s sudoers, at least for this user: Defaults:USER !requiretty."),
-        _("sudo on the host runs nothing without a terminal (requiretty)."),
+        _("sudo on the host requires a terminal (requiretty)."),
     ),
     "sudo_password": Text(
         _("sudo -n did not run the program: the user needs a NOPASSWD rule."),
@@ -141,7 +141,7 @@ _CODES: dict[str, Text] = {
             "database restored from a backup?"
         ),
         _("Check the instance’s last operation. No action is needed if a newer one succeeded."),
-        _("A newer operation is in charge of this instance."),
+        _("A newer operation controls this instance."),
     ),
     "busy": Text(
         _("Another run of this service is still active on the host."),
@@ -204,7 +204,7 @@ _CODES: dict[str, Text] = {
     "run_as": Text(
         _STEP,
         _("Make the change named in the error, then retry."),
-        _("The service’s own user cannot be used on the host."),
+        _("The service’s run-as user cannot be used on the host."),
     ),
     "died": Text(
         _("The run on the host died: it was killed, or the host restarted."),
@@ -220,7 +220,7 @@ _CODES: dict[str, Text] = {
     "cut": Text(
         _("The package did not arrive whole in {tries} attempts."),
         _("Check the network to the host, then retry: the package is sent again."),
-        _("The package did not arrive whole."),
+        _("The package arrived incomplete."),
     ),
     # This system
     "no_package": Text(
@@ -237,7 +237,7 @@ _CODES: dict[str, Text] = {
     "definition": Text(
         _("The operation cannot be planned: {reason}"),
         _("Change the service or the host as the error says, then deploy again."),
-        _("The operation cannot be carried out as the service and the host are now."),
+        _("The settings of the service and the host do not allow this operation."),
     ),
     "secrets": Text(
         _("The service’s secrets cannot be decrypted: {reason}"),

@@ -45,7 +45,7 @@ def test_settings_are_tried_and_what_was_typed_stays_until_everything_passes(vis
         expect(part.get_by_label("Access token")).to_have_value("glpat-none")
         part.get_by_label("Access token").fill("glpat-1234")
         page.get_by_role("button", name="Test and save").click()
-        expect(page.get_by_text("Everything passed its test")).to_be_visible()
+        expect(page.get_by_text("The settings passed the test")).to_be_visible()
         expect(page.locator("#gitlab h2")).to_contain_text("configured")
     expect(page.get_by_text("not configured").first).to_be_visible()
     page.get_by_role("link", name="Settings history").click()

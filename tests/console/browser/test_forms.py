@@ -110,7 +110,7 @@ def test_several_lines_in_each_command_and_in_the_other_text_areas_of_a_service(
         page.locator("#secret_name").fill("" if of == "build_key" else "KEY")
         page.locator("[name=value]").fill(lines)
         page.get_by_role("button", name="Save secret").click()
-        expect(page.get_by_text("The secret was set.")).to_be_visible()
+        expect(page.get_by_text("The secret was saved.")).to_be_visible()
 
 
 KEY_TEXT = new_key()

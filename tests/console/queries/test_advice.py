@@ -26,7 +26,7 @@ UNDONE, FAILED, UNKNOWN = OperationStatus.UNDONE, OperationStatus.FAILED, Operat
 @pytest.mark.parametrize(
     ("code", "step", "status", "cause", "then"),
     [
-        ("key_changed", "", UNDONE, "another key", "fingerprints"),
+        ("key_changed", "", UNDONE, "differs from the trusted", "fingerprints"),
         ("disk", "unpack", UNDONE, "disk is full", "Free disk space"),
         ("unreachable", "", UNKNOWN, "does not answer", "retried automatically"),
         ("step_failed", "check", UNDONE, "failed its health check", "output below"),
@@ -43,7 +43,7 @@ UNDONE, FAILED, UNKNOWN = OperationStatus.UNDONE, OperationStatus.FAILED, Operat
         ("no_credential", "", UNDONE, "no credential", "form"),
         ("not_ready", "stop", UNDONE, "Nothing was stopped", "named in the error"),
         ("busy", "", UNKNOWN, "still active", "retried automatically"),
-        ("cut", "", UNDONE, "did not arrive whole", "sent again"),
+        ("cut", "", UNDONE, "arrived incomplete", "sent again"),
         ("secrets", "", UNDONE, "cannot be decrypted", "set the secrets again"),
         ("slow_shell", "", UNDONE, "login shell", "waits longer"),
     ],
