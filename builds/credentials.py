@@ -1,4 +1,4 @@
-"""What git proves itself with, lent to it for one command.
+"""The credential of a repository, given to git for one command.
 
 A password is read from a file by a credential helper, which answers for the repository's own server alone: a redirect
 to another one gets nothing. A key is a file that ssh is pointed at. Neither is in an argument or in the environment,
@@ -42,14 +42,14 @@ NONE = Credential()
 
 @dataclass(frozen=True, slots=True)
 class Opened:
-    """What git needs to reach a repository: files by their names below its home, and its environment."""
+    """Files below git's home, by name, and git's environment."""
 
     files: Mapping[str, bytes]
     environment: Mapping[str, str]
 
 
 def opened(credential: Credential, url: str, home: str, environment: Mapping[str, str]) -> Opened:
-    """How git reaches `url` with this credential. `home`: its home folder as git itself names it. Pure."""
+    """Return the files and environment with which git reaches `url`. `home`: git's home, as seen by git. Pure."""
     scheme, sign, rest = url.partition("://")
     if sign and scheme.startswith("http") and credential.password:
         host = rest.partition("/")[0].rpartition("@")[2]
@@ -60,7 +60,7 @@ def opened(credential: Credential, url: str, home: str, environment: Mapping[str
 
 
 def _by_password(credential: Credential, server: str, folder: str, environment: Mapping[str, str]) -> Opened:
-    # A server that takes a token asks for some name all the same, and does not look at it.
+    # A server that takes a token still asks for a user name, and ignores it.
     answer = f"username={credential.username or 'git'}\npassword={reveal(credential.password)}\n"
     files = {
         f"{FOLDER}/{name}": text.encode()
@@ -79,7 +79,7 @@ def _by_password(credential: Credential, server: str, folder: str, environment: 
 
 
 def _readable(key: str) -> str:
-    """As ssh reads it from a file: nothing before it, and even lines. Rows of before may have both."""
+    """Return the key as ssh reads it: without text before it and without CRLF, which older rows may have."""
     text = key.replace("\r\n", "\n")
     for part in text.split("-----BEGIN ")[1:]:
         label = part.partition("-----")[0]
@@ -92,7 +92,7 @@ def _readable(key: str) -> str:
 def _by_key(credential: Credential, folder: str, environment: Mapping[str, str]) -> Opened:
     key = _readable(reveal(credential.key))
     ssh = environment.get("GIT_SSH_COMMAND", "ssh")
-    # Only this key: whatever an agent of the worker's user holds is for others.
+    # Only this key: keys in the agent of the worker's user are for other repositories.
     only = f"{ssh} -i {shlex.quote(f'{folder}/key')} -o IdentitiesOnly=yes -o BatchMode=yes"
     kept = {name: text for name, text in environment.items() if name != "SSH_AUTH_SOCK"}
     return Opened({f"{FOLDER}/key": key.encode()}, kept | {"GIT_SSH_COMMAND": only})

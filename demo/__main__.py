@@ -1,4 +1,4 @@
-"""`python -m demo` (`make demo`): the whole product with four hosts and a service on them, until Ctrl-C."""
+"""`python -m demo` (`make demo`): run the product with four hosts and a service on them, until Ctrl-C."""
 
 import getpass
 import json
@@ -37,10 +37,10 @@ def main() -> int:
     place.record.unlink(missing_ok=True)
     chosen = hosts.choose(place.var, last.get("hosts", []))
     for host in chosen:
-        hosts.shut_down(host)  # what a demo that was killed left behind
+        hosts.shut_down(host)  # left behind by a demo that was killed
     outcome: list[int] = []
     threading.Thread(
-        target=_bring_up, args=(supervisor, place, environment, chosen, started, outcome), daemon=True
+        target=_start_all, args=(supervisor, place, environment, chosen, started, outcome), daemon=True
     ).start()
     supervisor.watch()
     place.record.unlink(missing_ok=True)
@@ -51,13 +51,13 @@ def main() -> int:
     return outcome[0] if outcome else 0
 
 
-def _bring_up(supervisor: Supervisor, place: Place, environment: Environment, chosen, started, outcome) -> None:
-    """Everything between the first process and the printed address. What goes wrong ends the demo."""
+def _start_all(supervisor: Supervisor, place: Place, environment: Environment, chosen, started, outcome) -> None:
+    """Start everything and print the address. Any error ends the demo."""
     try:
         token, ids = _prepare(supervisor, place, environment, chosen)
         _announce(place, environment, token, chosen, ids, time.monotonic() - started)
-        _say_why_nothing_is_built(Client(place.url, token), supervisor)
-    except Exception as error:  # noqa: BLE001 - whatever it is, the person at the terminal gets one line and an end
+        _report_missing_sandbox(Client(place.url, token), supervisor)
+    except Exception as error:  # noqa: BLE001 - any error: one line and the end
         if not supervisor.stopping.is_set():
             print(f"demo: {error} (logs: {place.var / 'log'})", file=sys.stderr, flush=True)
             outcome.append(1)
@@ -98,19 +98,19 @@ def _prepare(supervisor: Supervisor, place: Place, environment: Environment, cho
 
 
 def _make_ready(supervisor: Supervisor, place: Place, environment: Environment) -> str:
-    """Static files, tables, user and token. Returns the token."""
+    """Prepare static files, tables, user and token. Return the token."""
     output = place.var / "demo.token"
     openssh.write_private(output, surroundings.last_record(place.last).get("token", ""))
     command = [sys.executable, "-m", "demo.prepare", str(output)]
     if supervisor.job(command, environment, ROOT, place.log("prepare")):
-        raise CannotStart(f"the database or the static files could not be made: {_last_line(place.log('prepare'))}")
+        raise CannotStart(f"the database or the static files could not be prepared: {_last_line(place.log('prepare'))}")
     token = output.read_text().strip()
     output.unlink()
     return token
 
 
 def _wait_for_answer(supervisor: Supervisor, url: str, what: str, seconds: float = 90) -> None:
-    """Returns once `url` answers with 200. 503 means not yet; any other refusal is the end."""
+    """Return once `url` answers with 200. 503 means not yet; any other error ends the demo."""
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline and not supervisor.stopping.is_set():
         try:
@@ -118,11 +118,11 @@ def _wait_for_answer(supervisor: Supervisor, url: str, what: str, seconds: float
             return
         except urllib.error.HTTPError as error:
             if error.code != 503:
-                raise CannotStart(f"{url} answers {error.code}") from None
+                raise CannotStart(f"{url} answered {error.code}") from None
         except OSError:
-            pass  # nothing listens there yet
+            pass  # not listening yet
         time.sleep(0.05)
-    raise CannotStart(f"{what} is not up after {seconds:.0f} s")
+    raise CannotStart(f"{what} did not start within {seconds:.0f} s")
 
 
 def _announce(place: Place, environment: Environment, token: str, chosen, ids, seconds: float) -> None:
@@ -139,18 +139,18 @@ def _announce(place: Place, environment: Environment, token: str, chosen, ids, s
     for path in (place.last, place.record):
         written = path.with_suffix(".new")
         openssh.write_private(written, json.dumps(record, indent=2) + "\n")
-        written.replace(path)  # whoever waits for the file never reads half of it
+        written.replace(path)  # a reader never sees half of the file
     print(
         f"\n  Ready after {seconds:.0f} s:  {place.url}/\n\n"
         f"  username  {USERNAME}\n  password  {environment['DEMO_PASSWORD']}\n  token     {token}\n\n"
         f"  Hosts     {', '.join(f'{host.name} ({host.ip}:{host.port})' for host in chosen)}\n"
-        f"  Data      {place.var}\n\n  Ctrl-C ends all of it; the next `make demo` goes on with the same data.\n",
+        f"  Data      {place.var}\n\n  Ctrl-C stops everything; the next `make demo` continues with the same data.\n",
         flush=True,
     )
 
 
-def _say_why_nothing_is_built(client: Client, supervisor: Supervisor, seconds: float = 20) -> None:
-    """One line, where this machine has nothing to shut builds in with. The worker finds that out by itself."""
+def _report_missing_sandbox(client: Client, supervisor: Supervisor, seconds: float = 20) -> None:
+    """Print a line if this machine has no sandbox for builds, which the worker detects."""
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline and not supervisor.stopping.is_set():
         builders = client.get("builds/sandbox")["data"]
@@ -167,7 +167,7 @@ def _last_line(log: Path) -> str:
 
 
 def _end_with_make() -> None:
-    """Under make, a make that is killed takes the demo with it; it cannot end its recipe itself then."""
+    """End with make: a make that is killed cannot end its recipe itself."""
     try:
         parent = Path(f"/proc/{os.getppid()}/comm").read_text().strip()
     except OSError:

@@ -1,15 +1,15 @@
-"""The HTTP API as a script uses it: the standard library and nothing else."""
+"""A client of the HTTP API with the standard library only."""
 
 import json
 import urllib.error
 import urllib.request
 import uuid
 
-OPENER = urllib.request.build_opener(urllib.request.ProxyHandler({}))  # it is on this machine: no proxy is asked
+OPENER = urllib.request.build_opener(urllib.request.ProxyHandler({}))  # the server is on this machine: no proxy
 
 
 class Refused(Exception):
-    """The API refused a request. `status` and `problem` are what it answered."""
+    """A refused request. `status` and `problem`: the answer."""
 
     def __init__(self, request: str, status: int, problem: dict):
         super().__init__(f"{request}: {status} {problem.get('detail', '')} {problem.get('errors', '') or ''}".strip())
@@ -26,7 +26,7 @@ class Client:
         return self.send("GET", path)
 
     def find(self, path: str) -> dict | None:
-        """The object at `path`; None where there is none."""
+        """Return the object at `path`, or None."""
         try:
             return self.get(path)
         except Refused as refused:
@@ -35,7 +35,7 @@ class Client:
             return None
 
     def all(self, path: str) -> list[dict]:
-        """Every row of a list, page after page."""
+        """Return every row of a list, from all pages."""
         rows, cursor = [], ""
         while True:
             page = self.get(f"{path}?limit=500{cursor}")
@@ -45,7 +45,7 @@ class Client:
             cursor = f"&cursor={page['next']}"
 
     def post(self, path: str, body: dict):
-        """With an idempotency key, so that a cut connection can be tried again."""
+        """Send a POST with an idempotency key, so that it can be retried after a broken connection."""
         return self.send("POST", path, body, {"Idempotency-Key": str(uuid.uuid4())})
 
     def patch(self, path: str, body: dict):

@@ -1,4 +1,4 @@
-"""Fills the demo through the HTTP API, as a pipeline would: credential, hosts, the service with its builds, installs.
+"""Fill the demo through the HTTP API, as a pipeline would: credential, hosts, the service with its builds, installs.
 
 Safe to run again: what is there already is left as it is, or brought up to date.
 """
@@ -22,7 +22,7 @@ def fill(
     repository: str,
     commits: dict[str, str],
 ) -> list[int]:
-    """Brings the demo's data up to date. Returns the hosts' ids, in order."""
+    """Bring the demo's data up to date. Return the hosts' ids, in order."""
     credential = _credential(client, private_key)
     known = {row["hostname"]: row for row in client.all("hosts/")}
     ids = [_host(client, host, known.get(host.name), credential, username) for host in hosts]
@@ -66,12 +66,12 @@ def _service(client: Client, wanted: dict) -> None:
     row = client.find(path)
     if row is None:
         client.post("services/", wanted)
-    elif row["environment"].get("PYTHON") != python:  # the environment was made anew somewhere else
+    elif row["environment"].get("PYTHON") != python:  # the virtual environment has moved
         client.patch(path, {"environment": row["environment"] | {"PYTHON": python}})
 
 
 def _to_be_built(client: Client, wanted: dict, commits: dict[str, str]) -> None:
-    """A service with a version of each branch that nobody has built yet."""
+    """Create a service with an unbuilt version of each branch."""
     _service(client, wanted)
     path = f"services/{wanted['name']}/versions/"
     if client.get(path)["count"]:
@@ -81,7 +81,7 @@ def _to_be_built(client: Client, wanted: dict, commits: dict[str, str]) -> None:
 
 
 def _versions(client: Client) -> dict[str, int]:
-    """Ids by name. Made in the order of the builds, because a newer version has a higher id."""
+    """Return ids by name, created in the order of the builds: a newer version has a higher id."""
     path = f"services/{definition.NAME}/versions/"
     known = {row["version"]: row for row in client.all(path)}
     for version, success, description in definition.BUILDS:
@@ -96,7 +96,7 @@ def _versions(client: Client) -> dict[str, int]:
 
 
 def _install(client: Client, hosts: list[Host], ids: list[int], version: int) -> None:
-    """Where nothing was ever installed: each host gets a port of its own, all at the same time."""
+    """Install on all hosts at the same time, each with its own port, unless anything is installed."""
     if client.get(f"services/{definition.NAME}/instances/")["count"]:
         return
     path = f"services/{definition.NAME}/versions/{version}/install"
@@ -113,7 +113,7 @@ def _install(client: Client, hosts: list[Host], ids: list[int], version: int) ->
 
 
 def _ended(client: Client, number: int, seconds: float = 90) -> dict:
-    """The deployment, once it has ended."""
+    """Return the deployment after its end."""
     deadline = time.monotonic() + seconds
     while True:
         deployment = client.get(f"deployments/{number}?wait=30")

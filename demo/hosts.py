@@ -1,4 +1,4 @@
-"""The demo's hosts: SSH servers at loopback addresses, each with its own folder and key. No root needed."""
+"""The demo's hosts: SSH servers on loopback addresses, each with its own folder and key. Without root."""
 
 import os
 import signal
@@ -35,7 +35,7 @@ class Host:
 
 
 def choose(var: Path, last: list[dict]) -> list[Host]:
-    """The hosts, at the addresses and ports of last time where those are free."""
+    """Return the hosts, at their last addresses and ports if those are free."""
     ports = {entry.get("hostname"): (entry.get("ip"), entry.get("port")) for entry in last}
     hosts = []
     for number in range(1, COUNT + 1):
@@ -49,12 +49,12 @@ def choose(var: Path, last: list[dict]) -> list[Host]:
 
 
 def part(host: Host, authorized: str, log: Path) -> Part:
-    """The process of a host's SSH server: OpenSSH's where the machine has one, else the small one in sshserver.py."""
+    """Return the process of a host's SSH server: OpenSSH if installed, else the small one in sshserver.py."""
     plain = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
     if openssh.find_sshd() and os.environ.get("DEMO_SSH") != "paramiko":
         command = openssh.prepare(host.folder, host.ip, host.port, authorized)
     else:
-        assert host.key  # made now, so that it can be pinned before the server is up
+        assert host.key  # created now, so that it can be pinned before the server runs
         (host.folder / "authorized_keys").write_text(authorized + "\n")
         command = [sys.executable, "-m", "demo.sshserver", str(host.folder), host.ip, str(host.port)]
     return Part(host.name, command, plain, log, ROOT)
@@ -84,7 +84,7 @@ def boot(host: Host) -> list[tuple[list[str], dict[str, str]]]:
 
 
 def shut_down(host: Host, seconds: float = 3) -> None:
-    """Ends the host's services, also those that an earlier demo left behind when it was killed."""
+    """End the host's services, also those left behind by a demo that was killed."""
     for shared in host.root.glob("*/shared"):
         deadline = time.monotonic() + seconds
         while (pid := running(shared)) and time.monotonic() < deadline:
@@ -96,7 +96,7 @@ def shut_down(host: Host, seconds: float = 3) -> None:
 
 
 def running(shared: Path) -> int:
-    """The id of the service's process, 0 where it does not run. Never somebody else's process with that number."""
+    """Return the id of the service's process, 0 if it does not run. Never that of another process with a reused id."""
     pid = _read(shared / "hello.pid")
     try:
         words = Path(f"/proc/{int(pid)}/cmdline").read_bytes()

@@ -1,11 +1,11 @@
-"""Free ports, the one of last time first."""
+"""Free ports, the last used one first."""
 
 import random
 import socket
 
 
 def usable(address: str, port: int) -> bool:
-    """Whether a server could listen there now."""
+    """Return whether a server could listen there now."""
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:

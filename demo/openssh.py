@@ -1,4 +1,4 @@
-"""A real OpenSSH server of our own: its keys, its configuration and the command that starts it. Needs no root.
+"""A private OpenSSH server: its keys, configuration and command. Needs no root.
 
 Used by the demo for its hosts and by the tests for theirs.
 """
@@ -16,13 +16,13 @@ SEARCHED = os.pathsep.join(["/usr/sbin", "/usr/local/sbin", "/sbin", "/opt/homeb
 
 
 def find_sshd() -> str | None:
-    """The absolute path of sshd (it insists on one), or None where the machine has none."""
+    """Return the absolute path of sshd (it requires one), or None if it is not installed."""
     found = shutil.which("sshd") or shutil.which("sshd", path=SEARCHED)
     return str(Path(found).resolve()) if found else None
 
 
 def make_key(path: Path) -> str:
-    """Makes an ed25519 key at `path` unless there is one. Returns its public half as "ssh-ed25519 AAAA…"."""
+    """Create an ed25519 key at `path` unless it exists. Return its public key as "ssh-ed25519 AAAA…"."""
     public = path.with_name(path.name + ".pub")
     if path.exists() and public.exists():
         return public.read_text().strip()
@@ -34,7 +34,7 @@ def make_key(path: Path) -> str:
 
 
 def write_private(path: Path, text: str) -> None:
-    """Writes a file that only its owner may read, from its first moment on."""
+    """Write a file that is readable only by its owner from the start."""
     path.unlink(missing_ok=True)
     with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
         file.write(text)
@@ -73,7 +73,7 @@ LogLevel VERBOSE
 
 
 def prepare(folder: Path, address: str, port: int, authorized: str, *, extra: str = "") -> list[str]:
-    """Writes what one server needs into `folder` and returns the command that runs it in the foreground."""
+    """Write the server's files into `folder`. Return the command that runs it in the foreground."""
     sshd = find_sshd()
     if sshd is None:
         raise FileNotFoundError("this machine has no sshd (Debian: openssh-server)")
@@ -82,7 +82,7 @@ def prepare(folder: Path, address: str, port: int, authorized: str, *, extra: st
     (folder / "authorized_keys").write_text(authorized + "\n")
     user = getpass.getuser()
     if os.geteuid() == 0:
-        Path("/run/sshd").mkdir(mode=0o755, exist_ok=True)  # sshd started by root wants this empty folder
+        Path("/run/sshd").mkdir(mode=0o755, exist_ok=True)  # sshd as root requires this empty folder
     # From OpenSSH 9.8 on, a server punishes addresses whose logins fail; tests fail some on purpose.
     for lines in ("PerSourcePenalties no\n" + extra, extra):
         text = configuration(folder, address, port, user, pam=_locked_account(user), extra=lines)
@@ -91,11 +91,11 @@ def prepare(folder: Path, address: str, port: int, authorized: str, *, extra: st
         # In the demo the supervisor reaps every child, and may be quicker: then the status is lost and looks like 0.
         if tried.returncode == 0 and "Bad configuration" not in tried.stderr:
             return [sshd, "-D", "-f", str(folder / "sshd_config"), "-E", str(folder / "sshd.log")]
-    raise RuntimeError(f"sshd does not take its configuration: {tried.stderr.strip()}")
+    raise RuntimeError(f"sshd rejects its configuration: {tried.stderr.strip()}")
 
 
 def _locked_account(user: str) -> bool:
-    """Whether sshd, run by root, would refuse `user` without PAM because the account has no usable password."""
+    """Return whether sshd as root without PAM would refuse `user`, because the account has no usable password."""
     try:
         lines = Path("/etc/shadow").read_text().splitlines()
     except OSError:

@@ -1,4 +1,4 @@
-"""The product's own processes, as their ordinary commands: broker, web and worker."""
+"""The product's processes with their usual commands: broker, web and worker."""
 
 import os
 import subprocess
@@ -18,10 +18,10 @@ WORKER = [sys.executable, "-m", "celery", "-A", "deployer", "worker", "--without
 
 
 def product(environment: dict[str, str], log: Callable[[str], Path]) -> list[Part]:
-    """In the order in which they start. `log(name)` is the file that takes a part's output."""
+    """Return the processes in starting order. `log(name)` is the file for the output of one."""
     parts = []
     if not any(environment.get(name, "").strip() for name in ("BROKER_URL", "BROKER_URL_FILE")):
-        # What `manage.py broker` becomes, without the second that Django takes to start.
+        # The command that `manage.py broker` executes, without loading Django first.
         socket = socket_path(Path(environment["DATA_DIR"]) / "broker.sock")
         parts.append(
             Part("broker", embedded_broker.command(socket), embedded_broker.environment(), log("broker"), ROOT)
@@ -33,13 +33,13 @@ def product(environment: dict[str, str], log: Callable[[str], Path]) -> list[Par
 
 
 def check_settings(environment: dict[str, str]) -> str:
-    """Empty where the settings can be read, else the one line that says why not."""
-    asked = [sys.executable, "-c", "import deployer.settings"]
-    tried = subprocess.run(asked, env=environment, cwd=ROOT, capture_output=True, text=True)
-    return "" if tried.returncode == 0 else tried.stderr.strip().splitlines()[-1]
+    """Return "" if the settings are valid, else the one-line error."""
+    command = [sys.executable, "-c", "import deployer.settings"]
+    check = subprocess.run(command, env=environment, cwd=ROOT, capture_output=True, text=True)
+    return "" if check.returncode == 0 else check.stderr.strip().splitlines()[-1]
 
 
 def short_log(path: Path, most: int = 5_000_000) -> None:
-    """Starts a log anew that has grown large; the one before is kept."""
+    """Rotate a large log; one old file is kept."""
     if path.exists() and path.stat().st_size > most:
         os.replace(path, path.with_suffix(".old"))

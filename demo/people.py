@@ -1,5 +1,5 @@
-"""`python -m demo.people FILE`: makes the tables, the demo's superuser and a token with all scopes, and writes the
-token to FILE, unless the one in FILE is good still. One process does all three: starting Django takes the longest.
+"""`python -m demo.people FILE`: create the tables, the demo's superuser and a token with all scopes, and write the
+token to FILE unless the one there is still valid. One process does all three, because starting Django is slow.
 """
 
 import os
@@ -19,7 +19,7 @@ def main(file: Path) -> None:
 
 
 def make(file: Path) -> None:
-    """The same, where Django is loaded already."""
+    """Do this once Django is loaded."""
     from django.core.management import call_command
 
     call_command("migrate", interactive=False, verbosity=0)
@@ -36,7 +36,7 @@ def make(file: Path) -> None:
     from access.tokens import digest_of, make_token
 
     last = Token.objects.filter(digest=digest_of(file.read_text().strip()), user=user, revoked=None, expires=None)
-    if not any(set(token.scopes) == set(SCOPES) for token in last):  # one from before a scope was there is not enough
+    if not any(set(token.scopes) == set(SCOPES) for token in last):  # a token from before a scope existed is not enough
         _, text = make_token(user, "demo", SCOPES, created_by=USERNAME)
         write_private(file, text)
 

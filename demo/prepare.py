@@ -1,4 +1,4 @@
-"""`python -m demo.prepare FILE`: what the web process needs to find: static files, tables, people (people.py).
+"""`python -m demo.prepare FILE`: prepare static files, tables and people (people.py) for the web process.
 
 One process and a fork of it, because loading Django takes longer than any of these.
 """
@@ -26,7 +26,7 @@ def main(file: Path) -> int:
 
 
 def collect() -> None:
-    """Brings the collected static files up to date, where a source is not as it was last time."""
+    """Collect static files if a source has changed since the last run."""
     from django.conf import settings
     from django.core.management import call_command
 
@@ -37,7 +37,7 @@ def collect() -> None:
 
 
 def sources() -> str:
-    """Names the state of every static file's source."""
+    """Return a digest of the state of every static file."""
     from django.contrib.staticfiles.finders import get_finders
 
     seen = hashlib.sha256()

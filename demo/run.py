@@ -1,5 +1,5 @@
-"""`python -m demo.run` (`make run`): web, worker and, without BROKER_URL, a broker on this machine, as the environment
-says. Nothing is made up: without SECRET_KEY and FIELD_ENCRYPTION_KEYS it does not start.
+"""`python -m demo.run` (`make run`): run web, worker and, without BROKER_URL, a broker, with the settings of the
+environment. There are no demo values: without SECRET_KEY and FIELD_ENCRYPTION_KEYS it does not start.
 """
 
 import os
@@ -22,7 +22,7 @@ def main() -> int:
         print(wrong, file=sys.stderr)
         return 1
     var = Path(environment["DATA_DIR"])
-    deny_inspection()  # the environment that the parts are given holds keys
+    deny_inspection()  # the environment of the processes contains keys
     supervisor = Supervisor(say=lambda line: print(line, flush=True))
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, lambda *_: supervisor.stopping.set())
@@ -34,7 +34,7 @@ def main() -> int:
 
 
 def _bring_up(supervisor: Supervisor, environment: dict[str, str], logs: Path, failed: list[str]) -> None:
-    """Tables and static files, then the parts. What goes wrong ends all of it with one line."""
+    """Prepare tables and static files, then start the processes. Any error ends everything with one line."""
     try:
         for words in (["migrate", "--noinput"], ["collectstatic", "--noinput", "-v", "0"]):
             if supervisor.job([*parts.MANAGE, *words], environment, ROOT, logs / "prepare.log"):
@@ -49,7 +49,7 @@ def _bring_up(supervisor: Supervisor, environment: dict[str, str], logs: Path, f
         supervisor.stopping.set()
         return
     where = environment.get("BIND") or f"http://127.0.0.1:{environment.get('PORT') or 8000}/"
-    print(f"Running at {where}; logs in {logs}; Ctrl-C ends it.", flush=True)
+    print(f"Running at {where}; logs in {logs}; Ctrl-C stops it.", flush=True)
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
-"""Keeps a set of processes running, and ends all of them: what a service manager does, for one terminal.
+"""Keep a set of processes running and end all of them: a service manager for one terminal.
 
-`restart_delay` decides; `Supervisor` acts. Every process below it ends with it, also what the demo's hosts
-left running.
+`restart_delay` decides; `Supervisor` acts. Every descendant ends with it, also those that the demo's hosts left.
+Why this is not honcho: docs/decisions/0053-own-demo-supervisor.md.
 """
 
 import ctypes
@@ -16,21 +16,21 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 PR_SET_PDEATHSIG, PR_SET_CHILD_SUBREAPER = 1, 36
-_prctl = getattr(ctypes.CDLL(None), "prctl", None)  # found before any fork; not Linux: then there is none
-TICK = 0.1  # seconds between two looks at the children
-SLOWEST_RESTART = 1.5  # a part that dies is back within 2 s, however often it has died
+_prctl = getattr(ctypes.CDLL(None), "prctl", None)  # looked up before any fork; Linux only
+CHECK_INTERVAL = 0.1  # seconds
+MAX_RESTART_DELAY = 1.5  # so that a process is back within 2 s, however often it has died
 
 
 @dataclass(frozen=True)
 class Part:
-    """A process that is always running."""
+    """A process to keep running."""
 
     name: str
     command: list[str]
     environment: dict[str, str]
     log: Path
     folder: Path
-    before: Callable[[], None] | None = None  # clears the way for a start: a dead process's socket, say
+    before: Callable[[], None] | None = None  # cleans up before a start, such as the socket of a dead process
 
 
 @dataclass
@@ -42,19 +42,19 @@ class _Running:
 
 
 def restart_delay(deaths: list[float], now: float) -> float:
-    """Seconds to wait before the next start: none after a first death, more when deaths follow each other."""
+    """Return the seconds before the next start: none after a first death, more after repeated ones."""
     recent = sum(1 for death in deaths if now - death < 10)
-    return 0.0 if recent <= 1 else min(SLOWEST_RESTART, 0.25 * 2 ** (recent - 2))
+    return 0.0 if recent <= 1 else min(MAX_RESTART_DELAY, 0.25 * 2 ** (recent - 2))
 
 
 def end_with_parent() -> None:
-    """Asks the kernel to send TERM to this process when the thread that started it ends."""
+    """Ask the kernel to send TERM to this process when the thread that started it ends."""
     if _prctl is not None:
         _prctl(PR_SET_PDEATHSIG, signal.SIGTERM, 0, 0, 0)
 
 
 class Supervisor:
-    """Starts parts, starts them again when they die, runs jobs to their end, and ends everything by process id."""
+    """Start processes, restart them when they die, run jobs, and end everything by process id."""
 
     def __init__(self, say: Callable[[str], None] = print):
         self._say = say
@@ -62,25 +62,25 @@ class Supervisor:
         self._jobs: dict[int, tuple[threading.Event, list[int]]] = {}
         self._lock = threading.RLock()
         self.stopping = threading.Event()
-        # What a host's commands leave behind becomes our child, not init's: so it can be found and reaped.
+        # Orphans of a host's commands become our children, not init's, so that they can be found and reaped.
         if _prctl is not None:
             _prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
 
     def start(self, part: Part) -> None:
-        """Has the part started by the watching thread: a child started by a thread that ends would end with it."""
+        """Let the watching thread start the part: a child ends with the thread that started it."""
         with self._lock:
             self._parts.append(_Running(part))
 
     def job(self, command: list[str], environment: dict[str, str], folder: Path, log: Path) -> int:
-        """Runs a command to its end in the calling thread (never the watching one). Returns its exit status."""
+        """Run a command to its end. Return its exit status. Not for the watching thread."""
         done, status = threading.Event(), [1]
-        with self._lock:  # held until the job is known, so that the reaper cannot meet it before that
+        with self._lock:  # until the job is registered, so that the reaper finds it
             if self.stopping.is_set():
                 return 1
             process = _spawn(command, environment, folder, log)
             self._jobs[process.pid] = (done, status)
         done.wait()
-        process.returncode = status[0]  # it was reaped by number; Popen need not look for it
+        process.returncode = status[0]  # reaped by process id, not by Popen
         return status[0]
 
     def pids(self) -> dict[str, int]:
@@ -88,8 +88,8 @@ class Supervisor:
             return {one.part.name: one.process.pid for one in self._parts if one.process}
 
     def watch(self) -> None:
-        """Reaps and restarts until `stopping` is set."""
-        while not self.stopping.wait(TICK):
+        """Reap and restart until `stopping` is set."""
+        while not self.stopping.wait(CHECK_INTERVAL):
             self.tick(time.monotonic())
 
     def tick(self, now: float) -> None:
@@ -101,7 +101,7 @@ class Supervisor:
                     _launch(running)
 
     def end(self, seconds: float = 8) -> None:
-        """TERM to every part, the last started first; after `seconds` KILL to whatever is left below us."""
+        """Send TERM to every part, the last started first, and after `seconds` KILL to all remaining descendants."""
         self.stopping.set()
         with self._lock:
             for running in reversed(self._parts):
@@ -112,7 +112,7 @@ class Supervisor:
             deadline = time.monotonic() + seconds
             while self._living() and time.monotonic() < deadline:
                 time.sleep(0.02)
-            for _ in range(100):  # again, because something may have been forking while it was looked for
+            for _ in range(100):  # repeatedly: a process may have forked during the search
                 self._living()
                 left = below(os.getpid())
                 if not left:
@@ -122,7 +122,7 @@ class Supervisor:
                 time.sleep(0.02)
 
     def _living(self) -> bool:
-        """Reaps; whether a part or a job still runs. Nothing is started again."""
+        """Reap without restarting. Return whether a part or a job still runs."""
         for pid, status in _reaped():
             self._gone(pid, status, 0.0, quietly=True)
         return bool(self._jobs) or any(running.process for running in self._parts)
@@ -137,7 +137,7 @@ class Supervisor:
             if running.process is not None and running.process.pid == pid:
                 running.process.returncode = status
                 running.process = None
-                _end_group(pid)  # a web process's children would hold its port
+                _end_group(pid)  # children of a web process would keep its port
                 running.deaths = [*running.deaths[-20:], now]
                 running.due = now + restart_delay(running.deaths, now)
                 if not quietly:
@@ -161,13 +161,13 @@ def _spawn(command: list[str], environment: dict[str, str], folder: Path, log: P
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=output,
-            start_new_session=True,  # Ctrl-C in the terminal is for us alone: we end our children in order
+            start_new_session=True,  # Ctrl-C reaches only the supervisor, which ends its children in order
             preexec_fn=end_with_parent,
         )
 
 
 def _reaped() -> list[tuple[int, int]]:
-    """Every child that has ended since last time, adopted ones too: (pid, exit status, negative for a signal)."""
+    """Return (pid, exit status, negative for a signal) of every ended child, adopted ones included."""
     found: list[tuple[int, int]] = []
     while True:
         try:
@@ -180,7 +180,7 @@ def _reaped() -> list[tuple[int, int]]:
 
 
 def below(pid: int) -> list[int]:
-    """Living processes below `pid`, from /proc."""
+    """Return the living descendants of `pid`, from /proc."""
     parents: dict[int, list[int]] = {}
     for name in os.listdir("/proc"):
         if name.isdigit():
@@ -205,7 +205,7 @@ def _signal(pid: int, number: int) -> None:
 
 
 def _end_group(pid: int) -> None:
-    """Kills what is left of the process group that `pid` led. Commands on hosts have sessions of their own."""
+    """Kill the rest of the process group of `pid`. Commands on hosts have their own sessions."""
     try:
         os.killpg(pid, signal.SIGKILL)
     except (ProcessLookupError, PermissionError):

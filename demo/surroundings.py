@@ -1,4 +1,4 @@
-"""What the parts are told through their environment, and the secrets, made once and kept in var/demo.env."""
+"""The environment of the demo's processes, and its secrets, created once and kept in var/demo.env."""
 
 import fcntl
 import json
@@ -19,12 +19,12 @@ USERNAME = "demo"
 
 
 class CannotStart(Exception):
-    """The demo cannot start, or not go on. The text is the one line that is printed."""
+    """The demo cannot start or continue. The text is the one line that is printed."""
 
 
 @dataclass(frozen=True)
 class Place:
-    """Where the demo keeps its things, and where it answers."""
+    """The demo's data folder and port."""
 
     var: Path
     port: int
@@ -35,12 +35,12 @@ class Place:
 
     @property
     def record(self) -> Path:
-        """How to reach what runs now. There while the demo is ready, and not before."""
+        """How to reach the running demo. Exists only while the demo is ready."""
         return self.var / "demo.json"
 
     @property
     def last(self) -> Path:
-        """The same of last time, so that the next one goes on with the same token, addresses and ports."""
+        """The last record, so that the next run keeps the token, addresses and ports."""
         return self.var / "demo.last.json"
 
     def log(self, name: str) -> Path:
@@ -59,12 +59,12 @@ def find_place() -> Place:
     if not wanted.isascii() or not wanted.isdigit() or not 1 <= int(wanted) <= 65535:
         raise CannotStart(f"PORT must be a number from 1 to 65535, not {wanted!r}")
     if not usable("127.0.0.1", int(wanted)):
-        raise CannotStart(f"port {wanted} is in use; choose another with PORT=…, or leave PORT away for a free one")
+        raise CannotStart(f"port {wanted} is in use; choose another with PORT=…, or unset PORT to use a free one")
     return Place(var, int(wanted))
 
 
 def last_record(path: Path) -> dict:
-    """What a record says; nothing where there is none."""
+    """Return the content of a record; empty if there is none."""
     try:
         record = json.loads(path.read_text())
     except (OSError, ValueError):
@@ -73,18 +73,18 @@ def last_record(path: Path) -> dict:
 
 
 def only_one(var: Path) -> int:
-    """Takes the folder for this process until it ends: two demos on the same data would end each other's services."""
+    """Lock the folder for this process: two demos on the same data would end each other's services."""
     lock = os.open(var / "demo.lock", os.O_RDWR | os.O_CREAT, 0o600)
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         url = last_record(var / "demo.json").get("url", "")
-        raise CannotStart(f"it runs already{' at ' + url if url else ''} (data in {var})") from None
+        raise CannotStart(f"already running{' at ' + url if url else ''} (data in {var})") from None
     return lock
 
 
 def kept_secrets(path: Path) -> dict[str, str]:
-    """SECRET_KEY, FIELD_ENCRYPTION_KEYS and the demo user's password: from the file, or made now and written to it."""
+    """Return SECRET_KEY, FIELD_ENCRYPTION_KEYS and the demo user's password, created on the first run."""
     kept = {}
     if path.exists():
         written = [line.partition("=") for line in path.read_text().splitlines() if "=" in line and line[0] != "#"]
@@ -97,15 +97,16 @@ def kept_secrets(path: Path) -> dict[str, str]:
         "DEMO_PASSWORD": secrets.token_urlsafe(12),
     } | kept
     if made != kept:
-        lines = ["# The demo's secrets, made once. Without them its data cannot be read."]
+        lines = ["# The demo's secrets, created once. Without them its data cannot be decrypted."]
         write_private(path, "\n".join([*lines, *(f"{name}={value}" for name, value in made.items())]) + "\n")
     return made
 
 
 def environment(place: Place) -> dict[str, str]:
-    """The environment of every part. What the caller's own environment sets is left as it is.
+    """Return the environment of every process. Variables set by the caller take precedence.
 
-    Keys are in files of their own: a process's environment can be read as long as it lives."""
+    Keys are in files: a process's environment can be read while it runs.
+    """
     given = dict(os.environ)
     kept = kept_secrets(place.var / "demo.env")
     files = {}
@@ -121,7 +122,7 @@ def environment(place: Place) -> dict[str, str]:
         | {
             "LOG_LEVEL": "INFO",
             "PYTHONUNBUFFERED": "1",
-            "GIT_ALLOWED_PROTOCOLS": "https ssh file",  # its repository lies on this machine
+            "GIT_ALLOWED_PROTOCOLS": "https ssh file",  # its repository is on this machine
         }
     )
     ours = {"DATA_DIR": str(place.var), "PORT": str(place.port), "PUBLIC_URL": place.url}

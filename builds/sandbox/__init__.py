@@ -1,5 +1,5 @@
-"""Where everything that a git build runs is shut in: namespaces, limits, and a network without the worker's own.
+"""The sandbox of git builds: namespaces, limits, and a network without access to the worker.
 
-`layout` says what is seen inside, `commands` writes the command lines (pure), `means` finds out what this machine can
-do by doing it, `running` runs a command and ends all of it.
+`layout` defines the visible files, `commands` builds the command lines (pure), `means` detects what this machine
+supports by trying it, `running` runs a command and ends all of its processes.
 """

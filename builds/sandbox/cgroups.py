@@ -1,5 +1,5 @@
-"""A control group for each command of a build, where this process may make one: version 2 (delegated by the service
-manager: Delegate=yes) or version 1. Limits memory of all processes together, and their number."""
+"""A control group for each command of a build, if this process may create one: version 2 (delegated by the service
+manager with Delegate=yes) or version 1. It limits the memory of all processes together, and their number."""
 
 import os
 import time
@@ -9,16 +9,16 @@ from pathlib import Path
 
 from .processes import end
 
-SPARE = 32  # processes and threads of the sandbox itself
+SANDBOX_PROCESSES = 32  # processes and threads of the sandbox itself
 
 
 @dataclass(frozen=True, slots=True)
 class Base:
-    """Where groups are made. `folders`: one of version 2, or one for each controller of version 1."""
+    """The parent of new groups. `folders`: one for version 2, or one for each controller of version 1."""
 
     version: int
     folders: tuple[str, ...]
-    memory: str  # the folder below which memory is limited
+    memory: str  # the folder of the memory controller
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,12 +28,12 @@ class Group:
     memory: str
 
     def ended_by_memory(self) -> bool:
-        """Whether the kernel ended something in it for want of memory."""
+        """Return whether the kernel killed a process in it for lack of memory."""
         name = "memory.events" if self.version == 2 else "memory.oom_control"
         return _numbers(Path(self.memory) / name).get("oom_kill", 0) > 0
 
     def remove(self) -> None:
-        """Kills what is left in it, and removes it."""
+        """Kill the remaining processes and remove the group."""
         for folder in map(Path, self.folders):
             for _ in range(100):
                 try:
@@ -47,7 +47,7 @@ class Group:
 
 
 def find(root: Path = Path("/sys/fs/cgroup"), proc: Path = Path("/proc/self")) -> Base | None:
-    """Where this process may make groups with both limits; None where it may not. Tries it."""
+    """Return where this process can create groups with both limits, by trying it; None if it cannot."""
     for look in (_second, _first):
         base = look(root, proc)
         if base is not None and _works(base):
@@ -56,14 +56,14 @@ def find(root: Path = Path("/sys/fs/cgroup"), proc: Path = Path("/proc/self")) -
 
 
 def make(base: Base, memory: int, processes: int) -> Group:
-    """A fresh group. Raises OSError."""
+    """Create a group. Raises OSError."""
     name = f"deployer-build-{uuid.uuid4().hex[:16]}"
     folders = {folder: f"{folder}/{name}" for folder in base.folders}
     for folder in folders.values():
         Path(folder).mkdir()
     group = Group(base.version, tuple(folders.values()), folders[base.memory])
     try:
-        _limit(group, memory, processes + SPARE)
+        _limit(group, memory, processes + SANDBOX_PROCESSES)
     except OSError:
         group.remove()
         raise
@@ -83,7 +83,7 @@ def _limit(group: Group, memory: int, processes: int) -> None:
     for name, value in may.items():
         try:
             (Path(group.memory) / name).write_text(str(value))
-        except OSError:  # no swap is counted here
+        except OSError:  # swap is not accounted here
             continue
 
 
@@ -96,8 +96,8 @@ def _works(base: Base) -> bool:
 
 
 def _second(root: Path, proc: Path) -> Base | None:
-    """Version 2. Controllers are handed down only from a group without processes: where this process and what it
-    started are alone in theirs, they move one level down."""
+    """Return the parent for version 2. Controllers are delegated only from a group without processes: if only this
+    process and its children are in the group, they move one level down."""
     path = _paths(proc).get("")
     if path is None or not (root / "cgroup.controllers").exists():
         return None
@@ -120,7 +120,7 @@ def _second(root: Path, proc: Path) -> Base | None:
 
 
 def _first(root: Path, proc: Path) -> Base | None:
-    """Version 1: a hierarchy for each controller, below the group that this process is in."""
+    """Return the parent for version 1: for each controller, the group of this process."""
     paths = _paths(proc)
     folders = [root / name / paths[name].lstrip("/") for name in ("memory", "pids") if name in paths]
     if len(folders) < 2 or not all(folder.is_dir() for folder in folders):
@@ -129,7 +129,7 @@ def _first(root: Path, proc: Path) -> Base | None:
 
 
 def _paths(proc: Path) -> dict[str, str]:
-    """{controller: path}; version 2 has the empty name."""
+    """Return {controller: path}; version 2 has the empty name."""
     found = {}
     for line in (proc / "cgroup").read_text().splitlines():
         _, names, path = line.split(":", 2)
@@ -138,7 +138,7 @@ def _paths(proc: Path) -> dict[str, str]:
 
 
 def _all_ours(pids: list[str]) -> bool:
-    """Whether each is this process or below it: nobody else's processes are moved."""
+    """Return whether all are this process or its descendants: no other process is moved."""
     from .processes import below
 
     ours = {str(one.pid) for one in below(os.getpid())}

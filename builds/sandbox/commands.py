@@ -1,4 +1,4 @@
-"""The command lines of the sandbox, as texts: from the worker to a command that is shut in. Pure.
+"""The command lines of the sandbox, from the worker to the sandboxed command. Pure.
 
     worker → outer (mounts of root, cgroups) → guard (other user, dies with the worker) → network → means → inner
 
@@ -14,16 +14,16 @@ from .layout import BUILD_UID, DNS, INSIDE_UID, Layout, Mount
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 BUBBLEWRAP, NAMESPACES, OFF, NONE = "bubblewrap", "namespaces", "off", "none"
 SHARED_MEMORY = 64 * 1024 * 1024  # bytes of /dev/shm
-_OPEN = ("/usr", "/etc/", "/bin", "/sbin", "/lib")  # everybody may read these
-_REACHED = "/tmp"  # noqa: S108 - where root's own view has the build's folder, which may lie below a closed one
-# Never reached from a build: the metadata services of clouds, which hand out the machine's own credentials.
+_OPEN = ("/usr", "/etc/", "/bin", "/sbin", "/lib")  # readable by every user
+_REACHED = "/tmp"  # noqa: S108 - where root mounts the build's folder, which may be below an unreadable one
+# Blocked for builds: metadata services of clouds, which hand out the machine's credentials.
 _NEVER = ("169.254.0.0/16", "100.100.100.200/32", "fd00:ec2::254/128")
-_WHERE_PROCESSES_COUNT = (5, 14)  # since then RLIMIT_NPROC counts the processes of one user namespace only
+_NPROC_PER_NAMESPACE = (5, 14)  # the kernel since which RLIMIT_NPROC counts per user namespace
 
 
 @dataclass(frozen=True, slots=True)
 class Isolation:
-    """How commands are shut in. `root`: the worker is root. `user_namespace`: False only for root without any."""
+    """How commands are isolated. `root`: the worker is root. `user_namespace`: False only for root without them."""
 
     means: str
     network: bool = False
@@ -32,15 +32,15 @@ class Isolation:
 
     @property
     def uid(self) -> int:
-        """The user's number inside."""
+        """The user id inside."""
         return INSIDE_UID if self.user_namespace else BUILD_UID
 
 
 @dataclass(frozen=True, slots=True)
 class Bounds:
-    """What one command gets from this machine. `groups`: cgroup folders it joins; `addresses`: this machine's own."""
+    """The limits of one command. `groups`: cgroup folders to join; `addresses`: this machine's, which are blocked."""
 
-    worker: int  # the process id that it dies with
+    worker: int  # the command ends with this process
     file_size: int
     processes: int
     kernel: tuple[int, int] = (0, 0)
@@ -49,7 +49,7 @@ class Bounds:
 
 
 def chain(way: Isolation, layout: Layout, bounds: Bounds, command: Sequence[str]) -> list[str]:
-    """The whole command line. Its standard input is what `start_text` returns."""
+    """Return the complete command line. Its standard input is `start_text`."""
     if way.means == OFF:
         return [*outer(way, layout, bounds), *guard(way, bounds), *inner(way, bounds, command)]
     means = bubblewrap if way.means == BUBBLEWRAP else namespaces
@@ -64,7 +64,7 @@ def chain(way: Isolation, layout: Layout, bounds: Bounds, command: Sequence[str]
 
 
 def outer(way: Isolation, layout: Layout, bounds: Bounds) -> list[str]:
-    """What the worker's own user does first. Root opens the way to what the build's user could not get at itself."""
+    """Return the part that runs as the worker's user. Root mounts what the build's user could not reach."""
     lines = [f"echo 0 > {shlex.quote(group)}/cgroup.procs" for group in bounds.groups]
     shut_in = way.means != OFF
     if way.root and shut_in:
@@ -72,7 +72,7 @@ def outer(way: Isolation, layout: Layout, bounds: Bounds) -> list[str]:
             f"mount --rbind {shlex.quote(source)} {shlex.quote(staged)}" for source, staged in places_to_stage(layout)
         ]
         lines.append(f"mount --rbind {shlex.quote(layout.folder)} {_REACHED}")
-        if way.network:  # a device of this chain only; without it pasta says so
+        if way.network:  # visible to this chain only; without it pasta reports an error
             lines.append("{ mount -t tmpfs -o mode=755 tmpfs /dev/net && mknod -m 666 /dev/net/tun c 10 200; } || true")
     if not lines:
         return []
@@ -82,7 +82,7 @@ def outer(way: Isolation, layout: Layout, bounds: Bounds) -> list[str]:
 
 
 def guard(way: Isolation, bounds: Bounds) -> list[str]:
-    """Another user, and death with the worker: the signal is set first, then it is looked whether the worker lives."""
+    """Return the part that changes the user and ends with the worker: set the signal first, then check the worker."""
     user = (
         [f"--reuid={BUILD_UID}", f"--regid={BUILD_UID}", "--clear-groups"]
         if (way.root and way.user_namespace and way.means != OFF)
@@ -103,8 +103,8 @@ def guard(way: Isolation, bounds: Bounds) -> list[str]:
 
 
 def network(way: Isolation, bounds: Bounds) -> list[str]:
-    """A network of its own behind pasta, where nothing that this machine listens on is reached: no loopback (no port is
-    forwarded, the gateway does not stand for this machine), and none of its other addresses (they lead nowhere)."""
+    """Return the part that creates a network behind pasta. No service of this machine is reachable: no loopback (no
+    forwarded ports, no mapped gateway), and none of its other addresses (blackhole routes)."""
     if not way.network:
         return []
     dead = "\n".join(f"route add blackhole {address}" for address in sorted({*bounds.addresses, *_NEVER}))
@@ -190,7 +190,7 @@ mount -o remount,bind,ro,nosuid,nodev /
 
 
 def namespaces(way: Isolation, layout: Layout) -> list[str]:
-    """The same by util-linux alone. With a user namespace, one more inside takes all capabilities away again."""
+    """Do the same with util-linux only. A second user namespace inside drops all capabilities again."""
     lines = [f"ROOT={shlex.quote(layout.root)}", _MOUNTING.replace("SHARED", str(SHARED_MEMORY))]
     lines += [f'ln -s {shlex.quote(target)} "$ROOT"{shlex.quote(name)}' for target, name in layout.links]
     lines += [
@@ -234,32 +234,32 @@ def namespaces(way: Isolation, layout: Layout) -> list[str]:
 
 
 def inner(way: Isolation, bounds: Bounds, command: Sequence[str]) -> list[str]:
-    """Limits of each process, and the start of the command itself. Where that would be process 1, a shell stays in
-    front of it: it waits for what others leave, and signals have their usual meaning for the command."""
+    """Return the part that sets limits and starts the command. If the command would be process 1, a shell stays in
+    front of it: it reaps orphans, and signals keep their usual meaning for the command."""
     limits = ["--core=0", f"--fsize={bounds.file_size}"]
-    if way.means != OFF and way.user_namespace and bounds.kernel >= _WHERE_PROCESSES_COUNT:
+    if way.means != OFF and way.user_namespace and bounds.kernel >= _NPROC_PER_NAMESPACE:
         limits.append(f"--nproc={bounds.processes}")
     run = '{ "$@" </dev/null; exit $?; }' if way.means == NAMESPACES else 'exec "$@" </dev/null'
-    # What eats too much memory is what the kernel ends first, before the worker.
+    # Let the kernel kill the build before the worker when memory runs out.
     start = f'echo 1000 > /proc/self/oom_score_adj; eval "$(cat)" && {run}'
     return ["prlimit", *limits, "--", "sh", "-c", start, "sh", *command]
 
 
 def start_text(environment: Mapping[str, str], folder: str) -> str:
-    """What the inner shell reads from its standard input: where it starts, and with which environment."""
+    """Return the input of the inner shell: its folder and its environment."""
     lines = [f"export {name}={shlex.quote(value)}" for name, value in environment.items()]
     return "\n".join([*lines, f"cd {shlex.quote(folder)}"]) + "\n"
 
 
 def places_to_stage(layout: Layout) -> list[tuple[str, str]]:
-    """(source, place in the build's folder) of what only root may get at: a repository below a closed folder, say. The
-    place must exist, empty and of the same kind, before `chain` runs as root."""
+    """Return (source, place in the build's folder) of what only root can reach, such as a repository in an unreadable
+    folder. The place must exist, empty and of the same kind, before `chain` runs as root."""
     own = [mount.source for mount in layout.mounts if not mount.source.startswith((f"{layout.folder}/", *_OPEN))]
     return [(source, f"{layout.folder}/repository/{number}") for number, source in enumerate(own)]
 
 
 def _reachable(way: Isolation, layout: Layout) -> Layout:
-    """The layout as the chain sees it behind `outer`."""
+    """Return the layout as seen after `outer`."""
     if not way.root:
         return layout
     staged = dict(places_to_stage(layout))

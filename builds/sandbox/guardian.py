@@ -1,4 +1,4 @@
-"""Ends what a build started when its worker is killed, where no namespace does it: builds without a sandbox.
+"""End the processes of a build without a sandbox when its worker is killed (elsewhere a namespace does it).
 
 A process of its own waits for the worker's end of a pipe. When that closes without a word, the worker is gone, and
 whatever carries the build's mark is killed, before another worker may take the build over: a lease is longer.
@@ -7,7 +7,7 @@ whatever carries the build's mark is killed, before another worker may take the 
 import contextlib
 import subprocess
 
-# Read from the environments of processes, as processes.end_marked does: no Python may be started for each command.
+# Reads the environments of processes, as processes.end_marked does, without starting Python for each command.
 _SCRIPT = """
 read -r word && [ "$word" = done ] && exit 0
 for _ in 1 2 3 4 5 6 7 8 9 10; do
@@ -20,7 +20,7 @@ done
 
 
 class Guardian:
-    """`with Guardian(mark):` around a command whose processes have DEPLOYER_BUILD=mark in their environment."""
+    """Context around a command whose processes have DEPLOYER_BUILD=mark in their environment."""
 
     def __init__(self, mark: str):
         self._process = subprocess.Popen(

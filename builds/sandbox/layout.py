@@ -1,5 +1,5 @@
-"""What a build sees: a read-only system without secrets, and the folders that are its own. Reads the disk, changes
-nothing outside a build's folder."""
+"""The files that a build sees: a read-only system without secrets, and its own folders. Reads the disk, changes nothing
+outside a build's folder."""
 
 import fcntl
 import os
@@ -10,16 +10,16 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-# The user that builds run as where the worker is root. No account has it: UIDs from 1879048192 to 2^31 are unassigned.
-# The kernel lets UID 0 without any capability write to /proc/sys, so root outside is never root inside.
+# The user of builds if the worker is root. No account has it: UIDs from 1879048192 to 2^31 are unassigned.
+# The kernel lets UID 0 write to /proc/sys even without capabilities, so root outside is never root inside.
 BUILD_UID = 2_000_000_000
 INSIDE_UID = 1000
-DNS = "198.18.0.53"  # answered by the network of the sandbox, with the resolver of this machine
+DNS = "198.18.0.53"  # answered by the sandbox's network with this machine's resolver
 FOLDERS = ("work", "home", "git-home", "tmp")
 BUILD, HOME = "/build", "/home/build"
 
 _SYSTEM = ("/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32")
-# What compilers and clients read. Not all of /etc: services keep passwords there.
+# Needed by compilers and clients. Not all of /etc: it holds passwords of services.
 _ETC = (
     "alternatives",
     "ld.so.cache",
@@ -47,7 +47,7 @@ _ETC = (
 
 @dataclass(frozen=True, slots=True)
 class Mount:
-    """A file or folder of this machine, and where it is inside."""
+    """A file or folder of this machine, and its path inside."""
 
     source: str
     target: str
@@ -71,14 +71,14 @@ class Layout:
 
 
 def make(tools: Iterable[str] = (), uid: int = INSIDE_UID, network: bool = False) -> Layout:
-    """A fresh folder and what is seen from it. `tools`: more files and folders that builds may read."""
+    """Create a folder for a build and return its layout. `tools`: more paths that builds may read."""
     folder = Path(tempfile.mkdtemp(prefix="deployer-build-"))
     for name in (*FOLDERS, "etc", "root", "repository"):
         _make(folder / name)
     for name in ("source", "out"):
         _make(folder / "work" / name)
     _write_etc(folder / "etc", uid, network)
-    if os.geteuid() == 0:  # the build's user may pass through, and owns what it writes to
+    if os.geteuid() == 0:  # the build's user may traverse it, and owns the writable folders
         os.chown(folder, 0, BUILD_UID)
         folder.chmod(0o750)
         for path in [folder / name for name in (*FOLDERS, "root", "work/source", "work/out")]:
@@ -98,7 +98,7 @@ def make(tools: Iterable[str] = (), uid: int = INSIDE_UID, network: bool = False
 
 def _make(folder: Path) -> None:
     folder.mkdir()
-    folder.chmod(0o755)  # whatever the worker's umask takes away: the build's user passes through
+    folder.chmod(0o755)  # regardless of the worker's umask: the build's user traverses it
 
 
 def _system(tools: Iterable[str]) -> tuple[list[Mount], tuple[tuple[str, str], ...]]:
@@ -127,19 +127,19 @@ def _write_etc(folder: Path, uid: int, network: bool) -> None:
 
 
 def hold(folder: str) -> int:
-    """Marks the folder as in use, for as long as the file that is answered is open: a killed worker lets go of it."""
+    """Lock the folder while the returned descriptor is open; a killed worker releases it."""
     held = os.open(f"{folder}/held", os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
     fcntl.flock(held, fcntl.LOCK_EX)
     return held
 
 
 def remove_abandoned() -> int:
-    """Removes the folders of builds whose worker was killed; how many there were."""
+    """Remove the folders of builds whose worker was killed. Return their number."""
     removed = 0
     for folder in Path(tempfile.gettempdir()).glob("deployer-build-*"):
         try:
             held = os.open(folder / "held", os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW)
-        except OSError:  # another user's, or one that is just being made
+        except OSError:  # another user's, or just being created
             continue
         try:
             fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -153,12 +153,12 @@ def remove_abandoned() -> int:
 
 
 def as_owner() -> list[str]:
-    """In front of a command that must get at files which a build made unreadable for its own user."""
+    """Return the prefix of a command that must reach files that a build made unreadable for its own user."""
     return [] if os.geteuid() == 0 else ["unshare", "--user", "--map-root-user", "--"]
 
 
 def remove(folder: str) -> None:
-    """Removes a build's folder whatever was made of it: unreadable folders, or paths longer than any path may be."""
+    """Remove a build's folder, even with unreadable folders or paths longer than PATH_MAX."""
     for command in (
         ["rm", "-rf", "--", folder],
         ["sh", "-c", f"chmod -R u+rwX -- {shlex.quote(folder)}; exec rm -rf -- {shlex.quote(folder)}"],

@@ -1,4 +1,4 @@
-"""The processes of a build, read from /proc: which they are, how much memory they hold, what files only they hold."""
+"""The processes of a build, read from /proc: their memory, and the unlinked files that they hold."""
 
 import os
 import signal
@@ -14,11 +14,11 @@ class Process:
     pid: int
     parent: int
     threads: int
-    resident: int  # bytes; pages that processes share count in each
+    resident: int  # bytes; shared pages count for each process
 
 
 def below(top: int) -> list[Process]:
-    """All descendants of a process and itself. Those of a process namespace stay below its first process for ever."""
+    """Return a process and all its descendants. Processes of a PID namespace always stay below its first process."""
     children: dict[int, list[Process]] = {}
     known: dict[int, Process] = {}
     for name in (path.name for path in Path("/proc").iterdir()):
@@ -26,7 +26,7 @@ def below(top: int) -> list[Process]:
             known[one.pid] = one
             children.setdefault(one.parent, []).append(one)
     found = [known[top]] if top in known else []
-    for one in found:  # grows while it is walked
+    for one in found:  # grows during the loop
         found += children.get(one.pid, [])
     return found
 
@@ -40,7 +40,7 @@ def _read(pid: int) -> Process | None:
 
 
 def memory(processes: Iterable[Process]) -> int:
-    """Bytes of all together, each shared page once. Slow: for when their sum is suspicious."""
+    """Return the bytes of all together, counting shared pages once. Slow: only if their sum exceeds the limit."""
     total = 0
     for one in processes:
         try:
@@ -53,7 +53,7 @@ def memory(processes: Iterable[Process]) -> int:
 
 
 def unlinked(processes: Iterable[Process], device: int) -> tuple[int, int]:
-    """(bytes on `device`, bytes elsewhere: in memory) of open files that have no name any more. No `du` sees them."""
+    """Return (bytes on `device`, bytes in memory) of unlinked open files, which `du` does not see."""
     seen: dict[tuple[int, int], int] = {}
     for one in processes:
         try:
@@ -83,7 +83,7 @@ def end(pids: Iterable[int]) -> None:
 
 
 def end_marked(mark: str) -> None:
-    """Kills what carries a text in its environment. Only for builds without a sandbox: it is not hard to escape."""
+    """Kill the processes with this mark in their environment. Only for builds without a sandbox: easy to escape."""
     wanted = f"DEPLOYER_BUILD={mark}".encode()
     for _ in range(5):
         found = [int(one.name) for one in Path("/proc").iterdir() if one.name.isdigit() and _carries(one, wanted)]

@@ -91,7 +91,7 @@ def test_the_secrets_are_made_once_and_only_their_owner_reads_them(tmp_path):
 
 def test_a_folder_has_one_demo_at_a_time(tmp_path):
     lock = surroundings.only_one(tmp_path)
-    with pytest.raises(surroundings.CannotStart, match="it runs already"):
+    with pytest.raises(surroundings.CannotStart, match="already running"):
         surroundings.only_one(tmp_path)
     os.close(lock)
     os.close(surroundings.only_one(tmp_path))
