@@ -130,7 +130,7 @@ class VersionChangeForm(StrategyForm):
         required=False,
         help_text=_("API tokens and automation will no longer deploy it. Signed-in users still can, explicitly."),
     )
-    reason = forms.CharField(label=_("Why it is bad"), max_length=256, required=False)
+    reason = forms.CharField(label=_("Reason"), max_length=256, required=False)
 
     def __init__(self, data: QueryDict, from_version: str = "", **more: Any) -> None:
         super().__init__(data, **more)

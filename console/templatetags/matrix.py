@@ -70,7 +70,7 @@ def timeline_text(row: TimelineRow) -> str:
         UNDOING: gettext("undone in %(time)s"),
     }
     parts = [words[segment.kind] % {"time": lasted(segment.seconds)} for segment in row.segments]
-    return ", ".join(parts) or gettext("nothing yet")
+    return ", ".join(parts) or gettext("not started")
 
 
 @register.filter
