@@ -11,6 +11,7 @@ from access.model_errors import field_errors
 from access.problems import FieldError, invalid_fields
 from deployer.engine import spec, text
 from messages import Message
+from messages.invalid import InvalidValue
 from messages.rendering import literal
 
 from ..models import MicroService, MicroServiceVersion
@@ -79,6 +80,6 @@ def refuse(errors: Iterable[FieldError]) -> None:
 
 
 def reason_of(error: Exception) -> Message:
-    """Return what a check of the engine says of a value."""
-    message = getattr(error, "message", None)
+    """Return what a check of the engine says of a value: an InvalidValue's reason, or the message of a WireError."""
+    message = error.reason if isinstance(error, InvalidValue) else getattr(error, "message", None)
     return message if isinstance(message, Message) else literal(str(error))

@@ -101,7 +101,7 @@ def require_package(version: MicroServiceVersion, pointer: str) -> MicroServiceV
     except FileNotFoundError as error:
         raise invalid(pointer, "package_missing", version=version.version) from error
     except BadArchive as error:
-        raise invalid(pointer, "package_invalid", version=version.version, error=str(error)) from error
+        raise invalid(pointer, "package_invalid", version=version.version, error=error.message) from error
 
 
 def _bad_reason(version: MicroServiceVersion) -> str | Message:

@@ -8,9 +8,9 @@ from django.db import IntegrityError, transaction
 from django.db.models import Q
 from django.utils import timezone
 
-from access.problems import FieldError, Problem, invalid
+from access.model_errors import field_errors
+from access.problems import FieldError, Problem, invalid_fields
 from asset.models import Asset
-from messages.rendering import literal
 
 from ..models import Deployment, MicroService, MicroServiceInstance
 from ..status import InstanceStatus
@@ -34,8 +34,7 @@ def check_fields(rows: list[MicroServiceInstance]) -> None:
         if rows:
             rows[0].clean_fields(exclude=["microservice", "host", "lock_deployment", "version"])
     except ValidationError as error:
-        name, reasons = next(iter(error.message_dict.items()))
-        raise invalid(f"/{name}", literal(" ".join(reasons))) from None
+        raise invalid_fields(field_errors(error)) from None
 
 
 def create_instances(deployment: Deployment, hosts: list[Asset]) -> list[MicroServiceInstance]:

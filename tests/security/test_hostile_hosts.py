@@ -16,6 +16,7 @@ from deployer.engine.run import OutcomeKind
 from microservice.models import Operation, Output, Step
 from tests.engine.host import Host
 from tests.engine.test_conduct import Site, Watching
+from tests.engine.words import said
 from tests.lab import processes
 from tests.lab.busy import within
 from tests.lab.hostile import forced
@@ -23,8 +24,6 @@ from tests.lab.sshd import Sshd
 from tests.microservice.world import World
 from worker import execution
 from worker.progress import Progress
-
-from .words import said
 
 LIMITS = {"step_timeout": 1, "output_head": 65_536, "output_tail": 1_024}
 HEAD = 'out(f"@{nonce} output\\n".encode()); event("begun"); event("need", names.index("upload"), "upload")\n'
