@@ -7,9 +7,7 @@ from django.contrib.auth import get_user_model
 from django.test import Client
 
 from access.tokens import make_token
-from tests.microservice.conftest import shop
-
-__all__ = ["shop"]  # a fixture
+from tests import factories
 
 
 class Api:
@@ -70,3 +68,11 @@ def store(settings, tmp_path):
         },
     }
     return tmp_path / "store"
+
+
+@pytest.fixture
+def shop(db):
+    """A service with four versions, of which three hosts run the second."""
+    service = factories.service()
+    versions = factories.versions(service, 4)
+    return factories.Shop(service, versions, factories.instances(versions[1], factories.hosts(3), port=8000))
