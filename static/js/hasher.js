@@ -1,5 +1,6 @@
-/* A worker that computes a file's SHA-256 piece by piece: WebCrypto knows no streams, and a package may be larger than
-   the memory. In: a File. Out: {done: bytes so far}, and at the end {hex}; {error} where the file cannot be read. */
+/* A worker that computes a file's SHA-256 piece by piece: WebCrypto does not take streams, and a package may be larger
+   than the memory. In: a File. Out: {done: bytes so far}, at the end {hex}; {error} if the file cannot be read.
+   docs/decisions/0070 says why it is our own. */
 "use strict";
 const PIECE = 4 * 1024 * 1024;
 const K = new Int32Array(64);

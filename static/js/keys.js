@@ -1,4 +1,4 @@
-/* Keys: a letter instead of the mouse. Never while somebody types, and each browser can turn them off. */
+/* Keyboard shortcuts. They are off while the user types, and can be disabled in each browser. */
 "use strict";
 (() => {
   const STORAGE_KEY = "console.keys";
@@ -6,7 +6,7 @@
   const ROWS = "main tbody tr, main .picks .pick";
   const ROW_TARGET = "th a[href], td a[href], input:not(:disabled)";
 
-  /* Where a browser forbids its storage, keys are on and the choice lasts as long as the page. */
+  /* Without access to the storage, shortcuts are enabled and a change lasts as long as the page. */
   let chosen = null;
   const enabled = () => {
     try {
@@ -21,7 +21,7 @@
     try {
       localStorage.setItem(STORAGE_KEY, chosen);
     } catch {
-      /* It lasts as long as the page. */
+      /* The choice lasts as long as the page. */
     }
   }
 
@@ -44,7 +44,7 @@
     next.scrollIntoView({ block: "nearest" });
   }
 
-  /* What a letter means: first in the row that has the focus, then on the page. */
+  /* Click the target of a key: in the focused row first, then on the page. */
   function pressKey(key) {
     const wanted = `[data-key="${key}"]:not([disabled], [aria-disabled="true"])`;
     const found = current()?.querySelector(wanted) ?? [...document.querySelectorAll(`main ${wanted}`)].find(shown);
@@ -82,7 +82,7 @@
     KEYS[event.key]();
   });
 
-  /* A browser would send the form that the box belongs to. Here Enter opens the row, or ticks where there is nothing to open. */
+  /* Enter would submit the form of the box. Instead it opens the row, or toggles the box where the row has no link. */
   document.addEventListener("keydown", (event) => {
     if (event.key !== "Enter" || !event.target.matches("input[type=checkbox], input[type=radio]")) return;
     const row = event.target.closest(ROWS);

@@ -1,7 +1,7 @@
-/* A page that stays true: one event stream for the tab tells that something changed; the fragment is fetched again.
+/* Live pages: one event stream per tab reports that something changed, and the fragment is fetched again.
 
-   The fragment is the template of the first view. Where the stream is lost, or the server has no slot left for one, a
-   banner says how old the data is and the page asks every few seconds. A hidden tab holds no stream. */
+   The fragment is rendered from the same template as the page. Without a stream (lost, or refused because the server has
+   no slot left) a banner shows the age of the data and the page polls. A hidden tab closes its stream. */
 "use strict";
 (() => {
   const MIN_PAUSE = 250;
@@ -34,7 +34,7 @@
     due = setTimeout(refresh, Math.max(0, pause - (Date.now() - lastRun)));
   }
 
-  /* This page's address, how many rows it has come to show by now (as many come back), and what it was told of. */
+  /* Return this page's URL with the number of rows that it shows (as many come back) and the last event that it saw. */
   function address() {
     const url = new URL(location.href);
     const shown = root.querySelectorAll("[data-rows] > tr:not(:has(> .more), :has(> .inside))").length;
@@ -105,7 +105,7 @@
     };
     for (const kind of root.dataset.kinds.split(" ")) stream.addEventListener(kind, onEvent);
     stream.onerror = () => {
-      /* The server closes a stream after the deployment's last event; only a look at the rows tells. */
+      /* The server closes a stream after the deployment's last event; only the rows tell whether this was it. */
       refreshSoon();
       if (stream?.readyState === EventSource.CLOSED) scheduleReconnect();
       startPolling();
@@ -119,7 +119,7 @@
     try {
       data = JSON.parse(event.data);
     } catch {
-      /* Whatever it was, something changed. */
+      /* Something changed, whatever it was. */
     }
     if (root.dataset.service && data.service_id && String(data.service_id) !== root.dataset.service) return;
     const host = event.type === "host" ? data.id : data.host_id;
@@ -136,7 +136,7 @@
     printed.clear();
   }
 
-  /* No slot was free, or the server is away: the page polls, and asks for a stream again. */
+  /* No slot was free, or the server is unreachable: poll, and reconnect later. */
   function scheduleReconnect() {
     stream?.close();
     stream = null;
@@ -165,10 +165,10 @@
   });
   addEventListener("pagehide", close);
   addEventListener("pageshow", (event) => event.persisted && (refreshSoon(), open()));
-  root.addEventListener("close", refreshSoon, true); // what came while a question was open
+  root.addEventListener("close", refreshSoon, true); // events that arrived while a dialog was open
   setInterval(showAge, 1000);
 
-  /* Which hosts show their output is part of the address, so that it can be sent to somebody, and survives a reload. */
+  /* The URL says which hosts show their output, so that it can be shared and survives a reload. */
   root.addEventListener("click", (event) => {
     const link = event.target.closest("[data-toggle]");
     if (!link || event.ctrlKey || event.metaKey || event.shiftKey || event.button) return;

@@ -17,8 +17,8 @@
     return answer.text();
   }
 
-  /* To a line, wherever it is: where it is not on the page, a window around it replaces what is. `near`: a place in the
-     line that is only shown where it is asked for. */
+  /* Go to a line. If it is not on the page, a window around it replaces the lines. `near`: an offset in a clipped line,
+     whose surroundings are shown on request only. */
   async function goToLine(number, near) {
     if (near || !document.getElementById(`L${number}`)) {
       await htmx.swap({ text: await lines(`line=${number}${near ? `&near=${near}` : ""}`), target: list, swap: "innerHTML", sourceElement: list, hx: {} });
@@ -29,7 +29,7 @@
     highlight();
   }
 
-  /* Hits. */
+  /* Hits of the search. */
   const hits = () => (document.querySelector("[data-hits]")?.dataset.hits ?? "").split(",").filter(Boolean).map(Number);
   const places = () => (document.querySelector("[data-hits]")?.dataset.places ?? "").split(",");
   let at = -1;
@@ -52,7 +52,7 @@
     goToLine(link.dataset.line, link.dataset.near);
   });
 
-  /* What was searched for is painted by the browser: no markup is put into the output. */
+  /* The browser paints the matches: no markup is added to the output. */
   function highlight() {
     const text = document.getElementById("hits")?.dataset.q.toLowerCase();
     if (!text || !globalThis.Highlight) return;
@@ -78,7 +78,7 @@
     return found;
   }
 
-  /* What is printed meanwhile comes to the end; the page goes along where it is asked to. */
+  /* Append new lines; scroll along if Follow is checked. */
   async function appendLines() {
     if (busy) {
       again = true;
@@ -96,7 +96,7 @@
       if (follow?.checked) scrollTo({ top: document.documentElement.scrollHeight });
       highlight();
     } catch {
-      /* The connection is away: the banner says so, and the next event or poll comes back here. */
+      /* The connection is lost: the banner says so, and the next event or poll tries again. */
     } finally {
       busy = false;
     }
@@ -121,7 +121,7 @@
       if (value === undefined) return localStorage.getItem(name);
       localStorage.setItem(name, value);
     } catch {
-      /* Kept as long as the page. */
+      /* Without storage the choice lasts as long as the page. */
     }
     return null;
   }

@@ -1,9 +1,9 @@
-/* Output panels: the server sends harmless HTML from an offset on, and says where the next piece begins. */
+/* Output panels: the server sends escaped HTML from an offset on, and the offset of the next piece. */
 "use strict";
 (() => {
   const busy = new WeakSet();
 
-  /* Appends what there is by now. Stays at the bottom only where the reader was. */
+  /* Append new output. Stay at the bottom only if the reader is there. */
   async function follow(panel) {
     if (busy.has(panel)) {
       panel.dataset.again = "1";
@@ -28,7 +28,7 @@
         if (atEnd) panel.scrollTop = panel.scrollHeight;
       }
     } catch {
-      /* The connection is away: the page's own banner says so, and the next event or poll comes back here. */
+      /* The connection is lost: the page's banner says so, and the next event or poll tries again. */
     } finally {
       busy.delete(panel);
     }

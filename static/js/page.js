@@ -57,7 +57,7 @@
     return interpolate(words, { n: Math.floor(seconds / length) }, true);
   }
 
-  /* The server writes clock times in the zone of the cookie. Where that was not there yet, they are put right here. */
+  /* The server writes clock times in the zone of the cookie. Without a cookie, the browser rewrites them here. */
   const ZONE = Intl.DateTimeFormat().resolvedOptions().timeZone;
   const elsewhere = ZONE && document.documentElement.dataset.zone !== ZONE;
   const secure = location.protocol === "https:" ? "; secure" : "";
@@ -73,7 +73,7 @@
     return `${part.year}-${part.month}-${part.day} ${part.hour}:${part.minute}:${part.second} ${part.timeZoneName}`;
   }
 
-  /* Ages in words, and by the clock on the title. */
+  /* Ages in words, with the clock time as title. */
   function refreshAges(root = document) {
     for (const element of root.querySelectorAll("time[data-age]")) {
       const moment = new Date(element.dateTime);
@@ -97,7 +97,7 @@
     if (event.target instanceof HTMLDialogElement) event.target.close();
   });
 
-  /* The server starts one deployment however often a form comes; this only shows that the click was seen. */
+  /* The server starts one deployment however often a form is submitted; this only acknowledges the click. */
   document.addEventListener("submit", (event) => {
     const form = event.target;
     if (!form.matches("[data-once]") || event.defaultPrevented) return;
@@ -109,7 +109,7 @@
     button.setAttribute("aria-busy", "true");
     if (form.dataset.waits) button.textContent = form.dataset.waits;
   });
-  /* A page that comes back out of the browser's memory may send its forms again. */
+  /* A page restored from the back/forward cache may submit its forms again. */
   addEventListener("pageshow", () => {
     for (const form of document.querySelectorAll("form[data-sent]")) delete form.dataset.sent;
     for (const button of document.querySelectorAll(".busy")) {
@@ -141,7 +141,7 @@
     }
   }
 
-  /* A confirmation names what it is about. */
+  /* A confirmation lists what was selected. */
   function nameTicked(dialog) {
     for (const list of dialog.querySelectorAll("[data-ticked]")) {
       const ticked = [...boxes(list.dataset.ticked)].filter((box) => box.checked);

@@ -1,21 +1,21 @@
-/* The dialogs of upgrade, revert and install: the plan follows what is typed, and the button does what is shown.
+/* The dialogs of upgrade, revert and install: the plan follows the form, and the button confirms the plan that is shown.
 
-   A click that comes before the plan for what was just typed waits for it. Where that plan is about the same hosts and
-   versions, as the button names them, it is sent then; otherwise it is there to be looked at, and the page says so. */
+   A click before the plan of the last change has arrived waits for it. If that plan names the same hosts and versions on
+   its button, it is submitted; otherwise it is shown for review, with a message. */
 "use strict";
 (() => {
-  const TYPING_PAUSE = 200; // milliseconds without a key until the plan is asked for
-  const PLAN_TIMEOUT = 15000; // until what was typed is sent without having seen its plan: the server compares anyway
+  const TYPING_PAUSE = 200; // milliseconds without a key until the plan is fetched
+  const PLAN_TIMEOUT = 15000; // milliseconds until the form is submitted without its plan: the server compares anyway
 
   const choose = document.getElementById("choose");
   if (!choose) return;
-  let shown = query(true); // what the plan on the page is about
+  let shown = query(true); // the query of the plan on the page
   let due = null;
   let pending = null; // {query, answer: Promise<boolean>, stop}
   let waiting = false;
 
-  /* What is chosen now; or, with `drawn`, what the server drew: a page that the browser brings back keeps what was
-     typed, beside a plan that is about something else. */
+  /* Return the form's values as a query; with `drawn`, those that the server rendered: a page that the browser restores
+     keeps the user's input beside a plan of other values. */
   function query(drawn) {
     const found = new URLSearchParams();
     for (const field of choose.elements) {
@@ -36,7 +36,7 @@
     due = setTimeout(fetchPlan, pause);
   }
 
-  /* Whether the plan for what is chosen now has come. */
+  /* Fetch the plan of the form's values. Resolves to whether it is on the page. */
   function fetchPlan() {
     clearTimeout(due);
     const wanted = query();
@@ -75,7 +75,7 @@
     }
   }
 
-  /* The errors beside the fields, as the page with the new plan has them. */
+  /* Copy the errors beside the fields from the page with the new plan. */
   function showErrors(page) {
     for (const place of choose.querySelectorAll("[id$=-errors]"))
       place.replaceChildren(...(page.getElementById(place.id)?.childNodes ?? []));
@@ -87,7 +87,7 @@
       }
   }
 
-  /* In the place of the plan that is there. Who is in it by keyboard stays there: on the button, or at its beginning. */
+  /* Replace the plan. A keyboard focus inside stays inside: on the button, or at the beginning. */
   function replacePlan(plan) {
     const old = document.getElementById("plan");
     const focused = old.contains(document.activeElement) ? document.activeElement : null;
@@ -108,7 +108,7 @@
     clicked.classList.add("busy");
     clicked.setAttribute("aria-busy", "true");
     let loaded = false;
-    /* What is typed while it waits counts too. */
+    /* Input during the wait counts too. */
     for (let wanted = null; wanted !== query(); ) {
       wanted = query();
       loaded = await fetchPlan();
@@ -130,7 +130,7 @@
     button.focus();
   }
 
-  /* The plan could not be had. What was typed goes to the server with the plan that was seen: it says what differs. */
+  /* The plan could not be fetched: submit the form's values with the plan that was shown. The server says what differs. */
   function fill(form) {
     const chosen = new URLSearchParams(query());
     for (const field of Array.from(form.elements))
@@ -157,7 +157,7 @@
   choose.addEventListener("input", (event) => {
     if (!event.target.matches("[data-find]")) schedule(TYPING_PAUSE);
   });
-  /* On the document, where page.js has ticked what belongs together by then. */
+  /* On the document: page.js has updated related boxes by then. */
   document.addEventListener("change", (event) => {
     if (event.target.form === choose && !event.target.matches("[data-find]")) schedule();
   });

@@ -1,5 +1,5 @@
-/* Uploading a package: the bytes go to the API with a progress bar while a worker computes their SHA-256; at the end
-   that is compared with what the server computed. On a service's page the version is made first. */
+/* Package upload: the bytes go to the API with a progress bar while a worker computes their SHA-256, which is compared
+   with the server's at the end. On a service's page the version is created first. */
 "use strict";
 (() => {
   const form = document.querySelector("[data-upload]");
@@ -17,7 +17,7 @@
   const say = (text, values = {}) => { words.textContent = interpolate(text, values, true); };
   const size = (bytes) => `${(bytes / 1e6).toLocaleString(document.documentElement.lang, { maximumFractionDigits: 1 })} MB`;
 
-  /* On a service's page a package may be dropped anywhere, on the fleet's on a service's row: it opens the dialog. */
+  /* A package may be dropped anywhere on a service's page, or on a service's row of the fleet: it opens the dialog. */
   const dropZone = dialog ? document.documentElement : form;
   const carriesFiles = (event) => [...event.dataTransfer.types].includes("Files");
   for (const kind of ["dragover", "dragleave", "drop"]) {
@@ -33,7 +33,7 @@
   }
   input.addEventListener("change", fileChosen);
 
-  /* Whether it is known of which service the package is. */
+  /* Return whether the package's service is known. */
   function hasTarget(target) {
     if (form.dataset.upload) return true;
     const row = target.closest?.("tr[id^='service-']");
@@ -46,7 +46,7 @@
     return true;
   }
 
-  /* A version's name is guessed from the file's, where nothing was typed yet. */
+  /* Suggest a version from the file name if the field is empty. */
   function fileChosen() {
     words.textContent = "";
     const field = form.elements.version;
@@ -102,7 +102,7 @@
     const begin = String.fromCharCode(...new Uint8Array(await file.slice(0, 262).arrayBuffer()));
     const known = ["\x1f\x8b", "BZh", "\xfd7zXZ", "PK\x03\x04"].some((mark) => begin.startsWith(mark));
     if (!known && !begin.startsWith("ustar", 257)) {
-      // The server knows by the beginning what it is instead, and the command that makes a good one.
+      // The server recognizes other formats by their first bytes and names the command that makes an archive.
       if (!form.elements.version) await sendRequest("PUT", form.dataset.upload, file.slice(0, 512), "application/octet-stream");
       throw new Error(gettext("Not a .tar.gz, .tar, .tar.bz2, .tar.xz or .zip archive."));
     }
@@ -122,7 +122,7 @@
     const started = performance.now();
     let hashedSoFar = 0;
     const localHash = hashFile(file, (done) => { hashedSoFar = done; });
-    localHash.catch(() => {}); /* asked for below; a broken upload comes first */
+    localHash.catch(() => {}); /* awaited below; a failed upload is reported first */
     say(gettext("Uploading and computing the hash…"));
     const version = await sendRequest("PUT", url, file, "application/octet-stream", ({ loaded, total }) => {
       bar.value = (100 * loaded) / total;
@@ -133,7 +133,7 @@
       if (loaded === total) say(gettext("Sent. The server is verifying the package…"));
     });
     const hash = await localHash;
-    if (hash !== version.source_sha256) { /* in this answer it is the hash of what arrived */
+    if (hash !== version.source_sha256) { /* in this response it is the hash of the received file */
       await sendJson("PATCH", url.replace(/\/package$/, ""), {
         bad: true, bad_reason: gettext("The upload was corrupted: the hashes differ") });
     }
