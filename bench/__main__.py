@@ -1,4 +1,4 @@
-"""`make bench`: what the product takes, beside the bare OpenSSH client and other tools, and what came of it."""
+"""`make bench`: measure the product beside the bare OpenSSH client and other tools, and report the results."""
 
 import argparse
 import json
@@ -16,22 +16,22 @@ from runtime.renamed_settings import refuse_renamed
 
 from . import lab as labs
 from . import report
+from .figure import Figure
 from .history import History
 from .lab import Lab
 from .product import ROOT
 from .race import FAR, USUAL, Race
 from .results import Finding, Row, figures, summary
-from .tell import Figure
 
 RACE = "race"
-# In this order. Each but the race is a module with a function `measure`: what it gives, and its name in the tables.
+# In this order. Each except the race is a module with a function `measure`, named as in the tables.
 OWN = ("startup", "click", "jump", "memory", "idle", "pages", "watch", "lock", "growth", "fairness")
-LONGEST, LONGEST_RACE = 400, 1800  # seconds, after which one measurement is given up
+TIMEOUT, RACE_TIMEOUT = 400, 1800  # seconds for one measurement
 DOCUMENT = ROOT / "docs" / "performance.md"
 
 
 class Run:
-    """One run of the bench. Whatever goes wrong in a measurement is a line and a null, and the next one follows."""
+    """One run of the bench. An error in a measurement is a line and a null; the next measurement follows."""
 
     def __init__(self, history: History, began: str):
         self._history, self._began = history, began
@@ -79,7 +79,7 @@ class Run:
 
 def main() -> int:
     asked = _arguments()
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that what was started is ended, too
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that started processes are ended
     signal.signal(signal.SIGALRM, _too_long)
     refuse_renamed()
     var = Path(os.environ.get("DATA_DIR", "").strip() or ROOT / "var").absolute()
@@ -94,7 +94,7 @@ def main() -> int:
         for name in (RACE, *OWN):
             if name not in asked.only:
                 continue
-            signal.alarm(LONGEST_RACE if name == RACE else LONGEST)
+            signal.alarm(RACE_TIMEOUT if name == RACE else TIMEOUT)
             if name == RACE:
                 run.race(lab, asked.contestants, asked.hosts, asked.turns)
             else:

@@ -1,4 +1,4 @@
-"""A client with one kept connection, as a browser or a pipeline has: time, bytes and statements of each request."""
+"""A client with one persistent connection: time, bytes and statements of each request."""
 
 import gzip
 import http.client

@@ -1,4 +1,4 @@
-"""From a click (the POST of an upgrade of one instance) to the first byte that the worker sends to its host."""
+"""The time from the POST of an upgrade of one instance to the first byte that the worker sends to its host."""
 
 import time
 from collections.abc import Iterator
@@ -6,10 +6,10 @@ from statistics import median, quantiles
 
 from . import packages
 from .browser import Browser
+from .figure import Figure
 from .lab import Lab
 from .product import DEFINITION
 from .relay import Relay
-from .tell import Figure
 
 CLICKS = 100
 GOAL_MS = 50

@@ -1,13 +1,13 @@
-"""How much later a deployment of one instance ends because one of 5,000 was asked for before it."""
+"""The delay of a deployment of one instance by an earlier one of 5,000."""
 
 import time
 from collections.abc import Iterator
 from statistics import median
 
 from .browser import Browser
+from .figure import Figure
 from .idle import with_worker
 from .lab import Lab
-from .tell import Figure
 
 TURNS = 5
 GOAL_S = 2.0

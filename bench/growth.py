@@ -1,14 +1,14 @@
-"""What an instance costs in deployments of 50, 500 and 5,000: time, and CPU of web, broker and worker together."""
+"""The cost per instance in deployments of 50, 500 and 5,000: time, and CPU of web, broker and worker together."""
 
 import time
 from collections.abc import Iterator
 
 from .browser import Browser
+from .figure import Figure
 from .idle import with_worker
 from .lab import Lab
 from .measure import cpu_of
 from .product import Product
-from .tell import Figure
 
 COUNTS = (50, 500, 5_000)
 SAME = 1.25  # how much more an instance may cost among 5,000 than among 500

@@ -1,4 +1,4 @@
-"""var/bench-history.jsonl: every turn and every figure of every run of the bench, one JSON object a line."""
+"""var/bench-history.jsonl: every turn and figure of every run, one JSON object per line."""
 
 import json
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""The hosts: loopback addresses with a folder each, all behind real OpenSSH servers that need no root."""
+"""The hosts: loopback addresses, each with a folder, behind real OpenSSH servers without root."""
 
 import copy
 import getpass

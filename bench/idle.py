@@ -1,11 +1,11 @@
-"""What a large system costs when nobody asks it for anything: one web process and one worker."""
+"""The cost of a large idle system: one web process and one worker."""
 
 import time
 from collections.abc import Iterator
 
+from .figure import Figure
 from .lab import Lab
 from .measure import cpu_of, memory_of
-from .tell import Figure
 
 SETTLE, WATCHED = 5, 30  # seconds
 CPU_PERCENT, MEMORY_MB = 1.0, 200

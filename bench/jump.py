@@ -1,4 +1,4 @@
-"""An upgrade of hosts behind one slow line: each gets the package over it, or they fetch it from the jump host."""
+"""An upgrade of hosts behind a slow link: each gets the package over it, or from the jump host."""
 
 import time
 from collections.abc import Iterator
@@ -6,10 +6,10 @@ from collections.abc import Iterator
 from demo.network import choose_port
 
 from . import packages
+from .figure import Figure
 from .lab import Lab
 from .product import DEFINITION
 from .relay import Relay
-from .tell import Figure
 
 HOSTS = 10
 RATE = 2 << 20  # bytes a second

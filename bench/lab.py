@@ -1,4 +1,4 @@
-"""What the measurements share: a folder, hosts, and one product at a time, each made when it is first asked for."""
+"""What the measurements share: a folder, hosts, and one product at a time, each created on first use."""
 
 import os
 import shutil
@@ -10,13 +10,13 @@ from pathlib import Path
 from demo.network import choose_port
 from tests.lab.postgres import Postgres
 
+from .delayed_link import DelayedLink
 from .hosts import Hosts
-from .line import Line
 from .product import Product
 
 ROOM = 3 << 30  # bytes of memory that the hosts' files may take before a disk is used for them
 # A worker whose hosts are simulated; see crowd.py. A web process that says how many statements a request took.
-CROWD = {"deployer": "bench.crowd", "deployer.wsgi": "bench.counted"}
+SIMULATED = {"deployer": "bench.simulated_worker", "deployer.wsgi": "bench.statement_counter"}
 DATABASES = ("sqlite", "postgresql")
 SLOTS = 64  # operations in flight while memory is measured
 WATCHERS = 200  # tabs that watch one page
@@ -45,7 +45,7 @@ class Lab:
             return self.hosts
         if rtt not in self._far:
             port = choose_port(self.hosts.addresses[0])
-            line = Line(self.folder, port, self.hosts.port, rtt)
+            line = DelayedLink(self.folder, port, self.hosts.port, rtt)
             self._endings.append(line.stop)
             self._far[rtt] = self.hosts.behind(port, self._fresh())
         return self._far[rtt]
@@ -94,7 +94,7 @@ class Lab:
         settings = {"WEB_THREADS": str(WATCHERS + 16)}  # made as they are needed
         if database == "postgresql":
             settings["DATABASE_URL"] = self.postgres.url("postgres")
-        return self._make(name, Product(self.folder / name, settings, CROWD), "broker", "web", rows=True)
+        return self._make(name, Product(self.folder / name, settings, SIMULATED), "broker", "web", rows=True)
 
     @cached_property
     def postgres(self) -> Postgres:

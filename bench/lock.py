@@ -1,12 +1,12 @@
-"""How long a request takes that locks and queues very many instances: from the POST to its 202."""
+"""The time of a request that locks and queues very many instances: from the POST to its 202."""
 
 from collections.abc import Iterator
 from statistics import median
 
 from .browser import Browser
+from .figure import Figure
 from .lab import DATABASES, Lab
 from .measure import cpu_of
-from .tell import Figure
 
 COUNTS = (1_000, 10_000)
 TURNS = 3

@@ -1,4 +1,4 @@
-"""Memory: of a worker with very many operations in flight, and while a package of 2 GB goes in and out."""
+"""Memory of a worker with very many operations in flight, and during the transfer of a package of 2 GB."""
 
 import gzip
 import io
@@ -13,11 +13,11 @@ from pathlib import Path
 from demo.client import OPENER
 
 from . import packages
+from .figure import Figure
 from .hosts import SERVICE
 from .lab import SLOTS, Lab
 from .measure import Peak, memory_of
 from .product import Product
-from .tell import Figure
 
 WORKER_MB = 150
 FLAT_MB = 32  # what a package of any size may take besides

@@ -1,4 +1,4 @@
-"""Packages to deploy: the same files each time, and one that names the version."""
+"""Packages to deploy: the same files each time, and one with the version."""
 
 import base64
 import gzip

@@ -6,9 +6,9 @@ from statistics import median
 
 from . import fill
 from .browser import Browser
+from .figure import Figure
 from .lab import Lab
 from .measure import cpu_of
-from .tell import Figure
 
 TURNS = 5
 SLOWEST_MS, LARGEST_KB = 300, 40

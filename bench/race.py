@@ -1,4 +1,4 @@
-"""The contestants in turns on the same hosts: the product beside the bare OpenSSH client and the usual tools."""
+"""The contestants take turns on the same hosts: the product, the bare OpenSSH client and the usual tools."""
 
 import os
 import sys

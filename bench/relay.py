@@ -1,4 +1,4 @@
-"""Between a worker and a host: says when the first byte of each connection came by, how many did, and may be slow."""
+"""A relay between a worker and a host: records the time of the first byte and the bytes, and can be slow."""
 
 import socket
 import threading

@@ -1,4 +1,4 @@
-"""The tables that people read, as Markdown. Pure but for `write`, which puts one between its marks in a document."""
+"""The tables in Markdown. Pure except for `write`, which puts one between its marks in a document."""
 
 from collections.abc import Iterable
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""What was measured, summed up: medians, ratios within one run, and what var/bench.json says. Pure."""
+"""The results: medians, ratios within one run, and the content of var/bench.json. Pure."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass

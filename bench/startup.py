@@ -6,9 +6,9 @@ import time
 from collections.abc import Iterator
 from statistics import median
 
+from .figure import Figure
 from .lab import Lab
 from .product import ROOT, Product
-from .tell import Figure
 
 TURNS = 5
 COMMANDS = ("field_key", "check", "migrate --check", "showmigrations", "shell -c pass")

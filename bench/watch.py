@@ -7,11 +7,11 @@ import time
 from collections.abc import Iterator
 
 from .browser import Browser
+from .figure import Figure
 from .lab import WATCHERS, Lab
 from .measure import cpu_of
 from .product import ROOT, Product
 from .tabs import Tab
-from .tell import Figure
 
 CHANGES, EVERY = 10, 1.0  # changes, and seconds between two of them
 LATEST_MS, CPU_MS = 1000, 1000

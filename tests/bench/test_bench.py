@@ -12,11 +12,11 @@ from types import SimpleNamespace
 from bench import __main__ as bench
 from bench import fill, report, simulated
 from bench.contestants import tools
+from bench.delayed_link import DelayedLink
+from bench.figure import Figure
 from bench.history import History
 from bench.hosts import SERVICE, Hosts
-from bench.line import Line
 from bench.results import KEYS, LIMIT, PRODUCT, REVERT, Finding, Row, figures, summary
-from bench.tell import Figure
 from deployer.engine import program
 from deployer.engine.journal import JournalReader, Kind, Result
 from microservice import atoms
@@ -101,7 +101,7 @@ def test_hosts_far_away_are_told_beside_the_others_and_change_none_of_their_figu
 
 def test_through_the_line_every_byte_takes_its_time_and_arrives(tmp_path):
     served = socket.create_server(("127.0.1.1", 0))
-    line = Line(tmp_path, free_port("127.0.1.1"), served.getsockname()[1], 100)
+    line = DelayedLink(tmp_path, free_port("127.0.1.1"), served.getsockname()[1], 100)
     try:
         client = socket.create_connection(("127.0.1.1", line.port))
         host, _ = served.accept()

@@ -26,7 +26,9 @@ A_CHANGE = 60  # both fragments, rendered up to twice more where the tabs' quest
 @pytest.fixture
 def web(environment, tmp_path):
     settings = {"WEB_THREADS": str(MANY + 16)}
-    with Web({**environment, **settings}, tmp_path / "web.log", application="bench.counted:application") as running:
+    with Web(
+        {**environment, **settings}, tmp_path / "web.log", application="bench.statement_counter:application"
+    ) as running:
         yield running
 
 

@@ -1,13 +1,13 @@
-"""A line with a round trip of some milliseconds to all hosts, the same for whoever connects through it (line.c)."""
+"""A TCP relay to all hosts that adds a round-trip time of some milliseconds (delayed_link.c)."""
 
 import shutil
 import subprocess
 from pathlib import Path
 
-SOURCE = Path(__file__).with_name("line.c")
+SOURCE = Path(__file__).with_name("delayed_link.c")
 
 
-class Line:
+class DelayedLink:
     """What connects to a host's address at `port` is carried to the same address at `to_port`. `stop()` ends it."""
 
     def __init__(self, folder: Path, port: int, to_port: int, round_trip_ms: float):

@@ -1,7 +1,7 @@
-"""`celery -A bench.crowd worker`: the product's worker, with hosts that are only played.
+"""`celery -A bench.simulated_worker worker`: the product's worker with simulated hosts.
 
 Everything up to the engine's connection is the product's: claims, fences, plans, the compiled program, the journal's
-parser, rows, events. A module of its own, because to import it is to have no real hosts any more.
+parser, rows, events. A separate module, because importing it replaces real hosts.
 """
 
 from bench.simulated import Connection

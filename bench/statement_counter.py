@@ -1,7 +1,7 @@
-"""The web process's application, which says in each answer how many statements the request took: X-Statements; and how
-many the whole process has sent so far, in whatever thread: X-Statements-So-Far.
+"""The web application with SQL statement counts in each response: X-Statements for the request, and
+X-Statements-So-Far for the whole process, all threads included.
 
-A request outside of the bench is answered by deployer.wsgi itself, which knows nothing of this.
+Outside the bench deployer.wsgi is used, without counts.
 """
 
 from itertools import count
@@ -23,15 +23,15 @@ def application(environ, start_response):
         return execute(sql, params, many, context)
 
     def with_count(status, headers, exc_info=None):
-        so_far = next(_all) - next(_asked)
-        told = [("X-Statements", str(own)), ("X-Statements-So-Far", str(so_far))]
-        return start_response(status, [*headers, *told], exc_info)
+        so_far = next(_all) - next(_reads)
+        counts = [("X-Statements", str(own)), ("X-Statements-So-Far", str(so_far))]
+        return start_response(status, [*headers, *counts], exc_info)
 
     with connection.execute_wrapper(counting):
         return product(environ, with_count)
 
 
-_asked = count()  # each look at _all takes a number itself
+_reads = count()  # each read of _all takes a number itself
 
 
 def _counted(real):
