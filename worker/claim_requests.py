@@ -1,4 +1,4 @@
-"""Who asked for operations, and what each is dealt of those that were claimed. Pure."""
+"""Requests for operations, and the share that each gets of those that were claimed. Pure."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class ClaimRequest:
-    """Somebody who asks for up to `most` operations."""
+    """A request for up to `most` operations."""
 
     most: int
     task_id: str

@@ -1,8 +1,8 @@
 """Which operation a worker takes next, and how it becomes the only one who may write for it.
 
 Everything here runs inside the writer's transaction. A claim is a compare-and-set: the row must still be what it was
-when it was looked at, and its instance's fence grows by one, so that whoever had it before can be
-told no, here and on the host.
+when it was looked at, and its instance's fence grows by one, so that the
+previous owner is refused, here and on the host.
 """
 
 from collections import Counter
@@ -43,7 +43,7 @@ class Claim:
     """An operation that is this worker's now, with everything its thread needs: it reads no database."""
 
     operation: Operation  # with instance, host (and its jump hosts), credential, versions, deployment, service loaded
-    fresh: bool  # nobody has tried to start it on the host before
+    fresh: bool  # no worker has tried to start it on the host before
     sent_before: bool = False  # this version's package went to this host once, so its release may still be there
 
 
@@ -65,9 +65,9 @@ def claim(
     owner: str, mine: Counter, held: list[int], wanted: int, free: int, task_id: str, around: bool = False
 ) -> tuple[list[Claim], list[Event]]:
     """Takes up to `wanted` operations. `mine`: how many this process has in flight, by deployment; `held`: which.
-    `around`: what somebody else holds a row of is left for later, instead of being waited for.
+    `around`: operations with a row that another transaction holds are left for later, instead of being waited for.
 
-    First what nobody keeps alive and what is to be asked again: they hold locks. What is due waits for the next call,
+    First those with an expired lease and those to be asked again: they hold locks. What is due waits for the next call,
     because those rows are locked now, and deployments must be locked before operations.
     """
     due, expired, teams = _has_work()
@@ -90,8 +90,8 @@ def claim(
 
 
 def _has_work() -> tuple[bool, bool, bool]:
-    """Whether there may be something due, and something that nobody keeps alive; most often there is nothing. And
-    whether any host belongs to a team."""
+    """Return whether anything is due, whether a lease has expired, and whether any host belongs to a team. Most often
+    nothing is due."""
     now = _SQLITE_NOW if connection.vendor == "sqlite" else "CURRENT_TIMESTAMP"
     statuses = OperationStatus.QUEUED, OperationStatus.RUNNING, OperationStatus.UNKNOWN
     due, expired, teams = fetch_all(statements.HAS_WORK.replace(":now", now), *_CLAIMABLE, *statuses)[0]
@@ -118,7 +118,7 @@ def _expired_leases(held: list[int], most: int) -> list[int]:
 
 
 def _unlocked(numbers: list[int]) -> list[int]:
-    """Those of these operations of which nobody holds the row, the instance's row or the deployment's."""
+    """Return those of these operations whose rows, with instance and deployment, no other transaction holds."""
     if not numbers or not connection.features.has_select_for_update_skip_locked:
         return numbers
     rows = Operation.objects.filter(pk__in=numbers).order_by("pk").select_for_update(skip_locked=True, no_key=True)

@@ -153,7 +153,7 @@ def _execute(writer: BatchWriter, claim: Claim, task_id: str) -> Claim | None:
         # Not its error: that may quote what a command printed, and logs go where such words must not.
         log.info("%s ends: %s %s", operation.action, result.status, result.error_step)
     else:
-        log.info("it belongs to somebody else now; nothing was written")
+        log.info("another worker owns it now; nothing was written")
     return following
 
 
@@ -213,7 +213,7 @@ def _package(operation: Operation, sent_before: bool) -> Package | None:
 
 
 def _result_of(operation: Operation, outcome: Outcome, stopping: bool) -> OperationResult:
-    if outcome.kind == OutcomeKind.LOST and stopping:  # the host goes on by itself; whoever comes next attaches
+    if outcome.kind == OutcomeKind.LOST and stopping:  # the host continues by itself; the next worker attaches
         return OperationResult(operation, OperationStatus.RUNNING)
     if outcome.kind == OutcomeKind.LOST:
         # It is written only where the rows say that the operation is still ours; so another worker has not got it.

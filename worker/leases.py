@@ -1,7 +1,7 @@
 """Which operations a worker process still owns, as the rows say; inside the writer's transaction.
 
-A row that somebody else holds (a process that is frozen in its transaction, say) hinders nobody for longer than the
-wait for one lock: then the writer goes `around` such rows for a while. They are written once they are free.
+A row that another transaction holds (of a frozen process, say) delays the writer by the wait for one lock at most: then
+it skips such rows for a while. They are written once they are free.
 """
 
 from collections.abc import Iterable
@@ -17,7 +17,7 @@ from .progress import Progress
 
 
 class RowsHeld(Exception):
-    """Somebody holds a row that is to be written."""
+    """Another transaction holds a row that is to be written."""
 
 
 Name = tuple[int, int]  # an operation and its fence
@@ -32,7 +32,7 @@ def owned(owner: str, held: dict[int, Progress], renew: bool, around: bool = Fal
     if around:
         if renew:
             _renew(owner, [number for number, _ in kept])
-        seen = kept | set(_rows_owned(owner, held, ""))  # a row that somebody holds is not lost
+        seen = kept | set(_rows_owned(owner, held, ""))  # a row that another transaction holds is not lost
         open_ = advance.referenceable(held[number].operation.deployment_id for number, _ in kept)
         kept = {name for name in kept if held[name[0]].operation.deployment_id in open_}
     for progress in held.values():

@@ -109,14 +109,14 @@ class Progress:
 
     What it takes in has the operation's secrets masked before anything else sees it: rows, and so pages, events,
     downloads and callbacks, never have them. A masked text has the same length, so offsets are the host's own. What is
-    held back is not in the rows, so whoever takes the operation over asks the host for it again.
+    held back is not in the rows, so the next owner of the operation asks the host for it again.
     """
 
     def __init__(self, operation: Operation):
         self.operation = operation
         self.name = (operation.pk, operation.fence)
         self.awaits_writing = False
-        self.lost = False  # taken over by somebody else: its thread is to leave it at once
+        self.lost = False  # another worker owns it: its thread is to leave it at once
         self.cancelled = False
         self.heard = monotonic()  # when its thread last said or asked anything
         self.thread: int | None = None  # which thread that is

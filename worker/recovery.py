@@ -1,6 +1,7 @@
 """Finds what was lost, and brings it to an end: the sweep that every worker process runs.
 
-It needs no broker: what nobody claimed, nobody keeps alive, or is to be asked again is picked up by threads of its own.
+It needs no broker: operations that are unclaimed, have an expired lease, or are to be asked again are picked up by its
+own threads.
 Many sweeps at once do no harm, because a claim is a compare-and-set.
 """
 
@@ -46,7 +47,7 @@ class Sweeper:
         self._heart = PeriodicThread("heartbeat", update_heartbeat, lambda: HEARTBEAT_INTERVAL, HEARTBEAT_TIMEOUT)
 
     def stop(self) -> None:
-        self._loop.stop()  # and not the heart: whoever finishes what is in hand still lives
+        self._loop.stop()  # but not the heartbeat: a worker that finishes its operations is alive
         self._pool.shutdown(wait=False, cancel_futures=True)
 
     def _sweep(self) -> None:
@@ -100,13 +101,13 @@ def tidy() -> None:
 
 
 def _run_parts(*parts: Callable[[], object]) -> None:
-    """Whatever hinders one of them (a row that somebody holds for long, say) is met by that one alone."""
+    """Run the parts; what blocks or fails one of them (a row that is held for long, say) does not stop the others."""
     for part in parts:
         try:
             part()
         except Exception as error:
             if is_held(error):
-                log.warning("a part of the sweep was hindered by somebody who holds a row")
+                log.warning("a part of the sweep was blocked by a row that another transaction holds")
             elif is_away(error):
                 raise
             else:

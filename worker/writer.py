@@ -33,12 +33,12 @@ from .results import OperationResult, record_results
 
 FLUSH_INTERVAL = 0.2  # seconds that progress is gathered before it is written
 # Seconds from one answer to the next while others are in flight. A round costs much the same for one result as for
-# thirty, so the more may still end, the longer they are waited for; the last one waits for nobody.
+# thirty, so the more operations may still end, the longer they are waited for; the last one is not delayed.
 MIN_INTERVAL, INTERVAL_EACH, MAX_INTERVAL = 0.03, 0.008, 0.25
 WRITER_TIMEOUT = 60.0  # seconds that one round of the writing thread may take: then this process is of no use any more
 HUNG_AFTER = 300.0  # seconds without a sign of life after which a thread hangs: whatever it may wait for ends sooner
 POLL_INTERVAL = 1.0  # seconds after which it is looked whether an operation was taken away or is to be cancelled
-SKIP_LOCKED_FOR = 5.0  # seconds for which it goes around rows that somebody holds, once it has waited for one in vain
+SKIP_LOCKED_FOR = 5.0  # seconds for which rows that others hold are skipped, after one was waited for in vain
 log = logging.getLogger(__name__)
 
 
@@ -78,7 +78,7 @@ class BatchWriter:
                 self._change.notify()
 
     def finish(self, result: OperationResult) -> bool:
-        """Result, version, status and unlock in one transaction. False: somebody else owns it, nothing was written."""
+        """Result, version, status and unlock in one transaction. False: another worker owns it, nothing was written."""
         return self._ask((self._results, result))[0]
 
     def next(self, result: OperationResult, task_id: str = "") -> tuple[bool, Claim | None]:
@@ -150,7 +150,7 @@ class BatchWriter:
                     sleep(0.5)
 
     def _wait(self) -> None:
-        """Until somebody waits for a commit, there has been news for a tick, or it is time to poll."""
+        """Wait until a thread waits for a commit, news is FLUSH_INTERVAL old, or it is time to poll."""
         until_look = self._polled + POLL_INTERVAL - monotonic()
         with self._change:
             asked = lambda: self._claims or self._results or self._closed
@@ -202,7 +202,7 @@ class BatchWriter:
             future.set_result(name in kept)
 
     def _write_skipping_locked(self, held, awaiting, results, renew) -> None:
-        """Somebody holds rows: that must not keep the leases of all others from being renewed. First those, then the
+        """Rows are held by others: that must not keep the other leases from being renewed. First those, then the
         progress, then each result by itself. One that was waited for in vain is the last one the next time."""
         rest = list(results)
         try:
@@ -272,7 +272,7 @@ class BatchWriter:
         try:
             if free > 0:
                 taken = self._claimed(mine, held, sum(wanted), free, asked[0][0].task_id)
-        except BaseException as error:  # whatever it was, somebody waits for an answer
+        except BaseException as error:  # whatever it was, a thread waits for an answer
             for _, future in asked:
                 future.set_exception(error)
             raise
@@ -287,7 +287,7 @@ class BatchWriter:
             future.set_result(share)
 
     def _claimed(self, mine: Counter, held: list[int], wanted: int, free: int, task_id: str) -> list[Claim]:
-        """What could be claimed; of rows that somebody holds for long, whatever can be had without them."""
+        """Return what could be claimed, without rows that another transaction holds for long."""
         while True:
             around = self._skips_locked
             try:

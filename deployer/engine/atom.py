@@ -1,6 +1,6 @@
-"""The words of the engine as data: what a service is, where it goes, and the steps that take it there.
+"""The engine's data: what a service is, where it goes, and the steps that take it there.
 
-Everything here is immutable and turns into JSON and back, so that whoever takes an operation over means the same steps.
+Everything here is immutable and turns into JSON and back, so that the next owner of an operation runs the same steps.
 """
 
 from dataclasses import asdict, dataclass, field, fields
@@ -18,7 +18,7 @@ class StepKind(StrEnum):
     LINK = "link"  # current -> releases/<version>, by rename
     START = "start"
     CHECK = "check"  # the check command, until it passes or its time is over
-    PRUNE = "prune"  # releases nobody needs go to the trash
+    PRUNE = "prune"  # superfluous releases go to the trash
     UNLINK = "unlink"  # delete: current goes away
     REMOVE = "remove"  # delete: the releases go to the trash
 

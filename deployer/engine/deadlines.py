@@ -9,7 +9,7 @@ from collections import OrderedDict
 
 FIRST = 60.0  # seconds for a host of which nothing is known
 MOST = 300.0
-BEFORE_CANCEL = 8.0  # the same, where somebody waits for it to be cancelled
+BEFORE_CANCEL = 8.0  # the same, where a cancel waits for it
 MOST_FOR_CHECK = 60.0  # seconds that a host check adds for a shell that is known to be slow
 SLOW = 3.0  # from here on people are told
 MOST_HOSTS = 20_000

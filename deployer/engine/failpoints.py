@@ -1,7 +1,7 @@
 """The places where dying matters, each by its name. In production nothing failpoint does anything at all.
 
-Armed is a process that was started with CRASH_POINTS set to a folder. Whoever then comes to a point takes the file of
-the point's name out of that folder (NAME becomes NAME.PID), and dies on the spot by SIGKILL; or, where the file says
+A process is armed if it was started with CRASH_POINTS set to a folder. A thread that reaches a point takes the file of
+the point's name out of that folder (NAME becomes NAME.PID), and the process dies by SIGKILL; or, where the file says
 `stop`, the process stands still until that file is gone and SIGCONT comes. The storm (tests/storm) makes those files.
 
 On hosts the places are comments in runner/*.sh, `# crash: NAME [step]`. Only an armed process makes calls of them;
@@ -23,18 +23,18 @@ class Failpoint(StrEnum):
 
     REQUESTED = "requested"  # web: rows are written, nothing is committed
     ACCEPTED = "accepted"  # web: committed; no worker was woken, the caller has no answer
-    WAKING = "waking"  # whoever wakes: no message has gone out yet
+    WAKING = "waking"  # before a wake-up message is sent
     CLAIMING = "claiming"  # worker: operations were taken, not committed
     CLAIMED = "claimed"  # committed; no thread works on them yet
     TAKEN_OVER = "taken_over"  # the same, for operations that another worker had
-    SWEPT = "swept"  # the sweep knows what lies about, nobody has picked it up
+    SWEPT = "swept"  # the sweep has counted what is due, no thread has picked it up
     BEGINNING = "beginning"  # an operation's thread starts to work
     CONNECTING = "connecting"  # before the connection to the host
     SENDING = "sending"  # connected; the last look at whether it is still ours is over
     SENT = "sent"  # some of the program is on its way
     PACKAGE_SENT = "package_sent"  # all of program and package is
-    HEARD_END = "heard_end"  # the host has told how it ended, nobody else knows
-    WRITING = "writing"  # ledger: before a transaction
+    HEARD_END = "heard_end"  # the host has told how it ended; only this thread knows
+    WRITING = "writing"  # the writer: before a transaction
     WRITTEN = "written"  # progress is written, not committed
     ENDING = "ending"  # an operation's end is written, not committed
     RECORDED = "recorded"  # progress is committed

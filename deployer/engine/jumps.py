@@ -28,7 +28,7 @@ class SharedConnections:
             slot = self._slots.setdefault(endpoint, _Slot())
             slot.users += 1
         try:
-            with slot.connecting:  # whoever comes meanwhile waits here and shares the result
+            with slot.connecting:  # others wait here meanwhile and share the result
                 if slot.connection is None or not slot.connection.alive:
                     if slot.connection is not None:
                         slot.connection.close()

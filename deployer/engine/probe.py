@@ -106,7 +106,7 @@ def probe(
     except WireError as trouble:
         reached = trouble.reached is not False
         finding = Finding(reached, trouble.message, legacy_needed=_needs_legacy(trouble, endpoint))
-        # Whoever refuses a log-in or breaks off after the key exchange has shown the pinned key.
+        # A host that refuses the login or breaks off after the key exchange has shown the pinned key.
         if reached and isinstance(trouble, AuthRefused | SessionRefused):
             finding.offered_key, finding.trusted = endpoint.host_key, True
         return finding

@@ -47,8 +47,8 @@ class Answer(IntEnum):
 
     OVER = 0  # the run has ended, and its `end` event was printed
     CANNOT_WRITE = 40  # the service's folder cannot be made or written, or its disk is full
-    LOWER_FENCE = 41  # a higher fence was seen on this host: somebody else is in charge
-    BUSY = 42  # another run is alive, or somebody is about to settle one
+    LOWER_FENCE = 41  # a higher fence was seen on this host: another worker is in charge
+    BUSY = 42  # another run is alive, or is about to be recovered
     EXISTS = 43  # start: this run exists already; attach to it
     NO_RUN = 44  # attach: there is no such run; start it
     NO_TOOL = 45  # a program that the runner needs is missing; standard error names it
@@ -105,7 +105,7 @@ def attach(run: Run, journal_from: int, output_from: int, cancel: bool = False, 
     It prints events numbered above `journal_from` and output from the byte `output_from` on.
     """
     seen = f" _SEEN={journal_from:d} _FROM={output_from:d} _CANCEL={int(cancel)}"
-    # Whoever cancels for a watchdog that is dead has to end the processes of the service's user too.
+    # A cancel that does the work of a dead watchdog has to end the processes of the service's user too.
     user = f" _AS={quote(run.atom.run_as)}" if run.atom.run_as else ""
     return _text(_call("attach", run, now) + seen + user, "", run_as=bool(user))
 

@@ -1,4 +1,4 @@
-"""Carries one operation out: speaks with the host until it is known how the run on it ended.
+"""Carry one operation out: speak to the host until it is known how the run on it ended.
 
 One connection, one channel at a time: program and package go out in one flight while both streams are read. What the
 answers mean is decided in decisions.py; here they are got. A line that breaks is made again, and the run attached to.
@@ -38,17 +38,17 @@ def carry_out(
     patience: float = 60.0,
     limits: Limits = USUAL,
 ) -> Outcome:
-    """Blocks until the end is known, the watch says `lost`, or the host cannot be asked for `patience` seconds.
+    """Block until the end is known, the observer says `lost`, or the host cannot be asked for `patience` seconds.
 
-    `fresh`: nobody ever tried to start this run, so it is started first; otherwise it is attached to first, and started
-    only where the host says that there is no such run. Events above `journal_from` and output from the byte
-    `output_from` on are handed to the watch once each, in order.
+    `fresh`: no worker ever tried to start this run, so it is started first; otherwise it is attached to first, and
+    started only where the host says that there is no such run. Events above `journal_from` and output from the byte
+    `output_from` on are handed to the observer once each, in order.
     """
     state = RunState(safe=fresh, begun=bool(journal_from or output_from), sudo=sudo, patience=patience)
     delivered = Delivered(watch, run.atom, journal_from, output_from, max_seconds(run.atom, package))
     supervisor = RunSupervisor(run, endpoint, package, delivered, state, limits)
     try:
-        return supervisor.to_the_end()
+        return supervisor.until_known()
     except _LeaseLost:
         return Outcome(OutcomeKind.LOST)
     finally:
@@ -56,7 +56,7 @@ def carry_out(
 
 
 class _LeaseLost(Exception):
-    """The operation is no longer ours; the host goes on by itself."""
+    """Another worker owns the operation; the host continues by itself."""
 
 
 class RunSupervisor:
@@ -75,7 +75,7 @@ class RunSupervisor:
         self._attempts = 0  # on this connection
         self._touched = time.monotonic()
 
-    def to_the_end(self) -> Outcome:
+    def until_known(self) -> Outcome:
         mode = self._state.next_mode
         while True:
             if self._is_cancelled() and self._state.safe and not self._state.attempts:

@@ -18,7 +18,7 @@ class TimedSocket:
     """What an SSH connection runs over: a TCP socket, or a channel through a jump host.
 
     It ends itself when the peer has been silent for too long. It is the one place that sees both a blocked read and a
-    blocked write, so nobody has to watch over it."""
+    blocked write, so nothing else has to watch it."""
 
     def __init__(self, sock, silence: float):
         self._sock = sock

@@ -260,7 +260,7 @@ def test_a_folder_that_cannot_be_made_is_told(network):
 def test_a_folder_of_somebody_else_is_not_used(network):
     network.cache.mkdir()
     (network.cache / "deployment-packages").symlink_to(network.cache)
-    assert "belongs to somebody else" in told(network)
+    assert "belongs to another user" in told(network)
 
 
 @pytest.fixture

@@ -60,13 +60,13 @@ def refused(host, action="upgrade", old="v1", new="v2", **spec) -> str:
 def test_a_command_that_no_shell_can_read_is_told(running, field, command):
     spec = {field: command} | ({"post": "true"} if field == "post_undo" else {})
     said = refused(running, **spec)
-    assert said.startswith("unpack: ") and field.removesuffix("_undo") in said and "cannot be read" in said, said
+    assert said.startswith("unpack: ") and field.removesuffix("_undo") in said and "the shell cannot read" in said, said
 
 
 def test_own_steps_are_read_too(running):
     for key in ("run", "undo", "check"):
         step = {"name": "migrate", "before": "start", "run": "true"} | {key: "if"}
-        assert "migrate cannot be read" in refused(running, steps=[step])
+        assert "the shell cannot read migrate" in refused(running, steps=[step])
         running.packages.pop("v2")
         subprocess.run(["rm", "-rf", running.folder / "releases" / "v2"], check=True)
 
@@ -140,7 +140,7 @@ def test_a_program_that_may_not_be_executed_is_told(running):
     call = running.carry_out("revert", "v2", "v1", start="./serve")
     failed = next(event for event in call.events if event.kind is Kind.FAILED)
     assert (failed.step, running.running, running.logged) == ("prepare", "v2", [])
-    assert "may not be executed" in said(failed) and "chmod +x" in said(failed)
+    assert "is not executable" in said(failed) and "chmod +x" in said(failed)
 
 
 @pytest.mark.parametrize(
@@ -170,14 +170,14 @@ def test_a_current_that_is_a_folder_of_its_own_is_told(running, action):
     (running.folder / "current").mkdir()
     (running.folder / "current" / "mine").write_text("precious")
     said = refused(running, action, "v1", "v2" if action == "upgrade" else None)
-    assert said.startswith("prepare: ") and "no link to a release" in said
+    assert said.startswith("prepare: ") and "not a link to a release" in said
 
 
 def test_an_install_beside_a_current_of_its_own_is_told(tmp_path):
     host = Host(tmp_path)
     (host.folder / "current").mkdir(parents=True)
     call = host.carry_out("install", None, "v1")
-    assert call.end.result == "undone" and "no link to a release" in said(call.events[-2])
+    assert call.end.result == "undone" and "not a link to a release" in said(call.events[-2])
     assert host.logged == []
 
 
@@ -203,7 +203,7 @@ def test_a_port_that_is_taken_is_told_with_an_install(tmp_path):
         host.port = other.getsockname()[1]
         call = host.carry_out("install", None, "v1")
     assert call.end.result == "done", "it may be meant so: a proxy, a socket that systemd holds"
-    assert f"something listens on port {host.port} already" in said(call.until(Kind.DONE, "prepare"))
+    assert f"something already listens on port {host.port}" in said(call.until(Kind.DONE, "prepare"))
     assert not said(host.carry_out("upgrade", "v1", "v2").until(Kind.DONE, "prepare"))
 
 
@@ -335,4 +335,4 @@ def test_whoever_takes_a_dead_run_up_gives_its_room_back_first(running):
 def test_a_disk_that_nothing_may_be_executed_on_is_told(small):
     small.packages["v2"] = package("v2", serve="#!/bin/sh\necho\n")
     said = refused(small, start="./serve")
-    assert "may not be executed" in said and "noexec" in said
+    assert "is not executable" in said and "noexec" in said

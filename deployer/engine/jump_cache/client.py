@@ -19,7 +19,7 @@ STALLED = 15  # seconds without a byte, after which a host no longer fetches
 ALIVE = 10.0  # seconds between two signs of life to a host that waits: it gives up after 60
 BUSY = 0.5  # seconds between two looks at what another worker sends
 BYTES, WAIT = b"bytes", b"wait\n"  # to a host
-IDLE = 5.0  # seconds between two looks at a server that nobody wants anything from
+IDLE = 5.0  # seconds between two looks at an idle server
 
 
 class CacheRequest:
@@ -51,7 +51,7 @@ class CacheRequest:
 
 
 class JumpCache:
-    """What a jump host keeps. Its thread lives as long as somebody uses it; everything else only looks at answers."""
+    """What a jump host keeps. Its thread lives as long as it has users; everything else only looks at answers."""
 
     def __init__(self, jump: Endpoint, limits: Limits):
         self.jump, self._limits = jump, limits
@@ -112,7 +112,7 @@ class JumpCache:
                     return
 
     def _converse(self) -> None:
-        """One server, until nobody uses it. Raises what is wrong with it."""
+        """Talk to one server until it has no users. Raises what is wrong with it."""
         connection, give_back = ssh.borrow(self.jump, self._limits)
         try:
             channel = connection.run(CacheSession.command())
@@ -129,10 +129,10 @@ class JumpCache:
             give_back()
 
     def _next(self, talk: CacheSession) -> bool:
-        """Brings what is wanted first, or waits. False when nobody uses the server any more."""
+        """Bring what was requested first, or wait. False when the server has no users."""
         with self._lock:
             if not self.users:
-                self._answers.clear()  # whoever comes now needs a server anew
+                self._answers.clear()  # the next user needs a new server
                 return False
             package = next(iter(self._wanted.values()), None)
         if package is None:

@@ -16,7 +16,7 @@ from ..ssh import Channel
 
 ANSWER = 20.0  # seconds for an answer, and for any progress while a package is on its way
 HASHED = 20 << 20  # bytes a second that a slow jump host hashes, where a copy is there already
-MAX_WAITING = 4096  # bytes of answers that nobody has asked for yet
+MAX_WAITING = 4096  # bytes of answers that were not requested yet
 MAX_NOISE = 1 << 20  # bytes on its standard error, in all
 MISSING = 127  # a shell's exit status for a program that is not there
 NONSENSE = "its answer makes no sense"
@@ -27,7 +27,7 @@ class Refusal(Exception):
 
 
 class Broken(Refusal):
-    """Why it gives none at all: there is nobody to speak with any more."""
+    """Why it serves none at all: the server is gone."""
 
 
 @cache
@@ -79,7 +79,7 @@ class CacheSession:
         return True
 
     def rest(self, seconds: float) -> None:
-        """Waits, until somebody wakes the channel; notices when the server is gone."""
+        """Wait until the channel is woken; notice when the server is gone."""
         self._read(seconds)
         if self._channel.ended:
             raise self._ended()

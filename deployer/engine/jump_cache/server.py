@@ -50,11 +50,11 @@ def why(error):
 
 
 def private(folder):
-    """Makes a folder that is nobody else's; refuses one that is."""
+    """Create a folder of our own; refuse one of another user."""
     os.makedirs(folder, 0o700, exist_ok=True)
     found = os.lstat(folder)
     if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.geteuid():
-        raise Refused(f"{folder} belongs to somebody else")
+        raise Refused(f"{folder} belongs to another user")
     os.chmod(folder, 0o700)
 
 
@@ -106,7 +106,7 @@ class CacheFolder:
             self.token = file.read()
 
     def tidy(self, coming=0):
-        """Takes away what nobody used for long, and the oldest where there is too much."""
+        """Remove copies that were not used for long, and the oldest where there are too many bytes."""
         found = []
         for port in os.listdir(self.above):
             folder = os.path.join(self.above, port)
@@ -160,7 +160,7 @@ class CacheFolder:
         except BlockingIOError:
             part.close()
             return None
-        # Whoever had it may have ended between our open and our lock: then it is a copy by now, and not to be touched.
+        # The server that had it may have finished between our open and our lock: then it is a copy, not to be touched.
         now = stat_or_none(part.name)
         if now is None or now.st_ino != os.fstat(part.fileno()).st_ino:
             part.close()
@@ -169,7 +169,7 @@ class CacheFolder:
         return part
 
     def end(self, part, sha, digest):
-        """By rename, and only if it is the package: whoever reads the name reads the whole."""
+        """Publish it by rename, and only if it is the package: a reader of the name reads the whole."""
         if digest != sha:
             raise Refused("what arrived there is not the package")
         part.flush()
@@ -198,7 +198,7 @@ def bind_error(port, error):
 
 
 def open_listener(family, place, alone):
-    if alone:  # somebody else's server on this port is not joined: its own clients would come to us
+    if alone:  # a foreign server on this port is not joined: its clients would come to us
         bind(family, place, False).close()
     found = bind(family, place, True)
     found.listen(128)

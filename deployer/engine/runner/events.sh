@@ -56,7 +56,7 @@ _printed() {
 	read -r _ _at </proc/self/fdinfo/6 || _at=''
 } 2>/dev/null
 
-# Shows the events that nobody was shown yet. Each packet costs both sides more than a small step does, so those that come
+# Shows the events that were not shown yet. Each packet costs both sides more than a small step does, so those that come
 # at once go together: they are said before anything that may take long, and at the end.
 _say() {
 	[ -z "$_unsaid" ] || printf %s "$_unsaid" >&5

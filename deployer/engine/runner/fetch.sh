@@ -1,5 +1,5 @@
 # Only in the program for a host whose jump host keeps copies of packages (jump_cache/client.py): the package is fetched from there.
-# The address, which holds a secret, comes on standard input and goes to the tool's; nobody else is told it.
+# The address, which holds a secret, comes on standard input and goes to the tool's, and nowhere else.
 
 # Answers `need`. Descriptor 3 becomes what was fetched, if it is the package; else it stays, and the bytes come there.
 _fetch() {
@@ -92,7 +92,7 @@ _wget_takes_lists() {
 	command -v wget >/dev/null && case $(wget --version 2>&1 8>&- 9>&-) in *'GNU Wget'*) ;; *) false ;; esac
 }
 
-# No longer than the package, whoever it is that answers. A block is 512 or 1024 bytes, depending on the shell.
+# No longer than the package, whatever answers. A block is 512 or 1024 bytes, depending on the shell.
 _into_file() {
 	exec 3<&- 4>&- 5>&- 8>&- 2>/dev/null
 	[ "$_SIZE" = 0 ] || ulimit -f $((_SIZE / 512 + 1))

@@ -39,7 +39,7 @@ _reserve() {
 	_prepared="releases/$_NEW"
 }
 
-# Also what a run that died had kept: the file tells, for whoever takes it up.
+# Also what a run that died had kept: the recovery finds the file.
 _release_reserve() {
 	[ ! -s "$_RUN/reserve" ] || : >"$_RUN/reserve"
 }
@@ -62,7 +62,7 @@ _is_filled() {
 	return 1
 }
 
-# What hinders nothing for certain: it is told with `prepare`, for whoever looks for a cause later.
+# What need not prevent anything: a remark of `prepare`, for the search of a cause later.
 _notes() {
 	[ -z "$_OLD" ] || [ -d "$_DIR/releases/$_OLD" ] || _note release_gone "releases/$_OLD"
 	[ -n "${_AS-}" ] || [ -w "$_DIR/shared" ] || _note shared_unwritable "$_DIR/shared"

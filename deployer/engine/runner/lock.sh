@@ -1,4 +1,4 @@
-# One run at a time, and nobody from the past: the lock is held by the runner alone, for as long as it lives.
+# One run at a time, and no late worker: the lock is held by the runner alone, for as long as it lives.
 
 _make_folders() {
 	[ -d "$_BASE/runs" ] && [ -d "$_DIR/releases" ] && [ -d "$_DIR/shared" ] && return 0
@@ -35,7 +35,7 @@ _raise_fence() {
 		_read_fences
 		if [ "$_count" -gt 500 ] && [ "$_MODE" = start ]; then
 			printf '%s\n' "$_highest" >"$_BASE/fence.new" && mv -f "$_BASE/fence.new" "$_BASE/fence"
-			# Somebody who attaches holds no lock, and may have added to the old file meanwhile.
+			# A program that attaches holds no lock, and may have added to the old file meanwhile.
 			_before=$_highest
 			_read_fences
 			[ "$_highest" = "$_before" ] || printf '%s\n' "$_highest" >>"$_BASE/fence"

@@ -77,7 +77,7 @@ _attach() {
 	_raise_fence || _answer cannot_write
 	_tries=0
 	until [ -s "$_RUN/journal" ]; do
-		# Somebody may be about to start it: whoever holds the lock decides.
+		# Another program may be about to start it: the holder of the lock decides.
 		_lock && _answer no_run
 		_tries=$((_tries + 1))
 		[ "$_tries" -lt 20 ] || _answer busy
@@ -123,7 +123,7 @@ _notice() {
 	esac
 }
 
-# A package that is awaited comes over a connection that nobody has any more: the run is cut, to be started again.
+# A package that is awaited comes over a connection that is gone: the run is cut, to be started again.
 _press() {
 	if [ "$_CANCEL" = 1 ]; then
 		[ -s "$_RUN/cancel" ] || printf 'cancelled\n' >"$_RUN/cancel"

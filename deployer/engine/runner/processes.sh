@@ -1,4 +1,4 @@
-# Who belongs to a run: the processes of its session, and whoever holds its marker as descriptor 9. A process that a start
+# The processes of a run: those of its session, and those that hold its marker as descriptor 9. A process that a start
 # command left in a session of its own holds no marker: it is the service, and nothing here touches it.
 
 # _state, _parent, _session and _born (in clock ticks since boot) of the process $1; fails if there is none.

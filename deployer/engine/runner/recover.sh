@@ -1,4 +1,4 @@
-# How a run comes to its end, whoever brings it there.
+# How a run is brought to its end: by its runner, or by the program that recovers it.
 
 # The steps that did not all succeed are undone, from the journal alone.
 _go_back() {
@@ -28,7 +28,7 @@ _finish() {
 	_let_services_be
 	_close_output
 	printf '%s\n' "$_size" >"$_RUN/size"
-	# For whoever finds the program gone and the journal without its last line, as after a power cut: _conclude.
+	# For _conclude, where the program is gone and the journal lacks its last line, as after a power cut.
 	printf '%s\n' "$1" "$2" >"$_RUN/result"
 	# crash: ending
 	_event end - - "$1" "$_size" "$2"
@@ -50,7 +50,7 @@ _finish() {
 }
 
 # The program goes only when the run has ended. Where it is gone and the journal has no end, the end was lost: it is
-# written again. Without a result nothing is concluded: somebody else took the program away.
+# written again. Without a result nothing is concluded: something else removed the program.
 _conclude() {
 	[ -s "$_RUN/result" ] || _answer unsettled "$_OP"
 	{
@@ -63,7 +63,7 @@ _conclude() {
 	_unsaid=''
 }
 
-# What nobody needs any more. Best effort: the run is over.
+# Removes what is no longer needed. Best effort: the run is over.
 _tidy() {
 	for _each in "$_BASE/trash/"*; do
 		[ ! -e "$_each" ] || _remove_tree "$_BASE/trash"
@@ -92,7 +92,7 @@ _open_run() {
 	[ ! -s "$_RUN/journal" ] || [ -z "$(tail -c 1 "$_RUN/journal")" ] || echo >&7
 }
 
-# Brings a dead run to its end. The caller holds the lock, so nobody else carries it out.
+# Brings a dead run to its end. The caller holds the lock, so no other program carries it out.
 _recover() {
 	_alive
 	_let_services_be

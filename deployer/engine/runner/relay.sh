@@ -20,7 +20,7 @@ _launch() {
 }
 
 # By descriptor 1, for a job in the background is given no descriptor 0. tee goes on reading where the disk is full, and
-# ends by itself when nobody holds the pipe any more.
+# ends by itself when the pipe has no holder.
 _relay() {
 	{
 		(
@@ -50,10 +50,10 @@ _drained() {
 } 2>/dev/null
 
 # Before a run is ended, whoever does it, and before a dead one's processes are. The new reader comes first, so that there
-# is always one; it is in a session of its own, which nobody ends, and of its two processes each brings the other back.
+# is always one; it is in a session of its own, which is never ended, and of its two processes each brings the other back.
 _let_services_be() {
 	[ -p "$_BASE/relay" ] || return 0
-	# Where nobody holds it any more, the next run takes the same pipe.
+	# Where it has no holder, the next run takes the same pipe.
 	[ "$_MODE" != start ] || [ -n "$_serves" ] || return 0
 	{
 		{

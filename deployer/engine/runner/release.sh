@@ -3,7 +3,7 @@
 # Hashes and unpacks what comes in, in one pass. Every stage's status counts: a pipeline would show the last one's only.
 _take_in() {
 	_say
-	# They stay for the next run: whoever held them was ended with the run that it belonged to.
+	# They stay for the next run: processes that held them were ended with their run.
 	[ -p "$_BASE/p3" ] || {
 		rm -f "$_BASE/p1" "$_BASE/p2" "$_BASE/p3"
 		mkfifo "$_BASE/p1" "$_BASE/p2" "$_BASE/p3" || return 1
@@ -166,7 +166,7 @@ _shorten_order() {
 	printf '%s' "$_text" >"$_BASE/order"
 }
 
-# _gone: releases that nobody needs. The newest stay, and always those of this operation.
+# _gone: superfluous releases. The newest stay, and always those of this operation.
 _superfluous() {
 	_order
 	_shorten_order

@@ -69,7 +69,7 @@ _close_releases() {
 	}
 }
 
-# Best effort: what somebody has given to another user stays as it is.
+# Best effort: a folder that was given to another user stays as it is.
 _give_shared() {
 	[ -O "$_DIR/shared" ] || return 0
 	chown "$_AS" "$_DIR/shared" || { chgrp "$_group" "$_DIR/shared" && chmod 775 "$_DIR/shared"; } || return 0

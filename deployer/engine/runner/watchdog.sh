@@ -11,14 +11,14 @@ _stop_watchdog() {
 	kill -s TERM "$_watchdog"
 	wait "$_watchdog"
 	_watchdog='' _tries=0
-	# Where the watchdog is dead, whoever cancelled does its work.
+	# Where the watchdog is dead, the program that cancels does its work.
 	while [ -e "$_RUN/why" ] && [ ! -e "$_RUN/killed" ] && [ "$_tries" -lt 300 ]; do
 		_tries=$((_tries + 1))
 		sleep 0.1 </dev/null 4>&- 5>&- 8>&- 9>&-
 	done
 } 2>/dev/null
 
-# $1: "all" for the steps; "undo", which nobody can cancel.
+# $1: "all" for the steps; "undo", which cannot be cancelled.
 _watch() {
 	# Here, and not where it is called: a function called with redirections keeps copies of what they replace.
 	exec 8>&- 9>&-
@@ -60,7 +60,7 @@ _tick() {
 		return 0
 	fi
 	if [ -n "$_tee" ]; then
-		# The one who sends may be gone without a word: whoever attaches sends again.
+		# The sender may be gone without a word: the next attempt sends again.
 		[ $((_up - _idle)) -lt 6000 ] || _give_up cut
 		return 0
 	fi

@@ -51,10 +51,10 @@ class BoundedPacketizer(paramiko.Packetizer):
         return kind, message
 
     def _weigh(self, size: int) -> None:
-        """Data that somebody asked for is free (`accepted`); so are answers to what was sent, such as room for more."""
+        """Data that was requested is free (`accepted`); so are answers to what was sent, such as room for more."""
         self._weighed += size + EACH
         if self._weighed > FREE + 2 * self.accepted + self._sent // 4 + RATE * (time.monotonic() - self._since):
-            raise paramiko.SSHException("it sends much that nobody asked for")
+            raise paramiko.SSHException("it sends too much that was not requested")
 
 
 def _check_count(kind: int, message: paramiko.Message) -> None:

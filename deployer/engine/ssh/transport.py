@@ -20,7 +20,7 @@ from ..transport_socket import TimedSocket
 from . import algorithms
 from .packets import BoundedDecompressor, BoundedPacketizer
 
-WINDOW = 1 << 21  # bytes a host may send that nobody has read yet; both streams share it, so it bounds our memory
+WINDOW = 1 << 21  # bytes a host may send that are not read yet; both streams share it, so it bounds our memory
 PACKET = 1 << 15
 
 # What goes wrong is raised, in our words; paramiko's log lines would repeat it, with text that the peer chose. A logger
@@ -84,7 +84,7 @@ class GuardedChannel(paramiko.Channel):
     slow line a long one; another thread's close, or the answer to the peer's, may come between. OpenSSH then ends the
     whole connection, with whatever else goes through it."""
 
-    close_sent = False  # known to whoever holds the transport's lock for sending
+    close_sent = False  # guarded by the transport's lock for sending
 
     def close(self) -> None:
         try:
