@@ -49,7 +49,7 @@ def verified(*options: str) -> tuple[int, str]:
 
 
 @pytest.mark.django_db
-def test_a_history_that_nobody_touched_is_whole_and_its_head_can_be_noted():
+def test_verifies_an_intact_chain():
     assert verified()[0] == 0
     rows()
     status, said = verified()
@@ -77,7 +77,7 @@ def test_a_history_that_nobody_touched_is_whole_and_its_head_can_be_noted():
     ],
     ids=lambda change: next(iter(change)),
 )
-def test_a_changed_row_is_named_and_no_other(change):
+def test_names_changed_rows(change):
     third = rows()[2]
     History.objects.filter(pk=third.pk).update(**change)
     status, said = verified()
@@ -87,7 +87,7 @@ def test_a_changed_row_is_named_and_no_other(change):
 
 
 @pytest.mark.django_db
-def test_a_row_changed_with_its_own_digest_made_anew_is_named_too():
+def test_names_rows_changed_with_their_digest():
     third = rows()[2]
     third.actor = "mallory"
     third.digest = chain.digest(third)
@@ -96,7 +96,7 @@ def test_a_row_changed_with_its_own_digest_made_anew_is_named_too():
 
 
 @pytest.mark.django_db
-def test_missing_rows_are_named_by_their_places_wherever_they_are():
+def test_names_missing_positions():
     there = rows(8)
     History.objects.filter(pk__in=[there[2].pk, there[4].pk, there[5].pk, there[7].pk]).delete()
     status, said = verified()
@@ -109,7 +109,7 @@ def test_missing_rows_are_named_by_their_places_wherever_they_are():
 
 
 @pytest.mark.django_db
-def test_reordered_inserted_and_cut_off_rows_are_found():
+def test_finds_reordered_inserted_and_truncated_rows():
     first, second, *_ = rows()
     for row, place in ((first, None), (second, 1), (first, 2)):
         History.objects.filter(pk=row.pk).update(position=place)
@@ -137,7 +137,7 @@ def test_reordered_inserted_and_cut_off_rows_are_found():
 
 
 @pytest.mark.django_db
-def test_the_service_of_a_row_may_go_and_the_row_is_as_it_was_written():
+def test_deleting_a_service_keeps_the_chain_intact():
     service = MicroService.objects.create(name="shop")
     record(ADA, "create", "service", service, after={"name": "shop"}, service=service)
     assert verified()[0] == 0
@@ -146,7 +146,7 @@ def test_the_service_of_a_row_may_go_and_the_row_is_as_it_was_written():
 
 
 @pytest.mark.django_db
-def test_rows_from_before_the_chain_join_it_and_are_guarded_from_then_on():
+def test_chains_older_rows():
     History.objects.bulk_create([History(actor="old", action="create", subject="host") for _ in range(3)])
     assert verified()[1].startswith("3 rows")
     History.objects.filter(position=2).update(actor="older")
@@ -154,7 +154,7 @@ def test_rows_from_before_the_chain_join_it_and_are_guarded_from_then_on():
 
 
 @pytest.mark.django_db
-def test_what_is_left_after_pruning_can_be_verified_and_the_pruning_is_part_of_it():
+def test_verifies_after_pruning():
     there = rows(5)
     History.objects.filter(pk__in=[row.pk for row in there]).delete()
     HistoryHead.objects.all().delete()
@@ -174,7 +174,7 @@ def test_what_is_left_after_pruning_can_be_verified_and_the_pruning_is_part_of_i
 
 
 @pytest.mark.django_db
-def test_the_cost_of_sealing_and_verifying_does_not_grow_in_statements():
+def test_seals_and_verifies_in_few_statements():
     History.objects.bulk_create([History(actor="a", action="b", subject="c") for _ in range(600)])
     with CaptureQueriesContext(connection) as sealing:
         assert chain.seal() == 600
@@ -186,7 +186,7 @@ def test_the_cost_of_sealing_and_verifying_does_not_grow_in_statements():
 
 
 @pytest.mark.django_db(transaction=True)
-def test_many_deeds_at_once_make_one_chain_and_a_deed_waits_for_no_other_s_commit():
+def test_concurrent_actions_make_one_chain():
     barrier = threading.Barrier(8)
     wrong: list[BaseException] = []
 
@@ -219,7 +219,7 @@ def test_many_deeds_at_once_make_one_chain_and_a_deed_waits_for_no_other_s_commi
 
 
 @pytest.mark.django_db(transaction=True)
-def test_what_commits_while_another_deed_is_sealed_is_not_left_to_the_sweep(monkeypatch):
+def test_seals_rows_committed_meanwhile(monkeypatch):
     """Only PostgreSQL has two writers at once; there the second finds the head in the first one's hands."""
     rows(1)
     link, seconds = chain.link, []
@@ -243,7 +243,7 @@ def test_what_commits_while_another_deed_is_sealed_is_not_left_to_the_sweep(monk
 
 
 @pytest.mark.django_db(transaction=True)
-def test_a_deed_that_is_not_committed_holds_up_nobody():
+def test_open_transactions_do_not_block_sealing():
     """Only PostgreSQL has two writers at once; there the second one commits and is sealed while the first is open."""
     if connection.vendor != "postgresql":
         record(ADA, "change", "service", None)
@@ -279,7 +279,7 @@ CI = Caller(name="ada", token_id=7, token_name="ci-deploy", address="192.0.2.7")
     [{"token_id": 8}, {"token_name": "another"}, {"token_id": None, "token_name": ""}],
     ids=["id", "name", "taken away"],
 )
-def test_which_token_acted_is_part_of_the_chain(change):
+def test_digest_covers_the_token(change):
     record(ADA, "change", "service", None)
     row = record(CI, "change", "service", None)
     record_alike(CI, "change", "service", [row, row], {}, {}, None)
@@ -292,14 +292,14 @@ def test_which_token_acted_is_part_of_the_chain(change):
 
 
 @pytest.mark.django_db
-def test_a_token_that_is_put_into_an_old_row_is_found():
+def test_finds_tokens_added_to_old_rows():
     third = rows()[2]
     History.objects.filter(pk=third.pk).update(token_id=7, token_name="ci-deploy")
     assert verified()[0] == 1
 
 
 @pytest.mark.django_db
-def test_rows_from_before_tokens_were_kept_still_verify():
+def test_verifies_rows_older_than_tokens():
     """Their digests as the code of that time made them, written down here."""
     created = datetime(2026, 11, 25, 12, 30, 15, 123456, tzinfo=UTC)
     old = History(

@@ -53,7 +53,7 @@ def told(**what) -> list[History]:
     return list(History.objects.filter(**what).order_by("pk"))
 
 
-def test_signing_in_and_out_are_told_with_who_where_and_how(ann, lines):
+def test_records_sign_in_and_sign_out(ann, lines):
     sign_in().post("/logout/")
     came, went = told(subject="user")
     assert [(row.action, row.actor, row.subject_id, row.address, row.after["agent"]) for row in (came, went)] == [
@@ -72,7 +72,7 @@ def over(minutes: int = 6) -> int:
     return failed_sign_ins.flush()
 
 
-def test_failures_are_lines_at_once_and_one_row_a_window(ann, lines):
+def test_records_failures_once_per_window(ann, lines):
     for _ in range(5):
         sign_in(password="wrong")
     sign_in(password="wrong", REMOTE_ADDR="192.0.2.8")
@@ -88,7 +88,7 @@ def test_failures_are_lines_at_once_and_one_row_a_window(ann, lines):
     assert not FailedSignIns.objects.exists()
 
 
-def test_what_is_refused_unseen_is_counted_too(ann, lines):
+def test_counts_refused_attempts(ann, lines):
     for _ in range(14):
         sign_in(password="wrong")
     assert (lines[-1]["event"], lines[-1]["reason"]) == ("refused", "too_many_attempts")
@@ -98,7 +98,7 @@ def test_what_is_refused_unseen_is_counted_too(ann, lines):
     assert row.after["failed"] + row.after["refused"] == 14 and row.after["refused"] >= 4
 
 
-def test_what_is_typed_as_a_name_is_kept_only_where_it_is_one(ann, lines):
+def test_keeps_names_of_accounts_only(ann, lines):
     """People type their passwords there."""
     for typed in ("my secret horse", 'x\n{"event": "signed in", "user": "root"}', "ANN\r\nann"):
         sign_in(name=typed, password="x")
@@ -108,7 +108,7 @@ def test_what_is_typed_as_a_name_is_kept_only_where_it_is_one(ann, lines):
     assert [row.subject_name for row in told(action="sign_in_failed")] == [failed_sign_ins.UNKNOWN]
 
 
-def test_a_flood_of_names_fills_nothing(db, monkeypatch):
+def test_limits_rows_for_a_flood_of_names(db, monkeypatch):
     monkeypatch.setattr(failed_sign_ins, "MAX_WINDOWS", 5)
     for number in range(40):
         failed_sign_ins.count("nobody", f"192.0.2.{number}", "")
@@ -116,7 +116,7 @@ def test_a_flood_of_names_fills_nothing(db, monkeypatch):
     assert sum(FailedSignIns.objects.values_list("failed", flat=True)) == 40
 
 
-def test_refusals_are_told_with_who_which_token_from_where_and_why(ann, lines):
+def test_logs_refusals(ann, lines):
     row, token = make_token(ann, "ci", ["read"])
     Api(token).post("/services/", {"name": "x"})
     line = lines[-1]
@@ -137,7 +137,7 @@ def test_refusals_are_told_with_who_which_token_from_where_and_why(ann, lines):
     assert (lines[-1]["status"], lines[-1]["user"], lines[-1]["reason"]) == (403, "ann", "forbidden")
 
 
-def test_a_token_that_holds_no_more_is_told_by_its_name(ann, lines):
+def test_logs_names_of_invalid_tokens(ann, lines):
     row, token = make_token(ann, "ci", ["read"])
     for change, reason in (
         ({"revoked": timezone.now()}, "revoked"),
@@ -152,7 +152,7 @@ def test_a_token_that_holds_no_more_is_told_by_its_name(ann, lines):
     assert "dpl_" not in str(lines)
 
 
-def test_a_session_without_its_csrf_token_is_told(ann, lines):
+def test_logs_missing_csrf_tokens(ann, lines):
     client = Client(enforce_csrf_checks=True)
     client.force_login(ann)
     client.post("/account/", {"old": "x"})
@@ -166,7 +166,7 @@ def use(token: str, address: str) -> None:
     )
 
 
-def test_a_token_in_a_new_place_is_told_once(ann, lines):
+def test_records_new_addresses_of_tokens(ann, lines):
     row, token = make_token(ann, "ci", ["read"])
     use(token, "192.0.2.7")
     assert not told(action="first_use"), "the first place is where it belongs"
@@ -180,7 +180,7 @@ def test_a_token_in_a_new_place_is_told_once(ann, lines):
     assert lines[-1]["event"] == "token used" and len(told(action="first_use")) == 1
 
 
-def test_a_token_that_is_everywhere_fills_nothing(ann, monkeypatch):
+def test_limits_addresses_of_a_token(ann, monkeypatch):
     monkeypatch.setattr(token_use, "MAX_ADDRESSES", 3)
     token = make_token(ann, "ci", ["read"])[1]
     for number in range(10):
@@ -189,7 +189,7 @@ def test_a_token_that_is_everywhere_fills_nothing(ann, monkeypatch):
     assert neighbourhood("2001:db8::1") == neighbourhood("2001:db8::2"), "one stranger's addresses are one"
 
 
-def test_pages_of_the_admin_site_are_told(db, lines):
+def test_logs_requests_to_the_admin_site(db, lines):
     root = get_user_model().objects.create_superuser("root")
     client = Client()
     client.force_login(root)
@@ -198,7 +198,7 @@ def test_pages_of_the_admin_site_are_told(db, lines):
 
 
 @pytest.mark.django_db(transaction=True)
-def test_the_web_servers_own_log_names_the_client_and_not_the_proxy(environment, tmp_path):
+def test_access_log_has_the_client_address(environment, tmp_path):
     import urllib.request
 
     settings = {"ACCESS_LOG": "-", "TRUSTED_PROXIES": "127.0.0.1", "DEBUG": "1"}
@@ -210,7 +210,7 @@ def test_the_web_servers_own_log_names_the_client_and_not_the_proxy(environment,
     assert line.startswith("192.0.2.77 ") and "127.0.0.1" not in line
 
 
-def test_a_refused_sign_in_looks_at_no_password(ann, monkeypatch):
+def test_refused_sign_in_checks_no_password(ann, monkeypatch):
     for _ in range(10):
         sign_in(password="wrong")
     looked: list = []

@@ -12,7 +12,7 @@ from .factories import SECRET, create_callback, enqueue, send_all
 pytestmark = pytest.mark.django_db
 
 
-def test_a_callback_over_the_api_from_its_making_to_its_end(api, receiver):  # noqa: F811
+def test_callback_lifecycle(api, receiver):  # noqa: F811
     some = api()
     made = some.post("/callbacks/", {"url": receiver.url, "headers": {"X-Api-Key": "hush"}})
     assert made.status_code == 201, made.content
@@ -42,7 +42,7 @@ def test_a_callback_over_the_api_from_its_making_to_its_end(api, receiver):  # n
     assert some.get(path).status_code == 404
 
 
-def test_a_test_that_is_refused_says_why(api):  # noqa: F811
+def test_forbidden_test_names_the_reason(api):  # noqa: F811
     row = Callback.objects.create(url="http://localhost:9/", secret=SECRET, events=["lock.broken"])
     answer = api().post(f"/callbacks/{row.pk}/test").json()
     assert (answer["state"], answer["answer_status"]) == ("failed", None)
@@ -59,12 +59,12 @@ def test_a_test_that_is_refused_says_why(api):  # noqa: F811
         {"url": 1},
     ],
 )
-def test_a_wrong_callback_is_told_where(api, body):  # noqa: F811
+def test_rejects_invalid_fields(api, body):  # noqa: F811
     assert api().post("/callbacks/", body).status_code == 422
     assert not Callback.objects.exists()
 
 
-def test_the_secret_is_encrypted_in_the_database():
+def test_encrypts_secret_and_headers():
     from django.db import connection
 
     create_callback("https://example.org/", headers={"X-Key": "hush"})

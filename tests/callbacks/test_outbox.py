@@ -24,7 +24,7 @@ def names() -> list[str]:
     return sorted(Delivery.objects.values_list("event", flat=True))
 
 
-def test_what_is_rolled_back_is_never_told():
+def test_rolled_back_events_are_not_queued():
     create_callback("https://example.org/")
     with pytest.raises(RuntimeError), transaction.atomic():
         enqueue()
@@ -32,14 +32,14 @@ def test_what_is_rolled_back_is_never_told():
     assert names() == []
 
 
-def test_the_same_is_told_once():
+def test_an_event_is_queued_once():
     create_callback("https://example.org/")
     enqueue()
     enqueue()
     assert names() == ["deployment.ended"]
 
 
-def test_only_what_a_callback_asked_for_is_told_to_it():
+def test_queues_subscribed_events_only():
     create_callback("https://example.org/", events=["lock.broken"])
     create_callback("https://example.org/", active=False)
     enqueue()
@@ -54,7 +54,7 @@ def test_only_what_a_callback_asked_for_is_told_to_it():
         (DeploymentStatus.FAILED, "deployment.failed"),
     ],
 )
-def test_a_deployments_start_and_end_are_told_with_names(status, event):
+def test_queues_start_and_end_of_a_deployment(status, event):
     create_callback("https://example.org/")
     made = factories.running()
     made.status = DeploymentStatus.QUEUED
@@ -68,7 +68,7 @@ def test_a_deployments_start_and_end_are_told_with_names(status, event):
     assert (data["service"], data["status"], data["reason"]) == ("shop", str(status), "because")
 
 
-def test_failed_and_undone_instances_are_told_and_good_ones_not():
+def test_queues_failed_and_undone_operations():
     create_callback("https://example.org/")
     made = factories.running(4)
     operations = list(made.operations.all())
@@ -81,7 +81,7 @@ def test_failed_and_undone_instances_are_told_and_good_ones_not():
     assert (data["operation"]["error"], data["deployment"]["service"]) == ("it broke", "shop")
 
 
-def test_the_number_of_statements_does_not_grow_with_what_is_told(django_assert_max_num_queries):
+def test_queues_many_events_in_few_statements(django_assert_max_num_queries):
     create_callback("https://example.org/")
     made = factories.running(40)
     operations = list(made.operations.all())
@@ -92,7 +92,7 @@ def test_the_number_of_statements_does_not_grow_with_what_is_told(django_assert_
     assert len(names()) == 40
 
 
-def test_without_callbacks_a_bad_end_costs_one_look_and_a_good_one_nothing(django_assert_num_queries):
+def test_costs_at_most_one_query_without_callbacks(django_assert_num_queries):
     operation = factories.running().operations.get()
     for status, statements in ((OperationStatus.FAILED, 1), (OperationStatus.SUCCEEDED, 0)):
         operation.status = status
@@ -100,7 +100,7 @@ def test_without_callbacks_a_bad_end_costs_one_look_and_a_good_one_nothing(djang
             notify.queue_callbacks([events.of_operation(operation)])
 
 
-def test_a_broken_lock_is_told():
+def test_queues_force_unlock():
     create_callback("https://example.org/")
     instance = factories.running().operations.get().instance
     instance.locked, instance.lock_deployment = True, instance.operations.get().deployment
@@ -110,7 +110,7 @@ def test_a_broken_lock_is_told():
     assert (data["reason"], data["broken_by"]) == ("it hangs", "system")
 
 
-def test_the_end_of_a_build_is_told():
+def test_queues_end_of_a_build():
     create_callback("https://example.org/")
     version = factories.versions(factories.service(), 1, BuildStatus.PENDING)[0]
     version.microservice = factories.MicroService.objects.get()

@@ -21,7 +21,7 @@ from .factories import create_callback, enqueue, send_all
 pytestmark = pytest.mark.django_db
 
 
-def test_a_signature_is_the_one_that_standard_webhooks_gives_as_its_example():
+def test_signs_as_the_example_of_standard_webhooks():
     made = signing.headers(
         "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw", "msg_p5jXN8AQM9LWM0D4loKWxJek", 1614265330, b'{"test": 2432232314}'
     )
@@ -29,13 +29,13 @@ def test_a_signature_is_the_one_that_standard_webhooks_gives_as_its_example():
 
 
 @pytest.mark.parametrize("secret", ["whsec_", "whsec_!!!", "whsec_c2hvcnQ=", "plain words", "whsec_" + "A" * 200])
-def test_a_secret_that_is_none_is_refused(secret):
+def test_rejects_invalid_secrets(secret):
     with pytest.raises(Problem) as problem:
         create_callback("https://example.org/", secret=secret)
     assert problem.value.errors[0]["pointer"] == "/secret"
 
 
-def test_a_message_arrives_signed_with_its_headers_and_both_sides_are_kept(receiver):
+def test_keeps_request_and_answer(receiver):
     create_callback(receiver.url, headers={"X-Team": "red", "Authorization": "Basic cGFzc3dvcmQ="})
     enqueue()
     row = send_all()[0]
@@ -54,7 +54,7 @@ def test_a_message_arrives_signed_with_its_headers_and_both_sides_are_kept(recei
     assert send_all() == []
 
 
-def test_what_fails_is_tried_again_with_growing_pauses_for_a_day_with_the_same_id(receiver):
+def test_retries_with_backoff_for_a_day(receiver):
     receiver.answers = [(500, {}, b"later", 0)]
     create_callback(receiver.url)
     enqueue()
@@ -75,7 +75,7 @@ def test_what_fails_is_tried_again_with_growing_pauses_for_a_day_with_the_same_i
     assert row.error == "The receiver answered with status 500."
 
 
-def test_what_was_given_up_is_sent_again_by_hand(receiver):
+def test_redelivers_failed_deliveries(receiver):
     receiver.answers = [(500, {}, b"", 0), (200, {}, b"ok", 0)]
     create_callback(receiver.url)
     enqueue()
@@ -88,7 +88,7 @@ def test_what_was_given_up_is_sent_again_by_hand(receiver):
     assert receiver.got[0].headers["webhook-id"] == receiver.got[1].headers["webhook-id"]
 
 
-def test_what_is_being_sent_is_not_sent_by_hand_too(receiver):
+def test_refuses_redelivery_while_sending(receiver):
     create_callback(receiver.url)
     enqueue()
     row = sender.claim(8)[0]
@@ -96,7 +96,7 @@ def test_what_is_being_sent_is_not_sent_by_hand_too(receiver):
         redelivery.redeliver(SYSTEM, row)
 
 
-def test_a_delivery_is_claimed_once_and_again_when_its_lease_has_run_out(receiver):
+def test_claims_once_until_the_lease_expires(receiver):
     create_callback(receiver.url)
     enqueue()
     assert len(sender.claim(8)) == 1
@@ -105,7 +105,7 @@ def test_a_delivery_is_claimed_once_and_again_when_its_lease_has_run_out(receive
     assert sender.claim(8)[0].attempts == 2
 
 
-def test_one_callback_takes_no_more_than_its_share_of_the_hands(receiver):
+def test_limits_deliveries_in_flight_per_callback(receiver):
     slow, other = create_callback(receiver.url), create_callback(receiver.url)
     for number in range(10):
         enqueue(f"deployment.ended:{number}")
@@ -114,7 +114,7 @@ def test_one_callback_takes_no_more_than_its_share_of_the_hands(receiver):
     assert sender.claim(8) == []
 
 
-def test_a_server_that_is_not_there_is_an_error_in_words(receiver):
+def test_keeps_connection_errors(receiver):
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         create_callback(f"http://127.0.0.1:{free.getsockname()[1]}/")
@@ -124,14 +124,14 @@ def test_a_server_that_is_not_there_is_an_error_in_words(receiver):
     assert "refused" in row.error.lower()
 
 
-def test_an_answer_is_clipped(receiver):
+def test_truncates_answers(receiver):
     receiver.answers = [(200, {}, b"x" * 100_000, 0)]
     create_callback(receiver.url)
     enqueue()
     assert len(send_all()[0].answer) == http_client.MAX_ANSWER
 
 
-def test_a_server_that_is_slow_is_left_at_the_deadline(receiver, monkeypatch):
+def test_cuts_off_slow_servers(receiver, monkeypatch):
     monkeypatch.setattr(http_client, "TIMEOUT", 0.5)
     receiver.answers = [(200, {}, b"", 3)]
     create_callback(receiver.url)
@@ -142,7 +142,7 @@ def test_a_server_that_is_slow_is_left_at_the_deadline(receiver, monkeypatch):
     assert "no answer within" in row.error
 
 
-def test_a_server_that_answers_a_byte_at_a_time_is_left_at_the_deadline(settings, monkeypatch):
+def test_cuts_off_dripping_servers(settings, monkeypatch):
     import threading
     import time
 
@@ -170,7 +170,7 @@ def test_a_server_that_answers_a_byte_at_a_time_is_left_at_the_deadline(settings
 
 
 @pytest.mark.found("away")
-def test_one_that_meets_an_error_nobody_foresaw_is_a_failed_attempt_and_hinders_no_other(receiver, caplog):
+def test_unexpected_errors_fail_one_delivery_only(receiver, caplog):
     """A secret whose key is lost: it was sent again and again every minute for ever, and nobody was told."""
     broken, good = create_callback(receiver.url), create_callback(receiver.url)
     type(broken).objects.filter(pk=broken.pk).update(headers="{no json: canary")

@@ -27,7 +27,7 @@ BOUND = [{"project": "red-team/*", "team": "red"}, {"project": "shared/tools", "
         "https://gitlab.example:x/y",
     ],
 )
-def test_another_server_is_refused_with_and_without_bindings(url):
+def test_refuses_other_servers(url):
     assert projects.refusal("gitlab", LAB, [], url, "red")
     assert projects.refusal("gitlab", LAB, BOUND, url, "red")
 
@@ -47,7 +47,7 @@ def test_another_server_is_refused_with_and_without_bindings(url):
         ("https://gitlab.example/", "red", False),
     ],
 )
-def test_a_project_is_built_by_the_team_that_it_is_bound_to(url, team, may):
+def test_builds_projects_bound_to_the_team(url, team, may):
     assert (projects.refusal("gitlab", LAB, BOUND, url, team) is None) is may
 
 
@@ -63,7 +63,7 @@ def test_a_project_is_built_by_the_team_that_it_is_bound_to(url, team, may):
         ("https://ci.example/jenkins/user/bob/job/red-team", "red", False),
     ],
 )
-def test_a_jenkins_job_goes_by_the_names_of_its_folders(url, team, may):
+def test_names_jenkins_jobs_by_their_folders(url, team, may):
     assert (projects.refusal("jenkins", CI, BOUND, url, team) is None) is may
 
 
@@ -78,13 +78,13 @@ def test_a_jenkins_job_goes_by_the_names_of_its_folders(url, team, may):
         [{"project": "a", "team": 5}],
     ],
 )
-def test_a_binding_of_another_shape_is_told(wrong):
+def test_rejects_invalid_bindings(wrong):
     assert projects.binding_error(wrong)
     assert not projects.binding_error(BOUND)
 
 
 @pytest.mark.django_db
-def test_a_service_is_refused_another_server_and_another_teams_project_when_it_is_saved(api):  # noqa: F811
+def test_rejects_unbound_projects_on_save(api):  # noqa: F811
     Setting.objects.create(document=Secret(json.dumps({"gitlab": {"url": LAB, "token": "t", "projects": BOUND}})))
     blue = Team.objects.create(name="blue")
     caller = api()

@@ -59,7 +59,7 @@ def chosen(settings, tmp_path):
     yield storages["default"]
 
 
-def test_packages_go_to_s3_and_come_back_and_the_first_of_a_name_stays(api, chosen, tmp_path):  # noqa: F811
+def test_stores_packages_in_s3(api, chosen, tmp_path):  # noqa: F811
     with servers.S3(tmp_path) as server:
         checked = api().post("/settings/check", s3(server))
         assert not checked.json()["ok"], "there is no bucket yet"
@@ -106,7 +106,7 @@ def form(version: str, package: bytes = GOOD, **fields) -> tuple[bytes, str]:
     return encode_multipart(BOUNDARY, parts), MULTIPART_CONTENT
 
 
-def test_a_publish_that_is_refused_leaves_no_object(api, in_s3):  # noqa: F811
+def test_refused_publish_leaves_no_object(api, in_s3):  # noqa: F811
     """Not found out before it is carried: the version is made by another request meanwhile, with other content."""
     service = factories.service("shop")
     post = lambda *parts: api().post("/services/shop/versions/", *parts[:1], content_type=parts[1])
@@ -124,7 +124,7 @@ def test_a_publish_that_is_refused_leaves_no_object(api, in_s3):  # noqa: F811
     assert objects(in_s3) == kept and not UnclaimedPackage.objects.exists()
 
 
-def test_whatever_breaks_after_the_object_was_carried_leaves_none(api, in_s3, monkeypatch):  # noqa: F811
+def test_failed_publish_leaves_no_object(api, in_s3, monkeypatch):  # noqa: F811
     version = MicroServiceVersion.objects.create(microservice=factories.service("shop"), version="1.0")
 
     def broken(*_):
@@ -140,7 +140,7 @@ def test_whatever_breaks_after_the_object_was_carried_leaves_none(api, in_s3, mo
     assert version.file_path == ""
 
 
-def test_what_a_killed_process_left_is_swept_and_nothing_that_a_version_names(api, in_s3):  # noqa: F811
+def test_sweeps_orphaned_objects_only(api, in_s3):  # noqa: F811
     """It died between carrying the object and its row: the note is there, and so is the object."""
     version = MicroServiceVersion.objects.create(microservice=factories.service("shop"), version="1.0")
     with pytest.raises(SystemExit), tempfile.NamedTemporaryFile() as file:
@@ -157,7 +157,7 @@ def test_what_a_killed_process_left_is_swept_and_nothing_that_a_version_names(ap
     assert objects(in_s3) == [version.file_path] and not UnclaimedPackage.objects.exists()
 
 
-def test_an_upload_that_took_longer_than_the_sweep_waits_is_refused_and_not_lost(api, in_s3, monkeypatch):  # noqa: F811
+def test_refuses_uploads_slower_than_the_sweep(api, in_s3, monkeypatch):  # noqa: F811
     version = MicroServiceVersion.objects.create(microservice=factories.service("shop"), version="1.0")
 
     def swept(carried):
@@ -175,7 +175,7 @@ def test_an_upload_that_took_longer_than_the_sweep_waits_is_refused_and_not_lost
     assert put() == 200
 
 
-def test_a_store_that_fails_while_something_is_removed_is_asked_again(api, in_s3, monkeypatch):  # noqa: F811
+def test_retries_failed_removals(api, in_s3, monkeypatch):  # noqa: F811
     version = MicroServiceVersion.objects.create(microservice=factories.service("shop"), version="1.0")
     api().put(f"/services/shop/versions/{version.pk}/package", GOOD)
     monkeypatch.setattr(type(in_s3), "delete", lambda *_: 1 / 0, raising=False)
@@ -188,7 +188,7 @@ def test_a_store_that_fails_while_something_is_removed_is_asked_again(api, in_s3
     assert objects(in_s3) == []
 
 
-def test_s3_over_tls_with_its_own_ca_and_a_client_certificate(api, tmp_path):  # noqa: F811
+def test_s3_with_own_ca_and_client_certificate(api, tmp_path):  # noqa: F811
     authority, stranger = servers.Authority(), servers.Authority()
     certificate, key = authority.issue("deployer")
     with servers.S3(tmp_path, tls=authority.issue("server"), client_ca=authority.pem) as server:
@@ -202,7 +202,7 @@ def test_s3_over_tls_with_its_own_ca_and_a_client_certificate(api, tmp_path):  #
         assert not ask(ca=authority.pem)
 
 
-def test_a_certificate_for_a_library_lies_on_no_disk():
+def test_pem_files_are_in_memory():
     path = storage.pem_file("-----BEGIN")
     assert path.startswith("/proc/")
     with open(path) as file:

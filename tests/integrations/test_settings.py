@@ -29,7 +29,7 @@ def steps(answer, part) -> dict[str, bool]:
     return {step["what"]: step["ok"] for step in found["steps"]}
 
 
-def test_at_first_nothing_is_set_and_what_is_missing_is_said(api):  # noqa: F811
+def test_lists_what_is_not_configured(api):  # noqa: F811
     answer = api().get("/settings/").json()
     assert answer["id"] is None
     assert answer["settings"] == dict.fromkeys(registry.PARTS)
@@ -37,14 +37,14 @@ def test_at_first_nothing_is_set_and_what_is_missing_is_said(api):  # noqa: F811
     assert all(one["without"] for one in answer["missing"])
 
 
-def test_a_part_that_is_not_set_up_is_a_409_that_names_the_page():
+def test_not_configured_links_to_the_page():
     with pytest.raises(Problem) as problem:
         registry.require("gitlab")
     assert (problem.value.status, problem.value.code) == (409, "not_configured")
     assert "/settings/" in problem.value.hint
 
 
-def test_every_part_is_tested_saved_and_given_to_who_requires_it(api, tmp_path):  # noqa: F811
+def test_saves_what_passes_its_test(api, tmp_path):  # noqa: F811
     (tmp_path / "packages").mkdir()
     with servers.gitlab() as lab, servers.jenkins() as ci, servers.registry() as images:
         document = {
@@ -68,7 +68,7 @@ def test_every_part_is_tested_saved_and_given_to_who_requires_it(api, tmp_path):
     assert isinstance(registry.require("registry")["password"], Secret)
 
 
-def test_a_failing_part_fails_the_whole_and_nothing_is_saved(api, tmp_path):  # noqa: F811
+def test_saves_nothing_when_one_integration_fails(api, tmp_path):  # noqa: F811
     with servers.gitlab() as lab:
         document = {**gitlab(lab), "package_store": {"folder": str(tmp_path / "nosuch")}}
         answer = api().put("/settings/", document)
@@ -92,7 +92,7 @@ def test_a_failing_part_fails_the_whole_and_nothing_is_saved(api, tmp_path):  # 
         ({"/api/v4/user": (200, b"x" * 2_000_000)}, "too large"),
     ],
 )
-def test_a_server_that_is_none_is_told_in_words(api, answers, words):  # noqa: F811
+def test_describes_what_is_wrong_with_a_server(api, answers, words):  # noqa: F811
     with servers.Server(answers) as server:
         answer = api().put("/settings/", gitlab(server))
     assert answer.status_code == 422
@@ -100,7 +100,7 @@ def test_a_server_that_is_none_is_told_in_words(api, answers, words):  # noqa: F
     assert "/elsewhere" not in [path for path, _ in server.seen]
 
 
-def test_findings_keep_codes_and_parameters_and_are_shown_in_the_readers_language(api):  # noqa: F811
+def test_findings_keep_codes_and_parameters(api):  # noqa: F811
     with servers.Server({"/api/v4/user": (500, b"")}) as server:
         findings = api().post("/settings/check", gitlab(server)).json()["findings"]
     step = findings[0]["steps"][0]
@@ -110,7 +110,7 @@ def test_findings_keep_codes_and_parameters_and_are_shown_in_the_readers_languag
     assert probes.rendered(old)[0]["steps"][0]["detail"] == "no"
 
 
-def test_a_server_that_does_not_answer_is_a_finding_in_time(api, monkeypatch):  # noqa: F811
+def test_reports_servers_that_do_not_answer(api, monkeypatch):  # noqa: F811
     monkeypatch.setattr(probes, "TIMEOUT", 0.5)
     with servers.gitlab(delay=6) as server:
         begun = time.monotonic()
@@ -120,7 +120,7 @@ def test_a_server_that_does_not_answer_is_a_finding_in_time(api, monkeypatch):  
     assert "No answer within" in answer["findings"][0]["steps"][0]["detail"]
 
 
-def test_tls_with_its_own_ca_a_client_certificate_and_verification_on_and_off(api, tmp_path):  # noqa: F811
+def test_tls_settings(api, tmp_path):  # noqa: F811
     authority, stranger = servers.Authority(), servers.Authority()
     certificate, key = authority.issue("deployer")
     with servers.gitlab(tls=authority.issue("server"), folder=tmp_path) as lab:
@@ -172,13 +172,13 @@ def test_tls_with_its_own_ca_a_client_certificate_and_verification_on_and_off(ap
         ),
     ],
 )
-def test_what_is_wrong_is_pointed_at(api, document, pointer):  # noqa: F811
+def test_points_at_invalid_fields(api, document, pointer):  # noqa: F811
     for answer in (api().post("/settings/check", document), api().put("/settings/", document)):
         assert answer.status_code == 422
         assert pointer in [error["pointer"] for error in answer.json()["errors"]]
 
 
-def test_secrets_are_write_only_encrypted_and_in_no_history(api):  # noqa: F811
+def test_secrets_are_write_only(api):  # noqa: F811
     with servers.gitlab() as lab:
         saved = api().put("/settings/", gitlab(lab))
     for answer in (saved, api().get("/settings/"), api().get("/settings/history"), api().get("/history/")):
@@ -189,7 +189,7 @@ def test_secrets_are_write_only_encrypted_and_in_no_history(api):  # noqa: F811
     assert History.objects.get(subject="settings").after == {"parts": ["gitlab"], "changed": ["gitlab"]}
 
 
-def test_a_secret_that_is_left_out_stays_as_long_as_the_server_does(api):  # noqa: F811
+def test_keeps_secrets_for_the_same_server_only(api):  # noqa: F811
     with servers.gitlab() as lab, servers.gitlab() as other:
         api().put("/settings/", gitlab(lab))
         assert api().put("/settings/", {"gitlab": {"url": lab.url}}).status_code == 200
@@ -199,7 +199,7 @@ def test_a_secret_that_is_left_out_stays_as_long_as_the_server_does(api):  # noq
         assert other.seen == []
 
 
-def test_past_settings_are_kept_and_brought_back_when_they_pass(api):  # noqa: F811
+def test_restores_revisions_that_pass(api):  # noqa: F811
     with servers.gitlab() as lab:
         first = api().put("/settings/", gitlab(lab)).json()
         api().put("/settings/", {})
@@ -217,13 +217,13 @@ def test_past_settings_are_kept_and_brought_back_when_they_pass(api):  # noqa: F
     assert Setting.objects.count() == 4
 
 
-def test_a_server_that_repeats_the_token_does_not_get_it_shown(api):  # noqa: F811
+def test_masks_secrets_in_findings(api):  # noqa: F811
     with servers.Server({"/api/v4/user": (200, {"username": "glpat-1234"}), "/api/v4/projects": (200, [])}) as server:
         answer = api().post("/settings/check", gitlab(server))
     assert b"glpat-1234" not in answer.content
 
 
-def test_requests_go_through_the_proxy_but_not_to_what_is_left_out(api):  # noqa: F811
+def test_uses_proxies_except_for_no_proxy(api):  # noqa: F811
     answers = {
         "http://gitlab.invalid/api/v4/user": (200, {"username": "x"}),
         "/": (200, b""),
@@ -239,7 +239,7 @@ def test_requests_go_through_the_proxy_but_not_to_what_is_left_out(api):  # noqa
 # --- the package store ------------------------------------------------------------------------------------------------
 
 
-def test_packages_go_to_the_folder_that_is_set(api, tmp_path):  # noqa: F811
+def test_stores_packages_in_the_configured_folder(api, tmp_path):  # noqa: F811
     chosen = storage.ConfiguredStorage(tmp_path / "default")
     chosen.save("a", ContentFile(b"1"))
     assert (tmp_path / "default/a").exists()
@@ -251,14 +251,14 @@ def test_packages_go_to_the_folder_that_is_set(api, tmp_path):  # noqa: F811
     assert chosen.path("b") == str(tmp_path / "other/b")
 
 
-def test_the_choice_is_looked_up_now_and_then_only(tmp_path, django_assert_num_queries):
+def test_caches_the_settings_of_the_store(tmp_path, django_assert_num_queries):
     chosen = storage.ConfiguredStorage(tmp_path)
     with django_assert_num_queries(1):
         assert not chosen.exists("a")
         assert not chosen.exists("b")
 
 
-def test_s3_is_given_what_is_set_or_says_what_is_missing():
+def test_s3_options():
     part = registry.wrapped(
         "package_store",
         {
@@ -281,7 +281,7 @@ def test_s3_is_given_what_is_set_or_says_what_is_missing():
             storage.build(part)
 
 
-def test_a_folder_that_cannot_be_used_stops_the_start_with_one_line(settings, tmp_path):
+def test_unusable_folders_stop_the_start(settings, tmp_path):
     (tmp_path / "file").write_text("")
     settings.DATA_DIR, settings.PACKAGE_ROOT = tmp_path, tmp_path / "file"
     with pytest.raises(SystemExit, match="PACKAGE_ROOT must be a writable folder"):
