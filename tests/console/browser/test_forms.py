@@ -71,7 +71,7 @@ def test_one_word_of_the_demo_s_own_service_is_changed_and_nothing_else(visit, c
     before = client.get(f"services/{definition.NAME}")
     page = visit(f"/services/{definition.NAME}/settings/")
     page.get_by_label("Description").first.fill("The demo's service: a process that says its version")
-    page.get_by_role("button", name="Save").click()
+    page.get_by_role("button", name="Save", exact=True).click()
     expect(page.get_by_text(f"{definition.NAME} was saved.")).to_be_visible()
     after = client.get(f"services/{definition.NAME}")
     assert {name for name in after if after[name] != before[name]} <= {"description", "updated", "updated_by"}
@@ -87,19 +87,19 @@ def test_several_lines_in_each_command_and_in_the_other_text_areas_of_a_service(
     page.locator("[name=environment]").fill(f"A=1\nCA=\"{PEM}\"\n\nB='x=y'\n")
     page.locator("[name=steps]").fill('[\n  {"name": "warm", "before": "post",\n   "run": "./warm\\nsleep 1"}\n]\n')
     page.locator("[name=limits]").fill('{\n  "step_timeout": 30\n}\n')
-    page.get_by_role("button", name="Save").click()
+    page.get_by_role("button", name="Save", exact=True).click()
     expect(page.get_by_text("lines was saved.")).to_be_visible()
     saved = client.get("services/lines")
     assert {name: saved[name] for name in COMMANDS} == dict.fromkeys(COMMANDS, LINES)
     assert saved["environment"] == {"A": "1", "CA": PEM, "B": "x=y"} and saved["limits"] == {"step_timeout": 30}
     assert saved["steps"] == [{"name": "warm", "before": "post", "run": "./warm\nsleep 1"}]
-    page.get_by_role("button", name="Save").click()
+    page.get_by_role("button", name="Save", exact=True).click()
     expect(page.get_by_text("lines was saved.")).to_be_visible()
     assert client.get("services/lines") == saved
 
     page.locator("[name=environment]").fill('A=1\nCA="never ends\n')
     page.get_by_label("Description").first.fill("unsaved")
-    page.get_by_role("button", name="Save").click()
+    page.get_by_role("button", name="Save", exact=True).click()
     expect(page.get_by_text("it must end with the same one")).to_be_visible()
     expect(page.locator("[name=environment]")).to_have_value('A=1\nCA="never ends\n')
     expect(page.locator("p.lead")).not_to_contain_text("unsaved")
@@ -293,5 +293,5 @@ def test_a_form_that_is_sent_twice_or_again_after_the_back_button_adds_one(visit
     page.go_back()
     page.get_by_label("Name").fill("twice")
     page.get_by_role("button", name="Add service").click()
-    expect(page.get_by_text("There is a service called twice already")).to_be_visible()
+    expect(page.get_by_text("A service named twice already exists")).to_be_visible()
     assert len([one for one in client.all("services/") if one["name"] == "twice"]) == 1
