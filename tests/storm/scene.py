@@ -28,7 +28,7 @@ from .residents import Database, Resident, Residents
 from .tally import Tally
 
 VERSIONS = ("1.0", "2.0")
-LATE = "belongs to somebody else now"
+LATE = "another worker owns it now"
 
 
 @dataclass
