@@ -6,8 +6,7 @@ from asset.models import Asset
 from audit.models import Event
 from microservice.status import OperationStatus
 from tests.lab.network import free_port
-
-from .test_execution import world  # noqa: F401 - a fixture
+from tests.microservice.test_execution import world  # noqa: F401 - a fixture
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.found("keys")]
 

@@ -6,9 +6,8 @@ import pytest
 
 from microservice.status import DeploymentStatus
 from tests.lab.worker import Process
-
-from .test_execution import until
-from .world import World
+from tests.microservice.test_execution import until
+from tests.microservice.world import World
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.found("away")]
 HANGS = """

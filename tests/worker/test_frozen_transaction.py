@@ -17,7 +17,7 @@ from runtime import database_url
 from runtime.postgresql import limits, stuck_sessions
 from tests.lab import surroundings
 from tests.lab.busy import within
-from tests.microservice.test_ledger import done, upgrade, wait_for
+from tests.worker.test_writer import done, upgrade, wait_for
 from worker import claims
 from worker.writer import BatchWriter
 
