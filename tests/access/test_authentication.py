@@ -52,7 +52,7 @@ def test_a_token_never_has_a_right_that_its_owner_lost(user):
     assert not ask(token).may("admin")
     assert ask(token).may("publish")
     Membership.objects.create(team=Team.objects.create(name="red"), user=user, role=Role.VIEWER)
-    assert not ask(token).may("read") and ask(token).may_enter("read") and not ask(token).enters("publish")
+    assert not ask(token).may("read") and ask(token).may_enter("read") and not ask(token).may_enter("publish")
 
 
 @pytest.mark.parametrize(
