@@ -93,12 +93,12 @@ STEP_CODES = frozenset(
 )
 
 
-def error(code: Code, **params: Any) -> Message:
+def error(code: Code, /, **params: Any) -> Message:
     """Return the message about an operation that went wrong with this code."""
     return Message(f"{PREFIX}{code}", params)
 
 
-def reason(name: str, **params: Any) -> Message:
+def reason(name: str, /, **params: Any) -> Message:
     """Return the message that stands as a reason inside another one."""
     return Message(f"reason.{name}", params)
 

@@ -111,7 +111,7 @@ class BadCredential(WireError):
     required = ("reason", "remedy")
     internal = ("about",)
 
-    def __init__(self, name: str, remedy: str = "key_forms", about: str = "secret", **params: Any):
+    def __init__(self, name: str, /, remedy: str = "key_forms", about: str = "secret", **params: Any):
         """`name`: of the reason. `about`: the field of the credential that is wrong."""
         super().__init__(reason=reason(name, **params), remedy=Message(f"remedy.{remedy}"), about=about)
 

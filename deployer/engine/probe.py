@@ -247,7 +247,7 @@ def _not_run(answered: Answered) -> Message:
     return error(Code.NOT_RUN, status=answered.exit_status, **words)
 
 
-def _check(name: str, **params: Any) -> Message:
+def _check(name: str, /, **params: Any) -> Message:
     return Message(f"host_check.{name}", params)
 
 

@@ -244,7 +244,7 @@ def told(network, **options):
 
 def test_a_jump_host_without_python_gives_none(tmp_path):
     with Network(tmp_path, 1, f"PATH={tmp_path}/none") as network:
-        assert "did not give it: it has no python3" in told(network)
+        assert "did not serve it: it has no python3" in told(network)
 
 
 def test_a_port_that_somebody_else_has_is_left_to_them(network):

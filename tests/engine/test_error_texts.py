@@ -76,7 +76,10 @@ def test_every_reason_of_the_runner_is_in_the_table():
 
 @pytest.mark.parametrize("name", step_reasons.REASONS)
 def test_a_reason_of_the_runner_gives_what_its_text_names(name):
-    assert places(TEXTS[f"reason.{name}"].says) <= set(step_reasons.REASONS[name])
+    names = step_reasons.REASONS[name]
+    assert places(TEXTS[f"reason.{name}"].says) <= set(names)
+    message = step_reasons.parse(step_reasons.VALUE.join((name, *names)))
+    assert message == Message(f"reason.{name}", {each: each for each in names})
 
 
 def test_every_list_of_algorithms_and_every_remedy_has_a_text():

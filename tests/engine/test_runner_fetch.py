@@ -138,9 +138,9 @@ def test_a_copy_that_is_not_there_makes_the_host_ask_for_the_bytes(any_host, ser
 
 def test_signs_of_life_are_waited_through_and_a_refusal_is_kept(any_host, served):
     any_host.packages["v1"] = served[1]
-    call = start(any_host, b"wait\nwait\nbytes the jump host did not give it: no room\n", served[1])
+    call = start(any_host, b"wait\nwait\nbytes no room\n", served[1])
     assert (call.end.result, any_host.running) == (Result.DONE, "v1")
-    assert said(upload_of(call)) == "the jump host did not give it: no room"
+    assert said(upload_of(call)) == "the jump host did not serve it: no room"
 
 
 @pytest.mark.parametrize("line", [b"", b"fetch", b"wait\n", b"bytes gone\n"])

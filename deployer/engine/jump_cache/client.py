@@ -159,7 +159,7 @@ class JumpCache:
 
 
 def _refusal(reason: str) -> tuple[bytes, float]:
-    said = plain(f"the jump host did not give it: {reason}")
+    said = plain(reason)
     return b"%s %s\n" % (BYTES, said.encode()), time.monotonic() + AGAIN
 
 
