@@ -37,7 +37,7 @@ def test_dialog_shows_plan(admin, shop):
     assert "Upgrade 4 hosts from 2.0 to 3.0" in page
     for number in range(1, 5):
         assert f"host{number}" in page
-    assert "all steps can be undone" in page and "stop the version that runs" in page
+    assert "all steps can be undone" in page and "stop the running version" in page
 
 
 def test_one_click_more_starts_it(admin, shop):
