@@ -199,4 +199,5 @@ def _old(what: str) -> tuple[str, ...]:
 
 
 def _named(names: Sequence[str]) -> list[str]:
-    return list(names[:MAX_NAMED]) or ["-"]
+    more = len(names) - MAX_NAMED
+    return [*names[:MAX_NAMED], *([f"+{more}"] if more > 0 else [])] or ["-"]
