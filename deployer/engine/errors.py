@@ -12,6 +12,14 @@ from messages import Message
 from .codes import Code, error, plain, reason
 
 
+class InvalidDefinition(ValueError):
+    """A part of a service's definition is not allowed. `message` says why; as text its code and parameters."""
+
+    def __init__(self, code: str, **params: Any):
+        self.message = Message(code, params)
+        super().__init__(plain(self.message))
+
+
 class WireError(Exception):
     """The host cannot be spoken to. `passing`: another attempt may help.
 

@@ -1,8 +1,9 @@
-"""What a service's definition may be: its user, environment, limits and steps. Pure; every check raises ValueError."""
+"""What a service may define: its user, environment, limits and steps. Pure; every check raises InvalidDefinition."""
 
 import re
 
 from .atom import StepKind
+from .errors import InvalidDefinition
 from .program import DEFAULT_LIMITS
 
 ANCHORS = ("stop", "link", "start", "check", "post")
@@ -23,58 +24,58 @@ LIMIT_BOUNDS = {  # lowest and highest value
 def check_run_as(user: str, private_releases: bool) -> None:
     """Check the user that the service runs as, "" for none. Only a user of its own can have private releases."""
     if user and not re.fullmatch(USER, user):
-        raise ValueError("must be a user name: a-z or _, then at most 31 of a-z, 0-9, _ and -")
+        raise InvalidDefinition("run_as_syntax")
     if private_releases and not user:
-        raise ValueError("private releases need a user that the service runs as")
+        raise InvalidDefinition("private_releases_user")
 
 
 def check_environment(environment: dict) -> None:
     """Check that it maps names of variables to texts that a command's environment can hold."""
     if not isinstance(environment, dict):
-        raise ValueError("the environment must map names to texts")
+        raise InvalidDefinition("environment_not_map")
     for name, value in environment.items():
         if not isinstance(name, str) or not re.fullmatch(r"[A-Za-z][A-Za-z0-9_]*", name):
-            raise ValueError(f"{name!r} is not a valid variable name: a letter, then letters, digits and _")
+            raise InvalidDefinition("variable_name", name=repr(name))
         if name in OWN_NAMES:
-            raise ValueError(f"{name} is set by the deployment itself")
+            raise InvalidDefinition("variable_of_deployment", name=name)
         if not isinstance(value, str) or "\0" in value or len(value) > MAX_COMMAND:
-            raise ValueError(f"{name} must be a text of at most {MAX_COMMAND} characters without NUL")
+            raise InvalidDefinition("variable_value", name=name, max=MAX_COMMAND)
 
 
 def check_limits(limits: dict) -> None:
     """Check that every key is a known limit and its value a whole number within its bounds."""
     if not isinstance(limits, dict):
-        raise ValueError("limits must map names to numbers")
+        raise InvalidDefinition("limits_not_map")
     for name, value in limits.items():
         if name not in LIMIT_BOUNDS:
-            raise ValueError(f"{name!r} is not a limit; the limits are {', '.join(DEFAULT_LIMITS)}")
+            raise InvalidDefinition("limit_unknown", name=repr(name), limits=list(DEFAULT_LIMITS))
         least, most = LIMIT_BOUNDS[name]
         if not isinstance(value, int) or isinstance(value, bool) or not least <= value <= most:
-            raise ValueError(f"{name} must be a whole number from {least} to {most}")
+            raise InvalidDefinition("limit_bounds", name=name, min=least, max=most)
 
 
 def check_steps(steps: list) -> None:
     """Check that it is a list of {"name", "before", "run", "undo", "check"}, the last two optional."""
     if not isinstance(steps, list):
-        raise ValueError("steps must be a list")
+        raise InvalidDefinition("steps_not_list")
     seen = {kind.value for kind in StepKind} | {"pre", "post"}
     for step in steps:
         if not isinstance(step, dict) or not set(step) <= {"name", "before", "run", "undo", "check"}:
-            raise ValueError('a step has only the keys "name", "before", "run", "undo" and "check"')
+            raise InvalidDefinition("step_keys")
         name = step.get("name")
         if not isinstance(name, str) or not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,39}", name):
-            raise ValueError("a step's name is 1 to 40 letters, digits and . _ -, the first a letter or a digit")
+            raise InvalidDefinition("step_name")
         if name in seen:
-            raise ValueError(f"the step {name} is listed twice, or has the name of a built-in step")
+            raise InvalidDefinition("step_repeated", step=name)
         seen.add(name)
         if step.get("before") not in ANCHORS:
-            raise ValueError(f"before (of the step {name}) must be one of {', '.join(ANCHORS)}")
+            raise InvalidDefinition("step_before", step=name, allowed=list(ANCHORS))
         if not step.get("run"):
-            raise ValueError(f"the step {name} needs a command: run")
+            raise InvalidDefinition("step_without_run", step=name)
         for key in ("run", "undo", "check"):
-            _check_command(step.get(key) or "", f"{key} (of the step {name})")
+            _check_command(step.get(key) or "", key, name)
 
 
-def _check_command(text: object, what: str) -> None:
+def _check_command(text: object, key: str, step: str) -> None:
     if not isinstance(text, str) or "\0" in text or len(text) > MAX_COMMAND:
-        raise ValueError(f"{what} must be a text of at most {MAX_COMMAND} characters without NUL")
+        raise InvalidDefinition("step_command", key=key, step=step, max=MAX_COMMAND)

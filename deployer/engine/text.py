@@ -9,6 +9,8 @@ import re
 from collections.abc import Callable
 from functools import lru_cache, partial
 
+from .errors import InvalidDefinition
+
 # Encodings in which every ASCII byte of a line stands for itself, so that lines, colours and searches stay the same:
 # codec → what people call it. (Second bytes of some are ASCII letters, never a control character.)
 KNOWN = {
@@ -62,7 +64,7 @@ _WORD = re.compile(rb"[A-Za-z\x80-\xff]+")
 
 
 def normalised(name: str) -> str:
-    """The name under which an encoding is kept. Raises ValueError where it is not known, or not usable for lines."""
+    """Return the name under which an encoding is stored. Raises InvalidDefinition where it is unknown or unusable."""
     name = name.strip()
     if not name:
         return ""
@@ -72,7 +74,7 @@ def normalised(name: str) -> str:
         found = ""
     found = _WIDER.get(found, found)
     if found not in KNOWN:
-        raise ValueError(f"must be one of: {', '.join(KNOWN)}")
+        raise InvalidDefinition("encoding_unknown", allowed=list(KNOWN))
     return found
 
 

@@ -46,6 +46,26 @@ TEXTS: dict[str, Text] = {
         _("must not contain a user name or password: use build_username and build_password, which cannot be read back")
     ),
     "name_syntax": Text(_("must begin with a letter or a digit, followed by letters, digits and . _ + -")),
+    # The definition: deployer/engine/spec.py.
+    "run_as_syntax": Text(_("must be a user name: a-z or _, followed by at most 31 of a-z, 0-9, _ and -")),
+    "private_releases_user": Text(_("requires run_as: the user that the service runs as")),
+    "environment_not_map": Text(_("must map names to texts")),
+    "variable_name": Text(_("{name} is not a valid variable name: a letter, followed by letters, digits and _")),
+    "variable_of_deployment": Text(_("{name} is set by the deployment itself")),
+    "variable_value": Text(_("{name} must be a text of at most {max} characters without NUL")),
+    "limits_not_map": Text(_("must map names to numbers")),
+    "limit_unknown": Text(_("{name} is not a limit; the limits are {limits}")),
+    "limit_bounds": Text(_("{name} must be a whole number from {min} to {max}")),
+    "steps_not_list": Text(_("must be a list of steps")),
+    "step_keys": Text(_("a step has only the keys “name”, “before”, “run”, “undo” and “check”")),
+    "step_name": Text(
+        _("the name of a step has 1 to 40 letters, digits and . _ -, beginning with a letter or a digit")
+    ),
+    "step_repeated": Text(_("the step {step} is listed twice, or has the name of a built-in step")),
+    "step_before": Text(_("“before” of the step {step} must be one of {allowed}")),
+    "step_without_run": Text(_("the step {step} needs a command: “run”")),
+    "step_command": Text(_("“{key}” of the step {step} must be a text of at most {max} characters without NUL")),
+    "encoding_unknown": Text(_("must be one of {allowed}")),
     # What a model's own validators say.
     "model.max_length": Text(
         Plural("must have at most {limit_value} character", "must have at most {limit_value} characters", "limit_value")

@@ -80,6 +80,6 @@ def refuse(errors: Iterable[FieldError]) -> None:
 
 
 def reason_of(error: Exception) -> Message:
-    """Return what a check of the engine says of a value: an InvalidValue's reason, or the message of a WireError."""
+    """Return what a check of the engine says of a value: the reason of an InvalidValue, or the message."""
     message = error.reason if isinstance(error, InvalidValue) else getattr(error, "message", None)
     return message if isinstance(message, Message) else literal(str(error))

@@ -93,23 +93,23 @@ GOOD = {"name": "a", "before": "stop", "run": "x"}
 
 
 @pytest.mark.parametrize(
-    "steps, words",
+    "steps, code",
     [
-        ({}, "must be a list"),
-        (["x"], "only the keys"),
-        ([{**GOOD, "then": 1}], "only the keys"),
-        ([{**GOOD, "name": "a b"}], "letters, digits"),
-        ([{**GOOD, "name": 7}], "letters, digits"),
-        ([{**GOOD, "name": "stop"}], "listed twice"),
-        ([GOOD, GOOD], "listed twice"),
-        ([{**GOOD, "before": "unpack"}], "must be one of"),
-        ([{**GOOD, "run": ""}], "needs a command"),
-        ([{**GOOD, "undo": ["x"]}], "must be a text"),
-        ([{**GOOD, "check": "a\0"}], "without NUL"),
+        ({}, "steps_not_list"),
+        (["x"], "step_keys"),
+        ([{**GOOD, "then": 1}], "step_keys"),
+        ([{**GOOD, "name": "a b"}], "step_name"),
+        ([{**GOOD, "name": 7}], "step_name"),
+        ([{**GOOD, "name": "stop"}], "step_repeated"),
+        ([GOOD, GOOD], "step_repeated"),
+        ([{**GOOD, "before": "unpack"}], "step_before"),
+        ([{**GOOD, "run": ""}], "step_without_run"),
+        ([{**GOOD, "undo": ["x"]}], "step_command"),
+        ([{**GOOD, "check": "a\0"}], "step_command"),
     ],
 )
-def test_a_bad_step_is_refused_with_a_sentence(steps, words):
-    with pytest.raises(ValueError, match=words):
+def test_a_bad_step_is_refused_with_a_sentence(steps, code):
+    with pytest.raises(ValueError, match=code):
         check_steps(steps)
 
 
