@@ -46,7 +46,7 @@ def plan_for(
     try:
         targets = [_target(spec, row, action, from_version, dest_version, adopt) for row in rows]
     except ValueError as error:
-        raise invalid("/service", "no_plan", error=str(error)) from error
+        raise invalid("/service", "no_plan", error=getattr(error, "message", None) or str(error)) from error
     return {
         "plan_token": plan_token.make(rows, spec, action, dest_version.pk, strategy, adopt),
         "action": str(action),
