@@ -9,7 +9,7 @@ from ninja import Field, Router, Schema, Status
 from pydantic import StrictBool, StrictInt, StrictStr
 
 from access.problems import not_found
-from asset import credential_test, credentials
+from asset import credential_check, credentials
 from asset.models import Credential
 from messages import Message, json_params
 from messages.rendering import with_hint
@@ -111,7 +111,7 @@ def change_credential(request: HttpRequest, id: base.PathId, body: CredentialUpd
     """Change the named fields. With `test`, a new secret is saved only if hosts accept it, within 10 s."""
     fields, credential = body.given(), _find(id)
     if fields.pop("test", False):
-        credential_test.refuse_unaccepted(credential_test.trial(caller(request), credential, _secrets(fields)))
+        credential_check.refuse_unaccepted(credential_check.trial(caller(request), credential, _secrets(fields)))
     credentials.change(caller(request), credential, fields)
     return serialize(_find(id))
 
@@ -123,7 +123,7 @@ def test_credential(request: HttpRequest, id: base.PathId, body: CredentialTestR
     nothing.
     """
     fields = body.given()
-    results = credential_test.trial(caller(request), _find(id), _secrets(fields), fields.get("hosts") or None)
+    results = credential_check.trial(caller(request), _find(id), _secrets(fields), fields.get("hosts") or None)
     rows = [_serialize_result(result) for result in results]
     return CredentialTestList.model_construct(data=rows, count=len(rows), code=0)
 

@@ -10,7 +10,7 @@ from django.utils.translation import ngettext
 import asset.hosts
 from access.callers import Caller
 from access.problems import Problem, not_found
-from asset import credential_test, credentials, host_check, host_keys, imports
+from asset import credential_check, credentials, host_check, host_keys, imports
 from asset.models import Asset, Credential
 from messages.rendering import with_hint
 from microservice.deployments import actions
@@ -172,8 +172,8 @@ def credential_detail(request: HttpRequest, caller: Caller, number: int) -> Http
     if request.method == "POST" and form.is_valid():
         with errors_on(form):
             if form.replaces and form.cleaned_data["test"]:
-                trials = credential_test.trial(caller, saved_credential, form.secrets())
-                credential_test.refuse_unaccepted(trials)
+                trials = credential_check.trial(caller, saved_credential, form.secrets())
+                credential_check.refuse_unaccepted(trials)
             credentials.change(caller, saved_credential, form.values())
             accepted = sum(bool(one["accepted"]) for one in trials)
             flash(

@@ -8,7 +8,7 @@ from django.test import Client
 from access.callers import Caller
 from access.problems import Problem
 from access.tokens import make_token
-from asset import credential_test, credentials, hosts
+from asset import credential_check, credentials, hosts
 from asset.models import Credential
 from audit.models import History
 from deployer.engine.endpoint import reveal
@@ -54,23 +54,23 @@ def used(server):
 
 
 def test_tries_a_new_secret_without_saving_it(used, stranger, server):
-    assert [(one["hostname"], one["accepted"]) for one in credential_test.trial(WHO, used, {})] == [("web1", True)]
-    (refused,) = credential_test.trial(WHO, used, {"secret": stranger})
+    assert [(one["hostname"], one["accepted"]) for one in credential_check.trial(WHO, used, {})] == [("web1", True)]
+    (refused,) = credential_check.trial(WHO, used, {"secret": stranger})
     assert refused["accepted"] is False and "rejected the login" in render(refused["error"])
     with pytest.raises(Problem) as caught:
-        credential_test.refuse_unaccepted([refused])
+        credential_check.refuse_unaccepted([refused])
     assert (caught.value.status, caught.value.code) == (409, "credential_refused")
     assert reveal(Credential.objects.get().secret) == server.client_key and stranger not in str(caught.value.errors)
 
 
 def test_tells_unreachable_from_refusing_hosts(used, stranger):
     hosts.change(WHO, used.hosts.get(), {"port": free_port()})
-    (silent,) = credential_test.trial(WHO, used, {"secret": stranger})
+    (silent,) = credential_check.trial(WHO, used, {"secret": stranger})
     assert silent["accepted"] is None and "cannot be reached" in render(silent["error"])
     with pytest.raises(Problem):
-        credential_test.refuse_unaccepted([silent])
-    credential_test.refuse_unaccepted([silent, {**silent, "accepted": True}])
-    credential_test.refuse_unaccepted([])
+        credential_check.refuse_unaccepted([silent])
+    credential_check.refuse_unaccepted([silent, {**silent, "accepted": True}])
+    credential_check.refuse_unaccepted([])
 
 
 def test_api_saves_only_an_accepted_secret(used, stranger, server, django_user_model):
