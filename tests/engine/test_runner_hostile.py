@@ -174,8 +174,8 @@ UNWANTED = {
     "a link up": ([("a/up", tarfile.SYMTYPE, {"linkname": "../../x"})], "link that leads outside: a/up -> ../../x"),
     "a link up from inside": ([("a/up", tarfile.SYMTYPE, {"linkname": "b/../../../x"})], "link that leads outside"),
     "a link with an arrow in its name": ([("b -> c", tarfile.SYMTYPE, {"linkname": "/etc"})], "b -> c -> /etc"),
-    "a link with a new line": ([("b\nc", tarfile.SYMTYPE, {"linkname": "/etc"})], "the package holds"),
-    "a pipe with a new line": ([("l -> a\nc", tarfile.FIFOTYPE, {})], "the package holds"),
+    "a link with a new line": ([("b\nc", tarfile.SYMTYPE, {"linkname": "/etc"})], "the package contains"),
+    "a pipe with a new line": ([("l -> a\nc", tarfile.FIFOTYPE, {})], "the package contains"),
 }
 
 

@@ -245,7 +245,7 @@ def test_a_folder_that_its_user_may_not_enter_is_named(root):
     root.host.folder.chmod(0o700)
     refused = root.host.carry_out("install", None, "v1", **root.spec())
     failed = next(event for event in refused.events if event.kind is Kind.FAILED)
-    assert said(failed) == f"the user {root.shop} may not enter {root.host.folder}/releases"
+    assert said(failed) == f"the user {root.shop} cannot enter {root.host.folder}/releases"
 
 
 def wait_until(true, seconds: float = 30) -> None:
