@@ -222,21 +222,21 @@ def test_the_service_user_reads_no_journal_no_program_and_no_closed_release(lab)
 
 
 @pytest.mark.parametrize(
-    "what, said",
+    ("what", "words"),
     [
         ({"run_as": "nobody-of-that-name"}, "this host has no user nobody-of-that-name"),
         ({"run_as": "daemon"}, "sudo -n -u daemon does not work for the user that deploys here"),
-        ({"private_releases": True}, "the releases cannot be closed"),
+        ({"private_releases": True}, "the releases cannot be made private"),
     ],
 )
-def test_what_hinders_is_named_before_anything_is_stopped(plain, what, said):
+def test_what_hinders_is_named_before_anything_is_stopped(plain, what, words):
     shared_by(plain)
     plain.host.carry_out("install", None, "v1", **plain.spec())
     before = plain.said()
     refused = plain.host.carry_out("upgrade", "v1", "v2", **plain.spec(**what))
     assert refused.end.result == "undone"
     failed = next(event for event in refused.events if event.kind is Kind.FAILED)
-    assert failed.step == "prepare" and said in said(failed)
+    assert failed.step == "prepare" and words in said(failed)
     assert (plain.said(), plain.host.current) == (before, "releases/v1")
 
 
