@@ -15,6 +15,7 @@ from datetime import timedelta
 
 from django.conf import settings
 from django.db import Error, IntegrityError, transaction
+from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from django.utils import timezone
@@ -160,7 +161,7 @@ def _free(row: IdempotencyKey) -> bool:
     return bool(_ours(row).delete()[0])
 
 
-def _ours(row: IdempotencyKey):
+def _ours(row: IdempotencyKey) -> QuerySet[IdempotencyKey]:
     return IdempotencyKey.objects.filter(pk=row.pk, lease=row.lease, status=None)
 
 

@@ -18,6 +18,7 @@ DEFAULT_LIMIT = 50
 MAX_LIMIT = 500
 
 Row = TypeVar("Row", bound=Model)
+List = TypeVar("List", bound=ListPage)
 
 
 class PageQuery(Schema):
@@ -38,7 +39,7 @@ class PageRows:
     count: int
     next: str | None
 
-    def answer(self, kind: type[ListPage], serialize: Callable[[Any], Any]) -> ListPage:
+    def answer(self, kind: type[List], serialize: Callable[[Any], Any]) -> List:
         """Return the list with each row serialized, without another validation."""
         return kind.model_construct(
             data=[serialize(row) for row in self.rows], count=self.count, next=self.next, code=0

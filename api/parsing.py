@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from django.http import HttpRequest
+from django.utils.datastructures import MultiValueDict
 from ninja.parser import Parser
 
 from access.problems import invalid, refused
@@ -32,7 +33,9 @@ class StrictParser(Parser):
                 raise invalid(pointer, "surrogate")
         return data
 
-    def parse_querydict(self, data, list_fields, request):
+    def parse_querydict(
+        self, data: MultiValueDict[str, str], list_fields: list[str], request: HttpRequest
+    ) -> dict[str, Any]:
         for name, values in data.lists():
             if any("\0" in text for text in (name, *values)):
                 raise invalid("/query", "nul")

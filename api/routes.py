@@ -6,6 +6,7 @@ import pkgutil
 import re
 from collections.abc import Callable, Iterator
 from types import ModuleType
+from typing import Any
 
 from django.core.exceptions import ImproperlyConfigured
 from django.http import HttpRequest, HttpResponse
@@ -27,7 +28,7 @@ from .parsing import StrictParser
 class Docs(Swagger):
     """The documentation page, with files of this server; ninja's own uses a CDN unless ninja is an installed app."""
 
-    def render_page(self, request: HttpRequest, api: NinjaAPI, **names) -> HttpResponse:
+    def render_page(self, request: HttpRequest, api: NinjaAPI, **names: Any) -> HttpResponse:
         shown = {"url": self.get_openapi_url(api, names), **self.settings}
         return render(request, self.template, {"swagger_settings": json.dumps(shown), "api": api, "add_csrf": True})
 
@@ -35,7 +36,7 @@ class Docs(Swagger):
 class Api(NinjaAPI):
     """NinjaAPI with discovered routers, one path for every request and one form for every error."""
 
-    def __init__(self, **options):
+    def __init__(self, **options: Any) -> None:
         super().__init__(auth=AUTH, parser=StrictParser(), docs=Docs(), **options)
         self._discovered = False
         self._described: dict[str, OpenAPISchema] = {}
@@ -51,10 +52,10 @@ class Api(NinjaAPI):
                 tag = module.__name__.rpartition(".")[2]
                 self.add_router(getattr(module, "prefix", ""), router, tags=[tag])
 
-    def on_exception(self, request: HttpRequest, exc) -> HttpResponse:
+    def on_exception(self, request: HttpRequest, exc: Any) -> HttpResponse:  # an exception; ninja admits classes too
         return errors.from_exception(request, exc)
 
-    def get_openapi_schema(self, **options) -> OpenAPISchema:
+    def get_openapi_schema(self, **options: Any) -> OpenAPISchema:
         """Build the document once in a process: it takes a second and never changes."""
         key = repr(sorted(options.items()))
         if key not in self._described:
@@ -108,7 +109,7 @@ def _literal_first(route: str) -> list[tuple[int, str]]:
 
 
 def _view(operations: dict[str, Operation]) -> Callable[..., HttpResponseBase]:
-    def view(request: HttpRequest, **names) -> HttpResponseBase:
+    def view(request: HttpRequest, **names: Any) -> HttpResponseBase:
         return dispatch.enter(request, operations, names)
 
     view.csrf_exempt = True  # type: ignore[attr-defined]  # sessions are checked in access/authentication.py

@@ -79,7 +79,7 @@ class WebhookAccepted(Schema):
 @needs("publish")
 def start_build(
     request: HttpRequest, service: str, id: base.PathId, response: HttpResponse, body: BuildRequest | None = None
-):
+) -> Status[BuildOut]:
     """Start the build of a version at its build server. While it runs, the same request returns the same build.
 
     `again` builds a version once more whose build failed, under the same name; a successful build is never repeated.
@@ -94,14 +94,14 @@ def start_build(
 
 @router.get("/services/{service}/versions/{id}/build", response=BuildOut, summary="Get the newest build")
 @needs("read")
-def get_build(request: HttpRequest, service: str, id: base.PathId):
+def get_build(request: HttpRequest, service: str, id: base.PathId) -> BuildOut:
     """Return the newest build of the version."""
     return _newest(catalog.find_version(catalog.find_service(caller(request), service), id))
 
 
 @router.get("/services/{service}/versions/{id}/builds/", response=BuildList, summary="List builds")
 @needs("read")
-def list_builds(request: HttpRequest, service: str, id: base.PathId):
+def list_builds(request: HttpRequest, service: str, id: base.PathId) -> dict[str, Any]:
     """List every build of the version, newest first: who requested it, its output, and how it ended."""
     version = catalog.find_version(catalog.find_service(caller(request), service), id)
     count = build_requests.attempts(version).count()
@@ -125,7 +125,7 @@ class BuilderList(Schema):
 
 @router.get("/builds/sandbox", response=BuilderList, summary="List build workers")
 @needs("read")
-def list_builders(request: HttpRequest):
+def list_builders(request: HttpRequest) -> dict[str, Any]:
     """List the workers that build from git, with the sandbox of each."""
     return {"data": [serialize_builder(row) for row in builders.recent()], "limits": builders.limits()}
 
@@ -134,7 +134,7 @@ def list_builders(request: HttpRequest):
     "/builds/{origin}/webhook", response=WebhookAccepted, openapi_extra=WEBHOOK, summary="Receive a build report"
 )
 @needs("read", signed=True)
-def receive_webhook(request: HttpRequest, origin: str):
+def receive_webhook(request: HttpRequest, origin: str) -> dict[str, str]:
     """Receive the report of a build server, verified by GitLab's token or an HMAC signature. A repeated report counts
     once.
     """

@@ -79,14 +79,14 @@ class DeliveryList(base.ListPage):
 
 @router.get("/callbacks/", response=CallbackList, summary="List callbacks")
 @needs("admin")
-def list_callbacks(request: HttpRequest, query: paging.Page):
+def list_callbacks(request: HttpRequest, query: paging.Page) -> CallbackList:
     """List the callbacks, without their secrets."""
     return paging.page(query, Callback.objects.all()).answer(CallbackList, serialize)
 
 
 @router.post("/callbacks/", response={201: CallbackCreated}, summary="Create a callback")
 @needs("admin")
-def create_callback(request: HttpRequest, body: CallbackCreate, response: HttpResponse):
+def create_callback(request: HttpRequest, body: CallbackCreate, response: HttpResponse) -> Status[CallbackCreated]:
     """Create a callback. Only this answer contains its secret."""
     row, secret = subscriptions.create(caller(request), body.given())
     response["Location"] = f"/api/v1/callbacks/{row.pk}"
@@ -95,21 +95,21 @@ def create_callback(request: HttpRequest, body: CallbackCreate, response: HttpRe
 
 @router.get("/callbacks/{id}", response=CallbackOut, summary="Get a callback")
 @needs("admin")
-def get_callback(request: HttpRequest, id: base.PathId):
+def get_callback(request: HttpRequest, id: base.PathId) -> CallbackOut:
     """Return a callback, without its secret."""
     return serialize(subscriptions.find(id))
 
 
 @router.patch("/callbacks/{id}", response=CallbackOut, summary="Update a callback")
 @needs("admin")
-def change_callback(request: HttpRequest, id: base.PathId, body: CallbackUpdate):
+def change_callback(request: HttpRequest, id: base.PathId, body: CallbackUpdate) -> CallbackOut:
     """Change the named fields."""
     return serialize(subscriptions.change(caller(request), subscriptions.find(id), body.given()))
 
 
 @router.delete("/callbacks/{id}", response={204: None}, summary="Delete a callback")
 @needs("admin")
-def delete_callback(request: HttpRequest, id: base.PathId):
+def delete_callback(request: HttpRequest, id: base.PathId) -> Status[None]:
     """Delete a callback with its deliveries."""
     subscriptions.delete(caller(request), subscriptions.find(id))
     return Status(204, None)
@@ -117,14 +117,14 @@ def delete_callback(request: HttpRequest, id: base.PathId):
 
 @router.post("/callbacks/{id}/test", response=DeliveryOut, summary="Test a callback")
 @needs("admin", outside=True)
-def test_callback(request: HttpRequest, id: base.PathId):
+def test_callback(request: HttpRequest, id: base.PathId) -> DeliveryOut:
     """Send the newest message again now, and return the request and the response, within 10 s."""
     return serialize_delivery(redelivery.send_test(subscriptions.find(id)))
 
 
 @router.get("/callbacks/{id}/deliveries", response=DeliveryList, summary="List deliveries")
 @needs("admin")
-def list_deliveries(request: HttpRequest, id: base.PathId, query: paging.Page):
+def list_deliveries(request: HttpRequest, id: base.PathId, query: paging.Page) -> DeliveryList:
     """List the deliveries of a callback, newest first, with each response."""
     return paging.page(query, Delivery.objects.filter(callback=subscriptions.find(id))).answer(
         DeliveryList, serialize_delivery
@@ -135,7 +135,7 @@ def list_deliveries(request: HttpRequest, id: base.PathId, query: paging.Page):
     "/callbacks/{id}/deliveries/{number}/redeliver", response={202: DeliveryOut}, summary="Redeliver a message"
 )
 @needs("admin")
-def redeliver(request: HttpRequest, id: base.PathId, number: base.PathId):
+def redeliver(request: HttpRequest, id: base.PathId, number: base.PathId) -> Status[DeliveryOut]:
     """Send a message again with its old id, and retry it for up to another day."""
     row = Delivery.objects.select_related("callback").filter(callback=subscriptions.find(id), pk=number).first()
     if row is None:

@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Any
 
-from django.db.models import Count, Q
+from django.db.models import Count, Q, QuerySet
 from django.http import HttpRequest, HttpResponse
 from ninja import Field, Router, Schema, Status
 from pydantic import StrictBool, StrictInt, StrictStr
@@ -84,14 +84,14 @@ class CredentialList(base.ListPage):
 
 @router.get("/credentials/", response=CredentialList, summary="List credentials")
 @needs("read", bound=NEVER)
-def list_credentials(request: HttpRequest, query: paging.Page):
+def list_credentials(request: HttpRequest, query: paging.Page) -> CredentialList:
     """List the credentials by name, without their secrets."""
     return paging.page(query, _counted(), "name").answer(CredentialList, serialize)
 
 
 @router.post("/credentials/", response={201: CredentialOut}, summary="Create a credential")
 @needs("admin")
-def create_credential(request: HttpRequest, body: CredentialCreate, response: HttpResponse):
+def create_credential(request: HttpRequest, body: CredentialCreate, response: HttpResponse) -> Status[CredentialOut]:
     """Create a credential. A private key is opened with its passphrase at once, so an invalid one is refused."""
     made = credentials.create(caller(request), body.given())
     response["Location"] = f"/api/v1/credentials/{made.pk}"
@@ -100,14 +100,14 @@ def create_credential(request: HttpRequest, body: CredentialCreate, response: Ht
 
 @router.get("/credentials/{id}", response=CredentialOut, summary="Get a credential")
 @needs("read", bound=NEVER)
-def get_credential(request: HttpRequest, id: base.PathId):
+def get_credential(request: HttpRequest, id: base.PathId) -> CredentialOut:
     """Return a credential, without its secret."""
     return serialize(_find(id))
 
 
 @router.patch("/credentials/{id}", response=CredentialOut, summary="Update a credential")
 @needs("admin")
-def change_credential(request: HttpRequest, id: base.PathId, body: CredentialUpdate):
+def change_credential(request: HttpRequest, id: base.PathId, body: CredentialUpdate) -> CredentialOut:
     """Change the named fields. With `test`, a new secret is saved only if hosts accept it, within 10 s."""
     fields, credential = body.given(), _find(id)
     if fields.pop("test", False):
@@ -118,7 +118,7 @@ def change_credential(request: HttpRequest, id: base.PathId, body: CredentialUpd
 
 @router.post("/credentials/{id}/test", response=CredentialTestList, summary="Test a credential")
 @needs("admin", outside=True)
-def test_credential(request: HttpRequest, id: base.PathId, body: CredentialTestRequest):
+def test_credential(request: HttpRequest, id: base.PathId, body: CredentialTestRequest) -> CredentialTestList:
     """Log in to up to 5 hosts at once with the credential as it is, or with the given fields, within 10 s. Save
     nothing.
     """
@@ -130,7 +130,7 @@ def test_credential(request: HttpRequest, id: base.PathId, body: CredentialTestR
 
 @router.delete("/credentials/{id}", response={204: None}, summary="Delete a credential")
 @needs("admin")
-def delete_credential(request: HttpRequest, id: base.PathId):
+def delete_credential(request: HttpRequest, id: base.PathId) -> Status[None]:
     """Delete a credential that no host uses."""
     credentials.delete(caller(request), _find(id))
     return Status(204, None)
@@ -159,7 +159,7 @@ def serialize(credential: Credential) -> CredentialOut:
     )
 
 
-def _counted():
+def _counted() -> QuerySet[Credential]:
     # The related name is `hosts`, so the number cannot be called that.
     return Credential.objects.annotate(used=Count("hosts", filter=Q(hosts__archived=None)))
 

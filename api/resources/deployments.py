@@ -38,7 +38,7 @@ def list_deployments(
     service: str = Query("", description="Id or name"),
     status: str = "",
     action: str = "",
-):
+) -> shapes.DeploymentList:
     """List the deployments, newest first."""
     who = caller(request)
     rows = lookup.deployments(who)
@@ -60,7 +60,7 @@ def get_deployment(
     id: base.PathId,
     response: HttpResponse,
     wait: int = Query(0, ge=0, le=MAX_WAIT, description="Maximum number of seconds to wait for the end"),
-):
+) -> shapes.DeploymentOut:
     """Return a deployment. With `wait`, the answer is sent when it has ended, or after that many seconds.
 
     A caller who already waits for as many deployments as allowed gets the answer at once, with `Retry-After`.
@@ -78,7 +78,9 @@ def get_deployment(
     "/deployments/{id}/operations/", response=shapes.OperationList, summary="List the operations of a deployment"
 )
 @needs("read")
-def list_operations(request: HttpRequest, id: base.PathId, query: paging.Page, status: str = ""):
+def list_operations(
+    request: HttpRequest, id: base.PathId, query: paging.Page, status: str = ""
+) -> shapes.OperationList:
     """List the operations of a deployment, one for each instance, with their steps."""
     who = caller(request)
     rows = Operation.objects.filter(tenancy.visible(who, "host"), deployment=lookup.find_deployment(who, id))
@@ -90,28 +92,30 @@ def list_operations(request: HttpRequest, id: base.PathId, query: paging.Page, s
 
 @router.post("/deployments/{id}/cancel", response=shapes.DeploymentOut, summary="Cancel a deployment")
 @needs("deploy")
-def cancel(request: HttpRequest, id: base.PathId):
+def cancel(request: HttpRequest, id: base.PathId) -> shapes.DeploymentOut:
     """Start no more operations; stop running ones on their hosts and undo them."""
     return _after(actions.cancel, request, id)
 
 
 @router.post("/deployments/{id}/pause", response=shapes.DeploymentOut, summary="Pause a deployment")
 @needs("deploy")
-def pause(request: HttpRequest, id: base.PathId):
+def pause(request: HttpRequest, id: base.PathId) -> shapes.DeploymentOut:
     """Start no more operations until the deployment is resumed; running ones continue."""
     return _after(actions.pause, request, id)
 
 
 @router.post("/deployments/{id}/resume", response=shapes.DeploymentOut, summary="Resume a deployment")
 @needs("deploy")
-def resume(request: HttpRequest, id: base.PathId):
+def resume(request: HttpRequest, id: base.PathId) -> shapes.DeploymentOut:
     """Continue a paused deployment."""
     return _after(actions.resume, request, id)
 
 
 @router.post("/deployments/{id}/retry", response={202: shapes.DeploymentOut}, summary="Retry a deployment")
 @needs("deploy")
-def retry(request: HttpRequest, id: base.PathId, response: HttpResponse, body: RetryRequest | None = None):
+def retry(
+    request: HttpRequest, id: base.PathId, response: HttpResponse, body: RetryRequest | None = None
+) -> Status[shapes.DeploymentOut]:
     """Repeat the operations that are undone, failed, not_started or unknown, each toward its own version."""
     found = lookup.find_deployment(caller(request), id, "deploy")
     return accepted(actions.retry(caller(request), found, allow_bad=bool(body and body.allow_bad)), response)
@@ -119,14 +123,16 @@ def retry(request: HttpRequest, id: base.PathId, response: HttpResponse, body: R
 
 @router.post("/deployments/{id}/revert", response={202: shapes.DeploymentOut}, summary="Revert a deployment")
 @needs("deploy")
-def revert(request: HttpRequest, id: base.PathId, response: HttpResponse, body: RevertRequest | None = None):
+def revert(
+    request: HttpRequest, id: base.PathId, response: HttpResponse, body: RevertRequest | None = None
+) -> Status[shapes.DeploymentOut]:
     """Revert each instance that this deployment changed to its previous version."""
     found = lookup.find_deployment(caller(request), id, "deploy")
     options = body.model_dump() if body else {}
     return accepted(actions.revert(caller(request), found, **options), response)
 
 
-def accepted(deployment: Deployment, response: HttpResponse) -> Status:
+def accepted(deployment: Deployment, response: HttpResponse) -> Status[shapes.DeploymentOut]:
     """Return 202 with the deployment and its Location."""
     response["Location"] = f"/api/v1/deployments/{deployment.pk}"
     return Status(202, serialize(deployment))

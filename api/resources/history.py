@@ -58,7 +58,7 @@ def list_history(
     service: str = Query("", description="Id or name"),
     actor: str = "",
     action: str = "",
-):
+) -> HistoryList:
     """List the recorded actions, newest first. Those on people, tokens and credentials are for administrators only.
 
     The values of a service's environment are null for callers who may not deploy it.

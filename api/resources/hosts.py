@@ -138,7 +138,7 @@ def list_hosts(
     hostname: str = Query("", description="Part of the name"),
     team: str = Query("", description="A team's name"),
     archived: bool = Query(False, description="List the archived hosts instead of the others"),
-):
+) -> HostList:
     """List the hosts without a team and those of the caller's teams, by name; all hosts for administrators.
 
     Archived hosts are listed newest first.
@@ -157,7 +157,7 @@ def list_hosts(
 
 @router.post("/hosts/", response={201: HostOut}, summary="Create a host")
 @needs("admin")
-def create_host(request: HttpRequest, body: HostCreate, response: HttpResponse):
+def create_host(request: HttpRequest, body: HostCreate, response: HttpResponse) -> Status[HostOut]:
     """Add a host. Without a `host_key` it is not trusted until its key is compared and trusted."""
     host = hosts.create(caller(request), body.given())
     response["Location"] = f"/api/v1/hosts/{host.pk}"
@@ -172,7 +172,7 @@ def import_hosts(
     request: HttpRequest,
     response: HttpResponse,
     dry_run: bool = Query(False, description="Check the rows; create nothing"),
-):
+) -> Status[dict[str, Any]]:
     """Add many hosts: a JSON list, or CSV with the names of the fields on its first line. `credential` and `jump_host`
     may be names.
 
@@ -193,21 +193,21 @@ def import_hosts(
 
 @router.get("/hosts/{id}", response=HostOut, summary="Get a host")
 @needs("read", bound="deploy")
-def get_host(request: HttpRequest, id: base.PathId):
+def get_host(request: HttpRequest, id: base.PathId) -> HostOut:
     """Return a host."""
     return _answer(request, _find(caller(request), id))
 
 
 @router.patch("/hosts/{id}", response=HostOut, summary="Update a host")
 @needs("admin")
-def change_host(request: HttpRequest, id: base.PathId, body: HostUpdate):
+def change_host(request: HttpRequest, id: base.PathId, body: HostUpdate) -> HostOut:
     """Change the named fields."""
     return _answer(request, hosts.change(caller(request), _find(caller(request), id), body.given()))
 
 
 @router.delete("/hosts/{id}", response={204: None}, summary="Delete a host")
 @needs("admin")
-def delete_host(request: HttpRequest, id: base.PathId):
+def delete_host(request: HttpRequest, id: base.PathId) -> Status[None]:
     """Delete a host to which nothing refers. 409 names what refers to it."""
     hosts.delete(caller(request), _find(caller(request), id))
     return Status(204, None)
@@ -215,7 +215,7 @@ def delete_host(request: HttpRequest, id: base.PathId):
 
 @router.post("/hosts/{id}/archive", response=HostOut, summary="Archive a host")
 @needs("admin")
-def archive_host(request: HttpRequest, id: base.PathId, body: ArchiveRequest):
+def archive_host(request: HttpRequest, id: base.PathId, body: ArchiveRequest) -> HostOut:
     """Archive a host that is gone for good: it leaves every list and choice; deployments and history still name it.
 
     409 names what needs the host: instances, operations, hosts behind it. `forget` forgets the instances first, which
@@ -227,21 +227,21 @@ def archive_host(request: HttpRequest, id: base.PathId, body: ArchiveRequest):
 
 @router.post("/hosts/{id}/unarchive", response=HostOut, summary="Unarchive a host")
 @needs("admin")
-def unarchive_host(request: HttpRequest, id: base.PathId):
+def unarchive_host(request: HttpRequest, id: base.PathId) -> HostOut:
     """Restore an archived host. 409 where another host has its name now."""
     return _answer(request, hosts.unarchive(caller(request), _find(caller(request), id)))
 
 
 @router.post("/hosts/{id}/check", response=dict[str, Any], summary="Check a host")
 @needs("deploy", outside=True, bound=NEVER)
-def check_host(request: HttpRequest, id: base.PathId):
+def check_host(request: HttpRequest, id: base.PathId) -> dict[str, Any]:
     """Connect as a worker would and return what was found, within 10 s. The pinned key stays."""
     return hosts.check(_find(caller(request), id), caller(request))
 
 
 @router.post("/hosts/{id}/trust", response=HostOut, summary="Trust a host key")
 @needs("admin", outside=True)
-def trust_host(request: HttpRequest, id: base.PathId, body: TrustRequest):
+def trust_host(request: HttpRequest, id: base.PathId, body: TrustRequest) -> HostOut:
     """Pin the key that the host offers now, if its fingerprint is the one named. 409 where it is not."""
     return _answer(request, hosts.trust(_find(caller(request), id), body.fingerprint, caller(request)))
 

@@ -1,6 +1,7 @@
 """/services/{service}/instances/: the instances of a service, and the requests to change them."""
 
 from ipaddress import ip_address
+from typing import Any
 
 from django.db.models import Q, QuerySet
 from django.http import HttpRequest, HttpResponse
@@ -46,7 +47,7 @@ def list_instances(
     locked: str = Query("", description="0, 1, true or false"),
     status: str = Query("", description="Number or word"),
     host: str = Query("", description="A host's id (digits alone), name or address"),
-):
+) -> shapes.InstanceList:
     """List the instances of a service, oldest first."""
     found = catalog.find_service(caller(request), service)
     rows = MicroServiceInstance.objects.filter(microservice=found)
@@ -63,14 +64,14 @@ def list_instances(
 
 @router.get("/services/{service}/instances/{id}", response=shapes.InstanceOut, summary="Get an instance")
 @needs("read")
-def get_instance(request: HttpRequest, service: str, id: base.PathId):
+def get_instance(request: HttpRequest, service: str, id: base.PathId) -> shapes.InstanceOut:
     """Return an instance."""
     return shapes.instance(find_instance(catalog.find_service(caller(request), service), id))
 
 
 @router.patch("/services/{service}/instances/{id}", response=shapes.InstanceOut, summary="Update an instance")
 @needs("deploy")
-def change_instance(request: HttpRequest, service: str, id: base.PathId, body: InstanceUpdate):
+def change_instance(request: HttpRequest, service: str, id: base.PathId, body: InstanceUpdate) -> shapes.InstanceOut:
     """Change the named fields. Port, tag and weight cannot change during an operation, whose commands see them."""
     instance = find_instance(catalog.find_service(caller(request), service, "deploy"), id)
     return shapes.instance(instances.change(caller(request), instance, body.given()))
@@ -80,7 +81,7 @@ def change_instance(request: HttpRequest, service: str, id: base.PathId, body: I
     "/services/{service}/instances/{id}/unlock", response=shapes.InstanceOut, summary="Force-unlock an instance"
 )
 @needs("deploy")
-def unlock_instance(request: HttpRequest, service: str, id: base.PathId, body: UnlockRequest):
+def unlock_instance(request: HttpRequest, service: str, id: base.PathId, body: UnlockRequest) -> shapes.InstanceOut:
     """Force-unlock an instance; the history keeps who did it and why. The host's fence still stops a late operation."""
     row = catalog.find_service(caller(request), service, "deploy")
     actions.break_lock(caller(request), find_instance(row, id), body.reason)
@@ -89,7 +90,9 @@ def unlock_instance(request: HttpRequest, service: str, id: base.PathId, body: U
 
 @router.post("/services/{service}/instances/delete", response={202: shapes.DeploymentOut}, summary="Delete instances")
 @needs("deploy")
-def delete_instances(request: HttpRequest, service: str, body: InstanceSelection, response: HttpResponse):
+def delete_instances(
+    request: HttpRequest, service: str, body: InstanceSelection, response: HttpResponse
+) -> Status[shapes.DeploymentOut]:
     """Stop instances on their hosts and remove them there, then here."""
     row = catalog.find_service(caller(request), service, "deploy")
     return accepted(actions.delete(caller(request), row, body.ids), response)
@@ -97,7 +100,7 @@ def delete_instances(request: HttpRequest, service: str, body: InstanceSelection
 
 @router.post("/services/{service}/instances/forget", response=shapes.ForgottenList, summary="Forget instances")
 @needs("deploy")
-def forget_instances(request: HttpRequest, service: str, body: ForgetRequest):
+def forget_instances(request: HttpRequest, service: str, body: ForgetRequest) -> shapes.ForgottenList:
     """Remove instances whose hosts are gone for good, without contacting them. Deployments and history stay.
 
     Open operations on them end, including retried deletes. What still runs on a host continues, unmanaged; if the host
@@ -111,7 +114,9 @@ def forget_instances(request: HttpRequest, service: str, body: ForgetRequest):
 
 @router.post("/services/{service}/instances/retry", response={202: shapes.DeploymentOut}, summary="Retry instances")
 @needs("deploy")
-def retry_instances(request: HttpRequest, service: str, body: RetryInstancesRequest, response: HttpResponse):
+def retry_instances(
+    request: HttpRequest, service: str, body: RetryInstancesRequest, response: HttpResponse
+) -> Status[shapes.DeploymentOut]:
     """Repeat the failed operation of each instance, toward the same version."""
     row = catalog.find_service(caller(request), service, "deploy")
     return accepted(actions.retry_instances(caller(request), row, body.ids, allow_bad=body.allow_bad), response)
@@ -119,7 +124,7 @@ def retry_instances(request: HttpRequest, service: str, body: RetryInstancesRequ
 
 @router.get("/services/{service}/versions/{id}/{action}", response=shapes.ChoiceList, summary="List target versions")
 @needs("read")
-def list_choices(request: HttpRequest, service: str, id: base.PathId, action: str):
+def list_choices(request: HttpRequest, service: str, id: base.PathId, action: str) -> shapes.ChoiceList:
     """List the successful builds of a service, newest first, and whether `action` may go to each from this version."""
     version = catalog.find_version(catalog.find_service(caller(request), service), id)
     destinations = actions.list_destinations(version, parse_action(action))
@@ -140,7 +145,7 @@ def upgrade_or_revert(
     action: str,
     body: VersionChangeRequest,
     response: HttpResponse,
-):
+) -> Status[shapes.DeploymentOut] | Status[dict[str, Any]]:
     """Upgrade or revert the instances that run this version: on `host` ("all", ids or names) or `instances` (ids).
 
     `dry_run` answers 200 with the plan instead.
@@ -158,7 +163,9 @@ def upgrade_or_revert(
     summary="Install a version",
 )
 @needs("deploy")
-def install(request: HttpRequest, service: str, id: base.PathId, body: InstallRequest, response: HttpResponse):
+def install(
+    request: HttpRequest, service: str, id: base.PathId, body: InstallRequest, response: HttpResponse
+) -> Status[shapes.DeploymentOut] | Status[dict[str, Any]]:
     """Install a version on hosts that do not have the service yet, or where the first install failed.
 
     `dry_run` answers 200 with the plan instead.

@@ -48,7 +48,7 @@ caller started another one."""
 
 @router.get("/operations/{id}", response=deployments.OperationOut, summary="Get an operation")
 @needs("read")
-def get_operation(request: HttpRequest, id: base.PathId):
+def get_operation(request: HttpRequest, id: base.PathId) -> deployments.OperationOut:
     """Return an operation, with its steps."""
     found = lookup.find_operation(caller(request), id)
     whole = Operation.objects.select_related("host", "from_version", "dest_version").prefetch_related("steps")

@@ -18,7 +18,7 @@ router = Router()
 
 @router.get("/services/", response=base.ServiceList, summary="List services")
 @needs("read")
-def list_services(request: HttpRequest, query: paging.Page):
+def list_services(request: HttpRequest, query: paging.Page) -> base.ServiceList:
     """List the services that the caller may see, by name."""
     rows = catalog.services_of(caller(request)).select_related("team")
     return paging.page(query, rows, "name").answer(base.ServiceList, lambda row: serialize(caller(request), row))
@@ -26,7 +26,7 @@ def list_services(request: HttpRequest, query: paging.Page):
 
 @router.post("/services/", response={201: base.ServiceOut}, summary="Create a service")
 @needs("admin", owners=True)
-def create_service(request: HttpRequest, body: base.ServiceCreate, response: HttpResponse):
+def create_service(request: HttpRequest, body: base.ServiceCreate, response: HttpResponse) -> Status[base.ServiceOut]:
     """Create a service. Its commands run on hosts as given, so only administrators and owners (in their team) may.
 
     `build_orig`, `build_url`, `build_command` and `build_refs` run on build machines and need the right `build` too.
@@ -38,14 +38,14 @@ def create_service(request: HttpRequest, body: base.ServiceCreate, response: Htt
 
 @router.get("/services/{service}", response=base.ServiceOut, summary="Get a service")
 @needs("read")
-def get_service(request: HttpRequest, service: str):
+def get_service(request: HttpRequest, service: str) -> base.ServiceOut:
     """Return a service, by id or name."""
     return serialize(caller(request), catalog.find_service(caller(request), service))
 
 
 @router.patch("/services/{service}", response=base.ServiceOut, summary="Update a service")
 @needs("admin", owners=True)
-def change_service(request: HttpRequest, service: str, body: base.ServiceUpdate):
+def change_service(request: HttpRequest, service: str, body: base.ServiceUpdate) -> base.ServiceOut:
     """Change the named fields; of the secrets, the named ones.
 
     Fields that decide what builds run need the right `build` too.
@@ -56,7 +56,7 @@ def change_service(request: HttpRequest, service: str, body: base.ServiceUpdate)
 
 @router.delete("/services/{service}", response={204: None}, summary="Delete a service")
 @needs("admin", owners=True)
-def delete_service(request: HttpRequest, service: str):
+def delete_service(request: HttpRequest, service: str) -> Status[None]:
     """Delete a service without instances, with its versions and packages."""
     catalog.delete_service(caller(request), catalog.find_service(caller(request), service, "admin"))
     return Status(204, None)

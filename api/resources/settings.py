@@ -127,21 +127,21 @@ class SettingsList(base.ListPage):
 
 @router.get("/settings/", response=SettingsOut, summary="Get the integrations")
 @needs("admin")
-def get_settings(request: HttpRequest):
+def get_settings(request: HttpRequest) -> dict[str, Any]:
     """Return the current document, without secrets, and what is not configured."""
     return serialize(parts.newest())
 
 
 @router.put("/settings/", response=SettingsOut, summary="Replace the integrations")
 @needs("admin", outside=True)
-def put_settings(request: HttpRequest, body: SettingsDocument):
+def put_settings(request: HttpRequest, body: SettingsDocument) -> dict[str, Any]:
     """Test the whole document, and save it if every part passes, within 10 s."""
     return serialize(revisions.save(caller(request), body.given()))
 
 
 @router.post("/settings/check", response=SettingsTestOut, summary="Test the integrations")
 @needs("admin", outside=True)
-def check_settings(request: HttpRequest, body: SettingsDocument):
+def check_settings(request: HttpRequest, body: SettingsDocument) -> dict[str, Any]:
     """Test the document without saving it, within 10 s."""
     findings = revisions.check(body.given())
     return {"ok": all(found["ok"] for found in findings), "findings": findings}
@@ -149,7 +149,7 @@ def check_settings(request: HttpRequest, body: SettingsDocument):
 
 @router.get("/settings/history", response=SettingsList, summary="List past integrations")
 @needs("admin")
-def list_settings(request: HttpRequest, query: paging.Page):
+def list_settings(request: HttpRequest, query: paging.Page) -> SettingsList:
     """List every document that was ever saved, newest first."""
     form_row = lambda row: SettingsOut.model_validate(serialize(row))
     return paging.page(query, Setting.objects.all()).answer(SettingsList, form_row)
@@ -157,7 +157,7 @@ def list_settings(request: HttpRequest, query: paging.Page):
 
 @router.post("/settings/history/{id}/restore", response=SettingsOut, summary="Restore past integrations")
 @needs("admin", outside=True)
-def restore_settings(request: HttpRequest, id: base.PathId):
+def restore_settings(request: HttpRequest, id: base.PathId) -> dict[str, Any]:
     """Restore a past document, if it passes the test now."""
     return serialize(revisions.restore(caller(request), id))
 

@@ -67,7 +67,7 @@ class MemberList(base.ListPage):
 
 @router.get("/teams/", response=TeamList, summary="List teams")
 @needs("read", bound=NEVER)
-def list_teams(request: HttpRequest, query: paging.Page):
+def list_teams(request: HttpRequest, query: paging.Page) -> TeamList:
     """List the caller's teams; all teams for administrators."""
     return paging.page(query, teams.visible_teams(caller(request)), "name").answer(TeamList, serialize)
 
@@ -75,7 +75,7 @@ def list_teams(request: HttpRequest, query: paging.Page):
 @router.post("/teams/", response={201: TeamOut}, summary="Create a team")
 @needs("admin", bound=NEVER)
 @transaction.atomic
-def create_team(request: HttpRequest, body: TeamCreate, response: HttpResponse):
+def create_team(request: HttpRequest, body: TeamCreate, response: HttpResponse) -> Status[TeamOut]:
     """Create a team."""
     team = teams.create_team(caller(request), body.given())
     record(caller(request), "create", "team", team, after=body.given())
@@ -85,7 +85,7 @@ def create_team(request: HttpRequest, body: TeamCreate, response: HttpResponse):
 
 @router.get("/teams/{id}", response=TeamOut, summary="Get a team")
 @needs("read", bound=NEVER)
-def get_team(request: HttpRequest, id: base.PathId):
+def get_team(request: HttpRequest, id: base.PathId) -> TeamOut:
     """Return a team, with its members."""
     return serialize(teams.find_team(caller(request), id))
 
@@ -93,7 +93,7 @@ def get_team(request: HttpRequest, id: base.PathId):
 @router.patch("/teams/{id}", response=TeamOut, summary="Update a team")
 @needs("admin", owners=True, bound=NEVER)
 @transaction.atomic
-def change_team(request: HttpRequest, id: base.PathId, body: TeamUpdate):
+def change_team(request: HttpRequest, id: base.PathId, body: TeamUpdate) -> TeamOut:
     """Change the named fields. Owners may change the members, administrators the name too."""
     who = caller(request)
     before = serialize(teams.find_team(who, id))
@@ -105,7 +105,7 @@ def change_team(request: HttpRequest, id: base.PathId, body: TeamUpdate):
 @router.delete("/teams/{id}", response={204: None}, summary="Delete a team")
 @needs("admin", bound=NEVER)
 @transaction.atomic
-def delete_team(request: HttpRequest, id: base.PathId):
+def delete_team(request: HttpRequest, id: base.PathId) -> Status[None]:
     """Delete a team that owns no services."""
     team = teams.find_team(caller(request), id)
     teams.delete_team(caller(request), team)
@@ -115,7 +115,7 @@ def delete_team(request: HttpRequest, id: base.PathId):
 
 @router.get("/teams/{id}/members/", response=MemberList, summary="List members")
 @needs("read", bound=NEVER)
-def list_members(request: HttpRequest, id: base.PathId, query: paging.Page):
+def list_members(request: HttpRequest, id: base.PathId, query: paging.Page) -> MemberList:
     """List the members of a team with their roles."""
     found = serialize(teams.find_team(caller(request), id))
     return paging.page_of(query, found.members).answer(MemberList, lambda member: member)
@@ -123,7 +123,7 @@ def list_members(request: HttpRequest, id: base.PathId, query: paging.Page):
 
 @router.post("/teams/{id}/members/", response={201: MemberOut}, summary="Add a member")
 @needs("admin", owners=True, bound=NEVER)
-def add_member(request: HttpRequest, id: base.PathId, body: MemberCreate, response: HttpResponse):
+def add_member(request: HttpRequest, id: base.PathId, body: MemberCreate, response: HttpResponse) -> Status[MemberOut]:
     """Add a member, or change the role of one."""
     made = _set(request, id, body.user, body.role)
     response["Location"] = f"/api/v1/teams/{id}/members/{made.user_id}"
@@ -132,7 +132,7 @@ def add_member(request: HttpRequest, id: base.PathId, body: MemberCreate, respon
 
 @router.get("/teams/{id}/members/{user}", response=MemberOut, summary="Get a member")
 @needs("read", bound=NEVER)
-def get_member(request: HttpRequest, id: base.PathId, user: base.PathId):
+def get_member(request: HttpRequest, id: base.PathId, user: base.PathId) -> MemberOut:
     """Return the role of a member."""
     found = next((one for one in serialize(teams.find_team(caller(request), id)).members if one.user_id == user), None)
     if found is None:
@@ -142,7 +142,7 @@ def get_member(request: HttpRequest, id: base.PathId, user: base.PathId):
 
 @router.patch("/teams/{id}/members/{user}", response=MemberOut, summary="Update a member")
 @needs("admin", owners=True, bound=NEVER)
-def change_member(request: HttpRequest, id: base.PathId, user: base.PathId, body: MemberUpdate):
+def change_member(request: HttpRequest, id: base.PathId, user: base.PathId, body: MemberUpdate) -> MemberOut:
     """Change the role of a member."""
     _member(teams.find_team(caller(request), id), user)
     return _set(request, id, user, body.role)
@@ -151,7 +151,7 @@ def change_member(request: HttpRequest, id: base.PathId, user: base.PathId, body
 @router.delete("/teams/{id}/members/{user}", response={204: None}, summary="Remove a member")
 @needs("admin", owners=True, bound=NEVER)
 @transaction.atomic
-def remove_member(request: HttpRequest, id: base.PathId, user: base.PathId):
+def remove_member(request: HttpRequest, id: base.PathId, user: base.PathId) -> Status[None]:
     """Remove a member from a team."""
     who = caller(request)
     team = teams.find_team(who, id)

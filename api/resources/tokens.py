@@ -15,7 +15,7 @@ router = Router()
 
 @router.get("/tokens/", response=base.TokenList, summary="List tokens")
 @needs("read")
-def list_tokens(request: HttpRequest, query: paging.Page):
+def list_tokens(request: HttpRequest, query: paging.Page) -> base.TokenList:
     """List the caller's tokens; all tokens for administrators."""
     return paging.page(query, tokens.tokens_of(caller(request)).select_related("user")).answer(
         base.TokenList, serialize
@@ -24,7 +24,7 @@ def list_tokens(request: HttpRequest, query: paging.Page):
 
 @router.post("/tokens/", response={201: base.TokenCreated}, summary="Create a token")
 @needs("tokens")
-def create_token(request: HttpRequest, body: base.TokenCreate, response: HttpResponse):
+def create_token(request: HttpRequest, body: base.TokenCreate, response: HttpResponse) -> Status[base.TokenCreated]:
     """Create a token with rights that the caller has. Only this answer contains the token.
 
     A token needs the scope `tokens` for this; what it creates ends with it.
@@ -36,14 +36,14 @@ def create_token(request: HttpRequest, body: base.TokenCreate, response: HttpRes
 
 @router.get("/tokens/{id}", response=base.TokenOut, summary="Get a token")
 @needs("read")
-def get_token(request: HttpRequest, id: base.PathId):
+def get_token(request: HttpRequest, id: base.PathId) -> base.TokenOut:
     """Return a token, without its text."""
     return serialize(tokens.find(caller(request), id))
 
 
 @router.delete("/tokens/{id}", response={204: None}, summary="Revoke a token")
 @needs("read")
-def revoke_token(request: HttpRequest, id: base.PathId):
+def revoke_token(request: HttpRequest, id: base.PathId) -> Status[None]:
     """Revoke a token at once, with every token that was created with it.
 
     A token needs the scope `tokens` to revoke another one.

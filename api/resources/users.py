@@ -72,7 +72,7 @@ class UserList(base.ListPage):
 
 @router.get("/users/", response=UserList, summary="List users")
 @needs("admin")
-def list_users(request: HttpRequest, query: paging.Page):
+def list_users(request: HttpRequest, query: paging.Page) -> UserList:
     """List all users, newest first."""
     return paging.page(query, accounts.users()).answer(UserList, serialize)
 
@@ -80,7 +80,7 @@ def list_users(request: HttpRequest, query: paging.Page):
 @router.post("/users/", response={201: UserOut}, summary="Create a user")
 @needs("admin")
 @transaction.atomic
-def create_user(request: HttpRequest, body: UserCreate, response: HttpResponse):
+def create_user(request: HttpRequest, body: UserCreate, response: HttpResponse) -> Status[UserOut]:
     """Create a user or a service account."""
     user = accounts.create_user(caller(request), body.given())
     record(caller(request), "create", "user", user, after=_recorded(body))
@@ -90,7 +90,7 @@ def create_user(request: HttpRequest, body: UserCreate, response: HttpResponse):
 
 @router.get("/users/{id}", response=UserOut, summary="Get a user")
 @needs("admin")
-def get_user(request: HttpRequest, id: base.PathId):
+def get_user(request: HttpRequest, id: base.PathId) -> UserOut:
     """Return a user, with their teams."""
     return serialize(accounts.find_user(id))
 
@@ -98,7 +98,7 @@ def get_user(request: HttpRequest, id: base.PathId):
 @router.patch("/users/{id}", response=UserOut, summary="Update a user")
 @needs("admin")
 @transaction.atomic
-def change_user(request: HttpRequest, id: base.PathId, body: UserUpdate):
+def change_user(request: HttpRequest, id: base.PathId, body: UserUpdate) -> UserOut:
     """Change the named fields."""
     user = accounts.change_user(caller(request), accounts.find_user(id), body.given())
     record(caller(request), "change", "user", user, after=_recorded(body))
@@ -108,7 +108,7 @@ def change_user(request: HttpRequest, id: base.PathId, body: UserUpdate):
 @router.delete("/users/{id}", response={204: None}, summary="Delete a user")
 @needs("admin")
 @transaction.atomic
-def delete_user(request: HttpRequest, id: base.PathId):
+def delete_user(request: HttpRequest, id: base.PathId) -> Status[None]:
     """Delete a user with their tokens and memberships; the history keeps the name."""
     user = accounts.find_user(id)
     record(caller(request), "delete", "user", user)
@@ -118,7 +118,7 @@ def delete_user(request: HttpRequest, id: base.PathId):
 
 @router.post("/users/{id}/end_sessions", response=EndedSessionsOut, summary="End a user's sessions")
 @needs("tokens")
-def end_sessions(request: HttpRequest, id: base.PathId, body: EndSessionsRequest):
+def end_sessions(request: HttpRequest, id: base.PathId, body: EndSessionsRequest) -> EndedSessionsOut:
     """End every session and token of a user: one's own, or anyone's with the right `admin`.
 
     The session that asks continues; a token that asks ends too, unless `tokens` is false.

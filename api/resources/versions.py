@@ -31,7 +31,7 @@ def list_versions(
     query: paging.Page,
     status: str = Query("", description="Number or word"),
     ref: str = "",
-):
+) -> base.VersionList:
     """List the versions of a service, newest first."""
     rows = catalog.find_service(caller(request), service).versions.all()
     if status:
@@ -69,7 +69,9 @@ def list_versions(
     summary="Create a version",
 )
 @needs("publish", form=True)
-def create_version(request: HttpRequest, service: str, body: base.VersionCreate, response: HttpResponse):
+def create_version(
+    request: HttpRequest, service: str, body: base.VersionCreate, response: HttpResponse
+) -> Status[base.VersionOut]:
     """Create a version: 201. An equal request answers 200 with the existing version; other content is 409.
 
     Send JSON (the package follows with PUT), or multipart/form-data with the package: both are saved, or neither.
@@ -92,14 +94,14 @@ def create_version(request: HttpRequest, service: str, body: base.VersionCreate,
 
 @router.get("/services/{service}/versions/{id}", response=base.VersionOut, summary="Get a version")
 @needs("read")
-def get_version(request: HttpRequest, service: str, id: base.PathId):
+def get_version(request: HttpRequest, service: str, id: base.PathId) -> base.VersionOut:
     """Return a version."""
     return _serialize_one(catalog.find_version(catalog.find_service(caller(request), service), id))
 
 
 @router.patch("/services/{service}/versions/{id}", response=base.VersionOut, summary="Update a version")
 @needs("publish")
-def change_version(request: HttpRequest, service: str, id: base.PathId, body: base.VersionUpdate):
+def change_version(request: HttpRequest, service: str, id: base.PathId, body: base.VersionUpdate) -> base.VersionOut:
     """Advance the build status, mark as bad, or change the description; a built package never changes."""
     found = catalog.find_service(caller(request), service, "publish")
     return _serialize_one(versions.change(caller(request), catalog.find_version(found, id), body.given()))
@@ -107,7 +109,9 @@ def change_version(request: HttpRequest, service: str, id: base.PathId, body: ba
 
 @router.delete("/services/{service}/versions/{id}", response={204: None}, summary="Delete a version")
 @needs("admin", owners=True)
-def delete_version(request: HttpRequest, service: str, id: base.PathId, reason: str = Query("", max_length=500)):
+def delete_version(
+    request: HttpRequest, service: str, id: base.PathId, reason: str = Query("", max_length=500)
+) -> Status[None]:
     """Delete a version and its package, if nothing needs it; deployments and history keep its name.
 
     409 names where it runs, may be reverted to, is to be retried or is being deployed. Its name can be used again.
@@ -143,7 +147,7 @@ PACKAGE = {
     summary="Upload a package",
 )
 @needs("publish", streams=True)
-def put_package(request: HttpRequest, service: str, id: base.PathId):
+def put_package(request: HttpRequest, service: str, id: base.PathId) -> base.VersionOut:
     """Store the raw bytes of an archive and set the build status to success.
 
     A .tar.gz, .tar, .tar.bz2, .tar.xz or .zip; it is stored as a .tar.gz.

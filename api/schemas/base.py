@@ -1,6 +1,7 @@
 """The schemas that the resources of the API share, and those of services, versions and tokens."""
 
 import re
+from collections.abc import Callable
 from datetime import datetime
 from typing import Annotated, Any
 
@@ -74,7 +75,7 @@ class ListPage(Schema):
     code: int = 0
 
 
-def number_or_word(choices: type[IntegerChoices]):
+def number_or_word(choices: type[IntegerChoices]) -> Callable[[Any], int]:
     """Return a validator that accepts a status as its number or its word, and returns the number."""
     by_word = {choice.label: choice.value for choice in choices}
 
