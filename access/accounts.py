@@ -18,7 +18,7 @@ from messages.rendering import literal
 from . import service_accounts
 from .callers import Caller
 from .models import Membership, Token
-from .problems import FieldError, conflict, forbidden, invalid, invalid_fields, not_found
+from .problems import FieldError, invalid, invalid_fields, not_found, refused
 from .reauthentication import check_grants_access
 from .revocation import end_access
 from .rollback import rolls_back
@@ -70,7 +70,7 @@ def create_user(caller: Caller, fields: dict[str, Any]) -> User:
             if service:
                 service_accounts.mark(user, caller.name)
     except IntegrityError as error:
-        raise conflict("user_exists", name=user.get_username()) from error
+        raise refused("user_exists", name=user.get_username()) from error
     return find_user(user.pk)
 
 
@@ -86,7 +86,7 @@ def change_user(caller: Caller, user: User, fields: dict[str, Any]) -> User:
         service_accounts.check_no_password(fields)
     loses = (fields.get("admin") is False and user.is_superuser) or (fields.get("active") is False and user.is_active)
     if loses and user.pk == caller.user_id:
-        raise conflict("own_account.rights")
+        raise refused("own_account.rights")
     was_active = user.is_active
     _set_fields(user, fields)
     try:
@@ -99,7 +99,7 @@ def change_user(caller: Caller, user: User, fields: dict[str, Any]) -> User:
             elif fields.get("password"):
                 end_access(caller, user, "password reset")
     except IntegrityError as error:
-        raise conflict("user_exists", name=user.get_username()) from error
+        raise refused("user_exists", name=user.get_username()) from error
     return find_user(user.pk)
 
 
@@ -107,7 +107,7 @@ def delete_user(caller: Caller, user: User) -> None:
     """Delete a user with their tokens and memberships. The audit history keeps what they did, under their name."""
     require_admin(caller)
     if user.pk == caller.user_id:
-        raise conflict("own_account.delete")
+        raise refused("own_account.delete")
     with transaction.atomic():
         Token.objects.filter(user=user).delete()
         Membership.objects.filter(user=user).delete()
@@ -127,7 +127,7 @@ def change_own_password(caller: Caller, user: User, new: str, *, keep: str = "",
 
 def require_admin(caller: Caller) -> None:
     if not caller.may("admin"):
-        raise forbidden("forbidden.admin")
+        raise refused("forbidden.admin")
 
 
 def _set_fields(user: User, fields: dict[str, Any]) -> None:

@@ -18,7 +18,7 @@ from .client_ip import client_address
 from .memberships import roles_of
 from .models import Token
 from .permissions import Rights
-from .problems import forbidden, unauthorized
+from .problems import refused, unauthorized
 from .request_id import request_id_of
 from .sessions import agent_of, is_user_action, session_of
 from .tokens import digest_of
@@ -151,7 +151,7 @@ def _check_csrf(request: HttpRequest) -> None:
     finally:
         request.method = method
     if refusal is not None:
-        raise forbidden("forbidden.csrf", cookie=settings.CSRF_COOKIE_NAME)
+        raise refused("forbidden.csrf", cookie=settings.CSRF_COOKIE_NAME)
 
 
 def _no_view(request: HttpRequest) -> HttpResponse:

@@ -113,11 +113,6 @@ def not_found(what: str) -> Problem:
     return refused("not_found", what=what)
 
 
-def forbidden(code: str, **params: Any) -> Problem:
-    """403. `code`: of the text (`forbidden.admin`), with its parameters."""
-    return refused(code, **params)
-
-
 def unauthorized(code: str = "unauthorized", **params: Any) -> Problem:
     challenge = {"WWW-Authenticate": 'Bearer realm="deployer"'}
     return refused(code, headers=challenge, **params)
@@ -126,8 +121,3 @@ def unauthorized(code: str = "unauthorized", **params: Any) -> Problem:
 def reauthenticate() -> Problem:
     """403: the session may do this, but its password was entered too long ago. At the field that asks for it."""
     return refused("reauthenticate", [FieldError("/own_password", "password_required")])
-
-
-def conflict(code: str, **params: Any) -> Problem:
-    """409: the request is valid and conflicts with the current state."""
-    return refused(code, **params)

@@ -4,7 +4,7 @@ from django.contrib.auth.models import User
 
 from . import failed_sign_ins, throttle
 from .callers import Caller
-from .problems import forbidden, invalid, reauthenticate
+from .problems import invalid, reauthenticate, refused
 
 
 def prove_password(caller: Caller, user: User, password: str, pointer: str = "/own_password") -> None:
@@ -29,6 +29,6 @@ def check_grants_access(caller: Caller, user: User, fields: dict) -> None:
     gives = bool(fields.get("password")) or raised or (fields.get("active") is True and not user.is_active)
     lowered = fields.get("admin") is False and user.is_superuser
     if gives and not caller.may("tokens"):
-        raise forbidden("forbidden.token_grants_access")
+        raise refused("forbidden.token_grants_access")
     if (gives or lowered) and not caller.is_fresh:
         raise reauthenticate()

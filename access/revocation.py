@@ -9,7 +9,7 @@ from django.dispatch import Signal
 from . import security_log, sessions, tokens
 from .callers import Caller
 from .models import Token
-from .problems import forbidden, not_found
+from .problems import not_found, refused
 
 ended = Signal()  # caller, user, what (Ended), reason
 
@@ -48,4 +48,4 @@ def require_may_end(caller: Caller, user_id: int) -> None:
     if user_id != caller.user_id and not caller.may("admin"):
         raise not_found("user")
     if caller.services or not caller.may("tokens"):
-        raise forbidden("forbidden.token_ends_access")
+        raise refused("forbidden.token_ends_access")

@@ -14,7 +14,7 @@ from runtime.ids import parse_id
 from .accounts import lookup_user, require_admin
 from .callers import Caller
 from .models import Membership, Team
-from .problems import conflict, forbidden, invalid, not_found
+from .problems import invalid, not_found, refused
 from .roles import Role
 from .rollback import rolls_back
 
@@ -81,7 +81,7 @@ def delete_team(caller: Caller, team: Team) -> None:
             Team.objects.get(pk=team.pk).delete()
     except ProtectedError as error:
         code = "team_in_use.services" if team.services.exists() else "team_in_use.hosts"
-        raise conflict(code, team=team.name) from error
+        raise refused(code, team=team.name) from error
 
 
 def set_members(caller: Caller, team: Team, members: list[dict[str, Any]]) -> None:
@@ -118,13 +118,13 @@ def remove_member(caller: Caller, team: Team, user_id: int) -> None:
 
 def _require_owner(caller: Caller, team: Team) -> None:
     if not caller.owns(team.pk):
-        raise forbidden("forbidden.team_owner", team=team.name)
+        raise refused("forbidden.team_owner", team=team.name)
 
 
 def _require_an_owner(caller: Caller, team: Team) -> None:
     """Raise 409 where an owner who is not an administrator leaves no owner: no member could change the team."""
     if not caller.may("admin") and not team.memberships.filter(role=Role.OWNER).exists():
-        raise conflict("last_owner", team=team.name)
+        raise refused("last_owner", team=team.name)
 
 
 def _save(team: Team) -> None:
@@ -132,7 +132,7 @@ def _save(team: Team) -> None:
         with transaction.atomic():
             team.save()
     except IntegrityError as error:
-        raise conflict("team_exists", name=team.name) from error
+        raise refused("team_exists", name=team.name) from error
 
 
 def _set_fields(team: Team, fields: dict[str, Any]) -> None:

@@ -7,7 +7,7 @@ from django.db.models import Q
 from django.utils import timezone
 
 from access.callers import Caller
-from access.problems import conflict
+from access.problems import refused
 from audit.history import record
 
 from . import outbox, sender
@@ -44,7 +44,7 @@ def redeliver(caller: Caller, row: Delivery) -> Delivery:
     waiting = Delivery.objects.filter(Q(lease=None) | Q(lease__lt=now), pk=row.pk, state=DeliveryState.PENDING)
     queued = ended.update(state=DeliveryState.PENDING, due=now, lease=None, until=expires, attempts=0)
     if not queued and not waiting.update(due=now, until=expires):
-        raise conflict("delivery_in_progress")
+        raise refused("delivery_in_progress")
     record(caller, "redeliver", "callback", row.callback, after={"delivery": row.pk})
     row.refresh_from_db()
     return row

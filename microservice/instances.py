@@ -7,7 +7,7 @@ from django.db import transaction
 from django.utils import timezone
 
 from access.callers import Caller
-from access.problems import Problem, conflict, not_found
+from access.problems import Problem, not_found, refused
 from access.rollback import rolls_back
 from audit.history import record, record_alike
 
@@ -47,8 +47,8 @@ def _locked(instance: MicroServiceInstance, fields: list[str]) -> Problem:
     row = MicroServiceInstance.objects.select_related("host", "lock_deployment").filter(pk=instance.pk).first()
     host = str(instance.host)
     if row is None or not row.locked:
-        return conflict("instance_locked.fields_meanwhile", host=host, fields=fields)
-    return conflict("instance_locked.fields", host=host, fields=fields, holder=lock_holder(row))
+        return refused("instance_locked.fields_meanwhile", host=host, fields=fields)
+    return refused("instance_locked.fields", host=host, fields=fields, holder=lock_holder(row))
 
 
 def set_maintenance(caller: Caller, service: MicroService, numbers: Collection[int], in_maintenance: bool) -> None:
@@ -66,6 +66,6 @@ def set_maintenance(caller: Caller, service: MicroService, numbers: Collection[i
         unchanged = instances.filter(pk__in=[row.pk for row in rows], is_maintain=not in_maintenance)
         count = unchanged.update(is_maintain=in_maintenance, updated=timezone.now(), updated_by=caller.name)
         if count != len(rows):
-            raise conflict("concurrent_update.instances", service=service.name)
+            raise refused("concurrent_update.instances", service=service.name)
         before, after = {"is_maintain": not in_maintenance}, {"is_maintain": in_maintenance}
         record_alike(caller, "change", "instance", rows, before, after, service)

@@ -13,7 +13,7 @@ from django.utils import timezone
 from access import accounts, service_accounts, sessions, tokens
 from access.callers import SCOPES, Caller
 from access.models import Token
-from access.problems import forbidden, invalid, not_found, reauthenticate, unauthorized
+from access.problems import invalid, not_found, reauthenticate, refused, unauthorized
 from audit.history import record, record_rows, row_of
 
 from . import catalog
@@ -62,7 +62,7 @@ def issue(
     visible, 422 for an invalid field.
     """
     if not caller.may("tokens"):
-        raise forbidden("forbidden.create_token")
+        raise refused("forbidden.create_token")
     if not caller.is_fresh:
         raise reauthenticate()
     if caller.session_id and not sessions.keep_open(caller.session_id):
@@ -70,7 +70,7 @@ def issue(
     rights = list(scopes)
     lacking = sorted({scope for scope in rights if scope in SCOPES and not caller.may_anywhere(scope)})
     if lacking:
-        raise forbidden("forbidden.grant", rights=lacking)
+        raise refused("forbidden.grant", rights=lacking)
     service_ids = {catalog.find_service(caller, which).pk for which in services} or caller.services
     owner = _owner(caller, user)
     row, text = tokens.make_token(
@@ -95,9 +95,9 @@ def revoke(caller: Caller, number: int) -> Token:
     row = find(caller, number)
     if row.pk != caller.token_id:
         if not caller.may("tokens"):
-            raise forbidden("forbidden.revoke_token")
+            raise refused("forbidden.revoke_token")
         if not caller.is_person and (beyond := [scope for scope in row.scopes if not caller.may_anywhere(scope)]):
-            raise forbidden("forbidden.revoke_stronger_token", rights=beyond)
+            raise refused("forbidden.revoke_stronger_token", rights=beyond)
     record_ended(caller, tokens.revoke([row.pk]))
     return row
 
@@ -123,7 +123,7 @@ def _owner(caller: Caller, user: int | str | None) -> User:
     if user is None or user in (caller.user_id, caller.name):
         return User.objects.get(pk=caller.user_id or 0)
     if not caller.may("admin"):  # before the lookup: others must not learn which accounts exist
-        raise forbidden("forbidden.token_for_account")
+        raise refused("forbidden.token_for_account")
     account = accounts.lookup_user(User.objects.all(), user, "/user")
     if account.pk != caller.user_id and not service_accounts.is_service(account):
         raise invalid("/user", "not_a_service_account")
@@ -135,7 +135,7 @@ def _end(caller: Caller, owner: User, expires: datetime | End | None) -> datetim
     own_end = Token.objects.filter(pk=caller.token_id or 0).values_list("expires", flat=True).first()
     if own_end is not None:
         if isinstance(expires, datetime) and expires > own_end:
-            raise forbidden("forbidden.token_outlives_parent", end=own_end)
+            raise refused("forbidden.token_outlives_parent", end=own_end)
         if isinstance(expires, datetime):
             return expires
         return min(own_end, tokens.default_expiry()) if expires is End.USUAL else own_end
@@ -143,5 +143,5 @@ def _end(caller: Caller, owner: User, expires: datetime | End | None) -> datetim
         return tokens.default_expiry()
     endless = expires is None or expires > timezone.now() + MAX_LIFETIME
     if endless and not caller.may("admin") and not service_accounts.is_service(owner):
-        raise forbidden("forbidden.endless_token", days=MAX_LIFETIME.days)
+        raise refused("forbidden.endless_token", days=MAX_LIFETIME.days)
     return expires

@@ -5,7 +5,7 @@ from typing import Any
 
 from access.callers import Caller
 from access.models import Team
-from access.problems import FieldError, forbidden, refused
+from access.problems import FieldError, refused
 from asset import tenancy
 
 from ..models import MicroService
@@ -15,15 +15,15 @@ from .secrets import BUILD_SECRET_FIELDS
 def check_create(caller: Caller, team: Team | None) -> None:
     """Administrators create services of any team or none, owners those of their own teams. Raises 403."""
     if caller.services:
-        raise forbidden("forbidden.create_service_by_token")
+        raise refused("forbidden.create_service_by_token")
     if not (caller.owns(team.pk) if team else caller.may("admin")):
-        raise forbidden("forbidden.create_service")
+        raise refused("forbidden.create_service")
 
 
 def check_assign(caller: Caller, team: Team | None) -> None:
     """Owners may assign a service to another team of theirs; only administrators take it out of all teams."""
     if not (caller.owns(team.pk) if team else caller.may("admin")):
-        raise forbidden("forbidden.assign_service")
+        raise refused("forbidden.assign_service")
 
 
 def check_hosts(service: MicroService, team: Team | None) -> None:

@@ -9,7 +9,7 @@ from django.db.models import QuerySet
 from django.utils import timezone
 
 from access.callers import SCOPES, Caller
-from access.problems import FieldError, Problem, conflict, forbidden, invalid, not_found
+from access.problems import FieldError, Problem, invalid, not_found, refused
 from access.rollback import rolls_back
 from audit.history import record
 from audit.models import Event
@@ -82,7 +82,7 @@ def find_service(caller: Caller, which: int | str, scope: str = "read") -> Micro
     if service is None or not sees(caller, service.pk):
         raise not_found("service")
     if not caller.may(scope, service.pk):
-        raise forbidden("forbidden.service", right=scope, service=service.name)
+        raise refused("forbidden.service", right=scope, service=service.name)
     return service
 
 
@@ -126,7 +126,7 @@ def change_service(caller: Caller, service: MicroService, fields: Mapping[str, A
     if "team" in changed:
         ownership.check_assign(caller, changed["team"])
     if "name" in changed and MicroServiceVersion.every.filter(microservice=service).exists():
-        raise conflict("service_name_locked", service=service.name)
+        raise refused("service_name_locked", service=service.name)
     try:
         with transaction.atomic():
             if "team" in changed:
@@ -179,10 +179,10 @@ def delete_service(caller: Caller, service: MicroService) -> None:
         MicroService.objects.select_for_update().filter(pk=service.pk).first()
         count = MicroServiceInstance.objects.filter(microservice=service).count()
         if count:
-            raise conflict("service_in_use.instances", service=service.name, count=count)
+            raise refused("service_in_use.instances", service=service.name, count=count)
         deployments = Deployment.objects.filter(microservice=service)
         if deployments.filter(status__in=DEPLOYMENT_OPEN).exists():
-            raise conflict("service_in_use.deployment", service=service.name)
+            raise refused("service_in_use.deployment", service=service.name)
         _delete_deployments(service, deployments)
         paths = list(service.versions.exclude(file_path="").values_list("file_path", flat=True))
         MicroServiceVersion.every.filter(microservice=service).delete()
@@ -230,4 +230,4 @@ def _definition_errors(service: MicroService) -> list[FieldError]:
 
 
 def _name_taken(name: str) -> Problem:
-    return conflict("service_exists", service=name)
+    return refused("service_exists", service=name)

@@ -11,7 +11,7 @@ from typing import Any
 from django.db import IntegrityError, transaction
 
 from access.callers import Caller
-from access.problems import FieldError, conflict, invalid, not_found, refused
+from access.problems import FieldError, invalid, not_found, refused
 from access.rollback import rolled_back, rolls_back
 from audit.history import record
 
@@ -111,7 +111,7 @@ def write(caller: Caller, version: MicroServiceVersion, change: Change) -> None:
     # Conditional on the status that was checked: of two requests that race, the second finds another one.
     unchanged = MicroServiceVersion.objects.filter(pk=version.pk, status=before["status"])
     if not unchanged.update(**change.after):
-        raise conflict("concurrent_update.version", version=version.version)
+        raise refused("concurrent_update.version", version=version.version)
     record(
         caller,
         "change",

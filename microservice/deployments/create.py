@@ -1,7 +1,7 @@
 """What every request for a deployment does: check the right, write the row, lock the targets, queue the operations."""
 
 from access.callers import Caller
-from access.problems import forbidden, refused
+from access.problems import refused
 from audit import events
 from audit.history import record
 from deployer.engine.failpoints import Failpoint, failpoint
@@ -18,7 +18,7 @@ from .targets import TargetSelection, lock_targets
 def check_right(caller: Caller, service: MicroService) -> None:
     """Raise Problem 403 where the caller may not deploy the service."""
     if not caller.may("deploy", service.pk):
-        raise forbidden("forbidden.deploy", caller=caller.name, service=service.name)
+        raise refused("forbidden.deploy", caller=caller.name, service=service.name)
 
 
 def require_finished(origin: Deployment) -> None:

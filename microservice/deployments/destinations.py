@@ -6,7 +6,7 @@ from typing import Any
 from django.db.models import Q, QuerySet
 
 from access.callers import Caller
-from access.problems import forbidden, invalid
+from access.problems import invalid, refused
 from messages import Message
 from messages.rendering import render
 
@@ -72,7 +72,7 @@ def check_bad(caller: Caller, bad: Iterable[MicroServiceVersion], allow_bad: boo
         if not allow_bad:
             raise invalid(pointer, Message("version_marked_bad", params), "version_bad")
         if not caller.is_person:
-            raise forbidden("forbidden.version_bad", **params)
+            raise refused("forbidden.version_bad", **params)
 
 
 def find_destination(caller: Caller, change: VersionChange) -> MicroServiceVersion:

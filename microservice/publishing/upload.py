@@ -15,7 +15,7 @@ from django.db import transaction
 from django.http import HttpRequest, UnreadablePostError
 
 from access.callers import Caller
-from access.problems import FieldError, Problem, conflict, invalid, refused
+from access.problems import FieldError, Problem, invalid, refused
 from audit.history import record
 from runtime.ids import parse_number
 
@@ -210,7 +210,7 @@ def _same_or_refuse(version: MicroServiceVersion, received: ReceivedPackage) -> 
             return version
         count, changes, errors = differences.compare(contents_of(version), received.package.entries)
         raise refused("package_exists.differs", errors, version=version.version, count=count, changes=changes)
-    raise conflict("package_exists", version=version.version)
+    raise refused("package_exists", version=version.version)
 
 
 def _statuses_before(version: MicroServiceVersion) -> list[BuildStatus]:
@@ -225,7 +225,7 @@ def _statuses_before(version: MicroServiceVersion) -> list[BuildStatus]:
 def _refuse_ended(version: MicroServiceVersion) -> None:
     status = BuildStatus(version.status)
     if status != BuildStatus.SUCCESS and status not in _statuses_before(version):
-        raise conflict("build_ended", version=version.version, status=status.label)
+        raise refused("build_ended", version=version.version, status=status.label)
 
 
 def _announced(content_digest: str) -> str | None:

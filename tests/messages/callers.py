@@ -28,12 +28,10 @@ MAKERS: dict[str, tuple[int, frozenset[str]]] = {
     "FieldError": (1, frozenset({"pointer", "reason", "more"})),
     "refused": (0, frozenset({"code", "errors", "headers", "page"})),
     "invalid": (1, frozenset({"pointer", "reason", "code"})),
-    "forbidden": (0, frozenset({"code"})),
     "unauthorized": (0, frozenset({"code"})),
-    "conflict": (0, frozenset({"code", "errors", "headers", "page"})),
     "BadArchive": (0, frozenset()),
 }
-REFUSALS = frozenset({"refused", "forbidden", "unauthorized", "conflict"})
+REFUSALS = frozenset({"refused", "unauthorized"})
 
 
 @dataclass(frozen=True)
