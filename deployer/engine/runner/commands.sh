@@ -10,7 +10,7 @@ _command() {
 		"$_NEW") export OTHER_VERSION="$_OLD" ;;
 		*) export OTHER_VERSION="$_NEW" ;;
 		esac
-		cd "$RELEASE" 2>/dev/null || cd "$_DIR"
+		cd "$RELEASE" 2>/dev/null || cd "$_DIR" || exit
 		[ -z "$3" ] || exec 9>&-
 		_text=$2
 		[ -z "${_AS-}" ] || _become "$3"

@@ -70,6 +70,7 @@ _load() {
 	while IFS= read -r _line; do
 		_head=${_line%%"$_TAB"*} _rest=${_line#*"$_TAB"}
 		case $_head in *[!A-Za-z0-9._\ -]*) continue ;; esac
+		# shellcheck disable=SC2086 # split into its fields, which hold no pattern
 		_take $_head
 	done <"$_RUN/journal"
 }

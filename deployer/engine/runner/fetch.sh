@@ -15,6 +15,7 @@ _fetch() {
 		;;
 	esac
 	_file=$_STAGE/.package _got=''
+	# shellcheck disable=SC2086 # split into its words
 	if _room_for_both && _begin_fetch ${_offer#fetch }; then
 		unset _offer
 		printf '%s 0 %s fetch\n' "$_up" "$_fetcher" >"$_RUN/now"
@@ -40,7 +41,7 @@ _ask_where() {
 		exec 4>&- 5>&- 8>&-
 		read -r _self _ </proc/self/stat
 		printf '%s 0 %s\n' "$_up" "$_self" >"$_RUN/now"
-		_line=wait
+		_line='wait'
 		while [ "$_line" = wait ]; do IFS= read -r _line <&3 || _line=''; done
 		printf '%s' "$_line"
 	)

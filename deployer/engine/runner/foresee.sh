@@ -124,6 +124,7 @@ _can_run() {
 	_word=${_word%% *}
 	case $_word in \"*\"* | *\"*\") _word=${_word%%\"*}${_word#*\"} _word=${_word%%\"*}${_word#*\"} ;; esac
 	_file=''
+	# shellcheck disable=SC2016 # as the command spells them
 	case $_word in
 	'$RELEASE/'* | '${RELEASE}/'* | '$CURRENT/'* | '${CURRENT}/'*) _word=${_word#*/} _file=$RELEASE/$_word ;;
 	/*) _file=$_word ;;

@@ -31,6 +31,7 @@ _raise_fence() {
 	# On a line of its own, also after one that was torn.
 	printf '\n%s\n' "$_FENCE" >>"$_BASE/fence" || return 1
 	_highest=0 _count=0
+	# shellcheck disable=SC2094 # what is written is another file, which takes this one's name
 	{
 		_read_fences
 		if [ "$_count" -gt 500 ] && [ "$_MODE" = start ]; then

@@ -40,6 +40,7 @@ _make_run() {
 	set -- "$_DIR/releases/"*
 	# The trash by the same process, where a release more will be one too many.
 	[ "$#" -ge "$_KEEP" ] && [ -n "$_needed" ] || set --
+	# shellcheck disable=SC2174 # 755 is for these folders; those above them follow the umask
 	mkdir -p -m 755 "$_RUN" ${_needed:+"$_needed"} ${1:+"$_TRASH"} || return 1
 	printf '%s\n' "$_OP" >"$_BASE/open" || return 1
 	printf '%s' "${PROGRAM#*"$_NL"}" >"$_RUN/program" || return 1
@@ -108,7 +109,9 @@ _follow() {
 		_line=$_partial$_line _partial=''
 		_head=${_line%%"$_TAB"*} _rest=${_line#*"$_TAB"}
 		case $_head in *[!A-Za-z0-9._\ -]*) continue ;; esac
+		# shellcheck disable=SC2086 # split into its fields, which hold no pattern
 		_notice $_head
+		# shellcheck disable=SC2086 # as above
 		_take $_head
 		[ "$_seq" -le "$_SEEN" ] || printf "@$_NONCE %s\n" "$_line" >&5
 	done <&7
@@ -155,6 +158,7 @@ _take_up() {
 	fi
 	_copy "$_OUTPUT_HEAD"
 	_MODE=recover
+	# shellcheck disable=SC1091 # this very program, as the run was started with it
 	. "$_RUN/program"
 }
 
@@ -181,6 +185,7 @@ _own_session() {
 	_look $$
 	_mine=$_born
 	[ "$_session" != $$ ] || return 0
+	# shellcheck disable=SC2016 # for the shell that is started
 	_PROGRAM=$PROGRAM exec setsid -w sh -c 'PROGRAM=$_PROGRAM; unset _PROGRAM; eval "$PROGRAM"'
 }
 

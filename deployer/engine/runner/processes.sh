@@ -7,6 +7,7 @@ _look() {
 	# A command's name may hold anything, newlines included: read to the end, and cut at the last bracket.
 	while read -r _line; do _stat="$_stat$_line "; done <"/proc/$1/stat" || return 1
 	[ -n "$_stat" ] || return 1
+	# shellcheck disable=SC2086 # split into its fields, which hold no pattern
 	_fields ${_stat##*) }
 } 2>/dev/null
 

@@ -137,6 +137,7 @@ _recover_other() {
 		[ -s "$_BASE/runs/$_other/result" ] || _answer unsettled "$_other"
 		return 0
 	fi
+	# shellcheck disable=SC2016 # for the shell that is started
 	setsid sh -c '_MODE=recover _OP=$1 _DIR=$2 _NOW=$3 _UP0=$4 _NONCE=none _FROM=0; . "$5"' sh \
 		"$_other" "$_DIR" "$_NOW" "$_UP0" "$_BASE/runs/$_other/program" </dev/null 3</dev/null 4>/dev/null 5>/dev/null
 }

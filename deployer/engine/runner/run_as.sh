@@ -21,6 +21,7 @@ _become() {
 # The runner's user may neither see their descriptors nor signal them, so they are found and ended as that user.
 _theirs() {
 	[ -e "$_RUN/text" ] || return 1
+	# shellcheck disable=SC2024 # opened as the runner's user, who alone may
 	sudo -n -u "$_AS" sh -c '
 		_left=1 _sid=$1 _signal=$2
 		for _each in /proc/[0-9]*; do
@@ -63,7 +64,7 @@ _close_releases() {
 		chmod 755 "$_DIR/releases" 8>&- 9>&-
 		return
 	}
-	chgrp "$_group" "$_DIR/releases" 8>&- 9>&- && chmod 750 "$_DIR/releases" 8>&- 9>&- || {
+	{ chgrp "$_group" "$_DIR/releases" && chmod 750 "$_DIR/releases"; } 8>&- 9>&- || {
 		_fault=run_as && _reason releases_stay_open "$_AS"
 		return 1
 	}
