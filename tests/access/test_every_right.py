@@ -43,11 +43,11 @@ def no_streams(monkeypatch):
     monkeypatch.setattr(event_stream.broadcaster, "join", full)
 
 
-def test_the_document_is_what_the_rules_say():
+def test_document_is_up_to_date():
     assert DOCUMENT.read_text() == table(), "the rights have changed: run `make rights`, and look at the difference"
 
 
-def test_the_document_has_every_endpoint_and_every_page():
+def test_document_is_complete():
     assert len(API) > 75 and len(CONSOLE) > 60
 
 
@@ -239,26 +239,26 @@ def page(asked: Asked, line: Line, path: str, things: Things, thing: str) -> tup
 # --- the rights -------------------------------------------------------------------------------------------------------
 
 
-def test_the_api_for_each_role(things):
+def test_api_for_each_role(things):
     people = Callers(things).people()
     wrong = [one for who, user in people for one in differing(who, Asked(user=user), API, things)]
     assert not wrong, "\n".join(wrong)
 
 
 @pytest.mark.parametrize("role", ["owner", "admin"])
-def test_the_api_for_each_scope_of_a_token(things, role):
+def test_api_for_each_scope(things, role):
     tokens = Callers(things).tokens(role)
     wrong = [one for who, token in tokens for one in differing(who, Asked(token), API, things)]
     assert not wrong, "\n".join(wrong)
 
 
-def test_the_api_for_tokens_of_one_service_about_others(things):
+def test_api_for_token_of_other_service(things):
     tokens = Callers(things).tokens_for_another_service()
     wrong = [one for who, token in tokens for one in differing(who, Asked(token), API, things)]
     assert not wrong, "\n".join(wrong)
 
 
-def test_the_api_for_who_is_not_recognised(things):
+def test_api_for_unauthenticated(things):
     callers = Callers(things)
     unknown = [(who, Asked(token)) for who, token in callers.unrecognised()]
     unknown.append((Who("nobody", known=False), Asked()))
@@ -269,14 +269,14 @@ def test_the_api_for_who_is_not_recognised(things):
     assert not wrong, "\n".join(wrong)
 
 
-def test_the_console_for_each_role(things):
+def test_console_for_each_role(things):
     people = Callers(things).people()
     wrong = [one for who, user in people for one in differing(who, Asked(user=user), CONSOLE, things, api=False)]
     assert not wrong, "\n".join(wrong)
 
 
 @pytest.mark.parametrize("api", [True, False], ids=["api", "console"])
-def test_the_default_role_is_of_services_of_no_team_and_the_same_for_everyone(things, settings, api):
+def test_default_role_on_unowned_services(things, settings, api):
     settings.DEFAULT_ROLE = "publisher"
     about = [line for line in (API if api else CONSOLE) if line.of in ("the service", "anything")]
     people = [(who, user) for who, user in Callers(things).people() if who.name in ("no role", "viewer", "owner")]
@@ -284,7 +284,7 @@ def test_the_default_role_is_of_services_of_no_team_and_the_same_for_everyone(th
     assert not wrong, "\n".join(wrong)
 
 
-def test_the_console_for_who_is_not_recognised_and_for_tokens(things):
+def test_console_for_unauthenticated_and_tokens(things):
     callers = Callers(things)
     root = callers.users["admin"]
     unknown = [

@@ -21,7 +21,7 @@ true
 
 
 @pytest.mark.entry(1)
-def test_a_build_command_looks_for_keys_and_leaves_a_process_behind(instance, tried):
+def test_build_command_seeks_keys_and_leaves_process(instance, tried):
     bob, repository, mark = instance.people["bob"], instance.repository("bobsvc"), f"4242.{os.getpid()}"
     script = LOOK.format(folder=instance.folder, port=instance.web.port, mark=mark)
     bob.made(
@@ -53,7 +53,7 @@ def _running(mark: str) -> bool:
 
 
 @pytest.mark.entry(1)
-def test_a_publisher_builds_the_commit_of_a_pull_request(instance, tried):
+def test_publisher_builds_pull_request(instance, tried):
     alice, carol, repository = instance.people["alice"], instance.people["carol"], instance.repository("pulls")
     repository.commit({"build.sh": "echo honest\n"})
     alice.made(
@@ -83,7 +83,7 @@ def test_a_publisher_builds_the_commit_of_a_pull_request(instance, tried):
 
 
 @pytest.mark.entry(1)
-def test_those_without_the_right_change_what_is_built(instance, tried):
+def test_build_settings_without_right(instance, tried):
     alice = instance.people["alice"]
     token = alice.made("/tokens/", {"name": "named", "scopes": ["read", "admin"], "services": ["redsvc"]})["token"]
     named = type(alice)(instance.url, token)
@@ -102,7 +102,7 @@ def test_those_without_the_right_change_what_is_built(instance, tried):
 
 
 @pytest.mark.entry(16)
-def test_gitlabs_token_acts_for_another_team(instance, tried):
+def test_gitlab_token_for_other_team(instance, tried):
     bindings = [{"project": "red-team/*", "team": "red"}, {"project": "team/shop", "team": "blue"}]
     document = {"gitlab": {"url": instance.gitlab.url, "token": "glpat-of-deployer", "projects": bindings}}
     saved = instance.admin.api("PUT", "/settings/", document)

@@ -24,7 +24,7 @@ FORM, JSON = "application/x-www-form-urlencoded", "application/json"
         ("/api/v1/services/redsvc/versions/", JSON),
     ],
 )
-def test_150_slow_bodies(instance, tried, path, kind):
+def test_slow_bodies(instance, tried, path, kind):
     """From two addresses, so that the limit of connections of one is not what refuses them."""
     first = head(instance.url, path, 1000, kind=kind) + b"{"
     with Slow(instance.url, 75, first, "127.0.5.1") as one, Slow(instance.url, 75, first, "127.0.5.2") as other:
@@ -45,7 +45,7 @@ def test_150_slow_bodies(instance, tried, path, kind):
 
 @pytest.mark.entry(4)
 @pytest.mark.parametrize("path", ["/login/", "/api/v1/services/redsvc/versions/", "/api/v1/builds/git/webhook"])
-def test_300_megabytes_of_a_stranger(instance, tried, path):
+def test_large_anonymous_body(instance, tried, path):
     sent, answer = pour(instance.url, path, 300 << 20, instance.tmp, unverified())
     said = answer.split(b"\r\n")[0].decode() or "cut off"
     tried(f"a form of 300 MB by a stranger to {path}", f"{said} after {sent >> 20} MB", sent < 300 << 20)
@@ -54,7 +54,7 @@ def test_300_megabytes_of_a_stranger(instance, tried, path):
 
 
 @pytest.mark.entry(17)
-def test_a_viewer_takes_all_live_streams(instance, tried):
+def test_viewer_takes_all_streams(instance, tried):
     held: list[http.client.HTTPConnection] = []
     try:
         statuses = [_open_stream(instance.people["vera"], held) for _ in range(60)]
@@ -80,7 +80,7 @@ def _open_stream(who, held: list) -> int:
 
 
 @pytest.mark.entry(17)
-def test_a_viewer_searches_many_times_at_once(instance, tried):
+def test_viewer_searches_in_parallel(instance, tried):
     alice, vera = instance.people["alice"], instance.people["vera"]
     alice.made(
         "/services/",
@@ -114,7 +114,7 @@ def test_a_viewer_searches_many_times_at_once(instance, tried):
 
 
 @pytest.mark.entry(12)
-def test_a_text_that_takes_a_pattern_long_in_chinese(instance, tried):
+def test_slow_pattern_in_chinese(instance, tried):
     """It took 44 s, in which nobody else of the process was answered."""
     bob = instance.people["bob"]
     bob.made("/services/", {"name": "redos", "team": "blue"})

@@ -24,7 +24,7 @@ LIES = {
 
 
 @pytest.mark.entry(6)
-def test_blue_comes_to_reds_host(instance, tried):
+def test_host_of_other_team(instance, tried):
     bob, dave, host = instance.people["bob"], instance.people["dave"], instance.host_ids["red"]
     answer = bob.get("/hosts/")
     assert [one["hostname"] for one in answer.json["data"]] == ["blue1"]
@@ -44,7 +44,7 @@ def test_blue_comes_to_reds_host(instance, tried):
 
 
 @pytest.mark.entry(6)
-def test_a_service_reads_the_passwords_of_another_on_the_same_host(instance, tried):
+def test_service_reads_passwords_of_neighbour(instance, tried):
     alice = instance.people["alice"]
     alice.made("/services/", {"name": "neighbour", "team": "red", "start_command": SPY})
     version = instance.publish(alice, "neighbour", "1", package({"app": "x"}))
@@ -64,7 +64,7 @@ def test_a_service_reads_the_passwords_of_another_on_the_same_host(instance, tri
 
 
 @pytest.mark.entry(7)
-def test_a_viewer_looks_for_passwords(instance, tried):
+def test_viewer_seeks_passwords(instance, tried):
     vera = instance.people["vera"]
     browser = instance.browser("127.0.4.1")
     assert browser.sign_in("vera", "a-horse-of-vera-4711").status == 302
@@ -90,7 +90,7 @@ def test_a_viewer_looks_for_passwords(instance, tried):
 
 
 @pytest.mark.entry(13)
-def test_hosts_that_lie(instance, tried):
+def test_hostile_hosts(instance, tried):
     alice = instance.people["alice"]
     limits = {"output_head": 65536, "output_tail": 1024, "step_timeout": 5}
     alice.made("/services/", {"name": "lied", "team": "red", "limits": limits})

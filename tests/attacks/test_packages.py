@@ -15,7 +15,7 @@ from .instance import RED_SECRET
 
 
 @pytest.mark.entry(2)
-def test_the_file_of_another_teams_package_is_named_read_and_destroyed(instance, tried):
+def test_package_of_other_team(instance, tried):
     bob, path = instance.people["bob"], "redsvc/1.0.tar.gz"
     stored = instance.people["alice"].get(f"/services/redsvc/versions/{instance.red_version}").json["file_path"]
     bob.made("/services/", {"name": "thief", "team": "blue", "start_command": "cat $RELEASE/app/config.txt"})
@@ -58,7 +58,7 @@ SMUGGLED = {
 
 
 @pytest.mark.entry(5)
-def test_members_that_the_check_does_not_see_come_to_a_host(instance, tried):
+def test_smuggled_members(instance, tried):
     carol, alice = instance.people["carol"], instance.people["alice"]
     alice.made("/services/", {"name": "smuggler", "team": "red"})
     for number, (what, data) in enumerate(SMUGGLED.items(), 1):
@@ -75,7 +75,7 @@ def test_members_that_the_check_does_not_see_come_to_a_host(instance, tried):
 
 
 @pytest.mark.entry(5)
-def test_set_uid_files_come_to_a_host(instance, tried):
+def test_set_uid_files(instance, tried):
     carol, alice = instance.people["carol"], instance.people["alice"]
     alice.made("/services/", {"name": "setuid", "team": "red"})
     data = packed(entry("bin/suid", b"#!/bin/sh\n", mode=0o6777), entry("f", b"x", uid=4711, uname="nobody"))
@@ -93,7 +93,7 @@ def test_set_uid_files_come_to_a_host(instance, tried):
 
 
 @pytest.mark.entry(5)
-def test_a_small_archive_that_unpacks_to_much(instance, tried):
+def test_archive_bomb(instance, tried):
     carol = instance.people["carol"]
     instance.people["alice"].made("/services/", {"name": "bomb", "team": "red"})
     version = carol.made("/services/bomb/versions/", {"version": "1"})["id"]
@@ -119,7 +119,7 @@ def _strange(folder) -> list[str]:
     return found
 
 
-def test_the_archives_do_smuggle_with_gnu_tar(tmp_path):
+def test_archives_do_smuggle_with_gnu_tar(tmp_path):
     """The control: what GNU tar makes of the first of them."""
     archive = tmp_path / "a.tar.gz"
     archive.write_bytes(next(iter(SMUGGLED.values())))

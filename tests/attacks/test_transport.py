@@ -67,7 +67,7 @@ SPELLINGS = (
 
 
 @pytest.mark.entry(1)
-def test_keys_in_the_environment_of_running_processes(instance, tried):
+def test_keys_in_process_environments(instance, tried):
     found, pids = [], instance.processes()
     assert len(pids) >= 4, pids
     for pid in pids:
@@ -78,7 +78,7 @@ def test_keys_in_the_environment_of_running_processes(instance, tried):
 
 
 @pytest.mark.entry(8)
-def test_another_user_of_the_machine_reads_files(instance, tried):
+def test_other_local_user_reads_files(instance, tried):
     """The folders around are ours and closed; so is each file by itself, but for the pages' static files."""
     roots = (instance.var, instance.folder / "packages", instance.tmp)
     files = [path for root in roots for path in root.rglob("*") if path.is_file()]
@@ -125,7 +125,7 @@ def test_transport(instance, tried):
 
 
 @pytest.mark.entry(18)
-def test_old_versions_of_tls(instance, tried):
+def test_old_tls_versions(instance, tried):
     parts = urlsplit(instance.url)
     answers = {}
     for version in (ssl.TLSVersion.TLSv1, ssl.TLSVersion.TLSv1_1, ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3):
@@ -145,7 +145,7 @@ def test_old_versions_of_tls(instance, tried):
 
 @pytest.mark.entry(18)
 @pytest.mark.parametrize("page", ["metrics", "readyz"])
-def test_pages_of_the_inside_in_many_spellings(instance, tried, page):
+def test_internal_pages_in_many_spellings(instance, tried, page):
     stranger, inside = Client(instance.url, source="127.0.8.2"), Client(instance.url)
     assert inside.ask("GET", f"/{page}").status == 200
     asked = [one.format(page) if "%6" not in one else f"/%{ord(page[0]):x}{page[1:]}" for one in SPELLINGS]
@@ -180,7 +180,7 @@ def _raw(url: str, path: str, source: str, header: str = "X-Nothing: 1") -> byte
 
 
 @pytest.mark.entry(18)
-def test_reports_of_bad_shapes(instance, tried):
+def test_malformed_reports(instance, tried):
     bodies = {
         "variables as a number": {"object_kind": "pipeline", "object_attributes": {"variables": 5}},
         "a list as a key": {"object_kind": "pipeline", "object_attributes": {"variables": [{"key": [], "value": 1}]}},
@@ -216,7 +216,7 @@ def test_reports_of_bad_shapes(instance, tried):
 
 
 @pytest.mark.entry(18)
-def test_callbacks_to_the_inside(instance, tried):
+def test_callbacks_to_internal_addresses(instance, tried):
     port, before = urlsplit(instance.gitlab.url).port, len(instance.gitlab.asked)
     answers = {}
     for host in PRIVATE:
@@ -238,7 +238,7 @@ def test_callbacks_to_the_inside(instance, tried):
 
 
 @pytest.mark.entry(18)
-def test_headers_that_only_a_proxy_may_send(instance, tried):
+def test_forged_proxy_headers(instance, tried):
     parts = urlsplit(instance.url)
     for host in ("evil.example", f"evil.example:{parts.port}", "127.0.0.1.evil.example"):
         answer = Client(instance.url).ask("GET", "/login/", Host=host)

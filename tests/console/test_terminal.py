@@ -85,5 +85,5 @@ def test_output_has_only_own_markup(output):
 
 @settings(max_examples=60, deadline=None)
 @given(some.text(max_size=300))
-def test_bare_text_holds_nothing_hidden(text):
+def test_plain_text_has_no_hidden_characters(text):
     assert not terminal.HIDDEN.search(terminal.plain(text))

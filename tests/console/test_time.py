@@ -45,7 +45,7 @@ STEP = timedelta(minutes=10)
 AROUND = [STEP * n for n in range(-12, 13)]
 
 
-def test_the_clock_is_changed_then():
+def test_clock_changes_are_real():
     """The table is what it says: another offset just before than just after, but in Shanghai."""
     for zone, at in CHANGES:
         before, after = (one.astimezone(ZoneInfo(zone)).utcoffset() for one in (at - timedelta(seconds=1), at))
@@ -207,7 +207,7 @@ def test_field_shows_moment(zone, change):
 
 
 @EACH
-def test_clock_times_that_come_twice_or_never(zone, change):
+def test_ambiguous_and_missing_times(zone, change):
     before, after = ((change + timedelta(seconds=one)).astimezone(ZoneInfo(zone)).utcoffset() for one in (-1, 1))
     jump = after - before
     with timezone.override(zone):
@@ -221,7 +221,7 @@ def test_clock_times_that_come_twice_or_never(zone, change):
         assert bool(texts) == (zone != "Asia/Shanghai")
 
 
-def test_the_time_that_comes_twice_can_be_chosen(reader):
+def test_ambiguous_time_can_be_chosen(reader):
     zone, change = CHANGES[1]
     moved([change + step for step in AROUND])
     browser = reader(zone, change + timedelta(hours=4))
@@ -273,7 +273,7 @@ APPS = (
 )
 
 
-def test_nothing_else_makes_clock_times():
+def test_only_moments_format_times():
     """Whoever takes a moment apart or adds to it by the clock does so here, or a reason stands in the table."""
     found = set()
     for path in [one for app in APPS for one in (ROOT / app).rglob("*.py") if "migrations" not in one.parts]:
@@ -286,7 +286,7 @@ def test_nothing_else_makes_clock_times():
     assert found == set(MAY)
 
 
-def test_the_pages_scripts_make_none_either():
+def test_scripts_format_no_times():
     apart = re.compile(r"\.(?:get|set)(?:Hours|Minutes|Date|Day|Month|FullYear|TimezoneOffset)\(|new Date\(\s*\d+\s*,")
     scripts = [path for path in (ROOT / "static" / "js").glob("*.js") if "min" not in path.suffixes]
     assert scripts and not [path.name for path in scripts if apart.search(path.read_text())]

@@ -88,12 +88,12 @@ def installation(made, short_tmp):
 @pytest.mark.parametrize(
     "command", ["gunicorn -c gunicorn.conf.py deployer.wsgi --check-config", "python manage.py check"]
 )
-def test_the_configuration_can_be_checked_without_starting_anything(made, command):
+def test_checks_configuration(made, command):
     done = run(command, made)
     assert done.returncode == 0, done.stderr
 
 
-def test_the_token_command_prints_a_token_that_works(installation):
+def test_token_command(installation):
     done = run("python manage.py service_account pipeline", installation.environment)
     assert done.returncode == 0, done.stderr
     done = run("python manage.py token ci --user pipeline --scopes read,publish,deploy", installation.environment)
@@ -104,7 +104,7 @@ def test_the_token_command_prints_a_token_that_works(installation):
     OPENER.open(f"{installation.url}/healthz", timeout=5).close()
 
 
-def test_a_key_for_the_fields_can_be_made_before_there_are_any_settings(tmp_path):
+def test_makes_field_key_without_settings(tmp_path):
     done = run("python manage.py field_key", plain(tmp_path, FIELD_ENCRYPTION_KEYS="", SECRET_KEY=""))
     assert done.returncode == 0, done.stderr
     Fernet(done.stdout.strip())
@@ -125,7 +125,7 @@ def test_a_key_for_the_fields_can_be_made_before_there_are_any_settings(tmp_path
 @pytest.mark.parametrize(
     "command", ["python manage.py migrate", "gunicorn -c gunicorn.conf.py deployer.wsgi", "celery -A deployer worker"]
 )
-def test_a_setting_that_cannot_be_right_stops_the_start_with_one_clear_line(change, names, command, tmp_path):
+def test_invalid_setting_stops_start(change, names, command, tmp_path):
     environment = plain(tmp_path, PORT=str(free_port())) | change
     done = run(command, environment, timeout=30)
     assert done.returncode != 0
@@ -138,7 +138,7 @@ def test_a_setting_that_cannot_be_right_stops_the_start_with_one_clear_line(chan
             assert value not in done.stderr + done.stdout, "a secret is never printed, not even a bad one"
 
 
-def test_the_worker_starts_by_its_ordinary_command_and_ends_when_told(installation, tmp_path):
+def test_worker_starts_and_ends(installation, tmp_path):
     command = "exec celery -A deployer worker --loglevel INFO"  # at that level it says when it is ready
     with Process(["sh", "-c", command], installation.environment, tmp_path / "log") as one:
         one.wait_for(" ready.", 40)
@@ -146,7 +146,7 @@ def test_the_worker_starts_by_its_ordinary_command_and_ends_when_told(installati
         assert one.process.wait(60) == 0, one.log()
 
 
-def test_the_embedded_broker_runs_in_the_foreground_where_no_other_is_named(made, short_tmp):
+def test_embedded_broker_runs_in_foreground(made, short_tmp):
     environment = made | {"DATA_DIR": str(short_tmp)}
     socket = short_tmp / "broker.sock"
     with Process(["sh", "-c", "exec python manage.py broker"], environment, short_tmp / "log") as one:
@@ -160,7 +160,7 @@ def test_the_embedded_broker_runs_in_the_foreground_where_no_other_is_named(made
     assert "BROKER_URL is set" in refused.stderr
 
 
-def test_make_run_starts_all_of_it_from_the_environment_and_ctrl_c_ends_it(made, short_tmp):
+def test_make_run_starts_and_ends(made, short_tmp):
     environment = made | {"DATA_DIR": str(short_tmp), "PORT": str(free_port())}
     url = f"http://127.0.0.1:{environment['PORT']}"
     with Process([sys.executable, "-m", "demo.run"], environment, short_tmp / "said") as one:
@@ -180,7 +180,7 @@ def test_make_run_starts_all_of_it_from_the_environment_and_ctrl_c_ends_it(made,
         assert not [pid for pid in below if processes.alive(pid)]
 
 
-def test_make_run_says_in_one_line_why_it_cannot_start(short_tmp):
+def test_make_run_explains_failure(short_tmp):
     (short_tmp / "log").write_text("a file where the folder for logs should be")
     done = run("python -m demo.run", plain(short_tmp, PORT=str(free_port())), timeout=60)
     assert done.returncode == 1
@@ -188,18 +188,18 @@ def test_make_run_says_in_one_line_why_it_cannot_start(short_tmp):
     assert "Traceback" not in done.stderr
 
 
-def test_make_run_does_not_make_up_secrets(tmp_path):
+def test_make_run_requires_secrets(tmp_path):
     done = run("python -m demo.run", plain(tmp_path, SECRET_KEY=""), timeout=30)
     assert done.returncode == 1
     assert done.stderr.strip().startswith("deployer cannot start: SECRET_KEY")
 
 
-def test_the_ways_that_the_demo_starts_the_parts_are_the_ordinary_ones():
+def test_demo_starts_ordinary_commands():
     assert parts.WEB[1:] == ["-m", "gunicorn", "-c", "gunicorn.conf.py", "deployer.wsgi"]
     assert parts.WORKER[1:6] == ["-m", "celery", "-A", "deployer", "worker"]
 
 
-def test_the_readmes_five_minutes_lead_to_a_service_of_ones_own(installation, tmp_path):
+def test_readme_quick_start(installation, tmp_path):
     """README's commands, word for word; only the places where it says "put yours here" are filled in."""
     token = run("python manage.py token five --user first --scopes admin", installation.environment).stdout.strip()
     port = free_port()

@@ -98,7 +98,7 @@ def demo(var):
     one.end()
 
 
-def test_it_is_ready_in_time_and_writes_down_how_to_reach_it(demo):
+def test_starts_and_writes_record(demo):
     assert demo.seconds < READY
     record = demo.record
     assert set(record) == {"url", "username", "password", "token", "hosts"}
@@ -111,13 +111,13 @@ def test_it_is_ready_in_time_and_writes_down_how_to_reach_it(demo):
     assert (demo.var / "demo.json").stat().st_mode & 0o777 == 0o600
 
 
-def test_it_prints_the_address_the_login_and_the_token(demo):
+def test_prints_address_login_and_token(demo):
     printed = demo.output.read_text()
     for name in ("url", "username", "password", "token"):
         assert demo.record[name] in printed
 
 
-def test_the_printed_login_is_a_superusers_and_the_token_has_all_scopes(demo):
+def test_login_is_superuser_with_full_token(demo):
     [token] = [row for row in demo.client.all("tokens/") if row["name"] == "demo"]
     assert set(token["scopes"]) == set(SCOPES)
     page = urllib.request.Request(demo.record["url"] + "/login/?next=/people/")
@@ -137,7 +137,7 @@ def test_the_printed_login_is_a_superusers_and_the_token_has_all_scopes(demo):
     assert demo.record["username"] in site and "Users" in site
 
 
-def test_three_builds_a_failed_one_and_the_service_on_every_host(demo):
+def test_builds_and_installs_service(demo):
     rows = demo.client.all(f"services/{definition.NAME}/versions/")
     assert sorted(row["status_str"] for row in rows) == ["failed", "success", "success", "success"]
     instances = demo.instances()
@@ -146,7 +146,7 @@ def test_three_builds_a_failed_one_and_the_service_on_every_host(demo):
         assert demo.answers(instance) == f"hello from {instance['version']}"
 
 
-def test_an_upgrade_and_a_revert_change_what_answers_on_every_host(demo):
+def test_upgrades_and_reverts_every_host(demo):
     newest, installed = definition.BUILDS[3][0], definition.INSTALLED
     for action, to in (("upgrade", newest), ("revert", installed)):
         deployment = demo.move(action, to)
@@ -158,7 +158,7 @@ def test_an_upgrade_and_a_revert_change_what_answers_on_every_host(demo):
         assert os.readlink(base / "current") == f"releases/{installed}"
 
 
-def test_a_version_is_built_from_a_git_repository_and_the_same_commit_once(demo):
+def test_builds_each_commit_once(demo):
     path = f"services/{definition.BUILT}/versions/"
     newest = demo.client.all(path)[0]
     assert (newest["status_str"], newest["ref"]) == ("pending", "bold")
@@ -175,13 +175,13 @@ def test_a_version_is_built_from_a_git_repository_and_the_same_commit_once(demo)
 
 
 @pytest.mark.parametrize("words", ["celery -A deployer worker", "gunicorn", "valkey", "node3"])
-def test_a_part_that_is_killed_is_started_again_within_two_seconds(demo, words):
+def test_restarts_killed_process(demo, words):
     before = wait_until(lambda: demo.pid_of(words), 5, words)
     os.kill(before, signal.SIGKILL)
     wait_until(lambda: demo.pid_of(words) not in (None, before), 2, f"another {words}")
 
 
-def test_after_parts_were_killed_it_still_upgrades_and_reverts(demo):
+def test_deploys_after_restarts(demo):
     for words in ("celery -A deployer worker", "gunicorn", "valkey"):
         os.kill(wait_until(lambda part=words: demo.pid_of(part), 5, words), signal.SIGKILL)
 
@@ -195,7 +195,7 @@ def test_after_parts_were_killed_it_still_upgrades_and_reverts(demo):
     assert demo.move("revert", definition.INSTALLED)["status"] == "succeeded"
 
 
-def test_a_second_one_on_the_same_data_says_so_in_one_line(demo):
+def test_refuses_second_demo_on_same_data(demo):
     environment = {**os.environ, "DATA_DIR": str(demo.var)}
     second = subprocess.run([sys.executable, "-m", "demo"], cwd=ROOT, env=environment, capture_output=True, text=True)
     assert second.returncode != 0
@@ -203,12 +203,12 @@ def test_a_second_one_on_the_same_data_says_so_in_one_line(demo):
     assert demo.record["url"] in second.stderr
 
 
-def test_secrets_of_the_demo_are_readable_by_their_owner_only(demo):
+def test_secret_files_are_private(demo):
     for name in ("demo.env", "demo.json", "demo.last.json", "demo_key", "hosts/node1/host_key"):
         assert (demo.var / name).stat().st_mode & 0o077 == 0, name
 
 
-def test_ctrl_c_ends_everything_and_the_next_one_goes_on_with_the_same_data(demo, var):
+def test_interrupt_ends_all_and_data_is_kept(demo, var):
     before, ports = demo.record, [row["port"] for row in demo.instances()]
     below = processes.descendants(demo.process.pid)
     assert len(below) >= 4 + 4 + 3  # hosts, their services, and the product's own parts
@@ -233,7 +233,7 @@ def test_ctrl_c_ends_everything_and_the_next_one_goes_on_with_the_same_data(demo
         again.end()
 
 
-def test_it_runs_without_openssh_and_below_a_very_long_path(tmp_path):
+def test_runs_without_openssh_below_long_path(tmp_path):
     var = tmp_path / ("long" * 25) / "var"
     var.mkdir(parents=True)
     one = Demo(var, DEMO_SSH="paramiko").wait()

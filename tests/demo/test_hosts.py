@@ -38,18 +38,18 @@ def host(request, short_tmp, monkeypatch):
     processes.end_using(short_tmp)
 
 
-def test_streams_go_both_ways_whole_and_the_exit_status_comes_back(host):
+def test_streams_and_exit_status(host):
     data = os.urandom(3_000_000)
     done = host("cat; echo aside >&2; exit 9", input=data)
     assert (done.returncode, done.stdout, done.stderr) == (9, data, b"aside\n")
 
 
-def test_a_command_leads_a_session_of_its_own(host):
+def test_command_has_own_session(host):
     done = host("ps -o pid=,pgid=,sid= -p $$", stdin=subprocess.DEVNULL)
     assert len(set(done.stdout.split())) == 1, done
 
 
-def test_a_command_lives_on_when_the_connection_is_cut(host):
+def test_command_survives_lost_connection(host):
     mark = host.folder / "mark"
     client = subprocess.Popen([*host.ssh, f"echo $$ > {mark}; sleep 1; echo on > {mark}.on"], stdin=subprocess.PIPE)
     wait_until(mark.exists, 10, "the command's start")
@@ -58,21 +58,21 @@ def test_a_command_lives_on_when_the_connection_is_cut(host):
     wait_until((host.folder / "mark.on").exists, 10, "the command's end")
 
 
-def test_another_key_is_refused(host):
+def test_refuses_other_key(host):
     openssh.make_key(host.folder / "other")
     ssh = [host.folder / "other" if word == host.folder / "key" else word for word in host.ssh]
     done = subprocess.run([*ssh, "echo in"], capture_output=True, stdin=subprocess.DEVNULL)
     assert (done.returncode, done.stdout) == (255, b"")
 
 
-def test_hosts_get_the_ports_of_last_time_where_they_are_free(short_tmp):
+def test_reuses_free_ports(short_tmp):
     first = hosts.choose(short_tmp, [])
     last = json.loads(json.dumps([{"hostname": host.name, "ip": host.ip, "port": host.port} for host in first]))
     assert hosts.choose(short_tmp, last) == first
     assert len({host.key for host in first}) == hosts.COUNT
 
 
-def test_only_the_services_own_process_is_taken_for_it(short_tmp):
+def test_recognizes_process_of_service(short_tmp):
     shared = short_tmp / "hello" / "shared"
     shared.mkdir(parents=True)
     (shared / "hello.pid").write_text(str(os.getpid()))
@@ -81,7 +81,7 @@ def test_only_the_services_own_process_is_taken_for_it(short_tmp):
     assert hosts.running(shared) == 0
 
 
-def test_the_secrets_are_made_once_and_only_their_owner_reads_them(tmp_path):
+def test_secrets_are_made_once_and_private(tmp_path):
     path = tmp_path / "demo.env"
     first = surroundings.kept_secrets(path)
     assert surroundings.kept_secrets(path) == first
@@ -89,7 +89,7 @@ def test_the_secrets_are_made_once_and_only_their_owner_reads_them(tmp_path):
     assert len(first["SECRET_KEY"]) >= 32
 
 
-def test_a_folder_has_one_demo_at_a_time(tmp_path):
+def test_folder_is_locked(tmp_path):
     lock = surroundings.only_one(tmp_path)
     with pytest.raises(surroundings.CannotStart, match="already running"):
         surroundings.only_one(tmp_path)
@@ -98,14 +98,14 @@ def test_a_folder_has_one_demo_at_a_time(tmp_path):
 
 
 @pytest.mark.parametrize("port", ["0", "70000", "http", "-1", "٣"])
-def test_a_port_that_is_none_is_refused_in_one_line(port, tmp_path, monkeypatch):
+def test_refuses_invalid_port(port, tmp_path, monkeypatch):
     monkeypatch.setenv("DATA_DIR", str(tmp_path))
     monkeypatch.setenv("PORT", port)
     with pytest.raises(surroundings.CannotStart, match="PORT must be"):
         surroundings.find_place()
 
 
-def test_a_port_in_use_is_refused_in_one_line(tmp_path, monkeypatch):
+def test_refuses_port_in_use(tmp_path, monkeypatch):
     with socket.create_server(("127.0.0.1", 0)) as taken:
         monkeypatch.setenv("DATA_DIR", str(tmp_path))
         monkeypatch.setenv("PORT", str(taken.getsockname()[1]))
@@ -113,7 +113,7 @@ def test_a_port_in_use_is_refused_in_one_line(tmp_path, monkeypatch):
             surroundings.find_place()
 
 
-def test_a_free_port_is_chosen_where_the_last_one_is_taken():
+def test_chooses_free_port():
     with socket.create_server(("127.0.0.1", 0)) as taken:
         last = taken.getsockname()[1]
         assert choose_port("127.0.0.1", last) != last

@@ -38,7 +38,7 @@ def run(deployment):
 
 @pytest.mark.django_db(transaction=True)
 @pytest.mark.parametrize("step", misbehave.STEPS)
-def test_a_step_that_is_told_to_fail_fails_and_the_old_version_is_back(here, step):
+def test_failing_step_is_undone(here, step):
     run(here.install(wait=False))
     misbehave.misbehave(here.hosts[0].root, "fail", step)
     here.service.check_timeout = 1
@@ -52,7 +52,7 @@ def test_a_step_that_is_told_to_fail_fails_and_the_old_version_is_back(here, ste
 
 
 @pytest.mark.django_db(transaction=True)
-def test_a_line_that_drops_changes_nothing(here, worker):
+def test_dropped_connection_changes_nothing(here, worker):
     worker()
     here.install()
     here.service.pre_command = "sleep 3"
@@ -67,7 +67,7 @@ def test_a_line_that_drops_changes_nothing(here, worker):
 
 @pytest.mark.django_db(transaction=True)
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can make a disk small enough to fill it")
-def test_a_full_disk_is_a_named_error_and_the_old_version_runs(here):
+def test_full_disk_keeps_old_version(here):
     run(here.install(wait=False))
     try:
         assert "full" in misbehave.misbehave(here.hosts[0].root, "full")
@@ -80,14 +80,14 @@ def test_a_full_disk_is_a_named_error_and_the_old_version_runs(here):
 
 
 @pytest.mark.parametrize("words", [[], ["node9"], ["node1", "explode"], ["node1", "fail"], ["node1", "hang", "lunch"]])
-def test_nonsense_is_answered_with_what_there_is(words, tmp_path, monkeypatch, capsys):
+def test_invalid_arguments_list_choices(words, tmp_path, monkeypatch, capsys):
     (tmp_path / "demo.json").write_text(json.dumps({"hosts": [{"hostname": "node1", "root": str(tmp_path)}]}))
     monkeypatch.setenv("DATA_DIR", str(tmp_path))
     assert misbehave.main(words) == 2
     assert "python -m demo.misbehave" in capsys.readouterr().err
 
 
-def test_a_hang_spares_the_version_that_runs():
+def test_hang_keeps_running_version():
     text = misbehave.script("hang", "start", "1.0")
     tried = subprocess.run(["sh", "-c", "at=start VERSION=1.0\n" + text + "echo on"], capture_output=True, text=True)
     assert tried.stdout == "on\n"

@@ -47,7 +47,7 @@ def run(short_tmp):
     processes.end_using(short_tmp)
 
 
-def test_start_launches_a_process_that_the_check_finds_and_stop_ends_it(run):
+def test_start_check_and_stop(run):
     assert run(definition.START, OLD).returncode == 0
     checked = run(definition.CHECK, OLD)
     assert (checked.returncode, OLD in checked.stdout) == (0, True), checked.stderr
@@ -57,7 +57,7 @@ def test_start_launches_a_process_that_the_check_finds_and_stop_ends_it(run):
     assert not processes.alive(pid)
 
 
-def test_the_check_does_not_take_another_version_for_the_right_one(run):
+def test_check_fails_for_other_version(run):
     run(definition.START, OLD)
     assert run(definition.CHECK, OLD).returncode == 0
     checked = run(definition.CHECK, NEW)
@@ -65,17 +65,17 @@ def test_the_check_does_not_take_another_version_for_the_right_one(run):
     assert OLD in checked.stderr
 
 
-def test_the_check_fails_where_nothing_runs(run):
+def test_check_fails_without_process(run):
     assert run(definition.CHECK, OLD).returncode != 0
 
 
-def test_stop_succeeds_where_nothing_runs_and_leaves_other_processes_alone(run):
+def test_stop_without_process(run):
     assert run(definition.STOP, OLD).returncode == 0
     (run.shared / "hello.pid").write_text(str(os.getpid()))
     assert run(definition.STOP, OLD).returncode == 0
 
 
-def test_what_ran_when_the_demo_ended_is_started_again_as_it_was(run, short_tmp):
+def test_restarts_what_ran_before(run, short_tmp):
     host = hosts.Host("node1", short_tmp, "127.0.0.1", 22)
     (run.base / "current").symlink_to(f"releases/{NEW}")
     assert hosts.boot(host) == []  # nothing was ever started
@@ -88,17 +88,17 @@ def test_what_ran_when_the_demo_ended_is_started_again_as_it_was(run, short_tmp)
     assert run(definition.CHECK, NEW).returncode == 0
 
 
-def test_the_hooks_write_what_they_do(run):
+def test_hooks_print_what_they_do(run):
     run(definition.OUT, NEW, OTHER_VERSION=OLD)
     run(definition.BACK, NEW)
     assert (run.shared / "traffic.log").read_text().splitlines()[1] == f"in traffic: {NEW}"
 
 
-def test_a_version_is_packed_to_the_same_bytes_each_time():
+def test_package_is_reproducible():
     assert definition.package(OLD) == definition.package(OLD) != definition.package(NEW)
 
 
-def test_there_are_three_good_builds_a_failed_one_and_something_on_both_sides_of_what_is_installed():
+def test_versions_of_demo_service():
     good = [name for name, success, _ in definition.BUILDS if success]
     assert len(good) == 3
     assert len(definition.BUILDS) == 4

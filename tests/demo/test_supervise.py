@@ -65,7 +65,7 @@ def supervised(tmp_path):
     processes.end_using(tmp_path)
 
 
-def test_the_wait_before_a_restart_grows_and_stays_under_two_seconds():
+def test_restart_delay_grows_to_limit():
     assert restart_delay([100.0], 100.0) == 0
     waits = [restart_delay([100.0] * deaths, 100.0) for deaths in range(1, 30)]
     assert waits == sorted(waits)
@@ -73,7 +73,7 @@ def test_the_wait_before_a_restart_grows_and_stays_under_two_seconds():
     assert restart_delay([1.0, 2.0, 3.0, 100.0], 100.0) == 0, "deaths of long ago do not count"
 
 
-def test_a_part_killed_with_sigkill_is_back_within_two_seconds(supervised):
+def test_restarts_after_sigkill(supervised):
     one = supervised(part="echo $$ > part; exec sleep 60")
     for _ in range(3):
         before = one.pid("part")
@@ -81,17 +81,17 @@ def test_a_part_killed_with_sigkill_is_back_within_two_seconds(supervised):
         one.another_pid("part", before, 2)
 
 
-def test_a_part_that_keeps_dying_is_tried_again_and_again(supervised):
+def test_keeps_restarting(supervised):
     one = supervised(part="echo $$ >> starts; exit 3")
     wait_until(lambda: len(one.text("starts").split()) >= 4, 10, "the fourth start")
 
 
-def test_a_job_gives_its_exit_status(supervised):
+def test_job_returns_exit_status(supervised):
     one = supervised(part="exec sleep 60")
     assert one.pid("job") == 7
 
 
-def test_the_end_of_the_supervisor_is_the_end_of_all_it_started_and_of_what_those_left_behind(supervised):
+def test_end_kills_all_descendants(supervised):
     one = supervised(
         part="echo $$ > part; exec sleep 60",
         deaf="trap '' TERM; echo $$ > deaf; while :; do sleep 1; done",
@@ -103,7 +103,7 @@ def test_the_end_of_the_supervisor_is_the_end_of_all_it_started_and_of_what_thos
     assert not [pid for pid in pids if processes.alive(pid)]
 
 
-def test_parts_end_when_the_supervisor_is_killed(supervised):
+def test_killed_supervisor_ends_processes(supervised):
     one = supervised(part="echo $$ > part; exec sleep 60")
     pid = one.pid("part")
     one.process.kill()
@@ -111,7 +111,7 @@ def test_parts_end_when_the_supervisor_is_killed(supervised):
     wait_until(lambda: not processes.alive(pid), 5, "the part's end")
 
 
-def test_what_a_dead_part_left_in_its_group_is_ended_before_it_is_started_again(supervised):
+def test_restart_ends_left_processes(supervised):
     one = supervised(part="sleep 60 & echo $! > child; echo $$ > part; wait")
     before, child = one.pid("part"), one.pid("child")
     os.kill(before, signal.SIGKILL)

@@ -51,7 +51,7 @@ def test_one_form_and_one_click(visit, node):
     expect(page.get_by_role("heading", name="Check results")).to_have_count(0)
 
 
-def test_a_key_that_is_trusted_afterwards_leaves_nothing_old_on_the_page(visit, node):
+def test_trusted_key_clears_warnings(visit, node):
     row, fill, _client = node
     page = visit("/hosts/")
     fill(page, "compared")
@@ -66,7 +66,7 @@ def test_a_key_that_is_trusted_afterwards_leaves_nothing_old_on_the_page(visit, 
     expect(page.get_by_text(re.compile("no host key pinned|not trusted yet|not reachable"))).to_have_count(0)
 
 
-def test_a_key_is_chosen_as_a_file_and_chosen_again_after_a_refusal(visit, tmp_path):
+def test_key_file_is_chosen_again_after_refusal(visit, tmp_path):
     path = tmp_path / "id_ed25519"
     path.write_text("-----BEGIN NOTHING-----\r\n")
     page = visit("/credentials/")

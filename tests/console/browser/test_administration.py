@@ -33,7 +33,7 @@ DROP = """(place, [name, base64]) => {
 }"""
 
 
-def test_settings_are_tried_and_what_was_typed_stays_until_everything_passes(visit):
+def test_failed_settings_test_keeps_input(visit):
     page = visit("/settings/")
     with servers.gitlab() as lab:
         part = page.locator("#gitlab")
@@ -52,7 +52,7 @@ def test_settings_are_tried_and_what_was_typed_stays_until_everything_passes(vis
     expect(page.get_by_role("row").filter(has_text="current")).to_contain_text("GitLab")
 
 
-def test_the_hash_is_right_at_every_length_that_is_an_edge(visit):
+def test_hash_at_block_boundaries(visit):
     page = visit("/services/hello/")
     url = page.locator("[data-hasher]").get_attribute("data-hasher")
     for size in (0, 1, 55, 56, 63, 64, 65, 119, 120, 4 * 1024 * 1024 + 13):
@@ -60,7 +60,7 @@ def test_the_hash_is_right_at_every_length_that_is_an_edge(visit):
         assert page.evaluate(HASH, [size, url]) == hashlib.sha256(made[:size]).hexdigest(), size
 
 
-def test_a_package_that_is_dropped_on_its_service_becomes_a_version_with_the_same_hash(visit):
+def test_dropped_package_becomes_version(visit):
     name = f"20260{random.randint(1, 9)}01120000-drop-{random.randrange(16**7):07x}"
     package = definition.package(name)
     page = visit(f"/services/{definition.BUILT}/")
@@ -86,7 +86,7 @@ def test_a_package_that_is_dropped_on_its_service_becomes_a_version_with_the_sam
 
 
 @pytest.mark.found("packages")
-def test_a_file_that_is_no_package_is_named_with_the_command_that_makes_one(demo, visit):
+def test_refused_file_names_conversion(demo, visit):
     name = f"other-{random.randrange(16**7):07x}"
     client, versions = Client(demo["url"], demo["token"]), f"services/{definition.NAME}/versions/"
     made = client.post(versions, {"version": name})
@@ -99,7 +99,7 @@ def test_a_file_that_is_no_package_is_named_with_the_command_that_makes_one(demo
     client.send("DELETE", f"{versions}{made['id']}")
 
 
-def test_a_build_is_started_and_watched_without_a_reload(visit):
+def test_watches_build(visit):
     page = visit("/")
     page.get_by_role("link", name=definition.BUILT, exact=True).first.click()
     page.get_by_role("button", name=re.compile("^Build")).first.click()
@@ -108,7 +108,7 @@ def test_a_build_is_started_and_watched_without_a_reload(visit):
     expect(page.get_by_role("link", name="Install…")).to_be_visible()
 
 
-def test_a_callback_to_a_private_address_is_refused_in_words_and_nothing_typed_is_lost(visit):
+def test_refused_callback_keeps_input(visit):
     page = visit("/callbacks/new/")
     page.get_by_label("URL").fill("http://127.0.0.1:9/hook")
     page.get_by_label("Custom headers").fill("X-Team: sales")
@@ -118,7 +118,7 @@ def test_a_callback_to_a_private_address_is_refused_in_words_and_nothing_typed_i
 
 
 @pytest.mark.parametrize(("theme", "size"), [("light", DESKTOP), ("dark", PHONE)])
-def test_the_pages_pass_axe_and_fit_when_there_is_something_on_them(demo, visit, theme, size):
+def test_filled_pages_pass_axe_and_fit(demo, visit, theme, size):
     client = Client(demo["url"], demo["token"])
     team = client.find("teams/1") or client.post("teams/", {"name": "a", "members": [{"user": 1, "role": "owner"}]})
     wanted = {"url": "http://a.invalid/", "headers": {"X-A": "b"}}

@@ -68,7 +68,7 @@ def running_version(page: Page) -> str:
     return found.pop().split("-")[0]
 
 
-def test_an_upgrade_and_a_revert_by_clicking(visit):
+def test_upgrades_and_reverts(visit):
     page = visit("/")
     assert running_version(page) == MIDDLE
     change(page, "Upgrade", re.compile(rf"Upgrade 4 hosts from {MIDDLE}.* to {NEW}"))
@@ -86,7 +86,7 @@ def test_an_upgrade_and_a_revert_by_clicking(visit):
     assert running_version(page) == MIDDLE
 
 
-def test_a_whole_deployment_is_reverted_after_a_confirmation_that_names_versions_and_hosts(visit):
+def test_reverts_deployment_after_confirmation(visit):
     page = visit("/")
     change(page, "Revert", re.compile(rf"to {OLD}"))
     succeeded(page)
@@ -103,7 +103,7 @@ def test_a_whole_deployment_is_reverted_after_a_confirmation_that_names_versions
     assert running_version(page) == MIDDLE
 
 
-def test_the_plan_follows_what_is_chosen(visit):
+def test_plan_follows_choices(visit):
     page = visit("/")
     page.get_by_role("link", name=re.compile(r"Revert….*hello from")).first.click()
     page.get_by_label("node2").check()
@@ -122,7 +122,7 @@ def test_the_plan_follows_what_is_chosen(visit):
     expect(page.locator("#confirm")).to_have_count(0)
 
 
-def test_a_lost_connection_is_told_and_the_page_comes_back_by_itself(visit):
+def test_recovers_from_lost_connection(visit):
     page = visit("/")
     change(page, "Upgrade", re.compile("Upgrade 4 hosts"))
     page.context.set_offline(True)
@@ -137,7 +137,7 @@ def test_a_lost_connection_is_told_and_the_page_comes_back_by_itself(visit):
     succeeded(page)
 
 
-def test_a_deployment_is_found_and_opened_by_keyboard_alone(visit):
+def test_searches_fleet_by_keyboard(visit):
     page = visit("/")
     page.keyboard.press("/")
     expect(page.get_by_label("Service name")).to_be_focused()
@@ -181,7 +181,7 @@ def test_no_page_scrolls_sideways(visit, size):
     assert wide == {}
 
 
-def test_signing_in_without_the_right_password_stays_there(demo, browser):
+def test_wrong_password_stays_on_sign_in(demo, browser):
     page = browser.new_page(base_url=demo["url"])
     page.goto("/")
     page.get_by_label("Username").fill(demo["username"])

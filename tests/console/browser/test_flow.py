@@ -21,7 +21,7 @@ def greeter(demo) -> Greeter:
     return Greeter(demo, "greeter", build_url="https://github.com/team/greeter")
 
 
-def test_from_publishing_through_canary_pause_failure_and_retry_to_the_revert(visit, greeter, tmp_path):
+def test_publish_canary_pause_failure_retry_revert(visit, greeter, tmp_path):
     greeter.at_version(1)
     package = tmp_path / "greeter.tar.gz"
     package.write_bytes(definition.package(version_name(3)))
@@ -70,7 +70,7 @@ def test_from_publishing_through_canary_pause_failure_and_retry_to_the_revert(vi
     is_in(page, "succeeded", "4 of 4 hosts done")
 
 
-def test_every_flow_by_keyboard_alone_and_the_keys_can_be_turned_off(visit, greeter):
+def test_keys_work_and_can_be_turned_off(visit, greeter):
     greeter.at_version(1)
     page = visit("/services/greeter/instances/")
     page.keyboard.press("j")
@@ -122,7 +122,7 @@ def test_every_flow_by_keyboard_alone_and_the_keys_can_be_turned_off(visit, gree
     expect(page.get_by_label("Service name")).to_have_value("jk?x")
 
 
-def test_the_page_finds_back_after_the_web_server_was_killed(visit, greeter, demo):
+def test_page_survives_killed_web_server(visit, greeter, demo):
     greeter.at_version(1)
     greeter.misbehave("node2", "hang", "check")
     page = visit(greeter.dialog(1, "upgrade", f"?dest_version={greeter.ids[2]}"))
@@ -152,7 +152,7 @@ def _web(demo: int) -> int:
     raise AssertionError("no web server below the demo")
 
 
-def test_two_operators_a_double_click_and_the_back_button_start_one_deployment(visit, greeter):
+def test_starts_one_deployment_only(visit, greeter):
     greeter.at_version(1)
     greeter.misbehave("node4", "hang", "check")
     first, second = visit(greeter.dialog(1, "upgrade")), visit(greeter.dialog(1, "upgrade"), viewport=PHONE)
@@ -188,7 +188,7 @@ def test_two_operators_a_double_click_and_the_back_button_start_one_deployment(v
     greeter.misbehave("node4", "heal")
 
 
-def test_hostile_output_stays_text_and_its_log_is_searched_line_by_line(visit, demo):
+def test_hostile_output_is_escaped_and_searched(visit, demo):
     """A service whose command prints what could harm a page or mislead a reader, and a line of a megabyte."""
     hostile = "hostile"
     command = (

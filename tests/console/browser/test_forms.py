@@ -56,7 +56,7 @@ ELSEWHERE = {
 }
 
 
-def test_every_text_area_is_typed_into_below():
+def test_every_text_area_is_tested():
     found = set()
     for module in (services, callbacks, credentials, hosts, people, secrets, settings):
         for form in vars(module).values():
@@ -67,7 +67,7 @@ def test_every_text_area_is_typed_into_below():
     assert found == {*COMMANDS, *ELSEWHERE}
 
 
-def test_one_word_of_the_demo_s_own_service_is_changed_and_nothing_else(visit, client):
+def test_changes_one_field_only(visit, client):
     before = client.get(f"services/{definition.NAME}")
     page = visit(f"/services/{definition.NAME}/settings/")
     page.get_by_label("Description").first.fill("The demo's service: a process that says its version")
@@ -79,7 +79,7 @@ def test_one_word_of_the_demo_s_own_service_is_changed_and_nothing_else(visit, c
     client.patch(f"services/{definition.NAME}", {"description": before["description"]})
 
 
-def test_several_lines_in_each_command_and_in_the_other_text_areas_of_a_service(visit, client):
+def test_multiline_fields_of_service(visit, client):
     client.post("services/", {"name": "lines"})
     page = visit("/services/lines/settings/")
     for name in COMMANDS:
@@ -100,7 +100,7 @@ def test_several_lines_in_each_command_and_in_the_other_text_areas_of_a_service(
     page.locator("[name=environment]").fill('A=1\nCA="never ends\n')
     page.get_by_label("Description").first.fill("unsaved")
     page.get_by_role("button", name="Save", exact=True).click()
-    expect(page.get_by_text("it must end with the same one")).to_be_visible()
+    expect(page.get_by_text("it must end with the same quote")).to_be_visible()
     expect(page.locator("[name=environment]")).to_have_value('A=1\nCA="never ends\n')
     expect(page.locator("p.lead")).not_to_contain_text("unsaved")
 
@@ -116,7 +116,7 @@ def test_several_lines_in_each_command_and_in_the_other_text_areas_of_a_service(
 KEY_TEXT = new_key()
 
 
-def test_several_lines_in_the_text_areas_of_hosts_callbacks_and_settings(visit, client, tmp_path):
+def test_multiline_fields_elsewhere(visit, client, tmp_path):
     subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", tmp_path / "key"], check=True)
     page = visit("/credentials/")
     page.get_by_label("Name").fill("pasted")
@@ -185,7 +185,7 @@ def started(page: Page, client: Client) -> dict:
         pytest.param("max_failures", "2", {"max_failures": 2}, 0, id="max_failures-quick"),
     ],
 )
-def test_the_first_click_after_typing_upgrades_with_what_was_typed(visit, clicker, client, field, typed, sent, delay):
+def test_first_click_uses_typed_strategy(visit, clicker, client, field, typed, sent, delay):
     settled(clicker, 1)
     page = visit(clicker.dialog(1, "upgrade", f"?dest_version={clicker.ids[2]}"))
     if delay:
@@ -196,7 +196,7 @@ def test_the_first_click_after_typing_upgrades_with_what_was_typed(visit, clicke
     assert {name: made["strategy"][name] for name in sent} == sent and made["dest_version"] == clicker.ids[2]
 
 
-def test_the_first_click_after_a_reason_was_typed_reverts_and_marks(visit, clicker, client):
+def test_first_click_uses_typed_reason(visit, clicker, client):
     settled(clicker, 2)
     page = visit(clicker.dialog(2, "revert", f"?dest_version={clicker.ids[1]}"))
     page.get_by_label(f"Mark {version_name(2)} as bad").check()
@@ -209,7 +209,7 @@ def test_the_first_click_after_a_reason_was_typed_reverts_and_marks(visit, click
 
 
 @pytest.mark.parametrize("delay", [0, 2], ids=["quick", "slow"])
-def test_the_first_click_after_a_port_was_typed_installs_there(visit, demo, client, delay):
+def test_first_click_uses_typed_port(visit, demo, client, delay):
     name = f"fresh{delay}"
     client.post("services/", definition.service(sys.executable) | {"name": name})
     version = client.post(f"services/{name}/versions/", {"version": version_name(1)})
@@ -228,7 +228,7 @@ def test_the_first_click_after_a_port_was_typed_installs_there(visit, demo, clie
     assert row["port"] == port
 
 
-def test_a_click_on_a_plan_that_has_become_another_shows_that_one_and_says_so(visit, clicker, client):
+def test_click_on_outdated_plan_shows_new_plan(visit, clicker, client):
     """Also where there was no plan to click on before."""
     settled(clicker, 1)
     count = len(client.all("deployments/"))
@@ -251,7 +251,7 @@ def test_a_click_on_a_plan_that_has_become_another_shows_that_one_and_says_so(vi
     assert started(page, client)["strategy"]["canary"] == 1
 
 
-def test_who_is_on_the_button_by_keyboard_stays_there_when_the_plan_comes(visit, clicker):
+def test_new_plan_keeps_focus(visit, clicker):
     settled(clicker, 1)
     page = visit(clicker.dialog(1, "upgrade", f"?dest_version={clicker.ids[2]}"))
     slowly(page, 1)
@@ -261,7 +261,7 @@ def test_who_is_on_the_button_by_keyboard_stays_there_when_the_plan_comes(visit,
     expect(page.locator("#confirm")).to_be_focused()
 
 
-def test_the_plan_follows_the_typing_without_a_click_and_after_the_back_button(visit, clicker):
+def test_plan_follows_typing(visit, clicker):
     settled(clicker, 1)
     page = visit(clicker.dialog(1, "upgrade", f"?dest_version={clicker.ids[2]}"))
     page.locator("#batch_size").press_sequentially("2")
@@ -272,7 +272,7 @@ def test_the_plan_follows_the_typing_without_a_click_and_after_the_back_button(v
     expect(page.locator("#plan")).to_contain_text("in 2 batches")
 
 
-def test_where_no_plan_can_be_had_what_was_typed_reaches_the_server_which_compares(visit, clicker, client):
+def test_server_rejects_outdated_plan(visit, clicker, client):
     settled(clicker, 1)
     count = len(client.all("deployments/"))
     page = visit(clicker.dialog(1, "upgrade", f"?dest_version={clicker.ids[2]}"))
@@ -285,7 +285,7 @@ def test_where_no_plan_can_be_had_what_was_typed_reaches_the_server_which_compar
     assert len(client.all("deployments/")) == count
 
 
-def test_a_form_that_is_sent_twice_or_again_after_the_back_button_adds_one(visit, client):
+def test_form_sent_twice_adds_one(visit, client):
     page = visit("/new-service/")
     page.get_by_label("Name").fill("twice")
     page.get_by_role("button", name="Add service").dblclick()

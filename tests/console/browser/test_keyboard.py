@@ -42,7 +42,7 @@ def to_deployment(page: Page) -> None:
     page.wait_for_url("**/deployments/*/")
 
 
-def test_an_upgrade_is_paused_resumed_and_cancelled(visit, keyed):
+def test_pauses_resumes_and_cancels_upgrade(visit, keyed):
     keyed.at_version(1)
     keyed.misbehave("node2", "hang", "check")
     page = visit("/?q=keyed")
@@ -62,7 +62,7 @@ def test_an_upgrade_is_paused_resumed_and_cancelled(visit, keyed):
     keyed.misbehave("node2", "heal")
 
 
-def test_what_failed_is_found_read_and_retried(visit, keyed):
+def test_finds_reads_and_retries_failure(visit, keyed):
     keyed.at_version(1)
     keyed.misbehave("node3", "fail", "start")
     page = visit("/services/keyed/")
@@ -101,7 +101,7 @@ def test_what_failed_is_found_read_and_retried(visit, keyed):
     is_in(page, "succeeded", "4 of 4 hosts done")
 
 
-def test_maintenance_and_rows_of_which_enter_opens_the_host_and_never_sends_the_form(visit, keyed):
+def test_selects_and_opens_instances(visit, keyed):
     page = visit("/services/keyed/instances/")
     for name in ("Retry failed", "Start maintenance", "End maintenance", "Delete…"):
         expect(page.get_by_role("button", name=name)).to_be_disabled()
@@ -129,7 +129,7 @@ def test_maintenance_and_rows_of_which_enter_opens_the_host_and_never_sends_the_
     expect(row.get_by_text("in maintenance")).to_have_count(0, timeout=SOON)
 
 
-def test_a_version_is_deleted_from_a_host_and_installed_there_again(visit, keyed):
+def test_deletes_and_installs_again(visit, keyed):
     keyed.at_version(1)
     page = visit("/services/keyed/instances/")
     page.keyboard.press("j")
@@ -159,7 +159,7 @@ def test_a_version_is_deleted_from_a_host_and_installed_there_again(visit, keyed
     is_in(page, "succeeded", "1 of 1 host done")
 
 
-def test_output_is_followed_while_it_comes(visit, keyed):
+def test_follows_output(visit, keyed):
     keyed.at_version(1)
     keyed.misbehave("node4", "hang", "check")
     page = visit(keyed.dialog(1, "upgrade"))
@@ -180,7 +180,7 @@ def test_output_is_followed_while_it_comes(visit, keyed):
     keyed.misbehave("node4", "heal")
 
 
-def test_the_list_of_keys_names_every_key_that_there_is(visit):
+def test_lists_all_keys(visit):
     page = visit("/")
     page.keyboard.press("?")
     keys = page.get_by_role("dialog", name="Keyboard shortcuts")
@@ -191,7 +191,7 @@ def test_the_list_of_keys_names_every_key_that_there_is(visit):
     assert listed == known | {"Enter"} and len(known) == 9
 
 
-def test_whoever_wants_no_motion_gets_none_and_one_polite_region_speaks(visit, keyed):
+def test_reduced_motion_and_one_live_region(visit, keyed):
     page = visit("/", reduced_motion="reduce")
     for address in ("/", "/services/keyed/", "/services/keyed/instances/", "/deployments/1/", "/operations/1/log/"):
         page.goto(address)

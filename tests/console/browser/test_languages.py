@@ -13,7 +13,7 @@ PAGES = ("/", "/services/hello/", "/deployments/", "/hosts/", "/history/", "/his
 ENGLISH = re.compile(r"\b(the|and|of|with|no|not|yet|from|service|version|host|deployment|never|ago)\b")
 
 
-def test_everything_is_said_in_chinese_by_the_clock_of_the_reader_and_english_is_a_click_away(visit):
+def test_chinese_pages_and_local_times(visit):
     page = visit("/", labels=("用户名", "密码", "登录"), **SHANGHAI)
     for address in PAGES:
         page.goto(address)

@@ -60,9 +60,7 @@ def no_slot_free(demo) -> Iterator[None]:
             one.close()
 
 
-def test_without_a_free_slot_the_page_polls_says_how_old_it_is_and_takes_a_stream_when_there_is_one(
-    visit, demo, client
-):
+def test_polls_until_a_stream_is_free(visit, demo, client):
     name = "without-a-slot"
     client.post("services/", {"name": name, "description": "at first"})
     with no_slot_free(demo):
@@ -83,7 +81,7 @@ def test_without_a_free_slot_the_page_polls_says_how_old_it_is_and_takes_a_strea
     expect(stale).to_be_hidden()
 
 
-def test_versions_and_hosts_change_on_the_screen_by_themselves(visit, client):
+def test_versions_and_hosts_update_live(visit, client):
     client.post("services/", {"name": "watched-versions"})
     versions, hosts = visit("/services/watched-versions/"), visit("/hosts/")
     expect(versions.get_by_text("No versions yet")).to_be_visible()

@@ -14,14 +14,14 @@ pytestmark = pytest.mark.found("forms")
 
 @given(st.lists(binding, max_size=4))
 @settings(max_examples=200, deadline=None)
-def test_lines_of_bindings_can_hold_every_name(bindings):
+def test_bindings_round_trip(bindings):
     field = settings_forms.Bindings()
     assert field.clean(field.prepare_value(bindings)) == bindings
 
 
 @given(st.dictionaries(name, any_text, max_size=5))
 @settings(max_examples=500, deadline=None)
-def test_lines_of_variables_can_hold_every_value(values):
+def test_variables_round_trip(values):
     assert assignments.parse(assignments.render(values)) == values
 
 
@@ -60,7 +60,7 @@ def test_parses_typed_lines(text):
         (f'A="{PEM}"', PEM),
     ],
 )
-def test_values_as_people_write_them(typed, value):
+def test_parses_quoted_values(typed, value):
     assert assignments.parse(typed) == {"A": value}
 
 
@@ -76,7 +76,7 @@ def test_values_as_people_write_them(typed, value):
         ('A="\\u12"', "escape", 1),
     ],
 )
-def test_lines_that_cannot_be_read_are_named(typed, code, line):
+def test_rejects_unreadable_line(typed, code, line):
     with pytest.raises(assignments.ParseError) as refused:
         assignments.parse(typed)
     assert (refused.value.code, refused.value.line) == (code, line)

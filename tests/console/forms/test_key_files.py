@@ -36,7 +36,7 @@ def sends(admin, content: bytes | None, **more):
     ],
     ids=["lf", "crlf", "bom", "utf-16"],
 )
-def test_the_file_of_a_key(admin, private, as_bytes):
+def test_reads_key_file(admin, private, as_bytes):
     assert sends(admin, as_bytes(private)).status_code == 302
     assert Credential.objects.get().secret.reveal() == private
 
@@ -68,7 +68,7 @@ def test_rejects_invalid_key_without_echo(admin, content, more, word):
     assert 'enctype="multipart/form-data"' in page and not Credential.objects.exists()
 
 
-def test_a_key_is_replaced_by_its_file(admin, private):
+def test_replaces_key_by_file(admin, private):
     made = credentials.create(ADA, {"name": "k", "kind": "password", "secret": "before"})
     page = admin.get(f"/credentials/{made.pk}/").content.decode()
     assert 'enctype="multipart/form-data"' in page

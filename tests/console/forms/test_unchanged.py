@@ -72,14 +72,14 @@ def never_asked_outside(monkeypatch):
 
 @given(admitted.service)
 @ONCE_EACH
-def test_the_settings_of_a_service(admin, fields):
+def test_unchanged_service(admin, fields):
     made = catalog.create_service(WHO, {"name": "shop", **fields, "private_releases": bool(fields["run_as"])})
     post_unchanged(admin, "/services/shop/settings/", "start_command")
     catalog.delete_service(WHO, made)
 
 
 @pytest.mark.parametrize("value", admitted.HARD, ids=ascii)
-def test_a_variable_whose_value_is_hard_to_show(admin, value):
+def test_unchanged_variable(admin, value):
     fields = {"environment": {"BEFORE": "x", "HARD": value, "Z": ""}, "start_command": "one\ntwo\n"}
     made = catalog.create_service(WHO, {"name": "shop", **fields})
     post_unchanged(admin, "/services/shop/settings/", "environment")
@@ -96,7 +96,7 @@ def test_a_variable_whose_value_is_hard_to_show(admin, value):
 
 @given(admitted.host)
 @ONCE_EACH
-def test_a_host(admin, fields):
+def test_unchanged_host(admin, fields):
     if not Team.objects.filter(name="red").exists():
         create_team(WHO, {"name": "red"})
     key = credentials.create(WHO, {"name": "pw", "kind": "password", "secret": "sesame"})
@@ -108,7 +108,7 @@ def test_a_host(admin, fields):
 
 @given(st.sampled_from(["password", "key"]), admitted.word)
 @ONCE_EACH
-def test_a_credential(admin, kind, name):
+def test_unchanged_credential(admin, kind, name):
     Credential.objects.all().delete()
     secret = "sesame" if kind == "password" else admitted.KEY
     made = credentials.create(WHO, {"name": name, "kind": kind, "secret": secret})
@@ -117,7 +117,7 @@ def test_a_credential(admin, kind, name):
 
 @given(admitted.instance)
 @ONCE_EACH
-def test_an_instance(admin, fields):
+def test_unchanged_instance(admin, fields):
     row = MicroServiceInstance.objects.first()
     row = row or factories.instances(factories.versions(factories.service(), 1)[0], factories.hosts())[0]
     MicroServiceInstance.objects.filter(pk=row.pk).update(**fields)
@@ -126,7 +126,7 @@ def test_an_instance(admin, fields):
 
 @given(admitted.person)
 @ONCE_EACH
-def test_a_person(admin, fields):
+def test_unchanged_user(admin, fields):
     made = create_user(WHO, {"username": "eve", "password": "long-enough-17"})
     change_user(WHO, made, fields)
     post_unchanged(admin, f"/people/{made.pk}/", "username")
@@ -135,7 +135,7 @@ def test_a_person(admin, fields):
 
 @given(admitted.team)
 @ONCE_EACH
-def test_a_team(admin, fields):
+def test_unchanged_team(admin, fields):
     made = create_team(WHO, {"name": "red"})
     change_team(WHO, made, fields)
     post_unchanged(admin, f"/teams/{made.pk}/", "description")
@@ -144,7 +144,7 @@ def test_a_team(admin, fields):
 
 @given(admitted.callback)
 @ONCE_EACH
-def test_a_callback(admin, fields):
+def test_unchanged_callback(admin, fields):
     made, _secret = callback_rules.create(WHO, fields)
     post_unchanged(admin, f"/callbacks/{made.pk}/edit/", "url")
     Callback.objects.filter(pk=made.pk).delete()
@@ -152,7 +152,7 @@ def test_a_callback(admin, fields):
 
 @given(admitted.outside)
 @ONCE_EACH
-def test_what_is_needed_from_outside(admin, document):
+def test_unchanged_integrations(admin, document):
     from integrations import revisions
 
     revisions.save(WHO, document)

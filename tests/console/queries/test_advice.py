@@ -109,7 +109,7 @@ def test_docs_list_every_code():
     assert sorted(re.findall(r"`([a-z_]+)`", " ".join(rows[1:]))) == sorted(Code)
 
 
-def test_what_went_well_needs_no_advice():
+def test_success_needs_no_advice():
     assert advice(Operation(status=OperationStatus.SUCCEEDED)) is None
 
 

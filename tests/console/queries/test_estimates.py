@@ -53,7 +53,7 @@ def test_time_left_is_median(past, ages, waiting, at_once, left):
         ),
     ],
 )
-def test_what_a_deployment_waits_for_is_said(status, counts, more, words):
+def test_says_what_deployment_waits_for(status, counts, more, words):
     found = waits_for(DeploymentState(status, counts, **more))
     assert len(found) == len(words)
     assert all(word in sentence for word, sentence in zip(words, found, strict=True))

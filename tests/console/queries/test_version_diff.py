@@ -22,7 +22,7 @@ def test_commit_of_version_name(name, commit):
     assert commit_of(name) == commit
 
 
-def test_a_range_needs_two_different_commits():
+def test_range_needs_two_commits():
     assert commits(OLD, NEW) == "0a1b2c3..9f8e7d6c5b4a"
     assert commits(OLD, OLD) == "" == commits("1.0", NEW)
 

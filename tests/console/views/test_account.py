@@ -38,7 +38,7 @@ def test_rejects_scope_of_others(operator):
         {"name": "x", "scopes": ["read"], "days": "0"},
     ],
 )
-def test_a_wrong_token_is_not_made(admin, form):
+def test_rejects_invalid_token(admin, form):
     assert admin.post("/tokens/", form).status_code == 422
     assert not Token.objects.exists()
 
@@ -50,7 +50,7 @@ def test_lists_own_tokens_only(admin, operator):
     assert Token.objects.get().revoked is None
 
 
-def test_the_history_says_who_did_what(admin, cost):
+def test_history_records_tokens(admin, cost):
     assert "No history yet" in admin.get("/history/").content.decode()
     admin.post("/new-service/", {"name": "shop", "language": "go"})
     page = admin.get("/history/").content.decode()

@@ -54,7 +54,7 @@ def test_adds_changes_and_deletes_callback(admin, receiver):
         ("secret", "x", "whsec_"),
     ],
 )
-def test_a_wrong_callback_is_shown_at_its_field(admin, field, value, words):
+def test_shows_error_at_field(admin, field, value, words):
     answer = admin.post("/callbacks/new/", form("https://hooks.example/x") | {field: value})
     assert answer.status_code == 422 and words in answer.content.decode() and not Callback.objects.exists()
 
@@ -75,7 +75,7 @@ def test_sends_test_delivery(admin, receiver):
     assert admin.post(f"/callbacks/{row.pk}/deliveries/999/").status_code in (302, 404)
 
 
-def test_callbacks_are_for_administrators(admin, operator, cost):
+def test_callbacks_need_admin(admin, operator, cost):
     row = subscriptions.create(SYSTEM, {"url": "https://hooks.example/1", "events": ["build.ended"]})[0]
     for address in ("/callbacks/", "/callbacks/new/", f"/callbacks/{row.pk}/", f"/callbacks/{row.pk}/edit/"):
         assert operator.get(address).status_code == 403

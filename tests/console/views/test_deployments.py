@@ -38,7 +38,7 @@ def test_no_deployments_yet(admin):
     assert "No deployments yet" in markup(admin.get("/deployments/"))
 
 
-def test_the_list_shows_progress_and_filters(admin):
+def test_lists_and_filters_deployments(admin):
     deployment = factories.running(3, "shop")
     deployment.operations.filter(pk=deployment.operations.first().pk).update(status=OperationStatus.SUCCEEDED)
     page = markup(admin.get("/deployments/?service=shop&status=open&action=upgrade"))
@@ -47,7 +47,7 @@ def test_the_list_shows_progress_and_filters(admin):
     assert admin.get("/deployments/?status=zzz&action=zzz&after=zzz").status_code == 200
 
 
-def test_the_matrix_shows_hosts_and_steps(admin):
+def test_matrix_shows_hosts_and_steps(admin):
     deployment = factories.running(2, "shop")
     with_steps(deployment, "stop", "link", "start")
     page = markup(admin.get(f"/deployments/{deployment.pk}/"))
@@ -128,7 +128,7 @@ def test_revert_confirmation_names_hosts(admin):
     assert named == set(deployment.operations.filter(status="succeeded").values_list("host__hostname", flat=True))
 
 
-def test_a_step_says_how_long_it_took_itself(admin):
+def test_shows_duration_of_each_step(admin):
     deployment, now = failed(1), timezone.now()
     for step, milliseconds in zip(Step.objects.order_by("position"), (0, 20_000, 1_500), strict=True):
         step.started, step.finished = now, now + timedelta(milliseconds=milliseconds)
@@ -159,7 +159,7 @@ def test_pauses_resumes_and_cancels(admin):
         assert deployment.status == status
 
 
-def test_a_refused_button_says_why_on_the_page(admin):
+def test_refused_action_is_explained(admin):
     deployment = factories.running(1, "shop")
     answer = admin.post(f"/deployments/{deployment.pk}/retry/", {"key": str(uuid.uuid4())}, follow=True)
     assert 'role="alert"' in markup(answer)
@@ -230,7 +230,7 @@ def test_follows_output_by_offset(admin):
 @pytest.mark.parametrize(
     "query", ["offset=x", "offset=-1", "offset=99999999999999999999", "style=<script>", "style=t-x%00"]
 )
-def test_a_wrong_offset_or_style_does_no_harm(admin, query):
+def test_ignores_invalid_offset_and_style(admin, query):
     operation = factories.running(1, "shop").operations.get()
     factories.output(operation, b"hello\n")
     answer = admin.get(f"/operations/{operation.pk}/output/?{query}")

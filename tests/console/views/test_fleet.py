@@ -31,7 +31,7 @@ def test_signs_in(admin):
     assert fresh.get("/hosts/").status_code == 200
 
 
-def test_signing_in_never_leads_to_another_site(admin):
+def test_sign_in_redirects_within_site(admin):
     answer = Client().post("/login/?next=https://evil.example/", {"username": "ada", "password": "ada-password-1"})
     assert answer["Location"] == "/"
 
@@ -42,7 +42,7 @@ def test_rejects_wrong_password(admin):
     assert b'role="alert"' in answer.content and b'value="ada"' in answer.content
 
 
-def test_guesses_are_held_up(admin):
+def test_throttles_guesses(admin):
     guesser = Client()
     for _ in range(10):
         guesser.post("/login/", {"username": "ada", "password": "wrong"})
@@ -51,7 +51,7 @@ def test_guesses_are_held_up(admin):
     assert int(answer["Retry-After"]) > 0
 
 
-def test_signing_out_takes_a_post(admin):
+def test_sign_out_requires_post(admin):
     assert admin.get("/logout/").status_code == 405
     assert admin.post("/logout/").status_code == 302
     assert admin.get("/").status_code == 302
@@ -62,12 +62,12 @@ def test_empty_fleet(admin):
     assert "Add a service" in page and "<code>make demo</code>" in page
 
 
-def test_who_may_not_publish_is_told_so_instead(operator):
+def test_viewer_sees_no_publish_buttons(operator):
     page = markup(operator.get("/"))
     assert "/new-service/" not in page and "Ask an administrator" in page
 
 
-def test_the_fleet_shows_what_runs_where(admin):
+def test_shows_running_versions(admin):
     old, new = factories.versions(factories.service("shop"), 2)
     factories.instances(old, factories.hosts(3))
     factories.instances(new, factories.hosts(1), status=InstanceStatus.UPGRADE_FAILED)
@@ -78,7 +78,7 @@ def test_the_fleet_shows_what_runs_where(admin):
     assert f"/services/shop/versions/{new.pk}/revert/" in page
 
 
-def test_a_failed_build_is_nothing_to_go_to(admin):
+def test_failed_build_is_not_offered(admin):
     shop = factories.service("shop")
     (good,) = factories.versions(shop, 1)
     factories.versions(shop, 1, BuildStatus.FAILED)
@@ -87,7 +87,7 @@ def test_a_failed_build_is_nothing_to_go_to(admin):
 
 
 @pytest.mark.parametrize("state", ["failed", "locked", "maintenance", "deploying", "empty"])
-def test_filters_are_in_the_address(admin, state):
+def test_filters_are_in_url(admin, state):
     (quiet,) = factories.versions(factories.service("quiet"), 1)
     factories.instances(quiet, factories.hosts(1))
     if state == "empty":
@@ -119,7 +119,7 @@ def test_fleet_query_count(admin, cost):
     assert cost(admin, "/") == small
 
 
-def test_the_next_rows_come_as_rows(admin):
+def test_next_rows_are_a_fragment(admin):
     for number in range(60):
         factories.service(f"service-{number:03}")
     page = markup(admin.get("/"))
@@ -128,14 +128,14 @@ def test_the_next_rows_come_as_rows(admin):
     assert more.lstrip().startswith("<tr ") and "service-050" in more and "<html" not in more
 
 
-def test_hostile_text_stays_text(admin):
+def test_escapes_hostile_text(admin):
     factories.service("shop", description="<script>alert(1)</script>")
     page = markup(admin.get("/?q=%22%3E%3Cscript%3E")) + markup(admin.get("/"))
     assert "<script>" not in page.replace("<script src=", "")
     assert admin.get("/?q=a%00b&after=%00").status_code == 200
 
 
-def test_nothing_on_a_page_is_inline(admin):
+def test_pages_have_no_inline_code(admin):
     factories.running(2, "shop")
     for address in ("/", "/services/shop/", "/services/shop/instances/", "/deployments/", "/hosts/", "/tokens/"):
         answer = admin.get(address)

@@ -106,7 +106,7 @@ def test_renders_again_after_new_event():
     assert {one.get(f"/?seen={wrong}", headers=ASKS).status_code for wrong in ("x", "-1", "9" * 40, "%F0")} == {200}
 
 
-def test_a_moment_later_it_is_rendered_anew(monkeypatch):
+def test_fragment_expires(monkeypatch):
     factories.running()
     one = tab("ann")
     one.get("/", headers=ASKS)
@@ -183,6 +183,6 @@ def test_retries_failed_rendering(monkeypatch):
     assert len(shared._renderings) == 2
 
 
-def test_who_is_not_signed_in_is_told_so():
+def test_fragment_needs_session():
     answer = Client().get("/", headers=ASKS)
     assert answer.status_code == 401 and "/login/" in answer["HX-Redirect"]

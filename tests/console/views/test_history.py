@@ -62,7 +62,7 @@ def test_filters_history(admin, cost):
     assert cost(admin, "/history/") <= 6
 
 
-def test_clock_times_are_in_zone_of_browser(admin):
+def test_times_are_in_browser_zone(admin):
     deeds()
     admin.cookies["zone"] = "Asia/Shanghai"
     there = NOON + timedelta(hours=8)

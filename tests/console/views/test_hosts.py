@@ -18,7 +18,7 @@ def test_no_hosts_yet(admin, operator):
     assert "Add a host" not in operator.get("/hosts/").content.decode()
 
 
-def test_a_host_is_added_and_changed(admin):
+def test_adds_and_changes_host(admin):
     answer = admin.post("/hosts/new/", HOST)
     host = Asset.objects.get()
     assert answer["Location"] == f"/hosts/{host.pk}/" and host.created_by == "ada"
@@ -82,7 +82,7 @@ def test_rejects_invalid_host(admin, field, value):
     assert not Asset.objects.exists()
 
 
-def test_only_who_administers_changes_hosts(operator):
+def test_hosts_need_admin(operator):
     (host,) = factories.hosts(1)
     assert operator.post("/hosts/new/", HOST).status_code == 403
     assert operator.post(f"/hosts/{host.pk}/edit/", HOST).status_code == 403
@@ -92,7 +92,7 @@ def test_only_who_administers_changes_hosts(operator):
     assert Asset.objects.count() == 1 and not Credential.objects.exists()
 
 
-def test_a_host_shows_what_runs_on_it(admin):
+def test_shows_instances_of_host(admin):
     (version,) = factories.versions(factories.service("shop"), 1)
     (host,) = factories.hosts(1)
     factories.instances(version, [host])
@@ -161,7 +161,7 @@ def test_host_list_query_count(admin, cost):
     assert cost(admin, "/hosts/") == small
 
 
-def test_a_secret_never_comes_back(admin):
+def test_secret_is_never_shown(admin):
     secret = "correct-horse-battery"
     admin.post("/credentials/", {"name": "pw", "kind": "password", "secret": secret})
     assert Credential.objects.get().secret.reveal() == secret
@@ -171,7 +171,7 @@ def test_a_secret_never_comes_back(admin):
     assert secret.encode() not in pages + wrong.content
 
 
-def test_a_credential_in_use_stays(admin):
+def test_keeps_credential_in_use(admin):
     credential = Credential.objects.create(name="pw", kind="password", secret="x")
     Asset.objects.create(hostname="a", ip="10.0.0.1", credential=credential)
     admin.post(f"/credentials/{credential.pk}/delete/")

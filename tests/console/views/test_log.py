@@ -124,7 +124,7 @@ def test_lists_errors_only(admin, operation):
     assert admin.get(f"/operations/{operation.pk}/log/?at=18")["Location"].endswith("/log/?line=3#L3")
 
 
-def test_a_strangers_log_is_not_there(admin):
+def test_log_of_other_team_is_not_found(admin):
     assert admin.get("/operations/999/log/").status_code == 404
     assert admin.get("/operations/999/log/search/?q=x").status_code == 404
 

@@ -77,7 +77,7 @@ def cost(web, tabs: list[Tab], deployment) -> tuple[int, float]:
     return statements(web) - before, time.monotonic() - began
 
 
-def test_two_hundred_tabs_cost_what_one_costs(web):
+def test_two_hundred_tabs_cost_as_much_as_one(web):
     deployment = factories.running(20)
     pages = ("/", f"/deployments/{deployment.pk}/")
     sessions = [session(f"u{n}") for n in range(MANY)]

@@ -44,7 +44,7 @@ def test_rejects_invalid_user(admin, field, value):
     assert not User.objects.filter(first_name="Bo").exists()
 
 
-def test_users_are_for_administrators(admin, operator):
+def test_users_need_admin(admin, operator):
     ada = User.objects.get(username="ada")
     answer = admin.post(f"/people/{ada.pk}/", {"username": "ada", "active": "on"})
     assert answer.status_code == 422 and "your own administrator rights" in answer.content.decode()
@@ -90,7 +90,7 @@ def test_creates_fills_and_deletes_team(admin, operator):
     assert not Team.objects.exists()
 
 
-def test_a_stranger_sees_no_other_team(admin, operator):
+def test_other_teams_are_hidden(admin, operator):
     admin.post("/teams/", {"name": "sales"})
     assert "sales" not in operator.get("/teams/").content.decode()
     assert operator.get(f"/teams/{Team.objects.get().pk}/").status_code == 403, "without a role anywhere"
@@ -116,7 +116,7 @@ def test_changes_own_password(operator):
     assert "Too many attempts" in answers[-1]
 
 
-def test_a_token_may_be_for_some_services_only(admin):
+def test_creates_token_for_services(admin):
     factories.service("shop")
     admin.post("/tokens/", {"name": "ci", "scopes": ["read"], "services": "shop"})
     assert "shop" in admin.get("/tokens/").content.decode().partition("<tbody")[2]

@@ -35,7 +35,7 @@ def test_forgets_instances(operator, placed):
     assert set(History.objects.filter(action="forget").values_list("reason", flat=True)) == {"it burned"}
 
 
-def test_a_viewer_forgets_nothing(viewer, placed):
+def test_viewer_cannot_forget(viewer, placed):
     assert change(viewer, placed, what="forget", reason="x").status_code == 403
     assert MicroServiceInstance.objects.count() == 2
 
@@ -109,7 +109,7 @@ def posted(host, **more):
     return {**fields, **more}
 
 
-def test_a_hosts_labels_are_changed_and_seen(admin):
+def test_changes_labels(admin):
     host = factories.hosts(1)[0]
     path = f"/hosts/{host.pk}/"
     admin.post(f"{path}edit/", posted(host, labels="zone=eu\r\nrack=a=b \r\n\r\nempty="))
@@ -123,7 +123,7 @@ def test_a_hosts_labels_are_changed_and_seen(admin):
 
 
 @pytest.mark.parametrize("text", ["", " both ", "a=b", "x\u2028y", "\u00a0", "'\"<&>"])
-def test_labels_posted_unchanged_change_nothing(admin, text):
+def test_unchanged_labels(admin, text):
     host = factories.hosts(1)[0]
     Asset.objects.filter(pk=host.pk).update(labels={"first": text, "second": "z"})
     host.refresh_from_db()

@@ -37,7 +37,7 @@ def test_sets_secret(admin):
     assert "canary" not in pages and "build_password" in pages.replace(" ", "_")
 
 
-def test_one_is_removed_by_its_name(admin):
+def test_deletes_secret(admin):
     factories.service("shop")
     put(admin, name="ONE", value="a long value")
     put(admin, name="TWO", value="a long value")
@@ -118,7 +118,7 @@ def posted(**more: str) -> dict:
     }
 
 
-def test_an_owner_sets_secrets_of_the_own_team(db, client):
+def test_owner_sets_secrets_of_team(db, client):
     team = Team.objects.create(name="red")
     user = get_user_model().objects.create_user("olaf")
     Membership.objects.create(team=team, user=user, role=Role.OWNER)

@@ -37,7 +37,7 @@ def test_rejects_invalid_name(admin, name):
     assert not MicroService.objects.exists()
 
 
-def test_a_name_that_is_taken_is_refused(admin):
+def test_rejects_taken_name(admin):
     factories.service("shop")
     answer = admin.post("/new-service/", {"name": "shop", "language": "go"})
     assert answer.status_code == 422 and "already" in answer.content.decode()
@@ -51,7 +51,7 @@ def test_services_need_admin(operator):
     assert MicroService.objects.count() == 1 and not shop.start_command
 
 
-def test_who_may_not_publish_adds_nothing(viewer):
+def test_versions_need_publish(viewer):
     factories.service("shop")
     before = MicroService.objects.count()
     assert viewer.post("/new-service/", {"name": "other", "language": "go"}).status_code == 403
@@ -141,7 +141,7 @@ def test_adds_version(admin):
     assert "data-upload=" in page and "pending" in page
 
 
-def test_settings_are_saved_as_what_they_mean(admin):
+def test_saves_settings(admin):
     factories.service("shop")
     form = {
         "description": "Sells",
@@ -172,7 +172,7 @@ def test_settings_are_saved_as_what_they_mean(admin):
         ("limits", "7"),
     ],
 )
-def test_wrong_settings_lose_nothing_typed(admin, field, text):
+def test_invalid_settings_keep_input(admin, field, text):
     factories.service("shop")
     form = {
         "language": "go",
@@ -262,7 +262,7 @@ def test_deletes_instances(admin):
     assert [operation.instance_id for operation in deployment.operations.all()] == [one.pk]
 
 
-def test_a_lock_is_broken_with_a_reason_only(admin):
+def test_unlock_requires_reason(admin):
     deployment = factories.running(1, "shop")
     instance = MicroServiceInstance.objects.get()
     MicroServiceInstance.objects.update(locked=True, lock_deployment=deployment, status=InstanceStatus.UPGRADING)

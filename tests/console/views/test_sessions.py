@@ -86,7 +86,7 @@ def test_new_password_revokes_tokens(operator):
     assert token.revoked and is_in(operator)
 
 
-def test_nobody_reads_of_others_sign_ins(admin, operator):
+def test_sign_ins_of_others_are_hidden(admin, operator):
     signed_in("ada")
     assert "ada" not in text(operator.get("/history/")) and "ada" in text(admin.get("/history/"))
     assert operator.get("/api/v1/history/?action=sign_in").json()["count"] == 0
@@ -163,7 +163,7 @@ def test_creates_service_account_with_token(admin, operator):
     assert admin.post(f"/people/{olga.pk}/token/", form).status_code == 422, "people make their own"
 
 
-def test_the_history_shows_the_token_that_acted(admin):
+def test_history_shows_token(admin):
     from access.callers import Caller
 
     record(Caller(name="carol", token_id=7, token_name="ci-deploy"), "create", "host", None, subject_name="web1")

@@ -40,7 +40,7 @@ def test_dialog_shows_plan(admin, shop):
     assert "all steps can be undone" in page and "stop the running version" in page
 
 
-def test_one_click_more_starts_it(admin, shop):
+def test_confirmation_starts_deployment(admin, shop):
     where = f"/services/shop/versions/{shop[1].pk}/upgrade/"
     answer = admin.post(where, hidden(markup(admin.get(where))))
     deployment = Deployment.objects.get()
@@ -167,7 +167,7 @@ def test_rejects_forged_confirmation(admin, shop):
     assert not Deployment.objects.exists()
 
 
-def test_nothing_to_go_to_says_why(admin, shop):
+def test_says_why_there_is_no_target_version(admin, shop):
     page = markup(admin.get(f"/services/shop/versions/{shop[2].pk}/upgrade/"))
     assert "No version is newer than 3.0" in page and 'id="confirm"' not in page
 
