@@ -78,6 +78,11 @@ class Call:
         return self._reader.noise.decode()
 
     @property
+    def about(self) -> str:
+        """What the program names with its answer."""
+        return self._reader.about
+
+    @property
     def answer(self) -> int:
         return self.process.returncode
 

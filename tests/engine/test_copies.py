@@ -411,7 +411,7 @@ def test_the_check_says_that_a_host_has_nothing_to_fetch_with_or_finds_nobody(tm
         assert looked_at(network.endpoint(0), tmp_path)[2].endswith("install curl, or GNU wget, or nc.")
         (tools / "curl").symlink_to(shutil.which("curl"))
         elsewhere = network.endpoint(0, package_address="192.0.2.1")  # of nobody
-        assert "It cannot fetch packages from its jump host" in looked_at(elsewhere, tmp_path)[2]
+        assert "cannot fetch packages from its jump host" in looked_at(elsewhere, tmp_path)[2]
 
 
 # --- the secret -------------------------------------------------------------------------------------------------------

@@ -39,7 +39,7 @@ def test_a_lower_fence_is_refused_by_start_and_by_attach(running):
     assert running.carry_out("upgrade", "v1", "v2").end.result is Result.DONE
     call = running.start(late).over()
     assert (call.answer, call.events) == (Answer.LOWER_FENCE, [])
-    assert "highest fence seen here is 3" in call.noise
+    assert call.about == "3", "the highest fence that the host has seen"
     assert running.attach(late, raised=-1).over().answer == Answer.LOWER_FENCE
     assert running.running == "v2"
 
@@ -89,8 +89,7 @@ def test_a_missing_tool_is_named(host):
     for tool in ("dd", "setsid", "mkdir"):
         (host.tools / tool).symlink_to(f"/usr/bin/{tool}")
     call = host.start(host.run("install", None, "v1"), PATH=str(host.tools)).over()
-    assert call.answer == Answer.NO_TOOL
-    assert "this host has no flock" in call.noise
+    assert (call.answer, call.about) == (Answer.NO_TOOL, "flock")
 
 
 def test_while_a_run_lives_another_operation_is_told_that_it_is_busy(running):
@@ -376,7 +375,7 @@ def test_a_folder_with_another_hosts_mark_is_refused_before_anything_is_made(any
     assert (any_host.base / ".deployer-host").read_text() == "7-100 web 1\n"
     second = replace(any_host.run("upgrade", "v1", "v2"), mark="8-100 web2")
     refused = any_host.start(second).over()
-    assert refused.answer == Answer.OTHER_HOST and refused.noise.strip() == "web 1"
+    assert (refused.answer, refused.about) == (Answer.OTHER_HOST, "web 1")
     assert not (any_host.folder / ".deployer" / "runs" / str(second.operation)).exists()
     renamed = replace(any_host.run("upgrade", "v1", "v2"), mark="7-100 renamed")
     assert any_host.start(renamed).over().end.result == "done"

@@ -12,7 +12,8 @@ from audit.models import Event
 from deployer.engine import limits
 from deployer.engine.journal import JournalEvent, Kind
 from deployer.engine.probe import probe
-from deployer.engine.run import OutcomeKind
+from deployer.engine.run import Outcome, OutcomeKind
+from messages import Message
 from microservice.models import Operation, Output, Step
 from tests.engine.host import Host
 from tests.engine.test_conduct import Site, Watching
@@ -28,38 +29,38 @@ from worker.progress import Progress
 LIMITS = {"step_timeout": 1, "output_head": 65_536, "output_tail": 1_024}
 HEAD = 'out(f"@{nonce} output\\n".encode()); event("begun"); event("need", names.index("upload"), "upload")\n'
 
-# name: what the host does, and what the error says of it.
+# name: what the host does, and the code of the error or of its reason; None where the operation has ended by then.
 LIES = {
-    "endless output": (HEAD + 'while True: out(b"x" * 65536)', "it prints more"),
-    "output line by line": (HEAD + 'while True: out(b"y\\n")', "it prints more"),
+    "endless output": (HEAD + 'while True: out(b"x" * 65536)', "reason.too_much_output"),
+    "output line by line": (HEAD + 'while True: out(b"y\\n")', "reason.too_much_output"),
     "9,999 steps": (
         HEAD + 'for n in range(9999): event("started", n, names[n] if n < len(names) else f"s{n}")',
-        "step that is not planned",
+        "reason.unplanned_step",
     ),
-    "a step of another place": (HEAD + 'event("started", 1, names[0])', "step that is not planned"),
-    "a name that no step has": (HEAD + 'event("done", 0, "nonsense")', "step that is not planned"),
-    "a step of no place": (HEAD + 'event("done", "-", names[0])', "step that is not planned"),
-    "a time far ahead": ('event("begun", at="9" * 18); time.sleep(60)', "a time in it"),
-    "a time long past": ('event("begun", at="0"); time.sleep(60)', "a time in it"),
-    "a time tomorrow": ('event("begun", at=str(int(now) + 2 * 8640000)); time.sleep(60)', "a time in it"),
-    "an absurd size": (HEAD + 'event("end", old="done", new="9" * 15); time.sleep(60)', "more output"),
-    "a size beyond the limits": (HEAD + 'event("end", old="done", new="70700"); time.sleep(60)', "more output"),
-    "endless beginnings": ('while True: event("begun")', "again and again"),
-    "the same for ever": (HEAD + 'while True: event("begun", seq=1)', "again and again"),
-    "a step for ever": (HEAD + 'while True: event("started", 0, names[0])', "goes back"),
-    "done and failed in turn": (HEAD + 'event("done", 0, names[0]); event("failed", 0, names[0], 1)', "goes back"),
-    "steps backwards": (HEAD + 'event("done", 3, names[3]); event("started", 2, names[2])', "not in order"),
-    "forward after an undo": (HEAD + 'event("undoing", 3, names[3]); event("started", 4, names[4])', "not in order"),
-    "undos forwards": (HEAD + 'event("undone", 3, names[3]); event("undone", 4, names[4])', "undos are not in order"),
+    "a step of another place": (HEAD + 'event("started", 1, names[0])', "reason.unplanned_step"),
+    "a name that no step has": (HEAD + 'event("done", 0, "nonsense")', "reason.unplanned_step"),
+    "a step of no place": (HEAD + 'event("done", "-", names[0])', "reason.unplanned_step"),
+    "a time far ahead": ('event("begun", at="9" * 18); time.sleep(60)', "reason.wrong_time"),
+    "a time long past": ('event("begun", at="0"); time.sleep(60)', "reason.wrong_time"),
+    "a time tomorrow": ('event("begun", at=str(int(now) + 2 * 8640000)); time.sleep(60)', "reason.wrong_time"),
+    "an absurd size": (HEAD + 'event("end", old="done", new="9" * 15); time.sleep(60)', "reason.too_much_output"),
+    "a size beyond the limits": (HEAD + 'event("end", old="done", new="70700"); time.sleep(60)', "reason.too_much_output"),
+    "endless beginnings": ('while True: event("begun")', "reason.restarts"),
+    "the same for ever": (HEAD + 'while True: event("begun", seq=1)', "reason.repeats"),
+    "a step for ever": (HEAD + 'while True: event("started", 0, names[0])', "reason.step_goes_back"),
+    "done and failed in turn": (HEAD + 'event("done", 0, names[0]); event("failed", 0, names[0], 1)', "reason.step_goes_back"),
+    "steps backwards": (HEAD + 'event("done", 3, names[3]); event("started", 2, names[2])', "reason.steps_out_of_order"),
+    "forward after an undo": (HEAD + 'event("undoing", 3, names[3]); event("started", 4, names[4])', "reason.steps_out_of_order"),
+    "undos forwards": (HEAD + 'event("undone", 3, names[3]); event("undone", 4, names[4])', "reason.undos_out_of_order"),
     "after its end": (HEAD + 'event("end", old="cut", new="0")\nwhile True: event("done", 0, names[0])', None),
-    "endless need": (HEAD + 'while True: event("need", 1, names[1])', "does not need"),
-    "need of another step": (HEAD + 'event("need", 0, names[0]); time.sleep(60)', "does not need"),
-    "endless noise": (HEAD + 'while True: os.write(2, b"noise\\n" * 999)', "none of the program's"),
-    "noise without a newline": ('while True: os.write(2, b"noise" * 999)', "none of the program's"),
-    "a trickle": (HEAD + 'while True: out(b"x"); time.sleep(0.2)', "longer than all limits"),
-    "a trickle of noise": (HEAD + 'while True: os.write(2, b"x\\n"); time.sleep(0.2)', "longer than all limits"),
-    "silence": (HEAD + "time.sleep(600)", "longer than all limits"),
-    "never read": (HEAD + "while True: time.sleep(1)", "longer than all limits"),
+    "endless need": (HEAD + 'while True: event("need", 1, names[1])', "reason.unneeded_package"),
+    "need of another step": (HEAD + 'event("need", 0, names[0]); time.sleep(60)', "reason.unneeded_package"),
+    "endless noise": (HEAD + 'while True: os.write(2, b"noise\\n" * 999)', "reason.foreign_output"),
+    "noise without a newline": ('while True: os.write(2, b"noise" * 999)', "reason.foreign_output"),
+    "a trickle": (HEAD + 'while True: out(b"x"); time.sleep(0.2)', "operation.overdue"),
+    "a trickle of noise": (HEAD + 'while True: os.write(2, b"x\\n"); time.sleep(0.2)', "operation.overdue"),
+    "silence": (HEAD + "time.sleep(600)", "operation.overdue"),
+    "never read": (HEAD + "while True: time.sleep(1)", "operation.overdue"),
 }
 
 
@@ -73,9 +74,16 @@ def lying(folder, body: str):
         processes.end_using(folder / "lie")
 
 
+def codes(outcome: Outcome) -> set[str]:
+    """The code of the error, and that of the reason in it."""
+    error = outcome.message
+    reason = error.params.get("reason") if error else None
+    return {each.code for each in (error, reason) if isinstance(each, Message)}
+
+
 @pytest.mark.parametrize("lie", LIES)
-def test_a_lie_ends_soon_with_a_named_error(tmp_path, lie, monkeypatch):
-    body, says = LIES[lie]
+def test_hostile_host_ends_with_named_error(tmp_path, lie, monkeypatch):
+    body, code = LIES[lie]
     for name, value in {"SLACK": 2.0, "ENDING": 0, "SLOWEST": 1 << 20}.items():
         monkeypatch.setattr(limits, name, value)
     monkeypatch.setattr(limits, "seconds_to_send", lambda size: 1.0)
@@ -88,14 +96,14 @@ def test_a_lie_ends_soon_with_a_named_error(tmp_path, lie, monkeypatch):
         outcome, _ = site.carry_out(run, watch, patience=3)
         took, grew = time.monotonic() - began, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
     assert outcome.kind in (OutcomeKind.UNKNOWN, OutcomeKind.NOT_STARTED), outcome
-    assert says is None or says in said(outcome)
+    assert code is None or code in codes(outcome)
     assert len(watch.data) <= limits.max_output(run.atom)
     assert len(watch.told) <= limits.MAX_STARTS * (4 * len(run.atom.steps) + 4)
     assert took < within(limit + 25), took
     assert grew < 40_000, "KiB"
 
 
-def test_every_lie_that_is_named_is_one_about_the_plan(tmp_path):
+def test_honest_host_in_same_words_is_done(tmp_path):
     """The same words from an honest host are no lie: the whole table would show nothing otherwise."""
     honest = (
         HEAD
@@ -145,7 +153,7 @@ while True: out(b"z" * 65536)
 
 @pytest.mark.django_db(transaction=True)
 @pytest.mark.parametrize("body", [BOTH, HEAD + 'event("begun", at="9" * 18)', LIES["endless output"][0]])
-def test_the_rows_of_an_operation_are_those_of_its_plan_and_it_ends(hostile_world, client, body, admin_client):
+def test_hostile_host_adds_no_unplanned_rows(hostile_world, client, body, admin_client):
     world = hostile_world(body)
     deployment = world.install(wait=False)
     until = time.monotonic() + 40
@@ -154,7 +162,7 @@ def test_the_rows_of_an_operation_are_those_of_its_plan_and_it_ends(hostile_worl
         Operation.objects.filter(status="unknown").update(due="2020-01-01T00:00:00Z")
         execution.work()
     operation = Operation.objects.get()
-    assert operation.status == "failed" and "does not fit the plan" in operation.error
+    assert operation.status == "failed" and "is not valid" in operation.error
     assert not deployment.operations.get().instance.locked
     planned = Step.objects.filter(operation=operation)
     assert planned.count() < 12 and {len(step.old_state) for step in planned} <= {0, 500}
@@ -168,7 +176,7 @@ def test_the_rows_of_an_operation_are_those_of_its_plan_and_it_ends(hostile_worl
 
 
 @pytest.mark.django_db(transaction=True)
-def test_output_that_comes_byte_by_byte_makes_a_row_a_second_and_not_a_row_a_byte(hostile_world):
+def test_trickling_output_makes_one_row_a_second(hostile_world):
     trickle = HEAD + 'end = time.time() + 5\nwhile time.time() < end: out(b"x"); time.sleep(0.02)'
     hostile_world(trickle).install(wait=False)
     thread = threading.Thread(target=execution.work, daemon=True)
@@ -182,7 +190,7 @@ def test_output_that_comes_byte_by_byte_makes_a_row_a_second_and_not_a_row_a_byt
     assert Output.objects.count() <= 9
 
 
-def test_the_time_that_an_operation_may_take_comes_from_its_plan(tmp_path):
+def test_time_limit_covers_every_step_limit(tmp_path):
     """Nobody who keeps the limits of each step is cut off: they are all in the sum, the undo's too."""
     host = Host(tmp_path)
     run = host.run("upgrade", "1", "2", limits={"step_timeout": 1000}, check_timeout=77, pre="x", pre_undo="y")
@@ -206,7 +214,7 @@ MARK = 'nonce = re.search(rb"([0-9a-f]{16}) \\$1", text)[1]\n'
     ],
     ids=["output", "noise", "trickle", "silence", "the same for ever", "long words"],
 )
-def test_a_host_check_answers_in_time_and_keeps_little(tmp_path, body):
+def test_host_check_is_bounded(tmp_path, body):
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     with lying(tmp_path, body) as sshd:
         began = time.monotonic()
@@ -217,7 +225,7 @@ def test_a_host_check_answers_in_time_and_keeps_little(tmp_path, body):
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 40_000
 
 
-def test_a_step_that_is_not_planned_makes_no_row():
+def test_unplanned_step_makes_no_row():
     """Whoever hands events in, and whatever the engine lets through."""
     progress = Progress(Operation(pk=1))
     progress.plan(["prepare", "link"])

@@ -61,4 +61,4 @@ def test_a_log_in_that_is_refused_is_no_plain_reachable(world, worker, admin_cli
     here.go("upgrade", 0, 1)
     host = Asset.objects.get()
     assert host.reachable is True and "rejected the login" in host.last_error
-    assert "reachable, and not ready" in admin_client.get("/hosts/").content.decode()
+    assert "reachable but not ready" in admin_client.get("/hosts/").content.decode()
