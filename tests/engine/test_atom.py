@@ -12,19 +12,19 @@ def atom(tmp_path: Path, action: str = "upgrade") -> Atom:
     return Host(tmp_path).run(action, "v1", "v2", pre="a", pre_undo="b", steps=own, environment={"A": "é\n'"}).atom
 
 
-def test_an_atom_is_the_same_after_a_trip_through_json(tmp_path):
+def test_atom_json_round_trip(tmp_path):
     before = atom(tmp_path)
     assert Atom.from_json(json.loads(json.dumps(before.to_json()))) == before
 
 
-def test_a_row_with_keys_that_are_not_known_can_be_read(tmp_path):
+def test_atom_ignores_unknown_keys(tmp_path):
     before = atom(tmp_path)
     data = before.to_json()
     data["later"] = data["steps"][0]["later"] = 1
     assert Atom.from_json(data) == before
 
 
-def test_a_preview_tells_commands_and_what_cannot_be_undone(tmp_path):
+def test_preview_shows_commands_and_missing_undo(tmp_path):
     told = {step["name"]: step for step in atom(tmp_path).describe()}
     assert told["migrate"] == {
         "name": "migrate",
@@ -37,7 +37,7 @@ def test_a_preview_tells_commands_and_what_cannot_be_undone(tmp_path):
     assert told["pre"]["undo"] == "b" and told["pre"]["undoable"]
 
 
-def test_a_revert_asks_before_it_sends_and_an_upgrade_does_not(tmp_path):
+def test_only_revert_asks_before_sending(tmp_path):
     assert atom(tmp_path / "a").likely_needs_package
     revert = atom(tmp_path / "b", "revert")
     assert revert.needs_package and not revert.likely_needs_package

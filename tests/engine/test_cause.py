@@ -213,7 +213,7 @@ def test_the_line_that_names_the_cause_is_found(name):
     assert cause(said.split("\n")) == expected
 
 
-def test_a_line_is_given_as_a_terminal_shows_it_in_the_end():
+def test_line_is_rendered_as_terminal_shows_it():
     assert bare(f"10 %\r50 %\r{E}[32mdone{E}[0m\r") == "done"
     assert bare(f"{E}]0;title\x07a\tb{E}[2K") == "a b"
     assert bare("\x1b[?25l\r\n") == ""

@@ -96,7 +96,7 @@ def site(sshds):
 # --- as it should go --------------------------------------------------------------------------------------------------
 
 
-def test_an_upgrade_is_carried_out_over_one_connection_and_every_step_is_told(site):
+def test_upgrade_uses_one_connection(site):
     site.have("1.0")
     with Relay(site.sshd.address, site.sshd.port) as relay:
         outcome, watch = site.carry_out(site.host.run("upgrade", "1.0", "2.0", post="echo out; echo err >&2"), at=relay)
@@ -109,7 +109,7 @@ def test_an_upgrade_is_carried_out_over_one_connection_and_every_step_is_told(si
     assert (site.host.running, site.host.current) == ("2.0", "releases/2.0")
 
 
-def test_a_revert_to_a_release_that_is_still_there_sends_no_byte_of_the_package(site):
+def test_revert_to_present_release_sends_no_package(site):
     site.have("1.0")
     site.carry_out(site.host.run("upgrade", "1.0", "2.0"))
     never = Package("", 1, lambda: pytest.fail("opened"), likely_there=True)
@@ -117,14 +117,14 @@ def test_a_revert_to_a_release_that_is_still_there_sends_no_byte_of_the_package(
     assert (outcome.kind, watch.bytes_sent, site.host.running) == (OutcomeKind.DONE, 0, "1.0")
 
 
-def test_a_revert_to_a_release_that_is_gone_sends_the_package_when_the_host_asks(site):
+def test_revert_to_missing_release_sends_package(site):
     site.have("2.0")
     stored = site.package("1.0", likely_there=True)
     outcome, watch = site.carry_out(site.host.run("revert", "2.0", "1.0"), package=stored)
     assert (outcome.kind, watch.bytes_sent, site.host.running) == (OutcomeKind.DONE, stored.size, "1.0")
 
 
-def test_a_failed_step_is_named_and_the_old_version_runs_again(site):
+def test_failed_step_restores_old_version(site):
     site.have("1.0")
     outcome, watch = site.carry_out(site.host.run("upgrade", "1.0", "2.0", post="echo no such queue; exit 9"))
     assert (outcome.kind, outcome.step) == (OutcomeKind.UNDONE, "post")
@@ -133,7 +133,7 @@ def test_a_failed_step_is_named_and_the_old_version_runs_again(site):
     assert site.host.running == "1.0"
 
 
-def test_an_undo_that_fails_is_told_apart_and_names_what_is_left(site):
+def test_failed_undo_names_what_is_left(site):
     site.have("1.0")
     run = site.host.run("upgrade", "1.0", "2.0", pre="true", pre_undo="exit 1", post="exit 9")
     outcome, _ = site.carry_out(run)
@@ -150,7 +150,7 @@ def test_a_delete_needs_no_package(site):
 # --- the package ------------------------------------------------------------------------------------------------------
 
 
-def test_a_package_damaged_in_the_store_is_told_and_nothing_is_changed(site):
+def test_damaged_package_changes_nothing(site):
     site.have("1.0")
     whole = site.host.package("2.0")
     for wrong in (whole[:-20], whole[:500] + b"x" * 50 + whole[550:], b"no archive at all"):
@@ -163,7 +163,7 @@ def test_a_package_damaged_in_the_store_is_told_and_nothing_is_changed(site):
     assert outcome.kind is OutcomeKind.NOT_STARTED and "damaged" in said(outcome)
 
 
-def test_a_package_that_is_missing_in_the_store_is_told(site):
+def test_missing_package_is_reported(site):
     site.have("1.0")
 
     def gone():
@@ -182,7 +182,7 @@ def test_a_package_that_is_missing_in_the_store_is_told(site):
 NOISY = "i=0; while [ $i -lt 300 ]; do echo line $i of the output; i=$((i+1)); done"
 
 
-def test_a_connection_cut_at_any_byte_changes_neither_the_outcome_nor_the_output(site):
+def test_connection_cut_at_any_byte_is_harmless(site):
     """And a second time a little later: in the key exchange, log-in, program, package, output and end."""
     site.have("0")
     usual = "".join(f"line {i} of the output\n" for i in range(300)).encode()
@@ -201,7 +201,7 @@ def test_a_connection_cut_at_any_byte_changes_neither_the_outcome_nor_the_output
     assert met > len(cuts), "the relay cut too little to show anything"
 
 
-def test_a_connection_cut_in_the_middle_of_the_package_is_made_again_and_the_package_arrives(site):
+def test_reconnects_after_cut_in_upload(site):
     site.host.packages["2.0"] = package("2.0", size=3_000_000)
     site.have("1.0")
     with Relay(site.sshd.address, site.sshd.port, cuts=[1_000_000, 2_000_000]) as relay:
@@ -211,7 +211,7 @@ def test_a_connection_cut_in_the_middle_of_the_package_is_made_again_and_the_pac
     assert watch.bytes_sent > len(site.host.packages["2.0"])
 
 
-def test_a_line_that_drops_everything_in_the_middle_of_the_package_is_noticed_and_replaced(site):
+def test_reconnects_after_silence_in_upload(site):
     site.host.packages["2.0"] = package("2.0", size=3_000_000)
     site.have("1.0")
     with Relay(site.sshd.address, site.sshd.port) as relay:
@@ -227,7 +227,7 @@ def test_a_line_that_drops_everything_in_the_middle_of_the_package_is_noticed_an
 
 
 @pytest.mark.parametrize("step", ["stop", "start", "check", "post"])
-def test_servers_that_are_killed_in_the_middle_of_a_step_change_nothing(site, step):
+def test_killed_sshd_during_step_is_harmless(site, step):
     site.have("1.0")
     slow = f"echo {step} begins; sleep 1; echo {step} ends"
     spec = site.host.spec()
@@ -244,7 +244,7 @@ def test_servers_that_are_killed_in_the_middle_of_a_step_change_nothing(site, st
     assert site.host.logged.count("2.0 start") == 1
 
 
-def test_output_that_was_heard_before_a_cut_is_not_told_again(site):
+def test_output_is_not_repeated_after_cut(site):
     site.have("1.0")
     watch, run = Watching(), site.host.run("upgrade", "1.0", "2.0", post="echo one; sleep 3; echo two")
     thread, result = in_thread(lambda: site.carry_out(run, watch)[0])
@@ -261,7 +261,7 @@ def in_thread(call):
     return thread, result
 
 
-def test_a_frozen_host_that_comes_back_is_waited_for(site):
+def test_waits_for_frozen_host(site):
     site.have("1.0")
     watch, run = Watching(), site.host.run("upgrade", "1.0", "2.0", post="sleep 1; echo late")
     thread, result = in_thread(lambda: site.carry_out(run, watch)[0])
@@ -273,7 +273,7 @@ def test_a_frozen_host_that_comes_back_is_waited_for(site):
     assert (result[0].kind, watch.data) == (OutcomeKind.DONE, b"late\n")
 
 
-def test_a_host_that_stays_away_leaves_it_unknown_and_whoever_comes_next_attaches(site):
+def test_lost_host_leaves_operation_unknown(site):
     site.have("1.0")
     with Relay(site.sshd.address, site.sshd.port) as relay:
         watch, run = Watching(), site.host.run("upgrade", "1.0", "2.0", post="echo one; sleep 3; echo two")
@@ -293,7 +293,7 @@ def test_a_host_that_stays_away_leaves_it_unknown_and_whoever_comes_next_attache
     assert site.host.logged.count("2.0 start") == 1
 
 
-def test_a_host_that_is_not_there_leaves_it_not_started_after_a_few_tries(site, monkeypatch):
+def test_absent_host_leaves_operation_not_started(site, monkeypatch):
     monkeypatch.setattr(decisions, "FIRST_TRIES", 2.0)
     site.have("1.0")
     run = site.host.run("upgrade", "1.0", "2.0")
@@ -314,7 +314,7 @@ def runner_of(site, run) -> int:
     return int((site.host.folder / f".deployer/runs/{run.operation}/alive").read_text().split()[0])
 
 
-def test_a_run_that_was_killed_on_the_host_is_undone_and_told_as_such(site):
+def test_killed_run_is_undone_and_reported(site):
     site.have("1.0")
     watch, run = Watching(), site.host.run("upgrade", "1.0", "2.0", post="sleep 20")
     thread, result = in_thread(lambda: site.carry_out(run, watch)[0])
@@ -325,7 +325,7 @@ def test_a_run_that_was_killed_on_the_host_is_undone_and_told_as_such(site):
     assert site.host.running == "1.0"
 
 
-def test_a_late_worker_is_refused_by_the_host_and_leaves(site):
+def test_late_worker_is_refused_by_host(site):
     site.have("1.0")
     late, current = site.host.run("upgrade", "1.0", "2.0"), site.host.run("upgrade", "1.0", "3.0")
     assert site.carry_out(current)[0].kind is OutcomeKind.DONE
@@ -336,7 +336,7 @@ def test_a_late_worker_is_refused_by_the_host_and_leaves(site):
     assert site.host.running == "3.0"
 
 
-def test_an_operation_that_was_taken_away_is_left_at_once_and_goes_on_by_itself(site):
+def test_lost_lease_leaves_run_alone(site):
     site.have("1.0")
     gate = site.host.root / "gate"
     post = f"until [ -e {gate} ]; do sleep 0.1; done; echo over"
@@ -351,14 +351,14 @@ def test_an_operation_that_was_taken_away_is_left_at_once_and_goes_on_by_itself(
     assert (outcome.kind, after.data) == (OutcomeKind.DONE, b"over\n")
 
 
-def test_the_watch_is_asked_all_the_time_whether_to_go_on(site):
+def test_watch_is_polled(site):
     site.have("1.0")
     _, watch = site.carry_out(site.host.run("upgrade", "1.0", "2.0", post="sleep 2"))
     gaps = [later - earlier for earlier, later in zip(watch.asked, watch.asked[1:], strict=False)]
     assert max(gaps) < 0.6
 
 
-def test_a_start_that_was_tried_before_is_never_made_twice(site):
+def test_start_is_never_repeated(site):
     site.have("1.0")
     run = site.host.run("upgrade", "1.0", "2.0")
     for fresh in (False, True, True, False):
@@ -382,7 +382,7 @@ def test_each_visit_has_a_nonce_of_its_own(site, monkeypatch):
     assert len(set(nonces)) == len(nonces) == 3
 
 
-def test_a_run_waits_for_another_one_on_the_same_instance(site):
+def test_run_waits_for_other_run_of_instance(site):
     site.have("1.0")
     first, second = site.host.run("upgrade", "1.0", "2.0", post="sleep 2"), site.host.run("upgrade", "2.0", "3.0")
     watch = Watching()
@@ -397,7 +397,7 @@ def test_a_run_waits_for_another_one_on_the_same_instance(site):
 
 
 @pytest.mark.parametrize("sessions", [10, 1])
-def test_a_cancelled_operation_is_ended_and_undone(tmp_path, sessions):
+def test_cancelled_operation_is_undone(tmp_path, sessions):
     with Sshd(tmp_path / "host", extra=f"MaxSessions {sessions}") as sshd:
         site = Site(sshd)
         site.have("1.0")
@@ -412,7 +412,7 @@ def test_a_cancelled_operation_is_ended_and_undone(tmp_path, sessions):
         assert site.host.running == "1.0"
 
 
-def test_an_operation_cancelled_while_its_package_is_sent_is_ended(site):
+def test_cancel_during_upload_ends_operation(site):
     site.host.packages["2.0"] = package("2.0", size=3_000_000)
     site.have("1.0")
     with Relay(site.sshd.address, site.sshd.port, latency=0.02) as relay:
@@ -425,7 +425,7 @@ def test_an_operation_cancelled_while_its_package_is_sent_is_ended(site):
     assert (site.host.running, site.host.current) == ("1.0", "releases/1.0")
 
 
-def test_an_operation_cancelled_before_it_begins_touches_nothing(site):
+def test_cancel_before_start_touches_nothing(site):
     with Relay(site.sshd.address, site.sshd.port) as relay:
         watch = Watching()
         watch.cancel.set()
@@ -433,7 +433,7 @@ def test_an_operation_cancelled_before_it_begins_touches_nothing(site):
         assert (outcome.kind, relay.connections) == (OutcomeKind.CANCELLED, 0)
 
 
-def test_an_operation_cancelled_while_nobody_held_it_is_ended_by_the_next_one(site):
+def test_next_worker_ends_cancelled_operation(site):
     site.have("1.0")
     watch, run = Watching(), site.host.run("upgrade", "1.0", "2.0", post="sleep 30")
     thread, _ = in_thread(lambda: site.carry_out(run, watch)[0])

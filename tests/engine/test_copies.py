@@ -136,7 +136,7 @@ def note(watch) -> str:
 
 
 @pytest.mark.parametrize("network", [5], indirect=True)
-def test_a_package_crosses_the_line_to_a_jump_host_once_for_all_hosts_behind_it(network):
+def test_package_is_sent_to_jump_host_once(network):
     watches = network.deploy_all()
     size = len(network.data)
     assert size < network.crossed < 1.3 * size
@@ -154,14 +154,14 @@ def test_a_package_crosses_the_line_to_a_jump_host_once_for_all_hosts_behind_it(
     assert [(note(watch), watch.bytes_sent) for watch in watches] == [("", size)] * 5
 
 
-def test_where_nothing_is_asked_for_nothing_is_started_on_the_jump_host(network):
+def test_jump_host_starts_nothing_without_request(network):
     network.deploy(package_port=0)
     assert not network.cache.exists()
     outcome, _ = network.deploy()  # its release is there
     assert (outcome.kind, network.cache.exists()) == (OutcomeKind.DONE, False)
 
 
-def test_of_a_chain_of_jump_hosts_the_nearest_keeps_the_copy(network, tmp_path):
+def test_nearest_jump_host_keeps_copy(network, tmp_path):
     with Sshd(tmp_path / "outer") as outer:
         known = {"username": outer.username, "host_key": outer.host_key, "key": outer.client_key}
         outer_way = Endpoint(outer.address, outer.port, **known)
@@ -184,7 +184,7 @@ def test_a_host_under_sudo_fetches_as_well(tmp_path):
 
 
 @pytest.mark.parametrize("network", [2], indirect=True)
-def test_two_workers_share_the_copy_the_port_and_the_token(network):
+def test_workers_share_copy_port_and_token(network):
     """Each with a server of its own on the jump host; the first sends, the other waits for it."""
     with held(network, slow=0.3) as (first, answer), held(network) as (_, other):
         assert answer() == other() != b""
@@ -247,7 +247,7 @@ def test_a_jump_host_without_python_gives_none(tmp_path):
         assert "did not serve it: it has no python3" in told(network)
 
 
-def test_a_port_that_somebody_else_has_is_left_to_them(network):
+def test_taken_port_is_left_alone(network):
     with socket.create_server((network.jump.address, network.port), reuse_port=True):
         assert "its port" in (reason := told(network)) and "is in use" in reason
 
@@ -270,7 +270,7 @@ def disk(network):
     found.end()
 
 
-def test_a_disk_of_the_jump_host_that_is_full_or_becomes_full_is_told(network, disk):
+def test_full_disk_of_jump_host_is_reported(network, disk):
     assert disk.made, "these tests run as root, in a container that may mount"
     disk.fill(1 << 20)
     assert re.search("its disk has only . MiB left", told(network))
@@ -287,13 +287,13 @@ def test_a_disk_of_the_jump_host_that_is_full_or_becomes_full_is_told(network, d
     assert not list(network.folder.glob("*.part"))
 
 
-def test_a_read_only_disk_of_the_jump_host_is_told(network, disk):
+def test_read_only_disk_of_jump_host_is_reported(network, disk):
     disk.read_only()
     assert "read-only" in told(network)
 
 
 @pytest.mark.parametrize("damage", ["another", "short", "endless", "gone"])
-def test_what_is_fetched_is_compared_with_the_package_and_falls_back_to_the_bytes(network, damage):
+def test_wrong_fetched_package_falls_back_to_upload(network, damage):
     with held(network) as (copy, answer):
         assert answer()
         path = network.folder / network.package().sha256
@@ -305,7 +305,7 @@ def test_what_is_fetched_is_compared_with_the_package_and_falls_back_to_the_byte
         assert "not fetched from the jump host" in told(network)
 
 
-def test_a_copy_that_was_damaged_is_not_given_by_the_next_server(network):
+def test_damaged_copy_is_not_served(network):
     network.deploy()
     wait_until(lambda: not network.servers())
     (network.folder / network.copies[0]).write_bytes(b"x" * len(network.data))
@@ -313,7 +313,7 @@ def test_a_copy_that_was_damaged_is_not_given_by_the_next_server(network):
     assert note(network.deploy()[1]) == "fetched from the jump host"
 
 
-def test_a_server_that_stands_still_is_noticed_and_the_bytes_follow(network, monkeypatch):
+def test_stalled_server_falls_back_to_upload(network, monkeypatch):
     monkeypatch.setattr(copies, "STALLED", 2)
     with held(network) as (copy, answer):
         assert answer()
@@ -326,13 +326,13 @@ def test_a_server_that_stands_still_is_noticed_and_the_bytes_follow(network, mon
             os.kill(server, signal.SIGCONT)
 
 
-def test_a_package_that_is_damaged_in_the_store_is_told_as_without_a_jump_host(network):
+def test_damaged_stored_package_is_reported(network):
     outcome, _ = network.deploy(package=network.package(network.data[:-20]))
     assert outcome.kind is OutcomeKind.NOT_STARTED and "damaged" in said(outcome)
     assert not network.copies
 
 
-def test_a_server_that_dies_is_replaced_after_a_while(network, monkeypatch):
+def test_dead_server_is_replaced(network, monkeypatch):
     monkeypatch.setattr(copies, "AGAIN", 0.0)
     with held(network) as (copy, answer):
         assert answer()
@@ -344,7 +344,7 @@ def test_a_server_that_dies_is_replaced_after_a_while(network, monkeypatch):
 # --- lines that are cut, and operations that are ----------------------------------------------------------------------
 
 
-def test_a_line_that_is_cut_while_the_copy_is_made_leaves_no_half_copy(network):
+def test_cut_connection_leaves_no_partial_copy(network):
     network.line._cuts[:] = [400_000, 600_000]
     outcome, _ = network.deploy(limits=USUAL)
     assert (outcome.kind, network.hosts[0].running, network.line.cut_count) == (OutcomeKind.DONE, "2.0", 2)
@@ -352,7 +352,7 @@ def test_a_line_that_is_cut_while_the_copy_is_made_leaves_no_half_copy(network):
     wait_until(lambda: not network.servers())
 
 
-def test_a_host_that_waits_for_the_copy_is_kept_alive_and_can_be_cancelled(network, monkeypatch):
+def test_waiting_host_is_kept_alive_and_cancellable(network, monkeypatch):
     monkeypatch.setattr(copies, "ALIVE", 0.1)
     going = threading.Event()
 
@@ -403,7 +403,7 @@ def test_the_check_tries_both_ends(network, tmp_path):
         assert reason[1] is False and f"its port {network.port} is in use" in reason[2]
 
 
-def test_the_check_says_that_a_host_has_nothing_to_fetch_with_or_finds_nobody(tmp_path):
+def test_host_check_reports_failed_fetch(tmp_path):
     (tools := tmp_path / "bin").mkdir()
     for tool in (*TOOLS, "id", "df", "sh", "grep", "kill"):
         (tools / tool).symlink_to(shutil.which(tool))
@@ -417,7 +417,7 @@ def test_the_check_says_that_a_host_has_nothing_to_fetch_with_or_finds_nobody(tm
 # --- the secret -------------------------------------------------------------------------------------------------------
 
 
-def test_the_token_is_in_no_arguments_no_environment_and_nothing_that_is_kept_or_shown(network, tmp_path):
+def test_token_is_not_disclosed(network, tmp_path):
     with held(network) as (copy, answer):
         token = answer().split()[-1]
         copies._shelves[network.endpoint(0).jump] = copy._shelf
@@ -453,7 +453,7 @@ def everybody(what: str) -> dict[str, bytes]:
     return found
 
 
-def test_who_does_not_know_the_token_gets_nothing(network):
+def test_wrong_token_gets_nothing(network):
     with held(network) as (_, answer):
         line = answer()
         wrong = b" ".join([*line.split()[:3], b"0" * 64])
@@ -467,7 +467,7 @@ def test_who_does_not_know_the_token_gets_nothing(network):
 # --- the server by itself ---------------------------------------------------------------------------------------------
 
 
-def test_the_server_is_python_that_old_jump_hosts_have():
+def test_server_runs_on_old_python():
     ast.parse(SERVER.read_text(), feature_version=(3, 6))
 
 

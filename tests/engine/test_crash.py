@@ -27,25 +27,25 @@ def armed(monkeypatch):
     program.body.cache_clear()
 
 
-def test_every_point_stands_in_the_code_and_no_place_in_the_code_is_without_a_name():
+def test_failpoints_match_code():
     apps = ("deployer", "microservice", "runtime", "worker")
     code = "".join(path.read_text() for app in apps for path in (ROOT / app).rglob("*.py"))
     used = Counter(re.findall(r"\bFailpoint\.([A-Z_]+)", code))
     assert used == {point.name: 1 for point in failpoints.Failpoint}
 
 
-def test_every_point_on_a_host_stands_in_the_runner():
+def test_host_failpoints_match_runner():
     parts = "".join(path.read_text() for path in (ROOT / "deployer/engine/runner").glob("*.sh"))
     assert Counter(re.findall(r"# crash: (\w+)", parts)) == {str(point): 1 for point in failpoints.HostFailpoint}
 
 
-def test_what_is_not_armed_is_an_empty_call_and_leaves_nothing_in_a_program():
+def test_unarmed_failpoints_do_nothing():
     assert failpoints.failpoint.__name__ == "_pass"
     assert "crash" not in program.body()
 
 
 @pytest.mark.parametrize(("word", "status"), [("die", -signal.SIGKILL), ("", -signal.SIGKILL)])
-def test_an_armed_process_dies_where_its_point_lies_and_nowhere_else(tmp_path, word, status):
+def test_armed_process_dies_at_its_failpoint(tmp_path, word, status):
     code = """from deployer.engine.failpoints import Failpoint, failpoint
 failpoint(Failpoint.SENT)
 print("on")
@@ -67,7 +67,7 @@ failpoint(Failpoint.CLAIMED)
     ("point", "result"),
     [("done stop", Result.UNDONE), ("swap", Result.UNDONE), ("effect unpack", Result.CUT), ("ending", Result.DONE)],
 )
-def test_a_run_dies_at_its_point_and_whoever_comes_next_brings_it_to_its_end(armed, running, point, result):
+def test_run_that_died_at_failpoint_is_recovered(armed, running, point, result):
     (running.folder / ".deployer" / "crash").write_text(point + "\n")
     run = running.run("upgrade", "v1", "v2")
     died = running.start(run).over()
@@ -76,7 +76,7 @@ def test_a_run_dies_at_its_point_and_whoever_comes_next_brings_it_to_its_end(arm
     assert running.running == ("v2" if result is Result.DONE else "v1")
 
 
-def test_a_stage_that_a_dead_run_left_is_taken_away_by_the_next_one(running):
+def test_next_run_removes_stage_of_dead_run(running):
     left = running.folder / "releases" / ".stage-999"
     left.mkdir()
     (left / "half").write_text("of a package")
@@ -85,7 +85,7 @@ def test_a_stage_that_a_dead_run_left_is_taken_away_by_the_next_one(running):
 
 
 @pytest.mark.found("removal")
-def test_a_delete_that_was_cancelled_at_its_very_end_goes_back_whatever_dies_on_the_way(armed, running):
+def test_cancelled_delete_is_undone_after_crashes(armed, running):
     """Its last step was done, and has nothing to undo; by the journal alone it looks like one that ended well."""
     (running.folder / ".deployer" / "crash").write_text("undone stop\n")
     gate = running.root / "gate"

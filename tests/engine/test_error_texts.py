@@ -29,7 +29,7 @@ def places(text) -> set[str]:
 
 
 @pytest.mark.parametrize("code", Code)
-def test_every_code_has_a_text_a_next_step_and_a_cause(code):
+def test_every_code_has_text_hint_and_cause(code):
     text = TEXTS[f"{PREFIX}{code}"]
     assert text.says and text.hint
     assert bool(text.cause) == (code not in WITHOUT_CAUSE)
@@ -37,7 +37,7 @@ def test_every_code_has_a_text_a_next_step_and_a_cause(code):
 
 
 @pytest.mark.parametrize("error", WIRE_ERRORS)
-def test_every_connection_error_gives_what_its_text_names(error):
+def test_connection_errors_fill_their_texts(error):
     text = TEXTS[f"{PREFIX}{error.code}"]
     assert places(text.says) | places(text.hint) <= set(error.required)
 
@@ -51,12 +51,12 @@ def raised_reasons() -> set[str]:
     return {*named, *(what for _, what, _ in key_text._OTHERS)}
 
 
-def test_every_reason_has_a_text_and_every_text_is_used():
+def test_reasons_match_texts():
     used = raised_reasons() | set(step_reasons.REASONS) | {"with_output", "several", "host_given_away"}
     assert {f"reason.{name}" for name in used} == {code for code in TEXTS if code.startswith("reason.")}
 
 
-def test_every_reason_of_the_runner_is_in_the_table():
+def test_runner_reasons_match_table():
     """With as many values as the table names, and nothing in the table that no script sends."""
     scripts = "\n".join(path.read_text() for path in (ENGINE / "runner").glob("*.sh"))
     sent: dict[str, set[int]] = {}
@@ -75,14 +75,14 @@ def test_every_reason_of_the_runner_is_in_the_table():
 
 
 @pytest.mark.parametrize("name", step_reasons.REASONS)
-def test_a_reason_of_the_runner_gives_what_its_text_names(name):
+def test_runner_reasons_fill_their_texts(name):
     names = step_reasons.REASONS[name]
     assert places(TEXTS[f"reason.{name}"].says) <= set(names)
     message = step_reasons.parse(step_reasons.VALUE.join((name, *names)))
     assert message == Message(f"reason.{name}", {each: each for each in names})
 
 
-def test_every_list_of_algorithms_and_every_remedy_has_a_text():
+def test_algorithm_lists_and_remedies_have_texts():
     assert {f"gap.{name}" for name in algorithms.OPTIONS} == {code for code in TEXTS if code.startswith("gap.")}
     code = "".join(path.read_text() for path in (ENGINE / "ssh").glob("*.py")) + (ENGINE / "errors.py").read_text()
     named = {code.removeprefix("remedy.") for code in TEXTS if code.startswith("remedy.")}
@@ -129,7 +129,7 @@ def outcomes() -> list[Outcome]:
     return [outcome for outcome in decided if outcome is not None]
 
 
-def test_every_decision_has_a_text_a_next_step_and_no_place_left_open():
+def test_decisions_fill_their_texts():
     """A parameter that is missing would show as {name}."""
     for outcome in outcomes():
         if outcome.message is None:
@@ -141,6 +141,6 @@ def test_every_decision_has_a_text_a_next_step_and_no_place_left_open():
         )
 
 
-def test_the_log_names_code_and_parameters_without_texts():
+def test_log_names_code_and_parameters():
     lost = errors.ConnectionLost(where="h:22", reason=Message("reason.silent", {"seconds": 20}))
     assert str(lost) == plain(lost.message) == "connection_lost (where=h:22, reason=silent (seconds=20))"

@@ -45,7 +45,7 @@ def forced(request, tmp_path):
 
 
 @pytest.mark.parametrize("sudo", [False, True], ids=["as itself", "sudo"])
-def test_an_operation_is_told_at_the_first_answer(forced, monkeypatch, sudo):
+def test_operation_reports_forced_command_at_once(forced, monkeypatch, sudo):
     host, name = forced
     monkeypatch.setattr(deadlines, "FIRST", 2.0)  # for what waits for input and does not end
     site, watch = Site(host), Watching()
@@ -77,7 +77,7 @@ def test_the_check_says_what_ran_instead(forced):
         assert {"a greeting": "Welcome to", "a menu": "no such choice"}[name] in said(found)
 
 
-def test_force_command_in_the_servers_own_settings_is_told_too(tmp_path):
+def test_reports_force_command_in_sshd_config(tmp_path):
     with Sshd(tmp_path / "host", extra="ForceCommand echo maintenance, come back later") as host:
         site = Site(host)
         outcome, _ = site.carry_out(site.host.run("install", None, "1.0"), patience=60)
@@ -85,7 +85,7 @@ def test_force_command_in_the_servers_own_settings_is_told_too(tmp_path):
         assert logins(host) == 1
 
 
-def test_an_account_that_is_locked_up_while_a_run_goes_on_is_asked_a_few_times_only(tmp_path):
+def test_account_locked_during_run_is_retried_a_few_times(tmp_path):
     """What was begun may be under way, so nothing is concluded before patience is over; but not 200 log-ins."""
     with Sshd(tmp_path / "host") as host:
         site = Site(host)
@@ -96,7 +96,7 @@ def test_an_account_that_is_locked_up_while_a_run_goes_on_is_asked_a_few_times_o
         assert logins(host) < 10
 
 
-def test_a_forced_command_that_passes_ours_on_is_no_hindrance(tmp_path):
+def test_forced_command_may_run_original_command(tmp_path):
     with Sshd(tmp_path / "host") as host:
         keys = host.folder / "authorized_keys"
         keys.write_text(f'command="echo hello >&2; exec sh -c \\"$SSH_ORIGINAL_COMMAND\\"" {keys.read_text()}')

@@ -14,14 +14,14 @@ def test_a_line_becomes_an_event():
     assert (end.result, end.output_size, end.detail, end.position) == (Result.FAILED, 12, "not undone: pre", None)
 
 
-def test_a_beginning_says_how_much_was_printed_by_then_or_nothing():
+def test_parses_printed_bytes_of_started_event():
     begun = parse(b"3 100 started 4 stop -\tv1 runs\t\t1234")
     assert (begun.printed, begun.old_state, begun.detail) == (1234, "v1 runs", "")
     for detail in (b"", b"-1", b"1x", "١".encode(), b"9" * 40):
         assert parse(b"3 100 undoing 4 stop -\t\t\t" + detail).printed is None
 
 
-def test_lines_are_put_together_from_pieces_and_foreign_ones_are_noise():
+def test_reader_joins_pieces_and_keeps_noise():
     reader = JournalReader("abc")
     data = b"Welcome!\n@abc " + LINE + b"\n@abd " + LINE + b"\n@abc nonsense\n"
     events = [event for byte in data for event in reader.feed(bytes([byte]))]
@@ -45,13 +45,13 @@ def test_nothing_that_is_no_event_passes():
         assert parse(bad) is None, bad
 
 
-def test_texts_are_clipped_and_without_control_characters():
+def test_texts_are_clipped_and_cleaned():
     event = parse(b"1 1 done 0 a -\t\x1b[31mold\x00\xff\t" + b"n" * 5000 + b"\td")
     assert event.old_state == "[31mold \ufffd"
     assert len(event.new_state) == 500
 
 
-def test_a_line_without_end_is_forgotten_and_the_next_one_read():
+def test_endless_line_is_skipped():
     reader = JournalReader("n")
     for _ in range(100):
         assert reader.feed(b"x" * 10_000) == []
@@ -68,7 +68,7 @@ def test_no_bytes_of_a_host_break_the_reader(pieces):
 
 
 @given(st.text(max_size=40))
-def test_whatever_a_state_says_the_event_stays_one(text):
+def test_state_cannot_split_event(text):
     line = f"1 1 done 0 a -\t{text}".encode() + b"\tn\td"
     if b"\t" not in text.encode() and b"\n" not in text.encode():
         assert parse(line) is not None

@@ -49,13 +49,13 @@ def kind(decision: Decision) -> OutcomeKind | None:
 FRESH, TAKEN_OVER = RunState(safe=True), RunState(safe=False)
 
 
-def test_a_run_that_nobody_tried_is_started_and_any_other_attached_to():
+def test_new_run_starts_and_others_attach():
     assert (FRESH.next_mode, TAKEN_OVER.next_mode) == (START, ATTACH)
 
 
 @pytest.mark.parametrize("result", [Result.DONE, Result.UNDONE, Result.CANCELLED, Result.FAILED])
 @pytest.mark.parametrize("mode", [START, ATTACH])
-def test_an_end_is_the_outcome_whoever_hears_it_and_however_the_line_ends(result, mode):
+def test_end_event_decides_outcome(result, mode):
     for rest in ({"answer": 0}, {"error": LOST}, {}):
         decision = go(TAKEN_OVER, AttemptResult(mode, end=end(result), events=True, **rest))
         assert kind(decision) == OutcomeKind(result.value)
@@ -85,7 +85,7 @@ def test_a_failure_names_step_reason_and_output(detail, text):
     assert said(go(FRESH, result).outcome) == text
 
 
-def test_the_step_that_failed_is_named_with_its_words_and_what_is_left():
+def test_failed_step_is_named_with_its_output():
     failed = JournalEvent(4, 1.0, Kind.FAILED, position=6, step="start", exit_status=3, detail="port in use")
     result = AttemptResult(
         START, answer=0, end=end(Result.FAILED, reason=reason("not_undone", steps="link")), failed=failed, events=True
@@ -95,12 +95,12 @@ def test_the_step_that_failed_is_named_with_its_words_and_what_is_left():
     assert "port in use" in said(outcome) and "Not undone: link." in said(outcome)
 
 
-def test_a_run_that_died_between_two_steps_says_so():
+def test_run_that_died_between_steps_is_reported():
     outcome = go(TAKEN_OVER, AttemptResult(ATTACH, answer=0, end=end(Result.UNDONE), events=True)).outcome
     assert outcome.kind is OutcomeKind.UNDONE and "died" in said(outcome)
 
 
-def test_output_that_is_missing_is_fetched_but_not_for_ever():
+def test_missing_output_is_fetched_a_few_times():
     missing = AttemptResult(ATTACH, answer=0, end=end(Result.DONE, 100), events=True, output_missing=True)
     assert go(FRESH, missing).mode is ATTACH
     assert kind(go(FRESH, *[missing] * 5)) is OutcomeKind.DONE
@@ -108,18 +108,18 @@ def test_output_that_is_missing_is_fetched_but_not_for_ever():
     assert go(FRESH, *[coming] * 50).mode is ATTACH
 
 
-def test_a_start_whose_line_broke_is_attached_to_and_never_started_again_unasked():
+def test_broken_start_is_attached_to():
     assert go(FRESH, AttemptResult(START, error=LOST)).mode is ATTACH
     assert go(FRESH, AttemptResult(START, error=LOST), AttemptResult(ATTACH, error=AWAY, sent=False)).mode is ATTACH
     assert go(FRESH, AttemptResult(START, error=LOST, sent=False)).mode is START
     assert go(FRESH, AttemptResult(START, error=LOST), AttemptResult(ATTACH, answer=Answer.NO_RUN)).mode is START
 
 
-def test_a_start_that_finds_its_run_there_attaches_to_it():
+def test_start_of_existing_run_attaches():
     assert go(FRESH, AttemptResult(START, answer=Answer.EXISTS)).mode is ATTACH
 
 
-def test_a_run_that_the_host_had_begun_and_no_longer_knows_is_not_begun_again():
+def test_begun_run_that_is_gone_is_not_restarted():
     begun = AttemptResult(START, error=LOST, events=True)
     assert kind(go(FRESH, begun, AttemptResult(ATTACH, answer=Answer.NO_RUN))) is OutcomeKind.UNKNOWN
     assert (
@@ -128,12 +128,12 @@ def test_a_run_that_the_host_had_begun_and_no_longer_knows_is_not_begun_again():
 
 
 @pytest.mark.parametrize("state", [FRESH, TAKEN_OVER])
-def test_a_lower_fence_ends_it_as_lost_and_tells_the_hosts_own(state):
+def test_lower_fence_is_lost(state):
     decision = go(state, AttemptResult(state.next_mode, answer=Answer.LOWER_FENCE, about="12"))
     assert decision.outcome.kind is OutcomeKind.LOST and decision.outcome.message.params == {"fence": "12"}
 
 
-def test_a_busy_host_is_waited_for_and_then_left_with_nothing_changed():
+def test_busy_host_is_retried_then_left():
     busy = AttemptResult(START, answer=Answer.BUSY)
     assert (go(FRESH, busy).mode, go(FRESH, busy).pause > 0) == (START, True)
     decision = go(FRESH, busy, away=61)
@@ -142,7 +142,7 @@ def test_a_busy_host_is_waited_for_and_then_left_with_nothing_changed():
 
 
 @pytest.mark.parametrize("answer", [Answer.CANNOT_WRITE, Answer.NO_TOOL, Answer.UNSETTLED])
-def test_a_host_that_cannot_begin_says_why_and_nothing_was_changed(answer):
+def test_refusing_host_changes_nothing(answer):
     decision = go(FRESH, AttemptResult(START, answer=answer, about="flock"))
     assert kind(decision) is OutcomeKind.NOT_STARTED
     text = said(decision.outcome)
@@ -152,7 +152,7 @@ def test_a_host_that_cannot_begin_says_why_and_nothing_was_changed(answer):
     assert kind(go(TAKEN_OVER, later, away=61)) is OutcomeKind.UNKNOWN
 
 
-def test_a_host_that_was_never_reached_is_left_after_a_few_tries_with_nothing_changed():
+def test_unreachable_host_is_left_after_retries():
     away = AttemptResult(START, error=AWAY, sent=False)
     assert go(FRESH, away, away=5).mode is START
     assert kind(go(FRESH, away, away=11)) is OutcomeKind.NOT_STARTED
@@ -167,12 +167,12 @@ def test_tries_are_made_after_growing_pauses():
 
 
 @pytest.mark.parametrize("error", [NO_KEY, AuthRefused(where="a", username="b", reason="c")])
-def test_what_time_does_not_heal_is_not_tried_again(error):
+def test_permanent_errors_are_not_retried(error):
     assert kind(go(FRESH, AttemptResult(START, error=error, sent=False))) is OutcomeKind.NOT_STARTED
     assert kind(go(TAKEN_OVER, AttemptResult(ATTACH, error=error, sent=False))) is OutcomeKind.UNKNOWN
 
 
-def test_a_package_that_was_cut_is_sent_again_a_few_times():
+def test_cut_package_is_resent_a_few_times():
     cut = AttemptResult(START, answer=0, end=end(Result.CUT), events=True)
     assert go(FRESH, cut).mode is START
     decision = go(FRESH, *[cut] * MAX_CUTS)
@@ -181,7 +181,7 @@ def test_a_package_that_was_cut_is_sent_again_a_few_times():
     assert kind(decision) is OutcomeKind.NOT_STARTED and "damaged" in said(decision.outcome)
 
 
-def test_a_cancelled_run_is_left_and_attached_to_and_is_not_begun():
+def test_cancelled_run_is_not_begun():
     cancelled = RunState(safe=True, cancelled=True)
     assert go(cancelled, AttemptResult(START, left=True, events=True)).mode is ATTACH
     gone = AttemptResult(ATTACH, answer=Answer.NO_RUN)
@@ -193,14 +193,14 @@ def test_a_cancelled_run_is_left_and_attached_to_and_is_not_begun():
     assert kind(go(cancelled, AttemptResult(START, answer=Answer.BUSY), away=61)) is OutcomeKind.CANCELLED
 
 
-def test_a_program_that_sudo_or_the_shell_did_not_run_is_told_with_its_words():
+def test_refused_program_quotes_host():
     decision = go(RunState(safe=True, sudo=True), AttemptResult(START, answer=1, noise="sudo: a password is required"))
     assert kind(decision) is OutcomeKind.NOT_STARTED and "NOPASSWD" in said(decision.outcome)
     decision = go(FRESH, AttemptResult(START, answer=127, noise="sh: not found"))
     assert kind(decision) is OutcomeKind.NOT_STARTED and "127" in said(decision.outcome)
 
 
-def test_a_program_that_was_killed_is_asked_after():
+def test_killed_program_is_attached_to():
     assert go(FRESH, AttemptResult(START, answer=137)).mode is ATTACH
     assert go(FRESH, AttemptResult(START, answer=1, events=True)).mode is ATTACH
     assert (
@@ -210,7 +210,7 @@ def test_a_program_that_was_killed_is_asked_after():
 
 
 @pytest.mark.found("ssh")
-def test_an_answer_that_is_not_our_programs_is_told_at_once_and_believed_in_nothing():
+def test_foreign_answer_is_not_believed():
     """A forced command may end with any status: 0, or those of our own answers."""
     for answer in [*Answer, 1, 2, 127]:
         decision = go(FRESH, AttemptResult(START, answer=answer, signed=False, noise="Welcome"))
@@ -223,7 +223,7 @@ def test_an_answer_that_is_not_our_programs_is_told_at_once_and_believed_in_noth
 
 
 @pytest.mark.found("ssh")
-def test_a_host_without_a_common_algorithm_is_not_tried_again():
+def test_missing_algorithm_is_not_retried():
     error = NoCommonAlgorithm(where="a", gaps="no cipher", remedy="Let it allow y.")
     decision = go(FRESH, AttemptResult(START, error=error, sent=False))
     assert kind(decision) is OutcomeKind.NOT_STARTED
@@ -252,7 +252,7 @@ def attempts(draw):
 
 
 @given(st.lists(attempts(), max_size=30), st.booleans(), st.sampled_from([0.0, 5.0, 30.0, 70.0]))
-def test_whatever_a_host_says_a_run_that_may_have_begun_is_never_started_nor_called_untouched(told, fresh, away):
+def test_possibly_begun_run_is_never_restarted(told, fresh, away):
     """The only licence to start again is the host's own: that there is no such run, or that it was cut."""
     state, mode, may_have_begun = RunState(safe=fresh), START if fresh else ATTACH, not fresh
     for one in told:

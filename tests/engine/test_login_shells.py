@@ -51,7 +51,7 @@ STEPS = {"post": "echo from post; echo err >&2", "steps": [{"name": "own", "befo
 EXPECTED = b"".join(b"%d\n" % n for n in range(1, 2001)) + b"from post\nerr\n"
 
 
-def test_a_greeting_is_no_output_and_moves_no_steps_place(shell):
+def test_greeting_is_not_output(shell):
     site = shell(TALK)
     outcome, watch = site.carry_out(site.host.run("install", None, "1.0", **STEPS))
     assert outcome.kind is OutcomeKind.DONE
@@ -61,7 +61,7 @@ def test_a_greeting_is_no_output_and_moves_no_steps_place(shell):
 
 
 @pytest.mark.parametrize("greeting", ["seq 1 20000", TALK, "printf '@n1 output'"], ids=["long", "no end", "a mark"])
-def test_after_a_cut_output_goes_on_where_it_was_whatever_the_shell_says(shell, greeting):
+def test_output_continues_after_cut_despite_greeting(shell, greeting):
     site = shell(greeting)
     run = site.host.run("install", None, "1.0", **STEPS | {"post": f"seq 5000 6000; {wait_for(site)}; seq 6001 7000"})
     with Relay(site.sshd.address, site.sshd.port) as relay:
@@ -93,7 +93,7 @@ def test_the_mark_is_found_wherever_it_was_cut():
         assert shown.noise == b"hello @n1 outpu "
 
 
-def test_the_host_check_warns_of_a_shell_that_talks(shell):
+def test_host_check_warns_of_printing_shell(shell):
     site = shell(f"seq 1 30000; {TALK}")
     found = probe(site.endpoint(), str(site.sshd.root), False)
     assert found.ready, found
@@ -102,7 +102,7 @@ def test_the_host_check_warns_of_a_shell_that_talks(shell):
     assert "Last login: Monday" in warning
 
 
-def test_a_shell_that_says_nothing_is_not_warned_of(sshd):
+def test_host_check_accepts_silent_shell(sshd):
     assert not probe(Site(sshd).endpoint(), str(sshd.root), False).warnings
 
 
@@ -117,7 +117,7 @@ def test_a_slow_login_shell_is_waited_for(shell, seconds):
 SLOW = replace(QUICK, silence=20)
 
 
-def test_what_is_waited_for_grows_until_it_is_enough_and_no_further(shell, monkeypatch):
+def test_shell_timeout_grows_as_needed(shell, monkeypatch):
     monkeypatch.setattr(deadlines, "FIRST", 1.0)
     site = shell("sleep 5")
     run = site.host.run("install", None, "1.0")
@@ -133,7 +133,7 @@ def test_what_is_waited_for_grows_until_it_is_enough_and_no_further(shell, monke
     assert 4 < deadlines.needed(site.endpoint().where) <= 40
 
 
-def test_the_limits_are_bounded_and_come_down_again():
+def test_shell_timeout_is_bounded_and_shrinks():
     where = "pace.test:22"
     for _ in range(20):
         deadlines.gave_up(where, deadlines.patience(where))
@@ -148,7 +148,7 @@ def test_the_limits_are_bounded_and_come_down_again():
     deadlines._needed.clear()
 
 
-def test_a_check_of_a_slow_shell_says_so_and_the_next_one_waits_for_it(shell):
+def test_host_check_reports_slow_shell(shell):
     site = shell("sleep 6")
     began = time.monotonic()
     found = probe(site.endpoint(), str(site.sshd.root), False, deadline=4)
@@ -172,7 +172,7 @@ EXPIRED = "echo 'WARNING: Your password has expired.'; echo 'Password change req
         ("echo 'See 404 Not Found'; exit 1", Code.NOT_RUN, "Something else ran in place of the program"),
     ],
 )
-def test_what_the_host_itself_says_in_the_programs_place_is_what_people_read(shell, start_up, code, words):
+def test_error_quotes_host_output(shell, start_up, code, words):
     site = shell(start_up)
     outcome, watch = site.carry_out(site.host.run("install", None, "1.0"))
     assert (outcome.kind, outcome.code) == (OutcomeKind.NOT_STARTED, code)
@@ -182,7 +182,7 @@ def test_what_the_host_itself_says_in_the_programs_place_is_what_people_read(she
         assert found.reachable and not found.ready and words in said(found) and next_step(found)
 
 
-def test_what_a_host_says_while_it_refuses_is_told_in_our_words(tmp_path):
+def test_known_refusal_has_own_text(tmp_path):
     """As where PAM ends the log-in of an expired account: its sentence comes in the banner, and no more is said."""
     banner = tmp_path / "banner"
     banner.write_text("Your account has expired; please contact your system administrator.\n")
@@ -193,7 +193,7 @@ def test_what_a_host_says_while_it_refuses_is_told_in_our_words(tmp_path):
     assert "account on the host has expired" in said(outcome)
 
 
-def test_a_greeting_is_no_part_of_the_name_of_another_host(shell):
+def test_other_hosts_name_excludes_greeting(shell):
     site = shell("echo Welcome to the gate")
     site.host.base.mkdir(exist_ok=True)
     (site.host.base / ".deployer-host").write_text("7-100 web1\n")

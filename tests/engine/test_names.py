@@ -48,13 +48,13 @@ def test_a_name_is_looked_up_at_each_connection(sshds, leads):
         connect(endpoint, QUICK)  # nobody listens on the first one's port there
 
 
-def test_of_several_addresses_the_first_that_answers_is_taken(sshds, leads):
+def test_connects_to_first_address_that_answers(sshds, leads):
     (host,) = sshds(1)
     leads["web.lab"] = ["127.0.0.66", host.address]
     assert fetch_host_key("web.lab", host.port, 5) == host.host_key
 
 
-def test_a_name_that_nobody_knows_and_servers_that_do_not_answer_are_told_apart(leads):
+def test_distinguishes_unknown_name_from_silent_server(leads):
     for error, words in (
         (socket.gaierror(socket.EAI_NONAME, "x"), "unknown_name"),
         (socket.gaierror(socket.EAI_AGAIN, "x"), "no_name_server"),
@@ -65,7 +65,7 @@ def test_a_name_that_nobody_knows_and_servers_that_do_not_answer_are_told_apart(
             dial(Endpoint("web.lab", 22), 5)
 
 
-def test_looking_a_name_up_ends_with_the_time_of_a_connection(leads):
+def test_name_lookup_has_connect_timeout(leads):
     over = threading.Event()
     leads["web.lab"] = over
     begun = time.monotonic()

@@ -58,7 +58,7 @@ def test_commands_are_told_what_they_act_on():
     assert acts["stop"] == ("old", "old") and acts["start"] == ("new", "new") and acts["migrate"] == ("new", "old")
 
 
-def test_without_a_stop_command_the_old_version_is_started_once_current_is_back():
+def test_undo_without_stop_command_starts_old_version():
     atom = plan(ServiceSpec("shop", start="restart", check="look"), TARGET, "upgrade", "v1", "v2", sha256=SHA)
     undo = {step.name: (step.undo, step.undo_check, step.undo_timeout) for step in atom.steps}
     assert undo["link"] == ("restart", "look", 60)
@@ -82,7 +82,7 @@ def test_what_makes_no_plan_is_refused(arguments):
         plan(FULL, TARGET, *arguments, sha256=SHA)
 
 
-def test_a_package_without_a_hash_and_a_path_that_is_not_absolute_are_refused():
+def test_rejects_missing_hash_and_relative_path():
     with pytest.raises(ValueError, match="sha256"):
         plan(FULL, TARGET, "upgrade", "v1", "v2")
     with pytest.raises(ValueError, match="absolute"):

@@ -24,7 +24,7 @@ def endpoint_of(host, **other) -> Endpoint:
     return Endpoint(**known | {"host_key": host.host_key, "key": host.client_key} | other)
 
 
-def test_a_host_that_is_ready_is_found_ready_and_unchanged(sshd):
+def test_ready_host_is_unchanged(sshd):
     found = probe(endpoint_of(sshd), str(sshd.root / "not" / "there yet"), False)
     assert (found.ready, said(found), found.tools_missing) == (True, "", [])
     assert found.reachable and found.trusted and found.authenticated and found.base_path_writable
@@ -34,7 +34,7 @@ def test_a_host_that_is_ready_is_found_ready_and_unchanged(sshd):
     assert found.facts()["ready"] is True
 
 
-def test_a_base_path_that_cannot_be_made_is_named(sshd):
+def test_names_unwritable_base_path(sshd):
     (sshd.root / "file").write_text("in the way")
     found = probe(endpoint_of(sshd), str(sshd.root / "file" / "below"), False)
     assert (found.ready, found.base_path_writable) == (False, False)
@@ -48,7 +48,7 @@ def test_a_hostile_base_path_is_only_a_path(sshd):
     assert not canary.exists()
 
 
-def test_a_host_that_nobody_trusts_shows_its_key_and_stays_untrusted(sshd):
+def test_untrusted_host_shows_its_key(sshd):
     found = probe(endpoint_of(sshd, host_key=""), str(sshd.root), False)
     assert (found.reachable, found.trusted, found.authenticated, found.ready) == (True, False, False, False)
     assert found.offered_key == sshd.host_key
@@ -56,14 +56,14 @@ def test_a_host_that_nobody_trusts_shows_its_key_and_stays_untrusted(sshd):
 
 
 @pytest.mark.parametrize("kind", ["ed25519", "rsa"])
-def test_a_host_with_another_key_than_the_pinned_one_is_told_with_both(sshd, tmp_path, kind):
+def test_changed_key_shows_both_fingerprints(sshd, tmp_path, kind):
     subprocess.run(["ssh-keygen", "-q", "-t", kind, "-N", "", "-f", tmp_path / "other"], check=True)
     found = probe(endpoint_of(sshd, host_key=(tmp_path / "other.pub").read_text()), str(sshd.root), False)
     assert (found.reachable, found.trusted, found.offered_key) == (True, False, sshd.host_key)
     assert "another host key" in said(found)
 
 
-def test_a_refused_log_in_is_told_apart_from_a_host_that_is_not_there(sshd, tmp_path):
+def test_distinguishes_refused_login_from_unreachable(sshd, tmp_path):
     subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", tmp_path / "other"], check=True)
     found = probe(endpoint_of(sshd, key=(tmp_path / "other").read_text()), str(sshd.root), False)
     assert (found.reachable, found.trusted, found.authenticated) == (True, True, False)
@@ -74,7 +74,7 @@ def test_a_refused_log_in_is_told_apart_from_a_host_that_is_not_there(sshd, tmp_
 
 
 @pytest.mark.parametrize("frozen_after", [0.0, 0.6])
-def test_a_host_that_does_not_answer_is_a_finding_within_the_deadline(sshd, frozen_after):
+def test_silent_host_is_found_within_deadline(sshd, frozen_after):
     with Relay(sshd.address, sshd.port, latency=0.1) as relay:
         if frozen_after:
             threading.Timer(frozen_after, relay.frozen.set).start()
@@ -101,7 +101,7 @@ def test_sudo_that_works_and_sudo_that_does_not(sshd, tmp_path):
         assert (found.sudo_works, found.ready, found.base_path_writable) == (works, works, True if works else None)
 
 
-def test_a_missing_tool_and_a_small_disk_and_ended_sessions_are_put_in_words():
+def test_finding_describes_problems():
     told = [
         ("uid", "1000"),
         ("user", "deploy"),
@@ -118,7 +118,7 @@ def test_a_missing_tool_and_a_small_disk_and_ended_sessions_are_put_in_words():
     assert any("linger" in each for each in warnings(found)) and any("1 MiB" in each for each in warnings(found))
 
 
-def test_the_check_looks_for_every_tool_that_the_program_on_the_host_needs():
+def test_host_check_covers_runner_tools():
     needed = re.search(r"_need_tools\(\) \{\nfor _each in ([^;]*);", program.body()).group(1).split()
     assert set(needed) <= set(probing.TOOLS)
 

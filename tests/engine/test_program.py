@@ -22,14 +22,14 @@ ATOM = Atom(
 )
 
 
-def test_the_command_is_one_line_any_login_shell_takes():
+def test_command_is_one_line_for_any_login_shell():
     plain = program.command(123, sudo=False)
     assert plain == "exec sh -c 'PROGRAM=$(dd bs=123 count=1 iflag=fullblock 2>&-); eval \"$PROGRAM\"'"
     assert program.command(9, sudo=True).startswith("exec sudo -n sh -c 'PROGRAM=$(dd bs=9 ")
     assert "\n" not in plain and "!" not in plain and plain.count("'") == 2
 
 
-def test_a_start_is_one_line_of_this_call_then_the_atom_then_the_body():
+def test_start_program_layout():
     text = program.start(Run(7, 3, ATOM, "abc"), now=12.345).decode()
     first, rest = text.split("\n", 1)
     assert first == "_MODE=start _NONCE=abc _OP=7 _FENCE=3 _NOW=1234 _DIR='/srv/it'\\''s/shop' _FROM=0"
@@ -64,7 +64,7 @@ def test_a_start_is_one_line_of_this_call_then_the_atom_then_the_body():
     ]
 
 
-def test_attaching_carries_no_command_and_no_environment():
+def test_attach_program_omits_commands_and_environment():
     text = program.attach(Run(7, 4, ATOM, "abc"), 5, 600, cancel=True, now=1).decode()
     first = "_MODE=attach _NONCE=abc _OP=7 _FENCE=4 _NOW=100 _DIR='/srv/it'\\''s/shop' _SEEN=5 _FROM=600 _CANCEL=1\n"
     assert text == first + program.body()
@@ -83,14 +83,14 @@ def test_every_shell_understands_the_body(shell):
     assert (done.returncode, done.stderr) == (0, b"")
 
 
-def test_every_name_of_the_body_starts_with_an_underscore():
+def test_runner_names_start_with_underscore():
     names = [line.split("(")[0] for line in program.body().splitlines() if line.endswith("() {")]
     assert names and all(name.startswith("_") for name in names)
     assert len(names) == len(set(names))
 
 
 @given(st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"])))
-def test_a_quoted_value_is_one_word_that_means_itself(value):
+def test_quote_round_trip(value):
     done = subprocess.run(["dash", "-c", f"printf %s {quote(value)}"], capture_output=True)
     assert done.stdout == value.encode()
 

@@ -26,7 +26,7 @@ def names(call, kind) -> list[str]:
     return [event.step for event in call.events if event.kind is kind]
 
 
-def test_install_upgrade_revert_and_delete_end_well_under_every_shell(any_host):
+def test_actions_succeed_under_every_shell(any_host):
     host = any_host
     first = host.carry_out("install", None, "v1", **full(host))
     assert (first.answer, first.end.result) == (0, Result.DONE)
@@ -68,7 +68,7 @@ def test_adopting_looks_and_touches_nothing(host):
     assert not host.current
 
 
-def test_a_release_is_exactly_what_the_package_holds(running):
+def test_release_matches_package(running):
     release = running.folder / "releases" / "v1"
     assert sorted(path.name for path in release.iterdir()) == ["noise", "version"]
     assert (release / "version").stat().st_mode & 0o777 == 0o755
@@ -95,7 +95,7 @@ UNDONE = {
 
 
 @pytest.mark.parametrize("step", BROKEN)
-def test_a_failed_upgrade_leaves_the_old_tree_and_is_undone_in_reverse(running, step):
+def test_failed_upgrade_is_undone_in_reverse(running, step):
     before = running.tree()
     environment = {"LOG": str(running.log), "STATE": str(running.root / "running")}
     call = running.carry_out("upgrade", "v1", "v2", **{**full(running), "environment": environment, **BROKEN[step]})
@@ -107,14 +107,14 @@ def test_a_failed_upgrade_leaves_the_old_tree_and_is_undone_in_reverse(running, 
     assert (running.folder / "releases/v2/version").read_text() == "v2", "the release is kept for a second try"
 
 
-def test_the_reason_of_a_failure_is_told_with_the_last_words(running):
+def test_failure_reason_has_last_output(running):
     call = running.carry_out("upgrade", "v1", "v2", **full(running, post="echo all good; echo $TAG no >&2; exit 7"))
     failed = next(event for event in call.events if event.kind is Kind.FAILED)
     assert (failed.step, failed.exit_status, said(failed)) == ("post", 7, "exit status 7: blue no")
     assert b"all good\nblue no\n" in call.output
 
 
-def test_the_journal_says_how_much_was_printed_before_each_step_and_before_each_undo(running):
+def test_journal_has_printed_bytes_of_each_step(running):
     commands = {"pre": "echo one", "pre_undo": "echo five", "start": "echo two; false", "stop": "echo three; exit 0"}
     call = running.carry_out("upgrade", "v1", "v2", **commands)
     assert call.end.result is Result.UNDONE
@@ -136,7 +136,7 @@ def test_a_second_try_needs_no_byte(running):
 
 
 @pytest.mark.parametrize("step", ["link", "unpack", "unlink", "remove"])
-def test_a_failure_of_the_runners_own_steps_is_undone_as_well(running, step):
+def test_failed_runner_step_is_undone(running, step):
     before = running.tree()
     if step == "link":
         # mv refuses: what is to be replaced has become a folder at the last moment
@@ -173,7 +173,7 @@ def test_a_failure_of_the_runners_own_steps_is_undone_as_well(running, step):
     assert running.running == "v1"
 
 
-def test_a_package_with_another_hash_is_refused_and_nothing_touched(running):
+def test_package_with_other_hash_is_refused(running):
     call = running.start(running.run("upgrade", "v1", "v2"), running.package("v9")).over()
     failed = next(event for event in call.events if event.kind is Kind.FAILED)
     assert hashlib.sha256(running.package("v9")).hexdigest() in said(failed)
@@ -182,7 +182,7 @@ def test_a_package_with_another_hash_is_refused_and_nothing_touched(running):
     assert running.logged == []
 
 
-def test_a_failed_undo_is_named_and_the_others_go_on(running):
+def test_failed_undo_does_not_stop_others(running):
     call = running.carry_out(
         "upgrade",
         "v1",
@@ -205,7 +205,7 @@ def test_a_failed_undo_is_named_and_the_others_go_on(running):
     assert running.running == "v1"
 
 
-def test_a_step_whose_effect_is_there_after_all_counts_as_done(running):
+def test_failed_step_with_effect_is_done(running):
     flag = running.root / "flag"
     there = {"name": "flag", "before": "link", "run": f"touch {flag}; exit 5", "check": f"test -e {flag}"}
     call = running.carry_out("upgrade", "v1", "v2", steps=[there])
@@ -214,26 +214,26 @@ def test_a_step_whose_effect_is_there_after_all_counts_as_done(running):
     assert (done.exit_status, said(done)) == (5, "exit status 5, but its check passes")
 
 
-def test_a_step_that_says_it_succeeded_must_pass_its_check(running):
+def test_successful_step_must_pass_check(running):
     liar = {"name": "liar", "before": "link", "run": "true", "check": "false"}
     call = running.carry_out("upgrade", "v1", "v2", steps=[liar])
     assert call.end.result is Result.UNDONE
     assert names(call, Kind.FAILED) == ["liar"]
 
 
-def test_a_service_without_a_stop_command_is_started_again_by_the_undo(host):
+def test_undo_starts_service_without_stop_command(host):
     only = {"stop": "", "start": f"cp $RELEASE/version {host.root}/running"}
     assert host.carry_out("install", None, "v1", **only).end.result is Result.DONE
     assert host.carry_out("upgrade", "v1", "v2", **only, post="false").end.result is Result.UNDONE
     assert host.running == "v1"
 
 
-def test_a_stop_that_finds_nothing_running_is_done(running):
+def test_stop_of_stopped_service_is_done(running):
     (running.root / "running").unlink()
     assert running.carry_out("upgrade", "v1", "v2").end.result is Result.DONE
 
 
-def test_old_releases_are_pruned_and_come_back_with_an_undo(running):
+def test_pruned_releases_return_with_undo(running):
     for old, new in (("v1", "v2"), ("v2", "v3")):
         assert running.carry_out("upgrade", old, new, keep_releases=2).end.result is Result.DONE
     releases = running.folder / "releases"
@@ -243,7 +243,7 @@ def test_old_releases_are_pruned_and_come_back_with_an_undo(running):
     assert sorted(path.name for path in releases.iterdir()) == ["v2", "v3"], "both ends of an operation stay"
 
 
-def test_the_check_must_pass_as_often_in_a_row_as_the_limits_say(running):
+def test_check_must_pass_repeatedly(running):
     flapping = f"n=$(cat {running.root}/n); echo $((n + 1)) >{running.root}/n; test $n != 1"
     (running.root / "n").write_text("0\n")
     quiet = {"stop": "true", "start": "true"}

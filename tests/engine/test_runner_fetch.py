@@ -93,7 +93,7 @@ def served(tmp_path):
 
 @pytest.mark.parametrize("shell", SHELLS)
 @pytest.mark.parametrize("tool", ["curl", "wget", "nc"])
-def test_a_package_is_fetched_with_what_the_host_has(tmp_path, served, shell, tool):
+def test_fetches_package_with_available_tool(tmp_path, served, shell, tool):
     host = Host(tmp_path, shell)
     host.packages["v1"] = served[1]
     path = only(host, shutil.which(tool)) if tool != "nc" else only(host)
@@ -123,20 +123,20 @@ def falls_back(host: Host, line: bytes, data: bytes, **options) -> str:
     return said(upload_of(call))
 
 
-def test_a_host_without_any_tool_asks_for_the_bytes(host, served):
+def test_host_without_tool_asks_for_package(host, served):
     assert "neither curl nor GNU wget nor nc" in falls_back(host, *served, PATH=only(host))
 
 
-def test_where_nobody_answers_the_host_asks_for_the_bytes(any_host, served):
+def test_silent_jump_host_makes_host_ask_for_package(any_host, served):
     line = f"fetch 127.0.0.1 {free_port()} {'0' * 64}\n".encode()
     assert "curl ended with exit status 7" in falls_back(any_host, line, served[1])
 
 
-def test_a_copy_that_is_not_there_makes_the_host_ask_for_the_bytes(any_host, served):
+def test_missing_copy_makes_host_ask_for_package(any_host, served):
     assert "curl ended with exit status 22" in falls_back(any_host, served[0], package("v1", files="another"))
 
 
-def test_signs_of_life_are_waited_through_and_a_refusal_is_kept(any_host, served):
+def test_waits_through_keepalives_and_keeps_refusal(any_host, served):
     any_host.packages["v1"] = served[1]
     call = start(any_host, b"wait\nwait\nbytes no room\n", served[1])
     assert (call.end.result, any_host.running) == (Result.DONE, "v1")
@@ -144,13 +144,13 @@ def test_signs_of_life_are_waited_through_and_a_refusal_is_kept(any_host, served
 
 
 @pytest.mark.parametrize("line", [b"", b"fetch", b"wait\n", b"bytes gone\n"])
-def test_whoever_leaves_while_the_host_waits_leaves_a_run_that_is_cut(any_host, served, line):
+def test_lost_worker_while_host_waits_cuts_run(any_host, served, line):
     any_host.packages["v1"] = served[1]
     assert start(any_host, line).end.result is Result.CUT
     assert start(any_host, *served).end.result is Result.DONE
 
 
-def test_what_answers_without_end_is_cut_off_and_fills_no_disk(host):
+def test_endless_answer_is_cut_off(host):
     data = package("v1")
     with socket.create_server(("127.0.0.1", 0)) as endless:
 
@@ -175,7 +175,7 @@ def armed(monkeypatch):
     program.body.cache_clear()
 
 
-def test_a_run_that_dies_when_the_package_is_fetched_is_cut_and_leaves_nothing(armed, running, served):
+def test_run_that_dies_after_fetch_is_cut(armed, running, served):
     running.packages["v2"] = served[1]
     (running.folder / ".deployer" / "crash").write_text("fetched\n")
     run = running.run("upgrade", "v1", "v2")
@@ -185,7 +185,7 @@ def test_a_run_that_dies_when_the_package_is_fetched_is_cut_and_leaves_nothing(a
     assert not list(running.folder.glob("releases/.stage-*"))
 
 
-def test_a_program_without_a_jump_host_that_keeps_copies_has_not_a_word_of_it(host):
+def test_program_without_jump_cache_omits_fetch(host):
     run = host.run("install", None, "v1")
     usual = program.start(run, now=1.0)
     assert b"curl" not in usual and b"_FETCHING=" not in usual

@@ -57,7 +57,7 @@ def refused(host, action="upgrade", old="v1", new="v2", **spec) -> str:
         ("pre", "while"),
     ],
 )
-def test_a_command_that_no_shell_can_read_is_told(running, field, command):
+def test_unreadable_command_fails_prepare(running, field, command):
     spec = {field: command} | ({"post": "true"} if field == "post_undo" else {})
     said = refused(running, **spec)
     assert said.startswith("unpack: ") and field.removesuffix("_undo") in said and "the shell cannot read" in said, said
@@ -117,11 +117,11 @@ def test_a_program_that_is_not_there_is_told(running, field, command, missing):
         "echo \\",
     ],
 )
-def test_a_command_that_works_is_not_refused_for_its_looks(running, command):
+def test_working_command_passes_prepare(running, command):
     assert running.carry_out("upgrade", "v1", "v2", post=command, pre=command).end.result == "done"
 
 
-def test_a_program_that_a_step_before_the_stop_makes_is_there_in_time(running):
+def test_program_made_by_hook_passes_prepare(running):
     """`npm ci`, a virtual environment: what a command of the service makes is not known before it has run."""
     spec = {"pre": "mkdir bin && cp version bin/made && chmod +x bin/made; printf '#!/bin/sh\\n' >bin/made"}
     assert running.carry_out("upgrade", "v1", "v2", post="bin/made", **spec).end.result == "done"
@@ -133,7 +133,7 @@ def test_a_program_that_a_step_before_the_stop_makes_is_there_in_time(running):
     assert (running.running, running.logged) == ("v2", [])
 
 
-def test_a_program_that_may_not_be_executed_is_told(running):
+def test_non_executable_program_is_reported(running):
     (running.folder / "releases" / "v1" / "serve").chmod(0o644)
     assert running.carry_out("upgrade", "v1", "v2").end.result == "done"
     running.log.unlink()
@@ -151,12 +151,12 @@ def test_a_program_that_may_not_be_executed_is_told(running):
         ("#!/bin/sh\r\necho\r\n", "its lines end in CR LF"),
     ],
 )
-def test_a_script_whose_interpreter_is_not_there_is_told(running, script, said):
+def test_missing_interpreter_is_reported(running, script, said):
     running.packages["v2"] = package("v2", serve=script)
     assert said in refused(running, start="./serve")
 
 
-def test_a_script_with_a_sound_first_line_and_a_binary_are_taken(running):
+def test_valid_script_and_binary_are_accepted(running):
     running.packages["v2"] = package("v2", serve="#!/usr/bin/env -S sh -e\necho\n", other="#!/bin/sh -e\necho\n")
     assert running.carry_out("upgrade", "v1", "v2", post="./other --x", pre="./serve").end.result == "done"
 
@@ -165,7 +165,7 @@ def test_a_script_with_a_sound_first_line_and_a_binary_are_taken(running):
 
 
 @pytest.mark.parametrize("action", ["upgrade", "delete"])
-def test_a_current_that_is_a_folder_of_its_own_is_told(running, action):
+def test_current_folder_fails_prepare(running, action):
     (running.folder / "current").unlink()
     (running.folder / "current").mkdir()
     (running.folder / "current" / "mine").write_text("precious")
@@ -173,7 +173,7 @@ def test_a_current_that_is_a_folder_of_its_own_is_told(running, action):
     assert said.startswith("prepare: ") and "not a link to a release" in said
 
 
-def test_an_install_beside_a_current_of_its_own_is_told(tmp_path):
+def test_install_beside_foreign_current_fails_prepare(tmp_path):
     host = Host(tmp_path)
     (host.folder / "current").mkdir(parents=True)
     call = host.carry_out("install", None, "v1")
@@ -181,7 +181,7 @@ def test_an_install_beside_a_current_of_its_own_is_told(tmp_path):
     assert host.logged == []
 
 
-def test_a_revert_to_a_release_that_was_emptied_takes_the_package_again(running):
+def test_emptied_release_is_sent_again(running):
     assert running.carry_out("upgrade", "v1", "v2").end.result == "done"
     subprocess.run(["find", running.folder / "releases" / "v1", "-mindepth", "1", "-delete"], check=True)
     call = running.carry_out("revert", "v2", "v1")
@@ -190,14 +190,14 @@ def test_a_revert_to_a_release_that_was_emptied_takes_the_package_again(running)
     assert not list((running.folder / "releases" / "v1").glob(".stage*"))
 
 
-def test_an_old_release_that_is_gone_hinders_nothing_and_is_told(running):
+def test_missing_old_release_is_a_remark(running):
     subprocess.run(["rm", "-rf", running.folder / "releases" / "v1"], check=True)
     call = running.carry_out("upgrade", "v1", "v2")
     assert call.end.result == "done"
     assert "releases/v1 is gone" in said(call.until(Kind.DONE, "prepare"))
 
 
-def test_a_port_that_is_taken_is_told_with_an_install(tmp_path):
+def test_taken_port_is_a_remark(tmp_path):
     host = Host(tmp_path)
     with socket.create_server(("127.0.0.1", 0)) as other:
         host.port = other.getsockname()[1]
@@ -209,7 +209,7 @@ def test_a_port_that_is_taken_is_told_with_an_install(tmp_path):
 
 @needs_root
 @pytest.mark.parametrize("what", ["order", "trash"])
-def test_files_of_another_user_that_the_end_needs_are_told(running, what):
+def test_files_of_other_user_fail_prepare(running, what):
     """As after the host's user was changed."""
     trash = running.folder / ".deployer" / "trash"
     trash.mkdir(exist_ok=True)
@@ -226,7 +226,7 @@ def test_files_of_another_user_that_the_end_needs_are_told(running, what):
 
 
 @needs_root
-def test_a_link_of_another_user_under_a_sticky_bit_is_told(running):
+def test_foreign_link_in_sticky_folder_fails_prepare(running):
     with users.made(("other",)) as (user,):
         subprocess.run(["chown", "-R", f"{user}:{user}", running.root], check=True)
         subprocess.run(["chown", "-h", "root:root", running.folder / "current"], check=True)
@@ -240,7 +240,7 @@ def test_a_link_of_another_user_under_a_sticky_bit_is_told(running):
 
 
 @needs_root
-def test_a_shared_folder_that_cannot_be_written_is_told_and_hinders_nothing(running):
+def test_unwritable_shared_folder_is_a_remark(running):
     """Somebody may have given it to the user that the service runs as."""
     with users.made(("other",)) as (user,):
         subprocess.run(["chown", "-R", f"{user}:{user}", running.root], check=True)
@@ -275,7 +275,7 @@ def small(running):
 
 @pytest.mark.parametrize("running", ["dash"], indirect=True)
 @pytest.mark.parametrize("lacks", ["blocks", "inodes"])
-def test_however_little_room_there_is_a_run_ends_well_or_is_told_before_the_stop(small, lacks):
+def test_full_disk_fails_before_stop(small, lacks):
     """From nothing to what is enough, step by step: no amount lets the service stop and fail then."""
     assert small.carry_out("upgrade", "v1", "v2").end.result == "done"
     assert small.carry_out("revert", "v2", "v1").end.result == "done"
@@ -306,7 +306,7 @@ def _fill(rest, lacks: str, free: int) -> None:
         (rest / str(number)).touch()
 
 
-def test_room_that_is_there_at_prepare_is_there_at_the_end(small):
+def test_reserved_space_lasts_to_the_end(small):
     """Between prepare and the stop the disk fills up: by the service, by a log, by a neighbour."""
     files = f"i=0; while true >{small.base}/rest$i; do i=$((i + 1)); done 2>/dev/null"
     fill = f"{files}\ncat /dev/zero >{small.base}/rest0 2>/dev/null; true"
@@ -317,7 +317,7 @@ def test_room_that_is_there_at_prepare_is_there_at_the_end(small):
     assert not list((small.folder / ".deployer").glob("current.*"))
 
 
-def test_whoever_takes_a_dead_run_up_gives_its_room_back_first(running):
+def test_recovery_frees_reserved_space(running):
     """It died with the room still kept, and what undoes its steps finds a full disk otherwise."""
     kept = running.root / "kept"
     room = f"cat {running.folder}/.deployer/runs/*/reserve | wc -c >{kept}"
@@ -332,7 +332,7 @@ def test_whoever_takes_a_dead_run_up_gives_its_room_back_first(running):
 
 
 @pytest.mark.parametrize("running", ["dash", "bash"], indirect=True)  # busybox looks at the file's mode alone
-def test_a_disk_that_nothing_may_be_executed_on_is_told(small):
+def test_noexec_disk_fails_prepare(small):
     small.packages["v2"] = package("v2", serve="#!/bin/sh\necho\n")
     said = refused(small, start="./serve")
     assert "is not executable" in said and "noexec" in said

@@ -41,7 +41,7 @@ NASTY = [
 
 
 @pytest.mark.parametrize("shell", ["dash", "bash", "busybox"])
-def test_values_reach_the_commands_unchanged_and_are_never_run(tmp_path, shell):
+def test_values_reach_commands_unchanged(tmp_path, shell):
     host = Host(tmp_path, shell)
     canary = tmp_path / "canary"
     environment = {f"V{number}": value for number, value in enumerate(NASTY)} | {"CANARY": str(canary)}
@@ -77,7 +77,7 @@ def test_tags_hosts_and_folders_are_data(tmp_path, value):
     assert not canary.exists()
 
 
-def test_what_commands_print_cannot_pass_for_an_event(running):
+def test_output_cannot_forge_event(running):
     end = "99 1 end - - -\\tdone\\t0\\t\\n"
     forged = f"printf '@%s {end}' n1 n2 n3 n4 >&2; printf '{end}'; false"
     call = running.carry_out("upgrade", "v1", "v2", pre=forged)
@@ -85,7 +85,7 @@ def test_what_commands_print_cannot_pass_for_an_event(running):
     assert max(event.seq for event in call.events) < 99
 
 
-def test_last_words_with_tabs_and_control_characters_stay_one_event(running):
+def test_control_characters_in_output_stay_one_event(running):
     call = running.carry_out("upgrade", "v1", "v2", pre="printf 'bad\\tthing\\001\\033[31m happened'; exit 9")
     failed = next(event for event in call.events if event.kind is Kind.FAILED)
     assert said(failed) == "exit status 9: bad thing happened"
@@ -120,13 +120,13 @@ def test_commands_get_an_ordinary_shell(running):
     assert set(said[3].split()) <= {"0", "1", "2", "3"}, "the last one is ls's own"
 
 
-def test_commands_with_names_of_the_runners_own_functions_are_commands(running):
+def test_commands_may_share_names_with_runner_functions(running):
     call = running.carry_out("upgrade", "v1", "v2", pre="type start stop link event main step; true")
     assert call.end.result is Result.DONE
     assert b"function" not in call.output
 
 
-def test_a_command_with_broken_syntax_fails_like_any_other(any_host):
+def test_syntax_error_fails_step(any_host):
     assert any_host.carry_out("install", None, "v1").end.result is Result.DONE
     for broken in ("if then", "echo 'never closed", "exit 3"):
         call = any_host.carry_out("upgrade", "v1", "v2", pre=broken)
@@ -134,7 +134,7 @@ def test_a_command_with_broken_syntax_fails_like_any_other(any_host):
     assert any_host.running == "v1"
 
 
-def test_a_package_as_somebody_elses_is_unpacked_as_our_own(host):
+def test_unpacked_files_belong_to_login_user(host):
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode="w:gz") as tar:
         info = tarfile.TarInfo("./version")
@@ -180,7 +180,7 @@ UNWANTED = {
 
 
 @pytest.mark.parametrize("what", UNWANTED)
-def test_what_no_release_may_hold_fails_the_step_and_nothing_is_touched(any_host, what):
+def test_forbidden_package_content_fails_unpack(any_host, what):
     """The checker and the host's tar may disagree about a package from before packages were written anew."""
     host = any_host
     assert host.carry_out("install", None, "v1").end.result is Result.DONE
@@ -191,7 +191,7 @@ def test_what_no_release_may_hold_fails_the_step_and_nothing_is_touched(any_host
     refused(host, before, words)
 
 
-def test_a_link_that_the_check_never_saw_fails_the_step(running):
+def test_unlisted_link_fails_unpack(running):
     before = running.tree()
     running.packages["v2"] = smuggling()
     refused(running, before, "smug -> /etc")
@@ -206,7 +206,7 @@ def refused(host: Host, before: dict, words: str) -> None:
     assert [path.name for path in (host.folder / "releases").iterdir()] == ["v1"]
 
 
-def test_a_release_with_links_that_stay_inside_is_one(any_host):
+def test_accepts_links_inside_release(any_host):
     any_host.packages["v1"] = archive(
         ("a/b/c", tarfile.REGTYPE, {}),
         ("l", tarfile.SYMTYPE, {"linkname": "a"}),
@@ -223,7 +223,7 @@ def test_a_release_with_links_that_stay_inside_is_one(any_host):
     assert (release / "a/b/up").read_bytes() == (release / "hard").read_bytes() == b"v2"
 
 
-def test_special_bits_and_rights_of_others_are_not_taken_over(any_host):
+def test_special_bits_and_group_rights_are_dropped(any_host):
     """As root, GNU tar would keep them: an option that has no short form is told to it by its environment."""
     any_host.packages["v1"] = archive(
         ("suid", tarfile.REGTYPE, {"mode": 0o6755}), ("open", tarfile.REGTYPE, {"mode": 0o666})
@@ -234,7 +234,7 @@ def test_special_bits_and_rights_of_others_are_not_taken_over(any_host):
     assert [(release / name).stat().st_mode & 0o7777 for name in ("suid", "open")] == [0o755, 0o644]
 
 
-def test_a_file_with_a_set_uid_bit_fails_the_step(running):
+def test_setuid_file_fails_unpack(running):
     """Where the host's tar knows no such option, or its environment is not its own."""
     path = running.tools / "tar"
     path.write_text('#!/bin/sh\nTAR_OPTIONS= exec /usr/bin/tar --same-permissions "$@"\n')
@@ -250,7 +250,7 @@ def test_a_file_with_a_set_uid_bit_fails_the_step(running):
 
 @pytest.mark.found("packages")
 @pytest.mark.parametrize("mode", [0o700, 0o777, 0o2755, 0o500])
-def test_the_release_folders_mode_is_ours_whatever_the_package_says_of_its_root(any_host, mode):
+def test_release_folder_mode_ignores_package(any_host, mode):
     any_host.packages["v1"] = archive(("./", tarfile.DIRTYPE, {"mode": mode}))
     call = any_host.carry_out("install", None, "v1", start="true", check="", stop="true")
     assert call.end.result is Result.DONE, (call.events, call.output)
@@ -258,7 +258,7 @@ def test_the_release_folders_mode_is_ours_whatever_the_package_says_of_its_root(
 
 
 @pytest.mark.found("builds")
-def test_a_version_name_of_128_characters_is_carried_out(any_host):
+def test_accepts_version_name_of_128_characters(any_host):
     name = "a" * 100 + "+b_c." + "1" * 23
     any_host.packages[name] = archive(("a", tarfile.REGTYPE, {}))
     call = any_host.carry_out("install", None, name, start="true", check="", stop="true")
@@ -266,7 +266,7 @@ def test_a_version_name_of_128_characters_is_carried_out(any_host):
     assert (any_host.folder / "releases" / name / "a").exists()
 
 
-def test_a_folder_may_have_its_group_from_the_one_above(host):
+def test_accepts_setgid_parent_folder(host):
     """A shared folder with a set-gid bit, as teams use it."""
     (host.base / "shop").mkdir(parents=True)
     (host.base / "shop").chmod(0o2775)
@@ -275,5 +275,5 @@ def test_a_folder_may_have_its_group_from_the_one_above(host):
     assert (host.folder / "releases/v1/a").stat().st_mode & 0o2000
 
 
-def test_every_byte_of_the_text_is_ascii_or_the_administrators():
+def test_program_is_ascii_besides_commands():
     assert program.body().isascii()

@@ -10,7 +10,7 @@ def holding(host, text: str) -> list[str]:
     return [path.name for path in ours if text in path.read_text(errors="replace")]
 
 
-def test_a_runs_program_is_gone_when_the_run_has_ended(any_host):
+def test_program_is_removed_after_run(any_host):
     """It holds the service's environment. However the run ends, and whoever brings it to its end."""
     secret = {"environment": {"DB_PASSWORD": "canary-41d"}}
     any_host.carry_out("install", None, "v1", **secret)
@@ -27,7 +27,7 @@ def test_a_runs_program_is_gone_when_the_run_has_ended(any_host):
     assert not list((any_host.folder / ".deployer" / "runs").glob("*/program"))
 
 
-def test_a_program_that_was_left_behind_goes_with_the_next_run(any_host):
+def test_next_run_removes_leftover_program(any_host):
     """By a run that ended before programs were removed, or whose runner died right after its end."""
     any_host.carry_out("install", None, "v1")
     old = next((any_host.folder / ".deployer" / "runs").iterdir())
@@ -38,7 +38,7 @@ def test_a_program_that_was_left_behind_goes_with_the_next_run(any_host):
     assert (old / "journal").read_text()
 
 
-def test_a_run_that_was_cut_keeps_what_it_needs_to_be_started_again(any_host):
+def test_cut_run_keeps_its_program(any_host):
     run = any_host.run("install", None, "v1")
     assert any_host.start(run, b"").over().end.result == "cut"
     again = any_host.start(run).over()
@@ -52,7 +52,7 @@ def torn(host, run) -> None:
     journal.write_bytes(whole[: whole.rindex(b"\n", 0, -1) + 9])
 
 
-def test_an_end_that_was_lost_after_the_program_was_removed_is_written_again(any_host):
+def test_lost_end_is_rewritten_from_result(any_host):
     any_host.carry_out("install", None, "v1")
     run = any_host.run("upgrade", "v1", "v2", post="exit 1")
     assert any_host.start(run).over().end.result == "undone"
@@ -63,7 +63,7 @@ def test_an_end_that_was_lost_after_the_program_was_removed_is_written_again(any
     assert any_host.carry_out("upgrade", "v1", "v2").end.result == "done"  # nothing is in its way
 
 
-def test_where_a_program_is_gone_and_no_result_was_kept_nothing_is_concluded(any_host):
+def test_missing_program_and_result_are_unsettled(any_host):
     any_host.carry_out("install", None, "v1")
     run = any_host.run("upgrade", "v1", "v2")
     assert any_host.start(run).over().end.result == "done"

@@ -32,7 +32,7 @@ def nobody_lives(host: Host, pid: int, seconds: float = 1.5) -> None:
 
 
 @pytest.mark.parametrize("how", STUBBORN)
-def test_cancel_means_that_nothing_lives_and_everything_is_undone(running, how):
+def test_cancel_ends_processes_and_undoes(running, how):
     before = running.tree()
     undo = {"pre": "true", "pre_undo": f"echo pre_undo >>{running.log}"}
     run = running.run(
@@ -55,7 +55,7 @@ def test_cancel_means_that_nothing_lives_and_everything_is_undone(running, how):
     assert "pre_undo" in running.logged
 
 
-def test_a_cancelled_run_that_could_be_undone_ends_cancelled(running):
+def test_undone_cancel_ends_cancelled(running):
     run = running.run("upgrade", "v1", "v2", **gated(running, pre=WAIT))
     first = running.start(run)
     wait_at(running)
@@ -64,7 +64,7 @@ def test_a_cancelled_run_that_could_be_undone_ends_cancelled(running):
     assert (failed.step, said(failed)) == ("pre", "cancelled")
 
 
-def test_cancel_ends_a_start_command_that_has_not_returned(running):
+def test_cancel_ends_start_command(running):
     stuck = "printf $VERSION >$STATE; test $VERSION = v1 || { " + WAIT + "; }"
     environment = {"GATE": str(running.root / "gate"), "STATE": str(running.root / "running")}
     run = running.run("upgrade", "v1", "v2", start=stuck, environment=environment)
@@ -75,7 +75,7 @@ def test_cancel_ends_a_start_command_that_has_not_returned(running):
     assert running.running == "v1"
 
 
-def test_cancel_while_the_package_comes_leaves_nothing(running):
+def test_cancel_during_upload_leaves_nothing(running):
     run = running.run("upgrade", "v1", "v2")
     first = running.start(run, running.package("v2")[:900], close=False)
     first.until(Kind.STARTED, "upload")
@@ -83,7 +83,7 @@ def test_cancel_while_the_package_comes_leaves_nothing(running):
     assert sorted(path.name for path in (running.folder / "releases").iterdir()) == ["v1"]
 
 
-def test_cancel_of_a_run_that_is_over_changes_nothing(running):
+def test_cancel_after_end_changes_nothing(running):
     run = running.run("upgrade", "v1", "v2")
     assert running.start(run).over().end.result is Result.DONE
     assert running.attach(run, cancel=True).over().end.result is Result.DONE
@@ -139,7 +139,7 @@ def test_an_undo_that_hangs_is_ended_and_named(running):
     assert running.running == "v1"
 
 
-def test_output_is_shown_while_a_long_command_runs(running):
+def test_output_is_shown_while_command_runs(running):
     run = running.run("upgrade", "v1", "v2", **gated(running, pre=f"echo early; {WAIT}; echo late"))
     first = running.start(run)
     deadline = time.monotonic() + within(10)
@@ -153,7 +153,7 @@ def test_output_is_shown_while_a_long_command_runs(running):
 
 
 @pytest.mark.parametrize("slow", ["", "; sleep 2.5"])
-def test_output_without_end_is_cut_to_head_and_tail_on_every_reader(running, slow):
+def test_endless_output_is_cut_to_head_and_tail(running, slow):
     flood = "yes out | head -c 100000000 & yes err | head -c 100000000 >&2; wait; printf 'the last words'" + slow
     limits = {"output_head": 100_000, "output_tail": 5_000}
     run = running.run("upgrade", "v1", "v2", pre=flood, limits=limits)

@@ -69,7 +69,7 @@ def left(host: Host) -> list[str]:
 
 
 @pytest.mark.parametrize("itself", [False, True], ids=["inside", "itself"])
-def test_a_release_with_read_only_folders_is_pruned(deployed, itself):
+def test_prunes_release_with_read_only_folders(deployed, itself):
     for old, new in ((None, "v1"), ("v1", "v2")):
         assert deployed.carry_out("install" if old is None else "upgrade", old, new).end.result is Result.DONE
     close(deployed, "v1", itself)
@@ -79,7 +79,7 @@ def test_a_release_with_read_only_folders_is_pruned(deployed, itself):
 
 
 @pytest.mark.parametrize("itself", [False, True], ids=["inside", "itself"])
-def test_a_release_with_read_only_folders_is_deleted(deployed, itself):
+def test_deletes_release_with_read_only_folders(deployed, itself):
     assert deployed.carry_out("install", None, "v1").end.result is Result.DONE
     close(deployed, "v1", itself)
     ended = deployed.carry_out("delete", "v1", None)
@@ -87,7 +87,7 @@ def test_a_release_with_read_only_folders_is_deleted(deployed, itself):
     assert left(deployed) == []
 
 
-def test_a_delete_that_cannot_remove_everything_says_so_before_it_stops_anything(deployed):
+def test_delete_fails_prepare_where_files_resist(deployed):
     """A folder inside belongs to somebody else: nothing of ours can empty it."""
     assert deployed.carry_out("install", None, "v1").end.result is Result.DONE
     foreign = deployed.folder / "releases" / "v1" / "theirs"
@@ -103,7 +103,7 @@ def test_a_delete_that_cannot_remove_everything_says_so_before_it_stops_anything
     assert left(deployed) == ["v1"]
 
 
-def test_a_delete_whose_leavings_appear_only_while_it_runs_is_not_done(deployed):
+def test_delete_with_late_leftovers_fails(deployed):
     """The stop command makes what cannot be removed: the look before has not seen it."""
     assert deployed.carry_out("install", None, "v1").end.result is Result.DONE
     sign = deployed.root / "go"
@@ -132,7 +132,7 @@ def test_a_delete_whose_leavings_appear_only_while_it_runs_is_not_done(deployed)
     assert list(deployed.folder.rglob("theirs")), "it stays, and was told"
 
 
-def test_what_pruning_cannot_remove_is_told_by_that_very_operation(deployed):
+def test_pruning_reports_leftovers(deployed):
     for old, new in ((None, "v1"), ("v1", "v2")):
         assert deployed.carry_out("install" if old is None else "upgrade", old, new).end.result is Result.DONE
     foreign = deployed.folder / "releases" / "v1" / "theirs"
@@ -145,7 +145,7 @@ def test_what_pruning_cannot_remove_is_told_by_that_very_operation(deployed):
     assert deployed.running == "v3"
 
 
-def test_a_release_that_a_deleted_version_of_the_same_name_left_is_not_taken_for_the_new_one(any_host):
+def test_release_of_deleted_version_is_not_reused(any_host):
     """Instances are forgotten, versions deleted and their names given again: what a host still has may be another's."""
     any_host.carry_out("install", None, "v1")
     any_host.carry_out("upgrade", "v1", "v2")
@@ -161,7 +161,7 @@ def test_a_release_that_a_deleted_version_of_the_same_name_left_is_not_taken_for
     assert not list((any_host.folder / ".deployer").glob("sum.*"))
 
 
-def test_a_release_from_before_sums_were_kept_is_used_as_it_is(host):
+def test_release_without_sum_is_used(host):
     host.carry_out("install", None, "v1")
     host.carry_out("upgrade", "v1", "v2")
     for sums in (host.folder / ".deployer").glob("sum.*"):
@@ -170,7 +170,7 @@ def test_a_release_from_before_sums_were_kept_is_used_as_it_is(host):
     assert "have" in [event.kind for event in back.events] and back.end.result is Result.DONE
 
 
-def test_a_delete_that_died_while_it_removed_is_finished_by_whoever_comes_next(host, monkeypatch):
+def test_interrupted_removal_is_finished(host, monkeypatch):
     monkeypatch.setattr(failpoints, "ARMED", True)
     program.body.cache_clear()
     try:

@@ -118,7 +118,7 @@ def shared_by(lab: Lab) -> None:
         shutil.chown(lab.host.folder / "shared", lab.shop, lab.shop)
 
 
-def test_its_commands_run_as_the_service_user_with_its_environment_and_nothing_on_their_input(lab):
+def test_commands_run_as_service_user(lab):
     shared_by(lab)
     assert lab.host.carry_out("install", None, "v1", **lab.spec()).end.result == "done"
     done = lab.host.carry_out("upgrade", "v1", "v2", **lab.spec(pre='[ "$PWD" = "$RELEASE" ] && ' + SAY))
@@ -128,7 +128,7 @@ def test_its_commands_run_as_the_service_user_with_its_environment_and_nothing_o
     assert lab.host.current == "releases/v2"
 
 
-def test_what_was_done_is_undone_as_the_service_user(lab):
+def test_undo_runs_as_service_user(lab):
     shared_by(lab)
     lab.host.carry_out("install", None, "v1", **lab.spec())
     failed = lab.host.carry_out("upgrade", "v1", "v2", **lab.spec(post="echo no; exit 3"))
@@ -138,7 +138,7 @@ def test_what_was_done_is_undone_as_the_service_user(lab):
 
 
 @pytest.mark.parametrize("text, result", [("cancelled", "cancelled"), ("timeout", "undone")])
-def test_nothing_of_its_user_lives_after_a_cancel_or_a_limit(lab, text, result):
+def test_cancel_and_timeout_end_service_users_processes(lab, text, result):
     """Also what ignores TERM, and what went into a session of its own: the user who deploys may signal neither."""
     shared_by(lab)
     lab.host.carry_out("install", None, "v1", **lab.spec())
@@ -155,7 +155,7 @@ def test_nothing_of_its_user_lives_after_a_cancel_or_a_limit(lab, text, result):
     assert lab.host.current == "releases/v1"
 
 
-def test_the_service_itself_outlives_the_run_and_every_cleaning(lab):
+def test_service_of_other_user_survives_run(lab):
     """Also the cleaning of the very run that started it."""
     shared_by(lab)
     start = "setsid sh -c 'echo $$ >\"$SHARED/pid\"; exec sleep 1000' >/dev/null 2>&1 </dev/null &"
@@ -168,7 +168,7 @@ def test_the_service_itself_outlives_the_run_and_every_cleaning(lab):
     assert lab.of(lab.shop) == [int((lab.host.folder / "shared" / "pid").read_text())]
 
 
-def test_a_run_that_died_is_undone_by_whoever_attaches_after_its_users_processes_are_ended(lab):
+def test_attach_undoes_dead_run_of_service_user(lab):
     shared_by(lab)
     lab.host.carry_out("install", None, "v1", **lab.spec())
     run = lab.host.run("upgrade", "v1", "v2", **lab.spec(pre=LOOP, pre_undo=SAY))
@@ -182,7 +182,7 @@ def test_a_run_that_died_is_undone_by_whoever_attaches_after_its_users_processes
     assert lab.said()[-1].split()[:2] == [lab.shop, "v1"]
 
 
-def test_neither_the_environment_nor_a_command_is_in_any_argument_list(plain):
+def test_environment_and_commands_are_not_in_arguments(plain):
     shared_by(plain)
     run = plain.host.run("install", None, "v1", **plain.spec(pre="sleep 1; : argument-canary"))
     going = plain.host.start(run)
@@ -200,7 +200,7 @@ def test_neither_the_environment_nor_a_command_is_in_any_argument_list(plain):
     assert SECRET.encode() not in seen and b"argument-canary" not in seen
 
 
-def test_the_service_user_reads_no_journal_no_program_and_no_closed_release(lab):
+def test_service_user_cannot_read_run_files(lab):
     shared_by(lab)
     if lab.host.user:
         subprocess.run(["usermod", "-aG", lab.shop, lab.deploys], check=True)
@@ -229,7 +229,7 @@ def test_the_service_user_reads_no_journal_no_program_and_no_closed_release(lab)
         ({"private_releases": True}, "the releases cannot be made private"),
     ],
 )
-def test_what_hinders_is_named_before_anything_is_stopped(plain, what, words):
+def test_unusable_user_fails_prepare(plain, what, words):
     shared_by(plain)
     plain.host.carry_out("install", None, "v1", **plain.spec())
     before = plain.said()
@@ -240,7 +240,7 @@ def test_what_hinders_is_named_before_anything_is_stopped(plain, what, words):
     assert (plain.said(), plain.host.current) == (before, "releases/v1")
 
 
-def test_a_folder_that_its_user_may_not_enter_is_named(root):
+def test_names_folder_that_user_cannot_enter(root):
     root.host.folder.mkdir(parents=True)
     root.host.folder.chmod(0o700)
     refused = root.host.carry_out("install", None, "v1", **root.spec())

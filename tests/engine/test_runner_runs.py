@@ -34,7 +34,7 @@ def open_gate(host: Host) -> None:
     (host.root / "gate").touch()
 
 
-def test_a_lower_fence_is_refused_by_start_and_by_attach(running):
+def test_lower_fence_is_refused(running):
     late = running.run("upgrade", "v1", "v2")
     assert running.carry_out("upgrade", "v1", "v2").end.result is Result.DONE
     call = running.start(late).over()
@@ -52,7 +52,7 @@ def test_a_run_is_never_carried_out_twice(running):
     assert running.logged == log
 
 
-def test_what_was_never_started_is_said_to_be_no_run(running, host):
+def test_attach_to_unknown_run_answers_no_run(running, host):
     run = running.run("upgrade", "v1", "v2")
     assert running.attach(run).over().answer == Answer.NO_RUN
 
@@ -62,12 +62,12 @@ def test_a_host_that_knows_nothing_has_no_run(host):
     assert not host.folder.exists()
 
 
-def test_a_folder_that_cannot_be_made_is_an_answer_of_its_own(host):
+def test_unwritable_folder_answers_cannot_write(host):
     host.base.write_text("a file where a folder should be")
     assert host.start(host.run("install", None, "v1")).over().answer == Answer.CANNOT_WRITE
 
 
-def test_a_disk_that_can_only_be_read_is_an_answer_and_the_old_version_runs(tmp_path):
+def test_read_only_disk_answers_cannot_write(tmp_path):
     disk = SmallDisk(tmp_path / "disk")
     if not disk.made:
         pytest.skip("mounting a small file system needs root")
@@ -92,7 +92,7 @@ def test_a_missing_tool_is_named(host):
     assert (call.answer, call.about) == (Answer.NO_TOOL, "flock")
 
 
-def test_while_a_run_lives_another_operation_is_told_that_it_is_busy(running):
+def test_second_operation_answers_busy(running):
     first = running.start(running.run("upgrade", "v1", "v2", **gated(running, pre=WAIT)))
     wait_at(running)
     assert running.carry_out("upgrade", "v1", "v3").answer == Answer.BUSY
@@ -100,7 +100,7 @@ def test_while_a_run_lives_another_operation_is_told_that_it_is_busy(running):
     assert first.over().end.result is Result.DONE
 
 
-def test_of_two_starts_at_once_one_carries_it_out(running):
+def test_concurrent_starts_run_once(running):
     run = running.run("upgrade", "v1", "v2")
     calls = [running.start(Run(run.operation, run.fence, run.atom, f"n{n}")) for n in range(4)]
     answers = sorted(call.over().answer for call in calls)
@@ -108,7 +108,7 @@ def test_of_two_starts_at_once_one_carries_it_out(running):
     assert running.logged.count("v2 start") == 1
 
 
-def test_whoever_attaches_sees_the_whole_of_a_run_that_goes_on(any_host):
+def test_attach_shows_whole_run(any_host):
     host = any_host
     assert host.carry_out("install", None, "v1").end.result is Result.DONE
     noisy = {"stop": f"echo one; {WAIT}; echo two; rm {host.root}/running"}
@@ -141,7 +141,7 @@ def test_a_cut_channel_changes_nothing(running):
 
 
 @pytest.mark.parametrize("kept", [0, 1, 500, -1])
-def test_a_package_that_was_cut_short_is_no_failure_and_can_be_sent_again(running, kept):
+def test_cut_package_can_be_sent_again(running, kept):
     before = running.tree()
     run = running.run("upgrade", "v1", "v2")
     first = running.start(run, running.package("v2")[:kept]).over()
@@ -153,7 +153,7 @@ def test_a_package_that_was_cut_short_is_no_failure_and_can_be_sent_again(runnin
     assert running.running == "v2"
 
 
-def test_a_run_that_waits_for_a_package_nobody_sends_is_cut_when_somebody_attaches(running):
+def test_attach_cuts_run_that_waits_for_package(running):
     run = running.run("upgrade", "v1", "v2")
     first = running.start(run, running.package("v2")[:900], close=False)
     first.until(Kind.STARTED, "upload")
@@ -187,7 +187,7 @@ def die(call) -> None:
 
 
 @pytest.mark.parametrize("step", ["pre", "stop", "start", "check", "post"])
-def test_a_run_that_died_in_a_step_is_undone_from_its_journal(running, step):
+def test_run_that_died_in_step_is_undone(running, step):
     before = running.tree()
     run = running.run("upgrade", "v1", "v2", **held(running, step))
     first = running.start(run)
@@ -207,7 +207,7 @@ def test_a_run_that_died_in_a_step_is_undone_from_its_journal(running, step):
 
 
 @pytest.mark.parametrize("what", ["attach", "start"])
-def test_a_run_that_died_before_anything_was_touched_is_started_again(running, what):
+def test_run_that_died_before_first_step_is_restarted(running, what):
     run = running.run("upgrade", "v1", "v2")
     first = running.start(run, running.package("v2")[:900], close=False)
     first.until(Kind.STARTED, "upload")
@@ -217,7 +217,7 @@ def test_a_run_that_died_before_anything_was_touched_is_started_again(running, w
     assert running.start(again).over().end.result is Result.DONE
 
 
-def test_a_dead_run_of_another_operation_is_settled_before_a_new_one_starts(any_host):
+def test_dead_run_of_other_operation_is_settled_first(any_host):
     host = any_host
     assert host.carry_out("install", None, "v1").end.result is Result.DONE
     dead = host.run("upgrade", "v1", "v2", **held(host, "start"))
@@ -234,7 +234,7 @@ def test_a_dead_run_of_another_operation_is_settled_before_a_new_one_starts(any_
     assert not host.processes(first.process.pid)
 
 
-def test_a_run_killed_in_the_middle_of_an_undo_is_undone_by_whoever_attaches(running):
+def test_attach_finishes_interrupted_undo(running):
     before = running.tree()
     run = running.run(
         "upgrade",
@@ -257,7 +257,7 @@ def test_a_run_killed_in_the_middle_of_an_undo_is_undone_by_whoever_attaches(run
     assert running.logged.count("v1 start") == 1, "what was undone already is not undone twice"
 
 
-def test_a_run_that_died_after_its_last_step_ends_well(running):
+def test_run_that_died_after_last_step_is_done(running):
     run = running.run("upgrade", "v1", "v2")
     assert running.start(run).over().end.result is Result.DONE
     journal = running.folder / f".deployer/runs/{run.operation}/journal"
@@ -268,7 +268,7 @@ def test_a_run_that_died_after_its_last_step_ends_well(running):
     assert running.running == "v2"
 
 
-def test_two_who_attach_to_a_dead_run_undo_it_once(running):
+def test_concurrent_attaches_undo_once(running):
     run = running.run("upgrade", "v1", "v2", **held(running, "post"))
     first = running.start(run)
     wait_at(running)
@@ -291,7 +291,7 @@ def test_events_of_an_earlier_boot_name_nobody(running):
     assert running.attach(run).over().end.result is Result.UNDONE
 
 
-def test_a_program_that_was_cut_short_does_nothing(running):
+def test_truncated_program_does_nothing(running):
     run = running.run("upgrade", "v1", "v2")
     text = program.start(run)
     for size in (0, 100, len(text) // 2, len(text) - 7):
@@ -311,7 +311,7 @@ def test_many_runs_leave_only_the_newest(running):
     assert len(left) == 20 and left[-1] == 1000 and left[0] == 916
 
 
-def test_the_service_outlives_its_run_and_does_not_hold_the_lock(running):
+def test_service_does_not_hold_lock(running):
     start = f"setsid sh -c 'sleep 30' & echo $! >{running.root}/pid; printf $VERSION >{running.root}/running"
     call = running.carry_out("upgrade", "v1", "v2", start=start)
     assert call.end.result is Result.DONE
@@ -326,7 +326,7 @@ def test_the_service_outlives_its_run_and_does_not_hold_the_lock(running):
         os.kill(pid, signal.SIGKILL)
 
 
-def test_readers_of_current_never_find_it_missing(running):
+def test_current_link_is_never_missing(running):
     found, over = set(), threading.Event()
 
     def read() -> None:
@@ -344,7 +344,7 @@ def test_readers_of_current_never_find_it_missing(running):
     assert found == {"v1", "v2"}
 
 
-def test_a_run_makes_itself_a_session_where_it_has_none(running):
+def test_run_creates_session(running):
     run = running.run("upgrade", "v1", "v2", **gated(running, pre=WAIT))
     first = running.start(run, session=False)
     wait_at(running)
@@ -354,7 +354,7 @@ def test_a_run_makes_itself_a_session_where_it_has_none(running):
     assert first.over().end.result is Result.DONE
 
 
-def test_the_files_of_fences_and_of_the_order_stay_short(running):
+def test_fence_and_order_files_stay_short(running):
     fence, order = running.folder / ".deployer/fence", running.folder / ".deployer/order"
     fence.write_text("".join(f"{number % 5}\n" for number in range(600)) + "torn")
     order.write_text("v0\n" * 150 + "v1\n")
@@ -366,7 +366,7 @@ def test_the_files_of_fences_and_of_the_order_stay_short(running):
     assert running.carry_out("upgrade", "v2", "v3").answer == Answer.LOWER_FENCE
 
 
-def test_a_folder_with_another_hosts_mark_is_refused_before_anything_is_made(any_host):
+def test_folder_marked_by_other_host_is_refused(any_host):
     """One machine and folder under two names: the second one's instances would take the first one's for theirs."""
     from dataclasses import replace
 

@@ -67,7 +67,7 @@ def output(host, call):
     return host.folder / ".deployer" / "runs" / str(call) / "output"
 
 
-def test_a_service_in_the_background_writes_into_nothing_that_grows(any_host, chatty):
+def test_background_service_output_does_not_grow(any_host, chatty):
     run = any_host.run("install", None, "v1", start=chatty.start)
     call = any_host.start(run).over()
     assert call.end.result is Result.DONE
@@ -78,13 +78,13 @@ def test_a_service_in_the_background_writes_into_nothing_that_grows(any_host, ch
     assert path.stat().st_size == size
 
 
-def test_what_it_prints_while_the_run_lasts_is_shown(any_host, chatty):
+def test_service_output_is_shown_during_run(any_host, chatty):
     call = any_host.carry_out("install", None, "v1", start=chatty.start, check=f"[ -s {chatty.count} ] && sleep 0.3")
     assert call.end.result is Result.DONE and call.output.count(b"tick") > 1
 
 
 @pytest.mark.parametrize("program", ["cat", "sh"])
-def test_either_reader_may_be_killed_and_the_service_is_neither_ended_nor_held_up(any_host, chatty, program):
+def test_service_survives_killed_readers(any_host, chatty, program):
     any_host.carry_out("install", None, "v1", start=chatty.start)
     wait_until(lambda: len(readers(any_host)) == 2, 10, "two readers")
     victim = next(pid for pid in readers(any_host) if (what(pid) == "cat") == (program == "cat"))
@@ -98,21 +98,21 @@ def what(pid: int) -> str:
     return Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")[0].decode().rpartition("/")[2]
 
 
-def test_a_start_that_leaves_nothing_leaves_no_reader(any_host):
+def test_start_without_service_leaves_no_reader(any_host):
     call = any_host.carry_out("install", None, "v1")
     assert call.end.result is Result.DONE and not readers(any_host)
     again = any_host.carry_out("upgrade", "v1", "v2", start=f"echo two; printf $VERSION >{any_host.root}/running")
     assert again.end.result is Result.DONE and again.output == b"two\n" and not readers(any_host)
 
 
-def test_the_last_words_of_a_start_that_fails_are_all_there(any_host):
+def test_failed_start_keeps_its_last_output(any_host):
     call = any_host.carry_out("install", None, "v1", start="seq 1 40000; echo the cause >&2; exit 3")
     failed = next(event for event in call.events if event.kind is Kind.FAILED)
     assert (failed.exit_status, said(failed)) == (3, "exit status 3: the cause")
     assert call.output.startswith(b"".join(b"%d\n" % n for n in range(1, 40001)) + b"the cause\n")
 
 
-def test_a_service_outlives_a_runner_that_was_killed_and_the_recovery(any_host, chatty):
+def test_service_survives_killed_runner_and_recovery(any_host, chatty):
     run = any_host.run("install", None, "v1", start=chatty.start, check="sleep 100", check_timeout=200)
     call = any_host.start(run)
     call.until(Kind.STARTED, "check")
@@ -125,7 +125,7 @@ def test_a_service_outlives_a_runner_that_was_killed_and_the_recovery(any_host, 
     assert output(any_host, run.operation).stat().st_size == size
 
 
-def test_a_start_that_is_given_up_holds_no_service_up(any_host, chatty):
+def test_abandoned_start_does_not_block_service(any_host, chatty):
     run = any_host.run(
         "install", None, "v1", start=chatty.start + "; sleep 100", limits={"step_timeout": 1}, check="", stop=""
     )
@@ -141,7 +141,7 @@ assert len(LOGS) >= 3, LOGS
 
 
 @pytest.mark.parametrize("start", LOGS)
-def test_the_ways_to_a_log_of_its_own_in_the_docs_leave_no_reader(host, start, request):
+def test_documented_log_commands_leave_no_reader(host, start, request):
     """With what stands in for programs that talk to the system: systemd-cat carries a command out, logger reads."""
     tell = host.root / "log-of-its-own"
     for name, text in {

@@ -53,7 +53,7 @@ def test_the_hosts_own_words_are_understood(code, words):
 
 
 @pytest.mark.parametrize("words", ["", "Welcome to Ubuntu 24.04", "404 Not Found", "Last login: today", "no such file"])
-def test_words_that_mean_nothing_are_not_guessed_from(words):
+def test_unknown_words_have_no_meaning(words):
     assert meaning(words) is None
     decision = decide(RunState(safe=True), AttemptResult(Mode.START, answer=1, signed=False, noise=words))
     assert decision.outcome is not None and decision.outcome.code == Code.NOT_RUN
@@ -63,7 +63,7 @@ def test_every_pattern_has_an_example():
     assert set(PATTERNS) == {code for code, _ in SAID}
 
 
-def test_once_the_program_has_run_the_host_is_not_taken_for_locked():
+def test_program_output_is_not_read_as_refusal():
     result = AttemptResult(Mode.ATTACH, answer=1, signed=False, noise="This account is currently not available.")
     decision = decide(RunState(safe=False, begun=True, out_of_touch=99), result)
     assert decision.outcome is not None and decision.outcome.code == Code.NOT_RUN

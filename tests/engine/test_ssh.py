@@ -23,14 +23,14 @@ from .words import said
 # --- commands ---------------------------------------------------------------------------------------------------------
 
 
-def test_a_command_gets_its_input_and_gives_both_streams_and_its_exit_status(sshd):
+def test_command_streams_and_exit_status(sshd):
     with connect(endpoint_of(sshd)) as connection:
         channel = connection.run("cat; echo trouble >&2; exit 7")
         assert collect(channel, b"hello " * 50_000) == (b"hello " * 50_000, b"trouble\n")
         assert channel.exit_status == 7
 
 
-def test_a_command_that_a_signal_ended_has_an_exit_status(sshd):
+def test_signalled_command_has_exit_status(sshd):
     with connect(endpoint_of(sshd)) as connection:
         channel = connection.run("kill -9 $$")
         collect(channel)
@@ -38,7 +38,7 @@ def test_a_command_that_a_signal_ended_has_an_exit_status(sshd):
         assert connection.alive
 
 
-def test_several_commands_run_over_one_connection_at_once(sshd):
+def test_concurrent_commands_share_connection(sshd):
     with connect(endpoint_of(sshd)) as connection:
         slow, quick = connection.run("sleep 0.5; echo slow"), connection.run("echo quick")
         assert collect(quick)[0] == b"quick\n"
@@ -47,7 +47,7 @@ def test_several_commands_run_over_one_connection_at_once(sshd):
     assert len(sshd.log().split("Accepted publickey")) == 2
 
 
-def test_waiting_for_a_command_that_says_nothing_ends_in_time(sshd):
+def test_silent_command_times_out(sshd):
     with connect(endpoint_of(sshd)) as connection:
         channel = connection.run("sleep 20")
         start = time.monotonic()
@@ -57,7 +57,7 @@ def test_waiting_for_a_command_that_says_nothing_ends_in_time(sshd):
         assert channel.exit_status is None
 
 
-def test_200_megabytes_on_both_streams_at_once_neither_block_nor_fill_memory(sshd):
+def test_large_output_uses_bounded_memory(sshd):
     command = "head -c 100000000 /dev/zero & head -c 100000000 /dev/zero >&2; wait"
     with connect(endpoint_of(sshd)) as connection:
         channel = connection.run(command)
@@ -75,7 +75,7 @@ def resident() -> int:
         return int(file.read().split()[1]) * os.sysconf("SC_PAGESIZE")
 
 
-def test_output_that_nobody_reads_yet_is_all_there_later_and_the_exit_status_with_it(sshd):
+def test_unread_output_is_kept(sshd):
     with connect(endpoint_of(sshd)) as connection:
         channel = connection.run("head -c 6000000 /dev/zero; head -c 3000000 /dev/zero >&2; exit 3")
         time.sleep(0.7)
@@ -85,7 +85,7 @@ def test_output_that_nobody_reads_yet_is_all_there_later_and_the_exit_status_wit
         assert before < 1_000_000_000
 
 
-def test_input_stops_where_the_command_does_not_read_and_ends_where_it_has_ended(sshd):
+def test_input_follows_command(sshd):
     with connect(endpoint_of(sshd)) as connection:
         channel = connection.run("sleep 1; exit 4")
         sent = 0
@@ -96,7 +96,7 @@ def test_input_stops_where_the_command_does_not_read_and_ends_where_it_has_ended
         assert sent < 4_000_000
 
 
-def test_new_session_keys_in_the_middle_of_a_transfer_change_nothing(sshd, monkeypatch):
+def test_rekey_during_transfer_is_harmless(sshd, monkeypatch):
     monkeypatch.setattr(ssh.transport.BoundedPacketizer, "REKEY_BYTES", 1 << 21)
     data = os.urandom(5_000_000)
     with connect(endpoint_of(sshd)) as connection:
@@ -117,7 +117,7 @@ def plain_messages(sent: bytes) -> list[int]:
     return types
 
 
-def test_a_host_with_another_key_than_the_pinned_one_gets_nothing_after_the_key_exchange(sshd, tmp_path):
+def test_host_with_changed_key_gets_nothing(sshd, tmp_path):
     other = make_key(tmp_path / "other", "ed25519")[1].rsplit(" ", 1)[0]
     with Relay(sshd.address, sshd.port) as relay:
         endpoint = endpoint_of(sshd, address=relay.address, port=relay.port, host_key=other)
@@ -131,21 +131,21 @@ def test_a_host_with_another_key_than_the_pinned_one_gets_nothing_after_the_key_
     assert sshd.username + " from" not in sshd.log()
 
 
-def test_a_host_that_no_longer_has_a_key_of_the_pinned_type_is_not_trusted(sshd, tmp_path):
+def test_missing_pinned_key_type_is_not_trusted(sshd, tmp_path):
     other = make_key(tmp_path / "other", "rsa")[1].rsplit(" ", 1)[0]
     with pytest.raises(KeyChanged, match="another_key_type"):
         connect(endpoint_of(sshd, host_key=other))
 
 
 @pytest.mark.parametrize("host_key", ["", "ssh-ed25519", "ssh-ed25519 !!!", "ssh-rsa AAAAC3NzaC1lZDI1NTE5AAAAIA=="])
-def test_a_host_without_a_pinned_key_is_not_even_connected_to(sshd, host_key):
+def test_host_without_pinned_key_is_not_connected_to(sshd, host_key):
     with Relay(sshd.address, sshd.port) as relay:
         with pytest.raises(NotTrusted):
             connect(endpoint_of(sshd, address=relay.address, port=relay.port, host_key=host_key))
         assert relay.connections == 0
 
 
-def test_of_a_host_with_several_keys_the_pinned_one_is_asked_for(tmp_path):
+def test_asks_for_pinned_key_type(tmp_path):
     _, public = make_key(tmp_path / "second", "rsa")
     with Sshd(tmp_path / "host", extra=f"HostKey {tmp_path / 'second'}") as host:
         for host_key in (host.host_key, public):
@@ -153,12 +153,12 @@ def test_of_a_host_with_several_keys_the_pinned_one_is_asked_for(tmp_path):
                 assert collect(connection.run("echo in"))[0] == b"in\n"
 
 
-def test_the_host_key_is_fetched_for_a_person_to_compare_and_nothing_is_sent_after_it(sshd):
+def test_fetching_host_key_sends_nothing_else(sshd):
     with Relay(sshd.address, sshd.port) as relay:
         assert fetch_host_key(relay.address, relay.port, 5) == sshd.host_key
         assert plain_messages(relay.first_bytes) == [20, 30]
 
 
-def test_a_fingerprint_looks_as_ssh_keygen_prints_it(sshd):
+def test_fingerprint_matches_ssh_keygen(sshd):
     printed = subprocess.run(["ssh-keygen", "-lf", sshd.folder / "host_key.pub"], capture_output=True, text=True)
     assert fingerprint(sshd.host_key) in printed.stdout.split()

@@ -62,7 +62,7 @@ def pin_of(name: str, keys, host) -> str:
 
 
 @pytest.mark.parametrize(("what", "name"), EACH, ids=lambda each: each)
-def test_a_server_that_has_one_algorithm_only_is_spoken_to_or_told_with_both_offers(tmp_path, keys, what, name):
+def test_server_with_one_algorithm(tmp_path, keys, what, name):
     """Modern ones at once; old ones where the host's row says so; and the others never, as just that."""
     modern, legacy = (getattr(offer, LISTS[what]) for offer in (algorithms.ours(False), algorithms.ours(True)))
     with Sshd(tmp_path / "host", extra=only(what, name, keys)) as host:
@@ -84,7 +84,7 @@ def test_a_server_that_has_one_algorithm_only_is_spoken_to_or_told_with_both_off
             assert ("legacy_algorithms" in next_step(caught.value)) == (not allowed and name in legacy)
 
 
-def test_every_algorithm_that_paramiko_knows_is_offered_and_the_old_ones_last():
+def test_offers_every_algorithm_with_legacy_last():
     theirs = paramiko.Transport
     ours, modern = algorithms.ours(True), algorithms.ours(False)
     assert set(theirs._kex_info) <= set(ours.kex) and set(theirs._cipher_info) == set(ours.ciphers)
@@ -96,7 +96,7 @@ def test_every_algorithm_that_paramiko_knows_is_offered_and_the_old_ones_last():
         assert not [name for name in new if name.endswith(("sha1", "-cbc", "md5", "sha1-96", "ssh-rsa", "md5-96"))]
 
 
-def test_all_lists_without_anything_in_common_are_named_at_once(tmp_path):
+def test_names_every_list_without_common_algorithm(tmp_path):
     kex, cipher, mac = "sntrup761x25519-sha512@openssh.com", "chacha20-poly1305@openssh.com", "umac-64@openssh.com"
     odd = f"KexAlgorithms {kex}\nCiphers {cipher}\nMACs {mac}"
     with Sshd(tmp_path / "host", extra=odd) as host, pytest.raises(NoCommonAlgorithm) as caught:
@@ -107,14 +107,14 @@ def test_all_lists_without_anything_in_common_are_named_at_once(tmp_path):
         assert option in next_step(caught.value)
 
 
-def test_a_mac_is_not_missed_where_the_cipher_is_one_itself(tmp_path):
+def test_aead_cipher_needs_no_common_mac(tmp_path):
     odd = "Ciphers aes256-gcm@openssh.com\nMACs umac-128-etm@openssh.com"
     with Sshd(tmp_path / "host", extra=odd) as host, connect(endpoint_of(host)) as connection:
         assert collect(connection.run("cat"), b"x" * 100_000)[0] == b"x" * 100_000
 
 
 @pytest.mark.parametrize("pinned", ["rsa", "ed25519"])
-def test_a_host_with_ssh_rsa_alone_is_no_changed_key_whatever_is_pinned(tmp_path, keys, pinned):
+def test_ssh_rsa_only_host_is_not_a_changed_key(tmp_path, keys, pinned):
     with Sshd(tmp_path / "host", extra=only("key-sig", "ssh-rsa", keys)) as host:
         public = keys["rsa"].with_suffix(".pub").read_text() if pinned == "rsa" else host.host_key
         with pytest.raises(NoCommonAlgorithm, match="ssh-rsa") as caught:
@@ -127,7 +127,7 @@ def test_a_host_with_ssh_rsa_alone_is_no_changed_key_whatever_is_pinned(tmp_path
         assert fetch_host_key(host.address, host.port, 5, legacy=True).split()[0] == "ssh-rsa"
 
 
-def test_of_a_host_with_keys_of_every_type_the_pinned_one_is_asked_for_also_with_legacy(tmp_path, keys):
+def test_asks_for_pinned_key_type_with_legacy(tmp_path, keys):
     lines = "\n".join(["HostKeyAlgorithms +ssh-rsa", *(f"HostKey {path}" for path in keys.values())])
     with Sshd(tmp_path / "host", extra=lines) as host:
         for public in [host.host_key, *(path.with_suffix(".pub").read_text() for path in keys.values())]:
@@ -136,13 +136,13 @@ def test_of_a_host_with_keys_of_every_type_the_pinned_one_is_asked_for_also_with
                     assert connection.legacy_in_use == []
 
 
-def test_another_key_is_a_changed_key_also_on_a_legacy_host(tmp_path, keys):
+def test_detects_changed_key_on_legacy_host(tmp_path, keys):
     other = make_key(tmp_path / "other", "rsa")[1]
     with Sshd(tmp_path / "host", extra=only("key-sig", "ssh-rsa", keys)) as host, pytest.raises(KeyChanged):
         connect(endpoint_of(host, host_key=other, legacy=True))
 
 
-def test_the_host_check_tells_it_and_recommends_what_the_row_must_say(tmp_path, keys):
+def test_host_check_recommends_legacy_algorithms(tmp_path, keys):
     with Sshd(tmp_path / "host", extra=only("mac", "hmac-sha1", keys)) as host:
         found = probe(endpoint_of(host), str(host.root), False)
         assert (found.ready, found.reachable, found.legacy_needed, found.offered_key) == (False, True, True, "")
@@ -158,7 +158,7 @@ def test_the_host_check_tells_it_and_recommends_what_the_row_must_say(tmp_path, 
         assert any("turn legacy_algorithms off" in each for each in warnings(found))
 
 
-def test_an_operation_is_told_with_what_to_change_after_one_try(tmp_path, keys):
+def test_operation_names_missing_algorithms_after_one_try(tmp_path, keys):
     with Sshd(tmp_path / "host", extra=only("kex", "diffie-hellman-group14-sha1", keys)) as host:
         site = Site(host)
         outcome, _ = site.carry_out(site.host.run("install", None, "1.0"))
@@ -173,7 +173,7 @@ def test_an_operation_is_told_with_what_to_change_after_one_try(tmp_path, keys):
         assert outcome.kind is OutcomeKind.DONE
 
 
-def test_an_rsa_key_is_proved_with_sha_1_where_that_alone_is_taken_and_the_row_says_so(tmp_path):
+def test_sha1_login_needs_legacy_algorithms(tmp_path):
     """OpenSSH 9.2 says that it takes everything, and refuses: nobody can tell that from a key that is not known."""
     private, public = make_key(tmp_path / "mine", "rsa")
     with Sshd(tmp_path / "host", extra="PubkeyAcceptedAlgorithms ssh-rsa") as host:
@@ -198,7 +198,7 @@ def test_an_rsa_key_is_proved_with_sha_1_where_that_alone_is_taken_and_the_row_s
         ("lzma", True, False),
     ],
 )
-def test_compression_is_spoken_where_a_server_insists(tmp_path, compression, legacy, common):
+def test_connects_to_server_that_requires_compression(tmp_path, compression, legacy, common):
     private, _ = make_key(tmp_path / "mine", "ed25519")
     with Odd(compression=(compression,)) as server:
         endpoint = server.endpoint(key=private, legacy=legacy)
@@ -211,7 +211,7 @@ def test_compression_is_spoken_where_a_server_insists(tmp_path, compression, leg
         assert compression in said(caught.value) and "none" in said(caught.value)
 
 
-def test_a_few_compressed_bytes_cannot_become_any_number():
+def test_decompression_is_bounded():
     assert BoundedDecompressor()(zlib.compress(b"x" * 1000)) == b"x" * 1000
     with pytest.raises(paramiko.SSHException, match="too large"):
         BoundedDecompressor()(zlib.compress(bytes(10 * MAX_PACKET)))
@@ -219,7 +219,7 @@ def test_a_few_compressed_bytes_cannot_become_any_number():
         BoundedDecompressor()(b"no zlib at all")
 
 
-def test_the_hybrid_key_exchange_comes_first_where_a_server_has_it(tmp_path):
+def test_prefers_hybrid_key_exchange(tmp_path):
     private, _ = make_key(tmp_path / "mine", "ed25519")
     if "mlkem768x25519-sha256" not in algorithms.ours(False).kex:
         pytest.skip("this build of cryptography has no ML-KEM")
@@ -229,7 +229,7 @@ def test_the_hybrid_key_exchange_comes_first_where_a_server_has_it(tmp_path):
         assert collect(connection.run("any"))[0] == b"z" * 50_000
 
 
-def test_a_server_that_says_nothing_of_signatures_is_tried_with_the_old_one_where_its_row_says_so(tmp_path):
+def test_legacy_host_without_signature_list_gets_ssh_rsa(tmp_path):
     """OpenSSH before 7.2: it takes `ssh-rsa` and does not say so."""
     private, _ = make_key(tmp_path / "mine", "rsa")
     with Odd(logins=("ssh-rsa",), says=False) as server:
@@ -241,7 +241,7 @@ def test_a_server_that_says_nothing_of_signatures_is_tried_with_the_old_one_wher
 
 
 @pytest.mark.parametrize(("credential", "taken"), [("rsa", "ssh-rsa"), ("ed25519", "rsa-sha2-512")])
-def test_signatures_that_are_not_taken_are_told_apart_from_a_key_that_is_not_known(tmp_path, credential, taken):
+def test_distinguishes_refused_signature_from_unknown_key(tmp_path, credential, taken):
     private, _ = make_key(tmp_path / "mine", credential)
     with Odd(logins=(taken,)) as server:
         with pytest.raises(NoCommonAlgorithm, match=r"gap\.logins") as caught:
@@ -253,7 +253,7 @@ def test_signatures_that_are_not_taken_are_told_apart_from_a_key_that_is_not_kno
                 assert collect(connection.run("any"))[0] == b"z" * 50_000
 
 
-def test_a_server_of_the_first_version_is_told_as_that():
+def test_names_server_of_ssh_version_1():
     with socket.create_server(("127.0.0.1", 0)) as listener:
 
         def serve():
@@ -271,7 +271,7 @@ def test_a_server_of_the_first_version_is_told_as_that():
         assert not caught.value.passing
 
 
-def test_names_that_are_no_algorithms_are_not_repeated():
+def test_error_omits_invalid_algorithm_names():
     """What a server says goes into errors, logs and pages."""
     sides, kinds = ("client", "server"), ("encrypt", "mac", "compress")
     lists = {f"{side}_{what}_algo_list": ["none"] for side in sides for what in kinds}

@@ -25,7 +25,7 @@ from .words import said
 # --- jump hosts -------------------------------------------------------------------------------------------------------
 
 
-def test_a_host_behind_a_jump_host_is_reached_through_it(sshds):
+def test_reaches_host_through_jump_host(sshds):
     jump, host = sshds(2)
     with connect(endpoint_of(host, jump=endpoint_of(jump))) as connection:
         data = os.urandom(1_000_000)
@@ -33,7 +33,7 @@ def test_a_host_behind_a_jump_host_is_reached_through_it(sshds):
     assert fetch_host_key(host.address, host.port, 5, jump=endpoint_of(jump)) == host.host_key
 
 
-def test_a_jump_host_with_another_key_gets_nothing_and_the_host_behind_it_neither(sshds, tmp_path):
+def test_jump_host_with_changed_key_gets_nothing(sshds, tmp_path):
     jump, host = sshds(2)
     other = make_key(tmp_path / "other", "ed25519")[1]
     with Relay(host.address, host.port) as relay:
@@ -42,7 +42,7 @@ def test_a_jump_host_with_another_key_gets_nothing_and_the_host_behind_it_neithe
         assert relay.connections == 0
 
 
-def test_operations_share_the_connection_to_a_jump_host_and_the_last_closes_it(sshds):
+def test_operations_share_jump_connection(sshds):
     jump, host = sshds(2)
     with Relay(jump.address, jump.port) as relay:
         way = endpoint_of(jump, address=relay.address, port=relay.port)
@@ -68,7 +68,7 @@ def test_operations_share_the_connection_to_a_jump_host_and_the_last_closes_it(s
         assert not ssh.connection._jumps._slots
 
 
-def test_a_byte_that_would_come_after_a_close_ends_no_connection_that_others_use(sshds):
+def test_late_byte_does_not_end_shared_connection(sshds):
     """A thread is about to send when another closes: on a slow line that is often so."""
     jump, host = sshds(2)
     with connect(endpoint_of(jump)) as connection:
@@ -86,7 +86,7 @@ def test_a_byte_that_would_come_after_a_close_ends_no_connection_that_others_use
         assert collect(connection.run("echo alive"))[0] == b"alive\n"
 
 
-def test_a_tunnel_is_closed_quietly_where_the_line_to_its_jump_host_has_just_broken(sshds):
+def test_tunnel_closes_after_broken_jump_connection(sshds):
     jump, host = sshds(2)
 
     def broken(message):
@@ -99,7 +99,7 @@ def test_a_tunnel_is_closed_quietly_where_the_line_to_its_jump_host_has_just_bro
         assert tunnel.closed
 
 
-def test_a_jump_host_that_cannot_reach_the_host_or_forwards_nothing_is_named(sshds, tmp_path):
+def test_names_jump_host_that_cannot_connect(sshds, tmp_path):
     jump, host = sshds(2)
     with socket.create_server((host.address, 0)) as listener:
         closed = listener.getsockname()[1]
@@ -116,7 +116,7 @@ def test_a_jump_host_that_cannot_reach_the_host_or_forwards_nothing_is_named(ssh
 # --- lines that are bad -----------------------------------------------------------------------------------------------
 
 
-def test_where_nothing_listens_and_where_no_name_is_known_the_reason_is_told(sshd):
+def test_unreachable_host_has_reason(sshd):
     with socket.create_server(("127.0.0.1", 0)) as listener:
         closed = listener.getsockname()[1]
     with pytest.raises(Unreachable, match="refused"):
@@ -129,7 +129,7 @@ NO_SSH = [None, b"HTTP/1.1 400 Bad Request\r\n\r\n" * 200, b"SSH-2.0-half\r\n", 
 
 
 @pytest.mark.parametrize("says", NO_SSH)
-def test_a_peer_that_is_silent_or_speaks_something_else_is_given_up_in_time(sshd, says):
+def test_silent_or_foreign_peer_times_out(sshd, says):
     with socket.create_server(("127.0.0.1", 0)) as listener:
         peers = []
 
@@ -148,7 +148,7 @@ def test_a_peer_that_is_silent_or_speaks_something_else_is_given_up_in_time(sshd
         peers[0].close()
 
 
-def test_a_quiet_command_on_a_living_host_is_waited_for_past_the_time_of_silence(sshd):
+def test_waits_for_quiet_command(sshd):
     with connect(endpoint_of(sshd), QUICK) as connection:
         assert collect(connection.run("sleep 3; echo done"))[0] == b"done\n"
 
@@ -187,13 +187,13 @@ def assert_lost_within(seconds: float, channel, sending: bool) -> None:
     assert time.monotonic() - start < within(seconds)
 
 
-def test_the_usual_limits_notice_a_dead_host_within_30_seconds():
+def test_dead_host_is_noticed_within_30_seconds():
     usual = Limits()
     assert usual.silence + usual.keepalive + ssh.transport.Transport._active_check_timeout < 30
     assert usual.silence > 2 * usual.keepalive
 
 
-def test_a_connection_that_is_cut_anywhere_ends_in_a_passing_error_or_not_at_all(sshd):
+def test_cut_connection_raises_transient_error(sshd):
     """Also in the middle of the key exchange and of the log-in: a cut line must never look like a refusal."""
     for limit in [0, 1, 22, 500, 1100, 1500, 1800, 2100, 2500, 2800, 3100, 3300, 3500, 4000, 6000, 20_000]:
         with Relay(sshd.address, sshd.port, cuts=[limit]) as relay:

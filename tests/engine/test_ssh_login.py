@@ -40,7 +40,7 @@ def test_a_private_key_is_opened_once_a_process(sshd, tmp_path, monkeypatch):
     connect(endpoint).close()
 
 
-def test_a_credential_that_cannot_be_used_is_told_before_anything_is_sent(sshd, tmp_path):
+def test_unusable_credential_fails_before_connecting(sshd, tmp_path):
     private, _ = make_key(tmp_path / "mine", "ed25519", "right")
     broken = sshd.client_key.replace("b3BlbnNzaC1rZXktdjE", "b3BlbnNzaC1rZXktdjX")
     bad = [
@@ -60,14 +60,14 @@ def test_a_credential_that_cannot_be_used_is_told_before_anything_is_sent(sshd, 
         assert relay.connections == 0
 
 
-def test_a_key_that_the_host_does_not_know_is_refused_and_another_try_is_not_advised(sshd, tmp_path):
+def test_unknown_key_is_refused_without_retry(sshd, tmp_path):
     private, _ = make_key(tmp_path / "mine", "ed25519")
     with pytest.raises(AuthRefused, match="auth_refused") as caught:
         connect(endpoint_of(sshd, key=private))
     assert not caught.value.passing
 
 
-def test_a_password_is_refused_where_only_keys_are_accepted(tmp_path):
+def test_password_is_refused_by_key_only_host(tmp_path):
     only_keys = "PasswordAuthentication no\nKbdInteractiveAuthentication no"
     with Sshd(tmp_path / "host", extra=only_keys) as host, pytest.raises(AuthRefused, match="other_methods"):
         connect(endpoint_of(host, key="", password="hunter2"))
@@ -88,7 +88,7 @@ class _PasswordServer(paramiko.ServerInterface):
 
 
 @pytest.mark.parametrize("password", ["right", "wrong"])
-def test_a_password_opens_the_door_and_a_wrong_one_is_refused_and_sent_to_the_pinned_host_only(password):
+def test_password_login(password):
     key, server = paramiko.ECDSAKey.generate(), _PasswordServer("right")
     with socket.create_server(("127.0.0.1", 0)) as listener:
 
@@ -128,7 +128,7 @@ class _Guarded(str):
         return str.__str__(self)
 
 
-def test_a_secret_is_in_no_repr_and_in_no_traceback(sshd, tmp_path):
+def test_secret_is_not_in_repr_or_traceback(sshd, tmp_path):
     private, _ = make_key(tmp_path / "mine", "ed25519", "open sesame")
     marks = [private.splitlines()[2], "open sesame", "hunter2"]
     secrets = {"key": private, "passphrase": "open sesame", "password": "hunter2"}
@@ -144,12 +144,12 @@ def test_a_secret_is_in_no_repr_and_in_no_traceback(sshd, tmp_path):
     assert not [mark for mark in marks for text in texts if mark in text]
 
 
-def test_a_server_with_older_algorithms_is_spoken_to(tmp_path):
+def test_connects_to_server_with_older_algorithms(tmp_path):
     older = "Ciphers aes256-ctr\nMACs hmac-sha2-256\nKexAlgorithms diffie-hellman-group14-sha256"
     with Sshd(tmp_path / "host", extra=older) as host, connect(endpoint_of(host)) as connection:
         assert collect(connection.run("cat"), b"x" * 300_000)[0] == b"x" * 300_000
 
 
-def test_a_server_that_has_only_unsafe_algorithms_is_told_apart(tmp_path):
+def test_names_server_with_unsafe_algorithms_only(tmp_path):
     with Sshd(tmp_path / "host", extra="Ciphers aes128-cbc") as host, pytest.raises(NoCommonAlgorithm, match="aes128"):
         connect(endpoint_of(host))

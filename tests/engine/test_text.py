@@ -51,13 +51,13 @@ def test_what_is_in_doubt_is_not_guessed(data):
 
 
 @given(st.text(max_size=60))
-def test_valid_utf_8_is_never_taken_for_anything_else(text):
+def test_valid_utf8_is_decoded_as_utf8(text):
     assert recognised(text.encode("utf-8", "ignore")) == ""
     assert decode(text.encode("utf-8", "ignore")) == text.encode("utf-8", "ignore").decode()
 
 
 @given(st.text("中文错误端口服务abc 文件：，。", max_size=20))
-def test_utf_8_that_was_cut_in_a_character_is_still_utf_8(text):
+def test_cut_utf8_is_decoded_as_utf8(text):
     data = text.encode()
     for end in range(len(data)):
         assert recognised(data[:end]) == ""
@@ -97,6 +97,6 @@ def test_an_encoding_is_kept_under_one_name(given, kept):
 @pytest.mark.parametrize(
     "name", ["utf-16", "iso2022_jp", "hz", "rot13", "base64", "no such", "x\0y", "utf-7", "idna", "é"]
 )
-def test_an_encoding_in_which_lines_are_no_lines_is_refused(name):
+def test_rejects_encoding_without_ascii_lines(name):
     with pytest.raises(ValueError, match="encoding_unknown"):
         normalised(name)

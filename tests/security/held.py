@@ -4,31 +4,29 @@ each exists, so that nothing of the list is lost when tests are renamed."""
 # A line of the review's list → the tests that hold it.
 HELD = {
     "the session's id changes at sign-in": (
-        ("tests/security/test_sessions.py", "test_a_session_that_was_planted_is_another_one_after_signing_in"),
+        ("tests/security/test_sessions.py", "test_login_replaces_planted_session"),
     ),
     "logout by POST only, and it ends the session": (
-        ("tests/security/test_sessions.py", "test_signing_out_takes_a_post_and_ends_the_session_on_the_server"),
+        ("tests/security/test_sessions.py", "test_logout_needs_post_and_ends_session"),
     ),
     "a new password ends the other sessions, a reset all": (
-        ("tests/security/test_sessions.py", "test_a_new_password_ends_the_other_sessions_and_a_reset_ends_all"),
+        ("tests/security/test_sessions.py", "test_password_change_ends_sessions"),
     ),
     "deactivation ends sessions and tokens": (
-        ("tests/security/test_sessions.py", "test_who_is_shut_out_has_neither_session_nor_token"),
+        ("tests/security/test_sessions.py", "test_deactivated_user_has_no_session_or_token"),
     ),
     "next and language lead to no other site": (
         ("tests/security/test_sessions.py", "test_nothing_leads_to_another_site"),
     ),
-    "Host and X-Forwarded-Host": (
-        ("tests/security/test_sessions.py", "test_a_foreign_host_is_refused_and_a_forwarded_one_is_not_looked_at"),
-    ),
+    "Host and X-Forwarded-Host": (("tests/security/test_sessions.py", "test_foreign_host_header_is_refused"),),
     "X-Forwarded-For and -Proto of trusted proxies only": (
         ("tests/access/test_client_ip.py", "test_only_trusted_proxies_are_believed"),
         ("tests/access/test_forwarded.py", "test_nobody_else_is"),
     ),
     "CSRF, on sign-in too, and for the API with a session": (
-        ("tests/security/test_sessions.py", "test_a_form_counts_only_with_its_token_from_our_own_pages"),
+        ("tests/security/test_sessions.py", "test_forms_need_csrf_token"),
     ),
-    "no CORS, no TRACE": (("tests/security/test_sessions.py", "test_no_other_site_may_read_and_no_method_echoes"),),
+    "no CORS, no TRACE": (("tests/security/test_sessions.py", "test_no_cors_and_no_trace"),),
     "IDOR over every method and path": (
         ("tests/access/test_every_right.py", "test_api_for_each_role"),
         ("tests/access/test_every_right.py", "test_console_for_each_role"),
@@ -39,12 +37,12 @@ HELD = {
         ("tests/console/views/test_account.py", "test_rejects_scope_of_others"),
     ),
     "streams end after revocation, logout and removal": (
-        ("tests/security/test_held.py", "test_a_stream_ends_soon_after_its_reader_lost_the_right"),
+        ("tests/security/test_held.py", "test_stream_ends_after_lost_right"),
         ("tests/api/test_events.py", "test_a_stream_ends_soon_after_its_token_was_taken_back"),
         ("tests/access/test_session_cache.py", "test_who_may_not_any_more_is_nobody"),
     ),
     "no markup in any text field, both languages; CSP on all": (
-        ("tests/security/test_markup.py", "test_nothing_that_somebody_wrote_is_markup_on_any_page"),
+        ("tests/security/test_markup.py", "test_user_text_is_escaped_on_every_page"),
         ("tests/console/test_terminal.py", "test_output_has_only_own_markup"),
     ),
     "logs are text/plain, nosniff, sandbox": (
@@ -60,7 +58,7 @@ HELD = {
     "webhooks: token, age, replay, size": (
         ("tests/builds/test_reports.py", "test_without_the_token_nothing_moves"),
         ("tests/builds/test_reports.py", "test_a_signed_report_moves_a_jenkins_build_once"),
-        ("tests/security/test_held.py", "test_a_report_is_young_signed_counted_once_and_small"),
+        ("tests/security/test_held.py", "test_report_is_fresh_signed_unique_and_small"),
     ),
     "names of versions": (("tests/security/test_held.py", "test_a_name_of_a_version_is_no_path"),),
     "hostile archives, wrong digests": (
@@ -71,12 +69,12 @@ HELD = {
     "git: options, protocols, refs": (
         ("tests/builds/test_checkout.py", "test_only_the_allowed_protocols_are_spoken"),
         ("tests/builds/test_checkout.py", "test_what_is_no_ref_never_reaches_git"),
-        ("tests/security/test_held.py", "test_no_ref_and_no_address_is_an_option_of_git"),
+        ("tests/security/test_held.py", "test_git_arguments_are_not_options"),
     ),
     "errors hide userinfo": (("tests/security/test_held.py", "test_a_password_in_an_address_is_in_no_error"),),
     "the runner: no value in argv, folders of its own": (
-        ("tests/security/test_held.py", "test_no_value_of_an_operation_is_in_a_command_line_and_its_files_are_private"),
-        ("tests/engine/test_runner_hostile.py", "test_values_reach_the_commands_unchanged_and_are_never_run"),
+        ("tests/security/test_held.py", "test_operation_values_stay_private"),
+        ("tests/engine/test_runner_hostile.py", "test_values_reach_commands_unchanged"),
     ),
     "rotate_keys": (("tests/access/test_commands.py", "test_rotate_keys_writes_every_secret_under_the_newest_key"),),
     "no secret in logs, pages, errors, processes": (
@@ -86,6 +84,6 @@ HELD = {
     "the broker's socket is private": (("tests/security/test_held.py", "test_the_brokers_socket_is_for_its_owner"),),
     "the demo's files are private": (("tests/demo/test_demo.py", "test_secret_files_are_private"),),
     "the work of signing in says nothing about names": (
-        ("tests/security/test_sessions.py", "test_a_name_that_nobody_has_costs_what_a_wrong_password_costs"),
+        ("tests/security/test_sessions.py", "test_unknown_user_costs_as_much_as_wrong_password"),
     ),
 }

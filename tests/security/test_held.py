@@ -37,7 +37,7 @@ from tests.security.held import HELD
 ROOT = Path(__file__).resolve().parents[2]
 
 
-def test_every_line_of_the_list_has_tests_that_exist():
+def test_listed_protections_have_existing_tests():
     missing = []
     for tests in HELD.values():
         for path, function in tests:
@@ -55,7 +55,7 @@ def test_every_line_of_the_list_has_tests_that_exist():
 
 @pytest.mark.django_db(transaction=True)
 @pytest.mark.parametrize("loss", ["logout", "removal", "deactivation", "reset"])
-def test_a_stream_ends_soon_after_its_reader_lost_the_right(monkeypatch, own_broadcaster, loss):  # noqa: F811
+def test_stream_ends_after_lost_right(monkeypatch, own_broadcaster, loss):  # noqa: F811
     monkeypatch.setattr(events, "KEEPALIVE", 0.05)
     monkeypatch.setattr(events, "RIGHTS_INTERVAL", 0.1)
     deployment = factories.running()
@@ -138,7 +138,7 @@ def test_no_request_hides_in_the_body_of_another(environment, tmp_path):
 
 
 @pytest.mark.django_db
-def test_a_report_is_young_signed_counted_once_and_small(monkeypatch):
+def test_report_is_fresh_signed_unique_and_small(monkeypatch):
     monkeypatch.setattr(servers, "webhook_secret", lambda name: "s")
 
     def report(at: float, secret="s", size=0) -> int:
@@ -214,7 +214,7 @@ def test_a_name_of_a_version_is_no_path(api, name):  # noqa: F811
         "x;touch {}",
     ],
 )
-def test_no_ref_and_no_address_is_an_option_of_git(tmp_path, text):
+def test_git_arguments_are_not_options(tmp_path, text):
     canary = tmp_path / "canary"
     told = text.replace("{}", str(canary))
 
@@ -248,7 +248,7 @@ def host(tmp_path):
     made.end()
 
 
-def test_no_value_of_an_operation_is_in_a_command_line_and_its_files_are_private(host):
+def test_operation_values_stay_private(host):
     canary = f"canary-{os.getpid()}-4711"
     run = host.run("install", None, "1.0", environment={"PASSWORD": canary}, post="sleep 3 # and " + canary)
     call = host.start(run)

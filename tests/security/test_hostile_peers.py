@@ -69,7 +69,7 @@ def packet_of(size: int) -> bytes:
     ],
     ids=["a greeting without a newline", "endless lines before the version", "a packet of 2 GiB", "a packet too large"],
 )
-def test_what_is_no_greeting_is_given_up_without_being_kept(listening, serve):
+def test_foreign_greeting_is_bounded(listening, serve):
     began, before = time.monotonic(), resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     endpoint = listening(serve)
     with pytest.raises(WireError):
@@ -134,7 +134,7 @@ def _said(talk, transport, channel) -> None:
         talk(transport, channel)
 
 
-def test_an_honest_server_of_this_kind_is_spoken_to(listening):
+def test_connects_to_honest_server(listening):
     """Else the others here would show nothing."""
     endpoint = rude(listening, talk=lambda transport, channel: (channel.sendall(b"hello"), channel.close()))
     with connect(endpoint, QUICK) as connection:
@@ -143,7 +143,7 @@ def test_an_honest_server_of_this_kind_is_spoken_to(listening):
 
 @pytest.mark.parametrize("count", [MAX_COUNTED + 1, 0xFFFFFFFF])
 @pytest.mark.parametrize("kind", [MSG_EXT_INFO, MSG_USERAUTH_INFO_REQUEST])
-def test_a_count_that_a_loop_is_made_of_ends_the_connection(listening, kind, count):
+def test_absurd_count_ends_connection(listening, kind, count):
     before = b"" if kind == MSG_EXT_INFO else struct.pack(">III", 0, 0, 0)
     endpoint = rude(listening, lambda t: t._send_message(message((0, kind), before, struct.pack(">I", count))))
     began, cpu = time.monotonic(), time.process_time()
@@ -164,7 +164,7 @@ def test_few_extensions_are_no_reason_to_leave(listening):
 
 
 @pytest.mark.parametrize("what", ["ignored packets", "packets to nobody", "empty packets", "beyond the window"])
-def test_a_flood_beside_what_was_asked_for_ends_the_connection(listening, what):
+def test_unrequested_flood_ends_connection(listening, what):
     ended = threading.Event()
 
     def talk(transport, channel):

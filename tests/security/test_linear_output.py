@@ -65,7 +65,7 @@ def test_events_are_read_in_linear_time(unit, piece):
 
 
 @pytest.mark.django_db
-def test_a_window_of_output_that_came_byte_by_byte_is_put_together_once(monkeypatch):
+def test_output_window_is_joined_once(monkeypatch):
     """By what is copied, and not by the clock: every byte of it once."""
     joined = []
     monkeypatch.setattr(logs, "read", lambda *a: iter(_Counted(joined, bytes([65])) for _ in range(20_000)))

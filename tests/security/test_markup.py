@@ -128,7 +128,7 @@ def _spoil(row, field) -> int:
 
 
 @pytest.mark.parametrize("language", ["en", "zh-hans"])
-def test_nothing_that_somebody_wrote_is_markup_on_any_page(admin_client, evil, language):
+def test_user_text_is_escaped_on_every_page(admin_client, evil, language):
     seen, waiting, shown = set(), deque(["/"]), 0
     waiting += [
         f"/operations/{evil.pk}/",

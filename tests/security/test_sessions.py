@@ -36,7 +36,7 @@ def token_of(user) -> dict[str, str]:
     return {"Authorization": f"Bearer {secret}"}
 
 
-def test_a_session_that_was_planted_is_another_one_after_signing_in(vera):
+def test_login_replaces_planted_session(vera):
     """Session fixation: who planted the id has nothing."""
     planted = SessionStore()
     planted["planted"] = "by a stranger"
@@ -54,7 +54,7 @@ def test_a_session_that_was_planted_is_another_one_after_signing_in(vera):
     assert not is_in(forged)
 
 
-def test_signing_out_takes_a_post_and_ends_the_session_on_the_server(vera):
+def test_logout_needs_post_and_ends_session(vera):
     client, _ = sign_in()
     copied = Client()
     for name, cookie in client.cookies.items():
@@ -67,7 +67,7 @@ def test_signing_out_takes_a_post_and_ends_the_session_on_the_server(vera):
     assert not is_in(client) and not is_in(copied)
 
 
-def test_a_new_password_ends_the_other_sessions_and_a_reset_ends_all(vera, admin_client):
+def test_password_change_ends_sessions(vera, admin_client):
     here, elsewhere = sign_in()[0], sign_in()[0]
     form = {"old": PASSWORD, "password": "Quite-another-7", "again": "Quite-another-7"}
     assert here.post("/account/", form).status_code in (200, 302)
@@ -77,7 +77,7 @@ def test_a_new_password_ends_the_other_sessions_and_a_reset_ends_all(vera, admin
     assert not is_in(here)
 
 
-def test_who_is_shut_out_has_neither_session_nor_token(vera):
+def test_deactivated_user_has_no_session_or_token(vera):
     client, bearer = sign_in()[0], token_of(vera)
     assert is_in(client) and Client().get(API, headers=bearer).status_code == 200
     vera.is_active = False
@@ -118,7 +118,7 @@ def test_nothing_leads_to_another_site(vera, place):
 @pytest.mark.parametrize(
     "host", ["evil.example", "testserver.evil.example", "evil.example:80", "testserver@evil.example"]
 )
-def test_a_foreign_host_is_refused_and_a_forwarded_one_is_not_looked_at(host, vera):
+def test_foreign_host_header_is_refused(host, vera):
     assert Client().get("/login/", headers={"Host": host}).status_code == 400
     forwarded = {"X-Forwarded-Host": host, "X-Forwarded-Proto": "https", "Forwarded": f"host={host}"}
     answer = Client().get("/", headers=forwarded)
@@ -126,7 +126,7 @@ def test_a_foreign_host_is_refused_and_a_forwarded_one_is_not_looked_at(host, ve
     assert host.encode() not in Client().get("/login/", headers={"X-Forwarded-Host": host}).content
 
 
-def test_a_form_counts_only_with_its_token_from_our_own_pages(vera):
+def test_forms_need_csrf_token(vera):
     """On signing in too: nobody is signed in as somebody else without knowing."""
     strict = Client(enforce_csrf_checks=True)
     page = strict.get("/login/")
@@ -151,7 +151,7 @@ def test_a_form_counts_only_with_its_token_from_our_own_pages(vera):
 
 
 @pytest.mark.parametrize("path", ["/", "/login/", API, "/api/v1/openapi.json", "/healthz"])
-def test_no_other_site_may_read_and_no_method_echoes(path, vera):
+def test_no_cors_and_no_trace(path, vera):
     for method, origin in itertools.product(("get", "options"), ("https://evil.example", "null")):
         answer = getattr(Client(), method)(path, headers={"Origin": origin, "Access-Control-Request-Method": "POST"})
         assert not [name for name in answer.headers if name.lower().startswith("access-control-")], path
@@ -161,7 +161,7 @@ def test_no_other_site_may_read_and_no_method_echoes(path, vera):
         assert traced.status_code in (401, 405), path
 
 
-def test_a_name_that_nobody_has_costs_what_a_wrong_password_costs(vera, monkeypatch):
+def test_unknown_user_costs_as_much_as_wrong_password(vera, monkeypatch):
     """By the work that is done: one hash, whoever is named. The clock of a busy machine shows nothing."""
     get_user_model().objects.create_user("inactive", password=PASSWORD, is_active=False)
     get_user_model().objects.create_user("passwordless")

@@ -55,7 +55,7 @@ def options(postgres, monkeypatch) -> dict:
     return {"host": made["HOST"], "port": made["PORT"], "user": made["USER"], "dbname": made["NAME"], **given}
 
 
-def test_a_transaction_that_stands_still_loses_its_locks_and_somebody_else_goes_on(options):
+def test_frozen_transaction_loses_its_locks(options):
     from runtime.postgresql.connection import Connection
 
     with Connection.connect(**options, autocommit=True) as other:
@@ -98,7 +98,7 @@ def state_of(pid: int) -> tuple | None:
 
 @on_postgresql
 @pytest.mark.django_db(transaction=True)
-def test_a_client_that_stops_in_the_middle_of_a_message_is_ended_although_its_session_is_active(stopped):
+def test_client_frozen_in_message_is_ended(stopped):
     """The server's own limits do not end it: that is shown, too. What every worker's sweep does, does."""
     deployment = upgrade(2)
     pid = stopped(f"SELECT id FROM operation WHERE deployment_id = {deployment.pk} FOR UPDATE")
@@ -124,7 +124,7 @@ def free_operations() -> int:
 
 @on_postgresql
 @pytest.mark.django_db(transaction=True)
-def test_sessions_that_are_somebody_else_s_or_at_work_are_left_alone(options, database_url):
+def test_other_sessions_are_left_alone(options, database_url):
     upgrade(1)
     url = database_url.partition("?")[0]
     foreign, own = (psycopg.connect(url, application_name=name) for name in ("psql", "deployer"))
@@ -183,7 +183,7 @@ class Holder:
 
 @on_postgresql
 @pytest.mark.parametrize("rows", ["deployment", "operation", "micro_service_instance"])
-def test_what_somebody_holds_hinders_no_takeover_of_the_others(writers, settings, rows):
+def test_locked_row_does_not_block_takeovers(writers, settings, rows):
     settings.OPERATION_LEASE_SECONDS = 2
     held_up, others = upgrade(2, "held"), upgrade(8, "free")
     dead = writers("dead")
@@ -201,7 +201,7 @@ def test_what_somebody_holds_hinders_no_takeover_of_the_others(writers, settings
 
 @on_postgresql
 @pytest.mark.parametrize("rows", ["deployment", "operation"])
-def test_what_somebody_holds_hinders_neither_the_leases_nor_the_endings_of_the_others(writers, settings, rows):
+def test_locked_row_does_not_block_leases_and_endings(writers, settings, rows):
     settings.OPERATION_LEASE_SECONDS = 6
     held_up, others = upgrade(1, "held"), upgrade(3, "free")
     batch = writers("batch")

@@ -11,7 +11,7 @@ from tests.microservice.test_execution import world  # noqa: F401 - a fixture
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.found("keys")]
 
 
-def test_a_host_that_refuses_an_operations_connection_is_not_green(world, worker, admin_client):  # noqa: F811
+def test_refused_connection_marks_host_unreachable(world, worker, admin_client):  # noqa: F811
     here = world(hosts=2)
     worker()
     here.install()
@@ -26,7 +26,7 @@ def test_a_host_that_refuses_an_operations_connection_is_not_green(world, worker
     assert "unreachable" in page and 'tone-ok">' not in page.split('id="host-')[1].split("<td>")[1]
 
 
-def test_each_of_several_silent_hosts_has_its_own_error(world, worker):  # noqa: F811
+def test_silent_hosts_have_own_errors(world, worker):  # noqa: F811
     here = world(hosts=3)
     worker()
     here.install()
@@ -37,7 +37,7 @@ def test_each_of_several_silent_hosts_has_its_own_error(world, worker):  # noqa:
         assert asset.reachable is False and f"{asset.ip}:{asset.port}" in asset.last_error
 
 
-def test_a_key_that_an_operation_finds_changed_is_shown_until_the_pinned_one_is_seen_again(world, worker):  # noqa: F811
+def test_changed_key_is_shown_until_resolved(world, worker):  # noqa: F811
     here = world(hosts=1)
     worker()
     here.install()
@@ -53,7 +53,7 @@ def test_a_key_that_an_operation_finds_changed_is_shown_until_the_pinned_one_is_
     assert (host.reachable, host.last_error, host.offered_key) == (True, "", "")
 
 
-def test_a_log_in_that_is_refused_is_no_plain_reachable(world, worker, admin_client):  # noqa: F811
+def test_refused_login_is_reachable_but_not_ready(world, worker, admin_client):  # noqa: F811
     here = world(hosts=1)
     worker()
     here.install()

@@ -32,9 +32,7 @@ main()
 """
 
 
-def test_a_worker_whose_writer_hangs_ends_and_another_one_takes_over(
-    transactional_db, sshds, environment, worker, tmp_path
-):
+def test_worker_with_hung_writer_is_replaced(transactional_db, sshds, environment, worker, tmp_path):
     here = World(sshds(1))
     with Process([sys.executable, "-c", HANGS], environment, tmp_path / "hangs.log") as hung:
         hung.wait_for(" ready.", 60)

@@ -33,7 +33,7 @@ def upgrade(count: int, name: str = "shop") -> Deployment:
     return change_version(SYSTEM, old, new.pk, "upgrade", host="all")
 
 
-def test_what_nobody_claimed_is_found_by_the_sweep(batch):
+def test_sweep_finds_unclaimed_operations(batch):
     """As when every message was lost, or the process died between its commit and the message."""
     assert recovery.sweep() == 0
     deployment = upgrade(3)
@@ -44,7 +44,7 @@ def test_what_nobody_claimed_is_found_by_the_sweep(batch):
     assert recovery.sweep() == 3, "what is paused is not due"
 
 
-def test_what_nobody_keeps_alive_or_is_to_be_asked_again_is_found_by_the_sweep(batch):
+def test_sweep_finds_expired_and_due_operations(batch):
     upgrade(3)
     soon, past = (timezone.now() + timedelta(seconds=sign * 30) for sign in (1, -1))
     rows = Operation.objects.all()
@@ -58,7 +58,7 @@ def test_what_nobody_keeps_alive_or_is_to_be_asked_again_is_found_by_the_sweep(b
     assert recovery.sweep() == 2
 
 
-def test_the_sweep_of_a_worker_that_stops_finds_nothing_and_still_shows_that_it_lives(batch):
+def test_sweep_of_stopping_worker_only_beats(batch):
     upgrade(1)
     batch.stop()
     assert recovery.sweep() == 0
@@ -67,7 +67,7 @@ def test_the_sweep_of_a_worker_that_stops_finds_nothing_and_still_shows_that_it_
     assert Heartbeat.objects.get().worker == "sweeping"
 
 
-def test_a_deployment_whose_operations_have_all_ended_is_ended_by_the_sweep(batch):
+def test_sweep_ends_finished_deployment(batch):
     deployment = upgrade(2)
     Operation.objects.update(status=OperationStatus.SUCCEEDED)
     Deployment.objects.update(status=DeploymentStatus.RUNNING)
@@ -76,7 +76,7 @@ def test_a_deployment_whose_operations_have_all_ended_is_ended_by_the_sweep(batc
     assert deployment.status == DeploymentStatus.SUCCEEDED and deployment.finished
 
 
-def test_a_transaction_whose_answer_was_lost_is_written_again_without_doubling_anything(db):
+def test_retried_transaction_doubles_nothing(db):
     """The ledger keeps what it gathered until it knows of the commit; else the same bytes go to the same place."""
     upgrade(1)
     operation = Operation.objects.get()
@@ -91,7 +91,7 @@ def test_a_transaction_whose_answer_was_lost_is_written_again_without_doubling_a
     assert operation.output_size == 5
 
 
-def test_without_a_broker_the_sweep_comes_more_often(settings, monkeypatch):
+def test_sweep_is_more_frequent_without_broker(settings, monkeypatch):
     settings.SWEEP_INTERVAL = 120
     monkeypatch.setattr(recovery, "broker_connection", True)
     assert recovery.pace() == 120
@@ -103,7 +103,7 @@ def test_without_a_broker_the_sweep_comes_more_often(settings, monkeypatch):
 
 @pytest.mark.found("away")
 @pytest.mark.parametrize("broken", ["terminate_stuck_sessions", "retries.retry_failed_deletes"])
-def test_an_error_in_one_part_of_the_sweep_hinders_no_other(batch, monkeypatch, broken):
+def test_sweep_parts_fail_independently(batch, monkeypatch, broken):
     """A store that is away, a right that the database's role has not: what was lost is found all the same."""
     done = []
 

@@ -43,12 +43,12 @@ def plan_of(sql: str, *params: object) -> str:
         ("OWNED", ("w1", OperationStatus.RUNNING)),
     ],
 )
-def test_bound_and_literal_statuses_have_the_same_plan(name, params):
+def test_bound_statuses_use_same_query_plan(name, params):
     literals = tuple(f"'{value}'" if isinstance(value, str) else value for value in params)
     assert plan_of(statement(name), *params) == plan_of(statement(name) % literals)
 
 
-def test_running_and_unknown_operations_are_found_by_partial_indexes():
+def test_open_operations_use_partial_indexes():
     plan = plan_of(statement("HAS_WORK"), *CLAIMABLE, *STATUSES)
     running = ("operation_lease", "operation_owner")  # PostgreSQL takes either while there are no rows
     assert any(index in plan for index in running) and "operation_due" in plan

@@ -66,7 +66,7 @@ def event(kind=Kind.DONE, position=0, **more):
     )
 
 
-def test_each_operation_is_claimed_once_however_many_ask(writers):
+def test_operation_is_claimed_once(writers):
     deployment = upgrade(10)
     batches = [writers("w1"), writers("w2")]
     taken, start = [], threading.Barrier(24)
@@ -86,7 +86,7 @@ def test_each_operation_is_claimed_once_however_many_ask(writers):
     assert deployment.status == DeploymentStatus.RUNNING and deployment.started
 
 
-def test_an_ending_writes_version_status_and_unlock_and_ends_the_deployment(writers):
+def test_ending_updates_rows(writers):
     deployment, batch = upgrade(2), writers()
     while claim := batch.claim():
         assert claim.fresh and batch.finish(done(claim))
@@ -96,7 +96,7 @@ def test_an_ending_writes_version_status_and_unlock_and_ends_the_deployment(writ
     assert batch.in_flight == 0
 
 
-def test_an_end_and_the_next_claim_are_asked_for_at_once(writers):
+def test_ending_and_claim_share_a_batch(writers):
     deployment, batch = upgrade(2), writers(slots=1)
     first = batch.claim()
     kept, second = batch.next(done(first))
@@ -106,7 +106,7 @@ def test_an_end_and_the_next_claim_are_asked_for_at_once(writers):
     assert deployment.status == DeploymentStatus.SUCCEEDED
 
 
-def test_operations_that_end_together_and_differently_are_each_written_as_they_ended(writers):
+def test_simultaneous_endings_keep_their_results(writers):
     deployment, batch = upgrade(5), writers()
     claims = [batch.claim() for _ in range(5)]
     results = [done(claim) for claim in claims[:3]]
@@ -125,7 +125,7 @@ def test_operations_that_end_together_and_differently_are_each_written_as_they_e
     assert all(row.finished and row.lease is None and not row.owner for row in rows)
 
 
-def test_a_failure_past_the_budget_stops_what_has_not_begun(writers):
+def test_exceeded_failure_budget_stops_pending(writers):
     deployment, batch = upgrade(3), writers(slots=1)
     claim = batch.claim()
     batch.finish(done(claim, status=OperationStatus.UNDONE, undo_status=UndoStatus.UNDONE, error=other("no")))
@@ -140,7 +140,7 @@ def lapse():
     Operation.objects.filter(status=OperationStatus.RUNNING).update(lease=timezone.now() - timedelta(seconds=1))
 
 
-def test_what_nobody_keeps_alive_is_taken_over_under_a_higher_fence_and_the_late_worker_writes_nothing(writers):
+def test_expired_lease_is_taken_over(writers):
     deployment = upgrade(1)
     late, next_one = writers("late"), writers("next")
     first = late.claim()
@@ -158,7 +158,7 @@ def test_what_nobody_keeps_alive_is_taken_over_under_a_higher_fence_and_the_late
     assert deployment.status == DeploymentStatus.SUCCEEDED
 
 
-def test_a_worker_finds_out_that_its_operation_was_taken_over(writers, settings):
+def test_worker_notices_takeover(writers, settings):
     settings.OPERATION_LEASE_SECONDS = 2
     upgrade(1)
     late, next_one = writers("late"), writers("next")
@@ -168,9 +168,7 @@ def test_a_worker_finds_out_that_its_operation_was_taken_over(writers, settings)
     assert next_one.claim() is None
 
 
-def test_an_operation_whose_thread_hangs_is_taken_over_and_its_late_word_is_refused(
-    writers, settings, monkeypatch, caplog
-):
+def test_hung_operation_is_taken_over(writers, settings, monkeypatch, caplog):
     settings.OPERATION_LEASE_SECONDS = 2
     upgrade(1)
     batch = writers("w1")
@@ -189,7 +187,7 @@ def test_an_operation_whose_thread_hangs_is_taken_over_and_its_late_word_is_refu
     assert not MicroServiceInstance.objects.get().locked
 
 
-def test_what_was_claimed_is_dealt_out_in_turn_and_nobody_gets_more_than_asked_for(writers):
+def test_claims_are_dealt_in_turn(writers):
     assert writer.deal([1, 2, 3, 4, 5], [1, 3, 4]) == [[1], [2, 4], [3, 5]]
     assert writer.deal([1], [2, 2]) == [[1], []] and writer.deal([], []) == []
     upgrade(5)
@@ -201,7 +199,7 @@ def test_what_was_claimed_is_dealt_out_in_turn_and_nobody_gets_more_than_asked_f
     ]
 
 
-def test_a_lease_is_renewed_as_long_as_its_worker_lives(writers, settings):
+def test_lease_is_renewed(writers, settings):
     settings.OPERATION_LEASE_SECONDS = 2
     upgrade(1)
     batch, other = writers("w1"), writers("w2")
@@ -213,7 +211,7 @@ def test_a_lease_is_renewed_as_long_as_its_worker_lives(writers, settings):
     assert batch.finish(done(claim))
 
 
-def test_fences_of_a_new_instance_are_above_every_fence_of_the_one_before(writers):
+def test_new_instance_has_higher_fences(writers):
     deployment, batch = upgrade(1), writers()
     claim = batch.claim()
     batch.finish(done(claim))
@@ -227,7 +225,7 @@ def test_fences_of_a_new_instance_are_above_every_fence_of_the_one_before(writer
     assert batch.claim().operation.fence > gone.operation.fence > claim.operation.fence
 
 
-def test_a_silent_host_is_asked_again_later_and_given_up_at_the_deadline(writers, settings):
+def test_silent_host_is_retried_until_deadline(writers, settings):
     deployment, batch = upgrade(1), writers()
     claim = batch.claim()
     batch.finish(done(claim, status=OperationStatus.UNKNOWN, error=other("It did not answer.")))
@@ -245,7 +243,7 @@ def test_a_silent_host_is_asked_again_later_and_given_up_at_the_deadline(writers
     assert not MicroServiceInstance.objects.get().locked
 
 
-def test_news_of_an_operation_becomes_rows_and_events_within_a_moment(writers):
+def test_progress_becomes_rows_and_events(writers):
     upgrade(1)
     batch = writers()
     claim = batch.claim()
@@ -268,7 +266,7 @@ def test_news_of_an_operation_becomes_rows_and_events_within_a_moment(writers):
     assert [bytes(row.data) for row in Output.objects.order_by("start")] == [b"hello world", b"!"]
 
 
-def test_the_number_of_statements_of_a_tick_does_not_grow_with_its_operations(writers):
+def test_statements_per_tick_are_constant(writers):
     counts = []
     for number in (2, 12):
         upgrade(number, name=f"shop{number}")
@@ -302,7 +300,7 @@ def statements_of(call) -> int:
     return len(counted)
 
 
-def test_a_worker_that_is_told_to_stop_claims_nothing_and_lets_go_of_what_it_has(writers):
+def test_stopping_worker_releases_operations(writers):
     upgrade(2)
     stopping, other = writers("stopping"), writers("other")
     claim = stopping.claim()
@@ -313,7 +311,7 @@ def test_a_worker_that_is_told_to_stop_claims_nothing_and_lets_go_of_what_it_has
     assert claim.operation.pk in taken
 
 
-def test_a_cancel_reaches_the_worker_that_has_the_operation(writers, settings):
+def test_cancel_reaches_worker(writers, settings):
     settings.OPERATION_LEASE_SECONDS = 2
     deployment, batch = upgrade(1), writers()
     claim = batch.claim()
@@ -325,7 +323,7 @@ def test_a_cancel_reaches_the_worker_that_has_the_operation(writers, settings):
     assert MicroServiceInstance.objects.get().status == InstanceStatus.RUNNING
 
 
-def test_events_are_never_passed_over_by_a_reader_however_many_write(writers):
+def test_reader_misses_no_event(writers):
     """Ids become visible in their order, also when transactions that took theirs earlier commit later."""
     from django.db import transaction
 
@@ -382,7 +380,7 @@ def wait_for(condition, seconds):
 # ---- behind a delete -------------------------------------------------------------------------------------------------
 
 
-def test_an_install_that_is_asked_for_during_a_delete_waits_for_its_end(writers):
+def test_install_waits_for_delete(writers):
     deployment, batch = upgrade(1), writers()
     batch.finish(done(batch.claim()))
     old = MicroServiceInstance.objects.get()
@@ -399,7 +397,7 @@ def test_an_install_that_is_asked_for_during_a_delete_waits_for_its_end(writers)
     assert (new.pk != old.pk, new.port, new.version, new.locked) == (True, 81, deployment.dest_version, False)
 
 
-def test_a_delete_that_failed_is_tried_again_until_it_is_done(writers):
+def test_failed_delete_is_retried(writers):
     upgrade(1)
     batch = writers()
     batch.finish(done(batch.claim()))
@@ -436,7 +434,7 @@ def play(batch, fails: set[int]) -> list[int]:
 
 
 @pytest.mark.parametrize(("on_failure", "back"), [("hold", []), ("revert_batch", [2]), ("revert_all", [2, 1, 0])])
-def test_past_the_budget_what_succeeded_goes_back_as_the_strategy_says_last_first(writers, on_failure, back):
+def test_exceeded_budget_rolls_back_in_reverse(writers, on_failure, back):
     strategy = {"batch_size": 2, "on_failure": on_failure}
     deployment, batch = upgrade(6, strategy=strategy), writers(slots=1)
     order = play(batch, fails={3})  # batches of two: 0 and 1 are done, 2 is done, 3 fails, 4 and 5 never start
@@ -457,7 +455,7 @@ def test_past_the_budget_what_succeeded_goes_back_as_the_strategy_says_last_firs
         assert (follower.status, follower.requested_by) == (DeploymentStatus.SUCCEEDED, f"deployment {deployment.pk}")
 
 
-def test_a_canary_goes_first_by_itself_and_a_pause_between_batches_waits_for_somebody(writers):
+def test_canary_and_pause_between_batches(writers):
     strategy = {"canary": 1, "batch_size": 2, "pause_between": True}
     deployment, batch = upgrade(4, strategy=strategy), writers(slots=8)
     claim = batch.claim()
@@ -476,7 +474,7 @@ def test_a_canary_goes_first_by_itself_and_a_pause_between_batches_waits_for_som
     assert deployment.status == DeploymentStatus.SUCCEEDED
 
 
-def test_two_deployments_of_one_service_run_side_by_side_over_different_instances(writers):
+def test_deployments_of_one_service_run_in_parallel(writers):
     first, batch = upgrade(4), writers()
     assert first.operations.count() == 4
     old, new = first.from_version, first.dest_version
@@ -486,7 +484,7 @@ def test_two_deployments_of_one_service_run_side_by_side_over_different_instance
     assert owners == {first.pk, second.pk}
 
 
-def test_hosts_that_turn_silent_or_answer_again_are_told_with_the_end_of_their_operations(writers):
+def test_ending_records_host_contact(writers):
     from asset.models import Asset
 
     upgrade(3)
