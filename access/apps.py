@@ -1,4 +1,5 @@
 from django.apps import AppConfig
+from django.http import HttpRequest
 
 
 class AccessConfig(AppConfig):
@@ -11,7 +12,7 @@ class AccessConfig(AppConfig):
         user_logged_in.connect(_begin_session, dispatch_uid="access.sessions")
 
 
-def _begin_session(sender, request, user, **named) -> None:
+def _begin_session(sender: object, request: HttpRequest, **named: object) -> None:
     """Note in the session when and from where the user signed in, whichever way they did."""
     if begin := getattr(request.session, "begin", None):
         begin(request)

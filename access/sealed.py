@@ -10,6 +10,8 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from django.db import models
+from django.db.backends.base.base import BaseDatabaseWrapper
+from django.db.models.expressions import Expression
 
 from access.secrets import Secret, decrypt, encrypt
 
@@ -89,14 +91,14 @@ else:
 class SealedMapField(_Text):
     """A `SealedMap`. It cannot be searched."""
 
-    def from_db_value(self, value, expression, connection):
+    def from_db_value(self, value: str | None, expression: Expression, connection: BaseDatabaseWrapper) -> SealedMap:
         return SealedMap.parse(value or "")
 
-    def get_prep_value(self, value):
+    def get_prep_value(self, value: SealedMap | str) -> str:
         return value.stored() if isinstance(value, SealedMap) else value
 
-    def to_python(self, value):
+    def to_python(self, value: SealedMap | str | None) -> SealedMap:
         return value if isinstance(value, SealedMap) else SealedMap.parse(value or "")
 
-    def value_to_string(self, obj):
+    def value_to_string(self, obj: models.Model) -> str:
         return self.value_from_object(obj).stored()

@@ -9,18 +9,20 @@ from functools import lru_cache
 from cryptography.fernet import Fernet, InvalidToken, MultiFernet
 from django.conf import settings
 from django.db import models
+from django.db.backends.base.base import BaseDatabaseWrapper
+from django.db.models.expressions import Expression
 
 
 class Secret(str):
     """A text whose printed form is redacted. Only `reveal()` returns the text itself."""
 
-    def __repr__(self):
+    def __repr__(self) -> str:
         return "Secret(…)"
 
     def __str__(self) -> str:
         return "[secret]"
 
-    def __format__(self, spec):
+    def __format__(self, spec: str) -> str:
         return "[secret]"
 
     def reveal(self) -> str:
@@ -73,10 +75,10 @@ def decrypt(token: str) -> Secret:
 class EncryptedField(models.TextField):
     """A text that is encrypted in the database and a `Secret` in memory. Empty stays empty. It cannot be searched."""
 
-    def from_db_value(self, value, expression, connection):
-        return value if value in (None, "") else decrypt(value)
+    def from_db_value(self, value: str | None, expression: Expression, connection: BaseDatabaseWrapper) -> str | None:
+        return decrypt(value) if value else value
 
-    def get_prep_value(self, value):
-        if value in (None, ""):
+    def get_prep_value(self, value: str | None) -> str | None:
+        if not value:
             return value
         return encrypt(value.reveal() if isinstance(value, Secret) else value)

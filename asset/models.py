@@ -13,7 +13,7 @@ from messages.rendering import render
 class Present(models.Manager):
     """Only rows that are not archived."""
 
-    def get_queryset(self):
+    def get_queryset(self) -> models.QuerySet:
         return super().get_queryset().filter(archived=None)
 
 

@@ -6,6 +6,7 @@ last in their transaction, and release the lock with the commit. SQLite has one 
 """
 
 from collections.abc import Iterable
+from typing import Any
 
 from django.db import connection
 
@@ -56,7 +57,7 @@ def of_history(row: History) -> Event | None:
     return Event(kind=row.subject, data=data, created=row.created)
 
 
-def of_deployment(deployment, **more) -> Event:
+def of_deployment(deployment: Any, **more: Any) -> Event:  # a Deployment: this app is below that one
     return Event(
         deployment_id=deployment.pk,
         kind="deployment",
@@ -72,7 +73,7 @@ def of_host(number: int, reachable: bool | None) -> Event:
     return Event(kind="host", data={"id": number, "reachable": reachable})
 
 
-def of_operation(operation) -> Event:
+def of_operation(operation: Any) -> Event:  # an Operation
     return Event(
         deployment_id=operation.deployment_id,
         operation_id=operation.pk,

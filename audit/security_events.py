@@ -3,6 +3,8 @@
 Django's own signals report every sign-in, whichever way it happens.
 """
 
+from typing import Any
+
 from django.contrib.auth.models import User
 from django.contrib.auth.signals import user_logged_in, user_logged_out, user_login_failed
 from django.http import HttpRequest
@@ -28,16 +30,18 @@ def listen() -> None:
     revocation.ended.connect(_on_access_ended, dispatch_uid="history")
 
 
-def _on_sign_in(sender, request: HttpRequest, user: User, **named) -> None:
+def _on_sign_in(sender: object, request: HttpRequest, user: User, **named: object) -> None:
     _record("signed in", "sign_in", request, user)
 
 
-def _on_sign_out(sender, request: HttpRequest, user: User | None, **named) -> None:
+def _on_sign_out(sender: object, request: HttpRequest, user: User | None, **named: object) -> None:
     if user is not None:
         _record("signed out", "sign_out", request, user)
 
 
-def _on_failed_sign_in(sender, credentials: dict, request: HttpRequest | None = None, **named) -> None:
+def _on_failed_sign_in(
+    sender: object, credentials: dict[str, Any], request: HttpRequest | None = None, **named: object
+) -> None:
     if request is not None and _is_served(request):
         failed_sign_ins.count(str(credentials.get("username", "")), client_address(request), agent_of(request))
 
@@ -64,19 +68,28 @@ def _is_served(request: HttpRequest) -> bool:
 
 
 def _on_event(
-    sender, caller: Caller, action: str, subject: str, subject_id: int | None, subject_name: str, after: dict, **named
+    sender: object,
+    caller: Caller,
+    action: str,
+    subject: str,
+    subject_id: int | None,
+    subject_name: str,
+    after: dict[str, Any],
+    **named: object,
 ) -> None:
     record(caller, action, subject, None, after=after, subject_name=subject_name, subject_id=subject_id)
 
 
-def _on_access_ended(sender, caller: Caller, user: User, what: revocation.Ended, reason: str, **named) -> None:
+def _on_access_ended(
+    sender: object, caller: Caller, user: User, what: revocation.Ended, reason: str, **named: object
+) -> None:
     rows = [row_of(caller, "delete", "token", token, None, {"user_id": token.user_id}, reason) for token in what.tokens]
     if what.sessions:
         rows.append(row_of(caller, "end_sessions", "user", user, None, {"sessions": what.sessions}, reason))
     record_rows(rows)
 
 
-def _on_failures_ended(sender, rows: list[FailedSignIns], **named) -> None:
+def _on_failures_ended(sender: object, rows: list[FailedSignIns], **named: object) -> None:
     record_rows(
         row_of(
             Caller(name=ANONYMOUS, address=row.address),

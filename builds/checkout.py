@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import IO
 
 from messages import Message
 from microservice.catalog import building
@@ -170,7 +171,7 @@ class Git:
         script: str,
         words: list[str],
         cwd: str,
-        output=None,
+        output: IO[bytes] | None = None,
         mounts: tuple[Mount, ...] = (),
     ) -> None:
         """Run git with the credential of the repository. The build command sees none of it."""

@@ -1,6 +1,8 @@
 """GitLab's pipeline API. The only module that imports python-gitlab."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any, TypeVar
 from urllib.parse import unquote
 
 import gitlab
@@ -25,6 +27,8 @@ from .providers import (
     with_words,
 )
 from .server_session import DIRECT, ServerSession
+
+Answer = TypeVar("Answer")
 
 ONCE = {"obey_rate_limit": False}  # rate limits are respected between requests, never by sleeping inside one
 MAX_PIPELINES = 20  # of the ref that are searched for a lost one
@@ -88,16 +92,22 @@ class GitLab:
     def find(self, job: Job) -> str:
         project = self._project(job.url)
         wanted = job.variables()
-        recent = self._ask(lambda: project.pipelines.list(ref=job.ref, per_page=MAX_PIPELINES, get_all=False, **ONCE))
+        # A list, with get_all=False; python-gitlab's types do not say so where there is a **.
+        recent: Any = self._ask(
+            lambda: project.pipelines.list(ref=job.ref, per_page=MAX_PIPELINES, get_all=False, **ONCE)
+        )
         for pipeline in recent[:MAX_PIPELINES]:  # the server may ignore per_page
-            rows = self._ask(lambda one=pipeline: one.variables.list(per_page=100, get_all=False, **ONCE))
-            if self._ask(
-                lambda rows=rows: any(row.key == "VERSION_ID" and row.value == wanted["VERSION_ID"] for row in rows)
-            ):
-                reference = self._reference(project, self._ask(lambda one=pipeline: one.id))
-                if reference not in job.others:
-                    return reference
+            reference = self._reference_for(project, pipeline, wanted["VERSION_ID"])
+            if reference and reference not in job.others:
+                return reference
         return ""
+
+    def _reference_for(self, project: Project, pipeline: Any, version_id: str) -> str:
+        """Return the reference of the pipeline if it was started for this version, else an empty text."""
+        rows = self._ask(lambda: pipeline.variables.list(per_page=100, get_all=False, **ONCE))
+        if not self._ask(lambda: any(row.key == "VERSION_ID" and row.value == version_id for row in rows)):
+            return ""
+        return self._reference(project, self._ask(lambda: pipeline.id))
 
     def latest_try(self, job: Job, reference: str) -> str:
         return reference  # a pipeline keeps its number when its jobs are retried
@@ -135,7 +145,7 @@ class GitLab:
             raise ProviderUnreachable("gitlab_invalid.pipeline", sent=True)
         return f"{unquote(str(project.encoded_id))}#{number}"
 
-    def _ask(self, call, sends: bool = False):
+    def _ask(self, call: Callable[[], Answer], sends: bool = False) -> Answer:
         try:
             return call()
         except GitlabError as error:

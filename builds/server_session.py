@@ -55,7 +55,8 @@ class _Adapter(BaseAdapter):
         super().__init__()
         self._session = session
 
-    def send(self, request, *_args, **_more):
+    def send(self, request: Any, *_args: object, **_more: object) -> requests.Response:
+        # `request` is a PreparedRequest: its fields are optional only before it is prepared.
         body = request.body.encode() if isinstance(request.body, str) else request.body
         try:
             reply = http_client.exchange(
@@ -76,5 +77,5 @@ class _Adapter(BaseAdapter):
         answer.headers.update({name: value for name, value in reply.headers.items() if name != "location"})
         return answer
 
-    def close(self):
+    def close(self) -> None:
         pass

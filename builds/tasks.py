@@ -1,6 +1,7 @@
 """The Celery task and the worker step for builds. No logic here."""
 
 from celery import bootsteps
+from celery.apps.worker import Worker
 from celery.signals import worker_shutting_down
 
 from runtime.celery_app import app
@@ -20,10 +21,10 @@ class BuildSweepStep(bootsteps.StartStopStep):
 
     requires = ("celery.worker.components:Pool",)
 
-    def start(self, worker) -> None:
+    def start(self, worker: Worker) -> None:
         _sweepers.append(sweeping.Sweeper())
 
-    def stop(self, worker) -> None:
+    def stop(self, worker: Worker) -> None:
         """Do nothing: `stop_sweepers` has stopped it already."""
 
 

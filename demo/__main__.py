@@ -51,7 +51,14 @@ def main() -> int:
     return outcome[0] if outcome else 0
 
 
-def _start_all(supervisor: Supervisor, place: Place, environment: Environment, chosen, started, outcome) -> None:
+def _start_all(
+    supervisor: Supervisor,
+    place: Place,
+    environment: Environment,
+    chosen: list[hosts.Host],
+    started: float,
+    outcome: list[int],
+) -> None:
     """Start everything and print the address. Any error ends the demo."""
     try:
         token, ids = _prepare(supervisor, place, environment, chosen)
@@ -64,7 +71,9 @@ def _start_all(supervisor: Supervisor, place: Place, environment: Environment, c
         supervisor.stopping.set()
 
 
-def _prepare(supervisor: Supervisor, place: Place, environment: Environment, chosen) -> tuple[str, list[int]]:
+def _prepare(
+    supervisor: Supervisor, place: Place, environment: Environment, chosen: list[hosts.Host]
+) -> tuple[str, list[int]]:
     authorized = openssh.make_key(place.var / "demo_key")
     for path in (place.var / "log").glob("*.log"):
         parts.short_log(path)
@@ -125,7 +134,9 @@ def _wait_for_answer(supervisor: Supervisor, url: str, what: str, seconds: float
     raise CannotStart(f"{what} did not start within {seconds:.0f} s")
 
 
-def _announce(place: Place, environment: Environment, token: str, chosen, ids, seconds: float) -> None:
+def _announce(
+    place: Place, environment: Environment, token: str, chosen: list[hosts.Host], ids: list[int], seconds: float
+) -> None:
     record = {
         "url": place.url,
         "username": USERNAME,

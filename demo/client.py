@@ -4,6 +4,7 @@ import json
 import urllib.error
 import urllib.request
 import uuid
+from typing import Any
 
 OPENER = urllib.request.build_opener(urllib.request.ProxyHandler({}))  # the server is on this machine: no proxy
 
@@ -22,10 +23,10 @@ class Client:
     def __init__(self, url: str, token: str):
         self._base, self._token = f"{url}/api/v1/", token
 
-    def get(self, path: str):
+    def get(self, path: str) -> Any:
         return self.send("GET", path)
 
-    def find(self, path: str) -> dict | None:
+    def find(self, path: str) -> dict[str, Any] | None:
         """Return the object at `path`, or None."""
         try:
             return self.get(path)
@@ -44,21 +45,21 @@ class Client:
                 return rows
             cursor = f"&cursor={page['next']}"
 
-    def post(self, path: str, body: dict):
+    def post(self, path: str, body: dict) -> Any:
         """Send a POST with an idempotency key, so that it can be retried after a broken connection."""
         return self.send("POST", path, body, {"Idempotency-Key": str(uuid.uuid4())})
 
-    def patch(self, path: str, body: dict):
+    def patch(self, path: str, body: dict) -> Any:
         return self.send("PATCH", path, body)
 
-    def put_package(self, path: str, package: bytes):
+    def put_package(self, path: str, package: bytes) -> Any:
         return self._ask("PUT", path, package, {"Content-Type": "application/gzip"})
 
-    def send(self, method: str, path: str, body: dict | None = None, headers: dict[str, str] | None = None):
+    def send(self, method: str, path: str, body: dict | None = None, headers: dict[str, str] | None = None) -> Any:
         data = None if body is None else json.dumps(body).encode()
         return self._ask(method, path, data, {"Content-Type": "application/json"} | (headers or {}))
 
-    def _ask(self, method: str, path: str, data: bytes | None, headers: dict[str, str]):
+    def _ask(self, method: str, path: str, data: bytes | None, headers: dict[str, str]) -> Any:
         headers = headers | {"Authorization": f"Bearer {self._token}", "Accept": "application/json"}
         request = urllib.request.Request(self._base + path, data, headers, method=method)
         try:

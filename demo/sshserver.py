@@ -13,7 +13,9 @@ import socket
 import subprocess
 import sys
 import threading
+from collections.abc import Callable
 from pathlib import Path
+from typing import IO
 
 import paramiko
 
@@ -26,17 +28,17 @@ class Door(paramiko.ServerInterface):
     def __init__(self, keys: set[str], user: str):
         self._keys, self._user = keys, user
 
-    def get_allowed_auths(self, username):
+    def get_allowed_auths(self, username: str) -> str:
         return "publickey"
 
-    def check_auth_publickey(self, username, key):
+    def check_auth_publickey(self, username: str, key: paramiko.PKey) -> int:
         known = username == self._user and f"{key.get_name()} {key.get_base64()}" in self._keys
         return paramiko.AUTH_SUCCESSFUL if known else paramiko.AUTH_FAILED
 
-    def check_channel_request(self, kind, chanid):
+    def check_channel_request(self, kind: str, chanid: int) -> int:
         return paramiko.OPEN_SUCCEEDED if kind == "session" else paramiko.OPEN_FAILED_ADMINISTRATIVELY_PROHIBITED
 
-    def check_channel_exec_request(self, channel, command):
+    def check_channel_exec_request(self, channel: paramiko.Channel, command: bytes) -> bool:
         threading.Thread(target=_run, args=(channel, command), daemon=True).start()
         return True
 
@@ -85,7 +87,7 @@ def _run(channel: paramiko.Channel, command: bytes) -> None:
         pass  # nobody is there any more
 
 
-def _carry_out(pipe, send) -> None:
+def _carry_out(pipe: IO[bytes], send: Callable[[bytes], object]) -> None:
     """From the command to the caller. When the caller is gone the pipe is closed, as sshd does it."""
     with pipe:
         try:
@@ -95,7 +97,7 @@ def _carry_out(pipe, send) -> None:
             pass
 
 
-def _carry_in(channel: paramiko.Channel, pipe) -> None:
+def _carry_in(channel: paramiko.Channel, pipe: IO[bytes]) -> None:
     """From the caller to the command; the end of the one, or a cut line, is the end of the other."""
     try:
         while data := channel.recv(CHUNK):

@@ -41,7 +41,7 @@ class _Retry(Exception):
 
 
 class _NoRedirect(urllib.request.HTTPRedirectHandler):
-    def redirect_request(self, *_):
+    def redirect_request(self, *_: Any) -> None:
         return None  # the token is never sent to another URL
 
 

@@ -3,6 +3,9 @@
 Numbers and labels are those of the API (`status`, `status_str`). Deployments and operations have words only.
 """
 
+from collections.abc import Mapping
+from typing import Any
+
 from django.db import models
 
 
@@ -218,6 +221,6 @@ DEPLOYMENT_TRANSITIONS: dict[DeploymentStatus, dict[DeploymentStatus, str]] = {
 }
 
 
-def may_become(table: dict, old, new) -> bool:
+def may_become(table: Mapping[Any, Mapping[Any, str]], old: str | int, new: str | int) -> bool:
     """Return whether the transition table allows a change from `old` to `new`."""
     return new in table.get(old, {})

@@ -1,5 +1,6 @@
 """AMQP over TLS that verifies each of several servers by its own name."""
 
+from amqp import Connection
 from kombu.transport import TRANSPORT_ALIASES, pyamqp
 
 
@@ -9,7 +10,7 @@ class Transport(pyamqp.SSLTransport):
     kombu writes the first server's name into the settings and would verify it for every server.
     """
 
-    def establish_connection(self):
+    def establish_connection(self) -> Connection:
         if self.client is not None and isinstance(self.client.ssl, dict):
             self.client.ssl = dict(self.client.ssl)
         return super().establish_connection()

@@ -8,6 +8,7 @@ many times.
 
 from collections.abc import Iterable, Sequence
 from datetime import datetime
+from typing import Any
 
 from django.db import connection
 from django.db.models import Model
@@ -42,7 +43,7 @@ def update_on_conflict(key: Iterable[str], names: Iterable[str]) -> str:
     return f"({', '.join(key)}) DO UPDATE SET " + ", ".join(f"{name} = excluded.{name}" for name in names)
 
 
-def _adapted(value):
+def _adapted(value: Any) -> Any:
     if isinstance(value, datetime):
         return connection.ops.adapt_datetimefield_value(value)
     return connection.ops.adapt_json_value(value, None) if isinstance(value, dict) else value

@@ -12,6 +12,7 @@ from typing import Any
 
 from celery.worker.consumer import Consumer as CeleryConsumer
 from celery.worker.state import maybe_shutdown
+from kombu import Connection
 
 from .broker_connection import broker_connection
 
@@ -41,12 +42,12 @@ class ResilientConsumer(CeleryConsumer):
             step for step in Steps.default_steps if step.rpartition(":")[2] not in ("Heart", "Mingle", "Gossip")
         ]
 
-    def __init__(self, *args, **kwargs):
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.connection_errors = (Exception,)
         self._tries, self._logged, self._attempt = 0, 0.0, 0
 
-    def ensure_connected(self, conn):
+    def ensure_connected(self, conn: Connection) -> Connection:
         """Try each address once. `start` tries again, and handles a signal to stop in between."""
         return conn.ensure_connection(
             max_retries=max(0, len(conn.alt) - 1), interval_start=0, interval_step=0, callback=maybe_shutdown
@@ -64,10 +65,10 @@ class ResilientConsumer(CeleryConsumer):
             self._tries = 0
             broker_connection.set(True)
 
-    def on_connection_error_before_connected(self, exc) -> None:
+    def on_connection_error_before_connected(self, exc: Exception) -> None:
         self._handle_loss(exc)
 
-    def on_connection_error_after_connected(self, exc) -> None:
+    def on_connection_error_after_connected(self, exc: Exception) -> None:
         super().on_connection_error_after_connected(exc)
         self._handle_loss(exc)
 

@@ -8,6 +8,7 @@ import atexit
 import logging
 import threading
 from time import monotonic
+from typing import Any
 
 from celery import states
 from django.db import connection
@@ -37,7 +38,7 @@ log = logging.getLogger(__name__)
 class BatchedResults(DatabaseBackend):
     """The configured result backend. Records are in the table BATCH_SECONDS later."""
 
-    def __init__(self, *args, **kwargs):
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.thread_safe = True  # one for all threads of the process
         self._change = threading.Condition()
@@ -46,7 +47,15 @@ class BatchedResults(DatabaseBackend):
         self._thread: threading.Thread | None = None
         self._pruned = monotonic()
 
-    def _store_result(self, task_id, result, status, traceback=None, request=None, using=None):
+    def _store_result(
+        self,
+        task_id: str,
+        result: Any,
+        status: str,
+        traceback: str | None = None,
+        request: Any = None,
+        using: str | None = None,
+    ) -> Any:
         content_type, content_encoding, encoded = self.encode_content(result)
         _, _, meta = self.encode_content({"children": self.current_task_children(request)})
         more = self._get_extended_properties(request, traceback) | {"traceback": traceback}

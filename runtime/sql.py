@@ -5,17 +5,19 @@ on them are used.
 """
 
 from collections.abc import Sized
+from typing import Any
 
 from django.db import connection
+from django.db.models import TextChoices
 
 
-def fetch_all(sql: str, *values) -> list[tuple]:
+def fetch_all(sql: str, *values: Any) -> list[tuple[Any, ...]]:
     with connection.cursor() as cursor:
         cursor.execute(sql, values)
         return cursor.fetchall()
 
 
-def literals(*statuses) -> str:
+def literals(*statuses: TextChoices) -> str:
     """Return statuses as SQL literals, for IN (…)."""
     return ", ".join(f"'{status.value}'" for status in statuses)
 

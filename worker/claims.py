@@ -6,6 +6,7 @@ previous owner is refused, here and on the host.
 """
 
 from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -13,6 +14,7 @@ from django.conf import settings
 from django.db import connection
 from django.db.models import BigIntegerField, Exists, F, Q, Subquery, Value
 from django.db.models import OuterRef as Outer
+from django.db.models.expressions import CombinedExpression
 from django.db.models.functions import Greatest, Now
 
 from asset import tenancy
@@ -47,7 +49,7 @@ class Claim:
     sent_before: bool = False  # this version's package went to this host once, so its release may still be there
 
 
-def lease():
+def lease() -> CombinedExpression:
     """The database's clock in `OPERATION_LEASE_SECONDS` seconds: workers' own clocks may differ."""
     return Now() + timedelta(seconds=settings.OPERATION_LEASE_SECONDS)
 
@@ -86,7 +88,8 @@ def claim(
     told += _set_running({row.deployment_id: row.deployment for row in rows}.values())
     told += [events.of_operation(row) for row in rows]
     began = set(due_ids)
-    return [Claim(row, row.pk in began, row.sent_before) for row in rows], told
+    # _loaded annotates sent_before.
+    return [Claim(row, row.pk in began, row.sent_before) for row in rows], told  # type: ignore[attr-defined]
 
 
 def _has_work() -> tuple[bool, bool, bool]:
@@ -195,7 +198,7 @@ def _mark_running(owner: str, expired_ids: list[int], due_ids: list[int], task_i
     taken.update(fence=Subquery(MicroServiceInstance.objects.filter(pk=Outer("instance_id")).values("fence")[:1]))
 
 
-def _loaded(numbers: list[int], owner: str):
+def _loaded(numbers: list[int], owner: str) -> list[Operation]:
     """With all that their threads need. What many of them share is read once, and is one object."""
     mine = Operation.objects.filter(pk__in=numbers, owner=owner, status=OperationStatus.RUNNING)
     sent = Operation.objects.filter(
@@ -204,7 +207,7 @@ def _loaded(numbers: list[int], owner: str):
         pk__lt=Outer("pk"),
         bytes_sent__gt=0,
     )
-    rows = list(mine.select_related("instance").annotate(sent_before=Exists(sent)))
+    rows: list[Operation] = list(mine.select_related("instance").annotate(sent_before=Exists(sent)))
     told = Deployment.objects.annotate(encoding=F("microservice__encoding"))
     deployments = told.in_bulk({row.deployment_id for row in rows})
     versions = MicroServiceVersion.every.in_bulk(
@@ -220,7 +223,7 @@ def _loaded(numbers: list[int], owner: str):
     return rows
 
 
-def _set_running(deployments) -> list[Event]:
+def _set_running(deployments: Iterable[Deployment]) -> list[Event]:
     return [
         advance.set_status(deployment, DeploymentStatus.RUNNING)
         for deployment in deployments

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from django.conf import settings
 from django.db.models import F, OuterRef, Subquery
@@ -90,7 +90,7 @@ def _write(operations: list[Operation]) -> None:
         Operation.objects.bulk_update(rest, _FIELDS)
 
 
-def _as_row(result: OperationResult, now) -> Operation:
+def _as_row(result: OperationResult, now: datetime) -> Operation:
     """The row as it will be."""
     row = result.operation
     row.status, row.undo_status = result.status, result.undo_status
@@ -104,7 +104,7 @@ def _as_row(result: OperationResult, now) -> Operation:
     return row
 
 
-def _schedule_retry(row: Operation, error: Message | None, now) -> None:
+def _schedule_retry(row: Operation, error: Message | None, now: datetime) -> None:
     """Later and later; past the deadline the instance is let go, with the truth in its error.
 
     That is safe because the next operation on the instance has a higher fence and settles the old run first.

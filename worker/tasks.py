@@ -3,7 +3,8 @@ stop."""
 
 import logging
 
-from celery import bootsteps
+from celery import Task, bootsteps
+from celery.apps.worker import Worker
 from celery.signals import worker_init, worker_shutting_down
 
 from callbacks import sender
@@ -20,8 +21,8 @@ log = logging.getLogger(__name__)
 
 
 @app.task(name=wake.WORK, bind=True)
-def work(self) -> int:
-    return execution.work(self.request.id)
+def work(self: Task) -> int:
+    return execution.work(self.request.id or "")
 
 
 @worker_init.connect
@@ -34,7 +35,7 @@ class Shop(bootsteps.StartStopStep):
 
     requires = ("celery.worker.components:Pool",)
 
-    def start(self, worker) -> None:
+    def start(self, worker: Worker) -> None:
         watchdog.arm()
         execution.process_writer()
         _sweepers.append(recovery.Sweeper())
@@ -42,7 +43,7 @@ class Shop(bootsteps.StartStopStep):
         freeze_loaded_objects()
         log.info("this worker carries out what is due")
 
-    def stop(self, worker) -> None:
+    def stop(self, worker: Worker) -> None:
         """Nothing: it was told by the signal, before Celery began to wait for its own threads."""
 
 

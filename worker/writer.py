@@ -27,8 +27,8 @@ from runtime.database_errors import is_held
 
 from .claim_requests import ClaimRequest, deal
 from .claims import Claim, claim
-from .leases import RowsHeld, owned
-from .progress import Progress, write_progress
+from .leases import Name, RowsHeld, owned
+from .progress import Piece, Progress, write_progress
 from .results import OperationResult, record_results
 
 FLUSH_INTERVAL = 0.2  # seconds that progress is gathered before it is written
@@ -186,7 +186,14 @@ class BatchWriter:
     def _skips_locked(self) -> bool:
         return monotonic() < self._skip_locked_until
 
-    def _write_together(self, held, awaiting, results, renew, around: bool = False) -> None:
+    def _write_together(
+        self,
+        held: dict[int, Progress],
+        awaiting: list[Progress],
+        results: list[tuple[OperationResult, Future]],
+        renew: bool,
+        around: bool = False,
+    ) -> None:
         try:
             kept, written = self._transaction(held, awaiting, results, renew, around)
         except BaseException:
@@ -201,7 +208,13 @@ class BatchWriter:
         for name, (_, future) in zip(names, results, strict=True):
             future.set_result(name in kept)
 
-    def _write_skipping_locked(self, held, awaiting, results, renew) -> None:
+    def _write_skipping_locked(
+        self,
+        held: dict[int, Progress],
+        awaiting: list[Progress],
+        results: list[tuple[OperationResult, Future]],
+        renew: bool,
+    ) -> None:
         """Rows are held by others: that must not keep the other leases from being renewed. First those, then the
         progress, then each result by itself. One that was waited for in vain is the last one the next time."""
         rest = list(results)
@@ -243,7 +256,14 @@ class BatchWriter:
                 progress.lost = True
                 self._forget(progress.name)
 
-    def _transaction(self, held, awaiting, results, renew, around):
+    def _transaction(
+        self,
+        held: dict[int, Progress],
+        awaiting: list[Progress],
+        results: list[tuple[OperationResult, Future]],
+        renew: bool,
+        around: bool,
+    ) -> tuple[set[Name], list[tuple[Progress, Piece]]]:
         with transaction.atomic():
             # Deployments are locked before operations, by everybody; see claims.py.
             above = {result.operation.deployment_id for result, _ in results}

@@ -8,9 +8,10 @@ hello.py check ADDRESS PORT VERSION     exit status 0 when the process that answ
 import select
 import socket
 import sys
+from typing import NoReturn
 
 
-def serve(address, port, version):
+def serve(address: str, port: str, version: str) -> NoReturn:
     body = f"hello from {version}\n".encode()
     head = f"HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: {len(body)}\r\nConnection: close\r\n\r\n"
     # The host's own address; 127.0.0.1 as well, so that the demo can be looked at with any browser.
@@ -27,7 +28,7 @@ def serve(address, port, version):
                     pass
 
 
-def _listener(address, port):
+def _listener(address: str, port: str) -> socket.socket:
     listener = socket.socket()
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     listener.bind((address, int(port)))
@@ -35,7 +36,7 @@ def _listener(address, port):
     return listener
 
 
-def check(address, port, version):
+def check(address: str, port: str, version: str) -> None:
     try:
         with socket.create_connection((address, int(port)), timeout=2) as connection:
             connection.sendall(b"GET / HTTP/1.1\r\nHost: hello\r\nConnection: close\r\n\r\n")

@@ -8,7 +8,7 @@ from .endpoint import Endpoint, Limits
 
 
 class _Slot:
-    def __init__(self):
+    def __init__(self) -> None:
         self.users = 0
         self.connecting = threading.Lock()
         self.connection: Any = None

@@ -4,6 +4,7 @@ import errno
 import socket
 import threading
 import time
+from typing import Any
 
 from messages import Message
 
@@ -20,7 +21,7 @@ class TimedSocket:
     It ends itself when the peer has been silent for too long. It is the one place that sees both a blocked read and a
     blocked write, so nothing else has to watch it."""
 
-    def __init__(self, sock, silence: float):
+    def __init__(self, sock: socket.socket | Any, silence: float) -> None:  # Any: a channel of paramiko
         self._sock = sock
         self._silence = silence
         self._tcp = isinstance(sock, socket.socket)

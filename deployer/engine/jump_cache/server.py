@@ -25,6 +25,7 @@ import stat
 import sys
 import threading
 import time
+from typing import IO, Any, List, Optional, Set, Tuple
 
 MAX_AGE = 86400  # seconds that a copy stays after its last use
 MAX_BYTES = 4 << 30  # bytes of all copies together; one that is larger stays alone
@@ -35,13 +36,14 @@ REQUEST_TIMEOUT = 5.0  # seconds for a client to send its request
 DRAIN_TIMEOUT = 60.0  # seconds for clients that are being served when standard input ends
 PIECE = 1 << 18
 SHA = re.compile(r"[0-9a-f]{64}\Z")
+Address = Tuple[Any, ...]  # of a socket: two values for IPv4, four for IPv6
 
 
 class Refused(Exception):
     """Why not, in words for people."""
 
 
-def why(error):
+def why(error: OSError) -> str:
     if error.errno == errno.ENOSPC:
         return "its disk is full"
     if error.errno == errno.EROFS:
@@ -49,7 +51,7 @@ def why(error):
     return (error.strerror or "it failed").lower()
 
 
-def private(folder):
+def private(folder: str) -> None:
     """Create a folder of our own; refuse one of another user."""
     os.makedirs(folder, 0o700, exist_ok=True)
     found = os.lstat(folder)
@@ -58,7 +60,7 @@ def private(folder):
     os.chmod(folder, 0o700)
 
 
-def stat_or_none(path):
+def stat_or_none(path: str) -> Optional[os.stat_result]:
     """What is known of a file; None where another server has taken it away meanwhile."""
     try:
         return os.stat(path)
@@ -66,7 +68,7 @@ def stat_or_none(path):
         return None
 
 
-def remove(path):
+def remove(path: str) -> None:
     try:
         os.unlink(path)
     except FileNotFoundError:
@@ -76,7 +78,7 @@ def remove(path):
 class CacheFolder:
     """The folder: copies by their sha256, the token, and a lock that every server holds."""
 
-    def __init__(self, above, port):
+    def __init__(self, above: str, port: int) -> None:
         private(above)
         self.above, self.folder = above, os.path.join(above, str(port))
         private(self.folder)
@@ -86,13 +88,13 @@ class CacheFolder:
             self.alone = True
         except BlockingIOError:
             self.alone = False
-        self.sound = set()  # whose bytes were hashed by this very process
+        self.sound: Set[str] = set()  # whose bytes were hashed by this very process
         self.token = b""
 
-    def path(self, name):
+    def path(self, name: str) -> str:
         return os.path.join(self.folder, name)
 
-    def share(self):
+    def share(self) -> None:
         """Who is alone makes a new token. All hold the lock from here on, so it stays as it is read now."""
         if self.alone:
             with open(self.path("token.new"), "w") as file:
@@ -105,9 +107,9 @@ class CacheFolder:
         with open(self.path("token"), "rb") as file:
             self.token = file.read()
 
-    def tidy(self, coming=0):
+    def tidy(self, coming: int = 0) -> None:
         """Remove copies that were not used for long, and the oldest where there are too many bytes."""
-        found = []
+        found: List[Tuple[float, int, str]] = []
         for port in os.listdir(self.above):
             folder = os.path.join(self.above, port)
             for name in os.listdir(folder) if os.path.isdir(folder) else ():
@@ -126,11 +128,11 @@ class CacheFolder:
                 remove(path)
                 total -= size
 
-    def free(self):
+    def free(self) -> int:
         disk = os.statvfs(self.folder)
         return disk.f_bavail * disk.f_frsize
 
-    def holds(self, sha):
+    def holds(self, sha: str) -> bool:
         """Whether the copy is there and whole; one that is not is taken away."""
         path = self.path(sha)
         try:
@@ -149,7 +151,7 @@ class CacheFolder:
             return False
         return True
 
-    def begin(self, sha, size):
+    def begin(self, sha: str, size: int) -> Optional[IO[bytes]]:
         """A file to take the package in; None while another server has one."""
         self.tidy(coming=size)
         if self.free() < size + MIN_FREE_BYTES:
@@ -168,7 +170,7 @@ class CacheFolder:
         part.truncate(0)
         return part
 
-    def end(self, part, sha, digest):
+    def end(self, part: IO[bytes], sha: str, digest: str) -> None:
         """Publish it by rename, and only if it is the package: a reader of the name reads the whole."""
         if digest != sha:
             raise Refused("what arrived there is not the package")
@@ -177,7 +179,7 @@ class CacheFolder:
         self.sound.add(sha)
 
 
-def listen(address, port, alone):
+def listen(address: str, port: int, alone: bool) -> socket.socket:
     """A socket on the address; on all of them, where this machine has no such address (behind NAT)."""
     family, _, _, _, place = socket.getaddrinfo(address, port, type=socket.SOCK_STREAM, flags=socket.AI_NUMERICHOST)[0]
     try:
@@ -191,13 +193,13 @@ def listen(address, port, alone):
         raise Refused(bind_error(port, error))
 
 
-def bind_error(port, error):
+def bind_error(port: int, error: OSError) -> str:
     if error.errno == errno.EADDRINUSE:
         return f"its port {port} is in use"
     return f"its port {port} cannot be opened: {why(error)}"
 
 
-def open_listener(family, place, alone):
+def open_listener(family: int, place: Address, alone: bool) -> socket.socket:
     if alone:  # a foreign server on this port is not joined: its clients would come to us
         bind(family, place, False).close()
     found = bind(family, place, True)
@@ -205,7 +207,7 @@ def open_listener(family, place, alone):
     return found
 
 
-def bind(family, where, shared):
+def bind(family: int, where: Address, shared: bool) -> socket.socket:
     found = socket.socket(family, socket.SOCK_STREAM)
     try:
         found.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -221,13 +223,13 @@ def bind(family, where, shared):
 class HttpServer:
     """Lets hosts in and gives them what they ask for, if they know the token."""
 
-    def __init__(self, listener, cache):
+    def __init__(self, listener: socket.socket, cache: CacheFolder) -> None:
         self.listener, self.cache = listener, cache
         self.room = threading.Semaphore(MAX_CLIENTS)
         self.closing, self.closed = threading.Event(), threading.Event()
         listener.settimeout(0.5)
 
-    def run(self):
+    def run(self) -> None:
         tidied = time.time()
         while not self.closing.is_set():
             if time.time() - tidied > 3600:
@@ -243,7 +245,7 @@ class HttpServer:
         self.listener.close()
         self.closed.set()
 
-    def accept(self):
+    def accept(self) -> bool:
         if not self.room.acquire(timeout=0.5):
             return False
         try:
@@ -254,7 +256,7 @@ class HttpServer:
         threading.Thread(target=self.serve, args=(client,), daemon=True).start()
         return True
 
-    def serve(self, client):
+    def serve(self, client: socket.socket) -> None:
         try:
             with client:
                 self.give(client)
@@ -263,7 +265,7 @@ class HttpServer:
         finally:
             self.room.release()
 
-    def give(self, client):
+    def give(self, client: socket.socket) -> None:
         request = self.read_request(client)
         words = re.match(rb"GET /([0-9a-f]{1,64})/([0-9a-f]{64}|check)( HTTP/1\.[01])?\r?\n", request)
         file = None
@@ -279,7 +281,7 @@ class HttpServer:
                 client.sendall(b"HTTP/1.0 200 OK\r\nContent-Length: %d\r\n\r\n" % os.fstat(file.fileno()).st_size)
             client.sendfile(file)
 
-    def read_request(self, client):
+    def read_request(self, client: socket.socket) -> bytes:
         """The whole request: closing with some of it unread would reset the connection under the answer."""
         request, end = b"", time.time() + REQUEST_TIMEOUT
         while len(request) < 8192 and time.time() < end:
@@ -291,7 +293,7 @@ class HttpServer:
                 break
         return request
 
-    def found(self, name):
+    def found(self, name: str) -> Optional[IO[bytes]]:
         if name == "check":
             return open(os.devnull, "rb")
         try:
@@ -301,7 +303,7 @@ class HttpServer:
         except OSError:
             return None
 
-    def close(self):
+    def close(self) -> None:
         """Accept no more clients, and wait for those that are being served."""
         self.closing.set()
         end = time.time() + DRAIN_TIMEOUT
@@ -311,12 +313,12 @@ class HttpServer:
                 return
 
 
-def answer(*words):
+def answer(*words: object) -> None:
     sys.stdout.write(" ".join(map(str, words)) + "\n")
     sys.stdout.flush()
 
 
-def receive(cache, sha, size):
+def receive(cache: CacheFolder, sha: str, size: int) -> None:
     """Answers a `have`, and takes the package in where it is not there."""
     part = None
     try:
@@ -365,7 +367,7 @@ def receive(cache, sha, size):
     return answer("there")
 
 
-def main(port, address):
+def main(port: int, address: str) -> None:
     os.umask(0o077)
     parent = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
     try:

@@ -151,7 +151,9 @@ class Connection:
         """A channel to another server, as seen from this one."""
         return self._open("direct-tcpip", (address, port), ("127.0.0.1", 0))
 
-    def _open(self, kind: str, target=None, origin=None) -> paramiko.Channel:
+    def _open(
+        self, kind: str, target: tuple[str, int] | None = None, origin: tuple[str, int] | None = None
+    ) -> paramiko.Channel:
         try:
             channel = self._transport.open_channel(kind, target, origin, timeout=self._limits.connect)
             channel.__class__ = GuardedChannel

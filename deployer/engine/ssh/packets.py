@@ -10,6 +10,8 @@ import zlib
 import paramiko
 from paramiko.common import MSG_EXT_INFO, MSG_USERAUTH_INFO_REQUEST
 
+from ..transport_socket import TimedSocket
+
 MAX_PACKET = 1 << 18  # bytes: as in OpenSSH
 MAX_GREETING = 1 << 15  # bytes before and with the version line; RFC 4253 allows lines before it, without a limit
 MAX_COUNTED = 32  # extensions, or prompts, in one message
@@ -18,7 +20,7 @@ FREE, RATE, EACH = 1 << 20, 1 << 13, 64
 
 
 class BoundedPacketizer(paramiko.Packetizer):
-    def __init__(self, socket):
+    def __init__(self, socket: TimedSocket) -> None:
         super().__init__(socket)
         self._greeting = 0
         self._weighed = self._sent = self.accepted = 0
@@ -27,23 +29,23 @@ class BoundedPacketizer(paramiko.Packetizer):
     def start_handshake(self, timeout: float) -> None:
         """start_client has a limit of its own; a timer thread for each connection is not needed."""
 
-    def _read_timeout(self, timeout):
+    def _read_timeout(self, timeout: float) -> bytes:
         data = super()._read_timeout(timeout)
         self._greeting += len(data)
         if self._greeting > MAX_GREETING:
             raise paramiko.SSHException("the greeting has no end")
         return data
 
-    def read_all(self, n, check_rekey=False):
+    def read_all(self, n: int, check_rekey: bool = False) -> bytes:
         if n > MAX_PACKET:
             raise paramiko.SSHException("the packet is too large")
         return super().read_all(n, check_rekey)
 
-    def write_all(self, out):
+    def write_all(self, out: bytes) -> None:
         self._sent += len(out)
         super().write_all(out)
 
-    def read_message(self):
+    def read_message(self) -> tuple[int, paramiko.Message]:
         kind, message = super().read_message()
         self._weigh(message.packet.getbuffer().nbytes)
         if kind in (MSG_EXT_INFO, MSG_USERAUTH_INFO_REQUEST):
@@ -70,7 +72,7 @@ def _check_count(kind: int, message: paramiko.Message) -> None:
 class BoundedDecompressor:
     """What unpacks compressed packets: a few bytes can stand for any number."""
 
-    def __init__(self):
+    def __init__(self) -> None:
         self._zlib = zlib.decompressobj()
 
     def __call__(self, data: bytes) -> bytes:

@@ -5,6 +5,8 @@ import logging
 import signal
 import threading
 import weakref
+from collections.abc import Callable
+from typing import Any
 
 import paramiko
 from paramiko.common import (
@@ -39,22 +41,24 @@ class ReadEvent(threading.Event):
         super().clear()
 
 
-def _window_opened(channel, message) -> None:
+def _window_opened(channel: paramiko.Channel, message: paramiko.Message) -> None:
     channel._window_adjust(message)
     bell = getattr(channel, "bell", None)
     if bell is not None:
         bell.set()
 
 
-def _fed(channel, message) -> None:
+def _fed(channel: paramiko.Channel, message: paramiko.Message) -> None:
     _feed(channel, message, paramiko.Channel._feed)
 
 
-def _fed_extended(channel, message) -> None:
+def _fed_extended(channel: paramiko.Channel, message: paramiko.Message) -> None:
     _feed(channel, message, paramiko.Channel._feed_extended)
 
 
-def _feed(channel, message, feed) -> None:
+def _feed(
+    channel: paramiko.Channel, message: paramiko.Message, feed: Callable[[paramiko.Channel, paramiko.Message], None]
+) -> None:
     """What a peer sends beyond the window, paramiko would keep all the same, in memory and without an end."""
     before = _unread(channel)
     feed(channel, message)
@@ -64,11 +68,11 @@ def _feed(channel, message, feed) -> None:
     channel.transport.packetizer.accepted += max(0, after - before)
 
 
-def _unread(channel) -> int:
+def _unread(channel: paramiko.Channel) -> int:
     return len(channel.in_buffer) + len(channel.in_stderr_buffer)
 
 
-def _told(channel, message) -> None:
+def _told(channel: paramiko.Channel, message: paramiko.Message) -> None:
     """A command that a signal ended has a status too, 128 and more as in the shell; paramiko drops it."""
     start = message.packet.tell()
     if message.get_text() != "exit-signal":
@@ -92,16 +96,16 @@ class GuardedChannel(paramiko.Channel):
         except (EOFError, OSError, paramiko.SSHException):
             pass  # the connection is gone, and with it the channel
 
-    def _send(self, s, m):
+    def _send(self, s: bytes, m: paramiko.Message) -> int:
         m.channel = self
         return super()._send(s, m)
 
-    def _send_eof(self):
+    def _send_eof(self) -> paramiko.Message | None:
         if (m := super()._send_eof()) is not None:
             m.channel = self
         return m
 
-    def _close_internal(self):
+    def _close_internal(self) -> tuple[paramiko.Message | None, paramiko.Message | None]:
         eof, close = super()._close_internal()
         if close is not None:
             close.channel, close.closes = self, True
@@ -164,7 +168,7 @@ class Transport(paramiko.Transport):
         macs = () if all("gcm" in cipher for cipher in ciphers) else (self.local_mac, self.remote_mac)
         return [kex, self.host_key_type, *ciphers, *macs, self.local_compression, self.remote_compression]
 
-    def _really_parse_kex_init(self, m, ignore_first_byte=False):
+    def _really_parse_kex_init(self, m: paramiko.Message, ignore_first_byte: bool = False) -> dict[str, Any]:
         parsed = super()._really_parse_kex_init(m, ignore_first_byte)
         if not ignore_first_byte:  # a server's, not our own
             self.theirs = algorithms.theirs(parsed)
@@ -181,7 +185,7 @@ class Transport(paramiko.Transport):
         if self.pinned is None or not hmac.compare_digest(self.pinned, host_key):
             raise paramiko.SSHException("not the pinned host key")
 
-    def _send_message(self, data) -> None:
+    def _send_message(self, data: paramiko.Message) -> None:
         """Called one by one, except in a key exchange, which is about no channel."""
         channel = getattr(data, "channel", None)
         if channel is not None:

@@ -3,6 +3,7 @@
 from typing import Any
 
 from django.contrib.auth import get_user_model
+from django.contrib.auth.models import User
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import transaction
 
@@ -43,7 +44,7 @@ class Command(BaseCommand):
         self.stdout.write(f"{user.get_username()} is a service account{where}.")
 
 
-def _account(name: str):
+def _account(name: str) -> User:
     user = get_user_model().objects.select_related("service_account").filter(username=name).first()
     if user is None:
         user = accounts.create_user(BY, {"username": name, "service": True})

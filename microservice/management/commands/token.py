@@ -5,6 +5,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from django.contrib.auth import get_user_model
+from django.contrib.auth.models import User
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.utils import timezone
 from django.utils.dateparse import parse_datetime
@@ -60,7 +61,7 @@ class Command(BaseCommand):
         self.stdout.write(text)
 
 
-def _user(name: str):
+def _user(name: str) -> User:
     users = get_user_model().objects.filter(is_active=True)
     user = users.filter(**{users.model.USERNAME_FIELD: name}).first()
     if user is None:
