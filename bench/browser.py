@@ -7,6 +7,7 @@ import re
 import time
 from dataclasses import dataclass, field
 from http.cookies import SimpleCookie
+from typing import Any
 from urllib.parse import urlencode, urlsplit
 
 from demo.surroundings import USERNAME
@@ -23,7 +24,7 @@ class Answer:
     body: bytes = field(repr=False)
     headers: http.client.HTTPMessage = field(repr=False)
 
-    def json(self):
+    def json(self) -> Any:
         return json.loads(self.body)
 
 

@@ -28,13 +28,13 @@ class Api:
         self._answers = self._socket.makefile("rb")
         self._head = f"Host: {address}:{port}\r\nAuthorization: Bearer {token}\r\nAccept: application/json\r\n"
 
-    def get(self, path: str):
+    def get(self, path: str) -> dict:
         return self.send("GET", path, b"", "application/json")
 
-    def post(self, path: str, body: dict):
+    def post(self, path: str, body: dict) -> dict:
         return self.send("POST", path, json.dumps(body).encode(), "application/json")
 
-    def send(self, method: str, path: str, body: bytes, kind: str):
+    def send(self, method: str, path: str, body: bytes, kind: str) -> dict:
         content = f"Content-Type: {kind}\r\nContent-Length: {len(body)}\r\n"
         self._socket.sendall(f"{method} /api/v1{path} HTTP/1.1\r\n{self._head}{content}\r\n".encode() + body)
         status = int(self._answers.readline().split()[1])

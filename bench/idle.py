@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from .figure import Figure
 from .lab import Lab
 from .measure import cpu_of, memory_of
+from .product import Product
 
 SETTLE, WATCHED = 5, 30  # seconds
 CPU_PERCENT, MEMORY_MB = 1.0, 200
@@ -28,7 +29,7 @@ def measure(lab: Lab) -> Iterator[Figure]:
     product.stop_part("worker")
 
 
-def with_worker(product) -> None:
+def with_worker(product: Product) -> None:
     """Starts the worker of a product that has none, and returns once it was seen."""
     product.start_part("worker")
     product.wait_until_ready()

@@ -92,8 +92,9 @@ class Product:
         part = self._parts[name]
         command = [self._replaced.get(word, word) for word in part.command]
         with part.log.open("ab") as log:
-            streams = {"stdin": subprocess.DEVNULL, "stdout": log, "stderr": log}
-            self._processes[name] = subprocess.Popen(command, env=part.environment, cwd=part.folder, **streams)
+            self._processes[name] = subprocess.Popen(
+                command, env=part.environment, cwd=part.folder, stdin=subprocess.DEVNULL, stdout=log, stderr=log
+            )
 
     def fill(self, addresses: list[str], root: Path, ssh: dict, key: str) -> None:
         """Hosts with a folder each below `root`, the service, and its first version installed on all of them.
@@ -105,7 +106,7 @@ class Product:
             {"hostname": f"h{number}", "ip": address, "base_path": str(root / address), "credential_id": credential}
             for number, address in enumerate(addresses, 1)
         ]
-        hosts = [row["id"] for row in client.post("hosts/import", [row | ssh for row in rows])["data"]]  # type: ignore[arg-type]
+        hosts = [row["id"] for row in client.post("hosts/import", [row | ssh for row in rows])["data"]]
         client.post("services/", DEFINITION)
         version = client.post(f"services/{SERVICE}/versions/", {"version": FIRST})["id"]
         package = packages.make(self.folder, FIRST, 1 << 10)
@@ -162,7 +163,7 @@ class Product:
         while True:
             ended = [process.args for process in self._processes.values() if process.poll() is not None]
             if ended:
-                raise RuntimeError(f"{ended[0]} did not start; see the logs in {self.folder}")
+                raise RuntimeError(f"{ended[0]!r} did not start; see the logs in {self.folder}")
             try:
                 OPENER.open(f"{self.url}/{path}", timeout=5).close()
                 return

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 from .results import Figure, Finding
 
@@ -76,7 +77,7 @@ def write(document: Path, mark: str, told: str) -> None:
         document.write_text(f"{head}{begin}{told}{end}{rest.partition(end)[2]}")
 
 
-def _told(value) -> str:
+def _told(value: Any) -> str:
     if isinstance(value, dict):
         return ", ".join(f"{key}: {_told(one)}" for key, one in value.items())
     return "" if value is None else f"{value:g}"

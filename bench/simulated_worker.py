@@ -10,4 +10,4 @@ from runtime.celery_app import app
 
 __all__ = ["app"]
 
-run.connect = Connection
+run.connect = Connection  # type: ignore[assignment]

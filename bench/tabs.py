@@ -23,7 +23,7 @@ class Tab:
     texts: list[tuple[float, str]] = field(default_factory=list)
     over: str = ""
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         self._end, self._ready, self._told = threading.Event(), threading.Event(), threading.Event()
         self._seen = 0
 

@@ -45,7 +45,7 @@ class Client:
                 return rows
             cursor = f"&cursor={page['next']}"
 
-    def post(self, path: str, body: dict) -> Any:
+    def post(self, path: str, body: dict | list) -> Any:
         """Send a POST with an idempotency key, so that it can be retried after a broken connection."""
         return self.send("POST", path, body, {"Idempotency-Key": str(uuid.uuid4())})
 
@@ -55,7 +55,9 @@ class Client:
     def put_package(self, path: str, package: bytes) -> Any:
         return self._ask("PUT", path, package, {"Content-Type": "application/gzip"})
 
-    def send(self, method: str, path: str, body: dict | None = None, headers: dict[str, str] | None = None) -> Any:
+    def send(
+        self, method: str, path: str, body: dict | list | None = None, headers: dict[str, str] | None = None
+    ) -> Any:
         data = None if body is None else json.dumps(body).encode()
         return self._ask(method, path, data, {"Content-Type": "application/json"} | (headers or {}))
 
